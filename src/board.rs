@@ -1,0 +1,1 @@
+//! The board under the daemon: [`Board`](crate::governor::Board) over sysinfo, `/proc` and `/sys`.

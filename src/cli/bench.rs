@@ -1,0 +1,12 @@
+//! `leptond bench`.
+
+use super::Failure;
+
+/// Arguments of `leptond bench`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the subcommand.
+pub fn run(_args: Args) -> Result<(), Failure> {
+    Err(anyhow::anyhow!("not built yet").into())
+}

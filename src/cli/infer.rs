@@ -1,0 +1,12 @@
+//! `leptond infer`.
+
+use super::Failure;
+
+/// Arguments of `leptond infer`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the subcommand.
+pub fn run(_args: Args) -> Result<(), Failure> {
+    Err(anyhow::anyhow!("not built yet").into())
+}

@@ -1,0 +1,12 @@
+//! `leptond inspect`.
+
+use super::Failure;
+
+/// Arguments of `leptond inspect`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the subcommand.
+pub fn run(_args: Args) -> Result<(), Failure> {
+    Err(anyhow::anyhow!("not built yet").into())
+}

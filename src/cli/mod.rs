@@ -1,0 +1,101 @@
+//! The command line: one file a subcommand.
+//!
+//! A subcommand is a struct of arguments and a `run` that returns `Result<(), Failure>`; [`run`] maps it to an exit code:
+//! 0 stopped as asked, 1 failed while running, 2 usage, 78 configuration.
+
+mod bench;
+mod check;
+mod demo;
+mod generate;
+mod infer;
+mod inspect;
+mod probe;
+mod run;
+mod watch;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Cameras and sensors in, int8 models through tract, MQTT out.
+#[derive(Debug, Parser)]
+#[command(name = "leptond", version, arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon
+    Run(run::Args),
+    /// Show the whole thing at work: broker, camera, sensors and models in one process
+    Demo(demo::Args),
+    /// Validate the configuration and its models; print the effective configuration
+    Check(check::Args),
+    /// Run a model over files
+    Infer(infer::Args),
+    /// Time a model
+    Bench(bench::Args),
+    /// Explain a model: inputs, outputs, operators and how each one runs
+    Inspect(inspect::Args),
+    /// Show this board: sensors, cameras, throttle flags
+    Probe(probe::Args),
+    /// Subscribe to a node and print what it says
+    Watch(watch::Args),
+    /// Write shell completions
+    #[command(hide = true)]
+    Completions(generate::CompletionsArgs),
+    /// Write man pages
+    #[command(hide = true)]
+    Man(generate::ManArgs),
+}
+
+/// Why a subcommand did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The configuration (or a model that it names) is wrong: exit code 78.
+    #[error("{0}")]
+    Config(String),
+    /// Arguments that clap accepts but that make no sense together: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Anything else: exit code 1.
+    #[error("{0:#}")]
+    Failed(#[from] anyhow::Error),
+}
+
+/// Parses the arguments, runs the subcommand and turns its result into an exit code.
+pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let result = match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Infer(args) => infer::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Probe(args) => probe::run(args),
+        Command::Watch(args) => watch::run(args),
+        Command::Completions(args) => generate::completions(args),
+        Command::Man(args) => generate::man(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(match failure {
+                Failure::Config(_) => 78,
+                Failure::Usage(_) => 2,
+                Failure::Failed(_) => 1,
+            })
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The whole configuration: every room's own `Config` put together; load, layer, validate, explain.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{governor, model, preprocess, publish, source, task, telemetry};
+
+/// The whole TOML file.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// This computer.
+    pub node: NodeConfig,
+    /// Logs.
+    pub log: telemetry::Config,
+    /// The MQTT broker that results go to.
+    pub mqtt: publish::Config,
+    /// A broker inside the process.
+    pub broker: publish::BrokerConfig,
+    /// Where models are found.
+    pub models: ModelsConfig,
+    /// When to work less.
+    pub governor: governor::Config,
+    /// What is read, run and published.
+    #[serde(rename = "pipeline")]
+    pub pipelines: Vec<PipelineConfig>,
+}
+
+/// `[node]`: this computer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeConfig {
+    /// Name in topics, `[a-zA-Z0-9_-]`; empty = `leptond-` and eight hex digits made from the machine id.
+    #[schemars(regex(pattern = r"^[a-zA-Z0-9_-]{0,64}$"))]
+    pub name: String,
+    /// Where state is kept.
+    pub state_dir: PathBuf,
+    /// Time between two `health` messages in s.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub health_interval_s: u32,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        NodeConfig { name: String::new(), state_dir: "/var/lib/leptond".into(), health_interval_s: 60 }
+    }
+}
+
+/// `[models]`: where models are found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelsConfig {
+    /// Directories with one bundle each per sub-directory, searched in order.
+    pub dirs: Vec<PathBuf>,
+}
+
+impl Default for ModelsConfig {
+    fn default() -> Self {
+        ModelsConfig { dirs: vec!["/var/lib/leptond/models".into(), "/usr/share/leptond/models".into()] }
+    }
+}
+
+/// `[[pipeline]]`: one source, one model, one set of topics.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PipelineConfig {
+    /// Name in topics, `[a-zA-Z0-9_-]`, unique.
+    #[schemars(regex(pattern = r"^[a-zA-Z0-9_-]{1,64}$"))]
+    pub name: String,
+    /// A bundle's name, or the path of a bundle or `.onnx` file.
+    pub model: String,
+    /// Which engine runs it.
+    #[serde(default)]
+    pub engine: model::Engine,
+    /// Threads for one inference; 0 = one.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 64))]
+    pub threads: u32,
+    /// Where frames come from.
+    pub source: source::Config,
+    /// How a picture is fitted to the model.
+    #[serde(default)]
+    pub preprocess: preprocess::Config,
+    /// What is made of the model's output.
+    #[serde(default)]
+    pub task: task::Config,
+    /// How far this pipeline may be lowered.
+    #[serde(default)]
+    pub governor: governor::PipelineConfig,
+}

@@ -1,0 +1,1 @@
+//! The only wiring room: threads, channels, restart, shutdown, watchdog.

@@ -1,0 +1,140 @@
+//! What an inference said, and changes worth telling: the part of a message that a task fills.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+/// A class name, shared with the model's label list.
+pub type Label = Arc<str>;
+
+/// One label with its score.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Scored {
+    /// The label, or the class index in decimal where the model has no labels.
+    pub label: Label,
+    /// 0.0 to 1.0.
+    pub score: f32,
+}
+
+/// One object found in a picture.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Detection {
+    /// The label, or the class index in decimal where the model has no labels.
+    pub label: Label,
+    /// 0.0 to 1.0.
+    pub score: f32,
+    /// `[x1, y1, x2, y2]` in source pixels.
+    #[serde(rename = "box")]
+    pub bbox: [f32; 4],
+}
+
+/// What one inference said. Its fields are published beside the envelope, with `task` as the tag.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "task", rename_all = "lowercase")]
+pub enum Outcome {
+    /// A class, or with regions a reading: one class per region, joined.
+    Classify {
+        /// The winning label; with regions, the labels joined in order.
+        label: String,
+        /// Score of the winning label; with regions, the lowest of the regions' scores.
+        score: f32,
+        /// The best labels with their scores, best first (of the whole, or empty with regions).
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        top: Vec<Scored>,
+        /// The winning label of each region, in the order the regions were given.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        regions: Vec<Scored>,
+        /// With `monotonic`: whether the reading was held back because it would have run backwards.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        held: Option<bool>,
+    },
+    /// Objects with boxes, most confident first.
+    Detect {
+        /// The objects.
+        detections: Vec<Detection>,
+        /// Width of the source picture in pixels.
+        source_width: u32,
+        /// Height of the source picture in pixels.
+        source_height: u32,
+    },
+    /// How far a window is from what was learnt as normal.
+    Anomaly {
+        /// Reconstruction error (mean squared, in normalised units).
+        score: f32,
+        /// The score above which an anomaly starts; absent while calibrating.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        threshold: Option<f32>,
+        /// Whether an anomaly is going on.
+        anomalous: bool,
+        /// Whether the threshold is still being learnt.
+        calibrating: bool,
+    },
+    /// The outputs as they are.
+    Raw {
+        /// One entry per model output.
+        outputs: Vec<RawOutput>,
+    },
+}
+
+/// One model output, dequantised.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RawOutput {
+    /// Name in the ONNX graph.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its values as reals, row-major.
+    pub values: Vec<f32>,
+}
+
+/// Which part of its life an [`Event`] tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventKind {
+    /// It began.
+    New,
+    /// It goes on and something about it changed.
+    Update,
+    /// It ended.
+    End,
+}
+
+/// A change worth telling: an anomaly that began, a reading that changed, an object that came.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Event {
+    /// Begin, change or end.
+    #[serde(rename = "type")]
+    pub kind: EventKind,
+    /// The same for all messages of one event; unique within a run of the daemon and pipeline.
+    pub id: String,
+    /// What it is about: a label, a reading, `anomaly`.
+    pub label: String,
+    /// Score at this moment; for `end`, the best one seen.
+    pub score: f32,
+    /// Where, in source pixels, for detections.
+    #[serde(rename = "box", skip_serializing_if = "Option::is_none")]
+    pub bbox: Option<[f32; 4]>,
+    /// When it began (wall clock).
+    #[serde(serialize_with = "serialize_time")]
+    pub start_time: SystemTime,
+    /// When it ended (wall clock), with `end`.
+    #[serde(serialize_with = "serialize_time_option", skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<SystemTime>,
+}
+
+/// A wall-clock time as RFC 3339 in UTC with milliseconds, the form of every published time.
+pub fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
+}
+
+fn serialize_time<S: serde::Serializer>(time: &SystemTime, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_str(&humantime::format_rfc3339_millis(*time))
+}
+
+fn serialize_time_option<S: serde::Serializer>(time: &Option<SystemTime>, s: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(t) => serialize_time(t, s),
+        None => s.serialize_none(),
+    }
+}

@@ -1,0 +1,144 @@
+//! What a model wants as input and what its output means: said by the bundle, used by preprocess and task.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{DType, Label, Quant};
+
+/// How a picture of another shape fills the model's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Fit {
+    /// Scale width and height independently.
+    #[default]
+    Stretch,
+    /// Keep the shape, cut what sticks out (centred).
+    Crop,
+    /// Keep the shape, pad what is missing (centred, mid grey).
+    Letterbox,
+}
+
+/// Order of the axes of a model's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// Batch, channels, height, width.
+    #[default]
+    Nchw,
+    /// Batch, height, width, channels.
+    Nhwc,
+}
+
+/// Colour of a model's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Colour {
+    /// Three channels, red first.
+    #[default]
+    Rgb,
+    /// Three channels, blue first.
+    Bgr,
+    /// One channel of luminance (BT.601).
+    Grey,
+}
+
+/// What a model wants as one picture input; from the bundle's manifest or inferred from the graph.
+///
+/// The value stored for a pixel `p` (0 to 255) is `r = (p / 255 − mean) / std`, and for an integer input
+/// `round_half_even(r / scale) + zero_point`, saturated to the type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InputSpec {
+    /// Items in one run.
+    pub batch: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// Width in pixels.
+    pub width: usize,
+    /// Axis order.
+    pub layout: Layout,
+    /// Channels.
+    pub colour: Colour,
+    /// How the picture is fitted.
+    pub fit: Fit,
+    /// Mean per channel in 0..1, in the model's own channel order.
+    pub mean: [f32; 3],
+    /// Standard deviation per channel in 0..1, in the model's own channel order.
+    pub std: [f32; 3],
+    /// Element type of the input.
+    pub dtype: DType,
+    /// Quantisation of an integer input.
+    pub quant: Option<Quant>,
+}
+
+/// What a model wants as one window input `[batch, rows, channels]` (or flattened).
+///
+/// The value stored for a reading `x` of channel `c` is `(x − mean[c]) / std[c]`, quantised as in [`InputSpec`]; a missing
+/// reading (NaN) becomes the channel's mean.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowSpec {
+    /// Items in one run.
+    pub batch: usize,
+    /// Readings in one window.
+    pub rows: usize,
+    /// Channel names in the model's order; a window's channels are matched by name when both are known.
+    pub channels: Vec<String>,
+    /// Mean per channel; empty = 0.
+    pub mean: Vec<f32>,
+    /// Standard deviation per channel; empty = 1.
+    pub std: Vec<f32>,
+    /// Element type of the input.
+    pub dtype: DType,
+    /// Quantisation of an integer input.
+    pub quant: Option<Quant>,
+}
+
+/// Either kind of input.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Spec {
+    /// Pictures.
+    Image(InputSpec),
+    /// Sensor windows.
+    Window(WindowSpec),
+}
+
+/// Kind of task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskKind {
+    /// One class for the picture or window, or one per region.
+    Classify,
+    /// Objects with boxes.
+    Detect,
+    /// Distance from what was learnt as normal.
+    Anomaly,
+    /// The outputs as they are.
+    Raw,
+}
+
+/// How a detection model's outputs are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Head {
+    /// One output `[1, 5 + classes, H, W]`: objectness, box (dx, dy, w, h), class scores per cell.
+    #[default]
+    FastestDet,
+    /// One output `[1, N, 5 + classes]`: cx, cy, w, h, objectness, class scores, in input pixels (YOLOv5).
+    Yolov5,
+    /// One output `[1, 4 + classes, N]`: cx, cy, w, h, class scores, in input pixels (YOLOv8, YOLO11).
+    Yolov8,
+    /// Two outputs: boxes relative to anchors `[1, N, 4]` and class scores `[1, N, classes]` (SSD).
+    Ssd,
+}
+
+/// What a task needs of the bundle, beside the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct TaskSpec {
+    /// Class names, index = class.
+    pub labels: Vec<Label>,
+    /// Layout of a detection model's outputs.
+    pub head: Head,
+    /// Model input `[height, width]` in pixels (0 for windows).
+    pub input_size: [usize; 2],
+    /// Regions of the pipeline: items of the batch that belong to one frame (1 without regions).
+    pub items: usize,
+}

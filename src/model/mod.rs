@@ -1,0 +1,146 @@
+//! Models: the bundle on disk, loading through tract, and one compiled plan per batch and resolution.
+//!
+//! [`Bundle`] is what is on disk (or embedded), [`LoadedModel`] is the parsed graph, [`Model`] is a plan that runs.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{TensorSpec, TensorView, TensorViewMut};
+
+/// Which engine runs a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// The faster one on this board.
+    #[default]
+    Auto,
+    /// Integers wherever the model is quantised.
+    Int8,
+    /// Floats.
+    F32,
+}
+
+/// One compiled plan: fixed batch and resolution, inputs and outputs in place.
+pub trait Model: Send {
+    /// The inputs in graph order, initialisers left out.
+    fn inputs(&self) -> &[TensorSpec];
+
+    /// The outputs in graph order.
+    fn outputs(&self) -> &[TensorSpec];
+
+    /// Input `index`, to be written before [`Model::run`]; keeps its values between runs.
+    ///
+    /// # Panics
+    /// When `index` is not below `inputs().len()`.
+    fn input_mut(&mut self, index: usize) -> TensorViewMut<'_>;
+
+    /// Runs once.
+    ///
+    /// # Errors
+    /// [`ModelError::Run`] naming the node; the plan stays usable.
+    fn run(&mut self) -> Result<(), ModelError>;
+
+    /// Output `index` of the last run (zeros before the first).
+    ///
+    /// # Panics
+    /// When `index` is not below `outputs().len()`.
+    fn output(&self, index: usize) -> TensorView<'_>;
+
+    /// Input `index` as it was given to the last run.
+    ///
+    /// # Panics
+    /// When `index` is not below `inputs().len()`.
+    fn input(&self, index: usize) -> TensorView<'_>;
+}
+
+/// Why a model cannot be used. Everything but `Run` is found at load.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A file cannot be read.
+    #[error("{path}: {reason}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+    /// `model.toml` is wrong.
+    #[error("{path}{}: {reason}", .line.map(|l| format!(":{l}")).unwrap_or_default())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// Line, where known.
+        line: Option<usize>,
+        /// What is wrong, with key, found, allowed.
+        reason: String,
+    },
+    /// The file's hash is not the manifest's.
+    #[error("{path}: sha256 is {found}, the manifest says {expected}: the file was changed or damaged")]
+    Hash {
+        /// The model file.
+        path: PathBuf,
+        /// What was computed.
+        found: String,
+        /// What the manifest says.
+        expected: String,
+    },
+    /// Not an ONNX file, or cut short.
+    #[error("{path}: not a complete ONNX model: {reason}")]
+    Parse {
+        /// The model file.
+        path: PathBuf,
+        /// The parser's words.
+        reason: String,
+    },
+    /// An operator that cannot run.
+    #[error("{path}: node {node:?} (operator {operator}): {reason}")]
+    Unsupported {
+        /// The model file.
+        path: PathBuf,
+        /// The node's name.
+        node: String,
+        /// ONNX operator type.
+        operator: String,
+        /// Why.
+        reason: String,
+    },
+    /// Shape or type of an input or output does not fit what is asked.
+    #[error("{path}: tensor {tensor:?}: {reason}")]
+    Shape {
+        /// The model file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A run failed.
+    #[error("{model}: {reason}")]
+    Run {
+        /// The model's name.
+        model: String,
+        /// tract's words with the node's name.
+        reason: String,
+    },
+}
+
+/// The key of one compiled plan. `None` keeps what the graph (or the manifest) says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct PlanKey {
+    /// Items in one run.
+    pub batch: Option<usize>,
+    /// `[height, width]` of a picture input.
+    pub size: Option<[usize; 2]>,
+}
+
+/// Finds a bundle or bare model by what the configuration says: a path to a bundle directory or `.onnx` file, or the name
+/// of a bundle in one of `dirs` (in order) or among the embedded ones.
+pub fn locate(name: &str, dirs: &[PathBuf]) -> Option<PathBuf> {
+    let direct = Path::new(name);
+    if direct.exists() {
+        return Some(direct.to_path_buf());
+    }
+    dirs.iter().map(|d| d.join(name)).find(|p| p.exists())
+}

@@ -1,0 +1,150 @@
+//! Telling the world: `trait Publisher`, MQTT, the embedded broker, standard output.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `[mqtt]`: the broker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Name or address of the broker.
+    pub host: String,
+    /// Port of the broker; 8883 is usual with TLS.
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: u16,
+    /// User name; empty = none.
+    pub username: String,
+    /// Password; prefer `password_file`.
+    pub password: String,
+    /// File whose first line is the password (systemd: `LoadCredential`).
+    pub password_file: Option<PathBuf>,
+    /// First level of every topic.
+    pub prefix: String,
+    /// Time without traffic after which the connection is probed, in s.
+    #[schemars(range(min = 5, max = 3600))]
+    pub keep_alive_s: u16,
+    /// Results and events waiting for the broker at most; when full the oldest result is dropped and counted.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub queue: usize,
+    /// Largest packet in bytes, in and out.
+    #[schemars(range(min = 10_240, max = 268_435_455))]
+    pub max_packet_bytes: usize,
+    /// Publish `result` of each inference (QoS 0); events and states are published anyway.
+    pub results: bool,
+    /// Encryption; absent = plain TCP.
+    pub tls: Option<TlsConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            host: "localhost".into(),
+            port: 1883,
+            username: String::new(),
+            password: String::new(),
+            password_file: None,
+            prefix: "leptond".into(),
+            keep_alive_s: 30,
+            queue: 256,
+            max_packet_bytes: 1 << 20,
+            results: true,
+            tls: None,
+        }
+    }
+}
+
+/// `[mqtt.tls]`: encryption to the broker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// PEM file with the certificate authority that signed the broker's certificate.
+    pub ca_file: PathBuf,
+    /// PEM file with our own certificate, where the broker asks for one.
+    #[serde(default)]
+    pub cert_file: Option<PathBuf>,
+    /// PEM file with the key of `cert_file`.
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
+}
+
+/// `[broker]`: a broker inside the process, for boards that have none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BrokerConfig {
+    /// Run it; `[mqtt]` `host` and `port` are then ignored.
+    pub enabled: bool,
+    /// Address and port it listens on.
+    pub listen: String,
+}
+
+impl Default for BrokerConfig {
+    fn default() -> Self {
+        BrokerConfig { enabled: false, listen: "127.0.0.1:1883".into() }
+    }
+}
+
+/// What kind of message it is: decides what happens while the broker is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Only the newest of each topic matters: coalesced, retained, QoS 1.
+    State,
+    /// One inference: QoS 0, not retained; the oldest is dropped (and counted) when the queue is full.
+    Result,
+    /// A change: QoS 1, not retained; dropped (and counted) only when the queue holds nothing but events.
+    Event,
+}
+
+/// One message on its way.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Full topic.
+    pub topic: String,
+    /// JSON, or the bytes of a picture.
+    pub payload: Vec<u8>,
+    /// Its kind; QoS and retain follow from it.
+    pub class: Class,
+    /// For results: when its frame was captured and how long the inference took, so that the time from capture to the
+    /// broker's socket can be measured.
+    pub origin: Option<Origin>,
+}
+
+/// Where a result's time began.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// When the frame was captured.
+    pub captured: Instant,
+    /// Time spent in the model itself.
+    pub infer: Duration,
+}
+
+/// A way out for messages. Never blocks and never spins.
+pub trait Publisher: Send + Sync {
+    /// Takes a message; what cannot be held is dropped and counted.
+    fn publish(&self, message: Message);
+
+    /// Counters since start.
+    fn stats(&self) -> Stats;
+
+    /// Waits until everything taken has been acknowledged (or, for QoS 0, written), or until `deadline`; whether it was.
+    fn flush(&self, deadline: Instant) -> bool;
+}
+
+/// Counters of a publisher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct Stats {
+    /// Connected right now.
+    pub connected: bool,
+    /// Messages waiting.
+    pub queued: u64,
+    /// Messages handed to the broker's socket.
+    pub published: u64,
+    /// QoS 1 messages that the broker acknowledged.
+    pub acknowledged: u64,
+    /// Messages given up.
+    pub dropped: u64,
+    /// Connections made.
+    pub connects: u64,
+}

@@ -1,0 +1,20 @@
+//! The thin layer over Linux: ioctls, `/proc` and `/sys` readers with an injectable root, child processes.
+
+use std::path::PathBuf;
+
+/// Where `/proc` and `/sys` are found; tests and replays point them elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roots {
+    /// Usually `/proc`.
+    pub proc: PathBuf,
+    /// Usually `/sys`.
+    pub sys: PathBuf,
+    /// Usually `/dev`.
+    pub dev: PathBuf,
+}
+
+impl Default for Roots {
+    fn default() -> Self {
+        Roots { proc: "/proc".into(), sys: "/sys".into(), dev: "/dev".into() }
+    }
+}

@@ -1,0 +1,89 @@
+//! From a model's output to what it means. Pure: no files, no clocks (`now` is an argument).
+
+use std::time::{Duration, SystemTime};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{Event, Geometry, Outcome, TaskKind, TensorView};
+
+/// `[pipeline.task]`: what is made of the model's output. An unset key means what the model bundle says.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Kind of task; unset = as the model bundle says, else `raw`.
+    #[serde(rename = "type")]
+    pub kind: Option<TaskKind>,
+    /// Least score that counts, 0 to 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub min_score: Option<f32>,
+    /// Labels that count; empty = all.
+    pub labels: Vec<String>,
+    /// `classify`: how many labels are published with their scores.
+    #[schemars(range(min = 1, max = 100))]
+    pub top_k: Option<u32>,
+    /// `classify`: frames over which scores are averaged (exponentially); 1 = none.
+    #[schemars(range(min = 1, max = 1000))]
+    pub smoothing: Option<u32>,
+    /// `classify` with regions: a reading below the last good one is held back (a meter does not run backwards).
+    pub monotonic: bool,
+    /// `detect`: boxes overlapping more than this (intersection over union) are one object.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub nms_iou: Option<f32>,
+    /// `detect`: objects at most.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_detections: Option<u32>,
+    /// `anomaly`: how long the threshold is learnt before anything is flagged, in s; 0 = the bundle's threshold is used.
+    #[schemars(range(min = 0.0, max = 604_800.0))]
+    pub calibration_s: Option<f32>,
+    /// `anomaly`: fixed threshold instead of a learnt one.
+    #[schemars(range(min = 0.0, max = 1e9))]
+    pub threshold: Option<f32>,
+    /// `anomaly`: it ends when the score falls below this share of the threshold.
+    #[schemars(range(min = 0.1, max = 1.0))]
+    pub hysteresis: Option<f32>,
+}
+
+/// What one run gives a task to look at.
+pub struct TaskInput<'a> {
+    /// The model's inputs, as they went in (for reconstruction errors).
+    pub inputs: &'a [TensorView<'a>],
+    /// The model's outputs.
+    pub outputs: &'a [TensorView<'a>],
+    /// First item of the batch that belongs to this frame; a frame has [`TaskSpec::items`](crate::frame::TaskSpec::items) of them.
+    pub first_item: usize,
+    /// How each item of this frame was cut from the picture (empty for windows).
+    pub geometry: &'a [Geometry],
+    /// Monotonic time since the pipeline started.
+    pub now: Duration,
+    /// Wall-clock time of the frame.
+    pub time: SystemTime,
+}
+
+/// What a task made of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskOutput {
+    /// The result to publish.
+    pub outcome: Outcome,
+    /// Changes worth telling; usually none.
+    pub events: Vec<Event>,
+}
+
+/// Makes sense of a model's output; keeps what it must remember between frames.
+pub trait Task: Send {
+    /// Looks at one frame's part of a run.
+    ///
+    /// # Errors
+    /// [`TaskError`] when the outputs are not of the form this task needs; never panics.
+    fn run(&mut self, input: &TaskInput<'_>) -> Result<TaskOutput, TaskError>;
+}
+
+/// The outputs are not of the form that the task needs.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[error("output {tensor:?}: {reason}")]
+pub struct TaskError {
+    /// The tensor's name.
+    pub tensor: String,
+    /// Found and needed shape or values.
+    pub reason: String,
+}
