@@ -1,0 +1,3 @@
+//! Integration tests against the library and the real binary, in one test binary because linking is dear.
+
+mod common;
