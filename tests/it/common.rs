@@ -1,22 +1,37 @@
 //! What the integration tests share.
+#![allow(dead_code, reason = "each test module uses what it needs")]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+/// Says that a test is skipped and why: on standard error, and in the list that `tests/run` counts.
+pub fn skip(test: &str, why: &str) {
+    eprintln!("SKIPPED {test}: {why}");
+    if let Some(list) = std::env::var_os("LEPTOND_TEST_SKIPS")
+        && let Ok(mut file) = std::fs::OpenOptions::new().append(true).create(true).open(list)
+    {
+        let _ = writeln!(file, "{test}: {why}");
+    }
+}
+
 /// The folder of models and data that is kept beside the project (`LEPTOND_SHARED`, else `../shared`), or `None` after
-/// saying on standard error that the test is skipped.
-#[allow(dead_code, reason = "each test module uses what it needs")]
+/// saying that the test is skipped.
 pub fn shared(test: &str) -> Option<PathBuf> {
     let dir = std::env::var_os("LEPTOND_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     if dir.is_dir() {
         return Some(dir);
     }
-    eprintln!("SKIPPED {test}: {} is absent (set LEPTOND_SHARED)", dir.display());
+    skip(test, &format!("{} is absent (set LEPTOND_SHARED)", dir.display()));
     None
 }
 
 /// A file of `tests/data`.
-#[allow(dead_code, reason = "each test module uses what it needs")]
 pub fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+/// The `leptond` binary under test.
+pub fn leptond() -> std::process::Command {
+    std::process::Command::new(env!("CARGO_BIN_EXE_leptond"))
 }

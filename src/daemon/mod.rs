@@ -1,1 +1,3 @@
 //! The only wiring room: threads, channels, restart, shutdown, watchdog.
+
+mod slot;
