@@ -1,3 +1,3 @@
 //! The only wiring room: threads, channels, restart, shutdown, watchdog.
 
-mod slot;
+pub mod slot;
