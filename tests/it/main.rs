@@ -1,4 +1,6 @@
 //! Integration tests against the library and the real binary, in one test binary because linking is dear.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod architecture;
 mod common;
