@@ -147,3 +147,14 @@ impl Geometry {
         [x(model[0]), y(model[1]), x(model[2]), y(model[3])]
     }
 }
+
+/// One message that came in on a subscription, for a source that takes its input from MQTT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    /// The topic it was published on.
+    pub topic: String,
+    /// Its bytes, whatever they hold.
+    pub payload: Vec<u8>,
+    /// Whether the broker kept it from before we subscribed.
+    pub retain: bool,
+}
