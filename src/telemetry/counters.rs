@@ -1,0 +1,290 @@
+//! What is counted and timed, in memory that does not grow.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+/// Buckets per power of two: a percentile is at most 1/32 (3.1 %) above the truth.
+const SUB: u64 = 32;
+/// From 0 µs to 2^36 µs (19 hours); what is longer counts as the longest.
+const BUCKETS: usize = 32 * 32;
+
+/// A histogram of durations with logarithmic buckets (the HDR scheme: exact below 32 µs, then 32 buckets for each power of
+/// two), 4 KiB. Any thread may record; nothing is locked.
+pub struct Latency {
+    buckets: Box<[AtomicU32; BUCKETS]>,
+    max_us: AtomicU64,
+}
+
+/// What a [`Latency`] or [`Recent`] says; `None` where nothing was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Default, Serialize)]
+pub struct Percentiles {
+    /// Durations recorded.
+    pub count: u64,
+    /// Half were no longer than this, in ms.
+    pub p50_ms: Option<f64>,
+    /// 95 % were no longer than this, in ms.
+    pub p95_ms: Option<f64>,
+    /// 99 % were no longer than this, in ms.
+    pub p99_ms: Option<f64>,
+    /// The longest, in ms.
+    pub max_ms: Option<f64>,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Latency { buckets: Box::new([const { AtomicU32::new(0) }; BUCKETS]), max_us: AtomicU64::new(0) }
+    }
+}
+
+impl Latency {
+    /// Counts one duration.
+    pub fn record(&self, duration: Duration) {
+        let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        if let Some(bucket) = self.buckets.get(bucket_of(us)) {
+            bucket.fetch_add(1, Relaxed);
+        }
+        self.max_us.fetch_max(us, Relaxed);
+    }
+
+    /// Percentiles of everything recorded so far.
+    pub fn percentiles(&self) -> Percentiles {
+        self.collect(|bucket| bucket.load(Relaxed), self.max_us.load(Relaxed))
+    }
+
+    /// Percentiles of everything recorded since the last `take`; starts anew.
+    pub fn take(&self) -> Percentiles {
+        self.collect(|bucket| bucket.swap(0, Relaxed), self.max_us.swap(0, Relaxed))
+    }
+
+    fn collect(&self, read: impl Fn(&AtomicU32) -> u32, max_us: u64) -> Percentiles {
+        let counts: Vec<u32> = self.buckets.iter().map(read).collect();
+        let count: u64 = counts.iter().map(|&c| u64::from(c)).sum();
+        if count == 0 {
+            return Percentiles::default();
+        }
+        let at = |quantile: f64| {
+            let rank = (quantile * count as f64).ceil().max(1.0) as u64;
+            let mut seen = 0;
+            let bucket = counts.iter().position(|&c| {
+                seen += u64::from(c);
+                seen >= rank
+            });
+            bucket.map(|b| upper_us(b).min(max_us) as f64 / 1e3)
+        };
+        let max_ms = Some(max_us as f64 / 1e3);
+        Percentiles { count, p50_ms: at(0.50), p95_ms: at(0.95), p99_ms: at(0.99), max_ms }
+    }
+}
+
+impl std::fmt::Debug for Latency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.percentiles().fmt(f)
+    }
+}
+
+/// Bucket of a duration: exact below [`SUB`], then by exponent and the five bits after the leading one.
+fn bucket_of(us: u64) -> usize {
+    if us < SUB {
+        return us as usize;
+    }
+    let exponent = u64::from(us.ilog2()) - 5;
+    let bucket = (exponent + 1) * SUB + ((us >> exponent) - SUB);
+    (bucket as usize).min(BUCKETS - 1)
+}
+
+/// Longest duration of a bucket, in µs.
+fn upper_us(bucket: usize) -> u64 {
+    let (octave, sub) = (bucket as u64 / SUB, bucket as u64 % SUB);
+    if octave == 0 { sub } else { ((SUB + sub + 1) << (octave - 1)) - 1 }
+}
+
+/// The newest durations with their times: what a control loop needs, which must forget.
+#[derive(Debug, Default)]
+pub struct Recent {
+    ring: Mutex<Ring>,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    /// At most [`Recent::CAPACITY`] entries; `next` is where the oldest is overwritten.
+    samples: Vec<(Instant, Duration)>,
+    next: usize,
+}
+
+impl Recent {
+    /// Durations held at most; the oldest gives way.
+    pub const CAPACITY: usize = 128;
+
+    /// Counts one duration that ended at `now`.
+    pub fn record(&self, duration: Duration, now: Instant) {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ring { samples, next } = &mut *ring;
+        match samples.get_mut(*next) {
+            Some(slot) => *slot = (now, duration),
+            None => samples.push((now, duration)),
+        }
+        *next = (*next + 1) % Self::CAPACITY;
+    }
+
+    /// 95 % of the durations that ended in the last `window` before `now` were no longer than this; `None` = there were none.
+    pub fn p95(&self, window: Duration, now: Instant) -> Option<Duration> {
+        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = |(at, _): &&(Instant, Duration)| now.saturating_duration_since(*at) <= window;
+        let mut durations: Vec<Duration> = ring.samples.iter().filter(fresh).map(|(_, d)| *d).collect();
+        drop(ring);
+        durations.sort_unstable();
+        let rank = (durations.len() * 95).div_ceil(100);
+        durations.get(rank.checked_sub(1)?).copied()
+    }
+}
+
+/// Counters of one pipeline since start; any thread may count.
+#[derive(Debug, Default)]
+pub struct PipelineCounters {
+    /// Frames that the source gave.
+    pub frames: AtomicU64,
+    /// Inferences that ended well.
+    pub inferences: AtomicU64,
+    /// Frames replaced in the slot by a newer one before a worker took them: the board is too slow.
+    pub dropped: AtomicU64,
+    /// Frames left out on purpose: the interval of the present rung was not over.
+    pub skipped: AtomicU64,
+    /// Frames that were damaged, or whose inference failed.
+    pub errors: AtomicU64,
+    /// Frame captured → message handed to the publisher.
+    pub latency: Latency,
+    /// Inside the model.
+    pub infer: Latency,
+    /// The same as `latency` for the governor's deadline.
+    pub recent: Recent,
+}
+
+/// What [`PipelineCounters`] held at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct Counts {
+    /// Frames that the source gave.
+    pub frames: u64,
+    /// Inferences that ended well.
+    pub inferences: u64,
+    /// Frames replaced by a newer one before a worker took them.
+    pub dropped: u64,
+    /// Frames left out on purpose.
+    pub skipped: u64,
+    /// Frames that were damaged, or whose inference failed.
+    pub errors: u64,
+}
+
+impl PipelineCounters {
+    /// The counters now. Each is exact; together they may be a frame apart.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            frames: self.frames.load(Relaxed),
+            inferences: self.inferences.load(Relaxed),
+            dropped: self.dropped.load(Relaxed),
+            skipped: self.skipped.load(Relaxed),
+            errors: self.errors.load(Relaxed),
+        }
+    }
+}
+
+/// A rate per second out of a counter that is looked at now and then.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    count: u64,
+    at: Instant,
+}
+
+impl Rate {
+    /// Starts with the counter at `count`.
+    pub fn new(count: u64, now: Instant) -> Self {
+        Rate { count, at: now }
+    }
+
+    /// Counts per second since the last look, and starts the next interval; `None` when no time has passed.
+    pub fn per_second(&mut self, count: u64, now: Instant) -> Option<f64> {
+        let seconds = now.saturating_duration_since(self.at).as_secs_f64();
+        let rate = (seconds > 0.0).then(|| count.saturating_sub(self.count) as f64 / seconds)?;
+        *self = Rate { count, at: now };
+        Some(rate)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ms(value: f64) -> Duration {
+        Duration::from_secs_f64(value / 1e3)
+    }
+
+    #[test]
+    fn nothing_recorded_says_nothing() {
+        assert_eq!(Latency::default().percentiles(), Percentiles::default());
+        assert_eq!(Recent::default().p95(Duration::MAX, Instant::now()), None);
+    }
+
+    #[test]
+    fn percentiles_of_a_known_distribution() {
+        let latency = Latency::default();
+        (1..=1000).for_each(|i| latency.record(ms(f64::from(i) / 10.0)));
+        let p = latency.take();
+        let near = |found: Option<f64>, true_ms: f64| (true_ms..=true_ms * 1.032).contains(&found.unwrap());
+        assert_eq!((p.count, p.max_ms), (1000, Some(100.0)));
+        assert!(near(p.p50_ms, 50.0) && near(p.p95_ms, 95.0) && near(p.p99_ms, 99.0), "{p:?}");
+        assert_eq!(latency.take().count, 0, "take starts anew");
+    }
+
+    #[test]
+    fn durations_beyond_the_range_count_as_the_longest() {
+        let latency = Latency::default();
+        latency.record(Duration::MAX);
+        latency.record(Duration::ZERO);
+        let p = latency.percentiles();
+        assert_eq!((p.count, p.p50_ms), (2, Some(0.0)));
+        assert!(p.p99_ms.unwrap() > 1e6);
+    }
+
+    #[test]
+    fn the_recent_window_forgets() {
+        let start = Instant::now();
+        let at = |s| start + Duration::from_secs(s);
+        let recent = Recent::default();
+        (0..20).for_each(|i| recent.record(ms(10.0 + i as f64), at(i)));
+        assert_eq!(recent.p95(Duration::from_secs(100), at(20)), Some(ms(28.0)));
+        assert_eq!(recent.p95(Duration::from_secs(3), at(20)), Some(ms(29.0)), "three samples: the longest");
+        assert_eq!(recent.p95(Duration::from_secs(3), at(60)), None);
+        (0..1000).for_each(|i| recent.record(ms(1.0), at(100 + i)));
+        assert_eq!(recent.p95(Duration::MAX, at(2000)), Some(ms(1.0)), "older ones gave way");
+        assert_eq!(recent.ring.lock().unwrap().samples.len(), Recent::CAPACITY);
+    }
+
+    #[test]
+    fn rates_are_over_the_last_interval() {
+        let start = Instant::now();
+        let mut rate = Rate::new(100, start);
+        assert_eq!(rate.per_second(100, start), None);
+        assert_eq!(rate.per_second(130, start + Duration::from_secs(2)), Some(15.0));
+        assert_eq!(rate.per_second(130, start + Duration::from_secs(3)), Some(0.0));
+        assert_eq!(
+            rate.per_second(0, start + Duration::from_secs(4)),
+            Some(0.0),
+            "a restarted counter is not negative"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_bucket_holds_its_durations_within_a_thirty_second(us in 0u64..1 << 35) {
+            let bucket = bucket_of(us);
+            prop_assert!(bucket < BUCKETS);
+            prop_assert!(upper_us(bucket) >= us);
+            prop_assert!(upper_us(bucket) - us <= us / 32);
+            prop_assert!(bucket == 0 || upper_us(bucket - 1) < us);
+        }
+    }
+}
