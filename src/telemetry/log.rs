@@ -81,27 +81,31 @@ fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
     let is_target = |s: &str| !s.is_empty() && s.chars().all(|c| c.is_ascii_alphanumeric() || "_:-".contains(c));
     // The filter's own parser takes any word for a module, so that a misspelt level would silence everything else.
     let mut default = LevelFilter::OFF;
+    let mut asked = String::new();
     for part in level.split(',').map(str::trim) {
-        let target_level = part.split_once('=').map(|(target, l)| (target.trim(), l.trim()));
-        match target_level {
-            None if is_level(part) => default = part.parse().unwrap_or(default),
+        let directive = match part.split_once('=').map(|(target, l)| (target.trim(), l.trim())) {
+            None if is_level(part) => {
+                default = part.parse().unwrap_or(default);
+                part.to_owned()
+            }
             None => {
-                return Err(bad(format!(
-                    "{part:?} is not a level; allowed are {} and TARGET=LEVEL",
-                    LEVELS.join(", ")
-                )));
+                let levels = LEVELS.join(", ");
+                return Err(bad(format!("{part:?} is not a level; allowed are {levels} and TARGET=LEVEL")));
             }
             Some((target, l)) if !is_target(target) || !is_level(l) => {
-                return Err(bad(format!("{part:?} is not TARGET=LEVEL with a level of {}", LEVELS.join(", "))));
+                let levels = LEVELS.join(", ");
+                return Err(bad(format!("{part:?} is not TARGET=LEVEL with a level of {levels}")));
             }
-            Some(_) => {}
-        }
+            Some((target, l)) => format!("{target}={l}"),
+        };
+        asked.push(',');
+        asked.push_str(&directive);
     }
     let quiet = default.min(LevelFilter::WARN);
     let tamed = NOISY.map(|target| format!("{target}={quiet}")).join(",");
     EnvFilter::builder()
         .with_default_directive(LevelFilter::OFF.into())
-        .parse(format!("{tamed},{level}"))
+        .parse(tamed + &asked)
         .map_err(|e| bad(e.to_string()))
 }
 
