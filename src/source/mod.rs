@@ -3,7 +3,9 @@
 //! A source owns its device, file or child process and fills the caller's [`Frame`]. It runs on a thread of its own
 //! (`daemon`), which hands the frame to a slot of one where the newest wins.
 
+mod backoff;
 mod config;
+mod sensor;
 
 use std::sync::mpsc::Receiver;
 
@@ -89,15 +91,15 @@ pub struct Context {
 /// # Errors
 /// [`SourceError::Fatal`] when it can never work: a path that does not exist, a kind that this build cannot do.
 pub fn open(config: &Config, context: Context) -> Result<Box<dyn Source>, SourceError> {
-    let Context { roots: _, incoming: _ } = context;
+    let Context { roots, incoming: _ } = context;
     let missing = |kind: &str| SourceError::Fatal { origin: kind.into(), reason: "this build cannot open it".into() };
-    Err(match config {
-        Config::Synthetic(_) => missing("synthetic"),
-        Config::Files(_) => missing("files"),
-        Config::V4l2(_) => missing("v4l2"),
-        Config::Rpicam(_) => missing("rpicam"),
-        Config::Rtsp(_) => missing("rtsp"),
-        Config::Sensor(_) => missing("sensor"),
-        Config::Mqtt(_) => missing("mqtt"),
-    })
+    match config {
+        Config::Synthetic(_) => Err(missing("synthetic")),
+        Config::Files(_) => Err(missing("files")),
+        Config::V4l2(_) => Err(missing("v4l2")),
+        Config::Rpicam(_) => Err(missing("rpicam")),
+        Config::Rtsp(_) => Err(missing("rtsp")),
+        Config::Sensor(config) => sensor::open(config, roots),
+        Config::Mqtt(_) => Err(missing("mqtt")),
+    }
 }

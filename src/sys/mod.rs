@@ -1,5 +1,8 @@
 //! The thin layer over Linux: ioctls, `/proc` and `/sys` readers with an injectable root, child processes.
 
+pub mod proc;
+pub mod sysfs;
+
 use std::path::PathBuf;
 
 /// Where `/proc` and `/sys` are found; tests and replays point them elsewhere.

@@ -1,0 +1,60 @@
+//! When to try again to open what went away.
+
+use std::time::{Duration, Instant};
+
+/// Doubling waits, from [`Backoff::FIRST`] to [`Backoff::MOST`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Backoff {
+    failures: u32,
+    until: Option<Instant>,
+}
+
+impl Backoff {
+    /// Wait after the first failure.
+    pub const FIRST: Duration = Duration::from_millis(500);
+    /// Longest wait.
+    pub const MOST: Duration = Duration::from_secs(15);
+
+    /// Whether another try is due at `now`.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| now >= until)
+    }
+
+    /// A try at `now` failed: the next is due twice as much later as the last one was.
+    pub fn failed(&mut self, now: Instant) {
+        let wait = Self::FIRST.saturating_mul(1 << self.failures.min(16)).min(Self::MOST);
+        self.failures = self.failures.saturating_add(1);
+        self.until = Some(now + wait);
+    }
+
+    /// It works again.
+    pub fn worked(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_most() {
+        let start = Instant::now();
+        let mut backoff = Backoff::default();
+        assert!(backoff.is_due(start));
+        let mut waits = Vec::new();
+        let mut now = start;
+        for _ in 0..7 {
+            backoff.failed(now);
+            let mut wait = Duration::ZERO;
+            while !backoff.is_due(now + wait) {
+                wait += Duration::from_millis(500);
+            }
+            waits.push(wait.as_millis());
+            now += wait;
+        }
+        assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 15_000, 15_000]);
+        backoff.worked();
+        assert!(backoff.is_due(start));
+    }
+}
