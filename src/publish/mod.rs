@@ -1,5 +1,9 @@
 //! Telling the world: `trait Publisher`, MQTT, the embedded broker, standard output.
 
+pub mod payload;
+pub mod queue;
+pub mod topics;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -132,19 +136,32 @@ pub trait Publisher: Send + Sync {
     fn flush(&self, deadline: Instant) -> bool;
 }
 
-/// Counters of a publisher.
+/// Counters of a publisher since its start. At every moment `taken = published + dropped + replaced + queued`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
 pub struct Stats {
     /// Connected right now.
     pub connected: bool,
-    /// Messages waiting.
+    /// Messages taken from the rest of the program.
+    pub taken: u64,
+    /// Messages waiting that were never written to the broker's socket.
     pub queued: u64,
-    /// Messages handed to the broker's socket.
+    /// Messages written to the broker's socket (each counted once, however often it was sent again).
     pub published: u64,
-    /// QoS 1 messages that the broker acknowledged.
+    /// QoS 1 messages that the broker acknowledged (each counted once).
     pub acknowledged: u64,
-    /// Messages given up.
+    /// QoS 1 messages written and waiting for their acknowledgement.
+    pub unacknowledged: u64,
+    /// Copies sent again after a reconnect.
+    pub resent: u64,
+    /// Messages given up before they were written: results that were too old or for which there was no room, events for
+    /// which there was no room, anything too large for a packet.
     pub dropped: u64,
+    /// Events among `dropped` for which there was no room.
+    pub dropped_events: u64,
+    /// States replaced by a newer one of the same topic before they were sent.
+    pub replaced: u64,
+    /// Messages given up after they were written, because the broker hung up on them again and again.
+    pub abandoned: u64,
     /// Connections made.
     pub connects: u64,
 }

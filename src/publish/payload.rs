@@ -1,0 +1,295 @@
+//! The JSON of each topic. Keys are an interface: others build dashboards on them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use super::Stats;
+use crate::frame::{Event, Label, Outcome, rfc3339};
+
+/// Renders a payload.
+pub fn json(value: &impl Serialize) -> Vec<u8> {
+    // These types have string keys only and write to memory: serialising cannot fail.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// `state` of the node: birth and will.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum NodeState {
+    /// Connected and working.
+    Online,
+    /// Stopped, or gone without a word.
+    Offline,
+}
+
+/// `info`: what runs here. Published once after the start and when a model or the configuration changed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Info {
+    /// Version of leptond.
+    pub version: String,
+    /// Name of the board.
+    pub board: String,
+    /// One entry per pipeline.
+    pub models: Vec<ModelInfo>,
+    /// SHA-256 of the effective configuration, in hex.
+    pub config_digest: String,
+    /// JSON schema of the configuration.
+    pub config_schema: serde_json::Value,
+}
+
+/// One model of [`Info`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelInfo {
+    /// The pipeline that runs it.
+    pub pipeline: String,
+    /// Name of the bundle.
+    pub name: String,
+    /// Version of the bundle.
+    pub version: String,
+    /// SHA-256 of the model file, in hex.
+    pub sha256: String,
+    /// `classify`, `detect`, `anomaly`, `raw`.
+    pub task: String,
+    /// `int8` or `f32`.
+    pub engine: String,
+}
+
+/// `health`: every minute and on change. What a board cannot tell is left out.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Health {
+    /// Time since the start in s.
+    pub uptime_s: u64,
+    /// Resident memory of the daemon.
+    pub rss_bytes: u64,
+    /// CPU use of the whole machine, 0 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_percent: Option<f32>,
+    /// SoC temperature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub soc_celsius: Option<f32>,
+    /// What the firmware says about clock and supply.
+    pub throttled: Throttled,
+    /// The connection that this came over.
+    pub mqtt: Mqtt,
+    /// By pipeline name.
+    pub pipelines: BTreeMap<String, PipelineHealth>,
+}
+
+/// Throttle flags of [`Health`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct Throttled {
+    /// The clock is being lowered right now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub now: Option<bool>,
+    /// The supply is too low right now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub under_voltage: Option<bool>,
+}
+
+/// The part of [`Stats`] that [`Health`] shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Mqtt {
+    /// Connected right now.
+    pub connected: bool,
+    /// Messages waiting.
+    pub queued: u64,
+    /// Messages written to the broker's socket.
+    pub published: u64,
+    /// QoS 1 messages that the broker acknowledged.
+    pub acknowledged: u64,
+    /// Messages given up.
+    pub dropped: u64,
+}
+
+impl From<Stats> for Mqtt {
+    fn from(stats: Stats) -> Self {
+        let Stats { connected, queued, published, acknowledged, dropped, abandoned, .. } = stats;
+        Mqtt { connected, queued, published, acknowledged, dropped: dropped + abandoned }
+    }
+}
+
+/// One pipeline of [`Health`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PipelineHealth {
+    /// Inferences per second.
+    pub fps: f32,
+    /// From capture to result, percentiles in ms.
+    pub latency_ms: Percentiles,
+    /// Frames that were never looked at because a newer one came.
+    pub drops: u64,
+    /// Frames that could not be read.
+    pub errors: u64,
+    /// Why nothing comes, when nothing does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<String>,
+}
+
+/// Percentiles, in the unit that the key which holds them names.
+#[derive(Clone, Copy, Debug, PartialEq, Default, Serialize)]
+pub struct Percentiles {
+    /// Half are below.
+    pub p50: f64,
+    /// 95 % are below.
+    pub p95: f64,
+    /// 99 % are below.
+    pub p99: f64,
+}
+
+/// `governor`: at every change. The rung of the pipeline that changed stands at the top; `pipelines` holds them all.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Governor {
+    /// `auto` or `manual`.
+    pub mode: String,
+    /// The pipeline that changed.
+    pub pipeline: String,
+    /// Its rung.
+    #[serde(flatten)]
+    pub changed: Rung,
+    /// Every pipeline's rung, by name.
+    pub pipelines: BTreeMap<String, Rung>,
+}
+
+/// One pipeline's place on its ladder.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Rung {
+    /// Position, 0 = full work.
+    pub rung: usize,
+    /// Number of rungs.
+    pub of: usize,
+    /// Why it is there, for people.
+    pub reason: String,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// Least time between two inferences.
+    pub interval_ms: u64,
+    /// Model input size in pixels of the longer side; absent = the model's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<u32>,
+    /// Items in one inference.
+    pub batch: usize,
+    /// Name of the model (or its variant).
+    pub model: String,
+    /// Threads for one inference.
+    pub threads: usize,
+}
+
+/// `<pipeline>/result`: one inference. The fields of the outcome stand beside these.
+#[derive(Clone, Debug, Serialize)]
+pub struct InferenceResult<'a> {
+    /// The frame's number.
+    pub seq: u64,
+    /// When the frame was captured, RFC 3339 UTC.
+    pub time: String,
+    /// Age of the frame when this was handed to the publisher.
+    pub frame_age_ms: f64,
+    /// Time in the model alone.
+    pub infer_ms: f64,
+    /// The governor's rung, 0 = full work.
+    pub rung: usize,
+    /// The outcome, with `task` as its tag.
+    #[serde(flatten)]
+    pub outcome: &'a Outcome,
+    /// The right answer, where the source knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truth: Option<&'a str>,
+    /// File, device or topic that the frame came from.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub origin: &'a str,
+}
+
+/// `<pipeline>/state`: the latest summary.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PipelineState {
+    /// The frame's number.
+    pub seq: u64,
+    /// When the frame was captured, RFC 3339 UTC.
+    pub time: String,
+    /// What it says.
+    #[serde(flatten)]
+    pub summary: Summary,
+}
+
+/// What is worth keeping of an outcome.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "task", rename_all = "lowercase")]
+pub enum Summary {
+    /// The top label, or the reading.
+    Classify {
+        /// The label.
+        label: String,
+        /// Its score.
+        score: f32,
+    },
+    /// How many of each label.
+    Detect {
+        /// Objects by label; a label that is not there is not counted.
+        counts: BTreeMap<Label, usize>,
+    },
+    /// How far from normal.
+    Anomaly {
+        /// Reconstruction error.
+        score: f32,
+        /// Whether an anomaly is going on.
+        anomalous: bool,
+        /// Whether the threshold is still being learnt.
+        calibrating: bool,
+    },
+    /// Nothing that could be summed up.
+    Raw {
+        /// Number of outputs.
+        outputs: usize,
+    },
+}
+
+impl Summary {
+    /// The summary of an outcome.
+    pub fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Classify { label, score, .. } => Summary::Classify { label: label.clone(), score: *score },
+            Outcome::Detect { detections, .. } => {
+                let mut counts = BTreeMap::new();
+                for detection in detections {
+                    *counts.entry(detection.label.clone()).or_insert(0) += 1;
+                }
+                Summary::Detect { counts }
+            }
+            Outcome::Anomaly { score, anomalous, calibrating, .. } => {
+                Summary::Anomaly { score: *score, anomalous: *anomalous, calibrating: *calibrating }
+            }
+            Outcome::Raw { outputs } => Summary::Raw { outputs: outputs.len() },
+        }
+    }
+
+    /// Whether it says something else than `before`: another label, other counts, another phase. Scores move all the time
+    /// and do not count.
+    pub fn differs(&self, before: &Summary) -> bool {
+        match (self, before) {
+            (Summary::Classify { label: a, .. }, Summary::Classify { label: b, .. }) => a != b,
+            (
+                Summary::Anomaly { anomalous: a, calibrating: c, .. },
+                Summary::Anomaly { anomalous: b, calibrating: d, .. },
+            ) => (a, c) != (b, d),
+            (a, b) => a != b,
+        }
+    }
+}
+
+/// `<pipeline>/event`.
+pub fn event(event: &Event) -> Vec<u8> {
+    json(event)
+}
+
+/// A wall-clock time as it is published.
+pub fn time(time: SystemTime) -> String {
+    rfc3339(time)
+}
+
+/// A span in ms, to the microsecond.
+pub fn ms(span: Duration) -> f64 {
+    span.as_micros() as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests;

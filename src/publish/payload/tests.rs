@@ -1,0 +1,183 @@
+use std::time::UNIX_EPOCH;
+
+use super::*;
+use crate::frame::{Detection, EventKind, Scored};
+
+/// Compares text, so that the order of keys and the absence of others are checked too.
+fn check(value: &impl Serialize, expected: &str) {
+    let got = String::from_utf8(json(value)).unwrap();
+    assert_eq!(got, expected.lines().map(str::trim).collect::<String>());
+}
+
+fn at(ms: u64) -> String {
+    time(UNIX_EPOCH + Duration::from_millis(ms))
+}
+
+#[test]
+fn node_state() {
+    check(&NodeState::Online, r#"{"state":"online"}"#);
+    check(&NodeState::Offline, r#"{"state":"offline"}"#);
+}
+
+#[test]
+fn result_with_truth() {
+    let outcome = Outcome::Classify {
+        label: "01234".into(),
+        score: 0.5,
+        top: vec![],
+        regions: vec![Scored { label: "0".into(), score: 0.75 }],
+        held: Some(false),
+    };
+    let result = InferenceResult {
+        seq: 7,
+        time: at(1_700_000_000_123),
+        frame_age_ms: ms(Duration::from_micros(4_321)),
+        infer_ms: ms(Duration::from_nanos(1_500_900)),
+        rung: 1,
+        outcome: &outcome,
+        truth: Some("01234"),
+        origin: "synthetic",
+    };
+    check(
+        &result,
+        r#"{"seq":7,"time":"2023-11-14T22:13:20.123Z","frame_age_ms":4.321,"infer_ms":1.5,"rung":1,
+        "task":"classify","label":"01234","score":0.5,"regions":[{"label":"0","score":0.75}],"held":false,
+        "truth":"01234","origin":"synthetic"}"#,
+    );
+}
+
+#[test]
+fn result_without_truth_and_with_values_that_json_does_not_know() {
+    let outcome = Outcome::Anomaly { score: f32::NAN, threshold: None, anomalous: false, calibrating: true };
+    let result = InferenceResult {
+        seq: 1,
+        time: at(0),
+        frame_age_ms: 0.0,
+        infer_ms: 0.25,
+        rung: 0,
+        outcome: &outcome,
+        truth: None,
+        origin: "",
+    };
+    check(
+        &result,
+        r#"{"seq":1,"time":"1970-01-01T00:00:00.000Z","frame_age_ms":0.0,"infer_ms":0.25,"rung":0,
+        "task":"anomaly","score":null,"anomalous":false,"calibrating":true}"#,
+    );
+}
+
+#[test]
+fn event_as_in_the_convention() {
+    let began = UNIX_EPOCH + Duration::from_secs(10);
+    let one = Event {
+        kind: EventKind::End,
+        id: "meter-3".into(),
+        label: "cat".into(),
+        score: 0.5,
+        bbox: Some([1.0, 2.0, 3.5, 4.0]),
+        start_time: began,
+        end_time: Some(began + Duration::from_millis(1500)),
+    };
+    assert_eq!(
+        String::from_utf8(event(&one)).unwrap(),
+        concat!(
+            r#"{"type":"end","id":"meter-3","label":"cat","score":0.5,"box":[1.0,2.0,3.5,4.0],"#,
+            r#""start_time":"1970-01-01T00:00:10.000Z","end_time":"1970-01-01T00:00:11.500Z"}"#
+        )
+    );
+}
+
+#[test]
+fn health_leaves_out_what_the_board_does_not_have() {
+    let latency_ms = Percentiles { p50: 1.0, p95: 2.0, p99: 3.5 };
+    let meter = PipelineHealth { fps: 15.0, latency_ms, drops: 2, errors: 0, idle: None };
+    let stats = Stats { connected: true, queued: 1, published: 20, acknowledged: 9, dropped: 3, ..Stats::default() };
+    let health = Health {
+        uptime_s: 61,
+        rss_bytes: 30_000_000,
+        cpu_percent: Some(12.5),
+        soc_celsius: None,
+        throttled: Throttled { now: Some(false), under_voltage: None },
+        mqtt: stats.into(),
+        pipelines: BTreeMap::from([("meter".to_string(), meter)]),
+    };
+    check(
+        &health,
+        r#"{"uptime_s":61,"rss_bytes":30000000,"cpu_percent":12.5,"throttled":{"now":false},
+        "mqtt":{"connected":true,"queued":1,"published":20,"acknowledged":9,"dropped":3},
+        "pipelines":{"meter":{"fps":15.0,"latency_ms":{"p50":1.0,"p95":2.0,"p99":3.5},"drops":2,"errors":0}}}"#,
+    );
+}
+
+#[test]
+fn governor_has_the_changed_rung_at_the_top() {
+    let rung = Rung {
+        rung: 1,
+        of: 4,
+        reason: "74.8 °C, stepping down at 75.0 °C".into(),
+        since: at(0),
+        interval_ms: 200,
+        resolution: Some(96),
+        batch: 1,
+        model: "digits".into(),
+        threads: 2,
+    };
+    let governor = Governor {
+        mode: "auto".into(),
+        pipeline: "meter".into(),
+        changed: rung.clone(),
+        pipelines: BTreeMap::from([("meter".to_string(), rung)]),
+    };
+    let rung = r#""rung":1,"of":4,"reason":"74.8 °C, stepping down at 75.0 °C","since":"1970-01-01T00:00:00.000Z","interval_ms":200,"resolution":96,"batch":1,"model":"digits","threads":2"#;
+    check(&governor, &format!(r#"{{"mode":"auto","pipeline":"meter",{rung},"pipelines":{{"meter":{{{rung}}}}}}}"#));
+}
+
+#[test]
+fn info_names_models_and_configuration() {
+    let info = Info {
+        version: "0.1.0".into(),
+        board: "a board".into(),
+        models: vec![ModelInfo {
+            pipeline: "meter".into(),
+            name: "digits".into(),
+            version: "1.0.0".into(),
+            sha256: "00".into(),
+            task: "classify".into(),
+            engine: "int8".into(),
+        }],
+        config_digest: "ff".into(),
+        config_schema: serde_json::json!({"type": "object"}),
+    };
+    check(
+        &info,
+        r#"{"version":"0.1.0","board":"a board","models":[{"pipeline":"meter","name":"digits","version":"1.0.0",
+        "sha256":"00","task":"classify","engine":"int8"}],"config_digest":"ff","config_schema":{"type":"object"}}"#,
+    );
+}
+
+#[test]
+fn summaries_differ_by_what_they_say_and_not_by_scores() {
+    let classify = |label: &str, score| {
+        Summary::of(&Outcome::Classify { label: label.into(), score, top: vec![], regions: vec![], held: None })
+    };
+    assert!(!classify("1", 0.5).differs(&classify("1", 0.9)));
+    assert!(classify("1", 0.5).differs(&classify("2", 0.5)));
+    let detect = |labels: &[&str]| {
+        let one = |l: &&str| Detection { label: (*l).into(), score: 0.5, bbox: [0.0; 4] };
+        Summary::of(&Outcome::Detect {
+            detections: labels.iter().map(one).collect(),
+            source_width: 1,
+            source_height: 1,
+        })
+    };
+    assert!(!detect(&["cat", "dog", "cat"]).differs(&detect(&["cat", "cat", "dog"])));
+    assert!(detect(&["cat"]).differs(&detect(&["cat", "cat"])));
+    assert!(detect(&[]).differs(&classify("1", 0.5)));
+    let state = PipelineState { seq: 3, time: at(0), summary: detect(&["cat", "dog", "cat"]) };
+    check(&state, r#"{"seq":3,"time":"1970-01-01T00:00:00.000Z","task":"detect","counts":{"cat":2,"dog":1}}"#);
+    let anomaly = |score, anomalous| {
+        Summary::of(&Outcome::Anomaly { score, threshold: Some(1.0), anomalous, calibrating: false })
+    };
+    assert!(!anomaly(0.1, false).differs(&anomaly(0.2, false)));
+    assert!(anomaly(0.1, false).differs(&anomaly(0.1, true)));
+}

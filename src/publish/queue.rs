@@ -1,0 +1,531 @@
+//! What waits for the broker, what is on its way and what was acknowledged. Pure: no sockets, no clock (`now` is an argument).
+//!
+//! ```text
+//!  push ─▶ waiting ──next──▶ handed ──written──▶ window (QoS 1) ──acknowledged──▶ done
+//!             ▲                │                    │
+//!             └──── lost ──────┴──── (QoS 1) ───────┘        QoS 0: done when written, dropped when lost
+//! ```
+//!
+//! A message counts as `published` when its first copy was written to the socket and as `acknowledged` at its first
+//! PubAck. At every moment `taken = published + dropped + replaced + queued`.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::{Class, Message, Origin, Stats};
+
+/// Bounds of a [`Queue`].
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Results and events waiting at most.
+    pub waiting: usize,
+    /// Bytes of payload of waiting results and events at most.
+    pub waiting_bytes: usize,
+    /// Largest packet in bytes.
+    pub packet_bytes: usize,
+    /// QoS 1 messages on their way without acknowledgement at most.
+    pub window: usize,
+    /// Messages handed to the client library but not yet written at most.
+    pub handed: usize,
+    /// State topics at most.
+    pub states: usize,
+    /// A result that waited longer than this is dropped: its `frame_age_ms` would lie.
+    pub result_age: Duration,
+    /// Connections in a row that are lost with the same message alone on its way before it is given up.
+    pub tries: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            waiting: 256,
+            waiting_bytes: 16 << 20,
+            packet_bytes: 1 << 20,
+            window: 32,
+            handed: 8,
+            states: 256,
+            result_age: Duration::from_secs(5),
+            tries: 5,
+        }
+    }
+}
+
+/// Why a message was not taken. It was counted as dropped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It would not fit into a packet.
+    #[error("a message of {bytes} bytes for {topic} is over max_packet_bytes = {limit}")]
+    Oversize {
+        /// Its topic.
+        topic: String,
+        /// Size of the packet.
+        bytes: usize,
+        /// Largest packet.
+        limit: usize,
+    },
+    /// Empty, too long, or with a wildcard.
+    #[error("{0:?} is not a topic that can be published to")]
+    Topic(String),
+    /// Too many different state topics.
+    #[error("no room for the state of {0}: too many topics")]
+    States(String),
+}
+
+/// One packet to hand to the client library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// Full topic.
+    pub topic: String,
+    /// Payload.
+    pub payload: Vec<u8>,
+    /// QoS 1 (else 0).
+    pub acknowledged: bool,
+    /// Kept by the broker.
+    pub retain: bool,
+}
+
+/// What a lost connection cost.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loss {
+    /// Topic and size in bytes of a message that was given up because the broker hung up on it again and again.
+    pub abandoned: Option<(String, usize)>,
+}
+
+/// The queue.
+#[derive(Debug)]
+pub struct Queue {
+    limits: Limits,
+    states: Vec<State>,
+    /// Indices of states to send, oldest change first.
+    dirty: VecDeque<usize>,
+    /// Events whose connection was lost under way, oldest first; before all of `events`.
+    retry: VecDeque<Event>,
+    events: VecDeque<Event>,
+    results: VecDeque<Waiting>,
+    waiting_bytes: usize,
+    /// Given to the client library, not yet written; in the order they were given.
+    handed: VecDeque<Handed>,
+    /// Written with QoS 1, not yet acknowledged; in the order they were written.
+    window: VecDeque<InFlight>,
+    /// One QoS 1 message at a time and nothing else, to find out which one the broker hangs up on.
+    cautious: bool,
+    stats: Stats,
+}
+
+#[derive(Debug)]
+struct State {
+    topic: String,
+    payload: Vec<u8>,
+    /// Counts up with each new payload.
+    version: u64,
+    dirty: bool,
+    written: bool,
+    acknowledged: bool,
+    tries: u32,
+    /// Given up until a new payload comes.
+    abandoned: bool,
+}
+
+#[derive(Debug)]
+struct Event {
+    topic: String,
+    payload: Vec<u8>,
+    written: bool,
+    tries: u32,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    topic: String,
+    payload: Vec<u8>,
+    origin: Option<Origin>,
+    since: Instant,
+}
+
+#[derive(Debug)]
+enum Handed {
+    State { index: usize, version: u64, written: bool, acknowledged: bool },
+    Event(Event),
+    Result { origin: Option<Origin> },
+}
+
+#[derive(Debug)]
+struct InFlight {
+    packet_id: u16,
+    since: Instant,
+    what: Sent,
+}
+
+#[derive(Debug)]
+enum Sent {
+    State { index: usize, version: u64, acknowledged: bool },
+    Event(Event),
+}
+
+impl Queue {
+    /// An empty queue.
+    pub fn new(limits: Limits) -> Self {
+        Queue {
+            limits,
+            states: Vec::new(),
+            dirty: VecDeque::new(),
+            retry: VecDeque::new(),
+            events: VecDeque::new(),
+            results: VecDeque::new(),
+            waiting_bytes: 0,
+            handed: VecDeque::new(),
+            window: VecDeque::new(),
+            cautious: false,
+            stats: Stats::default(),
+        }
+    }
+
+    /// Takes a message. When there is no room the oldest result goes first, then (for an event) the oldest event.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it can never be sent; it was counted as taken and dropped.
+    pub fn push(&mut self, message: Message, now: Instant) -> Result<(), Refusal> {
+        self.stats.taken += 1;
+        let taken = self.admit(&message).and_then(|()| match message.class {
+            Class::State => self.push_state(message),
+            Class::Event => {
+                self.push_event(message);
+                Ok(())
+            }
+            Class::Result => {
+                self.push_result(message, now);
+                Ok(())
+            }
+        });
+        if taken.is_err() {
+            self.stats.dropped += 1;
+        }
+        taken
+    }
+
+    /// A connection was made: every state is sent again, since the broker may have forgotten them.
+    pub fn connected(&mut self, now: Instant) {
+        self.stats.connected = true;
+        self.stats.connects += 1;
+        self.expire(now);
+        self.dirty.clear();
+        for (index, state) in self.states.iter_mut().enumerate() {
+            state.dirty = !state.abandoned;
+            if state.dirty {
+                self.dirty.push_back(index);
+            }
+        }
+    }
+
+    /// The next packet to hand over, if one is due: states, then events, then results.
+    pub fn next(&mut self, now: Instant) -> Option<Packet> {
+        self.expire(now);
+        if !self.stats.connected || self.handed.len() >= self.limits.handed {
+            return None;
+        }
+        let under_way = self.window.len() + self.handed.iter().filter(|h| !matches!(h, Handed::Result { .. })).count();
+        self.cautious &= under_way > 0 || !self.retry.is_empty() || !self.dirty.is_empty();
+        if under_way < if self.cautious { 1 } else { self.limits.window } {
+            if let Some(packet) = self.next_state() {
+                return Some(packet);
+            }
+            if let Some(packet) = self.next_event() {
+                return Some(packet);
+            }
+        }
+        if self.cautious { None } else { self.next_result() }
+    }
+
+    /// The oldest handed packet was written to the socket, with this packet id (0 for QoS 0). Gives where its time began.
+    pub fn written(&mut self, packet_id: u16, now: Instant) -> Option<Origin> {
+        let mut origin = None;
+        let (first, what) = match self.handed.pop_front()? {
+            Handed::State { index, version, written, acknowledged } => {
+                if let Some(state) = self.states.get_mut(index).filter(|s| s.version == version) {
+                    state.written = true;
+                }
+                (!written, Some(Sent::State { index, version, acknowledged }))
+            }
+            Handed::Event(mut event) => {
+                let first = !std::mem::replace(&mut event.written, true);
+                (first, Some(Sent::Event(event)))
+            }
+            Handed::Result { origin: began } => {
+                origin = began;
+                (true, None)
+            }
+        };
+        if first {
+            self.stats.published += 1;
+        } else {
+            self.stats.resent += 1;
+        }
+        if let Some(what) = what {
+            self.window.push_back(InFlight { packet_id, since: now, what });
+        }
+        origin
+    }
+
+    /// The broker acknowledged this packet id; whether it was one of ours.
+    pub fn acknowledged(&mut self, packet_id: u16) -> bool {
+        let found = self.window.iter().position(|f| f.packet_id == packet_id);
+        let Some(in_flight) = found.and_then(|at| self.window.remove(at)) else { return false };
+        let first = match in_flight.what {
+            Sent::Event(_) => true,
+            Sent::State { index, version, acknowledged } => {
+                if let Some(state) = self.states.get_mut(index).filter(|s| s.version == version) {
+                    state.acknowledged = true;
+                    state.tries = 0;
+                }
+                !acknowledged
+            }
+        };
+        self.stats.acknowledged += u64::from(first);
+        true
+    }
+
+    /// The connection was lost: what was not acknowledged waits again, in the old order; results under way are dropped.
+    pub fn lost(&mut self, now: Instant) -> Loss {
+        self.stats.connected = false;
+        let loss = self.suspect();
+        let mut again = VecDeque::with_capacity(self.window.len() + self.handed.len() + self.retry.len());
+        for in_flight in self.window.drain(..) {
+            if let Sent::Event(event) = in_flight.what {
+                again.push_back(event);
+            }
+        }
+        for handed in self.handed.drain(..) {
+            match handed {
+                Handed::Event(event) => again.push_back(event),
+                Handed::Result { .. } => self.stats.dropped += 1,
+                Handed::State { index, version, written, .. } => {
+                    let superseded = self.states.get(index).is_none_or(|s| s.version != version);
+                    self.stats.replaced += u64::from(superseded && !written);
+                }
+            }
+        }
+        again.append(&mut self.retry);
+        self.retry = again;
+        for (index, state) in self.states.iter_mut().enumerate() {
+            if !state.acknowledged && !state.dirty && !state.abandoned {
+                state.dirty = true;
+                self.dirty.push_back(index);
+            }
+        }
+        self.expire(now);
+        loss
+    }
+
+    /// How long the oldest unacknowledged message has been waiting for its acknowledgement.
+    pub fn unacknowledged_for(&self, now: Instant) -> Option<Duration> {
+        self.window.front().map(|f| now.saturating_duration_since(f.since))
+    }
+
+    /// Everything taken was acknowledged or, for results, written (or given up).
+    pub fn settled(&self) -> bool {
+        self.dirty.is_empty()
+            && self.retry.is_empty()
+            && self.events.is_empty()
+            && self.results.is_empty()
+            && self.handed.is_empty()
+            && self.window.is_empty()
+    }
+
+    /// Whether something waits that must not be lost: an event, or a state that the broker does not have.
+    pub fn owes(&self) -> bool {
+        !self.events.is_empty() || !self.retry.is_empty() || !self.dirty.is_empty() || !self.window.is_empty()
+    }
+
+    /// Counts a message that came too late to be taken.
+    pub fn refuse(&mut self) {
+        self.stats.taken += 1;
+        self.stats.dropped += 1;
+    }
+
+    /// The counters; `queued` and `unacknowledged` are of this moment.
+    pub fn stats(&self) -> Stats {
+        let states = self.states.iter().filter(|s| s.dirty && !s.written).count();
+        let events = self.events.len() + self.retry.iter().filter(|e| !e.written).count();
+        let handed = self.handed.iter().filter(|h| match h {
+            Handed::State { written, .. } => !written,
+            Handed::Event(event) => !event.written,
+            Handed::Result { .. } => true,
+        });
+        let retry = self.retry.iter().filter(|e| e.written).count();
+        Stats {
+            queued: (states + events + self.results.len() + handed.count()) as u64,
+            unacknowledged: (self.window.len() + retry) as u64,
+            ..self.stats
+        }
+    }
+
+    fn admit(&self, message: &Message) -> Result<(), Refusal> {
+        let topic = &message.topic;
+        if topic.is_empty() || topic.len() > usize::from(u16::MAX) || topic.contains(['+', '#', '\0']) {
+            return Err(Refusal::Topic(topic.clone()));
+        }
+        let bytes = packet_bytes(topic, &message.payload);
+        if bytes > self.limits.packet_bytes {
+            return Err(Refusal::Oversize { topic: topic.clone(), bytes, limit: self.limits.packet_bytes });
+        }
+        Ok(())
+    }
+
+    fn push_state(&mut self, message: Message) -> Result<(), Refusal> {
+        let Some(index) = self.states.iter().position(|s| s.topic == message.topic) else {
+            if self.states.len() >= self.limits.states {
+                return Err(Refusal::States(message.topic));
+            }
+            self.dirty.push_back(self.states.len());
+            self.states.push(State {
+                topic: message.topic,
+                payload: message.payload,
+                version: 0,
+                dirty: true,
+                written: false,
+                acknowledged: false,
+                tries: 0,
+                abandoned: false,
+            });
+            return Ok(());
+        };
+        let state = &mut self.states[index];
+        // A payload that waits unsent is replaced; one that is on its way is counted where it arrives.
+        self.stats.replaced += u64::from(state.dirty && !state.written);
+        if !state.dirty {
+            self.dirty.push_back(index);
+        }
+        let (topic, version) = (std::mem::take(&mut state.topic), state.version + 1);
+        *state = State {
+            topic,
+            payload: message.payload,
+            version,
+            dirty: true,
+            written: false,
+            acknowledged: false,
+            tries: 0,
+            abandoned: false,
+        };
+        Ok(())
+    }
+
+    fn push_event(&mut self, message: Message) {
+        let bytes = message.payload.len();
+        while self.full_for(bytes) {
+            if !self.drop_oldest_result() {
+                let Some(oldest) = self.events.pop_front() else { break };
+                self.waiting_bytes -= oldest.payload.len();
+                self.stats.dropped += 1;
+                self.stats.dropped_events += 1;
+            }
+        }
+        self.waiting_bytes += bytes;
+        self.events.push_back(Event { topic: message.topic, payload: message.payload, written: false, tries: 0 });
+    }
+
+    fn push_result(&mut self, message: Message, now: Instant) {
+        self.expire(now);
+        let bytes = message.payload.len();
+        while self.full_for(bytes) {
+            if !self.drop_oldest_result() {
+                self.stats.dropped += 1;
+                return;
+            }
+        }
+        self.waiting_bytes += bytes;
+        let Message { topic, payload, origin, .. } = message;
+        self.results.push_back(Waiting { topic, payload, origin, since: now });
+    }
+
+    fn full_for(&self, bytes: usize) -> bool {
+        let waiting = self.events.len() + self.results.len();
+        waiting >= self.limits.waiting || (waiting > 0 && self.waiting_bytes + bytes > self.limits.waiting_bytes)
+    }
+
+    fn drop_oldest_result(&mut self) -> bool {
+        let Some(oldest) = self.results.pop_front() else { return false };
+        self.waiting_bytes -= oldest.payload.len();
+        self.stats.dropped += 1;
+        true
+    }
+
+    fn expire(&mut self, now: Instant) {
+        let age = self.limits.result_age;
+        while self.results.front().is_some_and(|r| now.saturating_duration_since(r.since) > age) {
+            self.drop_oldest_result();
+        }
+    }
+
+    fn next_state(&mut self) -> Option<Packet> {
+        let index = self.dirty.pop_front()?;
+        let state = self.states.get_mut(index)?;
+        state.dirty = false;
+        let (version, written, acknowledged) = (state.version, state.written, state.acknowledged);
+        self.handed.push_back(Handed::State { index, version, written, acknowledged });
+        let (topic, payload) = (state.topic.clone(), state.payload.clone());
+        Some(Packet { topic, payload, acknowledged: true, retain: true })
+    }
+
+    fn next_event(&mut self) -> Option<Packet> {
+        let event = self.retry.pop_front().or_else(|| {
+            let event = self.events.pop_front()?;
+            self.waiting_bytes -= event.payload.len();
+            Some(event)
+        })?;
+        let (topic, payload) = (event.topic.clone(), event.payload.clone());
+        self.handed.push_back(Handed::Event(event));
+        Some(Packet { topic, payload, acknowledged: true, retain: false })
+    }
+
+    fn next_result(&mut self) -> Option<Packet> {
+        let Waiting { topic, payload, origin, .. } = self.results.pop_front()?;
+        self.waiting_bytes -= payload.len();
+        self.handed.push_back(Handed::Result { origin });
+        Some(Packet { topic, payload, acknowledged: false, retain: false })
+    }
+
+    /// Some brokers hang up on a message they do not like (too large for them, not allowed). Sent again at each
+    /// connection it would block everything for ever. The oldest unacknowledged message is suspected; after two losses
+    /// messages go one at a time, and one that is alone on its way at every further loss is given up.
+    fn suspect(&mut self) -> Loss {
+        let alone = self.window.len() == 1 && self.handed.is_empty();
+        let Some(head) = self.window.front_mut() else { return Loss::default() };
+        let (tries, topic, bytes) = match &mut head.what {
+            Sent::Event(event) => {
+                event.tries += 1;
+                (event.tries, &event.topic, event.payload.len())
+            }
+            Sent::State { index, version, .. } => {
+                let Some(state) = self.states.get_mut(*index).filter(|s| s.version == *version) else {
+                    return Loss::default();
+                };
+                state.tries += 1;
+                state.abandoned = alone && state.tries >= self.limits.tries;
+                (state.tries, &state.topic, state.payload.len())
+            }
+        };
+        self.cautious |= tries >= 2;
+        if !alone || tries < self.limits.tries {
+            return Loss::default();
+        }
+        let abandoned = Some((topic.clone(), bytes));
+        self.window.pop_front();
+        self.stats.abandoned += 1;
+        Loss { abandoned }
+    }
+}
+
+/// Size of a PUBLISH packet with QoS 1 in bytes (MQTT 3.1.1, section 3.3).
+pub fn packet_bytes(topic: &str, payload: &[u8]) -> usize {
+    let remaining = 2 + topic.len() + 2 + payload.len();
+    let length_bytes = match remaining {
+        0..128 => 1,
+        128..16_384 => 2,
+        16_384..2_097_152 => 3,
+        _ => 4,
+    };
+    1 + length_bytes + remaining
+}
+
+#[cfg(test)]
+mod tests;

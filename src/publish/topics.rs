@@ -1,0 +1,210 @@
+//! Names: topics, the node id, the client id.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+/// A name that cannot stand in a topic.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// The node or pipeline has characters that topics or Home Assistant do not take.
+    #[error("{what} {name:?}: 1 to 64 characters out of a-z A-Z 0-9 _ - are allowed")]
+    Name {
+        /// `node` or `pipeline`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A pipeline of this name would collide with topics of the node itself.
+    #[error("pipeline {0:?}: the name is taken by topics of the node itself (request, response)")]
+    Reserved(String),
+    /// The prefix is no topic.
+    #[error("prefix {0:?}: one or more topic levels without + and #, not starting with $ and not with / at either end")]
+    Prefix(String),
+}
+
+/// The topics of one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topics {
+    root: String,
+}
+
+impl Topics {
+    /// The topics of `node` under `prefix`.
+    ///
+    /// # Errors
+    /// [`NameError`] when one of the two cannot stand in a topic.
+    pub fn new(prefix: &str, node: &str) -> Result<Self, NameError> {
+        check_prefix(prefix)?;
+        check_node(node)?;
+        Ok(Topics { root: format!("{prefix}/{node}") })
+    }
+
+    /// `{"state":"online"|"offline"}`; the will.
+    pub fn state(&self) -> String {
+        format!("{}/state", self.root)
+    }
+
+    /// Version, board, models.
+    pub fn info(&self) -> String {
+        format!("{}/info", self.root)
+    }
+
+    /// Uptime, memory, temperature, rates.
+    pub fn health(&self) -> String {
+        format!("{}/health", self.root)
+    }
+
+    /// The rung and why.
+    pub fn governor(&self) -> String {
+        format!("{}/governor", self.root)
+    }
+
+    /// One inference of a pipeline.
+    pub fn result(&self, pipeline: &str) -> String {
+        format!("{}/{pipeline}/result", self.root)
+    }
+
+    /// Changes that a pipeline saw.
+    pub fn event(&self, pipeline: &str) -> String {
+        format!("{}/{pipeline}/event", self.root)
+    }
+
+    /// The latest summary of a pipeline.
+    pub fn pipeline_state(&self, pipeline: &str) -> String {
+        format!("{}/{pipeline}/state", self.root)
+    }
+
+    /// Everything of this node, as a filter.
+    pub fn all(&self) -> String {
+        format!("{}/#", self.root)
+    }
+}
+
+/// Whether `name` can be a node's name.
+///
+/// # Errors
+/// [`NameError::Name`].
+pub fn check_node(name: &str) -> Result<(), NameError> {
+    check("node", name)
+}
+
+/// Whether `name` can be a pipeline's name.
+///
+/// # Errors
+/// [`NameError::Name`], [`NameError::Reserved`].
+pub fn check_pipeline(name: &str) -> Result<(), NameError> {
+    check("pipeline", name)?;
+    if matches!(name, "request" | "response") { Err(NameError::Reserved(name.into())) } else { Ok(()) }
+}
+
+/// Whether `prefix` can begin a topic.
+///
+/// # Errors
+/// [`NameError::Prefix`].
+pub fn check_prefix(prefix: &str) -> Result<(), NameError> {
+    let levels = prefix.split('/').all(|level| !level.is_empty());
+    let bad = prefix.starts_with('$') || prefix.len() > 256 || prefix.contains(['+', '#']);
+    if levels && !bad && !prefix.chars().any(char::is_control) { Ok(()) } else { Err(NameError::Prefix(prefix.into())) }
+}
+
+/// The name of this node where none is configured: `leptond-` and eight hex digits out of the machine id, so that it
+/// stays the same and does not give the machine id away (machine-id(5)); without one, the host's name.
+pub fn default_node(root: &Path) -> String {
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).ok();
+    node_name(read("etc/machine-id").as_deref(), read("proc/sys/kernel/hostname").as_deref())
+}
+
+/// [`default_node`] from the contents of the two files.
+pub fn node_name(machine_id: Option<&str>, hostname: Option<&str>) -> String {
+    let machine_id = machine_id.map(str::trim).filter(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()));
+    if let Some(id) = machine_id {
+        let digest = Sha256::digest(format!("{id} leptond node").as_bytes());
+        return digest.iter().take(4).fold("leptond-".to_string(), |mut name, byte| {
+            let _ = write!(name, "{byte:02x}");
+            name
+        });
+    }
+    let keep = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' };
+    let host: String = hostname.unwrap_or_default().trim().chars().take(56).map(keep).collect();
+    if host.is_empty() { "leptond".into() } else { format!("leptond-{host}") }
+}
+
+/// The client id: contains the node's name, so that two nodes with one name are seen to throw each other out.
+pub fn client_id(node: &str) -> String {
+    if node.starts_with("leptond") { node.into() } else { format!("leptond-{node}") }
+}
+
+fn check(what: &'static str, name: &str) -> Result<(), NameError> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if (1..=64).contains(&name.len()) && name.bytes().all(good) {
+        Ok(())
+    } else {
+        Err(NameError::Name { what, name: name.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_follow_the_convention() {
+        let topics = Topics::new("home/leptond", "attic").unwrap();
+        let all = [
+            topics.state(),
+            topics.info(),
+            topics.health(),
+            topics.governor(),
+            topics.result("meter"),
+            topics.event("meter"),
+            topics.pipeline_state("meter"),
+            topics.all(),
+        ];
+        let expected = ["state", "info", "health", "governor", "meter/result", "meter/event", "meter/state", "#"];
+        assert_eq!(all.to_vec(), expected.map(|t| format!("home/leptond/attic/{t}")).to_vec());
+    }
+
+    #[test]
+    fn names_that_would_break_topics_are_refused() {
+        for name in ["", "a b", "a/b", "küche", "+", "#", &"x".repeat(65)] {
+            assert!(check_node(name).is_err(), "{name:?}");
+            assert!(check_pipeline(name).is_err(), "{name:?}");
+        }
+        for name in ["a", "Attic_2-b", &"x".repeat(64)] {
+            assert_eq!(check_node(name), Ok(()), "{name:?}");
+        }
+        assert_eq!(check_pipeline("request"), Err(NameError::Reserved("request".into())));
+        for prefix in ["", "/a", "a/", "a//b", "a/+", "#", "$SYS", "a\nb"] {
+            assert!(check_prefix(prefix).is_err(), "{prefix:?}");
+        }
+        assert_eq!(check_prefix("site 7/leptond"), Ok(()));
+    }
+
+    #[test]
+    fn the_default_name_is_stable_and_hides_the_machine_id() {
+        let id = "0123456789abcdef0123456789abcdef\n";
+        let name = node_name(Some(id), Some("host"));
+        assert_eq!(name, node_name(Some(id.trim()), None));
+        assert_eq!(check_node(&name), Ok(()));
+        assert_eq!(name.len(), "leptond-".len() + 8);
+        assert!(!id.contains(&name["leptond-".len()..]));
+        assert_ne!(name, node_name(Some("1123456789abcdef0123456789abcdef"), None));
+    }
+
+    #[test]
+    fn without_a_machine_id_the_host_gives_the_name() {
+        for machine_id in [None, Some(""), Some("uninitialized\n")] {
+            assert_eq!(node_name(machine_id, Some("pi.kitchen\n")), "leptond-pi-kitchen");
+        }
+        assert_eq!(node_name(None, Some("\n")), "leptond");
+        assert_eq!(check_node(&node_name(None, Some(&"ä".repeat(300)))), Ok(()));
+    }
+
+    #[test]
+    fn the_client_id_contains_the_node() {
+        assert_eq!(client_id("attic"), "leptond-attic");
+        assert_eq!(client_id("leptond-00aa11bb"), "leptond-00aa11bb");
+    }
+}
