@@ -1,9 +1,21 @@
-//! The governor: less work before the firmware takes the clock away. Pure: `(Reading, now) → Option<Change>`.
+//! The governor: less work before the firmware takes the clock away. Pure: `(Reading, now) → Vec<Change>`.
+//!
+//! [`ladder`] builds the rungs of a pipeline once; [`Governor::step`] is then called every `tick_ms` with a [`Reading`] of
+//! the [`Board`] and answers with the steps to take, which `daemon` applies at a frame boundary.
+
+mod control;
+mod ladder;
+mod sensor;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use control::{Governor, State, Status};
+pub use ladder::{PipelineLadder, ladder};
 
 /// `[governor]`: when to work less.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
