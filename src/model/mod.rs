@@ -2,10 +2,28 @@
 //!
 //! [`Bundle`] is what is on disk (or embedded), [`LoadedModel`] is the parsed graph, [`Model`] is a plan that runs.
 
+mod bundle;
+pub mod graph;
+mod guard;
+mod load;
+pub mod manifest;
+mod plan;
+mod quant;
+mod rewrite;
+mod runner;
+mod spec;
+mod tensors;
+
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use bundle::{Bundle, Rung, sha256};
+pub use load::LoadedModel;
+pub use manifest::Manifest;
+pub use plan::Plan;
+pub use runner::Runner;
 
 use crate::frame::{TensorSpec, TensorView, TensorViewMut};
 
@@ -104,6 +122,14 @@ pub enum ModelError {
         /// ONNX operator type.
         operator: String,
         /// Why.
+        reason: String,
+    },
+    /// The graph cannot be compiled, and no single node is known to be the cause.
+    #[error("{path}: {reason}")]
+    Compile {
+        /// The model file.
+        path: PathBuf,
+        /// tract's words.
         reason: String,
     },
     /// Shape or type of an input or output does not fit what is asked.

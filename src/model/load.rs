@@ -1,0 +1,323 @@
+//! From a file to a graph that plans are compiled from: parsed once, compiled per batch and resolution.
+
+use std::path::{Path, PathBuf};
+
+use tract_onnx::model::Onnx;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_hir::internal::{Factoid, InferenceModelExt};
+
+use super::bundle::Rung;
+use super::graph::{self, GraphInfo, Port};
+use super::manifest::{InputKind, Manifest};
+use super::plan::Plan;
+use super::runner::Runner;
+use super::{Bundle, Engine, Model, ModelError, PlanKey, guard, quant, rewrite};
+use crate::frame::{Label, Layout};
+
+/// A parsed model. Compile plans from it; drop it when no further plan will be needed, they do not depend on it.
+pub struct LoadedModel {
+    pub(super) path: PathBuf,
+    pub(super) manifest: Manifest,
+    pub(super) labels: Vec<Label>,
+    pub(super) rung: Rung,
+    pub(super) info: GraphInfo,
+    parsed: InferenceModel,
+}
+
+impl LoadedModel {
+    /// Parses form `rung` (0 = the main file) of a bundle.
+    ///
+    /// `engine` says which arithmetic is wanted and `threads` how many threads one inference may use. Today every model
+    /// runs through tract on one thread (tract's own threading needs a build feature that is off), whatever they say;
+    /// [`LoadedModel::engine`] tells what runs.
+    ///
+    /// # Errors
+    /// Everything but [`ModelError::Run`].
+    pub fn load(bundle: &Bundle, rung: usize, _engine: Engine, _threads: usize) -> Result<Self, ModelError> {
+        let bytes = bundle.onnx(rung)?;
+        let path = bundle.onnx_path(rung);
+        let form = bundle.rungs().into_iter().nth(rung).unwrap_or_else(|| Rung {
+            name: "main".into(),
+            file: bundle.manifest().file.clone(),
+            sha256: String::new(),
+            size: None,
+            accuracy: None,
+            mmac: None,
+        });
+        let (info, parsed) = parse(&bytes, &path)?;
+        let model = LoadedModel {
+            path,
+            manifest: bundle.manifest().clone(),
+            labels: bundle.labels().to_vec(),
+            rung: form,
+            info,
+            parsed,
+        };
+        if !bundle.is_bare() {
+            model.spec(PlanKey::default())?;
+        }
+        Ok(model)
+    }
+
+    /// What the file says about its graph.
+    pub fn info(&self) -> &GraphInfo {
+        &self.info
+    }
+
+    /// The model's name.
+    pub fn name(&self) -> &str {
+        &self.manifest.name
+    }
+
+    /// The arithmetic that runs: `f32`, or `f32-qdq` for a quantised model whose operators compute in floats between
+    /// rounding to integers.
+    pub fn engine(&self) -> &'static str {
+        let quantised = self.info.nodes.iter().any(|n| n.operator == "QuantizeLinear");
+        if quantised { "f32-qdq" } else { "f32" }
+    }
+
+    /// Compiles a plan for the daemon's pipeline.
+    ///
+    /// A model whose file fixes the batch at `b` runs `batch / b` times in turn inside one [`Model::run`]; so does one
+    /// that claims an open batch but cannot be compiled for more than one item.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] when batch or size do not fit, [`ModelError::Unsupported`] or [`ModelError::Compile`].
+    pub fn plan(&self, key: PlanKey) -> Result<Box<dyn Model>, ModelError> {
+        Ok(Box::new(self.compile_plan(key)?))
+    }
+
+    pub(super) fn compile_plan(&self, key: PlanKey) -> Result<Plan, ModelError> {
+        let shapes = self.shapes(key)?;
+        let batch = key.batch.unwrap_or(1);
+        let fixed = self.info.inputs.iter().zip(&shapes).any(|(port, shape)| {
+            shape.first().is_some_and(|&s| key.batch.is_some_and(|b| b != s) && port.dims.first() == Some(&Some(s)))
+        });
+        if fixed {
+            return Plan::in_turn(self, self.compile(&shapes)?, batch);
+        }
+        match self.compile(&shapes).and_then(|runner| Plan::whole(self, runner)) {
+            Ok(plan) if batch <= 1 || plan.leads_with(batch) => Ok(plan),
+            Ok(_) => self.item_by_item(key, batch),
+            Err(error) if batch > 1 => self.item_by_item(key, batch).map_err(|_| error),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn item_by_item(&self, key: PlanKey, batch: usize) -> Result<Plan, ModelError> {
+        let shapes = self.shapes(PlanKey { batch: Some(1), ..key })?;
+        Plan::in_turn(self, self.compile(&shapes)?, batch)
+    }
+
+    /// Compiles for the given input shapes, one per input in graph order.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`], [`ModelError::Unsupported`] or [`ModelError::Compile`].
+    pub fn compile(&self, shapes: &[Vec<usize>]) -> Result<Runner, ModelError> {
+        for (port, shape) in self.info.inputs.iter().zip(shapes) {
+            self.check_shape(port, shape)?;
+        }
+        let work = || -> TractResult<Arc<TypedRunnableModel>> {
+            let mut model = self.parsed.clone();
+            for (index, (port, shape)) in self.info.inputs.iter().zip(shapes).enumerate() {
+                model.set_input_fact(index, InferenceFact::dt_shape(port.dtype, shape))?;
+            }
+            model.analyse(false)?;
+            check_sizes(&model)?;
+            let typed = model.into_typed()?.into_optimized()?;
+            typed.into_runnable()
+        };
+        let compiled = guard::guarded_deep(work).map_err(|panic| self.explain(&panic))?;
+        let compiled = compiled.map_err(|error| self.explain(&format!("{error:#}")))?;
+        Runner::new(self.name(), self.info.clone(), compiled)
+    }
+
+    /// Concrete input shapes for a plan's key.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] naming the tensor when the graph has another size, or leaves open what nothing fixes.
+    pub fn shapes(&self, key: PlanKey) -> Result<Vec<Vec<usize>>, ModelError> {
+        let mut shapes = Vec::with_capacity(self.info.inputs.len());
+        for (index, port) in self.info.inputs.iter().enumerate() {
+            let mut shape = Vec::with_capacity(port.dims.len());
+            let wanted = if index == 0 { self.wanted(port, key) } else { Vec::new() };
+            for (axis, dim) in port.dims.iter().enumerate() {
+                let want = wanted.get(axis).copied().flatten();
+                let batch = if axis == 0 { Some(key.batch.unwrap_or(1)) } else { None };
+                let size = match (dim, want) {
+                    (Some(have), Some(want)) if *have != want => {
+                        let reason = format!("dimension {axis} is {have} in the file, {want} is asked for");
+                        return Err(self.shape_error(&port.name, reason));
+                    }
+                    (Some(have), _) => Some(*have),
+                    (None, want) => want.or(batch),
+                };
+                shape.push(size.ok_or_else(|| {
+                    let reason = format!("dimension {axis} is open in the file and nothing says how large it is");
+                    self.shape_error(&port.name, reason)
+                })?);
+            }
+            shapes.push(shape);
+        }
+        Ok(shapes)
+    }
+
+    /// What manifest and key ask of the first input's dimensions.
+    fn wanted(&self, port: &Port, key: PlanKey) -> Vec<Option<usize>> {
+        let mut wanted = vec![None; port.dims.len()];
+        match self.kind(port) {
+            InputKind::Image => {
+                let (Some(size), Some(layout)) = (key.size.or(self.rung.size), self.layout(port)) else {
+                    return wanted;
+                };
+                let first = if layout == Layout::Nhwc { 1 } else { 2 };
+                for (axis, pixels) in size.into_iter().enumerate() {
+                    wanted[first + axis] = Some(pixels);
+                }
+                let channels = if layout == Layout::Nhwc { 3 } else { 1 };
+                if port.dims[channels].is_none() {
+                    let grey = self.manifest.input.colour == Some(crate::frame::Colour::Grey);
+                    wanted[channels] = Some(if grey { 1 } else { 3 });
+                }
+            }
+            InputKind::Window => {
+                let (Some(rows), channels) = (self.manifest.input.rows, self.manifest.input.channels.len()) else {
+                    return wanted;
+                };
+                match wanted.len() {
+                    2 => wanted[1] = Some(rows * channels),
+                    3 => (wanted[1], wanted[2]) = (Some(rows), Some(channels)),
+                    _ => {}
+                }
+            }
+        }
+        wanted
+    }
+
+    /// Picture or window: what the manifest says, else pictures where the first input has the shape of one.
+    pub(super) fn kind(&self, port: &Port) -> InputKind {
+        let picture = self.layout(port).is_some();
+        self.manifest.input.kind.unwrap_or(if picture { InputKind::Image } else { InputKind::Window })
+    }
+
+    /// Axis order of a picture input; `None` if it cannot be one.
+    pub(super) fn layout(&self, port: &Port) -> Option<Layout> {
+        let channels = |dim: Option<usize>| matches!(dim, Some(1 | 3));
+        match port.dims[..] {
+            [_, _, _, _] if self.manifest.input.layout.is_some() => self.manifest.input.layout,
+            [_, _, _, last] if channels(last) => Some(Layout::Nhwc),
+            [_, second, _, _] if channels(second) || second.is_none() => Some(Layout::Nchw),
+            _ => None,
+        }
+    }
+
+    fn check_shape(&self, port: &Port, shape: &[usize]) -> Result<(), ModelError> {
+        let fits =
+            port.dims.len() == shape.len() && port.dims.iter().zip(shape).all(|(d, s)| d.is_none_or(|d| d == *s));
+        if !fits {
+            return Err(self.shape_error(&port.name, format!("expected shape {}, found {shape:?}", show(&port.dims))));
+        }
+        let bytes = shape.iter().try_fold(port.dtype.size_of(), |acc, d| acc.checked_mul(*d));
+        if shape.contains(&0) || bytes.is_none_or(|b| b > graph::MAX_TENSOR_BYTES) {
+            let limit = graph::MAX_TENSOR_BYTES >> 20;
+            return Err(self.shape_error(&port.name, format!("shape {shape:?} is empty or above {limit} MiB")));
+        }
+        Ok(())
+    }
+
+    pub(super) fn shape_error(&self, tensor: &str, reason: String) -> ModelError {
+        ModelError::Shape { path: self.path.clone(), tensor: tensor.into(), reason }
+    }
+
+    fn explain(&self, message: &str) -> ModelError {
+        explain(message, &self.info, &self.path)
+    }
+}
+
+/// `[1, ?, 3]`.
+pub(super) fn show(dims: &[Option<usize>]) -> String {
+    let dims: Vec<String> = dims.iter().map(|d| d.map_or("?".into(), |d| d.to_string())).collect();
+    format!("[{}]", dims.join(", "))
+}
+
+fn parse(bytes: &[u8], path: &Path) -> Result<(GraphInfo, InferenceModel), ModelError> {
+    let failed = |reason: String| ModelError::Compile { path: path.into(), reason };
+    let work = || -> Result<(GraphInfo, InferenceModel), ModelError> {
+        let mut proto = graph::decode(bytes, path)?;
+        rewrite::simplify(&mut proto);
+        let info = graph::describe(&proto, path)?;
+        let onnx = onnx();
+        if let Some(node) = info.nodes.iter().find(|n| !onnx.op_register.0.contains_key(&n.operator)) {
+            return Err(ModelError::Unsupported {
+                path: path.into(),
+                node: node.name.clone(),
+                operator: node.operator.clone(),
+                reason: "there is no such operator here".into(),
+            });
+        }
+        let parsed = onnx.parse(&proto, None).map_err(|e| explain(&format!("{e:#}"), &info, path))?;
+        if let Some(name) = parsed.unresolved_inputs.first() {
+            return Err(failed(format!("tensor {name:?} is defined nowhere")));
+        }
+        Ok((info, parsed.model))
+    };
+    guard::guarded_deep(work).map_err(failed)?
+}
+
+fn onnx() -> Onnx {
+    let mut onnx = tract_onnx::onnx();
+    quant::register(&mut onnx);
+    onnx
+}
+
+/// Refuses activations that would not fit in memory, before anything is computed on them.
+fn check_sizes(model: &InferenceModel) -> TractResult<()> {
+    let mut total = 0usize;
+    for node in &model.nodes {
+        for output in &node.outputs {
+            let Some(shape) = output.fact.shape.concretize() else { continue };
+            let size = output.fact.datum_type().map_or(8, |d| d.size_of());
+            let mut dims = shape.iter().map(|d| d.to_i64().ok().and_then(|d| usize::try_from(d).ok()));
+            let bytes = dims.try_fold(size, |acc, d| acc.checked_mul(d?));
+            total = total.saturating_add(bytes.unwrap_or(usize::MAX));
+            if bytes.is_none_or(|b| b > graph::MAX_TENSOR_BYTES) || total > 4 * graph::MAX_TENSOR_BYTES {
+                tract_onnx::tract_hir::internal::bail!("Node \"{}\" makes a tensor that is too large", node.name);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// tract's words as an error that names the ONNX node they are about.
+pub(super) fn explain(message: &str, info: &GraphInfo, path: &Path) -> ModelError {
+    let words: std::collections::HashSet<&str> =
+        message.split(|c: char| c.is_whitespace() || "\"`'(),:#[]{}<>".contains(c)).collect();
+    let quoted = |name: &str| ['"', '`'].iter().any(|q| message.contains(&format!("{q}{name}{q}")));
+    let node = info
+        .nodes
+        .iter()
+        .filter(|n| quoted(&n.name) || words.contains(n.name.as_str()))
+        .max_by_key(|n| (quoted(&n.name), n.name.len()));
+    let reason = shorten(message);
+    match node {
+        Some(node) => ModelError::Unsupported {
+            path: path.into(),
+            node: node.name.clone(),
+            operator: node.operator.clone(),
+            reason,
+        },
+        None => ModelError::Compile { path: path.into(), reason },
+    }
+}
+
+/// One line of bounded length, the root cause kept: it stands last in tract's chain.
+fn shorten(message: &str) -> String {
+    const KEEP: usize = 400;
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= KEEP {
+        return line;
+    }
+    let head: String = line.chars().take(KEEP / 4).collect();
+    let tail: Vec<char> = line.chars().rev().take(KEEP * 3 / 4).collect();
+    format!("{head} … {}", tail.into_iter().rev().collect::<String>())
+}
