@@ -4,5 +4,5 @@
 
 mod architecture;
 mod common;
-mod mosquitto;
 mod model;
+mod mosquitto;
