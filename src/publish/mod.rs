@@ -4,6 +4,7 @@ pub mod payload;
 pub mod queue;
 pub mod topics;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -11,10 +12,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[mqtt]`: the broker.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Name or address of the broker.
+    #[schemars(length(min = 1))]
     pub host: String,
     /// Port of the broker; 8883 is usual with TLS.
     #[schemars(range(min = 1, max = 65535))]
@@ -22,10 +24,12 @@ pub struct Config {
     /// User name; empty = none.
     pub username: String,
     /// Password; prefer `password_file`.
+    #[schemars(extend("writeOnly" = true))]
     pub password: String,
     /// File whose first line is the password (systemd: `LoadCredential`).
     pub password_file: Option<PathBuf>,
     /// First level of every topic.
+    #[schemars(length(min = 1))]
     pub prefix: String,
     /// Time without traffic after which the connection is probed, in s.
     #[schemars(range(min = 5, max = 3600))]
@@ -57,6 +61,38 @@ impl Default for Config {
             results: true,
             tls: None,
         }
+    }
+}
+
+impl fmt::Debug for Config {
+    /// Everything but the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Config {
+            host,
+            port,
+            username,
+            password,
+            password_file,
+            prefix,
+            keep_alive_s,
+            queue,
+            max_packet_bytes,
+            results,
+            tls,
+        } = self;
+        f.debug_struct("Config")
+            .field("host", host)
+            .field("port", port)
+            .field("username", username)
+            .field("password", if password.is_empty() { &"" } else { &"***" })
+            .field("password_file", password_file)
+            .field("prefix", prefix)
+            .field("keep_alive_s", keep_alive_s)
+            .field("queue", queue)
+            .field("max_packet_bytes", max_packet_bytes)
+            .field("results", results)
+            .field("tls", tls)
+            .finish()
     }
 }
 

@@ -55,6 +55,7 @@ impl Default for SyntheticConfig {
 #[serde(deny_unknown_fields)]
 pub struct FilesConfig {
     /// A file, a directory (its pictures in name order) or a glob (`/data/*.jpg`); `.mjpeg`/`.mjpg` and `.y4m` files hold many.
+    #[schemars(length(min = 1))]
     pub path: String,
     /// Start again at the end.
     #[serde(default, rename = "loop")]
@@ -150,6 +151,7 @@ impl Default for RpicamConfig {
 #[serde(deny_unknown_fields)]
 pub struct RtspConfig {
     /// `rtsp://`, `http://` or a file that `ffmpeg` can read. A password in it never reaches the log.
+    #[schemars(length(min = 1))]
     pub url: String,
     /// Width in pixels that `ffmpeg` scales to.
     #[serde(default = "w640")]
@@ -248,6 +250,7 @@ pub enum SensorKind {
 #[serde(deny_unknown_fields)]
 pub struct MqttConfig {
     /// Topic filter to subscribe to (`+` and `#` allowed).
+    #[schemars(length(min = 1))]
     pub topic: String,
     /// What a message holds: a `jpeg` picture, or `numbers` (a number, a JSON array or a JSON object of numbers).
     pub content: MqttContent,

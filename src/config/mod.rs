@@ -1,6 +1,29 @@
 //! The whole configuration: every room's own `Config` put together; load, layer, validate, explain.
+//!
+//! [`load`] puts `/etc/leptond/leptond.toml` (or `--config FILE`), `LEPTOND__SECTION__KEY` variables and flags over one
+//! another, holds the result against the [`schema`] that the types themselves give, and answers with a [`Loaded`] or with
+//! every [`Problem`] at once.
+
+mod check;
+mod explain;
+mod files;
+mod layers;
+mod load;
+mod path;
+mod problem;
+mod schema;
+mod secret;
+mod walk;
 
 use std::path::PathBuf;
+
+pub use check::Findings;
+pub use explain::{effective, masked};
+pub use layers::Override;
+pub use load::{DEFAULT_FILE, Loaded, Options, load};
+pub use problem::{ConfigErrors, Origin, Problem};
+pub use schema::schema;
+pub use secret::{MASK, redact};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -70,6 +93,7 @@ pub struct PipelineConfig {
     #[schemars(regex(pattern = r"^[a-zA-Z0-9_-]{1,64}$"))]
     pub name: String,
     /// A bundle's name, or the path of a bundle or `.onnx` file.
+    #[schemars(length(min = 1))]
     pub model: String,
     /// Which engine runs it.
     #[serde(default)]

@@ -1,0 +1,449 @@
+//! Sense across keys: what the schema cannot say, and what can be known without looking at the disk.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+use super::problem::{Problem, quoted};
+use super::{Config, PipelineConfig};
+use crate::frame::TaskKind;
+use crate::governor::Mode;
+use crate::preprocess::Region;
+use crate::source::{self, SensorKind};
+use crate::telemetry::{self, TelemetryError};
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Findings {
+    /// Nothing may start with these.
+    pub problems: Vec<Problem>,
+    /// Probably not what was meant.
+    pub warnings: Vec<Problem>,
+}
+
+impl Findings {
+    pub(super) fn problem(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    pub(super) fn warn(&mut self, problem: Problem) {
+        self.warnings.push(problem);
+    }
+
+    pub(super) fn extend(&mut self, other: Findings) {
+        self.problems.extend(other.problems);
+        self.warnings.extend(other.warnings);
+    }
+}
+
+/// Names of the node's own topics, which a pipeline must not take.
+const RESERVED: [&str; 6] = ["state", "info", "health", "governor", "request", "response"];
+
+impl Config {
+    /// Checks what several keys say together. Looks at nothing but the values.
+    pub fn check(&self) -> Findings {
+        let mut f = Findings::default();
+        self.check_log(&mut f);
+        self.check_mqtt(&mut f);
+        self.check_governor(&mut f);
+        if self.pipelines.is_empty() {
+            f.problem(
+                Problem::new("pipeline", "there is no pipeline: nothing would be done")
+                    .help("add [[pipeline]] with name, model and [pipeline.source]"),
+            );
+        }
+        let mut names: HashMap<&str, usize> = HashMap::new();
+        let mut devices: HashMap<String, usize> = HashMap::new();
+        for (i, pipeline) in self.pipelines.iter().enumerate() {
+            let at = |key: &str| format!("pipeline[{i}].{key}");
+            if let Some(first) = names.insert(&pipeline.name, i) {
+                f.problem(
+                    Problem::new(at("name"), "the name is taken")
+                        .found(quoted(&pipeline.name))
+                        .allowed(format!("a name of its own: pipeline[{first}] has this one")),
+                );
+            }
+            if RESERVED.contains(&pipeline.name.as_str()) {
+                f.problem(
+                    Problem::new(at("name"), "the name is reserved for a topic of the node")
+                        .found(quoted(&pipeline.name))
+                        .allowed(format!("any but {}", RESERVED.join(", "))),
+                );
+            }
+            if let Some((device, key)) = exclusive_device(&pipeline.source)
+                && let Some(first) = devices.insert(device.clone(), i)
+            {
+                let other = self.pipelines.get(first).map_or("", |p| p.name.as_str());
+                f.problem(
+                    Problem::new(at(key), "is read by another pipeline already")
+                        .found(device)
+                        .allowed(format!("one pipeline for each; pipeline {other:?} has this one")),
+                );
+            }
+            self.check_source(pipeline, &at, &mut f);
+            check_regions(pipeline, &at, &mut f);
+            check_task(pipeline, &at, &mut f);
+            check_pace(pipeline, &at, &mut f);
+        }
+        f
+    }
+
+    fn check_log(&self, f: &mut Findings) {
+        if let Err(TelemetryError::Level { found, reason }) = telemetry::check_level(&self.log.level) {
+            f.problem(
+                Problem::new("log.level", "not a log level or filter")
+                    .found(quoted(&found))
+                    .help(reason)
+                    .allowed("off, error, warn, info, debug, trace, or a filter such as info,leptond::source=debug"),
+            );
+        }
+    }
+
+    fn check_mqtt(&self, f: &mut Findings) {
+        let mqtt = &self.mqtt;
+        if let Some((_, rest)) = mqtt.host.split_once("://") {
+            f.problem(
+                Problem::new("mqtt.host", "a name or address is wanted, not a URL")
+                    .found(quoted(&super::secret::redact(&mqtt.host)))
+                    .help(format!("write host = {:?}; port and [mqtt.tls] are keys of their own", bare_host(rest))),
+            );
+        } else if mqtt.host.parse::<IpAddr>().is_err() && mqtt.host.contains([':', '/', '@', ' ', '\t']) {
+            f.problem(
+                Problem::new("mqtt.host", "not a host name or address")
+                    .found(quoted(&super::secret::redact(&mqtt.host)))
+                    .allowed("a name or an IP address; the port goes into mqtt.port"),
+            );
+        }
+        if let Some(c) = mqtt.prefix.chars().find(|c| matches!(c, '+' | '#') || c.is_control()) {
+            f.problem(
+                Problem::new("mqtt.prefix", format!("the character {c:?} cannot stand in a topic"))
+                    .found(quoted(&mqtt.prefix)),
+            );
+        } else if mqtt.prefix.starts_with(['/', '$']) || mqtt.prefix.ends_with('/') || mqtt.prefix.contains("//") {
+            f.problem(
+                Problem::new("mqtt.prefix", "must not begin with '/' or '$', end with '/' or have an empty level")
+                    .found(quoted(&mqtt.prefix)),
+            );
+        }
+        if !mqtt.password.is_empty() && mqtt.password_file.is_some() {
+            f.problem(
+                Problem::new("mqtt.password", "the password is given twice, here and by password_file")
+                    .help("remove one; password_file is the safer"),
+            );
+        }
+        if mqtt.username.is_empty() && (!mqtt.password.is_empty() || mqtt.password_file.is_some()) {
+            let key = if mqtt.password_file.is_some() { "mqtt.password_file" } else { "mqtt.password" };
+            f.problem(Problem::new(key, "a password without mqtt.username").help("set mqtt.username"));
+        }
+        if let Some(tls) = &mqtt.tls {
+            for (given, missing, key, other) in [
+                (&tls.cert_file, &tls.key_file, "mqtt.tls.cert_file", "key_file"),
+                (&tls.key_file, &tls.cert_file, "mqtt.tls.key_file", "cert_file"),
+            ] {
+                if given.is_some() && missing.is_none() {
+                    f.problem(
+                        Problem::new(key, format!("without {other}"))
+                            .help("a client certificate needs both; remove both if the broker does not ask for one"),
+                    );
+                }
+            }
+            if mqtt.port == 1883 {
+                f.warn(
+                    Problem::new("mqtt.port", "1883 is the port without encryption, but [mqtt.tls] is set")
+                        .help("brokers usually take TLS on port = 8883"),
+                );
+            }
+            if self.broker.enabled {
+                f.warn(Problem::new("mqtt.tls", "has no effect while broker.enabled is true"));
+            }
+        } else if mqtt.port == 8883 && !self.broker.enabled {
+            f.warn(
+                Problem::new("mqtt.port", "8883 is the port with TLS, but there is no [mqtt.tls]")
+                    .help("add [mqtt.tls] with ca_file"),
+            );
+        }
+        match self.broker.listen.parse::<SocketAddr>() {
+            Ok(address) if self.broker.enabled && !address.ip().is_loopback() => f.warn(
+                Problem::new("broker.listen", "the broker inside is open to the network and asks for no password")
+                    .found(quoted(&self.broker.listen))
+                    .help("listen on 127.0.0.1 unless the network is trusted"),
+            ),
+            Ok(_) => {}
+            Err(_) => f.problem(
+                Problem::new("broker.listen", "not an address with a port")
+                    .found(quoted(&self.broker.listen))
+                    .allowed("ADDRESS:PORT such as 127.0.0.1:1883, 0.0.0.0:1883 or [::1]:1883"),
+            ),
+        }
+    }
+
+    fn check_governor(&self, f: &mut Findings) {
+        let g = &self.governor;
+        if g.mode == Mode::Auto && g.rung != 0 {
+            f.warn(
+                Problem::new("governor.rung", "has no effect in mode \"auto\"").help("set governor.mode = \"manual\""),
+            );
+        }
+        let up = g.limit_celsius - g.margin_celsius - g.hysteresis_celsius;
+        if up < 20.0 {
+            f.warn(
+                Problem::new("governor.limit_celsius", format!("full work would only return below {up:.1} °C"))
+                    .help("that is limit_celsius - margin_celsius - hysteresis_celsius; make the limit higher"),
+            );
+        }
+    }
+
+    fn check_source(&self, pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+        let window = |window: u32, stride: u32, f: &mut Findings| {
+            if stride > window {
+                f.warn(
+                    Problem::new(at("source.stride"), "longer than the window: readings between two windows are lost")
+                        .found(format!("stride {stride}, window {window}")),
+                );
+            }
+        };
+        let channels = |channels: &[String], f: &mut Findings| unique(channels, &at("source.channels"), f);
+        match &pipeline.source {
+            source::Config::Sensor(s) => {
+                window(s.window, s.stride, f);
+                channels(&s.channels, f);
+                let reads_file = matches!(s.kind, SensorKind::Jsonl | SensorKind::Csv);
+                if reads_file && s.path.is_empty() {
+                    f.problem(
+                        Problem::new(at("source.path"), "missing: kind \"jsonl\" and \"csv\" read a file")
+                            .allowed("a file, a FIFO, or \"-\" for standard input"),
+                    );
+                }
+                if s.kind == SensorKind::Machine && !s.path.is_empty() {
+                    f.warn(Problem::new(at("source.path"), "has no effect with kind \"machine\""));
+                }
+                if !reads_file && s.interval_ms == 0 {
+                    f.problem(
+                        Problem::new(at("source.interval_ms"), "0 is for files only")
+                            .found("0")
+                            .allowed("a whole number, 1 to 3600000 ms"),
+                    );
+                }
+                if s.repeat && (!reads_file || s.path == "-") {
+                    f.warn(Problem::new(at("source.loop"), "has no effect: there is no file to begin again"));
+                }
+            }
+            source::Config::Mqtt(s) => {
+                if let Err(reason) = topic_filter(&s.topic) {
+                    f.problem(
+                        Problem::new(at("source.topic"), format!("not an MQTT topic filter: {reason}"))
+                            .found(quoted(&s.topic)),
+                    );
+                } else if s.topic.starts_with(&format!("{}/", self.mqtt.prefix)) || s.topic == "#" {
+                    f.warn(
+                        Problem::new(at("source.topic"), "also catches what leptond itself publishes")
+                            .found(quoted(&s.topic))
+                            .help(format!("choose a topic outside of {}/", self.mqtt.prefix)),
+                    );
+                }
+                channels(&s.channels, f);
+                match s.content {
+                    source::MqttContent::Numbers => window(s.window, s.stride, f),
+                    source::MqttContent::Jpeg => {
+                        if s.window != 1 || s.stride != 1 || !s.channels.is_empty() {
+                            f.warn(Problem::new(
+                                at("source.content"),
+                                "window, stride and channels have no effect on pictures",
+                            ));
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A device that only one pipeline can read, and the key that names it.
+fn exclusive_device(source: &source::Config) -> Option<(String, &'static str)> {
+    match source {
+        source::Config::V4l2(s) => Some((s.device.display().to_string(), "source.device")),
+        source::Config::Rpicam(s) => Some((format!("camera {}", s.camera), "source.camera")),
+        source::Config::Sensor(s) if s.path == "-" => Some(("standard input".into(), "source.path")),
+        _ => None,
+    }
+}
+
+/// Picture size in pixels, where the configuration sets it.
+fn picture_size(source: &source::Config) -> Option<(u32, u32)> {
+    match source {
+        source::Config::Synthetic(s) => Some((s.width, s.height)),
+        source::Config::V4l2(s) => Some((s.width, s.height)),
+        source::Config::Rpicam(s) => Some((s.width, s.height)),
+        source::Config::Rtsp(s) => Some((s.width, s.height)),
+        source::Config::Files(_) | source::Config::Sensor(_) | source::Config::Mqtt(_) => None,
+    }
+}
+
+fn gives_numbers(source: &source::Config) -> bool {
+    match source {
+        source::Config::Sensor(_) => true,
+        source::Config::Mqtt(s) => s.content == source::MqttContent::Numbers,
+        _ => false,
+    }
+}
+
+fn check_regions(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+    let regions = &pipeline.preprocess.regions;
+    if gives_numbers(&pipeline.source) {
+        if !regions.is_empty() {
+            f.problem(Problem::new(at("preprocess.regions"), "regions cut pictures, but this source gives numbers"));
+        }
+        if pipeline.preprocess.fit.is_some() {
+            f.warn(Problem::new(at("preprocess.fit"), "has no effect: this source gives numbers"));
+        }
+        return;
+    }
+    let size = picture_size(&pipeline.source);
+    for (i, region) in regions.iter().enumerate() {
+        let corners: Vec<[f32; 2]> = match region {
+            Region::Rect([x, y, w, h]) => {
+                if *w <= 0.0 || *h <= 0.0 {
+                    f.problem(
+                        Problem::new(at(&format!("preprocess.regions[{i}].rect")), "width and height must be above 0")
+                            .found(format!("{w} x {h}"))
+                            .allowed("[x, y, width, height] in source pixels"),
+                    );
+                    continue;
+                }
+                vec![[*x, *y], [x + w, *y], [x + w, y + h], [*x, y + h]]
+            }
+            Region::Quad(c) => c.chunks_exact(2).filter_map(|p| <[f32; 2]>::try_from(p).ok()).collect(),
+        };
+        let key = match region {
+            Region::Rect(_) => at(&format!("preprocess.regions[{i}].rect")),
+            Region::Quad(_) => at(&format!("preprocess.regions[{i}].quad")),
+        };
+        if !is_clockwise_and_convex(&corners) {
+            f.problem(
+                Problem::new(&key, "the corners do not make a proper quadrilateral")
+                    .allowed("top left, top right, bottom right, bottom left, each x then y, in source pixels"),
+            );
+            continue;
+        }
+        let Some((width, height)) = size else { continue };
+        let outside = corners.iter().find(|[x, y]| *x < 0.0 || *y < 0.0 || *x > width as f32 || *y > height as f32);
+        if let Some([x, y]) = outside {
+            f.problem(
+                Problem::new(&key, "reaches outside of the picture")
+                    .found(format!("a corner at x = {x}, y = {y}"))
+                    .allowed(format!("x 0 to {width}, y 0 to {height}: source.width and source.height")),
+            );
+        }
+    }
+}
+
+/// Whether four corners go round once, clockwise on a screen (y downwards), with no corner pointing inwards.
+fn is_clockwise_and_convex(corners: &[[f32; 2]]) -> bool {
+    let n = corners.len();
+    let next = |i: usize| corners.get(i % n).copied().unwrap_or_default();
+    (0..n).all(|i| {
+        let ([ax, ay], [bx, by], [cx, cy]) = (next(i), next(i + 1), next(i + 2));
+        let cross = (f64::from(bx) - f64::from(ax)) * (f64::from(cy) - f64::from(by))
+            - (f64::from(by) - f64::from(ay)) * (f64::from(cx) - f64::from(bx));
+        cross > 0.0
+    })
+}
+
+fn check_task(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+    let task = &pipeline.task;
+    unique(&task.labels, &at("task.labels"), f);
+    if task.monotonic && pipeline.preprocess.regions.is_empty() {
+        f.warn(
+            Problem::new(at("task.monotonic"), "has no effect without preprocess.regions")
+                .help("a reading is made of one label per region"),
+        );
+    }
+    if task.threshold.is_some() && task.calibration_s.is_some_and(|s| s > 0.0) {
+        f.warn(Problem::new(at("task.calibration_s"), "has no effect: task.threshold is fixed"));
+    }
+    let Some(kind) = task.kind else { return };
+    use TaskKind::{Anomaly, Classify, Detect, Raw};
+    let keys: [(&str, bool, &[TaskKind]); 9] = [
+        ("min_score", task.min_score.is_some(), &[Classify, Detect]),
+        ("labels", !task.labels.is_empty(), &[Classify, Detect]),
+        ("top_k", task.top_k.is_some(), &[Classify]),
+        ("smoothing", task.smoothing.is_some(), &[Classify]),
+        ("monotonic", task.monotonic, &[Classify]),
+        ("nms_iou", task.nms_iou.is_some(), &[Detect]),
+        ("max_detections", task.max_detections.is_some(), &[Detect]),
+        ("threshold", task.threshold.is_some(), &[Anomaly]),
+        ("hysteresis", task.hysteresis.is_some(), &[Anomaly]),
+    ];
+    for (key, set, kinds) in keys {
+        if set && !kinds.contains(&kind) {
+            let name = |kind: &TaskKind| match kind {
+                Classify => "\"classify\"",
+                Detect => "\"detect\"",
+                Anomaly => "\"anomaly\"",
+                Raw => "\"raw\"",
+            };
+            let names: Vec<_> = kinds.iter().map(name).collect();
+            f.warn(Problem::new(
+                at(&format!("task.{key}")),
+                format!("has no effect: it is for type {}, not {}", names.join(" and "), name(&kind)),
+            ));
+        }
+    }
+}
+
+fn check_pace(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+    let governor = &pipeline.governor;
+    let is_default = governor.min_fps == crate::governor::PipelineConfig::default().min_fps;
+    if governor.interval_ms > 0 && !is_default {
+        let fps = 1000.0 / governor.interval_ms as f32;
+        if fps < governor.min_fps {
+            f.problem(
+                Problem::new(at("governor.min_fps"), "more than the interval gives at full work")
+                    .found(format!("{}", governor.min_fps))
+                    .allowed(format!("0 to {fps} per second, since interval_ms = {}", governor.interval_ms)),
+            );
+        }
+    }
+}
+
+/// Reports empty and repeated texts of a list.
+fn unique(list: &[String], key: &str, f: &mut Findings) {
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    for (i, text) in list.iter().enumerate() {
+        if text.is_empty() {
+            f.problem(Problem::new(format!("{key}[{i}]"), "must not be empty"));
+        } else if let Some(first) = seen.insert(text, i) {
+            f.problem(
+                Problem::new(format!("{key}[{i}]"), format!("the same as [{first}]: each once")).found(quoted(text)),
+            );
+        }
+    }
+}
+
+/// Whether `filter` is an MQTT topic filter (MQTT 3.1.1, section 4.7), or why not.
+pub(super) fn topic_filter(filter: &str) -> Result<(), &'static str> {
+    if filter.is_empty() {
+        return Err("it is empty");
+    }
+    if filter.len() > 65_535 {
+        return Err("it is longer than 65535 bytes");
+    }
+    if filter.contains('\0') {
+        return Err("it contains a NUL character");
+    }
+    let levels: Vec<&str> = filter.split('/').collect();
+    for (i, level) in levels.iter().enumerate() {
+        if level.contains('#') && (*level != "#" || i + 1 != levels.len()) {
+            return Err("'#' must be the whole last level, as in meters/#");
+        }
+        if level.contains('+') && *level != "+" {
+            return Err("'+' must be a whole level, as in meters/+/value");
+        }
+    }
+    Ok(())
+}
+
+fn bare_host(rest: &str) -> &str {
+    let rest = rest.rsplit('@').next().unwrap_or(rest);
+    rest.split(['/', ':']).next().unwrap_or(rest)
+}

@@ -1,0 +1,168 @@
+//! What the configuration names on this computer: models, certificates, pictures, devices, programs.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::check::Findings;
+use super::problem::{Problem, nearest, quoted};
+use super::{Config, PipelineConfig};
+use crate::model;
+use crate::source::{self, SensorKind};
+
+impl Config {
+    /// Looks for everything that the configuration names: what must be there is a problem, what may still come (a camera)
+    /// a warning.
+    pub fn check_files(&self) -> Findings {
+        let mut f = Findings::default();
+        if let Some(file) = &self.mqtt.password_file
+            && let Some(text) = readable(file, "mqtt.password_file", &mut f)
+            && text.lines().next().unwrap_or("").trim().is_empty()
+        {
+            f.problem(Problem::new("mqtt.password_file", "the first line is empty").found(shown(file)));
+        }
+        if let Some(tls) = &self.mqtt.tls {
+            for (key, file) in [
+                ("mqtt.tls.ca_file", Some(&tls.ca_file)),
+                ("mqtt.tls.cert_file", tls.cert_file.as_ref()),
+                ("mqtt.tls.key_file", tls.key_file.as_ref()),
+            ] {
+                if let Some(file) = file
+                    && let Some(text) = readable(file, key, &mut f)
+                    && !text.contains("-----BEGIN ")
+                {
+                    f.problem(
+                        Problem::new(key, "not a PEM file")
+                            .found(shown(file))
+                            .allowed("text with a line -----BEGIN …-----"),
+                    );
+                }
+            }
+        }
+        if self.node.state_dir.exists() && !self.node.state_dir.is_dir() {
+            f.problem(Problem::new("node.state_dir", "not a directory").found(shown(&self.node.state_dir)));
+        }
+        for (i, pipeline) in self.pipelines.iter().enumerate() {
+            let at = |key: &str| format!("pipeline[{i}].{key}");
+            self.check_model(pipeline, &at("model"), &mut f);
+            check_source(&pipeline.source, &at, &mut f);
+        }
+        f
+    }
+
+    fn check_model(&self, pipeline: &PipelineConfig, key: &str, f: &mut Findings) {
+        let name = &pipeline.model;
+        if model::locate(name, &self.models.dirs).is_some() {
+            return;
+        }
+        let problem = Problem::new(key, "there is no such model").found(quoted(name));
+        if name.contains('/') {
+            f.problem(problem.allowed("the path of a bundle's directory or of an .onnx file"));
+            return;
+        }
+        let dirs: Vec<_> = self.models.dirs.iter().map(|d| d.display().to_string()).collect();
+        let entries = self.models.dirs.iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten();
+        let known: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let mut problem = problem.allowed(format!("a bundle in {} (models.dirs), or a path", dirs.join(" or ")));
+        problem.help = nearest(name, known.iter().map(String::as_str)).map(|meant| format!("did you mean {meant:?}?"));
+        f.problem(problem);
+    }
+}
+
+fn check_source(source: &source::Config, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+    match source {
+        source::Config::Files(s) => check_pictures(&s.path, &at("source.path"), f),
+        source::Config::V4l2(s) => {
+            if !s.device.exists() {
+                f.warn(
+                    Problem::new(at("source.device"), "is not there now; it is waited for")
+                        .found(shown(&s.device))
+                        .help("`leptond probe` lists the cameras"),
+                );
+            }
+        }
+        source::Config::Rpicam(s) => {
+            check_program(&s.program, &["rpicam-vid", "libcamera-vid"], &at("source.program"), f);
+        }
+        source::Config::Rtsp(s) => check_program(&s.program, &["ffmpeg"], &at("source.program"), f),
+        source::Config::Sensor(s) => {
+            let reads_file = matches!(s.kind, SensorKind::Jsonl | SensorKind::Csv);
+            if reads_file && s.path != "-" && !s.path.is_empty() {
+                let path = Path::new(&s.path);
+                if path.is_dir() || !path.exists() {
+                    let what = if path.is_dir() { "is a directory" } else { "there is no such file" };
+                    f.problem(
+                        Problem::new(at("source.path"), what)
+                            .found(quoted(&s.path))
+                            .allowed("a file, a FIFO, or \"-\" for standard input"),
+                    );
+                }
+            }
+        }
+        source::Config::Synthetic(_) | source::Config::Mqtt(_) => {}
+    }
+}
+
+fn check_pictures(path: &str, key: &str, f: &mut Findings) {
+    let direct = Path::new(path);
+    let problem = if direct.is_dir() {
+        let holds_file = fs::read_dir(direct).is_ok_and(|entries| entries.flatten().any(|e| e.path().is_file()));
+        (!holds_file).then(|| Problem::new(key, "the directory holds no file"))
+    } else if direct.exists() {
+        None
+    } else if path.contains(['*', '?', '[']) {
+        match glob::glob(path) {
+            Ok(mut matches) => matches.next().is_none().then(|| Problem::new(key, "matches no file")),
+            Err(error) => Some(Problem::new(key, format!("not a glob: {}", error.msg))),
+        }
+    } else {
+        Some(Problem::new(key, "there is no such file or directory"))
+    };
+    if let Some(problem) = problem {
+        f.problem(problem.found(quoted(path)));
+    }
+}
+
+/// A program named by path must be there; one from PATH may still be installed.
+fn check_program(program: &str, usual: &[&str], key: &str, f: &mut Findings) {
+    let on_path = |name: &str| {
+        std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file()))
+    };
+    if program.contains('/') {
+        if !Path::new(program).is_file() {
+            f.problem(Problem::new(key, "there is no such program").found(quoted(program)));
+        }
+    } else if program.is_empty() {
+        if !usual.iter().any(|name| on_path(name)) {
+            f.warn(Problem::new(key, format!("{} is not installed", usual.join(" or "))));
+        }
+    } else if !on_path(program) {
+        f.problem(Problem::new(key, "there is no such program in PATH").found(quoted(program)));
+    }
+}
+
+/// The start of a small text file, or a problem.
+fn readable(file: &PathBuf, key: &str, f: &mut Findings) -> Option<String> {
+    let mut bytes = Vec::new();
+    let read = fs::metadata(file).and_then(|meta| {
+        if meta.is_dir() {
+            return Err(std::io::Error::from(std::io::ErrorKind::IsADirectory));
+        }
+        fs::File::open(file)?.take(1 << 20).read_to_end(&mut bytes)
+    });
+    if let Err(error) = read {
+        let what = match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no such file".into(),
+            std::io::ErrorKind::PermissionDenied => "this user may not read the file".into(),
+            std::io::ErrorKind::IsADirectory => "is a directory, a file is wanted".into(),
+            _ => format!("cannot be read: {error}"),
+        };
+        f.problem(Problem::new(key, what).found(shown(file)));
+        return None;
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn shown(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}

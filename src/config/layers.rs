@@ -1,0 +1,444 @@
+//! The layers of a configuration: file, then environment, then flags, put over one another by the `config` crate, and the
+//! place that each value came from.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use config::{Map, Source, Value, ValueKind};
+use toml_edit::{Item, TableLike};
+
+use super::path::{Path, Step};
+use super::problem::{Origin, Problem, nearest, quoted};
+use super::schema::{Node, Shape};
+
+/// What variables of ours begin with.
+pub(super) const PREFIX: &str = "LEPTOND__";
+
+/// A value given on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// Dotted path: `mqtt.port`, `pipeline[0].source.device`.
+    pub key: String,
+    /// The value as text: lists and tables as TOML writes them, strings without quotes.
+    pub value: String,
+    /// The flag as it was typed, for messages.
+    pub flag: String,
+}
+
+impl Override {
+    /// From one `--set KEY=VALUE`.
+    ///
+    /// # Errors
+    /// When there is no `=`.
+    pub fn set(text: &str) -> Result<Override, String> {
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| format!("{text:?} is not of the form KEY=VALUE, for instance mqtt.port=1884"))?;
+        Ok(Override { key: key.trim().into(), value: value.trim().into(), flag: format!("--set {}", key.trim()) })
+    }
+}
+
+/// Where one value came from.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// Its key.
+    pub(super) key: Origin,
+    /// The value itself.
+    pub(super) value: Origin,
+    /// For a TOML date, which no key takes, its text.
+    pub(super) date: Option<String>,
+}
+
+/// The layers put over one another.
+pub(super) struct Layers {
+    builder: config::ConfigBuilder<config::builder::DefaultState>,
+    places: BTreeMap<String, Place>,
+    pipelines: usize,
+    /// What is wrong with the layers themselves.
+    pub(super) problems: Vec<Problem>,
+    /// What is odd about them.
+    pub(super) warnings: Vec<Problem>,
+}
+
+impl Layers {
+    pub(super) fn new() -> Self {
+        Layers {
+            builder: config::Config::builder(),
+            places: BTreeMap::new(),
+            pipelines: 0,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Puts a file's text on top.
+    pub(super) fn file(&mut self, file: &std::path::Path, text: &str) {
+        let reader = Reader { file: file.to_path_buf(), text };
+        let document = match toml_edit::Document::parse(text) {
+            Ok(document) => document,
+            Err(error) => {
+                let origin = reader.origin(error.span()).unwrap_or(Origin::Whole { file: reader.file.clone() });
+                let words = error.message().trim().replace('\n', "; ");
+                self.problems.push(
+                    Problem::new("", format!("not valid TOML: {words}"))
+                        .help("the rest of the file is checked once this is mended")
+                        .at(origin),
+                );
+                return;
+            }
+        };
+        let mut root = Map::new();
+        for (key, item) in document.as_table().iter() {
+            let path = Path::default().key(key);
+            let span = document.as_table().get_key_value(key).and_then(|(key, _)| key.span());
+            let value = reader.item(item, span, &path, &mut self.places);
+            // The config crate would read a dot or bracket in a top-level key as a path.
+            if key.contains(['.', '[']) {
+                self.problems.push(unknown_key(Node::root(), &path).at(self.key_origin(&path)));
+                continue;
+            }
+            if key == "pipeline"
+                && let ValueKind::Array(items) = &value.kind
+            {
+                self.pipelines = items.len();
+            }
+            root.insert(key.to_owned(), value);
+        }
+        self.add(Layer(root));
+    }
+
+    /// Puts environment variables on top, in the order of their names.
+    pub(super) fn environment(&mut self, env: &[(OsString, OsString)]) {
+        let mut ours: Vec<_> = env.iter().filter(|(name, _)| name.to_string_lossy().starts_with("LEPTOND_")).collect();
+        ours.sort();
+        for (name, value) in ours {
+            let variable = name.to_string_lossy().into_owned();
+            let Some(rest) = variable.strip_prefix(PREFIX) else {
+                self.single_underscores(&variable);
+                continue;
+            };
+            let origin = Origin::Env { variable: variable.clone() };
+            let mut path = Path::default();
+            for part in rest.split("__") {
+                path = match part.parse() {
+                    Ok(index) => path.index(index),
+                    Err(_) => path.key(&part.to_lowercase()),
+                };
+            }
+            match value.to_str() {
+                Some(text) => self.single(&path, text, &origin),
+                None => self.problems.push(
+                    Problem::new(path.to_string(), "the value is not UTF-8 text")
+                        .found(format!("{value:?}"))
+                        .at(origin),
+                ),
+            }
+        }
+    }
+
+    /// Puts flags on top, in the order given.
+    pub(super) fn overrides(&mut self, overrides: &[Override]) {
+        for Override { key, value, flag } in overrides {
+            let origin = Origin::Flag { flag: flag.clone() };
+            match Path::parse(key) {
+                Some(path) => self.single(&path, value, &origin),
+                None => self.problems.push(
+                    Problem::new("", "not a key")
+                        .found(quoted(key))
+                        .allowed("a dotted path such as mqtt.port or pipeline[0].source.device")
+                        .at(origin),
+                ),
+            }
+        }
+    }
+
+    /// Everything put together; the caller takes the problems first.
+    pub(super) fn build(&self) -> Result<Value, config::ConfigError> {
+        self.builder.build_cloned().map(|built| built.cache)
+    }
+
+    /// Whether anything at all was given.
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    pub(super) fn place(&self, path: &Path) -> Option<&Place> {
+        self.places.get(&path.to_string())
+    }
+
+    /// Where each value that is not a default came from.
+    pub(super) fn origins(&self) -> BTreeMap<String, Origin> {
+        self.places.iter().map(|(key, place)| (key.clone(), place.value.clone())).collect()
+    }
+
+    /// Where a value came from; for one that is not there, where the table around it did.
+    pub(super) fn value_origin(&self, path: &Path) -> Origin {
+        self.nearest_place(path).map_or(Origin::Default, |place| place.value.clone())
+    }
+
+    /// Where a key was written; for one that is not there, where the table around it was.
+    pub(super) fn key_origin(&self, path: &Path) -> Origin {
+        self.nearest_place(path).map_or(Origin::Default, |place| place.key.clone())
+    }
+
+    fn nearest_place(&self, path: &Path) -> Option<&Place> {
+        let mut path = path.clone();
+        loop {
+            if let Some(place) = self.place(&path) {
+                return Some(place);
+            }
+            path = path.parent()?;
+        }
+    }
+
+    fn add(&mut self, layer: Layer) {
+        self.builder = std::mem::take(&mut self.builder).add_source(layer);
+    }
+
+    /// One value from outside the file: its text becomes what the key wants.
+    fn single(&mut self, path: &Path, text: &str, origin: &Origin) {
+        let node = match self.find(path) {
+            Ok(node) => node,
+            Err(problem) => {
+                self.problems.push(problem.at(origin.clone()));
+                return;
+            }
+        };
+        let value = typed(node, text, origin);
+        let key = path.to_string();
+        self.places.retain(|place, _| !(place.starts_with(&key) && place[key.len()..].starts_with(['.', '['])));
+        note(&mut self.places, path, &value, origin);
+        if let [Step::Key(first), rest @ ..] = path.0.as_slice()
+            && first == "pipeline"
+        {
+            self.pipelines = match (rest.first(), &value.kind) {
+                (Some(Step::Index(index)), _) => self.pipelines.max(index + 1),
+                (_, ValueKind::Array(items)) => items.len(),
+                _ => self.pipelines,
+            };
+        }
+        self.add(Layer(Map::from_iter([(key, value)])));
+    }
+
+    /// The schema's node of `path`, or what is wrong with the path.
+    fn find(&self, path: &Path) -> Result<Node, Problem> {
+        let mut node = Node::root();
+        let mut walked = Path::default();
+        for step in &path.0 {
+            match step {
+                Step::Key(key) => {
+                    let next = walked.key(key);
+                    node = node.child(key).ok_or_else(|| match node.shape() {
+                        Shape::Array { .. } => Problem::new(next.to_string(), "a number is wanted here")
+                            .help(format!("count from 0: {}", walked.index(0))),
+                        _ => unknown_key(node, &next),
+                    })?;
+                    walked = next;
+                }
+                Step::Index(index) => {
+                    let next = walked.index(*index);
+                    let Shape::Array { items, .. } = node.shape() else {
+                        return Err(Problem::new(next.to_string(), format!("{walked} is not a list")));
+                    };
+                    let is_pipeline = walked == Path::default().key("pipeline");
+                    if !is_pipeline {
+                        return Err(Problem::new(next.to_string(), "items of this list cannot be set one by one")
+                            .help("set the whole list, written as TOML: [\"a\", \"b\"]"));
+                    }
+                    if *index > self.pipelines {
+                        return Err(Problem::new(next.to_string(), "there is no such pipeline")
+                            .allowed(format!("pipelines are counted from 0 and there are {}", self.pipelines)));
+                    }
+                    node = items;
+                    walked = next;
+                }
+            }
+        }
+        Ok(node)
+    }
+
+    /// `LEPTOND_MQTT_PORT` instead of `LEPTOND__MQTT__PORT` does nothing: say so.
+    fn single_underscores(&mut self, variable: &str) {
+        let rest = variable.trim_start_matches("LEPTOND_").to_lowercase();
+        let Some((section, key)) = rest.split_once('_') else { return };
+        let key = key.trim_start_matches('_');
+        if Node::root().child(section).is_some_and(|node| node.child(key).is_some()) {
+            self.warnings.push(
+                Problem::new("", "has no effect")
+                    .help(format!("write {PREFIX}{}__{}", section.to_uppercase(), key.to_uppercase()))
+                    .at(Origin::Env { variable: variable.to_owned() }),
+            );
+        }
+    }
+}
+
+/// A key that the schema does not have, with what was probably meant.
+pub(super) fn unknown_key(table: Node, path: &Path) -> Problem {
+    unknown_key_of(&table.child_names(), path)
+}
+
+/// A key that is not among `names`, with what was probably meant.
+pub(super) fn unknown_key_of(names: &[&'static str], path: &Path) -> Problem {
+    let key = path.last_key();
+    let problem = Problem::new(path.to_string(), "unknown key").allowed(names.join(", "));
+    if let Some(meant) = nearest(key, names.iter().copied()) {
+        return problem.help(format!("did you mean {meant:?}?"));
+    }
+    let mut homes = Vec::new();
+    find_homes(Node::root(), &Path::default(), key, &mut homes);
+    match homes.as_slice() {
+        [] => problem,
+        homes => problem.help(format!("{key:?} is a key of {}", homes.join(" and of "))),
+    }
+}
+
+/// The tables that have a key of this name.
+fn find_homes(node: Node, path: &Path, key: &str, homes: &mut Vec<String>) {
+    let mut tables = Vec::new();
+    match node.shape() {
+        Shape::Table(keys) => tables.push((format!("[{}]", path.to_string().replace("[0]", "")), keys)),
+        Shape::Tagged(variants) => {
+            for (tag, keys) in variants {
+                tables.push((format!("[{}] with type = {tag:?}", path.to_string().replace("[0]", "")), keys));
+            }
+        }
+        Shape::Array { items, .. } => find_homes(items, &path.index(0), key, homes),
+        _ => {}
+    }
+    for (title, keys) in tables {
+        if keys.get(key).is_some() && !path.0.is_empty() && homes.len() < 3 {
+            homes.push(title);
+        }
+        for name in keys.names() {
+            if let Some(child) = keys.get(name) {
+                find_homes(child, &path.key(name), key, homes);
+            }
+        }
+    }
+}
+
+/// One layer, already typed.
+#[derive(Clone, Debug)]
+struct Layer(Map<String, Value>);
+
+impl Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
+        Ok(self.0.clone())
+    }
+}
+
+/// Text from outside the file as the type that its key wants; text that cannot be read so stays text and is found wrong
+/// like any other value.
+fn typed(node: Node, text: &str, origin: &Origin) -> Value {
+    let from = origin.to_string();
+    let as_text = || Value::new(Some(&from), ValueKind::String(text.to_owned()));
+    let as_toml = || text.trim().parse::<toml_edit::Value>().ok();
+    match node.shape() {
+        Shape::Text { .. } | Shape::Choice(_) => as_text(),
+        Shape::Integer { .. } | Shape::Number { .. } | Shape::Bool => match as_toml() {
+            Some(
+                value @ (toml_edit::Value::Integer(_) | toml_edit::Value::Float(_) | toml_edit::Value::Boolean(_)),
+            ) => plain(&value, &from),
+            _ => as_text(),
+        },
+        _ => as_toml().map_or_else(as_text, |value| plain(&value, &from)),
+    }
+}
+
+fn plain(value: &toml_edit::Value, from: &String) -> Value {
+    use toml_edit::Value as Toml;
+    let kind = match value {
+        Toml::String(s) => ValueKind::String(s.value().clone()),
+        Toml::Integer(i) => ValueKind::I64(*i.value()),
+        Toml::Float(f) => ValueKind::Float(*f.value()),
+        Toml::Boolean(b) => ValueKind::Boolean(*b.value()),
+        Toml::Datetime(d) => ValueKind::String(d.value().to_string()),
+        Toml::Array(items) => ValueKind::Array(items.iter().map(|item| plain(item, from)).collect()),
+        Toml::InlineTable(table) => {
+            ValueKind::Table(table.iter().map(|(key, item)| (key.to_owned(), plain(item, from))).collect())
+        }
+    };
+    Value::new(Some(from), kind)
+}
+
+/// Notes that `value` and all in it came from `origin`.
+fn note(places: &mut BTreeMap<String, Place>, path: &Path, value: &Value, origin: &Origin) {
+    let place = Place { key: origin.clone(), value: origin.clone(), date: None };
+    places.insert(path.to_string(), place);
+    match &value.kind {
+        ValueKind::Table(table) => table.iter().for_each(|(key, value)| note(places, &path.key(key), value, origin)),
+        ValueKind::Array(items) => {
+            items.iter().enumerate().for_each(|(i, value)| note(places, &path.index(i), value, origin));
+        }
+        _ => {}
+    }
+}
+
+/// Reads a parsed file, keeping the place of everything.
+struct Reader<'a> {
+    file: PathBuf,
+    text: &'a str,
+}
+
+impl Reader<'_> {
+    fn origin(&self, span: Option<std::ops::Range<usize>>) -> Option<Origin> {
+        let before = self.text.get(..span?.start)?;
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        Some(Origin::File { file: self.file.clone(), line, column })
+    }
+
+    fn item(
+        &self,
+        item: &Item,
+        key: Option<std::ops::Range<usize>>,
+        path: &Path,
+        places: &mut BTreeMap<String, Place>,
+    ) -> Value {
+        let value = self.origin(item.span());
+        let key = self.origin(key).or_else(|| value.clone()).unwrap_or(Origin::Whole { file: self.file.clone() });
+        let value = value.unwrap_or_else(|| key.clone());
+        let from = value.to_string();
+        let mut date = None;
+        let kind = match item {
+            Item::None => ValueKind::Nil,
+            Item::Table(table) => self.table(table, path, places),
+            Item::ArrayOfTables(tables) => ValueKind::Array(
+                tables
+                    .iter()
+                    .enumerate()
+                    .map(|(i, table)| self.item(&Item::Table(table.clone()), None, &path.index(i), places))
+                    .collect(),
+            ),
+            Item::Value(toml_edit::Value::InlineTable(table)) => self.table(table, path, places),
+            Item::Value(toml_edit::Value::Array(items)) => ValueKind::Array(
+                items
+                    .iter()
+                    .enumerate()
+                    .map(|(i, value)| self.item(&Item::Value(value.clone()), None, &path.index(i), places))
+                    .collect(),
+            ),
+            Item::Value(scalar) => {
+                if let toml_edit::Value::Datetime(text) = scalar {
+                    date = Some(text.value().to_string());
+                }
+                plain(scalar, &from).kind
+            }
+        };
+        places.insert(path.to_string(), Place { key, value, date });
+        Value::new(Some(&from), kind)
+    }
+
+    fn table(&self, table: &dyn TableLike, path: &Path, places: &mut BTreeMap<String, Place>) -> ValueKind {
+        let read = |(name, item): (&str, &Item)| {
+            let span = table.get_key_value(name).and_then(|(key, _)| key.span());
+            (name.to_owned(), self.item(item, span, &path.key(name), places))
+        };
+        ValueKind::Table(table.iter().map(read).collect())
+    }
+}

@@ -1,0 +1,207 @@
+//! Loading: file, environment and flags become one checked [`Config`].
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::layers::{Layers, Override};
+use super::problem::{ConfigErrors, Origin, Problem};
+use super::{Config, explain, path, walk};
+
+/// Where the configuration is when nobody says otherwise.
+pub const DEFAULT_FILE: &str = "/etc/leptond/leptond.toml";
+
+/// A larger file is not a configuration.
+const MOST_BYTES: u64 = 4 << 20;
+
+/// What a configuration is made from.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The file given by `--config`; `None` = [`DEFAULT_FILE`].
+    pub file: Option<PathBuf>,
+    /// Environment variables; only those that begin with `LEPTOND_` are looked at.
+    pub env: Vec<(OsString, OsString)>,
+    /// Values from the command line, which win.
+    pub overrides: Vec<Override>,
+    /// Do not look whether the files that it names exist (to check a configuration made for another computer).
+    pub skip_files: bool,
+}
+
+impl Options {
+    /// With this process's environment.
+    pub fn from_process(file: Option<PathBuf>, overrides: Vec<Override>) -> Self {
+        Options { file, env: std::env::vars_os().collect(), overrides, skip_files: false }
+    }
+}
+
+/// A configuration that may be run.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The values.
+    pub config: Config,
+    /// Where each value that is not a default came from, by dotted path.
+    pub sources: BTreeMap<String, Origin>,
+    /// What is questionable but does not stop anything.
+    pub warnings: Vec<Problem>,
+    /// SHA-256 of the effective values in hex, secrets left out: equal for equal behaviour.
+    pub digest: String,
+    /// The file that was read; `None` when everything came from the environment and flags.
+    pub path: Option<PathBuf>,
+}
+
+/// Reads, layers and checks a configuration.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the file.
+pub fn load(options: &Options) -> Result<Loaded, ConfigErrors> {
+    let mut layers = Layers::new();
+    let file = options.file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+    let read = match read(&file) {
+        Ok(text) => Some(text),
+        Err(Unreadable::Missing) if options.file.is_none() => None,
+        Err(why) => return Err(why.problem(&file).into()),
+    };
+    if let Some(text) = &read {
+        layers.file(&file, text);
+    }
+    layers.environment(&options.env);
+    layers.overrides(&options.overrides);
+    if read.is_none() && layers.is_empty() && layers.problems.is_empty() {
+        return Err(Unreadable::Missing
+            .problem(&file)
+            .help("give --config FILE, or begin with configs/leptond.toml, which explains every key")
+            .into());
+    }
+    let mut loaded = assemble(layers, &file, options)?;
+    loaded.path = read.map(|_| file);
+    Ok(loaded)
+}
+
+fn assemble(mut layers: Layers, file: &Path, options: &Options) -> Result<Loaded, ConfigErrors> {
+    let mut problems = std::mem::take(&mut layers.problems);
+    let mut warnings = std::mem::take(&mut layers.warnings);
+    // A file that is not TOML has no keys to be checked.
+    if problems.iter().any(|p| p.key.is_empty() && matches!(p.origin, Origin::File { .. })) {
+        return Err(finish(problems, &layers, &[]));
+    }
+    let document = match layers.build() {
+        Ok(document) => document,
+        Err(error) => {
+            problems.push(whole(file, error.to_string()));
+            return Err(finish(problems, &layers, &[]));
+        }
+    };
+    let names = pipeline_names(&document);
+    problems.extend(walk::walk(&document, &layers));
+    if !problems.is_empty() {
+        return Err(finish(problems, &layers, &names));
+    }
+    let config: Config = match document.try_deserialize() {
+        Ok(config) => config,
+        Err(error) => return Err(finish(vec![whole(file, error.to_string())], &layers, &names)),
+    };
+    let mut findings = config.check();
+    if !options.skip_files {
+        findings.extend(config.check_files());
+    }
+    problems.extend(findings.problems);
+    warnings.extend(findings.warnings);
+    if !problems.is_empty() {
+        return Err(finish(problems, &layers, &names));
+    }
+    let warnings = finish(warnings, &layers, &names).problems;
+    let digest = digest(&config);
+    Ok(Loaded { sources: layers.origins(), warnings, digest, path: None, config })
+}
+
+/// Places the problems, names their pipelines and sorts them by where they are.
+fn finish(mut problems: Vec<Problem>, layers: &Layers, names: &[Option<String>]) -> ConfigErrors {
+    for problem in &mut problems {
+        let Some(path) = path::Path::parse(&problem.key) else { continue };
+        if problem.origin == Origin::Default {
+            problem.origin = layers.value_origin(&path);
+        }
+        problem.pipeline = path.pipeline().and_then(|index| names.get(index).cloned()).flatten();
+    }
+    problems.sort_by_key(|problem| {
+        let (rank, line, column, text) = match &problem.origin {
+            Origin::Whole { .. } => (0, 0, 0, String::new()),
+            Origin::File { line, column, .. } => (1, *line, *column, String::new()),
+            Origin::Env { variable } => (2, 0, 0, variable.clone()),
+            Origin::Flag { flag } => (3, 0, 0, flag.clone()),
+            Origin::Default => (4, 0, 0, String::new()),
+        };
+        (rank, line, column, text, problem.key.clone())
+    });
+    ConfigErrors { problems }
+}
+
+fn pipeline_names(document: &config::Value) -> Vec<Option<String>> {
+    let config::ValueKind::Table(root) = &document.kind else { return Vec::new() };
+    let Some(config::ValueKind::Array(pipelines)) = root.get("pipeline").map(|p| &p.kind) else { return Vec::new() };
+    let name = |pipeline: &config::Value| match &pipeline.kind {
+        config::ValueKind::Table(table) => match table.get("name").map(|name| &name.kind) {
+            Some(config::ValueKind::String(name)) if !name.is_empty() => Some(name.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    pipelines.iter().map(name).collect()
+}
+
+fn whole(file: &Path, message: String) -> Problem {
+    Problem::new("", message).at(Origin::Whole { file: file.to_path_buf() })
+}
+
+fn digest(config: &Config) -> String {
+    let text = explain::masked(config).to_string();
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Why a file could not be read.
+enum Unreadable {
+    Missing,
+    Because(String),
+    NotUtf8 { line: usize, column: usize },
+}
+
+impl Unreadable {
+    fn problem(&self, file: &Path) -> Problem {
+        match self {
+            Unreadable::Missing => whole(file, "there is no such file".into()),
+            Unreadable::Because(reason) => whole(file, reason.clone()),
+            Unreadable::NotUtf8 { line, column } => {
+                let origin = Origin::File { file: file.to_path_buf(), line: *line, column: *column };
+                Problem::new("", "not UTF-8 text").help("save the file as UTF-8").at(origin)
+            }
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<String, Unreadable> {
+    let because = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => Unreadable::Missing,
+        std::io::ErrorKind::PermissionDenied => {
+            Unreadable::Because("this user may not read it: permission denied".into())
+        }
+        std::io::ErrorKind::IsADirectory => Unreadable::Because("is a directory, a file is wanted".into()),
+        _ => Unreadable::Because(format!("cannot be read: {error}")),
+    };
+    let mut bytes = Vec::new();
+    File::open(file).map_err(because)?.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(because)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(Unreadable::Because(format!("larger than {MOST_BYTES} bytes: not a configuration")));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(error.as_bytes().get(..good).unwrap_or_default()).into_owned();
+        Unreadable::NotUtf8 {
+            line: before.matches('\n').count() + 1,
+            column: before.rsplit('\n').next().unwrap_or("").chars().count() + 1,
+        }
+    })
+}

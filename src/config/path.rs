@@ -1,0 +1,97 @@
+//! Dotted paths of keys: `pipeline[1].source.device`.
+
+use std::fmt;
+
+/// One step of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Into a table.
+    Key(String),
+    /// Into an array.
+    Index(usize),
+}
+
+/// Where a value stands in the document.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(super) struct Path(pub(super) Vec<Step>);
+
+impl Path {
+    pub(super) fn key(&self, key: &str) -> Path {
+        let mut steps = self.0.clone();
+        steps.push(Step::Key(key.to_owned()));
+        Path(steps)
+    }
+
+    pub(super) fn index(&self, index: usize) -> Path {
+        let mut steps = self.0.clone();
+        steps.push(Step::Index(index));
+        Path(steps)
+    }
+
+    /// The path of the table or array that holds this; `None` at the top.
+    pub(super) fn parent(&self) -> Option<Path> {
+        self.0.split_last().map(|(_, rest)| Path(rest.to_vec()))
+    }
+
+    /// The last key (an index counts for the key of its array).
+    pub(super) fn last_key(&self) -> &str {
+        self.0
+            .iter()
+            .rev()
+            .find_map(|step| match step {
+                Step::Key(key) => Some(key.as_str()),
+                Step::Index(_) => None,
+            })
+            .unwrap_or("")
+    }
+
+    /// Parses `pipeline[1].source.device`; `None` when it is not of that form.
+    pub(super) fn parse(text: &str) -> Option<Path> {
+        let mut path = Path::default();
+        for part in text.split('.') {
+            let (key, mut rest) = part.split_at(part.find('[').unwrap_or(part.len()));
+            if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+                return None;
+            }
+            path = path.key(key);
+            while let Some(inner) = rest.strip_prefix('[') {
+                let (index, after) = inner.split_once(']')?;
+                path = path.index(index.parse().ok()?);
+                rest = after;
+            }
+            if !rest.is_empty() {
+                return None;
+            }
+        }
+        Some(path)
+    }
+
+    /// The index of the pipeline that this is in.
+    pub(super) fn pipeline(&self) -> Option<usize> {
+        match self.0.as_slice() {
+            [Step::Key(key), Step::Index(index), ..] if key == "pipeline" => Some(*index),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Key(key) => {
+                    if i > 0 {
+                        f.write_str(".")?;
+                    }
+                    if !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+                        f.write_str(key)?;
+                    } else {
+                        write!(f, "{key:?}")?;
+                    }
+                }
+                Step::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
