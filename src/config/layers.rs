@@ -222,7 +222,7 @@ impl Layers {
     }
 
     /// The schema's node of `path`, or what is wrong with the path.
-    fn find(&self, path: &Path) -> Result<Node, Problem> {
+    fn find(&self, path: &Path) -> Result<Node, Box<Problem>> {
         let mut node = Node::root();
         let mut walked = Path::default();
         for step in &path.0 {
@@ -230,25 +230,31 @@ impl Layers {
                 Step::Key(key) => {
                     let next = walked.key(key);
                     node = node.child(key).ok_or_else(|| match node.shape() {
-                        Shape::Array { .. } => Problem::new(next.to_string(), "a number is wanted here")
-                            .help(format!("count from 0: {}", walked.index(0))),
-                        _ => unknown_key(node, &next),
+                        Shape::Array { .. } => Box::new(
+                            Problem::new(next.to_string(), "a number is wanted here")
+                                .help(format!("count from 0: {}", walked.index(0))),
+                        ),
+                        _ => Box::new(unknown_key(node, &next)),
                     })?;
                     walked = next;
                 }
                 Step::Index(index) => {
                     let next = walked.index(*index);
                     let Shape::Array { items, .. } = node.shape() else {
-                        return Err(Problem::new(next.to_string(), format!("{walked} is not a list")));
+                        return Err(Box::new(Problem::new(next.to_string(), format!("{walked} is not a list"))));
                     };
                     let is_pipeline = walked == Path::default().key("pipeline");
                     if !is_pipeline {
-                        return Err(Problem::new(next.to_string(), "items of this list cannot be set one by one")
-                            .help("set the whole list, written as TOML: [\"a\", \"b\"]"));
+                        return Err(Box::new(
+                            Problem::new(next.to_string(), "items of this list cannot be set one by one")
+                                .help("set the whole list, written as TOML: [\"a\", \"b\"]"),
+                        ));
                     }
                     if *index > self.pipelines {
-                        return Err(Problem::new(next.to_string(), "there is no such pipeline")
-                            .allowed(format!("pipelines are counted from 0 and there are {}", self.pipelines)));
+                        return Err(Box::new(
+                            Problem::new(next.to_string(), "there is no such pipeline")
+                                .allowed(format!("pipelines are counted from 0 and there are {}", self.pipelines)),
+                        ));
                     }
                     node = items;
                     walked = next;
