@@ -7,6 +7,7 @@ mod backoff;
 mod config;
 mod files;
 mod sensor;
+pub mod synthetic;
 
 use std::sync::mpsc::Receiver;
 
@@ -95,7 +96,7 @@ pub fn open(config: &Config, context: Context) -> Result<Box<dyn Source>, Source
     let Context { roots, incoming: _ } = context;
     let missing = |kind: &str| SourceError::Fatal { origin: kind.into(), reason: "this build cannot open it".into() };
     match config {
-        Config::Synthetic(_) => Err(missing("synthetic")),
+        Config::Synthetic(config) => Ok(Box::new(synthetic::Synthetic::new(config)?)),
         Config::Files(config) => Ok(Box::new(files::Files::open(config)?)),
         Config::V4l2(_) => Err(missing("v4l2")),
         Config::Rpicam(_) => Err(missing("rpicam")),

@@ -1,0 +1,1 @@
+"""What the recipes share: networks, the training loop, export and quantisation, and the bundle's files."""

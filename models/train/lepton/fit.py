@@ -1,0 +1,92 @@
+"""The training loop: Adam, cross-entropy, one-cycle learning rate, TensorBoard."""
+
+import random
+import time
+
+import numpy
+import torch
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter
+
+
+def seed_everything(seed):
+    """Fixes every source of chance. Equal seeds give equal weights on one machine and torch version."""
+    random.seed(seed)
+    numpy.random.seed(seed)
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def normalise(pixels, mean, std):
+    """uint8 `[N, C, H, W]` to reals, `(p / 255 - mean) / std` per channel, as leptond does it."""
+    mean = torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1)
+    std = torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1)
+    return (pixels.float() / 255.0 - mean) / std
+
+
+def evaluate(net, pixels, labels, mean, std, batch=1000):
+    """Top-1 accuracy of the float network, arg-max of the logits."""
+    net.eval()
+    right = 0
+    with torch.inference_mode():
+        for i in range(0, len(pixels), batch):
+            x = normalise(pixels[i : i + batch], mean, std).contiguous(memory_format=torch.channels_last)
+            right += (net(x).argmax(1) == labels[i : i + batch]).sum().item()
+    return right / len(pixels)
+
+
+def fit(net, name, train, held_out, mean, std, epochs, batch, rate, augment, smoothing=0.0, decay=1e-4, one_cycle=True):
+    """Trains `net` in place and returns it.
+
+    `train` and `held_out` are `(uint8 [N, C, H, W], int64 [N])`. `augment` changes a batch of pixels and may change its
+    size. The held-out curve is only logged: nothing is chosen by it, and the weights of the last epoch are kept.
+    `one_cycle=False` keeps the rate constant and uses plain Adam without decay, as the article does.
+    """
+    pixels, labels = train
+    log = SummaryWriter(f"{RUNS}/{name}")
+    net = net.to(memory_format=torch.channels_last)
+    steps = epochs * (len(pixels) // batch)
+    if one_cycle:
+        optimiser = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=decay)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.25)
+    else:
+        optimiser = torch.optim.Adam(net.parameters(), lr=rate)
+        schedule = None
+    criterion = nn.CrossEntropyLoss(label_smoothing=smoothing)
+    step = 0
+    for epoch in range(epochs):
+        net.train()
+        began = time.monotonic()
+        loss_sum, right, seen = 0.0, 0, 0
+        order = torch.randperm(len(pixels))
+        for i in range(0, len(pixels) - batch + 1, batch):
+            pick = order[i : i + batch]
+            x = normalise(augment(pixels[pick]), mean, std).contiguous(memory_format=torch.channels_last)
+            y = labels[pick]
+            out = net(x)
+            loss = criterion(out, y)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            if schedule is not None:
+                schedule.step()
+            loss_sum += loss.item() * len(y)
+            right += (out.argmax(1) == y).sum().item()
+            seen += len(y)
+            step += 1
+        accuracy = evaluate(net, *held_out, mean, std)
+        seconds = time.monotonic() - began
+        log.add_scalar("loss/train", loss_sum / seen, epoch)
+        log.add_scalar("accuracy/train", right / seen, epoch)
+        log.add_scalar("accuracy/held_out", accuracy, epoch)
+        log.add_scalar("learning_rate", optimiser.param_groups[0]["lr"], epoch)
+        print(
+            f"{name} epoch {epoch + 1}/{epochs}: loss {loss_sum / seen:.4f}, train {right / seen:.4f}, "
+            f"held out {accuracy:.4f}, {seconds:.0f} s",
+            flush=True,
+        )
+    log.close()
+    return net.eval()
+
+
+RUNS = __file__.rsplit("/", 2)[0] + "/runs"
