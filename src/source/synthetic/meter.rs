@@ -72,7 +72,7 @@ fn water(canvas: &mut Canvas<'_>, look: &Look, chance: &mut Chance) {
             let (sin, cos) = (tick as f32 * 0.628_318_5).sin_cos();
             canvas.line([x + 30.0 * cos, y + 30.0 * sin], [x + 35.0 * cos, y + 35.0 * sin], 2.0, print, 0.85);
         }
-        let (sin, cos) = chance.within(0.0, 6.28).sin_cos();
+        let (sin, cos) = chance.within(0.0, std::f32::consts::TAU).sin_cos();
         let red = rgb(200.0, 26.0, 26.0);
         canvas.line([x - 9.0 * cos, y - 9.0 * sin], [x + 27.0 * cos, y + 27.0 * sin], 4.5, red, 1.0);
         canvas.disc(at, 5.5, red, 1.0);

@@ -1,4 +1,5 @@
 use super::font::{FONTS, Face};
+use super::look::Look;
 use super::*;
 
 fn tiles(face: &Face) -> Vec<Vec<f32>> {
@@ -43,7 +44,7 @@ fn fonts_differ_from_each_other() {
 
 #[test]
 fn held_out_fonts_are_kept_from_training() {
-    let names = |fonts| -> Vec<_> { (0..200).map(|seed| Scene::new(seed, fonts, 64, 48).font()).collect() };
+    let names = |fonts| -> Vec<_> { (0..200).map(|seed| Look::new(seed, fonts, 64, 48).face.font.name).collect() };
     let (train, held_out) = (names(Fonts::Train), names(Fonts::HeldOut));
     assert!(train.iter().all(|name| !held_out.contains(name)));
     for font in &FONTS {
