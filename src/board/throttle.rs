@@ -1,0 +1,124 @@
+//! What firmware and kernel say about a lowered clock and a weak supply.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::sys::Roots;
+use crate::sys::proc::read_text;
+use crate::sys::sysfs;
+
+/// Where the words about throttling are found; looked for once.
+#[derive(Clone, Debug, Default)]
+pub struct ThrottleSource {
+    /// The Raspberry Pi firmware's word, in hexadecimal.
+    word: Option<PathBuf>,
+    /// The Raspberry Pi's under-voltage alarm (`rpi_volt`).
+    voltage_alarm: Option<PathBuf>,
+    /// Cooling devices by which the kernel itself lowers the clock.
+    cooling: Vec<PathBuf>,
+}
+
+/// One look at them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct Throttle {
+    /// The Raspberry Pi firmware's word: bits 0 to 3 now, bits 16 to 19 since boot.
+    pub word: Option<u32>,
+    /// The supply has been too low since the alarm was last polled.
+    pub voltage_alarm: Option<bool>,
+    /// The kernel's thermal governor holds the clock down.
+    pub kernel_cooling: Option<bool>,
+}
+
+/// Meaning of the bits 0 to 3 and 16 to 19 of the firmware's word (Raspberry Pi documentation, `vcgencmd get_throttled`).
+const MEANINGS: [&str; 4] = ["supply voltage too low", "clock capped", "throttled", "soft temperature limit"];
+
+const UNDER_VOLTAGE: u32 = 1;
+/// Capped, throttled, or at the soft limit: each lowers the clock.
+const LOWERED: u32 = 0b1110;
+
+impl ThrottleSource {
+    /// Looks for what this board has.
+    pub fn find(roots: &Roots) -> Self {
+        let subdirs = |dir: PathBuf| {
+            let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+            let mut paths: Vec<PathBuf> = entries.map(|e| e.path()).collect();
+            paths.sort();
+            paths
+        };
+        let named = |path: &PathBuf, part: &str| {
+            path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with("soc") && n.contains(part))
+        };
+        let content = |path: PathBuf| {
+            let mut text = String::new();
+            read_text(&path, &mut text).map(|()| text.trim().to_owned()).unwrap_or_default()
+        };
+        // soc/soc:firmware up to the Pi 4, soc@…/soc@…:firmware on the Pi 5.
+        let socs = subdirs(roots.sys.join("devices/platform")).into_iter().filter(|p| named(p, ""));
+        let firmwares = socs.flat_map(subdirs).filter(|p| named(p, ":firmware"));
+        let word = firmwares.map(|p| p.join("get_throttled")).find(|p| p.is_file());
+        let monitor =
+            subdirs(roots.sys.join("class/hwmon")).into_iter().find(|p| content(p.join("name")) == "rpi_volt");
+        let voltage_alarm = monitor.map(|p| p.join("in0_lcrit_alarm")).filter(|p| p.is_file());
+        let is_cpu = |p: &PathBuf| {
+            let kind = content(p.join("type"));
+            kind.starts_with("cpufreq-") || kind.starts_with("thermal-cpufreq-")
+        };
+        let cooling = subdirs(roots.sys.join("class/thermal")).into_iter().filter(is_cpu);
+        ThrottleSource { word, voltage_alarm, cooling: cooling.map(|p| p.join("cur_state")).collect() }
+    }
+
+    /// Reads what there is.
+    pub fn read(&self, buffer: &mut String) -> Throttle {
+        let word = self.word.as_ref().and_then(|path| {
+            read_text(path, buffer).ok()?;
+            let text = buffer.trim();
+            u32::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok()
+        });
+        let mut above_zero = |path: &PathBuf| sysfs::number(path, buffer).ok().map(|v| v > 0.0);
+        let voltage_alarm = self.voltage_alarm.as_ref().and_then(&mut above_zero);
+        let kernel_cooling = self.cooling.iter().filter_map(above_zero).reduce(|a, b| a || b);
+        Throttle { word, voltage_alarm, kernel_cooling }
+    }
+}
+
+impl Throttle {
+    /// Whether the clock is being lowered right now; `None` where nothing on this board says so.
+    pub fn throttled_now(&self) -> Option<bool> {
+        either(self.word.map(|w| w & LOWERED != 0), self.kernel_cooling)
+    }
+
+    /// Whether the supply is too low right now; `None` where nothing on this board says so.
+    pub fn under_voltage_now(&self) -> Option<bool> {
+        either(self.word.map(|w| w & UNDER_VOLTAGE != 0), self.voltage_alarm)
+    }
+
+    /// In words, what is so now.
+    pub fn now(&self) -> Vec<&'static str> {
+        let mut words = self.meanings(0);
+        if self.voltage_alarm == Some(true) && !words.contains(&MEANINGS[0]) {
+            words.push(MEANINGS[0]);
+        }
+        if self.kernel_cooling == Some(true) {
+            words.push("clock lowered by the kernel");
+        }
+        words
+    }
+
+    /// In words, what has been so since boot.
+    pub fn since_boot(&self) -> Vec<&'static str> {
+        self.meanings(16)
+    }
+
+    fn meanings(&self, shift: u32) -> Vec<&'static str> {
+        let word = self.word.unwrap_or(0) >> shift;
+        MEANINGS.iter().enumerate().filter(|(bit, _)| word >> bit & 1 == 1).map(|(_, words)| *words).collect()
+    }
+}
+
+fn either(a: Option<bool>, b: Option<bool>) -> Option<bool> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a || b),
+        (a, b) => a.or(b),
+    }
+}
