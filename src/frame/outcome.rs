@@ -35,7 +35,7 @@ pub struct Detection {
 pub enum Outcome {
     /// A class, or with regions a reading: one class per region, joined.
     Classify {
-        /// The winning label; with regions, the labels joined in order.
+        /// The winning label, empty when none reaches the least score; with regions, the labels joined in order.
         label: String,
         /// Score of the winning label; with regions, the lowest of the regions' scores.
         score: f32,
@@ -45,7 +45,8 @@ pub enum Outcome {
         /// The winning label of each region, in the order the regions were given.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         regions: Vec<Scored>,
-        /// With `monotonic`: whether the reading was held back because it would have run backwards.
+        /// With `monotonic`: whether the last good reading is shown instead of the one read, because that one was uncertain,
+        /// would have run backwards or leapt.
         #[serde(skip_serializing_if = "Option::is_none")]
         held: Option<bool>,
     },
@@ -84,8 +85,11 @@ pub struct RawOutput {
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// Its values as reals, row-major.
+    /// Its values as reals, row-major; the first ones of a large tensor.
     pub values: Vec<f32>,
+    /// Whether values are missing at the end.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
 }
 
 /// Which part of its life an [`Event`] tells of.

@@ -14,7 +14,7 @@ pub enum Fit {
     Stretch,
     /// Keep the shape, cut what sticks out (centred).
     Crop,
-    /// Keep the shape, pad what is missing (centred, mid grey).
+    /// Keep the shape, pad what is missing (centred, with the grey 114 of 255 that detection networks are trained with).
     Letterbox,
 }
 

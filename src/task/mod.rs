@@ -1,11 +1,18 @@
 //! From a model's output to what it means. Pure: no files, no clocks (`now` is an argument).
+//!
+//! [`new`] makes the [`Task`] that a pipeline's settings name.
+
+mod classify;
+mod output;
+mod raw;
+mod reading;
 
 use std::time::{Duration, SystemTime};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::frame::{Event, Geometry, Outcome, TaskKind, TensorView};
+use crate::frame::{Event, Geometry, Outcome, TaskKind, TaskSpec, TensorView};
 
 /// `[pipeline.task]`: what is made of the model's output. An unset key means what the model bundle says.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -14,19 +21,27 @@ pub struct Config {
     /// Kind of task; unset = as the model bundle says, else `raw`.
     #[serde(rename = "type")]
     pub kind: Option<TaskKind>,
-    /// Least score that counts, 0 to 1.
+    /// Least score that counts, 0 to 1; unset = 0 for `classify` of whole pictures, 0.5 for readings from regions, 0.4
+    /// for `detect`.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_score: Option<f32>,
     /// Labels that count; empty = all.
     pub labels: Vec<String>,
-    /// `classify`: how many labels are published with their scores.
+    /// `classify`: how many labels are published with their scores; unset = 3.
     #[schemars(range(min = 1, max = 100))]
     pub top_k: Option<u32>,
-    /// `classify`: frames over which scores are averaged (exponentially); 1 = none.
+    /// `classify`: frames over which scores are averaged (exponentially); 1 = none, the default.
     #[schemars(range(min = 1, max = 1000))]
     pub smoothing: Option<u32>,
+    /// `classify`: whether softmax is applied to the model's output; unset = unless the output is a distribution already
+    /// (a quantised output that can only hold 0 to 1, or values in 0 to 1 whose sum is 1).
+    pub softmax: Option<bool>,
     /// `classify` with regions: a reading below the last good one is held back (a meter does not run backwards).
     pub monotonic: bool,
+    /// `classify` with `monotonic`: how long a reading that runs backwards or leaps must be read without contradiction
+    /// before it is believed after all, in s; unset = 10.
+    #[schemars(range(min = 0.0, max = 86_400.0))]
+    pub confirm_s: Option<f32>,
     /// `detect`: boxes overlapping more than this (intersection over union) are one object.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub nms_iou: Option<f32>,
@@ -76,6 +91,28 @@ pub trait Task: Send {
     /// # Errors
     /// [`TaskError`] when the outputs are not of the form this task needs; never panics.
     fn run(&mut self, input: &TaskInput<'_>) -> Result<TaskOutput, TaskError>;
+}
+
+/// Makes the task that `kind` names, with `config` already merged over the bundle's defaults.
+///
+/// # Errors
+/// [`SetupError`] naming the key, when a value makes no sense for this model.
+pub fn new(kind: TaskKind, config: &Config, spec: &TaskSpec) -> Result<Box<dyn Task>, SetupError> {
+    match kind {
+        TaskKind::Classify if spec.items > 1 || config.monotonic => Ok(Box::new(reading::Reading::new(config, spec)?)),
+        TaskKind::Classify => Ok(Box::new(classify::Classify::new(config, spec)?)),
+        TaskKind::Detect | TaskKind::Anomaly | TaskKind::Raw => Ok(Box::new(raw::Raw::new(spec))),
+    }
+}
+
+/// A setting that makes no sense for the model: the pipeline cannot start.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[error("{key}: {reason}")]
+pub struct SetupError {
+    /// The key of [`Config`] or of the bundle's `[output]`.
+    pub key: &'static str,
+    /// What was found, what is allowed.
+    pub reason: String,
 }
 
 /// The outputs are not of the form that the task needs.

@@ -1,0 +1,288 @@
+//! From a source's bytes to a picture of bytes: every pixel format to luminance or three colour channels.
+//!
+//! JPEG is full-range BT.601 (JFIF 1.02); camera Y'CbCr is limited-range BT.601, as V4L2 gives it for sub-HD pictures.
+//! Raw grey, RGB, BGR and the luminance of Y'CbCr are used where they lie, without a copy, when their rows are packed.
+
+use std::io::Cursor;
+
+use png::{ColorType, Limits, Transformations};
+use yuv::{
+    YuvBiPlanarImage, YuvConversionMode, YuvPackedImage, YuvPlanarImage, YuvRange, YuvStandardMatrix, yuv_nv12_to_rgb,
+    yuv420_to_rgb, yuyv422_to_rgb,
+};
+
+use super::{MAX_PIXELS, PreprocessError, jpeg};
+use crate::frame::{Image, PixelFormat};
+
+/// What one pixel of a [`Picture`] is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Channels {
+    /// One byte of luminance.
+    Grey,
+    /// Luminance, then a byte of chroma that is not looked at (packed 4:2:2 where only luminance is wanted).
+    GreyChroma,
+    /// Red, green, blue.
+    Rgb,
+    /// Blue, green, red.
+    Bgr,
+}
+
+impl Channels {
+    /// Bytes of one pixel.
+    pub fn bytes(self) -> usize {
+        match self {
+            Channels::Grey => 1,
+            Channels::GreyChroma => 2,
+            Channels::Rgb | Channels::Bgr => 3,
+        }
+    }
+}
+
+/// A decoded picture: `height × width` pixels, rows packed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Picture<'a> {
+    /// Width in pixels, above 0.
+    pub width: u32,
+    /// Height in pixels, above 0.
+    pub height: u32,
+    /// What a pixel is made of.
+    pub channels: Channels,
+    /// Luminance from 16 to 235 (still to be spread over 0 to 255) instead of 0 to 255.
+    pub limited: bool,
+    /// The pixels.
+    pub data: &'a [u8],
+}
+
+/// Decodes pictures; owns the buffers.
+#[derive(Debug, Default)]
+pub(super) struct Decoder {
+    pixels: Vec<u8>,
+    scratch: Vec<u8>,
+}
+
+impl Decoder {
+    /// The picture in `image`; with `grey`, only what luminance needs where the format allows that.
+    pub fn decode<'a>(&'a mut self, image: &'a Image, grey: bool) -> Result<Picture<'a>, PreprocessError> {
+        match image.format {
+            PixelFormat::Jpeg => {
+                let (width, height, channels) = jpeg::decode(&image.data, grey, &mut self.pixels, &mut self.scratch)?;
+                Ok(Picture { width, height, channels, limited: false, data: &self.pixels })
+            }
+            PixelFormat::Png => {
+                let (width, height, channels) = decode_png(&image.data, &mut self.pixels)?;
+                Ok(Picture { width, height, channels, limited: false, data: &self.pixels })
+            }
+            PixelFormat::Gray8 => self.packed(image, "GRAY8", Channels::Grey, false),
+            PixelFormat::Rgb8 => self.packed(image, "RGB8", Channels::Rgb, false),
+            PixelFormat::Bgr8 => self.packed(image, "BGR8", Channels::Bgr, false),
+            PixelFormat::Yuyv if grey => self.packed(image, "YUYV", Channels::GreyChroma, true),
+            PixelFormat::Nv12 if grey => self.packed(image, "NV12", Channels::Grey, true),
+            PixelFormat::I420 if grey => self.packed(image, "I420", Channels::Grey, true),
+            PixelFormat::Yuyv | PixelFormat::Nv12 | PixelFormat::I420 => self.yuv(image),
+        }
+    }
+
+    /// Rows of whole pixels as they lie at the start of the data; copied only when they are padded.
+    fn packed<'a>(
+        &'a mut self,
+        image: &'a Image,
+        format: &'static str,
+        channels: Channels,
+        limited: bool,
+    ) -> Result<Picture<'a>, PreprocessError> {
+        check_pixels(format, image.width, image.height)?;
+        let (width, height) = (image.width as usize, image.height as usize);
+        let row = width * channels.bytes();
+        let stride = stride_of(image, format, row)?;
+        let bytes = need(format, image, stride, height, row)?;
+        let data = if stride == row {
+            bytes
+        } else {
+            self.pixels.clear();
+            self.pixels.reserve(row * height);
+            for line in bytes.chunks(stride) {
+                self.pixels.extend_from_slice(line.get(..row).unwrap_or(line));
+            }
+            &self.pixels
+        };
+        Ok(Picture { width: image.width, height: image.height, channels, limited, data })
+    }
+
+    /// Camera Y'CbCr to RGB.
+    fn yuv(&mut self, image: &Image) -> Result<Picture<'_>, PreprocessError> {
+        let format = match image.format {
+            PixelFormat::Yuyv => "YUYV",
+            PixelFormat::Nv12 => "NV12",
+            _ => "I420",
+        };
+        check_pixels(format, image.width, image.height)?;
+        let (width, height) = (image.width as usize, image.height as usize);
+        let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
+        self.pixels.resize(width * height * 3, 0);
+        let Decoder { pixels, scratch } = self;
+        let (out, out_stride) = (pixels.as_mut_slice(), image.width * 3);
+        let (range, matrix) = (YuvRange::Limited, YuvStandardMatrix::Bt601);
+        let converted = match image.format {
+            PixelFormat::Yuyv => {
+                let stride = stride_of(image, format, half_width * 4)?;
+                let yuy = need(format, image, stride, height, half_width * 4)?;
+                let yuy = pad(yuy, image, stride * height, scratch);
+                let packed =
+                    YuvPackedImage { yuy, yuy_stride: stride as u32, width: image.width, height: image.height };
+                yuyv422_to_rgb(&packed, out, out_stride, range, matrix)
+            }
+            PixelFormat::Nv12 => {
+                let stride = stride_of(image, format, half_width * 2)?;
+                let rows = need(format, image, stride, height + half_height, half_width * 2)?;
+                let rows = pad(rows, image, stride * (height + half_height), scratch);
+                let (y_plane, uv_plane) = rows.split_at(stride * height);
+                let planes = YuvBiPlanarImage {
+                    y_plane,
+                    y_stride: stride as u32,
+                    uv_plane,
+                    uv_stride: stride as u32,
+                    width: image.width,
+                    height: image.height,
+                };
+                yuv_nv12_to_rgb(&planes, out, out_stride, range, matrix, YuvConversionMode::Balanced)
+            }
+            _ => {
+                let stride = stride_of(image, format, width)?;
+                let half = if image.stride == 0 { half_width } else { stride / 2 };
+                if half < half_width {
+                    return Err(PreprocessError::Size(format!("I420: chroma rows of {half} bytes for {width} pixels")));
+                }
+                let y_plane = need(format, image, stride, height, stride)?;
+                let (chroma, least) = (half * half_height, half * (2 * half_height - 1) + half_width);
+                let found = image.data.len();
+                let end = y_plane.len() + least;
+                let planes = image.data.get(..end).ok_or_else(|| too_short(format, image, end, found))?;
+                let planes = pad(planes, image, y_plane.len() + 2 * chroma, scratch);
+                let (y_plane, chroma_planes) = planes.split_at(y_plane.len());
+                let (u_plane, v_plane) = chroma_planes.split_at(chroma);
+                let planes = YuvPlanarImage {
+                    y_plane,
+                    y_stride: stride as u32,
+                    u_plane,
+                    u_stride: half as u32,
+                    v_plane,
+                    v_stride: half as u32,
+                    width: image.width,
+                    height: image.height,
+                };
+                yuv420_to_rgb(&planes, out, out_stride, range, matrix)
+            }
+        };
+        converted.map_err(|e| PreprocessError::Decode { format, reason: e.to_string() })?;
+        Ok(Picture {
+            width: image.width,
+            height: image.height,
+            channels: Channels::Rgb,
+            limited: false,
+            data: &self.pixels,
+        })
+    }
+
+    /// Bytes that the buffers hold, to show that they stop growing.
+    #[cfg(test)]
+    pub fn capacity(&self) -> usize {
+        self.pixels.capacity() + self.scratch.capacity()
+    }
+}
+
+/// Refuses an empty picture and one of more than [`MAX_PIXELS`].
+pub(super) fn check_pixels(format: &str, width: u32, height: u32) -> Result<(), PreprocessError> {
+    if width == 0 || height == 0 {
+        return Err(PreprocessError::Size(format!("{format}: the picture is {width}x{height} pixels")));
+    }
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(PreprocessError::Size(format!(
+            "{format}: {width}x{height} pixels, at most {MAX_PIXELS} are taken"
+        )));
+    }
+    Ok(())
+}
+
+/// Bytes from row to row: as the image says, `row` when it does not; never less than a row.
+fn stride_of(image: &Image, format: &str, row: usize) -> Result<usize, PreprocessError> {
+    match image.stride as usize {
+        0 => Ok(row),
+        stride if stride < row => {
+            Err(PreprocessError::Size(format!("{format}: a stride of {stride} bytes for rows of {row}")))
+        }
+        stride => Ok(stride),
+    }
+}
+
+/// `rows` rows, the last of which may lack its padding.
+fn need<'a>(
+    format: &str,
+    image: &'a Image,
+    stride: usize,
+    rows: usize,
+    row: usize,
+) -> Result<&'a [u8], PreprocessError> {
+    let least = stride
+        .checked_mul(rows - 1)
+        .and_then(|v| v.checked_add(row))
+        .ok_or_else(|| PreprocessError::Size(format!("{format}: a stride of {stride} bytes is too large")))?;
+    let found = image.data.len();
+    image.data.get(..least).ok_or_else(|| too_short(format, image, least, found))
+}
+
+/// `whole` bytes of the image, whose last row lacks its padding perhaps: the converters skip a row that is not padded.
+fn pad<'a>(least: &'a [u8], image: &'a Image, whole: usize, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    image.data.get(..whole).unwrap_or_else(|| {
+        scratch.clear();
+        scratch.extend_from_slice(least);
+        scratch.resize(whole, 0);
+        scratch
+    })
+}
+
+fn too_short(format: &str, image: &Image, needed: usize, found: usize) -> PreprocessError {
+    PreprocessError::Size(format!(
+        "{format}: {}x{} pixels need {needed} bytes, found {found}",
+        image.width, image.height
+    ))
+}
+
+/// Decodes a PNG of any depth and colour type to grey or RGB, 8 bits; transparency is left out.
+fn decode_png(data: &[u8], out: &mut Vec<u8>) -> Result<(u32, u32, Channels), PreprocessError> {
+    let failed = |e: png::DecodingError| PreprocessError::Decode { format: "PNG", reason: e.to_string() };
+    let damaged = |reason: &str| PreprocessError::Decode { format: "PNG", reason: reason.into() };
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(data), Limits { bytes: 64 << 20 });
+    decoder.set_transformations(Transformations::normalize_to_color8());
+    decoder.set_ignore_text_chunk(true);
+    let (width, height) = decoder.read_header_info().map_err(failed)?.size();
+    check_pixels("PNG", width, height)?;
+    let mut reader = decoder.read_info().map_err(failed)?;
+    let size = reader.output_buffer_size().ok_or_else(|| damaged("too large"))?;
+    out.resize(size, 0);
+    let info = reader.next_frame(out).map_err(failed)?;
+    if (info.width, info.height) != (width, height) {
+        return Err(damaged("an animation frame that is not the whole picture"));
+    }
+    let channels = match info.color_type {
+        ColorType::Grayscale => Channels::Grey,
+        // Luminance and alpha: the second byte is not looked at.
+        ColorType::GrayscaleAlpha => Channels::GreyChroma,
+        ColorType::Rgb => Channels::Rgb,
+        ColorType::Rgba => {
+            drop_alpha(out);
+            Channels::Rgb
+        }
+        ColorType::Indexed => return Err(damaged("the palette was not expanded")),
+    };
+    out.truncate(width as usize * height as usize * channels.bytes());
+    Ok((width, height, channels))
+}
+
+/// RGBA to RGB in place.
+fn drop_alpha(pixels: &mut Vec<u8>) {
+    let count = pixels.len() / 4;
+    for i in 0..count {
+        pixels.copy_within(i * 4..i * 4 + 3, i * 3);
+    }
+    pixels.truncate(count * 3);
+}

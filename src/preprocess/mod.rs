@@ -1,0 +1,217 @@
+//! From a source's picture or window to a model's input: decode, cut, resize, change colour, normalise, quantise.
+//!
+//! Pure: no files, no clocks. One [`Preprocessor`] per worker owns the scratch buffers, which stop growing after the first
+//! frame of a size.
+//!
+//! In order: `decode` (with `jpeg`) makes a picture of bytes, `cut` (with `warp`) scales the needed parts of it to the model's size,
+//! `store` writes them into the model's input. `window` is the short way of sensor readings.
+
+mod cut;
+mod decode;
+mod jpeg;
+mod store;
+#[cfg(test)]
+mod tests;
+mod warp;
+mod window;
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{Colour, Fit, Frame, Geometry, Payload, Spec, TensorViewMut};
+
+/// `[pipeline.preprocess]`: how the picture is fitted to the model.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How a picture of another shape fills the model's input; unset = as the model bundle says, else `stretch`.
+    pub fit: Option<Fit>,
+    /// Parts of the picture, one model input each, in reading order: `{ rect = [x, y, width, height] }` or
+    /// `{ quad = [x1, y1, x2, y2, x3, y3, x4, y4] }` (top left, top right, bottom right, bottom left), in source pixels.
+    pub regions: Vec<Region>,
+}
+
+/// A part of the source picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+pub enum Region {
+    /// `[x, y, width, height]` in source pixels.
+    Rect([f32; 4]),
+    /// Four corners `[x1, y1, …, x4, y4]` in source pixels: top left, top right, bottom right, bottom left.
+    Quad([f32; 8]),
+}
+
+impl Region {
+    /// Whether it makes sense by itself, whatever the picture: finite, with an area, and convex.
+    ///
+    /// # Errors
+    /// What is wrong, for people.
+    pub fn check(&self) -> Result<(), String> {
+        let values: &[f32] = match self {
+            Region::Rect(rect) => rect,
+            Region::Quad(quad) => quad,
+        };
+        if !values.iter().all(|v| v.is_finite()) {
+            return Err("a coordinate is not a finite number".into());
+        }
+        match self {
+            Region::Rect([_, _, width, height]) if *width <= 0.0 || *height <= 0.0 => {
+                Err("width and height must be above 0".into())
+            }
+            Region::Quad(quad) if !warp::is_convex(&warp::corners(quad)) => {
+                Err("the corners must go round a convex shape: top left, top right, bottom right, bottom left".into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Region::Rect(rect) => write!(f, "rect = {rect:?}"),
+            Region::Quad(quad) => write!(f, "quad = {quad:?}"),
+        }
+    }
+}
+
+/// Why a frame could not become a model input. The frame is lost; the pipeline goes on.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum PreprocessError {
+    /// The picture's bytes are damaged or not of the format they claim.
+    #[error("cannot decode {format}: {reason}")]
+    Decode {
+        /// `JPEG`, `PNG`, `YUYV`, …
+        format: &'static str,
+        /// The decoder's words.
+        reason: String,
+    },
+    /// The picture is larger than [`MAX_PIXELS`], or a raw picture has fewer bytes than its size needs.
+    #[error("{0}")]
+    Size(String),
+    /// A region lies outside the picture.
+    #[error("region {index} ({region}) lies outside the {width}x{height} picture")]
+    Region {
+        /// Which region, from 0.
+        index: usize,
+        /// As configured.
+        region: String,
+        /// Picture width in pixels.
+        width: u32,
+        /// Picture height in pixels.
+        height: u32,
+    },
+    /// A region makes no sense by itself, whatever the picture.
+    #[error("region {index} ({region}): {reason}")]
+    BadRegion {
+        /// Which region, from 0.
+        index: usize,
+        /// As configured.
+        region: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A window where a picture is wanted, other channels than the model's, …
+    #[error("{0}")]
+    Mismatch(String),
+}
+
+/// Pictures with more pixels than this are refused (a decompression bomb must not take the board down).
+pub const MAX_PIXELS: u64 = 64 << 20;
+
+/// Turns frames into model inputs; owns the scratch buffers.
+pub struct Preprocessor {
+    spec: Spec,
+    regions: Vec<Region>,
+    decoder: decode::Decoder,
+    cutter: cut::Cutter,
+    store: Option<store::Store>,
+    windows: window::WindowStore,
+    placements: Vec<cut::Placement>,
+    geometry: Vec<Geometry>,
+}
+
+impl Preprocessor {
+    /// A preprocessor for one model input. `regions` empty = the whole picture is the one item.
+    pub fn new(spec: Spec, regions: Vec<Region>) -> Self {
+        Preprocessor {
+            store: store_for(&spec),
+            spec,
+            regions,
+            decoder: decode::Decoder::default(),
+            cutter: cut::Cutter::default(),
+            windows: window::WindowStore::default(),
+            placements: Vec::new(),
+            geometry: Vec::new(),
+        }
+    }
+
+    /// Replaces the input's form (the governor chose another resolution or batch) and keeps the buffers.
+    pub fn set_spec(&mut self, spec: Spec) {
+        self.store = store_for(&spec);
+        self.windows.reset();
+        self.spec = spec;
+    }
+
+    /// Writes `frame` into items `first_item..` of `input` (as many as there are regions, else one) and says how each was
+    /// cut, in order (empty for windows). Writes nothing when it fails.
+    ///
+    /// # Errors
+    /// See [`PreprocessError`]; never panics, whatever the bytes are.
+    pub fn run(
+        &mut self,
+        frame: &Frame,
+        mut input: TensorViewMut<'_>,
+        first_item: usize,
+    ) -> Result<&[Geometry], PreprocessError> {
+        self.geometry.clear();
+        let (spec, store, image) = match (&self.spec, &self.store, &frame.payload) {
+            (Spec::Image(spec), Some(store), Payload::Image(image)) => (spec, store, image),
+            (Spec::Window(spec), _, Payload::Window(window)) => {
+                self.windows.write(spec, window, &mut input, first_item)?;
+                return Ok(&self.geometry);
+            }
+            (Spec::Window(_), ..) => {
+                return Err(PreprocessError::Mismatch(
+                    "the model wants a window of sensor readings, the source gives pictures".into(),
+                ));
+            }
+            (Spec::Image(_), ..) => {
+                return Err(PreprocessError::Mismatch(
+                    "the model wants pictures, the source gives windows of sensor readings".into(),
+                ));
+            }
+        };
+        store::Store::check(spec, &input, first_item, self.regions.len().max(1))?;
+        let picture = self.decoder.decode(image, spec.colour == Colour::Grey)?;
+        let (source, size) = ([picture.width, picture.height], [spec.height, spec.width]);
+        self.placements.clear();
+        if self.regions.is_empty() {
+            self.placements.push(cut::place(None, source, size, spec.fit)?);
+        }
+        for region in self.regions.iter().enumerate() {
+            self.placements.push(cut::place(Some(region), source, size, spec.fit)?);
+        }
+        for (i, placement) in self.placements.iter().enumerate() {
+            let pixels = self.cutter.cut(&picture, placement)?;
+            store.write(spec, &picture, pixels, placement.inner, &mut input, first_item + i);
+            self.geometry.push(placement.geometry(source));
+        }
+        Ok(&self.geometry)
+    }
+
+    /// Bytes that the scratch buffers hold, to show that they stop growing.
+    #[cfg(test)]
+    fn capacity(&self) -> usize {
+        self.decoder.capacity() + self.cutter.capacity() + self.placements.capacity() + self.geometry.capacity()
+    }
+}
+
+fn store_for(spec: &Spec) -> Option<store::Store> {
+    match spec {
+        Spec::Image(spec) => Some(store::Store::new(spec)),
+        Spec::Window(_) => None,
+    }
+}

@@ -1,0 +1,5 @@
+//! Tests of the whole way from a frame to a model input, against slow and obvious references.
+
+mod fit;
+mod formats;
+mod support;

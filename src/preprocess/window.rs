@@ -1,0 +1,129 @@
+//! Sensor windows: match channels by name, normalise, quantise.
+
+use std::sync::Arc;
+
+use super::PreprocessError;
+use super::store::quantize;
+use crate::frame::{ElementsMut, Quant, TensorViewMut, Window, WindowSpec};
+
+/// Writes windows; remembers which column each of the model's channels is, until the sensor's channels change.
+#[derive(Debug, Default)]
+pub(super) struct WindowStore {
+    seen: Option<Arc<[String]>>,
+    columns: Vec<usize>,
+}
+
+impl WindowStore {
+    /// Forgets what was matched: the specification has changed.
+    pub fn reset(&mut self) {
+        self.seen = None;
+    }
+
+    /// Writes `window` into item `item` of `input`.
+    pub fn write(
+        &mut self,
+        spec: &WindowSpec,
+        window: &Window,
+        input: &mut TensorViewMut<'_>,
+        item: usize,
+    ) -> Result<(), PreprocessError> {
+        let mismatch = |reason: String| Err(PreprocessError::Mismatch(reason));
+        if window.rows != spec.rows {
+            return mismatch(format!("the window has {} rows, the model wants {}", window.rows, spec.rows));
+        }
+        let stride =
+            if window.channels.is_empty() { window.data.len() / window.rows.max(1) } else { window.channels.len() };
+        if window.rows == 0 || stride == 0 || window.data.len() != window.rows * stride {
+            return mismatch(format!(
+                "the window has {} values for {} rows of {stride} channels",
+                window.data.len(),
+                window.rows
+            ));
+        }
+        let elements = match &input.data {
+            ElementsMut::F32(v) => v.len(),
+            ElementsMut::I8(v) => v.len(),
+            ElementsMut::U8(v) => v.len(),
+            ElementsMut::I32(v) => v.len(),
+            ElementsMut::I64(v) => v.len(),
+        };
+        self.match_columns(spec, window, stride)?;
+        let count = self.columns.len();
+        let each = spec.rows * count;
+        for (what, values) in [("mean", &spec.mean), ("std", &spec.std)] {
+            if !values.is_empty() && values.len() != count {
+                return mismatch(format!("{} values of `{what}` for {count} channels", values.len()));
+            }
+        }
+        if !elements.is_multiple_of(each) || item >= elements / each {
+            return mismatch(format!(
+                "input {:?} has {elements} elements, a window of {} rows and {count} channels as item {item} does not fit",
+                input.spec.name, spec.rows
+            ));
+        }
+        let real = |row: usize, c: usize| {
+            let mean = spec.mean.get(c).copied().unwrap_or(0.0);
+            let std = spec.std.get(c).copied().unwrap_or(1.0);
+            let x = window.data[row * stride + self.columns[c]];
+            // Infinite is as good as missing: it would drown every other reading.
+            if x.is_finite() { (x - mean) / std } else { 0.0 }
+        };
+        let quant = spec.quant.unwrap_or(Quant { scale: 1.0, zero_point: 0 });
+        let range = item * each..(item + 1) * each;
+        match &mut input.data {
+            ElementsMut::F32(v) => put(&mut v[range], count, real),
+            ElementsMut::I8(v) => put(&mut v[range], count, |r, c| quantize(real(r, c), quant, -128, 127) as i8),
+            ElementsMut::U8(v) => put(&mut v[range], count, |r, c| quantize(real(r, c), quant, 0, 255) as u8),
+            ElementsMut::I32(v) => {
+                put(&mut v[range], count, |r, c| quantize(real(r, c), quant, i32::MIN.into(), i32::MAX.into()) as i32)
+            }
+            ElementsMut::I64(v) => {
+                put(&mut v[range], count, |r, c| quantize(real(r, c), quant, i64::MIN, i64::MAX));
+            }
+        }
+        Ok(())
+    }
+
+    fn match_columns(&mut self, spec: &WindowSpec, window: &Window, stride: usize) -> Result<(), PreprocessError> {
+        if self.columns.len() <= stride
+            && self.seen.as_ref().is_some_and(|s| Arc::ptr_eq(s, &window.channels) || **s == *window.channels)
+            && !window.channels.is_empty()
+        {
+            return Ok(());
+        }
+        self.seen = None;
+        self.columns.clear();
+        if spec.channels.is_empty() {
+            self.columns.extend(0..stride);
+        } else if window.channels.is_empty() {
+            if stride != spec.channels.len() {
+                return Err(PreprocessError::Mismatch(format!(
+                    "the window has {stride} unnamed channels, the model wants {}",
+                    spec.channels.len()
+                )));
+            }
+            self.columns.extend(0..stride);
+        } else {
+            let column = |name: &String| window.channels.iter().position(|c| c == name);
+            let missing: Vec<&str> = spec.channels.iter().filter(|n| column(n).is_none()).map(String::as_str).collect();
+            if !missing.is_empty() {
+                return Err(PreprocessError::Mismatch(format!(
+                    "the sensor does not give the model's channels {}; it gives {}",
+                    missing.join(", "),
+                    window.channels.join(", ")
+                )));
+            }
+            self.columns.extend(spec.channels.iter().filter_map(column));
+        }
+        self.seen = Some(window.channels.clone());
+        Ok(())
+    }
+}
+
+fn put<T>(out: &mut [T], channels: usize, value: impl Fn(usize, usize) -> T) {
+    for (row, line) in out.chunks_exact_mut(channels).enumerate() {
+        for (c, target) in line.iter_mut().enumerate() {
+            *target = value(row, c);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What the tasks share: one frame's part of an output as reals, labels, scores, event identities.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{SetupError, TaskError, TaskInput};
+use crate::frame::{DType, Label, TensorView};
+
+/// The values of this frame's `count` items of `output` as reals, and how many there are per item. The buffer holds the
+/// whole batch. The first axis is the batch, unless there is only one axis and the model's input has another batch.
+pub(super) fn items<'a>(
+    output: &TensorView<'_>,
+    input: &TaskInput<'_>,
+    count: usize,
+    buffer: &'a mut Vec<f32>,
+) -> Result<(&'a mut [f32], usize), TaskError> {
+    let shape = &output.spec.shape;
+    let batch = match shape.as_slice() {
+        [] => 1,
+        [only] if input.inputs.first().and_then(|i| i.spec.shape.first()) != Some(only) => 1,
+        [batch, ..] => *batch,
+    };
+    output.dequantize_into(buffer);
+    let each = buffer.len().checked_div(batch).unwrap_or(0);
+    let (first, end) = (input.first_item, input.first_item.saturating_add(count));
+    if each == 0 || end > batch || each * batch != buffer.len() {
+        let reason = format!("shape {shape:?} where values for items {first} to {} are needed", end.saturating_sub(1));
+        return Err(wrong(output, reason));
+    }
+    Ok((buffer.get_mut(first * each..end * each).unwrap_or_default(), each))
+}
+
+/// Output `index`.
+pub(super) fn get<'a>(outputs: &'a [TensorView<'a>], index: usize) -> Result<&'a TensorView<'a>, TaskError> {
+    outputs.get(index).ok_or_else(|| TaskError {
+        tensor: format!("output {index}"),
+        reason: format!("the model has {} outputs", outputs.len()),
+    })
+}
+
+/// The error that `output` is not of the form that is needed.
+pub(super) fn wrong(output: &TensorView<'_>, reason: String) -> TaskError {
+    TaskError { tensor: output.spec.name.clone(), reason }
+}
+
+/// The label of a class; the index in decimal where the model has none.
+pub(super) fn label(labels: &[Label], class: usize) -> Label {
+    labels.get(class).cloned().unwrap_or_else(|| Arc::from(class.to_string()))
+}
+
+/// Which classes count: all when `wanted` is empty.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Filter {
+    wanted: Option<Vec<bool>>,
+}
+
+impl Filter {
+    /// # Errors
+    /// When a wanted label is none of the model's.
+    pub fn new(wanted: &[String], labels: &[Label]) -> Result<Self, SetupError> {
+        if wanted.is_empty() {
+            return Ok(Filter { wanted: None });
+        }
+        let mut classes = vec![false; labels.len()];
+        for name in wanted {
+            let numbered = || name.parse::<usize>().ok().filter(|_| labels.is_empty());
+            let Some(class) = labels.iter().position(|l| **l == **name).or_else(numbered) else {
+                let nearest = labels.iter().min_by_key(|l| strsim::damerau_levenshtein(l, name));
+                let hint = nearest.map(|l| format!("; the nearest is {:?}", &**l)).unwrap_or_default();
+                return Err(SetupError {
+                    key: "labels",
+                    reason: format!("{name:?} is none of the model's {} labels{hint}", labels.len()),
+                });
+            };
+            if class >= MAX_CLASSES {
+                return Err(SetupError { key: "labels", reason: format!("class {class}: at most {MAX_CLASSES}") });
+            }
+            if class >= classes.len() {
+                classes.resize(class + 1, false);
+            }
+            classes[class] = true;
+        }
+        Ok(Filter { wanted: Some(classes) })
+    }
+
+    /// Whether `class` counts.
+    pub fn has(&self, class: usize) -> bool {
+        self.wanted.as_ref().is_none_or(|w| w.get(class).copied().unwrap_or(false))
+    }
+}
+
+/// More classes than any model has; a class number in a filter is not to allocate without bound.
+const MAX_CLASSES: usize = 1 << 20;
+
+/// Turns a row of outputs into scores from 0 to 1.
+///
+/// Told so (`softmax = true` or `false`), it does so. Otherwise a quantised output that cannot hold anything outside 0 to 1 is
+/// scores already; any other output is taken for scores until one row is not a distribution (a value outside 0 to 1, or a
+/// sum that is not 1 within what quantisation costs): from then on the model gives logits, for good. A single value is a
+/// score, or through the logistic function when it is not from 0 to 1.
+#[derive(Clone, Debug)]
+pub(super) struct Scores {
+    told: Option<bool>,
+    logits: bool,
+}
+
+impl Scores {
+    pub fn new(softmax: Option<bool>) -> Self {
+        Scores { told: softmax, logits: false }
+    }
+
+    /// Changes `rows` (each of `classes` values) in place. What is not finite scores 0.
+    pub fn apply(&mut self, output: &TensorView<'_>, rows: &mut [f32], classes: usize) {
+        let softmax = match (self.told, unit_range(output)) {
+            (Some(told), _) => told,
+            (None, Some(true)) => false,
+            (None, _) => {
+                self.logits |= rows.chunks(classes).any(|row| !is_distribution(row));
+                self.logits
+            }
+        };
+        for row in rows.chunks_mut(classes) {
+            if softmax && classes == 1 {
+                row[0] = 1.0 / (1.0 + (-row[0]).exp());
+            } else if softmax {
+                softmax_in_place(row);
+            }
+            row.iter_mut().filter(|v| !v.is_finite()).for_each(|v| *v = 0.0);
+        }
+    }
+}
+
+/// Whether an 8-bit output can hold nothing outside 0 to 1; `None` where it is not quantised to 8 bits.
+fn unit_range(output: &TensorView<'_>) -> Option<bool> {
+    let (low, high) = match output.spec.dtype {
+        DType::I8 => (-128, 127),
+        DType::U8 => (0, 255),
+        DType::F32 | DType::I32 | DType::I64 => return None,
+    };
+    let quant = output.spec.quant?;
+    let real = |q: i32| quant.scale * (q - quant.zero_point) as f32;
+    Some(real(low) >= -1.5 * quant.scale && real(high) <= 1.0 + 1.5 * quant.scale)
+}
+
+fn is_distribution(row: &[f32]) -> bool {
+    const SLACK: f32 = 0.005;
+    let within = row.iter().all(|&v| (-SLACK..=1.0 + SLACK).contains(&v));
+    // Each of the values may be off by half of 1/256, the usual quantum of a softmax.
+    let tolerance = (0.01 + row.len() as f32 / 512.0).min(0.25);
+    within && (row.len() == 1 || (row.iter().sum::<f32>() - 1.0).abs() <= tolerance)
+}
+
+fn softmax_in_place(row: &mut [f32]) {
+    let max = row.iter().copied().filter(|v| v.is_finite()).fold(f32::NEG_INFINITY, f32::max);
+    let mut sum = 0.0;
+    for v in row.iter_mut() {
+        *v = if v.is_finite() { (*v - max).exp() } else { 0.0 };
+        sum += *v;
+    }
+    if sum > 0.0 {
+        row.iter_mut().for_each(|v| *v /= sum);
+    }
+}
+
+/// Exponential averaging of scores over frames, weight `2 / (frames + 1)` for the newest.
+#[derive(Clone, Debug)]
+pub(super) struct Smoothing {
+    weight: f32,
+    average: Vec<f32>,
+}
+
+impl Smoothing {
+    pub fn new(frames: Option<u32>) -> Self {
+        Smoothing { weight: 2.0 / (frames.unwrap_or(1).max(1) as f32 + 1.0), average: Vec::new() }
+    }
+
+    /// The average with `scores` counted in.
+    pub fn add(&mut self, scores: &[f32]) -> &[f32] {
+        if self.average.len() != scores.len() || self.weight >= 1.0 {
+            self.average.clear();
+            self.average.extend_from_slice(scores);
+        } else {
+            for (average, score) in self.average.iter_mut().zip(scores) {
+                *average += self.weight * (score - *average);
+            }
+        }
+        &self.average
+    }
+}
+
+/// Makes event ids: when it began and a count, unique within a run and hardly ever repeated over runs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct EventIds(u64);
+
+impl EventIds {
+    pub fn next(&mut self, time: SystemTime) -> String {
+        self.0 += 1;
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        format!("{}-{}", since.as_millis(), self.0)
+    }
+}

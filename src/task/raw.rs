@@ -1,0 +1,46 @@
+//! The outputs as they are.
+
+use super::output::items;
+use super::{Task, TaskError, TaskInput, TaskOutput};
+use crate::frame::{Outcome, RawOutput, TaskSpec};
+
+/// Values of one output that are published at most: the rest of a large tensor would not fit into a message. The shape
+/// still says how many there were, and `truncated` that some are missing.
+const MAX_VALUES: usize = 4096;
+
+/// All outputs, dequantised: the part of this frame's items where the first axis is the batch.
+pub(super) struct Raw {
+    items: usize,
+    values: Vec<f32>,
+}
+
+impl Raw {
+    pub fn new(spec: &TaskSpec) -> Self {
+        Raw { items: spec.items.max(1), values: Vec::new() }
+    }
+}
+
+impl Task for Raw {
+    fn run(&mut self, input: &TaskInput<'_>) -> Result<TaskOutput, TaskError> {
+        let mut outputs = Vec::with_capacity(input.outputs.len());
+        for output in input.outputs {
+            let mut shape = output.spec.shape.clone();
+            let values = match items(output, input, self.items, &mut self.values) {
+                Ok((values, _)) => {
+                    if shape.len() > 1
+                        && let Some(batch) = shape.first_mut()
+                    {
+                        *batch = self.items;
+                    }
+                    values
+                }
+                // No batch axis that could be split: the whole belongs to every frame of the run.
+                Err(_) => self.values.as_mut_slice(),
+            };
+            let truncated = values.len() > MAX_VALUES;
+            let values = values.iter().take(MAX_VALUES).copied().collect();
+            outputs.push(RawOutput { name: output.spec.name.clone(), shape, values, truncated });
+        }
+        Ok(TaskOutput { outcome: Outcome::Raw { outputs }, events: Vec::new() })
+    }
+}
