@@ -1,12 +1,150 @@
 //! `leptond bench`.
 
+use std::time::Instant;
+
+use serde::Serialize;
+use tract_onnx::prelude::{TValue, TVec, Tensor};
+
 use super::Failure;
+use super::infer::load;
+use super::progress::{Counter, spinner};
+use crate::model::{Engine, Model, ModelError, PlanKey, Runner};
 
 /// Arguments of `leptond bench`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Bundle directory, bundle name or .onnx file
+    model: String,
+    /// Threads for one inference
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    threads: u32,
+    /// Timed inferences
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    iters: u32,
+    /// Untimed inferences before
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    warmup: u32,
+    /// Which arithmetic: auto, int8 or f32
+    #[arg(long, value_enum, default_value_t)]
+    engine: Engine,
+    /// Resolution of a picture input that the file leaves open
+    #[arg(long, value_name = "HxW", value_parser = size)]
+    size: Option<[usize; 2]>,
+    /// Items in one inference
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    batch: Option<u32>,
+    /// One JSON object on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    model: String,
+    engine: &'static str,
+    threads: usize,
+    iters: u32,
+    load_ms: f64,
+    min_ms: f64,
+    median_ms: f64,
+    p95_ms: f64,
+    peak_rss_bytes: u64,
+}
 
 /// Runs the subcommand.
-pub fn run(_args: Args) -> Result<(), Failure> {
-    Err(anyhow::anyhow!("not built yet").into())
+pub fn run(args: Args) -> Result<(), Failure> {
+    let started = Instant::now();
+    let model = load(&args.model, args.engine, args.threads)?;
+    let key = PlanKey { batch: args.batch.map(|b| b as usize), size: args.size };
+    let mut bench = spinner("compiling", || -> Result<Bench, ModelError> {
+        match key.batch {
+            Some(_) => Ok(Bench::Plan(model.plan(key)?)),
+            None => Bench::runner(model.compile(&model.shapes(key)?)?),
+        }
+    })
+    .map_err(anyhow::Error::from)?;
+    let (name, engine, threads) = (model.name().to_owned(), model.engine(), model.threads());
+    drop(model);
+    let load_ms = started.elapsed().as_secs_f64() * 1e3;
+    for _ in 0..args.warmup {
+        bench.once().map_err(anyhow::Error::from)?;
+    }
+    let mut counter = Counter::new("inferences");
+    let mut times_ms = Vec::with_capacity(args.iters as usize);
+    for done in 0..args.iters {
+        let start = Instant::now();
+        bench.once().map_err(anyhow::Error::from)?;
+        times_ms.push(start.elapsed().as_secs_f64() * 1e3);
+        counter.set(done as usize + 1, args.iters as usize);
+    }
+    drop(counter);
+    times_ms.sort_by(f64::total_cmp);
+    let rank = |share: f64| {
+        let index = (share * times_ms.len() as f64).ceil() as usize;
+        round(times_ms.get(index.saturating_sub(1)).copied().unwrap_or(0.0))
+    };
+    let report = Report {
+        model: name,
+        engine,
+        threads,
+        iters: args.iters,
+        load_ms: round(load_ms),
+        min_ms: rank(0.0),
+        median_ms: rank(0.5),
+        p95_ms: rank(0.95),
+        peak_rss_bytes: peak_rss_bytes(),
+    };
+    if args.json {
+        println!("{}", serde_json::to_string(&report).map_err(anyhow::Error::from)?);
+    } else {
+        println!("model     {}", report.model);
+        println!("engine    {}, {} thread", report.engine, report.threads);
+        println!("load      {:.1} ms", report.load_ms);
+        let (min, median, p95) = (report.min_ms, report.median_ms, report.p95_ms);
+        println!("inference {median:.3} ms median, {min:.3} ms min, {p95:.3} ms p95, of {}", report.iters);
+        println!("memory    {:.1} MB peak resident", report.peak_rss_bytes as f64 / 1e6);
+    }
+    Ok(())
+}
+
+/// What is timed: a plan as the daemon has it, or the bare graph (any element type).
+enum Bench {
+    Plan(Box<dyn Model>),
+    Runner(Box<Runner>, TVec<TValue>),
+}
+
+impl Bench {
+    fn runner(runner: Runner) -> Result<Bench, ModelError> {
+        let zeros = runner.inputs().iter().map(|(dtype, shape)| Tensor::zero_dt(*dtype, shape).map(TValue::from));
+        let zeros = zeros.collect::<Result<TVec<TValue>, _>>();
+        let zeros = zeros.map_err(|e| ModelError::Run { model: "zeros".into(), reason: format!("{e:#}") })?;
+        Ok(Bench::Runner(Box::new(runner), zeros))
+    }
+
+    fn once(&mut self) -> Result<(), ModelError> {
+        match self {
+            Bench::Plan(plan) => plan.run(),
+            Bench::Runner(runner, zeros) => runner.run(zeros.clone()).map(drop),
+        }
+    }
+}
+
+/// To the nanosecond: more digits mean nothing.
+fn round(ms: f64) -> f64 {
+    (ms * 1e6).round() / 1e6
+}
+
+/// Peak resident memory of this process (`VmHWM`); 0 where the kernel does not say.
+fn peak_rss_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    line.and_then(|l| l.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
+}
+
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let parse = |s: &str| s.parse::<usize>().ok().filter(|v| (1..=8192).contains(v));
+    match text.split_once(['x', 'X']).map(|(h, w)| (parse(h), parse(w))) {
+        Some((Some(h), Some(w))) => Ok([h, w]),
+        _ => Err("expected HEIGHTxWIDTH in pixels, 1 to 8192 each, for example 224x224".into()),
+    }
 }

@@ -10,6 +10,7 @@ mod generate;
 mod infer;
 mod inspect;
 mod probe;
+mod progress;
 mod run;
 mod watch;
 

@@ -76,6 +76,11 @@ impl LoadedModel {
         if quantised { "f32-qdq" } else { "f32" }
     }
 
+    /// Threads that one inference uses.
+    pub fn threads(&self) -> usize {
+        1
+    }
+
     /// Compiles a plan for the daemon's pipeline.
     ///
     /// A model whose file fixes the batch at `b` runs `batch / b` times in turn inside one [`Model::run`]; so does one

@@ -7,8 +7,10 @@ pub mod graph;
 mod guard;
 mod load;
 pub mod manifest;
+pub mod npy;
 mod plan;
 mod quant;
+mod raw;
 mod rewrite;
 mod runner;
 mod spec;
@@ -28,7 +30,7 @@ pub use runner::Runner;
 use crate::frame::{TensorSpec, TensorView, TensorViewMut};
 
 /// Which engine runs a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
     /// The faster one on this board.
