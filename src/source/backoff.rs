@@ -20,6 +20,11 @@ impl Backoff {
         self.until.is_none_or(|until| now >= until)
     }
 
+    /// Whether no try has failed since it last worked.
+    pub fn is_clear(&self) -> bool {
+        self.until.is_none()
+    }
+
     /// A try at `now` failed: the next is due twice as much later as the last one was.
     pub fn failed(&mut self, now: Instant) {
         let wait = Self::FIRST.saturating_mul(1 << self.failures.min(16)).min(Self::MOST);

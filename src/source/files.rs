@@ -263,6 +263,21 @@ fn has_extension(path: &Path, wanted: &[&str]) -> bool {
     wanted.iter().any(|w| extension.eq_ignore_ascii_case(w))
 }
 
+/// Whether `data` is one whole JPEG picture, by its structure.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_jpeg(data: &[u8]) -> Result<(), String> {
+    match data {
+        [] => Err("the message is empty".into()),
+        [0xff, 0xd8, ..] if data.len() > MOST_BYTES => {
+            Err(format!("{} bytes, and at most {MOST_BYTES} are read", data.len()))
+        }
+        [0xff, 0xd8, ..] => mjpeg::check(data),
+        _ => Err("not a JPEG picture".into()),
+    }
+}
+
 /// The format of a whole picture file, told from its bytes and not from its name; or why it is none.
 fn whole_picture(data: &[u8]) -> Result<PixelFormat, String> {
     if data.is_empty() {

@@ -6,6 +6,7 @@
 mod backoff;
 mod config;
 mod files;
+mod mqtt;
 mod sensor;
 pub mod synthetic;
 
@@ -93,7 +94,7 @@ pub struct Context {
 /// # Errors
 /// [`SourceError::Fatal`] when it can never work: a path that does not exist, a kind that this build cannot do.
 pub fn open(config: &Config, context: Context) -> Result<Box<dyn Source>, SourceError> {
-    let Context { roots, incoming: _ } = context;
+    let Context { roots, incoming } = context;
     let missing = |kind: &str| SourceError::Fatal { origin: kind.into(), reason: "this build cannot open it".into() };
     match config {
         Config::Synthetic(config) => Ok(Box::new(synthetic::Synthetic::new(config)?)),
@@ -102,6 +103,6 @@ pub fn open(config: &Config, context: Context) -> Result<Box<dyn Source>, Source
         Config::Rpicam(_) => Err(missing("rpicam")),
         Config::Rtsp(_) => Err(missing("rtsp")),
         Config::Sensor(config) => sensor::open(config, roots),
-        Config::Mqtt(_) => Err(missing("mqtt")),
+        Config::Mqtt(config) => Ok(Box::new(mqtt::Mqtt::open(config, incoming)?)),
     }
 }

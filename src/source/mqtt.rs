@@ -1,0 +1,188 @@
+//! `mqtt`: pictures or numbers that others publish.
+//!
+//! The subscription is `daemon`'s; this end only makes frames of what comes in. A message that the broker had kept is as
+//! good as a new one: a meter that speaks once a day has its last reading retained.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::sensor::values::{Chooser, Values};
+use super::sensor::window::Windower;
+use super::{MqttConfig, MqttContent, Next, Source, SourceError, files};
+use crate::frame::{Frame, Incoming, PixelFormat};
+
+/// Longest wait inside `next`, so that its thread can be stopped.
+const NAP: Duration = Duration::from_millis(200);
+
+/// Frames from MQTT messages.
+pub struct Mqtt {
+    topic: String,
+    content: MqttContent,
+    incoming: Receiver<Incoming>,
+    chooser: Chooser,
+    windower: Option<Windower>,
+    window: u32,
+    stride: u32,
+}
+
+impl Mqtt {
+    /// Takes messages from `incoming`.
+    ///
+    /// # Errors
+    /// [`SourceError::Fatal`] without a subscription.
+    pub fn open(config: &MqttConfig, incoming: Option<Receiver<Incoming>>) -> Result<Self, SourceError> {
+        let fatal = || SourceError::Fatal {
+            origin: config.topic.clone(),
+            reason: "an mqtt source works only in the daemon, which subscribes for it".into(),
+        };
+        Ok(Mqtt {
+            topic: config.topic.clone(),
+            content: config.content,
+            incoming: incoming.ok_or_else(fatal)?,
+            chooser: Chooser::new(&config.channels),
+            windower: None,
+            window: config.window,
+            stride: config.stride,
+        })
+    }
+
+    /// Takes the numbers of a message; says whether they complete a window.
+    fn numbers(&mut self, payload: &[u8]) -> Result<bool, String> {
+        let values = Values::of_json(payload)?;
+        let row = self.chooser.choose(&values)?;
+        Ok(match &mut self.windower {
+            Some(windower) => windower.push(row),
+            slot => {
+                let row = row.to_vec();
+                let windower = Windower::new(self.chooser.channels().clone(), self.window, self.stride);
+                slot.insert(windower).push(&row)
+            }
+        })
+    }
+}
+
+impl Source for Mqtt {
+    fn describe(&self) -> String {
+        format!("mqtt {}", self.topic)
+    }
+
+    fn next(&mut self, frame: &mut Frame) -> Result<Next, SourceError> {
+        let message = match self.incoming.recv_timeout(NAP) {
+            Ok(message) => message,
+            Err(RecvTimeoutError::Timeout) => {
+                return Ok(Next::Idle(format!("waiting for a message on {}", self.topic)));
+            }
+            Err(RecvTimeoutError::Disconnected) => return Ok(Next::End),
+        };
+        let now = Instant::now();
+        let Incoming { topic, payload, retain: _ } = message;
+        let bad = |reason: String| SourceError::Bad { origin: topic.clone(), reason };
+        match self.content {
+            MqttContent::Jpeg => {
+                files::check_jpeg(&payload).map_err(bad)?;
+                let image = frame.image_mut();
+                (image.format, image.width, image.height, image.stride) = (PixelFormat::Jpeg, 0, 0, 0);
+                image.data = payload;
+            }
+            MqttContent::Numbers => {
+                if !self.numbers(&payload).map_err(bad)? {
+                    return Ok(Next::Idle("the window is not full yet".into()));
+                }
+                let Some(windower) = &self.windower else { return Ok(Next::Idle("no reading yet".into())) };
+                windower.fill(frame.window_mut());
+            }
+        }
+        (frame.captured, frame.time, frame.truth) = (now, SystemTime::now(), None);
+        frame.origin = topic;
+        Ok(Next::Frame)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    /// What each message leads to.
+    #[track_caller]
+    fn check(content: MqttContent, window: u32, messages: &[(&str, &[u8])], expected: &[&str]) {
+        let (send, receive) = sync_channel(messages.len());
+        for (topic, payload) in messages {
+            send.send(Incoming { topic: (*topic).into(), payload: payload.to_vec(), retain: true }).unwrap();
+        }
+        drop(send);
+        let config = MqttConfig { topic: "house/#".into(), content, channels: Vec::new(), window, stride: 1 };
+        let mut source = Mqtt::open(&config, Some(receive)).unwrap();
+        let mut frame = Frame::empty();
+        let found: Vec<String> = (0..=messages.len())
+            .map(|_| match source.next(&mut frame) {
+                Ok(Next::Frame) if content == MqttContent::Numbers => {
+                    format!("{} {:?}", frame.origin.clone(), frame.window_mut().data)
+                }
+                Ok(Next::Frame) => format!("{} {} bytes", frame.origin.clone(), frame.image_mut().data.len()),
+                Ok(other) => format!("{other:?}"),
+                Err(SourceError::Bad { origin, reason }) => format!("{origin}: {reason}"),
+                Err(error) => panic!("{error:?}"),
+            })
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn numbers_become_windows() {
+        let messages: [(&str, &[u8]); 5] = [
+            ("house/a", b"{\"t\": 20.5, \"name\": \"a\"}"),
+            ("house/a", b"{\"t\": \"21\"}"),
+            ("house/b", b"\xff\xfe"),
+            ("house/a", b""),
+            ("house/a", b"{\"t\": null}"),
+        ];
+        let expected = [
+            "Idle(\"the window is not full yet\")",
+            "house/a [20.5, 21.0]",
+            "house/b: expected value at line 1 column 1",
+            "house/a: EOF while parsing a value at line 1 column 0",
+            "house/a [21.0, NaN]",
+            "End",
+        ];
+        check(MqttContent::Numbers, 2, &messages, &expected);
+    }
+
+    #[test]
+    fn pictures_are_looked_at_before_they_are_passed_on() {
+        let mut jpeg = Vec::new();
+        let encoder = jpeg_encoder::Encoder::new(&mut jpeg, 80);
+        encoder.encode(&[7; 64], 8, 8, jpeg_encoder::ColorType::Luma).unwrap();
+        let size = format!("cam {} bytes", jpeg.len());
+        let messages: [(&str, &[u8]); 4] =
+            [("cam", &jpeg), ("cam", &jpeg[..jpeg.len() - 3]), ("cam", b""), ("cam", b"{\"a\":1}")];
+        let expected = [&size, "cam: truncated JPEG", "cam: the message is empty", "cam: not a JPEG picture", "End"];
+        check(MqttContent::Jpeg, 1, &messages, &expected);
+    }
+
+    #[test]
+    fn without_a_subscription_it_can_never_work() {
+        let config =
+            MqttConfig { topic: "a/b".into(), content: MqttContent::Jpeg, channels: Vec::new(), window: 1, stride: 1 };
+        assert!(matches!(Mqtt::open(&config, None), Err(SourceError::Fatal { origin, .. }) if origin == "a/b"));
+    }
+
+    #[test]
+    fn silence_is_idle() {
+        let (send, receive) = sync_channel(1);
+        let config = MqttConfig {
+            topic: "a/b".into(),
+            content: MqttContent::Numbers,
+            channels: vec!["value".into()],
+            window: 1,
+            stride: 1,
+        };
+        let mut source = Mqtt::open(&config, Some(receive)).unwrap();
+        let begun = Instant::now();
+        let idle = source.next(&mut Frame::empty()).unwrap();
+        assert_eq!(idle, Next::Idle("waiting for a message on a/b".into()));
+        assert!(begun.elapsed() < Duration::from_millis(500));
+        drop(send);
+    }
+}
