@@ -1,12 +1,177 @@
-//! `leptond probe`.
+//! `leptond probe`: what this board has, what it lacks, and what that means for the daemon.
+
+mod gather;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
 
 use super::Failure;
+use crate::board::LinuxBoard;
+use crate::frame::rfc3339;
+use crate::governor::{Board, Reading};
+use gather::{Report, Waiting};
 
 /// Arguments of `leptond probe`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Print JSON: one object, or with --watch one per line and second
+    #[arg(long)]
+    json: bool,
+    /// Show what changes, once a second, until interrupted
+    #[arg(long)]
+    watch: bool,
+    /// Look at a copy of another machine's /proc, /sys, /dev, /etc and /usr below this directory
+    #[arg(long, hide = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+}
+
+/// CPU use needs two looks at the counters this far apart.
+const CPU_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Runs the subcommand.
-pub fn run(_args: Args) -> Result<(), Failure> {
-    Err(anyhow::anyhow!("not built yet").into())
+pub fn run(args: Args) -> Result<(), Failure> {
+    if let Some(root) = args.root.as_ref().filter(|r| !r.is_dir()) {
+        return Err(Failure::Usage(format!("--root: {} is not a directory", root.display())));
+    }
+    let mut out = io::stdout().lock();
+    let result = if args.watch { watch(&mut out, &args) } else { once(&mut out, &args) };
+    match result {
+        // The reader of a pipe has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("standard output").map_err(Failure::from),
+    }
+}
+
+fn once(out: &mut impl Write, args: &Args) -> io::Result<()> {
+    let mut board = LinuxBoard::new(gather::roots(args.root.as_deref()));
+    if args.root.is_none() {
+        std::thread::sleep(CPU_INTERVAL);
+    }
+    let report = Report::gather(&mut board, args.root.as_deref());
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)
+    } else {
+        out.write_all(text(&report).as_bytes())
+    }
+}
+
+fn watch(out: &mut impl Write, args: &Args) -> io::Result<()> {
+    let mut board = LinuxBoard::new(gather::roots(args.root.as_deref()));
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+        let reading = board.read();
+        let time = rfc3339(SystemTime::now());
+        if args.json {
+            let throttle = board.throttle();
+            let line = serde_json::json!({ "time": time, "reading": reading, "throttled_now": throttle.now(), "throttled_since_boot": throttle.since_boot() });
+            writeln!(out, "{line}")?;
+        } else {
+            let throttle = words(&board.throttle().now(), "not throttled");
+            writeln!(out, "{time}  {}  {throttle}", numbers(&reading))?;
+        }
+        out.flush()?;
+    }
+}
+
+/// The numbers of a reading on one line; what is missing shows as `–`.
+fn numbers(r: &Reading) -> String {
+    let number = |v: Option<f32>, digits: usize| v.map_or("–".into(), |v| format!("{v:.digits$}"));
+    format!(
+        "soc {:>5} °C  cpu {:>3} %  clock {:>4} MHz  available {:>5} MiB  pressure cpu {:>4} % memory {:>4} %",
+        number(r.soc_celsius, 1),
+        number(r.cpu_percent, 0),
+        number(r.clock_mhz, 0),
+        r.available_bytes.map_or("–".into(), |v| mib(v).to_string()),
+        number(r.cpu_pressure_percent, 1),
+        number(r.memory_pressure_percent, 1),
+    )
+}
+
+/// The report for people: aligned names, values, and at the end what is absent.
+fn text(report: &Report) -> String {
+    let mut lines = Lines::default();
+    let board = &report.board;
+    let unknown = |s: &str| if s.is_empty() { "unknown".to_owned() } else { s.to_owned() };
+    lines.add("board", &unknown(&board.model));
+    lines.add("system", &format!("{}, Linux {}", unknown(&report.system), unknown(&board.kernel)));
+    let mut processor = format!("{} × {}", board.cores, unknown(&board.cpu));
+    if let (Some(min), Some(max)) = (board.min_mhz, board.max_mhz) {
+        processor += &format!(", {min:.0} to {max:.0} MHz");
+    }
+    if let Some(now) = report.reading.clock_mhz {
+        processor += &format!(", now {now:.0} MHz");
+    }
+    lines.add("processor", &processor);
+    lines.add("for inference", &words(&report.inference_features, "no vector extension known"));
+    let available = report.reading.available_bytes.map_or(String::new(), |v| format!(", {} MiB available", mib(v)));
+    lines.add("memory", &board.memory_bytes.map_or("unknown".into(), |v| format!("{} MiB{available}", mib(v))));
+    if let Some(cpu) = report.reading.cpu_percent {
+        lines.add("cpu use", &format!("{cpu:.0} %"));
+    }
+    for (resource, pressure) in &report.pressure {
+        let text = match pressure {
+            Waiting::Known { avg10_percent } => format!("{avg10_percent:.1} % of the last 10 s"),
+            Waiting::Unknown { reason } => format!("not available: {reason}"),
+        };
+        lines.add(&format!("{resource} pressure"), &text);
+    }
+    if let Some(celsius) = report.reading.soc_celsius {
+        lines.add("soc temperature", &format!("{celsius:.1} °C from {}", report.soc_sensors.join(", ")));
+    }
+    if report.throttle_known {
+        lines.add("throttled now", &words(&report.throttled_now, "no"));
+        if report.throttle.word.is_some() {
+            lines.add("since boot", &words(&report.throttled_since_boot, "no"));
+        }
+    }
+    for camera in &report.cameras {
+        lines.add("camera", &format!("{} {}", camera.device, camera.describe()));
+    }
+    for (program, path) in &report.programs {
+        if let Some(path) = path {
+            lines.add(program, path);
+        }
+    }
+    for line in &report.csi_cameras {
+        lines.add("csi camera", line);
+    }
+    for sensor in &report.sensors {
+        let value = sensor.value.map_or("unreadable".into(), |v| format!("{v:.3}"));
+        lines.add("sensor", &format!("{} {} = {value}", sensor.kind, sensor.name));
+    }
+    for absent in &report.absent {
+        lines.add("absent", &format!("{}: {}", absent.what, absent.meaning));
+    }
+    lines.text
+}
+
+/// Lines of a name and a value; a name is not repeated.
+#[derive(Default)]
+struct Lines {
+    text: String,
+    last: String,
+}
+
+impl Lines {
+    fn add(&mut self, name: &str, value: &str) {
+        let shown = if self.last == name { "" } else { name };
+        self.text += &format!("{shown:<16}  {value}\n");
+        name.clone_into(&mut self.last);
+    }
+}
+
+fn words<S: AsRef<str>>(words: &[S], none: &str) -> String {
+    if words.is_empty() {
+        return none.into();
+    }
+    words.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")
+}
+
+fn mib(bytes: u64) -> u64 {
+    bytes >> 20
 }

@@ -1,0 +1,291 @@
+//! Gathering what `probe` shows; nothing here prints.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::board::{Info, LinuxBoard, Throttle};
+use crate::governor::{Board, Reading};
+use crate::sys::Roots;
+use crate::sys::proc::{Pressure, Resource, read_text};
+use crate::sys::sysfs::{self, Probe};
+
+/// Everything that `probe` shows.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// What the board is.
+    pub board: Info,
+    /// Name of the operating system.
+    pub system: String,
+    /// Instruction set extensions that make inference faster.
+    pub inference_features: Vec<String>,
+    /// What the governor would see now.
+    pub reading: Reading,
+    /// Where the temperature comes from.
+    pub soc_sensors: Vec<String>,
+    /// The raw words about throttling.
+    pub throttle: Throttle,
+    /// Whether anything on this board tells of throttling.
+    pub throttle_known: bool,
+    /// In words, now.
+    pub throttled_now: Vec<&'static str>,
+    /// In words, since boot.
+    pub throttled_since_boot: Vec<&'static str>,
+    /// By resource: how long tasks waited for it.
+    pub pressure: BTreeMap<&'static str, Waiting>,
+    /// Video4Linux devices.
+    pub cameras: Vec<Camera>,
+    /// What `rpicam-hello --list-cameras` says.
+    pub csi_cameras: Vec<String>,
+    /// Programs that sources run, with where they are.
+    pub programs: BTreeMap<&'static str, Option<String>>,
+    /// Sensors that the `sensor` source can read.
+    pub sensors: Vec<Sensor>,
+    /// What is not there, and what follows.
+    pub absent: Vec<Absent>,
+}
+
+/// How long tasks waited for a resource, or why that is not known.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Waiting {
+    /// Share of the last 10 s in which some task waited.
+    Known {
+        /// 0 to 100.
+        avg10_percent: f64,
+    },
+    /// The kernel does not say.
+    Unknown {
+        /// The system's words.
+        reason: String,
+    },
+}
+
+/// A Video4Linux device.
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Camera {
+    /// `/dev/video0`.
+    pub device: String,
+    /// As its driver calls it.
+    pub name: String,
+    /// Whether the name is that of a codec or an image processor, which gives no pictures of its own.
+    pub processor: bool,
+}
+
+/// A sensor that the `sensor` source can read.
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Sensor {
+    /// `thermal`, `hwmon` or `iio`.
+    pub kind: &'static str,
+    /// Channel name, ending in its unit.
+    pub name: String,
+    /// Its value, if it can be read.
+    pub value: Option<f64>,
+}
+
+/// Something that is not there.
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Absent {
+    /// What.
+    pub what: &'static str,
+    /// What follows, and what can be done.
+    pub meaning: &'static str,
+}
+
+impl Camera {
+    /// Name, and a word about devices that are no cameras.
+    pub fn describe(&self) -> String {
+        let note = if self.processor { " (a codec or image processor, no camera)" } else { "" };
+        format!("{}{note}", self.name)
+    }
+}
+
+/// `/proc`, `/sys` and `/dev`, of this machine or below `root`.
+pub fn roots(root: Option<&Path>) -> Roots {
+    root.map_or_else(Roots::default, |r| Roots { proc: r.join("proc"), sys: r.join("sys"), dev: r.join("dev") })
+}
+
+impl Report {
+    /// Looks at everything. With a `root` only at the files below it, and no program is run.
+    pub fn gather(board: &mut LinuxBoard, root: Option<&Path>) -> Report {
+        let roots = roots(root);
+        let info = board.info().clone();
+        let reading = board.read();
+        let throttle = board.throttle();
+        let pressure: BTreeMap<_, _> =
+            [Resource::Cpu, Resource::Memory].map(|r| (r.name(), waiting(&roots, r))).into_iter().collect();
+        let programs: BTreeMap<_, _> = ["ffmpeg", "rpicam-vid", "libcamera-vid", "rpicam-hello"]
+            .map(|name| (name, find_program(name, root).map(|p| p.display().to_string())))
+            .into_iter()
+            .collect();
+        let listing = programs.get("rpicam-hello").cloned().flatten().filter(|_| root.is_none());
+        let mut report = Report {
+            system: os_name(root),
+            inference_features: inference_features(&info.features),
+            board: info,
+            reading,
+            soc_sensors: board.soc_sensors().iter().map(|p| p.name.clone()).collect(),
+            throttle,
+            throttle_known: throttle != Throttle::default(),
+            throttled_now: throttle.now(),
+            throttled_since_boot: throttle.since_boot(),
+            pressure,
+            cameras: cameras(&roots),
+            csi_cameras: listing.map(|program| csi_cameras(&program)).unwrap_or_default(),
+            programs,
+            sensors: sensors(&roots),
+            absent: Vec::new(),
+        };
+        report.absent = report.absences();
+        report
+    }
+
+    fn absences(&self) -> Vec<Absent> {
+        let has = |program| self.programs.get(program).is_some_and(Option::is_some);
+        let pi = self.board.is_raspberry_pi();
+        let no_pressure = self.pressure.values().any(|w| matches!(w, Waiting::Unknown { .. }));
+        let cases = [
+            (
+                self.reading.soc_celsius.is_none(),
+                "temperature sensor",
+                "the governor works on load and deadlines alone",
+            ),
+            (
+                !self.throttle_known,
+                "throttle flags",
+                "a clock lowered by the firmware shows only as missed deadlines; set deadline_ms",
+            ),
+            (
+                no_pressure && pi,
+                "pressure (PSI)",
+                "waiting for memory is not seen; append psi=1 to /boot/firmware/cmdline.txt and reboot",
+            ),
+            (
+                no_pressure && !pi,
+                "pressure (PSI)",
+                "waiting for memory is not seen; the kernel needs CONFIG_PSI, or psi=1 on its command line",
+            ),
+            (
+                self.board.max_mhz.is_none(),
+                "clock (cpufreq)",
+                "the processor's clock is not shown; nothing depends on it",
+            ),
+            (
+                !self.cameras.iter().any(|c| !c.processor),
+                "video4linux camera",
+                "a v4l2 source waits until one is plugged in",
+            ),
+            (
+                pi && !has("rpicam-vid") && !has("libcamera-vid"),
+                "rpicam-vid",
+                "the rpicam source cannot run; apt install rpicam-apps-lite",
+            ),
+            (!has("ffmpeg"), "ffmpeg", "the rtsp source cannot run; apt install ffmpeg"),
+        ];
+        cases.into_iter().filter(|(absent, ..)| *absent).map(|(_, what, meaning)| Absent { what, meaning }).collect()
+    }
+}
+
+fn waiting(roots: &Roots, resource: Resource) -> Waiting {
+    match Pressure::read(roots, resource, &mut String::new()) {
+        Ok(pressure) => Waiting::Known { avg10_percent: pressure.avg10_percent },
+        Err(error) => Waiting::Unknown { reason: error.to_string() },
+    }
+}
+
+/// Those that decide which kernels run: Arm's and Intel's vector and dot product extensions.
+fn inference_features(features: &[String]) -> Vec<String> {
+    const KNOWN: [&str; 16] = [
+        "neon",
+        "asimd",
+        "asimdhp",
+        "fphp",
+        "asimddp",
+        "i8mm",
+        "bf16",
+        "sve",
+        "sve2",
+        "sse4_1",
+        "avx2",
+        "fma",
+        "avx512f",
+        "avx512_vnni",
+        "avx_vnni",
+        "amx_int8",
+    ];
+    KNOWN.iter().filter(|k| features.iter().any(|f| f == *k)).map(|k| (*k).to_owned()).collect()
+}
+
+fn os_name(root: Option<&Path>) -> String {
+    let mut text = String::new();
+    let path = root.unwrap_or(Path::new("/")).join("etc/os-release");
+    let _absent = read_text(&path, &mut text);
+    let name = text.lines().find_map(|l| l.strip_prefix("PRETTY_NAME="));
+    name.map(|n| n.trim_matches(['"', '\'']).to_owned()).unwrap_or_default()
+}
+
+fn cameras(roots: &Roots) -> Vec<Camera> {
+    const PROCESSORS: [&str; 8] = ["codec", "-isp", "pispbe", "rpivid", "rpi-hevc", "m2m", "decoder", "encoder"];
+    let entries = std::fs::read_dir(roots.sys.join("class/video4linux")).into_iter().flatten().flatten();
+    let mut found: Vec<(u32, Camera)> = entries
+        .filter_map(|entry| {
+            let node = entry.file_name().into_string().ok()?;
+            let number = node.strip_prefix("video")?.parse().ok()?;
+            let mut name = String::new();
+            let _unnamed = read_text(&entry.path().join("name"), &mut name);
+            let name = name.trim().to_owned();
+            let processor = PROCESSORS.iter().any(|p| name.contains(p));
+            Some((number, Camera { device: format!("/dev/{node}"), name, processor }))
+        })
+        .collect();
+    found.sort_by_key(|(number, _)| *number);
+    found.into_iter().map(|(_, camera)| camera).collect()
+}
+
+fn sensors(roots: &Roots) -> Vec<Sensor> {
+    let kinds: [(&str, Vec<Probe>); 3] =
+        [("thermal", sysfs::thermal(roots, "")), ("hwmon", sysfs::hwmon(roots, "")), ("iio", sysfs::iio(roots, ""))];
+    let mut buffer = String::new();
+    let mut sensors = Vec::new();
+    for (kind, probes) in kinds {
+        sensors.extend(probes.into_iter().map(|p| Sensor { kind, value: p.read(&mut buffer).ok(), name: p.name }));
+    }
+    sensors
+}
+
+/// A program on PATH, or in the usual places below `root`.
+fn find_program(name: &str, root: Option<&Path>) -> Option<PathBuf> {
+    let dirs: Vec<PathBuf> = match root {
+        Some(root) => ["usr/bin", "usr/local/bin", "bin"].map(|d| root.join(d)).to_vec(),
+        None => std::env::split_paths(&std::env::var_os("PATH")?).collect(),
+    };
+    dirs.into_iter().map(|d| d.join(name)).find(|p| p.is_file())
+}
+
+/// The lines of `rpicam-hello --list-cameras` that name a camera: `0 : imx708 [4608x2592 10-bit RGGB] (/base/…)`.
+fn csi_cameras(program: &str) -> Vec<String> {
+    let text = output_within(Command::new(program).arg("--list-cameras"), Duration::from_secs(5)).unwrap_or_default();
+    let is_camera =
+        |line: &&str| line.split_once(" : ").is_some_and(|(number, _)| number.trim().parse::<u32>().is_ok());
+    text.lines().filter(is_camera).map(|l| l.trim().to_owned()).collect()
+}
+
+/// Standard output of a program that has ended by itself in time; else it is killed.
+fn output_within(command: &mut Command, limit: Duration) -> Option<String> {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let mut child = child.ok()?;
+    let end = Instant::now() + limit;
+    while child.try_wait().ok()?.is_none() {
+        if Instant::now() >= end {
+            let _already_dead = child.kill();
+            let _status = child.wait();
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = child.wait_with_output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
