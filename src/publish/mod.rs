@@ -1,5 +1,8 @@
 //! Telling the world: `trait Publisher`, MQTT, the embedded broker, standard output.
 
+pub mod inbox;
+pub mod latency;
+pub mod mqtt;
 pub mod payload;
 pub mod queue;
 pub mod topics;
@@ -200,4 +203,43 @@ pub struct Stats {
     pub abandoned: u64,
     /// Connections made.
     pub connects: u64,
+    /// Messages received on subscriptions.
+    pub received: u64,
+    /// Received messages dropped because whoever subscribed was slower than they came.
+    pub received_dropped: u64,
+}
+
+/// Why publishing cannot start. Once it runs, trouble with the broker is logged and retried.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// A file cannot be used.
+    #[error("{path}: {reason}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A setting cannot be used.
+    #[error("{key}: {reason}")]
+    Setting {
+        /// Its key.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A name cannot stand in a topic.
+    #[error(transparent)]
+    Name(#[from] topics::NameError),
+    /// Nothing can listen on an address.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// The address as configured.
+        address: String,
+        /// The system's words.
+        reason: String,
+    },
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
 }

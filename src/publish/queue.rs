@@ -31,7 +31,8 @@ pub struct Limits {
     pub states: usize,
     /// A result that waited longer than this is dropped: its `frame_age_ms` would lie.
     pub result_age: Duration,
-    /// Connections in a row that are lost with the same message alone on its way before it is given up.
+    /// Times that the broker hangs up with the same message the oldest on its way (the last time alone) before it is
+    /// given up.
     pub tries: u32,
 }
 
@@ -45,7 +46,7 @@ impl Default for Limits {
             handed: 8,
             states: 256,
             result_age: Duration::from_secs(5),
-            tries: 5,
+            tries: 4,
         }
     }
 }
@@ -285,9 +286,10 @@ impl Queue {
     }
 
     /// The connection was lost: what was not acknowledged waits again, in the old order; results under way are dropped.
-    pub fn lost(&mut self, now: Instant) -> Loss {
+    /// `hung_up`: the broker closed the connection, as it does on a message that it does not like.
+    pub fn lost(&mut self, now: Instant, hung_up: bool) -> Loss {
         self.stats.connected = false;
-        let loss = self.suspect();
+        let loss = if hung_up { self.suspect() } else { Loss::default() };
         let mut again = VecDeque::with_capacity(self.window.len() + self.handed.len() + self.retry.len());
         for in_flight in self.window.drain(..) {
             if let Sent::Event(event) = in_flight.what {
@@ -331,9 +333,25 @@ impl Queue {
             && self.window.is_empty()
     }
 
-    /// Whether something waits that must not be lost: an event, or a state that the broker does not have.
+    /// Whether an event waits that would be lost if nothing was sent any more.
     pub fn owes(&self) -> bool {
-        !self.events.is_empty() || !self.retry.is_empty() || !self.dirty.is_empty() || !self.window.is_empty()
+        let event = |f: &InFlight| matches!(f.what, Sent::Event(_));
+        let handed = |h: &Handed| matches!(h, Handed::Event(_));
+        !self.events.is_empty()
+            || !self.retry.is_empty()
+            || self.window.iter().any(event)
+            || self.handed.iter().any(handed)
+    }
+
+    /// Whether there is a connection.
+    pub fn connected_now(&self) -> bool {
+        self.stats.connected
+    }
+
+    /// A message came in, and this many older ones were dropped for it because their reader was slow.
+    pub fn received(&mut self, dropped: u64) {
+        self.stats.received += 1;
+        self.stats.received_dropped += dropped;
     }
 
     /// Counts a message that came too late to be taken.
@@ -485,8 +503,8 @@ impl Queue {
     }
 
     /// Some brokers hang up on a message they do not like (too large for them, not allowed). Sent again at each
-    /// connection it would block everything for ever. The oldest unacknowledged message is suspected; after two losses
-    /// messages go one at a time, and one that is alone on its way at every further loss is given up.
+    /// connection it would block everything for ever. The oldest unacknowledged message is suspected; when that happens
+    /// twice, messages go one at a time, until the one that the broker hangs up on is found and given up.
     fn suspect(&mut self) -> Loss {
         let alone = self.window.len() == 1 && self.handed.is_empty();
         let Some(head) = self.window.front_mut() else { return Loss::default() };

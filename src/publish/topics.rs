@@ -136,6 +136,34 @@ pub fn client_id(node: &str) -> String {
     if node.starts_with("leptond") { node.into() } else { format!("leptond-{node}") }
 }
 
+/// Whether `filter` can be subscribed to (MQTT 3.1.1, section 4.7).
+pub fn valid_filter(filter: &str) -> bool {
+    let levels = filter.split('/').count();
+    let good = |(at, level): (usize, &str)| match level {
+        "+" => true,
+        "#" => at + 1 == levels,
+        other => !other.contains(['+', '#', '\0']),
+    };
+    (1..=usize::from(u16::MAX)).contains(&filter.len()) && filter.split('/').enumerate().all(good)
+}
+
+/// Whether `topic` matches `filter` (MQTT 3.1.1, section 4.7).
+pub fn matches(topic: &str, filter: &str) -> bool {
+    if topic.starts_with('$') && filter.starts_with(['+', '#']) {
+        return false;
+    }
+    let mut topic = topic.split('/');
+    for level in filter.split('/') {
+        match (level, topic.next()) {
+            ("#", _) => return true,
+            ("+", Some(_)) => {}
+            (wanted, Some(found)) if wanted == found => {}
+            _ => return false,
+        }
+    }
+    topic.next().is_none()
+}
+
 fn check(what: &'static str, name: &str) -> Result<(), NameError> {
     let good = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     if (1..=64).contains(&name.len()) && name.bytes().all(good) {
@@ -200,6 +228,34 @@ mod tests {
         }
         assert_eq!(node_name(None, Some("\n")), "leptond");
         assert_eq!(check_node(&node_name(None, Some(&"ä".repeat(300)))), Ok(()));
+    }
+
+    #[test]
+    fn filters_match_as_the_standard_says() {
+        let cases = [
+            ("a/b", "a/b", true),
+            ("a/b", "a/+", true),
+            ("a/b/c", "a/+", false),
+            ("a", "a/#", true),
+            ("a/b/c", "a/#", true),
+            ("ab", "a/#", false),
+            ("/a", "+/+", true),
+            ("/a", "+", false),
+            ("ä/ö", "ä/+", true),
+            ("$SYS/x", "#", false),
+            ("$SYS/x", "+/x", false),
+            ("$SYS/x", "$SYS/#", true),
+            ("a/b", "a", false),
+            ("a", "a/b", false),
+            ("", "#", true),
+        ];
+        for (topic, filter, expected) in cases {
+            assert_eq!(matches(topic, filter), expected, "{topic:?} {filter:?}");
+            assert!(valid_filter(filter), "{filter:?}");
+        }
+        for filter in ["", "a/#/b", "a#", "a+/b", "#/a", "a\0"] {
+            assert!(!valid_filter(filter), "{filter:?}");
+        }
     }
 
     #[test]

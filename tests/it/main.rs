@@ -4,5 +4,8 @@
 
 mod architecture;
 mod common;
+mod logs;
 mod model;
 mod mosquitto;
+mod proxy;
+mod publish;

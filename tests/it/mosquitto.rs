@@ -96,6 +96,11 @@ impl Mosquitto {
         self.signal(rustix::process::Signal::CONT);
     }
 
+    /// Its directory: configuration, log, and what the test put there.
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     /// What it logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()

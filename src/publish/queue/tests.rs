@@ -10,7 +10,7 @@ const LIMITS: Limits = Limits {
     handed: 3,
     states: 3,
     result_age: Duration::from_secs(5),
-    tries: 5,
+    tries: 4,
 };
 
 fn message(class: Class, topic: &str, payload: &str) -> Message {
@@ -64,7 +64,7 @@ fn states_are_sent_again_at_every_connection_and_counted_once() {
         assert_eq!(drain(&mut q, now, &mut id), ["a 1", "b 2"]);
         assert!(q.acknowledged(1) && q.acknowledged(2));
         assert!(q.settled());
-        q.lost(now);
+        q.lost(now, true);
     }
     assert_eq!(id, 2);
     let stats = q.stats();
@@ -82,7 +82,7 @@ fn an_event_lost_under_way_comes_again_before_the_younger_ones() {
     assert_eq!(drain(&mut q, now, &mut id), ["e 0", "e 1", "e 2", "e 3"], "the window holds four");
     assert!(q.acknowledged(1));
     assert!(!q.acknowledged(1), "an acknowledgement counts once");
-    q.lost(now);
+    q.lost(now, true);
     assert_eq!((q.stats().published, q.stats().acknowledged, q.stats().unacknowledged), (4, 1, 3));
     q.connected(now);
     assert_eq!(drain(&mut q, now, &mut id), ["e 1", "e 2", "e 3", "e 4"]);
@@ -190,7 +190,7 @@ fn a_newer_state_overtakes_its_unacknowledged_elder() {
     q.push(message(Class::State, "s", "1"), now).unwrap();
     assert_eq!(drain(&mut q, now, &mut id), ["s 1"]);
     q.push(message(Class::State, "s", "2"), now).unwrap();
-    q.lost(now);
+    q.lost(now, true);
     q.connected(now);
     assert_eq!(drain(&mut q, now, &mut id), ["s 2"], "the elder is not sent again");
     q.acknowledged(2);
@@ -229,7 +229,7 @@ fn a_message_that_the_broker_hangs_up_on_does_not_block_the_others_for_ever() {
         if q.settled() {
             break;
         }
-        abandoned = abandoned.or(q.lost(now).abandoned);
+        abandoned = abandoned.or(q.lost(now, true).abandoned);
     }
     assert!(q.settled());
     assert_eq!(abandoned, Some(("e".to_string(), "poison".len())));
@@ -317,7 +317,7 @@ proptest! {
                 }
                 Step::Lose if wire.connected => {
                     wire = Wire { received: wire.received, acknowledged: wire.acknowledged, ..Wire::default() };
-                    q.lost(now);
+                    q.lost(now, true);
                 }
                 Step::Wait(seconds) => now += Duration::from_secs(u64::from(seconds)),
                 Step::Connect | Step::Acknowledge(_) | Step::Lose => {}
@@ -345,7 +345,7 @@ proptest! {
         prop_assert_eq!(q.stats().published, seen.len() as u64);
 
         // With a working broker everything left is delivered: no event is lost but those counted.
-        q.lost(now);
+        q.lost(now, false);
         q.connected(now);
         let mut id = 0;
         while let Some(packet) = q.next(now) {

@@ -1,0 +1,232 @@
+//! `trait Publisher` over MQTT 3.1.1: a pure queue and a pure link policy, driven by one thread around rumqttc.
+//!
+//! rumqttc is treated as a pipe. A new client is made for every connection, so that nothing of its own memory of the last
+//! one matters; messages are handed to it only while connected; a QoS 1 message is forgotten only at its PubAck.
+
+mod driver;
+pub mod link;
+mod setup;
+
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::inbox::Inbox;
+use super::latency::{Latency, Overhead};
+use super::payload::{NodeState, json};
+use super::queue::{Limits, Queue, Refusal};
+use super::topics::{self, NameError, Topics};
+use super::{Class, Config, Message, PublishError, Publisher, Stats};
+use crate::frame::Incoming;
+
+/// How long the thread may take to notice that it has to end, beyond the deadline it was given.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// A connection to a broker that is kept up for ever, with everything that waits for it.
+pub struct Mqtt {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Mqtt {
+    /// Connects as `node`: `online` is published (retained) at every connection, `offline` is the will and is published at
+    /// [`Mqtt::stop`]. Returns at once; the connection is made in the background, for ever.
+    ///
+    /// # Errors
+    /// [`PublishError`] naming the file or setting that cannot be used.
+    pub fn start(config: &Config, node: &str) -> Result<Self, PublishError> {
+        let state = Topics::new(&config.prefix, node)?.state();
+        Self::open(config, &topics::client_id(node), Some(state))
+    }
+
+    /// Connects as somebody who says nothing about itself: for looking on.
+    ///
+    /// # Errors
+    /// As [`Mqtt::start`].
+    pub fn listen(config: &Config, client_id: &str) -> Result<Self, PublishError> {
+        Self::open(config, client_id, None)
+    }
+
+    /// Subscribes to `filter` at this and every later connection. At most `capacity` messages wait in the channel and
+    /// as many behind it; when the reader is slower than that the older ones are dropped and counted. The channel ends
+    /// when the publisher was stopped; dropping the receiver ends the subscription.
+    ///
+    /// # Errors
+    /// [`PublishError::Setting`] when `filter` is none.
+    pub fn subscribe(&self, filter: &str, capacity: usize) -> Result<Receiver<Incoming>, PublishError> {
+        if !topics::valid_filter(filter) {
+            let reason = format!("{filter:?} is not a topic filter");
+            return Err(PublishError::Setting { key: "topic", reason });
+        }
+        let (inbox, receiver) = Inbox::new(filter, capacity);
+        let mut state = self.shared.lock();
+        state.inboxes.push(inbox);
+        state.subscribed = false;
+        drop(state);
+        self.shared.wake.notify_one();
+        Ok(receiver)
+    }
+
+    /// Times from capture to the broker's socket of the latest results.
+    pub fn overhead(&self) -> Overhead {
+        self.shared.lock().latency.overhead()
+    }
+
+    /// Waits until the broker is there, or until `deadline`; whether it is.
+    pub fn wait_connected(&self, deadline: Instant) -> bool {
+        self.shared.wait(deadline, |state| state.queue.stats().connected)
+    }
+
+    /// Sends what waits, publishes `offline`, disconnects and ends the thread, all by `deadline`; whether everything
+    /// was delivered. Without a connection it gives up at once unless events wait. What is published afterwards is
+    /// dropped and counted.
+    pub fn stop(&self, deadline: Instant) -> bool {
+        let mut state = self.shared.lock();
+        if state.stop.is_none_or(|before| deadline < before) {
+            state.stop = Some(deadline);
+        }
+        drop(state);
+        self.shared.wake.notify_one();
+        let ended = self.shared.wait(deadline + GRACE, |state| state.ended.is_some());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (true, Some(thread)) = (ended, thread) {
+            // The thread has done its work and is only returning; its panics were handled inside.
+            let _ = thread.join();
+        }
+        self.shared.lock().ended == Some(true)
+    }
+
+    fn open(config: &Config, client_id: &str, state_topic: Option<String>) -> Result<Self, PublishError> {
+        topics::check_prefix(&config.prefix)?;
+        if client_id.is_empty() || client_id.len() > 128 {
+            return Err(NameError::Name { what: "client id", name: client_id.into() }.into());
+        }
+        let will = state_topic.clone().map(|topic| (topic, json(&NodeState::Offline)));
+        let options = setup::options(config, client_id, will)?;
+        let limits = Limits { waiting: config.queue, packet_bytes: config.max_packet_bytes, ..Limits::default() };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                queue: Queue::new(limits),
+                latency: Latency::default(),
+                inboxes: Vec::new(),
+                subscribed: false,
+                stop: None,
+                ended: None,
+                refusals: Refusals::default(),
+            }),
+            changed: Condvar::new(),
+            wake: Notify::new(),
+        });
+        let this = Mqtt { shared: shared.clone(), thread: Mutex::new(None) };
+        if let Some(topic) = &state_topic {
+            this.publish(Message {
+                topic: topic.clone(),
+                payload: json(&NodeState::Online),
+                class: Class::State,
+                origin: None,
+            });
+        }
+        let thread = driver::spawn(shared, options, client_id, state_topic)?;
+        *this.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(this)
+    }
+}
+
+impl Publisher for Mqtt {
+    fn publish(&self, message: Message) {
+        let now = Instant::now();
+        let mut state = self.shared.lock();
+        if state.stop.is_some() {
+            state.queue.refuse();
+            return;
+        }
+        if let Err(refusal) = state.queue.push(message, now) {
+            state.refusals.tell(&refusal, now);
+            return;
+        }
+        let connected = state.queue.connected_now();
+        drop(state);
+        if connected {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    fn stats(&self) -> Stats {
+        self.shared.lock().queue.stats()
+    }
+
+    fn flush(&self, deadline: Instant) -> bool {
+        self.shared.wait(deadline, |state| state.queue.settled() || state.ended.is_some())
+            && self.shared.lock().queue.settled()
+    }
+}
+
+impl Drop for Mqtt {
+    fn drop(&mut self) {
+        self.stop(Instant::now());
+    }
+}
+
+/// What the callers and the thread share. The lock is held for moments only, never while waiting.
+struct Shared {
+    state: Mutex<State>,
+    /// Something that a waiting caller may be waiting for has changed.
+    changed: Condvar,
+    /// Something that the thread has to look at has changed.
+    wake: Notify,
+}
+
+struct State {
+    queue: Queue,
+    latency: Latency,
+    inboxes: Vec<Inbox>,
+    /// The broker was asked for every inbox's filter on this connection.
+    subscribed: bool,
+    /// The thread has to end by then.
+    stop: Option<Instant>,
+    /// The thread has ended; whether everything was delivered.
+    ended: Option<bool>,
+    refusals: Refusals,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self, deadline: Instant, condition: impl Fn(&State) -> bool) -> bool {
+        let mut state = self.lock();
+        while !condition(&state) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+}
+
+/// Logs messages that can never be sent, once a minute at most.
+#[derive(Default)]
+struct Refusals {
+    told: Option<Instant>,
+    quiet: u64,
+}
+
+impl Refusals {
+    fn tell(&mut self, refusal: &Refusal, now: Instant) {
+        if self.told.is_some_and(|at| now.saturating_duration_since(at) < Duration::from_secs(60)) {
+            self.quiet += 1;
+            return;
+        }
+        self.told = Some(now);
+        match std::mem::take(&mut self.quiet) {
+            0 => tracing::error!("message dropped: {refusal}"),
+            more => tracing::error!("message dropped: {refusal} (and {more} others since this was told last)"),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+use super::*;
+
+const S: Duration = Duration::from_secs(1);
+
+fn refused() -> Trouble {
+    Trouble::new(Kind::Refused, "refused")
+}
+
+fn closed() -> Trouble {
+    Trouble::new(Kind::Closed, "closed")
+}
+
+#[test]
+fn pauses_grow_to_a_cap_with_jitter_and_the_first_is_quick() {
+    let now = Instant::now();
+    for seed in 0..50 {
+        let mut link = Link::new("id", seed * 7919);
+        let pauses: Vec<_> = (0..12).map(|_| link.failed(&refused(), None, now).pause).collect();
+        assert!(pauses[0] >= S / 4 && pauses[0] <= S / 2, "{:?}", pauses[0]);
+        for (n, pause) in pauses.iter().enumerate() {
+            let full = (S / 2 * 2u32.pow(n as u32)).min(30 * S);
+            assert!(*pause >= full / 2 && *pause <= full, "{n}: {pause:?}");
+        }
+    }
+    let first = |seed| Link::new("id", seed).failed(&refused(), None, now).pause;
+    assert!((1..20).map(first).collect::<std::collections::HashSet<_>>().len() > 5, "nodes are spread");
+}
+
+#[test]
+fn a_good_connection_resets_the_pause_and_a_short_one_does_not() {
+    let now = Instant::now();
+    let mut link = Link::new("id", 1);
+    for _ in 0..8 {
+        link.failed(&refused(), None, now);
+    }
+    assert!(link.failed(&closed(), Some(S), now).pause >= 15 * S);
+    assert!(link.failed(&closed(), Some(60 * S), now).pause <= S / 2);
+}
+
+#[test]
+fn each_cause_is_told_once_and_again_when_it_changes() {
+    let now = Instant::now();
+    let mut link = Link::new("id", 1);
+    let told = |link: &mut Link, trouble: &Trouble, at: Duration| link.failed(trouble, None, now + at).tell.is_some();
+    assert!(told(&mut link, &refused(), S));
+    for s in 2..600 {
+        assert!(!told(&mut link, &refused(), s * S), "at {s} s");
+    }
+    assert!(told(&mut link, &refused(), 601 * S), "a reminder");
+    let name = Trouble::new(Kind::Name, "no such name");
+    assert!(told(&mut link, &name, 602 * S));
+    assert!(!told(&mut link, &refused(), 603 * S), "flapping between two causes stays quiet");
+    assert!(!told(&mut link, &name, 604 * S));
+    assert!(told(&mut link, &refused(), 662 * S));
+}
+
+#[test]
+fn two_kicks_in_a_row_name_the_client_id() {
+    let now = Instant::now();
+    let mut link = Link::new("leptond-attic", 1);
+    assert_eq!(link.failed(&closed(), Some(2 * S), now).tell.unwrap().0, Volume::Warn);
+    let (volume, words) = link.failed(&closed(), Some(3 * S), now + 3 * S).tell.unwrap();
+    assert_eq!(volume, Volume::Error);
+    assert!(words.contains("leptond-attic"), "{words}");
+    assert_eq!(link.failed(&closed(), Some(3 * S), now + 6 * S).tell, None, "told once");
+}
+
+#[test]
+fn a_restarted_broker_is_no_takeover() {
+    let now = Instant::now();
+    let mut link = Link::new("id", 1);
+    for round in 0..5 {
+        let at = now + round * 100 * S;
+        for (trouble, lived) in [(closed(), Some(60 * S)), (refused(), None), (closed(), Some(S))] {
+            let tell = link.failed(&trouble, lived, at).tell;
+            assert!(tell.is_none_or(|(volume, _)| volume == Volume::Warn));
+        }
+    }
+}
+
+#[test]
+fn errors_become_words() {
+    let io = |kind: io::ErrorKind| ConnectionError::Io(kind.into());
+    let state = ConnectionError::MqttState;
+    let cases = [
+        (io(io::ErrorKind::ConnectionRefused), Kind::Refused, "no broker listens"),
+        (io(io::ErrorKind::ConnectionReset), Kind::Closed, "closed"),
+        (io(io::ErrorKind::HostUnreachable), Kind::Unreachable, "unreachable"),
+        (
+            ConnectionError::Io(io::Error::other("failed to lookup address information: Name or service not known")),
+            Kind::Name,
+            "cannot be resolved",
+        ),
+        (ConnectionError::NetworkTimeout, Kind::Unreachable, "no answer"),
+        (ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized), Kind::Credentials, "password"),
+        (ConnectionError::ConnectionRefused(ConnectReturnCode::BadUserNamePassword), Kind::Credentials, "password"),
+        (ConnectionError::ConnectionRefused(ConnectReturnCode::BadClientId), Kind::Rejected, "client id"),
+        (state(StateError::ConnectionAborted), Kind::Closed, "closed"),
+        (state(StateError::AwaitPingResp), Kind::Silent, "stopped answering"),
+        (state(StateError::Deserialization(mqttbytes::Error::PayloadSizeLimitExceeded(9))), Kind::Oversize, "9 bytes"),
+        (state(StateError::Deserialization(mqttbytes::Error::MalformedPacket)), Kind::Protocol, "MQTT 3.1.1"),
+    ];
+    for (error, kind, words) in cases {
+        let trouble = Trouble::of(&error);
+        assert_eq!(trouble.kind, kind, "{error:?}");
+        assert!(trouble.words.contains(words), "{error:?}: {}", trouble.words);
+    }
+}

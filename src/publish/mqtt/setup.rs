@@ -1,0 +1,115 @@
+//! From `[mqtt]` to what the client library wants: address, credentials, certificates. Everything that can be wrong with
+//! a file is found here, before a connection is tried.
+
+use std::net::Ipv6Addr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::publish::{Config, PublishError, TlsConfig};
+
+/// QoS 1 messages that the client library keeps track of: more than a [`Queue`](crate::publish::queue::Queue) has on its
+/// way, so that packet ids do not collide.
+const INFLIGHT: u16 = 256;
+
+/// The options of each connection. `will` is topic and payload.
+///
+/// # Errors
+/// [`PublishError`] naming the file or key.
+pub fn options(config: &Config, client_id: &str, will: Option<(String, Vec<u8>)>) -> Result<MqttOptions, PublishError> {
+    let key = |key, reason: &str| PublishError::Setting { key, reason: reason.into() };
+    if config.host.trim().is_empty() {
+        return Err(key("mqtt.host", "is empty: name or address of the broker"));
+    }
+    let password = password(config)?;
+    if config.username.is_empty() && !password.is_empty() {
+        return Err(key(
+            "mqtt.username",
+            "is empty, but there is a password: MQTT 3.1.1 knows no password without a user name",
+        ));
+    }
+    let literal = config.host.parse::<Ipv6Addr>().is_ok();
+    if literal && config.tls.is_some() {
+        return Err(key(
+            "mqtt.host",
+            "an IPv6 address cannot be used with TLS: give the name that is in the certificate",
+        ));
+    }
+    let host = if literal { format!("[{}]", config.host) } else { config.host.clone() };
+    let mut options = MqttOptions::new(client_id, host, config.port);
+    options
+        .set_keep_alive(Duration::from_secs(u64::from(config.keep_alive_s.max(1))))
+        .set_clean_session(true)
+        .set_inflight(INFLIGHT)
+        .set_max_packet_size(config.max_packet_bytes, config.max_packet_bytes);
+    if !config.username.is_empty() {
+        options.set_credentials(&config.username, password);
+    }
+    if let Some((topic, payload)) = will {
+        options.set_last_will(LastWill::new(topic, payload, QoS::AtLeastOnce, true));
+    }
+    if let Some(tls) = &config.tls {
+        options.set_transport(Transport::Tls(TlsConfiguration::Rustls(Arc::new(client_config(tls)?))));
+    }
+    Ok(options)
+}
+
+fn password(config: &Config) -> Result<String, PublishError> {
+    let Some(path) = &config.password_file else { return Ok(config.password.clone()) };
+    let text = std::fs::read_to_string(path).map_err(|e| file(path, e))?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(line.to_string()),
+        _ => Err(file(path, "its first line is empty; it should be the password")),
+    }
+}
+
+fn client_config(tls: &TlsConfig) -> Result<ClientConfig, PublishError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(&tls.ca_file)? {
+        roots.add(certificate).map_err(|e| file(&tls.ca_file, e))?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| file(&tls.ca_file, e))?
+        .with_root_certificates(roots);
+    match (&tls.cert_file, &tls.key_file) {
+        (None, None) => Ok(builder.with_no_client_auth()),
+        (Some(cert), Some(key)) => {
+            let private = PrivateKeyDer::from_pem_file(key).map_err(|e| file(key, pem_words(&e, "private key")))?;
+            builder.with_client_auth_cert(certificates(cert)?, private).map_err(|e| file(cert, e))
+        }
+        _ => Err(PublishError::Setting {
+            key: "mqtt.tls",
+            reason: "cert_file and key_file belong together: give both or none".into(),
+        }),
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PublishError> {
+    let found: Vec<_> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|e| file(path, pem_words(&e, "certificate")))?;
+    if found.is_empty() {
+        return Err(file(path, "there is no certificate in it (PEM, -----BEGIN CERTIFICATE-----)"));
+    }
+    Ok(found)
+}
+
+fn pem_words(error: &rustls::pki_types::pem::Error, what: &str) -> String {
+    use rustls::pki_types::pem::Error;
+    match error {
+        Error::Io(e) => e.to_string(),
+        Error::NoItemsFound => format!("there is no {what} in it (PEM)"),
+        other => format!("not a PEM file with a {what}: {other}"),
+    }
+}
+
+fn file(path: &Path, reason: impl std::fmt::Display) -> PublishError {
+    PublishError::File { path: path.into(), reason: reason.to_string() }
+}
