@@ -372,8 +372,5 @@ fn stuck() -> End {
 
 /// Different for each node and start; only keeps nodes from connecting at the same moment.
 fn seed(client_id: &str) -> u64 {
-    use std::hash::{BuildHasher, Hash, Hasher};
-    let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
-    client_id.hash(&mut hasher);
-    hasher.finish()
+    std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), client_id)
 }
