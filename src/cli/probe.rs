@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 
 use super::Failure;
-use crate::board::LinuxBoard;
+use crate::board::{LinuxBoard, Throttle};
 use crate::frame::rfc3339;
 use crate::governor::{Board, Reading};
 use gather::{Report, Waiting};
@@ -71,7 +71,9 @@ fn watch(out: &mut impl Write, args: &Args) -> io::Result<()> {
             let line = serde_json::json!({ "time": time, "reading": reading, "throttled_now": throttle.now(), "throttled_since_boot": throttle.since_boot() });
             writeln!(out, "{line}")?;
         } else {
-            let throttle = words(&board.throttle().now(), "not throttled");
+            let throttle = board.throttle();
+            let none = if throttle == Throttle::default() { "throttling unknown" } else { "not throttled" };
+            let throttle = words(&throttle.now(), none);
             writeln!(out, "{time}  {}  {throttle}", numbers(&reading))?;
         }
         out.flush()?;

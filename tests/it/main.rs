@@ -9,3 +9,4 @@ mod model;
 mod mosquitto;
 mod proxy;
 mod publish;
+mod service;
