@@ -4,30 +4,57 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{SetupError, TaskError, TaskInput};
-use crate::frame::{DType, Label, TensorView};
+use crate::frame::{DType, Elements, Label, TensorView};
 
-/// The values of this frame's `count` items of `output` as reals, and how many there are per item. The buffer holds the
-/// whole batch. The first axis is the batch, unless there is only one axis and the model's input has another batch.
-pub(super) fn items<'a>(
-    output: &TensorView<'_>,
+/// The values of this frame's `count` items of `tensor` as reals, and how many there are per item. Floats are borrowed as
+/// they lie, integers are dequantised into the buffer. The first axis is the batch, unless there is only one axis and
+/// the model's input has another batch.
+pub(super) fn real_items<'a>(
+    tensor: &TensorView<'a>,
     input: &TaskInput<'_>,
     count: usize,
     buffer: &'a mut Vec<f32>,
-) -> Result<(&'a mut [f32], usize), TaskError> {
-    let shape = &output.spec.shape;
+) -> Result<(&'a [f32], usize), TaskError> {
+    let shape = &tensor.spec.shape;
     let batch = match shape.as_slice() {
         [] => 1,
         [only] if input.inputs.first().and_then(|i| i.spec.shape.first()) != Some(only) => 1,
         [batch, ..] => *batch,
     };
-    output.dequantize_into(buffer);
-    let each = buffer.len().checked_div(batch).unwrap_or(0);
+    let values = match tensor.data {
+        Elements::F32(values) => values,
+        _ => {
+            tensor.dequantize_into(buffer);
+            buffer
+        }
+    };
+    let each = values.len().checked_div(batch).unwrap_or(0);
     let (first, end) = (input.first_item, input.first_item.saturating_add(count));
-    if each == 0 || end > batch || each * batch != buffer.len() {
-        let reason = format!("shape {shape:?} where values for items {first} to {} are needed", end.saturating_sub(1));
-        return Err(wrong(output, reason));
+    match values.get(first.saturating_mul(each)..end.saturating_mul(each)) {
+        Some(values) if each > 0 && end <= batch => Ok((values, each)),
+        _ => {
+            let last = end.saturating_sub(1);
+            Err(wrong(tensor, format!("shape {shape:?} where values for items {first} to {last} are needed")))
+        }
     }
-    Ok((buffer.get_mut(first * each..end * each).unwrap_or_default(), each))
+}
+
+/// The same in the buffer, to be changed.
+pub(super) fn items<'a>(
+    tensor: &TensorView<'_>,
+    input: &TaskInput<'_>,
+    count: usize,
+    buffer: &'a mut Vec<f32>,
+) -> Result<(&'a mut [f32], usize), TaskError> {
+    if let Elements::F32(_) = tensor.data {
+        let (values, each) = real_items(tensor, input, count, &mut Vec::new())?;
+        buffer.clear();
+        buffer.extend_from_slice(values);
+        return Ok((buffer, each));
+    }
+    let (_, each) = real_items(tensor, input, count, buffer)?;
+    let start = input.first_item * each;
+    Ok((buffer.get_mut(start..start + count * each).unwrap_or_default(), each))
 }
 
 /// Output `index`.
@@ -121,13 +148,18 @@ impl Scores {
         };
         for row in rows.chunks_mut(classes) {
             if softmax && classes == 1 {
-                row[0] = 1.0 / (1.0 + (-row[0]).exp());
+                row[0] = logistic(row[0]);
             } else if softmax {
                 softmax_in_place(row);
             }
             row.iter_mut().filter(|v| !v.is_finite()).for_each(|v| *v = 0.0);
         }
     }
+}
+
+/// The logistic function.
+pub(super) fn logistic(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
 }
 
 /// Whether an 8-bit output can hold nothing outside 0 to 1; `None` where it is not quantised to 8 bits.

@@ -1,6 +1,6 @@
 //! The outputs as they are.
 
-use super::output::items;
+use super::output::real_items;
 use super::{Task, TaskError, TaskInput, TaskOutput};
 use crate::frame::{Outcome, RawOutput, TaskSpec};
 
@@ -25,7 +25,7 @@ impl Task for Raw {
         let mut outputs = Vec::with_capacity(input.outputs.len());
         for output in input.outputs {
             let mut shape = output.spec.shape.clone();
-            let values = match items(output, input, self.items, &mut self.values) {
+            let values = match real_items(output, input, self.items, &mut self.values) {
                 Ok((values, _)) => {
                     if shape.len() > 1
                         && let Some(batch) = shape.first_mut()
@@ -35,7 +35,10 @@ impl Task for Raw {
                     values
                 }
                 // No batch axis that could be split: the whole belongs to every frame of the run.
-                Err(_) => self.values.as_mut_slice(),
+                Err(_) => {
+                    output.dequantize_into(&mut self.values);
+                    self.values.as_slice()
+                }
             };
             let truncated = values.len() > MAX_VALUES;
             let values = values.iter().take(MAX_VALUES).copied().collect();

@@ -1,0 +1,50 @@
+//! Non-maximum suppression.
+
+/// One possible object.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Candidate {
+    /// Class index.
+    pub class: usize,
+    /// 0.0 to 1.0.
+    pub score: f32,
+    /// `[x1, y1, x2, y2]`, any unit, `x1 < x2`, `y1 < y2`.
+    pub bbox: [f32; 4],
+}
+
+/// Candidates that are compared with each other at most, the most confident ones: it bounds the quadratic part.
+pub(super) const MAX_CANDIDATES: usize = 1000;
+
+/// Leaves, most confident first, the candidates that overlap no more confident one of their class by more than `iou`
+/// (intersection over union), `limit` at most. Equal scores keep their order.
+pub(super) fn suppress(candidates: &mut Vec<Candidate>, iou: f32, limit: usize) {
+    keep_best(candidates, MAX_CANDIDATES);
+    let mut kept = 0;
+    for i in 0..candidates.len() {
+        if kept == limit {
+            break;
+        }
+        let candidate = candidates[i];
+        let hidden = |k: &Candidate| k.class == candidate.class && overlap(&k.bbox, &candidate.bbox) > iou;
+        if !candidates[..kept].iter().any(hidden) {
+            candidates[kept] = candidate;
+            kept += 1;
+        }
+    }
+    candidates.truncate(kept);
+}
+
+/// Sorts by falling score (stable) and leaves the first `limit`.
+fn keep_best(candidates: &mut Vec<Candidate>, limit: usize) {
+    candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+    candidates.truncate(limit);
+}
+
+/// Intersection over union, 0.0 to 1.0.
+pub(super) fn overlap(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+    let width = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0);
+    let height = (a[3].min(b[3]) - a[1].max(b[1])).max(0.0);
+    let area = |c: &[f32; 4]| (c[2] - c[0]) * (c[3] - c[1]);
+    let shared = width * height;
+    let union = area(a) + area(b) - shared;
+    if union > 0.0 { shared / union } else { 0.0 }
+}
