@@ -137,6 +137,8 @@ pub struct TaskSpec {
     pub labels: Vec<Label>,
     /// Layout of a detection model's outputs.
     pub head: Head,
+    /// Text of the bundle's anchors file (TOML), for the head `ssd`.
+    pub anchors: Option<String>,
     /// Model input `[height, width]` in pixels (0 for windows).
     pub input_size: [usize; 2],
     /// Regions of the pipeline: items of the batch that belong to one frame (1 without regions).

@@ -19,6 +19,7 @@ pub struct LoadedModel {
     pub(super) path: PathBuf,
     pub(super) manifest: Manifest,
     pub(super) labels: Vec<Label>,
+    pub(super) anchors: Option<String>,
     pub(super) rung: Rung,
     pub(super) info: GraphInfo,
     parsed: InferenceModel,
@@ -44,11 +45,16 @@ impl LoadedModel {
             accuracy: None,
             mmac: None,
         });
+        let anchors = match &bundle.manifest().output.anchors {
+            Some(file) => Some(String::from_utf8_lossy(&bundle.read(file)?).into_owned()),
+            None => None,
+        };
         let (info, parsed) = parse(&bytes, &path)?;
         let model = LoadedModel {
             path,
             manifest: bundle.manifest().clone(),
             labels: bundle.labels().to_vec(),
+            anchors,
             rung: form,
             info,
             parsed,

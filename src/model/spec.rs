@@ -46,6 +46,7 @@ impl LoadedModel {
         Ok(TaskSpec {
             labels: self.labels.clone(),
             head: self.manifest.output.head.unwrap_or_default(),
+            anchors: self.anchors.clone(),
             input_size,
             items,
         })

@@ -116,3 +116,7 @@ pub(super) fn check_labels(
     let reason = format!("shape {:?} has {classes} classes, the model has {} labels", output.spec.shape, labels.len());
     Err(wrong(output, reason))
 }
+
+#[cfg(test)]
+#[path = "classify_tests.rs"]
+mod tests;

@@ -2,10 +2,15 @@
 //!
 //! [`new`] makes the [`Task`] that a pipeline's settings name.
 
+mod anomaly;
 mod classify;
+mod detect;
+mod merge;
 mod output;
 mod raw;
 mod reading;
+#[cfg(test)]
+mod testing;
 
 use std::time::{Duration, SystemTime};
 
@@ -42,19 +47,20 @@ pub struct Config {
     /// before it is believed after all, in s; unset = 10.
     #[schemars(range(min = 0.0, max = 86_400.0))]
     pub confirm_s: Option<f32>,
-    /// `detect`: boxes overlapping more than this (intersection over union) are one object.
+    /// `detect`: boxes overlapping more than this (intersection over union) are one object; unset = 0.45.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub nms_iou: Option<f32>,
-    /// `detect`: objects at most.
+    /// `detect`: objects at most; unset = 100.
     #[schemars(range(min = 1, max = 10_000))]
     pub max_detections: Option<u32>,
-    /// `anomaly`: how long the threshold is learnt before anything is flagged, in s; 0 = the bundle's threshold is used.
+    /// `anomaly`: how long the threshold is learnt before anything is flagged, in s; 0 = `threshold` is used; unset = as the
+    /// bundle says, else 0 with a `threshold` and 60 without.
     #[schemars(range(min = 0.0, max = 604_800.0))]
     pub calibration_s: Option<f32>,
-    /// `anomaly`: fixed threshold instead of a learnt one.
+    /// `anomaly`: fixed threshold instead of a learnt one, in the units of the score.
     #[schemars(range(min = 0.0, max = 1e9))]
     pub threshold: Option<f32>,
-    /// `anomaly`: it ends when the score falls below this share of the threshold.
+    /// `anomaly`: it ends when the score falls below this share of the threshold; unset = 0.8.
     #[schemars(range(min = 0.1, max = 1.0))]
     pub hysteresis: Option<f32>,
 }
@@ -101,7 +107,9 @@ pub fn new(kind: TaskKind, config: &Config, spec: &TaskSpec) -> Result<Box<dyn T
     match kind {
         TaskKind::Classify if spec.items > 1 || config.monotonic => Ok(Box::new(reading::Reading::new(config, spec)?)),
         TaskKind::Classify => Ok(Box::new(classify::Classify::new(config, spec)?)),
-        TaskKind::Detect | TaskKind::Anomaly | TaskKind::Raw => Ok(Box::new(raw::Raw::new(spec))),
+        TaskKind::Detect => Ok(Box::new(detect::Detect::new(config, spec)?)),
+        TaskKind::Anomaly => Ok(Box::new(anomaly::Anomaly::new(config, spec)?)),
+        TaskKind::Raw => Ok(Box::new(raw::Raw::new(spec))),
     }
 }
 

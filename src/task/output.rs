@@ -47,7 +47,8 @@ pub(super) fn items<'a>(
     buffer: &'a mut Vec<f32>,
 ) -> Result<(&'a mut [f32], usize), TaskError> {
     if let Elements::F32(_) = tensor.data {
-        let (values, each) = real_items(tensor, input, count, &mut Vec::new())?;
+        let mut unused = Vec::new();
+        let (values, each) = real_items(tensor, input, count, &mut unused)?;
         buffer.clear();
         buffer.extend_from_slice(values);
         return Ok((buffer, each));
@@ -121,10 +122,10 @@ const MAX_CLASSES: usize = 1 << 20;
 
 /// Turns a row of outputs into scores from 0 to 1.
 ///
-/// Told so (`softmax = true` or `false`), it does so. Otherwise a quantised output that cannot hold anything outside 0 to 1 is
-/// scores already; any other output is taken for scores until one row is not a distribution (a value outside 0 to 1, or a
-/// sum that is not 1 within what quantisation costs): from then on the model gives logits, for good. A single value is a
-/// score, or through the logistic function when it is not from 0 to 1.
+/// Told so (`softmax = true` or `false`), it does so. Otherwise an 8-bit output that cannot hold anything outside 0 to 1 is
+/// scores already, and one that can is logits; a float output is taken for scores until one row of numbers is not a
+/// distribution (a value outside 0 to 1, or a sum that is not 1 within what quantisation costs): from then on the
+/// model gives logits, for good. A single value is a score, or goes through the logistic function instead of softmax.
 #[derive(Clone, Debug)]
 pub(super) struct Scores {
     told: Option<bool>,
@@ -140,9 +141,10 @@ impl Scores {
     pub fn apply(&mut self, output: &TensorView<'_>, rows: &mut [f32], classes: usize) {
         let softmax = match (self.told, unit_range(output)) {
             (Some(told), _) => told,
-            (None, Some(true)) => false,
-            (None, _) => {
-                self.logits |= rows.chunks(classes).any(|row| !is_distribution(row));
+            (None, Some(only_scores)) => !only_scores,
+            (None, None) => {
+                self.logits |=
+                    rows.chunks(classes).any(|row| row.iter().all(|v| v.is_finite()) && !is_distribution(row));
                 self.logits
             }
         };

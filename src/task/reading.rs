@@ -207,3 +207,7 @@ fn is_rolling(good: &str, read: &str) -> bool {
     let mixed = read.bytes().zip(good.bytes().zip(next_digits.bytes())).all(|(r, (old, new))| r == old || r == new);
     mixed && now != value && now != next
 }
+
+#[cfg(test)]
+#[path = "reading_tests.rs"]
+mod tests;

@@ -145,8 +145,8 @@ impl Generate {
                 vec![shape(0.1, 1.0), shape(scale(0), 2.0), shape(scale(0), 0.5)]
             } else {
                 let between = (scale(m) * scale(m + 1)).sqrt();
-                let extra = (self.interpolated_aspect_ratio > 0.0)
-                    .then(|| shape(between, self.interpolated_aspect_ratio));
+                let extra =
+                    (self.interpolated_aspect_ratio > 0.0).then(|| shape(between, self.interpolated_aspect_ratio));
                 self.aspect_ratios.iter().map(|&r| shape(scale(m), r)).chain(extra).collect()
             };
             for row in 0..rows {

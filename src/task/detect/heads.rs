@@ -167,7 +167,8 @@ impl Reader {
             (false, true) => (second, first),
             _ => return Err(shape(first, FORM, settings)),
         };
-        let (&[_, rows, _], &[_, score_rows, columns]) = (boxes.spec.shape.as_slice(), scores.spec.shape.as_slice()) else {
+        let (&[_, rows, _], &[_, score_rows, columns]) = (boxes.spec.shape.as_slice(), scores.spec.shape.as_slice())
+        else {
             return Err(shape(scores, FORM, settings));
         };
         let background = usize::from(anchors.background);
@@ -183,7 +184,7 @@ impl Reader {
         let (boxes, box_each) = real_items(boxes, input, count, &mut self.values)?;
         let (score_values, score_each) = real_items(scores, input, count, &mut self.scores)?;
         // Class scores outside 0 to 1 are logits, and then they always were: see `output::Scores`.
-        self.logits |= score_values.iter().any(|v| !(-0.01..=1.01).contains(v));
+        self.logits |= score_values.iter().any(|v| v.is_finite() && !(-0.01..=1.01).contains(v));
         let logits = settings.softmax.unwrap_or(self.logits);
         for item in 0..count {
             let boxes = boxes[item * box_each..(item + 1) * box_each].chunks_exact(4);
@@ -200,7 +201,10 @@ impl Reader {
                 };
                 if score >= settings.min_score {
                     let [cx, cy, w, h] = anchors.decode(anchor, code);
-                    found(item, Candidate { class, score, bbox: around([cx * width, cy * height], [w * width, h * height]) });
+                    found(
+                        item,
+                        Candidate { class, score, bbox: around([cx * width, cy * height], [w * width, h * height]) },
+                    );
                 }
             }
         }

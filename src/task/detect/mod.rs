@@ -84,9 +84,8 @@ impl Task for Detect {
         })?;
         suppress(candidates, self.nms_iou, self.max_detections);
         let found = self.candidates.iter();
-        let detections = found
-            .map(|c| Detection { label: label(&self.labels, c.class), score: c.score, bbox: c.bbox })
-            .collect();
+        let detections =
+            found.map(|c| Detection { label: label(&self.labels, c.class), score: c.score, bbox: c.bbox }).collect();
         let [source_width, source_height] = input.geometry.first().unwrap_or(&whole).source;
         Ok(TaskOutput { outcome: Outcome::Detect { detections, source_width, source_height }, events: Vec::new() })
     }

@@ -1,0 +1,213 @@
+//! How far a window is from what was learnt as normal.
+
+use std::time::Duration;
+
+use super::output::{EventIds, get, real_items, wrong};
+use super::{Config, SetupError, Task, TaskError, TaskInput, TaskOutput};
+use crate::frame::{Event, EventKind, Outcome, TaskSpec};
+
+/// How long normality is learnt when the configuration says nothing and there is no threshold.
+const CALIBRATION: Duration = Duration::from_secs(60);
+/// Scores that a threshold is learnt from at least, however long that takes.
+const CALIBRATION_SCORES: usize = 20;
+/// Scores kept at most; beyond that every second one is forgotten and only every second new one is kept.
+const MAX_SCORES: usize = 4096;
+/// An anomaly ends below this share of the threshold when the configuration does not say.
+const HYSTERESIS: f32 = 0.8;
+/// Windows in a row that it takes to begin or to end.
+const CONSECUTIVE: u32 = 2;
+/// A score this many times the threshold begins an anomaly at once.
+const BLATANT: f32 = 2.0;
+
+/// The score of a window is the mean squared difference between the model's input and output 0, both as reals (an
+/// autoencoder's reconstruction error), or output 0 itself where it is a single value per item.
+///
+/// The threshold is fixed, or learnt from the scores of the calibration period, see [`learn`].
+///
+/// ```text
+///   ┌─────────────┐ period over, ┌────────┐  2 × above, or 1 × far above  ┌───────────┐
+///   │ calibrating │ ───────────▶ │ normal │ ────────────────────────────▶ │ anomalous │
+///   └─────────────┘ enough seen  └────────┘ ◀──────────────────────────── └───────────┘
+///                                            2 × below hysteresis × threshold
+/// ```
+pub(super) struct Anomaly {
+    items: usize,
+    hysteresis: f32,
+    threshold: Threshold,
+    ids: EventIds,
+    current: Option<Event>,
+    /// Windows in a row that speak for the other state.
+    streak: u32,
+    given: Vec<f32>,
+    rebuilt: Vec<f32>,
+}
+
+enum Threshold {
+    Known(f32),
+    Learning { period: Duration, since: Option<Duration>, scores: Scores },
+}
+
+impl Anomaly {
+    /// # Errors
+    /// When there is neither a threshold nor a calibration period to learn one in.
+    pub fn new(config: &Config, spec: &TaskSpec) -> Result<Self, SetupError> {
+        let period = match (config.calibration_s, config.threshold) {
+            (Some(seconds), _) => Duration::try_from_secs_f32(seconds)
+                .map_err(|e| SetupError { key: "calibration_s", reason: format!("{seconds}: {e}") })?,
+            (None, Some(_)) => Duration::ZERO,
+            (None, None) => CALIBRATION,
+        };
+        let threshold = match config.threshold {
+            _ if !period.is_zero() => Threshold::Learning { period, since: None, scores: Scores::default() },
+            Some(threshold) if threshold > 0.0 && threshold.is_finite() => Threshold::Known(threshold),
+            Some(threshold) => {
+                return Err(SetupError { key: "threshold", reason: format!("{threshold}: it must be above 0") });
+            }
+            None => {
+                let reason = "0, but neither the configuration nor the model bundle has a `threshold`".into();
+                return Err(SetupError { key: "calibration_s", reason });
+            }
+        };
+        Ok(Anomaly {
+            items: spec.items.max(1),
+            hysteresis: config.hysteresis.unwrap_or(HYSTERESIS),
+            threshold,
+            ids: EventIds::default(),
+            current: None,
+            streak: 0,
+            given: Vec::new(),
+            rebuilt: Vec::new(),
+        })
+    }
+
+    /// Reconstruction error, or the model's own score; the highest of the frame's items.
+    fn score(&mut self, input: &TaskInput<'_>) -> Result<f32, TaskError> {
+        let output = get(input.outputs, 0)?;
+        let (rebuilt, each) = real_items(output, input, self.items, &mut self.rebuilt)?;
+        let score = if each == 1 {
+            rebuilt.iter().copied().fold(f32::NEG_INFINITY, |a, b| if b > a || b.is_nan() { b } else { a })
+        } else {
+            let tensor = input.inputs.first().ok_or_else(|| wrong(output, "the model has no input".into()))?;
+            let (given, input_each) = real_items(tensor, input, self.items, &mut self.given)?;
+            if input_each != each {
+                return Err(wrong(
+                    output,
+                    format!(
+                        "shape {:?} where one value per item or the input's shape {:?} is needed",
+                        output.spec.shape, tensor.spec.shape
+                    ),
+                ));
+            }
+            let errors = given.chunks_exact(each).zip(rebuilt.chunks_exact(each)).map(|(g, r)| {
+                let squares = g.iter().zip(r).map(|(g, r)| f64::from(g - r).powi(2)).sum::<f64>();
+                (squares / each as f64) as f32
+            });
+            errors.fold(f32::NEG_INFINITY, |a, b| if b > a || b.is_nan() { b } else { a })
+        };
+        if score.is_finite() { Ok(score) } else { Err(wrong(output, format!("the anomaly score is {score}"))) }
+    }
+
+    /// What begins or ends with this score.
+    fn judge(&mut self, score: f32, threshold: f32, input: &TaskInput<'_>) -> Vec<Event> {
+        let (against, at_once) = match &mut self.current {
+            Some(current) => {
+                current.score = current.score.max(score);
+                (score < threshold * self.hysteresis, false)
+            }
+            None => (score > threshold, score > threshold * BLATANT),
+        };
+        self.streak = if against { self.streak + 1 } else { 0 };
+        if self.streak < CONSECUTIVE && !at_once {
+            return Vec::new();
+        }
+        self.streak = 0;
+        let event = match self.current.take() {
+            Some(ended) => Event { kind: EventKind::End, end_time: Some(input.time), ..ended },
+            None => {
+                let begun = Event {
+                    kind: EventKind::New,
+                    id: self.ids.next(input.time),
+                    label: "anomaly".into(),
+                    score,
+                    bbox: None,
+                    start_time: input.time,
+                    end_time: None,
+                };
+                self.current.insert(begun).clone()
+            }
+        };
+        vec![event]
+    }
+}
+
+impl Task for Anomaly {
+    fn run(&mut self, input: &TaskInput<'_>) -> Result<TaskOutput, TaskError> {
+        let score = self.score(input)?;
+        if let Threshold::Learning { period, since, scores } = &mut self.threshold {
+            let since = *since.get_or_insert(input.now);
+            scores.add(score);
+            if input.now.saturating_sub(since) >= *period && scores.seen >= CALIBRATION_SCORES {
+                self.threshold = Threshold::Known(learn(&mut scores.kept));
+            } else {
+                let outcome = Outcome::Anomaly { score, threshold: None, anomalous: false, calibrating: true };
+                return Ok(TaskOutput { outcome, events: Vec::new() });
+            }
+        }
+        let Threshold::Known(threshold) = self.threshold else {
+            unreachable!("learning has returned above");
+        };
+        let events = self.judge(score, threshold, input);
+        let anomalous = self.current.is_some();
+        let outcome = Outcome::Anomaly { score, threshold: Some(threshold), anomalous, calibrating: false };
+        Ok(TaskOutput { outcome, events })
+    }
+}
+
+/// Scores of the calibration period in bounded memory, evenly thinned out.
+#[derive(Default)]
+struct Scores {
+    kept: Vec<f32>,
+    seen: usize,
+    /// One of 2^`thinning` scores is kept.
+    thinning: u32,
+}
+
+impl Scores {
+    fn add(&mut self, score: f32) {
+        if self.seen.is_multiple_of(1 << self.thinning.min(30)) {
+            self.kept.push(score);
+        }
+        self.seen += 1;
+        if self.kept.len() >= MAX_SCORES {
+            let mut index = 0;
+            self.kept.retain(|_| {
+                index += 1;
+                index % 2 == 1
+            });
+            self.thinning += 1;
+        }
+    }
+}
+
+/// The threshold above normal scores: the largest of
+/// median + 8 standard deviations (from the median absolute deviation, which a few outliers in the calibration period do
+/// not move), 1.5 times the 99th percentile (errors have a long tail, which the deviation knows nothing of), and
+/// twice the median (for scores that hardly vary).
+fn learn(scores: &mut [f32]) -> f32 {
+    /// Standard deviations in a median absolute deviation of a normal distribution.
+    const SIGMA_PER_MAD: f32 = 1.4826;
+    let quantile = |sorted: &[f32], q: f32| {
+        let index = ((sorted.len() - 1) as f32 * q).round() as usize;
+        sorted.get(index).copied().unwrap_or_default()
+    };
+    scores.sort_by(f32::total_cmp);
+    let (median, high) = (quantile(scores, 0.5), quantile(scores, 0.99));
+    let mut deviations: Vec<f32> = scores.iter().map(|s| (s - median).abs()).collect();
+    deviations.sort_by(f32::total_cmp);
+    let sigma = SIGMA_PER_MAD * quantile(&deviations, 0.5);
+    (median + 8.0 * sigma).max(1.5 * high).max(2.0 * median).max(f32::MIN_POSITIVE)
+}
+
+#[cfg(test)]
+#[path = "anomaly_tests.rs"]
+mod tests;
