@@ -25,11 +25,17 @@ impl Backoff {
         self.until.is_none()
     }
 
-    /// A try at `now` failed: the next is due twice as much later as the last one was.
-    pub fn failed(&mut self, now: Instant) {
+    /// Time to the next try; `None` = it is due.
+    pub fn remaining(&self, now: Instant) -> Option<Duration> {
+        self.until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero())
+    }
+
+    /// A try at `now` failed: the next is due twice as much later as the last one was. Gives the time to it.
+    pub fn failed(&mut self, now: Instant) -> Duration {
         let wait = Self::FIRST.saturating_mul(1 << self.failures.min(16)).min(Self::MOST);
         self.failures = self.failures.saturating_add(1);
         self.until = Some(now + wait);
+        wait
     }
 
     /// It works again.
@@ -50,12 +56,14 @@ mod tests {
         let mut waits = Vec::new();
         let mut now = start;
         for _ in 0..7 {
-            backoff.failed(now);
+            let told = backoff.failed(now);
+            assert_eq!(backoff.remaining(now), Some(told));
             let mut wait = Duration::ZERO;
             while !backoff.is_due(now + wait) {
                 wait += Duration::from_millis(500);
             }
             waits.push(wait.as_millis());
+            assert_eq!(backoff.remaining(now + wait), None);
             now += wait;
         }
         assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 15_000, 15_000]);

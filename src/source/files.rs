@@ -273,7 +273,7 @@ pub fn check_jpeg(data: &[u8]) -> Result<(), String> {
         [0xff, 0xd8, ..] if data.len() > MOST_BYTES => {
             Err(format!("{} bytes, and at most {MOST_BYTES} are read", data.len()))
         }
-        [0xff, 0xd8, ..] => mjpeg::check(data),
+        [0xff, 0xd8, ..] => super::mjpeg::check(data),
         _ => Err("not a JPEG picture".into()),
     }
 }
@@ -284,7 +284,7 @@ fn whole_picture(data: &[u8]) -> Result<PixelFormat, String> {
         return Err("the file is empty".into());
     }
     if data.starts_with(b"\xff\xd8") {
-        return mjpeg::check(data).map(|()| PixelFormat::Jpeg);
+        return super::mjpeg::check(data).map(|()| PixelFormat::Jpeg);
     }
     if let Some(chunks) = data.strip_prefix(b"\x89PNG\r\n\x1a\n") {
         return check_png(chunks).map(|()| PixelFormat::Png);

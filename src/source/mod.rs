@@ -6,7 +6,11 @@
 mod backoff;
 mod config;
 mod files;
+mod mjpeg;
 mod mqtt;
+mod piped;
+mod rpicam;
+mod rtsp;
 mod sensor;
 pub mod synthetic;
 
@@ -100,8 +104,8 @@ pub fn open(config: &Config, context: Context) -> Result<Box<dyn Source>, Source
         Config::Synthetic(config) => Ok(Box::new(synthetic::Synthetic::new(config)?)),
         Config::Files(config) => Ok(Box::new(files::Files::open(config)?)),
         Config::V4l2(_) => Err(missing("v4l2")),
-        Config::Rpicam(_) => Err(missing("rpicam")),
-        Config::Rtsp(_) => Err(missing("rtsp")),
+        Config::Rpicam(config) => rpicam::open(config),
+        Config::Rtsp(config) => rtsp::open(config),
         Config::Sensor(config) => sensor::open(config, roots),
         Config::Mqtt(config) => Ok(Box::new(mqtt::Mqtt::open(config, incoming)?)),
     }

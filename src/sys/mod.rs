@@ -1,9 +1,13 @@
 //! The thin layer over Linux: ioctls, `/proc` and `/sys` readers with an injectable root, child processes.
 
+pub mod child;
+mod mask;
 pub mod proc;
 pub mod sysfs;
 
 use std::path::PathBuf;
+
+pub use mask::Mask;
 
 /// Where `/proc` and `/sys` are found; tests and replays point them elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -204,7 +204,9 @@ impl Source for Table {
                         self.lines = Some(lines);
                         self.backoff.worked();
                     }
-                    Err(_) => self.backoff.failed(begun),
+                    Err(_) => {
+                        self.backoff.failed(begun);
+                    }
                 }
             }
             if self.lines.is_none() {

@@ -1,0 +1,92 @@
+use super::*;
+use crate::frame::Payload;
+
+/// A picture whose structure is right, `n` bytes of entropy-coded data long.
+fn picture(n: usize, seed: u8) -> Vec<u8> {
+    let mut out = vec![0xff, 0xd8];
+    // An application segment that holds a whole thumbnail.
+    out.extend([0xff, 0xe1, 0x00, 0x0a, 0xff, 0xd8, 1, 2, 0xff, 0xd9, 3, 4]);
+    out.extend([0xff, 0xda, 0x00, 0x03, 0x01]);
+    out.extend((0..n).map(|i| (i as u8).wrapping_mul(31).wrapping_add(seed) & 0x7f));
+    out.extend([0xff, 0xd9]);
+    out
+}
+
+/// Everything that comes of a stream that arrives in pieces of `piece` bytes: pictures, or what was wrong.
+fn cut(mut cut: Cut, stream: &[u8], piece: usize) -> Vec<Result<Vec<u8>, String>> {
+    let mut frame = Frame::empty();
+    let mut out = Vec::new();
+    let mut stream = stream;
+    while !stream.is_empty() {
+        let room = cut.room();
+        let n = piece.min(room.len()).min(stream.len());
+        room[..n].copy_from_slice(&stream[..n]);
+        stream = &stream[n..];
+        cut.filled(n);
+        while let Some(taken) = cut.take(&mut frame) {
+            let Payload::Image(image) = &frame.payload else { panic!("a picture") };
+            out.push(taken.map(|()| image.data.clone()));
+        }
+    }
+    out
+}
+
+fn mjpeg() -> Cut {
+    Cut::Mjpeg(Mjpeg::new(10_000))
+}
+
+#[test]
+fn jpeg_pictures_come_out_whole_however_they_arrive() {
+    let pictures = [picture(0, 1), picture(50, 2), picture(3000, 3)];
+    let expected: Vec<_> = pictures.iter().cloned().map(Ok).collect();
+    for piece in [1, 2, 3, 64, 1000, 100_000] {
+        assert_eq!(cut(mjpeg(), &pictures.concat(), piece), expected, "pieces of {piece}");
+    }
+}
+
+#[test]
+fn damage_between_and_inside_pictures_is_told_once_and_overcome() {
+    let (a, b) = (picture(100, 4), picture(200, 5));
+    let cases: [(&str, Vec<u8>, &str); 5] = [
+        ("strays", b"hello, world".to_vec(), "12 bytes that belong to no picture"),
+        ("cut short", a[..90].to_vec(), "the next one starts inside it"),
+        ("no marker", [&[0xff, 0xd8, 0x12, 0x34][..], &[7; 500]].concat(), "no marker where one belongs"),
+        ("too long", [&a[..90], &[7; 20_000]].concat(), "more than 10000 bytes"),
+        ("no pictures at all", vec![7; 15_000], "bytes that belong to no picture"),
+    ];
+    for (name, damage, message) in cases {
+        for piece in [1, 5, 4096] {
+            let out = cut(mjpeg(), &[&a[..], &damage, &b].concat(), piece);
+            let good: Vec<_> = out.iter().filter_map(|r| r.as_ref().ok()).collect();
+            assert_eq!(good, [&a, &b], "{name}, pieces of {piece}: {out:?}");
+            let bad: Vec<_> = out.iter().filter_map(|r| r.as_ref().err()).collect();
+            assert!(bad[0].contains(message) && bad.len() <= 2, "{name}, pieces of {piece}: {bad:?}");
+        }
+    }
+}
+
+#[test]
+fn raw_pictures_are_cut_by_their_size_also_when_it_is_odd() {
+    // 3x3: 9 of luma, and 2x2 for each chroma.
+    let stream: Vec<u8> = (0..17 * 3 + 5).collect();
+    for piece in [1, 16, 17, 18, 1000] {
+        let out = cut(Cut::Raw(Raw::i420(3, 3)), &stream, piece);
+        assert_eq!(out, stream.chunks_exact(17).map(|c| Ok(c.to_vec())).collect::<Vec<_>>(), "pieces of {piece}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn random_bytes_never_panic(stream: Vec<u8>, piece in 1usize..50) {
+        cut(Cut::Mjpeg(Mjpeg::new(20)), &stream, piece);
+    }
+
+    #[test]
+    fn one_damaged_byte_costs_no_more_than_a_segment_can_span(at in 0usize..300, byte: u8, piece in 1usize..500) {
+        let (a, b) = (picture(200, 7), picture(9_000, 8));
+        let mut stream = [&a[..], &b.repeat(9)].concat();
+        stream[at.min(a.len() - 1)] = byte;
+        let out = cut(mjpeg(), &stream, piece);
+        proptest::prop_assert_eq!(out.last(), Some(&Ok(b)));
+    }
+}

@@ -1,0 +1,158 @@
+//! A Raspberry Pi camera through `rpicam-vid`, which older systems call `libcamera-vid`.
+//!
+//! It is asked for MJPEG. Raw YUV would save an encoding and a decoding, but says nothing about itself: `rpicam-vid` pads
+//! rows to what the ISP likes (64 bytes on a Pi 4: raspberrypi/rpicam-apps issues 188 and 857) and libcamera may adjust the
+//! size, and neither shows in the stream, so that a sheared picture would go to the model without an error. A JPEG carries
+//! its own size, and damage is seen and overcome at the next start of image. Who needs the cycles asks for
+//! `extra_args = ["--codec", "yuv420"]` with a width that no known ISP pads.
+
+use super::config::RpicamConfig;
+use super::piped::{Cut, Mjpeg, Piped, Plan, Raw, patience};
+use super::{Source, SourceError};
+use crate::sys::Mask;
+use crate::sys::child::Spec;
+
+const PACKAGE: &str = "the package rpicam-apps of Raspberry Pi OS (rpicam-apps-lite without a desktop)";
+/// Rows of a width that divides by this are padded by no ISP of a Pi.
+const UNPADDED: u32 = 128;
+/// JPEG quality; the program's own default of 50 costs accuracy.
+const QUALITY: &str = "90";
+
+/// The camera that `config` names; the child is started by the first call of `next`.
+///
+/// # Errors
+/// [`SourceError::Fatal`] for `extra_args` that it cannot read the output of.
+pub(super) fn open(config: &RpicamConfig) -> Result<Box<dyn Source>, SourceError> {
+    Ok(Box::new(Piped::new(plan(config)?)))
+}
+
+fn plan(config: &RpicamConfig) -> Result<Plan, SourceError> {
+    let RpicamConfig { camera, width, height, fps, extra_args, program } = config;
+    let origin = format!("rpicam {camera}");
+    let fatal = |reason: String| SourceError::Fatal { origin: origin.clone(), reason };
+    if let Some(arg) = extra_args.iter().find(|arg| ["-o", "--output"].contains(&option(arg))) {
+        return Err(fatal(format!("extra_args: {arg} would send the pictures elsewhere")));
+    }
+    let codec = value_of("--codec", extra_args).unwrap_or("mjpeg");
+    let cut = match codec {
+        "mjpeg" => Cut::Mjpeg(Mjpeg::new(picture_limit(*width, *height))),
+        "yuv420" if width.is_multiple_of(UNPADDED) && height.is_multiple_of(2) => Cut::Raw(Raw::i420(*width, *height)),
+        "yuv420" => {
+            return Err(fatal(format!(
+                "extra_args: --codec yuv420 needs a width that divides by {UNPADDED} and an even height, found {width}x{height}: \
+                 other rows are padded by an amount that rpicam-vid does not tell"
+            )));
+        }
+        other => return Err(fatal(format!("extra_args: --codec {other}: only mjpeg and yuv420 can be read"))),
+    };
+    let own = [
+        ("--timeout", "0".to_owned()),
+        ("--camera", camera.to_string()),
+        ("--width", width.to_string()),
+        ("--height", height.to_string()),
+        ("--framerate", fps.to_string()),
+        ("--codec", "mjpeg".to_owned()),
+        ("--quality", QUALITY.to_owned()),
+    ];
+    let mut args: Vec<String> = Vec::new();
+    // The program refuses an option that is given twice; the user's own goes first.
+    for (name, value) in own {
+        if value_of(name, extra_args).is_none() && !(name == "--quality" && codec != "mjpeg") {
+            args.extend([name.to_owned(), value]);
+        }
+    }
+    for flag in ["--nopreview", "--flush"] {
+        if !extra_args.iter().any(|arg| option(arg) == flag) {
+            args.push(flag.to_owned());
+        }
+    }
+    // One line per picture on standard error otherwise.
+    if !extra_args.iter().any(|arg| ["--verbose", "-v"].contains(&option(arg))) {
+        args.push("--verbose=0".to_owned());
+    }
+    args.extend(extra_args.iter().cloned());
+    args.extend(["--output".to_owned(), "-".to_owned()]);
+
+    let programs = match program.as_str() {
+        "" => vec!["rpicam-vid", "libcamera-vid"],
+        program => vec![program],
+    };
+    let spec = |program: &str| Spec {
+        name: program.rsplit('/').next().unwrap_or(program).to_owned(),
+        program: program.to_owned(),
+        args: args.clone(),
+        package: PACKAGE,
+        mask: Mask::default(),
+    };
+    Ok(Plan {
+        describe: format!("rpicam {camera} {width}x{height} {codec} {fps} fps"),
+        origin: origin.clone(),
+        specs: programs.into_iter().map(spec).collect(),
+        cut,
+        patience: patience(*fps),
+        ends: false,
+    })
+}
+
+/// `--name` of `--name` and `--name=value`.
+fn option(arg: &str) -> &str {
+    arg.split_once('=').map_or(arg, |(name, _)| name)
+}
+
+/// The value of `--name value` or `--name=value` in `args`.
+fn value_of<'a>(name: &str, args: &'a [String]) -> Option<&'a str> {
+    let at = args.iter().position(|arg| option(arg) == name)?;
+    match args.get(at)?.split_once('=') {
+        Some((_, value)) => Some(value),
+        None => args.get(at + 1).map(String::as_str),
+    }
+}
+
+/// No JPEG of this size is larger: three bytes a pixel and its headers.
+fn picture_limit(width: u32, height: u32) -> usize {
+    (width as usize * height as usize * 3).max(1 << 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(extra: &[&str]) -> Result<Vec<String>, String> {
+        let config =
+            RpicamConfig { extra_args: extra.iter().map(|s| (*s).to_owned()).collect(), ..RpicamConfig::default() };
+        plan(&config).map(|plan| plan.specs[0].args.clone()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_command_line_is_what_rpicam_vid_takes() {
+        assert_eq!(
+            args(&["--hflip"]).unwrap().join(" "),
+            "--timeout 0 --camera 0 --width 640 --height 480 --framerate 15 --codec mjpeg --quality 90 --nopreview --flush \
+             --verbose=0 --hflip --output -"
+        );
+    }
+
+    #[test]
+    fn options_of_the_user_replace_ours() {
+        let line = args(&["--quality=50", "--verbose", "--codec", "yuv420"]).unwrap().join(" ");
+        for once in ["--quality", "--verbose", "--codec"] {
+            assert_eq!(line.matches(once).count(), 1, "{line}");
+        }
+        assert!(!args(&["--codec", "yuv420"]).unwrap().contains(&"--quality".to_owned()));
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_refused() {
+        assert!(args(&["--codec", "h264"]).unwrap_err().contains("only mjpeg and yuv420"));
+        assert!(args(&["-o", "x.mjpeg"]).unwrap_err().contains("elsewhere"));
+        let padded = RpicamConfig { width: 800, extra_args: vec!["--codec=yuv420".into()], ..RpicamConfig::default() };
+        assert!(plan(&padded).unwrap_err().to_string().contains("divides by 128"));
+    }
+
+    #[test]
+    fn both_names_of_the_program_are_tried() {
+        let plan = plan(&RpicamConfig::default()).unwrap();
+        let programs: Vec<_> = plan.specs.iter().map(|s| s.program.as_str()).collect();
+        assert_eq!(programs, ["rpicam-vid", "libcamera-vid"]);
+    }
+}

@@ -1,0 +1,115 @@
+//! A network camera through `ffmpeg`, which decodes, drops down to the wanted rate, scales, and writes raw I420.
+
+use super::config::{RtspConfig, RtspTransport};
+use super::piped::{Cut, Piped, Plan, Raw, patience};
+use super::{Source, SourceError};
+use crate::sys::Mask;
+use crate::sys::child::Spec;
+
+/// The camera that `config` names; the child is started by the first call of `next`.
+///
+/// # Errors
+/// [`SourceError::Fatal`] for an empty URL.
+pub(super) fn open(config: &RtspConfig) -> Result<Box<dyn Source>, SourceError> {
+    Ok(Box::new(Piped::new(plan(config)?)))
+}
+
+fn plan(config: &RtspConfig) -> Result<Plan, SourceError> {
+    let RtspConfig { url, width, height, fps, transport, extra_args, program } = config;
+    if url.trim().is_empty() {
+        return Err(SourceError::Fatal { origin: "rtsp".into(), reason: "url is empty".into() });
+    }
+    let scheme = url.split_once("://").map_or("file", |(scheme, _)| scheme).to_ascii_lowercase();
+    let is_file = scheme == "file";
+    let mask = Mask::of_url(url);
+    let shown = mask.apply(url);
+
+    let mut args: Vec<String> = Vec::new();
+    let mut add = |list: &[&str]| args.extend(list.iter().map(|s| (*s).to_owned()));
+    add(&["-nostdin", "-hide_banner", "-nostats", "-loglevel", "warning"]);
+    // Freshness before smoothness: no reordering delay, a short analysis. (`-fflags nobuffer` would throw away what was read
+    // for the analysis, with it the first key frame: grey smears up to the next one, seconds later.) Damaged packets are
+    // dropped, and setting `flags` to one value clears `output_corrupt`: no half pictures.
+    add(&["-fflags", "discardcorrupt", "-flags", "low_delay", "-analyzeduration", "1000000"]);
+    if scheme == "rtsp" || scheme == "rtsps" {
+        let transport = match transport {
+            RtspTransport::Tcp => "tcp",
+            RtspTransport::Udp => "udp",
+        };
+        add(&["-rtsp_transport", transport]);
+    }
+    if is_file {
+        // At the speed of its own clock, as a camera would.
+        add(&["-re"]);
+    }
+    args.extend(extra_args.iter().cloned());
+    let filter = format!("fps={fps},scale={width}:{height}:out_range=tv");
+    let output =
+        ["-map", "0:v:0", "-an", "-sn", "-dn", "-vf", &filter, "-pix_fmt", "yuv420p", "-f", "rawvideo", "pipe:1"];
+    args.extend(["-i".to_owned(), url.clone()]);
+    args.extend(output.map(str::to_owned));
+
+    let program = if program.is_empty() { "ffmpeg" } else { program };
+    let spec = Spec {
+        name: program.rsplit('/').next().unwrap_or(program).to_owned(),
+        program: program.to_owned(),
+        args,
+        package: "the Debian package ffmpeg",
+        mask,
+    };
+    Ok(Plan {
+        describe: format!("rtsp {shown} {width}x{height} {fps} fps"),
+        origin: shown,
+        specs: vec![spec],
+        cut: Cut::Raw(Raw::i420(*width, *height)),
+        patience: patience(*fps),
+        ends: is_file,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(url: &str) -> RtspConfig {
+        RtspConfig {
+            url: url.into(),
+            width: 640,
+            height: 480,
+            fps: 5.0,
+            transport: RtspTransport::Tcp,
+            extra_args: vec!["-stimeout".into(), "1".into()],
+            program: String::new(),
+        }
+    }
+
+    #[test]
+    fn the_command_line_fits_the_kind_of_input() {
+        let camera = plan(&config("rtsp://a:hunter2@cam/s0")).unwrap();
+        assert_eq!(
+            camera.specs[0].args.join(" "),
+            "-nostdin -hide_banner -nostats -loglevel warning -fflags discardcorrupt -flags low_delay \
+             -analyzeduration 1000000 -rtsp_transport tcp -stimeout 1 \
+             -i rtsp://a:hunter2@cam/s0 -map 0:v:0 -an -sn -dn -vf fps=5,scale=640:480:out_range=tv -pix_fmt yuv420p -f rawvideo \
+             pipe:1"
+        );
+        assert!(!camera.ends);
+        let file = plan(&config("/data/yard.mp4")).unwrap();
+        assert!(file.ends && file.specs[0].args.contains(&"-re".to_owned()));
+        let http = plan(&config("http://cam/video.mjpg")).unwrap();
+        assert!(!http.specs[0].args.iter().any(|a| a == "-re" || a == "-rtsp_transport"));
+    }
+
+    #[test]
+    fn credentials_stay_out_of_what_is_shown() {
+        let plan = plan(&config("rtsp://admin:hunter2@cam/s0?password=again")).unwrap();
+        for text in [&plan.describe, &plan.origin] {
+            assert!(!text.contains("hunter2") && !text.contains("again") && text.contains("cam/s0"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_url_is_refused() {
+        assert!(plan(&config(" ")).unwrap_err().to_string().contains("url is empty"));
+    }
+}

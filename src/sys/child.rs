@@ -1,0 +1,354 @@
+//! Child processes that cannot outlive us, leak or hang us: spawned, read with a timeout, stopped, reaped.
+//!
+//! Every child is forked by one thread that lives as long as the process, because the parent-death signal that ends a
+//! child with us follows the *thread* that forked it (`prctl(2)`, `PR_SET_PDEATHSIG`): forked from a pipeline's own thread,
+//! a child would be killed whenever that pipeline is reloaded. A child has its own process group, no standard input, and
+//! inherits no other descriptor (Rust opens everything close-on-exec).
+
+#![allow(unsafe_code, reason = "Command::pre_exec")]
+
+mod lines;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getpid, getppid, kill_process_group, set_parent_process_death_signal, waitid,
+};
+
+use super::Mask;
+use lines::Lines;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// Name in log lines and errors: `ffmpeg`.
+    pub name: String,
+    /// Program: a path, or a name that is looked up in PATH.
+    pub program: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// The package that holds the program, for the error when it is missing: `the Debian package ffmpeg`.
+    pub package: &'static str,
+    /// What must not be shown of its messages.
+    pub mask: Mask,
+}
+
+/// Why a child could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// There is no such program: only an installation can mend it.
+    #[error("the program {program} was not found: install {package}, or name it by its full path")]
+    Missing {
+        /// The program.
+        program: String,
+        /// What holds it.
+        package: &'static str,
+    },
+    /// The program may not be run.
+    #[error("the program {program} may not be run: permission denied")]
+    Denied {
+        /// The program.
+        program: String,
+    },
+    /// Anything else, such as too many processes: may pass.
+    #[error("{program} could not be started: {error}")]
+    Failed {
+        /// The program.
+        program: String,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// What [`Child::read`] achieved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// So many bytes were read.
+    Data(usize),
+    /// Nothing came in time.
+    Quiet,
+    /// The child closed its standard output: it has ended or is about to.
+    Closed,
+}
+
+/// How a child ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// By itself with status 0.
+    pub success: bool,
+    /// For people: `ffmpeg ended with status 1: Connection refused`.
+    pub words: String,
+}
+
+/// A running child. Dropping it stops it.
+#[derive(Debug)]
+pub struct Child {
+    name: String,
+    process: Option<std::process::Child>,
+    stdout: OwnedFd,
+    stderr: Option<OwnedFd>,
+    lines: Lines,
+}
+
+/// How long a child may take to end after SIGTERM before SIGKILL.
+const GRACE: Duration = Duration::from_millis(200);
+/// How long a child is waited for that has closed its output (before SIGTERM), or was sent SIGKILL (before it is left to
+/// the spawning thread: a process stuck in a driver ends when the driver lets it).
+const MOMENT: Duration = Duration::from_millis(100);
+/// Bytes of standard error taken in one [`Child::read`]: a child that floods it is slowed to this.
+const STDERR_PER_READ: usize = 256 * 1024;
+
+impl Child {
+    /// Starts it, its output and messages on pipes.
+    ///
+    /// # Errors
+    /// [`SpawnError`].
+    pub fn spawn(spec: &Spec) -> Result<Child, SpawnError> {
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => SpawnError::Missing { program: spec.program.clone(), package: spec.package },
+            io::ErrorKind::PermissionDenied => SpawnError::Denied { program: spec.program.clone() },
+            _ => SpawnError::Failed { program: spec.program.clone(), error },
+        };
+        let mut command = Command::new(&spec.program);
+        command.args(&spec.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let parent = getpid();
+        let die_with_us = move || {
+            set_parent_process_death_signal(Some(Signal::KILL))?;
+            // We may have died between the fork and the line above; the signal would then never come.
+            if getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
+        };
+        // SAFETY: between fork and exec only async-signal-safe calls are allowed; the closure makes two plain system calls
+        // (prctl, getppid) and allocates nothing.
+        unsafe { command.pre_exec(die_with_us) };
+
+        let mut process = spawn_on_thread(command).map_err(failed)?;
+        let (stdout, stderr) = match (process.stdout.take(), process.stderr.take()) {
+            (Some(stdout), Some(stderr)) => (OwnedFd::from(stdout), OwnedFd::from(stderr)),
+            _ => return Err(failed(io::Error::other("no pipes"))),
+        };
+        let mut child = Child {
+            name: spec.name.clone(),
+            process: Some(process),
+            stdout,
+            stderr: None,
+            lines: Lines::new(spec.name.clone(), spec.mask.clone()),
+        };
+        for fd in [&child.stdout, &stderr] {
+            fcntl_getfl(fd)
+                .and_then(|flags| fcntl_setfl(fd, flags | OFlags::NONBLOCK))
+                .map_err(|e| failed(io::Error::from(e)))?;
+        }
+        child.stderr = Some(stderr);
+        Ok(child)
+    }
+
+    /// Its process id, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().map(std::process::Child::id)
+    }
+
+    /// Waits up to `timeout` for output and reads what is there into `into`; its messages go to the log meanwhile.
+    ///
+    /// # Errors
+    /// Whatever `poll(2)` or `read(2)` says, beyond interruption.
+    pub fn read(&mut self, into: &mut [u8], timeout: Duration) -> io::Result<Read> {
+        let deadline = Instant::now() + timeout;
+        let mut budget = STDERR_PER_READ;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let (output, messages) = self.wait(left, budget > 0)?;
+            if messages {
+                budget = budget.saturating_sub(self.drain_stderr(budget));
+            }
+            if output {
+                match rustix::io::read(&self.stdout, &mut *into) {
+                    Ok(0) => return Ok(Read::Closed),
+                    Ok(n) => return Ok(Read::Data(n)),
+                    Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            if left.is_zero() {
+                return Ok(Read::Quiet);
+            }
+        }
+    }
+
+    /// Stops it if it still runs (SIGTERM, then SIGKILL, to its whole process group) and says how it ended. Takes at most
+    /// 400 ms.
+    pub fn stop(mut self) -> Exit {
+        self.end(Duration::ZERO)
+    }
+
+    /// Like [`Child::stop`], for a child that has closed its output: lets it end by itself first.
+    pub fn finish(mut self) -> Exit {
+        self.end(MOMENT)
+    }
+
+    fn end(&mut self, by_itself: Duration) -> Exit {
+        let Some(mut process) = self.process.take() else {
+            return Exit { success: false, words: format!("{} has ended", self.name) };
+        };
+        let pid = Pid::from_child(&process);
+        let asked = !ended(pid, by_itself);
+        if asked {
+            let _ = kill_process_group(pid, Signal::TERM);
+        }
+        let gone = !asked || ended(pid, GRACE);
+        // Also when it is gone: what it started may live on. It was not reaped, so its id still means this group.
+        let _ = kill_process_group(pid, Signal::KILL);
+        self.drain_stderr(STDERR_PER_READ);
+        self.lines.flush(Instant::now());
+        if !gone && !ended(pid, MOMENT) {
+            leave_to_reaper(process);
+            return Exit { success: false, words: format!("{} does not end even when killed", self.name) };
+        }
+        match process.wait() {
+            Ok(status) => {
+                let mut words = format!("{} {}", self.name, in_words(status));
+                if let Some(last) = self.lines.last().filter(|_| !status.success()) {
+                    words = format!("{words}: {last}");
+                }
+                Exit { success: status.success(), words }
+            }
+            Err(error) => Exit { success: false, words: format!("{}: no exit status: {error}", self.name) },
+        }
+    }
+
+    /// Waits for output or messages; says which came.
+    fn wait(&self, timeout: Duration, with_stderr: bool) -> io::Result<(bool, bool)> {
+        let mut fds = [
+            PollFd::new(&self.stdout, PollFlags::IN),
+            PollFd::new(self.stderr.as_ref().unwrap_or(&self.stdout), PollFlags::IN),
+        ];
+        let count = if with_stderr && self.stderr.is_some() { 2 } else { 1 };
+        let timeout = Timespec { tv_sec: timeout.as_secs() as _, tv_nsec: timeout.subsec_nanos() as _ };
+        match poll(&mut fds[..count], Some(&timeout)) {
+            Ok(_) => Ok((!fds[0].revents().is_empty(), count == 2 && !fds[1].revents().is_empty())),
+            Err(rustix::io::Errno::INTR) => Ok((false, false)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Logs what is there on standard error, up to `most` bytes; gives the number of bytes.
+    fn drain_stderr(&mut self, most: usize) -> usize {
+        let mut chunk = [0; 4096];
+        let mut total = 0;
+        while let Some(fd) = &self.stderr
+            && total < most
+        {
+            match rustix::io::read(fd, &mut chunk) {
+                Ok(n @ 1..) => {
+                    total += n;
+                    self.lines.push(&chunk[..n], Instant::now());
+                }
+                Err(rustix::io::Errno::AGAIN) => break,
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(_) | Err(_) => self.stderr = None,
+            }
+        }
+        total
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.process.is_some() {
+            self.end(Duration::ZERO);
+        }
+    }
+}
+
+/// Whether the process ended within `timeout`; leaves it unreaped.
+fn ended(pid: Pid, timeout: Duration) -> bool {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match waitid(WaitId::Pid(pid), options) {
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            Ok(Some(_)) | Err(_) => return true,
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        std::thread::sleep(left.min(Duration::from_millis(3)));
+    }
+}
+
+fn in_words(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with status {code}"),
+        (None, Some(signal)) => {
+            let name = match signal {
+                6 => " (abort)",
+                9 => " (kill)",
+                11 => " (segmentation fault)",
+                15 => " (terminate)",
+                _ => "",
+            };
+            format!("was ended by signal {signal}{name}")
+        }
+        (None, None) => "ended".into(),
+    }
+}
+
+enum Job {
+    Spawn(Box<Command>, SyncSender<io::Result<std::process::Child>>),
+    Reap(std::process::Child),
+}
+
+/// The queue of the spawning thread. Unbounded, but each pipeline has one child at a time and waits for the answer.
+fn spawner() -> io::Result<Sender<Job>> {
+    static SPAWNER: OnceLock<Sender<Job>> = OnceLock::new();
+    if let Some(sender) = SPAWNER.get() {
+        return Ok(sender.clone());
+    }
+    let (sender, jobs) = mpsc::channel();
+    std::thread::Builder::new().name("children".into()).spawn(move || spawn_children(&jobs))?;
+    // Two threads may race here; the loser's thread ends when its sender is dropped, having forked nothing.
+    Ok(SPAWNER.get_or_init(|| sender).clone())
+}
+
+fn spawn_children(jobs: &Receiver<Job>) {
+    let mut dying: Vec<std::process::Child> = Vec::new();
+    loop {
+        let job = match dying.is_empty() {
+            true => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            false => jobs.recv_timeout(Duration::from_secs(1)),
+        };
+        match job {
+            Ok(Job::Spawn(mut command, answer)) => {
+                let _ = answer.send(command.spawn());
+            }
+            Ok(Job::Reap(process)) => dying.push(process),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        dying.retain_mut(|process| matches!(process.try_wait(), Ok(None)));
+    }
+}
+
+fn spawn_on_thread(command: Command) -> io::Result<std::process::Child> {
+    let gone = || io::Error::other("the spawning thread is gone");
+    let (answer, result) = mpsc::sync_channel(1);
+    spawner()?.send(Job::Spawn(Box::new(command), answer)).map_err(|_| gone())?;
+    result.recv().map_err(|_| gone())?
+}
+
+fn leave_to_reaper(process: std::process::Child) {
+    if let Ok(spawner) = spawner() {
+        let _ = spawner.send(Job::Reap(process));
+    }
+}
+
+#[cfg(test)]
+mod tests;
