@@ -132,7 +132,10 @@ impl Config {
         }
         if mqtt.username.is_empty() && (!mqtt.password.is_empty() || mqtt.password_file.is_some()) {
             let key = if mqtt.password_file.is_some() { "mqtt.password_file" } else { "mqtt.password" };
-            f.problem(Problem::new(key, "a password without mqtt.username").help("set mqtt.username"));
+            f.warn(
+                Problem::new(key, "a password without mqtt.username, which most brokers refuse")
+                    .help("set mqtt.username"),
+            );
         }
         if let Some(tls) = &mqtt.tls {
             for (given, missing, key, other) in [
@@ -358,17 +361,22 @@ fn check_task(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Fi
                 .help("a reading is made of one label per region"),
         );
     }
+    if task.confirm_s.is_some() && !task.monotonic {
+        f.warn(Problem::new(at("task.confirm_s"), "has no effect without monotonic = true"));
+    }
     if task.threshold.is_some() && task.calibration_s.is_some_and(|s| s > 0.0) {
         f.warn(Problem::new(at("task.calibration_s"), "has no effect: task.threshold is fixed"));
     }
     let Some(kind) = task.kind else { return };
     use TaskKind::{Anomaly, Classify, Detect, Raw};
-    let keys: [(&str, bool, &[TaskKind]); 9] = [
+    let keys: [(&str, bool, &[TaskKind]); 11] = [
         ("min_score", task.min_score.is_some(), &[Classify, Detect]),
         ("labels", !task.labels.is_empty(), &[Classify, Detect]),
         ("top_k", task.top_k.is_some(), &[Classify]),
         ("smoothing", task.smoothing.is_some(), &[Classify]),
+        ("softmax", task.softmax.is_some(), &[Classify]),
         ("monotonic", task.monotonic, &[Classify]),
+        ("confirm_s", task.confirm_s.is_some(), &[Classify]),
         ("nms_iou", task.nms_iou.is_some(), &[Detect]),
         ("max_detections", task.max_detections.is_some(), &[Detect]),
         ("threshold", task.threshold.is_some(), &[Anomaly]),

@@ -6,11 +6,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use config::{Map, Source, Value, ValueKind};
-use toml_edit::{Item, TableLike};
 
+use super::document::{Reader, plain_words};
 use super::path::{Path, Step};
 use super::problem::{Origin, Problem, nearest, quoted};
 use super::schema::{Node, Shape};
+use super::unknown::unknown_key;
 
 /// What variables of ours begin with.
 pub(super) const PREFIX: &str = "LEPTOND__";
@@ -55,6 +56,10 @@ pub(super) struct Layers {
     builder: config::ConfigBuilder<config::builder::DefaultState>,
     places: BTreeMap<String, Place>,
     pipelines: usize,
+    /// Whether the file has pipelines; if not, variables and flags may make some.
+    pipelines_in_file: bool,
+    /// The file that was read, for what cannot be placed in it.
+    pub(super) whole: Option<PathBuf>,
     /// What is wrong with the layers themselves.
     pub(super) problems: Vec<Problem>,
     /// What is odd about them.
@@ -67,6 +72,8 @@ impl Layers {
             builder: config::Config::builder(),
             places: BTreeMap::new(),
             pipelines: 0,
+            pipelines_in_file: false,
+            whole: None,
             problems: Vec::new(),
             warnings: Vec::new(),
         }
@@ -74,12 +81,12 @@ impl Layers {
 
     /// Puts a file's text on top.
     pub(super) fn file(&mut self, file: &std::path::Path, text: &str) {
-        let reader = Reader { file: file.to_path_buf(), text };
+        let reader = Reader::new(file, text);
         let document = match toml_edit::Document::parse(text) {
             Ok(document) => document,
             Err(error) => {
                 let origin = reader.origin(error.span()).unwrap_or(Origin::Whole { file: reader.file.clone() });
-                let words = error.message().trim().replace('\n', "; ");
+                let words = plain_words(&error, text);
                 self.problems.push(
                     Problem::new("", format!("not valid TOML: {words}"))
                         .help("the rest of the file is checked once this is mended")
@@ -102,6 +109,7 @@ impl Layers {
                 && let ValueKind::Array(items) = &value.kind
             {
                 self.pipelines = items.len();
+                self.pipelines_in_file = !items.is_empty();
             }
             root.insert(key.to_owned(), value);
         }
@@ -119,6 +127,11 @@ impl Layers {
                 continue;
             };
             let origin = Origin::Env { variable: variable.clone() };
+            if rest.split("__").any(str::is_empty) {
+                let problem = Problem::new("", "names no key").help(format!("write for instance {PREFIX}MQTT__HOST"));
+                self.problems.push(problem.at(origin));
+                continue;
+            }
             let mut path = Path::default();
             for part in rest.split("__") {
                 path = match part.parse() {
@@ -200,7 +213,12 @@ impl Layers {
     fn single(&mut self, path: &Path, text: &str, origin: &Origin) {
         let node = match self.find(path) {
             Ok(node) => node,
-            Err(problem) => {
+            Err(mut problem) => {
+                if matches!(origin, Origin::Env { .. })
+                    && let Some(meant) = self.meant(&problem.key, path)
+                {
+                    problem.help = Some(format!("did you mean {meant}?"));
+                }
                 self.problems.push(problem.at(origin.clone()));
                 return;
             }
@@ -209,6 +227,12 @@ impl Layers {
         let key = path.to_string();
         self.places.retain(|place, _| !(place.starts_with(&key) && place[key.len()..].starts_with(['.', '['])));
         note(&mut self.places, path, &value, origin);
+        let mut around = path.parent();
+        while let Some(table) = around.filter(|table| !table.0.is_empty()) {
+            let place = || Place { key: origin.clone(), value: origin.clone(), date: None };
+            self.places.entry(table.to_string()).or_insert_with(place);
+            around = table.parent();
+        }
         if let [Step::Key(first), rest @ ..] = path.0.as_slice()
             && first == "pipeline"
         {
@@ -231,8 +255,8 @@ impl Layers {
                     let next = walked.key(key);
                     node = node.child(key).ok_or_else(|| match node.shape() {
                         Shape::Array { .. } => Box::new(
-                            Problem::new(next.to_string(), "a number is wanted here")
-                                .help(format!("count from 0: {}", walked.index(0))),
+                            Problem::new(next.to_string(), "a number is wanted here, not a name")
+                                .help(format!("count from 0: {} is the first", walked.index(0))),
                         ),
                         _ => Box::new(unknown_key(node, &next)),
                     })?;
@@ -250,11 +274,14 @@ impl Layers {
                                 .help("set the whole list, written as TOML: [\"a\", \"b\"]"),
                         ));
                     }
-                    if *index > self.pipelines {
-                        return Err(Box::new(
-                            Problem::new(next.to_string(), "there is no such pipeline")
-                                .allowed(format!("pipelines are counted from 0 and there are {}", self.pipelines)),
-                        ));
+                    let most = if self.pipelines_in_file { self.pipelines } else { self.pipelines + 1 };
+                    if *index >= most {
+                        return Err(Box::new(Problem::new(next.to_string(), "there is no such pipeline").allowed(
+                            match most {
+                                1 => "0: pipelines are counted from 0, and there is one".into(),
+                                n => format!("0 to {}: pipelines are counted from 0", n - 1),
+                            },
+                        )));
                     }
                     node = items;
                     walked = next;
@@ -262,6 +289,16 @@ impl Layers {
             }
         }
         Ok(node)
+    }
+
+    /// The variable that was probably meant when `unknown`, a key on the way to `path`, does not exist.
+    fn meant(&self, unknown: &str, path: &Path) -> Option<String> {
+        let unknown = Path::parse(unknown)?;
+        let (parent, depth) = (unknown.parent()?, unknown.0.len());
+        let meant = nearest(unknown.last_key(), self.find(&parent).ok()?.child_names())?;
+        let rest = Path(path.0.get(depth..)?.to_vec());
+        let name = [parent.variable(), meant.to_uppercase(), rest.variable()];
+        Some(format!("{PREFIX}{}", name.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("__")))
     }
 
     /// `LEPTOND_MQTT_PORT` instead of `LEPTOND__MQTT__PORT` does nothing: say so.
@@ -275,51 +312,6 @@ impl Layers {
                     .help(format!("write {PREFIX}{}__{}", section.to_uppercase(), key.to_uppercase()))
                     .at(Origin::Env { variable: variable.to_owned() }),
             );
-        }
-    }
-}
-
-/// A key that the schema does not have, with what was probably meant.
-pub(super) fn unknown_key(table: Node, path: &Path) -> Problem {
-    unknown_key_of(&table.child_names(), path)
-}
-
-/// A key that is not among `names`, with what was probably meant.
-pub(super) fn unknown_key_of(names: &[&'static str], path: &Path) -> Problem {
-    let key = path.last_key();
-    let problem = Problem::new(path.to_string(), "unknown key").allowed(names.join(", "));
-    if let Some(meant) = nearest(key, names.iter().copied()) {
-        return problem.help(format!("did you mean {meant:?}?"));
-    }
-    let mut homes = Vec::new();
-    find_homes(Node::root(), &Path::default(), key, &mut homes);
-    match homes.as_slice() {
-        [] => problem,
-        homes => problem.help(format!("{key:?} is a key of {}", homes.join(" and of "))),
-    }
-}
-
-/// The tables that have a key of this name.
-fn find_homes(node: Node, path: &Path, key: &str, homes: &mut Vec<String>) {
-    let mut tables = Vec::new();
-    match node.shape() {
-        Shape::Table(keys) => tables.push((format!("[{}]", path.to_string().replace("[0]", "")), keys)),
-        Shape::Tagged(variants) => {
-            for (tag, keys) in variants {
-                tables.push((format!("[{}] with type = {tag:?}", path.to_string().replace("[0]", "")), keys));
-            }
-        }
-        Shape::Array { items, .. } => find_homes(items, &path.index(0), key, homes),
-        _ => {}
-    }
-    for (title, keys) in tables {
-        if keys.get(key).is_some() && !path.0.is_empty() && homes.len() < 3 {
-            homes.push(title);
-        }
-        for name in keys.names() {
-            if let Some(child) = keys.get(name) {
-                find_homes(child, &path.key(name), key, homes);
-            }
         }
     }
 }
@@ -356,7 +348,7 @@ fn typed(node: Node, text: &str, origin: &Origin) -> Value {
     }
 }
 
-fn plain(value: &toml_edit::Value, from: &String) -> Value {
+pub(super) fn plain(value: &toml_edit::Value, from: &String) -> Value {
     use toml_edit::Value as Toml;
     let kind = match value {
         Toml::String(s) => ValueKind::String(s.value().clone()),
@@ -382,69 +374,5 @@ fn note(places: &mut BTreeMap<String, Place>, path: &Path, value: &Value, origin
             items.iter().enumerate().for_each(|(i, value)| note(places, &path.index(i), value, origin));
         }
         _ => {}
-    }
-}
-
-/// Reads a parsed file, keeping the place of everything.
-struct Reader<'a> {
-    file: PathBuf,
-    text: &'a str,
-}
-
-impl Reader<'_> {
-    fn origin(&self, span: Option<std::ops::Range<usize>>) -> Option<Origin> {
-        let before = self.text.get(..span?.start)?;
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        Some(Origin::File { file: self.file.clone(), line, column })
-    }
-
-    fn item(
-        &self,
-        item: &Item,
-        key: Option<std::ops::Range<usize>>,
-        path: &Path,
-        places: &mut BTreeMap<String, Place>,
-    ) -> Value {
-        let value = self.origin(item.span());
-        let key = self.origin(key).or_else(|| value.clone()).unwrap_or(Origin::Whole { file: self.file.clone() });
-        let value = value.unwrap_or_else(|| key.clone());
-        let from = value.to_string();
-        let mut date = None;
-        let kind = match item {
-            Item::None => ValueKind::Nil,
-            Item::Table(table) => self.table(table, path, places),
-            Item::ArrayOfTables(tables) => ValueKind::Array(
-                tables
-                    .iter()
-                    .enumerate()
-                    .map(|(i, table)| self.item(&Item::Table(table.clone()), None, &path.index(i), places))
-                    .collect(),
-            ),
-            Item::Value(toml_edit::Value::InlineTable(table)) => self.table(table, path, places),
-            Item::Value(toml_edit::Value::Array(items)) => ValueKind::Array(
-                items
-                    .iter()
-                    .enumerate()
-                    .map(|(i, value)| self.item(&Item::Value(value.clone()), None, &path.index(i), places))
-                    .collect(),
-            ),
-            Item::Value(scalar) => {
-                if let toml_edit::Value::Datetime(text) = scalar {
-                    date = Some(text.value().to_string());
-                }
-                plain(scalar, &from).kind
-            }
-        };
-        places.insert(path.to_string(), Place { key, value, date });
-        Value::new(Some(&from), kind)
-    }
-
-    fn table(&self, table: &dyn TableLike, path: &Path, places: &mut BTreeMap<String, Place>) -> ValueKind {
-        let read = |(name, item): (&str, &Item)| {
-            let span = table.get_key_value(name).and_then(|(key, _)| key.span());
-            (name.to_owned(), self.item(item, span, &path.key(name), places))
-        };
-        ValueKind::Table(table.iter().map(read).collect())
     }
 }

@@ -76,6 +76,7 @@ pub fn load(options: &Options) -> Result<Loaded, ConfigErrors> {
             .help("give --config FILE, or begin with configs/leptond.toml, which explains every key")
             .into());
     }
+    layers.whole = read.as_ref().map(|_| file.clone());
     let mut loaded = assemble(layers, &file, options)?;
     loaded.path = read.map(|_| file);
     Ok(loaded)
@@ -123,7 +124,10 @@ fn finish(mut problems: Vec<Problem>, layers: &Layers, names: &[Option<String>])
     for problem in &mut problems {
         let Some(path) = path::Path::parse(&problem.key) else { continue };
         if problem.origin == Origin::Default {
-            problem.origin = layers.value_origin(&path);
+            problem.origin = match (layers.value_origin(&path), &layers.whole) {
+                (Origin::Default, Some(file)) => Origin::Whole { file: file.clone() },
+                (origin, _) => origin,
+            };
         }
         problem.pipeline = path.pipeline().and_then(|index| names.get(index).cloned()).flatten();
     }

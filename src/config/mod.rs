@@ -5,6 +5,7 @@
 //! every [`Problem`] at once.
 
 mod check;
+mod document;
 mod explain;
 mod files;
 mod layers;
@@ -13,6 +14,7 @@ mod path;
 mod problem;
 mod schema;
 mod secret;
+mod unknown;
 mod walk;
 
 use std::path::PathBuf;

@@ -66,6 +66,15 @@ impl Path {
         Some(path)
     }
 
+    /// As the name of an environment variable, without prefix: `PIPELINE__1__SOURCE__DEVICE`.
+    pub(super) fn variable(&self) -> String {
+        let part = |step: &Step| match step {
+            Step::Key(key) => key.to_uppercase(),
+            Step::Index(index) => index.to_string(),
+        };
+        self.0.iter().map(part).collect::<Vec<_>>().join("__")
+    }
+
     /// The index of the pipeline that this is in.
     pub(super) fn pipeline(&self) -> Option<usize> {
         match self.0.as_slice() {

@@ -4,8 +4,15 @@
 pub const MASK: &str = "***";
 
 /// `text` with the user and password of every URL in it masked: `rtsp://user:pass@camera/1` → `rtsp://***@camera/1`, and the
-/// values of query parameters that look like credentials.
+/// values of query parameters that look like credentials; and what follows `Authorization:`.
 pub fn redact(text: &str) -> String {
+    const HEADER: &str = "authorization:";
+    // ASCII lower case keeps every byte's place.
+    if let Some(at) = text.to_ascii_lowercase().find(HEADER) {
+        let (before, header) = text.split_at(at + HEADER.len());
+        let end = header.find(['\r', '\n']).unwrap_or(header.len());
+        return format!("{} {MASK}{}", redact(before), redact(header.get(end..).unwrap_or_default()));
+    }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("://") {
@@ -53,4 +60,27 @@ fn redact_url(url: &str) -> String {
 fn is_secret_name(name: &str) -> bool {
     let name = name.to_lowercase();
     ["pass", "pwd", "token", "secret", "key", "auth", "user", "login"].iter().any(|word| name.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redact;
+
+    #[test]
+    fn what_is_secret_is_masked_and_nothing_else() {
+        for (text, shown) in [
+            ("", ""),
+            ("plain text, a@b.c", "plain text, a@b.c"),
+            ("rtsp://camera/1", "rtsp://camera/1"),
+            ("rtsp://user:pass@camera:554/1", "rtsp://***@camera:554/1"),
+            ("rtsp://user:p/a?s#s@camera/1", "rtsp://***@camera/1"),
+            ("rtsp://user:p@ss@camera/1", "rtsp://***@camera/1"),
+            ("http://camera/v?user=me&res=hd&pwd=x#t", "http://camera/v?user=***&res=hd&pwd=***"),
+            ("from rtsp://a:b@c to rtsp://d:e@f ok", "from rtsp://***@c to rtsp://***@f ok"),
+            ("Authorization: Basic YTpi\r\nX: http://a:b@c", "Authorization: ***\r\nX: http://***@c"),
+            ("é AUTHORIZATION:Bearer x", "é AUTHORIZATION: ***"),
+        ] {
+            assert_eq!(redact(text), shown, "{text}");
+        }
+    }
 }

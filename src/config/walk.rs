@@ -2,10 +2,11 @@
 
 use config::{Value, ValueKind};
 
-use super::layers::{Layers, unknown_key_of};
+use super::layers::Layers;
 use super::path::Path;
 use super::problem::{Origin, Problem, nearest, quoted};
 use super::schema::{Keys, Node, Shape, shorten};
+use super::unknown::unknown_key_of;
 
 /// Everything in `document` that the schema does not allow.
 pub(super) fn walk(document: &Value, layers: &Layers) -> Vec<Problem> {
@@ -132,7 +133,8 @@ impl Walker<'_> {
                 }
             },
             Some(_) => {
-                let problem = Problem::new(at.to_string(), "must be text").allowed(tags.join(", "));
+                let found = table.get("type").map(show).unwrap_or_default();
+                let problem = Problem::new(at.to_string(), "must be text").found(found).allowed(tags.join(", "));
                 self.push_value(problem, &at);
             }
             None => {
@@ -200,6 +202,9 @@ impl Walker<'_> {
                 Shape::Text { .. } | Shape::Choice(_),
                 ValueKind::I64(_) | ValueKind::Float(_) | ValueKind::Boolean(_),
             ) => Some("put it in quotes".into()),
+            (Shape::Bool, ValueKind::String(_)) if from_file && date.is_none() => {
+                Some("write true or false, without quotes".into())
+            }
             (Shape::Text { .. }, ValueKind::String(_)) if date.is_some() => Some("put it in quotes".into()),
             (Shape::Array { items, .. }, ValueKind::Table(_)) if matches!(items.shape(), Shape::Table(_)) => {
                 let name = path.last_key();

@@ -1,5 +1,6 @@
 //! `[pipeline.source]`: what each kind of source is told.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -147,7 +148,7 @@ impl Default for RpicamConfig {
 }
 
 /// A network camera.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RtspConfig {
     /// `rtsp://`, `http://` or a file that `ffmpeg` can read. A password in it never reaches the log.
@@ -174,6 +175,22 @@ pub struct RtspConfig {
     /// The program; empty = `ffmpeg` from PATH.
     #[serde(default)]
     pub program: String,
+}
+
+impl fmt::Debug for RtspConfig {
+    /// Everything but what may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RtspConfig { url, width, height, fps, transport, extra_args, program } = self;
+        f.debug_struct("RtspConfig")
+            .field("url", if url.contains(['@', '?']) { &"***" } else { url })
+            .field("width", width)
+            .field("height", height)
+            .field("fps", fps)
+            .field("transport", transport)
+            .field("extra_args", &format_args!("[{} not shown]", extra_args.len()))
+            .field("program", program)
+            .finish()
+    }
 }
 
 /// Transport of RTSP.

@@ -5,6 +5,7 @@
 mod architecture;
 mod cameras;
 mod common;
+mod config;
 mod logs;
 mod model;
 mod mosquitto;
