@@ -9,9 +9,10 @@ pub fn redact(text: &str) -> String {
     const HEADER: &str = "authorization:";
     // ASCII lower case keeps every byte's place.
     if let Some(at) = text.to_ascii_lowercase().find(HEADER) {
-        let (before, header) = text.split_at(at + HEADER.len());
-        let end = header.find(['\r', '\n']).unwrap_or(header.len());
-        return format!("{} {MASK}{}", redact(before), redact(header.get(end..).unwrap_or_default()));
+        let (before, rest) = text.split_at(at);
+        let (header, value) = rest.split_at(HEADER.len());
+        let end = value.find(['\r', '\n']).unwrap_or(value.len());
+        return format!("{}{header} {MASK}{}", redact(before), redact(value.get(end..).unwrap_or_default()));
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
