@@ -141,7 +141,7 @@ fn peak_rss_bytes() -> u64 {
     line.and_then(|l| l.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
 }
 
-fn size(text: &str) -> Result<[usize; 2], String> {
+pub(super) fn size(text: &str) -> Result<[usize; 2], String> {
     let parse = |s: &str| s.parse::<usize>().ok().filter(|v| (1..=8192).contains(v));
     match text.split_once(['x', 'X']).map(|(h, w)| (parse(h), parse(w))) {
         Some((Some(h), Some(w))) => Ok([h, w]),

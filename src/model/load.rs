@@ -1,15 +1,17 @@
 //! From a file to a graph that plans are compiled from: parsed once, compiled per batch and resolution.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use tract_onnx::model::Onnx;
 use tract_onnx::prelude::*;
-use tract_onnx::tract_hir::internal::{Factoid, InferenceModelExt};
+use tract_onnx::tract_hir::internal::{DimLike, Factoid, InferenceModelExt};
 
 use super::bundle::Rung;
 use super::graph::{self, GraphInfo, Port};
 use super::manifest::{InputKind, Manifest};
 use super::plan::Plan;
+use super::report::TensorFact;
 use super::runner::Runner;
 use super::{Bundle, Engine, Model, ModelError, PlanKey, guard, quant, rewrite};
 use crate::frame::{Label, Layout};
@@ -129,18 +131,45 @@ impl LoadedModel {
             self.check_shape(port, shape)?;
         }
         let work = || -> TractResult<Arc<TypedRunnableModel>> {
-            let mut model = self.parsed.clone();
-            for (index, (port, shape)) in self.info.inputs.iter().zip(shapes).enumerate() {
-                model.set_input_fact(index, InferenceFact::dt_shape(port.dtype, shape))?;
-            }
-            model.analyse(false)?;
-            check_sizes(&model)?;
-            let typed = model.into_typed()?.into_optimized()?;
-            typed.into_runnable()
+            self.analysed(shapes)?.into_typed()?.into_optimized()?.into_runnable()
         };
         let compiled = guard::guarded_deep(work).map_err(|panic| self.explain(&panic))?;
         let compiled = compiled.map_err(|error| self.explain(&format!("{error:#}")))?;
         Runner::new(self.name(), self.info.clone(), compiled)
+    }
+
+    /// Type and shape of every named tensor of the graph, for these input shapes.
+    pub(super) fn facts(&self, shapes: &[Vec<usize>]) -> Result<HashMap<String, TensorFact>, ModelError> {
+        let work = || -> TractResult<HashMap<String, TensorFact>> {
+            let model = self.analysed(shapes)?;
+            let mut facts = HashMap::new();
+            for node in &model.nodes {
+                for (slot, output) in node.outputs.iter().enumerate() {
+                    let shape = output.fact.shape.concretize();
+                    let dims = shape.map(|s| s.iter().map(|d| d.to_usize()).collect::<Result<Vec<usize>, _>>());
+                    let fact = TensorFact {
+                        dtype: output.fact.datum_type(),
+                        shape: dims.and_then(Result::ok),
+                        constant: output.fact.value.concretize().is_some(),
+                    };
+                    let label = model.outlet_label(OutletId::new(node.id, slot)).unwrap_or(&node.name);
+                    facts.insert(label.to_owned(), fact);
+                }
+            }
+            Ok(facts)
+        };
+        let facts = guard::guarded_deep(work).map_err(|panic| self.explain(&panic))?;
+        facts.map_err(|error| self.explain(&format!("{error:#}")))
+    }
+
+    fn analysed(&self, shapes: &[Vec<usize>]) -> TractResult<InferenceModel> {
+        let mut model = self.parsed.clone();
+        for (index, (port, shape)) in self.info.inputs.iter().zip(shapes).enumerate() {
+            model.set_input_fact(index, InferenceFact::dt_shape(port.dtype, shape))?;
+        }
+        model.analyse(false)?;
+        check_sizes(&model)?;
+        Ok(model)
     }
 
     /// Concrete input shapes for a plan's key.

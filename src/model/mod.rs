@@ -11,6 +11,7 @@ pub mod npy;
 mod plan;
 mod quant;
 mod raw;
+pub mod report;
 mod rewrite;
 mod runner;
 mod spec;
