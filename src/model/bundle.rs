@@ -45,6 +45,20 @@ pub struct Rung {
     pub mmac: Option<f64>,
 }
 
+impl Rung {
+    /// The main form.
+    pub(super) fn of(manifest: &Manifest) -> Rung {
+        Rung {
+            name: "main".into(),
+            file: manifest.file.clone(),
+            sha256: manifest.sha256.clone(),
+            size: manifest.input.size,
+            accuracy: manifest.accuracy.as_ref().map(|a| a.value),
+            mmac: manifest.accuracy.as_ref().and_then(|a| a.mmac),
+        }
+    }
+}
+
 impl Bundle {
     /// Opens a bundle directory or a bare `.onnx` file.
     ///
@@ -154,14 +168,6 @@ impl Bundle {
     /// The main form and its variants, best first.
     pub fn rungs(&self) -> Vec<Rung> {
         let m = &self.manifest;
-        let main = Rung {
-            name: "main".into(),
-            file: m.file.clone(),
-            sha256: m.sha256.clone(),
-            size: m.input.size,
-            accuracy: m.accuracy.as_ref().map(|a| a.value),
-            mmac: m.accuracy.as_ref().and_then(|a| a.mmac),
-        };
         let variants = m.variants.iter().map(|v| Rung {
             name: v.name.clone(),
             file: v.file.clone(),
@@ -170,7 +176,7 @@ impl Bundle {
             accuracy: v.accuracy,
             mmac: v.mmac,
         });
-        std::iter::once(main).chain(variants).collect()
+        std::iter::once(Rung::of(m)).chain(variants).collect()
     }
 
     /// Any file of the bundle: anchors, golden inputs.

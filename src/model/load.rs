@@ -39,14 +39,7 @@ impl LoadedModel {
     pub fn load(bundle: &Bundle, rung: usize, _engine: Engine, _threads: usize) -> Result<Self, ModelError> {
         let bytes = bundle.onnx(rung)?;
         let path = bundle.onnx_path(rung);
-        let form = bundle.rungs().into_iter().nth(rung).unwrap_or_else(|| Rung {
-            name: "main".into(),
-            file: bundle.manifest().file.clone(),
-            sha256: String::new(),
-            size: None,
-            accuracy: None,
-            mmac: None,
-        });
+        let form = bundle.rungs().into_iter().nth(rung).unwrap_or_else(|| Rung::of(bundle.manifest()));
         let anchors = match &bundle.manifest().output.anchors {
             Some(file) => Some(String::from_utf8_lossy(&bundle.read(file)?).into_owned()),
             None => None,
@@ -65,6 +58,18 @@ impl LoadedModel {
             model.spec(PlanKey::default())?;
         }
         Ok(model)
+    }
+
+    /// Parses ONNX bytes that belong to no bundle; `name` stands for the file in errors.
+    ///
+    /// # Errors
+    /// As [`LoadedModel::load`].
+    pub fn from_onnx(name: &str, bytes: &[u8]) -> Result<Self, ModelError> {
+        let path = PathBuf::from(name);
+        let (info, parsed) = parse(bytes, &path)?;
+        let manifest = Manifest::bare(name, name);
+        let rung = Rung::of(&manifest);
+        Ok(LoadedModel { path, manifest, labels: Vec::new(), anchors: None, rung, info, parsed })
     }
 
     /// What the file says about its graph.
