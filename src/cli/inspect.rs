@@ -1,5 +1,7 @@
 //! `leptond inspect`.
 
+use std::io::Write as _;
+
 use super::Failure;
 use super::infer::load;
 use super::progress::spinner;
@@ -30,12 +32,19 @@ pub fn run(args: Args) -> Result<(), Failure> {
     // Whatever cannot be compiled is worth knowing before it is deployed.
     spinner("compiling", || model.shapes(key).and_then(|shapes| model.compile(&shapes).map(drop)))
         .map_err(anyhow::Error::from)?;
-    if args.json {
-        println!("{}", serde_json::to_string(&report).map_err(anyhow::Error::from)?);
+    let mut shown = if args.json {
+        serde_json::to_string(&report).map_err(anyhow::Error::from)?
     } else {
-        print!("{}", text(&report, args.nodes));
+        text(&report, args.nodes)
+    };
+    if !shown.ends_with('\n') {
+        shown.push('\n');
     }
-    Ok(())
+    // A reader that stops early, as `head` does, is no failure.
+    match std::io::stdout().write_all(shown.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(anyhow::Error::from(error).into()),
+        _ => Ok(()),
+    }
 }
 
 fn text(report: &Report, nodes: bool) -> String {
@@ -47,7 +56,12 @@ fn text(report: &Report, nodes: bool) -> String {
     line(format!("{} {}", report.name, report.version));
     line(format!("  task       {}", report.task));
     line(format!("  opset      {}, written by {}", report.opset, report.producer));
-    line(format!("  engine     {}", report.engine));
+    line(match report.engine {
+        "f32-qdq" => {
+            "  engine     f32-qdq: quantised, but operators compute in floats between roundings to integers".into()
+        }
+        other => format!("  engine     {other}"),
+    });
     for (what, ports) in [("input", &report.inputs), ("output", &report.outputs)] {
         for port in ports {
             line(format!("  {what:<10} {}", describe(port)));
@@ -58,27 +72,37 @@ fn text(report: &Report, nodes: bool) -> String {
     line(format!("  activation {peak:.1} KB at most at once, {sum:.1} KB together"));
     line(format!("  work       {:.3} MMAC", report.macs as f64 / 1e6));
     line(String::new());
-    line(format!("  {:<22} {:>6} {:>8} {:>6} {:>7} {:>9}", "operator", "count", "integer", "float", "folded", "MMAC"));
+    line(format!("  {:<22} {:>5} {:>9}  {:<8} {}", "operator", "count", "MMAC", "runs", "why"));
     for op in &report.operators {
-        let macs = op.macs as f64 / 1e6;
-        line(format!(
-            "  {:<22} {:>6} {:>8} {:>6} {:>7} {macs:>9.3}",
-            op.operator, op.count, op.integer, op.float, op.folded
-        ));
+        let mut kinds: Vec<(Arithmetic, &str, usize, u64)> = Vec::new();
+        for node in report.nodes.iter().filter(|n| n.operator == op.operator) {
+            match kinds.iter_mut().find(|(runs, why, ..)| *runs == node.runs && *why == node.why) {
+                Some((_, _, count, macs)) => (*count, *macs) = (*count + 1, *macs + node.macs),
+                None => kinds.push((node.runs, node.why, 1, node.macs)),
+            }
+        }
+        for (runs, why, count, macs) in kinds {
+            let macs = macs as f64 / 1e6;
+            line(format!("  {:<22} {count:>5} {macs:>9.3}  {:<8} {why}", op.operator, name(runs)));
+        }
     }
     if nodes {
         line(String::new());
         for node in &report.nodes {
-            let runs = match node.runs {
-                Arithmetic::Integer => "integer",
-                Arithmetic::Float => "float",
-                Arithmetic::Folded => "folded",
-            };
             let shape = node.shape.as_ref().map_or("?".into(), |s| format!("{s:?}"));
+            let runs = name(node.runs);
             line(format!("  {:<18} {runs:<8} {shape:<18} {} ({})", node.operator, node.name, node.why));
         }
     }
     out
+}
+
+fn name(runs: Arithmetic) -> &'static str {
+    match runs {
+        Arithmetic::Integer => "integer",
+        Arithmetic::Float => "float",
+        Arithmetic::Folded => "folded",
+    }
 }
 
 fn describe(port: &PortReport) -> String {

@@ -11,6 +11,7 @@ use tract_onnx::pb;
 use tract_onnx::prelude::DatumType;
 
 use super::ModelError;
+use super::limits;
 use super::tensors::{self, Values};
 use crate::frame::{DType, Quant};
 
@@ -76,6 +77,7 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<pb::ModelProto, ModelError> {
     };
     Check { path }.graph(graph, &HashSet::new())?;
     name_nodes(graph);
+    limits::check(graph, path)?;
     // Only the top level of the graph decides shapes: its inputs are made concrete per plan, everything else follows by
     // inference. Hints in the file can only contradict that.
     forget_hints(graph);

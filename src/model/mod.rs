@@ -5,6 +5,7 @@
 mod bundle;
 pub mod graph;
 mod guard;
+mod limits;
 mod load;
 pub mod manifest;
 pub mod npy;

@@ -135,6 +135,13 @@ impl Linear {
             to[axis as usize] = count;
             param.cast_to::<f32>()?.into_owned().into_shape(&to)
         };
+        if !self.quantize
+            && let Some(constant) = target.outlet_fact(x)?.konst.clone()
+        {
+            // Weights: folded here, since folding operator by operator would hold three copies of all of them at once.
+            let folded = dequantize_constant(&constant, scales, zero_points, axis as usize)?;
+            return Ok(tvec!(target.add_const(prefix, folded)?));
+        }
         let scale = along(scales)?;
         let zero_point = along(zero_points)?;
         let scale = target.add_const(format!("{prefix}.scale"), scale)?;
@@ -156,6 +163,26 @@ impl Linear {
         let x = target.wire_node(format!("{prefix}.min"), min(), &[x, high])?[0];
         target.wire_node(prefix, cast(dtype), &[x])
     }
+}
+
+/// `(q − zero_point) × scale` with parameters along `axis` (one or as many as the dimension has).
+fn dequantize_constant(q: &Tensor, scales: &Tensor, zero_points: &Tensor, axis: usize) -> TractResult<Tensor> {
+    let count = q.shape()[axis];
+    for param in [scales, zero_points] {
+        ensure!(param.len() == 1 || param.len() == count, "{} scales or zero points for {count} slices", param.len());
+    }
+    let inner = q.shape()[axis + 1..].iter().product::<usize>().max(1);
+    let scales = scales.try_as_plain_ram()?.as_slice::<f32>()?;
+    let zero_points = zero_points.try_as_plain_ram()?.as_slice::<i32>()?;
+    let mut out = q.cast_to::<f32>()?.into_owned();
+    let mut plain = out.try_as_plain_ram_mut()?;
+    for (index, values) in plain.as_slice_mut::<f32>()?.chunks_mut(inner).enumerate() {
+        let slice = index % count.max(1);
+        let scale = scales[if scales.len() == 1 { 0 } else { slice }];
+        let zero_point = zero_points[if zero_points.len() == 1 { 0 } else { slice }] as f32;
+        values.iter_mut().for_each(|v| *v = (*v - zero_point) * scale);
+    }
+    Ok(out)
 }
 
 /// Lowest and highest value of a type that activations are quantised to.

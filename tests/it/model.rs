@@ -1,5 +1,8 @@
 //! Models: bundles, loading, plans, bad files.
 
+mod bad;
+mod build;
+
 use std::path::Path;
 
 use leptond::frame::{Elements, ElementsMut};
