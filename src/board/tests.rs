@@ -149,7 +149,7 @@ fn throttle_words_are_decoded() {
     let check = |text: &str, now: &[&str], since: &[&str], flags: (Option<bool>, Option<bool>)| {
         let (_dir, roots) = pi4(&[(WORD, Some(text))]);
         let throttle = LinuxBoard::new(roots).throttle();
-        assert_eq!((throttle.now(), throttle.since_boot()), (now.to_vec(), since.to_vec()), "{text}");
+        assert_eq!((throttle.now(), throttle.before()), (now.to_vec(), since.to_vec()), "{text}");
         assert_eq!((throttle.throttled_now(), throttle.under_voltage_now()), flags, "{text}");
     };
     check("0\n", &[], &[], (Some(false), Some(false)));

@@ -6,12 +6,14 @@ use serde::Serialize;
 
 use crate::sys::Roots;
 use crate::sys::proc::read_text;
-use crate::sys::sysfs;
+use crate::sys::{sysfs, vcio};
 
 /// Where the words about throttling are found; looked for once.
 #[derive(Clone, Debug, Default)]
 pub struct ThrottleSource {
-    /// The Raspberry Pi firmware's word, in hexadecimal.
+    /// The Raspberry Pi firmware's mailbox.
+    mailbox: Option<PathBuf>,
+    /// The kernel's copy of the firmware's word, in hexadecimal; read where the mailbox cannot be.
     word: Option<PathBuf>,
     /// The Raspberry Pi's under-voltage alarm (`rpi_volt`).
     voltage_alarm: Option<PathBuf>,
@@ -22,8 +24,11 @@ pub struct ThrottleSource {
 /// One look at them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
 pub struct Throttle {
-    /// The Raspberry Pi firmware's word: bits 0 to 3 now, bits 16 to 19 since boot.
+    /// The Raspberry Pi firmware's word: bits 0 to 3 now, bits 16 to 19 before.
     pub word: Option<u32>,
+    /// Whether "before" is since boot, as the mailbox says it. The kernel's copy says it only since the kernel last asked,
+    /// two seconds ago, since its driver clears the firmware's memory each time.
+    pub since_boot: bool,
     /// The supply has been too low since the alarm was last polled.
     pub voltage_alarm: Option<bool>,
     /// The kernel's thermal governor holds the clock down.
@@ -65,20 +70,23 @@ impl ThrottleSource {
             kind.starts_with("cpufreq-") || kind.starts_with("thermal-cpufreq-")
         };
         let cooling = subdirs(roots.sys.join("class/thermal")).into_iter().filter(is_cpu);
-        ThrottleSource { word, voltage_alarm, cooling: cooling.map(|p| p.join("cur_state")).collect() }
+        let mailbox = Some(roots.dev.join("vcio")).filter(|p| p.exists());
+        ThrottleSource { mailbox, word, voltage_alarm, cooling: cooling.map(|p| p.join("cur_state")).collect() }
     }
 
     /// Reads what there is.
     pub fn read(&self, buffer: &mut String) -> Throttle {
-        let word = self.word.as_ref().and_then(|path| {
+        let from_mailbox = self.mailbox.as_ref().and_then(|device| vcio::throttled(device).ok());
+        let copy = |path: &PathBuf| {
             read_text(path, buffer).ok()?;
             let text = buffer.trim();
             u32::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok()
-        });
+        };
+        let word = from_mailbox.or_else(|| self.word.as_ref().and_then(copy));
         let mut above_zero = |path: &PathBuf| sysfs::number(path, buffer).ok().map(|v| v > 0.0);
         let voltage_alarm = self.voltage_alarm.as_ref().and_then(&mut above_zero);
         let kernel_cooling = self.cooling.iter().filter_map(above_zero).reduce(|a, b| a || b);
-        Throttle { word, voltage_alarm, kernel_cooling }
+        Throttle { word, since_boot: from_mailbox.is_some(), voltage_alarm, kernel_cooling }
     }
 }
 
@@ -105,8 +113,8 @@ impl Throttle {
         words
     }
 
-    /// In words, what has been so since boot.
-    pub fn since_boot(&self) -> Vec<&'static str> {
+    /// In words, what has been so before: since boot, or lately (see [`Throttle::since_boot`]).
+    pub fn before(&self) -> Vec<&'static str> {
         self.meanings(16)
     }
 

@@ -68,7 +68,13 @@ fn watch(out: &mut impl Write, args: &Args) -> io::Result<()> {
         let time = rfc3339(SystemTime::now());
         if args.json {
             let throttle = board.throttle();
-            let line = serde_json::json!({ "time": time, "reading": reading, "throttled_now": throttle.now(), "throttled_since_boot": throttle.since_boot() });
+            let line = serde_json::json!({
+                "time": time,
+                "reading": reading,
+                "throttle": throttle,
+                "throttled_now": throttle.now(),
+                "throttled_before": throttle.before(),
+            });
             writeln!(out, "{line}")?;
         } else {
             let throttle = board.throttle();
@@ -128,7 +134,8 @@ fn text(report: &Report) -> String {
     if report.throttle_known {
         lines.add("throttled now", &words(&report.throttled_now, "no"));
         if report.throttle.word.is_some() {
-            lines.add("since boot", &words(&report.throttled_since_boot, "no"));
+            let before = if report.throttle.since_boot { "since boot" } else { "lately" };
+            lines.add(before, &words(&report.throttled_before, "no"));
         }
     }
     for camera in &report.cameras {

@@ -4,6 +4,7 @@ pub mod child;
 mod mask;
 pub mod proc;
 pub mod sysfs;
+pub mod vcio;
 
 use std::path::PathBuf;
 

@@ -32,8 +32,8 @@ pub struct Report {
     pub throttle_known: bool,
     /// In words, now.
     pub throttled_now: Vec<&'static str>,
-    /// In words, since boot.
-    pub throttled_since_boot: Vec<&'static str>,
+    /// In words, before: since boot where `throttle.since_boot`, else in the last two seconds.
+    pub throttled_before: Vec<&'static str>,
     /// By resource: how long tasks waited for it.
     pub pressure: BTreeMap<&'static str, Waiting>,
     /// Video4Linux devices.
@@ -131,7 +131,7 @@ impl Report {
             throttle,
             throttle_known: throttle != Throttle::default(),
             throttled_now: throttle.now(),
-            throttled_since_boot: throttle.since_boot(),
+            throttled_before: throttle.before(),
             pressure,
             cameras: cameras(&roots),
             csi_cameras: listing.map(|program| csi_cameras(&program)).unwrap_or_default(),

@@ -23,7 +23,7 @@ cpu pressure      not available: /proc/pressure/cpu: No such file or directory (
 memory pressure   not available: /proc/pressure/memory: No such file or directory (os error 2)
 soc temperature   61.3 °C from cpu_thermal_celsius
 throttled now     no
-since boot        supply voltage too low, throttled
+lately            supply voltage too low, throttled
 camera            /dev/video0 HD Pro Webcam C920
                   /dev/video10 bcm2835-codec-decode (a codec or image processor, no camera)
 sensor            thermal cpu_thermal_celsius = 61.342
@@ -42,7 +42,7 @@ fn the_report_for_machines() {
     assert_eq!(json["board"]["model"], "Raspberry Pi 4 Model B Rev 1.4");
     assert_eq!(json["reading"]["clock_mhz"], 1200.0);
     assert_eq!(json["throttle"]["word"], 0x50000);
-    assert_eq!(json["throttled_since_boot"], serde_json::json!(["supply voltage too low", "throttled"]));
+    assert_eq!(json["throttled_before"], serde_json::json!(["supply voltage too low", "throttled"]));
     assert_eq!(json["cameras"][1]["processor"], true);
     assert_eq!(json["programs"]["ffmpeg"], serde_json::Value::Null);
     assert!(json["pressure"]["cpu"]["reason"].as_str().unwrap().contains("pressure/cpu: "));
