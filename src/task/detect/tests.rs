@@ -1,1 +1,294 @@
+//! Tests of the heads against hand-made outputs and a recorded one, and of suppression against brute force.
 
+use proptest::prelude::*;
+
+use super::nms::{MAX_CANDIDATES, overlap};
+use super::*;
+use crate::task::testing::{Tensor, labels, quantised, run_with, tensor};
+
+fn spec(head: Head, classes: usize, items: usize) -> TaskSpec {
+    let names: Vec<String> = (0..classes).map(|c| format!("class{c}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    TaskSpec { labels: labels(&names), head, input_size: [100, 200], items, ..TaskSpec::default() }
+}
+
+fn detect(config: Config, spec: &TaskSpec) -> Detect {
+    Detect::new(&config, spec).unwrap()
+}
+
+/// A 200 × 100 model input cut from a 400 × 300 picture: two source pixels per model pixel, 100 further down.
+fn geometry() -> Geometry {
+    Geometry { scale: [2.0, 2.0], offset: [0.0, 100.0], source: [400, 300] }
+}
+
+fn found(task: &mut Detect, outputs: &[&Tensor], geometry: &[Geometry]) -> Vec<Detection> {
+    match run_with(task, &[], outputs, geometry, 0, 0).unwrap().outcome {
+        Outcome::Detect { detections, source_width, source_height } => {
+            assert_eq!([source_width, source_height], geometry.first().map_or([200, 100], |g| g.source));
+            detections
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn same(found: &[Detection], wanted: &[(&str, f32, [f32; 4])], slack: f32) {
+    assert_eq!(found.len(), wanted.len(), "{found:?}");
+    for (f, (label, score, bbox)) in found.iter().zip(wanted) {
+        assert_eq!(&*f.label, *label, "{found:?}");
+        assert!((f.score - score).abs() < 1e-3, "{f:?}, wanted score {score}");
+        assert!(f.bbox.iter().zip(bbox).all(|(a, b)| (a - b).abs() < slack), "{f:?}, wanted {bbox:?}");
+    }
+}
+
+#[test]
+fn yolov5_rows() {
+    let mut task = detect(Config::default(), &spec(Head::Yolov5, 2, 1));
+    let rows = [
+        [50.0, 50.0, 20.0, 10.0, 0.9, 0.1, 0.8],  // class 1, 0.72
+        [52.0, 50.0, 20.0, 10.0, 0.95, 0.1, 0.9], // the same object, more confident
+        [50.0, 50.0, 20.0, 10.0, 0.9, 0.7, 0.1],  // another class at the same place
+        [150.0, 50.0, 20.0, 10.0, 0.9, 0.3, 0.2], // too uncertain
+        [195.0, 99.0, 20.0, 10.0, 1.0, 0.5, 0.0], // sticks out
+        [f32::NAN, 5.0, 20.0, 10.0, 1.0, 1.0, 0.0],
+        [50.0, 5.0, 20.0, 10.0, f32::NAN, 1.0, 0.0],
+        [90.0, 5.0, 20.0, 10.0, 1.0, f32::INFINITY, f32::NAN],
+        [90.0, 5.0, -20.0, 10.0, 1.0, 1.0, 0.0],
+        [900.0, 5.0, 20.0, 10.0, 1.0, 1.0, 0.0], // outside
+    ];
+    let output = tensor(&[1, 10, 7], rows.as_flattened());
+    let wanted = [
+        ("class1", 0.855, [84.0, 190.0, 124.0, 210.0]),
+        ("class0", 0.63, [80.0, 190.0, 120.0, 210.0]),
+        ("class0", 0.5, [370.0, 288.0, 400.0, 300.0]),
+    ];
+    same(&found(&mut task, &[&output], &[geometry()]), &wanted, 0.01);
+    // Without a geometry: model pixels.
+    let found = found(&mut task, &[&output], &[]);
+    assert_eq!(found[2].bbox, [185.0, 94.0, 200.0, 100.0]);
+}
+
+#[test]
+fn yolov8_planes_and_their_quantised_form() {
+    let mut task = detect(Config { min_score: Some(0.5), ..Config::default() }, &spec(Head::Yolov8, 3, 1));
+    let planes = [
+        [50.0, 120.0, 10.0], // cx
+        [50.0, 60.0, 10.0],  // cy
+        [20.0, 40.0, 8.0],   // w
+        [10.0, 20.0, 8.0],   // h
+        [0.0, 0.75, 0.25],
+        [0.5, 0.25, 0.25],
+        [0.0, 0.0, 0.5],
+    ];
+    let wanted = [
+        ("class0", 0.75, [100.0, 50.0, 140.0, 70.0]),
+        ("class1", 0.5, [40.0, 45.0, 60.0, 55.0]),
+        ("class2", 0.5, [6.0, 6.0, 14.0, 14.0]),
+    ];
+    same(&found(&mut task, &[&tensor(&[1, 7, 3], planes.as_flattened())], &[]), &wanted, 0.01);
+    // One quantum is 1: all scores become 1, and equal scores keep the order of the output.
+    let coarse = quantised(&[1, 7, 3], planes.as_flattened(), 1.0, -128);
+    let wanted = [
+        ("class1", 1.0, [40.0, 45.0, 60.0, 55.0]),
+        ("class0", 1.0, [100.0, 50.0, 140.0, 70.0]),
+        ("class2", 1.0, [6.0, 6.0, 14.0, 14.0]),
+    ];
+    same(&found(&mut task, &[&coarse], &[]), &wanted, 0.6);
+}
+
+#[test]
+fn fastestdet_recorded_from_a_real_picture() {
+    #[derive(serde::Deserialize)]
+    struct Wanted {
+        size: [u32; 2],
+        detections: Vec<One>,
+    }
+    #[derive(serde::Deserialize)]
+    struct One {
+        class: usize,
+        score: f32,
+        #[serde(rename = "box")]
+        bbox: [f32; 4],
+    }
+    let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/vision");
+    let wanted: std::collections::BTreeMap<String, Wanted> =
+        serde_json::from_slice(&std::fs::read(data.join("fastestdet-streets.json")).unwrap()).unwrap();
+    let wanted = &wanted["street-3"];
+    let bytes = std::fs::read(data.join("fastestdet-street-3.npy")).unwrap();
+    let values: Vec<f32> = npyz::NpyFile::new(bytes.as_slice()).unwrap().into_vec().unwrap();
+    let spec = TaskSpec { input_size: [352, 352], ..spec(Head::FastestDet, 80, 1) };
+    let mut task = detect(Config { min_score: Some(0.5), ..Config::default() }, &spec);
+    let [w, h] = wanted.size;
+    let geometry = Geometry { scale: [w as f32 / 352.0, h as f32 / 352.0], offset: [0.0; 2], source: [w, h] };
+    let found = found(&mut task, &[&tensor(&[1, 85, 22, 22], &values)], &[geometry]);
+    let names: Vec<String> = wanted.detections.iter().map(|d| format!("class{}", d.class)).collect();
+    let wanted: Vec<_> = wanted.detections.iter().zip(&names).map(|(d, n)| (n.as_str(), d.score, d.bbox)).collect();
+    assert_eq!(wanted.iter().filter(|w| w.0 == "class0").count(), 4, "four people");
+    same(&found, &wanted, 0.1);
+}
+
+#[test]
+fn ssd_boxes_relative_to_anchors() {
+    let anchors = "anchors = [[0.5, 0.5, 0.2, 0.4], [0.25, 0.75, 0.1, 0.1]]";
+    let spec = TaskSpec { anchors: Some(anchors.into()), ..spec(Head::Ssd, 2, 1) };
+    let mut task = detect(Config::default(), &spec);
+    // ty, tx, th, tw
+    let boxes = tensor(&[1, 2, 4], &[1.0, -2.0, 0.0, 5.0 * 2.0_f32.ln(), 0.0, 0.0, 0.0, 0.0]);
+    let scores = tensor(&[1, 2, 3], &[0.1, 0.1, 0.8, 0.2, 0.7, 0.1]);
+    // x = 0.5 - 0.2 * 0.2 = 0.46, y = 0.5 + 0.1 * 0.4 = 0.54, w = 0.2 * 2, h = 0.4, of 200 x 100.
+    let wanted = [("class1", 0.8, [52.0, 34.0, 132.0, 74.0]), ("class0", 0.7, [40.0, 70.0, 60.0, 80.0])];
+    same(&found(&mut task, &[&boxes, &scores], &[]), &wanted, 0.01);
+    same(&found(&mut task, &[&scores, &boxes], &[]), &wanted, 0.01);
+    // Logits: softmax over background and classes.
+    let logits = tensor(&[1, 2, 3], &[-1.0, 0.0, 3.0, 5.0, 0.0, 0.0]);
+    let score = 1.0 / (1.0 + (-3.0_f32).exp() + (-4.0_f32).exp());
+    same(&found(&mut task, &[&boxes, &logits], &[]), &[("class1", score, [52.0, 34.0, 132.0, 74.0])], 0.01);
+    // Without background: each class by itself, through the logistic function.
+    let spec = TaskSpec { anchors: Some(format!("background = false\norder = \"xywh\"\n{anchors}")), ..spec };
+    let mut task = detect(Config::default(), &spec);
+    let boxes = tensor(&[1, 2, 4], &[-2.0, 1.0, 5.0 * 2.0_f32.ln(), 0.0, 0.0, 0.0, 0.0, 0.0]);
+    let logits = tensor(&[1, 2, 2], &[0.0, 2.0, -3.0, -4.0]);
+    same(&found(&mut task, &[&boxes, &logits], &[]), &[("class1", 0.8808, [52.0, 34.0, 132.0, 74.0])], 0.01);
+}
+
+#[test]
+fn generated_anchors_are_tensorflow_s() {
+    // ssd_mobilenet on 300 x 300: 1917 anchors; the first cell's three and the last one's six by the generator's formulas.
+    let text = "[generate]\nmaps = [[19, 19], [10, 10], [5, 5], [3, 3], [2, 2], [1, 1]]\nmin_scale = 0.2\nmax_scale = 0.95\n\
+                aspect_ratios = [1.0, 2.0, 0.5, 3.0, 0.3333]\n";
+    let anchors = Anchors::parse(text).unwrap();
+    assert_eq!(anchors.boxes.len(), 1917);
+    let close = |a: [f32; 4], b: [f32; 4]| assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4), "{a:?} {b:?}");
+    let cell = 0.5 / 19.0;
+    close(anchors.boxes[0], [cell, cell, 0.1, 0.1]);
+    close(anchors.boxes[1], [cell, cell, 0.282_84, 0.141_42]);
+    close(anchors.boxes[2], [cell, cell, 0.141_42, 0.282_84]);
+    close(anchors.boxes[3], [3.0 * cell, cell, 0.1, 0.1]);
+    close(anchors.boxes[1911], [0.5, 0.5, 0.95, 0.95]);
+    close(anchors.boxes[1916], [0.5, 0.5, 0.974_68, 0.974_68]);
+}
+
+#[test]
+fn wrong_anchors_are_refused() {
+    for (text, part) in [
+        ("", "no anchors"),
+        ("anchors = [[0.5, 0.5, 0.0, 0.1]]", "above 0"),
+        ("anchor = []", "anchor"),
+        ("anchors = [[1.0, 2.0]]", ""),
+        ("[generate]\nmaps = [[9999, 9999]]\nmin_scale = 0.2\nmax_scale = 0.9\naspect_ratios = [1.0]", "more than"),
+        ("[generate]\nmaps = [[1, 1]]\nmin_scale = -1.0\nmax_scale = 0.9\naspect_ratios = [1.0]", "above 0"),
+    ] {
+        let error = Anchors::parse(text).unwrap_err();
+        assert!(error.key == "anchors" && error.reason.contains(part), "{text}: {error}");
+    }
+    let missing = Detect::new(&Config::default(), &spec(Head::Ssd, 2, 1)).err().unwrap();
+    assert!(missing.to_string().contains("needs anchors"), "{missing}");
+}
+
+#[test]
+fn wrong_shapes_say_what_is_needed_and_found() {
+    let anchors = Some("anchors = [[0.5, 0.5, 0.2, 0.4]]".to_string());
+    for (head, shapes, parts) in [
+        (Head::FastestDet, vec![vec![1, 7, 4]], ["[1, 7, 4]", "[N, 5 + classes, H, W]"]),
+        (Head::FastestDet, vec![vec![1, 8, 4, 4]], ["[1, 8, 4, 4]", "2 classes"]),
+        (Head::Yolov5, vec![vec![1, 7, 3, 2]], ["[1, 7, 3, 2]", "[N, R, 5 + classes]"]),
+        (Head::Yolov5, vec![vec![1, 6, 3]], ["[1, 6, 3]", "2 classes"]),
+        (Head::Yolov8, vec![vec![1, 8]], ["[1, 8]", "[N, 4 + classes, R]"]),
+        (Head::Yolov8, vec![vec![1, 6, 0]], ["[1, 6, 0]", "[N, 4 + classes, R]"]),
+        (Head::Ssd, vec![vec![1, 1, 4]], ["output 1", "1 outputs"]),
+        (Head::Ssd, vec![vec![1, 1, 5], vec![1, 1, 3]], ["[1, 1, 5]", "boxes [N, R, 4]"]),
+        (Head::Ssd, vec![vec![1, 2, 4], vec![1, 2, 3]], ["2 boxes", "1 anchors"]),
+        (Head::Ssd, vec![vec![1, 1, 4], vec![1, 1, 9]], ["[1, 1, 9]", "background"]),
+    ] {
+        let mut task = detect(Config::default(), &TaskSpec { anchors: anchors.clone(), ..spec(head, 2, 1) });
+        let outputs: Vec<Tensor> =
+            shapes.iter().map(|s: &Vec<usize>| tensor(s, &vec![0.5; s.iter().product()])).collect();
+        let outputs: Vec<&Tensor> = outputs.iter().collect();
+        let message = run_with(&mut task, &[], &outputs, &[], 0, 0).unwrap_err().to_string();
+        assert!(parts.iter().all(|p| message.contains(p)), "{head:?} {shapes:?}: {message}");
+    }
+}
+
+#[test]
+fn labels_are_filtered_and_objects_limited() {
+    let rows: Vec<f32> = (0..20)
+        .flat_map(|i| {
+            let class = if i % 2 == 0 { [0.9 - i as f32 / 100.0, 0.1] } else { [0.1, 0.95] };
+            [10.0 * i as f32, 50.0, 8.0, 8.0, 1.0, class[0], class[1]]
+        })
+        .collect();
+    let config = Config { labels: vec!["class0".into()], max_detections: Some(3), ..Config::default() };
+    let mut task = detect(config, &spec(Head::Yolov5, 2, 1));
+    let found = found(&mut task, &[&tensor(&[1, 20, 7], &rows)], &[]);
+    let scores: Vec<f32> = found.iter().map(|d| d.score).collect();
+    assert!(scores.iter().zip([0.9, 0.88, 0.86]).all(|(a, b)| (a - b).abs() < 1e-5), "{scores:?}");
+    assert_eq!(scores.len(), 3);
+    assert!(found.iter().all(|d| &*d.label == "class0"));
+}
+
+#[test]
+fn tiles_are_merged_in_source_pixels() {
+    let mut task = detect(Config::default(), &spec(Head::Yolov5, 1, 2));
+    // The second tile begins 100 source pixels further right; both see the object at x 150..190.
+    let tile = |x: f32| Geometry { scale: [1.0; 2], offset: [x, 0.0], source: [300, 100] };
+    let rows = [
+        [170.0, 50.0, 40.0, 20.0, 1.0, 0.8],
+        [10.0, 50.0, 10.0, 20.0, 1.0, 0.6],
+        [71.0, 50.0, 40.0, 20.0, 1.0, 0.9],
+        [190.0, 50.0, 10.0, 20.0, 1.0, 0.7],
+    ];
+    let found = found(&mut task, &[&tensor(&[2, 2, 6], rows.as_flattened())], &[tile(0.0), tile(100.0)]);
+    let wanted = [
+        ("class0", 0.9, [151.0, 40.0, 191.0, 60.0]),
+        ("class0", 0.7, [285.0, 40.0, 295.0, 60.0]),
+        ("class0", 0.6, [5.0, 40.0, 15.0, 60.0]),
+    ];
+    same(&found, &wanted, 0.01);
+}
+
+/// The definition, slowly: again and again take the most confident that is left and drop what it hides.
+fn brute_force(mut left: Vec<Candidate>, iou: f32, limit: usize) -> Vec<Candidate> {
+    let mut kept = Vec::new();
+    while kept.len() < limit && !left.is_empty() {
+        let mut best = 0;
+        for i in 1..left.len() {
+            if left[i].score > left[best].score {
+                best = i;
+            }
+        }
+        let chosen = left.remove(best);
+        left.retain(|c| c.class != chosen.class || overlap(&c.bbox, &chosen.bbox) <= iou);
+        kept.push(chosen);
+    }
+    kept
+}
+
+proptest! {
+    #[test]
+    fn suppression_is_the_definition(
+        boxes in prop::collection::vec((0_usize..3, 0_u8..20, 0_u8..40, 0_u8..40, 1_u8..20, 1_u8..20), 0..120),
+        iou in 0.0_f32..1.0,
+        limit in 1_usize..60,
+    ) {
+        let candidates: Vec<Candidate> = boxes
+            .into_iter()
+            .map(|(class, score, x, y, w, h)| {
+                let [x, y, w, h] = [x, y, w, h].map(f32::from);
+                Candidate { class, score: f32::from(score) / 20.0, bbox: [x, y, x + w, y + h] }
+            })
+            .collect();
+        let mut found = candidates.clone();
+        suppress(&mut found, iou, limit);
+        prop_assert_eq!(found, brute_force(candidates, iou, limit));
+    }
+}
+
+#[test]
+fn many_candidates_are_cut_to_the_most_confident() {
+    let mut candidates: Vec<Candidate> = (0..5000)
+        .map(|i| Candidate { class: 0, score: i as f32 / 5000.0, bbox: [i as f32, 0.0, i as f32 + 0.5, 1.0] })
+        .collect();
+    suppress(&mut candidates, 0.5, usize::MAX);
+    assert_eq!(candidates.len(), MAX_CANDIDATES);
+    assert_eq!(candidates[0].score, 4999.0 / 5000.0);
+}
