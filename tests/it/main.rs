@@ -12,3 +12,4 @@ mod mosquitto;
 mod proxy;
 mod publish;
 mod service;
+mod vision;
