@@ -11,6 +11,7 @@ mod infer;
 mod inspect;
 mod probe;
 mod progress;
+mod record;
 mod run;
 mod watch;
 
@@ -43,6 +44,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Show this board: sensors, cameras, throttle flags
     Probe(probe::Args),
+    /// Record a sensor's readings as CSV, to train on or to run a model over
+    Record(record::Args),
     /// Subscribe to a node and print what it says
     Watch(watch::Args),
     /// Write shell completions
@@ -84,6 +87,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Probe(args) => probe::run(args),
+        Command::Record(args) => record::run(args),
         Command::Watch(args) => watch::run(args),
         Command::Completions(args) => generate::completions(args),
         Command::Man(args) => generate::man(args),

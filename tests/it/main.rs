@@ -12,4 +12,5 @@ mod mosquitto;
 mod proxy;
 mod publish;
 mod service;
+mod sources;
 mod vision;
