@@ -187,15 +187,13 @@ impl Governor {
         let memory = self.memory_pressure.take(r.memory_pressure_percent);
         let [throttled, under_voltage] = &mut self.flags;
         let flags = [
-            (throttled.take(r.throttled), "the firmware lowers the clock"),
-            (under_voltage.take(r.under_voltage), "the supply voltage is too low"),
+            throttled.take(r.throttled, "throttle", "the clock is being lowered by the firmware or kernel"),
+            under_voltage.take(r.under_voltage, "under-voltage", "the supply voltage is too low"),
         ];
 
         let down_celsius = c.limit_celsius - c.margin_celsius;
-        for (raised, words) in flags {
-            if raised {
-                return Verdict::Urgent(words.into());
-            }
+        if let Some(reason) = flags.into_iter().flatten().next() {
+            return Verdict::Urgent(reason);
         }
         match soc {
             Belief::Known(t) if t >= c.limit_celsius => {
@@ -287,7 +285,8 @@ impl Governor {
         let (cpu, own) = (r.cpu_percent.filter(|v| v.is_finite())?, r.own_cpu_percent.filter(|v| v.is_finite())?);
         let here = pipeline.setpoint()?;
         let next = pipeline.ladder.rungs.get(pipeline.rung.checked_sub(1)?)?;
-        let rate = |s: &Setpoint| 1.0 / s.interval.as_secs_f32().max(0.02);
+        let fastest_s = pipeline.ladder.frame_interval.as_secs_f32().max(0.02);
+        let rate = |s: &Setpoint| 1.0 / s.interval.as_secs_f32().max(fastest_s);
         let area = |s: &Setpoint| s.resolution.map_or(1.0, |r| (r as f32).powi(2));
         let growth = rate(next) * area(next) / (rate(here) * area(here)).max(f32::MIN_POSITIVE);
         Some(cpu + own * (growth - 1.0).max(0.0))
@@ -350,11 +349,15 @@ impl Pipeline {
 }
 
 impl Flag {
-    /// Whether it is raised: at once when it says so, and when it worked before and is gone for three readings.
-    fn take(&mut self, value: Option<bool>) -> bool {
+    /// Why work must be lowered: at once when it is raised, and when it could be read before and is gone for three readings.
+    fn take(&mut self, value: Option<bool>, name: &str, meaning: &str) -> Option<String> {
         self.seen |= value.is_some();
         self.missing = if value.is_some() { 0 } else { self.missing.saturating_add(1) };
-        value.unwrap_or(self.seen && self.missing >= 3)
+        match value {
+            Some(raised) => raised.then(|| meaning.to_owned()),
+            None if self.seen && self.missing >= 3 => Some(format!("{name} flag gone, counted as raised")),
+            None => None,
+        }
     }
 }
 

@@ -17,6 +17,8 @@ pub struct PipelineLadder {
     pub name: String,
     /// The lowest weight steps down first.
     pub weight: f32,
+    /// Time between two frames of the source; zero when it gives them as fast as they are taken.
+    pub frame_interval: Duration,
     /// From [`ladder`]: full work first, least work last; never empty.
     pub rungs: Vec<Setpoint>,
 }
@@ -24,7 +26,8 @@ pub struct PipelineLadder {
 impl PipelineLadder {
     /// A ladder for the pipeline `name`; see [`ladder`].
     pub fn new(name: &str, config: &PipelineConfig, frame_interval: Duration, sizes: &[u32]) -> Self {
-        PipelineLadder { name: name.into(), weight: config.weight, rungs: ladder(config, frame_interval, sizes) }
+        let rungs = ladder(config, frame_interval, sizes);
+        PipelineLadder { name: name.into(), weight: config.weight, frame_interval, rungs }
     }
 }
 

@@ -106,7 +106,7 @@ impl Default for PipelineConfig {
     }
 }
 
-/// The board as the governor needs it; implemented by `board` over sysfs and sysinfo, and by tests as a script.
+/// The board as the governor needs it; implemented by `board` over `/proc` and `/sys`, and by tests as a script.
 pub trait Board: Send {
     /// Takes a reading. Blocks for a few ms at most; what cannot be read is `None`.
     fn read(&mut self) -> Reading;

@@ -82,7 +82,7 @@ fn heat_and_load_lower_the_work_after_they_lasted_and_step_by_step() {
 #[test]
 fn urgent_reasons_act_at_once() {
     for (reading, reason) in [
-        (Reading { throttled: Some(true), ..cool() }, "the firmware lowers the clock"),
+        (Reading { throttled: Some(true), ..cool() }, "the clock is being lowered by the firmware or kernel"),
         (Reading { under_voltage: Some(true), ..cool() }, "the supply voltage is too low"),
         (Reading { deadline_ratio: Some(1.318), ..cool() }, "p95 latency is 1.32 of the deadline"),
     ] {
@@ -126,7 +126,7 @@ fn a_failed_sensor_is_never_fine() {
         );
     }
     let gone = Reading { throttled: None, ..cool() };
-    check(&[(10.0, cool()), (2.0, gone), (5.0, cool())], &["11 p>1 the firmware lowers the clock"]);
+    check(&[(10.0, cool()), (2.0, gone), (5.0, cool())], &["11 p>1 throttle flag gone, counted as raised"]);
 }
 
 #[test]
