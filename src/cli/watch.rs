@@ -1,12 +1,184 @@
-//! `leptond watch`.
+//! `leptond watch`: subscribe to nodes and print what they say.
+
+use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, anyhow};
 
 use super::Failure;
+use crate::config::{self, Options};
+use crate::publish::mqtt::Mqtt;
+use crate::publish::stdout::Printer;
+use crate::publish::topics::{check_node, check_prefix};
+use crate::publish::{self, PublishError, Publisher};
+use crate::telemetry;
+
+/// Messages waiting to be printed at most; a terminal is slower than a broker.
+const WAITING: usize = 2048;
+/// How often it is looked whether the time is up.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Arguments of `leptond watch`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Name or address of the broker [default: the configuration's, else localhost]
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// Port of the broker [default: the configuration's, else 1883]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+    /// User name
+    #[arg(long, value_name = "NAME")]
+    username: Option<String>,
+    /// File whose first line is the password
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Take broker, credentials and encryption from this configuration file
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// First level of the topics [default: the configuration's, else leptond]
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Option<String>,
+    /// Only this node [default: all]
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+    /// Subscribe to this topic filter instead of the nodes' topics
+    #[arg(long, value_name = "FILTER", conflicts_with = "node")]
+    topic: Option<String>,
+    /// One JSON object per message: `topic`, `payload`, `retain`
+    #[arg(long)]
+    json: bool,
+    /// End after this many messages
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// End after this time, for instance 20s or 5m
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    for_time: Option<Duration>,
+}
 
 /// Runs the subcommand.
-pub fn run(_args: Args) -> Result<(), Failure> {
-    Err(anyhow::anyhow!("not built yet").into())
+pub fn run(args: Args) -> Result<(), Failure> {
+    let mqtt = settings(&args)?;
+    let filter = filter(&args, &mqtt)?;
+    let log = telemetry::Config { level: "warn".into(), ..telemetry::Config::default() };
+    telemetry::init(&log).context("starting the log")?;
+    let client = Mqtt::listen(&mqtt, &client_id()).map_err(refused)?;
+    let messages = client.subscribe(&filter, WAITING).map_err(refused)?;
+    let printer = Printer::for_stdout(args.json, &mqtt.prefix);
+    let deadline = args.for_time.map(|time| Instant::now() + time);
+    let mut printed = 0;
+    let mut stdout = std::io::stdout().lock();
+    while args.count.is_none_or(|count| printed < count) {
+        let left = deadline.map_or(LOOK, |deadline| deadline.saturating_duration_since(Instant::now()).min(LOOK));
+        match messages.recv_timeout(left) {
+            Ok(message) => {
+                let line = printer.line(&message.topic, &message.payload, message.retain, SystemTime::now());
+                match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+                    // Whoever read our output (`head`, for instance) has seen enough.
+                    Err(e) if e.kind() == ErrorKind::BrokenPipe => break,
+                    other => other.context("writing to standard output")?,
+                }
+                printed += 1;
+            }
+            Err(RecvTimeoutError::Timeout) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => break,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(anyhow!("the connection to the broker ended").into()),
+        }
+    }
+    let stats = client.stats();
+    client.stop(Instant::now() + Duration::from_secs(1));
+    if stats.received_dropped > 0 {
+        eprintln!("{} messages came faster than they could be printed and are missing", stats.received_dropped);
+    }
+    if stats.connects == 0 {
+        return Err(anyhow!("there was no connection to a broker at {}:{} in that time", mqtt.host, mqtt.port).into());
+    }
+    Ok(())
+}
+
+/// The broker: the configuration file's if one is given, changed by flags.
+fn settings(args: &Args) -> Result<publish::Config, Failure> {
+    let mut mqtt = publish::Config::default();
+    if let Some(file) = &args.config {
+        let mut options = Options::from_process(Some(file.clone()), Vec::new());
+        options.skip_files = true;
+        let config = config::load(&options).map_err(|e| Failure::Config(e.to_string()))?.config;
+        mqtt = config.mqtt;
+        if config.broker.enabled {
+            (mqtt.host, mqtt.port) = reachable(&config.broker.listen)?;
+        }
+    }
+    if let Some(host) = &args.host {
+        mqtt.host.clone_from(host);
+    }
+    mqtt.port = args.port.unwrap_or(mqtt.port);
+    if let Some(name) = &args.username {
+        mqtt.username.clone_from(name);
+    }
+    if args.password_file.is_some() {
+        mqtt.password_file.clone_from(&args.password_file);
+    }
+    if let Some(prefix) = &args.prefix {
+        check_prefix(prefix).map_err(|e| Failure::Usage(e.to_string()))?;
+        mqtt.prefix.clone_from(prefix);
+    }
+    Ok(mqtt)
+}
+
+/// Where a broker that listens on `listen` can be reached from this computer.
+fn reachable(listen: &str) -> Result<(String, u16), Failure> {
+    let split = listen.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+    match split {
+        Some((_, 0)) | None => Err(Failure::Usage(format!(
+            "broker.listen = {listen:?} does not say which port the broker is on: give it by --host and --port"
+        ))),
+        Some(("0.0.0.0" | "[::]" | "", port)) => Ok(("localhost".into(), port)),
+        Some((host, port)) => Ok((host.trim_matches(['[', ']']).into(), port)),
+    }
+}
+
+fn filter(args: &Args, mqtt: &publish::Config) -> Result<String, Failure> {
+    if let Some(filter) = &args.topic {
+        return Ok(filter.clone());
+    }
+    if let Some(node) = &args.node {
+        check_node(node).map_err(|e| Failure::Usage(e.to_string()))?;
+    }
+    Ok(format!("{}/{}/#", mqtt.prefix, args.node.as_deref().unwrap_or("+")))
+}
+
+/// Unlike any other watcher's, so that two of them do not throw each other out.
+fn client_id() -> String {
+    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
+    format!("leptond-watch-{:08x}", random as u32)
+}
+
+fn refused(error: PublishError) -> Failure {
+    match error {
+        PublishError::Setting { key: "topic", reason } => Failure::Usage(format!("--topic: {reason}")),
+        other => Failure::Config(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listening_address_becomes_one_to_connect_to() {
+        let cases = [
+            ("127.0.0.1:1884", Some(("127.0.0.1", 1884))),
+            ("0.0.0.0:1883", Some(("localhost", 1883))),
+            ("[::]:1883", Some(("localhost", 1883))),
+            ("[::1]:1883", Some(("::1", 1883))),
+            ("127.0.0.1:0", None),
+            ("nonsense", None),
+        ];
+        for (listen, expected) in cases {
+            let found = reachable(listen).ok();
+            assert_eq!(found.as_ref().map(|(host, port)| (host.as_str(), *port)), expected, "{listen}");
+        }
+    }
 }

@@ -1,10 +1,12 @@
 //! Telling the world: `trait Publisher`, MQTT, the embedded broker, standard output.
 
+pub mod broker;
 pub mod inbox;
 pub mod latency;
 pub mod mqtt;
 pub mod payload;
 pub mod queue;
+pub mod stdout;
 pub mod topics;
 
 use std::fmt;

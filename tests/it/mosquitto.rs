@@ -227,6 +227,28 @@ impl Drop for Listener {
     }
 }
 
+/// `mosquitto_pub`, as a client that shares no code with us.
+pub struct Client;
+
+impl Client {
+    /// Says on standard error that `test` is skipped when it is not installed.
+    pub fn find(test: &str) -> Option<Self> {
+        let found = Command::new("mosquitto_pub").arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if found.is_err() {
+            eprintln!("SKIPPED {test}: mosquitto_pub is not installed (apt-get install mosquitto-clients)");
+            return None;
+        }
+        Some(Client)
+    }
+
+    /// Publishes as `args` say; whether the broker took it.
+    pub fn publish(&self, port: u16, args: &[&str]) -> bool {
+        let mut command = Command::new("mosquitto_pub");
+        command.args(["-h", "127.0.0.1", "-p", &port.to_string()]).args(args);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
+    }
+}
+
 /// A port of 127.0.0.1 that was free a moment ago.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()

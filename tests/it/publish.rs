@@ -1,7 +1,9 @@
 //! The publisher against a real mosquitto: delivery, faults, credentials, encryption.
 
+mod embedded;
 mod faults;
 mod secure;
+mod watch;
 
 use std::time::{Duration, Instant};
 
