@@ -31,7 +31,8 @@ fn it_prints_what_nodes_say() {
 
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("leptond.toml");
-    std::fs::write(&file, format!("[mqtt]\nhost = \"127.0.0.1\"\nport = {port}\n")).unwrap();
+    let pipeline = "[[pipeline]]\nname = \"p\"\nmodel = \"m\"\n[pipeline.source]\ntype = \"synthetic\"\n";
+    std::fs::write(&file, format!("[mqtt]\nhost = \"127.0.0.1\"\nport = {port}\n{pipeline}")).unwrap();
     let (stdout, stderr) = text(&watch(&["--count", "2", "--config"]).arg(&file).output().unwrap());
     assert!(stdout.contains("attic/state") && stdout.contains("online"), "{stdout} {stderr}");
     assert!(!stdout.contains('\x1b'), "no colour into a pipe");
