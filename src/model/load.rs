@@ -4,16 +4,17 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use tract_onnx::model::Onnx;
+use tract_onnx::pb;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::{DimLike, Factoid, InferenceModelExt};
 
 use super::bundle::Rung;
-use super::graph::{self, GraphInfo, Port};
+use super::graph::{self, GraphInfo, NodeInfo, Port};
 use super::manifest::{InputKind, Manifest};
 use super::plan::Plan;
 use super::report::TensorFact;
 use super::runner::Runner;
-use super::{Bundle, Engine, Model, ModelError, PlanKey, guard, quant, rewrite};
+use super::{Bundle, Engine, Model, ModelError, PlanKey, branches, guard, quant};
 use crate::frame::{Label, Layout};
 
 /// A parsed model. Compile plans from it; drop it when no further plan will be needed, they do not depend on it.
@@ -24,7 +25,14 @@ pub struct LoadedModel {
     pub(super) anchors: Option<String>,
     pub(super) rung: Rung,
     pub(super) info: GraphInfo,
-    parsed: InferenceModel,
+    parsed: Parsed,
+}
+
+/// A graph as far as it can be parsed before the input shapes are known.
+enum Parsed {
+    Ready(Box<InferenceModel>),
+    /// It has branches that the shapes decide.
+    Branching(Box<pb::ModelProto>),
 }
 
 impl LoadedModel {
@@ -135,18 +143,23 @@ impl LoadedModel {
         for (port, shape) in self.info.inputs.iter().zip(shapes) {
             self.check_shape(port, shape)?;
         }
+        let mut info = self.info.clone();
         let work = || -> TractResult<Arc<TypedRunnableModel>> {
-            self.analysed(shapes)?.into_typed()?.into_optimized()?.into_runnable()
+            self.analysed(shapes, &mut info)?.into_typed()?.into_optimized()?.into_runnable()
         };
-        let compiled = guard::guarded_deep(work).map_err(|panic| self.explain(&panic))?;
-        let compiled = compiled.map_err(|error| self.explain(&format!("{error:#}")))?;
-        Runner::new(self.name(), self.info.clone(), compiled)
+        let compiled = guard::guarded_deep(work).and_then(|r| r.map_err(|error| format!("{error:#}")));
+        let compiled = compiled.map_err(|message| explain(&message, &info, &self.path))?;
+        Runner::new(self.name(), info, compiled)
     }
 
-    /// Type and shape of every named tensor of the graph, for these input shapes.
-    pub(super) fn facts(&self, shapes: &[Vec<usize>]) -> Result<HashMap<String, TensorFact>, ModelError> {
+    /// The nodes that are left for these input shapes, and type and shape of every tensor.
+    pub(super) fn facts(
+        &self,
+        shapes: &[Vec<usize>],
+    ) -> Result<(Vec<NodeInfo>, HashMap<String, TensorFact>), ModelError> {
+        let mut info = self.info.clone();
         let work = || -> TractResult<HashMap<String, TensorFact>> {
-            let model = self.analysed(shapes)?;
+            let model = self.analysed(shapes, &mut info)?;
             let mut facts = HashMap::new();
             for node in &model.nodes {
                 for (slot, output) in node.outputs.iter().enumerate() {
@@ -163,14 +176,27 @@ impl LoadedModel {
             }
             Ok(facts)
         };
-        let facts = guard::guarded_deep(work).map_err(|panic| self.explain(&panic))?;
-        facts.map_err(|error| self.explain(&format!("{error:#}")))
+        let facts = guard::guarded_deep(work).and_then(|r| r.map_err(|error| format!("{error:#}")));
+        let facts = facts.map_err(|message| explain(&message, &info, &self.path))?;
+        Ok((info.nodes, facts))
     }
 
-    fn analysed(&self, shapes: &[Vec<usize>]) -> TractResult<InferenceModel> {
-        let mut model = self.parsed.clone();
-        for (index, (port, shape)) in self.info.inputs.iter().zip(shapes).enumerate() {
-            model.set_input_fact(index, InferenceFact::dt_shape(port.dtype, shape))?;
+    /// The graph with all shapes inferred; `info` follows when branches are decided.
+    fn analysed(&self, shapes: &[Vec<usize>], info: &mut GraphInfo) -> TractResult<InferenceModel> {
+        let facts = self.info.inputs.iter().zip(shapes);
+        let facts: Vec<InferenceFact> = facts.map(|(p, shape)| InferenceFact::dt_shape(p.dtype, shape)).collect();
+        let mut model = match &self.parsed {
+            Parsed::Ready(model) => (**model).clone(),
+            Parsed::Branching(proto) => {
+                let onnx = onnx();
+                let mut proto = (**proto).clone();
+                branches::fold(&mut proto, &facts, &onnx);
+                *info = graph::describe(&proto, &self.path)?;
+                onnx.parse(&proto, None)?.model
+            }
+        };
+        for (index, fact) in facts.into_iter().enumerate() {
+            model.set_input_fact(index, fact)?;
         }
         model.analyse(false)?;
         check_sizes(&model)?;
@@ -273,10 +299,6 @@ impl LoadedModel {
     pub(super) fn shape_error(&self, tensor: &str, reason: String) -> ModelError {
         ModelError::Shape { path: self.path.clone(), tensor: tensor.into(), reason }
     }
-
-    fn explain(&self, message: &str) -> ModelError {
-        explain(message, &self.info, &self.path)
-    }
 }
 
 /// `[1, ?, 3]`.
@@ -285,11 +307,10 @@ pub(super) fn show(dims: &[Option<usize>]) -> String {
     format!("[{}]", dims.join(", "))
 }
 
-fn parse(bytes: &[u8], path: &Path) -> Result<(GraphInfo, InferenceModel), ModelError> {
+fn parse(bytes: &[u8], path: &Path) -> Result<(GraphInfo, Parsed), ModelError> {
     let failed = |reason: String| ModelError::Compile { path: path.into(), reason };
-    let work = || -> Result<(GraphInfo, InferenceModel), ModelError> {
-        let mut proto = graph::decode(bytes, path)?;
-        rewrite::simplify(&mut proto);
+    let work = || -> Result<(GraphInfo, Parsed), ModelError> {
+        let proto = graph::decode(bytes, path)?;
         let info = graph::describe(&proto, path)?;
         let onnx = onnx();
         if let Some(node) = info.nodes.iter().find(|n| !onnx.op_register.0.contains_key(&n.operator)) {
@@ -300,11 +321,14 @@ fn parse(bytes: &[u8], path: &Path) -> Result<(GraphInfo, InferenceModel), Model
                 reason: "there is no such operator here".into(),
             });
         }
+        if branches::any(&proto) {
+            return Ok((info, Parsed::Branching(Box::new(proto))));
+        }
         let parsed = onnx.parse(&proto, None).map_err(|e| explain(&format!("{e:#}"), &info, path))?;
         if let Some(name) = parsed.unresolved_inputs.first() {
             return Err(failed(format!("tensor {name:?} is defined nowhere")));
         }
-        Ok((info, parsed.model))
+        Ok((info, Parsed::Ready(Box::new(parsed.model))))
     };
     guard::guarded_deep(work).map_err(failed)?
 }

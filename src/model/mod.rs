@@ -2,6 +2,7 @@
 //!
 //! [`Bundle`] is what is on disk (or embedded), [`LoadedModel`] is the parsed graph, [`Model`] is a plan that runs.
 
+mod branches;
 mod bundle;
 pub mod graph;
 mod guard;
@@ -13,7 +14,6 @@ mod plan;
 mod quant;
 mod raw;
 pub mod report;
-mod rewrite;
 mod runner;
 mod spec;
 mod tensors;

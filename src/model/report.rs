@@ -125,15 +125,13 @@ impl LoadedModel {
     /// # Errors
     /// As [`LoadedModel::compile`].
     pub fn report(&self, key: PlanKey) -> Result<Report, ModelError> {
-        let facts = self.facts(&self.shapes(key)?)?;
-        let constant = folded(&self.info.nodes, &facts);
-        let readers = readers(&self.info.nodes);
-        let nodes: Vec<NodeReport> = self
-            .info
-            .nodes
+        let (kept, facts) = self.facts(&self.shapes(key)?)?;
+        let constant = folded(&kept, &facts);
+        let readers = readers(&kept);
+        let nodes: Vec<NodeReport> = kept
             .iter()
             .map(|node| {
-                let (runs, why) = arithmetic(node, &facts, &constant, &readers, &self.info.nodes);
+                let (runs, why) = arithmetic(node, &facts, &constant, &readers, &kept);
                 NodeReport {
                     name: node.name.clone(),
                     operator: node.operator.clone(),
@@ -144,7 +142,7 @@ impl LoadedModel {
                 }
             })
             .collect();
-        let (activation_sum_bytes, activation_peak_bytes) = self.activations(&facts, &constant);
+        let (activation_sum_bytes, activation_peak_bytes) = self.activations(&kept, &facts, &constant);
         let ports = |ports: &[super::graph::Port]| {
             ports
                 .iter()
@@ -175,8 +173,12 @@ impl LoadedModel {
     }
 
     /// Sum and peak of the tensors that nodes make, each alive from its node to its last reader.
-    fn activations(&self, facts: &HashMap<String, TensorFact>, constant: &HashSet<String>) -> (usize, usize) {
-        let nodes = &self.info.nodes;
+    fn activations(
+        &self,
+        nodes: &[NodeInfo],
+        facts: &HashMap<String, TensorFact>,
+        constant: &HashSet<String>,
+    ) -> (usize, usize) {
         let mut last_use: HashMap<&str, usize> = HashMap::new();
         for (index, node) in nodes.iter().enumerate() {
             for input in &node.inputs {
