@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::fs::Access;
 use serde::Serialize;
 
 use crate::board::{Info, LinuxBoard, Throttle};
@@ -73,6 +74,8 @@ pub struct Camera {
     pub name: String,
     /// Whether the name is that of a codec or an image processor, which gives no pictures of its own.
     pub processor: bool,
+    /// Whether this user may open it; `None` for the copy of another machine.
+    pub permitted: Option<bool>,
 }
 
 /// A sensor that the `sensor` source can read.
@@ -98,7 +101,11 @@ pub struct Absent {
 impl Camera {
     /// Name, and a word about devices that are no cameras.
     pub fn describe(&self) -> String {
-        let note = if self.processor { " (a codec or image processor, no camera)" } else { "" };
+        let note = match (self.processor, self.permitted) {
+            (true, _) => " (a codec or image processor, no camera)",
+            (false, Some(false)) => " (no permission: add this user to the group video)",
+            (false, _) => "",
+        };
         format!("{}{note}", self.name)
     }
 }
@@ -133,7 +140,7 @@ impl Report {
             throttled_now: throttle.now(),
             throttled_before: throttle.before(),
             pressure,
-            cameras: cameras(&roots),
+            cameras: cameras(&roots, root.is_none()),
             csi_cameras: listing.map(|program| csi_cameras(&program)).unwrap_or_default(),
             programs,
             sensors: sensors(&roots),
@@ -227,7 +234,7 @@ fn os_name(root: Option<&Path>) -> String {
     name.map(|n| n.trim_matches(['"', '\'']).to_owned()).unwrap_or_default()
 }
 
-fn cameras(roots: &Roots) -> Vec<Camera> {
+fn cameras(roots: &Roots, here: bool) -> Vec<Camera> {
     const PROCESSORS: [&str; 8] = ["codec", "-isp", "pispbe", "rpivid", "rpi-hevc", "m2m", "decoder", "encoder"];
     let entries = std::fs::read_dir(roots.sys.join("class/video4linux")).into_iter().flatten().flatten();
     let mut found: Vec<(u32, Camera)> = entries
@@ -238,7 +245,9 @@ fn cameras(roots: &Roots) -> Vec<Camera> {
             let _unnamed = read_text(&entry.path().join("name"), &mut name);
             let name = name.trim().to_owned();
             let processor = PROCESSORS.iter().any(|p| name.contains(p));
-            Some((number, Camera { device: format!("/dev/{node}"), name, processor }))
+            let access = Access::READ_OK | Access::WRITE_OK;
+            let permitted = here.then(|| rustix::fs::access(roots.dev.join(&node), access).is_ok());
+            Some((number, Camera { device: format!("/dev/{node}"), name, processor, permitted }))
         })
         .collect();
     found.sort_by_key(|(number, _)| *number);

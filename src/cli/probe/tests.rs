@@ -64,3 +64,13 @@ fn a_reading_fits_on_a_line() {
     let line = numbers(&Reading { soc_celsius: Some(61.3), cpu_percent: Some(7.4), ..Reading::default() });
     assert_eq!(line, "soc  61.3 °C  cpu   7 %  clock    – MHz  available     – MiB  pressure cpu    – % memory    – %");
 }
+
+#[test]
+fn a_camera_says_why_it_cannot_be_used() {
+    let camera = |processor, permitted| {
+        gather::Camera { device: "/dev/video0".into(), name: "C920".into(), processor, permitted }.describe()
+    };
+    assert_eq!(camera(false, Some(true)), "C920");
+    assert_eq!(camera(false, Some(false)), "C920 (no permission: add this user to the group video)");
+    assert_eq!(camera(true, Some(false)), "C920 (a codec or image processor, no camera)");
+}
