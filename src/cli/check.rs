@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::Failure;
-use crate::config::{self, ConfigErrors, Loaded, Options, Override, Problem};
+use super::progress::spinner;
+use crate::config::{self, ConfigErrors, Loaded, Options, Origin, Override, Problem};
+use crate::model::{self, Bundle, LoadedModel, ModelError, PlanKey};
 
 /// Arguments of `leptond check`.
 #[derive(Debug, clap::Args)]
@@ -20,7 +22,7 @@ pub struct Args {
     /// Do not look whether files, models and devices exist: the configuration is meant for another computer
     #[arg(long)]
     skip_files: bool,
-    /// Print one JSON object: `ok`, `file`, `digest`, `config`, `sources`, `warnings`, `problems`
+    /// Print one JSON object: `ok`, `file`, `digest`, `config`, `sources`, `models`, `warnings`, `problems`
     #[arg(long)]
     json: bool,
     /// Print the JSON schema of the configuration and check nothing
@@ -35,8 +37,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let mut options = Options::from_process(args.config, args.set);
     options.skip_files = args.skip_files;
-    match config::load(&options) {
-        Ok(loaded) => report(&loaded, args.json),
+    let checked = config::load(&options).and_then(|loaded| {
+        let models = if args.skip_files { Vec::new() } else { models(&loaded)? };
+        Ok((loaded, models))
+    });
+    match checked {
+        Ok((loaded, models)) => report(&loaded, &models, args.json),
         Err(errors) => {
             if args.json {
                 print(&failure_json(&errors).to_string())?;
@@ -46,7 +52,50 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-fn report(loaded: &Loaded, json: bool) -> Result<(), Failure> {
+/// A model that was loaded and can run.
+#[derive(serde::Serialize)]
+struct ModelReport {
+    name: String,
+    version: String,
+    path: PathBuf,
+    engine: &'static str,
+}
+
+/// Loads every model and compiles it for full work, so that an operator that cannot run is found here and not at start.
+fn models(loaded: &Loaded) -> Result<Vec<ModelReport>, ConfigErrors> {
+    let mut reports: Vec<ModelReport> = Vec::new();
+    let mut problems = Vec::new();
+    for (i, pipeline) in loaded.config.pipelines.iter().enumerate() {
+        let Some(path) = model::locate(&pipeline.model, &loaded.config.models.dirs) else { continue };
+        if reports.iter().any(|report| report.path == path) {
+            continue;
+        }
+        let loading = format!("loading {}", pipeline.model);
+        let result = spinner(&loading, || {
+            let bundle = Bundle::open(&path)?;
+            let model = LoadedModel::load(&bundle, 0, pipeline.engine, pipeline.threads as usize)?;
+            model.plan(PlanKey::default())?;
+            Ok((bundle, model.engine()))
+        });
+        match result {
+            Ok((bundle, engine)) => {
+                let manifest = bundle.manifest();
+                let (name, version) = (manifest.name.clone(), manifest.version.clone());
+                reports.push(ModelReport { name, version, path, engine });
+            }
+            Err(error) => {
+                let error: ModelError = error;
+                let key = format!("pipeline[{i}].model");
+                let origin = loaded.sources.get(&key).cloned().unwrap_or(Origin::Default);
+                let problem = Problem::new(key, format!("the model cannot be used: {error}")).at(origin);
+                problems.push(Problem { pipeline: Some(pipeline.name.clone()), ..problem });
+            }
+        }
+    }
+    if problems.is_empty() { Ok(reports) } else { Err(ConfigErrors { problems }) }
+}
+
+fn report(loaded: &Loaded, models: &[ModelReport], json: bool) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
     }
@@ -57,12 +106,16 @@ fn report(loaded: &Loaded, json: bool) -> Result<(), Failure> {
             "digest": loaded.digest,
             "config": config::masked(&loaded.config),
             "sources": loaded.sources,
+            "models": models,
             "warnings": loaded.warnings,
             "problems": [],
         });
         return print(&object.to_string());
     }
-    print(config::effective(loaded).trim_end())
+    for ModelReport { name, version, path, engine } in models {
+        eprintln!("model {name} {version} ({engine}) runs: {}", path.display());
+    }
+    print(config::effective(loaded).trim())
 }
 
 fn failure_json(errors: &ConfigErrors) -> serde_json::Value {

@@ -282,7 +282,8 @@ fn picture_size(source: &source::Config) -> Option<(u32, u32)> {
     }
 }
 
-fn gives_numbers(source: &source::Config) -> bool {
+/// Whether a source gives numbers rather than pictures.
+pub(super) fn gives_numbers(source: &source::Config) -> bool {
     match source {
         source::Config::Sensor(_) => true,
         source::Config::Mqtt(s) => s.content == source::MqttContent::Numbers,

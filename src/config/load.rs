@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::check::Findings;
 use super::layers::{Layers, Override};
 use super::problem::{ConfigErrors, Origin, Problem};
+use super::secret::redact;
 use super::{Config, explain, path, walk};
 
 /// Where the configuration is when nobody says otherwise.
@@ -108,6 +110,8 @@ fn assemble(mut layers: Layers, file: &Path, options: &Options) -> Result<Loaded
     let mut findings = config.check();
     if !options.skip_files {
         findings.extend(config.check_files());
+        findings.extend(config.check_models());
+        findings.extend(readable_secrets(&config, &layers));
     }
     problems.extend(findings.problems);
     warnings.extend(findings.warnings);
@@ -117,6 +121,31 @@ fn assemble(mut layers: Layers, file: &Path, options: &Options) -> Result<Loaded
     let warnings = finish(warnings, &layers, &names).problems;
     let digest = digest(&config);
     Ok(Loaded { sources: layers.origins(), warnings, digest, path: None, config })
+}
+
+/// Passwords in a file that every user of the computer may read.
+fn readable_secrets(config: &Config, layers: &Layers) -> Findings {
+    use std::os::unix::fs::PermissionsExt;
+    let mut findings = Findings::default();
+    let Some(file) = &layers.whole else { return findings };
+    if !std::fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o004 != 0) {
+        return findings;
+    }
+    let password = (!config.mqtt.password.is_empty()).then(|| "mqtt.password".to_owned());
+    let urls = config.pipelines.iter().enumerate().filter_map(|(i, pipeline)| match &pipeline.source {
+        crate::source::Config::Rtsp(rtsp) if redact(&rtsp.url) != rtsp.url => Some(format!("pipeline[{i}].source.url")),
+        _ => None,
+    });
+    for key in password.into_iter().chain(urls) {
+        let from_file = path::Path::parse(&key).map(|path| layers.value_origin(&path));
+        if matches!(from_file, Some(Origin::File { .. })) {
+            findings.warn(
+                Problem::new(key, "a password in a file that every user of this computer may read")
+                    .help(format!("chmod o-r {}", file.display())),
+            );
+        }
+    }
+    findings
 }
 
 /// Places the problems, names their pipelines and sorts them by where they are.

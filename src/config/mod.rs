@@ -10,12 +10,16 @@ mod explain;
 mod files;
 mod layers;
 mod load;
+mod models;
 mod path;
 mod problem;
 mod schema;
 mod secret;
 mod unknown;
 mod walk;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 

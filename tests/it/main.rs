@@ -6,6 +6,7 @@ mod architecture;
 mod cameras;
 mod common;
 mod config;
+mod generate;
 mod logs;
 mod model;
 mod mosquitto;

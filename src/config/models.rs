@@ -1,0 +1,95 @@
+//! Whether a pipeline and the model bundle that it names go together.
+
+use super::check::{Findings, gives_numbers};
+use super::problem::{Problem, nearest, quoted};
+use super::{Config, PipelineConfig};
+use crate::frame::TaskKind;
+use crate::model::manifest::InputKind;
+use crate::model::{self, Bundle};
+use crate::source;
+
+impl Config {
+    /// Opens the model of every pipeline (its manifest, its files and their hashes) and checks that source and task suit it.
+    /// A model that is not there is left to [`Config::check_files`].
+    pub fn check_models(&self) -> Findings {
+        let mut f = Findings::default();
+        for (i, pipeline) in self.pipelines.iter().enumerate() {
+            let at = |key: &str| format!("pipeline[{i}].{key}");
+            let Some(path) = model::locate(&pipeline.model, &self.models.dirs) else { continue };
+            match Bundle::open(&path) {
+                Ok(bundle) => check_bundle(pipeline, &bundle, &at, &mut f),
+                Err(error) => f.problem(
+                    Problem::new(at("model"), format!("the model cannot be used: {error}"))
+                        .found(quoted(&pipeline.model)),
+                ),
+            }
+        }
+        f
+    }
+}
+
+fn check_bundle(pipeline: &PipelineConfig, bundle: &Bundle, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+    let manifest = bundle.manifest();
+    let numbers = gives_numbers(&pipeline.source);
+    let (wants, gives) = match manifest.input.kind {
+        Some(InputKind::Image) if numbers => ("pictures", "numbers"),
+        Some(InputKind::Window) if !numbers => ("windows of numbers", "pictures"),
+        _ => ("", ""),
+    };
+    if !wants.is_empty() {
+        f.problem(
+            Problem::new(at("source.type"), format!("this source gives {gives}"))
+                .allowed(format!("a source of {wants}, which the model {} takes", quoted(&manifest.name))),
+        );
+        return;
+    }
+    let window = match &pipeline.source {
+        source::Config::Sensor(s) => Some(s.window),
+        source::Config::Mqtt(s) if numbers => Some(s.window),
+        _ => None,
+    };
+    if let (Some(window), Some(rows)) = (window, manifest.input.rows)
+        && usize::try_from(window) != Ok(rows)
+    {
+        f.problem(
+            Problem::new(at("source.window"), "not the window that the model takes")
+                .found(window.to_string())
+                .allowed(format!("{rows}, the rows of {}", quoted(&manifest.name))),
+        );
+    }
+    if let Some(kind) = pipeline.task.kind
+        && !bundle.is_bare()
+        && !matches!(kind, TaskKind::Raw)
+        && manifest.task != TaskKind::Raw
+        && kind != manifest.task
+    {
+        f.problem(
+            Problem::new(at("task.type"), "not the task of the model")
+                .found(word(kind))
+                .allowed(format!("{} or \"raw\"; or leave it out", word(manifest.task))),
+        );
+    }
+    if !bundle.labels().is_empty() {
+        let known: Vec<&str> = bundle.labels().iter().map(|label| &**label).collect();
+        for (i, label) in pipeline.task.labels.iter().enumerate() {
+            if !known.contains(&label.as_str()) {
+                let shown = known.iter().take(20).copied().collect::<Vec<_>>().join(", ");
+                let more = if known.len() > 20 { format!(", … ({} labels)", known.len()) } else { String::new() };
+                let mut problem = Problem::new(at(&format!("task.labels[{i}]")), "the model has no such label")
+                    .found(quoted(label))
+                    .allowed(format!("{shown}{more}"));
+                problem.help = nearest(label, known.iter().copied()).map(|meant| format!("did you mean {meant:?}?"));
+                f.problem(problem);
+            }
+        }
+    }
+}
+
+fn word(kind: TaskKind) -> &'static str {
+    match kind {
+        TaskKind::Classify => "\"classify\"",
+        TaskKind::Detect => "\"detect\"",
+        TaskKind::Anomaly => "\"anomaly\"",
+        TaskKind::Raw => "\"raw\"",
+    }
+}
