@@ -1,12 +1,160 @@
-//! `leptond demo`.
+//! `leptond demo`: the whole thing at work on embedded defaults, without a file or a device.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::Failure;
+use super::screen::Screen;
+use crate::config::{Config, Loaded, PipelineConfig};
+use crate::daemon::{self, Report};
+use crate::publish::{BrokerConfig, Publisher};
+use crate::source::{self, SensorConfig, SensorKind, SyntheticConfig, synthetic};
+use crate::{governor, model, preprocess, task, telemetry};
+
+/// Where MQTT brokers listen by custom.
+const USUAL: &str = "127.0.0.1:1883";
 
 /// Arguments of `leptond demo`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Stop by itself after this time, for instance `20s`; without it, Ctrl-C does
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    run_for: Option<Duration>,
+    /// Address of the broker; port 0 takes a free one [default: 127.0.0.1:1883, or a free port where that is taken]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Print one JSON object at the end instead of results as they come
+    #[arg(long)]
+    json: bool,
+    /// Another meter: its font, light and perspective follow from this number
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Pictures per second of the synthetic camera
+    #[arg(long, value_name = "N", default_value_t = 15.0)]
+    fps: f64,
+    /// Say what happens inside, on standard error
+    #[arg(long, short)]
+    verbose: bool,
+}
 
-/// Runs the subcommand.
-pub fn run(_args: Args) -> Result<(), Failure> {
-    Err(anyhow::anyhow!("not built yet").into())
+/// Runs until Ctrl-C or `--for`.
+pub fn run(args: Args) -> Result<(), Failure> {
+    if !(args.fps > 0.0 && args.fps <= 240.0) {
+        return Err(Failure::Usage(format!("--fps {}: above 0 and at most 240 is allowed", args.fps)));
+    }
+    let level = if args.verbose { "info" } else { "warn" };
+    let log = telemetry::Config { level: level.into(), ..telemetry::Config::default() };
+    telemetry::init(&log).map_err(|e| Failure::Config(e.to_string()))?;
+    let listen = args.listen.map_or_else(usual_or_free, |address| address.to_string());
+    let config = Config {
+        log,
+        broker: BrokerConfig { enabled: true, listen },
+        pipelines: vec![meter(args.seed, args.fps), machine()],
+        ..Config::default()
+    };
+    let tee: Option<Arc<dyn Publisher>> =
+        (!args.json).then(|| Arc::new(Screen::new(&config.mqtt.prefix)) as Arc<dyn Publisher>);
+    let quiet = args.json;
+    let options = daemon::Options {
+        run_for: args.run_for,
+        tee,
+        on_broker: Some(Box::new(move |address| {
+            if !quiet {
+                greet(address);
+            }
+        })),
+        ..daemon::Options::default()
+    };
+    let report = daemon::run(Loaded::built_in(config), options).map_err(super::run::failure)?;
+    if args.json {
+        let json = serde_json::to_string(&report).map_err(|e| Failure::Failed(e.into()))?;
+        println!("{json}");
+    } else {
+        print!("{}", summary(&report));
+    }
+    Ok(())
+}
+
+/// A meter seen by a synthetic camera; its five digits are cut out and read as one batch.
+fn meter(seed: u64, fps: f64) -> PipelineConfig {
+    let camera = SyntheticConfig { seed, fps, ..SyntheticConfig::default() };
+    PipelineConfig {
+        name: "meter".into(),
+        model: "leptonnet-digits".into(),
+        engine: model::Engine::Auto,
+        threads: 1,
+        preprocess: preprocess::Config {
+            regions: synthetic::regions(camera.width, camera.height).map(preprocess::Region::Rect).to_vec(),
+            ..preprocess::Config::default()
+        },
+        source: source::Config::Synthetic(camera),
+        task: task::Config { monotonic: true, ..task::Config::default() },
+        governor: governor::PipelineConfig { deadline_ms: 250, ..governor::PipelineConfig::default() },
+    }
+}
+
+/// This computer's own readings, watched for anything unusual.
+fn machine() -> PipelineConfig {
+    PipelineConfig {
+        name: "machine".into(),
+        model: "machine-anomaly".into(),
+        engine: model::Engine::Auto,
+        threads: 1,
+        source: source::Config::Sensor(SensorConfig {
+            kind: SensorKind::Machine,
+            interval_ms: 500,
+            window: 8,
+            stride: 1,
+            ..SensorConfig::default()
+        }),
+        preprocess: preprocess::Config::default(),
+        task: task::Config::default(),
+        governor: governor::PipelineConfig::default(),
+    }
+}
+
+/// The usual address, or any free port of this machine where something else listens there.
+fn usual_or_free() -> String {
+    match TcpListener::bind(USUAL) {
+        Ok(_) => USUAL.into(),
+        Err(_) => "127.0.0.1:0".into(),
+    }
+}
+
+fn greet(address: SocketAddr) {
+    let (host, port) = (address.ip(), address.port());
+    println!("leptond {}: a camera on a meter, this machine's sensors, two int8 models", env!("CARGO_PKG_VERSION"));
+    println!("broker at {address}; from another terminal:");
+    println!("  leptond watch --host {host} --port {port}");
+    println!("  mosquitto_sub -h {host} -p {port} -v -t 'leptond/#'");
+    println!("Ctrl-C stops it.\n");
+}
+
+fn summary(report: &Report) -> String {
+    use std::fmt::Write;
+    let mut text = String::from("\n");
+    let _ = writeln!(
+        text,
+        "{:<10} {:>8} {:>11} {:>8} {:>8} {:>9} {:>9} {:>9}",
+        "pipeline", "frames", "inferences", "dropped", "errors", "infer p50", "total p95", "correct"
+    );
+    for (name, p) in &report.pipelines {
+        let correct = p.accuracy.map_or("-".into(), |a| format!("{:.1} %", a * 100.0));
+        let _ = writeln!(
+            text,
+            "{name:<10} {:>8} {:>11} {:>8} {:>8} {:>6.2} ms {:>6.2} ms {correct:>9}",
+            p.frames, p.inferences, p.dropped, p.errors, p.infer_p50_ms, p.p95_ms
+        );
+    }
+    let _ = writeln!(
+        text,
+        "{:.1} s, {} messages published, {} acknowledged, overhead beside the model p95 {:.2} ms, at most {:.1} MB resident",
+        report.seconds,
+        report.published,
+        report.acknowledged,
+        report.overhead_p95_ms,
+        report.peak_rss_bytes as f64 / 1e6
+    );
+    text
 }

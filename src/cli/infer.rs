@@ -42,12 +42,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if args.output.is_some() {
         return Err(Failure::Usage("--output belongs to --raw; results go to standard output".into()));
     }
-    infer_bundle(&args)
-}
-
-/// Pictures and windows by the bundle's manifest.
-fn infer_bundle(_args: &Args) -> Result<(), Failure> {
-    Err(anyhow::anyhow!("not built yet").into())
+    super::infer_files::run(&args)
 }
 
 fn infer_raw(args: &Args) -> Result<(), Failure> {

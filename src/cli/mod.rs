@@ -8,11 +8,13 @@ mod check;
 mod demo;
 mod generate;
 mod infer;
+mod infer_files;
 mod inspect;
 mod probe;
 mod progress;
 mod record;
 mod run;
+mod screen;
 mod watch;
 
 use std::ffi::OsString;

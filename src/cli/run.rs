@@ -1,12 +1,59 @@
-//! `leptond run`.
+//! `leptond run`: the daemon.
+
+use std::path::PathBuf;
 
 use super::Failure;
+use crate::config::{self, Override};
+use crate::daemon::{self, DaemonError};
+use crate::telemetry;
 
 /// Arguments of `leptond run`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Configuration file [default: /etc/leptond/leptond.toml]
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set a value on top of file and environment, for instance `mqtt.port=1884`; may be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = Override::set)]
+    overrides: Vec<Override>,
+    /// Stop by itself after this time, for instance `90s` or `10m`
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    run_for: Option<std::time::Duration>,
+}
 
-/// Runs the subcommand.
-pub fn run(_args: Args) -> Result<(), Failure> {
-    Err(anyhow::anyhow!("not built yet").into())
+/// Runs until SIGTERM, SIGINT or the end of all sources.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let Args { config: file, overrides, run_for } = args;
+    let load = move || config::load(&config::Options::from_process(file.clone(), overrides.clone()));
+    let loaded = load().map_err(|e| Failure::Config(e.to_string()))?;
+    let log = telemetry::init(&loaded.config.log).map_err(|e| Failure::Config(e.to_string()))?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = loaded.path.as_deref().map(|p| p.display().to_string()),
+        "leptond"
+    );
+    let reload: daemon::Reload = Box::new(move || load().map_err(|e| e.to_string()));
+    let options = daemon::Options { run_for, reload: Some(reload), log: Some(log), ..daemon::Options::default() };
+    let report = daemon::run(loaded, options).map_err(failure)?;
+    tracing::info!(
+        frames = report.frames,
+        inferences = report.inferences,
+        dropped = report.dropped,
+        errors = report.errors,
+        published = report.published,
+        acknowledged = report.acknowledged,
+        "stopped"
+    );
+    Ok(())
+}
+
+/// The exit code that the daemon's error means.
+pub(super) fn failure(error: DaemonError) -> Failure {
+    match error {
+        DaemonError::Config(reason) => Failure::Config(reason),
+        DaemonError::Failed(reason) => Failure::Failed(anyhow::anyhow!(reason)),
+    }
 }

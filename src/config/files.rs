@@ -52,7 +52,7 @@ impl Config {
 
     fn check_model(&self, pipeline: &PipelineConfig, key: &str, f: &mut Findings) {
         let name = &pipeline.model;
-        if model::locate(name, &self.models.dirs).is_some() {
+        if model::locate(name, &self.models.dirs).is_some() || model::shipped().any(|shipped| shipped == name) {
             return;
         }
         let problem = Problem::new(key, "there is no such model").found(quoted(name));
@@ -62,7 +62,8 @@ impl Config {
         }
         let dirs: Vec<_> = self.models.dirs.iter().map(|d| d.display().to_string()).collect();
         let entries = self.models.dirs.iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten();
-        let known: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let installed = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let known: Vec<String> = installed.chain(model::shipped().map(str::to_string)).collect();
         let mut problem = problem.allowed(format!("a bundle in {} (models.dirs), or a path", dirs.join(" or ")));
         problem.help = nearest(name, known.iter().map(String::as_str)).map(|meant| format!("did you mean {meant:?}?"));
         f.problem(problem);

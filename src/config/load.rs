@@ -55,6 +55,14 @@ pub struct Loaded {
     pub path: Option<PathBuf>,
 }
 
+impl Loaded {
+    /// A configuration that is part of the program.
+    pub fn built_in(config: Config) -> Self {
+        let digest = digest(&config);
+        Loaded { config, sources: BTreeMap::new(), warnings: Vec::new(), digest, path: None }
+    }
+}
+
 /// Reads, layers and checks a configuration.
 ///
 /// # Errors

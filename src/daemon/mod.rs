@@ -1,3 +1,30 @@
 //! The only wiring room: threads, channels, restart, shutdown, watchdog.
+//!
+//! [`run`] starts the publisher and one [`pipeline`] per configured source, then stays in the [`control`] loop: signals,
+//! board readings, governor, health, watchdog. [`stages`] is what a frame goes through.
 
+mod capture;
+mod control;
+pub mod offline;
+pub mod pipeline;
+pub mod prepare;
+mod report;
+pub mod set;
 pub mod slot;
+pub mod stages;
+mod summary;
+mod worker;
+
+pub use control::{Options, Reload, run};
+pub use report::{PipelineReport, Report};
+
+/// Why the daemon did not start or did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The configuration (or a model that it names) cannot be used: exit code 78.
+    #[error("{0}")]
+    Config(String),
+    /// It failed while running: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+}

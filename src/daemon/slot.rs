@@ -43,6 +43,16 @@ impl Slot {
         (next, overwritten)
     }
 
+    /// Waits up to `timeout` until a frame put now would overwrite none; whether that is so.
+    pub fn wait_empty(&self, timeout: Duration) -> bool {
+        let state = self.lock();
+        let (state, _) = self
+            .changed
+            .wait_timeout_while(state, timeout, |s| s.fresh.is_some() && !s.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.fresh.is_none()
+    }
+
     /// Waits up to `timeout` for a frame, handing in `used` for the source to refill.
     pub fn take(&self, used: Frame, timeout: Duration) -> Taken {
         let state = self.lock();
@@ -53,6 +63,8 @@ impl Slot {
         match state.fresh.take() {
             Some(frame) => {
                 state.spare = Some(used);
+                drop(state);
+                self.changed.notify_one();
                 Taken::Frame(frame)
             }
             None if state.closed => Taken::Closed,
@@ -108,6 +120,18 @@ mod tests {
             }
         }
         assert!(seen.len() <= 3, "{} buffers were allocated", seen.len());
+    }
+
+    #[test]
+    fn one_who_can_wait_loses_nothing() {
+        let slot = Slot::default();
+        assert!(slot.wait_empty(Duration::ZERO));
+        slot.put(frame(1));
+        assert!(!slot.wait_empty(Duration::ZERO));
+        std::thread::scope(|s| {
+            s.spawn(|| assert!(matches!(slot.take(Frame::empty(), Duration::from_secs(5)), Taken::Frame(_))));
+            assert!(slot.wait_empty(Duration::from_secs(5)));
+        });
     }
 
     #[test]

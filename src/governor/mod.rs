@@ -152,6 +152,13 @@ pub struct Setpoint {
     pub batch: usize,
 }
 
+impl Setpoint {
+    /// Full work on a ladder of one rung: every frame, the model's own size, one at a time.
+    pub fn full() -> Self {
+        Setpoint { rung: 0, of: 1, interval: Duration::ZERO, resolution: None, batch: 1 }
+    }
+}
+
 /// A step on the ladder, with its reason.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {

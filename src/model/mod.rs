@@ -15,6 +15,7 @@ mod quant;
 mod raw;
 pub mod report;
 mod runner;
+mod shipped;
 mod spec;
 mod tensors;
 
@@ -28,6 +29,7 @@ pub use load::LoadedModel;
 pub use manifest::Manifest;
 pub use plan::Plan;
 pub use runner::Runner;
+pub use shipped::{open_shipped, shipped};
 
 use crate::frame::{TensorSpec, TensorView, TensorViewMut};
 

@@ -198,6 +198,10 @@ impl Files {
 }
 
 impl Source for Files {
+    fn live(&self) -> bool {
+        !self.interval.is_zero()
+    }
+
     fn describe(&self) -> String {
         format!("files {}", self.pattern)
     }

@@ -40,6 +40,12 @@ pub trait Source: Send {
     /// [`SourceError::Lost`] when the device or child went away (the source itself reopens it with back-off in later
     /// calls, answering `Idle` in between); [`SourceError::Fatal`] when it can never work again.
     fn next(&mut self, frame: &mut Frame) -> Result<Next, SourceError>;
+
+    /// Whether frames pass whether or not somebody takes them, so that an untaken one gives way to a newer one. A file that
+    /// is read as fast as it is taken can wait, and then nothing of it is lost.
+    fn live(&self) -> bool {
+        true
+    }
 }
 
 /// What [`Source::next`] achieved.

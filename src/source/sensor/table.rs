@@ -188,6 +188,11 @@ impl Table {
 }
 
 impl Source for Table {
+    fn live(&self) -> bool {
+        let plain = self.lines.as_ref().is_some_and(|l| l.kind() == Kind::Plain);
+        !(plain && self.interval.is_zero())
+    }
+
     fn describe(&self) -> String {
         format!("{} {}", if matches!(self.form, Form::Jsonl) { "jsonl" } else { "csv" }, self.origin)
     }

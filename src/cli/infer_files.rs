@@ -1,0 +1,102 @@
+//! `leptond infer` over pictures and tables, by what the bundle's manifest says.
+
+use std::io::Write;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Failure;
+use super::infer::Args;
+use crate::config::ModelsConfig;
+use crate::daemon::offline;
+use crate::daemon::stages::{Planner, open_bundle};
+use crate::frame::{Frame, Outcome};
+use crate::governor::Setpoint;
+use crate::{preprocess, task};
+
+/// Runs the model over every file in the order given; one line per frame or window. A file that cannot be read or used is
+/// reported, the others still run, and the command fails at the end.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let bundle = open_bundle(&args.model, &ModelsConfig::default().dirs).map_err(anyhow::Error::from)?;
+    let threads = args.threads as usize;
+    let planner = Planner::new(bundle, args.engine, threads, preprocess::Config::default(), &task::Config::default())
+        .map_err(anyhow::Error::from)?;
+    let mut failed = 0_u64;
+    for input in &args.inputs {
+        // What a task remembers (smoothing, hysteresis) belongs to one file.
+        let mut stages = planner.stages(&Setpoint::full()).map_err(anyhow::Error::from)?;
+        let path = input.display().to_string();
+        let mut source = match offline::open(&path, stages.spec()) {
+            Ok(source) => source,
+            Err(error) => {
+                eprintln!("error: {error}");
+                failed += 1;
+                continue;
+            }
+        };
+        let mut out = std::io::stdout().lock();
+        let mut broken = false;
+        let bad = offline::run(&mut stages, source.as_mut(), |origin, frame, result, infer| {
+            let line = match result {
+                Ok(output) if args.json => object(origin, frame, &output.outcome, infer),
+                Ok(output) => format!("{origin}: {} ({:.2} ms)", sentence(&output.outcome), infer.as_secs_f64() * 1e3),
+                Err(error) => {
+                    eprintln!("error: {origin}: {error}");
+                    failed += 1;
+                    return true;
+                }
+            };
+            // A reader that went away (`| head`) ends the run and is no failure.
+            broken = writeln!(out, "{line}").is_err();
+            !broken
+        });
+        failed += bad.map_err(anyhow::Error::from)?;
+        if broken {
+            return Ok(());
+        }
+    }
+    if failed > 0 {
+        return Err(anyhow::anyhow!("{failed} inputs gave no result").into());
+    }
+    Ok(())
+}
+
+fn object(origin: &str, frame: &Frame, outcome: &Outcome, infer: Duration) -> String {
+    let mut object = json!({ "input": origin, "seq": frame.seq, "infer_ms": infer.as_secs_f64() * 1e3 });
+    if let (Some(object), Ok(serde_json::Value::Object(outcome))) =
+        (object.as_object_mut(), serde_json::to_value(outcome))
+    {
+        object.extend(outcome);
+    }
+    object.to_string()
+}
+
+fn sentence(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Classify { label, score, top, .. } if top.is_empty() => format!("{label} {score:.3}"),
+        Outcome::Classify { top, .. } => {
+            top.iter().map(|s| format!("{} {:.3}", s.label, s.score)).collect::<Vec<_>>().join(", ")
+        }
+        Outcome::Detect { detections, .. } if detections.is_empty() => "nothing found".into(),
+        Outcome::Detect { detections, .. } => {
+            let one = |d: &crate::frame::Detection| {
+                let [x1, y1, x2, y2] = d.bbox;
+                format!("{} {:.3} [{x1:.0}, {y1:.0}, {x2:.0}, {y2:.0}]", d.label, d.score)
+            };
+            detections.iter().map(one).collect::<Vec<_>>().join("; ")
+        }
+        Outcome::Anomaly { score, threshold, anomalous, .. } => {
+            let limit = threshold.map_or("no threshold".into(), |t| format!("threshold {t:.4}"));
+            format!("score {score:.4} ({limit}){}", if *anomalous { ", ANOMALY" } else { "" })
+        }
+        Outcome::Raw { outputs } => outputs
+            .iter()
+            .map(|o| {
+                let shown: Vec<String> = o.values.iter().take(8).map(|v| format!("{v:.4}")).collect();
+                let more = if o.values.len() > shown.len() { ", …" } else { "" };
+                format!("{} {:?} [{}{more}]", o.name, o.shape, shown.join(", "))
+            })
+            .collect::<Vec<_>>()
+            .join("; "),
+    }
+}

@@ -1,0 +1,170 @@
+//! The capture thread of one pipeline: calls the source, keeps to the governor's interval, fills the slot.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use super::pipeline::{Life, Shared};
+use crate::frame::Frame;
+use crate::source::{Next, Source, SourceError};
+use crate::telemetry::{Heart, RateLimited};
+
+/// A source answers within 500 ms; one that is silent for this long hangs.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Complaints of one kind are logged at most this often.
+pub(super) const LOG_EVERY: Duration = Duration::from_secs(10);
+
+/// A source that fails at once, again and again, is asked again after this, doubled each time up to 64-fold.
+const BAD_PAUSE: Duration = Duration::from_millis(5);
+
+/// Runs until told to stop or until the source has no more; then closes the slot.
+pub(super) fn run(mut source: Box<dyn Source>, shared: &Shared, heart: &Heart) {
+    let name = shared.name.as_str();
+    tracing::info!(pipeline = name, source = source.describe(), "capturing");
+    let mut log = RateLimited::new(LOG_EVERY);
+    let mut frame = Frame::empty();
+    let mut seq = 0_u64;
+    let mut pace = Pace::default();
+    let mut bad_in_a_row = 0_u32;
+    let life = loop {
+        if shared.stopping() {
+            break Life::Stopped;
+        }
+        heart.beat(ANSWER_WITHIN, Instant::now());
+        match source.next(&mut frame) {
+            Ok(Next::Frame) => {
+                seq += 1;
+                frame.seq = seq;
+                bad_in_a_row = 0;
+                shared.counters.frames.fetch_add(1, Relaxed);
+                shared.set_life(Life::Running);
+                let interval = shared.setpoint().interval;
+                let admitted = if source.live() {
+                    pace.admits(frame.captured, interval)
+                } else if patience(shared, heart, &pace) {
+                    pace.admits(Instant::now(), interval)
+                } else {
+                    break Life::Stopped;
+                };
+                if admitted {
+                    let (next, overwritten) = shared.slot.put(frame);
+                    frame = next;
+                    if overwritten {
+                        shared.counters.dropped.fetch_add(1, Relaxed);
+                    }
+                } else {
+                    shared.counters.skipped.fetch_add(1, Relaxed);
+                }
+            }
+            Ok(Next::Idle(reason)) => {
+                heart.idle(&reason);
+                shared.set_life(Life::Idle(reason));
+            }
+            Ok(Next::End) => {
+                tracing::info!(pipeline = name, frames = seq, "the source has ended");
+                break Life::Ended;
+            }
+            Err(SourceError::Bad { origin, reason }) => {
+                shared.counters.frames.fetch_add(1, Relaxed);
+                shared.counters.errors.fetch_add(1, Relaxed);
+                if let Some(suppressed) = log.admit("bad", Instant::now()) {
+                    tracing::warn!(pipeline = name, origin, reason, suppressed, "unreadable frame, left out");
+                }
+                std::thread::sleep(BAD_PAUSE * (1 << bad_in_a_row.min(6)));
+                bad_in_a_row += 1;
+            }
+            Err(SourceError::Lost { origin, reason }) => {
+                if let Some(suppressed) = log.admit("lost", Instant::now()) {
+                    tracing::warn!(pipeline = name, origin, reason, suppressed, "the source went away, reopening");
+                }
+                shared.set_life(Life::Idle(format!("{origin}: {reason}")));
+            }
+            Err(SourceError::Fatal { origin, reason }) => {
+                tracing::error!(pipeline = name, origin, reason, "the source cannot work");
+                break Life::Failed(format!("{origin}: {reason}"));
+            }
+        }
+        for (kind, suppressed) in log.settle(Instant::now()) {
+            tracing::warn!(pipeline = name, kind, suppressed, "more of the same");
+        }
+    };
+    shared.set_life(life);
+    shared.slot.close();
+}
+
+/// Waits for a frame of a source that can wait: until the governor's interval is over and the slot is empty. False when
+/// told to stop meanwhile.
+fn patience(shared: &Shared, heart: &Heart, pace: &Pace) -> bool {
+    const LOOK_EVERY: Duration = Duration::from_millis(400);
+    loop {
+        if shared.stopping() {
+            return false;
+        }
+        let left = pace.due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
+        if left.is_zero() && shared.slot.wait_empty(LOOK_EVERY) {
+            return true;
+        }
+        heart.beat(ANSWER_WITHIN, Instant::now());
+        std::thread::sleep(left.min(LOOK_EVERY));
+    }
+}
+
+/// Lets frames through no faster than an interval, without drifting: a frame up to a tenth of the interval early counts as
+/// due, so that a camera at exactly the interval loses nothing to jitter.
+#[derive(Default)]
+struct Pace {
+    due: Option<Instant>,
+}
+
+impl Pace {
+    fn admits(&mut self, captured: Instant, interval: Duration) -> bool {
+        if interval.is_zero() {
+            return true;
+        }
+        match self.due {
+            Some(due) if captured + interval / 10 < due => return false,
+            // On time: the next is due one interval after this one *was*. Late by more than that: start afresh.
+            Some(due) if captured < due + interval => self.due = Some(due + interval),
+            _ => self.due = Some(captured + interval),
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Frames admitted out of `count` that come every `every_ms`, at `interval_ms`.
+    fn admitted(count: u64, every_ms: f64, interval_ms: u64) -> usize {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        (0..count)
+            .filter(|i| {
+                let at = start + Duration::from_secs_f64(*i as f64 * every_ms / 1e3);
+                pace.admits(at, Duration::from_millis(interval_ms))
+            })
+            .count()
+    }
+
+    #[test]
+    fn keeps_to_the_interval_on_average() {
+        assert_eq!(admitted(150, 66.67, 0), 150, "no interval: everything");
+        assert_eq!(admitted(150, 66.67, 66), 150, "an interval of the camera's own period loses nothing");
+        let tenth = admitted(1500, 66.67, 1000);
+        assert!((98..=102).contains(&tenth), "100 s at one a second gave {tenth}");
+        let third = admitted(1500, 66.67, 200);
+        assert!((495..=505).contains(&third), "100 s at five a second gave {third}");
+    }
+
+    #[test]
+    fn a_pause_of_the_source_is_not_made_up_for() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        let interval = Duration::from_millis(100);
+        assert!(pace.admits(start, interval));
+        let later = start + Duration::from_secs(60);
+        assert!(pace.admits(later, interval));
+        assert!(!pace.admits(later + Duration::from_millis(10), interval), "no burst after a pause");
+    }
+}

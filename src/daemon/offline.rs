@@ -1,0 +1,163 @@
+//! Stages over files instead of a live source: `leptond infer`, and the golden inputs that `leptond check` runs.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::stages::{PlanError, Planner, StageError, Stages};
+use crate::frame::{Frame, Outcome, Spec};
+use crate::governor::Setpoint;
+use crate::model::{Bundle, Engine};
+use crate::source::{self, FilesConfig, Next, SensorConfig, SensorKind, Source, SourceError};
+use crate::task::TaskOutput;
+use crate::{preprocess, task};
+
+/// One golden input that did not give what it should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoldenFailure {
+    /// The file.
+    pub file: String,
+    /// What was expected and what came.
+    pub reason: String,
+}
+
+/// Why files could not be run over.
+#[derive(Debug, thiserror::Error)]
+pub enum OfflineError {
+    /// The stages cannot be made.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The file cannot be read at all.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A file of a kind that the model does not take.
+    #[error("{0}")]
+    Kind(String),
+}
+
+/// Opens one file (or directory, or glob) for a model that wants `spec`: pictures, or CSV and JSON Lines cut into windows
+/// that do not overlap.
+///
+/// # Errors
+/// [`OfflineError::Kind`] when the model wants the other kind, [`OfflineError::Source`] when it cannot be opened.
+pub fn open(path: &str, spec: &Spec) -> Result<Box<dyn Source>, OfflineError> {
+    let extension = Path::new(path).extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let table = match extension.as_str() {
+        "csv" => Some(SensorKind::Csv),
+        "jsonl" | "ndjson" => Some(SensorKind::Jsonl),
+        _ => None,
+    };
+    let config = match (table, spec) {
+        (Some(kind), Spec::Window(spec)) => {
+            let rows = u32::try_from(spec.rows).unwrap_or(u32::MAX);
+            source::Config::Sensor(SensorConfig {
+                kind,
+                path: path.into(),
+                channels: Vec::new(),
+                interval_ms: 0,
+                window: rows,
+                stride: rows,
+                repeat: false,
+            })
+        }
+        (None, Spec::Image(_)) => source::Config::Files(FilesConfig { path: path.into(), repeat: false, fps: 0.0 }),
+        (Some(_), Spec::Image(_)) => {
+            return Err(OfflineError::Kind(format!("{path}: the model takes pictures, this is a table of numbers")));
+        }
+        (None, Spec::Window(_)) => {
+            return Err(OfflineError::Kind(format!(
+                "{path}: the model takes windows of readings, give a .csv or .jsonl file"
+            )));
+        }
+    };
+    Ok(source::open(&config, source::Context::default())?)
+}
+
+/// Runs every frame of `source` through `stages` and gives each result to `each`, which ends the run by returning false.
+/// A frame that cannot be read or used is given as its error, and the run goes on.
+///
+/// # Errors
+/// [`SourceError`] when the source cannot go on.
+pub fn run(
+    stages: &mut Stages,
+    source: &mut dyn Source,
+    mut each: impl FnMut(&str, &Frame, Result<TaskOutput, StageError>, Duration) -> bool,
+) -> Result<u64, SourceError> {
+    let started = Instant::now();
+    let mut frame = Frame::empty();
+    let mut bad = 0;
+    loop {
+        match source.next(&mut frame) {
+            Ok(Next::Frame) => {}
+            Ok(Next::Idle(_)) => continue,
+            Ok(Next::End) => return Ok(bad),
+            Err(SourceError::Bad { origin, reason }) => {
+                bad += 1;
+                tracing::error!("{origin}: {reason}");
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        frame.seq += 1;
+        let mut infer = Duration::ZERO;
+        let result = stages.prepare(&frame, 0).and_then(|()| {
+            let before = Instant::now();
+            stages.infer()?;
+            infer = before.elapsed();
+            stages.interpret(0, started.elapsed(), frame.time)
+        });
+        if !each(&frame.origin, &frame, result, infer) {
+            return Ok(bad);
+        }
+    }
+}
+
+/// Runs the golden inputs of a bundle and returns how many there are and which failed.
+///
+/// # Errors
+/// When the model cannot be used at all.
+pub fn golden(bundle: &Bundle, engine: Engine) -> Result<(usize, Vec<GoldenFailure>), OfflineError> {
+    let planner = Planner::new(bundle.clone(), engine, 1, preprocess::Config::default(), &task::Config::default())?;
+    let mut failures = Vec::new();
+    for golden in bundle.goldens() {
+        // A task remembers: each input gets fresh stages.
+        let mut stages = planner.stages(&Setpoint::full())?;
+        let path = bundle.path().join(&golden.file).display().to_string();
+        let mut source = open(&path, stages.spec())?;
+        let mut outcomes = Vec::new();
+        let mut failed = None;
+        run(&mut stages, source.as_mut(), |_, _, result, _| {
+            match result {
+                Ok(output) => outcomes.push(output.outcome),
+                Err(error) => failed = Some(error.to_string()),
+            }
+            true
+        })?;
+        let reason = failed.or_else(|| disagreement(golden, &outcomes));
+        failures.extend(reason.map(|reason| GoldenFailure { file: golden.file.clone(), reason }));
+    }
+    Ok((bundle.goldens().len(), failures))
+}
+
+/// What is not as the golden input says, if anything.
+fn disagreement(golden: &crate::model::manifest::Golden, outcomes: &[Outcome]) -> Option<String> {
+    let Some(last) = outcomes.last() else { return Some("gave no result".into()) };
+    if let Some(expected) = &golden.label {
+        return match last {
+            Outcome::Classify { label, .. } if label == expected => None,
+            Outcome::Classify { label, score, .. } => {
+                Some(format!("expected {expected:?}, found {label:?} (score {score:.3})"))
+            }
+            other => Some(format!("expected the label {expected:?}, found {other:?}")),
+        };
+    }
+    if let Some(expected) = golden.anomalous {
+        let flagged = outcomes.iter().any(|o| matches!(o, Outcome::Anomaly { anomalous: true, .. }));
+        return (flagged != expected).then(|| format!("expected anomalous = {expected}, found {flagged}"));
+    }
+    let found: Vec<&str> = match last {
+        Outcome::Detect { detections, .. } => detections.iter().map(|d| &*d.label).collect(),
+        _ => Vec::new(),
+    };
+    let missing: Vec<&str> = golden.labels.iter().map(String::as_str).filter(|l| !found.contains(l)).collect();
+    (!missing.is_empty()).then(|| format!("expected {missing:?} among the detections, found {found:?}"))
+}

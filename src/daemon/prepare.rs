@@ -1,0 +1,109 @@
+//! Everything a pipeline needs, made and checked before anything of the old one is stopped.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use super::stages::{PlanError, Planner, Stages, open_bundle};
+use crate::config::PipelineConfig;
+use crate::frame::{Incoming, Spec};
+use crate::governor::{PipelineLadder, Setpoint};
+use crate::publish::PublishError;
+use crate::source::{self, Source};
+use crate::sys::Roots;
+
+/// A pipeline that can be started.
+pub struct Prepared {
+    /// As configured.
+    pub config: PipelineConfig,
+    /// Compiles the stages anew for another setpoint.
+    pub planner: Arc<Planner>,
+    /// The stages for full work.
+    pub stages: Stages,
+    /// Where frames come from.
+    pub source: Box<dyn Source>,
+    /// How far its work may be lowered; the first rung is full work.
+    pub ladder: PipelineLadder,
+}
+
+/// Why a pipeline cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// Its model cannot be used.
+    #[error("pipeline {0:?}: {1}")]
+    Model(String, PlanError),
+    /// Its source can never work.
+    #[error("pipeline {0:?}: {1}")]
+    Source(String, source::SourceError),
+    /// Source and model do not fit together.
+    #[error("pipeline {0:?}: {1}")]
+    Fit(String, String),
+    /// Its topic cannot be subscribed to.
+    #[error("pipeline {0:?}: {1}")]
+    Topic(String, PublishError),
+}
+
+/// Opens the model, compiles the plan for full work and opens the source. `subscribe` gives the messages of a topic filter.
+///
+/// # Errors
+/// [`PrepareError`] naming the pipeline.
+pub fn prepare(
+    config: &PipelineConfig,
+    dirs: &[PathBuf],
+    roots: &Roots,
+    subscribe: impl FnOnce(&str) -> Result<Receiver<Incoming>, PublishError>,
+) -> Result<Prepared, PrepareError> {
+    let model = |e: PlanError| PrepareError::Model(config.name.clone(), e);
+    let bundle = open_bundle(&config.model, dirs).map_err(model)?;
+    let sizes: Vec<u32> =
+        bundle.manifest().input.sizes.iter().map(|[h, w]| u32::try_from(*h.max(w)).unwrap_or(u32::MAX)).collect();
+    let ladder = PipelineLadder::new(&config.name, &config.governor, frame_interval(&config.source), &sizes);
+    let planner = Planner::new(bundle, config.engine, config.threads as usize, config.preprocess.clone(), &config.task)
+        .map_err(model)?;
+    let full = ladder.rungs.first().cloned().unwrap_or_else(Setpoint::full);
+    let stages = planner.stages(&full).map_err(model)?;
+    if let Some(reason) = misfit(&config.source, stages.spec()) {
+        return Err(PrepareError::Fit(config.name.clone(), reason));
+    }
+    let incoming = match &config.source {
+        source::Config::Mqtt(mqtt) => {
+            Some(subscribe(&mqtt.topic).map_err(|e| PrepareError::Topic(config.name.clone(), e))?)
+        }
+        _ => None,
+    };
+    let source = source::open(&config.source, source::Context { roots: roots.clone(), incoming })
+        .map_err(|e| PrepareError::Source(config.name.clone(), e))?;
+    Ok(Prepared { config: config.clone(), planner: Arc::new(planner), stages, source, ladder })
+}
+
+/// Time between two frames of a source at full work; zero where it is not known.
+fn frame_interval(source: &source::Config) -> Duration {
+    let by_fps = |fps: f64| if fps > 0.0 { Duration::from_secs_f64(1.0 / fps) } else { Duration::ZERO };
+    match source {
+        source::Config::Synthetic(c) => by_fps(c.fps),
+        source::Config::Files(c) => by_fps(c.fps),
+        source::Config::V4l2(c) => by_fps(c.fps),
+        source::Config::Rpicam(c) => by_fps(c.fps),
+        source::Config::Rtsp(c) => by_fps(c.fps),
+        source::Config::Sensor(c) => Duration::from_millis(c.interval_ms * u64::from(c.stride)),
+        source::Config::Mqtt(_) => Duration::ZERO,
+    }
+}
+
+/// What a source gives that the model cannot take, as far as that is known before the first frame.
+fn misfit(source: &source::Config, spec: &Spec) -> Option<String> {
+    let window = match source {
+        source::Config::Sensor(c) => Some(c.window),
+        source::Config::Mqtt(c) if c.content == source::MqttContent::Numbers => Some(c.window),
+        _ => None,
+    };
+    match (window, spec) {
+        (Some(window), Spec::Window(spec)) if !spec.channels.is_empty() && window as usize != spec.rows => {
+            Some(format!("source.window: found {window}, the model takes windows of {} readings", spec.rows))
+        }
+        (Some(_), Spec::Image(_)) => Some("the source gives readings, the model takes pictures".into()),
+        (None, Spec::Window(_)) => Some("the source gives pictures, the model takes windows of readings".into()),
+        _ => None,
+    }
+}

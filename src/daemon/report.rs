@@ -1,0 +1,285 @@
+//! What the daemon says about itself: `info`, `governor` and `health` while it runs, a [`Report`] at the end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::Serialize;
+
+use super::pipeline::{Life, Running};
+use super::set::PipelineSet;
+use crate::board;
+use crate::config::Config;
+use crate::frame::rfc3339;
+use crate::governor::{Mode, Reading};
+use crate::publish::latency::Overhead;
+use crate::publish::payload::{self, Health, Info, ModelInfo, PipelineHealth, Throttled};
+use crate::publish::topics::Topics;
+use crate::publish::{Class, Message, Publisher, Stats};
+use crate::telemetry::Rate;
+
+/// Publishes what the daemon says about itself.
+pub(super) struct Reporter {
+    topics: Topics,
+    publisher: Arc<dyn Publisher>,
+    board: board::Info,
+    started: Instant,
+    wall_started: SystemTime,
+    every: Duration,
+    due: Instant,
+    flags: Option<(Throttled, Vec<Option<String>>)>,
+    rates: BTreeMap<String, Rate>,
+}
+
+impl Reporter {
+    pub(super) fn new(
+        config: &Config,
+        topics: Topics,
+        publisher: Arc<dyn Publisher>,
+        board: board::Info,
+        started: Instant,
+    ) -> Self {
+        Reporter {
+            topics,
+            publisher,
+            board,
+            started,
+            wall_started: SystemTime::now(),
+            every: Duration::from_secs(config.node.health_interval_s.into()),
+            due: started,
+            flags: None,
+            rates: BTreeMap::new(),
+        }
+    }
+
+    /// A reload may have changed how often `health` is told.
+    pub(super) fn reconfigure(&mut self, config: &Config) {
+        self.every = Duration::from_secs(config.node.health_interval_s.into());
+    }
+
+    /// `info`: version, board, models, configuration.
+    pub(super) fn info(&self, config_digest: &str, set: &PipelineSet) {
+        let model = |r: &Running| {
+            let manifest = r.planner.bundle.manifest();
+            ModelInfo {
+                pipeline: r.config.name.clone(),
+                name: manifest.name.clone(),
+                version: manifest.version.clone(),
+                sha256: r.planner.sha256.clone(),
+                task: kebab(&r.planner.kind()),
+                engine: r.engine.into(),
+            }
+        };
+        let info = Info {
+            version: env!("CARGO_PKG_VERSION").into(),
+            board: if self.board.model.is_empty() { self.board.cpu.clone() } else { self.board.model.clone() },
+            models: set.iter().map(model).collect(),
+            config_digest: config_digest.into(),
+            config_schema: crate::config::schema().clone(),
+        };
+        self.state(self.topics.info(), payload::json(&info));
+    }
+
+    /// `governor`: every pipeline's rung; `changed` stands at the top.
+    pub(super) fn governor(&self, set: &PipelineSet, changed: usize) {
+        let rung = |index: usize, running: &Running| {
+            let status = set.governor().status(index)?;
+            let setpoint = status.setpoint;
+            let rung = payload::Rung {
+                rung: setpoint.rung,
+                of: setpoint.of,
+                reason: status.reason,
+                since: rfc3339(self.wall_started + status.since),
+                interval_ms: setpoint.interval.as_millis() as u64,
+                resolution: setpoint.resolution,
+                batch: setpoint.batch,
+                model: running.planner.bundle.manifest().name.clone(),
+                threads: running.planner.threads,
+            };
+            Some((running.config.name.clone(), rung))
+        };
+        let pipelines: BTreeMap<_, _> = set.iter().enumerate().filter_map(|(i, r)| rung(i, r)).collect();
+        let Some(top) = pipelines.get(set.name(changed)).cloned() else { return };
+        let mode = set.governor().status(changed).map_or(Mode::Auto, |s| s.mode);
+        let payload =
+            payload::Governor { mode: kebab(&mode), pipeline: set.name(changed).into(), changed: top, pipelines };
+        self.state(self.topics.governor(), payload::json(&payload));
+    }
+
+    /// `health`, when it is due or when a throttle flag or the reason of an idle pipeline changed.
+    pub(super) fn health(&mut self, set: &PipelineSet, reading: &Reading, rss_bytes: u64, mqtt: Stats, now: Instant) {
+        let throttled = Throttled { now: reading.throttled, under_voltage: reading.under_voltage };
+        let flags = (throttled, set.iter().map(idle).collect());
+        if now < self.due && self.flags.as_ref() == Some(&flags) {
+            return;
+        }
+        self.flags = Some(flags);
+        self.due = now + self.every;
+        let mut pipelines = BTreeMap::new();
+        for running in set.iter() {
+            let counters = &running.shared.counters;
+            let counts = counters.counts();
+            let rate = self.rates.entry(running.config.name.clone()).or_insert_with(|| Rate::new(0, self.started));
+            let latency = counters.latency.percentiles();
+            let health = PipelineHealth {
+                fps: rate.per_second(counts.inferences, now).unwrap_or(0.0) as f32,
+                latency_ms: payload::Percentiles {
+                    p50: latency.p50_ms.unwrap_or(0.0),
+                    p95: latency.p95_ms.unwrap_or(0.0),
+                    p99: latency.p99_ms.unwrap_or(0.0),
+                },
+                drops: counts.dropped,
+                errors: counts.errors,
+                idle: idle(running),
+            };
+            pipelines.insert(running.config.name.clone(), health);
+        }
+        let health = Health {
+            uptime_s: now.saturating_duration_since(self.started).as_secs(),
+            rss_bytes,
+            cpu_percent: reading.cpu_percent,
+            soc_celsius: reading.soc_celsius,
+            throttled,
+            mqtt: mqtt.into(),
+            pipelines,
+        };
+        self.state(self.topics.health(), payload::json(&health));
+    }
+
+    /// Takes the retained state of a pipeline that is no more away from the broker.
+    pub(super) fn forget(&self, pipeline: &str) {
+        self.state(self.topics.pipeline_state(pipeline), Vec::new());
+    }
+
+    fn state(&self, topic: String, payload: Vec<u8>) {
+        self.publisher.publish(Message { topic, payload, class: Class::State, origin: None });
+    }
+}
+
+fn idle(running: &Running) -> Option<String> {
+    match running.shared.life() {
+        Life::Idle(reason) => Some(reason),
+        Life::Failed(reason) => Some(format!("failed: {reason}")),
+        Life::Ended => Some("the source has ended".into()),
+        Life::Running | Life::Stopped => None,
+    }
+}
+
+/// An enum's name as it stands in a configuration.
+fn kebab(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_string)).unwrap_or_default()
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Frames that the sources gave.
+    pub frames: u64,
+    /// Inferences that gave a result.
+    pub inferences: u64,
+    /// Frames that were overwritten before a worker took them.
+    pub dropped: u64,
+    /// Frames left out because the governor's interval was not over.
+    pub skipped: u64,
+    /// Frames that were damaged, or whose inference failed.
+    pub errors: u64,
+    /// Half of the (latest) results were on the broker's socket no later than this after their frame was captured.
+    pub p50_ms: f64,
+    /// 95 % of them.
+    pub p95_ms: f64,
+    /// 99 % of them.
+    pub p99_ms: f64,
+    /// The same without the time in the model: what leptond itself costs, half of the time.
+    pub overhead_p50_ms: f64,
+    /// 95 % of them.
+    pub overhead_p95_ms: f64,
+    /// Messages written to the broker's socket.
+    pub published: u64,
+    /// QoS 1 messages that the broker acknowledged.
+    pub acknowledged: u64,
+    /// Share of answers that were the truth, where a source knew it.
+    pub accuracy: Option<f64>,
+    /// Most memory that was resident at once.
+    pub peak_rss_bytes: u64,
+    /// How long it ran.
+    pub seconds: f64,
+    /// The same figures by pipeline.
+    pub pipelines: BTreeMap<String, PipelineReport>,
+}
+
+/// What one pipeline came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct PipelineReport {
+    /// Frames that the source gave.
+    pub frames: u64,
+    /// Inferences that gave a result.
+    pub inferences: u64,
+    /// Frames that were overwritten before the worker took them.
+    pub dropped: u64,
+    /// Frames left out because the governor's interval was not over.
+    pub skipped: u64,
+    /// Frames that were damaged, or whose inference failed.
+    pub errors: u64,
+    /// Frame captured → result in the publisher's hands, 95 %.
+    pub p95_ms: f64,
+    /// In the model, half of the time.
+    pub infer_p50_ms: f64,
+    /// Share of answers that were the truth, where the source knew it.
+    pub accuracy: Option<f64>,
+}
+
+impl Report {
+    /// The report of a run whose pipelines have stopped.
+    pub(super) fn new(set: &PipelineSet, mqtt: Stats, overhead: Overhead, peak_rss_bytes: u64, ran: Duration) -> Self {
+        let mut report = Report {
+            frames: 0,
+            inferences: 0,
+            dropped: 0,
+            skipped: 0,
+            errors: 0,
+            p50_ms: overhead.total_ms.p50,
+            p95_ms: overhead.total_ms.p95,
+            p99_ms: overhead.total_ms.p99,
+            overhead_p50_ms: overhead.overhead_ms.p50,
+            overhead_p95_ms: overhead.overhead_ms.p95,
+            published: mqtt.published,
+            acknowledged: mqtt.acknowledged,
+            accuracy: None,
+            peak_rss_bytes,
+            seconds: ran.as_secs_f64(),
+            pipelines: BTreeMap::new(),
+        };
+        let (mut right, mut known) = (0, 0);
+        for running in set.iter() {
+            let counters = &running.shared.counters;
+            let counts = counters.counts();
+            let latency = counters.latency.percentiles();
+            let truth = &running.shared.truth;
+            let (r, k) = (truth.right.load(Relaxed), truth.known.load(Relaxed));
+            let one = PipelineReport {
+                frames: counts.frames,
+                inferences: counts.inferences,
+                dropped: counts.dropped,
+                skipped: counts.skipped,
+                errors: counts.errors,
+                p95_ms: latency.p95_ms.unwrap_or(0.0),
+                infer_p50_ms: counters.infer.percentiles().p50_ms.unwrap_or(0.0),
+                accuracy: share(r, k),
+            };
+            (right, known) = (right + r, known + k);
+            report.frames += one.frames;
+            report.inferences += one.inferences;
+            report.dropped += one.dropped;
+            report.skipped += one.skipped;
+            report.errors += one.errors;
+            report.pipelines.insert(running.config.name.clone(), one);
+        }
+        report.accuracy = share(right, known);
+        report
+    }
+}
+
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}

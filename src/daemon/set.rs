@@ -1,0 +1,159 @@
+//! All running pipelines and the governor over them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::DaemonError;
+use super::pipeline::{Life, Running};
+use super::prepare::Prepared;
+use crate::governor::{self, Change, Governor, Reading};
+use crate::publish::Publisher;
+use crate::publish::topics::Topics;
+use crate::telemetry::Heartbeats;
+
+/// A deadline is judged by the results of this long.
+const DEADLINE_WINDOW: Duration = Duration::from_secs(10);
+
+/// What pipelines are started with.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Where messages go.
+    pub publisher: Arc<dyn Publisher>,
+    /// Their topics.
+    pub topics: Topics,
+    /// The watchdog's register.
+    pub heartbeats: Heartbeats,
+    /// Called when a source has ended or failed.
+    pub wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// The running pipelines, in the order of the configuration.
+pub struct PipelineSet {
+    running: Vec<Running>,
+    governor: Governor,
+    started: Instant,
+}
+
+impl PipelineSet {
+    /// Starts every prepared pipeline.
+    ///
+    /// # Errors
+    /// [`DaemonError::Failed`] when the system gives no thread; what was started is stopped again.
+    pub fn start(
+        config: &governor::Config,
+        prepared: Vec<Prepared>,
+        surroundings: &Surroundings,
+        started: Instant,
+    ) -> Result<Self, DaemonError> {
+        let ladders = prepared.iter().map(|p| p.ladder.clone()).collect();
+        let mut set = PipelineSet { running: Vec::new(), governor: Governor::new(config.clone(), ladders), started };
+        for pipeline in prepared {
+            match Running::start(pipeline, surroundings) {
+                Ok(running) => set.running.push(running),
+                Err(error) => {
+                    set.stop(Instant::now());
+                    return Err(DaemonError::Failed(format!("no thread for a pipeline: {error}")));
+                }
+            }
+        }
+        Ok(set)
+    }
+
+    /// Replaces what changed: pipelines that are gone or configured otherwise stop, `prepared` ones start, the rest goes
+    /// on untouched. `order` is the new configuration's list of names.
+    ///
+    /// # Errors
+    /// As [`PipelineSet::start`].
+    pub fn replace(
+        &mut self,
+        config: &governor::Config,
+        prepared: Vec<Prepared>,
+        order: &[String],
+        surroundings: &Surroundings,
+    ) -> Result<(), DaemonError> {
+        let stays =
+            |r: &Running| order.contains(&r.config.name) && !prepared.iter().any(|p| p.config.name == r.config.name);
+        let (keep, go): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running).into_iter().partition(stays);
+        go.iter().for_each(Running::request_stop);
+        go.into_iter().for_each(Running::stop);
+        self.running = keep;
+        let mut failed = None;
+        for pipeline in prepared {
+            match Running::start(pipeline, surroundings) {
+                Ok(running) => self.running.push(running),
+                Err(error) => failed = Some(DaemonError::Failed(format!("no thread for a pipeline: {error}"))),
+            }
+        }
+        self.running.sort_by_key(|r| order.iter().position(|name| *name == r.config.name));
+        self.governor = Governor::new(config.clone(), self.running.iter().map(|r| r.ladder.clone()).collect());
+        for running in &self.running {
+            if let Some(full) = running.ladder.rungs.first() {
+                running.apply(full);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// The pipelines.
+    pub fn iter(&self) -> impl Iterator<Item = &Running> {
+        self.running.iter()
+    }
+
+    /// Name of pipeline `index` of the governor.
+    pub fn name(&self, index: usize) -> &str {
+        self.running.get(index).map_or("?", |r| r.config.name.as_str())
+    }
+
+    /// The governor and what it says of each pipeline.
+    pub fn governor(&self) -> &Governor {
+        &self.governor
+    }
+
+    /// One step of the governor; its changes are applied and returned.
+    pub fn govern(&mut self, reading: &Reading, now: Instant) -> Vec<Change> {
+        let changes = self.governor.step(reading, now.saturating_duration_since(self.started));
+        for change in &changes {
+            if let Some(running) = self.running.get(change.pipeline) {
+                running.apply(&change.setpoint);
+            }
+        }
+        changes
+    }
+
+    /// Worst p95 latency ÷ deadline over the pipelines that have a deadline and results to judge by.
+    pub fn deadline_ratio(&self, now: Instant) -> Option<f32> {
+        let ratio = |r: &Running| {
+            let deadline_ms = r.config.governor.deadline_ms;
+            let p95 = r.shared.counters.recent.p95(DEADLINE_WINDOW, now)?;
+            (deadline_ms > 0).then(|| p95.as_secs_f32() * 1e3 / deadline_ms as f32)
+        };
+        self.running.iter().filter_map(ratio).max_by(f32::total_cmp)
+    }
+
+    /// Whether no pipeline can give anything any more.
+    pub fn all_over(&self) -> bool {
+        self.running.iter().all(Running::finished)
+    }
+
+    /// Why the daemon failed: every pipeline is over and at least one of them by a failure.
+    pub fn failure(&self) -> Option<String> {
+        let reason = |r: &Running| match r.shared.life() {
+            Life::Failed(reason) => Some(format!("pipeline {:?}: {reason}", r.config.name)),
+            _ => None,
+        };
+        if self.all_over() { self.running.iter().find_map(reason) } else { None }
+    }
+
+    /// One line for `systemctl status`.
+    pub fn status_line(&self) -> String {
+        let names: Vec<&str> = self.running.iter().map(|r| r.config.name.as_str()).collect();
+        format!("{} pipeline{}: {}", names.len(), if names.len() == 1 { "" } else { "s" }, names.join(", "))
+    }
+
+    /// Tells all threads to stop and waits for them until `deadline`; the names of those that had not ended by then.
+    pub fn stop(&mut self, deadline: Instant) -> Vec<String> {
+        self.running.iter().for_each(Running::request_stop);
+        let late = |r: &mut Running| (!r.join_by(deadline)).then(|| r.config.name.clone());
+        self.running.iter_mut().filter_map(late).collect()
+    }
+}
