@@ -17,7 +17,11 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 use super::{Config, Format, TelemetryError};
 
 /// Libraries that say more at `info` than a person wants to read; a filter that names them overrides this.
-const NOISY: [&str; 6] = ["rumqttd", "rumqttc", "tract", "rustls", "tokio", "mio"];
+const NOISY: [&str; 5] = ["rumqttc", "tract", "rustls", "tokio", "mio"];
+
+/// The embedded broker calls every client that leaves an error; its gate in `publish` logs what matters. Silent, unless a
+/// filter names it.
+const MUTE: &str = "rumqttd=off";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -105,7 +109,7 @@ fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
     let tamed = NOISY.map(|target| format!("{target}={quiet}")).join(",");
     EnvFilter::builder()
         .with_default_directive(LevelFilter::OFF.into())
-        .parse(tamed + &asked)
+        .parse(format!("{MUTE},{tamed}{asked}"))
         .map_err(|e| bad(e.to_string()))
 }
 
@@ -191,8 +195,9 @@ mod tests {
             tracing::error!(target: "leptond::daemon", "e");
             tracing::info!(target: "leptond::daemon", "i");
             tracing::debug!(target: "leptond::source", "d");
-            tracing::warn!(target: "rumqttd::router", "w");
-            tracing::info!(target: "rumqttd::router", "i");
+            tracing::error!(target: "rumqttd::router", "e");
+            tracing::warn!(target: "rumqttc::state", "w");
+            tracing::info!(target: "rumqttc::state", "i");
             tracing::info!(target: "tract_onnx::model", "i");
         });
         let text = text.0.lock().unwrap().clone();
@@ -201,12 +206,13 @@ mod tests {
 
     #[test]
     fn libraries_are_quiet_until_named() {
-        let (e, i, w) = ("ERROR leptond::daemon: e", "INFO leptond::daemon: i", "WARN rumqttd::router: w");
+        let (e, i, w) = ("ERROR leptond::daemon: e", "INFO leptond::daemon: i", "WARN rumqttc::state: w");
         assert_eq!(seen("info"), [e, i, w]);
         assert_eq!(seen("error"), [e]);
         assert_eq!(seen("off"), Vec::<String>::new());
         assert_eq!(seen("debug"), [e, i, "DEBUG leptond::source: d", w]);
-        assert_eq!(seen("error,rumqttd=info"), [e, w, "INFO rumqttd::router: i"]);
+        assert_eq!(seen("error,rumqttc=info"), [e, w, "INFO rumqttc::state: i"]);
+        assert_eq!(seen("off,rumqttd=info"), ["ERROR rumqttd::router: e"]);
         assert_eq!(seen("warn,leptond::source=debug"), [e, "DEBUG leptond::source: d", w]);
     }
 
