@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use leptond::model::{LoadedModel, Manifest, Model, PlanKey};
+use leptond::model::{LoadedModel, Manifest, PlanKey};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
