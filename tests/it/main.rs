@@ -8,6 +8,7 @@ mod common;
 mod config;
 mod generate;
 mod logs;
+mod machine_anomaly;
 mod model;
 mod mosquitto;
 mod proxy;
