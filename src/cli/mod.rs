@@ -13,6 +13,7 @@ mod inspect;
 mod probe;
 mod progress;
 mod record;
+mod render;
 mod run;
 mod screen;
 mod watch;
@@ -50,6 +51,9 @@ enum Command {
     Record(record::Args),
     /// Subscribe to a node and print what it says
     Watch(watch::Args),
+    /// Render the synthetic counter: pictures, or its digits as a data set
+    #[command(hide = true)]
+    Render(render::Args),
     /// Write shell completions
     #[command(hide = true)]
     Completions(generate::CompletionsArgs),
@@ -91,6 +95,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Probe(args) => probe::run(args),
         Command::Record(args) => record::run(args),
         Command::Watch(args) => watch::run(args),
+        Command::Render(args) => render::run(args),
         Command::Completions(args) => generate::completions(args),
         Command::Man(args) => generate::man(args),
     };

@@ -15,4 +15,5 @@ mod proxy;
 mod publish;
 mod service;
 mod sources;
+mod synthetic;
 mod vision;

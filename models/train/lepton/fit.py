@@ -1,5 +1,6 @@
 """The training loop: Adam, cross-entropy, one-cycle learning rate, TensorBoard."""
 
+import pathlib
 import random
 import time
 
@@ -89,4 +90,4 @@ def fit(net, name, train, held_out, mean, std, epochs, batch, rate, augment, smo
     return net.eval()
 
 
-RUNS = __file__.rsplit("/", 2)[0] + "/runs"
+RUNS = pathlib.Path(__file__).resolve().parents[1] / "runs"

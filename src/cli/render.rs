@@ -1,0 +1,184 @@
+//! `leptond render`: pictures of the synthetic counter, or its digits cut out as a data set.
+//!
+//! The digits go through the JPEG encoder and [`Preprocessor`] as they do in a pipeline, so that a model is trained on
+//! exactly the pixels that it will be given.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use npyz::WriterBuilder as _;
+
+use super::Failure;
+use crate::frame::{
+    Colour, DType, ElementsMut, Fit, Frame, InputSpec, Layout, PixelFormat, Quant, Spec, TensorSpec, TensorViewMut,
+};
+use crate::preprocess::{Preprocessor, Region};
+use crate::source::synthetic::{Chance, Counter, DIGITS, Fonts, Scene, Shown, regions};
+
+/// Size of the pictures in pixels.
+const PICTURE: [u16; 2] = [640, 480];
+/// The moments to choose from, in s: long enough for every number to come.
+const SPAN_S: f64 = 400_000.0;
+
+/// Arguments of `leptond render`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Scenes to render, `first..end`
+    #[arg(long, value_name = "A..B", value_parser = parse_range)]
+    seeds: std::ops::Range<u64>,
+    /// Fonts to choose from
+    #[arg(long, value_enum, default_value = "all")]
+    fonts: FontSet,
+    /// Pictures per scene, each at another moment
+    #[arg(long, default_value_t = 8)]
+    frames: u64,
+    /// Share of the pictures in which the last drum is made to roll; otherwise chance decides, as in front of a camera
+    #[arg(long, default_value_t = 0.0)]
+    rolling: f32,
+    /// Shift each digit's region by up to this many pixels, and scale it by up to as many percent
+    #[arg(long, default_value_t = 0.0, value_name = "PIXELS")]
+    jitter: f32,
+    /// Height and width of one digit
+    #[arg(long, default_value = "32x24", value_parser = parse_size, value_name = "HxW")]
+    size: [usize; 2],
+    /// Write the digits here, uint8 `[N, 1, H, W]`
+    #[arg(long, short, value_name = "FILE.npy")]
+    output: Option<PathBuf>,
+    /// Write the right answers here, uint8 `[N]`
+    #[arg(long, value_name = "FILE.npy")]
+    labels: Option<PathBuf>,
+    /// Write the pictures here, `seed-frame-truth.jpg`
+    #[arg(long, value_name = "DIR")]
+    pictures: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum FontSet {
+    All,
+    Train,
+    HeldOut,
+}
+
+/// Runs the subcommand.
+pub fn run(args: Args) -> Result<(), Failure> {
+    if args.output.is_none() && args.pictures.is_none() {
+        return Err(Failure::Usage("nothing to write: give --output or --pictures".into()));
+    }
+    if let Some(dir) = &args.pictures {
+        std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    }
+    let fonts = match args.fonts {
+        FontSet::All => Fonts::All,
+        FontSet::Train => Fonts::Train,
+        FontSet::HeldOut => Fonts::HeldOut,
+    };
+    let [height, width] = args.size;
+    let mut digits = Digits::new(height, width);
+    let mut frame = Frame::empty();
+    let progress = indicatif::ProgressBar::new(args.seeds.end - args.seeds.start);
+    for seed in args.seeds.clone() {
+        let mut scene = Scene::new(seed, fonts, PICTURE[0], PICTURE[1]);
+        let counter = Counter::new(seed);
+        let mut chance = Chance::new(seed, 6);
+        for number in 0..args.frames {
+            let mut shown = counter.at(SPAN_S * f64::from(chance.within(0.0, 1.0)));
+            if chance.often(args.rolling) {
+                shown.roll = chance.within(0.0, 1.0);
+            }
+            let image = frame.image_mut();
+            (image.format, image.width, image.height) = (PixelFormat::Jpeg, PICTURE[0].into(), PICTURE[1].into());
+            scene.render(&shown, number, &mut image.data).context("cannot encode a picture")?;
+            if let Some(dir) = &args.pictures {
+                let path = dir.join(format!("{seed}-{number}-{}.jpg", shown.truth()));
+                std::fs::write(&path, &image.data).with_context(|| path.display().to_string())?;
+            }
+            if args.output.is_some() {
+                digits.cut(&frame, &shown, args.jitter, &mut chance)?;
+            }
+        }
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    if let Some(path) = &args.output {
+        let count = digits.labels.len() as u64;
+        write(path, &[count, 1, height as u64, width as u64], &digits.pixels)?;
+    }
+    if let Some(path) = &args.labels {
+        write(path, &[digits.labels.len() as u64], &digits.labels)?;
+    }
+    Ok(())
+}
+
+/// The data set as it grows.
+struct Digits {
+    spec: InputSpec,
+    pixels: Vec<u8>,
+    labels: Vec<u8>,
+}
+
+impl Digits {
+    fn new(height: usize, width: usize) -> Self {
+        let spec = InputSpec {
+            batch: DIGITS,
+            height,
+            width,
+            layout: Layout::Nchw,
+            colour: Colour::Grey,
+            fit: Fit::Stretch,
+            mean: [0.0; 3],
+            std: [1.0; 3],
+            dtype: DType::U8,
+            quant: Some(Quant { scale: 1.0 / 255.0, zero_point: 0 }),
+        };
+        Digits { spec, pixels: Vec::new(), labels: Vec::new() }
+    }
+
+    /// Appends the five digits of a picture.
+    fn cut(&mut self, frame: &Frame, shown: &Shown, jitter: f32, chance: &mut Chance) -> anyhow::Result<()> {
+        let [w, h] = PICTURE.map(f32::from);
+        let places = regions(PICTURE[0].into(), PICTURE[1].into()).map(|[x, y, rw, rh]| {
+            let grow = 1.0 + jitter * chance.within(-0.01, 0.01);
+            let (gw, gh) = (rw * grow, rh * grow);
+            let left = x + (rw - gw) / 2.0 + jitter * chance.within(-1.0, 1.0);
+            let top = y + (rh - gh) / 2.0 + jitter * chance.within(-1.0, 1.0);
+            Region::Rect([left.clamp(0.0, w - gw), top.clamp(0.0, h - gh), gw, gh])
+        });
+        let (height, width) = (self.spec.height, self.spec.width);
+        let spec = TensorSpec {
+            name: "digits".into(),
+            dtype: DType::U8,
+            shape: vec![DIGITS, 1, height, width],
+            quant: self.spec.quant,
+        };
+        let start = self.pixels.len();
+        self.pixels.resize(start + DIGITS * height * width, 0);
+        let data = ElementsMut::U8(self.pixels.get_mut(start..).unwrap_or_default());
+        let mut preprocessor = Preprocessor::new(Spec::Image(self.spec.clone()), places.to_vec());
+        preprocessor.run(frame, TensorViewMut { spec: &spec, data }, 0)?;
+        self.labels.extend(shown.digits());
+        Ok(())
+    }
+}
+
+fn write(path: &PathBuf, shape: &[u64], values: &[u8]) -> anyhow::Result<()> {
+    let save = || -> std::io::Result<()> {
+        let file = BufWriter::new(File::create(path)?);
+        let mut npy = npyz::WriteOptions::new().default_dtype().shape(shape).writer(file).begin_nd()?;
+        npy.extend(values.iter().copied())?;
+        npy.finish()
+    };
+    save().with_context(|| path.display().to_string())
+}
+
+fn parse_range(text: &str) -> Result<std::ops::Range<u64>, String> {
+    let numbers = text.split_once("..").and_then(|(a, b)| Some(a.parse().ok()?..b.parse().ok()?));
+    numbers.filter(|r: &std::ops::Range<u64>| r.start < r.end).ok_or_else(|| "give first..end, such as 0..100".into())
+}
+
+fn parse_size(text: &str) -> Result<[usize; 2], String> {
+    let size = text.split_once('x').and_then(|(a, b)| Some([a.parse().ok()?, b.parse().ok()?]));
+    size.filter(|[h, w]| (8..=256).contains(h) && (8..=256).contains(w))
+        .ok_or_else(|| "give height x width, 8 to 256 each, such as 32x24".into())
+}
