@@ -15,6 +15,9 @@ impl Backoff {
     /// Longest wait.
     pub const MOST: Duration = Duration::from_secs(15);
 
+    /// What worked for so long has got over what ended it before: the caller says `worked`.
+    pub const HEALTHY: Duration = Duration::from_secs(30);
+
     /// Whether another try is due at `now`.
     pub fn is_due(&self, now: Instant) -> bool {
         self.until.is_none_or(|until| now >= until)

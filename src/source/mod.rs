@@ -13,6 +13,7 @@ mod rpicam;
 mod rtsp;
 mod sensor;
 pub mod synthetic;
+mod v4l2;
 
 use std::sync::mpsc::Receiver;
 
@@ -105,11 +106,10 @@ pub struct Context {
 /// [`SourceError::Fatal`] when it can never work: a path that does not exist, a kind that this build cannot do.
 pub fn open(config: &Config, context: Context) -> Result<Box<dyn Source>, SourceError> {
     let Context { roots, incoming } = context;
-    let missing = |kind: &str| SourceError::Fatal { origin: kind.into(), reason: "this build cannot open it".into() };
     match config {
         Config::Synthetic(config) => Ok(Box::new(synthetic::Synthetic::new(config)?)),
         Config::Files(config) => Ok(Box::new(files::Files::open(config)?)),
-        Config::V4l2(_) => Err(missing("v4l2")),
+        Config::V4l2(config) => Ok(v4l2::open(config)),
         Config::Rpicam(config) => rpicam::open(config),
         Config::Rtsp(config) => rtsp::open(config),
         Config::Sensor(config) => sensor::open(config, roots),

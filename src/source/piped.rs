@@ -69,8 +69,6 @@ pub(super) struct Raw {
     have: usize,
 }
 
-/// A child that gave pictures for so long has got over what ended the one before: the next wait is a short one again.
-const HEALTHY: Duration = Duration::from_secs(30);
 /// How long one call may wait.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -301,7 +299,7 @@ impl Source for Piped {
                 Some(Ok(())) => {
                     let now = Instant::now();
                     let since = *running.since.get_or_insert(now);
-                    if now.saturating_duration_since(since) >= HEALTHY {
+                    if now.saturating_duration_since(since) >= Backoff::HEALTHY {
                         self.backoff.worked();
                     }
                     running.progress = now;

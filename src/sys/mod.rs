@@ -2,8 +2,10 @@
 
 pub mod child;
 mod mask;
+mod mmap;
 pub mod proc;
 pub mod sysfs;
+pub mod v4l2;
 pub mod vcio;
 
 use std::path::PathBuf;

@@ -1,0 +1,260 @@
+//! A Video4Linux camera, read through the driver's own buffers.
+//!
+//! ```text
+//!          opened, format agreed, streaming          gone, faulty, or no picture for too long
+//! waiting ─────────────────────────────────▶ running ───────────────────────────────────────▶ waiting (longer each time)
+//!    ▲ not there, in use, no permission │
+//!    └──────────────────────────────────┘
+//! ```
+//!
+//! A picture is copied once, out of the mapped buffer into the frame, and its buffer goes back to the driver before the
+//! picture is looked at, so that a slow model never starves the camera.
+
+mod device;
+mod negotiate;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::io::Errno;
+
+use super::backoff::Backoff;
+use super::config::V4l2Config;
+use super::piped::patience;
+use super::{Next, Source, SourceError, mjpeg};
+use crate::frame::{Frame, PixelFormat};
+use crate::sys::v4l2::{Node, Taken};
+use device::Device;
+use negotiate::{Agreed, negotiate};
+
+/// The camera that `config` names. A device that is not there is waited for.
+pub(super) fn open(config: &V4l2Config) -> Box<dyn Source> {
+    let path = config.device.clone();
+    let opener = Box::new(move || Ok(Box::new(Node::open(&path)?) as Box<dyn Device>));
+    Box::new(V4l2::new(config.clone(), opener))
+}
+
+type Opener = Box<dyn FnMut() -> Result<Box<dyn Device>, Errno> + Send>;
+
+/// The source.
+struct V4l2 {
+    config: V4l2Config,
+    origin: String,
+    opener: Opener,
+    running: Option<Running>,
+    backoff: Backoff,
+    /// Why there is no picture.
+    waiting: String,
+    /// What was agreed with the device last.
+    describe: String,
+    /// It gave a picture once: whatever is wrong with it now may pass.
+    proved: bool,
+}
+
+struct Running {
+    device: Box<dyn Device>,
+    agreed: Agreed,
+    /// When its first picture came.
+    since: Option<Instant>,
+    /// When its newest picture came, or when the stream was started.
+    progress: Instant,
+    /// `EIO` in a row.
+    faults: u32,
+    /// The driver's number of the newest picture.
+    sequence: Option<u32>,
+    /// Pictures that the driver had no buffer for.
+    missed: u64,
+}
+
+/// Why a device could not be started.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NotStarted {
+    /// It may be there, free or permitted later.
+    Later(String),
+    /// It is the wrong device, or cannot do what is wanted.
+    Never(String),
+}
+
+/// How long one call may wait.
+const TICK: Duration = Duration::from_millis(250);
+/// So many `EIO` in a row are no passing fault.
+const MOST_FAULTS: u32 = 10;
+/// A picture said to be older than this carries a wrong stamp.
+const OLDEST: Duration = Duration::from_secs(5);
+
+impl V4l2 {
+    fn new(config: V4l2Config, opener: Opener) -> Self {
+        let origin = config.device.display().to_string();
+        let describe = format!("v4l2 {origin}");
+        let waiting = "starting".into();
+        V4l2 { config, origin, opener, running: None, backoff: Backoff::default(), waiting, describe, proved: false }
+    }
+
+    fn start(&mut self) -> Result<Running, NotStarted> {
+        let mut device = (self.opener)().map_err(|error| not_opened(&self.config.device, error))?;
+        let agreed = negotiate(device.as_mut(), &self.config)?;
+        let buffers = device.start(self.config.buffers).map_err(|error| busy_or(error, "cannot stream"))?;
+        if buffers == 0 {
+            return Err(NotStarted::Later("the driver gave no buffers".into()));
+        }
+        self.describe = format!("v4l2 {} {}", self.origin, agreed.words());
+        let V4l2Config { width, height, fps, .. } = self.config;
+        tracing::info!(
+            driver = agreed.driver,
+            card = agreed.card,
+            buffers,
+            "{}: streaming; asked for {width}x{height} {fps} fps, {}",
+            self.describe,
+            agreed.rate_words()
+        );
+        let now = Instant::now();
+        Ok(Running { device, agreed, since: None, progress: now, faults: 0, sequence: None, missed: 0 })
+    }
+
+    /// Waits for the next attempt because of `reason`, which is logged when it is a new one.
+    fn wait(&mut self, reason: String) -> Next {
+        let delay = self.backoff.failed(Instant::now());
+        if self.waiting != reason {
+            tracing::warn!("{}: {reason}; next attempt in {:.1} s", self.describe, delay.as_secs_f32());
+            self.waiting = reason;
+        }
+        Next::Idle(self.waiting.clone())
+    }
+
+    fn lost(&mut self, reason: String) -> SourceError {
+        self.backoff.failed(Instant::now());
+        self.waiting = format!("{reason}; waiting for it to return");
+        SourceError::Lost { origin: self.origin.clone(), reason }
+    }
+
+    fn bad(&self, reason: String) -> SourceError {
+        SourceError::Bad { origin: self.origin.clone(), reason }
+    }
+
+    /// Stamps the frame and checks that the picture is whole.
+    fn finish(&mut self, running: &mut Running, taken: Taken, frame: &mut Frame) -> Result<Next, SourceError> {
+        let now = Instant::now();
+        running.faults = 0;
+        if let Some(before) = running.sequence.replace(taken.sequence) {
+            running.missed += u64::from(taken.sequence.wrapping_sub(before).saturating_sub(1).min(1000));
+        }
+        let agreed = &running.agreed;
+        let image = frame.image_mut();
+        (image.format, image.stride) = (agreed.pixels, agreed.format.stride);
+        (image.width, image.height) = match agreed.pixels {
+            // The picture's own header tells.
+            PixelFormat::Jpeg => (0, 0),
+            _ => (agreed.format.width, agreed.format.height),
+        };
+        if taken.damaged {
+            return Err(self.bad("the driver marked the picture as damaged".into()));
+        }
+        whole(agreed, &image.data).map_err(|reason| self.bad(reason))?;
+
+        running.progress = now;
+        let since = *running.since.get_or_insert(now);
+        self.proved = true;
+        if now.saturating_duration_since(since) >= Backoff::HEALTHY {
+            self.backoff.worked();
+        }
+        let age = taken.age.filter(|age| *age <= OLDEST).unwrap_or_default();
+        frame.captured = now.checked_sub(age).unwrap_or(now);
+        frame.time = SystemTime::now().checked_sub(age).unwrap_or_else(SystemTime::now);
+        frame.truth = None;
+        frame.origin.clone_from(&self.origin);
+        Ok(Next::Frame)
+    }
+
+    /// One attempt to get a picture out of a running device; whether it runs on is up to the result.
+    fn advance(&mut self, running: &mut Running, frame: &mut Frame) -> Result<Next, SourceError> {
+        let image = frame.image_mut();
+        match running.device.take(TICK, &mut image.data) {
+            Ok(Some(taken)) => self.finish(running, taken, frame),
+            Ok(None) => {
+                let quiet = running.progress.elapsed();
+                if quiet >= patience(self.config.fps) {
+                    return Err(self.lost(format!("no picture for {} s", quiet.as_secs())));
+                }
+                Ok(Next::Idle("waiting for the next picture".into()))
+            }
+            Err(Errno::IO) if running.faults < MOST_FAULTS => {
+                running.faults += 1;
+                Err(self.bad("the driver reports an input fault".into()))
+            }
+            Err(Errno::NODEV | Errno::NXIO) => Err(self.lost("the device is gone".into())),
+            Err(error) => Err(self.lost(format!("the driver gives no more pictures: {error}"))),
+        }
+    }
+}
+
+impl Source for V4l2 {
+    fn describe(&self) -> String {
+        self.describe.clone()
+    }
+
+    fn next(&mut self, frame: &mut Frame) -> Result<Next, SourceError> {
+        let mut running = match self.running.take() {
+            Some(running) => running,
+            None => {
+                if let Some(left) = self.backoff.remaining(Instant::now()) {
+                    std::thread::sleep(left.min(TICK));
+                    return Ok(Next::Idle(self.waiting.clone()));
+                }
+                match self.start() {
+                    Ok(running) => running,
+                    Err(NotStarted::Never(reason)) if !self.proved => {
+                        return Err(SourceError::Fatal { origin: self.origin.clone(), reason });
+                    }
+                    // Another device may stand at this path for a while when several are plugged in.
+                    Err(NotStarted::Later(reason) | NotStarted::Never(reason)) => return Ok(self.wait(reason)),
+                }
+            }
+        };
+        let result = self.advance(&mut running, frame);
+        match result {
+            // Dropping it ends the stream and closes the node.
+            Err(SourceError::Lost { .. } | SourceError::Fatal { .. }) => {
+                if running.missed > 0 {
+                    tracing::warn!("{}: {} pictures were lost in the driver", self.origin, running.missed);
+                }
+            }
+            Ok(_) | Err(SourceError::Bad { .. }) => self.running = Some(running),
+        }
+        result
+    }
+}
+
+/// Whether all of the picture is there.
+fn whole(agreed: &Agreed, data: &[u8]) -> Result<(), String> {
+    if agreed.pixels == PixelFormat::Jpeg {
+        return mjpeg::check(data).map_err(|reason| format!("{reason} ({} bytes)", data.len()));
+    }
+    let needed = agreed.bytes();
+    if data.len() < needed {
+        return Err(format!("short picture: {} of {needed} bytes", data.len()));
+    }
+    Ok(())
+}
+
+fn not_opened(path: &PathBuf, error: Errno) -> NotStarted {
+    let path = path.display();
+    NotStarted::Later(match error {
+        Errno::NOENT | Errno::NODEV | Errno::NXIO => format!("{path} is not there"),
+        Errno::ACCESS | Errno::PERM => {
+            format!("no permission to open {path}: the user that runs leptond must be in the group video")
+        }
+        Errno::BUSY => format!("{path} is in use by another program"),
+        error => format!("{path} cannot be opened: {error}"),
+    })
+}
+
+fn busy_or(error: Errno, what: &str) -> NotStarted {
+    NotStarted::Later(match error {
+        Errno::BUSY => "in use by another program".into(),
+        Errno::NODEV | Errno::NXIO => "went away while it was being started".into(),
+        error => format!("{what}: {error}"),
+    })
+}
+
+#[cfg(test)]
+mod tests;
