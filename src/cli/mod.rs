@@ -4,6 +4,7 @@
 //! 0 stopped as asked, 1 failed while running, 2 usage, 78 configuration.
 
 mod bench;
+mod capture;
 mod check;
 mod demo;
 mod generate;
@@ -45,6 +46,8 @@ enum Command {
     Bench(bench::Args),
     /// Explain a model: inputs, outputs, operators and how each one runs
     Inspect(inspect::Args),
+    /// Show or save what a source gives, without a model
+    Capture(capture::Args),
     /// Show this board: sensors, cameras, throttle flags
     Probe(probe::Args),
     /// Record a sensor's readings as CSV, to train on or to run a model over
@@ -92,6 +95,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Infer(args) => infer::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Capture(args) => capture::run(args),
         Command::Probe(args) => probe::run(args),
         Command::Record(args) => record::run(args),
         Command::Watch(args) => watch::run(args),

@@ -20,7 +20,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::frame::{Colour, Fit, Frame, Geometry, Payload, Spec, TensorViewMut};
+use crate::frame::{Colour, Fit, Frame, Geometry, Image, Payload, Spec, TensorViewMut};
 
 /// `[pipeline.preprocess]`: how the picture is fitted to the model.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -207,6 +207,26 @@ impl Preprocessor {
     fn capacity(&self) -> usize {
         self.decoder.capacity() + self.cutter.capacity() + self.placements.capacity() + self.geometry.capacity()
     }
+}
+
+/// Decodes `image` over what `out` held, to packed RGB `[H, W, 3]`; gives `[width, height]` in pixels. For showing and saving
+/// pictures: models are fed by [`Preprocessor::run`].
+///
+/// # Errors
+/// [`PreprocessError::Decode`] and [`PreprocessError::Size`].
+pub fn to_rgb(image: &Image, out: &mut Vec<u8>) -> Result<[u32; 2], PreprocessError> {
+    let mut decoder = decode::Decoder::default();
+    let picture = decoder.decode(image, false)?;
+    let pixels = picture.data.chunks_exact(picture.channels.bytes());
+    out.clear();
+    match picture.channels {
+        decode::Channels::Rgb => out.extend_from_slice(picture.data),
+        decode::Channels::Bgr => out.extend(pixels.flat_map(|p| p.iter().rev())),
+        decode::Channels::Grey | decode::Channels::GreyChroma => {
+            out.extend(pixels.flat_map(|p| p.first().map_or([0; 3], |grey| [*grey; 3])));
+        }
+    }
+    Ok([picture.width, picture.height])
 }
 
 fn store_for(spec: &Spec) -> Option<store::Store> {

@@ -13,7 +13,7 @@
 mod device;
 mod negotiate;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::io::Errno;
@@ -236,7 +236,7 @@ fn whole(agreed: &Agreed, data: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-fn not_opened(path: &PathBuf, error: Errno) -> NotStarted {
+fn not_opened(path: &Path, error: Errno) -> NotStarted {
     let path = path.display();
     NotStarted::Later(match error {
         Errno::NOENT | Errno::NODEV | Errno::NXIO => format!("{path} is not there"),

@@ -327,8 +327,17 @@ pub struct Listed {
     pub path: PathBuf,
     /// The name that sysfs gives, also for a device that cannot be opened.
     pub name: String,
-    /// What it is, and its formats with their sizes; or why it could not be asked.
-    pub answer: Result<(Capability, Vec<(FourCc, Vec<Size>)>), Errno>,
+    /// What it says of itself, or why it could not be asked.
+    pub answer: Result<Offer, Errno>,
+}
+
+/// What a device says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// What it is and can do.
+    pub capability: Capability,
+    /// Its formats with their sizes; none for what is no single-planar capture device.
+    pub formats: Vec<(FourCc, Vec<Size>)>,
 }
 
 /// The `video…` nodes that sysfs knows, in the order of their numbers. Opening a node disturbs no stream.
@@ -350,14 +359,15 @@ pub fn list(roots: &Roots) -> Vec<Listed> {
     nodes.into_iter().map(listed).collect()
 }
 
-fn ask(path: &Path) -> Result<(Capability, Vec<(FourCc, Vec<Size>)>), Errno> {
+fn ask(path: &Path) -> Result<Offer, Errno> {
     let node = Node::open(path)?;
     let capability = node.capability()?;
     let formats = match capability.kind {
         Kind::Capture => node.formats()?,
         Kind::CapturePlanes | Kind::Processor | Kind::Other => Vec::new(),
     };
-    Ok((capability, formats.into_iter().map(|fourcc| (fourcc, node.sizes(fourcc))).collect()))
+    let formats = formats.into_iter().map(|fourcc| (fourcc, node.sizes(fourcc))).collect();
+    Ok(Offer { capability, formats })
 }
 
 /// No driver lists more; a broken one might never end.
