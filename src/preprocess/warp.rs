@@ -70,21 +70,24 @@ fn sample<const C: usize>(picture: &Picture<'_>, quad: &Quad, size: [usize; 2], 
     let (pixels, _) = picture.data.as_chunks::<C>();
     let (samples, _) = out.as_chunks_mut::<C>();
     let at = |i: usize, axis: usize| ((i as f64 + 0.5) / steps[axis] as f64 - 1.0) / size[axis] as f64;
-    let dot = |m: &[f64; 3], u: f64, v: f64| m[0] * u + m[1] * v + m[2];
+    let (first, step) = (at(0, 0), at(1, 0) - at(0, 0));
     for (row, line) in samples.chunks_exact_mut((size[0] + 2) * steps[0]).enumerate() {
+        // Along a row the three forms are straight lines: a start and a slope each.
         let v = at(row, 1);
+        let [x, y, w] = [map.x, map.y, map.w].map(|m| [m[0] * first + m[1] * v + m[2], m[0] * step]);
         for (column, sample) in line.iter_mut().enumerate() {
-            let u = at(column, 0);
+            let along = |[start, slope]: [f64; 2]| start + slope * column as f64;
             // Beyond the horizon (only the margin can get there) the point is far outside and takes the edge.
-            let w = dot(&map.w, u, v).max(1e-6);
-            let (left, right, across) = between(dot(&map.x, u, v) / w, width);
-            let (top, bottom, down) = between(dot(&map.y, u, v) / w, height);
+            let scale = 1.0 / along(w).max(1e-6);
+            let (left, right, across) = between(along(x) * scale, width);
+            let (top, bottom, down) = between(along(y) * scale, height);
             let (a, b) = (pixels[top * width + left], pixels[top * width + right]);
             let (c, d) = (pixels[bottom * width + left], pixels[bottom * width + right]);
             *sample = std::array::from_fn(|i| {
                 let upper = f32::from(a[i]) + across * (f32::from(b[i]) - f32::from(a[i]));
                 let lower = f32::from(c[i]) + across * (f32::from(d[i]) - f32::from(c[i]));
-                (upper + down * (lower - upper)).round() as u8
+                // Rounded: never negative, so that adding a half and cutting off does it without a library call.
+                (upper + down * (lower - upper) + 0.5) as u8
             });
         }
     }
