@@ -8,7 +8,8 @@ use serde_json::json;
 use super::Failure;
 use super::progress::spinner;
 use crate::config::{self, ConfigErrors, Loaded, Options, Origin, Override, Problem};
-use crate::model::{self, Bundle, LoadedModel, ModelError, PlanKey};
+use crate::daemon::offline;
+use crate::model::{self, LoadedModel, PlanKey};
 
 /// Arguments of `leptond check`.
 #[derive(Debug, clap::Args)]
@@ -59,32 +60,45 @@ struct ModelReport {
     version: String,
     path: PathBuf,
     engine: &'static str,
+    /// Golden inputs that gave what they should: all of them.
+    golden: usize,
 }
 
-/// Loads every model and compiles it for full work, so that an operator that cannot run is found here and not at start.
+/// Loads every model, compiles it for full work and runs its golden inputs, so that an operator that cannot run is found
+/// here and not at start.
 fn models(loaded: &Loaded) -> Result<Vec<ModelReport>, ConfigErrors> {
     let mut reports: Vec<ModelReport> = Vec::new();
     let mut problems = Vec::new();
     for (i, pipeline) in loaded.config.pipelines.iter().enumerate() {
-        let Some(path) = model::locate(&pipeline.model, &loaded.config.models.dirs) else { continue };
-        if reports.iter().any(|report| report.path == path) {
+        let Some(bundle) = model::open(&pipeline.model, &loaded.config.models.dirs) else { continue };
+        if bundle.as_ref().is_ok_and(|bundle| reports.iter().any(|report| report.path == bundle.path())) {
             continue;
         }
         let loading = format!("loading {}", pipeline.model);
-        let result = spinner(&loading, || {
-            let bundle = Bundle::open(&path)?;
-            let model = LoadedModel::load(&bundle, 0, pipeline.engine, pipeline.threads as usize)?;
-            model.plan(PlanKey::default())?;
-            Ok((bundle, model.engine()))
+        let result = spinner(&loading, || -> Result<_, String> {
+            let bundle = bundle.map_err(|e| e.to_string())?;
+            let model =
+                LoadedModel::load(&bundle, 0, pipeline.engine, pipeline.threads as usize).map_err(|e| e.to_string())?;
+            model.plan(PlanKey::default()).map_err(|e| e.to_string())?;
+            let (golden, failures) = offline::golden(&bundle, pipeline.engine).map_err(|e| e.to_string())?;
+            match failures.first() {
+                Some(first) => Err(format!(
+                    "{} of {golden} golden inputs give something else, the first {}: {}",
+                    failures.len(),
+                    first.file,
+                    first.reason
+                )),
+                None => Ok((bundle, model.engine(), golden)),
+            }
         });
         match result {
-            Ok((bundle, engine)) => {
+            Ok((bundle, engine, golden)) => {
                 let manifest = bundle.manifest();
                 let (name, version) = (manifest.name.clone(), manifest.version.clone());
-                reports.push(ModelReport { name, version, path, engine });
+                let path = bundle.path().to_path_buf();
+                reports.push(ModelReport { name, version, path, engine, golden });
             }
             Err(error) => {
-                let error: ModelError = error;
                 let key = format!("pipeline[{i}].model");
                 let origin = loaded.sources.get(&key).cloned().unwrap_or(Origin::Default);
                 let problem = Problem::new(key, format!("the model cannot be used: {error}")).at(origin);
@@ -112,8 +126,9 @@ fn report(loaded: &Loaded, models: &[ModelReport], json: bool) -> Result<(), Fai
         });
         return print(&object.to_string());
     }
-    for ModelReport { name, version, path, engine } in models {
-        eprintln!("model {name} {version} ({engine}) runs: {}", path.display());
+    for ModelReport { name, version, path, engine, golden } in models {
+        let golden = if *golden == 0 { String::new() } else { format!(", {golden} golden inputs as they should be") };
+        eprintln!("model {name} {version} ({engine}) runs{golden}: {}", path.display());
     }
     print(config::effective(loaded).trim())
 }

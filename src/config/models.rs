@@ -15,8 +15,8 @@ impl Config {
         let mut f = Findings::default();
         for (i, pipeline) in self.pipelines.iter().enumerate() {
             let at = |key: &str| format!("pipeline[{i}].{key}");
-            let Some(path) = model::locate(&pipeline.model, &self.models.dirs) else { continue };
-            match Bundle::open(&path) {
+            let Some(bundle) = model::open(&pipeline.model, &self.models.dirs) else { continue };
+            match bundle {
                 Ok(bundle) => check_bundle(pipeline, &bundle, &at, &mut f),
                 Err(error) => f.problem(
                     Problem::new(at("model"), format!("the model cannot be used: {error}"))

@@ -107,6 +107,7 @@ async fn control(loaded: Loaded, mut options: Options) -> Result<Report, DaemonE
     let surroundings = Surroundings {
         publisher: node.publisher.clone(),
         topics: node.topics.clone(),
+        results: config.mqtt.results,
         heartbeats: heartbeats.clone(),
         wake: Arc::new(move || wake.notify_one()),
     };

@@ -126,7 +126,7 @@ impl Running {
     /// When the system gives no thread.
     pub fn start(prepared: Prepared, surroundings: &Surroundings) -> std::io::Result<Running> {
         let Prepared { config, planner, stages, source, ladder } = prepared;
-        let Surroundings { publisher, topics, heartbeats, wake } = surroundings.clone();
+        let Surroundings { publisher, topics, results, heartbeats, wake } = surroundings.clone();
         let shared = Arc::new(Shared {
             name: config.name.clone(),
             counters: PipelineCounters::default(),
@@ -146,7 +146,7 @@ impl Running {
             std::io::Result::Ok(())
         };
         let now = Instant::now();
-        let worker = Worker::new(shared.clone(), stages, publisher, &topics);
+        let worker = Worker::new(shared.clone(), stages, publisher, &topics, results);
         let heart = heartbeats.register(&format!("infer {}", shared.name), worker::FRAME_WITHIN, now);
         let result = spawn(&mut running, "infer", Box::new(move || worker.run(&heart))).and_then(|()| {
             let heart = heartbeats.register(&format!("capture {}", shared.name), worker::FRAME_WITHIN, now);

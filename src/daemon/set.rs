@@ -21,6 +21,8 @@ pub struct Surroundings {
     pub publisher: Arc<dyn Publisher>,
     /// Their topics.
     pub topics: Topics,
+    /// Whether each inference is published.
+    pub results: bool,
     /// The watchdog's register.
     pub heartbeats: Heartbeats,
     /// Called when a source has ended or failed.

@@ -49,11 +49,8 @@ pub enum PlanError {
 /// # Errors
 /// [`PlanError::NoModel`], or what is wrong with the bundle.
 pub fn open_bundle(name: &str, dirs: &[PathBuf]) -> Result<Bundle, PlanError> {
-    if let Some(path) = model::locate(name, dirs) {
-        return Ok(Bundle::open(&path)?);
-    }
-    if let Some(shipped) = model::open_shipped(name) {
-        return Ok(shipped?);
+    if let Some(bundle) = model::open(name, dirs) {
+        return Ok(bundle?);
     }
     Err(PlanError::NoModel {
         name: name.into(),

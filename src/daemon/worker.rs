@@ -9,7 +9,7 @@ use super::pipeline::Shared;
 use super::slot::Taken;
 use super::stages::Stages;
 use super::summary::Said;
-use crate::frame::{Frame, rfc3339};
+use crate::frame::{Frame, Outcome, rfc3339};
 use crate::publish::payload::{self, InferenceResult, PipelineState};
 use crate::publish::topics::Topics;
 use crate::publish::{Class, Message, Origin, Publisher};
@@ -29,6 +29,7 @@ pub(super) struct Worker {
     stages: Stages,
     publisher: Arc<dyn Publisher>,
     topics: WorkerTopics,
+    results: bool,
     said: Said,
     log: RateLimited,
     started: Instant,
@@ -53,7 +54,13 @@ struct Meta {
 }
 
 impl Worker {
-    pub(super) fn new(shared: Arc<Shared>, stages: Stages, publisher: Arc<dyn Publisher>, topics: &Topics) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        stages: Stages,
+        publisher: Arc<dyn Publisher>,
+        topics: &Topics,
+        results: bool,
+    ) -> Self {
         let topics = WorkerTopics {
             result: topics.result(&shared.name),
             event: topics.event(&shared.name),
@@ -64,6 +71,7 @@ impl Worker {
             stages,
             publisher,
             topics,
+            results,
             said: Said::default(),
             log: RateLimited::new(LOG_EVERY),
             started: Instant::now(),
@@ -176,22 +184,28 @@ impl Worker {
             let state = PipelineState { seq: meta.seq, time: rfc3339(meta.time), summary };
             self.send(&self.topics.state, payload::json(&state), Class::State, None);
         }
+        if self.results {
+            self.publish_result(meta, &output.outcome, infer, now);
+        }
+        let handed = Instant::now();
+        let latency = handed.saturating_duration_since(meta.captured);
+        counters.latency.record(latency);
+        counters.recent.record(latency, handed);
+    }
+
+    fn publish_result(&self, meta: &Meta, outcome: &Outcome, infer: Duration, now: Instant) {
         let result = InferenceResult {
             seq: meta.seq,
             time: rfc3339(meta.time),
             frame_age_ms: payload::ms(now.saturating_duration_since(meta.captured)),
             infer_ms: payload::ms(infer),
             rung: self.shared.setpoint().rung,
-            outcome: &output.outcome,
+            outcome,
             truth: meta.truth.as_deref(),
             origin: &meta.origin,
         };
         let origin = Origin { captured: meta.captured, infer };
         self.send(&self.topics.result, payload::json(&result), Class::Result, Some(origin));
-        let handed = Instant::now();
-        let latency = handed.saturating_duration_since(meta.captured);
-        counters.latency.record(latency);
-        counters.recent.record(latency, handed);
     }
 
     fn send(&self, topic: &str, payload: Vec<u8>, class: Class, origin: Option<Origin>) {

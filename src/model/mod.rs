@@ -29,7 +29,7 @@ pub use load::LoadedModel;
 pub use manifest::Manifest;
 pub use plan::Plan;
 pub use runner::Runner;
-pub use shipped::{open_shipped, shipped};
+pub use shipped::{open, shipped};
 
 use crate::frame::{TensorSpec, TensorView, TensorViewMut};
 
