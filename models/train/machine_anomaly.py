@@ -5,7 +5,7 @@
 
 The data are readings of one quiet computer and of the same computer compiling (`data/machine-*.csv`, made with
 `leptond record --sensor machine`). From them come windows that count as normal: quiet ones, moderate load on some of the
-cores, and bursts of full load that last at most two and a half seconds. The network is a denoising autoencoder: half of the windows
+cores, and bursts of full load that last at most two seconds. The network is a denoising autoencoder: half of the windows
 it sees are overlaid with a sustained overload, and it has to give back what was beneath. So it reconstructs what is
 normal, and takes away what is not; the difference is the score.
 """
@@ -36,8 +36,8 @@ QUIET_TRAINED = 700
 BUSY_TESTED = 400
 # What is normal: at most this share of all cores for long, and full load for at most this many readings.
 MOST_NORMAL = 0.45
-LONGEST_BURST = 5
-SHORTEST_OVERLOAD = 7
+LONGEST_BURST = 4
+SHORTEST_OVERLOAD = 6
 # Normal windows score below 1, overload scores about 9.
 THRESHOLD = 3.0
 

@@ -110,7 +110,8 @@ fn machine() -> PipelineConfig {
         }),
         preprocess: preprocess::Config::default(),
         task: task::Config::default(),
-        governor: governor::PipelineConfig::default(),
+        // It costs next to nothing, and overload, which it is there to tell of, is when the governor would thin it out.
+        governor: governor::PipelineConfig { min_fps: 2.0, ..governor::PipelineConfig::default() },
     }
 }
 

@@ -57,6 +57,9 @@ kind = "machine"
 interval_ms = 500
 window = 8
 stride = 1
+
+[pipeline.governor]
+min_fps = 2
 EOF
 mosquitto -p "$port" >"$dir/mosquitto.log" 2>&1 &
 pids+=($!)
