@@ -1,9 +1,11 @@
 //! The board under the daemon: the governor's [`Board`] over `/proc` and `/sys`, whose roots can be pointed elsewhere.
 //!
-//! Everything is read by hand, and only what is used: a reading is about ten small files. What a board does not have is
-//! `None`; `leptond probe` lists what that is and what it means.
+//! CPU use and memory of this machine come from sysinfo; sensors, pressure, clock and throttle words, and everything of a
+//! recorded machine, are read by hand. What a board does not have is `None`; `leptond probe` lists what that is and what
+//! it means.
 
 mod info;
+mod live;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -16,6 +18,7 @@ use crate::sys::proc::{CpuTimes, Memory, Pressure, Resource, Stat, read_text};
 use crate::sys::sysfs::{self, Probe};
 
 pub use info::Info;
+use live::Live;
 pub use throttle::{Throttle, ThrottleSource};
 
 /// Thermal zones and monitors that measure the processor, best first, as [`sysfs`] names them.
@@ -47,6 +50,8 @@ pub struct LinuxBoard {
     clock: Option<PathBuf>,
     stat: Stat,
     cpu: Use,
+    /// Only for the machine's own roots.
+    live: Option<Live>,
     buffer: String,
 }
 
@@ -69,6 +74,7 @@ impl LinuxBoard {
             clock: fastest_clock(&roots),
             stat: Stat::default(),
             cpu: Use::default(),
+            live: (roots == Roots::default()).then(Live::new).flatten(),
             buffer: String::new(),
             roots,
         };
@@ -94,6 +100,9 @@ impl LinuxBoard {
 
     /// Resident memory of this process.
     pub fn rss_bytes(&mut self) -> Option<u64> {
+        if let Some(rss) = self.live.as_ref().and_then(Live::rss_bytes) {
+            return Some(rss);
+        }
         self.status_kib("VmRSS:").map(|kib| kib.saturating_mul(1024))
     }
 
@@ -109,6 +118,11 @@ impl LinuxBoard {
     }
 
     fn measure_cpu(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.refresh();
+            (self.cpu.cpu_percent, self.cpu.own_percent) = (Some(live.cpu_percent()), live.own_percent());
+            return;
+        }
         if self.stat.read(&self.roots, &mut self.buffer).is_err() {
             self.cpu = Use::default();
             return;
@@ -166,13 +180,17 @@ impl Board for LinuxBoard {
         self.measure_cpu();
         let throttle = self.throttle();
         let clock_mhz = self.clock.as_ref().and_then(|path| proc_khz(path, &mut self.buffer));
+        let available_bytes = match &self.live {
+            Some(live) => Some(live.available_bytes()),
+            None => Memory::read(&self.roots, &mut self.buffer).ok().map(|m| m.available_bytes),
+        };
         Reading {
             soc_celsius: self.soc_celsius(),
             cpu_percent: self.cpu.cpu_percent,
             own_cpu_percent: self.cpu.own_percent,
             cpu_pressure_percent: self.pressure_percent(Resource::Cpu),
             memory_pressure_percent: self.pressure_percent(Resource::Memory),
-            available_bytes: Memory::read(&self.roots, &mut self.buffer).ok().map(|m| m.available_bytes),
+            available_bytes,
             throttled: throttle.throttled_now(),
             under_voltage: throttle.under_voltage_now(),
             clock_mhz,
