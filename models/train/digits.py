@@ -109,6 +109,30 @@ def goldens(program, count=10):
     return [{"file": f"golden/{digit}.png", "label": digit} for digit in sorted(found)]
 
 
+def write_manifest(figures, lists):
+    """`model.toml` with the figures of the main form."""
+    bundle.write_manifest(
+        BUNDLE / "model.toml",
+        {
+            "name": "leptonnet-digits", "version": "1.0.0", "task": "classify",
+            "description": "Digits of mechanical and liquid crystal counters, one per picture or region",
+            "licence": "MIT OR Apache-2.0", "origin": "models/train/digits.py", "file": "model.onnx",
+            "sha256": bundle.sha256(BUNDLE / "model.onnx"), "labels": LABELS,
+        },
+        {
+            "input": {
+                "kind": "image", "size": list(SIZES[0]), "sizes": [list(s) for s in SIZES], "layout": "nchw",
+                "colour": "grey", "fit": "stretch", "mean": MEAN, "std": STD,
+            },
+            "accuracy": {
+                "metric": "top-1", "value": round(figures["int8"], 4), "dataset": f"leptond render {HELD_OUT}",
+                "command": "python models/train/digits.py", "mmac": round(figures["mmac"], 3),
+            },
+        },
+        lists,
+    )
+
+
 def main():
     args = argparse.ArgumentParser(description=__doc__)
     args.add_argument("--leptond", type=pathlib.Path, help="a built leptond; otherwise cargo builds and runs it")
@@ -131,15 +155,15 @@ def main():
     # Ranges are calibrated on digits that were trained on, of both sizes: none of them is evaluated on.
     calibration = prepared(train[0][torch.randperm(len(train[0]))[:2000]])
 
-    rows, lists = [], {"variant": [], "golden": goldens(program)}
     BUNDLE.mkdir(parents=True, exist_ok=True)
-    forms = [("leptonnet", leptonnet, "model.onnx", args.epochs), ("half", half, "half.onnx", args.epochs)]
-    for name, build, file, epochs in forms:
+    lists = {"variant": [], "golden": goldens(program)}
+    settings = dict(
+        train=train, held_out=held_out, epochs=args.epochs, batch=128, rate=4e-3, augment=augment, smoothing=0.02, decay=0.01,
+    )
+    main_form = None
+    for name, build, file in [("leptonnet", leptonnet, "model.onnx"), ("half", half, "half.onnx")]:
         fit.seed_everything(1)
-        net = trained(
-            build(), f"digits-{name}", folder, args.again, train=train, held_out=held_out, epochs=epochs, batch=128,
-            rate=4e-3, augment=augment, smoothing=0.02, decay=0.01,
-        )
+        net = trained(build(), f"digits-{name}", folder, args.again, **settings)
         plain, path = folder / f"{name}.onnx", BUNDLE / file
         quantise.export(net, 1, *SIZES[0], plain)
         quantise.quantise(plain, path, calibration)
@@ -156,34 +180,15 @@ def main():
         if args.leptond:
             logits = quantise.run_leptond(args.leptond.resolve(), path, prepared(held_out[0]))
             figures["int8_leptond"] = quantise.accuracy(logits, held_out[1])
-        rows.append((name, figures))
         print(name, figures, flush=True)
-    main_form, half_form = rows[0][1], rows[1][1]
-    lists["variant"].append({
-        "name": "half", "file": "half.onnx", "sha256": bundle.sha256(BUNDLE / "half.onnx"),
-        "accuracy": round(half_form["int8"], 4), "mmac": round(half_form["mmac"], 3),
-    })
-    bundle.write_manifest(
-        BUNDLE / "model.toml",
-        {
-            "name": "leptonnet-digits", "version": "1.0.0", "task": "classify",
-            "description": "Digits of mechanical and liquid crystal counters, one per picture or region",
-            "licence": "MIT OR Apache-2.0", "origin": "models/train/digits.py", "file": "model.onnx",
-            "sha256": bundle.sha256(BUNDLE / "model.onnx"), "labels": LABELS,
-        },
-        {
-            "input": {
-                "kind": "image", "size": list(SIZES[0]), "sizes": [list(s) for s in SIZES], "layout": "nchw",
-                "colour": "grey", "fit": "stretch", "mean": MEAN, "std": STD,
-            },
-            "accuracy": {
-                "metric": "top-1", "value": round(main_form["int8"], 4),
-                "dataset": f"leptond render {HELD_OUT}", "command": "python models/train/digits.py",
-                "mmac": round(main_form["mmac"], 3),
-            },
-        },
-        lists,
-    )
+        if main_form is None:
+            main_form = figures
+        else:
+            lists["variant"].append({
+                "name": name, "file": file, "sha256": bundle.sha256(path), "accuracy": round(figures["int8"], 4),
+                "mmac": round(figures["mmac"], 3),
+            })
+        write_manifest(main_form, lists)
     if not args.skip_baseline:
         fit.seed_everything(1)
         net = trained(
