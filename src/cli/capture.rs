@@ -148,6 +148,7 @@ fn capture(source: &mut dyn Source, args: &Args, out: &mut impl Write) -> Result
             Ok(Next::Frame) => {
                 summary.frames += 1;
                 let captured = frame.captured;
+                let age_ms = rounded(captured.elapsed().as_secs_f64() * 1e3);
                 summary.seconds = captured.saturating_duration_since(*first.get_or_insert(captured)).as_secs_f64();
                 idle.clear();
                 match &frame.payload {
@@ -157,7 +158,8 @@ fn capture(source: &mut dyn Source, args: &Args, out: &mut impl Write) -> Result
                             if let Some(dir) = &args.out {
                                 save(dir, summary.frames, image, &look, &rgb).map_err(Stopped::Failed)?;
                             }
-                            let event = json!({ "event": "frame", "frame": summary.frames, "age_ms": age_ms(&frame), "picture": look });
+                            let event =
+                                json!({ "event": "frame", "frame": summary.frames, "age_ms": age_ms, "picture": look });
                             summary.picture = Some(look);
                             Some(event)
                         }
@@ -204,10 +206,6 @@ fn capture(source: &mut dyn Source, args: &Args, out: &mut impl Write) -> Result
     }
     tell(&event, args.json, out)?;
     Ok(summary)
-}
-
-fn age_ms(frame: &Frame) -> f64 {
-    rounded(frame.captured.elapsed().as_secs_f64() * 1e3)
 }
 
 fn trouble(summary: &mut Summary, event: &str, reason: String) -> serde_json::Value {
