@@ -140,6 +140,9 @@ fn text(report: &Report) -> String {
     }
     for camera in &report.cameras {
         lines.add("camera", &format!("{} {}", camera.device, camera.describe()));
+        for format in &camera.formats {
+            lines.add("camera", &format!("  {format}"));
+        }
     }
     for (program, path) in &report.programs {
         if let Some(path) = path {

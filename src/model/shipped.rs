@@ -6,11 +6,18 @@ use std::path::PathBuf;
 use super::{Bundle, ModelError, locate};
 
 /// Name, manifest and ONNX file of each.
-const SHIPPED: &[(&str, &str, &[u8])] = &[(
-    "machine-anomaly",
-    include_str!("../../models/machine-anomaly/model.toml"),
-    include_bytes!("../../models/machine-anomaly/model.onnx"),
-)];
+const SHIPPED: &[(&str, &str, &[u8])] = &[
+    (
+        "leptonnet-digits",
+        include_str!("../../models/leptonnet-digits/model.toml"),
+        include_bytes!("../../models/leptonnet-digits/model.onnx"),
+    ),
+    (
+        "machine-anomaly",
+        include_str!("../../models/machine-anomaly/model.toml"),
+        include_bytes!("../../models/machine-anomaly/model.onnx"),
+    ),
+];
 
 /// Their names.
 pub fn shipped() -> impl Iterator<Item = &'static str> {

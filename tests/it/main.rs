@@ -6,6 +6,7 @@ mod architecture;
 mod cameras;
 mod common;
 mod config;
+mod daemon;
 mod generate;
 mod logs;
 mod machine_anomaly;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::fs::Access;
+use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::board::{Info, LinuxBoard, Throttle};
@@ -13,6 +13,7 @@ use crate::governor::{Board, Reading};
 use crate::sys::Roots;
 use crate::sys::proc::{Pressure, Resource, read_text};
 use crate::sys::sysfs::{self, Probe};
+use crate::sys::v4l2::{self, FourCc, Kind, Size};
 
 /// Everything that `probe` shows.
 #[derive(Debug, Serialize)]
@@ -76,6 +77,10 @@ pub struct Camera {
     pub processor: bool,
     /// Whether this user may open it; `None` for the copy of another machine.
     pub permitted: Option<bool>,
+    /// Whether it is a bare sensor with planes (a CSI camera), which the `v4l2` source cannot use.
+    pub planes: bool,
+    /// Its pixel formats, each with its sizes; empty for what gives no pictures or could not be asked.
+    pub formats: Vec<String>,
 }
 
 /// A sensor that the `sensor` source can read.
@@ -104,6 +109,7 @@ impl Camera {
         let note = match (self.processor, self.permitted) {
             (true, _) => " (a codec or image processor, no camera)",
             (false, Some(false)) => " (no permission: add this user to the group video)",
+            (false, _) if self.planes => " (a CSI camera: use the source rpicam)",
             (false, _) => "",
         };
         format!("{}{note}", self.name)
@@ -236,22 +242,32 @@ fn os_name(root: Option<&Path>) -> String {
 
 fn cameras(roots: &Roots, here: bool) -> Vec<Camera> {
     const PROCESSORS: [&str; 8] = ["codec", "-isp", "pispbe", "rpivid", "rpi-hevc", "m2m", "decoder", "encoder"];
-    let entries = std::fs::read_dir(roots.sys.join("class/video4linux")).into_iter().flatten().flatten();
-    let mut found: Vec<(u32, Camera)> = entries
-        .filter_map(|entry| {
-            let node = entry.file_name().into_string().ok()?;
-            let number = node.strip_prefix("video")?.parse().ok()?;
-            let mut name = String::new();
-            let _unnamed = read_text(&entry.path().join("name"), &mut name);
-            let name = name.trim().to_owned();
-            let processor = PROCESSORS.iter().any(|p| name.contains(p));
-            let access = Access::READ_OK | Access::WRITE_OK;
-            let permitted = here.then(|| rustix::fs::access(roots.dev.join(&node), access).is_ok());
-            Some((number, Camera { device: format!("/dev/{node}"), name, processor, permitted }))
-        })
-        .collect();
-    found.sort_by_key(|(number, _)| *number);
-    found.into_iter().map(|(_, camera)| camera).collect()
+    let camera = |listed: v4l2::Listed| {
+        let node = listed.path.file_name().unwrap_or_default().to_string_lossy();
+        let offer = listed.answer.as_ref().ok();
+        Camera {
+            device: format!("/dev/{node}"),
+            // A copy of another machine has names only.
+            processor: match offer {
+                Some(offer) => matches!(offer.capability.kind, Kind::Processor | Kind::Other),
+                None => PROCESSORS.iter().any(|p| listed.name.contains(p)),
+            },
+            permitted: here.then_some(!matches!(listed.answer, Err(Errno::ACCESS | Errno::PERM))),
+            planes: offer.is_some_and(|offer| offer.capability.kind == Kind::CapturePlanes),
+            formats: offer.map(|offer| offer.formats.iter().map(format_line).collect()).unwrap_or_default(),
+            name: listed.name,
+        }
+    };
+    v4l2::list(roots).into_iter().map(camera).collect()
+}
+
+/// `YUYV 640x480, 320x240`.
+fn format_line((fourcc, sizes): &(FourCc, Vec<Size>)) -> String {
+    let size = |size: &Size| match size {
+        Size::Exact([w, h]) => format!("{w}x{h}"),
+        Size::Range { least: [w, h], most: [to_w, to_h], .. } => format!("{w}x{h} to {to_w}x{to_h}"),
+    };
+    format!("{fourcc} {}", sizes.iter().map(size).collect::<Vec<_>>().join(", "))
 }
 
 fn sensors(roots: &Roots) -> Vec<Sensor> {

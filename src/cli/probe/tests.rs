@@ -68,7 +68,15 @@ fn a_reading_fits_on_a_line() {
 #[test]
 fn a_camera_says_why_it_cannot_be_used() {
     let camera = |processor, permitted| {
-        gather::Camera { device: "/dev/video0".into(), name: "C920".into(), processor, permitted }.describe()
+        gather::Camera {
+            device: "/dev/video0".into(),
+            name: "C920".into(),
+            processor,
+            permitted,
+            planes: false,
+            formats: Vec::new(),
+        }
+        .describe()
     };
     assert_eq!(camera(false, Some(true)), "C920");
     assert_eq!(camera(false, Some(false)), "C920 (no permission: add this user to the group video)");
