@@ -1,8 +1,9 @@
 //! Cameras behind child processes: a fake `rpicam-vid` that misbehaves in every way, and the real `ffmpeg`.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use leptond::frame::{Frame, Image, Payload, PixelFormat};
@@ -202,6 +203,31 @@ fn a_killed_ffmpeg_is_started_again_and_a_dropped_source_leaves_none() {
     assert_ne!(readers(&path), pids);
     drop(source);
     assert_eq!(readers(&path), [0; 0]);
+}
+
+#[test]
+fn a_killed_leptond_takes_its_children_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(path) = video(dir.path(), "a_killed_leptond_takes_its_children_with_it") else { return };
+    let mut leptond = common::leptond()
+        .args(["capture", "--json", "-n", "0", "--for", "5m", "type=rtsp", r#"extra_args=["-stream_loop", "-1"]"#])
+        .arg(format!("url={}", path.display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(leptond.stdout.take().unwrap()).lines();
+    let first = lines.map_while(Result::ok).find(|line| line.contains(r#""event":"frame""#));
+    assert!(first.is_some_and(|line| line.contains("I420")));
+    assert_eq!(readers(&path).len(), 1);
+    // SIGKILL: nothing of ours runs any more that could end the child.
+    leptond.kill().unwrap();
+    leptond.wait().unwrap();
+    let deadline = Instant::now() + LONG;
+    while !readers(&path).is_empty() {
+        assert!(Instant::now() < deadline, "ffmpeg lives on");
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -90,3 +90,34 @@ proptest::proptest! {
         proptest::prop_assert_eq!(out.last(), Some(&Ok(b)));
     }
 }
+
+fn child(script: &str, patience: Duration) -> Piped {
+    let spec = Spec {
+        name: "fake".into(),
+        program: "/bin/sh".into(),
+        args: vec!["-c".into(), script.into()],
+        package: "dash",
+        mask: crate::sys::Mask::default(),
+    };
+    let cut = Cut::Raw(Raw::i420(2, 2));
+    let (describe, origin) = ("fake camera".into(), "fake".into());
+    Piped::new(Plan { describe, origin, specs: vec![spec], cut, patience, ends: false })
+}
+
+#[test]
+fn a_child_that_hangs_or_sends_no_whole_picture_is_stopped_and_started_again() {
+    // Six bytes are a picture; then silence, or drops that never fill another one in time.
+    for script in ["printf 123456; exec sleep 600", "printf 123456; while :; do printf .; sleep 3; done"] {
+        let mut source = child(script, Duration::from_secs(1));
+        let mut frame = Frame::empty();
+        let mut seen = Vec::new();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while seen.len() < 3 && Instant::now() < deadline {
+            match source.next(&mut frame) {
+                Ok(Next::Idle(_)) => {}
+                other => seen.push(other.map_or_else(|error| error.to_string(), |next| format!("{next:?}"))),
+            }
+        }
+        assert_eq!(seen, ["Frame", "fake: no picture for 1 s, stopped; next attempt in 0.5 s", "Frame"], "{script}");
+    }
+}
