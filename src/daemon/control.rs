@@ -1,7 +1,6 @@
 //! The control loop: starts everything, then signals, board readings, governor, health and watchdog until told to stop.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,18 +8,18 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use super::DaemonError;
-use super::prepare::{Prepared, prepare};
+use super::node::Node;
 use super::report::{Report, Reporter};
+use super::service::Service;
 use super::set::{PipelineSet, Surroundings};
 use crate::board::LinuxBoard;
-use crate::config::{Config, Loaded, PipelineConfig};
+use crate::config::{Config, Loaded};
 use crate::governor::Board;
+use crate::publish::Publisher;
 use crate::publish::broker::Broker;
 use crate::publish::mqtt::Mqtt;
-use crate::publish::topics::{self, Topics};
-use crate::publish::{Message, Publisher, Stats};
 use crate::sys::Roots;
-use crate::telemetry::{Heartbeats, LogHandle, Notifier};
+use crate::telemetry::{Heart, Heartbeats, LogHandle, Notifier};
 
 /// From the wish to stop to the end of the process.
 const STOP_WITHIN: Duration = Duration::from_millis(1900);
@@ -30,9 +29,6 @@ const PIPELINES_WITHIN: Duration = Duration::from_millis(1000);
 
 /// The control loop turns at least this often.
 const LOOP_WITHIN: Duration = Duration::from_secs(20);
-
-/// Messages of a subscription that may wait for their pipeline; the newest ones win.
-const INCOMING: usize = 4;
 
 /// Loads the configuration anew, for SIGHUP; its error is a whole explanation.
 pub type Reload = Box<dyn FnMut() -> Result<Loaded, String>>;
@@ -83,74 +79,123 @@ impl Signals {
     }
 }
 
-async fn control(loaded: Loaded, mut options: Options) -> Result<Report, DaemonError> {
-    let Loaded { mut config, digest, .. } = loaded;
+/// What outlives a restart inside the process.
+struct Host {
+    options: Options,
+    signals: Signals,
+    service: Service,
+    heartbeats: Heartbeats,
+    heart: Heart,
+    started: Instant,
+    /// Where the embedded broker listens, once it does; it lives as long as the process.
+    broker: Option<SocketAddr>,
+}
+
+/// How one life between start and stop ended.
+enum End {
+    Stopped(Report),
+    /// SIGHUP changed the connection or the node: everything starts again on this.
+    Restart(Box<Loaded>),
+}
+
+async fn control(loaded: Loaded, options: Options) -> Result<Report, DaemonError> {
     // Signals are caught before anything starts, so that a stop during the start is a clean one.
-    let mut signals = Signals::new().map_err(|e| DaemonError::Failed(format!("no signal handlers: {e}")))?;
+    let signals = Signals::new().map_err(|e| DaemonError::Failed(format!("no signal handlers: {e}")))?;
     let started = Instant::now();
     let heartbeats = Heartbeats::new(started);
     let heart = heartbeats.register("main", LOOP_WITHIN, started);
     let service = Service(Notifier::from_env().map_err(|e| DaemonError::Failed(e.to_string()))?);
+    let mut host = Host { options, signals, service, heartbeats, heart, started, broker: None };
+    let mut loaded = loaded;
+    let mut before: Option<Loaded> = None;
+    loop {
+        match live(&mut host, loaded.clone()).await {
+            Ok(End::Stopped(report)) => return Ok(report),
+            Ok(End::Restart(new)) => before = Some(std::mem::replace(&mut loaded, *new)),
+            Err(DaemonError::Config(why)) => match before.take() {
+                Some(old) => {
+                    tracing::error!("SIGHUP: the new configuration cannot be used, back to the one before: {why}");
+                    loaded = old;
+                }
+                None => return Err(DaemonError::Config(why)),
+            },
+            Err(error) => return Err(error),
+        }
+    }
+}
 
+/// From the start of everything to its stop.
+async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
+    let Loaded { mut config, digest, .. } = loaded;
     if config.broker.enabled {
-        let broker = Broker::start(&config.broker).map_err(|e| DaemonError::Config(e.to_string()))?;
-        let address = broker.address();
-        if let Some(tell) = options.on_broker.take() {
+        let address = match host.broker {
+            Some(address) => address,
+            None => Broker::start(&config.broker).map_err(|e| DaemonError::Config(e.to_string()))?.address(),
+        };
+        host.broker = Some(address);
+        if let Some(tell) = host.options.on_broker.take() {
             tell(address);
         }
-        (config.mqtt.host, config.mqtt.port) = (address.ip().to_string(), address.port());
     }
-    let mut node = Node::connect(&config, &options, &heartbeats)?;
-    let prepared = node.prepare(&config.pipelines, &config, &options)?;
+    let broker = host.broker.filter(|_| config.broker.enabled);
+    let node = Node::connect(&config, broker, host.options.tee.as_ref())?;
+    let prepared = node.prepare(&config.pipelines, &config.models.dirs, &host.options.roots)?;
     let over = Arc::new(Notify::new());
     let wake = over.clone();
     let surroundings = Surroundings {
         publisher: node.publisher.clone(),
         topics: node.topics.clone(),
         results: config.mqtt.results,
-        heartbeats: heartbeats.clone(),
+        heartbeats: host.heartbeats.clone(),
         wake: Arc::new(move || wake.notify_one()),
     };
-    let mut set = PipelineSet::start(&config.governor, prepared, &surroundings, started)?;
-    let mut board = LinuxBoard::new(options.roots.clone());
+    let mut set = PipelineSet::start(&config.governor, prepared, &surroundings, host.started)?;
+    let mut board = LinuxBoard::new(host.options.roots.clone());
     let mut reporter =
-        Reporter::new(&config, node.topics.clone(), node.publisher.clone(), board.info().clone(), started);
+        Reporter::new(&config, node.topics.clone(), node.publisher.clone(), board.info().clone(), host.started);
     reporter.info(&digest, &set);
     reporter.governor(&set, 0);
-    service.ready(&set.status_line());
+    host.service.ready(&set.status_line());
 
-    let mut tick = ticker(&config, &service);
+    let mut tick = ticker(&config, &host.service);
     // Compiling a plan takes what it takes: the time to run begins when everything runs.
-    let until = options.run_for.map(|d| tokio::time::Instant::now() + d);
+    let until = host.options.run_for.map(|d| tokio::time::Instant::now() + d);
     let reason = loop {
-        heart.beat(LOOP_WITHIN, Instant::now());
+        host.heart.beat(LOOP_WITHIN, Instant::now());
         tokio::select! {
-            _ = signals.terminate.recv() => break "SIGTERM",
-            _ = signals.interrupt.recv() => break "SIGINT",
+            _ = host.signals.terminate.recv() => break "SIGTERM",
+            _ = host.signals.interrupt.recv() => break "SIGINT",
             () = sleep_until(until) => break "the time is over",
             () = over.notified() => {
                 if set.all_over() {
                     break "every source has ended";
                 }
             }
-            _ = signals.hangup.recv() => {
-                service.reloading();
-                reload(&mut config, &mut options, &mut set, &mut reporter, &mut node, &surroundings);
-                tick = ticker(&config, &service);
-                service.ready(&set.status_line());
+            _ = host.signals.hangup.recv() => {
+                host.service.reloading();
+                match reload(&mut config, &mut host.options, &mut set, &mut reporter, &node, &surroundings) {
+                    Reloaded::Restart(new) => {
+                        tracing::info!("SIGHUP: the connection changes, everything starts again");
+                        stop(set, &node.mqtt, &mut board, host.started)?;
+                        return Ok(End::Restart(new));
+                    }
+                    Reloaded::Applied | Reloaded::Refused => {}
+                }
+                tick = ticker(&config, &host.service);
+                host.service.ready(&set.status_line());
             }
             _ = tick.tick() => {
                 if set.all_over() {
                     break "every source has ended";
                 }
                 look(&mut board, &mut set, &mut reporter, &node);
-                service.feed(&heartbeats);
+                host.service.feed(&host.heartbeats);
             }
         }
     };
     tracing::info!(reason, "stopping");
-    service.stopping();
-    stop(set, &node.mqtt, &mut board, started)
+    host.service.stopping();
+    stop(set, &node.mqtt, &mut board, host.started).map(End::Stopped)
 }
 
 /// One turn of the loop: a reading of the board, the governor's answer, and `health`.
@@ -194,6 +239,16 @@ fn stop(mut set: PipelineSet, mqtt: &Mqtt, board: &mut LinuxBoard, started: Inst
     }
 }
 
+/// What a reload came to.
+enum Reloaded {
+    /// The new configuration applies.
+    Applied,
+    /// It is wrong: nothing was changed.
+    Refused,
+    /// It is right, and the connection or the node's name is another one.
+    Restart(Box<Loaded>),
+}
+
 /// SIGHUP: the new configuration is made ready whole; only then is anything of the old one touched. A bad one changes
 /// nothing and says why.
 fn reload(
@@ -201,29 +256,29 @@ fn reload(
     options: &mut Options,
     set: &mut PipelineSet,
     reporter: &mut Reporter,
-    node: &mut Node,
+    node: &Node,
     surroundings: &Surroundings,
-) {
-    let Some(load) = options.reload.as_mut() else {
-        tracing::warn!("SIGHUP: this run has no configuration file to load again");
-        return;
+) -> Reloaded {
+    let refused = |why: String| {
+        tracing::error!("SIGHUP: the configuration stays as it was: {why}");
+        Reloaded::Refused
     };
-    let refused = |why: String| tracing::error!("SIGHUP: the configuration stays as it was: {why}");
-    let (new, digest) = match load() {
-        Ok(Loaded { config, digest, .. }) => (config, digest),
+    let Some(load) = options.reload.as_mut() else {
+        return refused("this run has no configuration file to load again".into());
+    };
+    let loaded = match load() {
+        Ok(loaded) => loaded,
         Err(why) => return refused(why),
     };
-    for (section, same) in [
-        ("mqtt", new.mqtt == config.mqtt || config.broker.enabled),
-        ("broker", new.broker == config.broker),
-        ("node.name", new.node.name == config.node.name),
-    ] {
-        if !same {
-            return refused(format!("a change of [{section}] needs a restart of the service"));
-        }
+    let new = &loaded.config;
+    if new.broker != config.broker {
+        return refused("a change of [broker] needs a restart of the service: it lives as long as the process".into());
     }
-    let changed: Vec<_> = new.pipelines.iter().filter(|p| !config.pipelines.contains(p)).cloned().collect();
-    let prepared = match node.prepare(&changed, &new, options) {
+    let same_connection = new.mqtt == config.mqtt && new.node.name == config.node.name;
+    // Where the connection changes, every pipeline is made ready once to see that it can be.
+    let changed: Vec<_> =
+        new.pipelines.iter().filter(|p| !same_connection || !config.pipelines.contains(p)).cloned().collect();
+    let prepared = match node.prepare(&changed, &new.models.dirs, &options.roots) {
         Ok(prepared) => prepared,
         Err(why) => return refused(why.to_string()),
     };
@@ -232,113 +287,21 @@ fn reload(
     {
         return refused(why.to_string());
     }
+    if !same_connection {
+        return Reloaded::Restart(Box::new(loaded));
+    }
     let names: Vec<String> = new.pipelines.iter().map(|p| p.name.clone()).collect();
     let gone: Vec<String> = set.iter().map(|r| r.config.name.clone()).filter(|n| !names.contains(n)).collect();
     if let Err(why) = set.replace(&new.governor, prepared, &names, surroundings) {
         tracing::error!("SIGHUP: {why}");
     }
     gone.iter().for_each(|name| reporter.forget(name));
-    let mqtt = config.mqtt.clone();
-    *config = Config { mqtt, ..new };
+    *config = loaded.config;
     reporter.reconfigure(config);
-    reporter.info(&digest, set);
+    reporter.info(&loaded.digest, set);
     reporter.governor(set, 0);
     tracing::info!(changed = changed.len(), gone = gone.len(), "SIGHUP: the new configuration applies");
-}
-
-/// The connection to the broker and what hangs on it.
-struct Node {
-    mqtt: Arc<Mqtt>,
-    publisher: Arc<dyn Publisher>,
-    topics: Topics,
-}
-
-impl Node {
-    fn connect(config: &Config, options: &Options, heartbeats: &Heartbeats) -> Result<Self, DaemonError> {
-        let name = match config.node.name.as_str() {
-            "" => topics::default_node(Path::new("/")),
-            name => name.to_string(),
-        };
-        let bad = |e: &dyn std::fmt::Display| DaemonError::Config(e.to_string());
-        let topics = Topics::new(&config.mqtt.prefix, &name).map_err(|e| bad(&e))?;
-        let _ = heartbeats;
-        let mqtt = Arc::new(Mqtt::start(&config.mqtt, &name).map_err(|e| bad(&e))?);
-        let publisher: Arc<dyn Publisher> = match &options.tee {
-            Some(second) => Arc::new(Tee { first: mqtt.clone(), second: second.clone() }),
-            None => mqtt.clone(),
-        };
-        Ok(Node { mqtt, publisher, topics })
-    }
-
-    fn prepare(
-        &self,
-        pipelines: &[PipelineConfig],
-        config: &Config,
-        options: &Options,
-    ) -> Result<Vec<Prepared>, DaemonError> {
-        pipelines
-            .iter()
-            .map(|p| prepare(p, &config.models.dirs, &options.roots, |filter| self.mqtt.subscribe(filter, INCOMING)))
-            .collect::<Result<_, _>>()
-            .map_err(|e| DaemonError::Config(e.to_string()))
-    }
-}
-
-/// Every message to two publishers; the first one's word counts.
-struct Tee {
-    first: Arc<Mqtt>,
-    second: Arc<dyn Publisher>,
-}
-
-impl Publisher for Tee {
-    fn publish(&self, message: Message) {
-        self.second.publish(message.clone());
-        self.first.publish(message);
-    }
-
-    fn stats(&self) -> Stats {
-        self.first.stats()
-    }
-
-    fn flush(&self, deadline: Instant) -> bool {
-        self.second.flush(deadline) && self.first.flush(deadline)
-    }
-}
-
-/// systemd, if it is there. That it cannot be told is worth a line in the log, and no reason to stop.
-struct Service(Notifier);
-
-impl Service {
-    fn ready(&self, status: &str) {
-        Self::tell(self.0.ready(status));
-    }
-
-    fn reloading(&self) {
-        Self::tell(self.0.reloading());
-    }
-
-    fn stopping(&self) {
-        Self::tell(self.0.stopping("stopping"));
-    }
-
-    fn feed(&self, heartbeats: &Heartbeats) {
-        match self.0.feed(heartbeats, Instant::now()) {
-            Ok(None) => {}
-            Ok(Some(late)) => tracing::error!(
-                thread = late.thread,
-                late_by_ms = late.late_by.as_millis() as u64,
-                panicked = late.panicked,
-                "a thread makes no progress: the watchdog is not fed"
-            ),
-            Err(error) => Self::tell(Err(error)),
-        }
-    }
-
-    fn tell(result: std::io::Result<()>) {
-        if let Err(error) = result {
-            tracing::warn!(%error, "the service manager cannot be told");
-        }
-    }
+    Reloaded::Applied
 }
 
 /// The loop's clock: the governor's, unless the watchdog wants to be fed more often.

@@ -5,10 +5,12 @@
 
 mod capture;
 mod control;
+mod node;
 pub mod offline;
 pub mod pipeline;
 pub mod prepare;
 mod report;
+mod service;
 pub mod set;
 pub mod slot;
 pub mod stages;

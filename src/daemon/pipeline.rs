@@ -16,6 +16,9 @@ use crate::frame::Outcome;
 use crate::governor::{PipelineLadder, Setpoint};
 use crate::telemetry::PipelineCounters;
 
+/// A source that gives nothing for this long is said to be idle.
+const IDLE_AFTER: Duration = Duration::from_secs(10);
+
 /// What a pipeline is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Life {
@@ -41,7 +44,8 @@ pub struct Shared {
     pub truth: Truth,
     pub(super) slot: Slot,
     stop: AtomicBool,
-    life: Mutex<Life>,
+    /// And since when, where another reason of idleness does not count as a change.
+    life: Mutex<(Life, Instant)>,
     setpoint: Mutex<Setpoint>,
     next_stages: Mutex<Option<Stages>>,
     wake: Arc<dyn Fn() + Send + Sync>,
@@ -74,7 +78,18 @@ impl Shared {
 
     /// What the pipeline is doing.
     pub fn life(&self) -> Life {
-        lock(&self.life).clone()
+        lock(&self.life).0.clone()
+    }
+
+    /// Why nothing comes, once that has lasted: a camera between two frames is not idle.
+    pub fn idle(&self, now: Instant) -> Option<String> {
+        let (life, since) = &*lock(&self.life);
+        match life {
+            Life::Idle(reason) if now.saturating_duration_since(*since) >= IDLE_AFTER => Some(reason.clone()),
+            Life::Failed(reason) => Some(format!("failed: {reason}")),
+            Life::Ended => Some("the source has ended".into()),
+            Life::Idle(_) | Life::Running | Life::Stopped => None,
+        }
     }
 
     pub(super) fn stopping(&self) -> bool {
@@ -83,9 +98,11 @@ impl Shared {
 
     pub(super) fn set_life(&self, life: Life) {
         let mut now = lock(&self.life);
-        if *now != life {
+        if now.0 != life {
             let over = matches!(life, Life::Ended | Life::Failed(_));
-            *now = life;
+            let still_idle = matches!((&now.0, &life), (Life::Idle(_), Life::Idle(_)));
+            let since = if still_idle { now.1 } else { Instant::now() };
+            *now = (life, since);
             drop(now);
             if over {
                 (self.wake)();
@@ -133,7 +150,7 @@ impl Running {
             truth: Truth::default(),
             slot: Slot::default(),
             stop: AtomicBool::new(false),
-            life: Mutex::new(Life::Idle("starting".into())),
+            life: Mutex::new((Life::Idle("starting".into()), Instant::now())),
             setpoint: Mutex::new(ladder.rungs.first().cloned().unwrap_or_else(Setpoint::full)),
             next_stages: Mutex::new(None),
             wake,

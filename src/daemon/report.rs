@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 
-use super::pipeline::{Life, Running};
+use super::pipeline::Running;
 use super::set::PipelineSet;
 use crate::board;
 use crate::config::Config;
@@ -110,7 +110,7 @@ impl Reporter {
     /// `health`, when it is due or when a throttle flag or the reason of an idle pipeline changed.
     pub(super) fn health(&mut self, set: &PipelineSet, reading: &Reading, rss_bytes: u64, mqtt: Stats, now: Instant) {
         let throttled = Throttled { now: reading.throttled, under_voltage: reading.under_voltage };
-        let flags = (throttled, set.iter().map(idle).collect());
+        let flags = (throttled, set.iter().map(|r| r.shared.idle(now)).collect());
         if now < self.due && self.flags.as_ref() == Some(&flags) {
             return;
         }
@@ -131,7 +131,7 @@ impl Reporter {
                 },
                 drops: counts.dropped,
                 errors: counts.errors,
-                idle: idle(running),
+                idle: running.shared.idle(now),
             };
             pipelines.insert(running.config.name.clone(), health);
         }
@@ -154,15 +154,6 @@ impl Reporter {
 
     fn state(&self, topic: String, payload: Vec<u8>) {
         self.publisher.publish(Message { topic, payload, class: Class::State, origin: None });
-    }
-}
-
-fn idle(running: &Running) -> Option<String> {
-    match running.shared.life() {
-        Life::Idle(reason) => Some(reason),
-        Life::Failed(reason) => Some(format!("failed: {reason}")),
-        Life::Ended => Some("the source has ended".into()),
-        Life::Running | Life::Stopped => None,
     }
 }
 

@@ -229,6 +229,13 @@ fn hangup_applies_a_good_configuration_and_refuses_a_bad_one_whole() {
     let info = on(&seen, "leptond/test/info").last().unwrap().json();
     assert_eq!(info["models"][0]["pipeline"], "water");
     assert_eq!(on(&seen, "leptond/test/state").len(), 1, "the connection was not made anew");
+
+    let elsewhere = broker.listen("attic/#");
+    write_config(daemon.dir.path(), &config.replace("[mqtt]", "[mqtt]\nprefix = \"attic\""));
+    daemon.signal("HUP");
+    elsewhere.wait_for("results below the new prefix", |m| on(m, "attic/test/meter/result").len() >= 2);
+    let ended = listener.wait_for("the end of the old connection", |m| on(m, "leptond/test/state").len() == 2);
+    assert_eq!(on(&ended, "leptond/test/state")[1].json()["state"], "offline");
 }
 
 #[test]
