@@ -31,7 +31,7 @@ def leptonnet():
     return nets.LeptonNet(1, 10, stem=16, stem_stride=2, blocks=[(24, 1), (48, 2), (48, 1), (96, 2), (96, 1)])
 
 
-def half():
+def small_form():
     """The smaller form, for a board that is short of time."""
     return nets.LeptonNet(1, 10, stem=8, stem_stride=2, blocks=[(16, 1), (32, 2), (48, 2)])
 
@@ -137,7 +137,7 @@ def main():
     args = argparse.ArgumentParser(description=__doc__)
     args.add_argument("--leptond", type=pathlib.Path, help="a built leptond; otherwise cargo builds and runs it")
     args.add_argument("--epochs", type=int, default=12)
-    args.add_argument("--baseline-epochs", type=int, default=2)
+    args.add_argument("--baseline-epochs", type=int, default=3)
     args.add_argument("--threads", type=int, default=1, help="one is fastest on a machine that does other work, too")
     args.add_argument("--again", action="store_true", help="train even where weights of an earlier run are there")
     args.add_argument("--skip-baseline", action="store_true")
@@ -161,7 +161,7 @@ def main():
         train=train, held_out=held_out, epochs=args.epochs, batch=128, rate=4e-3, augment=augment, smoothing=0.02, decay=0.01,
     )
     main_form = None
-    for name, build, file in [("leptonnet", leptonnet, "model.onnx"), ("half", half, "half.onnx")]:
+    for name, build, file in [("leptonnet", leptonnet, "model.onnx"), ("small", small_form, "small.onnx")]:
         fit.seed_everything(1)
         net = trained(build(), f"digits-{name}", folder, args.again, **settings)
         plain, path = folder / f"{name}.onnx", BUNDLE / file

@@ -18,8 +18,9 @@ INPUT, OUTPUT = "image", "logits"
 
 
 def fold(net):
-    """A copy in which each batch normalisation is part of the convolution before it, without dropout."""
-    net = copy.deepcopy(net).eval()
+    """A copy in which each batch normalisation is part of the convolution before it. Its weights lie in the default order:
+    the exporter would write transpositions for those of a network that was trained channels last."""
+    net = copy.deepcopy(net).eval().to(memory_format=torch.contiguous_format)
     for module in net.modules():
         if isinstance(module, nn.Sequential):
             children = list(module.named_children())
