@@ -16,5 +16,6 @@ mod proxy;
 mod publish;
 mod service;
 mod sources;
+mod stages;
 mod synthetic;
 mod vision;
