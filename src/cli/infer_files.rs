@@ -8,9 +8,9 @@ use serde_json::json;
 use super::Failure;
 use super::infer::Args;
 use crate::config::ModelsConfig;
-use crate::daemon::offline;
+use crate::daemon::offline::{self, Item};
 use crate::daemon::stages::{Planner, open_bundle};
-use crate::frame::{Frame, Outcome};
+use crate::frame::Outcome;
 use crate::governor::Setpoint;
 use crate::{preprocess, task};
 
@@ -36,9 +36,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         };
         let mut out = std::io::stdout().lock();
         let mut broken = false;
-        let bad = offline::run(&mut stages, source.as_mut(), |origin, frame, result, infer| {
+        let ran = offline::run(&mut stages, source.as_mut(), |Item { origin, seq, result, infer }| {
             let line = match result {
-                Ok(output) if args.json => object(origin, frame, &output.outcome, infer),
+                Ok(output) if args.json => object(origin, seq, &output.outcome, infer),
                 Ok(output) => format!("{origin}: {} ({:.2} ms)", sentence(&output.outcome), infer.as_secs_f64() * 1e3),
                 Err(error) => {
                     eprintln!("error: {origin}: {error}");
@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             broken = writeln!(out, "{line}").is_err();
             !broken
         });
-        failed += bad.map_err(anyhow::Error::from)?;
+        ran.map_err(anyhow::Error::from)?;
         if broken {
             return Ok(());
         }
@@ -61,8 +61,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-fn object(origin: &str, frame: &Frame, outcome: &Outcome, infer: Duration) -> String {
-    let mut object = json!({ "input": origin, "seq": frame.seq, "infer_ms": infer.as_secs_f64() * 1e3 });
+fn object(origin: &str, seq: u64, outcome: &Outcome, infer: Duration) -> String {
+    let mut object = json!({ "input": origin, "seq": seq, "infer_ms": infer.as_secs_f64() * 1e3 });
     if let (Some(object), Ok(serde_json::Value::Object(outcome))) =
         (object.as_object_mut(), serde_json::to_value(outcome))
     {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::stages::{PlanError, Planner, StageError, Stages};
+use super::stages::{PlanError, Planner, Stages};
 use crate::frame::{Frame, Outcome, Spec};
 use crate::governor::Setpoint;
 use crate::model::{Bundle, Engine};
@@ -72,6 +72,18 @@ pub fn open(path: &str, spec: &Spec) -> Result<Box<dyn Source>, OfflineError> {
     Ok(source::open(&config, source::Context::default())?)
 }
 
+/// What came of one frame of a run over files.
+pub struct Item<'a> {
+    /// The file (or file and line) that it came from.
+    pub origin: &'a str,
+    /// Counts the frames that could be read, from 1.
+    pub seq: u64,
+    /// What the stages said, or why the frame gave nothing.
+    pub result: Result<TaskOutput, String>,
+    /// Time in the model.
+    pub infer: Duration,
+}
+
 /// Runs every frame of `source` through `stages` and gives each result to `each`, which ends the run by returning false.
 /// A frame that cannot be read or used is given as its error, and the run goes on.
 ///
@@ -80,19 +92,19 @@ pub fn open(path: &str, spec: &Spec) -> Result<Box<dyn Source>, OfflineError> {
 pub fn run(
     stages: &mut Stages,
     source: &mut dyn Source,
-    mut each: impl FnMut(&str, &Frame, Result<TaskOutput, StageError>, Duration) -> bool,
-) -> Result<u64, SourceError> {
+    mut each: impl FnMut(Item<'_>) -> bool,
+) -> Result<(), SourceError> {
     let started = Instant::now();
     let mut frame = Frame::empty();
-    let mut bad = 0;
     loop {
         match source.next(&mut frame) {
             Ok(Next::Frame) => {}
             Ok(Next::Idle(_)) => continue,
-            Ok(Next::End) => return Ok(bad),
+            Ok(Next::End) => return Ok(()),
             Err(SourceError::Bad { origin, reason }) => {
-                bad += 1;
-                tracing::error!("{origin}: {reason}");
+                if !each(Item { origin: &origin, seq: frame.seq, result: Err(reason), infer: Duration::ZERO }) {
+                    return Ok(());
+                }
                 continue;
             }
             Err(error) => return Err(error),
@@ -105,8 +117,9 @@ pub fn run(
             infer = before.elapsed();
             stages.interpret(0, started.elapsed(), frame.time)
         });
-        if !each(&frame.origin, &frame, result, infer) {
-            return Ok(bad);
+        let result = result.map_err(|e| e.to_string());
+        if !each(Item { origin: &frame.origin, seq: frame.seq, result, infer }) {
+            return Ok(());
         }
     }
 }
@@ -125,10 +138,10 @@ pub fn golden(bundle: &Bundle, engine: Engine) -> Result<(usize, Vec<GoldenFailu
         let mut source = open(&path, stages.spec())?;
         let mut outcomes = Vec::new();
         let mut failed = None;
-        run(&mut stages, source.as_mut(), |_, _, result, _| {
-            match result {
+        run(&mut stages, source.as_mut(), |item| {
+            match item.result {
                 Ok(output) => outcomes.push(output.outcome),
-                Err(error) => failed = Some(error.to_string()),
+                Err(error) => failed = Some(error),
             }
             true
         })?;

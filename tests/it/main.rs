@@ -8,6 +8,7 @@ mod common;
 mod config;
 mod daemon;
 mod generate;
+mod infer;
 mod logs;
 mod machine_anomaly;
 mod model;
