@@ -110,8 +110,10 @@ impl Bundle {
     ) -> Result<Bundle, ModelError> {
         let path = PathBuf::from(format!("embedded:{name}"));
         let mut manifest = Manifest::parse(manifest, &path.join("model.toml"))?;
-        // Golden inputs are for `check`, on the bundle's own files; a program that embeds a model may leave them out.
-        manifest.goldens.retain(|golden| files.iter().any(|(name, _)| *name == golden.file));
+        // A program that embeds a model may leave out smaller forms, and golden inputs, which are for `check`.
+        let embedded = |file: &String| files.iter().any(|(name, _)| name == file);
+        manifest.goldens.retain(|golden| embedded(&golden.file));
+        manifest.variants.retain(|variant| embedded(&variant.file));
         if manifest.name != name {
             let reason = format!("name: found {:?}, but it is embedded as {name:?}", manifest.name);
             return Err(ModelError::Manifest { path, line: None, reason });
