@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::common;
+
 /// How long a test waits for something that should happen at once on an idle machine.
 pub const SOON: Duration = Duration::from_secs(30);
 
@@ -44,7 +46,7 @@ impl Mosquitto {
     /// certificate files).
     pub fn with(test: &str, config: impl FnOnce(&std::path::Path) -> String) -> Option<Self> {
         if program().is_none() {
-            eprintln!("SKIPPED {test}: mosquitto is not installed (apt-get install mosquitto mosquitto-clients)");
+            common::skip(test, "mosquitto is not installed (apt-get install mosquitto mosquitto-clients)");
             return None;
         }
         let dir = tempfile::tempdir().unwrap();
@@ -235,7 +237,7 @@ impl Client {
     pub fn find(test: &str) -> Option<Self> {
         let found = Command::new("mosquitto_pub").arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if found.is_err() {
-            eprintln!("SKIPPED {test}: mosquitto_pub is not installed (apt-get install mosquitto-clients)");
+            common::skip(test, "mosquitto_pub is not installed (apt-get install mosquitto-clients)");
             return None;
         }
         Some(Client)
