@@ -13,6 +13,10 @@ const MIN_SCORE: f32 = 0.5;
 /// How long a surprising reading must persist when the configuration does not say.
 const CONFIRM: Duration = Duration::from_secs(10);
 
+/// A step is believed at once when every region has this score; below it, as between two drum positions, when the next
+/// reading is the same.
+const SURE_SCORE: f32 = 0.85;
+
 /// How many readings in a row a surprising one needs at least, however far apart they are.
 const CONFIRM_READINGS: u32 = 3;
 
@@ -101,7 +105,7 @@ impl Task for Reading {
         let good = regions.len() == self.regions && score >= self.min_score;
         let (label, held, believed) = match &mut self.monotonic {
             None => (read, None, good),
-            Some(monotonic) => match monotonic.judge(good.then_some(&read), input.now) {
+            Some(monotonic) => match monotonic.judge(good.then_some(&read), score >= SURE_SCORE, input.now) {
                 Some(believed) if believed == read => (read, Some(false), good),
                 Some(believed) => (believed.to_string(), Some(true), false),
                 None => (read, Some(false), false),
@@ -115,8 +119,8 @@ impl Task for Reading {
 /// Believes readings of a counter that does not run backwards.
 ///
 /// Steps are counted modulo 10^digits, so that 99999 → 00000 is one step forward. A step of up to a hundredth of the range is
-/// believed at once, unless it looks like a counter caught while rolling: every digit the old or the next one's, the
-/// whole neither (00199 → 00190 or 00299 before 00200). Anything else (backwards, a leap) may be a misreading, or
+/// believed when it is sure or comes twice, unless it looks like a counter caught while rolling: every digit the old or the
+/// next one's, the whole neither (00199 → 00190 or 00299 before 00200). Anything else (backwards, a leap) may be a misreading, or
 /// the last good reading was one: it is believed when it was read, advancing in small steps at most, for the confirmation
 /// time and at least [`CONFIRM_READINGS`] times, with no other good reading in between. So a misread leap cannot lock the
 /// meter for ever.
@@ -134,6 +138,8 @@ impl Task for Reading {
 struct Monotonic {
     confirm: Duration,
     good: Option<String>,
+    /// A plausible step that was not sure, when it was the reading before this one.
+    unsure: Option<String>,
     doubted: Option<Doubted>,
 }
 
@@ -146,11 +152,11 @@ struct Doubted {
 
 impl Monotonic {
     fn new(confirm: Duration) -> Self {
-        Monotonic { confirm, good: None, doubted: None }
+        Monotonic { confirm, good: None, unsure: None, doubted: None }
     }
 
     /// The last reading that is believed, this one (`None`: not a good one) counted in; `None` before the first.
-    fn judge(&mut self, read: Option<&String>, now: Duration) -> Option<&str> {
+    fn judge(&mut self, read: Option<&String>, sure: bool, now: Duration) -> Option<&str> {
         let Some(read) = read.filter(|r| number(r).is_some()) else {
             return self.good.as_deref();
         };
@@ -158,8 +164,13 @@ impl Monotonic {
             None => true,
             Some(good) => is_small_step(good, read) && !is_rolling(good, read),
         };
+        let repeated = self.unsure.take().is_some_and(|before| before == *read);
         if plausible {
-            self.believe(read);
+            if sure || repeated || self.good.as_ref() == Some(read) {
+                self.believe(read);
+            } else {
+                self.unsure = Some(read.clone());
+            }
             return self.good.as_deref();
         }
         let doubted = match &mut self.doubted {

@@ -66,6 +66,22 @@ fn a_meter_does_not_run_backwards() {
 }
 
 #[test]
+fn an_unsure_step_must_come_twice() {
+    let mut task = reader(5, monotonic());
+    let mut read =
+        |digits: &str, score: f32, ms: u64| match run_at(&mut task, &[&shown(digits, score)], ms).unwrap().outcome {
+            Outcome::Classify { label, .. } => label,
+            other => panic!("{other:?}"),
+        };
+    assert_eq!(read("26153", 0.95, 0), "26153");
+    // A drum between 3 and 4 that looks like a 5 for one picture must not hold the right reading back afterwards.
+    assert_eq!(read("26155", 0.7, 67), "26153");
+    assert_eq!(read("26154", 0.6, 133), "26153");
+    assert_eq!(read("26154", 0.6, 200), "26154");
+    assert_eq!(read("26155", 0.9, 267), "26155");
+}
+
+#[test]
 fn rolling_over_is_forward() {
     let mut task = reader(5, monotonic());
     assert_eq!(
