@@ -70,13 +70,14 @@ pids+=($!)
 first=""
 for _ in 1 2 3 4 5 6; do
     first=$(subscribe -t leptond/live/machine/result -C 1 -W 5 2>/dev/null) && break
+    sleep 1 # the broker may not listen yet
 done
 [ -n "$first" ] || { echo "no result came; the daemon said:" >&2; cat "$dir/leptond.log" >&2; exit 2; }
 
 # Lines: seconds since 1970, payload.
-subscribe -t leptond/live/machine/event -F '%U %p' >"$dir/events" &
+mosquitto_sub -h 127.0.0.1 -p "$port" -t leptond/live/machine/event -F '%U %p' >"$dir/events" &
 pids+=($!)
-subscribe -t leptond/live/machine/result -F '%U %p' >"$dir/results" &
+mosquitto_sub -h 127.0.0.1 -p "$port" -t leptond/live/machine/result -F '%U %p' >"$dir/results" &
 pids+=($!)
 begun() { grep '"type":"new"' "$dir/events" || true; }
 highest() { sed -n 's/.*"score":\([0-9.e+-]*\).*/\1/p' "$dir/results" | sort -g | tail -1; }
