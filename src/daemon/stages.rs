@@ -90,7 +90,11 @@ impl Planner {
         let task = task
             .over(&bundle.manifest().defaults)
             .map_err(|e| PlanError::Task(format!("{}: {e}", bundle.path().display())))?;
-        let sha256 = model::sha256(&bundle.onnx(0)?);
+        // A bundle's manifest has the hash, which opening it has checked; a bare file has none yet.
+        let sha256 = match bundle.manifest().sha256.as_str() {
+            "" => model::sha256(&bundle.onnx(0)?),
+            known => known.to_ascii_lowercase(),
+        };
         Ok(Planner { bundle, engine, threads: threads.max(1), preprocess, task, sha256 })
     }
 
