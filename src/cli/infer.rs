@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use super::Failure;
 use super::progress::{Counter, spinner};
 use crate::config::ModelsConfig;
-use crate::model::{self, Engine, LoadedModel, npy};
+use crate::daemon::stages::open_bundle;
+use crate::model::{Engine, LoadedModel, npy};
 
 /// Arguments of `leptond infer`.
 #[derive(Debug, clap::Args)]
@@ -82,11 +83,8 @@ fn infer_raw(args: &Args) -> Result<(), Failure> {
 
 /// Finds and loads a model by what was typed: a path, or a bundle's name in the default directories.
 pub(super) fn load(name: &str, engine: Engine, threads: u32) -> Result<LoadedModel, Failure> {
-    let bundle = model::open(name, &ModelsConfig::default().dirs)
-        .ok_or_else(|| anyhow::anyhow!("{name}: no such file, bundle directory or installed bundle"))?;
-    let load = || -> Result<LoadedModel, crate::model::ModelError> {
-        LoadedModel::load(&bundle?, 0, engine, threads as usize)
-    };
+    let bundle = open_bundle(name, &ModelsConfig::default().dirs).map_err(anyhow::Error::from)?;
+    let load = || LoadedModel::load(&bundle, 0, engine, threads as usize);
     Ok(spinner("loading the model", load).map_err(anyhow::Error::from)?)
 }
 

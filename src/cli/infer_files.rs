@@ -21,10 +21,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let threads = args.threads as usize;
     let planner = Planner::new(bundle, args.engine, threads, preprocess::Config::default(), &task::Config::default())
         .map_err(anyhow::Error::from)?;
+    let mut stages = planner.stages(&Setpoint::full()).map_err(anyhow::Error::from)?;
     let mut failed = 0_u64;
     for input in &args.inputs {
         // What a task remembers (smoothing, hysteresis) belongs to one file.
-        let mut stages = planner.stages(&Setpoint::full()).map_err(anyhow::Error::from)?;
+        planner.forget(&mut stages).map_err(anyhow::Error::from)?;
         let path = input.display().to_string();
         let mut source = match offline::open(&path, stages.spec()) {
             Ok(source) => source,

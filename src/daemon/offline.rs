@@ -130,10 +130,11 @@ pub fn run(
 /// When the model cannot be used at all.
 pub fn golden(bundle: &Bundle, engine: Engine) -> Result<(usize, Vec<GoldenFailure>), OfflineError> {
     let planner = Planner::new(bundle.clone(), engine, 1, preprocess::Config::default(), &task::Config::default())?;
+    let mut stages = planner.stages(&Setpoint::full())?;
     let mut failures = Vec::new();
     for golden in bundle.goldens() {
-        // A task remembers: each input gets fresh stages.
-        let mut stages = planner.stages(&Setpoint::full())?;
+        // What a task remembers belongs to one input.
+        planner.forget(&mut stages)?;
         let path = bundle.path().join(&golden.file).display().to_string();
         let mut source = open(&path, stages.spec())?;
         let mut outcomes = Vec::new();

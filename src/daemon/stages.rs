@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use crate::frame::{Frame, Geometry, Spec, TaskKind, TensorView};
+use crate::frame::{Frame, Geometry, Spec, TaskKind, TaskSpec, TensorView};
 use crate::governor::Setpoint;
 use crate::model::{self, Bundle, Engine, LoadedModel, Model, ModelError, PlanKey};
 use crate::preprocess::{self, PreprocessError, Preprocessor};
@@ -103,6 +103,19 @@ impl Planner {
         self.task.kind.unwrap_or(self.bundle.manifest().task)
     }
 
+    /// Makes `stages` forget what their task remembers, as before the first frame; the compiled plan stays.
+    ///
+    /// # Errors
+    /// [`PlanError::Task`], as for [`Planner::stages`].
+    pub fn forget(&self, stages: &mut Stages) -> Result<(), PlanError> {
+        stages.task = self.new_task(&stages.task_spec)?;
+        Ok(())
+    }
+
+    fn new_task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, PlanError> {
+        task::new(self.kind(), &self.task, spec).map_err(|e| PlanError::Task(e.to_string()))
+    }
+
     /// Compiles stages for `setpoint`: its resolution and its batch of frames.
     ///
     /// # Errors
@@ -121,13 +134,13 @@ impl Planner {
             image.fit = fit;
         }
         let task_spec = loaded.task_spec(key, items)?;
-        let kind = self.kind();
-        let task = task::new(kind, &self.task, &task_spec).map_err(|e| PlanError::Task(e.to_string()))?;
+        let task = self.new_task(&task_spec)?;
         Ok(Stages {
             spec: spec.clone(),
             preprocessor: Preprocessor::new(spec, self.preprocess.regions.clone()),
             model,
             task,
+            task_spec,
             items,
             frames,
             geometry: vec![Vec::new(); frames],
@@ -142,6 +155,7 @@ pub struct Stages {
     preprocessor: Preprocessor,
     model: Box<dyn Model>,
     task: Box<dyn Task>,
+    task_spec: TaskSpec,
     items: usize,
     frames: usize,
     geometry: Vec<Vec<Geometry>>,
