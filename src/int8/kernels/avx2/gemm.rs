@@ -1,0 +1,128 @@
+//! Dense products.
+//!
+//! Output channels come in blocks of 32, four vectors of 8; the last block has as many vectors as it needs. A block is
+//! its starting sums, its scales, and then, for every step of 4 input bytes, 4 weights of each of its channels.
+
+use std::arch::x86_64::*;
+
+use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm};
+use super::dot::Dot;
+use super::output::{Output, VECTORS, store};
+
+/// Sums in a vector.
+const LANES: usize = 8;
+
+/// Bytes in a vector.
+const BYTES: usize = 32;
+
+/// Channels in a block.
+const BLOCK: usize = VECTORS * LANES;
+
+/// Input bytes in a step.
+const STEP: usize = 4;
+
+/// Rows of a call, and of a tile: as many as 16 registers allow.
+pub const ROWS: usize = 3;
+
+/// Vectors of the block whose first channel is `first`.
+fn vectors(n: usize, first: usize) -> usize {
+    (n - first).div_ceil(LANES).min(VECTORS)
+}
+
+/// Packs dense weights.
+pub fn pack<D: Dot>(weights: &GemmWeights) -> PackedGemm {
+    let GemmWeights { n, segments, segment, .. } = *weights;
+    let steps = segment.div_ceil(STEP);
+    let block_bytes = vectors(n, 0) * (2 + segments * steps * D::PARTS) * BYTES;
+    let mut data = AlignedBytes::zeroed(n.div_ceil(BLOCK) * block_bytes);
+    for channel in 0..n {
+        let (block, within) = (channel / BLOCK, channel % BLOCK);
+        let vectors = vectors(n, block * BLOCK);
+        // Packing sums to bytes alternates between the vectors' runs of four lanes: this puts the channels in order.
+        let (vector, lane) = (within / 4 % vectors, within / 4 / vectors * 4 + within % 4);
+        let at = |row: usize| block * block_bytes + row * vectors * BYTES + lane * 4;
+        data.put_i32(at(0) + vector * BYTES, [weights.start(channel, weights.x_zero + D::OFFSET)]);
+        data.put_f32(at(1) + vector * BYTES, [weights.scale[channel]]);
+        let taps = &weights.data[channel * segments * segment..][..segments * segment];
+        for (s, run) in taps.chunks_exact(segment).enumerate() {
+            for (step, four) in run.chunks(STEP).enumerate() {
+                let four = std::array::from_fn(|i| four.get(i).copied().unwrap_or(0));
+                for (part, bytes) in D::spread(four).into_iter().take(D::PARTS).enumerate() {
+                    let at = at(2 + (s * steps + step) * D::PARTS) + (vector * D::PARTS + part) * BYTES;
+                    data.put_i8(at, bytes);
+                }
+            }
+        }
+    }
+    PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, variant: 0 }
+}
+
+/// See [`Kernels::gemm`](super::super::Kernels::gemm). To be inlined into a function that has the instructions.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub unsafe fn gemm<D: Dot>(call: &GemmCall) {
+    // SAFETY: the caller's promise; the tiles have the rows and vectors that are left.
+    unsafe {
+        let output = Output::new(&call.requant);
+        for block in call.first_block..call.first_block + call.blocks {
+            let vectors = vectors(call.packed.n, block * BLOCK);
+            match (vectors, call.rows.len()) {
+                (4, 1) => tile::<D, 1, 4>(call, block, &output),
+                (4, 2) => tile::<D, 2, 4>(call, block, &output),
+                (4, _) => tile::<D, 3, 4>(call, block, &output),
+                (3, 1) => tile::<D, 1, 3>(call, block, &output),
+                (3, 2) => tile::<D, 2, 3>(call, block, &output),
+                (3, _) => tile::<D, 3, 3>(call, block, &output),
+                (2, 1) => tile::<D, 1, 2>(call, block, &output),
+                (2, 2) => tile::<D, 2, 2>(call, block, &output),
+                (2, _) => tile::<D, 3, 2>(call, block, &output),
+                (_, 1) => tile::<D, 1, 1>(call, block, &output),
+                (_, 2) => tile::<D, 2, 1>(call, block, &output),
+                (_, _) => tile::<D, 3, 1>(call, block, &output),
+            }
+        }
+    }
+}
+
+/// `R` rows by the `V` vectors of a block.
+///
+/// # Safety
+/// As [`gemm`]; the call has the rows and the block has the vectors.
+#[inline(always)]
+unsafe fn tile<D: Dot, const R: usize, const V: usize>(call: &GemmCall, block: usize, output: &Output) {
+    let packed = call.packed;
+    // SAFETY: the block is in `data`, whose parts are whole vectors; the call has the rows, each of which covers every
+    // segment, and what a step reads behind a segment is within SLACK; outputs have room for the block's channels.
+    unsafe {
+        let data: *const __m256i = packed.data.as_ptr().add(block * packed.block_bytes).cast();
+        let mut sums = [std::array::from_fn::<_, V, _>(|v| *data.add(v)); R];
+        let mut weights = data.add(2 * V);
+        for &offset in call.offsets {
+            let rows: [_; R] = std::array::from_fn(|r| call.rows.get_unchecked(r).add(offset));
+            for k in (0..packed.segment).step_by(STEP) {
+                for (row, sums) in rows.iter().zip(&mut sums) {
+                    let x = D::ready(_mm256_set1_epi32(row.add(k).cast::<i32>().read_unaligned()));
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        *sum = D::dot(*sum, x, weights.add(v * D::PARTS));
+                    }
+                }
+                weights = weights.add(V * D::PARTS);
+            }
+        }
+        let scales: [_; VECTORS] = std::array::from_fn(|v| *data.add(V + v.min(V - 1)).cast::<__m256>());
+        let count = (packed.n - block * BLOCK).min(BLOCK);
+        for (r, sums) in sums.iter().enumerate() {
+            // Vectors that there are not repeat the last; their bytes are left behind.
+            let bytes = output.bytes(std::array::from_fn(|v| sums[v.min(V - 1)]), scales);
+            let bytes = match V {
+                4 => bytes,
+                3 => _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 7, 3)),
+                2 => _mm256_permute4x64_epi64::<0b1000>(bytes),
+                _ => _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 2, 3, 5, 6, 7)),
+            };
+            store(bytes, call.outs.get_unchecked(r).add(block * BLOCK), count);
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Depthwise convolutions: `sdot` wants the four bytes of a product sum side by side, so table look-ups weave the same channels
+//! of up to four input pixels into `[channel][tap]`. In 3×3 kernels these are the pixels of a column, which then serves
+//! every output column that it is a tap of; other kernels take four taps at a time.
+//!
+//! A block of sixteen channels (the last one of eight, if that is enough): starting sums, then groups of four taps,
+//! `[channel][4]` each and the last one filled up with zeros, then scales. Taps run down the columns; a column of three is
+//! filled up to four.
+
+use std::arch::aarch64::*;
+
+use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise};
+use super::requant::{Output, store, store_half};
+use super::{load_pair, sdot};
+
+/// Channels of a block.
+const BLOCK: usize = 16;
+
+/// Taps of a group: what `sdot` takes in.
+const GROUP: usize = 4;
+
+/// Channels that are computed of the block that starts at `first`.
+fn width(channels: usize, first: usize) -> usize {
+    if channels - first > BLOCK / 2 { BLOCK } else { BLOCK / 2 }
+}
+
+/// Taps of a column, filled up.
+fn column(kh: usize) -> usize {
+    if kh == 3 { GROUP } else { kh }
+}
+
+/// See [`super::Kernels::pack_depthwise`].
+pub(super) fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
+    let DepthwiseWeights { channels, kh, kw, .. } = *weights;
+    let groups = (column(kh) * kw).div_ceil(GROUP);
+    let block_bytes = BLOCK * (8 + groups * GROUP);
+    let mut data = AlignedBytes::zeroed(channels.div_ceil(BLOCK) * block_bytes);
+    for first in (0..channels).step_by(BLOCK) {
+        let width = width(channels, first);
+        let covered = first..channels.min(first + width);
+        let block = first / BLOCK * block_bytes;
+        data.put_i32(block, covered.clone().map(|c| weights.start(c, weights.x_zero)));
+        for (kx, ky) in (0..kw).flat_map(|kx| (0..kh).map(move |ky| (kx, ky))) {
+            let tap = kx * column(kh) + ky;
+            let group = block + 4 * width + tap / GROUP * width * GROUP + tap % GROUP;
+            for (lane, channel) in covered.clone().enumerate() {
+                data.put_i8(group + lane * GROUP, [weights.data[(ky * kw + kx) * channels + channel]]);
+            }
+        }
+        data.put_f32(block + 4 * width * (1 + groups), weights.scale[covered].iter().copied());
+    }
+    PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, variant: 0 }
+}
+
+/// See [`super::Kernels::depthwise`].
+///
+/// # Safety
+/// As [`super::Kernels::depthwise`].
+#[target_feature(enable = "neon,dotprod")]
+pub(super) unsafe fn depthwise(call: &DepthwiseCall) {
+    let full = call.requant.low == i8::MIN && call.requant.high == i8::MAX;
+    // SAFETY: the caller's promise is the callee's.
+    unsafe { if full { rectangle::<false>(call) } else { rectangle::<true>(call) } }
+}
+
+/// Row by row, so that input rows are still in the cache when the next output row wants them.
+///
+/// # Safety
+/// As [`depthwise`].
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn rectangle<const CLAMP: bool>(call: &DepthwiseCall) {
+    let packed = call.packed;
+    let three = packed.kh == 3 && packed.kw == 3;
+    for row in 0..call.rows {
+        for first in (0..packed.channels).step_by(BLOCK) {
+            // SAFETY: every row and block lies in what the caller describes.
+            unsafe {
+                let run = Run {
+                    call,
+                    input: call.input.add(row * call.step_row + first),
+                    out: call.out.add(row * call.out_row + first),
+                    block: packed.data.as_ptr().add(first / BLOCK * packed.block_bytes),
+                    len: packed.channels - first,
+                };
+                let wide = width(packed.channels, first) == BLOCK;
+                if three && call.step_col == call.tap_col {
+                    if wide { run.adjacent::<4, CLAMP>() } else { run.adjacent::<2, CLAMP>() }
+                } else if three && call.step_col == 2 * call.tap_col {
+                    if wide { run.alternate::<4, CLAMP>() } else { run.alternate::<2, CLAMP>() }
+                } else if wide {
+                    run.any::<4, CLAMP>()
+                } else {
+                    run.any::<2, CLAMP>()
+                }
+            }
+        }
+    }
+}
+
+/// A row of outputs, one block of channels.
+struct Run<'a> {
+    call: &'a DepthwiseCall<'a>,
+    input: *const i8,
+    out: *mut i8,
+    block: *const u8,
+    /// Channels from the block's first one to the last one of all.
+    len: usize,
+}
+
+impl Run<'_> {
+    /// 3×3 where neighbours are one tap apart: a column of inputs is woven once for three outputs.
+    ///
+    /// # Safety
+    /// As [`depthwise`]; so for the other methods.
+    #[inline]
+    #[target_feature(enable = "neon,dotprod")]
+    unsafe fn adjacent<const V: usize, const CLAMP: bool>(&self) {
+        let weave = weave::<V>();
+        // SAFETY: the block's layout; the input covers every tap of every output, the output every pixel.
+        unsafe {
+            let w: [[int8x16_t; V]; 3] = std::array::from_fn(|kx| load(self.block.add(16 * V * (1 + kx))));
+            let output = Output::new(&self.call.requant);
+            let mut x = self.input;
+            let mut out = self.out;
+            let mut next = || {
+                let rows = self.column(x);
+                x = x.add(self.call.tap_col);
+                rows
+            };
+            let rows = next();
+            let mut a = self.starts::<V>();
+            for v in 0..V {
+                a[v] = sdot(a[v], vqtbl3q_s8(rows, weave[v]), w[0][v]);
+            }
+            let rows = next();
+            let mut b = self.starts::<V>();
+            for v in 0..V {
+                let x = vqtbl3q_s8(rows, weave[v]);
+                a[v] = sdot(a[v], x, w[1][v]);
+                b[v] = sdot(b[v], x, w[0][v]);
+            }
+            let mut c = [vdupq_n_s32(0); V];
+            let mut left = self.call.cols;
+            let mut step = |a: &mut [int32x4_t; V], b: &mut [int32x4_t; V], c: &mut [int32x4_t; V]| {
+                let rows = next();
+                *c = self.starts::<V>();
+                for v in 0..V {
+                    let x = vqtbl3q_s8(rows, weave[v]);
+                    a[v] = sdot(a[v], x, w[2][v]);
+                    b[v] = sdot(b[v], x, w[1][v]);
+                    c[v] = sdot(c[v], x, w[0][v]);
+                }
+                self.finish::<V, CLAMP>(&output, *a, 3, out);
+                out = out.add(self.call.out_col);
+                left -= 1;
+                left > 0
+            };
+            while step(&mut a, &mut b, &mut c) && step(&mut b, &mut c, &mut a) && step(&mut c, &mut a, &mut b) {}
+        }
+    }
+
+    /// 3×3 where neighbours are two taps apart and share a column.
+    ///
+    /// # Safety
+    /// As [`Run::adjacent`].
+    #[inline]
+    #[target_feature(enable = "neon,dotprod")]
+    unsafe fn alternate<const V: usize, const CLAMP: bool>(&self) {
+        let weave = weave::<V>();
+        // SAFETY: as in `adjacent`.
+        unsafe {
+            let w: [[int8x16_t; V]; 3] = std::array::from_fn(|kx| load(self.block.add(16 * V * (1 + kx))));
+            let output = Output::new(&self.call.requant);
+            let mut x = self.input;
+            let mut out = self.out;
+            let rows = self.column(x);
+            let mut shared = weave.map(|weave| vqtbl3q_s8(rows, weave));
+            for _ in 0..self.call.cols {
+                let mut acc = self.starts::<V>();
+                x = x.add(self.call.tap_col);
+                let rows = self.column(x);
+                for v in 0..V {
+                    acc[v] = sdot(acc[v], shared[v], w[0][v]);
+                    acc[v] = sdot(acc[v], vqtbl3q_s8(rows, weave[v]), w[1][v]);
+                }
+                x = x.add(self.call.tap_col);
+                let rows = self.column(x);
+                for v in 0..V {
+                    shared[v] = vqtbl3q_s8(rows, weave[v]);
+                    acc[v] = sdot(acc[v], shared[v], w[2][v]);
+                }
+                self.finish::<V, CLAMP>(&output, acc, 3, out);
+                out = out.add(self.call.out_col);
+            }
+        }
+    }
+
+    /// Any kernel and stride: four taps at a time, for up to four outputs.
+    ///
+    /// # Safety
+    /// As [`Run::adjacent`].
+    #[inline]
+    #[target_feature(enable = "neon,dotprod")]
+    unsafe fn any<const V: usize, const CLAMP: bool>(&self) {
+        let mut col = 0;
+        // SAFETY: the columns lie in the row.
+        unsafe {
+            while col + 4 <= self.call.cols {
+                self.some::<V, 4, CLAMP>(col);
+                col += 4;
+            }
+            while col < self.call.cols {
+                self.some::<V, 1, CLAMP>(col);
+                col += 1;
+            }
+        }
+    }
+
+    /// `P` outputs of any kernel and stride.
+    ///
+    /// # Safety
+    /// As [`Run::adjacent`]; there are `P` columns from `col`.
+    #[inline]
+    #[target_feature(enable = "neon,dotprod")]
+    unsafe fn some<const V: usize, const P: usize, const CLAMP: bool>(&self, col: usize) {
+        let DepthwiseCall { packed, tap_row, tap_col, step_col, out_col, .. } = *self.call;
+        let weave = weave::<V>();
+        let column = column(packed.kh);
+        let groups = (column * packed.kw).div_ceil(GROUP);
+        // SAFETY: as in `adjacent`; taps that only fill a group up are read where the last real one lies.
+        unsafe {
+            let mut acc: [[int32x4_t; V]; P] = std::array::from_fn(|_| self.starts());
+            let (mut kx, mut ky, mut at) = (0, 0, 0);
+            for group in 0..groups {
+                let w: [int8x16_t; V] = load(self.block.add(16 * V * (1 + group)));
+                let taps: [usize; GROUP] = std::array::from_fn(|_| {
+                    let tap = at;
+                    ky += 1;
+                    if ky < packed.kh {
+                        at += tap_row;
+                    } else if ky >= column && kx + 1 < packed.kw {
+                        (kx, ky) = (kx + 1, 0);
+                        at = kx * tap_col;
+                    }
+                    tap
+                });
+                for (p, acc) in acc.iter_mut().enumerate() {
+                    let pixel = self.input.add((col + p) * step_col);
+                    let x = taps.map(|tap| vld1q_s8(pixel.add(tap)));
+                    let x = int8x16x4_t(x[0], x[1], x[2], x[3]);
+                    for v in 0..V {
+                        acc[v] = sdot(acc[v], vqtbl4q_s8(x, weave[v]), w[v]);
+                    }
+                }
+            }
+            let output = Output::new(&self.call.requant);
+            for (p, acc) in acc.into_iter().enumerate() {
+                self.finish::<V, CLAMP>(&output, acc, groups, self.out.add((col + p) * out_col));
+            }
+        }
+    }
+
+    /// Three pixels below each other.
+    ///
+    /// # Safety
+    /// They may be read.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn column(&self, x: *const i8) -> int8x16x3_t {
+        let row = self.call.tap_row;
+        // SAFETY: the caller's promise.
+        unsafe { int8x16x3_t(vld1q_s8(x), vld1q_s8(x.add(row)), vld1q_s8(x.add(2 * row))) }
+    }
+
+    /// The block's starting sums.
+    ///
+    /// # Safety
+    /// The block has `4 V` channels.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn starts<const V: usize>(&self) -> [int32x4_t; V] {
+        // SAFETY: the caller's promise.
+        unsafe { load::<V>(self.block) }.map(|v| vreinterpretq_s32_s8(v))
+    }
+
+    /// Requantises and stores a pixel.
+    ///
+    /// # Safety
+    /// The block has `4 V` channels and `groups` groups; `out` takes `len` bytes or as many as the block has channels.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn finish<const V: usize, const CLAMP: bool>(
+        &self,
+        output: &Output,
+        acc: [int32x4_t; V],
+        groups: usize,
+        out: *mut i8,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let scale = load::<V>(self.block.add(16 * V * (1 + groups)));
+            let all = |i: usize| (acc[i % V], vreinterpretq_f32_s8(scale[i % V]));
+            if V == 4 {
+                store(out, output.bytes::<CLAMP>([all(0), all(1), all(2), all(3)]), self.len);
+            } else {
+                store_half(out, output.half::<CLAMP>([all(0), all(1)]), self.len);
+            }
+        }
+    }
+}
+
+/// `V` (2 or 4) vectors.
+///
+/// # Safety
+/// `p` has them.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn load<const V: usize>(p: *const u8) -> [int8x16_t; V] {
+    let mut all = [vdupq_n_s8(0); V];
+    // SAFETY: the caller's promise.
+    unsafe {
+        (all[0], all[1]) = load_pair(p);
+        if V == 4 {
+            (all[2], all[3]) = load_pair(p.add(32));
+        }
+    }
+    all
+}
+
+/// What turns four vectors of channels into `V` vectors of `[channel][4]`; an index past the vectors there are gives zero.
+#[inline]
+#[target_feature(enable = "neon")]
+fn weave<const V: usize>() -> [uint8x16_t; V] {
+    const INDICES: [[u8; 16]; 4] = {
+        let mut all = [[0; 16]; 4];
+        let mut i = 0;
+        while i < 64 {
+            all[i / 16][i % 16] = (i / 4 + i % 4 * 16) as u8;
+            i += 1;
+        }
+        all
+    };
+    // SAFETY: sixteen bytes each.
+    std::array::from_fn(|v| unsafe { vld1q_u8(INDICES[v].as_ptr()) })
+}
