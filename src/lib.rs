@@ -21,6 +21,7 @@ pub mod config;
 pub mod daemon;
 pub mod frame;
 pub mod governor;
+pub mod int8;
 pub mod model;
 pub mod preprocess;
 pub mod publish;

@@ -6,6 +6,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use super::stages::{PlanError, Planner, Stages, open_bundle};
+use crate::board::Info;
 use crate::config::PipelineConfig;
 use crate::frame::{Incoming, Spec};
 use crate::governor::{PipelineLadder, Setpoint};
@@ -59,9 +60,16 @@ pub fn prepare(
     let sizes: Vec<u32> =
         bundle.manifest().input.sizes.iter().map(|[h, w]| u32::try_from(*h.max(w)).unwrap_or(u32::MAX)).collect();
     let ladder = PipelineLadder::new(&config.name, &config.governor, frame_interval(&config.source), &sizes);
-    let planner = Planner::new(bundle, config.engine, config.threads as usize, config.preprocess.clone(), &config.task)
-        .map_err(model)?;
+    let mut planner =
+        Planner::new(bundle, config.engine, config.threads as usize, config.preprocess.clone(), &config.task)
+            .map_err(model)?;
     let full = ladder.rungs.first().cloned().unwrap_or_else(Setpoint::full);
+    let board = Info::read(roots);
+    if let Some(race) = planner.race(&full, &format!("{} {}", board.model, board.cpu)).map_err(model)? {
+        let (int8_ms, f32_ms) = (race.int8_ms, race.f32_ms);
+        tracing::info!(pipeline = config.name, engine = ?race.engine, int8_ms, f32_ms, remembered = race.remembered,
+            "the faster engine on this board");
+    }
     let stages = planner.stages(&full).map_err(model)?;
     if let Some(reason) = misfit(&config.source, stages.spec()) {
         return Err(PrepareError::Fit(config.name.clone(), reason));

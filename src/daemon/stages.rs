@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::frame::{Frame, Geometry, Spec, TaskKind, TaskSpec, TensorView};
 use crate::governor::Setpoint;
+use crate::model::race::{self, Race};
 use crate::model::{self, Bundle, Engine, LoadedModel, Model, ModelError, PlanKey};
 use crate::preprocess::{self, PreprocessError, Preprocessor};
 use crate::task::{self, Task, TaskError, TaskInput, TaskOutput};
@@ -114,6 +115,23 @@ impl Planner {
 
     fn new_task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, PlanError> {
         task::new(self.kind(), &self.task, spec).map_err(|e| PlanError::Task(e.to_string()))
+    }
+
+    /// Where the engine is left to us: finds out (or remembers) whether this board runs the model faster in integers or in floats
+    /// at `setpoint`, and stays with that.
+    ///
+    /// # Errors
+    /// When the model cannot be loaded or run.
+    pub fn race(&mut self, setpoint: &Setpoint, board: &str) -> Result<Option<Race>, PlanError> {
+        if self.engine != Engine::Auto {
+            return Ok(None);
+        }
+        let key = PlanKey { batch: Some(self.preprocess.regions.len().max(1) * setpoint.batch.max(1)), size: None };
+        let race = race::race(&self.bundle, self.threads, key, board, race::state_dir().as_deref())?;
+        if let Some(race) = &race {
+            self.engine = race.engine;
+        }
+        Ok(race)
     }
 
     /// Compiles stages for `setpoint`: its resolution and its batch of frames.

@@ -84,6 +84,11 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<pb::ModelProto, ModelError> {
     Ok(model)
 }
 
+/// The version of ONNX's operators that a model uses; 0 where it does not say.
+pub fn opset(model: &pb::ModelProto) -> i64 {
+    model.opset_import.iter().find(|o| o.domain.is_empty() || o.domain == "ai.onnx").map_or(0, |o| o.version)
+}
+
 /// Describes a decoded model.
 pub fn describe(model: &pb::ModelProto, path: &Path) -> Result<GraphInfo, ModelError> {
     let empty = pb::GraphProto::default();
@@ -101,11 +106,7 @@ pub fn describe(model: &pb::ModelProto, path: &Path) -> Result<GraphInfo, ModelE
         output.quant = tensors::quant_of_output(graph, &values, &output.name);
     }
     Ok(GraphInfo {
-        opset: model
-            .opset_import
-            .iter()
-            .find(|o| o.domain.is_empty() || o.domain == "ai.onnx")
-            .map_or(0, |o| o.version),
+        opset: opset(model),
         producer: format!("{} {}", model.producer_name, model.producer_version).trim().to_owned(),
         inputs,
         outputs,

@@ -1,21 +1,19 @@
 //! From a file to a graph that plans are compiled from: parsed once, compiled per batch and resolution.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use tract_onnx::model::Onnx;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
-use tract_onnx::tract_hir::internal::{DimLike, Factoid, InferenceModelExt};
 
 use super::bundle::Rung;
-use super::graph::{self, GraphInfo, NodeInfo, Port};
+use super::compile::onnx;
+use super::graph::{self, GraphInfo, Port};
 use super::manifest::{InputKind, Manifest};
 use super::plan::Plan;
-use super::report::TensorFact;
-use super::runner::Runner;
-use super::{Bundle, Engine, Model, ModelError, PlanKey, branches, guard, quant};
+use super::{Bundle, Engine, Model, ModelError, PlanKey, branches, guard};
 use crate::frame::{Label, Layout};
+use crate::int8::{kernels, lower};
 
 /// A parsed model. Compile plans from it; drop it when no further plan will be needed, they do not depend on it.
 pub struct LoadedModel {
@@ -25,26 +23,33 @@ pub struct LoadedModel {
     pub(super) anchors: Option<String>,
     pub(super) rung: Rung,
     pub(super) info: GraphInfo,
-    parsed: Parsed,
+    pub(super) parsed: Parsed,
+    /// The file's graph, as long as something must be made from it for every set of shapes: integer islands, decided branches.
+    pub(super) proto: Option<Box<pb::ModelProto>>,
+    /// Whether what is quantised is to run in integers.
+    pub(super) integer: bool,
+    pub(super) threads: usize,
+    /// Whether any part of it does, once that has been tried.
+    pub(super) has_islands: OnceLock<bool>,
 }
 
 /// A graph as far as it can be parsed before the input shapes are known.
-enum Parsed {
+pub(super) enum Parsed {
     Ready(Box<InferenceModel>),
     /// It has branches that the shapes decide.
-    Branching(Box<pb::ModelProto>),
+    Branching,
 }
 
 impl LoadedModel {
     /// Parses form `rung` (0 = the main file) of a bundle.
     ///
-    /// `engine` says which arithmetic is wanted and `threads` how many threads one inference may use. Today every model
-    /// runs through tract on one thread (tract's own threading needs a build feature that is off), whatever they say;
-    /// [`LoadedModel::engine`] tells what runs.
+    /// `engine` says which arithmetic is wanted ([`Engine::Auto`] is integers where the model is quantised; a
+    /// [race](super::race::race) may say otherwise) and `threads` how many threads one inference may use: the integer engine
+    /// uses them, tract's floats always run on one. [`LoadedModel::engine`] and [`LoadedModel::threads`] tell what runs.
     ///
     /// # Errors
     /// Everything but [`ModelError::Run`].
-    pub fn load(bundle: &Bundle, rung: usize, _engine: Engine, _threads: usize) -> Result<Self, ModelError> {
+    pub fn load(bundle: &Bundle, rung: usize, engine: Engine, threads: usize) -> Result<Self, ModelError> {
         let bytes = bundle.onnx(rung)?;
         let path = bundle.onnx_path(rung);
         let form = bundle.rungs().into_iter().nth(rung).unwrap_or_else(|| Rung::of(bundle.manifest()));
@@ -52,7 +57,7 @@ impl LoadedModel {
             Some(file) => Some(String::from_utf8_lossy(&bundle.read(file)?).into_owned()),
             None => None,
         };
-        let (info, parsed) = parse(&bytes, &path)?;
+        let (info, parsed, proto) = parse(&bytes, &path)?;
         let model = LoadedModel {
             path,
             manifest: bundle.manifest().clone(),
@@ -61,6 +66,10 @@ impl LoadedModel {
             rung: form,
             info,
             parsed,
+            proto,
+            integer: engine != Engine::F32,
+            threads: threads.max(1),
+            has_islands: OnceLock::new(),
         };
         if !bundle.is_bare() {
             model.spec(PlanKey::default())?;
@@ -74,10 +83,22 @@ impl LoadedModel {
     /// As [`LoadedModel::load`].
     pub fn from_onnx(name: &str, bytes: &[u8]) -> Result<Self, ModelError> {
         let path = PathBuf::from(name);
-        let (info, parsed) = parse(bytes, &path)?;
+        let (info, parsed, proto) = parse(bytes, &path)?;
         let manifest = Manifest::bare(name, name);
         let rung = Rung::of(&manifest);
-        Ok(LoadedModel { path, manifest, labels: Vec::new(), anchors: None, rung, info, parsed })
+        Ok(LoadedModel {
+            path,
+            manifest,
+            labels: Vec::new(),
+            anchors: None,
+            rung,
+            info,
+            parsed,
+            proto,
+            integer: true,
+            threads: 1,
+            has_islands: OnceLock::new(),
+        })
     }
 
     /// What the file says about its graph.
@@ -90,16 +111,28 @@ impl LoadedModel {
         &self.manifest.name
     }
 
-    /// The arithmetic that runs: `f32`, or `f32-qdq` for a quantised model whose operators compute in floats between
-    /// rounding to integers.
+    /// The arithmetic that runs: `int8` where the quantised parts of the model run in integers, `f32-qdq` where they compute in floats
+    /// between roundings to integers, `f32` for a model that is not quantised.
     pub fn engine(&self) -> &'static str {
-        let quantised = self.info.nodes.iter().any(|n| n.operator == "QuantizeLinear");
-        if quantised { "f32-qdq" } else { "f32" }
+        match (is_quantised(&self.info), self.runs_in_integers()) {
+            (_, true) => "int8",
+            (true, false) => "f32-qdq",
+            (false, false) => "f32",
+        }
+    }
+
+    fn runs_in_integers(&self) -> bool {
+        self.integer && is_quantised(&self.info) && *self.has_islands.get().unwrap_or(&true)
+    }
+
+    /// The instruction set that the integer engine uses for it.
+    pub fn kernels(&self) -> Option<&'static str> {
+        self.runs_in_integers().then(|| kernels::best().name())
     }
 
     /// Threads that one inference uses.
     pub fn threads(&self) -> usize {
-        1
+        if self.runs_in_integers() { self.threads } else { 1 }
     }
 
     /// Compiles a plan for the daemon's pipeline.
@@ -113,7 +146,11 @@ impl LoadedModel {
         Ok(Box::new(self.compile_plan(key)?))
     }
 
-    pub(super) fn compile_plan(&self, key: PlanKey) -> Result<Plan, ModelError> {
+    /// [`LoadedModel::plan`] as the type that it is.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn compile_plan(&self, key: PlanKey) -> Result<Plan, ModelError> {
         let shapes = self.shapes(key)?;
         let batch = key.batch.unwrap_or(1);
         let fixed = self.info.inputs.iter().zip(&shapes).any(|(port, shape)| {
@@ -133,74 +170,6 @@ impl LoadedModel {
     fn item_by_item(&self, key: PlanKey, batch: usize) -> Result<Plan, ModelError> {
         let shapes = self.shapes(PlanKey { batch: Some(1), ..key })?;
         Plan::in_turn(self, self.compile(&shapes)?, batch)
-    }
-
-    /// Compiles for the given input shapes, one per input in graph order.
-    ///
-    /// # Errors
-    /// [`ModelError::Shape`], [`ModelError::Unsupported`] or [`ModelError::Compile`].
-    pub fn compile(&self, shapes: &[Vec<usize>]) -> Result<Runner, ModelError> {
-        for (port, shape) in self.info.inputs.iter().zip(shapes) {
-            self.check_shape(port, shape)?;
-        }
-        let mut info = self.info.clone();
-        let work = || -> TractResult<Arc<TypedRunnableModel>> {
-            self.analysed(shapes, &mut info)?.into_typed()?.into_optimized()?.into_runnable()
-        };
-        let compiled = guard::guarded_deep(work).and_then(|r| r.map_err(|error| format!("{error:#}")));
-        let compiled = compiled.map_err(|message| explain(&message, &info, &self.path))?;
-        Runner::new(self.name(), info, compiled)
-    }
-
-    /// The nodes that are left for these input shapes, and type and shape of every tensor.
-    pub(super) fn facts(
-        &self,
-        shapes: &[Vec<usize>],
-    ) -> Result<(Vec<NodeInfo>, HashMap<String, TensorFact>), ModelError> {
-        let mut info = self.info.clone();
-        let work = || -> TractResult<HashMap<String, TensorFact>> {
-            let model = self.analysed(shapes, &mut info)?;
-            let mut facts = HashMap::new();
-            for node in &model.nodes {
-                for (slot, output) in node.outputs.iter().enumerate() {
-                    let shape = output.fact.shape.concretize();
-                    let dims = shape.map(|s| s.iter().map(|d| d.to_usize()).collect::<Result<Vec<usize>, _>>());
-                    let fact = TensorFact {
-                        dtype: output.fact.datum_type(),
-                        shape: dims.and_then(Result::ok),
-                        constant: output.fact.value.concretize().is_some(),
-                    };
-                    let label = model.outlet_label(OutletId::new(node.id, slot)).unwrap_or(&node.name);
-                    facts.insert(label.to_owned(), fact);
-                }
-            }
-            Ok(facts)
-        };
-        let facts = guard::guarded_deep(work).and_then(|r| r.map_err(|error| format!("{error:#}")));
-        let facts = facts.map_err(|message| explain(&message, &info, &self.path))?;
-        Ok((info.nodes, facts))
-    }
-
-    /// The graph with all shapes inferred; `info` follows when branches are decided.
-    fn analysed(&self, shapes: &[Vec<usize>], info: &mut GraphInfo) -> TractResult<InferenceModel> {
-        let facts = self.info.inputs.iter().zip(shapes);
-        let facts: Vec<InferenceFact> = facts.map(|(p, shape)| InferenceFact::dt_shape(p.dtype, shape)).collect();
-        let mut model = match &self.parsed {
-            Parsed::Ready(model) => (**model).clone(),
-            Parsed::Branching(proto) => {
-                let onnx = onnx();
-                let mut proto = (**proto).clone();
-                branches::fold(&mut proto, &facts, &onnx);
-                *info = graph::describe(&proto, &self.path)?;
-                onnx.parse(&proto, None)?.model
-            }
-        };
-        for (index, fact) in facts.into_iter().enumerate() {
-            model.set_input_fact(index, fact)?;
-        }
-        model.analyse(false)?;
-        check_sizes(&model)?;
-        Ok(model)
     }
 
     /// Concrete input shapes for a plan's key.
@@ -282,7 +251,7 @@ impl LoadedModel {
         }
     }
 
-    fn check_shape(&self, port: &Port, shape: &[usize]) -> Result<(), ModelError> {
+    pub(super) fn check_shape(&self, port: &Port, shape: &[usize]) -> Result<(), ModelError> {
         let fits =
             port.dims.len() == shape.len() && port.dims.iter().zip(shape).all(|(d, s)| d.is_none_or(|d| d == *s));
         if !fits {
@@ -307,10 +276,19 @@ pub(super) fn show(dims: &[Option<usize>]) -> String {
     format!("[{}]", dims.join(", "))
 }
 
-fn parse(bytes: &[u8], path: &Path) -> Result<(GraphInfo, Parsed), ModelError> {
+fn is_quantised(info: &GraphInfo) -> bool {
+    info.nodes.iter().any(|n| n.operator == "QuantizeLinear" || n.operator == "DequantizeLinear")
+}
+
+type Parts = (GraphInfo, Parsed, Option<Box<pb::ModelProto>>);
+
+fn parse(bytes: &[u8], path: &Path) -> Result<Parts, ModelError> {
     let failed = |reason: String| ModelError::Compile { path: path.into(), reason };
-    let work = || -> Result<(GraphInfo, Parsed), ModelError> {
-        let proto = graph::decode(bytes, path)?;
+    let work = || -> Result<Parts, ModelError> {
+        let mut proto = graph::decode(bytes, path)?;
+        if let Some(graph) = &mut proto.graph {
+            lower(graph);
+        }
         let info = graph::describe(&proto, path)?;
         let onnx = onnx();
         if let Some(node) = info.nodes.iter().find(|n| !onnx.op_register.0.contains_key(&n.operator)) {
@@ -322,39 +300,16 @@ fn parse(bytes: &[u8], path: &Path) -> Result<(GraphInfo, Parsed), ModelError> {
             });
         }
         if branches::any(&proto) {
-            return Ok((info, Parsed::Branching(Box::new(proto))));
+            return Ok((info, Parsed::Branching, Some(Box::new(proto))));
         }
         let parsed = onnx.parse(&proto, None).map_err(|e| explain(&format!("{e:#}"), &info, path))?;
         if let Some(name) = parsed.unresolved_inputs.first() {
             return Err(failed(format!("tensor {name:?} is defined nowhere")));
         }
-        Ok((info, Parsed::Ready(Box::new(parsed.model))))
+        let proto = is_quantised(&info).then(|| Box::new(proto));
+        Ok((info, Parsed::Ready(Box::new(parsed.model)), proto))
     };
     guard::guarded_deep(work).map_err(failed)?
-}
-
-fn onnx() -> Onnx {
-    let mut onnx = tract_onnx::onnx();
-    quant::register(&mut onnx);
-    onnx
-}
-
-/// Refuses activations that would not fit in memory, before anything is computed on them.
-fn check_sizes(model: &InferenceModel) -> TractResult<()> {
-    let mut total = 0usize;
-    for node in &model.nodes {
-        for output in &node.outputs {
-            let Some(shape) = output.fact.shape.concretize() else { continue };
-            let size = output.fact.datum_type().map_or(8, |d| d.size_of());
-            let mut dims = shape.iter().map(|d| d.to_i64().ok().and_then(|d| usize::try_from(d).ok()));
-            let bytes = dims.try_fold(size, |acc, d| acc.checked_mul(d?));
-            total = total.saturating_add(bytes.unwrap_or(usize::MAX));
-            if bytes.is_none_or(|b| b > graph::MAX_TENSOR_BYTES) || total > 4 * graph::MAX_TENSOR_BYTES {
-                tract_onnx::tract_hir::internal::bail!("Node \"{}\" makes a tensor that is too large", node.name);
-            }
-        }
-    }
-    Ok(())
 }
 
 /// tract's words as an error that names the ONNX node they are about.

@@ -4,6 +4,7 @@
 
 mod branches;
 mod bundle;
+mod compile;
 pub mod graph;
 mod guard;
 mod limits;
@@ -12,6 +13,7 @@ pub mod manifest;
 pub mod npy;
 mod plan;
 mod quant;
+pub mod race;
 mod raw;
 pub mod report;
 mod runner;

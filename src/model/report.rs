@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Serialize;
 use tract_onnx::prelude::DatumType;
 
+use super::compile::Analysis;
 use super::graph::NodeInfo;
 use super::npy::type_name;
 use super::{LoadedModel, ModelError, PlanKey};
 use crate::frame::Quant;
+use crate::int8::find::Verdict;
 
 /// A model explained.
 #[derive(Debug, Serialize)]
@@ -25,6 +27,8 @@ pub struct Report {
     pub producer: String,
     /// Arithmetic that runs.
     pub engine: &'static str,
+    /// Instruction set of the integer engine, where it runs.
+    pub kernels: Option<&'static str>,
     /// Inputs in graph order.
     pub inputs: Vec<PortReport>,
     /// Outputs in graph order.
@@ -97,7 +101,7 @@ pub struct NodeReport {
     /// Where it is computed.
     pub runs: Arithmetic,
     /// Why.
-    pub why: &'static str,
+    pub why: String,
     /// Its multiply-accumulates.
     pub macs: u64,
 }
@@ -125,13 +129,21 @@ impl LoadedModel {
     /// # Errors
     /// As [`LoadedModel::compile`].
     pub fn report(&self, key: PlanKey) -> Result<Report, ModelError> {
-        let (kept, facts) = self.facts(&self.shapes(key)?)?;
+        let Analysis { nodes: kept, facts, verdicts } = self.analysis(&self.shapes(key)?)?;
         let constant = folded(&kept, &facts);
         let readers = readers(&kept);
         let nodes: Vec<NodeReport> = kept
             .iter()
             .map(|node| {
-                let (runs, why) = arithmetic(node, &facts, &constant, &readers, &kept);
+                let (runs, why) = match verdicts.get(&node.name) {
+                    Some(Verdict::Integer { .. }) => (Arithmetic::Integer, "in an integer island".into()),
+                    Some(Verdict::Folded) => (Arithmetic::Folded, FOLDED.into()),
+                    Some(Verdict::Float { why }) => (Arithmetic::Float, why.clone()),
+                    None => {
+                        let (runs, why) = arithmetic(node, &facts, &constant, &readers, &kept);
+                        (runs, why.to_owned())
+                    }
+                };
                 NodeReport {
                     name: node.name.clone(),
                     operator: node.operator.clone(),
@@ -161,6 +173,7 @@ impl LoadedModel {
             opset: self.info.opset,
             producer: self.info.producer.clone(),
             engine: self.engine(),
+            kernels: self.kernels(),
             inputs: ports(&self.info.inputs),
             outputs: ports(&self.info.outputs),
             operators: operators(&nodes),
@@ -208,6 +221,8 @@ impl LoadedModel {
     }
 }
 
+const FOLDED: &str = "depends on no input: computed once at load";
+
 /// Names of tensors that depend on no input of the graph.
 fn folded(nodes: &[NodeInfo], facts: &HashMap<String, TensorFact>) -> HashSet<String> {
     let mut constant: HashSet<String> =
@@ -244,7 +259,7 @@ fn arithmetic(
     nodes: &[NodeInfo],
 ) -> (Arithmetic, &'static str) {
     if !node.outputs.is_empty() && node.outputs.iter().all(|o| constant.contains(o)) {
-        return (Arithmetic::Folded, "depends on no input: computed once at load");
+        return (Arithmetic::Folded, FOLDED);
     }
     match node.operator.as_str() {
         "QuantizeLinear" => return (Arithmetic::Float, "rounds floats to integers"),

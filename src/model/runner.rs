@@ -4,6 +4,7 @@ use tract_onnx::prelude::*;
 
 use super::graph::GraphInfo;
 use super::{ModelError, guard, load};
+use crate::int8::op::Profile;
 
 /// A compiled graph with its running state; inputs and outputs are tract's tensors.
 pub struct Runner {
@@ -12,10 +13,16 @@ pub struct Runner {
     plan: Arc<TypedRunnableModel>,
     state: TypedSimpleState,
     inputs: Vec<(DatumType, Vec<usize>)>,
+    profiles: Vec<Arc<Profile>>,
 }
 
 impl Runner {
-    pub(super) fn new(name: &str, info: GraphInfo, plan: Arc<TypedRunnableModel>) -> Result<Self, ModelError> {
+    pub(super) fn new(
+        name: &str,
+        info: GraphInfo,
+        plan: Arc<TypedRunnableModel>,
+        profiles: Vec<Arc<Profile>>,
+    ) -> Result<Self, ModelError> {
         let failed = |reason: String| ModelError::Run { model: name.into(), reason };
         let state = guard::guarded(|| plan.spawn()).and_then(|r| r.map_err(|e| format!("{e:#}"))).map_err(failed)?;
         let mut inputs = Vec::new();
@@ -24,7 +31,7 @@ impl Runner {
             let shape = fact.shape.as_concrete().ok_or_else(|| failed(format!("input {index} has an open shape")))?;
             inputs.push((fact.datum_type, shape.to_vec()));
         }
-        Ok(Runner { name: name.into(), info, plan, state, inputs })
+        Ok(Runner { name: name.into(), info, plan, state, inputs, profiles })
     }
 
     /// What the file says about the graph.
@@ -42,6 +49,11 @@ impl Runner {
         let fact = self.plan.model().output_fact(index).ok()?;
         let dtype = if fact.datum_type == TDim::datum_type() { DatumType::I64 } else { fact.datum_type };
         Some((dtype, fact.shape.as_concrete().map(<[usize]>::to_vec)))
+    }
+
+    /// The integer islands' profiles.
+    pub fn profiles(&self) -> &[Arc<Profile>] {
+        &self.profiles
     }
 
     /// The compiled graph.

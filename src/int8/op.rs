@@ -1,0 +1,233 @@
+//! An island as one operator of tract.
+
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use tract_onnx::model::{Onnx, ParsingContext};
+use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_hir::internal::*;
+
+use super::graph::Format;
+use super::kernels::machine::Machine;
+use super::kernels::run::{Input, Output};
+use super::{ISLAND, ISLAND_INDEX, Plan};
+
+/// Lets tract's parser accept what [`super::find::splice`] puts in; [`fill`] must follow.
+pub fn register(onnx: &mut Onnx) {
+    onnx.op_register.insert(ISLAND, |_: &ParsingContext, node: &NodeProto| {
+        let index: i64 = node.get_attr(ISLAND_INDEX)?;
+        let island = Island { index: usize::try_from(index)?, outputs: node.output.len(), op: None };
+        Ok((expand(island), vec![]))
+    });
+}
+
+/// Puts the plans, by index, behind the islands of a parsed model. Returns the operators, to be asked for profiles.
+///
+/// # Errors
+/// When the model has an island that there is no plan for.
+pub fn fill(model: &mut InferenceModel, plans: &[Arc<Plan>], threads: usize) -> TractResult<Vec<Arc<Profile>>> {
+    let ops: Vec<IslandOp> = plans
+        .iter()
+        .map(|plan| IslandOp { plan: plan.clone(), threads, profile: Arc::new(Profile::new(plan)) })
+        .collect();
+    for node in &mut model.nodes {
+        let expansion = node.op_as::<Box<dyn Expansion>>().map(|e| -> &dyn Any { &**e });
+        let Some(&Island { index, .. }) = expansion.and_then(|e| e.downcast_ref()) else { continue };
+        let op = ops.get(index).with_context(|| format!("island {index} has no plan"))?;
+        node.op = expand(Island { index, outputs: op.plan.outputs.len(), op: Some(op.clone()) });
+    }
+    Ok(ops.into_iter().map(|op| op.profile).collect())
+}
+
+/// Nanoseconds spent in every step of an island, while it is switched on.
+#[derive(Debug)]
+pub struct Profile {
+    on: AtomicBool,
+    nanos: Mutex<Vec<u64>>,
+    plan: Arc<Plan>,
+}
+
+impl Profile {
+    fn new(plan: &Arc<Plan>) -> Self {
+        let steps = plan.program.steps.len();
+        Profile { on: AtomicBool::new(false), nanos: Mutex::new(vec![0; steps]), plan: plan.clone() }
+    }
+
+    /// From now on steps are timed.
+    pub fn switch_on(&self) {
+        self.on.store(true, Ordering::Relaxed);
+    }
+
+    /// What is profiled.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Nanoseconds of every step, all inferences together.
+    pub fn nanos(&self) -> Vec<u64> {
+        self.nanos.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// An island in a model whose shapes are being inferred.
+#[derive(Debug, Clone)]
+struct Island {
+    index: usize,
+    outputs: usize,
+    op: Option<IslandOp>,
+}
+
+fn datum_type(format: Format) -> DatumType {
+    match format {
+        Format::F32 => DatumType::F32,
+        Format::I8 => DatumType::I8,
+        Format::U8 => DatumType::U8,
+    }
+}
+
+impl Expansion for Island {
+    fn name(&self) -> StaticName {
+        ISLAND.into()
+    }
+
+    fn nboutputs(&self) -> TractResult<usize> {
+        Ok(self.outputs)
+    }
+
+    fn runs_out_of_plan(&self) -> bool {
+        false
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        s: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        let Some(op) = &self.op else { return Ok(()) };
+        check_input_arity(inputs, op.plan.inputs.len())?;
+        check_output_arity(outputs, op.plan.outputs.len())?;
+        for (proxy, (format, shape)) in inputs.iter().zip(&op.plan.inputs).chain(outputs.iter().zip(&op.plan.outputs)) {
+            s.equals(&proxy.datum_type, datum_type(*format))?;
+            let dims: TVec<TDim> = shape.iter().map(|d| d.to_dim()).collect();
+            s.equals(&proxy.shape, ShapeFactoid::from(dims))?;
+        }
+        Ok(())
+    }
+
+    fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        let op = self.op.clone().context("an island without a plan")?;
+        model.wire_node(prefix, op, inputs)
+    }
+}
+
+/// An island that runs.
+#[derive(Debug, Clone)]
+struct IslandOp {
+    plan: Arc<Plan>,
+    threads: usize,
+    profile: Arc<Profile>,
+}
+
+impl PartialEq for IslandOp {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.plan, &other.plan)
+    }
+}
+
+impl Eq for IslandOp {}
+
+impl Op for IslandOp {
+    fn name(&self) -> StaticName {
+        ISLAND.into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for IslandOp {
+    not_out_of_plan!();
+
+    fn state(&self, _ctx: &EvalContext) -> TractResult<Option<Box<dyn OpState>>> {
+        Ok(Some(Box::new(IslandState::new(self))))
+    }
+}
+
+impl TypedOp for IslandOp {
+    as_op!();
+
+    fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(self.plan.outputs.iter().map(|(format, shape)| datum_type(*format).fact(shape)).collect())
+    }
+}
+
+/// The memory and threads of an island.
+#[derive(Debug)]
+struct IslandState {
+    op: IslandOp,
+    machine: Machine,
+}
+
+impl IslandState {
+    fn new(op: &IslandOp) -> Self {
+        IslandState { op: op.clone(), machine: Machine::new(&op.plan.program, op.threads) }
+    }
+}
+
+impl Clone for IslandState {
+    fn clone(&self) -> Self {
+        IslandState::new(&self.op)
+    }
+}
+
+impl OpState for IslandState {
+    fn eval(&mut self, _ctx: &EvalContext, _op: &dyn Op, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let plan = &self.op.plan;
+        let mut values: TVec<Input> = tvec!();
+        for (value, (format, shape)) in inputs.iter().zip(&plan.inputs) {
+            ensure!(value.shape() == shape.as_slice(), "shape {:?} where {shape:?} was planned", value.shape());
+            let plain = value.try_as_plain_ram()?;
+            values.push(match format {
+                Format::F32 => Input::F32(plain.as_slice()?),
+                Format::I8 => Input::I8(plain.as_slice()?),
+                Format::U8 => Input::U8(plain.as_slice()?),
+            });
+        }
+        let mut tensors: TVec<Tensor> = tvec!();
+        for (format, shape) in &plan.outputs {
+            tensors.push(Tensor::zero_dt(datum_type(*format), shape)?);
+        }
+        let mut plains: TVec<_> = tensors.iter_mut().map(|t| t.try_as_plain_ram_mut()).collect::<TractResult<_>>()?;
+        let mut outputs: TVec<Output> = tvec!();
+        for (plain, (format, _)) in plains.iter_mut().zip(&plan.outputs) {
+            outputs.push(match format {
+                Format::F32 => Output::F32(plain.as_slice_mut()?),
+                Format::I8 => Output::I8(plain.as_slice_mut()?),
+                Format::U8 => Output::U8(plain.as_slice_mut()?),
+            });
+        }
+        let profile = &self.op.profile;
+        if profile.on.load(Ordering::Relaxed) {
+            let mut nanos = profile.nanos.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut last = Instant::now();
+            let mut note = |step: usize| {
+                let now = Instant::now();
+                nanos[step] += now.duration_since(last).as_nanos() as u64;
+                last = now;
+            };
+            self.machine.run(&values, &mut outputs, &mut note)?;
+        } else {
+            self.machine.run(&values, &mut outputs, &mut |_| {})?;
+        }
+        drop(outputs);
+        drop(plains);
+        Ok(tensors.into_iter().map(IntoTValue::into_tvalue).collect())
+    }
+
+    fn reset_lanes(&mut self, _lanes: &[LaneId]) -> TractResult<()> {
+        // Nothing outlives an inference: every byte that a step reads was written in the same one, or never changes.
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! From a parsed model to a graph that runs: integer islands put in where they fit, the rest left to tract.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tract_onnx::model::Onnx;
+use tract_onnx::pb;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_hir::internal::{DimLike, Factoid, InferenceModelExt, bail};
+
+use super::graph::{self, GraphInfo, NodeInfo};
+use super::load::{LoadedModel, Parsed, explain};
+use super::report::TensorFact;
+use super::runner::Runner;
+use super::{ModelError, branches, guard, quant};
+use crate::int8::find::{Found, Verdict};
+use crate::int8::op::Profile;
+use crate::int8::{self, kernels};
+
+/// What was found in a model for one set of input shapes.
+pub(super) struct Analysis {
+    /// The nodes that are left once branches are decided.
+    pub nodes: Vec<NodeInfo>,
+    /// Type and shape of every tensor.
+    pub facts: HashMap<String, TensorFact>,
+    /// Where the integer engine would run each of [`Analysis::nodes`], by node name; empty where it is off.
+    pub verdicts: HashMap<String, Verdict>,
+}
+
+impl LoadedModel {
+    /// Compiles for the given input shapes, one per input in graph order.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`], [`ModelError::Unsupported`] or [`ModelError::Compile`].
+    pub fn compile(&self, shapes: &[Vec<usize>]) -> Result<Runner, ModelError> {
+        for (port, shape) in self.info.inputs.iter().zip(shapes) {
+            self.check_shape(port, shape)?;
+        }
+        let mut info = self.info.clone();
+        let work = || -> TractResult<(Arc<TypedRunnableModel>, Vec<Arc<Profile>>)> {
+            let facts = self.input_facts(shapes);
+            let (model, profiles) = match self.with_islands(&facts, &mut info)? {
+                Some(found) => found,
+                None => (self.analysed(&facts, &mut info)?, Vec::new()),
+            };
+            Ok((model.into_typed()?.into_optimized()?.into_runnable()?, profiles))
+        };
+        let compiled = guard::guarded_deep(work).and_then(|r| r.map_err(|error| format!("{error:#}")));
+        let (compiled, profiles) = compiled.map_err(|message| explain(&message, &info, &self.path))?;
+        Runner::new(self.name(), info, compiled, profiles)
+    }
+
+    /// The model with its islands in integers; `None` if it has none.
+    fn with_islands(
+        &self,
+        facts: &[InferenceFact],
+        info: &mut GraphInfo,
+    ) -> TractResult<Option<(InferenceModel, Vec<Arc<Profile>>)>> {
+        let Some(proto) = &self.proto else { return Ok(None) };
+        if !self.integer {
+            return Ok(None);
+        }
+        let onnx = onnx();
+        let mut proto = (**proto).clone();
+        if matches!(self.parsed, Parsed::Branching) {
+            branches::fold(&mut proto, facts, &onnx);
+        }
+        let analysed = self.analysed(facts, info)?;
+        let (Found { mut islands, .. }, graph) = (find(&proto, &analysed), proto.graph.as_mut());
+        let Some(graph) = graph else { return Ok(None) };
+        drop(analysed);
+        let mut plans = Vec::new();
+        islands.retain(|island| match int8::Plan::new(&island.graph, kernels::best()) {
+            Ok(plan) => {
+                plans.push(Arc::new(plan));
+                true
+            }
+            Err(error) => {
+                tracing::warn!(model = self.name(), %error, "an integer island cannot be planned: it runs in floats");
+                false
+            }
+        });
+        self.has_islands.get_or_init(|| !islands.is_empty());
+        if islands.is_empty() {
+            return Ok(None);
+        }
+        int8::find::splice(graph, &islands);
+        drop(islands);
+        let mut model = onnx.parse(&proto, None)?.model;
+        drop(proto);
+        let profiles = int8::op::fill(&mut model, &plans, self.threads)?;
+        set_inputs(&mut model, facts)?;
+        Ok(Some((model, profiles)))
+    }
+
+    /// What is known of every node and tensor for these input shapes.
+    pub(super) fn analysis(&self, shapes: &[Vec<usize>]) -> Result<Analysis, ModelError> {
+        let mut info = self.info.clone();
+        let work = || -> TractResult<(HashMap<String, TensorFact>, HashMap<String, Verdict>)> {
+            let inputs = self.input_facts(shapes);
+            let model = self.analysed(&inputs, &mut info)?;
+            let mut facts = HashMap::new();
+            for node in &model.nodes {
+                for (slot, output) in node.outputs.iter().enumerate() {
+                    let fact = TensorFact {
+                        dtype: output.fact.datum_type(),
+                        shape: concrete_shape(&output.fact),
+                        constant: output.fact.value.concretize().is_some(),
+                    };
+                    let label = model.outlet_label(OutletId::new(node.id, slot)).unwrap_or(&node.name);
+                    facts.insert(label.to_owned(), fact);
+                }
+            }
+            let Some(proto) = self.proto.as_ref().filter(|_| self.integer) else { return Ok((facts, HashMap::new())) };
+            let mut proto = (**proto).clone();
+            if matches!(self.parsed, Parsed::Branching) {
+                branches::fold(&mut proto, &inputs, &onnx());
+            }
+            let verdicts = find(&proto, &model).verdicts;
+            let names = proto.graph.iter().flat_map(|g| &g.node).map(|n| n.name.clone());
+            Ok((facts, names.zip(verdicts).collect()))
+        };
+        let found = guard::guarded_deep(work).and_then(|r| r.map_err(|error| format!("{error:#}")));
+        let (facts, verdicts) = found.map_err(|message| explain(&message, &info, &self.path))?;
+        Ok(Analysis { nodes: info.nodes, facts, verdicts })
+    }
+
+    fn input_facts(&self, shapes: &[Vec<usize>]) -> Vec<InferenceFact> {
+        self.info.inputs.iter().zip(shapes).map(|(p, shape)| InferenceFact::dt_shape(p.dtype, shape)).collect()
+    }
+
+    /// The graph in floats with all shapes inferred; `info` follows when branches are decided.
+    fn analysed(&self, facts: &[InferenceFact], info: &mut GraphInfo) -> TractResult<InferenceModel> {
+        let mut model = match (&self.parsed, &self.proto) {
+            (Parsed::Ready(model), _) => (**model).clone(),
+            (Parsed::Branching, Some(proto)) => {
+                let onnx = onnx();
+                let mut proto = (**proto).clone();
+                branches::fold(&mut proto, facts, &onnx);
+                *info = graph::describe(&proto, &self.path)?;
+                onnx.parse(&proto, None)?.model
+            }
+            (Parsed::Branching, None) => bail!("the file's graph is gone"),
+        };
+        set_inputs(&mut model, facts)?;
+        Ok(model)
+    }
+}
+
+fn set_inputs(model: &mut InferenceModel, facts: &[InferenceFact]) -> TractResult<()> {
+    for (index, fact) in facts.iter().enumerate() {
+        model.set_input_fact(index, fact.clone())?;
+    }
+    model.analyse(false)?;
+    check_sizes(model)
+}
+
+/// Looks for islands.
+fn find(proto: &pb::ModelProto, model: &InferenceModel) -> Found {
+    let mut facts = HashMap::new();
+    for node in &model.nodes {
+        for (slot, output) in node.outputs.iter().enumerate() {
+            let (Some(dtype), Some(shape)) = (output.fact.datum_type(), concrete_shape(&output.fact)) else { continue };
+            let label = model.outlet_label(OutletId::new(node.id, slot)).unwrap_or(&node.name);
+            facts.insert(label.to_owned(), int8::find::Fact { dtype, shape, value: output.fact.value.concretize() });
+        }
+    }
+    let empty = pb::GraphProto::default();
+    int8::find::find(proto.graph.as_ref().unwrap_or(&empty), graph::opset(proto), &facts)
+}
+
+fn concrete_shape(fact: &InferenceFact) -> Option<Vec<usize>> {
+    fact.shape.concretize()?.iter().map(|d| d.to_usize().ok()).collect()
+}
+
+pub(super) fn onnx() -> Onnx {
+    let mut onnx = tract_onnx::onnx();
+    quant::register(&mut onnx);
+    int8::op::register(&mut onnx);
+    onnx
+}
+
+/// Refuses activations that would not fit in memory, before anything is computed on them.
+fn check_sizes(model: &InferenceModel) -> TractResult<()> {
+    let mut total = 0usize;
+    for node in &model.nodes {
+        for output in &node.outputs {
+            let Some(shape) = output.fact.shape.concretize() else { continue };
+            let size = output.fact.datum_type().map_or(8, |d| d.size_of());
+            let mut dims = shape.iter().map(|d| d.to_i64().ok().and_then(|d| usize::try_from(d).ok()));
+            let bytes = dims.try_fold(size, |acc, d| acc.checked_mul(d?));
+            total = total.saturating_add(bytes.unwrap_or(usize::MAX));
+            if bytes.is_none_or(|b| b > graph::MAX_TENSOR_BYTES) || total > 4 * graph::MAX_TENSOR_BYTES {
+                bail!("Node \"{}\" makes a tensor that is too large", node.name);
+            }
+        }
+    }
+    Ok(())
+}

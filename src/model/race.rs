@@ -1,0 +1,140 @@
+//! Integers or floats: whichever this board runs a quantised model faster with, found out once and remembered.
+//!
+//! Integers nearly always win; on a core with wide float units and no dot product of bytes they may not.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Bundle, Engine, LoadedModel, Model, ModelError, PlanKey};
+
+/// How long each side is timed.
+const BUDGET: Duration = Duration::from_millis(60);
+
+/// Most timed inferences of each side.
+const ROUNDS: usize = 15;
+
+/// Name of the file that remembers, in the state directory.
+const FILE: &str = "engines.json";
+
+/// Most models that are remembered; the file starts anew beyond.
+const MAX_ENTRIES: usize = 256;
+
+/// Who runs a model, and by how much.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Race {
+    /// The faster one: [`Engine::Int8`] or [`Engine::F32`].
+    pub engine: Engine,
+    /// Shortest inference in integers.
+    pub int8_ms: f64,
+    /// Shortest inference in floats; `None` where the model cannot run in floats.
+    pub f32_ms: Option<f64>,
+    /// Whether it was remembered from an earlier start.
+    #[serde(skip)]
+    pub remembered: bool,
+}
+
+/// Where the results of races are kept: systemd's state directory, else the user's cache.
+pub fn state_dir() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    // systemd separates several directories by colons.
+    let state = set("STATE_DIRECTORY").and_then(|d| std::env::split_paths(&d).next());
+    state.or_else(|| Some(set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?.join("leptond")))
+}
+
+/// Times a bundle in integers and in floats on this board, or remembers having done so in `dir`. `None` for a model without
+/// integer parts, and in a build without optimisation, whose times mean nothing. `board` and `threads` are part of what is
+/// remembered.
+///
+/// # Errors
+/// When the model cannot be loaded, or not run in integers.
+pub fn race(
+    bundle: &Bundle,
+    threads: usize,
+    key: PlanKey,
+    board: &str,
+    dir: Option<&Path>,
+) -> Result<Option<Race>, ModelError> {
+    if cfg!(debug_assertions) {
+        return Ok(None);
+    }
+    let integer = LoadedModel::load(bundle, 0, Engine::Int8, threads)?;
+    let Some(kernels) = integer.kernels() else { return Ok(None) };
+    let entry = identify(&bundle.onnx(0)?, &[board, kernels, &format!("{threads} {key:?}")]);
+    let file = dir.map(|d| d.join(FILE));
+    let mut known: BTreeMap<String, Race> = file.as_deref().map(read).unwrap_or_default();
+    if let Some(race) = known.get(&entry) {
+        return Ok(Some(Race { remembered: true, ..*race }));
+    }
+    let mut first = integer.plan(key)?;
+    if integer.kernels().is_none() {
+        return Ok(None);
+    }
+    drop(integer);
+    let floats = LoadedModel::load(bundle, 0, Engine::F32, threads).and_then(|model| model.plan(key));
+    let race = match floats {
+        Ok(mut second) => {
+            let [int8_ms, f32_ms] = time([&mut *first, &mut *second])?;
+            let engine = if int8_ms <= f32_ms { Engine::Int8 } else { Engine::F32 };
+            Race { engine, int8_ms, f32_ms: Some(f32_ms), remembered: false }
+        }
+        Err(_) => Race { engine: Engine::Int8, int8_ms: time([&mut *first])?[0], f32_ms: None, remembered: false },
+    };
+    if let Some(file) = file {
+        if known.len() >= MAX_ENTRIES {
+            known.clear();
+        }
+        known.insert(entry, race);
+        if let Err(error) = write(&file, &known) {
+            tracing::debug!(file = %file.display(), %error, "the result of a race cannot be remembered");
+        }
+    }
+    Ok(Some(race))
+}
+
+/// Shortest inference of each, in milliseconds; they take turns, so that a busy moment hits both.
+fn time<const N: usize>(mut plans: [&mut dyn Model; N]) -> Result<[f64; N], ModelError> {
+    let mut best = [f64::INFINITY; N];
+    plans.iter_mut().try_for_each(|plan| plan.run())?;
+    let start = Instant::now();
+    for _ in 0..ROUNDS {
+        for (plan, best) in plans.iter_mut().zip(&mut best) {
+            let start = Instant::now();
+            plan.run()?;
+            *best = best.min(start.elapsed().as_secs_f64() * 1e3);
+        }
+        if start.elapsed() > BUDGET * N as u32 {
+            break;
+        }
+    }
+    Ok(best)
+}
+
+fn identify(onnx: &[u8], more: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(onnx);
+    more.iter().for_each(|m| hash.update(m.as_bytes()));
+    hash.finalize().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// What is remembered; nothing if the file is missing or damaged, since it can be found out again.
+fn read(file: &Path) -> BTreeMap<String, Race> {
+    std::fs::read(file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
+fn write(file: &Path, known: &BTreeMap<String, Race>) -> std::io::Result<()> {
+    if let Some(dir) = file.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    // Whole or not at all, also when two processes end their races at once.
+    let partial = file.with_extension(format!("{}.part", std::process::id()));
+    std::fs::write(&partial, serde_json::to_vec_pretty(known)?)?;
+    std::fs::rename(&partial, file)
+}
