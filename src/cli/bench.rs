@@ -1,5 +1,6 @@
 //! `leptond bench`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -7,8 +8,15 @@ use tract_onnx::prelude::{TValue, TVec, Tensor};
 
 use super::Failure;
 use super::infer::load;
+use super::profile::{self, StepTime};
 use super::progress::{Counter, spinner};
-use crate::model::{Engine, Model, ModelError, PlanKey, Runner};
+use crate::board::Info;
+use crate::config::ModelsConfig;
+use crate::daemon::stages::open_bundle;
+use crate::int8::op::Profile;
+use crate::model::race::{self, Race};
+use crate::model::{Engine, Model, ModelError, Plan, PlanKey, Runner};
+use crate::sys::Roots;
 
 /// Arguments of `leptond bench`.
 #[derive(Debug, clap::Args)]
@@ -33,6 +41,9 @@ pub struct Args {
     /// Items in one inference
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4096))]
     batch: Option<u32>,
+    /// Show where the time goes: every step of the integer engine
+    #[arg(long)]
+    profile: bool,
     /// One JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -42,6 +53,9 @@ pub struct Args {
 struct Report {
     model: String,
     engine: &'static str,
+    kernels: Option<&'static str>,
+    /// The race between integers and floats, where the engine was left to us.
+    race: Option<Race>,
     threads: usize,
     iters: u32,
     load_ms: f64,
@@ -49,25 +63,36 @@ struct Report {
     median_ms: f64,
     p95_ms: f64,
     peak_rss_bytes: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    profile: Vec<StepTime>,
 }
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let started = Instant::now();
-    let model = load(&args.model, args.engine, args.threads)?;
     let key = PlanKey { batch: args.batch.map(|b| b as usize), size: args.size };
+    let race = match args.engine {
+        Engine::Auto => race(&args, key)?,
+        _ => None,
+    };
+    let started = Instant::now();
+    let model = load(&args.model, race.map_or(args.engine, |r| r.engine), args.threads)?;
     let mut bench = spinner("compiling", || -> Result<Bench, ModelError> {
         match key.batch {
-            Some(_) => Ok(Bench::Plan(model.plan(key)?)),
+            Some(_) => Ok(Bench::Plan(Box::new(model.compile_plan(key)?))),
             None => Bench::runner(model.compile(&model.shapes(key)?)?),
         }
     })
     .map_err(anyhow::Error::from)?;
     let (name, engine, threads) = (model.name().to_owned(), model.engine(), model.threads());
+    let kernels = model.kernels();
     drop(model);
+    bench.once().map_err(anyhow::Error::from)?;
     let load_ms = started.elapsed().as_secs_f64() * 1e3;
     for _ in 0..args.warmup {
         bench.once().map_err(anyhow::Error::from)?;
+    }
+    if args.profile {
+        bench.profiles().iter().for_each(|p| p.switch_on());
     }
     let mut counter = Counter::new("inferences");
     let mut times_ms = Vec::with_capacity(args.iters as usize);
@@ -86,6 +111,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let report = Report {
         model: name,
         engine,
+        kernels,
+        race,
         threads,
         iters: args.iters,
         load_ms: round(load_ms),
@@ -93,23 +120,33 @@ pub fn run(args: Args) -> Result<(), Failure> {
         median_ms: rank(0.5),
         p95_ms: rank(0.95),
         peak_rss_bytes: peak_rss_bytes(),
+        profile: if args.profile { profile::times(bench.profiles(), args.iters) } else { Vec::new() },
     };
     if args.json {
         println!("{}", serde_json::to_string(&report).map_err(anyhow::Error::from)?);
     } else {
         println!("model     {}", report.model);
-        println!("engine    {}, {} thread", report.engine, report.threads);
-        println!("load      {:.1} ms", report.load_ms);
+        let kernels = report.kernels.map(|k| format!(" ({k} kernels)")).unwrap_or_default();
+        let threads = if report.threads == 1 { "thread" } else { "threads" };
+        println!("engine    {}{kernels}, {} {threads}", report.engine, report.threads);
+        if let Some(Race { int8_ms, f32_ms: Some(f32_ms), remembered, .. }) = report.race {
+            let when = if remembered { "earlier" } else { "now" };
+            println!("race      {int8_ms:.3} ms in integers, {f32_ms:.3} ms in floats (timed {when})");
+        }
+        println!("load      {:.1} ms, first inference included", report.load_ms);
         let (min, median, p95) = (report.min_ms, report.median_ms, report.p95_ms);
         println!("inference {median:.3} ms median, {min:.3} ms min, {p95:.3} ms p95, of {}", report.iters);
         println!("memory    {:.1} MB peak resident", report.peak_rss_bytes as f64 / 1e6);
+        if args.profile {
+            profile::print(&report.profile);
+        }
     }
     Ok(())
 }
 
 /// What is timed: a plan as the daemon has it, or the bare graph (any element type).
 enum Bench {
-    Plan(Box<dyn Model>),
+    Plan(Box<Plan>),
     Runner(Box<Runner>, TVec<TValue>),
 }
 
@@ -121,12 +158,28 @@ impl Bench {
         Ok(Bench::Runner(Box::new(runner), zeros))
     }
 
+    fn profiles(&self) -> &[Arc<Profile>] {
+        match self {
+            Bench::Plan(plan) => plan.runner().profiles(),
+            Bench::Runner(runner, _) => runner.profiles(),
+        }
+    }
+
     fn once(&mut self) -> Result<(), ModelError> {
         match self {
             Bench::Plan(plan) => plan.run(),
             Bench::Runner(runner, zeros) => runner.run(zeros.clone()).map(drop),
         }
     }
+}
+
+/// Integers against floats on this board.
+fn race(args: &Args, key: PlanKey) -> Result<Option<Race>, Failure> {
+    let bundle = open_bundle(&args.model, &ModelsConfig::default().dirs).map_err(anyhow::Error::from)?;
+    let board = Info::read(&Roots::default());
+    let (threads, board) = (args.threads as usize, format!("{} {}", board.model, board.cpu));
+    let run = || race::race(&bundle, threads, key, &board, race::state_dir().as_deref());
+    Ok(spinner("integers against floats", run).map_err(anyhow::Error::from)?)
 }
 
 /// To the nanosecond: more digits mean nothing.

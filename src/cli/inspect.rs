@@ -60,7 +60,10 @@ fn text(report: &Report, nodes: bool) -> String {
         "f32-qdq" => {
             "  engine     f32-qdq: quantised, but operators compute in floats between roundings to integers".into()
         }
-        other => format!("  engine     {other}"),
+        other => match report.kernels {
+            Some(kernels) => format!("  engine     {other}, {kernels} kernels"),
+            None => format!("  engine     {other}"),
+        },
     });
     for (what, ports) in [("input", &report.inputs), ("output", &report.outputs)] {
         for port in ports {
@@ -74,11 +77,11 @@ fn text(report: &Report, nodes: bool) -> String {
     line(String::new());
     line(format!("  {:<22} {:>5} {:>9}  {:<8} {}", "operator", "count", "MMAC", "runs", "why"));
     for op in &report.operators {
-        let mut kinds: Vec<(Arithmetic, &str, usize, u64)> = Vec::new();
+        let mut kinds: Vec<(Arithmetic, &String, usize, u64)> = Vec::new();
         for node in report.nodes.iter().filter(|n| n.operator == op.operator) {
-            match kinds.iter_mut().find(|(runs, why, ..)| *runs == node.runs && *why == node.why) {
+            match kinds.iter_mut().find(|(runs, why, ..)| *runs == node.runs && **why == node.why) {
                 Some((_, _, count, macs)) => (*count, *macs) = (*count + 1, *macs + node.macs),
-                None => kinds.push((node.runs, node.why, 1, node.macs)),
+                None => kinds.push((node.runs, &node.why, 1, node.macs)),
             }
         }
         for (runs, why, count, macs) in kinds {

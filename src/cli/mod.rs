@@ -12,6 +12,7 @@ mod infer;
 mod infer_files;
 mod inspect;
 mod probe;
+mod profile;
 mod progress;
 mod record;
 mod render;
