@@ -89,6 +89,15 @@ impl LoadedModel {
         let mut model = onnx.parse(&proto, None)?.model;
         drop(proto);
         let profiles = int8::op::fill(&mut model, &plans, self.threads)?;
+        tracing::info!(
+            model = self.name(),
+            kernels = kernels::best().name(),
+            threads = self.threads,
+            islands = plans.len(),
+            steps = plans.iter().map(|p| p.program.steps.len()).sum::<usize>(),
+            arena_bytes = plans.iter().map(|p| p.program.arena_len).sum::<usize>(),
+            "runs in integers"
+        );
         set_inputs(&mut model, facts)?;
         Ok(Some((model, profiles)))
     }

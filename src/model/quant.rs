@@ -46,6 +46,11 @@ impl Expansion for Linear {
         if self.quantize { "QuantizeLinear".into() } else { "DequantizeLinear".into() }
     }
 
+    /// Not while shapes are inferred: weights would be held in floats, four times their size, before anybody wants them so.
+    fn runs_out_of_plan(&self) -> bool {
+        false
+    }
+
     fn rules<'r, 'p: 'r, 's: 'r>(
         &'s self,
         s: &mut Solver<'r>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{NodeProto, TensorProto};
-use tract_onnx::prelude::{Datum, Tensor};
+use tract_onnx::prelude::{Datum, DatumType, Tensor};
 
 use super::Fact;
 
@@ -42,6 +42,31 @@ pub(in crate::int8) fn of_node(node: &NodeProto) -> Option<Fact> {
     }
     let int = attribute("value_int")?;
     scalar(Tensor::from_shape(&[], &[int.i]).ok()?)
+}
+
+/// A constant of floats or integers as a file holds it.
+pub(super) fn write(name: &str, fact: &Fact) -> Option<TensorProto> {
+    let tensor = fact.value.as_deref()?;
+    let dims = tensor.shape().iter().map(|&d| d as i64).collect();
+    let mut proto = TensorProto { name: name.to_owned(), dims, ..Default::default() };
+    match tensor.datum_type() {
+        DatumType::F32 => {
+            proto.data_type = DataType::Float as i32;
+            proto.float_data = tensor.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?.to_vec();
+        }
+        DatumType::I32 => {
+            proto.data_type = DataType::Int32 as i32;
+            proto.int32_data = tensor.try_as_plain_ram().ok()?.as_slice::<i32>().ok()?.to_vec();
+        }
+        // The type of dimensions, which has no name outside tract's own crates, is written as the integers that it holds.
+        dtype if dtype == DatumType::I64 || dtype.is_tdim() => {
+            let cast = tensor.cast_to::<i64>().ok()?;
+            proto.data_type = DataType::Int64 as i32;
+            proto.int64_data = cast.try_as_plain_ram().ok()?.as_slice::<i64>().ok()?.to_vec();
+        }
+        _ => return None,
+    }
+    Some(proto)
 }
 
 /// A tensor from raw little-endian bytes, or from a list of values where there are none.

@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::flow::{Origin, Role, Search, View};
 use super::net;
-use super::{Found, Idle, Island, Verdict};
-use crate::int8::graph::{Format, Graph, Node, Port, TensorId};
+use super::{Found, Idle, draw};
+use crate::int8::graph::{Format, TensorId};
 
 /// How often a cut is made again before the rest is taken as it is.
 const MAX_ROUNDS: usize = 64;
@@ -20,9 +20,9 @@ pub(super) fn islands(search: Search, keep: Idle) -> Found {
     let mut dropped = vec![false; search.items.len()];
     for round in 1.. {
         let cut = Cut::new(&search, &dropped);
-        let idle = cut.idle();
-        if idle.is_empty() || round == MAX_ROUNDS || keep != Idle::Drop {
-            return cut.found();
+        let idle = cut.idle(keep);
+        if idle.is_empty() || round == MAX_ROUNDS {
+            return draw::found(&cut);
         }
         idle.into_iter().for_each(|item| dropped[item] = true);
     }
@@ -30,17 +30,19 @@ pub(super) fn islands(search: Search, keep: Idle) -> Found {
 }
 
 /// One attempt.
-struct Cut<'s, 'a> {
-    search: &'s Search<'a>,
+pub(super) struct Cut<'s, 'a> {
+    pub search: &'s Search<'a>,
     /// Items that stay in tract.
     dropped: &'s [bool],
     /// Nodes that stay in tract.
-    stays: Vec<bool>,
-    /// Names that are read outside of islands, or that islands hand to one another.
+    pub stays: Vec<bool>,
+    /// Names that are read outside of islands.
     needed: HashSet<&'a str>,
-    levels: Vec<usize>,
+    /// Names that islands hand to one another.
+    handed: HashSet<&'a str>,
+    pub levels: Vec<usize>,
     /// For each item, the first item of its island.
-    groups: Vec<usize>,
+    pub groups: Vec<usize>,
 }
 
 impl<'s, 'a> Cut<'s, 'a> {
@@ -51,26 +53,28 @@ impl<'s, 'a> Cut<'s, 'a> {
             dropped,
             stays: vec![true; search.roles.len()],
             needed: HashSet::new(),
+            handed: HashSet::new(),
             levels: vec![0; count],
             groups: (0..count).collect(),
         };
         cut.settle();
         cut.rank();
         cut.group();
+        cut.hand_over();
         cut
     }
 
     /// Whether an item is part of an island.
-    fn is_live(&self, item: usize) -> bool {
+    pub fn is_live(&self, item: usize) -> bool {
         self.dropped.get(item) == Some(&false)
     }
 
-    fn live(&self) -> Vec<usize> {
+    pub fn live(&self) -> Vec<usize> {
         (0..self.search.items.len()).filter(|&i| self.is_live(i)).collect()
     }
 
     /// The item in an island that makes a tensor.
-    fn made_by(&self, tensor: TensorId) -> Option<usize> {
+    pub fn made_by(&self, tensor: TensorId) -> Option<usize> {
         match self.search.tensors[tensor].origin {
             Origin::Item(item) => Some(item).filter(|&i| self.is_live(i)),
             _ => None,
@@ -86,7 +90,7 @@ impl<'s, 'a> Cut<'s, 'a> {
     }
 
     /// Operands of an item that it does not make itself.
-    fn operands(&self, item: usize) -> impl Iterator<Item = TensorId> {
+    pub fn operands(&self, item: usize) -> impl Iterator<Item = TensorId> {
         let steps = self.search.items[item].steps.iter();
         steps.flat_map(|s| &s.inputs).copied().filter(move |&t| match self.search.tensors[t].origin {
             Origin::Item(maker) => maker != item,
@@ -115,6 +119,7 @@ impl<'s, 'a> Cut<'s, 'a> {
             let wanted = |name: &String| net.is_kept(name) || self.needed.contains(name.as_str());
             let stays = match &search.roles[index] {
                 Some(Role::Item(item)) => !self.is_live(*item),
+                Some(Role::Folded) if net.is_asking(index) => false,
                 Some(Role::View) => node.output.iter().any(|o| wanted(o) && !self.is_exported(o)),
                 _ => true,
             };
@@ -166,8 +171,7 @@ impl<'s, 'a> Cut<'s, 'a> {
     }
 
     /// Under which name, and as what, a tensor that the reader's island does not make comes in.
-    fn outer(&self, tensor: TensorId) -> Option<(&'a str, Format)> {
-        let bytes = |unsigned: bool| if unsigned { Format::U8 } else { Format::I8 };
+    pub fn outer(&self, tensor: TensorId) -> Option<(&'a str, Format)> {
         let flowing = &self.search.tensors[tensor];
         Some(match flowing.origin {
             Origin::Outside { name, unsigned } => (name, bytes(unsigned)),
@@ -203,8 +207,10 @@ impl<'s, 'a> Cut<'s, 'a> {
         }
     }
 
-    fn root(&self, mut item: usize) -> usize {
+    fn root(&mut self, mut item: usize) -> usize {
         while self.groups[item] != item {
+            // Halves the way for the next who asks.
+            self.groups[item] = self.groups[self.groups[item]];
             item = self.groups[item];
         }
         item
@@ -215,129 +221,49 @@ impl<'s, 'a> Cut<'s, 'a> {
         self.groups[a.max(b)] = a.min(b);
     }
 
-    /// Items of islands that compute nothing.
-    fn idle(&self) -> Vec<usize> {
+    /// Items of islands that compute nothing, or nothing that anybody reads.
+    fn idle(&self, keep: Idle) -> Vec<usize> {
         let live = || self.live().into_iter();
-        let busy: HashSet<usize> = live().filter(|&i| self.search.items[i].computes).map(|i| self.groups[i]).collect();
-        live().filter(|&i| !busy.contains(&self.groups[i])).collect()
+        let computes = |item: &usize| keep != Idle::Drop || self.search.items[*item].computes;
+        let busy: HashSet<usize> = live().filter(computes).map(|i| self.groups[i]).collect();
+        let read = self.outputs();
+        live().filter(|i| !busy.contains(&self.groups[*i]) || !read.contains_key(&self.groups[*i])).collect()
     }
 
-    /// The islands as graphs, and a verdict for each node.
-    fn found(mut self) -> Found {
-        let mut roots: Vec<usize> = self.live().into_iter().map(|i| self.groups[i]).collect();
-        roots.sort_unstable_by_key(|&root| (self.levels[root], root));
-        roots.dedup();
-        let number: HashMap<usize, usize> = roots.iter().enumerate().map(|(n, &root)| (root, n)).collect();
-        let island_of = |item: usize| number.get(&self.groups[item]).copied();
+    /// Tensors that islands hand out, in the order of the nodes of the file that make them, by the island's first item.
+    pub fn outputs(&self) -> HashMap<usize, Vec<(TensorId, &'a str, Format)>> {
+        let mut outputs: HashMap<usize, Vec<(TensorId, &str, Format)>> = HashMap::new();
+        let net = &self.search.net;
+        for &index in &net.order {
+            for name in net.node(index).output.iter().map(String::as_str) {
+                let read = net.is_kept(name) || self.needed.contains(name) || self.handed.contains(name);
+                let (tensor, format) = match self.search.views.get(name) {
+                    Some(View::Bytes { tensor, unsigned }) if read => (*tensor, bytes(*unsigned)),
+                    Some(View::Real { tensor }) if read => (*tensor, Format::F32),
+                    _ => continue,
+                };
+                if let Some(item) = self.made_by(tensor) {
+                    outputs.entry(self.groups[item]).or_default().push((tensor, name, format));
+                }
+            }
+        }
+        outputs
+    }
 
-        // What one island makes and another reads goes through a name.
-        let mut handed: HashSet<&str> = HashSet::new();
-        let mut first_reader: HashMap<TensorId, usize> = HashMap::new();
+    /// Names under which an island reads what another makes.
+    fn hand_over(&mut self) {
         for item in self.live() {
-            for tensor in self.operands(item) {
-                first_reader.entry(tensor).or_insert(item);
+            for tensor in self.operands(item).collect::<Vec<_>>() {
                 let other = self.made_by(tensor).is_some_and(|maker| self.groups[maker] != self.groups[item]);
                 if other && let Some(name) = self.search.tensors[tensor].name {
-                    handed.insert(name);
+                    self.handed.insert(name);
                 }
             }
         }
-        let mut islands: Vec<Island> =
-            roots.iter().map(|_| Island { graph: Graph::default(), nodes: Vec::new() }).collect();
-        let mut verdicts = Vec::with_capacity(self.search.roles.len());
-        for (index, role) in self.search.roles.iter().enumerate() {
-            let island = match role {
-                Some(Role::Item(item)) if self.is_live(*item) => island_of(*item),
-                Some(Role::View) if !self.stays[index] => {
-                    let tensor = self.viewed(index);
-                    let item = tensor.and_then(|t| self.made_by(t).or_else(|| first_reader.get(&t).copied()));
-                    item.and_then(island_of)
-                }
-                _ => None,
-            };
-            verdicts.push(match (island, role) {
-                (Some(island), _) => {
-                    islands[island].nodes.push(index);
-                    Verdict::Integer { island }
-                }
-                (None, Some(Role::Folded)) => Verdict::Folded,
-                (None, Some(Role::Float(why))) => Verdict::Float { why: why.clone() },
-                (None, Some(Role::View)) if self.stays[index] => {
-                    Verdict::Float { why: "its result is read in floats".into() }
-                }
-                (None, Some(_)) => Verdict::Float { why: "no operator around it computes in integers".into() },
-                (None, None) => Verdict::Float { why: "it is part of a circle".into() },
-            });
-        }
-        self.needed.extend(handed);
-        for (island, root) in islands.iter_mut().zip(&roots) {
-            island.graph = self.graph(*root);
-        }
-        Found { islands, verdicts }
     }
+}
 
-    /// The tensor that a node gives another name to.
-    fn viewed(&self, index: usize) -> Option<TensorId> {
-        let names = self.search.net.node(index).output.iter();
-        names.filter_map(|o| self.search.views.get(o.as_str())).map(View::tensor).next()
-    }
-
-    /// The graph of the island that begins with item `root`.
-    fn graph(&self, root: usize) -> Graph {
-        let search = self.search;
-        let members: Vec<usize> = self.live().into_iter().filter(|&i| self.groups[i] == root).collect();
-        let own: HashSet<usize> = members.iter().copied().collect();
-        let is_own = |tensor: TensorId| self.made_by(tensor).is_some_and(|item| own.contains(&item));
-        // Outputs in the order of the nodes of the file that make them.
-        let mut outputs: Vec<(TensorId, &str, Format)> = Vec::new();
-        for &index in &search.net.order {
-            for name in search.net.node(index).output.iter().map(String::as_str) {
-                let read = search.net.is_kept(name) || self.needed.contains(name);
-                match search.views.get(name) {
-                    Some(View::Bytes { tensor, unsigned }) if read && is_own(*tensor) => {
-                        outputs.push((*tensor, name, if *unsigned { Format::U8 } else { Format::I8 }));
-                    }
-                    Some(View::Real { tensor }) if read && is_own(*tensor) => {
-                        outputs.push((*tensor, name, Format::F32))
-                    }
-                    _ => {}
-                }
-            }
-        }
-        // Steps that nothing reads (parts of a Split) are left out.
-        let mut read: HashSet<TensorId> = outputs.iter().map(|(tensor, ..)| *tensor).collect();
-        let mut steps: Vec<&Node> = Vec::new();
-        for step in members.iter().rev().flat_map(|&i| search.items[i].steps.iter().rev()) {
-            if read.contains(&step.output) {
-                read.extend(&step.inputs);
-                steps.push(step);
-            }
-        }
-        steps.reverse();
-
-        let mut graph = Graph::default();
-        let mut ids: HashMap<TensorId, TensorId> = HashMap::new();
-        let mut local = |graph: &mut Graph, tensor: TensorId| -> TensorId {
-            *ids.entry(tensor).or_insert_with(|| {
-                graph.tensors.push(search.tensors[tensor].tensor.clone());
-                let id = graph.tensors.len() - 1;
-                if !is_own(tensor)
-                    && let Some((name, format)) = self.outer(tensor)
-                {
-                    graph.inputs.push(Port { tensor: id, name: name.to_owned(), format });
-                }
-                id
-            })
-        };
-        for step in steps {
-            let inputs = step.inputs.iter().map(|&t| local(&mut graph, t)).collect();
-            let output = local(&mut graph, step.output);
-            graph.nodes.push(Node { name: step.name.clone(), op: step.op.clone(), inputs, output });
-        }
-        for (tensor, name, format) in outputs {
-            let tensor = local(&mut graph, tensor);
-            graph.outputs.push(Port { tensor, name: name.to_owned(), format });
-        }
-        graph
-    }
+/// The format of bytes.
+pub(super) fn bytes(unsigned: bool) -> Format {
+    if unsigned { Format::U8 } else { Format::I8 }
 }

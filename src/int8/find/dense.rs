@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::flow::{Draft, Search};
-use super::net::{self, Net, Try};
+use super::net::{self, Try};
 use super::params::Stored;
 use super::tail::{Affine, Tail};
 use super::{moves, pool};
@@ -110,11 +110,20 @@ impl<'a> Search<'a> {
         Ok(dense)
     }
 
+    /// Weights as integers, or why there are none.
+    fn stored_weights(&mut self, name: &str) -> Try<Stored> {
+        if !self.net.is_constant(name) {
+            return Err("its weights depend on the input".into());
+        }
+        self.spend(name)?;
+        Stored::find(&self.net, name).map_err(|why| format!("its weights: {why}"))
+    }
+
     /// `Conv` over one or two spatial axes.
     pub fn conv(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
         let output = net::only_output(node)?;
-        let stored = stored_weights(&self.net, net::needs(node, 1)?)?;
+        let stored = self.stored_weights(net::needs(node, 1)?)?;
         let out = self.net.shape(output)?;
         let x = self.real(net::needs(node, 0)?)?;
         let [n, c, h, w] = pool::picture(self.shape(x))?;
@@ -135,7 +144,7 @@ impl<'a> Search<'a> {
         if slides.iter().any(|s| s.beyond > 0) {
             return Err("its windows leave its input".into());
         }
-        let bias = net::input(node, 2).map(|name| self.reals(name)).transpose()?;
+        let bias = net::input(node, 2).map(|name| self.channel_terms(name, m)).transpose()?;
         let tail = self.tail(output, Some(1))?;
         let dense = self.dense(x, &Weights::of(stored)?, bias, &tail)?;
 
@@ -173,7 +182,7 @@ impl<'a> Search<'a> {
         if !left && !self.net.is_constant(b) {
             return Err("both of its operands depend on the input".into());
         }
-        let mut stored = stored_weights(&self.net, if left { a } else { b })?;
+        let mut stored = self.stored_weights(if left { a } else { b })?;
         let out = self.net.shape(output)?;
         let x = self.real(if left { b } else { a })?;
         // Leading dimensions of 1 change nothing but the shape of the result, which is known.
@@ -218,7 +227,7 @@ impl<'a> Search<'a> {
     pub fn gemm(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
         let output = net::only_output(node)?;
-        let mut stored = stored_weights(&self.net, net::needs(node, 1)?)?;
+        let mut stored = self.stored_weights(net::needs(node, 1)?)?;
         let out = self.net.shape(output)?;
         let x = self.real(net::needs(node, 0)?)?;
         let (alpha, beta) = (net::float(node, "alpha", 1.0)?, net::float(node, "beta", 1.0)?);
@@ -275,6 +284,14 @@ impl<'a> Search<'a> {
             clamp: tail.clamp,
         });
         Ok(self.step(draft, op, vec![x], shape, tail.quant))
+    }
+
+    /// The third operand of `Conv`.
+    fn channel_terms(&self, name: &str, channels: usize) -> Try<Vec<f64>> {
+        if !self.net.is_constant(name) || self.net.shape(name)? != [channels] {
+            return Err(format!("its bias {name:?} is not one constant for each of {channels} channels"));
+        }
+        self.reals(name)
     }
 
     /// The third operand of `Gemm`, which must be the same in every row.
@@ -345,12 +362,4 @@ impl Tail<'_> {
     fn empty(quant: crate::int8::graph::Quant) -> Self {
         Tail { quant, clamp: Clamp::NONE, affine: None, nodes: Vec::new(), moves: Vec::new(), outputs: Vec::new() }
     }
-}
-
-/// Weights as integers, or why there are none.
-fn stored_weights(net: &Net, name: &str) -> Try<Stored> {
-    if !net.is_constant(name) {
-        return Err("its weights depend on the input".into());
-    }
-    Stored::find(net, name).map_err(|why| format!("its weights: {why}"))
 }

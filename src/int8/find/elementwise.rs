@@ -30,14 +30,33 @@ impl<'a> Search<'a> {
             _ => moves::Kind::Real,
         };
         let mut draft = self.draft(index);
-        let outputs = moves::apply(self, &mut draft, node, view.tensor(), kind)?;
-        self.finish_moved(draft, node, &outputs, &view);
-        Ok(())
+        match moves::apply(self, &mut draft, node, view.tensor(), kind) {
+            Ok(outputs) => self.finish_moved(draft, node, &outputs, &view),
+            Err(_) if node.op_type == "Pad" && kind == moves::Kind::Real => self.pad_behind(index, view.tensor()),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// A `Pad` with a value that has no byte before it is quantised with other parameters.
+    fn pad_behind(&mut self, index: usize, x: TensorId) -> Try<()> {
+        let node = self.net.node(index);
+        let tail = self.tail(net::only_output(node)?, None)?;
+        let (shape, table) = (self.shape(x).to_vec(), table_of(self.quant(x)));
+        let mut draft = self.draft(index);
+        let table = Op::Lookup(Arc::new(table.map(|real| params::quantise(tail.quant, real))));
+        let x = self.step(&mut draft, table, vec![x], shape, tail.quant);
+        let outputs = moves::apply(self, &mut draft, node, x, moves::Kind::Rounded)?;
+        let y = *outputs.first().ok_or("it makes nothing")?;
+        let y = self.clamped(&mut draft, y, tail.clamp);
+        self.finish(draft, y, &tail, false)
     }
 
     /// A function of one operand.
     pub fn unary(&mut self, index: usize, function: &dyn Fn(f32) -> f32) -> Try<()> {
         let node = self.net.node(index);
+        if net::input(node, 1).is_some() && node.op_type != "Clip" {
+            return Err("it has more than one operand".into());
+        }
         match self.operand(net::needs(node, 0)?) {
             Some(Operand::Table(tensor, table)) => self.function(index, tensor, Arc::new(table.map(function))),
             _ => Err("its operand is not quantised".into()),
@@ -77,6 +96,9 @@ impl<'a> Search<'a> {
     pub fn binary(&mut self, index: usize, function: fn(f32, f32) -> f32) -> Try<()> {
         let node = self.net.node(index);
         let [a, b] = &node.input[..] else { return Err("it has not two operands".into()) };
+        if net::int(node, "broadcast", 0)? != 0 {
+            return Err("it broadcasts in the way of operator set 6".into());
+        }
         match (self.operand(a), self.operand(b)) {
             (Some(Operand::Table(tensor, a)), Some(Operand::Table(other, b))) if tensor == other => {
                 let table = Arc::new(std::array::from_fn(|byte| function(a[byte], b[byte])));
@@ -104,7 +126,11 @@ impl<'a> Search<'a> {
         let operands = self.real_or_steps(a).and_then(|a| Ok((a, self.real_or_steps(b)?)));
         let (a, b) = match operands {
             Ok(operands) if op(Clamp::NONE).is_some() => operands,
-            _ if self.net.is_constant(a) || self.net.is_constant(b) => return self.affine(index),
+            _ if (self.net.is_constant(a) || self.net.is_constant(b))
+                && matches!(node.op_type.as_str(), "Add" | "Sub" | "Mul" | "Div") =>
+            {
+                return self.affine(index);
+            }
             Ok(_) => return Err(format!("{} of two tensors has no integer form here", node.op_type)),
             Err(why) => return Err(why),
         };
@@ -143,6 +169,7 @@ impl<'a> Search<'a> {
         if found.is_ok() || !self.net.is_constant(name) {
             return found;
         }
+        self.spend(name)?;
         let (values, shape) = (self.net.floats(name)?, self.net.shape(name)?);
         let (quant, bytes) = steps(&values).ok_or_else(|| format!("constant {name:?} is not quantised"))?;
         Ok(self.constant(name, shape, quant, bytes))
@@ -192,8 +219,7 @@ impl<'a> Search<'a> {
             }
             (None, Some(like)) if parts.iter().all(|&p| self.quant(p) == quant) => {
                 let y = self.step(&mut draft, Op::Concat { axis }, parts, shape, quant);
-                self.finish_moved(draft, node, &[y], &like);
-                Ok(())
+                self.finish_moved(draft, node, &[y], &like)
             }
             _ => Err("its operands are quantised in different ways and its result is not".into()),
         }
@@ -205,6 +231,7 @@ impl<'a> Search<'a> {
         if found.is_ok() || !self.net.is_constant(name) {
             return found;
         }
+        self.spend(name)?;
         let bytes: Option<Vec<i8>> = self.net.floats(name)?.iter().map(|&v| params::exactly(quant, v)).collect();
         let bytes = bytes.ok_or_else(|| format!("constant {name:?} is not quantised"))?;
         let shape = self.net.shape(name)?;

@@ -13,6 +13,9 @@ use super::params::{self, Params, Stored};
 use super::tail::Tail;
 use crate::int8::graph::{Node, Op, Quant, Tensor, TensorId};
 
+/// Most values of constants that are taken in, over all operators that read them.
+const MAX_VALUES: usize = 1 << 30;
+
 /// A function of one byte, as a real for each of the 256.
 pub(super) type Table = Arc<[f32; 256]>;
 
@@ -87,6 +90,10 @@ pub(super) struct Search<'a> {
     pub views: HashMap<&'a str, View>,
     pub items: Vec<Item>,
     pub roles: Vec<Option<Role>>,
+    /// Constants that are operands, each taken in once.
+    constants: HashMap<&'a str, TensorId>,
+    /// Values of constants that may still be taken in.
+    allowance: usize,
 }
 
 /// What is collected for one item.
@@ -103,7 +110,22 @@ impl<'a> Search<'a> {
     /// Nothing found yet.
     pub fn new(net: Net<'a>) -> Self {
         let roles = net.graph.node.iter().map(|_| None).collect();
-        Search { net, tensors: Vec::new(), views: HashMap::new(), items: Vec::new(), roles }
+        Search {
+            net,
+            tensors: Vec::new(),
+            views: HashMap::new(),
+            items: Vec::new(),
+            roles,
+            constants: HashMap::new(),
+            allowance: MAX_VALUES,
+        }
+    }
+
+    /// Counts the values of a constant before they are taken in: many nodes of a file may share a large one.
+    pub fn spend(&mut self, name: &str) -> Try<()> {
+        let count = self.net.shape(name)?.iter().product::<usize>();
+        self.allowance = self.allowance.checked_sub(count).ok_or("the model has too many weights")?;
+        Ok(())
     }
 
     pub fn shape(&self, id: TensorId) -> &[usize] {
@@ -156,14 +178,24 @@ impl<'a> Search<'a> {
         self.step(draft, Op::Transpose { perm }, vec![x], shape, quant)
     }
 
-    /// Ends an item whose result is `tensor`, known in the file under the name `name` as `view`.
-    fn name(&mut self, tensor: TensorId, name: &'a str, view: View) {
+    /// Makes `name` stand for `view`, if type and shape are what is known of it.
+    fn name(&mut self, name: &'a str, view: View) -> Try<()> {
+        let tensor = view.tensor();
+        let dtype = match view {
+            View::Bytes { unsigned: true, .. } => DatumType::U8,
+            View::Bytes { unsigned: false, .. } => DatumType::I8,
+            _ => DatumType::F32,
+        };
+        if self.net.dtype(name) != Some(dtype) || self.net.shape(name)? != self.shape(tensor) {
+            return Err(format!("tensor {name:?} is not of the type and shape expected"));
+        }
         let flowing = &mut self.tensors[tensor];
         if flowing.name.is_none() && matches!(flowing.origin, Origin::Item(_)) {
             flowing.name = Some(name);
             flowing.tensor.name = name.to_owned();
         }
         self.views.insert(name, view);
+        Ok(())
     }
 
     /// Puts a draft among the items, for nodes `nodes` of the file besides its head.
@@ -186,27 +218,33 @@ impl<'a> Search<'a> {
             x = *outputs.first().ok_or("it makes nothing")?;
         }
         for &(name, unsigned) in &tail.outputs {
-            self.name(x, name, View::Bytes { tensor: x, unsigned });
+            self.name(name, View::Bytes { tensor: x, unsigned })?;
         }
         self.close(draft, &tail.nodes, computes);
         Ok(())
     }
 
     /// Ends an item that is one node of the file whose outputs are these tensors, seen in the way of `like`.
-    pub fn finish_moved(&mut self, draft: Draft<'a>, node: &'a NodeProto, outputs: &[TensorId], like: &View) {
-        if draft.steps.is_empty() {
-            self.roles[draft.head] = Some(Role::View);
-        }
+    pub fn finish_moved(
+        &mut self,
+        draft: Draft<'a>,
+        node: &'a NodeProto,
+        outputs: &[TensorId],
+        like: &View,
+    ) -> Try<()> {
         for (name, &tensor) in node.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
             let view = match like {
                 View::Bytes { unsigned, .. } => View::Bytes { tensor, unsigned: *unsigned },
                 _ => View::Real { tensor },
             };
-            self.name(tensor, name, view);
+            self.name(name, view)?;
         }
-        if !draft.steps.is_empty() {
+        if draft.steps.is_empty() {
+            self.roles[draft.head] = Some(Role::View);
+        } else {
             self.close(draft, &[], false);
         }
+        Ok(())
     }
 
     /// A tensor from outside the items.
@@ -280,7 +318,7 @@ impl<'a> Search<'a> {
             }
         };
         if self.quant(tensor) == quant {
-            self.views.insert(to, View::Real { tensor });
+            self.name(to, View::Real { tensor })?;
             self.roles[index] = Some(Role::View);
             return Ok(());
         }
@@ -289,8 +327,7 @@ impl<'a> Search<'a> {
         let shape = self.shape(tensor).to_vec();
         let same = Op::Lookup(Arc::new(std::array::from_fn(|byte| byte as u8 as i8)));
         let read = self.step(&mut draft, same, vec![tensor], shape, quant);
-        self.finish_moved(draft, node, &[read], &View::Real { tensor: read });
-        Ok(())
+        self.finish_moved(draft, node, &[read], &View::Real { tensor: read })
     }
 
     /// A `QuantizeLinear` that is not the end of an item: of reals that are bytes already, of a function, or of floats.
@@ -300,7 +337,7 @@ impl<'a> Search<'a> {
         let (from, to) = (net::needs(node, 0)?, net::only_output(node)?);
         let (tensor, table) = match self.view(from) {
             Some(View::Real { tensor }) if self.quant(tensor) == quant => {
-                self.views.insert(to, View::Bytes { tensor, unsigned });
+                self.name(to, View::Bytes { tensor, unsigned })?;
                 self.roles[index] = Some(Role::View);
                 return Ok(());
             }
@@ -313,7 +350,7 @@ impl<'a> Search<'a> {
                 let shape = self.net.shape(from)?;
                 let origin = Origin::Quantised { floats: from, node: index, bytes: to, unsigned };
                 let tensor = self.outside(to, shape, quant, origin);
-                self.views.insert(to, View::Bytes { tensor, unsigned });
+                self.name(to, View::Bytes { tensor, unsigned })?;
                 self.roles[index] = Some(Role::View);
                 return Ok(());
             }
@@ -326,8 +363,7 @@ impl<'a> Search<'a> {
         let shape = self.shape(tensor).to_vec();
         let lookup = Op::Lookup(Arc::new(table.map(|real| params::quantise(quant, real))));
         let looked_up = self.step(&mut draft, lookup, vec![tensor], shape, quant);
-        self.finish_moved(draft, node, &[looked_up], &View::Bytes { tensor: looked_up, unsigned });
-        Ok(())
+        self.finish_moved(draft, node, &[looked_up], &View::Bytes { tensor: looked_up, unsigned })
     }
 
     /// A `QuantizeLinear` of floats that were only given another shape or order: quantised before that instead.
@@ -360,7 +396,7 @@ impl<'a> Search<'a> {
         if draft.steps.is_empty() {
             return Err("its floats are not moved".into());
         }
-        self.name(x, output, View::Bytes { tensor: x, unsigned });
+        self.name(output, View::Bytes { tensor: x, unsigned })?;
         self.close(draft, &nodes, false);
         Ok(())
     }
@@ -371,9 +407,15 @@ impl<'a> Search<'a> {
             Some(View::Real { tensor }) => Ok(tensor),
             Some(View::Function { tensor, table }) => self.exact(name, tensor, &table),
             _ if self.net.is_constant(name) => {
+                if let Some(&known) = self.constants.get(name) {
+                    return Ok(known);
+                }
+                self.spend(name)?;
                 let stored = Stored::find(&self.net, name)?;
                 let (quant, bytes) = stored.bytes()?;
-                Ok(self.constant(name, stored.shape, quant, bytes))
+                let constant = self.constant(name, stored.shape, quant, bytes);
+                self.constants.insert(name, constant);
+                Ok(constant)
             }
             _ => Err(format!("its operand {name:?} is not quantised")),
         }
@@ -392,7 +434,7 @@ impl<'a> Search<'a> {
         let mut draft = self.draft(index);
         let shape = self.shape(tensor).to_vec();
         let looked_up = self.step(&mut draft, Op::Lookup(Arc::new(bytes)), vec![tensor], shape, quant);
-        self.name(looked_up, name, View::Real { tensor: looked_up });
+        self.name(name, View::Real { tensor: looked_up })?;
         // Nodes in front of this one may have other readers: they remain views, and only this one is replaced.
         self.close(draft, &[], false);
         Ok(looked_up)

@@ -8,6 +8,7 @@
 pub(super) mod constants;
 mod cut;
 mod dense;
+mod draw;
 mod elementwise;
 mod flow;
 mod function;
@@ -24,7 +25,7 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tract_onnx::pb::GraphProto;
+use tract_onnx::pb::{GraphProto, TensorProto};
 use tract_onnx::prelude::{DatumType, Tensor};
 
 use self::flow::{Role, Search};
@@ -54,12 +55,16 @@ pub struct Found {
 }
 
 /// A part of the graph in integers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Island {
     /// What it computes.
     pub graph: Graph,
     /// Indices of the ONNX nodes that it replaces.
     pub nodes: Vec<usize>,
+    /// Indices of ONNX nodes that asked for shapes only, which `constants` replace.
+    pub asking: Vec<usize>,
+    /// What those found.
+    pub constants: Vec<TensorProto>,
 }
 
 /// Where an ONNX node is computed.

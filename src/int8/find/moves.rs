@@ -11,7 +11,11 @@ use crate::int8::graph::{Op, TensorId};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Real,
-    Bytes { unsigned: bool },
+    /// A real that is rounded to a byte, since its result is quantised right behind.
+    Rounded,
+    Bytes {
+        unsigned: bool,
+    },
 }
 
 const MOVEMENTS: [&str; 20] = [
@@ -314,6 +318,7 @@ fn pad_value(search: &Search, node: &NodeProto, x: TensorId, kind: Kind) -> Try<
     };
     let byte = match kind {
         Kind::Real => params::exactly(search.quant(x), value),
+        Kind::Rounded => Some(params::quantise(search.quant(x), value)),
         Kind::Bytes { unsigned } => {
             let byte = value - if unsigned { 128.0 } else { 0.0 };
             (byte.fract() == 0.0 && (-128.0..=127.0).contains(&byte)).then_some(byte as i8)

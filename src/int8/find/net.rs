@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, attribute_proto::AttributeType};
+use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto, attribute_proto::AttributeType};
 use tract_onnx::prelude::{DatumType, Tensor};
 
 use super::{Fact, constants};
@@ -28,37 +28,56 @@ pub(super) struct Net<'a> {
     readers: HashMap<&'a str, Vec<usize>>,
     kept: HashSet<&'a str>,
     constant: HashSet<&'a str>,
+    /// Nodes that are known although their operands are not: they ask for shapes. They count as readers of nothing.
+    asking: HashSet<usize>,
 }
 
 impl<'a> Net<'a> {
     /// Indexes a graph.
     pub fn new(graph: &'a GraphProto, opset: i64, facts: &'a HashMap<String, Fact>) -> Self {
         let mut maker = HashMap::new();
-        let mut readers: HashMap<&str, Vec<usize>> = HashMap::new();
         let mut kept: HashSet<&str> = graph.output.iter().map(|o| o.name.as_str()).collect();
         for (index, node) in graph.node.iter().enumerate() {
-            for output in node.output.iter().filter(|o| !o.is_empty()) {
-                maker.insert(output.as_str(), index);
-            }
-            for input in node.input.iter().filter(|i| !i.is_empty()) {
-                readers.entry(input.as_str()).or_default().push(index);
-            }
+            maker.extend(node.output.iter().filter(|o| !o.is_empty()).map(|o| (o.as_str(), index)));
             captured(node, &mut |name| _ = kept.insert(name));
         }
         let order = order(graph, &maker);
         let constants = graph.initializer.iter().map(|t| (t.name.as_str(), constants::read(t)));
         let nodes = graph.node.iter().filter_map(|n| Some((n.output.first()?.as_str(), constants::of_node(n))));
         let missing = constants.chain(nodes).filter(|(name, _)| facts.get(*name).is_none_or(|f| f.value.is_none()));
-        let own = missing.filter_map(|(name, fact)| Some((name, fact?))).collect();
-        let mut net = Net { graph, opset, order, facts, own, maker, readers, kept, constant: HashSet::new() };
-        net.constant = graph.initializer.iter().map(|t| t.name.as_str()).collect();
-        net.constant.extend(net.own.keys().copied());
-        net.constant.extend(facts.iter().filter(|(_, fact)| fact.value.is_some()).map(|(name, _)| name.as_str()));
-        for index in net.order.clone() {
+        let own: HashMap<&str, Fact> = missing.filter_map(|(name, fact)| Some((name, fact?))).collect();
+        let mut constant: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+        constant.extend(own.keys().copied());
+        constant.extend(facts.iter().filter(|(_, fact)| fact.value.is_some()).map(|(name, _)| name.as_str()));
+        for &index in &order {
             let node = &graph.node[index];
             let pure = !node.input.is_empty() && !node.op_type.starts_with("Random") && node.op_type != "Bernoulli";
-            if pure && node.input.iter().all(|i| i.is_empty() || net.constant.contains(i.as_str())) {
-                net.constant.extend(node.output.iter().map(String::as_str).filter(|o| !o.is_empty()));
+            let known = pure && node.input.iter().all(|i| i.is_empty() || constant.contains(i.as_str()));
+            if known || node.op_type == "Constant" {
+                constant.extend(node.output.iter().map(String::as_str).filter(|o| !o.is_empty()));
+            }
+        }
+        let mut net = Net {
+            graph,
+            opset,
+            order,
+            facts,
+            own,
+            maker,
+            readers: HashMap::new(),
+            kept,
+            constant,
+            asking: HashSet::new(),
+        };
+        for (index, node) in graph.node.iter().enumerate() {
+            let depends = node.input.iter().any(|i| !i.is_empty() && !net.is_constant(i));
+            let kept = node.output.iter().any(|o| net.is_kept(o));
+            if depends && !kept && net.is_folded(index) && net.values_of(index).is_some() {
+                net.asking.insert(index);
+                continue;
+            }
+            for input in node.input.iter().filter(|i| !i.is_empty()) {
+                net.readers.entry(input.as_str()).or_default().push(index);
             }
         }
         net
@@ -73,6 +92,17 @@ impl<'a> Net<'a> {
     pub fn is_folded(&self, index: usize) -> bool {
         let outputs = &self.node(index).output;
         !outputs.is_empty() && outputs.iter().all(|o| o.is_empty() || self.is_constant(o))
+    }
+
+    /// Whether a node is known although its operands are not.
+    pub fn is_asking(&self, index: usize) -> bool {
+        self.asking.contains(&index)
+    }
+
+    /// The outputs of a node as constants of a file, if all are known.
+    pub fn values_of(&self, index: usize) -> Option<Vec<TensorProto>> {
+        let outputs = self.node(index).output.iter().filter(|o| !o.is_empty());
+        outputs.map(|name| constants::write(name, self.facts.get(name)?)).collect()
     }
 
     /// Whether a tensor depends on no input.
@@ -136,8 +166,19 @@ impl<'a> Net<'a> {
         Ok(plain.as_slice::<i64>().map_err(|e| e.to_string())?.to_vec())
     }
 
+    /// The values of a constant of integers of up to 32 bits.
+    pub fn integers(&self, name: &str) -> Try<Vec<i32>> {
+        let cast = self.value(name)?.cast_to::<i32>().map_err(|e| e.to_string())?;
+        let plain = cast.try_as_plain_ram().map_err(|e| e.to_string())?;
+        Ok(plain.as_slice::<i32>().map_err(|e| e.to_string())?.to_vec())
+    }
+
     /// The only value of a constant that is the same everywhere.
     pub fn uniform(&self, name: &str) -> Option<f32> {
+        const MAX_VALUES: usize = 1 << 16;
+        if self.fact(name).ok()?.value.as_ref()?.len() > MAX_VALUES {
+            return None;
+        }
         let values = self.floats(name).ok()?;
         let (first, rest) = values.split_first()?;
         rest.iter().all(|v| v == first).then_some(*first)

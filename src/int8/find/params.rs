@@ -146,7 +146,7 @@ impl Stored {
         let params = Params::of(net, node)?;
         let name = net::needs(node, 0)?;
         let shape = net.shape(name)?;
-        let integers = match net.ints(name) {
+        let integers = match net.integers(name) {
             Ok(integers) => integers,
             Err(why) => Self::quantised(net, name).ok_or(why)?,
         };
@@ -161,7 +161,7 @@ impl Stored {
         let count = params.scales.len();
         let steps = integers.iter().enumerate().map(|(index, &q)| {
             let zero_point = params.zero_points[(index / inner.max(1)) % count];
-            i32::try_from(q).ok()?.checked_sub(zero_point)
+            q.checked_sub(zero_point)
         });
         let steps = steps.collect::<Option<Vec<i32>>>().ok_or("its integers leave 32 bits")?;
         let shift = if params.dtype == DatumType::U8 { 128 } else { 0 };
@@ -170,7 +170,7 @@ impl Stored {
     }
 
     /// Bytes of a float constant behind a `QuantizeLinear` that nobody computed yet.
-    fn quantised(net: &Net, name: &str) -> Option<Vec<i64>> {
+    fn quantised(net: &Net, name: &str) -> Option<Vec<i32>> {
         let node = net.node(net.maker(name)?);
         if node.op_type != "QuantizeLinear" {
             return None;
@@ -189,7 +189,7 @@ impl Stored {
         let byte = |(index, &real): (usize, &f32)| {
             let slice = (index / inner.max(1)) % count;
             let quant = Quant { scale: params.scales[slice], zero_point: params.zero_points[slice] - shift };
-            i64::from(quantise(quant, real)) + i64::from(shift)
+            i32::from(quantise(quant, real)) + shift
         };
         Some(values.iter().enumerate().map(byte).collect())
     }

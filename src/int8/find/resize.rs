@@ -16,6 +16,8 @@ struct Resizing<'n> {
     rounding: &'n str,
     /// Factor for each axis, if the file says it.
     scales: Option<Vec<f32>>,
+    /// First and last element for each axis as parts of its length, for `tf_crop_and_resize`.
+    crop: Option<Vec<(f32, f32)>>,
 }
 
 /// Whether a node takes single elements, so that it only moves data.
@@ -54,13 +56,27 @@ fn read<'n>(search: &Search, node: &'n NodeProto, rank: usize) -> Try<Resizing<'
         Some(given) => return Err(format!("its scales {given:?} do not fit")),
     };
     let coordinates = if old { "asymmetric" } else { net::text(node, "coordinate_transformation_mode", "half_pixel")? };
+    let crop = match net::input(node, 1) {
+        Some(name) if coordinates == "tf_crop_and_resize" => {
+            let parts = search.net.floats(name)?;
+            if parts.len() != 2 * axes.len() {
+                return Err("its region does not fit its axes".into());
+            }
+            let mut crop = vec![(0.0, 1.0); rank];
+            for (k, &axis) in axes.iter().enumerate() {
+                crop[axis] = (parts[k], parts[k + axes.len()]);
+            }
+            Some(crop)
+        }
+        _ => None,
+    };
     let rounding = if old { "floor" } else { net::text(node, "nearest_mode", "round_prefer_floor")? };
     let linear = match mode {
         "nearest" => false,
         "linear" | "bilinear" => true,
         other => return Err(format!("its mode {other:?} has no integer form here")),
     };
-    Ok(Resizing { linear, coordinates, rounding, scales })
+    Ok(Resizing { linear, coordinates, rounding, scales, crop })
 }
 
 impl Resizing<'_> {
@@ -93,6 +109,20 @@ impl Resizing<'_> {
                 }
                 "asymmetric" => at / scale,
                 "tf_half_pixel_for_nn" => (at + 0.5) / scale,
+                "tf_crop_and_resize" => {
+                    let crop = self.crop.as_ref().and_then(|c| c.get(axis).copied());
+                    let (start, end) = crop.ok_or("its region is missing")?;
+                    let x = if out > 1 {
+                        start * last_in + at * (end - start) * last_in / last_out
+                    } else {
+                        0.5 * (start + end) * last_in
+                    };
+                    // Outside there is a value of its own.
+                    if !(0.0..=last_in).contains(&x) {
+                        return Err("its region leaves its input".into());
+                    }
+                    x
+                }
                 other => return Err(format!("its coordinates {other:?} have no integer form here")),
             })
         };
@@ -133,7 +163,7 @@ fn all_taps(search: &Search, node: &NodeProto, shape: &[usize], out: &[usize]) -
         .map(|axis| {
             let (dim, out) = (shape[axis], out[axis]);
             let unscaled = resizing.scales.as_ref().is_none_or(|s| s.get(axis) == Some(&1.0));
-            if dim == out && unscaled {
+            if dim == out && unscaled && resizing.crop.is_none() {
                 return Ok((0..dim).map(|at| Tap { first: at, second: at, share: 0.0 }).collect());
             }
             resizing.taps(axis, dim, out)

@@ -14,10 +14,12 @@ pub const ISLAND_OPERATOR: &str = "Int8Island";
 
 /// Replaces the nodes of each island by one node whose inputs and outputs are its ports in their order.
 ///
+/// `islands` may be some of those that were found: nodes of theirs that the others would have made unnecessary stay.
 /// Nodes and initialisers that only islands needed go as well. The nodes that are left stand in an order in which they
 /// can be computed.
 pub fn splice(graph: &mut GraphProto, islands: &[Island]) {
-    let gone: HashSet<usize> = islands.iter().flat_map(|i| i.nodes.iter().copied()).collect();
+    let mut gone: HashSet<usize> = islands.iter().flat_map(|i| i.nodes.iter().chain(&i.asking).copied()).collect();
+    restore(graph, islands, &mut gone);
     let mut index = 0;
     let mut orphans: Vec<String> = Vec::new();
     graph.node.retain_mut(|node| {
@@ -28,6 +30,7 @@ pub fn splice(graph: &mut GraphProto, islands: &[Island]) {
         }
         stays
     });
+    graph.initializer.extend(islands.iter().flat_map(|i| i.constants.iter().cloned()));
     let names: HashSet<String> = graph.node.iter().map(|n| n.name.clone()).collect();
     for (index, island) in islands.iter().enumerate() {
         let mut name = format!("int8 island {index}");
@@ -63,6 +66,42 @@ pub fn splice(graph: &mut GraphProto, islands: &[Island]) {
     if order.len() == graph.node.len() {
         let mut nodes: Vec<Option<NodeProto>> = std::mem::take(&mut graph.node).into_iter().map(Some).collect();
         graph.node = order.into_iter().filter_map(|index| nodes[index].take()).collect();
+    }
+}
+
+/// Takes nodes out of `gone` again that make what is still read and what no island hands out.
+fn restore(graph: &mut GraphProto, islands: &[Island], gone: &mut HashSet<usize>) {
+    let ports = |island: &Island| island.graph.outputs.iter().map(|p| p.name.clone()).collect::<Vec<_>>();
+    let mut made: HashSet<String> = islands.iter().flat_map(ports).collect();
+    made.extend(islands.iter().flat_map(|i| i.constants.iter().map(|t| t.name.clone())));
+    let maker: HashMap<&str, usize> = graph
+        .node
+        .iter()
+        .enumerate()
+        .flat_map(|(index, node)| node.output.iter().map(move |output| (output.as_str(), index)))
+        .collect();
+    let mut wanted: Vec<&str> = graph.output.iter().map(|o| o.name.as_str()).collect();
+    wanted.extend(islands.iter().flat_map(|i| i.graph.inputs.iter().map(|p| p.name.as_str())));
+    for (_, node) in graph.node.iter().enumerate().filter(|(index, _)| !gone.contains(index)) {
+        wanted.extend(node.input.iter().map(String::as_str));
+        net::captured(node, &mut |name| wanted.push(name));
+    }
+    let mut restored: Vec<usize> = Vec::new();
+    while let Some(name) = wanted.pop() {
+        let Some(&index) = maker.get(name).filter(|_| !name.is_empty() && !made.contains(name)) else { continue };
+        if gone.remove(&index) {
+            restored.push(index);
+            wanted.extend(graph.node[index].input.iter().map(String::as_str));
+            net::captured(&graph.node[index], &mut |name| wanted.push(name));
+        }
+    }
+    // What both make comes from the island.
+    for index in restored {
+        for output in graph.node[index].output.iter_mut().filter(|o| made.contains(o.as_str())) {
+            while !output.is_empty() && made.contains(output.as_str()) {
+                output.push_str("/unused");
+            }
+        }
     }
 }
 

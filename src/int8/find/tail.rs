@@ -5,7 +5,7 @@ use tract_onnx::pb::NodeProto;
 use super::flow::Search;
 use super::moves;
 use super::net::{self, Try};
-use super::params::{Params, quantise};
+use super::params::{Params, Stored, quantise};
 use crate::int8::graph::{Clamp, Quant};
 
 /// Longest way to a `QuantizeLinear` that is followed.
@@ -214,21 +214,20 @@ impl<'a> Search<'a> {
     /// The values of a constant that broadcasts to `shape` and differs along `channel` at most.
     pub fn per_channel(&self, name: &str, shape: &[usize], channel: usize) -> Try<Vec<f64>> {
         let channels = *shape.get(channel).ok_or("it has no channels")?;
-        let (values, own) = (self.reals(name)?, self.net.shape(name)?);
+        let own = self.net.shape(name)?;
         if let Some(value) = self.net.uniform(name) {
             return Ok(vec![f64::from(value); channels]);
         }
         let shift = shape.len().checked_sub(own.len()).ok_or("a constant has more dimensions than the result")?;
         let fits = own.iter().enumerate().all(|(axis, &dim)| dim == 1 || (axis + shift == channel && dim == channels));
-        if !fits || values.len() != channels {
+        if !fits || own.iter().product::<usize>() != channels {
             return Err(format!("constant {name:?} of shape {own:?} is not one value for each channel"));
         }
-        Ok(values)
+        self.reals(name)
     }
 
     /// The values of a constant, from the integers that it was stored as where there are any.
     pub fn reals(&self, name: &str) -> Try<Vec<f64>> {
-        use super::params::Stored;
         match Stored::find(&self.net, name) {
             Ok(stored) => {
                 let inner: usize = stored.shape.get(stored.axis + 1..).unwrap_or_default().iter().product();

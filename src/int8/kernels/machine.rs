@@ -34,11 +34,12 @@ impl fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
-/// Multiply-accumulates from which a step is shared: about what a barrier costs.
-const SHARED_MACS: u64 = 100_000;
+/// From how many microseconds on a step is shared: a multiple of what the meetings around it cost, since a core that somebody else is
+/// using as well makes them dearer.
+const SHARED_US: u64 = 8;
 
-/// Bytes written from which a step without multiply-accumulates is shared.
-const SHARED_BYTES: usize = 32_768;
+/// Bytes that a step without multiply-accumulates writes in a microsecond, about.
+const BYTES_PER_US: usize = 4_000;
 
 /// A program's memory and threads.
 pub struct Machine {
@@ -72,7 +73,17 @@ impl fmt::Debug for Machine {
 impl Machine {
     /// Memory for a program, and `threads − 1` helping threads if any step is worth sharing.
     pub fn new(program: &Arc<Program>, threads: usize) -> Self {
-        let spread: Vec<bool> = program.steps.iter().map(|s| threads > 1 && worth_sharing(s)).collect();
+        Self::sharing(program, threads, worth_sharing)
+    }
+
+    /// As [`Machine::new`], sharing every step that can be shared, however small: for tests.
+    #[cfg(test)]
+    pub fn sharing_all(program: &Arc<Program>, threads: usize) -> Self {
+        Self::sharing(program, threads, |step, _| !is_edge(step))
+    }
+
+    fn sharing(program: &Arc<Program>, threads: usize, share: fn(&Step, &dyn Kernels) -> bool) -> Self {
+        let spread: Vec<bool> = program.steps.iter().map(|step| threads > 1 && share(step, program.kernels)).collect();
         let threads = if spread.contains(&true) { threads } else { 1 };
         let mut arena = AlignedBytes::zeroed(program.arena_len);
         for (start, bytes) in &program.constants {
@@ -101,7 +112,7 @@ impl Machine {
             // The system gives no more threads: alone, then.
             meeting.end();
             helpers.into_iter().for_each(|h| drop(h.join()));
-            return Machine::new(program, 1);
+            return Self::sharing(program, 1, share);
         }
         Machine { shared, meeting, helpers }
     }
@@ -204,9 +215,12 @@ impl Shared {
     }
 }
 
-fn worth_sharing(step: &Step) -> bool {
-    match step.work {
-        Work::Load { .. } | Work::Store { .. } => false,
-        _ => step.macs >= SHARED_MACS || (step.macs == 0 && step.bytes >= SHARED_BYTES),
-    }
+/// Whether a step brings something in or takes something out, which is the caller's alone.
+fn is_edge(step: &Step) -> bool {
+    matches!(step.work, Work::Load { .. } | Work::Store { .. })
+}
+
+fn worth_sharing(step: &Step, kernels: &dyn Kernels) -> bool {
+    let us = step.macs / kernels.macs_per_us() + (step.bytes / BYTES_PER_US) as u64;
+    !is_edge(step) && us >= SHARED_US
 }

@@ -291,6 +291,11 @@ pub trait Kernels: fmt::Debug + Send + Sync {
     /// `avx512vnni`, `dotprod`, … as logs and `inspect` show it.
     fn name(&self) -> &'static str;
 
+    /// Multiply-accumulates that one core does in a microsecond, about: what tells whether a step is worth sharing.
+    fn macs_per_us(&self) -> u64 {
+        2_000
+    }
+
     /// Most rows of a gemm call (1 to [`MAX_ROWS`]) for these weights.
     fn gemm_rows(&self, packed: &PackedGemm) -> usize;
 

@@ -378,7 +378,7 @@ fn random_graph(dice: &mut Dice) -> Graph {
 
 /// Output bytes of every port, read back as they are inside.
 fn run(graph: &Graph, plan: &Plan, input: &[i8], threads: usize) -> Vec<Vec<i8>> {
-    let mut machine = Machine::new(&plan.program, threads);
+    let mut machine = Machine::sharing_all(&plan.program, threads);
     let quant = graph.tensors[0].quant;
     let floats: Vec<f32> = input.iter().map(|&b| (i32::from(b) - quant.zero_point) as f32 * quant.scale).collect();
     let unsigned: Vec<u8> = input.iter().map(|&b| b as u8 ^ 0x80).collect();
@@ -419,14 +419,14 @@ fn run(graph: &Graph, plan: &Plan, input: &[i8], threads: usize) -> Vec<Vec<i8>>
 #[test]
 fn random_graphs_compute_what_their_nodes_say() {
     let mut kinds = std::collections::BTreeMap::<&str, usize>::new();
-    for seed in 0..400 {
+    for seed in 0..300 {
         let mut dice = Dice(seed * 7919 + 1);
         let graph = random_graph(&mut dice);
         let input = dice.bytes(graph.tensors[0].shape.iter().product());
         let mut first: Option<Vec<Vec<i8>>> = None;
         for set in kernels::available() {
             let plan = Plan::new(&graph, set).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
-            for threads in 1..=3 {
+            for threads in [1, 3] {
                 let got = run(&graph, &plan, &input, threads);
                 match &first {
                     None => first = Some(got),

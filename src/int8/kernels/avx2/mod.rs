@@ -23,6 +23,10 @@ macro_rules! ymm_kernels {
                 $name
             }
 
+            fn macs_per_us(&self) -> u64 {
+                60_000
+            }
+
             fn gemm_rows(&self, _packed: &super::PackedGemm) -> usize {
                 super::avx2::gemm::ROWS
             }

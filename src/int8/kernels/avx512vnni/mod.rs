@@ -25,6 +25,10 @@ impl Kernels for Avx512Vnni {
         "avx512vnni"
     }
 
+    fn macs_per_us(&self) -> u64 {
+        180_000
+    }
+
     fn gemm_rows(&self, packed: &PackedGemm) -> usize {
         gemm::rows(packed)
     }

@@ -9,11 +9,14 @@
 use std::arch::aarch64::*;
 
 use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise};
-use super::requant::{Output, store, store_half};
+use super::requant::{ANY, Output, QUICK, TAME, Way, store, store_half, tame};
 use super::{load_pair, sdot};
 
 /// Channels of a block.
 const BLOCK: usize = 16;
+
+/// Output pixels of a band: a 64-byte line for each input pixel of theirs, up to four, about fills the first-level cache.
+const BAND: usize = 256;
 
 /// Taps of a group: what `sdot` takes in.
 const GROUP: usize = 4;
@@ -48,7 +51,9 @@ pub(super) fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
         }
         data.put_f32(block + 4 * width * (1 + groups), weights.scale[covered].iter().copied());
     }
-    PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, variant: 0 }
+    let taps = |c: usize| (0..kh * kw).map(move |tap| weights.data[tap * channels + c]);
+    let tame = (0..channels).all(|c| tame(weights.start(c, weights.x_zero), taps(c), weights.scale[c]));
+    PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, variant: u8::from(tame) }
 }
 
 /// See [`super::Kernels::depthwise`].
@@ -57,20 +62,27 @@ pub(super) fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
 /// As [`super::Kernels::depthwise`].
 #[target_feature(enable = "neon,dotprod")]
 pub(super) unsafe fn depthwise(call: &DepthwiseCall) {
-    let full = call.requant.low == i8::MIN && call.requant.high == i8::MAX;
     // SAFETY: the caller's promise is the callee's.
-    unsafe { if full { rectangle::<false>(call) } else { rectangle::<true>(call) } }
+    unsafe {
+        match Way::new(&call.requant, call.packed.variant != 0) {
+            Way::Quick => rectangle::<QUICK>(call),
+            Way::Tame => rectangle::<TAME>(call),
+            Way::Any => rectangle::<ANY>(call),
+        }
+    }
 }
 
-/// Row by row, so that input rows are still in the cache when the next output row wants them.
+/// Block by block, so that a block's weights stay in registers; but only some rows at a time, because each block touches every
+/// cache line of the input that its neighbours need too.
 ///
 /// # Safety
 /// As [`depthwise`].
 #[target_feature(enable = "neon,dotprod")]
-unsafe fn rectangle<const CLAMP: bool>(call: &DepthwiseCall) {
+unsafe fn rectangle<const WAY: usize>(call: &DepthwiseCall) {
     let packed = call.packed;
-    let three = packed.kh == 3 && packed.kw == 3;
-    for row in 0..call.rows {
+    let band = (BAND / call.cols).max(1);
+    for row in (0..call.rows).step_by(band) {
+        let rows = band.min(call.rows - row);
         for first in (0..packed.channels).step_by(BLOCK) {
             // SAFETY: every row and block lies in what the caller describes.
             unsafe {
@@ -79,117 +91,143 @@ unsafe fn rectangle<const CLAMP: bool>(call: &DepthwiseCall) {
                     input: call.input.add(row * call.step_row + first),
                     out: call.out.add(row * call.out_row + first),
                     block: packed.data.as_ptr().add(first / BLOCK * packed.block_bytes),
+                    rows,
                     len: packed.channels - first,
                 };
-                let wide = width(packed.channels, first) == BLOCK;
-                if three && call.step_col == call.tap_col {
-                    if wide { run.adjacent::<4, CLAMP>() } else { run.adjacent::<2, CLAMP>() }
-                } else if three && call.step_col == 2 * call.tap_col {
-                    if wide { run.alternate::<4, CLAMP>() } else { run.alternate::<2, CLAMP>() }
-                } else if wide {
-                    run.any::<4, CLAMP>()
-                } else {
-                    run.any::<2, CLAMP>()
+                match (width(packed.channels, first), packed.channels - first) {
+                    (BLOCK, BLOCK..) => run.some_rows::<4, WAY, true>(),
+                    (BLOCK, _) => run.some_rows::<4, ANY, false>(),
+                    (_, 8) => run.some_rows::<2, WAY, true>(),
+                    _ => run.some_rows::<2, ANY, false>(),
                 }
             }
         }
     }
 }
 
-/// A row of outputs, one block of channels.
+/// Rows of outputs, one block of channels.
 struct Run<'a> {
     call: &'a DepthwiseCall<'a>,
     input: *const i8,
     out: *mut i8,
     block: *const u8,
+    rows: usize,
     /// Channels from the block's first one to the last one of all.
     len: usize,
 }
 
 impl Run<'_> {
-    /// 3×3 where neighbours are one tap apart: a column of inputs is woven once for three outputs.
+    /// The rows by the way that suits kernel and stride; `WHOLE` if none of the block's channels is past the last one.
     ///
     /// # Safety
     /// As [`depthwise`]; so for the other methods.
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
-    unsafe fn adjacent<const V: usize, const CLAMP: bool>(&self) {
+    unsafe fn some_rows<const V: usize, const WAY: usize, const WHOLE: bool>(&self) {
+        let three = self.call.packed.kh == 3 && self.call.packed.kw == 3;
+        // SAFETY: the caller's promise.
+        unsafe {
+            if three && self.call.step_col == self.call.tap_col {
+                self.adjacent::<V, WAY, WHOLE>()
+            } else if three && self.call.step_col == 2 * self.call.tap_col {
+                self.alternate::<V, WAY, WHOLE>()
+            } else {
+                self.any::<V, WAY, WHOLE>()
+            }
+        }
+    }
+
+    /// 3×3 where neighbours are one tap apart: a column of inputs is woven once for three outputs.
+    ///
+    /// # Safety
+    /// As [`Run::some_rows`].
+    #[inline]
+    #[target_feature(enable = "neon,dotprod")]
+    unsafe fn adjacent<const V: usize, const WAY: usize, const WHOLE: bool>(&self) {
         let weave = weave::<V>();
         // SAFETY: the block's layout; the input covers every tap of every output, the output every pixel.
         unsafe {
             let w: [[int8x16_t; V]; 3] = std::array::from_fn(|kx| load(self.block.add(16 * V * (1 + kx))));
             let output = Output::new(&self.call.requant);
-            let mut x = self.input;
-            let mut out = self.out;
-            let mut next = || {
-                let rows = self.column(x);
-                x = x.add(self.call.tap_col);
-                rows
-            };
-            let rows = next();
-            let mut a = self.starts::<V>();
-            for v in 0..V {
-                a[v] = sdot(a[v], vqtbl3q_s8(rows, weave[v]), w[0][v]);
-            }
-            let rows = next();
-            let mut b = self.starts::<V>();
-            for v in 0..V {
-                let x = vqtbl3q_s8(rows, weave[v]);
-                a[v] = sdot(a[v], x, w[1][v]);
-                b[v] = sdot(b[v], x, w[0][v]);
-            }
-            let mut c = [vdupq_n_s32(0); V];
-            let mut left = self.call.cols;
-            let mut step = |a: &mut [int32x4_t; V], b: &mut [int32x4_t; V], c: &mut [int32x4_t; V]| {
+            for row in 0..self.rows {
+                let mut x = self.input.add(row * self.call.step_row);
+                let mut out = self.out.add(row * self.call.out_row);
+                let mut next = || {
+                    let rows = self.column(x);
+                    x = x.add(self.call.tap_col);
+                    rows
+                };
                 let rows = next();
-                *c = self.starts::<V>();
+                let mut a = self.starts::<V>();
+                for v in 0..V {
+                    a[v] = sdot(a[v], vqtbl3q_s8(rows, weave[v]), w[0][v]);
+                }
+                let rows = next();
+                let mut b = self.starts::<V>();
                 for v in 0..V {
                     let x = vqtbl3q_s8(rows, weave[v]);
-                    a[v] = sdot(a[v], x, w[2][v]);
-                    b[v] = sdot(b[v], x, w[1][v]);
-                    c[v] = sdot(c[v], x, w[0][v]);
+                    a[v] = sdot(a[v], x, w[1][v]);
+                    b[v] = sdot(b[v], x, w[0][v]);
                 }
-                self.finish::<V, CLAMP>(&output, *a, 3, out);
-                out = out.add(self.call.out_col);
-                left -= 1;
-                left > 0
-            };
-            while step(&mut a, &mut b, &mut c) && step(&mut b, &mut c, &mut a) && step(&mut c, &mut a, &mut b) {}
+                let mut c = [vdupq_n_s32(0); V];
+                let mut left = self.call.cols;
+                let mut step = |a: &mut [int32x4_t; V], b: &mut [int32x4_t; V], c: &mut [int32x4_t; V]| {
+                    let rows = next();
+                    for v in 0..V {
+                        if v % 2 == 0 {
+                            let pair = load_pair(self.block.add(16 * v));
+                            c[v] = vreinterpretq_s32_s8(pair.0);
+                            c[v + 1] = vreinterpretq_s32_s8(pair.1);
+                        }
+                        let x = vqtbl3q_s8(rows, weave[v]);
+                        a[v] = sdot(a[v], x, w[2][v]);
+                        b[v] = sdot(b[v], x, w[1][v]);
+                        c[v] = sdot(c[v], x, w[0][v]);
+                    }
+                    self.finish::<V, WAY, WHOLE>(&output, *a, 3, out);
+                    out = out.add(self.call.out_col);
+                    left -= 1;
+                    left > 0
+                };
+                while step(&mut a, &mut b, &mut c) && step(&mut b, &mut c, &mut a) && step(&mut c, &mut a, &mut b) {}
+            }
         }
     }
 
     /// 3×3 where neighbours are two taps apart and share a column.
     ///
     /// # Safety
-    /// As [`Run::adjacent`].
+    /// As [`Run::some_rows`].
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
-    unsafe fn alternate<const V: usize, const CLAMP: bool>(&self) {
+    unsafe fn alternate<const V: usize, const WAY: usize, const WHOLE: bool>(&self) {
         let weave = weave::<V>();
         // SAFETY: as in `adjacent`.
         unsafe {
             let w: [[int8x16_t; V]; 3] = std::array::from_fn(|kx| load(self.block.add(16 * V * (1 + kx))));
             let output = Output::new(&self.call.requant);
-            let mut x = self.input;
-            let mut out = self.out;
-            let rows = self.column(x);
-            let mut shared = weave.map(|weave| vqtbl3q_s8(rows, weave));
-            for _ in 0..self.call.cols {
-                let mut acc = self.starts::<V>();
-                x = x.add(self.call.tap_col);
+            for row in 0..self.rows {
+                let mut x = self.input.add(row * self.call.step_row);
+                let mut out = self.out.add(row * self.call.out_row);
                 let rows = self.column(x);
-                for v in 0..V {
-                    acc[v] = sdot(acc[v], shared[v], w[0][v]);
-                    acc[v] = sdot(acc[v], vqtbl3q_s8(rows, weave[v]), w[1][v]);
+                let mut shared = weave.map(|weave| vqtbl3q_s8(rows, weave));
+                for _ in 0..self.call.cols {
+                    let mut acc = self.starts::<V>();
+                    x = x.add(self.call.tap_col);
+                    let rows = self.column(x);
+                    for v in 0..V {
+                        acc[v] = sdot(acc[v], shared[v], w[0][v]);
+                        acc[v] = sdot(acc[v], vqtbl3q_s8(rows, weave[v]), w[1][v]);
+                    }
+                    x = x.add(self.call.tap_col);
+                    let rows = self.column(x);
+                    for v in 0..V {
+                        shared[v] = vqtbl3q_s8(rows, weave[v]);
+                        acc[v] = sdot(acc[v], shared[v], w[2][v]);
+                    }
+                    self.finish::<V, WAY, WHOLE>(&output, acc, 3, out);
+                    out = out.add(self.call.out_col);
                 }
-                x = x.add(self.call.tap_col);
-                let rows = self.column(x);
-                for v in 0..V {
-                    shared[v] = vqtbl3q_s8(rows, weave[v]);
-                    acc[v] = sdot(acc[v], shared[v], w[2][v]);
-                }
-                self.finish::<V, CLAMP>(&output, acc, 3, out);
-                out = out.add(self.call.out_col);
             }
         }
     }
@@ -197,20 +235,22 @@ impl Run<'_> {
     /// Any kernel and stride: four taps at a time, for up to four outputs.
     ///
     /// # Safety
-    /// As [`Run::adjacent`].
+    /// As [`Run::some_rows`].
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
-    unsafe fn any<const V: usize, const CLAMP: bool>(&self) {
-        let mut col = 0;
-        // SAFETY: the columns lie in the row.
-        unsafe {
-            while col + 4 <= self.call.cols {
-                self.some::<V, 4, CLAMP>(col);
-                col += 4;
-            }
-            while col < self.call.cols {
-                self.some::<V, 1, CLAMP>(col);
-                col += 1;
+    unsafe fn any<const V: usize, const WAY: usize, const WHOLE: bool>(&self) {
+        for row in 0..self.rows {
+            let mut col = 0;
+            // SAFETY: the columns lie in the row.
+            unsafe {
+                while col + 4 <= self.call.cols {
+                    self.pixels::<V, 4, WAY, WHOLE>(row, col);
+                    col += 4;
+                }
+                while col < self.call.cols {
+                    self.pixels::<V, 1, WAY, WHOLE>(row, col);
+                    col += 1;
+                }
             }
         }
     }
@@ -218,11 +258,15 @@ impl Run<'_> {
     /// `P` outputs of any kernel and stride.
     ///
     /// # Safety
-    /// As [`Run::adjacent`]; there are `P` columns from `col`.
+    /// As [`Run::some_rows`]; there are `P` columns from `col` in `row`.
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
-    unsafe fn some<const V: usize, const P: usize, const CLAMP: bool>(&self, col: usize) {
-        let DepthwiseCall { packed, tap_row, tap_col, step_col, out_col, .. } = *self.call;
+    unsafe fn pixels<const V: usize, const P: usize, const WAY: usize, const WHOLE: bool>(
+        &self,
+        row: usize,
+        col: usize,
+    ) {
+        let DepthwiseCall { packed, tap_row, tap_col, step_row, step_col, out_row, out_col, .. } = *self.call;
         let weave = weave::<V>();
         let column = column(packed.kh);
         let groups = (column * packed.kw).div_ceil(GROUP);
@@ -244,7 +288,7 @@ impl Run<'_> {
                     tap
                 });
                 for (p, acc) in acc.iter_mut().enumerate() {
-                    let pixel = self.input.add((col + p) * step_col);
+                    let pixel = self.input.add(row * step_row + (col + p) * step_col);
                     let x = taps.map(|tap| vld1q_s8(pixel.add(tap)));
                     let x = int8x16x4_t(x[0], x[1], x[2], x[3]);
                     for v in 0..V {
@@ -254,7 +298,7 @@ impl Run<'_> {
             }
             let output = Output::new(&self.call.requant);
             for (p, acc) in acc.into_iter().enumerate() {
-                self.finish::<V, CLAMP>(&output, acc, groups, self.out.add((col + p) * out_col));
+                self.finish::<V, WAY, WHOLE>(&output, acc, groups, self.out.add(row * out_row + (col + p) * out_col));
             }
         }
     }
@@ -288,7 +332,7 @@ impl Run<'_> {
     /// The block has `4 V` channels and `groups` groups; `out` takes `len` bytes or as many as the block has channels.
     #[inline]
     #[target_feature(enable = "neon")]
-    unsafe fn finish<const V: usize, const CLAMP: bool>(
+    unsafe fn finish<const V: usize, const WAY: usize, const WHOLE: bool>(
         &self,
         output: &Output,
         acc: [int32x4_t; V],
@@ -298,11 +342,12 @@ impl Run<'_> {
         // SAFETY: the caller's promise.
         unsafe {
             let scale = load::<V>(self.block.add(16 * V * (1 + groups)));
+            let len = if WHOLE { 4 * V } else { self.len };
             let all = |i: usize| (acc[i % V], vreinterpretq_f32_s8(scale[i % V]));
             if V == 4 {
-                store(out, output.bytes::<CLAMP>([all(0), all(1), all(2), all(3)]), self.len);
+                store(out, output.bytes::<WAY>([all(0), all(1), all(2), all(3)]), len);
             } else {
-                store_half(out, output.half::<CLAMP>([all(0), all(1)]), self.len);
+                store_half(out, output.half::<WAY>([all(0), all(1)]), len);
             }
         }
     }

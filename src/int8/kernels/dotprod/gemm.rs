@@ -7,10 +7,11 @@
 
 use std::arch::aarch64::*;
 use std::arch::asm;
+use std::ops::Range;
 
 use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm};
 use super::load_pair;
-use super::requant::{Output, store, store_half};
+use super::requant::{ANY, Output, QUICK, TAME, Way, store, store_half, tame};
 
 /// The body of [`pair`], one piece of assembler: the largest tile leaves no register over, and whatever the compiler loaded
 /// earlier than here would make it spill sums. For each row: its number and those of its three operands.
@@ -39,9 +40,17 @@ fn width(n: usize, first: usize) -> usize {
     if n - first > BLOCK / 2 { BLOCK } else { BLOCK / 2 }
 }
 
-/// See [`super::Kernels::gemm_rows`].
+/// Rows of the largest tile, for layers whose only block has eight channels and for the others.
+const TILES: [usize; 2] = [8, 6];
+
+/// See [`super::Kernels::gemm_rows`]: two tiles, so that a call costs less than what it does even for few channels.
 pub(super) fn rows(packed: &PackedGemm) -> usize {
-    if packed.n <= BLOCK / 2 { 8 } else { 6 }
+    2 * most(packed)
+}
+
+/// Rows of the largest tile.
+fn most(packed: &PackedGemm) -> usize {
+    TILES[usize::from(packed.n > BLOCK / 2)]
 }
 
 /// See [`super::Kernels::pack_gemm`].
@@ -66,7 +75,9 @@ pub(super) fn pack(weights: &GemmWeights) -> PackedGemm {
         }
         data.put_f32(block + 4 * width * (1 + segments * groups), weights.scale[channels].iter().copied());
     }
-    PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, variant: 0 }
+    let row = |c: usize| weights.data[c * segments * segment..][..segments * segment].iter().copied();
+    let tame = (0..n).all(|c| tame(weights.start(c, weights.x_zero), row(c), weights.scale[c]));
+    PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, variant: u8::from(tame) }
 }
 
 /// See [`super::Kernels::gemm`].
@@ -75,110 +86,208 @@ pub(super) fn pack(weights: &GemmWeights) -> PackedGemm {
 /// As [`super::Kernels::gemm`].
 #[target_feature(enable = "neon,dotprod")]
 pub(super) unsafe fn gemm(call: &GemmCall) {
-    // SAFETY: the caller's promise is the callee's.
+    // Tiles as alike as can be, rather than large ones and a small one.
+    let tiles = call.rows.len().div_ceil(most(call.packed));
+    let (m, larger) = if tiles == 1 { (call.rows.len(), 0) } else { (call.rows.len() / 2, call.rows.len() % 2) };
+    // SAFETY: the caller's promise is the callee's; `tiles` is 1 or 2, and the tiles make up the call's rows.
     unsafe {
-        match call.rows.len() {
-            1 => blocks::<1>(call),
-            2 => blocks::<2>(call),
-            3 => blocks::<3>(call),
-            4 => blocks::<4>(call),
-            5 => blocks::<5>(call),
-            6 => blocks::<6>(call),
-            7 => narrow::<7>(call),
-            _ => narrow::<8>(call),
+        if larger > 0 {
+            same(call, m + 1, 0..m + 1);
         }
+        same(call, m, larger * (m + 1)..call.rows.len());
     }
 }
 
-/// All blocks of a call with `M` rows.
+/// `range` of the rows, `m` at a time.
 ///
 /// # Safety
-/// As [`gemm`].
-#[target_feature(enable = "neon,dotprod")]
-unsafe fn blocks<const M: usize>(call: &GemmCall) {
-    let packed = call.packed;
-    for block in call.first_block..call.first_block + call.blocks {
-        let first = block * BLOCK;
-        // SAFETY: the block lies in the packed bytes.
-        let data = unsafe { packed.data.as_ptr().add(block * packed.block_bytes) };
-        // SAFETY: rows and outputs are as the caller says.
-        unsafe {
-            if width(packed.n, first) == BLOCK {
-                tile::<M, 4>(call, data, first);
-            } else {
-                tile::<M, 2>(call, data, first);
-            }
-        }
-    }
-}
-
-/// The only block of a layer with few channels, with `M` rows.
-///
-/// # Safety
-/// As [`gemm`].
-#[target_feature(enable = "neon,dotprod")]
-unsafe fn narrow<const M: usize>(call: &GemmCall) {
-    // SAFETY: rows and outputs are as the caller says.
-    unsafe { tile::<M, 2>(call, call.packed.data.as_ptr(), 0) };
-}
-
-/// `M` rows by `4 V` channels.
-///
-/// # Safety
-/// As [`gemm`]; `data` is the block that starts with channel `first`.
+/// As [`gemm`]; there are such rows, a multiple of `m`.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
-unsafe fn tile<const M: usize, const V: usize>(call: &GemmCall, data: *const u8, first: usize) {
-    // SAFETY: there are `M` rows.
-    let rows: [*const i8; M] = unsafe { *call.rows.as_ptr().cast() };
-    let mut w = data;
-    // Not loaded once and copied for the other rows: loads have nothing else to do here.
-    let mut acc = [[vdupq_n_s32(0); V]; M];
-    for acc in &mut acc {
-        // SAFETY: the block starts with its starting sums.
-        let starts: [int8x16_t; V] = unsafe { load(data) };
-        *acc = starts.map(|v| vreinterpretq_s32_s8(v));
-    }
-    // SAFETY: as above.
-    w = unsafe { w.add(16 * V) };
-    let segment = call.packed.segment;
-    let rest = segment.div_ceil(GROUP) % 4;
-    for &offset in call.offsets {
-        let mut at = offset;
-        let end = offset + (segment + GROUP - 1) / 16 * 16;
-        // SAFETY: every row has its segments and `SLACK` bytes more, the block has weights for each group.
-        unsafe {
-            while at < end {
-                let x = rows.map(|row| vld1q_s8(row.add(at)));
-                group::<M, V, 0>(&mut acc, &x, w);
-                group::<M, V, 1>(&mut acc, &x, w);
-                group::<M, V, 2>(&mut acc, &x, w);
-                group::<M, V, 3>(&mut acc, &x, w);
-                w = w.add(64 * V);
-                at += 16;
-            }
-            if rest > 0 {
-                let x = rows.map(|row| vld1q_s8(row.add(at)));
-                group::<M, V, 0>(&mut acc, &x, w);
-                if rest > 1 {
-                    group::<M, V, 1>(&mut acc, &x, w);
-                    if rest > 2 {
-                        group::<M, V, 2>(&mut acc, &x, w);
-                    }
-                }
-                w = w.add(16 * V * rest);
-            }
+unsafe fn same(call: &GemmCall, m: usize, range: Range<usize>) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match m {
+            1 => blocks::<1>(call, range),
+            2 => blocks::<2>(call, range),
+            3 => blocks::<3>(call, range),
+            4 => blocks::<4>(call, range),
+            5 => blocks::<5>(call, range),
+            6 => blocks::<6>(call, range),
+            7 => narrow::<7>(call, range),
+            _ => narrow::<8>(call, range),
         }
     }
-    let full = call.requant.low == i8::MIN && call.requant.high == i8::MAX;
-    // SAFETY: the scales follow the weights; outputs are as the caller says.
-    unsafe {
-        if call.packed.n - first < 4 * V {
-            finish::<M, V, true, false>(call, acc, w, first);
-        } else if full {
-            finish::<M, V, false, true>(call, acc, w, first);
-        } else {
-            finish::<M, V, true, true>(call, acc, w, first);
+}
+
+/// `range` of the rows, `M` at a time, by all blocks of a call. Not inlined: in one function with all its like the compiler
+/// keeps much of what it needs on the stack.
+///
+/// # Safety
+/// As [`same`].
+#[inline(never)]
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn blocks<const M: usize>(call: &GemmCall, range: Range<usize>) {
+    let packed = call.packed;
+    let mut at = range.start;
+    while at < range.end {
+        // SAFETY: there are `M` rows from `at`.
+        let tile = unsafe { Tile::<M>::new(call, at) };
+        // SAFETY: the blocks lie in the packed bytes.
+        let mut data = unsafe { packed.data.as_ptr().add(call.first_block * packed.block_bytes) };
+        let mut first = call.first_block * BLOCK;
+        let end = first + call.blocks * BLOCK;
+        while first < end {
+            // SAFETY: rows and outputs are as the caller says.
+            data = unsafe {
+                if packed.n - first > BLOCK / 2 { tile.run::<4>(data, first) } else { tile.run::<2>(data, first) }
+            };
+            first += BLOCK;
+        }
+        at += M;
+    }
+}
+
+/// `range` of the rows, `M` at a time, by the only block of a layer with few channels.
+///
+/// # Safety
+/// As [`same`].
+#[inline(never)]
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn narrow<const M: usize>(call: &GemmCall, range: Range<usize>) {
+    let mut at = range.start;
+    while at < range.end {
+        // SAFETY: the caller's promise.
+        unsafe { Tile::<M>::new(call, at).run::<2>(call.packed.data.as_ptr(), 0) };
+        at += M;
+    }
+}
+
+/// What the tiles of some rows have in common. Words only: the compiler is bad at keeping smaller fields in registers.
+struct Tile<'a, const M: usize> {
+    call: &'a GemmCall<'a>,
+    rows: [*const i8; M],
+    outs: [*mut i8; M],
+    way: Way,
+    /// Of a segment, the bytes that are taken sixteen at a time.
+    whole: usize,
+    /// Groups behind those.
+    rest: usize,
+}
+
+impl<'a, const M: usize> Tile<'a, M> {
+    /// `M` rows of a call.
+    ///
+    /// # Safety
+    /// There are `M` rows from `at`.
+    #[inline]
+    #[target_feature(enable = "neon,dotprod")]
+    unsafe fn new(call: &'a GemmCall<'a>, at: usize) -> Self {
+        let groups = call.packed.segment.div_ceil(GROUP);
+        // SAFETY: the caller's promise.
+        let (rows, outs) = unsafe { (*call.rows.as_ptr().add(at).cast(), *call.outs.as_ptr().add(at).cast()) };
+        let way = Way::new(&call.requant, call.packed.variant != 0);
+        Tile { call, rows, outs, way, whole: groups / 4 * 16, rest: groups % 4 }
+    }
+
+    /// The rows by the `4 V` channels from `first`; returns where the next block is.
+    ///
+    /// # Safety
+    /// As [`gemm`]; `data` is the block that starts with channel `first`.
+    #[inline]
+    #[target_feature(enable = "neon,dotprod")]
+    unsafe fn run<const V: usize>(&self, data: *const u8, first: usize) -> *const u8 {
+        let mut acc = [[vdupq_n_s32(0); V]; M];
+        for acc in &mut acc {
+            // SAFETY: the block starts with its starting sums.
+            *acc = unsafe { load::<V>(data) }.map(|v| vreinterpretq_s32_s8(v));
+        }
+        // SAFETY: every row has its segments and `SLACK` bytes more, the block has weights for each group.
+        unsafe {
+            let mut w = data.add(16 * V);
+            for &offset in self.call.offsets {
+                let mut at = offset;
+                let end = offset + self.whole;
+                while M == 1 && at + 16 < end {
+                    // Here the loop itself is felt.
+                    w = self.sixteen(&mut acc, at, w);
+                    w = self.sixteen(&mut acc, at + 16, w);
+                    at += 32;
+                }
+                while at < end {
+                    w = self.sixteen(&mut acc, at, w);
+                    at += 16;
+                }
+                if self.rest > 0 {
+                    let x = self.rows.map(|row| vld1q_s8(row.add(at)));
+                    group::<M, V, 0>(&mut acc, &x, w);
+                    if self.rest > 1 {
+                        group::<M, V, 1>(&mut acc, &x, w);
+                        if self.rest > 2 {
+                            group::<M, V, 2>(&mut acc, &x, w);
+                        }
+                    }
+                    w = w.add(16 * V * self.rest);
+                }
+            }
+            if self.call.packed.n - first < 4 * V {
+                self.finish::<V, ANY, false>(acc, w, first);
+            } else {
+                match self.way {
+                    Way::Quick => self.finish::<V, QUICK, true>(acc, w, first),
+                    Way::Tame => self.finish::<V, TAME, true>(acc, w, first),
+                    Way::Any => self.finish::<V, ANY, true>(acc, w, first),
+                }
+            }
+            w.add(16 * V)
+        }
+    }
+
+    /// Adds sixteen bytes of every row; returns where the weights go on.
+    ///
+    /// # Safety
+    /// `w` has the weights of four groups.
+    #[inline]
+    #[target_feature(enable = "neon,dotprod")]
+    unsafe fn sixteen<const V: usize>(&self, acc: &mut [[int32x4_t; V]; M], at: usize, w: *const u8) -> *const u8 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let x = self.rows.map(|row| vld1q_s8(row.add(at)));
+            group::<M, V, 0>(acc, &x, w);
+            group::<M, V, 1>(acc, &x, w);
+            group::<M, V, 2>(acc, &x, w);
+            group::<M, V, 3>(acc, &x, w);
+            w.add(64 * V)
+        }
+    }
+
+    /// Requantises and stores a tile; `WHOLE` if none of its channels is past the last one.
+    ///
+    /// # Safety
+    /// `scales` has `4 V` of them; outputs as for [`gemm`].
+    #[inline]
+    #[target_feature(enable = "neon,dotprod")]
+    unsafe fn finish<const V: usize, const WAY: usize, const WHOLE: bool>(
+        &self,
+        acc: [[int32x4_t; V]; M],
+        scales: *const u8,
+        first: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        let scale = unsafe { load::<V>(scales) }.map(|v| vreinterpretq_f32_s8(v));
+        // Made for each tile: kept in registers it would cost three of those that sums need.
+        let output = Output::new(&self.call.requant);
+        let len = if WHOLE { 4 * V } else { self.call.packed.n - first };
+        for (acc, out) in acc.iter().zip(self.outs) {
+            let all = |i: usize| (acc[i % V], scale[i % V]);
+            // SAFETY: the output has the channels from `first`.
+            unsafe {
+                if V == 4 {
+                    store(out.add(first), output.bytes::<WAY>([all(0), all(1), all(2), all(3)]), len);
+                } else {
+                    store_half(out.add(first), output.half::<WAY>([all(0), all(1)]), len);
+                }
+            }
         }
     }
 }
@@ -247,37 +356,4 @@ unsafe fn load<const V: usize>(p: *const u8) -> [int8x16_t; V] {
         }
     }
     all
-}
-
-/// Requantises and stores a tile; `WHOLE` if none of its channels is past the last one.
-///
-/// # Safety
-/// `scales` has `4 V` of them; outputs as for [`gemm`].
-#[inline]
-#[target_feature(enable = "neon,dotprod")]
-unsafe fn finish<const M: usize, const V: usize, const CLAMP: bool, const WHOLE: bool>(
-    call: &GemmCall,
-    acc: [[int32x4_t; V]; M],
-    scales: *const u8,
-    first: usize,
-) {
-    // SAFETY: the caller's promise.
-    let scale = unsafe { load::<V>(scales) }.map(|v| vreinterpretq_f32_s8(v));
-    // Made for each tile: kept in registers it would cost three of those that sums need.
-    let output = Output::new(&call.requant);
-    for (row, acc) in acc.iter().enumerate() {
-        // SAFETY: there are `M` outputs, with the channels from `first`.
-        unsafe {
-            let out = call.outs.get_unchecked(row).add(first);
-            let len = if WHOLE { 4 * V } else { call.packed.n - first };
-            if V == 4 {
-                let all = |i: usize| (acc[i % V], scale[i % V]);
-                let bytes = output.bytes::<CLAMP>([all(0), all(1), all(2), all(3)]);
-                store(out, bytes, len);
-            } else {
-                let bytes = output.half::<CLAMP>([(acc[0], scale[0]), (acc[1], scale[1])]);
-                store_half(out, bytes, len);
-            }
-        }
-    }
 }

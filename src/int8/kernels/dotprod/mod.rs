@@ -30,6 +30,10 @@ impl Kernels for Dotprod {
         "dotprod"
     }
 
+    fn macs_per_us(&self) -> u64 {
+        30_000
+    }
+
     fn gemm_rows(&self, packed: &PackedGemm) -> usize {
         gemm::rows(packed)
     }
@@ -81,7 +85,7 @@ fn sdot(acc: int32x4_t, x: int8x16_t, w: int8x16_t) -> int32x4_t {
     // SAFETY: reads and writes the named registers only.
     unsafe {
         asm!("sdot {0:v}.4s, {1:v}.16b, {2:v}.16b", inout(vreg) acc, in(vreg) x, in(vreg) w,
-            options(pure, nomem, nostack, preserves_flags));
+            options(nomem, nostack, preserves_flags));
     }
     acc
 }

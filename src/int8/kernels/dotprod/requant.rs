@@ -4,12 +4,59 @@ use std::arch::aarch64::*;
 
 use super::super::Requant;
 
+/// Adding this to a float below 2^22 rounds it to an integer, halves to even, which the low bits of the sum then are:
+/// 1.5 · 2^23.
+const ROUNDER: f32 = 12_582_912.0;
+
+/// Whether a channel's results, before they become bytes, fit 16 bits together with any zero point, whatever the inputs.
+pub(super) fn tame(start: i32, weights: impl IntoIterator<Item = i8>, scale: f32) -> bool {
+    let products: i64 = weights.into_iter().map(|w| 128 * i64::from(w).abs()).sum();
+    // A sum that wraps is no larger than 2^31 either.
+    let most = (i64::from(start).abs() + products).min(1 << 31);
+    most as f64 * f64::from(scale.abs()) < 32_000.0
+}
+
+/// The shortest way to requantise, in the order of how much they take for granted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(usize)]
+pub(super) enum Way {
+    /// Nothing: [`ANY`].
+    Any,
+    /// All channels are [`tame`] and every byte may come out: [`TAME`].
+    Tame,
+    /// That, and the zero point is even: [`QUICK`].
+    Quick,
+}
+
+/// [`Way::Any`], as a parameter of the kernels.
+pub(super) const ANY: usize = Way::Any as usize;
+
+/// [`Way::Tame`].
+pub(super) const TAME: usize = Way::Tame as usize;
+
+/// [`Way::Quick`].
+pub(super) const QUICK: usize = Way::Quick as usize;
+
+impl Way {
+    /// For these bounds and zero point, and channels that are all `tame`.
+    pub(super) fn new(requant: &Requant, tame: bool) -> Self {
+        if !tame || (requant.low, requant.high) != (i8::MIN, i8::MAX) {
+            Way::Any
+        } else if requant.zero_point % 2 == 0 {
+            Way::Quick
+        } else {
+            Way::Tame
+        }
+    }
+}
+
 /// A [`Requant`] in registers.
 #[derive(Clone, Copy)]
 pub(super) struct Output {
     zero_point: int16x8_t,
     low: int8x16_t,
     high: int8x16_t,
+    rounder: float32x4_t,
 }
 
 impl Output {
@@ -21,34 +68,45 @@ impl Output {
             zero_point: vdupq_n_s16(requant.zero_point as i16),
             low: vdupq_n_s8(requant.low),
             high: vdupq_n_s8(requant.high),
+            rounder: vdupq_n_f32(ROUNDER + requant.zero_point as f32),
         }
     }
 
-    /// Every step saturates, so that clamping the bytes at the end is the same as clamping the real number.
+    /// Sixteen channels' sums and scales to bytes, by a [`Way`].
     #[inline]
     #[target_feature(enable = "neon")]
-    pub(super) fn bytes<const CLAMP: bool>(&self, sums: [(int32x4_t, float32x4_t); 4]) -> int8x16_t {
-        let halves =
-            |a: usize| vqaddq_s16(vqmovn_high_s32(vqmovn_s32(round(sums[a])), round(sums[a + 1])), self.zero_point);
-        let bytes = vqmovn_high_s16(vqmovn_s16(halves(0)), halves(2));
-        if CLAMP { vminq_s8(vmaxq_s8(bytes, self.low), self.high) } else { bytes }
+    pub(super) fn bytes<const WAY: usize>(&self, sums: [(int32x4_t, float32x4_t); 4]) -> int8x16_t {
+        let low = vqmovn_s16(self.halves::<WAY>(sums[0], sums[1]));
+        let bytes = vqmovn_high_s16(low, self.halves::<WAY>(sums[2], sums[3]));
+        if WAY == ANY { vminq_s8(vmaxq_s8(bytes, self.low), self.high) } else { bytes }
     }
 
     /// The same for eight channels.
     #[inline]
     #[target_feature(enable = "neon")]
-    pub(super) fn half<const CLAMP: bool>(&self, sums: [(int32x4_t, float32x4_t); 2]) -> int8x8_t {
-        let sums = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(round(sums[0])), round(sums[1])), self.zero_point);
-        let bytes = vqmovn_s16(sums);
-        if CLAMP { vmin_s8(vmax_s8(bytes, vget_low_s8(self.low)), vget_low_s8(self.high)) } else { bytes }
+    pub(super) fn half<const WAY: usize>(&self, sums: [(int32x4_t, float32x4_t); 2]) -> int8x8_t {
+        let bytes = vqmovn_s16(self.halves::<WAY>(sums[0], sums[1]));
+        if WAY == ANY { vmin_s8(vmax_s8(bytes, vget_low_s8(self.low)), vget_low_s8(self.high)) } else { bytes }
     }
-}
 
-/// The product of sums and scales, to the nearest integer.
-#[inline]
-#[target_feature(enable = "neon")]
-fn round((acc, scale): (int32x4_t, float32x4_t)) -> int32x4_t {
-    vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(acc), scale))
+    /// Eight channels' results with the zero point, as far as 16 bits hold them; saturating here and in what follows is all
+    /// the clamping of the real number that the definition asks for.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn halves<const WAY: usize>(&self, a: (int32x4_t, float32x4_t), b: (int32x4_t, float32x4_t)) -> int16x8_t {
+        let real = |(acc, scale)| vmulq_f32(vcvtq_f32_s32(acc), scale);
+        if WAY == QUICK {
+            let sum = |a| vreinterpretq_s16_f32(vaddq_f32(real(a), self.rounder));
+            return vuzp1q_s16(sum(a), sum(b));
+        }
+        let (a, b) = (vcvtnq_s32_f32(real(a)), vcvtnq_s32_f32(real(b)));
+        let narrow = if WAY == TAME {
+            vuzp1q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b))
+        } else {
+            vqmovn_high_s32(vqmovn_s32(a), b)
+        };
+        vqaddq_s16(narrow, self.zero_point)
+    }
 }
 
 /// Writes the first `len` bytes (at most 8).

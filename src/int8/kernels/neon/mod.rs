@@ -66,6 +66,10 @@ impl Kernels for Neon {
         "neon"
     }
 
+    fn macs_per_us(&self) -> u64 {
+        6_000
+    }
+
     fn gemm_rows(&self, packed: &PackedGemm) -> usize {
         match packed.variant & !TAME {
             PLAIN => Reference.gemm_rows(packed),
