@@ -15,6 +15,9 @@ use super::find::{Fact, constants};
 
 /// Rewrites every quantised operator of a graph that can be.
 pub fn lower(graph: &mut GraphProto) {
+    if !graph.node.iter().any(|node| node.op_type.starts_with("QLinear") || node.op_type == "QGemm") {
+        return;
+    }
     let mut lowering = Lowering::of(graph);
     let nodes = std::mem::take(&mut graph.node);
     for node in nodes {
@@ -65,7 +68,7 @@ impl Lowering {
     fn of(graph: &GraphProto) -> Self {
         // Only small ones are looked into: scales and zero points.
         let count = |t: &TensorProto| t.dims.iter().try_fold(1i64, |count, &dim| count.checked_mul(dim));
-        let small = |t: &&TensorProto| count(t).is_some_and(|c| c <= 1 << 20);
+        let small = |t: &&TensorProto| count(t).is_some_and(|c| c <= 1 << 16);
         let initialisers = graph.initializer.iter().filter(small);
         let initialisers = initialisers.filter_map(|t| Some((t.name.clone(), constants::read(t)?)));
         let nodes = graph.node.iter().filter_map(|n| Some((n.output.first()?.clone(), constants::of_node(n)?)));

@@ -2,7 +2,7 @@
 //!
 //! [`find`] recognises `DequantizeLinear → operator → QuantizeLinear` sandwiches in an ONNX graph and gathers them into
 //! islands, each an integer [`graph::Graph`]; a [`Plan`] settles where every tensor lies and which kernel does what;
-//! [`find::splice`] puts one operator per island in their place, which [`op`] makes tract run. [`kernels`] has the arithmetic.
+//! [`find::spliced`] puts one operator per island in their place, which [`op`] makes tract run. [`kernels`] has the arithmetic.
 
 pub mod find;
 pub mod graph;
@@ -13,9 +13,3 @@ mod plan;
 
 pub use lower::lower;
 pub use plan::{Plan, PlanError};
-
-/// Operator type of an island in a spliced graph.
-pub const ISLAND: &str = "Int8Island";
-
-/// The attribute that says which island it is.
-pub const ISLAND_INDEX: &str = "island";

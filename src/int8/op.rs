@@ -9,14 +9,15 @@ use tract_onnx::model::{Onnx, ParsingContext};
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
+use super::Plan;
+use super::find::{ISLAND_INDEX, ISLAND_OPERATOR};
 use super::graph::Format;
 use super::kernels::machine::Machine;
 use super::kernels::run::{Input, Output};
-use super::{ISLAND, ISLAND_INDEX, Plan};
 
-/// Lets tract's parser accept what [`super::find::splice`] puts in; [`fill`] must follow.
+/// Lets tract's parser accept what [`super::find::spliced`] puts in; [`fill`] must follow.
 pub fn register(onnx: &mut Onnx) {
-    onnx.op_register.insert(ISLAND, |_: &ParsingContext, node: &NodeProto| {
+    onnx.op_register.insert(ISLAND_OPERATOR, |_: &ParsingContext, node: &NodeProto| {
         let index: i64 = node.get_attr(ISLAND_INDEX)?;
         let island = Island { index: usize::try_from(index)?, outputs: node.output.len(), op: None };
         Ok((expand(island), vec![]))
@@ -89,7 +90,7 @@ fn datum_type(format: Format) -> DatumType {
 
 impl Expansion for Island {
     fn name(&self) -> StaticName {
-        ISLAND.into()
+        ISLAND_OPERATOR.into()
     }
 
     fn nboutputs(&self) -> TractResult<usize> {
@@ -141,7 +142,7 @@ impl Eq for IslandOp {}
 
 impl Op for IslandOp {
     fn name(&self) -> StaticName {
-        ISLAND.into()
+        ISLAND_OPERATOR.into()
     }
 
     op_as_typed_op!();

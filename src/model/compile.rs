@@ -1,5 +1,6 @@
 //! From a parsed model to a graph that runs: integer islands put in where they fit, the rest left to tract.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -60,19 +61,17 @@ impl LoadedModel {
         if !self.integer {
             return Ok(None);
         }
-        let onnx = onnx();
-        let mut proto = (**proto).clone();
-        if matches!(self.parsed, Parsed::Branching) {
-            branches::fold(&mut proto, facts, &onnx);
-        }
+        let proto = self.decided(proto, facts);
+        let Some(graph) = &proto.graph else { return Ok(None) };
         let analysed = self.analysed(facts, info)?;
-        let (Found { mut islands, .. }, graph) = (find(&proto, &analysed), proto.graph.as_mut());
-        let Some(graph) = graph else { return Ok(None) };
+        let Found { mut islands, .. } = find(&proto, &analysed);
         drop(analysed);
         let mut plans = Vec::new();
-        islands.retain(|island| match int8::Plan::new(&island.graph, kernels::best()) {
+        islands.retain_mut(|island| match int8::Plan::new(&island.graph, kernels::best()) {
             Ok(plan) => {
                 plans.push(Arc::new(plan));
+                // The plan has packed the weights; they need not be held twice.
+                (island.graph.nodes, island.graph.tensors) = (Vec::new(), Vec::new());
                 true
             }
             Err(error) => {
@@ -84,10 +83,14 @@ impl LoadedModel {
         if islands.is_empty() {
             return Ok(None);
         }
-        int8::find::splice(graph, &islands);
-        drop(islands);
-        let mut model = onnx.parse(&proto, None)?.model;
-        drop(proto);
+        let graph = Some(int8::find::spliced(graph, &islands));
+        let spliced = pb::ModelProto {
+            graph,
+            opset_import: proto.opset_import.clone(),
+            ir_version: proto.ir_version,
+            ..Default::default()
+        };
+        let mut model = onnx().parse(&spliced, None)?.model;
         let profiles = int8::op::fill(&mut model, &plans, self.threads)?;
         tracing::info!(
             model = self.name(),
@@ -121,10 +124,7 @@ impl LoadedModel {
                 }
             }
             let Some(proto) = self.proto.as_ref().filter(|_| self.integer) else { return Ok((facts, HashMap::new())) };
-            let mut proto = (**proto).clone();
-            if matches!(self.parsed, Parsed::Branching) {
-                branches::fold(&mut proto, &inputs, &onnx());
-            }
+            let proto = self.decided(proto, &inputs);
             let verdicts = find(&proto, &model).verdicts;
             let names = proto.graph.iter().flat_map(|g| &g.node).map(|n| n.name.clone());
             Ok((facts, names.zip(verdicts).collect()))
@@ -132,6 +132,16 @@ impl LoadedModel {
         let found = guard::guarded_deep(work).and_then(|r| r.map_err(|error| format!("{error:#}")));
         let (facts, verdicts) = found.map_err(|message| explain(&message, &info, &self.path))?;
         Ok(Analysis { nodes: info.nodes, facts, verdicts })
+    }
+
+    /// The file's graph, its branches decided.
+    fn decided<'p>(&self, proto: &'p pb::ModelProto, facts: &[InferenceFact]) -> Cow<'p, pb::ModelProto> {
+        if matches!(self.parsed, Parsed::Ready(_)) {
+            return Cow::Borrowed(proto);
+        }
+        let mut proto = proto.clone();
+        branches::fold(&mut proto, facts, &onnx());
+        Cow::Owned(proto)
     }
 
     fn input_facts(&self, shapes: &[Vec<usize>]) -> Vec<InferenceFact> {
@@ -143,11 +153,9 @@ impl LoadedModel {
         let mut model = match (&self.parsed, &self.proto) {
             (Parsed::Ready(model), _) => (**model).clone(),
             (Parsed::Branching, Some(proto)) => {
-                let onnx = onnx();
-                let mut proto = (**proto).clone();
-                branches::fold(&mut proto, facts, &onnx);
+                let proto = self.decided(proto, facts);
                 *info = graph::describe(&proto, &self.path)?;
-                onnx.parse(&proto, None)?.model
+                onnx().parse(&proto, None)?.model
             }
             (Parsed::Branching, None) => bail!("the file's graph is gone"),
         };

@@ -32,7 +32,7 @@ use self::flow::{Role, Search};
 use self::net::{Net, Try};
 use super::graph::Graph;
 
-pub use splice::{ISLAND_DOMAIN, ISLAND_OPERATOR, splice};
+pub use splice::{ISLAND_DOMAIN, ISLAND_INDEX, ISLAND_OPERATOR, splice, spliced};
 
 /// What is known of a tensor of the graph before anything runs.
 #[derive(Clone, Debug)]

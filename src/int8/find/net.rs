@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto, attribute_proto::AttributeType};
-use tract_onnx::prelude::{DatumType, Tensor};
+use tract_onnx::prelude::{Datum, DatumType, Tensor, TractResult};
 
 use super::{Fact, constants};
 
@@ -42,10 +42,15 @@ impl<'a> Net<'a> {
             captured(node, &mut |name| _ = kept.insert(name));
         }
         let order = order(graph, &maker);
-        let constants = graph.initializer.iter().map(|t| (t.name.as_str(), constants::read(t)));
-        let nodes = graph.node.iter().filter_map(|n| Some((n.output.first()?.as_str(), constants::of_node(n))));
-        let missing = constants.chain(nodes).filter(|(name, _)| facts.get(*name).is_none_or(|f| f.value.is_none()));
-        let own: HashMap<&str, Fact> = missing.filter_map(|(name, fact)| Some((name, fact?))).collect();
+        let missing = |name: &str| facts.get(name).is_none_or(|f| f.value.is_none());
+        let mut own = HashMap::new();
+        for tensor in graph.initializer.iter().filter(|t| missing(&t.name)) {
+            own.extend(constants::read(tensor).map(|fact| (tensor.name.as_str(), fact)));
+        }
+        for node in &graph.node {
+            let Some(name) = node.output.first().filter(|name| missing(name)) else { continue };
+            own.extend(constants::of_node(node).map(|fact| (name.as_str(), fact)));
+        }
         let mut constant: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
         constant.extend(own.keys().copied());
         constant.extend(facts.iter().filter(|(_, fact)| fact.value.is_some()).map(|(name, _)| name.as_str()));
@@ -168,9 +173,17 @@ impl<'a> Net<'a> {
 
     /// The values of a constant of integers of up to 32 bits.
     pub fn integers(&self, name: &str) -> Try<Vec<i32>> {
-        let cast = self.value(name)?.cast_to::<i32>().map_err(|e| e.to_string())?;
-        let plain = cast.try_as_plain_ram().map_err(|e| e.to_string())?;
-        Ok(plain.as_slice::<i32>().map_err(|e| e.to_string())?.to_vec())
+        fn wide<T: Datum + Copy + Into<i32>>(tensor: &Tensor) -> TractResult<Vec<i32>> {
+            Ok(tensor.try_as_plain_ram()?.as_slice::<T>()?.iter().map(|&v| v.into()).collect())
+        }
+        // Weights are most of a file: widened once, without a tensor in between.
+        let value = self.value(name)?;
+        let values = match value.datum_type() {
+            DatumType::I8 => wide::<i8>(value),
+            DatumType::U8 => wide::<u8>(value),
+            _ => value.cast_to::<i32>().and_then(|cast| wide::<i32>(&cast)),
+        };
+        values.map_err(|e| e.to_string())
     }
 
     /// The only value of a constant that is the same everywhere.

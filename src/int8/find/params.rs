@@ -146,24 +146,25 @@ impl Stored {
         let params = Params::of(net, node)?;
         let name = net::needs(node, 0)?;
         let shape = net.shape(name)?;
-        let integers = match net.integers(name) {
-            Ok(integers) => integers,
+        let mut steps = match net.integers(name) {
+            Ok(steps) => steps,
             Err(why) => Self::quantised(net, name).ok_or(why)?,
         };
         let axis = if params.scales.len() > 1 { net::axis(params.axis, shape.len())? } else { 0 };
         if params.scales.len() > 1 && params.scales.len() != shape[axis] {
             return Err(format!("it has {} scales for a dimension of {}", params.scales.len(), shape[axis]));
         }
-        if integers.len() != shape.iter().product::<usize>() {
+        if steps.len() != shape.iter().product::<usize>() {
             return Err(format!("constant {name:?} does not fill its shape"));
         }
         let inner: usize = shape.get(axis + 1..).unwrap_or_default().iter().product();
         let count = params.scales.len();
-        let steps = integers.iter().enumerate().map(|(index, &q)| {
-            let zero_point = params.zero_points[(index / inner.max(1)) % count];
-            q.checked_sub(zero_point)
-        });
-        let steps = steps.collect::<Option<Vec<i32>>>().ok_or("its integers leave 32 bits")?;
+        for (slice, steps) in steps.chunks_mut(inner.max(1)).enumerate() {
+            let zero_point = params.zero_points[slice % count];
+            for step in steps {
+                *step = step.checked_sub(zero_point).ok_or("its integers leave 32 bits")?;
+            }
+        }
         let shift = if params.dtype == DatumType::U8 { 128 } else { 0 };
         let zero_points = params.zero_points.iter().map(|z| z.wrapping_sub(shift)).collect();
         Ok(Stored { steps, shape, scales: params.scales, zero_points, axis })
@@ -202,11 +203,15 @@ impl Stored {
             strides[axis - 1] = strides[axis] * self.shape[axis];
         }
         let strides: Vec<usize> = perm.iter().map(|&p| strides[p]).collect();
-        let mut at = vec![0usize; shape.len()];
+        // The last axis in a tight loop, the others counted up like the digits of a number.
+        let (len, stride) = shape.last().zip(strides.last()).map_or((1, 1), |(&len, &stride)| (len, stride));
+        let outer = shape.len().saturating_sub(1);
+        let mut at = vec![0usize; outer];
         let mut steps = Vec::with_capacity(self.steps.len());
-        for _ in 0..self.steps.len() {
-            steps.push(self.steps[at.iter().zip(&strides).map(|(a, s)| a * s).sum::<usize>()]);
-            for axis in (0..shape.len()).rev() {
+        while steps.len() < self.steps.len() {
+            let start: usize = at.iter().zip(&strides).map(|(a, s)| a * s).sum();
+            steps.extend((0..len).map(|i| self.steps[start + i * stride]));
+            for axis in (0..outer).rev() {
                 at[axis] += 1;
                 if at[axis] < shape[axis] {
                     break;

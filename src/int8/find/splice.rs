@@ -2,15 +2,40 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, attribute_proto::AttributeType};
+use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto, attribute_proto::AttributeType};
 
 use super::Island;
 use super::net;
 
 /// Domain of the node that stands for an island.
 pub const ISLAND_DOMAIN: &str = "leptond";
-/// Type of the node that stands for an island. Its attribute `island` is the island's index.
+/// Type of the node that stands for an island.
 pub const ISLAND_OPERATOR: &str = "Int8Island";
+/// The attribute of that node that is the island's index.
+pub const ISLAND_INDEX: &str = "island";
+
+/// A copy of a graph with islands in it, and of its constants only those that are still read: weights are most of a file.
+pub fn spliced(graph: &GraphProto, islands: &[Island]) -> GraphProto {
+    let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+    let mut light = GraphProto {
+        name: graph.name.clone(),
+        node: graph.node.clone(),
+        input: graph.input.iter().filter(|i| !constants.contains(i.name.as_str())).cloned().collect(),
+        output: graph.output.clone(),
+        ..Default::default()
+    };
+    splice(&mut light, islands);
+    let mut read: HashSet<&str> = light.output.iter().map(|o| o.name.as_str()).collect();
+    for node in &light.node {
+        read.extend(node.input.iter().map(String::as_str));
+        net::captured(node, &mut |name| _ = read.insert(name));
+    }
+    let known: HashSet<&str> = light.initializer.iter().map(|t| t.name.as_str()).collect();
+    let read = |t: &&TensorProto| read.contains(t.name.as_str()) && !known.contains(t.name.as_str());
+    let kept: Vec<TensorProto> = graph.initializer.iter().filter(read).cloned().collect();
+    light.initializer.extend(kept);
+    light
+}
 
 /// Replaces the nodes of each island by one node whose inputs and outputs are its ports in their order.
 ///
@@ -39,7 +64,7 @@ pub fn splice(graph: &mut GraphProto, islands: &[Island]) {
         }
         let ports = |ports: &[crate::int8::graph::Port]| ports.iter().map(|p| p.name.clone()).collect();
         let attribute = AttributeProto {
-            name: "island".into(),
+            name: ISLAND_INDEX.into(),
             r#type: AttributeType::Int as i32,
             i: index as i64,
             ..Default::default()

@@ -10,7 +10,7 @@ use std::arch::aarch64::*;
 
 use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise};
 use super::requant::{ANY, Output, QUICK, TAME, Way, store, store_half, tame};
-use super::{load_pair, sdot};
+use super::{load, load_pair, sdot};
 
 /// Channels of a block.
 const BLOCK: usize = 16;
@@ -351,24 +351,6 @@ impl Run<'_> {
             }
         }
     }
-}
-
-/// `V` (2 or 4) vectors.
-///
-/// # Safety
-/// `p` has them.
-#[inline]
-#[target_feature(enable = "neon")]
-unsafe fn load<const V: usize>(p: *const u8) -> [int8x16_t; V] {
-    let mut all = [vdupq_n_s8(0); V];
-    // SAFETY: the caller's promise.
-    unsafe {
-        (all[0], all[1]) = load_pair(p);
-        if V == 4 {
-            (all[2], all[3]) = load_pair(p.add(32));
-        }
-    }
-    all
 }
 
 /// What turns four vectors of channels into `V` vectors of `[channel][4]`; an index past the vectors there are gives zero.

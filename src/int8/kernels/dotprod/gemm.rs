@@ -10,7 +10,7 @@ use std::arch::asm;
 use std::ops::Range;
 
 use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm};
-use super::load_pair;
+use super::load;
 use super::requant::{ANY, Output, QUICK, TAME, Way, store, store_half, tame};
 
 /// The body of [`pair`], one piece of assembler: the largest tile leaves no register over, and whatever the compiler loaded
@@ -86,15 +86,19 @@ pub(super) fn pack(weights: &GemmWeights) -> PackedGemm {
 /// As [`super::Kernels::gemm`].
 #[target_feature(enable = "neon,dotprod")]
 pub(super) unsafe fn gemm(call: &GemmCall) {
-    // Tiles as alike as can be, rather than large ones and a small one.
-    let tiles = call.rows.len().div_ceil(most(call.packed));
-    let (m, larger) = if tiles == 1 { (call.rows.len(), 0) } else { (call.rows.len() / 2, call.rows.len() % 2) };
-    // SAFETY: the caller's promise is the callee's; `tiles` is 1 or 2, and the tiles make up the call's rows.
+    let rows = call.rows.len();
+    // SAFETY: the caller's promise is the callee's; the tiles make up the call's rows.
     unsafe {
-        if larger > 0 {
-            same(call, m + 1, 0..m + 1);
+        if rows <= most(call.packed) {
+            same(call, rows, 0..rows);
+        } else {
+            // Two tiles as alike as can be, rather than a large one and a small one.
+            let odd = if rows % 2 == 1 { rows / 2 + 1 } else { 0 };
+            if odd > 0 {
+                same(call, odd, 0..odd);
+            }
+            same(call, rows / 2, odd..rows);
         }
-        same(call, m, larger * (m + 1)..call.rows.len());
     }
 }
 
@@ -338,22 +342,4 @@ unsafe fn pair<const M: usize, const V: usize, const LANE: usize, const AT: usiz
             ),
         }
     }
-}
-
-/// `V` (2 or 4) vectors.
-///
-/// # Safety
-/// `p` has them.
-#[inline]
-#[target_feature(enable = "neon")]
-unsafe fn load<const V: usize>(p: *const u8) -> [int8x16_t; V] {
-    let mut all = [vdupq_n_s8(0); V];
-    // SAFETY: the caller's promise.
-    unsafe {
-        (all[0], all[1]) = load_pair(p);
-        if V == 4 {
-            (all[2], all[3]) = load_pair(p.add(32));
-        }
-    }
-    all
 }

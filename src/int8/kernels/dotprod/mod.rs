@@ -12,7 +12,7 @@ use super::{AddParams, DepthwiseCall, DepthwiseWeights, GemmCall, GemmWeights, K
 
 mod depthwise;
 mod gemm;
-mod requant;
+pub(super) mod requant;
 
 /// The set for processors with `sdot`.
 #[derive(Debug)]
@@ -97,11 +97,29 @@ fn sdot(acc: int32x4_t, x: int8x16_t, w: int8x16_t) -> int32x4_t {
 /// The bytes are readable.
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn load_pair(p: *const u8) -> (int8x16_t, int8x16_t) {
+pub(super) unsafe fn load_pair(p: *const u8) -> (int8x16_t, int8x16_t) {
     let (a, b);
     // SAFETY: reads the bytes the caller vouches for.
     unsafe {
         asm!("ldp {0:q}, {1:q}, [{2}]", out(vreg) a, out(vreg) b, in(reg) p, options(readonly, nostack, preserves_flags));
     }
     (a, b)
+}
+
+/// `V` (2 or 4) vectors.
+///
+/// # Safety
+/// `p` has them.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) unsafe fn load<const V: usize>(p: *const u8) -> [int8x16_t; V] {
+    let mut all = [vdupq_n_s8(0); V];
+    // SAFETY: the caller's promise.
+    unsafe {
+        (all[0], all[1]) = load_pair(p);
+        if V == 4 {
+            (all[2], all[3]) = load_pair(p.add(32));
+        }
+    }
+    all
 }

@@ -9,7 +9,7 @@ use super::super::Requant;
 const ROUNDER: f32 = 12_582_912.0;
 
 /// Whether a channel's results, before they become bytes, fit 16 bits together with any zero point, whatever the inputs.
-pub(super) fn tame(start: i32, weights: impl IntoIterator<Item = i8>, scale: f32) -> bool {
+pub fn tame(start: i32, weights: impl IntoIterator<Item = i8>, scale: f32) -> bool {
     let products: i64 = weights.into_iter().map(|w| 128 * i64::from(w).abs()).sum();
     // A sum that wraps is no larger than 2^31 either.
     let most = (i64::from(start).abs() + products).min(1 << 31);
@@ -19,7 +19,7 @@ pub(super) fn tame(start: i32, weights: impl IntoIterator<Item = i8>, scale: f32
 /// The shortest way to requantise, in the order of how much they take for granted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(usize)]
-pub(super) enum Way {
+pub enum Way {
     /// Nothing: [`ANY`].
     Any,
     /// All channels are [`tame`] and every byte may come out: [`TAME`].
@@ -29,17 +29,17 @@ pub(super) enum Way {
 }
 
 /// [`Way::Any`], as a parameter of the kernels.
-pub(super) const ANY: usize = Way::Any as usize;
+pub const ANY: usize = Way::Any as usize;
 
 /// [`Way::Tame`].
-pub(super) const TAME: usize = Way::Tame as usize;
+pub const TAME: usize = Way::Tame as usize;
 
 /// [`Way::Quick`].
-pub(super) const QUICK: usize = Way::Quick as usize;
+pub const QUICK: usize = Way::Quick as usize;
 
 impl Way {
     /// For these bounds and zero point, and channels that are all `tame`.
-    pub(super) fn new(requant: &Requant, tame: bool) -> Self {
+    pub fn new(requant: &Requant, tame: bool) -> Self {
         if !tame || (requant.low, requant.high) != (i8::MIN, i8::MAX) {
             Way::Any
         } else if requant.zero_point % 2 == 0 {
@@ -52,7 +52,7 @@ impl Way {
 
 /// A [`Requant`] in registers.
 #[derive(Clone, Copy)]
-pub(super) struct Output {
+pub struct Output {
     zero_point: int16x8_t,
     low: int8x16_t,
     high: int8x16_t,
@@ -63,7 +63,7 @@ impl Output {
     /// Spreads the fields over vectors.
     #[inline]
     #[target_feature(enable = "neon")]
-    pub(super) fn new(requant: &Requant) -> Self {
+    pub fn new(requant: &Requant) -> Self {
         Output {
             zero_point: vdupq_n_s16(requant.zero_point as i16),
             low: vdupq_n_s8(requant.low),
@@ -75,7 +75,7 @@ impl Output {
     /// Sixteen channels' sums and scales to bytes, by a [`Way`].
     #[inline]
     #[target_feature(enable = "neon")]
-    pub(super) fn bytes<const WAY: usize>(&self, sums: [(int32x4_t, float32x4_t); 4]) -> int8x16_t {
+    pub fn bytes<const WAY: usize>(&self, sums: [(int32x4_t, float32x4_t); 4]) -> int8x16_t {
         let low = vqmovn_s16(self.halves::<WAY>(sums[0], sums[1]));
         let bytes = vqmovn_high_s16(low, self.halves::<WAY>(sums[2], sums[3]));
         if WAY == ANY { vminq_s8(vmaxq_s8(bytes, self.low), self.high) } else { bytes }
@@ -84,7 +84,7 @@ impl Output {
     /// The same for eight channels.
     #[inline]
     #[target_feature(enable = "neon")]
-    pub(super) fn half<const WAY: usize>(&self, sums: [(int32x4_t, float32x4_t); 2]) -> int8x8_t {
+    pub fn half<const WAY: usize>(&self, sums: [(int32x4_t, float32x4_t); 2]) -> int8x8_t {
         let bytes = vqmovn_s16(self.halves::<WAY>(sums[0], sums[1]));
         if WAY == ANY { vmin_s8(vmax_s8(bytes, vget_low_s8(self.low)), vget_low_s8(self.high)) } else { bytes }
     }
@@ -115,7 +115,7 @@ impl Output {
 /// `out` has `len` bytes.
 #[inline]
 #[target_feature(enable = "neon")]
-pub(super) unsafe fn store_half(out: *mut i8, bytes: int8x8_t, len: usize) {
+pub unsafe fn store_half(out: *mut i8, bytes: int8x8_t, len: usize) {
     if len >= 8 {
         // SAFETY: there are 8 bytes.
         return unsafe { vst1_s8(out, bytes) };
@@ -146,7 +146,7 @@ pub(super) unsafe fn store_half(out: *mut i8, bytes: int8x8_t, len: usize) {
 /// `out` has `len` bytes.
 #[inline]
 #[target_feature(enable = "neon")]
-pub(super) unsafe fn store(out: *mut i8, bytes: int8x16_t, len: usize) {
+pub unsafe fn store(out: *mut i8, bytes: int8x16_t, len: usize) {
     // SAFETY: the parts add up to `len`.
     unsafe {
         if len >= 16 {
