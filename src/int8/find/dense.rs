@@ -33,10 +33,12 @@ impl Weights {
 
     /// The weights as bytes, and how often each input is to be read: an integer that no byte holds is a sum of several.
     fn bytes(&self) -> Try<(Vec<i8>, usize)> {
-        if let Some(bytes) = self.steps.iter().map(|&s| i8::try_from(s).ok()).collect() {
-            return Ok((bytes, 1));
+        let least = self.steps.iter().copied().min().unwrap_or(0);
+        let most = self.steps.iter().copied().max().unwrap_or(0);
+        if least >= i32::from(i8::MIN) && most <= i32::from(i8::MAX) {
+            return Ok((self.steps.iter().map(|&s| s as i8).collect(), 1));
         }
-        let most = self.steps.iter().map(|s| s.unsigned_abs()).max().unwrap_or(0);
+        let most = most.unsigned_abs().max(least.unsigned_abs());
         // Unsigned bytes less their zero point reach from −255 to 255.
         if most > 255 {
             return Err(format!("its weights less their zero point reach {most}"));
@@ -99,8 +101,8 @@ impl<'a> Search<'a> {
                 return Err(format!("the scale {scale:e} of output channel {channel} is out of range"));
             }
             let start = (real / unit).round_ties_even();
-            let sum: f64 = weights.steps[row].iter().map(|s| f64::from(*s).abs()).sum();
-            let most = start.abs() + sum * span;
+            let sum: u64 = weights.steps[row].iter().map(|s| u64::from(s.unsigned_abs())).sum();
+            let most = start.abs() + sum as f64 * span;
             if most.is_nan() || most >= f64::from(i32::MAX) {
                 return Err(format!("the sums of output channel {channel} do not fit 32 bits"));
             }

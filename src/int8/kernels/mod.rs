@@ -27,6 +27,8 @@ pub mod avxvnni;
 #[cfg(target_arch = "aarch64")]
 pub mod dotprod;
 mod elementwise;
+#[cfg(target_arch = "aarch64")]
+pub mod i8mm;
 mod loops;
 pub mod machine;
 #[cfg(target_arch = "aarch64")]
@@ -271,6 +273,9 @@ pub fn available() -> Vec<&'static dyn Kernels> {
         if dotprod::Dotprod::available() {
             sets.push(&dotprod::Dotprod);
         }
+        if i8mm::I8mm::available() {
+            sets.push(&i8mm::I8mm);
+        }
     }
     sets
 }
@@ -333,15 +338,6 @@ pub trait Kernels: fmt::Debug + Send + Sync {
     unsafe fn lut(&self, table: &[i8; 256], x: *const i8, out: *mut i8, len: usize) {
         // SAFETY: the caller's promise is the callee's.
         unsafe { reference::lut(table, x, out, len) }
-    }
-
-    /// `sums[c] += x[c]` for `pixels` pixels of `channels` bytes, `step` bytes apart.
-    ///
-    /// # Safety
-    /// As the trait says; `sums` has `channels` elements and `pixels` ≤ 2^23.
-    unsafe fn sum_pixels(&self, x: *const i8, step: usize, pixels: usize, sums: &mut [i32]) {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { reference::sum_pixels(x, step, pixels, sums) }
     }
 
     /// `out[c] = max(out[c], x[c])`.

@@ -133,20 +133,6 @@ pub unsafe fn lut(table: &[i8; 256], x: *const i8, out: *mut i8, len: usize) {
     }
 }
 
-/// See [`Kernels::sum_pixels`].
-///
-/// # Safety
-/// As [`Kernels::sum_pixels`].
-#[inline(always)]
-pub unsafe fn sum_pixels(x: *const i8, step: usize, pixels: usize, sums: &mut [i32]) {
-    for pixel in 0..pixels {
-        for (channel, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: every pixel has a byte for every sum.
-            *sum += i32::from(unsafe { *x.add(pixel * step + channel) });
-        }
-    }
-}
-
 /// See [`Kernels::max`].
 ///
 /// # Safety

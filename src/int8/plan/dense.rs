@@ -1,5 +1,6 @@
 //! Lowering of convolutions and matrix products.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::graph::{Clamp, Conv, MatMul, Node};
@@ -102,14 +103,19 @@ impl Lowering<'_> {
         let (input, output, dims) = merged(input, output, dims);
         let taps = kh * kw;
         for group in 0..conv.groups {
-            // [out, in, kh, kw] → [out][kh][kw][in]
-            let mut data = Vec::with_capacity(outside * taps * inside);
-            for out in group * outside..(group + 1) * outside {
-                for tap in 0..taps {
-                    data.extend((0..inside).map(|channel| conv.weights[(out * inside + channel) * taps + tap]));
-                }
-            }
             let range = group * outside..(group + 1) * outside;
+            // [out, in, kh, kw] → [out][kh][kw][in]
+            let data = if taps == 1 {
+                Cow::Borrowed(&conv.weights[range.start * inside..range.end * inside])
+            } else {
+                let mut data = Vec::with_capacity(outside * taps * inside);
+                for out in range.clone() {
+                    for tap in 0..taps {
+                        data.extend((0..inside).map(|channel| conv.weights[(out * inside + channel) * taps + tap]));
+                    }
+                }
+                Cow::Owned(data)
+            };
             let packed = self.kernels.pack_gemm(&GemmWeights {
                 n: outside,
                 segments,

@@ -40,36 +40,6 @@ pub unsafe fn add(params: &AddParams, a: *const i8, b: *const i8, out: *mut i8, 
     unsafe { reference::add(params, a.add(whole), b.add(whole), out.add(whole), len - whole) };
 }
 
-/// See [`Kernels::sum_pixels`](super::super::Kernels::sum_pixels).
-///
-/// # Safety
-/// As there.
-#[target_feature(enable = "avx2")]
-pub unsafe fn sum_pixels(x: *const i8, step: usize, pixels: usize, sums: &mut [i32]) {
-    const CHANNELS: usize = 32;
-    let mut blocks = sums.chunks_exact_mut(CHANNELS);
-    let mut from = x;
-    for sums in &mut blocks {
-        let sums: *mut __m256i = sums.as_mut_ptr().cast();
-        // SAFETY: the block has 4 vectors of sums, every pixel has their bytes.
-        unsafe {
-            let mut totals: [_; 4] = std::array::from_fn(|v| _mm256_loadu_si256(sums.add(v)));
-            for pixel in 0..pixels {
-                for (v, total) in totals.iter_mut().enumerate() {
-                    let bytes = _mm_loadl_epi64(from.add(pixel * step + 8 * v).cast());
-                    *total = _mm256_add_epi32(*total, _mm256_cvtepi8_epi32(bytes));
-                }
-            }
-            for (v, total) in totals.into_iter().enumerate() {
-                _mm256_storeu_si256(sums.add(v), total);
-            }
-            from = from.add(CHANNELS);
-        }
-    }
-    // SAFETY: the caller's promise is the callee's.
-    unsafe { reference::sum_pixels(from, step, pixels, blocks.into_remainder()) };
-}
-
 /// See [`Kernels::max`](super::super::Kernels::max).
 ///
 /// # Safety

@@ -64,11 +64,6 @@ macro_rules! ymm_kernels {
                 unsafe { super::avx2::elementwise::add(params, a, b, out, len) }
             }
 
-            unsafe fn sum_pixels(&self, x: *const i8, step: usize, pixels: usize, sums: &mut [i32]) {
-                // SAFETY: the caller's promise is the callee's.
-                unsafe { super::avx2::elementwise::sum_pixels(x, step, pixels, sums) }
-            }
-
             unsafe fn max(&self, x: *const i8, out: *mut i8, len: usize) {
                 // SAFETY: the caller's promise is the callee's.
                 unsafe { super::avx2::elementwise::max(x, out, len) }

@@ -1,4 +1,4 @@
-//! What has no weights: sums of tensors, table look-ups, pools.
+//! What has no weights: sums of tensors, table look-ups, maxima.
 
 use std::arch::x86_64::*;
 
@@ -6,9 +6,6 @@ use super::super::AddParams;
 
 /// Bytes in a vector.
 const BYTES: usize = 64;
-
-/// Channels that [`sum_pixels`] holds in registers.
-const CHANNELS: usize = 64;
 
 /// Bits in the lower part of a factor of a sum, so that both parts fit 16 bits.
 const LOWER_BITS: u32 = 11;
@@ -78,35 +75,6 @@ pub unsafe fn lut_vbmi(table: &[i8; 256], x: *const i8, out: *mut i8, len: usize
             let lower = _mm512_permutex2var_epi8(a, x, b);
             let upper = _mm512_permutex2var_epi8(c, x, d);
             _mm512_mask_storeu_epi8(out.add(at), mask, _mm512_mask_blend_epi8(_mm512_movepi8_mask(x), lower, upper));
-        }
-    }
-}
-
-/// See [`Kernels::sum_pixels`](super::super::Kernels::sum_pixels).
-///
-/// # Safety
-/// As there.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-pub unsafe fn sum_pixels(x: *const i8, step: usize, pixels: usize, sums: &mut [i32]) {
-    for (block, sums) in sums.chunks_mut(CHANNELS).enumerate() {
-        let mask = u64::MAX >> (CHANNELS - sums.len());
-        // SAFETY: the mask has a bit for every sum.
-        let mut totals: [_; 4] = std::array::from_fn(|v| unsafe {
-            _mm512_maskz_loadu_epi32((mask >> (16 * v)) as u16, sums.as_ptr().wrapping_add(16 * v))
-        });
-        for pixel in 0..pixels {
-            for (v, total) in totals.iter_mut().enumerate() {
-                // SAFETY: the pixel has the block's bytes; what is behind them is within SLACK.
-                let bytes = unsafe { _mm_loadu_si128(x.add(pixel * step + block * CHANNELS + 16 * v).cast()) };
-                *total = _mm512_add_epi32(*total, _mm512_cvtepi8_epi32(bytes));
-            }
-        }
-        for (v, total) in totals.into_iter().enumerate() {
-            // SAFETY: as above.
-            unsafe {
-                let to = sums.as_mut_ptr().wrapping_add(16 * v);
-                _mm512_mask_storeu_epi32(to, (mask >> (16 * v)) as u16, total);
-            }
         }
     }
 }

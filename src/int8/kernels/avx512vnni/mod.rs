@@ -67,11 +67,6 @@ impl Kernels for Avx512Vnni {
         }
     }
 
-    unsafe fn sum_pixels(&self, x: *const i8, step: usize, pixels: usize, sums: &mut [i32]) {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { elementwise::sum_pixels(x, step, pixels, sums) }
-    }
-
     unsafe fn max(&self, x: *const i8, out: *mut i8, len: usize) {
         // SAFETY: the caller's promise is the callee's.
         unsafe { elementwise::max(x, out, len) }

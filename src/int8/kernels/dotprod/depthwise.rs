@@ -8,7 +8,8 @@
 
 use std::arch::aarch64::*;
 
-use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise};
+use super::super::reference::Reference;
+use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, Kernels, PackedDepthwise};
 use super::requant::{ANY, Output, QUICK, TAME, Way, store, store_half, tame};
 use super::{load, load_pair, sdot};
 
@@ -17,6 +18,12 @@ const BLOCK: usize = 16;
 
 /// Output pixels of a band: a 64-byte line for each input pixel of theirs, up to four, about fills the first-level cache.
 const BAND: usize = 256;
+
+/// Most taps of a kernel, filled up, that these kernels take; larger ones are [`Reference`]'s.
+const MOST_TAPS: usize = 128;
+
+/// Variant of weights that [`Reference`] packed.
+const PLAIN: u8 = 2;
 
 /// Taps of a group: what `sdot` takes in.
 const GROUP: usize = 4;
@@ -34,6 +41,9 @@ fn column(kh: usize) -> usize {
 /// See [`super::Kernels::pack_depthwise`].
 pub(super) fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
     let DepthwiseWeights { channels, kh, kw, .. } = *weights;
+    if column(kh) * kw > MOST_TAPS {
+        return PackedDepthwise { variant: PLAIN, ..Reference.pack_depthwise(weights) };
+    }
     let groups = (column(kh) * kw).div_ceil(GROUP);
     let block_bytes = BLOCK * (8 + groups * GROUP);
     let mut data = AlignedBytes::zeroed(channels.div_ceil(BLOCK) * block_bytes);
@@ -64,6 +74,9 @@ pub(super) fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
 pub(super) unsafe fn depthwise(call: &DepthwiseCall) {
     // SAFETY: the caller's promise is the callee's.
     unsafe {
+        if call.packed.variant == PLAIN {
+            return Reference.depthwise(call);
+        }
         match Way::new(&call.requant, call.packed.variant != 0) {
             Way::Quick => rectangle::<QUICK>(call),
             Way::Tame => rectangle::<TAME>(call),
@@ -80,6 +93,9 @@ pub(super) unsafe fn depthwise(call: &DepthwiseCall) {
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn rectangle<const WAY: usize>(call: &DepthwiseCall) {
     let packed = call.packed;
+    if call.cols == 0 {
+        return;
+    }
     let band = (BAND / call.cols).max(1);
     for row in (0..call.rows).step_by(band) {
         let rows = band.min(call.rows - row);
@@ -232,24 +248,38 @@ impl Run<'_> {
         }
     }
 
-    /// Any kernel and stride: four taps at a time, for up to four outputs.
+    /// Any kernel and stride: four taps at a time, for four outputs where a row has them.
     ///
     /// # Safety
     /// As [`Run::some_rows`].
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
     unsafe fn any<const V: usize, const WAY: usize, const WHOLE: bool>(&self) {
+        let DepthwiseCall { packed, tap_row, tap_col, cols, .. } = *self.call;
+        let column = column(packed.kh);
+        let groups = (column * packed.kw).div_ceil(GROUP);
+        // Taps that only fill a group up are read where there is a real one.
+        let mut taps = [[0; GROUP]; MOST_TAPS / GROUP];
+        let (mut kx, mut ky) = (0, 0);
+        for tap in taps[..groups].as_flattened_mut() {
+            *tap = ky.min(packed.kh - 1) * tap_row + kx * tap_col;
+            ky += 1;
+            if ky == column && kx + 1 < packed.kw {
+                (kx, ky) = (kx + 1, 0);
+            }
+        }
         for row in 0..self.rows {
-            let mut col = 0;
             // SAFETY: the columns lie in the row.
             unsafe {
-                while col + 4 <= self.call.cols {
-                    self.pixels::<V, 4, WAY, WHOLE>(row, col);
-                    col += 4;
-                }
-                while col < self.call.cols {
-                    self.pixels::<V, 1, WAY, WHOLE>(row, col);
-                    col += 1;
+                if cols >= 4 {
+                    for col in (0..cols).step_by(4) {
+                        // The last four may begin among those before.
+                        self.pixels::<V, 4, WAY, WHOLE>(&taps[..groups], row, col.min(cols - 4));
+                    }
+                } else {
+                    for col in 0..cols {
+                        self.pixels::<V, 1, WAY, WHOLE>(&taps[..groups], row, col);
+                    }
                 }
             }
         }
@@ -258,38 +288,25 @@ impl Run<'_> {
     /// `P` outputs of any kernel and stride.
     ///
     /// # Safety
-    /// As [`Run::some_rows`]; there are `P` columns from `col` in `row`.
+    /// As [`Run::some_rows`]; there are `P` columns from `col` in `row`, and `taps` is where a pixel's taps lie.
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
     unsafe fn pixels<const V: usize, const P: usize, const WAY: usize, const WHOLE: bool>(
         &self,
+        taps: &[[usize; GROUP]],
         row: usize,
         col: usize,
     ) {
-        let DepthwiseCall { packed, tap_row, tap_col, step_row, step_col, out_row, out_col, .. } = *self.call;
+        let DepthwiseCall { step_row, step_col, out_row, out_col, .. } = *self.call;
         let weave = weave::<V>();
-        let column = column(packed.kh);
-        let groups = (column * packed.kw).div_ceil(GROUP);
-        // SAFETY: as in `adjacent`; taps that only fill a group up are read where the last real one lies.
+        // SAFETY: as in `adjacent`.
         unsafe {
+            let input = self.input.add(row * step_row + col * step_col);
             let mut acc: [[int32x4_t; V]; P] = std::array::from_fn(|_| self.starts());
-            let (mut kx, mut ky, mut at) = (0, 0, 0);
-            for group in 0..groups {
+            for (group, taps) in taps.iter().enumerate() {
                 let w: [int8x16_t; V] = load(self.block.add(16 * V * (1 + group)));
-                let taps: [usize; GROUP] = std::array::from_fn(|_| {
-                    let tap = at;
-                    ky += 1;
-                    if ky < packed.kh {
-                        at += tap_row;
-                    } else if ky >= column && kx + 1 < packed.kw {
-                        (kx, ky) = (kx + 1, 0);
-                        at = kx * tap_col;
-                    }
-                    tap
-                });
                 for (p, acc) in acc.iter_mut().enumerate() {
-                    let pixel = self.input.add(row * step_row + (col + p) * step_col);
-                    let x = taps.map(|tap| vld1q_s8(pixel.add(tap)));
+                    let x = taps.map(|tap| vld1q_s8(input.add(p * step_col + tap)));
                     let x = int8x16x4_t(x[0], x[1], x[2], x[3]);
                     for v in 0..V {
                         acc[v] = sdot(acc[v], vqtbl4q_s8(x, weave[v]), w[v]);
@@ -298,7 +315,8 @@ impl Run<'_> {
             }
             let output = Output::new(&self.call.requant);
             for (p, acc) in acc.into_iter().enumerate() {
-                self.finish::<V, WAY, WHOLE>(&output, acc, groups, self.out.add(row * out_row + (col + p) * out_col));
+                let out = self.out.add(row * out_row + (col + p) * out_col);
+                self.finish::<V, WAY, WHOLE>(&output, acc, taps.len(), out);
             }
         }
     }

@@ -60,11 +60,6 @@ impl Kernels for I8mm {
         unsafe { Dotprod.lut(table, x, out, len) }
     }
 
-    unsafe fn sum_pixels(&self, x: *const i8, step: usize, pixels: usize, sums: &mut [i32]) {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { Dotprod.sum_pixels(x, step, pixels, sums) }
-    }
-
     unsafe fn max(&self, x: *const i8, out: *mut i8, len: usize) {
         // SAFETY: the caller's promise is the callee's.
         unsafe { Dotprod.max(x, out, len) }

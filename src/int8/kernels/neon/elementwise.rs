@@ -108,41 +108,6 @@ pub unsafe fn lut(table: &[i8; 256], x: *const i8, out: *mut i8, len: usize) {
     unsafe { for_each_vector(out, len, vector) }
 }
 
-/// See [`Kernels::sum_pixels`](super::super::Kernels::sum_pixels).
-///
-/// # Safety
-/// As there.
-#[target_feature(enable = "neon")]
-pub unsafe fn sum_pixels(x: *const i8, step: usize, pixels: usize, sums: &mut [i32]) {
-    for (block, sums) in sums.chunks_mut(LANES).enumerate() {
-        let mut total = [vdupq_n_s32(0); 4];
-        let mut pixel = 0;
-        while pixel < pixels {
-            // 256 bytes of −128 are the most that 16 bits hold.
-            let end = pixels.min(pixel + 256);
-            let (mut low, mut high) = (vdupq_n_s16(0), vdupq_n_s16(0));
-            for at in pixel..end {
-                // SAFETY: every pixel has a byte for every sum and may be read a vector's length further.
-                let x = unsafe { vld1q_s8(x.add(at * step + block * LANES)) };
-                (low, high) = (vaddw_s8(low, vget_low_s8(x)), vaddw_high_s8(high, x));
-            }
-            total[0] = vaddw_s16(total[0], vget_low_s16(low));
-            total[1] = vaddw_high_s16(total[1], low);
-            total[2] = vaddw_s16(total[2], vget_low_s16(high));
-            total[3] = vaddw_high_s16(total[3], high);
-            pixel = end;
-        }
-        let mut lanes = [0i32; LANES];
-        for (lanes, total) in lanes.chunks_exact_mut(4).zip(total) {
-            // SAFETY: four lanes of four bytes.
-            unsafe { vst1q_s32(lanes.as_mut_ptr(), total) };
-        }
-        for (sum, lane) in sums.iter_mut().zip(lanes) {
-            *sum = sum.wrapping_add(lane);
-        }
-    }
-}
-
 /// See [`Kernels::max`](super::super::Kernels::max).
 ///
 /// # Safety
