@@ -15,7 +15,7 @@ use crate::config::ModelsConfig;
 use crate::daemon::stages::open_bundle;
 use crate::int8::op::Profile;
 use crate::model::race::{self, Race};
-use crate::model::{Engine, Model, ModelError, Plan, PlanKey, Runner};
+use crate::model::{Engine, LoadedModel, Model, ModelError, Plan, PlanKey, Runner};
 use crate::sys::Roots;
 
 /// Arguments of `leptond bench`.
@@ -76,6 +76,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     };
     let started = Instant::now();
     let model = load(&args.model, race.map_or(args.engine, |r| r.engine), args.threads)?;
+    check_size(&model, key)?;
     let mut bench = spinner("compiling", || -> Result<Bench, ModelError> {
         match key.batch {
             Some(_) => Ok(Bench::Plan(Box::new(model.compile_plan(key)?))),
@@ -173,8 +174,30 @@ impl Bench {
     }
 }
 
+/// Refuses `--size` where the model has no picture whose size it could be, and asks for it where only that is missing.
+pub(super) fn check_size(model: &LoadedModel, key: PlanKey) -> Result<(), Failure> {
+    let shapes = |size| model.shapes(PlanKey { size, ..key }).map_err(|error| error.to_string());
+    let Some(given) = key.size else {
+        // The size is any that a file may leave open: what counts is that with one there is nothing left to ask.
+        return match (shapes(None), shapes(Some([64, 64]))) {
+            (Err(error), Ok(_)) => Err(Failure::Usage(format!("{error}: give --size HxW"))),
+            _ => Ok(()),
+        };
+    };
+    // A picture takes another size or says why not; to anything else the size means nothing, and it answers the same.
+    if shapes(Some(given)) == shapes(Some(given.map(|pixels| pixels + 1))) {
+        let input = model.info().inputs.first().map_or("", |port| port.name.as_str());
+        let reason =
+            format!("--size is for models with a picture as input, and input {input:?} of {} is none", model.name());
+        return Err(Failure::Usage(reason));
+    }
+    Ok(())
+}
+
 /// Integers against floats on this board.
 fn race(args: &Args, key: PlanKey) -> Result<Option<Race>, Failure> {
+    // Before the race, which would only say what is wrong with its plan.
+    check_size(&load(&args.model, Engine::F32, args.threads)?, key)?;
     let bundle = open_bundle(&args.model, &ModelsConfig::default().dirs).map_err(anyhow::Error::from)?;
     let board = Info::read(&Roots::default());
     let (threads, board) = (args.threads as usize, format!("{} {}", board.model, board.cpu));

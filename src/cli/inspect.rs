@@ -28,6 +28,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<(), Failure> {
     let model = load(&args.model, Engine::Auto, 1)?;
     let key = PlanKey { batch: None, size: args.size };
+    super::bench::check_size(&model, key)?;
     let report = spinner("analysing", || model.report(key)).map_err(anyhow::Error::from)?;
     // Whatever cannot be compiled is worth knowing before it is deployed.
     spinner("compiling", || model.shapes(key).and_then(|shapes| model.compile(&shapes).map(drop)))

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use super::run::{self, Input, Output, Part};
 use super::step::{Step, Work};
-use super::team::Meeting;
+use super::team::Team;
 use super::{AlignedBytes, Kernels};
 
 /// What runs, settled for good.
@@ -34,9 +34,11 @@ impl fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
-/// From how many microseconds on a step is shared: a multiple of what the meetings around it cost, since a core that somebody else is
-/// using as well makes them dearer.
-const SHARED_US: u64 = 8;
+/// From how many microseconds on a step is shared: several times what handing chunks out costs.
+const SHARED_US: u64 = 6;
+
+/// Chunks of a shared step for each thread: more than one, so that a slow or busy core does less than its share.
+const CHUNKS: usize = 2;
 
 /// Bytes that a step without multiply-accumulates writes in a microsecond, about.
 const BYTES_PER_US: usize = 4_000;
@@ -44,7 +46,7 @@ const BYTES_PER_US: usize = 4_000;
 /// A program's memory and threads.
 pub struct Machine {
     shared: Arc<Shared>,
-    meeting: Arc<Meeting>,
+    team: Option<Arc<Team>>,
     helpers: Vec<JoinHandle<()>>,
 }
 
@@ -58,8 +60,8 @@ struct Shared {
     base: *mut i8,
 }
 
-// SAFETY: `base` points into `arena`, which never moves; threads touch it only in `work`, where the meeting keeps parts that write apart
-// from everything that reads the same bytes.
+// SAFETY: `base` points into `arena`, which never moves; threads touch it only in chunks that the team hands out, and those of one step
+// are apart in what they write, while steps follow one another.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
@@ -91,30 +93,23 @@ impl Machine {
         }
         let base = arena.as_mut_ptr().cast();
         let shared = Arc::new(Shared { program: program.clone(), spread, threads, arena, base });
-        let meeting = Meeting::new(threads);
-        let helpers = (1..threads).filter_map(|index| {
-            let (shared, meeting) = (shared.clone(), meeting.clone());
+        let team = if threads > 1 { Team::new(threads * CHUNKS, program.steps.len()) } else { None };
+        let mut helpers = Vec::new();
+        for index in (1..threads).filter(|_| team.is_some()) {
+            let (shared, team) = (shared.clone(), team.clone());
             let body = move || {
-                let _guard = meeting.guard();
-                let mut seen = 0;
-                while let Some(call) = meeting.next(seen) {
-                    seen = call;
-                    // SAFETY: every member has its own index, and all work on the same call.
-                    if unsafe { shared.work(index, &meeting, &mut |_, _| {}) }.is_err() {
-                        return;
-                    }
-                }
+                let Some(team) = team else { return };
+                let count = shared.threads * CHUNKS;
+                team.help(|step, index| {
+                    let step = &shared.program.steps[step];
+                    // SAFETY: the team hands each chunk out once, after the steps before and before the steps behind; see `Shared`.
+                    unsafe { run::run(step, shared.program.kernels, shared.base, Part { index, count }) };
+                });
             };
-            std::thread::Builder::new().name(format!("int8 {index}")).spawn(body).ok()
-        });
-        let helpers: Vec<_> = helpers.collect();
-        if helpers.len() + 1 < threads {
-            // The system gives no more threads: alone, then.
-            meeting.end();
-            helpers.into_iter().for_each(|h| drop(h.join()));
-            return Self::sharing(program, 1, share);
+            // Where the system gives no more threads, those that there are do the work.
+            helpers.extend(std::thread::Builder::new().name(format!("int8 {index}")).spawn(body));
         }
-        Machine { shared, meeting, helpers }
+        Machine { shared, team, helpers }
     }
 
     /// Threads that work on one inference.
@@ -145,73 +140,48 @@ impl Machine {
         outputs: &mut [Output],
         after: &mut dyn FnMut(usize),
     ) -> Result<(), Broken> {
-        let (shared, meeting) = (&self.shared, &self.meeting);
-        if meeting.is_broken() {
+        let (shared, team) = (&*self.shared, self.team.as_deref());
+        if team.is_some_and(Team::is_broken) {
             return Err(Broken);
         }
-        let _guard = meeting.guard();
-        if shared.threads > 1 {
-            meeting.call();
-        }
-        let base = shared.base;
-        let mut edge = |index: usize, step: &Step| {
-            match &step.work {
-                // SAFETY: this thread alone runs steps that are not shared, and the arena is the program's.
-                Work::Load { port, .. } => unsafe { run::load(step, base, inputs[*port]) },
+        let (program, base) = (&*shared.program, shared.base);
+        team.inspect(|team| team.begin());
+        let mut whole = true;
+        for (index, step) in program.steps.iter().enumerate() {
+            match (&step.work, team) {
+                // SAFETY: this thread alone runs what is not shared, and the arena is the program's.
+                (Work::Load { port, .. }, _) => unsafe { run::load(step, base, inputs[*port]) },
                 // SAFETY: as above.
-                Work::Store { port, .. } => unsafe { run::store(step, base, &mut outputs[*port]) },
-                _ => {}
+                (Work::Store { port, .. }, _) => unsafe { run::store(step, base, &mut outputs[*port]) },
+                (_, Some(team)) if shared.spread[index] => {
+                    let count = shared.threads * CHUNKS;
+                    whole = team.share(index, |chunk| {
+                        let part = Part { index: chunk, count };
+                        // SAFETY: `Program` says that places lie inside the arena and the kernels suit the processor; chunks are
+                        // disjoint in what they write, and nobody is at another step.
+                        unsafe { run::run(step, program.kernels, base, part) };
+                    });
+                    if !whole {
+                        break;
+                    }
+                }
+                // SAFETY: as above.
+                _ => unsafe { run::run(step, program.kernels, base, Part::WHOLE) },
             }
             after(index);
-        };
-        // SAFETY: index 0 is this thread's, and `&mut self` lets nobody else call meanwhile.
-        unsafe { shared.work(0, meeting, &mut edge) }
+        }
+        team.inspect(|team| team.rest());
+        if whole { Ok(()) } else { Err(Broken) }
     }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        self.meeting.end();
+        self.team.iter().for_each(|team| team.end());
         for helper in self.helpers.drain(..) {
             // One that panicked has said so already.
             drop(helper.join());
         }
-    }
-}
-
-impl Shared {
-    /// A member's way through all steps; `edge` is called by member 0 after each.
-    ///
-    /// # Safety
-    /// Each of `threads` members calls this once for every inference, with its own index.
-    unsafe fn work(&self, index: usize, meeting: &Meeting, edge: &mut dyn FnMut(usize, &Step)) -> Result<(), Broken> {
-        let program = &*self.program;
-        let mut met = true;
-        for (number, (step, &spread)) in program.steps.iter().zip(&self.spread).enumerate() {
-            if spread {
-                if !met && !meeting.wait() {
-                    return Err(Broken);
-                }
-                let part = Part { index, count: self.threads };
-                // SAFETY: `Program` says that places lie inside the arena and the kernels suit the processor; parts are disjoint, and
-                // the meetings before and after keep steps apart.
-                unsafe { run::run(step, program.kernels, self.base, part) };
-                if !meeting.wait() {
-                    return Err(Broken);
-                }
-                met = true;
-            } else {
-                if index == 0 {
-                    // SAFETY: as above; the other members are waiting or on their way to the next meeting.
-                    unsafe { run::run(step, program.kernels, self.base, Part::WHOLE) };
-                }
-                met = false;
-            }
-            if index == 0 {
-                edge(number, step);
-            }
-        }
-        Ok(())
     }
 }
 

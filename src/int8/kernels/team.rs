@@ -1,98 +1,180 @@
 //! The threads that share the steps of one plan.
 //!
-//! They are woken once for an inference and then go through the same list of steps, each doing its own part of the large ones;
-//! a barrier stands around every step that is shared. What a part computes does not depend on how many parts there are.
+//! The caller's thread goes through the steps and offers each large one in chunks; whoever is there takes the next chunk, the
+//! caller included. A helper that the system has not scheduled takes nothing and so holds nobody up, which matters on a board
+//! that is busy with something else. What a chunk computes does not depend on who computes it.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// Turns of waiting before a thread lets others run: some microseconds.
 const SPINS: usize = 4_000;
 
-/// Where the members of a team meet.
-#[derive(Debug)]
-pub struct Meeting {
-    members: usize,
-    arrived: AtomicUsize,
-    round: AtomicUsize,
-    /// A member panicked and will never arrive.
-    broken: AtomicBool,
-    /// The inference that is being worked on, counted from 0, and whether the team is to end.
-    call: Mutex<(usize, bool)>,
-    called: Condvar,
-    /// A copy of the count in `call` that can be watched without the lock.
-    count: AtomicUsize,
+/// A step on offer: a count that is never repeated, the step, the next chunk, in one word, so that taking a chunk of a step that is
+/// over must fail.
+#[derive(Clone, Copy)]
+struct Offer(u64);
+
+impl Offer {
+    /// Most steps and chunks that can be told apart.
+    const MOST: usize = 1 << 16;
+
+    fn new(count: u64, step: usize) -> Self {
+        Offer(count << 32 | (step as u64) << 16)
+    }
+
+    fn step(self) -> usize {
+        (self.0 >> 16) as usize % Self::MOST
+    }
+
+    fn chunk(self) -> usize {
+        self.0 as usize % Self::MOST
+    }
 }
 
-impl Meeting {
-    pub(super) fn new(members: usize) -> Arc<Self> {
-        Arc::new(Meeting {
-            members,
-            arrived: AtomicUsize::new(0),
-            round: AtomicUsize::new(0),
-            broken: AtomicBool::new(false),
-            call: Mutex::new((0, false)),
-            called: Condvar::new(),
-            count: AtomicUsize::new(0),
+/// What the members of a team share besides the work itself.
+#[derive(Debug)]
+pub struct Team {
+    /// Chunks of every step that is offered.
+    chunks: usize,
+    offer: AtomicU64,
+    /// Chunks of the offer that have been done.
+    done: AtomicUsize,
+    /// A helper panicked.
+    broken: AtomicBool,
+    /// Whether an inference is going on, its number, and whether the team is to end.
+    state: Mutex<State>,
+    changed: Condvar,
+    /// The number in `state`, to be watched without the lock; odd while an inference goes on.
+    phase: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    phase: usize,
+    ended: bool,
+}
+
+impl Team {
+    /// `None` for the offer of steps that cannot be told apart.
+    pub(super) fn new(chunks: usize, steps: usize) -> Option<Arc<Self>> {
+        // The last number of a step stands for no offer.
+        (steps < Offer::MOST - 1 && chunks < Offer::MOST).then(|| {
+            Arc::new(Team {
+                chunks,
+                offer: AtomicU64::new(Offer::new(0, Offer::MOST - 1).0 | chunks as u64),
+                done: AtomicUsize::new(0),
+                broken: AtomicBool::new(false),
+                state: Mutex::new(State::default()),
+                changed: Condvar::new(),
+                phase: AtomicUsize::new(0),
+            })
         })
     }
 
-    /// Waits until every member is here; `false` if one never will be.
-    pub(super) fn wait(&self) -> bool {
-        let round = self.round.load(Ordering::Acquire);
-        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.members {
-            self.arrived.store(0, Ordering::Relaxed);
-            self.round.store(round.wrapping_add(1), Ordering::Release);
-            return !self.is_broken();
+    /// The caller's side of a shared step: offers it, works along, returns when all of it is done. `false` if a helper failed and it
+    /// never will be.
+    pub(super) fn share(&self, step: usize, mut work: impl FnMut(usize)) -> bool {
+        let count = (self.offer.load(Ordering::Relaxed) >> 32).wrapping_add(1);
+        self.done.store(0, Ordering::Relaxed);
+        // Releases what the steps before have written.
+        self.offer.store(Offer::new(count, step).0, Ordering::Release);
+        while let Some(offer) = self.take() {
+            work(offer.chunk());
+            self.done.fetch_add(1, Ordering::Release);
         }
         let mut spins = 0;
-        while self.round.load(Ordering::Acquire) == round {
+        while self.done.load(Ordering::Acquire) < self.chunks {
             if self.is_broken() {
                 return false;
             }
             pause(&mut spins);
         }
-        !self.is_broken()
+        true
+    }
+
+    /// The next chunk on offer.
+    fn take(&self) -> Option<Offer> {
+        let mut offer = Offer(self.offer.load(Ordering::Acquire));
+        while offer.chunk() < self.chunks {
+            let next = self.offer.compare_exchange_weak(offer.0, offer.0 + 1, Ordering::AcqRel, Ordering::Acquire);
+            match next {
+                Ok(_) => return Some(offer),
+                Err(now) => offer = Offer(now),
+            }
+        }
+        None
+    }
+
+    /// A helper's life: takes chunks, `work(step, chunk)`, while an inference goes on; waits between inferences, for a moment
+    /// awake, since the next one often follows at once, then asleep. Returns when the team ends.
+    pub(super) fn help(&self, mut work: impl FnMut(usize, usize)) {
+        let _guard = Guard(self);
+        loop {
+            let phase = self.phase.load(Ordering::Acquire);
+            let same = || self.phase.load(Ordering::Acquire) == phase;
+            let mut spins = 0;
+            if is_working(phase) {
+                while same() {
+                    match self.take() {
+                        Some(offer) => {
+                            work(offer.step(), offer.chunk());
+                            self.done.fetch_add(1, Ordering::Release);
+                            spins = 0;
+                        }
+                        None => pause(&mut spins),
+                    }
+                }
+                continue;
+            }
+            while same() && spins < SPINS {
+                pause(&mut spins);
+            }
+            let mut state = self.lock();
+            while !is_working(state.phase) && !state.ended {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            if state.ended {
+                return;
+            }
+        }
+    }
+
+    /// Begins an inference: helpers wake up.
+    pub(super) fn begin(&self) {
+        self.turn(|state| state.phase |= 1);
+    }
+
+    /// Ends it: helpers may sleep.
+    pub(super) fn rest(&self) {
+        self.turn(|state| state.phase = (state.phase | 1).wrapping_add(1));
+    }
+
+    /// Sends the helpers home.
+    pub(super) fn end(&self) {
+        self.turn(|state| (state.phase, state.ended) = ((state.phase | 1).wrapping_add(1), true));
     }
 
     pub(super) fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Acquire)
     }
 
-    /// Breaks the meeting when it is dropped while its thread panics.
-    pub(super) fn guard(&self) -> Guard<'_> {
-        Guard(self)
+    fn turn(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        change(&mut state);
+        self.phase.store(state.phase, Ordering::Release);
+        drop(state);
+        self.changed.notify_all();
     }
 
-    /// Calls the other members to the next inference.
-    pub(super) fn call(&self) {
-        let mut call = self.call.lock().unwrap_or_else(PoisonError::into_inner);
-        call.0 = call.0.wrapping_add(1);
-        self.count.store(call.0, Ordering::Release);
-        self.called.notify_all();
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Sends the other members home.
-    pub(super) fn end(&self) {
-        let mut call = self.call.lock().unwrap_or_else(PoisonError::into_inner);
-        call.1 = true;
-        self.count.fetch_add(1, Ordering::Release);
-        self.called.notify_all();
-    }
-
-    /// Waits for the call after `seen`; its number, or `None` at the end. First watches for a moment, since the next
-    /// inference often follows at once, then sleeps.
-    pub(super) fn next(&self, seen: usize) -> Option<usize> {
-        let mut spins = 0;
-        while self.count.load(Ordering::Acquire) == seen && spins < SPINS {
-            pause(&mut spins);
-        }
-        let mut call = self.call.lock().unwrap_or_else(PoisonError::into_inner);
-        while call.0 == seen && !call.1 {
-            call = self.called.wait(call).unwrap_or_else(PoisonError::into_inner);
-        }
-        (!call.1).then_some(call.0)
-    }
+/// Whether an inference goes on in this phase.
+fn is_working(phase: usize) -> bool {
+    phase % 2 == 1
 }
 
 fn pause(spins: &mut usize) {
@@ -105,8 +187,8 @@ fn pause(spins: &mut usize) {
     }
 }
 
-/// See [`Meeting::guard`].
-pub(super) struct Guard<'a>(&'a Meeting);
+/// Marks the team as broken when a helper panics, so that nobody waits for its chunk.
+struct Guard<'a>(&'a Team);
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
@@ -121,53 +203,55 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_leaves_before_everybody_came() {
-        let meeting = Meeting::new(3);
-        let count = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| {
-                    for round in 1..=200 {
-                        count.fetch_add(1, Ordering::Relaxed);
-                        assert!(meeting.wait());
-                        assert!(count.load(Ordering::Relaxed) >= round * 3);
-                        assert!(meeting.wait());
-                    }
-                });
+    fn every_chunk_is_done_once_and_before_the_next_step() {
+        let team = Team::new(7, 3).unwrap();
+        let counts: Arc<[AtomicUsize; 21]> = Arc::new(std::array::from_fn(|_| AtomicUsize::new(0)));
+        let helpers: Vec<_> = (0..3)
+            .map(|_| {
+                let (team, counts) = (team.clone(), counts.clone());
+                std::thread::spawn(move || {
+                    team.help(|step, chunk| _ = counts[step * 7 + chunk].fetch_add(1, Ordering::Relaxed));
+                })
+            })
+            .collect();
+        for round in 1..=500 {
+            team.begin();
+            for step in 0..3 {
+                let own = |chunk: usize| _ = counts[step * 7 + chunk].fetch_add(1, Ordering::Relaxed);
+                assert!(team.share(step, own));
+                for (index, count) in counts.iter().enumerate() {
+                    let want = if index < (step + 1) * 7 { round } else { round - 1 };
+                    assert_eq!(count.load(Ordering::Relaxed), want, "round {round}, step {step}, {index}");
+                }
             }
-        });
-        assert_eq!(count.into_inner(), 600);
-    }
-
-    #[test]
-    fn a_member_that_panics_holds_nobody_up() {
-        let meeting = Meeting::new(2);
-        let other = meeting.clone();
-        let lost = std::thread::spawn(move || {
-            let _guard = other.guard();
-            std::panic::resume_unwind(Box::new("lost"));
-        });
-        assert!(!meeting.wait());
-        assert!(lost.join().is_err());
-    }
-
-    #[test]
-    fn calls_and_the_end_arrive() {
-        let meeting = Meeting::new(2);
-        let other = meeting.clone();
-        let member = std::thread::spawn(move || {
-            let (mut seen, mut calls) = (0, 0);
-            while let Some(call) = other.next(seen) {
-                (seen, calls) = (call, calls + 1);
-                other.wait();
-            }
-            calls
-        });
-        for _ in 0..50 {
-            meeting.call();
-            meeting.wait();
+            team.rest();
         }
-        meeting.end();
-        assert_eq!(member.join().unwrap_or(0), 50);
+        team.end();
+        helpers.into_iter().for_each(|h| h.join().unwrap());
+    }
+
+    #[test]
+    fn nobody_waits_for_a_helper_that_does_not_come() {
+        let team = Team::new(4, 1).unwrap();
+        team.begin();
+        let mut done = Vec::new();
+        assert!(team.share(0, |chunk| done.push(chunk)));
+        assert_eq!(done, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_helper_that_panics_is_reported() {
+        let team = Team::new(2, 1).unwrap();
+        let other = team.clone();
+        let lost = std::thread::spawn(move || other.help(|_, _| std::panic::resume_unwind(Box::new("lost"))));
+        team.begin();
+        // The caller leaves the second chunk to the helper.
+        let caught = team.share(0, |_| {
+            while !team.is_broken() {
+                std::thread::yield_now();
+            }
+        });
+        assert!(!caught);
+        assert!(lost.join().is_err());
     }
 }

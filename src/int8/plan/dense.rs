@@ -184,10 +184,11 @@ impl Lowering<'_> {
         self.push(macs, bytes, work);
     }
 
-    /// Input scale × weight scale ÷ output scale for every output channel.
+    /// Input scale × weight scale ÷ output scale for every output channel, in f32 and in this order: what ONNX's integer operators do with
+    /// them, so that a sum that falls between two bytes falls as it does there.
     fn scales(&self, node: &Node, weights: &[f32]) -> Vec<f32> {
-        let ratio = f64::from(self.quant(node.inputs[0]).scale) / f64::from(self.quant(node.output).scale);
-        weights.iter().map(|&w| ((ratio * f64::from(w)) as f32).clamp(f32::MIN, f32::MAX)).collect()
+        let (from, to) = (self.quant(node.inputs[0]).scale, self.quant(node.output).scale);
+        weights.iter().map(|&w| (from * w / to).clamp(f32::MIN, f32::MAX)).collect()
     }
 
     /// `[N, C, H, W]` of a picture.

@@ -164,8 +164,8 @@ fn evaluate(graph: &Graph, node: &Node, values: &[Vec<i8>]) -> Vec<i8> {
 }
 
 fn dense(acc: i32, x: Quant, weight_scale: f32, out: Quant, clamp: Clamp) -> i8 {
-    let scale = f64::from(x.scale) / f64::from(out.scale) * f64::from(weight_scale);
-    Requant { zero_point: out.zero_point, low: clamp.low, high: clamp.high }.apply(acc, scale as f32)
+    let scale = x.scale * weight_scale / out.scale;
+    Requant { zero_point: out.zero_point, low: clamp.low, high: clamp.high }.apply(acc, scale)
 }
 
 fn window(p: &Pool, x: &Tensor, i: &[usize]) -> Vec<usize> {

@@ -70,8 +70,12 @@ pub fn pack(weights: &GemmWeights) -> PackedGemm {
         data.put_f32(at(1), [weights.scale[channel]]);
         let taps = &weights.data[channel * segments * segment..][..segments * segment];
         for (s, run) in taps.chunks_exact(segment).enumerate() {
-            for (step, four) in run.chunks(STEP).enumerate() {
-                data.put_i8(at(2 + s * steps + step), four.iter().copied());
+            let (fours, rest) = run.as_chunks::<STEP>();
+            for (step, four) in fours.iter().enumerate() {
+                data.put_i32(at(2 + s * steps + step), [i32::from_le_bytes(four.map(|w| w as u8))]);
+            }
+            if !rest.is_empty() {
+                data.put_i8(at(2 + s * steps + fours.len()), rest.iter().copied());
             }
         }
         variant |= u8::from(may_overflow(start, taps.iter().copied(), weights.scale[channel]));

@@ -26,7 +26,8 @@ pub fn flipped(four: i32, sign_bits: __m512i) -> __m512i {
 
 /// Whether a sum times its scale may leave the range of 32-bit integers, where `vcvtps2dq` does not saturate.
 pub fn may_overflow(start: i32, weights: impl Iterator<Item = i8>, scale: f32) -> bool {
-    let most = weights.map(|w| 255.0 * f64::from(w).abs()).sum::<f64>() + f64::from(start).abs();
+    let sum: u64 = weights.map(|w| u64::from(w.unsigned_abs())).sum();
+    let most = 255.0 * sum as f64 + f64::from(start).abs();
     most.min(2f64.powi(31)) * f64::from(scale).abs() >= 2f64.powi(31) - 256.0
 }
 
