@@ -18,6 +18,9 @@ const BUDGET: Duration = Duration::from_millis(60);
 /// Most timed inferences of each side.
 const ROUNDS: usize = 15;
 
+/// Integers stay unless they take this many times as long as floats: they need less memory, and give the same everywhere.
+const CLEARLY: f64 = 1.1;
+
 /// Name of the file that remembers, in the state directory.
 const FILE: &str = "engines.json";
 
@@ -64,7 +67,8 @@ pub fn race(
     }
     let integer = LoadedModel::load(bundle, 0, Engine::Int8, threads)?;
     let Some(kernels) = integer.kernels() else { return Ok(None) };
-    let entry = identify(&bundle.onnx(0)?, &[board, kernels, &format!("{threads} {key:?}")]);
+    let version = env!("CARGO_PKG_VERSION");
+    let entry = identify(&bundle.onnx(0)?, &[version, board, kernels, &format!("{threads} {key:?}")]);
     let file = dir.map(|d| d.join(FILE));
     let mut known: BTreeMap<String, Race> = file.as_deref().map(read).unwrap_or_default();
     if let Some(race) = known.get(&entry) {
@@ -79,7 +83,7 @@ pub fn race(
     let race = match floats {
         Ok(mut second) => {
             let [int8_ms, f32_ms] = time([&mut *first, &mut *second])?;
-            let engine = if int8_ms <= f32_ms { Engine::Int8 } else { Engine::F32 };
+            let engine = if int8_ms <= f32_ms * CLEARLY { Engine::Int8 } else { Engine::F32 };
             Race { engine, int8_ms, f32_ms: Some(f32_ms), remembered: false }
         }
         Err(_) => Race { engine: Engine::Int8, int8_ms: time([&mut *first])?[0], f32_ms: None, remembered: false },
