@@ -1,4 +1,4 @@
-//! Operators that make large tensors out of small files, refused before anything is computed on them.
+//! Operators that make large tensors out of small files, or lack what they need, refused before anything is computed on them.
 //!
 //! tract evaluates operators on constants while it infers shapes, so a target shape that is written in the file must be
 //! looked at first. Shapes that only follow from the inputs are checked after inference.
@@ -27,11 +27,34 @@ pub(super) fn check(graph: &pb::GraphProto, path: &Path) -> Result<(), ModelErro
                 reason: format!("it asks for {elements:.3e} elements, allowed are up to {MAX_ELEMENTS:.3e}"),
             });
         }
+        if let Some(reason) = misses(node) {
+            let (node, operator) = (node.name.clone(), node.op_type.clone());
+            return Err(ModelError::Unsupported { path: path.into(), node, operator, reason });
+        }
         for inner in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
             check(inner, path)?;
         }
     }
     Ok(())
+}
+
+/// What an operator lacks that tract relies on without looking.
+fn misses(node: &pb::NodeProto) -> Option<String> {
+    let needs = match node.op_type.as_str() {
+        "Conv" | "ConvTranspose" | "ConvInteger" | "Gemm" | "MatMul" | "MatMulInteger" | "Add" | "Sub" | "Mul"
+        | "Div" | "Pow" | "Reshape" | "Expand" | "Gather" | "QuantizeLinear" | "DequantizeLinear" => 2,
+        "Softmax" | "LogSoftmax" | "Relu" | "LeakyRelu" | "Sigmoid" | "Tanh" | "HardSigmoid" | "HardSwish" | "Elu"
+        | "Clip" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool" | "Concat" | "Transpose"
+        | "Flatten" | "Squeeze" | "Unsqueeze" | "Slice" | "Split" | "Pad" | "Resize" | "ReduceMean"
+        | "BatchNormalization" => 1,
+        _ => 0,
+    };
+    if let Some(index) = (0..needs).find(|&i| node.input.get(i).is_none_or(String::is_empty)) {
+        return Some(format!("its input {index} is missing"));
+    }
+    let windows = ["strides", "dilations", "kernel_shape"];
+    let bad = |a: &&pb::AttributeProto| windows.contains(&a.name.as_str()) && a.ints.iter().any(|&v| v < 1);
+    node.attribute.iter().find(bad).map(|a| format!("its {} are {:?}, allowed are numbers from 1", a.name, a.ints))
 }
 
 /// How many elements at least the output of `node` has, as far as constants say; 0 where they do not.

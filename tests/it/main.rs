@@ -9,6 +9,7 @@ mod config;
 mod daemon;
 mod generate;
 mod infer;
+mod int8;
 mod logs;
 mod machine_anomaly;
 mod model;
