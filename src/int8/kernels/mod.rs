@@ -270,10 +270,10 @@ pub fn available() -> Vec<&'static dyn Kernels> {
         if neon::available() {
             sets.push(&neon::Neon);
         }
-        if dotprod::Dotprod::available() {
+        if dotprod::available() {
             sets.push(&dotprod::Dotprod);
         }
-        if i8mm::I8mm::available() {
+        if i8mm::available() {
             sets.push(&i8mm::I8mm);
         }
     }
@@ -289,7 +289,7 @@ pub fn best() -> &'static dyn Kernels {
 /// One instruction set's kernels.
 ///
 /// # Safety
-/// For every unsafe method: the processor has the set's instructions ([`detect`] saw to it); pointers cover what the call
+/// For every unsafe method: the processor has the set's instructions ([`available`] saw to it); pointers cover what the call
 /// describes, inputs [`SLACK`] bytes more; outputs overlap no input of the call, but for `add` and `lut`, which may write
 /// exactly where they read. Outputs get exactly the bytes described, none behind.
 pub trait Kernels: fmt::Debug + Send + Sync {

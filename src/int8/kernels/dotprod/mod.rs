@@ -18,11 +18,9 @@ pub(super) mod requant;
 #[derive(Debug)]
 pub struct Dotprod;
 
-impl Dotprod {
-    /// Whether this processor has the instructions.
-    pub fn available() -> bool {
-        std::arch::is_aarch64_feature_detected!("dotprod")
-    }
+/// Whether this processor has the instructions.
+pub fn available() -> bool {
+    std::arch::is_aarch64_feature_detected!("dotprod")
 }
 
 impl Kernels for Dotprod {

@@ -12,11 +12,9 @@ mod gemm;
 #[derive(Debug)]
 pub struct I8mm;
 
-impl I8mm {
-    /// Whether this processor has the instructions.
-    pub fn available() -> bool {
-        std::arch::is_aarch64_feature_detected!("i8mm") && Dotprod::available()
-    }
+/// Whether this processor has the instructions.
+pub fn available() -> bool {
+    std::arch::is_aarch64_feature_detected!("i8mm") && super::dotprod::available()
 }
 
 impl Kernels for I8mm {
