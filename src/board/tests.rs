@@ -220,6 +220,8 @@ fn a_pc_says_who_made_it() {
 fn this_machine_can_be_read() {
     let mut board = LinuxBoard::new(Roots::default());
     assert!(board.info().cores > 0 && board.info().memory_bytes > Some(1 << 20), "{:?}", board.info());
-    assert!(board.rss_bytes() > Some(1 << 20) && board.peak_rss_bytes() >= board.rss_bytes());
+    // Other tests allocate meanwhile, and the kernel counts pages in batches for each thread: the two figures are not of one moment.
+    let (now, peak) = (board.rss_bytes().unwrap_or(0), board.peak_rss_bytes().unwrap_or(0));
+    assert!(now > 1 << 20 && peak + (16 << 20) >= now, "{now} {peak}");
     assert!(board.read().available_bytes > Some(1 << 20));
 }

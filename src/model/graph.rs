@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use prost::Message;
+use prost::bytes::Bytes;
 use tract_onnx::pb;
 use tract_onnx::prelude::DatumType;
 
@@ -65,8 +66,9 @@ pub struct GraphInfo {
     pub weights_bytes: usize,
 }
 
-/// Decodes an ONNX file and checks it.
-pub fn decode(bytes: &[u8], path: &Path) -> Result<pb::ModelProto, ModelError> {
+/// Decodes an ONNX file and checks it. The file's bytes are gone afterwards: with weights of megabytes, holding them once more while the
+/// model is compiled would show.
+pub fn decode(bytes: Bytes, path: &Path) -> Result<pb::ModelProto, ModelError> {
     let parse = |reason: String| ModelError::Parse { path: path.into(), reason };
     if bytes.is_empty() {
         return Err(parse("the file is empty".into()));

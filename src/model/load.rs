@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use prost::bytes::Bytes;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
 
@@ -50,14 +51,14 @@ impl LoadedModel {
     /// # Errors
     /// Everything but [`ModelError::Run`].
     pub fn load(bundle: &Bundle, rung: usize, engine: Engine, threads: usize) -> Result<Self, ModelError> {
-        let bytes = bundle.onnx(rung)?;
+        let bytes = Bytes::from(bundle.onnx(rung)?.into_owned());
         let path = bundle.onnx_path(rung);
         let form = bundle.rungs().into_iter().nth(rung).unwrap_or_else(|| Rung::of(bundle.manifest()));
         let anchors = match &bundle.manifest().output.anchors {
             Some(file) => Some(String::from_utf8_lossy(&bundle.read(file)?).into_owned()),
             None => None,
         };
-        let (info, parsed, proto) = parse(&bytes, &path)?;
+        let (info, parsed, proto) = parse(bytes, &path)?;
         let model = LoadedModel {
             path,
             manifest: bundle.manifest().clone(),
@@ -83,7 +84,7 @@ impl LoadedModel {
     /// As [`LoadedModel::load`].
     pub fn from_onnx(name: &str, bytes: &[u8]) -> Result<Self, ModelError> {
         let path = PathBuf::from(name);
-        let (info, parsed, proto) = parse(bytes, &path)?;
+        let (info, parsed, proto) = parse(Bytes::copy_from_slice(bytes), &path)?;
         let manifest = Manifest::bare(name, name);
         let rung = Rung::of(&manifest);
         Ok(LoadedModel {
@@ -282,7 +283,7 @@ fn is_quantised(info: &GraphInfo) -> bool {
 
 type Parts = (GraphInfo, Parsed, Option<Box<pb::ModelProto>>);
 
-fn parse(bytes: &[u8], path: &Path) -> Result<Parts, ModelError> {
+fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
     let failed = |reason: String| ModelError::Compile { path: path.into(), reason };
     let work = || -> Result<Parts, ModelError> {
         let mut proto = graph::decode(bytes, path)?;
