@@ -3,14 +3,13 @@
 //! Integers nearly always win; on a core with wide float units and no dot product of bytes they may not.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use super::{Bundle, Engine, LoadedModel, Model, ModelError, PlanKey};
+use super::{Bundle, Engine, LoadedModel, Model, ModelError, PlanKey, sha256};
+use crate::int8::kernels;
 
 /// How long each side is timed.
 const BUDGET: Duration = Duration::from_millis(60);
@@ -65,16 +64,21 @@ pub fn race(
     if cfg!(debug_assertions) {
         return Ok(None);
     }
-    let integer = LoadedModel::load(bundle, 0, Engine::Int8, threads)?;
-    let Some(kernels) = integer.kernels() else { return Ok(None) };
-    let version = env!("CARGO_PKG_VERSION");
-    let entry = identify(&bundle.onnx(0)?, &[version, board, kernels, &format!("{threads} {key:?}")]);
+    // Looked up before anything is parsed: at most starts it is known.
+    let (version, kernels) = (env!("CARGO_PKG_VERSION"), kernels::best().name());
+    let known_by = format!("{} {version} {board} {kernels} {threads} {key:?}", sha256(&bundle.onnx(0)?));
+    let entry = sha256(known_by.as_bytes());
     let file = dir.map(|d| d.join(FILE));
     let mut known: BTreeMap<String, Race> = file.as_deref().map(read).unwrap_or_default();
     if let Some(race) = known.get(&entry) {
         return Ok(Some(Race { remembered: true, ..*race }));
     }
+    let integer = LoadedModel::load(bundle, 0, Engine::Int8, threads)?;
+    if integer.kernels().is_none() {
+        return Ok(None);
+    }
     let mut first = integer.plan(key)?;
+    // Only compiling tells whether any part of it runs in integers.
     if integer.kernels().is_none() {
         return Ok(None);
     }
@@ -116,16 +120,6 @@ fn time<const N: usize>(mut plans: [&mut dyn Model; N]) -> Result<[f64; N], Mode
         }
     }
     Ok(best)
-}
-
-fn identify(onnx: &[u8], more: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    hash.update(onnx);
-    more.iter().for_each(|m| hash.update(m.as_bytes()));
-    hash.finalize().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// What is remembered; nothing if the file is missing or damaged, since it can be found out again.

@@ -55,12 +55,13 @@ struct Shared {
     /// Steps that all threads share.
     spread: Vec<bool>,
     threads: usize,
-    arena: AlignedBytes,
-    /// `arena`'s first byte.
+    /// Holds the memory that `base` points to.
+    _arena: AlignedBytes,
+    /// The arena's first byte.
     base: *mut i8,
 }
 
-// SAFETY: `base` points into `arena`, which never moves; threads touch it only in chunks that the team hands out, and those of one step
+// SAFETY: `base` points into `_arena`, whose memory never moves; threads touch it only in chunks that the team hands out, and those of one step
 // are apart in what they write, while steps follow one another.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
@@ -92,7 +93,7 @@ impl Machine {
             arena.put_i8(*start, bytes.iter().copied());
         }
         let base = arena.as_mut_ptr().cast();
-        let shared = Arc::new(Shared { program: program.clone(), spread, threads, arena, base });
+        let shared = Arc::new(Shared { program: program.clone(), spread, threads, _arena: arena, base });
         let team = if threads > 1 { Team::new(threads * CHUNKS, program.steps.len()) } else { None };
         let mut helpers = Vec::new();
         for index in (1..threads).filter(|_| team.is_some()) {
@@ -110,21 +111,6 @@ impl Machine {
             helpers.extend(std::thread::Builder::new().name(format!("int8 {index}")).spawn(body));
         }
         Machine { shared, team, helpers }
-    }
-
-    /// Threads that work on one inference.
-    pub fn threads(&self) -> usize {
-        self.shared.threads
-    }
-
-    /// The program.
-    pub fn program(&self) -> &Arc<Program> {
-        &self.shared.program
-    }
-
-    /// Bytes of working memory.
-    pub fn arena_bytes(&self) -> usize {
-        self.shared.arena.len()
     }
 
     /// One inference. `after` is told each step when it is done, by its index.
