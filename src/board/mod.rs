@@ -194,7 +194,7 @@ impl Board for LinuxBoard {
             throttled: throttle.throttled_now(),
             under_voltage: throttle.under_voltage_now(),
             clock_mhz,
-            deadline_ratio: None,
+            ..Reading::default()
         }
     }
 }

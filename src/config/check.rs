@@ -181,16 +181,17 @@ impl Config {
 
     fn check_governor(&self, f: &mut Findings) {
         let g = &self.governor;
-        if g.mode == Mode::Auto && g.rung != 0 {
+        if g.mode != Mode::Manual && g.rung != 0 {
             f.warn(
-                Problem::new("governor.rung", "has no effect in mode \"auto\"").help("set governor.mode = \"manual\""),
+                Problem::new("governor.rung", "has no effect unless mode is \"manual\"")
+                    .help("set governor.mode = \"manual\""),
             );
         }
-        let up = g.limit_celsius - g.margin_celsius - g.hysteresis_celsius;
-        if up < 20.0 {
+        let kept = g.limit_celsius - g.margin_celsius;
+        if kept < 35.0 {
             f.warn(
-                Problem::new("governor.limit_celsius", format!("full work would only return below {up:.1} °C"))
-                    .help("that is limit_celsius - margin_celsius - hysteresis_celsius; make the limit higher"),
+                Problem::new("governor.limit_celsius", format!("the board would have to stay below {kept:.1} °C"))
+                    .help("that is limit_celsius - margin_celsius; make the limit higher"),
             );
         }
     }

@@ -202,7 +202,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
 fn look(board: &mut LinuxBoard, set: &mut PipelineSet, reporter: &mut Reporter, node: &Node) {
     let now = Instant::now();
     let mut reading = board.read();
-    reading.deadline_ratio = set.deadline_ratio(now);
+    reading.pipelines = set.loads(now);
     for change in set.govern(&reading, now) {
         tracing::info!(
             pipeline = set.name(change.pipeline),

@@ -151,7 +151,7 @@ impl Running {
             slot: Slot::default(),
             stop: AtomicBool::new(false),
             life: Mutex::new((Life::Idle("starting".into()), Instant::now())),
-            setpoint: Mutex::new(ladder.rungs.first().cloned().unwrap_or_else(Setpoint::full)),
+            setpoint: Mutex::new(ladder.rungs.first().map_or_else(Setpoint::full, |r| r.setpoint.clone())),
             next_stages: Mutex::new(None),
             wake,
         });

@@ -9,7 +9,7 @@ use super::stages::{PlanError, Planner, Stages, open_bundle};
 use crate::board::Info;
 use crate::config::PipelineConfig;
 use crate::frame::{Incoming, Spec};
-use crate::governor::{PipelineLadder, Setpoint};
+use crate::governor::{Candidate, Cost, PipelineLadder, Setpoint};
 use crate::publish::PublishError;
 use crate::source::{self, Source};
 use crate::sys::Roots;
@@ -57,13 +57,13 @@ pub fn prepare(
 ) -> Result<Prepared, PrepareError> {
     let model = |e: PlanError| PrepareError::Model(config.name.clone(), e);
     let bundle = open_bundle(&config.model, dirs).map_err(model)?;
-    let sizes: Vec<u32> =
-        bundle.manifest().input.sizes.iter().map(|[h, w]| u32::try_from(*h.max(w)).unwrap_or(u32::MAX)).collect();
-    let ladder = PipelineLadder::new(&config.name, &config.governor, frame_interval(&config.source), &sizes);
+    let cost = Cost { infer_ms: 1.0, cpu_ms: 1.0, accuracy: None };
+    let only = Candidate { capture: None, resolution: None, batch: 1, form: 0, threads: 1, cost };
+    let ladder = PipelineLadder::new(&config.name, &config.governor, frame_interval(&config.source), &[only]);
     let mut planner =
         Planner::new(bundle, config.engine, config.threads as usize, config.preprocess.clone(), &config.task)
             .map_err(model)?;
-    let full = ladder.rungs.first().cloned().unwrap_or_else(Setpoint::full);
+    let full = ladder.rungs.first().map_or_else(Setpoint::full, |r| r.setpoint.clone());
     let board = Info::read(roots);
     if let Some(race) = planner.race(&full, &format!("{} {}", board.model, board.cpu)).map_err(model)? {
         let (int8_ms, f32_ms) = (race.int8_ms, race.f32_ms);

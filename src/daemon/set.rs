@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::DaemonError;
 use super::pipeline::{Life, Running};
 use super::prepare::Prepared;
-use crate::governor::{self, Change, Governor, Reading};
+use crate::governor::{self, Change, Governor, Load, Reading};
 use crate::publish::Publisher;
 use crate::publish::topics::Topics;
 use crate::telemetry::Heartbeats;
@@ -90,7 +90,7 @@ impl PipelineSet {
         self.governor = Governor::new(config.clone(), self.running.iter().map(|r| r.ladder.clone()).collect());
         for running in &self.running {
             if let Some(full) = running.ladder.rungs.first() {
-                running.apply(full);
+                running.apply(&full.setpoint);
             }
         }
         failed.map_or(Ok(()), Err)
@@ -122,14 +122,13 @@ impl PipelineSet {
         changes
     }
 
-    /// Worst p95 latency ÷ deadline over the pipelines that have a deadline and results to judge by.
-    pub fn deadline_ratio(&self, now: Instant) -> Option<f32> {
-        let ratio = |r: &Running| {
-            let deadline_ms = r.config.governor.deadline_ms;
-            let p95 = r.shared.counters.recent.p95(DEADLINE_WINDOW, now)?;
-            (deadline_ms > 0).then(|| p95.as_secs_f32() * 1e3 / deadline_ms as f32)
+    /// What each pipeline achieves.
+    pub fn loads(&self, now: Instant) -> Vec<Load> {
+        let load = |r: &Running| Load {
+            p95_ms: r.shared.counters.recent.p95(DEADLINE_WINDOW, now).map(|p95| p95.as_secs_f32() * 1e3),
+            ..Load::default()
         };
-        self.running.iter().filter_map(ratio).max_by(f32::total_cmp)
+        self.running.iter().map(load).collect()
     }
 
     /// Whether no pipeline can give anything any more.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::sensor::{Belief, Fault, FreezeWatch, Sensor};
-use super::{Change, Config, Mode, PipelineLadder, Reading, Setpoint};
+use super::{Change, Config, Mode, Order, PipelineLadder, Reading, Setpoint};
 
 /// A step up that is taken back within this time was a mistake: the wait before the next one is doubled.
 const TAKEN_BACK_WITHIN: Duration = Duration::from_secs(300);
@@ -16,6 +16,8 @@ const AGAINST_ESTIMATE: u32 = 4;
 const MAX_MEMORY_PRESSURE_PERCENT: f32 = 20.0;
 /// Steps up need the CPU use and the memory pressure this many percent below their limits.
 const CALM_PERCENT: f32 = 10.0;
+/// Steps up need the temperature this much below the point of stepping down.
+const HYSTERESIS_CELSIUS: f32 = 4.0;
 /// Steps up need the worst latency below this share of its deadline.
 const CALM_DEADLINE_RATIO: f32 = 0.8;
 
@@ -23,7 +25,7 @@ const CALM_DEADLINE_RATIO: f32 = 0.8;
 ///
 /// ```text
 ///              pressed for dwell_down, or urgent at once               … and no rung is left
-///   Normal ─────────────────────────────────────────────▶ Reduced ────────────────────────▶ Exhausted
+///   Normal ─────────────────────────────────────────────▶ Reduced ────────────────────────▶ Critical
 ///  (all on rung 0) ◀───────────────────────────────────── (some lower) ◀──────────────────  (all on their last rung)
 ///              calm for dwell_up × back-off                        calm for dwell_up × back-off
 /// ```
@@ -67,12 +69,16 @@ struct Pipeline {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
+    /// The board is not known yet.
+    Calibrating,
     /// Every pipeline does its full work.
     Normal,
     /// Some pipeline is lowered.
     Reduced,
     /// Nothing is left to lower.
-    Exhausted,
+    Critical,
+    /// Nothing is looked at, until the board has cooled.
+    Paused,
 }
 
 /// What one pipeline is held to, and why: the content of the `governor` topic.
@@ -88,6 +94,19 @@ pub struct Status {
     pub since: Duration,
     /// How the governor decides.
     pub mode: Mode,
+}
+
+/// What the governor expects of the board, for people and for `leptond probe --watch`.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Forecast {
+    /// Temperature now, cleaned of spikes.
+    pub soc_celsius: f32,
+    /// Temperature in 30 s on the present rungs.
+    pub in_30s_celsius: f32,
+    /// Temperature that the present rungs lead to in the end.
+    pub steady_celsius: f32,
+    /// Temperature that is kept to.
+    pub limit_celsius: f32,
 }
 
 /// What a reading asks for.
@@ -167,12 +186,20 @@ impl Governor {
         })
     }
 
+    /// What is expected of the board; `None` before enough is known of its temperature.
+    pub fn forecast(&self) -> Option<Forecast> {
+        None
+    }
+
+    /// Takes a person's wish; it lasts for `for_` from `now` on, or until the next one.
+    pub fn order(&mut self, _order: &Order, _for: Option<Duration>, _now: Duration) {}
+
     /// Where the governor stands.
     pub fn state(&self) -> State {
         if self.pipelines.iter().all(|p| p.rung == 0) {
             State::Normal
         } else if self.pipelines.iter().all(|p| p.rung >= p.last()) {
-            State::Exhausted
+            State::Critical
         } else {
             State::Reduced
         }
@@ -201,13 +228,17 @@ impl Governor {
             }
             _ => {}
         }
-        let ratio = r.deadline_ratio.filter(|v| !v.is_nan());
+        let ratios = self.pipelines.iter().zip(&r.pipelines).filter_map(|(p, load)| {
+            let deadline_ms = p.ladder.deadline.as_secs_f32() * 1e3;
+            load.p95_ms.filter(|_| deadline_ms > 0.0).map(|p95| p95 / deadline_ms)
+        });
+        let ratio = ratios.filter(|v| !v.is_nan()).max_by(f32::total_cmp);
         if let Some(ratio) = ratio.filter(|v| *v > 1.0) {
             return Verdict::Urgent(format!("p95 latency is {ratio:.2} of the deadline"));
         }
 
         let channels = [
-            ("soc", "°C", 1, soc, down_celsius, c.hysteresis_celsius),
+            ("soc", "°C", 1, soc, down_celsius, HYSTERESIS_CELSIUS),
             ("cpu", "%", 0, cpu, c.max_cpu_percent, CALM_PERCENT),
             ("memory pressure", "%", 0, memory, MAX_MEMORY_PRESSURE_PERCENT, CALM_PERCENT),
         ];
@@ -284,7 +315,7 @@ impl Governor {
     fn expected_cpu_percent(&self, pipeline: &Pipeline, r: &Reading) -> Option<f32> {
         let (cpu, own) = (r.cpu_percent.filter(|v| v.is_finite())?, r.own_cpu_percent.filter(|v| v.is_finite())?);
         let here = pipeline.setpoint()?;
-        let next = pipeline.ladder.rungs.get(pipeline.rung.checked_sub(1)?)?;
+        let next = &pipeline.ladder.rungs.get(pipeline.rung.checked_sub(1)?)?.setpoint;
         let fastest_s = pipeline.ladder.frame_interval.as_secs_f32().max(0.02);
         let rate = |s: &Setpoint| 1.0 / s.interval.as_secs_f32().max(fastest_s);
         let area = |s: &Setpoint| s.resolution.map_or(1.0, |r| (r as f32).powi(2));
@@ -310,7 +341,7 @@ impl Governor {
     fn move_to(&mut self, index: usize, rung: usize, reason: String) -> Option<Change> {
         let now = self.now;
         let pipeline = self.pipelines.get_mut(index)?;
-        let setpoint = pipeline.ladder.rungs.get(rung)?.clone();
+        let setpoint = pipeline.ladder.rungs.get(rung)?.setpoint.clone();
         pipeline.rung = rung;
         pipeline.since = now;
         pipeline.reason.clone_from(&reason);
@@ -344,7 +375,7 @@ impl Pipeline {
     }
 
     fn setpoint(&self) -> Option<&Setpoint> {
-        self.ladder.rungs.get(self.rung)
+        self.ladder.rungs.get(self.rung).map(|r| &r.setpoint)
     }
 }
 

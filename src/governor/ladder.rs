@@ -1,14 +1,59 @@
-//! The ladder of one pipeline: what it may be lowered to, in the order in which that is done.
+//! The ladder of one pipeline: what it may be lowered to, out of what was measured of its forms.
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{PipelineConfig, Setpoint};
 
-/// First lowered interval of a source that gives frames as fast as they are taken.
-const UNKNOWN_INTERVAL: Duration = Duration::from_millis(50);
+/// A source that gives frames as fast as they are taken is thought to give one per inference, but no more than this many a
+/// second.
+const FASTEST_PER_S: f64 = 240.0;
 
 /// Longest interval of a pipeline without `min_fps`.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A rung has to lower the load to this share of the one before it at least …
+const WORTH_A_RUNG: f64 = 0.85;
+/// … and by this many cores: less is not noticed by any board.
+const NOTICEABLE_CORES: f64 = 0.002;
+
+/// What one form of the work costs on this board, and what it is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Time of one inference of the whole batch on the idle board, its preprocessing included, in ms.
+    pub infer_ms: f32,
+    /// CPU time that it takes, all threads together, in ms.
+    pub cpu_ms: f32,
+    /// Accuracy in the bundle's own measure, 0 to 1; `None` = not known.
+    pub accuracy: Option<f32>,
+}
+
+/// One way to do the work, whatever the interval, with its measured cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Size of the captured picture, longer side in pixels; `None` = as configured.
+    pub capture: Option<u32>,
+    /// Model input size, longer side in pixels; `None` = the model's own.
+    pub resolution: Option<u32>,
+    /// Items gathered for one inference.
+    pub batch: usize,
+    /// Form of the model; 0 = the main one.
+    pub form: usize,
+    /// Threads of one inference.
+    pub threads: usize,
+    /// What was measured.
+    pub cost: Cost,
+}
+
+/// One step of a ladder.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Rung {
+    /// What is asked of the pipeline.
+    pub setpoint: Setpoint,
+    /// What that costs.
+    pub cost: Cost,
+}
 
 /// One pipeline as the governor sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,79 +64,146 @@ pub struct PipelineLadder {
     pub weight: f32,
     /// Time between two frames of the source; zero when it gives them as fast as they are taken.
     pub frame_interval: Duration,
+    /// A result later than this after its frame was captured is a missed deadline; zero = none.
+    pub deadline: Duration,
     /// From [`ladder`]: full work first, least work last; never empty.
-    pub rungs: Vec<Setpoint>,
+    pub rungs: Vec<Rung>,
 }
 
 impl PipelineLadder {
     /// A ladder for the pipeline `name`; see [`ladder`].
-    pub fn new(name: &str, config: &PipelineConfig, frame_interval: Duration, sizes: &[u32]) -> Self {
-        let rungs = ladder(config, frame_interval, sizes);
-        PipelineLadder { name: name.into(), weight: config.weight, frame_interval, rungs }
+    pub fn new(name: &str, config: &PipelineConfig, frame_interval: Duration, candidates: &[Candidate]) -> Self {
+        PipelineLadder {
+            name: name.into(),
+            weight: config.weight,
+            frame_interval,
+            deadline: Duration::from_millis(config.deadline_ms),
+            rungs: ladder(config, frame_interval, candidates),
+        }
+    }
+
+    /// Items a second that `rung` looks at on the idle board.
+    pub fn items_per_s(&self, rung: &Rung) -> f64 {
+        items_per_s(rung.setpoint.interval, rung.setpoint.batch, &rung.cost, self.frame_interval)
+    }
+
+    /// CPU cores that `rung` keeps busy on the idle board.
+    pub fn cores(&self, rung: &Rung) -> f64 {
+        self.items_per_s(rung) * cpu_s_per_item(rung.setpoint.batch, &rung.cost)
+    }
+
+    /// What `rung` is worth on the idle board: accurate answers a second (unknown accuracy counts as full).
+    pub fn worth_per_s(&self, rung: &Rung) -> f64 {
+        self.items_per_s(rung) * worth(&rung.cost)
     }
 }
 
-/// The rungs of one pipeline, full work first, each less work than the one before: the interval is doubled as far as
-/// `min_fps` allows, then the resolution goes down as far as `min_resolution` allows, then the batch is doubled up to
-/// `max_batch` (as long as gathering it leaves the deadline in reach).
+/// The rungs of one pipeline, full work first, each costing clearly less than the one before and worth more than any that
+/// costs no more: of every combination of `candidates` and intervals within the floors of `config`, those that no other
+/// dominates.
 ///
-/// `frame_interval` is the time between two frames of the source, zero when it gives them as fast as they are taken.
-/// `sizes` are the model input sizes that the bundle offers, in pixels of the longer side, its default first; empty for a
-/// model with one size and for sensor windows.
-pub fn ladder(config: &PipelineConfig, frame_interval: Duration, sizes: &[u32]) -> Vec<Setpoint> {
-    let full = Duration::from_millis(config.interval_ms);
-    let native = sizes.first().copied();
-    let mut rungs = vec![(full, native, 1)];
-
-    let longest = longest_interval(config.min_fps);
-    let mut interval = full.max(frame_interval);
-    if interval.is_zero() {
-        interval = UNKNOWN_INTERVAL;
-        if interval < longest {
-            rungs.push((interval, native, 1));
-        }
-    }
-    while interval < longest {
-        // Steps of a factor below 1.2 are not worth a change.
-        let doubled = interval * 2;
-        interval = if doubled.mul_f64(1.2) >= longest { longest } else { doubled };
-        rungs.push((interval, native, 1));
-    }
-
-    let mut smaller: Vec<u32> = sizes.iter().copied().filter(|s| Some(*s) < native).collect();
-    smaller.retain(|s| *s >= config.min_resolution);
-    smaller.sort_unstable_by(|a, b| b.cmp(a));
-    smaller.dedup();
-    let (interval, mut size, _) = rungs.last().copied().unwrap_or((full, native, 1));
-    for next in smaller {
-        size = Some(next);
-        rungs.push((interval, size, 1));
-    }
-
+/// `candidates` starts with full work; `frame_interval` is the time between two frames of the source, zero when it gives them
+/// as fast as they are taken. Only full work may miss the floors and the deadline: there may be nothing better.
+pub fn ladder(config: &PipelineConfig, frame_interval: Duration, candidates: &[Candidate]) -> Vec<Rung> {
+    let Some(full) = candidates.first() else { return Vec::new() };
     let deadline = Duration::from_millis(config.deadline_ms);
-    let spacing = interval.max(frame_interval);
-    let mut batch: u32 = 1;
-    while let Some(next) = batch.checked_mul(2).filter(|b| *b <= config.max_batch) {
-        let wait = spacing.saturating_mul(next - 1);
-        if !deadline.is_zero() && wait >= deadline {
-            break;
-        }
-        batch = next;
-        rungs.push((interval, size, batch));
-    }
-
-    let of = rungs.len();
-    let setpoint = |(rung, (interval, resolution, batch)): (usize, (Duration, Option<u32>, u32))| Setpoint {
-        rung,
-        of,
-        interval,
-        resolution,
-        batch: batch as usize,
+    let first = Duration::from_millis(config.interval_ms);
+    let allowed = |c: &&Candidate| {
+        let native = full.resolution;
+        let size = c.resolution.or(native).unwrap_or(u32::MAX);
+        let accurate = c.cost.accuracy.is_none_or(|a| a >= config.min_accuracy);
+        c.batch >= 1 && size >= config.min_resolution && accurate
     };
-    rungs.into_iter().enumerate().map(setpoint).collect()
+    let mut points: Vec<Point> = Vec::new();
+    for candidate in candidates.iter().filter(allowed) {
+        for interval in intervals(first, frame_interval, config.min_fps, &candidate.cost) {
+            let waited =
+                interval.max(frame_interval).saturating_mul(u32::try_from(candidate.batch - 1).unwrap_or(u32::MAX));
+            let latency = waited + Duration::from_secs_f32((candidate.cost.infer_ms / 1e3).clamp(0.0, 3600.0));
+            if deadline.is_zero() || latency <= deadline {
+                points.push(Point::new(candidate, interval, frame_interval));
+            }
+        }
+    }
+    let mut rungs = vec![Point::new(full, first, frame_interval)];
+    // Cheapest last; of two that cost the same the one that is worth more first.
+    points.sort_by(|a, b| b.cores.total_cmp(&a.cores).then(b.worth.total_cmp(&a.worth)));
+    let mut best_below = vec![0.0_f64; points.len() + 1];
+    for i in (0..points.len()).rev() {
+        best_below[i] = best_below[i + 1].max(points[i].worth);
+    }
+    for (i, point) in points.iter().enumerate() {
+        let last = &rungs[rungs.len() - 1];
+        let dominated = best_below[i + 1] >= point.worth;
+        let cheaper = point.cores <= last.cores * WORTH_A_RUNG && point.cores <= last.cores - NOTICEABLE_CORES;
+        if !dominated && cheaper {
+            rungs.push(*point);
+        }
+    }
+    let of = rungs.len();
+    rungs.into_iter().enumerate().map(|(rung, point)| point.rung(rung, of)).collect()
 }
 
-fn longest_interval(min_fps: f32) -> Duration {
+/// A candidate at an interval.
+#[derive(Clone, Copy)]
+struct Point<'a> {
+    candidate: &'a Candidate,
+    interval: Duration,
+    cores: f64,
+    worth: f64,
+}
+
+impl<'a> Point<'a> {
+    fn new(candidate: &'a Candidate, interval: Duration, frame_interval: Duration) -> Self {
+        let items = items_per_s(interval, candidate.batch, &candidate.cost, frame_interval);
+        let cores = items * cpu_s_per_item(candidate.batch, &candidate.cost);
+        Point { candidate, interval, cores, worth: items * worth(&candidate.cost) }
+    }
+
+    fn rung(self, rung: usize, of: usize) -> Rung {
+        let Candidate { capture, resolution, batch, form, threads, cost } = *self.candidate;
+        let interval = self.interval;
+        Rung {
+            setpoint: Setpoint { rung, of, interval, capture, resolution, batch, form, threads, paused: false },
+            cost,
+        }
+    }
+}
+
+/// 1, 1.5, 2, 3, 4, 6, … times the first interval, up to what `min_fps` allows.
+fn intervals(first: Duration, frame_interval: Duration, min_fps: f32, cost: &Cost) -> Vec<Duration> {
     let seconds = if min_fps > 0.0 { 1.0 / f64::from(min_fps) } else { f64::INFINITY };
-    if seconds < LONGEST_INTERVAL.as_secs_f64() { Duration::from_secs_f64(seconds) } else { LONGEST_INTERVAL }
+    let longest =
+        if seconds < LONGEST_INTERVAL.as_secs_f64() { Duration::from_secs_f64(seconds) } else { LONGEST_INTERVAL };
+    let mut all = vec![first];
+    let mut base = first.max(frame_interval);
+    if base.is_zero() {
+        base = Duration::from_secs_f64((f64::from(cost.infer_ms) / 1e3).clamp(1.0 / FASTEST_PER_S, 3600.0));
+    }
+    for octave in 0..24 {
+        for factor in [1.0, 1.5] {
+            let interval = base.mul_f64(factor * f64::from(1_u32 << octave));
+            if interval > base && interval < longest {
+                all.push(interval);
+            }
+        }
+    }
+    if longest > base {
+        all.push(longest);
+    }
+    all
+}
+
+fn items_per_s(interval: Duration, batch: usize, cost: &Cost, frame_interval: Duration) -> f64 {
+    let asked = 1.0 / interval.max(frame_interval).as_secs_f64().max(1.0 / FASTEST_PER_S);
+    let possible = batch as f64 / (f64::from(cost.infer_ms) / 1e3).max(1e-6);
+    asked.min(possible)
+}
+
+fn cpu_s_per_item(batch: usize, cost: &Cost) -> f64 {
+    f64::from(cost.cpu_ms) / 1e3 / batch.max(1) as f64
+}
+
+fn worth(cost: &Cost) -> f64 {
+    f64::from(cost.accuracy.unwrap_or(1.0))
 }

@@ -1,7 +1,8 @@
 //! The governor: less work before the firmware takes the clock away. Pure: `(Reading, now) → Vec<Change>`.
 //!
-//! [`ladder`] builds the rungs of a pipeline once; [`Governor::step`] is then called every `tick_ms` with a [`Reading`] of
-//! the [`Board`] and answers with the steps to take, which `daemon` applies at a frame boundary.
+//! [`ladder`] makes the rungs of a pipeline once, out of what was measured of its forms; [`Governor::step`] is then called
+//! every `tick_ms` with a [`Reading`] of the [`Board`] and answers with the steps to take, which `daemon` applies at a frame
+//! boundary. [`Governor::order`] takes a person's wish.
 
 mod control;
 mod ladder;
@@ -14,14 +15,14 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use control::{Governor, State, Status};
-pub use ladder::{PipelineLadder, ladder};
+pub use control::{Forecast, Governor, State, Status};
+pub use ladder::{Candidate, Cost, PipelineLadder, Rung, ladder};
 
 /// `[governor]`: when to work less.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// `auto` keeps below the limits; `manual` stays on the rung given by `rung`.
+    /// How it is decided.
     pub mode: Mode,
     /// For `manual`: the rung, 0 = full work.
     #[schemars(range(min = 0, max = 100))]
@@ -29,18 +30,22 @@ pub struct Config {
     /// Time between two readings of the board in ms.
     #[schemars(range(min = 200, max = 60_000))]
     pub tick_ms: u64,
-    /// The temperature in °C that the work is kept below (Raspberry Pi firmware lowers the clock from 80).
+    /// The temperature in °C that must not be reached (Raspberry Pi firmware lowers the clock from 80).
     #[schemars(range(min = 30.0, max = 105.0))]
     pub limit_celsius: f32,
-    /// Step down this many °C before the limit.
+    /// The temperature is kept this many °C below the limit.
     #[schemars(range(min = 0.0, max = 30.0))]
     pub margin_celsius: f32,
-    /// Step up only when the temperature is this many °C below the point of stepping down.
-    #[schemars(range(min = 0.5, max = 30.0))]
-    pub hysteresis_celsius: f32,
-    /// CPU use of the whole machine in percent above which the work is lowered.
+    /// CPU use of the whole machine in percent above which the work of pipelines without `deadline_ms` is lowered while
+    /// other programs want the CPU.
     #[schemars(range(min = 10.0, max = 100.0))]
     pub max_cpu_percent: f32,
+    /// For `quiet`: the temperature in °C that is kept.
+    #[schemars(range(min = 30.0, max = 105.0))]
+    pub quiet_celsius: f32,
+    /// For `quiet`: CPU use of the pipelines in percent of the machine.
+    #[schemars(range(min = 1.0, max = 100.0))]
+    pub quiet_cpu_percent: f32,
     /// Least time between two steps down in s.
     #[schemars(range(min = 0.5, max = 600.0))]
     pub dwell_down_s: f32,
@@ -56,9 +61,10 @@ impl Default for Config {
             rung: 0,
             tick_ms: 500,
             limit_celsius: 80.0,
-            margin_celsius: 5.0,
-            hysteresis_celsius: 4.0,
-            max_cpu_percent: 85.0,
+            margin_celsius: 2.0,
+            max_cpu_percent: 90.0,
+            quiet_celsius: 65.0,
+            quiet_cpu_percent: 25.0,
             dwell_down_s: 2.0,
             dwell_up_s: 30.0,
         }
@@ -69,9 +75,13 @@ impl Default for Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// By readings.
+    /// By readings: as much work as temperature, deadlines and memory allow.
     #[default]
     Auto,
+    /// Full work, until the firmware itself lowers the clock.
+    Performance,
+    /// Cool and unobtrusive: `quiet_celsius` and `quiet_cpu_percent`.
+    Quiet,
     /// A fixed rung.
     Manual,
 }
@@ -92,6 +102,9 @@ pub struct PipelineConfig {
     /// Never a smaller model input than this, in pixels of the longer side; 0 = as small as the bundle offers.
     #[schemars(range(min = 0, max = 8192))]
     pub min_resolution: u32,
+    /// Never a form of the model that is known to be less accurate than this, in the bundle's own measure; 0 = any.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub min_accuracy: f32,
     /// Sensor windows (or frames) gathered for one inference when the work is lowered.
     #[schemars(range(min = 1, max = 64))]
     pub max_batch: u32,
@@ -102,13 +115,22 @@ pub struct PipelineConfig {
 
 impl Default for PipelineConfig {
     fn default() -> Self {
-        PipelineConfig { interval_ms: 0, deadline_ms: 0, min_fps: 0.2, min_resolution: 0, max_batch: 1, weight: 1.0 }
+        PipelineConfig {
+            interval_ms: 0,
+            deadline_ms: 0,
+            min_fps: 0.2,
+            min_resolution: 0,
+            min_accuracy: 0.0,
+            max_batch: 1,
+            weight: 1.0,
+        }
     }
 }
 
-/// The board as the governor needs it; implemented by `board` over `/proc` and `/sys`, and by tests as a script.
+/// The board as the governor needs it; implemented by `board` over `/proc` and `/sys`, and by `simulate`.
 pub trait Board: Send {
-    /// Takes a reading. Blocks for a few ms at most; what cannot be read is `None`.
+    /// Takes a reading. Blocks for a few ms at most; what cannot be read is `None`. What the board does not know (the link,
+    /// the pipelines) is filled in by whoever runs the governor.
     fn read(&mut self) -> Reading;
 }
 
@@ -119,7 +141,9 @@ pub struct Reading {
     pub soc_celsius: Option<f32>,
     /// CPU use of the whole machine, 0 to 100.
     pub cpu_percent: Option<f32>,
-    /// CPU use of this process, 0 to 100 of the whole machine.
+    /// CPU use of each core, 0 to 100.
+    pub core_percent: Vec<f32>,
+    /// CPU use of this process and its children, 0 to 100 of the whole machine.
     pub own_cpu_percent: Option<f32>,
     /// `/proc/pressure/cpu` some avg10, percent.
     pub cpu_pressure_percent: Option<f32>,
@@ -127,14 +151,59 @@ pub struct Reading {
     pub memory_pressure_percent: Option<f32>,
     /// Memory that can be had without swapping.
     pub available_bytes: Option<u64>,
-    /// The firmware is lowering the clock right now.
+    /// All memory.
+    pub memory_bytes: Option<u64>,
+    /// The firmware or the kernel holds the clock down because of heat.
     pub throttled: Option<bool>,
+    /// A soft temperature limit is active (60 °C on a Pi 3B+): the clock is a little lower, and that is no reason to step down.
+    pub soft_limited: Option<bool>,
     /// The supply is too low right now.
     pub under_voltage: Option<bool>,
-    /// Current clock in MHz.
+    /// Current clock in MHz. A hint only: on a Raspberry Pi it does not show what the firmware takes away.
     pub clock_mhz: Option<f32>,
-    /// Worst p95 latency ÷ deadline over the pipelines that have a deadline.
-    pub deadline_ratio: Option<f32>,
+    /// Highest clock in MHz.
+    pub max_clock_mhz: Option<f32>,
+    /// The way to the broker.
+    pub link: Link,
+    /// What each pipeline achieves, in the order of the governor's ladders; may be empty.
+    pub pipelines: Vec<Load>,
+}
+
+impl Reading {
+    /// CPU use of other processes, 0 to 100 of the whole machine.
+    pub fn others_percent(&self) -> Option<f32> {
+        Some((self.cpu_percent? - self.own_cpu_percent?).max(0.0))
+    }
+}
+
+/// The way to the broker.
+#[derive(Clone, Debug, PartialEq, Default, Serialize)]
+pub struct Link {
+    /// Whether the broker is there; `None` = there is none to be.
+    pub connected: Option<bool>,
+    /// Share of the queue of messages that is filled, 0 to 1.
+    pub backlog: Option<f32>,
+    /// Bytes per second sent over all network interfaces.
+    pub sent_bytes_per_s: Option<f32>,
+    /// Bytes per second received over all network interfaces.
+    pub received_bytes_per_s: Option<f32>,
+}
+
+/// What one pipeline achieves. Everything is since its present setpoint applies, so that what another rung did is not held
+/// against this one.
+#[derive(Clone, Debug, PartialEq, Default, Serialize)]
+pub struct Load {
+    /// 95 % of the latest results came no later than this after their frame was captured, in ms; `None` before there are
+    /// enough to judge by.
+    pub p95_ms: Option<f32>,
+    /// Time of one inference (of a whole batch) with its preprocessing, median of the latest, in ms.
+    pub infer_ms: Option<f32>,
+    /// Share of the latest frames that were overwritten before they could be looked at, 0 to 1.
+    pub dropped: Option<f32>,
+    /// Time since the newest frame that was worked on was captured, in ms.
+    pub frame_age_ms: Option<f32>,
+    /// The source gives nothing: camera unplugged, file at its end, pipeline paused by a person.
+    pub idle: bool,
 }
 
 /// What one pipeline may ask of the board at most; decided by the governor, applied by `daemon` at a frame boundary.
@@ -144,18 +213,36 @@ pub struct Setpoint {
     pub rung: usize,
     /// Number of rungs.
     pub of: usize,
-    /// Least time between two inferences.
+    /// Least time between two frames that are looked at.
     pub interval: Duration,
+    /// Size of the captured picture in pixels of the longer side; `None` = as configured.
+    pub capture: Option<u32>,
     /// Model input size in pixels of the longer side; `None` = the model's own.
     pub resolution: Option<u32>,
     /// Items gathered for one inference.
     pub batch: usize,
+    /// Form of the model, as an index into the bundle's forms; 0 = the main one.
+    pub form: usize,
+    /// Threads of one inference.
+    pub threads: usize,
+    /// Nothing is looked at: even the last rung would be too hot.
+    pub paused: bool,
 }
 
 impl Setpoint {
-    /// Full work on a ladder of one rung: every frame, the model's own size, one at a time.
+    /// Full work on a ladder of one rung: every frame, the model's own size, one at a time, one thread.
     pub fn full() -> Self {
-        Setpoint { rung: 0, of: 1, interval: Duration::ZERO, resolution: None, batch: 1 }
+        Setpoint {
+            rung: 0,
+            of: 1,
+            interval: Duration::ZERO,
+            capture: None,
+            resolution: None,
+            batch: 1,
+            form: 0,
+            threads: 1,
+            paused: false,
+        }
     }
 }
 
@@ -166,6 +253,22 @@ pub struct Change {
     pub pipeline: usize,
     /// What applies from now on.
     pub setpoint: Setpoint,
-    /// For people: `74.8 °C, stepping down at 75.0 °C`.
+    /// For people: `76.9 °C, 78.4 °C in 30 s: above 78.0 °C`.
     pub reason: String,
+}
+
+/// What a person wishes, by `request/governor/set`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Order {
+    /// Another mode than the configured one.
+    Mode(Mode),
+    /// A fixed rung for one pipeline (by index), or for all.
+    Fix {
+        /// Index of the pipeline; `None` = all.
+        pipeline: Option<usize>,
+        /// The rung; beyond the ladder = its last one.
+        rung: usize,
+    },
+    /// Back to what is configured.
+    Release,
 }
