@@ -10,6 +10,8 @@
 //! 6. [`publish`] tells the world over MQTT;
 //! 7. [`governor`] reads the [`board`] and lowers the work before the firmware does.
 //!
+//! [`simulate`] lets the governor work on a simulated board, in virtual time.
+//!
 //! [`daemon`] is the only room that wires these together, [`config`] is every room's settings in one file,
 //! [`telemetry`] makes it observable, [`sys`] is the thin layer over Linux, and [`cli`] is what a person types.
 
@@ -25,6 +27,7 @@ pub mod int8;
 pub mod model;
 pub mod preprocess;
 pub mod publish;
+pub mod simulate;
 pub mod source;
 pub mod sys;
 pub mod task;

@@ -18,6 +18,7 @@ mod record;
 mod render;
 mod run;
 mod screen;
+mod simulate;
 mod watch;
 
 use std::ffi::OsString;
@@ -53,6 +54,8 @@ enum Command {
     Probe(probe::Args),
     /// Record a sensor's readings as CSV, to train on or to run a model over
     Record(record::Args),
+    /// Try the governor on a simulated board, in virtual time
+    Simulate(simulate::Args),
     /// Subscribe to a node and print what it says
     Watch(watch::Args),
     /// Render the synthetic counter: pictures, or its digits as a data set
@@ -99,6 +102,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Capture(args) => capture::run(args),
         Command::Probe(args) => probe::run(args),
         Command::Record(args) => record::run(args),
+        Command::Simulate(args) => simulate::run(args),
         Command::Watch(args) => watch::run(args),
         Command::Render(args) => render::run(args),
         Command::Completions(args) => generate::completions(args),

@@ -207,3 +207,20 @@ fn cpu_s_per_item(batch: usize, cost: &Cost) -> f64 {
 fn worth(cost: &Cost) -> f64 {
     f64::from(cost.accuracy.unwrap_or(1.0))
 }
+
+/// Leaves out the rungs of a ladder that was given as it is (not by [`ladder`]) that another one dominates: it costs no more
+/// and is worth no less. The first rung stays, and so does the order.
+pub fn undominated(ladder: &mut PipelineLadder) {
+    let figures: Vec<(f64, f64)> = ladder.rungs.iter().map(|r| (ladder.cores(r), ladder.worth_per_s(r))).collect();
+    let dominated = |i: usize| {
+        let (cores, worth) = figures[i];
+        // Of two that are alike the first one stays.
+        let better = |(j, (c, w)): (usize, &(f64, f64))| {
+            *c <= cores && *w >= worth && (*c < cores || *w > worth || j < i) && j != i
+        };
+        figures.iter().enumerate().any(better)
+    };
+    let keep: Vec<bool> = (0..figures.len()).map(|i| i == 0 || !dominated(i)).collect();
+    let mut keep = keep.into_iter();
+    ladder.rungs.retain(|_| keep.next().unwrap_or(true));
+}

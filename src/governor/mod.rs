@@ -5,10 +5,14 @@
 //! boundary. [`Governor::order`] takes a person's wish.
 
 mod control;
+mod demand;
+mod heat;
 mod ladder;
 mod sensor;
 #[cfg(test)]
 mod tests;
+mod thermal;
+mod wishes;
 
 use std::time::Duration;
 
@@ -16,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use control::{Forecast, Governor, State, Status};
-pub use ladder::{Candidate, Cost, PipelineLadder, Rung, ladder};
+pub use ladder::{Candidate, Cost, PipelineLadder, Rung, ladder, undominated};
 
 /// `[governor]`: when to work less.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -72,13 +76,13 @@ impl Default for Config {
 }
 
 /// How the governor decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// By readings: as much work as temperature, deadlines and memory allow.
     #[default]
     Auto,
-    /// Full work, until the firmware itself lowers the clock.
+    /// As `auto`, up to the limit itself and without regard to what other programs want.
     Performance,
     /// Cool and unobtrusive: `quiet_celsius` and `quiet_cpu_percent`.
     Quiet,

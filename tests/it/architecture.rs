@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("governor", &[]),
     ("board", &["governor", "sys"]),
     ("telemetry", &[]),
+    ("simulate", &["governor"]),
     ("sys", &[]),
     ("config", &["source", "preprocess", "model", "task", "publish", "governor", "telemetry", "frame"]),
     (

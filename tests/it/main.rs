@@ -8,6 +8,7 @@ mod common;
 mod config;
 mod daemon;
 mod generate;
+mod governor;
 mod infer;
 mod int8;
 mod logs;

@@ -1,0 +1,115 @@
+//! `leptond simulate`: the real governor on a simulated board, in virtual time.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::Failure;
+use crate::governor;
+use crate::simulate::{self, Kind, Parameters, Report, Scenario, csv, plot};
+
+/// Arguments of `leptond simulate`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What happens, and what is expected (TOML)
+    #[arg(long, value_name = "FILE")]
+    scenario: PathBuf,
+    /// The board, instead of the scenario's
+    #[arg(long, value_enum)]
+    board: Option<Kind>,
+    /// Draw every figure of the board within ±25 % by this number [default: the figures as they are]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// How the governor decides
+    #[arg(long, value_enum, default_value = "auto")]
+    mode: governor::Mode,
+    /// Write one row a simulated second
+    #[arg(long, value_name = "OUT")]
+    csv: Option<PathBuf>,
+    /// Draw temperature, clock, useful work and rung, governed and not
+    #[arg(long, value_name = "OUT.svg")]
+    plot: Option<PathBuf>,
+}
+
+/// Runs the subcommand.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let scenario = Scenario::load(&args.scenario).map_err(|e| Failure::Config(e.to_string()))?;
+    let Some(kind) = args.board.or(scenario.board) else {
+        return Err(Failure::Config(format!("{}: board: missing, and there is no --board", args.scenario.display())));
+    };
+    let config = governor::Config { mode: args.mode, ..governor::Config::default() };
+    let report = simulate::simulate(&scenario, Parameters::new(kind, args.seed), &config);
+    if let Some(path) = &args.csv {
+        let mut table = Vec::new();
+        csv::write(&report.governed.rows, &mut table).context("csv")?;
+        save(path, &table)?;
+    }
+    if let Some(path) = &args.plot {
+        save(path, plot::svg(&scenario, kind.name(), &report).as_bytes())?;
+    }
+    match std::io::stdout().lock().write_all(text(&scenario, kind, args.seed, &report).as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            return Err(anyhow::Error::from(error).context("standard output").into());
+        }
+        _ => {}
+    }
+    let failed: Vec<&str> = report.findings.iter().filter(|f| !f.kept).map(|f| f.key).collect();
+    if failed.is_empty() { Ok(()) } else { Err(anyhow::anyhow!("not as expected: {}", failed.join(", ")).into()) }
+}
+
+fn save(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    std::fs::write(path, content).with_context(|| path.display().to_string()).map_err(Failure::from)
+}
+
+/// The three runs beside each other, what was expected, and the figures for programs in the last lines.
+fn text(scenario: &Scenario, kind: Kind, seed: Option<u64>, report: &Report) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    let seed = seed.map_or("no seed".to_owned(), |seed| format!("seed {seed}"));
+    let _ = writeln!(text, "{} — {}, {seed}, {} s", scenario.name, kind.name(), scenario.duration_s);
+    let _ = writeln!(
+        text,
+        "{:<22} {:>9} {:>11} {:>7} {:>10} {:>9} {:>8} {:>8} {:>8}",
+        "", "max °C", "throttled s", "soft s", "useful", "in time", "missed", "p50 ms", "p99 ms"
+    );
+    let hindsight = format!("best fixed: rung {}", report.hindsight_rung);
+    let runs = [("governed", &report.governed), ("not governed", &report.ungoverned), (&hindsight, &report.hindsight)];
+    for (name, run) in runs {
+        let quantile = |share| run.spread.quantile_ms(share).map_or("–".to_owned(), |ms| format!("{ms:.1}"));
+        let _ = writeln!(
+            text,
+            "{name:<22} {:>9.1} {:>11.0} {:>7.0} {:>10.1} {:>7.2} % {:>8} {:>8} {:>8}",
+            run.max_celsius,
+            run.throttled_s,
+            run.soft_limited_s,
+            run.useful,
+            run.deadline_met * 100.0,
+            run.missed,
+            quantile(0.5),
+            quantile(0.99),
+        );
+    }
+    if !report.hindsight_keeps {
+        text.push_str("no fixed rung keeps the limits: the coolest one is shown\n");
+    }
+    for finding in &report.findings {
+        let word = if finding.kept { "ok    " } else { "FAILED" };
+        let _ = writeln!(text, "{word} {} {}: found {:.4}", finding.key, finding.allowed, finding.found);
+    }
+    let governed = &report.governed;
+    let figures = [
+        ("max_celsius", governed.max_celsius, 2),
+        ("throttled_s", governed.throttled_s, 0),
+        ("useful", governed.useful, 2),
+        ("useful_ungoverned", report.ungoverned.useful, 2),
+        ("useful_hindsight", report.hindsight.useful, 2),
+        ("changes", governed.changes_s.len() as f64, 0),
+        ("deadline_met", governed.deadline_met, 5),
+        ("recover_s", governed.recover_s, 1),
+    ];
+    for (key, value, digits) in figures {
+        let _ = writeln!(text, "{key} {value:.digits$}");
+    }
+    text
+}

@@ -1,0 +1,126 @@
+//! What other rungs are expected to come to: temperature, deadlines, answers, load.
+
+use std::time::Duration;
+
+use super::{BELOW_CELSIUS, CLEARLY_MORE, Governor, OTHERS_WORK, Pipeline};
+use crate::governor::demand::{calibrated_p95_ms, expected_p95_ms, expected_worth_per_s, heating};
+use crate::governor::heat::Sight;
+use crate::governor::sensor::Belief;
+use crate::governor::thermal::Estimate;
+use crate::governor::{Load, Mode, Reading};
+
+/// The same for a step up.
+const WELL_IN_TIME: f64 = 0.95;
+/// Steps up need it below this.
+const CALM_MEMORY_PRESSURE_PERCENT: f32 = 10.0;
+/// … and does when it is below this.
+const CALM_BACKLOG: f32 = 0.25;
+/// Steps up need throttling and supply to be fine for this long.
+const FLAG_CALM: Duration = Duration::from_secs(10);
+
+impl Governor {
+    /// What these levels settle at.
+    pub(super) fn settles(&self, levels: &[usize]) -> Option<Estimate> {
+        let (d, own) = (&self.demand, self.demand.share(self.cores(levels)));
+        let Some((soft_celsius, clock)) = self.soft else { return self.heat.steady(heating(d.others + own, d.clock)) };
+        // Below the soft limit the clock is whole and the work sooner done, above it both are not.
+        let at_full_clock = if self.soft_active { own * clock } else { own };
+        let cool = self.heat.steady(d.others + at_full_clock)?;
+        if cool.celsius <= soft_celsius {
+            return Some(cool);
+        }
+        let slowed = d.others + (at_full_clock / clock).min(1.0 - d.others);
+        let warm = self.heat.steady(heating(slowed, clock))?;
+        Some(Estimate { celsius: warm.celsius.max(soft_celsius), ..warm })
+    }
+
+    /// What the present load heats, as a load at full clock.
+    pub(super) fn heating(&self) -> f64 {
+        heating(self.demand.others + self.demand.own, self.demand.clock)
+    }
+
+    /// p95 ÷ deadline that is expected of pipeline `p` on `level`; `None` without a deadline or measurements.
+    pub(super) fn expected_ratio(&self, p: &Pipeline, level: usize, load: &Load) -> Option<f64> {
+        let deadline_ms = p.deadline_ms()?;
+        let from = p.ladder.rungs.get(p.level.min(p.last()))?;
+        Some(expected_p95_ms(&p.ladder, from, p.ladder.rungs.get(level)?, load, &self.demand)? / deadline_ms)
+    }
+
+    /// Accurate answers a second to expect of pipeline `p` on `level`; `None` without measurements.
+    pub(super) fn expected_worth(&self, p: &Pipeline, level: usize, load: &Load) -> Option<f64> {
+        let from = p.ladder.rungs.get(p.level.min(p.last()))?;
+        expected_worth_per_s(&p.ladder, from, p.ladder.rungs.get(level)?, load, &self.demand)
+    }
+
+    pub(super) fn would_give_more(&self, p: &Pipeline, level: usize, load: &Load) -> bool {
+        let worths = self.expected_worth(p, p.level, load).zip(self.expected_worth(p, level, load));
+        p.paused() || worths.is_none_or(|(here, there)| there > here * CLEARLY_MORE)
+    }
+
+    pub(super) fn would_be_in_time(&self, p: &Pipeline, level: usize, load: &Load) -> bool {
+        let Some(deadline_ms) = p.deadline_ms() else { return true };
+        let Some(to) = p.ladder.rungs.get(level) else { return false };
+        if p.paused() {
+            return calibrated_p95_ms(&p.ladder, to, &self.demand) <= deadline_ms * WELL_IN_TIME;
+        }
+        self.expected_ratio(p, level, load).is_some_and(|ratio| ratio <= WELL_IN_TIME)
+    }
+
+    pub(super) fn would_stay_cool(&self, levels: &[usize]) -> bool {
+        let Some(steady) = self.settles(levels) else { return true };
+        let share = self.demand.share(self.cores(levels));
+        let again =
+            self.too_hot.is_some_and(|hot| share >= hot.share * 0.98 && steady.celsius > hot.celsius - hot.cooler);
+        !again && steady.celsius + 0.3 * steady.sd <= self.kept_celsius() - BELOW_CELSIUS
+    }
+
+    pub(super) fn would_be_modest(&self, levels: &[usize]) -> bool {
+        let share = self.demand.share(self.cores(levels));
+        if self.quiet_share().is_some_and(|allowed| share > allowed) {
+            return false;
+        }
+        let concerned = self.mode() != Mode::Performance
+            && self.demand.others > OTHERS_WORK
+            && self.pipelines.iter().zip(levels).any(|(p, l)| p.deadline_ms().is_none() && *l < p.level);
+        !concerned || self.demand.others + share <= f64::from(self.config.max_cpu_percent) / 100.0 - 0.05
+    }
+
+    /// Nothing speaks against a step up at this moment.
+    pub(super) fn calm(&self, r: &Reading) -> bool {
+        let memory = self.memory_pressure.belief();
+        matches!(self.heat.sight(), Sight::Known | Sight::Absent)
+            && self.flags_are_down()
+            && !matches!(memory, Belief::Failed | Belief::Unsure)
+            && !matches!(memory, Belief::Known(v) if v > CALM_MEMORY_PRESSURE_PERCENT)
+            && !matches!(self.cpu.belief(), Belief::Failed | Belief::Unsure)
+            && !(r.link.connected == Some(true) && r.link.backlog.is_some_and(|b| b > CALM_BACKLOG))
+    }
+
+    pub(super) fn flags_are_down(&self) -> bool {
+        [&self.under_voltage, &self.throttled].iter().all(|flag| flag.calm_for(FLAG_CALM, self.now))
+    }
+
+    pub(super) fn kept_celsius(&self) -> f64 {
+        let c = &self.config;
+        f64::from(match self.mode() {
+            Mode::Performance => c.limit_celsius,
+            Mode::Quiet => c.quiet_celsius.min(c.limit_celsius - c.margin_celsius),
+            Mode::Auto | Mode::Manual => c.limit_celsius - c.margin_celsius,
+        })
+    }
+
+    pub(super) fn quiet_share(&self) -> Option<f64> {
+        (self.mode() == Mode::Quiet).then(|| f64::from(self.config.quiet_cpu_percent) / 100.0)
+    }
+
+    pub(super) fn total(&self, levels: &[usize]) -> f64 {
+        self.demand.others + self.demand.share(self.cores(levels))
+    }
+
+    /// CPU cores that these levels cost by calibration.
+    pub(super) fn cores(&self, levels: &[usize]) -> f64 {
+        let cost =
+            |(p, level): (&Pipeline, &usize)| p.ladder.rungs.get(*level).map_or(0.0, |rung| p.ladder.cores(rung));
+        self.pipelines.iter().zip(levels).map(cost).sum()
+    }
+}
