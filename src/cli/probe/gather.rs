@@ -140,7 +140,7 @@ impl Report {
             inference_features: inference_features(&info.features),
             board: info,
             reading,
-            soc_sensors: board.soc_sensors().iter().map(|p| p.name.clone()).collect(),
+            soc_sensors: board.soc_sensors().map(|p| p.name.clone()).collect(),
             throttle,
             throttle_known: throttle != Throttle::default(),
             throttled_now: throttle.now(),
