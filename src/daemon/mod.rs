@@ -3,6 +3,7 @@
 //! [`run`] starts the publisher and one [`pipeline`] per configured source, then stays in the [`control`] loop: signals,
 //! board readings, governor, health, watchdog. [`stages`] is what a frame goes through.
 
+mod answers;
 mod capture;
 mod control;
 mod node;
@@ -10,10 +11,12 @@ pub mod offline;
 pub mod pipeline;
 pub mod prepare;
 mod report;
+mod request;
 mod service;
 pub mod set;
 pub mod slot;
 pub mod stages;
+pub mod status;
 mod summary;
 mod worker;
 

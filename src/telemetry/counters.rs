@@ -160,6 +160,12 @@ pub struct PipelineCounters {
     pub infer: Latency,
     /// The same as `latency` for the governor's deadline.
     pub recent: Recent,
+    /// Steps of the governor to more work.
+    pub steps_up: AtomicU64,
+    /// Steps of the governor to less work.
+    pub steps_down: AtomicU64,
+    /// Time spent on another rung than the first, in ms.
+    pub reduced_ms: AtomicU64,
 }
 
 /// What [`PipelineCounters`] held at one moment.
@@ -175,6 +181,12 @@ pub struct Counts {
     pub skipped: u64,
     /// Frames that were damaged, or whose inference failed.
     pub errors: u64,
+    /// Steps of the governor to more work.
+    pub steps_up: u64,
+    /// Steps of the governor to less work.
+    pub steps_down: u64,
+    /// Time spent on another rung than the first, in ms.
+    pub reduced_ms: u64,
 }
 
 impl PipelineCounters {
@@ -186,6 +198,9 @@ impl PipelineCounters {
             dropped: self.dropped.load(Relaxed),
             skipped: self.skipped.load(Relaxed),
             errors: self.errors.load(Relaxed),
+            steps_up: self.steps_up.load(Relaxed),
+            steps_down: self.steps_down.load(Relaxed),
+            reduced_ms: self.reduced_ms.load(Relaxed),
         }
     }
 }

@@ -16,6 +16,7 @@ mod model;
 mod mosquitto;
 mod proxy;
 mod publish;
+mod requests;
 mod service;
 mod sources;
 mod stages;
