@@ -122,12 +122,15 @@ impl LinuxBoard {
     }
 
     /// What was missing may be there by now.
-    fn look_again(&mut self, clock_missing: bool, throttle: &Throttle) {
+    fn look_again(&mut self, soc_missing: bool, clock_missing: bool, throttle: &Throttle) {
         self.readings += 1;
         if self.readings < LOOK_AGAIN {
             return;
         }
         self.readings = 0;
+        if soc_missing {
+            self.soc.look_again(&self.roots, &mut self.buffer);
+        }
         if clock_missing {
             self.clock = fastest_clock(&self.roots);
         }
@@ -142,9 +145,9 @@ impl Board for LinuxBoard {
         self.measure_cpu();
         let throttle = self.throttle();
         let clock_mhz = self.clock.as_ref().and_then(|path| proc_khz(path, &mut self.buffer));
-        self.look_again(clock_mhz.is_none(), &throttle);
         let memory = Memory::read(&self.roots, &mut self.buffer).ok();
         let soc_celsius = self.soc.celsius(&self.roots, &mut self.buffer);
+        self.look_again(soc_celsius.is_none(), clock_mhz.is_none(), &throttle);
         let rates = self.network(Instant::now());
         Reading {
             soc_celsius,

@@ -29,6 +29,8 @@ pub(super) struct Soc {
     /// Those known to be the processor's, best first; where there are none, every thermal zone.
     sensors: Vec<Sensor>,
     named: bool,
+    /// There was one once: it is looked for at every reading until it is back. A board that never had one is spared that.
+    seen: bool,
 }
 
 /// A sensor with what its directory said about itself when it was found: numbers of zones and monitors are given anew
@@ -55,7 +57,14 @@ impl Soc {
             Some(Sensor { probe, identity: file, was: buffer.clone() })
         };
         let found = if is_named { named } else { zones };
-        Soc { sensors: found.into_iter().filter_map(&mut with_identity).collect(), named: is_named }
+        let sensors: Vec<Sensor> = found.into_iter().filter_map(&mut with_identity).collect();
+        Soc { seen: !sensors.is_empty(), sensors, named: is_named }
+    }
+
+    /// Looks for them anew.
+    pub(super) fn look_again(&mut self, roots: &Roots, buffer: &mut String) {
+        let found = Soc::find(roots, buffer);
+        *self = Soc { seen: self.seen || found.seen, ..found };
     }
 
     /// The sensors that the temperature is taken from, best first.
@@ -69,8 +78,8 @@ impl Soc {
     /// can be read.
     pub(super) fn celsius(&mut self, roots: &Roots, buffer: &mut String) -> Option<f32> {
         let stays = self.sensors.iter().all(|s| read_text(&s.identity, buffer).is_ok() && *buffer == s.was);
-        if !stays || self.sensors.is_empty() {
-            *self = Soc::find(roots, buffer);
+        if !stays || (self.sensors.is_empty() && self.seen) {
+            self.look_again(roots, buffer);
         }
         let values: Vec<f64> = self.sensors.iter().filter_map(|s| s.probe.read(buffer).ok()).collect();
         let mut plausible = values.iter().copied().filter(|v| PLAUSIBLE_CELSIUS.contains(v));
