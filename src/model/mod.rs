@@ -15,6 +15,7 @@ mod plan;
 mod quant;
 pub mod race;
 mod raw;
+mod remember;
 pub mod report;
 mod runner;
 mod shipped;
@@ -30,6 +31,7 @@ pub use bundle::{Bundle, Rung, sha256};
 pub use load::LoadedModel;
 pub use manifest::Manifest;
 pub use plan::Plan;
+pub use remember::Remembered;
 pub use runner::Runner;
 pub use shipped::{open, shipped};
 
