@@ -5,9 +5,11 @@
 
 mod capture;
 mod control;
+mod gather;
 mod node;
 pub mod offline;
 pub mod pipeline;
+mod plans;
 pub mod prepare;
 mod report;
 mod service;

@@ -58,7 +58,14 @@ pub fn prepare(
     let model = |e: PlanError| PrepareError::Model(config.name.clone(), e);
     let bundle = open_bundle(&config.model, dirs).map_err(model)?;
     let cost = Cost { infer_ms: 1.0, cpu_ms: 1.0, accuracy: None };
-    let only = Candidate { capture: None, resolution: None, batch: 1, form: 0, threads: 1, cost };
+    let only = Candidate {
+        capture: None,
+        resolution: None,
+        batch: 1,
+        form: 0,
+        threads: (config.threads as usize).max(1),
+        cost,
+    };
     let ladder = PipelineLadder::new(&config.name, &config.governor, frame_interval(&config.source), &[only]);
     let mut planner =
         Planner::new(bundle, config.engine, config.threads as usize, config.preprocess.clone(), &config.task)

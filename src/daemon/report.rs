@@ -13,6 +13,7 @@ use crate::board;
 use crate::config::Config;
 use crate::frame::rfc3339;
 use crate::governor::{Mode, Reading};
+use crate::model::Bundle;
 use crate::publish::latency::Overhead;
 use crate::publish::payload::{self, Health, Info, ModelInfo, PipelineHealth, Throttled};
 use crate::publish::topics::Topics;
@@ -94,8 +95,8 @@ impl Reporter {
                 interval_ms: setpoint.interval.as_millis() as u64,
                 resolution: setpoint.resolution,
                 batch: setpoint.batch,
-                model: running.planner.bundle.manifest().name.clone(),
-                threads: running.planner.threads,
+                model: form_name(&running.planner.bundle, setpoint.form),
+                threads: setpoint.threads,
             };
             Some((running.config.name.clone(), rung))
         };
@@ -154,6 +155,15 @@ impl Reporter {
 
     fn state(&self, topic: String, payload: Vec<u8>) {
         self.publisher.publish(Message { topic, payload, class: Class::State, origin: None });
+    }
+}
+
+/// The model's name, with that of its variant where it is not the main form.
+fn form_name(bundle: &Bundle, form: usize) -> String {
+    let name = &bundle.manifest().name;
+    match bundle.rungs().get(form) {
+        Some(variant) if form > 0 => format!("{name}/{}", variant.name),
+        _ => name.clone(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! All running pipelines and the governor over them.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::DaemonError;
 use super::pipeline::{Life, Running};
@@ -10,9 +10,6 @@ use crate::governor::{self, Change, Governor, Load, Reading};
 use crate::publish::Publisher;
 use crate::publish::topics::Topics;
 use crate::telemetry::Heartbeats;
-
-/// A deadline is judged by the results of this long.
-const DEADLINE_WINDOW: Duration = Duration::from_secs(10);
 
 /// What pipelines are started with.
 #[derive(Clone)]
@@ -124,11 +121,7 @@ impl PipelineSet {
 
     /// What each pipeline achieves.
     pub fn loads(&self, now: Instant) -> Vec<Load> {
-        let load = |r: &Running| Load {
-            p95_ms: r.shared.counters.recent.p95(DEADLINE_WINDOW, now).map(|p95| p95.as_secs_f32() * 1e3),
-            ..Load::default()
-        };
-        self.running.iter().map(load).collect()
+        self.running.iter().map(|r| r.shared.load(now)).collect()
     }
 
     /// Whether no pipeline can give anything any more.
