@@ -3,6 +3,7 @@
 //! [`run`] starts the publisher and one [`pipeline`] per configured source, then stays in the [`control`] loop: signals,
 //! board readings, governor, health, watchdog. [`stages`] is what a frame goes through.
 
+pub mod calibrate;
 mod capture;
 mod control;
 mod gather;
@@ -12,6 +13,7 @@ pub mod pipeline;
 mod plans;
 pub mod prepare;
 mod report;
+mod sample;
 mod service;
 pub mod set;
 pub mod slot;

@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use super::pipeline::Running;
 use super::set::PipelineSet;
+use super::stages::Planner;
 use crate::board;
 use crate::config::Config;
 use crate::frame::rfc3339;
 use crate::governor::{Mode, Reading};
-use crate::model::Bundle;
 use crate::publish::latency::Overhead;
 use crate::publish::payload::{self, Health, Info, ModelInfo, PipelineHealth, Throttled};
 use crate::publish::topics::Topics;
@@ -95,7 +95,7 @@ impl Reporter {
                 interval_ms: setpoint.interval.as_millis() as u64,
                 resolution: setpoint.resolution,
                 batch: setpoint.batch,
-                model: form_name(&running.planner.bundle, setpoint.form),
+                model: model_name(&running.planner, setpoint.form),
                 threads: setpoint.threads,
             };
             Some((running.config.name.clone(), rung))
@@ -159,12 +159,9 @@ impl Reporter {
 }
 
 /// The model's name, with that of its variant where it is not the main form.
-fn form_name(bundle: &Bundle, form: usize) -> String {
-    let name = &bundle.manifest().name;
-    match bundle.rungs().get(form) {
-        Some(variant) if form > 0 => format!("{name}/{}", variant.name),
-        _ => name.clone(),
-    }
+fn model_name(planner: &Planner, form: usize) -> String {
+    let name = &planner.bundle.manifest().name;
+    if form == 0 { name.clone() } else { format!("{name}/{}", planner.form_name(form)) }
 }
 
 /// An enum's name as it stands in a configuration.

@@ -187,6 +187,11 @@ impl Planner {
         self.compile(&mut self.load(setpoint.form)?, setpoint.into())
     }
 
+    /// `main`, or the name of a variant.
+    pub fn form_name(&self, form: usize) -> String {
+        self.bundle.rungs().get(form).map(|r| r.name.clone()).unwrap_or_default()
+    }
+
     /// Input size of a model's own form, longer side in pixels; `None` for windows.
     pub fn own_resolution(loaded: &LoadedModel) -> Option<u32> {
         match loaded.spec(PlanKey::default()) {
@@ -240,7 +245,7 @@ impl Planner {
             Some(size) => Ok(Some(*size)),
             None => Err(PlanError::Resolution {
                 model: loaded.name().into(),
-                form: self.bundle.rungs().get(key.form).map(|r| r.name.clone()).unwrap_or_default(),
+                form: self.form_name(key.form),
                 resolution,
                 sizes,
             }),
