@@ -12,16 +12,18 @@ use super::sample::Kind;
 use super::stages::{PlanError, Planner, StageError, Stages, StagesKey};
 use crate::frame::Frame;
 use crate::governor::{Candidate, Cost};
-use crate::int8::kernels;
-use crate::model::{LoadedModel, Remembered, Rung};
+use crate::model::{self, LoadedModel, Remembered, Rung};
 use crate::source;
 use crate::{preprocess, task};
 
 /// Name of the file that remembers, in the state directory.
 const FILE: &str = "calibration.json";
 
-/// How long compiling and timing may take together. Every form and resolution is timed once in any case, batches and threads only
-/// while there is time.
+/// How long forms and resolutions may take to compile and to be timed, each at least once; those for which there is no time are left
+/// out. Only large models on slow boards come near it.
+const FORMS_WITHIN: Duration = Duration::from_secs(6);
+
+/// How long compiling and timing should take together: batches and fewer threads are tried, and runs repeated, only until then.
 const BUDGET: Duration = Duration::from_millis(if cfg!(debug_assertions) { 3000 } else { 1000 });
 
 /// How long golden inputs may run for, where they are needed.
@@ -106,7 +108,7 @@ const UNTIMED: Timed = Timed { infer_ms: 1.0, cpu_ms: 1.0 };
 /// Everything that the measurements depend on.
 fn depends_on(planner: &Planner, full: StagesKey, kind: Kind, job: &Job<'_>) -> String {
     let Planner { bundle, engine, preprocess, task, sha256, .. } = planner;
-    let (version, debug, kernels) = (env!("CARGO_PKG_VERSION"), cfg!(debug_assertions), kernels::best().name());
+    let (version, debug, kernels) = (env!("CARGO_PKG_VERSION"), cfg!(debug_assertions), model::kernels());
     let (board, max_batch, manifest) = (job.board, job.max_batch, bundle.manifest());
     format!(
         "{sha256} {version} {debug} {board} {kernels} {engine:?} {full:?} {max_batch} {kind:?} {preprocess:?} {task:?} {manifest:?}"
@@ -151,43 +153,51 @@ struct Found {
 impl Session<'_> {
     /// Every form at every resolution first, then batches and threads of each while there is time.
     fn forms(&mut self, full: StagesKey, timed: Timed) {
-        let forms = self.planner.bundle.rungs().len();
-        let mut models: Vec<Option<LoadedModel>> = Vec::new();
+        let until = Instant::now() + FORMS_WITHIN;
+        let forms = if self.planner.comparable() { self.planner.bundle.rungs().len() } else { 1 };
         for form in 0..forms {
-            let mut loaded = match self.planner.load(form) {
-                Ok(loaded) => loaded,
-                Err(error) => {
-                    self.leave_out(StagesKey { form, ..full }, &error);
-                    models.push(None);
-                    continue;
-                }
-            };
+            let Some(mut loaded) = self.load(form, full) else { continue };
             let own = Planner::own_resolution(&loaded);
             for resolution in self.resolutions(&loaded, own) {
                 let key = StagesKey { form, resolution, ..full };
-                if self.found.len() >= MAX_FORMS {
-                    break;
-                }
-                let timed = if key == full { Ok(timed) } else { self.time(&mut loaded, key) };
+                let timed = if key == full {
+                    Ok(timed)
+                } else if self.found.len() >= MAX_FORMS || Instant::now() >= until {
+                    Err("there is no time for it".into())
+                } else {
+                    self.time(&mut loaded, key)
+                };
                 match timed {
                     Ok(timed) => {
-                        self.found.push(Found { own: resolution == own, candidates: vec![candidate(key, timed, None)] })
+                        let candidates = vec![candidate(key, timed, None)];
+                        self.found.push(Found { own: resolution == own, candidates });
                     }
                     Err(error) => self.leave_out(key, &error),
                 }
             }
-            models.push(Some(loaded));
-            if !self.planner.comparable() {
-                break;
-            }
         }
+        if self.max_batch <= 1 && full.threads <= 1 {
+            return;
+        }
+        let mut loaded: Option<(usize, LoadedModel)> = None;
         for index in 0..self.found.len() {
             let Some(first) = self.found[index].candidates.first().copied() else { continue };
-            if let Some(Some(loaded)) = models.get_mut(first.form) {
+            if Instant::now() >= self.until {
+                break;
+            }
+            if loaded.as_ref().is_none_or(|(form, _)| *form != first.form) {
+                loaded = self.load(first.form, full).map(|model| (first.form, model));
+            }
+            if let Some((_, loaded)) = &mut loaded {
                 let further = self.batches_and_threads(loaded, first);
                 self.found[index].candidates.extend(further);
             }
         }
+    }
+
+    fn load(&self, form: usize, full: StagesKey) -> Option<LoadedModel> {
+        let loaded = self.planner.load(form);
+        loaded.inspect_err(|error| self.leave_out(StagesKey { form, ..full }, error)).ok()
     }
 
     /// A form's own resolution, then those below it that its graph can take.
@@ -397,4 +407,103 @@ fn ms(duration: Duration) -> f32 {
 fn cpu(clock: ClockId) -> Duration {
     let time = clock_gettime(clock);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::stages::open_bundle;
+    use crate::governor::{PipelineConfig, PipelineLadder, Setpoint};
+    use crate::model::Engine;
+
+    fn costing(batch: usize, cpu_ms: f32) -> Candidate {
+        let key = StagesKey { form: 0, resolution: None, batch, threads: 1 };
+        candidate(key, Timed { infer_ms: cpu_ms, cpu_ms }, None)
+    }
+
+    #[test]
+    fn a_batch_that_does_not_pay_is_no_candidate_and_one_that_does_is_a_rung() {
+        let check = |batch_ms: f32, rungs: bool| {
+            let (one, two) = (costing(1, 10.0), costing(2, batch_ms));
+            let candidates: Vec<Candidate> = [one].into_iter().chain(pays(&two, &one).then_some(two)).collect();
+            let config = PipelineConfig { min_fps: 9.0, ..PipelineConfig::default() };
+            let ladder = PipelineLadder::new("p", &config, Duration::from_millis(100), &candidates);
+            assert_eq!(ladder.rungs.iter().any(|r| r.setpoint.batch == 2), rungs, "{batch_ms} ms: {:?}", ladder.rungs);
+        };
+        check(25.0, false);
+        check(20.0, false);
+        check(18.5, false);
+        check(12.0, true);
+    }
+
+    #[test]
+    fn threads_go_down_by_powers_of_two() {
+        let check = |most: usize, all: &[usize]| assert_eq!(fewer_threads(most).collect::<Vec<_>>(), all);
+        check(1, &[1]);
+        check(2, &[2, 1]);
+        check(4, &[4, 2, 1]);
+        check(6, &[6, 4, 2, 1]);
+    }
+
+    #[test]
+    fn accuracy_is_the_nearest_figure_lowered_by_what_golden_inputs_lose() {
+        type Known = (Option<f64>, Option<f64>);
+        let check = |share: Option<f64>, form: Known, main: Known, accuracy: Option<f64>| {
+            let found = estimate(share, form, main);
+            let near = found.zip(accuracy).map_or(found == accuracy, |(f, a)| (f - a).abs() < 1e-9);
+            assert!(near, "{share:?} {form:?} {main:?}: {found:?}, not {accuracy:?}");
+        };
+        let main = (Some(0.9), Some(1.0));
+        check(Some(0.8), main, main, Some(0.72));
+        // Better than at its own size is luck.
+        check(Some(1.0), (Some(0.9), Some(0.8)), main, Some(0.9));
+        // A form with its own figure is measured by that one, one without by the main form's.
+        check(Some(0.5), (Some(0.7), Some(1.0)), main, Some(0.35));
+        check(Some(0.5), (None, Some(0.5)), main, Some(0.45));
+        // Golden inputs alone are a measure too; without them nothing is known.
+        check(Some(0.8), (None, Some(0.9)), (None, Some(1.0)), Some(0.8));
+        check(None, main, main, None);
+        check(Some(0.0), (Some(0.9), Some(0.0)), main, None);
+    }
+
+    #[test]
+    fn what_is_remembered_must_be_plausible() {
+        let full = key(&costing(1, 10.0));
+        let check =
+            |candidates: &[Candidate], fine: bool| assert_eq!(plausible(candidates, full), fine, "{candidates:?}");
+        check(&[costing(1, 10.0), costing(2, 12.0)], true);
+        check(&[], false);
+        check(&[costing(2, 12.0), costing(1, 10.0)], false);
+        check(&[costing(1, 10.0), costing(2, -1.0)], false);
+        check(&[costing(1, f32::INFINITY)], false);
+        check(&[costing(1, 10.0), costing(0, 1.0)], false);
+        let mut wild = costing(2, 1.0);
+        wild.cost.accuracy = Some(2.0);
+        check(&[costing(1, 10.0), wild], false);
+    }
+
+    #[test]
+    fn a_learnt_threshold_has_neither_forms_nor_sizes() {
+        let bundle = open_bundle("machine-anomaly", &[]).unwrap();
+        let planner = |task: task::Config| {
+            Planner::new(bundle.clone(), Engine::F32, 1, preprocess::Config::default(), &task).unwrap()
+        };
+        assert!(planner(task::Config::default()).comparable(), "the bundle gives a threshold");
+        assert!(!planner(task::Config { calibration_s: Some(60.0), ..Default::default() }).comparable());
+    }
+
+    #[test]
+    fn batches_of_windows_are_measured() {
+        let bundle = open_bundle("machine-anomaly", &[]).unwrap();
+        let planner =
+            Planner::new(bundle, Engine::F32, 1, preprocess::Config::default(), &task::Config::default()).unwrap();
+        let mut stages = planner.stages(&Setpoint::full()).unwrap();
+        let source = source::Config::Sensor(source::SensorConfig { window: 8, ..Default::default() });
+        let job = Job { source: &source, max_batch: 4, board: "test", dir: None };
+        let Calibration { candidates, remembered } = calibrate(&planner, &mut stages, &job).unwrap();
+        assert!(!remembered);
+        assert_eq!(key(&candidates[0]), stages.key());
+        assert!(candidates.iter().all(|c| c.cost.infer_ms > 0.0 && c.cost.cpu_ms > 0.0), "{candidates:?}");
+        assert!(candidates.iter().all(|c| c.batch <= 4), "{candidates:?}");
+    }
 }
