@@ -4,14 +4,18 @@
 //! board readings, governor, health, watchdog. [`stages`] is what a frame goes through.
 
 mod answers;
+pub mod calibrate;
 mod capture;
 mod control;
+mod gather;
 mod node;
 pub mod offline;
 pub mod pipeline;
+mod plans;
 pub mod prepare;
 mod report;
 mod request;
+mod sample;
 mod service;
 pub mod set;
 pub mod slot;

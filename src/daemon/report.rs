@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::pipeline::Running;
 use super::set::PipelineSet;
+use super::stages::Planner;
 use crate::board;
 use crate::config::Config;
 use crate::frame::rfc3339;
@@ -162,7 +163,7 @@ impl Reporter {
                 capture: setpoint.capture,
                 resolution: setpoint.resolution,
                 batch: setpoint.batch,
-                model: model_name(running, setpoint.form),
+                model: model_name(&running.planner, setpoint.form),
                 threads: setpoint.threads,
                 paused: setpoint.paused,
             };
@@ -254,14 +255,10 @@ fn standing(set: &PipelineSet) -> Standing {
     Standing { mode: kebab(&mode(set)), state: kebab(&set.governor().state()) }
 }
 
-/// `digits`, or `digits/small` for another form than the main one.
-fn model_name(running: &Running, form: usize) -> String {
-    let bundle = &running.planner.bundle;
-    let name = &bundle.manifest().name;
-    match bundle.manifest().variants.get(form.wrapping_sub(1)) {
-        Some(variant) => format!("{name}/{}", variant.name),
-        None => name.clone(),
-    }
+/// The model's name, with that of its variant where it is not the main form.
+fn model_name(planner: &Planner, form: usize) -> String {
+    let name = &planner.bundle.manifest().name;
+    if form == 0 { name.clone() } else { format!("{name}/{}", planner.form_name(form)) }
 }
 
 fn forecast(f: Forecast) -> payload::Forecast {

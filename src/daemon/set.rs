@@ -11,9 +11,6 @@ use crate::publish::Publisher;
 use crate::publish::topics::Topics;
 use crate::telemetry::Heartbeats;
 
-/// A deadline is judged by the results of this long.
-const DEADLINE_WINDOW: Duration = Duration::from_secs(10);
-
 /// What pipelines are started with.
 #[derive(Clone)]
 pub struct Surroundings {
@@ -130,11 +127,7 @@ impl PipelineSet {
 
     /// What each pipeline achieves.
     pub fn loads(&self, now: Instant) -> Vec<Load> {
-        let load = |r: &Running| Load {
-            p95_ms: r.shared.counters.recent.p95(DEADLINE_WINDOW, now).map(|p95| p95.as_secs_f32() * 1e3),
-            ..Load::default()
-        };
-        self.running.iter().map(load).collect()
+        self.running.iter().map(|r| r.shared.load(now)).collect()
     }
 
     /// Whether no pipeline can give anything any more.
