@@ -1,6 +1,5 @@
 //! Requests over MQTT: taken in a bounded number, handed to the governor, answered.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
@@ -9,6 +8,7 @@ use tokio::sync::Notify;
 
 use super::DaemonError;
 use super::node::Node;
+use super::pipeline::Running;
 use super::request::{self, Applies, Asked, Place, Request, Response};
 use super::set::PipelineSet;
 use crate::frame::{Incoming, rfc3339};
@@ -138,30 +138,44 @@ impl Answers {
     }
 
     fn perform(&mut self, request: Request, set: &mut PipelineSet, now: Instant) {
-        let Request::Governor { order, for_ } = request;
-        self.until = for_.map(|span| SystemTime::now() + span);
-        let until = self.until.map(rfc3339);
-        match &order {
-            Order::Mode(mode) => tracing::info!(?mode, until, "governor: asked for a mode"),
-            Order::Fix { pipeline, rung } => {
-                let pipeline = pipeline.map_or("all", |index| set.name(index));
-                tracing::info!(pipeline, rung, until, "governor: asked for a rung");
+        match request {
+            Request::Governor { order, for_ } => {
+                self.until = for_.map(|span| SystemTime::now() + span);
+                tell(&order, self.until, set);
+                set.order(&order, for_, now);
             }
-            Order::Release => tracing::info!("governor: asked to go by the configuration again"),
+            Request::Pause { pipeline, paused } => {
+                for (_, running) in set.iter().enumerate().filter(|(i, _)| pipeline.is_none_or(|wanted| wanted == *i)) {
+                    tracing::info!(pipeline = running.config.name, paused, "asked for a rest, or to go on");
+                    running.shared.pause(paused);
+                }
+            }
         }
-        set.order(&order, for_, now);
     }
 
     fn applies(&self, set: &PipelineSet) -> Applies {
-        let place = |(index, name): (usize, &str)| {
+        let place = |(index, running): (usize, &Running)| {
             let setpoint = set.governor().status(index)?.setpoint;
-            Some((name.to_owned(), Place { rung: setpoint.rung, of: setpoint.of }))
+            let paused = setpoint.paused || running.shared.paused();
+            Some((running.config.name.clone(), Place { rung: setpoint.rung, of: setpoint.of, paused }))
         };
-        let rungs: BTreeMap<_, _> = set.iter().map(|r| r.config.name.as_str()).enumerate().filter_map(place).collect();
         Applies {
             mode: set.governor().status(0).map_or(Mode::Auto, |status| status.mode),
-            rungs,
+            pipelines: set.iter().enumerate().filter_map(place).collect(),
             until: self.until.filter(|until| *until > SystemTime::now()).map(rfc3339),
         }
+    }
+}
+
+/// The log's word of a wish.
+fn tell(order: &Order, until: Option<SystemTime>, set: &PipelineSet) {
+    let until = until.map(rfc3339);
+    match order {
+        Order::Mode(mode) => tracing::info!(?mode, until, "governor: asked for a mode"),
+        Order::Fix { pipeline, rung } => {
+            let pipeline = pipeline.map_or("all", |index| set.name(index));
+            tracing::info!(pipeline, rung, until, "governor: asked for a rung");
+        }
+        Order::Release => tracing::info!("governor: asked to go by the configuration again"),
     }
 }

@@ -15,7 +15,7 @@ const MOST_BYTES: usize = 4096;
 const MOST_VERB_BYTES: usize = 64;
 
 /// The verbs that are understood, as they stand in a topic.
-const VERBS: [&str; 1] = ["governor/set"];
+const VERBS: [&str; 3] = ["governor/set", "pipeline/pause", "pipeline/resume"];
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,13 @@ pub(super) enum Request {
         order: Order,
         /// How long.
         for_: Option<Duration>,
+    },
+    /// `pipeline/pause`, `pipeline/resume`: whether frames are looked at.
+    Pause {
+        /// Index of the pipeline; `None` = all.
+        pipeline: Option<usize>,
+        /// Whether it shall rest.
+        paused: bool,
     },
 }
 
@@ -52,13 +59,13 @@ pub(super) struct Response {
     transaction: Option<String>,
 }
 
-/// What applies after `governor/set`.
+/// What applies after a request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Applies {
     /// `auto`, `performance`, `quiet`, `manual`.
     pub(super) mode: Mode,
-    /// Rung of each pipeline, by name.
-    pub(super) rungs: BTreeMap<String, Place>,
+    /// Where each pipeline stands, by name.
+    pub(super) pipelines: BTreeMap<String, Place>,
     /// When the wish ends by itself, RFC 3339; absent = with the next one, or there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) until: Option<String>,
@@ -71,6 +78,8 @@ pub(super) struct Place {
     pub(super) rung: usize,
     /// Number of rungs.
     pub(super) of: usize,
+    /// Nothing is looked at: somebody asked for that, or the board is too hot.
+    pub(super) paused: bool,
 }
 
 impl Response {
@@ -122,13 +131,28 @@ fn known(verb: &str) -> Result<(), String> {
 
 fn understand(verb: &str, object: &Map<String, Value>, pipelines: &[&str]) -> Result<Request, String> {
     known(verb)?;
-    const KEYS: [&str; 6] = ["transaction", "mode", "rung", "pipeline", "for_s", "release"];
-    if let Some(key) = object.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        return Err(format!("unknown key {}; known are {}", shown(key), KEYS.join(", ")));
-    }
     if let Some(other) = object.get("transaction").filter(|t| !t.is_string()) {
         return Err(format!("transaction: found {}, allowed is a string", kind(other)));
     }
+    match verb {
+        "governor/set" => governor(object, pipelines),
+        _ => {
+            only(object, &["transaction", "pipeline"])?;
+            let pipeline = object.get("pipeline").map(|value| index(value, pipelines)).transpose()?;
+            Ok(Request::Pause { pipeline, paused: verb == "pipeline/pause" })
+        }
+    }
+}
+
+fn only(object: &Map<String, Value>, keys: &[&str]) -> Result<(), String> {
+    match object.keys().find(|key| !keys.contains(&key.as_str())) {
+        Some(key) => Err(format!("unknown key {}; known are {}", shown(key), keys.join(", "))),
+        None => Ok(()),
+    }
+}
+
+fn governor(object: &Map<String, Value>, pipelines: &[&str]) -> Result<Request, String> {
+    only(object, &["transaction", "mode", "rung", "pipeline", "for_s", "release"])?;
     let rung = object.get("rung").map(whole).transpose()?;
     let mode = object.get("mode").map(mode).transpose()?;
     let pipeline = object.get("pipeline").map(|value| index(value, pipelines)).transpose()?;
@@ -285,10 +309,24 @@ mod tests {
     }
 
     #[test]
+    fn pipelines_rest_and_go_on() {
+        let check = |verb: &str, payload: &str, request: Result<Request, String>| {
+            assert_eq!(parse(verb, payload.as_bytes(), &PIPELINES).unwrap().request, request, "{verb} {payload}");
+        };
+        check("pipeline/pause", "{}", Ok(Request::Pause { pipeline: None, paused: true }));
+        check("pipeline/resume", r#"{"pipeline":"door"}"#, Ok(Request::Pause { pipeline: Some(0), paused: false }));
+        let unknown = "unknown key \"for_s\"; known are transaction, pipeline";
+        check("pipeline/pause", r#"{"for_s":5}"#, Err(unknown.into()));
+        let nobody = "pipeline: found \"attic\", there are door, meter";
+        check("pipeline/pause", r#"{"pipeline":"attic"}"#, Err(nobody.into()));
+    }
+
+    #[test]
     fn an_unknown_verb_is_answered_with_those_that_are_known() {
         for payload in ["{}", "", "nonsense"] {
             let asked = parse("restart", payload.as_bytes(), &PIPELINES).unwrap();
-            assert_eq!(asked.request, Err("unknown verb \"restart\"; known are governor/set".into()), "{payload}");
+            let words = "unknown verb \"restart\"; known are governor/set, pipeline/pause, pipeline/resume";
+            assert_eq!(asked.request, Err(words.into()), "{payload}");
         }
         assert_eq!(parse(&"x".repeat(65), b"{}", &PIPELINES), None);
     }
@@ -296,10 +334,12 @@ mod tests {
     #[test]
     fn an_answer_says_what_applies_or_what_is_wrong() {
         let json = |response: &Response| serde_json::to_value(response).unwrap();
-        let rungs = BTreeMap::from([("meter".to_owned(), Place { rung: 1, of: 4 })]);
-        let applies = Applies { mode: Mode::Auto, rungs, until: None };
+        let pipelines = BTreeMap::from([("meter".to_owned(), Place { rung: 1, of: 4, paused: false })]);
+        let applies = Applies { mode: Mode::Auto, pipelines, until: None };
         let expected = serde_json::json!({
-            "status": "ok", "data": {"mode": "auto", "rungs": {"meter": {"rung": 1, "of": 4}}}, "transaction": "7",
+            "status": "ok",
+            "data": {"mode": "auto", "pipelines": {"meter": {"rung": 1, "of": 4, "paused": false}}},
+            "transaction": "7",
         });
         assert_eq!(json(&Response::new(Some("7".into()), Ok(applies))), expected);
         let expected = serde_json::json!({"status": "error", "error": "no"});

@@ -43,7 +43,11 @@ fn a_rung_is_fixed_for_a_time_and_taken_back() {
     let request = r#"{"rung":2,"pipeline":"meter","for_s":2,"transaction":"fix"}"#;
     assert!(client.publish(broker.port, &["-q", "1", "-t", REQUEST, "-m", request]));
     let answer = answer(&listener, "fix");
-    assert_eq!((&answer["status"], &answer["data"]["rungs"]["meter"]["rung"]), (&json!("ok"), &json!(2)), "{answer}");
+    assert_eq!(
+        (&answer["status"], &answer["data"]["pipelines"]["meter"]["rung"]),
+        (&json!("ok"), &json!(2)),
+        "{answer}"
+    );
     assert!(answer["data"]["until"].as_str().is_some_and(|until| until.ends_with('Z')), "{answer}");
     let seen = listener.wait_for("full work again", |m| {
         let rungs: Vec<_> = on(m, GOVERNOR).iter().map(|m| m.json()["rung"].as_u64()).collect();
@@ -69,6 +73,29 @@ fn a_mode_is_set_and_released() {
     listener.wait_for("the mode on the governor's topic", |m| mode(m) == Some(json!("performance")));
     ask(r#"{"release":true,"transaction":"two"}"#);
     assert_eq!(answer(&listener, "two")["data"]["mode"], "manual", "as configured");
+}
+
+#[test]
+fn a_pipeline_rests_and_goes_on() {
+    let Some((broker, listener, client)) = broker("a_pipeline_rests_and_goes_on") else { return };
+    let _daemon = Daemon::start(&meter(broker.port, ""));
+    let results = |m: &[Received]| on(m, "leptond/test/meter/result").len();
+    listener.wait_for("a result", |m| results(m) > 0);
+    let ask = |verb: &str, request: &str| {
+        let topic = format!("leptond/test/request/pipeline/{verb}");
+        assert!(client.publish(broker.port, &["-q", "1", "-t", &topic, "-m", request]));
+    };
+    ask("pause", r#"{"pipeline":"meter","transaction":"rest"}"#);
+    assert_eq!(answer(&listener, "rest")["data"]["pipelines"]["meter"]["paused"], true);
+    let idle =
+        |m: &[Received]| on(m, "leptond/test/health").last().map(|m| m.json()["pipelines"]["meter"]["idle"].clone());
+    let seen = listener.wait_for("health to say so", |m| idle(m) == Some(json!("paused by request")));
+    let resting = results(&seen);
+    ask("resume", r#"{"transaction":"on"}"#);
+    assert_eq!(answer(&listener, "on")["data"]["pipelines"]["meter"]["paused"], false);
+    // One that was on its way when the pause began may have come in between.
+    listener.wait_for("results again", |m| results(m) > resting + 3);
+    listener.wait_for("health to say so", |m| idle(m) == Some(Value::Null));
 }
 
 #[test]
