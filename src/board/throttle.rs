@@ -38,9 +38,15 @@ pub struct Throttle {
 /// Meaning of the bits 0 to 3 and 16 to 19 of the firmware's word (Raspberry Pi documentation, `vcgencmd get_throttled`).
 const MEANINGS: [&str; 4] = ["supply voltage too low", "clock capped", "throttled", "soft temperature limit"];
 
-const UNDER_VOLTAGE: u32 = 1;
-/// Capped, throttled, or at the soft limit: each lowers the clock.
-const LOWERED: u32 = 0b1110;
+const UNDER_VOLTAGE: u32 = 0b0001;
+const CAPPED: u32 = 0b0010;
+/// Capped or throttled. The soft limit is neither: it takes 200 MHz of a 3B+ at 60 °C, and that is how it is meant to run.
+const LOWERED: u32 = 0b0110;
+const SOFT_LIMIT: u32 = 0b1000;
+
+/// The firmware lowers the clock because of heat from 80 °C on (Raspberry Pi documentation, "frequency management and
+/// thermal control"); its own sensor may be a little ahead of what the kernel shows.
+const HEAT_CELSIUS: f32 = 77.0;
 
 impl ThrottleSource {
     /// Looks for what this board has.
@@ -91,9 +97,24 @@ impl ThrottleSource {
 }
 
 impl Throttle {
-    /// Whether the clock is being lowered right now; `None` where nothing on this board says so.
-    pub fn throttled_now(&self) -> Option<bool> {
-        either(self.word.map(|w| w & LOWERED != 0), self.kernel_cooling)
+    /// Whether the clock is being lowered right now because of heat; `None` where nothing on this board says so.
+    ///
+    /// Bits 1 (capped) and 2 (throttled) of the firmware's word do not say why. A supply that sags raises bit 2 beside bit 0
+    /// (`0x50005` is what boards with a weak supply show); heat raises bit 1, or both. So while the supply is too low they
+    /// count as heat only where the temperature is near the 80 °C at which the firmware acts, or, where it is not known, when
+    /// bit 1 is raised too. Nothing is missed by that: the low supply is a reason of its own to work less.
+    pub fn throttled_now(&self, soc_celsius: Option<f32>) -> Option<bool> {
+        let by_heat = |word: u32| {
+            let explained = self.under_voltage_now() == Some(true)
+                && soc_celsius.map_or(word & CAPPED == 0, |celsius| celsius < HEAT_CELSIUS);
+            word & LOWERED != 0 && !explained
+        };
+        either(self.word.map(by_heat), self.kernel_cooling)
+    }
+
+    /// Whether the soft temperature limit is active right now; `None` where nothing on this board says so.
+    pub fn soft_limited_now(&self) -> Option<bool> {
+        self.word.map(|w| w & SOFT_LIMIT != 0)
     }
 
     /// Whether the supply is too low right now; `None` where nothing on this board says so.

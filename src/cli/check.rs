@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::Failure;
+use super::ladder::{self, Ladder};
 use super::progress::spinner;
 use crate::config::{self, ConfigErrors, Loaded, Options, Origin, Override, Problem};
 use crate::daemon::offline;
@@ -23,11 +24,16 @@ pub struct Args {
     /// Do not look whether files, models and devices exist: the configuration is meant for another computer
     #[arg(long)]
     skip_files: bool,
-    /// Print one JSON object: `ok`, `file`, `digest`, `config`, `sources`, `models`, `warnings`, `problems`
+    /// Print the governor's ladder of each pipeline instead of the configuration: what the work may be lowered to, with what
+    /// that costs on this board (measured now, or remembered from an earlier start) and what it is worth
+    #[arg(long, conflicts_with = "skip_files")]
+    ladder: bool,
+    /// Print one JSON object: `ok`, `file`, `digest`, `config`, `sources`, `models`, `warnings`, `problems`, and with `--ladder`
+    /// also `ladders`
     #[arg(long)]
     json: bool,
     /// Print the JSON schema of the configuration and check nothing
-    #[arg(long, conflicts_with_all = ["json", "skip_files"])]
+    #[arg(long, conflicts_with_all = ["json", "skip_files", "ladder"])]
     schema: bool,
 }
 
@@ -40,10 +46,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
     options.skip_files = args.skip_files;
     let checked = config::load(&options).and_then(|loaded| {
         let models = if args.skip_files { Vec::new() } else { models(&loaded)? };
-        Ok((loaded, models))
+        let ladders = if args.ladder { Some(ladder::measure(&loaded)?) } else { None };
+        Ok((loaded, models, ladders))
     });
     match checked {
-        Ok((loaded, models)) => report(&loaded, &models, args.json),
+        Ok((loaded, models, ladders)) => report(&loaded, &models, ladders.as_deref(), args.json),
         Err(errors) => {
             if args.json {
                 print(&failure_json(&errors).to_string())?;
@@ -109,12 +116,12 @@ fn models(loaded: &Loaded) -> Result<Vec<ModelReport>, ConfigErrors> {
     if problems.is_empty() { Ok(reports) } else { Err(ConfigErrors { problems }) }
 }
 
-fn report(loaded: &Loaded, models: &[ModelReport], json: bool) -> Result<(), Failure> {
+fn report(loaded: &Loaded, models: &[ModelReport], ladders: Option<&[Ladder]>, json: bool) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
     }
     if json {
-        let object = json!({
+        let mut object = json!({
             "ok": true,
             "file": loaded.path,
             "digest": loaded.digest,
@@ -124,13 +131,19 @@ fn report(loaded: &Loaded, models: &[ModelReport], json: bool) -> Result<(), Fai
             "warnings": loaded.warnings,
             "problems": [],
         });
+        if let Some(ladders) = ladders {
+            object["ladders"] = json!(ladders);
+        }
         return print(&object.to_string());
     }
     for ModelReport { name, version, path, engine, golden } in models {
         let golden = if *golden == 0 { String::new() } else { format!(", {golden} golden inputs as they should be") };
         eprintln!("model {name} {version} ({engine}) runs{golden}: {}", path.display());
     }
-    print(config::effective(loaded).trim())
+    match ladders {
+        Some(ladders) => print(ladder::table(ladders).trim_end()),
+        None => print(config::effective(loaded).trim()),
+    }
 }
 
 fn failure_json(errors: &ConfigErrors) -> serde_json::Value {

@@ -11,7 +11,6 @@ use crate::config::ModelsConfig;
 use crate::daemon::offline::{self, Item};
 use crate::daemon::stages::{Planner, open_bundle};
 use crate::frame::Outcome;
-use crate::governor::Setpoint;
 use crate::{preprocess, task};
 
 /// Runs the model over every file in the order given; one line per frame or window. A file that cannot be read or used is
@@ -21,7 +20,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let threads = args.threads as usize;
     let planner = Planner::new(bundle, args.engine, threads, preprocess::Config::default(), &task::Config::default())
         .map_err(anyhow::Error::from)?;
-    let mut stages = planner.stages(&Setpoint::full()).map_err(anyhow::Error::from)?;
+    let mut stages = planner.stages(&planner.full()).map_err(anyhow::Error::from)?;
     let mut failed = 0_u64;
     for input in &args.inputs {
         // What a task remembers (smoothing, hysteresis) belongs to one file.

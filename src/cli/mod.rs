@@ -11,6 +11,7 @@ mod generate;
 mod infer;
 mod infer_files;
 mod inspect;
+mod ladder;
 mod probe;
 mod profile;
 mod progress;

@@ -1,20 +1,23 @@
 //! `leptond probe`: what this board has, what it lacks, and what that means for the daemon.
 
 mod gather;
+mod live;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 
 use super::Failure;
-use crate::board::{LinuxBoard, Throttle};
+use crate::board::LinuxBoard;
+use crate::daemon::status;
 use crate::frame::rfc3339;
-use crate::governor::{Board, Reading};
+use crate::governor::Board;
 use gather::{Report, Waiting};
+use live::Look;
 
 /// Arguments of `leptond probe`.
 #[derive(Debug, clap::Args)]
@@ -22,7 +25,7 @@ pub struct Args {
     /// Print JSON: one object, or with --watch one per line and second
     #[arg(long)]
     json: bool,
-    /// Show what changes, once a second, until interrupted
+    /// Show what changes once a second, with what a leptond on this board predicts and does, until interrupted
     #[arg(long)]
     watch: bool,
     /// Look at a copy of another machine's /proc, /sys, /dev, /etc and /usr below this directory
@@ -60,44 +63,38 @@ fn once(out: &mut impl Write, args: &Args) -> io::Result<()> {
     }
 }
 
-fn watch(out: &mut impl Write, args: &Args) -> io::Result<()> {
+fn watch(out: &mut (impl Write + IsTerminal), args: &Args) -> io::Result<()> {
     let mut board = LinuxBoard::new(gather::roots(args.root.as_deref()));
+    let name = Some(board.info().model.clone()).filter(|m| !m.is_empty()).unwrap_or_else(|| board.info().cpu.clone());
+    let in_place = !args.json && out.is_terminal();
+    let mut drawn = 0;
+    let mut wait = CPU_INTERVAL;
     loop {
-        std::thread::sleep(Duration::from_secs(1));
-        let reading = board.read();
+        std::thread::sleep(wait);
+        wait = Duration::from_secs(1);
+        let (reading, throttle) = (board.read(), board.throttle());
+        // A copy of another machine has no daemon.
+        let status = if args.root.is_none() { status::running() } else { None };
         let time = rfc3339(SystemTime::now());
+        let look = Look { time: &time, board: &name, reading: &reading, throttle: &throttle, status: status.as_ref() };
         if args.json {
-            let throttle = board.throttle();
-            let line = serde_json::json!({
-                "time": time,
-                "reading": reading,
-                "throttle": throttle,
-                "throttled_now": throttle.now(),
-                "throttled_before": throttle.before(),
-            });
-            writeln!(out, "{line}")?;
+            writeln!(out, "{}", look.json())?;
+        } else if in_place {
+            let lines = look.screen();
+            out.write_all(redrawn(&lines, drawn).as_bytes())?;
+            drawn = lines.len();
         } else {
-            let throttle = board.throttle();
-            let none = if throttle == Throttle::default() { "throttling unknown" } else { "not throttled" };
-            let throttle = words(&throttle.now(), none);
-            writeln!(out, "{time}  {}  {throttle}", numbers(&reading))?;
+            writeln!(out, "{}", look.line())?;
         }
         out.flush()?;
     }
 }
 
-/// The numbers of a reading on one line; what is missing shows as `–`.
-fn numbers(r: &Reading) -> String {
-    let number = |v: Option<f32>, digits: usize| v.map_or("–".into(), |v| format!("{v:.digits$}"));
-    format!(
-        "soc {:>5} °C  cpu {:>3} %  clock {:>4} MHz  available {:>5} MiB  pressure cpu {:>4} % memory {:>4} %",
-        number(r.soc_celsius, 1),
-        number(r.cpu_percent, 0),
-        number(r.clock_mhz, 0),
-        r.available_bytes.map_or("–".into(), |v| mib(v).to_string()),
-        number(r.cpu_pressure_percent, 1),
-        number(r.memory_pressure_percent, 1),
-    )
+/// Lines that take the place of the last `drawn` ones (ECMA-48: CPL, EL, ED), so that what was on the terminal before stays.
+fn redrawn(lines: &[String], drawn: usize) -> String {
+    let up = if drawn > 0 { format!("\x1b[{drawn}F") } else { String::new() };
+    let lines: String = lines.iter().map(|line| format!("{line}\x1b[K\n")).collect();
+    format!("{up}{lines}\x1b[J")
 }
 
 /// The report for people: aligned names, values, and at the end what is absent.

@@ -104,7 +104,7 @@ pub struct PipelineConfig {
     /// Which engine runs it.
     #[serde(default)]
     pub engine: model::Engine,
-    /// Threads for one inference; 0 = one.
+    /// Threads for one inference, no more than the board has cores; 0 = one.
     #[serde(default)]
     #[schemars(range(min = 0, max = 64))]
     pub threads: u32,

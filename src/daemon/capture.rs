@@ -40,7 +40,7 @@ pub(super) fn run(mut source: Box<dyn Source>, shared: &Shared, heart: &Heart) {
                 shared.set_life(Life::Running);
                 let interval = shared.setpoint().interval;
                 let admitted = if source.live() {
-                    pace.admits(frame.captured, interval)
+                    !shared.paused() && pace.admits(frame.captured, interval)
                 } else if patience(shared, heart, &pace) {
                     pace.admits(Instant::now(), interval)
                 } else {
@@ -49,6 +49,7 @@ pub(super) fn run(mut source: Box<dyn Source>, shared: &Shared, heart: &Heart) {
                 if admitted {
                     let (next, overwritten) = shared.slot.put(frame);
                     frame = next;
+                    shared.counters.overwritten.record(overwritten);
                     if overwritten {
                         shared.counters.dropped.fetch_add(1, Relaxed);
                     }
@@ -92,15 +93,16 @@ pub(super) fn run(mut source: Box<dyn Source>, shared: &Shared, heart: &Heart) {
     shared.slot.close();
 }
 
-/// Waits for a frame of a source that can wait: until the governor's interval is over and the slot is empty. False when
-/// told to stop meanwhile.
+/// Waits for a frame of a source that can wait: until the governor's interval is over, the slot is empty and no pause is on.
+/// False when told to stop meanwhile.
 fn patience(shared: &Shared, heart: &Heart, pace: &Pace) -> bool {
     const LOOK_EVERY: Duration = Duration::from_millis(400);
     loop {
         if shared.stopping() {
             return false;
         }
-        let left = pace.due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
+        let due = pace.due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
+        let left = if shared.paused() { LOOK_EVERY } else { due };
         if left.is_zero() && shared.slot.wait_empty(LOOK_EVERY) {
             return true;
         }

@@ -8,10 +8,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use super::DaemonError;
+use super::answers::Answers;
 use super::node::Node;
 use super::report::{Report, Reporter};
 use super::service::Service;
 use super::set::{PipelineSet, Surroundings};
+use super::status::{self, Status, StatusFile};
 use crate::board::LinuxBoard;
 use crate::config::{Config, Loaded};
 use crate::governor::Board;
@@ -156,6 +158,9 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     reporter.info(&digest, &set);
     reporter.governor(&set, 0);
     host.service.ready(&set.status_line());
+    let asked = Arc::new(Notify::new());
+    let mut answers = Answers::subscribe(&node, asked.clone())?;
+    let file = StatusFile::from_env();
 
     let mut tick = ticker(&config, &host.service);
     // Compiling a plan takes what it takes: the time to run begins when everything runs.
@@ -176,46 +181,75 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                 match reload(&mut config, &mut host.options, &mut set, &mut reporter, &node, &surroundings) {
                     Reloaded::Restart(new) => {
                         tracing::info!("SIGHUP: the connection changes, everything starts again");
+                        file.remove();
                         stop(set, &node.mqtt, &mut board, host.started)?;
                         return Ok(End::Restart(new));
                     }
-                    Reloaded::Applied | Reloaded::Refused => {}
+                    Reloaded::Applied => answers.forget(),
+                    Reloaded::Refused => {}
                 }
                 tick = ticker(&config, &host.service);
                 host.service.ready(&set.status_line());
+            }
+            () = asked.notified(), if answers.has_time() => {
+                // What was asked for is done at once and not at the next reading, which may be a minute away.
+                if answers.take(&mut set, Instant::now()) {
+                    look(&mut board, &mut set, &mut reporter, &config, &node, &file);
+                }
+                answers.answer(&set);
             }
             _ = tick.tick() => {
                 if set.all_over() {
                     break "every source has ended";
                 }
-                look(&mut board, &mut set, &mut reporter, &node);
+                answers.turn();
+                answers.take(&mut set, Instant::now());
+                look(&mut board, &mut set, &mut reporter, &config, &node, &file);
+                answers.answer(&set);
                 host.service.feed(&host.heartbeats);
             }
         }
     };
     tracing::info!(reason, "stopping");
+    file.remove();
     host.service.stopping();
     stop(set, &node.mqtt, &mut board, host.started).map(End::Stopped)
 }
 
-/// One turn of the loop: a reading of the board, the governor's answer, and `health`.
-fn look(board: &mut LinuxBoard, set: &mut PipelineSet, reporter: &mut Reporter, node: &Node) {
+/// One turn of the loop: a reading of the board, the governor's answer, `health`, and the file for who looks on.
+fn look(
+    board: &mut LinuxBoard,
+    set: &mut PipelineSet,
+    reporter: &mut Reporter,
+    config: &Config,
+    node: &Node,
+    file: &StatusFile,
+) {
     let now = Instant::now();
+    let mqtt = node.mqtt.stats();
     let mut reading = board.read();
+    reading.link.connected = Some(mqtt.connected);
+    reading.link.backlog = Some((mqtt.queued as f32 / config.mqtt.queue.max(1) as f32).min(1.0));
     reading.pipelines = set.loads(now);
-    for change in set.govern(&reading, now) {
-        tracing::info!(
-            pipeline = set.name(change.pipeline),
-            rung = change.setpoint.rung,
-            of = change.setpoint.of,
-            interval_ms = change.setpoint.interval.as_millis() as u64,
-            reason = change.reason,
-            "governor"
-        );
-        reporter.governor(set, change.pipeline);
+    let changes = set.govern(&reading, now);
+    reporter.governed(set, &changes, now);
+    reporter.health(set, &reading, || board.rss_bytes().unwrap_or(0), mqtt, now);
+    if file.wanted()
+        && let Some(governor) = reporter.governor_payload(set, 0)
+    {
+        let p95 =
+            set.iter().zip(&reading.pipelines).filter_map(|(r, load)| Some((r.config.name.clone(), load.p95_ms?)));
+        file.write(&Status {
+            pid: std::process::id(),
+            written_ms: status::since_boot_ms(),
+            valid_ms: status::valid_ms(config.governor.tick_ms),
+            governor,
+            own_cpu_percent: reading.own_cpu_percent,
+            connected: reading.link.connected,
+            backlog: reading.link.backlog,
+            p95_ms: p95.collect(),
+        });
     }
-    let rss_bytes = board.rss_bytes().unwrap_or(0);
-    reporter.health(set, &reading, rss_bytes, node.mqtt.stats(), now);
 }
 
 /// Pipelines first, then the last messages, `offline`, and the connection; within [`STOP_WITHIN`].

@@ -3,17 +3,24 @@
 //! [`run`] starts the publisher and one [`pipeline`] per configured source, then stays in the [`control`] loop: signals,
 //! board readings, governor, health, watchdog. [`stages`] is what a frame goes through.
 
+mod answers;
+pub mod calibrate;
 mod capture;
 mod control;
+mod gather;
 mod node;
 pub mod offline;
 pub mod pipeline;
+mod plans;
 pub mod prepare;
 mod report;
+mod request;
+mod sample;
 mod service;
 pub mod set;
 pub mod slot;
 pub mod stages;
+pub mod status;
 mod summary;
 mod worker;
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::stages::{PlanError, Planner, Stages};
 use crate::frame::{Frame, Outcome, Spec};
 use crate::governor::Setpoint;
+use crate::model::manifest::Golden;
 use crate::model::{Bundle, Engine};
 use crate::source::{self, FilesConfig, Next, SensorConfig, SensorKind, Source, SourceError};
 use crate::task::TaskOutput;
@@ -133,27 +134,53 @@ pub fn golden(bundle: &Bundle, engine: Engine) -> Result<(usize, Vec<GoldenFailu
     let mut stages = planner.stages(&Setpoint::full())?;
     let mut failures = Vec::new();
     for golden in bundle.goldens() {
-        // What a task remembers belongs to one input.
-        planner.forget(&mut stages)?;
-        let path = bundle.path().join(&golden.file).display().to_string();
-        let mut source = open(&path, stages.spec())?;
-        let mut outcomes = Vec::new();
-        let mut failed = None;
-        run(&mut stages, source.as_mut(), |item| {
-            match item.result {
-                Ok(output) => outcomes.push(output.outcome),
-                Err(error) => failed = Some(error),
-            }
-            true
-        })?;
-        let reason = failed.or_else(|| disagreement(golden, &outcomes));
+        let reason = run_golden(&planner, &mut stages, golden)?;
         failures.extend(reason.map(|reason| GoldenFailure { file: golden.file.clone(), reason }));
     }
     Ok((bundle.goldens().len(), failures))
 }
 
+/// Share of a bundle's golden inputs that `stages`, compiled by `planner` for one frame at a time, get right, 0 to 1. `None` where there
+/// are none, or not all were run by `until`.
+///
+/// # Errors
+/// When an input cannot be read.
+pub(super) fn golden_share(
+    planner: &Planner,
+    stages: &mut Stages,
+    until: Instant,
+) -> Result<Option<f64>, OfflineError> {
+    let goldens = planner.bundle.goldens();
+    let mut right = 0_usize;
+    for golden in goldens {
+        if Instant::now() >= until {
+            return Ok(None);
+        }
+        right += usize::from(run_golden(planner, stages, golden)?.is_none());
+    }
+    Ok((!goldens.is_empty()).then(|| right as f64 / goldens.len() as f64))
+}
+
 /// What is not as the golden input says, if anything.
-fn disagreement(golden: &crate::model::manifest::Golden, outcomes: &[Outcome]) -> Option<String> {
+fn run_golden(planner: &Planner, stages: &mut Stages, golden: &Golden) -> Result<Option<String>, OfflineError> {
+    // What a task remembers belongs to one input.
+    planner.forget(stages)?;
+    let path = planner.bundle.path().join(&golden.file).display().to_string();
+    let mut source = open(&path, stages.spec())?;
+    let mut outcomes = Vec::new();
+    let mut failed = None;
+    run(stages, source.as_mut(), |item| {
+        match item.result {
+            Ok(output) => outcomes.push(output.outcome),
+            Err(error) => failed = Some(error),
+        }
+        true
+    })?;
+    Ok(failed.or_else(|| disagreement(golden, &outcomes)))
+}
+
+/// What is not as the golden input says, if anything; `outcomes` is what came.
+fn disagreement(golden: &Golden, outcomes: &[Outcome]) -> Option<String> {
     let Some(last) = outcomes.last() else { return Some("gave no result".into()) };
     if let Some(expected) = &golden.label {
         return match last {

@@ -5,19 +5,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::plans::Plans;
 use super::prepare::Prepared;
 use super::set::Surroundings;
 use super::slot::Slot;
-use super::stages::{Planner, Stages};
+use super::stages::Planner;
 use super::worker::Worker;
 use super::{capture, worker};
 use crate::config::PipelineConfig;
 use crate::frame::Outcome;
-use crate::governor::{PipelineLadder, Setpoint};
+use crate::governor::{Load, PipelineLadder, Setpoint};
 use crate::telemetry::PipelineCounters;
 
 /// A source that gives nothing for this long is said to be idle.
 const IDLE_AFTER: Duration = Duration::from_secs(10);
+
+/// What a pipeline achieves is judged by the results of this long, …
+const JUDGED_BY: Duration = Duration::from_secs(10);
+/// … or of this many inferences, where they are rare.
+const JUDGED_BY_INFERENCES: u32 = 4;
+/// Fewer results than this say nothing of latency.
+const LEAST_RESULTS: usize = 3;
 
 /// What a pipeline is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,11 +51,16 @@ pub struct Shared {
     /// Answers that were right and wrong, where the source knows the truth.
     pub truth: Truth,
     pub(super) slot: Slot,
+    pub(super) plans: Arc<Plans>,
+    pub(super) ladder: PipelineLadder,
     stop: AtomicBool,
+    /// A person's pause, beside the governor's.
+    held: AtomicBool,
+    /// When the newest frame that was worked on since the setpoint applies was captured.
+    newest: Mutex<Option<Instant>>,
     /// And since when, where another reason of idleness does not count as a change.
     life: Mutex<(Life, Instant)>,
     setpoint: Mutex<Setpoint>,
-    next_stages: Mutex<Option<Stages>>,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -81,8 +94,52 @@ impl Shared {
         lock(&self.life).0.clone()
     }
 
+    /// A person's wish: no frame is let through until it is taken back. What has been gathered is finished.
+    pub fn pause(&self, paused: bool) {
+        if self.held.swap(paused, Ordering::AcqRel) != paused {
+            self.restart(Instant::now());
+        }
+    }
+
+    /// Whether no frame is to be let through, by a person's wish or the governor's.
+    pub(super) fn paused(&self) -> bool {
+        self.held.load(Ordering::Acquire) || lock(&self.setpoint).paused
+    }
+
+    /// What is achieved at the present setpoint.
+    pub fn load(&self, now: Instant) -> Load {
+        let setpoint = self.setpoint();
+        let pace = setpoint.interval.max(self.ladder.frame_interval);
+        let inferences = u32::try_from(setpoint.batch).unwrap_or(u32::MAX).saturating_mul(JUDGED_BY_INFERENCES);
+        let window = pace.saturating_mul(inferences).max(JUDGED_BY);
+        let ms = |d: Duration| d.as_secs_f32() * 1e3;
+        Load {
+            p95_ms: self.counters.recent.p95(window, LEAST_RESULTS, now).map(ms),
+            infer_ms: self.counters.recent_infer.median(window, now).map(ms),
+            dropped: self.counters.overwritten.get(),
+            frame_age_ms: lock(&self.newest).map(|captured| ms(now.saturating_duration_since(captured))),
+            idle: self.idle(now).is_some(),
+        }
+    }
+
+    /// A frame that was captured at `captured` has been worked on by the plan that is wanted.
+    pub(super) fn worked_on(&self, captured: Instant) {
+        *lock(&self.newest) = Some(captured);
+    }
+
+    /// What was achieved so far says nothing of what applies from `now` on.
+    pub(super) fn restart(&self, now: Instant) {
+        self.counters.recent.restart(now);
+        self.counters.recent_infer.restart(now);
+        self.counters.overwritten.restart();
+        *lock(&self.newest) = None;
+    }
+
     /// Why nothing comes, once that has lasted: a camera between two frames is not idle.
     pub fn idle(&self, now: Instant) -> Option<String> {
+        if self.held.load(Ordering::Acquire) {
+            return Some("paused by request".into());
+        }
         let (life, since) = &*lock(&self.life);
         match life {
             Life::Idle(reason) if now.saturating_duration_since(*since) >= IDLE_AFTER => Some(reason.clone()),
@@ -108,11 +165,6 @@ impl Shared {
                 (self.wake)();
             }
         }
-    }
-
-    /// Stages compiled for a new setpoint, once, for the worker to swap in at a frame boundary.
-    pub(super) fn take_next_stages(&self) -> Option<Stages> {
-        lock(&self.next_stages).take()
     }
 }
 
@@ -149,10 +201,13 @@ impl Running {
             counters: PipelineCounters::default(),
             truth: Truth::default(),
             slot: Slot::default(),
+            plans: Plans::new(&config.name, planner.clone(), stages.key()),
+            ladder: ladder.clone(),
             stop: AtomicBool::new(false),
+            held: AtomicBool::new(false),
+            newest: Mutex::new(None),
             life: Mutex::new((Life::Idle("starting".into()), Instant::now())),
             setpoint: Mutex::new(ladder.rungs.first().map_or_else(Setpoint::full, |r| r.setpoint.clone())),
-            next_stages: Mutex::new(None),
             wake,
         });
         let engine = stages.engine();
@@ -178,32 +233,13 @@ impl Running {
         Ok(running)
     }
 
-    /// Applies a setpoint: the interval at once, another resolution or batch when its plan is compiled (in the background).
+    /// Applies a setpoint: the interval and a pause at once; another form, resolution, batch or number of threads when its plan
+    /// is there.
     pub fn apply(&self, setpoint: &Setpoint) {
-        let before = {
-            let mut now = lock(&self.shared.setpoint);
-            std::mem::replace(&mut *now, setpoint.clone())
-        };
-        if (before.resolution, before.batch) == (setpoint.resolution, setpoint.batch) {
-            return;
-        }
-        let (planner, shared, wanted) = (self.planner.clone(), self.shared.clone(), setpoint.clone());
-        let compile = move || match planner.stages(&wanted) {
-            // A later setpoint may have come meanwhile; its own thread brings the right plan then.
-            Ok(stages) if shared.setpoint() == wanted => *lock(&shared.next_stages) = Some(stages),
-            Ok(_) => {}
-            Err(error) => tracing::error!(
-                pipeline = shared.name,
-                error = error.to_string(),
-                "cannot compile the plan of rung {}: the present one stays",
-                wanted.rung
-            ),
-        };
-        if let Err(error) =
-            std::thread::Builder::new().name(format!("plan {}", self.shared.name)).spawn(compile).map(drop)
-        {
-            tracing::error!(pipeline = self.shared.name, %error, "no thread to compile another plan: the present one stays");
-        }
+        // In this order, so that no result of the old plan is taken for one of the new rung.
+        self.shared.plans.want(setpoint.into());
+        *lock(&self.shared.setpoint) = setpoint.clone();
+        self.shared.restart(Instant::now());
     }
 
     /// Tells both threads to stop; returns at once.

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
+use super::calibrate::{Calibration, Job, calibrate};
 use super::stages::{PlanError, Planner, Stages, open_bundle};
 use crate::board::Info;
 use crate::config::PipelineConfig;
 use crate::frame::{Incoming, Spec};
-use crate::governor::{Candidate, Cost, PipelineLadder, Setpoint};
+use crate::governor::{PipelineLadder, Rung, Setpoint};
+use crate::model::race;
 use crate::publish::PublishError;
 use crate::source::{self, Source};
 use crate::sys::Roots;
@@ -45,6 +47,51 @@ pub enum PrepareError {
     Topic(String, PublishError),
 }
 
+/// A pipeline's model, compiled for full work, and what it costs on this board.
+pub struct Measured {
+    /// Compiles the stages anew for another setpoint.
+    pub planner: Planner,
+    /// The stages for full work.
+    pub stages: Stages,
+    /// How far the work may be lowered; the first rung is full work.
+    pub ladder: PipelineLadder,
+    /// Whether what it costs was remembered from an earlier start.
+    pub remembered: bool,
+}
+
+/// Opens the model of a pipeline, compiles the plan for full work and measures (or remembers) what lesser work costs.
+///
+/// # Errors
+/// [`PrepareError::Model`] and [`PrepareError::Fit`].
+pub fn measure(config: &PipelineConfig, dirs: &[PathBuf], roots: &Roots) -> Result<Measured, PrepareError> {
+    let model = |e: PlanError| PrepareError::Model(config.name.clone(), e);
+    let bundle = open_bundle(&config.model, dirs).map_err(model)?;
+    let info = Info::read(roots);
+    let board = format!("{} {}", info.model, info.cpu);
+    let cores = if info.cores == 0 { usize::MAX } else { info.cores };
+    let threads = (config.threads as usize).clamp(1, cores);
+    let mut planner =
+        Planner::new(bundle, config.engine, threads, config.preprocess.clone(), &config.task).map_err(model)?;
+    if let Some(race) = planner.race(&planner.full(), &board).map_err(model)? {
+        let (int8_ms, f32_ms) = (race.int8_ms, race.f32_ms);
+        tracing::info!(pipeline = config.name, engine = ?race.engine, int8_ms, f32_ms, remembered = race.remembered,
+            "the faster engine on this board");
+    }
+    let mut loaded = planner.load(0).map_err(model)?;
+    let full = Setpoint { resolution: Planner::own_resolution(&loaded), ..planner.full() };
+    let mut stages = planner.compile(&mut loaded, (&full).into()).map_err(model)?;
+    drop(loaded);
+    if let Some(reason) = misfit(&config.source, stages.spec()) {
+        return Err(PrepareError::Fit(config.name.clone(), reason));
+    }
+    let dir = race::state_dir();
+    let max_batch = config.governor.max_batch as usize;
+    let job = Job { source: &config.source, max_batch, board: &board, dir: dir.as_deref() };
+    let Calibration { candidates, remembered } = calibrate(&planner, &mut stages, &job).map_err(model)?;
+    let ladder = PipelineLadder::new(&config.name, &config.governor, frame_interval(&config.source), &candidates);
+    Ok(Measured { planner, stages, ladder, remembered })
+}
+
 /// Opens the model, compiles the plan for full work and opens the source. `subscribe` gives the messages of a topic filter.
 ///
 /// # Errors
@@ -55,25 +102,17 @@ pub fn prepare(
     roots: &Roots,
     subscribe: impl FnOnce(&str) -> Result<Receiver<Incoming>, PublishError>,
 ) -> Result<Prepared, PrepareError> {
-    let model = |e: PlanError| PrepareError::Model(config.name.clone(), e);
-    let bundle = open_bundle(&config.model, dirs).map_err(model)?;
-    let cost = Cost { infer_ms: 1.0, cpu_ms: 1.0, accuracy: None };
-    let only = Candidate { capture: None, resolution: None, batch: 1, form: 0, threads: 1, cost };
-    let ladder = PipelineLadder::new(&config.name, &config.governor, frame_interval(&config.source), &[only]);
-    let mut planner =
-        Planner::new(bundle, config.engine, config.threads as usize, config.preprocess.clone(), &config.task)
-            .map_err(model)?;
-    let full = ladder.rungs.first().map_or_else(Setpoint::full, |r| r.setpoint.clone());
-    let board = Info::read(roots);
-    if let Some(race) = planner.race(&full, &format!("{} {}", board.model, board.cpu)).map_err(model)? {
-        let (int8_ms, f32_ms) = (race.int8_ms, race.f32_ms);
-        tracing::info!(pipeline = config.name, engine = ?race.engine, int8_ms, f32_ms, remembered = race.remembered,
-            "the faster engine on this board");
-    }
-    let stages = planner.stages(&full).map_err(model)?;
-    if let Some(reason) = misfit(&config.source, stages.spec()) {
-        return Err(PrepareError::Fit(config.name.clone(), reason));
-    }
+    let Measured { planner, stages, ladder, remembered } = measure(config, dirs, roots)?;
+    let words = |rung: Option<&Rung>| rung.map(|r| in_words(&planner, r)).unwrap_or_default();
+    let (first, last) = (words(ladder.rungs.first()), words(ladder.rungs.last()));
+    tracing::info!(
+        pipeline = config.name,
+        rungs = ladder.rungs.len(),
+        first,
+        last,
+        remembered,
+        "the governor's ladder"
+    );
     let incoming = match &config.source {
         source::Config::Mqtt(mqtt) => {
             Some(subscribe(&mqtt.topic).map_err(|e| PrepareError::Topic(config.name.clone(), e))?)
@@ -83,6 +122,19 @@ pub fn prepare(
     let source = source::open(&config.source, source::Context { roots: roots.clone(), incoming })
         .map_err(|e| PrepareError::Source(config.name.clone(), e))?;
     Ok(Prepared { config: config.clone(), planner: Arc::new(planner), stages, source, ladder })
+}
+
+/// `small at 24 px, batch 2, 1 thread, every 500 ms: 2.31 ms`.
+fn in_words(planner: &Planner, rung: &Rung) -> String {
+    let Setpoint { form, resolution, batch, threads, interval, .. } = rung.setpoint;
+    let at = resolution.map(|pixels| format!(" at {pixels} px")).unwrap_or_default();
+    let every = match interval.as_millis() {
+        0 => "every frame".into(),
+        ms => format!("every {ms} ms"),
+    };
+    let threads = if threads == 1 { "1 thread".into() } else { format!("{threads} threads") };
+    let form = planner.form_name(form);
+    format!("{form}{at}, batch {batch}, {threads}, {every}: {:.2} ms", rung.cost.infer_ms)
 }
 
 /// Time between two frames of a source at full work; zero where it is not known.

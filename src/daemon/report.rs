@@ -9,12 +9,13 @@ use serde::Serialize;
 
 use super::pipeline::Running;
 use super::set::PipelineSet;
+use super::stages::Planner;
 use crate::board;
 use crate::config::Config;
 use crate::frame::rfc3339;
-use crate::governor::{Mode, Reading};
+use crate::governor::{Change, Forecast, Mode, Reading, State};
 use crate::publish::latency::Overhead;
-use crate::publish::payload::{self, Health, Info, ModelInfo, PipelineHealth, Throttled};
+use crate::publish::payload::{self, Health, Info, ModelInfo, PipelineHealth, Standing, Throttled};
 use crate::publish::topics::Topics;
 use crate::publish::{Class, Message, Publisher, Stats};
 use crate::telemetry::Rate;
@@ -28,8 +29,20 @@ pub(super) struct Reporter {
     wall_started: SystemTime,
     every: Duration,
     due: Instant,
-    flags: Option<(Throttled, Vec<Option<String>>)>,
+    flags: Option<Flags>,
     rates: BTreeMap<String, Rate>,
+    /// What was last said of the governor.
+    said: Option<(Mode, State)>,
+    /// When the time on lower rungs was last counted.
+    counted: Instant,
+}
+
+/// A change of any of these is told at once.
+#[derive(Clone, Debug, PartialEq)]
+struct Flags {
+    throttled: Throttled,
+    governor: Standing,
+    idle: Vec<Option<String>>,
 }
 
 impl Reporter {
@@ -45,11 +58,14 @@ impl Reporter {
             publisher,
             board,
             started,
-            wall_started: SystemTime::now(),
+            // Everything was made ready since.
+            wall_started: SystemTime::now() - started.elapsed(),
             every: Duration::from_secs(config.node.health_interval_s.into()),
             due: started,
             flags: None,
             rates: BTreeMap::new(),
+            said: None,
+            counted: started,
         }
     }
 
@@ -81,8 +97,60 @@ impl Reporter {
         self.state(self.topics.info(), payload::json(&info));
     }
 
+    /// One turn of the governor: every change is counted, logged and published, and so is another mode or state.
+    pub(super) fn governed(&mut self, set: &PipelineSet, changes: &[(usize, Change)], now: Instant) {
+        let passed = now.saturating_duration_since(self.counted);
+        self.counted = now;
+        let passed_ms = passed.as_millis() as u64;
+        for running in set.iter() {
+            let setpoint = running.shared.setpoint();
+            if setpoint.rung > 0 || setpoint.paused {
+                running.shared.counters.reduced_ms.fetch_add(passed_ms, Relaxed);
+            }
+        }
+        for (before, change) in changes {
+            self.changed(set, *before, change);
+        }
+        let standing = (mode(set), set.governor().state());
+        if changes.is_empty() && self.said == Some(standing) {
+            return;
+        }
+        if self.said.is_some_and(|said| said != standing) {
+            let (mode, state) = (kebab(&standing.0), kebab(&standing.1));
+            let reason = changes.last().map(|(_, change)| change.reason.as_str());
+            tracing::info!(mode, state, reason, "governor");
+        }
+        self.governor(set, changes.last().map_or(0, |(_, change)| change.pipeline));
+    }
+
+    fn changed(&self, set: &PipelineSet, before: usize, change: &Change) {
+        let setpoint = &change.setpoint;
+        if let Some(running) = set.iter().nth(change.pipeline) {
+            let counters = &running.shared.counters;
+            let steps = if setpoint.rung < before { &counters.steps_up } else { &counters.steps_down };
+            steps.fetch_add(1, Relaxed);
+        }
+        tracing::info!(
+            pipeline = set.name(change.pipeline),
+            rung = setpoint.rung,
+            of = setpoint.of,
+            interval_ms = setpoint.interval.as_millis() as u64,
+            paused = setpoint.paused,
+            reason = change.reason,
+            "governor"
+        );
+    }
+
     /// `governor`: every pipeline's rung; `changed` stands at the top.
-    pub(super) fn governor(&self, set: &PipelineSet, changed: usize) {
+    pub(super) fn governor(&mut self, set: &PipelineSet, changed: usize) {
+        self.said = Some((mode(set), set.governor().state()));
+        if let Some(payload) = self.governor_payload(set, changed) {
+            self.state(self.topics.governor(), payload::json(&payload));
+        }
+    }
+
+    /// What the governor holds each pipeline to; `None` without pipelines.
+    pub(super) fn governor_payload(&self, set: &PipelineSet, changed: usize) -> Option<payload::Governor> {
         let rung = |index: usize, running: &Running| {
             let status = set.governor().status(index)?;
             let setpoint = status.setpoint;
@@ -92,25 +160,43 @@ impl Reporter {
                 reason: status.reason,
                 since: rfc3339(self.wall_started + status.since),
                 interval_ms: setpoint.interval.as_millis() as u64,
+                capture: setpoint.capture,
                 resolution: setpoint.resolution,
                 batch: setpoint.batch,
-                model: running.planner.bundle.manifest().name.clone(),
-                threads: running.planner.threads,
+                model: model_name(&running.planner, setpoint.form),
+                threads: setpoint.threads,
+                paused: setpoint.paused,
             };
             Some((running.config.name.clone(), rung))
         };
         let pipelines: BTreeMap<_, _> = set.iter().enumerate().filter_map(|(i, r)| rung(i, r)).collect();
-        let Some(top) = pipelines.get(set.name(changed)).cloned() else { return };
-        let mode = set.governor().status(changed).map_or(Mode::Auto, |s| s.mode);
-        let payload =
-            payload::Governor { mode: kebab(&mode), pipeline: set.name(changed).into(), changed: top, pipelines };
-        self.state(self.topics.governor(), payload::json(&payload));
+        Some(payload::Governor {
+            standing: standing(set),
+            pipeline: set.name(changed).into(),
+            changed: pipelines.get(set.name(changed))?.clone(),
+            forecast: set.governor().forecast().map(forecast),
+            pipelines,
+        })
     }
 
-    /// `health`, when it is due or when a throttle flag or the reason of an idle pipeline changed.
-    pub(super) fn health(&mut self, set: &PipelineSet, reading: &Reading, rss_bytes: u64, mqtt: Stats, now: Instant) {
-        let throttled = Throttled { now: reading.throttled, under_voltage: reading.under_voltage };
-        let flags = (throttled, set.iter().map(|r| r.shared.idle(now)).collect());
+    /// `health`, when it is due or when a throttle flag, the governor's state or the reason of an idle pipeline
+    /// changed.
+    pub(super) fn health(
+        &mut self,
+        set: &PipelineSet,
+        reading: &Reading,
+        rss_bytes: impl FnOnce() -> u64,
+        mqtt: Stats,
+        now: Instant,
+    ) {
+        let throttled = Throttled {
+            now: reading.throttled,
+            soft_limited: reading.soft_limited,
+            under_voltage: reading.under_voltage,
+        };
+        let governor = standing(set);
+        let idle = set.iter().map(|r| r.shared.idle(now)).collect();
+        let flags = Flags { throttled, governor: governor.clone(), idle };
         if now < self.due && self.flags.as_ref() == Some(&flags) {
             return;
         }
@@ -131,16 +217,20 @@ impl Reporter {
                 },
                 drops: counts.dropped,
                 errors: counts.errors,
+                rung: running.shared.setpoint().rung,
+                rung_changes: payload::Steps { up: counts.steps_up, down: counts.steps_down },
+                reduced_s: counts.reduced_ms as f64 / 1e3,
                 idle: running.shared.idle(now),
             };
             pipelines.insert(running.config.name.clone(), health);
         }
         let health = Health {
             uptime_s: now.saturating_duration_since(self.started).as_secs(),
-            rss_bytes,
+            rss_bytes: rss_bytes(),
             cpu_percent: reading.cpu_percent,
             soc_celsius: reading.soc_celsius,
             throttled,
+            governor,
             mqtt: mqtt.into(),
             pipelines,
         };
@@ -154,6 +244,30 @@ impl Reporter {
 
     fn state(&self, topic: String, payload: Vec<u8>) {
         self.publisher.publish(Message { topic, payload, class: Class::State, origin: None });
+    }
+}
+
+fn mode(set: &PipelineSet) -> Mode {
+    set.governor().status(0).map_or(Mode::Auto, |status| status.mode)
+}
+
+fn standing(set: &PipelineSet) -> Standing {
+    Standing { mode: kebab(&mode(set)), state: kebab(&set.governor().state()) }
+}
+
+/// The model's name, with that of its variant where it is not the main form.
+fn model_name(planner: &Planner, form: usize) -> String {
+    let name = &planner.bundle.manifest().name;
+    if form == 0 { name.clone() } else { format!("{name}/{}", planner.form_name(form)) }
+}
+
+fn forecast(f: Forecast) -> payload::Forecast {
+    let tenth = |v: f32| (v * 10.0).round() / 10.0;
+    payload::Forecast {
+        soc_celsius: tenth(f.soc_celsius),
+        in_30s_celsius: tenth(f.in_30s_celsius),
+        steady_celsius: tenth(f.steady_celsius),
+        limit_celsius: tenth(f.limit_celsius),
     }
 }
 

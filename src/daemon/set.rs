@@ -6,13 +6,10 @@ use std::time::{Duration, Instant};
 use super::DaemonError;
 use super::pipeline::{Life, Running};
 use super::prepare::Prepared;
-use crate::governor::{self, Change, Governor, Load, Reading};
+use crate::governor::{self, Change, Governor, Load, Order, Reading};
 use crate::publish::Publisher;
 use crate::publish::topics::Topics;
 use crate::telemetry::Heartbeats;
-
-/// A deadline is judged by the results of this long.
-const DEADLINE_WINDOW: Duration = Duration::from_secs(10);
 
 /// What pipelines are started with.
 #[derive(Clone)]
@@ -111,24 +108,26 @@ impl PipelineSet {
         &self.governor
     }
 
-    /// One step of the governor; its changes are applied and returned.
-    pub fn govern(&mut self, reading: &Reading, now: Instant) -> Vec<Change> {
+    /// One step of the governor; its changes are applied and returned, each with the rung before it.
+    pub fn govern(&mut self, reading: &Reading, now: Instant) -> Vec<(usize, Change)> {
         let changes = self.governor.step(reading, now.saturating_duration_since(self.started));
-        for change in &changes {
-            if let Some(running) = self.running.get(change.pipeline) {
-                running.apply(&change.setpoint);
-            }
-        }
-        changes
+        let apply = |change: Change| {
+            let running = self.running.get(change.pipeline)?;
+            let before = running.shared.setpoint().rung;
+            running.apply(&change.setpoint);
+            Some((before, change))
+        };
+        changes.into_iter().filter_map(apply).collect()
+    }
+
+    /// Hands a person's wish to the governor, from `now` on for `for_` (`None` = until the next one). Its next step answers.
+    pub fn order(&mut self, order: &Order, for_: Option<Duration>, now: Instant) {
+        self.governor.order(order, for_, now.saturating_duration_since(self.started));
     }
 
     /// What each pipeline achieves.
     pub fn loads(&self, now: Instant) -> Vec<Load> {
-        let load = |r: &Running| Load {
-            p95_ms: r.shared.counters.recent.p95(DEADLINE_WINDOW, now).map(|p95| p95.as_secs_f32() * 1e3),
-            ..Load::default()
-        };
-        self.running.iter().map(load).collect()
+        self.running.iter().map(|r| r.shared.load(now)).collect()
     }
 
     /// Whether no pipeline can give anything any more.

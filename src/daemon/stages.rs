@@ -43,6 +43,38 @@ pub enum PlanError {
     /// The task's settings do not fit the model.
     #[error("{0}")]
     Task(String),
+    /// A resolution that this form of the model does not have.
+    #[error("model {model:?}, form {form:?}: no input of {resolution} pixels, only {sizes:?} ([height, width])")]
+    Resolution {
+        /// The model's name.
+        model: String,
+        /// The form's name.
+        form: String,
+        /// What was asked for, longer side in pixels.
+        resolution: u32,
+        /// What there is.
+        sizes: Vec<[usize; 2]>,
+    },
+}
+
+/// What stages are compiled for: everything of a setpoint but its pace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StagesKey {
+    /// Form of the model; 0 = the main one.
+    pub form: usize,
+    /// Model input size, longer side in pixels; `None` = the form's own.
+    pub resolution: Option<u32>,
+    /// Frames of one inference.
+    pub batch: usize,
+    /// Threads of one inference.
+    pub threads: usize,
+}
+
+impl From<&Setpoint> for StagesKey {
+    fn from(setpoint: &Setpoint) -> Self {
+        let Setpoint { form, resolution, batch, threads, .. } = *setpoint;
+        StagesKey { form, resolution, batch, threads }
+    }
 }
 
 /// Opens a bundle or bare model: a path, a name in `dirs` (in order), or the name of a shipped model.
@@ -66,7 +98,7 @@ pub struct Planner {
     pub bundle: Bundle,
     /// Which engine runs it.
     pub engine: Engine,
-    /// Threads of one inference.
+    /// Threads of one inference at most.
     pub threads: usize,
     /// How pictures are fitted.
     pub preprocess: preprocess::Config,
@@ -97,6 +129,11 @@ impl Planner {
             known => known.to_ascii_lowercase(),
         };
         Ok(Planner { bundle, engine, threads: threads.max(1), preprocess, task, sha256 })
+    }
+
+    /// Full work: the main form at its own size, one frame at a time, all threads.
+    pub fn full(&self) -> Setpoint {
+        Setpoint { threads: self.threads, ..Setpoint::full() }
     }
 
     /// The task that interprets the outputs.
@@ -134,26 +171,59 @@ impl Planner {
         Ok(race)
     }
 
-    /// Compiles stages for `setpoint`: its resolution and its batch of frames.
+    /// Parses form `form` of the model; stages are compiled from it by [`Planner::compile`].
+    ///
+    /// # Errors
+    /// [`PlanError::Model`].
+    pub fn load(&self, form: usize) -> Result<LoadedModel, PlanError> {
+        Ok(LoadedModel::load(&self.bundle, form, self.engine, self.threads)?)
+    }
+
+    /// Compiles stages for what `setpoint` asks: form, resolution, batch of frames, threads (no more than the planner's own).
     ///
     /// # Errors
     /// What does not fit, with the tensor or key.
     pub fn stages(&self, setpoint: &Setpoint) -> Result<Stages, PlanError> {
-        let loaded = LoadedModel::load(&self.bundle, 0, self.engine, self.threads)?;
+        self.compile(&mut self.load(setpoint.form)?, setpoint.into())
+    }
+
+    /// `main`, or the name of a variant.
+    pub fn form_name(&self, form: usize) -> String {
+        self.bundle.rungs().get(form).map(|r| r.name.clone()).unwrap_or_default()
+    }
+
+    /// Input size of a model's own form, longer side in pixels; `None` for windows.
+    pub fn own_resolution(loaded: &LoadedModel) -> Option<u32> {
+        match loaded.spec(PlanKey::default()) {
+            Ok(Spec::Image(image)) => u32::try_from(image.height.max(image.width)).ok(),
+            _ => None,
+        }
+    }
+
+    /// Whether what the task remembers means the same in every form and size of the model. A learnt threshold does not: another form
+    /// errs by other amounts.
+    pub fn comparable(&self) -> bool {
+        self.kind() != TaskKind::Anomaly || !self.task.learns_threshold()
+    }
+
+    /// [`Planner::stages`] out of a model that is parsed already; `loaded` is form `key.form` of this planner's bundle.
+    ///
+    /// # Errors
+    /// What does not fit, with the tensor or key.
+    pub fn compile(&self, loaded: &mut LoadedModel, key: StagesKey) -> Result<Stages, PlanError> {
+        loaded.set_threads(key.threads.clamp(1, self.threads));
         let items = self.preprocess.regions.len().max(1);
-        let frames = setpoint.batch.max(1);
-        let size = setpoint
-            .resolution
-            .and_then(|side| loaded.sizes().into_iter().find(|[h, w]| (*h).max(*w) == side as usize));
-        let key = PlanKey { batch: Some(items * frames), size };
-        let model = loaded.plan(key)?;
-        let mut spec = loaded.spec(key)?;
+        let frames = key.batch.max(1);
+        let plan = PlanKey { batch: Some(items * frames), size: self.size(loaded, key)? };
+        let model = loaded.plan(plan)?;
+        let mut spec = loaded.spec(plan)?;
         if let (Some(fit), Spec::Image(image)) = (self.preprocess.fit, &mut spec) {
             image.fit = fit;
         }
-        let task_spec = loaded.task_spec(key, items)?;
+        let task_spec = loaded.task_spec(plan, items)?;
         let task = self.new_task(&task_spec)?;
         Ok(Stages {
+            key,
             spec: spec.clone(),
             preprocessor: Preprocessor::new(spec, self.preprocess.regions.clone()),
             model,
@@ -163,12 +233,29 @@ impl Planner {
             frames,
             geometry: vec![Vec::new(); frames],
             engine: loaded.engine(),
+            weights_bytes: loaded.info().weights_bytes,
         })
+    }
+
+    /// `[height, width]` of the resolution that is asked for.
+    fn size(&self, loaded: &LoadedModel, key: StagesKey) -> Result<Option<[usize; 2]>, PlanError> {
+        let Some(resolution) = key.resolution else { return Ok(None) };
+        let sizes = loaded.sizes();
+        match sizes.iter().find(|[h, w]| (*h).max(*w) == resolution as usize) {
+            Some(size) => Ok(Some(*size)),
+            None => Err(PlanError::Resolution {
+                model: loaded.name().into(),
+                form: self.form_name(key.form),
+                resolution,
+                sizes,
+            }),
+        }
     }
 }
 
-/// One pipeline's stages, compiled for one batch and resolution.
+/// One pipeline's stages, compiled for one form, resolution, batch and number of threads.
 pub struct Stages {
+    key: StagesKey,
     spec: Spec,
     preprocessor: Preprocessor,
     model: Box<dyn Model>,
@@ -178,9 +265,26 @@ pub struct Stages {
     frames: usize,
     geometry: Vec<Vec<Geometry>>,
     engine: &'static str,
+    weights_bytes: usize,
 }
 
 impl Stages {
+    /// What it was compiled for.
+    pub fn key(&self) -> StagesKey {
+        self.key
+    }
+
+    /// Values of one item of the model's first input.
+    pub fn item_len(&self) -> usize {
+        let shape = self.model.inputs().first().map_or(&[][..], |spec| &spec.shape);
+        shape.iter().skip(1).product()
+    }
+
+    /// Bytes of the model's weights: about what the plan keeps in memory.
+    pub fn weights_bytes(&self) -> usize {
+        self.weights_bytes
+    }
+
     /// Frames that one inference takes.
     pub fn frames(&self) -> usize {
         self.frames
@@ -196,10 +300,12 @@ impl Stages {
         self.engine
     }
 
-    /// Takes over the plan of `other` and keeps what the task remembers.
-    pub fn replace_with(&mut self, mut other: Stages) {
+    /// Takes over the plan of `other` and keeps what the task remembers: labels, scores and boxes mean the same in every form and
+    /// size of a bundle. (Where they do not, as an error whose threshold is learnt, no ladder has another form or size.) Gives
+    /// the old plan, whose task remembers nothing.
+    pub fn replace_with(&mut self, mut other: Stages) -> Stages {
         std::mem::swap(&mut self.task, &mut other.task);
-        *self = other;
+        std::mem::replace(self, other)
     }
 
     /// Writes a frame into the model's input as frame `index` of the batch.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::capture::LOG_EVERY;
+use super::gather::Patience;
 use super::pipeline::Shared;
 use super::slot::Taken;
 use super::stages::Stages;
@@ -23,6 +24,10 @@ pub(super) const FRAME_WITHIN: Duration = Duration::from_secs(30);
 /// How often an idle worker looks whether it has been told to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// The time of an inference is expected to be that of the latest, if there are this many in this time.
+const LEAST_TIMES: usize = 3;
+const JUDGED_BY: Duration = Duration::from_secs(60);
+
 /// A worker with its stages and its way out.
 pub(super) struct Worker {
     shared: Arc<Shared>,
@@ -33,8 +38,12 @@ pub(super) struct Worker {
     said: Said,
     log: RateLimited,
     started: Instant,
-    /// What is known of the frames that are gathered in the model's input.
+    /// The rung whose plan runs.
+    rung: usize,
+    /// What is known of the frames that are gathered in the model's input; no more than the batch, which runs when it is full.
     gathered: Vec<Meta>,
+    /// What it took to put them there.
+    prepared: Duration,
 }
 
 /// The pipeline's topics, rendered once.
@@ -75,24 +84,33 @@ impl Worker {
             said: Said::default(),
             log: RateLimited::new(LOG_EVERY),
             started: Instant::now(),
+            rung: 0,
             gathered: Vec::new(),
+            prepared: Duration::ZERO,
         }
     }
 
-    /// Runs until the slot is closed and empty.
+    /// Runs until the slot is closed and empty, or until told to stop. What was gathered is finished in any case.
     pub(super) fn run(mut self, heart: &Heart) {
         let mut frame = Frame::empty();
         loop {
             heart.idle("waiting for a frame");
-            match self.shared.slot.take(frame, LOOK_EVERY) {
+            let taken = self.shared.slot.take(frame, self.patience(Instant::now()));
+            heart.beat(FRAME_WITHIN, Instant::now());
+            match taken {
                 Taken::Closed => break,
-                Taken::Nothing(unused) => frame = unused,
+                Taken::Nothing(unused) => {
+                    frame = unused;
+                    self.swap_stages();
+                }
                 Taken::Frame(taken) => {
                     frame = taken;
-                    heart.beat(FRAME_WITHIN, Instant::now());
                     self.swap_stages();
                     self.work(&mut frame);
                 }
+            }
+            if !self.gathered.is_empty() && (self.shared.paused() || self.patience(Instant::now()).is_zero()) {
+                self.infer();
             }
             if self.shared.stopping() {
                 break;
@@ -101,25 +119,56 @@ impl Worker {
                 tracing::warn!(pipeline = self.shared.name, kind, suppressed, "more of the same");
             }
         }
-        if !self.gathered.is_empty() && !self.shared.stopping() {
+        // Where windows are gathered none is lost, also not the one that came during the last inference.
+        if self.stages.frames() > 1
+            && let Taken::Frame(mut last) = self.shared.slot.take(Frame::empty(), Duration::ZERO)
+        {
+            self.work(&mut last);
+        }
+        if !self.gathered.is_empty() {
             self.infer();
         }
+    }
+
+    /// How long to wait for another frame from `now` on: until what is gathered has to run.
+    fn patience(&self, now: Instant) -> Duration {
+        let Some(oldest) = self.gathered.first() else { return LOOK_EVERY };
+        let Shared { ladder, counters, .. } = &*self.shared;
+        let measured = counters.recent_infer.p95(JUDGED_BY, LEAST_TIMES, now);
+        let calibrated = || {
+            let ms = ladder.rungs.get(self.rung).map_or(0.0, |rung| rung.cost.infer_ms);
+            Duration::from_secs_f32((ms / 1e3).clamp(0.0, FRAME_WITHIN.as_secs_f32()))
+        };
+        let patience = Patience {
+            deadline: ladder.deadline,
+            infer: measured.unwrap_or_else(calibrated),
+            interval: self.shared.setpoint().interval.max(ladder.frame_interval),
+            batch: self.stages.frames(),
+        };
+        patience.until(oldest.captured).saturating_duration_since(now).min(LOOK_EVERY)
     }
 
     /// A frame boundary: a plan that was compiled for a new setpoint takes over. What was gathered for the old one is run
     /// first, so that no window is lost.
     fn swap_stages(&mut self) {
-        if let Some(stages) = self.shared.take_next_stages() {
+        if let Some(stages) = self.shared.plans.take_next() {
             if !self.gathered.is_empty() {
                 self.infer();
             }
-            self.stages.replace_with(stages);
+            self.shared.plans.keep(self.stages.replace_with(stages));
+            self.shared.restart(Instant::now());
+        }
+        if self.shared.plans.settled() {
+            self.rung = self.shared.setpoint().rung;
         }
     }
 
     /// One frame: into the model's input, and once the batch is full through the model.
     fn work(&mut self, frame: &mut Frame) {
-        if let Err(error) = self.stages.prepare(frame, self.gathered.len()) {
+        let start = Instant::now();
+        let prepared = self.stages.prepare(frame, self.gathered.len());
+        self.prepared += start.elapsed();
+        if let Err(error) = prepared {
             self.fail("preprocess", &frame.origin, frame.seq, &error);
             return;
         }
@@ -141,15 +190,21 @@ impl Worker {
         let ran = self.stages.infer();
         let infer = start.elapsed();
         let gathered = std::mem::take(&mut self.gathered);
+        let prepared = std::mem::take(&mut self.prepared);
+        // Frames of a plan that is about to go say nothing of the setpoint that waits for its own.
+        let counts = self.shared.plans.settled();
         if let Err(error) = ran {
             if let Some(first) = gathered.first() {
                 self.fail("model", &first.origin, first.seq, &error);
             }
         } else {
             self.shared.counters.infer.record(infer);
+            if counts {
+                self.shared.counters.recent_infer.record(prepared + infer, start + infer);
+            }
             for (index, meta) in gathered.iter().enumerate() {
                 match self.stages.interpret(index, meta.captured.saturating_duration_since(self.started), meta.time) {
-                    Ok(output) => self.tell(meta, output, infer),
+                    Ok(output) => self.tell(meta, output, infer, counts),
                     Err(error) => self.fail("task", &meta.origin, meta.seq, &error),
                 }
             }
@@ -168,8 +223,8 @@ impl Worker {
         }
     }
 
-    /// Publishes the result, its events, and the pipeline's state when it changed.
-    fn tell(&mut self, meta: &Meta, output: TaskOutput, infer: Duration) {
+    /// Publishes the result, its events, and the pipeline's state when it changed. `counts`: it is by the plan that is wanted.
+    fn tell(&mut self, meta: &Meta, output: TaskOutput, infer: Duration, counts: bool) {
         let counters = &self.shared.counters;
         counters.inferences.fetch_add(1, Relaxed);
         if let Some(truth) = &meta.truth {
@@ -190,7 +245,10 @@ impl Worker {
         let handed = Instant::now();
         let latency = handed.saturating_duration_since(meta.captured);
         counters.latency.record(latency);
-        counters.recent.record(latency, handed);
+        if counts {
+            counters.recent.record(latency, handed);
+            self.shared.worked_on(meta.captured);
+        }
     }
 
     fn publish_result(&self, meta: &Meta, outcome: &Outcome, infer: Duration, now: Instant) {
@@ -199,7 +257,7 @@ impl Worker {
             time: rfc3339(meta.time),
             frame_age_ms: payload::ms(now.saturating_duration_since(meta.captured)),
             infer_ms: payload::ms(infer),
-            rung: self.shared.setpoint().rung,
+            rung: self.rung,
             outcome,
             truth: meta.truth.as_deref(),
             origin: &meta.origin,

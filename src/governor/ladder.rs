@@ -30,7 +30,7 @@ pub struct Cost {
 }
 
 /// One way to do the work, whatever the interval, with its measured cost.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     /// Size of the captured picture, longer side in pixels; `None` = as configured.
     pub capture: Option<u32>,

@@ -110,7 +110,7 @@ impl Bundle {
     ) -> Result<Bundle, ModelError> {
         let path = PathBuf::from(format!("embedded:{name}"));
         let mut manifest = Manifest::parse(manifest, &path.join("model.toml"))?;
-        // A program that embeds a model may leave out smaller forms, and golden inputs, which are for `check`.
+        // A program that embeds a model may leave out smaller forms, and golden inputs, which are for `check` and calibration.
         let embedded = |file: &String| files.iter().any(|(name, _)| name == file);
         manifest.goldens.retain(|golden| embedded(&golden.file));
         manifest.variants.retain(|variant| embedded(&variant.file));

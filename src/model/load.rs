@@ -136,6 +136,11 @@ impl LoadedModel {
         if self.runs_in_integers() { self.threads } else { 1 }
     }
 
+    /// Plans that are compiled from now on may use this many threads.
+    pub fn set_threads(&mut self, threads: usize) {
+        self.threads = threads.max(1);
+    }
+
     /// Compiles a plan for the daemon's pipeline.
     ///
     /// A model whose file fixes the batch at `b` runs `batch / b` times in turn inside one [`Model::run`]; so does one

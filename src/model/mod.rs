@@ -15,6 +15,7 @@ mod plan;
 mod quant;
 pub mod race;
 mod raw;
+mod remember;
 pub mod report;
 mod runner;
 mod shipped;
@@ -30,10 +31,12 @@ pub use bundle::{Bundle, Rung, sha256};
 pub use load::LoadedModel;
 pub use manifest::Manifest;
 pub use plan::Plan;
+pub use remember::Remembered;
 pub use runner::Runner;
 pub use shipped::{open, shipped};
 
 use crate::frame::{TensorSpec, TensorView, TensorViewMut};
+use crate::int8;
 
 /// Which engine runs a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
@@ -46,6 +49,11 @@ pub enum Engine {
     Int8,
     /// Floats.
     F32,
+}
+
+/// Name of the instruction set that the integer engine uses on this processor.
+pub fn kernels() -> &'static str {
+    int8::kernels::best().name()
 }
 
 /// One compiled plan: fixed batch and resolution, inputs and outputs in place.

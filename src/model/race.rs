@@ -2,13 +2,12 @@
 //!
 //! Integers nearly always win; on a core with wide float units and no dot product of bytes they may not.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bundle, Engine, LoadedModel, Model, ModelError, PlanKey, sha256};
+use super::{Bundle, Engine, LoadedModel, Model, ModelError, PlanKey, Remembered, sha256};
 use crate::int8::kernels;
 
 /// How long each side is timed.
@@ -22,9 +21,6 @@ const CLEARLY: f64 = 1.1;
 
 /// Name of the file that remembers, in the state directory.
 const FILE: &str = "engines.json";
-
-/// Most models that are remembered; the file starts anew beyond.
-const MAX_ENTRIES: usize = 256;
 
 /// Who runs a model, and by how much.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,10 +63,8 @@ pub fn race(
     // Looked up before anything is parsed: at most starts it is known.
     let (version, kernels) = (env!("CARGO_PKG_VERSION"), kernels::best().name());
     let known_by = format!("{} {version} {board} {kernels} {threads} {key:?}", sha256(&bundle.onnx(0)?));
-    let entry = sha256(known_by.as_bytes());
-    let file = dir.map(|d| d.join(FILE));
-    let mut known: BTreeMap<String, Race> = file.as_deref().map(read).unwrap_or_default();
-    if let Some(race) = known.get(&entry) {
+    let mut known: Remembered<Race> = Remembered::open(dir, FILE);
+    if let Some(race) = known.get(&known_by) {
         return Ok(Some(Race { remembered: true, ..*race }));
     }
     let integer = LoadedModel::load(bundle, 0, Engine::Int8, threads)?;
@@ -92,15 +86,7 @@ pub fn race(
         }
         Err(_) => Race { engine: Engine::Int8, int8_ms: time([&mut *first])?[0], f32_ms: None, remembered: false },
     };
-    if let Some(file) = file {
-        if known.len() >= MAX_ENTRIES {
-            known.clear();
-        }
-        known.insert(entry, race);
-        if let Err(error) = write(&file, &known) {
-            tracing::debug!(file = %file.display(), %error, "the result of a race cannot be remembered");
-        }
-    }
+    known.insert(&known_by, race);
     Ok(Some(race))
 }
 
@@ -120,19 +106,4 @@ fn time<const N: usize>(mut plans: [&mut dyn Model; N]) -> Result<[f64; N], Mode
         }
     }
     Ok(best)
-}
-
-/// What is remembered; nothing if the file is missing or damaged, since it can be found out again.
-fn read(file: &Path) -> BTreeMap<String, Race> {
-    std::fs::read(file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
-}
-
-fn write(file: &Path, known: &BTreeMap<String, Race>) -> std::io::Result<()> {
-    if let Some(dir) = file.parent() {
-        std::fs::create_dir_all(dir)?;
-    }
-    // Whole or not at all, also when two processes end their races at once.
-    let partial = file.with_extension(format!("{}.part", std::process::id()));
-    std::fs::write(&partial, serde_json::to_vec_pretty(known)?)?;
-    std::fs::rename(&partial, file)
 }

@@ -5,23 +5,33 @@ use std::path::PathBuf;
 
 use super::{Bundle, ModelError, locate};
 
-/// Name, manifest and ONNX file of each.
-const SHIPPED: &[(&str, &str, &[u8])] = &[
-    (
-        "leptonnet-digits",
-        include_str!("../../models/leptonnet-digits/model.toml"),
-        include_bytes!("../../models/leptonnet-digits/model.onnx"),
-    ),
-    (
-        "machine-anomaly",
-        include_str!("../../models/machine-anomaly/model.toml"),
-        include_bytes!("../../models/machine-anomaly/model.onnx"),
-    ),
+/// A model that is part of the program.
+struct Shipped {
+    name: &'static str,
+    manifest: &'static str,
+    onnx: &'static [u8],
+    /// Its smaller forms, by file name.
+    variants: &'static [(&'static str, &'static [u8])],
+}
+
+const SHIPPED: &[Shipped] = &[
+    Shipped {
+        name: "leptonnet-digits",
+        manifest: include_str!("../../models/leptonnet-digits/model.toml"),
+        onnx: include_bytes!("../../models/leptonnet-digits/model.onnx"),
+        variants: &[("small.onnx", include_bytes!("../../models/leptonnet-digits/small.onnx"))],
+    },
+    Shipped {
+        name: "machine-anomaly",
+        manifest: include_str!("../../models/machine-anomaly/model.toml"),
+        onnx: include_bytes!("../../models/machine-anomaly/model.onnx"),
+        variants: &[],
+    },
 ];
 
 /// Their names.
 pub fn shipped() -> impl Iterator<Item = &'static str> {
-    SHIPPED.iter().map(|(name, ..)| *name)
+    SHIPPED.iter().map(|shipped| shipped.name)
 }
 
 /// Opens what the configuration or a person names: the path of a bundle or `.onnx` file, a bundle in one of `dirs` (in
@@ -34,6 +44,7 @@ pub fn open(name: &str, dirs: &[PathBuf]) -> Option<Result<Bundle, ModelError>> 
     if let Some(path) = locate(name, dirs) {
         return Some(Bundle::open(&path));
     }
-    let (name, manifest, onnx) = SHIPPED.iter().find(|(shipped, ..)| *shipped == name)?;
-    Some(Bundle::from_parts(name, manifest, Cow::Borrowed(*onnx), Vec::new()))
+    let Shipped { name, manifest, onnx, variants } = SHIPPED.iter().find(|shipped| shipped.name == name)?;
+    let variants = variants.iter().map(|(file, bytes)| ((*file).to_string(), Cow::Borrowed(*bytes))).collect();
+    Some(Bundle::from_parts(name, manifest, Cow::Borrowed(*onnx), variants))
 }

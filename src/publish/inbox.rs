@@ -5,22 +5,26 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use crate::frame::Incoming;
 
+/// Tells a reader that waits for other things too that something came; must not block.
+pub type Wake = Box<dyn Fn() + Send>;
+
 /// The connection's end of one subscription. The reader's channel and the backlog behind it hold `capacity` messages
 /// each; when both are full the oldest of the backlog is dropped and counted, so the newest are always kept.
-#[derive(Debug)]
 pub struct Inbox {
     filter: String,
     reader: SyncSender<Incoming>,
+    /// Called when the reader was given something.
+    wake: Option<Wake>,
     backlog: VecDeque<Incoming>,
     capacity: usize,
 }
 
 impl Inbox {
     /// An inbox for what matches `filter`, and the channel to read it from.
-    pub fn new(filter: &str, capacity: usize) -> (Self, Receiver<Incoming>) {
+    pub fn new(filter: &str, capacity: usize, wake: Option<Wake>) -> (Self, Receiver<Incoming>) {
         let capacity = capacity.max(1);
         let (reader, receiver) = sync_channel(capacity);
-        (Inbox { filter: filter.into(), reader, backlog: VecDeque::new(), capacity }, receiver)
+        (Inbox { filter: filter.into(), reader, wake, backlog: VecDeque::new(), capacity }, receiver)
     }
 
     /// The topic filter.
@@ -47,7 +51,11 @@ impl Inbox {
     pub fn pass_on(&mut self) -> bool {
         while let Some(message) = self.backlog.pop_front() {
             match self.reader.try_send(message) {
-                Ok(()) => {}
+                Ok(()) => {
+                    if let Some(wake) = &self.wake {
+                        wake();
+                    }
+                }
                 Err(TrySendError::Full(message)) => {
                     self.backlog.push_front(message);
                     return true;
@@ -69,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_slow_reader_gets_the_newest_in_order() {
-        let (mut inbox, reader) = Inbox::new("t", 2);
+        let (mut inbox, reader) = Inbox::new("t", 2, None);
         let mut dropped = 0;
         for n in 0..9 {
             dropped += inbox.put(message(n));
@@ -86,8 +94,23 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_is_woken_for_what_it_was_given() {
+        let woken = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counter = woken.clone();
+        let wake = move || {
+            counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        };
+        let (mut inbox, _reader) = Inbox::new("t", 2, Some(Box::new(wake)));
+        for n in 0..5 {
+            inbox.put(message(n));
+            inbox.pass_on();
+        }
+        assert_eq!(woken.load(std::sync::atomic::Ordering::Relaxed), 2, "not for what waits behind a full channel");
+    }
+
+    #[test]
     fn a_reader_that_went_away_is_noticed() {
-        let (mut inbox, reader) = Inbox::new("t", 1);
+        let (mut inbox, reader) = Inbox::new("t", 1, None);
         drop(reader);
         inbox.put(message(0));
         assert!(!inbox.pass_on());

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::inbox::Inbox;
+use super::inbox::{Inbox, Wake};
 use super::latency::{Latency, Overhead};
 use super::payload::{NodeState, json};
 use super::queue::{Limits, Queue, Refusal};
@@ -57,11 +57,24 @@ impl Mqtt {
     /// # Errors
     /// [`PublishError::Setting`] when `filter` is none.
     pub fn subscribe(&self, filter: &str, capacity: usize) -> Result<Receiver<Incoming>, PublishError> {
+        self.subscribe_with(filter, capacity, None)
+    }
+
+    /// As [`Mqtt::subscribe`]; `wake` is called for every message that was put into the channel.
+    ///
+    /// # Errors
+    /// As [`Mqtt::subscribe`].
+    pub fn subscribe_with(
+        &self,
+        filter: &str,
+        capacity: usize,
+        wake: Option<Wake>,
+    ) -> Result<Receiver<Incoming>, PublishError> {
         if !topics::valid_filter(filter) {
             let reason = format!("{filter:?} is not a topic filter");
             return Err(PublishError::Setting { key: "topic", reason });
         }
-        let (inbox, receiver) = Inbox::new(filter, capacity);
+        let (inbox, receiver) = Inbox::new(filter, capacity, wake);
         let mut state = self.shared.lock();
         state.inboxes.push(inbox);
         state.subscribed = false;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Stats;
 use crate::frame::{Event, Label, Outcome, rfc3339};
@@ -71,6 +71,8 @@ pub struct Health {
     pub soc_celsius: Option<f32>,
     /// What the firmware says about clock and supply.
     pub throttled: Throttled,
+    /// How the governor decides, and where it stands.
+    pub governor: Standing,
     /// The connection that this came over.
     pub mqtt: Mqtt,
     /// By pipeline name.
@@ -80,9 +82,12 @@ pub struct Health {
 /// Throttle flags of [`Health`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
 pub struct Throttled {
-    /// The clock is being lowered right now.
+    /// The clock is being lowered right now because of heat.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub now: Option<bool>,
+    /// A soft temperature limit lowers the clock a little.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub soft_limited: Option<bool>,
     /// The supply is too low right now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub under_voltage: Option<bool>,
@@ -121,6 +126,12 @@ pub struct PipelineHealth {
     pub drops: u64,
     /// Frames that could not be read.
     pub errors: u64,
+    /// Place on the ladder, 0 = full work.
+    pub rung: usize,
+    /// Steps on the ladder since the start.
+    pub rung_changes: Steps,
+    /// Time since the start that was not spent on the first rung.
+    pub reduced_s: f64,
     /// Why nothing comes, when nothing does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<String>,
@@ -137,22 +148,58 @@ pub struct Percentiles {
     pub p99: f64,
 }
 
-/// `governor`: at every change. The rung of the pipeline that changed stands at the top; `pipelines` holds them all.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Governor {
-    /// `auto` or `manual`.
+/// Steps on a ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct Steps {
+    /// To more work.
+    pub up: u64,
+    /// To less work.
+    pub down: u64,
+}
+
+/// How the governor decides, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// `auto`, `performance`, `quiet`, `manual`.
     pub mode: String,
+    /// `calibrating`, `normal`, `reduced`, `critical`, `paused`.
+    pub state: String,
+}
+
+/// What is expected of the board's temperature, in °C to the tenth.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// Now, without spikes.
+    pub soc_celsius: f32,
+    /// In 30 s on the present rungs.
+    pub in_30s_celsius: f32,
+    /// In the end on the present rungs.
+    pub steady_celsius: f32,
+    /// What is kept to.
+    pub limit_celsius: f32,
+}
+
+/// `governor`: at every change of a rung, the mode or the state. The rung of the pipeline that changed stands at the top;
+/// `pipelines` holds them all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Governor {
+    /// How it decides, and where it stands.
+    #[serde(flatten)]
+    pub standing: Standing,
     /// The pipeline that changed.
     pub pipeline: String,
     /// Its rung.
     #[serde(flatten)]
     pub changed: Rung,
+    /// What is expected of the temperature, once enough is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// Every pipeline's rung, by name.
     pub pipelines: BTreeMap<String, Rung>,
 }
 
 /// One pipeline's place on its ladder.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rung {
     /// Position, 0 = full work.
     pub rung: usize,
@@ -164,15 +211,20 @@ pub struct Rung {
     pub since: String,
     /// Least time between two inferences.
     pub interval_ms: u64,
+    /// Size of the captured picture in pixels of the longer side; absent = as configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture: Option<u32>,
     /// Model input size in pixels of the longer side; absent = the model's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<u32>,
     /// Items in one inference.
     pub batch: usize,
-    /// Name of the model (or its variant).
+    /// Name of the model, and of its form where that is not the main one: `name/form`.
     pub model: String,
     /// Threads for one inference.
     pub threads: usize,
+    /// Nothing is looked at, until the board has cooled.
+    pub paused: bool,
 }
 
 /// `<pipeline>/result`: one inference. The fields of the outcome stand beside these.

@@ -174,6 +174,9 @@ fn health(value: &Value) -> (Tone, String) {
     for (name, pipeline) in value["pipelines"].as_object().into_iter().flatten() {
         let (fps, p95) = (number(&pipeline["fps"], 1), number(&pipeline["latency_ms"]["p95"], 1));
         let _ = write!(line, "  | {name} {fps} fps p95 {p95} ms {} drops", pipeline["drops"]);
+        if pipeline["rung"].as_u64().is_some_and(|rung| rung > 0) {
+            let _ = write!(line, " rung {}", pipeline["rung"]);
+        }
         if pipeline["idle"].is_string() {
             let _ = write!(line, " idle: {}", text(&pipeline["idle"]));
         }
@@ -182,16 +185,24 @@ fn health(value: &Value) -> (Tone, String) {
 }
 
 fn governor(value: &Value) -> (Tone, String) {
-    let reduced = value["rung"].as_u64().is_some_and(|rung| rung > 0);
-    let line = format!(
-        "{}  rung {} of {}  interval {} ms  {}",
-        text(&value["pipeline"]),
-        value["rung"],
-        value["of"],
-        value["interval_ms"],
-        text(&value["reason"])
-    );
-    (if reduced { Tone::Bad } else { Tone::Plain }, line)
+    let reduced = value["rung"].as_u64().is_some_and(|rung| rung > 0) || value["paused"] == true;
+    let mut line =
+        [&value["mode"], &value["state"]].into_iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ");
+    let _ = write!(line, "  {}  rung {} of {}", text(&value["pipeline"]), value["rung"], value["of"]);
+    if value["paused"] == true {
+        line.push_str(" PAUSED");
+    }
+    let _ = write!(line, "  interval {} ms", value["interval_ms"]);
+    for (key, unit) in [("capture", " px captured"), ("resolution", " px")] {
+        if value[key].is_number() {
+            let _ = write!(line, "  {}{unit}", value[key]);
+        }
+    }
+    if value["batch"].as_u64().is_some_and(|batch| batch > 1) {
+        let _ = write!(line, "  batch {}", value["batch"]);
+    }
+    let _ = write!(line, "  {}", text(&value["reason"]));
+    (if reduced { Tone::Bad } else { Tone::Plain }, cut(&line))
 }
 
 fn info(value: &Value) -> (Tone, String) {
@@ -260,9 +271,15 @@ mod tests {
             ),
             (
                 "leptond/a/governor",
-                r#"{"mode":"auto","pipeline":"m","rung":1,"of":3,"interval_ms":200,"reason":"hot"}"#,
+                r#"{"mode":"auto","state":"reduced","pipeline":"m","rung":1,"of":3,"interval_ms":200,"batch":1,"paused":false,"reason":"hot"}"#,
                 "a/governor",
-                "m  rung 1 of 3  interval 200 ms  hot",
+                "auto reduced  m  rung 1 of 3  interval 200 ms  hot",
+            ),
+            (
+                "leptond/a/governor",
+                r#"{"mode":"quiet","state":"paused","pipeline":"m","rung":2,"of":3,"interval_ms":0,"resolution":96,"batch":4,"paused":true,"reason":"hot"}"#,
+                "a/governor",
+                "quiet paused  m  rung 2 of 3 PAUSED  interval 0 ms  96 px  batch 4  hot",
             ),
             ("other/topic", "[1,2]", "other/topic", "[1,2]"),
             ("leptond/a/m/result", "no json", "a/m/result", "no json"),

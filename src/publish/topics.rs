@@ -76,6 +76,23 @@ impl Topics {
         format!("{}/{pipeline}/state", self.root)
     }
 
+    /// Every request to this node, as a filter.
+    pub fn requests(&self) -> String {
+        format!("{}/request/#", self.root)
+    }
+
+    /// The verb of a request's topic: `governor/set` of `…/request/governor/set`; `None` for any other topic.
+    pub fn verb<'a>(&self, topic: &'a str) -> Option<&'a str> {
+        let rest = topic.strip_prefix(self.root.as_str())?.strip_prefix("/request")?;
+        if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+    }
+
+    /// The answer to a request with `verb`.
+    pub fn response(&self, verb: &str) -> String {
+        let slash = if verb.is_empty() { "" } else { "/" };
+        format!("{}/response{slash}{verb}", self.root)
+    }
+
     /// Everything of this node, as a filter.
     pub fn all(&self) -> String {
         format!("{}/#", self.root)
@@ -192,6 +209,17 @@ mod tests {
         ];
         let expected = ["state", "info", "health", "governor", "meter/result", "meter/event", "meter/state", "#"];
         assert_eq!(all.to_vec(), expected.map(|t| format!("home/leptond/attic/{t}")).to_vec());
+        let request = "home/leptond/attic/request/governor/set";
+        assert!(matches(request, &topics.requests()));
+        assert_eq!(topics.verb(request), Some("governor/set"));
+        assert_eq!(topics.response("governor/set"), "home/leptond/attic/response/governor/set");
+        assert_eq!(
+            (topics.verb("home/leptond/attic/request"), topics.response("").as_str()),
+            (Some(""), "home/leptond/attic/response")
+        );
+        for other in ["home/leptond/attic/requests/x", "home/leptond/b/request/x", "home/leptond/attic/response/x"] {
+            assert_eq!(topics.verb(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -13,8 +13,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -130,6 +130,7 @@ impl Child {
         unsafe { command.pre_exec(die_with_us) };
 
         let mut process = spawn_on_thread(command).map_err(failed)?;
+        ids().push(process.id());
         let (stdout, stderr) = match (process.stdout.take(), process.stderr.take()) {
             (Some(stdout), Some(stderr)) => (OwnedFd::from(stdout), OwnedFd::from(stderr)),
             _ => return Err(failed(io::Error::other("no pipes"))),
@@ -211,7 +212,9 @@ impl Child {
             leave_to_reaper(process);
             return Exit { success: false, words: format!("{} does not end even when killed", self.name) };
         }
-        match process.wait() {
+        let waited = process.wait();
+        forget(process.id());
+        match waited {
             Ok(status) => {
                 let mut words = format!("{} {}", self.name, in_words(status));
                 if let Some(last) = self.lines.last().filter(|_| !status.success()) {
@@ -265,6 +268,24 @@ impl Drop for Child {
             self.end(Duration::ZERO);
         }
     }
+}
+
+/// Process ids of the children that were started and not waited for yet. Each pipeline has one child at a time, so there are
+/// never more than pipelines and those that are about to end.
+static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+/// Process ids of our living children, for whoever counts what we cost.
+pub fn running() -> Vec<u32> {
+    ids().clone()
+}
+
+fn ids() -> MutexGuard<'static, Vec<u32>> {
+    // Pushing and removing leave the list whole, whatever panics.
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn forget(id: u32) {
+    ids().retain(|running| *running != id);
 }
 
 /// Whether the process ended within `timeout`; leaves it unreaped.
@@ -333,7 +354,13 @@ fn spawn_children(jobs: &Receiver<Job>) {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        dying.retain_mut(|process| matches!(process.try_wait(), Ok(None)));
+        dying.retain_mut(|process| {
+            let dying = matches!(process.try_wait(), Ok(None));
+            if !dying {
+                forget(process.id());
+            }
+            dying
+        });
     }
 }
 

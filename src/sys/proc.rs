@@ -122,6 +122,16 @@ impl Stat {
     }
 }
 
+/// Ticks that a process has run, user and system, with those of its children that it waited for (fields 14 to 17 of
+/// `/proc/<pid>/stat`, `proc_pid_stat(5)`), through `buffer`; `None` when it is gone.
+pub fn process_ticks(stat: &Path, buffer: &mut String) -> Option<u64> {
+    read_text(stat, buffer).ok()?;
+    // The second field is the program's name in parentheses and may hold anything.
+    let (_, rest) = buffer.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace().skip(11).map(|f| f.parse::<u64>().ok());
+    (0..4).try_fold(0_u64, |sum, _| Some(sum.saturating_add(fields.next()??)))
+}
+
 /// `/proc/meminfo`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Memory {

@@ -65,6 +65,13 @@ pub struct Config {
     pub hysteresis: Option<f32>,
 }
 
+impl Config {
+    /// Whether an `anomaly` task learns its threshold from what it sees, instead of having a fixed one.
+    pub fn learns_threshold(&self) -> bool {
+        self.calibration_s.map_or(self.threshold.is_none(), |seconds| seconds > 0.0)
+    }
+}
+
 /// What one run gives a task to look at.
 pub struct TaskInput<'a> {
     /// The model's inputs, as they went in (for reconstruction errors).

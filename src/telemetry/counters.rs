@@ -112,16 +112,21 @@ struct Ring {
     /// At most [`Recent::CAPACITY`] entries; `next` is where the oldest is overwritten.
     samples: Vec<(Instant, Duration)>,
     next: usize,
+    /// What began before does not count.
+    since: Option<Instant>,
 }
 
 impl Recent {
     /// Durations held at most; the oldest gives way.
     pub const CAPACITY: usize = 128;
 
-    /// Counts one duration that ended at `now`.
+    /// Counts one duration that ended at `now`, unless it began before the last [`Recent::restart`].
     pub fn record(&self, duration: Duration, now: Instant) {
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        let Ring { samples, next } = &mut *ring;
+        let Ring { samples, next, since } = &mut *ring;
+        if since.is_some_and(|since| now.saturating_duration_since(since) < duration) {
+            return;
+        }
         match samples.get_mut(*next) {
             Some(slot) => *slot = (now, duration),
             None => samples.push((now, duration)),
@@ -129,15 +134,63 @@ impl Recent {
         *next = (*next + 1) % Self::CAPACITY;
     }
 
-    /// 95 % of the durations that ended in the last `window` before `now` were no longer than this; `None` = there were none.
-    pub fn p95(&self, window: Duration, now: Instant) -> Option<Duration> {
+    /// Forgets everything, and what began before `now` and has not ended yet.
+    pub fn restart(&self, now: Instant) {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        *ring = Ring { since: Some(now), ..Ring::default() };
+    }
+
+    /// 95 % of the durations that ended in the last `window` before `now` were no longer than this; `None` = there were fewer
+    /// than `least` (of which one is needed in any case).
+    pub fn p95(&self, window: Duration, least: usize, now: Instant) -> Option<Duration> {
+        self.rank(95, window, least, now)
+    }
+
+    /// Half of the durations that ended in the last `window` before `now` were no longer than this; `None` = there were none.
+    pub fn median(&self, window: Duration, now: Instant) -> Option<Duration> {
+        self.rank(50, window, 1, now)
+    }
+
+    fn rank(&self, percent: usize, window: Duration, least: usize, now: Instant) -> Option<Duration> {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = |(at, _): &&(Instant, Duration)| now.saturating_duration_since(*at) <= window;
         let mut durations: Vec<Duration> = ring.samples.iter().filter(fresh).map(|(_, d)| *d).collect();
         drop(ring);
+        if durations.len() < least {
+            return None;
+        }
         durations.sort_unstable();
-        let rank = (durations.len() * 95).div_ceil(100);
+        let rank = (durations.len() * percent).div_ceil(100);
         durations.get(rank.checked_sub(1)?).copied()
+    }
+}
+
+/// How many of the newest events were of one kind.
+#[derive(Debug, Default)]
+pub struct Share {
+    /// The newest event in the lowest bit, and how many there are.
+    bits: Mutex<(u64, u32)>,
+}
+
+impl Share {
+    /// Events that count at most; the oldest gives way.
+    pub const CAPACITY: u32 = u64::BITS;
+
+    /// Counts one event, which was of the kind or not.
+    pub fn record(&self, of_the_kind: bool) {
+        let mut bits = self.bits.lock().unwrap_or_else(PoisonError::into_inner);
+        *bits = (bits.0 << 1 | u64::from(of_the_kind), (bits.1 + 1).min(Self::CAPACITY));
+    }
+
+    /// Forgets everything.
+    pub fn restart(&self) {
+        *self.bits.lock().unwrap_or_else(PoisonError::into_inner) = (0, 0);
+    }
+
+    /// The share, 0 to 1; `None` before the first event.
+    pub fn get(&self) -> Option<f32> {
+        let (bits, count) = *self.bits.lock().unwrap_or_else(PoisonError::into_inner);
+        (count > 0).then(|| bits.count_ones() as f32 / count as f32)
     }
 }
 
@@ -158,8 +211,18 @@ pub struct PipelineCounters {
     pub latency: Latency,
     /// Inside the model.
     pub infer: Latency,
-    /// The same as `latency` for the governor's deadline.
+    /// The newest of `latency`, since the present setpoint applies: for the governor's deadline.
     pub recent: Recent,
+    /// Steps of the governor to more work.
+    pub steps_up: AtomicU64,
+    /// Steps of the governor to less work.
+    pub steps_down: AtomicU64,
+    /// Time spent on another rung than the first, in ms.
+    pub reduced_ms: AtomicU64,
+    /// The newest inferences with their preprocessing, since the present setpoint applies.
+    pub recent_infer: Recent,
+    /// Which of the newest frames replaced one that had not been looked at, since the present setpoint applies.
+    pub overwritten: Share,
 }
 
 /// What [`PipelineCounters`] held at one moment.
@@ -175,6 +238,12 @@ pub struct Counts {
     pub skipped: u64,
     /// Frames that were damaged, or whose inference failed.
     pub errors: u64,
+    /// Steps of the governor to more work.
+    pub steps_up: u64,
+    /// Steps of the governor to less work.
+    pub steps_down: u64,
+    /// Time spent on another rung than the first, in ms.
+    pub reduced_ms: u64,
 }
 
 impl PipelineCounters {
@@ -186,6 +255,9 @@ impl PipelineCounters {
             dropped: self.dropped.load(Relaxed),
             skipped: self.skipped.load(Relaxed),
             errors: self.errors.load(Relaxed),
+            steps_up: self.steps_up.load(Relaxed),
+            steps_down: self.steps_down.load(Relaxed),
+            reduced_ms: self.reduced_ms.load(Relaxed),
         }
     }
 }
@@ -225,7 +297,9 @@ mod tests {
     #[test]
     fn nothing_recorded_says_nothing() {
         assert_eq!(Latency::default().percentiles(), Percentiles::default());
-        assert_eq!(Recent::default().p95(Duration::MAX, Instant::now()), None);
+        assert_eq!(Recent::default().p95(Duration::MAX, 0, Instant::now()), None);
+        assert_eq!(Recent::default().median(Duration::MAX, Instant::now()), None);
+        assert_eq!(Share::default().get(), None);
     }
 
     #[test]
@@ -255,12 +329,38 @@ mod tests {
         let at = |s| start + Duration::from_secs(s);
         let recent = Recent::default();
         (0..20).for_each(|i| recent.record(ms(10.0 + i as f64), at(i)));
-        assert_eq!(recent.p95(Duration::from_secs(100), at(20)), Some(ms(28.0)));
-        assert_eq!(recent.p95(Duration::from_secs(3), at(20)), Some(ms(29.0)), "three samples: the longest");
-        assert_eq!(recent.p95(Duration::from_secs(3), at(60)), None);
+        assert_eq!(recent.p95(Duration::from_secs(100), 3, at(20)), Some(ms(28.0)));
+        assert_eq!(recent.median(Duration::from_secs(100), at(20)), Some(ms(19.0)));
+        assert_eq!(recent.p95(Duration::from_secs(3), 3, at(20)), Some(ms(29.0)), "three samples: the longest");
+        assert_eq!(recent.p95(Duration::from_secs(3), 4, at(20)), None, "too few");
+        assert_eq!(recent.p95(Duration::from_secs(3), 0, at(60)), None);
         (0..1000).for_each(|i| recent.record(ms(1.0), at(100 + i)));
-        assert_eq!(recent.p95(Duration::MAX, at(2000)), Some(ms(1.0)), "older ones gave way");
+        assert_eq!(recent.p95(Duration::MAX, 3, at(2000)), Some(ms(1.0)), "older ones gave way");
         assert_eq!(recent.ring.lock().unwrap().samples.len(), Recent::CAPACITY);
+    }
+
+    #[test]
+    fn what_began_before_a_restart_does_not_count() {
+        let start = Instant::now();
+        let recent = Recent::default();
+        recent.record(ms(5.0), start);
+        recent.restart(start + ms(100.0));
+        assert_eq!(recent.median(Duration::MAX, start + ms(100.0)), None);
+        recent.record(ms(50.0), start + ms(120.0));
+        assert_eq!(recent.median(Duration::MAX, start + ms(120.0)), None, "it began before");
+        recent.record(ms(20.0), start + ms(120.0));
+        assert_eq!(recent.median(Duration::MAX, start + ms(120.0)), Some(ms(20.0)));
+    }
+
+    #[test]
+    fn a_share_is_of_the_newest() {
+        let share = Share::default();
+        [true, false, false, true].into_iter().for_each(|kind| share.record(kind));
+        assert_eq!(share.get(), Some(0.5));
+        (0..Share::CAPACITY).for_each(|_| share.record(false));
+        assert_eq!(share.get(), Some(0.0));
+        share.restart();
+        assert_eq!(share.get(), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! | part | what it is for |
 //! |---|---|
 //! | [`init`], [`LogHandle`], [`RateLimited`] | the log on standard error, its level changed at run time, floods held back |
-//! | [`PipelineCounters`], [`Latency`], [`Recent`], [`Rate`] | what `health` and the demo's summary count, in fixed memory |
+//! | [`PipelineCounters`], [`Latency`], [`Recent`], [`Share`], [`Rate`] | what `health` and the demo's summary count, in fixed memory |
 //! | [`Heartbeats`], [`Heart`] | what each thread has promised, and which one has overrun its promise |
 //! | [`Notifier`] | the service manager: `READY=1`, `STATUS=`, `WATCHDOG=1` only while nothing is overdue |
 //!
@@ -18,7 +18,7 @@ mod notify;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use counters::{Counts, Latency, Percentiles, PipelineCounters, Rate, Recent};
+pub use counters::{Counts, Latency, Percentiles, PipelineCounters, Rate, Recent, Share};
 pub use heartbeat::{Heart, Heartbeats, Overdue, ThreadState};
 pub use limit::RateLimited;
 pub use log::{LogHandle, check_level, init};

@@ -31,7 +31,9 @@ pub fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
-/// The `leptond` binary under test.
+/// The `leptond` binary under test; what it measures of this machine is remembered beside the tests, not for the user.
 pub fn leptond() -> std::process::Command {
-    std::process::Command::new(env!("CARGO_BIN_EXE_leptond"))
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_leptond"));
+    command.env("STATE_DIRECTORY", env!("CARGO_TARGET_TMPDIR"));
+    command
 }

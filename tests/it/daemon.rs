@@ -10,18 +10,22 @@ use crate::common;
 use crate::mosquitto::{Mosquitto, Received, free_port, wait_until};
 
 /// A running daemon with its configuration file and its log; killed when dropped.
-struct Daemon {
+pub struct Daemon {
     child: Child,
     dir: tempfile::TempDir,
 }
 
 impl Daemon {
     /// Starts `leptond run` on `config`, whose `{dir}` stands for a directory of its own.
-    fn start(config: &str) -> Daemon {
+    pub fn start(config: &str) -> Daemon {
         Self::start_with(config, |_| {}, |_| {})
     }
 
-    fn start_with(config: &str, fill: impl FnOnce(&Path), adjust: impl FnOnce(&mut std::process::Command)) -> Daemon {
+    pub fn start_with(
+        config: &str,
+        fill: impl FnOnce(&Path),
+        adjust: impl FnOnce(&mut std::process::Command),
+    ) -> Daemon {
         let dir = tempfile::tempdir().unwrap();
         fill(dir.path());
         write_config(dir.path(), config);
@@ -33,17 +37,17 @@ impl Daemon {
         Daemon { child: command.spawn().unwrap(), dir }
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap()
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
     /// Waits for the end; how it ended and how long that took.
-    fn wait(&mut self) -> (ExitStatus, Duration) {
+    pub fn wait(&mut self) -> (ExitStatus, Duration) {
         let start = Instant::now();
         let mut status = None;
         wait_until("the daemon to end", || {
@@ -53,7 +57,7 @@ impl Daemon {
         (status.unwrap(), start.elapsed())
     }
 
-    fn wait_log(&self, text: &str) {
+    pub fn wait_log(&self, text: &str) {
         wait_until(&format!("{text:?} in the log"), || self.log().contains(text));
     }
 
@@ -79,7 +83,8 @@ fn write_config(dir: &Path, config: &str) {
     std::fs::write(dir.join("leptond.toml"), config.replace("{dir}", &dir.display().to_string())).unwrap();
 }
 
-fn meter(port: u16, extra: &str) -> String {
+/// A configuration: the synthetic meter, looked at ten times a second, on a fixed rung.
+pub fn meter(port: u16, extra: &str) -> String {
     format!(
         r#"
         [node]
@@ -107,7 +112,8 @@ fn meter(port: u16, extra: &str) -> String {
     )
 }
 
-fn on<'a>(messages: &'a [Received], topic: &str) -> Vec<&'a Received> {
+/// The messages on one topic.
+pub fn on<'a>(messages: &'a [Received], topic: &str) -> Vec<&'a Received> {
     messages.iter().filter(|m| m.topic == topic).collect()
 }
 

@@ -1,7 +1,7 @@
 //! Models: bundles, loading, plans, bad files.
 
 mod bad;
-mod build;
+pub mod build;
 
 use std::path::Path;
 

@@ -104,6 +104,7 @@ fn the_unit_keeps_its_promises() {
         "DeviceAllow=char-video4linux rw",
         "ProtectSystem=strict",
         "StateDirectory=leptond",
+        "RuntimeDirectory=leptond",
     ] {
         assert!(has(line), "{line}");
     }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::board::{Info, LinuxBoard, Throttle};
 use crate::governor::{Board, Reading};
 use crate::sys::Roots;
-use crate::sys::proc::{Pressure, Resource, read_text};
+use crate::sys::proc::{self, Pressure, Resource, read_text};
 use crate::sys::sysfs::{self, Probe};
 use crate::sys::v4l2::{self, FourCc, Kind, Size};
 
@@ -36,6 +36,8 @@ pub struct Report {
     pub throttled_now: Vec<&'static str>,
     /// In words, before: since boot where `throttle.since_boot`, else in the last two seconds.
     pub throttled_before: Vec<&'static str>,
+    /// Whether the traffic of network interfaces is counted.
+    pub network_known: bool,
     /// By resource: how long tasks waited for it.
     pub pressure: BTreeMap<&'static str, Waiting>,
     /// Video4Linux devices.
@@ -140,11 +142,12 @@ impl Report {
             inference_features: inference_features(&info.features),
             board: info,
             reading,
-            soc_sensors: board.soc_sensors().iter().map(|p| p.name.clone()).collect(),
+            soc_sensors: board.soc_sensors().map(|p| p.name.clone()).collect(),
             throttle,
             throttle_known: throttle != Throttle::default(),
             throttled_now: throttle.now(),
             throttled_before: throttle.before(),
+            network_known: proc::network(&roots, &mut String::new(), &mut Vec::new()).is_ok(),
             pressure,
             cameras: cameras(&roots, root.is_none()),
             csi_cameras: listing.map(|program| csi_cameras(&program)).unwrap_or_default(),
@@ -181,6 +184,22 @@ impl Report {
                 "pressure (PSI)",
                 "waiting for memory is not seen; the kernel needs CONFIG_PSI, or psi=1 on its command line",
             ),
+            (
+                self.throttle_known && self.throttle.under_voltage_now().is_none(),
+                "under-voltage flag",
+                "a supply that is too weak shows only as missed deadlines; set deadline_ms",
+            ),
+            (
+                self.board.cores == 0,
+                "cpu counters",
+                "what other programs take is not seen; the governor works on temperature and deadlines",
+            ),
+            (
+                self.reading.memory_bytes.is_none(),
+                "memory counters",
+                "a shortage of memory is not seen before it hurts",
+            ),
+            (!self.network_known, "network counters", "traffic is not shown; nothing depends on it"),
             (
                 self.board.max_mhz.is_none(),
                 "clock (cpufreq)",

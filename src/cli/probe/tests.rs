@@ -53,16 +53,26 @@ fn an_empty_machine_says_what_that_means() {
     let dir = tempfile::tempdir().unwrap();
     let report = Report::gather(&mut LinuxBoard::new(gather::roots(Some(dir.path()))), Some(dir.path()));
     let absent: Vec<_> = report.absent.iter().map(|a| a.what).collect();
-    let expected =
-        ["temperature sensor", "throttle flags", "pressure (PSI)", "clock (cpufreq)", "video4linux camera", "ffmpeg"];
+    let expected = [
+        "temperature sensor",
+        "throttle flags",
+        "pressure (PSI)",
+        "cpu counters",
+        "memory counters",
+        "network counters",
+        "clock (cpufreq)",
+        "video4linux camera",
+        "ffmpeg",
+    ];
     assert_eq!(absent, expected);
     assert!(text(&report).starts_with("board             unknown\n"), "{}", text(&report));
 }
 
 #[test]
-fn a_reading_fits_on_a_line() {
-    let line = numbers(&Reading { soc_celsius: Some(61.3), cpu_percent: Some(7.4), ..Reading::default() });
-    assert_eq!(line, "soc  61.3 °C  cpu   7 %  clock    – MHz  available     – MiB  pressure cpu    – % memory    – %");
+fn a_screen_is_drawn_over_the_last_one() {
+    let lines = ["a".to_owned(), "b".to_owned()];
+    assert_eq!(redrawn(&lines, 0), "a\x1b[K\nb\x1b[K\n\x1b[J", "what was there before stays");
+    assert_eq!(redrawn(&lines[..1], 2), "\x1b[2Fa\x1b[K\n\x1b[J", "and a shorter one leaves nothing of it");
 }
 
 #[test]

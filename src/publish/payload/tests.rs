@@ -90,22 +90,34 @@ fn event_as_in_the_convention() {
 #[test]
 fn health_leaves_out_what_the_board_does_not_have() {
     let latency_ms = Percentiles { p50: 1.0, p95: 2.0, p99: 3.5 };
-    let meter = PipelineHealth { fps: 15.0, latency_ms, drops: 2, errors: 0, idle: None };
+    let meter = PipelineHealth {
+        fps: 15.0,
+        latency_ms,
+        drops: 2,
+        errors: 0,
+        rung: 1,
+        rung_changes: Steps { up: 2, down: 3 },
+        reduced_s: 7.5,
+        idle: None,
+    };
     let stats = Stats { connected: true, queued: 1, published: 20, acknowledged: 9, dropped: 3, ..Stats::default() };
     let health = Health {
         uptime_s: 61,
         rss_bytes: 30_000_000,
         cpu_percent: Some(12.5),
         soc_celsius: None,
-        throttled: Throttled { now: Some(false), under_voltage: None },
+        throttled: Throttled { now: Some(false), ..Throttled::default() },
+        governor: Standing { mode: "auto".into(), state: "reduced".into() },
         mqtt: stats.into(),
         pipelines: BTreeMap::from([("meter".to_string(), meter)]),
     };
     check(
         &health,
         r#"{"uptime_s":61,"rss_bytes":30000000,"cpu_percent":12.5,"throttled":{"now":false},
+        "governor":{"mode":"auto","state":"reduced"},
         "mqtt":{"connected":true,"queued":1,"published":20,"acknowledged":9,"dropped":3},
-        "pipelines":{"meter":{"fps":15.0,"latency_ms":{"p50":1.0,"p95":2.0,"p99":3.5},"drops":2,"errors":0}}}"#,
+        "pipelines":{"meter":{"fps":15.0,"latency_ms":{"p50":1.0,"p95":2.0,"p99":3.5},"drops":2,"errors":0,
+        "rung":1,"rung_changes":{"up":2,"down":3},"reduced_s":7.5}}}"#,
     );
 }
 
@@ -117,19 +129,31 @@ fn governor_has_the_changed_rung_at_the_top() {
         reason: "74.8 °C, stepping down at 75.0 °C".into(),
         since: at(0),
         interval_ms: 200,
+        capture: None,
         resolution: Some(96),
         batch: 1,
-        model: "digits".into(),
+        model: "digits/small".into(),
         threads: 2,
+        paused: false,
     };
+    let forecast = Forecast { soc_celsius: 74.8, in_30s_celsius: 76.1, steady_celsius: 79.5, limit_celsius: 78.0 };
     let governor = Governor {
-        mode: "auto".into(),
+        standing: Standing { mode: "auto".into(), state: "reduced".into() },
         pipeline: "meter".into(),
         changed: rung.clone(),
+        forecast: Some(forecast),
         pipelines: BTreeMap::from([("meter".to_string(), rung)]),
     };
-    let rung = r#""rung":1,"of":4,"reason":"74.8 °C, stepping down at 75.0 °C","since":"1970-01-01T00:00:00.000Z","interval_ms":200,"resolution":96,"batch":1,"model":"digits","threads":2"#;
-    check(&governor, &format!(r#"{{"mode":"auto","pipeline":"meter",{rung},"pipelines":{{"meter":{{{rung}}}}}}}"#));
+    let rung = r#""rung":1,"of":4,"reason":"74.8 °C, stepping down at 75.0 °C","since":"1970-01-01T00:00:00.000Z","interval_ms":200,"resolution":96,"batch":1,"model":"digits/small","threads":2,"paused":false"#;
+    let expected = [
+        r#"{"mode":"auto","state":"reduced","pipeline":"meter","#,
+        rung,
+        r#","forecast":{"soc_celsius":74.8,"in_30s_celsius":76.1,"steady_celsius":79.5,"limit_celsius":78.0},"#,
+        &format!(r#""pipelines":{{"meter":{{{rung}}}}}}}"#),
+    ];
+    check(&governor, &expected.concat());
+    let read: Governor = serde_json::from_slice(&json(&governor)).unwrap();
+    assert_eq!(read, governor, "and can be read again, by `probe --watch`");
 }
 
 #[test]

@@ -134,3 +134,12 @@ fn a_child_outlives_the_thread_that_asked_for_it() {
     let mut child = std::thread::spawn(|| Child::spawn(&shell("sleep 1; printf alive")).unwrap()).join().unwrap();
     assert_eq!(read_all(&mut child), b"alive");
 }
+
+#[test]
+fn living_children_are_known_until_they_were_waited_for() {
+    let child = Child::spawn(&shell("sleep 60")).unwrap();
+    let id = child.id().unwrap();
+    assert!(running().contains(&id));
+    child.stop();
+    assert!(!running().contains(&id));
+}

@@ -1,0 +1,200 @@
+//! What the daemon is doing, as a file for `leptond probe --watch` on the same machine: `governor.json` in the service's
+//! runtime directory, which lies in memory. Nothing is written to a disk or an SD card.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+
+use crate::publish::payload::Governor;
+
+const FILE: &str = "governor.json";
+
+/// Where a system service's runtime directory lies (`RuntimeDirectory=leptond`).
+const SYSTEM_DIR: &str = "/run/leptond";
+
+/// A file that is older than this, and than two turns of its writer, was left behind.
+const STALE_AFTER: Duration = Duration::from_secs(5);
+
+/// What the daemon is doing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon's process.
+    pub pid: u32,
+    /// When this was written, on the machine's own clock since it booted, which nobody sets.
+    pub written_ms: u64,
+    /// How long it holds.
+    pub valid_ms: u64,
+    /// As on the topic `governor`.
+    pub governor: Governor,
+    /// CPU use of the daemon and its children, 0 to 100 of the whole machine.
+    pub own_cpu_percent: Option<f32>,
+    /// Whether the broker is there.
+    pub connected: Option<bool>,
+    /// Share of the queue of messages that is filled, 0 to 1.
+    pub backlog: Option<f32>,
+    /// Latency of each pipeline, 95 % of its latest results, in ms.
+    pub p95_ms: BTreeMap<String, f32>,
+}
+
+/// Writes it.
+pub(super) struct StatusFile {
+    path: Option<PathBuf>,
+}
+
+impl StatusFile {
+    /// In the directory that the service manager or the session gives (`RUNTIME_DIRECTORY`, else `XDG_RUNTIME_DIR`); where
+    /// there is none, or it does not lie in memory, nothing is written.
+    pub(super) fn from_env() -> Self {
+        let dir = dirs(|name| std::env::var_os(name).map(PathBuf::from)).into_iter().next();
+        let path = dir.and_then(|dir| {
+            // The service manager has made its own; that of a session is made here, for this user alone.
+            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+            (made.is_ok() && in_memory(&dir)).then(|| dir.join(FILE))
+        });
+        tracing::debug!(?path, "status file");
+        StatusFile { path }
+    }
+
+    /// Whether anybody could read it.
+    pub(super) fn wanted(&self) -> bool {
+        self.path.is_some()
+    }
+
+    /// Replaces it whole.
+    pub(super) fn write(&self, status: &Status) {
+        let Some(path) = &self.path else { return };
+        if let Err(error) = replace(path, status) {
+            tracing::debug!(path = %path.display(), %error, "the status file cannot be written");
+        }
+    }
+
+    /// Takes it away: the daemon is about to stop.
+    pub(super) fn remove(&self) {
+        if let Some(path) = &self.path {
+            // One that was never written need not be removed.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// The status of a daemon that runs on this machine now, if there is one; of several the newest.
+pub fn running() -> Option<Status> {
+    let mut dirs = dirs(|name| std::env::var_os(name).map(PathBuf::from));
+    dirs.push(SYSTEM_DIR.into());
+    let now_ms = since_boot_ms();
+    dirs.iter().filter_map(|dir| read(&dir.join(FILE), now_ms)).max_by_key(|status| status.written_ms)
+}
+
+/// Milliseconds since the machine booted.
+pub(super) fn since_boot_ms() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let part = |value: i64| u64::try_from(value).unwrap_or(0);
+    part(now.tv_sec as i64) * 1000 + part(now.tv_nsec as i64) / 1_000_000
+}
+
+/// How long a status holds that is written every `tick_ms`.
+pub(super) fn valid_ms(tick_ms: u64) -> u64 {
+    (STALE_AFTER.as_millis() as u64).max(2 * tick_ms)
+}
+
+/// `RUNTIME_DIRECTORY` may hold several directories; the first one is ours.
+fn dirs(var: impl Fn(&str) -> Option<PathBuf>) -> Vec<PathBuf> {
+    let service = var("RUNTIME_DIRECTORY").and_then(|dirs| std::env::split_paths(&dirs).next());
+    let session = var("XDG_RUNTIME_DIR").filter(|dir| dir.is_absolute()).map(|dir| dir.join("leptond"));
+    [service.filter(|dir| dir.is_absolute()), session].into_iter().flatten().collect()
+}
+
+fn in_memory(dir: &Path) -> bool {
+    // statfs(2): tmpfs and ramfs.
+    const MAGIC: [u64; 2] = [0x0102_1994, 0x8584_58f6];
+    rustix::fs::statfs(dir).is_ok_and(|fs| MAGIC.contains(&((fs.f_type as u64) & 0xffff_ffff)))
+}
+
+fn replace(path: &Path, status: &Status) -> io::Result<()> {
+    let new = path.with_extension("json.new");
+    std::fs::write(&new, serde_json::to_vec(status)?)?;
+    // Nothing in it is secret, and who looks at the board is seldom the service's user.
+    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o644))?;
+    std::fs::rename(&new, path)
+}
+
+fn read(path: &Path, now_ms: u64) -> Option<Status> {
+    let status: Status = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    // A time that is yet to come is from before the last boot.
+    (now_ms.checked_sub(status.written_ms)? <= status.valid_ms).then_some(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::payload::{Rung, Standing};
+
+    fn status(written_ms: u64) -> Status {
+        let rung = Rung {
+            rung: 1,
+            of: 4,
+            reason: "76.9 °C".into(),
+            since: "2026-01-01T00:00:00.000Z".into(),
+            interval_ms: 200,
+            capture: None,
+            resolution: Some(96),
+            batch: 1,
+            model: "digits".into(),
+            threads: 2,
+            paused: false,
+        };
+        let governor = Governor {
+            standing: Standing { mode: "auto".into(), state: "reduced".into() },
+            pipeline: "meter".into(),
+            changed: rung.clone(),
+            forecast: None,
+            pipelines: BTreeMap::from([("meter".into(), rung)]),
+        };
+        let p95_ms = BTreeMap::from([("meter".into(), 34.0)]);
+        let (own_cpu_percent, connected, backlog) = (Some(31.5), None, None);
+        let valid_ms = valid_ms(500);
+        Status { pid: 1, written_ms, valid_ms, governor, own_cpu_percent, connected, backlog, p95_ms }
+    }
+
+    #[test]
+    fn it_is_replaced_whole_and_believed_while_it_is_fresh() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        assert_eq!(read(&path, 0), None, "there is none");
+        replace(&path, &status(10_000)).unwrap();
+        replace(&path, &status(20_000)).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(read(&path, 20_000), Some(status(20_000)));
+        assert_eq!(read(&path, 25_000), Some(status(20_000)));
+        assert_eq!(read(&path, 25_001), None, "left behind");
+        assert_eq!(read(&path, 19_999), None, "from before the last boot");
+        std::fs::write(&path, "{").unwrap();
+        assert_eq!(read(&path, 20_000), None, "damaged");
+    }
+
+    #[test]
+    fn it_lies_where_the_service_manager_or_the_session_says() {
+        let check = |service: &str, session: &str, expected: &[&str]| {
+            let var = |name: &str| {
+                let value = if name == "RUNTIME_DIRECTORY" { service } else { session };
+                Some(PathBuf::from(value)).filter(|v| !v.as_os_str().is_empty())
+            };
+            assert_eq!(dirs(var), expected.iter().map(PathBuf::from).collect::<Vec<_>>());
+        };
+        check("/run/leptond", "", &["/run/leptond"]);
+        check("/run/leptond:/run/other", "/run/user/7", &["/run/leptond", "/run/user/7/leptond"]);
+        check("", "/run/user/7", &["/run/user/7/leptond"]);
+        check("", "", &[]);
+        check("here", "there", &[]);
+    }
+
+    #[test]
+    fn slow_writers_are_waited_for() {
+        assert_eq!([valid_ms(500), valid_ms(60_000)], [5000, 120_000]);
+    }
+}
