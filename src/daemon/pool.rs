@@ -15,7 +15,8 @@ use crate::source;
 /// A common run has to take at most this share of the time of single runs …
 const PAYS: f64 = 0.95;
 
-/// … with this much added for each pipeline beside the first: what it takes to put a thread to sleep and to wake it.
+/// … with this much added for each pipeline beside the first: about what it takes to put a thread to sleep and to wake it. A model
+/// that runs in less gains nothing, whatever its batch.
 const HANDOVER: Duration = Duration::from_micros(20);
 
 /// How long each side is timed.
@@ -220,14 +221,16 @@ impl Pool {
             }
         };
         let (singly_ms, together_ms) = (ms(run_of_one * places as u32), ms(run));
-        let allowed = group.wishes.iter().all(|wish| wish.allows(run));
-        if allowed && pays(run_of_one, run, places) {
+        let reason = if !pays(run_of_one, run, places) {
+            "a common run does not pay"
+        } else if !group.wishes.iter().all(|wish| wish.allows(run)) {
+            "a common run takes too long"
+        } else {
             tracing::info!(pipeline = name, pipelines = places, singly_ms, together_ms, "pipelines share one plan");
             shared.run_together(Together { model, run, run_of_one });
             return true;
-        }
+        };
         group.hopeless = true;
-        let reason = if allowed { "a common run does not pay" } else { "a common run takes too long" };
         tracing::info!(
             pipeline = name,
             pipelines = places,
