@@ -1,4 +1,4 @@
-//! What each form, resolution, batch and number of threads costs on this board and what it is worth: measured at the first start,
+//! What each form, resolution, capture size, batch and number of threads costs on this board and what it is worth: measured at the first start,
 //! remembered afterwards. The governor makes its ladder of it.
 
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
+use super::captures::{self, Captures};
 use super::offline;
 use super::sample::Kind;
 use super::stages::{PlanError, Planner, StageError, Stages, StagesKey};
@@ -70,8 +71,10 @@ pub struct Calibration {
 /// # Errors
 /// [`PlanError::Task`]; whatever else fails leaves out what failed, and is logged.
 pub(super) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> Result<Calibration, PlanError> {
-    let kind = Kind::of(job.source, &planner.preprocess.regions);
-    let depends_on = depends_on(planner, main.key(), kind, job);
+    let regions = &planner.preprocess.regions;
+    let kind = Kind::of(job.source, regions);
+    let offered = captures::offered(job.source, regions);
+    let depends_on = format!("{} {offered:?}", depends_on(planner, main.key(), kind, job));
     let mut known: Remembered<Vec<Candidate>> = Remembered::open(job.dir, FILE);
     if let Some(candidates) = known.get(&depends_on)
         && plausible(candidates, main.key())
@@ -94,9 +97,11 @@ pub(super) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
             return Ok(Calibration { candidates: vec![candidate(main.key(), UNTIMED, None)], remembered: false });
         }
     };
+    let captures = Captures::new(&offered, kind, regions, main.spec());
+    let mut session =
+        Session { planner, frame: &frame, captures: &captures, until, max_batch: job.max_batch, found: Vec::new() };
+    session.forms(main, timed);
     planner.forget(main)?;
-    let mut session = Session { planner, frame: &frame, until, max_batch: job.max_batch, found: Vec::new() };
-    session.forms(main.key(), timed);
     let candidates = session.finish();
     known.insert(&depends_on, candidates.clone());
     Ok(Calibration { candidates, remembered: false })
@@ -138,6 +143,7 @@ fn candidate(key: StagesKey, timed: Timed, accuracy: Option<f32>) -> Candidate {
 struct Session<'a> {
     planner: &'a Planner,
     frame: &'a Frame,
+    captures: &'a Captures,
     until: Instant,
     max_batch: usize,
     found: Vec<Found>,
@@ -151,8 +157,10 @@ struct Found {
 }
 
 impl Session<'_> {
-    /// Every form at every resolution first, then batches and threads of each while there is time.
-    fn forms(&mut self, full: StagesKey, timed: Timed) {
+    /// Every form at every resolution first, with smaller pictures while there is time, then batches and threads of each. `main` is
+    /// compiled for full work, which takes `timed`.
+    fn forms(&mut self, main: &mut Stages, timed: Timed) {
+        let full = main.key();
         let until = Instant::now() + FORMS_WITHIN;
         let forms = if self.planner.comparable() { self.planner.bundle.rungs().len() } else { 1 };
         for form in 0..forms {
@@ -160,18 +168,15 @@ impl Session<'_> {
             let own = Planner::own_resolution(&loaded);
             for resolution in self.resolutions(&loaded, own) {
                 let key = StagesKey { form, resolution, ..full };
-                let timed = if key == full {
-                    Ok(timed)
+                let candidates = if key == full {
+                    Ok(self.with_captures(main, timed))
                 } else if self.found.len() >= MAX_FORMS || Instant::now() >= until {
                     Err("there is no time for it".into())
                 } else {
-                    self.time(&mut loaded, key)
+                    self.time(&mut loaded, key, |stages, timed| self.with_captures(stages, timed))
                 };
-                match timed {
-                    Ok(timed) => {
-                        let candidates = vec![candidate(key, timed, None)];
-                        self.found.push(Found { own: resolution == own, candidates });
-                    }
+                match candidates {
+                    Ok(candidates) => self.found.push(Found { own: resolution == own, candidates }),
                     Err(error) => self.leave_out(key, &error),
                 }
             }
@@ -244,8 +249,8 @@ impl Session<'_> {
         if Instant::now() >= self.until {
             return None;
         }
-        match self.time(loaded, key) {
-            Ok(timed) => Some(candidate(key, timed, None)),
+        match self.time(loaded, key, |_, timed| candidate(key, timed, None)) {
+            Ok(candidate) => Some(candidate),
             Err(error) => {
                 self.leave_out(key, &error);
                 None
@@ -253,9 +258,36 @@ impl Session<'_> {
         }
     }
 
-    fn time(&self, loaded: &mut LoadedModel, key: StagesKey) -> Result<Timed, String> {
+    /// Compiles stages for `key`, times them, and gives both to `then`.
+    fn time<T>(
+        &self,
+        loaded: &mut LoadedModel,
+        key: StagesKey,
+        then: impl FnOnce(&mut Stages, Timed) -> T,
+    ) -> Result<T, String> {
         let mut stages = self.planner.compile(loaded, key).map_err(|e| e.to_string())?;
-        time(&mut stages, self.frame, self.until).map_err(|e| e.to_string())
+        let timed = time(&mut stages, self.frame, self.until).map_err(|e| e.to_string())?;
+        Ok(then(&mut stages, timed))
+    }
+
+    /// What `stages` take, first with pictures as configured (`timed`), then with each smaller one that has enough pixels for them.
+    fn with_captures(&self, stages: &mut Stages, timed: Timed) -> Vec<Candidate> {
+        let first = candidate(stages.key(), timed, None);
+        let mut all = vec![first];
+        let spec = stages.spec().clone();
+        for (side, frame) in self.captures.enough_for(&spec) {
+            if Instant::now() >= self.until {
+                break;
+            }
+            match time(stages, frame, self.until) {
+                Ok(Timed { infer_ms, cpu_ms }) => {
+                    let cost = Cost { infer_ms, cpu_ms, ..first.cost };
+                    all.push(Candidate { capture: Some(side), cost, ..first });
+                }
+                Err(error) => self.leave_out(stages.key(), &error),
+            }
+        }
+        all
     }
 
     fn leave_out(&self, key: StagesKey, error: &dyn std::fmt::Display) {

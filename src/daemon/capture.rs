@@ -4,9 +4,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::pipeline::{Life, Shared};
-use crate::frame::{Frame, Spec};
-use crate::preprocess::{self, Region};
-use crate::source::{self, Next, Source, SourceError};
+use crate::frame::Frame;
+use crate::source::{Next, Source, SourceError};
 use crate::telemetry::{Heart, RateLimited};
 
 /// A source answers within 500 ms; one that is silent for this long hangs.
@@ -101,23 +100,6 @@ pub(super) fn run(mut source: Box<dyn Source>, shared: &Shared, heart: &Heart) {
     shared.slot.close();
 }
 
-/// `[width, height]` in pixels of the smaller pictures that a source can give and that the model, whose input is `spec`, loses
-/// nothing by: largest first, each named by its longer side in [`Setpoint::capture`]. Opens nothing but a `v4l2` device.
-///
-/// [`Setpoint::capture`]: crate::governor::Setpoint::capture
-pub(super) fn sizes(source: &source::Config, regions: &[Region], spec: &Spec) -> Vec<[u32; 2]> {
-    let Spec::Image(spec) = spec else { return Vec::new() };
-    let full = match source {
-        source::Config::Synthetic(c) => [c.width, c.height],
-        source::Config::V4l2(c) => [c.width, c.height],
-        source::Config::Rpicam(c) => [c.width, c.height],
-        source::Config::Rtsp(c) => [c.width, c.height],
-        source::Config::Files(_) | source::Config::Sensor(_) | source::Config::Mqtt(_) => return Vec::new(),
-    };
-    let offered = source::capture_sizes(source, !regions.is_empty()).into_iter();
-    offered.filter(|size| !preprocess::enlarges(spec, regions, full, *size)).collect()
-}
-
 /// Waits for a frame of a source that can wait: until the governor's interval is over, the slot is empty and no pause is on.
 /// False when told to stop meanwhile.
 fn patience(shared: &Shared, heart: &Heart, pace: &Pace) -> bool {
@@ -168,12 +150,11 @@ mod tests {
     use crate::daemon::prepare::Prepared;
     use crate::daemon::set::Surroundings;
     use crate::daemon::stages::{Planner, open_bundle};
-    use crate::frame::{Colour, DType, Fit, InputSpec, Layout, PixelFormat};
+    use crate::frame::PixelFormat;
     use crate::governor::{Candidate, Cost, PipelineLadder, Setpoint};
     use crate::model::Engine;
     use crate::publish::topics::Topics;
     use crate::publish::{Message, Publisher, Stats};
-    use crate::source::synthetic;
     use crate::telemetry::Heartbeats;
 
     /// Frames admitted out of `count` that come every `every_ms`, at `interval_ms`.
@@ -196,43 +177,6 @@ mod tests {
         assert!((98..=102).contains(&tenth), "100 s at one a second gave {tenth}");
         let third = admitted(1500, 66.67, 200);
         assert!((495..=505).contains(&third), "100 s at five a second gave {third}");
-    }
-
-    #[test]
-    fn no_picture_is_captured_smaller_than_the_model_needs() {
-        let image = |height, width, fit| {
-            Spec::Image(InputSpec {
-                batch: 1,
-                height,
-                width,
-                layout: Layout::Nchw,
-                colour: Colour::Rgb,
-                fit,
-                mean: [0.0; 3],
-                std: [1.0; 3],
-                dtype: DType::F32,
-                quant: None,
-            })
-        };
-        let digits: Vec<Region> = synthetic::regions(640, 480).into_iter().map(Region::Rect).collect();
-        let quad = Region::Quad([10.0, 10.0, 110.0, 20.0, 100.0, 120.0, 0.0, 110.0]);
-        // Of 480x360, 320x240, 240x180 and 160x120.
-        let cases: [(&[Region], Spec, usize); 7] = [
-            (&[], image(224, 224, Fit::Stretch), 2),
-            (&[], image(320, 320, Fit::Letterbox), 2),
-            (&[], image(240, 240, Fit::Crop), 2),
-            (&[], image(480, 640, Fit::Stretch), 0),
-            // A digit of 72x96 pixels for a model of 24 by 32.
-            (&digits, image(32, 24, Fit::Stretch), 3),
-            (&[quad], image(50, 50, Fit::Stretch), 2),
-            (&[Region::Rect([600.0, 0.0, 100.0, 100.0])], image(8, 8, Fit::Stretch), 0),
-        ];
-        let source = source::Config::Synthetic(source::SyntheticConfig::default());
-        for (regions, spec, expected) in cases {
-            assert_eq!(sizes(&source, regions, &spec).len(), expected, "{regions:?} {spec:?}");
-        }
-        let files = source::FilesConfig { path: "x.jpg".into(), repeat: false, fps: 1.0 };
-        assert!(sizes(&source::Config::Files(files), &[], &image(8, 8, Fit::Stretch)).is_empty());
     }
 
     /// A camera that notes the sizes it is asked for.
@@ -275,7 +219,7 @@ mod tests {
     fn the_setpoints_size_reaches_the_source_between_two_frames() {
         let asked: Arc<Mutex<Vec<Option<u32>>>> = Arc::default();
         let bundle = open_bundle("leptonnet-digits", &[]).unwrap();
-        let (fit, task) = (preprocess::Config::default(), crate::task::Config::default());
+        let (fit, task) = (crate::preprocess::Config::default(), crate::task::Config::default());
         let planner = Planner::new(bundle, Engine::Int8, 1, fit, &task).unwrap();
         let cost = Cost { infer_ms: 1.0, cpu_ms: 1.0, accuracy: None };
         let only = Candidate { capture: None, resolution: None, batch: 1, form: 0, threads: 1, cost };

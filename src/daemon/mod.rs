@@ -5,6 +5,7 @@
 
 pub mod calibrate;
 mod capture;
+mod captures;
 mod control;
 mod gather;
 mod node;

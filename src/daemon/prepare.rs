@@ -142,15 +142,16 @@ pub(super) fn prepare(
 
 /// `small at 24 px, batch 2, 1 thread, every 500 ms: 2.31 ms`.
 fn in_words(planner: &Planner, rung: &Rung) -> String {
-    let Setpoint { form, resolution, batch, threads, interval, .. } = rung.setpoint;
+    let Setpoint { form, capture, resolution, batch, threads, interval, .. } = rung.setpoint;
     let at = resolution.map(|pixels| format!(" at {pixels} px")).unwrap_or_default();
+    let pictures = capture.map(|pixels| format!(", pictures of {pixels} px")).unwrap_or_default();
     let every = match interval.as_millis() {
         0 => "every frame".into(),
         ms => format!("every {ms} ms"),
     };
     let threads = if threads == 1 { "1 thread".into() } else { format!("{threads} threads") };
     let form = planner.form_name(form);
-    format!("{form}{at}, batch {batch}, {threads}, {every}: {:.2} ms", rung.cost.infer_ms)
+    format!("{form}{at}{pictures}, batch {batch}, {threads}, {every}: {:.2} ms", rung.cost.infer_ms)
 }
 
 /// Time between two frames of a source at full work; zero where it is not known.
