@@ -60,20 +60,18 @@ mod tests {
 
     #[test]
     fn free_sizes_keep_the_shape_and_are_clearly_smaller() {
-        let cases: [([u32; 2], u32, &[[u32; 2]]); 5] = [
-            ([640, 480], 2, &[[480, 360], [320, 240], [240, 180], [160, 120]]),
-            ([1080, 1920], 2, &[[810, 1440], [540, 960], [406, 722], [270, 480]]),
-            // A raw stream whose rows no camera pads; 3/4 and 1/2 are further from a multiple.
-            ([640, 480], 128, &[[512, 384], [384, 288], [256, 192], [128, 96]]),
-            ([128, 96], 2, &[[96, 72], [64, 48]]),
-            ([64, 48], 2, &[]),
-        ];
-        for (full, step, expected) in cases {
+        let check = |full: [u32; 2], step: u32, expected: &[[u32; 2]]| {
             assert_eq!(free(full, step), expected, "{full:?} in steps of {step}");
             for size in free(full, step) {
                 assert_eq!(scaled(full, size[0].max(size[1]), step), size, "the longer side names the size");
             }
-        }
+        };
+        check([640, 480], 2, &[[480, 360], [320, 240], [240, 180], [160, 120]]);
+        check([1080, 1920], 2, &[[810, 1440], [540, 960], [406, 722], [270, 480]]);
+        // A raw stream whose rows no camera pads; 3/4 and 1/2 are further from a multiple.
+        check([640, 480], 128, &[[512, 384], [384, 288], [256, 192], [128, 96]]);
+        check([128, 96], 2, &[[96, 72], [64, 48]]);
+        check([64, 48], 2, &[]);
     }
 
     #[test]
