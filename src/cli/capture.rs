@@ -325,6 +325,7 @@ mod tests {
             width: 16,
             height: 4,
             stride: 0,
+            full: None,
             data: [vec![0; 96], row.repeat(2)].concat(),
         };
         let look = look(&image, &mut Vec::new()).unwrap();

@@ -25,6 +25,8 @@ struct Rung {
     rung: usize,
     /// Least time between two frames; 0 = every frame.
     interval_ms: u64,
+    /// Captured picture, longer side in pixels; absent where it is as configured.
+    capture: Option<u32>,
     /// Input size, longer side in pixels; absent for windows.
     resolution: Option<u32>,
     batch: usize,
@@ -71,6 +73,7 @@ impl Ladder {
             Rung {
                 rung: setpoint.rung,
                 interval_ms: setpoint.interval.as_millis() as u64,
+                capture: setpoint.capture,
                 resolution: setpoint.resolution,
                 batch: setpoint.batch,
                 form: planner.form_name(setpoint.form),
@@ -100,15 +103,26 @@ pub(super) fn table(ladders: &[Ladder]) -> String {
         let _ = writeln!(text, "pipeline {pipeline}, model {model}, {when}");
         let _ = writeln!(
             text,
-            "{:>4} {:>11} {:>7} {:>10} {:>5} {:<12} {:>7} {:>9} {:>7} {:>8}",
-            "rung", "interval_ms", "per_s", "resolution", "batch", "form", "threads", "infer_ms", "cpu_%", "accuracy"
+            "{:>4} {:>11} {:>7} {:>7} {:>10} {:>5} {:<12} {:>7} {:>9} {:>7} {:>8}",
+            "rung",
+            "interval_ms",
+            "per_s",
+            "capture",
+            "resolution",
+            "batch",
+            "form",
+            "threads",
+            "infer_ms",
+            "cpu_%",
+            "accuracy"
         );
         for r in rungs {
-            let resolution = r.resolution.map_or("-".into(), |pixels| pixels.to_string());
+            let pixels = |side: Option<u32>| side.map_or("-".into(), |pixels| pixels.to_string());
+            let (capture, resolution) = (pixels(r.capture), pixels(r.resolution));
             let accuracy = r.accuracy.map_or("-".into(), |a| format!("{a:.4}"));
             let _ = writeln!(
                 text,
-                "{:>4} {:>11} {:>7.2} {resolution:>10} {:>5} {:<12} {:>7} {:>9.3} {:>7.2} {accuracy:>8}",
+                "{:>4} {:>11} {:>7.2} {capture:>7} {resolution:>10} {:>5} {:<12} {:>7} {:>9.3} {:>7.2} {accuracy:>8}",
                 r.rung, r.interval_ms, r.per_s, r.batch, r.form, r.threads, r.infer_ms, r.cpu_percent
             );
         }

@@ -1,4 +1,4 @@
-//! What each form, resolution, batch and number of threads costs on this board and what it is worth: measured at the first start,
+//! What each form, resolution, capture size, batch and number of threads costs on this board and what it is worth: measured at the first start,
 //! remembered afterwards. The governor makes its ladder of it.
 
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
+use super::captures::{self, Captures};
 use super::offline;
 use super::sample::Kind;
 use super::stages::{PlanError, Planner, StageError, Stages, StagesKey};
@@ -70,8 +71,10 @@ pub struct Calibration {
 /// # Errors
 /// [`PlanError::Task`]; whatever else fails leaves out what failed, and is logged.
 pub(super) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> Result<Calibration, PlanError> {
-    let kind = Kind::of(job.source, &planner.preprocess.regions);
-    let depends_on = depends_on(planner, main.key(), kind, job);
+    let regions = &planner.preprocess.regions;
+    let kind = Kind::of(job.source, regions);
+    let offered = captures::offered(job.source, regions);
+    let depends_on = format!("{} {offered:?}", depends_on(planner, main.key(), kind, job));
     let mut known: Remembered<Vec<Candidate>> = Remembered::open(job.dir, FILE);
     if let Some(candidates) = known.get(&depends_on)
         && plausible(candidates, main.key())
@@ -94,9 +97,11 @@ pub(super) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
             return Ok(Calibration { candidates: vec![candidate(main.key(), UNTIMED, None)], remembered: false });
         }
     };
+    let captures = Captures::new(&offered, kind, regions, main.spec());
+    let mut session =
+        Session { planner, frame: &frame, captures: &captures, until, max_batch: job.max_batch, found: Vec::new() };
+    session.forms(main, timed);
     planner.forget(main)?;
-    let mut session = Session { planner, frame: &frame, until, max_batch: job.max_batch, found: Vec::new() };
-    session.forms(main.key(), timed);
     let candidates = session.finish();
     known.insert(&depends_on, candidates.clone());
     Ok(Calibration { candidates, remembered: false })
@@ -138,6 +143,7 @@ fn candidate(key: StagesKey, timed: Timed, accuracy: Option<f32>) -> Candidate {
 struct Session<'a> {
     planner: &'a Planner,
     frame: &'a Frame,
+    captures: &'a Captures,
     until: Instant,
     max_batch: usize,
     found: Vec<Found>,
@@ -151,8 +157,10 @@ struct Found {
 }
 
 impl Session<'_> {
-    /// Every form at every resolution first, then batches and threads of each while there is time.
-    fn forms(&mut self, full: StagesKey, timed: Timed) {
+    /// Every form at every resolution first, with smaller pictures while there is time, then batches and threads of each. `main` is
+    /// compiled for full work, which takes `timed`.
+    fn forms(&mut self, main: &mut Stages, timed: Timed) {
+        let full = main.key();
         let until = Instant::now() + FORMS_WITHIN;
         let forms = if self.planner.comparable() { self.planner.bundle.rungs().len() } else { 1 };
         for form in 0..forms {
@@ -160,18 +168,15 @@ impl Session<'_> {
             let own = Planner::own_resolution(&loaded);
             for resolution in self.resolutions(&loaded, own) {
                 let key = StagesKey { form, resolution, ..full };
-                let timed = if key == full {
-                    Ok(timed)
+                let candidates = if key == full {
+                    Ok(self.with_captures(main, timed))
                 } else if self.found.len() >= MAX_FORMS || Instant::now() >= until {
                     Err("there is no time for it".into())
                 } else {
-                    self.time(&mut loaded, key)
+                    self.time(&mut loaded, key, |stages, timed| self.with_captures(stages, timed))
                 };
-                match timed {
-                    Ok(timed) => {
-                        let candidates = vec![candidate(key, timed, None)];
-                        self.found.push(Found { own: resolution == own, candidates });
-                    }
+                match candidates {
+                    Ok(candidates) => self.found.push(Found { own: resolution == own, candidates }),
                     Err(error) => self.leave_out(key, &error),
                 }
             }
@@ -244,8 +249,8 @@ impl Session<'_> {
         if Instant::now() >= self.until {
             return None;
         }
-        match self.time(loaded, key) {
-            Ok(timed) => Some(candidate(key, timed, None)),
+        match self.time(loaded, key, |_, timed| candidate(key, timed, None)) {
+            Ok(candidate) => Some(candidate),
             Err(error) => {
                 self.leave_out(key, &error);
                 None
@@ -253,9 +258,36 @@ impl Session<'_> {
         }
     }
 
-    fn time(&self, loaded: &mut LoadedModel, key: StagesKey) -> Result<Timed, String> {
+    /// Compiles stages for `key`, times them, and gives both to `then`.
+    fn time<T>(
+        &self,
+        loaded: &mut LoadedModel,
+        key: StagesKey,
+        then: impl FnOnce(&mut Stages, Timed) -> T,
+    ) -> Result<T, String> {
         let mut stages = self.planner.compile(loaded, key).map_err(|e| e.to_string())?;
-        time(&mut stages, self.frame, self.until).map_err(|e| e.to_string())
+        let timed = time(&mut stages, self.frame, self.until).map_err(|e| e.to_string())?;
+        Ok(then(&mut stages, timed))
+    }
+
+    /// What `stages` take, first with pictures as configured (`timed`), then with each smaller one that has enough pixels for them.
+    fn with_captures(&self, stages: &mut Stages, timed: Timed) -> Vec<Candidate> {
+        let first = candidate(stages.key(), timed, None);
+        let mut all = vec![first];
+        let spec = stages.spec().clone();
+        for (side, frame) in self.captures.enough_for(&spec) {
+            if Instant::now() >= self.until {
+                break;
+            }
+            match time(stages, frame, self.until) {
+                Ok(Timed { infer_ms, cpu_ms }) => {
+                    let cost = Cost { infer_ms, cpu_ms, ..first.cost };
+                    all.push(Candidate { capture: Some(side), cost, ..first });
+                }
+                Err(error) => self.leave_out(stages.key(), &error),
+            }
+        }
+        all
     }
 
     fn leave_out(&self, key: StagesKey, error: &dyn std::fmt::Display) {
@@ -410,100 +442,4 @@ fn cpu(clock: ClockId) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::daemon::stages::open_bundle;
-    use crate::governor::{PipelineConfig, PipelineLadder, Setpoint};
-    use crate::model::Engine;
-
-    fn costing(batch: usize, cpu_ms: f32) -> Candidate {
-        let key = StagesKey { form: 0, resolution: None, batch, threads: 1 };
-        candidate(key, Timed { infer_ms: cpu_ms, cpu_ms }, None)
-    }
-
-    #[test]
-    fn a_batch_that_does_not_pay_is_no_candidate_and_one_that_does_is_a_rung() {
-        let check = |batch_ms: f32, rungs: bool| {
-            let (one, two) = (costing(1, 10.0), costing(2, batch_ms));
-            let candidates: Vec<Candidate> = [one].into_iter().chain(pays(&two, &one).then_some(two)).collect();
-            let config = PipelineConfig { min_fps: 9.0, ..PipelineConfig::default() };
-            let ladder = PipelineLadder::new("p", &config, Duration::from_millis(100), &candidates);
-            assert_eq!(ladder.rungs.iter().any(|r| r.setpoint.batch == 2), rungs, "{batch_ms} ms: {:?}", ladder.rungs);
-        };
-        check(25.0, false);
-        check(20.0, false);
-        check(18.5, false);
-        check(12.0, true);
-    }
-
-    #[test]
-    fn threads_go_down_by_powers_of_two() {
-        let check = |most: usize, all: &[usize]| assert_eq!(fewer_threads(most).collect::<Vec<_>>(), all);
-        check(1, &[1]);
-        check(2, &[2, 1]);
-        check(4, &[4, 2, 1]);
-        check(6, &[6, 4, 2, 1]);
-    }
-
-    #[test]
-    fn accuracy_is_the_nearest_figure_lowered_by_what_golden_inputs_lose() {
-        type Known = (Option<f64>, Option<f64>);
-        let check = |share: Option<f64>, form: Known, main: Known, accuracy: Option<f64>| {
-            let found = estimate(share, form, main);
-            let near = found.zip(accuracy).map_or(found == accuracy, |(f, a)| (f - a).abs() < 1e-9);
-            assert!(near, "{share:?} {form:?} {main:?}: {found:?}, not {accuracy:?}");
-        };
-        let main = (Some(0.9), Some(1.0));
-        check(Some(0.8), main, main, Some(0.72));
-        // Better than at its own size is luck.
-        check(Some(1.0), (Some(0.9), Some(0.8)), main, Some(0.9));
-        // A form with its own figure is measured by that one, one without by the main form's.
-        check(Some(0.5), (Some(0.7), Some(1.0)), main, Some(0.35));
-        check(Some(0.5), (None, Some(0.5)), main, Some(0.45));
-        // Golden inputs alone are a measure too; without them nothing is known.
-        check(Some(0.8), (None, Some(0.9)), (None, Some(1.0)), Some(0.8));
-        check(None, main, main, None);
-        check(Some(0.0), (Some(0.9), Some(0.0)), main, None);
-    }
-
-    #[test]
-    fn what_is_remembered_must_be_plausible() {
-        let full = key(&costing(1, 10.0));
-        let check =
-            |candidates: &[Candidate], fine: bool| assert_eq!(plausible(candidates, full), fine, "{candidates:?}");
-        check(&[costing(1, 10.0), costing(2, 12.0)], true);
-        check(&[], false);
-        check(&[costing(2, 12.0), costing(1, 10.0)], false);
-        check(&[costing(1, 10.0), costing(2, -1.0)], false);
-        check(&[costing(1, f32::INFINITY)], false);
-        check(&[costing(1, 10.0), costing(0, 1.0)], false);
-        let mut wild = costing(2, 1.0);
-        wild.cost.accuracy = Some(2.0);
-        check(&[costing(1, 10.0), wild], false);
-    }
-
-    #[test]
-    fn a_learnt_threshold_has_neither_forms_nor_sizes() {
-        let bundle = open_bundle("machine-anomaly", &[]).unwrap();
-        let planner = |task: task::Config| {
-            Planner::new(bundle.clone(), Engine::F32, 1, preprocess::Config::default(), &task).unwrap()
-        };
-        assert!(planner(task::Config::default()).comparable(), "the bundle gives a threshold");
-        assert!(!planner(task::Config { calibration_s: Some(60.0), ..Default::default() }).comparable());
-    }
-
-    #[test]
-    fn batches_of_windows_are_measured() {
-        let bundle = open_bundle("machine-anomaly", &[]).unwrap();
-        let planner =
-            Planner::new(bundle, Engine::F32, 1, preprocess::Config::default(), &task::Config::default()).unwrap();
-        let mut stages = planner.stages(&Setpoint::full()).unwrap();
-        let source = source::Config::Sensor(source::SensorConfig { window: 8, ..Default::default() });
-        let job = Job { source: &source, max_batch: 4, board: "test", dir: None };
-        let Calibration { candidates, remembered } = calibrate(&planner, &mut stages, &job).unwrap();
-        assert!(!remembered);
-        assert_eq!(key(&candidates[0]), stages.key());
-        assert!(candidates.iter().all(|c| c.cost.infer_ms > 0.0 && c.cost.cpu_ms > 0.0), "{candidates:?}");
-        assert!(candidates.iter().all(|c| c.batch <= 4), "{candidates:?}");
-    }
-}
+mod tests;

@@ -26,11 +26,18 @@ pub(super) fn run(mut source: Box<dyn Source>, shared: &Shared, heart: &Heart) {
     let mut seq = 0_u64;
     let mut pace = Pace::default();
     let mut bad_in_a_row = 0_u32;
+    let mut captured_at: Option<u32> = None;
     let life = loop {
         if shared.stopping() {
             break Life::Stopped;
         }
         heart.beat(ANSWER_WITHIN, Instant::now());
+        let wanted = shared.setpoint().capture;
+        if wanted != captured_at {
+            tracing::debug!(pipeline = name, side_pixels = wanted, "another capture size");
+            source.set_capture(wanted);
+            captured_at = wanted;
+        }
         match source.next(&mut frame) {
             Ok(Next::Frame) => {
                 seq += 1;
@@ -135,7 +142,20 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+    use crate::config::PipelineConfig;
+    use crate::daemon::pipeline::Running;
+    use crate::daemon::prepare::Prepared;
+    use crate::daemon::set::Surroundings;
+    use crate::daemon::stages::{Planner, open_bundle};
+    use crate::frame::PixelFormat;
+    use crate::governor::{Candidate, Cost, PipelineLadder, Setpoint};
+    use crate::model::Engine;
+    use crate::publish::topics::Topics;
+    use crate::publish::{Message, Publisher, Stats};
+    use crate::telemetry::Heartbeats;
 
     /// Frames admitted out of `count` that come every `every_ms`, at `interval_ms`.
     fn admitted(count: u64, every_ms: f64, interval_ms: u64) -> usize {
@@ -157,6 +177,82 @@ mod tests {
         assert!((98..=102).contains(&tenth), "100 s at one a second gave {tenth}");
         let third = admitted(1500, 66.67, 200);
         assert!((495..=505).contains(&third), "100 s at five a second gave {third}");
+    }
+
+    /// A camera that notes the sizes it is asked for.
+    struct Camera(Arc<Mutex<Vec<Option<u32>>>>);
+
+    impl Source for Camera {
+        fn describe(&self) -> String {
+            "test".into()
+        }
+
+        fn next(&mut self, frame: &mut Frame) -> Result<Next, SourceError> {
+            std::thread::sleep(Duration::from_millis(1));
+            let image = frame.image_mut();
+            (image.format, image.width, image.height) = (PixelFormat::Gray8, 8, 8);
+            image.data.resize(64, 0);
+            frame.captured = Instant::now();
+            Ok(Next::Frame)
+        }
+
+        fn set_capture(&mut self, side: Option<u32>) {
+            self.0.lock().unwrap().push(side);
+        }
+    }
+
+    struct Nowhere;
+
+    impl Publisher for Nowhere {
+        fn publish(&self, _: Message) {}
+
+        fn stats(&self) -> Stats {
+            Stats::default()
+        }
+
+        fn flush(&self, _: Instant) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn the_setpoints_size_reaches_the_source_between_two_frames() {
+        let asked: Arc<Mutex<Vec<Option<u32>>>> = Arc::default();
+        let bundle = open_bundle("leptonnet-digits", &[]).unwrap();
+        let (fit, task) = (crate::preprocess::Config::default(), crate::task::Config::default());
+        let planner = Planner::new(bundle, Engine::Int8, 1, fit, &task).unwrap();
+        let cost = Cost { infer_ms: 1.0, cpu_ms: 1.0, accuracy: None };
+        let only = Candidate { capture: None, resolution: None, batch: 1, form: 0, threads: 1, cost };
+        let config: PipelineConfig =
+            toml_edit::de::from_str("name = 'a'\nmodel = 'leptonnet-digits'\nsource = { type = 'synthetic' }").unwrap();
+        let prepared = Prepared {
+            ladder: PipelineLadder::new("a", &config.governor, Duration::ZERO, &[only]),
+            config,
+            stages: planner.stages(&Setpoint::full()).unwrap(),
+            planner: Arc::new(planner),
+            source: Box::new(Camera(asked.clone())),
+        };
+        let surroundings = Surroundings {
+            publisher: Arc::new(Nowhere),
+            topics: Topics::new("leptond", "test").unwrap(),
+            results: true,
+            heartbeats: Heartbeats::new(Instant::now()),
+            wake: Arc::new(|| ()),
+        };
+        let running = Running::start(prepared, &surroundings).unwrap();
+        let mut expected = Vec::new();
+        for side in [Some(320), Some(160), None] {
+            let setpoint = Setpoint { capture: side, ..Setpoint::full() };
+            running.apply(&setpoint);
+            running.apply(&Setpoint { interval: Duration::from_millis(1), ..setpoint });
+            expected.push(side);
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while *asked.lock().unwrap() != expected {
+                assert!(Instant::now() < deadline, "{:?} instead of {expected:?}", asked.lock().unwrap());
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        running.stop();
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::DaemonError;
+use super::pool::{self, Pool};
 use super::prepare::{Prepared, prepare};
 use crate::config::{Config, PipelineConfig};
 use crate::publish::mqtt::Mqtt;
@@ -65,7 +66,9 @@ impl Node {
         roots: &Roots,
     ) -> Result<Vec<Prepared>, DaemonError> {
         let subscribe = |filter: &str| self.mqtt.subscribe(filter, INCOMING);
-        let prepared = pipelines.iter().map(|p| prepare(p, dirs, roots, subscribe));
+        // Only those that are made ready together share plans: what runs already goes on untouched.
+        let pool = Arc::new(Pool::new(pipelines, pool::measure));
+        let prepared = pipelines.iter().map(|p| prepare(p, dirs, roots, &pool, subscribe));
         prepared.collect::<Result<_, _>>().map_err(|e| DaemonError::Config(e.to_string()))
     }
 }

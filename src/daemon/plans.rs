@@ -89,7 +89,7 @@ impl Plans {
                 }
                 state.wanted
             };
-            match self.planner.load(key.form).and_then(|mut loaded| self.planner.compile(&mut loaded, key)) {
+            match self.planner.load(key.form).and_then(|mut loaded| self.planner.compile_shared(&mut loaded, key)) {
                 Ok(stages) => self.keep_or_offer(stages),
                 Err(error) => {
                     tracing::error!(

@@ -6,6 +6,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use super::calibrate::{Calibration, Job, calibrate};
+use super::pool::Pool;
 use super::stages::{PlanError, Planner, Stages, open_bundle};
 use crate::board::Info;
 use crate::config::PipelineConfig;
@@ -64,6 +65,16 @@ pub struct Measured {
 /// # Errors
 /// [`PrepareError::Model`] and [`PrepareError::Fit`].
 pub fn measure(config: &PipelineConfig, dirs: &[PathBuf], roots: &Roots) -> Result<Measured, PrepareError> {
+    measure_with(config, dirs, roots, None)
+}
+
+/// [`measure`], with a seat in a plan of `pool` where the pipeline may share one.
+fn measure_with(
+    config: &PipelineConfig,
+    dirs: &[PathBuf],
+    roots: &Roots,
+    pool: Option<&Arc<Pool>>,
+) -> Result<Measured, PrepareError> {
     let model = |e: PlanError| PrepareError::Model(config.name.clone(), e);
     let bundle = open_bundle(&config.model, dirs).map_err(model)?;
     let info = Info::read(roots);
@@ -79,7 +90,10 @@ pub fn measure(config: &PipelineConfig, dirs: &[PathBuf], roots: &Roots) -> Resu
     }
     let mut loaded = planner.load(0).map_err(model)?;
     let full = Setpoint { resolution: Planner::own_resolution(&loaded), ..planner.full() };
-    let mut stages = planner.compile(&mut loaded, (&full).into()).map_err(model)?;
+    if let Some((pool, wish)) = pool.and_then(|pool| Some((pool, pool.wish(config, frame_interval(&config.source))?))) {
+        planner.share(pool.clone(), &config.name, wish);
+    }
+    let mut stages = planner.compile_shared(&mut loaded, (&full).into()).map_err(model)?;
     drop(loaded);
     if let Some(reason) = misfit(&config.source, stages.spec()) {
         return Err(PrepareError::Fit(config.name.clone(), reason));
@@ -92,17 +106,19 @@ pub fn measure(config: &PipelineConfig, dirs: &[PathBuf], roots: &Roots) -> Resu
     Ok(Measured { planner, stages, ladder, remembered })
 }
 
-/// Opens the model, compiles the plan for full work and opens the source. `subscribe` gives the messages of a topic filter.
+/// Opens the model, compiles the plan for full work or takes a seat in one of `pool`, and opens the source. `subscribe` gives the
+/// messages of a topic filter.
 ///
 /// # Errors
 /// [`PrepareError`] naming the pipeline.
-pub fn prepare(
+pub(super) fn prepare(
     config: &PipelineConfig,
     dirs: &[PathBuf],
     roots: &Roots,
+    pool: &Arc<Pool>,
     subscribe: impl FnOnce(&str) -> Result<Receiver<Incoming>, PublishError>,
 ) -> Result<Prepared, PrepareError> {
-    let Measured { planner, stages, ladder, remembered } = measure(config, dirs, roots)?;
+    let Measured { planner, stages, ladder, remembered } = measure_with(config, dirs, roots, Some(pool))?;
     let words = |rung: Option<&Rung>| rung.map(|r| in_words(&planner, r)).unwrap_or_default();
     let (first, last) = (words(ladder.rungs.first()), words(ladder.rungs.last()));
     tracing::info!(
@@ -126,15 +142,16 @@ pub fn prepare(
 
 /// `small at 24 px, batch 2, 1 thread, every 500 ms: 2.31 ms`.
 fn in_words(planner: &Planner, rung: &Rung) -> String {
-    let Setpoint { form, resolution, batch, threads, interval, .. } = rung.setpoint;
+    let Setpoint { form, capture, resolution, batch, threads, interval, .. } = rung.setpoint;
     let at = resolution.map(|pixels| format!(" at {pixels} px")).unwrap_or_default();
+    let pictures = capture.map(|pixels| format!(", pictures of {pixels} px")).unwrap_or_default();
     let every = match interval.as_millis() {
         0 => "every frame".into(),
         ms => format!("every {ms} ms"),
     };
     let threads = if threads == 1 { "1 thread".into() } else { format!("{threads} threads") };
     let form = planner.form_name(form);
-    format!("{form}{at}, batch {batch}, {threads}, {every}: {:.2} ms", rung.cost.infer_ms)
+    format!("{form}{at}{pictures}, batch {batch}, {threads}, {every}: {:.2} ms", rung.cost.infer_ms)
 }
 
 /// Time between two frames of a source at full work; zero where it is not known.

@@ -1,12 +1,14 @@
 //! Preprocess → model → task for one pipeline: what a worker runs per frame, and `infer` and `check` per file.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
+use super::pool::{self, Granted, Pool, Wish};
 use crate::frame::{Frame, Geometry, Spec, TaskKind, TaskSpec, TensorView};
 use crate::governor::Setpoint;
 use crate::model::race::{self, Race};
-use crate::model::{self, Bundle, Engine, LoadedModel, Model, ModelError, PlanKey};
+use crate::model::{self, Bundle, Engine, LoadedModel, ModelError, PlanKey};
 use crate::preprocess::{self, PreprocessError, Preprocessor};
 use crate::task::{self, Task, TaskError, TaskInput, TaskOutput};
 
@@ -58,7 +60,7 @@ pub enum PlanError {
 }
 
 /// What stages are compiled for: everything of a setpoint but its pace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StagesKey {
     /// Form of the model; 0 = the main one.
     pub form: usize,
@@ -106,6 +108,15 @@ pub struct Planner {
     pub task: task::Config,
     /// Hash of the model file.
     pub sha256: String,
+    /// With whom the plan may be shared.
+    share: Option<Share>,
+}
+
+/// One pipeline's way to the plans that it may share.
+struct Share {
+    pool: Arc<Pool>,
+    name: String,
+    wish: Wish,
 }
 
 impl Planner {
@@ -128,7 +139,12 @@ impl Planner {
             "" => model::sha256(&bundle.onnx(0)?),
             known => known.to_ascii_lowercase(),
         };
-        Ok(Planner { bundle, engine, threads: threads.max(1), preprocess, task, sha256 })
+        Ok(Planner { bundle, engine, threads: threads.max(1), preprocess, task, sha256, share: None })
+    }
+
+    /// From now on [`Planner::compile_shared`] asks `pool` for a plan that the pipeline `name` shares with others.
+    pub(super) fn share(&mut self, pool: Arc<Pool>, name: &str, wish: Wish) {
+        self.share = Some(Share { pool, name: name.into(), wish });
     }
 
     /// Full work: the main form at its own size, one frame at a time, all threads.
@@ -211,29 +227,58 @@ impl Planner {
     /// # Errors
     /// What does not fit, with the tensor or key.
     pub fn compile(&self, loaded: &mut LoadedModel, key: StagesKey) -> Result<Stages, PlanError> {
+        self.compile_with(loaded, key, None)
+    }
+
+    /// [`Planner::compile`] over a plan that is shared with other pipelines where they have the same and it pays. A pipeline that
+    /// gathers a batch of its own does not share.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn compile_shared(&self, loaded: &mut LoadedModel, key: StagesKey) -> Result<Stages, PlanError> {
+        self.compile_with(loaded, key, self.share.as_ref().filter(|_| key.batch <= 1))
+    }
+
+    fn compile_with(
+        &self,
+        loaded: &mut LoadedModel,
+        key: StagesKey,
+        share: Option<&Share>,
+    ) -> Result<Stages, PlanError> {
         loaded.set_threads(key.threads.clamp(1, self.threads));
         let items = self.preprocess.regions.len().max(1);
         let frames = key.batch.max(1);
-        let plan = PlanKey { batch: Some(items * frames), size: self.size(loaded, key)? };
-        let model = loaded.plan(plan)?;
-        let mut spec = loaded.spec(plan)?;
+        let size = self.size(loaded, key)?;
+        let compile = |batch: usize| {
+            let model = loaded.plan(PlanKey { batch: Some(batch), size })?;
+            Ok::<_, ModelError>((model, loaded.engine()))
+        };
+        let plan = match share {
+            Some(Share { pool, name, wish }) => {
+                let (sha256, engine) = (self.sha256.clone(), self.engine);
+                pool.plan(name, pool::Key { sha256, engine, stages: key, items }, *wish, compile)?
+            }
+            None => Granted::Own(compile(items * frames)?),
+        };
+        let plan_key = PlanKey { batch: Some(items * frames), size };
+        let mut spec = loaded.spec(plan_key)?;
         if let (Some(fit), Spec::Image(image)) = (self.preprocess.fit, &mut spec) {
             image.fit = fit;
         }
-        let task_spec = loaded.task_spec(plan, items)?;
+        let task_spec = loaded.task_spec(plan_key, items)?;
         let task = self.new_task(&task_spec)?;
         Ok(Stages {
             key,
             spec: spec.clone(),
             preprocessor: Preprocessor::new(spec, self.preprocess.regions.clone()),
-            model,
+            plan,
             task,
             task_spec,
             items,
             frames,
             geometry: vec![Vec::new(); frames],
-            engine: loaded.engine(),
             weights_bytes: loaded.info().weights_bytes,
+            deadline: share.map(|share| share.wish.deadline).filter(|deadline| !deadline.is_zero()),
         })
     }
 
@@ -258,14 +303,15 @@ pub struct Stages {
     key: StagesKey,
     spec: Spec,
     preprocessor: Preprocessor,
-    model: Box<dyn Model>,
+    plan: Granted,
     task: Box<dyn Task>,
     task_spec: TaskSpec,
     items: usize,
     frames: usize,
     geometry: Vec<Vec<Geometry>>,
-    engine: &'static str,
     weights_bytes: usize,
+    /// From capture to result, where a run waits for other pipelines.
+    deadline: Option<Duration>,
 }
 
 impl Stages {
@@ -276,7 +322,7 @@ impl Stages {
 
     /// Values of one item of the model's first input.
     pub fn item_len(&self) -> usize {
-        let shape = self.model.inputs().first().map_or(&[][..], |spec| &spec.shape);
+        let shape = self.plan.model().inputs().first().map_or(&[][..], |spec| &spec.shape);
         shape.iter().skip(1).product()
     }
 
@@ -297,7 +343,7 @@ impl Stages {
 
     /// The arithmetic that runs.
     pub fn engine(&self) -> &'static str {
-        self.engine
+        self.plan.engine()
     }
 
     /// Takes over the plan of `other` and keeps what the task remembers: labels, scores and boxes mean the same in every form and
@@ -313,7 +359,7 @@ impl Stages {
     /// # Errors
     /// [`StageError::Preprocess`]; the other frames of the batch stay as they are.
     pub fn prepare(&mut self, frame: &Frame, index: usize) -> Result<(), StageError> {
-        let geometry = self.preprocessor.run(frame, self.model.input_mut(0), index * self.items)?;
+        let geometry = self.preprocessor.run(frame, self.plan.input_mut(0), index * self.items)?;
         if let Some(kept) = self.geometry.get_mut(index) {
             kept.clear();
             kept.extend_from_slice(geometry);
@@ -326,7 +372,17 @@ impl Stages {
     /// # Errors
     /// [`StageError::Model`].
     pub fn infer(&mut self) -> Result<(), StageError> {
-        Ok(self.model.run()?)
+        self.plan.run_by(None)?;
+        Ok(())
+    }
+
+    /// Runs the model over the batch, whose oldest frame was captured at `captured`, with other pipelines that share the plan. Gives
+    /// the time that it took, of a common run this pipeline's part.
+    ///
+    /// # Errors
+    /// [`StageError::Model`].
+    pub(super) fn infer_captured(&mut self, captured: Instant) -> Result<Duration, StageError> {
+        Ok(self.plan.run_by(self.deadline.map(|deadline| captured + deadline))?)
     }
 
     /// What the last run said about frame `index` of the batch; `now` is monotonic, `time` the frame's own.
@@ -334,8 +390,9 @@ impl Stages {
     /// # Errors
     /// [`StageError::Task`].
     pub fn interpret(&mut self, index: usize, now: Duration, time: SystemTime) -> Result<TaskOutput, StageError> {
-        let inputs: Vec<TensorView<'_>> = (0..self.model.inputs().len()).map(|i| self.model.input(i)).collect();
-        let outputs: Vec<TensorView<'_>> = (0..self.model.outputs().len()).map(|i| self.model.output(i)).collect();
+        let model = self.plan.model();
+        let inputs: Vec<TensorView<'_>> = (0..model.inputs().len()).map(|i| model.input(i)).collect();
+        let outputs: Vec<TensorView<'_>> = (0..model.outputs().len()).map(|i| model.output(i)).collect();
         let input = TaskInput {
             inputs: &inputs,
             outputs: &outputs,

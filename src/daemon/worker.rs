@@ -186,26 +186,28 @@ impl Worker {
 
     /// Runs the model over what was gathered and publishes one result for each frame.
     fn infer(&mut self) {
-        let start = Instant::now();
-        let ran = self.stages.infer();
-        let infer = start.elapsed();
+        let ran = self.stages.infer_captured(self.gathered.first().map_or_else(Instant::now, |oldest| oldest.captured));
         let gathered = std::mem::take(&mut self.gathered);
         let prepared = std::mem::take(&mut self.prepared);
         // Frames of a plan that is about to go say nothing of the setpoint that waits for its own.
         let counts = self.shared.plans.settled();
-        if let Err(error) = ran {
-            if let Some(first) = gathered.first() {
-                self.fail("model", &first.origin, first.seq, &error);
+        match ran {
+            Err(error) => {
+                if let Some(first) = gathered.first() {
+                    self.fail("model", &first.origin, first.seq, &error);
+                }
             }
-        } else {
-            self.shared.counters.infer.record(infer);
-            if counts {
-                self.shared.counters.recent_infer.record(prepared + infer, start + infer);
-            }
-            for (index, meta) in gathered.iter().enumerate() {
-                match self.stages.interpret(index, meta.captured.saturating_duration_since(self.started), meta.time) {
-                    Ok(output) => self.tell(meta, output, infer, counts),
-                    Err(error) => self.fail("task", &meta.origin, meta.seq, &error),
+            Ok(infer) => {
+                self.shared.counters.infer.record(infer);
+                if counts {
+                    self.shared.counters.recent_infer.record(prepared + infer, Instant::now());
+                }
+                for (index, meta) in gathered.iter().enumerate() {
+                    let now = meta.captured.saturating_duration_since(self.started);
+                    match self.stages.interpret(index, now, meta.time) {
+                        Ok(output) => self.tell(meta, output, infer, counts),
+                        Err(error) => self.fail("task", &meta.origin, meta.seq, &error),
+                    }
                 }
             }
         }

@@ -48,6 +48,9 @@ pub struct Image {
     /// Bytes from one row of the first plane to the next; 0 means tightly packed. Chroma planes follow the V4L2 rule
     /// (NV12: the same stride; I420: half of it).
     pub stride: u32,
+    /// `[width, height]` in pixels that the picture has when its capture is not lowered, which is what regions are given in;
+    /// `None` = it is not lowered.
+    pub full: Option<[u32; 2]>,
     /// The bytes. Sources clear and refill this buffer so that it is allocated once.
     pub data: Vec<u8>,
 }

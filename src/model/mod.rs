@@ -39,7 +39,7 @@ use crate::frame::{TensorSpec, TensorView, TensorViewMut};
 use crate::int8;
 
 /// Which engine runs a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
     /// The faster one on this board.

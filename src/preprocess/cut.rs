@@ -33,6 +33,16 @@ pub(super) enum From {
 }
 
 impl Placement {
+    /// Source pixels per model pixel, across and down.
+    pub fn density(&self) -> [f64; 2] {
+        let [width, height] = match self.from {
+            From::Rect([_, _, width, height]) => [width, height],
+            From::Quad(quad) => warp::sides(&quad),
+        };
+        let [_, _, inner_width, inner_height] = self.inner;
+        [width / inner_width as f64, height / inner_height as f64]
+    }
+
     /// Maps model pixels back to the `[width, height]` picture.
     pub fn geometry(&self, source: [u32; 2]) -> Geometry {
         let [x, y, width, height] = match self.from {

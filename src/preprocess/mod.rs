@@ -20,7 +20,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::frame::{Colour, Fit, Frame, Geometry, Image, Payload, Spec, TensorViewMut};
+use crate::frame::{Colour, Fit, Frame, Geometry, Image, InputSpec, Payload, Spec, TensorViewMut};
 
 /// `[pipeline.preprocess]`: how the picture is fitted to the model.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -64,6 +64,16 @@ impl Region {
                 Err("the corners must go round a convex shape: top left, top right, bottom right, bottom left".into())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The same part of the picture when it has `to` instead of `from` pixels, each `[width, height]`.
+    fn rescaled(&self, from: [u32; 2], to: [u32; 2]) -> Region {
+        let factor = |axis: usize| to[axis] as f32 / from[axis].max(1) as f32;
+        let factors = [factor(0), factor(1)];
+        match self {
+            Region::Rect(rect) => Region::Rect(std::array::from_fn(|i| rect[i] * factors[i % 2])),
+            Region::Quad(quad) => Region::Quad(std::array::from_fn(|i| quad[i] * factors[i % 2])),
         }
     }
 }
@@ -120,6 +130,9 @@ pub enum PreprocessError {
 
 /// Pictures with more pixels than this are refused (a decompression bomb must not take the board down).
 pub const MAX_PIXELS: u64 = 64 << 20;
+
+/// Source pixels per model pixel from which on nothing is lost: 1, less what rounding to whole pixels takes.
+const ENOUGH: f64 = 0.99;
 
 /// Turns frames into model inputs; owns the scratch buffers.
 pub struct Preprocessor {
@@ -191,8 +204,9 @@ impl Preprocessor {
         if self.regions.is_empty() {
             self.placements.push(cut::place(None, source, size, spec.fit)?);
         }
-        for region in self.regions.iter().enumerate() {
-            self.placements.push(cut::place(Some(region), source, size, spec.fit)?);
+        for (index, region) in self.regions.iter().enumerate() {
+            let region = &image.full.map_or_else(|| region.clone(), |full| region.rescaled(full, source));
+            self.placements.push(cut::place(Some((index, region)), source, size, spec.fit)?);
         }
         for (i, placement) in self.placements.iter().enumerate() {
             let pixels = self.cutter.cut(&picture, placement)?;
@@ -207,6 +221,20 @@ impl Preprocessor {
     fn capacity(&self) -> usize {
         self.decoder.capacity() + self.cutter.capacity() + self.placements.capacity() + self.geometry.capacity()
     }
+}
+
+/// Whether a `[width, height]` picture has fewer pixels than `spec` wants somewhere, so that some item of it would be enlarged.
+/// `regions` are in pixels of the `full` picture; a region that does not fit it counts as enlarged.
+pub fn enlarges(spec: &InputSpec, regions: &[Region], full: [u32; 2], picture: [u32; 2]) -> bool {
+    let size = [spec.height, spec.width];
+    let enlarged = |region: Option<(usize, &Region)>| match cut::place(region, picture, size, spec.fit) {
+        Ok(placement) => placement.density().iter().any(|pixels| *pixels < ENOUGH),
+        Err(_) => true,
+    };
+    if regions.is_empty() {
+        return enlarged(None);
+    }
+    regions.iter().enumerate().any(|(index, region)| enlarged(Some((index, &region.rescaled(full, picture)))))
 }
 
 /// Decodes `image` over what `out` held, to packed RGB `[H, W, 3]`; gives `[width, height]` in pixels. For showing and saving

@@ -26,11 +26,16 @@ pub(super) fn is_convex(quad: &Quad) -> bool {
     turns.iter().all(|&t| t > 1e-3) || turns.iter().all(|&t| t < -1e-3)
 }
 
+/// The longer one of the two sides that go across and of those that go down, in pixels.
+pub(super) fn sides(quad: &Quad) -> [f64; 2] {
+    let side = |a: usize, b: usize| (quad[a][0] - quad[b][0]).hypot(quad[a][1] - quad[b][1]);
+    [side(0, 1).max(side(3, 2)), side(0, 3).max(side(1, 2))]
+}
+
 /// Samples per model pixel, horizontally and vertically, so that no source pixel is passed over.
 pub(super) fn steps(quad: &Quad, width: usize, height: usize) -> [usize; 2] {
-    let side = |a: usize, b: usize| (quad[a][0] - quad[b][0]).hypot(quad[a][1] - quad[b][1]);
-    let across = side(0, 1).max(side(3, 2)) / width as f64;
-    let down = side(0, 3).max(side(1, 2)) / height as f64;
+    let [across, down] = sides(quad);
+    let (across, down) = (across / width as f64, down / height as f64);
     let clamp = |v: f64, n: usize| (v.ceil() as usize).clamp(1, (MAX_SIDE / (n + 2)).max(1));
     [clamp(across, width), clamp(down, height)]
 }

@@ -12,6 +12,7 @@ mod piped;
 mod rpicam;
 mod rtsp;
 mod sensor;
+mod sizes;
 pub mod synthetic;
 mod v4l2;
 
@@ -46,6 +47,13 @@ pub trait Source: Send {
     /// is read as fast as it is taken can wait, and then nothing of it is lost.
     fn live(&self) -> bool {
         true
+    }
+
+    /// Asks for pictures of another size from the next frame on: `side` is the longer side in pixels of one of
+    /// [`capture_sizes`], `None` = as configured. Such pictures say in `full` what they would be otherwise. A size that the
+    /// device refuses leaves the present one and is logged once. Sources that cannot do it ignore it.
+    fn set_capture(&mut self, side: Option<u32>) {
+        let _ = side;
     }
 }
 
@@ -97,6 +105,24 @@ pub struct Context {
     /// Messages of the subscription that `daemon` made for an `mqtt` source. Bounded: when it is full, the newest is dropped
     /// and counted by the sender.
     pub incoming: Option<Receiver<Incoming>>,
+}
+
+/// `[width, height]` in pixels of the smaller pictures that the source can be asked for by [`Source::set_capture`] because they
+/// cost less, largest first, all of the configured shape; empty where it cannot. `regions` says whether the pipeline looks at
+/// parts of the picture only.
+///
+/// Opens nothing but a `v4l2` device, which is asked what it offers: empty while it is not there. It offers nothing to a
+/// pipeline with regions either, because nobody says whether a camera's smaller picture shows the same field of view. The
+/// others scale the whole picture.
+pub fn capture_sizes(config: &Config, regions: bool) -> Vec<[u32; 2]> {
+    match config {
+        Config::Synthetic(config) => sizes::free([config.width, config.height], 2),
+        Config::V4l2(_) if regions => Vec::new(),
+        Config::V4l2(config) => v4l2::capture_sizes(config),
+        Config::Rpicam(config) => rpicam::capture_sizes(config),
+        Config::Rtsp(config) => rtsp::capture_sizes(config),
+        Config::Files(_) | Config::Sensor(_) | Config::Mqtt(_) => Vec::new(),
+    }
 }
 
 /// Opens the source that `config` describes. A device that is not there yet is no error: the source answers

@@ -3,8 +3,12 @@
 //! ```text
 //!            spawned                closed, or no whole picture for too long
 //! waiting ───────────▶ running ──────────────────────────────────────────────▶ waiting (longer each time)
-//!                         │ pictures: each one is given as it comes; the slot behind the source keeps the newest
+//!    ▲                    │ pictures: each one is given as it comes; the slot behind the source keeps the newest
+//!    └── another size ────┘
 //! ```
+//!
+//! Whether a camera does not like a smaller size or is not there cannot be told by a child that ends without a picture: the
+//! size before is tried next, and only when that gives pictures the smaller one counts as refused.
 
 use std::io;
 use std::time::{Duration, Instant, SystemTime};
@@ -26,6 +30,8 @@ pub(super) struct Plan {
     pub(super) specs: Vec<Spec>,
     /// How its output is cut into pictures.
     pub(super) cut: Cut,
+    /// `[width, height]` in pixels that pictures of a lowered size would have otherwise.
+    pub(super) full: Option<[u32; 2]>,
     /// Without a whole picture for so long the child is taken for hung and started again.
     pub(super) patience: Duration,
     /// Status 0 means that there is no more (a file was read to its end), not that something broke.
@@ -208,13 +214,56 @@ impl Cut {
     }
 }
 
+/// Makes the plan for pictures with a longer side of so many pixels; `None` = as configured.
+pub(super) type Planner = Box<dyn Fn(Option<u32>) -> Result<Plan, SourceError> + Send>;
+
 /// The source.
-#[derive(Debug)]
 pub(super) struct Piped {
+    planner: Planner,
     plan: Plan,
+    size: Size,
     child: Option<Running>,
     backoff: Backoff,
     why: String,
+}
+
+/// Longer sides of pictures in pixels; `None` = as configured.
+#[derive(Debug, Default)]
+struct Size {
+    /// What is asked for.
+    wanted: Option<u32>,
+    /// What the plan gives.
+    planned: Option<u32>,
+    /// What came last.
+    proved: Option<u32>,
+    /// Ended without a picture; whether that is its fault shows when another size is tried.
+    doubted: Option<u32>,
+    /// What does not work.
+    refused: Vec<u32>,
+}
+
+impl Size {
+    /// The child ended without a picture: the size to try next.
+    fn failed(&mut self) -> Option<u32> {
+        if self.doubted.take().is_some() {
+            // The other one does not work either: it is not the size.
+            return self.wanted;
+        }
+        if self.planned == self.proved {
+            return self.planned;
+        }
+        self.doubted = self.planned;
+        self.proved
+    }
+
+    /// A picture came: the size that is refused, as it turns out.
+    fn worked(&mut self) -> Option<u32> {
+        self.proved = self.planned;
+        let refused = self.doubted.take()?;
+        self.refused.push(refused);
+        self.wanted = self.planned;
+        Some(refused)
+    }
 }
 
 #[derive(Debug)]
@@ -228,8 +277,26 @@ struct Running {
 
 impl Piped {
     /// Nothing is started before the first call of `next`.
-    pub(super) fn new(plan: Plan) -> Self {
-        Piped { plan, child: None, backoff: Backoff::default(), why: "starting".into() }
+    ///
+    /// # Errors
+    /// Those of the planner for the configured size.
+    pub(super) fn new(planner: Planner) -> Result<Self, SourceError> {
+        let (plan, backoff) = (planner(None)?, Backoff::default());
+        Ok(Piped { planner, plan, size: Size::default(), child: None, backoff, why: "starting".into() })
+    }
+
+    /// What is started next gives pictures with a longer side of `side` pixels.
+    fn plan_for(&mut self, side: Option<u32>) {
+        if side == self.size.planned {
+            return;
+        }
+        match (self.planner)(side) {
+            Ok(plan) => (self.plan, self.size.planned) = (plan, side),
+            Err(error) => {
+                tracing::warn!("{}: pictures of another size are not possible: {error}", self.plan.describe);
+                self.size.refused.extend(side);
+            }
+        }
     }
 
     fn start(&mut self) -> Result<Running, SourceError> {
@@ -255,6 +322,15 @@ impl Piped {
 
     fn fatal(&self, error: &SpawnError) -> SourceError {
         SourceError::Fatal { origin: self.plan.origin.clone(), reason: error.to_string() }
+    }
+
+    /// What to do when a child that may never have given a picture has ended; schedules the next attempt.
+    fn ended(&mut self, first_picture: Option<Instant>, reason: String) -> SourceError {
+        if first_picture.is_none() {
+            let next = self.size.failed();
+            self.plan_for(next);
+        }
+        self.lost(reason)
     }
 
     /// Schedules the next attempt.
@@ -303,6 +379,13 @@ impl Source for Piped {
                         self.backoff.worked();
                     }
                     running.progress = now;
+                    if let Some(side) = self.size.worked() {
+                        tracing::warn!(
+                            "{}: no pictures with a side of {side} pixels come; the size stays",
+                            self.plan.describe
+                        );
+                    }
+                    frame.image_mut().full = self.plan.full;
                     frame.captured = now;
                     frame.time = SystemTime::now();
                     frame.truth = None;
@@ -320,7 +403,7 @@ impl Source for Piped {
             if quiet >= self.plan.patience {
                 running.child.stop();
                 let reason = format!("no picture for {} s, stopped", quiet.as_secs());
-                return Err(self.lost(reason));
+                return Err(self.ended(running.since, reason));
             }
             match self.read(&mut running, deadline) {
                 // Data that never makes a picture must not hold the thread either.
@@ -339,13 +422,27 @@ impl Source for Piped {
                     if exit.success && self.plan.ends {
                         return Ok(Next::End);
                     }
-                    return Err(self.lost(exit.words));
+                    return Err(self.ended(running.since, exit.words));
                 }
                 Err(error) => {
                     running.child.stop();
-                    return Err(self.lost(format!("reading its output: {error}")));
+                    return Err(self.ended(running.since, format!("reading its output: {error}")));
                 }
             }
+        }
+    }
+
+    fn set_capture(&mut self, side: Option<u32>) {
+        if side == self.size.wanted || side.is_some_and(|side| self.size.refused.contains(&side)) {
+            return;
+        }
+        (self.size.wanted, self.size.doubted) = (side, None);
+        if side == self.size.planned {
+            return;
+        }
+        self.plan_for(side);
+        if let Some(running) = self.child.take() {
+            running.child.stop();
         }
     }
 }

@@ -5,10 +5,14 @@
 //! size, and neither shows in the stream, so that a sheared picture would go to the model without an error. A JPEG carries
 //! its own size, and damage is seen and overcome at the next start of image. Who needs the cycles asks for
 //! `extra_args = ["--codec", "yuv420"]` with a width that no known ISP pads.
+//!
+//! For smaller pictures the child is started again with another `--width` and `--height`. It would choose the sensor's mode by
+//! them, and some modes show only the middle of the view (rpicam-apps, `RPiCamApp::selectMode`): the mode is therefore asked for
+//! by the configured size, which is what it goes by otherwise.
 
 use super::config::RpicamConfig;
 use super::piped::{Cut, Mjpeg, Piped, Plan, Raw, patience};
-use super::{Source, SourceError};
+use super::{Source, SourceError, sizes};
 use crate::sys::Mask;
 use crate::sys::child::Spec;
 
@@ -23,11 +27,27 @@ const QUALITY: &str = "90";
 /// # Errors
 /// [`SourceError::Fatal`] for `extra_args` that it cannot read the output of.
 pub(super) fn open(config: &RpicamConfig) -> Result<Box<dyn Source>, SourceError> {
-    Ok(Box::new(Piped::new(plan(config)?)))
+    let config = config.clone();
+    Ok(Box::new(Piped::new(Box::new(move |side| plan(&config, side)))?))
 }
 
-fn plan(config: &RpicamConfig) -> Result<Plan, SourceError> {
+/// Smaller pictures that the camera can be asked for; none where `extra_args` fix the size.
+pub(super) fn capture_sizes(config: &RpicamConfig) -> Vec<[u32; 2]> {
+    let fixed = ["--width", "--height"].iter().any(|name| value_of(name, &config.extra_args).is_some());
+    if fixed { Vec::new() } else { sizes::free([config.width, config.height], step(config)) }
+}
+
+/// What the width of a smaller picture divides by.
+fn step(config: &RpicamConfig) -> u32 {
+    if value_of("--codec", &config.extra_args) == Some("yuv420") { UNPADDED } else { 2 }
+}
+
+/// What to run for pictures with a longer side of `side` pixels; `None` = as configured.
+fn plan(config: &RpicamConfig, side: Option<u32>) -> Result<Plan, SourceError> {
     let RpicamConfig { camera, width, height, fps, extra_args, program } = config;
+    let full = [*width, *height];
+    let [width, height] = side.map_or(full, |side| sizes::scaled(full, side, step(config)));
+    let lowered = full != [width, height];
     let origin = format!("rpicam {camera}");
     let fatal = |reason: String| SourceError::Fatal { origin: origin.clone(), reason };
     if let Some(arg) = extra_args.iter().find(|arg| ["-o", "--output"].contains(&option(arg))) {
@@ -35,8 +55,8 @@ fn plan(config: &RpicamConfig) -> Result<Plan, SourceError> {
     }
     let codec = value_of("--codec", extra_args).unwrap_or("mjpeg");
     let cut = match codec {
-        "mjpeg" => Cut::Mjpeg(Mjpeg::new(picture_limit(*width, *height))),
-        "yuv420" if width.is_multiple_of(UNPADDED) && height.is_multiple_of(2) => Cut::Raw(Raw::i420(*width, *height)),
+        "mjpeg" => Cut::Mjpeg(Mjpeg::new(picture_limit(width, height))),
+        "yuv420" if width.is_multiple_of(UNPADDED) && height.is_multiple_of(2) => Cut::Raw(Raw::i420(width, height)),
         "yuv420" => {
             return Err(fatal(format!(
                 "extra_args: --codec yuv420 needs a width that divides by {UNPADDED} and an even height, found {width}x{height}: \
@@ -54,9 +74,10 @@ fn plan(config: &RpicamConfig) -> Result<Plan, SourceError> {
         ("--codec", "mjpeg".to_owned()),
         ("--quality", QUALITY.to_owned()),
     ];
+    let mode = lowered.then(|| ("--mode", format!("{}:{}:12:P", full[0], full[1])));
     let mut args: Vec<String> = Vec::new();
     // The program refuses an option that is given twice; the user's own goes first.
-    for (name, value) in own {
+    for (name, value) in own.into_iter().chain(mode) {
         if value_of(name, extra_args).is_none() && !(name == "--quality" && codec != "mjpeg") {
             args.extend([name.to_owned(), value]);
         }
@@ -89,6 +110,7 @@ fn plan(config: &RpicamConfig) -> Result<Plan, SourceError> {
         origin: origin.clone(),
         specs: programs.into_iter().map(spec).collect(),
         cut,
+        full: lowered.then_some(full),
         patience: patience(*fps),
         ends: false,
     })
@@ -120,7 +142,7 @@ mod tests {
     fn args(extra: &[&str]) -> Result<Vec<String>, String> {
         let config =
             RpicamConfig { extra_args: extra.iter().map(|s| (*s).to_owned()).collect(), ..RpicamConfig::default() };
-        plan(&config).map(|plan| plan.specs[0].args.clone()).map_err(|e| e.to_string())
+        plan(&config, None).map(|plan| plan.specs[0].args.clone()).map_err(|e| e.to_string())
     }
 
     #[test]
@@ -130,6 +152,25 @@ mod tests {
             "--timeout 0 --camera 0 --width 640 --height 480 --framerate 15 --codec mjpeg --quality 90 --nopreview --flush \
              --verbose=0 --hflip --output -"
         );
+    }
+
+    #[test]
+    fn a_lowered_picture_keeps_the_field_of_view() {
+        let config = RpicamConfig { width: 1640, height: 1232, ..RpicamConfig::default() };
+        assert_eq!(capture_sizes(&config), [[1230, 924], [820, 616], [616, 462], [410, 308]]);
+        let lowered = plan(&config, Some(820)).unwrap();
+        let line = lowered.specs[0].args.join(" ");
+        assert!(line.contains("--width 820 --height 616 ") && line.contains("--mode 1640:1232:12:P"), "{line}");
+        assert_eq!((lowered.full, plan(&config, None).unwrap().full), (Some([1640, 1232]), None));
+
+        let extra = |args: &[&str]| args.iter().map(|s| (*s).to_owned()).collect();
+        let own_mode = RpicamConfig { extra_args: extra(&["--mode=1640:1232:10:U"]), ..config.clone() };
+        let line = plan(&own_mode, Some(820)).unwrap().specs[0].args.join(" ");
+        assert_eq!(line.matches("--mode").count(), 1, "{line}");
+        let raw = RpicamConfig { extra_args: extra(&["--codec=yuv420"]), ..RpicamConfig::default() };
+        assert_eq!(capture_sizes(&raw)[0], [512, 384], "no camera pads its rows");
+        let fixed = RpicamConfig { extra_args: extra(&["--width=1640"]), ..config };
+        assert!(capture_sizes(&fixed).is_empty());
     }
 
     #[test]
@@ -146,12 +187,12 @@ mod tests {
         assert!(args(&["--codec", "h264"]).unwrap_err().contains("only mjpeg and yuv420"));
         assert!(args(&["-o", "x.mjpeg"]).unwrap_err().contains("elsewhere"));
         let padded = RpicamConfig { width: 800, extra_args: vec!["--codec=yuv420".into()], ..RpicamConfig::default() };
-        assert!(plan(&padded).unwrap_err().to_string().contains("divides by 128"));
+        assert!(plan(&padded, None).unwrap_err().to_string().contains("divides by 128"));
     }
 
     #[test]
     fn both_names_of_the_program_are_tried() {
-        let plan = plan(&RpicamConfig::default()).unwrap();
+        let plan = plan(&RpicamConfig::default(), None).unwrap();
         let programs: Vec<_> = plan.specs.iter().map(|s| s.program.as_str()).collect();
         assert_eq!(programs, ["rpicam-vid", "libcamera-vid"]);
     }

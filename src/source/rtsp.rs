@@ -2,7 +2,7 @@
 
 use super::config::{RtspConfig, RtspTransport};
 use super::piped::{Cut, Piped, Plan, Raw, patience};
-use super::{Source, SourceError};
+use super::{Source, SourceError, sizes};
 use crate::sys::Mask;
 use crate::sys::child::Spec;
 
@@ -11,16 +11,33 @@ use crate::sys::child::Spec;
 /// # Errors
 /// [`SourceError::Fatal`] for an empty URL.
 pub(super) fn open(config: &RtspConfig) -> Result<Box<dyn Source>, SourceError> {
-    Ok(Box::new(Piped::new(plan(config)?)))
+    let config = config.clone();
+    Ok(Box::new(Piped::new(Box::new(move |side| plan(&config, side)))?))
 }
 
-fn plan(config: &RtspConfig) -> Result<Plan, SourceError> {
+/// Smaller pictures that `ffmpeg` can scale to; none from a file, which would start again from its beginning.
+pub(super) fn capture_sizes(config: &RtspConfig) -> Vec<[u32; 2]> {
+    if is_file(&config.url) { Vec::new() } else { sizes::free([config.width, config.height], 2) }
+}
+
+fn scheme(url: &str) -> String {
+    url.split_once("://").map_or("file", |(scheme, _)| scheme).to_ascii_lowercase()
+}
+
+fn is_file(url: &str) -> bool {
+    scheme(url) == "file"
+}
+
+/// What to run for pictures with a longer side of `side` pixels; `None` = as configured.
+fn plan(config: &RtspConfig, side: Option<u32>) -> Result<Plan, SourceError> {
     let RtspConfig { url, width, height, fps, transport, extra_args, program } = config;
+    let full = [*width, *height];
+    let [width, height] = side.map_or(full, |side| sizes::scaled(full, side, 2));
     if url.trim().is_empty() {
         return Err(SourceError::Fatal { origin: "rtsp".into(), reason: "url is empty".into() });
     }
-    let scheme = url.split_once("://").map_or("file", |(scheme, _)| scheme).to_ascii_lowercase();
-    let is_file = scheme == "file";
+    let scheme = scheme(url);
+    let is_file = is_file(url);
     let mask = Mask::of_url(url);
     let shown = mask.apply(url);
 
@@ -61,7 +78,8 @@ fn plan(config: &RtspConfig) -> Result<Plan, SourceError> {
         describe: format!("rtsp {shown} {width}x{height} {fps} fps"),
         origin: shown,
         specs: vec![spec],
-        cut: Cut::Raw(Raw::i420(*width, *height)),
+        cut: Cut::Raw(Raw::i420(width, height)),
+        full: (full != [width, height]).then_some(full),
         patience: patience(*fps),
         ends: is_file,
     })
@@ -85,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_command_line_fits_the_kind_of_input() {
-        let camera = plan(&config("rtsp://a:hunter2@cam/s0")).unwrap();
+        let camera = plan(&config("rtsp://a:hunter2@cam/s0"), None).unwrap();
         assert_eq!(
             camera.specs[0].args.join(" "),
             "-nostdin -hide_banner -nostats -loglevel warning -fflags discardcorrupt -flags low_delay \
@@ -94,15 +112,28 @@ mod tests {
              pipe:1"
         );
         assert!(!camera.ends);
-        let file = plan(&config("/data/yard.mp4")).unwrap();
+        let file = plan(&config("/data/yard.mp4"), None).unwrap();
         assert!(file.ends && file.specs[0].args.contains(&"-re".to_owned()));
-        let http = plan(&config("http://cam/video.mjpg")).unwrap();
+        let http = plan(&config("http://cam/video.mjpg"), None).unwrap();
         assert!(!http.specs[0].args.iter().any(|a| a == "-re" || a == "-rtsp_transport"));
     }
 
     #[test]
+    fn a_lowered_picture_is_scaled_by_ffmpeg_and_says_so() {
+        let config = config("rtsp://cam/s0");
+        assert_eq!(capture_sizes(&config), [[480, 360], [320, 240], [240, 180], [160, 120]]);
+        let lowered = plan(&config, Some(320)).unwrap();
+        assert!(lowered.specs[0].args.iter().any(|a| a.contains("scale=320:240:")), "{:?}", lowered.specs[0].args);
+        assert_eq!((lowered.full, plan(&config, None).unwrap().full), (Some([640, 480]), None));
+        assert!(
+            capture_sizes(&RtspConfig { url: "/data/yard.mp4".into(), ..config }).is_empty(),
+            "it would start again"
+        );
+    }
+
+    #[test]
     fn credentials_stay_out_of_what_is_shown() {
-        let plan = plan(&config("rtsp://admin:hunter2@cam/s0?password=again")).unwrap();
+        let plan = plan(&config("rtsp://admin:hunter2@cam/s0?password=again"), None).unwrap();
         for text in [&plan.describe, &plan.origin] {
             assert!(!text.contains("hunter2") && !text.contains("again") && text.contains("cam/s0"), "{text}");
         }
@@ -110,6 +141,6 @@ mod tests {
 
     #[test]
     fn an_empty_url_is_refused() {
-        assert!(plan(&config(" ")).unwrap_err().to_string().contains("url is empty"));
+        assert!(plan(&config(" "), None).unwrap_err().to_string().contains("url is empty"));
     }
 }

@@ -7,11 +7,14 @@
 //!    └──────────────────────────────────┘
 //! ```
 //!
+//! Another size takes the same way: the stream ends, the device is opened again and asked for it.
+//!
 //! A picture is copied once, out of the mapped buffer into the frame, and its buffer goes back to the driver before the
 //! picture is looked at, so that a slow model never starves the camera.
 
 mod device;
 mod negotiate;
+mod sizes;
 
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -34,6 +37,11 @@ pub(super) fn open(config: &V4l2Config) -> Box<dyn Source> {
     Box::new(V4l2::new(config.clone(), opener))
 }
 
+/// Smaller pictures that the device offers; none while it cannot be opened.
+pub(super) fn capture_sizes(config: &V4l2Config) -> Vec<[u32; 2]> {
+    Node::open(&config.device).map(|mut node| sizes::smaller(&mut node, config)).unwrap_or_default()
+}
+
 type Opener = Box<dyn FnMut() -> Result<Box<dyn Device>, Errno> + Send>;
 
 /// The source.
@@ -49,6 +57,12 @@ struct V4l2 {
     describe: String,
     /// It gave a picture once: whatever is wrong with it now may pass.
     proved: bool,
+    /// Longer side in pixels that is asked for; `None` = as configured.
+    capture: Option<u32>,
+    /// The one that was agreed on last.
+    before: Option<u32>,
+    /// Those that the device did not agree to.
+    refused: Vec<u32>,
 }
 
 struct Running {
@@ -87,16 +101,46 @@ impl V4l2 {
         let origin = config.device.display().to_string();
         let describe = format!("v4l2 {origin}");
         let waiting = "starting".into();
-        V4l2 { config, origin, opener, running: None, backoff: Backoff::default(), waiting, describe, proved: false }
+        V4l2 {
+            config,
+            origin,
+            opener,
+            running: None,
+            backoff: Backoff::default(),
+            waiting,
+            describe,
+            proved: false,
+            capture: None,
+            before: None,
+            refused: Vec::new(),
+        }
+    }
+
+    /// Agrees with the device on the size that is asked for, else on the one before.
+    fn agree(&mut self, device: &mut dyn Device) -> Result<Agreed, NotStarted> {
+        while let Some(side) = self.capture {
+            let [width, height] = sizes::nearest(device, &self.config, side);
+            let refusal = match negotiate(device, &V4l2Config { width, height, ..self.config.clone() }) {
+                Ok(agreed) if [agreed.format.width, agreed.format.height] == [width, height] => return Ok(agreed),
+                Ok(agreed) => format!("it gives {}", agreed.words()),
+                Err(NotStarted::Never(reason)) => reason,
+                Err(later) => return Err(later),
+            };
+            tracing::warn!("{}: pictures of {width}x{height} are refused, the size stays: {refusal}", self.describe);
+            self.refused.push(side);
+            self.capture = self.before.filter(|before| !self.refused.contains(before));
+        }
+        negotiate(device, &self.config)
     }
 
     fn start(&mut self) -> Result<Running, NotStarted> {
         let mut device = (self.opener)().map_err(|error| not_opened(&self.config.device, error))?;
-        let agreed = negotiate(device.as_mut(), &self.config)?;
+        let agreed = self.agree(device.as_mut())?;
         let buffers = device.start(self.config.buffers).map_err(|error| busy_or(error, "cannot stream"))?;
         if buffers == 0 {
             return Err(NotStarted::Later("the driver gave no buffers".into()));
         }
+        self.before = self.capture;
         self.describe = format!("v4l2 {} {}", self.origin, agreed.words());
         let V4l2Config { width, height, fps, .. } = self.config;
         tracing::info!(
@@ -141,6 +185,7 @@ impl V4l2 {
         let agreed = &running.agreed;
         let image = frame.image_mut();
         (image.format, image.stride) = (agreed.pixels, agreed.format.stride);
+        image.full = self.before.map(|_| [self.config.width, self.config.height]);
         (image.width, image.height) = match agreed.pixels {
             // The picture's own header tells.
             PixelFormat::Jpeg => (0, 0),
@@ -221,6 +266,13 @@ impl Source for V4l2 {
             Ok(_) | Err(SourceError::Bad { .. }) => self.running = Some(running),
         }
         result
+    }
+
+    fn set_capture(&mut self, side: Option<u32>) {
+        if side != self.capture && !side.is_some_and(|side| self.refused.contains(&side)) {
+            self.capture = side;
+            self.running = None;
+        }
     }
 }
 

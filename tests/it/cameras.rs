@@ -110,6 +110,36 @@ fn rpicam_garbage_and_floods_cost_only_what_they_hit() {
 }
 
 #[test]
+fn rpicam_is_started_again_for_another_size_and_one_that_it_refuses_leaves_the_present() {
+    let dir = tempfile::tempdir().unwrap();
+    // Shows a dark picture at full size, a light one at 320, and does not do 240.
+    let script = r#"
+        case "$*" in
+            *"--width 240 "*) echo 'no such size' >&2; exit 5 ;;
+            *"--width 320 "*) cat 2.jpg ;;
+            *) cat 1.jpg ;;
+        esac
+        exec sleep 600"#;
+    let mut source = fake_rpicam(dir.path(), script);
+    let mut frame = Frame::empty();
+    until(source.as_mut(), &mut frame, |a| a == "frame");
+    assert!(image(&frame).data == jpeg(10) && image(&frame).full.is_none());
+    source.set_capture(Some(320));
+    until(source.as_mut(), &mut frame, |a| a == "frame");
+    assert!(image(&frame).data == jpeg(200));
+    assert_eq!(image(&frame).full, Some([640, 480]));
+    let arguments = std::fs::read_to_string(dir.path().join("arguments")).unwrap();
+    assert!(arguments.contains("--width 320 --height 240") && arguments.contains("--mode 640:480"), "{arguments}");
+    source.set_capture(Some(240));
+    let seen = until(source.as_mut(), &mut frame, |a| a == "frame");
+    assert_eq!(seen, ["lost: rpicam-vid ended with status 5: no such size; next attempt in 0.5 s", "frame"]);
+    assert!(image(&frame).data == jpeg(200), "the size before");
+    source.set_capture(None);
+    until(source.as_mut(), &mut frame, |a| a == "frame");
+    assert!(image(&frame).data == jpeg(10) && image(&frame).full.is_none());
+}
+
+#[test]
 fn a_missing_rpicam_names_the_program_and_its_package() {
     let config = RpicamConfig { program: "/nowhere/rpicam-vid".into(), ..RpicamConfig::default() };
     let mut source = source::open(&Config::Rpicam(config), Context::default()).unwrap();

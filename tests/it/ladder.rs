@@ -74,6 +74,26 @@ fn the_digits_can_be_lowered_by_form_and_resolution_within_the_floors() {
 }
 
 #[test]
+fn a_camera_can_be_asked_for_smaller_pictures_and_a_file_cannot() {
+    let state = tempfile::tempdir().unwrap();
+    let camera = config(&bundle("leptonnet-digits"), "");
+    let rungs = ladder(&camera, state.path());
+    let captures = each(&rungs, "capture");
+    assert_eq!(captures[0], Value::Null, "full work is as configured: {rungs}");
+    assert!(captures[1..].iter().any(Value::is_u64), "decoding a smaller picture takes less: {rungs}");
+    for rung in rungs["rungs"].as_array().unwrap().iter().filter(|rung| rung["capture"].is_u64()) {
+        // 4:3 pictures: the height is what has to be enough.
+        let (height, resolution) = (rung["capture"].as_u64().unwrap() * 3 / 4, rung["resolution"].as_u64().unwrap());
+        assert!(height >= resolution, "never smaller than the model's input: {rung}");
+    }
+    let golden = bundle("leptonnet-digits").join("golden");
+    let source = "type = \"synthetic\"\nfps = 10.0\nwidth = 320\nheight = 240";
+    let file = camera.replace(source, &format!("type = \"files\"\npath = {:?}", golden.display().to_string()));
+    assert_ne!(file, camera);
+    assert_eq!(each(&ladder(&file, state.path()), "capture"), [Value::Null]);
+}
+
+#[test]
 fn a_graph_of_one_size_has_no_resolutions_whatever_its_manifest_says() {
     let state = tempfile::tempdir().unwrap();
     let dir = tempfile::tempdir().unwrap();

@@ -94,3 +94,19 @@ fn a_swapped_plan_keeps_what_the_task_remembers() {
     stages.replace_with(planner.stages(&Setpoint { resolution: Some(24), ..Setpoint::full() }).unwrap());
     assert_eq!(events(&mut stages, 1), 0);
 }
+
+#[test]
+fn counters_are_read_off_the_smallest_picture_that_has_enough_pixels() {
+    // A digit of 72x96 pixels becomes one of 27x36; the model takes 24x32.
+    let planner = planner();
+    let lowered = |seed| {
+        let mut camera = camera(seed);
+        camera.set_capture(Some(240));
+        let mut frame = frame(camera.as_mut());
+        assert_eq!((frame.image_mut().width, frame.image_mut().full), (240, Some([640, 480])));
+        frame
+    };
+    let frames: Vec<Frame> = (7_000_000..7_000_012).map(lowered).collect();
+    let right = share_right(&planner, &Setpoint::full(), &frames);
+    assert!(right >= 0.9, "{right} of five-digit counters read off pictures of 240x180");
+}

@@ -51,6 +51,34 @@ fn regions_are_items_from_the_first_one_on() {
 }
 
 #[test]
+fn regions_follow_a_lowered_picture() {
+    // Left third 10, middle 20, right 30; the same picture at half the width and a quarter of the height.
+    let picture = |width: usize, height: usize| {
+        let line: Vec<u8> = (0..width).map(|x| [10, 20, 30][x * 3 / width]).collect();
+        frame(PixelFormat::Gray8, width as u32, height as u32, 0, line.repeat(height))
+    };
+    let regions = [
+        Region::Rect([46.0, 8.0, 28.0, 24.0]),
+        Region::Quad([90.0, 4.0, 110.0, 4.0, 110.0, 36.0, 90.0, 36.0]),
+        // Up to the edge of the picture, which rounding must not push it over.
+        Region::Rect([90.0, 0.0, 30.0, 40.0]),
+    ];
+    let spec = InputSpec { batch: 3, ..plain(4, 4, Colour::Grey) };
+    let mut lowered = picture(60, 10);
+    lowered.image_mut().full = Some([120, 40]);
+    for (frame, source) in [(picture(120, 40), [120, 40]), (lowered, [60, 10])] {
+        let mut input = Input::for_spec(&spec);
+        let mut preprocessor = Preprocessor::new(Spec::Image(spec.clone()), regions.to_vec());
+        let geometry = preprocessor.run(&frame, input.view(), 0).unwrap();
+        assert!(geometry.iter().all(|g| g.source == source), "boxes are in pixels of this picture: {geometry:?}");
+        let [w, h] = [source[0] as f32 / 120.0, source[1] as f32 / 40.0];
+        assert_eq!(geometry[0].to_source([0.0, 0.0, 4.0, 4.0]), [46.0 * w, 8.0 * h, 74.0 * w, 32.0 * h]);
+        let items: Vec<f32> = input.values().chunks(16).map(|item| item.iter().sum::<f32>() / 16.0).collect();
+        assert_eq!(items, [20.0, 30.0, 30.0]);
+    }
+}
+
+#[test]
 fn a_region_outside_the_picture_writes_nothing() {
     let (frame, _) = random_picture(20, 10, 1);
     let good = Region::Rect([0.0, 0.0, 20.0, 10.0]);

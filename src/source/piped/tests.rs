@@ -92,16 +92,84 @@ proptest::proptest! {
 }
 
 fn child(script: &str, patience: Duration) -> Piped {
-    let spec = Spec {
-        name: "fake".into(),
-        program: "/bin/sh".into(),
-        args: vec!["-c".into(), script.into()],
-        package: "dash",
-        mask: crate::sys::Mask::default(),
+    let script = script.to_owned();
+    sized_child(patience, move |_| script.clone())
+}
+
+/// A camera of 2x2 pixels whose script depends on the longer side that is asked for.
+fn sized_child(patience: Duration, script: impl Fn(Option<u32>) -> String + Send + 'static) -> Piped {
+    let plan = move |side: Option<u32>| {
+        let spec = Spec {
+            name: "fake".into(),
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), script(side)],
+            package: "dash",
+            mask: crate::sys::Mask::default(),
+        };
+        let (describe, origin) = ("fake camera".into(), "fake".into());
+        let (cut, full) = (Cut::Raw(Raw::i420(2, 2)), side.map(|_| [4, 4]));
+        Ok(Plan { describe, origin, specs: vec![spec], cut, full, patience, ends: false })
     };
-    let cut = Cut::Raw(Raw::i420(2, 2));
-    let (describe, origin) = ("fake camera".into(), "fake".into());
-    Piped::new(Plan { describe, origin, specs: vec![spec], cut, patience, ends: false })
+    Piped::new(Box::new(plan)).unwrap()
+}
+
+/// The next pictures' first byte and whether they are lowered, and what was lost, in words; the back-off is cut short.
+fn answers(source: &mut Piped, count: usize) -> Vec<String> {
+    let mut frame = Frame::empty();
+    let mut seen = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while seen.len() < count && Instant::now() < deadline {
+        source.backoff = Backoff::default();
+        match source.next(&mut frame) {
+            Ok(Next::Idle(_)) => {}
+            Ok(Next::Frame) => {
+                let image = frame.image_mut();
+                seen.push(format!(
+                    "{}{}",
+                    char::from(image.data[0]),
+                    if image.full.is_some() { " lowered" } else { "" }
+                ));
+            }
+            Ok(Next::End) => seen.push("end".into()),
+            Err(error) => seen.push(error.to_string().split(';').next().unwrap_or_default().to_owned()),
+        }
+    }
+    seen
+}
+
+#[test]
+fn another_size_starts_the_child_again_and_a_refused_one_leaves_the_present() {
+    let long = Duration::from_secs(30);
+    let mut source = sized_child(long, |side| match side {
+        None => "printf aaaaaa; exec sleep 600".into(),
+        Some(100) => "printf bbbbbb; exec sleep 600".into(),
+        Some(_) => "exit 3".into(),
+    });
+    assert_eq!(answers(&mut source, 1), ["a"]);
+    source.set_capture(Some(100));
+    assert_eq!(answers(&mut source, 1), ["b lowered"]);
+    source.set_capture(Some(50));
+    assert_eq!(answers(&mut source, 2), ["fake: fake ended with status 3", "b lowered"], "back to what worked last");
+    source.set_capture(Some(50));
+    assert!(source.child.is_some(), "it is not tried again");
+    source.set_capture(None);
+    assert_eq!(answers(&mut source, 1), ["a"]);
+}
+
+#[test]
+fn a_camera_that_is_away_does_not_make_its_smaller_size_a_refused_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let there = dir.path().join("there");
+    let script = format!("test -e {} || exit 3; printf", there.display());
+    let mut source = sized_child(Duration::from_secs(30), move |side| {
+        format!("{script} {}; exec sleep 600", if side.is_some() { "bbbbbb" } else { "aaaaaa" })
+    });
+    source.set_capture(Some(100));
+    let gone = "fake: fake ended with status 3";
+    // The smaller size, the configured one, and the smaller one again.
+    assert_eq!(answers(&mut source, 2), [gone, gone]);
+    std::fs::write(&there, "").unwrap();
+    assert_eq!(answers(&mut source, 1), ["b lowered"]);
 }
 
 #[test]

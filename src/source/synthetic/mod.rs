@@ -21,7 +21,7 @@ pub use counter::{Counter, DIGITS, Shown};
 pub use look::Fonts;
 pub use scene::Scene;
 
-use super::{Next, Source, SourceError, SyntheticConfig};
+use super::{Next, Source, SourceError, SyntheticConfig, sizes};
 use crate::frame::{Frame, PixelFormat};
 
 /// Longest sleep in one call of [`Source::next`].
@@ -41,6 +41,8 @@ pub struct Synthetic {
     config: SyntheticConfig,
     counter: Counter,
     scene: Scene,
+    /// `[width, height]` of the pictures in pixels: as configured, or lowered.
+    size: [u32; 2],
     /// Pictures given so far.
     given: u64,
     /// When picture 0 was due, had all been on time; set at the first call.
@@ -65,6 +67,7 @@ impl Synthetic {
         Ok(Synthetic {
             counter: Counter::new(config.seed),
             scene: Scene::new(config.seed, Fonts::All, width, height),
+            size: [config.width, config.height],
             config: config.clone(),
             given: 0,
             began: None,
@@ -103,8 +106,10 @@ impl Source for Synthetic {
         }
         let shown = self.counter.at(self.given as f64 / self.config.fps);
         let image = frame.image_mut();
-        (image.format, image.width, image.height) = (PixelFormat::Jpeg, self.config.width, self.config.height);
-        image.stride = 0;
+        let full = [self.config.width, self.config.height];
+        [image.width, image.height] = self.size;
+        (image.format, image.stride) = (PixelFormat::Jpeg, 0);
+        image.full = (self.size != full).then_some(full);
         self.scene
             .render(&shown, self.given, &mut image.data)
             .map_err(|e| SourceError::Bad { origin: "synthetic".into(), reason: e.to_string() })?;
@@ -114,5 +119,16 @@ impl Source for Synthetic {
         (frame.captured, frame.time) = (Instant::now(), SystemTime::now());
         self.given += 1;
         Ok(Next::Frame)
+    }
+
+    fn set_capture(&mut self, side: Option<u32>) {
+        let full = [self.config.width, self.config.height];
+        let size = side.map_or(full, |side| sizes::scaled(full, side, 2));
+        // No size that is configured or offered is outside of this.
+        let [Ok(width), Ok(height)] = size.map(u16::try_from) else { return };
+        if size != self.size {
+            self.scene = Scene::new(self.config.seed, Fonts::All, width, height);
+            self.size = size;
+        }
     }
 }

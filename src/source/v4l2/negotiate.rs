@@ -122,18 +122,23 @@ fn capture_device(device: &mut dyn Device) -> Result<Capability, NotStarted> {
 
 /// The formats to try, best first: those that are offered at the wanted size, then the others.
 fn candidates(device: &mut dyn Device, config: &V4l2Config, offered: &[FourCc]) -> Vec<FourCc> {
-    let known: &[V4l2Format] = match &config.format {
-        V4l2Format::Auto => &[V4l2Format::Mjpg, V4l2Format::Yuyv, V4l2Format::Nv12, V4l2Format::Yu12],
-        format => std::slice::from_ref(format),
-    };
-    let known = known.iter().flat_map(|format| fourccs(*format)).copied();
-    let usable = known.filter(|fourcc| offered.contains(fourcc));
-    let (mut fitting, others): (Vec<_>, Vec<_>) = usable.partition(|fourcc| {
+    let (mut fitting, others): (Vec<_>, Vec<_>) = usable(config.format, offered).partition(|fourcc| {
         let sizes = device.sizes(*fourcc);
         sizes.is_empty() || sizes.iter().any(|size| size.holds([config.width, config.height]))
     });
     fitting.extend(others);
     fitting
+}
+
+/// The offered formats that are wanted and can be read, best first.
+pub(super) fn usable(wanted: V4l2Format, offered: &[FourCc]) -> impl Iterator<Item = FourCc> {
+    let known: &[FourCc] = match wanted {
+        V4l2Format::Auto => {
+            const { &[FourCc(*b"MJPG"), FourCc(*b"JPEG"), FourCc(*b"YUYV"), FourCc(*b"NV12"), FourCc(*b"YU12")] }
+        }
+        format => fourccs(format),
+    };
+    known.iter().copied().filter(|fourcc| offered.contains(fourcc))
 }
 
 /// Checks what the driver made of the request; drivers that leave the stride out mean packed rows.

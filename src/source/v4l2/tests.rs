@@ -325,3 +325,66 @@ fn frames_carry_format_size_stride_and_the_moment_of_capture() {
     assert_eq!((frame.origin.as_str(), image.data.len()), ("/dev/video0", 614_400));
     assert!(frame.captured.elapsed() >= Duration::from_millis(20), "the driver's stamp is 20 ms old");
 }
+
+/// The scripted webcam with sizes of its own.
+fn offering(sizes: Vec<Size>) -> Fake {
+    Fake { formats: vec![(b"YUYV", sizes)], ..webcam() }
+}
+
+#[test]
+fn smaller_sizes_are_those_that_the_device_offers_in_the_configured_shape() {
+    let range = Size::Range { least: [32, 32], most: [1920, 1080], step: [2, 2] };
+    let exact = |sizes: &[[u32; 2]]| sizes.iter().copied().map(Size::Exact).collect::<Vec<_>>();
+    let cases: [(Vec<Size>, &[[u32; 2]]); 4] = [
+        (exact(&[[640, 480], [640, 360], [352, 288], [320, 240], [160, 120]]), &[[320, 240], [160, 120]]),
+        (vec![range], &[[480, 360], [320, 240], [240, 180], [160, 120]]),
+        // The driver takes another size than the configured one: its shape is not known.
+        (exact(&[[800, 600], [320, 240]]), &[]),
+        (vec![], &[]),
+    ];
+    for (offered, expected) in cases {
+        assert_eq!(sizes::smaller(&mut offering(offered.clone()), &config(V4l2Format::Auto)), expected, "{offered:?}");
+    }
+    let mjpg = sizes::smaller(&mut webcam(), &config(V4l2Format::Mjpg));
+    assert!(mjpg.is_empty(), "320x240 is offered in another format only: {mjpg:?}");
+}
+
+#[test]
+fn another_size_is_agreed_on_with_the_device_opened_again() {
+    let pictures = |bytes: usize| webcam().takes(&[Take::Picture(vec![128; bytes])]);
+    let (first, second, third) = (pictures(640 * 480 * 2), pictures(320 * 240 * 2), pictures(640 * 480 * 2));
+    let (log, again) = (first.log.clone(), second.log.clone());
+    let mut source = source(config(V4l2Format::Yuyv), vec![Ok(first), Ok(second), Ok(third)]);
+    let mut frame = Frame::empty();
+    let mut picture = |source: &mut V4l2| {
+        assert_eq!(step(source, &mut frame), "frame");
+        let Payload::Image(image) = &frame.payload else { panic!("a picture") };
+        ([image.width, image.height], image.full)
+    };
+    assert_eq!(picture(&mut source), ([640, 480], None));
+    source.set_capture(Some(320));
+    assert_eq!(Arc::strong_count(&log), 1, "the device was closed");
+    assert_eq!(picture(&mut source), ([320, 240], Some([640, 480])));
+    assert_eq!(*again.lock().unwrap(), ["set YUYV 320x240", "start 4"]);
+    assert_eq!(source.describe(), "v4l2 /dev/video0 320x240 YUYV");
+    source.set_capture(None);
+    assert_eq!(picture(&mut source), ([640, 480], None));
+}
+
+#[test]
+fn a_size_that_the_driver_refuses_leaves_the_present_one() {
+    let stubborn = |fourcc, width, _| as_asked(fourcc, if width < 640 { 640 } else { width }, 480);
+    let deaf = |fourcc, width, height| if width < 640 { Err(Errno::INVAL) } else { as_asked(fourcc, width, height) };
+    for set_format in [stubborn as fn(FourCc, u32, u32) -> Result<Format, Errno>, deaf] {
+        let picture = [Take::Picture(vec![128; 640 * 480 * 2]), Take::Nothing];
+        let fake = Fake { set_format, ..webcam().takes(&picture) };
+        let (second, third) = (fake.clone(), fake.clone());
+        let mut source = source(config(V4l2Format::Yuyv), vec![Ok(fake), Ok(second), Ok(third)]);
+        assert_eq!(steps(&mut source, 1), ["frame"]);
+        source.set_capture(Some(320));
+        assert_eq!(steps(&mut source, 1), ["frame"], "at the configured size");
+        assert_eq!((source.refused.as_slice(), source.before), (&[320][..], None));
+        source.set_capture(Some(320));
+        assert!(source.running.is_some(), "it is not asked again");
+    }
+}
