@@ -1,11 +1,13 @@
 //! What each form, resolution, capture size, batch and number of threads costs on this board and what it is worth: measured at the first start,
 //! remembered afterwards. The governor makes its ladder of it.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
-use serde::{Deserialize, Serialize};
 
 use super::captures::{self, Captures};
 use super::offline;
@@ -388,7 +390,7 @@ fn fewer_threads(most: usize) -> impl Iterator<Item = usize> {
 }
 
 /// What an inference of a whole batch takes, its preprocessing and its task included.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Timed {
     infer_ms: f32,
     cpu_ms: f32,
@@ -440,6 +442,3 @@ fn cpu(clock: ClockId) -> Duration {
     let time = clock_gettime(clock);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
-
-#[cfg(test)]
-mod tests;

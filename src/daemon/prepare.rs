@@ -121,8 +121,10 @@ pub(super) fn prepare(
     let Measured { planner, stages, ladder, remembered } = measure_with(config, dirs, roots, Some(pool))?;
     let words = |rung: Option<&Rung>| rung.map(|r| in_words(&planner, r)).unwrap_or_default();
     let (first, last) = (words(ladder.rungs.first()), words(ladder.rungs.last()));
+    let engine = stages.engine();
     tracing::info!(
         pipeline = config.name,
+        engine,
         rungs = ladder.rungs.len(),
         first,
         last,

@@ -151,9 +151,9 @@ impl Filter {
         // P = F·P·Fᵀ + Q, where F differs from the identity in its first row only.
         let first = times(&self.p, &row);
         let corner = dot(&row, &first);
-        for i in 1..N {
-            self.p[0][i] = first[i];
-            self.p[i][0] = first[i];
+        for (i, value) in first.into_iter().enumerate().skip(1) {
+            self.p[0][i] = value;
+            self.p[i][0] = value;
         }
         self.p[0][0] = corner;
         for (i, sd) in [BOARD_SD, AMBIENT_SD, GAIN_SD, GAIN_SD / 5.0].into_iter().enumerate() {
@@ -167,12 +167,12 @@ impl Filter {
         let variance = dot(&h, &ph) + READING_SD * READING_SD;
         let surprise = celsius - dot(&h, &self.x);
         self.score = self.score * forget - 0.5 * (surprise * surprise / variance + variance.ln());
-        for i in 0..N {
-            self.x[i] += ph[i] / variance * surprise;
+        for (x, ph) in self.x.iter_mut().zip(ph) {
+            *x += ph / variance * surprise;
         }
-        for i in 0..N {
-            for j in 0..N {
-                self.p[i][j] -= ph[i] * ph[j] / variance;
+        for (row, a) in self.p.iter_mut().zip(ph) {
+            for (cell, b) in row.iter_mut().zip(ph) {
+                *cell -= a * b / variance;
             }
         }
         // More load never cools.

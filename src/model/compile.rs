@@ -92,7 +92,7 @@ impl LoadedModel {
         };
         let mut model = onnx().parse(&spliced, None)?.model;
         let profiles = int8::op::fill(&mut model, &plans, self.threads)?;
-        tracing::info!(
+        tracing::debug!(
             model = self.name(),
             kernels = kernels::best().name(),
             threads = self.threads,

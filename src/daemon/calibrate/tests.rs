@@ -1,3 +1,5 @@
+//! The rules of calibration, and one calibration of a small model.
+
 use super::*;
 use crate::daemon::stages::open_bundle;
 use crate::governor::{PipelineConfig, PipelineLadder, Setpoint};

@@ -88,12 +88,13 @@ impl Governor {
     /// Nothing speaks against a step up at this moment.
     pub(super) fn calm(&self, r: &Reading) -> bool {
         let memory = self.memory_pressure.belief();
+        let backed_up = r.link.connected == Some(true) && r.link.backlog.is_some_and(|b| b > CALM_BACKLOG);
         matches!(self.heat.sight(), Sight::Known | Sight::Absent)
             && self.flags_are_down()
             && !matches!(memory, Belief::Failed | Belief::Unsure)
             && !matches!(memory, Belief::Known(v) if v > CALM_MEMORY_PRESSURE_PERCENT)
             && !matches!(self.cpu.belief(), Belief::Failed | Belief::Unsure)
-            && !(r.link.connected == Some(true) && r.link.backlog.is_some_and(|b| b > CALM_BACKLOG))
+            && !backed_up
     }
 
     pub(super) fn flags_are_down(&self) -> bool {

@@ -35,7 +35,7 @@ impl Pipeline {
     }
 
     pub(super) fn deadline_ms(&self) -> Option<f64> {
-        (!self.ladder.deadline.is_zero()).then(|| self.ladder.deadline.as_secs_f64() * 1e3)
+        Some(self.ladder.deadline.as_secs_f64() * 1e3).filter(|ms| *ms > 0.0)
     }
 
     /// Why the deadline is missed, if it is.

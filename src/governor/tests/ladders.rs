@@ -52,7 +52,7 @@ fn a_rung_that_another_dominates_is_none() {
         [candidate(Some(224), 1, 40.0, 0.66), candidate(Some(224), 1, 55.0, 0.66), candidate(Some(320), 4, 165.0, 0.70)]
     {
         let alone = rungs(&floors(5.0), 100, &[candidate(Some(320), 1, 40.0, 0.70)]);
-        let beside = rungs(&floors(5.0), 100, &[candidate(Some(320), 1, 40.0, 0.70), useless.clone()]);
+        let beside = rungs(&floors(5.0), 100, &[candidate(Some(320), 1, 40.0, 0.70), useless]);
         assert_eq!(alone, beside, "{useless:?}");
     }
     let pays = [candidate(Some(320), 1, 40.0, 0.70), candidate(Some(320), 4, 100.0, 0.70)];
