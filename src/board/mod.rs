@@ -1,10 +1,11 @@
 //! The board under the daemon: the governor's [`Board`] over `/proc` and `/sys`, whose roots can be pointed elsewhere.
 //!
-//! Everything is read by hand, this machine in the same way as a recorded one. What a board does not have is `None`;
-//! `leptond probe` lists what that is and what it means. What has to be judged over time (spikes, sensors that froze) is
+//! This machine's memory comes from sysinfo; the rest, and everything of a recorded machine, is read by hand. What a board does
+//! not have is `None`; `leptond probe` lists what that is and what it means. What has to be judged over time (spikes, sensors that froze) is
 //! handed on as it is: the governor judges it.
 
 mod info;
+mod live;
 mod soc;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use crate::sys::sysfs::{self, Probe};
 use crate::sys::{Roots, child};
 
 pub use info::Info;
+use live::Live;
 use soc::Soc;
 pub use throttle::{Throttle, ThrottleSource};
 use traffic::Traffic;
@@ -36,6 +38,8 @@ pub struct LinuxBoard {
     usage: Usage,
     traffic: Traffic,
     moved: Vec<Moved>,
+    /// Only for the machine's own roots.
+    live: Option<Live>,
     /// Processes that are ours besides this one; those of a recorded machine are not running here.
     children: fn() -> Vec<u32>,
     /// Readings since what is missing was looked for.
@@ -59,6 +63,7 @@ impl LinuxBoard {
             usage: Usage::default(),
             traffic: Traffic::default(),
             moved: Vec::new(),
+            live: (roots == Roots::default()).then(Live::new).flatten(),
             children: if roots == Roots::default() { child::running } else { Vec::new },
             readings: 0,
             buffer,
@@ -116,6 +121,14 @@ impl LinuxBoard {
         }
     }
 
+    /// Memory that can be had without swapping, and all memory.
+    fn memory_bytes(&mut self) -> Option<[u64; 2]> {
+        if let Some(live) = &mut self.live {
+            return Some(live.memory_bytes());
+        }
+        Memory::read(&self.roots, &mut self.buffer).ok().map(|m| [m.available_bytes, m.total_bytes])
+    }
+
     fn pressure_percent(&mut self, resource: Resource) -> Option<f32> {
         let pressure = Pressure::read(&self.roots, resource, &mut self.buffer).ok()?;
         Some(pressure.avg10_percent as f32).filter(|v| v.is_finite())
@@ -145,7 +158,7 @@ impl Board for LinuxBoard {
         self.measure_cpu();
         let throttle = self.throttle();
         let clock_mhz = self.clock.as_ref().and_then(|path| proc_khz(path, &mut self.buffer));
-        let memory = Memory::read(&self.roots, &mut self.buffer).ok();
+        let memory = self.memory_bytes();
         let soc_celsius = self.soc.celsius(&self.roots, &mut self.buffer);
         self.look_again(soc_celsius.is_none(), clock_mhz.is_none(), &throttle);
         let rates = self.network(Instant::now());
@@ -156,8 +169,8 @@ impl Board for LinuxBoard {
             own_cpu_percent: self.usage.own_percent,
             cpu_pressure_percent: self.pressure_percent(Resource::Cpu),
             memory_pressure_percent: self.pressure_percent(Resource::Memory),
-            available_bytes: memory.map(|m| m.available_bytes),
-            memory_bytes: memory.map(|m| m.total_bytes),
+            available_bytes: memory.map(|[available, _]| available),
+            memory_bytes: memory.map(|[_, all]| all),
             throttled: throttle.throttled_now(soc_celsius),
             soft_limited: throttle.soft_limited_now(),
             under_voltage: throttle.under_voltage_now(),

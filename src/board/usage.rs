@@ -1,7 +1,7 @@
 //! CPU use between two readings: of the machine, of each core, and of this process with its children.
 //!
-//! Read by hand rather than through sysinfo, because children that were waited for count too, and because a recorded
-//! machine must be read in the same way as this one.
+//! Read by hand, because children that were waited for count too, and because a recorded machine must be read in the same way
+//! as this one.
 
 use crate::sys::Roots;
 use crate::sys::proc::{CpuTimes, Stat, process_ticks};
