@@ -19,11 +19,13 @@ const PAYS: f64 = 0.95;
 /// that runs in less gains nothing, whatever its batch.
 const HANDOVER: Duration = Duration::from_micros(20);
 
-/// How long each side is timed.
-const BUDGET: Duration = Duration::from_millis(50);
-
-/// Most timed runs of each side.
+/// Timed runs of each side at most, and at least where there is time …
 const ROUNDS: usize = 15;
+const LEAST_ROUNDS: usize = 3;
+
+/// … and how long they may take together: what is hoped for, and what is borne for a large model on a slow board.
+const BUDGET: Duration = Duration::from_millis(100);
+const MOST: Duration = Duration::from_secs(3);
 
 /// What has to be the same for pipelines to share a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -181,10 +183,14 @@ impl Pool {
         }
         for shared in group.plans.iter().filter_map(Weak::upgrade) {
             let Some(seat) = shared.sit() else { continue };
-            if shared.is_together() || self.join(name, &shared, wish.places, group, || compile(items * wish.places)) {
+            if shared.is_together() {
                 return Ok(Granted::Seat(seat));
             }
-            return Ok(Granted::Own(compile(items)?));
+            // Measured with this one, so that whoever runs the shared plan already is not held up.
+            let mut own = compile(items)?;
+            let all = || compile(items * wish.places);
+            let joined = self.join(name, &shared, own.0.as_mut(), wish.places, group, all);
+            return Ok(if joined { Granted::Seat(seat) } else { Granted::Own(own) });
         }
         let (one, engine) = compile(items)?;
         let shared = SharedPlan::new(one, engine, wish.places);
@@ -196,11 +202,12 @@ impl Pool {
         }
     }
 
-    /// Compiles a plan for all of `shared` and measures whether it pays; whether they share from now on.
+    /// Compiles a plan for all of `shared` and measures whether it pays against runs of `one`; whether they share from now on.
     fn join<E: std::fmt::Display>(
         &self,
         name: &str,
-        shared: &Arc<SharedPlan>,
+        shared: &SharedPlan,
+        one: &mut dyn Model,
         places: usize,
         group: &mut Group,
         compile: impl FnOnce() -> Result<Compiled, E>,
@@ -209,8 +216,7 @@ impl Pool {
             if !shared.fits(all.as_ref()) {
                 return Err("a batch does not lead every input and output".to_owned());
             }
-            let timed = shared.with_one(|one| (self.timing)(one, all.as_mut()));
-            timed.map(|times| (all, times)).map_err(|e| e.to_string())
+            (self.timing)(one, all.as_mut()).map(|times| (all, times)).map_err(|e| e.to_string())
         });
         let (model, [run_of_one, run]) = match measured {
             Ok(measured) => measured,
@@ -259,10 +265,10 @@ pub(super) fn measure(one: &mut dyn Model, all: &mut dyn Model) -> Result<[Durat
     all.run()?;
     let start = Instant::now();
     let mut best = [Duration::MAX; 2];
-    for _ in 0..ROUNDS {
+    for round in 1..=ROUNDS {
         best[0] = best[0].min(timed(one)?);
         best[1] = best[1].min(timed(all)?);
-        if start.elapsed() > BUDGET * 2 {
+        if start.elapsed() > if round < LEAST_ROUNDS { MOST } else { BUDGET } {
             break;
         }
     }

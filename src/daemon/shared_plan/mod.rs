@@ -114,11 +114,6 @@ impl SharedPlan {
         stacks(&self.inputs, all.inputs(), places) && stacks(&self.outputs, all.outputs(), places)
     }
 
-    /// Calls `work` with the plan for one pipeline between two runs.
-    pub(super) fn with_one<T>(&self, work: impl FnOnce(&mut dyn Model) -> T) -> T {
-        self.with_plans(|plans| work(plans.one.as_mut()))
-    }
-
     /// From now on runs are for all that are there.
     pub(super) fn run_together(&self, all: Together) {
         let run = all.run;
