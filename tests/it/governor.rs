@@ -146,7 +146,7 @@ fn a_wrong_scenario_is_explained() {
     let dir = tempfile::tempdir().unwrap();
     let good = std::fs::read_to_string(data("governor/nothing-to-lower.toml")).unwrap();
     let cases = [
-        (good.replace("pi4", "pi6"), "board"),
+        (good.replace("pi4", "pi6"), "pi6"),
         (good.replace("duration_s = 1800", "duration_s = -3"), "duration_s"),
         (good.replace("duration_s = 1800", "duration_s = 0"), "duration_s: found 0, allowed is 1 to 604800"),
         (good.replace("cost_ms = 90.0", "cost_ms = nan"), "workload.rung[0].cost_ms"),
