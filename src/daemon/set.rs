@@ -84,10 +84,10 @@ impl PipelineSet {
             }
         }
         self.running.sort_by_key(|r| order.iter().position(|name| *name == r.config.name));
-        self.governor = Governor::new(config.clone(), self.running.iter().map(|r| r.ladder.clone()).collect());
-        for running in &self.running {
-            if let Some(full) = running.ladder.rungs.first() {
-                running.apply(&full.setpoint);
+        self.governor.reload(config.clone(), self.running.iter().map(|r| r.ladder.clone()).collect());
+        for (index, running) in self.running.iter().enumerate() {
+            if let Some(status) = self.governor.status(index) {
+                running.apply(&status.setpoint);
             }
         }
         failed.map_or(Ok(()), Err)

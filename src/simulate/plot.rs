@@ -8,10 +8,10 @@ use super::verdict::Report;
 
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 64.0;
-const RIGHT: f64 = 16.0;
+const RIGHT: f64 = 30.0;
 const PANEL: f64 = 150.0;
 const GAP: f64 = 42.0;
-const TOP: f64 = 64.0;
+const TOP: f64 = 78.0;
 
 /// Useful work is shown as a mean over this many seconds.
 const SMOOTHED_S: usize = 15;
@@ -80,7 +80,7 @@ pub fn svg(scenario: &Scenario, board: &str, report: &Report) -> String {
 fn temperature(governed: &[Row], ungoverned: &[Row]) -> Panel {
     let all = governed.iter().chain(ungoverned).flat_map(|r| [r.soc_celsius, r.ambient_celsius]);
     let (low, high) = all.fold((f64::INFINITY, 84.0_f64), |(l, h), v| (l.min(v), h.max(v)));
-    let (low, high) = ((low / 10.0).floor() * 10.0, (high / 10.0).ceil() * 10.0);
+    let (low, high) = (((low - 2.0) / 10.0).floor() * 10.0, (high / 10.0).ceil() * 10.0);
     Panel {
         title: "die temperature in °C (thin: air)".into(),
         range: (low, high),

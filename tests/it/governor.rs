@@ -1,6 +1,8 @@
 //! The governor by scenarios: every file of `tests/data/governor` on its board, as it is and with drawn figures; and
 //! `leptond simulate` as a person runs it.
 
+mod unseen;
+
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 

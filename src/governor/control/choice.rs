@@ -135,6 +135,7 @@ impl Governor {
             (0..p.level).find_map(|level| {
                 let mut higher = levels.clone();
                 higher[index] = level;
+                let load = &self.slowed_above_soft_limit(load, &higher);
                 let fine = self.would_give_more(p, level, load)
                     && self.would_be_in_time(p, level, load)
                     && self.would_stay_cool(&higher)

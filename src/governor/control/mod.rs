@@ -29,7 +29,7 @@ const CLEARLY_MORE: f64 = 1.02;
 /// … which is doubled up to this with each time that it was too hot again …
 const MOST_COOLER_CELSIUS: f64 = 8.0;
 /// … and forgotten after this time.
-const HEAT_FORGOTTEN: Duration = Duration::from_secs(1800);
+const HEAT_FORGOTTEN: Duration = Duration::from_secs(7200);
 
 /// A step up that is taken back within this time was a mistake: the wait before the next one is doubled.
 const TAKEN_BACK_WITHIN: Duration = Duration::from_secs(300);
@@ -44,6 +44,8 @@ const OTHERS_WORK: f64 = 0.1;
 const BLIND_DWELL: Duration = Duration::from_secs(5);
 /// A step up must have been possible for this long.
 const BETTER_FOR: Duration = Duration::from_secs(10);
+/// A soft limit leaves this share of the clock: 1200 of 1400 MHz on a Pi 3B+, the only board that has one.
+const SOFT_CLOCK: f64 = 1200.0 / 1400.0;
 /// A state is called known after this time.
 const CALIBRATING: Duration = Duration::from_secs(10);
 
@@ -160,17 +162,10 @@ impl Governor {
     /// A governor with every pipeline on its first rung; a fixed rung takes effect at the first step. A ladder without rungs is
     /// left alone.
     pub fn new(config: Config, ladders: Vec<PipelineLadder>) -> Self {
-        let pipeline = |ladder| Pipeline {
-            ladder,
-            level: 0,
-            since: Duration::ZERO,
-            busy_since: Duration::ZERO,
-            reason: "full work".into(),
-        };
         Governor {
             config,
             wishes: Wishes::default(),
-            pipelines: ladders.into_iter().map(pipeline).collect(),
+            pipelines: ladders.into_iter().map(|ladder| Pipeline::new(ladder, Duration::ZERO)).collect(),
             heat: Heat::default(),
             cpu: Sensor::new(0.0, 100.5),
             memory_pressure: Sensor::new(0.0, 100.5),
@@ -195,9 +190,17 @@ impl Governor {
         }
     }
 
-    /// Takes over changed settings; rungs stay until a reading asks for something else.
-    pub fn set_config(&mut self, config: Config) {
-        self.config = config;
+    /// Goes on with other settings and pipelines, and with what is known of the board: pipelines whose ladder is the same stay on
+    /// their rung, others begin with full work. Wishes end, since pipelines may have changed their places.
+    pub fn reload(&mut self, config: Config, ladders: Vec<PipelineLadder>) {
+        let mut before = std::mem::take(&mut self.pipelines);
+        let now = self.now;
+        let goes_on = |ladder: PipelineLadder| match before.iter().position(|p| p.ladder == ladder) {
+            Some(same) => before.swap_remove(same),
+            None => Pipeline::new(ladder, now),
+        };
+        self.pipelines = ladders.into_iter().map(goes_on).collect();
+        (self.config, self.wishes) = (config, Wishes::default());
     }
 
     /// Takes a person's wish; it lasts for `for_` from `now` on, or until the next one.
@@ -306,7 +309,7 @@ impl Governor {
         let soft = r.soft_limited == Some(true);
         if soft && r.throttled != Some(true) && r.under_voltage != Some(true) {
             let at = self.soft.map(|(at, _)| at).filter(|_| self.soft_active);
-            self.soft = at.or(self.heat.now().map(|e| e.celsius)).map(|at| (at, self.demand.clock));
+            self.soft = at.or(self.heat.now().map(|e| e.celsius)).map(|at| (at, SOFT_CLOCK));
         }
         self.soft_active = soft;
     }

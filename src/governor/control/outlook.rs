@@ -52,6 +52,17 @@ impl Governor {
         expected_worth_per_s(&p.ladder, from, p.ladder.rungs.get(level)?, load, &self.demand)
     }
 
+    /// What is measured below a soft limit, as it would be above it, if that is where these levels lead.
+    pub(super) fn slowed_above_soft_limit(&self, load: &Load, levels: &[usize]) -> Load {
+        let above = |(celsius, _): &(f64, f64)| self.settles(levels).is_some_and(|e| e.celsius >= *celsius);
+        let slower = self.soft.filter(above).filter(|_| !self.soft_active).map_or(1.0, |(_, clock)| 1.0 / clock) as f32;
+        Load {
+            p95_ms: load.p95_ms.map(|ms| ms * slower),
+            infer_ms: load.infer_ms.map(|ms| ms * slower),
+            ..load.clone()
+        }
+    }
+
     pub(super) fn would_give_more(&self, p: &Pipeline, level: usize, load: &Load) -> bool {
         let worths = self.expected_worth(p, p.level, load).zip(self.expected_worth(p, level, load));
         p.paused() || worths.is_none_or(|(here, there)| there > here * CLEARLY_MORE)

@@ -17,6 +17,11 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
+    /// At full work, from `now` on.
+    pub(super) fn new(ladder: PipelineLadder, now: Duration) -> Self {
+        Pipeline { ladder, level: 0, since: now, busy_since: now, reason: "full work".into() }
+    }
+
     pub(super) fn last(&self) -> usize {
         self.ladder.rungs.len().saturating_sub(1)
     }

@@ -9,6 +9,8 @@ use crate::governor::{Load, Mode, Reading};
 
 /// The work is lowered when the temperature ahead comes this close to what is kept …
 const CLOSE_CELSIUS: f64 = 0.08;
+/// A board that was relieved this long ago still cools.
+const RELIEVED: Duration = Duration::from_secs(60);
 /// How far the temperature is foreseen while others use more than they do on average.
 const BURST_AHEAD: Duration = Duration::from_secs(10);
 /// Further than this below what is kept a forecast has to be sure …
@@ -96,9 +98,10 @@ impl Governor {
         let kept = self.kept_celsius();
         // While the board is hardly known and cool, a doubtful forecast is no reason yet.
         let doubt = if now.celsius < kept - FAR_CELSIUS { DOUBT * ahead.sd } else { 0.0 };
-        // A board that has just been relieved is given the time to cool.
+        // A board that has just been relieved is given the time to cool; one that is not seen is judged by what it settles at.
         let settles = self.settles(&self.levels())?;
-        let cooling = settles.celsius <= kept - BELOW_CELSIUS && ahead.celsius <= kept + COOLER_CELSIUS;
+        let patient = !self.due(self.last_down, RELIEVED) || matches!(self.heat.sight(), Sight::Failed(_));
+        let cooling = patient && settles.celsius <= kept - BELOW_CELSIUS && ahead.celsius <= kept + COOLER_CELSIUS;
         if cooling || ahead.celsius - doubt <= kept - CLOSE_CELSIUS {
             return None;
         }

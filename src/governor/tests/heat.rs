@@ -73,6 +73,20 @@ fn the_work_is_lowered_before_the_limit_and_given_back_when_the_air_is_cooler() 
 }
 
 #[test]
+fn a_reload_keeps_what_is_known_of_the_board_and_the_rungs_of_what_did_not_change() {
+    let (mut governor, mut plant) = (governor(), Plant::new(62.0));
+    let told = live(&mut governor, &mut plant, 1800, |_, _, _| {});
+    let rung = told.last().expect("lowered").1;
+    let known = governor.forecast().unwrap();
+    governor.order(&Order::Mode(Mode::Performance), None, Duration::from_secs(1800));
+    governor.reload(Config::default(), vec![pipeline("new", 1.0, 250), pipeline("p", 1.0, 250)]);
+    assert_eq!(governor.forecast().map(|f| f.soc_celsius), Some(known.soc_celsius));
+    assert_eq!(governor.mode(), Mode::Auto);
+    let rungs: Vec<_> = (0..2).map(|i| governor.status(i).unwrap().setpoint.rung).collect();
+    assert_eq!(rungs, [0, rung]);
+}
+
+#[test]
 fn an_air_in_which_nothing_helps_pauses_the_work() {
     let (mut governor, mut plant) = (governor(), Plant::new(60.0));
     let told =

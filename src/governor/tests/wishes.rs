@@ -9,7 +9,7 @@ fn manual_stays_where_it_was_put() {
     let hot = Reading { soc_celsius: Some(95.0), throttled: Some(true), ..cool() };
     let told = run(&mut governor, 0.0, &[(60.0, hot), (600.0, cool())]);
     assert_eq!(told, ["0 p>2 fixed by mode manual", "0 q>2 fixed by mode manual"]);
-    governor.set_config(Config { rung: 100, ..config });
+    governor.reload(Config { rung: 100, ..config }, vec![pipeline("p", 1.0, 250), pipeline("q", 1.0, 250)]);
     assert_eq!(
         rungs(&run(&mut governor, 660.0, &[(60.0, cool())])),
         ["p>7", "q>7"],
@@ -37,13 +37,12 @@ fn a_fixed_rung_ends_with_its_time_and_the_governor_takes_over() {
 
 #[test]
 fn a_mode_that_is_wished_replaces_the_configured_one() {
-    let mut governor = Governor::new(Config::default(), vec![pipeline("p", 1.0, 250)]);
+    let mut governor =
+        Governor::new(Config { quiet_cpu_percent: 3.0, ..Config::default() }, vec![pipeline("p", 1.0, 250)]);
     run(&mut governor, 0.0, &[(20.0, cool())]);
     governor.order(&Order::Mode(Mode::Quiet), None, Duration::from_secs(20));
     assert_eq!(governor.mode(), Mode::Quiet);
-    // 40 % of one core of four: 10 %, of which 25 % are allowed. A louder pipeline has to step down.
-    let config = Config { quiet_cpu_percent: 3.0, ..Config::default() };
-    governor.set_config(config);
+    // 40 % of one core of four are 10 %.
     let quieter = |percent| Reading { own_cpu_percent: Some(percent), ..cool() };
     let told = run(&mut governor, 20.0, &[(0.5, quieter(10.0)), (60.0, quieter(2.5))]);
     assert_eq!(told.len(), 1, "{told:?}");

@@ -1,0 +1,105 @@
+//! Ladders, boards and weather that nobody tuned for: drawn anew by number.
+
+use leptond::governor::Config;
+use leptond::simulate::scenario::{Expect, RungSpec, Workload};
+use leptond::simulate::{Kind, Parameters, Scenario, simulate};
+
+/// Xorshift (Marsaglia 2003), 0 to 1.
+struct Chance(u64);
+
+impl Chance {
+    fn new(seed: u64) -> Self {
+        let mut chance = Chance(seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        for _ in 0..8 {
+            chance.next();
+        }
+        chance
+    }
+
+    fn next(&mut self) -> f64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// Four to nine rungs from (nearly) all cores down; each costs 55 to 90 % of the one before, by its interval or its size.
+fn workload(chance: &mut Chance) -> Workload {
+    let threads = [1, 2, 4, 4][(chance.next() * 4.0) as usize];
+    let mut cost_ms = 60.0 * 10.0_f64.powf(chance.next());
+    let wall_ms = cost_ms / f64::from(threads).powf(0.85);
+    let mut interval_ms = (wall_ms * f64::from(threads) / 4.0 / (0.8 + 0.2 * chance.next())).max(wall_ms * 1.02);
+    let deadline_ms = (wall_ms * 2.5).max(interval_ms * 1.2);
+    let mut accuracy = 0.6 + 0.3 * chance.next();
+    let mut rungs = Vec::new();
+    for _ in 0..4 + (chance.next() * 6.0) as usize {
+        rungs.push(RungSpec { interval_ms, resolution: 0, batch: 1, threads, cost_ms, accuracy, batch_gain: 0.0 });
+        let share = 0.55 + 0.35 * chance.next();
+        if chance.next() < 0.6 {
+            interval_ms /= share;
+        } else {
+            cost_ms *= share;
+            accuracy *= 0.9 + 0.08 * chance.next();
+        }
+    }
+    Workload { deadline_ms, rungs }
+}
+
+fn scenario(chance: &mut Chance) -> Scenario {
+    let workload = workload(chance);
+    let warm = 15.0 + 25.0 * chance.next();
+    let ambient_celsius = if chance.next() < 0.5 {
+        vec![[0.0, warm]]
+    } else {
+        vec![[0.0, warm], [900.0, warm], [1200.0, warm + 15.0 * chance.next()]]
+    };
+    let background_cpu =
+        if chance.next() < 0.7 { Vec::new() } else { vec![[0.0, 0.0], [600.0, 0.5 * chance.next()], [1500.0, 0.0]] };
+    Scenario {
+        name: "unseen".into(),
+        board: None,
+        duration_s: 3600,
+        ambient_celsius,
+        background_cpu,
+        faults: Vec::new(),
+        workload,
+        expect: Expect::default(),
+    }
+}
+
+/// `LEPTOND_UNSEEN=400 cargo test --release --test it -- nobody_tuned --nocapture` draws more, and prints what came.
+#[test]
+fn boards_and_ladders_that_nobody_tuned_for() {
+    let count: u64 = std::env::var("LEPTOND_UNSEEN").ok().and_then(|n| n.parse().ok()).unwrap_or(15);
+    let (mut useful, mut hottest, mut throttled, mut late, mut changes) = (Vec::new(), 0.0_f64, 0.0_f64, 0, 0);
+    for seed in 0..count {
+        let mut chance = Chance::new(seed);
+        let scenario = scenario(&mut chance);
+        let kind = Kind::ALL[seed as usize % Kind::ALL.len()];
+        let report = simulate(&scenario, Parameters::new(kind, Some(seed)), &Config::default());
+        if !report.hindsight_keeps {
+            // Others alone make the board too hot: nothing that we do could keep the limits.
+            continue;
+        }
+        let governed = &report.governed;
+        useful.push(report.useful_vs_hindsight());
+        hottest = hottest.max(governed.max_celsius);
+        throttled += governed.throttled_s;
+        late += usize::from(report.hindsight.deadline_met >= 0.99 && governed.deadline_met < 0.99);
+        changes = changes.max(governed.changes_per_10min(3600.0));
+    }
+    useful.sort_by(f64::total_cmp);
+    let short = useful.iter().filter(|u| **u < 0.95).count();
+    println!(
+        "{} runs: hottest {hottest:.2} °C, throttled {throttled} s, useful against hindsight {:.3} at least, {:.3} in the middle, \
+         {short} below 0.95, {late} below 99 % in time, at most {changes} changes in 10 min of the last half",
+        useful.len(),
+        useful[0],
+        useful[useful.len() / 2]
+    );
+    assert!(useful.len() * 2 > count as usize);
+    assert!(hottest < 79.0 && throttled == 0.0 && late == 0);
+    // A rung that settles within a quarter of a degree of what is kept cannot be told from one that does not.
+    assert!(short * 20 <= useful.len(), "{useful:?}");
+}
