@@ -1,13 +1,12 @@
 //! `leptond check`: is this configuration, with its models, fit to run?
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::Failure;
 use super::ladder::{self, Ladder};
 use super::progress::spinner;
+use super::{Failure, say};
 use crate::config::{self, ConfigErrors, Loaded, Options, Origin, Override, Problem};
 use crate::daemon::offline;
 use crate::model::{self, LoadedModel, PlanKey};
@@ -40,7 +39,7 @@ pub struct Args {
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
     if args.schema {
-        return print(&format!("{:#}", config::schema()));
+        return say(&format!("{:#}", config::schema()));
     }
     let mut options = Options::from_process(args.config, args.set);
     options.skip_files = args.skip_files;
@@ -53,7 +52,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Ok((loaded, models, ladders)) => report(&loaded, &models, ladders.as_deref(), args.json),
         Err(errors) => {
             if args.json {
-                print(&failure_json(&errors).to_string())?;
+                say(&failure_json(&errors).to_string())?;
             }
             Err(Failure::Config(errors.to_string()))
         }
@@ -134,27 +133,19 @@ fn report(loaded: &Loaded, models: &[ModelReport], ladders: Option<&[Ladder]>, j
         if let Some(ladders) = ladders {
             object["ladders"] = json!(ladders);
         }
-        return print(&object.to_string());
+        return say(&object.to_string());
     }
     for ModelReport { name, version, path, engine, golden } in models {
         let golden = if *golden == 0 { String::new() } else { format!(", {golden} golden inputs as they should be") };
         eprintln!("model {name} {version} ({engine}) runs{golden}: {}", path.display());
     }
     match ladders {
-        Some(ladders) => print(ladder::table(ladders).trim_end()),
-        None => print(config::effective(loaded).trim()),
+        Some(ladders) => say(ladder::table(ladders).trim_end()),
+        None => say(config::effective(loaded).trim()),
     }
 }
 
 fn failure_json(errors: &ConfigErrors) -> serde_json::Value {
     let warnings: [Problem; 0] = [];
     json!({ "ok": false, "warnings": warnings, "problems": errors.problems })
-}
-
-/// Writes to standard output; a reader that went away is not a failure.
-fn print(text: &str) -> Result<(), Failure> {
-    match writeln!(std::io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(anyhow::Error::from(error).into()),
-        _ => Ok(()),
-    }
 }

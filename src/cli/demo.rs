@@ -4,8 +4,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Failure;
 use super::screen::Screen;
+use super::{Failure, say};
 use crate::config::{Config, Loaded, PipelineConfig};
 use crate::daemon::{self, Report};
 use crate::publish::{BrokerConfig, Publisher};
@@ -69,11 +69,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let report = daemon::run(Loaded::built_in(config), options).map_err(super::run::failure)?;
     if args.json {
         let json = serde_json::to_string(&report).map_err(|e| Failure::Failed(e.into()))?;
-        println!("{json}");
+        say(&json)
     } else {
-        print!("{}", summary(&report));
+        say(&summary(&report))
     }
-    Ok(())
 }
 
 /// A meter seen by a synthetic camera; its five digits are cut out and read as one batch.
@@ -125,11 +124,16 @@ fn usual_or_free() -> String {
 
 fn greet(address: SocketAddr) {
     let (host, port) = (address.ip(), address.port());
-    println!("leptond {}: a camera on a meter, this machine's sensors, two int8 models", env!("CARGO_PKG_VERSION"));
-    println!("broker at {address}; from another terminal:");
-    println!("  leptond watch --host {host} --port {port}");
-    println!("  mosquitto_sub -h {host} -p {port} -v -t 'leptond/#'");
-    println!("Ctrl-C stops it.\n");
+    let version = env!("CARGO_PKG_VERSION");
+    // Whoever does not read this has not asked for it.
+    let _unread = say(&format!(
+        "leptond {version}: a camera on a meter, this machine's sensors, two int8 models\n\
+         broker at {address}; from another terminal:\n  \
+         leptond watch --host {host} --port {port}\n  \
+         mosquitto_sub -h {host} -p {port} -v -t 'leptond/#'\n\
+         Ctrl-C stops it."
+    ))
+    .and_then(|()| say(""));
 }
 
 fn summary(report: &Report) -> String {

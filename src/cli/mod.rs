@@ -23,6 +23,7 @@ mod simulate;
 mod watch;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -82,6 +83,16 @@ pub enum Failure {
     /// Anything else: exit code 1.
     #[error("{0:#}")]
     Failed(#[from] anyhow::Error),
+}
+
+/// Writes lines to standard output; a reader that went away is not a failure.
+fn say(text: &str) -> Result<(), Failure> {
+    match writeln!(std::io::stdout().lock(), "{}", text.trim_end_matches('\n')) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::from(error).context("standard output").into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Parses the arguments, runs the subcommand and turns its result into an exit code.

@@ -1,11 +1,10 @@
 //! `leptond simulate`: the real governor on a simulated board, in virtual time.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::Failure;
+use super::{Failure, say};
 use crate::governor;
 use crate::simulate::{self, Kind, Parameters, Report, Scenario, csv, plot};
 
@@ -48,12 +47,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if let Some(path) = &args.plot {
         save(path, plot::svg(&scenario, kind.name(), &report).as_bytes())?;
     }
-    match std::io::stdout().lock().write_all(text(&scenario, kind, args.seed, &report).as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            return Err(anyhow::Error::from(error).context("standard output").into());
-        }
-        _ => {}
-    }
+    say(&text(&scenario, kind, args.seed, &report))?;
     let failed: Vec<&str> = report.findings.iter().filter(|f| !f.kept).map(|f| f.key).collect();
     if failed.is_empty() { Ok(()) } else { Err(anyhow::anyhow!("not as expected: {}", failed.join(", ")).into()) }
 }

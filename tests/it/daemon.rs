@@ -382,3 +382,13 @@ fn the_demo_gives_its_figures() {
     let written = std::io::stderr().write(&output.stderr);
     assert!(written.is_ok());
 }
+
+#[test]
+fn a_demo_whose_reader_went_away_ends_as_asked() {
+    let mut command = common::leptond();
+    command.args(["demo", "--listen", "127.0.0.1:0", "--for", "1s"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

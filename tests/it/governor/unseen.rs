@@ -1,7 +1,7 @@
 //! Ladders, boards and weather that nobody tuned for: drawn anew by number.
 
 use leptond::governor::Config;
-use leptond::simulate::scenario::{Expect, RungSpec, Workload};
+use leptond::simulate::scenario::{Expect, Fault, FaultKind, RungSpec, Workload};
 use leptond::simulate::{Kind, Parameters, Scenario, simulate};
 
 /// Xorshift (Marsaglia 2003), 0 to 1.
@@ -102,4 +102,66 @@ fn boards_and_ladders_that_nobody_tuned_for() {
     assert!(hottest < 79.0 && throttled == 0.0 && late == 0);
     // A rung that settles within a quarter of a degree of what is kept cannot be told from one that does not.
     assert!(short * 20 <= useful.len(), "{useful:?}");
+}
+
+/// Ladders without sense, weather without mercy, and up to a dozen faults at once: nothing panics, and while the thermometer
+/// gives nothing the work is never raised.
+#[test]
+fn any_faults_at_once_never_raise_the_work_blindly() {
+    const KINDS: [FaultKind; 6] = [
+        FaultKind::SensorNan,
+        FaultKind::SensorMissing,
+        FaultKind::FanStop,
+        FaultKind::SupplySag,
+        FaultKind::SourceLost,
+        FaultKind::BrokerLost,
+    ];
+    let mut blind_s = 0;
+    for seed in 0..25 {
+        let mut chance = Chance::new(1000 + seed);
+        let mut between = |low: f64, high: f64| low + (high - low) * chance.next();
+        let rungs = 1 + between(0.0, 6.0) as usize;
+        let rung = |between: &mut dyn FnMut(f64, f64) -> f64| RungSpec {
+            interval_ms: 10.0_f64.powf(between(1.5, 3.5)),
+            resolution: 0,
+            batch: between(1.0, 5.0) as u32,
+            threads: between(1.0, 7.0) as u32,
+            cost_ms: 10.0_f64.powf(between(0.5, 3.0)),
+            accuracy: between(0.0, 1.0),
+            batch_gain: between(0.0, 0.5),
+        };
+        let rungs = (0..rungs).map(|_| rung(&mut between)).collect();
+        let faults = (0..between(0.0, 12.0) as usize).map(|_| Fault {
+            at_s: between(30.0, 1500.0),
+            for_s: 10.0_f64.powf(between(-0.5, 2.8)),
+            kind: KINDS[between(0.0, 6.0) as usize],
+            value: None,
+        });
+        let faults: Vec<Fault> = faults.collect();
+        let scenario = Scenario {
+            name: "faults".into(),
+            board: None,
+            duration_s: 1800,
+            ambient_celsius: (0..4).map(|i| [f64::from(i) * 450.0, between(-20.0, 70.0)]).collect(),
+            background_cpu: (0..6).map(|i| [f64::from(i) * 300.0, between(0.0, 1.0)]).collect(),
+            faults: faults.clone(),
+            workload: Workload { deadline_ms: 10.0_f64.powf(between(1.0, 3.0)), rungs },
+            expect: Expect::default(),
+        };
+        let kind = Kind::ALL[seed as usize % Kind::ALL.len()];
+        let report = simulate(&scenario, Parameters::new(kind, Some(seed)), &Config::default());
+        let blind = |t_s: f64| {
+            let hides = |f: &&Fault| matches!(f.kind, FaultKind::SensorNan | FaultKind::SensorMissing);
+            faults.iter().filter(hides).any(|f| t_s > f.at_s + 1.0 && t_s < f.at_s + f.for_s)
+        };
+        for pair in report.governed.rows.windows(2) {
+            let level = |i: usize| pair[i].rung + usize::from(pair[i].interval_ms.is_nan());
+            let t_s = f64::from(pair[1].t_s);
+            if blind(t_s - 1.0) && blind(t_s) {
+                blind_s += 1;
+                assert!(level(1) >= level(0), "seed {seed}, second {t_s}: {}", pair[1].reason);
+            }
+        }
+    }
+    assert!(blind_s > 500, "{blind_s}");
 }
