@@ -192,10 +192,13 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError`].
     pub fn parse(text: &str, path: &Path) -> Result<Scenario, ScenarioError> {
-        let scenario: Scenario = toml_edit::de::from_str(text).map_err(|e| ScenarioError::Parse {
-            path: path.into(),
-            line: e.span().map(|span| text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1),
-            reason: e.message().trim().replace('\n', " "),
+        let scenario: Scenario = toml_edit::de::from_str(text).map_err(|e| {
+            let line = e.span().map(|span| text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1);
+            let reason = e.message().trim().replace('\n', " ");
+            // The parser names the value; a person looks for the key.
+            let written = line.and_then(|line| text.lines().nth(line - 1)).and_then(|l| l.split_once('='));
+            let reason = written.map_or(reason.clone(), |(key, _)| format!("{}: {reason}", key.trim()));
+            ScenarioError::Parse { path: path.into(), line, reason }
         })?;
         match scenario.fault() {
             None => Ok(scenario),
