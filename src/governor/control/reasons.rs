@@ -100,7 +100,9 @@ impl Governor {
         let doubt = if now.celsius < kept - FAR_CELSIUS { DOUBT * ahead.sd } else { 0.0 };
         // A board that has just been relieved is given the time to cool; one that is not seen is judged by what it settles at.
         let settles = self.settles(&self.levels())?;
-        let patient = !self.due(self.last_down, RELIEVED) || matches!(self.heat.sight(), Sight::Failed(_));
+        let falls = ahead.celsius <= now.celsius || now.celsius <= kept - COOLER_CELSIUS;
+        let relieved = falls && !self.due(self.last_down, RELIEVED);
+        let patient = relieved || matches!(self.heat.sight(), Sight::Failed(_));
         let cooling = patient && settles.celsius <= kept - BELOW_CELSIUS && ahead.celsius <= kept + COOLER_CELSIUS;
         if cooling || ahead.celsius - doubt <= kept - CLOSE_CELSIUS {
             return None;
