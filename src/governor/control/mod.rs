@@ -353,7 +353,7 @@ impl Governor {
     fn up(&mut self, r: &Reading) -> Vec<Change> {
         let wait = self.config_seconds(self.config.dwell_up_s).saturating_mul(self.backoff);
         let calm = self.mode() != Mode::Manual && self.due(self.last_change, wait) && self.calm(r);
-        let Some((levels, reason)) = self.higher_levels(r).filter(|_| calm) else {
+        let Some((levels, reason)) = calm.then(|| self.higher_levels(r)).flatten() else {
             self.better_since = None;
             return Vec::new();
         };
