@@ -2,7 +2,7 @@
 //!
 //! [`reader`] finds its way through the bytes and believes none of them, [`schema`] knows what the numbers of the format
 //! mean, [`graph`] holds a model as it stands in the file, [`ops`] says for each operator which ones of ONNX compute the
-//! same, and [`write`](mod@write) keeps account of what each tensor is called there.
+//! same ([`step`]), and [`write`](mod@write) keeps account of what each tensor is called there, with [`constants`].
 //!
 //! Quantised tensors become sandwiches (`DequantizeLinear → operator → QuantizeLinear`) with the file's own integers, scales
 //! and zero points; inputs and outputs keep their element types and their channels-last layout. In between, pictures lie
@@ -11,10 +11,12 @@
 //!
 //! Format: `schema.fbs` of TensorFlow Lite, version 3 (file identifier `TFL3`); FlatBuffers' binary format.
 
+mod constants;
 mod graph;
 mod ops;
 mod reader;
 mod schema;
+mod step;
 mod write;
 
 use reader::Broken;

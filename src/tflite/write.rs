@@ -3,17 +3,17 @@
 //! A tensor may be there in up to four forms: as the file stores it (bytes, where it is quantised) or as reals, and each
 //! with its axes as in the file or channels first. A form is made when it is first asked for.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use prost::Message;
-use tract_onnx::pb::attribute_proto::AttributeType;
-use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{self, tensor_shape_proto, type_proto};
-use tract_onnx::prelude::f16;
 
 use super::TfliteError;
+use super::constants::{Constants, onnx_type};
 use super::graph::{Net, Quant, Tensor};
 use super::schema::{Activation, Kind};
+use super::step::spreads;
+pub use super::step::{Layout, Step};
 
 /// A result, or what about an operator has no form here.
 pub type Try<T> = Result<T, String>;
@@ -22,94 +22,6 @@ pub type Try<T> = Result<T, String>;
 const OPSET: i64 = 15;
 /// Version of ONNX's file format that goes with it.
 const IR_VERSION: i64 = 8;
-
-/// Why a file of repetitions is refused.
-const SHARED: &str = "the file shares its parts more often than can be";
-
-/// The order of a tensor's axes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// As in the file; pictures are `[N, H, W, C]`.
-    File,
-    /// `[N, C, H, W]`.
-    ChannelsFirst,
-}
-
-impl Layout {
-    /// Where the axes of a picture come from.
-    pub const TO_CHANNELS_FIRST: [usize; 4] = [0, 3, 1, 2];
-    /// And back.
-    const TO_FILE: [usize; 4] = [0, 2, 3, 1];
-
-    fn other(self) -> Layout {
-        match self {
-            Layout::File => Layout::ChannelsFirst,
-            Layout::ChannelsFirst => Layout::File,
-        }
-    }
-
-    /// A shape of the file in this layout.
-    pub fn shape(self, shape: &[usize]) -> Vec<usize> {
-        match (self, shape) {
-            (Layout::ChannelsFirst, &[n, h, w, c]) => vec![n, c, h, w],
-            _ => shape.to_vec(),
-        }
-    }
-
-    /// Where axis `axis` of the file is in this layout.
-    pub fn axis(self, axis: usize) -> usize {
-        match self {
-            Layout::File => axis,
-            Layout::ChannelsFirst => Self::TO_FILE.get(axis).copied().unwrap_or(axis),
-        }
-    }
-}
-
-/// A node to be; its name and output are given when it is added.
-pub struct Step {
-    op: &'static str,
-    inputs: Vec<String>,
-    attributes: Vec<pb::AttributeProto>,
-}
-
-impl Step {
-    /// With no attributes.
-    pub fn new(op: &'static str, inputs: &[&str]) -> Step {
-        Step { op, inputs: inputs.iter().map(|&i| i.to_owned()).collect(), attributes: Vec::new() }
-    }
-
-    /// Makes `name` its first operand.
-    pub fn read(&mut self, name: &str) {
-        self.inputs.insert(0, name.to_owned());
-    }
-
-    fn with(mut self, name: &str, kind: AttributeType, fill: impl FnOnce(&mut pb::AttributeProto)) -> Step {
-        let mut attribute = pb::AttributeProto { name: name.into(), r#type: kind as i32, ..Default::default() };
-        fill(&mut attribute);
-        self.attributes.push(attribute);
-        self
-    }
-
-    /// And an integer.
-    pub fn int(self, name: &str, value: usize) -> Step {
-        self.with(name, AttributeType::Int, |a| a.i = value as i64)
-    }
-
-    /// And integers.
-    pub fn ints(self, name: &str, values: &[usize]) -> Step {
-        self.with(name, AttributeType::Ints, |a| a.ints = values.iter().map(|&v| v as i64).collect())
-    }
-
-    /// And a number.
-    pub fn float(self, name: &str, value: f32) -> Step {
-        self.with(name, AttributeType::Float, |a| a.f = value)
-    }
-
-    /// And a word.
-    pub fn text(self, name: &str, value: &str) -> Step {
-        self.with(name, AttributeType::String, |a| a.s = value.as_bytes().to_vec())
-    }
-}
 
 /// Names of a tensor's forms, by layout.
 #[derive(Clone, Default)]
@@ -122,19 +34,16 @@ struct Forms {
 pub struct Writer<'n, 'a> {
     net: &'n Net<'a>,
     /// Whether the first dimension is left open.
-    open: bool,
+    pub(super) open: bool,
     forms: Vec<Forms>,
-    graph: pb::GraphProto,
+    pub(super) graph: pb::GraphProto,
     taken: HashSet<String>,
     is_output: Vec<bool>,
     /// Names of inputs and of what nodes make.
     defined: HashSet<String>,
-    /// Names of small constants by type, shape and bytes.
-    small: HashMap<(i32, Vec<i64>, Vec<u8>), String>,
-    /// Names of constants of the file by tensor, shape and order of axes.
-    large: HashMap<(usize, Vec<usize>, Vec<usize>), String>,
+    pub(super) constants: Constants,
     /// Bytes of constants and names that may still be written: operators may share them as often as they like.
-    allowance: usize,
+    pub(super) allowance: usize,
 }
 
 impl<'n, 'a> Writer<'n, 'a> {
@@ -148,8 +57,7 @@ impl<'n, 'a> Writer<'n, 'a> {
             taken: HashSet::new(),
             is_output: vec![false; net.tensors.len()],
             defined: HashSet::new(),
-            small: HashMap::new(),
-            large: HashMap::new(),
+            constants: Constants::default(),
             allowance: file_bytes.saturating_mul(16).saturating_add(1 << 20),
         };
         // Outputs keep their names before anything else may take them.
@@ -253,7 +161,7 @@ impl<'n, 'a> Writer<'n, 'a> {
     }
 
     /// A name that nothing has yet, made from a tensor's.
-    fn fresh(&mut self, index: usize, ending: &str) -> String {
+    pub(super) fn fresh(&mut self, index: usize, ending: &str) -> String {
         // Converters join the names of everything that went into a fused operator; the first is that of its result.
         let own = self.net.tensors[index].name.split(';').next().unwrap_or_default();
         let own = if own.is_empty() { format!("tensor_{index}") } else { own.to_owned() };
@@ -261,7 +169,7 @@ impl<'n, 'a> Writer<'n, 'a> {
         self.unique(base)
     }
 
-    fn unique(&mut self, base: String) -> String {
+    pub(super) fn unique(&mut self, base: String) -> String {
         let mut name = base.clone();
         let mut count = self.taken.len();
         while !self.taken.insert(name.clone()) {
@@ -272,7 +180,7 @@ impl<'n, 'a> Writer<'n, 'a> {
     }
 
     /// Adds a node with the output `output`.
-    fn node(&mut self, step: Step, output: String) {
+    pub(super) fn node(&mut self, step: Step, output: String) {
         self.nodes(step, vec![output]);
     }
 
@@ -448,145 +356,6 @@ impl<'n, 'a> Writer<'n, 'a> {
         }
     }
 
-    /// Names of the scale and zero point of a tensor of bytes.
-    pub fn parameters(&mut self, index: usize) -> Try<(String, String)> {
-        let tensor = self.tensor(index);
-        let quant = tensor.quant.as_ref().ok_or_else(|| format!("tensor {:?} has no scale", tensor.name))?;
-        let range = if tensor.kind == Kind::U8 { 0i64..=255 } else { -128..=127 };
-        if let Some(zero_point) = quant.zero_points.iter().find(|&z| !range.contains(z)) {
-            return Err(format!("the zero point {zero_point} of tensor {:?} is no byte", tensor.name));
-        }
-        let dims: Vec<i64> = if quant.scales.len() == 1 { vec![] } else { vec![quant.scales.len() as i64] };
-        let scales = quant.scales.iter().flat_map(|s| s.to_le_bytes()).collect();
-        let scale = self.initializer(DataType::Float, dims.clone(), scales)?;
-        let bytes = quant.zero_points.iter().map(|&z| z as u8).collect();
-        Ok((scale, self.initializer(onnx_type(tensor.kind)?, dims, bytes)?))
-    }
-
-    /// A constant of the file under shape `shape` with axes in `order`, as it is stored.
-    pub fn constant(&mut self, index: usize, shape: &[usize], order: &[usize]) -> Try<String> {
-        let key = (index, shape.to_vec(), order.to_vec());
-        if let Some(name) = self.large.get(&key) {
-            return Ok(name.clone());
-        }
-        let tensor = self.tensor(index);
-        let values = tensor.data.ok_or_else(|| format!("tensor {:?} is no constant", tensor.name))?;
-        if tensor.sparse {
-            return Err(format!("constant {:?} is stored in a sparse form", tensor.name));
-        }
-        let width = tensor.kind.size_bytes();
-        let width = width.ok_or_else(|| format!("constant {:?} is of type {}", tensor.name, tensor.kind.name()))?;
-        if shape.iter().product::<usize>() * width != values.len() {
-            return Err(format!("constant {:?} does not fill shape {shape:?}", tensor.name));
-        }
-        self.spend(values.len())?;
-        let mut bytes = permuted(values, shape, order, width);
-        if tensor.kind == Kind::F16 {
-            self.spend(values.len())?;
-            let wide = |b: &[u8]| f16::from_le_bytes([b[0], b[1]]).to_f32().to_le_bytes();
-            bytes = bytes.chunks_exact(2).flat_map(wide).collect();
-        }
-        let dims = order.iter().map(|&axis| shape[axis] as i64).collect();
-        let kind = if tensor.kind == Kind::F16 { Kind::F32 } else { tensor.kind };
-        let name = self.fresh(index, "");
-        self.push_initializer(name.clone(), onnx_type(kind)?, dims, bytes);
-        self.large.insert(key, name.clone());
-        Ok(name)
-    }
-
-    /// [`Writer::constant`] as reals.
-    pub fn real_constant(&mut self, index: usize, shape: &[usize], order: &[usize]) -> Try<String> {
-        let stored = self.constant(index, shape, order)?;
-        // Leading dimensions of 1 may have been added.
-        let lead = shape.len().saturating_sub(self.tensor(index).shape.len());
-        let order: Vec<usize> = order.iter().map(|&axis| axis.wrapping_sub(lead)).collect();
-        self.dequantised(index, stored, Some(&order))
-    }
-
-    /// The integers of a constant.
-    pub fn integers(&self, index: usize) -> Try<Vec<i64>> {
-        let tensor = self.tensor(index);
-        tensor.integers().ok_or_else(|| format!("its operand {:?} is not a few constant integers", tensor.name))
-    }
-
-    /// The 32-bit integers of constant `index` as reals with these scales: what is added to sums of products.
-    pub fn terms(&mut self, index: usize, scales: &[f32]) -> Try<String> {
-        let tensor = self.tensor(index);
-        if tensor.kind != Kind::I32 {
-            return Err(format!("its bias {:?} is of type {}, expected INT32", tensor.name, tensor.kind.name()));
-        }
-        let stored = self.constant(index, &tensor.shape, &[0])?;
-        let dims: Vec<i64> = if scales.len() == 1 { vec![] } else { vec![scales.len() as i64] };
-        let scale =
-            self.initializer(DataType::Float, dims.clone(), scales.iter().flat_map(|s| s.to_le_bytes()).collect())?;
-        let zero_point = self.initializer(DataType::Int32, dims, vec![0; 4 * scales.len()])?;
-        let name = self.fresh(index, "real");
-        let step = Step::new("DequantizeLinear", &[&stored, &scale, &zero_point]).int("axis", 0);
-        self.node(step, name.clone());
-        Ok(name)
-    }
-
-    /// The one scale of an activation.
-    pub fn scale(&self, index: usize) -> Try<f32> {
-        match &self.tensor(index).quant {
-            Some(Quant { scales, .. }) if scales.len() == 1 => Ok(scales[0]),
-            _ => Err(format!("tensor {:?} has not one scale", self.tensor(index).name)),
-        }
-    }
-
-    /// A shape as an operand, its first dimension left open with the batch.
-    pub fn dims(&mut self, shape: &[usize]) -> Try<String> {
-        let mut dims: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
-        if let (true, Some(first)) = (self.open, dims.first_mut()) {
-            *first = -1;
-        }
-        self.longs(&dims)
-    }
-
-    /// Integers as an operand.
-    pub fn longs(&mut self, values: &[i64]) -> Try<String> {
-        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.initializer(DataType::Int64, vec![values.len() as i64], bytes)
-    }
-
-    /// A number as an operand.
-    pub fn number(&mut self, value: f32) -> Try<String> {
-        self.initializer(DataType::Float, vec![], value.to_le_bytes().to_vec())
-    }
-
-    /// Numbers as an operand.
-    pub fn numbers(&mut self, values: &[f32]) -> Try<String> {
-        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.initializer(DataType::Float, vec![values.len() as i64], bytes)
-    }
-
-    fn initializer(&mut self, kind: DataType, dims: Vec<i64>, bytes: Vec<u8>) -> Try<String> {
-        let key = (kind as i32, dims, bytes);
-        if let Some(name) = self.small.get(&key) {
-            return Ok(name.clone());
-        }
-        self.spend(key.2.len())?;
-        let name = self.unique(format!("constant_{}", self.small.len()));
-        self.push_initializer(name.clone(), kind, key.1.clone(), key.2.clone());
-        self.small.insert(key, name.clone());
-        Ok(name)
-    }
-
-    fn push_initializer(&mut self, name: String, kind: DataType, dims: Vec<i64>, raw_data: Vec<u8>) {
-        let data_type = kind as i32;
-        self.graph.initializer.push(pb::TensorProto { name, data_type, dims, raw_data, ..Default::default() });
-    }
-
-    fn spend(&mut self, bytes: usize) -> Try<()> {
-        self.allowance = self.allowance.checked_sub(bytes).ok_or(SHARED)?;
-        Ok(())
-    }
-
-    /// Fails where more was written than the file can be worth.
-    pub fn check(&self) -> Try<()> {
-        if self.allowance == 0 { Err(SHARED.into()) } else { Ok(()) }
-    }
-
     /// What a fused activation adds in front of result `index`: nothing where rounding to its bytes limits it as much.
     pub fn activation(&mut self, activation: Activation, index: usize) -> Try<Vec<Step>> {
         let Some((low, high)) = activation.limits() else { return Ok(vec![Step::new("Tanh", &[])]) };
@@ -608,47 +377,4 @@ impl<'n, 'a> Writer<'n, 'a> {
             }
         })
     }
-}
-
-/// Whether a change of layout moves elements of a picture of this shape.
-fn spreads(shape: &[usize]) -> bool {
-    matches!(shape, &[_, h, w, c] if c != 1 && h * w != 1)
-}
-
-/// The element type in ONNX.
-fn onnx_type(kind: Kind) -> Try<DataType> {
-    Ok(match kind {
-        Kind::F32 => DataType::Float,
-        Kind::I8 => DataType::Int8,
-        Kind::U8 => DataType::Uint8,
-        Kind::I32 => DataType::Int32,
-        Kind::I64 => DataType::Int64,
-        other => return Err(format!("it is of type {}, which has no form here", other.name())),
-    })
-}
-
-/// Elements of `width` bytes of a tensor of shape `shape`, with axes in another order.
-fn permuted(values: &[u8], shape: &[usize], order: &[usize], width: usize) -> Vec<u8> {
-    if order.iter().copied().eq(0..shape.len()) {
-        return values.to_vec();
-    }
-    let mut strides = vec![width; shape.len()];
-    for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = strides[axis] * shape[axis];
-    }
-    let (dims, strides): (Vec<usize>, Vec<usize>) = order.iter().map(|&axis| (shape[axis], strides[axis])).unzip();
-    let mut out = Vec::with_capacity(values.len());
-    let mut at = vec![0usize; dims.len()];
-    while out.len() < values.len() {
-        let start: usize = at.iter().zip(&strides).map(|(a, s)| a * s).sum();
-        out.extend_from_slice(&values[start..start + width]);
-        for axis in (0..dims.len()).rev() {
-            at[axis] += 1;
-            if at[axis] < dims[axis] {
-                break;
-            }
-            at[axis] = 0;
-        }
-    }
-    out
 }

@@ -4,6 +4,7 @@
 //! inputs there instead of comparing.
 
 mod cases;
+mod nets;
 
 use std::path::Path;
 
