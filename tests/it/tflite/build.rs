@@ -42,7 +42,7 @@ pub fn file(root: &Fields) -> Vec<u8> {
 }
 
 fn align(out: &mut Vec<u8>, size: usize) {
-    while out.len() % size != 0 {
+    while !out.len().is_multiple_of(size) {
         out.push(0);
     }
 }
