@@ -10,7 +10,7 @@
 //! 6. [`publish`] tells the world over MQTT;
 //! 7. [`governor`] reads the [`board`] and lowers the work before the firmware does.
 //!
-//! [`simulate`] lets the governor work on a simulated board, in virtual time.
+//! [`tflite`] makes ONNX models of TensorFlow Lite ones before any of this; [`simulate`] lets the governor work on a simulated board, in virtual time.
 //!
 //! [`daemon`] is the only room that wires these together, [`config`] is every room's settings in one file,
 //! [`telemetry`] makes it observable, [`sys`] is the thin layer over Linux, and [`cli`] is what a person types.
@@ -32,3 +32,4 @@ pub mod source;
 pub mod sys;
 pub mod task;
 pub mod telemetry;
+pub mod tflite;

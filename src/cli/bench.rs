@@ -21,7 +21,7 @@ use crate::sys::Roots;
 /// Arguments of `leptond bench`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Bundle directory, bundle name or .onnx file
+    /// Bundle directory, bundle name, .onnx or .tflite file
     model: String,
     /// Threads for one inference
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]

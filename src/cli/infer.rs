@@ -13,7 +13,7 @@ use crate::model::{Engine, LoadedModel, npy};
 /// Arguments of `leptond infer`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Bundle directory, bundle name or .onnx file
+    /// Bundle directory, bundle name, .onnx or .tflite file
     pub model: String,
     /// Pictures, CSV or JSON Lines files; with --raw one .npy file per model input, in graph order
     #[arg(required = true)]

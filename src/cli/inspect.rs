@@ -11,7 +11,7 @@ use crate::model::{Engine, PlanKey};
 /// Arguments of `leptond inspect`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Bundle directory, bundle name or .onnx file
+    /// Bundle directory, bundle name, .onnx or .tflite file
     model: String,
     /// List every node
     #[arg(long)]

@@ -57,7 +57,7 @@ impl Config {
         }
         let problem = Problem::new(key, "there is no such model").found(quoted(name));
         if name.contains('/') {
-            f.problem(problem.allowed("the path of a bundle's directory or of an .onnx file"));
+            f.problem(problem.allowed("the path of a bundle's directory or of an .onnx or .tflite file"));
             return;
         }
         let dirs: Vec<_> = self.models.dirs.iter().map(|d| d.display().to_string()).collect();

@@ -98,7 +98,7 @@ pub struct PipelineConfig {
     /// Name in topics, `[a-zA-Z0-9_-]`, unique.
     #[schemars(regex(pattern = r"^[a-zA-Z0-9_-]{1,64}$"))]
     pub name: String,
-    /// A bundle's name, or the path of a bundle or `.onnx` file.
+    /// A bundle's name, or the path of a bundle, `.onnx` or `.tflite` file.
     #[schemars(length(min = 1))]
     pub model: String,
     /// Which engine runs it.

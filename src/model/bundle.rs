@@ -1,5 +1,5 @@
 //! A model with everything that belongs to it: a directory with `model.toml`, the same embedded in the program, or a
-//! bare `.onnx` file.
+//! bare `.onnx` or `.tflite` file. The latter is converted when it is read.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::manifest::{Golden, Manifest};
 use super::{ModelError, graph};
 use crate::frame::Label;
+use crate::tflite::{self, TfliteError};
 
 /// A model with its manifest, labels and golden inputs. Opening one checks every file that the manifest names.
 #[derive(Clone, Debug)]
@@ -23,7 +24,7 @@ pub struct Bundle {
 #[derive(Clone, Debug)]
 enum Store {
     Directory(PathBuf),
-    /// A single `.onnx` file; it is the whole bundle.
+    /// A single model file; it is the whole bundle.
     Bare(PathBuf),
     Embedded(Vec<(String, Cow<'static, [u8]>)>),
 }
@@ -60,7 +61,7 @@ impl Rung {
 }
 
 impl Bundle {
-    /// Opens a bundle directory or a bare `.onnx` file.
+    /// Opens a bundle directory or a bare `.onnx` or `.tflite` file.
     ///
     /// # Errors
     /// [`ModelError::Io`], [`ModelError::Manifest`] or [`ModelError::Hash`].
@@ -206,10 +207,11 @@ impl Bundle {
         }
     }
 
-    /// The ONNX file of a rung, its hash checked.
+    /// The ONNX model of a rung, its file's hash checked; a TensorFlow Lite file is converted.
     ///
     /// # Errors
-    /// [`ModelError::Io`] when there is no such rung or file, [`ModelError::Hash`] when it was changed.
+    /// [`ModelError::Io`] when there is no such rung or file, [`ModelError::Hash`] when it was changed, [`ModelError::Unsupported`]
+    /// or [`ModelError::Shape`] when it cannot be converted.
     pub fn onnx(&self, rung: usize) -> Result<Cow<'_, [u8]>, ModelError> {
         let rungs = self.rungs();
         let Some(form) = rungs.get(rung) else {
@@ -224,7 +226,22 @@ impl Bundle {
                 return Err(ModelError::Hash { path, found, expected: form.sha256.to_ascii_lowercase() });
             }
         }
+        if tflite::is_tflite(&bytes) {
+            return tflite::convert(&bytes).map(Cow::Owned).map_err(|e| unconverted(&self.onnx_path(rung), e));
+        }
         Ok(bytes)
+    }
+}
+
+fn unconverted(path: &Path, error: TfliteError) -> ModelError {
+    let path = path.into();
+    match error {
+        TfliteError::Unsupported { operator, index, tensor, reason } => {
+            let reason = format!("operator {index} of the TensorFlow Lite file: {reason}");
+            ModelError::Unsupported { path, node: tensor, operator, reason }
+        }
+        TfliteError::Tensor { tensor, reason } => ModelError::Shape { path, tensor, reason },
+        TfliteError::Broken { .. } => ModelError::Io { path, reason: error.to_string() },
     }
 }
 

@@ -34,7 +34,7 @@ pub fn shipped() -> impl Iterator<Item = &'static str> {
     SHIPPED.iter().map(|shipped| shipped.name)
 }
 
-/// Opens what the configuration or a person names: the path of a bundle or `.onnx` file, a bundle in one of `dirs` (in
+/// Opens what the configuration or a person names: the path of a bundle, `.onnx` or `.tflite` file, a bundle in one of `dirs` (in
 /// order), or one of the shipped models, whose golden inputs are not part of the program. `None` = there is none of that
 /// name.
 ///

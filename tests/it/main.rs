@@ -25,4 +25,5 @@ mod service;
 mod sources;
 mod stages;
 mod synthetic;
+mod tflite;
 mod vision;

@@ -1,0 +1,76 @@
+//! TensorFlow Lite models as ONNX models, so that the one engine runs both.
+//!
+//! [`reader`] finds its way through the bytes and believes none of them, [`schema`] knows what the numbers of the format
+//! mean, [`graph`] holds a model as it stands in the file, [`ops`] says for each operator which ones of ONNX compute the
+//! same ([`step`]), and [`write`](mod@write) keeps account of what each tensor is called there, with [`constants`].
+//!
+//! Quantised tensors become sandwiches (`DequantizeLinear → operator → QuantizeLinear`) with the file's own integers, scales
+//! and zero points; inputs and outputs keep their element types and their channels-last layout. In between, pictures lie
+//! channels first, as ONNX's convolutions want them: each tensor is transposed where somebody first asks for the
+//! other layout, so that a net of convolutions has transpositions at its ends only.
+//!
+//! Format: `schema.fbs` of TensorFlow Lite, version 3 (file identifier `TFL3`); FlatBuffers' binary format.
+
+mod constants;
+mod graph;
+mod ops;
+mod reader;
+mod schema;
+mod step;
+mod write;
+
+use reader::Broken;
+
+/// Why a TensorFlow Lite model is not converted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TfliteError {
+    /// The bytes are something else, or cut short, or damaged: fetch the file again.
+    #[error("not a complete TensorFlow Lite model: {reason}")]
+    Broken {
+        /// What was found where.
+        reason: String,
+    },
+    /// An operator that has no form here: use another model, or leave this part out where the model is exported.
+    #[error("operator {index} ({operator}), which computes tensor {tensor:?}: {reason}")]
+    Unsupported {
+        /// The format's name of the operator; for a custom one, its own.
+        operator: String,
+        /// Its place in the file, from 0.
+        index: usize,
+        /// Its first output.
+        tensor: String,
+        /// What about it has no form here.
+        reason: String,
+    },
+    /// An input or output of the model that cannot be.
+    #[error("tensor {tensor:?}: {reason}")]
+    Tensor {
+        /// Its name.
+        tensor: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl From<Broken> for TfliteError {
+    fn from(broken: Broken) -> Self {
+        TfliteError::Broken { reason: broken.to_string() }
+    }
+}
+
+/// Whether bytes claim to be a TensorFlow Lite model.
+pub fn is_tflite(bytes: &[u8]) -> bool {
+    bytes.get(4..8) == Some(schema::IDENTIFIER)
+}
+
+/// The ONNX model (operator set 15, QDQ form where quantised) that computes what the TensorFlow Lite model in `bytes` does.
+///
+/// Inputs and outputs keep names, order, element types and shapes (`[N, H, W, C]` for pictures). The batch is left open
+/// where the file leaves it open and nothing in the graph holds on to it. The same bytes always give the same model.
+///
+/// # Errors
+/// [`TfliteError`]; never a panic, and memory in proportion to the file, whatever the bytes.
+pub fn convert(bytes: &[u8]) -> Result<Vec<u8>, TfliteError> {
+    let net = graph::Net::read(bytes)?;
+    ops::convert(net, bytes.len())
+}

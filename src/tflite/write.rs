@@ -1,0 +1,380 @@
+//! The ONNX graph under construction, and what every tensor of the file is called in it.
+//!
+//! A tensor may be there in up to four forms: as the file stores it (bytes, where it is quantised) or as reals, and each
+//! with its axes as in the file or channels first. A form is made when it is first asked for.
+
+use std::collections::HashSet;
+
+use prost::Message;
+use tract_onnx::pb::{self, tensor_shape_proto, type_proto};
+
+use super::TfliteError;
+use super::constants::{Constants, onnx_type};
+use super::graph::{Net, Quant, Tensor};
+use super::schema::{Activation, Kind};
+use super::step::spreads;
+pub use super::step::{Layout, Step};
+
+/// A result, or what about an operator has no form here.
+pub type Try<T> = Result<T, String>;
+
+/// Version of ONNX's operators.
+const OPSET: i64 = 15;
+/// Version of ONNX's file format that goes with it.
+const IR_VERSION: i64 = 8;
+
+/// Names of a tensor's forms, by layout.
+#[derive(Clone, Default)]
+struct Forms {
+    stored: [Option<String>; 2],
+    real: [Option<String>; 2],
+}
+
+/// A graph under construction.
+pub struct Writer<'n, 'a> {
+    net: &'n Net<'a>,
+    /// Whether the first dimension is left open.
+    pub(super) open: bool,
+    forms: Vec<Forms>,
+    pub(super) graph: pb::GraphProto,
+    taken: HashSet<String>,
+    is_output: Vec<bool>,
+    /// Names of inputs and of what nodes make.
+    defined: HashSet<String>,
+    pub(super) constants: Constants,
+    /// Bytes of constants and names that may still be written: operators may share them as often as they like.
+    pub(super) allowance: usize,
+}
+
+impl<'n, 'a> Writer<'n, 'a> {
+    /// An empty graph with the inputs of `net`, which came from a file of `file_bytes`.
+    pub fn new(net: &'n Net<'a>, open: bool, file_bytes: usize) -> Result<Self, TfliteError> {
+        let mut writer = Writer {
+            net,
+            open,
+            forms: vec![Forms::default(); net.tensors.len()],
+            graph: pb::GraphProto { name: "tflite".into(), ..Default::default() },
+            taken: HashSet::new(),
+            is_output: vec![false; net.tensors.len()],
+            defined: HashSet::new(),
+            constants: Constants::default(),
+            allowance: file_bytes.saturating_mul(16).saturating_add(1 << 20),
+        };
+        // Outputs keep their names before anything else may take them.
+        for &index in net.inputs.iter().chain(&net.outputs) {
+            writer.taken.insert(net.tensors[index].name.clone());
+        }
+        net.outputs.iter().for_each(|&o| writer.is_output[o] = true);
+        for &index in &net.inputs {
+            let own = net.tensors[index].name.clone();
+            let name = if own.is_empty() || writer.defined.contains(&own) { writer.fresh(index, "input") } else { own };
+            writer.defined.insert(name.clone());
+            let port = writer.port(index, &name)?;
+            writer.graph.input.push(port);
+            writer.forms[index].stored[0] = Some(name);
+        }
+        Ok(writer)
+    }
+
+    /// Names the outputs and gives the file.
+    pub fn finish(mut self) -> Result<Vec<u8>, TfliteError> {
+        let mut named: HashSet<String> = self.graph.input.iter().map(|i| i.name.clone()).collect();
+        for &index in &self.net.outputs {
+            let tensor = &self.net.tensors[index];
+            let wrong = |reason: String| TfliteError::Tensor { tensor: tensor.name.clone(), reason };
+            let stored = self.stored(index, Layout::File).map_err(wrong)?;
+            let wanted = tensor.name.clone();
+            let name = if !wanted.is_empty() && named.insert(wanted.clone()) {
+                wanted
+            } else {
+                let name = self.fresh(index, "output");
+                named.insert(name.clone());
+                name
+            };
+            if stored != name {
+                self.node(Step::new("Identity", &[&stored]), name.clone());
+            }
+            let port = self.port(index, &name)?;
+            self.graph.output.push(port);
+        }
+        let opset = pb::OperatorSetIdProto { domain: String::new(), version: OPSET };
+        let model = pb::ModelProto {
+            ir_version: IR_VERSION,
+            producer_name: "leptond from TensorFlow Lite".into(),
+            producer_version: env!("CARGO_PKG_VERSION").into(),
+            opset_import: vec![opset],
+            graph: Some(self.graph),
+            ..Default::default()
+        };
+        Ok(model.encode_to_vec())
+    }
+
+    fn port(&self, index: usize, name: &str) -> Result<pb::ValueInfoProto, TfliteError> {
+        let tensor = self.tensor(index);
+        let wrong = |reason: String| TfliteError::Tensor { tensor: tensor.name.clone(), reason };
+        let elem_type = onnx_type(tensor.kind).map_err(wrong)? as i32;
+        let dim = |(axis, &dim): (usize, &usize)| pb::tensor_shape_proto::Dimension {
+            value: Some(if self.open && axis == 0 {
+                tensor_shape_proto::dimension::Value::DimParam("batch".into())
+            } else {
+                tensor_shape_proto::dimension::Value::DimValue(dim as i64)
+            }),
+            ..Default::default()
+        };
+        let shape = Some(pb::TensorShapeProto { dim: tensor.shape.iter().enumerate().map(dim).collect() });
+        let value = type_proto::Value::TensorType(type_proto::Tensor { elem_type, shape });
+        let r#type = Some(pb::TypeProto { value: Some(value), ..Default::default() });
+        Ok(pb::ValueInfoProto { name: name.into(), r#type, ..Default::default() })
+    }
+
+    /// A tensor of the file.
+    pub fn tensor(&self, index: usize) -> &'n Tensor<'a> {
+        &self.net.tensors[index]
+    }
+
+    /// Whether the batch is left open.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Whether there is something to read a tensor from.
+    pub fn is_known(&self, index: usize) -> bool {
+        self.tensor(index).data.is_some() || self.forms[index].stored.iter().any(Option::is_some)
+    }
+
+    /// The layout in which a tensor lies, where it lies in one only and it matters.
+    pub fn lies(&self, index: usize) -> Option<Layout> {
+        let [file, first] = &self.forms[index].stored;
+        match (file, first, spreads(&self.tensor(index).shape)) {
+            (Some(_), None, true) => Some(Layout::File),
+            (None, Some(_), _) => Some(Layout::ChannelsFirst),
+            _ => None,
+        }
+    }
+
+    /// The layout in which an operator of these operands computes with the fewest transpositions.
+    pub fn common_layout(&self, operands: &[usize], result: usize) -> Layout {
+        let moving: Vec<usize> = operands.iter().copied().filter(|&i| self.tensor(i).data.is_none()).collect();
+        let pictures = moving.iter().chain([&result]).all(|&i| self.tensor(i).shape.len() == 4);
+        let first = moving.iter().any(|&i| self.lies(i) == Some(Layout::ChannelsFirst));
+        if pictures && first { Layout::ChannelsFirst } else { Layout::File }
+    }
+
+    /// A name that nothing has yet, made from a tensor's.
+    pub(super) fn fresh(&mut self, index: usize, ending: &str) -> String {
+        // Converters join the names of everything that went into a fused operator; the first is that of its result.
+        let own = self.net.tensors[index].name.split(';').next().unwrap_or_default();
+        let own = if own.is_empty() { format!("tensor_{index}") } else { own.to_owned() };
+        let base = if ending.is_empty() { own } else { format!("{own}_{ending}") };
+        self.unique(base)
+    }
+
+    pub(super) fn unique(&mut self, base: String) -> String {
+        let mut name = base.clone();
+        let mut count = self.taken.len();
+        while !self.taken.insert(name.clone()) {
+            name = format!("{base}_{count}");
+            count += 1;
+        }
+        name
+    }
+
+    /// Adds a node with the output `output`.
+    pub(super) fn node(&mut self, step: Step, output: String) {
+        self.nodes(step, vec![output]);
+    }
+
+    fn nodes(&mut self, step: Step, outputs: Vec<String>) {
+        let names = step.inputs.iter().chain(&outputs);
+        self.allowance = self.allowance.saturating_sub(names.map(String::len).sum());
+        self.defined.extend(outputs.iter().cloned());
+        let name = outputs.first().cloned().unwrap_or_default();
+        self.graph.node.push(pb::NodeProto {
+            name,
+            op_type: step.op.into(),
+            input: step.inputs,
+            output: outputs,
+            attribute: step.attributes,
+            ..Default::default()
+        });
+    }
+
+    /// What the stored form of a result is called: its own name where an output of the model needs it.
+    fn result(&mut self, index: usize, layout: Layout) -> Try<String> {
+        if self.is_known(index) {
+            return Err(format!("tensor {:?} is computed twice", self.tensor(index).name));
+        }
+        let name = self.tensor(index).name.clone();
+        let own = layout == Layout::File && !name.is_empty() && self.is_output[index];
+        Ok(match layout {
+            Layout::File if own && !self.defined.contains(&name) => name,
+            Layout::File => self.fresh(index, ""),
+            Layout::ChannelsFirst => self.fresh(index, "nchw"),
+        })
+    }
+
+    /// Adds nodes in a row that compute tensor `index` as reals; bytes are rounded behind them.
+    pub fn compute(&mut self, index: usize, layout: Layout, mut steps: Vec<Step>) -> Try<()> {
+        let tensor = self.tensor(index);
+        match tensor.kind {
+            Kind::F32 => {}
+            Kind::I8 | Kind::U8 => {
+                let (scale, zero_point) = self.parameters(index)?;
+                steps.push(Step::new("QuantizeLinear", &[&scale, &zero_point]));
+            }
+            other => return Err(format!("its result is of type {}, which has no form here", other.name())),
+        }
+        self.row(index, layout, steps)
+    }
+
+    /// Adds nodes in a row that give tensor `index` as it is stored.
+    pub fn row(&mut self, index: usize, layout: Layout, steps: Vec<Step>) -> Try<()> {
+        let result = self.result(index, layout)?;
+        let last = steps.len().checked_sub(1).ok_or("it does nothing")?;
+        let mut before: Option<String> = None;
+        for (place, mut step) in steps.into_iter().enumerate() {
+            step.inputs.splice(0..0, before.take());
+            let ending = step.op.to_lowercase();
+            let output = if place == last { result.clone() } else { self.fresh(index, &ending) };
+            before = Some(output.clone());
+            self.node(step, output);
+        }
+        self.forms[index].stored[layout as usize] = Some(result);
+        Ok(())
+    }
+
+    /// Adds a node that gives another form of tensor `index`, which nobody else will ask for; its name.
+    pub fn extra(&mut self, index: usize, step: Step) -> String {
+        let name = self.fresh(index, &step.op.to_lowercase());
+        self.node(step, name.clone());
+        name
+    }
+
+    /// Adds a node with several results, as they are stored.
+    pub fn several(&mut self, results: &[usize], layout: Layout, step: Step) -> Try<()> {
+        let mut names = Vec::with_capacity(results.len());
+        for &index in results {
+            let name = self.result(index, layout)?;
+            self.forms[index].stored[layout as usize] = Some(name.clone());
+            names.push(name);
+        }
+        self.nodes(step, names);
+        Ok(())
+    }
+
+    /// Tensor `index` in `layout` is what `name` is already.
+    pub fn alias(&mut self, index: usize, layout: Layout, name: String) -> Try<()> {
+        if self.is_known(index) {
+            return Err(format!("tensor {:?} is computed twice", self.tensor(index).name));
+        }
+        self.forms[index].stored[layout as usize] = Some(name);
+        Ok(())
+    }
+
+    /// A tensor as the file stores it.
+    pub fn stored(&mut self, index: usize, layout: Layout) -> Try<String> {
+        if let Some(name) = &self.forms[index].stored[layout as usize] {
+            return Ok(name.clone());
+        }
+        let tensor = self.tensor(index);
+        let rank = tensor.shape.len();
+        if layout == Layout::ChannelsFirst && rank != 4 {
+            return Err(format!("tensor {:?} of shape {:?} is no picture", tensor.name, tensor.shape));
+        }
+        let name = if tensor.data.is_some() {
+            let order: Vec<usize> = match layout {
+                Layout::File => (0..rank).collect(),
+                Layout::ChannelsFirst => Layout::TO_CHANNELS_FIRST.to_vec(),
+            };
+            self.constant(index, &tensor.shape, &order)?
+        } else {
+            let from = self.forms[index].stored[layout.other() as usize].clone();
+            let from = from.ok_or_else(|| format!("tensor {:?} is computed nowhere before it", tensor.name))?;
+            let name = self.fresh(index, if layout == Layout::File { "nhwc" } else { "nchw" });
+            let step = if spreads(&tensor.shape) {
+                let order = if layout == Layout::File { Layout::TO_FILE } else { Layout::TO_CHANNELS_FIRST };
+                Step::new("Transpose", &[&from]).ints("perm", &order)
+            } else {
+                let dims = self.dims(&layout.shape(&tensor.shape))?;
+                Step::new("Reshape", &[&from, &dims])
+            };
+            self.node(step, name.clone());
+            name
+        };
+        self.forms[index].stored[layout as usize] = Some(name.clone());
+        Ok(name)
+    }
+
+    /// A tensor as reals.
+    pub fn real(&mut self, index: usize, layout: Layout) -> Try<String> {
+        if let Some(name) = &self.forms[index].real[layout as usize] {
+            return Ok(name.clone());
+        }
+        let stored = self.stored(index, layout)?;
+        let order = if layout == Layout::File { None } else { Some(&Layout::TO_CHANNELS_FIRST[..]) };
+        let name = self.dequantised(index, stored, order)?;
+        self.forms[index].real[layout as usize] = Some(name.clone());
+        Ok(name)
+    }
+
+    /// Elements of a tensor in the file's order, in whatever shape they lie, as they are stored.
+    pub fn in_order(&mut self, index: usize) -> Try<String> {
+        match (&self.forms[index].stored, spreads(&self.tensor(index).shape)) {
+            ([None, Some(name)], false) => Ok(name.clone()),
+            _ => self.stored(index, Layout::File),
+        }
+    }
+
+    /// Reals of a form of tensor `index` with axes in `order` (the file's if `None`).
+    pub fn dequantised(&mut self, index: usize, stored: String, order: Option<&[usize]>) -> Try<String> {
+        let tensor = self.tensor(index);
+        match (tensor.kind, &tensor.quant) {
+            (Kind::F32, _) => Ok(stored),
+            (Kind::F16, _) if tensor.data.is_some() => Ok(stored),
+            (Kind::I8 | Kind::U8, Some(quant)) => {
+                let (scale, zero_point) = self.parameters(index)?;
+                let mut step = Step::new("DequantizeLinear", &[&stored, &scale, &zero_point]);
+                if quant.scales.len() > 1 {
+                    if tensor.data.is_none() {
+                        return Err(format!(
+                            "tensor {:?} has a scale for each channel and is no constant",
+                            tensor.name
+                        ));
+                    }
+                    let axis = order.map_or(Some(quant.axis), |o| o.iter().position(|&a| a == quant.axis));
+                    step = step.int("axis", axis.ok_or("its scales have no axis")?);
+                }
+                let name = self.fresh(index, "real");
+                self.node(step, name.clone());
+                Ok(name)
+            }
+            (Kind::I8 | Kind::U8, None) => Err(format!("tensor {:?} has no scale", tensor.name)),
+            (other, _) => {
+                let kind = other.name();
+                Err(format!("tensor {:?} is of type {kind}, with which nothing is computed here", tensor.name))
+            }
+        }
+    }
+
+    /// What a fused activation adds in front of result `index`: nothing where rounding to its bytes limits it as much.
+    pub fn activation(&mut self, activation: Activation, index: usize) -> Try<Vec<Step>> {
+        let Some((low, high)) = activation.limits() else { return Ok(vec![Step::new("Tanh", &[])]) };
+        let tensor = self.tensor(index);
+        let (below, above) = match (tensor.kind, &tensor.quant) {
+            (Kind::I8 | Kind::U8, Some(Quant { scales, zero_points, .. })) if scales.len() == 1 => {
+                let (least, most) = if tensor.kind == Kind::U8 { (0.0, 255.0) } else { (-128.0, 127.0) };
+                let byte = |real: f32| (f64::from(real) / f64::from(scales[0])).round() + zero_points[0] as f64;
+                (byte(low) > least, byte(high) < most)
+            }
+            _ => (low.is_finite(), high.is_finite()),
+        };
+        Ok(match (below, above) {
+            (false, false) => Vec::new(),
+            (true, false) if low == 0.0 => vec![Step::new("Relu", &[])],
+            _ => {
+                let (low, high) = (self.number(low)?, self.number(high)?);
+                vec![Step::new("Clip", &[&low, &high])]
+            }
+        })
+    }
+}
