@@ -6,10 +6,10 @@ use std::time::Instant;
 use serde::Serialize;
 use tract_onnx::prelude::{TValue, TVec, Tensor};
 
-use super::Failure;
 use super::infer::load;
 use super::profile::{self, StepTime};
 use super::progress::{Counter, spinner};
+use super::{Failure, say};
 use crate::board::Info;
 use crate::config::ModelsConfig;
 use crate::daemon::stages::open_bundle;
@@ -124,25 +124,34 @@ pub fn run(args: Args) -> Result<(), Failure> {
         profile: if args.profile { profile::times(bench.profiles(), args.iters) } else { Vec::new() },
     };
     if args.json {
-        println!("{}", serde_json::to_string(&report).map_err(anyhow::Error::from)?);
-    } else {
-        println!("model     {}", report.model);
-        let kernels = report.kernels.map(|k| format!(" ({k} kernels)")).unwrap_or_default();
-        let threads = if report.threads == 1 { "thread" } else { "threads" };
-        println!("engine    {}{kernels}, {} {threads}", report.engine, report.threads);
-        if let Some(Race { int8_ms, f32_ms: Some(f32_ms), remembered, .. }) = report.race {
-            let when = if remembered { "earlier" } else { "now" };
-            println!("race      {int8_ms:.3} ms in integers, {f32_ms:.3} ms in floats (timed {when})");
-        }
-        println!("load      {:.1} ms, first inference included", report.load_ms);
-        let (min, median, p95) = (report.min_ms, report.median_ms, report.p95_ms);
-        println!("inference {median:.3} ms median, {min:.3} ms min, {p95:.3} ms p95, of {}", report.iters);
-        println!("memory    {:.1} MB peak resident", report.peak_rss_bytes as f64 / 1e6);
-        if args.profile {
-            profile::print(&report.profile);
-        }
+        return say(&serde_json::to_string(&report).map_err(anyhow::Error::from)?);
     }
-    Ok(())
+    say(&text(&report))?;
+    if args.profile { profile::print(&report.profile) } else { Ok(()) }
+}
+
+/// A report for people, a figure a line.
+fn text(report: &Report) -> String {
+    let kernels = report.kernels.map(|k| format!(" ({k} kernels)")).unwrap_or_default();
+    let threads = if report.threads == 1 { "thread" } else { "threads" };
+    let race = match report.race {
+        Some(Race { int8_ms, f32_ms: Some(f32_ms), remembered, .. }) => {
+            let when = if remembered { "earlier" } else { "now" };
+            format!("race      {int8_ms:.3} ms in integers, {f32_ms:.3} ms in floats (timed {when})\n")
+        }
+        _ => String::new(),
+    };
+    let Report { model, engine, load_ms, median_ms: median, min_ms: min, p95_ms: p95, iters, .. } = report;
+    format!(
+        "model     {model}\n\
+         engine    {engine}{kernels}, {} {threads}\n\
+         {race}\
+         load      {load_ms:.1} ms, first inference included\n\
+         inference {median:.3} ms median, {min:.3} ms min, {p95:.3} ms p95, of {iters}\n\
+         memory    {:.1} MB peak resident",
+        report.threads,
+        report.peak_rss_bytes as f64 / 1e6,
+    )
 }
 
 /// What is timed: a plan as the daemon has it, or the bare graph (any element type).

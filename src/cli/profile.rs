@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::{Failure, say};
 use crate::int8::op::Profile;
 
 /// One step of the integer engine.
@@ -48,21 +49,24 @@ pub fn times(profiles: &[Arc<Profile>], iters: u32) -> Vec<StepTime> {
 }
 
 /// The table for a person, in the order in which the steps run.
-pub fn print(times: &[StepTime]) {
+pub fn print(times: &[StepTime]) -> Result<(), Failure> {
     if times.is_empty() {
-        println!("\nno integer steps: nothing to profile");
-        return;
+        return say("\nno integer steps: nothing to profile");
     }
-    println!("\n{:>10} {:>7} {:>9} {:>8}  {:<12} {:<11} node", "us", "share", "MMAC", "GMAC/s", "operator", "kernels");
-    for t in times {
+    let mut lines = vec![format!(
+        "\n{:>10} {:>7} {:>9} {:>8}  {:<12} {:<11} node",
+        "us", "share", "MMAC", "GMAC/s", "operator", "kernels"
+    )];
+    lines.extend(times.iter().map(|t| {
         let (macs, rate) = match t.macs {
             0 => (String::new(), String::new()),
             macs => (format!("{:.3}", macs as f64 / 1e6), format!("{:.1}", t.gmacs_per_s)),
         };
         let share = t.share * 100.0;
-        println!("{:>10.2} {share:>6.1}% {macs:>9} {rate:>8}  {:<12} {:<11} {}", t.us, t.operator, t.kernels, t.node);
-    }
+        format!("{:>10.2} {share:>6.1}% {macs:>9} {rate:>8}  {:<12} {:<11} {}", t.us, t.operator, t.kernels, t.node)
+    }));
     let us: f64 = times.iter().map(|t| t.us).sum();
     let macs: u64 = times.iter().map(|t| t.macs).sum();
-    println!("{us:>10.2} {:>7} {:>9.3} {:>8.1}  all", "100.0%", macs as f64 / 1e6, macs as f64 / us / 1e3);
+    lines.push(format!("{us:>10.2} {:>7} {:>9.3} {:>8.1}  all", "100.0%", macs as f64 / 1e6, macs as f64 / us / 1e3));
+    say(&lines.join("\n"))
 }

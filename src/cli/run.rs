@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::Failure;
 use crate::config::{self, Override};
-use crate::daemon::{self, DaemonError};
+use crate::daemon::{self, DaemonError, sandbox};
 use crate::telemetry;
 
 /// Arguments of `leptond run`.
@@ -24,8 +24,14 @@ pub struct Args {
 /// Runs until SIGTERM, SIGINT or the end of all sources.
 pub fn run(args: Args) -> Result<(), Failure> {
     let Args { config: file, overrides, run_for } = args;
-    let load = move || config::load(&config::Options::from_process(file.clone(), overrides.clone()));
-    let loaded = load().map_err(|e| Failure::Config(e.to_string()))?;
+    let load = move |skip_files| {
+        let options = config::Options::from_process(file.clone(), overrides.clone());
+        config::load(&config::Options { skip_files, ..options })
+    };
+    let loaded = load(false).map_err(|e| Failure::Config(e.to_string()))?;
+    let env = |name: &str| std::env::var_os(name);
+    // Before the first thread: those that exist already would keep what is given up here.
+    let given = sandbox::restrict(&loaded, &env);
     let log = telemetry::init(&loaded.config.log).map_err(|e| Failure::Config(e.to_string()))?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -35,7 +41,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
         config = loaded.path.as_deref().map(|p| p.display().to_string()),
         "leptond"
     );
-    let reload: daemon::Reload = Box::new(move || load().map_err(|e| e.to_string()));
+    tracing::info!("{}", given.said);
+    let reload: daemon::Reload = Box::new(move || {
+        // First whether its files are within reach: those that are not would only seem to be absent.
+        given.check(&load(true).map_err(|e| e.to_string())?, &env)?;
+        load(false).map_err(|e| e.to_string())
+    });
     let options = daemon::Options { run_for, reload: Some(reload), log: Some(log), ..daemon::Options::default() };
     let report = daemon::run(loaded, options).map_err(failure)?;
     tracing::info!(

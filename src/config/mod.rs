@@ -66,14 +66,32 @@ pub struct NodeConfig {
     pub name: String,
     /// Where state is kept.
     pub state_dir: PathBuf,
+    /// Whether the process shuts itself off from the files that it does not need (landlock).
+    pub sandbox: Sandbox,
     /// Time between two `health` messages in s.
     #[schemars(range(min = 1, max = 86_400))]
     pub health_interval_s: u32,
 }
 
+/// Whether the process shuts itself off from files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Sandbox {
+    /// Where the kernel has landlock and nothing else confines the process yet.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+}
+
 impl Default for NodeConfig {
     fn default() -> Self {
-        NodeConfig { name: String::new(), state_dir: "/var/lib/leptond".into(), health_interval_s: 60 }
+        NodeConfig {
+            name: String::new(),
+            state_dir: "/var/lib/leptond".into(),
+            sandbox: Sandbox::Auto,
+            health_interval_s: 60,
+        }
     }
 }
 

@@ -18,6 +18,7 @@ pub mod prepare;
 mod report;
 mod request;
 mod sample;
+pub mod sandbox;
 mod service;
 pub mod set;
 mod shared_plan;

@@ -1,6 +1,7 @@
 //! The thin layer over Linux: ioctls, `/proc` and `/sys` readers with an injectable root, child processes.
 
 pub mod child;
+pub mod landlock;
 mod mask;
 mod mmap;
 pub mod proc;

@@ -41,6 +41,15 @@ impl Daemon {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap()
     }
 
+    /// Puts another configuration in the place of the one that runs, by renaming, as editors do.
+    pub fn replace_config(&self, config: &str) {
+        let new = self.dir.path().join("new");
+        std::fs::create_dir_all(&new).unwrap();
+        let text = config.replace("{dir}", &self.dir.path().display().to_string());
+        std::fs::write(new.join("leptond.toml"), text).unwrap();
+        std::fs::rename(new.join("leptond.toml"), self.dir.path().join("leptond.toml")).unwrap();
+    }
+
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
@@ -391,4 +400,16 @@ fn a_demo_whose_reader_went_away_ends_as_asked() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_bench_whose_reader_went_away_does_not_panic() {
+    for form in ["--profile", "--json"] {
+        let mut command = common::leptond();
+        command.args(["bench", "leptonnet-digits", "--iters", "1", form]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{form}: {}", String::from_utf8_lossy(&output.stderr));
+    }
 }

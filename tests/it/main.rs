@@ -21,6 +21,7 @@ mod mosquitto;
 mod proxy;
 mod publish;
 mod requests;
+mod sandbox;
 mod service;
 mod sources;
 mod stages;

@@ -59,13 +59,39 @@ pub fn options(config: &Config, client_id: &str, will: Option<(String, Vec<u8>)>
     Ok(options)
 }
 
+/// Name of the credential that the unit loads from `/etc/leptond/mqtt-password`.
+const CREDENTIAL: &str = "mqtt-password";
+
+/// As configured; where nothing is, what the service manager hands over as a credential.
 fn password(config: &Config) -> Result<String, PublishError> {
-    let Some(path) = &config.password_file else { return Ok(config.password.clone()) };
+    let Some(path) = &config.password_file else {
+        let dir = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|_| config.password.is_empty());
+        return dir.map_or(Ok(config.password.clone()), |dir| credential(Path::new(&dir), &config.username));
+    };
     let text = std::fs::read_to_string(path).map_err(|e| file(path, e))?;
     match text.lines().next() {
         Some(line) if !line.is_empty() => Ok(line.to_string()),
         _ => Err(file(path, "its first line is empty; it should be the password")),
     }
+}
+
+/// The first line of the credential in `dir`; empty where there is none, or an empty one, which stands for a file that was never
+/// written.
+fn credential(dir: &Path, username: &str) -> Result<String, PublishError> {
+    let path = dir.join(CREDENTIAL);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(error) => return Err(file(&path, error)),
+    };
+    let line = text.lines().next().unwrap_or_default();
+    if username.is_empty() && !line.is_empty() {
+        tracing::warn!(
+            "the credential {CREDENTIAL} is not used: mqtt.username is empty; set it, or remove the credential"
+        );
+        return Ok(String::new());
+    }
+    Ok(line.to_owned())
 }
 
 fn client_config(tls: &TlsConfig) -> Result<ClientConfig, PublishError> {

@@ -1,0 +1,108 @@
+//! Landlock: a process gives up access to files for good, its children with it.
+
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, path_beneath_rules,
+};
+
+use super::proc;
+
+/// What stays open. A path stands for all beneath it; one that does not exist is passed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// To read, list and execute.
+    pub read: Vec<PathBuf>,
+    /// To do anything with: make, change, remove.
+    pub write: Vec<PathBuf>,
+    /// To open both ways and send ioctls to, but not to make or remove.
+    pub devices: Vec<PathBuf>,
+}
+
+impl Allowed {
+    /// Whether all of `path` may be read; symbolic links are followed as the kernel does.
+    pub fn reads(&self, path: &Path) -> bool {
+        let real = real(path);
+        [&self.read, &self.write, &self.devices].into_iter().flatten().any(|root| real.starts_with(self::real(root)))
+    }
+
+    /// Whether files may be made beneath `path`.
+    pub fn writes(&self, path: &Path) -> bool {
+        let real = real(path);
+        self.write.iter().any(|root| real.starts_with(self::real(root)))
+    }
+}
+
+/// Where `path` leads; of one that does not exist yet, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Ok(real), ..) => real,
+        (_, Some(parent), Some(name)) if !parent.as_os_str().is_empty() => real(parent).join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// All that was asked for.
+    Full,
+    /// What this kernel knows of it.
+    Partial,
+    /// The kernel has no landlock, or it is switched off at boot.
+    Missing,
+    /// Somebody confines the process already: systemd's or a container's seccomp filter.
+    Confined,
+}
+
+/// Gives up everything but `allowed`, for this thread and all that it will start. To be called before there are others.
+///
+/// # Errors
+/// When the kernel has landlock and refuses.
+pub fn restrict(allowed: &Allowed) -> Result<Standing, RulesetError> {
+    if proc::seccomp_filtered() {
+        return Ok(Standing::Confined);
+    }
+    let abi = ABI::V5;
+    let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::ReadDir | AccessFs::IoctlDev;
+    let status = Ruleset::default()
+        .handle_access(AccessFs::from_all(abi))?
+        .create()?
+        .add_rules(path_beneath_rules(&allowed.read, AccessFs::from_read(abi)))?
+        .add_rules(path_beneath_rules(&allowed.write, AccessFs::from_all(abi) & !AccessFs::Execute))?
+        .add_rules(path_beneath_rules(&allowed.devices, device))?
+        .restrict_self()?;
+    Ok(match status.ruleset {
+        RulesetStatus::FullyEnforced => Standing::Full,
+        RulesetStatus::PartiallyEnforced => Standing::Partial,
+        RulesetStatus::NotEnforced => Standing::Missing,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_allowed_is_known_beneath_and_through_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for name in ["in", "out", "state"] {
+            std::fs::create_dir(at(name)).unwrap();
+        }
+        std::os::unix::fs::symlink(at("in"), at("out/to-in")).unwrap();
+        std::os::unix::fs::symlink(at("out"), at("in/to-out")).unwrap();
+        let allowed = Allowed { read: vec![at("in")], write: vec![at("state")], devices: Vec::new() };
+        for (path, reads, writes) in [
+            ("in", true, false),
+            ("in/yet/to/come", true, false),
+            ("inner", false, false),
+            ("out/to-in/x", true, false),
+            ("in/to-out/x", false, false),
+            ("state/new", true, true),
+            ("out", false, false),
+        ] {
+            assert_eq!((allowed.reads(&at(path)), allowed.writes(&at(path))), (reads, writes), "{path}");
+        }
+    }
+}
