@@ -3,6 +3,7 @@
 //! rumqttc is treated as a pipe. A new client is made for every connection, so that nothing of its own memory of the last
 //! one matters; messages are handed to it only while connected; a QoS 1 message is forgotten only at its PubAck.
 
+pub mod attempt;
 mod driver;
 pub mod link;
 mod setup;

@@ -1,5 +1,6 @@
 //! The publisher against a real mosquitto: delivery, faults, credentials, encryption.
 
+mod attempt;
 mod embedded;
 mod faults;
 mod secure;
