@@ -5,7 +5,7 @@
 
 mod driver;
 pub mod link;
-mod setup;
+pub(crate) mod setup;
 
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

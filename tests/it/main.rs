@@ -22,6 +22,7 @@ mod proxy;
 mod publish;
 mod requests;
 mod service;
+mod setup;
 mod sources;
 mod stages;
 mod synthetic;
