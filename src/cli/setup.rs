@@ -243,7 +243,9 @@ fn next_steps(
     };
     let mut lines = vec!["next:".to_owned()];
     if args.config.is_none() && systemd() {
-        lines.push("  sudo systemctl enable leptond && sudo systemctl restart leptond".into());
+        lines.push(
+            "  sudo systemctl daemon-reload && sudo systemctl enable leptond && sudo systemctl restart leptond".into(),
+        );
         lines.push("  journalctl -u leptond -f".into());
     } else {
         lines.push(format!("  leptond run{file}"));

@@ -31,7 +31,7 @@ pub fn edited(text: &str, answers: &Answers, replace: bool) -> Result<String, Ed
     set_broker(table(&mut document, "mqtt")?, &answers.broker)?;
     let there = position(&document, &answers.pipeline.name)?;
     match there {
-        Some(_) if !replace => return Err(EditError::Exists(answers.pipeline.name.clone())),
+        Some(_) if !replace => Err(EditError::Exists(answers.pipeline.name.clone())),
         Some(index) => {
             let table =
                 document.get_mut("pipeline").and_then(Item::as_array_of_tables_mut).and_then(|p| p.get_mut(index));
