@@ -65,34 +65,36 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 /// The source that the arguments describe, checked as in a configuration file.
 fn source_config(args: &Args) -> Result<source::Config, Failure> {
-    let flag =
-        |key: &str, value: &str, flag: &str| Override { key: key.into(), value: value.into(), flag: flag.into() };
-    let mut options = config::Options { file: args.config.clone(), skip_files: true, ..config::Options::default() };
-    let mut name = "capture";
-    match &args.pipeline {
-        Some(pipeline) => name = pipeline,
-        None => {
-            // An empty file: what this computer's daemon is configured to do is of no interest here.
-            options.file = Some("/dev/null".into());
-            options.overrides.push(flag("pipeline[0].name", name, "name"));
-            options.overrides.push(flag("pipeline[0].model", "none", "model"));
-            for pair in &args.source {
-                let (key, value) = pair.split_once('=').ok_or_else(|| {
-                    Failure::Usage(format!("{pair:?} is not of the form KEY=VALUE, such as type=v4l2"))
-                })?;
-                options.overrides.push(flag(&format!("pipeline[0].source.{key}"), value, pair));
-            }
-        }
-    }
-    let loaded = config::load(&options).map_err(|errors| match args.pipeline {
-        Some(_) => Failure::Config(errors.to_string()),
-        None => Failure::Usage(errors.to_string()),
-    })?;
+    let Some(name) = &args.pipeline else { return source_of_pairs(&args.source).map_err(Failure::Usage) };
+    let options = config::Options { file: args.config.clone(), skip_files: true, ..config::Options::default() };
+    let loaded = config::load(&options).map_err(|errors| Failure::Config(errors.to_string()))?;
     let names: Vec<&str> = loaded.config.pipelines.iter().map(|p| p.name.as_str()).collect();
-    match loaded.config.pipelines.iter().find(|p| p.name == name) {
+    match loaded.config.pipelines.iter().find(|p| p.name == *name) {
         Some(pipeline) => Ok(pipeline.source.clone()),
         None => Err(Failure::Usage(format!("--pipeline {name}: the configuration has {}", names.join(", ")))),
     }
+}
+
+/// The source that `KEY=VALUE` pairs describe, checked as in a configuration file.
+///
+/// # Errors
+/// What is wrong with them, for people.
+pub(super) fn source_of_pairs(pairs: &[String]) -> Result<source::Config, String> {
+    let flag =
+        |key: &str, value: &str, flag: &str| Override { key: key.into(), value: value.into(), flag: flag.into() };
+    // An empty file: what this computer's daemon is configured to do is of no interest here.
+    let mut options =
+        config::Options { file: Some("/dev/null".into()), skip_files: true, ..config::Options::default() };
+    options.overrides.push(flag("pipeline[0].name", "capture", "name"));
+    options.overrides.push(flag("pipeline[0].model", "none", "model"));
+    for pair in pairs {
+        let (key, value) =
+            pair.split_once('=').ok_or_else(|| format!("{pair:?} is not of the form KEY=VALUE, such as type=v4l2"))?;
+        options.overrides.push(flag(&format!("pipeline[0].source.{key}"), value, pair));
+    }
+    let loaded = config::load(&options).map_err(|errors| errors.to_string())?;
+    let source = loaded.config.pipelines.into_iter().next().map(|pipeline| pipeline.source);
+    source.ok_or_else(|| "no source is given".to_owned())
 }
 
 /// Why a capture ended before its time.

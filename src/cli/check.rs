@@ -61,7 +61,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 /// A model that was loaded and can run.
 #[derive(serde::Serialize)]
-struct ModelReport {
+pub(super) struct ModelReport {
     name: String,
     version: String,
     path: PathBuf,
@@ -72,7 +72,7 @@ struct ModelReport {
 
 /// Loads every model, compiles it for full work and runs its golden inputs, so that an operator that cannot run is found
 /// here and not at start.
-fn models(loaded: &Loaded) -> Result<Vec<ModelReport>, ConfigErrors> {
+pub(super) fn models(loaded: &Loaded) -> Result<Vec<ModelReport>, ConfigErrors> {
     let mut reports: Vec<ModelReport> = Vec::new();
     let mut problems = Vec::new();
     for (i, pipeline) in loaded.config.pipelines.iter().enumerate() {

@@ -19,6 +19,7 @@ mod record;
 mod render;
 mod run;
 mod screen;
+mod setup;
 mod simulate;
 mod watch;
 
@@ -52,6 +53,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Show or save what a source gives, without a model
     Capture(capture::Args),
+    /// Set up broker, source and model by questions or flags, and write the configuration
+    Setup(setup::Args),
     /// Show this board: sensors, cameras, throttle flags
     Probe(probe::Args),
     /// Record a sensor's readings as CSV, to train on or to run a model over
@@ -112,6 +115,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Capture(args) => capture::run(args),
+        Command::Setup(args) => setup::run(args),
         Command::Probe(args) => probe::run(args),
         Command::Record(args) => record::run(args),
         Command::Simulate(args) => simulate::run(args),

@@ -1,6 +1,6 @@
 //! `leptond probe`: what this board has, what it lacks, and what that means for the daemon.
 
-mod gather;
+pub(super) mod gather;
 mod live;
 #[cfg(test)]
 mod tests;

@@ -152,6 +152,11 @@ fn readable(file: &PathBuf, key: &str, f: &mut Findings) -> Option<String> {
         fs::File::open(file)?.take(1 << 20).read_to_end(&mut bytes)
     });
     if let Err(error) = read {
+        // A credential of systemd is there only while the service runs, which is where it is wanted.
+        if file.starts_with("/run/credentials") && error.kind() == std::io::ErrorKind::NotFound {
+            f.warn(Problem::new(key, "is there only while the service runs").found(shown(file)));
+            return None;
+        }
         let what = match error.kind() {
             std::io::ErrorKind::NotFound => "there is no such file".into(),
             std::io::ErrorKind::PermissionDenied => "this user may not read the file".into(),

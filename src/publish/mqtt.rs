@@ -6,7 +6,7 @@
 pub mod attempt;
 mod driver;
 pub mod link;
-mod setup;
+pub(crate) mod setup;
 
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -23,6 +23,7 @@ mod publish;
 mod requests;
 mod sandbox;
 mod service;
+mod setup;
 mod sources;
 mod stages;
 mod synthetic;

@@ -1,0 +1,277 @@
+//! `leptond setup`: from a fresh installation to a configuration that runs, by questions or by flags.
+//!
+//! Nothing is written before everything is answered and the result has been checked.
+
+mod answers;
+mod broker;
+mod edit;
+mod finish;
+mod interview;
+mod password;
+mod probe;
+mod questions;
+#[cfg(test)]
+mod tests;
+
+use std::io::BufRead as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+
+use super::{Failure, say};
+use crate::config::{self, Config, Options};
+use crate::frame::rfc3339;
+use crate::publish::topics;
+use answers::Answers;
+use finish::FileKind;
+use interview::{Interview, Told};
+use questions::{Ask, Terminal};
+
+/// Arguments of `leptond setup`.
+#[derive(Debug, Default, clap::Args)]
+pub struct Args {
+    /// Configuration file [default: /etc/leptond/leptond.toml]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The MQTT broker
+    #[arg(long, value_name = "HOST[:PORT]")]
+    broker: Option<String>,
+    /// PEM file with the authority that signed the broker's certificate: the connection is encrypted
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// User name at the broker
+    #[arg(long, value_name = "NAME")]
+    username: Option<String>,
+    /// Take the broker's password from the first line of this file
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Take the broker's password from the first line of standard input
+    #[arg(long, conflicts_with = "password_file")]
+    password_stdin: bool,
+    /// Name of this computer in topics
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+    /// The source: /dev/video0, rpicam, rtsp://…, machine, synthetic, or pairs as in [pipeline.source]
+    #[arg(long, value_name = "SOURCE", num_args = 1..)]
+    source: Vec<String>,
+    /// The model: a name or a path
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// Name of the pipeline in topics
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// For leptonnet-digits: where the whole row of digits is, in pixels of the picture
+    #[arg(long, value_name = "X,Y,W,H", requires = "digits")]
+    meter_region: Option<String>,
+    /// For leptonnet-digits: how many digits the row has
+    #[arg(long, value_name = "N")]
+    digits: Option<u32>,
+    /// Change the pipeline of the same name, if there is one
+    #[arg(long)]
+    replace: bool,
+    /// Write even if the broker cannot be reached now, and do not try the source
+    #[arg(long)]
+    untested: bool,
+    /// Ask nothing: flags and the present configuration say everything
+    #[arg(long, visible_alias = "non-interactive")]
+    yes: bool,
+    /// Print what would change, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Look at a copy of another machine's /proc, /sys, /dev, /etc and /usr below this directory
+    #[arg(long, hide = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+}
+
+/// Runs the subcommand.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let mut terminal = if args.yes { None } else { Terminal::here() };
+    let file = args.config.clone().unwrap_or_else(|| config::DEFAULT_FILE.into());
+    if !args.dry_run && !finish::writable(&file) {
+        return Err(anyhow::anyhow!(
+            "{} cannot be written by this user: sudo leptond setup, or --config FILE for a file of your own",
+            file.display()
+        )
+        .into());
+    }
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(anyhow::Error::from(error).context(file.display().to_string()).into()),
+    };
+    let present = present(&file, &text)?;
+    if terminal.is_none() {
+        missing(&args, &text)?;
+    }
+    let password = given_password(&args)?;
+    let ask = terminal.as_mut().map(|t| t as &mut dyn Ask);
+    let mut interview = Interview { args: &args, ask, present: &present, file: &file };
+    let Told { mut answers, password, replace } = interview.hold(password)?;
+    let service = args.config.is_none() && systemd() && rustix::process::geteuid().is_root() && args.root.is_none();
+    let place = password::place(&file, Path::new("/"), service);
+    if password.is_some() {
+        answers.broker.password_file = Some(place.configured.clone());
+    }
+    let new = edit::edited(&text, &answers, replace).map_err(|error| match error {
+        edit::EditError::Exists(_) => Failure::Usage(error.to_string()),
+        _ => Failure::Config(format!("{}: {error}", file.display())),
+    })?;
+    check(&file, &new, password.is_some())?;
+    let changes = edit::diff(&text, &new);
+    if changes.is_empty() && password.is_none() {
+        say(&format!("{} is as it should be; nothing was changed", file.display()))?;
+        return next_steps(&args, &answers, &present, terminal.as_mut(), service);
+    }
+    say(&format!("changes to {}:\n{}", file.display(), config::redact(&changes)))?;
+    if args.dry_run {
+        if password.is_some() {
+            say(&format!("the password would be written to {}", place.file.display()))?;
+        }
+        return say("nothing was written (--dry-run)");
+    }
+    if let Some(terminal) = terminal.as_mut()
+        && !terminal.confirm("Write this?", true)?
+    {
+        return say("nothing was changed");
+    }
+    // The password first: a configuration that names it is never without it.
+    if let Some(password) = &password {
+        place.write(password)?;
+        say(&format!("the password is in {}, readable by its owner only", place.file.display()))?;
+    }
+    if !text.is_empty() && new != text {
+        let copy = finish::backup(&file, &finish::stamp(&rfc3339(SystemTime::now())))?;
+        say(&format!("what was there before is in {}", copy.display()))?;
+    }
+    finish::write_atomically(&file, new.as_bytes(), FileKind::Config)?;
+    say(&format!("{} is written", file.display()))?;
+    next_steps(&args, &answers, &present, terminal.as_mut(), service)
+}
+
+/// The configuration as it is; defaults where there is none.
+fn present(file: &Path, text: &str) -> Result<Config, Failure> {
+    if text.trim().is_empty() {
+        return Ok(Config::default());
+    }
+    let options = Options { file: Some(file.to_path_buf()), skip_files: true, ..Options::default() };
+    match config::load(&options) {
+        Ok(loaded) => Ok(loaded.config),
+        // Without a pipeline it is not complete yet, which is what setup is for.
+        Err(_) if !text.contains("[[pipeline]]") && text.parse::<toml_edit::DocumentMut>().is_ok() => {
+            Ok(Config::default())
+        }
+        Err(errors) => Err(Failure::Config(format!("mend the present configuration first: {errors}"))),
+    }
+}
+
+/// Says which flags are missing where nobody can be asked.
+fn missing(args: &Args, text: &str) -> Result<(), Failure> {
+    let flags = [
+        (args.broker.is_none() && !text.contains("\nhost"), "--broker HOST[:PORT]"),
+        (args.source.is_empty(), "--source SOURCE"),
+        (args.model.is_none(), "--model MODEL"),
+    ];
+    let missing: Vec<&str> = flags.into_iter().filter(|(missing, _)| *missing).map(|(_, flag)| flag).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let why = if args.yes { "--yes asks nothing" } else { "there is no terminal to ask at" };
+    Err(Failure::Usage(format!("{why}, and these flags are missing: {}", missing.join(", "))))
+}
+
+/// The password from a file or standard input.
+fn given_password(args: &Args) -> Result<Option<String>, Failure> {
+    let text = match &args.password_file {
+        Some(file) => std::fs::read_to_string(file).with_context(|| file.display().to_string())?,
+        None if args.password_stdin => {
+            let mut line = String::new();
+            std::io::stdin().lock().read_line(&mut line).context("standard input")?;
+            line
+        }
+        None => return Ok(None),
+    };
+    match text.lines().next() {
+        Some(line) if !line.trim().is_empty() => Ok(Some(line.to_owned())),
+        _ => Err(Failure::Usage("the password's first line is empty".into())),
+    }
+}
+
+/// Whether the text, were it the configuration, could run: as `leptond check` sees it. A password that is written later is
+/// not looked for.
+fn check(file: &Path, text: &str, password: bool) -> Result<(), Failure> {
+    let candidate = std::env::temp_dir().join(format!("leptond-setup-{}.toml", std::process::id()));
+    let mut document: toml_edit::DocumentMut =
+        text.parse().map_err(|error: toml_edit::TomlError| Failure::Config(format!("{}: {error}", file.display())))?;
+    let credential = document.get("mqtt").and_then(|m| m.get("password_file")).and_then(|f| f.as_str());
+    if (password || credential == Some(password::CREDENTIAL))
+        && let Some(mqtt) = document.get_mut("mqtt").and_then(toml_edit::Item::as_table_like_mut)
+    {
+        mqtt.remove("password_file");
+    }
+    finish::write_atomically(&candidate, document.to_string().as_bytes(), FileKind::Secret)?;
+    let options = Options { file: Some(candidate.clone()), ..Options::default() };
+    let result = config::load(&options).and_then(|loaded| super::check::models(&loaded).map(|_| loaded.warnings));
+    let _already_gone = std::fs::remove_file(&candidate);
+    let named = |words: String| words.replace(&candidate.display().to_string(), &file.display().to_string());
+    let warnings = result.map_err(|errors| {
+        Failure::Config(named(format!("the result would not run, so nothing was changed: {errors}")))
+    })?;
+    for warning in warnings {
+        eprintln!("warning: {}", named(warning.to_string()));
+    }
+    Ok(())
+}
+
+fn systemd() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+/// What to type now; runs the first of it where the person wants that.
+fn next_steps(
+    args: &Args,
+    answers: &Answers,
+    present: &Config,
+    terminal: Option<&mut Terminal>,
+    service: bool,
+) -> Result<(), Failure> {
+    let file = args.config.as_ref().map(|file| format!(" --config {}", file.display())).unwrap_or_default();
+    let node = match answers.node.as_deref().unwrap_or(&present.node.name) {
+        "" => topics::default_node(args.root.as_deref().unwrap_or(Path::new("/"))),
+        name => name.to_owned(),
+    };
+    let mut lines = vec!["next:".to_owned()];
+    if args.config.is_none() && systemd() {
+        lines.push(
+            "  sudo systemctl daemon-reload && sudo systemctl enable leptond && sudo systemctl restart leptond".into(),
+        );
+        lines.push("  journalctl -u leptond -f".into());
+    } else {
+        lines.push(format!("  leptond run{file}"));
+    }
+    let broker = &answers.broker;
+    let mut watch = format!("  leptond watch --host {} --port {} --node {node}", broker.host, broker.port);
+    if !broker.username.is_empty() || broker.ca_file.is_some() {
+        let sudo = if args.config.is_none() { "sudo " } else { "" };
+        watch = format!(
+            "  {sudo}leptond watch --config {} --node {node}",
+            args.config.as_deref().unwrap_or(Path::new(config::DEFAULT_FILE)).display()
+        );
+    }
+    lines.push(watch);
+    lines.push(format!("  results come on {}/{node}/{}/result", present.mqtt.prefix, answers.pipeline.name));
+    say(&lines.join("\n"))?;
+    let Some(terminal) = terminal.filter(|_| service) else { return Ok(()) };
+    if !terminal.confirm("Start leptond now, and at every boot?", true)? {
+        return Ok(());
+    }
+    for arguments in [&["daemon-reload"][..], &["enable", "leptond"], &["restart", "leptond"]] {
+        let status = Command::new("systemctl").args(arguments).status().context("systemctl")?;
+        if !status.success() {
+            let command = arguments.join(" ");
+            return Err(anyhow::anyhow!("systemctl {command}: {status}; journalctl -u leptond -n 20 says why").into());
+        }
+    }
+    say("leptond runs")
+}

@@ -1,0 +1,205 @@
+//! What there is to choose from: sources of this board, models for them; and a look at what a source gives.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::super::probe::gather::Report;
+use crate::frame::{Frame, Payload, PixelFormat};
+use crate::model::manifest::InputKind;
+use crate::model::{self, Bundle};
+use crate::preprocess;
+use crate::source::{self, Next, SourceError};
+use crate::sys::Roots;
+
+/// How long a source may take to give its first frame: a camera that wakes up needs seconds.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// A source that can be chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offer {
+    /// For people.
+    pub label: String,
+    /// As in `[pipeline.source]`; a network camera's address is asked for.
+    pub pairs: Vec<String>,
+    /// What a pipeline of it may be called.
+    pub name: &'static str,
+}
+
+/// The sources of this board, and what is absent and why.
+pub fn sources(report: &Report) -> (Vec<Offer>, Vec<String>) {
+    let offer = |label: String, pairs: &[&str], name| Offer {
+        label,
+        pairs: pairs.iter().map(|p| (*p).to_owned()).collect(),
+        name,
+    };
+    let mut offers = Vec::new();
+    let mut absent = Vec::new();
+    for camera in report.cameras.iter().filter(|c| !c.processor) {
+        if camera.planes || camera.permitted == Some(false) {
+            absent.push(format!("{} {}", camera.device, camera.describe()));
+            continue;
+        }
+        let formats = camera.formats.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
+        let formats = if formats.is_empty() { String::new() } else { format!(" ({formats})") };
+        let device = format!("device={}", camera.device);
+        offers.push(offer(
+            format!("camera {} {}{formats}", camera.device, camera.name),
+            &["type=v4l2", &device],
+            "camera",
+        ));
+    }
+    for line in &report.csi_cameras {
+        let number = line.split_once(" : ").map_or("0", |(number, _)| number.trim());
+        let camera = format!("camera={number}");
+        offers.push(offer(format!("Raspberry Pi camera {line}"), &["type=rpicam", &camera], "camera"));
+    }
+    let has = |program| report.programs.get(program).is_some_and(Option::is_some);
+    if has("ffmpeg") {
+        offers.push(offer("network camera, by its URL".into(), &["type=rtsp"], "camera"));
+    }
+    offers.push(offer(
+        "this machine: load, memory, temperatures, traffic".into(),
+        &["type=sensor", "kind=machine"],
+        "machine",
+    ));
+    offers.push(offer("none: a meter that leptond draws, to try things".into(), &["type=synthetic"], "demo"));
+    let about_sources = ["video4linux camera", "rpicam-vid", "ffmpeg"];
+    let missing = report.absent.iter().filter(|a| about_sources.contains(&a.what));
+    absent.extend(missing.map(|a| format!("{}: {}", a.what, a.meaning)));
+    if report.csi_cameras.is_empty() && has("rpicam-hello") {
+        absent.push("Raspberry Pi camera: rpicam-hello lists none; check the ribbon cable, then reboot".into());
+    }
+    let kinds: Vec<&str> =
+        ["iio", "hwmon"].into_iter().filter(|k| report.sensors.iter().any(|s| s.kind == *k)).collect();
+    if !kinds.is_empty() {
+        absent.push(format!(
+            "sensors ({}) are there, but no model that is installed reads them: leptond record writes them down to train one",
+            kinds.join(", ")
+        ));
+    }
+    (offers, absent)
+}
+
+/// A model that can be chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    /// Name for the configuration.
+    pub name: String,
+    /// For people.
+    pub label: String,
+    /// Readings in one window, for a model of windows.
+    pub rows: Option<usize>,
+}
+
+/// The models that take what `source` gives: those of `dirs`, then the ones that are part of the program.
+pub fn models(source: &source::Config, dirs: &[PathBuf]) -> Vec<Choice> {
+    let entries = dirs.iter().filter_map(|dir| std::fs::read_dir(dir).ok()).flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names.extend(model::shipped().map(str::to_owned));
+    let mut choices: Vec<Choice> = Vec::new();
+    for name in names {
+        if choices.iter().all(|c| c.name != name)
+            && let Some(Ok(bundle)) = model::open(&name, dirs)
+            && fits(source, &bundle)
+        {
+            choices.push(choice(name, &bundle));
+        }
+    }
+    choices
+}
+
+/// One model by name or path.
+pub fn model(name: &str, dirs: &[PathBuf]) -> Option<Choice> {
+    model::open(name, dirs)?.ok().map(|bundle| choice(name.to_owned(), &bundle))
+}
+
+fn choice(name: String, bundle: &Bundle) -> Choice {
+    let manifest = bundle.manifest();
+    let licence = if manifest.licence.is_empty() { String::new() } else { format!(" ({})", manifest.licence) };
+    Choice { label: format!("{name}: {}{licence}", manifest.description), name, rows: manifest.input.rows }
+}
+
+fn fits(source: &source::Config, bundle: &Bundle) -> bool {
+    let window = bundle.manifest().input.kind == Some(InputKind::Window);
+    match source {
+        source::Config::Sensor(_) => window,
+        source::Config::Mqtt(_) => true,
+        _ => !window,
+    }
+}
+
+/// What a source gave.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// For people.
+    pub what: String,
+    /// `[width, height]` in pixels of a picture.
+    pub picture: Option<[u32; 2]>,
+    /// A picture as JPEG.
+    pub jpeg: Option<Vec<u8>>,
+}
+
+/// Takes one frame, in bounded time.
+///
+/// # Errors
+/// Why none came, for people.
+pub fn look(config: &source::Config, roots: Roots) -> Result<Seen, String> {
+    let context = source::Context { roots, ..source::Context::default() };
+    let mut source = source::open(config, context).map_err(|error| error.to_string())?;
+    let end = Instant::now() + PATIENCE;
+    let mut frame = Frame::empty();
+    let mut why = "nothing came".to_owned();
+    while Instant::now() < end {
+        match source.next(&mut frame) {
+            Ok(Next::Frame) => return seen(&source.describe(), &frame),
+            Ok(Next::Idle(reason)) => why = reason,
+            Ok(Next::End) => return Err("it ended without a frame".into()),
+            Err(SourceError::Fatal { reason, .. }) => return Err(reason),
+            Err(SourceError::Bad { reason, .. } | SourceError::Lost { reason, .. }) => why = reason,
+        }
+    }
+    Err(format!("no frame within {} s: {why}", PATIENCE.as_secs()))
+}
+
+fn seen(source: &str, frame: &Frame) -> Result<Seen, String> {
+    let image = match &frame.payload {
+        Payload::Window(window) => {
+            let what = format!("{source}: {} channels: {}", window.channels.len(), window.channels.join(", "));
+            return Ok(Seen { what, ..Seen::default() });
+        }
+        Payload::Image(image) => image,
+    };
+    let mut rgb = Vec::new();
+    let [width, height] = preprocess::to_rgb(image, &mut rgb).map_err(|error| error.to_string())?;
+    let jpeg = match (image.format, u16::try_from(width), u16::try_from(height)) {
+        (PixelFormat::Jpeg, ..) => Some(image.data.clone()),
+        (_, Ok(w), Ok(h)) => {
+            let mut bytes = Vec::new();
+            let encoder = jpeg_encoder::Encoder::new(&mut bytes, 90);
+            encoder.encode(&rgb, w, h, jpeg_encoder::ColorType::Rgb).map_err(|error| error.to_string())?;
+            Some(bytes)
+        }
+        _ => None,
+    };
+    let mean = rgb.iter().map(|v| u64::from(*v)).sum::<u64>() / rgb.len().max(1) as u64;
+    let dark = if mean < 10 { ", nearly black: is the lens covered, is there light?" } else { "" };
+    Ok(Seen { what: format!("{source}: a picture of {width}x{height}{dark}"), picture: Some([width, height]), jpeg })
+}
+
+/// The file that a snapshot is saved as: in the directory where the person is, else in the temporary one.
+pub fn save(jpeg: &[u8]) -> Result<PathBuf, String> {
+    let name = "leptond-setup.jpg";
+    let here = std::env::current_dir().unwrap_or_else(|_| Path::new("/").into()).join(name);
+    let other = std::env::temp_dir().join(name);
+    for path in [&here, &other] {
+        // Removed first and made anew: a link that somebody laid in a shared directory is not followed.
+        let _absent = std::fs::remove_file(path);
+        if let Ok(mut file) = std::fs::File::options().write(true).create_new(true).open(path)
+            && std::io::Write::write_all(&mut file, jpeg).is_ok()
+        {
+            return Ok(path.clone());
+        }
+    }
+    Err(format!("neither {} nor {} can be written", here.display(), other.display()))
+}
