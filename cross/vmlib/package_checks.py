@@ -148,7 +148,7 @@ def purge(service):
     service.must(f"{APT} purge leptond </dev/null", 120)
     left = service.run("find / -xdev \\( -path /proc -o -path /root/in -o -path /var/log/journal -o -path /sys \\) -prune -o "
                        "-iname '*leptond*' ! -path '/var/log/*' ! -path '/var/cache/*' -print; "
-                       "find /run /tmp /var/tmp -iname '*leptond*' ! -path '/run/vm-*'; "
+                       "find /run /tmp /var/tmp -iname '*leptond*' ! -path '/run/udev/links/virtio-ports*'; "
                        "getent passwd leptond; getent group leptond; dpkg-query -W leptond 2>/dev/null; "
                        "systemctl list-units --all --no-legend 'leptond*'; systemctl list-unit-files --no-legend 'leptond*'", 120)
     left = " ".join(left.split())
