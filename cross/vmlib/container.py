@@ -122,6 +122,8 @@ class Chroot:
         with open(self.root + "/usr/sbin/policy-rc.d", "w", encoding="utf-8") as file:
             file.write("#!/bin/sh\nexit 101\n")
         os.chmod(self.root + "/usr/sbin/policy-rc.d", 0o755)
+        # systemd-tmpfiles, which sets the configuration's owner, needs /proc.
+        self.proc = subprocess.run(["mount", "-t", "proc", "proc", self.root + "/proc"], check=False, capture_output=True).returncode == 0
 
     def run(self, command, limit_s=60):
         """As `Machine.run`."""
@@ -130,4 +132,7 @@ class Chroot:
         return done.returncode, done.stdout.decode(errors="replace").rstrip("\n")
 
     def end(self):
-        """Nothing runs."""
+        """Nothing runs; /proc is taken out, so that the root can be removed."""
+        if self.proc:
+            subprocess.run(["umount", self.root + "/proc"], check=False)
+            self.proc = False
