@@ -14,6 +14,7 @@ use ureq::http::{HeaderMap, StatusCode, header};
 use super::agent::Server;
 use super::fault::FetchError;
 use super::partial::{Partial, Version, boot};
+use crate::model::sha256;
 
 /// Attempts count from anew when this much came since the last one.
 const PROGRESS_BYTES: u64 = 64 << 10;
@@ -136,7 +137,8 @@ fn attempt(
     let known = partial.version().unwrap_or_default();
     let mut get = server.agent.get(url);
     if let Some(condition) = condition(url, request, partial, &known) {
-        if partial.len() > 0 && Some(partial.len()) == known.total_bytes.or(request.bytes) {
+        // Whole already: its hash tells whether it is the right one. Without a hash the server is asked whether it still is.
+        if request.sha256.is_some() && Some(partial.len()) == request.bytes.or(known.total_bytes) {
             return Ok(());
         }
         get = get.header(header::RANGE, format!("bytes={}-", partial.len()));
@@ -161,7 +163,7 @@ fn attempt(
     let total = match response.status() {
         StatusCode::OK => {
             let version = Version {
-                url: url.into(),
+                source: sha256(url.as_bytes()),
                 etag: text(headers, header::ETAG).filter(|tag| !tag.starts_with("W/")),
                 last_modified: text(headers, header::LAST_MODIFIED),
                 total_bytes: length,
@@ -191,14 +193,38 @@ fn attempt(
             room(partial.path(), length)?;
             total
         }
-        // What is there is longer than the file is now.
         StatusCode::RANGE_NOT_SATISFIABLE if partial.len() > 0 => {
+            // Of a file that is there as a whole, there is no further part.
+            let whole = text(headers, header::CONTENT_RANGE).is_some_and(|r| r == format!("bytes */{}", partial.len()));
+            if whole || known.total_bytes == Some(partial.len()) {
+                return Ok(());
+            }
             partial.discard();
             return Err(broken(url, "the file is shorter than before: it was changed"));
         }
         status => return Err(FetchError::Status { url: url.into(), status: status.as_u16() }),
     };
     receive(server, url, request, partial, progress, response.body_mut().with_config().limit(u64::MAX).reader(), total)
+}
+
+/// A short text at an address.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn text_at(server: &Server, url: &str, limit_bytes: u64) -> Result<String, FetchError> {
+    let answer = |reason: String| FetchError::Answer { url: url.into(), reason };
+    let mut response = server.agent.get(url).call().map_err(|e| server.fault(url, &e))?;
+    if response.status() != StatusCode::OK {
+        return Err(FetchError::Status { url: url.into(), status: response.status().as_u16() });
+    }
+    let mut bytes = Vec::new();
+    let body = response.body_mut().with_config().limit(u64::MAX).reader();
+    body.take(limit_bytes + 1).read_to_end(&mut bytes).map_err(|e| server.fault(url, &ureq::Error::from(e)))?;
+    recognise(url, &bytes[..bytes.len().min(HEAD_BYTES)])?;
+    if bytes.len() as u64 > limit_bytes {
+        return Err(FetchError::TooLarge { url: url.into(), found_bytes: None, limit_bytes });
+    }
+    String::from_utf8(bytes).map_err(|e| answer(format!("not UTF-8: {e}")))
 }
 
 /// The condition under which what is there may be continued: `None` = it may not, `Some(None)` = without one, since the hash tells.
@@ -210,7 +236,8 @@ fn condition(url: &str, request: &Request<'_>, partial: &Partial, known: &Versio
     if !checked && known.boot != boot() {
         return None;
     }
-    let validator = known.etag.clone().or(known.last_modified.clone()).filter(|_| known.url == url);
+    let validator =
+        known.etag.clone().or(known.last_modified.clone()).filter(|_| known.source == sha256(url.as_bytes()));
     match validator {
         Some(validator) => Some(Some(validator)),
         None => checked.then_some(None),
@@ -257,8 +284,11 @@ fn receive(
     }
 }
 
-/// Refuses what pretends to be the file.
-fn recognise(url: &str, head: &[u8]) -> Result<(), FetchError> {
+/// Refuses what pretends to be a model, by its first bytes; `url` stands for it in errors.
+///
+/// # Errors
+/// [`FetchError::Page`] or [`FetchError::Pointer`].
+pub fn recognise(url: &str, head: &[u8]) -> Result<(), FetchError> {
     if head.starts_with(b"version https://git-lfs.github.com/spec/") {
         return Err(FetchError::Pointer { url: url.into() });
     }
@@ -310,7 +340,7 @@ fn room(file: &Path, needed: Option<u64>) -> Result<(), FetchError> {
 }
 
 /// Bytes that this user may still write below `dir`; `None` where the system does not say.
-pub fn free_bytes(dir: &Path) -> Option<u64> {
+fn free_bytes(dir: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(dir).ok()?;
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }

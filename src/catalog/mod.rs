@@ -18,7 +18,7 @@ mod tests;
 pub use agent::{Limits, Server};
 pub use entry::{Cost, Entry, Place};
 pub use fault::{CatalogError, FetchError, StoreError};
-pub use fetch::{Progress, Request, fetch, free_bytes};
+pub use fetch::{Progress, Request, fetch, recognise, text_at};
 pub use list::{Catalog, LOCAL_FILE};
 pub use partial::Partial;
 pub use store::{Stage, Store, choose, files_of, is_packaged, same_files};

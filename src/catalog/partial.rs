@@ -12,8 +12,8 @@ use super::fault::FetchError;
 /// What the server said of the version whose beginning is on disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Version {
-    /// The address that it came from.
-    pub(super) url: String,
+    /// Hash of the address that it came from, which may hold a password.
+    pub(super) source: String,
     /// Strong entity tag (RFC 9110, 8.8.3).
     pub(super) etag: Option<String>,
     /// Time of the last change as the server writes it.

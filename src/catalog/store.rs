@@ -163,13 +163,23 @@ impl Stage {
         fs::write(&path, bytes).map_err(|e| fault(&path, &e))
     }
 
-    /// Moves a file of the same file system into the bundle.
+    /// Puts a file of the same file system into the bundle and leaves it where it is, too.
     ///
     /// # Errors
     /// [`StoreError::Io`].
-    pub fn take(&self, file: &str, from: &Path) -> Result<(), StoreError> {
+    pub fn link(&self, file: &str, from: &Path) -> Result<(), StoreError> {
         let path = self.path_of(file)?;
-        fs::rename(from, &path).map_err(|e| fault(from, &e))
+        // Some file systems know no links.
+        fs::hard_link(from, &path).or_else(|_| fs::copy(from, &path).map(drop)).map_err(|e| fault(&path, &e))
+    }
+
+    /// Copies a file into the bundle.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn copy(&self, file: &str, from: &Path) -> Result<(), StoreError> {
+        let path = self.path_of(file)?;
+        fs::copy(from, &path).map(drop).map_err(|e| fault(&path, &e))
     }
 
     fn path_of(&self, file: &str) -> Result<PathBuf, StoreError> {
