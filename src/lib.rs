@@ -18,6 +18,7 @@
 #![deny(unsafe_code)]
 
 pub mod board;
+pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod daemon;

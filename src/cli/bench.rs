@@ -11,7 +11,6 @@ use super::profile::{self, StepTime};
 use super::progress::{Counter, spinner};
 use super::{Failure, say};
 use crate::board::Info;
-use crate::config::ModelsConfig;
 use crate::daemon::stages::open_bundle;
 use crate::int8::op::Profile;
 use crate::model::race::{self, Race};
@@ -207,7 +206,7 @@ pub(super) fn check_size(model: &LoadedModel, key: PlanKey) -> Result<(), Failur
 fn race(args: &Args, key: PlanKey) -> Result<Option<Race>, Failure> {
     // Before the race, which would only say what is wrong with its plan.
     check_size(&load(&args.model, Engine::F32, args.threads)?, key)?;
-    let bundle = open_bundle(&args.model, &ModelsConfig::default().dirs).map_err(anyhow::Error::from)?;
+    let bundle = open_bundle(&args.model, &super::model_dirs()).map_err(anyhow::Error::from)?;
     let board = Info::read(&Roots::default());
     let (threads, board) = (args.threads as usize, format!("{} {}", board.model, board.cpu));
     let run = || race::race(&bundle, threads, key, &board, race::state_dir().as_deref());

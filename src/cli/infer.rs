@@ -6,7 +6,6 @@ use anyhow::Context as _;
 
 use super::Failure;
 use super::progress::{Counter, spinner};
-use crate::config::ModelsConfig;
 use crate::daemon::stages::open_bundle;
 use crate::model::{Engine, LoadedModel, npy};
 
@@ -83,7 +82,7 @@ fn infer_raw(args: &Args) -> Result<(), Failure> {
 
 /// Finds and loads a model by what was typed: a path, or a bundle's name in the default directories.
 pub(super) fn load(name: &str, engine: Engine, threads: u32) -> Result<LoadedModel, Failure> {
-    let bundle = open_bundle(name, &ModelsConfig::default().dirs).map_err(anyhow::Error::from)?;
+    let bundle = open_bundle(name, &super::model_dirs()).map_err(anyhow::Error::from)?;
     let load = || LoadedModel::load(&bundle, 0, engine, threads as usize);
     Ok(spinner("loading the model", load).map_err(anyhow::Error::from)?)
 }

@@ -12,6 +12,7 @@ mod infer;
 mod infer_files;
 mod inspect;
 mod ladder;
+mod model;
 mod probe;
 mod profile;
 mod progress;
@@ -51,6 +52,8 @@ enum Command {
     Bench(bench::Args),
     /// Explain a model: inputs, outputs, operators and how each one runs
     Inspect(inspect::Args),
+    /// Install models: from the catalog, an address or a file; list them; remove them
+    Model(model::Args),
     /// Show or save what a source gives, without a model
     Capture(capture::Args),
     /// Set up broker, source and model by questions or flags, and write the configuration
@@ -98,6 +101,11 @@ fn say(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Where the configuration of this computer has its models looked for.
+fn model_dirs() -> Vec<std::path::PathBuf> {
+    crate::config::glance(&crate::config::Options::from_process(None, Vec::new())).dirs
+}
+
 /// Parses the arguments, runs the subcommand and turns its result into an exit code.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
@@ -114,6 +122,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Infer(args) => infer::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Model(args) => model::run(args),
         Command::Capture(args) => capture::run(args),
         Command::Setup(args) => setup::run(args),
         Command::Probe(args) => probe::run(args),

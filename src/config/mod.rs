@@ -8,6 +8,7 @@ mod check;
 mod document;
 mod explain;
 mod files;
+mod glance;
 mod layers;
 mod load;
 mod models;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 
 pub use check::Findings;
 pub use explain::{effective, masked};
+pub use glance::{Glance, glance};
 pub use layers::Override;
 pub use load::{DEFAULT_FILE, Loaded, Options, load};
 pub use problem::{ConfigErrors, Origin, Problem};

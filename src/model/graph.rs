@@ -64,7 +64,12 @@ pub struct GraphInfo {
     pub nodes: Vec<NodeInfo>,
     /// Bytes of all initialisers.
     pub weights_bytes: usize,
+    /// What the exporting program wrote about the model, as far as it is short.
+    pub metadata: Vec<(String, String)>,
 }
+
+/// Longest value of a file's metadata that is kept, in bytes.
+const MAX_METADATA_BYTES: usize = 64 << 10;
 
 /// Decodes an ONNX file and checks it. The file's bytes are gone afterwards: with weights of megabytes, holding them once more while the
 /// model is compiled would show.
@@ -123,6 +128,11 @@ pub fn describe(model: &pb::ModelProto, path: &Path) -> Result<GraphInfo, ModelE
             })
             .collect(),
         weights_bytes: graph.initializer.iter().filter_map(tensors::declared_bytes).sum(),
+        metadata: (model.metadata_props.iter())
+            .filter(|p| p.value.len() <= MAX_METADATA_BYTES)
+            .take(64)
+            .map(|p| (p.key.clone(), p.value.clone()))
+            .collect(),
     })
 }
 

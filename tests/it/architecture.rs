@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("board", &["governor", "sys"]),
     ("telemetry", &[]),
     ("simulate", &["governor"]),
+    ("catalog", &["model"]),
     ("sys", &[]),
     ("config", &["source", "preprocess", "model", "task", "publish", "governor", "telemetry", "frame"]),
     (

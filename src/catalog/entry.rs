@@ -1,0 +1,148 @@
+//! One model of a catalog: a bundle's manifest, and where its file is.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml_edit::{DocumentMut, Item, Table, value};
+
+use crate::model::{Manifest, graph};
+
+/// Where a file of a catalog is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// An http or https address.
+    Url(String),
+    /// A file of this computer.
+    File(PathBuf),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Url(url) => f.write_str(url),
+            Place::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// What one inference was measured to take.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cost {
+    /// Median time of one inference in ms.
+    pub infer_ms: f64,
+    /// On which machine.
+    pub machine: String,
+    /// The command that gave it.
+    pub command: String,
+}
+
+/// A model that can be fetched.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What its bundle's manifest will say.
+    pub manifest: Manifest,
+    /// The manifest as text: the bundle's `model.toml`.
+    pub manifest_text: String,
+    /// Where its file is, in the order in which places are tried.
+    pub places: Vec<Place>,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+    /// Its list of labels in the catalog's own words, where the manifest has none of its own.
+    pub labels_file: Option<String>,
+    /// What it was measured to take.
+    pub cost: Option<Cost>,
+}
+
+/// What an entry's label file is called in its bundle.
+pub(super) const LABELS: &str = "labels.txt";
+
+/// The keys of an entry that a manifest does not have.
+#[derive(Deserialize)]
+struct Extra {
+    url: Urls,
+    bytes: u64,
+    #[serde(default)]
+    cost: Option<Cost>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Urls {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// Whether a place is an address, and not a path.
+pub(super) fn is_url(text: &str) -> bool {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    matches!(scheme.as_deref(), Some("http" | "https"))
+}
+
+impl Entry {
+    /// Reads one `[[model]]` table; `resolve` turns a relative address into a place, or says why there is none.
+    ///
+    /// # Errors
+    /// A sentence that names the key.
+    pub(super) fn read(table: &Table, resolve: impl Fn(&str) -> Result<Place, String>) -> Result<Entry, String> {
+        let mut manifest = table.clone();
+        let mut extra = DocumentMut::new();
+        for key in ["url", "bytes", "cost"] {
+            match manifest.remove(key) {
+                Some(item) => drop(extra.insert(key, plain(item))),
+                None if key == "cost" => {}
+                None => return Err(format!("{key}: missing")),
+            }
+        }
+        let Extra { url, bytes, cost } =
+            toml_edit::de::from_document(extra).map_err(|e| e.message().trim_end().replace('\n', ", "))?;
+        if !(1..=graph::MAX_FILE_BYTES).contains(&bytes) {
+            return Err(format!("bytes: found {bytes}, allowed is 1 to {}", graph::MAX_FILE_BYTES));
+        }
+        let urls = match url {
+            Urls::One(url) => vec![url],
+            Urls::Many(urls) => urls,
+        };
+        if urls.is_empty() {
+            return Err("url: is empty, an address is wanted".into());
+        }
+        let places =
+            urls.iter().map(|url| resolve(url)).collect::<Result<Vec<_>, _>>().map_err(|e| format!("url: {e}"))?;
+        if !manifest.contains_key("file") {
+            let tflite = urls[0].to_ascii_lowercase().ends_with(".tflite");
+            manifest.insert("file", value(if tflite { "model.tflite" } else { "model.onnx" }));
+        }
+        let labels_file = match manifest.get_mut("labels_file") {
+            Some(item) => {
+                let name = item.as_str().ok_or("labels_file: a string is wanted")?.to_string();
+                *item = value(LABELS);
+                Some(name)
+            }
+            None => None,
+        };
+        let text = DocumentMut::from(manifest).to_string();
+        let text = format!("{}\n", text.trim());
+        let manifest = Manifest::parse(&text, Path::new("model.toml")).map_err(|e| words(&e.to_string()))?;
+        Ok(Entry { manifest, manifest_text: text, places, bytes, labels_file, cost })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.manifest.name
+    }
+}
+
+/// An item without the comments and places that it has in its file.
+fn plain(item: Item) -> Item {
+    match item.into_value() {
+        Ok(value) => Item::Value(value),
+        Err(item) => item,
+    }
+}
+
+/// A manifest's error without the place, which is not one that a person could open.
+fn words(error: &str) -> String {
+    let rest = error.strip_prefix("model.toml").unwrap_or(error);
+    let rest = rest.trim_start_matches(|c: char| c == ':' || c.is_ascii_digit());
+    rest.trim_start().into()
+}

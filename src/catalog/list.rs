@@ -1,0 +1,166 @@
+//! The list of models: the one that is part of the program, one of this computer, or another's.
+
+use std::path::{Path, PathBuf};
+
+use toml_edit::DocumentMut;
+
+use super::entry::{Entry, LABELS, Place, is_url};
+use super::fault::CatalogError;
+
+/// A list of this computer, whose entries come before the program's own.
+pub const LOCAL_FILE: &str = "/etc/leptond/catalog.toml";
+
+/// A larger list is none.
+const MOST_BYTES: u64 = 1 << 20;
+
+const BUILT_IN: &str = include_str!("../../models/catalog.toml");
+
+/// Label lists that are part of the program, by the name that a catalog gives them.
+const BUILT_IN_LABELS: &[(&str, &str)] = &[
+    ("labels/coco.txt", include_str!("../../models/labels/coco.txt")),
+    ("labels/imagenet.txt", include_str!("../../models/labels/imagenet.txt")),
+];
+
+/// What relative addresses of a list are relative to.
+#[derive(Clone, Debug)]
+enum Base {
+    Program,
+    Directory(PathBuf),
+    /// An address up to and with its last slash.
+    Url(String),
+}
+
+/// A list of models that can be fetched.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    lists: Vec<(Base, Vec<Entry>)>,
+}
+
+impl Catalog {
+    /// The list of this computer (`local`, where there is one) before the one that is part of the program.
+    ///
+    /// # Errors
+    /// When `local` is there and is not a catalog.
+    pub fn of_this_computer(local: &Path) -> Result<Catalog, CatalogError> {
+        let mut catalog = Catalog { lists: Vec::new() };
+        if local.exists() {
+            catalog = Catalog::open(local)?;
+        }
+        let built_in = parse(BUILT_IN, "the program's catalog", Base::Program)?;
+        catalog.lists.push((Base::Program, built_in));
+        Ok(catalog)
+    }
+
+    /// A list in a file; what it gives as relative paths is beside it.
+    ///
+    /// # Errors
+    /// [`CatalogError::Unreadable`] or [`CatalogError::Wrong`].
+    pub fn open(path: &Path) -> Result<Catalog, CatalogError> {
+        let place = path.display().to_string();
+        let unreadable = |reason: String| CatalogError::Unreadable { place: place.clone(), reason };
+        let meta = std::fs::metadata(path).map_err(|e| unreadable(e.to_string()))?;
+        if !meta.is_file() || meta.len() > MOST_BYTES {
+            return Err(unreadable(format!("not a file of at most {MOST_BYTES} bytes")));
+        }
+        let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
+        let directory = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        Catalog::of(&text, &place, Base::Directory(directory))
+    }
+
+    /// A list that was fetched from `url`; relative addresses in it are relative to that.
+    ///
+    /// # Errors
+    /// [`CatalogError::Wrong`].
+    pub fn from_url(text: &str, url: &str) -> Result<Catalog, CatalogError> {
+        let end = url.rfind('/').map_or(url.len(), |slash| slash + 1);
+        Catalog::of(text, url, Base::Url(url[..end].into()))
+    }
+
+    fn of(text: &str, place: &str, base: Base) -> Result<Catalog, CatalogError> {
+        let entries = parse(text, place, base.clone())?;
+        Ok(Catalog { lists: vec![(base, entries)] })
+    }
+
+    /// Bytes that a list may have at most.
+    pub const MOST_BYTES: u64 = MOST_BYTES;
+
+    /// Every model, each name once: the first of a name counts.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        let all = || self.lists.iter().flat_map(|(_, entries)| entries);
+        all().enumerate().filter(move |(i, e)| !all().take(*i).any(|b| b.name() == e.name())).map(|(_, e)| e)
+    }
+
+    /// The model of this name.
+    pub fn find(&self, name: &str) -> Option<&Entry> {
+        self.entries().find(|entry| entry.name() == name)
+    }
+
+    /// The text of an entry's label file: of a file beside the list, or of one that is part of the program.
+    ///
+    /// # Errors
+    /// When there is no such file.
+    pub fn labels(&self, entry: &Entry) -> Result<Option<(&'static str, String)>, CatalogError> {
+        let Some(name) = &entry.labels_file else { return Ok(None) };
+        let base =
+            self.lists.iter().find(|(_, entries)| entries.iter().any(|e| std::ptr::eq(e, entry))).map(|(b, _)| b);
+        if let Some(Base::Directory(directory)) = base
+            && let Ok(text) = std::fs::read_to_string(directory.join(name))
+        {
+            return Ok(Some((LABELS, text)));
+        }
+        match BUILT_IN_LABELS.iter().find(|(known, _)| known == name) {
+            Some((_, text)) => Ok(Some((LABELS, (*text).into()))),
+            None => Err(CatalogError::Labels {
+                model: entry.name().into(),
+                file: name.clone(),
+                known: BUILT_IN_LABELS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
+            }),
+        }
+    }
+}
+
+fn parse(text: &str, place: &str, base: Base) -> Result<Vec<Entry>, CatalogError> {
+    let wrong = |reason: String| CatalogError::Wrong { place: place.into(), reason };
+    let document: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| {
+        let line = e.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let words = e.message().trim_end().replace('\n', ", ");
+        wrong(line.map_or(words.clone(), |line| format!("line {line}: {words}")))
+    })?;
+    if let Some((key, _)) = document.iter().find(|(key, _)| *key != "model") {
+        return Err(wrong(format!("unknown key {key:?} (allowed: [[model]] tables)")));
+    }
+    let Some(models) = document.get("model") else {
+        return Err(wrong("there is no [[model]] in it".into()));
+    };
+    let Some(tables) = models.as_array_of_tables() else {
+        return Err(wrong("model: [[model]] tables are wanted".into()));
+    };
+    let resolve = |url: &str| resolve(url, &base);
+    let mut entries: Vec<Entry> = Vec::new();
+    for (i, table) in tables.iter().enumerate() {
+        let name =
+            table.get("name").and_then(|name| name.as_str()).map_or(format!("number {}", i + 1), |n| format!("{n:?}"));
+        let entry = Entry::read(table, resolve).map_err(|reason| wrong(format!("model {name}: {reason}")))?;
+        if entries.iter().any(|known| known.name() == entry.name()) {
+            return Err(wrong(format!("model {name}: there are two of this name")));
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+fn resolve(url: &str, base: &Base) -> Result<Place, String> {
+    if is_url(url) {
+        return Ok(Place::Url(url.into()));
+    }
+    if url.is_empty() || url.contains("://") {
+        return Err(format!(
+            "found {url:?}, allowed are http:// and https:// addresses, and paths relative to the catalog"
+        ));
+    }
+    match base {
+        Base::Program => Err(format!("found {url:?}, allowed are http:// and https:// addresses")),
+        Base::Directory(directory) => Ok(Place::File(directory.join(url))),
+        Base::Url(base) => Ok(Place::Url(format!("{base}{url}"))),
+    }
+}

@@ -1,0 +1,156 @@
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::fetch::content_range;
+use super::*;
+use crate::frame::TaskKind;
+
+fn built_in() -> Catalog {
+    Catalog::of_this_computer(Path::new("/nonexistent/catalog.toml")).unwrap()
+}
+
+#[test]
+fn the_programs_catalog_is_whole() {
+    let catalog = built_in();
+    let names: Vec<&str> = catalog.entries().map(Entry::name).collect();
+    assert_eq!(names, ["fastestdet", "mobilenet-v2", "mlperf-vww", "mlperf-ic", "mlperf-kws", "mlperf-ad"]);
+    for entry in catalog.entries() {
+        let (name, manifest) = (entry.name(), &entry.manifest);
+        let said = [&manifest.description, &manifest.licence, &manifest.origin, &manifest.sha256];
+        assert!(said.iter().all(|text| !text.is_empty()), "{name}");
+        assert!(manifest.accuracy.is_some() && entry.cost.is_some(), "{name}");
+        assert!(entry.places.iter().all(|p| matches!(p, Place::Url(url) if url.starts_with("https://"))), "{name}");
+        let labels = catalog.labels(entry).unwrap().map_or(manifest.labels.len(), |(_, text)| text.lines().count());
+        assert!(labels >= 2 || manifest.task == TaskKind::Anomaly, "{name}: {labels} labels");
+    }
+}
+
+#[test]
+fn a_list_of_this_computer_comes_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("catalog.toml");
+    let hash = "0".repeat(64);
+    let text = format!("[[model]]\nname = \"fastestdet\"\nurl = \"mine.onnx\"\nsha256 = \"{hash}\"\nbytes = 7\n");
+    std::fs::write(&file, text).unwrap();
+    let catalog = Catalog::of_this_computer(&file).unwrap();
+    assert_eq!(catalog.entries().filter(|e| e.name() == "fastestdet").count(), 1);
+    assert_eq!(catalog.find("fastestdet").unwrap().places, [Place::File(dir.path().join("mine.onnx"))]);
+    assert!(catalog.find("mlperf-kws").is_some());
+}
+
+#[test]
+fn a_wrong_catalog_names_model_and_key() {
+    let good = format!("name = \"m\"\nurl = \"https://h/m.onnx\"\nsha256 = \"{}\"\nbytes = 7\n", "0".repeat(64));
+    let check = |entry: &str, wanted: &[&str]| {
+        let error = Catalog::from_url(entry, "http://h/c.toml").unwrap_err().to_string();
+        for word in wanted.iter().chain(&["http://h/c.toml"]) {
+            assert!(error.contains(word), "{word:?} is missing in: {error}");
+        }
+    };
+    let with = |from: &str, to: &str| format!("[[model]]\n{}", good.replace(from, to));
+    assert!(Catalog::from_url(&with("", ""), "http://h/c.toml").is_ok());
+    check("", &["no [[model]]"]);
+    check("[[model]\n", &["line 1"]);
+    check("[[models]]\n", &["unknown key \"models\""]);
+    check(&with("bytes = 7", ""), &["model \"m\"", "bytes: missing"]);
+    check(&with("bytes = 7", "bytes = 0"), &["bytes: found 0"]);
+    check(&with("bytes = 7", "bytes = \"7\""), &["model \"m\"", "invalid type"]);
+    check(&with("https://h/m.onnx", "ftp://h/m.onnx"), &["url", "ftp://h/m.onnx", "https://"]);
+    check(&with("0000", "zz00"), &["sha256", "64 hexadecimal"]);
+    check(&with("bytes = 7", "bytes = 7\ntusk = \"raw\""), &["unknown key \"tusk\"", "task"]);
+    check(&with("bytes = 7", "bytes = 7\ntask = \"detect\""), &["output.head"]);
+    check(&format!("{0}{0}", with("", "")), &["two of this name"]);
+}
+
+#[test]
+fn relative_addresses_are_beside_the_list() {
+    let text = format!(
+        "[[model]]\nname = \"m\"\nurl = [\"a/m.tflite\", \"http://x/m\"]\nsha256 = \"{}\"\nbytes = 7\n",
+        "0".repeat(64)
+    );
+    let catalog = Catalog::from_url(&text, "https://h/lists/c.toml").unwrap();
+    let entry = catalog.find("m").unwrap();
+    assert_eq!(entry.places, [Place::Url("https://h/lists/a/m.tflite".into()), Place::Url("http://x/m".into())]);
+    assert_eq!(entry.manifest.file, "model.tflite");
+}
+
+#[test]
+fn ranges_are_read() {
+    assert_eq!(content_range("bytes 100-199/200"), Some((100, Some(200))));
+    assert_eq!(content_range("bytes 0-9/*"), Some((0, None)));
+    assert_eq!(content_range("bytes */200"), None);
+    assert_eq!(content_range("lines 1-2/3"), None);
+}
+
+fn open(dir: &Path) -> Store {
+    Store::open(dir, SystemTime::now(), || panic!("nobody has it open")).unwrap()
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name != ".partial");
+    names.sort();
+    names
+}
+
+fn install(store: &Store, name: &str, text: &str, replace: bool) -> Result<PathBuf, StoreError> {
+    let stage = store.stage(name).unwrap();
+    stage.write("sub/file", text.as_bytes()).unwrap();
+    store.install(stage, replace)
+}
+
+#[test]
+fn a_bundle_comes_is_replaced_and_goes_whole() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let models = dir.path().join("a/models");
+    let store = open(&models);
+    install(&store, "m", "one", false).unwrap();
+    let file = models.join("m/sub/file");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "one");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o644);
+    assert!(matches!(install(&store, "m", "two", false), Err(StoreError::Occupied { .. })));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "one");
+    install(&store, "m", "two", true).unwrap();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "two");
+    assert_eq!(names(&models.join(".partial")), ["lock"]);
+    store.remove("m").unwrap();
+    assert!(names(&models).is_empty());
+}
+
+#[test]
+fn what_a_killed_process_left_is_cleared_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let models = dir.path();
+    drop(open(models));
+    let partial = models.join(".partial");
+    for file in ["stage/half/model.onnx", "gone/removed/x", "old/lost/x", "old/there/x", "new.part", "old.part"] {
+        let path = partial.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "old").unwrap();
+    }
+    std::fs::create_dir(models.join("there")).unwrap();
+    std::fs::write(models.join("there/x"), "new").unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(30 * 24 * 3600);
+    std::fs::File::options().write(true).open(partial.join("old.part")).unwrap().set_modified(long_ago).unwrap();
+    drop(open(models));
+    // A replaced bundle comes back where the new one did not get into its place.
+    assert_eq!(names(models), ["lost", "there"]);
+    assert_eq!(std::fs::read_to_string(models.join("there/x")).unwrap(), "new");
+    assert_eq!(names(&partial), ["lock", "new.part"]);
+}
+
+#[test]
+fn one_process_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path());
+    let (waits, waiting) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| Store::open(dir.path(), SystemTime::now(), || waits.send(()).unwrap()).unwrap());
+        waiting.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert!(!second.is_finished());
+        drop(first);
+        second.join().unwrap();
+    });
+}

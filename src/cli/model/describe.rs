@@ -1,0 +1,270 @@
+//! The manifest of a model that comes without one: what the file itself says, and what the person adds.
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::de::value::{Error as WordError, StrDeserializer};
+use toml_edit::{Array, DocumentMut, Item, Table, value};
+
+use super::exporter::{Said, said};
+use crate::cli::{Failure, bench};
+use crate::frame::{Colour, Fit, Head, Layout, TaskKind};
+use crate::model::LoadedModel;
+use crate::model::graph::Port;
+
+/// What a person says of a model that has no manifest. What is not said comes from the file.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Of a model without a manifest")]
+pub struct Flags {
+    /// What its outputs mean: classify, detect, anomaly or raw (published as they are)
+    #[arg(long, value_name = "TASK", value_parser = word::<TaskKind>)]
+    task: Option<String>,
+    /// Class names, one a line, in the order of the classes
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// With detect, how the outputs are laid out: fastestdet, yolov5 or yolov8; told by their shape if not given
+    #[arg(long, value_name = "HEAD", value_parser = word::<Head>)]
+    head: Option<String>,
+    /// Size of a picture that the file leaves open
+    #[arg(long, value_name = "HxW", value_parser = bench::size)]
+    size: Option<[usize; 2]>,
+    /// Channels of a picture: rgb, bgr or grey
+    #[arg(long, value_name = "COLOUR", value_parser = word::<Colour>)]
+    colour: Option<String>,
+    /// Axes of a picture: nchw or nhwc
+    #[arg(long, value_name = "LAYOUT", value_parser = word::<Layout>)]
+    layout: Option<String>,
+    /// How a picture of another shape is fitted: stretch, crop or letterbox
+    #[arg(long, value_name = "FIT", value_parser = word::<Fit>)]
+    fit: Option<String>,
+    /// Mean that is taken off the pixels (0 to 1), one value or one a channel
+    #[arg(long, value_name = "M,…", value_delimiter = ',')]
+    mean: Vec<f32>,
+    /// Standard deviation that the pixels (0 to 1) are divided by, one value or one a channel
+    #[arg(long, value_name = "S,…", value_delimiter = ',')]
+    std: Vec<f32>,
+    /// For readings instead of pictures: how many make one window
+    #[arg(long, requires = "channels")]
+    rows: Option<u32>,
+    /// For readings: the names of the channels, in the model's order
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', requires = "rows")]
+    channels: Vec<String>,
+    /// One line for people
+    #[arg(long)]
+    description: Option<String>,
+    /// Its licence
+    #[arg(long, alias = "license")]
+    licence: Option<String>,
+}
+
+/// Checks that a word is one of `T`'s and keeps it as it was typed: that is how it stands in a manifest.
+fn word<T: DeserializeOwned>(text: &str) -> Result<String, String> {
+    let lower = text.to_ascii_lowercase();
+    match T::deserialize(StrDeserializer::<WordError>::new(&lower)) {
+        Ok(_) => Ok(lower),
+        Err(error) => Err(error.to_string().replace("unknown variant", "unknown word")),
+    }
+}
+
+/// A manifest that was made.
+#[derive(Debug)]
+pub struct Described {
+    /// The text of `model.toml`.
+    pub text: String,
+    /// The text of its label file.
+    pub labels: Option<String>,
+    /// What was not said but found, one line each.
+    pub found: Vec<String>,
+}
+
+/// Name of the label file in a bundle.
+pub const LABELS: &str = "labels.txt";
+
+impl Flags {
+    /// The first flag that was given.
+    pub fn given(&self) -> Option<&'static str> {
+        let given = [
+            ("--task", self.task.is_some()),
+            ("--labels", self.labels.is_some()),
+            ("--head", self.head.is_some()),
+            ("--size", self.size.is_some()),
+            ("--colour", self.colour.is_some()),
+            ("--layout", self.layout.is_some()),
+            ("--fit", self.fit.is_some()),
+            ("--mean", !self.mean.is_empty()),
+            ("--std", !self.std.is_empty()),
+            ("--rows", self.rows.is_some()),
+            ("--description", self.description.is_some()),
+            ("--licence", self.licence.is_some()),
+        ];
+        given.iter().find(|(_, given)| *given).map(|(flag, _)| *flag)
+    }
+
+    /// The manifest of the model `name`, whose `file` has `sha256` and came from `origin`.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] when a flag does not fit the model, or one is missing.
+    pub fn describe(
+        &self,
+        name: &str,
+        origin: &str,
+        (file, sha256): (&str, &str),
+        model: &LoadedModel,
+    ) -> Result<Described, Failure> {
+        let info = model.info();
+        let said = said(&info.metadata);
+        let mut found = Vec::new();
+        let labels = self.label_lines(&said, &mut found)?;
+        let count = labels.as_ref().map(Vec::len);
+        let task = self.task(&said, &info.outputs, count, &mut found);
+        let mut root = Table::new();
+        let mut put = |key: &str, text: &str| {
+            if !text.is_empty() {
+                root.insert(key, value(text));
+            }
+        };
+        put("name", name);
+        put("task", &task);
+        put("description", self.description.as_deref().unwrap_or_default());
+        put("licence", self.licence.as_deref().unwrap_or_default());
+        put("origin", origin);
+        put("file", file);
+        put("sha256", sha256);
+        put("labels_file", if labels.is_some() { LABELS } else { "" });
+        let detector = said.task == Some("detect") && task == "detect";
+        let input = self.input(info.inputs.first(), &said, detector, &mut found);
+        if !input.is_empty() {
+            root.insert("input", Item::Table(input));
+        }
+        if task == "detect" {
+            let head = self.head(&info.outputs, count, &mut found)?;
+            let mut output = Table::new();
+            output.insert("head", value(head));
+            root.insert("output", Item::Table(output));
+        } else if self.head.is_some() {
+            return Err(Failure::Usage(format!("--head belongs to --task detect, this is {task}")));
+        }
+        let text = format!("{}\n", DocumentMut::from(root).to_string().trim());
+        Ok(Described { text, labels: labels.map(|lines| lines.join("\n") + "\n"), found })
+    }
+
+    fn label_lines(&self, said: &Said, found: &mut Vec<String>) -> Result<Option<Vec<String>>, Failure> {
+        let Some(path) = &self.labels else {
+            if said.labels.is_empty() {
+                return Ok(None);
+            }
+            found.push(format!("{} labels out of the file's own metadata", said.labels.len()));
+            return Ok(Some(said.labels.clone()));
+        };
+        let wrong = |reason: String| Failure::Usage(format!("--labels {}: {reason}", path.display()));
+        let meta = std::fs::metadata(path).map_err(|e| wrong(e.to_string()))?;
+        if meta.len() > 1 << 20 {
+            return Err(wrong("above 1 MiB; a text file with one name a line is wanted".into()));
+        }
+        let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+        let lines: Vec<String> = text.lines().map(|l| l.trim_end().into()).filter(|l: &String| !l.is_empty()).collect();
+        if lines.is_empty() { Err(wrong("there is no label in it".into())) } else { Ok(Some(lines)) }
+    }
+
+    fn task(&self, said: &Said, outputs: &[Port], labels: Option<usize>, found: &mut Vec<String>) -> String {
+        if let Some(task) = &self.task {
+            return task.clone();
+        }
+        let first = outputs.first();
+        let scores = first.and_then(|port| port.dims.iter().skip(1).copied().product::<Option<usize>>());
+        let (task, why) = match (said.task, labels) {
+            (Some(task), _) => (task, "by the file's own metadata"),
+            (None, Some(labels)) if scores == Some(labels) => ("classify", "as many outputs as labels"),
+            (None, Some(_)) if self.head.is_some() => ("detect", "by --head"),
+            (None, Some(_)) if first.is_some_and(|port| port.dims.len() >= 3) => {
+                ("detect", "by the shape of its output")
+            }
+            (None, Some(_)) => ("classify", "it has labels"),
+            (None, None) => {
+                ("raw", "its outputs are published as they are; --task classify, detect or anomaly says more")
+            }
+        };
+        found.push(format!("task {task}: {why}"));
+        task.into()
+    }
+
+    fn input(&self, port: Option<&Port>, said: &Said, detector: bool, found: &mut Vec<String>) -> Table {
+        let mut input = Table::new();
+        if let Some(rows) = self.rows {
+            input.insert("kind", value("window"));
+            input.insert("rows", value(i64::from(rows)));
+            input.insert("channels", value(self.channels.iter().collect::<Array>()));
+        } else {
+            let open = port.is_some_and(|port| port.dims.len() == 4 && port.dims.iter().skip(1).any(Option::is_none));
+            let size = self.size.or(said.size.filter(|_| open));
+            if let Some([height, width]) = size {
+                if self.size.is_none() {
+                    found.push(format!("size {height}x{width} out of the file's own metadata"));
+                }
+                input.insert("size", value(Array::from_iter([height as i64, width as i64])));
+            }
+            // That exporter's detectors are trained with grey bars.
+            let fit = self.fit.clone().or_else(|| {
+                let fit = detector.then(|| "letterbox".to_string());
+                found.extend(fit.is_some().then(|| "fit letterbox: as such detectors are trained".into()));
+                fit
+            });
+            for (key, word) in [("layout", &self.layout), ("colour", &self.colour), ("fit", &fit)] {
+                if let Some(word) = word {
+                    input.insert(key, value(word));
+                }
+            }
+        }
+        for (key, values) in [("mean", &self.mean), ("std", &self.std)] {
+            if !values.is_empty() {
+                // Through text, so that 0.485 stays 0.485.
+                let values: Array = values.iter().filter_map(|v| v.to_string().parse::<f64>().ok()).collect();
+                input.insert(key, value(values));
+            }
+        }
+        input
+    }
+
+    fn head(&self, outputs: &[Port], labels: Option<usize>, found: &mut Vec<String>) -> Result<String, Failure> {
+        if let Some(head) = &self.head {
+            return Ok(head.clone());
+        }
+        let shapes: Vec<&[Option<usize>]> = outputs.iter().map(|port| &port.dims[..]).collect();
+        let head = match (&shapes[..], labels) {
+            ([[_, Some(a), Some(_)]], Some(labels)) if *a == labels + 4 => "yolov8",
+            ([[_, Some(_), Some(b)]], Some(labels)) if *b == labels + 5 => "yolov5",
+            ([[_, Some(a), Some(b)]], None) => {
+                if a < b {
+                    "yolov8"
+                } else {
+                    "yolov5"
+                }
+            }
+            ([[_, Some(_), Some(_), Some(_)]], _) => "fastestdet",
+            _ => {
+                return Err(Failure::Usage(format!(
+                    "what its outputs {shapes:?} mean is not known: give --head fastestdet, yolov5 or yolov8 (and as many --labels as \
+                     it has classes); a model with the head ssd has anchors and needs a bundle's directory",
+                )));
+            }
+        };
+        found.push(format!("head {head}: by the shape of its output"));
+        Ok(head.into())
+    }
+}
+
+/// What a model's file is called in its bundle.
+pub fn file_name(is_tflite: bool) -> &'static str {
+    if is_tflite { "model.tflite" } else { "model.onnx" }
+}
+
+/// The text of a manifest with another name.
+///
+/// # Errors
+/// When it is not TOML.
+pub fn renamed(text: &str, name: &str, path: &Path) -> Result<String, Failure> {
+    let mut document: DocumentMut =
+        text.parse().map_err(|e| Failure::Failed(anyhow::anyhow!("{}: {e}", path.display())))?;
+    document.insert("name", value(name));
+    Ok(document.to_string())
+}

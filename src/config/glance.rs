@@ -1,0 +1,97 @@
+//! What a configuration says of models, read even where the rest of it is wrong: a model that is missing is just what somebody is
+//! about to install.
+
+use std::path::PathBuf;
+
+use toml_edit::DocumentMut;
+
+use super::load::{DEFAULT_FILE, Options, load};
+use super::{ModelsConfig, secret};
+
+/// Which models a configuration names, and where they are looked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Glance {
+    /// Directories of bundles, searched in order.
+    pub dirs: Vec<PathBuf>,
+    /// Name and model of each pipeline.
+    pub pipelines: Vec<(String, String)>,
+    /// The file, if there is one.
+    pub file: Option<PathBuf>,
+    /// What is wrong, if the configuration cannot be run.
+    pub fault: Option<String>,
+    /// Whether nothing is known of the pipelines because of that.
+    pub blind: bool,
+}
+
+/// Looks at the configuration for its models.
+pub fn glance(options: &Options) -> Glance {
+    let file = options.file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+    let options = Options { skip_files: true, ..options.clone() };
+    let error = match load(&options) {
+        Ok(loaded) => {
+            let pipelines = loaded.config.pipelines.into_iter().map(|p| (p.name, p.model)).collect();
+            return Glance { dirs: loaded.config.models.dirs, pipelines, file: loaded.path, ..Glance::default() };
+        }
+        Err(error) => error,
+    };
+    let defaults = Glance { dirs: ModelsConfig::default().dirs, ..Glance::default() };
+    if options.file.is_none() && !file.exists() {
+        return defaults;
+    }
+    let fault = Some(secret::redact(&error.to_string()));
+    let text = std::fs::read_to_string(&file).ok();
+    let Some(document) = text.and_then(|text| text.parse::<DocumentMut>().ok()) else {
+        return Glance { file: Some(file), fault, blind: true, ..defaults };
+    };
+    let dirs = document.get("models").and_then(|models| models.get("dirs")?.as_array());
+    let dirs = dirs.map(|dirs| dirs.iter().filter_map(|dir| Some(dir.as_str()?.into())).collect());
+    let pipelines = document.get("pipeline").and_then(|item| item.as_array_of_tables());
+    let text = |table: &toml_edit::Table, key: &str| Some(table.get(key)?.as_str()?.to_string());
+    let pipelines = pipelines.into_iter().flatten();
+    let pipelines = pipelines.filter_map(|p| Some((text(p, "name").unwrap_or_default(), text(p, "model")?))).collect();
+    Glance { dirs: dirs.unwrap_or(defaults.dirs), pipelines, file: Some(file), fault, blind: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(text: Option<&str>) -> Glance {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("leptond.toml");
+        if let Some(text) = text {
+            std::fs::write(&file, text).unwrap();
+        }
+        let mut glance = glance(&Options { file: Some(file.clone()), ..Options::default() });
+        assert!(glance.file.take().is_none_or(|f| f == file));
+        glance
+    }
+
+    const GOOD: &str = "[models]\ndirs = [\"/m\"]\n[[pipeline]]\nname = \"p\"\nmodel = \"there-is-none\"\n[pipeline.source]\n\
+                        type = \"synthetic\"\n";
+
+    #[test]
+    fn a_missing_model_is_no_fault() {
+        let found = look(Some(GOOD));
+        assert_eq!((found.fault, found.blind), (None, false));
+        assert_eq!(found.dirs, [PathBuf::from("/m")]);
+        assert_eq!(found.pipelines, [("p".into(), "there-is-none".into())]);
+    }
+
+    #[test]
+    fn a_wrong_configuration_still_says_which_models_it_uses() {
+        let found = look(Some(&GOOD.replace("synthetic", "sythentic")));
+        assert!(found.fault.is_some() && !found.blind);
+        assert_eq!(found.dirs, [PathBuf::from("/m")]);
+        assert_eq!(found.pipelines.len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told() {
+        for text in [Some("[models\n"), None] {
+            let found = look(text);
+            assert!(found.fault.is_some() && found.blind, "{text:?}");
+            assert_eq!(found.dirs, ModelsConfig::default().dirs);
+        }
+    }
+}
