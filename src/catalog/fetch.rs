@@ -170,7 +170,7 @@ fn attempt(
                 boot: boot(),
             };
             allowed(url, request, length)?;
-            if partial.len() > 0 {
+            if !partial.is_empty() {
                 progress.say("the server gives the file from its beginning only");
             }
             room(partial.path(), length)?;
@@ -193,7 +193,7 @@ fn attempt(
             room(partial.path(), length)?;
             total
         }
-        StatusCode::RANGE_NOT_SATISFIABLE if partial.len() > 0 => {
+        StatusCode::RANGE_NOT_SATISFIABLE if !partial.is_empty() => {
             // Of a file that is there as a whole, there is no further part.
             let whole = text(headers, header::CONTENT_RANGE).is_some_and(|r| r == format!("bytes */{}", partial.len()));
             if whole || known.total_bytes == Some(partial.len()) {

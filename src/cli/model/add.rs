@@ -39,6 +39,9 @@ pub struct Args {
     /// Largest file that is fetched, in MB
     #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=536))]
     max_mb: u64,
+    /// How often a download that fails is tried again
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
+    retries: u32,
     /// One JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -214,7 +217,7 @@ impl Args {
         let key = request.sha256.unwrap_or(request.urls[0]);
         let mut partial = Partial::open(&store.partial(), key);
         let mut show = Show::new(name, kept.clone());
-        fetch(&self.catalog.server(), request, &mut partial, &mut show).map_err(anyhow::Error::from)?;
+        fetch(&self.catalog.server(self.retries), request, &mut partial, &mut show).map_err(anyhow::Error::from)?;
         Ok(Source { path: partial.path().to_path_buf(), partial: Some(partial) })
     }
 
