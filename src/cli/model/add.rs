@@ -269,13 +269,14 @@ impl Args {
     ) -> Result<(), Failure> {
         let manifest = bundle.manifest();
         let name = &manifest.name;
-        let users = users(name, bundle.path(), glance);
+        let path = bundle.path().canonicalize().unwrap_or_else(|_| bundle.path().into());
+        let users = users(name, &path, glance);
         let bytes = bytes_of(bundle);
         let named = glance.dirs.iter().find(|d| d.join(name).exists()).is_some_and(|d| d == dir);
-        let spoken = if named { name.clone() } else { bundle.path().display().to_string() };
+        let spoken = if named { name.clone() } else { path.display().to_string() };
         if self.json {
             let object = json!({
-                "name": name, "path": bundle.path(), "changed": true, "task": manifest.task, "bytes": bytes,
+                "name": name, "path": path, "changed": true, "task": manifest.task, "bytes": bytes,
                 "licence": manifest.licence, "engine": proof.engine, "infer_ms": proof.infer_ms, "golden": proof.golden,
                 "found": found, "used_by": users,
             });
@@ -290,7 +291,7 @@ impl Args {
         };
         let mut lines = vec![
             format!("{name} is installed: {task}, {}, {licence}", size(bytes)),
-            format!("  where      {}", bundle.path().display()),
+            format!("  where      {}", path.display()),
             format!("  runs here  {:.1} ms for one inference ({}){golden}", proof.infer_ms, proof.engine),
         ];
         lines.extend(found.iter().map(|line| format!("  found      {line}")));
