@@ -17,12 +17,6 @@ pub struct Limits {
     pub retries: u32,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { silence: Duration::from_secs(30), retries: 5 }
-    }
-}
-
 /// The other side, whoever it is.
 pub struct Server {
     pub(super) agent: Agent,
@@ -112,6 +106,10 @@ impl Server {
                 .into()
         } else if reason.contains("Expired") || reason.contains("NotValidYet") || reason.contains("not valid yet") {
             format!("{reason}; is this computer's clock right? (date)")
+        } else if reason.contains("UnknownIssuer") || reason.contains("UnsupportedSignatureAlgorithm") {
+            "its certificate is of no authority that this computer knows (one of your own goes to \
+             /usr/local/share/ca-certificates, then: sudo update-ca-certificates)"
+                .into()
         } else if reason.contains("corrupt message") || reason.contains("InvalidContentType") {
             format!("{reason}; does the server speak https at all?")
         } else {

@@ -209,14 +209,15 @@ pub fn choose(dirs: &[PathBuf]) -> Result<PathBuf, StoreError> {
 
 /// Why this user may not write there; empty if they may, or could make the directory.
 fn not_writable(dir: &Path) -> String {
-    let there = dir.ancestors().find(|a| a.symlink_metadata().is_ok()).unwrap_or(dir);
-    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    // The last one above a relative path is empty, and means here.
+    let above = dir.ancestors().map(|a| if a.as_os_str().is_empty() { Path::new(".") } else { a });
+    let there = above.into_iter().find(|a| a.symlink_metadata().is_ok()).unwrap_or(dir);
     if !there.is_dir() {
         return if there == dir { "not a directory".into() } else { format!("{} is not a directory", there.display()) };
     }
     match rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK) {
         Ok(()) => String::new(),
-        Err(error) => io::Error::from(error).to_string(),
+        Err(error) => words(&error.into()),
     }
 }
 
@@ -315,9 +316,14 @@ fn remove_all(path: &Path) -> Result<(), StoreError> {
 }
 
 fn fault(path: &Path, error: &io::Error) -> StoreError {
-    let reason = match error.kind() {
+    StoreError::Io { path: path.into(), reason: words(error) }
+}
+
+fn words(error: &io::Error) -> String {
+    match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full".into(),
+        io::ErrorKind::PermissionDenied => "permission denied".into(),
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".into(),
         _ => error.to_string(),
-    };
-    StoreError::Io { path: path.into(), reason }
+    }
 }

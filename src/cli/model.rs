@@ -82,15 +82,15 @@ struct CatalogArgs {
 
 impl CatalogArgs {
     /// A client for what has to be fetched.
-    fn server(&self) -> Server {
-        Server::new(Limits { silence: self.timeout, ..Limits::default() })
+    fn server(&self, retries: u32) -> Server {
+        Server::new(Limits { silence: self.timeout, retries })
     }
 
     /// The catalog. `server` is made when one has to be asked.
     fn open(&self) -> Result<Catalog, Failure> {
         let catalog = match &self.catalog {
             Some(place) if names::is_url(place) => {
-                let text = catalog::text_at(&self.server(), place, Catalog::MOST_BYTES).context("the catalog")?;
+                let text = catalog::text_at(&self.server(0), place, Catalog::MOST_BYTES).context("the catalog")?;
                 Catalog::from_url(&text, place)
             }
             Some(place) => Catalog::open(place.as_ref()),

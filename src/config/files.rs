@@ -65,7 +65,10 @@ impl Config {
         let installed = entries.filter_map(|entry| entry.file_name().into_string().ok());
         let known: Vec<String> = installed.chain(model::shipped().map(str::to_string)).collect();
         let mut problem = problem.allowed(format!("a bundle in {} (models.dirs), or a path", dirs.join(" or ")));
-        problem.help = nearest(name, known.iter().map(String::as_str)).map(|meant| format!("did you mean {meant:?}?"));
+        let meant = nearest(name, known.iter().map(String::as_str)).map(|meant| format!("did you mean {meant:?}?"));
+        let list =
+            "`leptond model list` shows the models that are installed, and those that `leptond model add` installs";
+        problem.help = Some(meant.unwrap_or_else(|| list.into()));
         f.problem(problem);
     }
 }

@@ -30,7 +30,9 @@ pub enum StageError {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// No bundle or file of that name.
-    #[error("model {name:?}: neither a file, nor a bundle in {dirs}, nor one of the shipped models ({shipped})")]
+    #[error(
+        "model {name:?}: neither a file, nor a bundle in {dirs}, nor one of the shipped models ({shipped}); leptond model list shows more"
+    )]
     NoModel {
         /// As configured.
         name: String,

@@ -17,6 +17,7 @@ mod ladder;
 mod logs;
 mod machine_anomaly;
 mod model;
+mod model_add;
 mod mosquitto;
 mod proxy;
 mod publish;

@@ -39,6 +39,9 @@ pub struct Args {
     /// Largest file that is fetched, in MB
     #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=536))]
     max_mb: u64,
+    /// How often a download that fails is tried again
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
+    retries: u32,
     /// One JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -214,7 +217,7 @@ impl Args {
         let key = request.sha256.unwrap_or(request.urls[0]);
         let mut partial = Partial::open(&store.partial(), key);
         let mut show = Show::new(name, kept.clone());
-        fetch(&self.catalog.server(), request, &mut partial, &mut show).map_err(anyhow::Error::from)?;
+        fetch(&self.catalog.server(self.retries), request, &mut partial, &mut show).map_err(anyhow::Error::from)?;
         Ok(Source { path: partial.path().to_path_buf(), partial: Some(partial) })
     }
 
@@ -266,13 +269,14 @@ impl Args {
     ) -> Result<(), Failure> {
         let manifest = bundle.manifest();
         let name = &manifest.name;
-        let users = users(name, bundle.path(), glance);
+        let path = bundle.path().canonicalize().unwrap_or_else(|_| bundle.path().into());
+        let users = users(name, &path, glance);
         let bytes = bytes_of(bundle);
         let named = glance.dirs.iter().find(|d| d.join(name).exists()).is_some_and(|d| d == dir);
-        let spoken = if named { name.clone() } else { bundle.path().display().to_string() };
+        let spoken = if named { name.clone() } else { path.display().to_string() };
         if self.json {
             let object = json!({
-                "name": name, "path": bundle.path(), "changed": true, "task": manifest.task, "bytes": bytes,
+                "name": name, "path": path, "changed": true, "task": manifest.task, "bytes": bytes,
                 "licence": manifest.licence, "engine": proof.engine, "infer_ms": proof.infer_ms, "golden": proof.golden,
                 "found": found, "used_by": users,
             });
@@ -287,7 +291,7 @@ impl Args {
         };
         let mut lines = vec![
             format!("{name} is installed: {task}, {}, {licence}", size(bytes)),
-            format!("  where      {}", bundle.path().display()),
+            format!("  where      {}", path.display()),
             format!("  runs here  {:.1} ms for one inference ({}){golden}", proof.infer_ms, proof.engine),
         ];
         lines.extend(found.iter().map(|line| format!("  found      {line}")));

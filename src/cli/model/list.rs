@@ -281,6 +281,7 @@ fn text(installed: &[Installed], offered: &[Offered]) -> String {
         .flatten()
         .map(|c| c.machine.as_str())
         .collect();
+    machines.sort_unstable();
     machines.dedup();
     if let [machine] = machines[..] {
         out.push_str(&format!("cost: one inference on {machine}; leptond bench NAME measures it here\n"));

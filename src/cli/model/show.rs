@@ -39,10 +39,11 @@ impl Progress for Show {
         self.resumed = true;
         if self.terminal {
             let bar = self.bar.get_or_insert_with(|| {
-                let template = "{msg} {bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+                let template =
+                    "{msg} {bar:30} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left";
                 let (bar, template) = match total {
                     Some(total) => (ProgressBar::new(total), template),
-                    None => (ProgressBar::new_spinner(), "{msg} {spinner} {bytes}, {bytes_per_sec}"),
+                    None => (ProgressBar::new_spinner(), "{msg} {spinner} {decimal_bytes}, {decimal_bytes_per_sec}"),
                 };
                 let style = ProgressStyle::with_template(template);
                 bar.set_message(self.name.clone());
