@@ -4,11 +4,8 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use rumqttc::{Client, Event, Packet, QoS, SubscribeReasonCode};
-
-use crate::publish::mqtt::link::Trouble;
-use crate::publish::mqtt::setup;
-use crate::publish::{self, topics};
+use crate::publish;
+use crate::publish::mqtt::attempt::{Attempt, attempt};
 
 /// Where a broker is usual.
 const USUAL: [(&str, u16); 2] = [("localhost", 1883), ("homeassistant.local", 1883)];
@@ -43,51 +40,20 @@ pub fn suggestion() -> Option<(String, u16)> {
     best.and_then(|i| USUAL.get(i)).map(|(host, port)| ((*host).to_owned(), *port))
 }
 
-/// Connects with the credentials, subscribes to a topic of the node and publishes on it, not retained, under a client id
-/// of its own so that a running daemon is not disturbed.
+/// Tries the broker as the daemon would use it, without disturbing one that runs.
 ///
 /// # Errors
 /// What is wrong, for people.
 pub fn test(config: &publish::Config, node: &str) -> Result<(), String> {
-    let id = format!("leptond-setup-{}", std::process::id());
-    let options = setup::options(config, &id, None).map_err(|error| error.to_string())?;
-    let topic = format!("{}/{node}/setup", config.prefix);
-    topics::check_node(node).map_err(|error| error.to_string())?;
-    let (client, mut connection) = Client::new(options, 16);
-    let end = Instant::now() + TEST;
-    let mut stage = "no answer";
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            break;
+    match attempt(config, node, TEST).map_err(|error| error.to_string())? {
+        Attempt::Works { .. } => Ok(()),
+        Attempt::Failed(trouble) => Err(trouble.words),
+        Attempt::RequestsDenied { filter } => {
+            Err(format!("connected, but not allowed to subscribe to {filter} (the broker's ACL)"))
         }
-        let event = match connection.recv_timeout(left) {
-            Err(_) => break,
-            Ok(Err(error)) => return Err(Trouble::of(&error).words),
-            Ok(Ok(event)) => event,
-        };
-        let sent = match event {
-            Event::Incoming(Packet::ConnAck(_)) => {
-                stage = "connected, but the subscription was not answered";
-                client.try_subscribe(&topic, QoS::AtLeastOnce)
-            }
-            Event::Incoming(Packet::SubAck(ack)) => {
-                if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
-                    return Err(format!("connected, but not allowed to subscribe to {topic} (the broker's ACL)"));
-                }
-                stage = "";
-                client.try_publish(&topic, QoS::AtLeastOnce, false, "{\"setup\":\"test\"}")
-            }
-            Event::Incoming(Packet::Publish(message)) if message.topic == topic => {
-                let _already_gone = client.try_disconnect();
-                return Ok(());
-            }
-            _ => Ok(()),
-        };
-        sent.map_err(|error| error.to_string())?;
+        Attempt::NotReturned { topic } => Err(format!(
+            "connected, but a message on {topic} did not come back: the broker's ACL forbids to publish it, or only to read it \
+             there, which does no harm"
+        )),
     }
-    if stage.is_empty() {
-        return Err(format!("connected, but a message on {topic} did not come back: the broker's ACL may forbid it"));
-    }
-    Err(format!("{stage} within {} s", TEST.as_secs()))
 }
