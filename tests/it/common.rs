@@ -26,6 +26,11 @@ pub fn shared(test: &str) -> Option<PathBuf> {
     None
 }
 
+/// How many cases of `many` a property is tried on: few where an emulator runs them (`cross/test`).
+pub fn cases(many: u32) -> u32 {
+    if std::env::var_os("LEPTOND_TEST_EMULATED").is_some() { many / 20 } else { many }
+}
+
 /// A file of `tests/data`.
 pub fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)

@@ -1,5 +1,6 @@
 //! The integer engine through the library: every fixture of `tests/data/int8` against ONNX Runtime, threads, malformed models.
 
+mod identical;
 mod malformed;
 
 use std::path::PathBuf;

@@ -56,7 +56,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("LEPTOND_TEST_EMULATED").is_some() { 6 } else { 96 }))]
 
     #[test]
     fn any_readings_keep_to_the_ladder_the_floors_and_the_dwell(

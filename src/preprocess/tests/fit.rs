@@ -190,7 +190,7 @@ fn solve_homography(corners: &[[f64; 2]]) -> Vec<f64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("LEPTOND_TEST_EMULATED").is_some() { 16 } else { 64 }))]
 
     /// Every layout, colour, type and normalisation against the slow reference.
     #[test]
