@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Says that a test is skipped and why: on standard error, and in the list that `tests/run` counts.
 pub fn skip(test: &str, why: &str) {
@@ -26,9 +27,19 @@ pub fn shared(test: &str) -> Option<PathBuf> {
     None
 }
 
+/// Whether an emulator runs the tests (`cross/test`): everything takes long, and what is measured in seconds says nothing.
+pub fn emulated() -> bool {
+    std::env::var_os("LEPTOND_TEST_EMULATED").is_some()
+}
+
+/// How long something may take that takes up to `limit` natively.
+pub fn patiently(limit: Duration) -> Duration {
+    if emulated() { limit * 12 } else { limit }
+}
+
 /// How many cases of `many` a property is tried on: few where an emulator runs them (`cross/test`).
 pub fn cases(many: u32) -> u32 {
-    if std::env::var_os("LEPTOND_TEST_EMULATED").is_some() { many / 20 } else { many }
+    if emulated() { many / 20 } else { many }
 }
 
 /// A file of `tests/data`.

@@ -167,7 +167,7 @@ fn says_everything_that_the_topics_promise() {
     daemon.signal("TERM");
     let (status, took) = daemon.wait();
     assert_eq!(status.code(), Some(0));
-    assert!(took < Duration::from_secs(2), "the stop took {took:?}");
+    assert!(took < common::patiently(Duration::from_secs(2)), "the stop took {took:?}");
     let end = listener.wait_for("offline", |m| on(m, "leptond/test/state").len() >= 2);
     assert_eq!(on(&end, "leptond/test/state").last().unwrap().json()["state"], "offline");
 }
@@ -212,11 +212,11 @@ fn without_a_broker_it_neither_spins_nor_hangs() {
     let before = daemon.cpu_ticks();
     std::thread::sleep(Duration::from_secs(3)); // what is measured is the CPU time over a span of time
     let used = daemon.cpu_ticks() - before;
-    assert!(used < 60, "{used} ticks of 10 ms in 3 s without a broker");
+    assert!(used < 60 || common::emulated(), "{used} ticks of 10 ms in 3 s without a broker");
     daemon.signal("TERM");
     let (status, took) = daemon.wait();
     assert_eq!(status.code(), Some(0));
-    assert!(took < Duration::from_secs(2), "the stop took {took:?}");
+    assert!(took < common::patiently(Duration::from_secs(2)), "the stop took {took:?}");
 }
 
 #[test]
@@ -335,7 +335,7 @@ fn the_service_manager_is_told_and_the_watchdog_is_fed_while_idle() {
     let dir = tempfile::tempdir().unwrap();
     let path: PathBuf = dir.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.set_read_timeout(Some(common::patiently(Duration::from_secs(20)))).unwrap();
     let next = || {
         let mut buffer = [0; 4096];
         let length = socket.recv(&mut buffer).expect("a message to the service manager");

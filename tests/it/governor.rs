@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use leptond::governor::Config;
 use leptond::simulate::{Control, Kind, Parameters, Scenario, run, simulate};
 
-use crate::common::{data, leptond};
+use crate::common::{self, data, leptond};
 
 /// Boards as in the table, and with every figure drawn within ±25 %.
 const SEEDS: [Option<u64>; 3] = [None, Some(1), Some(2)];
@@ -32,7 +32,8 @@ fn every_scenario_is_as_it_says() {
                 while let Some(file) = { next.lock().unwrap().next() } {
                     let scenario = Scenario::load(file).unwrap();
                     let board = scenario.board.expect("a board");
-                    for seed in SEEDS {
+                    // An emulator does the same sums again, slowly: the table's boards are enough there.
+                    for seed in SEEDS.into_iter().take(if common::emulated() { 1 } else { SEEDS.len() }) {
                         let report = simulate(&scenario, Parameters::new(board, seed), &Config::default());
                         assert!(!report.findings.is_empty(), "{} expects nothing", file.display());
                         for finding in report.findings.iter().filter(|f| !f.kept) {

@@ -197,6 +197,7 @@ impl Listener {
 
     /// As [`Listener::wait_for`] with a time limit of its own.
     pub fn wait_within(&self, limit: Duration, what: &str, predicate: impl Fn(&[Received]) -> bool) -> Vec<Received> {
+        let limit = common::patiently(limit);
         let satisfied = self.wait_some(limit, |c| predicate(&c.messages));
         let messages = self.messages();
         let last: Vec<_> = messages.iter().rev().take(8).map(|m| (&m.topic, m.payload.len())).collect();
@@ -258,7 +259,7 @@ pub fn free_port() -> u16 {
 
 /// Polls `condition` until it holds; fails the test after [`SOON`].
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + SOON;
+    let deadline = Instant::now() + common::patiently(SOON);
     while !condition() {
         assert!(Instant::now() < deadline, "gave up waiting until {what}");
         std::thread::sleep(Duration::from_millis(10));

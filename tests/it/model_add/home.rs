@@ -98,7 +98,7 @@ impl Ran {
 pub fn wait_for(what: &str, condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited a minute for: {what}");
+        assert!(begun.elapsed() < crate::common::patiently(Duration::from_secs(60)), "waited a minute for: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

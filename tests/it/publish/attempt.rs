@@ -5,7 +5,7 @@ use leptond::publish::mqtt::attempt::{Attempt, attempt};
 use leptond::publish::mqtt::link::Kind;
 
 fn tried(port: u16) -> Attempt {
-    attempt(&config(port), "attic", Duration::from_secs(10)).unwrap()
+    attempt(&config(port), "attic", crate::common::patiently(Duration::from_secs(10))).unwrap()
 }
 
 fn failed(port: u16) -> Option<Kind> {
