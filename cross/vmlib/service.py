@@ -52,7 +52,7 @@ class Service:
         """A message after the mark, or the check fails."""
         value = self.broker.wait(topic, mark, self.limit_s(limit_s), wanted)
         if value is None:
-            heard = [name for _, name, _ in self.broker.heard[mark:]][-5:]
+            heard = [name for name, _ in self.broker.heard[mark:]][-5:]
             raise Failed(f"no message on …{topic} within {self.limit_s(limit_s):.0f} s; heard {heard}; journal: {self.journal()[-500:]}")
         return value
 
@@ -98,6 +98,20 @@ fps = {fps}
 """
 
 
+def changing(name="changing"):
+    """A pipeline whose label changes each second: the model's own pictures of 0 to 9, over and over."""
+    return f"""
+[[pipeline]]
+name = "{name}"
+model = "leptonnet-digits"
+[pipeline.source]
+type = "files"
+path = "/usr/share/leptond/models/leptonnet-digits/golden"
+loop = true
+fps = 1
+"""
+
+
 def camera(pixel_format, width=640, height=480, device="/dev/video0"):
     """The meter reading of README on a Video4Linux camera."""
     rects = ", ".join(f"{{ rect = [{140 + 72 * digit}, 192, 72, 96] }}" for digit in range(5))
@@ -119,4 +133,4 @@ min_score = 0.0
 """
 
 
-__all__ = ["CONFIG", "Failed", "Service", "camera", "counter", "want"]
+__all__ = ["CONFIG", "Failed", "Service", "camera", "changing", "counter", "want"]
