@@ -60,7 +60,8 @@ class Broker:
             self._process = None
 
     def _subscribe(self):
-        command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.port), "-i", "vm-judge", "-c", "-q", "1", "-t", "#",
+        # -R: without what the broker repeats to whoever comes (again); what is said is judged, not what was said once.
+        command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.port), "-i", "vm-judge", "-c", "-q", "1", "-R", "-t", "#",
                    "-F", '{"topic":"%t","payload":"%x"}']
         subscriber = children.start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         threading.Thread(target=self._listen, args=(subscriber.stdout,), daemon=True).start()

@@ -41,6 +41,7 @@ class Container:
         os.symlink("../vm-shell.service", self.root + "/etc/systemd/system/multi-user.target.wants/vm-shell.service")
         # A network that is the host's is not to be configured, and its name not to be changed.
         self._write("etc/hostname", "leptond-package\n", 0o644)
+        self._write("etc/hosts", "127.0.0.1 localhost leptond-package\n::1 localhost\n", 0o644)
         os.makedirs(self.root + "/vm-shell")
         for name in ("in", "out"):
             os.mkfifo(f"{self.root}/vm-shell/{name}", 0o600)

@@ -4,6 +4,10 @@ import time
 from children import Lost
 
 
+# How the names of checks begin that are commands of README's page.
+PAGE = "README: "
+
+
 class Failed(Exception):
     """A check that did not see what it wanted; the text says what it saw."""
 
@@ -54,9 +58,9 @@ class Report:
         return sum(row[0] == verdict for row in self.rows)
 
     def end(self, title):
-        """Prints the summary and closes the transcript. Returns the exit code."""
+        """Prints the summary, which fits into a page, and closes the transcript. Returns the exit code."""
         counts = f"{self.count('PASS')} passed, {self.count('FAIL')} failed, {self.count('SKIP')} not run"
-        self.note(f"\n{title}: {counts}; {time.monotonic() - self._started:.0f} s\n\n{self.table()}")
+        self.note(f"\n{title}: {counts}, in {(time.monotonic() - self._started) / 60:.0f} minutes.\n\n{self.table()}")
         self._file.close()
         return 1 if self.count("FAIL") else 0
 
@@ -66,12 +70,17 @@ class Report:
         self.note(f"{verdict} {name}: {seen[:400]} ({took_s:.1f} s)")
 
     def table(self):
-        """The summary, as Markdown."""
+        """The summary, as Markdown. The commands of a page are one row, unless they failed or could not be run."""
         lines = ["| check | seen | s |", "|---|---|---|"]
+        page = [row for row in self.rows if row[1].startswith(PAGE) and row[0] == "PASS"]
         for verdict, name, seen, took_s in self.rows:
+            if page and (verdict, name, seen, took_s) in page:
+                continue
             mark = "" if verdict == "PASS" else f"**{verdict}** "
             seen = seen.replace("|", "/")
-            lines.append(f"| {mark}{name} | {seen[:160]} | {took_s:.1f} |")
+            lines.append(f"| {mark}{name} | {seen if len(seen) <= 140 else seen[:139] + '…'} | {took_s:.1f} |")
+        if page:
+            lines.append(f"| {PAGE}{len(page)} commands as they stand there | each ended as it should | {sum(row[3] for row in page):.0f} |")
         return "\n".join(lines)
 
 

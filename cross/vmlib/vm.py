@@ -13,7 +13,7 @@ import tool_checks as tools
 from broker import Broker
 from children import Lost
 from machine import Machine
-from report import Report
+from report import PAGE, Report
 from service import Service, counter
 
 LIMIT_S = 1500
@@ -80,7 +80,7 @@ def judge(report, machine, broker, first, following):
     packages(report, service, first, following)
     service.run(runtime.VIVID)
     for line in page.read(tools.REPO):
-        check(f"README: `{line}`", page.run, service, line, first)
+        check(f"{PAGE}`{line}`", page.run, service, line, first)
 
 
 def packages(report, service, first, following):
