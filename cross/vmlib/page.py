@@ -61,7 +61,8 @@ def run(service, line, deb):
         actual = f"timeout {service.limit_s(WATCHED_S):.0f} " + re.sub(r"^sudo ", "", actual)
     status, out = service.machine.run(f"{prefix} {actual} </dev/null", 240)
     lines = out.strip().splitlines()
-    if status != 0 and re.search(FETCHES, line) and re.search(r"(?i)resolve|connect|lookup|unreachable|timed out", out):
-        raise Skipped(f"the internet is not reached from here: {lines[-1][:120]}")
+    if status != 0 and re.search(FETCHES, line) and re.search(r"(?i)name \S+ was not found|resolve|connect|unreachable|timed out", out):
+        raise Skipped(f"the internet is not reached from here: {lines[0][-150:]}")
     seen = f"exit {status}{' when it was ended' if status == 124 else ''}: " + " / ".join(lines[-2:])
-    return want(status in ((124, 0) if endless else (0,)) and (lines or not endless) and "panicked" not in out, seen)
+    heard = lines and "trying again" not in out
+    return want(status in ((124, 0) if endless else (0,)) and (heard or not endless) and "panicked" not in out, seen)
