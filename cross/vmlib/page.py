@@ -3,13 +3,12 @@ import os
 import re
 
 from report import Skipped
-from service import want
+from service import CONFIG, want
 
 HEADING = "## On a Raspberry Pi"
 # Commands that cannot be run here as they stand: a pattern and the reason. Whatever matches none of these is run.
 NOT_HERE = (
     (r"^cross/", "runs on the machine that builds the package"),
-    (r"^sudo leptond setup$", "asks at a terminal; its form with flags is run"),
     (r"^sudo raspi-config|^rpicam|^vcgencmd", "a Raspberry Pi's own program"),
     (r"(?<!-)reboot$", "rebooting is a check of its own"),
 )
@@ -46,8 +45,20 @@ def read(repo):
         return commands(file.read())
 
 
+def questions(service):
+    """`leptond setup` at a terminal: it asks, and Ctrl-C changes nothing. Answering is what its form with flags does."""
+    service.must(f"sha256sum {CONFIG} >/root/before.sum")
+    wait_s = service.limit_s(3)
+    out = service.run(f"(sleep {wait_s:.0f}; printf '\\003') | timeout {wait_s * 5:.0f} script -qec 'leptond setup' /dev/null; echo \" ended with ${{PIPESTATUS[1]}}\"", 120)
+    kept = service.machine.run("sha256sum -c --quiet /root/before.sum")[0] == 0
+    seen = f"at a terminal: “{out.strip()[:100]}”, after Ctrl-C; configuration {'as before' if kept else 'CHANGED'}"
+    return want(kept and "[" in out and "ended with 130" in out, seen)
+
+
 def run(service, line, deb):
     """One command of the page, with this machine's package and broker in the place of the page's."""
+    if line == "sudo leptond setup":
+        return questions(service)
     for pattern, why in NOT_HERE:
         if re.search(pattern, line):
             raise Skipped(why)

@@ -69,7 +69,7 @@ def model_address(service):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         line = f"leptond model add http://{service.broker_host}:{server.server_port}/small.onnx --name fetched {BARE} --sha256 "
         wrong, said = service.machine.run(line + "0" * 64)
-        # What came of a file that was not the one stays aside for the next attempt.
+        # An empty directory may stay aside in .partial, which the next attempt sweeps.
         left = service.run("find / -xdev \\( -path /proc -o -name .partial \\) -prune -o -name '*fetched*' -print; leptond model list | grep -w fetched")
         right, out = service.machine.run(line + digest)
         server.shutdown()
