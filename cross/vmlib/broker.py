@@ -1,10 +1,13 @@
 """A mosquitto of our own on a free port of 127.0.0.1 and a subscriber that keeps all that it hears."""
 import json
 import os
+import secrets
 import socket
 import subprocess
 import threading
 import time
+
+import children
 
 
 def free_port():
@@ -15,16 +18,23 @@ def free_port():
 
 
 class Broker:
-    """Starts and stops by process id. Sessions outlive a restart, so a subscriber misses nothing of QoS 1 meanwhile."""
+    """Starts and stops by process id. Sessions outlive a restart, so a subscriber misses nothing of QoS 1 meanwhile.
+
+    `port` lets everybody in; `guarded_port` of the same broker wants `USER` and `password`."""
+
+    USER = "board"
 
     def __init__(self, work):
-        self._work, self.port, self._process, self._subscriber = work, free_port(), None, None
+        self._work, self.port, self.guarded_port, self._process = work, free_port(), free_port(), None
+        self.password = "pw-" + secrets.token_hex(8)
         os.makedirs(work, exist_ok=True)
         self._config = os.path.join(work, "mosquitto.conf")
         user = "user root\n" if os.getuid() == 0 else ""
         with open(self._config, "w", encoding="utf-8") as config:
-            config.write(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
-                         f"persistence_location {os.path.abspath(work)}/\n{user}max_queued_messages 0\n")
+            config.write(f"per_listener_settings true\npersistence true\npersistence_location {os.path.abspath(work)}/\n"
+                         f"{user}max_queued_messages 0\nlistener {self.port} 127.0.0.1\nallow_anonymous true\n"
+                         f"listener {self.guarded_port} 127.0.0.1\nallow_anonymous false\npassword_file {os.path.abspath(work)}/passwords\n")
+        subprocess.run(["mosquitto_passwd", "-b", "-c", os.path.join(work, "passwords"), self.USER, self.password], check=True)
         self.heard, self._changed = [], threading.Condition()
         self.start()
         self._subscribe()
@@ -32,7 +42,7 @@ class Broker:
     def start(self):
         """Starts it and waits until it takes connections."""
         with open(os.path.join(self._work, "mosquitto.log"), "a", encoding="utf-8") as log:
-            self._process = subprocess.Popen(["mosquitto", "-c", self._config], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = children.start(["mosquitto", "-c", self._config], stdout=log, stderr=log)
         deadline = time.monotonic() + 20
         while True:
             try:
@@ -46,19 +56,18 @@ class Broker:
     def stop(self):
         """Ends it as `systemctl stop mosquitto` does: it saves its sessions."""
         if self._process is not None:
-            self._process.terminate()
-            self._process.wait(20)
+            children.end(self._process, 20)
             self._process = None
 
     def _subscribe(self):
-        command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.port), "-i", "vm-judge", "-c", "-q", "1", "-t", "#",
-                   "-F", '{"topic":"%t","retained":%r,"payload":"%x"}']
-        self._subscriber = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                            stderr=subprocess.DEVNULL, text=True)
-        threading.Thread(target=self._listen, daemon=True).start()
+        # -R: without what the broker repeats to whoever comes (again); what is said is judged, not what was said once.
+        command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.port), "-i", "vm-judge", "-c", "-q", "1", "-R", "-t", "#",
+                   "-F", '{"topic":"%t","payload":"%x"}']
+        subscriber = children.start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        threading.Thread(target=self._listen, args=(subscriber.stdout,), daemon=True).start()
 
-    def _listen(self):
-        for line in self._subscriber.stdout:
+    def _listen(self, lines):
+        for line in lines:
             try:
                 message = json.loads(line)
                 text = bytes.fromhex(message["payload"]).decode(errors="replace")
@@ -69,7 +78,7 @@ class Broker:
             except ValueError:
                 value = text
             with self._changed:
-                self.heard.append((time.monotonic(), message["topic"], value))
+                self.heard.append((message["topic"], value))
                 self._changed.notify_all()
 
     def now(self):
@@ -80,7 +89,13 @@ class Broker:
     def since(self, mark, topic):
         """What was heard after a mark on topics that end so."""
         with self._changed:
-            return [value for _, name, value in self.heard[mark:] if name.endswith(topic)]
+            return [value for name, value in self.heard[mark:] if name.endswith(topic)]
+
+    def retained(self, topic):
+        """What the broker gives to somebody who comes now, or None."""
+        done = subprocess.run(["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.port), "-t", topic, "-C", "1", "-W", "5", "--retained-only"],
+                              check=False, capture_output=True, text=True)
+        return json.loads(done.stdout) if done.stdout.strip() else None
 
     def wait(self, topic, mark, limit_s, wanted=lambda value: True):
         """The first message after the mark on a topic that ends so and is as wanted, or None when it does not come in time."""
@@ -88,7 +103,7 @@ class Broker:
         at = mark
         with self._changed:
             while True:
-                for _, name, value in self.heard[at:]:
+                for name, value in self.heard[at:]:
                     if name.endswith(topic) and wanted(value):
                         return value
                 at = len(self.heard)
@@ -96,10 +111,3 @@ class Broker:
                 if left <= 0:
                     return None
                 self._changed.wait(left)
-
-    def end(self):
-        """Ends broker and subscriber."""
-        if self._subscriber is not None:
-            self._subscriber.terminate()
-            self._subscriber.wait()
-        self.stop()

@@ -5,7 +5,8 @@ import shutil
 import subprocess
 import time
 
-from machine import Lost
+import children
+from children import Lost
 
 SHELL = """#!/bin/bash
 # Runs what the host writes to a FIFO: a line "ID SECONDS BASE64" is answered by "ID STATUS BASE64".
@@ -40,6 +41,7 @@ class Container:
         os.symlink("../vm-shell.service", self.root + "/etc/systemd/system/multi-user.target.wants/vm-shell.service")
         # A network that is the host's is not to be configured, and its name not to be changed.
         self._write("etc/hostname", "leptond-package\n", 0o644)
+        self._write("etc/hosts", "127.0.0.1 localhost leptond-package\n::1 localhost\n", 0o644)
         os.makedirs(self.root + "/vm-shell")
         for name in ("in", "out"):
             os.mkfifo(f"{self.root}/vm-shell/{name}", 0o600)
@@ -50,11 +52,16 @@ class Container:
         self._in = os.open(self.root + "/vm-shell/in", os.O_RDWR | os.O_NONBLOCK)
         self._out = os.open(self.root + "/vm-shell/out", os.O_RDWR | os.O_NONBLOCK)
         with open(work + "/nspawn.log", "w", encoding="utf-8") as log:
-            self._process = subprocess.Popen(
+            self._process = children.start(
                 ["systemd-nspawn", "-D", self.root, "--register=no", "--keep-unit", "--console=pipe", "--resolv-conf=off", "-b"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                stdout=log, stderr=log)
         started = time.monotonic()
-        self._line(started + 60)
+        try:
+            self._line(started + 60)
+        except Lost:
+            # The caller goes on with dpkg alone in the same root.
+            children.end(self._process)
+            raise
         self.boot_s = time.monotonic() - started
         self.slow = max(1.0, self.boot_s / self.FREE_BOOT_S)
 
@@ -97,15 +104,6 @@ class Container:
         """The last lines that systemd-nspawn printed."""
         with open(self.work + "/nspawn.log", encoding="utf-8", errors="replace") as log:
             return " / ".join(log.read().strip().splitlines()[-4:])
-
-    def end(self):
-        """Ends the container: SIGTERM to systemd-nspawn, then SIGKILL."""
-        self._process.terminate()
-        try:
-            self._process.wait(15)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
 
 class Chroot:

@@ -2,15 +2,13 @@
 import base64
 import os
 import re
-import shutil
 import socket
 import subprocess
 import tarfile
 import time
 
-
-class Lost(Exception):
-    """The machine does not answer, or did not come up in time."""
+import children
+from children import Lost
 
 
 class Machine:
@@ -51,7 +49,7 @@ class Machine:
             "-device", "virtserialport,chardev=shell,name=leptond.vm",
         ]
         with open(os.path.join(self.work, "qemu.log"), "w", encoding="utf-8") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = children.start(command, stdout=log, stderr=log)
         self._socket = socket.socket(socket.AF_UNIX)
         deadline = time.monotonic() + 20
         while True:
@@ -64,7 +62,8 @@ class Machine:
                 time.sleep(0.1)
         self.boot_s = self.wait_up(240)
         self.slow = max(1.0, self.boot_s / self.FREE_BOOT_S)
-        self.run("mkdir -p /root/in && tar xf /dev/vdb -C /root/in", 60)
+        # 10.0.2.3 is where qemu answers for the names that the host knows.
+        self.run("mkdir -p /root/in && tar xf /dev/vdb -C /root/in; echo nameserver 10.0.2.3 >/etc/resolv.conf", 60)
 
     def wait_up(self, limit_s):
         """Until the shell says that it is up. Returns the seconds it took."""
@@ -100,19 +99,10 @@ class Machine:
             self._socket.sendall(f"0 30 {base64.b64encode(b'systemctl poweroff').decode()}\n".encode())
             self._process.wait(60)
         except (OSError, subprocess.TimeoutExpired):
-            self._process.kill()
-            self._process.wait()
+            pass
+        children.end(self._process, 0)
         self._socket.close()
         self._process = None
-
-    def end(self, keep=False):
-        """Ends qemu at once and, unless it is to be kept, removes the disk."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-        if not keep:
-            shutil.rmtree(self.work, ignore_errors=True)
 
     def _line(self, deadline):
         while b"\n" not in self._buffer:

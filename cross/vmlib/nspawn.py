@@ -1,17 +1,18 @@
 """The checks of tests/package in their order: in a container with systemd, else in a plain root with dpkg alone."""
 import os
 import shutil
-import signal
 import sys
 
+import broker_checks
+import children
 import package_checks as package
 import runtime_checks as runtime
 from broker import Broker
+from children import Lost
 from container import Chroot, Container
-from machine import Lost
 from report import Report, want
-from service import Service
-from vm import packages
+from service import Service, counter
+from vm import packages, typed
 
 LIMIT_S = 300
 
@@ -21,32 +22,29 @@ def main(root, work, deb):
     deb = os.path.abspath(deb)
     shutil.rmtree(work, ignore_errors=True)
     os.makedirs(work)
-    report = Report(os.path.join(work, "transcript.txt"), LIMIT_S)
-    following = package.next_version(deb, work)
-    files, machine = [deb, following], None
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    children.limit(float(os.environ.get("PACKAGE_LIMIT_S", LIMIT_S)))
+    report = Report(os.path.join(work, "transcript.txt"))
+    chroot = None
     try:
-        machine = Container(root, work, files)
-    except (Lost, OSError) as error:
-        report.note(f"no container here ({error}): dpkg alone; service, watchdog, restarts, configuration errors and messages are not checked")
-    if machine is None:
-        chroot = Chroot(root, work, files)
+        following = package.next_version(deb, work)
+        files = [deb, following]
         try:
-            plain(report, chroot, os.path.basename(deb), os.path.basename(following))
-        finally:
-            chroot.end()
-    else:
-        broker = Broker(work + "/broker")
-        try:
-            judge(report, Service(machine, broker, "127.0.0.1"), os.path.basename(deb), os.path.basename(following))
+            machine = Container(root, work, files)
         except (Lost, OSError) as error:
-            report.lost(str(error))
-        finally:
-            machine.end()
-            broker.end()
-    shutil.rmtree(work + "/root", ignore_errors=True)
-    report.note(f"{len(report.rows) - report.failed} passed, {report.failed} failed; {work}/transcript.txt")
-    return 1 if report.failed else 0
+            report.note(f"no container here ({error}): dpkg alone; service, watchdog, restarts, configuration errors and messages are not checked")
+            chroot = Chroot(root, work, files)
+            plain(report, chroot, os.path.basename(deb), os.path.basename(following))
+        else:
+            broker = Broker(work + "/broker")
+            judge(report, Service(machine, broker, "127.0.0.1"), os.path.basename(deb), os.path.basename(following))
+    except (Lost, OSError) as error:
+        report.lost(str(error))
+    finally:
+        children.end_all()
+        if chroot is not None:
+            chroot.end()
+        shutil.rmtree(work + "/root", ignore_errors=True)
+    return report.end(f"tests/package with {os.path.basename(deb)} {package.field(deb, 'Version')}")
 
 
 def judge(report, service, first, following):
@@ -59,11 +57,15 @@ def judge(report, service, first, following):
         return
     check("hang (SIGSTOP): watchdog", runtime.stopped, service)
     check("kill -9", runtime.killed, service)
-    check("broker away and back", runtime.broker_away, service)
+    check("broker away and back", broker_checks.broker_away, service, 8)
+    typed(report, service)
+    service.configure(counter())
+    service.restart()
     check("reload, bad file", runtime.reload_bad, service)
     check("configuration error at start", runtime.wrong_configuration, service)
     check("clean stop", runtime.clean_stop, service)
     packages(report, service, first, following)
+    check("installed again", package.reinstall, service, first)
 
 
 def plain(report, chroot, first, following):

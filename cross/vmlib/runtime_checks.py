@@ -67,35 +67,9 @@ def killed(service):
     before, mark, started = service.show("NRestarts")["NRestarts"], service.broker.now(), time.monotonic()
     service.must("systemctl kill -s KILL leptond")
     _restarted(service, 30, before, mark)
-    return f"restarted, results again after {time.monotonic() - started:.0f} s"
-
-
-def broker_away(service, away_s=12):
-    """The broker stops and comes back: the process is the same, results flow again, no event is lost."""
-    pid, since = service.show("MainPID")["MainPID"], service.cursor()
-    mark = service.broker.now()
-    before = service.message("counter/event", mark, 120)
-    service.broker.stop()
-    mark, since_s = service.broker.now(), time.monotonic()
-    # The outage is the check's matter: events have to happen while nobody listens.
-    time.sleep(away_s)
-    active = service.show("ActiveState")["ActiveState"]
-    service.broker.start()
-    back = time.monotonic()
-    service.message("leptond/vm/state", mark, 60, lambda v: v.get("state") == "online")
-    service.message("counter/result", mark)
-    resumed = time.monotonic() - back
-    # Events are numbered by the process, so one that was lost leaves a gap; one after the outage ends the row.
-    # A meter that stands still makes none; what was delivered so far is judged then.
-    service.broker.wait("counter/event", service.broker.now(), 15)
-    numbers = {int(event["id"].rsplit("-", 1)[1]) for event in [before] + service.broker.since(mark, "counter/event")}
-    missing = [number for number in range(min(numbers), max(numbers) + 1) if number not in numbers]
-    health = service.message("leptond/vm/health", service.broker.now())
-    same = service.show("MainPID")["MainPID"] == pid
-    log = service.journal(since=since)
-    seen = (f"away {back - since_s:.0f} s, {active} meanwhile, online and results {resumed:.1f} s after its return, "
-            f"events {min(numbers)} to {max(numbers)} delivered, {len(missing)} of them missing, {health['mqtt']['dropped']} results dropped, same process: {same}")
-    return want(same and active == "active" and len(numbers) > 1 and not missing and "trying again" in log, seen)
+    took = time.monotonic() - started
+    said = [value["state"] for value in service.broker.since(mark, "leptond/vm/state")]
+    return want(said == ["offline", "online"], f"state {said} (the first is its will), results again after {took:.0f} s")
 
 
 def reload_good(service):
@@ -226,18 +200,6 @@ def memory(service, at_most_mb=40.0):
     current = service.show("MemoryCurrent")["MemoryCurrent"]
     seen = ", ".join(f"{name} {value:.1f} MB" for name, value in values.items()) + f", MemoryCurrent {current} bytes (VmRSS at most {at_most_mb:.0f} MB)"
     return want(values["VmRSS"] <= at_most_mb, seen)
-
-
-def tool(service, command, words="", statuses=(0,)):
-    """One command of the program as a person would type it; words that have to be in what it prints."""
-    status, out = service.machine.run(f"{command} </dev/null", 60)
-    said = out.strip().splitlines()
-    return want(status in statuses and re.search(words, out) and "panicked" not in out, f"exit {status}: " + " / ".join(said[:3]))
-
-
-def commands(service):
-    """The subcommands that this binary has."""
-    return set(re.findall(r"(?m)^  ([a-z]+)  ", service.run("leptond --help")))
 
 
 def no_memory_cgroup(service):

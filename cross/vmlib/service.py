@@ -52,7 +52,7 @@ class Service:
         """A message after the mark, or the check fails."""
         value = self.broker.wait(topic, mark, self.limit_s(limit_s), wanted)
         if value is None:
-            heard = [name for _, name, _ in self.broker.heard[mark:]][-5:]
+            heard = [name for name, _ in self.broker.heard[mark:]][-5:]
             raise Failed(f"no message on …{topic} within {self.limit_s(limit_s):.0f} s; heard {heard}; journal: {self.journal()[-500:]}")
         return value
 
@@ -81,8 +81,8 @@ keep_alive_s = 5
         self.must(f"cat >{CONFIG} <<'TOML'\n{text}\nTOML")
 
     def restart(self):
-        """Restarts it and waits until it is ready."""
-        self.must("systemctl restart leptond", 100)
+        """Restarts it and waits until it is ready. The checks do so more often than StartLimitBurst allows."""
+        self.must("systemctl reset-failed leptond; systemctl restart leptond", 100)
         self.active()
 
 
@@ -95,6 +95,20 @@ model = "leptonnet-digits"
 [pipeline.source]
 type = "synthetic"
 fps = {fps}
+"""
+
+
+def changing(name="changing"):
+    """A pipeline whose label changes each second: the model's own pictures of 0 to 9, over and over."""
+    return f"""
+[[pipeline]]
+name = "{name}"
+model = "leptonnet-digits"
+[pipeline.source]
+type = "files"
+path = "/usr/share/leptond/models/leptonnet-digits/golden"
+loop = true
+fps = 1
 """
 
 
@@ -119,4 +133,4 @@ min_score = 0.0
 """
 
 
-__all__ = ["CONFIG", "Failed", "Service", "camera", "counter", "want"]
+__all__ = ["CONFIG", "Failed", "Service", "camera", "changing", "counter", "want"]

@@ -1,7 +1,7 @@
 //! `leptond watch`: subscribe to nodes and print what they say.
 
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -35,7 +35,8 @@ pub struct Args {
     /// File whose first line is the password
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Take broker, credentials and encryption from this configuration file
+    /// Take broker, credentials and encryption from this configuration file [default: the service's
+    /// /etc/leptond/leptond.toml, if it is there and --host is not given]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// First level of the topics [default: the configuration's, else leptond]
@@ -98,11 +99,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The broker: the configuration file's if one is given, changed by flags.
+/// The broker: the configuration file's if there is one, changed by flags.
 fn settings(args: &Args) -> Result<publish::Config, Failure> {
     let mut mqtt = publish::Config::default();
-    if let Some(file) = &args.config {
-        let mut options = Options::from_process(Some(file.clone()), Vec::new());
+    if let Some(file) = file(args, Path::new(config::DEFAULT_FILE))? {
+        let mut options = Options::from_process(Some(file), Vec::new());
         options.skip_files = true;
         let config = config::load(&options).map_err(|e| Failure::Config(e.to_string()))?.config;
         mqtt = config.mqtt;
@@ -125,6 +126,22 @@ fn settings(args: &Args) -> Result<publish::Config, Failure> {
         mqtt.prefix.clone_from(prefix);
     }
     Ok(mqtt)
+}
+
+/// The configuration file whose broker is meant: the one that is given, else the service's, unless a broker is named.
+fn file(args: &Args, service: &Path) -> Result<Option<PathBuf>, Failure> {
+    if args.config.is_some() || args.host.is_some() {
+        return Ok(args.config.clone());
+    }
+    match std::fs::File::open(service) {
+        Ok(_) => Ok(Some(service.to_owned())),
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => Err(anyhow!(
+            "{} says which broker, and this user may not read it: sudo leptond watch, or --host HOST",
+            service.display()
+        )
+        .into()),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Where a broker that listens on `listen` can be reached from this computer.
@@ -165,6 +182,28 @@ fn refused(error: PublishError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn the_service_s_configuration_is_meant_unless_a_file_or_a_broker_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let (there, absent) = (directory.path().join("leptond.toml"), directory.path().join("absent.toml"));
+        std::fs::write(&there, "").unwrap();
+        for (line, service, expected) in [
+            (&["watch"][..], &there, Some(there.clone())),
+            (&["watch"], &absent, None),
+            (&["watch", "--host", "broker"], &there, None),
+            (&["watch", "--config", "mine.toml"], &there, Some("mine.toml".into())),
+        ] {
+            let args = <Line as clap::Parser>::try_parse_from(line).unwrap().args;
+            assert_eq!(file(&args, service).ok(), Some(expected), "{line:?}");
+        }
+    }
 
     #[test]
     fn a_listening_address_becomes_one_to_connect_to() {
