@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Failure;
 use crate::config::{self, Override};
 use crate::daemon::{self, DaemonError, sandbox};
-use crate::telemetry;
+use crate::telemetry::{self, startup};
 
 /// Arguments of `leptond run`.
 #[derive(Debug, clap::Args)]
@@ -23,16 +23,19 @@ pub struct Args {
 
 /// Runs until SIGTERM, SIGINT or the end of all sources.
 pub fn run(args: Args) -> Result<(), Failure> {
+    startup::mark(None, "program loaded");
     let Args { config: file, overrides, run_for } = args;
     let load = move |skip_files| {
         let options = config::Options::from_process(file.clone(), overrides.clone());
         config::load(&config::Options { skip_files, ..options })
     };
     let loaded = load(false).map_err(|e| Failure::Config(e.to_string()))?;
+    startup::mark(None, "configuration read");
     let env = |name: &str| std::env::var_os(name);
     // Before the first thread: those that exist already would keep what is given up here.
     let given = sandbox::restrict(&loaded, &env);
     let log = telemetry::init(&loaded.config.log).map_err(|e| Failure::Config(e.to_string()))?;
+    startup::mark(None, "sandbox and log");
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::pipeline::{Life, Shared};
 use crate::frame::Frame;
 use crate::source::{Next, Source, SourceError};
-use crate::telemetry::{Heart, RateLimited};
+use crate::telemetry::{Heart, RateLimited, startup};
 
 /// A source answers within 500 ms; one that is silent for this long hangs.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -41,6 +41,7 @@ pub(super) fn run(mut source: Box<dyn Source>, shared: &Shared, heart: &Heart) {
         match source.next(&mut frame) {
             Ok(Next::Frame) => {
                 seq += 1;
+                startup::mark(Some(name), "first frame");
                 frame.seq = seq;
                 bad_in_a_row = 0;
                 shared.counters.frames.fetch_add(1, Relaxed);

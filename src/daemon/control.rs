@@ -21,7 +21,7 @@ use crate::publish::Publisher;
 use crate::publish::broker::Broker;
 use crate::publish::mqtt::Mqtt;
 use crate::sys::Roots;
-use crate::telemetry::{Heart, Heartbeats, LogHandle, Notifier};
+use crate::telemetry::{Heart, Heartbeats, LogHandle, Notifier, startup};
 
 /// From the wish to stop to the end of the process.
 const STOP_WITHIN: Duration = Duration::from_millis(1900);
@@ -141,6 +141,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     }
     let broker = host.broker.filter(|_| config.broker.enabled);
     let node = Node::connect(&config, broker, host.options.tee.as_ref())?;
+    startup::mark(None, "connection begun");
     let prepared = node.prepare(&config.pipelines, &config.models.dirs, &host.options.roots)?;
     let over = Arc::new(Notify::new());
     let wake = over.clone();
@@ -158,6 +159,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     reporter.info(&digest, &set);
     reporter.governor(&set, 0);
     host.service.ready(&set.status_line());
+    startup::mark(None, "ready");
     let asked = Arc::new(Notify::new());
     let mut answers = Answers::subscribe(&node, asked.clone())?;
     let file = StatusFile::from_env();

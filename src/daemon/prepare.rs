@@ -16,6 +16,7 @@ use crate::model::race;
 use crate::publish::PublishError;
 use crate::source::{self, Source};
 use crate::sys::Roots;
+use crate::telemetry::startup;
 
 /// A pipeline that can be started.
 pub struct Prepared {
@@ -88,6 +89,8 @@ fn measure_with(
         tracing::info!(pipeline = config.name, engine = ?race.engine, int8_ms, f32_ms, remembered = race.remembered,
             "the faster engine on this board");
     }
+    let over = |phase: &str| startup::mark(Some(&config.name), phase);
+    over("engine chosen");
     let mut loaded = planner.load(0).map_err(model)?;
     let full = Setpoint { resolution: Planner::own_resolution(&loaded), ..planner.full() };
     if let Some((pool, wish)) = pool.and_then(|pool| Some((pool, pool.wish(config, frame_interval(&config.source))?))) {
@@ -95,6 +98,7 @@ fn measure_with(
     }
     let mut stages = planner.compile_shared(&mut loaded, (&full).into()).map_err(model)?;
     drop(loaded);
+    over("model compiled");
     if let Some(reason) = misfit(&config.source, stages.spec()) {
         return Err(PrepareError::Fit(config.name.clone(), reason));
     }
@@ -102,6 +106,7 @@ fn measure_with(
     let max_batch = config.governor.max_batch as usize;
     let job = Job { source: &config.source, max_batch, board: &board, dir: dir.as_deref() };
     let Calibration { candidates, remembered } = calibrate(&planner, &mut stages, &job).map_err(model)?;
+    over("calibrated");
     let ladder = PipelineLadder::new(&config.name, &config.governor, frame_interval(&config.source), &candidates);
     Ok(Measured { planner, stages, ladder, remembered })
 }
@@ -139,6 +144,7 @@ pub(super) fn prepare(
     };
     let source = source::open(&config.source, source::Context { roots: roots.clone(), incoming })
         .map_err(|e| PrepareError::Source(config.name.clone(), e))?;
+    startup::mark(Some(&config.name), "source opened");
     Ok(Prepared { config: config.clone(), planner: Arc::new(planner), stages, source, ladder })
 }
 

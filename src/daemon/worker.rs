@@ -15,7 +15,7 @@ use crate::publish::payload::{self, InferenceResult, PipelineState};
 use crate::publish::topics::Topics;
 use crate::publish::{Class, Message, Origin, Publisher};
 use crate::task::TaskOutput;
-use crate::telemetry::{Heart, RateLimited};
+use crate::telemetry::{Heart, RateLimited, startup};
 
 /// One frame through preprocess, model and task takes no longer than this on the slowest board with the largest model;
 /// beyond it the thread is taken for hung.
@@ -244,6 +244,7 @@ impl Worker {
         if self.results {
             self.publish_result(meta, &output.outcome, infer, now);
         }
+        startup::mark(Some(&self.shared.name), "first result");
         let handed = Instant::now();
         let latency = handed.saturating_duration_since(meta.captured);
         counters.latency.record(latency);

@@ -6,6 +6,7 @@
 //! | [`PipelineCounters`], [`Latency`], [`Recent`], [`Share`], [`Rate`] | what `health` and the demo's summary count, in fixed memory |
 //! | [`Heartbeats`], [`Heart`] | what each thread has promised, and which one has overrun its promise |
 //! | [`Notifier`] | the service manager: `READY=1`, `STATUS=`, `WATCHDOG=1` only while nothing is overdue |
+//! | [`startup`] | what a start takes, for `leptond bench --startup` |
 //!
 //! Nothing here reads a clock to decide something: `now` is an argument.
 
@@ -14,6 +15,7 @@ mod heartbeat;
 mod limit;
 mod log;
 mod notify;
+pub mod startup;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
