@@ -65,7 +65,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let report = spinner("looking at the board", || Report::gather(&mut looked, args.root.as_deref()));
     let configuration = configuration::gather(&machine, args.config);
-    let groups = examine(&machine, &report, &configuration);
+    let mut groups = examine(&machine, &report, &configuration);
+    if !configuration.of_service {
+        finding::for_file(&mut groups, &configuration.file);
+    }
     let count = |level| groups.iter().flat_map(|g| &g.findings).filter(|f| f.level == level).count();
     let trouble = count(Level::Trouble);
     if args.json {
@@ -115,7 +118,7 @@ fn examine(machine: &Machine, report: &Report, configuration: &configuration::Fa
         add("camera", camera::judge(&cameras, report));
         add("sensors", sensor::judge(&sensor::gather(machine, config)));
         let broker = spinner("trying the broker", || broker::gather(machine, config, of_service, status.is_some()));
-        add("broker", broker::judge(&broker));
+        add("broker", broker::judge(&broker, configuration.problems.iter().any(|p| p.key.starts_with("mqtt."))));
         if machine.is_here() {
             let dirs = &config.models.dirs;
             add("models", model::judge(&model::gather(&config.pipelines, dirs, status.as_ref())));

@@ -185,6 +185,10 @@ fn kernel_word(facts: &Facts<'_>, finding: Finding, word: &str) -> Finding {
             finding.advice(format!("{word} is in {file}; it counts from the next boot")).command("sudo reboot")
         }
         Some((file, _)) => finding.command(format!("sudo sed -i '1s/$/ {word}/' {file}")).command("sudo reboot"),
+        None if facts.report.board.is_raspberry_pi() => {
+            let file = "/boot/firmware/cmdline.txt";
+            finding.command(format!("sudo sed -i '1s/$/ {word}/' {file}")).command("sudo reboot")
+        }
         None => finding.advice(format!("add {word} to the kernel's command line (GRUB: /etc/default/grub) and reboot")),
     }
 }

@@ -113,8 +113,8 @@ fn as_the_service(mqtt: &mut publish::Config, of_service: bool) -> Result<(), St
     }
 }
 
-/// What to make of it.
-pub fn judge(facts: &Facts) -> Vec<Finding> {
+/// What to make of it. `told`: the configuration was already found wrong about it.
+pub fn judge(facts: &Facts, told: bool) -> Vec<Finding> {
     let Facts { address, node, prefix, username, .. } = facts;
     let what = "broker";
     let who = if username.is_empty() { "without a user name".into() } else { format!("as {username:?}") };
@@ -131,6 +131,9 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
         }
         Outcome::Secret(file) => Finding::unknown(what, format!("{address}: the password in {file} is for root"))
             .command("sudo leptond doctor"),
+        Outcome::Unusable(_) if told => {
+            Finding::unknown(what, format!("{address} can be tried when the configuration is mended"))
+        }
         Outcome::Unusable(reason) => Finding::trouble(what, reason).command("leptond check"),
         Outcome::Tried(Attempt::Works { connect_ms, published }) => {
             let text = format!("{address} lets us in {who}, after {connect_ms:.0} ms");
@@ -240,7 +243,7 @@ mod tests {
                 || trouble.words.contains("no TLS")),
             outcome,
         };
-        let findings = judge(&facts);
+        let findings = judge(&facts, false);
         let shown = format!("{findings:?}");
         assert!(findings.len() == 1 && findings[0].level == level, "{shown}");
         parts.iter().for_each(|part| assert!(shown.contains(part), "{part}: {shown}"));

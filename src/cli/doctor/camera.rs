@@ -119,10 +119,10 @@ pub fn judge(facts: &[Facts], report: &Report) -> Vec<Finding> {
     if there.is_empty() {
         return Vec::new();
     }
-    vec![
-        Finding::note("camera", format!("no pipeline reads one; there are: {}", there.join("; ")))
-            .command("sudo leptond setup"),
-    ]
+    let finding = Finding::note("camera", format!("no pipeline reads one; there are: {}", there.join("; ")));
+    let csi = report.cameras.iter().any(|c| c.planes) && report.absent.iter().any(|a| a.what == "rpicam-vid");
+    let finding = if csi { finding.command("sudo apt install rpicam-apps-lite") } else { finding };
+    vec![finding.command("sudo leptond setup")]
 }
 
 fn one(facts: &Facts) -> Finding {
@@ -216,7 +216,7 @@ fn seen(facts: &Facts, camera: &str) -> Finding {
                 }
                 (Kind::Rpicam { .. }, _) => finding,
             };
-            finding.command("leptond capture --help")
+            finding.command(format!("leptond capture --pipeline {name}"))
         }
         None if !holders.is_empty() => {
             let finding = Finding::warning("camera", format!("{name}: {camera} is in use by {}", holders.join(", ")));

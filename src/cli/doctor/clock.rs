@@ -44,7 +44,10 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
     let tls = if facts.tls { ", and the broker's certificate is refused" } else { "" };
     let on = "sudo timedatectl set-ntp true";
     let oldest = facts.program.map_or(SystemTime::UNIX_EPOCH + OLDEST, |p| p.max(SystemTime::UNIX_EPOCH + OLDEST));
-    let shown = facts.now.map(|now| format!("{}, ", &rfc3339(now))).unwrap_or_default();
+    let shown = facts
+        .now
+        .map(|now| format!("{} UTC, ", rfc3339(now).get(..19).unwrap_or_default().replace('T', " ")))
+        .unwrap_or_default();
     // A day is what a zone that was set wrongly can make of a file's time.
     if facts.now.is_some_and(|now| now + Duration::from_secs(86_400) < oldest) {
         let text = format!("{shown}which is before this program was made: times in messages are wrong{tls}");

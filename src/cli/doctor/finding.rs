@@ -112,7 +112,9 @@ pub fn text(groups: &[Group], colour: bool) -> String {
         }
         out.push('\n');
     }
-    out + &summary(groups) + "\n"
+    // With trouble, the summary is the error that the program ends with.
+    let wrong = groups.iter().flat_map(|g| &g.findings).any(|f| f.level == Level::Trouble);
+    if wrong { out } else { out + &summary(groups) + "\n" }
 }
 
 /// One line about all of it.
@@ -162,6 +164,19 @@ fn wrapped(text: &str, indent: usize) -> String {
     out
 }
 
+/// The commands for a configuration of one's own: they name its file, and need no root for it.
+pub fn for_file(groups: &mut [Group], file: &std::path::Path) {
+    let commands = groups.iter_mut().flat_map(|g| &mut g.findings).flat_map(|f| &mut f.commands);
+    for command in commands {
+        let plain = command.strip_prefix("sudo ").unwrap_or(command);
+        let named = ["leptond check", "leptond setup", "leptond capture", "leptond doctor"];
+        if named.iter().any(|name| plain.starts_with(name)) && !plain.contains("--config") {
+            let sudo = if plain.starts_with("leptond doctor") { "sudo " } else { "" };
+            *command = format!("{sudo}{plain} --config {}", file.display());
+        }
+    }
+}
+
 /// Names of devices and programs are others' words: no control characters reach the terminal.
 fn printable(text: &str) -> String {
     text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -195,7 +210,8 @@ mod tests {
             "{shown}"
         );
         assert!(lines.iter().all(|line| line.chars().count() <= WIDTH), "{shown}");
-        assert!(shown.ends_with("\n\n1 trouble\n"), "{shown}");
+        assert!(shown.ends_with("$ sudo reboot\n\n"), "{shown}");
+        assert_eq!(summary(&groups), "1 trouble");
         assert!(text(&groups, true).contains("\x1b[1;31mTROUBLE"));
         assert_eq!(summary(&[]), "nothing is wrong");
     }

@@ -142,16 +142,13 @@ fn one(facts: &Facts) -> Vec<Finding> {
     let Facts { pipeline: name, model, .. } = facts;
     match &facts.state {
         State::Missing => {
-            let install = if model.contains('/') {
-                "leptond model list".into()
-            } else {
-                format!("sudo leptond model add {model}")
-            };
-            vec![
-                Finding::trouble("model", format!("{name}: {model} is not there"))
-                    .command("leptond model list")
-                    .command(install),
-            ]
+            let finding = Finding::trouble("model", format!("{name}: {model} is not there"));
+            vec![match model.contains('/') {
+                true => finding
+                    .advice("is the path right? Names of installed models need none")
+                    .command("leptond model list"),
+                false => finding.command("leptond model list").command(format!("sudo leptond model add {model}")),
+            }]
         }
         State::Broken(reason) => {
             let finding = Finding::trouble("model", format!("{name}: {model} cannot be used: {reason}"));
@@ -193,7 +190,8 @@ fn pace(facts: &Facts, speed: &Speed) -> Finding {
 fn measured(facts: &Facts, infer_ms: f64, rungs: &[(String, f64, f64)], optimised: bool) -> Finding {
     let name = &facts.pipeline;
     let build = if optimised { "" } else { " (in a build without optimisation)" };
-    let text = format!("{name}: {infer_ms:.1} ms for one inference{build}");
+    let digits = if infer_ms < 1.0 { 3 } else { 1 };
+    let text = format!("{name}: {infer_ms:.digits$} ms for one inference{build}");
     if let Some(deadline) = facts.deadline_ms {
         let text = format!("{text}, deadline_ms is {deadline:.0}");
         if infer_ms <= deadline {
