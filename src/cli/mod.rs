@@ -7,6 +7,7 @@ mod bench;
 mod capture;
 mod check;
 mod demo;
+mod doctor;
 mod generate;
 mod infer;
 mod infer_files;
@@ -58,6 +59,8 @@ enum Command {
     Capture(capture::Args),
     /// Set up broker, source and model by questions or flags, and write the configuration
     Setup(setup::Args),
+    /// Say what is wrong with board, camera, broker, clock, storage, models and service, with the command that mends it
+    Doctor(doctor::Args),
     /// Show this board: sensors, cameras, throttle flags
     Probe(probe::Args),
     /// Record a sensor's readings as CSV, to train on or to run a model over
@@ -125,6 +128,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Model(args) => model::run(args),
         Command::Capture(args) => capture::run(args),
         Command::Setup(args) => setup::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Probe(args) => probe::run(args),
         Command::Record(args) => record::run(args),
         Command::Simulate(args) => simulate::run(args),

@@ -7,8 +7,8 @@ mod broker;
 mod edit;
 mod finish;
 mod interview;
-mod password;
-mod probe;
+pub(super) mod password;
+pub(super) mod probe;
 mod questions;
 #[cfg(test)]
 mod tests;

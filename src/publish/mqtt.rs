@@ -6,6 +6,7 @@
 pub mod attempt;
 mod driver;
 pub mod link;
+mod peer;
 pub(crate) mod setup;
 
 use std::sync::mpsc::Receiver;

@@ -8,6 +8,7 @@ mod cameras;
 mod common;
 mod config;
 mod daemon;
+mod doctor;
 mod gathering;
 mod generate;
 mod governor;

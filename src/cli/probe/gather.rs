@@ -69,7 +69,7 @@ pub enum Waiting {
 }
 
 /// A Video4Linux device.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Camera {
     /// `/dev/video0`.
     pub device: String,
@@ -301,7 +301,7 @@ fn sensors(roots: &Roots) -> Vec<Sensor> {
 }
 
 /// A program on PATH, or in the usual places below `root`.
-fn find_program(name: &str, root: Option<&Path>) -> Option<PathBuf> {
+pub fn find_program(name: &str, root: Option<&Path>) -> Option<PathBuf> {
     let dirs: Vec<PathBuf> = match root {
         Some(root) => ["usr/bin", "usr/local/bin", "bin"].map(|d| root.join(d)).to_vec(),
         None => std::env::split_paths(&std::env::var_os("PATH")?).collect(),
@@ -318,7 +318,7 @@ fn csi_cameras(program: &str) -> Vec<String> {
 }
 
 /// Standard output of a program that has ended by itself in time; else it is killed.
-fn output_within(command: &mut Command, limit: Duration) -> Option<String> {
+pub fn output_within(command: &mut Command, limit: Duration) -> Option<String> {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
     let mut child = child.ok()?;
     let end = Instant::now() + limit;

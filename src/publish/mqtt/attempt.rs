@@ -6,7 +6,7 @@ use rumqttc::{AsyncClient, Event, EventLoop, NetworkOptions, Packet, QoS, Subscr
 use tokio::time::timeout_at;
 
 use super::link::{Kind, Trouble};
-use super::setup;
+use super::{peer, setup};
 use crate::publish::topics::{Topics, client_id};
 use crate::publish::{Config, PublishError};
 
@@ -63,7 +63,21 @@ pub fn attempt(config: &Config, node: &str, limit: Duration) -> Result<Attempt, 
     let result = runtime.block_on(tried.run(&mut events));
     // A name look-up may still be blocking a helper thread: it is left behind.
     runtime.shutdown_background();
-    Ok(result.unwrap_or_else(Attempt::Failed))
+    Ok(result.unwrap_or_else(|trouble| Attempt::Failed(told_apart(config, trouble))))
+}
+
+/// Trouble that a port of the other kind makes looks like many another: what really speaks there is asked for.
+fn told_apart(config: &Config, trouble: Trouble) -> Trouble {
+    let (host, port) = (config.host.as_str(), config.port);
+    match (trouble.kind, &config.tls) {
+        (Kind::Closed | Kind::Protocol | Kind::Silent, None) if peer::speaks_tls(host, port) => {
+            Trouble::new(Kind::Tls, "the broker speaks TLS on this port, but the connection is not configured for it")
+        }
+        (Kind::Tls | Kind::Closed | Kind::Protocol | Kind::Silent, Some(_)) if peer::speaks_plain(host, port) => {
+            Trouble::new(Kind::Tls, "no TLS there: the broker speaks plain MQTT on this port")
+        }
+        _ => trouble,
+    }
 }
 
 struct Tried {

@@ -221,11 +221,36 @@ impl Link {
     }
 }
 
+/// For people, with a word that says which remedy it is: expired, not valid yet, another name, not trusted, no TLS there.
 fn tls_words(error: &rumqttc::TlsError) -> String {
-    match error {
-        // rustls hands its own errors through as I/O errors; their text is the useful part.
-        rumqttc::TlsError::Io(e) => e.to_string(),
-        other => other.to_string(),
+    // rustls hands its own errors through as I/O errors; their text is the useful part.
+    let rumqttc::TlsError::Io(e) = error else { return error.to_string() };
+    match e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(why)) => certificate_words(why),
+        Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => {
+            "no TLS there: what answers is not encrypted".into()
+        }
+        Some(rustls::Error::AlertReceived(alert)) => format!("the broker refuses it: {alert:?} (its log says more)"),
+        _ => e.to_string(),
+    }
+}
+
+fn certificate_words(why: &rustls::CertificateError) -> String {
+    use rustls::CertificateError as E;
+    match why {
+        E::Expired | E::ExpiredContext { .. } => {
+            "the broker's certificate has expired, by this computer's clock".into()
+        }
+        E::NotValidYet | E::NotValidYetContext { .. } => {
+            "the broker's certificate is not valid yet, by this computer's clock".into()
+        }
+        E::NotValidForName | E::NotValidForNameContext { .. } => {
+            format!("the broker's certificate is for another name than mqtt.host: {why}")
+        }
+        E::UnknownIssuer | E::BadSignature => {
+            "the broker's certificate is not trusted: the authority in mqtt.tls.ca_file did not sign it".into()
+        }
+        other => format!("the broker's certificate is not accepted: {other}"),
     }
 }
 

@@ -1,0 +1,99 @@
+//! Cameras in every state.
+
+use super::super::finding::Level;
+use super::*;
+
+fn camera(device: &str) -> Camera {
+    Camera {
+        device: device.into(),
+        name: "C920".into(),
+        processor: false,
+        permitted: Some(true),
+        planes: false,
+        formats: Vec::new(),
+    }
+}
+
+fn holder(name: &str, unit: Option<&str>) -> Holder {
+    Holder { pid: 812, name: name.into(), unit: unit.map(str::to_owned) }
+}
+
+fn check(
+    kind: Kind,
+    holders: &[Holder],
+    picture: Option<Result<&str, &str>>,
+    user: Option<&str>,
+    level: Level,
+    part: &str,
+) {
+    let facts = Facts {
+        pipeline: "door".into(),
+        kind,
+        holders: holders.to_vec(),
+        picture: picture.map(|p| p.map(str::to_owned).map_err(str::to_owned)),
+        user: user.map(str::to_owned),
+    };
+    let finding = one(&facts);
+    assert!(finding.level == level && format!("{finding:?}").contains(part), "{part}: {finding:?}");
+}
+
+#[test]
+fn video4linux() {
+    let with = |camera: Option<Camera>| Kind::V4l2 {
+        device: "/dev/video0".into(),
+        camera,
+        others: vec!["/dev/video2 Webcam".into()],
+    };
+    let there = || with(Some(camera("/dev/video0")));
+    let motion = holder("motion", Some("motion.service"));
+    let own = holder("leptond", Some("leptond.service"));
+    check(there(), &[], Some(Ok("a picture of 640x480")), None, Level::Ok, "640x480");
+    check(there(), &[own], None, None, Level::Ok, "read by leptond (process 812)");
+    check(there(), &[motion.clone()], Some(Err("busy")), None, Level::Trouble, "sudo systemctl stop motion.service");
+    check(there(), &[holder("mpv", None)], Some(Err("busy")), None, Level::Trouble, "sudo kill 812");
+    check(there(), &[motion], None, None, Level::Warning, "in use by motion (process 812)");
+    check(there(), &[], Some(Err("Device or resource busy")), Some("pi"), Level::Trouble, "sudo leptond doctor");
+    check(there(), &[], Some(Err("no picture")), None, Level::Trouble, "leptond capture --pipeline door");
+    check(with(None), &[], None, None, Level::Trouble, "there are: /dev/video2 Webcam");
+    let none = Kind::V4l2 { device: "/dev/video0".into(), camera: None, others: Vec::new() };
+    check(none, &[], None, None, Level::Trouble, "dmesg");
+    let denied = with(Some(Camera { permitted: Some(false), ..camera("/dev/video0") }));
+    check(denied, &[], None, Some("pi"), Level::Trouble, "sudo usermod -aG video pi");
+    let codec = with(Some(Camera { processor: true, ..camera("/dev/video10") }));
+    check(codec, &[], None, None, Level::Trouble, "there is: /dev/video2");
+    let csi = with(Some(Camera { planes: true, ..camera("/dev/video0") }));
+    check(csi, &[], None, None, Level::Trouble, "use the source rpicam");
+}
+
+#[test]
+fn of_the_raspberry_pi_and_of_the_network() {
+    let rpicam = |program: Option<&str>, listed: &[&str]| Kind::Rpicam {
+        camera: 0,
+        program: program.map(str::to_owned),
+        listed: listed.iter().map(|l| (*l).to_owned()).collect(),
+        asked: true,
+    };
+    let listed = ["0 : imx708 [4608x2592 10-bit RGGB]"];
+    let program = Some("/usr/bin/rpicam-vid");
+    check(rpicam(None, &[]), &[], None, None, Level::Trouble, "sudo apt install rpicam-apps-lite");
+    check(rpicam(program, &[]), &[], None, None, Level::Trouble, "ribbon cable");
+    check(rpicam(program, &["1 : imx219"]), &[], None, None, Level::Trouble, "there are: 1 : imx219");
+    check(rpicam(program, &listed), &[], Some(Ok("a picture")), None, Level::Ok, "a picture");
+    let still = holder("rpicam-still", None);
+    check(rpicam(program, &listed), &[still], Some(Err("failed")), None, Level::Trouble, "in use by rpicam-still");
+    let rtsp =
+        |program: Option<&str>| Kind::Rtsp { url: "rtsp://***@10.0.0.2/".into(), program: program.map(str::to_owned) };
+    check(rtsp(None), &[], None, None, Level::Trouble, "sudo apt install ffmpeg");
+    check(rtsp(Some("ffmpeg")), &[], Some(Err("401 Unauthorized")), None, Level::Trouble, "password of source.url");
+    check(rtsp(Some("ffmpeg")), &[], None, None, Level::Ok, "not tried");
+}
+
+#[test]
+fn a_stable_name_is_followed_to_its_device() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("dev/v4l/by-id")).unwrap();
+    std::os::unix::fs::symlink("../../video2", dir.path().join("dev/v4l/by-id/usb-cam")).unwrap();
+    let machine = Machine::new(Some(dir.path()));
+    assert_eq!(node(&machine, Path::new("/dev/v4l/by-id/usb-cam")), Path::new("/dev/video2"));
+    assert_eq!(node(&machine, Path::new("/dev/video0")), Path::new("/dev/video0"));
+}
