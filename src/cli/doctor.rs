@@ -114,10 +114,12 @@ fn examine(machine: &Machine, report: &Report, configuration: &configuration::Fa
     let tls = config.as_ref().is_some_and(|c| c.mqtt.tls.is_some());
     add("clock", clock::judge(&clock::gather(machine, tls)));
     if let Some(config) = &config {
-        let cameras = spinner("looking through the cameras", || camera::gather(machine, report, config));
+        let cameras = spinner("looking through the cameras", || {
+            camera::gather(machine, report, config, of_service, status.as_ref())
+        });
         add("camera", camera::judge(&cameras, report));
         add("sensors", sensor::judge(&sensor::gather(machine, config)));
-        let broker = spinner("trying the broker", || broker::gather(machine, config, of_service, status.is_some()));
+        let broker = spinner("trying the broker", || broker::gather(machine, config, of_service, status.as_ref()));
         add("broker", broker::judge(&broker, configuration.problems.iter().any(|p| p.key.starts_with("mqtt."))));
         if machine.is_here() {
             let dirs = &config.models.dirs;

@@ -32,6 +32,7 @@ fn check(
         holders: holders.to_vec(),
         picture: picture.map(|p| p.map(str::to_owned).map_err(str::to_owned)),
         user: user.map(str::to_owned),
+        shut_group: None,
     };
     let finding = one(&facts);
     assert!(finding.level == level && format!("{finding:?}").contains(part), "{part}: {finding:?}");
@@ -86,6 +87,24 @@ fn of_the_raspberry_pi_and_of_the_network() {
     check(rtsp(None), &[], None, None, Level::Trouble, "sudo apt install ffmpeg");
     check(rtsp(Some("ffmpeg")), &[], Some(Err("401 Unauthorized")), None, Level::Trouble, "password of source.url");
     check(rtsp(Some("ffmpeg")), &[], None, None, Level::Ok, "not tried");
+}
+
+#[test]
+fn the_service_is_in_the_group_of_cameras() {
+    let groups = "root:x:0:\nvideo:x:44:pi\ncams:x:990:leptond\nother:x:991:pi\nleptond:x:992:\n";
+    for (device_group, mode, expected) in [
+        (44, 0o660, None),
+        (44, 0o640, Some("video")),
+        (990, 0o660, None),
+        (991, 0o660, Some("other")),
+        (991, 0o666, None),
+        (992, 0o660, None),
+        (0, 0o600, Some("root")),
+        (5000, 0o660, None),
+    ] {
+        let found = service_shut_out(groups, 992, device_group, mode);
+        assert_eq!(found.as_deref(), expected, "{device_group} {mode:o}");
+    }
 }
 
 #[test]
