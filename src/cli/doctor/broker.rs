@@ -140,7 +140,7 @@ pub fn judge(facts: &Facts, told: bool) -> Vec<Finding> {
         }
         Outcome::Unusable(reason) => Finding::trouble(what, reason).command("leptond check"),
         Outcome::Tried(Attempt::Works { connect_ms, published }) => {
-            let text = format!("{address} lets us in {who}, after {connect_ms:.0} ms");
+            let text = format!("{address} lets us in {who}, after {connect_ms:.1} ms");
             if *published {
                 Finding::ok(what, format!("{text}; a message came back"))
             } else {
@@ -265,7 +265,7 @@ mod tests {
     fn each_outcome_has_its_remedy() {
         let failed = |kind, words: &str| Outcome::Tried(Attempt::Failed(Trouble::new(kind, words)));
         let works = |published| Outcome::Tried(Attempt::Works { connect_ms: 12.0, published });
-        check("localhost", "", works(true), Level::Ok, &["came back", "12 ms"]);
+        check("localhost", "", works(true), Level::Ok, &["came back", "12.0 ms"]);
         check("localhost", "u", works(false), Level::Ok, &["cannot be seen", "as \\\"u\\\""]);
         check("localhost", "", failed(Kind::Refused, "x"), Level::Trouble, &["apt install mosquitto"]);
         check("nas", "", failed(Kind::Refused, "x"), Level::Trouble, &["on nas: ", "listener 1883"]);

@@ -50,7 +50,14 @@ fn video4linux() {
     let own = holder("leptond", Some("leptond.service"));
     check(there(), &[], Some(Ok("a picture of 640x480")), None, Level::Ok, "640x480");
     check(there(), &[own], None, None, Level::Ok, "read by leptond (process 812)");
-    check(there(), &[motion.clone()], Some(Err("busy")), None, Level::Trouble, "sudo systemctl stop motion.service");
+    check(
+        there(),
+        std::slice::from_ref(&motion),
+        Some(Err("busy")),
+        None,
+        Level::Trouble,
+        "sudo systemctl stop motion.service",
+    );
     check(there(), &[holder("mpv", None)], Some(Err("busy")), None, Level::Trouble, "sudo kill 812");
     check(there(), &[motion], None, None, Level::Warning, "in use by motion (process 812)");
     check(there(), &[], Some(Err("Device or resource busy")), Some("pi"), Level::Trouble, "sudo leptond doctor");
