@@ -33,10 +33,10 @@ use machine::Machine;
 /// Arguments of `leptond doctor`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Looks at board, camera, sensors, broker, clock, storage, models, configuration and service, and changes \
-                        nothing. Each finding is ok, note, unknown, warning or TROUBLE, with the command that mends it below. \
-                        Exit status: 0 without TROUBLE, 1 with. With sudo it sees more: who holds a camera, the password of \
-                        the service, throttling since boot."
+    after_help = "Looks at board, configuration, clock, camera, sensors, broker, models, storage and service, and changes nothing \
+                  (what it measures of a model is remembered, as by the daemon). Each finding is ok, note, unknown, warning or \
+                  TROUBLE, with the command that mends it below. Exit status: 0 without TROUBLE, 1 with. With sudo it sees \
+                  more: who holds a camera, the password of the service, throttling since boot."
 )]
 pub struct Args {
     /// Configuration file [default: /etc/leptond/leptond.toml]
@@ -114,14 +114,15 @@ fn examine(machine: &Machine, report: &Report, configuration: &configuration::Fa
     let tls = config.as_ref().is_some_and(|c| c.mqtt.tls.is_some());
     add("clock", clock::judge(&clock::gather(machine, tls)));
     if let Some(config) = &config {
-        let cameras = spinner("looking through the cameras", || camera::gather(machine, report, config));
+        let cameras = spinner("looking through the cameras", || {
+            camera::gather(machine, report, config, of_service, status.as_ref())
+        });
         add("camera", camera::judge(&cameras, report));
         add("sensors", sensor::judge(&sensor::gather(machine, config)));
-        let broker = spinner("trying the broker", || broker::gather(machine, config, of_service, status.is_some()));
+        let broker = spinner("trying the broker", || broker::gather(machine, config, of_service, status.as_ref()));
         add("broker", broker::judge(&broker, configuration.problems.iter().any(|p| p.key.starts_with("mqtt."))));
         if machine.is_here() {
-            let dirs = &config.models.dirs;
-            add("models", model::judge(&model::gather(&config.pipelines, dirs, status.as_ref())));
+            add("models", model::judge(&model::gather(config, of_service, status.as_ref())));
         }
     }
     let state_dir = config.as_ref().map_or(&defaults.node.state_dir, |c| &c.node.state_dir);

@@ -1,6 +1,6 @@
 //! Everything a pipeline needs, made and checked before anything of the old one is stopped.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -61,12 +61,17 @@ pub struct Measured {
     pub remembered: bool,
 }
 
-/// Opens the model of a pipeline, compiles the plan for full work and measures (or remembers) what lesser work costs.
+/// Opens the model of a pipeline, compiles the plan for full work and measures what lesser work costs, or remembers it in `state`.
 ///
 /// # Errors
 /// [`PrepareError::Model`] and [`PrepareError::Fit`].
-pub fn measure(config: &PipelineConfig, dirs: &[PathBuf], roots: &Roots) -> Result<Measured, PrepareError> {
-    measure_with(config, dirs, roots, None)
+pub fn measure(
+    config: &PipelineConfig,
+    dirs: &[PathBuf],
+    roots: &Roots,
+    state: Option<&Path>,
+) -> Result<Measured, PrepareError> {
+    measure_with(config, dirs, roots, state, None)
 }
 
 /// [`measure`], with a seat in a plan of `pool` where the pipeline may share one.
@@ -74,6 +79,7 @@ fn measure_with(
     config: &PipelineConfig,
     dirs: &[PathBuf],
     roots: &Roots,
+    state: Option<&Path>,
     pool: Option<&Arc<Pool>>,
 ) -> Result<Measured, PrepareError> {
     let model = |e: PlanError| PrepareError::Model(config.name.clone(), e);
@@ -84,7 +90,7 @@ fn measure_with(
     let threads = (config.threads as usize).clamp(1, cores);
     let mut planner =
         Planner::new(bundle, config.engine, threads, config.preprocess.clone(), &config.task).map_err(model)?;
-    if let Some(race) = planner.race(&planner.full(), &board).map_err(model)? {
+    if let Some(race) = planner.race(&planner.full(), &board, state).map_err(model)? {
         let (int8_ms, f32_ms) = (race.int8_ms, race.f32_ms);
         tracing::info!(pipeline = config.name, engine = ?race.engine, int8_ms, f32_ms, remembered = race.remembered,
             "the faster engine on this board");
@@ -102,9 +108,8 @@ fn measure_with(
     if let Some(reason) = misfit(&config.source, stages.spec()) {
         return Err(PrepareError::Fit(config.name.clone(), reason));
     }
-    let dir = race::state_dir();
     let max_batch = config.governor.max_batch as usize;
-    let job = Job { source: &config.source, max_batch, board: &board, dir: dir.as_deref() };
+    let job = Job { source: &config.source, max_batch, board: &board, dir: state };
     let Calibration { candidates, remembered } = calibrate(&planner, &mut stages, &job).map_err(model)?;
     over("calibrated");
     let ladder = PipelineLadder::new(&config.name, &config.governor, frame_interval(&config.source), &candidates);
@@ -123,7 +128,8 @@ pub(super) fn prepare(
     pool: &Arc<Pool>,
     subscribe: impl FnOnce(&str) -> Result<Receiver<Incoming>, PublishError>,
 ) -> Result<Prepared, PrepareError> {
-    let Measured { planner, stages, ladder, remembered } = measure_with(config, dirs, roots, Some(pool))?;
+    let Measured { planner, stages, ladder, remembered } =
+        measure_with(config, dirs, roots, race::state_dir().as_deref(), Some(pool))?;
     let words = |rung: Option<&Rung>| rung.map(|r| in_words(&planner, r)).unwrap_or_default();
     let (first, last) = (words(ladder.rungs.first()), words(ladder.rungs.last()));
     let engine = stages.engine();

@@ -1,5 +1,6 @@
 //! Preprocess → model → task for one pipeline: what a worker runs per frame, and `infer` and `check` per file.
 
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -177,12 +178,12 @@ impl Planner {
     ///
     /// # Errors
     /// When the model cannot be loaded or run.
-    pub fn race(&mut self, setpoint: &Setpoint, board: &str) -> Result<Option<Race>, PlanError> {
+    pub fn race(&mut self, setpoint: &Setpoint, board: &str, dir: Option<&Path>) -> Result<Option<Race>, PlanError> {
         if self.engine != Engine::Auto {
             return Ok(None);
         }
         let key = PlanKey { batch: Some(self.preprocess.regions.len().max(1) * setpoint.batch.max(1)), size: None };
-        let race = race::race(&self.bundle, self.threads, key, board, race::state_dir().as_deref())?;
+        let race = race::race(&self.bundle, self.threads, key, board, dir)?;
         if let Some(race) = &race {
             self.engine = race.engine;
         }

@@ -7,6 +7,7 @@ use super::super::setup::password::CREDENTIAL;
 use super::finding::Finding;
 use super::machine::Machine;
 use crate::config::Config;
+use crate::daemon::status::Status;
 use crate::publish::mqtt::attempt::{Attempt, attempt};
 use crate::publish::mqtt::link::{Kind, Trouble};
 use crate::publish::{self, topics};
@@ -30,6 +31,8 @@ pub struct Facts {
     pub username: String,
     /// Whether the connection is encrypted.
     pub tls: bool,
+    /// Whether the daemon that runs here says that it is connected.
+    pub connected: Option<bool>,
     /// What came of the attempt.
     pub outcome: Outcome,
 }
@@ -48,8 +51,8 @@ pub enum Outcome {
     NotTried,
 }
 
-/// Tries it. `running`: a daemon runs here, and with it its embedded broker.
-pub fn gather(machine: &Machine, config: &Config, of_service: bool, running: bool) -> Facts {
+/// Tries it. `status` is of the daemon that runs here, and with it its embedded broker.
+pub fn gather(machine: &Machine, config: &Config, of_service: bool, status: Option<&Status>) -> Facts {
     let mut mqtt = config.mqtt.clone();
     if config.broker.enabled
         && let Some((host, port)) = config.broker.listen.rsplit_once(':')
@@ -64,7 +67,7 @@ pub fn gather(machine: &Machine, config: &Config, of_service: bool, running: boo
     };
     let outcome = if !machine.is_here() {
         Outcome::NotTried
-    } else if config.broker.enabled && !running {
+    } else if config.broker.enabled && status.is_none() {
         Outcome::Embedded
     } else {
         try_it(&mut mqtt, &node, of_service)
@@ -76,6 +79,7 @@ pub fn gather(machine: &Machine, config: &Config, of_service: bool, running: boo
         prefix: mqtt.prefix,
         username: mqtt.username,
         tls: mqtt.tls.is_some(),
+        connected: status.and_then(|s| s.connected),
         outcome,
     }
 }
@@ -124,7 +128,7 @@ pub fn judge(facts: &Facts, told: bool) -> Vec<Finding> {
             "in the broker's access list ({access}mosquitto: acl_file), allow: topic {topic} — then restart the broker"
         )
     };
-    vec![match &facts.outcome {
+    let finding = match &facts.outcome {
         Outcome::NotTried => Finding::unknown(what, format!("{address} is not tried from another machine")),
         Outcome::Embedded => {
             Finding::note(what, format!("inside leptond at {address}; it is there while leptond runs"))
@@ -136,7 +140,7 @@ pub fn judge(facts: &Facts, told: bool) -> Vec<Finding> {
         }
         Outcome::Unusable(reason) => Finding::trouble(what, reason).command("leptond check"),
         Outcome::Tried(Attempt::Works { connect_ms, published }) => {
-            let text = format!("{address} lets us in {who}, after {connect_ms:.0} ms");
+            let text = format!("{address} lets us in {who}, after {connect_ms:.1} ms");
             if *published {
                 Finding::ok(what, format!("{text}; a message came back"))
             } else {
@@ -159,7 +163,14 @@ pub fn judge(facts: &Facts, told: bool) -> Vec<Finding> {
             Finding::trouble(what, text).advice(acl(&format!("readwrite {prefix}/{node}/#")))
         }
         Outcome::Tried(Attempt::Failed(trouble)) => failed(facts, trouble),
-    }]
+    };
+    let works = matches!(facts.outcome, Outcome::Tried(Attempt::Works { .. }));
+    let away = works && facts.connected == Some(false);
+    let told = away.then(|| {
+        Finding::warning("connection", "the leptond that runs here is not connected, although the broker lets us in")
+            .command("journalctl -u leptond -n 30 --no-pager")
+    });
+    [Some(finding), told].into_iter().flatten().collect()
 }
 
 fn failed(facts: &Facts, trouble: &Trouble) -> Finding {
@@ -239,6 +250,7 @@ mod tests {
             node: "attic".into(),
             prefix: "leptond".into(),
             username: username.into(),
+            connected: None,
             tls: matches!(&outcome, Outcome::Tried(Attempt::Failed(trouble)) if trouble.words.contains("certificate has")
                 || trouble.words.contains("no TLS")),
             outcome,
@@ -253,7 +265,7 @@ mod tests {
     fn each_outcome_has_its_remedy() {
         let failed = |kind, words: &str| Outcome::Tried(Attempt::Failed(Trouble::new(kind, words)));
         let works = |published| Outcome::Tried(Attempt::Works { connect_ms: 12.0, published });
-        check("localhost", "", works(true), Level::Ok, &["came back", "12 ms"]);
+        check("localhost", "", works(true), Level::Ok, &["came back", "12.0 ms"]);
         check("localhost", "u", works(false), Level::Ok, &["cannot be seen", "as \\\"u\\\""]);
         check("localhost", "", failed(Kind::Refused, "x"), Level::Trouble, &["apt install mosquitto"]);
         check("nas", "", failed(Kind::Refused, "x"), Level::Trouble, &["on nas: ", "listener 1883"]);

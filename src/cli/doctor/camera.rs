@@ -1,5 +1,6 @@
 //! Every camera that the configuration names: is it there, may it be used, does it give a picture?
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::super::probe::gather::{Camera, Report};
@@ -8,6 +9,7 @@ use super::finding::Finding;
 use super::holder::{self, Holder};
 use super::machine::Machine;
 use crate::config::Config;
+use crate::daemon::status::Status;
 use crate::source;
 
 /// Programs that hold a Raspberry Pi camera.
@@ -26,6 +28,8 @@ pub struct Facts {
     pub picture: Option<Result<String, String>>,
     /// Name of this user, where it is not root.
     pub user: Option<String>,
+    /// Group of the device, where the service's user may not open it.
+    pub shut_group: Option<String>,
 }
 
 /// A kind of camera.
@@ -59,8 +63,14 @@ pub enum Kind {
     },
 }
 
-/// Looks at each, and through those that nobody else holds.
-pub fn gather(machine: &Machine, report: &Report, config: &Config) -> Vec<Facts> {
+/// Looks at each, and through those that leptond itself does not hold. `status` is of the daemon that runs here.
+pub fn gather(
+    machine: &Machine,
+    report: &Report,
+    config: &Config,
+    of_service: bool,
+    status: Option<&Status>,
+) -> Vec<Facts> {
     let root = rustix::process::geteuid().is_root();
     let user = machine.user().filter(|_| !root && machine.is_here());
     let program = |configured: &str, usual: &[&str]| {
@@ -71,9 +81,11 @@ pub fn gather(machine: &Machine, report: &Report, config: &Config) -> Vec<Facts>
     };
     let mut all = Vec::new();
     for pipeline in &config.pipelines {
-        let (kind, holders, ready) = match &pipeline.source {
+        let mut shut_group = None;
+        let (kind, mut holders, ready) = match &pipeline.source {
             source::Config::V4l2(v4l2) => {
                 let node = node(machine, &v4l2.device);
+                shut_group = shut_for_service(machine, &node).filter(|_| of_service && machine.is_here());
                 let camera = report.cameras.iter().find(|c| Path::new(&c.device) == node).cloned();
                 let others = report.cameras.iter().filter(|c| !c.processor && Path::new(&c.device) != node);
                 let others = others.map(|c| format!("{} {}", c.device, c.describe())).collect();
@@ -94,12 +106,38 @@ pub fn gather(machine: &Machine, report: &Report, config: &Config) -> Vec<Facts>
             }
             _ => continue,
         };
+        // Files and children of the service are for root to see; then its own word is taken that it has results.
+        let unseen = !root || !matches!(kind, Kind::V4l2 { .. });
+        if let Some(status) = status.filter(|s| unseen && s.p95_ms.contains_key(&pipeline.name))
+            && !holders.iter().any(Holder::is_leptond)
+        {
+            holders.push(Holder { pid: status.pid, name: "leptond".into(), unit: None });
+        }
         // What leptond itself holds is at work.
         let try_it = ready && machine.is_here() && !holders.iter().any(Holder::is_leptond);
         let picture = try_it.then(|| look(&pipeline.source, machine.roots.clone()).map(|seen| seen.what));
-        all.push(Facts { pipeline: pipeline.name.clone(), kind, holders, picture, user: user.clone() });
+        all.push(Facts { pipeline: pipeline.name.clone(), kind, holders, picture, user: user.clone(), shut_group });
     }
     all
+}
+
+/// The group of a device that the service's user may not open: it is in `video` and `audio` by its unit.
+fn shut_for_service(machine: &Machine, node: &Path) -> Option<String> {
+    let [user, group] = machine.ids("leptond")?;
+    let meta = machine.path(node).metadata().ok()?;
+    let name = service_shut_out(&machine.text("/etc/group")?, group, meta.gid(), meta.mode())?;
+    (meta.uid() != user).then_some(name)
+}
+
+/// Name of the group `device_group`, if neither it nor the mode lets the service's user read and write.
+fn service_shut_out(groups: &str, service_group: u32, device_group: u32, mode: u32) -> Option<String> {
+    let id = device_group.to_string();
+    let line = groups.lines().find(|line| line.split(':').nth(2) == Some(&id))?;
+    let name = line.split(':').next()?;
+    let member = line.split(':').nth(3).is_some_and(|all| all.split(',').any(|user| user.trim() == "leptond"));
+    let in_group = member || device_group == service_group || ["video", "audio"].contains(&name);
+    let may = mode & 0o006 == 0o006 || (in_group && mode & 0o060 == 0o060);
+    (!may).then(|| name.to_owned())
 }
 
 /// The device itself, where the configured path is a link to it.
@@ -158,6 +196,13 @@ fn one(facts: &Facts) -> Finding {
                 )
                 .advice("then log in again; the service itself is in the group video")
                 .command(format!("sudo usermod -aG video {user}"));
+            }
+            if let Some(group) = &facts.shut_group {
+                return Finding::trouble(
+                    "camera",
+                    format!("{name}: the service's user leptond may not open {device} (group {group})"),
+                )
+                .command(format!("sudo usermod -aG {group} leptond && sudo systemctl restart leptond"));
             }
             seen(facts, &format!("{device} {}", camera.name))
         }

@@ -147,8 +147,8 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
         }
     };
     let mut all: Vec<Finding> =
-        facts.problems.iter().map(|p| said(|w, t| Finding::trouble(w, t), p).command(check.clone())).collect();
-    all.extend(facts.warnings.iter().map(|p| said(|w, t| Finding::warning(w, t), p)));
+        facts.problems.iter().map(|p| said(Finding::trouble, p).command(check.clone())).collect();
+    all.extend(facts.warnings.iter().map(|p| said(Finding::warning, p)));
     if facts.shut {
         let text = format!("{file} cannot be read by the service's user leptond");
         let mend = format!("sudo chgrp leptond {file} && sudo chmod 640 {file}");

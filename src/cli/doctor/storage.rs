@@ -178,6 +178,10 @@ fn state_dir(facts: &Facts) -> Finding {
                 format!("{dir} belongs to user {owner}, not to leptond: the service cannot write there"),
             )
             .command(format!("sudo chown -R leptond:leptond {dir}")),
+            (None, true) if facts.mount.as_ref().is_some_and(|m| ["overlay", "tmpfs"].contains(&m.kind.as_str())) => {
+                Finding::note(what, format!("{dir} can be written, but lies in memory: it is gone at the next boot"))
+                    .advice("measurements are then made anew at each boot; raspi-config switches the overlay file system off")
+            }
             (None, true) => Finding::ok(what, format!("{dir} can be written")),
             (None, false) => {
                 Finding::note(what, format!("{dir} cannot be written by this user; the service has its own"))

@@ -32,6 +32,7 @@ fn check(
         holders: holders.to_vec(),
         picture: picture.map(|p| p.map(str::to_owned).map_err(str::to_owned)),
         user: user.map(str::to_owned),
+        shut_group: None,
     };
     let finding = one(&facts);
     assert!(finding.level == level && format!("{finding:?}").contains(part), "{part}: {finding:?}");
@@ -49,7 +50,14 @@ fn video4linux() {
     let own = holder("leptond", Some("leptond.service"));
     check(there(), &[], Some(Ok("a picture of 640x480")), None, Level::Ok, "640x480");
     check(there(), &[own], None, None, Level::Ok, "read by leptond (process 812)");
-    check(there(), &[motion.clone()], Some(Err("busy")), None, Level::Trouble, "sudo systemctl stop motion.service");
+    check(
+        there(),
+        std::slice::from_ref(&motion),
+        Some(Err("busy")),
+        None,
+        Level::Trouble,
+        "sudo systemctl stop motion.service",
+    );
     check(there(), &[holder("mpv", None)], Some(Err("busy")), None, Level::Trouble, "sudo kill 812");
     check(there(), &[motion], None, None, Level::Warning, "in use by motion (process 812)");
     check(there(), &[], Some(Err("Device or resource busy")), Some("pi"), Level::Trouble, "sudo leptond doctor");
@@ -86,6 +94,24 @@ fn of_the_raspberry_pi_and_of_the_network() {
     check(rtsp(None), &[], None, None, Level::Trouble, "sudo apt install ffmpeg");
     check(rtsp(Some("ffmpeg")), &[], Some(Err("401 Unauthorized")), None, Level::Trouble, "password of source.url");
     check(rtsp(Some("ffmpeg")), &[], None, None, Level::Ok, "not tried");
+}
+
+#[test]
+fn the_service_is_in_the_group_of_cameras() {
+    let groups = "root:x:0:\nvideo:x:44:pi\ncams:x:990:leptond\nother:x:991:pi\nleptond:x:992:\n";
+    for (device_group, mode, expected) in [
+        (44, 0o660, None),
+        (44, 0o640, Some("video")),
+        (990, 0o660, None),
+        (991, 0o660, Some("other")),
+        (991, 0o666, None),
+        (992, 0o660, None),
+        (0, 0o600, Some("root")),
+        (5000, 0o660, None),
+    ] {
+        let found = service_shut_out(groups, 992, device_group, mode);
+        assert_eq!(found.as_deref(), expected, "{device_group} {mode:o}");
+    }
 }
 
 #[test]

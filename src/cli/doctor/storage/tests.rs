@@ -40,6 +40,8 @@ fn an_sd_card() {
         &[&card[..], &[("proc/mounts", MOUNTS), errors("3\n"), ("proc/uptime", "7200.0 1.0\n")]].concat(),
         &[("file system", Level::Trouble, "3 errors"), ("written", Level::Warning, "iotop")],
     );
+    let overlay = "overlay / overlay rw,lowerdir=/lower 0 0\n";
+    check(&[("proc/mounts", overlay)], &[("state_dir", Level::Note, "gone at the next boot")]);
     let read_only = MOUNTS.replace("rw,noatime", "ro,noatime");
     check(&[&card[..], &[("proc/mounts", &read_only)]].concat(), &[("state_dir", Level::Trouble, "remount,rw /")]);
 }
