@@ -1,11 +1,12 @@
 //! `leptond check`: is this configuration, with its models, fit to run?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::ladder::{self, Ladder};
 use super::progress::spinner;
+use super::setup::password;
 use super::{Failure, say};
 use crate::config::{self, ConfigErrors, Loaded, Options, Origin, Override, Problem};
 use crate::daemon::offline;
@@ -138,6 +139,10 @@ fn report(loaded: &Loaded, models: &[ModelReport], ladders: Option<&[Ladder]>, j
     for ModelReport { name, version, path, engine, golden } in models {
         let golden = if *golden == 0 { String::new() } else { format!(", {golden} golden inputs as they should be") };
         eprintln!("model {name} {version} ({engine}) runs{golden}: {}", path.display());
+    }
+    let of_service = loaded.path.as_deref().is_some_and(password::is_of_service);
+    if let Some(words) = password::sentence(&loaded.config.mqtt, of_service, Path::new(password::KEPT)) {
+        eprintln!("{words}");
     }
     match ladders {
         Some(ladders) => say(ladder::table(ladders).trim_end()),

@@ -110,9 +110,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let mut interview = Interview { args: &args, ask, present: &present, file: &file };
     let Told { mut answers, password, replace } = interview.hold(password)?;
     let service = args.config.is_none() && systemd() && rustix::process::geteuid().is_root() && args.root.is_none();
-    let place = password::place(&file, Path::new("/"), service);
+    let place = password::place(&file);
     if password.is_some() {
-        answers.broker.password_file = Some(place.configured.clone());
+        answers.broker.password_file.clone_from(&place.configured);
     }
     let new = edit::edited(&text, &answers, replace).map_err(|error| match error {
         edit::EditError::Exists(_) => Failure::Usage(error.to_string()),

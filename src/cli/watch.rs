@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, anyhow};
 
 use super::Failure;
+use super::setup::password;
 use crate::config::{self, Options};
 use crate::publish::mqtt::Mqtt;
 use crate::publish::stdout::Printer;
@@ -102,7 +103,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
 /// The broker: the configuration file's if there is one, changed by flags.
 fn settings(args: &Args) -> Result<publish::Config, Failure> {
     let mut mqtt = publish::Config::default();
+    let mut of_service = false;
     if let Some(file) = file(args, Path::new(config::DEFAULT_FILE))? {
+        of_service = password::is_of_service(&file);
         let mut options = Options::from_process(Some(file), Vec::new());
         options.skip_files = true;
         let config = config::load(&options).map_err(|e| Failure::Config(e.to_string()))?.config;
@@ -120,6 +123,13 @@ fn settings(args: &Args) -> Result<publish::Config, Failure> {
     }
     if args.password_file.is_some() {
         mqtt.password_file.clone_from(&args.password_file);
+    }
+    if password::as_the_service(&mut mqtt, of_service, Path::new(password::KEPT)) == password::Kept::Denied {
+        return Err(anyhow!(
+            "the broker's password is in {}, which this user may not read: sudo leptond watch, or --password-file FILE",
+            password::KEPT
+        )
+        .into());
     }
     if let Some(prefix) = &args.prefix {
         check_prefix(prefix).map_err(|e| Failure::Usage(e.to_string()))?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::setup::password::CREDENTIAL;
+use super::super::setup::password::{KEPT, Kept, as_the_service};
 use super::finding::Finding;
 use super::machine::Machine;
 use crate::config::Config;
@@ -14,8 +14,6 @@ use crate::publish::{self, topics};
 
 /// How long the whole test may take.
 const LIMIT: Duration = Duration::from_secs(8);
-/// Where the packaged service has its password from.
-const PASSWORD_FILE: &str = "/etc/leptond/mqtt-password";
 
 /// What is known of the broker.
 pub struct Facts {
@@ -85,35 +83,12 @@ pub fn gather(machine: &Machine, config: &Config, of_service: bool, status: Opti
 }
 
 fn try_it(mqtt: &mut publish::Config, node: &str, of_service: bool) -> Outcome {
-    if let Err(file) = as_the_service(mqtt, of_service) {
-        return Outcome::Secret(file);
+    if as_the_service(mqtt, of_service, Path::new(KEPT)) == Kept::Denied {
+        return Outcome::Secret(KEPT.into());
     }
     match attempt(mqtt, node, LIMIT) {
         Ok(attempt) => Outcome::Tried(attempt),
         Err(error) => Outcome::Unusable(error.to_string()),
-    }
-}
-
-/// Takes the password from where systemd takes it for the service. `Err`: the file that this user may not read.
-fn as_the_service(mqtt: &mut publish::Config, of_service: bool) -> Result<(), String> {
-    let credential = mqtt.password_file.as_deref().is_some_and(|file| file == Path::new(CREDENTIAL));
-    let implied = of_service
-        && mqtt.password_file.is_none()
-        && mqtt.password.is_empty()
-        && !mqtt.username.is_empty()
-        && std::env::var_os("CREDENTIALS_DIRECTORY").is_none();
-    if !credential && !implied {
-        return Ok(());
-    }
-    match std::fs::read_to_string(PASSWORD_FILE) {
-        Ok(text) => {
-            mqtt.password_file = None;
-            text.lines().next().unwrap_or_default().clone_into(&mut mqtt.password);
-            Ok(())
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(PASSWORD_FILE.into()),
-        // Then the service has none either, and what the daemon would say is said.
-        Err(_) => Ok(()),
     }
 }
 

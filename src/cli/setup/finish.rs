@@ -14,8 +14,6 @@ pub enum FileKind {
     Secret,
     /// The owner and the service's group; as it was where it existed.
     Config,
-    /// Everybody; as it was where it existed.
-    Public,
 }
 
 /// Puts `bytes` in the place of `path` in one step: a reader sees the old file or the new one, and a power cut leaves one
@@ -43,7 +41,6 @@ fn write(temporary: &Path, path: &Path, bytes: &[u8], kind: FileKind) -> anyhow:
     let (owner, mode) = match (&old, kind) {
         (Some(old), _) => (Some((old.uid(), old.gid())), old.mode() & 0o7777),
         (None, FileKind::Secret) => (None, 0o600),
-        (None, FileKind::Public) => (None, 0o644),
         (None, FileKind::Config) => match service_group() {
             Some(group) if rustix::process::geteuid().is_root() => (Some((0, group)), 0o640),
             _ => (None, 0o600),

@@ -1,12 +1,12 @@
 //! The questions in their order. A flag answers its question; where nobody can be asked, defaults do.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::capture::source_of_pairs;
 use super::super::probe::gather::{self, Report};
 use super::answers::{self, Answers, Broker, Pipeline};
 use super::questions::Ask;
-use super::{Args, Failure, broker, probe};
+use super::{Args, Failure, broker, password, probe};
 use crate::board::LinuxBoard;
 use crate::config::Config;
 use crate::publish::{TlsConfig, topics};
@@ -135,7 +135,9 @@ impl Interview<'_> {
             if username.is_empty() && password.is_some() {
                 return Err(Failure::Usage("a password needs --username: MQTT knows none without a user name".into()));
             }
-            let password_file = mqtt.password_file.clone().filter(|_| !username.is_empty());
+            // A credential of the service needs no key.
+            let wanted = |file: &PathBuf| !username.is_empty() && file != Path::new(password::CREDENTIAL);
+            let password_file = mqtt.password_file.clone().filter(wanted);
             let chosen = Broker { host, port, username: username.clone(), password_file, ca_file: ca_file.clone() };
             if args.untested {
                 return Ok((chosen, password));
@@ -173,9 +175,9 @@ impl Interview<'_> {
         } else if broker.username.is_empty() {
             mqtt.password.clear();
             mqtt.password_file = None;
-        } else if mqtt.password_file.as_deref() == Some(Path::new(super::password::CREDENTIAL)) {
-            // What the service is handed exists only while it runs; this is where it comes from.
-            mqtt.password_file = Some(super::password::place(self.file, Path::new("/"), true).file);
+        } else {
+            let kept = Path::new(password::KEPT);
+            password::as_the_service(&mut mqtt, password::is_of_service(self.file), kept);
         }
         mqtt.tls = broker.ca_file.clone().map(|ca_file| match mqtt.tls.take() {
             Some(tls) => TlsConfig { ca_file, ..tls },

@@ -1,47 +1,102 @@
 //! Where the broker's password is kept: never in the configuration.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::finish::{FileKind, write_atomically};
+use crate::config::DEFAULT_FILE;
+use crate::publish;
 
-/// Where the service finds it.
+/// Where the unit puts it while the service runs. A configuration need not say so.
 pub const CREDENTIAL: &str = "/run/credentials/leptond.service/mqtt-password";
-/// What hands it to the service.
-const DROP_IN: &str = "etc/systemd/system/leptond.service.d/credentials.conf";
+/// Where the unit takes it from.
+pub const KEPT: &str = "/etc/leptond/mqtt-password";
 
 /// Where the password is written, and how the daemon gets it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Place {
     /// The file, readable by its owner only.
     pub file: PathBuf,
-    /// For `password_file` of the configuration.
-    pub configured: PathBuf,
-    /// The unit's drop-in and its text, where systemd hands the password over.
-    pub drop_in: Option<(PathBuf, String)>,
+    /// For `password_file` of the configuration; `None` where the unit hands the password over and no key is needed.
+    pub configured: Option<PathBuf>,
 }
 
-/// Decides. `service` says whether systemd runs the daemon from this configuration and this user may tell it so.
-pub fn place(config: &Path, root: &Path, service: bool) -> Place {
+/// Whether `config` is the file that the packaged service reads.
+pub fn is_of_service(config: &Path) -> bool {
+    std::path::absolute(config).is_ok_and(|file| file == Path::new(DEFAULT_FILE))
+}
+
+/// Decides: the service's configuration has its password where the unit looks for it, any other has it beside itself.
+pub fn place(config: &Path) -> Place {
+    if is_of_service(config) {
+        return Place { file: KEPT.into(), configured: None };
+    }
     let file = config.parent().unwrap_or(Path::new("")).join("mqtt-password");
     let file = std::path::absolute(&file).unwrap_or(file);
-    if !service {
-        return Place { configured: file.clone(), file, drop_in: None };
-    }
-    let text = format!("# Written by leptond setup.\n[Service]\nLoadCredential=mqtt-password:{}\n", file.display());
-    Place { file, configured: CREDENTIAL.into(), drop_in: Some((root.join(DROP_IN), text)) }
+    Place { configured: Some(file.clone()), file }
 }
 
 impl Place {
-    /// Writes password and drop-in.
+    /// Writes the password.
     ///
     /// # Errors
     /// The file that cannot be written.
     pub fn write(&self, password: &str) -> anyhow::Result<()> {
-        write_atomically(&self.file, format!("{password}\n").as_bytes(), FileKind::Secret)?;
-        if let Some((path, text)) = &self.drop_in {
-            write_atomically(path, text.as_bytes(), FileKind::Public)?;
+        write_atomically(&self.file, format!("{password}\n").as_bytes(), FileKind::Secret)
+    }
+}
+
+/// What stands for the credential where no service manager hands it over.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kept {
+    /// The configuration or the environment says where the password is, or none is wanted.
+    Elsewhere,
+    /// It was taken from the file.
+    Taken,
+    /// There is no such file, or it is empty: the service has no password either.
+    Absent,
+    /// This user may not read it.
+    Denied,
+}
+
+/// Puts the password that the unit would hand over into `mqtt`, so that a trial by hand is the service's own. `of_service`:
+/// the configuration is the service's; `kept` is [`KEPT`].
+pub fn as_the_service(mqtt: &mut publish::Config, of_service: bool, kept: &Path) -> Kept {
+    let credential = mqtt.password_file.as_deref() == Some(Path::new(CREDENTIAL));
+    let implied = of_service
+        && mqtt.password_file.is_none()
+        && mqtt.password.is_empty()
+        && !mqtt.username.is_empty()
+        && std::env::var_os("CREDENTIALS_DIRECTORY").is_none();
+    if !credential && !implied {
+        return Kept::Elsewhere;
+    }
+    match std::fs::read_to_string(kept) {
+        Ok(text) if text.lines().next().is_some_and(|line| !line.is_empty()) => {
+            mqtt.password_file = None;
+            text.lines().next().unwrap_or_default().clone_into(&mut mqtt.password);
+            Kept::Taken
         }
-        Ok(())
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Kept::Denied,
+        _ => Kept::Absent,
+    }
+}
+
+/// What `leptond check` says of it, where there is something to say.
+pub fn sentence(mqtt: &publish::Config, of_service: bool, kept: &Path) -> Option<String> {
+    let name = &mqtt.username;
+    let kept_file = kept.display();
+    match as_the_service(&mut mqtt.clone(), of_service, kept) {
+        Kept::Elsewhere => None,
+        Kept::Taken => {
+            Some(format!("the password of {name:?} at the broker is in {kept_file}; systemd hands it to the service"))
+        }
+        Kept::Absent => Some(format!(
+            "{name:?} has no password at the broker; if it needs one, `sudo leptond setup` writes it to {kept_file}"
+        )),
+        Kept::Denied => Some(format!(
+            "the password of {name:?} at the broker is in {kept_file}, which this user may not read: sudo leptond check"
+        )),
     }
 }
 
@@ -50,13 +105,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_service_gets_a_credential_and_others_a_file() {
-        let place_of = |service| place(Path::new("/etc/leptond/leptond.toml"), Path::new("/"), service);
-        let (with, without) = (place_of(true), place_of(false));
-        assert_eq!(with.configured, Path::new(CREDENTIAL));
-        let (path, text) = with.drop_in.unwrap();
-        assert_eq!(path, Path::new("/etc/systemd/system/leptond.service.d/credentials.conf"));
-        assert!(text.contains("\nLoadCredential=mqtt-password:/etc/leptond/mqtt-password\n"), "{text}");
-        assert_eq!((without.configured, without.drop_in), ("/etc/leptond/mqtt-password".into(), None));
+    fn the_service_needs_no_key_and_others_have_a_file_of_their_own() {
+        let (with, without) = (place(Path::new(DEFAULT_FILE)), place(Path::new("/srv/my.toml")));
+        assert_eq!(with, Place { file: KEPT.into(), configured: None });
+        let beside = PathBuf::from("/srv/mqtt-password");
+        assert_eq!(without, Place { file: beside.clone(), configured: Some(beside) });
+    }
+
+    #[test]
+    fn a_trial_by_hand_has_the_password_of_the_service() {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = dir.path().join("mqtt-password");
+        let named = publish::Config { username: "u".into(), ..Default::default() };
+        let own = publish::Config { password: "own".into(), ..named.clone() };
+        let old = publish::Config { password_file: Some(CREDENTIAL.into()), ..named.clone() };
+        let check = |mqtt: &publish::Config, of_service, expected: Kept, password: &str, word: &str| {
+            let mut mqtt = mqtt.clone();
+            let said = sentence(&mqtt, of_service, &kept).unwrap_or_default();
+            assert!(said.contains(word) && !said.contains("s3cret"), "{said}");
+            assert_eq!(as_the_service(&mut mqtt, of_service, &kept), expected);
+            assert_eq!(mqtt.password, password);
+        };
+        check(&named, true, Kept::Absent, "", "sudo leptond setup");
+        std::fs::write(&kept, "s3cret\nmore\n").unwrap();
+        check(&named, true, Kept::Taken, "s3cret", "systemd hands it");
+        check(&named, false, Kept::Elsewhere, "", "");
+        check(&own, true, Kept::Elsewhere, "own", "");
+        check(&old, false, Kept::Taken, "s3cret", "systemd hands it");
+        check(&publish::Config::default(), true, Kept::Elsewhere, "", "");
+        std::fs::write(&kept, "\n").unwrap();
+        check(&named, true, Kept::Absent, "", "has no password");
     }
 }
