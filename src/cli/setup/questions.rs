@@ -6,6 +6,9 @@ use dialoguer::{Input, Password};
 
 use super::super::Failure;
 
+/// How long the end of the process may take after Ctrl-C.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Somebody who answers.
 pub trait Ask {
     /// A line of text; an empty answer is the default, where there is one.
@@ -88,5 +91,9 @@ impl Ask for Terminal {
 
 fn gone(error: dialoguer::Error) -> Failure {
     let error = io::Error::from(error);
-    Failure::Failed(anyhow::anyhow!("the questions were not answered to the end ({error}); nothing was changed"))
+    if error.kind() == io::ErrorKind::Interrupted {
+        // Ctrl-C: whoever watches for signals is about to end the process, with the closing words.
+        std::thread::park_timeout(LAST_WORDS);
+    }
+    Failure::Failed(anyhow::anyhow!("the questions were not answered to the end ({error})"))
 }
