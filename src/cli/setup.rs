@@ -178,10 +178,10 @@ fn configuration(file: &Path, text: &str) -> Result<Config, Failure> {
     match config::load(&options) {
         Ok(loaded) => Ok(loaded.config),
         // Without a pipeline it is not complete yet, which is what setup is for.
-        Err(_) if text.parse::<toml_edit::DocumentMut>().is_ok_and(|document| !document.contains_key("pipeline")) => {
-            Ok(Config::default())
-        }
-        Err(errors) => Err(Failure::Config(format!("mend the present configuration first: {errors}"))),
+        Err(errors) => match toml_edit::de::from_str::<Config>(text) {
+            Ok(config) if config.pipelines.is_empty() => Ok(config),
+            _ => Err(Failure::Config(format!("mend the present configuration first: {errors}"))),
+        },
     }
 }
 

@@ -153,7 +153,7 @@ fn a_person_at_a_terminal_is_led_through_and_may_leave() {
 fn a_second_run_keeps_regions_and_finds_the_broker_however_it_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("leptond.toml");
-    std::fs::write(&file, "mqtt = { host = \"localhost\" }\n").unwrap();
+    std::fs::write(&file, "mqtt.host = \"localhost\"\n").unwrap();
     let run = |more: &[&str]| {
         let fixed = ["--yes", "--untested", "--no-download", "--model", "leptonnet-digits", "--name", "water"];
         words(&setup(&file, &[&fixed[..], more].concat()))
