@@ -140,7 +140,8 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            // Not eprintln!, which panics where the terminal is gone.
+            let _nobody_reads = writeln!(std::io::stderr().lock(), "error: {failure}");
             ExitCode::from(match failure {
                 Failure::Config(_) => 78,
                 Failure::Usage(_) => 2,

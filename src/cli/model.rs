@@ -16,6 +16,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+pub(super) use add::add_of_catalog;
+pub(super) use list::word;
+pub(super) use names::size;
+
 use super::Failure;
 use crate::catalog::{self, Catalog, LOCAL_FILE, Limits, Server};
 use crate::config::{self, Glance, Options};
@@ -70,8 +74,8 @@ impl Common {
 }
 
 /// Where the list of models comes from.
-#[derive(Debug, clap::Args)]
-struct CatalogArgs {
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct CatalogArgs {
     /// Another catalog than /etc/leptond/catalog.toml and the program's own: a file or an address
     #[arg(long, value_name = "FILE|URL")]
     catalog: Option<String>,
@@ -80,14 +84,28 @@ struct CatalogArgs {
     timeout: Duration,
 }
 
+/// How long a silent server is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Default for CatalogArgs {
+    fn default() -> Self {
+        CatalogArgs { catalog: None, timeout: PATIENCE }
+    }
+}
+
 impl CatalogArgs {
+    /// The catalog at `place`, or this computer's.
+    pub(super) fn at(place: Option<String>) -> CatalogArgs {
+        CatalogArgs { catalog: place, ..CatalogArgs::default() }
+    }
+
     /// A client for what has to be fetched.
     fn server(&self, retries: u32) -> Server {
         Server::new(Limits { silence: self.timeout, retries })
     }
 
     /// The catalog. `server` is made when one has to be asked.
-    fn open(&self) -> Result<Catalog, Failure> {
+    pub(super) fn open(&self) -> Result<Catalog, Failure> {
         let catalog = match &self.catalog {
             Some(place) if names::is_url(place) => {
                 let text = catalog::text_at(&self.server(0), place, Catalog::MOST_BYTES).context("the catalog")?;

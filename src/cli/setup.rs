@@ -7,9 +7,14 @@ mod broker;
 mod edit;
 mod finish;
 mod interview;
+mod models;
+mod offered;
 pub(super) mod password;
+mod present;
 pub(super) mod probe;
 mod questions;
+mod sources;
+mod stop;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +33,7 @@ use answers::Answers;
 use finish::FileKind;
 use interview::{Interview, Told};
 use questions::{Ask, Terminal};
+use stop::Stop;
 
 /// Arguments of `leptond setup`.
 #[derive(Debug, Default, clap::Args)]
@@ -68,6 +74,12 @@ pub struct Args {
     /// For leptonnet-digits: how many digits the row has
     #[arg(long, value_name = "N")]
     digits: Option<u32>,
+    /// Another catalog of models than /etc/leptond/catalog.toml and the program's own: a file or an address
+    #[arg(long, value_name = "FILE|URL")]
+    catalog: Option<String>,
+    /// Fetch no model: only those that are installed are offered
+    #[arg(long)]
+    no_download: bool,
     /// Change the pipeline of the same name, if there is one
     #[arg(long)]
     replace: bool,
@@ -87,6 +99,7 @@ pub struct Args {
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
+    let stop = Stop::watch();
     let mut terminal = if args.yes { None } else { Terminal::here() };
     let file = args.config.clone().unwrap_or_else(|| config::DEFAULT_FILE.into());
     if !args.dry_run && !finish::writable(&file) {
@@ -101,14 +114,18 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(anyhow::Error::from(error).context(file.display().to_string()).into()),
     };
-    let present = present(&file, &text)?;
+    let present = configuration(&file, &text)?;
     if terminal.is_none() {
         missing(&args, &text)?;
     }
     let password = given_password(&args)?;
     let ask = terminal.as_mut().map(|t| t as &mut dyn Ask);
-    let mut interview = Interview { args: &args, ask, present: &present, file: &file };
-    let Told { mut answers, password, replace } = interview.hold(password)?;
+    let mut interview = Interview { args: &args, ask, present: &present, file: &file, text: &text, stop: stop.clone() };
+    let told = interview.hold(password).map_err(|failure| match failure {
+        Failure::Failed(error) => Failure::Failed(anyhow::anyhow!("{error:#}; {}", stop.end())),
+        other => other,
+    });
+    let Told { mut answers, password, replace, model_here } = told?;
     let service = args.config.is_none() && systemd() && rustix::process::geteuid().is_root() && args.root.is_none();
     let place = password::place(&file);
     if password.is_some() {
@@ -118,7 +135,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         edit::EditError::Exists(_) => Failure::Usage(error.to_string()),
         _ => Failure::Config(format!("{}: {error}", file.display())),
     })?;
-    check(&file, &new, password.is_some())?;
+    check(&file, &new, password.is_some(), model_here, &stop)?;
     let changes = edit::diff(&text, &new);
     if changes.is_empty() && password.is_none() {
         say(&format!("{} is as it should be; nothing was changed", file.display()))?;
@@ -134,8 +151,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if let Some(terminal) = terminal.as_mut()
         && !terminal.confirm("Write this?", true)?
     {
-        return say("nothing was changed");
+        return say(&stop.end());
     }
+    let writing = stop.writing();
     // The password first: a configuration that names it is never without it.
     if let Some(password) = &password {
         place.write(password)?;
@@ -146,12 +164,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
         say(&format!("what was there before is in {}", copy.display()))?;
     }
     finish::write_atomically(&file, new.as_bytes(), FileKind::Config)?;
+    writing.done();
     say(&format!("{} is written", file.display()))?;
     next_steps(&args, &answers, &present, terminal.as_mut(), service)
 }
 
 /// The configuration as it is; defaults where there is none.
-fn present(file: &Path, text: &str) -> Result<Config, Failure> {
+fn configuration(file: &Path, text: &str) -> Result<Config, Failure> {
     if text.trim().is_empty() {
         return Ok(Config::default());
     }
@@ -159,17 +178,17 @@ fn present(file: &Path, text: &str) -> Result<Config, Failure> {
     match config::load(&options) {
         Ok(loaded) => Ok(loaded.config),
         // Without a pipeline it is not complete yet, which is what setup is for.
-        Err(_) if !text.contains("[[pipeline]]") && text.parse::<toml_edit::DocumentMut>().is_ok() => {
-            Ok(Config::default())
-        }
-        Err(errors) => Err(Failure::Config(format!("mend the present configuration first: {errors}"))),
+        Err(errors) => match toml_edit::de::from_str::<Config>(text) {
+            Ok(config) if config.pipelines.is_empty() => Ok(config),
+            _ => Err(Failure::Config(format!("mend the present configuration first: {errors}"))),
+        },
     }
 }
 
 /// Says which flags are missing where nobody can be asked.
 fn missing(args: &Args, text: &str) -> Result<(), Failure> {
     let flags = [
-        (args.broker.is_none() && !text.contains("\nhost"), "--broker HOST[:PORT]"),
+        (args.broker.is_none() && !present::names_broker(text), "--broker HOST[:PORT]"),
         (args.source.is_empty(), "--source SOURCE"),
         (args.model.is_none(), "--model MODEL"),
     ];
@@ -200,7 +219,7 @@ fn given_password(args: &Args) -> Result<Option<String>, Failure> {
 
 /// Whether the text, were it the configuration, could run: as `leptond check` sees it. A password that is written later is
 /// not looked for.
-fn check(file: &Path, text: &str, password: bool) -> Result<(), Failure> {
+fn check(file: &Path, text: &str, password: bool, model_here: bool, stop: &Stop) -> Result<(), Failure> {
     let candidate = std::env::temp_dir().join(format!("leptond-setup-{}.toml", std::process::id()));
     let mut document: toml_edit::DocumentMut =
         text.parse().map_err(|error: toml_edit::TomlError| Failure::Config(format!("{}: {error}", file.display())))?;
@@ -210,9 +229,15 @@ fn check(file: &Path, text: &str, password: bool) -> Result<(), Failure> {
     {
         mqtt.remove("password_file");
     }
+    stop.temporary(&candidate);
     finish::write_atomically(&candidate, document.to_string().as_bytes(), FileKind::Secret)?;
-    let options = Options { file: Some(candidate.clone()), ..Options::default() };
-    let result = config::load(&options).and_then(|loaded| super::check::models(&loaded).map(|_| loaded.warnings));
+    let options = Options { file: Some(candidate.clone()), skip_files: !model_here, ..Options::default() };
+    let result = config::load(&options).and_then(|loaded| {
+        if model_here {
+            super::check::models(&loaded)?;
+        }
+        Ok(loaded.warnings)
+    });
     let _already_gone = std::fs::remove_file(&candidate);
     let named = |words: String| words.replace(&candidate.display().to_string(), &file.display().to_string());
     let warnings = result.map_err(|errors| {
@@ -241,32 +266,26 @@ fn next_steps(
         "" => topics::default_node(args.root.as_deref().unwrap_or(Path::new("/"))),
         name => name.to_owned(),
     };
+    let of_service = password::is_of_service(args.config.as_deref().unwrap_or(Path::new(config::DEFAULT_FILE)));
+    let sudo = if rustix::process::geteuid().is_root() && !of_sudo() { "" } else { "sudo " };
     let mut lines = vec!["next:".to_owned()];
-    if args.config.is_none() && systemd() {
-        lines.push(
-            "  sudo systemctl daemon-reload && sudo systemctl enable leptond && sudo systemctl restart leptond".into(),
-        );
-        lines.push("  journalctl -u leptond -f".into());
+    if of_service && systemd() {
+        let verb = if enabled() { "restart" } else { "enable --now" };
+        lines.push(format!("  {sudo}systemctl {verb} leptond"));
+        lines.push(format!("  {sudo}leptond doctor"));
     } else {
+        lines.push(format!("  leptond doctor{file}"));
         lines.push(format!("  leptond run{file}"));
     }
-    let broker = &answers.broker;
-    let mut watch = format!("  leptond watch --host {} --port {} --node {node}", broker.host, broker.port);
-    if !broker.username.is_empty() || broker.ca_file.is_some() {
-        let sudo = if args.config.is_none() { "sudo " } else { "" };
-        watch = format!(
-            "  {sudo}leptond watch --config {} --node {node}",
-            args.config.as_deref().unwrap_or(Path::new(config::DEFAULT_FILE)).display()
-        );
-    }
-    lines.push(watch);
-    lines.push(format!("  results come on {}/{node}/{}/result", present.mqtt.prefix, answers.pipeline.name));
+    let reader = if of_service && !answers.broker.username.is_empty() { sudo } else { "" };
+    lines.push(format!("  {reader}leptond watch{file} --node {node}"));
+    lines.push(format!("results come on {}/{node}/{}/result", present.mqtt.prefix, answers.pipeline.name));
     say(&lines.join("\n"))?;
     let Some(terminal) = terminal.filter(|_| service) else { return Ok(()) };
     if !terminal.confirm("Start leptond now, and at every boot?", true)? {
         return Ok(());
     }
-    for arguments in [&["daemon-reload"][..], &["enable", "leptond"], &["restart", "leptond"]] {
+    for arguments in [&["enable", "leptond"], &["restart", "leptond"]] {
         let status = Command::new("systemctl").args(arguments).status().context("systemctl")?;
         if !status.success() {
             let command = arguments.join(" ");
@@ -274,4 +293,15 @@ fn next_steps(
         }
     }
     say("leptond runs")
+}
+
+/// Whether the person would type `sudo` before the next command, too.
+fn of_sudo() -> bool {
+    std::env::var_os("SUDO_USER").is_some()
+}
+
+/// Whether the service starts at every boot already.
+fn enabled() -> bool {
+    let status = Command::new("systemctl").args(["is-enabled", "--quiet", "leptond"]).status();
+    status.is_ok_and(|status| status.success())
 }

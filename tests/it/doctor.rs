@@ -77,6 +77,14 @@ fn a_broker_that_works() {
 }
 
 #[test]
+fn a_broker_that_hangs() {
+    let Some(broker) = Mosquitto::start("doctor: a broker that hangs") else { return };
+    broker.freeze();
+    check(&format!("port = {}", broker.port), "trouble", &["does not answer as a broker", "restart mosquitto"]);
+    broker.thaw();
+}
+
+#[test]
 fn a_wrong_password() {
     let Some(broker) = Mosquitto::with("doctor: a wrong password", |_| "allow_anonymous false\n".into()) else {
         return;

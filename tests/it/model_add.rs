@@ -19,14 +19,14 @@ use server::{Reply, Server};
 use crate::common::{self, shared, skip};
 
 /// A trained model of the project, which needs nothing beside it.
-fn cifar() -> (Vec<u8>, String) {
+pub fn cifar() -> (Vec<u8>, String) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/leptonnet-cifar10");
     let manifest = std::fs::read_to_string(dir.join("model.toml")).unwrap();
     (std::fs::read(dir.join("model.onnx")).unwrap(), manifest)
 }
 
 /// A catalog with that model at `url` under the name `m`.
-fn catalog_of(url: &str) -> String {
+pub fn catalog_of(url: &str) -> String {
     let (onnx, manifest) = cifar();
     let mut text = "[[model]]\n".to_string();
     for line in manifest.lines() {

@@ -101,6 +101,9 @@ while time.time() < end:
     prompt = answers[0].split("=", 1) if answers else None
     if prompt and prompt[0].encode() in seen[at:]:
         at = len(seen); answers.pop(0)
+        if prompt[1] == "\x1a":
+            os.close(fd)
+            break
         os.write(fd, (prompt[1] + ("" if prompt[1] == "\x03" else "\r")).encode())
 else: os.kill(pid, 9)
 _, status = os.waitpid(pid, 0)
@@ -127,8 +130,14 @@ fn a_person_at_a_terminal_is_led_through_and_may_leave() {
     };
     std::fs::create_dir(dir.path().join("other")).unwrap();
     let said = type_in("Name of this computer=attic|MQTT broker=\\x03");
-    assert!(!said.contains("status 0 0"), "{said}");
+    assert!(said.contains("nothing was changed") && said.contains("status 130 0"), "{said}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "# mine\n", "{said}");
+    // The connection closed in the middle of a password: the program ends, and nothing lies about.
+    let said = type_in("Name of this computer=attic|MQTT broker=10.9.8.7|User name=u|Password=\\x1a");
+    assert!(said.contains("status 130 0") || said.contains("status 1 0"), "{said}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "# mine\n", "{said}");
+    let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().map(|e| e.file_name()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
     let said = type_in(
         "Name of this computer=attic|MQTT broker=10.9.8.7|User name=-|Source=1|Model=1|Name of the pipeline=all|Write this=yes",
     );
@@ -138,4 +147,46 @@ fn a_person_at_a_terminal_is_led_through_and_may_leave() {
     {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
+}
+
+#[test]
+fn a_second_run_keeps_regions_and_finds_the_broker_however_it_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("leptond.toml");
+    std::fs::write(&file, "mqtt.host = \"localhost\"\n").unwrap();
+    let run = |more: &[&str]| {
+        let fixed = ["--yes", "--untested", "--no-download", "--model", "leptonnet-digits", "--name", "water"];
+        words(&setup(&file, &[&fixed[..], more].concat()))
+    };
+    let regions = || std::fs::read_to_string(&file).unwrap().matches("rect =").count();
+    let said = run(&["--source", "/dev/video7", "--meter-region", "10,20,100,40", "--digits", "5"]);
+    assert_eq!(regions(), 5, "{said}");
+    let said = run(&["--source", "/dev/video7", "fps=2", "--replace"]);
+    assert!(regions() == 5 && said.contains("5 regions of pipeline \"water\" stay"), "{said}");
+    let said = run(&["--source", "/dev/video7", "width=320", "height=240", "--replace"]);
+    assert!(regions() == 0 && said.contains("warning: the 5 regions"), "{said}");
+}
+
+#[test]
+fn a_model_of_the_catalog_is_installed_when_it_is_chosen() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = "other";
+    let catalog = dir.path().join("catalog.toml");
+    std::fs::write(&catalog, crate::model_add::catalog_of("m.onnx").replacen("\"m\"", "\"other\"", 1)).unwrap();
+    std::fs::write(dir.path().join("m.onnx"), crate::model_add::cifar().0).unwrap();
+    let file = dir.path().join("leptond.toml");
+    let models = dir.path().join("models");
+    std::fs::write(&file, format!("[models]\ndirs = [{models:?}]\n")).unwrap();
+    let catalog = catalog.display().to_string();
+    let run = |more: &[&str]| {
+        let fixed = ["--yes", "--untested", "--broker", "localhost", "--source", "synthetic", "--catalog", &catalog];
+        setup(&file, &[&fixed[..], &["--model", name], more].concat())
+    };
+    let output = run(&["--no-download"]);
+    assert!(output.status.code() == Some(1) && words(&output).contains("leptond model add"), "{}", words(&output));
+    let output = run(&["--dry-run"]);
+    assert!(output.status.success() && !models.exists(), "{}", words(&output));
+    let output = run(&[]);
+    assert!(output.status.success() && models.join(name).is_dir(), "{}", words(&output));
+    assert!(std::fs::read_to_string(&file).unwrap().contains(&format!("model = \"{name}\"")));
 }

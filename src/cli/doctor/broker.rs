@@ -167,7 +167,10 @@ fn failed(facts: &Facts, trouble: &Trouble) -> Finding {
             "{elsewhere}does the broker run (systemctl status mosquitto), at this port, and not for that computer alone? \
              mosquitto 2 needs the lines \"listener 1883\" and a password_file (or allow_anonymous true)"
         )),
-        Kind::Unreachable | Kind::Silent => {
+        Kind::Silent => finding.advice(format!(
+            "{elsewhere}a broker that hangs (sudo systemctl restart mosquitto), or another program: mqtt.host and mqtt.port"
+        )),
+        Kind::Unreachable => {
             finding.advice("wrong address, other network, or a firewall in between").command(format!("ping -c 3 {host}"))
         }
         Kind::Credentials if username.is_empty() => {

@@ -21,6 +21,11 @@ use crate::config::{Glance, redact};
 use crate::model::{self, Bundle, Engine, LoadedModel, graph, sha256};
 use crate::tflite;
 
+/// Largest file that is fetched unless another limit is given, in MB.
+const MOST_MB: u64 = 256;
+/// How often a download that fails is tried again unless told otherwise.
+const RETRIES: u32 = 5;
+
 /// Arguments of `leptond model add`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -37,10 +42,10 @@ pub struct Args {
     #[arg(long)]
     replace: bool,
     /// Largest file that is fetched, in MB
-    #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=536))]
+    #[arg(long, value_name = "MB", default_value_t = MOST_MB, value_parser = clap::value_parser!(u64).range(1..=536))]
     max_mb: u64,
     /// How often a download that fails is tried again
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
+    #[arg(long, value_name = "N", default_value_t = RETRIES, value_parser = clap::value_parser!(u32).range(0..=100))]
     retries: u32,
     /// One JSON object on standard output
     #[arg(long)]
@@ -51,6 +56,28 @@ pub struct Args {
     catalog: CatalogArgs,
     #[command(flatten)]
     flags: Flags,
+    /// Say of the result only what it is and where.
+    #[arg(skip)]
+    brief: bool,
+}
+
+/// Installs `name` of the catalog in `dir`, for a command that has a use for it: `leptond setup`, which has its own word for
+/// somebody who interrupts it.
+pub(in crate::cli) fn add_of_catalog(name: &str, dir: PathBuf, catalog: &CatalogArgs) -> Result<(), Failure> {
+    let args = Args {
+        what: name.into(),
+        name: None,
+        sha256: None,
+        replace: false,
+        max_mb: MOST_MB,
+        retries: RETRIES,
+        json: false,
+        common: Common { config: None, dir: Some(dir) },
+        catalog: catalog.clone(),
+        flags: Flags::default(),
+        brief: true,
+    };
+    add(&args, Kept::default)
 }
 
 fn hash(text: &str) -> Result<String, String> {
@@ -60,6 +87,11 @@ fn hash(text: &str) -> Result<String, String> {
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
+    add(&args, interrupt::watch)
+}
+
+/// `watch` is called when something is about to be written.
+fn add(args: &Args, watch: impl FnOnce() -> Kept) -> Result<(), Failure> {
     let glance = args.common.glance()?;
     let wanted = resolve(&args.what, || args.catalog.open())?;
     let name = args.bundle_name(&wanted)?;
@@ -77,7 +109,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if there.is_some() && known && !args.replace {
         return Err(anyhow::Error::from(StoreError::Occupied { path: target }).into());
     }
-    let kept = interrupt::watch();
+    let kept = watch();
     let waiting = || eprintln!("another leptond model works in {}; waiting for it", dir.display());
     let store = Store::open(&dir, SystemTime::now(), waiting).map_err(refused)?;
     let stage = store.stage(&name).map_err(refused)?;
@@ -294,6 +326,9 @@ impl Args {
             format!("  where      {}", path.display()),
             format!("  runs here  {:.1} ms for one inference ({}){golden}", proof.infer_ms, proof.engine),
         ];
+        if self.brief {
+            return say(&lines.join("\n"));
+        }
         lines.extend(found.iter().map(|line| format!("  found      {line}")));
         if !proof.idle_inputs.is_empty() {
             let idle = proof.idle_inputs.join(", ");

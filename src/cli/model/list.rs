@@ -219,7 +219,7 @@ pub(super) fn bytes_of(bundle: &Bundle) -> u64 {
 }
 
 /// A task as it is written in a manifest.
-pub(super) fn word(task: TaskKind) -> &'static str {
+pub(in crate::cli) fn word(task: TaskKind) -> &'static str {
     match task {
         TaskKind::Classify => "classify",
         TaskKind::Detect => "detect",

@@ -21,7 +21,7 @@ pub fn name_of(file: &str) -> Option<String> {
 }
 
 /// A size as people read it.
-pub fn size(bytes: u64) -> String {
+pub(in crate::cli) fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
         1_000..1_000_000 => format!("{:.0} KB", bytes as f64 / 1e3),

@@ -41,8 +41,8 @@ pub struct Pipeline {
     pub source: source::Config,
     /// The keys of the source that were chosen; the others stay at their defaults and are not written.
     pub source_keys: Vec<String>,
-    /// Parts of the picture, `[x, y, width, height]` in pixels; empty = the whole picture.
-    pub regions: Vec<[u32; 4]>,
+    /// Parts of the picture, `[x, y, width, height]` in pixels; empty = the whole picture; `None` = as the pipeline has them.
+    pub regions: Option<Vec<[u32; 4]>>,
 }
 
 /// `HOST` or `HOST:PORT`, also `[::1]:1883` and `mqtt://HOST`; without a port the usual one.

@@ -150,9 +150,9 @@ fn source_table(pipeline: &Pipeline) -> Table {
     table
 }
 
-fn regions(pipeline: &Pipeline) -> Item {
+fn array(regions: &[[u32; 4]]) -> Item {
     let mut array = Array::new();
-    for region in &pipeline.regions {
+    for region in regions {
         let mut rect = InlineTable::new();
         rect.insert("rect", Value::Array(region.iter().map(|v| i64::from(*v)).collect()));
         let mut item = Value::InlineTable(rect);
@@ -169,9 +169,9 @@ fn fresh(pipeline: &Pipeline) -> String {
     table.insert("name", value(&pipeline.name));
     table.insert("model", value(&pipeline.model));
     table.insert("source", Item::Table(source_table(pipeline)));
-    if !pipeline.regions.is_empty() {
+    if let Some(regions) = pipeline.regions.as_deref().filter(|regions| !regions.is_empty()) {
         let mut preprocess = Table::new();
-        preprocess.insert("regions", regions(pipeline));
+        preprocess.insert("regions", array(regions));
         table.insert("preprocess", Item::Table(preprocess));
     }
     let mut all = toml_edit::ArrayOfTables::new();
@@ -211,12 +211,12 @@ fn replace_pipeline(table: &mut Table, pipeline: &Pipeline) -> Result<(), EditEr
     }
     let preprocess = table.entry("preprocess").or_insert_with(|| Item::Table(Table::new()));
     let preprocess = preprocess.as_table_like_mut().ok_or(EditError::Shape("pipeline.preprocess"))?;
-    if pipeline.regions.is_empty() {
-        preprocess.remove("regions");
-    } else {
-        preprocess.insert("regions", regions(pipeline));
+    match pipeline.regions.as_deref() {
+        None => {}
+        Some([]) => drop(preprocess.remove("regions")),
+        Some(regions) => drop(preprocess.insert("regions", array(regions))),
     }
-    if preprocess.is_empty() && pipeline.regions.is_empty() && table.get("preprocess").is_some_and(|p| p.is_table()) {
+    if preprocess.is_empty() && table.get("preprocess").is_some_and(|p| p.is_table()) {
         let comments = table.get("preprocess").and_then(Item::as_table).and_then(|p| p.decor().prefix()).is_some();
         if !comments {
             table.remove("preprocess");

@@ -2,18 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::capture::source_of_pairs;
-use super::super::probe::gather::{self, Report};
 use super::answers::{self, Answers, Broker, Pipeline};
+use super::models::{Chosen, DIGITS};
 use super::questions::Ask;
-use super::{Args, Failure, broker, password, probe};
-use crate::board::LinuxBoard;
+use super::sources::Origin;
+use super::stop::Stop;
+use super::{Args, Failure, broker, password, present};
 use crate::config::Config;
 use crate::publish::{TlsConfig, topics};
 use crate::source;
-
-/// The model that is asked where the digits are.
-const DIGITS: &str = "leptonnet-digits";
 
 /// One run of the questions.
 pub struct Interview<'a> {
@@ -25,6 +22,10 @@ pub struct Interview<'a> {
     pub present: &'a Config,
     /// Its file.
     pub file: &'a Path,
+    /// The text of that.
+    pub text: &'a str,
+    /// What is to be done when the person leaves.
+    pub stop: Stop,
 }
 
 /// What came of it.
@@ -36,6 +37,8 @@ pub struct Told {
     pub password: Option<String>,
     /// A pipeline of the same name may be changed.
     pub replace: bool,
+    /// The model is installed; after a dry run it may not be.
+    pub model_here: bool,
 }
 
 impl Interview<'_> {
@@ -47,16 +50,16 @@ impl Interview<'_> {
     pub fn hold(&mut self, given: Option<String>) -> Result<Told, Failure> {
         let node = self.node()?;
         let (broker, password) = self.broker(node.as_deref(), given)?;
-        let (source, source_keys, seen, name) = self.source()?;
-        let model = self.model(&source)?;
-        let regions = if model.name == DIGITS { self.regions(&seen)? } else { Vec::new() };
-        let (source, source_keys) = with_window(source, source_keys, model.rows);
-        let (name, replace) = self.name(name)?;
+        let Origin { config, keys, seen, name } = self.source()?;
+        let Chosen { choice: model, here: model_here } = self.model(&config)?;
+        let (name, replace) = self.name(&name)?;
+        let regions = if model.name == DIGITS { self.regions(&name, &config, &seen)? } else { Some(Vec::new()) };
+        let (source, source_keys) = with_window(config, keys, model.rows);
         let pipeline = Pipeline { name, model: model.name, source, source_keys, regions };
-        Ok(Told { answers: Answers { node, broker, pipeline }, password, replace })
+        Ok(Told { answers: Answers { node, broker, pipeline }, password, replace, model_here })
     }
 
-    fn tell(&mut self, text: &str) {
+    pub(super) fn tell(&mut self, text: &str) {
         match self.ask.as_mut() {
             Some(ask) => ask.tell(text),
             None => eprintln!("{text}"),
@@ -102,7 +105,7 @@ impl Interview<'_> {
                 (Some(address), _) => address,
                 (None, None) => shown(&mqtt.host, mqtt.port),
                 (None, Some(ask)) => {
-                    let default = if self.present.pipelines.is_empty() || *mqtt == Default::default() {
+                    let default = if !present::names_broker(self.text) {
                         ask.tell("looking for a broker on this computer and at homeassistant.local …");
                         broker::suggestion().map(|(host, port)| shown(&host, port))
                     } else {
@@ -186,133 +189,6 @@ impl Interview<'_> {
         mqtt
     }
 
-    #[allow(clippy::type_complexity, reason = "four answers of one question")]
-    fn source(&mut self) -> Result<(source::Config, Vec<String>, probe::Seen, &'static str), Failure> {
-        let root = self.args.root.as_deref();
-        let mut flag = (!self.args.source.is_empty()).then(|| self.args.source.clone());
-        let mut offers = None;
-        loop {
-            let mut name = "main";
-            let words = match (flag.take(), self.ask.as_mut()) {
-                (Some(words), _) => words,
-                (None, None) => return Err(Failure::Usage("--source is missing".into())),
-                (None, Some(ask)) => {
-                    let (offers, absent) = offers.get_or_insert_with(|| {
-                        probe::sources(&Report::gather(&mut LinuxBoard::new(gather::roots(root)), root))
-                    });
-                    for line in absent.iter() {
-                        ask.tell(&format!("absent: {line}"));
-                    }
-                    ask.tell("sources of this board:");
-                    let labels: Vec<String> = offers.iter().map(|offer| offer.label.clone()).collect();
-                    let Some(offer) = offers.get(ask.choose("Source", &labels, 0)?) else { continue };
-                    name = offer.name;
-                    let mut pairs = offer.pairs.clone();
-                    if pairs == ["type=rtsp"] {
-                        pairs.push(format!("url={}", ask.text("Address, rtsp://…", None)?));
-                    }
-                    pairs
-                }
-            };
-            let checked = answers::source_pairs(&words)
-                .and_then(|pairs| source_of_pairs(&pairs).map(|config| (config, keys(&pairs))));
-            let (config, keys) = match (checked, self.ask.as_mut()) {
-                (Ok(checked), _) => checked,
-                (Err(reason), Some(ask)) => {
-                    ask.tell(&reason);
-                    continue;
-                }
-                (Err(reason), None) => return Err(Failure::Usage(format!("--source: {reason}"))),
-            };
-            // A copy of another machine has no devices that could be opened.
-            if self.args.untested || root.is_some() {
-                return Ok((config, keys, probe::Seen::default(), name));
-            }
-            self.tell("trying it …");
-            match probe::look(&config, gather::roots(None)) {
-                Ok(seen) => {
-                    self.tell(&seen.what);
-                    return Ok((config, keys, seen, name));
-                }
-                Err(reason) => {
-                    let reason = crate::config::redact(&reason);
-                    let Some(ask) = self.ask.as_mut() else {
-                        return Err(anyhow::anyhow!(
-                            "the source gives nothing: {reason}; --untested writes it all the same"
-                        )
-                        .into());
-                    };
-                    ask.tell(&format!("it gives nothing: {reason}"));
-                    let items = ["choose again", "go on all the same", "stop"].map(str::to_owned);
-                    match ask.choose("What now?", &items, 0)? {
-                        0 => {}
-                        1 => return Ok((config, keys, probe::Seen::default(), name)),
-                        _ => return Err(stopped()),
-                    }
-                }
-            }
-        }
-    }
-
-    fn model(&mut self, source: &source::Config) -> Result<probe::Choice, Failure> {
-        let dirs = &self.present.models.dirs;
-        if let Some(name) = &self.args.model {
-            return probe::model(name, dirs).ok_or_else(|| {
-                let known: Vec<String> = probe::models(source, dirs).into_iter().map(|c| c.name).collect();
-                Failure::Usage(format!(
-                    "--model: there is no model {name:?} that can be opened; for this source there are {}",
-                    known.join(", ")
-                ))
-            });
-        }
-        let mut choices = probe::models(source, dirs);
-        let Some(ask) = self.ask.as_mut() else { return Err(Failure::Usage("--model is missing".into())) };
-        ask.tell("models for it:");
-        let labels: Vec<String> = choices.iter().map(|c| c.label.clone()).collect();
-        if labels.is_empty() {
-            return Err(anyhow::anyhow!("no model that is installed takes what this source gives").into());
-        }
-        let index = ask.choose("Model", &labels, 0)?;
-        Ok(choices.swap_remove(index))
-    }
-
-    fn regions(&mut self, seen: &probe::Seen) -> Result<Vec<[u32; 4]>, Failure> {
-        if let Some(text) = &self.args.meter_region {
-            let row = answers::row(text, seen.picture).map_err(|e| Failure::Usage(format!("--meter-region: {e}")))?;
-            let digits = self.args.digits.unwrap_or(1);
-            return answers::regions(row, digits).map_err(|e| Failure::Usage(format!("--digits: {e}")));
-        }
-        let Some(ask) = self.ask.as_mut() else {
-            eprintln!("no --meter-region: the whole picture is taken as one digit");
-            return Ok(Vec::new());
-        };
-        if let Some(jpeg) = &seen.jpeg {
-            match probe::save(jpeg) {
-                Ok(path) => ask.tell(&format!(
-                    "a picture is in {}: copy it (scp) and look where the row of digits begins and how large it is",
-                    path.display()
-                )),
-                Err(reason) => ask.tell(&format!("no picture could be saved: {reason}")),
-            }
-        }
-        loop {
-            let text =
-                ask.text("Whole row of digits, x,y,width,height in pixels (\"-\": one digit fills the picture)", None)?;
-            if text.trim() == "-" {
-                return Ok(Vec::new());
-            }
-            let digits = ask.text("How many digits", Some("5"))?;
-            let boxes = answers::row(&text, seen.picture).and_then(|row| {
-                let digits = digits.trim().parse().map_err(|_| format!("{digits:?} is not a number"))?;
-                answers::regions(row, digits)
-            });
-            match boxes {
-                Ok(boxes) => return Ok(boxes),
-                Err(reason) => ask.tell(&reason),
-            }
-        }
-    }
-
     fn name(&mut self, default: &str) -> Result<(String, bool), Failure> {
         let taken = |name: &str| self.present.pipelines.iter().any(|p| p.name == name);
         let args = self.args;
@@ -341,18 +217,13 @@ impl Interview<'_> {
     }
 }
 
-fn stopped() -> Failure {
-    anyhow::anyhow!("stopped; nothing was changed").into()
+/// The person wants no more.
+pub(super) fn stopped() -> Failure {
+    anyhow::anyhow!("stopped").into()
 }
 
 fn shown(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
-/// The keys of pairs, but `type`.
-fn keys(pairs: &[String]) -> Vec<String> {
-    let keys = pairs.iter().filter_map(|pair| pair.split_once('=')).map(|(key, _)| key.trim().to_owned());
-    keys.filter(|key| key != "type").collect()
 }
 
 /// A sensor's window as the model takes it.

@@ -6,6 +6,9 @@ use dialoguer::{Input, Password};
 
 use super::super::Failure;
 
+/// How long the end of the process may take after a signal; without one, the questions' end is a failure like any other.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// Somebody who answers.
 pub trait Ask {
     /// A line of text; an empty answer is the default, where there is one.
@@ -82,11 +85,14 @@ impl Ask for Terminal {
     }
 
     fn tell(&mut self, text: &str) {
-        eprintln!("{text}");
+        // Not eprintln!, which panics where the terminal is gone; the next question finds that out.
+        let _nobody_reads = io::Write::write_all(&mut io::stderr(), format!("{text}\n").as_bytes());
     }
 }
 
 fn gone(error: dialoguer::Error) -> Failure {
     let error = io::Error::from(error);
-    Failure::Failed(anyhow::anyhow!("the questions were not answered to the end ({error}); nothing was changed"))
+    // After Ctrl-C, or with the terminal gone, whoever watches for signals is about to end the process with the closing words.
+    std::thread::park_timeout(LAST_WORDS);
+    Failure::Failed(anyhow::anyhow!("the questions were not answered to the end ({error})"))
 }

@@ -76,6 +76,9 @@ fn told_apart(config: &Config, trouble: Trouble) -> Trouble {
         (Kind::Tls | Kind::Closed | Kind::Protocol | Kind::Silent, Some(_)) if peer::speaks_plain(host, port) => {
             Trouble::new(Kind::Tls, "no TLS there: the broker speaks plain MQTT on this port")
         }
+        (Kind::Unreachable | Kind::Silent, _) if peer::listens(host, port) => {
+            Trouble::new(Kind::Silent, "something listens there, but does not answer as a broker does")
+        }
         _ => trouble,
     }
 }

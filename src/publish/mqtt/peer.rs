@@ -29,6 +29,11 @@ pub fn speaks_plain(host: &str, port: u16) -> bool {
     answer(host, port, &CONNECT) == Some(CONNACK)
 }
 
+/// Whether a connection is taken there within 4 s.
+pub fn listens(host: &str, port: u16) -> bool {
+    connect(host, port).is_some()
+}
+
 /// A ClientHello.
 fn hello(host: &str) -> Option<Vec<u8>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -40,8 +45,7 @@ fn hello(host: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The first byte that comes back for `bytes`.
-fn answer(host: &str, port: u16, bytes: &[u8]) -> Option<u8> {
+fn connect(host: &str, port: u16) -> Option<TcpStream> {
     let (found, addresses) = mpsc::sync_channel(1);
     let name = host.to_owned();
     // A resolver cannot be interrupted: a thread that outlives its answer only finds the channel closed.
@@ -50,7 +54,12 @@ fn answer(host: &str, port: u16, bytes: &[u8]) -> Option<u8> {
         let _nobody_waits = found.send(address);
     });
     let address = addresses.recv_timeout(ANSWER).ok()??;
-    let mut stream = TcpStream::connect_timeout(&address, ANSWER).ok()?;
+    TcpStream::connect_timeout(&address, ANSWER).ok()
+}
+
+/// The first byte that comes back for `bytes`.
+fn answer(host: &str, port: u16, bytes: &[u8]) -> Option<u8> {
+    let mut stream = connect(host, port)?;
     stream.set_read_timeout(Some(ANSWER)).ok()?;
     stream.set_write_timeout(Some(ANSWER)).ok()?;
     stream.write_all(bytes).ok()?;

@@ -1,0 +1,71 @@
+//! What the present configuration answers already. Pure.
+
+use toml_edit::{DocumentMut, Item};
+
+use crate::config::{Config, PipelineConfig, redact};
+use crate::source::{self, SensorKind};
+
+/// The pipeline whose answers are the defaults: the one that is `named`, else the last one that a person added beside the
+/// packaged one, which watches the machine itself.
+pub fn pipeline<'a>(config: &'a Config, named: Option<&str>) -> Option<&'a PipelineConfig> {
+    let pipelines = &config.pipelines;
+    match named {
+        Some(name) => pipelines.iter().find(|p| p.name == name),
+        None => pipelines.iter().rev().find(|p| !watches_machine(p)),
+    }
+}
+
+fn watches_machine(pipeline: &PipelineConfig) -> bool {
+    matches!(&pipeline.source, source::Config::Sensor(sensor) if sensor.kind == SensorKind::Machine)
+}
+
+/// The keys of a pipeline's source that its file gives, but `type`.
+pub fn source_keys(text: &str, name: &str) -> Vec<String> {
+    let Ok(document) = text.parse::<DocumentMut>() else { return Vec::new() };
+    let Some(pipelines) = document.get("pipeline").and_then(Item::as_array_of_tables) else { return Vec::new() };
+    let table = pipelines.iter().find(|p| p.get("name").and_then(Item::as_str) == Some(name));
+    let source = table.and_then(|p| p.get("source")).and_then(Item::as_table_like);
+    let keys = source.into_iter().flat_map(|s| s.iter().map(|(key, _)| key.to_owned()));
+    keys.filter(|key| key != "type").collect()
+}
+
+/// Whether the file says which broker is meant.
+pub fn names_broker(text: &str) -> bool {
+    let document = text.parse::<DocumentMut>().ok();
+    let of = |section: &str, key: &str| {
+        document
+            .as_ref()
+            .and_then(|d| d.get(section))
+            .and_then(Item::as_table_like)
+            .is_some_and(|t| t.contains_key(key))
+    };
+    of("mqtt", "host") || of("broker", "enabled")
+}
+
+/// A source in a few words, without a password.
+pub fn described(source: &source::Config) -> String {
+    match source {
+        source::Config::V4l2(c) => format!("camera {}", c.device.display()),
+        source::Config::Rpicam(c) => format!("Raspberry Pi camera {}", c.camera),
+        source::Config::Rtsp(c) => redact(&c.url),
+        source::Config::Sensor(c) => format!("sensor {:?} {}", c.kind, c.path).to_lowercase().trim().to_owned(),
+        source::Config::Files(c) => format!("files {}", c.path),
+        source::Config::Mqtt(_) => "messages of the broker".into(),
+        source::Config::Synthetic(_) => "the meter that leptond draws".into(),
+    }
+}
+
+/// Whether two sources give pictures of the same scene and size, so that a place in one is the same place in the other.
+pub fn same_pictures(old: &source::Config, new: &source::Config) -> bool {
+    match (old, new) {
+        (source::Config::V4l2(a), source::Config::V4l2(b)) => {
+            (&a.device, a.width, a.height) == (&b.device, b.width, b.height)
+        }
+        (source::Config::Rpicam(a), source::Config::Rpicam(b)) => {
+            (a.camera, a.width, a.height) == (b.camera, b.width, b.height)
+        }
+        (source::Config::Rtsp(a), source::Config::Rtsp(b)) => a.url == b.url,
+        (source::Config::Synthetic(a), source::Config::Synthetic(b)) => (a.width, a.height) == (b.width, b.height),
+        _ => old == new,
+    }
+}

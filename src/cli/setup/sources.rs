@@ -1,0 +1,127 @@
+//! The question about the source, and a look at what it gives.
+
+use super::super::capture::source_of_pairs;
+use super::super::probe::gather::{self, Report};
+use super::interview::{Interview, stopped};
+use super::{Failure, answers, present, probe};
+use crate::board::LinuxBoard;
+use crate::source;
+
+/// The source that was chosen.
+pub struct Origin {
+    /// The source, checked.
+    pub config: source::Config,
+    /// The keys that were chosen.
+    pub keys: Vec<String>,
+    /// What it gave.
+    pub seen: probe::Seen,
+    /// What a pipeline of it may be called.
+    pub name: String,
+}
+
+impl Interview<'_> {
+    pub(super) fn source(&mut self) -> Result<Origin, Failure> {
+        let root = self.args.root.as_deref();
+        let mut flag = (!self.args.source.is_empty()).then(|| self.args.source.clone());
+        let mut offers = None;
+        loop {
+            let picked = match (flag.take(), self.ask.as_mut()) {
+                (Some(words), _) => Picked::Pairs(words, "main".into()),
+                (None, None) => return Err(Failure::Usage("--source is missing".into())),
+                (None, Some(_)) => {
+                    let (offers, absent) = offers.get_or_insert_with(|| {
+                        probe::sources(&Report::gather(&mut LinuxBoard::new(gather::roots(root)), root))
+                    });
+                    self.pick(offers, absent)?
+                }
+            };
+            let (checked, name) = match picked {
+                Picked::Pairs(words, name) => {
+                    let pairs = answers::source_pairs(&words);
+                    (pairs.and_then(|pairs| source_of_pairs(&pairs).map(|config| (config, keys(&pairs)))), name)
+                }
+                Picked::AsItIs(config, keys, name) => (Ok((config, keys)), name),
+            };
+            let (config, keys) = match (checked, self.ask.as_mut()) {
+                (Ok(checked), _) => checked,
+                (Err(reason), Some(ask)) => {
+                    ask.tell(&reason);
+                    continue;
+                }
+                (Err(reason), None) => return Err(Failure::Usage(format!("--source: {reason}"))),
+            };
+            // A copy of another machine has no devices that could be opened.
+            if self.args.untested || root.is_some() {
+                return Ok(Origin { config, keys, seen: probe::Seen::default(), name });
+            }
+            if let Some(seen) = self.tried(&config)? {
+                return Ok(Origin { config, keys, seen, name });
+            }
+        }
+    }
+
+    /// Which of the sources that are there.
+    fn pick(&mut self, offers: &[probe::Offer], absent: &[String]) -> Result<Picked, Failure> {
+        let now = present::pipeline(self.present, self.args.name.as_deref());
+        let text = self.text;
+        let Some(ask) = self.ask.as_mut() else { return Err(Failure::Usage("--source is missing".into())) };
+        for line in absent {
+            ask.tell(&format!("not offered: {line}"));
+        }
+        ask.tell("sources of this board:");
+        let as_it_is =
+            now.map(|now| format!("as it is in pipeline {:?}: {}", now.name, present::described(&now.source)));
+        let labels: Vec<String> = as_it_is.into_iter().chain(offers.iter().map(|offer| offer.label.clone())).collect();
+        let index = ask.choose("Source", &labels, 0)?;
+        let index = match now {
+            Some(now) if index == 0 => {
+                return Ok(Picked::AsItIs(now.source.clone(), present::source_keys(text, &now.name), now.name.clone()));
+            }
+            Some(_) => index - 1,
+            None => index,
+        };
+        let Some(offer) = offers.get(index) else { return Err(stopped()) };
+        let mut pairs = offer.pairs.clone();
+        if pairs == ["type=rtsp"] {
+            pairs.push(format!("url={}", ask.text("Address, rtsp://…", None)?));
+        }
+        Ok(Picked::Pairs(pairs, offer.name.into()))
+    }
+
+    /// What the source gives; `None` when another shall be chosen.
+    fn tried(&mut self, config: &source::Config) -> Result<Option<probe::Seen>, Failure> {
+        self.tell("trying it …");
+        let reason = match probe::look(config, gather::roots(None)) {
+            Ok(seen) => {
+                self.tell(&seen.what);
+                return Ok(Some(seen));
+            }
+            Err(reason) => crate::config::redact(&reason),
+        };
+        let Some(ask) = self.ask.as_mut() else {
+            let words = format!("the source gives nothing: {reason}; --untested writes it all the same");
+            return Err(anyhow::anyhow!(words).into());
+        };
+        ask.tell(&format!("it gives nothing: {reason}"));
+        let items = ["choose again", "go on all the same", "stop"].map(str::to_owned);
+        match ask.choose("What now?", &items, 0)? {
+            0 => Ok(None),
+            1 => Ok(Some(probe::Seen::default())),
+            _ => Err(stopped()),
+        }
+    }
+}
+
+/// What was picked, with a name for its pipeline.
+enum Picked {
+    /// In words, as the flag takes them.
+    Pairs(Vec<String>, String),
+    /// The source of the present configuration, with its keys.
+    AsItIs(source::Config, Vec<String>, String),
+}
+
+/// The keys of pairs, but `type`.
+fn keys(pairs: &[String]) -> Vec<String> {
+    let keys = pairs.iter().filter_map(|pair| pair.split_once('=')).map(|(key, _)| key.trim().to_owned());
+    keys.filter(|key| key != "type").collect()
+}
