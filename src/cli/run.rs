@@ -28,11 +28,18 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let options = config::Options::from_process(file.clone(), overrides.clone());
         config::load(&config::Options { skip_files, ..options })
     };
+    let marks = telemetry::open_marks(std::env::var_os(telemetry::MARKS_VARIABLE).as_deref());
+    telemetry::mark("program");
     let loaded = load(false).map_err(|e| Failure::Config(e.to_string()))?;
+    telemetry::mark("configuration");
     let env = |name: &str| std::env::var_os(name);
     // Before the first thread: those that exist already would keep what is given up here.
     let given = sandbox::restrict(&loaded, &env);
+    telemetry::mark("sandbox");
     let log = telemetry::init(&loaded.config.log).map_err(|e| Failure::Config(e.to_string()))?;
+    if let Err(error) = marks {
+        tracing::warn!(%error, "{} names a socket that cannot be used: this start is not measured", telemetry::MARKS_VARIABLE);
+    }
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }

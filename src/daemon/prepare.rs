@@ -1,21 +1,23 @@
 //! Everything a pipeline needs, made and checked before anything of the old one is stopped.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use super::calibrate::{Calibration, Job, calibrate};
+use super::calibrate::{self, Calibration, Job, calibrate};
 use super::pool::Pool;
-use super::stages::{PlanError, Planner, Stages, open_bundle};
+use super::stages::{PlanError, Planner, Stages, StagesKey, open_bundle};
+use super::turn::Turn;
 use crate::board::Info;
 use crate::config::PipelineConfig;
 use crate::frame::{Incoming, Spec};
-use crate::governor::{PipelineLadder, Rung, Setpoint};
+use crate::governor::{Candidate, PipelineLadder, Rung, Setpoint};
 use crate::model::race;
 use crate::publish::PublishError;
 use crate::source::{self, Source};
 use crate::sys::Roots;
+use crate::telemetry::mark_of;
 
 /// A pipeline that can be started.
 pub struct Prepared {
@@ -29,6 +31,46 @@ pub struct Prepared {
     pub source: Box<dyn Source>,
     /// How far its work may be lowered; the first rung is full work.
     pub ladder: PipelineLadder,
+    /// What `ladder` waits for, where it is provisional.
+    pub uncalibrated: Option<Uncalibrated>,
+}
+
+/// A pipeline that was never measured on this board: that is done while it runs (see [`super::calibrator`]).
+pub struct Uncalibrated {
+    config: PipelineConfig,
+    planner: Arc<Planner>,
+    full: StagesKey,
+    board: String,
+}
+
+impl Uncalibrated {
+    /// Measures it, whenever `turn` lets it. `None` when that is of no use any more.
+    ///
+    /// # Errors
+    /// When not even the plan for full work can be made a second time.
+    pub(super) fn measure(&self, turn: &Turn) -> Result<Option<PipelineLadder>, PlanError> {
+        let mut stages = self.planner.compile(&mut self.planner.load(self.full.form)?, self.full)?;
+        let dir = race::state_dir();
+        let calibration =
+            calibrate(&self.planner, &mut stages, &job(&self.config, &self.board, dir.as_deref(), Some(turn)))?;
+        Ok((!turn.ended()).then(|| ladder(&self.config, &calibration.candidates)))
+    }
+
+    /// How the rungs of `ladder` are called, for the log.
+    pub(super) fn say(&self, ladder: &PipelineLadder, remembered: bool) {
+        let words = |rung: Option<&Rung>| rung.map(|r| in_words(&self.planner, r)).unwrap_or_default();
+        let (first, last) = (words(ladder.rungs.first()), words(ladder.rungs.last()));
+        let (pipeline, rungs) = (self.config.name.as_str(), ladder.rungs.len());
+        tracing::info!(pipeline, rungs, first, last, remembered, "the governor's ladder");
+    }
+}
+
+fn job<'a>(config: &'a PipelineConfig, board: &'a str, dir: Option<&'a Path>, turn: Option<&'a Turn>) -> Job<'a> {
+    Job { source: &config.source, max_batch: config.governor.max_batch as usize, board, dir, turn }
+}
+
+fn ladder(config: &PipelineConfig, candidates: &[Candidate]) -> PipelineLadder {
+    PipelineLadder::new(&config.name, &config.governor, frame_interval(&config.source), candidates)
 }
 
 /// Why a pipeline cannot be made.
@@ -65,17 +107,31 @@ pub struct Measured {
 /// # Errors
 /// [`PrepareError::Model`] and [`PrepareError::Fit`].
 pub fn measure(config: &PipelineConfig, dirs: &[PathBuf], roots: &Roots) -> Result<Measured, PrepareError> {
-    measure_with(config, dirs, roots, None)
+    let Compiled { planner, mut stages, board } = compile(config, dirs, roots, None)?;
+    let dir = race::state_dir();
+    let calibration = calibrate(&planner, &mut stages, &job(config, &board, dir.as_deref(), None));
+    let Calibration { candidates, remembered } =
+        calibration.map_err(|e| PrepareError::Model(config.name.clone(), e))?;
+    Ok(Measured { ladder: ladder(config, &candidates), planner, stages, remembered })
 }
 
-/// [`measure`], with a seat in a plan of `pool` where the pipeline may share one.
-fn measure_with(
+/// A model with the plan for full work.
+struct Compiled {
+    planner: Planner,
+    stages: Stages,
+    /// Model and processor of the board.
+    board: String,
+}
+
+/// Opens the model of a pipeline and compiles the plan for full work, or takes a seat in a plan of `pool` where it may share one.
+fn compile(
     config: &PipelineConfig,
     dirs: &[PathBuf],
     roots: &Roots,
     pool: Option<&Arc<Pool>>,
-) -> Result<Measured, PrepareError> {
-    let model = |e: PlanError| PrepareError::Model(config.name.clone(), e);
+) -> Result<Compiled, PrepareError> {
+    let name = config.name.as_str();
+    let model = |e: PlanError| PrepareError::Model(name.into(), e);
     let bundle = open_bundle(&config.model, dirs).map_err(model)?;
     let info = Info::read(roots);
     let board = format!("{} {}", info.model, info.cpu);
@@ -83,31 +139,30 @@ fn measure_with(
     let threads = (config.threads as usize).clamp(1, cores);
     let mut planner =
         Planner::new(bundle, config.engine, threads, config.preprocess.clone(), &config.task).map_err(model)?;
+    mark_of("model found", name);
     if let Some(race) = planner.race(&planner.full(), &board).map_err(model)? {
         let (int8_ms, f32_ms) = (race.int8_ms, race.f32_ms);
-        tracing::info!(pipeline = config.name, engine = ?race.engine, int8_ms, f32_ms, remembered = race.remembered,
+        tracing::info!(pipeline = name, engine = ?race.engine, int8_ms, f32_ms, remembered = race.remembered,
             "the faster engine on this board");
     }
+    mark_of("engine chosen", name);
     let mut loaded = planner.load(0).map_err(model)?;
+    mark_of("model parsed", name);
     let full = Setpoint { resolution: Planner::own_resolution(&loaded), ..planner.full() };
     if let Some((pool, wish)) = pool.and_then(|pool| Some((pool, pool.wish(config, frame_interval(&config.source))?))) {
-        planner.share(pool.clone(), &config.name, wish);
+        planner.share(pool.clone(), name, wish);
     }
-    let mut stages = planner.compile_shared(&mut loaded, (&full).into()).map_err(model)?;
-    drop(loaded);
-    if let Some(reason) = misfit(&config.source, stages.spec()) {
-        return Err(PrepareError::Fit(config.name.clone(), reason));
+    let stages = planner.compile_shared(&mut loaded, (&full).into()).map_err(model)?;
+    mark_of("plan compiled", name);
+    match misfit(&config.source, stages.spec()) {
+        Some(reason) => Err(PrepareError::Fit(name.into(), reason)),
+        None => Ok(Compiled { planner, stages, board }),
     }
-    let dir = race::state_dir();
-    let max_batch = config.governor.max_batch as usize;
-    let job = Job { source: &config.source, max_batch, board: &board, dir: dir.as_deref() };
-    let Calibration { candidates, remembered } = calibrate(&planner, &mut stages, &job).map_err(model)?;
-    let ladder = PipelineLadder::new(&config.name, &config.governor, frame_interval(&config.source), &candidates);
-    Ok(Measured { planner, stages, ladder, remembered })
 }
 
 /// Opens the model, compiles the plan for full work or takes a seat in one of `pool`, and opens the source. `subscribe` gives the
-/// messages of a topic filter.
+/// messages of a topic filter. What lesser work costs is looked up; where it is not known, full work is timed once, so that the
+/// first result does not wait for the measurements.
 ///
 /// # Errors
 /// [`PrepareError`] naming the pipeline.
@@ -118,19 +173,24 @@ pub(super) fn prepare(
     pool: &Arc<Pool>,
     subscribe: impl FnOnce(&str) -> Result<Receiver<Incoming>, PublishError>,
 ) -> Result<Prepared, PrepareError> {
-    let Measured { planner, stages, ladder, remembered } = measure_with(config, dirs, roots, Some(pool))?;
-    let words = |rung: Option<&Rung>| rung.map(|r| in_words(&planner, r)).unwrap_or_default();
-    let (first, last) = (words(ladder.rungs.first()), words(ladder.rungs.last()));
-    let engine = stages.engine();
-    tracing::info!(
-        pipeline = config.name,
-        engine,
-        rungs = ladder.rungs.len(),
-        first,
-        last,
-        remembered,
-        "the governor's ladder"
-    );
+    let Compiled { planner, mut stages, board } = compile(config, dirs, roots, Some(pool))?;
+    let planner = Arc::new(planner);
+    let uncalibrated = Uncalibrated { config: config.clone(), planner: planner.clone(), full: stages.key(), board };
+    let dir = race::state_dir();
+    let job = job(config, &uncalibrated.board, dir.as_deref(), None);
+    let (ladder, uncalibrated) = match calibrate::remembered(&planner, stages.key(), &job) {
+        Some(candidates) => {
+            let ladder = ladder(config, &candidates);
+            uncalibrated.say(&ladder, true);
+            (ladder, None)
+        }
+        None => {
+            let full = calibrate::full_work(&planner, &mut stages, &job)
+                .map_err(|e| PrepareError::Model(config.name.clone(), e))?;
+            (PipelineLadder { provisional: true, ..ladder(config, &[full]) }, Some(uncalibrated))
+        }
+    };
+    mark_of("ladder", &config.name);
     let incoming = match &config.source {
         source::Config::Mqtt(mqtt) => {
             Some(subscribe(&mqtt.topic).map_err(|e| PrepareError::Topic(config.name.clone(), e))?)
@@ -139,7 +199,8 @@ pub(super) fn prepare(
     };
     let source = source::open(&config.source, source::Context { roots: roots.clone(), incoming })
         .map_err(|e| PrepareError::Source(config.name.clone(), e))?;
-    Ok(Prepared { config: config.clone(), planner: Arc::new(planner), stages, source, ladder })
+    mark_of("source opened", &config.name);
+    Ok(Prepared { config: config.clone(), planner, stages, source, ladder, uncalibrated })
 }
 
 /// `small at 24 px, batch 2, 1 thread, every 500 ms: 2.31 ms`.
