@@ -51,8 +51,8 @@ pub(super) fn measure(loaded: &Loaded) -> Result<Vec<Ladder>, ConfigErrors> {
     let (mut ladders, mut problems) = (Vec::new(), Vec::new());
     for (i, pipeline) in loaded.config.pipelines.iter().enumerate() {
         let measuring = format!("measuring {}", pipeline.model);
-        let dirs = &loaded.config.models.dirs;
-        match spinner(&measuring, || prepare::measure(pipeline, dirs, &Roots::default())) {
+        let places = prepare::Places::of(&loaded.config);
+        match spinner(&measuring, || prepare::measure(pipeline, &places, &Roots::default())) {
             Ok(measured) => ladders.push(Ladder::of(&measured)),
             Err(error) => {
                 let key = format!("pipeline[{i}].model");

@@ -11,6 +11,7 @@ use super::DaemonError;
 use super::answers::Answers;
 use super::calibrator::Calibrator;
 use super::node::Node;
+use super::prepare::Places;
 use super::report::{Report, Reporter};
 use super::service::Service;
 use super::set::{PipelineSet, Surroundings};
@@ -143,7 +144,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     let broker = host.broker.filter(|_| config.broker.enabled);
     let node = Node::connect(&config, broker, host.options.tee.as_ref())?;
     mark("broker client");
-    let prepared = node.prepare(&config.pipelines, &config.models.dirs, &host.options.roots)?;
+    let prepared = node.prepare(&config.pipelines, &Places::of(&config), &host.options.roots)?;
     let over = Arc::new(Notify::new());
     let wake = over.clone();
     let surroundings = Surroundings {
@@ -329,7 +330,7 @@ fn reload(
     // Where the connection changes, every pipeline is made ready once to see that it can be.
     let changed: Vec<_> =
         new.pipelines.iter().filter(|p| !same_connection || !config.pipelines.contains(p)).cloned().collect();
-    let prepared = match node.prepare(&changed, &new.models.dirs, &options.roots) {
+    let prepared = match node.prepare(&changed, &Places::of(new), &options.roots) {
         Ok(prepared) => prepared,
         Err(why) => return refused(why.to_string()),
     };

@@ -10,10 +10,9 @@ use super::pool::Pool;
 use super::stages::{PlanError, Planner, Stages, StagesKey, open_bundle};
 use super::turn::Turn;
 use crate::board::Info;
-use crate::config::PipelineConfig;
+use crate::config::{Config, PipelineConfig};
 use crate::frame::{Incoming, Spec};
 use crate::governor::{Candidate, PipelineLadder, Rung, Setpoint};
-use crate::model::race;
 use crate::publish::PublishError;
 use crate::source::{self, Source};
 use crate::sys::Roots;
@@ -41,6 +40,7 @@ pub struct Uncalibrated {
     planner: Arc<Planner>,
     full: StagesKey,
     board: String,
+    state: Option<PathBuf>,
 }
 
 impl Uncalibrated {
@@ -50,9 +50,8 @@ impl Uncalibrated {
     /// When not even the plan for full work can be made a second time.
     pub(super) fn measure(&self, turn: &Turn) -> Result<Option<PipelineLadder>, PlanError> {
         let mut stages = self.planner.compile(&mut self.planner.load(self.full.form)?, self.full)?;
-        let dir = race::state_dir();
         let calibration =
-            calibrate(&self.planner, &mut stages, &job(&self.config, &self.board, dir.as_deref(), Some(turn)))?;
+            calibrate(&self.planner, &mut stages, &job(&self.config, &self.board, self.state.as_deref(), Some(turn)))?;
         Ok((!turn.ended()).then(|| ladder(&self.config, &calibration.candidates)))
     }
 
@@ -71,6 +70,22 @@ fn job<'a>(config: &'a PipelineConfig, board: &'a str, dir: Option<&'a Path>, tu
 
 fn ladder(config: &PipelineConfig, candidates: &[Candidate]) -> PipelineLadder {
     PipelineLadder::new(&config.name, &config.governor, frame_interval(&config.source), candidates)
+}
+
+/// Directories that pipelines are made ready from.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// Where models are looked for, in this order.
+    pub models: Vec<PathBuf>,
+    /// Where measurements are kept; `None` = nowhere.
+    pub state: Option<PathBuf>,
+}
+
+impl Places {
+    /// As `config` and the environment name them.
+    pub fn of(config: &Config) -> Places {
+        Places { models: config.models.dirs.clone(), state: config.node.state_dir() }
+    }
 }
 
 /// Why a pipeline cannot be made.
@@ -106,10 +121,9 @@ pub struct Measured {
 ///
 /// # Errors
 /// [`PrepareError::Model`] and [`PrepareError::Fit`].
-pub fn measure(config: &PipelineConfig, dirs: &[PathBuf], roots: &Roots) -> Result<Measured, PrepareError> {
-    let Compiled { planner, mut stages, board } = compile(config, dirs, roots, None)?;
-    let dir = race::state_dir();
-    let calibration = calibrate(&planner, &mut stages, &job(config, &board, dir.as_deref(), None));
+pub fn measure(config: &PipelineConfig, places: &Places, roots: &Roots) -> Result<Measured, PrepareError> {
+    let Compiled { planner, mut stages, board } = compile(config, places, roots, None)?;
+    let calibration = calibrate(&planner, &mut stages, &job(config, &board, places.state.as_deref(), None));
     let Calibration { candidates, remembered } =
         calibration.map_err(|e| PrepareError::Model(config.name.clone(), e))?;
     Ok(Measured { ladder: ladder(config, &candidates), planner, stages, remembered })
@@ -126,13 +140,13 @@ struct Compiled {
 /// Opens the model of a pipeline and compiles the plan for full work, or takes a seat in a plan of `pool` where it may share one.
 fn compile(
     config: &PipelineConfig,
-    dirs: &[PathBuf],
+    places: &Places,
     roots: &Roots,
     pool: Option<&Arc<Pool>>,
 ) -> Result<Compiled, PrepareError> {
     let name = config.name.as_str();
     let model = |e: PlanError| PrepareError::Model(name.into(), e);
-    let bundle = open_bundle(&config.model, dirs).map_err(model)?;
+    let bundle = open_bundle(&config.model, &places.models).map_err(model)?;
     let info = Info::read(roots);
     let board = format!("{} {}", info.model, info.cpu);
     let cores = if info.cores == 0 { usize::MAX } else { info.cores };
@@ -140,7 +154,7 @@ fn compile(
     let mut planner =
         Planner::new(bundle, config.engine, threads, config.preprocess.clone(), &config.task).map_err(model)?;
     mark_of("model found", name);
-    if let Some(race) = planner.race(&planner.full(), &board).map_err(model)? {
+    if let Some(race) = planner.race(&planner.full(), &board, places.state.as_deref()).map_err(model)? {
         let (int8_ms, f32_ms) = (race.int8_ms, race.f32_ms);
         tracing::info!(pipeline = name, engine = ?race.engine, int8_ms, f32_ms, remembered = race.remembered,
             "the faster engine on this board");
@@ -168,16 +182,21 @@ fn compile(
 /// [`PrepareError`] naming the pipeline.
 pub(super) fn prepare(
     config: &PipelineConfig,
-    dirs: &[PathBuf],
+    places: &Places,
     roots: &Roots,
     pool: &Arc<Pool>,
     subscribe: impl FnOnce(&str) -> Result<Receiver<Incoming>, PublishError>,
 ) -> Result<Prepared, PrepareError> {
-    let Compiled { planner, mut stages, board } = compile(config, dirs, roots, Some(pool))?;
+    let Compiled { planner, mut stages, board } = compile(config, places, roots, Some(pool))?;
     let planner = Arc::new(planner);
-    let uncalibrated = Uncalibrated { config: config.clone(), planner: planner.clone(), full: stages.key(), board };
-    let dir = race::state_dir();
-    let job = job(config, &uncalibrated.board, dir.as_deref(), None);
+    let uncalibrated = Uncalibrated {
+        config: config.clone(),
+        planner: planner.clone(),
+        full: stages.key(),
+        board,
+        state: places.state.clone(),
+    };
+    let job = job(config, &uncalibrated.board, places.state.as_deref(), None);
     let (ladder, uncalibrated) = match calibrate::remembered(&planner, stages.key(), &job) {
         Some(candidates) => {
             let ladder = ladder(config, &candidates);

@@ -1,6 +1,6 @@
 //! Preprocess → model → task for one pipeline: what a worker runs per frame, and `infer` and `check` per file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -173,16 +173,16 @@ impl Planner {
     }
 
     /// Where the engine is left to us: finds out (or remembers) whether this board runs the model faster in integers or in floats
-    /// at `setpoint`, and stays with that.
+    /// at `setpoint`, and stays with that. What came of it is kept in `dir`.
     ///
     /// # Errors
     /// When the model cannot be loaded or run.
-    pub fn race(&mut self, setpoint: &Setpoint, board: &str) -> Result<Option<Race>, PlanError> {
+    pub fn race(&mut self, setpoint: &Setpoint, board: &str, dir: Option<&Path>) -> Result<Option<Race>, PlanError> {
         if self.engine != Engine::Auto {
             return Ok(None);
         }
         let key = PlanKey { batch: Some(self.preprocess.regions.len().max(1) * setpoint.batch.max(1)), size: None };
-        let race = race::race(&self.bundle, self.threads, key, board, race::state_dir().as_deref())?;
+        let race = race::race(&self.bundle, self.threads, key, board, dir)?;
         if let Some(race) = &race {
             self.engine = race.engine;
         }
