@@ -2,7 +2,6 @@
 
 mod startup;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,8 +23,17 @@ use crate::sys::Roots;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Bundle directory, bundle name, .onnx or .tflite file
-    #[arg(required_unless_present = "startup", conflicts_with = "startup")]
+    #[arg(required_unless_present = "startup")]
     model: Option<String>,
+    /// Time the start of the daemon instead, from its first instruction to its first result, part by part
+    #[arg(long, conflicts_with_all = ["model", "threads", "iters", "warmup", "engine", "size", "batch", "profile"])]
+    startup: bool,
+    /// With --startup: start on this configuration [default: a synthetic camera and a model that is part of the program]
+    #[arg(long, short, value_name = "FILE", requires = "startup")]
+    config: Option<std::path::PathBuf>,
+    /// With --startup: so many first starts, each followed by a later one
+    #[arg(long, default_value_t = 5, requires = "startup", value_parser = clap::value_parser!(u32).range(1..=100))]
+    runs: u32,
     /// Threads for one inference
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     threads: u32,
@@ -47,15 +55,6 @@ pub struct Args {
     /// Show where the time goes: every step of the integer engine
     #[arg(long)]
     profile: bool,
-    /// Start the daemon itself, to its first result: with nothing remembered, as on its first start, and as on each later one
-    #[arg(long)]
-    startup: bool,
-    /// Configuration to start with, without its broker [default: leptonnet-digits on synthetic pictures]
-    #[arg(long, short, value_name = "FILE", requires = "startup")]
-    config: Option<PathBuf>,
-    /// Starts of each kind
-    #[arg(long, requires = "startup", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    runs: u32,
     /// One JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -81,14 +80,14 @@ struct Report {
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let Some(name) = args.model.as_deref() else { return startup::run(args.config.as_deref(), args.runs, args.json) };
+    let Some(model) = &args.model else { return startup::run(args.config.as_deref(), args.runs, args.json) };
     let key = PlanKey { batch: args.batch.map(|b| b as usize), size: args.size };
     let race = match args.engine {
-        Engine::Auto => race(name, &args, key)?,
+        Engine::Auto => race(&args, model, key)?,
         _ => None,
     };
     let started = Instant::now();
-    let model = load(name, race.map_or(args.engine, |r| r.engine), args.threads)?;
+    let model = load(model, race.map_or(args.engine, |r| r.engine), args.threads)?;
     check_size(&model, key)?;
     let mut bench = spinner("compiling", || -> Result<Bench, ModelError> {
         match key.batch {
@@ -217,13 +216,14 @@ pub(super) fn check_size(model: &LoadedModel, key: PlanKey) -> Result<(), Failur
 }
 
 /// Integers against floats on this board.
-fn race(name: &str, args: &Args, key: PlanKey) -> Result<Option<Race>, Failure> {
+fn race(args: &Args, model: &str, key: PlanKey) -> Result<Option<Race>, Failure> {
     // Before the race, which would only say what is wrong with its plan.
-    check_size(&load(name, Engine::F32, args.threads)?, key)?;
-    let bundle = open_bundle(name, &super::model_dirs()).map_err(anyhow::Error::from)?;
+    check_size(&load(model, Engine::F32, args.threads)?, key)?;
+    let bundle = open_bundle(model, &super::model_dirs()).map_err(anyhow::Error::from)?;
     let board = Info::read(&Roots::default());
     let (threads, board) = (args.threads as usize, format!("{} {}", board.model, board.cpu));
-    let run = || race::race(&bundle, threads, key, &board, race::state_dir().as_deref());
+    let dir = crate::config::NodeConfig::default().state_dir();
+    let run = || race::race(&bundle, threads, key, &board, dir.as_deref());
     Ok(spinner("integers against floats", run).map_err(anyhow::Error::from)?)
 }
 

@@ -25,7 +25,7 @@ use super::probe::gather::Report;
 use super::progress::spinner;
 use super::{Failure, say};
 use crate::board::LinuxBoard;
-use crate::config::Config;
+use crate::config::{Config, NodeConfig};
 use crate::daemon::status;
 use finding::{Finding, Group, Level};
 use machine::Machine;
@@ -49,6 +49,9 @@ pub struct Args {
     #[arg(long, hide = true, value_name = "DIR")]
     root: Option<PathBuf>,
 }
+
+/// `StateDirectory=` of the unit.
+const SERVICE_STATE: &str = "/var/lib/leptond";
 
 /// CPU use needs two looks at the counters this far apart.
 const CPU_INTERVAL: Duration = Duration::from_millis(500);
@@ -99,6 +102,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
+/// Where the state is kept: what the configuration names, else the service's own directory, else that of a run by hand.
+fn state_dir(node: &NodeConfig, of_service: bool) -> Option<PathBuf> {
+    let of_unit = || Some(PathBuf::from(SERVICE_STATE)).filter(|dir| of_service && dir.is_dir());
+    Some(node.state_dir.clone()).filter(|dir| !dir.as_os_str().is_empty()).or_else(of_unit).or_else(|| node.state_dir())
+}
+
 fn examine(machine: &Machine, report: &Report, configuration: &configuration::Facts) -> Vec<Group> {
     let status = if machine.is_here() { status::running() } else { None };
     let config = configuration.config.clone();
@@ -113,6 +122,7 @@ fn examine(machine: &Machine, report: &Report, configuration: &configuration::Fa
     let mut add = |name, findings: Vec<Finding>| groups.push(Group { name, findings });
     let tls = config.as_ref().is_some_and(|c| c.mqtt.tls.is_some());
     add("clock", clock::judge(&clock::gather(machine, tls)));
+    let state_dir = state_dir(&config.as_ref().unwrap_or(&defaults).node, of_service);
     if let Some(config) = &config {
         let cameras = spinner("looking through the cameras", || {
             camera::gather(machine, report, config, of_service, status.as_ref())
@@ -122,11 +132,11 @@ fn examine(machine: &Machine, report: &Report, configuration: &configuration::Fa
         let broker = spinner("trying the broker", || broker::gather(machine, config, of_service, status.as_ref()));
         add("broker", broker::judge(&broker, configuration.problems.iter().any(|p| p.key.starts_with("mqtt."))));
         if machine.is_here() {
-            add("models", model::judge(&model::gather(config, of_service, status.as_ref())));
+            add("models", model::judge(&model::gather(config, state_dir.clone(), status.as_ref())));
         }
     }
-    let state_dir = config.as_ref().map_or(&defaults.node.state_dir, |c| &c.node.state_dir);
-    add("storage", storage::judge(&storage::gather(machine, state_dir, of_service)));
+    let state_dir = state_dir.unwrap_or_else(|| SERVICE_STATE.into());
+    add("storage", storage::judge(&storage::gather(machine, &state_dir, of_service)));
     let daemon = status.as_ref().map(|s| s.pid);
     if machine.is_here() {
         add("service", service::judge(&service::gather(machine, of_service, daemon)));

@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::progress::spinner;
 use crate::config::{ConfigErrors, Loaded, Origin, Problem};
 use crate::daemon::prepare::{self, Measured};
-use crate::model::race;
 use crate::sys::Roots;
 
 /// The ladder of one pipeline.
@@ -50,11 +49,10 @@ struct Rung {
 /// The pipelines whose model cannot be used.
 pub(super) fn measure(loaded: &Loaded) -> Result<Vec<Ladder>, ConfigErrors> {
     let (mut ladders, mut problems) = (Vec::new(), Vec::new());
-    let state = race::state_dir();
     for (i, pipeline) in loaded.config.pipelines.iter().enumerate() {
         let measuring = format!("measuring {}", pipeline.model);
-        let dirs = &loaded.config.models.dirs;
-        match spinner(&measuring, || prepare::measure(pipeline, dirs, &Roots::default(), state.as_deref())) {
+        let places = prepare::Places::of(&loaded.config);
+        match spinner(&measuring, || prepare::measure(pipeline, &places, &Roots::default())) {
             Ok(measured) => ladders.push(Ladder::of(&measured)),
             Err(error) => {
                 let key = format!("pipeline[{i}].model");

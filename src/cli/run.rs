@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Failure;
 use crate::config::{self, Override};
 use crate::daemon::{self, DaemonError, sandbox};
-use crate::telemetry::{self, startup};
+use crate::telemetry;
 
 /// Arguments of `leptond run`.
 #[derive(Debug, clap::Args)]
@@ -23,19 +23,23 @@ pub struct Args {
 
 /// Runs until SIGTERM, SIGINT or the end of all sources.
 pub fn run(args: Args) -> Result<(), Failure> {
-    startup::mark(None, "program loaded");
     let Args { config: file, overrides, run_for } = args;
     let load = move |skip_files| {
         let options = config::Options::from_process(file.clone(), overrides.clone());
         config::load(&config::Options { skip_files, ..options })
     };
+    let marks = telemetry::open_marks(std::env::var_os(telemetry::MARKS_VARIABLE).as_deref());
+    telemetry::mark("program");
     let loaded = load(false).map_err(|e| Failure::Config(e.to_string()))?;
-    startup::mark(None, "configuration read");
+    telemetry::mark("configuration");
     let env = |name: &str| std::env::var_os(name);
     // Before the first thread: those that exist already would keep what is given up here.
     let given = sandbox::restrict(&loaded, &env);
+    telemetry::mark("sandbox");
     let log = telemetry::init(&loaded.config.log).map_err(|e| Failure::Config(e.to_string()))?;
-    startup::mark(None, "sandbox and log");
+    if let Err(error) = marks {
+        tracing::warn!(%error, "{} names a socket that cannot be used: this start is not measured", telemetry::MARKS_VARIABLE);
+    }
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }

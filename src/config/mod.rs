@@ -66,7 +66,7 @@ pub struct NodeConfig {
     /// Name in topics, `[a-zA-Z0-9_-]`; empty = `leptond-` and eight hex digits made from the machine id.
     #[schemars(regex(pattern = r"^[a-zA-Z0-9_-]{0,64}$"))]
     pub name: String,
-    /// Where state is kept.
+    /// Where measurements of this board are kept; empty = the service's state directory, else the user's cache.
     pub state_dir: PathBuf,
     /// Whether the process shuts itself off from the files that it does not need (landlock).
     pub sandbox: Sandbox,
@@ -86,14 +86,17 @@ pub enum Sandbox {
     Off,
 }
 
+impl NodeConfig {
+    /// Where measurements are kept: `state_dir`, else `$STATE_DIRECTORY` (systemd), else `leptond` in `$XDG_CACHE_HOME` or
+    /// `~/.cache`. `None` where the environment names none of them.
+    pub fn state_dir(&self) -> Option<PathBuf> {
+        crate::model::race::state_dir(&self.state_dir, &|name| std::env::var_os(name))
+    }
+}
+
 impl Default for NodeConfig {
     fn default() -> Self {
-        NodeConfig {
-            name: String::new(),
-            state_dir: "/var/lib/leptond".into(),
-            sandbox: Sandbox::Auto,
-            health_interval_s: 60,
-        }
+        NodeConfig { name: String::new(), state_dir: PathBuf::new(), sandbox: Sandbox::Auto, health_interval_s: 60 }
     }
 }
 

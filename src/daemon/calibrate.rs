@@ -13,6 +13,7 @@ use super::captures::{self, Captures};
 use super::offline;
 use super::sample::Kind;
 use super::stages::{PlanError, Planner, StageError, Stages, StagesKey};
+use super::turn::Turn;
 use crate::frame::Frame;
 use crate::governor::{Candidate, Cost};
 use crate::model::{self, LoadedModel, Remembered, Rung};
@@ -52,6 +53,8 @@ pub(super) struct Job<'a> {
     pub(super) board: &'a str,
     /// Where measurements are remembered.
     pub(super) dir: Option<&'a Path>,
+    /// Where pipelines run meanwhile: each measurement is taken alone.
+    pub(super) turn: Option<&'a Turn>,
 }
 
 /// What was measured.
@@ -73,20 +76,16 @@ pub struct Calibration {
 /// # Errors
 /// [`PlanError::Task`]; whatever else fails leaves out what failed, and is logged.
 pub(super) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> Result<Calibration, PlanError> {
+    if let Some(candidates) = remembered(planner, main.key(), job) {
+        return Ok(Calibration { candidates, remembered: true });
+    }
     let regions = &planner.preprocess.regions;
     let kind = Kind::of(job.source, regions);
     let offered = captures::offered(job.source, regions);
-    let depends_on = format!("{} {offered:?}", depends_on(planner, main.key(), kind, job));
-    let mut known: Remembered<Vec<Candidate>> = Remembered::open(job.dir, FILE);
-    if let Some(candidates) = known.get(&depends_on)
-        && plausible(candidates, main.key())
-    {
-        return Ok(Calibration { candidates: candidates.clone(), remembered: true });
-    }
     let start = Instant::now();
     let until = start + BUDGET;
     let timed = kind.frame(main.spec(), main.item_len()).and_then(|frame| {
-        let timed = time(main, &frame, until).map_err(|e| e.to_string())?;
+        let timed = time(main, &frame, until, job.turn).map_err(|e| e.to_string())?;
         Ok((frame, timed))
     });
     let (frame, timed) = match timed {
@@ -100,25 +99,52 @@ pub(super) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
         }
     };
     let captures = Captures::new(&offered, kind, regions, main.spec());
+    let (turn, max_batch) = (job.turn, job.max_batch);
     let mut session =
-        Session { planner, frame: &frame, captures: &captures, until, max_batch: job.max_batch, found: Vec::new() };
+        Session { planner, frame: &frame, captures: &captures, until, max_batch, turn, found: Vec::new() };
     session.forms(main, timed);
     planner.forget(main)?;
     let candidates = session.finish();
-    known.insert(&depends_on, candidates.clone());
+    if !turn.is_some_and(Turn::ended) {
+        let depends_on = depends_on(planner, main.key(), kind, &offered, job);
+        let mut known: Remembered<Vec<Candidate>> = Remembered::open(job.dir, FILE);
+        known.insert(&depends_on, candidates.clone());
+    }
     Ok(Calibration { candidates, remembered: false })
+}
+
+/// What an earlier start measured of this model on this board; `full` is the plan for full work.
+pub(super) fn remembered(planner: &Planner, full: StagesKey, job: &Job<'_>) -> Option<Vec<Candidate>> {
+    let regions = &planner.preprocess.regions;
+    let (kind, offered) = (Kind::of(job.source, regions), captures::offered(job.source, regions));
+    let depends_on = depends_on(planner, full, kind, &offered, job);
+    let known: Remembered<Vec<Candidate>> = Remembered::open(job.dir, FILE);
+    known.get(&depends_on).filter(|candidates| plausible(candidates, full)).cloned()
+}
+
+/// Full work by a single run, which warms the plan up: what is known of a pipeline until it has been measured. What its task
+/// remembers is lost.
+///
+/// # Errors
+/// [`PlanError::Task`].
+pub(super) fn full_work(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> Result<Candidate, PlanError> {
+    let kind = Kind::of(job.source, &planner.preprocess.regions);
+    let frame = kind.frame(main.spec(), main.item_len());
+    let timed = frame.ok().and_then(|frame| time(main, &frame, Instant::now(), None).ok());
+    planner.forget(main)?;
+    Ok(candidate(main.key(), timed.unwrap_or(UNTIMED), None))
 }
 
 /// Times of a model that could not be timed: a guess that lets the governor lower the interval.
 const UNTIMED: Timed = Timed { infer_ms: 1.0, cpu_ms: 1.0 };
 
 /// Everything that the measurements depend on.
-fn depends_on(planner: &Planner, full: StagesKey, kind: Kind, job: &Job<'_>) -> String {
+fn depends_on(planner: &Planner, full: StagesKey, kind: Kind, offered: &[[u32; 2]], job: &Job<'_>) -> String {
     let Planner { bundle, engine, preprocess, task, sha256, .. } = planner;
     let (version, debug, kernels) = (env!("CARGO_PKG_VERSION"), cfg!(debug_assertions), model::kernels());
     let (board, max_batch, manifest) = (job.board, job.max_batch, bundle.manifest());
     format!(
-        "{sha256} {version} {debug} {board} {kernels} {engine:?} {full:?} {max_batch} {kind:?} {preprocess:?} {task:?} {manifest:?}"
+        "{sha256} {version} {debug} {board} {kernels} {engine:?} {full:?} {max_batch} {kind:?} {preprocess:?} {task:?} {manifest:?} {offered:?}"
     )
 }
 
@@ -148,6 +174,7 @@ struct Session<'a> {
     captures: &'a Captures,
     until: Instant,
     max_batch: usize,
+    turn: Option<&'a Turn>,
     found: Vec<Found>,
 }
 
@@ -172,7 +199,7 @@ impl Session<'_> {
                 let key = StagesKey { form, resolution, ..full };
                 let candidates = if key == full {
                     Ok(self.with_captures(main, timed))
-                } else if self.found.len() >= MAX_FORMS || Instant::now() >= until {
+                } else if self.found.len() >= MAX_FORMS || Instant::now() >= until || self.ended() {
                     Err("there is no time for it".into())
                 } else {
                     self.time(&mut loaded, key, |stages, timed| self.with_captures(stages, timed))
@@ -189,7 +216,7 @@ impl Session<'_> {
         let mut loaded: Option<(usize, LoadedModel)> = None;
         for index in 0..self.found.len() {
             let Some(first) = self.found[index].candidates.first().copied() else { continue };
-            if Instant::now() >= self.until {
+            if Instant::now() >= self.until || self.ended() {
                 break;
             }
             if loaded.as_ref().is_none_or(|(form, _)| *form != first.form) {
@@ -248,7 +275,7 @@ impl Session<'_> {
 
     /// `None` when there is no time left, or it fails.
     fn try_out(&self, loaded: &mut LoadedModel, key: StagesKey) -> Option<Candidate> {
-        if Instant::now() >= self.until {
+        if Instant::now() >= self.until || self.ended() {
             return None;
         }
         match self.time(loaded, key, |_, timed| candidate(key, timed, None)) {
@@ -268,7 +295,7 @@ impl Session<'_> {
         then: impl FnOnce(&mut Stages, Timed) -> T,
     ) -> Result<T, String> {
         let mut stages = self.planner.compile(loaded, key).map_err(|e| e.to_string())?;
-        let timed = time(&mut stages, self.frame, self.until).map_err(|e| e.to_string())?;
+        let timed = time(&mut stages, self.frame, self.until, self.turn).map_err(|e| e.to_string())?;
         Ok(then(&mut stages, timed))
     }
 
@@ -278,10 +305,10 @@ impl Session<'_> {
         let mut all = vec![first];
         let spec = stages.spec().clone();
         for (side, frame) in self.captures.enough_for(&spec) {
-            if Instant::now() >= self.until {
+            if Instant::now() >= self.until || self.ended() {
                 break;
             }
-            match time(stages, frame, self.until) {
+            match time(stages, frame, self.until, self.turn) {
                 Ok(Timed { infer_ms, cpu_ms }) => {
                     let cost = Cost { infer_ms, cpu_ms, ..first.cost };
                     all.push(Candidate { capture: Some(side), cost, ..first });
@@ -290,6 +317,11 @@ impl Session<'_> {
             }
         }
         all
+    }
+
+    /// Whether nobody waits for the measurements any more.
+    fn ended(&self) -> bool {
+        self.turn.is_some_and(Turn::ended)
     }
 
     fn leave_out(&self, key: StagesKey, error: &dyn std::fmt::Display) {
@@ -346,6 +378,9 @@ impl Session<'_> {
         };
         let until = Instant::now() + GOLDEN_BUDGET;
         let share = |found: &Found| {
+            if self.ended() {
+                return None;
+            }
             let key = StagesKey { batch: 1, ..key(found.candidates.first()?) };
             let right = planner
                 .load(key.form)
@@ -397,7 +432,9 @@ struct Timed {
 }
 
 /// The shortest of a few runs over `frame`: the first one, which warms up, counts only when there is no time for another.
-fn time(stages: &mut Stages, frame: &Frame, until: Instant) -> Result<Timed, StageError> {
+/// `turn` keeps running pipelines out of it.
+fn time(stages: &mut Stages, frame: &Frame, until: Instant, turn: Option<&Turn>) -> Result<Timed, StageError> {
+    let _alone = turn.map(Turn::measure);
     let threads = stages.key().threads.max(1);
     let start = Instant::now();
     let mut best: Option<Timed> = None;

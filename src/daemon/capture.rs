@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::pipeline::{Life, Shared};
 use crate::frame::Frame;
 use crate::source::{Next, Source, SourceError};
-use crate::telemetry::{Heart, RateLimited, startup};
+use crate::telemetry::{Heart, RateLimited, mark_of};
 
 /// A source answers within 500 ms; one that is silent for this long hangs.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -40,8 +40,10 @@ pub(super) fn run(mut source: Box<dyn Source>, shared: &Shared, heart: &Heart) {
         }
         match source.next(&mut frame) {
             Ok(Next::Frame) => {
+                if seq == 0 {
+                    mark_of("first frame", name);
+                }
                 seq += 1;
-                startup::mark(Some(name), "first frame");
                 frame.seq = seq;
                 bad_in_a_row = 0;
                 shared.counters.frames.fetch_add(1, Relaxed);
@@ -232,12 +234,14 @@ mod tests {
             stages: planner.stages(&Setpoint::full()).unwrap(),
             planner: Arc::new(planner),
             source: Box::new(Camera(asked.clone())),
+            uncalibrated: None,
         };
         let surroundings = Surroundings {
             publisher: Arc::new(Nowhere),
             topics: Topics::new("leptond", "test").unwrap(),
             results: true,
             heartbeats: Heartbeats::new(Instant::now()),
+            turn: Arc::default(),
             wake: Arc::new(|| ()),
         };
         let running = Running::start(prepared, &surroundings).unwrap();

@@ -9,7 +9,9 @@ use tokio::sync::Notify;
 
 use super::DaemonError;
 use super::answers::Answers;
+use super::calibrator::Calibrator;
 use super::node::Node;
+use super::prepare::Places;
 use super::report::{Report, Reporter};
 use super::service::Service;
 use super::set::{PipelineSet, Surroundings};
@@ -21,7 +23,7 @@ use crate::publish::Publisher;
 use crate::publish::broker::Broker;
 use crate::publish::mqtt::Mqtt;
 use crate::sys::Roots;
-use crate::telemetry::{Heart, Heartbeats, LogHandle, Notifier, startup};
+use crate::telemetry::{Heart, Heartbeats, LogHandle, Notifier, mark};
 
 /// From the wish to stop to the end of the process.
 const STOP_WITHIN: Duration = Duration::from_millis(1900);
@@ -141,8 +143,8 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     }
     let broker = host.broker.filter(|_| config.broker.enabled);
     let node = Node::connect(&config, broker, host.options.tee.as_ref())?;
-    startup::mark(None, "connection begun");
-    let prepared = node.prepare(&config.pipelines, &config.models.dirs, &host.options.roots)?;
+    mark("broker client");
+    let prepared = node.prepare(&config.pipelines, &Places::of(&config), &host.options.roots)?;
     let over = Arc::new(Notify::new());
     let wake = over.clone();
     let surroundings = Surroundings {
@@ -150,16 +152,20 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
         topics: node.topics.clone(),
         results: config.mqtt.results,
         heartbeats: host.heartbeats.clone(),
+        turn: Arc::default(),
         wake: Arc::new(move || wake.notify_one()),
     };
     let mut set = PipelineSet::start(&config.governor, prepared, &surroundings, host.started)?;
+    mark("threads");
     let mut board = LinuxBoard::new(host.options.roots.clone());
     let mut reporter =
         Reporter::new(&config, node.topics.clone(), node.publisher.clone(), board.info().clone(), host.started);
     reporter.info(&digest, &set);
     reporter.governor(&set, 0);
     host.service.ready(&set.status_line());
-    startup::mark(None, "ready");
+    mark("ready");
+    let calibrator = Calibrator::new(surroundings.turn.clone());
+    calibrator.start(set.uncalibrated());
     let asked = Arc::new(Notify::new());
     let mut answers = Answers::subscribe(&node, asked.clone())?;
     let file = StatusFile::from_env();
@@ -187,11 +193,21 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                         stop(set, &node.mqtt, &mut board, host.started)?;
                         return Ok(End::Restart(new));
                     }
-                    Reloaded::Applied => answers.forget(),
+                    Reloaded::Applied => {
+                        answers.forget();
+                        calibrator.start(set.uncalibrated());
+                    }
                     Reloaded::Refused => {}
                 }
                 tick = ticker(&config, &host.service);
                 host.service.ready(&set.status_line());
+            }
+            () = calibrator.told() => {
+                for (shared, ladder) in calibrator.take() {
+                    if set.learn(&shared, ladder) {
+                        reporter.governor(&set, 0);
+                    }
+                }
             }
             () = asked.notified(), if answers.has_time() => {
                 // What was asked for is done at once and not at the next reading, which may be a minute away.
@@ -314,7 +330,7 @@ fn reload(
     // Where the connection changes, every pipeline is made ready once to see that it can be.
     let changed: Vec<_> =
         new.pipelines.iter().filter(|p| !same_connection || !config.pipelines.contains(p)).cloned().collect();
-    let prepared = match node.prepare(&changed, &new.models.dirs, &options.roots) {
+    let prepared = match node.prepare(&changed, &Places::of(new), &options.roots) {
         Ok(prepared) => prepared,
         Err(why) => return refused(why.to_string()),
     };

@@ -5,6 +5,7 @@
 
 mod answers;
 pub mod calibrate;
+mod calibrator;
 mod capture;
 mod captures;
 mod control;
@@ -26,6 +27,7 @@ pub mod slot;
 pub mod stages;
 pub mod status;
 mod summary;
+pub mod turn;
 mod worker;
 
 pub use control::{Options, Reload, run};

@@ -1,13 +1,13 @@
 //! The connection to the broker, and who else sees what is published.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::DaemonError;
 use super::pool::{self, Pool};
-use super::prepare::{Prepared, prepare};
+use super::prepare::{Places, Prepared, prepare};
 use crate::config::{Config, PipelineConfig};
 use crate::publish::mqtt::Mqtt;
 use crate::publish::topics::{self, Topics};
@@ -62,13 +62,13 @@ impl Node {
     pub(super) fn prepare(
         &self,
         pipelines: &[PipelineConfig],
-        dirs: &[PathBuf],
+        places: &Places,
         roots: &Roots,
     ) -> Result<Vec<Prepared>, DaemonError> {
         let subscribe = |filter: &str| self.mqtt.subscribe(filter, INCOMING);
         // Only those that are made ready together share plans: what runs already goes on untouched.
         let pool = Arc::new(Pool::new(pipelines, pool::measure));
-        let prepared = pipelines.iter().map(|p| prepare(p, dirs, roots, &pool, subscribe));
+        let prepared = pipelines.iter().map(|p| prepare(p, places, roots, &pool, subscribe));
         prepared.collect::<Result<_, _>>().map_err(|e| DaemonError::Config(e.to_string()))
     }
 }

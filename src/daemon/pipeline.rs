@@ -6,10 +6,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::plans::Plans;
-use super::prepare::Prepared;
+use super::prepare::{Prepared, Uncalibrated};
 use super::set::Surroundings;
 use super::slot::Slot;
 use super::stages::Planner;
+use super::turn::Turn;
 use super::worker::Worker;
 use super::{capture, worker};
 use crate::config::PipelineConfig;
@@ -52,7 +53,8 @@ pub struct Shared {
     pub truth: Truth,
     pub(super) slot: Slot,
     pub(super) plans: Arc<Plans>,
-    pub(super) ladder: PipelineLadder,
+    pub(super) turn: Arc<Turn>,
+    ladder: Mutex<Arc<PipelineLadder>>,
     stop: AtomicBool,
     /// A person's pause, beside the governor's.
     held: AtomicBool,
@@ -89,6 +91,11 @@ impl Shared {
         lock(&self.setpoint).clone()
     }
 
+    /// How far the work may be lowered.
+    pub(super) fn ladder(&self) -> Arc<PipelineLadder> {
+        lock(&self.ladder).clone()
+    }
+
     /// What the pipeline is doing.
     pub fn life(&self) -> Life {
         lock(&self.life).0.clone()
@@ -108,8 +115,12 @@ impl Shared {
 
     /// What is achieved at the present setpoint.
     pub fn load(&self, now: Instant) -> Load {
-        let setpoint = self.setpoint();
-        let pace = setpoint.interval.max(self.ladder.frame_interval);
+        let (setpoint, ladder) = (self.setpoint(), self.ladder());
+        if ladder.provisional {
+            // It is held now and then by what measures it: that is not held against it.
+            return Load { idle: self.idle(now).is_some(), ..Load::default() };
+        }
+        let pace = setpoint.interval.max(ladder.frame_interval);
         let inferences = u32::try_from(setpoint.batch).unwrap_or(u32::MAX).saturating_mul(JUDGED_BY_INFERENCES);
         let window = pace.saturating_mul(inferences).max(JUDGED_BY);
         let ms = |d: Duration| d.as_secs_f32() * 1e3;
@@ -149,6 +160,16 @@ impl Shared {
         }
     }
 
+    /// Whether there was a result yet, right or failed.
+    pub(super) fn answered(&self) -> bool {
+        self.counters.inferences.load(Ordering::Relaxed) + self.counters.errors.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether nothing will come any more.
+    pub(super) fn over(&self) -> bool {
+        self.stopping() || matches!(self.life(), Life::Ended | Life::Failed(_) | Life::Stopped)
+    }
+
     pub(super) fn stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
@@ -185,6 +206,8 @@ pub struct Running {
     pub engine: &'static str,
     /// Shared with its threads.
     pub shared: Arc<Shared>,
+    /// The measurements that its ladder waits for, until they begin.
+    pub(super) uncalibrated: Option<Uncalibrated>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -194,15 +217,16 @@ impl Running {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(prepared: Prepared, surroundings: &Surroundings) -> std::io::Result<Running> {
-        let Prepared { config, planner, stages, source, ladder } = prepared;
-        let Surroundings { publisher, topics, results, heartbeats, wake } = surroundings.clone();
+        let Prepared { config, planner, stages, source, ladder, uncalibrated } = prepared;
+        let Surroundings { publisher, topics, results, heartbeats, turn, wake } = surroundings.clone();
         let shared = Arc::new(Shared {
             name: config.name.clone(),
             counters: PipelineCounters::default(),
             truth: Truth::default(),
             slot: Slot::default(),
             plans: Plans::new(&config.name, planner.clone(), stages.key()),
-            ladder: ladder.clone(),
+            turn,
+            ladder: Mutex::new(Arc::new(ladder.clone())),
             stop: AtomicBool::new(false),
             held: AtomicBool::new(false),
             newest: Mutex::new(None),
@@ -211,7 +235,8 @@ impl Running {
             wake,
         });
         let engine = stages.engine();
-        let mut running = Running { config, planner, ladder, engine, shared: shared.clone(), threads: Vec::new() };
+        let mut running =
+            Running { config, planner, ladder, engine, shared: shared.clone(), uncalibrated, threads: Vec::new() };
         let spawn = |running: &mut Running, role: &str, body: Box<dyn FnOnce() + Send>| {
             let thread = std::thread::Builder::new().name(format!("{role} {}", shared.name)).spawn(body)?;
             running.threads.push(thread);
@@ -240,6 +265,12 @@ impl Running {
         self.shared.plans.want(setpoint.into());
         *lock(&self.shared.setpoint) = setpoint.clone();
         self.shared.restart(Instant::now());
+    }
+
+    /// It has been measured: from now on it goes by this ladder.
+    pub(super) fn learn(&mut self, ladder: PipelineLadder) {
+        *lock(&self.shared.ladder) = Arc::new(ladder.clone());
+        self.ladder = ladder;
     }
 
     /// Tells both threads to stop; returns at once.

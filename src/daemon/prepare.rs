@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use super::calibrate::{Calibration, Job, calibrate};
+use super::calibrate::{self, Calibration, Job, calibrate};
 use super::pool::Pool;
-use super::stages::{PlanError, Planner, Stages, open_bundle};
+use super::stages::{PlanError, Planner, Stages, StagesKey, open_bundle};
+use super::turn::Turn;
 use crate::board::Info;
-use crate::config::PipelineConfig;
+use crate::config::{Config, PipelineConfig};
 use crate::frame::{Incoming, Spec};
-use crate::governor::{PipelineLadder, Rung, Setpoint};
-use crate::model::race;
+use crate::governor::{Candidate, PipelineLadder, Rung, Setpoint};
 use crate::publish::PublishError;
 use crate::source::{self, Source};
 use crate::sys::Roots;
-use crate::telemetry::startup;
+use crate::telemetry::mark_of;
 
 /// A pipeline that can be started.
 pub struct Prepared {
@@ -30,6 +30,62 @@ pub struct Prepared {
     pub source: Box<dyn Source>,
     /// How far its work may be lowered; the first rung is full work.
     pub ladder: PipelineLadder,
+    /// What `ladder` waits for, where it is provisional.
+    pub uncalibrated: Option<Uncalibrated>,
+}
+
+/// A pipeline that was never measured on this board: that is done while it runs (see [`super::calibrator`]).
+pub struct Uncalibrated {
+    config: PipelineConfig,
+    planner: Arc<Planner>,
+    full: StagesKey,
+    board: String,
+    state: Option<PathBuf>,
+}
+
+impl Uncalibrated {
+    /// Measures it, whenever `turn` lets it. `None` when that is of no use any more.
+    ///
+    /// # Errors
+    /// When not even the plan for full work can be made a second time.
+    pub(super) fn measure(&self, turn: &Turn) -> Result<Option<PipelineLadder>, PlanError> {
+        let mut stages = self.planner.compile(&mut self.planner.load(self.full.form)?, self.full)?;
+        let calibration =
+            calibrate(&self.planner, &mut stages, &job(&self.config, &self.board, self.state.as_deref(), Some(turn)))?;
+        Ok((!turn.ended()).then(|| ladder(&self.config, &calibration.candidates)))
+    }
+
+    /// How the rungs of `ladder` are called, for the log.
+    pub(super) fn say(&self, ladder: &PipelineLadder, remembered: bool) {
+        let words = |rung: Option<&Rung>| rung.map(|r| in_words(&self.planner, r)).unwrap_or_default();
+        let (first, last) = (words(ladder.rungs.first()), words(ladder.rungs.last()));
+        let (pipeline, rungs) = (self.config.name.as_str(), ladder.rungs.len());
+        tracing::info!(pipeline, rungs, first, last, remembered, "the governor's ladder");
+    }
+}
+
+fn job<'a>(config: &'a PipelineConfig, board: &'a str, dir: Option<&'a Path>, turn: Option<&'a Turn>) -> Job<'a> {
+    Job { source: &config.source, max_batch: config.governor.max_batch as usize, board, dir, turn }
+}
+
+fn ladder(config: &PipelineConfig, candidates: &[Candidate]) -> PipelineLadder {
+    PipelineLadder::new(&config.name, &config.governor, frame_interval(&config.source), candidates)
+}
+
+/// Directories that pipelines are made ready from.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// Where models are looked for, in this order.
+    pub models: Vec<PathBuf>,
+    /// Where measurements are kept; `None` = nowhere.
+    pub state: Option<PathBuf>,
+}
+
+impl Places {
+    /// As `config` and the environment name them.
+    pub fn of(config: &Config) -> Places {
+        Places { models: config.models.dirs.clone(), state: config.node.state_dir() }
+    }
 }
 
 /// Why a pipeline cannot be made.
@@ -61,87 +117,99 @@ pub struct Measured {
     pub remembered: bool,
 }
 
-/// Opens the model of a pipeline, compiles the plan for full work and measures what lesser work costs, or remembers it in `state`.
+/// Opens the model of a pipeline, compiles the plan for full work and measures (or remembers) what lesser work costs.
 ///
 /// # Errors
 /// [`PrepareError::Model`] and [`PrepareError::Fit`].
-pub fn measure(
-    config: &PipelineConfig,
-    dirs: &[PathBuf],
-    roots: &Roots,
-    state: Option<&Path>,
-) -> Result<Measured, PrepareError> {
-    measure_with(config, dirs, roots, state, None)
+pub fn measure(config: &PipelineConfig, places: &Places, roots: &Roots) -> Result<Measured, PrepareError> {
+    let Compiled { planner, mut stages, board } = compile(config, places, roots, None)?;
+    let calibration = calibrate(&planner, &mut stages, &job(config, &board, places.state.as_deref(), None));
+    let Calibration { candidates, remembered } =
+        calibration.map_err(|e| PrepareError::Model(config.name.clone(), e))?;
+    Ok(Measured { ladder: ladder(config, &candidates), planner, stages, remembered })
 }
 
-/// [`measure`], with a seat in a plan of `pool` where the pipeline may share one.
-fn measure_with(
+/// A model with the plan for full work.
+struct Compiled {
+    planner: Planner,
+    stages: Stages,
+    /// Model and processor of the board.
+    board: String,
+}
+
+/// Opens the model of a pipeline and compiles the plan for full work, or takes a seat in a plan of `pool` where it may share one.
+fn compile(
     config: &PipelineConfig,
-    dirs: &[PathBuf],
+    places: &Places,
     roots: &Roots,
-    state: Option<&Path>,
     pool: Option<&Arc<Pool>>,
-) -> Result<Measured, PrepareError> {
-    let model = |e: PlanError| PrepareError::Model(config.name.clone(), e);
-    let bundle = open_bundle(&config.model, dirs).map_err(model)?;
+) -> Result<Compiled, PrepareError> {
+    let name = config.name.as_str();
+    let model = |e: PlanError| PrepareError::Model(name.into(), e);
+    let bundle = open_bundle(&config.model, &places.models).map_err(model)?;
     let info = Info::read(roots);
     let board = format!("{} {}", info.model, info.cpu);
     let cores = if info.cores == 0 { usize::MAX } else { info.cores };
     let threads = (config.threads as usize).clamp(1, cores);
     let mut planner =
         Planner::new(bundle, config.engine, threads, config.preprocess.clone(), &config.task).map_err(model)?;
-    if let Some(race) = planner.race(&planner.full(), &board, state).map_err(model)? {
+    mark_of("model found", name);
+    if let Some(race) = planner.race(&planner.full(), &board, places.state.as_deref()).map_err(model)? {
         let (int8_ms, f32_ms) = (race.int8_ms, race.f32_ms);
-        tracing::info!(pipeline = config.name, engine = ?race.engine, int8_ms, f32_ms, remembered = race.remembered,
+        tracing::info!(pipeline = name, engine = ?race.engine, int8_ms, f32_ms, remembered = race.remembered,
             "the faster engine on this board");
     }
-    let over = |phase: &str| startup::mark(Some(&config.name), phase);
-    over("engine chosen");
+    mark_of("engine chosen", name);
     let mut loaded = planner.load(0).map_err(model)?;
+    mark_of("model parsed", name);
     let full = Setpoint { resolution: Planner::own_resolution(&loaded), ..planner.full() };
     if let Some((pool, wish)) = pool.and_then(|pool| Some((pool, pool.wish(config, frame_interval(&config.source))?))) {
-        planner.share(pool.clone(), &config.name, wish);
+        planner.share(pool.clone(), name, wish);
     }
-    let mut stages = planner.compile_shared(&mut loaded, (&full).into()).map_err(model)?;
-    drop(loaded);
-    over("model compiled");
-    if let Some(reason) = misfit(&config.source, stages.spec()) {
-        return Err(PrepareError::Fit(config.name.clone(), reason));
+    let stages = planner.compile_shared(&mut loaded, (&full).into()).map_err(model)?;
+    mark_of("plan compiled", name);
+    match misfit(&config.source, stages.spec()) {
+        Some(reason) => Err(PrepareError::Fit(name.into(), reason)),
+        None => Ok(Compiled { planner, stages, board }),
     }
-    let max_batch = config.governor.max_batch as usize;
-    let job = Job { source: &config.source, max_batch, board: &board, dir: state };
-    let Calibration { candidates, remembered } = calibrate(&planner, &mut stages, &job).map_err(model)?;
-    over("calibrated");
-    let ladder = PipelineLadder::new(&config.name, &config.governor, frame_interval(&config.source), &candidates);
-    Ok(Measured { planner, stages, ladder, remembered })
 }
 
 /// Opens the model, compiles the plan for full work or takes a seat in one of `pool`, and opens the source. `subscribe` gives the
-/// messages of a topic filter.
+/// messages of a topic filter. What lesser work costs is looked up; where it is not known, full work is timed once, so that the
+/// first result does not wait for the measurements.
 ///
 /// # Errors
 /// [`PrepareError`] naming the pipeline.
 pub(super) fn prepare(
     config: &PipelineConfig,
-    dirs: &[PathBuf],
+    places: &Places,
     roots: &Roots,
     pool: &Arc<Pool>,
     subscribe: impl FnOnce(&str) -> Result<Receiver<Incoming>, PublishError>,
 ) -> Result<Prepared, PrepareError> {
-    let Measured { planner, stages, ladder, remembered } =
-        measure_with(config, dirs, roots, race::state_dir().as_deref(), Some(pool))?;
-    let words = |rung: Option<&Rung>| rung.map(|r| in_words(&planner, r)).unwrap_or_default();
-    let (first, last) = (words(ladder.rungs.first()), words(ladder.rungs.last()));
-    let engine = stages.engine();
-    tracing::info!(
-        pipeline = config.name,
-        engine,
-        rungs = ladder.rungs.len(),
-        first,
-        last,
-        remembered,
-        "the governor's ladder"
-    );
+    let Compiled { planner, mut stages, board } = compile(config, places, roots, Some(pool))?;
+    let planner = Arc::new(planner);
+    let uncalibrated = Uncalibrated {
+        config: config.clone(),
+        planner: planner.clone(),
+        full: stages.key(),
+        board,
+        state: places.state.clone(),
+    };
+    let job = job(config, &uncalibrated.board, places.state.as_deref(), None);
+    let (ladder, uncalibrated) = match calibrate::remembered(&planner, stages.key(), &job) {
+        Some(candidates) => {
+            let ladder = ladder(config, &candidates);
+            uncalibrated.say(&ladder, true);
+            (ladder, None)
+        }
+        None => {
+            let full = calibrate::full_work(&planner, &mut stages, &job)
+                .map_err(|e| PrepareError::Model(config.name.clone(), e))?;
+            (PipelineLadder { provisional: true, ..ladder(config, &[full]) }, Some(uncalibrated))
+        }
+    };
+    mark_of("ladder", &config.name);
     let incoming = match &config.source {
         source::Config::Mqtt(mqtt) => {
             Some(subscribe(&mqtt.topic).map_err(|e| PrepareError::Topic(config.name.clone(), e))?)
@@ -150,8 +218,8 @@ pub(super) fn prepare(
     };
     let source = source::open(&config.source, source::Context { roots: roots.clone(), incoming })
         .map_err(|e| PrepareError::Source(config.name.clone(), e))?;
-    startup::mark(Some(&config.name), "source opened");
-    Ok(Prepared { config: config.clone(), planner: Arc::new(planner), stages, source, ladder })
+    mark_of("source opened", &config.name);
+    Ok(Prepared { config: config.clone(), planner, stages, source, ladder, uncalibrated })
 }
 
 /// `small at 24 px, batch 2, 1 thread, every 500 ms: 2.31 ms`.
@@ -169,7 +237,7 @@ fn in_words(planner: &Planner, rung: &Rung) -> String {
 }
 
 /// Time between two frames of a source at full work; zero where it is not known.
-pub fn frame_interval(source: &source::Config) -> Duration {
+fn frame_interval(source: &source::Config) -> Duration {
     let by_fps = |fps: f64| if fps > 0.0 { Duration::from_secs_f64(1.0 / fps) } else { Duration::ZERO };
     match source {
         source::Config::Synthetic(c) => by_fps(c.fps),

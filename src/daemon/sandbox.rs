@@ -43,8 +43,7 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
         }
         source_needs(&pipeline.source, &mut read, &mut devices);
     }
-    let mut write = vec![config.node.state_dir.clone()];
-    write.extend(crate::model::race::state_dir());
+    let mut write: Vec<PathBuf> = crate::model::race::state_dir(&config.node.state_dir, env).into_iter().collect();
     for name in ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"] {
         write.extend(list(name));
     }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::DaemonError;
-use super::pipeline::{Life, Running};
-use super::prepare::Prepared;
-use crate::governor::{self, Change, Governor, Load, Order, Reading};
+use super::pipeline::{Life, Running, Shared};
+use super::prepare::{Prepared, Uncalibrated};
+use super::turn::Turn;
+use crate::governor::{self, Change, Governor, Load, Order, PipelineLadder, Reading};
 use crate::publish::Publisher;
 use crate::publish::topics::Topics;
 use crate::telemetry::Heartbeats;
@@ -22,6 +23,8 @@ pub struct Surroundings {
     pub results: bool,
     /// The watchdog's register.
     pub heartbeats: Heartbeats,
+    /// Held for each frame by the workers, and by what measures beside them.
+    pub turn: Arc<Turn>,
     /// Called when a source has ended or failed.
     pub wake: Arc<dyn Fn() + Send + Sync>,
 }
@@ -91,6 +94,24 @@ impl PipelineSet {
             }
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// The pipelines whose ladder waits for measurements that have not begun; they are given once.
+    pub(super) fn uncalibrated(&mut self) -> Vec<(Arc<Shared>, Uncalibrated)> {
+        let one = |r: &mut Running| Some((r.shared.clone(), r.uncalibrated.take()?));
+        self.running.iter_mut().filter_map(one).collect()
+    }
+
+    /// The pipeline of `shared` has been measured. Whether it is still there.
+    pub(super) fn learn(&mut self, shared: &Arc<Shared>, ladder: PipelineLadder) -> bool {
+        let Some(index) = self.running.iter().position(|r| Arc::ptr_eq(&r.shared, shared)) else { return false };
+        self.governor.learn(index, ladder.clone());
+        let running = &mut self.running[index];
+        running.learn(ladder);
+        if let Some(status) = self.governor.status(index) {
+            running.apply(&status.setpoint);
+        }
+        true
     }
 
     /// The pipelines.

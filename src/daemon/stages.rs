@@ -1,7 +1,6 @@
 //! Preprocess → model → task for one pipeline: what a worker runs per frame, and `infer` and `check` per file.
 
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -174,7 +173,7 @@ impl Planner {
     }
 
     /// Where the engine is left to us: finds out (or remembers) whether this board runs the model faster in integers or in floats
-    /// at `setpoint`, and stays with that.
+    /// at `setpoint`, and stays with that. What came of it is kept in `dir`.
     ///
     /// # Errors
     /// When the model cannot be loaded or run.

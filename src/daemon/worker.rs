@@ -15,7 +15,7 @@ use crate::publish::payload::{self, InferenceResult, PipelineState};
 use crate::publish::topics::Topics;
 use crate::publish::{Class, Message, Origin, Publisher};
 use crate::task::TaskOutput;
-use crate::telemetry::{Heart, RateLimited, startup};
+use crate::telemetry::{Heart, RateLimited, mark_of};
 
 /// One frame through preprocess, model and task takes no longer than this on the slowest board with the largest model;
 /// beyond it the thread is taken for hung.
@@ -106,10 +106,14 @@ impl Worker {
                 Taken::Frame(taken) => {
                     frame = taken;
                     self.swap_stages();
+                    let turn = self.shared.turn.clone();
+                    let _until_its_result = turn.work();
                     self.work(&mut frame);
                 }
             }
             if !self.gathered.is_empty() && (self.shared.paused() || self.patience(Instant::now()).is_zero()) {
+                let turn = self.shared.turn.clone();
+                let _until_its_results = turn.work();
                 self.infer();
             }
             if self.shared.stopping() {
@@ -133,8 +137,8 @@ impl Worker {
     /// How long to wait for another frame from `now` on: until what is gathered has to run.
     fn patience(&self, now: Instant) -> Duration {
         let Some(oldest) = self.gathered.first() else { return LOOK_EVERY };
-        let Shared { ladder, counters, .. } = &*self.shared;
-        let measured = counters.recent_infer.p95(JUDGED_BY, LEAST_TIMES, now);
+        let ladder = self.shared.ladder();
+        let measured = self.shared.counters.recent_infer.p95(JUDGED_BY, LEAST_TIMES, now);
         let calibrated = || {
             let ms = ladder.rungs.get(self.rung).map_or(0.0, |rung| rung.cost.infer_ms);
             Duration::from_secs_f32((ms / 1e3).clamp(0.0, FRAME_WITHIN.as_secs_f32()))
@@ -228,7 +232,7 @@ impl Worker {
     /// Publishes the result, its events, and the pipeline's state when it changed. `counts`: it is by the plan that is wanted.
     fn tell(&mut self, meta: &Meta, output: TaskOutput, infer: Duration, counts: bool) {
         let counters = &self.shared.counters;
-        counters.inferences.fetch_add(1, Relaxed);
+        let first = counters.inferences.fetch_add(1, Relaxed) == 0;
         if let Some(truth) = &meta.truth {
             self.shared.truth.count(truth, &output.outcome);
         }
@@ -244,7 +248,9 @@ impl Worker {
         if self.results {
             self.publish_result(meta, &output.outcome, infer, now);
         }
-        startup::mark(Some(&self.shared.name), "first result");
+        if first {
+            mark_of("first result", &self.shared.name);
+        }
         let handed = Instant::now();
         let latency = handed.saturating_duration_since(meta.captured);
         counters.latency.record(latency);

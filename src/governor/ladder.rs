@@ -68,6 +68,8 @@ pub struct PipelineLadder {
     pub deadline: Duration,
     /// From [`ladder`]: full work first, least work last; never empty.
     pub rungs: Vec<Rung>,
+    /// Only full work has been timed so far, and that once: what comes of the measurements takes this ladder's place.
+    pub provisional: bool,
 }
 
 impl PipelineLadder {
@@ -79,6 +81,7 @@ impl PipelineLadder {
             frame_interval,
             deadline: Duration::from_millis(config.deadline_ms),
             rungs: ladder(config, frame_interval, candidates),
+            provisional: false,
         }
     }
 

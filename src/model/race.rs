@@ -2,6 +2,7 @@
 //!
 //! Integers nearly always win; on a core with wide float units and no dot product of bytes they may not.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -36,9 +37,13 @@ pub struct Race {
     pub remembered: bool,
 }
 
-/// Where the results of races are kept: systemd's state directory, else the user's cache.
-pub fn state_dir() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+/// Where measurements are kept: what `node.state_dir` names (`configured`, empty = nothing), else systemd's state directory, else
+/// the user's cache. `env` gives variables of the environment. `None` where there is none of these.
+pub fn state_dir(configured: &Path, env: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    if !configured.as_os_str().is_empty() {
+        return Some(configured.into());
+    }
+    let set = |name: &str| env(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     // systemd separates several directories by colons.
     let state = set("STATE_DIRECTORY").and_then(|d| std::env::split_paths(&d).next());
     state.or_else(|| Some(set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?.join("leptond")))

@@ -118,6 +118,7 @@ pub fn ladder(scenario: &Scenario) -> PipelineLadder {
         frame_interval: Duration::ZERO,
         deadline: Duration::from_secs_f64(scenario.workload.deadline_ms / 1e3),
         rungs: scenario.workload.rungs.iter().enumerate().map(rung).collect(),
+        provisional: false,
     };
     undominated(&mut ladder);
     ladder

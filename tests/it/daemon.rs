@@ -98,7 +98,6 @@ pub fn meter(port: u16, extra: &str) -> String {
         r#"
         [node]
         name = "test"
-        state_dir = "{{dir}}"
         [mqtt]
         host = "127.0.0.1"
         port = {port}
@@ -343,7 +342,7 @@ fn the_service_manager_is_told_and_the_watchdog_is_fed_while_idle() {
     };
     // A FIFO that nobody writes to: nothing to do, and that is no hang.
     let config = format!(
-        "[node]\nname = \"test\"\nstate_dir = \"{{dir}}\"\n[mqtt]\nhost = \"127.0.0.1\"\nport = {}\n\
+        "[node]\nname = \"test\"\n[mqtt]\nhost = \"127.0.0.1\"\nport = {}\n\
          [[pipeline]]\nname = \"quiet\"\nmodel = \"machine-anomaly\"\n\
          [pipeline.source]\ntype = \"sensor\"\nkind = \"jsonl\"\npath = \"{{dir}}/fifo\"\nwindow = 8\n",
         free_port()

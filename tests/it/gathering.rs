@@ -113,12 +113,14 @@ fn start(model: &str, rungs: &[Setpoint], deadline_ms: u64, frame_interval: Dura
         planner: Arc::new(planner),
         source: Box::new(Script { frames: script, live, given: 0, handed: handed.clone() }),
         ladder,
+        uncalibrated: None,
     };
     let surroundings = Surroundings {
         publisher: results.clone(),
         topics: Topics::new("leptond", "test").unwrap(),
         results: true,
         heartbeats: Heartbeats::new(Instant::now()),
+        turn: Arc::default(),
         wake: Arc::new(|| {}),
     };
     let running = Running::start(prepared, &surroundings).unwrap();

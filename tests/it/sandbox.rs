@@ -11,7 +11,6 @@ fn pictures(node: &str, path: &str) -> String {
     format!(
         r#"
         [node]
-        state_dir = "{{dir}}"
         {node}
         [mqtt]
         host = "127.0.0.1"
@@ -71,6 +70,7 @@ fn what_the_configuration_does_not_name_cannot_be_read() {
     }
     daemon.wait_log("zz-elsewhere.png");
     daemon.wait_log("Permission denied");
+    daemon.wait_log("the governor's ladder");
     daemon.signal("TERM");
     assert!(daemon.wait().0.success());
     assert!(state.path().join("calibration.json").is_file(), "state can be written");

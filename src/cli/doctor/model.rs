@@ -1,15 +1,15 @@
 //! The models: do they load, do they compute what they should, are they fast enough?
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::super::progress::spinner;
 use super::finding::Finding;
 use crate::config::{Config, PipelineConfig};
 use crate::daemon::offline;
-use crate::daemon::prepare::{self, Measured};
+use crate::daemon::prepare::{self, Measured, Places};
 use crate::daemon::status::Status;
 use crate::governor;
-use crate::model::{self, race};
+use crate::model;
 use crate::sys::Roots;
 
 /// What is known of the model of one pipeline.
@@ -65,29 +65,27 @@ pub enum Speed {
     Unknown(String),
 }
 
-/// Loads and measures each; one that the daemon runs is not measured beside it. What the service measured is remembered from its
-/// state directory.
-pub fn gather(config: &Config, of_service: bool, status: Option<&Status>) -> Vec<Facts> {
-    let service = Some(config.node.state_dir.clone()).filter(|dir| of_service && dir.is_dir());
-    let state = service.or_else(race::state_dir);
-    config.pipelines.iter().map(|p| facts(p, &config.models.dirs, state.as_deref(), status)).collect()
+/// Loads and measures each; one that the daemon runs is not measured beside it. What was measured earlier is remembered in `state`.
+pub fn gather(config: &Config, state: Option<PathBuf>, status: Option<&Status>) -> Vec<Facts> {
+    let places = Places { models: config.models.dirs.clone(), state };
+    config.pipelines.iter().map(|p| facts(p, &places, status)).collect()
 }
 
-fn facts(pipeline: &PipelineConfig, dirs: &[PathBuf], dir: Option<&Path>, status: Option<&Status>) -> Facts {
+fn facts(pipeline: &PipelineConfig, places: &Places, status: Option<&Status>) -> Facts {
     let deadline = pipeline.governor.deadline_ms;
     let frame = prepare::frame_interval(&pipeline.source).as_secs_f64() * 1e3;
     let interval = frame.max(pipeline.governor.interval_ms as f64);
     Facts {
         pipeline: pipeline.name.clone(),
         model: pipeline.model.clone(),
-        state: spinner(&format!("loading {}", pipeline.model), || state(pipeline, dirs, dir, status)),
+        state: spinner(&format!("loading {}", pipeline.model), || state(pipeline, places, status)),
         deadline_ms: (deadline > 0).then_some(deadline as f64),
         interval_ms: (interval > 0.0).then_some(interval),
     }
 }
 
-fn state(pipeline: &PipelineConfig, dirs: &[PathBuf], dir: Option<&Path>, status: Option<&Status>) -> State {
-    let bundle = match model::open(&pipeline.model, dirs) {
+fn state(pipeline: &PipelineConfig, places: &Places, status: Option<&Status>) -> State {
+    let bundle = match model::open(&pipeline.model, &places.models) {
         None => return State::Missing,
         Some(Err(error)) => return State::Broken(error.to_string()),
         Some(Ok(bundle)) => bundle,
@@ -106,7 +104,7 @@ fn state(pipeline: &PipelineConfig, dirs: &[PathBuf], dir: Option<&Path>, status
     let what = format!("{} {}", bundle.manifest().name, bundle.manifest().version);
     let speed = match observed(&pipeline.name, status) {
         Some(speed) => speed,
-        None => match prepare::measure(pipeline, dirs, &Roots::default(), dir) {
+        None => match prepare::measure(pipeline, places, &Roots::default()) {
             Ok(measured) => speed(&measured),
             Err(prepare::PrepareError::Fit(_, reason)) => return State::Broken(reason),
             Err(error) => Speed::Unknown(error.to_string()),

@@ -78,3 +78,22 @@ fn a_reload_may_name_what_is_open() {
     let open = Given { allowed: None, said: String::new() };
     assert_eq!(open.check(&camera, env), Ok(()));
 }
+
+#[test]
+fn state_has_one_place_the_configured_one_then_the_services_then_the_users() {
+    let check = |toml: &str, env: &[(&str, &str)], expected: Option<&str>| {
+        let given = |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+        let config = loaded(toml).config;
+        let dir = crate::model::race::state_dir(&config.node.state_dir, &given);
+        assert_eq!(dir.as_deref(), expected.map(Path::new), "{toml} {env:?}");
+        let writes = needs(&loaded(toml), &given).write;
+        assert!(dir.is_none_or(|dir| writes.contains(&dir)), "{writes:?} for {toml} {env:?}");
+    };
+    let service = ("STATE_DIRECTORY", "/var/lib/leptond:/var/lib/more");
+    let (cache, home) = (("XDG_CACHE_HOME", "/c"), ("HOME", "/h"));
+    check("[node]\nstate_dir = \"/srv/state\"", &[service, cache, home], Some("/srv/state"));
+    check("", &[service, cache, home], Some("/var/lib/leptond"));
+    check("", &[("STATE_DIRECTORY", ""), cache, home], Some("/c/leptond"));
+    check("", &[home], Some("/h/.cache/leptond"));
+    check("", &[], None);
+}

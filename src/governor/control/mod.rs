@@ -203,6 +203,22 @@ impl Governor {
         (self.config, self.wishes) = (config, Wishes::default());
     }
 
+    /// Pipeline `index` has been measured: it goes on where it costs no more than on its present rung, which is full work for one
+    /// that was at full work. Wishes stay.
+    pub fn learn(&mut self, index: usize, ladder: PipelineLadder) {
+        let Some(pipeline) = self.pipelines.get_mut(index) else { return };
+        let level = match pipeline.level {
+            0 => 0,
+            _ if pipeline.paused() => ladder.rungs.len(),
+            level => {
+                let cores = pipeline.ladder.cores(pipeline.at(level));
+                let cheaper = ladder.rungs.iter().position(|rung| ladder.cores(rung) <= cores);
+                cheaper.unwrap_or(ladder.rungs.len().saturating_sub(1))
+            }
+        };
+        (pipeline.ladder, pipeline.level, pipeline.since, pipeline.busy_since) = (ladder, level, self.now, self.now);
+    }
+
     /// Takes a person's wish; it lasts for `for_` from `now` on, or until the next one.
     pub fn order(&mut self, order: &Order, for_: Option<Duration>, now: Duration) {
         self.wishes.take(order, for_.map(|d| now + d), self.pipelines.len());
@@ -258,7 +274,8 @@ impl Governor {
 
     /// Where the governor stands.
     pub fn state(&self) -> State {
-        let known = self.started.is_some_and(|at| self.now.saturating_sub(at) >= CALIBRATING);
+        let measured = self.pipelines.iter().all(|p| !p.ladder.provisional);
+        let known = measured && self.started.is_some_and(|at| self.now.saturating_sub(at) >= CALIBRATING);
         if self.pipelines.iter().any(Pipeline::paused) {
             State::Paused
         } else if self.pipelines.iter().all(|p| p.level == 0) {

@@ -58,3 +58,25 @@ fn a_wish_for_a_pipeline_that_is_not_there_does_nothing() {
     governor.order(&Order::Fix { pipeline: Some(7), rung: 1 }, None, Duration::ZERO);
     assert_eq!(run(&mut governor, 0.0, &[(20.0, cool())]), [""; 0]);
 }
+
+#[test]
+fn a_ladder_that_comes_later_takes_over_where_the_work_costs_no_more_and_wishes_stay() {
+    let provisional = || PipelineLadder { provisional: true, ..pipeline("p", 1.0, 250) };
+    let mut governor = Governor::new(Config::default(), vec![provisional()]);
+    run(&mut governor, 0.0, &[(20.0, Reading::default())]);
+    assert_eq!(governor.state(), State::Calibrating, "it is not known yet what lesser work costs");
+    governor.learn(0, pipeline("p", 1.0, 250));
+    assert_eq!(governor.status(0).unwrap().setpoint.rung, 0, "full work stays full work");
+    assert_eq!(governor.state(), State::Normal);
+
+    let mut governor = Governor::new(Config::default(), vec![provisional()]);
+    governor.order(&Order::Fix { pipeline: Some(0), rung: 3 }, None, Duration::ZERO);
+    run(&mut governor, 0.0, &[(20.0, Reading::default())]);
+    let before = governor.status(0).unwrap().setpoint;
+    assert_eq!(before.rung, 3);
+    governor.learn(0, pipeline("p", 1.0, 250));
+    assert_eq!(governor.status(0).unwrap().setpoint, before);
+    run(&mut governor, 20.0, &[(20.0, Reading::default())]);
+    assert_eq!(governor.status(0).unwrap().setpoint.rung, 3, "the wish stays");
+    governor.learn(7, pipeline("other", 1.0, 250));
+}
