@@ -27,6 +27,7 @@ mod service;
 mod setup;
 mod sources;
 mod stages;
+mod startup;
 mod synthetic;
 mod tflite;
 mod vision;
