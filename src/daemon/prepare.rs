@@ -237,7 +237,7 @@ fn in_words(planner: &Planner, rung: &Rung) -> String {
 }
 
 /// Time between two frames of a source at full work; zero where it is not known.
-fn frame_interval(source: &source::Config) -> Duration {
+pub fn frame_interval(source: &source::Config) -> Duration {
     let by_fps = |fps: f64| if fps > 0.0 { Duration::from_secs_f64(1.0 / fps) } else { Duration::ZERO };
     match source {
         source::Config::Synthetic(c) => by_fps(c.fps),
