@@ -111,7 +111,7 @@ fn questions_lead_to_answers_and_wrong_ones_are_asked_again() {
     let args = Args { untested: true, root: Some("/nonexistent".into()), ..Args::default() };
     let present = Config::default();
     let list =
-        ["bad name", "attic", "a:0", "10.0.0.2", "-", "9", "2", "1", "1,2", "5", "10,10,100,40", "5", "no!", "water"];
+        ["bad name", "attic", "a:0", "10.0.0.2", "-", "9", "2", "1", "no!", "water", "1,2", "5", "10,10,100,40", "5"];
     let mut script = Script(VecDeque::from(list), Vec::new());
     let mut interview = Interview {
         args: &args,
