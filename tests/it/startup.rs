@@ -8,6 +8,12 @@ use crate::mosquitto::{free_port, wait_until};
 
 #[test]
 fn a_start_is_told_part_by_part_and_the_first_result_does_not_wait_for_the_calibration() {
+    if common::emulated() {
+        return common::skip(
+            "a_start_is_told_part_by_part_and_the_first_result_does_not_wait_for_the_calibration",
+            "an emulated program cannot start itself",
+        );
+    }
     let output = common::leptond().args(["bench", "--startup", "--runs", "1", "--json"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -35,6 +41,9 @@ fn a_start_is_told_part_by_part_and_the_first_result_does_not_wait_for_the_calib
 
 #[test]
 fn a_start_that_fails_says_why() {
+    if common::emulated() {
+        return common::skip("a_start_that_fails_says_why", "an emulated program cannot start itself");
+    }
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "[mqtt]\nport = 0\n").unwrap();
     let output =
@@ -75,6 +84,12 @@ const GROWTH_BYTES: u64 = 8 << 20;
 
 #[test]
 fn memory_stays_within_bounds_while_the_broker_is_away_and_frames_come_fast() {
+    if common::emulated() {
+        return common::skip(
+            "memory_stays_within_bounds_while_the_broker_is_away_and_frames_come_fast",
+            "an emulator's memory is not the program's",
+        );
+    }
     let runtime = tempfile::tempdir().unwrap();
     let config = meter(free_port(), "").replace("fps = 10.0", "fps = 200.0");
     let mut daemon = Daemon::start_with(
