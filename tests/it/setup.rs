@@ -90,8 +90,8 @@ answers = [a.encode().decode("unicode_escape") for a in sys.argv[1].split("|")]
 pid, fd = pty.fork()
 if pid == 0:
     os.execv(sys.argv[2], sys.argv[2:])
-seen, at, end = b"", 0, time.time() + 60
-while time.time() < end:
+seen, at, end = b"", 0, time.monotonic() + 60
+while time.monotonic() < end:
     ready, _, _ = select.select([fd], [], [], 0.5)
     if ready:
         try: data = os.read(fd, 4096)
