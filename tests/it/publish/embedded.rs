@@ -20,13 +20,21 @@ fn it_serves_states_events_and_large_messages() {
     let other = Mqtt::listen(&config(port), "other").unwrap();
     let all = other.subscribe("leptond/#", 64).unwrap();
     let online = all.recv_timeout(SOON).unwrap();
-    assert_eq!(online.payload, br#"{"state":"online"}"#);
+    let birth = br#"{"state":"online"}"#;
+    assert_eq!(online.payload, birth);
+    // One subscription may get the birth twice: as what is kept, and as it is said.
+    let next = || loop {
+        let message = all.recv_timeout(SOON).unwrap();
+        if message.payload != birth {
+            return message;
+        }
+    };
     for n in 0..200u8 {
         mqtt.publish(message(Class::Event, "leptond/attic/p/event", vec![n]));
-        assert_eq!(all.recv_timeout(SOON).unwrap().payload, [n]);
+        assert_eq!(next().payload, [n]);
     }
     mqtt.publish(message(Class::Result, "leptond/attic/p/snapshot", vec![5; 200_000]));
-    assert_eq!(all.recv_timeout(SOON).unwrap().payload, vec![5; 200_000]);
+    assert_eq!(next().payload, vec![5; 200_000]);
     assert!(mqtt.flush(soon()));
     assert_eq!(mqtt.stats().acknowledged, 201);
     let late = Mqtt::listen(&config(port), "late").unwrap();
