@@ -50,7 +50,9 @@ pub(super) fn sliding(node: &NodeProto, kernel: &[usize], dims: &[usize], out: &
         .map(|axis| {
             let (dim, out) = (dims[axis], out[axis]);
             let (kernel, stride, dilation) = (kernel[axis], strides[axis], dilations[axis]);
-            let reach = |count: usize, step: usize| (count - 1).checked_mul(step).filter(|r| *r < 1 << 40);
+            // So far below the largest number that sums of a few of them fit, on 32-bit processors too.
+            const REACH: usize = if usize::BITS > 40 { 1 << 40 } else { 1 << 28 };
+            let reach = |count: usize, step: usize| (count - 1).checked_mul(step).filter(|r| *r < REACH);
             let asked = reach(out, stride).zip(reach(kernel, dilation)).map(|(a, b)| a + b + 1);
             let needed = asked.ok_or("its window is too large")?;
             let total = needed.saturating_sub(dim);

@@ -248,6 +248,10 @@ pub struct AddParams {
 
 /// The sets that this processor can run, plainest first.
 pub fn available() -> Vec<&'static dyn Kernels> {
+    #[cfg_attr(
+        not(any(target_arch = "x86_64", target_arch = "aarch64")),
+        expect(unused_mut, reason = "other processors have the reference only")
+    )]
     let mut sets: Vec<&'static dyn Kernels> = vec![&reference::Reference];
     #[cfg(target_arch = "x86_64")]
     {
