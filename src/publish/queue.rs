@@ -10,6 +10,7 @@
 //! PubAck. At every moment `taken = published + dropped + replaced + queued`.
 
 mod limits;
+mod suspect;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -54,8 +55,8 @@ pub struct Queue {
     handed: VecDeque<Handed>,
     /// Written with QoS 1, not yet acknowledged; in the order they were written.
     window: VecDeque<InFlight>,
-    /// One QoS 1 message at a time and nothing else, to find out which one the broker hangs up on.
-    cautious: bool,
+    /// Times in a row that the broker hung up with a QoS 1 message under way; back to 0 when nothing is owed any more.
+    hang_ups: u32,
     stats: Stats,
 }
 
@@ -68,8 +69,9 @@ struct State {
     dirty: bool,
     written: bool,
     acknowledged: bool,
+    /// Times that the broker hung up on this topic alone since it acknowledged it last.
     tries: u32,
-    /// Given up until a new payload comes.
+    /// Given up until a new payload comes, or a connection after a good one.
     abandoned: bool,
 }
 
@@ -78,6 +80,7 @@ struct Event {
     topic: String,
     payload: Vec<u8>,
     written: bool,
+    /// Times that the broker hung up on it alone.
     tries: u32,
 }
 
@@ -122,7 +125,7 @@ impl Queue {
             waiting_bytes: 0,
             handed: VecDeque::new(),
             window: VecDeque::new(),
-            cautious: false,
+            hang_ups: 0,
             stats: Stats::default(),
         }
     }
@@ -157,6 +160,8 @@ impl Queue {
         self.expire(now);
         self.dirty.clear();
         for (index, state) in self.states.iter_mut().enumerate() {
+            // What was given up may have been a broker out of its mind: after a good connection it has another chance.
+            state.abandoned &= self.hang_ups > 0;
             state.dirty = !state.abandoned;
             if state.dirty {
                 self.dirty.push_back(index);
@@ -170,9 +175,11 @@ impl Queue {
         if !self.stats.connected || self.handed.len() >= self.limits.handed {
             return None;
         }
-        let under_way = self.window.len() + self.handed.iter().filter(|h| !matches!(h, Handed::Result { .. })).count();
-        self.cautious &= under_way > 0 || !self.retry.is_empty() || !self.dirty.is_empty();
-        if under_way < if self.cautious { 1 } else { self.limits.window } {
+        let under_way = self.under_way();
+        if under_way == 0 && self.retry.is_empty() && self.dirty.is_empty() {
+            self.hang_ups = 0;
+        }
+        if under_way < if self.cautious() { 1 } else { self.limits.window } {
             if let Some(packet) = self.next_state() {
                 return Some(packet);
             }
@@ -180,7 +187,7 @@ impl Queue {
                 return Some(packet);
             }
         }
-        if self.cautious { None } else { self.next_result() }
+        if self.cautious() { None } else { self.next_result() }
     }
 
     /// The oldest handed packet was written to the socket, with this packet id (0 for QoS 0). Gives where its time began.
@@ -235,7 +242,7 @@ impl Queue {
     /// `hung_up`: the broker closed the connection, as it does on a message that it does not like.
     pub fn lost(&mut self, now: Instant, hung_up: bool) -> Loss {
         self.stats.connected = false;
-        let loss = if hung_up { self.suspect() } else { Loss::default() };
+        let loss = if hung_up { self.suspect(now) } else { Loss::default() };
         let mut again = VecDeque::with_capacity(self.window.len() + self.handed.len() + self.retry.len());
         for in_flight in self.window.drain(..) {
             if let Sent::Event(event) = in_flight.what {
@@ -359,7 +366,7 @@ impl Queue {
         if !state.dirty {
             self.dirty.push_back(index);
         }
-        let (topic, version) = (std::mem::take(&mut state.topic), state.version + 1);
+        let (topic, version, tries) = (std::mem::take(&mut state.topic), state.version + 1, state.tries);
         *state = State {
             topic,
             payload: message.payload,
@@ -367,7 +374,7 @@ impl Queue {
             dirty: true,
             written: false,
             acknowledged: false,
-            tries: 0,
+            tries,
             abandoned: false,
         };
         Ok(())
@@ -446,36 +453,6 @@ impl Queue {
         self.waiting_bytes -= payload.len();
         self.handed.push_back(Handed::Result { origin });
         Some(Packet { topic, payload, acknowledged: false, retain: false })
-    }
-
-    /// Some brokers hang up on a message they do not like (too large for them, not allowed). Sent again at each
-    /// connection it would block everything for ever. The oldest unacknowledged message is suspected; when that happens
-    /// twice, messages go one at a time, until the one that the broker hangs up on is found and given up.
-    fn suspect(&mut self) -> Loss {
-        let alone = self.window.len() == 1 && self.handed.is_empty();
-        let Some(head) = self.window.front_mut() else { return Loss::default() };
-        let (tries, topic, bytes) = match &mut head.what {
-            Sent::Event(event) => {
-                event.tries += 1;
-                (event.tries, &event.topic, event.payload.len())
-            }
-            Sent::State { index, version, .. } => {
-                let Some(state) = self.states.get_mut(*index).filter(|s| s.version == *version) else {
-                    return Loss::default();
-                };
-                state.tries += 1;
-                state.abandoned = alone && state.tries >= self.limits.tries;
-                (state.tries, &state.topic, state.payload.len())
-            }
-        };
-        self.cautious |= tries >= 2;
-        if !alone || tries < self.limits.tries {
-            return Loss::default();
-        }
-        let abandoned = Some((topic.clone(), bytes));
-        self.window.pop_front();
-        self.stats.abandoned += 1;
-        Loss { abandoned }
     }
 }
 

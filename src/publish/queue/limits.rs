@@ -19,8 +19,8 @@ pub struct Limits {
     pub states: usize,
     /// A result that waited longer than this is dropped: its `frame_age_ms` would lie.
     pub result_age: Duration,
-    /// Times that the broker hangs up with the same message the oldest on its way (the last time alone) before it is
-    /// given up.
+    /// Times that the broker hangs up on a message that is alone on its way before it is given up. Messages go alone
+    /// after two hang-ups in a row.
     pub tries: u32,
 }
 
@@ -34,7 +34,7 @@ impl Default for Limits {
             handed: 8,
             states: 256,
             result_age: Duration::from_secs(5),
-            tries: 4,
+            tries: 3,
         }
     }
 }
