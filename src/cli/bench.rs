@@ -222,7 +222,7 @@ fn race(args: &Args, model: &str, key: PlanKey) -> Result<Option<Race>, Failure>
     let bundle = open_bundle(model, &super::model_dirs()).map_err(anyhow::Error::from)?;
     let board = Info::read(&Roots::default());
     let (threads, board) = (args.threads as usize, format!("{} {}", board.model, board.cpu));
-    let dir = crate::config::NodeConfig::default().state_dir();
+    let dir = race::state_dir(&super::glance().state_dir, &|name| std::env::var_os(name));
     let run = || race::race(&bundle, threads, key, &board, dir.as_deref());
     Ok(spinner("integers against floats", run).map_err(anyhow::Error::from)?)
 }

@@ -106,7 +106,12 @@ fn say(text: &str) -> Result<(), Failure> {
 
 /// Where the configuration of this computer has its models looked for.
 fn model_dirs() -> Vec<std::path::PathBuf> {
-    crate::config::glance(&crate::config::Options::from_process(None, Vec::new())).dirs
+    glance().dirs
+}
+
+/// The configuration of this computer, as far as it can be read.
+fn glance() -> crate::config::Glance {
+    crate::config::glance(&crate::config::Options::from_process(None, Vec::new()))
 }
 
 /// Parses the arguments, runs the subcommand and turns its result into an exit code.

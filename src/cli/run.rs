@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::Failure;
 use crate::config::{self, Override};
 use crate::daemon::{self, DaemonError, sandbox};
+use crate::sys::landlock;
 use crate::telemetry;
 
 /// Arguments of `leptond run`.
@@ -71,7 +72,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 /// The exit code that the daemon's error means.
 pub(super) fn failure(error: DaemonError) -> Failure {
     match error {
-        DaemonError::Config(reason) => Failure::Config(reason),
-        DaemonError::Failed(reason) => Failure::Failed(anyhow::anyhow!(reason)),
+        DaemonError::Config(reason) => Failure::Config(landlock::told(reason)),
+        DaemonError::Failed(reason) => Failure::Failed(anyhow::anyhow!(landlock::told(reason))),
     }
 }

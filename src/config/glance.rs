@@ -13,6 +13,8 @@ use super::{ModelsConfig, secret};
 pub struct Glance {
     /// Directories of bundles, searched in order.
     pub dirs: Vec<PathBuf>,
+    /// What it says of where state is kept (`node.state_dir`); empty = nothing.
+    pub state_dir: PathBuf,
     /// Name and model of each pipeline.
     pub pipelines: Vec<(String, String)>,
     /// The file, if there is one.
@@ -30,7 +32,8 @@ pub fn glance(options: &Options) -> Glance {
     let error = match load(&options) {
         Ok(loaded) => {
             let pipelines = loaded.config.pipelines.into_iter().map(|p| (p.name, p.model)).collect();
-            return Glance { dirs: loaded.config.models.dirs, pipelines, file: loaded.path, ..Glance::default() };
+            let (dirs, state_dir) = (loaded.config.models.dirs, loaded.config.node.state_dir);
+            return Glance { dirs, state_dir, pipelines, file: loaded.path, ..Glance::default() };
         }
         Err(error) => error,
     };
@@ -45,11 +48,13 @@ pub fn glance(options: &Options) -> Glance {
     };
     let dirs = document.get("models").and_then(|models| models.get("dirs")?.as_array());
     let dirs = dirs.map(|dirs| dirs.iter().filter_map(|dir| Some(dir.as_str()?.into())).collect());
+    let state_dir = document.get("node").and_then(|node| node.get("state_dir")?.as_str());
+    let state_dir = state_dir.map(PathBuf::from).unwrap_or_default();
     let pipelines = document.get("pipeline").and_then(|item| item.as_array_of_tables());
     let text = |table: &toml_edit::Table, key: &str| Some(table.get(key)?.as_str()?.to_string());
     let pipelines = pipelines.into_iter().flatten();
     let pipelines = pipelines.filter_map(|p| Some((text(p, "name").unwrap_or_default(), text(p, "model")?))).collect();
-    Glance { dirs: dirs.unwrap_or(defaults.dirs), pipelines, file: Some(file), fault, blind: false }
+    Glance { dirs: dirs.unwrap_or(defaults.dirs), state_dir, pipelines, file: Some(file), fault, blind: false }
 }
 
 #[cfg(test)]
@@ -67,14 +72,14 @@ mod tests {
         glance
     }
 
-    const GOOD: &str = "[models]\ndirs = [\"/m\"]\n[[pipeline]]\nname = \"p\"\nmodel = \"there-is-none\"\n[pipeline.source]\n\
+    const GOOD: &str = "[node]\nstate_dir = \"/s\"\n[models]\ndirs = [\"/m\"]\n[[pipeline]]\nname = \"p\"\nmodel = \"there-is-none\"\n[pipeline.source]\n\
                         type = \"synthetic\"\n";
 
     #[test]
     fn a_missing_model_is_no_fault() {
         let found = look(Some(GOOD));
         assert_eq!((found.fault, found.blind), (None, false));
-        assert_eq!(found.dirs, [PathBuf::from("/m")]);
+        assert_eq!((found.dirs, found.state_dir), (vec![PathBuf::from("/m")], PathBuf::from("/s")));
         assert_eq!(found.pipelines, [("p".into(), "there-is-none".into())]);
     }
 
@@ -82,7 +87,7 @@ mod tests {
     fn a_wrong_configuration_still_says_which_models_it_uses() {
         let found = look(Some(&GOOD.replace("synthetic", "sythentic")));
         assert!(found.fault.is_some() && !found.blind);
-        assert_eq!(found.dirs, [PathBuf::from("/m")]);
+        assert_eq!((found.dirs, found.state_dir), (vec![PathBuf::from("/m")], PathBuf::from("/s")));
         assert_eq!(found.pipelines.len(), 1);
     }
 

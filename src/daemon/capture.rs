@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::pipeline::{Life, Shared};
 use crate::frame::Frame;
 use crate::source::{Next, Source, SourceError};
+use crate::sys::landlock;
 use crate::telemetry::{Heart, RateLimited, mark_of};
 
 /// A source answers within 500 ms; one that is silent for this long hangs.
@@ -68,6 +69,7 @@ pub(super) fn run(mut source: Box<dyn Source>, shared: &Shared, heart: &Heart) {
                 }
             }
             Ok(Next::Idle(reason)) => {
+                let reason = landlock::told(reason);
                 heart.idle(&reason);
                 shared.set_life(Life::Idle(reason));
             }
@@ -76,6 +78,7 @@ pub(super) fn run(mut source: Box<dyn Source>, shared: &Shared, heart: &Heart) {
                 break Life::Ended;
             }
             Err(SourceError::Bad { origin, reason }) => {
+                let reason = landlock::told(reason);
                 shared.counters.frames.fetch_add(1, Relaxed);
                 shared.counters.errors.fetch_add(1, Relaxed);
                 if let Some(suppressed) = log.admit("bad", Instant::now()) {
@@ -85,12 +88,14 @@ pub(super) fn run(mut source: Box<dyn Source>, shared: &Shared, heart: &Heart) {
                 bad_in_a_row += 1;
             }
             Err(SourceError::Lost { origin, reason }) => {
+                let reason = landlock::told(reason);
                 if let Some(suppressed) = log.admit("lost", Instant::now()) {
                     tracing::warn!(pipeline = name, origin, reason, suppressed, "the source went away, reopening");
                 }
                 shared.set_life(Life::Idle(format!("{origin}: {reason}")));
             }
             Err(SourceError::Fatal { origin, reason }) => {
+                let reason = landlock::told(reason);
                 tracing::error!(pipeline = name, origin, reason, "the source cannot work");
                 break Life::Failed(format!("{origin}: {reason}"));
             }

@@ -134,8 +134,7 @@ pub fn restrict(loaded: &Loaded, env: Env<'_>) -> Given {
         Err(error) => return nothing(&error.to_string()),
     };
     let said = format!(
-        "landlock: in force{partly}: reads what the configuration names and the system's files, writes {}; \
-         \"permission denied\" elsewhere comes from it: node.sandbox = \"off\" in the configuration ends it",
+        "landlock: in force{partly}: reads what the configuration names and the system's files, writes {}",
         allowed.write.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
     );
     Given { allowed: Some(allowed), said }

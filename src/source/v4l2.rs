@@ -26,6 +26,7 @@ use super::config::V4l2Config;
 use super::piped::patience;
 use super::{Next, Source, SourceError, mjpeg};
 use crate::frame::{Frame, PixelFormat};
+use crate::sys::landlock;
 use crate::sys::v4l2::{Node, Taken};
 use device::Device;
 use negotiate::{Agreed, negotiate};
@@ -157,6 +158,7 @@ impl V4l2 {
 
     /// Waits for the next attempt because of `reason`, which is logged when it is a new one.
     fn wait(&mut self, reason: String) -> Next {
+        let reason = landlock::told(reason);
         let delay = self.backoff.failed(Instant::now());
         if self.waiting != reason {
             tracing::warn!("{}: {reason}; next attempt in {:.1} s", self.describe, delay.as_secs_f32());

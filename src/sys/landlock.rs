@@ -1,12 +1,16 @@
 //! Landlock: a process gives up access to files for good, its children with it.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use landlock::{
     ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, path_beneath_rules,
 };
 
 use super::proc;
+
+/// Whether this process gave something up.
+static IN_FORCE: AtomicBool = AtomicBool::new(false);
 
 /// What stays open. A path stands for all beneath it; one that does not exist is passed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,11 +76,27 @@ pub fn restrict(allowed: &Allowed) -> Result<Standing, RulesetError> {
         .add_rules(path_beneath_rules(&allowed.write, AccessFs::from_all(abi) & !AccessFs::Execute))?
         .add_rules(path_beneath_rules(&allowed.devices, device))?
         .restrict_self()?;
+    IN_FORCE.store(status.ruleset != RulesetStatus::NotEnforced, Relaxed);
     Ok(match status.ruleset {
         RulesetStatus::FullyEnforced => Standing::Full,
         RulesetStatus::PartiallyEnforced => Standing::Partial,
         RulesetStatus::NotEnforced => Standing::Missing,
     })
+}
+
+/// Why something failed, with a word about landlock where it may have been that: its denials look like those of a file's
+/// own permissions.
+pub fn told(reason: String) -> String {
+    if IN_FORCE.load(Relaxed) { with_remark(reason) } else { reason }
+}
+
+fn with_remark(reason: String) -> String {
+    if !reason.to_ascii_lowercase().contains("permission denied") || reason.contains("landlock") {
+        return reason;
+    }
+    reason
+        + " (by the file's own permissions, or by landlock because the configuration did not name its directory at the \
+           start: node.sandbox = \"off\" ends that)"
 }
 
 #[cfg(test)]
@@ -104,5 +124,14 @@ mod tests {
         ] {
             assert_eq!((allowed.reads(&at(path)), allowed.writes(&at(path))), (reads, writes), "{path}");
         }
+    }
+
+    #[test]
+    fn a_denial_is_told_once_and_nothing_else_is_changed() {
+        let told = with_remark("/srv/x.png: Permission denied (os error 13)".into());
+        assert!(told.starts_with("/srv/x.png: Permission denied (os error 13) (by the file's own"), "{told}");
+        assert!(told.ends_with("node.sandbox = \"off\" ends that)"), "{told}");
+        assert_eq!(with_remark(told.clone()), told);
+        assert_eq!(with_remark("/srv/x.png: no such file".into()), "/srv/x.png: no such file");
     }
 }

@@ -70,6 +70,7 @@ fn what_the_configuration_does_not_name_cannot_be_read() {
     }
     daemon.wait_log("zz-elsewhere.png");
     daemon.wait_log("Permission denied");
+    daemon.wait_log("or by landlock because the configuration did not name its directory");
     daemon.wait_log("the governor's ladder");
     daemon.signal("TERM");
     assert!(daemon.wait().0.success());

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use leptond::model::{LoadedModel, PlanKey};
+use leptond::model::{Bundle, LoadedModel, PlanKey, graph};
 use tract_onnx::pb;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 
@@ -26,6 +26,16 @@ fn case(bytes: Vec<u8>, words: &[&str]) {
         "{words:?} took {:?}",
         started.elapsed()
     );
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("huge.onnx");
+    std::fs::File::create(&path).unwrap().set_len(graph::MAX_FILE_BYTES + 1).unwrap();
+    let bundle = Bundle::open(&path).unwrap();
+    let error = bundle.read("huge.onnx").unwrap_err().to_string();
+    assert!(error.contains("huge.onnx") && error.contains("allowed are up to 536870912"), "{error}");
 }
 
 #[test]
