@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
 use sd_notify::NotifyState;
 
 use super::{Heartbeats, Overdue, TelemetryError};
@@ -69,7 +70,7 @@ impl Notifier {
     /// # Errors
     /// When the service manager cannot be reached.
     pub fn reloading(&self) -> io::Result<()> {
-        self.send(&[NotifyState::Reloading, NotifyState::monotonic_usec_now()?])
+        self.send(&[NotifyState::Reloading, NotifyState::MonotonicUsec(monotonic_usec())])
     }
 
     /// The stop begins.
@@ -112,6 +113,12 @@ fn connect(address: &OsStr) -> io::Result<UnixDatagram> {
     Ok(socket)
 }
 
+/// Time since boot in µs. sd-notify's own counts them in the platform's `time_t`, which on 32 bits is too small after 36 minutes.
+fn monotonic_usec() -> i128 {
+    let now = clock_gettime(ClockId::Monotonic);
+    i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000
+}
+
 /// A line break would begin another assignment in the protocol.
 fn one_line(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
@@ -142,7 +149,10 @@ mod tests {
         notifier.reloading().unwrap();
         let reload = received(&manager).unwrap();
         let usec = reload.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
-        assert!(usec.trim_end().parse::<u64>().unwrap() > 0, "{reload}");
+        let told = Duration::from_micros(usec.trim_end().parse().unwrap());
+        let now = clock_gettime(ClockId::Monotonic);
+        let now = Duration::new(now.tv_sec as u64, now.tv_nsec as u32);
+        assert!(told <= now && told + Duration::from_secs(10) > now, "{reload}");
         notifier.status("bad\nWATCHDOG=1").unwrap();
         assert_eq!(received(&manager).unwrap(), "STATUS=bad WATCHDOG=1\n", "a status cannot forge an assignment");
         notifier.stopping("flushing").unwrap();

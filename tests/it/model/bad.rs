@@ -80,7 +80,9 @@ fn tensors_that_are_not_whole() {
     let add = || vec![node("Add", &["x", "w"], &["y"])];
     case(line(vec![raw("w", &[4], DataType::Float, vec![0; 15])], add()), &["\"w\"", "15 bytes", "16"]);
     case(line(vec![floats("w", &[-4], &[0.0; 4])], add()), &["\"w\"", "-4"]);
-    case(line(vec![raw("w", &[1 << 40], DataType::Float, vec![0; 16])], add()), &["\"w\"", "MiB"]);
+    // On 32 bits this many elements cannot even be counted.
+    let beyond = if cfg!(target_pointer_width = "32") { "cannot be" } else { "MiB" };
+    case(line(vec![raw("w", &[1 << 40], DataType::Float, vec![0; 16])], add()), &["\"w\"", beyond]);
     case(line(vec![raw("w", &[1 << 40, 1 << 40], DataType::Float, vec![0; 16])], add()), &["\"w\"", "cannot be"]);
     case(line(vec![raw("w", &[4], DataType::String, vec![0; 16])], add()), &["\"w\"", "string"]);
     case(line(vec![raw("w", &[4], DataType::Bfloat16, vec![0; 8])], add()), &["\"w\"", "bfloat16"]);
