@@ -25,9 +25,10 @@ impl Mapping {
     /// Maps `length` bytes of what `fd` offers at `offset`.
     ///
     /// # Errors
-    /// What `mmap(2)` says; `EINVAL` for an empty mapping.
+    /// What `mmap(2)` says; `EINVAL` for an empty mapping and for an offset that is no multiple of 4096.
     pub fn new(fd: impl AsFd, offset: u64, length: usize) -> Result<Self, Errno> {
-        if length == 0 || length > isize::MAX as usize {
+        // On 32 bits the system call counts offsets in units of 4096, and the rest would be lost without a word.
+        if length == 0 || length > isize::MAX as usize || !offset.is_multiple_of(4096) {
             return Err(Errno::INVAL);
         }
         // SAFETY: a null address lets the kernel choose one that nothing else uses.
