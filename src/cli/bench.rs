@@ -219,10 +219,11 @@ pub(super) fn check_size(model: &LoadedModel, key: PlanKey) -> Result<(), Failur
 fn race(args: &Args, model: &str, key: PlanKey) -> Result<Option<Race>, Failure> {
     // Before the race, which would only say what is wrong with its plan.
     check_size(&load(model, Engine::F32, args.threads)?, key)?;
-    let bundle = open_bundle(model, &super::model_dirs()).map_err(anyhow::Error::from)?;
+    let here = super::glance();
+    let bundle = open_bundle(model, &here.dirs).map_err(anyhow::Error::from)?;
     let board = Info::read(&Roots::default());
     let (threads, board) = (args.threads as usize, format!("{} {}", board.model, board.cpu));
-    let dir = race::state_dir(&super::glance().state_dir, &|name| std::env::var_os(name));
+    let dir = race::state_dir(&here.state_dir, &|name| std::env::var_os(name));
     let run = || race::race(&bundle, threads, key, &board, dir.as_deref());
     Ok(spinner("integers against floats", run).map_err(anyhow::Error::from)?)
 }

@@ -7,10 +7,10 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use crate::publish::payload::Governor;
+use crate::telemetry::monotonic_ns;
 
 const FILE: &str = "governor.json";
 
@@ -92,9 +92,7 @@ pub fn running() -> Option<Status> {
 
 /// Milliseconds since the machine booted.
 pub(super) fn since_boot_ms() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    let part = |value: i64| u64::try_from(value).unwrap_or(0);
-    part(now.tv_sec as i64) * 1000 + part(now.tv_nsec as i64) / 1_000_000
+    monotonic_ns() / 1_000_000
 }
 
 /// How long a status holds that is written every `tick_ms`.

@@ -49,7 +49,7 @@ pub fn mark_of(name: &str, pipeline: &str) {
     }
 }
 
-/// The clock of the marks, the same in every process of the machine, in ns.
+/// Time since boot in ns, the same in every process of the machine.
 pub fn monotonic_ns() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);
     let (seconds, ns) = (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_nsec).unwrap_or(0));

@@ -7,10 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
 use sd_notify::NotifyState;
 
-use super::{Heartbeats, Overdue, TelemetryError};
+use super::{Heartbeats, Overdue, TelemetryError, monotonic_ns};
 
 /// Tells the service manager how the daemon is. Without one (no `NOTIFY_SOCKET`) every call does nothing and succeeds.
 #[derive(Debug, Default)]
@@ -70,7 +69,9 @@ impl Notifier {
     /// # Errors
     /// When the service manager cannot be reached.
     pub fn reloading(&self) -> io::Result<()> {
-        self.send(&[NotifyState::Reloading, NotifyState::MonotonicUsec(monotonic_usec())])
+        // sd-notify's own clock counts µs in the platform's `time_t`: on 32 bits that is too small after 36 minutes.
+        let now = i128::from(monotonic_ns() / 1000);
+        self.send(&[NotifyState::Reloading, NotifyState::MonotonicUsec(now)])
     }
 
     /// The stop begins.
@@ -113,12 +114,6 @@ fn connect(address: &OsStr) -> io::Result<UnixDatagram> {
     Ok(socket)
 }
 
-/// Time since boot in µs. sd-notify's own counts them in the platform's `time_t`, which on 32 bits is too small after 36 minutes.
-fn monotonic_usec() -> i128 {
-    let now = clock_gettime(ClockId::Monotonic);
-    i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000
-}
-
 /// A line break would begin another assignment in the protocol.
 fn one_line(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
@@ -150,8 +145,7 @@ mod tests {
         let reload = received(&manager).unwrap();
         let usec = reload.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
         let told = Duration::from_micros(usec.trim_end().parse().unwrap());
-        let now = clock_gettime(ClockId::Monotonic);
-        let now = Duration::new(now.tv_sec as u64, now.tv_nsec as u32);
+        let now = Duration::from_nanos(monotonic_ns());
         assert!(told <= now && told + Duration::from_secs(10) > now, "{reload}");
         notifier.status("bad\nWATCHDOG=1").unwrap();
         assert_eq!(received(&manager).unwrap(), "STATUS=bad WATCHDOG=1\n", "a status cannot forge an assignment");
