@@ -165,10 +165,20 @@ pub fn expected_worth_per_s(
 }
 
 /// The p95 latency in ms to expect on `to`, out of what is measured on `from`; `None` without measurements.
+///
+/// What comes on top of an inference's usual time has two causes. Where others leave the threads no core of their own, they share
+/// one all the time, and the excess grows with the inference. Else it is disturbances now and then, which a longer inference meets
+/// more of, but not all of them at once: of independent ones the spread of the sum grows with the square root. So a model of 6 ms
+/// that is sometimes held up for 10 does not speak against one of 50 ms.
 pub fn expected_p95_ms(ladder: &PipelineLadder, from: &Rung, to: &Rung, load: &Load, demand: &Demand) -> Option<f64> {
     let finite = |v: Option<f32>| v.map(f64::from).filter(|v| v.is_finite() && *v >= 0.0);
     let (p95, infer) = (finite(load.p95_ms)?, finite(load.infer_ms)?);
     let infer_there = idle_ms(to) * crowding(to, demand) * slowness(from, load, demand)?;
-    let jitter = (p95 / latency_ms(from, ladder.frame_interval, infer).max(1e-3)).clamp(0.5, 3.0);
-    Some(latency_ms(to, ladder.frame_interval, infer_there) * jitter)
+    let (here, there) =
+        (latency_ms(from, ladder.frame_interval, infer), latency_ms(to, ladder.frame_interval, infer_there));
+    let shared = there * (p95 / here.max(1e-3)).clamp(0.5, 3.0);
+    let disturbed = there + (p95 - here) * (infer_there / infer).sqrt();
+    let own_cores = demand.cores * (1.0 - demand.others) >= to.setpoint.threads.max(1) as f64;
+    let longer = infer_there > infer && p95 > here;
+    Some(if own_cores && longer { disturbed.min(shared) } else { shared })
 }

@@ -15,6 +15,12 @@ use crate::daemon::{Daemon, on};
 use crate::model::build::{attr_ints, file, floats, graph, node, port};
 use crate::mosquitto::{Mosquitto, Received};
 
+/// Full work is back after this at the latest, once the machine is quiet: 20 s are usual, and each time that someone else holds
+/// it up the wait begins again.
+const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(120);
+/// The pipeline uses a tenth of two cores: where more than this is busy, others use the machine.
+const NOT_QUIET_PERCENT: u64 = 50;
+
 /// Five convolutions of so many channels over 128×128 pixels, and a mean.
 fn network(channels: i64) -> Vec<u8> {
     let mut weights = Vec::new();
@@ -93,6 +99,17 @@ impl Drop for Load {
     }
 }
 
+/// Ticks of all processors since boot: busy ones (with those that a hypervisor took), and all (`/proc/stat`).
+fn machine_ticks() -> (u64, u64) {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap();
+    let first = stat.lines().next().unwrap().split_whitespace().skip(1);
+    // Guests' time is in the first two columns already.
+    let ticks: Vec<u64> = first.take(8).map(|v| v.parse().unwrap()).collect();
+    let idle = ticks[3] + ticks[4];
+    let all: u64 = ticks.iter().sum();
+    (all - idle, all)
+}
+
 fn rung(messages: &[Received]) -> Option<u64> {
     on(messages, "leptond/test/governor").last().and_then(|m| m.json()["rung"].as_u64())
 }
@@ -144,9 +161,28 @@ fn stress_lowers_the_work_and_its_end_gives_it_back() {
 
     drop(load);
     trace("stress-ng has ended");
+    let before = machine_ticks();
     let ended = Instant::now();
-    let seen = listener.wait_for("full work again", |m| rung(m) == Some(0));
+    while rung(&listener.messages()) != Some(0) && ended.elapsed() < GIVEN_BACK_WITHIN {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let seen = listener.messages();
+    let (busy, all) = machine_ticks();
+    let percent = (busy - before.0) * 100 / (all - before.1).max(1);
+    trace(&format!("the machine was busy for {percent} % of the time since"));
+    if rung(&seen) != Some(0) {
+        if percent > NOT_QUIET_PERCENT {
+            return common::skip(
+                name,
+                &format!("others went on with {percent} % of the machine: nothing to give back"),
+            );
+        }
+        let results = on(&seen, "leptond/test/p/result");
+        let ages: Vec<f64> =
+            results.iter().rev().take(60).map(|m| m.json()["frame_age_ms"].as_f64().unwrap()).collect();
+        let health = on(&seen, "leptond/test/health").last().map(|m| m.json().to_string());
+        panic!("no full work within {GIVEN_BACK_WITHIN:?}; ages: {ages:?}\n{health:?}\n{}", daemon.log());
+    }
     let raised = on(&seen, "leptond/test/governor").last().unwrap().json();
     trace(&format!("rung 0: {}", raised["reason"]));
-    assert!(ended.elapsed() < Duration::from_secs(30));
 }

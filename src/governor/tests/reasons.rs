@@ -34,9 +34,8 @@ fn a_flag_that_was_there_and_is_gone_counts_as_raised() {
     check(&[(10.0, cool()), (2.0, gone)], &["11 p>1 throttle flag gone, counted as raised"]);
 }
 
-#[test]
-fn a_missed_deadline_leads_to_a_rung_that_is_expected_to_keep_it() {
-    // Two sizes: the smaller one takes a fifth of the time, fewer frames do not help.
+/// Two sizes of 40 and 8 ms with a deadline of 100 ms; fewer frames do not help.
+fn two_sizes() -> PipelineLadder {
     let config = PipelineConfig { interval_ms: 100, min_fps: 5.0, deadline_ms: 100, ..PipelineConfig::default() };
     let candidate = |resolution, ms, accuracy| Candidate {
         capture: None,
@@ -47,7 +46,30 @@ fn a_missed_deadline_leads_to_a_rung_that_is_expected_to_keep_it() {
         cost: Cost { infer_ms: ms, cpu_ms: ms, accuracy: Some(accuracy) },
     };
     let candidates = [candidate(320, 40.0, 0.7), candidate(128, 8.0, 0.5)];
-    let ladder = PipelineLadder::new("p", &config, Duration::from_millis(100), &candidates);
+    PipelineLadder::new("p", &config, Duration::from_millis(100), &candidates)
+}
+
+#[test]
+fn a_small_model_that_is_held_up_now_and_then_does_not_speak_against_a_large_one() {
+    let late = Reading { pipelines: vec![in_time(180.0, 160.0)], ..cool() };
+    let given_back = |after: Reading| {
+        let mut governor = Governor::new(Config::default(), vec![two_sizes()]);
+        let told = run(&mut governor, 0.0, &[(10.0, cool()), (1.0, late.clone()), (120.0, after)]);
+        assert!(told[0].contains("beyond the deadline"), "{told:?}");
+        rungs(&told[1..]).contains(&"p>0")
+    };
+    let held_up = |p95_ms| Reading { pipelines: vec![in_time(p95_ms, 8.0)], ..cool() };
+    // 14 ms on top of 8 may be 31 on top of 40, not 70.
+    assert!(given_back(held_up(22.0)));
+    assert!(!given_back(held_up(40.0)), "32 ms on top may be 72");
+    // Where no core is left for it, the large one is held up as much more as it is longer.
+    let crowded = Reading { cpu_percent: Some(90.0), own_cpu_percent: Some(10.0), ..held_up(22.0) };
+    assert!(!given_back(crowded));
+}
+
+#[test]
+fn a_missed_deadline_leads_to_a_rung_that_is_expected_to_keep_it() {
+    let ladder = two_sizes();
     let small = ladder.rungs.iter().position(|r| r.setpoint.resolution == Some(128)).unwrap();
     let mut governor = Governor::new(Config::default(), vec![ladder]);
     let busy = |load| Reading { cpu_percent: Some(95.0), own_cpu_percent: Some(10.0), pipelines: vec![load], ..cool() };
