@@ -15,9 +15,9 @@ use crate::daemon::{Daemon, on};
 use crate::model::build::{attr_ints, file, floats, graph, node, port};
 use crate::mosquitto::{Mosquitto, Received};
 
-/// Full work is back after this at the latest, once the machine is quiet: 20 s are usual, and each time that someone else holds
-/// it up the wait begins again.
-const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(120);
+/// Each step of the test is done after this at the latest. 20 s are usual for full work to be back, and each time that someone else
+/// on the machine holds it up the wait begins again.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// The pipeline uses a tenth of two cores: where more than this is busy, others use the machine.
 const NOT_QUIET_PERCENT: u64 = 50;
 
@@ -86,7 +86,7 @@ impl Load {
     fn start() -> Load {
         let workers = std::thread::available_parallelism().map_or(2, usize::from) * 4;
         let mut command = Command::new("stress-ng");
-        command.args(["--cpu", &workers.to_string(), "--timeout", "120s", "--quiet"]).stdout(Stdio::null());
+        command.args(["--cpu", &workers.to_string(), "--timeout", "300s", "--quiet"]).stdout(Stdio::null());
         Load(command.spawn().unwrap())
     }
 }
@@ -140,18 +140,18 @@ fn stress_lowers_the_work_and_its_end_gives_it_back() {
     let trace = |what: &str| println!("{:>6.1} s  {what}", start.elapsed().as_secs_f64());
     trace(&format!("full work takes {infer_ms:.1} ms, {fps:.1} a second, to be in time within {deadline_ms} ms"));
 
-    listener.wait_for("full work", |m| rung(m) == Some(0) && results(m) >= 30);
+    listener.wait_within(PATIENCE, "full work", |m| rung(m) == Some(0) && results(m) >= 30);
     trace("full work goes on");
     let load = Load::start();
     trace("stress-ng on every core");
-    let seen = listener.wait_for("a lower rung", |m| rung(m).is_some_and(|r| r > 0));
+    let seen = listener.wait_within(PATIENCE, "a lower rung", |m| rung(m).is_some_and(|r| r > 0));
     let lowered = on(&seen, "leptond/test/governor").last().unwrap().json();
     trace(&format!("rung {} ({}): {}", lowered["rung"], lowered["model"], lowered["reason"]));
     assert!(lowered["reason"].as_str().unwrap().contains("deadline"), "{lowered}");
 
     // What was under way may be late; from then on results are in time.
     let settled = results(&seen) + 20;
-    let seen = listener.wait_for("results of the lower rung", |m| results(m) >= settled + 40);
+    let seen = listener.wait_within(PATIENCE, "results of the lower rung", |m| results(m) >= settled + 40);
     let all = on(&seen, "leptond/test/p/result");
     let ages: Vec<f64> = all[settled..].iter().map(|m| m.json()["frame_age_ms"].as_f64().unwrap()).collect();
     let met = ages.iter().filter(|age| **age <= deadline_ms as f64).count();
@@ -163,7 +163,7 @@ fn stress_lowers_the_work_and_its_end_gives_it_back() {
     trace("stress-ng has ended");
     let before = machine_ticks();
     let ended = Instant::now();
-    while rung(&listener.messages()) != Some(0) && ended.elapsed() < GIVEN_BACK_WITHIN {
+    while rung(&listener.messages()) != Some(0) && ended.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(200));
     }
     let seen = listener.messages();
@@ -181,7 +181,7 @@ fn stress_lowers_the_work_and_its_end_gives_it_back() {
         let ages: Vec<f64> =
             results.iter().rev().take(60).map(|m| m.json()["frame_age_ms"].as_f64().unwrap()).collect();
         let health = on(&seen, "leptond/test/health").last().map(|m| m.json().to_string());
-        panic!("no full work within {GIVEN_BACK_WITHIN:?}; ages: {ages:?}\n{health:?}\n{}", daemon.log());
+        panic!("no full work within {PATIENCE:?}; ages: {ages:?}\n{health:?}\n{}", daemon.log());
     }
     let raised = on(&seen, "leptond/test/governor").last().unwrap().json();
     trace(&format!("rung 0: {}", raised["reason"]));
