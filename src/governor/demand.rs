@@ -102,6 +102,11 @@ impl Demand {
         }
     }
 
+    /// Cores that others leave.
+    fn free_cores(&self) -> f64 {
+        self.cores * (1.0 - self.others)
+    }
+
     /// Share of all cores that work of so many cores by calibration will use.
     pub fn share(&self, cores: f64) -> f64 {
         (cores * self.ratio / self.cores).min((1.0 - self.others).max(0.0))
@@ -143,7 +148,7 @@ fn idle_ms(rung: &Rung) -> f64 {
 /// How much longer an inference takes because of what others use.
 fn crowding(rung: &Rung, demand: &Demand) -> f64 {
     let threads = rung.setpoint.threads;
-    speed(threads, demand.cores) / speed(threads, demand.cores * (1.0 - demand.others))
+    speed(threads, demand.cores) / speed(threads, demand.free_cores())
 }
 
 /// The p95 latency in ms to expect on `to` out of calibration alone.
@@ -178,7 +183,7 @@ pub fn expected_p95_ms(ladder: &PipelineLadder, from: &Rung, to: &Rung, load: &L
         (latency_ms(from, ladder.frame_interval, infer), latency_ms(to, ladder.frame_interval, infer_there));
     let shared = there * (p95 / here.max(1e-3)).clamp(0.5, 3.0);
     let disturbed = there + (p95 - here) * (infer_there / infer).sqrt();
-    let own_cores = demand.cores * (1.0 - demand.others) >= to.setpoint.threads.max(1) as f64;
+    let own_cores = demand.free_cores() >= to.setpoint.threads.max(1) as f64;
     let longer = infer_there > infer && p95 > here;
     Some(if own_cores && longer { disturbed.min(shared) } else { shared })
 }

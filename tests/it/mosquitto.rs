@@ -197,8 +197,7 @@ impl Listener {
 
     /// As [`Listener::wait_for`] with a time limit of its own.
     pub fn wait_within(&self, limit: Duration, what: &str, predicate: impl Fn(&[Received]) -> bool) -> Vec<Received> {
-        let limit = common::patiently(limit);
-        let satisfied = self.wait_some(limit, |c| predicate(&c.messages));
+        let satisfied = self.satisfied_within(limit, predicate);
         let messages = self.messages();
         let last: Vec<_> = messages.iter().rev().take(8).map(|m| (&m.topic, m.payload.len())).collect();
         assert!(
@@ -207,6 +206,11 @@ impl Listener {
             messages.len()
         );
         messages
+    }
+
+    /// Waits until the messages satisfy `predicate`, for `limit` at most; whether they do.
+    pub fn satisfied_within(&self, limit: Duration, predicate: impl Fn(&[Received]) -> bool) -> bool {
+        self.wait_some(common::patiently(limit), |c| predicate(&c.messages))
     }
 
     fn wait_some(&self, limit: Duration, predicate: impl Fn(&Collected) -> bool) -> bool {
