@@ -13,6 +13,7 @@ use ureq::http::{HeaderMap, StatusCode, header};
 
 use super::agent::Server;
 use super::fault::FetchError;
+use super::pace::Paced;
 use super::partial::{Partial, Version, boot};
 use crate::model::sha256;
 
@@ -204,7 +205,8 @@ fn attempt(
         }
         status => return Err(FetchError::Status { url: url.into(), status: status.as_u16() }),
     };
-    receive(server, url, request, partial, progress, response.body_mut().with_config().limit(u64::MAX).reader(), total)
+    let body = Paced::new(response.body_mut().with_config().limit(u64::MAX).reader(), server.limits);
+    receive(server, url, request, partial, progress, body, total)
 }
 
 /// A short text at an address.
@@ -218,7 +220,7 @@ pub fn text_at(server: &Server, url: &str, limit_bytes: u64) -> Result<String, F
         return Err(FetchError::Status { url: url.into(), status: response.status().as_u16() });
     }
     let mut bytes = Vec::new();
-    let body = response.body_mut().with_config().limit(u64::MAX).reader();
+    let body = Paced::new(response.body_mut().with_config().limit(u64::MAX).reader(), server.limits);
     body.take(limit_bytes + 1).read_to_end(&mut bytes).map_err(|e| server.fault(url, &ureq::Error::from(e)))?;
     recognise(url, &bytes[..bytes.len().min(HEAD_BYTES)])?;
     if bytes.len() as u64 > limit_bytes {

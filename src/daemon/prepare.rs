@@ -105,6 +105,27 @@ pub enum PrepareError {
     Topic(String, PublishError),
 }
 
+impl PrepareError {
+    /// Whether the same may work later although nobody changes the configuration.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            PrepareError::Model(_, error) => error.may_pass(),
+            PrepareError::Source(_, error) => matches!(error, source::SourceError::Lost { .. }),
+            PrepareError::Topic(_, error) => error.may_pass(),
+            PrepareError::Fit(..) => false,
+        }
+    }
+}
+
+/// A pipeline that could not be made.
+pub(super) struct Unmade {
+    pub(super) config: PipelineConfig,
+    pub(super) error: PrepareError,
+}
+
+/// What came of each pipeline.
+pub(super) type Made = Vec<Result<Prepared, Unmade>>;
+
 /// A pipeline's model, compiled for full work, and what it costs on this board.
 pub struct Measured {
     /// Compiles the stages anew for another setpoint.
@@ -216,7 +237,7 @@ pub(super) fn prepare(
         }
         _ => None,
     };
-    let source = source::open(&config.source, source::Context { roots: roots.clone(), incoming })
+    let source = source::open(&config.source, source::Context { roots: roots.clone(), incoming, waits: true })
         .map_err(|e| PrepareError::Source(config.name.clone(), e))?;
     mark_of("source opened", &config.name);
     Ok(Prepared { config: config.clone(), planner, stages, source, ladder, uncalibrated })
