@@ -65,7 +65,13 @@ pub fn fetch(
         let more = i + 1 < request.urls.len();
         match fetch_from(server, url, request, partial, progress, if more { 1 } else { server.limits.retries }) {
             Ok(()) => return Ok(()),
-            Err(error) if error.is_ours() => return Err(error),
+            Err(error) if error.is_ours() => {
+                // On a full disk, not even an empty file may stay.
+                if partial.is_empty() {
+                    partial.discard();
+                }
+                return Err(error);
+            }
             Err(error) => {
                 if more {
                     progress.say(&format!("{error}; trying {}", request.urls[i + 1]));

@@ -1,9 +1,24 @@
 //! Work that nothing can cut short, on a thread of its own, so that the control loop hears of a stop meanwhile.
 
+use std::os::unix::net::UnixStream;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::DaemonError;
+
+/// Pairs of descriptors that have to be free at the start: what signals, clock, broker, a source and a model take.
+const SPARE_PAIRS: usize = 12;
+
+/// Whether the system has descriptors to spare for a start. Tokio panics where it gets none for its signals, and other libraries where
+/// they get none a little later.
+///
+/// # Errors
+/// [`DaemonError::Failed`] with what the system says.
+pub(super) fn spare_descriptors() -> Result<(), DaemonError> {
+    let pairs: std::io::Result<Vec<_>> = (0..SPARE_PAIRS).map(|_| UnixStream::pair()).collect();
+    pairs.map(drop).map_err(|e| DaemonError::Failed(format!("no descriptors for files and connections: {e}")))
+}
 
 /// The signals that the daemon answers.
 pub(super) struct Signals {
@@ -13,6 +28,10 @@ pub(super) struct Signals {
 }
 
 impl Signals {
+    /// From now on the signals are caught.
+    ///
+    /// # Errors
+    /// What the system says.
     pub(super) fn new() -> std::io::Result<Self> {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,

@@ -69,6 +69,7 @@ pub struct Options {
 /// [`DaemonError::Config`] before anything was started, [`DaemonError::NotNow`] where that is not waited for, [`DaemonError::Failed`] when
 /// no source can work any more.
 pub fn run(loaded: Loaded, options: Options) -> Result<Report, DaemonError> {
+    aside::spare_descriptors()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -95,6 +95,7 @@ fn reason(error: &PrepareError) -> String {
         PrepareError::Model(_, error) => error.to_string(),
         PrepareError::Source(_, error) => error.to_string(),
         PrepareError::Fit(_, reason) => reason.clone(),
+        PrepareError::Thread(_, error) => format!("no thread: {error}"),
         PrepareError::Topic(_, error) => error.to_string(),
     }
 }
@@ -102,7 +103,7 @@ fn reason(error: &PrepareError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::stages::PlanError;
+    use crate::daemon::stages::{PlanError, open_bundle};
     use crate::model::ModelError;
 
     fn unmade(name: &str, error: ModelError) -> Unmade {
@@ -113,6 +114,25 @@ mod tests {
 
     fn absent(name: &str) -> Unmade {
         unmade(name, ModelError::Unavailable { path: "/x".into(), reason: "there is no such file".into() })
+    }
+
+    #[test]
+    fn a_model_may_come_with_the_disk_that_it_is_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(at("models/another")).unwrap();
+        std::fs::create_dir(at("empty")).unwrap();
+        let usual = crate::config::ModelsConfig::default().dirs;
+        for (name, dirs, may_come) in [
+            ("/no/such/model.onnx", vec![at("models")], true),
+            ("m", vec![at("models")], false),
+            ("m", vec![at("models"), at("empty")], true),
+            ("m", vec![at("nowhere"), at("models")], true),
+            ("m", usual, false),
+        ] {
+            let error = open_bundle(name, &dirs).unwrap_err();
+            assert_eq!(error.may_pass(), may_come, "{name} in {dirs:?}");
+        }
     }
 
     #[test]

@@ -28,6 +28,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use bundle::{Bundle, Rung, sha256};
+pub use guard::spare_thread;
 pub use load::LoadedModel;
 pub use manifest::Manifest;
 pub use plan::Plan;

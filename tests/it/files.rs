@@ -17,10 +17,18 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use leptond::model::sha256;
+use tract_onnx::pb::tensor_proto::DataType;
 
 use crate::common;
+use crate::model::build::{file, graph, node, port};
 use crate::model_add::cifar;
 use crate::model_add::home::{Home, Ran};
+
+/// A model of pictures of 8×8 pixels that needs no manifest.
+pub fn bare() -> Vec<u8> {
+    let x = port("x", DataType::Float, &[1, 3, 8, 8]);
+    file(graph(vec![x], vec![], vec![node("Relu", &["x"], &["y"])], vec![port("y", DataType::Float, &[])]))
+}
 
 /// A bundle called `name` in `dir`, with a label file and a small form.
 pub fn bundle(dir: &Path, name: &str) -> PathBuf {
@@ -182,7 +190,7 @@ fn what_is_no_file_is_refused_by_name_and_never_waited_for() {
     home.write("good.onnx", onnx);
     let limit = Duration::from_secs(30);
     let add = |args: &[&str]| within(home.command(&[&["add"], args].concat()), limit);
-    add(&["./model.onnx"]).fails(1, &["model.onnx", "is a FIFO"]);
+    add(&["./model.onnx", "--name", "m"]).fails(1, &["model.onnx", "is a FIFO"]);
     add(&["/dev/zero", "--name", "m"]).fails(1, &["/dev/zero", "is a device"]);
     // Its size is 0, and it has no end.
     add(&["/proc/self/mem", "--name", "m"]).fails(1, &["/proc/self/mem"]);
@@ -198,7 +206,7 @@ fn what_is_no_file_is_refused_by_name_and_never_waited_for() {
     fifo(&home.path("leptond.toml"));
     leptond(&["check", "--config", "leptond.toml"]).fails(78, &["leptond.toml", "is a FIFO"]);
     leptond(&["run", "--config", "/dev/zero"]).fails(78, &["/dev/zero", "is a device"]);
-    leptond(&["simulate", "/dev/zero"]).fails(78, &["/dev/zero", "is a device"]);
+    leptond(&["simulate", "--scenario", "/dev/zero"]).fails(78, &["/dev/zero", "is a device"]);
     leptond(&["inspect", "/dev/zero"]).fails(1, &["/dev/zero", "is a device"]);
     leptond(&["inspect", "./model.onnx"]).fails(1, &["model.onnx", "is a FIFO"]);
     leptond(&["infer", "--raw", "good.onnx", "/dev/zero", "-o", "out.npy"]).fails(1, &["/dev/zero", "is a device"]);

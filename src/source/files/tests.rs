@@ -239,6 +239,31 @@ fn a_place_without_pictures_can_never_work() {
 }
 
 #[test]
+fn what_is_not_there_yet_is_waited_for_where_that_is_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    let later = dir.path().join("later");
+    std::fs::create_dir(&later).unwrap();
+    std::fs::write(later.join("a.png"), png()).unwrap();
+    for path in ["pictures", "pictures/*.png", "pictures/a.png"] {
+        let pattern = dir.path().join(path).to_str().unwrap().to_owned();
+        let mut source = Files::open(&FilesConfig { path: pattern.clone(), repeat: false, fps: 0.0 }, true).unwrap();
+        let mut frame = Frame::empty();
+        let Next::Idle(reason) = source.next(&mut frame).unwrap() else { panic!("there is nothing") };
+        assert!(reason.starts_with(&pattern), "{reason}");
+        std::fs::rename(&later, dir.path().join("pictures")).unwrap();
+        source.backoff = Backoff::default();
+        let mut answers = Vec::new();
+        while answers.last() != Some(&Next::End) && answers.len() < 10 {
+            answers.push(source.next(&mut frame).unwrap());
+        }
+        assert_eq!(answers.iter().filter(|a| **a == Next::Frame).count(), 1, "{path}: {answers:?}");
+        std::fs::rename(dir.path().join("pictures"), &later).unwrap();
+    }
+    // What can never be a picture is no matter of time.
+    assert!(Files::open(&FilesConfig { path: "/dev/null".into(), repeat: true, fps: 1.0 }, true).is_err());
+}
+
+#[test]
 fn a_loop_reads_the_list_again_and_does_not_spin_on_broken_files() {
     let picture = jpeg(8, 8);
     let dir = dir(&[("a.jpg", &picture)]);

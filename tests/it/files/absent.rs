@@ -5,10 +5,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::{bundle, fifo};
+use super::{bare, bundle, fifo};
 use crate::common;
 use crate::daemon::{Daemon, on};
-use crate::model_add::cifar;
 use crate::mosquitto::{Mosquitto, Received, free_port};
 
 /// A configuration of pipelines, each by name, model and source.
@@ -73,11 +72,15 @@ fn each_absent_thing_is_waited_for_while_the_others_work() {
     let new = at.join("new");
     std::fs::create_dir(&new).unwrap();
     bundle(&new, "m");
-    std::fs::write(new.join("bare.onnx"), cifar().0).unwrap();
+    std::fs::write(new.join("bare.onnx"), bare()).unwrap();
     std::fs::rename(&new, at.join("stick")).unwrap();
-    std::fs::create_dir(at.join("pictures")).unwrap();
-    picture(&at.join("pictures/a.jpg"));
-    picture(&at.join("empty/a.jpg"));
+    // Whole at once: a picture that is seen half-written would be a bad one.
+    std::fs::create_dir(at.join("filled")).unwrap();
+    for name in ["a.jpg", "b.jpg"] {
+        picture(&at.join("filled").join(name));
+    }
+    std::fs::rename(at.join("filled/b.jpg"), at.join("empty/b.jpg")).unwrap();
+    std::fs::rename(at.join("filled"), at.join("pictures")).unwrap();
     fifo(&at.join("fifo"));
     listener.wait_within(Duration::from_secs(90), "results of all that came", |m| {
         waits.iter().all(|(name, _)| !on(m, &format!("leptond/test/{name}/result")).is_empty())

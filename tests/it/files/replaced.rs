@@ -7,6 +7,7 @@ use leptond::governor::Setpoint;
 use leptond::model::{Engine, ModelError, sha256};
 use leptond::{preprocess, task};
 
+use super::bare;
 use crate::daemon::{Daemon, on};
 use crate::model_add::cifar;
 use crate::model_add::home::Home;
@@ -83,11 +84,11 @@ fn a_file_that_is_written_over_in_place_is_noticed() {
     std::fs::write(&small_file, old).unwrap();
     assert!(bundle.stages(&small()).is_ok());
     // A file without a manifest is known by its own hash.
-    let bare_file = home.write("bare.onnx", cifar().0);
-    let bare = planner(&bare_file);
-    assert!(bare.stages(&Setpoint::full()).is_ok());
+    let bare_file = home.write("bare.onnx", bare());
+    let planner = planner(&bare_file);
+    assert!(planner.stages(&Setpoint::full()).is_ok());
     std::fs::write(&bare_file, b"something else").unwrap();
-    assert!(changed(bare.stages(&Setpoint::full()).err()));
+    assert!(changed(planner.stages(&Setpoint::full()).err()));
 }
 
 #[test]

@@ -55,7 +55,10 @@ fn a_drip_is_given_up_and_goes_on_from_there_later() {
             stream.write_all(b"HTTP/1.1 200 OK\r\nx-slow: ")?;
             drip(stream, b'x')
         }
-        "/status.onnx" => drip(stream, b'H'),
+        "/status.onnx" => {
+            stream.write_all(b"HTTP/1.1 200 ")?;
+            drip(stream, b'O')
+        }
         "/catalog.toml" => {
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")?;
             drip(stream, b'#')
