@@ -312,13 +312,20 @@ mod tests {
         }
         let asked = asked(r#"{"mode":"fast","transaction":"7"}"#);
         assert_eq!(asked.transaction, Some("7".into()), "an error knows what it answers");
-        assert_eq!(parse("governor/set", &[0xff, 0xfe], &PIPELINES, &Requests::default()).map(|a| a.request.is_err()), Some(true));
+        assert_eq!(
+            parse("governor/set", &[0xff, 0xfe], &PIPELINES, &Requests::default()).map(|a| a.request.is_err()),
+            Some(true)
+        );
     }
 
     #[test]
     fn pipelines_rest_and_go_on() {
         let check = |verb: &str, payload: &str, request: Result<Request, String>| {
-            assert_eq!(parse(verb, payload.as_bytes(), &PIPELINES, &Requests::default()).unwrap().request, request, "{verb} {payload}");
+            assert_eq!(
+                parse(verb, payload.as_bytes(), &PIPELINES, &Requests::default()).unwrap().request,
+                request,
+                "{verb} {payload}"
+            );
         };
         check("pipeline/pause", "{}", Ok(Request::Pause { pipeline: None, paused: true }));
         check("pipeline/resume", r#"{"pipeline":"door"}"#, Ok(Request::Pause { pipeline: Some(0), paused: false }));
@@ -346,7 +353,8 @@ mod tests {
             (Requests::Level(Level::Read), "\"read\""),
             (Requests::Verbs(vec!["pipeline/pause".into()]), "[\"pipeline/pause\"]"),
         ] {
-            let words = format!("governor/set is not allowed: mqtt.requests = {shown} in the configuration of this node");
+            let words =
+                format!("governor/set is not allowed: mqtt.requests = {shown} in the configuration of this node");
             let asked = parse("governor/set", quiet, &PIPELINES, &requests).unwrap();
             assert_eq!((asked.request, asked.transaction), (Err(words.clone()), Some("7".into())));
             let asked = parse("governor/set", b"nonsense", &PIPELINES, &requests).unwrap();

@@ -13,7 +13,7 @@ mod gate;
 mod ids;
 mod inner;
 mod ledger;
-mod packet;
+pub(in crate::publish) mod packet;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -42,9 +42,6 @@ pub fn daemon_user() -> &'static str {
         format!("leptond-{:016x}{:016x}", drawn(), drawn())
     })
 }
-
-#[cfg(test)]
-pub(in crate::publish) use packet::packet;
 
 /// A running broker; it ends with the process.
 #[derive(Clone, Copy, Debug)]

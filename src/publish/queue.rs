@@ -405,7 +405,12 @@ impl Queue {
             }
         }
         self.waiting_bytes += bytes;
-        self.events.push_back(Event { topic: message.topic, payload: message.payload, written: false, doubt: Doubt::default() });
+        self.events.push_back(Event {
+            topic: message.topic,
+            payload: message.payload,
+            written: false,
+            doubt: Doubt::default(),
+        });
     }
 
     fn push_result(&mut self, message: Message, now: Instant) {

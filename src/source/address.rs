@@ -45,7 +45,13 @@ pub(super) fn read(url: &str) -> Address {
     if let Some((user, host)) = authority.rsplit_once('@')
         && is_host(host)
     {
-        return Address::Clear(format!("{scheme}://{}@{host}{behind}", encode(user)));
+        // As the standard reads it. A '#' with another '@' behind it is hardly a fragment.
+        return match behind.split_once('#') {
+            Some((_, fragment)) if fragment.contains('@') => {
+                doubtful("it cannot be told which @ ends the password", true)
+            }
+            _ => Address::Clear(format!("{scheme}://{}@{host}{behind}", encode(user))),
+        };
     }
     // Each '@' behind which a host could stand.
     let host_after = |at: usize| {
@@ -118,19 +124,82 @@ fn encode(user: &str) -> String {
 
 /// Options of `ffmpeg` itself that stand before an input, and those of decoders: they are not the camera's.
 const PROGRAMS: [&str; 51] = [
-    "re", "readrate", "ss", "sseof", "seek_timestamp", "t", "to", "itsoffset", "itsscale", "isync", "stream_loop", "hwaccel",
-    "hwaccel_device", "hwaccel_output_format", "hwaccel_flags", "init_hw_device", "filter_hw_device", "c", "codec", "vcodec",
-    "r", "s", "pix_fmt", "an", "vn", "sn", "dn", "autorotate", "noautorotate", "thread_queue_size", "find_stream_info",
-    "accurate_seek", "noaccurate_seek", "loglevel", "v", "report", "threads", "thread_type", "flags", "flags2", "skip_frame",
-    "skip_loop_filter", "skip_idct", "err_detect", "ec", "lowres", "vsync", "fps_mode", "copyts", "start_at_zero", "y",
+    "re",
+    "readrate",
+    "ss",
+    "sseof",
+    "seek_timestamp",
+    "t",
+    "to",
+    "itsoffset",
+    "itsscale",
+    "isync",
+    "stream_loop",
+    "hwaccel",
+    "hwaccel_device",
+    "hwaccel_output_format",
+    "hwaccel_flags",
+    "init_hw_device",
+    "filter_hw_device",
+    "c",
+    "codec",
+    "vcodec",
+    "r",
+    "s",
+    "pix_fmt",
+    "an",
+    "vn",
+    "sn",
+    "dn",
+    "autorotate",
+    "noautorotate",
+    "thread_queue_size",
+    "find_stream_info",
+    "accurate_seek",
+    "noaccurate_seek",
+    "loglevel",
+    "v",
+    "report",
+    "threads",
+    "thread_type",
+    "flags",
+    "flags2",
+    "skip_frame",
+    "skip_loop_filter",
+    "skip_idct",
+    "err_detect",
+    "ec",
+    "lowres",
+    "vsync",
+    "fps_mode",
+    "copyts",
+    "start_at_zero",
+    "y",
 ];
 /// Those of them without a value.
 const BARE: [&str; 12] = [
-    "re", "an", "vn", "sn", "dn", "autorotate", "noautorotate", "accurate_seek", "noaccurate_seek", "report", "copyts", "y",
+    "re",
+    "an",
+    "vn",
+    "sn",
+    "dn",
+    "autorotate",
+    "noautorotate",
+    "accurate_seek",
+    "noaccurate_seek",
+    "report",
+    "copyts",
+    "y",
 ];
 /// Options of every demuxer: both the playlist and the camera get them.
 const COMMON: [&str; 8] = [
-    "fflags", "analyzeduration", "probesize", "use_wallclock_as_timestamps", "max_delay", "rtbufsize", "formatprobesize",
+    "fflags",
+    "analyzeduration",
+    "probesize",
+    "use_wallclock_as_timestamps",
+    "max_delay",
+    "rtbufsize",
+    "formatprobesize",
     "avioflags",
 ];
 const PROTOCOLS: &str = "file,pipe,fd,crypto,data,http,https,httpproxy,tcp,tls,udp,rtp,rtsp,rtsps,srtp,rtmp,rtmps,srt";

@@ -110,15 +110,20 @@ mod tests {
 
     #[test]
     fn the_command_line_fits_the_kind_of_input() {
-        let camera = plan(&config("rtsp://a:hunter2@cam/s0"), None).unwrap();
+        let camera = plan(&config("rtsp://cam/s0"), None).unwrap();
         assert_eq!(
             camera.specs[0].args.join(" "),
             "-nostdin -hide_banner -nostats -loglevel warning -fflags discardcorrupt -flags low_delay \
              -analyzeduration 1000000 -rtsp_transport tcp -stimeout 1 \
-             -i rtsp://a:hunter2@cam/s0 -map 0:v:0 -an -sn -dn -vf fps=5,scale=640:480:out_range=tv -pix_fmt yuv420p -f rawvideo \
+             -i rtsp://cam/s0 -map 0:v:0 -an -sn -dn -vf fps=5,scale=640:480:out_range=tv -pix_fmt yuv420p -f rawvideo \
              pipe:1"
         );
-        assert!(!camera.ends);
+        assert!(!camera.ends && camera.specs[0].stdin.is_empty());
+        let secret = plan(&config("rtsp://a:hunter#2@cam/s0"), None).unwrap();
+        assert!(!secret.specs[0].args.iter().any(|arg| arg.contains("hunter")), "others can read it");
+        let playlist = String::from_utf8(secret.specs[0].stdin.clone()).unwrap();
+        assert!(playlist.contains("file 'rtsp://a:hunter%232@cam/s0'\n"), "{playlist}");
+        assert!(playlist.contains("option rtsp_transport 'tcp'\noption stimeout '1'\n"), "{playlist}");
         let file = plan(&config("/data/yard.mp4"), None).unwrap();
         assert!(file.ends && file.specs[0].args.contains(&"-re".to_owned()));
         let http = plan(&config("http://cam/video.mjpg"), None).unwrap();

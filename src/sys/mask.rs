@@ -15,13 +15,41 @@ const HEADERS: [&str; 6] = ["authorization", "cookie", "x-api-key", "api-key", "
 
 /// Parts of a name that make it a secret's wherever they stand in it.
 const STEMS: [&str; 15] = [
-    "passw", "passphrase", "passcode", "passkey", "pwd", "pswd", "token", "secret", "apikey", "accesskey", "authkey",
-    "credential", "loginpas", "loginuse", "username",
+    "passw",
+    "passphrase",
+    "passcode",
+    "passkey",
+    "pwd",
+    "pswd",
+    "token",
+    "secret",
+    "apikey",
+    "accesskey",
+    "authkey",
+    "credential",
+    "loginpas",
+    "loginuse",
+    "username",
 ];
 /// Whole words of a name that make it a secret's.
 const WORDS: [&str; 17] = [
-    "pass", "pas", "psw", "pw", "key", "auth", "authorization", "user", "usr", "login", "account", "sid", "sig", "signature",
-    "pin", "jwt", "userpass",
+    "pass",
+    "pas",
+    "psw",
+    "pw",
+    "key",
+    "auth",
+    "authorization",
+    "user",
+    "usr",
+    "login",
+    "account",
+    "sid",
+    "sig",
+    "signature",
+    "pin",
+    "jwt",
+    "userpass",
 ];
 /// Ends of a name that make it a secret's in a URL, where `compass=` is nothing that cameras ask for.
 const ENDS: [&str; 6] = ["pass", "user", "usr", "auth", "login", "pw"];
@@ -206,7 +234,8 @@ fn values(text: &str, lower: &str, urls: &[Url]) -> Vec<(usize, usize)> {
     for (at, mark) in lower.match_indices('=').chain(lower.match_indices("%3d")) {
         let before = lower.get(..at).unwrap_or_default();
         let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '%' | '[' | ']');
-        let from = before.rfind(|c| !is_name(c)).map_or(0, |i| i + before[i..].chars().next().map_or(1, char::len_utf8));
+        let from =
+            before.rfind(|c| !is_name(c)).map_or(0, |i| i + before[i..].chars().next().map_or(1, char::len_utf8));
         let start = at + mark.len();
         let url = urls.iter().find(|url| (url.whole.0..url.whole.1).contains(&at));
         // In a path keys are joined by underscores; the last part of what stands before '=' is the key.

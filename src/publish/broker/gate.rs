@@ -138,7 +138,8 @@ impl Gate {
                 return write.write_all(&connack(SERVER_UNAVAILABLE)).await;
             };
             write.write_all(&hello).await?;
-            let mut client = Client { gate: self, from, own, write: Mutex::new(write), amended: RefCell::default(), broker };
+            let mut client =
+                Client { gate: self, from, own, write: Mutex::new(write), amended: RefCell::default(), broker };
             let ended = tokio::select! {
                 ended = client.pass_on(read, &mut packet) => ended,
                 () = go.notified() => Ok(()),
@@ -242,7 +243,8 @@ impl Client<'_> {
                 match examine(packet) {
                     Ok(Packet::Publish { topic, retain, payload_bytes }) => {
                         if !gate.ledger.borrow_mut().topic(&LIMITS, &topic, *own) {
-                            gate.complaints.tell("topics", &format!("the embedded broker closed a connection: {TOPICS}"));
+                            gate.complaints
+                                .tell("topics", &format!("the embedded broker closed a connection: {TOPICS}"));
                             break;
                         }
                         // rumqttd forgets the kept message at any empty one.
@@ -255,7 +257,8 @@ impl Client<'_> {
                         to_broker.write_all(packet).await?;
                     }
                     Ok(Packet::Subscribe { packet_id, filters }) => {
-                        let asked = filters.iter().map(|(filter, _)| gate.may_subscribe(filter, *own)).collect::<Vec<_>>();
+                        let asked =
+                            filters.iter().map(|(filter, _)| gate.may_subscribe(filter, *own)).collect::<Vec<_>>();
                         let some = asked.contains(&true);
                         if asked.contains(&false) {
                             if amended.borrow().len() >= AMENDED {

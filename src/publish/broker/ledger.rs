@@ -117,14 +117,8 @@ impl Ledger {
 mod tests {
     use super::*;
 
-    const SMALL: Limits = Limits {
-        retained: 3,
-        retained_bytes: 100,
-        topics: 3,
-        topic_bytes: 10,
-        filters: 2,
-        filter_bytes: 10,
-    };
+    const SMALL: Limits =
+        Limits { retained: 3, retained_bytes: 100, topics: 3, topic_bytes: 10, filters: 2, filter_bytes: 10 };
 
     #[test]
     fn retained_messages_are_bounded_by_count_and_bytes() {

@@ -168,9 +168,18 @@ impl Connect {
 /// A valid packet that follows CONNECT.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Packet {
-    Publish { topic: String, retain: bool, payload_bytes: usize },
-    Subscribe { packet_id: u16, filters: Vec<(String, u8)> },
-    Unsubscribe { packet_id: u16 },
+    Publish {
+        topic: String,
+        retain: bool,
+        payload_bytes: usize,
+    },
+    Subscribe {
+        packet_id: u16,
+        filters: Vec<(String, u8)>,
+    },
+    Unsubscribe {
+        packet_id: u16,
+    },
     Disconnect,
     /// Acknowledgements and pings, which need no further look.
     Other,
@@ -210,7 +219,11 @@ pub(super) fn examine(packet: &[u8]) -> Result<Packet, String> {
                     None => return Err("SUBSCRIBE: cut short".into()),
                 }
             }
-            if filters.is_empty() { Err("SUBSCRIBE to nothing".into()) } else { Ok(Packet::Subscribe { packet_id, filters }) }
+            if filters.is_empty() {
+                Err("SUBSCRIBE to nothing".into())
+            } else {
+                Ok(Packet::Subscribe { packet_id, filters })
+            }
         }
         kind::UNSUBSCRIBE => {
             let packet_id = packet_id(&mut body)?;
@@ -285,7 +298,7 @@ fn cut(text: &str) -> String {
 }
 
 /// A length-prefixed string.
-pub(super) fn string(text: &[u8]) -> Vec<u8> {
+pub(in crate::publish) fn string(text: &[u8]) -> Vec<u8> {
     let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
     let mut out = length.to_be_bytes().to_vec();
     out.extend(text.iter().take(usize::from(length)));

@@ -81,10 +81,14 @@ pub fn attempt(config: &Config, node: &str, limit: Duration) -> Result<Attempt, 
 fn told_apart(config: &Config, trouble: Trouble) -> Trouble {
     let (host, port) = (config.host.as_str(), config.port);
     match (trouble.kind, &config.tls) {
-        (Kind::Closed | Kind::Reset | Kind::Protocol | Kind::Silent | Kind::Unreachable, None) if peer::speaks_tls(host, port) => {
+        (Kind::Closed | Kind::Reset | Kind::Protocol | Kind::Silent | Kind::Unreachable, None)
+            if peer::speaks_tls(host, port) =>
+        {
             Trouble::new(Kind::Tls, "the broker speaks TLS on this port, but the connection is not configured for it")
         }
-        (Kind::Tls | Kind::Closed | Kind::Reset | Kind::Protocol | Kind::Silent | Kind::Unreachable, Some(_)) if peer::speaks_plain(host, port) => {
+        (Kind::Tls | Kind::Closed | Kind::Reset | Kind::Protocol | Kind::Silent | Kind::Unreachable, Some(_))
+            if peer::speaks_plain(host, port) =>
+        {
             Trouble::new(Kind::Tls, "no TLS there: the broker speaks plain MQTT on this port")
         }
         (Kind::Unreachable | Kind::Silent, _) if peer::listens(host, port) => {

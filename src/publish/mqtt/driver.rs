@@ -305,13 +305,7 @@ impl Driver {
     }
 
     /// Everything is delivered and we are to stop: `offline`, and when that is acknowledged too, DISCONNECT.
-    fn farewell(
-        &self,
-        state: &mut State,
-        client: &Client,
-        session: &mut Session,
-        now: Instant,
-    ) -> Result<(), End> {
+    fn farewell(&self, state: &mut State, client: &Client, session: &mut Session, now: Instant) -> Result<(), End> {
         if session.disconnecting {
             return Ok(());
         }

@@ -90,7 +90,9 @@ impl Trouble {
     /// The return codes of CONNACK (MQTT 3.1.1, section 3.2.2.3) for people.
     fn of_code(code: ConnectReturnCode, client_id: &str) -> Self {
         match code {
-            ConnectReturnCode::Success => Trouble::new(Kind::Protocol, "the broker refuses the connection without a reason"),
+            ConnectReturnCode::Success => {
+                Trouble::new(Kind::Protocol, "the broker refuses the connection without a reason")
+            }
             ConnectReturnCode::RefusedProtocolVersion => {
                 Trouble::new(Kind::Rejected, "the broker does not speak MQTT 3.1.1 (return code 1)")
             }
@@ -105,9 +107,10 @@ impl Trouble {
             ConnectReturnCode::ServiceUnavailable => {
                 Trouble::new(Kind::Rejected, "the broker is not ready to serve (return code 3)")
             }
-            ConnectReturnCode::BadUserNamePassword => {
-                Trouble::new(Kind::Credentials, "the broker does not accept this user name and password (return code 4)")
-            }
+            ConnectReturnCode::BadUserNamePassword => Trouble::new(
+                Kind::Credentials,
+                "the broker does not accept this user name and password (return code 4)",
+            ),
             ConnectReturnCode::NotAuthorized => Trouble::new(
                 Kind::Credentials,
                 "the broker does not let us in: user name or password wrong or missing (return code 5)",

@@ -11,9 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::mqttbytes::v4::{
-    ConnAck, Connect, Disconnect, LastWill, Login, Packet, Publish, Subscribe, Unsubscribe,
-};
+use rumqttc::mqttbytes::v4::{ConnAck, Connect, Disconnect, LastWill, Login, Packet, Publish, Subscribe, Unsubscribe};
 use rumqttc::mqttbytes::{self, QoS};
 use rumqttc::tokio_rustls::TlsConnector;
 use rumqttc::{ConnectReturnCode, MqttState, Outgoing, Request, StateError};
@@ -25,8 +23,8 @@ use tokio::select;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use frames::{Frame, Frames, Malformed};
 pub use frames::Skipped;
+use frames::{Frame, Frames, Malformed};
 
 /// QoS 1 messages on their way: more than a [`Queue`](crate::publish::queue::Queue) has, so that packet ids do not collide.
 const INFLIGHT: u16 = 256;

@@ -102,7 +102,10 @@ fn later_packets_are_told_apart() {
         (packet(0x31, b"\0\x01ahi"), publish("a", true)),
         (packet(0x3a, b"\0\x03a/b\0\x07hi"), publish("a/b", false)),
         (packet(0x34, b"\0\x01a\0\x07hi"), publish("a", false)),
-        (packet(0x30, "\0\u{4}b/ä".as_bytes()), Packet::Publish { topic: "b/ä".into(), retain: false, payload_bytes: 0 }),
+        (
+            packet(0x30, "\0\u{4}b/ä".as_bytes()),
+            Packet::Publish { topic: "b/ä".into(), retain: false, payload_bytes: 0 },
+        ),
         (
             packet(0x82, b"\0\x09\0\x01#\x01\0\x03a/+\0"),
             Packet::Subscribe { packet_id: 9, filters: filters(&[("#", 1), ("a/+", 0)]) },

@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     fn packet(first: u8, body: &[u8]) -> Vec<u8> {
-        crate::publish::broker::packet(first, body)
+        crate::publish::broker::packet::packet(first, body)
     }
 
     /// Everything in `stream`, read in pieces of `size`, and the most bytes that were held.
@@ -143,8 +143,7 @@ mod tests {
         let small = packet(0x30, b"\0\x01ahello");
         let large = packet(0x32, &[b"\0\x03a/b\0\x07".as_slice(), &vec![0xd0; 5000]].concat());
         let stream = [small.clone(), large.clone(), large.clone(), small.clone()].concat();
-        let skipped =
-            || Frame::Skipped(Skipped { topic: "a/b".into(), bytes: large.len(), qos: 1, packet_id: 7 });
+        let skipped = || Frame::Skipped(Skipped { topic: "a/b".into(), bytes: large.len(), qos: 1, packet_id: 7 });
         let whole = || Frame::Packet(small.clone());
         for size in [1, 2, 3, 7, 64, 4096, stream.len()] {
             let (found, most) = cut(&stream, size, 100);
