@@ -12,6 +12,7 @@ use super::aside;
 use super::pool::{self, Pool};
 use super::prepare::{Made, Places, Unmade, prepare};
 use crate::config::{Config, PipelineConfig};
+use crate::publish::broker::daemon_user;
 use crate::publish::mqtt::Mqtt;
 use crate::publish::topics::{self, Topics};
 use crate::publish::{Message, PublishError, Publisher, Stats};
@@ -43,6 +44,7 @@ impl Node {
         let mut mqtt = config.mqtt.clone();
         if let Some(address) = broker {
             (mqtt.host, mqtt.port) = (address.ip().to_string(), address.port());
+            mqtt.username = daemon_user().to_owned();
         }
         let name = match config.node.name.as_str() {
             "" => topics::default_node(Path::new("/")),

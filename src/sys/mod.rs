@@ -5,7 +5,7 @@ pub mod beneath;
 pub mod child;
 pub mod file;
 pub mod landlock;
-mod mask;
+pub mod mask;
 mod mmap;
 pub mod proc;
 pub mod sysfs;
