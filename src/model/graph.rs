@@ -14,14 +14,15 @@ use tract_onnx::prelude::DatumType;
 use super::ModelError;
 use super::limits;
 use super::tensors::{self, Values};
+use super::wire;
 use crate::frame::{DType, Quant};
 
 /// Largest ONNX file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 512 << 20;
 /// Largest single tensor (weights or activations) of a model, in bytes.
 pub const MAX_TENSOR_BYTES: usize = 512 << 20;
-/// Most nodes in a graph.
-const MAX_NODES: usize = 50_000;
+/// Most nodes in a graph, and most initialisers. tract compares each new one with those before it.
+const MAX_NODES: usize = 16_384;
 
 /// An input or output of the graph as the file declares it.
 #[derive(Clone, Debug)]
@@ -78,6 +79,7 @@ pub fn decode(bytes: Bytes, path: &Path) -> Result<pb::ModelProto, ModelError> {
     if bytes.is_empty() {
         return Err(parse("the file is empty".into()));
     }
+    wire::check(&bytes).map_err(parse)?;
     let mut model = pb::ModelProto::decode(bytes).map_err(|e| parse(e.to_string()))?;
     let Some(graph) = &mut model.graph else {
         return Err(parse("it holds no graph (cut short, or another format)".into()));
@@ -222,8 +224,10 @@ struct Check<'a> {
 impl Check<'_> {
     fn graph(&self, graph: &pb::GraphProto, outer: &HashSet<&str>) -> Result<(), ModelError> {
         let parse = |reason: String| ModelError::Parse { path: self.path.into(), reason };
-        if graph.node.len() > MAX_NODES {
-            return Err(parse(format!("{} nodes, allowed are up to {MAX_NODES}", graph.node.len())));
+        for (count, what) in [(graph.node.len(), "nodes"), (graph.initializer.len(), "initialisers")] {
+            if count > MAX_NODES {
+                return Err(parse(format!("{count} {what}, allowed are up to {MAX_NODES}")));
+            }
         }
         if let Some(sparse) = graph.sparse_initializer.first() {
             let name = sparse.values.as_ref().map(|v| v.name.clone()).unwrap_or_default();

@@ -7,6 +7,8 @@ use prost::bytes::Bytes;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
 
+use super::bounded::Refused;
+use super::budget::{self, Exhausted};
 use super::bundle::Rung;
 use super::compile::onnx;
 use super::graph::{self, GraphInfo, Port};
@@ -27,6 +29,8 @@ pub struct LoadedModel {
     pub(super) parsed: Parsed,
     /// The file's graph, as long as something must be made from it for every set of shapes: integer islands, decided branches.
     pub(super) proto: Option<Box<pb::ModelProto>>,
+    /// Size of the file: what it may cost to compile grows with it.
+    pub(super) file_bytes: usize,
     /// Whether what is quantised is to run in integers.
     pub(super) integer: bool,
     pub(super) threads: usize,
@@ -58,6 +62,7 @@ impl LoadedModel {
             Some(file) => Some(String::from_utf8_lossy(&bundle.read(file)?).into_owned()),
             None => None,
         };
+        let file_bytes = bytes.len();
         let (info, parsed, proto) = parse(bytes, &path)?;
         let model = LoadedModel {
             path,
@@ -68,6 +73,7 @@ impl LoadedModel {
             info,
             parsed,
             proto,
+            file_bytes,
             integer: engine != Engine::F32,
             threads: threads.max(1),
             has_islands: OnceLock::new(),
@@ -96,6 +102,7 @@ impl LoadedModel {
             info,
             parsed,
             proto,
+            file_bytes: bytes.len(),
             integer: true,
             threads: 1,
             has_islands: OnceLock::new(),
@@ -290,6 +297,7 @@ type Parts = (GraphInfo, Parsed, Option<Box<pb::ModelProto>>);
 
 fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
     let failed = |reason: String| ModelError::Compile { path: path.into(), reason };
+    let file_bytes = bytes.len();
     let work = || -> Result<Parts, ModelError> {
         let mut proto = graph::decode(bytes, path)?;
         if let Some(graph) = &mut proto.graph {
@@ -308,14 +316,42 @@ fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
         if branches::any(&proto) {
             return Ok((info, Parsed::Branching, Some(Box::new(proto))));
         }
-        let parsed = onnx.parse(&proto, None).map_err(|e| explain(&format!("{e:#}"), &info, path))?;
+        let parsed = onnx.parse(&proto, None).map_err(|e| refusal(&e, &info, path))?;
         if let Some(name) = parsed.unresolved_inputs.first() {
             return Err(failed(format!("tensor {name:?} is defined nowhere")));
         }
         let proto = is_quantised(&info).then(|| Box::new(proto));
         Ok((info, Parsed::Ready(Box::new(parsed.model)), proto))
     };
-    guard::guarded_deep(work).map_err(failed)?
+    guard::guarded_deep(|| budget::within(file_bytes, work)).map_err(failed)?
+}
+
+/// What guarded work gave: a panic's words or tract's error become one that names the ONNX node.
+pub(super) fn explained<T>(
+    outcome: Result<TractResult<T>, String>,
+    info: &GraphInfo,
+    path: &Path,
+) -> Result<T, ModelError> {
+    match outcome {
+        Ok(result) => result.map_err(|error| refusal(&error, info, path)),
+        Err(panic) => Err(explain(&panic, info, path)),
+    }
+}
+
+/// tract's error as one that names the ONNX node: our own refusals name it, others are searched for it.
+fn refusal(error: &TractError, info: &GraphInfo, path: &Path) -> ModelError {
+    match error.chain().find_map(|cause| cause.downcast_ref::<Refused>()) {
+        Some(Refused { node, operator, reason }) => ModelError::Unsupported {
+            path: path.into(),
+            node: node.clone(),
+            operator: operator.clone(),
+            reason: shorten(reason),
+        },
+        None => match error.chain().find_map(|cause| cause.downcast_ref::<Exhausted>()) {
+            Some(exhausted) => ModelError::Compile { path: path.into(), reason: exhausted.to_string() },
+            None => explain(&format!("{error:#}"), info, path),
+        },
+    }
 }
 
 /// tract's words as an error that names the ONNX node they are about.

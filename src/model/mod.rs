@@ -2,15 +2,20 @@
 //!
 //! [`Bundle`] is what is on disk (or embedded), [`LoadedModel`] is the parsed graph, [`Model`] is a plan that runs.
 
+mod bounded;
 mod branches;
+mod budget;
 mod bundle;
 mod compile;
+mod external;
 pub mod graph;
 mod guard;
 mod limits;
 mod load;
 pub mod manifest;
 pub mod npy;
+mod operands;
+mod optimise;
 mod plan;
 mod quant;
 pub mod race;
@@ -21,6 +26,7 @@ mod runner;
 mod shipped;
 mod spec;
 mod tensors;
+mod wire;
 
 use std::path::{Path, PathBuf};
 
