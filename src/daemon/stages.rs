@@ -400,6 +400,7 @@ impl Stages {
             outputs: &outputs,
             first_item: index * self.items,
             geometry: self.geometry.get(index).map_or(&[], Vec::as_slice),
+            unreadable: &[],
             now,
             time,
         };

@@ -8,6 +8,16 @@ use serde::Serialize;
 /// A class name, shared with the model's label list.
 pub type Label = Arc<str>;
 
+/// Why an item of a frame cannot be read, found before any model looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unreadable {
+    /// Hardly any difference between light and dark: covered, unlit, overexposed, fogged.
+    LowContrast,
+    /// No edge as sharp as a digit's.
+    OutOfFocus,
+}
+
 /// One label with its score.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Scored {

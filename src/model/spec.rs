@@ -49,6 +49,7 @@ impl LoadedModel {
             anchors: self.anchors.clone(),
             input_size,
             items,
+            none: None,
         })
     }
 

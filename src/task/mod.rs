@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::frame::{Event, Geometry, Outcome, TaskKind, TaskSpec, TensorView};
+use crate::frame::{Event, Geometry, Outcome, TaskKind, TaskSpec, TensorView, Unreadable};
 
 /// `[pipeline.task]`: what is made of the model's output. An unset key means what the model bundle says.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -82,6 +82,8 @@ pub struct TaskInput<'a> {
     pub first_item: usize,
     /// How each item of this frame was cut from the picture (empty for windows).
     pub geometry: &'a [Geometry],
+    /// Why an item of this frame cannot be read, `None` for one that can; one entry per item, or empty where that was not checked.
+    pub unreadable: &'a [Option<Unreadable>],
     /// Monotonic time since the pipeline started.
     pub now: Duration,
     /// Wall-clock time of the frame.

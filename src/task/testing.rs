@@ -56,5 +56,5 @@ pub fn run_with(
     let outputs: Vec<_> = outputs.iter().map(|t| t.view()).collect();
     let now = Duration::from_millis(now_ms);
     let time = SystemTime::UNIX_EPOCH + now;
-    task.run(&TaskInput { inputs: &inputs, outputs: &outputs, first_item, geometry, now, time })
+    task.run(&TaskInput { inputs: &inputs, outputs: &outputs, first_item, geometry, unreadable: &[], now, time })
 }
