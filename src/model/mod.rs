@@ -31,7 +31,7 @@ pub use bundle::{Bundle, Rung, sha256};
 pub use load::LoadedModel;
 pub use manifest::Manifest;
 pub use plan::Plan;
-pub use remember::Remembered;
+pub use remember::{Remembered, warn_unkept};
 pub use runner::Runner;
 pub use shipped::{open, shipped};
 
