@@ -12,6 +12,7 @@ use super::answers::Answers;
 use super::calibrator::Calibrator;
 use super::node::Node;
 use super::prepare::Places;
+use super::readings::Readings;
 use super::report::{Report, Reporter};
 use super::service::Service;
 use super::set::{PipelineSet, Surroundings};
@@ -30,6 +31,9 @@ const STOP_WITHIN: Duration = Duration::from_millis(1900);
 
 /// Of which the pipelines may take this much; the rest is for the last messages.
 const PIPELINES_WITHIN: Duration = Duration::from_millis(1000);
+
+/// What meters showed is written in this time, after everything was said.
+const READINGS_WITHIN: Duration = Duration::from_millis(1000);
 
 /// The control loop turns at least this often.
 const LOOP_WITHIN: Duration = Duration::from_secs(20);
@@ -153,6 +157,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
         results: config.mqtt.results,
         heartbeats: host.heartbeats.clone(),
         turn: Arc::default(),
+        readings: Readings::open(config.node.state_dir()),
         wake: Arc::new(move || wake.notify_one()),
     };
     let mut set = PipelineSet::start(&config.governor, prepared, &surroundings, host.started)?;
@@ -190,7 +195,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                     Reloaded::Restart(new) => {
                         tracing::info!("SIGHUP: the connection changes, everything starts again");
                         file.remove();
-                        stop(set, &node.mqtt, &mut board, host.started)?;
+                        stop(set, &node.mqtt, &surroundings.readings, &mut board, host.started)?;
                         return Ok(End::Restart(new));
                     }
                     Reloaded::Applied => {
@@ -221,6 +226,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                     break "every source has ended";
                 }
                 answers.turn();
+                surroundings.readings.turn(Instant::now());
                 answers.take(&mut set, Instant::now());
                 look(&mut board, &mut set, &mut reporter, &config, &node, &file);
                 answers.answer(&set);
@@ -231,7 +237,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     tracing::info!(reason, "stopping");
     file.remove();
     host.service.stopping();
-    stop(set, &node.mqtt, &mut board, host.started).map(End::Stopped)
+    stop(set, &node.mqtt, &surroundings.readings, &mut board, host.started).map(End::Stopped)
 }
 
 /// One turn of the loop: a reading of the board, the governor's answer, `health`, and the file for who looks on.
@@ -271,13 +277,20 @@ fn look(
 }
 
 /// Pipelines first, then the last messages, `offline`, and the connection; within [`STOP_WITHIN`].
-fn stop(mut set: PipelineSet, mqtt: &Mqtt, board: &mut LinuxBoard, started: Instant) -> Result<Report, DaemonError> {
+fn stop(
+    mut set: PipelineSet,
+    mqtt: &Mqtt,
+    readings: &Arc<Readings>,
+    board: &mut LinuxBoard,
+    started: Instant,
+) -> Result<Report, DaemonError> {
     let now = Instant::now();
     let failure = set.failure();
     for pipeline in set.stop(now + PIPELINES_WITHIN) {
         tracing::warn!(pipeline, "did not stop in time, left behind");
     }
     let flushed = mqtt.stop(now + STOP_WITHIN);
+    readings.finish(Instant::now() + READINGS_WITHIN);
     let stats = mqtt.stats();
     if !flushed {
         tracing::warn!(queued = stats.queued, "stopped before every message was acknowledged");
@@ -348,6 +361,7 @@ fn reload(
         tracing::error!("SIGHUP: {why}");
     }
     gone.iter().for_each(|name| reporter.forget(name));
+    surroundings.readings.keep_in(new.node.state_dir());
     *config = loaded.config;
     reporter.reconfigure(config);
     reporter.info(&loaded.digest, set);

@@ -16,6 +16,7 @@ pub mod pipeline;
 mod plans;
 mod pool;
 pub mod prepare;
+pub mod readings;
 mod report;
 mod request;
 mod sample;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::DaemonError;
 use super::pipeline::{Life, Running, Shared};
 use super::prepare::{Prepared, Uncalibrated};
+use super::readings::Readings;
 use super::turn::Turn;
 use crate::governor::{self, Change, Governor, Load, Order, PipelineLadder, Reading};
 use crate::publish::Publisher;
@@ -25,6 +26,8 @@ pub struct Surroundings {
     pub heartbeats: Heartbeats,
     /// Held for each frame by the workers, and by what measures beside them.
     pub turn: Arc<Turn>,
+    /// What meters showed last.
+    pub readings: Arc<Readings>,
     /// Called when a source has ended or failed.
     pub wake: Arc<dyn Fn() + Send + Sync>,
 }

@@ -10,7 +10,7 @@ use crate::governor::Setpoint;
 use crate::model::race::{self, Race};
 use crate::model::{self, Bundle, Engine, LoadedModel, ModelError, PlanKey};
 use crate::preprocess::{self, PreprocessError, Preprocessor};
-use crate::task::{self, Task, TaskError, TaskInput, TaskOutput};
+use crate::task::{self, Memory, Task, TaskError, TaskInput, TaskOutput};
 
 /// Why one frame gave no result; the pipeline goes on.
 #[derive(Debug, thiserror::Error)]
@@ -354,6 +354,16 @@ impl Stages {
     pub fn replace_with(&mut self, mut other: Stages) -> Stages {
         std::mem::swap(&mut self.task, &mut other.task);
         std::mem::replace(self, other)
+    }
+
+    /// What the task would keep over a restart.
+    pub fn memory(&self) -> Option<Memory> {
+        self.task.memory()
+    }
+
+    /// Gives the task what it kept; to be called before the first frame.
+    pub fn restore(&mut self, memory: Memory) {
+        self.task.restore(memory);
     }
 
     /// Writes a frame into the model's input as frame `index` of the batch.

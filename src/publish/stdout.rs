@@ -99,7 +99,11 @@ fn summary(kind: &str, value: &Value) -> Option<(Tone, String)> {
 fn outcome(value: &Value) -> (Tone, String) {
     let mut tone = Tone::Plain;
     let mut line = match value["task"].as_str().unwrap_or_default() {
-        "classify" => format!("{}  {}", text(&value["label"]), percent(&value["score"])),
+        "classify" => match value["quality"].as_str() {
+            None | Some("good") => format!("{}  {}", text(&value["label"]), percent(&value["score"])),
+            Some(quality) if value["held"] == true => format!("{}  held: {quality}", text(&value["label"])),
+            Some(quality) => format!("no reading: {quality}"),
+        },
         "detect" => detections(value),
         "anomaly" => {
             let mut line = format!("score {}", number(&value["score"], 4));

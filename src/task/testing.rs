@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{Task, TaskError, TaskInput, TaskOutput};
-use crate::frame::{DType, Elements, Geometry, Label, Quant, TensorSpec, TensorView};
+use crate::frame::{DType, Elements, Geometry, Label, Quant, TensorSpec, TensorView, Unreadable};
 
 /// A tensor of floats that a test owns.
 pub struct Tensor {
@@ -42,6 +42,18 @@ pub fn labels(names: &[&str]) -> Vec<Label> {
 /// Runs with `outputs` at `now` milliseconds, which is also the wall clock since the epoch.
 pub fn run_at(task: &mut dyn Task, outputs: &[&Tensor], now_ms: u64) -> Result<TaskOutput, TaskError> {
     run_with(task, &[], outputs, &[], 0, now_ms)
+}
+
+/// Runs on one output whose items could not be read for these reasons.
+pub fn run_unreadable(
+    task: &mut dyn Task,
+    output: &Tensor,
+    unreadable: &[Option<Unreadable>],
+    now_ms: u64,
+) -> Result<TaskOutput, TaskError> {
+    let now = Duration::from_millis(now_ms);
+    let (outputs, time) = ([output.view()], SystemTime::UNIX_EPOCH + now);
+    task.run(&TaskInput { inputs: &[], outputs: &outputs, first_item: 0, geometry: &[], unreadable, now, time })
 }
 
 pub fn run_with(

@@ -22,6 +22,7 @@ mod model_add;
 mod mosquitto;
 mod proxy;
 mod publish;
+mod readings;
 mod requests;
 mod sandbox;
 mod service;
