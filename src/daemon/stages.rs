@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::pool::{self, Granted, Pool, Wish};
-use crate::frame::{Frame, Geometry, Spec, TaskKind, TaskSpec, TensorView};
+use crate::frame::{Frame, Geometry, Spec, TaskKind, TaskSpec, TensorView, Unreadable};
 use crate::governor::Setpoint;
 use crate::model::race::{self, Race};
 use crate::model::{self, Bundle, Engine, LoadedModel, ModelError, PlanKey};
@@ -272,13 +272,15 @@ impl Planner {
         Ok(Stages {
             key,
             spec: spec.clone(),
-            preprocessor: Preprocessor::new(spec, self.preprocess.regions.clone()),
+            preprocessor: Preprocessor::new(spec, self.preprocess.regions.clone())
+                .with_checks(self.preprocess.checks()),
             plan,
             task,
             task_spec,
             items,
             frames,
             geometry: vec![Vec::new(); frames],
+            unreadable: vec![Vec::new(); frames],
             weights_bytes: loaded.info().weights_bytes,
             deadline: share.map(|share| share.wish.deadline).filter(|deadline| !deadline.is_zero()),
         })
@@ -311,6 +313,7 @@ pub struct Stages {
     items: usize,
     frames: usize,
     geometry: Vec<Vec<Geometry>>,
+    unreadable: Vec<Vec<Option<Unreadable>>>,
     weights_bytes: usize,
     /// From capture to result, where a run waits for other pipelines.
     deadline: Option<Duration>,
@@ -376,6 +379,10 @@ impl Stages {
             kept.clear();
             kept.extend_from_slice(geometry);
         }
+        if let Some(kept) = self.unreadable.get_mut(index) {
+            kept.clear();
+            kept.extend_from_slice(self.preprocessor.unreadable());
+        }
         Ok(())
     }
 
@@ -410,7 +417,7 @@ impl Stages {
             outputs: &outputs,
             first_item: index * self.items,
             geometry: self.geometry.get(index).map_or(&[], Vec::as_slice),
-            unreadable: &[],
+            unreadable: self.unreadable.get(index).map_or(&[], Vec::as_slice),
             now,
             time,
         };
