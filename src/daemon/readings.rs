@@ -141,10 +141,10 @@ impl Readings {
             let state = self.lock();
             (state.file.clone(), state.latest.clone())
         };
-        if let Some(file) = &file {
-            if let Err(error) = put(file, &latest) {
-                warn_unkept(file, &error);
-            }
+        if let Some(file) = &file
+            && let Err(error) = put(file, &latest)
+        {
+            warn_unkept(file, &error);
         }
         let mut state = self.lock();
         // Also where it failed: a full disk is not asked again and again.

@@ -259,6 +259,24 @@ mod tests {
                 "a/meter/result",
                 "01234  97.1 %  truth 01234  age 4.3 ms  infer 1.5 ms  rung 1",
             ),
+            (
+                "leptond/a/meter/state",
+                r#"{"task":"classify","label":"07019","value":7019,"score":0.9,"quality":"good","held":false}"#,
+                "a/meter/state",
+                "07019  90.0 %",
+            ),
+            (
+                "leptond/a/meter/result",
+                r#"{"task":"classify","label":"07019","score":0.0,"quality":"unreadable","held":true,"truth":"07020"}"#,
+                "a/meter/result",
+                "07019  held: unreadable  truth 07020  WRONG",
+            ),
+            (
+                "leptond/a/meter/state",
+                r#"{"task":"classify","label":null,"quality":"uncertain","held":false}"#,
+                "a/meter/state",
+                "no reading: uncertain",
+            ),
             ("leptond/a/cam/state", r#"{"task":"detect","counts":{"cat":2,"dog":1}}"#, "a/cam/state", "2 cat, 1 dog"),
             ("leptond/a/cam/result", r#"{"task":"detect","detections":[]}"#, "a/cam/result", "nothing"),
             (

@@ -55,6 +55,8 @@ pub(super) struct Drums<'a> {
 ///   is within one count of it. They are never confirmed.
 /// - **A reading that was believed by confirmation is on probation until it advances**: what follows from the one before it is believed at
 ///   once, since a live counter moves and a misread picture does not.
+/// - **What runs by itself explains its first step**: doubted readings that advance at a pace at which the counter would have come to the
+///   first of them are those of a fast counter, and believed without waiting.
 /// - **A first reading that was read once only** gives way to [`CONFIRM_READINGS`] that contradict it, without waiting.
 #[derive(Clone, Debug)]
 pub(super) struct Counter {
@@ -117,6 +119,15 @@ impl Doubt {
         if let Some(since) = self.in_sight_since.take() {
             self.in_sight = self.in_sight.saturating_add(now.saturating_sub(since));
         }
+    }
+
+    /// What is known of the pace with this in mind: it ran by itself since the doubt began.
+    fn pace(&self, mut known: Pace) -> Pace {
+        known.interrupt();
+        if let Some(counts) = self.first.step_to(self.number).filter(|counts| *counts > 1) {
+            known.seen(counts - 1, self.at.saturating_sub(self.first_at));
+        }
+        known
     }
 
     /// It was read again, or went on to `number`.
@@ -218,25 +229,30 @@ impl Counter {
             _ => Doubt::new(read, now),
         };
         self.doubted = Some(doubted);
-        let established = self.believed.is_some_and(|b| b.established);
-        if doubted.times < CONFIRM_READINGS || (established && doubted.in_sight < self.confirm) {
+        let established = self.believed.filter(|b| b.established);
+        let pace = doubted.pace(self.pace);
+        let explained = self.believed.is_some_and(|b| self.explains(&pace, &b, &doubted));
+        let lasted = doubted.in_sight >= self.confirm;
+        if doubted.times < CONFIRM_READINGS || !(lasted || explained || established.is_none()) {
             return Verdict::Doubted;
         }
-        self.replaced = self.believed.filter(|b| b.established);
+        self.replaced = established.filter(|_| !explained);
         self.believed = Some(Sighting { number: read, at: now, age: Some(Duration::ZERO), established: true });
         self.doubted = None;
-        self.pace.interrupt();
-        if let Some(counts) = doubted.first.step_to(read).filter(|counts| *counts > 1) {
-            self.pace.seen(counts - 1, now.saturating_sub(doubted.first_at));
-        }
+        self.pace = pace;
         Verdict::Believed
+    }
+
+    /// Whether a counter of this pace, which nobody has limited, has come from what is believed to where the doubt began.
+    fn explains(&self, pace: &Pace, believed: &Sighting, doubted: &Doubt) -> bool {
+        let largest = Limits::default().largest_step(doubted.first.range(), believed.elapsed(doubted.first_at), pace);
+        !self.limits.are_set() && believed.number.step_to(doubted.first).is_some_and(|step| step <= largest)
     }
 
     /// Whether `read` goes on where the doubted reading was: as far as the limits that are set allow, else a hundredth of the range.
     fn continues(&self, doubted: &Doubt, read: Number, now: Duration) -> bool {
-        let set = self.limits.max_rate.is_some() || self.limits.max_step.is_some();
         let range = read.range();
-        let largest = if set {
+        let largest = if self.limits.are_set() {
             self.limits.largest_step(range, Some(now.saturating_sub(doubted.at)), &self.pace)
         } else {
             (range / 100).max(1)

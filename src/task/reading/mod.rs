@@ -18,8 +18,9 @@ use crate::frame::{
     Event, EventKind, Label, LastGood, Outcome, Quality, Reading, RegionRead, TaskSpec, Unreadable, VALUE_DIGITS,
 };
 
-/// Score that each region needs for a good reading where neither the configuration nor the model's bundle says: a softmax over ten digits
-/// that gives less has named a second candidate. The bundle of a digit model has the figure that was measured for it.
+/// Score that each region needs for a good reading where neither the configuration nor the model's bundle says. Upright regions over a
+/// slanted row of digits, which show parts of two, were read with 0.53 to 0.62. The bundle of a digit model has the figure that was measured
+/// for it (`min_score` in its `[defaults]`).
 const MIN_SCORE: f32 = 0.8;
 
 /// How long a surprising reading must persist when the configuration does not say.

@@ -29,6 +29,11 @@ pub(super) struct Limits {
 }
 
 impl Limits {
+    /// Whether there is a limit that was not learnt.
+    pub fn are_set(&self) -> bool {
+        self.max_rate.is_some() || self.max_step.is_some()
+    }
+
     /// The largest step of a counter with this range, `elapsed` after its last good reading.
     pub fn largest_step(&self, range: u64, elapsed: Option<Duration>, pace: &Pace) -> u64 {
         // Rounded down, and up to the largest integer.

@@ -83,6 +83,17 @@ fn a_fast_meter_is_doubted_once_and_then_known() {
 }
 
 #[test]
+fn a_doubted_line_that_explains_its_first_step_is_a_fast_meter() {
+    check(NONE, "0 00100 1 00100 2 00105 3 00110 4 00115 5 00120", "++??++", "00120");
+    // One misread digit in front of a meter that runs as before: its own pace does not explain 10,000, nor 10.
+    check(NONE, "0 00100 1 00101 2 00102 3 10103 4 10104 5 10105 6 10106 7 00107", "+++????+", "00107");
+    check(NONE, "0 00100 1 00101 2 00102 3 00113 4 00114 5 00115 6 00116 7 00107", "+++????+", "00107");
+    // It is for limits that are learnt.
+    let set = Limits { max_rate: None, max_step: Some(2) };
+    check(set, "0 00100 1 00100 2 00105 3 00107 4 00109 5 00111", "++????", "00100");
+}
+
+#[test]
 fn what_the_user_says_of_the_meter_counts() {
     let rate = |per_hour| Limits { max_rate: Some(per_hour), max_step: None };
     let step = |counts| Limits { max_rate: None, max_step: Some(counts) };
