@@ -9,7 +9,7 @@ use super::Failure;
 use super::infer::Args;
 use crate::daemon::offline::{self, Item};
 use crate::daemon::stages::{Planner, open_bundle};
-use crate::frame::Outcome;
+use crate::frame::{Outcome, Quality};
 use crate::{preprocess, task};
 
 /// Runs the model over every file in the order given; one line per frame or window. A file that cannot be read or used is
@@ -72,7 +72,14 @@ fn object(origin: &str, seq: u64, outcome: &Outcome, infer: Duration) -> String 
 
 fn sentence(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Classify { label, score, top, .. } if top.is_empty() => format!("{label} {score:.3}"),
+        Outcome::Reading(reading) => match (&reading.label, reading.quality) {
+            (Some(label), Quality::Good) => format!("{label} {:.3}", reading.score),
+            (Some(label), quality) => format!("{label} (held: {quality})"),
+            (None, quality) => format!("no reading ({quality})"),
+        },
+        Outcome::Classify { top, unreadable: Some(reason), .. } if top.is_empty() => {
+            format!("nothing to read ({reason})")
+        }
         Outcome::Classify { top, .. } => {
             top.iter().map(|s| format!("{} {:.3}", s.label, s.score)).collect::<Vec<_>>().join(", ")
         }

@@ -390,15 +390,35 @@ fn check_task(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Fi
                 .help("a reading is made of one label per region"),
         );
     }
-    if task.confirm_s.is_some() && !task.monotonic {
-        f.warn(Problem::new(at("task.confirm_s"), "has no effect without monotonic = true"));
+    for (key, set) in [
+        ("confirm_s", task.confirm_s.is_some()),
+        ("max_rate", task.max_rate.is_some()),
+        ("max_step", task.max_step.is_some()),
+    ] {
+        if set && !task.monotonic {
+            f.warn(Problem::new(at(&format!("task.{key}")), "has no effect without monotonic = true"));
+        }
+    }
+    let range = u32::try_from(pipeline.preprocess.regions.len()).ok().and_then(|n| 10_u64.checked_pow(n));
+    if let (Some(step), Some(range)) = (task.max_step, range)
+        && range > 1
+        && step > range / 2
+    {
+        f.warn(
+            Problem::new(
+                at("task.max_step"),
+                "more than half of what the regions can show: such a step cannot be told from one back",
+            )
+            .found(step.to_string())
+            .allowed(format!("1 to {}", range / 2)),
+        );
     }
     if task.threshold.is_some() && task.calibration_s.is_some_and(|s| s > 0.0) {
         f.warn(Problem::new(at("task.calibration_s"), "has no effect: task.threshold is fixed"));
     }
     let Some(kind) = task.kind else { return };
     use TaskKind::{Anomaly, Classify, Detect, Raw};
-    let keys: [(&str, bool, &[TaskKind]); 11] = [
+    let keys: [(&str, bool, &[TaskKind]); 13] = [
         ("min_score", task.min_score.is_some(), &[Classify, Detect]),
         ("labels", !task.labels.is_empty(), &[Classify, Detect]),
         ("top_k", task.top_k.is_some(), &[Classify]),
@@ -406,6 +426,8 @@ fn check_task(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Fi
         ("softmax", task.softmax.is_some(), &[Classify]),
         ("monotonic", task.monotonic, &[Classify]),
         ("confirm_s", task.confirm_s.is_some(), &[Classify]),
+        ("max_rate", task.max_rate.is_some(), &[Classify]),
+        ("max_step", task.max_step.is_some(), &[Classify]),
         ("nms_iou", task.nms_iou.is_some(), &[Detect]),
         ("max_detections", task.max_detections.is_some(), &[Detect]),
         ("threshold", task.threshold.is_some(), &[Anomaly]),

@@ -12,6 +12,7 @@ use super::aside::{self, Awaited, Signals};
 use super::calibrator::Calibrator;
 use super::node::{Node, because};
 use super::prepare::{Made, Places, Prepared, Unmade};
+use super::readings::Readings;
 use super::reload::{Present, Reloaded, reload};
 use super::report::{Report, Reporter};
 use super::service::Service;
@@ -37,6 +38,9 @@ const STOP_UNREADY_WITHIN: Duration = Duration::from_millis(300);
 
 /// Time to the next attempt to start where something outside is not there, first and longest.
 const START_AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
+
+/// What meters showed is written in this time, after everything was said.
+const READINGS_WITHIN: Duration = Duration::from_millis(1000);
 
 /// The control loop turns at least this often.
 const LOOP_WITHIN: Duration = Duration::from_secs(20);
@@ -161,6 +165,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
         results: config.mqtt.results,
         heartbeats: host.heartbeats.clone(),
         turn: Arc::default(),
+        readings: Readings::open(config.node.state_dir()),
         wake: Arc::new(move || wake.notify_one()),
     };
     let mut board = LinuxBoard::new(host.options.roots.clone());
@@ -171,7 +176,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
             tracing::info!(reason = signal, "stopping before everything was ready");
             host.service.stopping();
             let nothing = PipelineSet::start(&config.governor, Vec::new(), &surroundings, host.started)?;
-            let report = stop(nothing, &node.mqtt, &mut board, host.started, STOP_UNREADY_WITHIN)?;
+            let report = stop(nothing, &node.mqtt, &surroundings.readings, &mut board, host.started, STOP_UNREADY_WITHIN)?;
             return Ok(End::Stopped(Box::new(report)));
         }
     };
@@ -222,7 +227,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                     Reloaded::Restart(new) => {
                         tracing::info!("SIGHUP: the connection changes, everything starts again");
                         file.remove();
-                        stop(set, &node.mqtt, &mut board, host.started, STOP_WITHIN)?;
+                        stop(set, &node.mqtt, &surroundings.readings, &mut board, host.started, STOP_WITHIN)?;
                         return Ok(End::Restart(new));
                     }
                     Reloaded::Applied(new) => {
@@ -271,6 +276,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                     break "every source has ended";
                 }
                 answers.turn();
+                surroundings.readings.turn(Instant::now());
                 answers.take(&mut set, Instant::now());
                 look(&mut board, &mut set, &mut reporter, &config, &node, &file);
                 answers.answer(&set);
@@ -281,7 +287,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     tracing::info!(reason, "stopping");
     file.remove();
     host.service.stopping();
-    stop(set, &node.mqtt, &mut board, host.started, STOP_WITHIN).map(|report| End::Stopped(Box::new(report)))
+    stop(set, &node.mqtt, &surroundings.readings, &mut board, host.started, STOP_WITHIN).map(|report| End::Stopped(Box::new(report)))
 }
 
 /// What came of pipelines that are tried again; never without any.
@@ -357,6 +363,7 @@ fn look(
 fn stop(
     mut set: PipelineSet,
     mqtt: &Mqtt,
+    readings: &Arc<Readings>,
     board: &mut LinuxBoard,
     started: Instant,
     within: Duration,
@@ -367,6 +374,7 @@ fn stop(
         tracing::warn!(pipeline, "did not stop in time, left behind");
     }
     let flushed = mqtt.stop(now + within);
+    readings.finish(Instant::now() + READINGS_WITHIN.min(within));
     let stats = mqtt.stats();
     if !flushed {
         tracing::warn!(queued = stats.queued, "stopped before every message was acknowledged");

@@ -17,6 +17,7 @@ pub mod pipeline;
 mod plans;
 mod pool;
 pub mod prepare;
+pub mod readings;
 mod reload;
 mod report;
 mod request;

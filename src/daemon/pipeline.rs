@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::plans::Plans;
 use super::prepare::{Prepared, Uncalibrated};
+use super::readings::Place;
 use super::set::Surroundings;
 use super::slot::Slot;
 use super::stages::Planner;
@@ -79,7 +80,12 @@ impl Truth {
     /// Counts an answer beside the truth. Only outcomes with a label can be right.
     pub(super) fn count(&self, truth: &str, outcome: &Outcome) {
         self.known.fetch_add(1, Ordering::Relaxed);
-        if matches!(outcome, Outcome::Classify { label, .. } if label == truth) {
+        let right = match outcome {
+            Outcome::Classify { label, .. } => label == truth,
+            Outcome::Reading(reading) => reading.label.as_deref() == Some(truth),
+            Outcome::Detect { .. } | Outcome::Anomaly { .. } | Outcome::Raw { .. } => false,
+        };
+        if right {
             self.right.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -217,8 +223,12 @@ impl Running {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(prepared: Prepared, surroundings: &Surroundings) -> std::io::Result<Running> {
-        let Prepared { config, planner, stages, source, ladder, uncalibrated } = prepared;
-        let Surroundings { publisher, topics, results, heartbeats, turn, wake } = surroundings.clone();
+        let Prepared { config, planner, mut stages, source, ladder, uncalibrated } = prepared;
+        let Surroundings { publisher, topics, results, heartbeats, turn, readings, wake } = surroundings.clone();
+        let place = readings.place(&config);
+        if let Some(memory) = place.as_ref().and_then(Place::recall) {
+            stages.restore(memory);
+        }
         let shared = Arc::new(Shared {
             name: config.name.clone(),
             counters: PipelineCounters::default(),
@@ -243,7 +253,7 @@ impl Running {
             std::io::Result::Ok(())
         };
         let now = Instant::now();
-        let worker = Worker::new(shared.clone(), stages, publisher, &topics, results);
+        let worker = Worker::new(shared.clone(), stages, publisher, &topics, results, place);
         let heart = heartbeats.register(&format!("infer {}", shared.name), worker::FRAME_WITHIN, now);
         let result = spawn(&mut running, "infer", Box::new(move || worker.run(&heart))).and_then(|()| {
             let heart = heartbeats.register(&format!("capture {}", shared.name), worker::FRAME_WITHIN, now);

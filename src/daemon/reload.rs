@@ -116,6 +116,7 @@ async fn attempt(present: Present<'_>, options: &Options, signals: &mut Signals)
         tracing::error!("SIGHUP: {why}");
     }
     gone.iter().for_each(|name| reporter.forget(name));
+    surroundings.readings.keep_in(new.node.state_dir());
     *config = loaded.config;
     reporter.reconfigure(config);
     reporter.info(&loaded.digest, set);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::DaemonError;
 use super::pipeline::{Life, Running, Shared};
 use super::prepare::{Prepared, Uncalibrated, Unmade};
+use super::readings::Readings;
 use super::turn::Turn;
 use super::waiting::Waiting;
 use crate::governor::{self, Change, Governor, Load, Order, PipelineLadder, Reading};
@@ -26,6 +27,8 @@ pub struct Surroundings {
     pub heartbeats: Heartbeats,
     /// Held for each frame by the workers, and by what measures beside them.
     pub turn: Arc<Turn>,
+    /// What meters showed last.
+    pub readings: Arc<Readings>,
     /// Called when a source has ended or failed.
     pub wake: Arc<dyn Fn() + Send + Sync>,
 }

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::pool::{self, Granted, Pool, Wish};
 use crate::config::ModelsConfig;
-use crate::frame::{Frame, Geometry, Spec, TaskKind, TaskSpec, TensorView};
+use crate::frame::{Frame, Geometry, Spec, TaskKind, TaskSpec, TensorView, Unreadable};
 use crate::governor::Setpoint;
 use crate::model::race::{self, Race};
 use crate::model::{self, Bundle, Engine, LoadedModel, ModelError, PlanKey};
 use crate::preprocess::{self, PreprocessError, Preprocessor};
-use crate::task::{self, Task, TaskError, TaskInput, TaskOutput};
+use crate::task::{self, Memory, Task, TaskError, TaskInput, TaskOutput};
 
 /// Why one frame gave no result; the pipeline goes on.
 #[derive(Debug, thiserror::Error)]
@@ -295,13 +295,15 @@ impl Planner {
         Ok(Stages {
             key,
             spec: spec.clone(),
-            preprocessor: Preprocessor::new(spec, self.preprocess.regions.clone()),
+            preprocessor: Preprocessor::new(spec, self.preprocess.regions.clone())
+                .with_checks(self.preprocess.checks()),
             plan,
             task,
             task_spec,
             items,
             frames,
             geometry: vec![Vec::new(); frames],
+            unreadable: vec![Vec::new(); frames],
             weights_bytes: loaded.info().weights_bytes,
             deadline: share.map(|share| share.wish.deadline).filter(|deadline| !deadline.is_zero()),
         })
@@ -334,6 +336,7 @@ pub struct Stages {
     items: usize,
     frames: usize,
     geometry: Vec<Vec<Geometry>>,
+    unreadable: Vec<Vec<Option<Unreadable>>>,
     weights_bytes: usize,
     /// From capture to result, where a run waits for other pipelines.
     deadline: Option<Duration>,
@@ -379,6 +382,16 @@ impl Stages {
         std::mem::replace(self, other)
     }
 
+    /// What the task would keep over a restart.
+    pub fn memory(&self) -> Option<Memory> {
+        self.task.memory()
+    }
+
+    /// Gives the task what it kept; to be called before the first frame.
+    pub fn restore(&mut self, memory: Memory) {
+        self.task.restore(memory);
+    }
+
     /// Writes a frame into the model's input as frame `index` of the batch.
     ///
     /// # Errors
@@ -388,6 +401,10 @@ impl Stages {
         if let Some(kept) = self.geometry.get_mut(index) {
             kept.clear();
             kept.extend_from_slice(geometry);
+        }
+        if let Some(kept) = self.unreadable.get_mut(index) {
+            kept.clear();
+            kept.extend_from_slice(self.preprocessor.unreadable());
         }
         Ok(())
     }
@@ -423,6 +440,7 @@ impl Stages {
             outputs: &outputs,
             first_item: index * self.items,
             geometry: self.geometry.get(index).map_or(&[], Vec::as_slice),
+            unreadable: self.unreadable.get(index).map_or(&[], Vec::as_slice),
             now,
             time,
         };

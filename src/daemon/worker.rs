@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::capture::LOG_EVERY;
 use super::gather::Patience;
 use super::pipeline::Shared;
+use super::readings::Place;
 use super::slot::Taken;
 use super::stages::Stages;
 use super::summary::Said;
@@ -35,6 +36,8 @@ pub(super) struct Worker {
     publisher: Arc<dyn Publisher>,
     topics: WorkerTopics,
     results: bool,
+    /// Where what the task knows of a meter is kept.
+    place: Option<Place>,
     said: Said,
     log: RateLimited,
     started: Instant,
@@ -69,6 +72,7 @@ impl Worker {
         publisher: Arc<dyn Publisher>,
         topics: &Topics,
         results: bool,
+        place: Option<Place>,
     ) -> Self {
         let topics = WorkerTopics {
             result: topics.result(&shared.name),
@@ -81,6 +85,7 @@ impl Worker {
             publisher,
             topics,
             results,
+            place,
             said: Said::default(),
             log: RateLimited::new(LOG_EVERY),
             started: Instant::now(),
@@ -231,6 +236,11 @@ impl Worker {
 
     /// Publishes the result, its events, and the pipeline's state when it changed. `counts`: it is by the plan that is wanted.
     fn tell(&mut self, meta: &Meta, output: TaskOutput, infer: Duration, counts: bool) {
+        if let Some(place) = &self.place
+            && let Some(memory) = self.stages.memory()
+        {
+            place.keep(memory);
+        }
         let counters = &self.shared.counters;
         let first = counters.inferences.fetch_add(1, Relaxed) == 0;
         if let Some(truth) = &meta.truth {

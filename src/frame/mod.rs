@@ -10,7 +10,10 @@ mod tensor;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-pub use outcome::{Detection, Event, EventKind, Label, Outcome, RawOutput, Scored, rfc3339};
+pub use outcome::{
+    Detection, Event, EventKind, Label, LastGood, Outcome, Quality, RawOutput, Reading, RegionRead, Scored, Unreadable,
+    VALUE_DIGITS, rfc3339,
+};
 pub use spec::{Colour, Fit, Head, InputSpec, Layout, Spec, TaskKind, TaskSpec, WindowSpec};
 pub use tensor::{DType, Elements, ElementsMut, Quant, TensorSpec, TensorView, TensorViewMut};
 

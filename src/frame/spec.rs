@@ -143,4 +143,6 @@ pub struct TaskSpec {
     pub input_size: [usize; 2],
     /// Regions of the pipeline: items of the batch that belong to one frame (1 without regions).
     pub items: usize,
+    /// Class that means "nothing to read here"; `None` where the model has no such class.
+    pub none: Option<usize>,
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::manifest::{Golden, Manifest};
+use super::manifest::{self, Golden, Manifest};
 use super::{ModelError, graph};
 use crate::frame::Label;
 use crate::sys::beneath::Directory;
@@ -174,6 +174,12 @@ impl Bundle {
             }
             None => bundle.manifest.labels.iter().map(|l| Label::from(l.as_str())).collect(),
         };
+        if let Some(none) = &bundle.manifest.output.none
+            && !bundle.labels.iter().any(|label| **label == **none)
+        {
+            let reason = format!("output.none: {}", manifest::none_of_the_labels(none, &bundle.labels));
+            return Err(ModelError::Manifest { path: bundle.path.join("model.toml"), line: None, reason });
+        }
         let golden = bundle.manifest.goldens.iter().map(|g| &g.file);
         for file in golden.chain(&bundle.manifest.output.anchors) {
             identity.add(file, &bundle.read(file)?);

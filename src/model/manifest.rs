@@ -114,6 +114,8 @@ pub struct Output {
     pub zero_point: Option<i32>,
     /// Anchor file of an SSD head.
     pub anchors: Option<String>,
+    /// The label of the class that means "nothing to read here" (`none`, `NaN`, …), one of the labels.
+    pub none: Option<String>,
 }
 
 /// `[accuracy]`: what was measured, and how to measure it again.
@@ -250,6 +252,18 @@ impl Manifest {
             "output.head",
             "a detect model needs one of fastestdet, yolov5, yolov8, ssd".into(),
         );
+        if let Some(none) = &self.output.none {
+            fault(
+                self.task != TaskKind::Classify,
+                "output.none",
+                format!("{none:?} names a class of nothing to read, which only a classify model has"),
+            );
+            fault(
+                self.labels_file.is_none() && !self.labels.contains(none),
+                "output.none",
+                none_of_the_labels(none, &self.labels),
+            );
+        }
         for size in self.input.size.iter().chain(&self.input.sizes) {
             fault(
                 size.iter().any(|s| !(1..=8192).contains(s)),
@@ -334,6 +348,17 @@ impl Manifest {
             fault(!fits, "golden.file", format!("{file:?} has no expected outcome: this task needs the key {want}"));
         }
         faults
+    }
+}
+
+/// The sentence for an `output.none` that is not among the labels.
+pub(super) fn none_of_the_labels(none: &str, labels: &[impl AsRef<str>]) -> String {
+    let known = labels.iter().map(AsRef::as_ref).take(20).collect::<Vec<_>>().join(", ");
+    match labels.len() {
+        0 => format!("{none:?} is none of the model's labels: it has none, give labels or labels_file"),
+        count => {
+            format!("{none:?} is none of the model's {count} labels ({known}{})", if count > 20 { ", …" } else { "" })
+        }
     }
 }
 

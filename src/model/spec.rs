@@ -49,7 +49,14 @@ impl LoadedModel {
             anchors: self.anchors.clone(),
             input_size,
             items,
+            none: self.none_class(),
         })
+    }
+
+    /// Index of the label that the manifest says means "nothing to read here".
+    fn none_class(&self) -> Option<usize> {
+        let none = self.manifest.output.none.as_deref()?;
+        self.labels.iter().position(|label| &**label == none)
     }
 
     /// The task that the manifest names.

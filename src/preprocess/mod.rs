@@ -4,11 +4,12 @@
 //! frame of a size.
 //!
 //! In order: `decode` (with `jpeg`) makes a picture of bytes, `cut` (with `warp`) scales the needed parts of it to the model's size,
-//! `store` writes them into the model's input. `window` is the short way of sensor readings.
+//! `readable` finds the regions without contrast or focus, `store` writes them all into the model's input. `window` is the short way of sensor readings.
 
 mod cut;
 mod decode;
 mod jpeg;
+mod readable;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::frame::{Colour, Fit, Frame, Geometry, Image, InputSpec, Payload, Spec, TensorViewMut};
+pub use readable::Checks;
+
+use crate::frame::{Colour, Fit, Frame, Geometry, Image, InputSpec, Payload, Spec, TensorViewMut, Unreadable};
 
 /// `[pipeline.preprocess]`: how the picture is fitted to the model.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +34,22 @@ pub struct Config {
     /// Parts of the picture, one model input each, in reading order: `{ rect = [x, y, width, height] }` or
     /// `{ quad = [x1, y1, x2, y2, x3, y3, x4, y4] }` (top left, top right, bottom right, bottom left), in source pixels.
     pub regions: Vec<Region>,
+    /// Least contrast of a region: the standard deviation of its luminance (0 to 255) without noise and uneven light. A region below
+    /// it is not read. 0 = regions are read whatever their contrast; unset = 1.2.
+    #[schemars(range(min = 0.0, max = 128.0))]
+    pub min_contrast: Option<f32>,
+    /// Whether a region is read only when edges in it are sharp; unset = true.
+    pub check_focus: Option<bool>,
+}
+
+impl Config {
+    /// What each region needs to be read.
+    pub fn checks(&self) -> Checks {
+        Checks {
+            min_contrast: self.min_contrast.unwrap_or(readable::MIN_CONTRAST),
+            focus: self.check_focus.unwrap_or(true),
+        }
+    }
 }
 
 /// A part of the source picture.
@@ -138,27 +157,38 @@ const ENOUGH: f64 = 0.99;
 pub struct Preprocessor {
     spec: Spec,
     regions: Vec<Region>,
+    checks: Checks,
     decoder: decode::Decoder,
     cutter: cut::Cutter,
     store: Option<store::Store>,
     windows: window::WindowStore,
     placements: Vec<cut::Placement>,
     geometry: Vec<Geometry>,
+    unreadable: Vec<Option<Unreadable>>,
 }
 
 impl Preprocessor {
-    /// A preprocessor for one model input. `regions` empty = the whole picture is the one item.
+    /// A preprocessor for one model input. `regions` empty = the whole picture is the one item. Regions are not checked until
+    /// [`Preprocessor::with_checks`] says so.
     pub fn new(spec: Spec, regions: Vec<Region>) -> Self {
         Preprocessor {
             store: store_for(&spec),
             spec,
             regions,
+            checks: Checks::NONE,
             decoder: decode::Decoder::default(),
             cutter: cut::Cutter::default(),
             windows: window::WindowStore::default(),
             placements: Vec::new(),
             geometry: Vec::new(),
+            unreadable: Vec::new(),
         }
+    }
+
+    /// The same, with regions checked. A whole picture is never checked.
+    pub fn with_checks(mut self, checks: Checks) -> Self {
+        self.checks = checks;
+        self
     }
 
     /// Replaces the input's form (the governor chose another resolution or batch) and keeps the buffers.
@@ -180,6 +210,7 @@ impl Preprocessor {
         first_item: usize,
     ) -> Result<&[Geometry], PreprocessError> {
         self.geometry.clear();
+        self.unreadable.clear();
         let (spec, store, image) = match (&self.spec, &self.store, &frame.payload) {
             (Spec::Image(spec), Some(store), Payload::Image(image)) => (spec, store, image),
             (Spec::Window(spec), _, Payload::Window(window)) => {
@@ -210,16 +241,30 @@ impl Preprocessor {
         }
         for (i, placement) in self.placements.iter().enumerate() {
             let pixels = self.cutter.cut(&picture, placement)?;
+            if !self.regions.is_empty() && self.checks != Checks::NONE {
+                let [_, _, width, height] = placement.inner;
+                let light = |x: usize, y: usize| store::light(&picture, pixels, y * width + x);
+                self.unreadable.push(self.checks.judge([width, height], placement.density(), light));
+            }
             store.write(spec, &picture, pixels, placement.inner, &mut input, first_item + i);
             self.geometry.push(placement.geometry(source));
         }
         Ok(&self.geometry)
     }
 
+    /// Why each region of the last frame cannot be read, `None` for one that can; empty where regions are not checked.
+    pub fn unreadable(&self) -> &[Option<Unreadable>] {
+        &self.unreadable
+    }
+
     /// Bytes that the scratch buffers hold, to show that they stop growing.
     #[cfg(test)]
     fn capacity(&self) -> usize {
-        self.decoder.capacity() + self.cutter.capacity() + self.placements.capacity() + self.geometry.capacity()
+        self.decoder.capacity()
+            + self.cutter.capacity()
+            + self.placements.capacity()
+            + self.geometry.capacity()
+            + self.unreadable.capacity()
     }
 }
 

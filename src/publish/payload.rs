@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::Stats;
-use crate::frame::{Event, Label, Outcome, rfc3339};
+use crate::frame::{Event, Label, LastGood, Outcome, Quality, rfc3339};
 
 /// Renders a payload.
 pub fn json(value: &impl Serialize) -> Vec<u8> {
@@ -285,12 +285,30 @@ pub struct PipelineState {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "task", rename_all = "lowercase")]
 pub enum Summary {
-    /// The top label, or the reading.
+    /// The top label.
     Classify {
         /// The label.
         label: String,
         /// Its score.
         score: f32,
+    },
+    /// The last good reading of several regions, also while there is no other: `quality` says how the latest picture stands to it. Its
+    /// task is `classify`.
+    #[serde(rename = "classify")]
+    Reading {
+        /// The reading with leading zeros; null before the first good one.
+        label: Option<String>,
+        /// The same as a number; null where it is none, or has more digits than every JSON reader keeps.
+        value: Option<u64>,
+        /// The score with which it was read.
+        score: Option<f32>,
+        /// How much the latest picture's own reading is worth.
+        quality: Quality,
+        /// Whether the latest picture's own reading is another one, or none.
+        held: bool,
+        /// When the last good reading was read, and its age; absent before the first.
+        #[serde(flatten)]
+        last_good: Option<LastGood>,
     },
     /// How many of each label.
     Detect {
@@ -318,6 +336,14 @@ impl Summary {
     pub fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Classify { label, score, .. } => Summary::Classify { label: label.clone(), score: *score },
+            Outcome::Reading(reading) => Summary::Reading {
+                label: reading.label.clone(),
+                value: reading.value,
+                score: reading.last_good.as_ref().map(|last| last.score),
+                quality: reading.quality,
+                held: reading.held,
+                last_good: reading.last_good.clone(),
+            },
             Outcome::Detect { detections, .. } => {
                 let mut counts = BTreeMap::new();
                 for detection in detections {
@@ -332,16 +358,27 @@ impl Summary {
         }
     }
 
-    /// Whether it says something else than `before`: another label, other counts, another phase. Scores move all the time
-    /// and do not count.
+    /// Whether it says something else than `before`: another label, other counts, another phase. Scores and ages move all the time
+    /// and do not count, nor does the quality of a reading: [`Summary::quality`].
     pub fn differs(&self, before: &Summary) -> bool {
         match (self, before) {
             (Summary::Classify { label: a, .. }, Summary::Classify { label: b, .. }) => a != b,
+            (Summary::Reading { label: a, .. }, Summary::Reading { label: b, .. }) => a != b,
             (
                 Summary::Anomaly { anomalous: a, calibrating: c, .. },
                 Summary::Anomaly { anomalous: b, calibrating: d, .. },
             ) => (a, c) != (b, d),
             (a, b) => a != b,
+        }
+    }
+}
+
+impl Summary {
+    /// The quality of a reading.
+    pub fn quality(&self) -> Option<Quality> {
+        match self {
+            Summary::Reading { quality, .. } => Some(*quality),
+            _ => None,
         }
     }
 }

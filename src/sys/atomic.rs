@@ -1,7 +1,8 @@
 //! Small files that are written whole or not at all, and leave nothing behind where they cannot be.
 
 use std::ffi::OsStr;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -17,11 +18,35 @@ static WRITTEN: AtomicU32 = AtomicU32::new(0);
 /// # Errors
 /// What the system says; `file` is then as it was.
 pub fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    put(file, bytes, |_| Ok(()))
+}
+
+/// [`replace`], and not before the content is on the disk: after a loss of power, too, the old one or the new one is there. An SD card
+/// may take seconds for it.
+///
+/// # Errors
+/// The same.
+pub fn replace_durably(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    put(file, bytes, File::sync_all)?;
+    // The new name is on the disk when its directory is. Where that cannot be had, the old content is found after a loss of power.
+    if let Some(dir) = file.parent() {
+        let _ = File::open(dir).and_then(|dir| dir.sync_all());
+    }
+    Ok(())
+}
+
+fn put(file: &Path, bytes: &[u8], settle: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     if let Some(dir) = file.parent() {
         std::fs::create_dir_all(dir)?;
     }
     let partial = file.with_extension(format!("{}-{}.part", std::process::id(), WRITTEN.fetch_add(1, Relaxed)));
-    std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, file)).inspect_err(|_| {
+    let write = || {
+        let mut new = File::create(&partial)?;
+        new.write_all(bytes)?;
+        settle(&new)?;
+        std::fs::rename(&partial, file)
+    };
+    write().inspect_err(|_| {
         // It may never have been made.
         let _ = std::fs::remove_file(&partial);
     })

@@ -26,6 +26,8 @@ impl Config {
             softmax: self.softmax.or(below.softmax),
             monotonic: self.monotonic || below.monotonic,
             confirm_s: self.confirm_s.or(below.confirm_s),
+            max_rate: self.max_rate.or(below.max_rate),
+            max_step: self.max_step.or(below.max_step),
             nms_iou: self.nms_iou.or(below.nms_iou),
             max_detections: self.max_detections.or(below.max_detections),
             calibration_s,

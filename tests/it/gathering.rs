@@ -121,6 +121,7 @@ fn start(model: &str, rungs: &[Setpoint], deadline_ms: u64, frame_interval: Dura
         results: true,
         heartbeats: Heartbeats::new(Instant::now()),
         turn: Arc::default(),
+        readings: Arc::default(),
         wake: Arc::new(|| {}),
     };
     let running = Running::start(prepared, &surroundings).unwrap();

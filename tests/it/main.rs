@@ -23,6 +23,7 @@ mod model_add;
 mod mosquitto;
 mod proxy;
 mod publish;
+mod readings;
 mod requests;
 mod sandbox;
 mod service;

@@ -105,6 +105,7 @@ fn see(task: &mut dyn task::Task, plan: &dyn Model, geometry: &[leptond::frame::
         outputs: &outputs,
         first_item: 0,
         geometry,
+        unreadable: &[],
         now: Duration::ZERO,
         time: SystemTime::UNIX_EPOCH,
     };
