@@ -31,4 +31,5 @@ mod stages;
 mod startup;
 mod synthetic;
 mod tflite;
+mod unreadable;
 mod vision;
