@@ -33,4 +33,5 @@ mod stages;
 mod startup;
 mod synthetic;
 mod tflite;
+mod unreadable;
 mod vision;
