@@ -371,7 +371,7 @@ fn check_task(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Fi
     }
     let Some(kind) = task.kind else { return };
     use TaskKind::{Anomaly, Classify, Detect, Raw};
-    let keys: [(&str, bool, &[TaskKind]); 11] = [
+    let keys: [(&str, bool, &[TaskKind]); 13] = [
         ("min_score", task.min_score.is_some(), &[Classify, Detect]),
         ("labels", !task.labels.is_empty(), &[Classify, Detect]),
         ("top_k", task.top_k.is_some(), &[Classify]),
@@ -381,6 +381,8 @@ fn check_task(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Fi
         ("confirm_s", task.confirm_s.is_some(), &[Classify]),
         ("nms_iou", task.nms_iou.is_some(), &[Detect]),
         ("max_detections", task.max_detections.is_some(), &[Detect]),
+        ("appear_s", task.appear_s.is_some(), &[Detect]),
+        ("vanish_s", task.vanish_s.is_some(), &[Detect]),
         ("threshold", task.threshold.is_some(), &[Anomaly]),
         ("hysteresis", task.hysteresis.is_some(), &[Anomaly]),
     ];

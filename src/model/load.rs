@@ -12,7 +12,7 @@ use super::compile::onnx;
 use super::graph::{self, GraphInfo, Port};
 use super::manifest::{InputKind, Manifest};
 use super::plan::Plan;
-use super::{Bundle, Engine, Model, ModelError, PlanKey, branches, guard};
+use super::{Bundle, Engine, Model, ModelError, PlanKey, branches, exporter, guard};
 use crate::frame::{Label, Layout};
 use crate::int8::{kernels, lower};
 
@@ -59,10 +59,14 @@ impl LoadedModel {
             None => None,
         };
         let (info, parsed, proto) = parse(bytes, &path)?;
+        let labels = match bundle.is_bare() {
+            true => exporter::said(&info.metadata).labels.into_iter().map(Label::from).collect(),
+            false => bundle.labels().to_vec(),
+        };
         let model = LoadedModel {
             path,
             manifest: bundle.manifest().clone(),
-            labels: bundle.labels().to_vec(),
+            labels,
             anchors,
             rung: form,
             info,

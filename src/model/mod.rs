@@ -5,8 +5,10 @@
 mod branches;
 mod bundle;
 mod compile;
+pub mod exporter;
 pub mod graph;
 mod guard;
+pub mod head;
 mod limits;
 mod load;
 pub mod manifest;

@@ -45,7 +45,8 @@ impl LoadedModel {
         };
         Ok(TaskSpec {
             labels: self.labels.clone(),
-            head: self.manifest.output.head.unwrap_or_default(),
+            head: self.manifest.output.head,
+            boxes: self.manifest.output.boxes,
             anchors: self.anchors.clone(),
             input_size,
             items,

@@ -274,9 +274,9 @@ pub enum Summary {
         /// Its score.
         score: f32,
     },
-    /// How many of each label.
+    /// How many of each label can be relied on, over several frames.
     Detect {
-        /// Objects by label; a label that is not there is not counted.
+        /// Objects by label; a label that is not there is left out.
         counts: BTreeMap<Label, usize>,
     },
     /// How far from normal.
@@ -300,13 +300,7 @@ impl Summary {
     pub fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Classify { label, score, .. } => Summary::Classify { label: label.clone(), score: *score },
-            Outcome::Detect { detections, .. } => {
-                let mut counts = BTreeMap::new();
-                for detection in detections {
-                    *counts.entry(detection.label.clone()).or_insert(0) += 1;
-                }
-                Summary::Detect { counts }
-            }
+            Outcome::Detect { counts, .. } => Summary::Detect { counts: counts.clone() },
             Outcome::Anomaly { score, anomalous, calibrating, .. } => {
                 Summary::Anomaly { score: *score, anomalous: *anomalous, calibrating: *calibrating }
             }

@@ -28,6 +28,8 @@ impl Config {
             confirm_s: self.confirm_s.or(below.confirm_s),
             nms_iou: self.nms_iou.or(below.nms_iou),
             max_detections: self.max_detections.or(below.max_detections),
+            appear_s: self.appear_s.or(below.appear_s),
+            vanish_s: self.vanish_s.or(below.vanish_s),
             calibration_s,
             threshold: self.threshold.or(below.threshold),
             hysteresis: self.hysteresis.or(below.hysteresis),
