@@ -269,10 +269,10 @@ impl Planner {
         }
         let mut task_spec = loaded.task_spec(plan_key, items)?;
         let model = plan.model();
-        if self.kind() == TaskKind::Detect && task_spec.head.is_none() {
+        if self.kind() == TaskKind::Detect {
             let head = loaded.head(model.outputs(), task_spec.input_size).map_err(|e| {
                 let path = self.bundle.path().display();
-                PlanError::Task(format!("{path}: {e}; leptond model add makes a bundle that says more"))
+                PlanError::Task(format!("{path}: {e}; leptond model add makes a bundle that says which it is"))
             })?;
             task_spec.head = Some(head);
         }

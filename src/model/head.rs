@@ -45,6 +45,14 @@ pub enum HeadError {
         /// Number of labels.
         labels: usize,
     },
+    /// The manifest has another head than the file's own metadata.
+    #[error("{shapes} is end to end by the file's own metadata, which is the head end2end, not {}", head.word())]
+    Contradicted {
+        /// The outputs.
+        shapes: String,
+        /// The head of the manifest.
+        head: Head,
+    },
     /// No head can be read from the outputs.
     #[error("{shapes}: {reason}")]
     Unknown {
@@ -60,6 +68,7 @@ impl HeadError {
     pub fn heads(&self) -> Vec<Head> {
         let mut heads: Vec<Head> = match self {
             HeadError::Unclear { heads, .. } => heads.iter().map(|(head, _)| *head).collect(),
+            HeadError::Contradicted { .. } => vec![Head::End2end],
             HeadError::Labels { .. } | HeadError::Unknown { .. } => Vec::new(),
         };
         heads.dedup();
@@ -79,17 +88,23 @@ struct Candidate {
 }
 
 impl LoadedModel {
-    /// The head of a detector whose plan has these `outputs`, and what tells so.
+    /// The head of a detector whose plan has these `outputs`: the manifest's, else what file and shapes tell.
     ///
     /// # Errors
-    /// [`HeadError`] when manifest, file and shapes leave a choice.
+    /// [`HeadError`] when they leave a choice, or the manifest contradicts the file.
     pub fn head(&self, outputs: &[TensorSpec], size: [usize; 2]) -> Result<Head, HeadError> {
-        if let Some(head) = self.manifest.output.head {
-            return Ok(head);
-        }
+        let said = said(&self.info.metadata);
         let shapes: Vec<Vec<usize>> = outputs.iter().map(|output| output.shape.clone()).collect();
+        if let Some(head) = self.manifest.output.head {
+            // One class, and YOLOv5's head has the same shape.
+            let end2end = said.end2end == Some(true) && matches!(shapes[..], [ref shape] if may_be_end2end(shape));
+            return match head {
+                Head::Yolov5 | Head::Yolov8 if end2end => Err(HeadError::Contradicted { shapes: shown(&shapes), head }),
+                head => Ok(head),
+            };
+        }
         let classes = Some(self.labels.len()).filter(|count| *count > 0);
-        infer(&Detector { outputs: &shapes, classes, size, said: &said(&self.info.metadata) }).map(|(head, _)| head)
+        infer(&Detector { outputs: &shapes, classes, size, said: &said }).map(|(head, _)| head)
     }
 }
 
@@ -104,7 +119,7 @@ pub fn infer(detector: &Detector<'_>) -> Result<(Head, &'static str), HeadError>
     let [shape] = outputs else { return unknown(several(outputs)) };
     let mut candidates = candidates(shape);
     if said.end2end == Some(true) {
-        return match candidates.iter().any(|c| c.head == Head::End2end) {
+        return match may_be_end2end(shape) {
             true => Ok((Head::End2end, "by the file's own metadata")),
             false => unknown("the file's own metadata says that it is end to end, which would be [1, N, 6]"),
         };
@@ -143,6 +158,10 @@ pub fn infer(detector: &Detector<'_>) -> Result<(Head, &'static str), HeadError>
     }
     let left = if grids.is_empty() { &candidates } else { &grids };
     Err(HeadError::Unclear { shapes, heads: named(left) })
+}
+
+fn may_be_end2end(shape: &[usize]) -> bool {
+    candidates(shape).iter().any(|candidate| candidate.head == Head::End2end)
 }
 
 impl Detector<'_> {

@@ -163,10 +163,29 @@ fn labels_that_do_not_fit_are_named_with_the_classes() {
     refused(&net, &["--labels", "three.txt"], 2, &["[1, 84, 84]", "80 classes", "3 labels"], &["end2end"]);
     // With the head named, the same is found before the trial.
     refused(&net, &["--labels", "three.txt", "--head", "yolov8"], 1, &["80 classes", "3 labels"], &[]);
+    // No shape shows the number of classes of an end-to-end head; the file's own words do.
+    let said =
+        Net::end2end(&PLATES, 300, &package(&[("task", "detect"), ("names", "{0: 'plate'}"), ("end2end", "True")]));
+    refused(&said, &["--labels", "three.txt"], 2, &["3 labels", "metadata has 1"], &[]);
     let home = home(&net);
     add(&home, &["--labels", "eighty.txt"]).ok();
     home.write("models/net/labels.txt", "a\nb\n");
     infer(&home, "models/net", "white.jpg").fails(1, &["80 classes", "2 labels"]);
+}
+
+#[test]
+fn a_manifest_that_contradicts_the_file_is_refused() {
+    let net =
+        Net::end2end(&PLATES, 300, &package(&[("task", "detect"), ("names", "{0: 'plate'}"), ("end2end", "True")]));
+    for head in ["yolov5", "yolov8"] {
+        refused(&net, &["--head", head], 1, &["[1, 300, 6]", "end2end", head], &[]);
+    }
+    // As an earlier release installed it: it would find nothing for ever.
+    let home = home(&net);
+    add(&home, &[]).ok();
+    let manifest = std::fs::read_to_string(home.path("models/net/model.toml")).unwrap();
+    home.write("models/net/model.toml", manifest.replace("end2end", "yolov5"));
+    infer(&home, "models/net", "white.jpg").fails(1, &["end2end", "not yolov5"]);
 }
 
 #[test]

@@ -181,7 +181,7 @@ fn errors_are_told_in_words() {
         &["inspect", "net.onnx", "--size", "3x3"],
         &["infer", "net.onnx", "table.csv"],
         &["infer", "net.onnx", "net.onnx"],
-        &["infer", "machine-anomaly", "table.csv"],
+        &["infer", "machine-anomaly", "white.jpg"],
         &["infer", "net.onnx", "white.jpg", "--raw", "-o", "out.npy"],
         &["check", "--config", "bad.toml"],
         &["check", "--config", "good.toml", "--set", "pipeline[0].task.type=detect"],

@@ -171,7 +171,8 @@ impl Flags {
                 }
                 return Ok(None);
             }
-            found.push(format!("{} labels out of the file's own metadata", said.labels.len()));
+            let (count, noun) = (said.labels.len(), if said.labels.len() == 1 { "label" } else { "labels" });
+            found.push(format!("{count} {noun} out of the file's own metadata"));
             return Ok(Some(said.labels.clone()));
         };
         let wrong = |reason: String| Failure::Usage(format!("--labels {}: {reason}", path.display()));
@@ -181,7 +182,13 @@ impl Flags {
         }
         let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
         let lines: Vec<String> = text.lines().map(|l| l.trim_end().into()).filter(|l: &String| !l.is_empty()).collect();
-        if lines.is_empty() { Err(wrong("there is no label in it".into())) } else { Ok(Some(lines)) }
+        match (lines.len(), said.labels.len()) {
+            (0, _) => Err(wrong("there is no label in it".into())),
+            (given, own) if own > 0 && given != own => {
+                Err(wrong(format!("{given} labels, but the file's own metadata has {own}")))
+            }
+            _ => Ok(Some(lines)),
+        }
     }
 
     fn task(
@@ -297,6 +304,7 @@ fn unclear(error: &HeadError) -> Failure {
             "{error}: say which with --head {} (and give --labels, if it has none)",
             heads.join(" or --head ")
         )),
+        HeadError::Contradicted { .. } => Failure::Usage(error.to_string()),
         HeadError::Labels { .. } => {
             Failure::Usage(format!("{error}: give the right --labels, or --head if it is another"))
         }

@@ -32,7 +32,7 @@ impl Rows {
 
     /// The finite values of some columns.
     fn columns(&self, columns: std::ops::Range<usize>) -> impl Iterator<Item = f32> + '_ {
-        self.rows().flat_map(move |at| columns.clone().map(move |column| at(column))).filter(|v| v.is_finite())
+        self.rows().flat_map(move |at| columns.clone().map(at)).filter(|v| v.is_finite())
     }
 
     /// One accessor by column for each row.
