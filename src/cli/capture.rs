@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Failure;
+use super::output::written;
 use crate::config::{self, Override};
 use crate::frame::{Frame, Image, Payload, PixelFormat, Window};
 use crate::preprocess;
@@ -51,9 +52,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let mut source =
         source::open(&config, source::Context::default()).map_err(|error| Failure::Failed(error.into()))?;
     let summary = match capture(source.as_mut(), &args, &mut io::stdout().lock()) {
-        // The reader of a pipe has seen enough.
-        Err(Stopped::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-        Err(Stopped::Write(error)) => return Err(anyhow::Error::new(error).context("standard output").into()),
+        Err(Stopped::Write(error)) => return written(Err(error)).map(drop),
         Err(Stopped::Failed(error)) => return Err(error.into()),
         Ok(summary) => summary,
     };

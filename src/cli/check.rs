@@ -7,7 +7,7 @@ use serde_json::json;
 use super::ladder::{self, Ladder};
 use super::progress::spinner;
 use super::setup::password;
-use super::{Failure, say};
+use super::{Failure, say, tell};
 use crate::config::{self, ConfigErrors, Loaded, Options, Origin, Override, Problem};
 use crate::daemon::offline;
 use crate::model::{self, LoadedModel, PlanKey};
@@ -118,7 +118,7 @@ pub(super) fn models(loaded: &Loaded) -> Result<Vec<ModelReport>, ConfigErrors> 
 
 fn report(loaded: &Loaded, models: &[ModelReport], ladders: Option<&[Ladder]>, json: bool) -> Result<(), Failure> {
     for warning in &loaded.warnings {
-        eprintln!("warning: {warning}");
+        tell(&format!("warning: {warning}"));
     }
     if json {
         let mut object = json!({
@@ -138,11 +138,11 @@ fn report(loaded: &Loaded, models: &[ModelReport], ladders: Option<&[Ladder]>, j
     }
     for ModelReport { name, version, path, engine, golden } in models {
         let golden = if *golden == 0 { String::new() } else { format!(", {golden} golden inputs as they should be") };
-        eprintln!("model {name} {version} ({engine}) runs{golden}: {}", path.display());
+        tell(&format!("model {name} {version} ({engine}) runs{golden}: {}", path.display()));
     }
     let of_service = loaded.path.as_deref().is_some_and(password::is_of_service);
     if let Some(words) = password::sentence(&loaded.config.mqtt, of_service, Path::new(password::KEPT)) {
-        eprintln!("{words}");
+        tell(&words);
     }
     match ladders {
         Some(ladders) => say(ladder::table(ladders).trim_end()),

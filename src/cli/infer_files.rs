@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::Failure;
 use super::infer::Args;
+use super::output::{tell, written};
 use crate::daemon::offline::{self, Item};
 use crate::daemon::stages::{Planner, open_bundle};
 use crate::frame::{Outcome, Quality};
@@ -28,29 +29,29 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         let mut source = match offline::open(&path, stages.spec()) {
             Ok(source) => source,
             Err(error) => {
-                eprintln!("error: {error}");
+                tell(&format!("error: {error}"));
                 failed += 1;
                 continue;
             }
         };
         let mut out = std::io::stdout().lock();
-        let mut broken = false;
+        let mut printed = Ok(true);
         let ran = offline::run(&mut stages, source.as_mut(), |Item { origin, seq, result, infer }| {
             let line = match result {
                 Ok(output) if args.json => object(origin, seq, &output.outcome, infer),
                 Ok(output) => format!("{origin}: {} ({:.2} ms)", sentence(&output.outcome), infer.as_secs_f64() * 1e3),
                 Err(error) => {
-                    eprintln!("error: {origin}: {error}");
+                    tell(&format!("error: {origin}: {error}"));
                     failed += 1;
                     return true;
                 }
             };
-            // A reader that went away (`| head`) ends the run and is no failure.
-            broken = writeln!(out, "{line}").is_err();
-            !broken
+            printed = written(writeln!(out, "{line}"));
+            matches!(printed, Ok(true))
         });
         ran.map_err(anyhow::Error::from)?;
-        if broken {
+        // A reader that went away (`| head`) ends the run and is no failure.
+        if !printed? {
             return Ok(());
         }
     }

@@ -14,6 +14,7 @@ mod infer_files;
 mod inspect;
 mod ladder;
 mod model;
+mod output;
 mod probe;
 mod profile;
 mod progress;
@@ -26,10 +27,10 @@ mod simulate;
 mod watch;
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use output::{say, tell};
 
 /// Cameras and sensors in, int8 models through tract, MQTT out.
 #[derive(Debug, Parser)]
@@ -94,16 +95,6 @@ pub enum Failure {
     Failed(#[from] anyhow::Error),
 }
 
-/// Writes lines to standard output; a reader that went away is not a failure.
-fn say(text: &str) -> Result<(), Failure> {
-    match writeln!(std::io::stdout().lock(), "{}", text.trim_end_matches('\n')) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(anyhow::Error::from(error).context("standard output").into())
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Where the configuration of this computer has its models looked for.
 fn model_dirs() -> Vec<std::path::PathBuf> {
     glance().dirs
@@ -145,8 +136,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Not eprintln!, which panics where the terminal is gone.
-            let _nobody_reads = writeln!(std::io::stderr().lock(), "error: {failure}");
+            tell(&format!("error: {failure}"));
             ExitCode::from(match failure {
                 Failure::Config(_) => 78,
                 Failure::Usage(_) => 2,

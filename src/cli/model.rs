@@ -2,7 +2,6 @@
 
 mod add;
 mod describe;
-mod exporter;
 mod interrupt;
 mod list;
 mod names;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::Failure;
 use super::progress::Counter;
+use super::{Failure, tell};
 use crate::frame::{Frame, Window, rfc3339};
 use crate::source::{self, Next, SensorConfig, SensorKind, SourceError};
 
@@ -113,7 +113,7 @@ fn copy(sensor: &mut dyn source::Source, out: &mut impl Write, duration: Option<
             Err(error) => error.to_string(),
         };
         if trouble != told && !trouble.is_empty() {
-            eprintln!("{trouble}");
+            tell(&trouble);
         }
         told = trouble;
         if let Some(duration) = duration {

@@ -25,7 +25,7 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
-use super::{Failure, say};
+use super::{Failure, say, tell};
 use crate::config::{self, Config, Options};
 use crate::frame::rfc3339;
 use crate::publish::topics;
@@ -254,7 +254,7 @@ fn check(file: &Path, text: &str, password: bool, model_here: bool, stop: &Stop)
         Failure::Config(named(format!("the result would not run, so nothing was changed: {errors}")))
     })?;
     for warning in warnings {
-        eprintln!("warning: {}", named(warning.to_string()));
+        tell(&format!("warning: {}", named(warning.to_string())));
     }
     Ok(())
 }

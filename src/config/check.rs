@@ -430,6 +430,8 @@ fn check_task(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Fi
         ("max_step", task.max_step.is_some(), &[Classify]),
         ("nms_iou", task.nms_iou.is_some(), &[Detect]),
         ("max_detections", task.max_detections.is_some(), &[Detect]),
+        ("appear_s", task.appear_s.is_some(), &[Detect]),
+        ("vanish_s", task.vanish_s.is_some(), &[Detect]),
         ("threshold", task.threshold.is_some(), &[Anomaly]),
         ("hysteresis", task.hysteresis.is_some(), &[Anomaly]),
     ];

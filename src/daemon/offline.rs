@@ -179,6 +179,15 @@ fn run_golden(planner: &Planner, stages: &mut Stages, golden: &Golden) -> Result
     Ok(failed.or_else(|| disagreement(golden, &outcomes)))
 }
 
+fn kind(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Classify { .. } => "a class",
+        Outcome::Detect { .. } => "objects",
+        Outcome::Anomaly { .. } => "an anomaly's score",
+        Outcome::Raw { .. } => "outputs as they are",
+    }
+}
+
 /// What is not as the golden input says, if anything; `outcomes` is what came.
 fn disagreement(golden: &Golden, outcomes: &[Outcome]) -> Option<String> {
     let Some(last) = outcomes.last() else { return Some("gave no result".into()) };
@@ -199,7 +208,7 @@ fn disagreement(golden: &Golden, outcomes: &[Outcome]) -> Option<String> {
                 "expected {expected:?}, found {:?} ({quality:?}, score {score:.3})",
                 label.as_deref().unwrap_or_default()
             )),
-            other => Some(format!("expected the label {expected:?}, found {other:?}")),
+            other => Some(format!("expected the label {expected:?}, found {}", kind(other))),
         };
     }
     if let Some(expected) = golden.anomalous {

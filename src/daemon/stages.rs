@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::pool::{self, Granted, Pool, Wish};
 use crate::config::ModelsConfig;
-use crate::frame::{Frame, Geometry, Spec, TaskKind, TaskSpec, TensorView, Unreadable};
+use crate::frame::{Event, Frame, Geometry, Spec, TaskKind, TaskSpec, TensorView, Unreadable};
 use crate::governor::Setpoint;
 use crate::model::race::{self, Race};
 use crate::model::{self, Bundle, Engine, LoadedModel, ModelError, PlanKey};
@@ -290,8 +290,17 @@ impl Planner {
         if let (Some(fit), Spec::Image(image)) = (self.preprocess.fit, &mut spec) {
             image.fit = fit;
         }
-        let task_spec = loaded.task_spec(plan_key, items)?;
+        let mut task_spec = loaded.task_spec(plan_key, items)?;
+        let model = plan.model();
+        if self.kind() == TaskKind::Detect {
+            let head = loaded.head(model.outputs(), task_spec.input_size).map_err(|e| {
+                let path = self.bundle.path().display();
+                PlanError::Task(format!("{path}: {e}; leptond model add makes a bundle that says which it is"))
+            })?;
+            task_spec.head = Some(head);
+        }
         let task = self.new_task(&task_spec)?;
+        task.fits(model.outputs()).map_err(|e| PlanError::Task(format!("{}: {e}", self.bundle.path().display())))?;
         Ok(Stages {
             key,
             spec: spec.clone(),
@@ -432,6 +441,45 @@ impl Stages {
     /// # Errors
     /// [`StageError::Task`].
     pub fn interpret(&mut self, index: usize, now: Duration, time: SystemTime) -> Result<TaskOutput, StageError> {
+        self.with_input(index, now, time, |task, input| task.run(input))
+    }
+
+    /// What makes it doubtful that the last run means what the task takes it for, one sentence each.
+    ///
+    /// # Errors
+    /// [`StageError::Task`] when it cannot mean it.
+    pub fn doubts(&mut self) -> Result<Vec<String>, StageError> {
+        self.with_input(0, Duration::ZERO, SystemTime::now(), |task, input| task.doubts(input))
+    }
+
+    /// The outputs of the last run as reals.
+    pub fn outputs(&self) -> Vec<Vec<f32>> {
+        let model = self.plan.model();
+        let values = |index| {
+            let mut values = Vec::new();
+            model.output(index).dequantize_into(&mut values);
+            values
+        };
+        (0..model.outputs().len()).map(values).collect()
+    }
+
+    /// Events that end because no frame has told of them for long.
+    pub(super) fn idle(&mut self, now: Duration) -> Vec<Event> {
+        self.task.idle(now)
+    }
+
+    /// Events that end because no frame will follow.
+    pub(super) fn end(&mut self) -> Vec<Event> {
+        self.task.end()
+    }
+
+    fn with_input<T>(
+        &mut self,
+        index: usize,
+        now: Duration,
+        time: SystemTime,
+        look: impl FnOnce(&mut dyn Task, &TaskInput<'_>) -> Result<T, TaskError>,
+    ) -> Result<T, StageError> {
         let model = self.plan.model();
         let inputs: Vec<TensorView<'_>> = (0..model.inputs().len()).map(|i| model.input(i)).collect();
         let outputs: Vec<TensorView<'_>> = (0..model.outputs().len()).map(|i| model.output(i)).collect();
@@ -444,6 +492,6 @@ impl Stages {
             now,
             time,
         };
-        Ok(self.task.run(&input)?)
+        Ok(look(self.task.as_mut(), &input)?)
     }
 }

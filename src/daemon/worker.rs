@@ -11,7 +11,7 @@ use super::readings::Place;
 use super::slot::Taken;
 use super::stages::Stages;
 use super::summary::Said;
-use crate::frame::{Frame, Outcome, rfc3339};
+use crate::frame::{Event, Frame, Outcome, rfc3339};
 use crate::publish::payload::{self, InferenceResult, PipelineState};
 use crate::publish::topics::Topics;
 use crate::publish::{Class, Message, Origin, Publisher};
@@ -107,6 +107,8 @@ impl Worker {
                 Taken::Nothing(unused) => {
                     frame = unused;
                     self.swap_stages();
+                    let ended = self.stages.idle(self.started.elapsed());
+                    self.send_events(&ended);
                 }
                 Taken::Frame(taken) => {
                     frame = taken;
@@ -137,6 +139,9 @@ impl Worker {
         if !self.gathered.is_empty() {
             self.infer();
         }
+        // What has begun is not left open: after a restart it would begin again under another id.
+        let ended = self.stages.end();
+        self.send_events(&ended);
     }
 
     /// How long to wait for another frame from `now` on: until what is gathered has to run.
@@ -246,10 +251,7 @@ impl Worker {
         if let Some(truth) = &meta.truth {
             self.shared.truth.count(truth, &output.outcome);
         }
-        for event in &output.events {
-            tracing::debug!(pipeline = self.shared.name, kind = ?event.kind, label = event.label, "event");
-            self.send(&self.topics.event, payload::event(event), Class::Event, None);
-        }
+        self.send_events(&output.events);
         let now = Instant::now();
         if let Some(summary) = self.said.update(&output.outcome, now) {
             let state = PipelineState { seq: meta.seq, time: rfc3339(meta.time), summary };
@@ -267,6 +269,13 @@ impl Worker {
         if counts {
             counters.recent.record(latency, handed);
             self.shared.worked_on(meta.captured);
+        }
+    }
+
+    fn send_events(&self, events: &[Event]) {
+        for event in events {
+            tracing::debug!(pipeline = self.shared.name, kind = ?event.kind, label = event.label, "event");
+            self.send(&self.topics.event, payload::event(event), Class::Event, None);
         }
     }
 

@@ -14,7 +14,7 @@ pub use outcome::{
     Detection, Event, EventKind, Label, LastGood, Outcome, Quality, RawOutput, Reading, RegionRead, Scored, Unreadable,
     VALUE_DIGITS, rfc3339,
 };
-pub use spec::{Colour, Fit, Head, InputSpec, Layout, Spec, TaskKind, TaskSpec, WindowSpec};
+pub use spec::{Boxes, Colour, Fit, Head, InputSpec, Layout, Spec, TaskKind, TaskSpec, WindowSpec};
 pub use tensor::{DType, Elements, ElementsMut, Quant, TensorSpec, TensorView, TensorViewMut};
 
 /// How the bytes of an [`Image`] are to be read.

@@ -1,5 +1,6 @@
 //! What an inference said, and changes worth telling: the part of a message that a task fills.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -76,6 +77,10 @@ pub enum Outcome {
     Detect {
         /// The objects.
         detections: Vec<Detection>,
+        /// How many of each label can be relied on, over frames; a label that is not there is left out. Part of the summary, not
+        /// of the result.
+        #[serde(skip)]
+        counts: BTreeMap<Label, usize>,
         /// Width of the source picture in pixels.
         source_width: u32,
         /// Height of the source picture in pixels.

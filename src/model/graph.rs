@@ -13,6 +13,7 @@ use tract_onnx::prelude::DatumType;
 
 use super::ModelError;
 use super::limits;
+use super::load::show;
 use super::tensors::{self, Values};
 use super::wire;
 use crate::frame::{DType, Quant};
@@ -178,7 +179,7 @@ fn port(info: &pb::ValueInfoProto, path: &Path) -> Result<Port, ModelError> {
     }
     let known = dims.iter().map(|d| d.unwrap_or(1)).try_fold(dtype.size_of(), |acc, d| acc.checked_mul(d));
     if known.is_none_or(|bytes| bytes > MAX_TENSOR_BYTES) {
-        return Err(bad(format!("its shape {dims:?} asks for more than {} MiB", MAX_TENSOR_BYTES >> 20)));
+        return Err(bad(format!("its shape {} asks for more than {} MiB", show(&dims), MAX_TENSOR_BYTES >> 20)));
     }
     Ok(Port { name: info.name.clone(), dtype, dims, quant: None })
 }

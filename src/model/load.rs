@@ -14,7 +14,7 @@ use super::compile::onnx;
 use super::graph::{self, GraphInfo, Port};
 use super::manifest::{InputKind, Manifest};
 use super::plan::Plan;
-use super::{Bundle, Engine, Model, ModelError, PlanKey, branches, guard};
+use super::{Bundle, Engine, Model, ModelError, PlanKey, branches, exporter, guard};
 use crate::frame::{Label, Layout};
 use crate::int8::{kernels, lower};
 
@@ -64,10 +64,14 @@ impl LoadedModel {
         };
         let file_bytes = bytes.len();
         let (info, parsed, proto) = parse(bytes, &path)?;
+        let labels = match bundle.is_bare() {
+            true => exporter::said(&info.metadata).labels.into_iter().map(Label::from).collect(),
+            false => bundle.labels().to_vec(),
+        };
         let model = LoadedModel {
             path,
             manifest: bundle.manifest().clone(),
-            labels: bundle.labels().to_vec(),
+            labels,
             anchors,
             rung: form,
             info,
@@ -376,14 +380,61 @@ pub(super) fn explain(message: &str, info: &GraphInfo, path: &Path) -> ModelErro
     }
 }
 
+/// tract shows what it knows of shapes and types in Rust's notation: `Some(3)` is 3, `None` is not known.
+fn without_options(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    // For each parenthesis that is open, whether it is one of `Some(`.
+    let mut open = Vec::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let inside = out.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let ends = |after: &str| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        if let (false, Some(after)) = (inside, rest.strip_prefix("Some(")) {
+            open.push(true);
+            rest = after;
+            continue;
+        }
+        if let (false, Some(after)) = (inside, rest.strip_prefix("None").filter(|after| ends(after))) {
+            out.push('?');
+            rest = after;
+            continue;
+        }
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '(' => open.push(false),
+            ')' if open.pop() == Some(true) => continue,
+            _ => {}
+        }
+        out.push(c);
+    }
+    out
+}
+
 /// One line of bounded length, the root cause kept: it stands last in tract's chain.
 fn shorten(message: &str) -> String {
     const KEEP: usize = 400;
-    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = without_options(&message.split_whitespace().collect::<Vec<_>>().join(" "));
     if line.chars().count() <= KEEP {
         return line;
     }
     let head: String = line.chars().take(KEEP / 4).collect();
     let tail: Vec<char> = line.chars().rev().take(KEEP * 3 / 4).collect();
     format!("{head} … {}", tail.into_iter().rev().collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_absent_is_told_in_words() {
+        let check = |text: &str, wanted: &str| assert_eq!(without_options(text), wanted);
+        check("[Some(1), None, Some(Val(6))]", "[1, ?, Val(6)]");
+        check(
+            "dims (Some(\"a\")) and Some((1, 2)) of Something(x) NoneSuch awesome(None)",
+            "dims (\"a\") and (1, 2) of Something(x) NoneSuch awesome(?)",
+        );
+        check("unbalanced Some(3 and ) too )", "unbalanced 3 and  too )");
+        check("", "");
+    }
 }

@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 use serde::Deserialize;
 
 use super::ModelError;
-use crate::frame::{Colour, Fit, Head, Layout, TaskKind};
+use crate::frame::{Boxes, Colour, Fit, Head, Layout, TaskKind};
 
 /// Most smaller forms: each is a file that stays open while the model is in use.
 const MAX_VARIANTS: usize = 16;
@@ -108,6 +108,8 @@ pub enum InputKind {
 pub struct Output {
     /// Layout of a detection model's outputs.
     pub head: Option<Head>,
+    /// Unit of a detection model's boxes.
+    pub boxes: Boxes,
     /// Overrides the scale that the graph gives for its outputs.
     pub scale: Option<f32>,
     /// Overrides the zero point that the graph gives for its outputs.
@@ -250,7 +252,12 @@ impl Manifest {
         fault(
             self.task == TaskKind::Detect && self.output.head.is_none(),
             "output.head",
-            "a detect model needs one of fastestdet, yolov5, yolov8, ssd".into(),
+            format!("a detect model needs one of {}", Head::ALL.map(Head::word).join(", ")),
+        );
+        fault(
+            self.output.boxes != Boxes::Pixels && matches!(self.output.head, Some(Head::FastestDet | Head::Ssd)),
+            "output.boxes",
+            "belongs to the heads yolov5, yolov8 and end2end only".into(),
         );
         if let Some(none) = &self.output.none {
             fault(

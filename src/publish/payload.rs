@@ -310,9 +310,9 @@ pub enum Summary {
         #[serde(flatten)]
         last_good: Option<LastGood>,
     },
-    /// How many of each label.
+    /// How many of each label can be relied on, over several frames.
     Detect {
-        /// Objects by label; a label that is not there is not counted.
+        /// Objects by label; a label that is not there is left out.
         counts: BTreeMap<Label, usize>,
     },
     /// How far from normal.
@@ -344,13 +344,7 @@ impl Summary {
                 held: reading.held,
                 last_good: reading.last_good.clone(),
             },
-            Outcome::Detect { detections, .. } => {
-                let mut counts = BTreeMap::new();
-                for detection in detections {
-                    *counts.entry(detection.label.clone()).or_insert(0) += 1;
-                }
-                Summary::Detect { counts }
-            }
+            Outcome::Detect { counts, .. } => Summary::Detect { counts: counts.clone() },
             Outcome::Anomaly { score, anomalous, calibrating, .. } => {
                 Summary::Anomaly { score: *score, anomalous: *anomalous, calibrating: *calibrating }
             }

@@ -30,6 +30,8 @@ impl Config {
             max_step: self.max_step.or(below.max_step),
             nms_iou: self.nms_iou.or(below.nms_iou),
             max_detections: self.max_detections.or(below.max_detections),
+            appear_s: self.appear_s.or(below.appear_s),
+            vanish_s: self.vanish_s.or(below.vanish_s),
             calibration_s,
             threshold: self.threshold.or(below.threshold),
             hysteresis: self.hysteresis.or(below.hysteresis),

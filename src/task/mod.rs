@@ -18,7 +18,7 @@ pub use reading::Number;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::frame::{Event, Geometry, Outcome, TaskKind, TaskSpec, TensorView, Unreadable};
+use crate::frame::{Event, Geometry, Outcome, TaskKind, TaskSpec, TensorSpec, TensorView, Unreadable};
 
 /// `[pipeline.task]`: what is made of the model's output. An unset key means what the model bundle says.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +62,14 @@ pub struct Config {
     /// `detect`: objects at most; unset = 100.
     #[schemars(range(min = 1, max = 10_000))]
     pub max_detections: Option<u32>,
+    /// `detect`: how long an object must be seen, in at least half of the frames and in two, before it counts as there, in s;
+    /// 0 = one frame is enough; unset = 0.5.
+    #[schemars(range(min = 0.0, max = 3600.0))]
+    pub appear_s: Option<f32>,
+    /// `detect`: how long an object must not be seen, in at least two frames, before it counts as gone, in s; 0 = one frame is
+    /// enough; unset = 2.
+    #[schemars(range(min = 0.0, max = 3600.0))]
+    pub vanish_s: Option<f32>,
     /// `anomaly`: how long the threshold is learnt before anything is flagged, in s; 0 = `threshold` is used; unset = as the
     /// bundle says, else 0 with a `threshold` and 60 without.
     #[schemars(range(min = 0.0, max = 604_800.0))]
@@ -136,6 +144,32 @@ pub trait Task: Send {
 
     /// Takes over what an earlier run remembered. To be called before the first frame; a task that cannot use it ignores it.
     fn restore(&mut self, _memory: Memory) {}
+
+    /// Checks the shapes of a plan's outputs before it runs.
+    ///
+    /// # Errors
+    /// [`TaskError`] when they are not of the form this task needs.
+    fn fits(&self, _outputs: &[TensorSpec]) -> Result<(), TaskError> {
+        Ok(())
+    }
+
+    /// What makes it doubtful that the outputs of a run mean what this task takes them for, one sentence each; for a trial.
+    ///
+    /// # Errors
+    /// [`TaskError`] when they cannot mean it.
+    fn doubts(&mut self, _input: &TaskInput<'_>) -> Result<Vec<String>, TaskError> {
+        Ok(Vec::new())
+    }
+
+    /// Ends what no frame has told of for long; called now and then while no frame comes. `now` is as in [`TaskInput`].
+    fn idle(&mut self, _now: Duration) -> Vec<Event> {
+        Vec::new()
+    }
+
+    /// Ends what is going on, since no frame will follow.
+    fn end(&mut self) -> Vec<Event> {
+        Vec::new()
+    }
 }
 
 /// Makes the task that `kind` names, with `config` already merged over the bundle's defaults.

@@ -1,6 +1,7 @@
 //! Integration tests against the library and the real binary, in one test binary because linking is dear.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the test harness shows it")]
 
 mod architecture;
 mod busy;
@@ -8,6 +9,7 @@ mod cameras;
 mod common;
 mod config;
 mod daemon;
+mod detect;
 mod doctor;
 mod files;
 mod gathering;
@@ -21,6 +23,7 @@ mod machine_anomaly;
 mod model;
 mod model_add;
 mod mosquitto;
+mod pipes;
 mod proxy;
 mod publish;
 mod readings;

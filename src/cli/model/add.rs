@@ -17,7 +17,7 @@ use super::wanted::{Wanted, resolve};
 use super::{CatalogArgs, Common};
 use crate::catalog::{self, Entry, Partial, Place, Request, Stage, Store, StoreError, fetch};
 use crate::cli::progress::spinner;
-use crate::cli::{Failure, say};
+use crate::cli::{Failure, say, tell};
 use crate::config::{Glance, redact};
 use crate::model::{self, Bundle, Engine, LoadedModel, graph, sha256};
 use crate::sys::file;
@@ -112,10 +112,11 @@ fn add(args: &Args, watch: impl FnOnce() -> Kept) -> Result<(), Failure> {
         return Err(anyhow::Error::from(StoreError::Occupied { path: target }).into());
     }
     let kept = watch();
-    let waiting = || eprintln!("another leptond model works in {}; waiting for it", dir.display());
+    let waiting = || tell(&format!("another leptond model works in {}; waiting for it", dir.display()));
     let store = Store::open(&dir, SystemTime::now(), waiting).map_err(refused)?;
     let stage = store.stage(&name).map_err(refused)?;
     let mut found = Vec::new();
+    let mut guessed = false;
     let mut partial = None;
     match &wanted {
         Wanted::Entry(entry, labels) => {
@@ -138,17 +139,17 @@ fn add(args: &Args, watch: impl FnOnce() -> Kept) -> Result<(), Failure> {
             let source = args.bring(&name, &request, &store, &kept)?;
             // Neither a password nor a key that is good for a day belongs into a manifest.
             let origin = redact(url.split(['?', '#']).next().unwrap_or_default());
-            found = args.make(&stage, &name, &origin, &source)?;
+            (found, guessed) = args.make(&stage, &name, &origin, &source)?;
             partial = source.partial();
         }
         Wanted::File(path) => {
             let origin = path.canonicalize().unwrap_or_else(|_| path.clone());
             let source = Source::Here(read(path)?);
-            found = args.make(&stage, &name, &origin.display().to_string(), &source)?;
+            (found, guessed) = args.make(&stage, &name, &origin.display().to_string(), &source)?;
         }
         Wanted::Bundle(path) => copy_bundle(path, &name, &stage)?,
     }
-    let proof = spinner("trying it", || prove(stage.path())).map_err(|error| {
+    let proof = spinner("trying it", || prove(stage.path(), guessed)).map_err(|error| {
         let error = error.replace(&format!("{}/", stage.path().display()), "");
         anyhow::anyhow!("{} cannot be used: {error}", args.what)
     })?;
@@ -280,8 +281,8 @@ impl Args {
         Ok(Source::Fetched(partial))
     }
 
-    /// Makes a bundle of a bare file: what was found and not said, one line each.
-    fn make(&self, stage: &Stage, name: &str, origin: &str, source: &Source) -> Result<Vec<String>, Failure> {
+    /// Makes a bundle of a bare file: what was found and not said, one line each, and whether the head is part of that.
+    fn make(&self, stage: &Stage, name: &str, origin: &str, source: &Source) -> Result<(Vec<String>, bool), Failure> {
         let bytes = source.bytes()?;
         catalog::recognise(&self.what, &bytes[..bytes.len().min(64)]).map_err(anyhow::Error::from)?;
         let found = sha256(&bytes);
@@ -302,7 +303,7 @@ impl Args {
             stage.write(LABELS, labels.as_bytes()).map_err(refused)?;
         }
         stage.write("model.toml", described.text.as_bytes()).map_err(refused)?;
-        Ok(described.found)
+        Ok((described.found, described.head_found))
     }
 
     fn unchanged(&self, target: &Path, bundle: &Bundle) -> Result<(), Failure> {
@@ -332,7 +333,7 @@ impl Args {
             let object = json!({
                 "name": name, "path": path, "changed": true, "task": manifest.task, "bytes": bytes,
                 "licence": manifest.licence, "engine": proof.engine, "infer_ms": proof.infer_ms, "golden": proof.golden,
-                "found": found, "used_by": users,
+                "found": found, "notes": proof.notes, "used_by": users,
             });
             return say(&object.to_string());
         }
@@ -352,6 +353,7 @@ impl Args {
             return say(&lines.join("\n"));
         }
         lines.extend(found.iter().map(|line| format!("  found      {line}")));
+        lines.extend(proof.notes.iter().map(|line| format!("  note       {line}")));
         if !proof.idle_inputs.is_empty() {
             let idle = proof.idle_inputs.join(", ");
             lines.push(format!("  note       a pipeline fills its first input only; {idle} stay zero"));
