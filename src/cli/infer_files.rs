@@ -49,9 +49,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             broken = writeln!(out, "{line}").is_err();
             !broken
         });
-        ran.map_err(anyhow::Error::from)?;
         if broken {
             return Ok(());
+        }
+        if let Err(error) = ran {
+            eprintln!("error: {error}");
+            failed += 1;
         }
     }
     if failed > 0 {

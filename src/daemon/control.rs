@@ -157,7 +157,8 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     };
     let mut set = PipelineSet::start(&config.governor, prepared, &surroundings, host.started)?;
     mark("threads");
-    let mut board = LinuxBoard::new(host.options.roots.clone());
+    let mut board = LinuxBoard::with_zone(host.options.roots.clone(), &config.node.thermal_zone);
+    say_choice(&board);
     let mut reporter =
         Reporter::new(&config, node.topics.clone(), node.publisher.clone(), board.info().clone(), host.started);
     reporter.info(&digest, &set);
@@ -194,6 +195,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                         return Ok(End::Restart(new));
                     }
                     Reloaded::Applied => {
+                        board.set_zone(&config.node.thermal_zone);
                         answers.forget();
                         calibrator.start(set.uncalibrated());
                     }
@@ -354,6 +356,16 @@ fn reload(
     reporter.governor(set, 0);
     tracing::info!(changed = changed.len(), gone = gone.len(), "SIGHUP: the new configuration applies");
     Reloaded::Applied
+}
+
+/// Says where the temperature comes from, where that is not plain.
+fn say_choice(board: &LinuxBoard) {
+    let (sensors, why) = (board.soc_sensors().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", "), board.soc_choice());
+    match (sensors.is_empty(), why.is_empty()) {
+        (_, true) => {}
+        (true, false) => tracing::warn!("no processor temperature: {why}"),
+        (false, false) => tracing::info!(sensors, "processor temperature: {why}"),
+    }
 }
 
 /// The loop's clock: the governor's, unless the watchdog wants to be fed more often.
