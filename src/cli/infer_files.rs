@@ -49,10 +49,13 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             printed = written(writeln!(out, "{line}"));
             matches!(printed, Ok(true))
         });
-        ran.map_err(anyhow::Error::from)?;
         // A reader that went away (`| head`) ends the run and is no failure.
         if !printed? {
             return Ok(());
+        }
+        if let Err(error) = ran {
+            tell!("error: {error}");
+            failed += 1;
         }
     }
     if failed > 0 {

@@ -123,6 +123,9 @@ fn text(report: &Report) -> String {
     if let Some(celsius) = report.reading.soc_celsius {
         lines.add("soc temperature", &format!("{celsius:.1} °C from {}", report.soc_sensors.join(", ")));
     }
+    if !report.soc_choice.is_empty() {
+        lines.add("its sensor", &report.soc_choice);
+    }
     if report.throttle_known {
         lines.add("throttled now", &words(&report.throttled_now, "no"));
         if report.throttle.word.is_some() {

@@ -254,6 +254,22 @@ impl Config {
                             .allowed("a whole number, 1 to 3600000 ms"),
                     );
                 }
+                let (header, delimiter, decimal) = (s.header, s.delimiter, s.decimal);
+                for (key, is_default) in [
+                    ("source.header", header == source::Header::default()),
+                    ("source.delimiter", delimiter == source::Delimiter::default()),
+                    ("source.decimal", decimal == source::Decimal::default()),
+                ] {
+                    if !is_default && s.kind != SensorKind::Csv {
+                        f.warn(Problem::new(at(key), "has no effect: it is for kind \"csv\""));
+                    }
+                }
+                if delimiter == source::Delimiter::Comma && decimal == source::Decimal::Comma {
+                    f.warn(
+                        Problem::new(at("source.decimal"), "numbers with a comma must be in quotes between commas")
+                            .help("delimiter is \"comma\" as well"),
+                    );
+                }
                 if s.repeat && (!reads_file || s.path == "-") {
                     f.warn(Problem::new(at("source.loop"), "has no effect: there is no file to begin again"));
                 }

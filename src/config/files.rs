@@ -9,6 +9,7 @@ use super::{Config, PipelineConfig};
 use crate::model;
 use crate::source::{self, SensorKind};
 use crate::sys::file::{self, FileError};
+use crate::sys::{Roots, sysfs};
 
 impl Config {
     /// Looks for everything that the configuration names: what must be there is a problem, what may still come (a camera)
@@ -42,6 +43,7 @@ impl Config {
         if self.node.state_dir.exists() && !self.node.state_dir.is_dir() {
             f.problem(Problem::new("node.state_dir", "not a directory").found(shown(&self.node.state_dir)));
         }
+        check_zone(&self.node.thermal_zone, &Roots::default(), &mut f);
         for (i, pipeline) in self.pipelines.iter().enumerate() {
             let at = |key: &str| format!("pipeline[{i}].{key}");
             self.check_model(pipeline, &at("model"), &mut f);
@@ -72,6 +74,21 @@ impl Config {
         problem.help = Some(meant.unwrap_or_else(|| list.into()));
         f.problem(problem);
     }
+}
+
+/// A zone that is not there is a warning: its driver may be loaded later, and until then the governor works without.
+fn check_zone(wanted: &str, roots: &Roots, f: &mut Findings) {
+    let sensors = || sysfs::thermal(roots, "").into_iter().chain(sysfs::hwmon(roots, ""));
+    if wanted.is_empty() || sensors().any(|probe| sysfs::is_called(&probe, wanted)) {
+        return;
+    }
+    let there = sysfs::thermal_types(roots);
+    let there = if there.is_empty() { "no zone at all".into() } else { there.join(", ") };
+    f.warn(
+        Problem::new("node.thermal_zone", "no thermal zone of this name is there now")
+            .found(quoted(wanted))
+            .allowed(format!("empty = found by name, or one of those here: {there}")),
+    );
 }
 
 fn check_source(source: &source::Config, at: &dyn Fn(&str) -> String, f: &mut Findings) {

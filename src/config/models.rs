@@ -44,11 +44,18 @@ fn check_bundle(pipeline: &PipelineConfig, bundle: &Bundle, at: &dyn Fn(&str) ->
         );
         return;
     }
-    let window = match &pipeline.source {
-        source::Config::Sensor(s) => Some(s.window),
-        source::Config::Mqtt(s) if numbers => Some(s.window),
-        _ => None,
+    let (window, channels) = match &pipeline.source {
+        source::Config::Sensor(s) => (Some(s.window), &s.channels[..]),
+        source::Config::Mqtt(s) if numbers => (Some(s.window), &s.channels[..]),
+        _ => (None, &[][..]),
     };
+    if !channels.is_empty() && source::match_names(&manifest.input.channels, channels).is_err() {
+        f.problem(
+            Problem::new(at("source.channels"), "not the channels that the model takes")
+                .found(channels.join(", "))
+                .allowed(format!("{}, as {} names them", manifest.input.channels.join(", "), quoted(&manifest.name))),
+        );
+    }
     if let (Some(window), Some(rows)) = (window, manifest.input.rows)
         && usize::try_from(window) != Ok(rows)
     {

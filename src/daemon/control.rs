@@ -168,7 +168,8 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
         readings: Readings::open(config.node.state_dir()),
         wake: Arc::new(move || wake.notify_one()),
     };
-    let mut board = LinuxBoard::new(host.options.roots.clone());
+    let mut board = LinuxBoard::with_zone(host.options.roots.clone(), &config.node.thermal_zone);
+    say_choice(&board);
     let making = node.prepare(config.pipelines.clone(), Places::of(&config), &host.options.roots)?;
     let (prepared, unmade) = match aside::finish(making, &mut host.signals).await? {
         Awaited::Done(made) => sorted(made, host.options.waits)?,
@@ -232,6 +233,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                     }
                     Reloaded::Applied(new) => {
                         digest = new;
+                        board.set_zone(&config.node.thermal_zone);
                         answers.forget();
                         calibrator.start(set.uncalibrated());
                     }
@@ -385,6 +387,16 @@ fn stop(
             let peak = board.peak_rss_bytes().unwrap_or(0);
             Ok(Report::new(&set, stats, mqtt.overhead(), peak, started.elapsed()))
         }
+    }
+}
+
+/// Says where the temperature comes from, where that is not plain.
+fn say_choice(board: &LinuxBoard) {
+    let (sensors, why) = (board.soc_sensors().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", "), board.soc_choice());
+    match (sensors.is_empty(), why.is_empty()) {
+        (_, true) => {}
+        (true, false) => tracing::warn!("no processor temperature: {why}"),
+        (false, false) => tracing::info!(sensors, "processor temperature: {why}"),
     }
 }
 

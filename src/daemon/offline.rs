@@ -36,7 +36,7 @@ pub enum OfflineError {
 }
 
 /// Opens one file (or directory, or glob) for a model that wants `spec`: pictures, or CSV and JSON Lines cut into windows
-/// that do not overlap.
+/// that do not overlap, of the channels that the model names. A reading without a value for one of them is left out.
 ///
 /// # Errors
 /// [`OfflineError::Kind`] when the model wants the other kind, [`OfflineError::Source`] when it cannot be opened.
@@ -47,17 +47,18 @@ pub fn open(path: &str, spec: &Spec) -> Result<Box<dyn Source>, OfflineError> {
         "jsonl" | "ndjson" => Some(SensorKind::Jsonl),
         _ => None,
     };
+    let mut channels = Vec::new();
     let config = match (table, spec) {
         (Some(kind), Spec::Window(spec)) => {
+            channels.clone_from(&spec.channels);
             let rows = u32::try_from(spec.rows).unwrap_or(u32::MAX);
             source::Config::Sensor(SensorConfig {
                 kind,
                 path: path.into(),
-                channels: Vec::new(),
                 interval_ms: 0,
                 window: rows,
                 stride: rows,
-                repeat: false,
+                ..SensorConfig::default()
             })
         }
         (None, Spec::Image(_)) => source::Config::Files(FilesConfig { path: path.into(), repeat: false, fps: 0.0 }),
@@ -70,7 +71,7 @@ pub fn open(path: &str, spec: &Spec) -> Result<Box<dyn Source>, OfflineError> {
             )));
         }
     };
-    Ok(source::open(&config, source::Context::default())?)
+    Ok(source::open(&config, source::Context { channels, ..source::Context::default() })?)
 }
 
 /// What came of one frame of a run over files.

@@ -195,7 +195,7 @@ fn compile(
     }
     let stages = planner.compile_shared(&mut loaded, (&full).into()).map_err(unusable)?;
     mark_of("plan compiled", name);
-    match misfit(&config.source, stages.spec()) {
+    match misfit(&config.source, stages.spec(), stages.item_len()) {
         Some(reason) => Err(PrepareError::Fit(name.into(), reason)),
         None => Ok(Compiled { planner, stages, board }),
     }
@@ -243,7 +243,11 @@ pub(super) fn prepare(
         }
         _ => None,
     };
-    let source = source::open(&config.source, source::Context { roots: roots.clone(), incoming, waits: true })
+    let channels = match stages.spec() {
+        Spec::Window(spec) => spec.channels.clone(),
+        Spec::Image(_) => Vec::new(),
+    };
+    let source = source::open(&config.source, source::Context { roots: roots.clone(), incoming, waits: true, channels })
         .map_err(|e| PrepareError::Source(config.name.clone(), e))?;
     mark_of("source opened", &config.name);
     Ok(Prepared { config: config.clone(), planner, stages, source, ladder, uncalibrated })
@@ -277,15 +281,29 @@ pub fn frame_interval(source: &source::Config) -> Duration {
     }
 }
 
-/// What a source gives that the model cannot take, as far as that is known before the first frame.
-fn misfit(source: &source::Config, spec: &Spec) -> Option<String> {
+/// What a source gives that the model, whose items have `item_len` values, cannot take, as far as that is known before the
+/// first frame.
+fn misfit(source: &source::Config, spec: &Spec, item_len: usize) -> Option<String> {
     let window = match source {
-        source::Config::Sensor(c) => Some(c.window),
-        source::Config::Mqtt(c) if c.content == source::MqttContent::Numbers => Some(c.window),
+        source::Config::Sensor(c) => Some((c.window, &c.channels)),
+        source::Config::Mqtt(c) if c.content == source::MqttContent::Numbers => Some((c.window, &c.channels)),
         _ => None,
     };
     match (window, spec) {
-        (Some(window), Spec::Window(spec)) if !spec.channels.is_empty() && window as usize != spec.rows => {
+        (Some((_, channels)), Spec::Window(spec))
+            if spec.channels.is_empty() && !channels.is_empty() && channels.len() * spec.rows != item_len =>
+        {
+            let (wants, has) = (item_len / spec.rows.max(1), channels.len());
+            let names = channels.join(", ");
+            Some(format!("source.channels: {has} channels ({names}), and the model takes {wants} values in each reading"))
+        }
+        (Some((_, channels)), Spec::Window(spec))
+            if !channels.is_empty() && source::match_names(&spec.channels, channels).is_err() =>
+        {
+            let (wants, has) = (spec.channels.join(", "), channels.join(", "));
+            Some(format!("source.channels: found {has}, the model takes {wants}"))
+        }
+        (Some((window, _)), Spec::Window(spec)) if !spec.channels.is_empty() && window as usize != spec.rows => {
             Some(format!("source.window: found {window}, the model takes windows of {} readings", spec.rows))
         }
         (Some(_), Spec::Image(_)) => Some("the source gives readings, the model takes pictures".into()),

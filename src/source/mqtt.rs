@@ -6,10 +6,14 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::sensor::values::{Chooser, Values};
-use super::sensor::window::Windower;
+use super::sensor::channels::Fault;
+use super::sensor::json;
+use super::sensor::stream::{Settings, Stream};
 use super::{MqttConfig, MqttContent, Next, Source, SourceError, files};
 use crate::frame::{Frame, Incoming, PixelFormat};
+
+/// Most topics whose readings are kept apart; of more, the one that was silent longest begins anew.
+const MOST_TOPICS: usize = 16;
 
 /// Longest wait inside `next`, so that its thread can be stopped.
 const NAP: Duration = Duration::from_millis(200);
@@ -19,18 +23,22 @@ pub struct Mqtt {
     topic: String,
     content: MqttContent,
     incoming: Receiver<Incoming>,
-    chooser: Chooser,
-    windower: Option<Windower>,
-    window: u32,
-    stride: u32,
+    settings: Settings,
+    /// Readings of each topic, since a window, a held value and what a name stands for belong to one device; the one that
+    /// spoke last is the last.
+    streams: Vec<(String, Stream)>,
 }
 
 impl Mqtt {
-    /// Takes messages from `incoming`.
+    /// Takes messages from `incoming`, for a model that names the channels `model` (or none).
     ///
     /// # Errors
     /// [`SourceError::Fatal`] without a subscription.
-    pub fn open(config: &MqttConfig, incoming: Option<Receiver<Incoming>>) -> Result<Self, SourceError> {
+    pub fn open(
+        config: &MqttConfig,
+        model: &[String],
+        incoming: Option<Receiver<Incoming>>,
+    ) -> Result<Self, SourceError> {
         let fatal = || SourceError::Fatal {
             origin: config.topic.clone(),
             reason: "an mqtt source works only in the daemon, which subscribes for it".into(),
@@ -39,25 +47,42 @@ impl Mqtt {
             topic: config.topic.clone(),
             content: config.content,
             incoming: incoming.ok_or_else(fatal)?,
-            chooser: Chooser::new(&config.channels),
-            windower: None,
-            window: config.window,
-            stride: config.stride,
+            settings: Settings {
+                channels: config.channels.clone(),
+                model: model.to_vec(),
+                window: config.window,
+                stride: config.stride,
+                missing: config.missing,
+                hold_s: config.hold_s,
+            },
+            streams: Vec::new(),
         })
     }
 
-    /// Takes the numbers of a message; says whether they complete a window.
-    fn numbers(&mut self, payload: &[u8]) -> Result<bool, String> {
-        let values = Values::of_json(payload)?;
-        let row = self.chooser.choose(&values)?;
-        Ok(match &mut self.windower {
-            Some(windower) => windower.push(row),
-            slot => {
-                let row = row.to_vec();
-                let windower = Windower::new(self.chooser.channels().clone(), self.window, self.stride);
-                slot.insert(windower).push(&row)
+    /// Takes the numbers of a message; gives the readings of its topic where they complete a window.
+    fn numbers(&mut self, topic: &str, payload: &[u8], now: Instant) -> Result<Option<&Stream>, String> {
+        let values = json::read(payload);
+        let mut stream = match self.streams.iter().position(|(known, _)| known == topic) {
+            Some(place) => self.streams.remove(place),
+            // What cannot be read takes no place.
+            None if values.is_err() => return values.map(|_| None),
+            None => {
+                if self.streams.len() >= MOST_TOPICS {
+                    self.streams.remove(0);
+                }
+                (topic.to_owned(), Stream::new(&self.settings))
             }
-        })
+        };
+        let complete = match &values {
+            Ok(values) => stream.1.take(values, now).map_err(Fault::into_reason),
+            Err(reason) => {
+                stream.1.gap();
+                Err(reason.clone())
+            }
+        };
+        self.streams.push(stream);
+        let complete = complete?;
+        Ok(self.streams.last().map(|(_, stream)| stream).filter(|_| complete))
     }
 }
 
@@ -85,11 +110,10 @@ impl Source for Mqtt {
                 image.data = payload;
             }
             MqttContent::Numbers => {
-                if !self.numbers(&payload).map_err(bad)? {
+                let Some(stream) = self.numbers(&topic, &payload, now).map_err(bad)? else {
                     return Ok(Next::Idle("the window is not full yet".into()));
-                }
-                let Some(windower) = &self.windower else { return Ok(Next::Idle("no reading yet".into())) };
-                windower.fill(frame.window_mut());
+                };
+                stream.fill(frame.window_mut());
             }
         }
         (frame.captured, frame.time, frame.truth) = (now, SystemTime::now(), None);

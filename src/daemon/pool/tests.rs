@@ -3,7 +3,7 @@ use super::*;
 use crate::daemon::stages::{Planner, Stages, open_bundle};
 use crate::frame::Frame;
 use crate::governor::Setpoint;
-use crate::source::{FilesConfig, MqttConfig, MqttContent, Next, SyntheticConfig, synthetic};
+use crate::source::{FilesConfig, MissingPolicy, MqttConfig, MqttContent, Next, SyntheticConfig, synthetic};
 use crate::{preprocess, task};
 
 const MS: Duration = Duration::from_millis(1);
@@ -104,7 +104,15 @@ fn who_may_share_is_in_the_configuration() {
     let endless = [PipelineConfig { source: files, ..pipeline("a", 4) }, pipeline("b", 4)];
     assert_eq!(places(&endless[0], &endless, Duration::ZERO), None, "it takes all that it gets");
     let numbers =
-        MqttConfig { topic: "t".into(), content: MqttContent::Numbers, channels: Vec::new(), window: 1, stride: 1 };
+        MqttConfig {
+            topic: "t".into(),
+            content: MqttContent::Numbers,
+            channels: Vec::new(),
+            missing: MissingPolicy::Skip,
+            hold_s: 60,
+            window: 1,
+            stride: 1,
+        };
     let mqtt = [PipelineConfig { source: source::Config::Mqtt(numbers), ..pipeline("a", 4) }, pipeline("b", 4)];
     assert_eq!(places(&mqtt[0], &mqtt, Duration::ZERO), Some(2), "it comes when it comes");
 }
