@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             return Ok(());
         }
         if let Err(error) = ran {
-            tell!("error: {error}");
+            tell(&format!("error: {error}"));
             failed += 1;
         }
     }

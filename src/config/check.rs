@@ -434,7 +434,7 @@ fn check_task(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Fi
     }
     let Some(kind) = task.kind else { return };
     use TaskKind::{Anomaly, Classify, Detect, Raw};
-    let keys: [(&str, bool, &[TaskKind]); 13] = [
+    let keys: [(&str, bool, &[TaskKind]); 15] = [
         ("min_score", task.min_score.is_some(), &[Classify, Detect]),
         ("labels", !task.labels.is_empty(), &[Classify, Detect]),
         ("top_k", task.top_k.is_some(), &[Classify]),
