@@ -108,7 +108,7 @@ fn sized_child(patience: Duration, script: impl Fn(Option<u32>) -> String + Send
         };
         let (describe, origin) = ("fake camera".into(), "fake".into());
         let (cut, full) = (Cut::Raw(Raw::i420(2, 2)), side.map(|_| [4, 4]));
-        Ok(Plan { describe, origin, specs: vec![spec], cut, full, patience, ends: false })
+        Ok(Plan { describe, origin, specs: vec![spec], cut, full, patience, snapshots: None, ends: false })
     };
     Piped::new(Box::new(plan)).unwrap()
 }
