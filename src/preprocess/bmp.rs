@@ -76,9 +76,10 @@ impl Header {
                 for x in 0..self.width {
                     let byte = line.get(x / each).copied().unwrap_or(0);
                     let index = byte >> (8 - bits - x % each * bits) & mask;
-                    let colour = self.palette.get(usize::from(index)).ok_or_else(|| {
-                        format!("damaged: colour {index} of a palette of {}", self.palette.len())
-                    })?;
+                    let colour = self
+                        .palette
+                        .get(usize::from(index))
+                        .ok_or_else(|| format!("damaged: colour {index} of a palette of {}", self.palette.len()))?;
                     out.extend_from_slice(if grey { &colour[..1] } else { colour });
                 }
             }
@@ -101,8 +102,10 @@ fn read_header(data: &[u8]) -> Result<Header, String> {
         return Err("it does not begin with BM".into());
     }
     let cut = || format!("the picture ends early: its header is cut short, {} bytes", data.len());
-    let u16_at = |at: usize| data.get(at..).and_then(|d| d.first_chunk()).map(|b| u16::from_le_bytes(*b)).ok_or_else(cut);
-    let u32_at = |at: usize| data.get(at..).and_then(|d| d.first_chunk()).map(|b| u32::from_le_bytes(*b)).ok_or_else(cut);
+    let u16_at =
+        |at: usize| data.get(at..).and_then(|d| d.first_chunk()).map(|b| u16::from_le_bytes(*b)).ok_or_else(cut);
+    let u32_at =
+        |at: usize| data.get(at..).and_then(|d| d.first_chunk()).map(|b| u32::from_le_bytes(*b)).ok_or_else(cut);
     let size = u32_at(FILE_HEADER)? as usize;
     let core = size == CORE;
     if !core && !(INFO..=1024).contains(&size) {
@@ -134,7 +137,13 @@ fn read_header(data: &[u8]) -> Result<Header, String> {
             }
         }
     }
-    let outside = if size == INFO && compression == 3 { 12 } else if size == INFO && compression == 6 { 16 } else { 0 };
+    let outside = if size == INFO && compression == 3 {
+        12
+    } else if size == INFO && compression == 6 {
+        16
+    } else {
+        0
+    };
     let tables = FILE_HEADER + size + outside;
     let mut palette = Vec::new();
     if bits <= 8 {
@@ -152,5 +161,13 @@ fn read_header(data: &[u8]) -> Result<Header, String> {
         offset if offset < tables => return Err(format!("pixels at byte {offset}, inside the header")),
         offset => offset,
     };
-    Ok(Header { width: width_pixels, height: height_pixels, top_down: height < 0, bits: bits.into(), masks, palette, offset })
+    Ok(Header {
+        width: width_pixels,
+        height: height_pixels,
+        top_down: height < 0,
+        bits: bits.into(),
+        masks,
+        palette,
+        offset,
+    })
 }

@@ -93,11 +93,19 @@ impl Decoder {
         let mut size = [width, height];
         if orientation != 1 {
             let stored = size.map(|side| side as usize);
-            size = turn::upright(&self.pixels, stored, channels.bytes(), orientation, &mut self.scratch).map(|side| side as u32);
+            size = turn::upright(&self.pixels, stored, channels.bytes(), orientation, &mut self.scratch)
+                .map(|side| side as u32);
             std::mem::swap(&mut self.pixels, &mut self.scratch);
         }
         let [width, height] = size;
-        Picture { width, height, channels, limited: false, sideways: turn::is_sideways(orientation), data: &self.pixels }
+        Picture {
+            width,
+            height,
+            channels,
+            limited: false,
+            sideways: turn::is_sideways(orientation),
+            data: &self.pixels,
+        }
     }
 
     /// Rows of whole pixels as they lie at the start of the data; copied only when they are padded.

@@ -243,7 +243,9 @@ impl Source for Piped {
                     return Ok(Next::Idle(self.why.clone()));
                 }
                 let now = Instant::now();
-                if let Some(left) = self.due.map(|due| due.saturating_duration_since(now)).filter(|left| !left.is_zero()) {
+                if let Some(left) =
+                    self.due.map(|due| due.saturating_duration_since(now)).filter(|left| !left.is_zero())
+                {
                     std::thread::sleep(left.min(TICK));
                     return Ok(Next::Idle("waiting for the next picture's time".into()));
                 }

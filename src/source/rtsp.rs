@@ -35,7 +35,8 @@ fn is_file(url: &str) -> bool {
 /// that must be kept.
 fn times_by_arrival(url: &str) -> bool {
     const OWN_CLOCK: [&str; 16] = [
-        "m3u8", "m3u", "mpd", "mp4", "m4v", "m4s", "mov", "mkv", "webm", "ts", "m2ts", "flv", "avi", "ogv", "3gp", "mpg",
+        "m3u8", "m3u", "mpd", "mp4", "m4v", "m4s", "mov", "mkv", "webm", "ts", "m2ts", "flv", "avi", "ogv", "3gp",
+        "mpg",
     ];
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let file = path.rsplit('/').next().unwrap_or_default();
@@ -90,7 +91,8 @@ fn plan(config: &RtspConfig, side: Option<u32>) -> Result<Plan, SourceError> {
     let filter = format!("{},scale={width}:{height}:out_range=tv", thin_out(*fps));
     // Each picture as it comes: none repeated or left out for a constant rate, none held back in the threads of an encoder that
     // only copies, nor in a buffer until the next one fills it.
-    let output = "-map 0:v:0 -an -sn -dn -fps_mode passthrough -pix_fmt yuv420p -threads 1 -f rawvideo -flush_packets 1";
+    let output =
+        "-map 0:v:0 -an -sn -dn -fps_mode passthrough -pix_fmt yuv420p -threads 1 -f rawvideo -flush_packets 1";
     args.extend(["-i".to_owned(), url.clone()]);
     args.extend(output.split(' ').map(str::to_owned));
     args.extend(["-vf".to_owned(), filter, "pipe:1".to_owned()]);

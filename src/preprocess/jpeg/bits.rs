@@ -39,7 +39,9 @@ impl<'a> Bits<'a> {
 
     #[inline(always)]
     fn fill(&mut self) {
-        if !self.ended && let Some(&bytes) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<4>()) {
+        if !self.ended
+            && let Some(&bytes) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<4>())
+        {
             let word = u32::from_be_bytes(bytes);
             // Without a byte of ones: none of its complement is zero (Warren, Hacker's Delight, 6-1).
             let inverted = !word;

@@ -52,7 +52,8 @@ impl Coefficients {
         header: &ScanHeader,
         quantisation: &[Option<[u16; 64]>; 4],
     ) -> Result<(), String> {
-        let ([first, last], [high, low]) = if self.progressive { (header.band, header.bits) } else { ([0, 63], [0, 0]) };
+        let ([first, last], [high, low]) =
+            if self.progressive { (header.band, header.bits) } else { ([0, 63], [0, 0]) };
         if self.progressive {
             let dc_alone = first > 0 || last == 0;
             if last > 63 || first > last || !dc_alone || first > 0 && header.components.len() > 1 {

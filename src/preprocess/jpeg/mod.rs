@@ -188,7 +188,13 @@ fn begin(
         return Err(failed(format!("{width}x{height} pixels in {bytes} bytes")));
     }
     let all = header.components.len() == frame.components.len();
-    if !keep && all && !frame.progressive && frame.plain_sampling && frame.components.len() < 4 && tables.plain_colours() {
+    if !keep
+        && all
+        && !frame.progressive
+        && frame.plain_sampling
+        && frame.components.len() < 4
+        && tables.plain_colours()
+    {
         for component in &frame.components {
             if tables.quantisation.get(component.table).is_none_or(Option::is_none) {
                 return Err(failed(format!("quantisation table {} is missing", component.table)));

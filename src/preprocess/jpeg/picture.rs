@@ -113,11 +113,12 @@ impl Samples {
     /// Row `y` of the picture, `width` samples. Between samples that stand for two pixels it is interpolated, as libjpeg does
     /// ("fancy upsampling"); those that stand for more are repeated.
     fn row(&self, y: usize, width: usize, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
-        let line = |row: usize| self.data.get(row * self.stride..).and_then(|d| d.get(..self.size[0])).unwrap_or_default();
+        let line =
+            |row: usize| self.data.get(row * self.stride..).and_then(|d| d.get(..self.size[0])).unwrap_or_default();
         scratch.clear();
         let row = y / self.ratio[1];
         if self.ratio[1] == 2 {
-            let other = if y % 2 == 0 { row.saturating_sub(1) } else { (row + 1).min(self.size[1] - 1) };
+            let other = if y.is_multiple_of(2) { row.saturating_sub(1) } else { (row + 1).min(self.size[1] - 1) };
             scratch.extend(line(row).iter().zip(line(other)).map(|(&near, &far)| blend(near, far)));
         } else {
             scratch.extend_from_slice(line(row));

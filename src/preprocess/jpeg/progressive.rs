@@ -40,7 +40,11 @@ pub(super) fn decode(
         let unit = |state: &mut State, bits: &mut Bits<'_>, place: [usize; 2]| {
             out.each_block(only.index, false, place, |block| {
                 let band = block.get_mut(first..=last).unwrap_or_default();
-                if high == 0 { first_ac(ac, bits, &mut state.run, band, low) } else { refine_ac(ac, bits, &mut state.run, band, low) }
+                if high == 0 {
+                    first_ac(ac, bits, &mut state.run, band, low)
+                } else {
+                    refine_ac(ac, bits, &mut state.run, band, low)
+                }
             })
         };
         return units.each(bits, &mut state, unit, restart, done);

@@ -170,7 +170,10 @@ impl FrameHeader {
             for axis in 0..2 {
                 let size = [width, height][axis];
                 if most[axis] % component.sampling[axis] != 0 {
-                    return Err(format!("sampling of {} beside {} is not supported", component.sampling[axis], most[axis]));
+                    return Err(format!(
+                        "sampling of {} beside {} is not supported",
+                        component.sampling[axis], most[axis]
+                    ));
                 }
                 component.blocks[axis] = (size * component.sampling[axis]).div_ceil(8 * most[axis]);
                 component.padded[axis] = mcus[axis] * component.sampling[axis];

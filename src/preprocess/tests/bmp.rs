@@ -120,7 +120,8 @@ fn every_form_gives_the_picture() {
             close(&floats(&found), &floats(&wanted()), tolerance);
         }
     }
-    let core = Form { header: 12, bits: 8, compression: 0, top_down: false, rest: entries(&all, 256, false), row: &index_row };
+    let core =
+        Form { header: 12, bits: 8, compression: 0, top_down: false, rest: entries(&all, 256, false), row: &index_row };
     assert_eq!(colours(bmp(&core)).unwrap(), wanted());
 }
 
@@ -128,7 +129,14 @@ fn every_form_gives_the_picture() {
 fn a_grey_palette_stays_grey_and_a_model_reads_it() {
     let greys: Vec<[u8; 3]> = (0..=255).map(|v| [v; 3]).collect();
     let row = |y: usize| (0..WIDTH).map(|x| (x * 40 + y * 10) as u8).collect::<Vec<u8>>();
-    let data = bmp(&Form { header: 40, bits: 8, compression: 0, top_down: false, rest: entries(&greys, 256, true), row: &row });
+    let data = bmp(&Form {
+        header: 40,
+        bits: 8,
+        compression: 0,
+        top_down: false,
+        rest: entries(&greys, 256, true),
+        row: &row,
+    });
     let frame = frame(PixelFormat::Bmp, 0, 0, 0, data);
     let wanted: Vec<f32> = (0..HEIGHT).flat_map(row).map(f32::from).collect();
     assert_eq!(run(&plain(HEIGHT, WIDTH, Colour::Grey), &[], &frame).unwrap(), wanted);
@@ -157,7 +165,7 @@ fn what_is_not_whole_or_not_read_is_refused_by_name() {
         data
     };
     for (data, expected) in [
-        (with(14, &[41, 1, 0, 0]), "the picture ends early"),
+        (with(14, &[41, 1, 0, 0]), "inside the header"),
         (with(14, &[13, 0, 0, 0]), "header of 13 bytes"),
         (with(30, &[1]), "run-length"),
         (with(30, &[4]), "JPEG or PNG"),
@@ -173,9 +181,23 @@ fn what_is_not_whole_or_not_read_is_refused_by_name() {
         let reason = colours(data).unwrap_err();
         assert!(reason.contains(expected), "{reason}");
     }
-    let masks = Form { header: 40, bits: 16, compression: 3, top_down: false, rest: [5_u32, 0x3e0, 0x1f].iter().flat_map(|m| m.to_le_bytes()).collect(), row: &|_| vec![0; 10] };
+    let masks = Form {
+        header: 40,
+        bits: 16,
+        compression: 3,
+        top_down: false,
+        rest: [5_u32, 0x3e0, 0x1f].iter().flat_map(|m| m.to_le_bytes()).collect(),
+        row: &|_| vec![0; 10],
+    };
     assert!(colours(bmp(&masks)).unwrap_err().contains("colour mask"));
-    let short = Form { header: 40, bits: 8, compression: 0, top_down: false, rest: entries(&[[1; 3]; 256], 256, true), row: &|_| vec![200; WIDTH] };
+    let short = Form {
+        header: 40,
+        bits: 8,
+        compression: 0,
+        top_down: false,
+        rest: entries(&[[1; 3]; 256], 256, true),
+        row: &|_| vec![200; WIDTH],
+    };
     let mut short = bmp(&short);
     short[46] = 10;
     assert!(colours(short).unwrap_err().contains("colour 200 of a palette of 10"));
