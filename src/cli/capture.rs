@@ -267,6 +267,7 @@ fn save(dir: &Path, number: u64, image: &Image, look: &Look, rgb: &[u8]) -> anyh
     let (suffix, encoded) = match image.format {
         PixelFormat::Jpeg => ("jpg", None),
         PixelFormat::Png => ("png", None),
+        PixelFormat::Bmp => ("bmp", None),
         _ => ("png", Some(png(look.width, look.height, rgb)?)),
     };
     let path = dir.join(format!("{number:06}.{suffix}"));

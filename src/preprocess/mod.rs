@@ -3,16 +3,21 @@
 //! Pure: no files, no clocks. One [`Preprocessor`] per worker owns the scratch buffers, which stop growing after the first
 //! frame of a size.
 //!
-//! In order: `decode` (with `jpeg`) makes a picture of bytes, `cut` (with `warp`) scales the needed parts of it to the model's size,
-//! `readable` finds the regions without contrast or focus, `store` writes them all into the model's input. `window` is the short way of sensor readings.
+//! In order: `decode` (with `jpeg`, `png`, `bmp`, and `turn` by what `exif` reads) makes an upright picture of bytes, `cut` (with
+//! `warp`) scales the needed parts of it to the model's size, `readable` finds the regions without contrast or focus, `store`
+//! writes them all into the model's input. `window` is the short way of sensor readings.
 
+mod bmp;
 mod cut;
 mod decode;
+mod exif;
 mod jpeg;
+mod png;
 mod readable;
 mod store;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod warp;
 mod window;
 
@@ -32,7 +37,8 @@ pub struct Config {
     /// How a picture of another shape fills the model's input; unset = as the model bundle says, else `stretch`.
     pub fit: Option<Fit>,
     /// Parts of the picture, one model input each, in reading order: `{ rect = [x, y, width, height] }` or
-    /// `{ quad = [x1, y1, x2, y2, x3, y3, x4, y4] }` (top left, top right, bottom right, bottom left), in source pixels.
+    /// `{ quad = [x1, y1, x2, y2, x3, y3, x4, y4] }` (top left, top right, bottom right, bottom left), in pixels of the upright
+    /// source picture.
     pub regions: Vec<Region>,
     /// Least contrast of a region: the standard deviation of its luminance (0 to 255) without noise and uneven light. A region below
     /// it is not read. 0 = regions are read whatever their contrast; unset = 1.2.
@@ -112,7 +118,7 @@ pub enum PreprocessError {
     /// The picture's bytes are damaged or not of the format they claim.
     #[error("cannot decode {format}: {reason}")]
     Decode {
-        /// `JPEG`, `PNG`, `YUYV`, …
+        /// `JPEG`, `PNG`, `BMP`, `YUYV`, …
         format: &'static str,
         /// The decoder's words.
         reason: String,
@@ -231,12 +237,14 @@ impl Preprocessor {
         store::Store::check(spec, &input, first_item, self.regions.len().max(1))?;
         let picture = self.decoder.decode(image, spec.colour == Colour::Grey)?;
         let (source, size) = ([picture.width, picture.height], [spec.height, spec.width]);
+        let sideways = picture.sideways;
         self.placements.clear();
         if self.regions.is_empty() {
             self.placements.push(cut::place(None, source, size, spec.fit)?);
         }
         for (index, region) in self.regions.iter().enumerate() {
-            let region = &image.full.map_or_else(|| region.clone(), |full| region.rescaled(full, source));
+            let full = image.full.map(|[width, height]| if sideways { [height, width] } else { [width, height] });
+            let region = &full.map_or_else(|| region.clone(), |full| region.rescaled(full, source));
             self.placements.push(cut::place(Some((index, region)), source, size, spec.fit)?);
         }
         for (i, placement) in self.placements.iter().enumerate() {

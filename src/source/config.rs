@@ -55,7 +55,8 @@ impl Default for SyntheticConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilesConfig {
-    /// A file, a directory (its pictures in name order) or a glob (`/data/*.jpg`); `.mjpeg`/`.mjpg` and `.y4m` files hold many.
+    /// A file, a directory (its pictures in name order) or a glob (`/data/*.jpg`) of JPEG, PNG and BMP pictures;
+    /// `.mjpeg`/`.mjpg` and `.y4m` files hold many.
     #[schemars(length(min = 1))]
     pub path: String,
     /// Start again at the end.
@@ -162,9 +163,10 @@ pub struct RtspConfig {
     #[serde(default = "h480")]
     #[schemars(range(min = 16, max = 8192))]
     pub height: u32,
-    /// Pictures per second that `ffmpeg` passes on.
+    /// Most pictures per second that `ffmpeg` passes on. A camera that is silent for the time of three of them, and for 15 s, is
+    /// connected anew.
     #[serde(default = "five")]
-    #[schemars(range(min = 0.1, max = 240.0))]
+    #[schemars(range(min = 0.001, max = 240.0))]
     pub fps: f64,
     /// Transport of RTSP.
     #[serde(default)]

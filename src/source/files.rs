@@ -24,7 +24,7 @@ pub const MOST_BYTES: usize = 64 << 20;
 const NAP: Duration = Duration::from_millis(200);
 
 const STREAMS: [&str; 3] = ["mjpeg", "mjpg", "y4m"];
-const PICTURES: [&str; 3] = ["jpg", "jpeg", "png"];
+const PICTURES: [&str; 4] = ["jpg", "jpeg", "png", "bmp"];
 
 /// Pictures from files.
 pub struct Files {
@@ -273,7 +273,7 @@ fn list(pattern: &str) -> Result<Vec<PathBuf>, Unlisted> {
                 }
             }
             if files.is_empty() {
-                let reason = "no .jpg, .jpeg, .png, .mjpeg, .mjpg or .y4m file in this directory";
+                let reason = "no .jpg, .jpeg, .png, .bmp, .mjpeg, .mjpg or .y4m file in this directory";
                 return Err(Unlisted::Now(reason.into()));
             }
         }
@@ -324,7 +324,10 @@ fn whole_picture(data: &[u8]) -> Result<PixelFormat, String> {
     if let Some(chunks) = data.strip_prefix(b"\x89PNG\r\n\x1a\n") {
         return check_png(chunks).map(|()| PixelFormat::Png);
     }
-    Err("neither JPEG nor PNG".into())
+    if data.starts_with(b"BM") {
+        return Ok(PixelFormat::Bmp);
+    }
+    Err("neither JPEG, PNG nor BMP".into())
 }
 
 /// Whether the chunks of a PNG (length, type, data, CRC; PNG specification, section 5.3) go on to `IEND`.

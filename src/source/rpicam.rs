@@ -113,6 +113,7 @@ fn plan(config: &RpicamConfig, side: Option<u32>) -> Result<Plan, SourceError> {
         cut,
         full: lowered.then_some(full),
         patience: patience(*fps),
+        snapshots: None,
         ends: false,
     })
 }

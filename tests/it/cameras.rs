@@ -1,5 +1,7 @@
 //! Cameras behind child processes: a fake `rpicam-vid` that misbehaves in every way, and the real `ffmpeg`.
 
+mod http;
+
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -95,7 +95,7 @@ fn a_directory_in_name_order_with_each_fault_named() {
         format!("b.PNG Png 0x0 {}", png.len()),
         "c.jpg: truncated JPEG".into(),
         "d.png: truncated PNG".into(),
-        "e.jpeg: neither JPEG nor PNG".into(),
+        "e.jpeg: neither JPEG, PNG nor BMP".into(),
         "f.jpg: the file is empty".into(),
         format!("g.jpg Png 0x0 {}", png.len()),
         "h.jpg: more than 67108864 bytes, the most that is read".into(),
@@ -129,7 +129,7 @@ fn mjpeg_pictures_are_found_by_their_structure() {
         "a.mjpeg: picture 3: the next one starts inside it".into(),
         format!("a.mjpeg#4 Jpeg 0x0 {}", picture.len()),
         "a.mjpeg: picture 5: a segment shorter than its own length".into(),
-        "a.mjpeg: picture 6: no marker where one belongs".into(),
+        "a.mjpeg: picture 6: the next one starts inside it".into(),
         format!("a.mjpeg#7 Jpeg 0x0 {}", thumb.len()),
         "a.mjpeg: picture 8: it ends early".into(),
         "b.mjpg: no picture in it".into(),
@@ -224,7 +224,7 @@ fn a_place_without_pictures_can_never_work() {
     let empty = dir(&[("notes.txt", b"x")]);
     let path = |name: &str| empty.path().join(name).to_str().unwrap().to_owned();
     for (path, expected) in [
-        (path(""), "no .jpg, .jpeg, .png, .mjpeg, .mjpg or .y4m file in this directory"),
+        (path(""), "no .jpg, .jpeg, .png, .bmp, .mjpeg, .mjpg or .y4m file in this directory"),
         (path("*.jpg"), "no file matches"),
         (path("a.jpg"), "No such file or directory (os error 2)"),
         (path("***"), "not a glob: "),
