@@ -1,7 +1,7 @@
 //! What the configuration names on this computer: models, certificates, pictures, devices, programs.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::check::Findings;
 use super::problem::{Problem, nearest, quoted};
@@ -167,7 +167,7 @@ fn check_program(program: &str, usual: &[&str], key: &str, f: &mut Findings) {
 const MOST_BYTES: u64 = 8 << 20;
 
 /// A small text file, or a problem.
-fn readable(file: &PathBuf, key: &str, f: &mut Findings) -> Option<String> {
+fn readable(file: &Path, key: &str, f: &mut Findings) -> Option<String> {
     let error = match file::read_regular(file, MOST_BYTES) {
         Ok(bytes) => return Some(String::from_utf8_lossy(&bytes).into_owned()),
         Err(error) => error,

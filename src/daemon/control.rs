@@ -244,7 +244,10 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
             }
             () = sleep_until(set.waiting.next().map(Into::into)), if making.is_none() => {
                 let due = set.waiting.take_due(Instant::now());
-                making = Some(node.prepare(due, Places::of(&config), &host.options.roots)?);
+                match node.prepare(due, Places::of(&config), &host.options.roots) {
+                    Ok(begun) => making = Some(begun),
+                    Err(error) => tracing::warn!(%error, "pipelines that wait are tried again later"),
+                }
             }
             made = outcome(&mut making) => {
                 making = None;

@@ -76,7 +76,7 @@ impl Node {
             let pool = Arc::new(Pool::new(&pipelines, pool::measure));
             let one = |config: PipelineConfig| {
                 let subscribe = |filter: &str| mqtt.subscribe(filter, INCOMING);
-                prepare(&config, &places, &roots, &pool, subscribe).map_err(|error| Unmade { config, error })
+                prepare(&config, &places, &roots, &pool, subscribe).map_err(|error| Unmade::new(config, error))
             };
             pipelines.into_iter().map(one).collect()
         })

@@ -124,8 +124,14 @@ impl PrepareError {
 
 /// A pipeline that could not be made.
 pub(super) struct Unmade {
-    pub(super) config: PipelineConfig,
-    pub(super) error: PrepareError,
+    pub(super) config: Box<PipelineConfig>,
+    pub(super) error: Box<PrepareError>,
+}
+
+impl Unmade {
+    pub(super) fn new(config: PipelineConfig, error: PrepareError) -> Unmade {
+        Unmade { config: Box::new(config), error: Box::new(error) }
+    }
 }
 
 /// What came of each pipeline.

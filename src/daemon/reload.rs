@@ -109,12 +109,10 @@ async fn attempt(present: Present<'_>, options: &Options, signals: &mut Signals)
     let names: Vec<String> = new.pipelines.iter().map(|p| p.name.clone()).collect();
     let before = set.iter().map(|r| r.config.name.as_str()).chain(set.waiting.iter().map(|(name, _)| name));
     let gone: Vec<String> = before.filter(|n| !names.iter().any(|name| name == n)).map(str::to_owned).collect();
-    set.waiting.retain(|p| new.pipelines.contains(p) && !prepared.iter().any(|made| made.config.name == p.name));
+    set.waiting.retain(|p| new.pipelines.contains(p));
     let now = Instant::now();
     unmade.into_iter().for_each(|one| set.waiting.put(one, now));
-    if let Err(why) = set.replace(&new.governor, prepared, &names, surroundings) {
-        tracing::error!("SIGHUP: {why}");
-    }
+    set.replace(&new.governor, prepared, &names, surroundings, now);
     gone.iter().for_each(|name| reporter.forget(name));
     surroundings.readings.keep_in(new.node.state_dir());
     *config = loaded.config;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::DaemonError;
 use super::pipeline::{Life, Running, Shared};
-use super::prepare::{Prepared, Uncalibrated, Unmade};
+use super::prepare::{PrepareError, Prepared, Uncalibrated, Unmade};
 use super::readings::Readings;
 use super::turn::Turn;
 use super::waiting::Waiting;
@@ -68,30 +68,24 @@ impl PipelineSet {
         Ok(set)
     }
 
-    /// Replaces what changed: pipelines that are gone or configured otherwise stop, `prepared` ones start, the rest goes
-    /// on untouched. `order` is the new configuration's list of names.
-    ///
-    /// # Errors
-    /// As [`PipelineSet::start`].
-    pub fn replace(
+    /// Replaces what changed: pipelines that are gone or configured otherwise stop, `prepared` ones start (where the system has no thread
+    /// for one, it waits), the rest goes on untouched. `order` is the new configuration's list of names.
+    pub(super) fn replace(
         &mut self,
         config: &governor::Config,
         prepared: Vec<Prepared>,
         order: &[String],
         surroundings: &Surroundings,
-    ) -> Result<(), DaemonError> {
+        now: Instant,
+    ) {
         let stays =
             |r: &Running| order.contains(&r.config.name) && !prepared.iter().any(|p| p.config.name == r.config.name);
         let (keep, go): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running).into_iter().partition(stays);
         go.iter().for_each(Running::request_stop);
         go.into_iter().for_each(Running::stop);
         self.running = keep;
-        let mut failed = None;
         for pipeline in prepared {
-            match Running::start(pipeline, surroundings) {
-                Ok(running) => self.running.push(running),
-                Err(error) => failed = Some(DaemonError::Failed(format!("no thread for a pipeline: {error}"))),
-            }
+            self.begin(pipeline, surroundings, now);
         }
         self.running.sort_by_key(|r| order.iter().position(|name| *name == r.config.name));
         self.governor.reload(config.clone(), self.running.iter().map(|r| r.ladder.clone()).collect());
@@ -100,7 +94,6 @@ impl PipelineSet {
                 running.apply(&status.setpoint);
             }
         }
-        failed.map_or(Ok(()), Err)
     }
 
     /// A pipeline that was tried again runs beside the others, which go on untouched, or waits on.
@@ -109,15 +102,29 @@ impl PipelineSet {
             Ok(prepared) => prepared,
             Err(unmade) => return self.waiting.put(unmade, now),
         };
-        let name = prepared.config.name.clone();
+        let ladder = prepared.ladder.clone();
+        if self.begin(prepared, surroundings, now) {
+            self.governor.add(ladder);
+        }
+    }
+
+    /// Starts a pipeline, which then waits no more; or puts it with those that wait. Whether it runs.
+    fn begin(&mut self, prepared: Prepared, surroundings: &Surroundings, now: Instant) -> bool {
+        let config = prepared.config.clone();
         match Running::start(prepared, surroundings) {
             Ok(running) => {
-                tracing::info!(pipeline = name, "can be started by now");
-                self.waiting.retain(|config| config.name != name);
-                self.governor.add(running.ladder.clone());
+                if self.waiting.has(&config.name) {
+                    tracing::info!(pipeline = config.name, "can be started by now");
+                    self.waiting.retain(|one| one.name != config.name);
+                }
                 self.running.push(running);
+                true
             }
-            Err(error) => tracing::warn!(pipeline = name, %error, "no thread for it, tried again"),
+            Err(error) => {
+                let error = PrepareError::Thread(config.name.clone(), error);
+                self.waiting.put(Unmade::new(config, error), now);
+                false
+            }
         }
     }
 

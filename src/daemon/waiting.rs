@@ -46,7 +46,7 @@ impl Waiting {
                 }
             }
         }
-        self.0.push(One { config, reason, again });
+        self.0.push(One { config: *config, reason, again });
     }
 
     /// The pipelines whose next attempt is due. The one after it is due twice as much later, whatever comes of this one.
@@ -109,7 +109,7 @@ mod tests {
     fn unmade(name: &str, error: ModelError) -> Unmade {
         let text = format!("name = '{name}'\nmodel = 'm'\nsource = {{ type = 'synthetic' }}");
         let config = toml_edit::de::from_str(&text).unwrap();
-        Unmade { config, error: PrepareError::Model(name.into(), PlanError::Model(error)) }
+        Unmade::new(config, PrepareError::Model(name.into(), PlanError::Model(error)))
     }
 
     fn absent(name: &str) -> Unmade {
