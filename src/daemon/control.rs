@@ -129,6 +129,14 @@ async fn control(loaded: Loaded, options: Options) -> Result<Report, DaemonError
                         tracing::info!(reason = signal, "stopping");
                         return Ok(Report::default());
                     }
+                    _ = host.signals.hangup.recv() => {
+                        match host.options.reload.as_ref().map(|load| load()) {
+                            Some(Ok(new)) => loaded = new,
+                            Some(Err(why)) => tracing::error!("SIGHUP: the configuration stays as it was: {why}"),
+                            None => {}
+                        }
+                        [wait, _] = START_AGAIN;
+                    }
                     () = tokio::time::sleep(wait) => wait = (wait * 2).min(longest),
                 }
             }
@@ -163,7 +171,6 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
         turn: Arc::default(),
         wake: Arc::new(move || wake.notify_one()),
     };
-    let mut board = LinuxBoard::new(host.options.roots.clone());
     let making = node.prepare(config.pipelines.clone(), Places::of(&config), &host.options.roots)?;
     let (prepared, unmade) = match aside::finish(making, &mut host.signals).await? {
         Awaited::Done(made) => sorted(made, host.options.waits)?,
@@ -171,6 +178,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
             tracing::info!(reason = signal, "stopping before everything was ready");
             host.service.stopping();
             let nothing = PipelineSet::start(&config.governor, Vec::new(), &surroundings, host.started)?;
+            let mut board = LinuxBoard::new(host.options.roots.clone());
             let report = stop(nothing, &node.mqtt, &mut board, host.started, STOP_UNREADY_WITHIN)?;
             return Ok(End::Stopped(Box::new(report)));
         }
@@ -178,6 +186,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     let mut set = PipelineSet::start(&config.governor, prepared, &surroundings, host.started)?;
     unmade.into_iter().for_each(|one| set.waiting.put(one, Instant::now()));
     mark("threads");
+    let mut board = LinuxBoard::new(host.options.roots.clone());
     let mut reporter =
         Reporter::new(&config, node.topics.clone(), node.publisher.clone(), board.info().clone(), host.started);
     reporter.info(&digest, &set);
