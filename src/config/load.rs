@@ -232,6 +232,9 @@ impl Unreadable {
 }
 
 fn read(path: &Path) -> Result<String, Unreadable> {
+    if file::is_null(path) {
+        return Ok(String::new());
+    }
     let bytes = file::read_regular(path, MOST_BYTES).map_err(|error| match &error {
         _ if error.is_missing() => Unreadable::Missing,
         FileError::Io(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {

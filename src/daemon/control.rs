@@ -133,6 +133,14 @@ async fn control(loaded: Loaded, options: Options) -> Result<Report, DaemonError
                         tracing::info!(reason = signal, "stopping");
                         return Ok(Report::default());
                     }
+                    _ = host.signals.hangup.recv() => {
+                        match host.options.reload.as_ref().map(|load| load()) {
+                            Some(Ok(new)) => loaded = new,
+                            Some(Err(why)) => tracing::error!("SIGHUP: the configuration stays as it was: {why}"),
+                            None => {}
+                        }
+                        [wait, _] = START_AGAIN;
+                    }
                     () = tokio::time::sleep(wait) => wait = (wait * 2).min(longest),
                 }
             }
@@ -184,6 +192,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     let mut set = PipelineSet::start(&config.governor, prepared, &surroundings, host.started)?;
     unmade.into_iter().for_each(|one| set.waiting.put(one, Instant::now()));
     mark("threads");
+    let mut board = LinuxBoard::new(host.options.roots.clone());
     let mut reporter =
         Reporter::new(&config, node.topics.clone(), node.publisher.clone(), board.info().clone(), host.started);
     reporter.info(&digest, &set);

@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -83,6 +83,13 @@ pub(super) fn regular(about: &std::fs::Metadata) -> Result<(), FileError> {
     }))
 }
 
+/// Whether a path leads to `/dev/null`, which by convention stands for a file that says nothing.
+pub fn is_null(path: &Path) -> bool {
+    // Device numbers of Linux: Documentation/admin-guide/devices.txt.
+    let null = rustix::fs::makedev(1, 3);
+    std::fs::metadata(path).is_ok_and(|about| about.file_type().is_char_device() && about.rdev() == null)
+}
+
 /// All of a regular file, of at most `limit_bytes`.
 ///
 /// # Errors
@@ -151,6 +158,8 @@ impl Read for FromStart<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     fn fifo(path: &Path) {
@@ -162,7 +171,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         std::fs::write(at("file"), "text").unwrap();
-        std::os::unix::fs::symlink(at("file"), at("link")).unwrap();
+        symlink(at("file"), at("link")).unwrap();
         fifo(&at("fifo"));
         let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
         assert_eq!(read_text(&at("file"), 4).unwrap(), "text");
@@ -179,6 +188,9 @@ mod tests {
             assert!(!error.may_pass());
         }
         assert!(read_regular(&at("none"), 4).unwrap_err().is_missing());
+        symlink("/dev/null", at("masked")).unwrap();
+        assert!(is_null(Path::new("/dev/null")) && is_null(&at("masked")));
+        assert!(!is_null(Path::new("/dev/zero")) && !is_null(&at("file")) && !is_null(&at("none")));
     }
 
     #[test]
