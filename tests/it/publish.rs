@@ -1,8 +1,12 @@
 //! The publisher against a real mosquitto: delivery, faults, credentials, encryption.
 
+mod attacks;
 mod attempt;
+mod client_ids;
 mod embedded;
 mod faults;
+mod large;
+mod scripted;
 mod secure;
 mod watch;
 
