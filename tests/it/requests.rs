@@ -186,7 +186,9 @@ fn what_the_configuration_forbids_is_answered_with_its_key() {
     {
         let config = meter(broker.port, "").replace("[governor]", &format!("requests = {setting}\n[governor]"));
         let mut daemon = Daemon::start(&config);
-        daemon.wait_log("the governor's ladder");
+        let results = |m: &[Received]| on(m, "leptond/test/meter/result").len();
+        let before = results(&listener.messages());
+        listener.wait_for("results", |m| results(m) > before + 2);
         let ask = |verb: &str, id: &str, rest: &str| {
             let topic = format!("leptond/test/request/{verb}");
             let request = format!(r#"{{{rest}"transaction":"{shown} {id}"}}"#).replace(shown, &shown.replace('"', "'"));

@@ -71,6 +71,9 @@ pub enum Failure {
     /// Nothing came in time.
     #[error("no answer")]
     NoAnswer,
+    /// A ping was not answered in time, and nothing else came.
+    #[error("no answer to a ping")]
+    Silent,
     /// The socket took nothing in time.
     #[error("nothing is taken")]
     NotTaken,
@@ -243,7 +246,7 @@ impl Wire {
                     }
                     let ping = Request::PingReq(mqttbytes::v4::PingReq);
                     let packet = self.state.handle_outgoing_packet(ping).map_err(|error| match error {
-                        StateError::AwaitPingResp | StateError::CollisionTimeout => Failure::NoAnswer,
+                        StateError::AwaitPingResp | StateError::CollisionTimeout => Failure::Silent,
                         other => protocol(other),
                     })?;
                     line.out.put(packet, self.options.packet_bytes)?;

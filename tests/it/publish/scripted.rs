@@ -83,6 +83,9 @@ pub struct Hello {
     pub client_id: String,
 }
 
+/// Topic and payload.
+type Published = (String, Vec<u8>);
+
 /// How the broker goes on after it has let a client in.
 pub enum Serve {
     /// Answers everything as a broker does, and notes what is published.
@@ -96,8 +99,8 @@ pub struct Scripted {
     pub port: u16,
     /// Everyone who came.
     pub hellos: Arc<Mutex<Vec<Hello>>>,
-    /// Topic and payload of what was published to it on connections that it served well.
-    pub messages: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    /// What was published to it on connections that it served well.
+    pub messages: Arc<Mutex<Vec<Published>>>,
 }
 
 impl Scripted {
@@ -130,7 +133,7 @@ fn serve(
     mut stream: TcpStream,
     greet: &impl Fn(usize, &Hello) -> Result<Serve, u8>,
     hellos: &Mutex<Vec<Hello>>,
-    messages: &Mutex<Vec<(String, Vec<u8>)>>,
+    messages: &Mutex<Vec<Published>>,
 ) {
     let Some((_, body)) = read(&mut stream) else { return };
     let end = 12 + usize::from(u16::from_be_bytes([body[10], body[11]]));
