@@ -205,6 +205,14 @@ impl Wire {
             return Ok(Event::Connected);
         };
         loop {
+            while self.incoming.len() < WAITING
+                && let Some(frame) = line.frames.next().map_err(malformed)?
+            {
+                if let Some(skipped) = take(&mut self.state, frame, &mut line.out)? {
+                    self.incoming.push_back(Event::Skipped(skipped));
+                }
+                sort(&mut self.state, &mut self.incoming, &mut self.outgoing);
+            }
             if line.out.is_idle()
                 && let Some(event) = self.outgoing.pop_front()
             {
@@ -225,12 +233,6 @@ impl Wire {
                     }
                     line.heard = true;
                     line.frames.push(line.chunk.get(..count).unwrap_or_default());
-                    while let Some(frame) = line.frames.next().map_err(malformed)? {
-                        if let Some(skipped) = take(&mut self.state, frame, &mut line.out)? {
-                            self.incoming.push_back(Event::Skipped(skipped));
-                        }
-                        sort(&mut self.state, &mut self.incoming, &mut self.outgoing);
-                    }
                 }
                 request = self.requests.recv(), if free => {
                     let Some(request) = request else { return Err(Failure::Closed) };
