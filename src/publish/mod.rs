@@ -154,7 +154,8 @@ impl Default for BrokerConfig {
 /// Whether `host` is this computer: what goes there passes no network.
 pub fn is_this_computer(host: &str) -> bool {
     let address = host.parse::<std::net::IpAddr>();
-    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|address| address.is_loopback() || address.is_unspecified())
 }
 
 /// What kind of message it is: decides what happens while the broker is away.

@@ -42,23 +42,23 @@ pub(super) fn read(url: &str) -> Address {
     }
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, behind) = rest.split_at(end);
-    if let Some((user, host)) = authority.rsplit_once('@')
-        && is_host(host)
-    {
-        // As the standard reads it. A '#' with another '@' behind it is hardly a fragment.
-        return match behind.split_once('#') {
-            Some((_, fragment)) if fragment.contains('@') => {
-                doubtful("it cannot be told which @ ends the password", true)
-            }
-            _ => Address::Clear(format!("{scheme}://{}@{host}{behind}", encode(user))),
-        };
-    }
     // Each '@' behind which a host could stand.
     let host_after = |at: usize| {
         let after = rest.get(at + 1..).unwrap_or_default();
         is_host(after.split(['/', '?', '#']).next().unwrap_or_default())
     };
     let ends: Vec<usize> = rest.match_indices('@').map(|(at, _)| at).filter(|at| host_after(*at)).collect();
+    if let Some((user, host)) = authority.rsplit_once('@')
+        && is_host(host)
+    {
+        // As the standard reads it. A '#' with another host behind it is hardly a fragment.
+        let hash = rest.find('#').unwrap_or(rest.len());
+        return if ends.iter().any(|at| *at > hash) {
+            doubtful("it cannot be told which @ ends the password", true)
+        } else {
+            Address::Clear(format!("{scheme}://{}@{host}{behind}", encode(user)))
+        };
+    }
     // A camera gets no fragment, so a '#' straight behind the host is none.
     if is_host(authority) && (ends.is_empty() || !behind.starts_with('#')) {
         let port = authority.rsplit_once(':').map(|(_, port)| port);

@@ -96,6 +96,7 @@ fn plan(config: &RtspConfig, side: Option<u32>) -> Result<Plan, SourceError> {
         "-map 0:v:0 -an -sn -dn -fps_mode passthrough -pix_fmt yuv420p -threads 1 -f rawvideo -flush_packets 1";
     let (Address::Clear(url) | Address::Doubtful(url, _)) = address::read(url);
     let Input { mut args, stdin, exposed } = address::input(args, &url);
+    let mask = if stdin.is_empty() { mask } else { mask.with_alias("pipe:0", &shown) };
     if let Some(why) = exposed {
         tracing::warn!("{shown}: other users of this computer can read the password in ffmpeg's arguments: {why}");
     }

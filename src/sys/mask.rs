@@ -83,6 +83,8 @@ pub fn redact_args(args: &[String]) -> Vec<String> {
 #[derive(Clone, Debug, Default)]
 pub struct Mask {
     secrets: Vec<String>,
+    /// A word of the program's, and what is shown in its place.
+    alias: Option<(&'static str, String)>,
 }
 
 impl Mask {
@@ -108,13 +110,23 @@ impl Mask {
         mask
     }
 
+    /// Shows `meant` where the program says `word`.
+    pub fn with_alias(mut self, word: &'static str, meant: &str) -> Self {
+        self.alias = Some((word, meant.to_owned()));
+        self
+    }
+
     /// `text` with every known secret, and whatever [`redact`] finds, replaced by `***`.
     pub fn apply(&self, text: &str) -> String {
         let mut out = text.to_owned();
         for secret in &self.secrets {
             out = out.replace(secret.as_str(), MASK);
         }
-        redact(&out)
+        let out = redact(&out);
+        match &self.alias {
+            Some((word, meant)) => out.replace(word, meant),
+            None => out,
+        }
     }
 
     fn learn(&mut self, text: &str) {

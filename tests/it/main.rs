@@ -30,6 +30,7 @@ mod publish;
 mod readings;
 mod requests;
 mod sandbox;
+mod secrets;
 mod service;
 mod setup;
 mod sources;

@@ -7,7 +7,7 @@
 //!              CONNACK code or close                     a greeting of our own: is it dead?
 //! ```
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -32,6 +32,8 @@ use crate::publish::PublishError;
 const SOCKETS: usize = 2 * CLIENTS;
 /// How long a client may take to go when another of its id has come.
 const TAKE_OVER: Duration = Duration::from_secs(3);
+/// How long a client may take for one packet.
+const STALLED: Duration = Duration::from_secs(30);
 /// SUBSCRIBE packets of one client whose answer is to be amended.
 const AMENDED: usize = 64;
 
@@ -55,7 +57,8 @@ pub(super) fn spawn(listener: TcpListener, inner: SocketAddr) -> Result<(), Publ
 struct Gate {
     inner: Inner,
     complaints: Complaints,
-    ledger: RefCell<Ledger>,
+    /// The books, and the inner broker that they are of.
+    ledger: RefCell<(SocketAddr, Ledger)>,
     ids: RefCell<Ids>,
     /// Tells the client of that number to go.
     go: RefCell<HashMap<u64, Rc<Notify>>>,
@@ -69,7 +72,7 @@ async fn serve(listener: tokio::net::TcpListener, inner: SocketAddr) {
     let gate = Rc::new(Gate {
         inner: Inner::new(inner),
         complaints: Complaints::default(),
-        ledger: RefCell::new(Ledger::new()),
+        ledger: RefCell::new((inner, Ledger::new())),
         ids: RefCell::default(),
         go: RefCell::default(),
         gone: Notify::new(),
@@ -178,7 +181,7 @@ impl Gate {
             if let Some(will) = &mut connect.will {
                 // A will is kept from here on as if it had been published: it may be at any time.
                 will.retain = will.retain && self.retain(&will.topic, will.payload.len(), own);
-                if !self.ledger.borrow_mut().topic(&LIMITS, &will.topic, own) {
+                if !self.ledger().topic(&LIMITS, &will.topic, own) {
                     self.complaints.tell("topics", &format!("the embedded broker refused a client: {TOPICS}"));
                     return None;
                 }
@@ -189,18 +192,25 @@ impl Gate {
                 Err(error) => tracing::debug!("embedded broker: no answer to CONNECT: {error}"),
             }
             match self.inner.examine(address).await {
-                Verdict::Lives => {}
-                // Every client of the dead one has gone or is about to: what it kept is gone too.
-                Verdict::Replaced => *self.ledger.borrow_mut() = Ledger::new(),
+                Verdict::Lives | Verdict::Replaced => {}
                 Verdict::Dead => return None,
             }
         }
         None
     }
 
+    /// The books of the present inner broker: what another one kept is gone.
+    fn ledger(&self) -> RefMut<'_, Ledger> {
+        let mut books = self.ledger.borrow_mut();
+        if books.0 != self.inner.address() {
+            *books = (self.inner.address(), Ledger::new());
+        }
+        RefMut::map(books, |(_, ledger)| ledger)
+    }
+
     /// Whether a retained message may be kept.
     fn retain(&self, topic: &str, payload_bytes: usize, own: bool) -> bool {
-        let kept = self.ledger.borrow_mut().retain(&LIMITS, topic, payload_bytes, own);
+        let kept = self.ledger().retain(&LIMITS, topic, payload_bytes, own);
         if !kept {
             let text = format!(
                 "the embedded broker passes a retained message on {topic:?} on but does not keep it: it keeps {} topics and \
@@ -242,7 +252,7 @@ impl Client<'_> {
             while next_packet(&mut read, packet).await? {
                 match examine(packet) {
                     Ok(Packet::Publish { topic, retain, payload_bytes }) => {
-                        if !gate.ledger.borrow_mut().topic(&LIMITS, &topic, *own) {
+                        if !gate.ledger().topic(&LIMITS, &topic, *own) {
                             gate.complaints
                                 .tell("topics", &format!("the embedded broker closed a connection: {TOPICS}"));
                             break;
@@ -271,14 +281,14 @@ impl Client<'_> {
                             to_broker.write_all(packet).await?;
                         } else {
                             let suback = amend(amended, &packet::packet(kind::SUBACK << 4, &packet_id.to_be_bytes()));
-                            write.lock().await.write_all(&suback).await?;
+                            send(write, &suback).await?;
                         }
                     }
                     Ok(Packet::Unsubscribe { packet_id }) => {
                         to_broker.write_all(packet).await?;
                         // rumqttd acknowledges each filter, and none that was not subscribed to.
                         let unsuback = packet::packet(kind::UNSUBACK << 4, &packet_id.to_be_bytes());
-                        write.lock().await.write_all(&unsuback).await?;
+                        send(write, &unsuback).await?;
                     }
                     Ok(Packet::Other) => to_broker.write_all(packet).await?,
                     Ok(Packet::Disconnect) => {
@@ -303,7 +313,7 @@ impl Client<'_> {
                     Some(kind::SUBACK) => packet = amend(amended, &packet),
                     _ => {}
                 }
-                write.lock().await.write_all(&packet).await?;
+                send(write, &packet).await?;
                 packet.shrink_to(16 << 10);
             }
             Ok(())
@@ -322,7 +332,7 @@ impl Gate {
         if filter.starts_with('$') {
             return false;
         }
-        let room = self.ledger.borrow_mut().filter(&LIMITS, filter, own);
+        let room = self.ledger().filter(&LIMITS, filter, own);
         if !room {
             let text = format!(
                 "the embedded broker refused a subscription to {filter:?}: it keeps {} different ones at most",
@@ -332,6 +342,12 @@ impl Gate {
         }
         room
     }
+}
+
+/// Gives the client a whole packet. One that takes nothing for so long has lost its place.
+async fn send(write: &Mutex<WriteHalf<'_>>, packet: &[u8]) -> io::Result<()> {
+    let sending = async { write.lock().await.write_all(packet).await };
+    timeout(STALLED, sending).await?
 }
 
 /// The SUBSCRIBE with those filters that the inner broker is asked for.

@@ -117,10 +117,10 @@ impl Driver {
             let end = self.connection(&mut session).await;
             let now = Instant::now();
             let hung_up = matches!(&end, End::Lost(trouble) if matches!(trouble.kind, Kind::Closed | Kind::Reset));
-            let mut state = self.shared.lock();
-            let idle = session.acknowledged && state.queue.under_way() == 0;
-            let loss = state.queue.lost(now, hung_up);
-            drop(state);
+            let (idle, loss) = {
+                let queue = &mut self.shared.lock().queue;
+                (session.acknowledged && queue.under_way() == 0, queue.lost(now, hung_up))
+            };
             self.shared.changed.notify_all();
             let trouble = match end {
                 End::Stop(clean) => return clean,

@@ -72,6 +72,7 @@ impl Trouble {
             Failure::Connect(e) => Self::of_connect(e),
             Failure::Tls(e) => Trouble::new(Kind::Tls, format!("TLS failed: {}", tls_words(e))),
             Failure::NoAnswer => Trouble::new(Kind::Unreachable, "no answer"),
+            Failure::Silent => Trouble::new(Kind::Silent, "the broker stopped answering"),
             Failure::NotTaken => Trouble::new(Kind::Silent, "the broker takes no more data"),
             Failure::Refused(code) => Self::of_code(*code, client_id),
             Failure::Closed => Trouble::new(Kind::Closed, "the broker closed the connection"),

@@ -71,6 +71,9 @@ pub enum Failure {
     /// Nothing came in time.
     #[error("no answer")]
     NoAnswer,
+    /// A ping was not answered in time, and nothing else came.
+    #[error("no answer to a ping")]
+    Silent,
     /// The socket took nothing in time.
     #[error("nothing is taken")]
     NotTaken,
@@ -202,6 +205,14 @@ impl Wire {
             return Ok(Event::Connected);
         };
         loop {
+            while self.incoming.len() < WAITING
+                && let Some(frame) = line.frames.next().map_err(malformed)?
+            {
+                if let Some(skipped) = take(&mut self.state, frame, &mut line.out)? {
+                    self.incoming.push_back(Event::Skipped(skipped));
+                }
+                sort(&mut self.state, &mut self.incoming, &mut self.outgoing);
+            }
             if line.out.is_idle()
                 && let Some(event) = self.outgoing.pop_front()
             {
@@ -222,12 +233,6 @@ impl Wire {
                     }
                     line.heard = true;
                     line.frames.push(line.chunk.get(..count).unwrap_or_default());
-                    while let Some(frame) = line.frames.next().map_err(malformed)? {
-                        if let Some(skipped) = take(&mut self.state, frame, &mut line.out)? {
-                            self.incoming.push_back(Event::Skipped(skipped));
-                        }
-                        sort(&mut self.state, &mut self.incoming, &mut self.outgoing);
-                    }
                 }
                 request = self.requests.recv(), if free => {
                     let Some(request) = request else { return Err(Failure::Closed) };
@@ -243,7 +248,7 @@ impl Wire {
                     }
                     let ping = Request::PingReq(mqttbytes::v4::PingReq);
                     let packet = self.state.handle_outgoing_packet(ping).map_err(|error| match error {
-                        StateError::AwaitPingResp | StateError::CollisionTimeout => Failure::NoAnswer,
+                        StateError::AwaitPingResp | StateError::CollisionTimeout => Failure::Silent,
                         other => protocol(other),
                     })?;
                     line.out.put(packet, self.options.packet_bytes)?;

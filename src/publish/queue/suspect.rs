@@ -2,8 +2,8 @@
 //!
 //! Some brokers hang up on a message they do not like (too large for them, not allowed). Sent again at each connection it
 //! would block everything for ever. Of several under way nobody can tell which one it was, since the acknowledgements of
-//! the others may be lost with the connection. So after some hang-ups in a row messages go one at a time, those that no
-//! connection ended with first, until the one that the broker hangs up on is found and given up.
+//! the others may be lost with the connection. So after some hang-ups in a row messages go one at a time, and one that was alone
+//! at several of them after all others, until the one that the broker hangs up on is found and given up.
 //!
 //! A network that breaks ends connections just so. What tells the two apart is that the broker takes other messages: no
 //! message is given up unless another was acknowledged since its first hang-up. A state given up has another chance from
@@ -66,11 +66,14 @@ impl Queue {
         self.hang_ups >= CAUTIOUS_AFTER
     }
 
-    /// The message with which the fewest connections ended.
+    /// The oldest message with which few connections ended; of those with which many did, the one with the fewest. Order is
+    /// kept while nothing speaks for another.
     pub(super) fn next_unsuspected(&mut self) -> Option<Packet> {
-        let tries = |index: &usize| self.states.get(*index).map_or(0, |state| state.doubt.tries);
+        let limit = self.limits.tries;
+        let rank = |doubt: Doubt| if doubt.tries < limit { 0 } else { doubt.tries };
+        let tries = |index: &usize| self.states.get(*index).map_or(0, |state| rank(state.doubt));
         let state = self.dirty.iter().map(tries).enumerate().min_by_key(|(_, tries)| *tries);
-        let retried = self.retry.iter().map(|event| event.doubt.tries).enumerate();
+        let retried = self.retry.iter().map(|event| rank(event.doubt)).enumerate();
         // Those that were never sent come behind.
         let fresh = (!self.events.is_empty()).then_some((self.retry.len(), 0));
         let event = retried.chain(fresh).min_by_key(|(_, tries)| *tries);

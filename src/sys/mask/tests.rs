@@ -85,6 +85,12 @@ fn a_cameras_secrets_are_masked_wherever_they_stand() {
 }
 
 #[test]
+fn what_the_program_calls_otherwise_is_shown_by_its_name() {
+    let mask = Mask::of_url("rtsp://a:hunter2@cam/1").with_alias("pipe:0", "rtsp://***@cam/1");
+    assert_eq!(mask.apply("pipe:0: 401 for hunter2"), "rtsp://***@cam/1: 401 for ***");
+}
+
+#[test]
 fn arguments_hold_secrets_too() {
     let args = |all: &[&str]| all.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>();
     for (given, shown) in [

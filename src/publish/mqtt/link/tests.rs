@@ -107,6 +107,7 @@ fn failures_become_words() {
         (Failure::Broken(io(io::ErrorKind::ConnectionReset)), Kind::Reset, "broke"),
         (Failure::Name(io::Error::other("Name or service not known")), Kind::Name, "cannot be resolved"),
         (Failure::NoAnswer, Kind::Unreachable, "no answer"),
+        (Failure::Silent, Kind::Silent, "stopped answering"),
         (Failure::NotTaken, Kind::Silent, "takes no more"),
         (Failure::Closed, Kind::Closed, "closed"),
         (refused(ConnectReturnCode::RefusedProtocolVersion), Kind::Rejected, "3.1.1 (return code 1)"),
