@@ -190,7 +190,6 @@ fn errors_are_told_in_words() {
         &["check", "--config", "good.toml", "--set", "mqtt.port=x"],
         &["check", "--config", "good.toml", "--set", "pipeline=3"],
         &["capture", "type=files", "path=absent.jpg"],
-        &["capture", "type=v4l2", "device=/dev/absent"],
         &["watch", "--host", "127.0.0.1", "--port", "1", "--for", "1s"],
         &["simulate", "absent.toml"],
     ];
