@@ -182,6 +182,7 @@ fn errors_are_told_in_words() {
         &["infer", "net.onnx", "table.csv"],
         &["infer", "net.onnx", "net.onnx"],
         &["infer", "machine-anomaly", "white.jpg"],
+        &["infer", "machine-anomaly", "table.csv"],
         &["infer", "net.onnx", "white.jpg", "--raw", "-o", "out.npy"],
         &["check", "--config", "bad.toml"],
         &["check", "--config", "good.toml", "--set", "pipeline[0].task.type=detect"],
