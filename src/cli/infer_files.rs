@@ -10,7 +10,7 @@ use super::infer::Args;
 use super::output::{tell, written};
 use crate::daemon::offline::{self, Item};
 use crate::daemon::stages::{Planner, open_bundle};
-use crate::frame::{Outcome, Quality};
+use crate::frame::{Outcome, Quality, Spec};
 use crate::{preprocess, task};
 
 /// Runs the model over every file in the order given; one line per frame or window. A file that cannot be read or used is
@@ -36,7 +36,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         };
         let mut out = std::io::stdout().lock();
         let mut printed = Ok(true);
+        let mut came = false;
         let ran = offline::run(&mut stages, source.as_mut(), |Item { origin, seq, result, infer }| {
+            came = true;
             let line = match result {
                 Ok(output) if args.json => object(origin, seq, &output.outcome, infer),
                 Ok(output) => format!("{origin}: {} ({:.2} ms)", sentence(&output.outcome), infer.as_secs_f64() * 1e3),
@@ -49,13 +51,20 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             printed = written(writeln!(out, "{line}"));
             matches!(printed, Ok(true))
         });
-        // A reader that went away (`| head`) ends the run and is no failure.
-        if !printed? {
-            return Ok(());
-        }
         if let Err(error) = ran {
             tell(&format!("error: {error}"));
             failed += 1;
+        } else if !came {
+            let whole = match stages.spec() {
+                Spec::Image(_) => "picture".to_string(),
+                Spec::Window(spec) => format!("window of {} rows", spec.rows),
+            };
+            tell(&format!("error: {path}: there is no whole {whole} in it"));
+            failed += 1;
+        }
+        // A reader that went away (`| head`) ends the run and is no failure.
+        if !printed? {
+            return Ok(());
         }
     }
     if failed > 0 {

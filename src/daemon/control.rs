@@ -176,8 +176,6 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
         readings: Readings::open(config.node.state_dir()),
         wake: Arc::new(move || wake.notify_one()),
     };
-    let mut board = LinuxBoard::with_zone(host.options.roots.clone(), &config.node.thermal_zone);
-    say_choice(&board);
     let making = node.prepare(config.pipelines.clone(), Places::of(&config), &host.options.roots)?;
     let (prepared, unmade) = match aside::finish(making, &mut host.signals).await? {
         Awaited::Done(made) => sorted(made, host.options.waits)?,
@@ -185,6 +183,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
             tracing::info!(reason = signal, "stopping before everything was ready");
             host.service.stopping();
             let nothing = PipelineSet::start(&config.governor, Vec::new(), &surroundings, host.started)?;
+            let mut board = LinuxBoard::new(host.options.roots.clone());
             let report = stop(nothing, &node.mqtt, &surroundings.readings, &mut board, host.started, STOP_UNREADY_WITHIN)?;
             return Ok(End::Stopped(Box::new(report)));
         }
@@ -192,7 +191,8 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     let mut set = PipelineSet::start(&config.governor, prepared, &surroundings, host.started)?;
     unmade.into_iter().for_each(|one| set.waiting.put(one, Instant::now()));
     mark("threads");
-    let mut board = LinuxBoard::new(host.options.roots.clone());
+    let mut board = LinuxBoard::with_zone(host.options.roots.clone(), &config.node.thermal_zone);
+    say_choice(&board);
     let mut reporter =
         Reporter::new(&config, node.topics.clone(), node.publisher.clone(), board.info().clone(), host.started);
     reporter.info(&digest, &set);

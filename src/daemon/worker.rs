@@ -107,8 +107,6 @@ impl Worker {
                 Taken::Nothing(unused) => {
                     frame = unused;
                     self.swap_stages();
-                    let ended = self.stages.idle(self.started.elapsed());
-                    self.send_events(&ended);
                 }
                 Taken::Frame(taken) => {
                     frame = taken;
@@ -123,6 +121,9 @@ impl Worker {
                 let _until_its_results = turn.work();
                 self.infer();
             }
+            // Also where frames come that give no result.
+            let ended = self.stages.idle(self.started.elapsed());
+            self.send_events(&ended);
             if self.shared.stopping() {
                 break;
             }

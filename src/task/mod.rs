@@ -161,7 +161,7 @@ pub trait Task: Send {
         Ok(Vec::new())
     }
 
-    /// Ends what no frame has told of for long; called now and then while no frame comes. `now` is as in [`TaskInput`].
+    /// Ends what no frame has told of for long; called now and then, also while no frame comes. `now` is as in [`TaskInput`].
     fn idle(&mut self, _now: Duration) -> Vec<Event> {
         Vec::new()
     }

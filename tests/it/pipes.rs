@@ -182,6 +182,7 @@ fn errors_are_told_in_words() {
         &["infer", "net.onnx", "table.csv"],
         &["infer", "net.onnx", "net.onnx"],
         &["infer", "machine-anomaly", "white.jpg"],
+        &["infer", "machine-anomaly", "table.csv"],
         &["infer", "net.onnx", "white.jpg", "--raw", "-o", "out.npy"],
         &["check", "--config", "bad.toml"],
         &["check", "--config", "good.toml", "--set", "pipeline[0].task.type=detect"],
@@ -190,7 +191,6 @@ fn errors_are_told_in_words() {
         &["check", "--config", "good.toml", "--set", "mqtt.port=x"],
         &["check", "--config", "good.toml", "--set", "pipeline=3"],
         &["capture", "type=files", "path=absent.jpg"],
-        &["capture", "type=v4l2", "device=/dev/absent"],
         &["watch", "--host", "127.0.0.1", "--port", "1", "--for", "1s"],
         &["simulate", "absent.toml"],
     ];
