@@ -1,14 +1,14 @@
 //! Contrast and focus of a region, judged before any model looks at it.
 //!
 //! The region is averaged down to a grid of at most [`SIDE`] cells a side, never finer than its source pixels, so that the judgement
-//! depends neither on the model's input size nor on the capture size. From the grid `g`:
+//! depends neither on the model's input size nor on the capture size. From the grid:
 //!
-//! 1. Uneven light is taken out: the best quadratic surface is subtracted. On a rectangular grid 1, x, y, x², y² and xy
+//! 1. Focus: means over 3×3 cells take out noise; the root mean square of their slopes over that of their Laplacian is the width
+//!    of an edge in cells (√⅔ of a Gaussian bar's standard deviation).
+//! 2. Uneven light is taken out: the best quadratic surface is subtracted. On a rectangular grid 1, x, y, x², y² and xy
 //!    are orthogonal once x² and y² have no mean, so that each coefficient is one scalar product.
-//! 2. White noise of variance N keeps N / 9 of it in means over 3×3 cells, structure of a few cells' size nearly all of its
-//!    variance S. The variances of `g` and of the means therefore give both S and N.
-//! 3. The root of S is the contrast. The means' standard deviation over the root mean square of their slope is the width of an
-//!    edge in cells: focus.
+//! 3. Contrast: white noise of variance N keeps N / 9 of it in means over 3×3 cells, structure of a few cells' size nearly all of
+//!    its variance S. The variances of the cells and of the means therefore give both S and N; the root of S is the contrast.
 
 use crate::frame::Unreadable;
 
@@ -25,10 +25,7 @@ pub(super) const MIN_CONTRAST: f32 = 1.2;
 const MIN_SIGNAL_TO_NOISE: f32 = 0.45;
 
 /// Widest edge that counts as sharp, in cells: `WIDEST[0] + WIDEST[1] × rows`. The first part is what the grid itself blurs.
-const WIDEST: [f32; 2] = [0.85, 0.066];
-
-/// Share of white noise's variance that is left in the squared slopes of means over 3×3 cells, both axes together.
-const NOISE_IN_SLOPES: f32 = 2.0 / 27.0;
+const WIDEST: [f32; 2] = [1.0, 0.1];
 
 /// What a region needs to be read.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,28 +52,18 @@ impl Checks {
             return None;
         }
         let mut grid = Grid::new([width, height], density, light);
+        let edge = grid.edge_width();
         grid.subtract_surface();
-        let measures = grid.measures();
-        let low = measures.contrast < self.min_contrast
-            || (self.min_contrast > 0.0 && measures.contrast < MIN_SIGNAL_TO_NOISE * measures.noise);
+        let [contrast, noise] = grid.contrast_and_noise();
+        let low = contrast < self.min_contrast || (self.min_contrast > 0.0 && contrast < MIN_SIGNAL_TO_NOISE * noise);
         let side = grid.columns.min(grid.rows);
         let widest = WIDEST[0] + WIDEST[1] * grid.rows as f32;
-        match (low, self.focus && side >= FOCUS_SIDE && measures.edge > widest) {
+        match (low, self.focus && side >= FOCUS_SIDE && edge > widest) {
             (true, _) => Some(Unreadable::LowContrast),
             (false, true) => Some(Unreadable::OutOfFocus),
             (false, false) => None,
         }
     }
-}
-
-/// What the grid says of a region.
-struct Measures {
-    /// Standard deviation of the structure.
-    contrast: f32,
-    /// Standard deviation of the noise.
-    noise: f32,
-    /// Width of an edge in cells.
-    edge: f32,
 }
 
 /// Mean luminance of the cells, row by row.
@@ -146,23 +133,27 @@ impl Grid {
         means
     }
 
-    fn measures(&self) -> Measures {
-        let (columns, rows) = (self.columns, self.rows);
+    /// Standard deviations of structure and of noise.
+    fn contrast_and_noise(&self) -> [f32; 2] {
         let means = self.means();
-        let means = &means[..columns * rows];
-        let (all, smooth) = (mean_square(self.cells()), mean_square(means));
+        let (all, smooth) = (mean_square(self.cells()), mean_square(&means[..self.columns * self.rows]));
         let signal = ((smooth - all / 9.0) * 9.0 / 8.0).max(0.0);
-        let noise = (all - signal).max(0.0);
-        let (mut slopes, mut count) = (0.0, 0);
-        for row in 1..rows.saturating_sub(1) {
-            for at in (row * columns + 1..).take(columns.saturating_sub(2)) {
-                let (across, down) = (means[at + 1] - means[at - 1], means[at + columns] - means[at - columns]);
-                slopes += (across * across + down * down) / 4.0;
-                count += 1;
+        [signal.sqrt(), (all - signal).max(0.0).sqrt()]
+    }
+
+    /// Width of an edge in cells; the means that lie at the grid's edge, which are over fewer cells, are left out.
+    fn edge_width(&self) -> f32 {
+        let (columns, means) = (self.columns, self.means());
+        let (mut slopes, mut bends) = (0.0, 0.0);
+        for row in 2..self.rows.saturating_sub(2) {
+            for at in (row * columns + 2..).take(columns.saturating_sub(4)) {
+                let (left, right, up, down) = (means[at - 1], means[at + 1], means[at - columns], means[at + columns]);
+                let bend = left + right + up + down - 4.0 * means[at];
+                slopes += ((right - left) * (right - left) + (down - up) * (down - up)) / 4.0;
+                bends += bend * bend;
             }
         }
-        let slope = (slopes / count.max(1) as f32 - NOISE_IN_SLOPES * noise).max(0.0);
-        Measures { contrast: signal.sqrt(), noise: noise.sqrt(), edge: (signal / (slope + 1e-3)).sqrt() }
+        (slopes / (bends + f32::EPSILON)).sqrt()
     }
 }
 

@@ -32,4 +32,5 @@ mod stages;
 mod startup;
 mod synthetic;
 mod tflite;
+mod unreadable;
 mod vision;

@@ -2,6 +2,7 @@
 
 mod fit;
 mod formats;
+mod readable;
 mod robust;
 mod support;
 mod windows;
