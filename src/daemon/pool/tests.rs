@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use super::super::shared_plan::testing::{Runs, fine, sum_of, sums};
 use super::*;
 use crate::daemon::stages::{Planner, Stages, open_bundle};
@@ -140,7 +142,8 @@ fn readings(mut stages: Stages, seed: u64) -> Vec<String> {
             Next::Frame => {
                 stages.prepare(&frame, 0).unwrap();
                 stages.infer_captured(frame.captured).unwrap();
-                let output = stages.interpret(0, Duration::from_secs(seen.len() as u64), frame.time).unwrap();
+                let output =
+                    stages.interpret(0, Duration::from_secs(seen.len() as u64), SystemTime::UNIX_EPOCH).unwrap();
                 seen.push(format!("{:?}", output.outcome));
             }
             Next::Idle(_) => {}

@@ -47,7 +47,8 @@ impl Number {
 
     /// Whether drums that show `seen` (left to right, `None` = nothing that can be read) stand between this number and a neighbour: each
     /// one's digit is that of either, or not readable where the two differ. The number itself and the next one are not between, since
-    /// they are readings; the one before is, since a drum that has just come to rest still looks like it now and then.
+    /// they are readings; the one before is, since drums that have just come to rest look like it now and then. Drums that mix it with this
+    /// number and can all be read show one further on, which may be right (00209 after 00200).
     pub(super) fn is_beside(self, seen: &[Option<u8>]) -> bool {
         let range = self.range();
         let next = Number { value: (self.value + 1) % range, ..self };
@@ -61,7 +62,10 @@ impl Number {
                     None => own != others,
                 })
         };
-        read != Some(self) && ((read != Some(next) && mixes(next)) || mixes(before))
+        match read {
+            Some(read) => read == before || (read != self && read != next && mixes(next)),
+            None => mixes(next) || mixes(before),
+        }
     }
 
     fn each_digit(self) -> impl Iterator<Item = u8> {
@@ -136,7 +140,10 @@ mod tests {
             ("00199", "00200", false),
             ("00199", "00199", false),
             ("00200", "00199", true),
-            ("00200", "00209", true),
+            ("00200", "002?0", true),
+            ("00200", "00???", true),
+            // Nine counts on.
+            ("00200", "00209", false),
             ("00200", "00201", false),
             ("99999", "?9999", true),
             ("99999", "?????", false),
