@@ -368,7 +368,7 @@ fn what_a_reading_costs() {
     per_call("network", &mut || _ = black_box(board.network(Instant::now())));
     per_call("throttle", &mut || _ = black_box(board.throttle()));
     let (roots, mut buffer) = (Roots::default(), String::new());
-    let mut soc = Soc::find(&roots, &mut buffer);
+    let mut soc = Soc::find(&roots, "", &mut buffer);
     per_call("soc temperature", &mut || _ = black_box(soc.celsius(&roots, &mut buffer)));
     per_call("memory", &mut || _ = black_box(Memory::read(&roots, &mut buffer)));
     per_call("pressure, one", &mut || _ = black_box(Pressure::read(&roots, Resource::Cpu, &mut buffer)));
