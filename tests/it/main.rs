@@ -20,6 +20,7 @@ mod machine_anomaly;
 mod model;
 mod model_add;
 mod mosquitto;
+mod numbers;
 mod proxy;
 mod publish;
 mod requests;
