@@ -66,7 +66,9 @@ impl Soc {
         let mut soc = Soc { wanted: wanted.into(), ..Soc::default() };
         for (probe, is_zone) in zones.into_iter().map(|z| (z, true)).chain(monitors.map(|m| (m, false))) {
             let Some(dir) = probe.path.parent() else { continue };
-            let Some(identity) = ["type", "name"].into_iter().map(|f| dir.join(f)).find(|p| p.is_file()) else { continue };
+            let Some(identity) = ["type", "name"].into_iter().map(|f| dir.join(f)).find(|p| p.is_file()) else {
+                continue;
+            };
             if read_text(&identity, buffer).is_err() {
                 continue;
             }
@@ -143,7 +145,9 @@ impl Soc {
             Some(Class::Neighbour) => format!("no zone of the processor, but on the same chip{left_out}"),
             Some(Class::Acpi) => format!("no zone of the processor, but ACPI's{left_out}"),
             Some(Class::Unknown) if alone => format!("the only zone, whatever it measures{left_out}; {names_one}"),
-            Some(Class::Unknown) => format!("the hottest of those that change, whatever they measure{left_out}; {names_one}"),
+            Some(Class::Unknown) => {
+                format!("the hottest of those that change, whatever they measure{left_out}; {names_one}")
+            }
         }
     }
 

@@ -31,7 +31,9 @@ pub(super) fn class_of_zone(name: &str) -> Option<Class> {
     let tokens = tokens(name);
     let any = |words: &[&str]| tokens.iter().any(|token| words.contains(&token.as_str()));
     let starts = |heads: &[&str]| tokens.iter().any(|token| heads.iter().any(|head| token.starts_with(head)));
-    if any(&ELSEWHERE) || starts(&["pmic", "batt", "charg", "wifi", "wlan", "iwl", "nvme", "modem", "mt7", "bq", "tboard"]) {
+    if any(&ELSEWHERE)
+        || starts(&["pmic", "batt", "charg", "wifi", "wlan", "iwl", "nvme", "modem", "mt7", "bq", "tboard"])
+    {
         return None;
     }
     let is_cpu = tokens.iter().any(|t| t.starts_with("cpu") || t.ends_with("cpu"))
@@ -73,9 +75,43 @@ pub(super) fn is_cpu_monitor(probe: &str) -> bool {
 
 /// What is near the board and not the processor, or what shows a constant.
 const ELSEWHERE: [&str; 37] = [
-    "ambient", "amb", "aux", "backlight", "bat", "board", "camera", "cam", "case", "connector", "display", "fan", "flash", "hdd",
-    "int3400", "lcd", "led", "mdm", "pa", "pch", "phy", "quiet", "regulator", "rtc", "skin", "ssd", "tdiode", "tskn", "usb",
-    "usbc", "vreg", "wwan", "xo", "xtal", "sfp", "psu", "water",
+    "ambient",
+    "amb",
+    "aux",
+    "backlight",
+    "bat",
+    "board",
+    "camera",
+    "cam",
+    "case",
+    "connector",
+    "display",
+    "fan",
+    "flash",
+    "hdd",
+    "int3400",
+    "lcd",
+    "led",
+    "mdm",
+    "pa",
+    "pch",
+    "phy",
+    "quiet",
+    "regulator",
+    "rtc",
+    "skin",
+    "ssd",
+    "tdiode",
+    "tskn",
+    "usb",
+    "usbc",
+    "vreg",
+    "wwan",
+    "xo",
+    "xtal",
+    "sfp",
+    "psu",
+    "water",
 ];
 
 /// Words for the processor's cores and clusters.
@@ -83,7 +119,8 @@ const CORES: [&str; 10] = ["core", "cluster", "apc", "atlas", "apollo", "kryo", 
 
 /// Words for other parts of the same chip.
 const NEIGHBOURS: [&str; 17] = [
-    "ao", "aoss", "aop", "center", "cv", "ddr", "ddrc", "dmc", "dram", "drc", "gfx", "isp", "mem", "memory", "pll", "ve", "wkup",
+    "ao", "aoss", "aop", "center", "cv", "ddr", "ddrc", "dmc", "dram", "drc", "gfx", "isp", "mem", "memory", "pll",
+    "ve", "wkup",
 ];
 
 /// `a53` to `a78`, `x1`: names of Arm cores.
@@ -123,34 +160,66 @@ mod tests {
         check(Some(Class::Cpu), "bigcore0-thermal bigcore1-thermal bigcore-thermal littlecore-thermal midcore-thermal");
         check(Some(Class::Cpu), "cpu_thermal_zone cpul_thermal_zone cpub_thermal_zone cpul_thermal cpub-thermal");
         check(Some(Class::Cpu), "CPU-therm BCPU-therm MCPU-therm");
-        check(Some(Class::Cpu), "cpu0-thermal cpu0-top-thermal cpu-0-0-usr cpuss0-thermal cpuss-1-usr apc-0-1-usr cluster0-thermal");
+        check(
+            Some(Class::Cpu),
+            "cpu0-thermal cpu0-top-thermal cpu-0-0-usr cpuss0-thermal cpuss-1-usr apc-0-1-usr cluster0-thermal",
+        );
         check(Some(Class::Cpu), "mtktscpu cpu-big0-thermal cpu-little3-thermal cpu_big1");
         check(Some(Class::Cpu), "atlas0-thermal apollo-thermal BIG LITTLE MID");
-        check(Some(Class::Cpu), "a53-thermal a55 cortex-a72 core-cluster-thermal cls0 ap-cpu0-thermal cluster0_thermal");
+        check(
+            Some(Class::Cpu),
+            "a53-thermal a55 cortex-a72 core-cluster-thermal cls0 ap-cpu0-thermal cluster0_thermal",
+        );
         check(Some(Class::Cpu), "x86_pkg_temp TCPU");
-        check(Some(Class::Chip), "soc-thermal soc_thermal soc0-thermal soc_max soc_dts0 package-thermal package_thermal tj-thermal");
+        check(
+            Some(Class::Chip),
+            "soc-thermal soc_thermal soc0-thermal soc_max soc_dts0 package-thermal package_thermal tj-thermal",
+        );
         check(Some(Class::Chip), "imx_thermal_zone sunxi-therm ap-ic-thermal main0-thermal B0D4");
-        check(Some(Class::Neighbour), "gpu-thermal GPU-therm gpu_thermal_zone npu-thermal center-thermal ddr_thermal ddr-thermal");
-        check(Some(Class::Neighbour), "PLL-therm AO-therm ve_thermal_zone cv0-thermal gpuss-0-usr drc-thermal0 pll_thermal");
+        check(
+            Some(Class::Neighbour),
+            "gpu-thermal GPU-therm gpu_thermal_zone npu-thermal center-thermal ddr_thermal ddr-thermal",
+        );
+        check(
+            Some(Class::Neighbour),
+            "PLL-therm AO-therm ve_thermal_zone cv0-thermal gpuss-0-usr drc-thermal0 pll_thermal",
+        );
         check(Some(Class::Acpi), "acpitz");
         check(Some(Class::Unknown), "sensor1-thermal thermal_zone_a broken zone");
         check(None, "PMIC-Die pmic-die pmic-thermal0 pm8150-pmic PMIC iwlwifi_1 iwlwifi Tboard_tegra Tdiode_tegra");
-        check(None, "thermal-fan-est battery bat-therm charger skin-therm quiet-therm-adc pa-therm1 xo-therm modem0-usr AUX-therm");
-        check(None, "INT3400 pch_skylake pch_cannonlake nvme wlan-thermal mt7921_phy0 bq27411-0 ambient usb-conn-therm usbc-therm");
+        check(
+            None,
+            "thermal-fan-est battery bat-therm charger skin-therm quiet-therm-adc pa-therm1 xo-therm modem0-usr AUX-therm",
+        );
+        check(
+            None,
+            "INT3400 pch_skylake pch_cannonlake nvme wlan-thermal mt7921_phy0 bq27411-0 ambient usb-conn-therm usbc-therm",
+        );
         check(None, "cpu-pmic gpu-pmic-thermal");
     }
 
     #[test]
     fn monitors_of_the_processor() {
         for name in [
-            "k10temp_tctl_celsius", "coretemp_package_id_0_celsius", "coretemp_package_id_1_celsius", "cpu_thermal_temp1_celsius",
-            "bigcore0_thermal_temp1_celsius", "soc_thermal_temp1_celsius",
+            "k10temp_tctl_celsius",
+            "coretemp_package_id_0_celsius",
+            "coretemp_package_id_1_celsius",
+            "cpu_thermal_temp1_celsius",
+            "bigcore0_thermal_temp1_celsius",
+            "soc_thermal_temp1_celsius",
         ] {
             assert!(is_cpu_monitor(name), "{name}");
         }
         for name in [
-            "nvme_composite_celsius", "coretemp_core_0_celsius", "gpu_thermal_temp1_celsius", "iwlwifi_1_temp1_celsius",
-            "acpitz_temp1_celsius", "drivetemp_temp1_celsius", "pmic_temp1_celsius", "k10temp_tccd1_celsius", "x_temp1_celsius",
+            "nvme_composite_celsius",
+            "coretemp_core_0_celsius",
+            "gpu_thermal_temp1_celsius",
+            "iwlwifi_1_temp1_celsius",
+            "acpitz_temp1_celsius",
+            "drivetemp_temp1_celsius",
+            "pmic_temp1_celsius",
+            "k10temp_tccd1_celsius",
+            "x_temp1_celsius",
         ] {
             assert!(!is_cpu_monitor(name), "{name}");
         }

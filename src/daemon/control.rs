@@ -404,7 +404,8 @@ fn stop(
 
 /// Says where the temperature comes from, where that is not plain.
 fn say_choice(board: &LinuxBoard) {
-    let (sensors, why) = (board.soc_sensors().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", "), board.soc_choice());
+    let (sensors, why) =
+        (board.soc_sensors().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", "), board.soc_choice());
     match (sensors.is_empty(), why.is_empty()) {
         (_, true) => {}
         (true, false) => tracing::warn!("no processor temperature: {why}"),

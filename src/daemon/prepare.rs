@@ -301,7 +301,9 @@ fn misfit(source: &source::Config, spec: &Spec, item_len: usize) -> Option<Strin
         {
             let (wants, has) = (item_len / spec.rows.max(1), channels.len());
             let names = channels.join(", ");
-            Some(format!("source.channels: {has} channels ({names}), and the model takes {wants} values in each reading"))
+            Some(format!(
+                "source.channels: {has} channels ({names}), and the model takes {wants} values in each reading"
+            ))
         }
         (Some((_, channels)), Spec::Window(spec))
             if !channels.is_empty() && source::match_names(&spec.channels, channels).is_err() =>

@@ -61,12 +61,15 @@ impl WindowStore {
                 Some(0) => format!("{} values in each of {} readings", per_item / spec.rows, spec.rows),
                 _ => format!("{per_item} values"),
             };
-            let names = if window.channels.is_empty() { String::new() } else { format!(": {}", window.channels.join(", ")) };
+            let names =
+                if window.channels.is_empty() { String::new() } else { format!(": {}", window.channels.join(", ")) };
             return mismatch(format!("the model takes {wants}, the source has {count} channels{names}"));
         }
         if item >= elements / each {
             let name = &input.spec.name;
-            return mismatch(format!("input {name:?} has {elements} elements, a window of {each} as item {item} does not fit"));
+            return mismatch(format!(
+                "input {name:?} has {elements} elements, a window of {each} as item {item} does not fit"
+            ));
         }
         self.check_missing(spec, window, stride)?;
         let real = |row: usize, c: usize| {
@@ -104,7 +107,10 @@ impl WindowStore {
             let name = window.channels.get(column).or(spec.channels.get(c));
             let name = name.map_or_else(|| format!("channel {c}"), |name| format!("channel {name:?}"));
             let reason = match missing < spec.rows {
-                true => format!("{name} has no value in {missing} of {} readings, and the model has no mean for it", spec.rows),
+                true => format!(
+                    "{name} has no value in {missing} of {} readings, and the model has no mean for it",
+                    spec.rows
+                ),
                 false => format!("{name} has no value in any of {} readings", spec.rows),
             };
             return Err(PreprocessError::Mismatch(reason));

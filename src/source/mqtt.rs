@@ -127,17 +127,28 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     use super::*;
+    use crate::source::MissingPolicy;
+
+    fn config(topic: &str, content: MqttContent, window: u32) -> MqttConfig {
+        let missing = MissingPolicy::Nan;
+        MqttConfig { topic: topic.into(), content, channels: Vec::new(), missing, hold_s: 60, window, stride: 1 }
+    }
 
     /// What each message leads to.
     #[track_caller]
     fn check(content: MqttContent, window: u32, messages: &[(&str, &[u8])], expected: &[&str]) {
+        check_for(&[], content, window, messages, expected);
+    }
+
+    /// What each message leads to, for a model that names these channels.
+    #[track_caller]
+    fn check_for(model: &[String], content: MqttContent, window: u32, messages: &[(&str, &[u8])], expected: &[&str]) {
         let (send, receive) = sync_channel(messages.len());
         for (topic, payload) in messages {
             send.send(Incoming { topic: (*topic).into(), payload: payload.to_vec(), retain: true }).unwrap();
         }
         drop(send);
-        let config = MqttConfig { topic: "house/#".into(), content, channels: Vec::new(), window, stride: 1 };
-        let mut source = Mqtt::open(&config, Some(receive)).unwrap();
+        let mut source = Mqtt::open(&config("house/#", content, window), model, Some(receive)).unwrap();
         let mut frame = Frame::empty();
         let found: Vec<String> = (0..=messages.len())
             .map(|_| match source.next(&mut frame) {
@@ -174,6 +185,37 @@ mod tests {
     }
 
     #[test]
+    fn a_model_s_channels_are_found_in_nested_messages() {
+        let names = ["Voltage".to_owned(), "Power".to_owned()];
+        let messages: [(&str, &[u8]); 2] = [
+            (
+                "tele/plug/SENSOR",
+                br#"{"Time":"2024-07-27T10:51:55","ENERGY":{"Power":143,"Voltage":230,"Current":0.78}}"#,
+            ),
+            ("tele/plug/STATE", br#"{"Time":"2024-07-27T10:51:56","Wifi":{"RSSI":100}}"#),
+        ];
+        let expected = [
+            "tele/plug/SENSOR [230.0, 143.0]",
+            "tele/plug/STATE: none of Voltage, Power among its values: Time, Wifi.RSSI",
+            "End",
+        ];
+        check_for(&names, MqttContent::Numbers, 1, &messages, &expected);
+    }
+
+    #[test]
+    fn windows_of_two_devices_are_not_mixed() {
+        let messages: [(&str, &[u8]); 4] = [("a", b"1"), ("b", b"10"), ("a", b"2"), ("b", b"20")];
+        let idle = "Idle(\"the window is not full yet\")";
+        check(MqttContent::Numbers, 2, &messages, &[idle, idle, "a [1.0, 2.0]", "b [10.0, 20.0]", "End"]);
+        // More than are kept apart: the one that was silent longest begins anew.
+        let topics: Vec<String> = (0..=MOST_TOPICS).map(|i| i.to_string()).chain(["1".into(), "0".into()]).collect();
+        let messages: Vec<(&str, &[u8])> = topics.iter().map(|topic| (topic.as_str(), &b"5"[..])).collect();
+        let mut expected = vec![idle; MOST_TOPICS + 1];
+        expected.extend(["1 [5.0, 5.0]", idle, "End"]);
+        check(MqttContent::Numbers, 2, &messages, &expected);
+    }
+
+    #[test]
     fn pictures_are_looked_at_before_they_are_passed_on() {
         let mut jpeg = Vec::new();
         let encoder = jpeg_encoder::Encoder::new(&mut jpeg, 80);
@@ -187,22 +229,15 @@ mod tests {
 
     #[test]
     fn without_a_subscription_it_can_never_work() {
-        let config =
-            MqttConfig { topic: "a/b".into(), content: MqttContent::Jpeg, channels: Vec::new(), window: 1, stride: 1 };
-        assert!(matches!(Mqtt::open(&config, None), Err(SourceError::Fatal { origin, .. }) if origin == "a/b"));
+        let config = config("a/b", MqttContent::Jpeg, 1);
+        assert!(matches!(Mqtt::open(&config, &[], None), Err(SourceError::Fatal { origin, .. }) if origin == "a/b"));
     }
 
     #[test]
     fn silence_is_idle() {
         let (send, receive) = sync_channel(1);
-        let config = MqttConfig {
-            topic: "a/b".into(),
-            content: MqttContent::Numbers,
-            channels: vec!["value".into()],
-            window: 1,
-            stride: 1,
-        };
-        let mut source = Mqtt::open(&config, Some(receive)).unwrap();
+        let config = config("a/b", MqttContent::Numbers, 1);
+        let mut source = Mqtt::open(&config, &[], Some(receive)).unwrap();
         let begun = Instant::now();
         let idle = source.next(&mut Frame::empty()).unwrap();
         assert_eq!(idle, Next::Idle("waiting for a message on a/b".into()));

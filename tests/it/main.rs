@@ -23,6 +23,7 @@ mod machine_anomaly;
 mod model;
 mod model_add;
 mod mosquitto;
+mod numbers;
 mod pictures;
 mod pipes;
 mod proxy;

@@ -105,16 +105,15 @@ fn who_may_share_is_in_the_configuration() {
     let files = source::Config::Files(FilesConfig { path: "x".into(), repeat: true, fps: 0.0 });
     let endless = [PipelineConfig { source: files, ..pipeline("a", 4) }, pipeline("b", 4)];
     assert_eq!(places(&endless[0], &endless, Duration::ZERO), None, "it takes all that it gets");
-    let numbers =
-        MqttConfig {
-            topic: "t".into(),
-            content: MqttContent::Numbers,
-            channels: Vec::new(),
-            missing: MissingPolicy::Skip,
-            hold_s: 60,
-            window: 1,
-            stride: 1,
-        };
+    let numbers = MqttConfig {
+        topic: "t".into(),
+        content: MqttContent::Numbers,
+        channels: Vec::new(),
+        missing: MissingPolicy::Skip,
+        hold_s: 60,
+        window: 1,
+        stride: 1,
+    };
     let mqtt = [PipelineConfig { source: source::Config::Mqtt(numbers), ..pipeline("a", 4) }, pipeline("b", 4)];
     assert_eq!(places(&mqtt[0], &mqtt, Duration::ZERO), Some(2), "it comes when it comes");
 }

@@ -92,8 +92,9 @@ fn a_source_of_another_width_is_refused_with_both_counts() {
     for (channels, elements) in [(&["a"][..], 2), (&["a", "b", "c"], 2), (&["a", "b"], 3), (&["a", "b"], 4)] {
         let frame = window(channels, 1, vec![1.0; channels.len()]);
         let (width, names) = (channels.len(), channels.join(", "));
-        let expected =
-            format!("the model takes {elements} values in each of 1 readings, the source has {width} channels: {names}");
+        let expected = format!(
+            "the model takes {elements} values in each of 1 readings, the source has {width} channels: {names}"
+        );
         assert_eq!(fails(&spec(&[], 1), &frame, elements), expected);
     }
 }

@@ -167,7 +167,7 @@ impl Chooser {
         let Values::Named { keys, fields, .. } = values else { return };
         let is_number = |field: &Field<'_>| match field {
             Field::Number(_) => true,
-            Field::Other(text) => kind(text) == Kind::AlmostNumber,
+            Field::Other(text) => matches!(kind(text), Kind::AlmostNumber | Kind::Number),
             Field::Missing | Field::Nested(_) => false,
         };
         if self.learnt.is_empty() {
@@ -304,7 +304,8 @@ impl Chooser {
         let chosen = self.learnt.iter().filter(|l| !is_time(l) && (l.number || !l.text));
         let (named, unnamed): (Vec<&Learnt>, Vec<&Learnt>) = chosen.partition(|l| !l.key.leaf().is_empty());
         if let Some(unnamed) = unnamed.iter().find(|l| l.number) {
-            let reason = format!("{} has numbers and no name; `channels` says which are wanted", unnamed.key.describe());
+            let reason =
+                format!("{} has numbers and no name; `channels` says which are wanted", unnamed.key.describe());
             return Err(fault(reason));
         }
         if named.is_empty() {
@@ -388,7 +389,9 @@ impl Chooser {
             {
                 candidates = keys.iter().position(|key| key.column == Some(column)).map(|place| vec![place]);
             }
-            if self.by_model && !found_by_itself && candidates.as_ref().is_none_or(|c| c.iter().all(|&i| is_nested(keys, i)))
+            if self.by_model
+                && !found_by_itself
+                && candidates.as_ref().is_none_or(|c| c.iter().all(|&i| is_nested(keys, i)))
             {
                 candidates = by_leaf.get(path.as_str()).cloned().or(candidates);
             }
@@ -411,7 +414,9 @@ impl Chooser {
         let absent = |only: bool| places.iter().any(Option::is_none) && (only || places.iter().all(Option::is_none));
         let list = || {
             let names = keys.iter().filter(|key| !key.nested).take(20);
-            names.map(|key| if key.leaf().is_empty() { "(no name)".to_owned() } else { key.escaped() }).collect::<Vec<_>>()
+            names
+                .map(|key| if key.leaf().is_empty() { "(no name)".to_owned() } else { key.escaped() })
+                .collect::<Vec<_>>()
         };
         if naming != Naming::Object && absent(true) {
             let lost = self.channels.iter().zip(&places).filter(|(_, place)| place.is_none());
@@ -433,7 +438,8 @@ impl Chooser {
             }
         }
         let texts = &self.texts;
-        self.text_places = (0..keys.len()).filter(|&i| keys.get(i).is_some_and(|key| texts.contains(&key.path))).collect();
+        self.text_places =
+            (0..keys.len()).filter(|&i| keys.get(i).is_some_and(|key| texts.contains(&key.path))).collect();
         self.places = places;
         Ok(())
     }

@@ -127,9 +127,11 @@ impl Csv {
         }
         let found = DELIMITERS.into_iter().find(|d| split(line, *d).is_ok_and(|fields| fields.len() > 1));
         let delimiter = self.delimiter.or(found).unwrap_or(',');
-        let mut fields = split(line, delimiter).inspect_err(|fault| {
-            self.quoted = u32::from(matches!(fault, SplitFault::Open));
-        }).map_err(|fault| fault.reason())?;
+        let mut fields = split(line, delimiter)
+            .inspect_err(|fault| {
+                self.quoted = u32::from(matches!(fault, SplitFault::Open));
+            })
+            .map_err(|fault| fault.reason())?;
         if fields.iter().all(|field| field.trim().is_empty()) && (self.columns.is_none() || fields.len() == 1) {
             return Ok(None);
         }
@@ -240,7 +242,8 @@ impl Csv {
             self.columns = Some((header(&texts), Naming::Header));
             return Ok(true);
         }
-        let distinct = (1..texts.len()).all(|i| texts.get(i).is_none_or(|t| texts.iter().take(i).all(|other| other != t)));
+        let distinct =
+            (1..texts.len()).all(|i| texts.get(i).is_none_or(|t| texts.iter().take(i).all(|other| other != t)));
         let seen = texts.iter().any(|text| self.words.contains(text));
         if texts.len() > 1 && distinct && !seen && !fields.iter().any(is_empty) {
             self.suspect = Some(texts);
@@ -259,12 +262,17 @@ impl Csv {
         let decides = "decimal = \"point\" or \"comma\" says which it is";
         match (certain(Mark::Point), certain(Mark::Comma)) {
             (Some((point, _)), Some((comma, _))) => {
-                return Err(format!("{:?} has a decimal point and {:?} a decimal comma; {decides}", point.trim(), comma.trim()));
+                return Err(format!(
+                    "{:?} has a decimal point and {:?} a decimal comma; {decides}",
+                    point.trim(),
+                    comma.trim()
+                ));
             }
             (Some(_), None) => self.mark = Some(Mark::Point),
             (None, Some(_)) => self.mark = Some(Mark::Comma),
             (None, None) => {
-                let unclear = numbers().find(|(_, n)| n.mark == Some(Mark::Comma) || (n.mark.is_some() && delimiter != ','));
+                let unclear =
+                    numbers().find(|(_, n)| n.mark == Some(Mark::Comma) || (n.mark.is_some() && delimiter != ','));
                 if let Some((unclear, _)) = unclear {
                     return Err(format!("{:?} may have decimals or thousands; {decides}", unclear.trim()));
                 }
@@ -344,7 +352,8 @@ fn split(line: &str, delimiter: char) -> Result<Vec<Cow<'_, str>>, SplitFault> {
     let mut rest = Some(line);
     while let Some(text) = rest {
         let Some(mut quoted) = text.strip_prefix('"') else {
-            let (field, behind) = text.split_once(delimiter).map_or((text, None), |(field, behind)| (field, Some(behind)));
+            let (field, behind) =
+                text.split_once(delimiter).map_or((text, None), |(field, behind)| (field, Some(behind)));
             fields.push(Cow::Borrowed(field));
             rest = behind;
             continue;
@@ -378,9 +387,9 @@ pub fn decode(line: &[u8]) -> Cow<'_, str> {
 /// The character of a byte in Windows-1252 (WHATWG Encoding Standard, index windows-1252).
 fn windows_1252(byte: u8) -> char {
     const HIGH: [u16; 32] = [
-        0x20AC, 0x81, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0x8D, 0x017D, 0x8F,
-        0x90, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0x9D, 0x017E,
-        0x0178,
+        0x20AC, 0x81, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0x8D,
+        0x017D, 0x8F, 0x90, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A,
+        0x0153, 0x9D, 0x017E, 0x0178,
     ];
     let code = byte.checked_sub(0x80).and_then(|i| HIGH.get(usize::from(i)));
     code.and_then(|&code| char::from_u32(code.into())).unwrap_or(char::from(byte))

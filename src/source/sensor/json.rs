@@ -31,11 +31,14 @@ pub fn read(text: &[u8]) -> Result<Values<'static>, String> {
     if listed {
         return Ok(Values::Listed(flat.fields.into_iter().map(|(_, field)| field).collect()));
     }
-    let (keys, fields): (Vec<Key>, _) =
-        flat.fields.into_iter().map(|(path, field)| {
+    let (keys, fields): (Vec<Key>, _) = flat
+        .fields
+        .into_iter()
+        .map(|(path, field)| {
             let nested = matches!(field, Field::Nested(_));
             (Key { path, column: None, nested }, field)
-        }).unzip();
+        })
+        .unzip();
     Ok(Values::Named { keys: keys.into(), fields, naming: Naming::Object })
 }
 

@@ -188,8 +188,8 @@ fn is_date(text: &str) -> bool {
         let parts: Vec<&str> = text.split(separator).collect();
         let [first, middle, last] = parts.as_slice() else { return false };
         let number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        let month = number(middle) && middle.len() <= 2
-            || middle.len() >= 3 && middle.bytes().all(|b| b.is_ascii_alphabetic());
+        let month =
+            number(middle) && middle.len() <= 2 || middle.len() >= 3 && middle.bytes().all(|b| b.is_ascii_alphabetic());
         let lengths = (first.len(), last.len());
         number(first) && month && number(last) && matches!(lengths, (4, 1..=2) | (1..=2, 2 | 4))
     })
@@ -198,12 +198,34 @@ fn is_date(text: &str) -> bool {
 /// Whether a column or key of this name holds the time of a reading, which is no channel unless it is asked for.
 pub fn is_time_name(name: &str) -> bool {
     const TIMES: [&str; 24] = [
-        "time", "times", "timestamp", "timestamps", "ts", "date", "datetime", "epoch", "unixtime", "zeit", "zeitstempel",
-        "datum", "uhrzeit", "fecha", "hora", "heure", "horodatage", "ora", "tijd", "tid", "czas", "dato", "clock", "utc",
+        "time",
+        "times",
+        "timestamp",
+        "timestamps",
+        "ts",
+        "date",
+        "datetime",
+        "epoch",
+        "unixtime",
+        "zeit",
+        "zeitstempel",
+        "datum",
+        "uhrzeit",
+        "fecha",
+        "hora",
+        "heure",
+        "horodatage",
+        "ora",
+        "tijd",
+        "tid",
+        "czas",
+        "dato",
+        "clock",
+        "utc",
     ];
     const BESIDE: [&str; 19] = [
-        "s", "ms", "us", "ns", "sec", "secs", "seconds", "millis", "utc", "gmt", "local", "unix", "iso", "iso8601", "time",
-        "date", "stamp", "system", "rtc",
+        "s", "ms", "us", "ns", "sec", "secs", "seconds", "millis", "utc", "gmt", "local", "unix", "iso", "iso8601",
+        "time", "date", "stamp", "system", "rtc",
     ];
     let name = name.to_lowercase();
     let mut tokens = name.split(|c: char| !c.is_alphanumeric()).filter(|t| !t.is_empty()).peekable();
@@ -255,12 +277,38 @@ mod tests {
             assert_eq!(Field::of_text(text, Mark::Point), point, "{text:?} with points");
             assert_eq!(Field::of_text(text, Mark::Comma), comma, "{text:?} with commas");
         }
-        for text in ["", " ", "-", "---", "??", "NaN", "-nan", "n/a", "NA", "null", "None", "unknown", "unavailable", "#N/A"] {
+        for text in
+            ["", " ", "-", "---", "??", "NaN", "-nan", "n/a", "NA", "null", "None", "unknown", "unavailable", "#N/A"]
+        {
             assert_eq!(Field::of_text(text, Mark::Point), Field::Missing, "{text:?}");
         }
         for text in [
-            "1.234,56", "1,234.56", "1.234.567", "1 234", "1'234", "0x1F", "1_000", "21.5 °C", "21.5C", "50%", "inf", "-inf",
-            "Infinity", "1e", "e5", "--5", "+-5", "1.2.3", "on", "true", "12:00", "5V", "٣", "1e5.5", "\u{0}5", "5\u{0}",
+            "1.234,56",
+            "1,234.56",
+            "1.234.567",
+            "1 234",
+            "1'234",
+            "0x1F",
+            "1_000",
+            "21.5 °C",
+            "21.5C",
+            "50%",
+            "inf",
+            "-inf",
+            "Infinity",
+            "1e",
+            "e5",
+            "--5",
+            "+-5",
+            "1.2.3",
+            "on",
+            "true",
+            "12:00",
+            "5V",
+            "٣",
+            "1e5.5",
+            "\u{0}5",
+            "5\u{0}",
         ] {
             for mark in [Mark::Point, Mark::Comma] {
                 assert_eq!(Field::of_text(text, mark), Field::Other(text.into()), "{text:?}");
@@ -277,8 +325,15 @@ mod tests {
             (
                 Kind::Time,
                 &[
-                    "12:00", "2024-01-01 12:00:00", "2024-01-01T12:00:00.5Z", "27.07.2024", "27.7.24 08:15", "7/27/2024",
-                    "27-Jul-2024 08:15", "20240727T105155Z", "12:00:00,5",
+                    "12:00",
+                    "2024-01-01 12:00:00",
+                    "2024-01-01T12:00:00.5Z",
+                    "27.07.2024",
+                    "27.7.24 08:15",
+                    "7/27/2024",
+                    "27-Jul-2024 08:15",
+                    "20240727T105155Z",
+                    "12:00:00,5",
                 ],
             ),
             (Kind::AlmostNumber, &["21.5 °C", "1.234,56", "0x1F", "5V", "1 234", "-40 °C"]),
@@ -293,7 +348,17 @@ mod tests {
     #[test]
     fn names_of_times() {
         for name in [
-            "time", "Time", "TIMESTAMP", "ts", "Date/Time", "date_time", "Time (s)", "time_ms", "Zeit", "Datum", "unix time",
+            "time",
+            "Time",
+            "TIMESTAMP",
+            "ts",
+            "Date/Time",
+            "date_time",
+            "Time (s)",
+            "time_ms",
+            "Zeit",
+            "Datum",
+            "unix time",
             "timestamp_utc",
         ] {
             assert!(is_time_name(name), "{name}");

@@ -66,8 +66,7 @@ impl Stream {
             self.row.extend_from_slice(row);
         });
         let channels = self.chooser.channels();
-        let filled =
-            chosen.and_then(|()| self.gaps.fill(&mut self.row, channels, now).map_err(Fault::Reading));
+        let filled = chosen.and_then(|()| self.gaps.fill(&mut self.row, channels, now).map_err(Fault::Reading));
         if let Err(fault) = filled {
             self.gap();
             return Err(fault);

@@ -59,7 +59,8 @@ impl Sysfs {
         let used: Vec<Option<PathBuf>> = self.probes.iter().map(|p| p.as_ref().map(|p| p.path.clone())).collect();
         self.probes.resize(self.channels.len(), None);
         for (channel, name) in self.channels.iter().enumerate() {
-            let of_another = |p: &Probe| used.iter().enumerate().any(|(i, u)| i != channel && u.as_ref() == Some(&p.path));
+            let of_another =
+                |p: &Probe| used.iter().enumerate().any(|(i, u)| i != channel && u.as_ref() == Some(&p.path));
             if let Some(slot) = self.probes.get_mut(channel).filter(|slot| slot.is_none()) {
                 *slot = found.iter().find(|p| p.name == *name && !of_another(p)).cloned();
             }
