@@ -27,6 +27,7 @@ pub mod slot;
 pub mod stages;
 pub mod status;
 mod summary;
+pub mod trial;
 pub mod turn;
 mod worker;
 

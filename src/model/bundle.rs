@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::external::{self, ExternalError};
 use super::manifest::{Golden, Manifest};
 use super::{ModelError, graph};
 use crate::frame::Label;
+use crate::sys::beneath::Directory;
 use crate::tflite::{self, TfliteError};
 
 /// A model with its manifest, labels and golden inputs. Opening one checks every file that the manifest names.
@@ -170,6 +172,11 @@ impl Bundle {
         matches!(self.store, Store::Bare(_))
     }
 
+    /// Whether it is part of the program.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.store, Store::Embedded(_))
+    }
+
     /// The main form and its variants, best first.
     pub fn rungs(&self) -> Vec<Rung> {
         let m = &self.manifest;
@@ -229,8 +236,28 @@ impl Bundle {
         if tflite::is_tflite(&bytes) {
             return tflite::convert(&bytes).map(Cow::Owned).map_err(|e| unconverted(&self.onnx_path(rung), e));
         }
-        Ok(bytes)
+        let whole = match &self.store {
+            Store::Bare(path) => with_external_data(&bytes, path)?,
+            // A manifest has the hash of one file; the others would belong to the bundle unseen.
+            Store::Directory(_) | Store::Embedded(_) => None,
+        };
+        Ok(whole.map_or(bytes, Cow::Owned))
     }
+}
+
+/// The model in `bytes` with its tensors that lie in files beside `path`, beneath its directory; `None` if it has none.
+///
+/// # Errors
+/// [`ModelError::Shape`] naming the tensor, [`ModelError::Parse`].
+pub fn with_external_data(bytes: &[u8], path: &Path) -> Result<Option<Vec<u8>>, ModelError> {
+    let open = |name: &str| {
+        let dir = Directory::open(path.parent().unwrap_or(path)).map_err(|e| e.to_string())?;
+        dir.open_file(name).map_err(|e| e.to_string())
+    };
+    external::merge(bytes, &open).map_err(|error| match error {
+        ExternalError::Tensor { tensor, reason } => ModelError::Shape { path: path.into(), tensor, reason },
+        ExternalError::Broken(reason) => ModelError::Parse { path: path.into(), reason },
+    })
 }
 
 fn unconverted(path: &Path, error: TfliteError) -> ModelError {

@@ -12,6 +12,7 @@ mod doctor;
 mod gathering;
 mod generate;
 mod governor;
+mod hostile;
 mod infer;
 mod int8;
 mod ladder;
