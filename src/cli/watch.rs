@@ -14,6 +14,7 @@ use crate::publish::mqtt::Mqtt;
 use crate::publish::stdout::Printer;
 use crate::publish::topics::{check_node, check_prefix};
 use crate::publish::{self, PublishError, Publisher};
+use crate::sys::file::{FileError, open_regular};
 use crate::telemetry;
 
 /// Messages waiting to be printed at most; a terminal is slower than a broker.
@@ -143,9 +144,9 @@ fn file(args: &Args, service: &Path) -> Result<Option<PathBuf>, Failure> {
     if args.config.is_some() || args.host.is_some() {
         return Ok(args.config.clone());
     }
-    match std::fs::File::open(service) {
+    match open_regular(service) {
         Ok(_) => Ok(Some(service.to_owned())),
-        Err(e) if e.kind() == ErrorKind::PermissionDenied => Err(anyhow!(
+        Err(FileError::Io(e)) if e.kind() == ErrorKind::PermissionDenied => Err(anyhow!(
             "{} says which broker, and this user may not read it: sudo leptond watch, or --host HOST",
             service.display()
         )

@@ -1,14 +1,14 @@
 //! What the configuration names on this computer: models, certificates, pictures, devices, programs.
 
 use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::check::Findings;
 use super::problem::{Problem, nearest, quoted};
 use super::{Config, PipelineConfig};
 use crate::model;
 use crate::source::{self, SensorKind};
+use crate::sys::file::{self, FileError};
 
 impl Config {
     /// Looks for everything that the configuration names: what must be there is a problem, what may still come (a camera)
@@ -47,6 +47,7 @@ impl Config {
             self.check_model(pipeline, &at("model"), &mut f);
             check_source(&pipeline.source, &at, &mut f);
         }
+        f.problems.iter_mut().for_each(|problem| problem.outside = true);
         f
     }
 
@@ -145,31 +146,31 @@ fn check_program(program: &str, usual: &[&str], key: &str, f: &mut Findings) {
     }
 }
 
-/// The start of a small text file, or a problem.
-fn readable(file: &PathBuf, key: &str, f: &mut Findings) -> Option<String> {
-    let mut bytes = Vec::new();
-    let read = fs::metadata(file).and_then(|meta| {
-        if meta.is_dir() {
-            return Err(std::io::Error::from(std::io::ErrorKind::IsADirectory));
-        }
-        fs::File::open(file)?.take(1 << 20).read_to_end(&mut bytes)
-    });
-    if let Err(error) = read {
-        // A credential of systemd is there only while the service runs, which is where it is wanted.
-        if file.starts_with("/run/credentials") && error.kind() == std::io::ErrorKind::NotFound {
-            f.warn(Problem::new(key, "is there only while the service runs").found(shown(file)));
-            return None;
-        }
-        let what = match error.kind() {
-            std::io::ErrorKind::NotFound => "there is no such file".into(),
-            std::io::ErrorKind::PermissionDenied => "this user may not read the file".into(),
-            std::io::ErrorKind::IsADirectory => "is a directory, a file is wanted".into(),
-            _ => format!("cannot be read: {error}"),
-        };
-        f.problem(Problem::new(key, what).found(shown(file)));
+/// A larger file holds neither a password nor certificates.
+const MOST_BYTES: u64 = 8 << 20;
+
+/// A small text file, or a problem.
+fn readable(file: &Path, key: &str, f: &mut Findings) -> Option<String> {
+    let error = match file::read_regular(file, MOST_BYTES) {
+        Ok(bytes) => return Some(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) => error,
+    };
+    // A credential of systemd is there only while the service runs, which is where it is wanted.
+    if file.starts_with("/run/credentials") && error.is_missing() {
+        f.warn(Problem::new(key, "is there only while the service runs").found(shown(file)));
         return None;
     }
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    let what = match &error {
+        FileError::Kind("a directory") => "is a directory, a file is wanted".into(),
+        FileError::Io(error) if error.kind() == std::io::ErrorKind::NotFound => "there is no such file".into(),
+        FileError::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            "this user may not read the file".into()
+        }
+        FileError::Io(error) => format!("cannot be read: {error}"),
+        other => other.to_string(),
+    };
+    f.problem(Problem::new(key, what).found(shown(file)));
+    None
 }
 
 fn shown(path: &Path) -> String {

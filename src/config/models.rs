@@ -20,7 +20,8 @@ impl Config {
                 Ok(bundle) => check_bundle(pipeline, &bundle, &at, &mut f),
                 Err(error) => f.problem(
                     Problem::new(at("model"), format!("the model cannot be used: {error}"))
-                        .found(quoted(&pipeline.model)),
+                        .found(quoted(&pipeline.model))
+                        .outside(),
                 ),
             }
         }

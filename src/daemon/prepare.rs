@@ -14,6 +14,7 @@ use crate::board::Info;
 use crate::config::{Config, PipelineConfig};
 use crate::frame::{Incoming, Spec};
 use crate::governor::{Candidate, PipelineLadder, Rung, Setpoint};
+use crate::model;
 use crate::publish::PublishError;
 use crate::source::{self, Source};
 use crate::sys::Roots;
@@ -101,10 +102,41 @@ pub enum PrepareError {
     /// Source and model do not fit together.
     #[error("pipeline {0:?}: {1}")]
     Fit(String, String),
+    /// The system has no thread to make it on.
+    #[error("pipeline {0:?}: no thread: {1}")]
+    Thread(String, std::io::Error),
     /// Its topic cannot be subscribed to.
     #[error("pipeline {0:?}: {1}")]
     Topic(String, PublishError),
 }
+
+impl PrepareError {
+    /// Whether the same may work later although nobody changes the configuration.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            PrepareError::Model(_, error) => error.may_pass(),
+            PrepareError::Source(_, error) => matches!(error, source::SourceError::Lost { .. }),
+            PrepareError::Topic(_, error) => error.may_pass(),
+            PrepareError::Thread(..) => true,
+            PrepareError::Fit(..) => false,
+        }
+    }
+}
+
+/// A pipeline that could not be made.
+pub(super) struct Unmade {
+    pub(super) config: Box<PipelineConfig>,
+    pub(super) error: Box<PrepareError>,
+}
+
+impl Unmade {
+    pub(super) fn new(config: PipelineConfig, error: PrepareError) -> Unmade {
+        Unmade { config: Box::new(config), error: Box::new(error) }
+    }
+}
+
+/// What came of each pipeline.
+pub(super) type Made = Vec<Result<Prepared, Unmade>>;
 
 /// A pipeline's model, compiled for full work, and what it costs on this board.
 pub struct Measured {
@@ -146,30 +178,31 @@ fn compile(
     pool: Option<&Arc<Pool>>,
 ) -> Result<Compiled, PrepareError> {
     let name = config.name.as_str();
-    let model = |e: PlanError| PrepareError::Model(name.into(), e);
-    let bundle = open_bundle(&config.model, &places.models).map_err(model)?;
+    let unusable = |e: PlanError| PrepareError::Model(name.into(), e);
+    model::spare_thread().map_err(|e| PrepareError::Thread(name.into(), e))?;
+    let bundle = open_bundle(&config.model, &places.models).map_err(unusable)?;
     mark_of("model found", name);
-    trial::try_out(&bundle, places.state.as_deref()).map_err(|e| model(e.into()))?;
+    trial::try_out(&bundle, places.state.as_deref()).map_err(|e| unusable(e.into()))?;
     mark_of("model tried", name);
     let info = Info::read(roots);
     let board = format!("{} {}", info.model, info.cpu);
     let cores = if info.cores == 0 { usize::MAX } else { info.cores };
     let threads = (config.threads as usize).clamp(1, cores);
     let mut planner =
-        Planner::new(bundle, config.engine, threads, config.preprocess.clone(), &config.task).map_err(model)?;
-    if let Some(race) = planner.race(&planner.full(), &board, places.state.as_deref()).map_err(model)? {
+        Planner::new(bundle, config.engine, threads, config.preprocess.clone(), &config.task).map_err(unusable)?;
+    if let Some(race) = planner.race(&planner.full(), &board, places.state.as_deref()).map_err(unusable)? {
         let (int8_ms, f32_ms) = (race.int8_ms, race.f32_ms);
         tracing::info!(pipeline = name, engine = ?race.engine, int8_ms, f32_ms, remembered = race.remembered,
             "the faster engine on this board");
     }
     mark_of("engine chosen", name);
-    let mut loaded = planner.load(0).map_err(model)?;
+    let mut loaded = planner.load(0).map_err(unusable)?;
     mark_of("model parsed", name);
     let full = Setpoint { resolution: Planner::own_resolution(&loaded), ..planner.full() };
     if let Some((pool, wish)) = pool.and_then(|pool| Some((pool, pool.wish(config, frame_interval(&config.source))?))) {
         planner.share(pool.clone(), name, wish);
     }
-    let stages = planner.compile_shared(&mut loaded, (&full).into()).map_err(model)?;
+    let stages = planner.compile_shared(&mut loaded, (&full).into()).map_err(unusable)?;
     mark_of("plan compiled", name);
     match misfit(&config.source, stages.spec()) {
         Some(reason) => Err(PrepareError::Fit(name.into(), reason)),
@@ -219,7 +252,7 @@ pub(super) fn prepare(
         }
         _ => None,
     };
-    let source = source::open(&config.source, source::Context { roots: roots.clone(), incoming })
+    let source = source::open(&config.source, source::Context { roots: roots.clone(), incoming, waits: true })
         .map_err(|e| PrepareError::Source(config.name.clone(), e))?;
     mark_of("source opened", &config.name);
     Ok(Prepared { config: config.clone(), planner, stages, source, ladder, uncalibrated })

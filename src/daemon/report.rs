@@ -83,6 +83,7 @@ impl Reporter {
                 name: manifest.name.clone(),
                 version: manifest.version.clone(),
                 sha256: r.planner.sha256.clone(),
+                digest: r.planner.bundle.digest().to_owned(),
                 task: kebab(&r.planner.kind()),
                 engine: r.engine.into(),
             }
@@ -195,7 +196,8 @@ impl Reporter {
             under_voltage: reading.under_voltage,
         };
         let governor = standing(set);
-        let idle = set.iter().map(|r| r.shared.idle(now)).collect();
+        let waiting = set.waiting.iter().map(|(_, reason)| Some(reason.to_owned()));
+        let idle = set.iter().map(|r| r.shared.idle(now)).chain(waiting).collect();
         let flags = Flags { throttled, governor: governor.clone(), idle };
         if now < self.due && self.flags.as_ref() == Some(&flags) {
             return;
@@ -223,6 +225,9 @@ impl Reporter {
                 idle: running.shared.idle(now),
             };
             pipelines.insert(running.config.name.clone(), health);
+        }
+        for (name, reason) in set.waiting.iter() {
+            pipelines.insert(name.to_owned(), PipelineHealth::not_running(reason));
         }
         let health = Health {
             uptime_s: now.saturating_duration_since(self.started).as_secs(),
@@ -277,7 +282,7 @@ fn kebab(value: &impl Serialize) -> String {
 }
 
 /// What a run came to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     /// Frames that the sources gave.
     pub frames: u64,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::pool::{self, Granted, Pool, Wish};
+use crate::config::ModelsConfig;
 use crate::frame::{Frame, Geometry, Spec, TaskKind, TaskSpec, TensorView};
 use crate::governor::Setpoint;
 use crate::model::race::{self, Race};
@@ -40,6 +41,9 @@ pub enum PlanError {
         dirs: String,
         /// What is embedded in the program.
         shipped: String,
+        /// Whether it may be there later: it is named by a path, or a directory for models is not there or empty, as before a disk is
+        /// mounted.
+        may_come: bool,
     },
     /// The model cannot be used.
     #[error(transparent)]
@@ -59,6 +63,22 @@ pub enum PlanError {
         /// What there is.
         sizes: Vec<[usize; 2]>,
     },
+}
+
+impl PlanError {
+    /// Whether the same may work later although nobody changes the configuration.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            PlanError::NoModel { may_come, .. } => *may_come,
+            PlanError::Model(error) => matches!(error, ModelError::Unavailable { .. }),
+            PlanError::Task(_) | PlanError::Resolution { .. } => false,
+        }
+    }
+
+    /// Whether the model's files were written over since they were opened.
+    pub(super) fn is_stale(&self) -> bool {
+        matches!(self, PlanError::Model(ModelError::Changed { .. }))
+    }
 }
 
 /// What stages are compiled for: everything of a setpoint but its pace.
@@ -89,8 +109,11 @@ pub fn open_bundle(name: &str, dirs: &[PathBuf]) -> Result<Bundle, PlanError> {
     if let Some(bundle) = model::open(name, dirs) {
         return Ok(bundle?);
     }
+    let bare = |dir: &PathBuf| std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
+    let usual = ModelsConfig::default().dirs;
     Err(PlanError::NoModel {
         name: name.into(),
+        may_come: name.contains('/') || dirs.iter().any(|dir| !usual.contains(dir) && bare(dir)),
         dirs: dirs.iter().map(|d| d.display().to_string()).collect::<Vec<_>>().join(", "),
         shipped: model::shipped().collect::<Vec<_>>().join(", "),
     })
@@ -136,9 +159,9 @@ impl Planner {
         let task = task
             .over(&bundle.manifest().defaults)
             .map_err(|e| PlanError::Task(format!("{}: {e}", bundle.path().display())))?;
-        // A bundle's manifest has the hash, which opening it has checked; a bare file has none yet.
+        // A bundle's manifest has the hash, which opening it has checked; a bare file is all there is.
         let sha256 = match bundle.manifest().sha256.as_str() {
-            "" => model::sha256(&bundle.onnx(0)?),
+            "" => bundle.digest().to_owned(),
             known => known.to_ascii_lowercase(),
         };
         Ok(Planner { bundle, engine, threads: threads.max(1), preprocess, task, sha256, share: None })
@@ -257,8 +280,8 @@ impl Planner {
         };
         let plan = match share {
             Some(Share { pool, name, wish }) => {
-                let (sha256, engine) = (self.sha256.clone(), self.engine);
-                pool.plan(name, pool::Key { sha256, engine, stages: key, items }, *wish, compile)?
+                let (digest, engine) = (self.bundle.digest().to_owned(), self.engine);
+                pool.plan(name, pool::Key { digest, engine, stages: key, items }, *wish, compile)?
             }
             None => Granted::Own(compile(items * frames)?),
         };

@@ -7,6 +7,12 @@ use serde::Deserialize;
 use super::ModelError;
 use crate::frame::{Colour, Fit, Head, Layout, TaskKind};
 
+/// Most smaller forms: each is a file that stays open while the model is in use.
+const MAX_VARIANTS: usize = 16;
+
+/// Most golden inputs: each is read whenever the bundle is opened.
+const MAX_GOLDENS: usize = 4096;
+
 /// The manifest of a bundle. Keys that are not listed here are refused.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -286,6 +292,11 @@ impl Manifest {
             "output.scale",
             format!("found {}, allowed is a finite number above 0", self.output.scale.unwrap_or(0.0)),
         );
+        for (key, count, most) in
+            [("variant.name", self.variants.len(), MAX_VARIANTS), ("golden.file", self.goldens.len(), MAX_GOLDENS)]
+        {
+            fault(count > most, key, format!("{count} of them, allowed are up to {most}"));
+        }
         for variant in &self.variants {
             let name = &variant.name;
             fault(

@@ -34,6 +34,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use bundle::{Bundle, Rung, sha256, with_external_data};
+pub use guard::spare_thread;
 pub use load::LoadedModel;
 pub use manifest::Manifest;
 pub use plan::Plan;
@@ -98,12 +99,20 @@ pub trait Model: Send {
 /// Why a model cannot be used. Everything but `Run` is found at load.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// A file cannot be read.
+    /// A file is not there or cannot be read now: that may pass.
+    #[error("{path}: {reason}")]
+    Unavailable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+    /// A file is none that can be read, or does not hold what it should.
     #[error("{path}: {reason}")]
     Io {
         /// The file.
         path: PathBuf,
-        /// The system's words.
+        /// What it is instead.
         reason: String,
     },
     /// `model.toml` is wrong.
@@ -125,6 +134,12 @@ pub enum ModelError {
         found: String,
         /// What the manifest says.
         expected: String,
+    },
+    /// A file was written over since the bundle was opened.
+    #[error("{path}: was changed on the disk since it was opened")]
+    Changed {
+        /// The model file.
+        path: PathBuf,
     },
     /// Not an ONNX file, or cut short.
     #[error("{path}: not a complete ONNX model: {reason}")]

@@ -214,7 +214,15 @@ pub struct Stats {
 /// Why publishing cannot start. Once it runs, trouble with the broker is logged and retried.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// A file cannot be used.
+    /// A file is not there or cannot be read now.
+    #[error("{path}: {reason}")]
+    Unavailable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+    /// A file does not hold what it should.
     #[error("{path}: {reason}")]
     File {
         /// The file.
@@ -244,4 +252,14 @@ pub enum PublishError {
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
+}
+
+impl PublishError {
+    /// Whether the same may work later although nobody changes the configuration.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            PublishError::Unavailable { .. } | PublishError::Listen { .. } | PublishError::Thread(_) => true,
+            PublishError::File { .. } | PublishError::Setting { .. } | PublishError::Name(_) => false,
+        }
+    }
 }

@@ -50,6 +50,8 @@ pub struct ModelInfo {
     pub version: String,
     /// SHA-256 of the model file, in hex.
     pub sha256: String,
+    /// SHA-256 of manifest and files together: what runs, and not what lies on the disk by now.
+    pub digest: String,
     /// `classify`, `detect`, `anomaly`, `raw`.
     pub task: String,
     /// `int8` or `f32`.
@@ -135,6 +137,22 @@ pub struct PipelineHealth {
     /// Why nothing comes, when nothing does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<String>,
+}
+
+impl PipelineHealth {
+    /// Of a pipeline that could not be made, for this reason.
+    pub fn not_running(reason: &str) -> PipelineHealth {
+        PipelineHealth {
+            fps: 0.0,
+            latency_ms: Percentiles::default(),
+            drops: 0,
+            errors: 0,
+            rung: 0,
+            rung_changes: Steps::default(),
+            reduced_s: 0.0,
+            idle: Some(format!("not running: {reason}")),
+        }
+    }
 }
 
 /// Percentiles, in the unit that the key which holds them names.

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::sys::file;
+
 /// A name that cannot stand in a topic.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -129,7 +131,7 @@ pub fn check_prefix(prefix: &str) -> Result<(), NameError> {
 /// The name of this node where none is configured: `leptond-` and eight hex digits out of the machine id, so that it
 /// stays the same and does not give the machine id away (machine-id(5)); without one, the host's name.
 pub fn default_node(root: &Path) -> String {
-    let read = |path: &str| std::fs::read_to_string(root.join(path)).ok();
+    let read = |path: &str| file::read_text(&root.join(path), 4 << 10).ok();
     node_name(read("etc/machine-id").as_deref(), read("proc/sys/kernel/hostname").as_deref())
 }
 

@@ -105,6 +105,8 @@ pub struct Context {
     /// Messages of the subscription that `daemon` made for an `mqtt` source. Bounded: when it is full, the newest is dropped
     /// and counted by the sender.
     pub incoming: Option<Receiver<Incoming>>,
+    /// Whether a file, FIFO or directory that is not there is waited for, as a camera always is; else it is an error of [`open`].
+    pub waits: bool,
 }
 
 /// `[width, height]` in pixels of the smaller pictures that the source can be asked for by [`Source::set_capture`] because they
@@ -129,16 +131,16 @@ pub fn capture_sizes(config: &Config, regions: bool) -> Vec<[u32; 2]> {
 /// [`Next::Idle`] and goes on looking for it.
 ///
 /// # Errors
-/// [`SourceError::Fatal`] when it can never work: a path that does not exist, a kind that this build cannot do.
+/// [`SourceError::Fatal`] when it can never work, or what it reads is not there and it [does not wait](Context::waits).
 pub fn open(config: &Config, context: Context) -> Result<Box<dyn Source>, SourceError> {
-    let Context { roots, incoming } = context;
+    let Context { roots, incoming, waits } = context;
     match config {
         Config::Synthetic(config) => Ok(Box::new(synthetic::Synthetic::new(config)?)),
-        Config::Files(config) => Ok(Box::new(files::Files::open(config)?)),
+        Config::Files(config) => Ok(Box::new(files::Files::open(config, waits)?)),
         Config::V4l2(config) => Ok(v4l2::open(config)),
         Config::Rpicam(config) => rpicam::open(config),
         Config::Rtsp(config) => rtsp::open(config),
-        Config::Sensor(config) => sensor::open(config, roots),
+        Config::Sensor(config) => sensor::open(config, roots, waits),
         Config::Mqtt(config) => Ok(Box::new(mqtt::Mqtt::open(config, incoming)?)),
     }
 }

@@ -18,7 +18,7 @@ pub enum FileError {
     #[error("is {0}, a regular file is wanted")]
     Kind(&'static str),
     /// It has, or gave, more than is taken.
-    #[error("more than {limit_bytes} bytes, which is what is read at most")]
+    #[error("more than {limit_bytes} bytes, the most that is read")]
     TooLarge {
         /// What is taken at most.
         limit_bytes: u64,
@@ -49,8 +49,6 @@ impl FileError {
 
 fn words(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".into(),
-        io::ErrorKind::PermissionDenied => "permission denied".into(),
         // Some files of /proc wait for something to happen.
         io::ErrorKind::WouldBlock => "gives nothing to read now, as a regular file would".into(),
         _ => error.to_string(),
@@ -111,17 +109,26 @@ pub(super) fn text(bytes: Vec<u8>) -> Result<String, FileError> {
 /// # Errors
 /// [`FileError::Io`] or [`FileError::TooLarge`].
 pub fn read_open(file: &File, limit_bytes: u64) -> Result<Vec<u8>, FileError> {
+    let mut bytes = Vec::new();
+    read_open_into(file, limit_bytes, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// [`read_open`] behind what `bytes` holds already, for a buffer that is used again.
+///
+/// # Errors
+/// The same; what was read until then stays in `bytes`.
+pub fn read_open_into(file: &File, limit_bytes: u64, bytes: &mut Vec<u8>) -> Result<(), FileError> {
     let said = file.metadata()?.len();
     if said > limit_bytes {
         return Err(FileError::TooLarge { limit_bytes });
     }
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(usize::try_from(said).unwrap_or(usize::MAX).saturating_add(1)).map_err(no_memory)?;
-    FromStart { file, at: 0 }.take(limit_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit_bytes {
+    bytes.try_reserve(usize::try_from(said).unwrap_or(usize::MAX).saturating_add(1)).map_err(no_memory)?;
+    let read = FromStart { file, at: 0 }.take(limit_bytes.saturating_add(1)).read_to_end(bytes)?;
+    if read as u64 > limit_bytes {
         return Err(FileError::TooLarge { limit_bytes });
     }
-    Ok(bytes)
+    Ok(())
 }
 
 fn no_memory(_: std::collections::TryReserveError) -> io::Error {

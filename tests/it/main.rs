@@ -9,6 +9,7 @@ mod common;
 mod config;
 mod daemon;
 mod doctor;
+mod files;
 mod gathering;
 mod generate;
 mod governor;

@@ -1,7 +1,7 @@
 //! `leptond model add`, `list` and `remove` as a person uses them, against a server that does what servers do.
 
 #[path = "model_add/home.rs"]
-mod home;
+pub mod home;
 #[path = "model_add/samples.rs"]
 mod samples;
 #[path = "model_add/server.rs"]

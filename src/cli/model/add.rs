@@ -1,5 +1,6 @@
 //! `leptond model add`.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -19,6 +20,7 @@ use crate::cli::progress::spinner;
 use crate::cli::{Failure, say};
 use crate::config::{Glance, redact};
 use crate::model::{self, Bundle, Engine, LoadedModel, graph, sha256};
+use crate::sys::file;
 use crate::tflite;
 
 /// Largest file that is fetched unless another limit is given, in MB.
@@ -118,13 +120,13 @@ fn add(args: &Args, watch: impl FnOnce() -> Kept) -> Result<(), Failure> {
     match &wanted {
         Wanted::Entry(entry, labels) => {
             let source = args.bring_entry(entry, &store, &kept)?;
-            stage_file(&stage, &entry.manifest.file, &source)?;
+            source.stage(&stage, &entry.manifest.file)?;
             if let Some((file, text)) = labels {
                 stage.write(file, text.as_bytes()).map_err(refused)?;
             }
             let text = renamed(&entry.manifest_text, &name, Path::new("model.toml"))?;
             stage.write("model.toml", text.as_bytes()).map_err(refused)?;
-            partial = source.partial;
+            partial = source.partial();
         }
         Wanted::Url(url) => {
             let request = Request {
@@ -137,11 +139,11 @@ fn add(args: &Args, watch: impl FnOnce() -> Kept) -> Result<(), Failure> {
             // Neither a password nor a key that is good for a day belongs into a manifest.
             let origin = redact(url.split(['?', '#']).next().unwrap_or_default());
             found = args.make(&stage, &name, &origin, &source)?;
-            partial = source.partial;
+            partial = source.partial();
         }
         Wanted::File(path) => {
             let origin = path.canonicalize().unwrap_or_else(|_| path.clone());
-            let source = Source { path: path.clone(), partial: None };
+            let source = Source::Here(read(path)?);
             found = args.make(&stage, &name, &origin.display().to_string(), &source)?;
         }
         Wanted::Bundle(path) => copy_bundle(path, &name, &stage)?,
@@ -163,25 +165,49 @@ fn add(args: &Args, watch: impl FnOnce() -> Kept) -> Result<(), Failure> {
     args.report(&installed, &proof, &found, &dir, &glance)
 }
 
-/// A model file that is here, and the download that it is of.
-struct Source {
-    path: PathBuf,
-    partial: Option<Partial>,
+/// A model file.
+enum Source {
+    /// It was fetched for this.
+    Fetched(Partial),
+    /// It is of this computer: what was read of it, so that what is copied is what was looked at.
+    Here(Vec<u8>),
+}
+
+impl Source {
+    /// Puts it into the bundle: a link costs no room, and the download stays for another attempt should the model not run.
+    fn stage(&self, stage: &Stage, file: &str) -> Result<(), Failure> {
+        match self {
+            Source::Fetched(partial) => stage.link(file, partial.path()),
+            Source::Here(bytes) => stage.write(file, bytes),
+        }
+        .map_err(refused)
+    }
+
+    fn bytes(&self) -> Result<Cow<'_, [u8]>, Failure> {
+        match self {
+            Source::Fetched(partial) => read(partial.path()).map(Cow::Owned),
+            Source::Here(bytes) => Ok(Cow::Borrowed(bytes)),
+        }
+    }
+
+    fn partial(self) -> Option<Partial> {
+        match self {
+            Source::Fetched(partial) => Some(partial),
+            Source::Here(_) => None,
+        }
+    }
+}
+
+/// All of a model file.
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = file::read_regular(path, graph::MAX_FILE_BYTES).with_context(|| path.display().to_string())?;
+    Ok(bytes)
 }
 
 fn discard(partial: Option<Partial>) {
     if let Some(mut partial) = partial {
         partial.discard();
     }
-}
-
-/// Puts a file into the bundle: a link costs no room, and the download stays for another attempt should the model not run.
-fn stage_file(stage: &Stage, file: &str, source: &Source) -> Result<(), Failure> {
-    match &source.partial {
-        Some(_) => stage.link(file, &source.path),
-        None => stage.copy(file, &source.path),
-    }
-    .map_err(refused)
 }
 
 impl Args {
@@ -224,14 +250,15 @@ impl Args {
             _ => None,
         });
         if let Some(path) = beside {
-            let found = sha256(&std::fs::read(&path).with_context(|| path.display().to_string())?);
+            let bytes = read(&path)?;
+            let found = sha256(&bytes);
             if !found.eq_ignore_ascii_case(&entry.manifest.sha256) {
                 let expected = entry.manifest.sha256.to_ascii_lowercase();
                 return Err(
                     anyhow::anyhow!("{}: sha256 is {found}, the catalog says {expected}", path.display()).into()
                 );
             }
-            return Ok(Source { path, partial: None });
+            return Ok(Source::Here(bytes));
         }
         let urls: Vec<&str> = (entry.places.iter())
             .filter_map(|place| if let Place::Url(url) = place { Some(url.as_str()) } else { None })
@@ -250,17 +277,12 @@ impl Args {
         let mut partial = Partial::open(&store.partial(), key);
         let mut show = Show::new(name, kept.clone());
         fetch(&self.catalog.server(self.retries), request, &mut partial, &mut show).map_err(anyhow::Error::from)?;
-        Ok(Source { path: partial.path().to_path_buf(), partial: Some(partial) })
+        Ok(Source::Fetched(partial))
     }
 
     /// Makes a bundle of a bare file: what was found and not said, one line each.
     fn make(&self, stage: &Stage, name: &str, origin: &str, source: &Source) -> Result<Vec<String>, Failure> {
-        let meta = std::fs::metadata(&source.path).with_context(|| source.path.display().to_string())?;
-        if meta.len() > graph::MAX_FILE_BYTES {
-            let reason = format!("{} bytes, allowed are up to {}", meta.len(), graph::MAX_FILE_BYTES);
-            return Err(anyhow::anyhow!("{}: {reason}", source.path.display()).into());
-        }
-        let bytes = std::fs::read(&source.path).with_context(|| source.path.display().to_string())?;
+        let bytes = source.bytes()?;
         catalog::recognise(&self.what, &bytes[..bytes.len().min(64)]).map_err(anyhow::Error::from)?;
         let found = sha256(&bytes);
         if let Some(expected) = self.sha256.as_ref().filter(|expected| **expected != found) {
@@ -268,9 +290,11 @@ impl Args {
         }
         let file = file_name(tflite::is_tflite(&bytes));
         // Tensors in files beside it become part of the one that is installed, and of its hash.
-        let whole = match &source.partial {
-            None => model::with_external_data(&bytes, &source.path).map_err(anyhow::Error::from)?,
-            Some(_) => None,
+        let whole = match source {
+            Source::Here(_) => {
+                model::with_external_data(&bytes, Path::new(&self.what)).map_err(anyhow::Error::from)?
+            }
+            Source::Fetched(_) => None,
         };
         drop(bytes);
         let found = match whole {
@@ -279,7 +303,7 @@ impl Args {
                 sha256(&whole)
             }
             None => {
-                stage_file(stage, file, source)?;
+                source.stage(stage, file)?;
                 found
             }
         };
@@ -376,7 +400,7 @@ fn is_installed(there: &Bundle, entry: &Entry, labels: Option<&str>, name: &str)
 fn copy_bundle(path: &Path, name: &str, stage: &Stage) -> Result<(), Failure> {
     let bundle = Bundle::open(path).map_err(anyhow::Error::from)?;
     for file in catalog::files_of(&bundle) {
-        let bytes = bundle.read(&file).map_err(anyhow::Error::from)?;
+        let bytes = bundle.read_to_copy(&file).map_err(anyhow::Error::from)?;
         if file == "model.toml" && bundle.manifest().name != name {
             let text = String::from_utf8_lossy(&bytes);
             stage.write(&file, renamed(&text, name, &path.join(&file))?.as_bytes()).map_err(refused)?;

@@ -11,6 +11,7 @@ use crate::cli::{Failure, bench};
 use crate::frame::{Colour, Fit, Head, Layout, TaskKind};
 use crate::model::LoadedModel;
 use crate::model::graph::Port;
+use crate::sys::file::{FileError, read_text};
 
 /// What a person says of a model that has no manifest. What is not said comes from the file.
 #[derive(Debug, Default, clap::Args)]
@@ -157,11 +158,10 @@ impl Flags {
             return Ok(Some(said.labels.clone()));
         };
         let wrong = |reason: String| Failure::Usage(format!("--labels {}: {reason}", path.display()));
-        let meta = std::fs::metadata(path).map_err(|e| wrong(e.to_string()))?;
-        if meta.len() > 1 << 20 {
-            return Err(wrong("above 1 MiB; a text file with one name a line is wanted".into()));
-        }
-        let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+        let text = read_text(path, 1 << 20).map_err(|e| match e {
+            FileError::TooLarge { .. } => wrong("above 1 MiB; a text file with one name a line is wanted".into()),
+            other => wrong(other.to_string()),
+        })?;
         let lines: Vec<String> = text.lines().map(|l| l.trim_end().into()).filter(|l: &String| !l.is_empty()).collect();
         if lines.is_empty() { Err(wrong("there is no label in it".into())) } else { Ok(Some(lines)) }
     }

@@ -9,7 +9,7 @@ use crate::{preprocess, task};
 const MS: Duration = Duration::from_millis(1);
 
 fn key() -> Key {
-    Key { sha256: "x".into(), engine: Engine::F32, stages: (&Setpoint::full()).into(), items: 1 }
+    Key { digest: "x".into(), engine: Engine::F32, stages: (&Setpoint::full()).into(), items: 1 }
 }
 
 fn wish(places: usize) -> Wish {

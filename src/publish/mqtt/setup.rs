@@ -12,6 +12,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::publish::{Config, PublishError, TlsConfig};
+use crate::sys;
+
+/// A larger file holds neither a password nor certificates; a computer's whole list of authorities has 250 kB.
+const MOST_BYTES: u64 = 8 << 20;
 
 /// QoS 1 messages that the client library keeps track of: more than a [`Queue`](crate::publish::queue::Queue) has on its
 /// way, so that packet ids do not collide.
@@ -68,7 +72,7 @@ fn password(config: &Config) -> Result<String, PublishError> {
         let dir = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|_| config.password.is_empty());
         return dir.map_or(Ok(config.password.clone()), |dir| credential(Path::new(&dir), &config.username));
     };
-    let text = std::fs::read_to_string(path).map_err(|e| file(path, e))?;
+    let text = sys::file::read_text(path, MOST_BYTES).map_err(|e| unread(path, &e))?;
     match text.lines().next() {
         Some(line) if !line.is_empty() => Ok(line.to_string()),
         _ => Err(file(path, "its first line is empty; it should be the password")),
@@ -79,10 +83,10 @@ fn password(config: &Config) -> Result<String, PublishError> {
 /// written.
 fn credential(dir: &Path, username: &str) -> Result<String, PublishError> {
     let path = dir.join(CREDENTIAL);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match sys::file::read_text(&path, MOST_BYTES) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
-        Err(error) => return Err(file(&path, error)),
+        Err(error) if error.is_missing() => return Ok(String::new()),
+        Err(error) => return Err(unread(&path, &error)),
     };
     let line = text.lines().next().unwrap_or_default();
     if username.is_empty() && !line.is_empty() {
@@ -107,7 +111,8 @@ fn client_config(tls: &TlsConfig) -> Result<ClientConfig, PublishError> {
     match (&tls.cert_file, &tls.key_file) {
         (None, None) => Ok(builder.with_no_client_auth()),
         (Some(cert), Some(key)) => {
-            let private = PrivateKeyDer::from_pem_file(key).map_err(|e| file(key, pem_words(&e, "private key")))?;
+            let text = sys::file::read_regular(key, MOST_BYTES).map_err(|e| unread(key, &e))?;
+            let private = PrivateKeyDer::from_pem_slice(&text).map_err(|e| file(key, pem_words(&e, "private key")))?;
             builder.with_client_auth_cert(certificates(cert)?, private).map_err(|e| file(cert, e))
         }
         _ => Err(PublishError::Setting {
@@ -118,8 +123,9 @@ fn client_config(tls: &TlsConfig) -> Result<ClientConfig, PublishError> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PublishError> {
-    let found: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
+    let text = sys::file::read_regular(path, MOST_BYTES).map_err(|e| unread(path, &e))?;
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<_, _>>()
         .map_err(|e| file(path, pem_words(&e, "certificate")))?;
     if found.is_empty() {
         return Err(file(path, "there is no certificate in it (PEM, -----BEGIN CERTIFICATE-----)"));
@@ -133,6 +139,14 @@ fn pem_words(error: &rustls::pki_types::pem::Error, what: &str) -> String {
         Error::Io(e) => e.to_string(),
         Error::NoItemsFound => format!("there is no {what} in it (PEM)"),
         other => format!("not a PEM file with a {what}: {other}"),
+    }
+}
+
+fn unread(path: &Path, error: &sys::file::FileError) -> PublishError {
+    if error.may_pass() {
+        PublishError::Unavailable { path: path.into(), reason: error.to_string() }
+    } else {
+        file(path, error)
     }
 }
 

@@ -166,6 +166,7 @@ fn info_names_models_and_configuration() {
             name: "digits".into(),
             version: "1.0.0".into(),
             sha256: "00".into(),
+            digest: "11".into(),
             task: "classify".into(),
             engine: "int8".into(),
         }],
@@ -175,7 +176,7 @@ fn info_names_models_and_configuration() {
     check(
         &info,
         r#"{"version":"0.1.0","board":"a board","models":[{"pipeline":"meter","name":"digits","version":"1.0.0",
-        "sha256":"00","task":"classify","engine":"int8"}],"config_digest":"ff","config_schema":{"type":"object"}}"#,
+        "sha256":"00","digest":"11","task":"classify","engine":"int8"}],"config_digest":"ff","config_schema":{"type":"object"}}"#,
     );
 }
 

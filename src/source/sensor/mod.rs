@@ -19,11 +19,11 @@ use super::{Next, SensorConfig, SensorKind, Source, SourceError};
 use crate::frame::Frame;
 use crate::sys::Roots;
 
-/// Opens the sensor that `config` describes.
+/// Opens the sensor that `config` describes; with `waits`, a file or FIFO need not be there yet.
 ///
 /// # Errors
 /// [`SourceError::Fatal`] when it can never work.
-pub fn open(config: &SensorConfig, roots: Roots) -> Result<Box<dyn Source>, SourceError> {
+pub fn open(config: &SensorConfig, roots: Roots, waits: bool) -> Result<Box<dyn Source>, SourceError> {
     let sampled = match config.kind {
         SensorKind::Machine => {
             let now = Instant::now();
@@ -38,7 +38,7 @@ pub fn open(config: &SensorConfig, roots: Roots) -> Result<Box<dyn Source>, Sour
             Sampled::new(config, name, Box::new(reading), Instant::now())?
         }
         SensorKind::Jsonl | SensorKind::Csv => {
-            return Ok(Box::new(table::Table::open(config, &roots.dev)?));
+            return Ok(Box::new(table::Table::open(config, &roots.dev, waits)?));
         }
     };
     Ok(Box::new(sampled))

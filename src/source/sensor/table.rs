@@ -55,11 +55,11 @@ enum Taken {
 }
 
 impl Table {
-    /// Opens the file. A device node (`/dev/ttyACM0`) need not be there yet.
+    /// Opens the file. A device node (`/dev/ttyACM0`) need not be there yet, and with `waits` nothing else need be.
     ///
     /// # Errors
     /// [`SourceError::Fatal`] when it cannot be opened.
-    pub fn open(config: &SensorConfig, dev: &std::path::Path) -> Result<Self, SourceError> {
+    pub fn open(config: &SensorConfig, dev: &std::path::Path, waits: bool) -> Result<Self, SourceError> {
         let path = PathBuf::from(&config.path);
         let origin = if config.path == "-" { "standard input".to_owned() } else { config.path.clone() };
         let fatal = |reason: String| SourceError::Fatal { origin: origin.clone(), reason };
@@ -71,7 +71,7 @@ impl Table {
         let mut backoff = Backoff::default();
         let lines = match Lines::open(&path) {
             Ok(lines) => Some(lines),
-            Err(_) if path.starts_with(dev) => {
+            Err(error) if path.starts_with(dev) || waits && error.kind() == std::io::ErrorKind::NotFound => {
                 backoff.failed(Instant::now());
                 None
             }

@@ -7,7 +7,7 @@ fn config(interval_ms: u64, channels: &[&str]) -> SensorConfig {
 
 #[test]
 fn this_machine_gives_windows_of_the_channels_asked_for() {
-    let mut source = open(&config(10, &["memory_used_percent", "cpu_percent"]), Roots::default()).unwrap();
+    let mut source = open(&config(10, &["memory_used_percent", "cpu_percent"]), Roots::default(), false).unwrap();
     let mut frame = Frame::empty();
     let mut captured = Vec::new();
     while captured.len() < 2 {
@@ -31,7 +31,7 @@ fn an_unknown_channel_or_no_interval_can_never_work() {
         (config(500, &["cpu_precent"]), "machine: there is no channel \"cpu_precent\"; there are cpu_percent, "),
         (config(0, &[]), "machine: interval_ms is 0, and must be at least 10"),
     ] {
-        let error = open(&config, Roots::default()).err().unwrap();
+        let error = open(&config, Roots::default(), false).err().unwrap();
         assert!(matches!(error, SourceError::Fatal { .. }) && error.to_string().starts_with(expected), "{error}");
     }
 }
