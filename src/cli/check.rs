@@ -9,7 +9,7 @@ use super::progress::spinner;
 use super::setup::password;
 use super::{Failure, say, tell};
 use crate::config::{self, ConfigErrors, Loaded, Options, Origin, Override, Problem};
-use crate::daemon::offline;
+use crate::daemon::{offline, trial};
 use crate::model::{self, LoadedModel, PlanKey};
 
 /// Arguments of `leptond check`.
@@ -84,6 +84,8 @@ pub(super) fn models(loaded: &Loaded) -> Result<Vec<ModelReport>, ConfigErrors> 
         let loading = format!("loading {}", pipeline.model);
         let result = spinner(&loading, || -> Result<_, String> {
             let bundle = bundle.map_err(|e| e.to_string())?;
+            let dir = loaded.config.node.state_dir();
+            trial::try_out(&bundle, dir.as_deref()).map_err(|e| e.to_string())?;
             let model =
                 LoadedModel::load(&bundle, 0, pipeline.engine, pipeline.threads as usize).map_err(|e| e.to_string())?;
             model.plan(PlanKey::default()).map_err(|e| e.to_string())?;

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::Failure;
 use super::progress::{Counter, spinner};
 use crate::daemon::stages::open_bundle;
-use crate::model::{Engine, LoadedModel, graph, npy};
+use crate::model::{Bundle, Engine, LoadedModel, graph, npy};
 use crate::sys::file;
 
 /// More than the header of an `.npy` file may have.
@@ -85,9 +85,16 @@ fn infer_raw(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Finds a model by what was typed, and tries it out where it was never seen.
+pub(super) fn open(name: &str) -> Result<Bundle, Failure> {
+    let bundle = open_bundle(name, &super::model_dirs()).map_err(anyhow::Error::from)?;
+    spinner("trying the model", || super::try_out(&bundle)).map_err(anyhow::Error::from)?;
+    Ok(bundle)
+}
+
 /// Finds and loads a model by what was typed: a path, or a bundle's name in the default directories.
 pub(super) fn load(name: &str, engine: Engine, threads: u32) -> Result<LoadedModel, Failure> {
-    let bundle = open_bundle(name, &super::model_dirs()).map_err(anyhow::Error::from)?;
+    let bundle = open(name)?;
     let load = || LoadedModel::load(&bundle, 0, engine, threads as usize);
     Ok(spinner("loading the model", load).map_err(anyhow::Error::from)?)
 }

@@ -6,17 +6,17 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::Failure;
-use super::infer::Args;
+use super::infer::{Args, open};
 use super::output::{tell, written};
 use crate::daemon::offline::{self, Item};
-use crate::daemon::stages::{Planner, open_bundle};
+use crate::daemon::stages::Planner;
 use crate::frame::{Outcome, Quality, Spec};
 use crate::{preprocess, task};
 
 /// Runs the model over every file in the order given; one line per frame or window. A file that cannot be read or used is
 /// reported, the others still run, and the command fails at the end.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let bundle = open_bundle(&args.model, &super::model_dirs()).map_err(anyhow::Error::from)?;
+    let bundle = open(&args.model)?;
     let threads = args.threads as usize;
     let planner = Planner::new(bundle, args.engine, threads, preprocess::Config::default(), &task::Config::default())
         .map_err(anyhow::Error::from)?;

@@ -24,6 +24,7 @@ mod run;
 mod screen;
 mod setup;
 mod simulate;
+mod trial_load;
 mod watch;
 
 use std::ffi::OsString;
@@ -73,6 +74,9 @@ enum Command {
     /// Render the synthetic counter: pictures, or its digits as a data set
     #[command(hide = true)]
     Render(render::Args),
+    /// Load a model under hard limits, for this program itself
+    #[command(hide = true)]
+    TrialLoad(trial_load::Args),
     /// Write shell completions
     #[command(hide = true)]
     Completions(generate::CompletionsArgs),
@@ -98,6 +102,16 @@ pub enum Failure {
 /// Where the configuration of this computer has its models looked for.
 fn model_dirs() -> Vec<std::path::PathBuf> {
     glance().dirs
+}
+
+/// Where this computer's measurements are kept.
+fn state_dir() -> Option<std::path::PathBuf> {
+    crate::model::race::state_dir(&glance().state_dir, &|name| std::env::var_os(name))
+}
+
+/// Loads a model that was never seen on this computer in a process of its own first.
+fn try_out(bundle: &crate::model::Bundle) -> Result<(), crate::model::ModelError> {
+    crate::daemon::trial::try_out(bundle, state_dir().as_deref())
 }
 
 /// The configuration of this computer, as far as it can be read.
@@ -130,6 +144,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Simulate(args) => simulate::run(args),
         Command::Watch(args) => watch::run(args),
         Command::Render(args) => render::run(args),
+        Command::TrialLoad(args) => trial_load::run(args),
         Command::Completions(args) => generate::completions(args),
         Command::Man(args) => generate::man(args),
     };

@@ -30,6 +30,7 @@ pub mod slot;
 pub mod stages;
 pub mod status;
 mod summary;
+pub mod trial;
 pub mod turn;
 mod waiting;
 mod worker;

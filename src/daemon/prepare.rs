@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::calibrate::{self, Calibration, Job, calibrate};
 use super::pool::Pool;
 use super::stages::{PlanError, Planner, Stages, StagesKey, open_bundle};
+use super::trial;
 use super::turn::Turn;
 use crate::board::Info;
 use crate::config::{Config, PipelineConfig};
@@ -180,13 +181,15 @@ fn compile(
     let unusable = |e: PlanError| PrepareError::Model(name.into(), e);
     model::spare_thread().map_err(|e| PrepareError::Thread(name.into(), e))?;
     let bundle = open_bundle(&config.model, &places.models).map_err(unusable)?;
+    mark_of("model found", name);
+    trial::try_out(&bundle, places.state.as_deref()).map_err(|e| unusable(e.into()))?;
+    mark_of("model tried", name);
     let info = Info::read(roots);
     let board = format!("{} {}", info.model, info.cpu);
     let cores = if info.cores == 0 { usize::MAX } else { info.cores };
     let threads = (config.threads as usize).clamp(1, cores);
     let mut planner =
         Planner::new(bundle, config.engine, threads, config.preprocess.clone(), &config.task).map_err(unusable)?;
-    mark_of("model found", name);
     if let Some(race) = planner.race(&planner.full(), &board, places.state.as_deref()).map_err(unusable)? {
         let (int8_ms, f32_ms) = (race.int8_ms, race.f32_ms);
         tracing::info!(pipeline = name, engine = ?race.engine, int8_ms, f32_ms, remembered = race.remembered,

@@ -13,6 +13,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 use tract_onnx::tract_hir::tract_core::ops::konst::Const;
 use tract_onnx::tract_hir::tract_core::optim::CONST_FOLD_MEM_BUDGET;
+use tract_onnx::tract_hir::tract_core::tract_data::TooEarly;
 
 use super::graph::MAX_TENSOR_BYTES;
 use super::operands::Operands;
@@ -112,7 +113,8 @@ impl Bounded {
 
     /// Asks the budget for an evaluation on constants.
     fn admit(&self, inputs: &[Arc<Tensor>], outputs: &[InferenceFact]) -> TractResult<()> {
-        let facts: Vec<InferenceFact> = inputs.iter().map(|t| InferenceFact::dt_shape(t.datum_type(), t.shape())).collect();
+        let facts: Vec<InferenceFact> =
+            inputs.iter().map(|t| InferenceFact::dt_shape(t.datum_type(), t.shape())).collect();
         let made = match self.output_bytes(outputs)? {
             Some(bytes) => bytes,
             None => self.operands.size_by_values(inputs).unwrap_or(0.0),
@@ -152,7 +154,7 @@ impl EvalOp for Bounded {
     fn eval(&self, ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         budget::check_time().map_err(|e| self.refused(e))?;
         let values: Vec<Arc<Tensor>> = inputs.iter().map(|v| v.clone().into_arc_tensor()).collect();
-        let facts = values.iter().map(|v| InferenceFact::from(v.clone())).collect::<TVec<_>>();
+        let facts = values.iter().map(InferenceFact::try_from).collect::<TractResult<TVec<_>>>()?;
         let outputs = vec![InferenceFact::default(); self.inner.nboutputs()?];
         let inferred = self.inner.clone().infer_facts(facts.iter().collect(), outputs.iter().collect(), tvec!())?;
         self.operands.check(&inferred.0).map_err(|reason| self.refused(reason))?;

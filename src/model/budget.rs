@@ -55,7 +55,9 @@ pub(super) enum Exhausted {
         file_bytes: usize,
     },
     /// Too much is computed before the first inference.
-    #[error("computing constants takes {operations:.1e} operations, a file of {file_bytes} bytes is allowed {limit:.1e}")]
+    #[error(
+        "computing constants takes {operations:.1e} operations, a file of {file_bytes} bytes is allowed {limit:.1e}"
+    )]
     Operations {
         /// How many.
         operations: f64,

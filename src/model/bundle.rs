@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::external::{self, ExternalError};
 use super::manifest::{self, Golden, Manifest};
 use super::{ModelError, graph};
 use crate::frame::Label;
@@ -123,7 +124,10 @@ impl Bundle {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let manifest = Manifest::bare(&name, &path.file_name().unwrap_or_default().to_string_lossy());
         let store = Store::Bare(path.into(), Arc::new(file));
-        Ok(Bundle { path: path.into(), manifest, labels: Vec::new(), store, digest: sha256(&bytes) })
+        // Tensors beside the file are part of what it is; what is wrong with them is said when the model is read.
+        let whole = with_external_data(&bytes, path).ok().flatten();
+        let digest = sha256(whole.as_deref().unwrap_or(&bytes));
+        Ok(Bundle { path: path.into(), manifest, labels: Vec::new(), store, digest })
     }
 
     /// A bundle out of the program's own memory: the manifest's text, the main ONNX file, and the other files by name.
@@ -217,6 +221,11 @@ impl Bundle {
     /// Whether this is a single file without a manifest.
     pub fn is_bare(&self) -> bool {
         matches!(self.store, Store::Bare(..))
+    }
+
+    /// Whether it is part of the program.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.store, Store::Embedded(_))
     }
 
     /// The main form and its variants, best first.
@@ -314,8 +323,28 @@ impl Bundle {
         if tflite::is_tflite(&bytes) {
             return tflite::convert(&bytes).map(Cow::Owned).map_err(|e| unconverted(&self.onnx_path(rung), e));
         }
-        Ok(bytes)
+        let whole = match &self.store {
+            Store::Bare(path, _) => with_external_data(&bytes, path)?,
+            // A manifest has the hash of one file; the others would belong to the bundle unseen.
+            Store::Directory(_) | Store::Embedded(_) => None,
+        };
+        Ok(whole.map_or(bytes, Cow::Owned))
     }
+}
+
+/// The model in `bytes` with its tensors that lie in files beside `path`, beneath its directory; `None` if it has none.
+///
+/// # Errors
+/// [`ModelError::Shape`] naming the tensor, [`ModelError::Parse`].
+pub fn with_external_data(bytes: &[u8], path: &Path) -> Result<Option<Vec<u8>>, ModelError> {
+    let open = |name: &str| {
+        let dir = Directory::open(path.parent().unwrap_or(path)).map_err(|e| e.to_string())?;
+        dir.open_file(name).map_err(|e| e.to_string())
+    };
+    external::merge(bytes, &open).map_err(|error| match error {
+        ExternalError::Tensor { tensor, reason } => ModelError::Shape { path: path.into(), tensor, reason },
+        ExternalError::Broken(reason) => ModelError::Parse { path: path.into(), reason },
+    })
 }
 
 fn unconverted(path: &Path, error: TfliteError) -> ModelError {

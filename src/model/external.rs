@@ -115,7 +115,7 @@ impl Files<'_> {
             if self.opened.len() >= MAX_FILES {
                 return Err(format!("its model is spread over more than {MAX_FILES} files"));
             }
-            let file = (self.open)(name).map_err(|reason| format!("its values lie in {name:?}: {reason}"))?;
+            let file = (self.open)(name).map_err(|reason| format!("its values lie in {name:?}: {reason}; {REMEDY}"))?;
             let size = file.metadata().map_err(|e| format!("its values lie in {name:?}: {e}"))?.len();
             self.there_bytes = self.there_bytes.saturating_add(size);
             self.opened.insert(name.to_owned(), (file, size));
@@ -134,7 +134,10 @@ impl Files<'_> {
         // One file's bytes may serve two tensors, but not any number of them.
         let read_bytes = self.read_bytes.saturating_add(expected);
         if read_bytes > MAX_FILE_BYTES || read_bytes > self.there_bytes.saturating_mul(2).max(1 << 20) {
-            return Err(format!("together with those before it, its values are {read_bytes} bytes from {} in files", self.there_bytes));
+            return Err(format!(
+                "together with those before it, its values are {read_bytes} bytes from {} in files",
+                self.there_bytes
+            ));
         }
         self.read_bytes = read_bytes;
         let mut values = vec![0; usize::try_from(expected).map_err(|e| e.to_string())?];
@@ -197,10 +200,12 @@ mod tests {
     fn what_does_not_fit_the_file_names_the_tensor() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("m.data"), [0; 16]).unwrap();
-        let at = |offset: &str, length: &str| vec![("location", "m.data"), ("offset", offset), ("length", length)]
-            .into_iter()
-            .map(|(k, v)| (k, v.to_owned()))
-            .collect::<Vec<_>>();
+        let at = |offset: &str, length: &str| {
+            vec![("location", "m.data"), ("offset", offset), ("length", length)]
+                .into_iter()
+                .map(|(k, v)| (k, v.to_owned()))
+                .collect::<Vec<_>>()
+        };
         let cases: Vec<(&[i64], Vec<(&str, String)>, &str)> = vec![
             (&[5], at("0", "20"), "takes 20 bytes"),
             (&[4], at("8", "16"), "takes 16 bytes"),

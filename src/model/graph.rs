@@ -164,9 +164,6 @@ fn port(info: &pb::ValueInfoProto, path: &Path) -> Result<Port, ModelError> {
     let mut dims = Vec::with_capacity(shape.dim.len());
     for (axis, dim) in shape.dim.iter().enumerate() {
         dims.push(match dim.value {
-            Some(pb::tensor_shape_proto::dimension::Value::DimValue(v)) if v < -1 => {
-                return Err(bad(format!("dimension {axis} is {v}")));
-            }
             // Exporters write "unknown" as a missing value, a name, -1 or 0.
             Some(pb::tensor_shape_proto::dimension::Value::DimValue(v)) if v > 0 => {
                 Some(usize::try_from(v).map_err(|_| bad(format!("dimension {axis} is {v}: too large")))?)
@@ -182,6 +179,17 @@ fn port(info: &pb::ValueInfoProto, path: &Path) -> Result<Port, ModelError> {
         return Err(bad(format!("its shape {} asks for more than {} MiB", show(&dims), MAX_TENSOR_BYTES >> 20)));
     }
     Ok(Port { name: info.name.clone(), dtype, dims, quant: None })
+}
+
+/// A dimension that cannot be; exporters write -1 for one that is left open.
+fn negative_dimension(info: &pb::ValueInfoProto) -> Option<String> {
+    let Some(pb::type_proto::Value::TensorType(tensor)) = info.r#type.as_ref()?.value.as_ref() else { return None };
+    tensor.shape.as_ref()?.dim.iter().enumerate().find_map(|(axis, dim)| match dim.value {
+        Some(pb::tensor_shape_proto::dimension::Value::DimValue(v)) if v < -1 => {
+            Some(format!("dimension {axis} is {v}, allowed are numbers from 1, and -1 for one that is left open"))
+        }
+        _ => None,
+    })
 }
 
 /// Gives every node a unique name: errors name nodes, and the compiler refuses duplicates.
@@ -246,6 +254,11 @@ impl Check<'_> {
         for input in &graph.input {
             if input.name.is_empty() || (!own.insert(&input.name) && !initialisers.contains(&*input.name)) {
                 return Err(self.tensor_error(&input.name, "an input without a name of its own".into()));
+            }
+        }
+        for info in graph.input.iter().chain(&graph.output).chain(&graph.value_info) {
+            if let Some(reason) = negative_dimension(info) {
+                return Err(self.tensor_error(&info.name, reason));
             }
         }
         let mut producer: HashMap<&str, usize> = HashMap::new();

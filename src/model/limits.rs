@@ -25,13 +25,20 @@ fn misses(node: &pb::NodeProto) -> Option<String> {
     let needs = match node.op_type.as_str() {
         "QLinearConv" | "QLinearMatMul" => 8,
         "BatchNormalization" => 5,
-        "LSTM" | "GRU" | "RNN" | "InstanceNormalization" | "Where" | "Range" | "OneHot" | "ScatterElements"
-        | "Scatter" | "ScatterND" => 3,
+        "LSTM"
+        | "GRU"
+        | "RNN"
+        | "InstanceNormalization"
+        | "Where"
+        | "Range"
+        | "OneHot"
+        | "ScatterElements"
+        | "Scatter"
+        | "ScatterND" => 3,
         "Conv" | "ConvTranspose" | "ConvInteger" | "Gemm" | "MatMul" | "MatMulInteger" | "Add" | "Sub" | "Mul"
         | "Div" | "Pow" | "Reshape" | "Expand" | "Gather" | "GatherElements" | "GatherND" | "QuantizeLinear"
         | "DequantizeLinear" | "Tile" | "PRelu" | "Equal" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual"
-        | "And" | "Or" | "Xor" | "Mod" | "CumSum" | "LayerNormalization" | "Compress" | "BitShift"
-        | "GridSample" => 2,
+        | "And" | "Or" | "Xor" | "Mod" | "CumSum" | "LayerNormalization" | "Compress" | "BitShift" | "GridSample" => 2,
         "Softmax" | "LogSoftmax" | "Relu" | "LeakyRelu" | "Sigmoid" | "Tanh" | "HardSigmoid" | "HardSwish" | "Elu"
         | "Clip" | "MaxPool" | "AveragePool" | "LpPool" | "GlobalAveragePool" | "GlobalMaxPool" | "Concat"
         | "Transpose" | "Flatten" | "Squeeze" | "Unsqueeze" | "Slice" | "Split" | "Pad" | "Resize" | "Upsample"

@@ -35,14 +35,14 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use bundle::{Bundle, Rung, sha256};
+pub use bundle::{Bundle, Rung, sha256, with_external_data};
 pub use guard::spare_thread;
 pub use load::LoadedModel;
 pub use manifest::Manifest;
 pub use plan::Plan;
 pub use remember::{Remembered, warn_unkept};
 pub use runner::Runner;
-pub use shipped::{open, shipped};
+pub use shipped::{is_shipped, open, shipped};
 
 use crate::frame::{TensorSpec, TensorView, TensorViewMut};
 use crate::int8;

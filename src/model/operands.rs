@@ -104,8 +104,19 @@ impl Operands {
             "MaxPool" | "AveragePool" | "LpPool" => {
                 view.ints("kernel_shape").unwrap_or_default().iter().map(|&k| k as f64).product()
             }
-            "Einsum" | "Attention" | "MultiHeadAttention" | "GroupQueryAttention" | "LSTM" | "GRU" | "RNN" | "Scan"
-            | "Loop" | "DFT" | "STFT" | "NonMaxSuppression" | "Det" => largest,
+            "Einsum"
+            | "Attention"
+            | "MultiHeadAttention"
+            | "GroupQueryAttention"
+            | "LSTM"
+            | "GRU"
+            | "RNN"
+            | "Scan"
+            | "Loop"
+            | "DFT"
+            | "STFT"
+            | "NonMaxSuppression"
+            | "Det" => largest,
             _ => 1.0,
         };
         each * (read + written * per_output.max(1.0))

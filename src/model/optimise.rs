@@ -3,7 +3,6 @@
 
 use std::collections::HashSet;
 
-use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 use tract_onnx::tract_hir::tract_core::ops::dummy::Dummy;
 use tract_onnx::tract_hir::tract_core::ops::source::TypedSource;
@@ -93,7 +92,10 @@ fn check(model: &TypedModel) -> TractResult<()> {
         }
         if bytes > MAX_TENSOR_BYTES as f64 {
             let mib = bytes / f64::from(1 << 20);
-            return Err(refused(node, format!("its outputs ask for {mib:.0} MiB, allowed are {} MiB", MAX_TENSOR_BYTES >> 20)));
+            return Err(refused(
+                node,
+                format!("its outputs ask for {mib:.0} MiB, allowed are {} MiB", MAX_TENSOR_BYTES >> 20),
+            ));
         }
         if node.outputs.iter().all(|o| o.fact.konst.is_some()) {
             constant.insert(id);
@@ -107,8 +109,11 @@ fn check(model: &TypedModel) -> TractResult<()> {
         let inputs = model.node_input_facts(id)?;
         let read: f64 = inputs.iter().map(|fact| volume(fact)).sum();
         let computed = node.op.cost(&inputs).unwrap_or_default();
-        let computed: f64 =
-            computed.iter().filter(|(kind, _)| kind.is_compute()).map(|(_, n)| n.to_i64().map_or(0.0, |n| n as f64)).sum();
+        let computed: f64 = computed
+            .iter()
+            .filter(|(kind, _)| kind.is_compute())
+            .map(|(_, n)| n.to_i64().map_or(0.0, |n| n as f64))
+            .sum();
         operations += read + written + computed;
         budget::check_evaluation(bytes, operations).map_err(|e| refused(node, e.to_string()))?;
     }

@@ -50,7 +50,9 @@ pub fn check(tensor: &TensorProto) -> Result<(), String> {
     if tensor.data_location == Some(DataLocation::External as i32) || !tensor.external_data.is_empty() {
         let location = tensor.external_data.iter().find(|e| e.key == "location");
         let location = location.map(|e| e.value.clone()).unwrap_or_default();
-        return Err(format!("its values lie in another file ({location:?}), which is read beside a single .onnx file only; {REMEDY}"));
+        return Err(format!(
+            "its values lie in another file ({location:?}), which is read beside a single .onnx file only; {REMEDY}"
+        ));
     }
     let Some(dtype) = datum_type(tensor.data_type) else {
         return Err(format!("its element type ({}) is not supported", type_name(tensor.data_type)));

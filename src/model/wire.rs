@@ -6,7 +6,7 @@
 use tract_onnx::pb;
 
 /// Decoded messages of a file, in bytes: this much, and [`PER_BYTE`] for each byte of the file.
-const DECODED_BYTES: usize = 96 << 20;
+const DECODED_BYTES: usize = 72 << 20;
 const PER_BYTE: usize = 4;
 
 /// Deepest nesting that is followed; the decoder itself gives up at 100.

@@ -127,7 +127,8 @@ impl<'a> Net<'a> {
                 format!("{} tensors and {} operators, allowed are up to {MAX_COUNT}", listed.len(), operators.len());
             return Err(broken(&reason));
         }
-        let tensors = listed.tables().map(|t| tensor(t?, &buffers, &mut allowance, &mut zeros)).collect::<Result<Vec<_>, _>>()?;
+        let tensors =
+            listed.tables().map(|t| tensor(t?, &buffers, &mut allowance, &mut zeros)).collect::<Result<Vec<_>, _>>()?;
         let count = tensors.len();
         let operators = operators
             .tables()

@@ -15,6 +15,7 @@ mod files;
 mod gathering;
 mod generate;
 mod governor;
+mod hostile;
 mod infer;
 mod int8;
 mod ladder;

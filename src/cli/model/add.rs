@@ -290,10 +290,30 @@ impl Args {
             return Err(anyhow::anyhow!("{}: sha256 is {found}, expected is {expected}", self.what).into());
         }
         let file = file_name(tflite::is_tflite(&bytes));
+        // Tensors in files beside it become part of the one that is installed, and of its hash.
+        let whole = match source {
+            Source::Here(_) => {
+                model::with_external_data(&bytes, Path::new(&self.what)).map_err(anyhow::Error::from)?
+            }
+            Source::Fetched(_) => None,
+        };
         drop(bytes);
-        source.stage(stage, file)?;
+        let found = match whole {
+            Some(whole) => {
+                stage.write(file, &whole).map_err(refused)?;
+                sha256(&whole)
+            }
+            None => {
+                source.stage(stage, file)?;
+                found
+            }
+        };
         let path = stage.path().join(file);
-        let load = || Bundle::open(&path).and_then(|bare| LoadedModel::load(&bare, 0, Engine::Auto, 1));
+        let load = || {
+            let bare = Bundle::open(&path)?;
+            super::super::try_out(&bare)?;
+            LoadedModel::load(&bare, 0, Engine::Auto, 1)
+        };
         let loaded = spinner("reading the model", load).map_err(|error| {
             let error = error.to_string().replace(&path.display().to_string(), &self.what);
             anyhow::anyhow!("{error}")

@@ -54,7 +54,9 @@ impl View<'_> {
 
     /// Attributes that are sizes whatever the operator.
     fn sizes(&self) -> Result<(), String> {
-        for name in ["hidden_size", "blocksize", "num_heads", "kv_num_heads", "num_groups", "size", "num_outputs", "group"] {
+        for name in
+            ["hidden_size", "blocksize", "num_heads", "kv_num_heads", "num_groups", "size", "num_outputs", "group"]
+        {
             if let Some(found) = self.int(name).filter(|v| !(1..=MAX_SIZE).contains(v)) {
                 return Err(format!("its {name} is {found}, allowed is 1 to {MAX_SIZE}"));
             }
@@ -75,7 +77,9 @@ impl View<'_> {
         }
         let count: f64 = dims.iter().map(|d| d.max(1.0)).product();
         if count > MAX_ELEMENTS {
-            return Err(format!("its {what} {dims:?} asks for {count:.3e} elements, allowed are up to {MAX_ELEMENTS:.3e}"));
+            return Err(format!(
+                "its {what} {dims:?} asks for {count:.3e} elements, allowed are up to {MAX_ELEMENTS:.3e}"
+            ));
         }
         Ok(())
     }
@@ -120,7 +124,10 @@ impl View<'_> {
         let mut sorted = perm.to_vec();
         sorted.sort_unstable();
         if !sorted.iter().copied().eq(0..perm.len() as i64) {
-            return Err(format!("its perm {perm:?} is no permutation: each axis from 0 to {} once", perm.len().max(1) - 1));
+            return Err(format!(
+                "its perm {perm:?} is no permutation: each axis from 0 to {} once",
+                perm.len().max(1) - 1
+            ));
         }
         match self.rank(0) {
             Some(rank) if rank != perm.len() => {

@@ -23,7 +23,10 @@ impl View<'_> {
         let list = |name: &str, default: i64, len: usize| -> Result<Vec<i64>, String> {
             let found = self.ints(name).map_or_else(|| vec![default; len], <[i64]>::to_vec);
             if found.len() != len {
-                return Err(format!("its {name} {found:?} are {}, for {spatial} dimensions it takes {len}", found.len()));
+                return Err(format!(
+                    "its {name} {found:?} are {}, for {spatial} dimensions it takes {len}",
+                    found.len()
+                ));
             }
             if let Some(bad) = found.iter().find(|v| !(default..=MAX_WINDOW).contains(v)) {
                 return Err(format!("its {name} are {found:?}: {bad} is not from {default} to {MAX_WINDOW}"));
@@ -50,7 +53,9 @@ impl View<'_> {
         };
         let reach = window.reach();
         match reach.iter().find(|r| **r > MAX_WINDOW) {
-            Some(reach) => Err(format!("its window with dilations reaches over {reach}, allowed is up to {MAX_WINDOW}")),
+            Some(reach) => {
+                Err(format!("its window with dilations reaches over {reach}, allowed is up to {MAX_WINDOW}"))
+            }
             None => Ok(window),
         }
     }
@@ -58,9 +63,10 @@ impl View<'_> {
     /// Spatial dimensions of operand 0 behind batch and channels.
     fn spatial(&self) -> Result<Option<Vec<Option<i64>>>, String> {
         match self.dims(0) {
-            Some(dims) if dims.len() < 3 => {
-                Err(format!("its input has {} dimensions, expected are batch, channels and at least one more", dims.len()))
-            }
+            Some(dims) if dims.len() < 3 => Err(format!(
+                "its input has {} dimensions, expected are batch, channels and at least one more",
+                dims.len()
+            )),
             dims => Ok(dims.map(|d| d[2..].to_vec())),
         }
     }
@@ -69,13 +75,19 @@ impl View<'_> {
         let Some(kernel) = self.ints("kernel_shape") else { return Err("it has no kernel_shape".into()) };
         let spatial = self.spatial()?;
         if let Some(spatial) = spatial.as_ref().filter(|s| s.len() != kernel.len()) {
-            return Err(format!("its kernel_shape {kernel:?} does not fit an input of {} dimensions", spatial.len() + 2));
+            return Err(format!(
+                "its kernel_shape {kernel:?} does not fit an input of {} dimensions",
+                spatial.len() + 2
+            ));
         }
         let window = self.window(kernel.to_vec())?;
         let reach = window.reach();
         let half = reach.len();
         if let Some(axis) = (0..half).find(|&i| window.pads[i].max(window.pads[half + i]) >= reach[i]) {
-            return Err(format!("its pads {:?} reach beyond its window {:?} in dimension {axis}", window.pads, window.kernel));
+            return Err(format!(
+                "its pads {:?} reach beyond its window {:?} in dimension {axis}",
+                window.pads, window.kernel
+            ));
         }
         window.fits(&spatial.unwrap_or_default())
     }
@@ -95,7 +107,11 @@ impl View<'_> {
         let window = self.window(kernel)?;
         if let Some(extra) = self.ints("output_padding") {
             let good = extra.len() == window.kernel.len()
-                && extra.iter().zip(&window.strides).zip(&window.dilations).all(|((e, s), d)| (0..*s.max(d)).contains(e));
+                && extra
+                    .iter()
+                    .zip(&window.strides)
+                    .zip(&window.dilations)
+                    .all(|((e, s), d)| (0..*s.max(d)).contains(e));
             if !good {
                 return Err(format!("its output_padding {extra:?} does not fit strides {:?}", window.strides));
             }
