@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::check::Findings;
 use super::layers::{Layers, Override};
 use super::problem::{ConfigErrors, Origin, Problem};
-use super::secret::redact;
+use super::secret::{redact, redact_args};
 use super::{Config, explain, path, walk};
 
 /// Where the configuration is when nobody says otherwise.
@@ -140,11 +140,16 @@ fn readable_secrets(config: &Config, layers: &Layers) -> Findings {
         return findings;
     }
     let password = (!config.mqtt.password.is_empty()).then(|| "mqtt.password".to_owned());
-    let urls = config.pipelines.iter().enumerate().filter_map(|(i, pipeline)| match &pipeline.source {
-        crate::source::Config::Rtsp(rtsp) if redact(&rtsp.url) != rtsp.url => Some(format!("pipeline[{i}].source.url")),
+    let cameras = config.pipelines.iter().enumerate().filter_map(|(i, pipeline)| match &pipeline.source {
+        crate::source::Config::Rtsp(rtsp) => Some((i, rtsp)),
         _ => None,
     });
-    for key in password.into_iter().chain(urls) {
+    let of_cameras = cameras.flat_map(|(i, rtsp)| {
+        let url = (redact(&rtsp.url) != rtsp.url).then(|| format!("pipeline[{i}].source.url"));
+        let secret_args = redact_args(&rtsp.extra_args) != rtsp.extra_args;
+        [url, secret_args.then(|| format!("pipeline[{i}].source.extra_args"))]
+    });
+    for key in password.into_iter().chain(of_cameras.flatten()) {
         let from_file = path::Path::parse(&key).map(|path| layers.value_origin(&path));
         if matches!(from_file, Some(Origin::File { .. })) {
             findings.warn(

@@ -3,6 +3,7 @@
 //! A source owns its device, file or child process and fills the caller's [`Frame`]. It runs on a thread of its own
 //! (`daemon`), which hands the frame to a slot of one where the newest wins.
 
+pub mod address;
 mod backoff;
 mod config;
 mod files;
@@ -25,6 +26,8 @@ pub use config::{
 
 use crate::frame::{Frame, Incoming};
 use crate::sys::Roots;
+/// How secrets are kept out of what is shown.
+pub use crate::sys::mask;
 
 /// A producer of frames.
 pub trait Source: Send {

@@ -102,6 +102,7 @@ fn plan(config: &RpicamConfig, side: Option<u32>) -> Result<Plan, SourceError> {
         name: program.rsplit('/').next().unwrap_or(program).to_owned(),
         program: program.to_owned(),
         args: args.clone(),
+        stdin: Vec::new(),
         package: PACKAGE,
         mask: Mask::default(),
     };

@@ -1,5 +1,6 @@
 //! A network camera through `ffmpeg`, which decodes, drops down to the wanted rate, scales, and writes raw I420.
 
+use super::address::{self, Address, Input};
 use super::config::{RtspConfig, RtspTransport};
 use super::piped::{Cut, Piped, Plan, Raw, patience};
 use super::{Source, SourceError, sizes};
@@ -38,12 +39,12 @@ fn plan(config: &RtspConfig, side: Option<u32>) -> Result<Plan, SourceError> {
     }
     let scheme = scheme(url);
     let is_file = is_file(url);
-    let mask = Mask::of_url(url);
+    let mask = Mask::of(url, extra_args);
     let shown = mask.apply(url);
 
+    let leading = ["-nostdin", "-hide_banner", "-nostats", "-loglevel", "warning"].map(str::to_owned);
     let mut args: Vec<String> = Vec::new();
     let mut add = |list: &[&str]| args.extend(list.iter().map(|s| (*s).to_owned()));
-    add(&["-nostdin", "-hide_banner", "-nostats", "-loglevel", "warning"]);
     // Freshness before smoothness: no reordering delay, a short analysis. (`-fflags nobuffer` would throw away what was read
     // for the analysis, with it the first key frame: grey smears up to the next one, seconds later.) Damaged packets are
     // dropped, and setting `flags` to one value clears `output_corrupt`: no half pictures.
@@ -63,7 +64,13 @@ fn plan(config: &RtspConfig, side: Option<u32>) -> Result<Plan, SourceError> {
     let filter = format!("fps={fps},scale={width}:{height}:out_range=tv");
     let output =
         ["-map", "0:v:0", "-an", "-sn", "-dn", "-vf", &filter, "-pix_fmt", "yuv420p", "-f", "rawvideo", "pipe:1"];
-    args.extend(["-i".to_owned(), url.clone()]);
+    let (Address::Clear(url) | Address::Doubtful(url, _)) = address::read(url);
+    let Input { mut args, stdin, exposed } = address::input(args, &url);
+    let mask = if stdin.is_empty() { mask } else { mask.with_alias("pipe:0", &shown) };
+    if let Some(why) = exposed {
+        tracing::warn!("{shown}: other users of this computer can read the password in ffmpeg's arguments: {why}");
+    }
+    args.splice(0..0, leading);
     args.extend(output.map(str::to_owned));
 
     let program = if program.is_empty() { "ffmpeg" } else { program };
@@ -71,6 +78,7 @@ fn plan(config: &RtspConfig, side: Option<u32>) -> Result<Plan, SourceError> {
         name: program.rsplit('/').next().unwrap_or(program).to_owned(),
         program: program.to_owned(),
         args,
+        stdin,
         package: "the Debian package ffmpeg",
         mask,
     };
@@ -103,15 +111,20 @@ mod tests {
 
     #[test]
     fn the_command_line_fits_the_kind_of_input() {
-        let camera = plan(&config("rtsp://a:hunter2@cam/s0"), None).unwrap();
+        let camera = plan(&config("rtsp://cam/s0"), None).unwrap();
         assert_eq!(
             camera.specs[0].args.join(" "),
             "-nostdin -hide_banner -nostats -loglevel warning -fflags discardcorrupt -flags low_delay \
              -analyzeduration 1000000 -rtsp_transport tcp -stimeout 1 \
-             -i rtsp://a:hunter2@cam/s0 -map 0:v:0 -an -sn -dn -vf fps=5,scale=640:480:out_range=tv -pix_fmt yuv420p -f rawvideo \
+             -i rtsp://cam/s0 -map 0:v:0 -an -sn -dn -vf fps=5,scale=640:480:out_range=tv -pix_fmt yuv420p -f rawvideo \
              pipe:1"
         );
-        assert!(!camera.ends);
+        assert!(!camera.ends && camera.specs[0].stdin.is_empty());
+        let secret = plan(&config("rtsp://a:hunter#2@cam/s0"), None).unwrap();
+        assert!(!secret.specs[0].args.iter().any(|arg| arg.contains("hunter")), "others can read it");
+        let playlist = String::from_utf8(secret.specs[0].stdin.clone()).unwrap();
+        assert!(playlist.contains("file 'rtsp://a:hunter%232@cam/s0'\n"), "{playlist}");
+        assert!(playlist.contains("option rtsp_transport 'tcp'\noption stimeout '1'\n"), "{playlist}");
         let file = plan(&config("/data/yard.mp4"), None).unwrap();
         assert!(file.ends && file.specs[0].args.contains(&"-re".to_owned()));
         let http = plan(&config("http://cam/video.mjpg"), None).unwrap();

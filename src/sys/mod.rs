@@ -2,7 +2,7 @@
 
 pub mod child;
 pub mod landlock;
-mod mask;
+pub mod mask;
 mod mmap;
 pub mod proc;
 pub mod sysfs;

@@ -100,6 +100,7 @@ fn child(script: &str, patience: Duration) -> Piped {
 fn sized_child(patience: Duration, script: impl Fn(Option<u32>) -> String + Send + 'static) -> Piped {
     let plan = move |side: Option<u32>| {
         let spec = Spec {
+            stdin: Vec::new(),
             name: "fake".into(),
             program: "/bin/sh".into(),
             args: vec!["-c".into(), script(side)],
