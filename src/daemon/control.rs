@@ -167,7 +167,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     let calibrator = Calibrator::new(surroundings.turn.clone());
     calibrator.start(set.uncalibrated());
     let asked = Arc::new(Notify::new());
-    let mut answers = Answers::subscribe(&node, asked.clone())?;
+    let mut answers = Answers::subscribe(&node, &config.mqtt.requests, asked.clone())?;
     let file = StatusFile::from_env();
 
     let mut tick = ticker(&config, &host.service);
