@@ -9,6 +9,7 @@ use super::DaemonError;
 use super::pool::{self, Pool};
 use super::prepare::{Places, Prepared, prepare};
 use crate::config::{Config, PipelineConfig};
+use crate::publish::broker::daemon_user;
 use crate::publish::mqtt::Mqtt;
 use crate::publish::topics::{self, Topics};
 use crate::publish::{Message, Publisher, Stats};
@@ -40,6 +41,7 @@ impl Node {
         let mut mqtt = config.mqtt.clone();
         if let Some(address) = broker {
             (mqtt.host, mqtt.port) = (address.ip().to_string(), address.port());
+            mqtt.username = daemon_user().to_owned();
         }
         let name = match config.node.name.as_str() {
             "" => topics::default_node(Path::new("/")),
