@@ -8,6 +8,7 @@ use super::{Config, PipelineConfig};
 use crate::frame::TaskKind;
 use crate::governor::Mode;
 use crate::preprocess::Region;
+use crate::publish;
 use crate::source::{self, SensorKind};
 use crate::telemetry::{self, TelemetryError};
 
@@ -137,6 +138,24 @@ impl Config {
                     .help("set mqtt.username"),
             );
         }
+        if (!mqtt.password.is_empty() || mqtt.password_file.is_some())
+            && mqtt.tls.is_none()
+            && !self.broker.enabled
+            && !publish::is_this_computer(&mqtt.host)
+        {
+            let key = if mqtt.password_file.is_some() { "mqtt.password_file" } else { "mqtt.password" };
+            f.warn(
+                Problem::new(key, format!("the password goes to {} without encryption", mqtt.host))
+                    .help("add [mqtt.tls] with ca_file, where the broker speaks TLS"),
+            );
+        }
+        if !mqtt.client_id.is_empty() && (mqtt.client_id.len() > 128 || mqtt.client_id.chars().any(char::is_control)) {
+            f.problem(
+                Problem::new("mqtt.client_id", "not a client id")
+                    .found(quoted(&mqtt.client_id))
+                    .allowed("1 to 128 bytes without control characters; every broker takes 23 letters and digits"),
+            );
+        }
         if let Some(tls) = &mqtt.tls {
             for (given, missing, key, other) in [
                 (&tls.cert_file, &tls.key_file, "mqtt.tls.cert_file", "key_file"),
@@ -207,6 +226,14 @@ impl Config {
         };
         let channels = |channels: &[String], f: &mut Findings| unique(channels, &at("source.channels"), f);
         match &pipeline.source {
+            source::Config::Rtsp(s) => {
+                if let Some(doubt) = source::address::doubt(&s.url) {
+                    let problem = Problem::new(at("source.url"), doubt.why)
+                        .found(quoted(&super::secret::redact(&s.url)))
+                        .help(doubt.how);
+                    if doubt.usable { f.warn(problem) } else { f.problem(problem) }
+                }
+            }
             source::Config::Sensor(s) => {
                 window(s.window, s.stride, f);
                 channels(&s.channels, f);

@@ -24,6 +24,7 @@ mod proxy;
 mod publish;
 mod requests;
 mod sandbox;
+mod secrets;
 mod service;
 mod setup;
 mod sources;

@@ -6,22 +6,25 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
+use super::wire::Options;
 use crate::publish::{Config, PublishError, TlsConfig};
 
-/// QoS 1 messages that the client library keeps track of: more than a [`Queue`](crate::publish::queue::Queue) has on its
-/// way, so that packet ids do not collide.
-const INFLIGHT: u16 = 256;
+/// For a connection to be made, and for the socket to take one packet.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The options of each connection. `will` is topic and payload.
 ///
 /// # Errors
 /// [`PublishError`] naming the file or key.
-pub fn options(config: &Config, client_id: &str, will: Option<(String, Vec<u8>)>) -> Result<MqttOptions, PublishError> {
+pub(crate) fn options(
+    config: &Config,
+    client_id: &str,
+    will: Option<(String, Vec<u8>)>,
+) -> Result<Options, PublishError> {
     let key = |key, reason: &str| PublishError::Setting { key, reason: reason.into() };
     if config.host.trim().is_empty() {
         return Err(key("mqtt.host", "is empty: name or address of the broker"));
@@ -33,30 +36,23 @@ pub fn options(config: &Config, client_id: &str, will: Option<(String, Vec<u8>)>
             "is empty, but there is a password: MQTT 3.1.1 knows no password without a user name",
         ));
     }
-    let literal = config.host.parse::<Ipv6Addr>().is_ok();
-    if literal && config.tls.is_some() {
+    if config.host.parse::<Ipv6Addr>().is_ok() && config.tls.is_some() {
         return Err(key(
             "mqtt.host",
             "an IPv6 address cannot be used with TLS: give the name that is in the certificate",
         ));
     }
-    let host = if literal { format!("[{}]", config.host) } else { config.host.clone() };
-    let mut options = MqttOptions::new(client_id, host, config.port);
-    options
-        .set_keep_alive(Duration::from_secs(u64::from(config.keep_alive_s.max(1))))
-        .set_clean_session(true)
-        .set_inflight(INFLIGHT)
-        .set_max_packet_size(config.max_packet_bytes, config.max_packet_bytes);
-    if !config.username.is_empty() {
-        options.set_credentials(&config.username, password);
-    }
-    if let Some((topic, payload)) = will {
-        options.set_last_will(LastWill::new(topic, payload, QoS::AtLeastOnce, true));
-    }
-    if let Some(tls) = &config.tls {
-        options.set_transport(Transport::Tls(TlsConfiguration::Rustls(Arc::new(client_config(tls)?))));
-    }
-    Ok(options)
+    Ok(Options {
+        host: config.host.clone(),
+        port: config.port,
+        client_id: client_id.to_owned(),
+        login: (!config.username.is_empty()).then(|| (config.username.clone(), password)),
+        will,
+        keep_alive: Duration::from_secs(u64::from(config.keep_alive_s.max(1))),
+        packet_bytes: config.max_packet_bytes,
+        tls: config.tls.as_ref().map(client_config).transpose()?.map(Arc::new),
+        patience: PATIENCE,
+    })
 }
 
 /// Name of the credential that the unit loads from `/etc/leptond/mqtt-password`.
@@ -92,6 +88,14 @@ fn credential(dir: &Path, username: &str) -> Result<String, PublishError> {
         return Ok(String::new());
     }
     Ok(line.to_owned())
+}
+
+/// Whether the password that the service manager handed over goes through the network in the clear. One from the configuration
+/// is told with its other warnings.
+pub(crate) fn credential_in_the_clear(config: &Config, options: &Options) -> bool {
+    let configured = !config.password.is_empty() || config.password_file.is_some();
+    let given = options.login.as_ref().is_some_and(|(_, password)| !password.is_empty());
+    given && !configured && options.tls.is_none() && !crate::publish::is_this_computer(&options.host)
 }
 
 fn client_config(tls: &TlsConfig) -> Result<ClientConfig, PublishError> {
