@@ -183,6 +183,7 @@ fn run_golden(planner: &Planner, stages: &mut Stages, golden: &Golden) -> Result
 fn kind(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Classify { .. } => "a class",
+        Outcome::Reading(_) => "a reading",
         Outcome::Detect { .. } => "objects",
         Outcome::Anomaly { .. } => "an anomaly's score",
         Outcome::Raw { .. } => "outputs as they are",

@@ -122,6 +122,7 @@ fn load_in_child(bundle: &Bundle, rung: usize) -> Result<Verdict, Untried> {
     let spec = Spec {
         name: "trial load".into(),
         program: program.to_string_lossy().into_owned(),
+        stdin: Vec::new(),
         args: vec!["trial-load".into(), rung.to_string(), file_bytes.to_string(), path.into()],
         package: "leptond",
         mask: Mask::default(),

@@ -94,8 +94,8 @@ fn plan(config: &RtspConfig, side: Option<u32>) -> Result<Plan, SourceError> {
     // only copies, nor in a buffer until the next one fills it.
     let output =
         "-map 0:v:0 -an -sn -dn -fps_mode passthrough -pix_fmt yuv420p -threads 1 -f rawvideo -flush_packets 1";
-    let (Address::Clear(url) | Address::Doubtful(url, _)) = address::read(url);
-    let Input { mut args, stdin, exposed } = address::input(args, &url);
+    let (Address::Clear(encoded) | Address::Doubtful(encoded, _)) = address::read(url);
+    let Input { mut args, stdin, exposed } = address::input(args, &encoded);
     let mask = if stdin.is_empty() { mask } else { mask.with_alias("pipe:0", &shown) };
     if let Some(why) = exposed {
         tracing::warn!("{shown}: other users of this computer can read the password in ffmpeg's arguments: {why}");
