@@ -128,12 +128,11 @@ async fn control(loaded: Loaded, options: Options) -> Result<Report, DaemonError
             }
             DaemonError::NotNow(why) if host.options.waits => {
                 tracing::warn!(why, again_in_s = wait.as_secs(), "cannot start now");
+                let Signals { terminate, interrupt, hangup } = &mut host.signals;
                 tokio::select! {
-                    signal = host.signals.stop() => {
-                        tracing::info!(reason = signal, "stopping");
-                        return Ok(Report::default());
-                    }
-                    _ = host.signals.hangup.recv() => {
+                    _ = terminate.recv() => return Ok(stopped("SIGTERM")),
+                    _ = interrupt.recv() => return Ok(stopped("SIGINT")),
+                    _ = hangup.recv() => {
                         match host.options.reload.as_ref().map(|load| load()) {
                             Some(Ok(new)) => loaded = new,
                             Some(Err(why)) => tracing::error!("SIGHUP: the configuration stays as it was: {why}"),
@@ -147,6 +146,12 @@ async fn control(loaded: Loaded, options: Options) -> Result<Report, DaemonError
             error => return Err(error),
         }
     }
+}
+
+/// The end of a run in which nothing was started.
+fn stopped(signal: &str) -> Report {
+    tracing::info!(reason = signal, "stopping");
+    Report::default()
 }
 
 /// From the start of everything to its stop.
