@@ -30,7 +30,9 @@ KNOWN = "--seeds 1000000..1000300 --fonts train --frames 4 --jitter 2"
 PHOTOS, PHOTOS_SEED, PHOTOS_DIGITS, PHOTOS_PARTS = 120_000, 1, 0.6, 2
 HELD_OUT_PHOTOS, HELD_OUT_KINDS, HELD_OUT_SEED = 8000, 4000, 1001
 # Least score that counts as read: see the card.
-MIN_SCORE = 0.85
+MIN_SCORE = 0.75
+# Added to the logit of "none" after training: two fifths of what is trained on is "none", of what a meter shows it is a rare case.
+NONE_SHIFT = -1.0
 THRESHOLDS = [0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
 # Regions of the five digits in a 640x480 picture, as the synthetic camera puts them.
 REGIONS = [(140 + 72 * i, 192, 72, 96) for i in range(5)]
@@ -246,12 +248,18 @@ def main():
     BUNDLE.mkdir(parents=True, exist_ok=True)
     lists = {"variant": [], "golden": goldens(program)}
     settings = dict(
-        train=train, held_out=held_out, epochs=args.epochs, batch=128, rate=4e-3, augment=augment, smoothing=0.02, decay=0.01,
+        train=train, held_out=sets["photographs"], batch=128, augment=augment, smoothing=0.02, decay=0.01,
     )
     main_form = None
-    for name, build, file in [("leptonnet", leptonnet, "model.onnx"), ("small", small_form, "small.onnx")]:
+    forms = [
+        ("leptonnet", leptonnet, "model.onnx", args.epochs, 4e-3),
+        ("small", small_form, "small.onnx", args.epochs - 2, 5e-3),
+    ]
+    for name, build, file, epochs, rate in forms:
         fit.seed_everything(1)
-        net = trained(build(), f"digits-{name}", folder, args.again, **settings)
+        net = trained(build(), f"digits-{name}", folder, args.again, rate=rate, epochs=epochs, **settings)
+        with torch.no_grad():
+            net.head[-1].bias[NONE] += NONE_SHIFT
         plain, path = folder / f"{name}.onnx", BUNDLE / file
         quantise.export(net, 1, *SIZES[0], plain)
         quantise.quantise(plain, path, calibration)
