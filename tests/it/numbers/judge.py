@@ -42,7 +42,8 @@ def of_csv(raw, delimiter, comma):
         while header and len(cells) > len(header) and not cells[-1]:
             cells.pop()
         words = not any(number(c, comma) is not None for c in cells)
-        if header is None or (words and any(c and c in header for c in cells)):
+        known = sum(c != "" and c in header for c in cells) if header else 0
+        if header is None or known > 1 or (words and known):
             header = cells
             while len(header) > 1 and not header[-1]:
                 header.pop()
