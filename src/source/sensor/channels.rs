@@ -212,7 +212,8 @@ impl Chooser {
             };
             self.listed = true;
         }
-        if !self.listed && (self.wanted.is_empty() || self.by_model) {
+        let named = self.wanted.is_empty() || self.by_model || self.paths.iter().any(Option::is_some);
+        if !self.listed && named {
             let names = self.channels.join(", ");
             return fault(format!("values without names, where {names} are wanted; `channels` says which they are"));
         }

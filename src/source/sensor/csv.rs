@@ -231,16 +231,17 @@ impl Csv {
             return Ok(true);
         }
         let is_empty = |field: &Cow<'_, str>| field.trim().is_empty();
-        if !fields.iter().all(|field| is_name(field) || is_empty(field)) || !fields.iter().any(is_name) {
-            return Ok(false);
-        }
         let texts: Vec<String> = fields.iter().map(|field| field.trim().to_owned()).collect();
-        let known = *naming == Naming::Header
-            && texts.iter().any(|text| !text.is_empty() && keys.iter().any(|key| key.leaf() == text));
-        if known {
+        let is_known = |text: &&String| !text.is_empty() && keys.iter().any(|key| key.leaf() == text.as_str());
+        let known = if *naming == Naming::Header { texts.iter().filter(is_known).count() } else { 0 };
+        // Also beside what is no name: the values below it stand in its order.
+        if known > 1 || (known == 1 && !fields.iter().any(|field| kind(field) == Kind::Number)) {
             tracing::warn!(names = texts.join(", "), "another header: the columns have changed");
             self.columns = Some((header(&texts), Naming::Header));
             return Ok(true);
+        }
+        if !fields.iter().all(|field| is_name(field) || is_empty(field)) || !fields.iter().any(is_name) {
+            return Ok(false);
         }
         let distinct =
             (1..texts.len()).all(|i| texts.get(i).is_none_or(|t| texts.iter().take(i).all(|other| other != t)));

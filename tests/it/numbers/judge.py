@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 import struct
 import sys
@@ -12,9 +13,10 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
 def single(number):
     """As an f32, or None where it is none."""
     try:
-        return struct.unpack("f", struct.pack("f", number))[0]
+        held = struct.unpack("f", struct.pack("f", number))[0]
     except (OverflowError, struct.error):
         return None
+    return held if math.isfinite(held) else None
 
 
 def number(text, comma=False):
@@ -32,7 +34,7 @@ def of_csv(raw, delimiter, comma):
     except UnicodeDecodeError:
         text = raw.decode("cp1252", "replace")
     rows, header = [], None
-    reader = csv.reader(text.replace("\0", "\ufffd").split("\n"), delimiter=delimiter)
+    reader = csv.reader(text.replace("\0", "\ufffd").replace("\r\n", "\n").replace("\r", " ").split("\n"), delimiter=delimiter)
     for cells in reader:
         cells = [c.strip("\r \t\ufeff") if delimiter != "\t" else c.strip("\r \ufeff") for c in cells]
         if not any(cells):
@@ -40,7 +42,8 @@ def of_csv(raw, delimiter, comma):
         while header and len(cells) > len(header) and not cells[-1]:
             cells.pop()
         words = not any(number(c, comma) is not None for c in cells)
-        if header is None or (words and any(c and c in header for c in cells)):
+        known = sum(c != "" and c in header for c in cells) if header else 0
+        if header is None or known > 1 or (words and known):
             header = cells
             while len(header) > 1 and not header[-1]:
                 header.pop()
@@ -85,7 +88,7 @@ def of_json(raw):
             value = json.loads(line.decode("utf-8-sig"), object_pairs_hook=once)
         except (ValueError, Twice, RecursionError):
             continue
-        if isinstance(value, dict):
+        if isinstance(value, (dict, list)):
             out = {}
             flatten(value, [], out)
             rows.append({n: v[0] for n, v in out.items() if len(v) == 1 and v[0] is not None and v[0] == v[0]})

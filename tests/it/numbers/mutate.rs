@@ -68,7 +68,10 @@ pub fn csv(random: &mut Random) -> Case {
         let column = random.below(width);
         match random.below(14) {
             0 => _ = (column < table[row].len()).then(|| table[row].remove(column)),
-            1 => table[row].insert(column.min(table[row].len()), String::new()),
+            1 => {
+                let place = column.min(table[row].len());
+                table[row].insert(place, String::new());
+            }
             2 | 3 if row > 0 && column < table[row].len() => table[row][column] = random.pick(&JUNK).to_owned(),
             4 => {
                 let other = random.below(width);
@@ -118,7 +121,7 @@ pub fn json(random: &mut Random) -> Case {
     let names = vec!["temp", "ENERGY.Power", "ENERGY.Voltage", "phases.0", "phases.1", "a.b"];
     let mut text = String::new();
     for row in 0..(2 + random.below(6)) {
-        let mut value = |c: usize, random: &mut Random| {
+        let value = |c: usize, random: &mut Random| {
             let number = format!("{}.{}", (c + 1) * 100 + row, 5 + random.below(4));
             match random.below(20) {
                 0 => "null".into(),
@@ -157,7 +160,7 @@ pub fn json(random: &mut Random) -> Case {
         }
         text += &match random.below(25) {
             0 => format!("[{{{}}}]\n", fields.join(",")),
-            1 => format!("[1,2,3,4,5,{row}]\n"),
+            1 => format!("[1,2,3,{row}]\n"),
             _ => format!("{{{}}}\n", fields.join(", ")),
         };
     }
