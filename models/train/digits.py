@@ -223,11 +223,11 @@ def main():
     program = [str(args.leptond.resolve())] if args.leptond else ["cargo", "run", "--release", "--quiet", "--"]
 
     folder = fit.RUNS / "digits"
-    parts = [render(program, folder, "train", TRAIN)]
+    camera, parts = render(program, folder, "train", TRAIN), []
     for part in range(PHOTOS_PARTS):
         count = PHOTOS // PHOTOS_PARTS
         parts.append(photographs(folder, f"photos-{part}", count, PHOTOS_SEED + part, all_kinds()))
-    pixels, digits, nones = (numpy.concatenate([part[i] for part in parts]) for i in range(3))
+    pixels, digits, nones = (numpy.concatenate([part[i] for part in [*parts, camera]]) for i in range(3))
     train = torch.from_numpy(pixels), soft(digits, nones)
     held_out = clear(render(program, folder, "held-out", HELD_OUT))
     small = clear(render(program, folder, "held-out-small", HELD_OUT, SIZES[1]))
@@ -243,7 +243,8 @@ def main():
     print(f"{len(train[0])} digits to train on, {len(held_out[0])} held out", flush=True)
     fit.seed_everything(1)
     # Ranges are calibrated on digits that were trained on, of both sizes: none of them is evaluated on.
-    calibration = prepared(train[0][torch.randperm(len(train[0]))[:3000]])
+    pool = torch.from_numpy(numpy.concatenate([camera[0], *(part[0] for part in parts)]))
+    calibration = prepared(pool[torch.randperm(len(pool))[:3000]])
 
     BUNDLE.mkdir(parents=True, exist_ok=True)
     lists = {"variant": [], "golden": goldens(program)}

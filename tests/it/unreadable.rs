@@ -124,37 +124,24 @@ fn over_scenes(
 #[test]
 fn no_fault_of_the_picture_is_read_as_a_digit() {
     for fault in Fault::ALL {
-        let (mut read_as_digit, mut seen) = (Vec::new(), 0);
+        let (mut read_as_digit, mut caught, mut seen) = (Vec::new(), 0, 0);
         over_scenes(
             Some(fault),
-            1_500_000..1_500_016,
+            1_500_000..1_500_008,
             |_| 0.0,
             |seed, i, read, _, min_score| {
                 seen += 1;
+                caught += usize::from(read.unreadable.is_some());
                 if read.digit(min_score).is_some() {
                     read_as_digit.push((seed, i, read.class, read.score));
                 }
             },
         );
-        assert_eq!(seen, 80);
+        assert_eq!(seen, 40);
         assert!(read_as_digit.len() <= 1, "{fault:?}: {} of {seen}: {read_as_digit:?}", read_as_digit.len());
-    }
-}
-
-#[test]
-fn what_is_dark_or_fogged_never_reaches_the_model() {
-    for fault in [Fault::Dark, Fault::White, Fault::Fog, Fault::Noise] {
-        let (mut caught, mut seen) = (0, 0);
-        over_scenes(
-            Some(fault),
-            1_500_000..1_500_016,
-            |_| 0.0,
-            |_, _, read, _, _| {
-                seen += 1;
-                caught += usize::from(read.unreadable.is_some());
-            },
-        );
-        assert!(caught * 10 >= seen * 6, "{fault:?}: {caught} of {seen} found before the model");
+        if matches!(fault, Fault::Dark | Fault::White | Fault::Fog | Fault::Noise) {
+            assert!(caught * 10 >= seen * 6, "{fault:?}: {caught} of {seen} found before the model");
+        }
     }
 }
 
@@ -163,7 +150,7 @@ fn digits_are_read_and_none_of_them_is_held_to_be_unreadable() {
     let (mut right, mut wrong, mut seen) = (0, Vec::new(), 0);
     over_scenes(
         None,
-        1_500_100..1_500_148,
+        1_500_100..1_500_124,
         |_| 0.0,
         |seed, i, read, truth, min_score| {
             seen += 1;
@@ -184,7 +171,7 @@ fn a_drum_between_two_digits_is_not_read() {
     let (mut read_as_digit, mut seen) = (0, 0);
     over_scenes(
         None,
-        1_500_200..1_500_260,
+        1_500_200..1_500_240,
         |chance| chance.within(0.4, 0.6),
         |_, i, read, truth, min_score| {
             // Displays change at once.
@@ -194,7 +181,7 @@ fn a_drum_between_two_digits_is_not_read() {
             }
         },
     );
-    assert!(seen >= 20, "{seen} drums between digits");
+    assert!(seen >= 12, "{seen} drums between digits");
     assert!(read_as_digit * 100 <= seen * 5, "{read_as_digit} of {seen} read as a digit");
 }
 
@@ -203,11 +190,11 @@ fn a_slightly_rolled_digit_is_still_that_digit() {
     let (mut right, mut seen) = (0, 0);
     let roll =
         |chance: &mut Chance| if chance.often(0.5) { chance.within(0.0, 0.12) } else { chance.within(0.88, 1.0) };
-    over_scenes(None, 1_500_300..1_500_330, roll, |_, i, read, truth, min_score| {
+    over_scenes(None, 1_500_300..1_500_320, roll, |_, i, read, truth, min_score| {
         if i == 4 {
             seen += 1;
             right += usize::from(read.digit(min_score).is_some_and(|digit| Some(digit) == truth));
         }
     });
-    assert!(right * 100 >= seen * 90, "{right} of {seen} read");
+    assert!(right * 10 >= seen * 9, "{right} of {seen} read");
 }

@@ -8,7 +8,7 @@ use super::look::Look;
 pub enum Fault {
     /// The lamp is off.
     Dark,
-    /// Overexposed: nearly all of the picture is white.
+    /// Overexposed: all of the picture is white, or very nearly.
     White,
     /// The glass is fogged: hardly any contrast is left.
     Fog,
@@ -62,7 +62,7 @@ impl Look {
                 light.haze = chance.within(0.0, 12.0);
                 light.glare = 0.0;
             }
-            Fault::White => light.haze = chance.within(240.0, 300.0),
+            Fault::White => light.haze = chance.within(253.0, 300.0),
             Fault::Fog => {
                 light.gain = chance.within(0.01, 0.03);
                 light.haze = chance.within(80.0, 200.0);
