@@ -171,7 +171,7 @@ mod tests {
             ("https://cam/axis-cgi/mjpg/video.cgi?resolution=640x480&name=a.mp4", true),
             ("http://cam:8080/?action=stream", true),
             ("tcp://cam:5000", true),
-            ("http://cam/live/index.M3U8?token=1.mjpg", false),
+            ("http://cam/live/index.M3U8?name=1.mjpg", false),
             ("https://cam/clip.mp4", false),
             ("rtsp://cam/s0", false),
             ("udp://239.0.0.1:1234", false),
