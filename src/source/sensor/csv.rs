@@ -45,6 +45,8 @@ pub struct Csv {
     suspect: Option<Vec<String>>,
     /// Words that stood in readings, which make no header of a line that has them.
     words: HashSet<String>,
+    /// A line before the columns were known could not be read: it may have been the header.
+    lost_first: bool,
     /// Lines since a quoted field began that did not end on its line.
     quoted: u32,
 }
@@ -63,7 +65,17 @@ impl Csv {
             Decimal::Point => Some(Mark::Point),
             Decimal::Comma => Some(Mark::Comma),
         };
-        Csv { settings, delimiter, mark, columns: None, unclear: None, suspect: None, words: HashSet::new(), quoted: 0 }
+        Csv {
+            settings,
+            delimiter,
+            mark,
+            columns: None,
+            unclear: None,
+            suspect: None,
+            words: HashSet::new(),
+            lost_first: false,
+            quoted: 0,
+        }
     }
 
     /// Looks at the first lines of a file ahead of time, to know delimiter, decimal mark and header better than the first
@@ -105,6 +117,7 @@ impl Csv {
     /// Begins again at the first line of the same file.
     pub fn rewind(&mut self) {
         (self.columns, self.unclear, self.suspect, self.quoted) = (None, None, None, 0);
+        self.lost_first = false;
     }
 
     /// Reads one line: `None` for a header and for a line without any field.
@@ -113,6 +126,7 @@ impl Csv {
     /// A message saying why the line is no reading.
     pub fn read<'a>(&mut self, line: &'a str) -> Result<Option<Values<'a>>, String> {
         if line.contains('\0') {
+            self.lost_first |= self.columns.is_none();
             return Err("it holds NUL bytes: damaged, or UTF-16".into());
         }
         if self.quoted > 0 {
@@ -130,6 +144,7 @@ impl Csv {
         let mut fields = split(line, delimiter)
             .inspect_err(|fault| {
                 self.quoted = u32::from(matches!(fault, SplitFault::Open));
+                self.lost_first |= self.columns.is_none();
             })
             .map_err(|fault| fault.reason())?;
         if fields.iter().all(|field| field.trim().is_empty()) && (self.columns.is_none() || fields.len() == 1) {
@@ -180,6 +195,9 @@ impl Csv {
             (Header::Present, _) => true,
             (Header::Absent, _) => false,
             (Header::Auto, None) => match first_line(fields) {
+                Some(false) if self.lost_first => {
+                    return Err("a line before it could not be read and may have had the names of the columns".into());
+                }
                 Some(is_header) => is_header,
                 None => {
                     (self.unclear, self.delimiter) = (Some(texts()), Some(delimiter));
