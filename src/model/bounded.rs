@@ -96,8 +96,17 @@ impl Bounded {
 
     fn bytes(&self, fact: &InferenceFact) -> TractResult<Option<f64>> {
         let size = fact.datum_type().map_or(8, |d| d.size_of()) as f64;
-        // An integer that stands for a dimension may stay a symbol, which takes this much.
-        let dims: Vec<Option<i64>> = fact.shape.dims().map(|d| d.concretize().and_then(|d| d.to_i64().ok())).collect();
+        let mut dims: Vec<Option<i64>> = Vec::new();
+        for dim in fact.shape.dims().map(|d| d.concretize()) {
+            let known = dim.as_ref().and_then(|d| d.to_i64().ok());
+            // What depends on data is a symbol; what depends on none and is no number came of shapes that do not fit.
+            if let (Some(dim), None) = (&dim, known)
+                && dim.symbols().is_empty()
+            {
+                return Err(self.refused(format!("its operands do not fit: a dimension of its output would be {dim}")));
+            }
+            dims.push(known);
+        }
         if let Some(dim) = dims.iter().flatten().find(|&&d| d < 0) {
             return Err(self.refused(format!("a dimension of its output is {dim}")));
         }

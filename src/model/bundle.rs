@@ -307,6 +307,12 @@ impl Bundle {
             return Err(ModelError::Io { path: self.path.clone(), reason });
         };
         let bytes = self.read(&form.file)?;
+        let whole = match &self.store {
+            Store::Bare(path, _) => with_external_data(&bytes, path)?,
+            // A manifest has the hash of one file; the others would belong to the bundle unseen.
+            Store::Directory(_) | Store::Embedded(_) => None,
+        };
+        let bytes = whole.map_or(bytes, Cow::Owned);
         let found = sha256(&bytes);
         if self.is_bare() && found != self.digest {
             return Err(ModelError::Changed { path: self.path.clone() });
@@ -323,12 +329,7 @@ impl Bundle {
         if tflite::is_tflite(&bytes) {
             return tflite::convert(&bytes).map(Cow::Owned).map_err(|e| unconverted(&self.onnx_path(rung), e));
         }
-        let whole = match &self.store {
-            Store::Bare(path, _) => with_external_data(&bytes, path)?,
-            // A manifest has the hash of one file; the others would belong to the bundle unseen.
-            Store::Directory(_) | Store::Embedded(_) => None,
-        };
-        Ok(whole.map_or(bytes, Cow::Owned))
+        Ok(bytes)
     }
 }
 

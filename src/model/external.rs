@@ -206,7 +206,8 @@ mod tests {
                 .map(|(k, v)| (k, v.to_owned()))
                 .collect::<Vec<_>>()
         };
-        let cases: Vec<(&[i64], Vec<(&str, String)>, &str)> = vec![
+        type Entries = Vec<(&'static str, String)>;
+        let cases: Vec<(&[i64], Entries, &str)> = vec![
             (&[5], at("0", "20"), "takes 20 bytes"),
             (&[4], at("8", "16"), "takes 16 bytes"),
             (&[4], at("0", "8"), "takes 16 bytes"),

@@ -2,6 +2,7 @@
 
 mod bad;
 pub mod build;
+mod external;
 
 use std::path::Path;
 

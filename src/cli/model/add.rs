@@ -292,9 +292,7 @@ impl Args {
         let file = file_name(tflite::is_tflite(&bytes));
         // Tensors in files beside it become part of the one that is installed, and of its hash.
         let whole = match source {
-            Source::Here(_) => {
-                model::with_external_data(&bytes, Path::new(&self.what)).map_err(anyhow::Error::from)?
-            }
+            Source::Here(_) => model::with_external_data(&bytes, Path::new(&self.what)).map_err(anyhow::Error::from)?,
             Source::Fetched(_) => None,
         };
         drop(bytes);

@@ -2,6 +2,9 @@ use tract_onnx::pb::AttributeProto;
 
 use super::*;
 
+/// Attributes of integers by name.
+type Attributes = Vec<(&'static str, &'static [i64])>;
+
 /// A node with `inputs` operands and attributes of integers.
 fn node(operator: &str, inputs: usize, attributes: &[(&str, &[i64])]) -> NodeProto {
     let attribute = |(name, ints): &(&str, &[i64])| {
@@ -38,7 +41,7 @@ fn check(operator: &str, attributes: &[(&str, &[i64])], facts: &[InferenceFact])
 #[test]
 fn what_an_operator_is_defined_for_passes() {
     let picture = || shape(&[1, 3, 32, 32]);
-    let good: Vec<(&str, Vec<(&str, &[i64])>, Vec<InferenceFact>)> = vec![
+    let good: Vec<(&str, Attributes, Vec<InferenceFact>)> = vec![
         ("Conv", vec![("kernel_shape", &[3, 3]), ("pads", &[1, 1, 1, 1])], vec![picture(), shape(&[8, 3, 3, 3])]),
         ("Conv", vec![("group", &[3])], vec![picture(), shape(&[6, 1, 5, 5]), shape(&[6])]),
         (
@@ -74,7 +77,7 @@ fn what_an_operator_is_defined_for_passes() {
 fn what_it_is_not_defined_for_says_which_value() {
     let picture = || shape(&[1, 3, 32, 32]);
     let weights = || shape(&[8, 3, 3, 3]);
-    let bad: Vec<(&str, Vec<(&str, &[i64])>, Vec<InferenceFact>, &str)> = vec![
+    let bad: Vec<(&str, Attributes, Vec<InferenceFact>, &str)> = vec![
         ("Transpose", vec![("perm", &[0, 0])], vec![], "no permutation"),
         ("Transpose", vec![("perm", &[0, 2])], vec![], "no permutation"),
         ("Transpose", vec![("perm", &[-1, 0])], vec![], "no permutation"),
