@@ -88,7 +88,8 @@ fn converted(jpeg: &[u8], size: [u32; 2], format: PixelFormat) -> Frame {
 }
 
 const FORMATS: [PixelFormat; 4] = [PixelFormat::Jpeg, PixelFormat::Gray8, PixelFormat::Yuyv, PixelFormat::Rgb8];
-const SIZES: [[u16; 2]; 2] = [[640, 480], [320, 240]];
+/// Mostly small ones, which take less time to draw.
+const SIZES: [[u16; 2]; 4] = [[320, 240], [240, 180], [320, 240], [640, 480]];
 
 /// Readings of five regions over scenes that are not trained on.
 fn over_scenes(
