@@ -257,7 +257,7 @@ pub fn all(count: usize) -> Vec<(String, Vec<u8>)> {
     while files.len() < count + seeds.len() {
         number += 1;
         let (name, file) = &seeds[number % seeds.len()];
-        let mut chance = Chance(number as u64 * 0x9e37_79b9_7f4a_7c15);
+        let mut chance = Chance((number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut parts = Parts::of(file);
         let Some(first) = mutate(&mut chance, &mut parts) else { continue };
         files.push((format!("{name} {number}: {first}"), parts.file()));
