@@ -189,7 +189,8 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
             host.service.stopping();
             let nothing = PipelineSet::start(&config.governor, Vec::new(), &surroundings, host.started)?;
             let mut board = LinuxBoard::new(host.options.roots.clone());
-            let report = stop(nothing, &node.mqtt, &surroundings.readings, &mut board, host.started, STOP_UNREADY_WITHIN)?;
+            let report =
+                stop(nothing, &node.mqtt, &surroundings.readings, &mut board, host.started, STOP_UNREADY_WITHIN)?;
             return Ok(End::Stopped(Box::new(report)));
         }
     };
@@ -306,7 +307,8 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     tracing::info!(reason, "stopping");
     file.remove();
     host.service.stopping();
-    stop(set, &node.mqtt, &surroundings.readings, &mut board, host.started, STOP_WITHIN).map(|report| End::Stopped(Box::new(report)))
+    stop(set, &node.mqtt, &surroundings.readings, &mut board, host.started, STOP_WITHIN)
+        .map(|report| End::Stopped(Box::new(report)))
 }
 
 /// What came of pipelines that are tried again; never without any.

@@ -256,8 +256,9 @@ pub(super) fn prepare(
         Spec::Window(spec) => spec.channels.clone(),
         Spec::Image(_) => Vec::new(),
     };
-    let source = source::open(&config.source, source::Context { roots: roots.clone(), incoming, waits: true, channels })
-        .map_err(|e| PrepareError::Source(config.name.clone(), e))?;
+    let source =
+        source::open(&config.source, source::Context { roots: roots.clone(), incoming, waits: true, channels })
+            .map_err(|e| PrepareError::Source(config.name.clone(), e))?;
     mark_of("source opened", &config.name);
     Ok(Prepared { config: config.clone(), planner, stages, source, ladder, uncalibrated })
 }

@@ -31,7 +31,12 @@ use crate::sys::Roots;
 ///
 /// # Errors
 /// [`SourceError::Fatal`] when it can never work.
-pub fn open(config: &SensorConfig, model: &[String], roots: Roots, waits: bool) -> Result<Box<dyn Source>, SourceError> {
+pub fn open(
+    config: &SensorConfig,
+    model: &[String],
+    roots: Roots,
+    waits: bool,
+) -> Result<Box<dyn Source>, SourceError> {
     let sampled = match config.kind {
         SensorKind::Machine => {
             let now = Instant::now();

@@ -321,7 +321,8 @@ fn a_trial_doubts_what_a_frame_may_be() {
     let doubts = |spec: &TaskSpec, output: &Tensor| {
         let (inputs, outputs) = ([], [output.view()]);
         let (now, time) = (Duration::ZERO, std::time::SystemTime::UNIX_EPOCH);
-        let input = TaskInput { inputs: &inputs, outputs: &outputs, first_item: 0, geometry: &[], unreadable: &[], now, time };
+        let input =
+            TaskInput { inputs: &inputs, outputs: &outputs, first_item: 0, geometry: &[], unreadable: &[], now, time };
         detect(Config::default(), spec).doubts(&input).map_err(|e| e.to_string())
     };
     let v5 = spec(Head::Yolov5, 2, 1);
