@@ -128,15 +128,7 @@ fn spent<T>(with: impl FnOnce(&mut Spent) -> Result<T, Exhausted>, without: T) -
 
 /// Fails once the load has taken its time.
 pub(super) fn check_time() -> Result<(), Exhausted> {
-    spent(
-        |s| {
-            let mib = s.file_bytes as f64 / f64::from(1 << 20);
-            let limit = CPU + Duration::from_secs_f64(CPU_PER_MIB * mib);
-            let in_time = cpu_time().saturating_sub(s.started) <= limit;
-            if in_time { Ok(()) } else { Err(Exhausted::Time { limit, file_bytes: s.file_bytes }) }
-        },
-        (),
-    )
+    spent(|s| s.check_time(cpu_time()), ())
 }
 
 /// Asks for an evaluation on constants: the size of its result and a bound on its operations.
@@ -156,6 +148,13 @@ pub(super) fn check_evaluation(bytes: f64, operations: f64) -> Result<(), Exhaus
 }
 
 impl Spent {
+    fn check_time(&self, now: Duration) -> Result<(), Exhausted> {
+        let mib = self.file_bytes as f64 / f64::from(1 << 20);
+        let limit = CPU + Duration::from_secs_f64(CPU_PER_MIB * mib);
+        let in_time = now.saturating_sub(self.started) <= limit;
+        if in_time { Ok(()) } else { Err(Exhausted::Time { limit, file_bytes: self.file_bytes }) }
+    }
+
     fn affords(&self, bytes: f64, operations: f64) -> Result<(), Exhausted> {
         let file_bytes = self.file_bytes;
         let limit = RESULT_BYTES + KEPT_PER_BYTE * file_bytes as f64;
@@ -229,16 +228,13 @@ mod tests {
     }
 
     #[test]
-    fn time_runs_out_by_processor_time_of_the_loading_thread() {
-        within(0, || {
-            SPENT.with_borrow_mut(|s| s.as_mut().unwrap().started = cpu_time());
-            assert_eq!(check_time(), Ok(()));
-            let long_ago = Spent { file_bytes: 0, started: Duration::ZERO, operations: 0.0, kept: 0.0 };
-            let start = std::time::Instant::now();
-            while cpu_time() <= Duration::from_millis(20) && start.elapsed() < Duration::from_secs(60) {}
-            SPENT.set(Some(long_ago));
-            assert_eq!(check_time(), Ok(()), "20 ms are in time");
-        });
+    fn time_runs_out_later_for_a_larger_file() {
+        let started = Duration::from_secs(100);
+        let small = Spent { file_bytes: 0, started, operations: 0.0, kept: 0.0 };
+        assert_eq!(small.check_time(started + CPU), Ok(()));
+        let late = started + CPU + Duration::from_millis(1);
+        assert_eq!(small.check_time(late), Err(Exhausted::Time { limit: CPU, file_bytes: 0 }));
+        assert_eq!(Spent { file_bytes: 1 << 20, ..small }.check_time(late), Ok(()));
     }
 
     #[test]
