@@ -74,17 +74,24 @@ pub struct Truth {
     pub right: AtomicU64,
     /// All answers with a known truth.
     pub known: AtomicU64,
+    /// Pictures of a known truth that were given no answer of their own: the last good reading was held.
+    pub held: AtomicU64,
 }
 
 impl Truth {
     /// Counts an answer beside the truth. Only outcomes with a label can be right.
     pub(super) fn count(&self, truth: &str, outcome: &Outcome) {
-        self.known.fetch_add(1, Ordering::Relaxed);
         let right = match outcome {
             Outcome::Classify { label, .. } => label == truth,
+            // What stands there then is said to be the reading of an earlier picture, or none.
+            Outcome::Reading(reading) if reading.held || reading.label.is_none() => {
+                self.held.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
             Outcome::Reading(reading) => reading.label.as_deref() == Some(truth),
             Outcome::Detect { .. } | Outcome::Anomaly { .. } | Outcome::Raw { .. } => false,
         };
+        self.known.fetch_add(1, Ordering::Relaxed);
         if right {
             self.right.fetch_add(1, Ordering::Relaxed);
         }

@@ -399,9 +399,18 @@ fn the_demo_gives_its_figures() {
     let output = common::leptond().args(["demo", "--for", "4s", "--json", "--listen", "127.0.0.1:0"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON object on stdout");
-    for key in
-        ["frames", "inferences", "dropped", "p50_ms", "p95_ms", "p99_ms", "published", "acknowledged", "accuracy"]
-    {
+    for key in [
+        "frames",
+        "inferences",
+        "dropped",
+        "p50_ms",
+        "p95_ms",
+        "p99_ms",
+        "published",
+        "acknowledged",
+        "accuracy",
+        "held",
+    ] {
         assert!(report[key].is_number(), "{key} in {report}");
     }
     assert!(report["frames"].as_u64().unwrap() >= 30, "{report}");

@@ -12,7 +12,12 @@ fn this_machine_gives_windows_of_the_channels_asked_for() {
     let mut captured = Vec::new();
     while captured.len() < 2 {
         let begun = Instant::now();
-        if source.next(&mut frame).unwrap() == Next::Frame {
+        let next = match source.next(&mut frame) {
+            // No tick of the clock that counts processor time lies between two readings that come close together.
+            Err(SourceError::Bad { reason, .. }) if reason.contains("cpu_percent") => continue,
+            next => next.unwrap(),
+        };
+        if next == Next::Frame {
             captured.push(frame.captured);
             let window = frame.window_mut();
             assert_eq!(*window.channels, ["memory_used_percent", "cpu_percent"]);
