@@ -78,7 +78,9 @@ impl Config {
 
 /// A zone that is not there is a warning: its driver may be loaded later, and until then the governor works without.
 fn check_zone(wanted: &str, roots: &Roots, f: &mut Findings) {
-    let sensors = || sysfs::thermal(roots, "").into_iter().chain(sysfs::hwmon(roots, ""));
+    // Of a hardware monitor's inputs, only temperatures can be taken.
+    let monitors = || sysfs::hwmon(roots, "").into_iter().filter(|probe| probe.name.ends_with("_celsius"));
+    let sensors = || sysfs::thermal(roots, "").into_iter().chain(monitors());
     if wanted.is_empty() || sensors().any(|probe| sysfs::is_called(&probe, wanted)) {
         return;
     }
