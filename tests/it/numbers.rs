@@ -1,5 +1,6 @@
 //! Numbers by their names: whatever is wrong with a table or a message, a value stands under its own name, or nowhere.
 
+mod keys;
 mod messages;
 mod mutate;
 mod subscriber;
