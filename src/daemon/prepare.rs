@@ -324,7 +324,7 @@ pub fn misfit(source: &source::Config, spec: &Spec, item_len: usize) -> Option<M
     if spec.channels.is_empty() && !channels.is_empty() && channels.len() * spec.rows != item_len {
         let (wants, has) = (item_len / spec.rows.max(1), channels.len());
         let names = channels.join(", ");
-        let reason = format!("{has} channels ({names}), and the model takes {wants} values in each reading");
+        let reason = format!("{has} in the list ({names}), and the model takes {wants} values in each reading");
         return Some(Misfit { key: "source.channels", reason });
     }
     if !channels.is_empty() && source::match_names(&spec.channels, channels).is_err() {

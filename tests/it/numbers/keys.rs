@@ -31,8 +31,8 @@ fn as_many_channels_as_the_model_takes() {
     let (code, text) = said(&["check"], "two.onnx", [&right, &right]);
     assert!(code == Some(0) && !text.contains("channels"), "{text}");
     for (wrong, found) in [
-        (r#"["ENERGY.Power"]"#, "1 channels (ENERGY.Power), and the model takes 2 values in each reading"),
-        (r#"["a", "b", "c"]"#, "3 channels (a, b, c), and the model takes 2 values in each reading"),
+        (r#"["ENERGY.Power"]"#, "1 in the list (ENERGY.Power), and the model takes 2 values in each reading"),
+        (r#"["a", "b", "c"]"#, "3 in the list (a, b, c), and the model takes 2 values in each reading"),
     ] {
         let wrong = numbers(wrong);
         // The second pipeline has the model of the first, which is loaded once.
