@@ -78,7 +78,9 @@ impl Config {
 
 /// A zone that is not there is a warning: its driver may be loaded later, and until then the governor works without.
 fn check_zone(wanted: &str, roots: &Roots, f: &mut Findings) {
-    let sensors = || sysfs::thermal(roots, "").into_iter().chain(sysfs::hwmon(roots, ""));
+    // Of a hardware monitor's inputs, only temperatures can be taken.
+    let monitors = || sysfs::hwmon(roots, "").into_iter().filter(|probe| probe.name.ends_with("_celsius"));
+    let sensors = || sysfs::thermal(roots, "").into_iter().chain(monitors());
     if wanted.is_empty() || sensors().any(|probe| sysfs::is_called(&probe, wanted)) {
         return;
     }
@@ -192,4 +194,40 @@ fn readable(file: &Path, key: &str, f: &mut Findings) -> Option<String> {
 
 fn shown(path: &Path) -> String {
     quoted(&path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_is_a_temperature_that_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let sys = dir.path();
+        for (file, text) in [
+            ("class/thermal/thermal_zone0/type", "cpu-thermal\n"),
+            ("class/thermal/thermal_zone0/temp", "50000\n"),
+            ("class/hwmon/hwmon0/name", "board\n"),
+            ("class/hwmon/hwmon0/temp1_input", "51000\n"),
+            ("class/hwmon/hwmon0/fan1_input", "1200\n"),
+        ] {
+            let path = sys.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let roots = Roots { sys: sys.into(), ..Roots::default() };
+        for (wanted, there) in [
+            ("", true),
+            ("cpu-thermal", true),
+            ("thermal_zone0", true),
+            ("board_temp1_celsius", true),
+            ("board_fan1_rpm", false),
+            ("gpu-thermal", false),
+        ] {
+            let mut f = Findings::default();
+            check_zone(wanted, &roots, &mut f);
+            assert!(f.problems.is_empty(), "{wanted}: its driver may come later");
+            assert_eq!(f.warnings.is_empty(), there, "{wanted}: {:?}", f.warnings);
+        }
+    }
 }

@@ -49,11 +49,14 @@ fn check_bundle(pipeline: &PipelineConfig, bundle: &Bundle, at: &dyn Fn(&str) ->
         source::Config::Mqtt(s) if numbers => (Some(s.window), &s.channels[..]),
         _ => (None, &[][..]),
     };
-    if !channels.is_empty() && source::match_names(&manifest.input.channels, channels).is_err() {
+    if !channels.is_empty()
+        && let Err(missing) = source::match_names(&manifest.input.channels, channels)
+    {
         f.problem(
             Problem::new(at("source.channels"), "not the channels that the model takes")
                 .found(channels.join(", "))
-                .allowed(format!("{}, as {} names them", manifest.input.channels.join(", "), quoted(&manifest.name))),
+                .allowed(format!("{}, as {} names them", manifest.input.channels.join(", "), quoted(&manifest.name)))
+                .help(format!("no single one of those found is {}, or a path that ends in it", missing.join(" or "))),
         );
     }
     if let (Some(window), Some(rows)) = (window, manifest.input.rows)

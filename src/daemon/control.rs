@@ -249,6 +249,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                     Reloaded::Applied(new) => {
                         digest = new;
                         board.set_zone(&config.node.thermal_zone);
+                        say_choice(&board);
                         answers.forget();
                         calibrator.start(set.uncalibrated());
                     }

@@ -101,7 +101,7 @@ pub enum PrepareError {
     Source(String, source::SourceError),
     /// Source and model do not fit together.
     #[error("pipeline {0:?}: {1}")]
-    Fit(String, String),
+    Fit(String, Misfit),
     /// The system has no thread to make it on.
     #[error("pipeline {0:?}: no thread: {1}")]
     Thread(String, std::io::Error),
@@ -121,6 +121,16 @@ impl PrepareError {
             PrepareError::Fit(..) => false,
         }
     }
+}
+
+/// What a source gives and a model cannot take.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {reason}")]
+pub struct Misfit {
+    /// Key of the pipeline's table that is to be changed.
+    pub key: &'static str,
+    /// What is given, and what is taken.
+    pub reason: String,
 }
 
 /// A pipeline that could not be made.
@@ -293,33 +303,37 @@ pub fn frame_interval(source: &source::Config) -> Duration {
 
 /// What a source gives that the model, whose items have `item_len` values, cannot take, as far as that is known before the
 /// first frame.
-fn misfit(source: &source::Config, spec: &Spec, item_len: usize) -> Option<String> {
-    let window = match source {
+pub fn misfit(source: &source::Config, spec: &Spec, item_len: usize) -> Option<Misfit> {
+    let readings = match source {
         source::Config::Sensor(c) => Some((c.window, &c.channels)),
         source::Config::Mqtt(c) if c.content == source::MqttContent::Numbers => Some((c.window, &c.channels)),
         _ => None,
     };
-    match (window, spec) {
-        (Some((_, channels)), Spec::Window(spec))
-            if spec.channels.is_empty() && !channels.is_empty() && channels.len() * spec.rows != item_len =>
-        {
-            let (wants, has) = (item_len / spec.rows.max(1), channels.len());
-            let names = channels.join(", ");
-            Some(format!(
-                "source.channels: {has} channels ({names}), and the model takes {wants} values in each reading"
-            ))
+    let (window, channels, spec) = match (readings, spec) {
+        (Some((window, channels)), Spec::Window(spec)) => (window, channels, spec),
+        (Some(_), Spec::Image(_)) => {
+            let reason = "the source gives readings, the model takes pictures".into();
+            return Some(Misfit { key: "source.type", reason });
         }
-        (Some((_, channels)), Spec::Window(spec))
-            if !channels.is_empty() && source::match_names(&spec.channels, channels).is_err() =>
-        {
-            let (wants, has) = (spec.channels.join(", "), channels.join(", "));
-            Some(format!("source.channels: found {has}, the model takes {wants}"))
+        (None, Spec::Window(_)) => {
+            let reason = "the source gives pictures, the model takes windows of readings".into();
+            return Some(Misfit { key: "source.type", reason });
         }
-        (Some((window, _)), Spec::Window(spec)) if !spec.channels.is_empty() && window as usize != spec.rows => {
-            Some(format!("source.window: found {window}, the model takes windows of {} readings", spec.rows))
-        }
-        (Some(_), Spec::Image(_)) => Some("the source gives readings, the model takes pictures".into()),
-        (None, Spec::Window(_)) => Some("the source gives pictures, the model takes windows of readings".into()),
-        _ => None,
+        (None, Spec::Image(_)) => return None,
+    };
+    if spec.channels.is_empty() && !channels.is_empty() && channels.len() * spec.rows != item_len {
+        let (wants, has) = (item_len / spec.rows.max(1), channels.len());
+        let names = channels.join(", ");
+        let reason = format!("{has} in the list ({names}), and the model takes {wants} values in each reading");
+        return Some(Misfit { key: "source.channels", reason });
     }
+    if !channels.is_empty() && source::match_names(&spec.channels, channels).is_err() {
+        let (wants, has) = (spec.channels.join(", "), channels.join(", "));
+        return Some(Misfit { key: "source.channels", reason: format!("found {has}, the model takes {wants}") });
+    }
+    if !spec.channels.is_empty() && window as usize != spec.rows {
+        let reason = format!("found {window}, the model takes windows of {} readings", spec.rows);
+        return Some(Misfit { key: "source.window", reason });
+    }
+    None
 }

@@ -94,7 +94,7 @@ fn reason(error: &PrepareError) -> String {
     match error {
         PrepareError::Model(_, error) => error.to_string(),
         PrepareError::Source(_, error) => error.to_string(),
-        PrepareError::Fit(_, reason) => reason.clone(),
+        PrepareError::Fit(_, misfit) => misfit.to_string(),
         PrepareError::Thread(_, error) => format!("no thread: {error}"),
         PrepareError::Topic(_, error) => error.to_string(),
     }

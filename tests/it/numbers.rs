@@ -1,6 +1,10 @@
 //! Numbers by their names: whatever is wrong with a table or a message, a value stands under its own name, or nowhere.
 
+mod keys;
+mod messages;
 mod mutate;
+mod subscriber;
+mod thermometer;
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -49,6 +53,19 @@ fn identity(width: i64) -> Vec<u8> {
     prost::Message::encode_to_vec(&model)
 }
 
+/// Makes a bundle in `dir` whose model takes these channels, one reading at a time, and gives them back.
+fn bundle(dir: &Path, channels: &[&str]) {
+    let onnx = identity(i64::try_from(channels.len()).unwrap());
+    let digest = leptond::model::sha256(&onnx);
+    let name = dir.file_name().unwrap().to_str().unwrap();
+    let manifest = format!(
+        "name = \"{name}\"\ntask = \"raw\"\nsha256 = \"{digest}\"\n[input]\nkind = \"window\"\nrows = 1\nchannels = {channels:?}\n"
+    );
+    std::fs::create_dir(dir).unwrap();
+    std::fs::write(dir.join("model.onnx"), &onnx).unwrap();
+    std::fs::write(dir.join("model.toml"), manifest).unwrap();
+}
+
 /// Standard output and error of `infer` with an unnamed model of two channels over a file of this text.
 fn infer(name: &str, text: &[u8]) -> (Vec<Vec<f64>>, String) {
     let dir = tempfile::tempdir().unwrap();
@@ -95,15 +112,8 @@ fn tables_as_loggers_write_them() {
 #[test]
 fn a_model_takes_its_channels_by_name_or_not_at_all() {
     let dir = tempfile::tempdir().unwrap();
-    let bundle = dir.path().join("two");
-    std::fs::create_dir(&bundle).unwrap();
-    let onnx = identity(2);
-    let digest = leptond::model::sha256(&onnx);
-    let manifest = format!(
-        "name = \"two\"\ntask = \"raw\"\nsha256 = \"{digest}\"\n[input]\nkind = \"window\"\nrows = 1\nchannels = [\"b\", \"a\"]\n"
-    );
-    std::fs::write(bundle.join("model.onnx"), &onnx).unwrap();
-    std::fs::write(bundle.join("model.toml"), manifest).unwrap();
+    let model = dir.path().join("two");
+    bundle(&model, &["b", "a"]);
     for (text, expected, complaint) in [
         ("time,a,x,b\n12:00,1,9,2\n", Some([2.0, 1.0]), ""),
         ("time,a,x\n12:00,1,9\n", None, "no b of the model's b, a among its values: time, a, x"),
@@ -112,7 +122,7 @@ fn a_model_takes_its_channels_by_name_or_not_at_all() {
     ] {
         let file = dir.path().join("file.csv");
         std::fs::write(&file, text).unwrap();
-        let output = common::leptond().args(["infer", "--json"]).arg(&bundle).arg(&file).output().unwrap();
+        let output = common::leptond().args(["infer", "--json"]).arg(&model).arg(&file).output().unwrap();
         let (out, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         let row = out.lines().next().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
         let row = row.map(|l| [0, 1].map(|i| l["outputs"][0]["values"][i].as_f64().unwrap()));

@@ -6,7 +6,7 @@ mod client_ids;
 mod embedded;
 mod faults;
 mod large;
-mod scripted;
+pub mod scripted;
 mod secure;
 mod watch;
 
