@@ -106,7 +106,7 @@ name = "{name}"
 model = "leptonnet-digits"
 [pipeline.source]
 type = "files"
-path = "/usr/share/leptond/models/leptonnet-digits/golden"
+path = "/usr/share/leptond/models/leptonnet-digits/golden/[0-9].png"
 loop = true
 fps = 1
 """

@@ -42,7 +42,7 @@ def model_list(service):
 
 def model_file(service):
     """A model from a file is installed, used by the service, guarded while it is used, and removed."""
-    service.must("printf '%s\\n' 0 1 2 3 4 5 6 7 8 9 >/root/digits.txt")
+    service.must("printf '%s\\n' 0 1 2 3 4 5 6 7 8 9 none >/root/digits.txt")
     service.must(f"leptond model add {DIGITS}/small.onnx --name mine {BARE}")
     listed = [line.split() for line in service.must("leptond model list").splitlines() if line.split()[:1] == ["mine"]]
     want(listed, "leptond model list does not show it")

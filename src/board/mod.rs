@@ -12,6 +12,7 @@ mod tests;
 mod throttle;
 mod traffic;
 mod usage;
+mod zones;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -52,12 +53,19 @@ pub struct LinuxBoard {
 const LOOK_AGAIN: u32 = 120;
 
 impl LinuxBoard {
-    /// Looks for the sensors once; [`Board::read`] then reads them.
+    /// Looks for the sensors once; [`Board::read`] then reads them. The processor's temperature is found by the names of
+    /// the sensors.
     pub fn new(roots: Roots) -> Self {
+        Self::with_zone(roots, "")
+    }
+
+    /// As [`LinuxBoard::new`], with the processor's temperature from the thermal zone `zone`: its type (`cpu-thermal`) or its
+    /// directory (`thermal_zone0`); empty = found by name.
+    pub fn with_zone(roots: Roots, zone: &str) -> Self {
         let mut buffer = String::new();
         let mut board = LinuxBoard {
             info: Info::read(&roots),
-            soc: Soc::find(&roots, &mut buffer),
+            soc: Soc::find(&roots, zone, &mut buffer),
             throttle: ThrottleSource::find(&roots),
             clock: fastest_clock(&roots),
             usage: Usage::default(),
@@ -79,8 +87,17 @@ impl LinuxBoard {
         &self.info
     }
 
-    /// The sensors that the SoC temperature is taken from: the first of them, or where none is known to be the
-    /// processor's, the hottest of all.
+    /// Takes the processor's temperature from another thermal zone from now on ([`LinuxBoard::with_zone`]).
+    pub fn set_zone(&mut self, zone: &str) {
+        self.soc.set_wanted(zone, &self.roots, &mut self.buffer);
+    }
+
+    /// Why the temperature is taken from these sensors, or from none; empty where their name says it.
+    pub fn soc_choice(&self) -> String {
+        self.soc.choice()
+    }
+
+    /// The sensors that the SoC temperature is taken from, which is the hottest of them.
     pub fn soc_sensors(&self) -> impl Iterator<Item = &Probe> {
         self.soc.probes()
     }

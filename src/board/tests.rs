@@ -5,6 +5,8 @@ use std::path::Path;
 
 use super::*;
 
+mod zones;
+
 /// A Raspberry Pi 4 in a directory of its own, with these files written over it (empty path parts are made, `None` removes).
 fn pi4(changes: &[(&str, Option<&str>)]) -> (tempfile::TempDir, Roots) {
     let dir = tempfile::tempdir().unwrap();
@@ -368,7 +370,7 @@ fn what_a_reading_costs() {
     per_call("network", &mut || _ = black_box(board.network(Instant::now())));
     per_call("throttle", &mut || _ = black_box(board.throttle()));
     let (roots, mut buffer) = (Roots::default(), String::new());
-    let mut soc = Soc::find(&roots, &mut buffer);
+    let mut soc = Soc::find(&roots, "", &mut buffer);
     per_call("soc temperature", &mut || _ = black_box(soc.celsius(&roots, &mut buffer)));
     per_call("memory", &mut || _ = black_box(Memory::read(&roots, &mut buffer)));
     per_call("pressure, one", &mut || _ = black_box(Pressure::read(&roots, Resource::Cpu, &mut buffer)));

@@ -7,14 +7,17 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Error};
 
 use super::fault::FetchError;
+use super::pace::TooSlow;
 
 /// How long and how often is tried.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// A server that says nothing for this long is given up.
+    /// A server that says nothing for this long, or next to nothing over it, is given up.
     pub silence: Duration,
     /// Attempts after the first one, as long as nothing comes.
     pub retries: u32,
+    /// Longest time of one attempt.
+    pub total: Duration,
 }
 
 /// The other side, whoever it is.
@@ -72,6 +75,7 @@ impl Server {
                     "{error}; the proxy comes from https_proxy, http_proxy or all_proxy in the environment"
                 ),
             },
+            Error::Io(e) if e.get_ref().is_some_and(|inner| inner.is::<TooSlow>()) => broken(e.to_string()),
             Error::Io(e) => match e.kind() {
                 ErrorKind::ConnectionRefused => {
                     FetchError::Connect { url: at(), reason: "connection refused: nothing answers on that port".into() }

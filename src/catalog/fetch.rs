@@ -13,6 +13,7 @@ use ureq::http::{HeaderMap, StatusCode, header};
 
 use super::agent::Server;
 use super::fault::FetchError;
+use super::pace::Paced;
 use super::partial::{Partial, Version, boot};
 use crate::model::sha256;
 
@@ -64,7 +65,13 @@ pub fn fetch(
         let more = i + 1 < request.urls.len();
         match fetch_from(server, url, request, partial, progress, if more { 1 } else { server.limits.retries }) {
             Ok(()) => return Ok(()),
-            Err(error) if error.is_ours() => return Err(error),
+            Err(error) if error.is_ours() => {
+                // On a full disk, not even an empty file may stay.
+                if partial.is_empty() {
+                    partial.discard();
+                }
+                return Err(error);
+            }
             Err(error) => {
                 if more {
                     progress.say(&format!("{error}; trying {}", request.urls[i + 1]));
@@ -204,7 +211,8 @@ fn attempt(
         }
         status => return Err(FetchError::Status { url: url.into(), status: status.as_u16() }),
     };
-    receive(server, url, request, partial, progress, response.body_mut().with_config().limit(u64::MAX).reader(), total)
+    let body = Paced::new(response.body_mut().with_config().limit(u64::MAX).reader(), server.limits);
+    receive(server, url, request, partial, progress, body, total)
 }
 
 /// A short text at an address.
@@ -218,7 +226,7 @@ pub fn text_at(server: &Server, url: &str, limit_bytes: u64) -> Result<String, F
         return Err(FetchError::Status { url: url.into(), status: response.status().as_u16() });
     }
     let mut bytes = Vec::new();
-    let body = response.body_mut().with_config().limit(u64::MAX).reader();
+    let body = Paced::new(response.body_mut().with_config().limit(u64::MAX).reader(), server.limits);
     body.take(limit_bytes + 1).read_to_end(&mut bytes).map_err(|e| server.fault(url, &ureq::Error::from(e)))?;
     recognise(url, &bytes[..bytes.len().min(HEAD_BYTES)])?;
     if bytes.len() as u64 > limit_bytes {

@@ -6,6 +6,8 @@ use toml_edit::DocumentMut;
 
 use super::entry::{Entry, LABELS, Place, is_url};
 use super::fault::CatalogError;
+use crate::sys::beneath::Directory;
+use crate::sys::file::{self, FileError};
 
 /// A list of this computer, whose entries come before the program's own.
 pub const LOCAL_FILE: &str = "/etc/leptond/catalog.toml";
@@ -58,11 +60,7 @@ impl Catalog {
     pub fn open(path: &Path) -> Result<Catalog, CatalogError> {
         let place = path.display().to_string();
         let unreadable = |reason: String| CatalogError::Unreadable { place: place.clone(), reason };
-        let meta = std::fs::metadata(path).map_err(|e| unreadable(e.to_string()))?;
-        if !meta.is_file() || meta.len() > MOST_BYTES {
-            return Err(unreadable(format!("not a file of at most {MOST_BYTES} bytes")));
-        }
-        let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
+        let text = file::read_text(path, MOST_BYTES).map_err(|e| unreadable(e.to_string()))?;
         let directory = path.parent().map(Path::to_path_buf).unwrap_or_default();
         Catalog::of(&text, &place, Base::Directory(directory))
     }
@@ -104,7 +102,7 @@ impl Catalog {
         let base =
             self.lists.iter().find(|(_, entries)| entries.iter().any(|e| std::ptr::eq(e, entry))).map(|(b, _)| b);
         if let Some(Base::Directory(directory)) = base
-            && let Ok(text) = std::fs::read_to_string(directory.join(name))
+            && let Some(text) = beside(directory, name)?
         {
             return Ok(Some((LABELS, text)));
         }
@@ -116,6 +114,22 @@ impl Catalog {
                 known: BUILT_IN_LABELS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
             }),
         }
+    }
+}
+
+/// The text of a label file beside a list, beneath its directory: it is copied to where others can read it. `None` = there is none.
+fn beside(directory: &Path, name: &str) -> Result<Option<String>, CatalogError> {
+    let read = Directory::open(directory).and_then(|dir| dir.read_own(name, MOST_BYTES));
+    let text = read.and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|e| FileError::NotText { valid_bytes: e.utf8_error().valid_up_to() })
+    });
+    match text {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(CatalogError::Unreadable {
+            place: directory.join(name).display().to_string(),
+            reason: error.to_string(),
+        }),
     }
 }
 

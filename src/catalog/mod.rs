@@ -10,6 +10,7 @@ mod entry;
 mod fault;
 mod fetch;
 mod list;
+mod pace;
 mod partial;
 mod store;
 #[cfg(test)]

@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::fault::FetchError;
+use crate::sys::file;
+
+/// A larger note was not written here.
+const NOTE_BYTES: u64 = 64 << 10;
 
 /// What the server said of the version whose beginning is on disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +31,7 @@ pub(super) struct Version {
 
 /// Since when this computer runs, as a name.
 pub(super) fn boot() -> Option<String> {
-    Some(fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().into())
+    Some(file::read_text("/proc/sys/kernel/random/boot_id".as_ref(), 1 << 10).ok()?.trim().into())
 }
 
 /// The beginning of a file, with its version beside it. Every byte is written as it comes, so that whatever ends the process
@@ -66,7 +70,7 @@ impl Partial {
 
     /// Which version they are of, where that is known.
     pub(super) fn version(&self) -> Option<Version> {
-        serde_json::from_slice(&fs::read(&self.note).ok()?).ok()
+        serde_json::from_slice(&file::read_regular(&self.note, NOTE_BYTES).ok()?).ok()
     }
 
     /// Begins anew with another version.

@@ -4,9 +4,9 @@
 //! A bundle comes into being, is replaced and goes by one `rename` each. Whatever ends the process in between, the next one that
 //! opens the directory clears up.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -96,7 +96,9 @@ impl Store {
     pub fn stage(&self, name: &str) -> Result<Stage, StoreError> {
         let path = self.partial().join("stage").join(name);
         remove_all(&path)?;
-        fs::create_dir_all(&path).map_err(|e| fault(&path, &e))?;
+        // Nobody else looks into it before it was proven; `settle` opens it.
+        let mut private = DirBuilder::new();
+        private.recursive(true).mode(0o700).create(&path).map_err(|e| fault(&path, &e))?;
         Ok(Stage { path })
     }
 
@@ -163,7 +165,7 @@ impl Stage {
         fs::write(&path, bytes).map_err(|e| fault(&path, &e))
     }
 
-    /// Puts a file of the same file system into the bundle and leaves it where it is, too.
+    /// Puts a file of the same file system, which was fetched for it, into the bundle and leaves it where it is, too.
     ///
     /// # Errors
     /// [`StoreError::Io`].
@@ -173,21 +175,20 @@ impl Stage {
         fs::hard_link(from, &path).or_else(|_| fs::copy(from, &path).map(drop)).map_err(|e| fault(&path, &e))
     }
 
-    /// Copies a file into the bundle.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
-    pub fn copy(&self, file: &str, from: &Path) -> Result<(), StoreError> {
-        let path = self.path_of(file)?;
-        fs::copy(from, &path).map(drop).map_err(|e| fault(&path, &e))
-    }
-
     fn path_of(&self, file: &str) -> Result<PathBuf, StoreError> {
         let path = self.path.join(file);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(|e| fault(parent, &e))?;
         }
         Ok(path)
+    }
+}
+
+impl Drop for Stage {
+    /// What was not installed is of no use: on a full disk, the room that it takes is missed.
+    fn drop(&mut self) {
+        // The next one that opens the directory tries again.
+        let _ = remove_all(&self.path);
     }
 }
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Failure;
+use super::output::written;
 use crate::config::{self, Override};
 use crate::frame::{Frame, Image, Payload, PixelFormat, Window};
 use crate::preprocess;
@@ -51,9 +52,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let mut source =
         source::open(&config, source::Context::default()).map_err(|error| Failure::Failed(error.into()))?;
     let summary = match capture(source.as_mut(), &args, &mut io::stdout().lock()) {
-        // The reader of a pipe has seen enough.
-        Err(Stopped::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-        Err(Stopped::Write(error)) => return Err(anyhow::Error::new(error).context("standard output").into()),
+        Err(Stopped::Write(error)) => return written(Err(error)).map(drop),
         Err(Stopped::Failed(error)) => return Err(error.into()),
         Ok(summary) => summary,
     };
@@ -268,6 +267,7 @@ fn save(dir: &Path, number: u64, image: &Image, look: &Look, rgb: &[u8]) -> anyh
     let (suffix, encoded) = match image.format {
         PixelFormat::Jpeg => ("jpg", None),
         PixelFormat::Png => ("png", None),
+        PixelFormat::Bmp => ("bmp", None),
         _ => ("png", Some(png(look.width, look.height, rgb)?)),
     };
     let path = dir.join(format!("{number:06}.{suffix}"));

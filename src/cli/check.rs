@@ -7,10 +7,11 @@ use serde_json::json;
 use super::ladder::{self, Ladder};
 use super::progress::spinner;
 use super::setup::password;
-use super::{Failure, say};
-use crate::config::{self, ConfigErrors, Loaded, Options, Origin, Override, Problem};
-use crate::daemon::offline;
-use crate::model::{self, LoadedModel, PlanKey};
+use super::{Failure, say, tell};
+use crate::config::{self, ConfigErrors, Loaded, Options, Origin, Override, PipelineConfig, Problem};
+use crate::daemon::{offline, prepare, trial};
+use crate::frame::Spec;
+use crate::model::{self, Bundle, LoadedModel, PlanKey};
 
 /// Arguments of `leptond check`.
 #[derive(Debug, clap::Args)]
@@ -71,54 +72,78 @@ pub(super) struct ModelReport {
     golden: usize,
 }
 
+/// A model that was loaded, with what its first input takes.
+struct Tried {
+    report: ModelReport,
+    spec: Spec,
+    /// Values of one item.
+    item_len: usize,
+}
+
 /// Loads every model, compiles it for full work and runs its golden inputs, so that an operator that cannot run is found
-/// here and not at start.
+/// here and not at start; and looks whether the source of each pipeline gives what its model takes.
 pub(super) fn models(loaded: &Loaded) -> Result<Vec<ModelReport>, ConfigErrors> {
-    let mut reports: Vec<ModelReport> = Vec::new();
+    let mut tried: Vec<Tried> = Vec::new();
     let mut problems = Vec::new();
     for (i, pipeline) in loaded.config.pipelines.iter().enumerate() {
+        let mut problem = |key: &str, what: String| {
+            let key = format!("pipeline[{i}].{key}");
+            let origin = loaded.sources.get(&key).cloned().unwrap_or(Origin::Default);
+            let problem = Problem::new(key, what).at(origin);
+            problems.push(Problem { pipeline: Some(pipeline.name.clone()), ..problem });
+        };
         let Some(bundle) = model::open(&pipeline.model, &loaded.config.models.dirs) else { continue };
-        if bundle.as_ref().is_ok_and(|bundle| reports.iter().any(|report| report.path == bundle.path())) {
-            continue;
-        }
-        let loading = format!("loading {}", pipeline.model);
-        let result = spinner(&loading, || -> Result<_, String> {
-            let bundle = bundle.map_err(|e| e.to_string())?;
-            let model =
-                LoadedModel::load(&bundle, 0, pipeline.engine, pipeline.threads as usize).map_err(|e| e.to_string())?;
-            model.plan(PlanKey::default()).map_err(|e| e.to_string())?;
-            let (golden, failures) = offline::golden(&bundle, pipeline.engine).map_err(|e| e.to_string())?;
-            match failures.first() {
-                Some(first) => Err(format!(
-                    "{} of {golden} golden inputs give something else, the first {}: {}",
-                    failures.len(),
-                    first.file,
-                    first.reason
-                )),
-                None => Ok((bundle, model.engine(), golden)),
+        let known = bundle.as_ref().ok().and_then(|b| tried.iter().position(|t| t.report.path == b.path()));
+        let place = match known {
+            Some(place) => place,
+            None => {
+                let loading = format!("loading {}", pipeline.model);
+                let result = spinner(&loading, || {
+                    try_model(&bundle.map_err(|e| e.to_string())?, pipeline, loaded.config.node.state_dir().as_deref())
+                });
+                match result {
+                    Ok(model) => tried.push(model),
+                    Err(error) => {
+                        problem("model", format!("the model cannot be used: {error}"));
+                        continue;
+                    }
+                }
+                tried.len() - 1
             }
-        });
-        match result {
-            Ok((bundle, engine, golden)) => {
-                let manifest = bundle.manifest();
-                let (name, version) = (manifest.name.clone(), manifest.version.clone());
-                let path = bundle.path().to_path_buf();
-                reports.push(ModelReport { name, version, path, engine, golden });
-            }
-            Err(error) => {
-                let key = format!("pipeline[{i}].model");
-                let origin = loaded.sources.get(&key).cloned().unwrap_or(Origin::Default);
-                let problem = Problem::new(key, format!("the model cannot be used: {error}")).at(origin);
-                problems.push(Problem { pipeline: Some(pipeline.name.clone()), ..problem });
-            }
+        };
+        let misfit = tried.get(place).and_then(|t| prepare::misfit(&pipeline.source, &t.spec, t.item_len));
+        if let Some(misfit) = misfit {
+            problem(misfit.key, misfit.reason);
         }
     }
-    if problems.is_empty() { Ok(reports) } else { Err(ConfigErrors { problems }) }
+    if problems.is_empty() { Ok(tried.into_iter().map(|t| t.report).collect()) } else { Err(ConfigErrors { problems }) }
+}
+
+fn try_model(bundle: &Bundle, pipeline: &PipelineConfig, state: Option<&Path>) -> Result<Tried, String> {
+    trial::try_out(bundle, state).map_err(|e| e.to_string())?;
+    let model = LoadedModel::load(bundle, 0, pipeline.engine, pipeline.threads as usize).map_err(|e| e.to_string())?;
+    model.plan(PlanKey::default()).map_err(|e| e.to_string())?;
+    let spec = model.spec(PlanKey::default()).map_err(|e| e.to_string())?;
+    let shapes = model.shapes(PlanKey::default()).map_err(|e| e.to_string())?;
+    let item_len = shapes.first().map_or(&[][..], |shape| shape).iter().skip(1).product();
+    let (golden, failures) = offline::golden(bundle, pipeline.engine).map_err(|e| e.to_string())?;
+    if let Some(first) = failures.first() {
+        return Err(format!(
+            "{} of {golden} golden inputs give something else, the first {}: {}",
+            failures.len(),
+            first.file,
+            first.reason
+        ));
+    }
+    let manifest = bundle.manifest();
+    let (name, version) = (manifest.name.clone(), manifest.version.clone());
+    let report = ModelReport { name, version, path: bundle.path().to_path_buf(), engine: model.engine(), golden };
+    Ok(Tried { report, spec, item_len })
 }
 
 fn report(loaded: &Loaded, models: &[ModelReport], ladders: Option<&[Ladder]>, json: bool) -> Result<(), Failure> {
     for warning in &loaded.warnings {
-        eprintln!("warning: {warning}");
+        tell(&format!("warning: {warning}"));
     }
     if json {
         let mut object = json!({
@@ -138,11 +163,11 @@ fn report(loaded: &Loaded, models: &[ModelReport], ladders: Option<&[Ladder]>, j
     }
     for ModelReport { name, version, path, engine, golden } in models {
         let golden = if *golden == 0 { String::new() } else { format!(", {golden} golden inputs as they should be") };
-        eprintln!("model {name} {version} ({engine}) runs{golden}: {}", path.display());
+        tell(&format!("model {name} {version} ({engine}) runs{golden}: {}", path.display()));
     }
     let of_service = loaded.path.as_deref().is_some_and(password::is_of_service);
     if let Some(words) = password::sentence(&loaded.config.mqtt, of_service, Path::new(password::KEPT)) {
-        eprintln!("{words}");
+        tell(&words);
     }
     match ladders {
         Some(ladders) => say(ladder::table(ladders).trim_end()),

@@ -141,14 +141,15 @@ fn summary(report: &Report) -> String {
     let mut text = String::from("\n");
     let _ = writeln!(
         text,
-        "{:<10} {:>8} {:>11} {:>8} {:>8} {:>9} {:>9} {:>9}",
-        "pipeline", "frames", "inferences", "dropped", "errors", "infer p50", "total p95", "correct"
+        "{:<10} {:>8} {:>11} {:>8} {:>8} {:>9} {:>9} {:>9} {:>7}",
+        "pipeline", "frames", "inferences", "dropped", "errors", "infer p50", "total p95", "correct", "held"
     );
     for (name, p) in &report.pipelines {
-        let correct = p.accuracy.map_or("-".into(), |a| format!("{:.1} %", a * 100.0));
+        let percent = |share: Option<f64>| share.map_or("-".into(), |a| format!("{:.1} %", a * 100.0));
+        let (correct, held) = (percent(p.accuracy), percent(p.held));
         let _ = writeln!(
             text,
-            "{name:<10} {:>8} {:>11} {:>8} {:>8} {:>6.2} ms {:>6.2} ms {correct:>9}",
+            "{name:<10} {:>8} {:>11} {:>8} {:>8} {:>6.2} ms {:>6.2} ms {correct:>9} {held:>7}",
             p.frames, p.inferences, p.dropped, p.errors, p.infer_p50_ms, p.p95_ms
         );
     }

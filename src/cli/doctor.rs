@@ -66,8 +66,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if machine.is_here() {
         std::thread::sleep(CPU_INTERVAL);
     }
-    let report = spinner("looking at the board", || Report::gather(&mut looked, args.root.as_deref()));
     let configuration = configuration::gather(&machine, args.config);
+    if let Some(config) = &configuration.config {
+        looked.set_zone(&config.node.thermal_zone);
+    }
+    let report = spinner("looking at the board", || Report::gather(&mut looked, args.root.as_deref()));
     let mut groups = examine(&machine, &report, &configuration);
     if !configuration.of_service {
         finding::for_file(&mut groups, &configuration.file);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::CommandFactory;
 
-use super::Failure;
+use super::{Failure, say};
 
 /// Arguments of `leptond completions`.
 #[derive(Debug, clap::Args)]
@@ -67,8 +67,10 @@ says what is wrong with a file, by line and key.
 
 /// Writes completions to standard output.
 pub fn completions(args: CompletionsArgs) -> Result<(), Failure> {
-    clap_complete::generate(args.shell, &mut super::Cli::command(), "leptond", &mut std::io::stdout());
-    Ok(())
+    // Not straight to standard output: it panics where that is not read.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut super::Cli::command(), "leptond", &mut script);
+    say(&String::from_utf8_lossy(&script))
 }
 
 /// Writes the man pages.

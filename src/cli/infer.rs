@@ -7,7 +7,11 @@ use anyhow::Context as _;
 use super::Failure;
 use super::progress::{Counter, spinner};
 use crate::daemon::stages::open_bundle;
-use crate::model::{Engine, LoadedModel, npy};
+use crate::model::{Bundle, Engine, LoadedModel, graph, npy};
+use crate::sys::file;
+
+/// More than the header of an `.npy` file may have.
+const NPY_HEADER_BYTES: u64 = 1 << 20;
 
 /// Arguments of `leptond infer`.
 #[derive(Debug, clap::Args)]
@@ -63,7 +67,8 @@ fn infer_raw(args: &Args) -> Result<(), Failure> {
     }
     let mut tensors = Vec::new();
     for path in &args.inputs {
-        let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+        let bytes = file::read_regular(path, graph::MAX_TENSOR_BYTES as u64 + NPY_HEADER_BYTES)
+            .with_context(|| path.display().to_string())?;
         tensors.push(npy::read(&bytes).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?);
     }
     let mut counter = Counter::new("runs");
@@ -80,9 +85,16 @@ fn infer_raw(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Finds a model by what was typed, and tries it out where it was never seen.
+pub(super) fn open(name: &str) -> Result<Bundle, Failure> {
+    let bundle = open_bundle(name, &super::model_dirs()).map_err(anyhow::Error::from)?;
+    spinner("trying the model", || super::try_out(&bundle)).map_err(anyhow::Error::from)?;
+    Ok(bundle)
+}
+
 /// Finds and loads a model by what was typed: a path, or a bundle's name in the default directories.
 pub(super) fn load(name: &str, engine: Engine, threads: u32) -> Result<LoadedModel, Failure> {
-    let bundle = open_bundle(name, &super::model_dirs()).map_err(anyhow::Error::from)?;
+    let bundle = open(name)?;
     let load = || LoadedModel::load(&bundle, 0, engine, threads as usize);
     Ok(spinner("loading the model", load).map_err(anyhow::Error::from)?)
 }

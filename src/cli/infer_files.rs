@@ -6,16 +6,17 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::Failure;
-use super::infer::Args;
+use super::infer::{Args, open};
+use super::output::{tell, written};
 use crate::daemon::offline::{self, Item};
-use crate::daemon::stages::{Planner, open_bundle};
-use crate::frame::Outcome;
+use crate::daemon::stages::Planner;
+use crate::frame::{Outcome, Quality, Spec};
 use crate::{preprocess, task};
 
 /// Runs the model over every file in the order given; one line per frame or window. A file that cannot be read or used is
 /// reported, the others still run, and the command fails at the end.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let bundle = open_bundle(&args.model, &super::model_dirs()).map_err(anyhow::Error::from)?;
+    let bundle = open(&args.model)?;
     let threads = args.threads as usize;
     let planner = Planner::new(bundle, args.engine, threads, preprocess::Config::default(), &task::Config::default())
         .map_err(anyhow::Error::from)?;
@@ -28,29 +29,41 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         let mut source = match offline::open(&path, stages.spec()) {
             Ok(source) => source,
             Err(error) => {
-                eprintln!("error: {error}");
+                tell(&format!("error: {error}"));
                 failed += 1;
                 continue;
             }
         };
         let mut out = std::io::stdout().lock();
-        let mut broken = false;
+        let mut printed = Ok(true);
+        let mut came = false;
         let ran = offline::run(&mut stages, source.as_mut(), |Item { origin, seq, result, infer }| {
+            came = true;
             let line = match result {
                 Ok(output) if args.json => object(origin, seq, &output.outcome, infer),
                 Ok(output) => format!("{origin}: {} ({:.2} ms)", sentence(&output.outcome), infer.as_secs_f64() * 1e3),
                 Err(error) => {
-                    eprintln!("error: {origin}: {error}");
+                    tell(&format!("error: {origin}: {error}"));
                     failed += 1;
                     return true;
                 }
             };
-            // A reader that went away (`| head`) ends the run and is no failure.
-            broken = writeln!(out, "{line}").is_err();
-            !broken
+            printed = written(writeln!(out, "{line}"));
+            matches!(printed, Ok(true))
         });
-        ran.map_err(anyhow::Error::from)?;
-        if broken {
+        if let Err(error) = ran {
+            tell(&format!("error: {error}"));
+            failed += 1;
+        } else if !came {
+            let whole = match stages.spec() {
+                Spec::Image(_) => "picture".to_string(),
+                Spec::Window(spec) => format!("window of {} rows", spec.rows),
+            };
+            tell(&format!("error: {path}: there is no whole {whole} in it"));
+            failed += 1;
+        }
+        // A reader that went away (`| head`) ends the run and is no failure.
+        if !printed? {
             return Ok(());
         }
     }
@@ -72,7 +85,14 @@ fn object(origin: &str, seq: u64, outcome: &Outcome, infer: Duration) -> String 
 
 fn sentence(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Classify { label, score, top, .. } if top.is_empty() => format!("{label} {score:.3}"),
+        Outcome::Reading(reading) => match (&reading.label, reading.quality) {
+            (Some(label), Quality::Good) => format!("{label} {:.3}", reading.score),
+            (Some(label), quality) => format!("{label} (held: {quality})"),
+            (None, quality) => format!("no reading ({quality})"),
+        },
+        Outcome::Classify { top, unreadable: Some(reason), .. } if top.is_empty() => {
+            format!("nothing to read ({reason})")
+        }
         Outcome::Classify { top, .. } => {
             top.iter().map(|s| format!("{} {:.3}", s.label, s.score)).collect::<Vec<_>>().join(", ")
         }

@@ -1,10 +1,8 @@
 //! `leptond inspect`.
 
-use std::io::Write as _;
-
-use super::Failure;
 use super::infer::load;
 use super::progress::spinner;
+use super::{Failure, say};
 use crate::model::report::{Arithmetic, PortReport, Report};
 use crate::model::{Engine, PlanKey};
 
@@ -33,19 +31,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
     // Whatever cannot be compiled is worth knowing before it is deployed.
     spinner("compiling", || model.shapes(key).and_then(|shapes| model.compile(&shapes).map(drop)))
         .map_err(anyhow::Error::from)?;
-    let mut shown = if args.json {
+    let shown = if args.json {
         serde_json::to_string(&report).map_err(anyhow::Error::from)?
     } else {
         text(&report, args.nodes)
     };
-    if !shown.ends_with('\n') {
-        shown.push('\n');
-    }
-    // A reader that stops early, as `head` does, is no failure.
-    match std::io::stdout().write_all(shown.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(anyhow::Error::from(error).into()),
-        _ => Ok(()),
-    }
+    say(&shown)
 }
 
 fn text(report: &Report, nodes: bool) -> String {

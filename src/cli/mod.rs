@@ -14,6 +14,7 @@ mod infer_files;
 mod inspect;
 mod ladder;
 mod model;
+mod output;
 mod probe;
 mod profile;
 mod progress;
@@ -23,13 +24,14 @@ mod run;
 mod screen;
 mod setup;
 mod simulate;
+mod trial_load;
 mod watch;
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use output::{say, tell};
 
 /// Cameras and sensors in, int8 models through tract, MQTT out.
 #[derive(Debug, Parser)]
@@ -72,6 +74,9 @@ enum Command {
     /// Render the synthetic counter: pictures, or its digits as a data set
     #[command(hide = true)]
     Render(render::Args),
+    /// Load a model under hard limits, for this program itself
+    #[command(hide = true)]
+    TrialLoad(trial_load::Args),
     /// Write shell completions
     #[command(hide = true)]
     Completions(generate::CompletionsArgs),
@@ -94,19 +99,19 @@ pub enum Failure {
     Failed(#[from] anyhow::Error),
 }
 
-/// Writes lines to standard output; a reader that went away is not a failure.
-fn say(text: &str) -> Result<(), Failure> {
-    match writeln!(std::io::stdout().lock(), "{}", text.trim_end_matches('\n')) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(anyhow::Error::from(error).context("standard output").into())
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Where the configuration of this computer has its models looked for.
 fn model_dirs() -> Vec<std::path::PathBuf> {
     glance().dirs
+}
+
+/// Where this computer's measurements are kept.
+fn state_dir() -> Option<std::path::PathBuf> {
+    crate::model::race::state_dir(&glance().state_dir, &|name| std::env::var_os(name))
+}
+
+/// Loads a model that was never seen on this computer in a process of its own first.
+fn try_out(bundle: &crate::model::Bundle) -> Result<(), crate::model::ModelError> {
+    crate::daemon::trial::try_out(bundle, state_dir().as_deref())
 }
 
 /// The configuration of this computer, as far as it can be read.
@@ -139,14 +144,14 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Simulate(args) => simulate::run(args),
         Command::Watch(args) => watch::run(args),
         Command::Render(args) => render::run(args),
+        Command::TrialLoad(args) => trial_load::run(args),
         Command::Completions(args) => generate::completions(args),
         Command::Man(args) => generate::man(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Not eprintln!, which panics where the terminal is gone.
-            let _nobody_reads = writeln!(std::io::stderr().lock(), "error: {failure}");
+            tell(&format!("error: {failure}"));
             ExitCode::from(match failure {
                 Failure::Config(_) => 78,
                 Failure::Usage(_) => 2,

@@ -2,7 +2,6 @@
 
 mod add;
 mod describe;
-mod exporter;
 mod interrupt;
 mod list;
 mod names;
@@ -79,10 +78,13 @@ pub(super) struct CatalogArgs {
     /// Another catalog than /etc/leptond/catalog.toml and the program's own: a file or an address
     #[arg(long, value_name = "FILE|URL")]
     catalog: Option<String>,
-    /// A server that says nothing for this long is given up
+    /// A server that says nothing for this long, or less than 1 KiB a second over it, is given up
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = patience)]
     timeout: Duration,
 }
+
+/// Longest time of one attempt: 512 MB come within it at 12 kB a second.
+const LONGEST: Duration = Duration::from_secs(12 * 3600);
 
 /// How long a silent server is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -101,7 +103,7 @@ impl CatalogArgs {
 
     /// A client for what has to be fetched.
     fn server(&self, retries: u32) -> Server {
-        Server::new(Limits { silence: self.timeout, retries })
+        Server::new(Limits { silence: self.timeout, retries, total: LONGEST })
     }
 
     /// The catalog. `server` is made when one has to be asked.

@@ -9,9 +9,8 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context;
-
 use super::Failure;
+use super::output::written;
 use crate::board::LinuxBoard;
 use crate::daemon::status;
 use crate::frame::rfc3339;
@@ -43,11 +42,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let mut out = io::stdout().lock();
     let result = if args.watch { watch(&mut out, &args) } else { once(&mut out, &args) };
-    match result {
-        // The reader of a pipe has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("standard output").map_err(Failure::from),
-    }
+    written(result).map(drop)
 }
 
 fn once(out: &mut impl Write, args: &Args) -> io::Result<()> {
@@ -127,6 +122,9 @@ fn text(report: &Report) -> String {
     }
     if let Some(celsius) = report.reading.soc_celsius {
         lines.add("soc temperature", &format!("{celsius:.1} °C from {}", report.soc_sensors.join(", ")));
+    }
+    if !report.soc_choice.is_empty() {
+        lines.add("its sensor", &report.soc_choice);
     }
     if report.throttle_known {
         lines.add("throttled now", &words(&report.throttled_now, "no"));

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::Failure;
 use super::progress::Counter;
+use super::{Failure, tell};
 use crate::frame::{Frame, Window, rfc3339};
-use crate::source::{self, Next, SensorConfig, SensorKind, SourceError};
+use crate::source::{self, MissingPolicy, Next, SensorConfig, SensorKind, SourceError};
 
 /// Arguments of `leptond record`.
 #[derive(Debug, clap::Args)]
@@ -52,6 +52,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
         path: args.device.clone(),
         channels: args.channels.clone(),
         interval_ms: args.interval_ms,
+        // A recording keeps its gaps.
+        missing: MissingPolicy::Nan,
         ..SensorConfig::default()
     };
     let mut sensor = source::open(&source::Config::Sensor(config), source::Context::default())
@@ -113,7 +115,7 @@ fn copy(sensor: &mut dyn source::Source, out: &mut impl Write, duration: Option<
             Err(error) => error.to_string(),
         };
         if trouble != told && !trouble.is_empty() {
-            eprintln!("{trouble}");
+            tell(&trouble);
         }
         told = trouble;
         if let Some(duration) = duration {

@@ -15,10 +15,12 @@ use crate::frame::{
     Colour, DType, ElementsMut, Fit, Frame, InputSpec, Layout, PixelFormat, Quant, Spec, TensorSpec, TensorViewMut,
 };
 use crate::preprocess::{Preprocessor, Region};
-use crate::source::synthetic::{Chance, Counter, DIGITS, Fonts, Scene, Shown, regions};
+use crate::source::synthetic::{Chance, Counter, DIGITS, Fault, Fonts, Scene, Shown, regions};
 
 /// Size of the pictures in pixels.
 const PICTURE: [u16; 2] = [640, 480];
+/// Label of what cannot be read.
+const NONE: u8 = 10;
 /// The moments to choose from, in s: long enough for every number to come.
 const SPAN_S: f64 = 400_000.0;
 
@@ -46,9 +48,16 @@ pub struct Args {
     /// Write the digits here, uint8 `[N, 1, H, W]`
     #[arg(long, short, value_name = "FILE.npy")]
     output: Option<PathBuf>,
-    /// Write the right answers here, uint8 `[N]`
+    /// Faults under which nothing can be read, one at random for each scene
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FAULT,...")]
+    faults: Vec<FaultKind>,
+    /// Write the right answers here, uint8 `[N]`: the digit, or 10 where none can be read (a drum between two digits by more than 0.29 of
+    /// the way, or a fault)
     #[arg(long, value_name = "FILE.npy")]
     labels: Option<PathBuf>,
+    /// Write where each drum stands here, float32 `[N]`: 3.25 is a quarter of the way from 3 to 4
+    #[arg(long, value_name = "FILE.npy")]
+    drums: Option<PathBuf>,
     /// Write the pictures here, `seed-frame-truth.jpg`
     #[arg(long, value_name = "DIR")]
     pictures: Option<PathBuf>,
@@ -59,6 +68,45 @@ enum FontSet {
     All,
     Train,
     HeldOut,
+}
+
+/// [`Fault`] as it is written on the command line.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum FaultKind {
+    /// The lamp is off
+    Dark,
+    /// Overexposed
+    White,
+    /// Fogged glass
+    Fog,
+    /// A reflection over the counter
+    Glare,
+    /// Out of focus by a quarter of a digit's height or more
+    Blur,
+    /// Noise and nothing else
+    Noise,
+    /// Drums without digits
+    Blank,
+    /// Regions between two drums
+    Gap,
+    /// Regions with half a digit or less
+    Cut,
+}
+
+impl From<FaultKind> for Fault {
+    fn from(kind: FaultKind) -> Fault {
+        match kind {
+            FaultKind::Dark => Fault::Dark,
+            FaultKind::White => Fault::White,
+            FaultKind::Fog => Fault::Fog,
+            FaultKind::Glare => Fault::Glare,
+            FaultKind::Blur => Fault::Blur,
+            FaultKind::Noise => Fault::Noise,
+            FaultKind::Blank => Fault::Blank,
+            FaultKind::Gap => Fault::Gap,
+            FaultKind::Cut => Fault::Cut,
+        }
+    }
 }
 
 /// Runs the subcommand.
@@ -79,7 +127,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let mut frame = Frame::empty();
     let progress = indicatif::ProgressBar::new(args.seeds.end - args.seeds.start);
     for seed in args.seeds.clone() {
-        let mut scene = Scene::new(seed, fonts, PICTURE[0], PICTURE[1]);
+        let fault = match Chance::new(seed, 8).below(args.faults.len() as u32) {
+            _ if args.faults.is_empty() => None,
+            index => args.faults.get(index as usize).map(|kind| Fault::from(*kind)),
+        };
+        let mut scene = match fault {
+            None => Scene::new(seed, fonts, PICTURE[0], PICTURE[1]),
+            Some(fault) => Scene::with_fault(seed, fonts, PICTURE[0], PICTURE[1], fault),
+        };
         let counter = Counter::new(seed);
         let mut chance = Chance::new(seed, 6);
         for number in 0..args.frames {
@@ -95,7 +150,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 std::fs::write(&path, &image.data).with_context(|| path.display().to_string())?;
             }
             if args.output.is_some() {
-                digits.cut(&frame, &shown, args.jitter, &mut chance)?;
+                digits.cut(&frame, fault, args.jitter, &mut chance)?;
+                digits.answer(&scene, &shown, fault);
             }
         }
         progress.inc(1);
@@ -108,6 +164,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if let Some(path) = &args.labels {
         write(path, &[digits.labels.len() as u64], &digits.labels)?;
     }
+    if let Some(path) = &args.drums {
+        write(path, &[digits.drums.len() as u64], &digits.drums)?;
+    }
     Ok(())
 }
 
@@ -116,6 +175,7 @@ struct Digits {
     spec: InputSpec,
     pixels: Vec<u8>,
     labels: Vec<u8>,
+    drums: Vec<f32>,
 }
 
 impl Digits {
@@ -132,13 +192,21 @@ impl Digits {
             dtype: DType::U8,
             quant: Some(Quant { scale: 1.0 / 255.0, zero_point: 0 }),
         };
-        Digits { spec, pixels: Vec::new(), labels: Vec::new() }
+        Digits { spec, pixels: Vec::new(), labels: Vec::new(), drums: Vec::new() }
     }
 
-    /// Appends the five digits of a picture.
-    fn cut(&mut self, frame: &Frame, shown: &Shown, jitter: f32, chance: &mut Chance) -> anyhow::Result<()> {
+    /// Appends the answers of the five digits of a picture.
+    fn answer(&mut self, scene: &Scene, shown: &Shown, fault: Option<Fault>) {
+        let label = |digit: Option<u8>| digit.filter(|_| fault.is_none()).unwrap_or(NONE);
+        self.labels.extend(scene.readable(shown).map(label));
+        self.drums.extend(scene.drums(shown));
+    }
+
+    /// Appends the pixels of the five digits of a picture.
+    fn cut(&mut self, frame: &Frame, fault: Option<Fault>, jitter: f32, chance: &mut Chance) -> anyhow::Result<()> {
         let [w, h] = PICTURE.map(f32::from);
-        let places = regions(PICTURE[0].into(), PICTURE[1].into()).map(|[x, y, rw, rh]| {
+        let places = regions(PICTURE[0].into(), PICTURE[1].into()).map(|place| {
+            let [x, y, rw, rh] = fault.map_or(place, |fault| fault.displace(place, chance));
             let grow = 1.0 + jitter * chance.within(-0.01, 0.01);
             let (gw, gh) = (rw * grow, rh * grow);
             let left = x + (rw - gw) / 2.0 + jitter * chance.within(-1.0, 1.0);
@@ -157,12 +225,11 @@ impl Digits {
         let data = ElementsMut::U8(self.pixels.get_mut(start..).unwrap_or_default());
         let mut preprocessor = Preprocessor::new(Spec::Image(self.spec.clone()), places.to_vec());
         preprocessor.run(frame, TensorViewMut { spec: &spec, data }, 0)?;
-        self.labels.extend(shown.digits());
         Ok(())
     }
 }
 
-fn write(path: &PathBuf, shape: &[u64], values: &[u8]) -> anyhow::Result<()> {
+fn write<T: npyz::AutoSerialize + Copy>(path: &PathBuf, shape: &[u64], values: &[T]) -> anyhow::Result<()> {
     let save = || -> std::io::Result<()> {
         let file = BufWriter::new(File::create(path)?);
         let mut npy = npyz::WriteOptions::new().default_dtype().shape(shape).writer(file).begin_nd()?;

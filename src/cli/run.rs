@@ -1,6 +1,7 @@
 //! `leptond run`: the daemon.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::Failure;
 use crate::config::{self, Override};
@@ -27,7 +28,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let Args { config: file, overrides, run_for } = args;
     let load = move |skip_files| {
         let options = config::Options::from_process(file.clone(), overrides.clone());
-        config::load(&config::Options { skip_files, ..options })
+        config::load(&config::Options { skip_files, waits: true, ..options })
     };
     let marks = telemetry::open_marks(std::env::var_os(telemetry::MARKS_VARIABLE).as_deref());
     telemetry::mark("program");
@@ -50,12 +51,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
         "leptond"
     );
     tracing::info!("{}", given.said);
-    let reload: daemon::Reload = Box::new(move || {
+    let reload: daemon::Reload = Arc::new(move || {
+        let env = |name: &str| std::env::var_os(name);
         // First whether its files are within reach: those that are not would only seem to be absent.
         given.check(&load(true).map_err(|e| e.to_string())?, &env)?;
         load(false).map_err(|e| e.to_string())
     });
-    let options = daemon::Options { run_for, reload: Some(reload), log: Some(log), ..daemon::Options::default() };
+    let options =
+        daemon::Options { run_for, reload: Some(reload), log: Some(log), waits: true, ..daemon::Options::default() };
     let report = daemon::run(loaded, options).map_err(failure)?;
     tracing::info!(
         frames = report.frames,
@@ -73,6 +76,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
 pub(super) fn failure(error: DaemonError) -> Failure {
     match error {
         DaemonError::Config(reason) => Failure::Config(landlock::told(reason)),
-        DaemonError::Failed(reason) => Failure::Failed(anyhow::anyhow!(landlock::told(reason))),
+        DaemonError::NotNow(reason) | DaemonError::Failed(reason) => {
+            Failure::Failed(anyhow::anyhow!(landlock::told(reason)))
+        }
     }
 }

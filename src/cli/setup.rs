@@ -18,22 +18,26 @@ mod stop;
 #[cfg(test)]
 mod tests;
 
-use std::io::BufRead as _;
+use std::io::{BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
 
-use super::{Failure, say};
+use super::{Failure, say, tell};
 use crate::config::{self, Config, Options};
 use crate::frame::rfc3339;
 use crate::publish::topics;
+use crate::sys::file::read_text;
 use answers::Answers;
 use finish::FileKind;
 use interview::{Interview, Told};
 use questions::{Ask, Terminal};
 use stop::Stop;
+
+/// A larger file is neither a configuration nor a password.
+const MOST_BYTES: u64 = 4 << 20;
 
 /// Arguments of `leptond setup`.
 #[derive(Debug, Default, clap::Args)]
@@ -109,9 +113,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
         )
         .into());
     }
-    let text = match std::fs::read_to_string(&file) {
+    let text = match read_text(&file, MOST_BYTES) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) if error.is_missing() => String::new(),
         Err(error) => return Err(anyhow::Error::from(error).context(file.display().to_string()).into()),
     };
     let present = configuration(&file, &text)?;
@@ -203,10 +207,16 @@ fn missing(args: &Args, text: &str) -> Result<(), Failure> {
 /// The password from a file or standard input.
 fn given_password(args: &Args) -> Result<Option<String>, Failure> {
     let text = match &args.password_file {
-        Some(file) => std::fs::read_to_string(file).with_context(|| file.display().to_string())?,
+        // Whatever a person at a terminal names, also a pipe of a program that keeps passwords.
+        Some(file) => {
+            let mut text = String::new();
+            let read = std::fs::File::open(file).and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text));
+            read.with_context(|| file.display().to_string())?;
+            text
+        }
         None if args.password_stdin => {
             let mut line = String::new();
-            std::io::stdin().lock().read_line(&mut line).context("standard input")?;
+            std::io::stdin().lock().take(MOST_BYTES).read_line(&mut line).context("standard input")?;
             line
         }
         None => return Ok(None),
@@ -244,7 +254,7 @@ fn check(file: &Path, text: &str, password: bool, model_here: bool, stop: &Stop)
         Failure::Config(named(format!("the result would not run, so nothing was changed: {errors}")))
     })?;
     for warning in warnings {
-        eprintln!("warning: {}", named(warning.to_string()));
+        tell(&format!("warning: {}", named(warning.to_string())));
     }
     Ok(())
 }

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, anyhow};
 
 use super::Failure;
+use super::output::{tell, written};
 use super::setup::password;
 use crate::config::{self, Options};
 use crate::publish::mqtt::Mqtt;
 use crate::publish::stdout::Printer;
 use crate::publish::topics::{check_node, check_prefix};
 use crate::publish::{self, PublishError, Publisher};
+use crate::sys::file::{FileError, open_regular};
 use crate::telemetry;
 
 /// Messages waiting to be printed at most; a terminal is slower than a broker.
@@ -77,10 +79,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
         match messages.recv_timeout(left) {
             Ok(message) => {
                 let line = printer.line(&message.topic, &message.payload, message.retain, SystemTime::now());
-                match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
-                    // Whoever read our output (`head`, for instance) has seen enough.
-                    Err(e) if e.kind() == ErrorKind::BrokenPipe => break,
-                    other => other.context("writing to standard output")?,
+                if !written(writeln!(stdout, "{line}").and_then(|()| stdout.flush()))? {
+                    break;
                 }
                 printed += 1;
             }
@@ -92,7 +92,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let stats = client.stats();
     client.stop(Instant::now() + Duration::from_secs(1));
     if stats.received_dropped > 0 {
-        eprintln!("{} messages came faster than they could be printed and are missing", stats.received_dropped);
+        let missing = stats.received_dropped;
+        tell(&format!("{missing} messages came faster than they could be printed and are missing"));
     }
     if stats.connects == 0 {
         return Err(anyhow!("there was no connection to a broker at {}:{} in that time", mqtt.host, mqtt.port).into());
@@ -143,9 +144,9 @@ fn file(args: &Args, service: &Path) -> Result<Option<PathBuf>, Failure> {
     if args.config.is_some() || args.host.is_some() {
         return Ok(args.config.clone());
     }
-    match std::fs::File::open(service) {
+    match open_regular(service) {
         Ok(_) => Ok(Some(service.to_owned())),
-        Err(e) if e.kind() == ErrorKind::PermissionDenied => Err(anyhow!(
+        Err(FileError::Io(e)) if e.kind() == ErrorKind::PermissionDenied => Err(anyhow!(
             "{} says which broker, and this user may not read it: sudo leptond watch, or --host HOST",
             service.display()
         )

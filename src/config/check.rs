@@ -1,13 +1,15 @@
 //! Sense across keys: what the schema cannot say, and what can be known without looking at the disk.
 
+mod task;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::problem::{Problem, quoted};
 use super::{Config, PipelineConfig};
-use crate::frame::TaskKind;
 use crate::governor::Mode;
 use crate::preprocess::Region;
+use crate::publish;
 use crate::source::{self, SensorKind};
 use crate::telemetry::{self, TelemetryError};
 
@@ -81,7 +83,7 @@ impl Config {
             }
             self.check_source(pipeline, &at, &mut f);
             check_regions(pipeline, &at, &mut f);
-            check_task(pipeline, &at, &mut f);
+            task::check(pipeline, &at, &mut f);
             check_pace(pipeline, &at, &mut f);
         }
         f
@@ -135,6 +137,24 @@ impl Config {
             f.warn(
                 Problem::new(key, "a password without mqtt.username, which most brokers refuse")
                     .help("set mqtt.username"),
+            );
+        }
+        if (!mqtt.password.is_empty() || mqtt.password_file.is_some())
+            && mqtt.tls.is_none()
+            && !self.broker.enabled
+            && !publish::is_this_computer(&mqtt.host)
+        {
+            let key = if mqtt.password_file.is_some() { "mqtt.password_file" } else { "mqtt.password" };
+            f.warn(
+                Problem::new(key, format!("the password goes to {} without encryption", mqtt.host))
+                    .help("add [mqtt.tls] with ca_file, where the broker speaks TLS"),
+            );
+        }
+        if !mqtt.client_id.is_empty() && (mqtt.client_id.len() > 128 || mqtt.client_id.chars().any(char::is_control)) {
+            f.problem(
+                Problem::new("mqtt.client_id", "not a client id")
+                    .found(quoted(&mqtt.client_id))
+                    .allowed("1 to 128 bytes without control characters; every broker takes 23 letters and digits"),
             );
         }
         if let Some(tls) = &mqtt.tls {
@@ -207,6 +227,14 @@ impl Config {
         };
         let channels = |channels: &[String], f: &mut Findings| unique(channels, &at("source.channels"), f);
         match &pipeline.source {
+            source::Config::Rtsp(s) => {
+                if let Some(doubt) = source::address::doubt(&s.url) {
+                    let problem = Problem::new(at("source.url"), doubt.why)
+                        .found(quoted(&super::secret::redact(&s.url)))
+                        .help(doubt.how);
+                    if doubt.usable { f.warn(problem) } else { f.problem(problem) }
+                }
+            }
             source::Config::Sensor(s) => {
                 window(s.window, s.stride, f);
                 channels(&s.channels, f);
@@ -225,6 +253,22 @@ impl Config {
                         Problem::new(at("source.interval_ms"), "0 is for files only")
                             .found("0")
                             .allowed("a whole number, 1 to 3600000 ms"),
+                    );
+                }
+                let (header, delimiter, decimal) = (s.header, s.delimiter, s.decimal);
+                for (key, is_default) in [
+                    ("source.header", header == source::Header::default()),
+                    ("source.delimiter", delimiter == source::Delimiter::default()),
+                    ("source.decimal", decimal == source::Decimal::default()),
+                ] {
+                    if !is_default && s.kind != SensorKind::Csv {
+                        f.warn(Problem::new(at(key), "has no effect: it is for kind \"csv\""));
+                    }
+                }
+                if delimiter == source::Delimiter::Comma && decimal == source::Decimal::Comma {
+                    f.warn(
+                        Problem::new(at("source.decimal"), "numbers with a comma must be in quotes between commas")
+                            .help("delimiter is \"comma\" as well"),
                     );
                 }
                 if s.repeat && (!reads_file || s.path == "-") {
@@ -352,53 +396,6 @@ fn is_clockwise_and_convex(corners: &[[f32; 2]]) -> bool {
             - (f64::from(by) - f64::from(ay)) * (f64::from(cx) - f64::from(bx));
         cross > 0.0
     })
-}
-
-fn check_task(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Findings) {
-    let task = &pipeline.task;
-    unique(&task.labels, &at("task.labels"), f);
-    if task.monotonic && pipeline.preprocess.regions.is_empty() {
-        f.warn(
-            Problem::new(at("task.monotonic"), "has no effect without preprocess.regions")
-                .help("a reading is made of one label per region"),
-        );
-    }
-    if task.confirm_s.is_some() && !task.monotonic {
-        f.warn(Problem::new(at("task.confirm_s"), "has no effect without monotonic = true"));
-    }
-    if task.threshold.is_some() && task.calibration_s.is_some_and(|s| s > 0.0) {
-        f.warn(Problem::new(at("task.calibration_s"), "has no effect: task.threshold is fixed"));
-    }
-    let Some(kind) = task.kind else { return };
-    use TaskKind::{Anomaly, Classify, Detect, Raw};
-    let keys: [(&str, bool, &[TaskKind]); 11] = [
-        ("min_score", task.min_score.is_some(), &[Classify, Detect]),
-        ("labels", !task.labels.is_empty(), &[Classify, Detect]),
-        ("top_k", task.top_k.is_some(), &[Classify]),
-        ("smoothing", task.smoothing.is_some(), &[Classify]),
-        ("softmax", task.softmax.is_some(), &[Classify]),
-        ("monotonic", task.monotonic, &[Classify]),
-        ("confirm_s", task.confirm_s.is_some(), &[Classify]),
-        ("nms_iou", task.nms_iou.is_some(), &[Detect]),
-        ("max_detections", task.max_detections.is_some(), &[Detect]),
-        ("threshold", task.threshold.is_some(), &[Anomaly]),
-        ("hysteresis", task.hysteresis.is_some(), &[Anomaly]),
-    ];
-    for (key, set, kinds) in keys {
-        if set && !kinds.contains(&kind) {
-            let name = |kind: &TaskKind| match kind {
-                Classify => "\"classify\"",
-                Detect => "\"detect\"",
-                Anomaly => "\"anomaly\"",
-                Raw => "\"raw\"",
-            };
-            let names: Vec<_> = kinds.iter().map(name).collect();
-            f.warn(Problem::new(
-                at(&format!("task.{key}")),
-                format!("has no effect: it is for type {}, not {}", names.join(" and "), name(&kind)),
-            ));
-        }
-    }
 }
 
 fn check_pace(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Findings) {

@@ -8,7 +8,7 @@ use toml_edit::{InlineTable, Value};
 use super::load::Loaded;
 use super::path::Path;
 use super::schema::{Node, shorten, shorten_floats};
-use super::secret::{MASK, redact};
+use super::secret::{MASK, redact, redact_args};
 use super::{Config, Origin};
 
 /// The configuration as JSON with every secret masked: what may be logged, printed and published.
@@ -99,7 +99,17 @@ fn mask_toml(value: &mut Value, node: Option<Node>) {
             }
         }
         Value::Float(number) => *value = Value::from(shorten(*number.value())),
-        Value::Array(items) => items.iter_mut().for_each(|item| mask_toml(item, None)),
+        Value::Array(items) => {
+            let texts: Option<Vec<String>> = items.iter().map(|item| Some(item.as_str()?.to_owned())).collect();
+            match texts {
+                Some(texts) => items.iter_mut().zip(redact_args(&texts)).for_each(|(item, shown)| {
+                    if item.as_str() != Some(shown.as_str()) {
+                        *item = Value::from(shown);
+                    }
+                }),
+                None => items.iter_mut().for_each(|item| mask_toml(item, None)),
+            }
+        }
         Value::InlineTable(table) => table.iter_mut().for_each(|(_, item)| mask_toml(item, None)),
         _ => {}
     }
@@ -109,6 +119,10 @@ fn mask_json(json: &mut Json, node: Option<Node>) {
     match json {
         Json::String(text) => {
             *text = if node.is_some_and(Node::is_secret) && !text.is_empty() { MASK.into() } else { redact(text) };
+        }
+        Json::Array(items) if items.iter().all(Json::is_string) => {
+            let texts: Vec<String> = items.iter().filter_map(|item| Some(item.as_str()?.to_owned())).collect();
+            *items = redact_args(&texts).into_iter().map(Json::String).collect();
         }
         Json::Array(items) => {
             let node = node.and_then(Node::item);

@@ -1,14 +1,15 @@
 //! What the configuration names on this computer: models, certificates, pictures, devices, programs.
 
 use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::check::Findings;
 use super::problem::{Problem, nearest, quoted};
 use super::{Config, PipelineConfig};
 use crate::model;
 use crate::source::{self, SensorKind};
+use crate::sys::file::{self, FileError};
+use crate::sys::{Roots, sysfs};
 
 impl Config {
     /// Looks for everything that the configuration names: what must be there is a problem, what may still come (a camera)
@@ -42,11 +43,13 @@ impl Config {
         if self.node.state_dir.exists() && !self.node.state_dir.is_dir() {
             f.problem(Problem::new("node.state_dir", "not a directory").found(shown(&self.node.state_dir)));
         }
+        check_zone(&self.node.thermal_zone, &Roots::default(), &mut f);
         for (i, pipeline) in self.pipelines.iter().enumerate() {
             let at = |key: &str| format!("pipeline[{i}].{key}");
             self.check_model(pipeline, &at("model"), &mut f);
             check_source(&pipeline.source, &at, &mut f);
         }
+        f.problems.iter_mut().for_each(|problem| problem.outside = true);
         f
     }
 
@@ -71,6 +74,23 @@ impl Config {
         problem.help = Some(meant.unwrap_or_else(|| list.into()));
         f.problem(problem);
     }
+}
+
+/// A zone that is not there is a warning: its driver may be loaded later, and until then the governor works without.
+fn check_zone(wanted: &str, roots: &Roots, f: &mut Findings) {
+    // Of a hardware monitor's inputs, only temperatures can be taken.
+    let monitors = || sysfs::hwmon(roots, "").into_iter().filter(|probe| probe.name.ends_with("_celsius"));
+    let sensors = || sysfs::thermal(roots, "").into_iter().chain(monitors());
+    if wanted.is_empty() || sensors().any(|probe| sysfs::is_called(&probe, wanted)) {
+        return;
+    }
+    let there = sysfs::thermal_types(roots);
+    let there = if there.is_empty() { "no zone at all".into() } else { there.join(", ") };
+    f.warn(
+        Problem::new("node.thermal_zone", "no thermal zone of this name is there now")
+            .found(quoted(wanted))
+            .allowed(format!("empty = found by name, or one of those here: {there}")),
+    );
 }
 
 fn check_source(source: &source::Config, at: &dyn Fn(&str) -> String, f: &mut Findings) {
@@ -145,33 +165,69 @@ fn check_program(program: &str, usual: &[&str], key: &str, f: &mut Findings) {
     }
 }
 
-/// The start of a small text file, or a problem.
-fn readable(file: &PathBuf, key: &str, f: &mut Findings) -> Option<String> {
-    let mut bytes = Vec::new();
-    let read = fs::metadata(file).and_then(|meta| {
-        if meta.is_dir() {
-            return Err(std::io::Error::from(std::io::ErrorKind::IsADirectory));
-        }
-        fs::File::open(file)?.take(1 << 20).read_to_end(&mut bytes)
-    });
-    if let Err(error) = read {
-        // A credential of systemd is there only while the service runs, which is where it is wanted.
-        if file.starts_with("/run/credentials") && error.kind() == std::io::ErrorKind::NotFound {
-            f.warn(Problem::new(key, "is there only while the service runs").found(shown(file)));
-            return None;
-        }
-        let what = match error.kind() {
-            std::io::ErrorKind::NotFound => "there is no such file".into(),
-            std::io::ErrorKind::PermissionDenied => "this user may not read the file".into(),
-            std::io::ErrorKind::IsADirectory => "is a directory, a file is wanted".into(),
-            _ => format!("cannot be read: {error}"),
-        };
-        f.problem(Problem::new(key, what).found(shown(file)));
+/// A larger file holds neither a password nor certificates.
+const MOST_BYTES: u64 = 8 << 20;
+
+/// A small text file, or a problem.
+fn readable(file: &Path, key: &str, f: &mut Findings) -> Option<String> {
+    let error = match file::read_regular(file, MOST_BYTES) {
+        Ok(bytes) => return Some(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) => error,
+    };
+    // A credential of systemd is there only while the service runs, which is where it is wanted.
+    if file.starts_with("/run/credentials") && error.is_missing() {
+        f.warn(Problem::new(key, "is there only while the service runs").found(shown(file)));
         return None;
     }
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    let what = match &error {
+        FileError::Kind("a directory") => "is a directory, a file is wanted".into(),
+        FileError::Io(error) if error.kind() == std::io::ErrorKind::NotFound => "there is no such file".into(),
+        FileError::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            "this user may not read the file".into()
+        }
+        FileError::Io(error) => format!("cannot be read: {error}"),
+        other => other.to_string(),
+    };
+    f.problem(Problem::new(key, what).found(shown(file)));
+    None
 }
 
 fn shown(path: &Path) -> String {
     quoted(&path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_is_a_temperature_that_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let sys = dir.path();
+        for (file, text) in [
+            ("class/thermal/thermal_zone0/type", "cpu-thermal\n"),
+            ("class/thermal/thermal_zone0/temp", "50000\n"),
+            ("class/hwmon/hwmon0/name", "board\n"),
+            ("class/hwmon/hwmon0/temp1_input", "51000\n"),
+            ("class/hwmon/hwmon0/fan1_input", "1200\n"),
+        ] {
+            let path = sys.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let roots = Roots { sys: sys.into(), ..Roots::default() };
+        for (wanted, there) in [
+            ("", true),
+            ("cpu-thermal", true),
+            ("thermal_zone0", true),
+            ("board_temp1_celsius", true),
+            ("board_fan1_rpm", false),
+            ("gpu-thermal", false),
+        ] {
+            let mut f = Findings::default();
+            check_zone(wanted, &roots, &mut f);
+            assert!(f.problems.is_empty(), "{wanted}: its driver may come later");
+            assert_eq!(f.warnings.is_empty(), there, "{wanted}: {:?}", f.warnings);
+        }
+    }
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use toml_edit::DocumentMut;
 
-use super::load::{DEFAULT_FILE, Options, load};
+use super::load::{DEFAULT_FILE, MOST_BYTES, Options, load};
 use super::{ModelsConfig, secret};
+use crate::sys::file::read_text;
 
 /// Which models a configuration names, and where they are looked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub fn glance(options: &Options) -> Glance {
         return defaults;
     }
     let fault = Some(secret::redact(&error.to_string()));
-    let text = std::fs::read_to_string(&file).ok();
+    let text = read_text(&file, MOST_BYTES).ok();
     let Some(document) = text.and_then(|text| text.parse::<DocumentMut>().ok()) else {
         return Glance { file: Some(file), fault, blind: true, ..defaults };
     };

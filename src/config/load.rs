@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -11,14 +9,15 @@ use sha2::{Digest, Sha256};
 use super::check::Findings;
 use super::layers::{Layers, Override};
 use super::problem::{ConfigErrors, Origin, Problem};
-use super::secret::redact;
+use super::secret::{redact, redact_args};
 use super::{Config, explain, path, walk};
+use crate::sys::file::{self, FileError};
 
 /// Where the configuration is when nobody says otherwise.
 pub const DEFAULT_FILE: &str = "/etc/leptond/leptond.toml";
 
 /// A larger file is not a configuration.
-const MOST_BYTES: u64 = 4 << 20;
+pub(super) const MOST_BYTES: u64 = 4 << 20;
 
 /// What a configuration is made from.
 #[derive(Clone, Debug, Default)]
@@ -31,12 +30,14 @@ pub struct Options {
     pub overrides: Vec<Override>,
     /// Do not look whether the files that it names exist (to check a configuration made for another computer).
     pub skip_files: bool,
+    /// What is wrong with files, models and programs that it names is a warning: the daemon waits for them, or goes on without.
+    pub waits: bool,
 }
 
 impl Options {
     /// With this process's environment.
     pub fn from_process(file: Option<PathBuf>, overrides: Vec<Override>) -> Self {
-        Options { file, env: std::env::vars_os().collect(), overrides, skip_files: false }
+        Options { file, env: std::env::vars_os().collect(), overrides, skip_files: false, waits: false }
     }
 }
 
@@ -121,7 +122,9 @@ fn assemble(mut layers: Layers, file: &Path, options: &Options) -> Result<Loaded
         findings.extend(config.check_models());
         findings.extend(readable_secrets(&config, &layers));
     }
-    problems.extend(findings.problems);
+    let (outside, own) = findings.problems.into_iter().partition(|problem| options.waits && problem.outside);
+    problems.extend::<Vec<Problem>>(own);
+    warnings.extend::<Vec<Problem>>(outside);
     warnings.extend(findings.warnings);
     if !problems.is_empty() {
         return Err(finish(problems, &layers, &names));
@@ -140,11 +143,16 @@ fn readable_secrets(config: &Config, layers: &Layers) -> Findings {
         return findings;
     }
     let password = (!config.mqtt.password.is_empty()).then(|| "mqtt.password".to_owned());
-    let urls = config.pipelines.iter().enumerate().filter_map(|(i, pipeline)| match &pipeline.source {
-        crate::source::Config::Rtsp(rtsp) if redact(&rtsp.url) != rtsp.url => Some(format!("pipeline[{i}].source.url")),
+    let cameras = config.pipelines.iter().enumerate().filter_map(|(i, pipeline)| match &pipeline.source {
+        crate::source::Config::Rtsp(rtsp) => Some((i, rtsp)),
         _ => None,
     });
-    for key in password.into_iter().chain(urls) {
+    let of_cameras = cameras.flat_map(|(i, rtsp)| {
+        let url = (redact(&rtsp.url) != rtsp.url).then(|| format!("pipeline[{i}].source.url"));
+        let secret_args = redact_args(&rtsp.extra_args) != rtsp.extra_args;
+        [url, secret_args.then(|| format!("pipeline[{i}].source.extra_args"))]
+    });
+    for key in password.into_iter().chain(of_cameras.flatten()) {
         let from_file = path::Path::parse(&key).map(|path| layers.value_origin(&path));
         if matches!(from_file, Some(Origin::File { .. })) {
             findings.warn(
@@ -223,20 +231,22 @@ impl Unreadable {
     }
 }
 
-fn read(file: &Path) -> Result<String, Unreadable> {
-    let because = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => Unreadable::Missing,
-        std::io::ErrorKind::PermissionDenied => {
+fn read(path: &Path) -> Result<String, Unreadable> {
+    if file::is_null(path) {
+        return Ok(String::new());
+    }
+    let bytes = file::read_regular(path, MOST_BYTES).map_err(|error| match &error {
+        _ if error.is_missing() => Unreadable::Missing,
+        FileError::Io(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
             Unreadable::Because("this user may not read it: permission denied".into())
         }
-        std::io::ErrorKind::IsADirectory => Unreadable::Because("is a directory, a file is wanted".into()),
-        _ => Unreadable::Because(format!("cannot be read: {error}")),
-    };
-    let mut bytes = Vec::new();
-    File::open(file).map_err(because)?.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(because)?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(Unreadable::Because(format!("larger than {MOST_BYTES} bytes: not a configuration")));
-    }
+        FileError::Io(e) => Unreadable::Because(format!("cannot be read: {e}")),
+        FileError::Kind(kind) => Unreadable::Because(format!("is {kind}, a file is wanted")),
+        FileError::TooLarge { .. } => {
+            Unreadable::Because(format!("larger than {MOST_BYTES} bytes: not a configuration"))
+        }
+        other => Unreadable::Because(other.to_string()),
+    })?;
     String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(error.as_bytes().get(..good).unwrap_or_default()).into_owned();

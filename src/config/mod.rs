@@ -70,6 +70,9 @@ pub struct NodeConfig {
     pub state_dir: PathBuf,
     /// Whether the process shuts itself off from the files that it does not need (landlock).
     pub sandbox: Sandbox,
+    /// Thermal zone that the processor's temperature is taken from: its type (`cpu-thermal`) or directory (`thermal_zone0`);
+    /// empty = found by the names of the zones.
+    pub thermal_zone: String,
     /// Time between two `health` messages in s.
     #[schemars(range(min = 1, max = 86_400))]
     pub health_interval_s: u32,
@@ -96,7 +99,13 @@ impl NodeConfig {
 
 impl Default for NodeConfig {
     fn default() -> Self {
-        NodeConfig { name: String::new(), state_dir: PathBuf::new(), sandbox: Sandbox::Auto, health_interval_s: 60 }
+        NodeConfig {
+            name: String::new(),
+            state_dir: PathBuf::new(),
+            sandbox: Sandbox::Auto,
+            thermal_zone: String::new(),
+            health_interval_s: 60,
+        }
     }
 }
 

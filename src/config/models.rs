@@ -20,7 +20,8 @@ impl Config {
                 Ok(bundle) => check_bundle(pipeline, &bundle, &at, &mut f),
                 Err(error) => f.problem(
                     Problem::new(at("model"), format!("the model cannot be used: {error}"))
-                        .found(quoted(&pipeline.model)),
+                        .found(quoted(&pipeline.model))
+                        .outside(),
                 ),
             }
         }
@@ -43,11 +44,21 @@ fn check_bundle(pipeline: &PipelineConfig, bundle: &Bundle, at: &dyn Fn(&str) ->
         );
         return;
     }
-    let window = match &pipeline.source {
-        source::Config::Sensor(s) => Some(s.window),
-        source::Config::Mqtt(s) if numbers => Some(s.window),
-        _ => None,
+    let (window, channels) = match &pipeline.source {
+        source::Config::Sensor(s) => (Some(s.window), &s.channels[..]),
+        source::Config::Mqtt(s) if numbers => (Some(s.window), &s.channels[..]),
+        _ => (None, &[][..]),
     };
+    if !channels.is_empty()
+        && let Err(missing) = source::match_names(&manifest.input.channels, channels)
+    {
+        f.problem(
+            Problem::new(at("source.channels"), "not the channels that the model takes")
+                .found(channels.join(", "))
+                .allowed(format!("{}, as {} names them", manifest.input.channels.join(", "), quoted(&manifest.name)))
+                .help(format!("no single one of those found is {}, or a path that ends in it", missing.join(" or "))),
+        );
+    }
     if let (Some(window), Some(rows)) = (window, manifest.input.rows)
         && usize::try_from(window) != Ok(rows)
     {

@@ -71,6 +71,9 @@ pub struct Problem {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// Whether it is about a thing that the value names and not about the value: a file, a model, a program.
+    #[serde(skip)]
+    pub outside: bool,
 }
 
 impl Problem {
@@ -84,6 +87,7 @@ impl Problem {
             found: None,
             allowed: None,
             help: None,
+            outside: false,
         }
     }
 
@@ -102,6 +106,12 @@ impl Problem {
     /// With advice.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// About a thing that the value names.
+    pub fn outside(mut self) -> Self {
+        self.outside = true;
         self
     }
 

@@ -50,6 +50,8 @@ pub(super) enum Shape {
     OneOf(Vec<Keys>),
     /// One of these words.
     Choice(Vec<&'static str>),
+    /// One of these words, or a list of such items.
+    ChoiceOrList { words: Vec<&'static str>, items: Node },
     /// A list.
     Array { items: Node, min: Option<usize>, max: Option<usize> },
     /// A whole number, ends included.
@@ -130,8 +132,20 @@ impl Node {
         }
     }
 
+    /// A value that is a word or a list: both branches.
+    fn choice_or_list(self) -> Option<Shape> {
+        let reference = self.0.get("$ref").and_then(Json::as_str).and_then(|reference| reference.strip_prefix('#'));
+        let json = reference.and_then(|pointer| schema().pointer(pointer)).unwrap_or(self.0);
+        let [choice, list] = json.get("anyOf")?.as_array()?.as_slice() else { return None };
+        let Shape::Choice(words) = one_of(choice.get("oneOf")?.as_array()?) else { return None };
+        Some(Shape::ChoiceOrList { words, items: Node(list.get("items")?) })
+    }
+
     /// What a value here must be.
     pub(super) fn shape(self) -> Shape {
+        if let Some(shape) = self.choice_or_list() {
+            return shape;
+        }
         let json = self.resolved();
         if let Some(variants) = json.get("oneOf").and_then(Json::as_array) {
             return one_of(variants);

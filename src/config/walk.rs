@@ -76,11 +76,16 @@ impl Walker<'_> {
                     self.push_value(Problem::new(path.to_string(), "must not contain a NUL character"), path);
                 }
             }
-            (Shape::Choice(words), ValueKind::String(found)) => {
+            (Shape::ChoiceOrList { items, .. }, ValueKind::Array(found)) => {
+                for (i, item) in found.iter().enumerate() {
+                    self.value(item, items, &path.index(i));
+                }
+            }
+            (Shape::Choice(words) | Shape::ChoiceOrList { words, .. }, ValueKind::String(found)) => {
                 if !words.contains(&found.as_str()) {
                     let mut problem = Problem::new(path.to_string(), "not one of the allowed values")
                         .found(quoted(found))
-                        .allowed(words.join(", "));
+                        .allowed(describe(node, path));
                     problem.help = nearest(found, words).map(|meant| format!("did you mean {meant:?}?"));
                     self.push_value(problem, path);
                 }
@@ -179,6 +184,7 @@ impl Walker<'_> {
             Shape::Table(_) | Shape::Tagged(_) | Shape::OneOf(_) => "must be a table",
             Shape::Choice(_) | Shape::Text { .. } => "must be text",
             Shape::Array { .. } => "must be a list",
+            Shape::ChoiceOrList { .. } => "must be text or a list",
             Shape::Integer { .. } => "must be a whole number",
             Shape::Number { .. } => "must be a number",
             Shape::Bool => "must be true or false",
@@ -271,6 +277,9 @@ pub(super) fn describe(node: Node, path: &Path) -> String {
             format!("a table with exactly one of {}", names.join(", "))
         }
         Shape::Choice(words) => words.join(", "),
+        Shape::ChoiceOrList { words, items } => {
+            format!("{}, or a list out of {}", words.join(", "), describe(items, path))
+        }
         Shape::Array { items, min, max } => {
             let of = match items.shape() {
                 Shape::Text { .. } => "texts",

@@ -13,6 +13,7 @@ use super::request::{self, Applies, Asked, Place, Request, Response};
 use super::set::PipelineSet;
 use crate::frame::{Incoming, rfc3339};
 use crate::governor::{Mode, Order};
+use crate::publish::requests::Requests;
 use crate::publish::topics::Topics;
 use crate::publish::{Class, Message, Publisher, payload};
 use crate::telemetry::RateLimited;
@@ -38,6 +39,8 @@ pub(super) struct Answers {
     owed: Vec<Owed>,
     /// When the last wish ends by itself.
     until: Option<SystemTime>,
+    /// What requests may do.
+    allowed: Requests,
     log: RateLimited,
 }
 
@@ -48,11 +51,11 @@ struct Owed {
 }
 
 impl Answers {
-    /// Subscribes to this node's requests; `wake` is notified when some come.
+    /// Subscribes to this node's requests, of which `allowed` are done; `wake` is notified when some come.
     ///
     /// # Errors
     /// [`DaemonError::Config`] when the topic cannot be subscribed to.
-    pub(super) fn subscribe(node: &Node, wake: Arc<Notify>) -> Result<Self, DaemonError> {
+    pub(super) fn subscribe(node: &Node, allowed: &Requests, wake: Arc<Notify>) -> Result<Self, DaemonError> {
         let wake = Box::new(move || wake.notify_one());
         let inbox = node
             .mqtt
@@ -65,6 +68,7 @@ impl Answers {
             left: PER_TURN,
             owed: Vec::new(),
             until: None,
+            allowed: allowed.clone(),
             log: RateLimited::new(LOG_EVERY),
         })
     }
@@ -128,7 +132,7 @@ impl Answers {
             return None;
         }
         let names: Vec<&str> = set.iter().map(|r| r.config.name.as_str()).collect();
-        let asked = request::parse(self.topics.verb(&message.topic)?, &message.payload, &names)?;
+        let asked = request::parse(self.topics.verb(&message.topic)?, &message.payload, &names, &self.allowed)?;
         if let Err(error) = &asked.request
             && let Some(suppressed) = self.log.admit("wrong", now)
         {
@@ -141,12 +145,15 @@ impl Answers {
         match request {
             Request::Governor { order, for_ } => {
                 self.until = for_.map(|span| SystemTime::now() + span);
-                tell(&order, self.until, set);
+                self.tell(&order, set, now);
                 set.order(&order, for_, now);
             }
             Request::Pause { pipeline, paused } => {
+                let name = pipeline.map_or("all", |index| set.name(index));
+                if let Some(suppressed) = self.log.admit("pause", now) {
+                    tracing::info!(pipeline = name, paused, suppressed, "asked for a rest, or to go on");
+                }
                 for (_, running) in set.iter().enumerate().filter(|(i, _)| pipeline.is_none_or(|wanted| wanted == *i)) {
-                    tracing::info!(pipeline = running.config.name, paused, "asked for a rest, or to go on");
                     running.shared.pause(paused);
                 }
             }
@@ -165,17 +172,18 @@ impl Answers {
             until: self.until.filter(|until| *until > SystemTime::now()).map(rfc3339),
         }
     }
-}
 
-/// The log's word of a wish.
-fn tell(order: &Order, until: Option<SystemTime>, set: &PipelineSet) {
-    let until = until.map(rfc3339);
-    match order {
-        Order::Mode(mode) => tracing::info!(?mode, until, "governor: asked for a mode"),
-        Order::Fix { pipeline, rung } => {
-            let pipeline = pipeline.map_or("all", |index| set.name(index));
-            tracing::info!(pipeline, rung, until, "governor: asked for a rung");
+    /// The log's word of a wish, once a minute: a client may change its mind as often as it likes.
+    fn tell(&mut self, order: &Order, set: &PipelineSet, now: Instant) {
+        let Some(suppressed) = self.log.admit("wish", now) else { return };
+        let until = self.until.map(rfc3339);
+        match order {
+            Order::Mode(mode) => tracing::info!(?mode, until, suppressed, "governor: asked for a mode"),
+            Order::Fix { pipeline, rung } => {
+                let pipeline = pipeline.map_or("all", |index| set.name(index));
+                tracing::info!(pipeline, rung, until, suppressed, "governor: asked for a rung");
+            }
+            Order::Release => tracing::info!(suppressed, "governor: asked to go by the configuration again"),
         }
-        Order::Release => tracing::info!("governor: asked to go by the configuration again"),
     }
 }

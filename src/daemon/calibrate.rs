@@ -140,11 +140,12 @@ const UNTIMED: Timed = Timed { infer_ms: 1.0, cpu_ms: 1.0 };
 
 /// Everything that the measurements depend on.
 fn depends_on(planner: &Planner, full: StagesKey, kind: Kind, offered: &[[u32; 2]], job: &Job<'_>) -> String {
-    let Planner { bundle, engine, preprocess, task, sha256, .. } = planner;
+    let Planner { bundle, engine, preprocess, task, .. } = planner;
+    let digest = bundle.digest();
     let (version, debug, kernels) = (env!("CARGO_PKG_VERSION"), cfg!(debug_assertions), model::kernels());
     let (board, max_batch, manifest) = (job.board, job.max_batch, bundle.manifest());
     format!(
-        "{sha256} {version} {debug} {board} {kernels} {engine:?} {full:?} {max_batch} {kind:?} {preprocess:?} {task:?} {manifest:?} {offered:?}"
+        "{digest} {version} {debug} {board} {kernels} {engine:?} {full:?} {max_batch} {kind:?} {preprocess:?} {task:?} {manifest:?} {offered:?}"
     )
 }
 

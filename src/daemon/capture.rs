@@ -247,6 +247,7 @@ mod tests {
             results: true,
             heartbeats: Heartbeats::new(Instant::now()),
             turn: Arc::default(),
+            readings: Arc::default(),
             wake: Arc::new(|| ()),
         };
         let running = Running::start(prepared, &surroundings).unwrap();

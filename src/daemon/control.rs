@@ -4,14 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::DaemonError;
 use super::answers::Answers;
+use super::aside::{self, Awaited, Signals};
 use super::calibrator::Calibrator;
-use super::node::Node;
-use super::prepare::Places;
+use super::node::{Node, because};
+use super::prepare::{Made, Places, Prepared, Unmade};
+use super::readings::Readings;
+use super::reload::{Present, Reloaded, reload};
 use super::report::{Report, Reporter};
 use super::service::Service;
 use super::set::{PipelineSet, Surroundings};
@@ -31,11 +33,20 @@ const STOP_WITHIN: Duration = Duration::from_millis(1900);
 /// Of which the pipelines may take this much; the rest is for the last messages.
 const PIPELINES_WITHIN: Duration = Duration::from_millis(1000);
 
+/// From the wish to stop to the end of a process that was not ready yet: there are no messages that could be lost.
+const STOP_UNREADY_WITHIN: Duration = Duration::from_millis(300);
+
+/// Time to the next attempt to start where something outside is not there, first and longest.
+const START_AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
+
+/// What meters showed is written in this time, after everything was said.
+const READINGS_WITHIN: Duration = Duration::from_millis(1000);
+
 /// The control loop turns at least this often.
 const LOOP_WITHIN: Duration = Duration::from_secs(20);
 
 /// Loads the configuration anew, for SIGHUP; its error is a whole explanation.
-pub type Reload = Box<dyn FnMut() -> Result<Loaded, String>>;
+pub type Reload = Arc<dyn Fn() -> Result<Loaded, String> + Send + Sync>;
 
 /// What the daemon needs beside its configuration.
 #[derive(Default)]
@@ -50,6 +61,8 @@ pub struct Options {
     pub tee: Option<Arc<dyn Publisher>>,
     /// The running log, whose level a reload may change.
     pub log: Option<LogHandle>,
+    /// Whether what is not there yet (a model, a certificate, the port of the embedded broker) is waited for; else it ends the run.
+    pub waits: bool,
     /// Told the address of the embedded broker once it listens.
     pub on_broker: Option<Box<dyn FnOnce(SocketAddr)>>,
 }
@@ -57,30 +70,15 @@ pub struct Options {
 /// Runs until SIGTERM, SIGINT, the end of all sources or `run_for`.
 ///
 /// # Errors
-/// [`DaemonError::Config`] before anything was started; [`DaemonError::Failed`] when no source can work any more.
+/// [`DaemonError::Config`] before anything was started, [`DaemonError::NotNow`] where that is not waited for, [`DaemonError::Failed`] when
+/// no source can work any more.
 pub fn run(loaded: Loaded, options: Options) -> Result<Report, DaemonError> {
+    aside::spare_descriptors()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| DaemonError::Failed(format!("no runtime: {e}")))?;
     runtime.block_on(control(loaded, options))
-}
-
-/// The signals that the daemon answers.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
 }
 
 /// What outlives a restart inside the process.
@@ -97,7 +95,7 @@ struct Host {
 
 /// How one life between start and stop ended.
 enum End {
-    Stopped(Report),
+    Stopped(Box<Report>),
     /// SIGHUP changed the connection or the node: everything starts again on this.
     Restart(Box<Loaded>),
 }
@@ -112,29 +110,57 @@ async fn control(loaded: Loaded, options: Options) -> Result<Report, DaemonError
     let mut host = Host { options, signals, service, heartbeats, heart, started, broker: None };
     let mut loaded = loaded;
     let mut before: Option<Loaded> = None;
+    let [mut wait, longest] = START_AGAIN;
     loop {
-        match live(&mut host, loaded.clone()).await {
-            Ok(End::Stopped(report)) => return Ok(report),
-            Ok(End::Restart(new)) => before = Some(std::mem::replace(&mut loaded, *new)),
-            Err(DaemonError::Config(why)) => match before.take() {
-                Some(old) => {
-                    tracing::error!("SIGHUP: the new configuration cannot be used, back to the one before: {why}");
-                    loaded = old;
+        let error = match live(&mut host, loaded.clone()).await {
+            Ok(End::Stopped(report)) => return Ok(*report),
+            Ok(End::Restart(new)) => {
+                before = Some(std::mem::replace(&mut loaded, *new));
+                [wait, _] = START_AGAIN;
+                continue;
+            }
+            Err(error) => error,
+        };
+        match error {
+            DaemonError::Config(why) | DaemonError::NotNow(why) if before.is_some() => {
+                tracing::error!("SIGHUP: the new configuration cannot be used, back to the one before: {why}");
+                loaded = before.take().unwrap_or(loaded);
+            }
+            DaemonError::NotNow(why) if host.options.waits => {
+                tracing::warn!(why, again_in_s = wait.as_secs(), "cannot start now");
+                let Signals { terminate, interrupt, hangup } = &mut host.signals;
+                tokio::select! {
+                    _ = terminate.recv() => return Ok(stopped("SIGTERM")),
+                    _ = interrupt.recv() => return Ok(stopped("SIGINT")),
+                    _ = hangup.recv() => {
+                        match host.options.reload.as_ref().map(|load| load()) {
+                            Some(Ok(new)) => loaded = new,
+                            Some(Err(why)) => tracing::error!("SIGHUP: the configuration stays as it was: {why}"),
+                            None => {}
+                        }
+                        [wait, _] = START_AGAIN;
+                    }
+                    () = tokio::time::sleep(wait) => wait = (wait * 2).min(longest),
                 }
-                None => return Err(DaemonError::Config(why)),
-            },
-            Err(error) => return Err(error),
+            }
+            error => return Err(error),
         }
     }
 }
 
+/// The end of a run in which nothing was started.
+fn stopped(signal: &str) -> Report {
+    tracing::info!(reason = signal, "stopping");
+    Report::default()
+}
+
 /// From the start of everything to its stop.
 async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
-    let Loaded { mut config, digest, .. } = loaded;
+    let Loaded { mut config, mut digest, .. } = loaded;
     if config.broker.enabled {
         let address = match host.broker {
             Some(address) => address,
-            None => Broker::start(&config.broker).map_err(|e| DaemonError::Config(e.to_string()))?.address(),
+            None => Broker::start(&config.broker).map_err(|e| because(&e))?.address(),
         };
         host.broker = Some(address);
         if let Some(tell) = host.options.on_broker.take() {
@@ -144,7 +170,6 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     let broker = host.broker.filter(|_| config.broker.enabled);
     let node = Node::connect(&config, broker, host.options.tee.as_ref())?;
     mark("broker client");
-    let prepared = node.prepare(&config.pipelines, &Places::of(&config), &host.options.roots)?;
     let over = Arc::new(Notify::new());
     let wake = over.clone();
     let surroundings = Surroundings {
@@ -153,11 +178,27 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
         results: config.mqtt.results,
         heartbeats: host.heartbeats.clone(),
         turn: Arc::default(),
+        readings: Readings::open(config.node.state_dir()),
         wake: Arc::new(move || wake.notify_one()),
     };
+    let making = node.prepare(config.pipelines.clone(), Places::of(&config), &host.options.roots)?;
+    let (prepared, unmade) = match aside::finish(making, &mut host.signals).await? {
+        Awaited::Done(made) => sorted(made, host.options.waits)?,
+        Awaited::Stop(signal) => {
+            tracing::info!(reason = signal, "stopping before everything was ready");
+            host.service.stopping();
+            let nothing = PipelineSet::start(&config.governor, Vec::new(), &surroundings, host.started)?;
+            let mut board = LinuxBoard::new(host.options.roots.clone());
+            let report =
+                stop(nothing, &node.mqtt, &surroundings.readings, &mut board, host.started, STOP_UNREADY_WITHIN)?;
+            return Ok(End::Stopped(Box::new(report)));
+        }
+    };
     let mut set = PipelineSet::start(&config.governor, prepared, &surroundings, host.started)?;
+    unmade.into_iter().for_each(|one| set.waiting.put(one, Instant::now()));
     mark("threads");
-    let mut board = LinuxBoard::new(host.options.roots.clone());
+    let mut board = LinuxBoard::with_zone(host.options.roots.clone(), &config.node.thermal_zone);
+    say_choice(&board);
     let mut reporter =
         Reporter::new(&config, node.topics.clone(), node.publisher.clone(), board.info().clone(), host.started);
     reporter.info(&digest, &set);
@@ -167,9 +208,11 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     let calibrator = Calibrator::new(surroundings.turn.clone());
     calibrator.start(set.uncalibrated());
     let asked = Arc::new(Notify::new());
-    let mut answers = Answers::subscribe(&node, asked.clone())?;
+    let mut answers = Answers::subscribe(&node, &config.mqtt.requests, asked.clone())?;
     let file = StatusFile::from_env();
 
+    // Pipelines that are tried again.
+    let mut making: Option<oneshot::Receiver<Made>> = None;
     let mut tick = ticker(&config, &host.service);
     // Compiling a plan takes what it takes: the time to run begins when everything runs.
     let until = host.options.run_for.map(|d| tokio::time::Instant::now() + d);
@@ -186,14 +229,27 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
             }
             _ = host.signals.hangup.recv() => {
                 host.service.reloading();
-                match reload(&mut config, &mut host.options, &mut set, &mut reporter, &node, &surroundings) {
+                // It tries all of them again.
+                making = None;
+                let present = Present {
+                    config: &mut config,
+                    set: &mut set,
+                    reporter: &mut reporter,
+                    node: &node,
+                    surroundings: &surroundings,
+                };
+                match reload(present, &host.options, &mut host.signals).await {
+                    Reloaded::Stop(signal) => break signal,
                     Reloaded::Restart(new) => {
                         tracing::info!("SIGHUP: the connection changes, everything starts again");
                         file.remove();
-                        stop(set, &node.mqtt, &mut board, host.started)?;
+                        stop(set, &node.mqtt, &surroundings.readings, &mut board, host.started, STOP_WITHIN)?;
                         return Ok(End::Restart(new));
                     }
-                    Reloaded::Applied => {
+                    Reloaded::Applied(new) => {
+                        digest = new;
+                        board.set_zone(&config.node.thermal_zone);
+                        say_choice(&board);
                         answers.forget();
                         calibrator.start(set.uncalibrated());
                     }
@@ -201,6 +257,26 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                 }
                 tick = ticker(&config, &host.service);
                 host.service.ready(&set.status_line());
+            }
+            () = sleep_until(set.waiting.next().map(Into::into)), if making.is_none() => {
+                let due = set.waiting.take_due(Instant::now());
+                match node.prepare(due, Places::of(&config), &host.options.roots) {
+                    Ok(begun) => making = Some(begun),
+                    Err(error) => tracing::warn!(%error, "pipelines that wait are tried again later"),
+                }
+            }
+            made = outcome(&mut making) => {
+                making = None;
+                let before = set.iter().count();
+                for one in made {
+                    set.take(one, &surroundings, Instant::now());
+                }
+                if set.iter().count() > before {
+                    reporter.info(&digest, &set);
+                    reporter.governor(&set, 0);
+                    calibrator.start(set.uncalibrated());
+                    host.service.ready(&set.status_line());
+                }
             }
             () = calibrator.told() => {
                 for (shared, ladder) in calibrator.take() {
@@ -221,6 +297,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                     break "every source has ended";
                 }
                 answers.turn();
+                surroundings.readings.turn(Instant::now());
                 answers.take(&mut set, Instant::now());
                 look(&mut board, &mut set, &mut reporter, &config, &node, &file);
                 answers.answer(&set);
@@ -231,7 +308,41 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     tracing::info!(reason, "stopping");
     file.remove();
     host.service.stopping();
-    stop(set, &node.mqtt, &mut board, host.started).map(End::Stopped)
+    stop(set, &node.mqtt, &surroundings.readings, &mut board, host.started, STOP_WITHIN)
+        .map(|report| End::Stopped(Box::new(report)))
+}
+
+/// What came of pipelines that are tried again; never without any.
+async fn outcome(making: &mut Option<oneshot::Receiver<Made>>) -> Made {
+    match making {
+        // A thread that panicked made nothing; its pipelines are due again later.
+        Some(making) => making.await.unwrap_or_default(),
+        None => std::future::pending().await,
+    }
+}
+
+/// The pipelines that can be started, and those that cannot.
+///
+/// # Errors
+/// [`DaemonError::Config`] where none can and none ever will; without `waits`, why the first one cannot.
+fn sorted(made: Made, waits: bool) -> Result<(Vec<Prepared>, Vec<Unmade>), DaemonError> {
+    let mut prepared = Vec::new();
+    let mut unmade: Vec<Unmade> = Vec::new();
+    for one in made {
+        match one {
+            Ok(one) => prepared.push(one),
+            Err(one) => unmade.push(one),
+        }
+    }
+    let hopeless = prepared.is_empty() && !unmade.iter().any(|one| one.error.may_pass());
+    match unmade.first() {
+        Some(one) if !waits && one.error.may_pass() => Err(DaemonError::NotNow(one.error.to_string())),
+        Some(_) if hopeless || !waits => {
+            let reasons: Vec<String> = unmade.iter().map(|one| one.error.to_string()).collect();
+            Err(DaemonError::Config(reasons.join("\n")))
+        }
+        _ => Ok((prepared, unmade)),
+    }
 }
 
 /// One turn of the loop: a reading of the board, the governor's answer, `health`, and the file for who looks on.
@@ -270,14 +381,22 @@ fn look(
     }
 }
 
-/// Pipelines first, then the last messages, `offline`, and the connection; within [`STOP_WITHIN`].
-fn stop(mut set: PipelineSet, mqtt: &Mqtt, board: &mut LinuxBoard, started: Instant) -> Result<Report, DaemonError> {
+/// Pipelines first, then the last messages, `offline`, and the connection.
+fn stop(
+    mut set: PipelineSet,
+    mqtt: &Mqtt,
+    readings: &Arc<Readings>,
+    board: &mut LinuxBoard,
+    started: Instant,
+    within: Duration,
+) -> Result<Report, DaemonError> {
     let now = Instant::now();
     let failure = set.failure();
     for pipeline in set.stop(now + PIPELINES_WITHIN) {
         tracing::warn!(pipeline, "did not stop in time, left behind");
     }
-    let flushed = mqtt.stop(now + STOP_WITHIN);
+    let flushed = mqtt.stop(now + within);
+    readings.finish(Instant::now() + READINGS_WITHIN.min(within));
     let stats = mqtt.stats();
     if !flushed {
         tracing::warn!(queued = stats.queued, "stopped before every message was acknowledged");
@@ -291,69 +410,15 @@ fn stop(mut set: PipelineSet, mqtt: &Mqtt, board: &mut LinuxBoard, started: Inst
     }
 }
 
-/// What a reload came to.
-enum Reloaded {
-    /// The new configuration applies.
-    Applied,
-    /// It is wrong: nothing was changed.
-    Refused,
-    /// It is right, and the connection or the node's name is another one.
-    Restart(Box<Loaded>),
-}
-
-/// SIGHUP: the new configuration is made ready whole; only then is anything of the old one touched. A bad one changes
-/// nothing and says why.
-fn reload(
-    config: &mut Config,
-    options: &mut Options,
-    set: &mut PipelineSet,
-    reporter: &mut Reporter,
-    node: &Node,
-    surroundings: &Surroundings,
-) -> Reloaded {
-    let refused = |why: String| {
-        tracing::error!("SIGHUP: the configuration stays as it was: {why}");
-        Reloaded::Refused
-    };
-    let Some(load) = options.reload.as_mut() else {
-        return refused("this run has no configuration file to load again".into());
-    };
-    let loaded = match load() {
-        Ok(loaded) => loaded,
-        Err(why) => return refused(why),
-    };
-    let new = &loaded.config;
-    if new.broker != config.broker {
-        return refused("a change of [broker] needs a restart of the service: it lives as long as the process".into());
+/// Says where the temperature comes from, where that is not plain.
+fn say_choice(board: &LinuxBoard) {
+    let (sensors, why) =
+        (board.soc_sensors().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", "), board.soc_choice());
+    match (sensors.is_empty(), why.is_empty()) {
+        (_, true) => {}
+        (true, false) => tracing::warn!("no processor temperature: {why}"),
+        (false, false) => tracing::info!(sensors, "processor temperature: {why}"),
     }
-    let same_connection = new.mqtt == config.mqtt && new.node.name == config.node.name;
-    // Where the connection changes, every pipeline is made ready once to see that it can be.
-    let changed: Vec<_> =
-        new.pipelines.iter().filter(|p| !same_connection || !config.pipelines.contains(p)).cloned().collect();
-    let prepared = match node.prepare(&changed, &Places::of(new), &options.roots) {
-        Ok(prepared) => prepared,
-        Err(why) => return refused(why.to_string()),
-    };
-    if let Some(log) = &options.log
-        && let Err(why) = log.set_level(&new.log.level)
-    {
-        return refused(why.to_string());
-    }
-    if !same_connection {
-        return Reloaded::Restart(Box::new(loaded));
-    }
-    let names: Vec<String> = new.pipelines.iter().map(|p| p.name.clone()).collect();
-    let gone: Vec<String> = set.iter().map(|r| r.config.name.clone()).filter(|n| !names.contains(n)).collect();
-    if let Err(why) = set.replace(&new.governor, prepared, &names, surroundings) {
-        tracing::error!("SIGHUP: {why}");
-    }
-    gone.iter().for_each(|name| reporter.forget(name));
-    *config = loaded.config;
-    reporter.reconfigure(config);
-    reporter.info(&loaded.digest, set);
-    reporter.governor(set, 0);
-    tracing::info!(changed = changed.len(), gone = gone.len(), "SIGHUP: the new configuration applies");
-    Reloaded::Applied
 }
 
 /// The loop's clock: the governor's, unless the watchdog wants to be fed more often.

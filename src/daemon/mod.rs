@@ -4,6 +4,7 @@
 //! board readings, governor, health, watchdog. [`stages`] is what a frame goes through.
 
 mod answers;
+mod aside;
 pub mod calibrate;
 mod calibrator;
 mod capture;
@@ -16,6 +17,8 @@ pub mod pipeline;
 mod plans;
 mod pool;
 pub mod prepare;
+pub mod readings;
+mod reload;
 mod report;
 mod request;
 mod sample;
@@ -27,7 +30,9 @@ pub mod slot;
 pub mod stages;
 pub mod status;
 mod summary;
+pub mod trial;
 pub mod turn;
+mod waiting;
 mod worker;
 
 pub use control::{Options, Reload, run};
@@ -39,6 +44,10 @@ pub enum DaemonError {
     /// The configuration (or a model that it names) cannot be used: exit code 78.
     #[error("{0}")]
     Config(String),
+    /// Something outside of the configuration is not there, or not as it should be, and may be later: exit code 1, unless it is
+    /// waited for.
+    #[error("{0}")]
+    NotNow(String),
     /// It failed while running: exit code 1.
     #[error("{0}")]
     Failed(String),

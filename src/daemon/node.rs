@@ -5,13 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::oneshot;
+
 use super::DaemonError;
+use super::aside;
 use super::pool::{self, Pool};
-use super::prepare::{Places, Prepared, prepare};
+use super::prepare::{Made, Places, Unmade, prepare};
 use crate::config::{Config, PipelineConfig};
+use crate::publish::broker::daemon_user;
 use crate::publish::mqtt::Mqtt;
 use crate::publish::topics::{self, Topics};
-use crate::publish::{Message, Publisher, Stats};
+use crate::publish::{Message, PublishError, Publisher, Stats};
 use crate::sys::Roots;
 
 /// Messages of a subscription that may wait for their pipeline; the newest ones win.
@@ -31,7 +35,7 @@ impl Node {
     /// Connects in the background: to the embedded broker at `broker`, else to the configured one.
     ///
     /// # Errors
-    /// [`DaemonError::Config`] when a name or setting cannot be used.
+    /// [`DaemonError::Config`] when a name or setting cannot be used, [`DaemonError::NotNow`] when a file of it cannot be read.
     pub(super) fn connect(
         config: &Config,
         broker: Option<SocketAddr>,
@@ -40,14 +44,14 @@ impl Node {
         let mut mqtt = config.mqtt.clone();
         if let Some(address) = broker {
             (mqtt.host, mqtt.port) = (address.ip().to_string(), address.port());
+            mqtt.username = daemon_user().to_owned();
         }
         let name = match config.node.name.as_str() {
             "" => topics::default_node(Path::new("/")),
             name => name.to_string(),
         };
-        let bad = |e: &dyn std::fmt::Display| DaemonError::Config(e.to_string());
-        let topics = Topics::new(&config.mqtt.prefix, &name).map_err(|e| bad(&e))?;
-        let mqtt = Arc::new(Mqtt::start(&mqtt, &name).map_err(|e| bad(&e))?);
+        let topics = Topics::new(&config.mqtt.prefix, &name).map_err(|e| DaemonError::Config(e.to_string()))?;
+        let mqtt = Arc::new(Mqtt::start(&mqtt, &name).map_err(|e| because(&e))?);
         let publisher: Arc<dyn Publisher> = match tee {
             Some(second) => Arc::new(Tee { first: mqtt.clone(), second: second.clone() }),
             None => mqtt.clone(),
@@ -55,22 +59,33 @@ impl Node {
         Ok(Node { mqtt, publisher, topics })
     }
 
-    /// Makes pipelines ready, with their subscriptions on this connection.
+    /// Makes pipelines ready, with their subscriptions on this connection, on a thread of its own: to read and compile a large model takes
+    /// seconds that nothing can cut short, and whoever waits for it may be told to stop meanwhile.
     ///
     /// # Errors
-    /// [`DaemonError::Config`] naming the pipeline.
+    /// [`DaemonError::Failed`] without a thread.
     pub(super) fn prepare(
         &self,
-        pipelines: &[PipelineConfig],
-        places: &Places,
+        pipelines: Vec<PipelineConfig>,
+        places: Places,
         roots: &Roots,
-    ) -> Result<Vec<Prepared>, DaemonError> {
-        let subscribe = |filter: &str| self.mqtt.subscribe(filter, INCOMING);
-        // Only those that are made ready together share plans: what runs already goes on untouched.
-        let pool = Arc::new(Pool::new(pipelines, pool::measure));
-        let prepared = pipelines.iter().map(|p| prepare(p, places, roots, &pool, subscribe));
-        prepared.collect::<Result<_, _>>().map_err(|e| DaemonError::Config(e.to_string()))
+    ) -> Result<oneshot::Receiver<Made>, DaemonError> {
+        let (mqtt, roots) = (self.mqtt.clone(), roots.clone());
+        aside::begin("prepare", move || {
+            // Only those that are made ready together share plans: what runs already goes on untouched.
+            let pool = Arc::new(Pool::new(&pipelines, pool::measure));
+            let one = |config: PipelineConfig| {
+                let subscribe = |filter: &str| mqtt.subscribe(filter, INCOMING);
+                prepare(&config, &places, &roots, &pool, subscribe).map_err(|error| Unmade::new(config, error))
+            };
+            pipelines.into_iter().map(one).collect()
+        })
     }
+}
+
+/// Whether the configuration is to blame.
+pub(super) fn because(error: &PublishError) -> DaemonError {
+    if error.may_pass() { DaemonError::NotNow(error.to_string()) } else { DaemonError::Config(error.to_string()) }
 }
 
 /// Every message to two publishers; the first one's word counts.

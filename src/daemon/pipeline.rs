@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::plans::Plans;
 use super::prepare::{Prepared, Uncalibrated};
+use super::readings::Place;
 use super::set::Surroundings;
 use super::slot::Slot;
 use super::stages::Planner;
@@ -73,13 +74,25 @@ pub struct Truth {
     pub right: AtomicU64,
     /// All answers with a known truth.
     pub known: AtomicU64,
+    /// Pictures of a known truth that were given no answer of their own: the last good reading was held.
+    pub held: AtomicU64,
 }
 
 impl Truth {
     /// Counts an answer beside the truth. Only outcomes with a label can be right.
     pub(super) fn count(&self, truth: &str, outcome: &Outcome) {
+        let right = match outcome {
+            Outcome::Classify { label, .. } => label == truth,
+            // What stands there then is said to be the reading of an earlier picture, or none.
+            Outcome::Reading(reading) if reading.held || reading.label.is_none() => {
+                self.held.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            Outcome::Reading(reading) => reading.label.as_deref() == Some(truth),
+            Outcome::Detect { .. } | Outcome::Anomaly { .. } | Outcome::Raw { .. } => false,
+        };
         self.known.fetch_add(1, Ordering::Relaxed);
-        if matches!(outcome, Outcome::Classify { label, .. } if label == truth) {
+        if right {
             self.right.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -217,8 +230,12 @@ impl Running {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(prepared: Prepared, surroundings: &Surroundings) -> std::io::Result<Running> {
-        let Prepared { config, planner, stages, source, ladder, uncalibrated } = prepared;
-        let Surroundings { publisher, topics, results, heartbeats, turn, wake } = surroundings.clone();
+        let Prepared { config, planner, mut stages, source, ladder, uncalibrated } = prepared;
+        let Surroundings { publisher, topics, results, heartbeats, turn, readings, wake } = surroundings.clone();
+        let place = readings.place(&config);
+        if let Some(memory) = place.as_ref().and_then(Place::recall) {
+            stages.restore(memory);
+        }
         let shared = Arc::new(Shared {
             name: config.name.clone(),
             counters: PipelineCounters::default(),
@@ -243,7 +260,7 @@ impl Running {
             std::io::Result::Ok(())
         };
         let now = Instant::now();
-        let worker = Worker::new(shared.clone(), stages, publisher, &topics, results);
+        let worker = Worker::new(shared.clone(), stages, publisher, &topics, results, place);
         let heart = heartbeats.register(&format!("infer {}", shared.name), worker::FRAME_WITHIN, now);
         let result = spawn(&mut running, "infer", Box::new(move || worker.run(&heart))).and_then(|()| {
             let heart = heartbeats.register(&format!("capture {}", shared.name), worker::FRAME_WITHIN, now);

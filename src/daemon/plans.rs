@@ -29,12 +29,14 @@ struct State {
     kept: Vec<Stages>,
     /// Whether the thread that compiles is at work; there is one at most, and it looks again when it is done.
     compiling: bool,
+    /// The model's files are others by now: no further plan can be compiled from them.
+    stale: bool,
 }
 
 impl Plans {
     /// For a worker that starts with the plan `running`.
     pub(super) fn new(pipeline: &str, planner: Arc<Planner>, running: StagesKey) -> Arc<Self> {
-        let state = State { wanted: running, running, next: None, kept: Vec::new(), compiling: false };
+        let state = State { wanted: running, running, next: None, kept: Vec::new(), compiling: false, stale: false };
         Arc::new(Plans { pipeline: pipeline.into(), planner, state: Mutex::new(state) })
     }
 
@@ -44,6 +46,10 @@ impl Plans {
         let mut state = self.lock();
         state.wanted = wanted;
         if !state.must_compile() || state.compiling {
+            return;
+        }
+        if state.stale {
+            state.wanted = state.running;
             return;
         }
         state.compiling = true;
@@ -92,13 +98,24 @@ impl Plans {
             match self.planner.load(key.form).and_then(|mut loaded| self.planner.compile_shared(&mut loaded, key)) {
                 Ok(stages) => self.keep_or_offer(stages),
                 Err(error) => {
-                    tracing::error!(
-                        pipeline = self.pipeline,
-                        error = error.to_string(),
-                        ?key,
-                        "cannot compile the plan of another rung: the present one stays"
-                    );
+                    let stale = error.is_stale();
+                    let (pipeline, error) = (self.pipeline.as_str(), error.to_string());
+                    if stale {
+                        tracing::warn!(
+                            pipeline,
+                            error,
+                            "the plans that are compiled stay until a reload (systemctl reload leptond), which takes the new model"
+                        );
+                    } else {
+                        tracing::error!(
+                            pipeline,
+                            error,
+                            ?key,
+                            "cannot compile the plan of another rung: the present one stays"
+                        );
+                    }
                     let mut state = self.lock();
+                    state.stale |= stale;
                     if state.wanted == key {
                         state.wanted = state.running;
                     }

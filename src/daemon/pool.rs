@@ -30,8 +30,8 @@ const MOST: Duration = Duration::from_secs(3);
 /// What has to be the same for pipelines to share a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    /// Hash of the model file.
-    pub(super) sha256: String,
+    /// The bundle's identity: a form is another file in another bundle, though the main file be the same.
+    pub(super) digest: String,
     /// The arithmetic.
     pub(super) engine: Engine,
     /// Form, resolution and threads.

@@ -8,11 +8,13 @@ use std::time::Duration;
 use super::calibrate::{self, Calibration, Job, calibrate};
 use super::pool::Pool;
 use super::stages::{PlanError, Planner, Stages, StagesKey, open_bundle};
+use super::trial;
 use super::turn::Turn;
 use crate::board::Info;
 use crate::config::{Config, PipelineConfig};
 use crate::frame::{Incoming, Spec};
 use crate::governor::{Candidate, PipelineLadder, Rung, Setpoint};
+use crate::model;
 use crate::publish::PublishError;
 use crate::source::{self, Source};
 use crate::sys::Roots;
@@ -99,11 +101,52 @@ pub enum PrepareError {
     Source(String, source::SourceError),
     /// Source and model do not fit together.
     #[error("pipeline {0:?}: {1}")]
-    Fit(String, String),
+    Fit(String, Misfit),
+    /// The system has no thread to make it on.
+    #[error("pipeline {0:?}: no thread: {1}")]
+    Thread(String, std::io::Error),
     /// Its topic cannot be subscribed to.
     #[error("pipeline {0:?}: {1}")]
     Topic(String, PublishError),
 }
+
+impl PrepareError {
+    /// Whether the same may work later although nobody changes the configuration.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            PrepareError::Model(_, error) => error.may_pass(),
+            PrepareError::Source(_, error) => matches!(error, source::SourceError::Lost { .. }),
+            PrepareError::Topic(_, error) => error.may_pass(),
+            PrepareError::Thread(..) => true,
+            PrepareError::Fit(..) => false,
+        }
+    }
+}
+
+/// What a source gives and a model cannot take.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {reason}")]
+pub struct Misfit {
+    /// Key of the pipeline's table that is to be changed.
+    pub key: &'static str,
+    /// What is given, and what is taken.
+    pub reason: String,
+}
+
+/// A pipeline that could not be made.
+pub(super) struct Unmade {
+    pub(super) config: Box<PipelineConfig>,
+    pub(super) error: Box<PrepareError>,
+}
+
+impl Unmade {
+    pub(super) fn new(config: PipelineConfig, error: PrepareError) -> Unmade {
+        Unmade { config: Box::new(config), error: Box::new(error) }
+    }
+}
+
+/// What came of each pipeline.
+pub(super) type Made = Vec<Result<Prepared, Unmade>>;
 
 /// A pipeline's model, compiled for full work, and what it costs on this board.
 pub struct Measured {
@@ -145,30 +188,33 @@ fn compile(
     pool: Option<&Arc<Pool>>,
 ) -> Result<Compiled, PrepareError> {
     let name = config.name.as_str();
-    let model = |e: PlanError| PrepareError::Model(name.into(), e);
-    let bundle = open_bundle(&config.model, &places.models).map_err(model)?;
+    let unusable = |e: PlanError| PrepareError::Model(name.into(), e);
+    model::spare_thread().map_err(|e| PrepareError::Thread(name.into(), e))?;
+    let bundle = open_bundle(&config.model, &places.models).map_err(unusable)?;
+    mark_of("model found", name);
+    trial::try_out(&bundle, places.state.as_deref()).map_err(|e| unusable(e.into()))?;
+    mark_of("model tried", name);
     let info = Info::read(roots);
     let board = format!("{} {}", info.model, info.cpu);
     let cores = if info.cores == 0 { usize::MAX } else { info.cores };
     let threads = (config.threads as usize).clamp(1, cores);
     let mut planner =
-        Planner::new(bundle, config.engine, threads, config.preprocess.clone(), &config.task).map_err(model)?;
-    mark_of("model found", name);
-    if let Some(race) = planner.race(&planner.full(), &board, places.state.as_deref()).map_err(model)? {
+        Planner::new(bundle, config.engine, threads, config.preprocess.clone(), &config.task).map_err(unusable)?;
+    if let Some(race) = planner.race(&planner.full(), &board, places.state.as_deref()).map_err(unusable)? {
         let (int8_ms, f32_ms) = (race.int8_ms, race.f32_ms);
         tracing::info!(pipeline = name, engine = ?race.engine, int8_ms, f32_ms, remembered = race.remembered,
             "the faster engine on this board");
     }
     mark_of("engine chosen", name);
-    let mut loaded = planner.load(0).map_err(model)?;
+    let mut loaded = planner.load(0).map_err(unusable)?;
     mark_of("model parsed", name);
     let full = Setpoint { resolution: Planner::own_resolution(&loaded), ..planner.full() };
     if let Some((pool, wish)) = pool.and_then(|pool| Some((pool, pool.wish(config, frame_interval(&config.source))?))) {
         planner.share(pool.clone(), name, wish);
     }
-    let stages = planner.compile_shared(&mut loaded, (&full).into()).map_err(model)?;
+    let stages = planner.compile_shared(&mut loaded, (&full).into()).map_err(unusable)?;
     mark_of("plan compiled", name);
-    match misfit(&config.source, stages.spec()) {
+    match misfit(&config.source, stages.spec(), stages.item_len()) {
         Some(reason) => Err(PrepareError::Fit(name.into(), reason)),
         None => Ok(Compiled { planner, stages, board }),
     }
@@ -216,8 +262,13 @@ pub(super) fn prepare(
         }
         _ => None,
     };
-    let source = source::open(&config.source, source::Context { roots: roots.clone(), incoming })
-        .map_err(|e| PrepareError::Source(config.name.clone(), e))?;
+    let channels = match stages.spec() {
+        Spec::Window(spec) => spec.channels.clone(),
+        Spec::Image(_) => Vec::new(),
+    };
+    let source =
+        source::open(&config.source, source::Context { roots: roots.clone(), incoming, waits: true, channels })
+            .map_err(|e| PrepareError::Source(config.name.clone(), e))?;
     mark_of("source opened", &config.name);
     Ok(Prepared { config: config.clone(), planner, stages, source, ladder, uncalibrated })
 }
@@ -250,19 +301,39 @@ pub fn frame_interval(source: &source::Config) -> Duration {
     }
 }
 
-/// What a source gives that the model cannot take, as far as that is known before the first frame.
-fn misfit(source: &source::Config, spec: &Spec) -> Option<String> {
-    let window = match source {
-        source::Config::Sensor(c) => Some(c.window),
-        source::Config::Mqtt(c) if c.content == source::MqttContent::Numbers => Some(c.window),
+/// What a source gives that the model, whose items have `item_len` values, cannot take, as far as that is known before the
+/// first frame.
+pub fn misfit(source: &source::Config, spec: &Spec, item_len: usize) -> Option<Misfit> {
+    let readings = match source {
+        source::Config::Sensor(c) => Some((c.window, &c.channels)),
+        source::Config::Mqtt(c) if c.content == source::MqttContent::Numbers => Some((c.window, &c.channels)),
         _ => None,
     };
-    match (window, spec) {
-        (Some(window), Spec::Window(spec)) if !spec.channels.is_empty() && window as usize != spec.rows => {
-            Some(format!("source.window: found {window}, the model takes windows of {} readings", spec.rows))
+    let (window, channels, spec) = match (readings, spec) {
+        (Some((window, channels)), Spec::Window(spec)) => (window, channels, spec),
+        (Some(_), Spec::Image(_)) => {
+            let reason = "the source gives readings, the model takes pictures".into();
+            return Some(Misfit { key: "source.type", reason });
         }
-        (Some(_), Spec::Image(_)) => Some("the source gives readings, the model takes pictures".into()),
-        (None, Spec::Window(_)) => Some("the source gives pictures, the model takes windows of readings".into()),
-        _ => None,
+        (None, Spec::Window(_)) => {
+            let reason = "the source gives pictures, the model takes windows of readings".into();
+            return Some(Misfit { key: "source.type", reason });
+        }
+        (None, Spec::Image(_)) => return None,
+    };
+    if spec.channels.is_empty() && !channels.is_empty() && channels.len() * spec.rows != item_len {
+        let (wants, has) = (item_len / spec.rows.max(1), channels.len());
+        let names = channels.join(", ");
+        let reason = format!("{has} in the list ({names}), and the model takes {wants} values in each reading");
+        return Some(Misfit { key: "source.channels", reason });
     }
+    if !channels.is_empty() && source::match_names(&spec.channels, channels).is_err() {
+        let (wants, has) = (spec.channels.join(", "), channels.join(", "));
+        return Some(Misfit { key: "source.channels", reason: format!("found {has}, the model takes {wants}") });
+    }
+    if !spec.channels.is_empty() && window as usize != spec.rows {
+        let reason = format!("found {window}, the model takes windows of {} readings", spec.rows);
+        return Some(Misfit { key: "source.window", reason });
+    }
+    None
 }

@@ -83,6 +83,7 @@ impl Reporter {
                 name: manifest.name.clone(),
                 version: manifest.version.clone(),
                 sha256: r.planner.sha256.clone(),
+                digest: r.planner.bundle.digest().to_owned(),
                 task: kebab(&r.planner.kind()),
                 engine: r.engine.into(),
             }
@@ -195,7 +196,8 @@ impl Reporter {
             under_voltage: reading.under_voltage,
         };
         let governor = standing(set);
-        let idle = set.iter().map(|r| r.shared.idle(now)).collect();
+        let waiting = set.waiting.iter().map(|(_, reason)| Some(reason.to_owned()));
+        let idle = set.iter().map(|r| r.shared.idle(now)).chain(waiting).collect();
         let flags = Flags { throttled, governor: governor.clone(), idle };
         if now < self.due && self.flags.as_ref() == Some(&flags) {
             return;
@@ -223,6 +225,9 @@ impl Reporter {
                 idle: running.shared.idle(now),
             };
             pipelines.insert(running.config.name.clone(), health);
+        }
+        for (name, reason) in set.waiting.iter() {
+            pipelines.insert(name.to_owned(), PipelineHealth::not_running(reason));
         }
         let health = Health {
             uptime_s: now.saturating_duration_since(self.started).as_secs(),
@@ -277,7 +282,7 @@ fn kebab(value: &impl Serialize) -> String {
 }
 
 /// What a run came to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     /// Frames that the sources gave.
     pub frames: u64,
@@ -303,8 +308,10 @@ pub struct Report {
     pub published: u64,
     /// QoS 1 messages that the broker acknowledged.
     pub acknowledged: u64,
-    /// Share of answers that were the truth, where a source knew it.
+    /// Share of answers that were the truth, where a source knew it; a reading that was held is no answer.
     pub accuracy: Option<f64>,
+    /// Share of pictures that were given no reading of their own (a drum between two digits, for instance), where a source knew it.
+    pub held: Option<f64>,
     /// Most memory that was resident at once.
     pub peak_rss_bytes: u64,
     /// How long it ran.
@@ -330,8 +337,10 @@ pub struct PipelineReport {
     pub p95_ms: f64,
     /// In the model, half of the time.
     pub infer_p50_ms: f64,
-    /// Share of answers that were the truth, where the source knew it.
+    /// Share of answers that were the truth, where the source knew it; a reading that was held is no answer.
     pub accuracy: Option<f64>,
+    /// Share of pictures that were given no reading of their own, where the source knew it.
+    pub held: Option<f64>,
 }
 
 impl Report {
@@ -351,17 +360,18 @@ impl Report {
             published: mqtt.published,
             acknowledged: mqtt.acknowledged,
             accuracy: None,
+            held: None,
             peak_rss_bytes,
             seconds: ran.as_secs_f64(),
             pipelines: BTreeMap::new(),
         };
-        let (mut right, mut known) = (0, 0);
+        let (mut right, mut known, mut held) = (0, 0, 0);
         for running in set.iter() {
             let counters = &running.shared.counters;
             let counts = counters.counts();
             let latency = counters.latency.percentiles();
             let truth = &running.shared.truth;
-            let (r, k) = (truth.right.load(Relaxed), truth.known.load(Relaxed));
+            let [r, k, h] = [&truth.right, &truth.known, &truth.held].map(|count| count.load(Relaxed));
             let one = PipelineReport {
                 frames: counts.frames,
                 inferences: counts.inferences,
@@ -371,8 +381,9 @@ impl Report {
                 p95_ms: latency.p95_ms.unwrap_or(0.0),
                 infer_p50_ms: counters.infer.percentiles().p50_ms.unwrap_or(0.0),
                 accuracy: share(r, k),
+                held: share(h, k + h),
             };
-            (right, known) = (right + r, known + k);
+            (right, known, held) = (right + r, known + k, held + h);
             report.frames += one.frames;
             report.inferences += one.inferences;
             report.dropped += one.dropped;
@@ -381,6 +392,7 @@ impl Report {
             report.pipelines.insert(running.config.name.clone(), one);
         }
         report.accuracy = share(right, known);
+        report.held = share(held, known + held);
         report
     }
 }

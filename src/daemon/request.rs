@@ -7,15 +7,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::governor::{Mode, Order};
+use crate::publish::requests::{Requests, VERBS};
 
 /// A longer payload is no request of ours.
 const MOST_BYTES: usize = 4096;
 
 /// A verb that is longer is not answered: nobody who means us listens there.
 const MOST_VERB_BYTES: usize = 64;
-
-/// The verbs that are understood, as they stand in a topic.
-const VERBS: [&str; 3] = ["governor/set", "pipeline/pause", "pipeline/resume"];
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,18 +90,18 @@ impl Response {
     }
 }
 
-/// Reads a request; `pipelines` are the names of those that run, in the governor's order. `None` for a verb that cannot be
-/// answered, since it is none and too long for one.
-pub(super) fn parse(verb: &str, payload: &[u8], pipelines: &[&str]) -> Option<Asked> {
+/// Reads a request; `pipelines` are the names of those that run, in the governor's order, and `allowed` is what the
+/// configuration lets requests do. `None` for a verb that cannot be answered, since it is none and too long for one.
+pub(super) fn parse(verb: &str, payload: &[u8], pipelines: &[&str], allowed: &Requests) -> Option<Asked> {
     if verb.len() > MOST_VERB_BYTES {
         return None;
     }
     let (transaction, request) = match object(payload) {
         Ok(object) => {
             let transaction = object.get("transaction").and_then(Value::as_str).map(str::to_owned);
-            (transaction, understand(verb, &object, pipelines))
+            (transaction, permitted(verb, allowed).and_then(|()| understand(verb, &object, pipelines)))
         }
-        Err(why) => (None, known(verb).and(Err(why))),
+        Err(why) => (None, permitted(verb, allowed).and(Err(why))),
     };
     Some(Asked { verb: verb.to_owned(), transaction, request })
 }
@@ -129,8 +127,16 @@ fn known(verb: &str) -> Result<(), String> {
     Err(format!("unknown verb {verb:?}; known are {}", VERBS.join(", ")))
 }
 
-fn understand(verb: &str, object: &Map<String, Value>, pipelines: &[&str]) -> Result<Request, String> {
+/// Whether it is a verb, and one that the configuration allows.
+fn permitted(verb: &str, allowed: &Requests) -> Result<(), String> {
     known(verb)?;
+    if allowed.allow(verb) {
+        return Ok(());
+    }
+    Err(format!("{verb} is not allowed: mqtt.requests = {} in the configuration of this node", allowed.shown()))
+}
+
+fn understand(verb: &str, object: &Map<String, Value>, pipelines: &[&str]) -> Result<Request, String> {
     if let Some(other) = object.get("transaction").filter(|t| !t.is_string()) {
         return Err(format!("transaction: found {}, allowed is a string", kind(other)));
     }
@@ -239,11 +245,12 @@ fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::publish::requests::Level;
 
     const PIPELINES: [&str; 2] = ["door", "meter"];
 
     fn asked(payload: &str) -> Asked {
-        parse("governor/set", payload.as_bytes(), &PIPELINES).unwrap()
+        parse("governor/set", payload.as_bytes(), &PIPELINES, &Requests::default()).unwrap()
     }
 
     #[test]
@@ -305,13 +312,20 @@ mod tests {
         }
         let asked = asked(r#"{"mode":"fast","transaction":"7"}"#);
         assert_eq!(asked.transaction, Some("7".into()), "an error knows what it answers");
-        assert_eq!(parse("governor/set", &[0xff, 0xfe], &PIPELINES).map(|a| a.request.is_err()), Some(true));
+        assert_eq!(
+            parse("governor/set", &[0xff, 0xfe], &PIPELINES, &Requests::default()).map(|a| a.request.is_err()),
+            Some(true)
+        );
     }
 
     #[test]
     fn pipelines_rest_and_go_on() {
         let check = |verb: &str, payload: &str, request: Result<Request, String>| {
-            assert_eq!(parse(verb, payload.as_bytes(), &PIPELINES).unwrap().request, request, "{verb} {payload}");
+            assert_eq!(
+                parse(verb, payload.as_bytes(), &PIPELINES, &Requests::default()).unwrap().request,
+                request,
+                "{verb} {payload}"
+            );
         };
         check("pipeline/pause", "{}", Ok(Request::Pause { pipeline: None, paused: true }));
         check("pipeline/resume", r#"{"pipeline":"door"}"#, Ok(Request::Pause { pipeline: Some(0), paused: false }));
@@ -324,11 +338,30 @@ mod tests {
     #[test]
     fn an_unknown_verb_is_answered_with_those_that_are_known() {
         for payload in ["{}", "", "nonsense"] {
-            let asked = parse("restart", payload.as_bytes(), &PIPELINES).unwrap();
+            let asked = parse("restart", payload.as_bytes(), &PIPELINES, &Requests::default()).unwrap();
             let words = "unknown verb \"restart\"; known are governor/set, pipeline/pause, pipeline/resume";
             assert_eq!(asked.request, Err(words.into()), "{payload}");
         }
-        assert_eq!(parse(&"x".repeat(65), b"{}", &PIPELINES), None);
+        assert_eq!(parse(&"x".repeat(65), b"{}", &PIPELINES, &Requests::default()), None);
+    }
+
+    #[test]
+    fn what_the_configuration_forbids_is_answered_with_its_key() {
+        let quiet = br#"{"mode":"quiet","transaction":"7"}"#;
+        for (requests, shown) in [
+            (Requests::Level(Level::Off), "\"off\""),
+            (Requests::Level(Level::Read), "\"read\""),
+            (Requests::Verbs(vec!["pipeline/pause".into()]), "[\"pipeline/pause\"]"),
+        ] {
+            let words =
+                format!("governor/set is not allowed: mqtt.requests = {shown} in the configuration of this node");
+            let asked = parse("governor/set", quiet, &PIPELINES, &requests).unwrap();
+            assert_eq!((asked.request, asked.transaction), (Err(words.clone()), Some("7".into())));
+            let asked = parse("governor/set", b"nonsense", &PIPELINES, &requests).unwrap();
+            assert_eq!(asked.request, Err(words), "it is not looked at either");
+        }
+        let some = Requests::Verbs(vec!["governor/set".into()]);
+        assert!(parse("governor/set", quiet, &PIPELINES, &some).unwrap().request.is_ok());
     }
 
     #[test]

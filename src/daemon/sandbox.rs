@@ -34,6 +34,8 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
     let tls = tls.map(|t| [Some(&t.ca_file), t.cert_file.as_ref(), t.key_file.as_ref()]).unwrap_or_default();
     read.extend(tls.into_iter().chain([config.mqtt.password_file.as_ref()]).flatten().map(|f| directory(f)));
     read.extend(config.models.dirs.iter().cloned());
+    // The program starts itself for a model's trial load.
+    read.extend(std::env::current_exe().ok().as_deref().map(directory));
     let mut devices: Vec<PathBuf> = DEVICES.map(PathBuf::from).into();
     for pipeline in &config.pipelines {
         if pipeline.model.contains('/') || Path::new(&pipeline.model).exists() {

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::DaemonError;
 use super::pipeline::{Life, Running, Shared};
-use super::prepare::{Prepared, Uncalibrated};
+use super::prepare::{PrepareError, Prepared, Uncalibrated, Unmade};
+use super::readings::Readings;
 use super::turn::Turn;
+use super::waiting::Waiting;
 use crate::governor::{self, Change, Governor, Load, Order, PipelineLadder, Reading};
 use crate::publish::Publisher;
 use crate::publish::topics::Topics;
@@ -25,13 +27,17 @@ pub struct Surroundings {
     pub heartbeats: Heartbeats,
     /// Held for each frame by the workers, and by what measures beside them.
     pub turn: Arc<Turn>,
+    /// What meters showed last.
+    pub readings: Arc<Readings>,
     /// Called when a source has ended or failed.
     pub wake: Arc<dyn Fn() + Send + Sync>,
 }
 
-/// The running pipelines, in the order of the configuration.
+/// The running pipelines, in the order of the configuration; those that could be made only later stand last.
 pub struct PipelineSet {
     running: Vec<Running>,
+    /// The pipelines of the configuration that could not be made.
+    pub(super) waiting: Waiting,
     governor: Governor,
     started: Instant,
 }
@@ -48,7 +54,8 @@ impl PipelineSet {
         started: Instant,
     ) -> Result<Self, DaemonError> {
         let ladders = prepared.iter().map(|p| p.ladder.clone()).collect();
-        let mut set = PipelineSet { running: Vec::new(), governor: Governor::new(config.clone(), ladders), started };
+        let governor = Governor::new(config.clone(), ladders);
+        let mut set = PipelineSet { running: Vec::new(), waiting: Waiting::default(), governor, started };
         for pipeline in prepared {
             match Running::start(pipeline, surroundings) {
                 Ok(running) => set.running.push(running),
@@ -61,30 +68,24 @@ impl PipelineSet {
         Ok(set)
     }
 
-    /// Replaces what changed: pipelines that are gone or configured otherwise stop, `prepared` ones start, the rest goes
-    /// on untouched. `order` is the new configuration's list of names.
-    ///
-    /// # Errors
-    /// As [`PipelineSet::start`].
-    pub fn replace(
+    /// Replaces what changed: pipelines that are gone or configured otherwise stop, `prepared` ones start (where the system has no thread
+    /// for one, it waits), the rest goes on untouched. `order` is the new configuration's list of names.
+    pub(super) fn replace(
         &mut self,
         config: &governor::Config,
         prepared: Vec<Prepared>,
         order: &[String],
         surroundings: &Surroundings,
-    ) -> Result<(), DaemonError> {
+        now: Instant,
+    ) {
         let stays =
             |r: &Running| order.contains(&r.config.name) && !prepared.iter().any(|p| p.config.name == r.config.name);
         let (keep, go): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running).into_iter().partition(stays);
         go.iter().for_each(Running::request_stop);
         go.into_iter().for_each(Running::stop);
         self.running = keep;
-        let mut failed = None;
         for pipeline in prepared {
-            match Running::start(pipeline, surroundings) {
-                Ok(running) => self.running.push(running),
-                Err(error) => failed = Some(DaemonError::Failed(format!("no thread for a pipeline: {error}"))),
-            }
+            self.begin(pipeline, surroundings, now);
         }
         self.running.sort_by_key(|r| order.iter().position(|name| *name == r.config.name));
         self.governor.reload(config.clone(), self.running.iter().map(|r| r.ladder.clone()).collect());
@@ -93,7 +94,38 @@ impl PipelineSet {
                 running.apply(&status.setpoint);
             }
         }
-        failed.map_or(Ok(()), Err)
+    }
+
+    /// A pipeline that was tried again runs beside the others, which go on untouched, or waits on.
+    pub(super) fn take(&mut self, made: Result<Prepared, Unmade>, surroundings: &Surroundings, now: Instant) {
+        let prepared = match made {
+            Ok(prepared) => prepared,
+            Err(unmade) => return self.waiting.put(unmade, now),
+        };
+        let ladder = prepared.ladder.clone();
+        if self.begin(prepared, surroundings, now) {
+            self.governor.add(ladder);
+        }
+    }
+
+    /// Starts a pipeline, which then waits no more; or puts it with those that wait. Whether it runs.
+    fn begin(&mut self, prepared: Prepared, surroundings: &Surroundings, now: Instant) -> bool {
+        let config = prepared.config.clone();
+        match Running::start(prepared, surroundings) {
+            Ok(running) => {
+                if self.waiting.has(&config.name) {
+                    tracing::info!(pipeline = config.name, "can be started by now");
+                    self.waiting.retain(|one| one.name != config.name);
+                }
+                self.running.push(running);
+                true
+            }
+            Err(error) => {
+                let error = PrepareError::Thread(config.name.clone(), error);
+                self.waiting.put(Unmade::new(config, error), now);
+                false
+            }
+        }
     }
 
     /// The pipelines whose ladder waits for measurements that have not begun; they are given once.
@@ -153,7 +185,7 @@ impl PipelineSet {
 
     /// Whether no pipeline can give anything any more.
     pub fn all_over(&self) -> bool {
-        self.running.iter().all(Running::finished)
+        self.waiting.next().is_none() && self.running.iter().all(Running::finished)
     }
 
     /// Why the daemon failed: every pipeline is over and at least one of them by a failure.
@@ -162,13 +194,18 @@ impl PipelineSet {
             Life::Failed(reason) => Some(format!("pipeline {:?}: {reason}", r.config.name)),
             _ => None,
         };
-        if self.all_over() { self.running.iter().find_map(reason) } else { None }
+        if !self.all_over() {
+            return None;
+        }
+        self.running.iter().find_map(reason).or_else(|| self.waiting.failure())
     }
 
     /// One line for `systemctl status`.
     pub fn status_line(&self) -> String {
         let names: Vec<&str> = self.running.iter().map(|r| r.config.name.as_str()).collect();
-        format!("{} pipeline{}: {}", names.len(), if names.len() == 1 { "" } else { "s" }, names.join(", "))
+        let runs = format!("{} pipeline{}: {}", names.len(), if names.len() == 1 { "" } else { "s" }, names.join(", "));
+        let waits: Vec<String> = self.waiting.iter().map(|(name, reason)| format!("{name} ({reason})")).collect();
+        if waits.is_empty() { runs } else { format!("{runs}; not running: {}", waits.join(", ")) }
     }
 
     /// Tells all threads to stop and waits for them until `deadline`; the names of those that had not ended by then.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::pool::{self, Granted, Pool, Wish};
-use crate::frame::{Frame, Geometry, Spec, TaskKind, TaskSpec, TensorView};
+use crate::config::ModelsConfig;
+use crate::frame::{Event, Frame, Geometry, Spec, TaskKind, TaskSpec, TensorView, Unreadable};
 use crate::governor::Setpoint;
 use crate::model::race::{self, Race};
 use crate::model::{self, Bundle, Engine, LoadedModel, ModelError, PlanKey};
 use crate::preprocess::{self, PreprocessError, Preprocessor};
-use crate::task::{self, Task, TaskError, TaskInput, TaskOutput};
+use crate::task::{self, Memory, Task, TaskError, TaskInput, TaskOutput};
 
 /// Why one frame gave no result; the pipeline goes on.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,9 @@ pub enum PlanError {
         dirs: String,
         /// What is embedded in the program.
         shipped: String,
+        /// Whether it may be there later: it is named by a path, or a directory for models is not there or empty, as before a disk is
+        /// mounted.
+        may_come: bool,
     },
     /// The model cannot be used.
     #[error(transparent)]
@@ -59,6 +63,22 @@ pub enum PlanError {
         /// What there is.
         sizes: Vec<[usize; 2]>,
     },
+}
+
+impl PlanError {
+    /// Whether the same may work later although nobody changes the configuration.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            PlanError::NoModel { may_come, .. } => *may_come,
+            PlanError::Model(error) => matches!(error, ModelError::Unavailable { .. }),
+            PlanError::Task(_) | PlanError::Resolution { .. } => false,
+        }
+    }
+
+    /// Whether the model's files were written over since they were opened.
+    pub(super) fn is_stale(&self) -> bool {
+        matches!(self, PlanError::Model(ModelError::Changed { .. }))
+    }
 }
 
 /// What stages are compiled for: everything of a setpoint but its pace.
@@ -89,8 +109,11 @@ pub fn open_bundle(name: &str, dirs: &[PathBuf]) -> Result<Bundle, PlanError> {
     if let Some(bundle) = model::open(name, dirs) {
         return Ok(bundle?);
     }
+    let bare = |dir: &PathBuf| std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
+    let usual = ModelsConfig::default().dirs;
     Err(PlanError::NoModel {
         name: name.into(),
+        may_come: name.contains('/') || dirs.iter().any(|dir| !usual.contains(dir) && bare(dir)),
         dirs: dirs.iter().map(|d| d.display().to_string()).collect::<Vec<_>>().join(", "),
         shipped: model::shipped().collect::<Vec<_>>().join(", "),
     })
@@ -136,9 +159,9 @@ impl Planner {
         let task = task
             .over(&bundle.manifest().defaults)
             .map_err(|e| PlanError::Task(format!("{}: {e}", bundle.path().display())))?;
-        // A bundle's manifest has the hash, which opening it has checked; a bare file has none yet.
+        // A bundle's manifest has the hash, which opening it has checked; a bare file is all there is.
         let sha256 = match bundle.manifest().sha256.as_str() {
-            "" => model::sha256(&bundle.onnx(0)?),
+            "" => bundle.digest().to_owned(),
             known => known.to_ascii_lowercase(),
         };
         Ok(Planner { bundle, engine, threads: threads.max(1), preprocess, task, sha256, share: None })
@@ -257,8 +280,8 @@ impl Planner {
         };
         let plan = match share {
             Some(Share { pool, name, wish }) => {
-                let (sha256, engine) = (self.sha256.clone(), self.engine);
-                pool.plan(name, pool::Key { sha256, engine, stages: key, items }, *wish, compile)?
+                let (digest, engine) = (self.bundle.digest().to_owned(), self.engine);
+                pool.plan(name, pool::Key { digest, engine, stages: key, items }, *wish, compile)?
             }
             None => Granted::Own(compile(items * frames)?),
         };
@@ -267,18 +290,29 @@ impl Planner {
         if let (Some(fit), Spec::Image(image)) = (self.preprocess.fit, &mut spec) {
             image.fit = fit;
         }
-        let task_spec = loaded.task_spec(plan_key, items)?;
+        let mut task_spec = loaded.task_spec(plan_key, items)?;
+        let model = plan.model();
+        if self.kind() == TaskKind::Detect {
+            let head = loaded.head(model.outputs(), task_spec.input_size).map_err(|e| {
+                let path = self.bundle.path().display();
+                PlanError::Task(format!("{path}: {e}; leptond model add makes a bundle that says which it is"))
+            })?;
+            task_spec.head = Some(head);
+        }
         let task = self.new_task(&task_spec)?;
+        task.fits(model.outputs()).map_err(|e| PlanError::Task(format!("{}: {e}", self.bundle.path().display())))?;
         Ok(Stages {
             key,
             spec: spec.clone(),
-            preprocessor: Preprocessor::new(spec, self.preprocess.regions.clone()),
+            preprocessor: Preprocessor::new(spec, self.preprocess.regions.clone())
+                .with_checks(self.preprocess.checks()),
             plan,
             task,
             task_spec,
             items,
             frames,
             geometry: vec![Vec::new(); frames],
+            unreadable: vec![Vec::new(); frames],
             weights_bytes: loaded.info().weights_bytes,
             deadline: share.map(|share| share.wish.deadline).filter(|deadline| !deadline.is_zero()),
         })
@@ -311,6 +345,7 @@ pub struct Stages {
     items: usize,
     frames: usize,
     geometry: Vec<Vec<Geometry>>,
+    unreadable: Vec<Vec<Option<Unreadable>>>,
     weights_bytes: usize,
     /// From capture to result, where a run waits for other pipelines.
     deadline: Option<Duration>,
@@ -356,6 +391,16 @@ impl Stages {
         std::mem::replace(self, other)
     }
 
+    /// What the task would keep over a restart.
+    pub fn memory(&self) -> Option<Memory> {
+        self.task.memory()
+    }
+
+    /// Gives the task what it kept; to be called before the first frame.
+    pub fn restore(&mut self, memory: Memory) {
+        self.task.restore(memory);
+    }
+
     /// Writes a frame into the model's input as frame `index` of the batch.
     ///
     /// # Errors
@@ -365,6 +410,10 @@ impl Stages {
         if let Some(kept) = self.geometry.get_mut(index) {
             kept.clear();
             kept.extend_from_slice(geometry);
+        }
+        if let Some(kept) = self.unreadable.get_mut(index) {
+            kept.clear();
+            kept.extend_from_slice(self.preprocessor.unreadable());
         }
         Ok(())
     }
@@ -392,6 +441,45 @@ impl Stages {
     /// # Errors
     /// [`StageError::Task`].
     pub fn interpret(&mut self, index: usize, now: Duration, time: SystemTime) -> Result<TaskOutput, StageError> {
+        self.with_input(index, now, time, |task, input| task.run(input))
+    }
+
+    /// What makes it doubtful that the last run means what the task takes it for, one sentence each.
+    ///
+    /// # Errors
+    /// [`StageError::Task`] when it cannot mean it.
+    pub fn doubts(&mut self) -> Result<Vec<String>, StageError> {
+        self.with_input(0, Duration::ZERO, SystemTime::now(), |task, input| task.doubts(input))
+    }
+
+    /// The outputs of the last run as reals.
+    pub fn outputs(&self) -> Vec<Vec<f32>> {
+        let model = self.plan.model();
+        let values = |index| {
+            let mut values = Vec::new();
+            model.output(index).dequantize_into(&mut values);
+            values
+        };
+        (0..model.outputs().len()).map(values).collect()
+    }
+
+    /// Events that end because no frame has told of them for long.
+    pub(super) fn idle(&mut self, now: Duration) -> Vec<Event> {
+        self.task.idle(now)
+    }
+
+    /// Events that end because no frame will follow.
+    pub(super) fn end(&mut self) -> Vec<Event> {
+        self.task.end()
+    }
+
+    fn with_input<T>(
+        &mut self,
+        index: usize,
+        now: Duration,
+        time: SystemTime,
+        look: impl FnOnce(&mut dyn Task, &TaskInput<'_>) -> Result<T, TaskError>,
+    ) -> Result<T, StageError> {
         let model = self.plan.model();
         let inputs: Vec<TensorView<'_>> = (0..model.inputs().len()).map(|i| model.input(i)).collect();
         let outputs: Vec<TensorView<'_>> = (0..model.outputs().len()).map(|i| model.output(i)).collect();
@@ -400,9 +488,10 @@ impl Stages {
             outputs: &outputs,
             first_item: index * self.items,
             geometry: self.geometry.get(index).map_or(&[], Vec::as_slice),
+            unreadable: self.unreadable.get(index).map_or(&[], Vec::as_slice),
             now,
             time,
         };
-        Ok(self.task.run(&input)?)
+        Ok(look(self.task.as_mut(), &input)?)
     }
 }

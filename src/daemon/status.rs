@@ -10,9 +10,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::publish::payload::Governor;
+use crate::sys::file;
 use crate::telemetry::monotonic_ns;
 
 const FILE: &str = "governor.json";
+
+/// A larger file was not written here.
+const MOST_BYTES: u64 = 4 << 20;
 
 /// Where a system service's runtime directory lies (`RuntimeDirectory=leptond`).
 const SYSTEM_DIR: &str = "/run/leptond";
@@ -115,14 +119,18 @@ fn in_memory(dir: &Path) -> bool {
 
 fn replace(path: &Path, status: &Status) -> io::Result<()> {
     let new = path.with_extension("json.new");
-    std::fs::write(&new, serde_json::to_vec(status)?)?;
-    // Nothing in it is secret, and who looks at the board is seldom the service's user.
-    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o644))?;
-    std::fs::rename(&new, path)
+    let written = std::fs::write(&new, serde_json::to_vec(status)?)
+        // Nothing in it is secret, and who looks at the board is seldom the service's user.
+        .and_then(|()| std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o644)))
+        .and_then(|()| std::fs::rename(&new, path));
+    written.inspect_err(|_| {
+        // It may never have been made.
+        let _ = std::fs::remove_file(&new);
+    })
 }
 
 fn read(path: &Path, now_ms: u64) -> Option<Status> {
-    let status: Status = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let status: Status = serde_json::from_slice(&file::read_regular(path, MOST_BYTES).ok()?).ok()?;
     // A time that is yet to come is from before the last boot.
     (now_ms.checked_sub(status.written_ms)? <= status.valid_ms).then_some(status)
 }

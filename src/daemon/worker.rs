@@ -7,10 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 use super::capture::LOG_EVERY;
 use super::gather::Patience;
 use super::pipeline::Shared;
+use super::readings::Place;
 use super::slot::Taken;
 use super::stages::Stages;
 use super::summary::Said;
-use crate::frame::{Frame, Outcome, rfc3339};
+use crate::frame::{Event, Frame, Outcome, rfc3339};
 use crate::publish::payload::{self, InferenceResult, PipelineState};
 use crate::publish::topics::Topics;
 use crate::publish::{Class, Message, Origin, Publisher};
@@ -35,6 +36,8 @@ pub(super) struct Worker {
     publisher: Arc<dyn Publisher>,
     topics: WorkerTopics,
     results: bool,
+    /// Where what the task knows of a meter is kept.
+    place: Option<Place>,
     said: Said,
     log: RateLimited,
     started: Instant,
@@ -69,6 +72,7 @@ impl Worker {
         publisher: Arc<dyn Publisher>,
         topics: &Topics,
         results: bool,
+        place: Option<Place>,
     ) -> Self {
         let topics = WorkerTopics {
             result: topics.result(&shared.name),
@@ -81,6 +85,7 @@ impl Worker {
             publisher,
             topics,
             results,
+            place,
             said: Said::default(),
             log: RateLimited::new(LOG_EVERY),
             started: Instant::now(),
@@ -116,6 +121,9 @@ impl Worker {
                 let _until_its_results = turn.work();
                 self.infer();
             }
+            // Also where frames come that give no result.
+            let ended = self.stages.idle(self.started.elapsed());
+            self.send_events(&ended);
             if self.shared.stopping() {
                 break;
             }
@@ -132,6 +140,9 @@ impl Worker {
         if !self.gathered.is_empty() {
             self.infer();
         }
+        // What has begun is not left open: after a restart it would begin again under another id.
+        let ended = self.stages.end();
+        self.send_events(&ended);
     }
 
     /// How long to wait for another frame from `now` on: until what is gathered has to run.
@@ -231,15 +242,17 @@ impl Worker {
 
     /// Publishes the result, its events, and the pipeline's state when it changed. `counts`: it is by the plan that is wanted.
     fn tell(&mut self, meta: &Meta, output: TaskOutput, infer: Duration, counts: bool) {
+        if let Some(place) = &self.place
+            && let Some(memory) = self.stages.memory()
+        {
+            place.keep(memory);
+        }
         let counters = &self.shared.counters;
         let first = counters.inferences.fetch_add(1, Relaxed) == 0;
         if let Some(truth) = &meta.truth {
             self.shared.truth.count(truth, &output.outcome);
         }
-        for event in &output.events {
-            tracing::debug!(pipeline = self.shared.name, kind = ?event.kind, label = event.label, "event");
-            self.send(&self.topics.event, payload::event(event), Class::Event, None);
-        }
+        self.send_events(&output.events);
         let now = Instant::now();
         if let Some(summary) = self.said.update(&output.outcome, now) {
             let state = PipelineState { seq: meta.seq, time: rfc3339(meta.time), summary };
@@ -257,6 +270,13 @@ impl Worker {
         if counts {
             counters.recent.record(latency, handed);
             self.shared.worked_on(meta.captured);
+        }
+    }
+
+    fn send_events(&self, events: &[Event]) {
+        for event in events {
+            tracing::debug!(pipeline = self.shared.name, kind = ?event.kind, label = event.label, "event");
+            self.send(&self.topics.event, payload::event(event), Class::Event, None);
         }
     }
 

@@ -10,8 +10,11 @@ mod tensor;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-pub use outcome::{Detection, Event, EventKind, Label, Outcome, RawOutput, Scored, rfc3339};
-pub use spec::{Colour, Fit, Head, InputSpec, Layout, Spec, TaskKind, TaskSpec, WindowSpec};
+pub use outcome::{
+    Detection, Event, EventKind, Label, LastGood, Outcome, Quality, RawOutput, Reading, RegionRead, Scored, Unreadable,
+    VALUE_DIGITS, rfc3339,
+};
+pub use spec::{Boxes, Colour, Fit, Head, InputSpec, Layout, Spec, TaskKind, TaskSpec, WindowSpec};
 pub use tensor::{DType, Elements, ElementsMut, Quant, TensorSpec, TensorView, TensorViewMut};
 
 /// How the bytes of an [`Image`] are to be read.
@@ -22,6 +25,8 @@ pub enum PixelFormat {
     Jpeg,
     /// A whole PNG file.
     Png,
+    /// A whole BMP file.
+    Bmp,
     /// Packed 4:2:2, two pixels in four bytes: Y0 U Y1 V.
     Yuyv,
     /// Planar 4:2:0: Y plane, then interleaved UV.
@@ -41,15 +46,15 @@ pub enum PixelFormat {
 pub struct Image {
     /// How `data` is to be read.
     pub format: PixelFormat,
-    /// Width in pixels (0 for JPEG and PNG whose source did not say).
+    /// Width in pixels (0 for JPEG, PNG and BMP whose source did not say).
     pub width: u32,
-    /// Height in pixels (0 for JPEG and PNG whose source did not say).
+    /// Height in pixels (0 for JPEG, PNG and BMP whose source did not say).
     pub height: u32,
     /// Bytes from one row of the first plane to the next; 0 means tightly packed. Chroma planes follow the V4L2 rule
     /// (NV12: the same stride; I420: half of it).
     pub stride: u32,
-    /// `[width, height]` in pixels that the picture has when its capture is not lowered, which is what regions are given in;
-    /// `None` = it is not lowered.
+    /// `[width, height]` in pixels that the picture has when its capture is not lowered, which is what regions are given in (before it
+    /// is turned upright); `None` = it is not lowered.
     pub full: Option<[u32; 2]>,
     /// The bytes. Sources clear and refill this buffer so that it is allocated once.
     pub data: Vec<u8>,

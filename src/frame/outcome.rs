@@ -1,5 +1,7 @@
 //! What an inference said, and changes worth telling: the part of a message that a task fills.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -7,6 +9,28 @@ use serde::Serialize;
 
 /// A class name, shared with the model's label list.
 pub type Label = Arc<str>;
+
+/// Why a region cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unreadable {
+    /// Hardly any difference between light and dark: covered, unlit, overexposed, fogged. Found before any model looks at it.
+    LowContrast,
+    /// No edge as sharp as a digit's. Found before any model looks at it.
+    OutOfFocus,
+    /// The model's answer is the class that means "nothing to read here" ([`TaskSpec::none`](super::TaskSpec::none)).
+    NoDigit,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Unreadable::LowContrast => "low contrast",
+            Unreadable::OutOfFocus => "out of focus",
+            Unreadable::NoDigit => "no digit",
+        })
+    }
+}
 
 /// One label with its score.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -33,27 +57,30 @@ pub struct Detection {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "task", rename_all = "lowercase")]
 pub enum Outcome {
-    /// A class, or with regions a reading: one class per region, joined.
+    /// The class of a whole picture, window or single region.
     Classify {
-        /// The winning label, empty when none reaches the least score; with regions, the labels joined in order.
+        /// The winning label; empty when none reaches the least score, or there is nothing to read.
         label: String,
-        /// Score of the winning label; with regions, the lowest of the regions' scores.
+        /// Score of the best label, also where it is too low.
         score: f32,
-        /// The best labels with their scores, best first (of the whole, or empty with regions).
+        /// The best labels with their scores, best first.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         top: Vec<Scored>,
-        /// The winning label of each region, in the order the regions were given.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        regions: Vec<Scored>,
-        /// With `monotonic`: whether the last good reading is shown instead of the one read, because that one was uncertain,
-        /// would have run backwards or leapt.
+        /// Why the region cannot be read, where it cannot.
         #[serde(skip_serializing_if = "Option::is_none")]
-        held: Option<bool>,
+        unreadable: Option<Unreadable>,
     },
+    /// One class per region, joined. Published with the task `classify`, as the class of a whole picture is.
+    #[serde(rename = "classify")]
+    Reading(Reading),
     /// Objects with boxes, most confident first.
     Detect {
         /// The objects.
         detections: Vec<Detection>,
+        /// How many of each label can be relied on, over frames; a label that is not there is left out. Part of the summary, not
+        /// of the result.
+        #[serde(skip)]
+        counts: BTreeMap<Label, usize>,
         /// Width of the source picture in pixels.
         source_width: u32,
         /// Height of the source picture in pixels.
@@ -76,6 +103,87 @@ pub enum Outcome {
         /// One entry per model output.
         outputs: Vec<RawOutput>,
     },
+}
+
+/// A reading: the last good one, and how this picture stands to it.
+///
+/// `label`, `value` and `last_good_*` are of the last good reading, which with [`Quality::Good`] is this picture's; `score`,
+/// `quality` and `regions` are of this picture.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Reading {
+    /// The labels of the last good reading, joined in the order of the regions, with leading zeros; `None` before the first.
+    pub label: Option<String>,
+    /// The same as a number, where it is one that every JSON reader keeps exactly: 1 to [`VALUE_DIGITS`] digits.
+    pub value: Option<u64>,
+    /// The lowest of the regions' scores, 0.0 to 1.0; 0.0 when a region cannot be read.
+    pub score: f32,
+    /// How much this picture's reading is worth.
+    pub quality: Quality,
+    /// Whether `label` is an earlier picture's reading because this one's is not good.
+    pub held: bool,
+    /// This picture's regions, in the order in which they were given.
+    pub regions: Vec<RegionRead>,
+    /// About the last good reading; `None` before the first.
+    #[serde(flatten)]
+    pub last_good: Option<LastGood>,
+}
+
+/// Most digits of a number that a double holds exactly, whatever the digits: many JSON readers know no other number.
+pub const VALUE_DIGITS: usize = 15;
+
+/// How much the reading of one picture is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quality {
+    /// Every region was read with at least the least score, and the reading is believed.
+    Good,
+    /// Drums stand between the last good reading and its neighbour; an ordinary moment of a counter.
+    Rolling,
+    /// Read with certainty, but not what the counter can show after its last good reading; believed once it is confirmed.
+    Unconfirmed,
+    /// A region's score is below the least one.
+    Uncertain,
+    /// A region shows nothing that can be read; `regions` says which and why.
+    Unreadable,
+}
+
+impl fmt::Display for Quality {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Quality::Good => "good",
+            Quality::Rolling => "rolling",
+            Quality::Unconfirmed => "unconfirmed",
+            Quality::Uncertain => "uncertain",
+            Quality::Unreadable => "unreadable",
+        })
+    }
+}
+
+/// One region of a [`Reading`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RegionRead {
+    /// The best label; `None` where there is nothing to read.
+    pub label: Option<Label>,
+    /// Its score, 0.0 to 1.0; 0.0 without a label.
+    pub score: f32,
+    /// Why there is no label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<Unreadable>,
+}
+
+/// About the last good reading.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LastGood {
+    /// Its score when it was last read.
+    #[serde(skip)]
+    pub score: f32,
+    /// When it was last read (wall clock).
+    #[serde(rename = "last_good_time", serialize_with = "serialize_time")]
+    pub time: SystemTime,
+    /// Time since then in s, to the tenth; `None` where that is not known, because it was read in an earlier run and the clock is behind
+    /// that now.
+    #[serde(rename = "last_good_age_s")]
+    pub age_s: Option<f64>,
 }
 
 /// One model output, dequantised.

@@ -116,18 +116,59 @@ pub enum TaskKind {
 }
 
 /// How a detection model's outputs are laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Head {
     /// One output `[1, 5 + classes, H, W]`: objectness, box (dx, dy, w, h), class scores per cell.
-    #[default]
     FastestDet,
     /// One output `[1, N, 5 + classes]`: cx, cy, w, h, objectness, class scores, in input pixels (YOLOv5).
     Yolov5,
-    /// One output `[1, 4 + classes, N]`: cx, cy, w, h, class scores, in input pixels (YOLOv8, YOLO11).
+    /// One output `[1, 4 + classes, N]`, or with its last axes swapped: cx, cy, w, h, class scores, in input pixels (YOLOv8,
+    /// YOLO11, RT-DETR).
     Yolov8,
     /// Two outputs: boxes relative to anchors `[1, N, 4]` and class scores `[1, N, classes]` (SSD).
     Ssd,
+    /// One output `[1, N, 6]`: x1, y1, x2, y2, score, class number; suppressed inside the network, rows that are not used have
+    /// score 0 (YOLOv10, YOLO26, exports with `nms=True`).
+    End2end,
+}
+
+impl Head {
+    /// Every head.
+    pub const ALL: [Head; 5] = [Head::FastestDet, Head::Yolov5, Head::Yolov8, Head::End2end, Head::Ssd];
+
+    /// The word for it in a manifest.
+    pub fn word(self) -> &'static str {
+        match self {
+            Head::FastestDet => "fastestdet",
+            Head::Yolov5 => "yolov5",
+            Head::Yolov8 => "yolov8",
+            Head::Ssd => "ssd",
+            Head::End2end => "end2end",
+        }
+    }
+
+    /// Shape of the outputs that it is read from.
+    pub fn form(self) -> &'static str {
+        match self {
+            Head::FastestDet => "[N, 5 + classes, H, W]",
+            Head::Yolov5 => "[N, R, 5 + classes]",
+            Head::Yolov8 => "[N, 4 + classes, R] or [N, R, 4 + classes]",
+            Head::Ssd => "boxes [N, R, 4] and scores [N, R, classes]",
+            Head::End2end => "[N, R, 6]",
+        }
+    }
+}
+
+/// Unit of the boxes that a detection model gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Boxes {
+    /// Pixels of the model's input.
+    #[default]
+    Pixels,
+    /// Shares of the model's input, 0 to 1.
+    Normalised,
 }
 
 /// What a task needs of the bundle, beside the configuration.
@@ -135,12 +176,16 @@ pub enum Head {
 pub struct TaskSpec {
     /// Class names, index = class.
     pub labels: Vec<Label>,
-    /// Layout of a detection model's outputs.
-    pub head: Head,
+    /// Layout of a detection model's outputs; `None` where it is not known.
+    pub head: Option<Head>,
+    /// Unit of the boxes of the heads `yolov5`, `yolov8` and `end2end`.
+    pub boxes: Boxes,
     /// Text of the bundle's anchors file (TOML), for the head `ssd`.
     pub anchors: Option<String>,
     /// Model input `[height, width]` in pixels (0 for windows).
     pub input_size: [usize; 2],
     /// Regions of the pipeline: items of the batch that belong to one frame (1 without regions).
     pub items: usize,
+    /// Class that means "nothing to read here"; `None` where the model has no such class.
+    pub none: Option<usize>,
 }

@@ -10,6 +10,8 @@ use tract_onnx::pb;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::Factoid;
 
+use super::optimise;
+
 /// Most branches that are put in place; a graph with more is left to tract.
 const MAX_BRANCHES: usize = 256;
 
@@ -85,7 +87,7 @@ fn value_of(
     let known = parsed.output_fact(0).ok()?.value.concretize();
     let value = match known {
         Some(value) => value,
-        None => parsed.into_typed().ok()?.into_decluttered().ok()?.output_fact(0).ok()?.konst.clone()?,
+        None => optimise::decluttered(parsed).ok()?.output_fact(0).ok()?.konst.clone()?,
     };
     let value = value.cast_to::<bool>().ok()?;
     value.try_as_plain_ram().ok()?.as_slice::<bool>().ok()?.first().copied()

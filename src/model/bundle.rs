@@ -1,15 +1,30 @@
 //! A model with everything that belongs to it: a directory with `model.toml`, the same embedded in the program, or a
 //! bare `.onnx` or `.tflite` file. The latter is converted when it is read.
+//!
+//! Its files are kept open: whatever is put in its place later, the forms that are compiled while a pipeline runs are those that were
+//! checked when it was opened. One that is written over in place is noticed by its hash.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::manifest::{Golden, Manifest};
+use super::external::{self, ExternalError};
+use super::manifest::{self, Golden, Manifest};
 use super::{ModelError, graph};
 use crate::frame::Label;
+use crate::sys::beneath::Directory;
+use crate::sys::file::{self, FileError};
 use crate::tflite::{self, TfliteError};
+
+/// Largest manifest, and largest list of labels, in bytes.
+const MAX_TEXT_BYTES: u64 = 1 << 20;
+
+/// Largest file of a bundle that is not a model: anchors, golden inputs.
+const MAX_EXTRA_BYTES: u64 = 64 << 20;
 
 /// A model with its manifest, labels and golden inputs. Opening one checks every file that the manifest names.
 #[derive(Clone, Debug)]
@@ -18,15 +33,25 @@ pub struct Bundle {
     manifest: Manifest,
     labels: Vec<Label>,
     store: Store,
+    digest: String,
 }
 
 /// Where the files of a bundle are.
 #[derive(Clone, Debug)]
 enum Store {
-    Directory(PathBuf),
+    Directory(Arc<Opened>),
     /// A single model file; it is the whole bundle.
-    Bare(PathBuf),
+    Bare(PathBuf, Arc<File>),
     Embedded(Vec<(String, Cow<'static, [u8]>)>),
+}
+
+/// A bundle's directory.
+#[derive(Debug)]
+struct Opened {
+    dir: Directory,
+    manifest: Vec<u8>,
+    /// What is read again when another plan is compiled: the forms and the anchors. They outlast their names.
+    held: BTreeMap<String, File>,
 }
 
 /// One form of a bundle's model; rung 0 is the main file, the others are its variants in order.
@@ -66,37 +91,43 @@ impl Bundle {
     /// # Errors
     /// [`ModelError::Io`], [`ModelError::Manifest`] or [`ModelError::Hash`].
     pub fn open(path: &Path) -> Result<Bundle, ModelError> {
-        if path.is_dir() {
-            let manifest_path = path.join("model.toml");
-            let text = read(&manifest_path, 1 << 20)?;
-            let text = String::from_utf8(text).map_err(|e| ModelError::Manifest {
-                path: manifest_path.clone(),
-                line: None,
-                reason: format!("not UTF-8: {e}"),
-            })?;
-            let manifest = Manifest::parse(&text, &manifest_path)?;
-            let directory = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-            if directory.file_name().is_some_and(|n| n != manifest.name.as_str()) {
-                return Err(ModelError::Manifest {
-                    path: manifest_path,
-                    line: None,
-                    reason: format!(
-                        "name: found {:?}, but the directory is called {:?}: both must be the same",
-                        manifest.name,
-                        directory.file_name().unwrap_or_default()
-                    ),
-                });
-            }
-            return Self::checked(path.to_path_buf(), manifest, Store::Directory(path.to_path_buf()));
+        let about = std::fs::metadata(path).map_err(|e| unread(path, e.into()))?;
+        if !about.is_dir() {
+            return Self::open_bare(path);
         }
-        let meta = std::fs::metadata(path).map_err(|e| io(path, &e))?;
-        if !meta.is_file() {
-            return Err(ModelError::Io { path: path.into(), reason: "neither a directory nor a file".into() });
+        let dir = Directory::open(path).map_err(|e| unread(path, e))?;
+        let manifest_path = path.join("model.toml");
+        let bytes = dir.read("model.toml", MAX_TEXT_BYTES).map_err(|e| unread(&manifest_path, e))?;
+        let wrong = |reason: String| ModelError::Manifest { path: manifest_path.clone(), line: None, reason };
+        let text = std::str::from_utf8(&bytes).map_err(|e| wrong(format!("not UTF-8: {e}")))?;
+        let manifest = Manifest::parse(text, &manifest_path)?;
+        let directory = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        if directory.file_name().is_some_and(|n| n != manifest.name.as_str()) {
+            return Err(wrong(format!(
+                "name: found {:?}, but the directory is called {:?}: both must be the same",
+                manifest.name,
+                directory.file_name().unwrap_or_default()
+            )));
         }
+        let mut held = BTreeMap::new();
+        let forms = manifest.variants.iter().map(|variant| &variant.file).chain([&manifest.file]);
+        for name in forms.chain(&manifest.output.anchors) {
+            let file = dir.open_file(name).map_err(|e| unread(&path.join(name), e))?;
+            held.insert(name.clone(), file);
+        }
+        Self::checked(path.to_path_buf(), manifest, Store::Directory(Arc::new(Opened { dir, manifest: bytes, held })))
+    }
+
+    fn open_bare(path: &Path) -> Result<Bundle, ModelError> {
+        let file = file::open_regular(path).map_err(|e| unread(path, e))?;
+        let bytes = file::read_open(&file, graph::MAX_FILE_BYTES).map_err(|e| unread(path, e))?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let file = path.file_name().unwrap_or_default().to_string_lossy();
-        let manifest = Manifest::bare(&name, &file);
-        Ok(Bundle { path: path.into(), manifest, labels: Vec::new(), store: Store::Bare(path.into()) })
+        let manifest = Manifest::bare(&name, &path.file_name().unwrap_or_default().to_string_lossy());
+        let store = Store::Bare(path.into(), Arc::new(file));
+        // Tensors beside the file are part of what it is; what is wrong with them is said when the model is read.
+        let whole = with_external_data(&bytes, path).ok().flatten();
+        let digest = sha256(whole.as_deref().unwrap_or(&bytes));
+        Ok(Bundle { path: path.into(), manifest, labels: Vec::new(), store, digest })
     }
 
     /// A bundle out of the program's own memory: the manifest's text, the main ONNX file, and the other files by name.
@@ -125,24 +156,46 @@ impl Bundle {
     }
 
     fn checked(path: PathBuf, manifest: Manifest, store: Store) -> Result<Bundle, ModelError> {
-        let mut bundle = Bundle { path, manifest, labels: Vec::new(), store };
-        for rung in 0..bundle.rungs().len() {
-            bundle.onnx(rung)?;
+        let mut bundle = Bundle { path, manifest, labels: Vec::new(), store, digest: String::new() };
+        let mut identity = Identity::default();
+        match &bundle.store {
+            Store::Directory(opened) => identity.add("model.toml", &opened.manifest),
+            // The program's own models change with the program alone.
+            Store::Bare(..) | Store::Embedded(_) => identity.add("name", bundle.manifest.name.as_bytes()),
+        }
+        for (index, rung) in bundle.rungs().iter().enumerate() {
+            bundle.onnx(index)?;
+            // That its bytes have this hash was just seen.
+            identity.add(&rung.file, rung.sha256.to_ascii_lowercase().as_bytes());
         }
         bundle.labels = match &bundle.manifest.labels_file {
             Some(file) => {
-                let text = bundle.read(file)?;
+                let text = bundle.read_at_most(file, MAX_TEXT_BYTES)?;
+                identity.add(file, &text);
                 let text = std::str::from_utf8(&text)
                     .map_err(|e| ModelError::Io { path: bundle.path.join(file), reason: format!("not UTF-8: {e}") })?;
                 text.lines().map(str::trim_end).filter(|l| !l.is_empty()).map(Label::from).collect()
             }
             None => bundle.manifest.labels.iter().map(|l| Label::from(l.as_str())).collect(),
         };
+        if let Some(none) = &bundle.manifest.output.none
+            && !bundle.labels.iter().any(|label| **label == **none)
+        {
+            let reason = format!("output.none: {}", manifest::none_of_the_labels(none, &bundle.labels));
+            return Err(ModelError::Manifest { path: bundle.path.join("model.toml"), line: None, reason });
+        }
         let golden = bundle.manifest.goldens.iter().map(|g| &g.file);
         for file in golden.chain(&bundle.manifest.output.anchors) {
-            bundle.read(file)?;
+            identity.add(file, &bundle.read(file)?);
         }
+        bundle.digest = identity.finish();
         Ok(bundle)
+    }
+
+    /// What the bundle is, whatever its name and place: one SHA-256 over the manifest and every file that it names; of a bare file its own.
+    /// Equal for equal behaviour.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// Directory or file, or `embedded:NAME`; for messages.
@@ -167,7 +220,12 @@ impl Bundle {
 
     /// Whether this is a single file without a manifest.
     pub fn is_bare(&self) -> bool {
-        matches!(self.store, Store::Bare(_))
+        matches!(self.store, Store::Bare(..))
+    }
+
+    /// Whether it is part of the program.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.store, Store::Embedded(_))
     }
 
     /// The main form and its variants, best first.
@@ -184,25 +242,55 @@ impl Bundle {
         std::iter::once(Rung::of(m)).chain(variants).collect()
     }
 
-    /// Any file of the bundle: anchors, golden inputs.
+    /// Any file of the bundle: anchors, golden inputs. Of a directory only what is beneath it, through no link.
     ///
     /// # Errors
-    /// [`ModelError::Io`] when it is missing, unreadable or too large.
+    /// [`ModelError::Unavailable`] when it is missing or unreadable, [`ModelError::Io`] when it is no regular file, lies elsewhere or is too
+    /// large.
     pub fn read(&self, file: &str) -> Result<Cow<'_, [u8]>, ModelError> {
-        match &self.store {
-            Store::Directory(dir) => read(&dir.join(file), graph::MAX_FILE_BYTES).map(Cow::Owned),
-            Store::Bare(path) => read(path, graph::MAX_FILE_BYTES).map(Cow::Owned),
-            Store::Embedded(files) => match files.iter().find(|(name, _)| name == file) {
-                Some((_, bytes)) => Ok(Cow::Borrowed(bytes)),
-                None => Err(ModelError::Io { path: self.path.join(file), reason: "not embedded".into() }),
+        let is_form = self.manifest.file == file || self.manifest.variants.iter().any(|v| v.file == file);
+        self.read_at_most(file, if is_form { graph::MAX_FILE_BYTES } else { MAX_EXTRA_BYTES })
+    }
+
+    fn read_at_most(&self, file: &str, limit_bytes: u64) -> Result<Cow<'_, [u8]>, ModelError> {
+        let read = match &self.store {
+            Store::Directory(opened) => match opened.held.get(file) {
+                Some(held) => file::read_open(held, limit_bytes),
+                None => opened.dir.read(file, limit_bytes),
             },
+            Store::Bare(_, held) => file::read_open(held, limit_bytes),
+            Store::Embedded(files) => {
+                return match files.iter().find(|(name, _)| name == file) {
+                    Some((_, bytes)) => Ok(Cow::Borrowed(bytes)),
+                    None => Err(ModelError::Io { path: self.path.join(file), reason: "not embedded".into() }),
+                };
+            }
+        };
+        read.map(Cow::Owned).map_err(|e| unread(&self.path_of(file), e))
+    }
+
+    /// [`Bundle::read`] for a copy that others may read: see [`Directory::read_own`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn read_to_copy(&self, file: &str) -> Result<Cow<'_, [u8]>, ModelError> {
+        match &self.store {
+            Store::Directory(opened) => {
+                let read = opened.dir.read_own(file, graph::MAX_FILE_BYTES);
+                read.map(Cow::Owned).map_err(|e| unread(&self.path_of(file), e))
+            }
+            Store::Bare(..) | Store::Embedded(_) => self.read(file),
         }
+    }
+
+    fn path_of(&self, file: &str) -> PathBuf {
+        if self.is_bare() { self.path.clone() } else { self.path.join(file) }
     }
 
     /// Where the ONNX file of a rung is, for messages.
     pub fn onnx_path(&self, rung: usize) -> PathBuf {
         match &self.store {
-            Store::Bare(path) => path.clone(),
+            Store::Bare(path, _) => path.clone(),
             _ => self.path.join(self.rungs().get(rung).map(|r| r.file.clone()).unwrap_or_default()),
         }
     }
@@ -210,7 +298,7 @@ impl Bundle {
     /// The ONNX model of a rung, its file's hash checked; a TensorFlow Lite file is converted.
     ///
     /// # Errors
-    /// [`ModelError::Io`] when there is no such rung or file, [`ModelError::Hash`] when it was changed, [`ModelError::Unsupported`]
+    /// As [`Bundle::read`], [`ModelError::Hash`] or [`ModelError::Changed`] when it was changed, [`ModelError::Unsupported`]
     /// or [`ModelError::Shape`] when it cannot be converted.
     pub fn onnx(&self, rung: usize) -> Result<Cow<'_, [u8]>, ModelError> {
         let rungs = self.rungs();
@@ -219,18 +307,45 @@ impl Bundle {
             return Err(ModelError::Io { path: self.path.clone(), reason });
         };
         let bytes = self.read(&form.file)?;
-        if !form.sha256.is_empty() {
-            let found = sha256(&bytes);
-            if !found.eq_ignore_ascii_case(&form.sha256) {
-                let path = self.onnx_path(rung);
-                return Err(ModelError::Hash { path, found, expected: form.sha256.to_ascii_lowercase() });
-            }
+        let whole = match &self.store {
+            Store::Bare(path, _) => with_external_data(&bytes, path)?,
+            // A manifest has the hash of one file; the others would belong to the bundle unseen.
+            Store::Directory(_) | Store::Embedded(_) => None,
+        };
+        let bytes = whole.map_or(bytes, Cow::Owned);
+        let found = sha256(&bytes);
+        if self.is_bare() && found != self.digest {
+            return Err(ModelError::Changed { path: self.path.clone() });
+        }
+        if !form.sha256.is_empty() && !found.eq_ignore_ascii_case(&form.sha256) {
+            let (path, expected) = (self.onnx_path(rung), form.sha256.to_ascii_lowercase());
+            // It had this hash when it was opened.
+            return Err(if self.digest.is_empty() {
+                ModelError::Hash { path, found, expected }
+            } else {
+                ModelError::Changed { path }
+            });
         }
         if tflite::is_tflite(&bytes) {
             return tflite::convert(&bytes).map(Cow::Owned).map_err(|e| unconverted(&self.onnx_path(rung), e));
         }
         Ok(bytes)
     }
+}
+
+/// The model in `bytes` with its tensors that lie in files beside `path`, beneath its directory; `None` if it has none.
+///
+/// # Errors
+/// [`ModelError::Shape`] naming the tensor, [`ModelError::Parse`].
+pub fn with_external_data(bytes: &[u8], path: &Path) -> Result<Option<Vec<u8>>, ModelError> {
+    let open = |name: &str| {
+        let dir = Directory::open(path.parent().unwrap_or(path)).map_err(|e| e.to_string())?;
+        dir.open_file(name).map_err(|e| e.to_string())
+    };
+    external::merge(bytes, &open).map_err(|error| match error {
+        ExternalError::Tensor { tensor, reason } => ModelError::Shape { path: path.into(), tensor, reason },
+        ExternalError::Broken(reason) => ModelError::Parse { path: path.into(), reason },
+    })
 }
 
 fn unconverted(path: &Path, error: TfliteError) -> ModelError {
@@ -247,18 +362,32 @@ fn unconverted(path: &Path, error: TfliteError) -> ModelError {
 
 /// SHA-256 in lower-case hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ModelError> {
-    let meta = std::fs::metadata(path).map_err(|e| io(path, &e))?;
-    if meta.len() > limit {
-        let reason = format!("{} bytes, allowed are up to {limit}", meta.len());
-        return Err(ModelError::Io { path: path.into(), reason });
+/// Sums up what a bundle is.
+#[derive(Default)]
+struct Identity(Sha256);
+
+impl Identity {
+    /// Each part with its length, so that no two lists of parts give the same bytes.
+    fn add(&mut self, name: &str, bytes: &[u8]) {
+        for part in [name.as_bytes(), bytes] {
+            self.0.update((part.len() as u64).to_le_bytes());
+            self.0.update(part);
+        }
     }
-    std::fs::read(path).map_err(|e| io(path, &e))
+
+    fn finish(self) -> String {
+        hex(&self.0.finalize())
+    }
 }
 
-fn io(path: &Path, error: &std::io::Error) -> ModelError {
-    ModelError::Io { path: path.into(), reason: error.to_string() }
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn unread(path: &Path, error: FileError) -> ModelError {
+    let (path, reason) = (path.into(), error.to_string());
+    if error.may_pass() { ModelError::Unavailable { path, reason } } else { ModelError::Io { path, reason } }
 }

@@ -1,7 +1,7 @@
 //! From a parsed model to a graph that runs: integer islands put in where they fit, the rest left to tract.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tract_onnx::model::Onnx;
@@ -10,10 +10,10 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::{DimLike, Factoid, InferenceModelExt, bail};
 
 use super::graph::{self, GraphInfo, NodeInfo};
-use super::load::{LoadedModel, Parsed, explain};
+use super::load::{LoadedModel, Parsed, explained};
 use super::report::TensorFact;
 use super::runner::Runner;
-use super::{ModelError, branches, guard, quant};
+use super::{ModelError, bounded, branches, budget, guard, optimise, quant};
 use crate::int8::find::{Found, Verdict};
 use crate::int8::op::Profile;
 use crate::int8::{self, kernels};
@@ -44,10 +44,10 @@ impl LoadedModel {
                 Some(found) => found,
                 None => (self.analysed(&facts, &mut info)?, Vec::new()),
             };
-            Ok((model.into_typed()?.into_optimized()?.into_runnable()?, profiles))
+            Ok((optimise::optimised(model)?.into_runnable()?, profiles))
         };
-        let compiled = guard::guarded_deep(work).and_then(|r| r.map_err(|error| format!("{error:#}")));
-        let (compiled, profiles) = compiled.map_err(|message| explain(&message, &info, &self.path))?;
+        let compiled = guard::guarded_deep(|| budget::within(self.file_bytes, work));
+        let (compiled, profiles) = explained(compiled, &info, &self.path)?;
         Runner::new(self.name(), info, compiled, profiles)
     }
 
@@ -129,8 +129,8 @@ impl LoadedModel {
             let names = proto.graph.iter().flat_map(|g| &g.node).map(|n| n.name.clone());
             Ok((facts, names.zip(verdicts).collect()))
         };
-        let found = guard::guarded_deep(work).and_then(|r| r.map_err(|error| format!("{error:#}")));
-        let (facts, verdicts) = found.map_err(|message| explain(&message, &info, &self.path))?;
+        let found = guard::guarded_deep(|| budget::within(self.file_bytes, work));
+        let (facts, verdicts) = explained(found, &info, &self.path)?;
         Ok(Analysis { nodes: info.nodes, facts, verdicts })
     }
 
@@ -168,6 +168,7 @@ fn set_inputs(model: &mut InferenceModel, facts: &[InferenceFact]) -> TractResul
     for (index, fact) in facts.iter().enumerate() {
         model.set_input_fact(index, fact.clone())?;
     }
+    budget::next_pass();
     model.analyse(false)?;
     check_sizes(model)
 }
@@ -193,24 +194,35 @@ fn concrete_shape(fact: &InferenceFact) -> Option<Vec<usize>> {
 pub(super) fn onnx() -> Onnx {
     let mut onnx = tract_onnx::onnx();
     quant::register(&mut onnx);
+    bounded::register(&mut onnx);
     int8::op::register(&mut onnx);
     onnx
 }
 
-/// Refuses activations that would not fit in memory, before anything is computed on them.
+/// Refuses activations that would not fit in memory, before anything is computed on them: each lives from its node to its last
+/// reader, inputs and outputs lie beside them in the plan.
 fn check_sizes(model: &InferenceModel) -> TractResult<()> {
-    let mut total = 0usize;
-    for node in &model.nodes {
-        for output in &node.outputs {
-            let Some(shape) = output.fact.shape.concretize() else { continue };
-            let size = output.fact.datum_type().map_or(8, |d| d.size_of());
-            let mut dims = shape.iter().map(|d| d.to_i64().ok().and_then(|d| usize::try_from(d).ok()));
-            let bytes = dims.try_fold(size, |acc, d| acc.checked_mul(d?));
-            total = total.saturating_add(bytes.unwrap_or(usize::MAX));
-            if bytes.is_none_or(|b| b > graph::MAX_TENSOR_BYTES) || total > 4 * graph::MAX_TENSOR_BYTES {
-                bail!("Node \"{}\" makes a tensor that is too large", node.name);
-            }
+    let bytes = |outlet: &OutletId| -> f64 {
+        let fact = &model.node(outlet.node).outputs[outlet.slot].fact;
+        if fact.value.concretize().is_some() {
+            return 0.0;
         }
+        let dims = fact.shape.dims().map(|d| d.concretize().and_then(|d| d.to_i64().ok()).map_or(1.0, |d| d as f64));
+        dims.product::<f64>() * fact.datum_type().map_or(8, |d| d.size_of()) as f64
+    };
+    let order = model.eval_order()?;
+    let mut last_use: HashMap<OutletId, usize> = HashMap::new();
+    for &id in &order {
+        last_use.extend(model.node(id).inputs.iter().map(|&outlet| (outlet, id)));
     }
-    Ok(())
+    let ends = model.inputs.iter().chain(&model.outputs).map(bytes).sum::<f64>();
+    let (mut alive, mut peak) = (0.0, 0.0f64);
+    for &id in &order {
+        let node = model.node(id);
+        alive += (0..node.outputs.len()).map(|slot| bytes(&OutletId::new(id, slot))).sum::<f64>();
+        peak = peak.max(alive);
+        let done: HashSet<&OutletId> = node.inputs.iter().filter(|outlet| last_use.get(outlet) == Some(&id)).collect();
+        alive -= done.into_iter().map(bytes).sum::<f64>();
+    }
+    Ok(budget::check_activations(peak + ends)?)
 }

@@ -13,15 +13,17 @@ use tract_onnx::prelude::DatumType;
 
 use super::ModelError;
 use super::limits;
+use super::load::show;
 use super::tensors::{self, Values};
+use super::wire;
 use crate::frame::{DType, Quant};
 
 /// Largest ONNX file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 512 << 20;
 /// Largest single tensor (weights or activations) of a model, in bytes.
 pub const MAX_TENSOR_BYTES: usize = 512 << 20;
-/// Most nodes in a graph.
-const MAX_NODES: usize = 50_000;
+/// Most nodes in a graph, and most initialisers. tract compares each new one with those before it.
+const MAX_NODES: usize = 16_384;
 
 /// An input or output of the graph as the file declares it.
 #[derive(Clone, Debug)]
@@ -78,6 +80,7 @@ pub fn decode(bytes: Bytes, path: &Path) -> Result<pb::ModelProto, ModelError> {
     if bytes.is_empty() {
         return Err(parse("the file is empty".into()));
     }
+    wire::check(&bytes).map_err(parse)?;
     let mut model = pb::ModelProto::decode(bytes).map_err(|e| parse(e.to_string()))?;
     let Some(graph) = &mut model.graph else {
         return Err(parse("it holds no graph (cut short, or another format)".into()));
@@ -161,9 +164,6 @@ fn port(info: &pb::ValueInfoProto, path: &Path) -> Result<Port, ModelError> {
     let mut dims = Vec::with_capacity(shape.dim.len());
     for (axis, dim) in shape.dim.iter().enumerate() {
         dims.push(match dim.value {
-            Some(pb::tensor_shape_proto::dimension::Value::DimValue(v)) if v < -1 => {
-                return Err(bad(format!("dimension {axis} is {v}")));
-            }
             // Exporters write "unknown" as a missing value, a name, -1 or 0.
             Some(pb::tensor_shape_proto::dimension::Value::DimValue(v)) if v > 0 => {
                 Some(usize::try_from(v).map_err(|_| bad(format!("dimension {axis} is {v}: too large")))?)
@@ -176,9 +176,20 @@ fn port(info: &pb::ValueInfoProto, path: &Path) -> Result<Port, ModelError> {
     }
     let known = dims.iter().map(|d| d.unwrap_or(1)).try_fold(dtype.size_of(), |acc, d| acc.checked_mul(d));
     if known.is_none_or(|bytes| bytes > MAX_TENSOR_BYTES) {
-        return Err(bad(format!("its shape {dims:?} asks for more than {} MiB", MAX_TENSOR_BYTES >> 20)));
+        return Err(bad(format!("its shape {} asks for more than {} MiB", show(&dims), MAX_TENSOR_BYTES >> 20)));
     }
     Ok(Port { name: info.name.clone(), dtype, dims, quant: None })
+}
+
+/// A dimension that cannot be; exporters write -1 for one that is left open.
+fn negative_dimension(info: &pb::ValueInfoProto) -> Option<String> {
+    let Some(pb::type_proto::Value::TensorType(tensor)) = info.r#type.as_ref()?.value.as_ref() else { return None };
+    tensor.shape.as_ref()?.dim.iter().enumerate().find_map(|(axis, dim)| match dim.value {
+        Some(pb::tensor_shape_proto::dimension::Value::DimValue(v)) if v < -1 => {
+            Some(format!("dimension {axis} is {v}, allowed are numbers from 1, and -1 for one that is left open"))
+        }
+        _ => None,
+    })
 }
 
 /// Gives every node a unique name: errors name nodes, and the compiler refuses duplicates.
@@ -222,8 +233,10 @@ struct Check<'a> {
 impl Check<'_> {
     fn graph(&self, graph: &pb::GraphProto, outer: &HashSet<&str>) -> Result<(), ModelError> {
         let parse = |reason: String| ModelError::Parse { path: self.path.into(), reason };
-        if graph.node.len() > MAX_NODES {
-            return Err(parse(format!("{} nodes, allowed are up to {MAX_NODES}", graph.node.len())));
+        for (count, what) in [(graph.node.len(), "nodes"), (graph.initializer.len(), "initialisers")] {
+            if count > MAX_NODES {
+                return Err(parse(format!("{count} {what}, allowed are up to {MAX_NODES}")));
+            }
         }
         if let Some(sparse) = graph.sparse_initializer.first() {
             let name = sparse.values.as_ref().map(|v| v.name.clone()).unwrap_or_default();
@@ -241,6 +254,11 @@ impl Check<'_> {
         for input in &graph.input {
             if input.name.is_empty() || (!own.insert(&input.name) && !initialisers.contains(&*input.name)) {
                 return Err(self.tensor_error(&input.name, "an input without a name of its own".into()));
+            }
+        }
+        for info in graph.input.iter().chain(&graph.output).chain(&graph.value_info) {
+            if let Some(reason) = negative_dimension(info) {
+                return Err(self.tensor_error(&info.name, reason));
             }
         }
         let mut producer: HashMap<&str, usize> = HashMap::new();

@@ -7,12 +7,14 @@ use prost::bytes::Bytes;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
 
+use super::bounded::Refused;
+use super::budget::{self, Exhausted};
 use super::bundle::Rung;
 use super::compile::onnx;
 use super::graph::{self, GraphInfo, Port};
 use super::manifest::{InputKind, Manifest};
 use super::plan::Plan;
-use super::{Bundle, Engine, Model, ModelError, PlanKey, branches, guard};
+use super::{Bundle, Engine, Model, ModelError, PlanKey, branches, exporter, guard};
 use crate::frame::{Label, Layout};
 use crate::int8::{kernels, lower};
 
@@ -27,6 +29,8 @@ pub struct LoadedModel {
     pub(super) parsed: Parsed,
     /// The file's graph, as long as something must be made from it for every set of shapes: integer islands, decided branches.
     pub(super) proto: Option<Box<pb::ModelProto>>,
+    /// Size of the file: what it may cost to compile grows with it.
+    pub(super) file_bytes: usize,
     /// Whether what is quantised is to run in integers.
     pub(super) integer: bool,
     pub(super) threads: usize,
@@ -58,16 +62,22 @@ impl LoadedModel {
             Some(file) => Some(String::from_utf8_lossy(&bundle.read(file)?).into_owned()),
             None => None,
         };
+        let file_bytes = bytes.len();
         let (info, parsed, proto) = parse(bytes, &path)?;
+        let labels = match bundle.is_bare() {
+            true => exporter::said(&info.metadata).labels.into_iter().map(Label::from).collect(),
+            false => bundle.labels().to_vec(),
+        };
         let model = LoadedModel {
             path,
             manifest: bundle.manifest().clone(),
-            labels: bundle.labels().to_vec(),
+            labels,
             anchors,
             rung: form,
             info,
             parsed,
             proto,
+            file_bytes,
             integer: engine != Engine::F32,
             threads: threads.max(1),
             has_islands: OnceLock::new(),
@@ -96,6 +106,7 @@ impl LoadedModel {
             info,
             parsed,
             proto,
+            file_bytes: bytes.len(),
             integer: true,
             threads: 1,
             has_islands: OnceLock::new(),
@@ -290,6 +301,7 @@ type Parts = (GraphInfo, Parsed, Option<Box<pb::ModelProto>>);
 
 fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
     let failed = |reason: String| ModelError::Compile { path: path.into(), reason };
+    let file_bytes = bytes.len();
     let work = || -> Result<Parts, ModelError> {
         let mut proto = graph::decode(bytes, path)?;
         if let Some(graph) = &mut proto.graph {
@@ -308,14 +320,42 @@ fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
         if branches::any(&proto) {
             return Ok((info, Parsed::Branching, Some(Box::new(proto))));
         }
-        let parsed = onnx.parse(&proto, None).map_err(|e| explain(&format!("{e:#}"), &info, path))?;
+        let parsed = onnx.parse(&proto, None).map_err(|e| refusal(&e, &info, path))?;
         if let Some(name) = parsed.unresolved_inputs.first() {
             return Err(failed(format!("tensor {name:?} is defined nowhere")));
         }
         let proto = is_quantised(&info).then(|| Box::new(proto));
         Ok((info, Parsed::Ready(Box::new(parsed.model)), proto))
     };
-    guard::guarded_deep(work).map_err(failed)?
+    guard::guarded_deep(|| budget::within(file_bytes, work)).map_err(failed)?
+}
+
+/// What guarded work gave: a panic's words or tract's error become one that names the ONNX node.
+pub(super) fn explained<T>(
+    outcome: Result<TractResult<T>, String>,
+    info: &GraphInfo,
+    path: &Path,
+) -> Result<T, ModelError> {
+    match outcome {
+        Ok(result) => result.map_err(|error| refusal(&error, info, path)),
+        Err(panic) => Err(explain(&panic, info, path)),
+    }
+}
+
+/// tract's error as one that names the ONNX node: our own refusals name it, others are searched for it.
+fn refusal(error: &TractError, info: &GraphInfo, path: &Path) -> ModelError {
+    match error.chain().find_map(|cause| cause.downcast_ref::<Refused>()) {
+        Some(Refused { node, operator, reason }) => ModelError::Unsupported {
+            path: path.into(),
+            node: node.clone(),
+            operator: operator.clone(),
+            reason: shorten(reason),
+        },
+        None => match error.chain().find_map(|cause| cause.downcast_ref::<Exhausted>()) {
+            Some(exhausted) => ModelError::Compile { path: path.into(), reason: exhausted.to_string() },
+            None => explain(&format!("{error:#}"), info, path),
+        },
+    }
 }
 
 /// tract's words as an error that names the ONNX node they are about.
@@ -340,14 +380,61 @@ pub(super) fn explain(message: &str, info: &GraphInfo, path: &Path) -> ModelErro
     }
 }
 
+/// tract shows what it knows of shapes and types in Rust's notation: `Some(3)` is 3, `None` is not known.
+fn without_options(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    // For each parenthesis that is open, whether it is one of `Some(`.
+    let mut open = Vec::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let inside = out.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let ends = |after: &str| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        if let (false, Some(after)) = (inside, rest.strip_prefix("Some(")) {
+            open.push(true);
+            rest = after;
+            continue;
+        }
+        if let (false, Some(after)) = (inside, rest.strip_prefix("None").filter(|after| ends(after))) {
+            out.push('?');
+            rest = after;
+            continue;
+        }
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '(' => open.push(false),
+            ')' if open.pop() == Some(true) => continue,
+            _ => {}
+        }
+        out.push(c);
+    }
+    out
+}
+
 /// One line of bounded length, the root cause kept: it stands last in tract's chain.
 fn shorten(message: &str) -> String {
     const KEEP: usize = 400;
-    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = without_options(&message.split_whitespace().collect::<Vec<_>>().join(" "));
     if line.chars().count() <= KEEP {
         return line;
     }
     let head: String = line.chars().take(KEEP / 4).collect();
     let tail: Vec<char> = line.chars().rev().take(KEEP * 3 / 4).collect();
     format!("{head} … {}", tail.into_iter().rev().collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_absent_is_told_in_words() {
+        let check = |text: &str, wanted: &str| assert_eq!(without_options(text), wanted);
+        check("[Some(1), None, Some(Val(6))]", "[1, ?, Val(6)]");
+        check(
+            "dims (Some(\"a\")) and Some((1, 2)) of Something(x) NoneSuch awesome(None)",
+            "dims (\"a\") and (1, 2) of Something(x) NoneSuch awesome(?)",
+        );
+        check("unbalanced Some(3 and ) too )", "unbalanced 3 and  too )");
+        check("", "");
+    }
 }

@@ -5,7 +5,13 @@ use std::path::{Component, Path};
 use serde::Deserialize;
 
 use super::ModelError;
-use crate::frame::{Colour, Fit, Head, Layout, TaskKind};
+use crate::frame::{Boxes, Colour, Fit, Head, Layout, TaskKind};
+
+/// Most smaller forms: each is a file that stays open while the model is in use.
+const MAX_VARIANTS: usize = 16;
+
+/// Most golden inputs: each is read whenever the bundle is opened.
+const MAX_GOLDENS: usize = 4096;
 
 /// The manifest of a bundle. Keys that are not listed here are refused.
 #[derive(Clone, Debug, Deserialize)]
@@ -102,12 +108,16 @@ pub enum InputKind {
 pub struct Output {
     /// Layout of a detection model's outputs.
     pub head: Option<Head>,
+    /// Unit of a detection model's boxes.
+    pub boxes: Boxes,
     /// Overrides the scale that the graph gives for its outputs.
     pub scale: Option<f32>,
     /// Overrides the zero point that the graph gives for its outputs.
     pub zero_point: Option<i32>,
     /// Anchor file of an SSD head.
     pub anchors: Option<String>,
+    /// The label of the class that means "nothing to read here" (`none`, `NaN`, …), one of the labels.
+    pub none: Option<String>,
 }
 
 /// `[accuracy]`: what was measured, and how to measure it again.
@@ -242,8 +252,25 @@ impl Manifest {
         fault(
             self.task == TaskKind::Detect && self.output.head.is_none(),
             "output.head",
-            "a detect model needs one of fastestdet, yolov5, yolov8, ssd".into(),
+            format!("a detect model needs one of {}", Head::ALL.map(Head::word).join(", ")),
         );
+        fault(
+            self.output.boxes != Boxes::Pixels && matches!(self.output.head, Some(Head::FastestDet | Head::Ssd)),
+            "output.boxes",
+            "belongs to the heads yolov5, yolov8 and end2end only".into(),
+        );
+        if let Some(none) = &self.output.none {
+            fault(
+                self.task != TaskKind::Classify,
+                "output.none",
+                format!("{none:?} names a class of nothing to read, which only a classify model has"),
+            );
+            fault(
+                self.labels_file.is_none() && !self.labels.contains(none),
+                "output.none",
+                none_of_the_labels(none, &self.labels),
+            );
+        }
         for size in self.input.size.iter().chain(&self.input.sizes) {
             fault(
                 size.iter().any(|s| !(1..=8192).contains(s)),
@@ -286,6 +313,11 @@ impl Manifest {
             "output.scale",
             format!("found {}, allowed is a finite number above 0", self.output.scale.unwrap_or(0.0)),
         );
+        for (key, count, most) in
+            [("variant.name", self.variants.len(), MAX_VARIANTS), ("golden.file", self.goldens.len(), MAX_GOLDENS)]
+        {
+            fault(count > most, key, format!("{count} of them, allowed are up to {most}"));
+        }
         for variant in &self.variants {
             let name = &variant.name;
             fault(
@@ -323,6 +355,17 @@ impl Manifest {
             fault(!fits, "golden.file", format!("{file:?} has no expected outcome: this task needs the key {want}"));
         }
         faults
+    }
+}
+
+/// The sentence for an `output.none` that is not among the labels.
+pub(super) fn none_of_the_labels(none: &str, labels: &[impl AsRef<str>]) -> String {
+    let known = labels.iter().map(AsRef::as_ref).take(20).collect::<Vec<_>>().join(", ");
+    match labels.len() {
+        0 => format!("{none:?} is none of the model's labels: it has none, give labels or labels_file"),
+        count => {
+            format!("{none:?} is none of the model's {count} labels ({known}{})", if count > 20 { ", …" } else { "" })
+        }
     }
 }
 

@@ -2,15 +2,22 @@
 //!
 //! [`Bundle`] is what is on disk (or embedded), [`LoadedModel`] is the parsed graph, [`Model`] is a plan that runs.
 
+mod bounded;
 mod branches;
+mod budget;
 mod bundle;
 mod compile;
+pub mod exporter;
+mod external;
 pub mod graph;
 mod guard;
+pub mod head;
 mod limits;
 mod load;
 pub mod manifest;
 pub mod npy;
+mod operands;
+mod optimise;
 mod plan;
 mod quant;
 pub mod race;
@@ -21,19 +28,21 @@ mod runner;
 mod shipped;
 mod spec;
 mod tensors;
+mod wire;
 
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use bundle::{Bundle, Rung, sha256};
+pub use bundle::{Bundle, Rung, sha256, with_external_data};
+pub use guard::spare_thread;
 pub use load::LoadedModel;
 pub use manifest::Manifest;
 pub use plan::Plan;
-pub use remember::Remembered;
+pub use remember::{Remembered, warn_unkept};
 pub use runner::Runner;
-pub use shipped::{open, shipped};
+pub use shipped::{is_shipped, open, shipped};
 
 use crate::frame::{TensorSpec, TensorView, TensorViewMut};
 use crate::int8;
@@ -92,12 +101,20 @@ pub trait Model: Send {
 /// Why a model cannot be used. Everything but `Run` is found at load.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// A file cannot be read.
+    /// A file is not there or cannot be read now: that may pass.
+    #[error("{path}: {reason}")]
+    Unavailable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+    /// A file is none that can be read, or does not hold what it should.
     #[error("{path}: {reason}")]
     Io {
         /// The file.
         path: PathBuf,
-        /// The system's words.
+        /// What it is instead.
         reason: String,
     },
     /// `model.toml` is wrong.
@@ -119,6 +136,12 @@ pub enum ModelError {
         found: String,
         /// What the manifest says.
         expected: String,
+    },
+    /// A file was written over since the bundle was opened.
+    #[error("{path}: was changed on the disk since it was opened")]
+    Changed {
+        /// The model file.
+        path: PathBuf,
     },
     /// Not an ONNX file, or cut short.
     #[error("{path}: not a complete ONNX model: {reason}")]

@@ -3,6 +3,7 @@
 use tract_onnx::prelude::*;
 
 use super::graph::{Port, dtype_of};
+use super::npy::type_name;
 use super::runner::Runner;
 use super::{LoadedModel, Model, ModelError};
 use crate::frame::{DType, Elements, ElementsMut, Quant, TensorSpec, TensorView, TensorViewMut};
@@ -61,7 +62,7 @@ impl Plan {
         };
         let spec = |port: &Port, datum: DatumType, shape: Vec<usize>, quant: Option<Quant>| {
             let dtype = dtype_of(datum).ok_or_else(|| {
-                let reason = format!("pipelines take f32, i8, u8, i32 and i64 tensors, this is {datum:?}");
+                let reason = format!("pipelines take f32, i8, u8, i32 and i64 tensors, this is {}", type_name(datum));
                 model.shape_error(&port.name, reason)
             })?;
             Ok(TensorSpec { name: port.name.clone(), dtype, shape, quant })

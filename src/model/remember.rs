@@ -1,13 +1,14 @@
 //! A small file in the state directory that remembers what was measured of models on this board.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::sha256;
+use crate::sys::{atomic, file};
 
 /// Most entries that are remembered; the file starts anew beyond.
 const MAX_ENTRIES: usize = 256;
@@ -26,6 +27,9 @@ impl<T: Serialize + DeserializeOwned> Remembered<T> {
     /// directory nothing is remembered.
     pub fn open(dir: Option<&Path>, name: &str) -> Self {
         let file = dir.map(|d| d.join(name));
+        if let Some(file) = &file {
+            atomic::sweep(file);
+        }
         let known = file.as_deref().and_then(read).unwrap_or_default();
         Remembered { file, known }
     }
@@ -35,36 +39,48 @@ impl<T: Serialize + DeserializeOwned> Remembered<T> {
         self.known.get(&sha256(depends_on.as_bytes()))
     }
 
-    /// Remembers `value`. A file that cannot be written is no failure.
+    /// Remembers `value`. A file that cannot be written is no failure: it is said once for its directory.
     pub fn insert(&mut self, depends_on: &str, value: T) {
         let Some(file) = &self.file else { return };
         if self.known.len() >= MAX_ENTRIES {
             self.known.clear();
         }
         self.known.insert(sha256(depends_on.as_bytes()), value);
-        if let Err(error) = write(file, &self.known) {
-            tracing::debug!(file = %file.display(), %error, "what was measured cannot be remembered");
+        let written =
+            serde_json::to_vec_pretty(&self.known).map_err(Into::into).and_then(|text| atomic::replace(file, &text));
+        if let Err(error) = written {
+            warn_unkept(file, &error);
         }
     }
 }
 
 fn read<T: DeserializeOwned>(file: &Path) -> Option<BTreeMap<String, T>> {
-    if std::fs::metadata(file).ok()?.len() > MAX_BYTES {
-        return None;
-    }
-    serde_json::from_slice(&std::fs::read(file).ok()?).ok()
+    serde_json::from_slice(&file::read_regular(file, MAX_BYTES).ok()?).ok()
 }
 
-fn write<T: Serialize>(file: &Path, known: &BTreeMap<String, T>) -> std::io::Result<()> {
-    /// Tells apart what threads of one process write at once.
-    static WRITTEN: AtomicU32 = AtomicU32::new(0);
-    if let Some(dir) = file.parent() {
-        std::fs::create_dir_all(dir)?;
+/// Directories of which it was said that nothing can be kept in them.
+static UNKEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Says that `file` of the state directory cannot be written, and what is lost by it: as a warning the first time, then for those who
+/// look closely. Every file there meets the same full disk.
+pub fn warn_unkept(file: &Path, error: &std::io::Error) {
+    let dir = file.parent().unwrap_or(file);
+    let first = UNKEPT.lock().unwrap_or_else(PoisonError::into_inner).insert(dir.to_path_buf());
+    let reason = match error.kind() {
+        std::io::ErrorKind::StorageFull => "the disk is full".into(),
+        std::io::ErrorKind::QuotaExceeded => "this user's quota of the disk is used up".into(),
+        std::io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".into(),
+        _ => error.to_string(),
+    };
+    let file = file.display();
+    if first {
+        tracing::warn!(
+            %file, reason,
+            "what this start finds out cannot be kept in the state directory: it is lost with the end of this run, and found out anew at the next start"
+        );
+    } else {
+        tracing::debug!(%file, reason, "nor can this be kept");
     }
-    // Whole or not at all, also when two processes end their measurements at once.
-    let partial = file.with_extension(format!("{}-{}.part", std::process::id(), WRITTEN.fetch_add(1, Relaxed)));
-    std::fs::write(&partial, serde_json::to_vec_pretty(known)?)?;
-    std::fs::rename(&partial, file)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use super::{Bundle, ModelError, locate};
+use super::{Bundle, Manifest, ModelError, locate};
 
 /// A model that is part of the program.
 struct Shipped {
@@ -32,6 +32,15 @@ const SHIPPED: &[Shipped] = &[
 /// Their names.
 pub fn shipped() -> impl Iterator<Item = &'static str> {
     SHIPPED.iter().map(|shipped| shipped.name)
+}
+
+/// Whether a model file with this SHA-256 came with the program, as a part of it or beside it.
+pub fn is_shipped(sha256: &str) -> bool {
+    let hashes = |shipped: &Shipped| {
+        let manifest = Manifest::parse(shipped.manifest, shipped.name.as_ref()).ok()?;
+        Some(manifest.variants.into_iter().map(|variant| variant.sha256).chain([manifest.sha256]).collect::<Vec<_>>())
+    };
+    SHIPPED.iter().filter_map(hashes).flatten().any(|hash| hash.eq_ignore_ascii_case(sha256))
 }
 
 /// Opens what the configuration or a person names: the path of a bundle, `.onnx` or `.tflite` file, a bundle in one of `dirs` (in

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::graph::{Port, dtype_of};
 use super::manifest::InputKind;
+use super::npy::type_name;
 use super::{LoadedModel, ModelError, PlanKey};
 use crate::frame::{Colour, DType, InputSpec, Layout, Quant, Spec, TaskKind, TaskSpec, WindowSpec};
 
@@ -24,7 +25,7 @@ impl LoadedModel {
             dtype_of(port.dtype).filter(|d| matches!(d, DType::F32 | DType::I8 | DType::U8)).ok_or_else(|| {
                 self.shape_error(
                     &port.name,
-                    format!("pictures and windows fill f32, i8 and u8, this is {:?}", port.dtype),
+                    format!("pictures and windows fill f32, i8 and u8, this is {}", type_name(port.dtype)),
                 )
             })?;
         let batch = key.batch.or(shape.first().copied()).unwrap_or(1);
@@ -45,11 +46,19 @@ impl LoadedModel {
         };
         Ok(TaskSpec {
             labels: self.labels.clone(),
-            head: self.manifest.output.head.unwrap_or_default(),
+            head: self.manifest.output.head,
+            boxes: self.manifest.output.boxes,
             anchors: self.anchors.clone(),
             input_size,
             items,
+            none: self.none_class(),
         })
+    }
+
+    /// Index of the label that the manifest says means "nothing to read here".
+    fn none_class(&self) -> Option<usize> {
+        let none = self.manifest.output.none.as_deref()?;
+        self.labels.iter().position(|label| &**label == none)
     }
 
     /// The task that the manifest names.
@@ -95,7 +104,8 @@ impl LoadedModel {
             (Some(colour @ (Colour::Rgb | Colour::Bgr)), 3) => colour,
             (colour, _) => {
                 let want = colour.map_or("1 or 3".into(), |c| format!("{c:?}").to_lowercase());
-                let reason = format!("it has {channels} channels in layout {layout:?}, expected {want}");
+                let layout = format!("{layout:?}").to_lowercase();
+                let reason = format!("it has {channels} channels in layout {layout}, expected {want}");
                 return Err(self.shape_error(&port.name, reason));
             }
         };

@@ -6,6 +6,7 @@ use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 use tract_onnx::prelude::DatumType;
 
+use super::external::REMEDY;
 use super::graph::MAX_TENSOR_BYTES;
 use crate::frame::Quant;
 
@@ -49,7 +50,9 @@ pub fn check(tensor: &TensorProto) -> Result<(), String> {
     if tensor.data_location == Some(DataLocation::External as i32) || !tensor.external_data.is_empty() {
         let location = tensor.external_data.iter().find(|e| e.key == "location");
         let location = location.map(|e| e.value.clone()).unwrap_or_default();
-        return Err(format!("its values lie in another file ({location:?}): only whole ONNX files are accepted"));
+        return Err(format!(
+            "its values lie in another file ({location:?}), which is read beside a single .onnx file only; {REMEDY}"
+        ));
     }
     let Some(dtype) = datum_type(tensor.data_type) else {
         return Err(format!("its element type ({}) is not supported", type_name(tensor.data_type)));

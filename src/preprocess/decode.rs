@@ -1,17 +1,14 @@
 //! From a source's bytes to a picture of bytes: every pixel format to luminance or three colour channels.
 //!
 //! JPEG is full-range BT.601 (JFIF 1.02); camera Y'CbCr is limited-range BT.601, as V4L2 gives it for sub-HD pictures.
-//! Raw grey, RGB, BGR and the luminance of Y'CbCr are used where they lie, without a copy, when their rows are packed.
+//! JPEG and PNG are turned upright as their EXIF orientation says. Raw grey, RGB, BGR and the luminance of Y'CbCr are used where they lie, without a copy, when their rows are packed.
 
-use std::io::Cursor;
-
-use png::{ColorType, Limits, Transformations};
 use yuv::{
     YuvBiPlanarImage, YuvConversionMode, YuvPackedImage, YuvPlanarImage, YuvRange, YuvStandardMatrix, yuv_nv12_to_rgb,
     yuv420_to_rgb, yuyv422_to_rgb,
 };
 
-use super::{MAX_PIXELS, PreprocessError, jpeg};
+use super::{MAX_PIXELS, PreprocessError, bmp, jpeg, png, turn};
 use crate::frame::{Image, PixelFormat};
 
 /// What one pixel of a [`Picture`] is made of.
@@ -49,6 +46,8 @@ pub(super) struct Picture<'a> {
     pub channels: Channels,
     /// Luminance from 16 to 235 (still to be spread over 0 to 255) instead of 0 to 255.
     pub limited: bool,
+    /// Turned by a quarter: what the source says of width and height is true of the stored picture.
+    pub sideways: bool,
     /// The pixels.
     pub data: &'a [u8],
 }
@@ -56,6 +55,7 @@ pub(super) struct Picture<'a> {
 /// Decodes pictures; owns the buffers.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
+    jpeg: jpeg::Jpeg,
     pixels: Vec<u8>,
     scratch: Vec<u8>,
 }
@@ -65,12 +65,18 @@ impl Decoder {
     pub fn decode<'a>(&'a mut self, image: &'a Image, grey: bool) -> Result<Picture<'a>, PreprocessError> {
         match image.format {
             PixelFormat::Jpeg => {
-                let (width, height, channels) = jpeg::decode(&image.data, grey, &mut self.pixels, &mut self.scratch)?;
-                Ok(Picture { width, height, channels, limited: false, data: &self.pixels })
+                let Decoder { jpeg, pixels, scratch } = self;
+                let jpeg::Decoded { width, height, channels, orientation } =
+                    jpeg.decode(&image.data, grey, pixels, scratch)?;
+                Ok(self.upright([width, height], channels, orientation))
             }
             PixelFormat::Png => {
-                let (width, height, channels) = decode_png(&image.data, &mut self.pixels)?;
-                Ok(Picture { width, height, channels, limited: false, data: &self.pixels })
+                let (width, height, channels, orientation) = png::decode(&image.data, &mut self.pixels)?;
+                Ok(self.upright([width, height], channels, orientation))
+            }
+            PixelFormat::Bmp => {
+                let (width, height, channels) = bmp::decode(&image.data, &mut self.pixels)?;
+                Ok(self.upright([width, height], channels, 1))
             }
             PixelFormat::Gray8 => self.packed(image, "GRAY8", Channels::Grey, false),
             PixelFormat::Rgb8 => self.packed(image, "RGB8", Channels::Rgb, false),
@@ -79,6 +85,26 @@ impl Decoder {
             PixelFormat::Nv12 if grey => self.packed(image, "NV12", Channels::Grey, true),
             PixelFormat::I420 if grey => self.packed(image, "I420", Channels::Grey, true),
             PixelFormat::Yuyv | PixelFormat::Nv12 | PixelFormat::I420 => self.yuv(image),
+        }
+    }
+
+    /// The decoded picture in the buffer, turned as `orientation` (EXIF, 1 to 8) says.
+    fn upright(&mut self, [width, height]: [u32; 2], channels: Channels, orientation: u8) -> Picture<'_> {
+        let mut size = [width, height];
+        if orientation != 1 {
+            let stored = size.map(|side| side as usize);
+            size = turn::upright(&self.pixels, stored, channels.bytes(), orientation, &mut self.scratch)
+                .map(|side| side as u32);
+            std::mem::swap(&mut self.pixels, &mut self.scratch);
+        }
+        let [width, height] = size;
+        Picture {
+            width,
+            height,
+            channels,
+            limited: false,
+            sideways: turn::is_sideways(orientation),
+            data: &self.pixels,
         }
     }
 
@@ -105,7 +131,7 @@ impl Decoder {
             }
             &self.pixels
         };
-        Ok(Picture { width: image.width, height: image.height, channels, limited, data })
+        Ok(Picture { width: image.width, height: image.height, channels, limited, sideways: false, data })
     }
 
     /// Camera Y'CbCr to RGB.
@@ -119,7 +145,7 @@ impl Decoder {
         let (width, height) = (image.width as usize, image.height as usize);
         let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
         self.pixels.resize(width * height * 3, 0);
-        let Decoder { pixels, scratch } = self;
+        let Decoder { pixels, scratch, .. } = self;
         let (out, out_stride) = (pixels.as_mut_slice(), image.width * 3);
         let (range, matrix) = (YuvRange::Limited, YuvStandardMatrix::Bt601);
         let converted = match image.format {
@@ -179,6 +205,7 @@ impl Decoder {
             height: image.height,
             channels: Channels::Rgb,
             limited: false,
+            sideways: false,
             data: &self.pixels,
         })
     }
@@ -245,44 +272,4 @@ fn too_short(format: &str, image: &Image, needed: usize, found: usize) -> Prepro
         "{format}: {}x{} pixels need {needed} bytes, found {found}",
         image.width, image.height
     ))
-}
-
-/// Decodes a PNG of any depth and colour type to grey or RGB, 8 bits; transparency is left out.
-fn decode_png(data: &[u8], out: &mut Vec<u8>) -> Result<(u32, u32, Channels), PreprocessError> {
-    let failed = |e: png::DecodingError| PreprocessError::Decode { format: "PNG", reason: e.to_string() };
-    let damaged = |reason: &str| PreprocessError::Decode { format: "PNG", reason: reason.into() };
-    let mut decoder = png::Decoder::new_with_limits(Cursor::new(data), Limits { bytes: 64 << 20 });
-    decoder.set_transformations(Transformations::normalize_to_color8());
-    decoder.set_ignore_text_chunk(true);
-    let (width, height) = decoder.read_header_info().map_err(failed)?.size();
-    check_pixels("PNG", width, height)?;
-    let mut reader = decoder.read_info().map_err(failed)?;
-    let size = reader.output_buffer_size().ok_or_else(|| damaged("too large"))?;
-    out.resize(size, 0);
-    let info = reader.next_frame(out).map_err(failed)?;
-    if (info.width, info.height) != (width, height) {
-        return Err(damaged("an animation frame that is not the whole picture"));
-    }
-    let channels = match info.color_type {
-        ColorType::Grayscale => Channels::Grey,
-        // Luminance and alpha: the second byte is not looked at.
-        ColorType::GrayscaleAlpha => Channels::GreyChroma,
-        ColorType::Rgb => Channels::Rgb,
-        ColorType::Rgba => {
-            drop_alpha(out);
-            Channels::Rgb
-        }
-        ColorType::Indexed => return Err(damaged("the palette was not expanded")),
-    };
-    out.truncate(width as usize * height as usize * channels.bytes());
-    Ok((width, height, channels))
-}
-
-/// RGBA to RGB in place.
-fn drop_alpha(pixels: &mut Vec<u8>) {
-    let count = pixels.len() / 4;
-    for i in 0..count {
-        pixels.copy_within(i * 4..i * 4 + 3, i * 3);
-    }
-    pixels.truncate(count * 3);
 }

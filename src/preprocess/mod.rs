@@ -3,15 +3,21 @@
 //! Pure: no files, no clocks. One [`Preprocessor`] per worker owns the scratch buffers, which stop growing after the first
 //! frame of a size.
 //!
-//! In order: `decode` (with `jpeg`) makes a picture of bytes, `cut` (with `warp`) scales the needed parts of it to the model's size,
-//! `store` writes them into the model's input. `window` is the short way of sensor readings.
+//! In order: `decode` (with `jpeg`, `png`, `bmp`, and `turn` by what `exif` reads) makes an upright picture of bytes, `cut` (with
+//! `warp`) scales the needed parts of it to the model's size, `readable` finds the regions without contrast or focus, `store`
+//! writes them all into the model's input. `window` is the short way of sensor readings.
 
+mod bmp;
 mod cut;
 mod decode;
+mod exif;
 mod jpeg;
+mod png;
+mod readable;
 mod store;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod warp;
 mod window;
 
@@ -20,7 +26,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::frame::{Colour, Fit, Frame, Geometry, Image, InputSpec, Payload, Spec, TensorViewMut};
+pub use readable::Checks;
+
+use crate::frame::{Colour, Fit, Frame, Geometry, Image, InputSpec, Payload, Spec, TensorViewMut, Unreadable};
 
 /// `[pipeline.preprocess]`: how the picture is fitted to the model.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -29,8 +37,25 @@ pub struct Config {
     /// How a picture of another shape fills the model's input; unset = as the model bundle says, else `stretch`.
     pub fit: Option<Fit>,
     /// Parts of the picture, one model input each, in reading order: `{ rect = [x, y, width, height] }` or
-    /// `{ quad = [x1, y1, x2, y2, x3, y3, x4, y4] }` (top left, top right, bottom right, bottom left), in source pixels.
+    /// `{ quad = [x1, y1, x2, y2, x3, y3, x4, y4] }` (top left, top right, bottom right, bottom left), in pixels of the upright
+    /// source picture.
     pub regions: Vec<Region>,
+    /// Least contrast of a region: the standard deviation of its luminance (0 to 255) without noise and uneven light. A region below
+    /// it is not read. 0 = regions are read whatever their contrast; unset = 1.2.
+    #[schemars(range(min = 0.0, max = 128.0))]
+    pub min_contrast: Option<f32>,
+    /// Whether a region is read only when edges in it are sharp; unset = true.
+    pub check_focus: Option<bool>,
+}
+
+impl Config {
+    /// What each region needs to be read.
+    pub fn checks(&self) -> Checks {
+        Checks {
+            min_contrast: self.min_contrast.unwrap_or(readable::MIN_CONTRAST),
+            focus: self.check_focus.unwrap_or(true),
+        }
+    }
 }
 
 /// A part of the source picture.
@@ -93,7 +118,7 @@ pub enum PreprocessError {
     /// The picture's bytes are damaged or not of the format they claim.
     #[error("cannot decode {format}: {reason}")]
     Decode {
-        /// `JPEG`, `PNG`, `YUYV`, …
+        /// `JPEG`, `PNG`, `BMP`, `YUYV`, …
         format: &'static str,
         /// The decoder's words.
         reason: String,
@@ -138,27 +163,38 @@ const ENOUGH: f64 = 0.99;
 pub struct Preprocessor {
     spec: Spec,
     regions: Vec<Region>,
+    checks: Checks,
     decoder: decode::Decoder,
     cutter: cut::Cutter,
     store: Option<store::Store>,
     windows: window::WindowStore,
     placements: Vec<cut::Placement>,
     geometry: Vec<Geometry>,
+    unreadable: Vec<Option<Unreadable>>,
 }
 
 impl Preprocessor {
-    /// A preprocessor for one model input. `regions` empty = the whole picture is the one item.
+    /// A preprocessor for one model input. `regions` empty = the whole picture is the one item. Regions are not checked until
+    /// [`Preprocessor::with_checks`] says so.
     pub fn new(spec: Spec, regions: Vec<Region>) -> Self {
         Preprocessor {
             store: store_for(&spec),
             spec,
             regions,
+            checks: Checks::NONE,
             decoder: decode::Decoder::default(),
             cutter: cut::Cutter::default(),
             windows: window::WindowStore::default(),
             placements: Vec::new(),
             geometry: Vec::new(),
+            unreadable: Vec::new(),
         }
+    }
+
+    /// The same, with regions checked. A whole picture is never checked.
+    pub fn with_checks(mut self, checks: Checks) -> Self {
+        self.checks = checks;
+        self
     }
 
     /// Replaces the input's form (the governor chose another resolution or batch) and keeps the buffers.
@@ -180,6 +216,7 @@ impl Preprocessor {
         first_item: usize,
     ) -> Result<&[Geometry], PreprocessError> {
         self.geometry.clear();
+        self.unreadable.clear();
         let (spec, store, image) = match (&self.spec, &self.store, &frame.payload) {
             (Spec::Image(spec), Some(store), Payload::Image(image)) => (spec, store, image),
             (Spec::Window(spec), _, Payload::Window(window)) => {
@@ -200,26 +237,42 @@ impl Preprocessor {
         store::Store::check(spec, &input, first_item, self.regions.len().max(1))?;
         let picture = self.decoder.decode(image, spec.colour == Colour::Grey)?;
         let (source, size) = ([picture.width, picture.height], [spec.height, spec.width]);
+        let sideways = picture.sideways;
         self.placements.clear();
         if self.regions.is_empty() {
             self.placements.push(cut::place(None, source, size, spec.fit)?);
         }
         for (index, region) in self.regions.iter().enumerate() {
-            let region = &image.full.map_or_else(|| region.clone(), |full| region.rescaled(full, source));
+            let full = image.full.map(|[width, height]| if sideways { [height, width] } else { [width, height] });
+            let region = &full.map_or_else(|| region.clone(), |full| region.rescaled(full, source));
             self.placements.push(cut::place(Some((index, region)), source, size, spec.fit)?);
         }
         for (i, placement) in self.placements.iter().enumerate() {
             let pixels = self.cutter.cut(&picture, placement)?;
+            if !self.regions.is_empty() && self.checks != Checks::NONE {
+                let [_, _, width, height] = placement.inner;
+                let light = |x: usize, y: usize| store::light(&picture, pixels, y * width + x);
+                self.unreadable.push(self.checks.judge([width, height], placement.density(), light));
+            }
             store.write(spec, &picture, pixels, placement.inner, &mut input, first_item + i);
             self.geometry.push(placement.geometry(source));
         }
         Ok(&self.geometry)
     }
 
+    /// Why each region of the last frame cannot be read, `None` for one that can; empty where regions are not checked.
+    pub fn unreadable(&self) -> &[Option<Unreadable>] {
+        &self.unreadable
+    }
+
     /// Bytes that the scratch buffers hold, to show that they stop growing.
     #[cfg(test)]
     fn capacity(&self) -> usize {
-        self.decoder.capacity() + self.cutter.capacity() + self.placements.capacity() + self.geometry.capacity()
+        self.decoder.capacity()
+            + self.cutter.capacity()
+            + self.placements.capacity()
+            + self.geometry.capacity()
+            + self.unreadable.capacity()
     }
 }
 

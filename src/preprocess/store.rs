@@ -158,6 +158,18 @@ fn order_channels(colour: Colour, picture: &Picture<'_>, pixels: &mut [u8]) -> (
     }
 }
 
+/// Luminance (0 to 255) of pixel `index` of a part of `picture`.
+pub(super) fn light(picture: &Picture<'_>, pixels: &[u8], index: usize) -> f32 {
+    let bytes = picture.channels.bytes();
+    let pixel = pixels.get(index * bytes..(index + 1) * bytes).unwrap_or_default();
+    match (picture.channels, pixel) {
+        (Channels::Rgb, &[r, g, b]) | (Channels::Bgr, &[b, g, r]) => luminance(r, g, b).into(),
+        (_, &[y, ..]) if picture.limited => full_range(y).into(),
+        (_, &[y, ..]) => y.into(),
+        (_, []) => 0.0,
+    }
+}
+
 /// BT.601 luminance in 16 bits of fraction, as JPEG encoders and Pillow compute it.
 fn luminance(r: u8, g: u8, b: u8) -> u8 {
     ((u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471 + 0x8000) >> 16) as u8

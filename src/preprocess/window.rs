@@ -55,17 +55,28 @@ impl WindowStore {
                 return mismatch(format!("{} values of `{what}` for {count} channels", values.len()));
             }
         }
-        if !elements.is_multiple_of(each) || item >= elements / each {
+        let per_item = elements / input.spec.shape.first().copied().unwrap_or(1).max(1);
+        if each != per_item {
+            let wants = match per_item.checked_rem(spec.rows) {
+                Some(0) => format!("{} values in each of {} readings", per_item / spec.rows, spec.rows),
+                _ => format!("{per_item} values"),
+            };
+            let names =
+                if window.channels.is_empty() { String::new() } else { format!(": {}", window.channels.join(", ")) };
+            return mismatch(format!("the model takes {wants}, the source has {count} channels{names}"));
+        }
+        if item >= elements / each {
+            let name = &input.spec.name;
             return mismatch(format!(
-                "input {:?} has {elements} elements, a window of {} rows and {count} channels as item {item} does not fit",
-                input.spec.name, spec.rows
+                "input {name:?} has {elements} elements, a window of {each} as item {item} does not fit"
             ));
         }
+        self.check_missing(spec, window, stride)?;
         let real = |row: usize, c: usize| {
             let mean = spec.mean.get(c).copied().unwrap_or(0.0);
             let std = spec.std.get(c).copied().unwrap_or(1.0);
             let x = window.data[row * stride + self.columns[c]];
-            // Infinite is as good as missing: it would drown every other reading.
+            // Infinite is as good as missing: it would drown every other reading. The mean stands in for both.
             if x.is_finite() { (x - mean) / std } else { 0.0 }
         };
         let quant = spec.quant.unwrap_or(Quant { scale: 1.0, zero_point: 0 });
@@ -80,6 +91,29 @@ impl WindowStore {
             ElementsMut::I64(v) => {
                 put(&mut v[range], count, |r, c| quantize(real(r, c), quant, i64::MIN, i64::MAX));
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses a window with gaps that nothing may stand in for: the model says no mean, or there is no reading of a channel at
+    /// all, whose mean would say that all is as usual.
+    fn check_missing(&self, spec: &WindowSpec, window: &Window, stride: usize) -> Result<(), PreprocessError> {
+        for (c, &column) in self.columns.iter().enumerate() {
+            let values = || window.data.iter().skip(column).step_by(stride);
+            let missing = values().filter(|x| !x.is_finite()).count();
+            if missing == 0 || (missing < spec.rows && !spec.mean.is_empty()) {
+                continue;
+            }
+            let name = window.channels.get(column).or(spec.channels.get(c));
+            let name = name.map_or_else(|| format!("channel {c}"), |name| format!("channel {name:?}"));
+            let reason = match missing < spec.rows {
+                true => format!(
+                    "{name} has no value in {missing} of {} readings, and the model has no mean for it",
+                    spec.rows
+                ),
+                false => format!("{name} has no value in any of {} readings", spec.rows),
+            };
+            return Err(PreprocessError::Mismatch(reason));
         }
         Ok(())
     }

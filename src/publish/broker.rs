@@ -1,16 +1,24 @@
 //! A broker inside the process, for boards that have none: rumqttd with small buffers, behind a gate.
 //!
-//! rumqttd 0.20 dies for ever of some things that a client may do by mistake: a client id with `/` that comes twice, a
-//! topic that begins with a letter beyond ASCII. Its threads cannot be stopped either. So it listens on a port of its
-//! own, and the gate in front of it owns the configured address: it turns away what rumqttd does not survive, and starts
-//! another rumqttd should it die all the same. Clients then connect anew, and leptond sends its states again.
+//! rumqttd 0.20 dies for ever of some things that a client may do by mistake: a client id that comes twice, a topic that
+//! begins with a letter beyond ASCII. It keeps without bound what clients make it keep, and its threads cannot be stopped.
+//! So it listens on a port of its own, and the gate in front of it owns the configured address: it checks every packet,
+//! gives clients names of its own, counts what is kept, and starts another rumqttd should it die all the same, a few times
+//! at most. Clients then connect anew, and leptond sends its states again.
 //!
 //! MQTT 3.1.1 only, no passwords, no TLS, nothing kept on disk: for a local network that is trusted. Otherwise use mosquitto.
 
+mod complaints;
 mod gate;
+mod ids;
+mod inner;
+mod ledger;
+pub(in crate::publish) mod packet;
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rumqttd::{ConnectionSettings, RouterConfig, ServerSettings};
@@ -19,10 +27,21 @@ use super::{BrokerConfig, PublishError};
 
 /// Largest packet that the broker takes, in bytes.
 const PACKET_BYTES: usize = 4 << 20;
-/// Clients at one time.
+/// Clients at one time, beside the daemon.
 const CLIENTS: usize = 32;
 /// How long rumqttd may take to listen.
 const START: Duration = Duration::from_secs(5);
+
+/// The user name by which the gate knows the daemon's own connection: drawn at random in each process. No other client is
+/// asked for one.
+pub fn daemon_user() -> &'static str {
+    static USER: OnceLock<String> = OnceLock::new();
+    // Each RandomState has keys of its own, the first ones from the system's random numbers.
+    USER.get_or_init(|| {
+        let drawn = || RandomState::new().hash_one(std::process::id());
+        format!("leptond-{:016x}{:016x}", drawn(), drawn())
+    })
+}
 
 /// A running broker; it ends with the process.
 #[derive(Clone, Copy, Debug)]

@@ -6,6 +6,7 @@ pub mod latency;
 pub mod mqtt;
 pub mod payload;
 pub mod queue;
+pub mod requests;
 pub mod stdout;
 pub mod topics;
 
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use requests::Requests;
 
 /// `[mqtt]`: the broker.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +36,8 @@ pub struct Config {
     pub password: String,
     /// File whose first line is the password (systemd: `LoadCredential`).
     pub password_file: Option<PathBuf>,
+    /// Client id at the broker; empty = made from the node's name.
+    pub client_id: String,
     /// First level of every topic.
     #[schemars(length(min = 1))]
     pub prefix: String,
@@ -47,6 +52,8 @@ pub struct Config {
     pub max_packet_bytes: usize,
     /// Publish `result` of each inference (QoS 0); events and states are published anyway.
     pub results: bool,
+    /// Which requests over MQTT are done: `all`, `read` (those that change nothing), `off`, or a list of verbs.
+    pub requests: Requests,
     /// Encryption; absent = plain TCP.
     pub tls: Option<TlsConfig>,
 }
@@ -59,13 +66,22 @@ impl Default for Config {
             username: String::new(),
             password: String::new(),
             password_file: None,
+            client_id: String::new(),
             prefix: "leptond".into(),
             keep_alive_s: 30,
             queue: 256,
             max_packet_bytes: 1 << 20,
             results: true,
+            requests: Requests::default(),
             tls: None,
         }
+    }
+}
+
+impl Config {
+    /// The client id of `node`.
+    pub fn client_id(&self, node: &str) -> String {
+        if self.client_id.is_empty() { topics::client_id(node) } else { self.client_id.clone() }
     }
 }
 
@@ -78,11 +94,13 @@ impl fmt::Debug for Config {
             username,
             password,
             password_file,
+            client_id,
             prefix,
             keep_alive_s,
             queue,
             max_packet_bytes,
             results,
+            requests,
             tls,
         } = self;
         f.debug_struct("Config")
@@ -91,11 +109,13 @@ impl fmt::Debug for Config {
             .field("username", username)
             .field("password", if password.is_empty() { &"" } else { &"***" })
             .field("password_file", password_file)
+            .field("client_id", client_id)
             .field("prefix", prefix)
             .field("keep_alive_s", keep_alive_s)
             .field("queue", queue)
             .field("max_packet_bytes", max_packet_bytes)
             .field("results", results)
+            .field("requests", requests)
             .field("tls", tls)
             .finish()
     }
@@ -129,6 +149,13 @@ impl Default for BrokerConfig {
     fn default() -> Self {
         BrokerConfig { enabled: false, listen: "127.0.0.1:1883".into() }
     }
+}
+
+/// Whether `host` is this computer: what goes there passes no network.
+pub fn is_this_computer(host: &str) -> bool {
+    let address = host.parse::<std::net::IpAddr>();
+    host.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|address| address.is_loopback() || address.is_unspecified())
 }
 
 /// What kind of message it is: decides what happens while the broker is away.
@@ -214,7 +241,15 @@ pub struct Stats {
 /// Why publishing cannot start. Once it runs, trouble with the broker is logged and retried.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// A file cannot be used.
+    /// A file is not there or cannot be read now.
+    #[error("{path}: {reason}")]
+    Unavailable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+    /// A file does not hold what it should.
     #[error("{path}: {reason}")]
     File {
         /// The file.
@@ -244,4 +279,14 @@ pub enum PublishError {
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
+}
+
+impl PublishError {
+    /// Whether the same may work later although nobody changes the configuration.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            PublishError::Unavailable { .. } | PublishError::Listen { .. } | PublishError::Thread(_) => true,
+            PublishError::File { .. } | PublishError::Setting { .. } | PublishError::Name(_) => false,
+        }
+    }
 }

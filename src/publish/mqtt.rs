@@ -1,13 +1,14 @@
-//! `trait Publisher` over MQTT 3.1.1: a pure queue and a pure link policy, driven by one thread around rumqttc.
+//! `trait Publisher` over MQTT 3.1.1: a pure queue and a pure link policy, driven by one thread around a connection.
 //!
-//! rumqttc is treated as a pipe. A new client is made for every connection, so that nothing of its own memory of the last
-//! one matters; messages are handed to it only while connected; a QoS 1 message is forgotten only at its PubAck.
+//! The connection is treated as a pipe. A new one is made each time, so that nothing of the last one's memory matters;
+//! messages are handed to it only while connected; a QoS 1 message is forgotten only at its PubAck.
 
 pub mod attempt;
 mod driver;
 pub mod link;
 mod peer;
 pub(crate) mod setup;
+pub mod wire;
 
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -41,7 +42,7 @@ impl Mqtt {
     /// [`PublishError`] naming the file or setting that cannot be used.
     pub fn start(config: &Config, node: &str) -> Result<Self, PublishError> {
         let state = Topics::new(&config.prefix, node)?.state();
-        Self::open(config, &topics::client_id(node), Some(state))
+        Self::open(config, &config.client_id(node), Some(state))
     }
 
     /// Connects as somebody who says nothing about itself: for looking on.
@@ -121,6 +122,12 @@ impl Mqtt {
         }
         let will = state_topic.clone().map(|topic| (topic, json(&NodeState::Offline)));
         let options = setup::options(config, client_id, will)?;
+        if state_topic.is_some() && setup::credential_in_the_clear(config, &options) {
+            tracing::warn!(
+                "the MQTT password goes to {} without encryption: add [mqtt.tls] with ca_file, where the broker speaks TLS",
+                options.host
+            );
+        }
         let limits = Limits { waiting: config.queue, packet_bytes: config.max_packet_bytes, ..Limits::default() };
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
@@ -144,7 +151,10 @@ impl Mqtt {
                 origin: None,
             });
         }
-        let thread = driver::spawn(shared, options, client_id, state_topic)?;
+        // One that was configured is what access lists may know.
+        let short = topics::short_client_id(client_id);
+        let short = Some(short).filter(|short| config.client_id.is_empty() && *short != client_id);
+        let thread = driver::spawn(shared, options, short, state_topic)?;
         *this.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(this)
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::Stats;
-use crate::frame::{Event, Label, Outcome, rfc3339};
+use crate::frame::{Event, Label, LastGood, Outcome, Quality, rfc3339};
 
 /// Renders a payload.
 pub fn json(value: &impl Serialize) -> Vec<u8> {
@@ -50,6 +50,8 @@ pub struct ModelInfo {
     pub version: String,
     /// SHA-256 of the model file, in hex.
     pub sha256: String,
+    /// SHA-256 of manifest and files together: what runs, and not what lies on the disk by now.
+    pub digest: String,
     /// `classify`, `detect`, `anomaly`, `raw`.
     pub task: String,
     /// `int8` or `f32`.
@@ -135,6 +137,22 @@ pub struct PipelineHealth {
     /// Why nothing comes, when nothing does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<String>,
+}
+
+impl PipelineHealth {
+    /// Of a pipeline that could not be made, for this reason.
+    pub fn not_running(reason: &str) -> PipelineHealth {
+        PipelineHealth {
+            fps: 0.0,
+            latency_ms: Percentiles::default(),
+            drops: 0,
+            errors: 0,
+            rung: 0,
+            rung_changes: Steps::default(),
+            reduced_s: 0.0,
+            idle: Some(format!("not running: {reason}")),
+        }
+    }
 }
 
 /// Percentiles, in the unit that the key which holds them names.
@@ -267,16 +285,34 @@ pub struct PipelineState {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "task", rename_all = "lowercase")]
 pub enum Summary {
-    /// The top label, or the reading.
+    /// The top label.
     Classify {
         /// The label.
         label: String,
         /// Its score.
         score: f32,
     },
-    /// How many of each label.
+    /// The last good reading of several regions, also while there is no other: `quality` says how the latest picture stands to it. Its
+    /// task is `classify`.
+    #[serde(rename = "classify")]
+    Reading {
+        /// The reading with leading zeros; null before the first good one.
+        label: Option<String>,
+        /// The same as a number; null where it is none, or has more digits than every JSON reader keeps.
+        value: Option<u64>,
+        /// The score with which it was read.
+        score: Option<f32>,
+        /// How much the latest picture's own reading is worth.
+        quality: Quality,
+        /// Whether the latest picture's own reading is another one, or none.
+        held: bool,
+        /// When the last good reading was read, and its age; absent before the first.
+        #[serde(flatten)]
+        last_good: Option<LastGood>,
+    },
+    /// How many of each label can be relied on, over several frames.
     Detect {
-        /// Objects by label; a label that is not there is not counted.
+        /// Objects by label; a label that is not there is left out.
         counts: BTreeMap<Label, usize>,
     },
     /// How far from normal.
@@ -300,13 +336,15 @@ impl Summary {
     pub fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Classify { label, score, .. } => Summary::Classify { label: label.clone(), score: *score },
-            Outcome::Detect { detections, .. } => {
-                let mut counts = BTreeMap::new();
-                for detection in detections {
-                    *counts.entry(detection.label.clone()).or_insert(0) += 1;
-                }
-                Summary::Detect { counts }
-            }
+            Outcome::Reading(reading) => Summary::Reading {
+                label: reading.label.clone(),
+                value: reading.value,
+                score: reading.last_good.as_ref().map(|last| last.score),
+                quality: reading.quality,
+                held: reading.held,
+                last_good: reading.last_good.clone(),
+            },
+            Outcome::Detect { counts, .. } => Summary::Detect { counts: counts.clone() },
             Outcome::Anomaly { score, anomalous, calibrating, .. } => {
                 Summary::Anomaly { score: *score, anomalous: *anomalous, calibrating: *calibrating }
             }
@@ -314,16 +352,27 @@ impl Summary {
         }
     }
 
-    /// Whether it says something else than `before`: another label, other counts, another phase. Scores move all the time
-    /// and do not count.
+    /// Whether it says something else than `before`: another label, other counts, another phase. Scores and ages move all the time
+    /// and do not count, nor does the quality of a reading: [`Summary::quality`].
     pub fn differs(&self, before: &Summary) -> bool {
         match (self, before) {
             (Summary::Classify { label: a, .. }, Summary::Classify { label: b, .. }) => a != b,
+            (Summary::Reading { label: a, .. }, Summary::Reading { label: b, .. }) => a != b,
             (
                 Summary::Anomaly { anomalous: a, calibrating: c, .. },
                 Summary::Anomaly { anomalous: b, calibrating: d, .. },
             ) => (a, c) != (b, d),
             (a, b) => a != b,
+        }
+    }
+}
+
+impl Summary {
+    /// The quality of a reading.
+    pub fn quality(&self) -> Option<Quality> {
+        match self {
+            Summary::Reading { quality, .. } => Some(*quality),
+            _ => None,
         }
     }
 }

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 pub use limits::{Limits, Refusal, packet_bytes};
 
 use super::{Class, Message, Origin, Stats};
+use suspect::{Acknowledged, Doubt};
 
 /// One packet to hand to the client library.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub struct Queue {
     window: VecDeque<InFlight>,
     /// Times in a row that the broker hung up with a QoS 1 message under way; back to 0 when nothing is owed any more.
     hang_ups: u32,
+    /// Messages acknowledged so far, copies included.
+    acknowledged: Acknowledged,
     stats: Stats,
 }
 
@@ -69,10 +72,13 @@ struct State {
     dirty: bool,
     written: bool,
     acknowledged: bool,
-    /// Times that the broker hung up on this topic alone since it acknowledged it last.
-    tries: u32,
-    /// Given up until a new payload comes, or a connection after a good one.
+    /// Hang-ups on this topic alone since it was acknowledged last.
+    doubt: Doubt,
+    /// Given up until a new payload comes, a connection after a good one, or its next chance.
     abandoned: bool,
+    /// When it is sent again although it was given up, and how often that was done since it was acknowledged last.
+    chance: Option<Instant>,
+    chances: u32,
 }
 
 #[derive(Debug)]
@@ -80,8 +86,8 @@ struct Event {
     topic: String,
     payload: Vec<u8>,
     written: bool,
-    /// Times that the broker hung up on it alone.
-    tries: u32,
+    /// Hang-ups on it alone.
+    doubt: Doubt,
 }
 
 #[derive(Debug)]
@@ -126,6 +132,7 @@ impl Queue {
             handed: VecDeque::new(),
             window: VecDeque::new(),
             hang_ups: 0,
+            acknowledged: Acknowledged::default(),
             stats: Stats::default(),
         }
     }
@@ -178,13 +185,13 @@ impl Queue {
         let under_way = self.under_way();
         if under_way == 0 && self.retry.is_empty() && self.dirty.is_empty() {
             self.hang_ups = 0;
+            self.give_chances(now);
         }
         if under_way < if self.cautious() { 1 } else { self.limits.window } {
-            if let Some(packet) = self.next_state() {
-                return Some(packet);
-            }
-            if let Some(packet) = self.next_event() {
-                return Some(packet);
+            let packet = if self.cautious() { self.next_unsuspected() } else { None };
+            let packet = packet.or_else(|| self.next_state(0)).or_else(|| self.next_event(0));
+            if packet.is_some() {
+                return packet;
             }
         }
         if self.cautious() { None } else { self.next_result() }
@@ -225,11 +232,15 @@ impl Queue {
         let found = self.window.iter().position(|f| f.packet_id == packet_id);
         let Some(in_flight) = found.and_then(|at| self.window.remove(at)) else { return false };
         let first = match in_flight.what {
-            Sent::Event(_) => true,
+            Sent::Event(_) => {
+                self.acknowledged.events += 1;
+                true
+            }
             Sent::State { index, version, acknowledged } => {
+                self.acknowledged.states += 1;
                 if let Some(state) = self.states.get_mut(index).filter(|s| s.version == version) {
                     state.acknowledged = true;
-                    state.tries = 0;
+                    (state.doubt, state.chance, state.chances) = (Doubt::default(), None, 0);
                 }
                 !acknowledged
             }
@@ -355,8 +366,10 @@ impl Queue {
                 dirty: true,
                 written: false,
                 acknowledged: false,
-                tries: 0,
+                doubt: Doubt::default(),
                 abandoned: false,
+                chance: None,
+                chances: 0,
             });
             return Ok(());
         };
@@ -366,16 +379,17 @@ impl Queue {
         if !state.dirty {
             self.dirty.push_back(index);
         }
-        let (topic, version, tries) = (std::mem::take(&mut state.topic), state.version + 1, state.tries);
         *state = State {
-            topic,
+            topic: std::mem::take(&mut state.topic),
             payload: message.payload,
-            version,
+            version: state.version + 1,
             dirty: true,
             written: false,
             acknowledged: false,
-            tries,
+            doubt: state.doubt,
             abandoned: false,
+            chance: None,
+            chances: state.chances,
         };
         Ok(())
     }
@@ -391,7 +405,12 @@ impl Queue {
             }
         }
         self.waiting_bytes += bytes;
-        self.events.push_back(Event { topic: message.topic, payload: message.payload, written: false, tries: 0 });
+        self.events.push_back(Event {
+            topic: message.topic,
+            payload: message.payload,
+            written: false,
+            doubt: Doubt::default(),
+        });
     }
 
     fn push_result(&mut self, message: Message, now: Instant) {
@@ -427,8 +446,9 @@ impl Queue {
         }
     }
 
-    fn next_state(&mut self) -> Option<Packet> {
-        let index = self.dirty.pop_front()?;
+    /// The state at `at` of those to send.
+    fn next_state(&mut self, at: usize) -> Option<Packet> {
+        let index = self.dirty.remove(at)?;
         let state = self.states.get_mut(index)?;
         state.dirty = false;
         let (version, written, acknowledged) = (state.version, state.written, state.acknowledged);
@@ -437,8 +457,9 @@ impl Queue {
         Some(Packet { topic, payload, acknowledged: true, retain: true })
     }
 
-    fn next_event(&mut self) -> Option<Packet> {
-        let event = self.retry.pop_front().or_else(|| {
+    /// The event at `at` of those to send, where those that were lost under way come first.
+    fn next_event(&mut self, at: usize) -> Option<Packet> {
+        let event = self.retry.remove(at).or_else(|| {
             let event = self.events.pop_front()?;
             self.waiting_bytes -= event.payload.len();
             Some(event)

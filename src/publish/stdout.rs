@@ -99,7 +99,11 @@ fn summary(kind: &str, value: &Value) -> Option<(Tone, String)> {
 fn outcome(value: &Value) -> (Tone, String) {
     let mut tone = Tone::Plain;
     let mut line = match value["task"].as_str().unwrap_or_default() {
-        "classify" => format!("{}  {}", text(&value["label"]), percent(&value["score"])),
+        "classify" => match value["quality"].as_str() {
+            None | Some("good") => format!("{}  {}", text(&value["label"]), percent(&value["score"])),
+            Some(quality) if value["held"] == true => format!("{}  held: {quality}", text(&value["label"])),
+            Some(quality) => format!("no reading: {quality}"),
+        },
         "detect" => detections(value),
         "anomaly" => {
             let mut line = format!("score {}", number(&value["score"], 4));
@@ -254,6 +258,24 @@ mod tests {
                 r#"{"seq":1,"frame_age_ms":4.321,"infer_ms":1.5,"rung":1,"task":"classify","label":"01234","score":0.971,"truth":"01234"}"#,
                 "a/meter/result",
                 "01234  97.1 %  truth 01234  age 4.3 ms  infer 1.5 ms  rung 1",
+            ),
+            (
+                "leptond/a/meter/state",
+                r#"{"task":"classify","label":"07019","value":7019,"score":0.9,"quality":"good","held":false}"#,
+                "a/meter/state",
+                "07019  90.0 %",
+            ),
+            (
+                "leptond/a/meter/result",
+                r#"{"task":"classify","label":"07019","score":0.0,"quality":"unreadable","held":true,"truth":"07020"}"#,
+                "a/meter/result",
+                "07019  held: unreadable  truth 07020  WRONG",
+            ),
+            (
+                "leptond/a/meter/state",
+                r#"{"task":"classify","label":null,"quality":"uncertain","held":false}"#,
+                "a/meter/state",
+                "no reading: uncertain",
             ),
             ("leptond/a/cam/state", r#"{"task":"detect","counts":{"cat":2,"dog":1}}"#, "a/cam/state", "2 cat, 1 dog"),
             ("leptond/a/cam/result", r#"{"task":"detect","detections":[]}"#, "a/cam/result", "nothing"),

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::sys::file;
+
 /// A name that cannot stand in a topic.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -129,7 +131,7 @@ pub fn check_prefix(prefix: &str) -> Result<(), NameError> {
 /// The name of this node where none is configured: `leptond-` and eight hex digits out of the machine id, so that it
 /// stays the same and does not give the machine id away (machine-id(5)); without one, the host's name.
 pub fn default_node(root: &Path) -> String {
-    let read = |path: &str| std::fs::read_to_string(root.join(path)).ok();
+    let read = |path: &str| file::read_text(&root.join(path), 4 << 10).ok();
     node_name(read("etc/machine-id").as_deref(), read("proc/sys/kernel/hostname").as_deref())
 }
 
@@ -151,6 +153,26 @@ pub fn node_name(machine_id: Option<&str>, hostname: Option<&str>) -> String {
 /// The client id: contains the node's name, so that two nodes with one name are seen to throw each other out.
 pub fn client_id(node: &str) -> String {
     if node.starts_with("leptond") { node.into() } else { format!("leptond-{node}") }
+}
+
+/// A client id of letters and digits, at most 23: what every broker has to take (MQTT 3.1.1, section 3.1.3.1). The same for
+/// the same id; different ids give different ones by a digest of the whole.
+pub fn short_client_id(id: &str) -> String {
+    let digest = Sha256::digest(id.as_bytes());
+    let begin = id.chars().filter(char::is_ascii_alphanumeric).take(15);
+    digest.iter().take(4).fold(begin.collect(), |mut short: String, byte| {
+        let _ = write!(short, "{byte:02x}");
+        short
+    })
+}
+
+/// A client id for a second client beside the one with `id`, told apart by `number`: no longer than that (but for one under
+/// nine characters), since some brokers take only so many, and with the same beginning, since some know clients by it.
+pub fn guest_id(id: &str, number: u32) -> String {
+    let tail = format!("t{:07x}", number & 0x0fff_ffff);
+    let keep = id.chars().count().saturating_sub(tail.len()).max(id.chars().count().min(1));
+    let guest: String = id.chars().take(keep).chain(tail.chars()).collect();
+    if guest == id { guest.replace('t', "u") } else { guest }
 }
 
 /// Whether `filter` can be subscribed to (MQTT 3.1.1, section 4.7).
@@ -284,6 +306,28 @@ mod tests {
         for filter in ["", "a/#/b", "a#", "a+/b", "#/a", "a\0"] {
             assert!(!valid_filter(filter), "{filter:?}");
         }
+    }
+
+    #[test]
+    fn a_short_client_id_is_what_every_broker_takes() {
+        for id in ["leptond-greenhouse-north-camera-two", "leptond-00aa11bb", "ä", &"x".repeat(128)] {
+            let short = short_client_id(id);
+            assert!((1..=23).contains(&short.len()) && short.bytes().all(|b| b.is_ascii_alphanumeric()), "{short}");
+            assert_eq!(short, short_client_id(id));
+        }
+        let (one, two) = ("leptond-greenhouse-north-camera-one", "leptond-greenhouse-north-camera-two");
+        assert_ne!(short_client_id(one), short_client_id(two));
+    }
+
+    #[test]
+    fn a_guest_has_another_id_that_is_no_longer() {
+        for id in ["leptond-00aa11bb", "leptond-greenhouse-north-camera-two", "leptond-a", "exactly9c"] {
+            let guest = guest_id(id, 4711);
+            assert!(guest != id && guest.len() <= id.len().max(9) && guest[..1] == id[..1], "{guest}");
+            assert_ne!(guest, guest_id(id, 4712));
+        }
+        assert_ne!(guest_id("leptond-t0000001", 1), "leptond-t0000001");
+        assert!(guest_id("ab", 1).len() <= 9 && guest_id("", 1).len() == 8);
     }
 
     #[test]

@@ -5,6 +5,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::board::Kind;
+use crate::sys::file;
+
+/// A larger file is no scenario.
+const MOST_BYTES: u64 = 4 << 20;
 
 /// Longest scenario: a week.
 const LONGEST_S: u32 = 7 * 86_400;
@@ -182,7 +186,7 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError`] naming the file and the line or key.
     pub fn load(path: &Path) -> Result<Scenario, ScenarioError> {
-        let text = std::fs::read_to_string(path)
+        let text = file::read_text(path, MOST_BYTES)
             .map_err(|e| ScenarioError::Io { path: path.into(), reason: e.to_string() })?;
         Self::parse(&text, path)
     }

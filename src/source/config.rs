@@ -55,7 +55,8 @@ impl Default for SyntheticConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilesConfig {
-    /// A file, a directory (its pictures in name order) or a glob (`/data/*.jpg`); `.mjpeg`/`.mjpg` and `.y4m` files hold many.
+    /// A file, a directory (its pictures in name order) or a glob (`/data/*.jpg`) of JPEG, PNG and BMP pictures;
+    /// `.mjpeg`/`.mjpg` and `.y4m` files hold many.
     #[schemars(length(min = 1))]
     pub path: String,
     /// Start again at the end.
@@ -162,9 +163,10 @@ pub struct RtspConfig {
     #[serde(default = "h480")]
     #[schemars(range(min = 16, max = 8192))]
     pub height: u32,
-    /// Pictures per second that `ffmpeg` passes on.
+    /// Most pictures per second that `ffmpeg` passes on. A camera that is silent for the time of three of them, and for 15 s, is
+    /// connected anew.
     #[serde(default = "five")]
-    #[schemars(range(min = 0.1, max = 240.0))]
+    #[schemars(range(min = 0.001, max = 240.0))]
     pub fps: f64,
     /// Transport of RTSP.
     #[serde(default)]
@@ -213,8 +215,21 @@ pub struct SensorConfig {
     /// For `jsonl` and `csv`: a file, a FIFO, or `-` for standard input. For `iio`, `hwmon` and `thermal`: a device or zone
     /// name (`bme280`, `cpu_thermal`); empty = all.
     pub path: String,
-    /// Channels to keep, in this order; empty = all that are found, in their own order.
+    /// Channels to keep, in this order; empty = those that the model names, else all that are found, in their own order. For
+    /// `jsonl`, a path leads into objects and arrays (`ENERGY.Power`, `phases[0].volts`; a dot within a key is written `\.`); for
+    /// `csv`, `#3` is the third column.
     pub channels: Vec<String>,
+    /// A reading without a value for one of the channels: leave it out, hold the last value, or pass the gap on.
+    pub missing: MissingPolicy,
+    /// For `missing = "hold"`: longest time for which a value is held, in s.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub hold_s: u32,
+    /// For `csv`: whether the first line has the names of the columns.
+    pub header: Header,
+    /// For `csv`: what stands between the fields.
+    pub delimiter: Delimiter,
+    /// For `csv`: what stands between whole and fractional digits.
+    pub decimal: Decimal,
     /// Time between two readings in ms (`jsonl` and `csv` from a plain file: 0 = as fast as they are taken).
     #[schemars(range(min = 0, max = 3_600_000))]
     pub interval_ms: u64,
@@ -235,12 +250,74 @@ impl Default for SensorConfig {
             kind: SensorKind::Machine,
             path: String::new(),
             channels: Vec::new(),
+            missing: MissingPolicy::Skip,
+            hold_s: HOLD_S,
+            header: Header::Auto,
+            delimiter: Delimiter::Auto,
+            decimal: Decimal::Auto,
             interval_ms: 500,
             window: 1,
             stride: 1,
             repeat: false,
         }
     }
+}
+
+/// Default of `hold_s`.
+const HOLD_S: u32 = 60;
+
+/// Treatment of a reading that has no value for one of the channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MissingPolicy {
+    /// The reading is left out and counted; no window spans it.
+    #[default]
+    Skip,
+    /// The channel's last value stands in, for at most `hold_s`; after that as `skip`.
+    Hold,
+    /// The model gets the channel's mean, where its manifest says one; otherwise the window is refused.
+    Nan,
+}
+
+/// Whether a CSV file begins with the names of its columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Header {
+    /// Seen by the first lines; refused where that cannot be told.
+    #[default]
+    Auto,
+    /// The first line has the names.
+    Present,
+    /// The first line is a reading; `channels` are the columns of numbers in their order.
+    Absent,
+}
+
+/// Character between the fields of a CSV file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Delimiter {
+    /// Seen by the first lines.
+    #[default]
+    Auto,
+    /// `,`
+    Comma,
+    /// `;`
+    Semicolon,
+    /// The tabulator.
+    Tab,
+}
+
+/// Character between the whole and the fractional digits in a CSV file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Decimal {
+    /// Seen by numbers that have only one meaning; one that has two is refused until then.
+    #[default]
+    Auto,
+    /// `.`
+    Point,
+    /// `,`
+    Comma,
 }
 
 /// Kind of sensor.
@@ -271,9 +348,17 @@ pub struct MqttConfig {
     pub topic: String,
     /// What a message holds: a `jpeg` picture, or `numbers` (a number, a JSON array or a JSON object of numbers).
     pub content: MqttContent,
-    /// For `numbers`: channels to keep, in this order; empty = those of the first message.
+    /// For `numbers`: channels to keep, in this order, as paths (`ENERGY.Power`, `phases[0].volts`; a dot within a key is written
+    /// `\.`); empty = those that the model names, else the numbers of the first message on a topic.
     #[serde(default)]
     pub channels: Vec<String>,
+    /// For `numbers`: a message without a value for one of the channels: leave it out, hold the last value, or pass the gap on.
+    #[serde(default)]
+    pub missing: MissingPolicy,
+    /// For `missing = "hold"`: longest time for which a value is held, in s.
+    #[serde(default = "hold_s")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub hold_s: u32,
     /// For `numbers`: readings in one window.
     #[serde(default = "one_u32")]
     #[schemars(range(min = 1, max = 100_000))]
@@ -294,6 +379,9 @@ pub enum MqttContent {
     Numbers,
 }
 
+fn hold_s() -> u32 {
+    HOLD_S
+}
 fn one() -> f64 {
     1.0
 }

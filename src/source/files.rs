@@ -8,13 +8,14 @@ mod y4m;
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::backoff::Backoff;
 use super::{FilesConfig, Next, Source, SourceError};
 use crate::frame::{Frame, PixelFormat};
+use crate::sys::file::{self, FileError};
 
 /// Most bytes that one picture may have, encoded or not.
 pub const MOST_BYTES: usize = 64 << 20;
@@ -23,7 +24,7 @@ pub const MOST_BYTES: usize = 64 << 20;
 const NAP: Duration = Duration::from_millis(200);
 
 const STREAMS: [&str; 3] = ["mjpeg", "mjpg", "y4m"];
-const PICTURES: [&str; 3] = ["jpg", "jpeg", "png"];
+const PICTURES: [&str; 4] = ["jpg", "jpeg", "png", "bmp"];
 
 /// Pictures from files.
 pub struct Files {
@@ -39,7 +40,25 @@ pub struct Files {
     given: u64,
     /// The list is to be read again before anything else happens.
     stale: bool,
+    /// Why there was never a list: what it is of is waited for.
+    absent: Option<String>,
     backoff: Backoff,
+}
+
+/// Why there is no list of files.
+enum Unlisted {
+    /// Nothing is there now.
+    Now(String),
+    /// There can be none.
+    Never(String),
+}
+
+impl Unlisted {
+    fn reason(self) -> String {
+        match self {
+            Unlisted::Now(reason) | Unlisted::Never(reason) => reason,
+        }
+    }
 }
 
 /// A file with many pictures.
@@ -67,27 +86,38 @@ enum Part {
 }
 
 impl Files {
-    /// Lists the files.
+    /// Lists the files. With `waits`, a path that is not there and a directory without pictures are looked for again in later calls of
+    /// `next`.
     ///
     /// # Errors
-    /// [`SourceError::Fatal`] when nothing matches.
-    pub fn open(config: &FilesConfig) -> Result<Self, SourceError> {
+    /// [`SourceError::Fatal`] when nothing matches, or nothing ever can.
+    pub fn open(config: &FilesConfig, waits: bool) -> Result<Self, SourceError> {
         let fatal = |reason: String| SourceError::Fatal { origin: config.path.clone(), reason };
         if !config.fps.is_finite() || config.fps < 0.0 {
             return Err(fatal(format!("fps is {}, and must be 0 or more", config.fps)));
         }
         let interval =
             if config.fps > 0.0 { Duration::try_from_secs_f64(1.0 / config.fps) } else { Ok(Duration::ZERO) };
+        let mut backoff = Backoff::default();
+        let (files, absent) = match list(&config.path) {
+            Ok(files) => (files, None),
+            Err(Unlisted::Now(reason)) if waits => {
+                backoff.failed(Instant::now());
+                (Vec::new(), Some(reason))
+            }
+            Err(error) => return Err(fatal(error.reason())),
+        };
         Ok(Files {
             pattern: config.path.clone(),
             repeat: config.repeat,
             interval: interval.unwrap_or(Duration::MAX),
             due: Instant::now(),
-            files: list(&config.path).map_err(fatal)?,
+            files,
             stream: None,
             given: 0,
-            stale: false,
-            backoff: Backoff::default(),
+            stale: absent.is_some(),
+            absent,
+            backoff,
         })
     }
 
@@ -133,13 +163,8 @@ impl Files {
     /// Takes the next file: reads it when it is one picture, opens it when it is a stream.
     fn begin(&mut self, frame: &mut Frame) -> Result<Next, SourceError> {
         let Some(path) = self.files.pop() else { return self.round() };
-        let failed = |e: std::io::Error| Self::bad(&path, e.to_string());
-        // Asked before opening: opening a FIFO would wait for its writer.
-        let about = std::fs::metadata(&path).map_err(failed)?;
-        if !about.is_file() {
-            return Err(Self::bad(&path, "not a regular file"));
-        }
-        let file = File::open(&path).map_err(failed)?;
+        let failed = |e: FileError| Self::bad(&path, e.to_string());
+        let file = file::open_regular(&path).map_err(failed)?;
         if has_extension(&path, &STREAMS) {
             let file = BufReader::with_capacity(1 << 16, file);
             let kind = if has_extension(&path, &["y4m"]) {
@@ -150,13 +175,10 @@ impl Files {
             self.stream = Some(Stream { path, kind, pictures: 0 });
             return self.read(frame);
         }
-        if about.len() > MOST_BYTES as u64 {
-            return Err(Self::bad(&path, format!("{} bytes, and at most {MOST_BYTES} are read", about.len())));
-        }
         let image = frame.image_mut();
         image.data.clear();
         (image.width, image.height, image.stride) = (0, 0, 0);
-        file.take(MOST_BYTES as u64).read_to_end(&mut image.data).map_err(failed)?;
+        file::read_open_into(&file, MOST_BYTES as u64, &mut image.data).map_err(failed)?;
         image.format = whole_picture(&image.data).map_err(|reason| Self::bad(&path, reason))?;
         frame.origin = path.display().to_string();
         Ok(Next::Frame)
@@ -164,11 +186,14 @@ impl Files {
 
     /// All files were read: ends, or lists them again.
     fn round(&mut self) -> Result<Next, SourceError> {
-        if !self.repeat {
+        if !self.repeat && self.absent.is_none() {
             return Ok(Next::End);
         }
         let now = Instant::now();
-        let empty = |pattern: &str| format!("no readable picture in {pattern}");
+        let empty = |files: &Files| match &files.absent {
+            Some(reason) => format!("{}: {reason}", files.pattern),
+            None => format!("no readable picture in {}", files.pattern),
+        };
         // A round that gave nothing is not repeated at once, or a directory of broken files would keep a core busy.
         if self.given == 0 && !self.stale {
             self.backoff.failed(now);
@@ -176,19 +201,22 @@ impl Files {
         }
         if !self.backoff.is_due(now) {
             std::thread::sleep(NAP);
-            return Ok(Next::Idle(empty(&self.pattern)));
+            return Ok(Next::Idle(empty(self)));
         }
         match list(&self.pattern) {
             Ok(files) => {
                 self.files = files;
+                self.absent = None;
                 self.stale = false;
                 self.given = 0;
                 Ok(Next::Idle("starting again".into()))
             }
-            Err(reason) => {
+            Err(error) => {
                 self.backoff.failed(now);
+                let reason = error.reason();
                 if self.stale {
-                    return Ok(Next::Idle(empty(&self.pattern)));
+                    self.absent = self.absent.take().map(|_| reason);
+                    return Ok(Next::Idle(empty(self)));
                 }
                 self.stale = true;
                 Err(SourceError::Lost { origin: self.pattern.clone(), reason })
@@ -231,30 +259,33 @@ impl Source for Files {
 }
 
 /// Files that `pattern` stands for, last first.
-fn list(pattern: &str) -> Result<Vec<PathBuf>, String> {
+fn list(pattern: &str) -> Result<Vec<PathBuf>, Unlisted> {
+    let now = |e: std::io::Error| Unlisted::Now(e.to_string());
     let path = Path::new(pattern);
     let mut files = Vec::new();
     match std::fs::metadata(path) {
         Ok(about) if about.is_dir() => {
-            for entry in std::fs::read_dir(path).map_err(|e| e.to_string())? {
-                let path = entry.map_err(|e| e.to_string())?.path();
+            for entry in std::fs::read_dir(path).map_err(now)? {
+                let path = entry.map_err(now)?.path();
                 let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
                 if !hidden && (has_extension(&path, &PICTURES) || has_extension(&path, &STREAMS)) && !path.is_dir() {
                     files.push(path);
                 }
             }
             if files.is_empty() {
-                return Err("no .jpg, .jpeg, .png, .mjpeg, .mjpg or .y4m file in this directory".into());
+                let reason = "no .jpg, .jpeg, .png, .bmp, .mjpeg, .mjpg or .y4m file in this directory";
+                return Err(Unlisted::Now(reason.into()));
             }
         }
         Ok(about) if about.is_file() => files.push(path.into()),
-        Ok(_) => return Err("neither a file nor a directory".into()),
-        Err(error) if !pattern.contains(['*', '?', '[']) => return Err(error.to_string()),
+        Ok(_) => return Err(Unlisted::Never("neither a file nor a directory".into())),
+        Err(error) if !pattern.contains(['*', '?', '[']) => return Err(now(error)),
         Err(_) => {
-            let found = glob::glob(pattern).map_err(|e| format!("not a glob: {} at position {}", e.msg, e.pos))?;
+            let found = glob::glob(pattern)
+                .map_err(|e| Unlisted::Never(format!("not a glob: {} at position {}", e.msg, e.pos)))?;
             files.extend(found.flatten().filter(|p| !p.is_dir()));
             if files.is_empty() {
-                return Err("no file matches".into());
+                return Err(Unlisted::Now("no file matches".into()));
             }
         }
     }
@@ -293,7 +324,10 @@ fn whole_picture(data: &[u8]) -> Result<PixelFormat, String> {
     if let Some(chunks) = data.strip_prefix(b"\x89PNG\r\n\x1a\n") {
         return check_png(chunks).map(|()| PixelFormat::Png);
     }
-    Err("neither JPEG nor PNG".into())
+    if data.starts_with(b"BM") {
+        return Ok(PixelFormat::Bmp);
+    }
+    Err("neither JPEG, PNG nor BMP".into())
 }
 
 /// Whether the chunks of a PNG (length, type, data, CRC; PNG specification, section 5.3) go on to `IEND`.

@@ -2,7 +2,7 @@
 //!
 //! The pictures are found by walking their structure (ITU-T T.81, annex B): a segment is skipped by its length, so that a
 //! thumbnail inside an APP segment does not end the picture, and entropy-coded data runs to the first marker that is
-//! neither a stuffed zero, a restart nor a fill byte. What lies between two pictures (multipart headers) is skipped.
+//! neither a stuffed zero, a restart nor a fill byte. What lies between two segments or two pictures (multipart headers) is skipped.
 
 /// What a walk came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,13 +123,12 @@ fn walk(state: &mut State, bytes: &[u8], out: &mut impl Out) -> (usize, Found) {
                 *state = State::Outside { ff: byte == 0xff };
                 continue;
             }
-            State::Started | State::Marker => match byte {
-                0xff => State::Code,
-                _ => {
-                    *state = State::Outside { ff: false };
-                    return (at, Found::Broken("no marker where one belongs"));
-                }
-            },
+            // Bytes that belong to no segment are passed over to the next marker, as libjpeg does: some cameras leave a few.
+            State::Started | State::Marker => {
+                let strays = rest.iter().position(|&b| b == 0xff);
+                at = from + strays.map_or(rest.len(), |n| n + 1);
+                if strays.is_some() { State::Code } else { State::Marker }
+            }
             State::Code => match byte {
                 0xff => State::Code,
                 SOI => {
@@ -141,11 +140,7 @@ fn walk(state: &mut State, bytes: &[u8], out: &mut impl Out) -> (usize, Found) {
                     *state = State::Outside { ff: false };
                     return (at, Found::Picture);
                 }
-                0x01 | 0xd0..=0xd7 => State::Marker,
-                0x00 => {
-                    *state = State::Outside { ff: false };
-                    return (at, Found::Broken("no marker where one belongs"));
-                }
+                0x00 | 0x01 | 0xd0..=0xd7 => State::Marker,
                 // Reserved (T.81, table B.1): to take what follows for a length would swallow whole pictures.
                 0x02..=0xbf => {
                     *state = State::Outside { ff: false };

@@ -3,6 +3,7 @@
 //! A source owns its device, file or child process and fills the caller's [`Frame`]. It runs on a thread of its own
 //! (`daemon`), which hands the frame to a slot of one where the newest wins.
 
+pub mod address;
 mod backoff;
 mod config;
 mod files;
@@ -19,12 +20,15 @@ mod v4l2;
 use std::sync::mpsc::Receiver;
 
 pub use config::{
-    Config, FilesConfig, MqttConfig, MqttContent, RpicamConfig, RtspConfig, RtspTransport, SensorConfig, SensorKind,
-    SyntheticConfig, V4l2Config, V4l2Format,
+    Config, Decimal, Delimiter, FilesConfig, Header, MissingPolicy, MqttConfig, MqttContent, RpicamConfig, RtspConfig,
+    RtspTransport, SensorConfig, SensorKind, SyntheticConfig, V4l2Config, V4l2Format,
 };
+pub use sensor::channels::match_names;
 
 use crate::frame::{Frame, Incoming};
 use crate::sys::Roots;
+/// How secrets are kept out of what is shown.
+pub use crate::sys::mask;
 
 /// A producer of frames.
 pub trait Source: Send {
@@ -105,6 +109,11 @@ pub struct Context {
     /// Messages of the subscription that `daemon` made for an `mqtt` source. Bounded: when it is full, the newest is dropped
     /// and counted by the sender.
     pub incoming: Option<Receiver<Incoming>>,
+    /// Whether a file, FIFO or directory that is not there is waited for, as a camera always is; else it is an error of [`open`].
+    pub waits: bool,
+    /// Channels that the model names, which a source of numbers gives by these names; empty = it names none, or there is no
+    /// model.
+    pub channels: Vec<String>,
 }
 
 /// `[width, height]` in pixels of the smaller pictures that the source can be asked for by [`Source::set_capture`] because they
@@ -129,16 +138,16 @@ pub fn capture_sizes(config: &Config, regions: bool) -> Vec<[u32; 2]> {
 /// [`Next::Idle`] and goes on looking for it.
 ///
 /// # Errors
-/// [`SourceError::Fatal`] when it can never work: a path that does not exist, a kind that this build cannot do.
+/// [`SourceError::Fatal`] when it can never work, or what it reads is not there and it [does not wait](Context::waits).
 pub fn open(config: &Config, context: Context) -> Result<Box<dyn Source>, SourceError> {
-    let Context { roots, incoming } = context;
+    let Context { roots, incoming, waits, channels } = context;
     match config {
         Config::Synthetic(config) => Ok(Box::new(synthetic::Synthetic::new(config)?)),
-        Config::Files(config) => Ok(Box::new(files::Files::open(config)?)),
+        Config::Files(config) => Ok(Box::new(files::Files::open(config, waits)?)),
         Config::V4l2(config) => Ok(v4l2::open(config)),
         Config::Rpicam(config) => rpicam::open(config),
         Config::Rtsp(config) => rtsp::open(config),
-        Config::Sensor(config) => sensor::open(config, roots),
-        Config::Mqtt(config) => Ok(Box::new(mqtt::Mqtt::open(config, incoming)?)),
+        Config::Sensor(config) => sensor::open(config, &channels, roots, waits),
+        Config::Mqtt(config) => Ok(Box::new(mqtt::Mqtt::open(config, &channels, incoming)?)),
     }
 }

@@ -6,10 +6,14 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::sensor::values::{Chooser, Values};
-use super::sensor::window::Windower;
+use super::sensor::channels::Fault;
+use super::sensor::json;
+use super::sensor::stream::{Settings, Stream};
 use super::{MqttConfig, MqttContent, Next, Source, SourceError, files};
 use crate::frame::{Frame, Incoming, PixelFormat};
+
+/// Most topics whose readings are kept apart; of more, the one that was silent longest begins anew.
+const MOST_TOPICS: usize = 16;
 
 /// Longest wait inside `next`, so that its thread can be stopped.
 const NAP: Duration = Duration::from_millis(200);
@@ -19,18 +23,22 @@ pub struct Mqtt {
     topic: String,
     content: MqttContent,
     incoming: Receiver<Incoming>,
-    chooser: Chooser,
-    windower: Option<Windower>,
-    window: u32,
-    stride: u32,
+    settings: Settings,
+    /// Readings of each topic, since a window, a held value and what a name stands for belong to one device; the one that
+    /// spoke last is the last.
+    streams: Vec<(String, Stream)>,
 }
 
 impl Mqtt {
-    /// Takes messages from `incoming`.
+    /// Takes messages from `incoming`, for a model that names the channels `model` (or none).
     ///
     /// # Errors
     /// [`SourceError::Fatal`] without a subscription.
-    pub fn open(config: &MqttConfig, incoming: Option<Receiver<Incoming>>) -> Result<Self, SourceError> {
+    pub fn open(
+        config: &MqttConfig,
+        model: &[String],
+        incoming: Option<Receiver<Incoming>>,
+    ) -> Result<Self, SourceError> {
         let fatal = || SourceError::Fatal {
             origin: config.topic.clone(),
             reason: "an mqtt source works only in the daemon, which subscribes for it".into(),
@@ -39,25 +47,42 @@ impl Mqtt {
             topic: config.topic.clone(),
             content: config.content,
             incoming: incoming.ok_or_else(fatal)?,
-            chooser: Chooser::new(&config.channels),
-            windower: None,
-            window: config.window,
-            stride: config.stride,
+            settings: Settings {
+                channels: config.channels.clone(),
+                model: model.to_vec(),
+                window: config.window,
+                stride: config.stride,
+                missing: config.missing,
+                hold_s: config.hold_s,
+            },
+            streams: Vec::new(),
         })
     }
 
-    /// Takes the numbers of a message; says whether they complete a window.
-    fn numbers(&mut self, payload: &[u8]) -> Result<bool, String> {
-        let values = Values::of_json(payload)?;
-        let row = self.chooser.choose(&values)?;
-        Ok(match &mut self.windower {
-            Some(windower) => windower.push(row),
-            slot => {
-                let row = row.to_vec();
-                let windower = Windower::new(self.chooser.channels().clone(), self.window, self.stride);
-                slot.insert(windower).push(&row)
+    /// Takes the numbers of a message; gives the readings of its topic where they complete a window.
+    fn numbers(&mut self, topic: &str, payload: &[u8], now: Instant) -> Result<Option<&Stream>, String> {
+        let values = json::read(payload);
+        let mut stream = match self.streams.iter().position(|(known, _)| known == topic) {
+            Some(place) => self.streams.remove(place),
+            // What cannot be read takes no place.
+            None if values.is_err() => return values.map(|_| None),
+            None => {
+                if self.streams.len() >= MOST_TOPICS {
+                    self.streams.remove(0);
+                }
+                (topic.to_owned(), Stream::new(&self.settings))
             }
-        })
+        };
+        let complete = match &values {
+            Ok(values) => stream.1.take(values, now).map_err(Fault::into_reason),
+            Err(reason) => {
+                stream.1.gap();
+                Err(reason.clone())
+            }
+        };
+        self.streams.push(stream);
+        let complete = complete?;
+        Ok(self.streams.last().map(|(_, stream)| stream).filter(|_| complete))
     }
 }
 
@@ -85,11 +110,10 @@ impl Source for Mqtt {
                 image.data = payload;
             }
             MqttContent::Numbers => {
-                if !self.numbers(&payload).map_err(bad)? {
+                let Some(stream) = self.numbers(&topic, &payload, now).map_err(bad)? else {
                     return Ok(Next::Idle("the window is not full yet".into()));
-                }
-                let Some(windower) = &self.windower else { return Ok(Next::Idle("no reading yet".into())) };
-                windower.fill(frame.window_mut());
+                };
+                stream.fill(frame.window_mut());
             }
         }
         (frame.captured, frame.time, frame.truth) = (now, SystemTime::now(), None);
@@ -103,17 +127,28 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     use super::*;
+    use crate::source::MissingPolicy;
+
+    fn config(topic: &str, content: MqttContent, window: u32) -> MqttConfig {
+        let missing = MissingPolicy::Nan;
+        MqttConfig { topic: topic.into(), content, channels: Vec::new(), missing, hold_s: 60, window, stride: 1 }
+    }
 
     /// What each message leads to.
     #[track_caller]
     fn check(content: MqttContent, window: u32, messages: &[(&str, &[u8])], expected: &[&str]) {
+        check_for(&[], content, window, messages, expected);
+    }
+
+    /// What each message leads to, for a model that names these channels.
+    #[track_caller]
+    fn check_for(model: &[String], content: MqttContent, window: u32, messages: &[(&str, &[u8])], expected: &[&str]) {
         let (send, receive) = sync_channel(messages.len());
         for (topic, payload) in messages {
             send.send(Incoming { topic: (*topic).into(), payload: payload.to_vec(), retain: true }).unwrap();
         }
         drop(send);
-        let config = MqttConfig { topic: "house/#".into(), content, channels: Vec::new(), window, stride: 1 };
-        let mut source = Mqtt::open(&config, Some(receive)).unwrap();
+        let mut source = Mqtt::open(&config("house/#", content, window), model, Some(receive)).unwrap();
         let mut frame = Frame::empty();
         let found: Vec<String> = (0..=messages.len())
             .map(|_| match source.next(&mut frame) {
@@ -150,6 +185,37 @@ mod tests {
     }
 
     #[test]
+    fn a_model_s_channels_are_found_in_nested_messages() {
+        let names = ["Voltage".to_owned(), "Power".to_owned()];
+        let messages: [(&str, &[u8]); 2] = [
+            (
+                "tele/plug/SENSOR",
+                br#"{"Time":"2024-07-27T10:51:55","ENERGY":{"Power":143,"Voltage":230,"Current":0.78}}"#,
+            ),
+            ("tele/plug/STATE", br#"{"Time":"2024-07-27T10:51:56","Wifi":{"RSSI":100}}"#),
+        ];
+        let expected = [
+            "tele/plug/SENSOR [230.0, 143.0]",
+            "tele/plug/STATE: none of Voltage, Power among its values: Time, Wifi.RSSI",
+            "End",
+        ];
+        check_for(&names, MqttContent::Numbers, 1, &messages, &expected);
+    }
+
+    #[test]
+    fn windows_of_two_devices_are_not_mixed() {
+        let messages: [(&str, &[u8]); 4] = [("a", b"1"), ("b", b"10"), ("a", b"2"), ("b", b"20")];
+        let idle = "Idle(\"the window is not full yet\")";
+        check(MqttContent::Numbers, 2, &messages, &[idle, idle, "a [1.0, 2.0]", "b [10.0, 20.0]", "End"]);
+        // More than are kept apart: the one that was silent longest begins anew.
+        let topics: Vec<String> = (0..=MOST_TOPICS).map(|i| i.to_string()).chain(["1".into(), "0".into()]).collect();
+        let messages: Vec<(&str, &[u8])> = topics.iter().map(|topic| (topic.as_str(), &b"5"[..])).collect();
+        let mut expected = vec![idle; MOST_TOPICS + 1];
+        expected.extend(["1 [5.0, 5.0]", idle, "End"]);
+        check(MqttContent::Numbers, 2, &messages, &expected);
+    }
+
+    #[test]
     fn pictures_are_looked_at_before_they_are_passed_on() {
         let mut jpeg = Vec::new();
         let encoder = jpeg_encoder::Encoder::new(&mut jpeg, 80);
@@ -163,22 +229,15 @@ mod tests {
 
     #[test]
     fn without_a_subscription_it_can_never_work() {
-        let config =
-            MqttConfig { topic: "a/b".into(), content: MqttContent::Jpeg, channels: Vec::new(), window: 1, stride: 1 };
-        assert!(matches!(Mqtt::open(&config, None), Err(SourceError::Fatal { origin, .. }) if origin == "a/b"));
+        let config = config("a/b", MqttContent::Jpeg, 1);
+        assert!(matches!(Mqtt::open(&config, &[], None), Err(SourceError::Fatal { origin, .. }) if origin == "a/b"));
     }
 
     #[test]
     fn silence_is_idle() {
         let (send, receive) = sync_channel(1);
-        let config = MqttConfig {
-            topic: "a/b".into(),
-            content: MqttContent::Numbers,
-            channels: vec!["value".into()],
-            window: 1,
-            stride: 1,
-        };
-        let mut source = Mqtt::open(&config, Some(receive)).unwrap();
+        let config = config("a/b", MqttContent::Numbers, 1);
+        let mut source = Mqtt::open(&config, &[], Some(receive)).unwrap();
         let begun = Instant::now();
         let idle = source.next(&mut Frame::empty()).unwrap();
         assert_eq!(idle, Next::Idle("waiting for a message on a/b".into()));

@@ -10,14 +10,16 @@
 //! Whether a camera does not like a smaller size or is not there cannot be told by a child that ends without a picture: the
 //! size before is tried next, and only when that gives pictures the smaller one counts as refused.
 
+mod cut;
+
 use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::backoff::Backoff;
-use super::mjpeg::{Found, Walker};
 use super::{Next, Source, SourceError};
-use crate::frame::{Frame, Image, PixelFormat};
+use crate::frame::Frame;
 use crate::sys::child::{Child, Read, SpawnError, Spec};
+pub(super) use cut::{Cut, Mjpeg, Raw};
 
 /// What a kind of camera says about its child.
 #[derive(Debug)]
@@ -32,187 +34,24 @@ pub(super) struct Plan {
     pub(super) cut: Cut,
     /// `[width, height]` in pixels that pictures of a lowered size would have otherwise.
     pub(super) full: Option<[u32; 2]>,
-    /// Without a whole picture for so long the child is taken for hung and started again.
+    /// Without a whole picture for so long the child is taken for hung and started again. Longer each time that this does not
+    /// help: the camera is slower than it was said to be, and not hung.
     pub(super) patience: Duration,
+    /// A child that ends well after one picture is no loss but the nature of the address (a snapshot): the next one is started so
+    /// long after it.
+    pub(super) snapshots: Option<Duration>,
     /// Status 0 means that there is no more (a file was read to its end), not that something broke.
     pub(super) ends: bool,
-}
-
-/// How a stream is cut into pictures.
-#[derive(Debug)]
-pub(super) enum Cut {
-    /// JPEG pictures, one behind the other.
-    Mjpeg(Mjpeg),
-    /// Raw pictures of one size.
-    Raw(Raw),
-}
-
-/// Cuts JPEG pictures by their structure.
-#[derive(Debug)]
-pub(super) struct Mjpeg {
-    walker: Walker,
-    /// What was read: `chunk[at..end]` is still to be walked.
-    chunk: Vec<u8>,
-    at: usize,
-    end: usize,
-    picture: Vec<u8>,
-    /// The picture is whole and waits to be taken.
-    whole: bool,
-    /// Most bytes that a picture may have.
-    most: usize,
-    /// Bytes walked since the last picture.
-    walked: usize,
-    /// Bytes outside of pictures are the rest of a broken one, which was told already.
-    broken: bool,
-}
-
-/// Cuts raw I420 pictures by their size, reading straight into the buffer that the frame will own.
-#[derive(Debug)]
-pub(super) struct Raw {
-    width: u32,
-    height: u32,
-    filling: Vec<u8>,
-    have: usize,
 }
 
 /// How long one call may wait.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Bytes read at a time, as much as a pipe holds.
-const CHUNK: usize = 64 * 1024;
+/// Pictures per second of the slowest camera: one picture in a quarter of an hour or so.
+pub(super) const LEAST_FPS: f64 = 0.001;
 
-impl Mjpeg {
-    /// For pictures of up to `most` bytes.
-    pub(super) fn new(most: usize) -> Self {
-        Mjpeg {
-            walker: Walker::default(),
-            chunk: vec![0; CHUNK],
-            at: 0,
-            end: 0,
-            picture: Vec::new(),
-            whole: false,
-            most,
-            walked: 0,
-            broken: false,
-        }
-    }
-
-    /// Copies the next whole picture to `out`, or says what is wrong with the bytes at hand; `None` = more are needed.
-    fn take(&mut self, out: &mut Vec<u8>) -> Option<Result<(), String>> {
-        loop {
-            if self.whole {
-                out.clear();
-                out.extend_from_slice(&self.picture);
-                self.picture.clear();
-                self.whole = false;
-                return Some(Ok(()));
-            }
-            let bytes = self.chunk.get(self.at..self.end).filter(|bytes| !bytes.is_empty())?;
-            let (used, found) = self.walker.walk(bytes, &mut self.picture);
-            self.at += used;
-            self.walked += used;
-            match found {
-                Found::Picture => {
-                    self.whole = true;
-                    let strays = self.strays();
-                    self.broken = false;
-                    if let Some(error) = strays {
-                        return Some(Err(error));
-                    }
-                }
-                Found::Broken(reason) => {
-                    self.picture.clear();
-                    self.broken = true;
-                    // The start of the next one may be what broke it.
-                    self.walked = if self.walker.is_inside() { 2 } else { 0 };
-                    return Some(Err(format!("broken JPEG: {reason}")));
-                }
-                Found::Nothing if self.picture.len() > self.most => {
-                    self.picture.clear();
-                    self.walker.reset();
-                    self.broken = true;
-                    self.walked = 0;
-                    return Some(Err(format!("JPEG of more than {} bytes", self.most)));
-                }
-                Found::Nothing if self.picture.is_empty() && self.walked > self.most => {
-                    if let Some(error) = self.strays() {
-                        return Some(Err(error));
-                    }
-                }
-                Found::Nothing => {}
-            }
-        }
-    }
-
-    /// What to say of the bytes outside of pictures.
-    fn strays(&mut self) -> Option<String> {
-        let strays = std::mem::take(&mut self.walked).saturating_sub(self.picture.len());
-        (strays > 0 && !self.broken).then(|| format!("{strays} bytes that belong to no picture"))
-    }
-}
-
-impl Raw {
-    /// For I420 of so many pixels; chroma planes of odd sizes are rounded up, as `ffmpeg` writes them.
-    pub(super) fn i420(width: u32, height: u32) -> Self {
-        Raw { width, height, filling: Vec::new(), have: 0 }
-    }
-
-    fn size(&self) -> usize {
-        let (w, h) = (self.width as usize, self.height as usize);
-        w * h + 2 * w.div_ceil(2) * h.div_ceil(2)
-    }
-}
-
-impl Cut {
-    /// Where to read to; all that was read before is used up.
-    fn room(&mut self) -> &mut [u8] {
-        match self {
-            Cut::Mjpeg(mjpeg) => &mut mjpeg.chunk,
-            Cut::Raw(raw) => {
-                raw.filling.resize(raw.size(), 0);
-                raw.filling.get_mut(raw.have..).unwrap_or_default()
-            }
-        }
-    }
-
-    /// `n` bytes of the room were filled.
-    fn filled(&mut self, n: usize) {
-        match self {
-            Cut::Mjpeg(mjpeg) => (mjpeg.at, mjpeg.end) = (0, n),
-            Cut::Raw(raw) => raw.have += n,
-        }
-    }
-
-    /// Moves the next whole picture into `frame`, or says what is wrong with the bytes at hand; `None` = more are needed.
-    fn take(&mut self, frame: &mut Frame) -> Option<Result<(), String>> {
-        match self {
-            Cut::Mjpeg(mjpeg) => {
-                let image = frame.image_mut();
-                let taken = mjpeg.take(&mut image.data)?;
-                (image.format, image.width, image.height, image.stride) = (PixelFormat::Jpeg, 0, 0, 0);
-                Some(taken)
-            }
-            Cut::Raw(raw) => {
-                if raw.have < raw.size() {
-                    return None;
-                }
-                let image: &mut Image = frame.image_mut();
-                std::mem::swap(&mut image.data, &mut raw.filling);
-                (image.format, image.width, image.height, image.stride) =
-                    (PixelFormat::I420, raw.width, raw.height, raw.width);
-                raw.have = 0;
-                Some(Ok(()))
-            }
-        }
-    }
-
-    fn clear(&mut self) {
-        match self {
-            Cut::Mjpeg(mjpeg) => *mjpeg = Mjpeg::new(mjpeg.most),
-            Cut::Raw(raw) => raw.have = 0,
-        }
-    }
-}
+/// The longest patience that a slow camera brings about.
+const MOST_PATIENCE: Duration = Duration::from_secs(900);
 
 /// Makes the plan for pictures with a longer side of so many pixels; `None` = as configured.
 pub(super) type Planner = Box<dyn Fn(Option<u32>) -> Result<Plan, SourceError> + Send>;
@@ -224,6 +63,10 @@ pub(super) struct Piped {
     size: Size,
     child: Option<Running>,
     backoff: Backoff,
+    /// Stops for want of pictures, one after the other.
+    hangs: u32,
+    /// When the next snapshot is due.
+    due: Option<Instant>,
     why: String,
 }
 
@@ -269,6 +112,9 @@ impl Size {
 #[derive(Debug)]
 struct Running {
     child: Child,
+    started: Instant,
+    /// Pictures that came of it.
+    pictures: u64,
     /// When its first picture came.
     since: Option<Instant>,
     /// When its newest picture came, or when it was started.
@@ -282,7 +128,16 @@ impl Piped {
     /// Those of the planner for the configured size.
     pub(super) fn new(planner: Planner) -> Result<Self, SourceError> {
         let (plan, backoff) = (planner(None)?, Backoff::default());
-        Ok(Piped { planner, plan, size: Size::default(), child: None, backoff, why: "starting".into() })
+        Ok(Piped {
+            planner,
+            plan,
+            size: Size::default(),
+            child: None,
+            backoff,
+            hangs: 0,
+            due: None,
+            why: "starting".into(),
+        })
     }
 
     /// What is started next gives pictures with a longer side of `side` pixels.
@@ -307,7 +162,7 @@ impl Piped {
                     let now = Instant::now();
                     self.plan.cut.clear();
                     tracing::info!(program = spec.program, pid = child.id(), "started {}", self.plan.describe);
-                    return Ok(Running { child, since: None, progress: now });
+                    return Ok(Running { child, started: now, pictures: 0, since: None, progress: now });
                 }
                 Err(error @ SpawnError::Missing { .. }) => missing = missing.or(Some(error)),
                 Err(error @ SpawnError::Denied { .. }) => return Err(self.fatal(&error)),
@@ -343,6 +198,26 @@ impl Piped {
         }
     }
 
+    /// How long to wait for a picture by now.
+    fn patience(&self) -> Duration {
+        let longer = self.plan.patience.saturating_mul(1 << self.hangs.min(16));
+        longer.min(MOST_PATIENCE.max(self.plan.patience))
+    }
+
+    /// Notes that a picture came at `now`.
+    fn came(&mut self, running: &mut Running, now: Instant) {
+        let since = *running.since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= Backoff::HEALTHY {
+            self.backoff.worked();
+        }
+        // Pictures that follow each other closely are those of a camera that is not slow.
+        if running.pictures > 0 && now.saturating_duration_since(running.progress) < self.plan.patience / 2 {
+            self.hangs = 0;
+        }
+        running.pictures += 1;
+        running.progress = now;
+    }
+
     fn read(&mut self, running: &mut Running, deadline: Instant) -> io::Result<Read> {
         let left = deadline.saturating_duration_since(Instant::now());
         let read = running.child.read(self.plan.cut.room(), left)?;
@@ -367,6 +242,14 @@ impl Source for Piped {
                     std::thread::sleep(left.min(TICK));
                     return Ok(Next::Idle(self.why.clone()));
                 }
+                let now = Instant::now();
+                if let Some(left) =
+                    self.due.map(|due| due.saturating_duration_since(now)).filter(|left| !left.is_zero())
+                {
+                    std::thread::sleep(left.min(TICK));
+                    return Ok(Next::Idle("waiting for the next picture's time".into()));
+                }
+                self.due = None;
                 self.start()?
             }
         };
@@ -374,11 +257,7 @@ impl Source for Piped {
             match self.plan.cut.take(frame) {
                 Some(Ok(())) => {
                     let now = Instant::now();
-                    let since = *running.since.get_or_insert(now);
-                    if now.saturating_duration_since(since) >= Backoff::HEALTHY {
-                        self.backoff.worked();
-                    }
-                    running.progress = now;
+                    self.came(&mut running, now);
                     if let Some(side) = self.size.worked() {
                         tracing::warn!(
                             "{}: no pictures with a side of {side} pixels come; the size stays",
@@ -400,8 +279,9 @@ impl Source for Piped {
                 None => {}
             }
             let quiet = running.progress.elapsed();
-            if quiet >= self.plan.patience {
+            if quiet >= self.patience() {
                 running.child.stop();
+                self.hangs += 1;
                 let reason = format!("no picture for {} s, stopped", quiet.as_secs());
                 return Err(self.ended(running.since, reason));
             }
@@ -421,6 +301,11 @@ impl Source for Piped {
                     let exit = running.child.finish();
                     if exit.success && self.plan.ends {
                         return Ok(Next::End);
+                    }
+                    if let Some(interval) = self.plan.snapshots.filter(|_| exit.success && running.pictures == 1) {
+                        self.backoff.worked();
+                        self.due = running.started.checked_add(interval);
+                        return Ok(Next::Idle("waiting for the next picture's time".into()));
                     }
                     return Err(self.ended(running.since, exit.words));
                 }
@@ -450,7 +335,7 @@ impl Source for Piped {
 /// How long to wait for a picture at `fps` before the child is taken for hung: three pictures, but never under 15 s (a
 /// network camera may take that long to answer and to send its first key frame).
 pub(super) fn patience(fps: f64) -> Duration {
-    Duration::from_secs_f64((3.0 / fps.max(0.01)).max(15.0))
+    Duration::from_secs_f64((3.0 / fps.max(LEAST_FPS)).max(15.0))
 }
 
 #[cfg(test)]

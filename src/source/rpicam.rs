@@ -102,6 +102,7 @@ fn plan(config: &RpicamConfig, side: Option<u32>) -> Result<Plan, SourceError> {
         name: program.rsplit('/').next().unwrap_or(program).to_owned(),
         program: program.to_owned(),
         args: args.clone(),
+        stdin: Vec::new(),
         package: PACKAGE,
         mask: Mask::default(),
     };
@@ -112,6 +113,7 @@ fn plan(config: &RpicamConfig, side: Option<u32>) -> Result<Plan, SourceError> {
         cut,
         full: lowered.then_some(full),
         patience: patience(*fps),
+        snapshots: None,
         ends: false,
     })
 }

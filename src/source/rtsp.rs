@@ -1,7 +1,10 @@
 //! A network camera through `ffmpeg`, which decodes, drops down to the wanted rate, scales, and writes raw I420.
 
+use std::time::Duration;
+
+use super::address::{self, Address, Input};
 use super::config::{RtspConfig, RtspTransport};
-use super::piped::{Cut, Piped, Plan, Raw, patience};
+use super::piped::{Cut, LEAST_FPS, Piped, Plan, Raw, patience};
 use super::{Source, SourceError, sizes};
 use crate::sys::Mask;
 use crate::sys::child::Spec;
@@ -28,6 +31,28 @@ fn is_file(url: &str) -> bool {
     scheme(url) == "file"
 }
 
+/// Whether pictures get their times from when they arrive. MJPEG over HTTP or a bare socket has no clock, and ffmpeg takes each
+/// picture for 1/25 s (frigate 1725 and 1776). What comes in segments, or faster than it is to be seen, has a clock of its own
+/// that must be kept.
+fn times_by_arrival(url: &str) -> bool {
+    const OWN_CLOCK: [&str; 16] = [
+        "m3u8", "m3u", "mpd", "mp4", "m4v", "m4s", "mov", "mkv", "webm", "ts", "m2ts", "flv", "avi", "ogv", "3gp",
+        "mpg",
+    ];
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let file = path.rsplit('/').next().unwrap_or_default();
+    let kind = file.rsplit_once('.').map_or("", |(_, kind)| kind);
+    matches!(scheme(url).as_str(), "http" | "https" | "tcp" | "unix")
+        && !OWN_CLOCK.iter().any(|own| kind.eq_ignore_ascii_case(own))
+}
+
+/// The filter that lets at most `fps` pictures a second through, each once and at once. (ffmpeg's own `fps` filter holds each one
+/// back until the next comes, and repeats those of a slow camera to make up the number.)
+fn thin_out(fps: f64) -> String {
+    let turn = |time: &str| format!("floor({time}*{fps}+0.5)");
+    format!("select='isnan(prev_selected_t)+not(eq({},{}))'", turn("t"), turn("prev_selected_t"))
+}
+
 /// What to run for pictures with a longer side of `side` pixels; `None` = as configured.
 fn plan(config: &RtspConfig, side: Option<u32>) -> Result<Plan, SourceError> {
     let RtspConfig { url, width, height, fps, transport, extra_args, program } = config;
@@ -38,12 +63,12 @@ fn plan(config: &RtspConfig, side: Option<u32>) -> Result<Plan, SourceError> {
     }
     let scheme = scheme(url);
     let is_file = is_file(url);
-    let mask = Mask::of_url(url);
+    let mask = Mask::of(url, extra_args);
     let shown = mask.apply(url);
 
+    let leading = ["-nostdin", "-hide_banner", "-nostats", "-loglevel", "warning"].map(str::to_owned);
     let mut args: Vec<String> = Vec::new();
     let mut add = |list: &[&str]| args.extend(list.iter().map(|s| (*s).to_owned()));
-    add(&["-nostdin", "-hide_banner", "-nostats", "-loglevel", "warning"]);
     // Freshness before smoothness: no reordering delay, a short analysis. (`-fflags nobuffer` would throw away what was read
     // for the analysis, with it the first key frame: grey smears up to the next one, seconds later.) Damaged packets are
     // dropped, and setting `flags` to one value clears `output_corrupt`: no half pictures.
@@ -59,18 +84,32 @@ fn plan(config: &RtspConfig, side: Option<u32>) -> Result<Plan, SourceError> {
         // At the speed of its own clock, as a camera would.
         add(&["-re"]);
     }
+    if times_by_arrival(url) {
+        // Nor is there a rate to be found out, for which ffmpeg would wait for further pictures.
+        add(&["-use_wallclock_as_timestamps", "1", "-fpsprobesize", "0"]);
+    }
     args.extend(extra_args.iter().cloned());
-    let filter = format!("fps={fps},scale={width}:{height}:out_range=tv");
+    let filter = format!("{},scale={width}:{height}:out_range=tv", thin_out(*fps));
+    // Each picture as it comes: none repeated or left out for a constant rate, none held back in the threads of an encoder that
+    // only copies, nor in a buffer until the next one fills it.
     let output =
-        ["-map", "0:v:0", "-an", "-sn", "-dn", "-vf", &filter, "-pix_fmt", "yuv420p", "-f", "rawvideo", "pipe:1"];
-    args.extend(["-i".to_owned(), url.clone()]);
-    args.extend(output.map(str::to_owned));
+        "-map 0:v:0 -an -sn -dn -fps_mode passthrough -pix_fmt yuv420p -threads 1 -f rawvideo -flush_packets 1";
+    let (Address::Clear(encoded) | Address::Doubtful(encoded, _)) = address::read(url);
+    let Input { mut args, stdin, exposed } = address::input(args, &encoded);
+    let mask = if stdin.is_empty() { mask } else { mask.with_alias("pipe:0", &shown) };
+    if let Some(why) = exposed {
+        tracing::warn!("{shown}: other users of this computer can read the password in ffmpeg's arguments: {why}");
+    }
+    args.splice(0..0, leading);
+    args.extend(output.split(' ').map(str::to_owned));
+    args.extend(["-vf".to_owned(), filter, "pipe:1".to_owned()]);
 
     let program = if program.is_empty() { "ffmpeg" } else { program };
     let spec = Spec {
         name: program.rsplit('/').next().unwrap_or(program).to_owned(),
         program: program.to_owned(),
         args,
+        stdin,
         package: "the Debian package ffmpeg",
         mask,
     };
@@ -81,6 +120,7 @@ fn plan(config: &RtspConfig, side: Option<u32>) -> Result<Plan, SourceError> {
         cut: Cut::Raw(Raw::i420(width, height)),
         full: (full != [width, height]).then_some(full),
         patience: patience(*fps),
+        snapshots: times_by_arrival(url).then(|| Duration::from_secs_f64(1.0 / fps.max(LEAST_FPS))),
         ends: is_file,
     })
 }
@@ -103,19 +143,45 @@ mod tests {
 
     #[test]
     fn the_command_line_fits_the_kind_of_input() {
-        let camera = plan(&config("rtsp://a:hunter2@cam/s0"), None).unwrap();
+        let camera = plan(&config("rtsp://cam/s0"), None).unwrap();
         assert_eq!(
             camera.specs[0].args.join(" "),
             "-nostdin -hide_banner -nostats -loglevel warning -fflags discardcorrupt -flags low_delay \
              -analyzeduration 1000000 -rtsp_transport tcp -stimeout 1 \
-             -i rtsp://a:hunter2@cam/s0 -map 0:v:0 -an -sn -dn -vf fps=5,scale=640:480:out_range=tv -pix_fmt yuv420p -f rawvideo \
-             pipe:1"
+             -i rtsp://cam/s0 -map 0:v:0 -an -sn -dn -fps_mode passthrough -pix_fmt yuv420p -threads 1 -f rawvideo \
+             -flush_packets 1 -vf select='isnan(prev_selected_t)+not(eq(floor(t*5+0.5),floor(prev_selected_t*5+0.5)))',\
+             scale=640:480:out_range=tv pipe:1"
         );
-        assert!(!camera.ends);
+        assert!(!camera.ends && camera.specs[0].stdin.is_empty());
+        let secret = plan(&config("rtsp://a:hunter#2@cam/s0"), None).unwrap();
+        assert!(!secret.specs[0].args.iter().any(|arg| arg.contains("hunter")), "others can read it");
+        let playlist = String::from_utf8(secret.specs[0].stdin.clone()).unwrap();
+        assert!(playlist.contains("file 'rtsp://a:hunter%232@cam/s0'\n"), "{playlist}");
+        assert!(playlist.contains("option rtsp_transport 'tcp'\noption stimeout '1'\n"), "{playlist}");
         let file = plan(&config("/data/yard.mp4"), None).unwrap();
         assert!(file.ends && file.specs[0].args.contains(&"-re".to_owned()));
         let http = plan(&config("http://cam/video.mjpg"), None).unwrap();
         assert!(!http.specs[0].args.iter().any(|a| a == "-re" || a == "-rtsp_transport"));
+    }
+
+    #[test]
+    fn what_has_no_clock_goes_by_the_time_of_arrival() {
+        for (url, expected) in [
+            ("http://cam/video.mjpg", true),
+            ("https://cam/axis-cgi/mjpg/video.cgi?resolution=640x480&name=a.mp4", true),
+            ("http://cam:8080/?action=stream", true),
+            ("tcp://cam:5000", true),
+            ("http://cam/live/index.M3U8?name=1.mjpg", false),
+            ("https://cam/clip.mp4", false),
+            ("rtsp://cam/s0", false),
+            ("udp://239.0.0.1:1234", false),
+            ("/data/yard.mjpeg", false),
+        ] {
+            let plan = plan(&config(url), None).unwrap();
+            assert_eq!(plan.specs[0].args.iter().any(|a| a == "-use_wallclock_as_timestamps"), expected, "{url}");
+            let place = |name: &str| plan.specs[0].args.iter().position(|a| a == name);
+            assert!(place("-use_wallclock_as_timestamps") < place("-stimeout"), "the user's own wins: {url}");
+        }
     }
 
     #[test]

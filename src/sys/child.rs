@@ -2,8 +2,8 @@
 //!
 //! Every child is forked by one thread that lives as long as the process, because the parent-death signal that ends a
 //! child with us follows the *thread* that forked it (`prctl(2)`, `PR_SET_PDEATHSIG`): forked from a pipeline's own thread,
-//! a child would be killed whenever that pipeline is reloaded. A child has its own process group, no standard input, and
-//! inherits no other descriptor (Rust opens everything close-on-exec).
+//! a child would be killed whenever that pipeline is reloaded. A child has its own process group, no standard input but what
+//! it is given at its start, and inherits no other descriptor (Rust opens everything close-on-exec).
 
 #![allow(unsafe_code, reason = "Command::pre_exec")]
 
@@ -33,8 +33,10 @@ pub struct Spec {
     pub name: String,
     /// Program: a path, or a name that is looked up in PATH.
     pub program: String,
-    /// Its arguments.
+    /// Its arguments, which every user of the computer can read.
     pub args: Vec<String>,
+    /// What it reads on standard input, up to 64 KiB; empty = there is none.
+    pub stdin: Vec<u8>,
     /// The package that holds the program, for the error when it is missing: `the Debian package ffmpeg`.
     pub package: &'static str,
     /// What must not be shown of its messages.
@@ -118,7 +120,8 @@ impl Child {
             _ => SpawnError::Failed { program: spec.program.clone(), error },
         };
         let mut command = Command::new(&spec.program);
-        command.args(&spec.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let stdin = if spec.stdin.is_empty() { Stdio::null() } else { filled(&spec.stdin).map_err(failed)?.into() };
+        command.args(&spec.args).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let parent = getpid();
         let die_with_us = move || {
             set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -268,6 +271,18 @@ impl Drop for Child {
             self.end(Duration::ZERO);
         }
     }
+}
+
+/// A pipe that holds `bytes` and then ends.
+fn filled(bytes: &[u8]) -> io::Result<io::PipeReader> {
+    // As much as a pipe takes without a reader (pipe(7)).
+    const MOST: usize = 64 * 1024;
+    if bytes.len() > MOST {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "too much for its standard input"));
+    }
+    let (reader, mut writer) = io::pipe()?;
+    io::Write::write_all(&mut writer, bytes)?;
+    Ok(reader)
 }
 
 /// Process ids of the children that were started and not waited for yet. Each pipeline has one child at a time, so there are

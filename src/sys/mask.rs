@@ -1,138 +1,308 @@
-//! Keeps credentials out of logs and messages.
+//! Keeps credentials out of everything that is shown: the log, messages, errors, what is printed and published.
+//!
+//! [`redact`] knows credentials by where they stand: the user part of a URL, the value of a key that is named like one
+//! (`pwd=`, in the query or in the path), a header such as `Authorization`. [`Mask`] knows those of one camera besides, and
+//! finds them wherever they turn up. A secret that is a plain level of a path (`/live/SECRET/1`) cannot be known.
 
-/// What must not be shown: the user part of a URL, and its words wherever else they turn up.
+/// What stands where a secret was.
+pub const MASK: &str = "***";
+
+/// Secrets shorter than this are masked only where [`redact`] finds them: elsewhere they would blot out half the text.
+const SHORTEST: usize = 4;
+
+/// Headers of HTTP and RTSP whose value is a secret.
+const HEADERS: [&str; 6] = ["authorization", "cookie", "x-api-key", "api-key", "x-auth-token", "x-access-token"];
+
+/// Parts of a name that make it a secret's wherever they stand in it.
+const STEMS: [&str; 15] = [
+    "passw",
+    "passphrase",
+    "passcode",
+    "passkey",
+    "pwd",
+    "pswd",
+    "token",
+    "secret",
+    "apikey",
+    "accesskey",
+    "authkey",
+    "credential",
+    "loginpas",
+    "loginuse",
+    "username",
+];
+/// Whole words of a name that make it a secret's.
+const WORDS: [&str; 17] = [
+    "pass",
+    "pas",
+    "psw",
+    "pw",
+    "key",
+    "auth",
+    "authorization",
+    "user",
+    "usr",
+    "login",
+    "account",
+    "sid",
+    "sig",
+    "signature",
+    "pin",
+    "jwt",
+    "userpass",
+];
+/// Ends of a name that make it a secret's in a URL, where `compass=` is nothing that cameras ask for.
+const ENDS: [&str; 6] = ["pass", "user", "usr", "auth", "login", "pw"];
+
+/// `text` with the credentials in it replaced by `***`.
+pub fn redact(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for (start, end) in ranges(text) {
+        out.push_str(text.get(at..start).unwrap_or_default());
+        out.push_str(MASK);
+        at = end;
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    out
+}
+
+/// Arguments of a program as [`redact`] shows each, and those that follow a flag named like a secret.
+pub fn redact_args(args: &[String]) -> Vec<String> {
+    let mut flagged = false;
+    let show = |arg: &String| {
+        let shown = if flagged && !arg.is_empty() && !arg.contains(':') { MASK.to_owned() } else { redact(arg) };
+        let shown = if flagged && shown == *arg && !arg.is_empty() { MASK.to_owned() } else { shown };
+        flagged = arg.strip_prefix('-').is_some_and(|name| !name.contains('=') && is_secret_name(name, true));
+        shown
+    };
+    args.iter().map(show).collect()
+}
+
+/// The secrets of one camera, for its program's messages.
 #[derive(Clone, Debug, Default)]
 pub struct Mask {
     secrets: Vec<String>,
+    /// A word of the program's, and what is shown in its place.
+    alias: Option<(&'static str, String)>,
 }
-
-/// What stands in a secret's place.
-const STARS: &str = "***";
-/// Secrets shorter than this are masked only in their URL: elsewhere they would blot out half the text.
-const SHORTEST: usize = 4;
-/// `key=value` in a URL's path or query whose value is a secret, as many cameras want it.
-const KEYS: [&str; 11] =
-    ["password", "passwd", "passcode", "pass", "pwd", "token", "secret", "auth", "username", "user", "key"];
 
 impl Mask {
     /// The secrets of `url`. The user part is taken up to the last `@`, since passwords with an unescaped `@` or `/` exist.
     pub fn of_url(url: &str) -> Self {
-        let mut secrets = Vec::new();
-        if let Some((_, rest)) = url.split_once("://")
-            && let Some((user_part, _)) = rest.rsplit_once('@')
-        {
-            secrets.push(user_part.to_owned());
-            if let Some((_, password)) = user_part.split_once(':') {
-                secrets.push(password.to_owned());
-            }
-        }
-        for (start, end) in values(url) {
-            secrets.push(url[start..end].to_owned());
-        }
-        secrets.retain(|secret| secret.len() >= SHORTEST);
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        secrets.dedup();
-        Mask { secrets }
+        Self::of(url, &[])
     }
 
-    /// `text` with every secret, the user part of any URL and the value of any password-like `key=value` replaced by `***`.
+    /// The secrets of `url`, and of the `args` of the program that opens it.
+    pub fn of(url: &str, args: &[String]) -> Self {
+        let mut mask = Mask::default();
+        mask.learn(url);
+        for (arg, shown) in args.iter().zip(redact_args(args)) {
+            if shown == MASK {
+                mask.add(arg);
+            } else if shown != *arg {
+                mask.learn(arg);
+            }
+        }
+        mask.secrets.retain(|secret| secret.len() >= SHORTEST);
+        mask.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        mask.secrets.dedup();
+        mask
+    }
+
+    /// Shows `meant` where the program says `word`.
+    pub fn with_alias(mut self, word: &'static str, meant: &str) -> Self {
+        self.alias = Some((word, meant.to_owned()));
+        self
+    }
+
+    /// `text` with every known secret, and whatever [`redact`] finds, replaced by `***`.
     pub fn apply(&self, text: &str) -> String {
         let mut out = text.to_owned();
         for secret in &self.secrets {
-            out = out.replace(secret.as_str(), STARS);
+            out = out.replace(secret.as_str(), MASK);
         }
-        let mut outermost = values(&out);
-        outermost.dedup_by_key(|&mut (_, end)| end);
-        for (start, end) in outermost.into_iter().rev() {
-            out.replace_range(start..end, STARS);
+        let out = redact(&out);
+        match &self.alias {
+            Some((word, meant)) => out.replace(word, meant),
+            None => out,
         }
-        mask_users(&out)
+    }
+
+    fn learn(&mut self, text: &str) {
+        for (start, end) in ranges(text) {
+            let Some(secret) = text.get(start..end) else { continue };
+            self.add(secret);
+            // A user part.
+            if text.get(..start).is_some_and(|before| before.ends_with("://"))
+                && let Some((_, password)) = secret.split_once(':')
+            {
+                self.add(password);
+            }
+            // XMEye joins its keys with underscores: user=admin_password=word_channel=1.
+            for part in secret.split('=').skip(1) {
+                self.add(part);
+                if let Some((word, _)) = part.rsplit_once('_') {
+                    self.add(word);
+                }
+            }
+            if let Some((word, _)) = secret.split_once('_').filter(|(_, rest)| rest.contains('=')) {
+                self.add(word);
+            }
+            // A header's value: scheme and credentials.
+            if let Some((_, credentials)) = secret.split_once(' ') {
+                self.add(credentials);
+            }
+        }
+    }
+
+    /// As it stands, and as a program shows it that has decoded it.
+    fn add(&mut self, secret: &str) {
+        self.secrets.push(secret.to_owned());
+        let decoded = decode(secret);
+        if decoded != secret {
+            self.secrets.push(decoded);
+        }
     }
 }
 
-/// Byte ranges of the values of password-like keys, in order; one may hold the next, and then they end alike.
-fn values(text: &str) -> Vec<(usize, usize)> {
+/// Byte ranges of the credentials in `text`, in order and apart.
+fn ranges(text: &str) -> Vec<(usize, usize)> {
+    // ASCII lower case keeps every byte's place.
+    let lower = text.to_ascii_lowercase();
+    let mut found = headers(&lower);
+    let urls = urls(text, &lower);
+    found.extend(urls.iter().filter_map(|url| url.user));
+    found.extend(values(text, &lower, &urls));
+    found.retain(|(start, end)| start < end);
+    found.sort_unstable();
+    let mut apart: Vec<(usize, usize)> = Vec::new();
+    for (start, end) in found {
+        match apart.last_mut() {
+            Some(last) if start < last.1 => last.1 = last.1.max(end),
+            _ => apart.push((start, end)),
+        }
+    }
+    apart
+}
+
+/// What follows the name and colon of a header, up to the end of its line.
+fn headers(lower: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
-    let mut from = 0;
-    while let Some(equals) = text[from..].find('=').map(|i| from + i) {
-        let before = &text[..equals];
-        let start = equals + 1;
-        from = start;
-        // get(): a multi-byte character may stand where the key would begin.
-        let is_key = KEYS.iter().any(|key| {
-            equals
-                .checked_sub(key.len())
-                .and_then(|at| Some((before.get(..at)?, before.get(at..)?)))
-                .is_some_and(|(ahead, word)| word.eq_ignore_ascii_case(key) && !ahead.ends_with(char::is_alphanumeric))
-        });
-        if is_key {
-            let end = text[start..]
-                .find(|c: char| c.is_whitespace() || matches!(c, '&' | '\'' | '"' | '/' | '#' | ';'))
-                .map_or(text.len(), |i| start + i);
-            if end > start {
-                found.push((start, end));
-            }
+    for name in HEADERS {
+        for (at, _) in lower.match_indices(name) {
+            let after = at + name.len();
+            let Some(value) = lower.get(after..).and_then(|rest| rest.trim_start_matches(' ').strip_prefix(':')) else {
+                continue;
+            };
+            let value = value.trim_start_matches(' ');
+            let end = value.find(['\r', '\n']).unwrap_or(value.len());
+            let start = lower.len() - value.len();
+            found.push((start, start + end));
         }
     }
     found
 }
 
-/// Replaces `user:password` in every `scheme://user:password@…` of `text`.
-fn mask_users(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (head, tail) = rest.split_at(at + 3);
-        out.push_str(head);
-        let word = tail.find(|c: char| c.is_whitespace() || matches!(c, '\'' | '"')).unwrap_or(tail.len());
-        rest = match tail[..word].rfind('@') {
-            Some(user) => {
-                out.push_str(STARS);
-                &tail[user..]
-            }
-            None => tail,
+struct Url {
+    /// From behind `://` to its end.
+    whole: (usize, usize),
+    user: Option<(usize, usize)>,
+    /// Where its query begins.
+    query: usize,
+}
+
+/// The URLs in a text, also those that are part of another one (`?url=rtsp%3A%2F%2F…`).
+fn urls(text: &str, lower: &str) -> Vec<Url> {
+    let mut found = Vec::new();
+    let starts = lower.match_indices("://").chain(lower.match_indices("%3a%2f%2f"));
+    for (at, mark) in starts {
+        let start = at + mark.len();
+        let rest = text.get(start..).unwrap_or_default();
+        // A text that is nothing but a URL ends where it ends: passwords hold all kinds of characters.
+        let scheme = text.get(..at).unwrap_or_default();
+        let alone = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'-');
+        let stop = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>');
+        let length = if alone { rest.len() } else { rest.find(stop).unwrap_or(rest.len()) };
+        let word = rest.get(..length).unwrap_or_default();
+        let (at_sign, question) = if mark == "://" { ("@", "?") } else { ("%40", "%3f") };
+        let folded = word.to_ascii_lowercase();
+        // An '@' in the query alone: the '?' may be part of a password.
+        let main = match folded.split_once(question) {
+            Some((main, query)) if main.contains(at_sign) || !query.contains(at_sign) => main.len(),
+            _ => word.len(),
         };
+        let user = folded.get(..main).and_then(|main| main.rfind(at_sign)).map(|end| (start, start + end));
+        let host = user.map_or(0, |(_, end)| end - start);
+        let query = folded.get(host..).and_then(|rest| rest.find(question)).map_or(length, |at| host + at);
+        found.push(Url { whole: (start, start + length), user, query: start + query });
     }
-    out.push_str(rest);
-    out
+    found
+}
+
+/// The values of keys that are named like secrets; one may hold the next.
+fn values(text: &str, lower: &str, urls: &[Url]) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    for (at, mark) in lower.match_indices('=').chain(lower.match_indices("%3d")) {
+        let before = lower.get(..at).unwrap_or_default();
+        let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '%' | '[' | ']');
+        let from =
+            before.rfind(|c| !is_name(c)).map_or(0, |i| i + before[i..].chars().next().map_or(1, char::len_utf8));
+        let start = at + mark.len();
+        let url = urls.iter().find(|url| (url.whole.0..url.whole.1).contains(&at));
+        // In a path keys are joined by underscores; the last part of what stands before '=' is the key.
+        let name = decode(before.get(from..).unwrap_or_default());
+        let short = url.is_some_and(|url| short_pair(lower.get(url.query..url.whole.1).unwrap_or_default(), &name));
+        if !short && !is_secret_name(&name, url.is_some()) {
+            continue;
+        }
+        let rest = text.get(start..).unwrap_or_default();
+        let in_query = url.is_some_and(|url| at > url.query);
+        let stop = |c: char| {
+            c.is_whitespace()
+                || matches!(c, '&' | '"' | '\'' | '<' | '>')
+                || (!in_query && matches!(c, '/' | '?' | ';' | ','))
+        };
+        let end = rest.find(stop).unwrap_or(rest.len());
+        found.push((start, start + end));
+    }
+    found
+}
+
+/// `u` and `p`, which some cameras want together.
+fn short_pair(query: &str, name: &str) -> bool {
+    let has = |key: &str| query.split(['?', '&']).any(|pair| pair.starts_with(key));
+    matches!(name, "u" | "p") && has("u=") && has("p=")
+}
+
+/// Whether the value of a key of this name is a secret.
+fn is_secret_name(name: &str, in_url: bool) -> bool {
+    let name = name.to_ascii_lowercase();
+    let joined: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    let is_word = |part: &str| WORDS.contains(&part) || in_url && ENDS.iter().any(|end| part.ends_with(end));
+    STEMS.iter().any(|stem| joined.contains(stem)) || name.split(|c: char| !c.is_alphanumeric()).any(is_word)
+}
+
+/// `text` with `%41` and the like decoded; what is none stays.
+pub fn decode(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        let decoded = digits.filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        match decoded.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_are_masked_wherever_they_stand() {
-        let cases = [
-            ("rtsp://admin:hunter2@10.0.0.5:554/s0", "opening rtsp://admin:hunter2@10.0.0.5:554/s0", "hunter2"),
-            ("rtsp://admin:hunter2@10.0.0.5/s0", "401 for user admin:hunter2", "hunter2"),
-            ("rtsp://admin:p@ss/w0rd@10.0.0.5/s0", "bad port in rtsp://admin:p@ss/w0rd@10.0.0.5/s0", "w0rd"),
-            ("rtsp://admin:p@ss/w0rd@10.0.0.5/s0", "said p@ss/w0rd", "w0rd"),
-            ("http://cam/video?user=bob&password=s3cr3t!", "GET /video?user=bob&password=s3cr3t! failed", "s3cr3t"),
-            ("rtsp://cam/user=admin_password=tlJwpbo6_channel=1", "x tlJwpbo6_channel=1", "tlJwpbo6"),
-            ("rtsp://cam/s0", "redirected to rtsp://other:word@host/", "word@"),
-            ("rtsp://a:b@cam/s0", "'rtsp://a:b@cam/s0': no route", "a:b"),
-        ];
-        for (url, text, secret) in cases {
-            let masked = Mask::of_url(url).apply(text);
-            assert!(!masked.contains(secret), "{masked}");
-            assert!(masked.contains(STARS), "{masked}");
-            assert!(!Mask::of_url(url).apply(url).contains(secret));
-        }
-    }
-
-    #[test]
-    fn harmless_text_stays() {
-        for text in ["rtsp://cam/stream", "frame=12 fps=5", "keyframe=1 monkey=2", "ü=1", "a@b.example", ""] {
-            assert_eq!(Mask::of_url("rtsp://u:pass@h/").apply(text), text);
-        }
-        assert_eq!(Mask::of_url("rtsp://u:word@h/x").apply("rtsp://u:word@h/x"), "rtsp://***@h/x");
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn never_panics(url: String, text: String) {
-            Mask::of_url(&url).apply(&text);
-        }
-    }
-}
+mod tests;

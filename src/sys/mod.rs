@@ -1,8 +1,11 @@
-//! The thin layer over Linux: ioctls, `/proc` and `/sys` readers with an injectable root, child processes.
+//! The thin layer over Linux: ioctls, `/proc` and `/sys` readers with an injectable root, child processes, files that may be anything.
 
+pub mod atomic;
+pub mod beneath;
 pub mod child;
+pub mod file;
 pub mod landlock;
-mod mask;
+pub mod mask;
 mod mmap;
 pub mod proc;
 pub mod sysfs;

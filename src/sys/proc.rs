@@ -4,7 +4,10 @@
 //! are; [`Counter`] turns two readings of one into a difference that survives wrap-around and resets.
 
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use super::Roots;
 
@@ -43,7 +46,10 @@ const MOST_BYTES: u64 = 4 << 20;
 pub fn read_text(path: &Path, buffer: &mut String) -> Result<(), ReadError> {
     let mut bytes = std::mem::take(buffer).into_bytes();
     bytes.clear();
-    let read = std::fs::File::open(path).and_then(|f| f.take(MOST_BYTES).read_to_end(&mut bytes));
+    // A copy of another machine's files may hold a FIFO, and some files of the kernel wait for something to happen.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let opened = std::fs::OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+    let read = opened.and_then(|f| f.take(MOST_BYTES).read_to_end(&mut bytes));
     *buffer = String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
     read.map(drop).map_err(|e| ReadError::io(path, &e))
 }

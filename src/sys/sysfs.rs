@@ -4,6 +4,7 @@
 //! kernel's `Documentation/ABI/testing/sysfs-bus-iio`, `Documentation/hwmon/sysfs-interface.rst` and
 //! `Documentation/driver-api/thermal/sysfs-api.rst`.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::Roots;
@@ -60,6 +61,25 @@ pub fn thermal(roots: &Roots, wanted: &str) -> Vec<Probe> {
         });
     }
     distinct(probes)
+}
+
+/// Types of the thermal zones, in the order of their numbers.
+pub fn thermal_types(roots: &Roots) -> Vec<String> {
+    let zones = numbered(&roots.sys.join("class/thermal"), "thermal_zone");
+    zones.iter().filter_map(|dir| word(&dir.join("type"))).collect()
+}
+
+/// Whether a sensor goes by the name `wanted`: type or directory of a thermal zone, or the name of a zone's or hardware
+/// monitor's [`Probe`].
+pub fn is_called(probe: &Probe, wanted: &str) -> bool {
+    let dir = probe.path.parent();
+    let kind = dir.and_then(|dir| word(&dir.join("type")));
+    let of_zone = |kind: String| {
+        kind == wanted
+            || plain(&kind) == plain(wanted)
+            || dir.and_then(Path::file_name).is_some_and(|name| name.to_str() == Some(wanted))
+    };
+    probe.name == wanted || kind.is_some_and(of_zone)
 }
 
 /// Inputs of the hardware monitors called `wanted` (empty = all): `<monitor>_<label>_<unit>`.
@@ -191,14 +211,18 @@ fn plain(text: &str) -> String {
     out.trim_matches('_').to_owned()
 }
 
-/// Two devices of one name keep apart: the second is `cpu_thermal_2_celsius`.
+/// Two devices of one name keep apart: the second is `cpu_thermal_2_celsius`, unless another device has that name.
 fn distinct(mut probes: Vec<Probe>) -> Vec<Probe> {
-    let original: Vec<String> = probes.iter().map(|p| p.name.clone()).collect();
-    for (i, probe) in probes.iter_mut().enumerate() {
-        let earlier = original.iter().take(i).filter(|name| **name == probe.name).count();
-        if earlier > 0 {
+    let mut taken: HashSet<String> = probes.iter().map(|p| p.name.clone()).collect();
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    for probe in &mut probes {
+        let earlier = seen.entry(probe.name.clone()).or_default();
+        *earlier += 1;
+        if *earlier > 1 {
             let (head, unit) = probe.name.rsplit_once('_').unwrap_or((&probe.name, ""));
-            probe.name = format!("{head}_{}_{unit}", earlier + 1);
+            let free = (*earlier..).map(|n| format!("{head}_{n}_{unit}")).find(|name| !taken.contains(name));
+            probe.name = free.unwrap_or_default();
+            taken.insert(probe.name.clone());
         }
     }
     probes

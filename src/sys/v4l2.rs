@@ -15,8 +15,8 @@ use rustix::io::Errno;
 use rustix::ioctl::{Getter, Opcode, Setter, Updater, ioctl};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::Roots;
 use super::mmap::Mapping;
+use super::{Roots, file};
 
 /// Four letters that name a pixel format: `MJPG`, `YUYV`, …
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -352,7 +352,7 @@ pub fn list(roots: &Roots) -> Vec<Listed> {
         .collect();
     nodes.sort();
     let listed = |(_, node): (u32, String)| {
-        let name = std::fs::read_to_string(roots.sys.join("class/video4linux").join(&node).join("name"));
+        let name = file::read_text(&roots.sys.join("class/video4linux").join(&node).join("name"), 4 << 10);
         let path = roots.dev.join(&node);
         Listed { answer: ask(&path), path, name: name.unwrap_or_default().trim().to_owned() }
     };

@@ -2,17 +2,19 @@
 
 use super::output::{EventIds, Filter, Scores, Smoothing, get, items, label, wrong};
 use super::{Config, SetupError, Task, TaskError, TaskInput, TaskOutput};
-use crate::frame::{Event, EventKind, Label, Outcome, Scored, TaskSpec};
+use crate::frame::{Event, EventKind, Label, Outcome, Scored, TaskSpec, Unreadable};
 
 /// Labels that are published when the configuration does not say.
 const TOP_K: u32 = 3;
 
 /// The best class of output 0, `[N, classes]` (further axes are flattened).
 ///
-/// The label is empty when no class that counts reaches `min_score`. An event begins (`new`) when a label comes to
+/// The label is empty when no class that counts reaches `min_score`, when the best one is the model's for "nothing to read here", and
+/// when the picture's only region cannot be read. An event begins (`new`) when a label comes to
 /// the top and ends (`end`, with the best score it had) when another takes its place or none is left.
 pub(super) struct Classify {
     labels: Vec<Label>,
+    none: Option<usize>,
     filter: Filter,
     min_score: f32,
     top_k: usize,
@@ -31,6 +33,7 @@ impl Classify {
         Ok(Classify {
             filter: Filter::new(&config.labels, &spec.labels)?,
             labels: spec.labels.clone(),
+            none: spec.none,
             min_score: config.min_score.unwrap_or(0.0),
             top_k: config.top_k.unwrap_or(TOP_K).max(1) as usize,
             scores: Scores::new(config.softmax),
@@ -79,10 +82,17 @@ impl Task for Classify {
         if !row.iter().any(|v| v.is_finite()) {
             return Err(wrong(output, "no finite value".into()));
         }
+        let unreadable = input.unreadable.first().copied().flatten();
+        if unreadable.is_some() {
+            // Whatever the model makes of it is about nothing.
+            let events = self.events(None, input);
+            let outcome = Outcome::Classify { label: String::new(), score: 0.0, top: Vec::new(), unreadable };
+            return Ok(TaskOutput { outcome, events });
+        }
         self.scores.apply(output, row, classes);
         let scores = self.smoothing.add(row);
         self.order.clear();
-        self.order.extend((0..classes).filter(|&c| self.filter.has(c)));
+        self.order.extend((0..classes).filter(|&c| self.filter.has(c) || self.none == Some(c)));
         let by_score = |a: &usize, b: &usize| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b));
         if self.order.len() > self.top_k {
             self.order.select_nth_unstable_by(self.top_k, by_score);
@@ -91,13 +101,13 @@ impl Task for Classify {
         self.order.sort_unstable_by(by_score);
         let top: Vec<Scored> =
             self.order.iter().map(|&c| Scored { label: label(&self.labels, c), score: scores[c] }).collect();
-        let best = top.first().filter(|b| b.score >= self.min_score);
+        let nothing = self.order.first().is_some_and(|&best| self.none == Some(best));
+        let best = top.first().filter(|b| b.score >= self.min_score && !nothing);
         let events = self.events(best, input);
         let outcome = Outcome::Classify {
             label: best.map(|b| b.label.to_string()).unwrap_or_default(),
             score: top.first().map_or(0.0, |b| b.score),
-            regions: Vec::new(),
-            held: None,
+            unreadable: nothing.then_some(Unreadable::NoDigit),
             top,
         };
         Ok(TaskOutput { outcome, events })

@@ -1,7 +1,7 @@
 //! Tests of whole-picture classification.
 
 use super::*;
-use crate::task::testing::{labels, quantised, run_at, run_with, tensor};
+use crate::task::testing::{labels, quantised, run_at, run_unreadable, run_with, tensor};
 
 fn classify(config: Config, names: &[&str]) -> Classify {
     Classify::new(&config, &TaskSpec { labels: labels(names), items: 1, ..TaskSpec::default() }).unwrap()
@@ -9,8 +9,8 @@ fn classify(config: Config, names: &[&str]) -> Classify {
 
 fn parts(output: TaskOutput) -> (String, f32, Vec<(String, f32)>, Vec<Event>) {
     match output.outcome {
-        Outcome::Classify { label, score, top, regions, held } => {
-            assert!(regions.is_empty() && held.is_none());
+        Outcome::Classify { label, score, top, unreadable } => {
+            assert_eq!(unreadable, None);
             (label, score, top.into_iter().map(|t| (t.label.to_string(), t.score)).collect(), output.events)
         }
         other => panic!("{other:?}"),
@@ -123,4 +123,22 @@ fn the_frame_s_own_item_of_a_batch_is_read() {
     let batch = tensor(&[3, 2], &[1.0, 0.0, 0.0, 1.0, 1.0, 0.0]);
     assert_eq!(parts(run_with(&mut task, &[], &[&batch], &[], 1, 0).unwrap()).0, "b");
     assert_eq!(parts(run_with(&mut task, &[], &[&batch], &[], 2, 0).unwrap()).0, "a");
+}
+
+#[test]
+fn nothing_to_read_is_no_label() {
+    let spec = TaskSpec { labels: labels(&["1", "none"]), items: 1, none: Some(1), ..TaskSpec::default() };
+    let mut task = Classify::new(&Config { labels: vec!["1".into()], ..Config::default() }, &spec).unwrap();
+    let one = tensor(&[1, 2], &[0.9, 0.1]);
+    assert_eq!(parts(run_at(&mut task, &[&one], 0).unwrap()).0, "1");
+    let output = run_at(&mut task, &[&tensor(&[1, 2], &[0.1, 0.9])], 0).unwrap();
+    assert_eq!(output.events[0].kind, EventKind::End);
+    let Outcome::Classify { label, top, unreadable, .. } = output.outcome else { panic!() };
+    assert_eq!((label.as_str(), &*top[0].label, unreadable), ("", "none", Some(Unreadable::NoDigit)));
+    // What could not be seen is nothing either, whatever the model says of it.
+    run_at(&mut task, &[&one], 0).unwrap();
+    let output = run_unreadable(&mut task, &one, &[Some(Unreadable::LowContrast)], 0).unwrap();
+    assert_eq!(output.events[0].kind, EventKind::End);
+    let Outcome::Classify { label, score, top, unreadable } = output.outcome else { panic!() };
+    assert_eq!((label.as_str(), score, top.len(), unreadable), ("", 0.0, 0, Some(Unreadable::LowContrast)));
 }

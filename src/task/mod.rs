@@ -14,10 +14,11 @@ mod testing;
 
 use std::time::{Duration, SystemTime};
 
+pub use reading::Number;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::frame::{Event, Geometry, Outcome, TaskKind, TaskSpec, TensorView};
+use crate::frame::{Event, Geometry, Outcome, TaskKind, TaskSpec, TensorSpec, TensorView, Unreadable};
 
 /// `[pipeline.task]`: what is made of the model's output. An unset key means what the model bundle says.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -26,8 +27,8 @@ pub struct Config {
     /// Kind of task; unset = as the model bundle says, else `raw`.
     #[serde(rename = "type")]
     pub kind: Option<TaskKind>,
-    /// Least score that counts, 0 to 1; unset = 0 for `classify` of whole pictures, 0.5 for readings from regions, 0.4
-    /// for `detect`.
+    /// Least score that counts, 0 to 1; unset = as the model bundle says, else 0 for `classify` of whole pictures, 0.8 for readings
+    /// from regions, 0.4 for `detect`.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_score: Option<f32>,
     /// Labels that count; empty = all.
@@ -41,18 +42,34 @@ pub struct Config {
     /// `classify`: whether softmax is applied to the model's output; unset = unless the output is a distribution already
     /// (a quantised output that can only hold 0 to 1, or values in 0 to 1 whose sum is 1).
     pub softmax: Option<bool>,
-    /// `classify` with regions: a reading below the last good one is held back (a meter does not run backwards).
+    /// `classify` with regions: a reading below the last good one, or too far above it, is held back (a meter does not run backwards
+    /// and does not leap).
     pub monotonic: bool,
-    /// `classify` with `monotonic`: how long a reading that runs backwards or leaps must be read without contradiction
-    /// before it is believed after all, in s; unset = 10.
+    /// `classify` with `monotonic`: how long a reading that runs backwards or leaps must be read without contradiction, in at least
+    /// three pictures, before it is believed after all, in s; unset = 10.
     #[schemars(range(min = 0.0, max = 86_400.0))]
     pub confirm_s: Option<f32>,
+    /// `classify` with `monotonic`: the meter's highest rate in counts of its last digit per hour; unset = learnt from what is read.
+    #[schemars(range(min = 0.001, max = 1e12))]
+    pub max_rate: Option<f64>,
+    /// `classify` with `monotonic`: the largest step from one good reading to the next that is believed at once, in counts of the
+    /// last digit; unset = no other limit than `max_rate`.
+    #[schemars(range(min = 1))]
+    pub max_step: Option<u64>,
     /// `detect`: boxes overlapping more than this (intersection over union) are one object; unset = 0.45.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub nms_iou: Option<f32>,
     /// `detect`: objects at most; unset = 100.
     #[schemars(range(min = 1, max = 10_000))]
     pub max_detections: Option<u32>,
+    /// `detect`: how long an object must be seen, in at least half of the frames and in two, before it counts as there, in s;
+    /// 0 = one frame is enough; unset = 0.5.
+    #[schemars(range(min = 0.0, max = 3600.0))]
+    pub appear_s: Option<f32>,
+    /// `detect`: how long an object must not be seen, in at least two frames, before it counts as gone, in s; 0 = one frame is
+    /// enough; unset = 2.
+    #[schemars(range(min = 0.0, max = 3600.0))]
+    pub vanish_s: Option<f32>,
     /// `anomaly`: how long the threshold is learnt before anything is flagged, in s; 0 = `threshold` is used; unset = as the
     /// bundle says, else 0 with a `threshold` and 60 without.
     #[schemars(range(min = 0.0, max = 604_800.0))]
@@ -82,6 +99,8 @@ pub struct TaskInput<'a> {
     pub first_item: usize,
     /// How each item of this frame was cut from the picture (empty for windows).
     pub geometry: &'a [Geometry],
+    /// Why an item of this frame cannot be read, `None` for one that can; one entry per item, or empty where that was not checked.
+    pub unreadable: &'a [Option<Unreadable>],
     /// Monotonic time since the pipeline started.
     pub now: Duration,
     /// Wall-clock time of the frame.
@@ -97,6 +116,19 @@ pub struct TaskOutput {
     pub events: Vec<Event>,
 }
 
+/// What a task that follows a counter knows of it, to be kept over the end of the process.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Memory {
+    /// The last reading that was believed.
+    pub reading: Number,
+    /// Its score.
+    pub score: f32,
+    /// When it was last read (wall clock).
+    pub time: SystemTime,
+    /// The fastest pace that was seen, in counts of the last digit per hour; 0 = none yet.
+    pub fastest_per_hour: f64,
+}
+
 /// Makes sense of a model's output; keeps what it must remember between frames.
 pub trait Task: Send {
     /// Looks at one frame's part of a run.
@@ -104,6 +136,40 @@ pub trait Task: Send {
     /// # Errors
     /// [`TaskError`] when the outputs are not of the form this task needs; never panics.
     fn run(&mut self, input: &TaskInput<'_>) -> Result<TaskOutput, TaskError>;
+
+    /// What is worth keeping over a restart; `None` where nothing is.
+    fn memory(&self) -> Option<Memory> {
+        None
+    }
+
+    /// Takes over what an earlier run remembered. To be called before the first frame; a task that cannot use it ignores it.
+    fn restore(&mut self, _memory: Memory) {}
+
+    /// Checks the shapes of a plan's outputs before it runs.
+    ///
+    /// # Errors
+    /// [`TaskError`] when they are not of the form this task needs.
+    fn fits(&self, _outputs: &[TensorSpec]) -> Result<(), TaskError> {
+        Ok(())
+    }
+
+    /// What makes it doubtful that the outputs of a run mean what this task takes them for, one sentence each; for a trial.
+    ///
+    /// # Errors
+    /// [`TaskError`] when they cannot mean it.
+    fn doubts(&mut self, _input: &TaskInput<'_>) -> Result<Vec<String>, TaskError> {
+        Ok(Vec::new())
+    }
+
+    /// Ends what no frame has told of for long; called now and then, also while no frame comes. `now` is as in [`TaskInput`].
+    fn idle(&mut self, _now: Duration) -> Vec<Event> {
+        Vec::new()
+    }
+
+    /// Ends what is going on, since no frame will follow.
+    fn end(&mut self) -> Vec<Event> {
+        Vec::new()
+    }
 }
 
 /// Makes the task that `kind` names, with `config` already merged over the bundle's defaults.
@@ -112,7 +178,7 @@ pub trait Task: Send {
 /// [`SetupError`] naming the key, when a value makes no sense for this model.
 pub fn new(kind: TaskKind, config: &Config, spec: &TaskSpec) -> Result<Box<dyn Task>, SetupError> {
     match kind {
-        TaskKind::Classify if spec.items > 1 || config.monotonic => Ok(Box::new(reading::Reading::new(config, spec)?)),
+        TaskKind::Classify if spec.items > 1 || config.monotonic => Ok(Box::new(reading::Reader::new(config, spec)?)),
         TaskKind::Classify => Ok(Box::new(classify::Classify::new(config, spec)?)),
         TaskKind::Detect => Ok(Box::new(detect::Detect::new(config, spec)?)),
         TaskKind::Anomaly => Ok(Box::new(anomaly::Anomaly::new(config, spec)?)),

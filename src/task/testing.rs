@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{Task, TaskError, TaskInput, TaskOutput};
-use crate::frame::{DType, Elements, Geometry, Label, Quant, TensorSpec, TensorView};
+use crate::frame::{DType, Elements, Geometry, Label, Quant, TensorSpec, TensorView, Unreadable};
 
 /// A tensor of floats that a test owns.
 pub struct Tensor {
@@ -44,6 +44,18 @@ pub fn run_at(task: &mut dyn Task, outputs: &[&Tensor], now_ms: u64) -> Result<T
     run_with(task, &[], outputs, &[], 0, now_ms)
 }
 
+/// Runs on one output whose items could not be read for these reasons.
+pub fn run_unreadable(
+    task: &mut dyn Task,
+    output: &Tensor,
+    unreadable: &[Option<Unreadable>],
+    now_ms: u64,
+) -> Result<TaskOutput, TaskError> {
+    let now = Duration::from_millis(now_ms);
+    let (outputs, time) = ([output.view()], SystemTime::UNIX_EPOCH + now);
+    task.run(&TaskInput { inputs: &[], outputs: &outputs, first_item: 0, geometry: &[], unreadable, now, time })
+}
+
 pub fn run_with(
     task: &mut dyn Task,
     inputs: &[&Tensor],
@@ -56,5 +68,5 @@ pub fn run_with(
     let outputs: Vec<_> = outputs.iter().map(|t| t.view()).collect();
     let now = Duration::from_millis(now_ms);
     let time = SystemTime::UNIX_EPOCH + now;
-    task.run(&TaskInput { inputs: &inputs, outputs: &outputs, first_item, geometry, now, time })
+    task.run(&TaskInput { inputs: &inputs, outputs: &outputs, first_item, geometry, unreadable: &[], now, time })
 }

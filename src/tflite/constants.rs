@@ -46,10 +46,7 @@ impl Writer<'_, '_> {
             return Ok(name.clone());
         }
         let tensor = self.tensor(index);
-        let values = tensor.data.ok_or_else(|| format!("tensor {:?} is no constant", tensor.name))?;
-        if tensor.sparse {
-            return Err(format!("constant {:?} is stored in a sparse form", tensor.name));
-        }
+        let values = tensor.data.as_deref().ok_or_else(|| format!("tensor {:?} is no constant", tensor.name))?;
         let width = tensor.kind.size_bytes();
         let width = width.ok_or_else(|| format!("constant {:?} is of type {}", tensor.name, tensor.kind.name()))?;
         if shape.iter().product::<usize>() * width != values.len() {

@@ -1,11 +1,14 @@
 //! A model as it stands in the file: tensors, constants where they lie, operators in their order.
 
+use std::borrow::Cow;
+
 use super::TfliteError;
 use super::reader::{Broken, Table, Vector};
 use super::schema::{Kind, field, operator_name};
+use super::sparse::Sparsity;
 
 /// Most dimensions of a tensor.
-const MAX_RANK: usize = 8;
+pub const MAX_RANK: usize = 8;
 /// Most tensors, and most operators.
 const MAX_COUNT: usize = 50_000;
 /// Largest tensor, in elements.
@@ -14,6 +17,8 @@ const MAX_ELEMENTS: usize = 1 << 28;
 const MAX_ENDS: usize = 4096;
 /// Longest name that is kept, in bytes.
 const MAX_NAME_BYTES: usize = 1024;
+/// Bytes of expanded constants for each byte of the file: of sparse weights at least one value in thirty is stored.
+const MAX_SPARSITY: usize = 32;
 /// Longest constant of axes, amounts and the like.
 const MAX_INTEGERS: usize = 4096;
 
@@ -36,9 +41,7 @@ pub struct Tensor<'a> {
     pub kind: Kind,
     pub quant: Option<Quant>,
     /// Values of a constant.
-    pub data: Option<&'a [u8]>,
-    /// Whether its values are stored in a compressed form.
-    pub sparse: bool,
+    pub data: Option<Cow<'a, [u8]>>,
 }
 
 impl Tensor<'_> {
@@ -49,7 +52,7 @@ impl Tensor<'_> {
 
     /// The values of a short constant of integers.
     pub fn integers(&self) -> Option<Vec<i64>> {
-        let data = self.data.filter(|_| !self.sparse && self.len() <= MAX_INTEGERS)?;
+        let data = self.data.as_deref().filter(|_| self.len() <= MAX_INTEGERS)?;
         let word = |b: &[u8]| i64::from(i32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         let long = |b: &[u8]| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
         match self.kind {
@@ -110,6 +113,7 @@ impl<'a> Net<'a> {
             return Err(broken(&format!("it is of version {version} of the format, 3 is known")));
         }
         let mut allowance = Allowance(bytes.len().saturating_mul(16));
+        let mut zeros = Allowance(bytes.len().saturating_mul(MAX_SPARSITY));
         let codes = codes(model, &mut allowance)?;
         let buffers = model.words(field::MODEL_BUFFERS)?;
         let buffers = buffers.tables().map(|b| buffer(b?, bytes)).collect::<Result<Vec<&[u8]>, Broken>>()?;
@@ -123,7 +127,8 @@ impl<'a> Net<'a> {
                 format!("{} tensors and {} operators, allowed are up to {MAX_COUNT}", listed.len(), operators.len());
             return Err(broken(&reason));
         }
-        let tensors = listed.tables().map(|t| tensor(t?, &buffers, &mut allowance)).collect::<Result<Vec<_>, _>>()?;
+        let tensors =
+            listed.tables().map(|t| tensor(t?, &buffers, &mut allowance, &mut zeros)).collect::<Result<Vec<_>, _>>()?;
         let count = tensors.len();
         let operators = operators
             .tables()
@@ -177,7 +182,12 @@ fn buffer<'a>(table: Table<'a>, bytes: &'a [u8]) -> Result<&'a [u8], Broken> {
         .ok_or(Broken { at: bytes.len(), what: "a buffer behind the end" })
 }
 
-fn tensor<'a>(table: Table<'a>, buffers: &[&'a [u8]], allowance: &mut Allowance) -> Result<Tensor<'a>, TfliteError> {
+fn tensor<'a>(
+    table: Table<'a>,
+    buffers: &[&'a [u8]],
+    allowance: &mut Allowance,
+    zeros: &mut Allowance,
+) -> Result<Tensor<'a>, TfliteError> {
     let name = table.text(field::TENSOR_NAME)?;
     allowance.spend(name.len())?;
     let name = shortened(&name);
@@ -194,11 +204,21 @@ fn tensor<'a>(table: Table<'a>, buffers: &[&'a [u8]], allowance: &mut Allowance)
     let count = if shape.contains(&0) { 0 } else { count };
     let open = table.words(field::TENSOR_SIGNATURE)?.i32s().next() == Some(-1);
     let kind = Kind::of(table.i8(field::TENSOR_TYPE)?);
-    let sparse = table.table(field::TENSOR_SPARSITY)?.is_some();
+    let sparsity = table.table(field::TENSOR_SPARSITY)?;
     let index = table.u32(field::TENSOR_BUFFER)? as usize;
     let data = buffers.get(index).copied().ok_or_else(|| wrong(format!("its buffer {index} is not in the file")))?;
-    let data = (!data.is_empty()).then_some(data);
-    if let (Some(data), Some(size), false) = (data, kind.size_bytes(), sparse)
+    let data = match (data.is_empty(), sparsity, kind.size_bytes()) {
+        (true, ..) => None,
+        (false, Some(sparsity), Some(size)) => {
+            let (sparsity, read_bytes) = Sparsity::read(sparsity)?.map_err(wrong)?;
+            allowance.spend(read_bytes)?;
+            zeros.spend(count.saturating_mul(size))?;
+            Some(Cow::Owned(sparsity.expand(data, &shape, size).map_err(wrong)?))
+        }
+        (false, Some(_), None) => return Err(wrong(format!("sparse values of type {} are not known", kind.name()))),
+        (false, None, _) => Some(Cow::Borrowed(data)),
+    };
+    if let (Some(data), Some(size)) = (&data, kind.size_bytes())
         && count.checked_mul(size) != Some(data.len())
     {
         let found = data.len();
@@ -208,7 +228,7 @@ fn tensor<'a>(table: Table<'a>, buffers: &[&'a [u8]], allowance: &mut Allowance)
         Some(quant) => quantisation(quant, &shape, allowance, wrong)?,
         None => None,
     };
-    Ok(Tensor { name, shape, open, kind, quant, data, sparse })
+    Ok(Tensor { name, shape, open, kind, quant, data })
 }
 
 fn quantisation(

@@ -1,7 +1,7 @@
 //! TensorFlow Lite models as ONNX models, so that the one engine runs both.
 //!
 //! [`reader`] finds its way through the bytes and believes none of them, [`schema`] knows what the numbers of the format
-//! mean, [`graph`] holds a model as it stands in the file, [`ops`] says for each operator which ones of ONNX compute the
+//! mean, [`graph`] holds a model as it stands in the file (with zeros that it leaves out put back by [`sparse`]), [`ops`] says for each operator which ones of ONNX compute the
 //! same ([`step`]), and [`write`](mod@write) keeps account of what each tensor is called there, with [`constants`].
 //!
 //! Quantised tensors become sandwiches (`DequantizeLinear → operator → QuantizeLinear`) with the file's own integers, scales
@@ -16,6 +16,7 @@ mod graph;
 mod ops;
 mod reader;
 mod schema;
+mod sparse;
 mod step;
 mod write;
 

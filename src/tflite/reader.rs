@@ -137,6 +137,11 @@ impl<'a> Table<'a> {
         self.vector(id, 4)
     }
 
+    /// A vector of 16-bit elements.
+    pub fn halves(&self, id: usize) -> Read<Vector<'a>> {
+        self.vector(id, 2)
+    }
+
     /// A vector of 64-bit elements.
     pub fn longs(&self, id: usize) -> Read<Vector<'a>> {
         self.vector(id, 8)
@@ -166,6 +171,11 @@ impl<'a> Vector<'a> {
     /// As signed 32-bit integers.
     pub fn i32s(self) -> impl Iterator<Item = i32> + 'a {
         self.raw.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+    }
+
+    /// As unsigned 16-bit integers.
+    pub fn u16s(self) -> impl Iterator<Item = u16> + 'a {
+        self.raw.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]]))
     }
 
     /// As 32-bit floats.

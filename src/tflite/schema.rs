@@ -23,6 +23,14 @@ pub mod field {
     pub const TENSOR_QUANT: usize = 4;
     pub const TENSOR_SPARSITY: usize = 6;
     pub const TENSOR_SIGNATURE: usize = 7;
+    pub const SPARSITY_ORDER: usize = 0;
+    pub const SPARSITY_BLOCKS: usize = 1;
+    pub const SPARSITY_LEVELS: usize = 2;
+    pub const LEVEL_FORMAT: usize = 0;
+    pub const LEVEL_SIZE: usize = 1;
+    /// Type of the union; the vector stands in the field behind it, here and in the next one.
+    pub const LEVEL_SEGMENTS: usize = 2;
+    pub const LEVEL_INDICES: usize = 4;
     pub const QUANT_SCALE: usize = 2;
     pub const QUANT_ZERO_POINT: usize = 3;
     pub const QUANT_AXIS: usize = 6;

@@ -3,6 +3,7 @@
 //! A tensor may be there in up to four forms: as the file stores it (bytes, where it is quantised) or as reals, and each
 //! with its axes as in the file or channels first. A form is made when it is first asked for.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use prost::Message;
@@ -49,6 +50,12 @@ pub struct Writer<'n, 'a> {
 impl<'n, 'a> Writer<'n, 'a> {
     /// An empty graph with the inputs of `net`, which came from a file of `file_bytes`.
     pub fn new(net: &'n Net<'a>, open: bool, file_bytes: usize) -> Result<Self, TfliteError> {
+        // What was expanded is written once, twice as wide where it was of half precision.
+        let expanded = net.tensors.iter().map(|tensor| match &tensor.data {
+            Some(Cow::Owned(values)) => values.len().saturating_mul(4),
+            _ => 0,
+        });
+        let expanded = expanded.fold(0, usize::saturating_add);
         let mut writer = Writer {
             net,
             open,
@@ -58,7 +65,7 @@ impl<'n, 'a> Writer<'n, 'a> {
             is_output: vec![false; net.tensors.len()],
             defined: HashSet::new(),
             constants: Constants::default(),
-            allowance: file_bytes.saturating_mul(16).saturating_add(1 << 20),
+            allowance: file_bytes.saturating_mul(16).saturating_add(1 << 20).saturating_add(expanded),
         };
         // Outputs keep their names before anything else may take them.
         for &index in net.inputs.iter().chain(&net.outputs) {

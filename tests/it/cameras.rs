@@ -1,5 +1,7 @@
 //! Cameras behind child processes: a fake `rpicam-vid` that misbehaves in every way, and the real `ffmpeg`.
 
+mod http;
+
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -276,4 +278,5 @@ fn an_unreachable_camera_is_lost_with_the_reason_and_without_the_password() {
     let seen = until(source.as_mut(), &mut Frame::empty(), |a| a.starts_with("lost"));
     let last = seen.last().unwrap();
     assert!(last.contains("Connection refused") && !last.contains("hunter2"), "{seen:?}");
+    assert!(last.contains("***@127.0.0.1"), "it says which camera: {seen:?}");
 }

@@ -63,6 +63,7 @@ fn run(csv: &Path) -> Run {
                 outputs: &[plan.output(0)],
                 first_item: 0,
                 geometry: &geometry,
+                unreadable: &[],
                 now,
                 time: SystemTime::UNIX_EPOCH + now,
             })

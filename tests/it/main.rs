@@ -1,6 +1,7 @@
 //! Integration tests against the library and the real binary, in one test binary because linking is dear.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the test harness shows it")]
 
 mod architecture;
 mod busy;
@@ -8,10 +9,13 @@ mod cameras;
 mod common;
 mod config;
 mod daemon;
+mod detect;
 mod doctor;
+mod files;
 mod gathering;
 mod generate;
 mod governor;
+mod hostile;
 mod infer;
 mod int8;
 mod ladder;
@@ -20,10 +24,15 @@ mod machine_anomaly;
 mod model;
 mod model_add;
 mod mosquitto;
+mod numbers;
+mod pictures;
+mod pipes;
 mod proxy;
 mod publish;
+mod readings;
 mod requests;
 mod sandbox;
+mod secrets;
 mod service;
 mod setup;
 mod sources;
@@ -31,4 +40,5 @@ mod stages;
 mod startup;
 mod synthetic;
 mod tflite;
+mod unreadable;
 mod vision;

@@ -2,6 +2,7 @@
 
 mod bad;
 pub mod build;
+mod external;
 
 use std::path::Path;
 
@@ -256,7 +257,8 @@ fn a_bundle_gives_spec_task_and_defaults() {
     assert_eq!(spec.quant, Some(Quant { scale: 0.05, zero_point: 3 }));
     let plan = model.plan(key).unwrap();
     assert_eq!(plan.outputs()[0].quant, Some(Quant { scale: 0.01, zero_point: -128 }));
-    assert_eq!(model.task_spec(key, 5).unwrap().labels.len(), 5);
+    let task = model.task_spec(key, 5).unwrap();
+    assert_eq!((task.labels.len(), task.none), (5, None));
     assert_eq!(model.defaults()["top_k"], 2);
     let error = model.plan(PlanKey { batch: None, size: Some([16, 16]) }).map(drop).unwrap_err().to_string();
     assert!(error.contains("\"x\"") && error.contains("dimension 2 is 8"), "{error}");
@@ -264,7 +266,7 @@ fn a_bundle_gives_spec_task_and_defaults() {
 
 #[test]
 fn wrong_manifests_are_explained() {
-    let cases: [(&str, &str, &[&str]); 13] = [
+    let cases: [(&str, &str, &[&str]); 15] = [
         ("labels =", "lables =", &[":5", "lables", "did you mean \"labels\""]),
         ("mean = [0.5]", "maen = [0.5]", &[":10", "maen", "\"mean\""]),
         ("task = \"classify\"", "task = \"clasify\"", &[":3", "task", "clasify", "classify"]),
@@ -278,6 +280,8 @@ fn wrong_manifests_are_explained() {
         ("version = \"1\"", "file = \"../m.onnx\"", &[":2", "file", "inside the bundle"]),
         ("name = \"demo\"", "", &["missing field `name`"]),
         ("version = \"1\"", "version = \"1", &[":2"]),
+        ("[defaults]", "[output]\nnone = \"nothing\"\n[defaults]", &[":14", "output.none", "nothing", "5 labels"]),
+        ("task = \"classify\"", "task = \"raw\"\noutput.none = \"a\"", &["output.none", "classify"]),
     ];
     for (from, to, words) in cases {
         let error = embedded(&MANIFEST.replacen(from, to, 1)).map(drop).unwrap_err().to_string();
@@ -285,6 +289,21 @@ fn wrong_manifests_are_explained() {
             assert!(error.contains(word), "{from:?} -> {to:?}: {word:?} is not in: {error}");
         }
     }
+    let from_file = MANIFEST.replace("labels = [\"a\", \"b\", \"c\", \"d\", \"e\"]", "labels_file = \"labels.txt\"");
+    let with_file = |none: &str| {
+        let onnx = build::file(build::network());
+        let text = from_file.replace("HASH", &sha256(&onnx)) + &format!("[output]\nnone = {none:?}\n");
+        Bundle::from_parts(
+            "demo",
+            &text,
+            onnx.into(),
+            vec![("labels.txt".into(), b"0\n1\n2\n3\nNaN\n".to_vec().into())],
+        )
+    };
+    let error = with_file("none").map(drop).unwrap_err().to_string();
+    assert!(error.contains("output.none") && error.contains("0, 1, 2, 3, NaN"), "{error}");
+    let model = LoadedModel::load(&with_file("NaN").unwrap(), 0, Engine::Auto, 1).unwrap();
+    assert_eq!(model.task_spec(PlanKey::default(), 1).unwrap().none, Some(4));
     let error = Bundle::from_parts("demo", &MANIFEST.replace("HASH", &"0".repeat(64)), vec![1].into(), vec![]);
     assert!(matches!(error, Err(ModelError::Hash { .. })), "{error:?}");
     let rgb = embedded(&MANIFEST.replace("grey", "rgb")).unwrap();

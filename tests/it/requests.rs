@@ -178,6 +178,33 @@ fn somebody_on_the_board_sees_what_the_daemon_does() {
     assert!(look["leptond"].is_null() && look["reading"].is_object(), "{look}");
 }
 
+#[test]
+fn what_the_configuration_forbids_is_answered_with_its_key() {
+    let Some((broker, listener, client)) = broker("what_the_configuration_forbids") else { return };
+    for (setting, pause, shown) in
+        [("\"off\"", false, "off"), ("\"read\"", false, "read"), ("[\"pipeline/pause\"]", true, "[\"pipeline/pause\"]")]
+    {
+        let config = meter(broker.port, "").replace("[governor]", &format!("requests = {setting}\n[governor]"));
+        let mut daemon = Daemon::start(&config);
+        let results = |m: &[Received]| on(m, "leptond/test/meter/result").len();
+        let before = results(&listener.messages());
+        listener.wait_for("results", |m| results(m) > before + 2);
+        let ask = |verb: &str, id: &str, rest: &str| {
+            let topic = format!("leptond/test/request/{verb}");
+            let request = format!(r#"{{{rest}"transaction":"{shown} {id}"}}"#).replace(shown, &shown.replace('"', "'"));
+            assert!(client.publish(broker.port, &["-q", "1", "-t", &topic, "-m", &request]));
+            answer(&listener, &format!("{} {id}", shown.replace('"', "'")))
+        };
+        let set = ask("governor/set", "set", r#""mode":"quiet","#);
+        assert_eq!(set["status"], "error");
+        let error = set["error"].as_str().unwrap();
+        assert!(error.contains("mqtt.requests") && error.contains(shown) && error.contains("governor/set"), "{error}");
+        assert_eq!(ask("pipeline/pause", "pause", "")["status"] == "ok", pause, "{setting}");
+        daemon.signal("TERM");
+        daemon.wait();
+    }
+}
+
 /// The first line of `leptond probe --watch --json`.
 fn seen_by_probe(adjust: impl FnOnce(&mut Command)) -> Value {
     let mut command = common::leptond();

@@ -142,7 +142,10 @@ fn a_recording_of_this_machine_reads_back() {
     let output = record.arg(&path).output().unwrap();
     assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
     let (frames, errors) = all(table(SensorKind::Csv, path.to_str().unwrap(), 2).as_mut());
-    assert!(errors.is_empty() && (3..=21).contains(&frames.len()), "{} windows, {errors:?}", frames.len());
+    // Readings so close that the clock of processor time did not tick between them have a gap, which is left out.
+    let is_gap =
+        |e: &SourceError| matches!(e, SourceError::Bad { reason, .. } if reason.starts_with("no value of cpu_percent"));
+    assert!(errors.iter().all(is_gap) && (3..=21).contains(&frames.len()), "{} windows, {errors:?}", frames.len());
     for frame in &frames {
         let Payload::Window(window) = &frame.payload else { panic!("no window") };
         assert_eq!(*window.channels, ["cpu_percent", "memory_used_percent"]);

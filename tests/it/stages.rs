@@ -4,17 +4,21 @@
 use std::time::{Duration, SystemTime};
 
 use leptond::daemon::stages::{Planner, Stages, open_bundle};
-use leptond::frame::{Frame, Outcome};
+use leptond::frame::{Frame, Outcome, Reading};
 use leptond::governor::Setpoint;
 use leptond::model::Engine;
 use leptond::source::{self, Next, Source, SyntheticConfig, synthetic};
 use leptond::{preprocess, task};
 
 fn planner() -> Planner {
+    planner_for(&task::Config::default())
+}
+
+fn planner_for(task: &task::Config) -> Planner {
     let bundle = open_bundle("leptonnet-digits", &[]).unwrap();
     let regions = synthetic::regions(640, 480).map(preprocess::Region::Rect).to_vec();
     let preprocess = preprocess::Config { regions, ..preprocess::Config::default() };
-    Planner::new(bundle, Engine::Int8, 1, preprocess, &task::Config::default()).unwrap()
+    Planner::new(bundle, Engine::Int8, 1, preprocess, task).unwrap()
 }
 
 fn camera(seed: u64) -> Box<dyn Source> {
@@ -39,11 +43,20 @@ fn read(stages: &mut Stages, frames: &[Frame]) -> Vec<(String, f32)> {
     }
     stages.infer().unwrap();
     (0..frames.len())
-        .map(|i| match stages.interpret(i, Duration::from_millis(i as u64), SystemTime::UNIX_EPOCH).unwrap().outcome {
-            Outcome::Classify { label, score, .. } => (label, score),
-            other => panic!("{other:?}"),
+        .map(|i| {
+            let reading =
+                reading(stages.interpret(i, Duration::from_millis(i as u64), SystemTime::UNIX_EPOCH).unwrap());
+            // What this picture says, whether it is good or not.
+            (reading.regions.iter().map(|region| region.label.as_deref().unwrap_or("?")).collect(), reading.score)
         })
         .collect()
+}
+
+fn reading(output: task::TaskOutput) -> Reading {
+    match output.outcome {
+        Outcome::Reading(reading) => reading,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Share of counters read wholly right.
@@ -109,4 +122,39 @@ fn counters_are_read_off_the_smallest_picture_that_has_enough_pixels() {
     let frames: Vec<Frame> = (7_000_000..7_000_012).map(lowered).collect();
     let right = share_right(&planner, &Setpoint::full(), &frames);
     assert!(right >= 0.9, "{right} of five-digit counters read off pictures of 240x180");
+}
+
+#[test]
+fn a_counter_is_followed_as_it_runs() {
+    const FPS: f64 = 8.0;
+    let planner = planner_for(&task::Config { monotonic: true, ..task::Config::default() });
+    for seed in [1, 5] {
+        let mut stages = planner.stages(&Setpoint::full()).unwrap();
+        let (counter, mut scene) =
+            (synthetic::Counter::new(seed), synthetic::Scene::new(seed, synthetic::Fonts::All, 640, 480));
+        let mut frame = Frame::empty();
+        // Ten seconds, in which it counts three to five times.
+        let (mut right, mut before) = (0, 0);
+        for number in 0..80_u32 {
+            let at = f64::from(number) / FPS;
+            let shown = counter.at(at);
+            let image = frame.image_mut();
+            (image.width, image.height) = (640, 480);
+            scene.render(&shown, number.into(), &mut image.data).unwrap();
+            stages.prepare(&frame, 0).unwrap();
+            stages.infer().unwrap();
+            let output = stages.interpret(0, Duration::from_secs_f64(at), SystemTime::UNIX_EPOCH).unwrap();
+            let Some(value) = reading(output).value else { continue };
+            right += u32::from(value == shown.truth().parse::<u64>().unwrap());
+            // The drums pass half of the way to the next number while they are read.
+            let truth = u64::from(shown.value);
+            assert!(
+                (truth.saturating_sub(1)..=truth + 1).contains(&value),
+                "seed {seed}, {at:.2} s: {value} of {truth}"
+            );
+            assert!(value >= before, "seed {seed}, {at:.2} s: {value} after {before}");
+            before = value;
+        }
+        assert!(right >= 76, "seed {seed}: {right} of 80 pictures");
+    }
 }

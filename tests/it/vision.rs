@@ -79,7 +79,7 @@ fn fastestdet_finds_what_onnxruntime_finds() {
         let geometry = preprocessor.run(&frame, plan.input_mut(0), 0).unwrap().to_vec();
         plan.run().unwrap();
         let outcome = see(task.as_mut(), plan.as_ref(), &geometry);
-        let Outcome::Detect { detections, source_width, source_height } = outcome else { panic!("{outcome:?}") };
+        let Outcome::Detect { detections, source_width, source_height, .. } = outcome else { panic!("{outcome:?}") };
         assert_eq!([source_width, source_height], wanted.size, "{name}");
         for object in wanted.detections.iter().filter(|o| o.score > 0.53) {
             let class = object.class.to_string();
@@ -105,6 +105,7 @@ fn see(task: &mut dyn task::Task, plan: &dyn Model, geometry: &[leptond::frame::
         outputs: &outputs,
         first_item: 0,
         geometry,
+        unreadable: &[],
         now: Duration::ZERO,
         time: SystemTime::UNIX_EPOCH,
     };

@@ -39,8 +39,8 @@ def evaluate(net, pixels, labels, mean, std, batch=1000):
 def fit(net, name, train, held_out, mean, std, epochs, batch, rate, augment, smoothing=0.0, decay=1e-4, one_cycle=True):
     """Trains `net` in place and returns it.
 
-    `train` and `held_out` are `(uint8 [N, C, H, W], int64 [N])`. `augment` changes a batch of pixels and may change its
-    size. The held-out curve is only logged: nothing is chosen by it, and the weights of the last epoch are kept.
+    `train` and `held_out` are `(uint8 [N, C, H, W], int64 [N])`; the answers of `train` may also be soft, float32 `[N, classes]`.
+    `augment` changes a batch of pixels and may change its size. The held-out curve is only logged: nothing is chosen by it, and the weights of the last epoch are kept.
     `one_cycle=False` keeps the rate constant and uses plain Adam without decay, as the article does.
     """
     pixels, labels = train
@@ -72,7 +72,7 @@ def fit(net, name, train, held_out, mean, std, epochs, batch, rate, augment, smo
             if schedule is not None:
                 schedule.step()
             loss_sum += loss.item() * len(y)
-            right += (out.argmax(1) == y).sum().item()
+            right += (out.argmax(1) == (y if y.dim() == 1 else y.argmax(1))).sum().item()
             seen += len(y)
             step += 1
         accuracy = evaluate(net, *held_out, mean, std)

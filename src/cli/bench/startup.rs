@@ -16,12 +16,13 @@ use super::super::progress::Counter;
 use super::super::{Failure, say};
 
 /// The marks of a start that are its parts, with what they are for people. Each part ends at its mark and begins at the one before.
-const PARTS: [(&str, &str); 15] = [
+const PARTS: [(&str, &str); 16] = [
     ("program", "program loaded"),
     ("configuration", "configuration read"),
     ("sandbox", "files given up (landlock)"),
     ("broker client", "broker client started"),
     ("model found", "model found and read"),
+    ("model tried", "model loaded by a child, if it was never seen"),
     ("engine chosen", "integers or floats chosen"),
     ("model parsed", "model parsed"),
     ("plan compiled", "plan compiled"),

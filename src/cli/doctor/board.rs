@@ -127,9 +127,16 @@ fn temperature(facts: &Facts<'_>) -> Finding {
     let governor::Config { limit_celsius, margin_celsius, .. } = *facts.limits;
     let cooler = "a heat sink, a fan or a place out of the sun; until then leptond works less by itself";
     let Some(celsius) = facts.report.reading.soc_celsius else {
-        return Finding::unknown("temperature", "no sensor tells it; the governor works on load and deadlines alone");
+        let why = match facts.report.soc_choice.as_str() {
+            "" => "no sensor tells it",
+            why => why,
+        };
+        return Finding::unknown("temperature", format!("{why}; the governor works on load and deadlines alone"));
     };
-    let sensor = facts.report.soc_sensors.join(", ");
+    let sensor = match (facts.report.soc_sensors.join(", "), facts.report.soc_choice.as_str()) {
+        (sensor, "") => sensor,
+        (sensor, why) => format!("{sensor}: {why}"),
+    };
     if !(-30.0..=125.0).contains(&celsius) {
         return Finding::warning("temperature", format!("{sensor} says {celsius:.1} °C, which cannot be"));
     }

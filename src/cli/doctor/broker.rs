@@ -179,13 +179,13 @@ fn failed(facts: &Facts, trouble: &Trouble) -> Finding {
         Kind::Credentials => finding
             .advice(format!("{elsewhere}a new password for mosquitto: sudo mosquitto_passwd /etc/mosquitto/passwd {username}"))
             .command("sudo leptond setup"),
-        Kind::Closed | Kind::Protocol if !tls => finding
+        Kind::ClientId => finding.advice("set mqtt.client_id to one that the broker takes, or a shorter node.name"),
+        Kind::Closed | Kind::Reset | Kind::Protocol if !tls => finding
             .advice("is this port for TLS (8883 usually is)? Then give --tls-ca FILE, or [mqtt.tls] ca_file")
             .command("sudo leptond setup"),
-        Kind::Closed => finding.advice(format!("{elsewhere}the broker's log says why")).command("journalctl -u mosquitto -n 20"),
+        Kind::Closed | Kind::Reset => finding.advice(format!("{elsewhere}the broker's log says why")).command("journalctl -u mosquitto -n 20"),
         Kind::Tls => tls_trouble(finding, facts, &trouble.words),
         Kind::Rejected => finding.advice(format!("{elsewhere}the broker's log says why: journalctl -u mosquitto -n 20")),
-        Kind::Oversize => finding.advice("raise mqtt.max_packet_bytes"),
         Kind::Protocol => finding.advice("another program listens there: mqtt.host and mqtt.port"),
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::finding::Finding;
 use super::machine::Machine;
 use crate::config::{self, Config, ConfigErrors, Options, Problem};
+use crate::sys::file::{FileError, open_regular};
 
 /// What is known of the configuration.
 pub struct Facts {
@@ -44,9 +45,11 @@ pub fn gather(machine: &Machine, given: Option<PathBuf>) -> Facts {
         config: None,
         problems: Vec::new(),
         warnings: Vec::new(),
-        unreadable: match std::fs::File::open(&file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(Unreadable::Missing),
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Some(Unreadable::Denied),
+        unreadable: match open_regular(&file) {
+            Err(error) if error.is_missing() => Some(Unreadable::Missing),
+            Err(FileError::Io(error)) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                Some(Unreadable::Denied)
+            }
             _ => None,
         },
         of_service,

@@ -5,7 +5,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::super::probe::gather;
-use crate::sys::Roots;
+use crate::sys::{Roots, file};
+
+/// Longest file that is looked at.
+const MOST_BYTES: u64 = 4 << 20;
 
 /// How long a program of the system may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -43,7 +46,8 @@ impl Machine {
 
     /// A small text file; `None` where it cannot be read.
     pub fn text(&self, path: &str) -> Option<String> {
-        std::fs::read(self.path(Path::new(path))).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        let bytes = file::read_regular(&self.path(Path::new(path)), MOST_BYTES).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// What a program prints; `None` where it is not there, takes too long, or the machine is a copy.

@@ -106,7 +106,7 @@ fn state(pipeline: &PipelineConfig, places: &Places, status: Option<&Status>) ->
         Some(speed) => speed,
         None => match prepare::measure(pipeline, places, &Roots::default()) {
             Ok(measured) => speed(&measured),
-            Err(prepare::PrepareError::Fit(_, reason)) => return State::Broken(reason),
+            Err(prepare::PrepareError::Fit(_, misfit)) => return State::Broken(misfit.to_string()),
             Err(error) => Speed::Unknown(error.to_string()),
         },
     };

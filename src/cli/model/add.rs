@@ -1,5 +1,6 @@
 //! `leptond model add`.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -16,9 +17,10 @@ use super::wanted::{Wanted, resolve};
 use super::{CatalogArgs, Common};
 use crate::catalog::{self, Entry, Partial, Place, Request, Stage, Store, StoreError, fetch};
 use crate::cli::progress::spinner;
-use crate::cli::{Failure, say};
+use crate::cli::{Failure, say, tell};
 use crate::config::{Glance, redact};
 use crate::model::{self, Bundle, Engine, LoadedModel, graph, sha256};
+use crate::sys::file;
 use crate::tflite;
 
 /// Largest file that is fetched unless another limit is given, in MB.
@@ -110,21 +112,22 @@ fn add(args: &Args, watch: impl FnOnce() -> Kept) -> Result<(), Failure> {
         return Err(anyhow::Error::from(StoreError::Occupied { path: target }).into());
     }
     let kept = watch();
-    let waiting = || eprintln!("another leptond model works in {}; waiting for it", dir.display());
+    let waiting = || tell(&format!("another leptond model works in {}; waiting for it", dir.display()));
     let store = Store::open(&dir, SystemTime::now(), waiting).map_err(refused)?;
     let stage = store.stage(&name).map_err(refused)?;
     let mut found = Vec::new();
+    let mut guessed = false;
     let mut partial = None;
     match &wanted {
         Wanted::Entry(entry, labels) => {
             let source = args.bring_entry(entry, &store, &kept)?;
-            stage_file(&stage, &entry.manifest.file, &source)?;
+            source.stage(&stage, &entry.manifest.file)?;
             if let Some((file, text)) = labels {
                 stage.write(file, text.as_bytes()).map_err(refused)?;
             }
             let text = renamed(&entry.manifest_text, &name, Path::new("model.toml"))?;
             stage.write("model.toml", text.as_bytes()).map_err(refused)?;
-            partial = source.partial;
+            partial = source.partial();
         }
         Wanted::Url(url) => {
             let request = Request {
@@ -136,17 +139,17 @@ fn add(args: &Args, watch: impl FnOnce() -> Kept) -> Result<(), Failure> {
             let source = args.bring(&name, &request, &store, &kept)?;
             // Neither a password nor a key that is good for a day belongs into a manifest.
             let origin = redact(url.split(['?', '#']).next().unwrap_or_default());
-            found = args.make(&stage, &name, &origin, &source)?;
-            partial = source.partial;
+            (found, guessed) = args.make(&stage, &name, &origin, &source)?;
+            partial = source.partial();
         }
         Wanted::File(path) => {
             let origin = path.canonicalize().unwrap_or_else(|_| path.clone());
-            let source = Source { path: path.clone(), partial: None };
-            found = args.make(&stage, &name, &origin.display().to_string(), &source)?;
+            let source = Source::Here(read(path)?);
+            (found, guessed) = args.make(&stage, &name, &origin.display().to_string(), &source)?;
         }
         Wanted::Bundle(path) => copy_bundle(path, &name, &stage)?,
     }
-    let proof = spinner("trying it", || prove(stage.path())).map_err(|error| {
+    let proof = spinner("trying it", || prove(stage.path(), guessed)).map_err(|error| {
         let error = error.replace(&format!("{}/", stage.path().display()), "");
         anyhow::anyhow!("{} cannot be used: {error}", args.what)
     })?;
@@ -163,25 +166,49 @@ fn add(args: &Args, watch: impl FnOnce() -> Kept) -> Result<(), Failure> {
     args.report(&installed, &proof, &found, &dir, &glance)
 }
 
-/// A model file that is here, and the download that it is of.
-struct Source {
-    path: PathBuf,
-    partial: Option<Partial>,
+/// A model file.
+enum Source {
+    /// It was fetched for this.
+    Fetched(Partial),
+    /// It is of this computer: what was read of it, so that what is copied is what was looked at.
+    Here(Vec<u8>),
+}
+
+impl Source {
+    /// Puts it into the bundle: a link costs no room, and the download stays for another attempt should the model not run.
+    fn stage(&self, stage: &Stage, file: &str) -> Result<(), Failure> {
+        match self {
+            Source::Fetched(partial) => stage.link(file, partial.path()),
+            Source::Here(bytes) => stage.write(file, bytes),
+        }
+        .map_err(refused)
+    }
+
+    fn bytes(&self) -> Result<Cow<'_, [u8]>, Failure> {
+        match self {
+            Source::Fetched(partial) => read(partial.path()).map(Cow::Owned),
+            Source::Here(bytes) => Ok(Cow::Borrowed(bytes)),
+        }
+    }
+
+    fn partial(self) -> Option<Partial> {
+        match self {
+            Source::Fetched(partial) => Some(partial),
+            Source::Here(_) => None,
+        }
+    }
+}
+
+/// All of a model file.
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = file::read_regular(path, graph::MAX_FILE_BYTES).with_context(|| path.display().to_string())?;
+    Ok(bytes)
 }
 
 fn discard(partial: Option<Partial>) {
     if let Some(mut partial) = partial {
         partial.discard();
     }
-}
-
-/// Puts a file into the bundle: a link costs no room, and the download stays for another attempt should the model not run.
-fn stage_file(stage: &Stage, file: &str, source: &Source) -> Result<(), Failure> {
-    match &source.partial {
-        Some(_) => stage.link(file, &source.path),
-        None => stage.copy(file, &source.path),
-    }
-    .map_err(refused)
 }
 
 impl Args {
@@ -224,14 +251,15 @@ impl Args {
             _ => None,
         });
         if let Some(path) = beside {
-            let found = sha256(&std::fs::read(&path).with_context(|| path.display().to_string())?);
+            let bytes = read(&path)?;
+            let found = sha256(&bytes);
             if !found.eq_ignore_ascii_case(&entry.manifest.sha256) {
                 let expected = entry.manifest.sha256.to_ascii_lowercase();
                 return Err(
                     anyhow::anyhow!("{}: sha256 is {found}, the catalog says {expected}", path.display()).into()
                 );
             }
-            return Ok(Source { path, partial: None });
+            return Ok(Source::Here(bytes));
         }
         let urls: Vec<&str> = (entry.places.iter())
             .filter_map(|place| if let Place::Url(url) = place { Some(url.as_str()) } else { None })
@@ -250,27 +278,40 @@ impl Args {
         let mut partial = Partial::open(&store.partial(), key);
         let mut show = Show::new(name, kept.clone());
         fetch(&self.catalog.server(self.retries), request, &mut partial, &mut show).map_err(anyhow::Error::from)?;
-        Ok(Source { path: partial.path().to_path_buf(), partial: Some(partial) })
+        Ok(Source::Fetched(partial))
     }
 
-    /// Makes a bundle of a bare file: what was found and not said, one line each.
-    fn make(&self, stage: &Stage, name: &str, origin: &str, source: &Source) -> Result<Vec<String>, Failure> {
-        let meta = std::fs::metadata(&source.path).with_context(|| source.path.display().to_string())?;
-        if meta.len() > graph::MAX_FILE_BYTES {
-            let reason = format!("{} bytes, allowed are up to {}", meta.len(), graph::MAX_FILE_BYTES);
-            return Err(anyhow::anyhow!("{}: {reason}", source.path.display()).into());
-        }
-        let bytes = std::fs::read(&source.path).with_context(|| source.path.display().to_string())?;
+    /// Makes a bundle of a bare file: what was found and not said, one line each, and whether the head is part of that.
+    fn make(&self, stage: &Stage, name: &str, origin: &str, source: &Source) -> Result<(Vec<String>, bool), Failure> {
+        let bytes = source.bytes()?;
         catalog::recognise(&self.what, &bytes[..bytes.len().min(64)]).map_err(anyhow::Error::from)?;
         let found = sha256(&bytes);
         if let Some(expected) = self.sha256.as_ref().filter(|expected| **expected != found) {
             return Err(anyhow::anyhow!("{}: sha256 is {found}, expected is {expected}", self.what).into());
         }
         let file = file_name(tflite::is_tflite(&bytes));
+        // Tensors in files beside it become part of the one that is installed, and of its hash.
+        let whole = match source {
+            Source::Here(_) => model::with_external_data(&bytes, Path::new(&self.what)).map_err(anyhow::Error::from)?,
+            Source::Fetched(_) => None,
+        };
         drop(bytes);
-        stage_file(stage, file, source)?;
+        let found = match whole {
+            Some(whole) => {
+                stage.write(file, &whole).map_err(refused)?;
+                sha256(&whole)
+            }
+            None => {
+                source.stage(stage, file)?;
+                found
+            }
+        };
         let path = stage.path().join(file);
-        let load = || Bundle::open(&path).and_then(|bare| LoadedModel::load(&bare, 0, Engine::Auto, 1));
+        let load = || {
+            let bare = Bundle::open(&path)?;
+            super::super::try_out(&bare)?;
+            LoadedModel::load(&bare, 0, Engine::Auto, 1)
+        };
         let loaded = spinner("reading the model", load).map_err(|error| {
             let error = error.to_string().replace(&path.display().to_string(), &self.what);
             anyhow::anyhow!("{error}")
@@ -280,7 +321,7 @@ impl Args {
             stage.write(LABELS, labels.as_bytes()).map_err(refused)?;
         }
         stage.write("model.toml", described.text.as_bytes()).map_err(refused)?;
-        Ok(described.found)
+        Ok((described.found, described.head_found))
     }
 
     fn unchanged(&self, target: &Path, bundle: &Bundle) -> Result<(), Failure> {
@@ -310,7 +351,7 @@ impl Args {
             let object = json!({
                 "name": name, "path": path, "changed": true, "task": manifest.task, "bytes": bytes,
                 "licence": manifest.licence, "engine": proof.engine, "infer_ms": proof.infer_ms, "golden": proof.golden,
-                "found": found, "used_by": users,
+                "found": found, "notes": proof.notes, "used_by": users,
             });
             return say(&object.to_string());
         }
@@ -330,6 +371,7 @@ impl Args {
             return say(&lines.join("\n"));
         }
         lines.extend(found.iter().map(|line| format!("  found      {line}")));
+        lines.extend(proof.notes.iter().map(|line| format!("  note       {line}")));
         if !proof.idle_inputs.is_empty() {
             let idle = proof.idle_inputs.join(", ");
             lines.push(format!("  note       a pipeline fills its first input only; {idle} stay zero"));
@@ -358,7 +400,7 @@ fn is_installed(there: &Bundle, entry: &Entry, labels: Option<&str>, name: &str)
 fn copy_bundle(path: &Path, name: &str, stage: &Stage) -> Result<(), Failure> {
     let bundle = Bundle::open(path).map_err(anyhow::Error::from)?;
     for file in catalog::files_of(&bundle) {
-        let bytes = bundle.read(&file).map_err(anyhow::Error::from)?;
+        let bytes = bundle.read_to_copy(&file).map_err(anyhow::Error::from)?;
         if file == "model.toml" && bundle.manifest().name != name {
             let text = String::from_utf8_lossy(&bytes);
             stage.write(&file, renamed(&text, name, &path.join(&file))?.as_bytes()).map_err(refused)?;

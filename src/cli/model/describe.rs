@@ -6,11 +6,15 @@ use serde::de::DeserializeOwned;
 use serde::de::value::{Error as WordError, StrDeserializer};
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
-use super::exporter::{Said, said};
+use super::prove::hint;
+use crate::cli::progress::spinner;
 use crate::cli::{Failure, bench};
-use crate::frame::{Colour, Fit, Head, Layout, TaskKind};
-use crate::model::LoadedModel;
+use crate::frame::{Boxes, Colour, Fit, Head, Layout, Spec, TaskKind};
+use crate::model::exporter::{Said, said};
 use crate::model::graph::Port;
+use crate::model::head::{self, Detector, HeadError};
+use crate::model::{LoadedModel, Model as _, ModelError, PlanKey};
+use crate::sys::file::{FileError, read_text};
 
 /// What a person says of a model that has no manifest. What is not said comes from the file.
 #[derive(Debug, Default, clap::Args)]
@@ -22,9 +26,13 @@ pub struct Flags {
     /// Class names, one a line, in the order of the classes
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// With detect, how the outputs are laid out: fastestdet, yolov5 or yolov8; told by their shape if not given
+    /// With detect, how the outputs are laid out: fastestdet, yolov5, yolov8 or end2end; by what the file says and by their shape if
+    /// not given
     #[arg(long, value_name = "HEAD", value_parser = word::<Head>)]
     head: Option<String>,
+    /// With detect, the unit of the boxes: pixels or normalised (0 to 1)
+    #[arg(long, value_name = "UNIT", value_parser = word::<Boxes>)]
+    boxes: Option<String>,
     /// Size of a picture that the file leaves open
     #[arg(long, value_name = "HxW", value_parser = bench::size)]
     size: Option<[usize; 2]>,
@@ -75,6 +83,8 @@ pub struct Described {
     pub labels: Option<String>,
     /// What was not said but found, one line each.
     pub found: Vec<String>,
+    /// Whether the head of a detector was told by its file and its shape, and not by the person.
+    pub head_found: bool,
 }
 
 /// Name of the label file in a bundle.
@@ -87,6 +97,7 @@ impl Flags {
             ("--task", self.task.is_some()),
             ("--labels", self.labels.is_some()),
             ("--head", self.head.is_some()),
+            ("--boxes", self.boxes.is_some()),
             ("--size", self.size.is_some()),
             ("--colour", self.colour.is_some()),
             ("--layout", self.layout.is_some()),
@@ -103,7 +114,8 @@ impl Flags {
     /// The manifest of the model `name`, whose `file` has `sha256` and came from `origin`.
     ///
     /// # Errors
-    /// [`Failure::Usage`] when a flag does not fit the model, or one is missing.
+    /// [`Failure::Usage`] when a flag does not fit the model, or one is missing; [`Failure::Failed`] when it is a model of a kind
+    /// that does not run here.
     pub fn describe(
         &self,
         name: &str,
@@ -116,7 +128,7 @@ impl Flags {
         let mut found = Vec::new();
         let labels = self.label_lines(&said, &mut found)?;
         let count = labels.as_ref().map(Vec::len);
-        let task = self.task(&said, &info.outputs, count, &mut found);
+        let task = self.task(&said, &info.outputs, count, &mut found)?;
         let mut root = Table::new();
         let mut put = |key: &str, text: &str| {
             if !text.is_empty() {
@@ -131,51 +143,84 @@ impl Flags {
         put("file", file);
         put("sha256", sha256);
         put("labels_file", if labels.is_some() { LABELS } else { "" });
-        let detector = said.task == Some("detect") && task == "detect";
+        let detector = said.by_ultralytics() && task == "detect";
         let input = self.input(info.inputs.first(), &said, detector, &mut found);
         if !input.is_empty() {
             root.insert("input", Item::Table(input));
         }
         if task == "detect" {
-            let head = self.head(&info.outputs, count, &mut found)?;
+            let head = self.head(model, &said, count, &mut found)?;
             let mut output = Table::new();
             output.insert("head", value(head));
+            if let Some(boxes) = &self.boxes {
+                output.insert("boxes", value(boxes));
+            }
             root.insert("output", Item::Table(output));
-        } else if self.head.is_some() {
-            return Err(Failure::Usage(format!("--head belongs to --task detect, this is {task}")));
+        } else if let Some(flag) = [("--head", &self.head), ("--boxes", &self.boxes)].iter().find(|f| f.1.is_some()) {
+            return Err(Failure::Usage(format!("{} belongs to --task detect, this is {task}", flag.0)));
         }
+        let head_found = task == "detect" && self.head.is_none();
         let text = format!("{}\n", DocumentMut::from(root).to_string().trim());
-        Ok(Described { text, labels: labels.map(|lines| lines.join("\n") + "\n"), found })
+        Ok(Described { text, labels: labels.map(|lines| lines.join("\n") + "\n"), found, head_found })
     }
 
     fn label_lines(&self, said: &Said, found: &mut Vec<String>) -> Result<Option<Vec<String>>, Failure> {
         let Some(path) = &self.labels else {
             if said.labels.is_empty() {
+                if said.strange_labels {
+                    found.push("names in the file's own metadata that are no list of labels: give --labels".into());
+                }
                 return Ok(None);
             }
-            found.push(format!("{} labels out of the file's own metadata", said.labels.len()));
+            let (count, noun) = (said.labels.len(), if said.labels.len() == 1 { "label" } else { "labels" });
+            found.push(format!("{count} {noun} out of the file's own metadata"));
             return Ok(Some(said.labels.clone()));
         };
         let wrong = |reason: String| Failure::Usage(format!("--labels {}: {reason}", path.display()));
-        let meta = std::fs::metadata(path).map_err(|e| wrong(e.to_string()))?;
-        if meta.len() > 1 << 20 {
-            return Err(wrong("above 1 MiB; a text file with one name a line is wanted".into()));
-        }
-        let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+        let text = read_text(path, 1 << 20).map_err(|e| match e {
+            FileError::TooLarge { .. } => wrong("above 1 MiB; a text file with one name a line is wanted".into()),
+            other => wrong(other.to_string()),
+        })?;
         let lines: Vec<String> = text.lines().map(|l| l.trim_end().into()).filter(|l: &String| !l.is_empty()).collect();
-        if lines.is_empty() { Err(wrong("there is no label in it".into())) } else { Ok(Some(lines)) }
+        match (lines.len(), said.labels.len()) {
+            (0, _) => Err(wrong("there is no label in it".into())),
+            (given, own) if own > 0 && given != own => {
+                Err(wrong(format!("{given} labels, but the file's own metadata has {own}")))
+            }
+            _ => Ok(Some(lines)),
+        }
     }
 
-    fn task(&self, said: &Said, outputs: &[Port], labels: Option<usize>, found: &mut Vec<String>) -> String {
+    fn task(
+        &self,
+        said: &Said,
+        outputs: &[Port],
+        labels: Option<usize>,
+        found: &mut Vec<String>,
+    ) -> Result<String, Failure> {
         if let Some(task) = &self.task {
-            return task.clone();
+            return Ok(task.clone());
         }
         let first = outputs.first();
         let scores = first.and_then(|port| port.dims.iter().skip(1).copied().product::<Option<usize>>());
-        let (task, why) = match (said.task, labels) {
-            (Some(task), _) => (task, "by the file's own metadata"),
+        let (task, why) = match (said.task.as_deref(), labels) {
+            (Some(task @ ("detect" | "classify")), _) => (task, "by the file's own metadata"),
+            (Some(task), _) => {
+                let kind = match task {
+                    "segment" => "instance segmentation",
+                    "pose" => "poses (key points)",
+                    "obb" => "boxes with an angle",
+                    other => other,
+                };
+                return Err(anyhow::anyhow!(
+                    "its own metadata says that it is a model for {kind} (task = {task}), which is not read here; --task raw installs it \
+                     with its outputs published as they are"
+                )
+                .into());
+            }
             (None, Some(labels)) if scores == Some(labels) => ("classify", "as many outputs as labels"),
-            (None, Some(_)) if self.head.is_some() => ("detect", "by --head"),
+            (None, _) if self.head.is_some() => ("detect", "by --head"),
+            (None, _) if said.end2end.is_some() => ("detect", "by the file's own metadata"),
             (None, Some(_)) if first.is_some_and(|port| port.dims.len() >= 3) => {
                 ("detect", "by the shape of its output")
             }
@@ -185,7 +230,7 @@ impl Flags {
             }
         };
         found.push(format!("task {task}: {why}"));
-        task.into()
+        Ok(task.into())
     }
 
     fn input(&self, port: Option<&Port>, said: &Said, detector: bool, found: &mut Vec<String>) -> Table {
@@ -195,8 +240,7 @@ impl Flags {
             input.insert("rows", value(i64::from(rows)));
             input.insert("channels", value(self.channels.iter().collect::<Array>()));
         } else {
-            let open = port.is_some_and(|port| port.dims.len() == 4 && port.dims.iter().skip(1).any(Option::is_none));
-            let size = self.size.or(said.size.filter(|_| open));
+            let size = self.size.or(said.size.filter(|_| is_open(port)));
             if let Some([height, width]) = size {
                 if self.size.is_none() {
                     found.push(format!("size {height}x{width} out of the file's own metadata"));
@@ -225,32 +269,54 @@ impl Flags {
         input
     }
 
-    fn head(&self, outputs: &[Port], labels: Option<usize>, found: &mut Vec<String>) -> Result<String, Failure> {
+    /// The head that the person, the file or the shapes of the outputs of a plan tell.
+    fn head(
+        &self,
+        model: &LoadedModel,
+        said: &Said,
+        classes: Option<usize>,
+        found: &mut Vec<String>,
+    ) -> Result<String, Failure> {
         if let Some(head) = &self.head {
             return Ok(head.clone());
         }
-        let shapes: Vec<&[Option<usize>]> = outputs.iter().map(|port| &port.dims[..]).collect();
-        let head = match (&shapes[..], labels) {
-            ([[_, Some(a), Some(_)]], Some(labels)) if *a == labels + 4 => "yolov8",
-            ([[_, Some(_), Some(b)]], Some(labels)) if *b == labels + 5 => "yolov5",
-            ([[_, Some(a), Some(b)]], None) => {
-                if a < b {
-                    "yolov8"
-                } else {
-                    "yolov5"
-                }
-            }
-            ([[_, Some(_), Some(_), Some(_)]], _) => "fastestdet",
-            _ => {
-                return Err(Failure::Usage(format!(
-                    "what its outputs {shapes:?} mean is not known: give --head fastestdet, yolov5 or yolov8 (and as many --labels as \
-                     it has classes); a model with the head ssd has anchors and needs a bundle's directory",
-                )));
-            }
+        let failed = |e: ModelError| Failure::Failed(anyhow::anyhow!(hint(e.to_string())));
+        let key =
+            PlanKey { batch: Some(1), size: self.size.or(said.size.filter(|_| is_open(model.info().inputs.first()))) };
+        // What the file claims of its outputs may be open or wrong; what a plan computes is neither.
+        let plan = spinner("compiling", || model.compile_plan(key)).map_err(failed)?;
+        let outputs: Vec<Vec<usize>> = plan.outputs().iter().map(|output| output.shape.clone()).collect();
+        let size = match model.spec(key).map_err(failed)? {
+            Spec::Image(image) => [image.height, image.width],
+            Spec::Window(_) => [0, 0],
         };
-        found.push(format!("head {head}: by the shape of its output"));
-        Ok(head.into())
+        let (head, why) = head::infer(&Detector { outputs: &outputs, classes, size, said }).map_err(|e| unclear(&e))?;
+        found.push(format!("head {}: {why}", head.word()));
+        Ok(head.word().into())
     }
+}
+
+/// What to do where the head is not known.
+fn unclear(error: &HeadError) -> Failure {
+    let heads: Vec<&str> = error.heads().into_iter().map(Head::word).collect();
+    match error {
+        HeadError::Unclear { .. } => Failure::Usage(format!(
+            "{error}: say which with --head {} (and give --labels, if it has none)",
+            heads.join(" or --head ")
+        )),
+        HeadError::Contradicted { .. } => Failure::Usage(error.to_string()),
+        HeadError::Labels { .. } => {
+            Failure::Usage(format!("{error}: give the right --labels, or --head if it is another"))
+        }
+        HeadError::Unknown { .. } => Failure::Usage(format!(
+            "{error}; no --head fits, --task raw installs it with its outputs published as they are"
+        )),
+    }
+}
+
+/// Whether the file leaves the size of a picture open.
+fn is_open(port: Option<&Port>) -> bool {
+    port.is_some_and(|port| port.dims.len() == 4 && port.dims.iter().skip(1).any(Option::is_none))
 }
 
 /// What a model's file is called in its bundle.

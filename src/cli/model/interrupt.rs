@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::cli::tell;
+
 /// Exit code of a command that a signal ended.
 const INTERRUPTED: i32 = 130;
 
@@ -41,7 +43,7 @@ pub fn watch() -> Kept {
             } else {
                 String::new()
             };
-            eprintln!("\ninterrupted: nothing was changed.{rest}");
+            tell(&format!("\ninterrupted: nothing was changed.{rest}"));
             std::process::exit(INTERRUPTED);
         }
     };

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::names::{size, with_sudo};
 use super::{CatalogArgs, Common};
 use crate::catalog::{self, Catalog, Cost, Entry};
-use crate::cli::{Failure, say};
+use crate::cli::{Failure, say, tell};
 use crate::config::Glance;
 use crate::frame::TaskKind;
 use crate::model::manifest::Accuracy;
@@ -93,7 +93,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         return say(&json!({ "installed": installed, "catalog": offered, "warnings": warnings }).to_string());
     }
     for warning in &warnings {
-        eprintln!("warning: {warning}");
+        tell(&format!("warning: {warning}"));
     }
     say(&text(&installed, &offered))
 }

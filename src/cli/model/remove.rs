@@ -10,7 +10,7 @@ use super::add::refused;
 use super::list::{bytes_of, users};
 use super::names::size;
 use crate::catalog::{self, Store};
-use crate::cli::{Failure, say};
+use crate::cli::{Failure, say, tell};
 use crate::model::{self, Bundle};
 
 /// Arguments of `leptond model remove`.
@@ -66,7 +66,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let bytes = Bundle::open(&path).as_ref().map_or(0, bytes_of);
     catalog::choose(std::slice::from_ref(dir)).map_err(refused)?;
-    let waiting = || eprintln!("another leptond model works in {}; waiting for it", dir.display());
+    let waiting = || tell(&format!("another leptond model works in {}; waiting for it", dir.display()));
     Store::open(dir, SystemTime::now(), waiting).and_then(|store| store.remove(name)).map_err(refused)?;
     let next = model::locate(name, dirs).filter(|found| found.is_absolute());
     let next = next.map(|path| path.display().to_string());

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::interrupt::Kept;
 use super::names::size;
 use crate::catalog::Progress;
+use crate::cli::tell;
 
 /// Between two lines where there is no terminal.
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
@@ -55,9 +56,9 @@ impl Progress for Show {
             match total {
                 Some(total) => {
                     let percent = done.saturating_mul(100) / total.max(1);
-                    eprintln!("{}: {} of {} ({percent} %)", self.name, size(done), size(total));
+                    tell(&format!("{}: {} of {} ({percent} %)", self.name, size(done), size(total)));
                 }
-                None => eprintln!("{}: {}", self.name, size(done)),
+                None => tell(&format!("{}: {}", self.name, size(done))),
             }
         }
     }
@@ -65,7 +66,7 @@ impl Progress for Show {
     fn say(&mut self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
+            None => tell(line),
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct Report {
     pub reading: Reading,
     /// Where the temperature comes from.
     pub soc_sensors: Vec<String>,
+    /// Why from there, or why from nowhere; empty where the sensor's name says it.
+    pub soc_choice: String,
     /// The raw words about throttling.
     pub throttle: Throttle,
     /// Whether anything on this board tells of throttling.
@@ -143,6 +145,7 @@ impl Report {
             board: info,
             reading,
             soc_sensors: board.soc_sensors().map(|p| p.name.clone()).collect(),
+            soc_choice: board.soc_choice(),
             throttle,
             throttle_known: throttle != Throttle::default(),
             throttled_now: throttle.now(),

@@ -8,6 +8,7 @@ use super::questions::Ask;
 use super::sources::Origin;
 use super::stop::Stop;
 use super::{Args, Failure, broker, password, present};
+use crate::cli::tell;
 use crate::config::Config;
 use crate::publish::{TlsConfig, topics};
 use crate::source;
@@ -62,7 +63,7 @@ impl Interview<'_> {
     pub(super) fn tell(&mut self, text: &str) {
         match self.ask.as_mut() {
             Some(ask) => ask.tell(text),
-            None => eprintln!("{text}"),
+            None => tell(text),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::interview::Interview;
 use super::{Failure, answers, offered, present, probe};
 use crate::cli::model::CatalogArgs;
+use crate::cli::tell;
 use crate::source;
 
 /// The model that is asked where the digits are.
@@ -148,7 +149,7 @@ impl Interview<'_> {
                      picture is taken as one digit. --meter-region X,Y,W,H --digits N says where they are"
                 ),
             };
-            eprintln!("{words}");
+            tell(&words);
             return Ok(if kept { None } else { Some(Vec::new()) });
         };
         if kept && ask.confirm(&format!("Keep the {} regions of pipeline {name:?}?", count), true)? {

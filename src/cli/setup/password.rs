@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::finish::{FileKind, write_atomically};
 use crate::config::DEFAULT_FILE;
 use crate::publish;
+use crate::sys::file::{self, FileError};
 
 /// Where the unit puts it while the service runs. A configuration need not say so.
 pub const CREDENTIAL: &str = "/run/credentials/leptond.service/mqtt-password";
@@ -71,13 +72,13 @@ pub fn as_the_service(mqtt: &mut publish::Config, of_service: bool, kept: &Path)
     if !credential && !implied {
         return Kept::Elsewhere;
     }
-    match std::fs::read_to_string(kept) {
+    match file::read_text(kept, 1 << 20) {
         Ok(text) if text.lines().next().is_some_and(|line| !line.is_empty()) => {
             mqtt.password_file = None;
             text.lines().next().unwrap_or_default().clone_into(&mut mqtt.password);
             Kept::Taken
         }
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Kept::Denied,
+        Err(FileError::Io(error)) if error.kind() == ErrorKind::PermissionDenied => Kept::Denied,
         _ => Kept::Absent,
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use dialoguer::{Input, Password};
 
-use super::super::Failure;
+use crate::cli::{Failure, tell};
 
 /// How long the end of the process may take after a signal; without one, the questions' end is a failure like any other.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);
@@ -85,8 +85,8 @@ impl Ask for Terminal {
     }
 
     fn tell(&mut self, text: &str) {
-        // Not eprintln!, which panics where the terminal is gone; the next question finds that out.
-        let _nobody_reads = io::Write::write_all(&mut io::stderr(), format!("{text}\n").as_bytes());
+        // Where the terminal is gone, the next question finds that out.
+        tell(text);
     }
 }
 

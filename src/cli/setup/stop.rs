@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::cli::tell;
+
 /// Exit code of a command that a signal ended.
 const INTERRUPTED: i32 = 130;
 
@@ -54,9 +56,7 @@ impl Stop {
                 // Waits for files that are being put in place.
                 let mut state = seen.state();
                 let words = state.end();
-                // Not eprintln!, which panics where the terminal is gone.
-                let _nobody_reads =
-                    std::io::Write::write_all(&mut std::io::stderr(), format!("\n{words}\n").as_bytes());
+                tell(&format!("\n{words}"));
                 std::process::exit(INTERRUPTED);
             }
         };

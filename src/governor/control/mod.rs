@@ -203,6 +203,11 @@ impl Governor {
         (self.config, self.wishes) = (config, Wishes::default());
     }
 
+    /// One more pipeline, behind those that there are, at full work. Everything else goes on as it is, wishes included.
+    pub fn add(&mut self, ladder: PipelineLadder) {
+        self.pipelines.push(Pipeline::new(ladder, self.now));
+    }
+
     /// Pipeline `index` has been measured: it goes on where it costs no more than on its present rung, which is full work for one
     /// that was at full work. Wishes stay.
     pub fn learn(&mut self, index: usize, ladder: PipelineLadder) {

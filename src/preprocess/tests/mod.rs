@@ -1,7 +1,11 @@
 //! Tests of the whole way from a frame to a model input, against slow and obvious references.
 
+mod bmp;
 mod fit;
 mod formats;
+mod readable;
 mod robust;
 mod support;
+mod upright;
+mod whole;
 mod windows;

@@ -1,25 +1,41 @@
-//! The gate in front of rumqttd: accepts clients, looks at what they send, and passes it on packet by packet.
+//! The gate in front of rumqttd: accepts clients, checks what they send, and passes it on packet by packet.
+//!
+//! ```text
+//! client ──CONNECT──▶ valid? ──▶ one of its id there? it goes ──▶ greet rumqttd ──CONNACK──▶ pass packets on
+//!                       │ no                                          │ no answer
+//!                       ▼                                             ▼
+//!              CONNACK code or close                     a greeting of our own: is it dead?
+//! ```
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::net::tcp::WriteHalf;
+use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
-use super::{CLIENTS, PACKET_BYTES, start_inner};
+use super::complaints::Complaints;
+use super::ids::{Entry, Ids};
+use super::inner::{HANDSHAKE, Inner, Verdict, farewell, next_packet};
+use super::ledger::{LIMITS, Ledger};
+use super::packet::{self, Connect, Packet, SERVER_UNAVAILABLE, connack, examine, kind};
+use super::{CLIENTS, daemon_user};
 use crate::publish::PublishError;
 
-/// For a client to say CONNECT, and for rumqttd to answer it.
-const HANDSHAKE: Duration = Duration::from_secs(5);
-const CONNECT: u8 = 1;
-const PUBLISH: u8 = 3;
-/// Connect flag: there is a will.
-const WILL: u8 = 4;
-const UNBEARABLE: &str = "begins with a letter beyond ASCII, which this broker does not survive";
+/// Sockets that are open at one time, with those that have said nothing yet.
+const SOCKETS: usize = 2 * CLIENTS;
+/// How long a client may take to go when another of its id has come.
+const TAKE_OVER: Duration = Duration::from_secs(3);
+/// How long a client may take for one packet.
+const STALLED: Duration = Duration::from_secs(30);
+/// SUBSCRIBE packets of one client whose answer is to be amended.
+const AMENDED: usize = 64;
 
 /// Serves `listener` by the rumqttd at `inner`, on a thread of its own, for ever.
 pub(super) fn spawn(listener: TcpListener, inner: SocketAddr) -> Result<(), PublishError> {
@@ -37,212 +53,323 @@ pub(super) fn spawn(listener: TcpListener, inner: SocketAddr) -> Result<(), Publ
     Ok(())
 }
 
-/// Where rumqttd is now.
-struct Inner {
-    address: Cell<SocketAddr>,
+/// What the clients' tasks share; all run on one thread, and no borrow is held while waiting.
+struct Gate {
+    inner: Inner,
+    complaints: Complaints,
+    /// The books, and the inner broker that they are of.
+    ledger: RefCell<(SocketAddr, Ledger)>,
+    ids: RefCell<Ids>,
+    /// Tells the client of that number to go.
+    go: RefCell<HashMap<u64, Rc<Notify>>>,
+    /// A client has gone.
+    gone: Notify,
+    sockets: Cell<usize>,
     clients: Cell<usize>,
 }
 
 async fn serve(listener: tokio::net::TcpListener, inner: SocketAddr) {
-    let inner = Rc::new(Inner { address: Cell::new(inner), clients: Cell::new(0) });
+    let gate = Rc::new(Gate {
+        inner: Inner::new(inner),
+        complaints: Complaints::default(),
+        ledger: RefCell::new((inner, Ledger::new())),
+        ids: RefCell::default(),
+        go: RefCell::default(),
+        gone: Notify::new(),
+        sockets: Cell::new(0),
+        clients: Cell::new(0),
+    });
     loop {
         match listener.accept().await {
+            Ok((_, from)) if gate.sockets.get() >= SOCKETS => {
+                let text = format!("the embedded broker turned {from} away: {SOCKETS} connections are open");
+                gate.complaints.tell("sockets", &text);
+            }
             Ok((client, from)) => {
-                let inner = inner.clone();
+                let gate = gate.clone();
+                gate.sockets.set(gate.sockets.get() + 1);
                 tokio::task::spawn_local(async move {
-                    inner.clients.set(inner.clients.get() + 1);
-                    if let Err(reason) = client_of(client, &inner).await {
-                        tracing::debug!("embedded broker: client {from}: {reason}");
+                    if let Err(error) = gate.client(client, from).await {
+                        tracing::debug!("embedded broker: client {from}: {error}");
                     }
-                    inner.clients.set(inner.clients.get() - 1);
+                    gate.sockets.set(gate.sockets.get() - 1);
                 });
             }
             // Out of file descriptors, for instance: waiting is all that helps.
             Err(e) => {
-                tracing::warn!("the embedded broker cannot accept a client: {e}");
+                gate.complaints.tell("accept", &format!("the embedded broker cannot accept a client: {e}"));
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
     }
 }
 
-/// One client, from its CONNECT to its end.
-async fn client_of(mut client: TcpStream, inner: &Inner) -> io::Result<()> {
-    client.set_nodelay(true)?;
-    let (read, mut write) = client.split();
-    let mut read = BufReader::with_capacity(4096, read);
-    let mut packet = Vec::new();
-    if !timeout(HANDSHAKE, next_packet(&mut read, &mut packet)).await?? {
-        return Ok(());
-    }
-    let answer = match examine(&mut packet) {
-        Ok(()) if inner.clients.get() > CLIENTS => {
-            tracing::warn!("the embedded broker turned a client away: it takes {CLIENTS} at most");
-            Some(vec![0x20, 2, 0, 3])
+impl Gate {
+    /// One client, from its CONNECT to its end.
+    async fn client(&self, mut client: TcpStream, from: SocketAddr) -> io::Result<()> {
+        client.set_nodelay(true)?;
+        let (read, mut write) = client.split();
+        let mut read = BufReader::with_capacity(4096, read);
+        let mut packet = Vec::new();
+        if !timeout(HANDSHAKE, next_packet(&mut read, &mut packet)).await?? {
+            return Ok(());
         }
-        Ok(()) => None,
-        Err(refused) => {
-            tracing::warn!("the embedded broker turned a client away: {}", refused.reason);
-            Some(refused.answer)
-        }
-    };
-    if let Some(answer) = answer {
-        return write.write_all(&answer).await;
-    }
-    let address = inner.address.get();
-    let Ok((broker, hello)) = timeout(HANDSHAKE, greet(address, &packet)).await.unwrap_or_else(|e| Err(e.into()))
-    else {
-        revive(inner, address).await;
-        return Ok(());
-    };
-    write.write_all(&hello).await?;
-    let (mut from_broker, mut to_broker) = broker.into_split();
-    let upwards = async {
-        while next_packet(&mut read, &mut packet).await? {
-            if let Some(topic) = unbearable_topic(&packet) {
-                tracing::warn!("the embedded broker closed a connection: its topic {topic:?} {UNBEARABLE}");
-                break;
+        let connect = match Connect::parse(&packet) {
+            Ok(connect) => connect,
+            Err(refused) => {
+                let text = format!("the embedded broker turned a client at {from} away: {}", refused.reason);
+                self.complaints.tell("connect", &text);
+                return write.write_all(&refused.answer).await;
             }
-            to_broker.write_all(&packet).await?;
-            packet.shrink_to(16 << 10);
+        };
+        let own = connect.username.as_deref() == Some(daemon_user());
+        // The daemon has a place of its own.
+        if !own && self.clients.get() >= CLIENTS {
+            let text = format!("the embedded broker turned a client at {from} away: it takes {CLIENTS} at most");
+            self.complaints.tell("clients", &text);
+            return write.write_all(&connack(SERVER_UNAVAILABLE)).await;
         }
-        Ok(())
-    };
-    tokio::select! {
-        ended = upwards => ended,
-        copied = tokio::io::copy(&mut from_broker, &mut write) => copied.map(|_| ()),
+        if !self.take_over(&connect.client_id).await {
+            return write.write_all(&connack(SERVER_UNAVAILABLE)).await;
+        }
+        let go = Rc::new(Notify::new());
+        let entry = self.ids.borrow_mut().enter(&connect.client_id, connect.clean);
+        self.go.borrow_mut().insert(entry.number, go.clone());
+        self.clients.set(self.clients.get() + usize::from(!own));
+        let result = async {
+            let Some((broker, hello)) = self.let_in(connect, &entry, own).await else {
+                return write.write_all(&connack(SERVER_UNAVAILABLE)).await;
+            };
+            write.write_all(&hello).await?;
+            let mut client =
+                Client { gate: self, from, own, write: Mutex::new(write), amended: RefCell::default(), broker };
+            let ended = tokio::select! {
+                ended = client.pass_on(read, &mut packet) => ended,
+                () = go.notified() => Ok(()),
+            };
+            farewell(client.broker).await;
+            ended
+        }
+        .await;
+        self.clients.set(self.clients.get() - usize::from(!own));
+        self.go.borrow_mut().remove(&entry.number);
+        self.ids.borrow_mut().leave(&entry);
+        self.gone.notify_waiters();
+        result
     }
-}
 
-/// Says CONNECT to rumqttd and gives the connection with its answer, which must have come before anything else happens to
-/// the connection: rumqttd does not survive a client of the same id after one that left without waiting for it.
-async fn greet(address: SocketAddr, connect: &[u8]) -> io::Result<(TcpStream, Vec<u8>)> {
-    let mut broker = TcpStream::connect(address).await?;
-    broker.set_nodelay(true)?;
-    broker.write_all(connect).await?;
-    let mut answer = Vec::new();
-    if next_packet(&mut broker, &mut answer).await? {
-        Ok((broker, answer))
-    } else {
-        Err(io::ErrorKind::UnexpectedEof.into())
+    /// Sends the client of this id away, if there is one (section 3.1.4); whether it has gone in time.
+    async fn take_over(&self, client_id: &str) -> bool {
+        let left = async {
+            loop {
+                let gone = self.gone.notified();
+                let Some(number) = self.ids.borrow().living(client_id) else { return };
+                if let Some(go) = self.go.borrow().get(&number) {
+                    go.notify_one();
+                }
+                gone.await;
+            }
+        };
+        timeout(TAKE_OVER, left).await.is_ok()
     }
-}
 
-/// Starts another rumqttd in place of the one at `dead`, unless that was done already.
-async fn revive(inner: &Inner, dead: SocketAddr) {
-    if inner.address.get() != dead {
-        return;
+    /// A connection to the inner broker for a client, and its CONNACK. A broker that does not answer is examined, and
+    /// asked once more.
+    async fn let_in(&self, mut connect: Connect, entry: &Entry, own: bool) -> Option<(TcpStream, Vec<u8>)> {
+        connect.clean = entry.clean;
+        for _ in 0..2 {
+            if let Some(will) = &mut connect.will {
+                // A will is kept from here on as if it had been published: it may be at any time.
+                will.retain = will.retain && self.retain(&will.topic, will.payload.len(), own);
+                if !self.ledger().topic(&LIMITS, &will.topic, own) {
+                    self.complaints.tell("topics", &format!("the embedded broker refused a client: {TOPICS}"));
+                    return None;
+                }
+            }
+            let address = self.inner.address();
+            match self.inner.greet(&connect.encode(&entry.name)).await {
+                Ok(greeted) => return Some(greeted),
+                Err(error) => tracing::debug!("embedded broker: no answer to CONNECT: {error}"),
+            }
+            match self.inner.examine(address).await {
+                Verdict::Lives | Verdict::Replaced => {}
+                Verdict::Dead => return None,
+            }
+        }
+        None
     }
-    // Blocks this thread for the few ms that it takes: there is nobody to serve meanwhile.
-    match start_inner() {
-        Ok(address) => {
-            tracing::error!(
-                "the embedded broker died and was started anew: retained messages of other clients are lost"
+
+    /// The books of the present inner broker: what another one kept is gone.
+    fn ledger(&self) -> RefMut<'_, Ledger> {
+        let mut books = self.ledger.borrow_mut();
+        if books.0 != self.inner.address() {
+            *books = (self.inner.address(), Ledger::new());
+        }
+        RefMut::map(books, |(_, ledger)| ledger)
+    }
+
+    /// Whether a retained message may be kept.
+    fn retain(&self, topic: &str, payload_bytes: usize, own: bool) -> bool {
+        let kept = self.ledger().retain(&LIMITS, topic, payload_bytes, own);
+        if !kept {
+            let text = format!(
+                "the embedded broker passes a retained message on {topic:?} on but does not keep it: it keeps {} topics and \
+                 {} MiB at most",
+                LIMITS.retained,
+                LIMITS.retained_bytes >> 20
             );
-            inner.address.set(address);
+            self.complaints.tell("retained", &text);
         }
-        Err(e) => tracing::error!("the embedded broker died and cannot be started anew: {e}"),
+        kept
     }
 }
 
-/// Reads one whole packet, header included, into `packet`; `false` at the end of the stream.
-async fn next_packet(read: &mut (impl AsyncRead + Unpin), packet: &mut Vec<u8>) -> io::Result<bool> {
-    packet.clear();
-    let mut byte = [0];
-    if read.read(&mut byte).await? == 0 {
-        return Ok(false);
-    }
-    packet.push(byte[0]);
-    let mut remaining = 0usize;
-    for shift in [0, 7, 14, 21] {
-        read.read_exact(&mut byte).await?;
-        packet.push(byte[0]);
-        remaining |= usize::from(byte[0] & 0x7f) << shift;
-        if byte[0] & 0x80 == 0 {
-            break;
+const TOPICS: &str = "it has seen as many different topics as it can remember; restart leptond";
+
+/// A client that was let in.
+struct Client<'a> {
+    gate: &'a Gate,
+    from: SocketAddr,
+    own: bool,
+    /// To the client; held for whole packets.
+    write: Mutex<WriteHalf<'a>>,
+    /// Filters of a SUBSCRIBE by packet id: whether the inner broker was asked for each.
+    amended: RefCell<HashMap<u16, Vec<bool>>>,
+    broker: TcpStream,
+}
+
+impl Client<'_> {
+    /// Passes packets on in both directions until one side ends.
+    async fn pass_on(
+        &mut self,
+        mut read: BufReader<tokio::net::tcp::ReadHalf<'_>>,
+        packet: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        let Client { gate, from, own, write, amended, broker } = self;
+        let (from_broker, mut to_broker) = broker.split();
+        let mut from_broker = BufReader::with_capacity(4096, from_broker);
+        let upwards = async {
+            while next_packet(&mut read, packet).await? {
+                match examine(packet) {
+                    Ok(Packet::Publish { topic, retain, payload_bytes }) => {
+                        if !gate.ledger().topic(&LIMITS, &topic, *own) {
+                            gate.complaints
+                                .tell("topics", &format!("the embedded broker closed a connection: {TOPICS}"));
+                            break;
+                        }
+                        // rumqttd forgets the kept message at any empty one.
+                        if (retain || payload_bytes == 0)
+                            && !gate.retain(&topic, payload_bytes, *own)
+                            && let Some(first) = packet.first_mut()
+                        {
+                            *first &= !1;
+                        }
+                        to_broker.write_all(packet).await?;
+                    }
+                    Ok(Packet::Subscribe { packet_id, filters }) => {
+                        let asked =
+                            filters.iter().map(|(filter, _)| gate.may_subscribe(filter, *own)).collect::<Vec<_>>();
+                        let some = asked.contains(&true);
+                        if asked.contains(&false) {
+                            if amended.borrow().len() >= AMENDED {
+                                break;
+                            }
+                            *packet = subscribe(packet_id, &filters, &asked);
+                            amended.borrow_mut().insert(packet_id, asked);
+                        }
+                        if some {
+                            to_broker.write_all(packet).await?;
+                        } else {
+                            let suback = amend(amended, &packet::packet(kind::SUBACK << 4, &packet_id.to_be_bytes()));
+                            send(write, &suback).await?;
+                        }
+                    }
+                    Ok(Packet::Unsubscribe { packet_id }) => {
+                        to_broker.write_all(packet).await?;
+                        // rumqttd acknowledges each filter, and none that was not subscribed to.
+                        let unsuback = packet::packet(kind::UNSUBACK << 4, &packet_id.to_be_bytes());
+                        send(write, &unsuback).await?;
+                    }
+                    Ok(Packet::Other) => to_broker.write_all(packet).await?,
+                    Ok(Packet::Disconnect) => {
+                        to_broker.write_all(packet).await?;
+                        break;
+                    }
+                    Err(reason) => {
+                        let text = format!("the embedded broker closed the connection of {from}: {reason}");
+                        gate.complaints.tell("packet", &text);
+                        break;
+                    }
+                }
+                packet.shrink_to(16 << 10);
+            }
+            Ok(())
+        };
+        let downwards = async {
+            let mut packet = Vec::new();
+            while next_packet(&mut from_broker, &mut packet).await? {
+                match packet.first().map(|first| first >> 4) {
+                    Some(kind::UNSUBACK) => continue,
+                    Some(kind::SUBACK) => packet = amend(amended, &packet),
+                    _ => {}
+                }
+                send(write, &packet).await?;
+                packet.shrink_to(16 << 10);
+            }
+            Ok(())
+        };
+        tokio::select! {
+            ended = upwards => ended,
+            ended = downwards => ended,
         }
-        if shift == 21 {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "not an MQTT packet"));
+    }
+}
+
+impl Gate {
+    /// Whether the inner broker is asked for this filter. Those with `$` are refused: it has no topics of that kind and
+    /// would hang up.
+    fn may_subscribe(&self, filter: &str, own: bool) -> bool {
+        if filter.starts_with('$') {
+            return false;
         }
-    }
-    if remaining > PACKET_BYTES {
-        let reason = format!("a packet of {remaining} bytes; {PACKET_BYTES} is the limit");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
-    }
-    let got = read.take(remaining as u64).read_to_end(packet).await?;
-    if got < remaining { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(true) }
-}
-
-/// Why a client is turned away, and what it is told.
-#[derive(Debug, PartialEq, Eq)]
-struct Refused {
-    reason: String,
-    answer: Vec<u8>,
-}
-
-/// Looks at a CONNECT packet (MQTT 3.1.1, section 3.1). A keep-alive of 0 (never), which rumqttd does not take, becomes
-/// the longest there is.
-fn examine(packet: &mut [u8]) -> Result<(), Refused> {
-    let refused = |reason: &str, answer: &[u8]| Refused { reason: reason.into(), answer: answer.into() };
-    let nonsense = || refused("what it sent first is not an MQTT CONNECT", &[]);
-    if packet.first().is_none_or(|b| b >> 4 != CONNECT) {
-        return Err(nonsense());
-    }
-    let header = header_bytes(packet);
-    let (protocol, level_at) = string_at(packet, header).ok_or_else(nonsense)?;
-    let protocol = protocol.to_vec();
-    let level = *packet.get(level_at).ok_or_else(nonsense)?;
-    match (protocol.as_slice(), level) {
-        (b"MQTT", 4) => {}
-        (b"MQTT", 5) => {
-            return Err(refused("it speaks MQTT 5; this broker knows 3.1.1", &[0x20, 3, 0, 0x84, 0]));
+        let room = self.ledger().filter(&LIMITS, filter, own);
+        if !room {
+            let text = format!(
+                "the embedded broker refused a subscription to {filter:?}: it keeps {} different ones at most",
+                LIMITS.filters
+            );
+            self.complaints.tell("filters", &text);
         }
-        _ => return Err(refused("it does not speak MQTT 3.1.1", &[0x20, 2, 0, 1])),
+        room
     }
-    let keep_alive = packet.get_mut(level_at + 2..level_at + 4).ok_or_else(nonsense)?;
-    if keep_alive == [0, 0] {
-        keep_alive.fill(0xff);
-    }
-    let (id, will_at) = string_at(packet, level_at + 4).ok_or_else(nonsense)?;
-    let id = std::str::from_utf8(id).map_err(|_| nonsense())?;
-    if id.contains(['+', '$', '#', '/']) {
-        let reason = format!("its client id {id:?} holds one of + $ # / which this broker does not take");
-        return Err(refused(&reason, &[0x20, 2, 0, 2]));
-    }
-    let flags = *packet.get(level_at + 1).ok_or_else(nonsense)?;
-    if flags & WILL != 0 {
-        let (topic, _) = string_at(packet, will_at).ok_or_else(nonsense)?;
-        if !bearable(topic) {
-            let reason = format!("the topic of its will, {:?}, {UNBEARABLE}", String::from_utf8_lossy(topic));
-            return Err(refused(&reason, &[0x20, 2, 0, 5]));
-        }
-    }
-    Ok(())
 }
 
-/// The topic of a PUBLISH that rumqttd would not survive.
-fn unbearable_topic(packet: &[u8]) -> Option<String> {
-    if packet.first().is_none_or(|b| b >> 4 != PUBLISH) {
-        return None;
+/// Gives the client a whole packet. One that takes nothing for so long has lost its place.
+async fn send(write: &Mutex<WriteHalf<'_>>, packet: &[u8]) -> io::Result<()> {
+    let sending = async { write.lock().await.write_all(packet).await };
+    timeout(STALLED, sending).await?
+}
+
+/// The SUBSCRIBE with those filters that the inner broker is asked for.
+fn subscribe(packet_id: u16, filters: &[(String, u8)], asked: &[bool]) -> Vec<u8> {
+    let mut body = packet_id.to_be_bytes().to_vec();
+    for ((filter, qos), _) in filters.iter().zip(asked).filter(|(_, asked)| **asked) {
+        body.extend(packet::string(filter.as_bytes()));
+        body.push(*qos);
     }
-    let (topic, _) = string_at(packet, header_bytes(packet))?;
-    (!bearable(topic)).then(|| String::from_utf8_lossy(topic).into_owned())
+    packet::packet((kind::SUBSCRIBE << 4) | 2, &body)
 }
 
-fn bearable(topic: &[u8]) -> bool {
-    topic.first().is_none_or(u8::is_ascii)
-}
-
-/// Bytes before the variable header.
-fn header_bytes(packet: &[u8]) -> usize {
-    1 + packet.iter().skip(1).take(4).take_while(|b| **b & 0x80 != 0).count() + 1
-}
-
-/// A length-prefixed string and where it ends.
-fn string_at(packet: &[u8], at: usize) -> Option<(&[u8], usize)> {
-    let length = packet.get(at..at + 2)?;
-    let end = at + 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
-    Some((packet.get(at + 2..end)?, end))
+/// The SUBACK with a failure (0x80) for each filter that the inner broker was not asked for.
+fn amend(amended: &RefCell<HashMap<u16, Vec<bool>>>, suback: &[u8]) -> Vec<u8> {
+    let header = 1 + suback.iter().skip(1).take(3).take_while(|b| **b & 0x80 != 0).count() + 1;
+    let Some(&[high, low]) = suback.get(header..header + 2) else { return suback.to_vec() };
+    let packet_id = u16::from_be_bytes([high, low]);
+    let Some(asked) = amended.borrow_mut().remove(&packet_id) else { return suback.to_vec() };
+    let mut granted = suback.iter().skip(header + 2).copied();
+    let codes = asked.into_iter().map(|asked| if asked { granted.next().unwrap_or(0x80) } else { 0x80 });
+    let body: Vec<u8> = [high, low].into_iter().chain(codes).collect();
+    packet::packet(kind::SUBACK << 4, &body)
 }
 
 #[cfg(test)]

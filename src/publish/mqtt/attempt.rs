@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use rumqttc::{AsyncClient, Event, EventLoop, NetworkOptions, Packet, QoS, SubscribeReasonCode};
+use rumqttc::{Packet, QoS, SubscribeReasonCode};
 use tokio::time::timeout_at;
 
 use super::link::{Kind, Trouble};
+use super::wire::{Client, Event, Wire};
 use super::{peer, setup};
-use crate::publish::topics::{Topics, client_id};
+use crate::publish::topics::{Topics, guest_id, short_client_id};
 use crate::publish::{Config, PublishError};
 
 /// Requests that wait for the connection at most: two subscriptions, a message and the farewell.
@@ -50,17 +51,27 @@ pub enum Attempt {
 pub fn attempt(config: &Config, node: &str, limit: Duration) -> Result<Attempt, PublishError> {
     let topics = Topics::new(&config.prefix, node)?;
     let own = std::process::id();
-    let id = format!("{}-try-{own}", client_id(node));
-    let options = setup::options(config, &id, None)?;
+    let id = guest_id(&config.client_id(node), own);
+    let mut options = setup::options(config, &id, None)?;
+    options.patience = limit;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let (client, mut events) = AsyncClient::new(options, CHANNEL);
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    network.set_connection_timeout(limit.as_secs().max(1));
-    events.set_network_options(network);
-    let echo = format!("{}/{node}/try/{own}", config.prefix);
-    let tried = Tried { client, requests: topics.requests(), echo, deadline: Instant::now() + limit };
-    let result = runtime.block_on(tried.run(&mut events));
+    let deadline = Instant::now() + limit;
+    let mut ids = vec![id];
+    // As the daemon does, which takes a short one where its own was not given to it.
+    if config.client_id.is_empty() {
+        ids.push(short_client_id(&ids[0]));
+    }
+    let mut result = Ok(Attempt::NotReturned { topic: String::new() });
+    for id in ids {
+        options.client_id.clone_from(&id);
+        let (client, mut wire) = Wire::new(options.clone(), CHANNEL);
+        let echo = format!("{}/{node}/try/{own}", config.prefix);
+        let tried = Tried { client, client_id: id, requests: topics.requests(), echo, deadline };
+        result = runtime.block_on(tried.run(&mut wire));
+        if !matches!(&result, Err(trouble) if trouble.kind == Kind::ClientId) {
+            break;
+        }
+    }
     // A name look-up may still be blocking a helper thread: it is left behind.
     runtime.shutdown_background();
     Ok(result.unwrap_or_else(|trouble| Attempt::Failed(told_apart(config, trouble))))
@@ -70,10 +81,14 @@ pub fn attempt(config: &Config, node: &str, limit: Duration) -> Result<Attempt, 
 fn told_apart(config: &Config, trouble: Trouble) -> Trouble {
     let (host, port) = (config.host.as_str(), config.port);
     match (trouble.kind, &config.tls) {
-        (Kind::Closed | Kind::Protocol | Kind::Silent, None) if peer::speaks_tls(host, port) => {
+        (Kind::Closed | Kind::Reset | Kind::Protocol | Kind::Silent | Kind::Unreachable, None)
+            if peer::speaks_tls(host, port) =>
+        {
             Trouble::new(Kind::Tls, "the broker speaks TLS on this port, but the connection is not configured for it")
         }
-        (Kind::Tls | Kind::Closed | Kind::Protocol | Kind::Silent, Some(_)) if peer::speaks_plain(host, port) => {
+        (Kind::Tls | Kind::Closed | Kind::Reset | Kind::Protocol | Kind::Silent | Kind::Unreachable, Some(_))
+            if peer::speaks_plain(host, port) =>
+        {
             Trouble::new(Kind::Tls, "no TLS there: the broker speaks plain MQTT on this port")
         }
         (Kind::Unreachable | Kind::Silent, _) if peer::listens(host, port) => {
@@ -84,7 +99,8 @@ fn told_apart(config: &Config, trouble: Trouble) -> Trouble {
 }
 
 struct Tried {
-    client: AsyncClient,
+    client: Client,
+    client_id: String,
     /// The filter of the node's requests.
     requests: String,
     /// A topic below the node's that nobody else uses.
@@ -93,46 +109,62 @@ struct Tried {
 }
 
 impl Tried {
-    async fn run(self, events: &mut EventLoop) -> Result<Attempt, Trouble> {
+    async fn run(self, wire: &mut Wire) -> Result<Attempt, Trouble> {
         let start = Instant::now();
-        loop {
-            if let Packet::ConnAck(_) = next(events, self.deadline).await? {
-                break;
-            }
-        }
+        self.connect(wire).await?;
         let connect_ms = start.elapsed().as_secs_f64() * 1e3;
-        let outcome = if !self.subscribe(events, &self.requests).await? {
+        let outcome = if !self.subscribe(wire, &self.requests).await? {
             Attempt::RequestsDenied { filter: self.requests.clone() }
-        } else if !self.subscribe(events, &self.echo).await? {
+        } else if !self.subscribe(wire, &self.echo).await? {
             Attempt::Works { connect_ms, published: false }
-        } else if self.publish(events).await? {
+        } else if self.publish(wire).await? {
             Attempt::Works { connect_ms, published: true }
         } else {
             Attempt::NotReturned { topic: self.echo.clone() }
         };
         // What counts is known; the broker also copes with a connection that only ends.
-        let _ = self.client.try_disconnect();
+        let _ = self.client.disconnect();
         let farewell = Instant::now() + Duration::from_millis(500);
-        while next(events, farewell).await.is_ok() {}
+        while self.next(wire, farewell).await.is_ok() {}
         Ok(outcome)
     }
 
-    /// Whether the broker grants it.
-    async fn subscribe(&self, events: &mut EventLoop, filter: &str) -> Result<bool, Trouble> {
-        self.client.try_subscribe(filter, QoS::AtMostOnce).map_err(|_| stuck())?;
+    async fn connect(&self, wire: &mut Wire) -> Result<(), Trouble> {
+        match timeout_at(self.deadline.into(), wire.poll()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(failure)) => Err(Trouble::of(&failure, &self.client_id)),
+            Err(_) => Err(Trouble::new(Kind::Unreachable, "no answer in time")),
+        }
+    }
+
+    /// The next packet from the broker.
+    async fn next(&self, wire: &mut Wire, deadline: Instant) -> Result<Packet, Trouble> {
         loop {
-            if let Packet::SubAck(ack) = next(events, self.deadline).await? {
+            match timeout_at(deadline.into(), wire.poll()).await {
+                Ok(Ok(Event::Incoming(packet))) => return Ok(packet),
+                Ok(Ok(_)) => {}
+                Ok(Err(failure)) => return Err(Trouble::of(&failure, &self.client_id)),
+                Err(_) => return Err(Trouble::new(Kind::Silent, "no answer in time")),
+            }
+        }
+    }
+
+    /// Whether the broker grants it.
+    async fn subscribe(&self, wire: &mut Wire, filter: &str) -> Result<bool, Trouble> {
+        self.client.subscribe(filter).map_err(|_| stuck())?;
+        loop {
+            if let Packet::SubAck(ack) = self.next(wire, self.deadline).await? {
                 return Ok(!ack.return_codes.contains(&SubscribeReasonCode::Failure));
             }
         }
     }
 
     /// Whether a message comes back.
-    async fn publish(&self, events: &mut EventLoop) -> Result<bool, Trouble> {
-        self.client.try_publish(&self.echo, QoS::AtLeastOnce, false, "try").map_err(|_| stuck())?;
+    async fn publish(&self, wire: &mut Wire) -> Result<bool, Trouble> {
+        self.client.publish(self.echo.clone(), QoS::AtLeastOnce, false, b"try".to_vec()).map_err(|_| stuck())?;
         let until = self.deadline.min(Instant::now() + ECHO);
         loop {
-            match next(events, until).await {
+            match self.next(wire, until).await {
                 Ok(Packet::Publish(message)) if message.topic == self.echo => return Ok(true),
                 Ok(_) => {}
                 Err(trouble) if trouble.kind == Kind::Silent => return Ok(false),
@@ -142,18 +174,6 @@ impl Tried {
     }
 }
 
-/// The next packet from the broker.
-async fn next(events: &mut EventLoop, deadline: Instant) -> Result<Packet, Trouble> {
-    loop {
-        match timeout_at(deadline.into(), events.poll()).await {
-            Ok(Ok(Event::Incoming(packet))) => return Ok(packet),
-            Ok(Ok(Event::Outgoing(_))) => {}
-            Ok(Err(error)) => return Err(Trouble::of(&error)),
-            Err(_) => return Err(Trouble::new(Kind::Silent, "no answer in time")),
-        }
-    }
-}
-
 fn stuck() -> Trouble {
-    Trouble::new(Kind::Silent, "the client library takes no more requests")
+    Trouble::new(Kind::Silent, "the connection takes no more requests")
 }

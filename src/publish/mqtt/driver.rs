@@ -1,4 +1,4 @@
-//! The thread around rumqttc: performs what the queue and the link policy decide.
+//! The thread around the connection: performs what the queue and the link policy decide.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -6,48 +6,45 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rumqttc::{
-    AsyncClient, Event, EventLoop, MqttOptions, NetworkOptions, Outgoing, Packet, Publish, QoS, SubscribeReasonCode,
-};
+use rumqttc::{Packet, Publish, QoS, SubscribeReasonCode};
 use tokio::select;
 use tokio::time::{sleep, sleep_until};
 
-use super::link::{Kind, Link, Trouble, Volume};
+use super::link::{Ended, Kind, Link, Trouble, Volume};
+use super::wire::{Client, Event, Options, Skipped, Stuck, Wire};
 use super::{Shared, State};
 use crate::frame::Incoming;
 use crate::publish::payload::{NodeState, json};
 use crate::publish::topics::matches;
 use crate::publish::{Class, Message, PublishError, Stats};
 
-/// Requests that rumqttc's channel takes; more than the queue ever hands over at once, plus subscriptions.
+/// Requests that wait for the connection; more than the queue ever hands over at once, plus subscriptions.
 const CHANNEL: usize = 64;
-/// For connecting, and for the socket to take one packet, in s.
-const NETWORK_TIMEOUT_S: u64 = 10;
 /// A connection whose oldest message stays unacknowledged for longer is given up and made anew.
 const ACKNOWLEDGE: Duration = Duration::from_secs(30);
-/// After a message that was too large to be received nothing is subscribed to for this long: it may be retained.
-const SUBSCRIBE_AGAIN: Duration = Duration::from_secs(60);
-/// Pause between two attempts while events must go before a stop.
-const HURRY: Duration = Duration::from_millis(200);
+/// First pause between two attempts while events must go before a stop; doubled each time.
+const HURRY: Duration = Duration::from_millis(250);
+/// Topics of messages that were too large, each told once; of further ones no more is said.
+const LARGE_TOPICS: usize = 16;
 
 /// Starts the thread.
 pub(super) fn spawn(
     shared: Arc<Shared>,
-    options: MqttOptions,
-    client_id: &str,
+    options: Options,
+    short_id: Option<String>,
     state_topic: Option<String>,
 ) -> Result<JoinHandle<()>, PublishError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let (host, port) = options.broker_address();
-    let seed = seed(client_id);
     let mut driver = Driver {
-        broker: format!("{host}:{port}"),
+        broker: format!("{}:{}", options.host, options.port),
+        link: Link::new(&options.client_id, seed(&options.client_id)),
         options,
+        short_id,
         state_topic,
-        link: Link::new(client_id, seed),
         away_since: None,
         told: Stats::default(),
-        subscribe_at: Instant::now(),
+        large: Vec::new(),
+        hurried: 0,
         shared,
     };
     let run = move || {
@@ -55,7 +52,7 @@ pub(super) fn spawn(
             match std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(driver.work()))) {
                 Ok(clean) => break clean,
                 Err(_) => {
-                    tracing::error!("the MQTT client library panicked; connecting anew");
+                    tracing::error!("the MQTT client panicked; connecting anew");
                     driver.shared.lock().queue.lost(Instant::now(), false);
                     runtime.block_on(sleep(Duration::from_secs(1)));
                 }
@@ -74,7 +71,9 @@ pub(super) fn spawn(
 
 struct Driver {
     shared: Arc<Shared>,
-    options: MqttOptions,
+    options: Options,
+    /// What is tried where the broker does not take the client id.
+    short_id: Option<String>,
     state_topic: Option<String>,
     link: Link,
     /// `host:port`, for logs.
@@ -82,13 +81,18 @@ struct Driver {
     away_since: Option<Instant>,
     /// Counters when losses were told last.
     told: Stats,
-    subscribe_at: Instant,
+    /// Topics of messages that were too large; at most [`LARGE_TOPICS`].
+    large: Vec<String>,
+    /// Attempts made since the stop was asked for.
+    hurried: u32,
 }
 
 /// One connection, from the attempt to its end.
 #[derive(Default)]
 struct Session {
     connected: Option<Instant>,
+    /// A message was acknowledged.
+    acknowledged: bool,
     /// `offline` was put into the queue, as the last message.
     farewell: bool,
     /// DISCONNECT was handed over.
@@ -112,8 +116,11 @@ impl Driver {
             let mut session = Session::default();
             let end = self.connection(&mut session).await;
             let now = Instant::now();
-            let hung_up = matches!(&end, End::Lost(trouble) if trouble.kind == Kind::Closed);
-            let loss = self.shared.lock().queue.lost(now, hung_up);
+            let hung_up = matches!(&end, End::Lost(trouble) if matches!(trouble.kind, Kind::Closed | Kind::Reset));
+            let (idle, loss) = {
+                let queue = &mut self.shared.lock().queue;
+                (session.acknowledged && queue.under_way() == 0, queue.lost(now, hung_up))
+            };
             self.shared.changed.notify_all();
             let trouble = match end {
                 End::Stop(clean) => return clean,
@@ -125,36 +132,46 @@ impl Driver {
                     self.broker
                 );
             }
-            if trouble.kind == Kind::Oversize {
-                self.subscribe_at = now + SUBSCRIBE_AGAIN;
-            }
             self.away_since.get_or_insert(now);
-            let lived = session.connected.map(|since| now.saturating_duration_since(since));
-            let verdict = self.link.failed(&trouble, lived, now);
+            if trouble.kind == Kind::ClientId
+                && let Some(short) = self.short_id.take()
+            {
+                tracing::warn!("MQTT broker {}: {}; trying {short:?} now", self.broker, trouble.words);
+                self.link.rename(&short);
+                self.options.client_id = short;
+                continue;
+            }
+            let ended = session.connected.map(|since| Ended { lived: now.saturating_duration_since(since), idle });
+            let verdict = self.link.failed(&trouble, ended, now);
             match verdict.tell {
                 Some((Volume::Warn, words)) => tracing::warn!("MQTT broker {}: {words}; trying again", self.broker),
                 Some((Volume::Error, words)) => tracing::error!("MQTT broker {}: {words}", self.broker),
                 None => tracing::debug!("MQTT broker {}: {}", self.broker, trouble.words),
             }
-            if !self.pause(verdict.pause).await {
+            if !self.pause(verdict.pause, &trouble).await {
                 return false;
             }
         }
     }
 
-    /// Waits before the next attempt; `false` when there will be none.
-    async fn pause(&self, pause: Duration) -> bool {
+    /// Waits before the next attempt; `false` when there will be none: a stop waits for events only while the next
+    /// attempt may succeed.
+    async fn pause(&mut self, pause: Duration, trouble: &Trouble) -> bool {
         let until = Instant::now() + pause;
         loop {
             let now = Instant::now();
-            let until = match self.stopping() {
-                Some((deadline, owes)) if now >= deadline || !owes => return false,
-                Some((deadline, _)) => until.min(now + HURRY).min(deadline),
+            let stopping = self.stopping();
+            let until = match stopping {
+                Some((deadline, owes)) if now >= deadline || !owes || !trouble.may_pass() => return false,
+                Some((deadline, _)) => until.min(now + HURRY * (1 << self.hurried.min(6))).min(deadline),
                 None => until,
             };
             select! {
                 () = self.shared.wake.notified() => {}
-                () = sleep_until(until.into()) => return true,
+                () = sleep_until(until.into()) => {
+                    self.hurried += u32::from(stopping.is_some());
+                    return true;
+                }
             }
         }
     }
@@ -166,20 +183,16 @@ impl Driver {
     }
 
     async fn connection(&mut self, session: &mut Session) -> End {
-        let (client, mut events) = AsyncClient::new(self.options.clone(), CHANNEL);
-        let mut network = NetworkOptions::new();
-        network.set_tcp_nodelay(true);
-        network.set_connection_timeout(NETWORK_TIMEOUT_S);
-        events.set_network_options(network);
+        let (client, mut wire) = Wire::new(self.options.clone(), CHANNEL);
         loop {
-            let event = match self.next_event(&client, &mut events, session).await {
+            let event = match self.next_event(&client, &mut wire, session).await {
                 Ok(event) => event,
                 Err(end) => return end,
             };
             match event {
-                Event::Incoming(Packet::ConnAck(_)) => self.connected(session),
+                Event::Connected => self.connected(session),
                 Event::Incoming(Packet::PubAck(ack)) => {
-                    self.shared.lock().queue.acknowledged(ack.pkid);
+                    session.acknowledged |= self.shared.lock().queue.acknowledged(ack.pkid);
                 }
                 Event::Incoming(Packet::Publish(publish)) => self.deliver(publish),
                 Event::Incoming(Packet::SubAck(ack)) => {
@@ -188,15 +201,16 @@ impl Driver {
                         tracing::error!("MQTT broker {}: it does not let us subscribe to {filter}", self.broker);
                     }
                 }
-                Event::Outgoing(Outgoing::Publish(packet_id)) => {
+                Event::Written(packet_id) => {
                     let now = Instant::now();
                     let mut state = self.shared.lock();
                     if let Some(origin) = state.queue.written(packet_id, now) {
                         state.latency.record(origin, now);
                     }
                 }
-                Event::Outgoing(Outgoing::Disconnect) => return End::Stop(true),
-                _ => {}
+                Event::Disconnected => return End::Stop(true),
+                Event::Skipped(skipped) => self.read_over(skipped),
+                Event::Incoming(_) => {}
             }
             if let Err(end) = self.tend(&client, session) {
                 return end;
@@ -205,28 +219,25 @@ impl Driver {
         }
     }
 
-    /// Polls rumqttc for its next event, and looks after the queue whenever something is due meanwhile. The poll is never
-    /// cancelled half-way: rumqttc would forget what it was about to write.
-    async fn next_event(
-        &mut self,
-        client: &AsyncClient,
-        events: &mut EventLoop,
-        session: &mut Session,
-    ) -> Result<Event, End> {
-        let mut poll = pin!(events.poll());
+    /// Waits for the next event, and looks after the queue whenever something is due meanwhile. The poll is never cancelled
+    /// half-way: an attempt to connect would begin anew.
+    async fn next_event(&mut self, client: &Client, wire: &mut Wire, session: &mut Session) -> Result<Event, End> {
+        let mut poll = pin!(wire.poll());
         loop {
             select! {
                 biased;
-                event = &mut poll => return event.map_err(|e| End::Lost(Trouble::of(&e))),
+                event = &mut poll => {
+                    return event.map_err(|failure| End::Lost(Trouble::of(&failure, &self.options.client_id)));
+                }
                 () = self.shared.wake.notified() => {}
-                () = sleep(self.due(session)) => {}
+                () = sleep(self.due()) => {}
             }
             self.tend(client, session)?;
         }
     }
 
     /// How long nothing needs to be looked at, unless something happens.
-    fn due(&self, session: &Session) -> Duration {
+    fn due(&self) -> Duration {
         let state = self.shared.lock();
         let mut due = Duration::from_secs(1);
         if state.inboxes.iter().any(super::Inbox::waiting) {
@@ -234,9 +245,6 @@ impl Driver {
         }
         if let Some(deadline) = state.stop {
             due = due.min(deadline.saturating_duration_since(Instant::now()));
-        }
-        if !state.subscribed && session.connected.is_some() {
-            due = due.min(self.subscribe_at.saturating_duration_since(Instant::now()));
         }
         due.max(Duration::from_millis(1))
     }
@@ -268,7 +276,7 @@ impl Driver {
     }
 
     /// Does whatever is due: hands over packets, subscribes, passes on what came in, says good-bye.
-    fn tend(&self, client: &AsyncClient, session: &mut Session) -> Result<(), End> {
+    fn tend(&self, client: &Client, session: &mut Session) -> Result<(), End> {
         let now = Instant::now();
         let mut guard = self.shared.lock();
         let state = &mut *guard;
@@ -283,27 +291,21 @@ impl Driver {
             return Err(End::Lost(Trouble::new(Kind::Silent, "the broker does not acknowledge what it is sent")));
         }
         pass_on(state, client, session);
-        if !state.subscribed && now >= self.subscribe_at {
-            subscribe(state, client, session).map_err(|()| stuck())?;
+        if !state.subscribed {
+            subscribe(state, client, session).map_err(|_| stuck())?;
         }
         if deadline.is_some() && state.queue.settled() {
             self.farewell(state, client, session, now)?;
         }
         while let Some(packet) = state.queue.next(now) {
             let qos = if packet.acknowledged { QoS::AtLeastOnce } else { QoS::AtMostOnce };
-            client.try_publish(packet.topic, qos, packet.retain, packet.payload).map_err(|_| stuck())?;
+            client.publish(packet.topic, qos, packet.retain, packet.payload).map_err(|_| stuck())?;
         }
         Ok(())
     }
 
     /// Everything is delivered and we are to stop: `offline`, and when that is acknowledged too, DISCONNECT.
-    fn farewell(
-        &self,
-        state: &mut State,
-        client: &AsyncClient,
-        session: &mut Session,
-        now: Instant,
-    ) -> Result<(), End> {
+    fn farewell(&self, state: &mut State, client: &Client, session: &mut Session, now: Instant) -> Result<(), End> {
         if session.disconnecting {
             return Ok(());
         }
@@ -316,7 +318,24 @@ impl Driver {
             return Ok(());
         }
         session.disconnecting = true;
-        client.try_disconnect().map_err(|_| stuck())
+        client.disconnect().map_err(|_| stuck())
+    }
+
+    /// A message on something we subscribed to was too large: the topic is told once.
+    fn read_over(&mut self, skipped: Skipped) {
+        let Skipped { topic, bytes, .. } = skipped;
+        self.shared.lock().queue.received(1);
+        if self.large.contains(&topic) || self.large.len() >= LARGE_TOPICS {
+            tracing::debug!("a message of {bytes} bytes on {topic:?} was read over");
+            return;
+        }
+        let most = self.options.packet_bytes;
+        tracing::warn!(
+            "MQTT broker {}: a message of {bytes} bytes on {topic:?} is over mqtt.max_packet_bytes = {most} and was read over; \
+             if it is retained, publish an empty one there",
+            self.broker
+        );
+        self.large.push(topic);
     }
 
     fn deliver(&self, publish: Publish) {
@@ -333,7 +352,7 @@ impl Driver {
 }
 
 /// Gives readers what they have room for, and gives up the subscriptions of readers that went away.
-fn pass_on(state: &mut State, client: &AsyncClient, session: &mut Session) {
+fn pass_on(state: &mut State, client: &Client, session: &mut Session) {
     let mut gone = Vec::new();
     state.inboxes.retain_mut(|inbox| {
         let read = inbox.pass_on();
@@ -346,17 +365,17 @@ fn pass_on(state: &mut State, client: &AsyncClient, session: &mut Session) {
         if !state.inboxes.iter().any(|inbox| inbox.filter() == filter) {
             session.filters.retain(|asked| *asked != filter);
             // If it cannot be sent, messages that nobody wants keep coming until the next connection: harmless.
-            let _ = client.try_unsubscribe(filter);
+            let _ = client.unsubscribe(&filter);
         }
     }
 }
 
 /// Asks for every inbox's filter. Filters asked for before are asked for again, which brings their retained messages
 /// again, so only new ones are sent on a connection that has some already.
-fn subscribe(state: &mut State, client: &AsyncClient, session: &mut Session) -> Result<(), ()> {
+fn subscribe(state: &mut State, client: &Client, session: &mut Session) -> Result<(), Stuck> {
     for inbox in &state.inboxes {
         if !session.filters.iter().any(|filter| filter == inbox.filter()) {
-            client.try_subscribe(inbox.filter(), QoS::AtMostOnce).map_err(|_| ())?;
+            client.subscribe(inbox.filter())?;
             session.filters.push(inbox.filter().to_string());
             session.asked.push_back(inbox.filter().to_string());
         }
@@ -365,9 +384,9 @@ fn subscribe(state: &mut State, client: &AsyncClient, session: &mut Session) -> 
     Ok(())
 }
 
-/// rumqttc's channel cannot be full by what the queue hands over; if it is, a new client is needed.
+/// The channel cannot be full by what the queue hands over; if it is, a new connection is needed.
 fn stuck() -> End {
-    End::Lost(Trouble::new(Kind::Silent, "the client library takes no more requests"))
+    End::Lost(Trouble::new(Kind::Silent, "the connection takes no more requests"))
 }
 
 /// Different for each node and start; only keeps nodes from connecting at the same moment.

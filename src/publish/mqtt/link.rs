@@ -11,7 +11,9 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use rumqttc::{ConnectReturnCode, ConnectionError, StateError, mqttbytes};
+use rumqttc::ConnectReturnCode;
+
+use super::wire::Failure;
 
 /// First and longest pause between two attempts.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -34,14 +36,16 @@ pub enum Kind {
     Tls,
     /// User name or password.
     Credentials,
+    /// The broker does not take the client id.
+    ClientId,
     /// The broker does not let us in for another reason.
     Rejected,
     /// The broker, or something between, closed the connection.
     Closed,
+    /// The connection broke: the network, or a broker that closed it in the middle of a message.
+    Reset,
     /// The broker stopped answering.
     Silent,
-    /// A message that came in is larger than `max_packet_bytes`.
-    Oversize,
     /// What was received is not MQTT 3.1.1.
     Protocol,
 }
@@ -61,60 +65,66 @@ impl Trouble {
         Trouble { kind, words: words.into() }
     }
 
-    /// What an error of the client library means.
-    pub fn of(error: &ConnectionError) -> Self {
-        match error {
-            ConnectionError::Io(e) => Self::of_io(e),
-            ConnectionError::Tls(e) => Trouble::new(Kind::Tls, format!("TLS failed: {}", tls_words(e))),
-            ConnectionError::NetworkTimeout => Trouble::new(Kind::Unreachable, "no answer"),
-            ConnectionError::FlushTimeout => Trouble::new(Kind::Silent, "the broker takes no more data"),
-            ConnectionError::ConnectionRefused(code) => Self::of_code(*code),
-            ConnectionError::MqttState(e) => Self::of_state(e),
-            other => Trouble::new(Kind::Protocol, format!("the other side does not speak MQTT 3.1.1: {other}")),
+    /// What it means that a connection as `client_id` could not be made, or ended.
+    pub fn of(failure: &Failure, client_id: &str) -> Self {
+        match failure {
+            Failure::Name(e) => Trouble::new(Kind::Name, format!("the broker's name cannot be resolved: {e}")),
+            Failure::Connect(e) => Self::of_connect(e),
+            Failure::Tls(e) => Trouble::new(Kind::Tls, format!("TLS failed: {}", tls_words(e))),
+            Failure::NoAnswer => Trouble::new(Kind::Unreachable, "no answer"),
+            Failure::Silent => Trouble::new(Kind::Silent, "the broker stopped answering"),
+            Failure::NotTaken => Trouble::new(Kind::Silent, "the broker takes no more data"),
+            Failure::Refused(code) => Self::of_code(*code, client_id),
+            Failure::Closed => Trouble::new(Kind::Closed, "the broker closed the connection"),
+            Failure::Broken(e) => Trouble::new(Kind::Reset, format!("the connection broke: {e}")),
+            Failure::Protocol(what) => {
+                Trouble::new(Kind::Protocol, format!("the other side does not follow MQTT 3.1.1: {what}"))
+            }
         }
     }
 
-    fn of_code(code: ConnectReturnCode) -> Self {
+    /// Whether another attempt in a moment could end differently.
+    pub fn may_pass(&self) -> bool {
+        !matches!(self.kind, Kind::Tls | Kind::Credentials | Kind::ClientId | Kind::Protocol)
+    }
+
+    /// The return codes of CONNACK (MQTT 3.1.1, section 3.2.2.3) for people.
+    fn of_code(code: ConnectReturnCode, client_id: &str) -> Self {
         match code {
-            ConnectReturnCode::BadUserNamePassword => {
-                Trouble::new(Kind::Credentials, "the broker does not accept this user name and password")
+            ConnectReturnCode::Success => {
+                Trouble::new(Kind::Protocol, "the broker refuses the connection without a reason")
             }
-            ConnectReturnCode::NotAuthorized => {
-                Trouble::new(Kind::Credentials, "the broker does not let us in: user name or password wrong or missing")
+            ConnectReturnCode::RefusedProtocolVersion => {
+                Trouble::new(Kind::Rejected, "the broker does not speak MQTT 3.1.1 (return code 1)")
             }
-            ConnectReturnCode::BadClientId => Trouble::new(Kind::Rejected, "the broker does not accept the client id"),
-            ConnectReturnCode::ServiceUnavailable => Trouble::new(Kind::Rejected, "the broker is not ready to serve"),
-            other => Trouble::new(Kind::Rejected, format!("the broker rejects the connection: {other:?}")),
+            ConnectReturnCode::BadClientId => Trouble::new(
+                Kind::ClientId,
+                format!(
+                    "the broker does not accept the client id {client_id:?} ({} characters; return code 2): set mqtt.client_id, \
+                     or a shorter node.name (brokers have to take up to 23 letters and digits)",
+                    client_id.chars().count()
+                ),
+            ),
+            ConnectReturnCode::ServiceUnavailable => {
+                Trouble::new(Kind::Rejected, "the broker is not ready to serve (return code 3)")
+            }
+            ConnectReturnCode::BadUserNamePassword => Trouble::new(
+                Kind::Credentials,
+                "the broker does not accept this user name and password (return code 4)",
+            ),
+            ConnectReturnCode::NotAuthorized => Trouble::new(
+                Kind::Credentials,
+                "the broker does not let us in: user name or password wrong or missing (return code 5)",
+            ),
         }
     }
 
-    fn of_state(error: &StateError) -> Self {
-        match error {
-            StateError::ConnectionAborted => Trouble::new(Kind::Closed, "the broker closed the connection"),
-            StateError::AwaitPingResp => Trouble::new(Kind::Silent, "the broker stopped answering"),
-            StateError::Io(e) | StateError::Deserialization(mqttbytes::Error::Io(e)) => Self::of_io(e),
-            StateError::Deserialization(mqttbytes::Error::PayloadSizeLimitExceeded(bytes)) => {
-                Trouble::new(Kind::Oversize, format!("a message of {bytes} bytes came in, over max_packet_bytes"))
-            }
-            other => Trouble::new(Kind::Protocol, format!("the other side does not follow MQTT 3.1.1: {other}")),
-        }
-    }
-
-    fn of_io(error: &io::Error) -> Self {
-        use io::ErrorKind as E;
-        let words = error.to_string();
+    fn of_connect(error: &io::Error) -> Self {
         match error.kind() {
-            E::ConnectionRefused => Trouble::new(Kind::Refused, "connection refused: no broker listens there"),
-            E::ConnectionReset | E::ConnectionAborted | E::BrokenPipe | E::UnexpectedEof => {
-                Trouble::new(Kind::Closed, "the connection was closed by the other side")
+            io::ErrorKind::ConnectionRefused => {
+                Trouble::new(Kind::Refused, "connection refused: no broker listens there")
             }
-            E::HostUnreachable | E::NetworkUnreachable | E::TimedOut | E::NetworkDown => {
-                Trouble::new(Kind::Unreachable, words)
-            }
-            _ if words.contains("lookup address") || words.contains("resolve") => {
-                Trouble::new(Kind::Name, format!("the broker's name cannot be resolved: {words}"))
-            }
-            _ => Trouble::new(Kind::Unreachable, words),
+            _ => Trouble::new(Kind::Unreachable, error.to_string()),
         }
     }
 }
@@ -126,6 +136,15 @@ pub enum Volume {
     Warn,
     /// A person is needed.
     Error,
+}
+
+/// How a connection that had been made ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How long it lived.
+    pub lived: Duration,
+    /// Something was acknowledged, and nothing was waiting for its acknowledgement.
+    pub idle: bool,
 }
 
 /// What to do after trouble.
@@ -144,7 +163,7 @@ pub struct Link {
     random: u64,
     /// Failures since the last good connection.
     failures: u32,
-    /// Good connections cut off by the broker within [`GOOD`], in a row.
+    /// Connections in order that the broker closed within [`GOOD`], in a row.
     kicked: u32,
     last: Option<Kind>,
     /// When each kind was told last.
@@ -166,14 +185,25 @@ impl Link {
         }
     }
 
-    /// An attempt failed (`lived` is `None`) or a connection ended after it had lived that long.
-    pub fn failed(&mut self, trouble: &Trouble, lived: Option<Duration>, now: Instant) -> Verdict {
-        let short = lived.is_some_and(|l| l < GOOD);
-        if lived.is_some() {
-            self.kicked = if short && trouble.kind == Kind::Closed { self.kicked + 1 } else { 0 };
-        }
-        if lived.is_some() && !short {
-            self.failures = 0;
+    /// The client id from now on.
+    pub fn rename(&mut self, client_id: &str) {
+        self.client_id = client_id.into();
+    }
+
+    /// An attempt failed, or a connection ended.
+    pub fn failed(&mut self, trouble: &Trouble, ended: Option<Ended>, now: Instant) -> Verdict {
+        let short = ended.is_some_and(|ended| ended.lived < GOOD);
+        if let Some(ended) = ended {
+            // Another client of our id has the broker close a connection that was in order. One that breaks is the
+            // network's; one that is closed with a message on its way may be closed because of the message.
+            match (short, trouble.kind) {
+                (true, Kind::Closed) if ended.idle => self.kicked += 1,
+                (true, Kind::Closed) => {}
+                _ => self.kicked = 0,
+            }
+            if !short {
+                self.failures = 0;
+            }
         }
         let pause = self.pause();
         self.failures = self.failures.saturating_add(1);
@@ -186,8 +216,9 @@ impl Link {
             self.told_takeover = Some(now);
             let id = &self.client_id;
             let words = format!(
-                "the broker accepted the connection and closed it within {} s, {} times in a row: most likely another \
-                 client uses the client id {id:?} (two nodes of one name?), else the broker does not accept what is sent",
+                "the broker accepted the connection, acknowledged what was sent and closed it within {} s, {} times in a row: \
+                 most likely another client uses the client id {id:?} (two nodes of one name? set node.name or \
+                 mqtt.client_id)",
                 GOOD.as_secs(),
                 self.kicked
             );
@@ -201,11 +232,7 @@ impl Link {
         }
         self.told.retain(|(kind, _)| *kind != trouble.kind);
         self.told.push((trouble.kind, now));
-        let volume = match trouble.kind {
-            Kind::Oversize => Volume::Error,
-            _ => Volume::Warn,
-        };
-        Some((volume, trouble.words.clone()))
+        Some((Volume::Warn, trouble.words.clone()))
     }
 
     /// Doubles with each failure up to the longest pause; of that a random share between one half and the whole.
@@ -222,16 +249,15 @@ impl Link {
 }
 
 /// For people, with a word that says which remedy it is: expired, not valid yet, another name, not trusted, no TLS there.
-fn tls_words(error: &rumqttc::TlsError) -> String {
-    // rustls hands its own errors through as I/O errors; their text is the useful part.
-    let rumqttc::TlsError::Io(e) = error else { return error.to_string() };
-    match e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+fn tls_words(error: &io::Error) -> String {
+    // rustls hands its own errors through as I/O errors.
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(why)) => certificate_words(why),
         Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => {
             "no TLS there: what answers is not encrypted".into()
         }
         Some(rustls::Error::AlertReceived(alert)) => format!("the broker refuses it: {alert:?} (its log says more)"),
-        _ => e.to_string(),
+        _ => error.to_string(),
     }
 }
 

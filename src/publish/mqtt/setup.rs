@@ -6,22 +6,29 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
+use super::wire::Options;
 use crate::publish::{Config, PublishError, TlsConfig};
+use crate::sys;
 
-/// QoS 1 messages that the client library keeps track of: more than a [`Queue`](crate::publish::queue::Queue) has on its
-/// way, so that packet ids do not collide.
-const INFLIGHT: u16 = 256;
+/// A larger file holds neither a password nor certificates; a computer's whole list of authorities has 250 kB.
+const MOST_BYTES: u64 = 8 << 20;
+
+/// For a connection to be made, and for the socket to take one packet.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The options of each connection. `will` is topic and payload.
 ///
 /// # Errors
 /// [`PublishError`] naming the file or key.
-pub fn options(config: &Config, client_id: &str, will: Option<(String, Vec<u8>)>) -> Result<MqttOptions, PublishError> {
+pub(crate) fn options(
+    config: &Config,
+    client_id: &str,
+    will: Option<(String, Vec<u8>)>,
+) -> Result<Options, PublishError> {
     let key = |key, reason: &str| PublishError::Setting { key, reason: reason.into() };
     if config.host.trim().is_empty() {
         return Err(key("mqtt.host", "is empty: name or address of the broker"));
@@ -33,30 +40,23 @@ pub fn options(config: &Config, client_id: &str, will: Option<(String, Vec<u8>)>
             "is empty, but there is a password: MQTT 3.1.1 knows no password without a user name",
         ));
     }
-    let literal = config.host.parse::<Ipv6Addr>().is_ok();
-    if literal && config.tls.is_some() {
+    if config.host.parse::<Ipv6Addr>().is_ok() && config.tls.is_some() {
         return Err(key(
             "mqtt.host",
             "an IPv6 address cannot be used with TLS: give the name that is in the certificate",
         ));
     }
-    let host = if literal { format!("[{}]", config.host) } else { config.host.clone() };
-    let mut options = MqttOptions::new(client_id, host, config.port);
-    options
-        .set_keep_alive(Duration::from_secs(u64::from(config.keep_alive_s.max(1))))
-        .set_clean_session(true)
-        .set_inflight(INFLIGHT)
-        .set_max_packet_size(config.max_packet_bytes, config.max_packet_bytes);
-    if !config.username.is_empty() {
-        options.set_credentials(&config.username, password);
-    }
-    if let Some((topic, payload)) = will {
-        options.set_last_will(LastWill::new(topic, payload, QoS::AtLeastOnce, true));
-    }
-    if let Some(tls) = &config.tls {
-        options.set_transport(Transport::Tls(TlsConfiguration::Rustls(Arc::new(client_config(tls)?))));
-    }
-    Ok(options)
+    Ok(Options {
+        host: config.host.clone(),
+        port: config.port,
+        client_id: client_id.to_owned(),
+        login: (!config.username.is_empty()).then(|| (config.username.clone(), password)),
+        will,
+        keep_alive: Duration::from_secs(u64::from(config.keep_alive_s.max(1))),
+        packet_bytes: config.max_packet_bytes,
+        tls: config.tls.as_ref().map(client_config).transpose()?.map(Arc::new),
+        patience: PATIENCE,
+    })
 }
 
 /// Name of the credential that the unit loads from `/etc/leptond/mqtt-password`.
@@ -68,7 +68,7 @@ fn password(config: &Config) -> Result<String, PublishError> {
         let dir = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|_| config.password.is_empty());
         return dir.map_or(Ok(config.password.clone()), |dir| credential(Path::new(&dir), &config.username));
     };
-    let text = std::fs::read_to_string(path).map_err(|e| file(path, e))?;
+    let text = sys::file::read_text(path, MOST_BYTES).map_err(|e| unread(path, &e))?;
     match text.lines().next() {
         Some(line) if !line.is_empty() => Ok(line.to_string()),
         _ => Err(file(path, "its first line is empty; it should be the password")),
@@ -79,10 +79,10 @@ fn password(config: &Config) -> Result<String, PublishError> {
 /// written.
 fn credential(dir: &Path, username: &str) -> Result<String, PublishError> {
     let path = dir.join(CREDENTIAL);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match sys::file::read_text(&path, MOST_BYTES) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
-        Err(error) => return Err(file(&path, error)),
+        Err(error) if error.is_missing() => return Ok(String::new()),
+        Err(error) => return Err(unread(&path, &error)),
     };
     let line = text.lines().next().unwrap_or_default();
     if username.is_empty() && !line.is_empty() {
@@ -92,6 +92,14 @@ fn credential(dir: &Path, username: &str) -> Result<String, PublishError> {
         return Ok(String::new());
     }
     Ok(line.to_owned())
+}
+
+/// Whether the password that the service manager handed over goes through the network in the clear. One from the configuration
+/// is told with its other warnings.
+pub(crate) fn credential_in_the_clear(config: &Config, options: &Options) -> bool {
+    let configured = !config.password.is_empty() || config.password_file.is_some();
+    let given = options.login.as_ref().is_some_and(|(_, password)| !password.is_empty());
+    given && !configured && options.tls.is_none() && !crate::publish::is_this_computer(&options.host)
 }
 
 fn client_config(tls: &TlsConfig) -> Result<ClientConfig, PublishError> {
@@ -107,7 +115,8 @@ fn client_config(tls: &TlsConfig) -> Result<ClientConfig, PublishError> {
     match (&tls.cert_file, &tls.key_file) {
         (None, None) => Ok(builder.with_no_client_auth()),
         (Some(cert), Some(key)) => {
-            let private = PrivateKeyDer::from_pem_file(key).map_err(|e| file(key, pem_words(&e, "private key")))?;
+            let text = sys::file::read_regular(key, MOST_BYTES).map_err(|e| unread(key, &e))?;
+            let private = PrivateKeyDer::from_pem_slice(&text).map_err(|e| file(key, pem_words(&e, "private key")))?;
             builder.with_client_auth_cert(certificates(cert)?, private).map_err(|e| file(cert, e))
         }
         _ => Err(PublishError::Setting {
@@ -118,8 +127,9 @@ fn client_config(tls: &TlsConfig) -> Result<ClientConfig, PublishError> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PublishError> {
-    let found: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
+    let text = sys::file::read_regular(path, MOST_BYTES).map_err(|e| unread(path, &e))?;
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<_, _>>()
         .map_err(|e| file(path, pem_words(&e, "certificate")))?;
     if found.is_empty() {
         return Err(file(path, "there is no certificate in it (PEM, -----BEGIN CERTIFICATE-----)"));
@@ -133,6 +143,14 @@ fn pem_words(error: &rustls::pki_types::pem::Error, what: &str) -> String {
         Error::Io(e) => e.to_string(),
         Error::NoItemsFound => format!("there is no {what} in it (PEM)"),
         other => format!("not a PEM file with a {what}: {other}"),
+    }
+}
+
+fn unread(path: &Path, error: &sys::file::FileError) -> PublishError {
+    if error.may_pass() {
+        PublishError::Unavailable { path: path.into(), reason: error.to_string() }
+    } else {
+        file(path, error)
     }
 }
 

@@ -1,7 +1,7 @@
 use std::time::UNIX_EPOCH;
 
 use super::*;
-use crate::frame::{Detection, EventKind, Scored};
+use crate::frame::{Detection, EventKind, LastGood, Quality, Reading, RegionRead, Scored, Unreadable};
 
 /// Compares text, so that the order of keys and the absence of others are checked too.
 fn check(value: &impl Serialize, expected: &str) {
@@ -22,11 +22,10 @@ fn node_state() {
 #[test]
 fn result_with_truth() {
     let outcome = Outcome::Classify {
-        label: "01234".into(),
+        label: "cat".into(),
         score: 0.5,
-        top: vec![],
-        regions: vec![Scored { label: "0".into(), score: 0.75 }],
-        held: Some(false),
+        top: vec![Scored { label: "cat".into(), score: 0.5 }],
+        unreadable: None,
     };
     let result = InferenceResult {
         seq: 7,
@@ -35,15 +34,72 @@ fn result_with_truth() {
         infer_ms: ms(Duration::from_nanos(1_500_900)),
         rung: 1,
         outcome: &outcome,
-        truth: Some("01234"),
+        truth: Some("cat"),
         origin: "synthetic",
     };
     check(
         &result,
         r#"{"seq":7,"time":"2023-11-14T22:13:20.123Z","frame_age_ms":4.321,"infer_ms":1.5,"rung":1,
-        "task":"classify","label":"01234","score":0.5,"regions":[{"label":"0","score":0.75}],"held":false,
-        "truth":"01234","origin":"synthetic"}"#,
+        "task":"classify","label":"cat","score":0.5,"top":[{"label":"cat","score":0.5}],
+        "truth":"cat","origin":"synthetic"}"#,
     );
+}
+
+#[test]
+fn a_reading_in_result_and_state() {
+    let region =
+        |label: Option<&str>, score, unreadable| RegionRead { label: label.map(Into::into), score, unreadable };
+    let held = Outcome::Reading(Reading {
+        label: Some("07".into()),
+        value: Some(7),
+        score: 0.0,
+        quality: Quality::Unreadable,
+        held: true,
+        regions: vec![region(Some("0"), 0.75, None), region(None, 0.0, Some(Unreadable::LowContrast))],
+        last_good: Some(LastGood { score: 0.5, time: UNIX_EPOCH + Duration::from_secs(10), age_s: Some(61.5) }),
+    });
+    let result = InferenceResult {
+        seq: 7,
+        time: at(71_500),
+        frame_age_ms: 4.0,
+        infer_ms: 1.5,
+        rung: 0,
+        outcome: &held,
+        truth: None,
+        origin: "",
+    };
+    check(
+        &result,
+        r#"{"seq":7,"time":"1970-01-01T00:01:11.500Z","frame_age_ms":4.0,"infer_ms":1.5,"rung":0,
+        "task":"classify","label":"07","value":7,"score":0.0,"quality":"unreadable","held":true,
+        "regions":[{"label":"0","score":0.75},{"label":null,"score":0.0,"unreadable":"low_contrast"}],
+        "last_good_time":"1970-01-01T00:00:10.000Z","last_good_age_s":61.5}"#,
+    );
+    // The state's score is that of the reading which stands there, not of the picture in which nothing was read.
+    let state = PipelineState { seq: 7, time: at(71_500), summary: Summary::of(&held) };
+    check(
+        &state,
+        r#"{"seq":7,"time":"1970-01-01T00:01:11.500Z",
+        "task":"classify","label":"07","value":7,"score":0.5,"quality":"unreadable","held":true,
+        "last_good_time":"1970-01-01T00:00:10.000Z","last_good_age_s":61.5}"#,
+    );
+    let nothing = Outcome::Reading(Reading {
+        label: None,
+        value: None,
+        score: 0.32,
+        quality: Quality::Uncertain,
+        held: false,
+        regions: vec![],
+        last_good: None,
+    });
+    let state = PipelineState { seq: 1, time: at(0), summary: Summary::of(&nothing) };
+    check(
+        &state,
+        r#"{"seq":1,"time":"1970-01-01T00:00:00.000Z",
+        "task":"classify","label":null,"value":null,"score":null,"quality":"uncertain","held":false}"#,
+    );
+    assert!(Summary::of(&held).differs(&Summary::of(&nothing)));
+    assert_eq!(Summary::of(&held).quality(), Some(Quality::Unreadable));
 }
 
 #[test]
@@ -166,6 +222,7 @@ fn info_names_models_and_configuration() {
             name: "digits".into(),
             version: "1.0.0".into(),
             sha256: "00".into(),
+            digest: "11".into(),
             task: "classify".into(),
             engine: "int8".into(),
         }],
@@ -175,24 +232,23 @@ fn info_names_models_and_configuration() {
     check(
         &info,
         r#"{"version":"0.1.0","board":"a board","models":[{"pipeline":"meter","name":"digits","version":"1.0.0",
-        "sha256":"00","task":"classify","engine":"int8"}],"config_digest":"ff","config_schema":{"type":"object"}}"#,
+        "sha256":"00","digest":"11","task":"classify","engine":"int8"}],"config_digest":"ff","config_schema":{"type":"object"}}"#,
     );
 }
 
 #[test]
 fn summaries_differ_by_what_they_say_and_not_by_scores() {
     let classify = |label: &str, score| {
-        Summary::of(&Outcome::Classify { label: label.into(), score, top: vec![], regions: vec![], held: None })
+        Summary::of(&Outcome::Classify { label: label.into(), score, top: vec![], unreadable: None })
     };
     assert!(!classify("1", 0.5).differs(&classify("1", 0.9)));
     assert!(classify("1", 0.5).differs(&classify("2", 0.5)));
     let detect = |labels: &[&str]| {
-        let one = |l: &&str| Detection { label: (*l).into(), score: 0.5, bbox: [0.0; 4] };
-        Summary::of(&Outcome::Detect {
-            detections: labels.iter().map(one).collect(),
-            source_width: 1,
-            source_height: 1,
-        })
+        let mut counts = BTreeMap::new();
+        labels.iter().for_each(|l| *counts.entry((*l).into()).or_insert(0) += 1);
+        // One frame may show what cannot be relied on: the summary is of what can.
+        let passing = Detection { label: "bird".into(), score: 0.5, bbox: [0.0; 4] };
+        Summary::of(&Outcome::Detect { detections: vec![passing], counts, source_width: 1, source_height: 1 })
     };
     assert!(!detect(&["cat", "dog", "cat"]).differs(&detect(&["cat", "cat", "dog"])));
     assert!(detect(&["cat"]).differs(&detect(&["cat", "cat"])));

@@ -1,4 +1,4 @@
-use std::io::Write;
+use std::io::{Read, Write};
 
 use tempfile::TempDir;
 
@@ -40,7 +40,7 @@ fn dir(files: &[(&str, &[u8])]) -> TempDir {
 }
 
 fn open(path: &Path, repeat: bool) -> Files {
-    Files::open(&FilesConfig { path: path.to_str().unwrap().into(), repeat, fps: 0.0 }).unwrap()
+    Files::open(&FilesConfig { path: path.to_str().unwrap().into(), repeat, fps: 0.0 }, false).unwrap()
 }
 
 /// Everything a source gives until its end: `name format bytes`, or `name: what is wrong`.
@@ -95,12 +95,12 @@ fn a_directory_in_name_order_with_each_fault_named() {
         format!("b.PNG Png 0x0 {}", png.len()),
         "c.jpg: truncated JPEG".into(),
         "d.png: truncated PNG".into(),
-        "e.jpeg: neither JPEG nor PNG".into(),
+        "e.jpeg: neither JPEG, PNG nor BMP".into(),
         "f.jpg: the file is empty".into(),
         format!("g.jpg Png 0x0 {}", png.len()),
-        "h.jpg: 67108865 bytes, and at most 67108864 are read".into(),
+        "h.jpg: more than 67108864 bytes, the most that is read".into(),
         "i.jpg: No such file or directory (os error 2)".into(),
-        "j.jpg: not a regular file".into(),
+        "j.jpg: is a FIFO, a regular file is wanted".into(),
     ];
     assert_eq!(all(&mut open(dir.path(), false)), expected);
     let glob = dir.path().join("[ab].*");
@@ -129,7 +129,7 @@ fn mjpeg_pictures_are_found_by_their_structure() {
         "a.mjpeg: picture 3: the next one starts inside it".into(),
         format!("a.mjpeg#4 Jpeg 0x0 {}", picture.len()),
         "a.mjpeg: picture 5: a segment shorter than its own length".into(),
-        "a.mjpeg: picture 6: no marker where one belongs".into(),
+        "a.mjpeg: picture 6: the next one starts inside it".into(),
         format!("a.mjpeg#7 Jpeg 0x0 {}", thumb.len()),
         "a.mjpeg: picture 8: it ends early".into(),
         "b.mjpg: no picture in it".into(),
@@ -224,18 +224,43 @@ fn a_place_without_pictures_can_never_work() {
     let empty = dir(&[("notes.txt", b"x")]);
     let path = |name: &str| empty.path().join(name).to_str().unwrap().to_owned();
     for (path, expected) in [
-        (path(""), "no .jpg, .jpeg, .png, .mjpeg, .mjpg or .y4m file in this directory"),
+        (path(""), "no .jpg, .jpeg, .png, .bmp, .mjpeg, .mjpg or .y4m file in this directory"),
         (path("*.jpg"), "no file matches"),
         (path("a.jpg"), "No such file or directory (os error 2)"),
         (path("***"), "not a glob: "),
         ("/dev/null".into(), "neither a file nor a directory"),
         (String::new(), "No such file or directory (os error 2)"),
     ] {
-        let error = Files::open(&FilesConfig { path: path.clone(), repeat: true, fps: 1.0 }).err().unwrap();
+        let error = Files::open(&FilesConfig { path: path.clone(), repeat: true, fps: 1.0 }, false).err().unwrap();
         let SourceError::Fatal { origin, reason } = &error else { panic!("{error:?}") };
         assert!(*origin == path && reason.starts_with(expected), "{error}");
     }
-    assert!(Files::open(&FilesConfig { path: path("notes.txt"), repeat: true, fps: f64::NAN }).is_err());
+    assert!(Files::open(&FilesConfig { path: path("notes.txt"), repeat: true, fps: f64::NAN }, true).is_err());
+}
+
+#[test]
+fn what_is_not_there_yet_is_waited_for_where_that_is_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    let later = dir.path().join("later");
+    std::fs::create_dir(&later).unwrap();
+    std::fs::write(later.join("a.png"), png()).unwrap();
+    for path in ["pictures", "pictures/*.png", "pictures/a.png"] {
+        let pattern = dir.path().join(path).to_str().unwrap().to_owned();
+        let mut source = Files::open(&FilesConfig { path: pattern.clone(), repeat: false, fps: 0.0 }, true).unwrap();
+        let mut frame = Frame::empty();
+        let Next::Idle(reason) = source.next(&mut frame).unwrap() else { panic!("there is nothing") };
+        assert!(reason.starts_with(&pattern), "{reason}");
+        std::fs::rename(&later, dir.path().join("pictures")).unwrap();
+        source.backoff = Backoff::default();
+        let mut answers = Vec::new();
+        while answers.last() != Some(&Next::End) && answers.len() < 10 {
+            answers.push(source.next(&mut frame).unwrap());
+        }
+        assert_eq!(answers.iter().filter(|a| **a == Next::Frame).count(), 1, "{path}: {answers:?}");
+        std::fs::rename(dir.path().join("pictures"), &later).unwrap();
+    }
+    // What can never be a picture is no matter of time.
+    assert!(Files::open(&FilesConfig { path: "/dev/null".into(), repeat: true, fps: 1.0 }, true).is_err());
 }
 
 #[test]
@@ -283,7 +308,7 @@ fn pictures_come_at_the_rate_asked_for() {
     let picture = jpeg(8, 8);
     let dir = dir(&[("a.jpg", &picture)]);
     let config = FilesConfig { path: dir.path().to_str().unwrap().into(), repeat: true, fps: 20.0 };
-    let mut source = Files::open(&config).unwrap();
+    let mut source = Files::open(&config, false).unwrap();
     let mut frame = Frame::empty();
     let begun = Instant::now();
     let (mut frames, mut calls) = (0, 0);
@@ -300,7 +325,7 @@ fn long_waits_are_taken_in_naps() {
     let mut file = tempfile::Builder::new().suffix(".jpg").tempfile().unwrap();
     file.write_all(&jpeg(8, 8)).unwrap();
     let config = FilesConfig { path: file.path().to_str().unwrap().into(), repeat: true, fps: 1e-300 };
-    let mut source = Files::open(&config).unwrap();
+    let mut source = Files::open(&config, false).unwrap();
     let mut frame = Frame::empty();
     assert_eq!(source.next(&mut frame).unwrap(), Next::Frame);
     let begun = Instant::now();

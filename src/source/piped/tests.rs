@@ -50,7 +50,7 @@ fn damage_between_and_inside_pictures_is_told_once_and_overcome() {
     let cases: [(&str, Vec<u8>, &str); 5] = [
         ("strays", b"hello, world".to_vec(), "12 bytes that belong to no picture"),
         ("cut short", a[..90].to_vec(), "the next one starts inside it"),
-        ("no marker", [&[0xff, 0xd8, 0x12, 0x34][..], &[7; 500]].concat(), "no marker where one belongs"),
+        ("no marker", [&[0xff, 0xd8, 0x12, 0x34][..], &[7; 500]].concat(), "the next one starts inside it"),
         ("too long", [&a[..90], &[7; 20_000]].concat(), "more than 10000 bytes"),
         ("no pictures at all", vec![7; 15_000], "bytes that belong to no picture"),
     ];
@@ -100,6 +100,7 @@ fn child(script: &str, patience: Duration) -> Piped {
 fn sized_child(patience: Duration, script: impl Fn(Option<u32>) -> String + Send + 'static) -> Piped {
     let plan = move |side: Option<u32>| {
         let spec = Spec {
+            stdin: Vec::new(),
             name: "fake".into(),
             program: "/bin/sh".into(),
             args: vec!["-c".into(), script(side)],
@@ -108,7 +109,7 @@ fn sized_child(patience: Duration, script: impl Fn(Option<u32>) -> String + Send
         };
         let (describe, origin) = ("fake camera".into(), "fake".into());
         let (cut, full) = (Cut::Raw(Raw::i420(2, 2)), side.map(|_| [4, 4]));
-        Ok(Plan { describe, origin, specs: vec![spec], cut, full, patience, ends: false })
+        Ok(Plan { describe, origin, specs: vec![spec], cut, full, patience, snapshots: None, ends: false })
     };
     Piped::new(Box::new(plan)).unwrap()
 }
@@ -188,4 +189,30 @@ fn a_child_that_hangs_or_sends_no_whole_picture_is_stopped_and_started_again() {
         }
         assert_eq!(seen, ["Frame", "fake: no picture for 1 s, stopped; next attempt in 0.5 s", "Frame"], "{script}");
     }
+}
+
+#[test]
+fn a_camera_that_is_slower_than_the_patience_is_given_more_of_it() {
+    // A picture at once and the next after two and a half seconds, as often as it is started.
+    let mut source = child("while :; do printf aaaaaa; sleep 2.5; done", Duration::from_secs(1));
+    let seen = answers(&mut source, 6);
+    let hung = |seconds: u32| format!("fake: no picture for {seconds} s, stopped");
+    assert_eq!(seen, ["a".into(), hung(1), "a".into(), hung(2), "a".to_owned(), "a".into()]);
+}
+
+#[test]
+fn patience_has_an_end_and_comes_back_to_what_it_was() {
+    let mut source = child("exec sleep 600", Duration::from_secs(20));
+    for (hangs, seconds) in [(0, 20), (1, 40), (5, 640), (6, 900), (40, 900)] {
+        source.hangs = hangs;
+        assert_eq!(source.patience(), Duration::from_secs(seconds));
+    }
+    let mut running = source.start().unwrap();
+    let start = running.progress;
+    source.came(&mut running, start + Duration::from_secs(15));
+    source.came(&mut running, start + Duration::from_secs(30));
+    assert_eq!(source.hangs, 40, "fifteen seconds apart");
+    source.came(&mut running, start + Duration::from_secs(31));
+    assert_eq!(source.hangs, 0);
+    running.child.stop();
 }

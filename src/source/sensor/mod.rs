@@ -2,15 +2,22 @@
 //!
 //! [`machine`] and [`sysfs`] are asked at an interval; [`table`] is told by a file, a FIFO or standard input.
 
+pub(super) mod channels;
+mod csv;
+mod gaps;
+pub(super) mod json;
 mod lines;
 mod machine;
+mod number;
+pub(super) mod stream;
 mod sysfs;
 mod table;
-pub(super) mod values;
-pub(super) mod window;
+mod values;
+mod window;
 
 use std::time::{Duration, Instant, SystemTime};
 
+use gaps::Gaps;
 use machine::Machine;
 use sysfs::Sysfs;
 use window::Windower;
@@ -19,26 +26,33 @@ use super::{Next, SensorConfig, SensorKind, Source, SourceError};
 use crate::frame::Frame;
 use crate::sys::Roots;
 
-/// Opens the sensor that `config` describes.
+/// Opens the sensor that `config` describes, for a model that names the channels `model` (or none); with `waits`, a file or
+/// FIFO need not be there yet.
 ///
 /// # Errors
 /// [`SourceError::Fatal`] when it can never work.
-pub fn open(config: &SensorConfig, roots: Roots) -> Result<Box<dyn Source>, SourceError> {
+pub fn open(
+    config: &SensorConfig,
+    model: &[String],
+    roots: Roots,
+    waits: bool,
+) -> Result<Box<dyn Source>, SourceError> {
     let sampled = match config.kind {
         SensorKind::Machine => {
             let now = Instant::now();
             let reading = Machine::open(roots, now)?;
             let due = now + Duration::from_millis(config.interval_ms);
-            Sampled::new(config, "machine".into(), Box::new(reading), due)?
+            Sampled::new(config, model, "machine".into(), Box::new(reading), due)?
         }
         SensorKind::Iio | SensorKind::Hwmon | SensorKind::Thermal => {
             let kind = format!("{:?}", config.kind).to_lowercase();
             let name = if config.path.is_empty() { kind } else { format!("{kind} {}", config.path) };
-            let reading = Sysfs::new(roots, config.kind, &config.path, &config.channels);
-            Sampled::new(config, name, Box::new(reading), Instant::now())?
+            let wanted = if config.channels.is_empty() { model } else { &config.channels };
+            let reading = Sysfs::new(roots, config.kind, &config.path, wanted);
+            Sampled::new(config, model, name, Box::new(reading), Instant::now())?
         }
         SensorKind::Jsonl | SensorKind::Csv => {
-            return Ok(Box::new(table::Table::open(config, &roots.dev)?));
+            return Ok(Box::new(table::Table::open(config, model, &roots.dev, waits)?));
         }
     };
     Ok(Box::new(sampled))
@@ -70,6 +84,9 @@ struct Sampled {
     name: String,
     reading: Box<dyn Reading>,
     wanted: Vec<String>,
+    /// Channels that the model names.
+    model: Vec<String>,
+    gaps: Gaps,
     /// For each channel of the window, its place in the row; with the window, made at the first row.
     picked: Vec<usize>,
     windower: Option<Windower>,
@@ -88,7 +105,13 @@ const LEAST_INTERVAL_MS: u64 = 10;
 const NAP: Duration = Duration::from_millis(200);
 
 impl Sampled {
-    fn new(config: &SensorConfig, name: String, reading: Box<dyn Reading>, due: Instant) -> Result<Self, SourceError> {
+    fn new(
+        config: &SensorConfig,
+        model: &[String],
+        name: String,
+        reading: Box<dyn Reading>,
+        due: Instant,
+    ) -> Result<Self, SourceError> {
         if config.interval_ms < LEAST_INTERVAL_MS {
             let reason = format!("interval_ms is {}, and must be at least {LEAST_INTERVAL_MS}", config.interval_ms);
             return Err(SourceError::Fatal { origin: name, reason });
@@ -97,6 +120,8 @@ impl Sampled {
             name,
             reading,
             wanted: config.channels.clone(),
+            model: model.to_vec(),
+            gaps: Gaps::new(config.missing, config.hold_s),
             picked: Vec::new(),
             windower: None,
             window: config.window,
@@ -114,7 +139,11 @@ impl Sampled {
 
     /// Decides which channels the windows have.
     fn choose(&mut self) -> Result<(), SourceError> {
-        self.picked = pick(&self.wanted, self.reading.channels())
+        let have = self.reading.channels();
+        // What the model takes is enough, and a fault of another channel is then none of it. Where not all of that is there,
+        // the model's stage says so.
+        let by_model = self.wanted.is_empty() && self.model.iter().all(|name| have.contains(name));
+        self.picked = pick(if by_model { &self.model } else { &self.wanted }, have)
             .map_err(|reason| SourceError::Fatal { origin: self.name.clone(), reason })?;
         let names: Vec<String> = self.picked.iter().filter_map(|&i| self.reading.channels().get(i)).cloned().collect();
         self.windower = Some(Windower::new(names, self.window, self.stride));
@@ -146,6 +175,7 @@ impl Source for Sampled {
                 if let Some(windower) = &mut self.windower {
                     windower.clear();
                 }
+                self.gaps.forget();
                 return Err(error);
             }
         }
@@ -155,6 +185,10 @@ impl Source for Sampled {
         let Some(windower) = &mut self.windower else { return waiting() };
         self.chosen.clear();
         self.chosen.extend(self.picked.iter().map(|&i| self.row.get(i).copied().unwrap_or(f32::NAN)));
+        if let Err(reason) = self.gaps.fill(&mut self.chosen, windower.channels(), now) {
+            windower.clear();
+            return Err(SourceError::Bad { origin: self.name.clone(), reason });
+        }
         if !windower.push(&self.chosen) {
             return waiting();
         }

@@ -1,5 +1,6 @@
 //! `iio`, `hwmon` and `thermal`: sensors below `/sys`, which may be unplugged and come back under another number.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use super::{Read, Reading};
@@ -53,7 +54,17 @@ impl Sysfs {
         if self.channels.is_empty() {
             self.channels = found.iter().map(|p| p.name.clone()).collect();
         }
-        self.probes = self.channels.iter().map(|name| found.iter().find(|p| p.name == *name).cloned()).collect();
+        // Devices of one name are told apart by their order, in which those behind one that went away move up. A file that is
+        // read for one channel is not taken for another one.
+        let used: Vec<Option<PathBuf>> = self.probes.iter().map(|p| p.as_ref().map(|p| p.path.clone())).collect();
+        self.probes.resize(self.channels.len(), None);
+        for (channel, name) in self.channels.iter().enumerate() {
+            let of_another =
+                |p: &Probe| used.iter().enumerate().any(|(i, u)| i != channel && u.as_ref() == Some(&p.path));
+            if let Some(slot) = self.probes.get_mut(channel).filter(|slot| slot.is_none()) {
+                *slot = found.iter().find(|p| p.name == *name && !of_another(p)).cloned();
+            }
+        }
         if found.is_empty() {
             return Err(format!("{} is not there", self.origin));
         }

@@ -1,17 +1,25 @@
-//! `jsonl` and `csv`: readings that somebody else writes, one a line.
+//! `jsonl` and `csv`: readings that another program writes, one a line.
 //!
 //! A plain file is read at the interval and may be looped; a FIFO, a serial line and standard input are read as the
-//! lines come. A line that cannot be understood is a bad reading, named by file and line number.
+//! lines come. A line that cannot be understood is a bad reading, named by file and line number. The first lines of a plain
+//! file are looked at ahead of time, since they say more together than the first one alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::channels::Fault;
+use super::csv::{self, Csv};
+use super::json;
 use super::lines::{Kind, Line, Lines, MOST_LINE};
-use super::values::{Chooser, Field, Values};
-use super::window::Windower;
+use super::stream::{self, Stream};
 use super::{NAP, Next, SensorConfig, SensorKind, Source, SourceError};
 use crate::frame::Frame;
+use crate::source::MissingPolicy;
 use crate::source::backoff::Backoff;
+
+/// Lines and bytes of a plain file that are looked at ahead of time.
+const SURVEY_LINES: usize = 512;
+const SURVEY_BYTES: usize = 1 << 18;
 
 /// Longest time that one call spends on lines that are there already.
 const MOST_TIME: Duration = Duration::from_millis(100);
@@ -24,10 +32,9 @@ pub struct Table {
     /// `None` while it is away.
     lines: Option<Lines>,
     form: Form,
-    chooser: Chooser,
-    windower: Option<Windower>,
-    window: u32,
-    stride: u32,
+    stream: Stream,
+    /// The first lines were looked at, or need not be.
+    surveyed: bool,
     interval: Duration,
     due: Instant,
     repeat: bool,
@@ -36,16 +43,10 @@ pub struct Table {
     backoff: Backoff,
 }
 
-/// How a line is to be read.
+/// Format of a line.
 enum Form {
     Jsonl,
-    /// With the header's names and its delimiter, once it was read.
-    Csv(Option<Header>),
-}
-
-struct Header {
-    names: Vec<String>,
-    delimiter: u8,
+    Csv(Box<Csv>),
 }
 
 /// What a line was.
@@ -55,11 +56,13 @@ enum Taken {
 }
 
 impl Table {
-    /// Opens the file. A device node (`/dev/ttyACM0`) need not be there yet.
+    /// Opens the file for a model that names the channels `model` (or none). A device node (`/dev/ttyACM0`) need not be
+    /// there yet, and with `waits` nothing else need be.
     ///
     /// # Errors
-    /// [`SourceError::Fatal`] when it cannot be opened.
-    pub fn open(config: &SensorConfig, dev: &std::path::Path) -> Result<Self, SourceError> {
+    /// [`SourceError::Fatal`] when it cannot be opened, or when values are to be held in a file that is read as fast as it is
+    /// taken.
+    pub fn open(config: &SensorConfig, model: &[String], dev: &Path, waits: bool) -> Result<Self, SourceError> {
         let path = PathBuf::from(&config.path);
         let origin = if config.path == "-" { "standard input".to_owned() } else { config.path.clone() };
         let fatal = |reason: String| SourceError::Fatal { origin: origin.clone(), reason };
@@ -71,20 +74,31 @@ impl Table {
         let mut backoff = Backoff::default();
         let lines = match Lines::open(&path) {
             Ok(lines) => Some(lines),
-            Err(_) if path.starts_with(dev) => {
+            Err(error) if path.starts_with(dev) || waits && error.kind() == std::io::ErrorKind::NotFound => {
                 backoff.failed(Instant::now());
                 None
             }
             Err(error) => return Err(fatal(error.to_string())),
         };
+        let is_plain = lines.as_ref().is_some_and(|lines| lines.kind() == Kind::Plain);
+        if is_plain && config.interval_ms == 0 && config.missing == MissingPolicy::Hold {
+            let reason = "missing = \"hold\" needs interval_ms for a file: nothing else says how much time lies between its readings";
+            return Err(fatal(reason.into()));
+        }
+        let csv = csv::Settings { header: config.header, delimiter: config.delimiter, decimal: config.decimal };
         Ok(Table {
             path,
             lines,
-            form: if config.kind == SensorKind::Csv { Form::Csv(None) } else { Form::Jsonl },
-            chooser: Chooser::new(&config.channels),
-            windower: None,
-            window: config.window,
-            stride: config.stride,
+            form: if config.kind == SensorKind::Csv { Form::Csv(Box::new(Csv::new(csv))) } else { Form::Jsonl },
+            stream: Stream::new(&stream::Settings {
+                channels: config.channels.clone(),
+                model: model.to_vec(),
+                window: config.window,
+                stride: config.stride,
+                missing: config.missing,
+                hold_s: config.hold_s,
+            }),
+            surveyed: !is_plain,
             interval: Duration::from_millis(config.interval_ms),
             due: Instant::now(),
             repeat: config.repeat,
@@ -94,43 +108,96 @@ impl Table {
         })
     }
 
+    /// Looks at the first lines of a plain file, and goes back to its beginning.
+    fn survey(&mut self) -> std::io::Result<()> {
+        let Some(lines) = &mut self.lines else { return Ok(()) };
+        let (mut first, mut bytes) = (Vec::new(), 0);
+        while first.len() < SURVEY_LINES && bytes < SURVEY_BYTES {
+            match lines.next(Duration::ZERO)? {
+                Line::Text(line) => {
+                    bytes += line.len();
+                    first.push(csv::decode(without_bom(line)).into_owned());
+                }
+                Line::TooLong => {}
+                Line::Nothing | Line::End => break,
+            }
+        }
+        lines.rewind()?;
+        match &mut self.form {
+            Form::Jsonl => {
+                first.iter().filter_map(|line| json::read(line.as_bytes()).ok()).for_each(|v| self.stream.learn(&v));
+            }
+            Form::Csv(csv) => {
+                csv.survey(&first);
+                let mut ahead = csv.clone();
+                first.iter().filter_map(|line| ahead.read(line).ok().flatten()).for_each(|v| self.stream.learn(&v));
+            }
+        }
+        Ok(())
+    }
+
     /// Takes one line; says whether it was a reading and completed a window.
     fn take(&mut self) -> Result<Option<Taken>, SourceError> {
+        if !std::mem::replace(&mut self.surveyed, true) {
+            self.survey().map_err(|error| self.lost(error.to_string()))?;
+        }
         let Some(lines) = &mut self.lines else { return Ok(None) };
+        let is_plain = lines.kind() == Kind::Plain;
         let number = lines.number + 1;
         let bad = |reason: String| SourceError::Bad { origin: format!("{}:{number}", self.origin), reason };
         let line = match lines.next(NAP) {
             Ok(Line::Text(line)) => line,
-            Ok(Line::TooLong) => return Err(bad(format!("a line longer than {MOST_LINE} bytes"))),
+            Ok(Line::TooLong) => {
+                self.stream.gap();
+                return Err(bad(format!("a line longer than {MOST_LINE} bytes")));
+            }
             Ok(Line::Nothing) => return Ok(None),
             Ok(Line::End) => return self.end().map(|()| None),
             Err(error) => return Err(self.lost(error.to_string())),
         };
-        let line = if number == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
+        if number == 1 && (line.starts_with(b"\xff\xfe") || line.starts_with(b"\xfe\xff")) {
+            return Err(self.useless("it is UTF-16; iconv -f UTF-16 -t UTF-8 makes UTF-8 of it".into()));
+        }
+        // Each writer of a FIFO may begin with one.
+        let line = without_bom(line);
         if line.trim_ascii().is_empty() {
             return Ok(Some(Taken::Nothing));
         }
+        let now = Instant::now();
+        let text;
         let values = match &mut self.form {
-            Form::Jsonl => Values::of_json(line).map_err(bad)?,
-            Form::Csv(header) => {
-                let text = std::str::from_utf8(line).map_err(|_| bad("not UTF-8".into()))?;
-                match csv_line(header, text).map_err(bad)? {
-                    Some(values) => values,
-                    None => return Ok(Some(Taken::Nothing)),
-                }
+            Form::Jsonl => json::read(line).map(Some),
+            Form::Csv(csv) => {
+                text = csv::decode(line);
+                csv.read(&text)
             }
         };
-        let row = self.chooser.choose(&values).map_err(bad)?;
+        let values = match values {
+            Ok(Some(values)) => values,
+            Ok(None) => return Ok(Some(Taken::Nothing)),
+            Err(reason) => {
+                self.stream.gap();
+                return Err(bad(reason));
+            }
+        };
+        let complete = match self.stream.take(&values, now) {
+            Ok(complete) => complete,
+            Err(Fault::Header(reason)) if is_plain => return Err(self.useless(reason)),
+            Err(fault) => {
+                // It was a reading, even if none that could be used.
+                self.readings += 1;
+                return Err(bad(fault.into_reason()));
+            }
+        };
         self.readings += 1;
-        let complete = match &mut self.windower {
-            Some(windower) => windower.push(row),
-            slot => {
-                let row = row.to_vec();
-                let windower = Windower::new(self.chooser.channels().clone(), self.window, self.stride);
-                slot.insert(windower).push(&row)
-            }
-        };
         Ok(Some(Taken::Reading { complete }))
+    }
+
+    /// The file can never give a reading.
+    fn useless(&mut self, reason: String) -> SourceError {
+        self.lines = None;
+        self.repeat = false;
+        SourceError::Fatal { origin: self.origin.clone(), reason }
     }
 
     /// The file is at its end, or all writers are gone: begins again where that makes sense.
@@ -144,11 +211,9 @@ impl Table {
             }
             Some(Kind::Plain) if self.repeat => {
                 // No window spans the seam.
-                if let Some(windower) = &mut self.windower {
-                    windower.clear();
-                }
-                if let Form::Csv(header) = &mut self.form {
-                    *header = None;
+                self.stream.clear();
+                if let Form::Csv(csv) = &mut self.form {
+                    csv.rewind();
                 }
                 let rewound = self.lines.as_mut().map_or(Ok(()), Lines::rewind);
                 rewound.map_err(|e| self.lost(e.to_string()))
@@ -175,9 +240,7 @@ impl Table {
     fn lost(&mut self, reason: String) -> SourceError {
         self.lines = None;
         self.backoff.failed(Instant::now());
-        if let Some(windower) = &mut self.windower {
-            windower.clear();
-        }
+        self.stream.clear();
         SourceError::Lost { origin: self.origin.clone(), reason }
     }
 
@@ -237,8 +300,8 @@ impl Source for Table {
                 if paced {
                     self.due = (self.due + self.interval).max(now);
                 }
-                if let (true, Some(windower)) = (complete, &self.windower) {
-                    windower.fill(frame.window_mut());
+                if complete {
+                    self.stream.fill(frame.window_mut());
                     (frame.captured, frame.time, frame.truth) = (now, SystemTime::now(), None);
                     frame.origin.clone_from(&self.origin);
                     return Ok(Next::Frame);
@@ -254,56 +317,9 @@ impl Source for Table {
     }
 }
 
-/// Reads one line of a CSV file (RFC 4180, without line ends inside quotes): `None` for a header.
-///
-/// The first line is the header; its first of `,` `;` and tab is the delimiter of all. A later line in which no field is a
-/// number, none is empty and one is a name of the old header is the header of a writer that began anew.
-fn csv_line<'a>(header: &mut Option<Header>, text: &'a str) -> Result<Option<Values<'a>>, String> {
-    let delimiter = match header {
-        Some(header) => header.delimiter,
-        None => *text.as_bytes().iter().find(|b| matches!(b, b',' | b';' | b'\t')).unwrap_or(&b','),
-    };
-    let fields = split(text, delimiter)?;
-    let is_name = |f: &Field<'_>| matches!(f, Field::Other(_));
-    let is_known = |f: &Field<'_>| match (f, header.as_ref()) {
-        (Field::Other(name), Some(header)) => header.names.iter().any(|known| known == name.trim()),
-        _ => false,
-    };
-    if header.is_none() && !fields.iter().any(is_name) {
-        return Err("the first line must be a header with the names of the channels".into());
-    }
-    if header.is_none() || (fields.iter().all(is_name) && fields.iter().any(is_known)) {
-        let names: Vec<String> = fields
-            .into_iter()
-            .map(|field| match field {
-                Field::Other(name) => name.trim().to_owned(),
-                Field::Number(number) => number.to_string(),
-                Field::Missing => String::new(),
-            })
-            .collect();
-        *header = Some(Header { names, delimiter });
-        return Ok(None);
-    }
-    let names = header.as_ref().map_or(&[][..], |h| &h.names);
-    if fields.len() != names.len() {
-        return Err(format!("{} fields, and the header has {}", fields.len(), names.len()));
-    }
-    // Names are copied because the header may change while the values are in use.
-    Ok(Some(Values::Named(names.iter().map(|n| n.clone().into()).zip(fields).collect())))
-}
-
-fn split(text: &str, delimiter: u8) -> Result<Vec<Field<'_>>, String> {
-    if !text.contains('"') {
-        return Ok(text.split(char::from(delimiter)).map(Field::of_text).collect());
-    }
-    if text.bytes().filter(|b| *b == b'"').count() % 2 == 1 {
-        return Err("a quote that does not end on its line".into());
-    }
-    let mut reader = csv::ReaderBuilder::new();
-    let mut reader = reader.has_headers(false).delimiter(delimiter).flexible(true).from_reader(text.as_bytes());
-    let mut record = csv::StringRecord::new();
-    reader.read_record(&mut record).map_err(|e| e.to_string())?;
-    Ok(record.iter().map(|field| Field::of_text(field.to_owned())).collect())
+/// A line without the byte order mark of UTF-8 before it.
+fn without_bom(line: &[u8]) -> &[u8] {
+    line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
 }
 
 #[cfg(test)]

@@ -7,12 +7,17 @@ fn config(interval_ms: u64, channels: &[&str]) -> SensorConfig {
 
 #[test]
 fn this_machine_gives_windows_of_the_channels_asked_for() {
-    let mut source = open(&config(10, &["memory_used_percent", "cpu_percent"]), Roots::default()).unwrap();
+    let mut source = open(&config(10, &["memory_used_percent", "cpu_percent"]), &[], Roots::default(), false).unwrap();
     let mut frame = Frame::empty();
     let mut captured = Vec::new();
     while captured.len() < 2 {
         let begun = Instant::now();
-        if source.next(&mut frame).unwrap() == Next::Frame {
+        let next = match source.next(&mut frame) {
+            // No tick of the clock that counts processor time lies between two readings that come close together.
+            Err(SourceError::Bad { reason, .. }) if reason.contains("cpu_percent") => continue,
+            next => next.unwrap(),
+        };
+        if next == Next::Frame {
             captured.push(frame.captured);
             let window = frame.window_mut();
             assert_eq!(*window.channels, ["memory_used_percent", "cpu_percent"]);
@@ -31,7 +36,7 @@ fn an_unknown_channel_or_no_interval_can_never_work() {
         (config(500, &["cpu_precent"]), "machine: there is no channel \"cpu_precent\"; there are cpu_percent, "),
         (config(0, &[]), "machine: interval_ms is 0, and must be at least 10"),
     ] {
-        let error = open(&config, Roots::default()).err().unwrap();
+        let error = open(&config, &[], Roots::default(), false).err().unwrap();
         assert!(matches!(error, SourceError::Fatal { .. }) && error.to_string().starts_with(expected), "{error}");
     }
 }

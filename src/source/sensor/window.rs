@@ -27,6 +27,11 @@ impl Windower {
         Windower { channels, window, stride, ring: Vec::new(), next: 0, wanting: window }
     }
 
+    /// The names of the channels.
+    pub fn channels(&self) -> &[String] {
+        &self.channels
+    }
+
     /// Takes one reading, a value per channel (what is missing at its end counts as NaN, what is too much is left out),
     /// and says whether a window is complete.
     pub fn push(&mut self, row: &[f32]) -> bool {

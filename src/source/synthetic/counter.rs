@@ -5,6 +5,10 @@ use super::chance::Chance;
 /// Digits on the counter.
 pub const DIGITS: usize = 5;
 
+/// Up to which part of the way to the next digit a drum still shows its digit: four fifths of the digit or more are then behind the
+/// window. From there to the same distance before the next digit there is none to be read.
+pub const ROLLED: f32 = 0.29;
+
 /// A counter that goes up by one at an even rate. Its last drum rests on a digit and then rolls to the next, taking along
 /// every drum that stands at 9, as the carry of a mechanical counter does.
 #[derive(Clone, Debug)]

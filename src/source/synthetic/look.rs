@@ -57,13 +57,13 @@ pub struct Look {
 /// Light: a gain that varies over the picture and a reflection on the glass.
 #[derive(Clone, Debug)]
 pub struct Light {
-    gain: f32,
-    lean: [f32; 2],
-    vignette: f32,
-    haze: f32,
-    glare: f32,
-    glare_at: [f32; 2],
-    glare_size: [f32; 2],
+    pub(super) gain: f32,
+    pub(super) lean: [f32; 2],
+    pub(super) vignette: f32,
+    pub(super) haze: f32,
+    pub(super) glare: f32,
+    pub(super) glare_at: [f32; 2],
+    pub(super) glare_size: [f32; 2],
 }
 
 impl Light {
@@ -72,7 +72,7 @@ impl Light {
         let gain = self.gain * (1.0 + self.lean[0] * x + self.lean[1] * y) * (1.0 - self.vignette * (x * x + y * y));
         let dx = (x - self.glare_at[0]) / self.glare_size[0];
         let dy = (y - self.glare_at[1]) / self.glare_size[1];
-        (gain.max(0.05), self.haze + self.glare * (-0.5 * (dx * dx + dy * dy)).exp())
+        (gain.max(0.0), self.haze + self.glare * (-0.5 * (dx * dx + dy * dy)).exp())
     }
 }
 

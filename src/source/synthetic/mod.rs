@@ -5,6 +5,7 @@
 
 mod chance;
 mod counter;
+mod fault;
 mod font;
 mod look;
 mod meter;
@@ -17,7 +18,8 @@ mod tests;
 use std::time::{Duration, Instant, SystemTime};
 
 pub use chance::Chance;
-pub use counter::{Counter, DIGITS, Shown};
+pub use counter::{Counter, DIGITS, ROLLED, Shown};
+pub use fault::Fault;
 pub use look::Fonts;
 pub use scene::Scene;
 

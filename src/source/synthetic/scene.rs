@@ -3,7 +3,8 @@
 use jpeg_encoder::{Encoder, EncodingError, ImageBuffer, JpegColorType};
 
 use super::chance::Chance;
-use super::counter::{DIGITS, Shown};
+use super::counter::{DIGITS, ROLLED, Shown};
+use super::fault::Fault;
 use super::look::{Fonts, Look, Meter, unit};
 use super::meter;
 use super::paint::{Canvas, Colour, blur, mix};
@@ -69,7 +70,15 @@ struct Strip {
 impl Scene {
     /// Paints the scene of `seed`. Width 16 to 65535 and height 16 to 65535 pixels.
     pub fn new(seed: u64, fonts: Fonts, width: u16, height: u16) -> Self {
-        let look = Look::new(seed, fonts, width.into(), height.into());
+        Self::of(Look::new(seed, fonts, width.into(), height.into()), seed, width, height)
+    }
+
+    /// The same with a fault.
+    pub fn with_fault(seed: u64, fonts: Fonts, width: u16, height: u16, fault: Fault) -> Self {
+        Self::of(Look::new(seed, fonts, width.into(), height.into()).with_fault(fault, seed), seed, width, height)
+    }
+
+    fn of(look: Look, seed: u64, width: u16, height: u16) -> Self {
         let (columns, rows) = (usize::from(width), usize::from(height));
         let scale = unit(width.into(), height.into());
         let mut canvas = Canvas::new(columns, rows, &look.projection, [0.0; 3]);
@@ -95,6 +104,23 @@ impl Scene {
         self.look.face.font.name
     }
 
+    /// Where each drum stands, in digits: 3.25 is a quarter of the way from 3 to 4. A display has no drums: it changes at once when
+    /// the next number counts.
+    pub fn drums(&self, shown: &Shown) -> [f32; DIGITS] {
+        match self.look.meter {
+            Meter::Lcd => shown.digits().map(f32::from),
+            _ => shown.drums(),
+        }
+    }
+
+    /// The digits that can be read: `None` between two of them, by more than [`ROLLED`].
+    pub fn readable(&self, shown: &Shown) -> [Option<u8>; DIGITS] {
+        self.drums(shown).map(|drum| {
+            let digit = drum.round();
+            ((drum - digit).abs() <= ROLLED).then_some(digit as u8 % 10)
+        })
+    }
+
     /// Writes the picture of `shown` as JPEG over `out`. `frame` chooses the noise.
     ///
     /// # Errors
@@ -108,11 +134,8 @@ impl Scene {
 
     /// Brings the planes to what `shown` says.
     fn turn(&mut self, shown: &Shown) {
-        let lcd = self.look.meter == Meter::Lcd;
-        let digits = shown.digits();
-        for ((drum, position), digit) in self.drums.iter_mut().zip(shown.drums()).zip(digits) {
-            // A display has no drums: it changes at once when the next number counts.
-            let position = if lcd { f32::from(digit) } else { position };
+        let positions = self.drums(shown);
+        for (drum, position) in self.drums.iter_mut().zip(positions) {
             if drum.drawn == Some(position) {
                 continue;
             }

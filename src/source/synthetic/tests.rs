@@ -92,3 +92,16 @@ fn a_lowered_picture_is_drawn_smaller_and_says_so() {
     source.set_capture(None);
     assert_eq!(next(&mut source).1, None);
 }
+
+#[test]
+fn a_drum_between_two_digits_has_no_digit_to_read() {
+    let seed = (0..50).find(|seed| !Look::new(*seed, Fonts::All, 64, 48).face.font.lcd).unwrap();
+    let scene = Scene::new(seed, Fonts::All, 64, 48);
+    let at = |value, roll| scene.readable(&Shown { value, roll });
+    assert_eq!(at(12_349, 0.2), [Some(1), Some(2), Some(3), Some(4), Some(9)]);
+    assert_eq!(at(12_349, 0.5), [Some(1), Some(2), Some(3), None, None]);
+    assert_eq!(at(12_349, 0.8), [Some(1), Some(2), Some(3), Some(5), Some(0)]);
+    let lcd = (0..50).find(|seed| Look::new(*seed, Fonts::All, 64, 48).face.font.lcd).unwrap();
+    let scene = Scene::new(lcd, Fonts::All, 64, 48);
+    assert_eq!(scene.readable(&Shown { value: 99_999, roll: 0.5 }), [Some(0); 5], "a display changes at once");
+}

@@ -2,6 +2,7 @@ use super::*;
 
 fn shell(script: &str) -> Spec {
     Spec {
+        stdin: Vec::new(),
         name: "fake".into(),
         program: "/bin/sh".into(),
         args: vec!["-c".into(), script.into()],

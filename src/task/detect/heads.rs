@@ -2,9 +2,25 @@
 
 use super::anchors::Anchors;
 use super::nms::Candidate;
-use crate::frame::{Head, TensorView};
+use super::shapes::{self, Order, Table};
+use crate::frame::{Boxes, Head, TensorView};
 use crate::task::output::{get, logistic, real_items, wrong};
 use crate::task::{TaskError, TaskInput};
+
+/// A score may be this much outside of 0 to 1: rounding of floats and of quantised values.
+pub(super) const SCORE_SLACK: f32 = 0.05;
+/// No coordinate is above this where boxes are shares of the input.
+pub(super) const MAX_SHARE: f32 = 4.0;
+/// A box with no coordinate above this is in shares of the input, not in pixels.
+pub(super) const MIN_PIXELS: f32 = 1.5;
+/// More classes than any network has.
+const MAX_CLASS: usize = 1 << 20;
+
+/// What to do about boxes in shares of the input that are taken for pixels.
+pub(super) const NORMALISED: &str = "not pixels but shares of the picture, which a bundle says with boxes = \"normalised\" in \
+                                     [output] (model add --boxes normalised)";
+/// What to do about the opposite.
+pub(super) const IN_PIXELS: &str = "not shares of the picture but pixels: leave out boxes = \"normalised\"";
 
 /// Reads one head; owns the buffers.
 #[derive(Default)]
@@ -23,6 +39,8 @@ pub(super) struct Settings<'a> {
     pub labels: usize,
     /// Model input `[height, width]` in pixels.
     pub input_size: [usize; 2],
+    /// Unit of the boxes, for the heads with one box a row.
+    pub boxes: Boxes,
     /// For `ssd`.
     pub anchors: Option<&'a Anchors>,
     /// Least score that counts.
@@ -31,9 +49,22 @@ pub(super) struct Settings<'a> {
     pub softmax: Option<bool>,
 }
 
+impl Settings<'_> {
+    /// Model pixels per unit of a box, along x and y.
+    pub fn scale(&self) -> [f32; 2] {
+        match self.boxes {
+            Boxes::Pixels => [1.0; 2],
+            Boxes::Normalised => [self.input_size[1] as f32, self.input_size[0] as f32],
+        }
+    }
+}
+
 impl Reader {
     /// Calls `found(item, candidate)` for every candidate of this frame's `count` items whose score counts. Boxes are
     /// `[x1, y1, x2, y2]` in model pixels, not clamped; what is not finite is left out.
+    ///
+    /// # Errors
+    /// When the shapes are not the head's, or a score or class number shows that the values are not.
     pub fn read(
         &mut self,
         settings: &Settings<'_>,
@@ -41,10 +72,12 @@ impl Reader {
         count: usize,
         mut found: impl FnMut(usize, Candidate),
     ) -> Result<(), TaskError> {
+        let mut highest = 0.0_f32;
         let found = |item, candidate: Candidate| {
             let [x1, y1, x2, y2] = candidate.bbox;
             let finite = candidate.bbox.iter().all(|v| v.is_finite()) && candidate.score.is_finite();
             if finite && candidate.score >= settings.min_score && x1 < x2 && y1 < y2 {
+                highest = highest.max(candidate.score);
                 found(item, Candidate { score: candidate.score.min(1.0), ..candidate });
             }
         };
@@ -53,7 +86,14 @@ impl Reader {
             Head::Yolov5 => self.yolov5(settings, input, count, found),
             Head::Yolov8 => self.yolov8(settings, input, count, found),
             Head::Ssd => self.ssd(settings, input, count, found),
+            Head::End2end => self.end2end(settings, input, count, found),
+        }?;
+        let output = get(input.outputs, 0)?;
+        if highest > 1.0 + score_slack(output) {
+            let head = settings.head.word();
+            return Err(wrong(output, format!("a score is {highest}, the head {head} has scores from 0 to 1")));
         }
+        Ok(())
     }
 
     /// `[N, 5 + classes, H, W]`: objectness and class scores after sigmoid and softmax, boxes before tanh and sigmoid. Score
@@ -67,10 +107,7 @@ impl Reader {
         mut found: impl FnMut(usize, Candidate),
     ) -> Result<(), TaskError> {
         let output = get(input.outputs, 0)?;
-        let &[_, channels, rows, columns] = output.spec.shape.as_slice() else {
-            return Err(shape(output, "[N, 5 + classes, H, W]", settings));
-        };
-        check_classes(output, channels, 5, "[N, 5 + classes, H, W]", settings)?;
+        let [_, rows, columns] = shapes::grid(settings, output.spec)?;
         let [height, width] = settings.input_size.map(|v| v as f32);
         let (values, each) = real_items(output, input, count, &mut self.values)?;
         let cells = rows * columns;
@@ -101,10 +138,8 @@ impl Reader {
         mut found: impl FnMut(usize, Candidate),
     ) -> Result<(), TaskError> {
         let output = get(input.outputs, 0)?;
-        let &[_, _, columns] = output.spec.shape.as_slice() else {
-            return Err(shape(output, "[N, R, 5 + classes]", settings));
-        };
-        check_classes(output, columns, 5, "[N, R, 5 + classes]", settings)?;
+        let Table { columns, .. } = shapes::table(settings, output.spec)?;
+        let [sx, sy] = settings.scale();
         let (values, each) = real_items(output, input, count, &mut self.values)?;
         for (item, values) in values.chunks_exact(each).enumerate() {
             for row in values.chunks_exact(columns) {
@@ -112,7 +147,7 @@ impl Reader {
                 if row[4] >= settings.min_score
                     && let Some((class_score, class)) = best_of_row(&row[5..])
                 {
-                    let bbox = around([row[0], row[1]], [row[2], row[3]]);
+                    let bbox = around([row[0] * sx, row[1] * sy], [row[2] * sx, row[3] * sy]);
                     found(item, Candidate { class, score: row[4] * class_score, bbox });
                 }
             }
@@ -120,7 +155,7 @@ impl Reader {
         Ok(())
     }
 
-    /// `[N, 4 + classes, R]`: centre and size in input pixels, class scores after sigmoid; one plane per value.
+    /// `[N, 4 + classes, R]` or `[N, R, 4 + classes]`: centre and size in input pixels, class scores after sigmoid.
     fn yolov8(
         &mut self,
         settings: &Settings<'_>,
@@ -129,19 +164,79 @@ impl Reader {
         mut found: impl FnMut(usize, Candidate),
     ) -> Result<(), TaskError> {
         let output = get(input.outputs, 0)?;
-        let &[_, channels, cells] = output.spec.shape.as_slice() else {
-            return Err(shape(output, "[N, 4 + classes, R]", settings));
-        };
-        check_classes(output, channels, 4, "[N, 4 + classes, R]", settings)?;
+        let table = shapes::table(settings, output.spec)?;
+        let [sx, sy] = settings.scale();
         let (values, each) = real_items(output, input, count, &mut self.values)?;
         for (item, values) in values.chunks_exact(each).enumerate() {
-            best_of_planes(&values[4 * cells..], cells, &mut self.best);
-            for (cell, &(score, class)) in self.best.iter().enumerate() {
+            match table.order {
+                Order::Planes => best_of_planes(&values[4 * table.rows..], table.rows, &mut self.best),
+                Order::Rows => {
+                    let best = |row: &[f32]| best_of_row(&row[4..]).unwrap_or((f32::NEG_INFINITY, 0));
+                    self.best.clear();
+                    self.best.extend(values.chunks_exact(table.columns).map(best));
+                }
+            }
+            for (row, &(score, class)) in self.best.iter().enumerate() {
                 if score >= settings.min_score {
-                    let at = |channel: usize| values[channel * cells + cell];
-                    let bbox = around([at(0), at(1)], [at(2), at(3)]);
+                    let at = |column: usize| values[table.at(row, column)];
+                    let bbox = around([at(0) * sx, at(1) * sy], [at(2) * sx, at(3) * sy]);
                     found(item, Candidate { class, score, bbox });
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// `[N, R, 6]`: corners in input pixels, score, class number; suppressed already. Rows that are not used have score 0.
+    fn end2end(
+        &mut self,
+        settings: &Settings<'_>,
+        input: &TaskInput<'_>,
+        count: usize,
+        mut found: impl FnMut(usize, Candidate),
+    ) -> Result<(), TaskError> {
+        let output = get(input.outputs, 0)?;
+        shapes::table(settings, output.spec)?;
+        let [sx, sy] = settings.scale();
+        let slack = score_slack(output);
+        let (values, each) = real_items(output, input, count, &mut self.values)?;
+        for (item, values) in values.chunks_exact(each).enumerate() {
+            for (index, row) in values.as_chunks::<6>().0.iter().enumerate() {
+                let &[x1, y1, x2, y2, score, number] = row;
+                // A row with score 0 is not used; some exports pad with -1.
+                if !score.is_finite() || score <= 0.0 || score < settings.min_score {
+                    continue;
+                }
+                let bad = |reason: String| Err(wrong(output, format!("row {index}: {reason}")));
+                if score > 1.0 + slack {
+                    return bad(format!("its score is {score}, the head end2end has scores from 0 to 1 in column 4"));
+                }
+                let class = number.round();
+                let last = if settings.labels > 0 { settings.labels - 1 } else { MAX_CLASS };
+                if (number - class).abs() > slack.min(0.4) || class < 0.0 || class > last as f32 || number.is_nan() {
+                    let known = if settings.labels > 0 { format!("0 to {last}") } else { "a whole number".into() };
+                    return bad(format!("its class is {number}, the head end2end has {known} in column 5"));
+                }
+                let corners = [x1, y1, x2, y2];
+                if corners.iter().all(|v| v.is_finite()) {
+                    if x2 < x1 || y2 < y1 {
+                        return bad(format!(
+                            "its box is {corners:?}, the head end2end has x1, y1, x2, y2 in columns 0 to 3"
+                        ));
+                    }
+                    let largest = corners.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
+                    match settings.boxes {
+                        Boxes::Pixels if largest <= MIN_PIXELS && largest > 0.0 => {
+                            return bad(format!("its box is {corners:?}: {NORMALISED}"));
+                        }
+                        Boxes::Normalised if largest > MAX_SHARE => {
+                            return bad(format!("its box is {corners:?}: {IN_PIXELS}"));
+                        }
+                        _ => {}
+                    }
+                }
+                let bbox = [x1 * sx, y1 * sy, x2 * sx, y2 * sy];
+                found(item, Candidate { class: class as usize, score, bbox });
             }
         }
         Ok(())
@@ -156,30 +251,13 @@ impl Reader {
         count: usize,
         mut found: impl FnMut(usize, Candidate),
     ) -> Result<(), TaskError> {
-        const FORM: &str = "boxes [N, R, 4] and scores [N, R, classes]";
         let (first, second) = (get(input.outputs, 0)?, get(input.outputs, 1)?);
+        let (swapped, columns) = shapes::pair(settings, first.spec, second.spec)?;
+        let (boxes, scores) = if swapped { (second, first) } else { (first, second) };
         let Some(anchors) = settings.anchors else {
             return Err(wrong(first, "the bundle has no anchors for it".into()));
         };
-        let is_boxes = |o: &TensorView<'_>| matches!(o.spec.shape.as_slice(), [_, _, 4]);
-        let (boxes, scores) = match (is_boxes(first), is_boxes(second)) {
-            (true, _) => (first, second),
-            (false, true) => (second, first),
-            _ => return Err(shape(first, FORM, settings)),
-        };
-        let (&[_, rows, _], &[_, score_rows, columns]) = (boxes.spec.shape.as_slice(), scores.spec.shape.as_slice())
-        else {
-            return Err(shape(scores, FORM, settings));
-        };
         let background = usize::from(anchors.background);
-        if rows != anchors.boxes.len() || score_rows != rows {
-            let reason = format!(
-                "{rows} boxes and {score_rows} rows of scores for {} anchors, all must be as many",
-                anchors.boxes.len()
-            );
-            return Err(wrong(boxes, reason));
-        }
-        check_classes(scores, columns, background, "[N, R, background + classes]", settings)?;
         let [height, width] = settings.input_size.map(|v| v as f32);
         let (boxes, box_each) = real_items(boxes, input, count, &mut self.values)?;
         let (score_values, score_each) = real_items(scores, input, count, &mut self.scores)?;
@@ -237,24 +315,7 @@ fn best_of_planes(planes: &[f32], cells: usize, best: &mut Vec<(f32, usize)>) {
     }
 }
 
-fn check_classes(
-    output: &TensorView<'_>,
-    channels: usize,
-    other: usize,
-    form: &str,
-    settings: &Settings<'_>,
-) -> Result<(), TaskError> {
-    let classes = channels.saturating_sub(other);
-    if classes == 0 || settings.labels > 0 && classes != settings.labels || output.is_empty() {
-        return Err(shape(output, form, settings));
-    }
-    Ok(())
-}
-
-fn shape(output: &TensorView<'_>, form: &str, settings: &Settings<'_>) -> TaskError {
-    let classes = match settings.labels {
-        0 => String::new(),
-        n => format!(" with {n} classes"),
-    };
-    wrong(output, format!("shape {:?} where the head {:?} needs {form}{classes}", output.spec.shape, settings.head))
+/// How far a score of `output` may be outside of 0 to 1.
+pub(super) fn score_slack(output: &TensorView<'_>) -> f32 {
+    SCORE_SLACK + output.spec.quant.map_or(0.0, |quant| quant.scale)
 }

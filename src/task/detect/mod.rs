@@ -1,18 +1,24 @@
 //! Objects with boxes.
 
 mod anchors;
+mod evidence;
 mod heads;
 mod nms;
+mod presence;
+mod shapes;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use anchors::Anchors;
 use heads::{Reader, Settings};
-use nms::{Candidate, suppress};
+use nms::{Candidate, keep_best, suppress};
+use presence::Presence;
 
 use super::output::{Filter, label};
 use super::{Config, SetupError, Task, TaskError, TaskInput, TaskOutput};
-use crate::frame::{Detection, Geometry, Head, Label, Outcome, TaskSpec};
+use crate::frame::{Detection, Event, Geometry, Head, Outcome, TaskSpec, TensorSpec};
 
 /// Least score when the configuration does not say.
 const MIN_SCORE: f32 = 0.4;
@@ -20,11 +26,18 @@ const MIN_SCORE: f32 = 0.4;
 const NMS_IOU: f32 = 0.45;
 /// Objects at most when the configuration does not say.
 const MAX_DETECTIONS: u32 = 100;
+/// How long an object is to be seen before it is there, when the configuration does not say.
+const APPEAR_S: f32 = 0.5;
+/// How long it is not to be seen before it is gone, when the configuration does not say.
+const VANISH_S: f32 = 2.0;
 
 /// Objects of one frame. Boxes of all its items (regions as tiles) are mapped to the source picture and clamped to it, then
 /// suppressed together, class by class, so that an object in two overlapping tiles is reported once.
+///
+/// The detections of an outcome are those of its frame; its counts and the events are of what can be relied on, see [`Presence`].
 pub(super) struct Detect {
     spec: TaskSpec,
+    head: Head,
     filter: Filter,
     anchors: Option<Anchors>,
     min_score: f32,
@@ -33,32 +46,65 @@ pub(super) struct Detect {
     softmax: Option<bool>,
     reader: Reader,
     candidates: Vec<Candidate>,
-    labels: Vec<Label>,
+    presence: Presence,
+    /// Whether the values of a frame were found to be what the head reads.
+    checked: bool,
 }
 
 impl Detect {
     /// # Errors
-    /// When a wanted label is none of the model's, or an SSD head's anchors are missing or wrong.
+    /// When the head is not known, a wanted label is none of the model's, or an SSD head's anchors are missing or wrong.
     pub fn new(config: &Config, spec: &TaskSpec) -> Result<Self, SetupError> {
-        let anchors = match (spec.head, &spec.anchors) {
+        let Some(head) = spec.head else {
+            let reason = "neither a manifest nor the file itself says how the outputs are laid out: `leptond model add` makes a bundle \
+                          that does"
+                .into();
+            return Err(SetupError { key: "output.head", reason });
+        };
+        let anchors = match (head, &spec.anchors) {
             (Head::Ssd, None) => {
                 return Err(SetupError { key: "anchors", reason: "the head `ssd` needs anchors".into() });
             }
             (Head::Ssd, Some(text)) => Some(Anchors::parse(text)?),
             _ => None,
         };
+        let seconds = |key: &'static str, value: Option<f32>, default: f32| {
+            let seconds = value.unwrap_or(default);
+            Duration::try_from_secs_f32(seconds).map_err(|e| SetupError { key, reason: format!("{seconds}: {e}") })
+        };
+        let min_score = config.min_score.unwrap_or(MIN_SCORE);
+        let appear = seconds("appear_s", config.appear_s, APPEAR_S)?;
+        let vanish = seconds("vanish_s", config.vanish_s, VANISH_S)?;
         Ok(Detect {
+            head,
             filter: Filter::new(&config.labels, &spec.labels)?,
             anchors,
-            min_score: config.min_score.unwrap_or(MIN_SCORE),
+            min_score,
             nms_iou: config.nms_iou.unwrap_or(NMS_IOU),
             max_detections: config.max_detections.unwrap_or(MAX_DETECTIONS) as usize,
             softmax: config.softmax,
             reader: Reader::default(),
             candidates: Vec::new(),
-            labels: spec.labels.clone(),
+            presence: Presence::new(appear, vanish, min_score),
+            checked: false,
             spec: spec.clone(),
         })
+    }
+
+    fn settings(&self, input_size: [usize; 2]) -> Settings<'_> {
+        Settings {
+            head: self.head,
+            labels: self.spec.labels.len(),
+            input_size,
+            boxes: self.spec.boxes,
+            anchors: self.anchors.as_ref(),
+            min_score: self.presence.least_score(),
+            softmax: self.softmax,
+        }
+    }
+
+    fn items(&self) -> usize {
+        self.spec.items.max(1)
     }
 }
 
@@ -66,28 +112,55 @@ impl Task for Detect {
     fn run(&mut self, input: &TaskInput<'_>) -> Result<TaskOutput, TaskError> {
         let [height, width] = input_size(input).unwrap_or(self.spec.input_size);
         let whole = Geometry { scale: [1.0; 2], offset: [0.0; 2], source: [width as u32, height as u32] };
-        let settings = Settings {
-            head: self.spec.head,
-            labels: self.spec.labels.len(),
-            input_size: [height, width],
-            anchors: self.anchors.as_ref(),
-            min_score: self.min_score,
-            softmax: self.softmax,
-        };
-        let Detect { reader, candidates, filter, .. } = self;
+        let mut reader = std::mem::take(&mut self.reader);
+        let mut candidates = std::mem::take(&mut self.candidates);
         candidates.clear();
-        reader.read(&settings, input, self.spec.items.max(1), |item, candidate| {
+        let settings = self.settings([height, width]);
+        let read = reader.read(&settings, input, self.items(), |item, candidate| {
             let bbox = input.geometry.get(item).unwrap_or(&whole).to_source(candidate.bbox);
-            if filter.has(candidate.class) && bbox[0] < bbox[2] && bbox[1] < bbox[3] {
+            if self.filter.has(candidate.class) && bbox[0] < bbox[2] && bbox[1] < bbox[3] {
                 candidates.push(Candidate { bbox, ..candidate });
             }
-        })?;
-        suppress(candidates, self.nms_iou, self.max_detections);
+        });
+        let checked = match (&read, self.checked) {
+            (Ok(()), false) => evidence::check(&settings, input, self.items()),
+            _ => Ok(self.checked),
+        };
+        (self.reader, self.candidates) = (reader, candidates);
+        read?;
+        self.checked = checked?;
+        if self.head == Head::End2end && self.items() == 1 {
+            keep_best(&mut self.candidates, self.max_detections);
+        } else {
+            suppress(&mut self.candidates, self.nms_iou, self.max_detections);
+        }
         let found = self.candidates.iter();
-        let detections =
-            found.map(|c| Detection { label: label(&self.labels, c.class), score: c.score, bbox: c.bbox }).collect();
+        let mut detections: Vec<Detection> = found
+            .map(|c| Detection { label: label(&self.spec.labels, c.class), score: c.score, bbox: c.bbox })
+            .collect();
+        let events = self.presence.update(&detections, input.now, input.time);
+        detections.retain(|d| d.score >= self.min_score);
         let [source_width, source_height] = input.geometry.first().unwrap_or(&whole).source;
-        Ok(TaskOutput { outcome: Outcome::Detect { detections, source_width, source_height }, events: Vec::new() })
+        let counts = self.presence.counts();
+        Ok(TaskOutput { outcome: Outcome::Detect { detections, counts, source_width, source_height }, events })
+    }
+
+    fn fits(&self, outputs: &[TensorSpec]) -> Result<(), TaskError> {
+        let outputs: Vec<&TensorSpec> = outputs.iter().collect();
+        shapes::fits(&self.settings(self.spec.input_size), &outputs)
+    }
+
+    fn doubts(&mut self, input: &TaskInput<'_>) -> Result<Vec<String>, TaskError> {
+        let size = input_size(input).unwrap_or(self.spec.input_size);
+        evidence::doubts(&self.settings(size), input, self.items())
+    }
+
+    fn idle(&mut self, now: Duration) -> Vec<Event> {
+        self.presence.idle(now)
+    }
+
+    fn end(&mut self) -> Vec<Event> {
+        self.presence.end()
     }
 }
 

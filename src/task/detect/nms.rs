@@ -34,7 +34,7 @@ pub(super) fn suppress(candidates: &mut Vec<Candidate>, iou: f32, limit: usize) 
 }
 
 /// Sorts by falling score (stable) and leaves the first `limit`.
-fn keep_best(candidates: &mut Vec<Candidate>, limit: usize) {
+pub(super) fn keep_best(candidates: &mut Vec<Candidate>, limit: usize) {
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
     candidates.truncate(limit);
 }

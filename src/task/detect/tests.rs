@@ -4,12 +4,13 @@ use proptest::prelude::*;
 
 use super::nms::{MAX_CANDIDATES, overlap};
 use super::*;
+use crate::frame::Boxes;
 use crate::task::testing::{Tensor, labels, quantised, run_with, tensor};
 
 fn spec(head: Head, classes: usize, items: usize) -> TaskSpec {
     let names: Vec<String> = (0..classes).map(|c| format!("class{c}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    TaskSpec { labels: labels(&names), head, input_size: [100, 200], items, ..TaskSpec::default() }
+    TaskSpec { labels: labels(&names), head: Some(head), input_size: [100, 200], items, ..TaskSpec::default() }
 }
 
 fn detect(config: Config, spec: &TaskSpec) -> Detect {
@@ -23,7 +24,7 @@ fn geometry() -> Geometry {
 
 fn found(task: &mut Detect, outputs: &[&Tensor], geometry: &[Geometry]) -> Vec<Detection> {
     match run_with(task, &[], outputs, geometry, 0, 0).unwrap().outcome {
-        Outcome::Detect { detections, source_width, source_height } => {
+        Outcome::Detect { detections, source_width, source_height, .. } => {
             assert_eq!([source_width, source_height], geometry.first().map_or([200, 100], |g| g.source));
             detections
         }
@@ -190,10 +191,14 @@ fn wrong_shapes_say_what_is_needed_and_found() {
     let anchors = Some("anchors = [[0.5, 0.5, 0.2, 0.4]]".to_string());
     for (head, shapes, parts) in [
         (Head::FastestDet, vec![vec![1, 7, 4]], ["[1, 7, 4]", "[N, 5 + classes, H, W]"]),
-        (Head::FastestDet, vec![vec![1, 8, 4, 4]], ["[1, 8, 4, 4]", "2 classes"]),
+        (Head::FastestDet, vec![vec![1, 8, 4, 4]], ["[1, 8, 4, 4] has 3 classes", "2 labels"]),
         (Head::Yolov5, vec![vec![1, 7, 3, 2]], ["[1, 7, 3, 2]", "[N, R, 5 + classes]"]),
         (Head::Yolov5, vec![vec![1, 6, 3]], ["[1, 6, 3]", "2 classes"]),
+        (Head::Yolov5, vec![vec![1, 25, 85]], ["80 classes for the head yolov5", "2 labels"]),
+        (Head::Yolov8, vec![vec![1, 84, 84]], ["80 classes for the head yolov8", "2 labels"]),
         (Head::Yolov8, vec![vec![1, 8]], ["[1, 8]", "[N, 4 + classes, R]"]),
+        (Head::End2end, vec![vec![1, 8]], ["[1, 8]", "the head end2end needs [N, R, 6]"]),
+        (Head::End2end, vec![vec![1, 300, 7]], ["[1, 300, 7]", "[N, R, 6]"]),
         (Head::Yolov8, vec![vec![1, 6, 0]], ["[1, 6, 0]", "[N, 4 + classes, R]"]),
         (Head::Ssd, vec![vec![1, 1, 4]], ["output 1", "1 outputs"]),
         (Head::Ssd, vec![vec![1, 1, 5], vec![1, 1, 3]], ["[1, 1, 5]", "boxes [N, R, 4]"]),
@@ -205,8 +210,147 @@ fn wrong_shapes_say_what_is_needed_and_found() {
             shapes.iter().map(|s: &Vec<usize>| tensor(s, &vec![0.5; s.iter().product()])).collect();
         let outputs: Vec<&Tensor> = outputs.iter().collect();
         let message = run_with(&mut task, &[], &outputs, &[], 0, 0).unwrap_err().to_string();
+        // The same before anything runs.
+        let specs: Vec<_> = outputs.iter().map(|output| output.spec.clone()).collect();
+        assert_eq!(task.fits(&specs).unwrap_err().to_string(), message);
         assert!(parts.iter().all(|p| message.contains(p)), "{head:?} {shapes:?}: {message}");
     }
+}
+
+fn message(task: &mut Detect, output: &Tensor) -> String {
+    run_with(task, &[], &[output], &[], 0, 0).unwrap_err().to_string()
+}
+
+#[test]
+fn end_to_end_rows_are_taken_as_they_are() {
+    let mut task = detect(Config::default(), &spec(Head::End2end, 3, 1));
+    let rows = [
+        [50.0, 40.0, 70.0, 60.0, 0.9, 2.0],
+        [51.0, 40.0, 70.0, 60.0, 0.8, 2.0], // nothing is suppressed a second time
+        [10.0, 5.0, 30.0, 15.0, 0.95, 0.0],
+        [10.0, 5.0, 30.0, 15.0, 0.3, 1.0],     // too uncertain
+        [190.0, 90.0, 210.0, 105.0, 0.5, 1.0], // sticks out
+        [0.0; 6],
+        [-1.0; 6],
+        [f32::NAN, 0.0, 5.0, 5.0, 0.9, 1.0],
+    ];
+    let wanted = [
+        ("class0", 0.95, [10.0, 5.0, 30.0, 15.0]),
+        ("class2", 0.9, [50.0, 40.0, 70.0, 60.0]),
+        ("class2", 0.8, [51.0, 40.0, 70.0, 60.0]),
+        ("class1", 0.5, [190.0, 90.0, 200.0, 100.0]),
+    ];
+    let output = tensor(&[1, 8, 6], rows.as_flattened());
+    same(&found(&mut task, &[&output], &[]), &wanted, 0.01);
+    // Shares of the input, where a bundle says so.
+    let shares: Vec<f32> = rows
+        .iter()
+        .flat_map(|&[a, b, c, d, score, class]| [a / 200.0, b / 100.0, c / 200.0, d / 100.0, score, class])
+        .collect();
+    let mut task = detect(Config::default(), &TaskSpec { boxes: Boxes::Normalised, ..spec(Head::End2end, 3, 1) });
+    same(&found(&mut task, &[&tensor(&[1, 8, 6], &shares)], &[]), &wanted, 0.01);
+    // Two tiles that see the same object.
+    let mut task = detect(Config::default(), &spec(Head::End2end, 3, 2));
+    let tile = |x: f32| Geometry { scale: [1.0; 2], offset: [x, 0.0], source: [300, 100] };
+    let rows = [[150.0, 40.0, 190.0, 60.0, 0.8, 0.0], [50.0, 40.0, 90.0, 60.0, 0.9, 0.0]];
+    let found = found(&mut task, &[&tensor(&[2, 1, 6], rows.as_flattened())], &[tile(0.0), tile(100.0)]);
+    same(&found, &[("class0", 0.9, [150.0, 40.0, 190.0, 60.0])], 0.01);
+}
+
+#[test]
+fn rows_that_are_not_end_to_end_are_told_by_their_values() {
+    for (row, parts) in [
+        ([5.0, 5.0, 20.0, 20.0, 0.9, 0.5], ["class is 0.5", "0 to 2"]),
+        ([5.0, 5.0, 20.0, 20.0, 0.9, 3.0], ["class is 3", "0 to 2"]),
+        ([5.0, 5.0, 20.0, 20.0, 0.9, -1.0], ["class is -1", "0 to 2"]),
+        ([5.0, 5.0, 20.0, 20.0, 0.9, f32::NAN], ["class is NaN", "0 to 2"]),
+        ([5.0, 5.0, 20.0, 20.0, 2.0, 0.0], ["score is 2", "0 to 1"]),
+        ([50.0, 50.0, 20.0, 20.0, 0.9, 0.0], ["[50.0, 50.0, 20.0, 20.0]", "x1, y1, x2, y2"]),
+        ([0.1, 0.1, 0.2, 0.3, 0.9, 0.0], ["shares of the picture", "normalised"]),
+    ] {
+        let mut task = detect(Config::default(), &spec(Head::End2end, 3, 1));
+        let text = message(&mut task, &tensor(&[1, 1, 6], &row));
+        assert!(text.contains("row 0") && parts.iter().all(|part| text.contains(part)), "{row:?}: {text}");
+    }
+    let mut task = detect(Config::default(), &TaskSpec { boxes: Boxes::Normalised, ..spec(Head::End2end, 3, 1) });
+    let text = message(&mut task, &tensor(&[1, 1, 6], &[5.0, 5.0, 20.0, 20.0, 0.9, 0.0]));
+    assert!(text.contains("but pixels"), "{text}");
+}
+
+#[test]
+fn yolov8_with_a_box_a_row() {
+    let mut task = detect(Config::default(), &spec(Head::Yolov8, 2, 1));
+    let rows =
+        [[50.0, 50.0, 20.0, 10.0, 0.1, 0.8], [120.0, 60.0, 40.0, 20.0, 0.7, 0.2], [5.0, 5.0, 4.0, 4.0, 0.1, 0.1]];
+    let wanted = [("class1", 0.8, [40.0, 45.0, 60.0, 55.0]), ("class0", 0.7, [100.0, 50.0, 140.0, 70.0])];
+    same(&found(&mut task, &[&tensor(&[1, 3, 6], rows.as_flattened())], &[]), &wanted, 0.01);
+    let shares = rows.map(|[x, y, w, h, a, b]| [x / 200.0, y / 100.0, w / 200.0, h / 100.0, a, b]);
+    let mut task = detect(Config::default(), &TaskSpec { boxes: Boxes::Normalised, ..spec(Head::Yolov8, 2, 1) });
+    same(&found(&mut task, &[&tensor(&[1, 3, 6], shares.as_flattened())], &[]), &wanted, 0.01);
+}
+
+#[test]
+fn values_that_contradict_the_head_are_an_error_and_no_boxes() {
+    let base = [50.0, 50.0, 20.0, 10.0, 0.9, 0.1, 0.8];
+    let with = |changes: &[(usize, f32)]| {
+        let mut row = base;
+        changes.iter().for_each(|(column, value)| row[*column] = *value);
+        tensor(&[1, 4, 7], [row; 4].as_flattened())
+    };
+    for (output, part) in [
+        (with(&[(4, 3.0)]), "a score is 2.4"),
+        (with(&[(5, -4.0), (6, 0.5)]), "scores from -4.00 to 0.90"),
+        (with(&[(2, -0.5)]), "width or height below 0"),
+        (with(&[(0, 0.3), (1, 0.4), (2, 0.1), (3, 0.1)]), "shares of the picture"),
+        (with(&[(4, f32::NAN), (5, f32::NAN), (6, f32::NAN)]), "no score is a finite number"),
+    ] {
+        let text = message(&mut detect(Config::default(), &spec(Head::Yolov5, 2, 1)), &output);
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let mut task = detect(Config::default(), &TaskSpec { boxes: Boxes::Normalised, ..spec(Head::Yolov5, 2, 1) });
+    let text = message(&mut task, &with(&[]));
+    assert!(text.contains("but pixels"), "{text}");
+    // Once a frame was as it should be, the next may be empty.
+    let mut task = detect(Config::default(), &spec(Head::Yolov5, 2, 1));
+    assert_eq!(found(&mut task, &[&with(&[])], &[]).len(), 1);
+    assert_eq!(found(&mut task, &[&tensor(&[1, 4, 7], &[0.0; 28])], &[]).len(), 0);
+}
+
+#[test]
+fn a_trial_doubts_what_a_frame_may_be() {
+    let doubts = |spec: &TaskSpec, output: &Tensor| {
+        let (inputs, outputs) = ([], [output.view()]);
+        let (now, time) = (Duration::ZERO, std::time::SystemTime::UNIX_EPOCH);
+        let input =
+            TaskInput { inputs: &inputs, outputs: &outputs, first_item: 0, geometry: &[], unreadable: &[], now, time };
+        detect(Config::default(), spec).doubts(&input).map_err(|e| e.to_string())
+    };
+    let v5 = spec(Head::Yolov5, 2, 1);
+    let e2e = spec(Head::End2end, 2, 1);
+    let good = [[50.0, 50.0, 20.0, 10.0, 0.9, 0.1, 0.8], [90.0, 50.0, 20.0, 10.0, 0.1, 0.1, 0.2]];
+    assert_eq!(doubts(&v5, &tensor(&[1, 2, 7], good.as_flattened())), Ok(Vec::new()));
+    assert_eq!(doubts(&e2e, &tensor(&[1, 2, 6], &[0.0; 12])), Ok(Vec::new()), "nothing found is no doubt");
+    let check = |spec: &TaskSpec, output: &Tensor, part: &str| {
+        let found = doubts(spec, output).map_or_else(|e| e, |doubts| doubts.join("; "));
+        assert!(found.contains(part), "{part}: {found}");
+    };
+    check(&v5, &tensor(&[1, 2, 7], [good[0]; 2].as_flattened()), "the same score, 0.720");
+    let mut far = good;
+    far.iter_mut().for_each(|row| row[0] = 900.0);
+    check(&v5, &tensor(&[1, 2, 7], far.as_flattened()), "2 of its 2 boxes lie outside of the picture of 200x100");
+    check(&v5, &quantised(&[1, 2, 7], good.as_flattened(), 2.5, -128), "steps of 2.50");
+    check(
+        &e2e,
+        &tensor(&[1, 2, 6], [[5.0, 5.0, 9.0, 9.0, 0.2, 0.7], [0.0; 6]].as_flattened()),
+        "row 0 has the score 0.2",
+    );
+    check(&e2e, &tensor(&[1, 1, 6], &[5.0, 5.0, 9.0, f32::INFINITY, 0.0, 0.0]), "not finite");
+}
+
+#[test]
+fn a_head_that_is_not_known_is_not_guessed() {
+    let error = Detect::new(&Config::default(), &TaskSpec { head: None, ..spec(Head::Yolov5, 2, 1) }).err().unwrap();
+    assert!(error.key == "output.head" && error.reason.contains("leptond model add"), "{error}");
 }
 
 #[test]

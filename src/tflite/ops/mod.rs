@@ -31,7 +31,7 @@ pub(super) fn convert(mut net: Net<'_>, file_bytes: usize) -> Result<Vec<u8>, Tf
     writer.finish()
 }
 
-/// Constants that are only widened or dequantised stay the constants that they are; true for operators that did so.
+/// Constants that are only expanded, widened or dequantised stay the constants that they are; true for operators that did so.
 fn fold(net: &mut Net<'_>) -> Vec<bool> {
     // What the model is given, or computes, is no constant whatever its buffer holds.
     let given: Vec<usize> = net.inputs.iter().chain(net.operators.iter().flat_map(|o| &o.outputs)).copied().collect();
@@ -45,10 +45,15 @@ fn fold(net: &mut Net<'_>) -> Vec<bool> {
         .map(|operator| {
             let (&[Some(from)], &[to]) = (&operator.inputs[..], &operator.outputs[..]) else { return false };
             let constant = &net.tensors[from];
-            let same = operator.name == "DEQUANTIZE"
-                && constant.data.is_some()
+            let kind = match operator.name.as_str() {
+                "DEQUANTIZE" => Kind::F32,
+                // Its operand was expanded when the file was read.
+                "DENSIFY" => constant.kind,
+                _ => return false,
+            };
+            let same = constant.data.is_some()
                 && constant.shape == net.tensors[to].shape
-                && net.tensors[to].kind == Kind::F32
+                && net.tensors[to].kind == kind
                 && !kept[to];
             if same {
                 let constant = constant.clone();
@@ -140,6 +145,7 @@ fn write(w: &mut Writer<'_, '_>, operator: &Operator<'_>) -> Try<()> {
         "TFLite_Detection_PostProcess" => Err("non-maximum suppression is not part of models here: \
              export the model without it, and take its raw boxes and scores"
             .into()),
+        "DENSIFY" => Err("only constants are expanded".into()),
         "SHAPE" | "PACK" => Err("shapes that are computed are only known where a RESHAPE reads them".into()),
         _ => Err("there is no such operator here".into()),
     }

@@ -1,7 +1,11 @@
 //! Any bytes as a model or a manifest: an error or a run, never a crash, never a hang.
 //!
-//! `cargo +nightly fuzz run --fuzz-dir tests/fuzz model tests/fuzz/corpus -- -timeout=20 -rss_limit_mb=2048`, with a few
-//! small `.onnx` files in the corpus folder to start from. The first byte says what the rest is.
+//! `cargo +nightly fuzz run --fuzz-dir tests/fuzz model tests/fuzz/corpus -- -timeout=10 -rss_limit_mb=600`, with a few
+//! small `.onnx` files in the corpus folder to start from. The first byte says what the rest is. Without a nightly toolchain:
+//! `RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
+//! -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
+//! -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing" cargo build --release --target x86_64-unknown-linux-gnu` here, then
+//! the binary `model` with the same options.
 
 #![no_main]
 

@@ -51,7 +51,7 @@ fn what_would_kill_it_is_turned_away() {
     let mqtt = Mqtt::start(&config(port), "attic").unwrap();
     assert!(mqtt.flush(soon()));
     for _ in 0..3 {
-        assert!(!probe.publish(port, &["-i", "a/b", "-t", "x", "-m", "1"]));
+        assert!(probe.publish(port, &["-i", "a/b", "-t", "x", "-m", "1"]), "the broker inside never sees it");
         assert!(!probe.publish(port, &["-V", "5", "-t", "x", "-m", "1"]));
         assert!(!probe.publish(port, &["-q", "1", "-t", "ä/b", "-m", "1"]));
         assert!(!probe.publish(port, &["--will-topic", "ö", "--will-payload", "1", "-q", "1", "-t", "x", "-m", "1"]));

@@ -152,5 +152,8 @@ fn a_message_the_broker_hangs_up_on_is_given_up_and_the_rest_delivered() {
     let stats = mqtt.stats();
     assert_eq!((stats.abandoned, stats.acknowledged), (1, 3), "{stats:?}");
     let address = format!("127.0.0.1:{}", broker.port);
-    assert_eq!(logs::with(&["ERROR", &address, "60000 bytes", "given up"]).len(), 1);
+    // It is told once the queue has given it up.
+    let told = || logs::with(&["ERROR", &address, "60000 bytes", "given up"]).len();
+    wait_until("it is told", || told() > 0);
+    assert_eq!(told(), 1);
 }

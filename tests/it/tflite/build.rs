@@ -134,6 +134,8 @@ pub struct Spec {
     pub axis: i32,
     pub data: Vec<u8>,
     pub open: bool,
+    /// How values that are zero are left out.
+    pub sparsity: Fields,
 }
 
 /// A tensor without values.
@@ -147,6 +149,7 @@ pub fn spec(name: &str, kind: u8, shape: &[i32]) -> Spec {
         axis: 0,
         data: vec![],
         open: false,
+        sparsity: vec![],
     }
 }
 
@@ -193,6 +196,9 @@ impl Spec {
             let zero_points = self.zero_points.iter().flat_map(|z| z.to_le_bytes()).collect();
             let quant = vec![(2, Part::Vector(4, scales)), (3, Part::Vector(8, zero_points)), (6, int(self.axis))];
             fields.push((4, Part::Table(quant)));
+        }
+        if !self.sparsity.is_empty() {
+            fields.push((6, Part::Table(self.sparsity.clone())));
         }
         if self.open {
             let mut signature = self.shape.clone();

@@ -10,6 +10,11 @@ fn closed() -> Trouble {
     Trouble::new(Kind::Closed, "closed")
 }
 
+/// A connection in order that lived so long.
+fn lived(lived: Duration) -> Option<Ended> {
+    Some(Ended { lived, idle: true })
+}
+
 #[test]
 fn pauses_grow_to_a_cap_with_jitter_and_the_first_is_quick() {
     let now = Instant::now();
@@ -33,8 +38,8 @@ fn a_good_connection_resets_the_pause_and_a_short_one_does_not() {
     for _ in 0..8 {
         link.failed(&refused(), None, now);
     }
-    assert!(link.failed(&closed(), Some(S), now).pause >= 15 * S);
-    assert!(link.failed(&closed(), Some(60 * S), now).pause <= S / 2);
+    assert!(link.failed(&closed(), lived(S), now).pause >= 15 * S);
+    assert!(link.failed(&closed(), lived(60 * S), now).pause <= S / 2);
 }
 
 #[test]
@@ -58,11 +63,25 @@ fn each_cause_is_told_once_and_again_when_it_changes() {
 fn two_kicks_in_a_row_name_the_client_id() {
     let now = Instant::now();
     let mut link = Link::new("leptond-attic", 1);
-    assert_eq!(link.failed(&closed(), Some(2 * S), now).tell.unwrap().0, Volume::Warn);
-    let (volume, words) = link.failed(&closed(), Some(3 * S), now + 3 * S).tell.unwrap();
+    assert_eq!(link.failed(&closed(), lived(2 * S), now).tell.unwrap().0, Volume::Warn);
+    let (volume, words) = link.failed(&closed(), lived(3 * S), now + 3 * S).tell.unwrap();
     assert_eq!(volume, Volume::Error);
     assert!(words.contains("leptond-attic"), "{words}");
-    assert_eq!(link.failed(&closed(), Some(3 * S), now + 6 * S).tell, None, "told once");
+    assert_eq!(link.failed(&closed(), lived(3 * S), now + 6 * S).tell, None, "told once");
+}
+
+#[test]
+fn a_network_that_breaks_and_a_broker_that_objects_are_no_takeover() {
+    let now = Instant::now();
+    let reset = Trouble::new(Kind::Reset, "reset");
+    let busy = Some(Ended { lived: S, idle: false });
+    for (trouble, ended) in [(&reset, lived(S)), (&reset, busy), (&closed(), busy), (&closed(), lived(11 * S))] {
+        let mut link = Link::new("id", 1);
+        for round in 0..50 {
+            let tell = link.failed(trouble, ended, now + round * 30 * S).tell;
+            assert!(tell.is_none_or(|(volume, _)| volume == Volume::Warn), "{trouble:?} {ended:?}");
+        }
+    }
 }
 
 #[test]
@@ -71,38 +90,41 @@ fn a_restarted_broker_is_no_takeover() {
     let mut link = Link::new("id", 1);
     for round in 0..5 {
         let at = now + round * 100 * S;
-        for (trouble, lived) in [(closed(), Some(60 * S)), (refused(), None), (closed(), Some(S))] {
-            let tell = link.failed(&trouble, lived, at).tell;
+        for (trouble, ended) in [(closed(), lived(60 * S)), (refused(), None), (closed(), lived(S))] {
+            let tell = link.failed(&trouble, ended, at).tell;
             assert!(tell.is_none_or(|(volume, _)| volume == Volume::Warn));
         }
     }
 }
 
 #[test]
-fn errors_become_words() {
-    let io = |kind: io::ErrorKind| ConnectionError::Io(kind.into());
-    let state = ConnectionError::MqttState;
+fn failures_become_words() {
+    let io = |kind: io::ErrorKind| io::Error::from(kind);
+    let refused = Failure::Refused;
     let cases = [
-        (io(io::ErrorKind::ConnectionRefused), Kind::Refused, "no broker listens"),
-        (io(io::ErrorKind::ConnectionReset), Kind::Closed, "closed"),
-        (io(io::ErrorKind::HostUnreachable), Kind::Unreachable, "unreachable"),
+        (Failure::Connect(io(io::ErrorKind::ConnectionRefused)), Kind::Refused, "no broker listens"),
+        (Failure::Connect(io(io::ErrorKind::HostUnreachable)), Kind::Unreachable, "unreachable"),
+        (Failure::Broken(io(io::ErrorKind::ConnectionReset)), Kind::Reset, "broke"),
+        (Failure::Name(io::Error::other("Name or service not known")), Kind::Name, "cannot be resolved"),
+        (Failure::NoAnswer, Kind::Unreachable, "no answer"),
+        (Failure::Silent, Kind::Silent, "stopped answering"),
+        (Failure::NotTaken, Kind::Silent, "takes no more"),
+        (Failure::Closed, Kind::Closed, "closed"),
+        (refused(ConnectReturnCode::RefusedProtocolVersion), Kind::Rejected, "3.1.1 (return code 1)"),
+        (refused(ConnectReturnCode::BadClientId), Kind::ClientId, "\"leptond-attic\" (13 characters; return code 2)"),
+        (refused(ConnectReturnCode::ServiceUnavailable), Kind::Rejected, "not ready to serve (return code 3)"),
+        (refused(ConnectReturnCode::BadUserNamePassword), Kind::Credentials, "password (return code 4)"),
+        (refused(ConnectReturnCode::NotAuthorized), Kind::Credentials, "missing (return code 5)"),
+        (Failure::Protocol("packet of type 9".into()), Kind::Protocol, "MQTT 3.1.1: packet of type 9"),
         (
-            ConnectionError::Io(io::Error::other("failed to lookup address information: Name or service not known")),
-            Kind::Name,
-            "cannot be resolved",
+            Failure::Tls(io::Error::other(rustls::Error::InvalidCertificate(rustls::CertificateError::Expired))),
+            Kind::Tls,
+            "has expired",
         ),
-        (ConnectionError::NetworkTimeout, Kind::Unreachable, "no answer"),
-        (ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized), Kind::Credentials, "password"),
-        (ConnectionError::ConnectionRefused(ConnectReturnCode::BadUserNamePassword), Kind::Credentials, "password"),
-        (ConnectionError::ConnectionRefused(ConnectReturnCode::BadClientId), Kind::Rejected, "client id"),
-        (state(StateError::ConnectionAborted), Kind::Closed, "closed"),
-        (state(StateError::AwaitPingResp), Kind::Silent, "stopped answering"),
-        (state(StateError::Deserialization(mqttbytes::Error::PayloadSizeLimitExceeded(9))), Kind::Oversize, "9 bytes"),
-        (state(StateError::Deserialization(mqttbytes::Error::MalformedPacket)), Kind::Protocol, "MQTT 3.1.1"),
     ];
-    for (error, kind, words) in cases {
-        let trouble = Trouble::of(&error);
-        assert_eq!(trouble.kind, kind, "{error:?}");
-        assert!(trouble.words.contains(words), "{error:?}: {}", trouble.words);
+    for (failure, kind, words) in cases {
+        let trouble = Trouble::of(&failure, "leptond-attic");
+        assert_eq!(trouble.kind, kind, "{failure:?}");
+        assert!(trouble.words.contains(words), "{failure:?}: {}", trouble.words);
     }
 }
