@@ -28,7 +28,7 @@ use crate::sys::Roots;
 use crate::telemetry::{Heart, Heartbeats, LogHandle, Notifier, mark};
 
 /// From the wish to stop to the end of the process.
-const STOP_WITHIN: Duration = Duration::from_millis(1900);
+const STOP_WITHIN: Duration = Duration::from_millis(1800);
 
 /// Of which the pipelines may take this much; the rest is for the last messages.
 const PIPELINES_WITHIN: Duration = Duration::from_millis(1000);
