@@ -17,10 +17,10 @@ mod zones;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::governor::{Board, Link, Reading};
 use crate::sys::proc::{self, Memory, Moved, Pressure, Resource, read_text};
 use crate::sys::sysfs::{self, Probe};
 use crate::sys::{Roots, child};
+use leptond_governor::{Board, Link, Reading};
 
 pub use info::Info;
 use live::Live;

@@ -14,10 +14,10 @@ use super::progress::{Counter, spinner};
 use super::{Failure, say};
 use crate::board::Info;
 use crate::daemon::stages::open_bundle;
-use crate::int8::op::Profile;
 use crate::model::race::{self, Race};
 use crate::model::{Engine, LoadedModel, Model, ModelError, Plan, PlanKey, Runner};
 use crate::sys::Roots;
+use leptond_engine::int8::op::Profile;
 
 /// Arguments of `leptond bench`.
 #[derive(Debug, clap::Args)]

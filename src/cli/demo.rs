@@ -10,7 +10,8 @@ use crate::config::{Config, Loaded, PipelineConfig};
 use crate::daemon::{self, Report};
 use crate::publish::{BrokerConfig, Publisher};
 use crate::source::{self, SensorConfig, SensorKind, SyntheticConfig, synthetic};
-use crate::{governor, model, preprocess, task, telemetry};
+use crate::{model, preprocess, task, telemetry};
+use leptond_governor as governor;
 
 /// Where MQTT brokers listen by custom.
 const USUAL: &str = "127.0.0.1:1883";

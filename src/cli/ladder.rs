@@ -68,7 +68,7 @@ pub(super) fn measure(loaded: &Loaded) -> Result<Vec<Ladder>, ConfigErrors> {
 impl Ladder {
     fn of(measured: &Measured) -> Ladder {
         let Measured { planner, ladder, remembered, .. } = measured;
-        let rung = |rung: &crate::governor::Rung| {
+        let rung = |rung: &leptond_governor::Rung| {
             let (setpoint, cost) = (&rung.setpoint, &rung.cost);
             Rung {
                 rung: setpoint.rung,

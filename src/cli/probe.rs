@@ -14,8 +14,8 @@ use super::output::written;
 use crate::board::LinuxBoard;
 use crate::daemon::status;
 use crate::frame::rfc3339;
-use crate::governor::Board;
 use gather::{Report, Waiting};
+use leptond_governor::Board;
 use live::Look;
 
 /// Arguments of `leptond probe`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{Failure, say};
-use crate::int8::op::Profile;
+use leptond_engine::int8::op::Profile;
 
 /// One step of the integer engine.
 #[derive(Debug, Serialize)]

@@ -7,11 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::problem::{Problem, quoted};
 use super::{Config, PipelineConfig};
-use crate::governor::Mode;
 use crate::preprocess::Region;
 use crate::publish;
 use crate::source::{self, SensorKind};
 use crate::telemetry::{self, TelemetryError};
+use leptond_governor::Mode;
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -400,7 +400,7 @@ fn is_clockwise_and_convex(corners: &[[f32; 2]]) -> bool {
 
 fn check_pace(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Findings) {
     let governor = &pipeline.governor;
-    let is_default = governor.min_fps == crate::governor::PipelineConfig::default().min_fps;
+    let is_default = governor.min_fps == leptond_governor::PipelineConfig::default().min_fps;
     if governor.interval_ms > 0 && !is_default {
         let fps = 1000.0 / governor.interval_ms as f32;
         if fps < governor.min_fps {

@@ -36,7 +36,8 @@ pub use secret::{MASK, redact};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{governor, model, preprocess, publish, source, task, telemetry};
+use crate::{model, preprocess, publish, source, task, telemetry};
+use leptond_governor as governor;
 
 /// The whole TOML file.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]

@@ -12,11 +12,11 @@ use super::pipeline::Running;
 use super::request::{self, Applies, Asked, Place, Request, Response};
 use super::set::PipelineSet;
 use crate::frame::{Incoming, rfc3339};
-use crate::governor::{Mode, Order};
 use crate::publish::requests::Requests;
 use crate::publish::topics::Topics;
 use crate::publish::{Class, Message, Publisher, payload};
 use crate::telemetry::RateLimited;
+use leptond_governor::{Mode, Order};
 
 /// Requests that wait to be looked at, and as many behind them; when both are full the oldest is dropped and counted with
 /// the connection's `received_dropped`.

@@ -15,10 +15,10 @@ use super::sample::Kind;
 use super::stages::{PlanError, Planner, StageError, Stages, StagesKey};
 use super::turn::Turn;
 use crate::frame::Frame;
-use crate::governor::{Candidate, Cost};
 use crate::model::{self, LoadedModel, Remembered, Rung};
 use crate::source;
 use crate::{preprocess, task};
+use leptond_governor::{Candidate, Cost};
 
 /// Name of the file that remembers, in the state directory.
 const FILE: &str = "calibration.json";

@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use super::pipeline::Shared;
 use super::prepare::Uncalibrated;
 use super::turn::Turn;
-use crate::governor::PipelineLadder;
 use crate::telemetry::mark_of;
+use leptond_governor::PipelineLadder;
 
 /// A source that gives nothing for this long is not waited for.
 const FIRST_RESULT_WITHIN: Duration = Duration::from_secs(10);

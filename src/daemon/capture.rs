@@ -159,11 +159,11 @@ mod tests {
     use crate::daemon::set::Surroundings;
     use crate::daemon::stages::{Planner, open_bundle};
     use crate::frame::PixelFormat;
-    use crate::governor::{Candidate, Cost, PipelineLadder, Setpoint};
     use crate::model::Engine;
     use crate::publish::topics::Topics;
     use crate::publish::{Message, Publisher, Stats};
     use crate::telemetry::Heartbeats;
+    use leptond_governor::{Candidate, Cost, PipelineLadder, Setpoint};
 
     /// Frames admitted out of `count` that come every `every_ms`, at `interval_ms`.
     fn admitted(count: u64, every_ms: f64, interval_ms: u64) -> usize {

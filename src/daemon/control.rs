@@ -20,12 +20,12 @@ use super::set::{PipelineSet, Surroundings};
 use super::status::{self, Status, StatusFile};
 use crate::board::LinuxBoard;
 use crate::config::{Config, Loaded};
-use crate::governor::Board;
 use crate::publish::Publisher;
 use crate::publish::broker::Broker;
 use crate::publish::mqtt::Mqtt;
 use crate::sys::Roots;
 use crate::telemetry::{Heart, Heartbeats, LogHandle, Notifier, mark};
+use leptond_governor::Board;
 
 /// From the wish to stop to the end of the process.
 const STOP_WITHIN: Duration = Duration::from_millis(1800);

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::stages::{PlanError, Planner, Stages};
 use crate::frame::{Frame, Outcome, Quality, Reading, Spec, Unreadable};
-use crate::governor::Setpoint;
 use crate::model::manifest::Golden;
 use crate::model::{Bundle, Engine};
 use crate::source::{self, FilesConfig, Next, SensorConfig, SensorKind, Source, SourceError};
 use crate::task::TaskOutput;
 use crate::{preprocess, task};
+use leptond_governor::Setpoint;
 
 /// One golden input that did not give what it should.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,8 +16,8 @@ use super::worker::Worker;
 use super::{capture, worker};
 use crate::config::PipelineConfig;
 use crate::frame::Outcome;
-use crate::governor::{Load, PipelineLadder, Setpoint};
 use crate::telemetry::PipelineCounters;
+use leptond_governor::{Load, PipelineLadder, Setpoint};
 
 /// A source that gives nothing for this long is said to be idle.
 const IDLE_AFTER: Duration = Duration::from_secs(10);

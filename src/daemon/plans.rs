@@ -181,9 +181,9 @@ mod tests {
 
     use super::*;
     use crate::daemon::stages::open_bundle;
-    use crate::governor::Setpoint;
     use crate::model::Engine;
     use crate::{preprocess, task};
+    use leptond_governor::Setpoint;
 
     fn batch(batch: usize) -> StagesKey {
         StagesKey::from(&Setpoint { batch, ..Setpoint::full() })

@@ -13,12 +13,12 @@ use super::turn::Turn;
 use crate::board::Info;
 use crate::config::{Config, PipelineConfig};
 use crate::frame::{Incoming, Spec};
-use crate::governor::{Candidate, PipelineLadder, Rung, Setpoint};
 use crate::model;
 use crate::publish::PublishError;
 use crate::source::{self, Source};
 use crate::sys::Roots;
 use crate::telemetry::mark_of;
+use leptond_governor::{Candidate, PipelineLadder, Rung, Setpoint};
 
 /// A pipeline that can be started.
 pub struct Prepared {

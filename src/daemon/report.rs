@@ -13,12 +13,12 @@ use super::stages::Planner;
 use crate::board;
 use crate::config::Config;
 use crate::frame::rfc3339;
-use crate::governor::{Change, Forecast, Mode, Reading, State};
 use crate::publish::latency::Overhead;
 use crate::publish::payload::{self, Health, Info, ModelInfo, PipelineHealth, Standing, Throttled};
 use crate::publish::topics::Topics;
 use crate::publish::{Class, Message, Publisher, Stats};
 use crate::telemetry::Rate;
+use leptond_governor::{Change, Forecast, Mode, Reading, State};
 
 /// Publishes what the daemon says about itself.
 pub(super) struct Reporter {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::governor::{Mode, Order};
 use crate::publish::requests::{Requests, VERBS};
+use leptond_governor::{Mode, Order};
 
 /// A longer payload is no request of ours.
 const MOST_BYTES: usize = 4096;

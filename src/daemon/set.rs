@@ -9,10 +9,10 @@ use super::prepare::{PrepareError, Prepared, Uncalibrated, Unmade};
 use super::readings::Readings;
 use super::turn::Turn;
 use super::waiting::Waiting;
-use crate::governor::{self, Change, Governor, Load, Order, PipelineLadder, Reading};
 use crate::publish::Publisher;
 use crate::publish::topics::Topics;
 use crate::telemetry::Heartbeats;
+use leptond_governor::{Change, Governor, Load, Order, PipelineLadder, Reading};
 
 /// What pipelines are started with.
 #[derive(Clone)]
@@ -48,7 +48,7 @@ impl PipelineSet {
     /// # Errors
     /// [`DaemonError::Failed`] when the system gives no thread; what was started is stopped again.
     pub fn start(
-        config: &governor::Config,
+        config: &leptond_governor::Config,
         prepared: Vec<Prepared>,
         surroundings: &Surroundings,
         started: Instant,
@@ -72,7 +72,7 @@ impl PipelineSet {
     /// for one, it waits), the rest goes on untouched. `order` is the new configuration's list of names.
     pub(super) fn replace(
         &mut self,
-        config: &governor::Config,
+        config: &leptond_governor::Config,
         prepared: Vec<Prepared>,
         order: &[String],
         surroundings: &Surroundings,

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 use super::pool::{self, Granted, Pool, Wish};
 use crate::config::ModelsConfig;
 use crate::frame::{Event, Frame, Geometry, Spec, TaskKind, TaskSpec, TensorView, Unreadable};
-use crate::governor::Setpoint;
 use crate::model::race::{self, Race};
 use crate::model::{self, Bundle, Engine, LoadedModel, ModelError, PlanKey};
 use crate::preprocess::{self, PreprocessError, Preprocessor};
 use crate::task::{self, Memory, Task, TaskError, TaskInput, TaskOutput};
+use leptond_governor::Setpoint;
 
 /// Why one frame gave no result; the pipeline goes on.
 #[derive(Debug, thiserror::Error)]

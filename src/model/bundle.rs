@@ -18,7 +18,7 @@ use super::{ModelError, graph};
 use crate::frame::Label;
 use crate::sys::beneath::Directory;
 use crate::sys::file::{self, FileError};
-use crate::tflite::{self, TfliteError};
+use leptond_engine::tflite::{self, TfliteError};
 
 /// Largest manifest, and largest list of labels, in bytes.
 const MAX_TEXT_BYTES: u64 = 1 << 20;

@@ -14,9 +14,9 @@ use super::load::{LoadedModel, Parsed, explained};
 use super::report::TensorFact;
 use super::runner::Runner;
 use super::{ModelError, bounded, branches, budget, guard, optimise, quant};
-use crate::int8::find::{Found, Verdict};
-use crate::int8::op::Profile;
-use crate::int8::{self, kernels};
+use leptond_engine::int8::find::{Found, Verdict};
+use leptond_engine::int8::op::Profile;
+use leptond_engine::int8::{self, kernels};
 
 /// What was found in a model for one set of input shapes.
 pub(super) struct Analysis {

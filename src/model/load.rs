@@ -16,7 +16,7 @@ use super::manifest::{InputKind, Manifest};
 use super::plan::Plan;
 use super::{Bundle, Engine, Model, ModelError, PlanKey, branches, exporter, guard};
 use crate::frame::{Label, Layout};
-use crate::int8::{kernels, lower};
+use leptond_engine::int8::{kernels, lower};
 
 /// A parsed model. Compile plans from it; drop it when no further plan will be needed, they do not depend on it.
 pub struct LoadedModel {

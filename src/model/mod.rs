@@ -45,7 +45,7 @@ pub use runner::Runner;
 pub use shipped::{is_shipped, open, shipped};
 
 use crate::frame::{TensorSpec, TensorView, TensorViewMut};
-use crate::int8;
+use leptond_engine::int8;
 
 /// Which engine runs a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]

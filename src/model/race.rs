@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::{Bundle, Engine, LoadedModel, Model, ModelError, PlanKey, Remembered, sha256};
-use crate::int8::kernels;
+use leptond_engine::int8::kernels;
 
 /// How long each side is timed.
 const BUDGET: Duration = Duration::from_millis(60);

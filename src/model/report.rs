@@ -10,7 +10,7 @@ use super::graph::NodeInfo;
 use super::npy::type_name;
 use super::{LoadedModel, ModelError, PlanKey};
 use crate::frame::Quant;
-use crate::int8::find::Verdict;
+use leptond_engine::int8::find::Verdict;
 
 /// A model explained.
 #[derive(Debug, Serialize)]

@@ -4,7 +4,7 @@ use tract_onnx::prelude::*;
 
 use super::graph::GraphInfo;
 use super::{ModelError, guard, load};
-use crate::int8::op::Profile;
+use leptond_engine::int8::op::Profile;
 
 /// A compiled graph with its running state; inputs and outputs are tract's tensors.
 pub struct Runner {

@@ -12,13 +12,13 @@ use leptond::daemon::prepare::Prepared;
 use leptond::daemon::set::Surroundings;
 use leptond::daemon::stages::{Planner, open_bundle};
 use leptond::frame::Frame;
-use leptond::governor::{Candidate, Cost, PipelineLadder, Setpoint};
 use leptond::model::Engine;
 use leptond::publish::topics::Topics;
 use leptond::publish::{Message, Publisher, Stats};
 use leptond::source::{self, Next, Source, SourceError, SyntheticConfig};
 use leptond::telemetry::Heartbeats;
 use leptond::{preprocess, task};
+use leptond_governor::{Candidate, Cost, PipelineLadder, Setpoint};
 use serde_json::Value;
 
 use crate::mosquitto::wait_until;

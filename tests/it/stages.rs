@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use leptond::daemon::stages::{Planner, Stages, open_bundle};
 use leptond::frame::{Frame, Outcome, Reading};
-use leptond::governor::Setpoint;
 use leptond::model::Engine;
 use leptond::source::{self, Next, Source, SyntheticConfig, synthetic};
 use leptond::{preprocess, task};
+use leptond_governor::Setpoint;
 
 fn planner() -> Planner {
     planner_for(&task::Config::default())

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::super::probe::gather::{Report, Waiting};
 use super::finding::Finding;
 use super::machine::Machine;
-use crate::governor;
 use crate::sys::proc::Memory;
+use leptond_governor as governor;
 
 /// Below this share of the memory the kernel begins to take from programs what they still need.
 const SHORT_PERCENT: f64 = 10.0;

@@ -8,9 +8,9 @@ use crate::config::{Config, PipelineConfig};
 use crate::daemon::offline;
 use crate::daemon::prepare::{self, Measured, Places};
 use crate::daemon::status::Status;
-use crate::governor;
 use crate::model;
 use crate::sys::Roots;
+use leptond_governor as governor;
 
 /// What is known of the model of one pipeline.
 pub struct Facts {

@@ -21,7 +21,7 @@ use crate::cli::{Failure, say, tell};
 use crate::config::{Glance, redact};
 use crate::model::{self, Bundle, Engine, LoadedModel, graph, sha256};
 use crate::sys::file;
-use crate::tflite;
+use leptond_engine::tflite;
 
 /// Largest file that is fetched unless another limit is given, in MB.
 const MOST_MB: u64 = 256;

@@ -9,11 +9,11 @@ use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::board::{Info, LinuxBoard, Throttle};
-use crate::governor::{Board, Reading};
 use crate::sys::Roots;
 use crate::sys::proc::{self, Pressure, Resource, read_text};
 use crate::sys::sysfs::{self, Probe};
 use crate::sys::v4l2::{self, FourCc, Kind, Size};
+use leptond_governor::{Board, Reading};
 
 /// Everything that `probe` shows.
 #[derive(Debug, Serialize)]

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::{mib, words};
 use crate::board::Throttle;
 use crate::daemon::status::Status;
-use crate::governor::Reading;
 use crate::publish::payload::Rung;
+use leptond_governor::Reading;
 
 /// Columns of the narrowest terminal that is written for.
 const WIDTH: usize = 80;
@@ -175,8 +175,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::governor::Link;
     use crate::publish::payload::{Forecast, Governor, Standing};
+    use leptond_governor::Link;
 
     fn reading() -> Reading {
         Reading {

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::daemon::stages::open_bundle;
-use crate::governor::{PipelineConfig, PipelineLadder, Setpoint};
 use crate::model::Engine;
+use leptond_governor::{PipelineConfig, PipelineLadder, Setpoint};
 
 fn costing(batch: usize, cpu_ms: f32) -> Candidate {
     let key = StagesKey { form: 0, resolution: None, batch, threads: 1 };

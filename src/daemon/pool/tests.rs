@@ -4,9 +4,9 @@ use super::super::shared_plan::testing::{Runs, fine, sum_of, sums};
 use super::*;
 use crate::daemon::stages::{Planner, Stages, open_bundle};
 use crate::frame::Frame;
-use crate::governor::Setpoint;
 use crate::source::{FilesConfig, MissingPolicy, MqttConfig, MqttContent, Next, SyntheticConfig, synthetic};
 use crate::{preprocess, task};
+use leptond_governor::Setpoint;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -90,7 +90,7 @@ fn who_may_share_is_in_the_configuration() {
         source: source::Config::Synthetic(SyntheticConfig::default()),
         preprocess: Default::default(),
         task: Default::default(),
-        governor: crate::governor::PipelineConfig { max_batch, ..Default::default() },
+        governor: leptond_governor::PipelineConfig { max_batch, ..Default::default() },
     };
     let places = |config: &PipelineConfig, all: &[PipelineConfig], interval: Duration| {
         Wish::of(config, all, interval).map(|wish| wish.places)

@@ -1,8 +1,8 @@
 //! Which pipelines step down, and how far.
 
 use super::{BELOW_CELSIUS, BLIND_DWELL, COOLER_CELSIUS, Governor, Pipeline};
-use crate::governor::demand::calibrated_p95_ms;
-use crate::governor::{Load, Reading, Rung};
+use crate::demand::calibrated_p95_ms;
+use crate::{Load, Reading, Rung};
 
 /// A rung is expected to keep its deadline when its p95 comes no closer than this.
 const IN_TIME: f64 = 0.97;

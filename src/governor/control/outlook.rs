@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::{BELOW_CELSIUS, CLEARLY_MORE, Governor, OTHERS_WORK, Pipeline};
-use crate::governor::demand::{calibrated_p95_ms, expected_p95_ms, expected_worth_per_s, heating};
-use crate::governor::heat::Sight;
-use crate::governor::sensor::Belief;
-use crate::governor::thermal::Estimate;
-use crate::governor::{Load, Mode, Reading};
+use crate::demand::{calibrated_p95_ms, expected_p95_ms, expected_worth_per_s, heating};
+use crate::heat::Sight;
+use crate::sensor::Belief;
+use crate::thermal::Estimate;
+use crate::{Load, Mode, Reading};
 
 /// The same for a step up.
 const WELL_IN_TIME: f64 = 0.95;

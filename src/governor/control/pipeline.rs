@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::governor::{Load, PipelineLadder, Rung, Setpoint};
+use crate::{Load, PipelineLadder, Rung, Setpoint};
 
 /// A pipeline with its place on the ladder.
 #[derive(Clone, Debug)]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{AHEAD, BELOW_CELSIUS, BLIND_DWELL, CLEARLY_MORE, COOLER_CELSIUS, Governor, OTHERS_WORK};
-use crate::governor::heat::Sight;
-use crate::governor::sensor::Belief;
-use crate::governor::{Load, Mode, Reading};
+use crate::heat::Sight;
+use crate::sensor::Belief;
+use crate::{Load, Mode, Reading};
 
 /// The work is lowered when the temperature ahead comes this close to what is kept …
 const CLOSE_CELSIUS: f64 = 0.08;

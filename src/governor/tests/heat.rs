@@ -1,8 +1,8 @@
 //! Heat: foreseen, kept below, and given back; thermometers that fail.
 
 use super::*;
-use crate::governor::heat::{Heat, Sight};
-use crate::governor::thermal::Thermal;
+use crate::heat::{Heat, Sight};
+use crate::thermal::Thermal;
 
 /// A board of two nodes that the pipeline of [`pipeline`] alone heats: rung 0 by 20 °C, the die's own 4 °C among them.
 struct Plant {

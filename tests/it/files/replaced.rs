@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use leptond::daemon::stages::{PlanError, Planner, open_bundle};
-use leptond::governor::Setpoint;
 use leptond::model::{Engine, ModelError, sha256};
 use leptond::{preprocess, task};
+use leptond_governor::Setpoint;
 
 use super::bare;
 use crate::daemon::{Daemon, on};

@@ -1,8 +1,8 @@
 //! Ladders, boards and weather that nobody tuned for: drawn anew by number.
 
-use leptond::governor::Config;
-use leptond::simulate::scenario::{Expect, Fault, FaultKind, RungSpec, Workload};
-use leptond::simulate::{Kind, Parameters, Scenario, simulate};
+use leptond_governor::Config;
+use leptond_governor::simulate::scenario::{Expect, Fault, FaultKind, RungSpec, Workload};
+use leptond_governor::simulate::{Kind, Parameters, Scenario, simulate};
 
 use crate::common;
 

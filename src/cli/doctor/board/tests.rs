@@ -27,7 +27,7 @@ fn check(files: &[(&str, &str)], expected: &[(&str, Level, &str)]) {
 fn check_root(root: &Path, expected: &[(&str, Level, &str)]) {
     let machine = Machine::new(Some(root));
     let report = Report::gather(&mut LinuxBoard::new(machine.roots.clone()), Some(root));
-    let limits = governor::Config::default();
+    let limits = leptond_governor::Config::default();
     let findings = judge(&gather(&machine, &report, &limits, None));
     for (what, level, part) in expected {
         let found = findings.iter().find(|f| f.what == *what).unwrap_or_else(|| panic!("no {what}: {findings:#?}"));

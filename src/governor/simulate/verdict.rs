@@ -3,7 +3,7 @@
 use super::board::Parameters;
 use super::run::{Control, Outcome, ladder, run};
 use super::scenario::Scenario;
-use crate::governor::{Config, Governor};
+use crate::{Config, Governor};
 
 /// The governed run and its two controls.
 #[derive(Debug)]

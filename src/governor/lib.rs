@@ -9,6 +9,7 @@ mod demand;
 mod heat;
 mod ladder;
 mod sensor;
+pub mod simulate;
 #[cfg(test)]
 mod tests;
 mod thermal;
@@ -76,7 +77,7 @@ impl Default for Config {
 }
 
 /// How the governor decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// By readings: as much work as temperature, deadlines and memory allow.
@@ -88,6 +89,21 @@ pub enum Mode {
     Quiet,
     /// A fixed rung.
     Manual,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: [Mode; 4] = [Mode::Auto, Mode::Performance, Mode::Quiet, Mode::Manual];
+
+    /// As it is written in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Auto => "auto",
+            Mode::Performance => "performance",
+            Mode::Quiet => "quiet",
+            Mode::Manual => "manual",
+        }
+    }
 }
 
 /// `[pipeline.governor]`: how far one pipeline may be lowered.

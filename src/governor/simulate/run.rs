@@ -6,7 +6,7 @@ use super::board::Parameters;
 use super::machine::{Machine, STEP_S};
 use super::scenario::{RungSpec, Scenario};
 use super::work::Spread;
-use crate::governor::{Board, Change, Config, Cost, Governor, PipelineLadder, Rung, Setpoint, State, undominated};
+use crate::{Board, Change, Config, Cost, Governor, PipelineLadder, Rung, Setpoint, State, undominated};
 
 /// Changes are counted in any window of this length.
 const CHANGES_WINDOW_S: f64 = 600.0;

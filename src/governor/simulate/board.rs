@@ -7,27 +7,22 @@
 use serde::Deserialize;
 
 /// Which board.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum Kind {
     /// Raspberry Pi Zero 2 W.
     #[serde(rename = "zero2")]
-    #[value(name = "zero2")]
     Zero2,
     /// Raspberry Pi 3 Model B+.
     #[serde(rename = "pi3b+")]
-    #[value(name = "pi3b+")]
     Pi3bPlus,
     /// Raspberry Pi 4 Model B.
     #[serde(rename = "pi4")]
-    #[value(name = "pi4")]
     Pi4,
     /// Raspberry Pi 5 without a cooler.
     #[serde(rename = "pi5")]
-    #[value(name = "pi5")]
     Pi5,
     /// Raspberry Pi 5 with the active cooler.
     #[serde(rename = "pi5-fan")]
-    #[value(name = "pi5-fan")]
     Pi5Fan,
 }
 

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::board::Kind;
-use crate::sys::file;
 
 /// A larger file is no scenario.
-const MOST_BYTES: u64 = 4 << 20;
+pub const MOST_BYTES: u64 = 4 << 20;
 
 /// Longest scenario: a week.
 const LONGEST_S: u32 = 7 * 86_400;
@@ -16,14 +15,6 @@ const LONGEST_S: u32 = 7 * 86_400;
 /// Why a scenario cannot be run. Every message names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
-    /// The file cannot be read.
-    #[error("{path}: {reason}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's words.
-        reason: String,
-    },
     /// It is no TOML, or has a key or type that a scenario does not have.
     #[error("{path}{}: {reason}", .line.map(|l| format!(":{l}")).unwrap_or_default())]
     Parse {
@@ -181,16 +172,6 @@ fn one() -> u32 {
 }
 
 impl Scenario {
-    /// Reads a scenario file.
-    ///
-    /// # Errors
-    /// [`ScenarioError`] naming the file and the line or key.
-    pub fn load(path: &Path) -> Result<Scenario, ScenarioError> {
-        let text = file::read_text(path, MOST_BYTES)
-            .map_err(|e| ScenarioError::Io { path: path.into(), reason: e.to_string() })?;
-        Self::parse(&text, path)
-    }
-
     /// Parses and validates; `path` is named in errors.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::board::{Firmware, Heat, Parameters};
 use super::scenario::{FaultKind, Scenario};
 use super::work::{Cores, Work};
-use crate::governor::{Board, Link, Load, Reading};
+use crate::{Board, Link, Load, Reading};
 
 /// Step of the simulation in s; the quickest thing in it, a die, has a time constant above 3 s.
 pub const STEP_S: f64 = 0.1;
