@@ -12,7 +12,7 @@
 //!
 //! [`tflite`] makes ONNX models of TensorFlow Lite ones before any of this; [`simulate`] lets the governor work on a simulated board, in virtual time.
 //!
-//! [`daemon`] is the only room that wires these together, [`config`] is every room's settings in one file,
+//! [`runtime`] is the only room that wires these together, [`config`] is every room's settings in one file,
 //! [`telemetry`] makes it observable, [`sys`] is the thin layer over Linux, and [`cli`] is what a person types.
 
 #![deny(unsafe_code)]
@@ -21,11 +21,12 @@ pub mod board;
 pub mod catalog;
 pub mod cli;
 pub mod config;
-pub mod daemon;
 pub mod frame;
 pub mod model;
+pub mod pipeline;
 pub mod preprocess;
 pub mod publish;
+pub mod runtime;
 pub mod source;
 pub mod sys;
 pub mod task;

@@ -13,9 +13,9 @@ use super::profile::{self, StepTime};
 use super::progress::{Counter, spinner};
 use super::{Failure, say};
 use crate::board::Info;
-use crate::daemon::stages::open_bundle;
 use crate::model::race::{self, Race};
 use crate::model::{Engine, LoadedModel, Model, ModelError, Plan, PlanKey, Runner};
+use crate::pipeline::open_bundle;
 use crate::sys::Roots;
 use leptond_engine::int8::op::Profile;
 

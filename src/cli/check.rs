@@ -9,9 +9,9 @@ use super::progress::spinner;
 use super::setup::password;
 use super::{Failure, say, tell};
 use crate::config::{self, ConfigErrors, Loaded, Options, Origin, Override, PipelineConfig, Problem};
-use crate::daemon::{offline, prepare, trial};
 use crate::frame::Spec;
 use crate::model::{self, Bundle, LoadedModel, PlanKey};
+use crate::pipeline::{self, offline, trial};
 
 /// Arguments of `leptond check`.
 #[derive(Debug, clap::Args)]
@@ -111,7 +111,7 @@ pub(super) fn models(loaded: &Loaded) -> Result<Vec<ModelReport>, ConfigErrors> 
                 tried.len() - 1
             }
         };
-        let misfit = tried.get(place).and_then(|t| prepare::misfit(&pipeline.source, &t.spec, t.item_len));
+        let misfit = tried.get(place).and_then(|t| pipeline::misfit(&pipeline.source, &t.spec, t.item_len));
         if let Some(misfit) = misfit {
             problem(misfit.key, misfit.reason);
         }

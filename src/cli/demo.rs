@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::screen::Screen;
 use super::{Failure, say};
 use crate::config::{Config, Loaded, PipelineConfig};
-use crate::daemon::{self, Report};
 use crate::publish::{BrokerConfig, Publisher};
+use crate::runtime::{self, Report};
 use crate::source::{self, SensorConfig, SensorKind, SyntheticConfig, synthetic};
 use crate::{model, preprocess, task, telemetry};
 use leptond_governor as governor;
@@ -57,7 +57,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let tee: Option<Arc<dyn Publisher>> =
         (!args.json).then(|| Arc::new(Screen::new(&config.mqtt.prefix)) as Arc<dyn Publisher>);
     let quiet = args.json;
-    let options = daemon::Options {
+    let options = runtime::Options {
         run_for: args.run_for,
         tee,
         on_broker: Some(Box::new(move |address| {
@@ -65,9 +65,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 greet(address);
             }
         })),
-        ..daemon::Options::default()
+        ..runtime::Options::default()
     };
-    let report = daemon::run(Loaded::built_in(config), options).map_err(super::run::failure)?;
+    let report = runtime::run(Loaded::built_in(config), options).map_err(super::run::failure)?;
     if args.json {
         let json = serde_json::to_string(&report).map_err(|e| Failure::Failed(e.into()))?;
         say(&json)

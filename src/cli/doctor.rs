@@ -26,7 +26,7 @@ use super::progress::spinner;
 use super::{Failure, say};
 use crate::board::LinuxBoard;
 use crate::config::{Config, NodeConfig};
-use crate::daemon::status;
+use crate::runtime::status;
 use finding::{Finding, Group, Level};
 use machine::Machine;
 

@@ -6,8 +6,8 @@ use anyhow::Context as _;
 
 use super::Failure;
 use super::progress::{Counter, spinner};
-use crate::daemon::stages::open_bundle;
 use crate::model::{Bundle, Engine, LoadedModel, graph, npy};
+use crate::pipeline::open_bundle;
 use crate::sys::file;
 
 /// More than the header of an `.npy` file may have.

@@ -8,9 +8,9 @@ use serde_json::json;
 use super::Failure;
 use super::infer::{Args, open};
 use super::output::{tell, written};
-use crate::daemon::offline::{self, Item};
-use crate::daemon::stages::Planner;
 use crate::frame::{Outcome, Quality, Spec};
+use crate::pipeline::Planner;
+use crate::pipeline::offline::{self, Item};
 use crate::{preprocess, task};
 
 /// Runs the model over every file in the order given; one line per frame or window. A file that cannot be read or used is

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::progress::spinner;
 use crate::config::{ConfigErrors, Loaded, Origin, Problem};
-use crate::daemon::prepare::{self, Measured};
+use crate::pipeline::{self, Measured};
 use crate::sys::Roots;
 
 /// The ladder of one pipeline.
@@ -51,8 +51,8 @@ pub(super) fn measure(loaded: &Loaded) -> Result<Vec<Ladder>, ConfigErrors> {
     let (mut ladders, mut problems) = (Vec::new(), Vec::new());
     for (i, pipeline) in loaded.config.pipelines.iter().enumerate() {
         let measuring = format!("measuring {}", pipeline.model);
-        let places = prepare::Places::of(&loaded.config);
-        match spinner(&measuring, || prepare::measure(pipeline, &places, &Roots::default())) {
+        let places = loaded.config.places();
+        match spinner(&measuring, || pipeline::measure(pipeline, &places, &Roots::default())) {
             Ok(measured) => ladders.push(Ladder::of(&measured)),
             Err(error) => {
                 let key = format!("pipeline[{i}].model");

@@ -111,7 +111,7 @@ fn state_dir() -> Option<std::path::PathBuf> {
 
 /// Loads a model that was never seen on this computer in a process of its own first.
 fn try_out(bundle: &crate::model::Bundle) -> Result<(), crate::model::ModelError> {
-    crate::daemon::trial::try_out(bundle, state_dir().as_deref())
+    crate::pipeline::trial::try_out(bundle, state_dir().as_deref())
 }
 
 /// The configuration of this computer, as far as it can be read.

@@ -36,8 +36,12 @@ pub use secret::{MASK, redact};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{model, preprocess, publish, source, task, telemetry};
 use leptond_governor as governor;
+
+pub use crate::model::Config as ModelsConfig;
+pub use crate::pipeline::Config as PipelineConfig;
+use crate::pipeline::Places;
+use crate::{publish, telemetry};
 
 /// The whole TOML file.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -58,6 +62,13 @@ pub struct Config {
     /// What is read, run and published.
     #[serde(rename = "pipeline")]
     pub pipelines: Vec<PipelineConfig>,
+}
+
+impl Config {
+    /// Where pipelines are made ready from, as the file and the environment name it.
+    pub fn places(&self) -> Places {
+        Places { models: self.models.dirs.clone(), state: self.node.state_dir() }
+    }
 }
 
 /// `[node]`: this computer.
@@ -108,48 +119,4 @@ impl Default for NodeConfig {
             health_interval_s: 60,
         }
     }
-}
-
-/// `[models]`: where models are found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ModelsConfig {
-    /// Directories with one bundle each per sub-directory, searched in order.
-    pub dirs: Vec<PathBuf>,
-}
-
-impl Default for ModelsConfig {
-    fn default() -> Self {
-        ModelsConfig { dirs: vec!["/var/lib/leptond/models".into(), "/usr/share/leptond/models".into()] }
-    }
-}
-
-/// `[[pipeline]]`: one source, one model, one set of topics.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PipelineConfig {
-    /// Name in topics, `[a-zA-Z0-9_-]`, unique.
-    #[schemars(regex(pattern = r"^[a-zA-Z0-9_-]{1,64}$"))]
-    pub name: String,
-    /// A bundle's name, or the path of a bundle, `.onnx` or `.tflite` file.
-    #[schemars(length(min = 1))]
-    pub model: String,
-    /// Which engine runs it.
-    #[serde(default)]
-    pub engine: model::Engine,
-    /// Threads for one inference, no more than the board has cores; 0 = one.
-    #[serde(default)]
-    #[schemars(range(min = 0, max = 64))]
-    pub threads: u32,
-    /// Where frames come from.
-    pub source: source::Config,
-    /// How a picture is fitted to the model.
-    #[serde(default)]
-    pub preprocess: preprocess::Config,
-    /// What is made of the model's output.
-    #[serde(default)]
-    pub task: task::Config,
-    /// How far this pipeline may be lowered.
-    #[serde(default)]
-    pub governor: governor::PipelineConfig,
 }

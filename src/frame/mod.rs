@@ -4,6 +4,7 @@
 //! output becomes an [`Outcome`], and a change worth telling becomes an [`Event`]. This module imports no other room.
 
 mod outcome;
+mod output;
 mod spec;
 mod tensor;
 
@@ -14,6 +15,7 @@ pub use outcome::{
     Detection, Event, EventKind, Label, LastGood, Outcome, Quality, RawOutput, Reading, RegionRead, Scored, Unreadable,
     VALUE_DIGITS, rfc3339,
 };
+pub use output::{Bus, Emission, Output, Sink, Stamp, Timing};
 pub use spec::{Boxes, Colour, Fit, Head, InputSpec, Layout, Spec, TaskKind, TaskSpec, WindowSpec};
 pub use tensor::{DType, Elements, ElementsMut, Quant, TensorSpec, TensorView, TensorViewMut};
 

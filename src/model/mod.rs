@@ -47,6 +47,20 @@ pub use shipped::{is_shipped, open, shipped};
 use crate::frame::{TensorSpec, TensorView, TensorViewMut};
 use leptond_engine::int8;
 
+/// `[models]`: where models are found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Directories with one bundle each per sub-directory, searched in order.
+    pub dirs: Vec<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { dirs: vec!["/var/lib/leptond/models".into(), "/usr/share/leptond/models".into()] }
+    }
+}
+
 /// Which engine runs a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]

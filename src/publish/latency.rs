@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::Origin;
+use super::Timing;
 use super::payload::{Percentiles, ms};
 
 /// Results that percentiles are taken over.
@@ -31,11 +31,11 @@ pub struct Overhead {
 
 impl Latency {
     /// A result was written to the socket at `now`.
-    pub fn record(&mut self, origin: Origin, now: Instant) {
+    pub fn record(&mut self, timing: Timing, now: Instant) {
         if self.samples.len() == WINDOW {
             self.samples.pop_front();
         }
-        self.samples.push_back((now.saturating_duration_since(origin.captured), origin.infer));
+        self.samples.push_back((now.saturating_duration_since(timing.captured), timing.infer));
     }
 
     /// Percentiles of the window (zeros while it is empty).
@@ -69,8 +69,8 @@ mod tests {
         assert_eq!(latency.overhead(), Overhead::default());
         let began = Instant::now();
         let record = |latency: &mut Latency, total: u64| {
-            let origin = Origin { captured: began, infer: Duration::from_millis(1) };
-            latency.record(origin, began + Duration::from_millis(total));
+            let timing = Timing { captured: began, infer: Duration::from_millis(1) };
+            latency.record(timing, began + Duration::from_millis(total));
         };
         for total in 1..=100 {
             record(&mut latency, total);
@@ -90,7 +90,7 @@ mod tests {
     fn an_inference_longer_than_the_whole_counts_as_no_overhead() {
         let mut latency = Latency::default();
         let now = Instant::now();
-        latency.record(Origin { captured: now, infer: Duration::from_secs(1) }, now);
+        latency.record(Timing { captured: now, infer: Duration::from_secs(1) }, now);
         assert_eq!(latency.overhead().overhead_ms, Percentiles::default());
     }
 }

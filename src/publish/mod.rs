@@ -7,7 +7,9 @@ pub mod mqtt;
 pub mod payload;
 pub mod queue;
 pub mod requests;
+pub mod sink;
 pub mod stdout;
+mod throttle;
 pub mod topics;
 
 use std::fmt;
@@ -180,12 +182,12 @@ pub struct Message {
     pub class: Class,
     /// For results: when its frame was captured and how long the inference took, so that the time from capture to the
     /// broker's socket can be measured.
-    pub origin: Option<Origin>,
+    pub timing: Option<Timing>,
 }
 
-/// Where a result's time began.
+/// What a result's latency is made of.
 #[derive(Clone, Copy, Debug)]
-pub struct Origin {
+pub struct Timing {
     /// When the frame was captured.
     pub captured: Instant,
     /// Time spent in the model itself.

@@ -148,7 +148,7 @@ impl Mqtt {
                 topic: topic.clone(),
                 payload: json(&NodeState::Online),
                 class: Class::State,
-                origin: None,
+                timing: None,
             });
         }
         // One that was configured is what access lists may know.

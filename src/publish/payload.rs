@@ -1,12 +1,12 @@
 //! The JSON of each topic. Keys are an interface: others build dashboards on them.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 use super::Stats;
-use crate::frame::{Event, Label, LastGood, Outcome, Quality, rfc3339};
+use crate::frame::{Event, Label, LastGood, Outcome, Output, Quality, rfc3339};
 
 /// Renders a payload.
 pub fn json(value: &impl Serialize) -> Vec<u8> {
@@ -267,6 +267,23 @@ pub struct InferenceResult<'a> {
     /// File, device or topic that the frame came from.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub origin: &'a str,
+}
+
+impl InferenceResult<'_> {
+    /// The result of `output`, handed over at `now`.
+    pub fn of(output: &Output, now: Instant) -> InferenceResult<'_> {
+        let Output { stamp, outcome, timing, .. } = output;
+        InferenceResult {
+            seq: stamp.seq,
+            time: rfc3339(stamp.time),
+            frame_age_ms: ms(now.saturating_duration_since(stamp.captured)),
+            infer_ms: ms(timing.infer),
+            rung: timing.rung,
+            outcome,
+            truth: stamp.truth.as_deref(),
+            origin: &stamp.origin,
+        }
+    }
 }
 
 /// `<pipeline>/state`: the latest summary.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 pub use limits::{Limits, Refusal, packet_bytes};
 
-use super::{Class, Message, Origin, Stats};
+use super::{Class, Message, Stats, Timing};
 use suspect::{Acknowledged, Doubt};
 
 /// One packet to hand to the client library.
@@ -94,7 +94,7 @@ struct Event {
 struct Waiting {
     topic: String,
     payload: Vec<u8>,
-    origin: Option<Origin>,
+    timing: Option<Timing>,
     since: Instant,
 }
 
@@ -102,7 +102,7 @@ struct Waiting {
 enum Handed {
     State { index: usize, version: u64, written: bool, acknowledged: bool },
     Event(Event),
-    Result { origin: Option<Origin> },
+    Result { timing: Option<Timing> },
 }
 
 #[derive(Debug)]
@@ -198,8 +198,8 @@ impl Queue {
     }
 
     /// The oldest handed packet was written to the socket, with this packet id (0 for QoS 0). Gives where its time began.
-    pub fn written(&mut self, packet_id: u16, now: Instant) -> Option<Origin> {
-        let mut origin = None;
+    pub fn written(&mut self, packet_id: u16, now: Instant) -> Option<Timing> {
+        let mut timing = None;
         let (first, what) = match self.handed.pop_front()? {
             Handed::State { index, version, written, acknowledged } => {
                 if let Some(state) = self.states.get_mut(index).filter(|s| s.version == version) {
@@ -211,8 +211,8 @@ impl Queue {
                 let first = !std::mem::replace(&mut event.written, true);
                 (first, Some(Sent::Event(event)))
             }
-            Handed::Result { origin: began } => {
-                origin = began;
+            Handed::Result { timing: began } => {
+                timing = began;
                 (true, None)
             }
         };
@@ -224,7 +224,7 @@ impl Queue {
         if let Some(what) = what {
             self.window.push_back(InFlight { packet_id, since: now, what });
         }
-        origin
+        timing
     }
 
     /// The broker acknowledged this packet id; whether it was one of ours.
@@ -423,8 +423,8 @@ impl Queue {
             }
         }
         self.waiting_bytes += bytes;
-        let Message { topic, payload, origin, .. } = message;
-        self.results.push_back(Waiting { topic, payload, origin, since: now });
+        let Message { topic, payload, timing, .. } = message;
+        self.results.push_back(Waiting { topic, payload, timing, since: now });
     }
 
     fn full_for(&self, bytes: usize) -> bool {
@@ -470,9 +470,9 @@ impl Queue {
     }
 
     fn next_result(&mut self) -> Option<Packet> {
-        let Waiting { topic, payload, origin, .. } = self.results.pop_front()?;
+        let Waiting { topic, payload, timing, .. } = self.results.pop_front()?;
         self.waiting_bytes -= payload.len();
-        self.handed.push_back(Handed::Result { origin });
+        self.handed.push_back(Handed::Result { timing });
         Some(Packet { topic, payload, acknowledged: false, retain: false })
     }
 }

@@ -7,14 +7,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use leptond::config::PipelineConfig;
-use leptond::daemon::pipeline::Running;
-use leptond::daemon::prepare::Prepared;
-use leptond::daemon::set::Surroundings;
-use leptond::daemon::stages::{Planner, open_bundle};
-use leptond::frame::Frame;
+use leptond::frame::{Bus, Frame};
 use leptond::model::Engine;
+use leptond::pipeline::{Planner, open_bundle};
+use leptond::publish::sink::MqttSink;
 use leptond::publish::topics::Topics;
 use leptond::publish::{Message, Publisher, Stats};
+use leptond::runtime::prepare::Prepared;
+use leptond::runtime::running::Running;
+use leptond::runtime::set::PipelineContext;
 use leptond::source::{self, Next, Source, SourceError, SyntheticConfig};
 use leptond::telemetry::Heartbeats;
 use leptond::{preprocess, task};
@@ -115,16 +116,15 @@ fn start(model: &str, rungs: &[Setpoint], deadline_ms: u64, frame_interval: Dura
         ladder,
         uncalibrated: None,
     };
-    let surroundings = Surroundings {
-        publisher: results.clone(),
-        topics: Topics::new("leptond", "test").unwrap(),
-        results: true,
+    let sink = MqttSink::new(results.clone(), Topics::new("leptond", "test").unwrap(), true);
+    let context = PipelineContext {
+        bus: Bus::new(vec![Arc::new(sink)]),
         heartbeats: Heartbeats::new(Instant::now()),
         turn: Arc::default(),
         readings: Arc::default(),
         wake: Arc::new(|| {}),
     };
-    let running = Running::start(prepared, &surroundings).unwrap();
+    let running = Running::start(prepared, &context).unwrap();
     Bench { running, frames, handed, results, rungs: rungs.to_vec() }
 }
 

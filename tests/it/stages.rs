@@ -3,9 +3,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use leptond::daemon::stages::{Planner, Stages, open_bundle};
 use leptond::frame::{Frame, Outcome, Reading};
 use leptond::model::Engine;
+use leptond::pipeline::{Planner, Stages, open_bundle};
 use leptond::source::{self, Next, Source, SyntheticConfig, synthetic};
 use leptond::{preprocess, task};
 use leptond_governor::Setpoint;

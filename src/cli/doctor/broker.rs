@@ -7,10 +7,10 @@ use super::super::setup::password::{KEPT, Kept, as_the_service};
 use super::finding::Finding;
 use super::machine::Machine;
 use crate::config::Config;
-use crate::daemon::status::Status;
 use crate::publish::mqtt::attempt::{Attempt, attempt};
 use crate::publish::mqtt::link::{Kind, Trouble};
 use crate::publish::{self, topics};
+use crate::runtime::status::Status;
 
 /// How long the whole test may take.
 const LIMIT: Duration = Duration::from_secs(8);

@@ -9,7 +9,7 @@ use super::finding::Finding;
 use super::holder::{self, Holder};
 use super::machine::Machine;
 use crate::config::Config;
-use crate::daemon::status::Status;
+use crate::runtime::status::Status;
 use crate::source;
 
 /// Programs that hold a Raspberry Pi camera.

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use super::super::progress::spinner;
 use super::finding::Finding;
 use crate::config::{Config, PipelineConfig};
-use crate::daemon::offline;
-use crate::daemon::prepare::{self, Measured, Places};
-use crate::daemon::status::Status;
 use crate::model;
+use crate::pipeline::offline;
+use crate::pipeline::{self, Measured, PipelineError, Places};
+use crate::runtime::status::Status;
 use crate::sys::Roots;
 use leptond_governor as governor;
 
@@ -73,7 +73,7 @@ pub fn gather(config: &Config, state: Option<PathBuf>, status: Option<&Status>) 
 
 fn facts(pipeline: &PipelineConfig, places: &Places, status: Option<&Status>) -> Facts {
     let deadline = pipeline.governor.deadline_ms;
-    let frame = prepare::frame_interval(&pipeline.source).as_secs_f64() * 1e3;
+    let frame = pipeline::frame_interval(&pipeline.source).as_secs_f64() * 1e3;
     let interval = frame.max(pipeline.governor.interval_ms as f64);
     Facts {
         pipeline: pipeline.name.clone(),
@@ -104,9 +104,9 @@ fn state(pipeline: &PipelineConfig, places: &Places, status: Option<&Status>) ->
     let what = format!("{} {}", bundle.manifest().name, bundle.manifest().version);
     let speed = match observed(&pipeline.name, status) {
         Some(speed) => speed,
-        None => match prepare::measure(pipeline, places, &Roots::default()) {
+        None => match pipeline::measure(pipeline, places, &Roots::default()) {
             Ok(measured) => speed(&measured),
-            Err(prepare::PrepareError::Fit(_, misfit)) => return State::Broken(misfit.to_string()),
+            Err(PipelineError::Fit(_, misfit)) => return State::Broken(misfit.to_string()),
             Err(error) => Speed::Unknown(error.to_string()),
         },
     };

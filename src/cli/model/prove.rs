@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::daemon::offline;
-use crate::daemon::stages::{Planner, Stages};
 use crate::frame::{Frame, Outcome, PixelFormat, Spec, TaskKind};
 use crate::model::{Bundle, Engine, LoadedModel};
+use crate::pipeline::offline;
+use crate::pipeline::{Planner, Stages};
 use crate::{preprocess, task};
 
 /// What came of it.

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{mib, words};
 use crate::board::Throttle;
-use crate::daemon::status::Status;
 use crate::publish::payload::Rung;
+use crate::runtime::status::Status;
 use leptond_governor::Reading;
 
 /// Columns of the narrowest terminal that is written for.

@@ -204,8 +204,8 @@ impl Driver {
                 Event::Written(packet_id) => {
                     let now = Instant::now();
                     let mut state = self.shared.lock();
-                    if let Some(origin) = state.queue.written(packet_id, now) {
-                        state.latency.record(origin, now);
+                    if let Some(timing) = state.queue.written(packet_id, now) {
+                        state.latency.record(timing, now);
                     }
                 }
                 Event::Disconnected => return End::Stop(true),
@@ -312,7 +312,7 @@ impl Driver {
         if let (Some(topic), false) = (&self.state_topic, session.farewell) {
             session.farewell = true;
             let offline = json(&NodeState::Offline);
-            let message = Message { topic: topic.clone(), payload: offline, class: Class::State, origin: None };
+            let message = Message { topic: topic.clone(), payload: offline, class: Class::State, timing: None };
             // The topic was accepted for `online` before: it is for `offline`.
             let _ = state.queue.push(message, now);
             return Ok(());

@@ -14,7 +14,7 @@ const LIMITS: Limits = Limits {
 };
 
 fn message(class: Class, topic: &str, payload: &str) -> Message {
-    Message { topic: topic.into(), payload: payload.into(), class, origin: None }
+    Message { topic: topic.into(), payload: payload.into(), class, timing: None }
 }
 
 fn queue(limits: Limits) -> (Queue, Instant) {
@@ -172,13 +172,13 @@ fn packet_size_is_that_of_the_standard() {
 }
 
 #[test]
-fn origin_comes_back_when_the_result_was_written() {
+fn the_timing_comes_back_when_the_result_was_written() {
     let (mut q, now) = queue(LIMITS);
     q.connected(now);
-    let origin = Origin { captured: now, infer: Duration::from_millis(3) };
-    q.push(Message { origin: Some(origin), ..message(Class::Result, "r", "1") }, now).unwrap();
+    let timing = Timing { captured: now, infer: Duration::from_millis(3) };
+    q.push(Message { timing: Some(timing), ..message(Class::Result, "r", "1") }, now).unwrap();
     q.next(now).unwrap();
-    assert_eq!(q.written(0, now).unwrap().infer, origin.infer);
+    assert_eq!(q.written(0, now).unwrap().infer, timing.infer);
     assert!(q.settled());
 }
 

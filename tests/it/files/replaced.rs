@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use leptond::daemon::stages::{PlanError, Planner, open_bundle};
 use leptond::model::{Engine, ModelError, sha256};
+use leptond::pipeline::{PlanError, Planner, open_bundle};
 use leptond::{preprocess, task};
 use leptond_governor::Setpoint;
 

@@ -37,6 +37,6 @@ fn a_dead_rumqttd_is_replaced() {
         assert!(Instant::now() < deadline, "not connected again");
         std::thread::sleep(Duration::from_millis(10));
     }
-    mqtt.publish(Message { topic: "e".into(), payload: b"1".to_vec(), class: Class::Event, origin: None });
+    mqtt.publish(Message { topic: "e".into(), payload: b"1".to_vec(), class: Class::Event, timing: None });
     assert!(mqtt.flush(deadline));
 }

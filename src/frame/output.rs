@@ -1,0 +1,108 @@
+//! What a pipeline emits: values, without a word of how they are told.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{Event, Frame, Outcome};
+
+/// When and where the frame of an [`Output`] was captured.
+#[derive(Clone, Debug)]
+pub struct Stamp {
+    /// The frame's number in its source, from 1.
+    pub seq: u64,
+    /// Capture time on the monotonic clock; latencies are measured from here.
+    pub captured: Instant,
+    /// Capture time on the wall clock; this one is published.
+    pub time: SystemTime,
+    /// The right answer, where the source knows it.
+    pub truth: Option<String>,
+    /// File, device or topic.
+    pub origin: String,
+}
+
+impl Stamp {
+    /// The stamp of `frame`.
+    pub fn of(frame: &Frame) -> Stamp {
+        Stamp {
+            seq: frame.seq,
+            captured: frame.captured,
+            time: frame.time,
+            truth: frame.truth.clone(),
+            origin: frame.origin.clone(),
+        }
+    }
+}
+
+/// How an inference was run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Timing {
+    /// Time in the model alone; of a run that pipelines share, this one's part.
+    pub infer: Duration,
+    /// The rung it ran on, 0 = full work.
+    pub rung: usize,
+}
+
+/// One result of one pipeline.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The pipeline's name.
+    pub pipeline: Arc<str>,
+    /// The frame's stamp.
+    pub stamp: Stamp,
+    /// What the model said.
+    pub outcome: Outcome,
+    /// Changes that begin or end with this frame.
+    pub events: Vec<Event>,
+    /// How it was run.
+    pub timing: Timing,
+}
+
+/// What travels on the bus from pipelines to sinks.
+#[derive(Clone, Debug)]
+pub enum Emission {
+    /// A result.
+    Output(Arc<Output>),
+    /// Events that end without a frame: nothing has been seen for long, or the pipeline stops.
+    Events {
+        /// The pipeline's name.
+        pipeline: Arc<str>,
+        /// The events, never empty.
+        events: Vec<Event>,
+    },
+    /// The pipeline is gone from the configuration: what is kept of it can be forgotten.
+    Removed(Arc<str>),
+}
+
+/// Takes emissions: the broker, a terminal, a page, another pipeline.
+///
+/// [`Sink::take`] is called on the thread that made the emission. It must return at once: a sink that cannot keep up drops by a
+/// rule of its own and counts what it drops.
+pub trait Sink: Send + Sync {
+    /// Takes one emission; what the sink has no use for is ignored.
+    fn take(&self, emission: &Emission);
+}
+
+/// Every sink of a process, in the order in which they were added.
+#[derive(Clone, Default)]
+pub struct Bus {
+    sinks: Arc<[Arc<dyn Sink>]>,
+}
+
+impl Bus {
+    /// A bus to `sinks`.
+    pub fn new(sinks: Vec<Arc<dyn Sink>>) -> Bus {
+        Bus { sinks: sinks.into() }
+    }
+
+    /// Hands `emission` to every sink.
+    pub fn emit(&self, emission: &Emission) {
+        self.sinks.iter().for_each(|sink| sink.take(emission));
+    }
+}
+
+impl fmt::Debug for Bus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bus({} sinks)", self.sinks.len())
+    }
+}

@@ -1,0 +1,23 @@
+//! What a pipeline's plan is compiled for.
+
+use leptond_governor::Setpoint;
+
+/// What stages are compiled for: everything of a setpoint but its pace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StagesKey {
+    /// Form of the model; 0 = the main one.
+    pub form: usize,
+    /// Model input size, longer side in pixels; `None` = the form's own.
+    pub resolution: Option<u32>,
+    /// Frames of one inference.
+    pub batch: usize,
+    /// Threads of one inference.
+    pub threads: usize,
+}
+
+impl From<&Setpoint> for StagesKey {
+    fn from(setpoint: &Setpoint) -> Self {
+        let Setpoint { form, resolution, batch, threads, .. } = *setpoint;
+        StagesKey { form, resolution, batch, threads }
+    }
+}

@@ -1,0 +1,198 @@
+//! A pipeline's model, compiled for full work, and its ladder: measured on this board, or remembered.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use leptond_governor::{Candidate, PipelineLadder, Rung, Setpoint};
+
+use super::Config;
+use super::calibrate::{self, Calibration, Job, calibrate};
+use super::error::{PipelineError, PlanError};
+use super::key::StagesKey;
+use super::misfit::{frame_interval, misfit};
+use super::planner::{Planner, open_bundle};
+use super::pool::Pool;
+use super::stages::Stages;
+use super::trial;
+use super::turn::Turn;
+use crate::board::Info;
+use crate::model;
+use crate::sys::Roots;
+use crate::telemetry::mark_of;
+
+/// Directories that pipelines are made ready from.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// Where models are looked for, in this order.
+    pub models: Vec<PathBuf>,
+    /// Where measurements are kept; `None` = nowhere.
+    pub state: Option<PathBuf>,
+}
+
+/// A pipeline's model, compiled for full work, and what it costs on this board.
+pub struct Measured {
+    /// Compiles the stages anew for another setpoint.
+    pub planner: Planner,
+    /// The stages for full work.
+    pub stages: Stages,
+    /// How far the work may be lowered; the first rung is full work.
+    pub ladder: PipelineLadder,
+    /// Whether what it costs was remembered from an earlier start.
+    pub remembered: bool,
+}
+
+/// Opens the model of a pipeline, compiles the plan for full work and measures (or remembers) what lesser work costs.
+///
+/// # Errors
+/// [`PipelineError::Model`] and [`PipelineError::Fit`].
+pub fn measure(config: &Config, places: &Places, roots: &Roots) -> Result<Measured, PipelineError> {
+    let Compiled { planner, mut stages, board } = compile(config, places, roots, None)?;
+    let calibration = calibrate(&planner, &mut stages, &job(config, &board, places.state.as_deref(), None));
+    let Calibration { candidates, remembered } =
+        calibration.map_err(|e| PipelineError::Model(config.name.clone(), e))?;
+    Ok(Measured { ladder: ladder(config, &candidates), planner, stages, remembered })
+}
+
+/// A model with the plan for full work.
+struct Compiled {
+    planner: Planner,
+    stages: Stages,
+    /// Model and processor of the board.
+    board: String,
+}
+
+/// Opens the model of a pipeline and compiles the plan for full work, or takes a seat in a plan of `pool` where it may share one.
+fn compile(
+    config: &Config,
+    places: &Places,
+    roots: &Roots,
+    pool: Option<&Arc<Pool>>,
+) -> Result<Compiled, PipelineError> {
+    let name = config.name.as_str();
+    let unusable = |e: PlanError| PipelineError::Model(name.into(), e);
+    model::spare_thread().map_err(|e| PipelineError::Thread(name.into(), e))?;
+    let bundle = open_bundle(&config.model, &places.models).map_err(unusable)?;
+    mark_of("model found", name);
+    trial::try_out(&bundle, places.state.as_deref()).map_err(|e| unusable(e.into()))?;
+    mark_of("model tried", name);
+    let info = Info::read(roots);
+    let board = format!("{} {}", info.model, info.cpu);
+    let cores = if info.cores == 0 { usize::MAX } else { info.cores };
+    let threads = (config.threads as usize).clamp(1, cores);
+    let mut planner =
+        Planner::new(bundle, config.engine, threads, config.preprocess.clone(), &config.task).map_err(unusable)?;
+    if let Some(race) = planner.race(&planner.full(), &board, places.state.as_deref()).map_err(unusable)? {
+        let (int8_ms, f32_ms) = (race.int8_ms, race.f32_ms);
+        tracing::info!(pipeline = name, engine = ?race.engine, int8_ms, f32_ms, remembered = race.remembered,
+            "the faster engine on this board");
+    }
+    mark_of("engine chosen", name);
+    let mut loaded = planner.load(0).map_err(unusable)?;
+    mark_of("model parsed", name);
+    let full = Setpoint { resolution: Planner::own_resolution(&loaded), ..planner.full() };
+    if let Some((pool, wish)) = pool.and_then(|pool| Some((pool, pool.wish(config, frame_interval(&config.source))?))) {
+        planner.share(pool.clone(), name, wish);
+    }
+    let stages = planner.compile_shared(&mut loaded, (&full).into()).map_err(unusable)?;
+    mark_of("plan compiled", name);
+    match misfit(&config.source, stages.spec(), stages.item_len()) {
+        Some(reason) => Err(PipelineError::Fit(name.into(), reason)),
+        None => Ok(Compiled { planner, stages, board }),
+    }
+}
+
+/// A pipeline that was never measured on this board: that is done while it runs while the others go on.
+pub struct Uncalibrated {
+    config: Config,
+    planner: Arc<Planner>,
+    full: StagesKey,
+    board: String,
+    state: Option<PathBuf>,
+}
+
+impl Uncalibrated {
+    /// Measures it, whenever `turn` lets it. `None` when that is of no use any more.
+    ///
+    /// # Errors
+    /// When not even the plan for full work can be made a second time.
+    pub(crate) fn measure(&self, turn: &Turn) -> Result<Option<PipelineLadder>, PlanError> {
+        let mut stages = self.planner.compile(&mut self.planner.load(self.full.form)?, self.full)?;
+        let calibration =
+            calibrate(&self.planner, &mut stages, &job(&self.config, &self.board, self.state.as_deref(), Some(turn)))?;
+        Ok((!turn.ended()).then(|| ladder(&self.config, &calibration.candidates)))
+    }
+
+    /// How the rungs of `ladder` are called, for the log.
+    pub(crate) fn say(&self, ladder: &PipelineLadder, remembered: bool) {
+        let words = |rung: Option<&Rung>| rung.map(|r| in_words(&self.planner, r)).unwrap_or_default();
+        let (first, last) = (words(ladder.rungs.first()), words(ladder.rungs.last()));
+        let (pipeline, rungs) = (self.config.name.as_str(), ladder.rungs.len());
+        tracing::info!(pipeline, rungs, first, last, remembered, "the governor's ladder");
+    }
+}
+
+fn job<'a>(config: &'a Config, board: &'a str, dir: Option<&'a Path>, turn: Option<&'a Turn>) -> Job<'a> {
+    Job { source: &config.source, max_batch: config.governor.max_batch as usize, board, dir, turn }
+}
+
+fn ladder(config: &Config, candidates: &[Candidate]) -> PipelineLadder {
+    PipelineLadder::new(&config.name, &config.governor, frame_interval(&config.source), candidates)
+}
+
+/// A model with its plan for full work, and a ladder that was remembered or waits for measurements.
+pub struct Ready {
+    /// Compiles the stages anew for another setpoint.
+    pub planner: Arc<Planner>,
+    /// The stages for full work.
+    pub stages: Stages,
+    /// How far the work may be lowered; the first rung is full work.
+    pub ladder: PipelineLadder,
+    /// What `ladder` waits for, where it is provisional.
+    pub uncalibrated: Option<Uncalibrated>,
+}
+
+/// Opens the model and compiles the plan for full work, or takes a seat in one of `pool`. What lesser work costs is looked up;
+/// where it is not known, full work is timed once, so that the first result does not wait for the measurements.
+///
+/// # Errors
+/// [`PipelineError`] naming the pipeline.
+pub(crate) fn ready(config: &Config, places: &Places, roots: &Roots, pool: &Arc<Pool>) -> Result<Ready, PipelineError> {
+    let Compiled { planner, mut stages, board } = compile(config, places, roots, Some(pool))?;
+    let planner = Arc::new(planner);
+    let uncalibrated = Uncalibrated {
+        config: config.clone(),
+        planner: planner.clone(),
+        full: stages.key(),
+        board,
+        state: places.state.clone(),
+    };
+    let job = job(config, &uncalibrated.board, places.state.as_deref(), None);
+    let (ladder, uncalibrated) = match calibrate::remembered(&planner, stages.key(), &job) {
+        Some(candidates) => {
+            let ladder = ladder(config, &candidates);
+            uncalibrated.say(&ladder, true);
+            (ladder, None)
+        }
+        None => {
+            let full = calibrate::full_work(&planner, &mut stages, &job)
+                .map_err(|e| PipelineError::Model(config.name.clone(), e))?;
+            (PipelineLadder { provisional: true, ..ladder(config, &[full]) }, Some(uncalibrated))
+        }
+    };
+    mark_of("ladder", &config.name);
+    Ok(Ready { planner, stages, ladder, uncalibrated })
+}
+
+/// `small at 24 px, batch 2, 1 thread, every 500 ms: 2.31 ms`.
+fn in_words(planner: &Planner, rung: &Rung) -> String {
+    let Setpoint { form, capture, resolution, batch, threads, interval, .. } = rung.setpoint;
+    let at = resolution.map(|pixels| format!(" at {pixels} px")).unwrap_or_default();
+    let pictures = capture.map(|pixels| format!(", pictures of {pixels} px")).unwrap_or_default();
+    let every = match interval.as_millis() {
+        0 => "every frame".into(),
+        ms => format!("every {ms} ms"),
+    };
+    let threads = if threads == 1 { "1 thread".into() } else { format!("{threads} threads") };
+    let form = planner.form_name(form);
+    format!("{form}{at}{pictures}, batch {batch}, {threads}, {every}: {:.2} ms", rung.cost.infer_ms)
+}

@@ -1,0 +1,42 @@
+//! The only wiring room: threads, channels, restart, shutdown, watchdog.
+//!
+//! [`run`] starts the publisher and one [`pipeline`] per configured source, then stays in the [`control`] loop: signals,
+//! board readings, governor, health, watchdog. [`stages`] is what a frame goes through.
+
+mod answers;
+mod aside;
+mod calibrator;
+mod capture;
+mod control;
+mod node;
+pub mod prepare;
+pub mod readings;
+mod reload;
+mod report;
+mod request;
+pub mod running;
+pub mod sandbox;
+mod service;
+pub mod set;
+pub mod slot;
+pub mod status;
+mod waiting;
+mod worker;
+
+pub use control::{Options, Reload, run};
+pub use report::{PipelineReport, Report};
+
+/// Why the daemon did not start or did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The configuration (or a model that it names) cannot be used: exit code 78.
+    #[error("{0}")]
+    Config(String),
+    /// Something outside of the configuration is not there, or not as it should be, and may be later: exit code 1, unless it is
+    /// waited for.
+    #[error("{0}")]
+    NotNow(String),
+    /// It failed while running: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+}

@@ -1,0 +1,101 @@
+//! Everything a pipeline needs, made and checked before anything of the old one is stopped.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use leptond_governor::PipelineLadder;
+
+use crate::config::PipelineConfig;
+use crate::frame::{Incoming, Spec};
+use crate::pipeline::measure::ready;
+use crate::pipeline::pool::Pool;
+use crate::pipeline::{PipelineError, Places, Planner, Ready, Stages, Uncalibrated};
+use crate::publish::PublishError;
+use crate::source::{self, Source};
+use crate::sys::Roots;
+use crate::telemetry::mark_of;
+
+/// A pipeline that can be started.
+pub struct Prepared {
+    /// As configured.
+    pub config: PipelineConfig,
+    /// Compiles the stages anew for another setpoint.
+    pub planner: Arc<Planner>,
+    /// The stages for full work.
+    pub stages: Stages,
+    /// Where frames come from.
+    pub source: Box<dyn Source>,
+    /// How far its work may be lowered; the first rung is full work.
+    pub ladder: PipelineLadder,
+    /// What `ladder` waits for, where it is provisional.
+    pub uncalibrated: Option<Uncalibrated>,
+}
+
+/// A pipeline that could not be made.
+pub(super) struct Unmade {
+    pub(super) config: Box<PipelineConfig>,
+    pub(super) error: Box<PrepareError>,
+}
+
+impl Unmade {
+    pub(super) fn new(config: PipelineConfig, error: PrepareError) -> Unmade {
+        Unmade { config: Box::new(config), error: Box::new(error) }
+    }
+}
+
+/// What came of each pipeline.
+pub(super) type Made = Vec<Result<Prepared, Unmade>>;
+
+/// Why a pipeline cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// Its stages cannot be made.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// Its source can never work.
+    #[error("pipeline {0:?}: {1}")]
+    Source(String, source::SourceError),
+    /// Its topic cannot be subscribed to.
+    #[error("pipeline {0:?}: {1}")]
+    Topic(String, PublishError),
+}
+
+impl PrepareError {
+    /// Whether the same may work later although nobody changes the configuration.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            PrepareError::Pipeline(error) => error.may_pass(),
+            PrepareError::Source(_, error) => matches!(error, source::SourceError::Lost { .. }),
+            PrepareError::Topic(_, error) => error.may_pass(),
+        }
+    }
+}
+
+/// Makes stages and ladder ready and opens the source. `subscribe` gives the messages of a topic filter.
+///
+/// # Errors
+/// [`PrepareError`] naming the pipeline.
+pub(super) fn prepare(
+    config: &PipelineConfig,
+    places: &Places,
+    roots: &Roots,
+    pool: &Arc<Pool>,
+    subscribe: impl FnOnce(&str) -> Result<Receiver<Incoming>, PublishError>,
+) -> Result<Prepared, PrepareError> {
+    let Ready { planner, stages, ladder, uncalibrated } = ready(config, places, roots, pool)?;
+    let incoming = match &config.source {
+        source::Config::Mqtt(mqtt) => {
+            Some(subscribe(&mqtt.topic).map_err(|e| PrepareError::Topic(config.name.clone(), e))?)
+        }
+        _ => None,
+    };
+    let channels = match stages.spec() {
+        Spec::Window(spec) => spec.channels.clone(),
+        Spec::Image(_) => Vec::new(),
+    };
+    let source =
+        source::open(&config.source, source::Context { roots: roots.clone(), incoming, waits: true, channels })
+            .map_err(|e| PrepareError::Source(config.name.clone(), e))?;
+    mark_of("source opened", &config.name);
+    Ok(Prepared { config: config.clone(), planner, stages, source, ladder, uncalibrated })
+}

@@ -1,0 +1,163 @@
+//! SIGHUP: the new configuration is made ready whole; only then is anything of the old one touched. A bad one changes nothing and
+//! says why. A pipeline whose model is another one by now is a changed pipeline.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use super::DaemonError;
+use super::aside::{self, Awaited, Signals};
+use super::control::{Options, Reload};
+use super::node::Node;
+use super::prepare::{Prepared, Unmade};
+use super::report::Reporter;
+use super::running::Running;
+use super::set::{PipelineContext, PipelineSet};
+use crate::config::{Config, Loaded, PipelineConfig};
+use crate::frame::Emission;
+use crate::pipeline::open_bundle;
+
+/// What a reload came to.
+pub(super) enum Reloaded {
+    /// The new configuration applies; its digest.
+    Applied(String),
+    /// It is wrong: nothing was changed.
+    Refused,
+    /// It is right, and the connection or the node's name is another one.
+    Restart(Box<Loaded>),
+    /// The daemon is to stop, by this signal.
+    Stop(&'static str),
+}
+
+/// What runs at the time of a reload.
+pub(super) struct Present<'a> {
+    pub(super) config: &'a mut Config,
+    pub(super) set: &'a mut PipelineSet,
+    pub(super) reporter: &'a mut Reporter,
+    pub(super) node: &'a Node,
+    pub(super) context: &'a PipelineContext,
+}
+
+/// A pipeline that runs, with what its model is.
+struct Known {
+    config: PipelineConfig,
+    digest: String,
+}
+
+/// A configuration that was loaded, and the pipelines that run an older model than the one it names.
+type Looked = Result<(Loaded, BTreeSet<String>), String>;
+
+/// Loads the configuration and applies it.
+pub(super) async fn reload(present: Present<'_>, options: &Options, signals: &mut Signals) -> Reloaded {
+    match attempt(present, options, signals).await {
+        Ok(reloaded) => reloaded,
+        Err(why) => {
+            tracing::error!("SIGHUP: the configuration stays as it was: {why}");
+            Reloaded::Refused
+        }
+    }
+}
+
+async fn attempt(present: Present<'_>, options: &Options, signals: &mut Signals) -> Result<Reloaded, String> {
+    let Present { config, set, reporter, node, context } = present;
+    let words = |error: DaemonError| error.to_string();
+    let load = options.reload.clone().ok_or("this run has no configuration file to load again")?;
+    let known: Vec<Known> = set.iter().map(Known::of).collect();
+    let looking = aside::begin("reload", move || look(&load, &known)).map_err(words)?;
+    let (loaded, other_model) = match aside::finish(looking, signals).await.map_err(words)? {
+        Awaited::Done(looked) => looked?,
+        Awaited::Stop(signal) => return Ok(Reloaded::Stop(signal)),
+    };
+    let new = &loaded.config;
+    if new.broker != config.broker {
+        return Err("a change of [broker] needs a restart of the service: it lives as long as the process".into());
+    }
+    let same_connection = new.mqtt == config.mqtt && new.node.name == config.node.name;
+    let is_new = |p: &PipelineConfig| !config.pipelines.contains(p);
+    // Where the connection changes, every pipeline is made ready once to see that it can be.
+    let is_made =
+        |p: &PipelineConfig| !same_connection || is_new(p) || other_model.contains(&p.name) || set.waiting.has(&p.name);
+    let pipelines: Vec<PipelineConfig> = new.pipelines.iter().filter(|p| is_made(p)).cloned().collect();
+    let changed = pipelines.len();
+    let making = node.prepare(pipelines, new.places(), &options.roots).map_err(words)?;
+    let made = match aside::finish(making, signals).await.map_err(words)? {
+        Awaited::Done(made) => made,
+        Awaited::Stop(signal) => return Ok(Reloaded::Stop(signal)),
+    };
+    let mut prepared: Vec<Prepared> = Vec::new();
+    let mut unmade: Vec<Unmade> = Vec::new();
+    for one in made {
+        match one {
+            Ok(one) => prepared.push(one),
+            // What did not run before may still not run.
+            Err(one) if !is_new(&one.config) && set.waiting.has(&one.config.name) => unmade.push(one),
+            Err(one) if !is_new(&one.config) && same_connection => {
+                let (pipeline, error) = (one.config.name.as_str(), one.error.to_string());
+                tracing::error!(
+                    pipeline,
+                    error,
+                    "SIGHUP: its model is another one by now and cannot be used: the one before goes on"
+                );
+            }
+            Err(one) => return Err(one.error.to_string()),
+        }
+    }
+    if let Some(log) = &options.log {
+        log.set_level(&new.log.level).map_err(|why| why.to_string())?;
+    }
+    if !same_connection {
+        return Ok(Reloaded::Restart(Box::new(loaded)));
+    }
+    let names: Vec<String> = new.pipelines.iter().map(|p| p.name.clone()).collect();
+    let before = set.iter().map(|r| r.config.name.as_str()).chain(set.waiting.iter().map(|(name, _)| name));
+    let gone: Vec<String> = before.filter(|n| !names.iter().any(|name| name == n)).map(str::to_owned).collect();
+    set.waiting.retain(|p| new.pipelines.contains(p));
+    let now = Instant::now();
+    unmade.into_iter().for_each(|one| set.waiting.put(one, now));
+    set.replace(&new.governor, prepared, &names, context, now);
+    gone.iter().for_each(|name| context.bus.emit(&Emission::Removed(name.as_str().into())));
+    context.readings.keep_in(new.node.state_dir());
+    *config = loaded.config;
+    reporter.reconfigure(config);
+    reporter.info(&loaded.digest, set);
+    reporter.governor(set, 0);
+    tracing::info!(changed, gone = gone.len(), "SIGHUP: the new configuration applies");
+    Ok(Reloaded::Applied(loaded.digest))
+}
+
+impl Known {
+    fn of(running: &Running) -> Known {
+        Known { config: running.config.clone(), digest: running.planner.bundle.digest().to_owned() }
+    }
+}
+
+/// Loads the configuration, and opens the model of each pipeline that stays as it is.
+fn look(load: &Reload, known: &[Known]) -> Looked {
+    let loaded = load()?;
+    let mut other = BTreeSet::new();
+    for Known { config, digest } in known {
+        if !loaded.config.pipelines.contains(config) {
+            continue;
+        }
+        let pipeline = config.name.as_str();
+        match open_bundle(&config.model, &loaded.config.models.dirs) {
+            Ok(bundle) if bundle.digest() == digest => {}
+            Ok(bundle) => {
+                tracing::info!(
+                    pipeline,
+                    model = bundle.manifest().name,
+                    digest = bundle.digest(),
+                    "another model by now"
+                );
+                other.insert(config.name.clone());
+            }
+            Err(error) => {
+                tracing::error!(
+                    pipeline,
+                    error = error.to_string(),
+                    "its model cannot be opened any more: the one that runs goes on"
+                );
+            }
+        }
+    }
+    Ok((loaded, other))
+}

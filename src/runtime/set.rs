@@ -1,0 +1,213 @@
+//! All running pipelines and the governor over them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::DaemonError;
+use super::prepare::{PrepareError, Prepared, Unmade};
+use super::readings::Readings;
+use super::running::{Life, Running, Shared};
+use super::waiting::Waiting;
+use crate::frame::Bus;
+use crate::pipeline::turn::Turn;
+use crate::pipeline::{PipelineError, Uncalibrated};
+use crate::telemetry::Heartbeats;
+use leptond_governor::{Change, Governor, Load, Order, PipelineLadder, Reading};
+
+/// What pipelines are started with.
+#[derive(Clone)]
+pub struct PipelineContext {
+    /// Where outputs go.
+    pub bus: Bus,
+    /// The watchdog's register.
+    pub heartbeats: Heartbeats,
+    /// Held for each frame by the workers, and by what measures beside them.
+    pub turn: Arc<Turn>,
+    /// What meters showed last.
+    pub readings: Arc<Readings>,
+    /// Called when a source has ended or failed.
+    pub wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// The running pipelines, in the order of the configuration; those that could be made only later stand last.
+pub struct PipelineSet {
+    running: Vec<Running>,
+    /// The pipelines of the configuration that could not be made.
+    pub(super) waiting: Waiting,
+    governor: Governor,
+    started: Instant,
+}
+
+impl PipelineSet {
+    /// Starts every prepared pipeline.
+    ///
+    /// # Errors
+    /// [`DaemonError::Failed`] when the system gives no thread; what was started is stopped again.
+    pub fn start(
+        config: &leptond_governor::Config,
+        prepared: Vec<Prepared>,
+        context: &PipelineContext,
+        started: Instant,
+    ) -> Result<Self, DaemonError> {
+        let ladders = prepared.iter().map(|p| p.ladder.clone()).collect();
+        let governor = Governor::new(config.clone(), ladders);
+        let mut set = PipelineSet { running: Vec::new(), waiting: Waiting::default(), governor, started };
+        for pipeline in prepared {
+            match Running::start(pipeline, context) {
+                Ok(running) => set.running.push(running),
+                Err(error) => {
+                    set.stop(Instant::now());
+                    return Err(DaemonError::Failed(format!("no thread for a pipeline: {error}")));
+                }
+            }
+        }
+        Ok(set)
+    }
+
+    /// Replaces what changed: pipelines that are gone or configured otherwise stop, `prepared` ones start (where the system has no thread
+    /// for one, it waits), the rest goes on untouched. `order` is the new configuration's list of names.
+    pub(super) fn replace(
+        &mut self,
+        config: &leptond_governor::Config,
+        prepared: Vec<Prepared>,
+        order: &[String],
+        context: &PipelineContext,
+        now: Instant,
+    ) {
+        let stays =
+            |r: &Running| order.contains(&r.config.name) && !prepared.iter().any(|p| p.config.name == r.config.name);
+        let (keep, go): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running).into_iter().partition(stays);
+        go.iter().for_each(Running::request_stop);
+        go.into_iter().for_each(Running::stop);
+        self.running = keep;
+        for pipeline in prepared {
+            self.begin(pipeline, context, now);
+        }
+        self.running.sort_by_key(|r| order.iter().position(|name| *name == r.config.name));
+        self.governor.reload(config.clone(), self.running.iter().map(|r| r.ladder.clone()).collect());
+        for (index, running) in self.running.iter().enumerate() {
+            if let Some(status) = self.governor.status(index) {
+                running.apply(&status.setpoint);
+            }
+        }
+    }
+
+    /// A pipeline that was tried again runs beside the others, which go on untouched, or waits on.
+    pub(super) fn take(&mut self, made: Result<Prepared, Unmade>, context: &PipelineContext, now: Instant) {
+        let prepared = match made {
+            Ok(prepared) => prepared,
+            Err(unmade) => return self.waiting.put(unmade, now),
+        };
+        let ladder = prepared.ladder.clone();
+        if self.begin(prepared, context, now) {
+            self.governor.add(ladder);
+        }
+    }
+
+    /// Starts a pipeline, which then waits no more; or puts it with those that wait. Whether it runs.
+    fn begin(&mut self, prepared: Prepared, context: &PipelineContext, now: Instant) -> bool {
+        let config = prepared.config.clone();
+        match Running::start(prepared, context) {
+            Ok(running) => {
+                if self.waiting.has(&config.name) {
+                    tracing::info!(pipeline = config.name, "can be started by now");
+                    self.waiting.retain(|one| one.name != config.name);
+                }
+                self.running.push(running);
+                true
+            }
+            Err(error) => {
+                let error = PrepareError::from(PipelineError::Thread(config.name.clone(), error));
+                self.waiting.put(Unmade::new(config, error), now);
+                false
+            }
+        }
+    }
+
+    /// The pipelines whose ladder waits for measurements that have not begun; they are given once.
+    pub(super) fn uncalibrated(&mut self) -> Vec<(Arc<Shared>, Uncalibrated)> {
+        let one = |r: &mut Running| Some((r.shared.clone(), r.uncalibrated.take()?));
+        self.running.iter_mut().filter_map(one).collect()
+    }
+
+    /// The pipeline of `shared` has been measured. Whether it is still there.
+    pub(super) fn learn(&mut self, shared: &Arc<Shared>, ladder: PipelineLadder) -> bool {
+        let Some(index) = self.running.iter().position(|r| Arc::ptr_eq(&r.shared, shared)) else { return false };
+        self.governor.learn(index, ladder.clone());
+        let running = &mut self.running[index];
+        running.learn(ladder);
+        if let Some(status) = self.governor.status(index) {
+            running.apply(&status.setpoint);
+        }
+        true
+    }
+
+    /// The pipelines.
+    pub fn iter(&self) -> impl Iterator<Item = &Running> {
+        self.running.iter()
+    }
+
+    /// Name of pipeline `index` of the governor.
+    pub fn name(&self, index: usize) -> &str {
+        self.running.get(index).map_or("?", |r| r.config.name.as_str())
+    }
+
+    /// The governor and what it says of each pipeline.
+    pub fn governor(&self) -> &Governor {
+        &self.governor
+    }
+
+    /// One step of the governor; its changes are applied and returned, each with the rung before it.
+    pub fn govern(&mut self, reading: &Reading, now: Instant) -> Vec<(usize, Change)> {
+        let changes = self.governor.step(reading, now.saturating_duration_since(self.started));
+        let apply = |change: Change| {
+            let running = self.running.get(change.pipeline)?;
+            let before = running.shared.setpoint().rung;
+            running.apply(&change.setpoint);
+            Some((before, change))
+        };
+        changes.into_iter().filter_map(apply).collect()
+    }
+
+    /// Hands a person's wish to the governor, from `now` on for `for_` (`None` = until the next one). Its next step answers.
+    pub fn order(&mut self, order: &Order, for_: Option<Duration>, now: Instant) {
+        self.governor.order(order, for_, now.saturating_duration_since(self.started));
+    }
+
+    /// What each pipeline achieves.
+    pub fn loads(&self, now: Instant) -> Vec<Load> {
+        self.running.iter().map(|r| r.shared.load(now)).collect()
+    }
+
+    /// Whether no pipeline can give anything any more.
+    pub fn all_over(&self) -> bool {
+        self.waiting.next().is_none() && self.running.iter().all(Running::finished)
+    }
+
+    /// Why the daemon failed: every pipeline is over and at least one of them by a failure.
+    pub fn failure(&self) -> Option<String> {
+        let reason = |r: &Running| match r.shared.life() {
+            Life::Failed(reason) => Some(format!("pipeline {:?}: {reason}", r.config.name)),
+            _ => None,
+        };
+        if !self.all_over() {
+            return None;
+        }
+        self.running.iter().find_map(reason).or_else(|| self.waiting.failure())
+    }
+
+    /// One line for `systemctl status`.
+    pub fn status_line(&self) -> String {
+        let names: Vec<&str> = self.running.iter().map(|r| r.config.name.as_str()).collect();
+        let runs = format!("{} pipeline{}: {}", names.len(), if names.len() == 1 { "" } else { "s" }, names.join(", "));
+        let waits: Vec<String> = self.waiting.iter().map(|(name, reason)| format!("{name} ({reason})")).collect();
+        if waits.is_empty() { runs } else { format!("{runs}; not running: {}", waits.join(", ")) }
+    }
+
+    /// Tells all threads to stop and waits for them until `deadline`; the names of those that had not ended by then.
+    pub fn stop(&mut self, deadline: Instant) -> Vec<String> {
+        self.running.iter().for_each(Running::request_stop);
+        let late = |r: &mut Running| (!r.join_by(deadline)).then(|| r.config.name.clone());
+        self.running.iter_mut().filter_map(late).collect()
+    }
+}

@@ -1,0 +1,245 @@
+//! The inference thread of one pipeline: newest frame → preprocess → model → task → message.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use super::capture::LOG_EVERY;
+use super::readings::Place;
+use super::running::Shared;
+use super::slot::Taken;
+use crate::frame::{Bus, Emission, Event, Frame, Output, Stamp, Timing};
+use crate::pipeline::Stages;
+use crate::pipeline::gather::Patience;
+use crate::task::TaskOutput;
+use crate::telemetry::{Heart, RateLimited, mark_of};
+
+/// One frame through preprocess, model and task takes no longer than this on the slowest board with the largest model;
+/// beyond it the thread is taken for hung.
+pub(super) const FRAME_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often an idle worker looks whether it has been told to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The time of an inference is expected to be that of the latest, if there are this many in this time.
+const LEAST_TIMES: usize = 3;
+const JUDGED_BY: Duration = Duration::from_secs(60);
+
+/// A worker with its stages and its way out.
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    stages: Stages,
+    bus: Bus,
+    name: Arc<str>,
+    /// Where what the task knows of a meter is kept.
+    place: Option<Place>,
+    log: RateLimited,
+    started: Instant,
+    /// The rung whose plan runs.
+    rung: usize,
+    /// What is known of the frames that are gathered in the model's input; no more than the batch, which runs when it is full.
+    gathered: Vec<Stamp>,
+    /// What it took to put them there.
+    prepared: Duration,
+}
+
+impl Worker {
+    pub(super) fn new(shared: Arc<Shared>, stages: Stages, bus: Bus, place: Option<Place>) -> Self {
+        Worker {
+            name: shared.name.as_str().into(),
+            shared,
+            stages,
+            bus,
+            place,
+            log: RateLimited::new(LOG_EVERY),
+            started: Instant::now(),
+            rung: 0,
+            gathered: Vec::new(),
+            prepared: Duration::ZERO,
+        }
+    }
+
+    /// Runs until the slot is closed and empty, or until told to stop. What was gathered is finished in any case.
+    pub(super) fn run(mut self, heart: &Heart) {
+        let mut frame = Frame::empty();
+        loop {
+            heart.idle("waiting for a frame");
+            let taken = self.shared.slot.take(frame, self.patience(Instant::now()));
+            heart.beat(FRAME_WITHIN, Instant::now());
+            match taken {
+                Taken::Closed => break,
+                Taken::Nothing(unused) => {
+                    frame = unused;
+                    self.swap_stages();
+                }
+                Taken::Frame(taken) => {
+                    frame = taken;
+                    self.swap_stages();
+                    let turn = self.shared.turn.clone();
+                    let _until_its_result = turn.work();
+                    self.work(&mut frame);
+                }
+            }
+            if !self.gathered.is_empty() && (self.shared.paused() || self.patience(Instant::now()).is_zero()) {
+                let turn = self.shared.turn.clone();
+                let _until_its_results = turn.work();
+                self.infer();
+            }
+            // Also where frames come that give no result.
+            let ended = self.stages.idle(self.started.elapsed());
+            self.send_events(ended);
+            if self.shared.stopping() {
+                break;
+            }
+            for (kind, suppressed) in self.log.settle(Instant::now()) {
+                tracing::warn!(pipeline = self.shared.name, kind, suppressed, "more of the same");
+            }
+        }
+        // Where windows are gathered none is lost, also not the one that came during the last inference.
+        if self.stages.frames() > 1
+            && let Taken::Frame(mut last) = self.shared.slot.take(Frame::empty(), Duration::ZERO)
+        {
+            self.work(&mut last);
+        }
+        if !self.gathered.is_empty() {
+            self.infer();
+        }
+        // What has begun is not left open: after a restart it would begin again under another id.
+        let ended = self.stages.end();
+        self.send_events(ended);
+    }
+
+    /// How long to wait for another frame from `now` on: until what is gathered has to run.
+    fn patience(&self, now: Instant) -> Duration {
+        let Some(oldest) = self.gathered.first() else { return LOOK_EVERY };
+        let ladder = self.shared.ladder();
+        let measured = self.shared.counters.recent_infer.p95(JUDGED_BY, LEAST_TIMES, now);
+        let calibrated = || {
+            let ms = ladder.rungs.get(self.rung).map_or(0.0, |rung| rung.cost.infer_ms);
+            Duration::from_secs_f32((ms / 1e3).clamp(0.0, FRAME_WITHIN.as_secs_f32()))
+        };
+        let patience = Patience {
+            deadline: ladder.deadline,
+            infer: measured.unwrap_or_else(calibrated),
+            interval: self.shared.setpoint().interval.max(ladder.frame_interval),
+            batch: self.stages.frames(),
+        };
+        patience.until(oldest.captured).saturating_duration_since(now).min(LOOK_EVERY)
+    }
+
+    /// A frame boundary: a plan that was compiled for a new setpoint takes over. What was gathered for the old one is run
+    /// first, so that no window is lost.
+    fn swap_stages(&mut self) {
+        if let Some(stages) = self.shared.plans.take_next() {
+            if !self.gathered.is_empty() {
+                self.infer();
+            }
+            self.shared.plans.keep(self.stages.replace_with(stages));
+            self.shared.restart(Instant::now());
+        }
+        if self.shared.plans.settled() {
+            self.rung = self.shared.setpoint().rung;
+        }
+    }
+
+    /// One frame: into the model's input, and once the batch is full through the model.
+    fn work(&mut self, frame: &mut Frame) {
+        let start = Instant::now();
+        let prepared = self.stages.prepare(frame, self.gathered.len());
+        self.prepared += start.elapsed();
+        if let Err(error) = prepared {
+            self.fail("preprocess", &frame.origin, frame.seq, &error);
+            return;
+        }
+        self.gathered.push(Stamp::of(frame));
+        if self.gathered.len() >= self.stages.frames() {
+            self.infer();
+        }
+    }
+
+    /// Runs the model over what was gathered and publishes one result for each frame.
+    fn infer(&mut self) {
+        let ran = self.stages.infer_captured(self.gathered.first().map_or_else(Instant::now, |oldest| oldest.captured));
+        let mut gathered = std::mem::take(&mut self.gathered);
+        let prepared = std::mem::take(&mut self.prepared);
+        // Frames of a plan that is about to go say nothing of the setpoint that waits for its own.
+        let counts = self.shared.plans.settled();
+        match ran {
+            Err(error) => {
+                if let Some(first) = gathered.first() {
+                    self.fail("model", &first.origin, first.seq, &error);
+                }
+            }
+            Ok(infer) => {
+                self.shared.counters.infer.record(infer);
+                if counts {
+                    self.shared.counters.recent_infer.record(prepared + infer, Instant::now());
+                }
+                for (index, stamp) in gathered.drain(..).enumerate() {
+                    let now = stamp.captured.saturating_duration_since(self.started);
+                    match self.stages.interpret(index, now, stamp.time) {
+                        Ok(output) => self.tell(stamp, output, infer, counts),
+                        Err(error) => self.fail("task", &stamp.origin, stamp.seq, &error),
+                    }
+                }
+            }
+        }
+        // Emptied, with its room kept.
+        gathered.clear();
+        self.gathered = gathered;
+    }
+
+    /// Counts and logs what went wrong with one frame; the pipeline goes on.
+    fn fail(&mut self, stage: &str, origin: &str, seq: u64, error: &dyn std::fmt::Display) {
+        self.shared.counters.errors.fetch_add(1, Relaxed);
+        if let Some(suppressed) = self.log.admit(stage, Instant::now()) {
+            tracing::warn!(
+                pipeline = self.shared.name, stage, origin, seq, %error, suppressed, "no result for this frame"
+            );
+        }
+    }
+
+    /// Emits the result with its events. `counts`: it is by the plan that is wanted.
+    fn tell(&mut self, stamp: Stamp, output: TaskOutput, infer: Duration, counts: bool) {
+        if let Some(place) = &self.place
+            && let Some(memory) = self.stages.memory()
+        {
+            place.keep(memory);
+        }
+        let counters = &self.shared.counters;
+        let first = counters.inferences.fetch_add(1, Relaxed) == 0;
+        let TaskOutput { outcome, events } = output;
+        if let Some(truth) = &stamp.truth {
+            self.shared.truth.count(truth, &outcome);
+        }
+        self.log_events(&events);
+        let captured = stamp.captured;
+        let timing = Timing { infer, rung: self.rung };
+        let output = Output { pipeline: self.name.clone(), stamp, outcome, events, timing };
+        self.bus.emit(&Emission::Output(Arc::new(output)));
+        if first {
+            mark_of("first result", &self.shared.name);
+        }
+        let handed = Instant::now();
+        let latency = handed.saturating_duration_since(captured);
+        counters.latency.record(latency);
+        if counts {
+            counters.recent.record(latency, handed);
+            self.shared.worked_on(captured);
+        }
+    }
+
+    /// Emits events that come without a frame.
+    fn send_events(&self, events: Vec<Event>) {
+        if !events.is_empty() {
+            self.log_events(&events);
+            self.bus.emit(&Emission::Events { pipeline: self.name.clone(), events });
+        }
+    }
+
+    fn log_events(&self, events: &[Event]) {
+        for event in events {
+            tracing::debug!(pipeline = self.shared.name, kind = ?event.kind, label = event.label, "event");
+        }
+    }
+}
