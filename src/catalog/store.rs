@@ -230,7 +230,7 @@ pub fn is_packaged(path: &Path) -> bool {
 /// The files that a bundle consists of.
 pub fn files_of(bundle: &Bundle) -> Vec<String> {
     let manifest = bundle.manifest();
-    let mut files: Vec<String> = bundle.rungs().into_iter().map(|rung| rung.file).collect();
+    let mut files: Vec<String> = bundle.variants().into_iter().map(|rung| rung.file).collect();
     files.extend(manifest.labels_file.clone());
     files.extend(manifest.output.anchors.clone());
     files.extend(bundle.goldens().iter().map(|golden| golden.file.clone()));

@@ -106,7 +106,7 @@ fn model_dirs() -> Vec<std::path::PathBuf> {
 
 /// Where this computer's measurements are kept.
 fn state_dir() -> Option<std::path::PathBuf> {
-    crate::model::race::state_dir(&glance().state_dir, &|name| std::env::var_os(name))
+    crate::model::autotune::state_dir(&glance().state_dir, &|name| std::env::var_os(name))
 }
 
 /// Loads a model that was never seen on this computer in a process of its own first.

@@ -105,7 +105,7 @@ impl NodeConfig {
     /// Where measurements are kept: `state_dir`, else `$STATE_DIRECTORY` (systemd), else `leptond` in `$XDG_CACHE_HOME` or
     /// `~/.cache`. `None` where the environment names none of them.
     pub fn state_dir(&self) -> Option<PathBuf> {
-        crate::model::race::state_dir(&self.state_dir, &|name| std::env::var_os(name))
+        crate::model::autotune::state_dir(&self.state_dir, &|name| std::env::var_os(name))
     }
 }
 

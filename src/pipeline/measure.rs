@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use leptond_governor::{Candidate, PipelineLadder, Rung, Setpoint};
+use leptond_governor::{Candidate, OperatingPoint, PipelineLadder, Setpoint};
 
 use super::Config;
 use super::calibrate::{self, Calibration, Job, calibrate};
@@ -116,7 +116,7 @@ impl Uncalibrated {
     /// # Errors
     /// When not even the plan for full work can be made a second time.
     pub(crate) fn measure(&self, turn: &Turn) -> Result<Option<PipelineLadder>, PlanError> {
-        let mut stages = self.planner.compile(&mut self.planner.load(self.full.form)?, self.full)?;
+        let mut stages = self.planner.compile(&mut self.planner.load(self.full.variant)?, self.full)?;
         let calibration =
             calibrate(&self.planner, &mut stages, &job(&self.config, &self.board, self.state.as_deref(), Some(turn)))?;
         Ok((!turn.ended()).then(|| ladder(&self.config, &calibration.candidates)))
@@ -124,7 +124,7 @@ impl Uncalibrated {
 
     /// How the rungs of `ladder` are called, for the log.
     pub(crate) fn say(&self, ladder: &PipelineLadder, remembered: bool) {
-        let words = |rung: Option<&Rung>| rung.map(|r| in_words(&self.planner, r)).unwrap_or_default();
+        let words = |rung: Option<&OperatingPoint>| rung.map(|r| in_words(&self.planner, r)).unwrap_or_default();
         let (first, last) = (words(ladder.rungs.first()), words(ladder.rungs.last()));
         let (pipeline, rungs) = (self.config.name.as_str(), ladder.rungs.len());
         tracing::info!(pipeline, rungs, first, last, remembered, "the governor's ladder");
@@ -184,8 +184,8 @@ pub(crate) fn ready(config: &Config, places: &Places, roots: &Roots, pool: &Arc<
 }
 
 /// `small at 24 px, batch 2, 1 thread, every 500 ms: 2.31 ms`.
-fn in_words(planner: &Planner, rung: &Rung) -> String {
-    let Setpoint { form, capture, resolution, batch, threads, interval, .. } = rung.setpoint;
+fn in_words(planner: &Planner, rung: &OperatingPoint) -> String {
+    let Setpoint { variant, capture, resolution, batch, threads, interval, .. } = rung.setpoint;
     let at = resolution.map(|pixels| format!(" at {pixels} px")).unwrap_or_default();
     let pictures = capture.map(|pixels| format!(", pictures of {pixels} px")).unwrap_or_default();
     let every = match interval.as_millis() {
@@ -193,6 +193,6 @@ fn in_words(planner: &Planner, rung: &Rung) -> String {
         ms => format!("every {ms} ms"),
     };
     let threads = if threads == 1 { "1 thread".into() } else { format!("{threads} threads") };
-    let form = planner.form_name(form);
-    format!("{form}{at}{pictures}, batch {batch}, {threads}, {every}: {:.2} ms", rung.cost.infer_ms)
+    let variant = planner.variant_name(variant);
+    format!("{variant}{at}{pictures}, batch {batch}, {threads}, {every}: {:.2} ms", rung.cost.infer_ms)
 }

@@ -1,4 +1,4 @@
-//! Which pipelines share a compiled plan: those with the same model in the same form, where one run for all of them costs less
+//! Which pipelines share a compiled plan: those with the same model in the same variant, where one run for all of them costs less
 //! than a run for each.
 
 use std::collections::HashMap;
@@ -30,7 +30,7 @@ const MOST: Duration = Duration::from_secs(3);
 /// What has to be the same for pipelines to share a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    /// The bundle's identity: a form is another file in another bundle, though the main file be the same.
+    /// The bundle's identity: a variant is another file in another bundle, though the main file be the same.
     pub(crate) digest: String,
     /// The arithmetic.
     pub(crate) engine: Engine,

@@ -104,7 +104,8 @@ impl Reporter {
         self.counted = now;
         let passed_ms = passed.as_millis() as u64;
         for running in set.iter() {
-            let setpoint = running.shared.setpoint();
+            let assignment = running.shared.assignment();
+            let setpoint = &assignment.setpoint;
             if setpoint.rung > 0 || setpoint.paused {
                 running.shared.counters.reduced_ms.fetch_add(passed_ms, Relaxed);
             }
@@ -164,7 +165,7 @@ impl Reporter {
                 capture: setpoint.capture,
                 resolution: setpoint.resolution,
                 batch: setpoint.batch,
-                model: model_name(&running.planner, setpoint.form),
+                model: model_name(&running.planner, setpoint.variant),
                 threads: setpoint.threads,
                 paused: setpoint.paused,
             };
@@ -219,7 +220,7 @@ impl Reporter {
                 },
                 drops: counts.dropped,
                 errors: counts.errors,
-                rung: running.shared.setpoint().rung,
+                rung: running.shared.assignment().setpoint.rung,
                 rung_changes: payload::Steps { up: counts.steps_up, down: counts.steps_down },
                 reduced_s: counts.reduced_ms as f64 / 1e3,
                 idle: running.shared.idle(now),
@@ -255,10 +256,10 @@ fn standing(set: &PipelineSet) -> Standing {
     Standing { mode: kebab(&mode(set)), state: kebab(&set.governor().state()) }
 }
 
-/// The model's name, with that of its variant where it is not the main form.
-fn model_name(planner: &Planner, form: usize) -> String {
+/// The model's name, with that of its variant where it is not the main variant.
+fn model_name(planner: &Planner, variant: usize) -> String {
     let name = &planner.bundle.manifest().name;
-    if form == 0 { name.clone() } else { format!("{name}/{}", planner.form_name(form)) }
+    if variant == 0 { name.clone() } else { format!("{name}/{}", planner.variant_name(variant)) }
 }
 
 fn forecast(f: Forecast) -> payload::Forecast {

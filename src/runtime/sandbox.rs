@@ -45,7 +45,7 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
         }
         source_needs(&pipeline.source, &mut read, &mut devices);
     }
-    let mut write: Vec<PathBuf> = crate::model::race::state_dir(&config.node.state_dir, env).into_iter().collect();
+    let mut write: Vec<PathBuf> = crate::model::autotune::state_dir(&config.node.state_dir, env).into_iter().collect();
     for name in ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"] {
         write.extend(list(name));
     }

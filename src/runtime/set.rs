@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::DaemonError;
 use super::prepare::{PrepareError, Prepared, Unmade};
 use super::readings::Readings;
-use super::running::{Life, Running, Shared};
+use super::running::{PipelineStatus, Running, Shared};
 use super::waiting::Waiting;
 use crate::frame::Bus;
 use crate::pipeline::turn::Turn;
@@ -80,16 +80,14 @@ impl PipelineSet {
         go.iter().for_each(Running::request_stop);
         go.into_iter().for_each(Running::stop);
         self.running = keep;
+        let ladders = prepared.iter().map(|p| p.ladder.clone()).collect();
         for pipeline in prepared {
             self.begin(pipeline, context, now);
         }
         self.running.sort_by_key(|r| order.iter().position(|name| *name == r.config.name));
-        self.governor.reload(config.clone(), self.running.iter().map(|r| r.ladder.clone()).collect());
-        for (index, running) in self.running.iter().enumerate() {
-            if let Some(status) = self.governor.status(index) {
-                running.apply(&status.setpoint);
-            }
-        }
+        let names: Vec<&str> = self.running.iter().map(|r| r.config.name.as_str()).collect();
+        self.governor.reload(config.clone(), &names, ladders);
+        (0..self.running.len()).for_each(|index| self.apply(index));
     }
 
     /// A pipeline that was tried again runs beside the others, which go on untouched, or waits on.
@@ -133,13 +131,16 @@ impl PipelineSet {
     /// The pipeline of `shared` has been measured. Whether it is still there.
     pub(super) fn learn(&mut self, shared: &Arc<Shared>, ladder: PipelineLadder) -> bool {
         let Some(index) = self.running.iter().position(|r| Arc::ptr_eq(&r.shared, shared)) else { return false };
-        self.governor.learn(index, ladder.clone());
-        let running = &mut self.running[index];
-        running.learn(ladder);
-        if let Some(status) = self.governor.status(index) {
-            running.apply(&status.setpoint);
-        }
+        self.governor.learn(index, ladder);
+        self.apply(index);
         true
+    }
+
+    /// Hands pipeline `index` what the governor assigns to it.
+    fn apply(&self, index: usize) {
+        if let (Some(running), Some(assignment)) = (self.running.get(index), self.governor.assignment(index)) {
+            running.apply(assignment);
+        }
     }
 
     /// The pipelines.
@@ -161,9 +162,8 @@ impl PipelineSet {
     pub fn govern(&mut self, reading: &Reading, now: Instant) -> Vec<(usize, Change)> {
         let changes = self.governor.step(reading, now.saturating_duration_since(self.started));
         let apply = |change: Change| {
-            let running = self.running.get(change.pipeline)?;
-            let before = running.shared.setpoint().rung;
-            running.apply(&change.setpoint);
+            let before = self.running.get(change.pipeline)?.shared.assignment().setpoint.rung;
+            self.apply(change.pipeline);
             Some((before, change))
         };
         changes.into_iter().filter_map(apply).collect()
@@ -187,7 +187,7 @@ impl PipelineSet {
     /// Why the daemon failed: every pipeline is over and at least one of them by a failure.
     pub fn failure(&self) -> Option<String> {
         let reason = |r: &Running| match r.shared.life() {
-            Life::Failed(reason) => Some(format!("pipeline {:?}: {reason}", r.config.name)),
+            PipelineStatus::Failed(reason) => Some(format!("pipeline {:?}: {reason}", r.config.name)),
             _ => None,
         };
         if !self.all_over() {

@@ -112,16 +112,12 @@ impl Worker {
     /// How long to wait for another frame from `now` on: until what is gathered has to run.
     fn patience(&self, now: Instant) -> Duration {
         let Some(oldest) = self.gathered.first() else { return LOOK_EVERY };
-        let ladder = self.shared.ladder();
+        let assignment = self.shared.assignment();
         let measured = self.shared.counters.recent_infer.p95(JUDGED_BY, LEAST_TIMES, now);
-        let calibrated = || {
-            let ms = ladder.rungs.get(self.rung).map_or(0.0, |rung| rung.cost.infer_ms);
-            Duration::from_secs_f32((ms / 1e3).clamp(0.0, FRAME_WITHIN.as_secs_f32()))
-        };
         let patience = Patience {
-            deadline: ladder.deadline,
-            infer: measured.unwrap_or_else(calibrated),
-            interval: self.shared.setpoint().interval.max(ladder.frame_interval),
+            deadline: assignment.deadline,
+            infer: measured.unwrap_or(assignment.infer).min(FRAME_WITHIN),
+            interval: assignment.setpoint.interval.max(assignment.frame_interval),
             batch: self.stages.frames(),
         };
         patience.until(oldest.captured).saturating_duration_since(now).min(LOOK_EVERY)
@@ -138,7 +134,7 @@ impl Worker {
             self.shared.restart(Instant::now());
         }
         if self.shared.plans.settled() {
-            self.rung = self.shared.setpoint().rung;
+            self.rung = self.shared.assignment().setpoint.rung;
         }
     }
 

@@ -22,7 +22,7 @@ impl Read {
     }
 }
 
-/// The shipped digits in one form, for the five regions of a picture.
+/// The shipped digits in one variant, for the five regions of a picture.
 struct Reader {
     model: LoadedModel,
     plan: Box<dyn Model>,
@@ -30,9 +30,9 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(form: usize) -> Self {
+    fn new(variant: usize) -> Self {
         let bundle = model::open("leptonnet-digits", &[]).unwrap().unwrap();
-        let model = LoadedModel::load(&bundle, form, Engine::Int8, 1).unwrap();
+        let model = LoadedModel::load(&bundle, variant, Engine::Int8, 1).unwrap();
         let key = PlanKey { batch: Some(DIGITS), size: None };
         assert_eq!(model.task_spec(key, DIGITS).unwrap().none, Some(10));
         let plan = model.plan(key).unwrap();

@@ -121,12 +121,13 @@ fn observed(pipeline: &str, status: Option<&Status>) -> Option<Speed> {
 }
 
 fn speed(measured: &Measured) -> Speed {
-    let rung = |rung: &governor::Rung| {
+    let rung = |rung: &governor::OperatingPoint| {
         let setpoint = &rung.setpoint;
         let interval_ms = setpoint.interval.as_secs_f64() * 1e3;
         let size = setpoint.resolution.map(|pixels| format!(", {pixels} px")).unwrap_or_default();
         let batch = if setpoint.batch > 1 { format!(", batch {}", setpoint.batch) } else { String::new() };
-        let words = format!("rung {} ({}{size}{batch})", setpoint.rung, measured.planner.form_name(setpoint.form));
+        let words =
+            format!("rung {} ({}{size}{batch})", setpoint.rung, measured.planner.variant_name(setpoint.variant));
         (words, f64::from(rung.cost.infer_ms), interval_ms)
     };
     let rungs: Vec<_> = measured.ladder.rungs.iter().map(rung).collect();
