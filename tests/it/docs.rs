@@ -242,6 +242,49 @@ fn files_that_the_pages_name_exist() {
     assert!(wrong.is_empty(), "named and not there:\n{}", wrong.join("\n"));
 }
 
+/// All files of a kind below `dir`, in one text.
+fn all_code(dir: &Path, out: &mut String) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all_code(&path, out);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            out.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+/// The table of what can grow names a file and a test for each bound, and both are there.
+#[test]
+fn the_bounds_of_memory_have_their_files_and_tests() {
+    let page = text_of("ARCHITECTURE.md");
+    let (_, section) = page.split_once("\n## Memory\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let mut code = String::new();
+    for dir in ["src", "tests/it"] {
+        all_code(&root().join(dir), &mut code);
+    }
+    let mut wrong = Vec::new();
+    let rows: Vec<Vec<&str>> =
+        section.lines().filter(|l| l.starts_with("| ")).skip(1).map(|l| l.split(" | ").collect()).collect();
+    assert!(rows.len() > 20, "{} rows", rows.len());
+    for row in rows {
+        let [what, _, files, tests] = row[..] else { panic!("not four cells: {row:?}") };
+        for file in files.split('`').skip(1).step_by(2) {
+            if !root().join("src").join(file).exists() {
+                wrong.push(format!("{what}: src/{file} is not there"));
+            }
+        }
+        for test in tests.split('`').skip(1).step_by(2) {
+            let name = test.rsplit("::").next().unwrap_or(test);
+            if !code.contains(&format!("fn {name}(")) && !code.contains(&format!("mod {name}")) {
+                wrong.push(format!("{what}: there is no test {test}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// The pages a package carries link to each other and to the repository; those under docs/ are all in README's list.
 #[test]
 fn readme_lists_every_page() {
