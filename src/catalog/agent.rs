@@ -1,24 +1,13 @@
 //! The HTTP client: this computer's certificates, the proxy of the environment, and no patience with silence.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Error};
 
 use super::fault::FetchError;
+use super::limits::Limits;
 use super::pace::TooSlow;
-
-/// How long and how often is tried.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// A server that says nothing for this long, or next to nothing over it, is given up.
-    pub silence: Duration,
-    /// Attempts after the first one, as long as nothing comes.
-    pub retries: u32,
-    /// Longest time of one attempt.
-    pub total: Duration,
-}
 
 /// The other side, whoever it is.
 pub struct Server {

@@ -9,6 +9,7 @@ mod agent;
 mod entry;
 mod fault;
 mod fetch;
+mod limits;
 mod list;
 mod pace;
 mod partial;
@@ -16,10 +17,11 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use agent::{Limits, Server};
+pub use agent::Server;
 pub use entry::{Cost, Entry, Place};
 pub use fault::{CatalogError, FetchError, StoreError};
 pub use fetch::{Progress, Request, fetch, recognise, text_at};
+pub use limits::Limits;
 pub use list::{Catalog, LOCAL_FILE};
 pub use partial::Partial;
 pub use store::{Stage, Store, choose, files_of, is_packaged, same_files};

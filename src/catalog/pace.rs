@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-use super::agent::Limits;
+use super::limits::Limits;
 
 /// What has to come on average of each span of [`Limits::silence`]: a third of what GPRS gives, the slowest that is worth waiting for.
 pub(super) const LEAST_BYTES_PER_S: u64 = 1024;
