@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use config::{Value, ValueKind};
 use toml_edit::{Item, TableLike};
 
-use super::layers::{Place, plain};
 use super::path::Path;
 use super::problem::Origin;
+use super::provenance::{Provenance, to_value};
 
 /// Reads a parsed file, keeping the place of everything.
 pub(super) struct Reader<'a> {
@@ -35,7 +35,7 @@ impl<'a> Reader<'a> {
         item: &Item,
         key: Option<std::ops::Range<usize>>,
         path: &Path,
-        places: &mut BTreeMap<String, Place>,
+        places: &mut BTreeMap<String, Provenance>,
     ) -> Value {
         let value = self.origin(item.span());
         let key = self.origin(key).or_else(|| value.clone()).unwrap_or(Origin::Whole { file: self.file.clone() });
@@ -64,14 +64,14 @@ impl<'a> Reader<'a> {
                 if let toml_edit::Value::Datetime(text) = scalar {
                     date = Some(text.value().to_string());
                 }
-                plain(scalar, &from).kind
+                to_value(scalar, &from).kind
             }
         };
-        places.insert(path.to_string(), Place { key, value, date });
+        places.insert(path.to_string(), Provenance { key, value, date });
         Value::new(Some(&from), kind)
     }
 
-    fn table(&self, table: &dyn TableLike, path: &Path, places: &mut BTreeMap<String, Place>) -> ValueKind {
+    fn table(&self, table: &dyn TableLike, path: &Path, places: &mut BTreeMap<String, Provenance>) -> ValueKind {
         let read = |(name, item): (&str, &Item)| {
             let span = table.get_key_value(name).and_then(|(key, _)| key.span());
             (name.to_owned(), self.item(item, span, &path.key(name), places))

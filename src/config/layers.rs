@@ -10,6 +10,7 @@ use config::{Map, Source, Value, ValueKind};
 use super::document::{Reader, plain_words};
 use super::path::{Path, Step};
 use super::problem::{Origin, Problem, nearest, quoted};
+use super::provenance::{Provenance, note, to_value};
 use super::schema::{Node, Shape};
 use super::unknown::unknown_key;
 
@@ -40,21 +41,10 @@ impl Override {
     }
 }
 
-/// Where one value came from.
-#[derive(Clone, Debug)]
-pub(super) struct Place {
-    /// Its key.
-    pub(super) key: Origin,
-    /// The value itself.
-    pub(super) value: Origin,
-    /// For a TOML date, which no key takes, its text.
-    pub(super) date: Option<String>,
-}
-
 /// The layers put over one another.
 pub(super) struct Layers {
     builder: config::ConfigBuilder<config::builder::DefaultState>,
-    places: BTreeMap<String, Place>,
+    places: BTreeMap<String, Provenance>,
     pipelines: usize,
     /// Whether the file has pipelines; if not, variables and flags may make some.
     pipelines_in_file: bool,
@@ -176,7 +166,7 @@ impl Layers {
         self.places.is_empty()
     }
 
-    pub(super) fn place(&self, path: &Path) -> Option<&Place> {
+    pub(super) fn place(&self, path: &Path) -> Option<&Provenance> {
         self.places.get(&path.to_string())
     }
 
@@ -195,7 +185,7 @@ impl Layers {
         self.nearest_place(path).map_or(Origin::Default, |place| place.key.clone())
     }
 
-    fn nearest_place(&self, path: &Path) -> Option<&Place> {
+    fn nearest_place(&self, path: &Path) -> Option<&Provenance> {
         let mut path = path.clone();
         loop {
             if let Some(place) = self.place(&path) {
@@ -229,7 +219,7 @@ impl Layers {
         note(&mut self.places, path, &value, origin);
         let mut around = path.parent();
         while let Some(table) = around.filter(|table| !table.0.is_empty()) {
-            let place = || Place { key: origin.clone(), value: origin.clone(), date: None };
+            let place = || Provenance { key: origin.clone(), value: origin.clone(), date: None };
             self.places.entry(table.to_string()).or_insert_with(place);
             around = table.parent();
         }
@@ -341,38 +331,9 @@ fn typed(node: Node, text: &str, origin: &Origin) -> Value {
         Shape::Integer { .. } | Shape::Number { .. } | Shape::Bool => match as_toml() {
             Some(
                 value @ (toml_edit::Value::Integer(_) | toml_edit::Value::Float(_) | toml_edit::Value::Boolean(_)),
-            ) => plain(&value, &from),
+            ) => to_value(&value, &from),
             _ => as_text(),
         },
-        _ => as_toml().map_or_else(as_text, |value| plain(&value, &from)),
-    }
-}
-
-pub(super) fn plain(value: &toml_edit::Value, from: &String) -> Value {
-    use toml_edit::Value as Toml;
-    let kind = match value {
-        Toml::String(s) => ValueKind::String(s.value().clone()),
-        Toml::Integer(i) => ValueKind::I64(*i.value()),
-        Toml::Float(f) => ValueKind::Float(*f.value()),
-        Toml::Boolean(b) => ValueKind::Boolean(*b.value()),
-        Toml::Datetime(d) => ValueKind::String(d.value().to_string()),
-        Toml::Array(items) => ValueKind::Array(items.iter().map(|item| plain(item, from)).collect()),
-        Toml::InlineTable(table) => {
-            ValueKind::Table(table.iter().map(|(key, item)| (key.to_owned(), plain(item, from))).collect())
-        }
-    };
-    Value::new(Some(from), kind)
-}
-
-/// Notes that `value` and all in it came from `origin`.
-fn note(places: &mut BTreeMap<String, Place>, path: &Path, value: &Value, origin: &Origin) {
-    let place = Place { key: origin.clone(), value: origin.clone(), date: None };
-    places.insert(path.to_string(), place);
-    match &value.kind {
-        ValueKind::Table(table) => table.iter().for_each(|(key, value)| note(places, &path.key(key), value, origin)),
-        ValueKind::Array(items) => {
-            items.iter().enumerate().for_each(|(i, value)| note(places, &path.index(i), value, origin));
-        }
-        _ => {}
+        _ => as_toml().map_or_else(as_text, |value| to_value(&value, &from)),
     }
 }

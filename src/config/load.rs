@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 use super::check::Findings;
 use super::layers::{Layers, Override};
 use super::problem::{ConfigErrors, Origin, Problem};
-use super::secret::{redact, redact_args};
-use super::{Config, explain, path, walk};
+use super::root::Config;
+use super::secret::{masked, redact, redact_args};
+use super::{path, walk};
 use crate::sys::file::{self, FileError};
 
 /// Where the configuration is when nobody says otherwise.
@@ -207,7 +208,7 @@ fn whole(file: &Path, message: String) -> Problem {
 }
 
 fn digest(config: &Config) -> String {
-    let text = explain::masked(config).to_string();
+    let text = masked(config).to_string();
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

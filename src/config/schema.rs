@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value as Json};
 
-use super::Config;
+use super::root::Config;
 
 /// The JSON schema (draft 2020-12) of the whole configuration: every key with its meaning, type, range and default.
 pub fn schema() -> &'static Json {

@@ -14,7 +14,8 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 
-use super::{Config, Format, TelemetryError};
+use super::config::{Config, Format};
+use super::error::TelemetryError;
 
 /// Libraries that say more at `info` than a person wants to read; a filter that names them overrides this.
 const NOISY: [&str; 5] = ["rumqttc", "tract", "rustls", "tokio", "mio"];
