@@ -8,7 +8,7 @@ use super::finding::Finding;
 use super::machine::Machine;
 use crate::config::Config;
 use crate::publish::mqtt::attempt::{Attempt, attempt};
-use crate::publish::mqtt::link::{Kind, Trouble};
+use crate::publish::mqtt::link::{Failure as Trouble, FailureKind as Kind};
 use crate::publish::{self, topics};
 use crate::runtime::status::Status;
 
