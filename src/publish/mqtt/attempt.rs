@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rumqttc::{Packet, QoS, SubscribeReasonCode};
 use tokio::time::timeout_at;
 
-use super::link::{Failure, FailureKind};
+use super::link::{Failure, FailureKind, TlsFailure};
 use super::wire::{Client, Event, Wire};
 use super::{peer, setup};
 use crate::publish::topics::{Topics, guest_id, short_client_id};
@@ -89,20 +89,21 @@ fn told_apart(config: &Config, trouble: Failure) -> Failure {
             | FailureKind::Unreachable,
             None,
         ) if peer::speaks_tls(host, port) => Failure::new(
-            FailureKind::Tls,
+            FailureKind::Tls(TlsFailure::TlsPort),
             "the broker speaks TLS on this port, but the connection is not configured for it",
         ),
         (
-            FailureKind::Tls
+            FailureKind::Tls(_)
             | FailureKind::Closed
             | FailureKind::Reset
             | FailureKind::Protocol
             | FailureKind::Silent
             | FailureKind::Unreachable,
             Some(_),
-        ) if peer::speaks_plain(host, port) => {
-            Failure::new(FailureKind::Tls, "no TLS there: the broker speaks plain MQTT on this port")
-        }
+        ) if peer::speaks_plain(host, port) => Failure::new(
+            FailureKind::Tls(TlsFailure::PlainPort),
+            "no TLS there: the broker speaks plain MQTT on this port",
+        ),
         (FailureKind::Unreachable | FailureKind::Silent, _) if peer::listens(host, port) => {
             Failure::new(FailureKind::Silent, "something listens there, but does not answer as a broker does")
         }

@@ -33,7 +33,7 @@ pub enum FailureKind {
     /// No way to it, or no answer.
     Unreachable,
     /// TLS failed.
-    Tls,
+    Tls(TlsFailure),
     /// User name or password.
     Credentials,
     /// The broker does not take the client id.
@@ -48,6 +48,25 @@ pub enum FailureKind {
     Silent,
     /// What was received is not MQTT 3.1.1.
     Protocol,
+}
+
+/// Cause of a TLS failure; each has a remedy of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TlsFailure {
+    /// The broker's certificate has expired, by this computer's clock.
+    Expired,
+    /// The broker's certificate is not valid yet, by this computer's clock.
+    NotYetValid,
+    /// The broker's certificate is for another name.
+    NameMismatch,
+    /// The configured authority did not sign the broker's certificate.
+    Untrusted,
+    /// The port speaks plain MQTT.
+    PlainPort,
+    /// The port speaks TLS, and the connection is configured without.
+    TlsPort,
+    /// Any other cause.
+    Other,
 }
 
 /// Why an attempt or a connection ended.
@@ -70,7 +89,10 @@ impl Failure {
         match failure {
             WireError::Name(e) => Failure::new(FailureKind::Name, format!("the broker's name cannot be resolved: {e}")),
             WireError::Connect(e) => Self::of_connect(e),
-            WireError::Tls(e) => Failure::new(FailureKind::Tls, format!("TLS failed: {}", tls_words(e))),
+            WireError::Tls(e) => {
+                let (cause, words) = tls_failure(e);
+                Failure::new(FailureKind::Tls(cause), format!("TLS failed: {words}"))
+            }
             WireError::NoAnswer => Failure::new(FailureKind::Unreachable, "no answer"),
             WireError::Silent => Failure::new(FailureKind::Silent, "the broker stopped answering"),
             WireError::NotTaken => Failure::new(FailureKind::Silent, "the broker takes no more data"),
@@ -87,7 +109,7 @@ impl Failure {
     pub fn may_pass(&self) -> bool {
         !matches!(
             self.kind,
-            FailureKind::Tls | FailureKind::Credentials | FailureKind::ClientId | FailureKind::Protocol
+            FailureKind::Tls(_) | FailureKind::Credentials | FailureKind::ClientId | FailureKind::Protocol
         )
     }
 
@@ -251,35 +273,38 @@ impl Link {
     }
 }
 
-/// For people, with a word that says which remedy it is: expired, not valid yet, another name, not trusted, no TLS there.
-fn tls_words(error: &io::Error) -> String {
+/// Cause and message of a TLS failure.
+fn tls_failure(error: &io::Error) -> (TlsFailure, String) {
     // rustls hands its own errors through as I/O errors.
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(why)) => certificate_words(why),
+        Some(rustls::Error::InvalidCertificate(why)) => certificate_failure(why),
         Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => {
-            "no TLS there: what answers is not encrypted".into()
+            (TlsFailure::PlainPort, "no TLS there: the answer is not encrypted".into())
         }
-        Some(rustls::Error::AlertReceived(alert)) => format!("the broker refuses it: {alert:?} (its log says more)"),
-        _ => error.to_string(),
+        Some(rustls::Error::AlertReceived(alert)) => {
+            (TlsFailure::Other, format!("the broker refuses it: {alert:?} (its log says more)"))
+        }
+        _ => (TlsFailure::Other, error.to_string()),
     }
 }
 
-fn certificate_words(why: &rustls::CertificateError) -> String {
+fn certificate_failure(why: &rustls::CertificateError) -> (TlsFailure, String) {
     use rustls::CertificateError as E;
     match why {
         E::Expired | E::ExpiredContext { .. } => {
-            "the broker's certificate has expired, by this computer's clock".into()
+            (TlsFailure::Expired, "the broker's certificate has expired, by this computer's clock".into())
         }
         E::NotValidYet | E::NotValidYetContext { .. } => {
-            "the broker's certificate is not valid yet, by this computer's clock".into()
+            (TlsFailure::NotYetValid, "the broker's certificate is not valid yet, by this computer's clock".into())
         }
         E::NotValidForName | E::NotValidForNameContext { .. } => {
-            format!("the broker's certificate is for another name than mqtt.host: {why}")
+            (TlsFailure::NameMismatch, format!("the broker's certificate is for another name than mqtt.host: {why}"))
         }
-        E::UnknownIssuer | E::BadSignature => {
-            "the broker's certificate is not trusted: the authority in mqtt.tls.ca_file did not sign it".into()
-        }
-        other => format!("the broker's certificate is not accepted: {other}"),
+        E::UnknownIssuer | E::BadSignature => (
+            TlsFailure::Untrusted,
+            "the broker's certificate is not trusted: the authority in mqtt.tls.ca_file did not sign it".into(),
+        ),
+        other => (TlsFailure::Other, format!("the broker's certificate is not accepted: {other}")),
     }
 }
 

@@ -122,8 +122,20 @@ fn failures_become_words() {
         (WireError::Protocol("packet of type 9".into()), FailureKind::Protocol, "MQTT 3.1.1: packet of type 9"),
         (
             WireError::Tls(io::Error::other(rustls::Error::InvalidCertificate(rustls::CertificateError::Expired))),
-            FailureKind::Tls,
+            FailureKind::Tls(TlsFailure::Expired),
             "has expired",
+        ),
+        (
+            WireError::Tls(io::Error::other(rustls::Error::InvalidCertificate(
+                rustls::CertificateError::UnknownIssuer,
+            ))),
+            FailureKind::Tls(TlsFailure::Untrusted),
+            "not trusted",
+        ),
+        (
+            WireError::Tls(io::Error::other(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))),
+            FailureKind::Tls(TlsFailure::PlainPort),
+            "no TLS there",
         ),
     ];
     for (failure, kind, words) in cases {
