@@ -10,7 +10,7 @@ use super::path::Path;
 use super::problem::Origin;
 use super::provenance::{Provenance, to_value};
 
-/// Reads a parsed file, keeping the place of everything.
+/// Reads a parsed file and records the origin of every value.
 pub(super) struct Reader<'a> {
     pub(super) file: PathBuf,
     text: &'a str,
@@ -29,7 +29,7 @@ impl<'a> Reader<'a> {
         Some(Origin::File { file: self.file.clone(), line, column })
     }
 
-    /// The value of an item; its place and those of all in it go into `places`.
+    /// The value of an item; records its origin and those of its children in `places`.
     pub(super) fn item(
         &self,
         item: &Item,
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The parser's words, those that happen often in words for people who do not read grammars.
+/// The parser's message, with plain words for frequent errors.
 pub(super) fn plain_words(error: &toml_edit::TomlError, text: &str) -> String {
     let words = error.message().trim().replace('\n', "; ");
     match words.as_str() {

@@ -1,4 +1,4 @@
-//! The effective configuration as a person reads it: every value, and where those that are not defaults came from.
+//! The effective configuration as a person reads it: every value, with its origin where it is not a default.
 
 use std::fmt::Write;
 
@@ -10,8 +10,8 @@ use super::problem::Origin;
 use super::schema::Node;
 use super::secret::mask_toml;
 
-/// The configuration as TOML that can be loaded again (but for masked secrets), each value that is not a default with
-/// a comment saying where it came from.
+/// The configuration as TOML that can be loaded again (except for masked secrets), each value that is not a default with a
+/// comment on its origin.
 pub fn effective(loaded: &Loaded) -> String {
     let mut out = String::new();
     match toml_edit::ser::to_document(&loaded.config) {
@@ -66,7 +66,7 @@ fn emit(out: &mut String, loaded: &Loaded, table: &InlineTable, node: Node, path
     }
 }
 
-/// Whether a value is written as `[table]` or `[[tables]]`: small tables inside lists (regions) are not.
+/// `true` for values written as `[table]` or `[[tables]]`; small tables inside lists (regions) are written inline.
 fn is_section(value: &Value) -> bool {
     match value {
         Value::InlineTable(_) => true,

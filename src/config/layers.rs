@@ -1,5 +1,4 @@
-//! The layers of a configuration: file, then environment, then flags, put over one another by the `config` crate, and the
-//! place that each value came from.
+//! Layers of a configuration: file, then environment, then flags, merged by the `config` crate, with the origin of each value.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,7 +13,7 @@ use super::provenance::{Provenance, note, to_value};
 use super::schema::{Node, Shape};
 use super::unknown::unknown_key;
 
-/// What variables of ours begin with.
+/// Prefix of environment variables.
 pub(super) const PREFIX: &str = "LEPTOND__";
 
 /// A value given on the command line.
@@ -29,10 +28,10 @@ pub struct Override {
 }
 
 impl Override {
-    /// From one `--set KEY=VALUE`.
+    /// Parses one `--set KEY=VALUE`.
     ///
     /// # Errors
-    /// When there is no `=`.
+    /// `=` is missing.
     pub fn set(text: &str) -> Result<Override, String> {
         let (key, value) = text
             .split_once('=')
@@ -41,18 +40,18 @@ impl Override {
     }
 }
 
-/// The layers put over one another.
+/// Merged layers.
 pub(super) struct Layers {
     builder: config::ConfigBuilder<config::builder::DefaultState>,
     places: BTreeMap<String, Provenance>,
     pipelines: usize,
-    /// Whether the file has pipelines; if not, variables and flags may make some.
+    /// The file has pipelines; otherwise variables and flags may add some.
     pipelines_in_file: bool,
-    /// The file that was read, for what cannot be placed in it.
+    /// The file, as the origin of problems without a position.
     pub(super) whole: Option<PathBuf>,
-    /// What is wrong with the layers themselves.
+    /// Problems of the layers themselves.
     pub(super) problems: Vec<Problem>,
-    /// What is odd about them.
+    /// Warnings of the layers themselves.
     pub(super) warnings: Vec<Problem>,
 }
 
@@ -69,7 +68,7 @@ impl Layers {
         }
     }
 
-    /// Puts a file's text on top.
+    /// Adds a file's text on top.
     pub(super) fn file(&mut self, file: &std::path::Path, text: &str) {
         let reader = Reader::new(file, text);
         let document = match toml_edit::Document::parse(text) {
@@ -106,7 +105,7 @@ impl Layers {
         self.add(Layer(root));
     }
 
-    /// Puts environment variables on top, in the order of their names.
+    /// Adds environment variables on top, in the order of their names.
     pub(super) fn environment(&mut self, env: &[(OsString, OsString)]) {
         let mut ours: Vec<_> = env.iter().filter(|(name, _)| name.to_string_lossy().starts_with("LEPTOND_")).collect();
         ours.sort();
@@ -140,7 +139,7 @@ impl Layers {
         }
     }
 
-    /// Puts flags on top, in the order given.
+    /// Adds flags on top, in the given order.
     pub(super) fn overrides(&mut self, overrides: &[Override]) {
         for Override { key, value, flag } in overrides {
             let origin = Origin::Flag { flag: flag.clone() };
@@ -156,12 +155,12 @@ impl Layers {
         }
     }
 
-    /// Everything put together; the caller takes the problems first.
+    /// The merged values; the caller takes the problems first.
     pub(super) fn build(&self) -> Result<Value, config::ConfigError> {
         self.builder.build_cloned().map(|built| built.cache)
     }
 
-    /// Whether anything at all was given.
+    /// `true` when no layer has a value.
     pub(super) fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
@@ -170,17 +169,17 @@ impl Layers {
         self.places.get(&path.to_string())
     }
 
-    /// Where each value that is not a default came from.
+    /// Origin of each value that is not a default.
     pub(super) fn origins(&self) -> BTreeMap<String, Origin> {
         self.places.iter().map(|(key, place)| (key.clone(), place.value.clone())).collect()
     }
 
-    /// Where a value came from; for one that is not there, where the table around it did.
+    /// Origin of a value; of a missing one, the value of its table.
     pub(super) fn value_origin(&self, path: &Path) -> Origin {
         self.nearest_place(path).map_or(Origin::Default, |place| place.value.clone())
     }
 
-    /// Where a key was written; for one that is not there, where the table around it was.
+    /// Origin of a key; of a missing one, the key of its table.
     pub(super) fn key_origin(&self, path: &Path) -> Origin {
         self.nearest_place(path).map_or(Origin::Default, |place| place.key.clone())
     }
@@ -199,7 +198,7 @@ impl Layers {
         self.builder = std::mem::take(&mut self.builder).add_source(layer);
     }
 
-    /// One value from outside the file: its text becomes what the key wants.
+    /// Adds one value from outside the file, converted to the type of its key.
     fn single(&mut self, path: &Path, text: &str, origin: &Origin) {
         let node = match self.find(path) {
             Ok(node) => node,
@@ -235,7 +234,7 @@ impl Layers {
         self.add(Layer(Map::from_iter([(key, value)])));
     }
 
-    /// The schema's node of `path`, or what is wrong with the path.
+    /// The schema's node of `path`, or the problem with the path.
     fn find(&self, path: &Path) -> Result<Node, Box<Problem>> {
         let mut node = Node::root();
         let mut walked = Path::default();
@@ -281,7 +280,7 @@ impl Layers {
         Ok(node)
     }
 
-    /// The variable that was probably meant when `unknown`, a key on the way to `path`, does not exist.
+    /// The variable most likely meant when `unknown`, a key on the way to `path`, does not exist.
     fn meant(&self, unknown: &str, path: &Path) -> Option<String> {
         let unknown = Path::parse(unknown)?;
         let (parent, depth) = (unknown.parent()?, unknown.0.len());
@@ -291,7 +290,7 @@ impl Layers {
         Some(format!("{PREFIX}{}", name.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("__")))
     }
 
-    /// `LEPTOND_MQTT_PORT` instead of `LEPTOND__MQTT__PORT` does nothing: say so.
+    /// Warns of `LEPTOND_MQTT_PORT` instead of `LEPTOND__MQTT__PORT`, which has no effect.
     fn single_underscores(&mut self, variable: &str) {
         let rest = variable.trim_start_matches("LEPTOND_").to_lowercase();
         let Some((section, key)) = rest.split_once('_') else { return };
@@ -320,8 +319,8 @@ impl Source for Layer {
     }
 }
 
-/// Text from outside the file as the type that its key wants; text that cannot be read so stays text and is found wrong
-/// like any other value.
+/// Text from outside the file as the type of its key. Unparsable text stays text, which the schema check then reports like any
+/// other wrong value.
 fn typed(node: Node, text: &str, origin: &Origin) -> Value {
     let from = origin.to_string();
     let as_text = || Value::new(Some(&from), ValueKind::String(text.to_owned()));

@@ -1,8 +1,7 @@
-//! The whole configuration: every room's own `Config` put together; load, layer, validate, explain.
+//! The whole configuration, composed of every room's own `Config`: load, layer, validate, explain.
 //!
-//! [`load`] puts `/etc/leptond/leptond.toml` (or `--config FILE`), `LEPTOND__SECTION__KEY` variables and flags over one
-//! another, holds the result against the [`schema`] that the types themselves give, and answers with a [`Loaded`] or with
-//! every [`Problem`] at once.
+//! [`load`] merges `/etc/leptond/leptond.toml` (or `--config FILE`), `LEPTOND__SECTION__KEY` variables and flags, checks the
+//! result against the [`schema`] derived from the types, and returns a [`Loaded`] or all [`Problem`]s at once.
 
 mod check;
 mod document;

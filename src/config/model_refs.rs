@@ -1,5 +1,4 @@
-//! What a configuration says of models, read even where the rest of it is wrong: a model that is missing is just what somebody is
-//! about to install.
+//! References of a configuration to models, read even from an invalid one: a missing model may be the one about to be installed.
 
 use std::path::PathBuf;
 
@@ -10,24 +9,24 @@ use super::secret;
 use crate::model::Config as ModelsConfig;
 use crate::sys::file::read_text;
 
-/// Which models a configuration names, and where they are looked for.
+/// Models named by a configuration, and the directories searched for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelRefs {
     /// Directories of bundles, searched in order.
     pub dirs: Vec<PathBuf>,
-    /// What it says of where state is kept (`node.state_dir`); empty = nothing.
+    /// Configured state directory (`node.state_dir`); empty = none.
     pub state_dir: PathBuf,
     /// Name and model of each pipeline.
     pub pipelines: Vec<(String, String)>,
-    /// The file, if there is one.
+    /// The file, if it exists.
     pub file: Option<PathBuf>,
-    /// What is wrong, if the configuration cannot be run.
+    /// Problems of an invalid configuration.
     pub fault: Option<String>,
-    /// Whether nothing is known of the pipelines because of that.
+    /// The pipelines are unknown because of that.
     pub blind: bool,
 }
 
-/// Looks at the configuration for its models.
+/// Reads the configuration's references to models.
 pub fn read_model_refs(options: &Options) -> ModelRefs {
     let file = options.file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
     let options = Options { skip_files: true, ..options.clone() };

@@ -12,23 +12,23 @@ pub struct NodeConfig {
     /// Name in topics, `[a-zA-Z0-9_-]`; empty = `leptond-` and eight hex digits made from the machine id.
     #[schemars(regex(pattern = r"^[a-zA-Z0-9_-]{0,64}$"))]
     pub name: String,
-    /// Where measurements of this board are kept; empty = the service's state directory, else the user's cache.
+    /// Directory of this board's measurements; empty = the service's state directory, else the user's cache.
     pub state_dir: PathBuf,
-    /// Whether the process shuts itself off from the files that it does not need (landlock).
+    /// Restriction of file access to what the process needs (landlock).
     pub sandbox: Sandbox,
-    /// Thermal zone that the processor's temperature is taken from: its type (`cpu-thermal`) or directory (`thermal_zone0`);
-    /// empty = found by the names of the zones.
+    /// Thermal zone of the processor's temperature: its type (`cpu-thermal`) or directory (`thermal_zone0`); empty = found by the
+    /// names of the zones.
     pub thermal_zone: String,
     /// Time between two `health` messages in s.
     #[schemars(range(min = 1, max = 86_400))]
     pub health_interval_s: u32,
 }
 
-/// Whether the process shuts itself off from files.
+/// Restriction of the process's file access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sandbox {
-    /// Where the kernel has landlock and nothing else confines the process yet.
+    /// Restrict where the kernel has landlock and nothing else confines the process yet.
     #[default]
     Auto,
     /// Never.
@@ -36,7 +36,7 @@ pub enum Sandbox {
 }
 
 impl NodeConfig {
-    /// Where measurements are kept: `state_dir`, else `$STATE_DIRECTORY` (systemd), else `leptond` in `$XDG_CACHE_HOME` or
+    /// Directory of measurements: `state_dir`, else `$STATE_DIRECTORY` (systemd), else `leptond` in `$XDG_CACHE_HOME` or
     /// `~/.cache`. `None` where the environment names none of them.
     pub fn state_dir(&self) -> Option<PathBuf> {
         crate::model::race::state_dir(&self.state_dir, &|name| std::env::var_os(name))

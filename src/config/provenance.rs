@@ -18,7 +18,7 @@ pub(super) struct Provenance {
     pub(super) date: Option<String>,
 }
 
-/// Notes that `value` and all in it came from `origin`.
+/// Records `origin` for `value` and all its children.
 pub(super) fn note(places: &mut BTreeMap<String, Provenance>, path: &Path, value: &Value, origin: &Origin) {
     let place = Provenance { key: origin.clone(), value: origin.clone(), date: None };
     places.insert(path.to_string(), place);

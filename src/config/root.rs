@@ -18,21 +18,21 @@ pub struct Config {
     pub node: NodeConfig,
     /// Logs.
     pub log: telemetry::Config,
-    /// The MQTT broker that results go to.
+    /// The MQTT broker that receives results.
     pub mqtt: publish::Config,
     /// A broker inside the process.
     pub broker: publish::BrokerConfig,
-    /// Where models are found.
+    /// Locations of models.
     pub models: ModelsConfig,
-    /// When to work less.
+    /// Limits of heat and load.
     pub governor: governor::Config,
-    /// What is read, run and published.
+    /// Pipelines: what is read, run and published.
     #[serde(rename = "pipeline")]
     pub pipelines: Vec<PipelineConfig>,
 }
 
 impl Config {
-    /// Where pipelines are made ready from, as the file and the environment name it.
+    /// Directories of models and of state, as the file and the environment name them.
     pub fn places(&self) -> Places {
         Places { models: self.models.dirs.clone(), state: self.node.state_dir() }
     }

@@ -7,7 +7,7 @@ use super::root::Config;
 use super::schema::{Node, shorten, shorten_floats};
 pub use crate::sys::mask::{MASK, redact, redact_args};
 
-/// The configuration as JSON with every secret masked: what may be logged, printed and published.
+/// The configuration as JSON with every secret masked, safe to log, print and publish.
 pub fn masked(config: &Config) -> Json {
     let mut json = serde_json::to_value(config).unwrap_or_default();
     shorten_floats(&mut json);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-/// How the bytes of an [`Image`] are to be read.
+/// Encoding of the bytes of an [`Image`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum PixelFormat {
     /// A whole JPEG file; its own header gives the size.
@@ -27,20 +27,20 @@ pub enum PixelFormat {
     Gray8,
 }
 
-/// One picture as the source gave it, still encoded or in the camera's own pixel format.
+/// One picture as captured, still encoded or in the camera's own pixel format.
 #[derive(Clone, Debug, Default)]
 pub struct Image {
-    /// How `data` is to be read.
+    /// Encoding of `data`.
     pub format: PixelFormat,
-    /// Width in pixels (0 for JPEG, PNG and BMP whose source did not say).
+    /// Width in pixels (0 for JPEG, PNG and BMP from a source that does not report it).
     pub width: u32,
-    /// Height in pixels (0 for JPEG, PNG and BMP whose source did not say).
+    /// Height in pixels (0 for JPEG, PNG and BMP from a source that does not report it).
     pub height: u32,
     /// Bytes from one row of the first plane to the next; 0 means tightly packed. Chroma planes follow the V4L2 rule
     /// (NV12: the same stride; I420: half of it).
     pub stride: u32,
-    /// `[width, height]` in pixels that the picture has when its capture is not lowered, which is what regions are given in (before it
-    /// is turned upright); `None` = it is not lowered.
+    /// `[width, height]` in pixels of an unreduced capture, the coordinate system of regions (before the picture is turned
+    /// upright); `None` = the capture is not reduced.
     pub full: Option<[u32; 2]>,
     /// The bytes. Sources clear and refill this buffer so that it is allocated once.
     pub data: Vec<u8>,
@@ -57,7 +57,7 @@ pub struct Window {
     pub data: Vec<f32>,
 }
 
-/// What a frame carries.
+/// Content of a frame.
 #[derive(Clone, Debug)]
 pub enum Payload {
     /// A picture.
@@ -69,17 +69,17 @@ pub enum Payload {
 /// One unit of work: a picture or a sensor window with the moment it was captured.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    /// Counts up from 1 for each frame that a source produced.
+    /// Number of the frame in its source, from 1.
     pub seq: u64,
-    /// When it was captured, on the monotonic clock: latencies are measured from here.
+    /// Capture time on the monotonic clock; latencies are measured from here.
     pub captured: Instant,
-    /// When it was captured, on the wall clock: what is published.
+    /// Capture time on the wall clock; this one is published.
     pub time: SystemTime,
-    /// What the source knows to be the right answer (synthetic sources only).
+    /// The right answer, where the source knows it (synthetic sources only).
     pub truth: Option<String>,
-    /// Where it came from, for people: a file name, a device.
+    /// File or device, for people.
     pub origin: String,
-    /// The data.
+    /// Picture or readings.
     pub payload: Payload,
 }
 

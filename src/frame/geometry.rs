@@ -1,6 +1,6 @@
-//! From model pixels back to the source picture.
+//! Mapping from model pixels back to the source picture.
 
-/// How one item of a model input was cut out of the source picture: maps model pixels back to source pixels.
+/// Mapping of one item of a model input from model pixels to source pixels.
 ///
 /// `source = model × scale + offset`, per axis. For a quadrilateral region this is its bounding box.
 #[derive(Clone, Copy, Debug, PartialEq)]

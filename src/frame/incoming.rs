@@ -1,12 +1,12 @@
 //! Messages received on a subscription.
 
-/// One message that came in on a subscription, for a source that takes its input from MQTT.
+/// One message received on a subscription, for a source that reads MQTT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {
-    /// The topic it was published on.
+    /// Topic of the message.
     pub topic: String,
-    /// Its bytes, whatever they hold.
+    /// Payload, of any content.
     pub payload: Vec<u8>,
-    /// Whether the broker kept it from before we subscribed.
+    /// RETAIN flag: the broker kept the message from before the subscription.
     pub retain: bool,
 }

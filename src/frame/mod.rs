@@ -1,4 +1,4 @@
-//! The shared vocabulary: what flows between the rooms, and nothing that acts.
+//! The shared vocabulary: values that flow between the rooms, without behaviour.
 //!
 //! A [`Frame`] (an image or a window of sensor readings) comes out of a source, becomes a model input, a model's
 //! output becomes an [`Outcome`], and a change worth telling becomes an [`Event`]. This module imports no other room.

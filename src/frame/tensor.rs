@@ -115,12 +115,12 @@ impl TensorView<'_> {
         }
     }
 
-    /// Whether there is no element.
+    /// `true` when there is no element.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The values as reals (`scale × (q − zero_point)` where the tensor is quantised), written over `out`.
+    /// The values as reals (`scale × (q − zero_point)` where the tensor is quantised), in place of the content of `out`.
     pub fn dequantize_into(&self, out: &mut Vec<f32>) {
         out.clear();
         let Quant { scale, zero_point } = self.spec.quant.unwrap_or(Quant { scale: 1.0, zero_point: 0 });

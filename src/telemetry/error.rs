@@ -1,17 +1,17 @@
 //! Errors of logging and of the service manager's socket.
 
-/// Why the daemon cannot be watched as asked.
+/// The log or the service manager's socket cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TelemetryError {
-    /// `log.level` makes no sense: the configuration is wrong, what was in force stays.
+    /// `log.level` is invalid: the configuration is wrong, the old level stays.
     #[error("log.level: found {found:?}: {reason}")]
     Level {
-        /// What was configured.
+        /// Configured level.
         found: String,
-        /// What is wrong with it and what is allowed.
+        /// Description of the error and of the allowed values.
         reason: String,
     },
-    /// A log was set up before in this process: a defect in the caller, the first one stays.
+    /// The log was set up before in this process: a defect in the caller, the first log stays.
     #[error("the log is set up already")]
     AlreadySet,
     /// The service manager's socket cannot be used: the daemon can run, but unwatched.
@@ -19,7 +19,7 @@ pub enum TelemetryError {
     Notify {
         /// Value of `NOTIFY_SOCKET`.
         address: String,
-        /// The system's words.
+        /// The system's error.
         reason: String,
     },
 }

@@ -1,14 +1,15 @@
-//! Being watched: logs, counters, and progress that systemd's watchdog can trust.
+//! Observability: logs, counters, and progress that systemd's watchdog can trust.
 //!
-//! | part | what it is for |
+//! | part | purpose |
 //! |---|---|
 //! | [`init`], [`LogHandle`], [`RateLimited`] | the log on standard error, its level changed at run time, floods held back |
-//! | [`PipelineCounters`], [`Latency`], [`Recent`], [`Share`], [`Rate`] | what `health` and the demo's summary count, in fixed memory |
-//! | [`Heartbeats`], [`Heart`] | what each thread has promised, and which one has overrun its promise |
-//! | [`mark`] | what a start goes through, for `leptond bench --startup` |
+//! | [`PipelineCounters`], [`Latency`], [`Recent`], [`Share`], [`Rate`] | counters of `health` and the demo's summary, in fixed
+//! memory |
+//! | [`Heartbeats`], [`Heart`] | promised progress of each thread, and the threads that are overdue |
+//! | [`mark`] | phases of a start, for `leptond bench --startup` |
 //! | [`Notifier`] | the service manager: `READY=1`, `STATUS=`, `WATCHDOG=1` only while nothing is overdue |
 //!
-//! Nothing here reads a clock to decide something: `now` is an argument.
+//! No decision reads a clock: `now` is an argument.
 
 mod config;
 mod counters;
