@@ -1,4 +1,4 @@
-//! Properties of the schema that the readers of it rely on.
+//! Properties of the schema that its readers rely on.
 
 use super::layers::PREFIX;
 use super::path::Path;

@@ -1,4 +1,4 @@
-//! Holds a document against the schema and collects everything that is wrong with it.
+//! Checks a document against the schema and collects all problems.
 
 use config::{Value, ValueKind};
 
@@ -8,7 +8,7 @@ use super::problem::{Origin, Problem, nearest, quoted};
 use super::schema::{Keys, Node, Shape, shorten};
 use super::unknown::unknown_key_of;
 
-/// Everything in `document` that the schema does not allow.
+/// Problems of `document` according to the schema.
 pub(super) fn walk(document: &Value, layers: &Layers) -> Vec<Problem> {
     let mut walker = Walker { layers, problems: Vec::new() };
     walker.value(document, Node::root(), &Path::default());
@@ -126,7 +126,7 @@ impl Walker<'_> {
         match table.get("type").map(|tag| &tag.kind) {
             Some(ValueKind::String(tag)) => match variants.iter().find(|(name, _)| name == tag) {
                 Some((_, keys)) => {
-                    // The tag itself is known to be right; everything else is checked like any table.
+                    // The tag itself is valid; everything else is checked like any table.
                     self.table(value, *keys, path);
                 }
                 None => {
@@ -263,7 +263,7 @@ fn count(items: usize) -> String {
     }
 }
 
-/// What a value must be, for people: type, range and unit.
+/// The allowed values for people: type, range and unit.
 pub(super) fn describe(node: Node, path: &Path) -> String {
     let unit = unit(path.last_key());
     match node.shape() {
@@ -313,7 +313,7 @@ pub(super) fn describe(node: Node, path: &Path) -> String {
     }
 }
 
-/// The unit that a key's name carries.
+/// Unit in a key's name.
 fn unit(key: &str) -> &'static str {
     let suffixes = [
         ("_ms", " ms"),

@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod inbox;
 pub mod latency;
+mod log_limit;
 pub mod mqtt;
 pub mod payload;
 pub mod queue;

@@ -27,8 +27,6 @@ pub use sensor::channels::match_names;
 
 use crate::frame::{Frame, Incoming};
 use crate::sys::Roots;
-/// How secrets are kept out of what is shown.
-pub use crate::sys::mask;
 
 /// A producer of frames.
 pub trait Source: Send {
