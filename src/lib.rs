@@ -13,7 +13,7 @@
 //! [`tflite`] makes ONNX models of TensorFlow Lite ones before any of this; [`simulate`] lets the governor work on a simulated board, in virtual time.
 //!
 //! [`runtime`] is the only room that wires these together, [`config`] is every room's settings in one file,
-//! [`telemetry`] makes it observable, [`sys`] is the thin layer over Linux, and [`cli`] is what a person types.
+//! [`scene`] draws the meter that the synthetic camera shows, [`telemetry`] makes it observable, [`sys`] is the thin layer over Linux, and [`cli`] is what a person types.
 
 #![deny(unsafe_code)]
 
@@ -27,6 +27,7 @@ pub mod pipeline;
 pub mod preprocess;
 pub mod publish;
 pub mod runtime;
+pub mod scene;
 pub mod source;
 pub mod sys;
 pub mod task;

@@ -48,7 +48,7 @@ impl Captures {
 mod tests {
     use super::*;
     use crate::frame::{Colour, DType, Fit, InputSpec, Layout};
-    use crate::source::{Config, FilesConfig, SyntheticConfig, synthetic};
+    use crate::source::{Config, FilesConfig, SyntheticConfig};
 
     fn image(height: usize, width: usize, fit: Fit) -> Spec {
         let (layout, colour, dtype) = (Layout::Nchw, Colour::Rgb, DType::F32);
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn no_picture_is_captured_smaller_than_the_model_needs() {
-        let digits: Vec<Region> = synthetic::regions(640, 480).into_iter().map(Region::Rect).collect();
+        let digits: Vec<Region> = crate::scene::regions(640, 480).into_iter().map(Region::Rect).collect();
         let quad = Region::Quad([10.0, 10.0, 110.0, 20.0, 100.0, 120.0, 0.0, 110.0]);
         let cases: [(&[Region], Spec, &[u32]); 7] = [
             (&[], image(224, 224, Fit::Stretch), &[480, 320]),

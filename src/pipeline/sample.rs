@@ -1,16 +1,16 @@
 //! A frame like those that a source will give, made before it has given any: what inferences are timed with.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use crate::frame::{Frame, PixelFormat, Spec};
 use crate::preprocess::Region;
-use crate::source::{self, Next, Source, SyntheticConfig, V4l2Format};
+use crate::scene::{Counter, Fonts, Scene};
+use crate::source::{self, V4l2Format};
 
 /// Where a source does not say how large its pictures are.
 const SIZE: [u32; 2] = [640, 480];
 
-/// The largest side that the synthetic camera paints.
+/// The largest side of a picture that is drawn.
 const MAX_SIDE: u32 = 4096;
 
 /// Kind and size of a frame.
@@ -92,18 +92,16 @@ fn enclose(size: [u32; 2], regions: &[Region]) -> [u32; 2] {
     [size[0].max(reach(0)), size[1].max(reach(1))].map(|side| side.min(MAX_SIDE))
 }
 
+/// The drawn counter, with noise; never smaller than 64×48 pixels.
 fn jpeg([width, height]: [u32; 2]) -> Result<Frame, String> {
-    let (width, height) = (width.max(64), height.max(48));
-    let config = SyntheticConfig { width, height, fps: 240.0, ..SyntheticConfig::default() };
-    let mut camera = source::synthetic::Synthetic::new(&config).map_err(|e| e.to_string())?;
+    let (width, height) = (width.clamp(64, MAX_SIDE), height.clamp(48, MAX_SIDE));
+    let [Ok(w), Ok(h)] = [width, height].map(u16::try_from) else { return Err("no picture is so large".into()) };
     let mut frame = Frame::empty();
-    let patience = Instant::now() + Duration::from_secs(10);
-    while Instant::now() < patience {
-        if camera.next(&mut frame).map_err(|e| e.to_string())? == Next::Frame {
-            return Ok(frame);
-        }
-    }
-    Err("the synthetic camera gives no picture".into())
+    let image = frame.image_mut();
+    (image.format, image.width, image.height) = (PixelFormat::Jpeg, width, height);
+    let shown = Counter::new(1).at(0.0);
+    Scene::new(1, Fonts::All, w, h).render(&shown, 0, &mut image.data).map_err(|e| e.to_string())?;
+    Ok(frame)
 }
 
 #[cfg(test)]

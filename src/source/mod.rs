@@ -14,7 +14,7 @@ mod rpicam;
 mod rtsp;
 mod sensor;
 mod sizes;
-pub mod synthetic;
+mod synthetic;
 mod v4l2;
 
 use std::sync::mpsc::Receiver;
