@@ -3,6 +3,7 @@
 //! A [`Frame`] (an image or a window of sensor readings) comes out of a source, becomes a model input, a model's
 //! output becomes an [`Outcome`], and a change worth telling becomes an [`Event`]. This module imports no other room.
 
+pub mod diagnostic;
 mod outcome;
 mod output;
 mod spec;

@@ -1,6 +1,6 @@
 //! Smaller pictures that a source can be asked for: which of them a model loses nothing by, and a frame of each to time it with.
 
-use super::sample::Kind;
+use super::sample::Sample;
 use crate::frame::{Frame, Spec};
 use crate::preprocess::{self, Region};
 use crate::source;
@@ -16,17 +16,17 @@ pub(crate) struct Captures {
 
 /// `[width, height]` of the smaller pictures that `source` offers to a pipeline with `regions`, largest first.
 pub(crate) fn offered(source: &source::Config, regions: &[Region]) -> Vec<[u32; 2]> {
-    source::capture_sizes(source, !regions.is_empty())
+    source.kind().capture_sizes(!regions.is_empty())
 }
 
 impl Captures {
-    /// Frames of the `offered` sizes, where configured ones are of `kind`; a size of which none can be made is left out.
-    pub(crate) fn new(offered: &[[u32; 2]], kind: Kind, regions: &[Region], spec: &Spec) -> Captures {
-        let Kind::Picture(format, full) = kind else {
+    /// Frames of the `offered` sizes, where configured ones are like `sample`; a size of which none can be made is left out.
+    pub(crate) fn new(offered: &[[u32; 2]], sample: Sample, regions: &[Region], spec: &Spec) -> Captures {
+        let Sample::Picture(format, full) = sample else {
             return Captures { full: [0; 2], regions: Vec::new(), frames: Vec::new() };
         };
         let frame = |size: &[u32; 2]| {
-            let mut frame = Kind::Picture(format, *size).frame(spec, 0).ok()?;
+            let mut frame = Sample::Picture(format, *size).frame(spec, 0).ok()?;
             frame.image_mut().full = Some(full);
             Some((*size, frame))
         };
@@ -72,7 +72,7 @@ mod tests {
         ];
         let source = Config::Synthetic(SyntheticConfig::default());
         for (regions, spec, expected) in cases {
-            let captures = Captures::new(&offered(&source, regions), Kind::of(&source, &[]), regions, &spec);
+            let captures = Captures::new(&offered(&source, regions), Sample::of(&source, &[]), regions, &spec);
             let sides: Vec<u32> = captures.enough_for(&spec).map(|(side, _)| side).collect();
             assert_eq!(sides, expected, "{regions:?} {spec:?}");
         }

@@ -2,15 +2,75 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Next, Source, SourceError, SyntheticConfig, sizes};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::contract::{Context, Next, Source, SourceError};
+use super::kind::{Frames, SourceKind, interval};
+use super::sizes;
 use crate::frame::{Frame, PixelFormat};
 use crate::scene::{Counter, Fonts, Scene};
+
+/// A rendered five-digit counter, as a water or power meter shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SyntheticConfig {
+    /// Picture width in pixels.
+    #[schemars(range(min = 64, max = 4096))]
+    pub width: u32,
+    /// Picture height in pixels.
+    #[schemars(range(min = 48, max = 4096))]
+    pub height: u32,
+    /// Pictures per second.
+    #[schemars(range(min = 0.01, max = 240.0))]
+    pub fps: f64,
+    /// Seed of everything that varies: font, light, noise, blur, perspective, start value.
+    pub seed: u64,
+    /// Stop after this many pictures; 0 = never.
+    pub frames: u64,
+}
+
+impl Default for SyntheticConfig {
+    fn default() -> Self {
+        SyntheticConfig { width: 640, height: 480, fps: 15.0, seed: 1, frames: 0 }
+    }
+}
+
+impl SourceKind for SyntheticConfig {
+    fn open(&self, _: Context) -> Result<Box<dyn Source>, SourceError> {
+        Ok(Box::new(Synthetic::new(self)?))
+    }
+
+    fn describe(&self) -> String {
+        "the meter that leptond draws".into()
+    }
+
+    fn frames(&self) -> Frames<'_> {
+        Frames::Pictures { format: PixelFormat::Jpeg, size: Some([self.width, self.height]) }
+    }
+
+    fn frame_interval(&self) -> Duration {
+        interval(self.fps)
+    }
+
+    fn begins_anew(&self) -> bool {
+        true
+    }
+
+    fn capture_sizes(&self, _regions: bool) -> Vec<[u32; 2]> {
+        sizes::free([self.width, self.height], 2)
+    }
+
+    fn view(&self) -> Option<String> {
+        Some(format!("synthetic {}x{}", self.width, self.height))
+    }
+}
 
 /// Longest sleep in one call of [`Source::next`].
 const NAP: Duration = Duration::from_millis(400);
 
 /// The counter as a source of JPEG pictures.
-pub struct Synthetic {
+struct Synthetic {
     config: SyntheticConfig,
     counter: Counter,
     scene: Scene,
@@ -27,7 +87,7 @@ impl Synthetic {
     ///
     /// # Errors
     /// [`SourceError::Fatal`] for a size or rate outside the configuration's ranges.
-    pub fn new(config: &SyntheticConfig) -> Result<Self, SourceError> {
+    fn new(config: &SyntheticConfig) -> Result<Self, SourceError> {
         let bad = |reason: String| SourceError::Fatal { origin: "synthetic".into(), reason };
         let side = |name: &str, value: u32, from: u16| match u16::try_from(value) {
             Ok(v) if (from..=4096).contains(&v) => Ok(v),

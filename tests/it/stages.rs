@@ -131,8 +131,7 @@ fn a_counter_is_followed_as_it_runs() {
     let planner = planner_for(&task::Config { monotonic: true, ..task::Config::default() });
     for seed in [1, 5] {
         let mut stages = planner.stages(&Setpoint::full()).unwrap();
-        let (counter, mut scene) =
-            (scene::Counter::new(seed), scene::Scene::new(seed, scene::Fonts::All, 640, 480));
+        let (counter, mut scene) = (scene::Counter::new(seed), scene::Scene::new(seed, scene::Fonts::All, 640, 480));
         let mut frame = Frame::empty();
         // Ten seconds, in which it counts three to five times.
         let (mut right, mut before) = (0, 0);

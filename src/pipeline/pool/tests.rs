@@ -4,7 +4,7 @@ use super::super::shared_plan::testing::{Runs, fine, sum_of, sums};
 use super::*;
 use crate::frame::Frame;
 use crate::pipeline::{Planner, Stages, open_bundle};
-use crate::source::{FilesConfig, MissingPolicy, MqttConfig, MqttContent, Next, SyntheticConfig};
+use crate::source::{self, FilesConfig, MissingPolicy, MqttConfig, MqttContent, Next, SyntheticConfig};
 use crate::{preprocess, task};
 use leptond_governor::Setpoint;
 
