@@ -9,7 +9,7 @@ use super::{Failure, say};
 use crate::config::{Config, Loaded, PipelineConfig};
 use crate::publish::{BrokerConfig, Publisher};
 use crate::runtime::{self, Report};
-use crate::source::{self, SensorConfig, SensorKind, SyntheticConfig, synthetic};
+use crate::source::{self, SensorConfig, SensorKind, SyntheticConfig};
 use crate::{model, preprocess, task, telemetry};
 use leptond_governor as governor;
 
@@ -85,7 +85,7 @@ fn meter(seed: u64, fps: f64) -> PipelineConfig {
         engine: model::Engine::Auto,
         threads: 1,
         preprocess: preprocess::Config {
-            regions: synthetic::regions(camera.width, camera.height).map(preprocess::Region::Rect).to_vec(),
+            regions: crate::scene::regions(camera.width, camera.height).map(preprocess::Region::Rect).to_vec(),
             ..preprocess::Config::default()
         },
         source: source::Config::Synthetic(camera),

@@ -144,16 +144,11 @@ fn readable_secrets(config: &Config, layers: &Layers) -> Findings {
         return findings;
     }
     let password = (!config.mqtt.password.is_empty()).then(|| "mqtt.password".to_owned());
-    let cameras = config.pipelines.iter().enumerate().filter_map(|(i, pipeline)| match &pipeline.source {
-        crate::source::Config::Rtsp(rtsp) => Some((i, rtsp)),
-        _ => None,
+    let of_sources = config.pipelines.iter().enumerate().flat_map(|(i, pipeline)| {
+        let keys = pipeline.source.kind().secret_keys();
+        keys.into_iter().map(move |key| format!("pipeline[{i}].source.{key}"))
     });
-    let of_cameras = cameras.flat_map(|(i, rtsp)| {
-        let url = (redact(&rtsp.url) != rtsp.url).then(|| format!("pipeline[{i}].source.url"));
-        let secret_args = redact_args(&rtsp.extra_args) != rtsp.extra_args;
-        [url, secret_args.then(|| format!("pipeline[{i}].source.extra_args"))]
-    });
-    for key in password.into_iter().chain(of_cameras.flatten()) {
+    for key in password.into_iter().chain(of_sources) {
         let from_file = path::Path::parse(&key).map(|path| layers.value_origin(&path));
         if matches!(from_file, Some(Origin::File { .. })) {
             findings.warn(

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::frame::diagnostic::Diagnostic;
+pub(super) use crate::frame::diagnostic::{nearest, quoted};
+
 /// Origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "from", rename_all = "lowercase")]
@@ -91,6 +94,12 @@ impl Problem {
         }
     }
 
+    /// A problem that a stage found in its own table, which the configuration has at `table`.
+    pub fn of(table: &str, diagnostic: Diagnostic) -> Self {
+        let Diagnostic { severity: _, key, message, found, allowed, help } = diagnostic;
+        Problem { found, allowed, help, ..Problem::new(format!("{table}.{key}"), message) }
+    }
+
     /// Adds the value found.
     pub fn found(mut self, found: impl Into<String>) -> Self {
         self.found = Some(found.into());
@@ -170,27 +179,5 @@ impl fmt::Display for ConfigErrors {
 impl From<Problem> for ConfigErrors {
     fn from(problem: Problem) -> Self {
         ConfigErrors { problems: vec![problem] }
-    }
-}
-
-/// The candidate nearest to `word`, if one is close enough.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let word = word.to_lowercase();
-    candidates
-        .into_iter()
-        .map(|c| (strsim::damerau_levenshtein(&word, &c.to_lowercase()), c))
-        .filter(|(distance, c)| *distance <= (c.len().min(word.len()) / 3).max(1) && *distance < word.len().max(2))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, c)| c)
-}
-
-/// `text` in quotes as TOML would write it, cut to a terminal line.
-pub(super) fn quoted(text: &str) -> String {
-    const MOST: usize = 80;
-    if text.chars().count() > MOST {
-        let head: String = text.chars().take(MOST).collect();
-        format!("{head:?}… ({} characters)", text.chars().count())
-    } else {
-        format!("{text:?}")
     }
 }

@@ -6,6 +6,7 @@
 mod captured;
 mod geometry;
 mod incoming;
+pub mod diagnostic;
 mod outcome;
 mod output;
 mod spec;

@@ -84,6 +84,16 @@ pub fn restrict(allowed: &Allowed) -> Result<Standing, RulesetError> {
     })
 }
 
+/// The directory that a file lies in, `.` for a bare name: files are often replaced by renaming a new one over them, and only
+/// their directory stays the same.
+pub fn directory(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => ".".into(),
+        Some(parent) => parent.into(),
+        None => file.into(),
+    }
+}
+
 /// Appends a hint about landlock to `reason` when a restriction is in force, because its denials look like those of file
 /// permissions.
 pub fn told(reason: String) -> String {

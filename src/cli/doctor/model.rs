@@ -73,7 +73,7 @@ pub fn gather(config: &Config, state: Option<PathBuf>, status: Option<&Status>) 
 
 fn facts(pipeline: &PipelineConfig, places: &Places, status: Option<&Status>) -> Facts {
     let deadline = pipeline.governor.deadline_ms;
-    let frame = pipeline::frame_interval(&pipeline.source).as_secs_f64() * 1e3;
+    let frame = pipeline.source.kind().frame_interval().as_secs_f64() * 1e3;
     let interval = frame.max(pipeline.governor.interval_ms as f64);
     Facts {
         pipeline: pipeline.name.clone(),
