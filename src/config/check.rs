@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::problem::{Problem, quoted};
 use super::{Config, PipelineConfig};
+use crate::frame::names::NameKind;
 use crate::preprocess::Region;
 use crate::publish;
 use crate::source::{self, SensorKind};
@@ -37,9 +38,6 @@ impl Findings {
     }
 }
 
-/// Names of the node's own topics, which a pipeline must not take.
-const RESERVED: [&str; 6] = ["state", "info", "health", "governor", "request", "response"];
-
 impl Config {
     /// Checks what several keys say together. Looks at nothing but the values.
     pub fn check(&self) -> Findings {
@@ -62,13 +60,6 @@ impl Config {
                     Problem::new(at("name"), "the name is taken")
                         .found(quoted(&pipeline.name))
                         .allowed(format!("a name of its own: pipeline[{first}] has this one")),
-                );
-            }
-            if RESERVED.contains(&pipeline.name.as_str()) {
-                f.problem(
-                    Problem::new(at("name"), "the name is reserved for a topic of the node")
-                        .found(quoted(&pipeline.name))
-                        .allowed(format!("any but {}", RESERVED.join(", "))),
                 );
             }
             if let Some((device, key)) = exclusive_device(&pipeline.source)
@@ -115,16 +106,8 @@ impl Config {
                     .allowed("a name or an IP address; the port goes into mqtt.port"),
             );
         }
-        if let Some(c) = mqtt.prefix.chars().find(|c| matches!(c, '+' | '#') || c.is_control()) {
-            f.problem(
-                Problem::new("mqtt.prefix", format!("the character {c:?} cannot stand in a topic"))
-                    .found(quoted(&mqtt.prefix)),
-            );
-        } else if mqtt.prefix.starts_with(['/', '$']) || mqtt.prefix.ends_with('/') || mqtt.prefix.contains("//") {
-            f.problem(
-                Problem::new("mqtt.prefix", "must not begin with '/' or '$', end with '/' or have an empty level")
-                    .found(quoted(&mqtt.prefix)),
-            );
+        if let Err(error) = NameKind::Prefix.check(&mqtt.prefix) {
+            f.problem(Problem::new("mqtt.prefix", error.reason).found(quoted(&mqtt.prefix)));
         }
         if !mqtt.password.is_empty() && mqtt.password_file.is_some() {
             f.problem(
@@ -276,9 +259,9 @@ impl Config {
                 }
             }
             source::Config::Mqtt(s) => {
-                if let Err(reason) = topic_filter(&s.topic) {
+                if let Err(error) = NameKind::Filter.check(&s.topic) {
                     f.problem(
-                        Problem::new(at("source.topic"), format!("not an MQTT topic filter: {reason}"))
+                        Problem::new(at("source.topic"), format!("not an MQTT topic filter: {}", error.reason))
                             .found(quoted(&s.topic)),
                     );
                 } else if s.topic.starts_with(&format!("{}/", self.mqtt.prefix)) || s.topic == "#" {
@@ -425,29 +408,6 @@ fn unique(list: &[String], key: &str, f: &mut Findings) {
             );
         }
     }
-}
-
-/// Whether `filter` is an MQTT topic filter (MQTT 3.1.1, section 4.7), or why not.
-pub(super) fn topic_filter(filter: &str) -> Result<(), &'static str> {
-    if filter.is_empty() {
-        return Err("it is empty");
-    }
-    if filter.len() > 65_535 {
-        return Err("it is longer than 65535 bytes");
-    }
-    if filter.contains('\0') {
-        return Err("it contains a NUL character");
-    }
-    let levels: Vec<&str> = filter.split('/').collect();
-    for (i, level) in levels.iter().enumerate() {
-        if level.contains('#') && (*level != "#" || i + 1 != levels.len()) {
-            return Err("'#' must be the whole last level, as in meters/#");
-        }
-        if level.contains('+') && *level != "+" {
-            return Err("'+' must be a whole level, as in meters/+/value");
-        }
-    }
-    Ok(())
 }
 
 fn bare_host(rest: &str) -> &str {

@@ -22,7 +22,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use check::Findings;
 pub use explain::{effective, masked};
@@ -38,9 +38,12 @@ use serde::{Deserialize, Serialize};
 
 use leptond_governor as governor;
 
+use crate::frame::NodeName;
+use crate::frame::names::optional_node;
 pub use crate::model::Config as ModelsConfig;
 pub use crate::pipeline::Config as PipelineConfig;
 use crate::pipeline::Places;
+use crate::publish::topics;
 use crate::{publish, telemetry};
 
 /// The whole TOML file.
@@ -76,8 +79,9 @@ impl Config {
 #[serde(default, deny_unknown_fields)]
 pub struct NodeConfig {
     /// Name in topics, `[a-zA-Z0-9_-]`; empty = `leptond-` and eight hex digits made from the machine id.
-    #[schemars(regex(pattern = r"^[a-zA-Z0-9_-]{0,64}$"))]
-    pub name: String,
+    #[serde(with = "optional_node")]
+    #[schemars(schema_with = "optional_node::schema")]
+    pub name: Option<NodeName>,
     /// Where measurements of this board are kept; empty = the service's state directory, else the user's cache.
     pub state_dir: PathBuf,
     /// Whether the process shuts itself off from the files that it does not need (landlock).
@@ -102,6 +106,11 @@ pub enum Sandbox {
 }
 
 impl NodeConfig {
+    /// The node's name: `name`, else the one that the computer below `root` gives.
+    pub fn name_or_default(&self, root: &Path) -> NodeName {
+        self.name.clone().unwrap_or_else(|| topics::default_node(root))
+    }
+
     /// Where measurements are kept: `state_dir`, else `$STATE_DIRECTORY` (systemd), else `leptond` in `$XDG_CACHE_HOME` or
     /// `~/.cache`. `None` where the environment names none of them.
     pub fn state_dir(&self) -> Option<PathBuf> {
@@ -112,7 +121,7 @@ impl NodeConfig {
 impl Default for NodeConfig {
     fn default() -> Self {
         NodeConfig {
-            name: String::new(),
+            name: None,
             state_dir: PathBuf::new(),
             sandbox: Sandbox::Auto,
             thermal_zone: String::new(),

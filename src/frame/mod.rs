@@ -3,6 +3,7 @@
 //! A [`Frame`] (an image or a window of sensor readings) comes out of a source, becomes a model input, a model's
 //! output becomes an [`Outcome`], and a change worth telling becomes an [`Event`]. This module imports no other room.
 
+pub mod names;
 mod outcome;
 mod output;
 mod spec;
@@ -11,6 +12,7 @@ mod tensor;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+pub use names::{NameError, NodeName, PipelineName, SourceName, TopicFilter};
 pub use outcome::{
     Detection, Event, EventKind, Label, LastGood, Outcome, Quality, RawOutput, Reading, RegionRead, Scored, Unreadable,
     VALUE_DIGITS, rfc3339,

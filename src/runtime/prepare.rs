@@ -85,7 +85,7 @@ pub(super) fn prepare(
     let Ready { planner, stages, ladder, uncalibrated } = ready(config, places, roots, pool)?;
     let incoming = match &config.source {
         source::Config::Mqtt(mqtt) => {
-            Some(subscribe(&mqtt.topic).map_err(|e| PrepareError::Topic(config.name.clone(), e))?)
+            Some(subscribe(&mqtt.topic).map_err(|e| PrepareError::Topic(config.name.to_string(), e))?)
         }
         _ => None,
     };
@@ -95,7 +95,7 @@ pub(super) fn prepare(
     };
     let source =
         source::open(&config.source, source::Context { roots: roots.clone(), incoming, waits: true, channels })
-            .map_err(|e| PrepareError::Source(config.name.clone(), e))?;
+            .map_err(|e| PrepareError::Source(config.name.to_string(), e))?;
     mark_of("source opened", &config.name);
     Ok(Prepared { config: config.clone(), planner, stages, source, ladder, uncalibrated })
 }
