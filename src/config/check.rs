@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::problem::{Problem, quoted};
 use super::{Config, PipelineConfig};
 use crate::frame::diagnostic::{Diagnostic, Severity};
+use crate::frame::names::NameKind;
 use crate::preprocess::Region;
 use crate::publish;
 use crate::source::{self, Frames, SourceKind, Subscription};
@@ -48,9 +49,6 @@ impl Findings {
     }
 }
 
-/// Names of the node's own topics, which a pipeline must not take.
-const RESERVED: [&str; 6] = ["state", "info", "health", "governor", "request", "response"];
-
 impl Config {
     /// Checks keys against each other. Looks at nothing but the values.
     pub fn check(&self) -> Findings {
@@ -73,13 +71,6 @@ impl Config {
                     Problem::new(at("name"), "the name is taken")
                         .found(quoted(&pipeline.name))
                         .allowed(format!("a name of its own: pipeline[{first}] has this one")),
-                );
-            }
-            if RESERVED.contains(&pipeline.name.as_str()) {
-                f.problem(
-                    Problem::new(at("name"), "the name is reserved for a topic of the node")
-                        .found(quoted(&pipeline.name))
-                        .allowed(format!("any but {}", RESERVED.join(", "))),
                 );
             }
             let source = pipeline.source.kind();
@@ -127,16 +118,8 @@ impl Config {
                     .allowed("a name or an IP address; the port goes into mqtt.port"),
             );
         }
-        if let Some(c) = mqtt.prefix.chars().find(|c| matches!(c, '+' | '#') || c.is_control()) {
-            f.problem(
-                Problem::new("mqtt.prefix", format!("the character {c:?} cannot stand in a topic"))
-                    .found(quoted(&mqtt.prefix)),
-            );
-        } else if mqtt.prefix.starts_with(['/', '$']) || mqtt.prefix.ends_with('/') || mqtt.prefix.contains("//") {
-            f.problem(
-                Problem::new("mqtt.prefix", "must not begin with '/' or '$', end with '/' or have an empty level")
-                    .found(quoted(&mqtt.prefix)),
-            );
+        if let Err(error) = NameKind::Prefix.check(&mqtt.prefix) {
+            f.problem(Problem::new("mqtt.prefix", error.reason).found(quoted(&mqtt.prefix)));
         }
         if !mqtt.password.is_empty() && mqtt.password_file.is_some() {
             f.problem(

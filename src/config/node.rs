@@ -1,17 +1,22 @@
 //! `[node]`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::frame::NodeName;
+use crate::frame::names::optional_node;
+use crate::publish::topics;
 
 /// `[node]`: this computer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NodeConfig {
     /// Name in topics, `[a-zA-Z0-9_-]`; empty = `leptond-` and eight hex digits made from the machine id.
-    #[schemars(regex(pattern = r"^[a-zA-Z0-9_-]{0,64}$"))]
-    pub name: String,
+    #[serde(with = "optional_node")]
+    #[schemars(schema_with = "optional_node::schema")]
+    pub name: Option<NodeName>,
     /// Directory of this board's measurements; empty = the service's state directory, else the user's cache.
     pub state_dir: PathBuf,
     /// Restriction of file access to what the process needs (landlock).
@@ -36,6 +41,11 @@ pub enum Sandbox {
 }
 
 impl NodeConfig {
+    /// The node's name: `name`, else the one that the computer below `root` gives.
+    pub fn name_or_default(&self, root: &Path) -> NodeName {
+        self.name.clone().unwrap_or_else(|| topics::default_node(root))
+    }
+
     /// Directory of measurements: `state_dir`, else `$STATE_DIRECTORY` (systemd), else `leptond` in `$XDG_CACHE_HOME` or
     /// `~/.cache`. `None` where the environment names none of them.
     pub fn state_dir(&self) -> Option<PathBuf> {
@@ -46,7 +56,7 @@ impl NodeConfig {
 impl Default for NodeConfig {
     fn default() -> Self {
         NodeConfig {
-            name: String::new(),
+            name: None,
             state_dir: PathBuf::new(),
             sandbox: Sandbox::Auto,
             thermal_zone: String::new(),

@@ -59,7 +59,7 @@ pub(super) enum Shape {
     /// A number, ends included.
     Number { min: f64, max: f64 },
     /// Text.
-    Text { pattern: Option<Pattern>, may_be_empty: bool },
+    Text { pattern: Option<Pattern>, reserved: Vec<&'static str>, may_be_empty: bool },
     /// `true` or `false`.
     Bool,
     /// A form that this reader does not support (a unit test shows that there is none).
@@ -189,7 +189,12 @@ impl Node {
                 if pattern.is_some() && read.is_none() {
                     return Shape::Unknown;
                 }
-                Shape::Text { pattern: read, may_be_empty: json.get("minLength").is_none() }
+                let reserved = json.get("not").and_then(|not| not.get("enum")?.as_array()).into_iter().flatten();
+                Shape::Text {
+                    pattern: read,
+                    reserved: reserved.filter_map(Json::as_str).collect(),
+                    may_be_empty: json.get("minLength").is_none(),
+                }
             }
             "boolean" => Shape::Bool,
             _ => Shape::Unknown,

@@ -60,7 +60,7 @@ impl Walker<'_> {
                     self.out_of_range(show(value), node, path);
                 }
             }
-            (Shape::Text { pattern, may_be_empty }, ValueKind::String(found)) => {
+            (Shape::Text { pattern, reserved, may_be_empty }, ValueKind::String(found)) => {
                 if let Some(pattern) = pattern.filter(|p| !p.matches(found)) {
                     let message = match pattern.first_foreign(found) {
                         Some(c) => format!("the character {c:?} is not allowed"),
@@ -69,6 +69,11 @@ impl Walker<'_> {
                     };
                     let problem =
                         Problem::new(path.to_string(), message).found(quoted(found)).allowed(pattern.describe());
+                    self.push_value(problem, path);
+                } else if reserved.contains(&found.as_str()) {
+                    let problem = Problem::new(path.to_string(), "the name is reserved for a topic of the node")
+                        .found(quoted(found))
+                        .allowed(format!("any but {}", reserved.join(", ")));
                     self.push_value(problem, path);
                 } else if found.is_empty() && !may_be_empty {
                     self.push_value(self.explained(Problem::new(path.to_string(), "must not be empty"), node), path);

@@ -7,6 +7,7 @@ mod captured;
 mod geometry;
 mod incoming;
 pub mod diagnostic;
+pub mod names;
 mod outcome;
 mod output;
 mod spec;
@@ -15,6 +16,7 @@ mod tensor;
 pub use captured::{Frame, Image, Payload, PixelFormat, Window};
 pub use geometry::Geometry;
 pub use incoming::Incoming;
+pub use names::{NameError, NodeName, PipelineName, SourceName, TopicFilter};
 pub use outcome::{
     Detection, Event, EventKind, Label, LastGood, Outcome, Quality, RawOutput, Reading, RegionRead, Scored, Unreadable,
     VALUE_DIGITS, rfc3339,

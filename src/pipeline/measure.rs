@@ -49,7 +49,7 @@ pub fn measure(config: &Config, places: &Places, roots: &Roots) -> Result<Measur
     let Compiled { planner, mut stages, board } = compile(config, places, roots, None)?;
     let calibration = calibrate(&planner, &mut stages, &job(config, &board, places.state.as_deref(), None));
     let Calibration { candidates, remembered } =
-        calibration.map_err(|e| PipelineError::Model(config.name.clone(), e))?;
+        calibration.map_err(|e| PipelineError::Model(config.name.to_string(), e))?;
     Ok(Measured { ladder: ladder(config, &candidates), planner, stages, remembered })
 }
 
@@ -177,7 +177,7 @@ pub(crate) fn ready(config: &Config, places: &Places, roots: &Roots, pool: &Arc<
         }
         None => {
             let full = calibrate::full_work(&planner, &mut stages, &job)
-                .map_err(|e| PipelineError::Model(config.name.clone(), e))?;
+                .map_err(|e| PipelineError::Model(config.name.to_string(), e))?;
             (PipelineLadder { provisional: true, ..ladder(config, &[full]) }, Some(uncalibrated))
         }
     };

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::frame::NameError;
 use requests::Requests;
 
 /// `[mqtt]`: the broker.
@@ -268,9 +269,9 @@ pub enum PublishError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A name cannot stand in a topic.
+    /// A name or filter that topics cannot have.
     #[error(transparent)]
-    Name(#[from] topics::NameError),
+    Name(#[from] NameError),
     /// Nothing can listen on an address.
     #[error("cannot listen on {address}: {reason}")]
     Listen {

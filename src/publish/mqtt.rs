@@ -20,9 +20,10 @@ use super::inbox::{Inbox, Wake};
 use super::latency::Overhead;
 use super::payload::{NodeState, json};
 use super::queue::{Limits, Queue};
-use super::topics::{self, NameError, Topics};
+use super::topics::{self, Topics};
 use super::{Class, Config, Message, PublishError, Publisher, Stats};
-use crate::frame::Incoming;
+use crate::frame::names::NameKind;
+use crate::frame::{Incoming, NodeName};
 use shared::Shared;
 
 /// How long the thread may take to notice that it has to end, beyond the deadline it was given.
@@ -41,7 +42,7 @@ impl Mqtt {
     /// # Errors
     /// [`PublishError`] naming the file or setting that cannot be used.
     pub fn start(config: &Config, node: &str) -> Result<Self, PublishError> {
-        let state = Topics::new(&config.prefix, node)?.state();
+        let state = Topics::new(&config.prefix, &NodeName::new(node)?)?.state();
         Self::open(config, &config.client_id(node), Some(state))
     }
 
@@ -58,7 +59,7 @@ impl Mqtt {
     /// when the publisher was stopped; dropping the receiver ends the subscription.
     ///
     /// # Errors
-    /// [`PublishError::Setting`] when `filter` is none.
+    /// [`PublishError::Name`] when `filter` is none.
     pub fn subscribe(&self, filter: &str, capacity: usize) -> Result<Receiver<Incoming>, PublishError> {
         self.subscribe_with(filter, capacity, None)
     }
@@ -73,10 +74,7 @@ impl Mqtt {
         capacity: usize,
         wake: Option<Wake>,
     ) -> Result<Receiver<Incoming>, PublishError> {
-        if !topics::valid_filter(filter) {
-            let reason = format!("{filter:?} is not a topic filter");
-            return Err(PublishError::Setting { key: "topic", reason });
-        }
+        NameKind::Filter.check(filter)?;
         let (inbox, receiver) = Inbox::new(filter, capacity, wake);
         let mut state = self.shared.lock();
         state.inboxes.push(inbox);
@@ -116,9 +114,10 @@ impl Mqtt {
     }
 
     fn open(config: &Config, client_id: &str, state_topic: Option<String>) -> Result<Self, PublishError> {
-        topics::check_prefix(&config.prefix)?;
+        NameKind::Prefix.check(&config.prefix)?;
         if client_id.is_empty() || client_id.len() > 128 {
-            return Err(NameError::Name { what: "client id", name: client_id.into() }.into());
+            let reason = format!("{client_id:?} is no client id: 1 to 128 bytes are allowed");
+            return Err(PublishError::Setting { key: "mqtt.client_id", reason });
         }
         let will = state_topic.clone().map(|topic| (topic, json(&NodeState::Offline)));
         let options = setup::options(config, client_id, will)?;

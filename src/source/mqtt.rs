@@ -88,7 +88,8 @@ impl SourceKind for MqttConfig {
 
     fn check(&self) -> Vec<Diagnostic> {
         let mut found = Vec::new();
-        if let Err(reason) = topic_filter(&self.topic) {
+        if let Err(error) = NameKind::Filter.check(&self.topic) {
+            let reason = error.reason;
             let diagnostic = Diagnostic::error("topic", format!("not an MQTT topic filter: {reason}"));
             found.push(diagnostic.found(quoted(&self.topic)));
         }
@@ -111,32 +112,6 @@ fn hold_s() -> u32 {
 
 fn one() -> u32 {
     1
-}
-
-/// Checks that `filter` is an MQTT topic filter (MQTT 3.1.1, section 4.7).
-///
-/// # Errors
-/// The rule that it breaks.
-fn topic_filter(filter: &str) -> Result<(), &'static str> {
-    if filter.is_empty() {
-        return Err("it is empty");
-    }
-    if filter.len() > 65_535 {
-        return Err("it is longer than 65535 bytes");
-    }
-    if filter.contains('\0') {
-        return Err("it contains a NUL character");
-    }
-    let levels: Vec<&str> = filter.split('/').collect();
-    for (i, level) in levels.iter().enumerate() {
-        if level.contains('#') && (*level != "#" || i + 1 != levels.len()) {
-            return Err("'#' must be the whole last level, as in meters/#");
-        }
-        if level.contains('+') && *level != "+" {
-            return Err("'+' must be a whole level, as in meters/+/value");
-        }
-    }
-    Ok(())
 }
 
 /// Frames from MQTT messages.
@@ -359,15 +334,5 @@ mod tests {
         assert_eq!(idle, Next::Idle("waiting for a message on a/b".into()));
         assert!(begun.elapsed() < Duration::from_millis(500));
         drop(send);
-    }
-
-    #[test]
-    fn topic_filters_are_those_of_mqtt() {
-        for good in ["a", "a/b", "/", "+", "#", "a/+/b", "a/#", "+/+/#", "a b/ü"] {
-            assert_eq!(topic_filter(good), Ok(()), "{good:?}");
-        }
-        for bad in ["", "a#", "a/#/b", "#/a", "a+", "+a/b", "a/b+/c", "a\0b"] {
-            assert!(topic_filter(bad).is_err(), "{bad:?}");
-        }
     }
 }

@@ -9,7 +9,7 @@ use super::machine::Machine;
 use crate::config::Config;
 use crate::publish::mqtt::attempt::{Attempt, attempt};
 use crate::publish::mqtt::link::{Failure as Trouble, FailureKind as Kind, TlsFailure};
-use crate::publish::{self, topics};
+use crate::publish;
 use crate::runtime::status::Status;
 
 /// How long the whole test may take.
@@ -59,10 +59,7 @@ pub fn gather(machine: &Machine, config: &Config, of_service: bool, status: Opti
         mqtt.port = port.parse().unwrap_or(mqtt.port);
         mqtt.tls = None;
     }
-    let node = match config.node.name.as_str() {
-        "" => topics::default_node(machine.root().unwrap_or(Path::new("/"))),
-        name => name.to_owned(),
-    };
+    let node = config.node.name_or_default(machine.root().unwrap_or(Path::new("/"))).to_string();
     let outcome = if !machine.is_here() {
         Outcome::NotTried
     } else if config.broker.enabled && status.is_none() {

@@ -83,7 +83,7 @@ fn one_that_comes_back_finds_its_seat() {
 #[test]
 fn who_may_share_is_in_the_configuration() {
     let pipeline = |name: &str, max_batch: u32| Config {
-        name: name.into(),
+        name: name.try_into().unwrap(),
         model: "machine-anomaly".into(),
         engine: Engine::Auto,
         threads: 1,

@@ -8,6 +8,7 @@ use tokio::time::timeout_at;
 use super::link::{Failure, FailureKind, TlsFailure};
 use super::wire::{Client, Event, Wire};
 use super::{peer, setup};
+use crate::frame::NodeName;
 use crate::publish::topics::{Topics, guest_id, short_client_id};
 use crate::publish::{Config, PublishError};
 
@@ -49,7 +50,7 @@ pub enum Attempt {
 /// # Errors
 /// [`PublishError`] naming the file or setting that cannot be used; nothing was tried then.
 pub fn attempt(config: &Config, node: &str, limit: Duration) -> Result<Attempt, PublishError> {
-    let topics = Topics::new(&config.prefix, node)?;
+    let topics = Topics::new(&config.prefix, &NodeName::new(node)?)?;
     let own = std::process::id();
     let id = guest_id(&config.client_id(node), own);
     let mut options = setup::options(config, &id, None)?;
