@@ -16,7 +16,7 @@ use super::manifest::{InputKind, Manifest};
 use super::plan::Plan;
 use super::{Bundle, Engine, Model, ModelError, PlanKey, branches, exporter, guard};
 use crate::frame::{Label, Layout};
-use leptond_engine::int8::{kernels, lower};
+use leptond_engine::int8::{decompose, kernels};
 
 /// A parsed model. Compile plans from it; drop it when no further plan will be needed, they do not depend on it.
 pub struct LoadedModel {
@@ -305,7 +305,7 @@ fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
     let work = || -> Result<Parts, ModelError> {
         let mut proto = graph::decode(bytes, path)?;
         if let Some(graph) = &mut proto.graph {
-            lower(graph);
+            decompose(graph);
         }
         let info = graph::describe(&proto, path)?;
         let onnx = onnx();

@@ -4,12 +4,12 @@
 //! islands, each an integer [`graph::Graph`]; a [`Plan`] settles where every tensor lies and which kernel does what;
 //! [`find::spliced`] puts one operator per island in their place, which [`op`] makes tract run. [`kernels`] has the arithmetic.
 
+mod decompose;
 pub mod find;
 pub mod graph;
 pub mod kernels;
-mod lower;
 pub mod op;
 mod plan;
 
-pub use lower::lower;
+pub use decompose::decompose;
 pub use plan::{Plan, PlanError};

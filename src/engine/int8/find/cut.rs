@@ -7,26 +7,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::flow::{Origin, Role, Search, View};
-use super::net;
-use super::{Found, Idle, draw};
+use super::search::{Origin, Role, Search, View};
 use crate::int8::graph::{Format, TensorId};
+use crate::onnx::captured_names;
 
-/// How often a cut is made again before the rest is taken as it is.
-const MAX_ROUNDS: usize = 64;
-
-/// Cuts.
-pub(super) fn islands(search: Search, keep: Idle) -> Found {
-    let mut dropped = vec![false; search.items.len()];
-    for round in 1.. {
-        let cut = Cut::new(&search, &dropped);
-        let idle = cut.idle(keep);
-        if idle.is_empty() || round == MAX_ROUNDS {
-            return draw::found(&cut);
-        }
-        idle.into_iter().for_each(|item| dropped[item] = true);
-    }
-    Found::default()
+/// What becomes of islands that only move bytes or look them up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::int8) enum Idle {
+    /// They stay in tract: not worth their copies.
+    Drop,
+    /// They are islands like others, so that tests can run every operator by itself.
+    #[cfg(test)]
+    Keep,
 }
 
 /// One attempt.
@@ -46,7 +38,7 @@ pub(super) struct Cut<'s, 'a> {
 }
 
 impl<'s, 'a> Cut<'s, 'a> {
-    fn new(search: &'s Search<'a>, dropped: &'s [bool]) -> Self {
+    pub fn new(search: &'s Search<'a>, dropped: &'s [bool]) -> Self {
         let count = search.items.len();
         let mut cut = Cut {
             search,
@@ -126,7 +118,7 @@ impl<'s, 'a> Cut<'s, 'a> {
             self.stays[index] = stays;
             if stays {
                 self.needed.extend(node.input.iter().map(String::as_str).filter(|i| !i.is_empty()));
-                net::captured(node, &mut |name| _ = self.needed.insert(name));
+                captured_names(node, &mut |name| _ = self.needed.insert(name));
             }
         }
     }
@@ -153,7 +145,7 @@ impl<'s, 'a> Cut<'s, 'a> {
                 let mut level = 0;
                 let mut read = |name: &str| level = level.max(self.outer_level(&levels, name));
                 node.input.iter().for_each(|i| read(i));
-                net::captured(node, &mut read);
+                captured_names(node, &mut read);
                 levels.extend(node.output.iter().map(|o| (o.as_str(), level)));
             }
         }
@@ -222,7 +214,7 @@ impl<'s, 'a> Cut<'s, 'a> {
     }
 
     /// Items of islands that compute nothing, or nothing that anybody reads.
-    fn idle(&self, keep: Idle) -> Vec<usize> {
+    pub fn idle(&self, keep: Idle) -> Vec<usize> {
         let live = || self.live().into_iter();
         let computes = |item: &usize| keep != Idle::Drop || self.search.items[*item].computes;
         let busy: HashSet<usize> = live().filter(computes).map(|i| self.groups[i]).collect();

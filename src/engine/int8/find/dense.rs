@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::flow::{Draft, Search};
-use super::net::{self, Try};
+use super::net::Try;
 use super::params::Stored;
+use super::pool;
+use super::search::{Draft, Search};
 use super::tail::{Affine, Tail};
-use super::{moves, pool};
 use crate::int8::graph::{Clamp, Conv, MatMul, Op, TensorId};
+use crate::onnx::node;
 
 /// Weights `[outputs][inputs]`, made of integers that may not fit a byte.
 struct Weights {
@@ -124,17 +125,17 @@ impl<'a> Search<'a> {
     /// `Conv` over one or two spatial axes.
     pub fn conv(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
-        let output = net::only_output(node)?;
-        let stored = self.stored_weights(net::needs(node, 1)?)?;
+        let output = node::only_output(node)?;
+        let stored = self.stored_weights(node::required_input(node, 1)?)?;
         let out = self.net.shape(output)?;
-        let x = self.real(net::needs(node, 0)?)?;
+        let x = self.real(node::required_input(node, 0)?)?;
         let [n, c, h, w] = pool::picture(self.shape(x))?;
         let [out_n, m, out_h, out_w] = pool::picture(&out)?;
         let rank = out.len();
         if stored.shape.len() != rank || self.shape(x).len() != rank {
             return Err("its weights have other dimensions than its input".into());
         }
-        let groups = usize::try_from(net::int(node, "group", 1)?).ok().filter(|g| (1..=c).contains(g));
+        let groups = usize::try_from(node::int(node, "group", 1)?).ok().filter(|g| (1..=c).contains(g));
         let groups = groups.ok_or("its number of groups cannot be")?;
         let kernel = stored.shape[2..].to_vec();
         let inner = stored.shape[1];
@@ -146,7 +147,7 @@ impl<'a> Search<'a> {
         if slides.iter().any(|s| s.beyond > 0) {
             return Err("its windows leave its input".into());
         }
-        let bias = net::input(node, 2).map(|name| self.channel_terms(name, m)).transpose()?;
+        let bias = node::input(node, 2).map(|name| self.channel_terms(name, m)).transpose()?;
         let tail = self.tail(output, Some(1))?;
         let dense = self.dense(x, &Weights::of(stored)?, bias, &tail)?;
 
@@ -155,7 +156,7 @@ impl<'a> Search<'a> {
         if dense.copies > 1 {
             // The channels of each group, several times.
             let group = |g: usize| std::iter::repeat_n(g * inner..(g + 1) * inner, dense.copies).flatten();
-            x = moves::take(self, &mut draft, x, 1, (0..groups).flat_map(group).collect())?;
+            x = self.take(&mut draft, x, 1, (0..groups).flat_map(group).collect())?;
         }
         let [top, left] = pool::pair(&slides, |s| s.before, 0);
         let [bottom, right] = pool::pair(&slides, |s| s.after, 0);
@@ -178,8 +179,8 @@ impl<'a> Search<'a> {
     /// `MatMul` with a constant on one side.
     pub fn matmul(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
-        let output = net::only_output(node)?;
-        let (a, b) = (net::needs(node, 0)?, net::needs(node, 1)?);
+        let output = node::only_output(node)?;
+        let (a, b) = (node::required_input(node, 0)?, node::required_input(node, 1)?);
         let left = self.net.is_constant(a);
         if !left && !self.net.is_constant(b) {
             return Err("both of its operands depend on the input".into());
@@ -221,27 +222,27 @@ impl<'a> Search<'a> {
         let x = self.transpose(&mut draft, x, swap.clone());
         let y = self.product(&mut draft, x, &weights, None, &tail)?;
         let y = self.transpose(&mut draft, y, swap);
-        let y = moves::same_elements(self, &mut draft, y, &out)?;
+        let y = self.same_elements(&mut draft, y, &out)?;
         self.finish(draft, y, &tail, true)
     }
 
     /// `Gemm` with constant weights.
     pub fn gemm(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
-        let output = net::only_output(node)?;
-        let mut stored = self.stored_weights(net::needs(node, 1)?)?;
+        let output = node::only_output(node)?;
+        let mut stored = self.stored_weights(node::required_input(node, 1)?)?;
         let out = self.net.shape(output)?;
-        let x = self.real(net::needs(node, 0)?)?;
-        let (alpha, beta) = (net::float(node, "alpha", 1.0)?, net::float(node, "beta", 1.0)?);
+        let x = self.real(node::required_input(node, 0)?)?;
+        let (alpha, beta) = (node::float(node, "alpha", 1.0)?, node::float(node, "beta", 1.0)?);
         if stored.shape.len() != 2 || self.shape(x).len() != 2 || out.len() != 2 {
             return Err("its operands are not matrices".into());
         }
-        if net::int(node, "transB", 0)? == 0 {
+        if node::int(node, "transB", 0)? == 0 {
             stored = stored.transposed(&[1, 0])?;
         }
         let mut weights = Weights::of(stored)?;
         weights.scales.iter_mut().for_each(|s| *s *= f64::from(alpha));
-        let bias = match net::input(node, 2) {
+        let bias = match node::input(node, 2) {
             Some(name) => {
                 let mut bias = self.column_terms(name, &out)?;
                 bias.iter_mut().for_each(|b| *b *= f64::from(beta));
@@ -251,10 +252,10 @@ impl<'a> Search<'a> {
         };
         let tail = self.tail(output, Some(1))?;
         let mut draft = self.draft(index);
-        let order = if net::int(node, "transA", 0)? != 0 { vec![1, 0] } else { vec![0, 1] };
+        let order = if node::int(node, "transA", 0)? != 0 { vec![1, 0] } else { vec![0, 1] };
         let x = self.transpose(&mut draft, x, order);
         let y = self.product(&mut draft, x, &weights, bias, &tail)?;
-        let y = moves::same_elements(self, &mut draft, y, &out)?;
+        let y = self.same_elements(&mut draft, y, &out)?;
         self.finish(draft, y, &tail, true)
     }
 
@@ -277,7 +278,7 @@ impl<'a> Search<'a> {
         if dense.copies > 1 {
             let axis = self.shape(x).len() - 1;
             let indices = std::iter::repeat_n(0..k, dense.copies).flatten().collect();
-            x = moves::take(self, draft, x, axis, indices)?;
+            x = self.take(draft, x, axis, indices)?;
         }
         let op = Op::MatMul(MatMul {
             weights: Arc::new(dense.weights),

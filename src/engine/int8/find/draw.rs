@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::cut::Cut;
-use super::flow::{Role, View};
-use super::{Found, Island, Verdict};
+use super::found::{Found, Island, Verdict};
+use super::search::{Role, View};
 use crate::int8::graph::{Format, Graph, Node, Port, TensorId};
 
 /// What a cut has come to.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::flow::{Draft, Search, Table, View, table_of};
-use super::net::{self, Try};
+use super::moves::PadDomain;
+use super::net::Try;
 use super::params;
+use super::search::{Draft, Role, Search, Table, View, table_of};
 use super::tail::{Affine, Tail};
-use super::{moves, pool, resize};
 use crate::int8::graph::{Clamp, Op, Quant, TensorId};
+use crate::onnx::node;
 
 /// An operand as far as functions of one byte go.
 enum Operand {
@@ -19,20 +20,20 @@ impl<'a> Search<'a> {
     /// A node that moves data.
     pub fn movement(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
-        let name = net::needs(node, 0)?;
+        let name = node::required_input(node, 0)?;
         let view = match self.view(name) {
             Some(View::Function { .. }) => View::Real { tensor: self.real(name)? },
             Some(view) => view,
             None => return Err(format!("its input {name:?} is not quantised")),
         };
-        let kind = match view {
-            View::Bytes { unsigned, .. } => moves::Kind::Bytes { unsigned },
-            _ => moves::Kind::Real,
+        let domain = match view {
+            View::Bytes { unsigned, .. } => PadDomain::Bytes { unsigned },
+            _ => PadDomain::Real,
         };
         let mut draft = self.draft(index);
-        match moves::apply(self, &mut draft, node, view.tensor(), kind) {
+        match self.apply(&mut draft, node, view.tensor(), domain) {
             Ok(outputs) => self.finish_moved(draft, node, &outputs, &view),
-            Err(_) if node.op_type == "Pad" && kind == moves::Kind::Real => self.pad_behind(index, view.tensor()),
+            Err(_) if node.op_type == "Pad" && domain == PadDomain::Real => self.pad_behind(index, view.tensor()),
             Err(why) => Err(why),
         }
     }
@@ -40,12 +41,12 @@ impl<'a> Search<'a> {
     /// A `Pad` with a value that has no byte before it is quantised with other parameters.
     fn pad_behind(&mut self, index: usize, x: TensorId) -> Try<()> {
         let node = self.net.node(index);
-        let tail = self.tail(net::only_output(node)?, None)?;
+        let tail = self.tail(node::only_output(node)?, None)?;
         let (shape, table) = (self.shape(x).to_vec(), table_of(self.quant(x)));
         let mut draft = self.draft(index);
         let table = Op::Lookup(Arc::new(table.map(|real| params::quantise(tail.quant, real))));
         let x = self.step(&mut draft, table, vec![x], shape, tail.quant);
-        let outputs = moves::apply(self, &mut draft, node, x, moves::Kind::Rounded)?;
+        let outputs = self.apply(&mut draft, node, x, PadDomain::Rounded)?;
         let y = *outputs.first().ok_or("it makes nothing")?;
         let y = self.clamped(&mut draft, y, tail.clamp);
         self.finish(draft, y, &tail, false)
@@ -54,22 +55,22 @@ impl<'a> Search<'a> {
     /// A function of one operand.
     pub fn unary(&mut self, index: usize, function: &dyn Fn(f32) -> f32) -> Try<()> {
         let node = self.net.node(index);
-        if net::input(node, 1).is_some() && node.op_type != "Clip" {
+        if node::input(node, 1).is_some() && node.op_type != "Clip" {
             return Err("it has more than one operand".into());
         }
-        match self.operand(net::needs(node, 0)?) {
+        match self.operand(node::required_input(node, 0)?) {
             Some(Operand::Table(tensor, table)) => self.function(index, tensor, Arc::new(table.map(function))),
             _ => Err("its operand is not quantised".into()),
         }
     }
 
     fn function(&mut self, index: usize, tensor: TensorId, table: Table) -> Try<()> {
-        let output = net::only_output(self.net.node(index))?;
+        let output = node::only_output(self.net.node(index))?;
         if self.net.shape(output)? != self.shape(tensor) {
             return Err("its result has another shape than its operand".into());
         }
         self.views.insert(output, View::Function { tensor, table });
-        self.roles[index] = Some(super::flow::Role::View);
+        self.roles[index] = Some(Role::View);
         Ok(())
     }
 
@@ -87,7 +88,7 @@ impl<'a> Search<'a> {
     /// `Clip`, whose limits are constants.
     pub fn clip(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
-        let limits = self.limits(node, net::needs(node, 0)?)?;
+        let limits = self.limits(node, node::required_input(node, 0)?)?;
         let (low, high) = limits.ok_or("its limits are not constants")?;
         self.unary(index, &move |x: f32| x.max(low).min(high))
     }
@@ -96,7 +97,7 @@ impl<'a> Search<'a> {
     pub fn binary(&mut self, index: usize, function: fn(f32, f32) -> f32) -> Try<()> {
         let node = self.net.node(index);
         let [a, b] = &node.input[..] else { return Err("it has not two operands".into()) };
-        if net::int(node, "broadcast", 0)? != 0 {
+        if node::int(node, "broadcast", 0)? != 0 {
             return Err("it broadcasts in the way of operator set 6".into());
         }
         match (self.operand(a), self.operand(b)) {
@@ -116,7 +117,7 @@ impl<'a> Search<'a> {
             }
             _ => {}
         }
-        let output = net::only_output(node)?;
+        let output = node::only_output(node)?;
         let op = |clamp: Clamp| match node.op_type.as_str() {
             "Add" | "Sum" => Some(Op::Add { subtract: false, clamp }),
             "Sub" => Some(Op::Add { subtract: true, clamp }),
@@ -159,7 +160,7 @@ impl<'a> Search<'a> {
         let channels = *self.shape(x).get(1).ok_or("it has no channels")?;
         let mut affine = Affine::unit(channels);
         self.fold(node, name, 1, &mut affine)?;
-        let tail = self.tail(net::only_output(node)?, Some(1))?;
+        let tail = self.tail(node::only_output(node)?, Some(1))?;
         self.scaled(index, x, affine, &tail)
     }
 
@@ -178,9 +179,9 @@ impl<'a> Search<'a> {
     /// `Concat`.
     pub fn concat(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
-        let output = net::only_output(node)?;
+        let output = node::only_output(node)?;
         let shape = self.net.shape(output)?;
-        let axis = net::axis(net::int(node, "axis", 1)?, shape.len())?;
+        let axis = node::axis(node::int(node, "axis", 1)?, shape.len())?;
         let names: Vec<&'a str> = node.input.iter().map(String::as_str).collect();
         let variable = names.iter().copied().find(|n| !self.net.is_constant(n)).ok_or("its operands are constants")?;
         let like = self.view(variable);
@@ -255,9 +256,9 @@ impl<'a> Search<'a> {
         make: impl FnOnce(&mut Self, &mut Draft<'a>, TensorId, &[usize], Quant) -> Try<TensorId>,
     ) -> Try<()> {
         let node = self.net.node(index);
-        let output = net::only_output(node)?;
+        let output = node::only_output(node)?;
         let out = self.net.shape(output)?;
-        let x = self.real(net::needs(node, 0)?)?;
+        let x = self.real(node::required_input(node, 0)?)?;
         let tail: Tail = self.tail(output, None)?;
         let mut draft = self.draft(index);
         let y = make(self, &mut draft, x, &out, tail.quant)?;
@@ -271,14 +272,14 @@ impl<'a> Search<'a> {
     /// `AveragePool`.
     pub fn average_pool(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
-        self.quantised_behind(index, |s, draft, x, out, quant| pool::average(s, draft, node, x, out, quant))
+        self.quantised_behind(index, |s, draft, x, out, quant| s.average(draft, node, x, out, quant))
     }
 
     /// `GlobalAveragePool`.
     pub fn global_average(&mut self, index: usize) -> Try<()> {
         self.quantised_behind(index, |s, draft, x, out, quant| {
             let axes: Vec<usize> = (2..s.shape(x).len()).collect();
-            pool::over_axes(s, draft, x, &axes, out, Op::AveragePool, quant)
+            s.over_axes(draft, x, &axes, out, Op::AveragePool, quant)
         })
     }
 
@@ -286,15 +287,15 @@ impl<'a> Search<'a> {
     pub fn reduce_mean(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
         self.quantised_behind(index, |s, draft, x, out, quant| {
-            let axes = pool::reduced_axes(s, node, s.shape(x).len())?;
-            pool::over_axes(s, draft, x, &axes, out, Op::AveragePool, quant)
+            let axes = s.reduced_axes(node, s.shape(x).len())?;
+            s.over_axes(draft, x, &axes, out, Op::AveragePool, quant)
         })
     }
 
     /// `Resize` between neighbours.
     pub fn resize_linear(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
-        self.quantised_behind(index, |s, draft, x, out, quant| resize::linear(s, draft, node, x, out, quant))
+        self.quantised_behind(index, |s, draft, x, out, quant| s.linear(draft, node, x, out, quant))
     }
 
     /// `Softmax` along one axis, or before operator set 13 along all from one on.
@@ -303,7 +304,7 @@ impl<'a> Search<'a> {
         let flattens = self.net.opset < 13;
         self.quantised_behind(index, |s, draft, x, out, quant| {
             let shape = s.shape(x).to_vec();
-            let axis = net::axis(net::int(node, "axis", if flattens { 1 } else { -1 })?, shape.len())?;
+            let axis = node::axis(node::int(node, "axis", if flattens { 1 } else { -1 })?, shape.len())?;
             let behind: usize = shape[axis + 1..].iter().product();
             if !flattens || behind == 1 {
                 return Ok(s.step(draft, Op::Softmax { axis }, vec![x], shape, quant));
@@ -311,7 +312,7 @@ impl<'a> Search<'a> {
             let (rows, row) = (shape[..axis].iter().product(), shape[axis] * behind);
             let y = s.reshape(draft, x, vec![rows, row]);
             let y = s.step(draft, Op::Softmax { axis: 1 }, vec![y], vec![rows, row], quant);
-            moves::same_elements(s, draft, y, out)
+            s.same_elements(draft, y, out)
         })
     }
 }

@@ -12,8 +12,8 @@ use tract_onnx::prelude::{Fact as _, InferenceFact, InferenceModelExt, OutletId}
 use tract_onnx::tract_hir::internal::{DimLike, Factoid};
 
 use super::check;
+use crate::int8::decompose;
 use crate::int8::find::{Fact, Found, HashMap, Idle, find_with};
-use crate::int8::lower::lower;
 
 /// A graph under construction. Tensors have the name of what makes them.
 #[derive(Default)]
@@ -123,7 +123,7 @@ impl Builder {
 
     /// Lowers and searches. Islands are checked for what every one must hold, and that they fit back into the graph.
     pub fn find(&mut self, idle: Idle) -> Found {
-        lower(&mut self.graph);
+        decompose(&mut self.graph);
         let facts = facts(&self.model(), &[]);
         let found = find_with(&self.graph, self.opset, &facts, idle);
         check::found(&self.graph, &facts, &found);

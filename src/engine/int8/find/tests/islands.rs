@@ -4,9 +4,9 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::pb::tensor_proto::DataType;
 
 use super::build::{Attribute, Builder};
+use crate::int8::decompose;
 use crate::int8::find::{Found, Idle, Verdict, splice};
 use crate::int8::graph::{Format, Op, Quant};
-use crate::int8::lower::lower;
 
 /// One pixel, one channel, steps of ½ on both sides.
 fn layer(b: &mut Builder, name: &str, x: &str) -> String {
@@ -166,13 +166,13 @@ fn malformed_quantised_operators_are_left_alone() {
             let input = (0..count).map(|k| format!("in{k}")).collect();
             let node = NodeProto { op_type: op_type.into(), input, output: vec!["out".into()], ..Default::default() };
             let mut graph = tract_onnx::pb::GraphProto { node: vec![node.clone()], ..Default::default() };
-            lower(&mut graph);
+            decompose(&mut graph);
             assert_eq!(graph.node, [node], "{op_type}");
         }
     }
     let mut b = Builder { opset: 13, ..Default::default() };
     b.input("bytes", DataType::Uint8, &[1, 1, 2, 2]);
     quantised_conv(&mut b, &["bias"], &[("channels_last", Attribute::Int(1))]);
-    lower(&mut b.graph);
+    decompose(&mut b.graph);
     assert_eq!(b.graph.node.len(), 1, "without kernel_shape nobody knows how many axes there are");
 }

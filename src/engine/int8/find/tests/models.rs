@@ -7,9 +7,9 @@ use prost::Message;
 use tract_onnx::pb::ModelProto;
 
 use super::{build, check};
+use crate::int8::decompose;
 use crate::int8::find::{Found, GraphProto, Idle, Verdict, find_with};
 use crate::int8::graph::Port;
-use crate::int8::lower::lower;
 
 /// Reads a model, gives names to nodes without one, and searches it.
 fn search(path: &Path, idle: Idle) -> (GraphProto, Found) {
@@ -22,7 +22,7 @@ fn search(path: &Path, idle: Idle) -> (GraphProto, Found) {
             node.name = format!("{}_{index}", node.op_type);
         }
     }
-    lower(graph);
+    decompose(graph);
     let facts = build::facts(&model, &[1, 3, 32, 32]);
     let graph = model.graph.unwrap();
     let found = find_with(&graph, opset, &facts, idle);
