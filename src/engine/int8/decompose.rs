@@ -1,5 +1,5 @@
 //! Quantised operators (`QLinearConv` and its kin) rewritten as `DequantizeLinear → operator → QuantizeLinear`, which both
-//! tract and the search for islands know.
+//! tract and the search for partitions know.
 //!
 //! Their inputs and attributes are those of the ONNX operators `QLinearConv` and `QLinearMatMul`, and of onnxruntime's
 //! contributed operators for the rest. What does not follow that form is left as it is, for tract to refuse by name.

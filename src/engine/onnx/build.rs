@@ -36,6 +36,11 @@ impl NodeBuilder {
         &self.0.op_type
     }
 
+    /// Names of the inputs.
+    pub fn inputs(&self) -> &[String] {
+        &self.0.input
+    }
+
     /// Puts an input in front of the others.
     pub fn prepend_input(&mut self, name: impl Into<String>) {
         self.0.input.insert(0, name.into());

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use super::epilogue::{Affine, Epilogue};
 use super::net::Try;
 use super::params::Stored;
 use super::pool;
 use super::search::{Draft, Search};
-use super::tail::{Affine, Tail};
 use crate::int8::graph::{Clamp, Conv, MatMul, Op, TensorId};
 use crate::onnx::node;
 
@@ -72,11 +72,11 @@ struct Dense {
 
 impl<'a> Search<'a> {
     /// Weights and bias in units of the sums, what follows folded in.
-    fn dense(&self, x: TensorId, weights: &Weights, bias: Option<Vec<f64>>, tail: &Tail) -> Try<Dense> {
+    fn dense(&self, x: TensorId, weights: &Weights, bias: Option<Vec<f64>>, epilogue: &Epilogue) -> Try<Dense> {
         let count = weights.outputs;
         let (bytes, copies) = weights.bytes()?;
         let unit = Affine { factor: vec![1.0; count], term: vec![0.0; count] };
-        let affine = tail.affine.as_ref().unwrap_or(&unit);
+        let affine = epilogue.affine.as_ref().unwrap_or(&unit);
         let bias = bias.unwrap_or_else(|| vec![0.0; count]);
         if affine.factor.len() != count || bias.len() != count {
             return Err(format!("it has {} terms for {count} outputs", bias.len()));
@@ -93,11 +93,11 @@ impl<'a> Search<'a> {
                 // Nothing but the term is left, whatever the scale: one that shows it finely.
                 let width = row.len() * copies;
                 dense.weights[channel * width..(channel + 1) * width].fill(0);
-                let unit = if real == 0.0 { f64::from(tail.quant.scale) } else { real.abs() / f64::from(1 << 20) };
+                let unit = if real == 0.0 { f64::from(epilogue.quant.scale) } else { real.abs() / f64::from(1 << 20) };
                 scale = unit / f64::from(quant.scale);
             }
             let unit = scale * f64::from(quant.scale);
-            let to_output = (unit / f64::from(tail.quant.scale)).abs();
+            let to_output = (unit / f64::from(epilogue.quant.scale)).abs();
             if !(1e-30..=1e30).contains(&to_output) || !(1e-30..=1e30).contains(&scale.abs()) {
                 return Err(format!("the scale {scale:e} of output channel {channel} is out of range"));
             }
@@ -148,8 +148,8 @@ impl<'a> Search<'a> {
             return Err("its windows leave its input".into());
         }
         let bias = node::input(node, 2).map(|name| self.channel_terms(name, m)).transpose()?;
-        let tail = self.tail(output, Some(1))?;
-        let dense = self.dense(x, &Weights::of(stored)?, bias, &tail)?;
+        let epilogue = self.epilogue(output, Some(1))?;
+        let dense = self.dense(x, &Weights::of(stored)?, bias, &epilogue)?;
 
         let mut draft = self.draft(index);
         let mut x = self.reshape(&mut draft, x, vec![n, c, h, w]);
@@ -169,11 +169,11 @@ impl<'a> Search<'a> {
             dilations: pool::pair(&slides, |s| s.dilation, 1),
             pads: [top, left, bottom, right],
             groups,
-            clamp: tail.clamp,
+            clamp: epilogue.clamp,
         });
-        let y = self.step(&mut draft, op, vec![x], vec![n, m, out_h, out_w], tail.quant);
+        let y = self.step(&mut draft, op, vec![x], vec![n, m, out_h, out_w], epilogue.quant);
         let y = self.reshape(&mut draft, y, out);
-        self.finish(draft, y, &tail, true)
+        self.finish(draft, y, &epilogue, true)
     }
 
     /// `MatMul` with a constant on one side.
@@ -214,16 +214,16 @@ impl<'a> Search<'a> {
         let channel = if left { Some(out.len() - 2) } else { out.len().checked_sub(1) };
         // A vector as weights leaves no axis for its one channel.
         let channel = channel.filter(|&c| out[c] == weights.outputs);
-        let tail = self.tail(output, channel)?;
+        let epilogue = self.epilogue(output, channel)?;
         let mut swap: Vec<usize> = (0..rank).collect();
         if left {
             swap.swap(rank - 2, rank - 1);
         }
         let x = self.transpose(&mut draft, x, swap.clone());
-        let y = self.product(&mut draft, x, &weights, None, &tail)?;
+        let y = self.product(&mut draft, x, &weights, None, &epilogue)?;
         let y = self.transpose(&mut draft, y, swap);
         let y = self.same_elements(&mut draft, y, &out)?;
-        self.finish(draft, y, &tail, true)
+        self.finish(draft, y, &epilogue, true)
     }
 
     /// `Gemm` with constant weights.
@@ -250,13 +250,13 @@ impl<'a> Search<'a> {
             }
             None => None,
         };
-        let tail = self.tail(output, Some(1))?;
+        let epilogue = self.epilogue(output, Some(1))?;
         let mut draft = self.draft(index);
         let order = if node::int(node, "transA", 0)? != 0 { vec![1, 0] } else { vec![0, 1] };
         let x = self.transpose(&mut draft, x, order);
-        let y = self.product(&mut draft, x, &weights, bias, &tail)?;
+        let y = self.product(&mut draft, x, &weights, bias, &epilogue)?;
         let y = self.same_elements(&mut draft, y, &out)?;
-        self.finish(draft, y, &tail, true)
+        self.finish(draft, y, &epilogue, true)
     }
 
     /// The operator itself: `[…, K]` to `[…, N]`.
@@ -266,14 +266,14 @@ impl<'a> Search<'a> {
         x: TensorId,
         weights: &Weights,
         bias: Option<Vec<f64>>,
-        tail: &Tail,
+        epilogue: &Epilogue,
     ) -> Try<TensorId> {
         let Some((&k, lead)) = self.shape(x).split_last() else { return Err("its operand has no dimensions".into()) };
         if k != weights.inputs {
             return Err(format!("{} weights for {k} values", weights.inputs));
         }
         let shape = lead.iter().copied().chain([weights.outputs]).collect();
-        let dense = self.dense(x, weights, bias, tail)?;
+        let dense = self.dense(x, weights, bias, epilogue)?;
         let mut x = x;
         if dense.copies > 1 {
             let axis = self.shape(x).len() - 1;
@@ -284,9 +284,9 @@ impl<'a> Search<'a> {
             weights: Arc::new(dense.weights),
             weight_scales: dense.scales,
             bias: dense.bias,
-            clamp: tail.clamp,
+            clamp: epilogue.clamp,
         });
-        Ok(self.step(draft, op, vec![x], shape, tail.quant))
+        Ok(self.step(draft, op, vec![x], shape, epilogue.quant))
     }
 
     /// The third operand of `Conv`.
@@ -314,7 +314,7 @@ impl<'a> Search<'a> {
     }
 
     /// A standalone term and factor for each channel of a quantised tensor: a depthwise convolution of one pixel.
-    pub fn scaled(&mut self, index: usize, x: TensorId, affine: Affine, tail: &Tail<'a>) -> Try<()> {
+    pub fn scaled(&mut self, index: usize, x: TensorId, affine: Affine, epilogue: &Epilogue<'a>) -> Try<()> {
         let shape = self.shape(x).to_vec();
         let (n, c) = (shape[0], affine.factor.len());
         if shape.len() < 2 || shape[1] != c {
@@ -324,7 +324,7 @@ impl<'a> Search<'a> {
         const ONE: i32 = 64;
         let weights = Weights { outputs: c, inputs: 1, steps: vec![ONE; c], scales: vec![1.0 / f64::from(ONE); c] };
         let mut all = affine;
-        if let Some(more) = &tail.affine {
+        if let Some(more) = &epilogue.affine {
             for channel in 0..c {
                 all.factor[channel] *= more.factor[channel];
                 all.term[channel] = all.term[channel] * more.factor[channel] + more.term[channel];
@@ -332,12 +332,17 @@ impl<'a> Search<'a> {
         }
         // A term is rounded to a 64th of a step of the operand, which must stay small in steps of the result.
         let coarse = |(factor, term): (&f64, &f64)| {
-            *term != 0.0 && factor.abs() * f64::from(self.quant(x).scale) > 8.0 * f64::from(tail.quant.scale)
+            *term != 0.0 && factor.abs() * f64::from(self.quant(x).scale) > 8.0 * f64::from(epilogue.quant.scale)
         };
         if all.factor.iter().zip(&all.term).any(coarse) {
             return Err("its terms are too fine for its operand".into());
         }
-        let whole = Tail { affine: Some(all), clamp: tail.clamp, quant: tail.quant, ..Tail::empty(tail.quant) };
+        let whole = Epilogue {
+            affine: Some(all),
+            clamp: epilogue.clamp,
+            quant: epilogue.quant,
+            ..Epilogue::empty(epilogue.quant)
+        };
         let dense = self.dense(x, &weights, None, &whole)?;
         let pixels = shape[2..].iter().product::<usize>();
         let picture = if shape.len() == 4 { shape.clone() } else { vec![n, c, 1, pixels] };
@@ -352,17 +357,17 @@ impl<'a> Search<'a> {
             dilations: [1, 1],
             pads: [0; 4],
             groups: c,
-            clamp: tail.clamp,
+            clamp: epilogue.clamp,
         });
-        let y = self.step(&mut draft, op, vec![y], picture, tail.quant);
+        let y = self.step(&mut draft, op, vec![y], picture, epilogue.quant);
         let y = self.reshape(&mut draft, y, shape);
-        self.finish(draft, y, tail, true)
+        self.finish(draft, y, epilogue, true)
     }
 }
 
-impl Tail<'_> {
+impl Epilogue<'_> {
     /// A way without nodes.
     fn empty(quant: crate::int8::graph::Quant) -> Self {
-        Tail { quant, clamp: Clamp::NONE, affine: None, nodes: Vec::new(), moves: Vec::new(), outputs: Vec::new() }
+        Epilogue { quant, clamp: Clamp::NONE, affine: None, nodes: Vec::new(), moves: Vec::new(), outputs: Vec::new() }
     }
 }

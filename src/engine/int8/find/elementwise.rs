@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use super::epilogue::{Affine, Epilogue};
 use super::moves::PadDomain;
 use super::net::Try;
 use super::params;
 use super::search::{Draft, Role, Search, Table, View, table_of};
-use super::tail::{Affine, Tail};
 use crate::int8::graph::{Clamp, Op, Quant, TensorId};
 use crate::onnx::node;
 
@@ -41,15 +41,15 @@ impl<'a> Search<'a> {
     /// A `Pad` with a value that has no byte before it is quantised with other parameters.
     fn pad_behind(&mut self, index: usize, x: TensorId) -> Try<()> {
         let node = self.net.node(index);
-        let tail = self.tail(node::only_output(node)?, None)?;
+        let epilogue = self.epilogue(node::only_output(node)?, None)?;
         let (shape, table) = (self.shape(x).to_vec(), table_of(self.quant(x)));
         let mut draft = self.draft(index);
-        let table = Op::Lookup(Arc::new(table.map(|real| params::quantise(tail.quant, real))));
-        let x = self.step(&mut draft, table, vec![x], shape, tail.quant);
+        let table = Op::Lookup(Arc::new(table.map(|real| params::quantise(epilogue.quant, real))));
+        let x = self.step(&mut draft, table, vec![x], shape, epilogue.quant);
         let outputs = self.apply(&mut draft, node, x, PadDomain::Rounded)?;
         let y = *outputs.first().ok_or("it makes nothing")?;
-        let y = self.clamped(&mut draft, y, tail.clamp);
-        self.finish(draft, y, &tail, false)
+        let y = self.clamped(&mut draft, y, epilogue.clamp);
+        self.finish(draft, y, &epilogue, false)
     }
 
     /// A function of one operand.
@@ -139,16 +139,16 @@ impl<'a> Search<'a> {
         if broadcast(self.shape(a), self.shape(b)).as_ref() != Some(&shape) {
             return Err("its operands do not broadcast to its result".into());
         }
-        let tail = self.tail(output, None)?;
-        let (sa, sb, sy) = (self.quant(a).scale, self.quant(b).scale, tail.quant.scale);
+        let epilogue = self.epilogue(output, None)?;
+        let (sa, sb, sy) = (self.quant(a).scale, self.quant(b).scale, epilogue.quant.scale);
         let ratios = if node.op_type == "Mul" { [sa * sb / sy, 1.0] } else { [sa / sy, sb / sy] };
         if ratios.iter().any(|r| !(1e-20..=1e20).contains(r)) {
             return Err("its scales lie too far from one another".into());
         }
-        let Some(op) = op(tail.clamp) else { return Err("it has no integer form here".into()) };
+        let Some(op) = op(epilogue.clamp) else { return Err("it has no integer form here".into()) };
         let mut draft = self.draft(index);
-        let y = self.step(&mut draft, op, vec![a, b], shape, tail.quant);
-        self.finish(draft, y, &tail, true)
+        let y = self.step(&mut draft, op, vec![a, b], shape, epilogue.quant);
+        self.finish(draft, y, &epilogue, true)
     }
 
     /// A term and a factor for each channel of a quantised tensor.
@@ -160,8 +160,8 @@ impl<'a> Search<'a> {
         let channels = *self.shape(x).get(1).ok_or("it has no channels")?;
         let mut affine = Affine::unit(channels);
         self.fold(node, name, 1, &mut affine)?;
-        let tail = self.tail(node::only_output(node)?, Some(1))?;
-        self.scaled(index, x, affine, &tail)
+        let epilogue = self.epilogue(node::only_output(node)?, Some(1))?;
+        self.scaled(index, x, affine, &epilogue)
     }
 
     /// A quantised tensor, or a constant whose values all are multiples of one step.
@@ -187,8 +187,8 @@ impl<'a> Search<'a> {
         let like = self.view(variable);
         let quantised = like.as_ref().map(|view| self.quant(view.tensor()));
         let bytes = matches!(like, Some(View::Bytes { .. }));
-        let tail = if bytes { None } else { self.tail(output, None).ok() };
-        let quant = tail.as_ref().map(|t| t.quant).or(quantised).ok_or("its operands are not quantised")?;
+        let epilogue = if bytes { None } else { self.epilogue(output, None).ok() };
+        let quant = epilogue.as_ref().map(|t| t.quant).or(quantised).ok_or("its operands are not quantised")?;
         let mut parts = Vec::with_capacity(names.len());
         for name in names {
             parts.push(match (self.view(name), &like) {
@@ -212,11 +212,11 @@ impl<'a> Search<'a> {
             return Err("its operands do not fit its result".into());
         }
         let mut draft = self.draft(index);
-        match (tail, like) {
-            (Some(tail), _) => {
+        match (epilogue, like) {
+            (Some(epilogue), _) => {
                 let y = self.step(&mut draft, Op::Concat { axis }, parts, shape, quant);
-                let y = self.clamped(&mut draft, y, tail.clamp);
-                self.finish(draft, y, &tail, false)
+                let y = self.clamped(&mut draft, y, epilogue.clamp);
+                self.finish(draft, y, &epilogue, false)
             }
             (None, Some(like)) if parts.iter().all(|&p| self.quant(p) == quant) => {
                 let y = self.step(&mut draft, Op::Concat { axis }, parts, shape, quant);
@@ -259,14 +259,14 @@ impl<'a> Search<'a> {
         let output = node::only_output(node)?;
         let out = self.net.shape(output)?;
         let x = self.real(node::required_input(node, 0)?)?;
-        let tail: Tail = self.tail(output, None)?;
+        let epilogue: Epilogue = self.epilogue(output, None)?;
         let mut draft = self.draft(index);
-        let y = make(self, &mut draft, x, &out, tail.quant)?;
+        let y = make(self, &mut draft, x, &out, epilogue.quant)?;
         if self.shape(y) != out {
             return Err(format!("its result has shape {out:?}, expected was {:?}", self.shape(y)));
         }
-        let y = self.clamped(&mut draft, y, tail.clamp);
-        self.finish(draft, y, &tail, true)
+        let y = self.clamped(&mut draft, y, epilogue.clamp);
+        self.finish(draft, y, &epilogue, true)
     }
 
     /// `AveragePool`.

@@ -22,14 +22,14 @@ pub struct Fact {
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     /// None of them depends on itself through the rest of the graph.
-    pub islands: Vec<Island>,
+    pub partitions: Vec<Partition>,
     /// One for each ONNX node.
     pub verdicts: Vec<Verdict>,
 }
 
 /// A part of the graph in integers.
 #[derive(Clone, Debug, Default)]
-pub struct Island {
+pub struct Partition {
     /// What it computes.
     pub graph: Graph,
     /// Indices of the ONNX nodes that it replaces.
@@ -45,8 +45,8 @@ pub struct Island {
 pub enum Verdict {
     /// In integers.
     Integer {
-        /// Index of the island that it is part of.
-        island: usize,
+        /// Index of the partition that it is part of.
+        partition: usize,
     },
     /// In tract.
     Float {

@@ -143,11 +143,11 @@ fn erf(x: f64) -> f64 {
         return x.signum() * std::f64::consts::FRAC_2_SQRT_PI * (-z * z).exp() * sum;
     }
     // erfc z = e^(−z²) / √π · 1 / (z + ½ / (z + 1 / (z + 1½ / (z + …)))).
-    let mut tail = z;
+    let mut fraction = z;
     for n in (1..=80).rev() {
-        tail = z + f64::from(n) / 2.0 / tail;
+        fraction = z + f64::from(n) / 2.0 / fraction;
     }
-    x.signum() * (1.0 - (-z * z).exp() * std::f64::consts::FRAC_2_SQRT_PI / 2.0 / tail)
+    x.signum() * (1.0 - (-z * z).exp() * std::f64::consts::FRAC_2_SQRT_PI / 2.0 / fraction)
 }
 
 #[cfg(test)]

@@ -1,25 +1,25 @@
-//! The search for islands: parts of an ONNX graph that can be computed in integers from end to end.
+//! The search for partitions: parts of an ONNX graph that can be computed in integers from end to end.
 //!
 //! Nodes are looked at in the order in which they can be computed. Quantised tensors are followed through
 //! `DequantizeLinear` ([`search`]): a float tensor that was dequantised stands for its bytes, nodes that move data move the
-//! bytes, a function of one number becomes a table. A node that computes needs a `QuantizeLinear` behind it ([`tail`]),
-//! which says how its result is rounded. What was found is then cut into [`Island`]s that tract can run as one node each.
+//! bytes, a function of one number becomes a table. A node that computes needs a `QuantizeLinear` behind it ([`epilogue`]),
+//! which says how its result is rounded. What was found is then cut into [`Partition`]s that tract can run as one node each.
 
-mod cut;
 mod dense;
 mod draw;
 mod elementwise;
+mod epilogue;
 mod found;
 mod function;
 mod moves;
 mod net;
 mod params;
+mod partition;
 mod pool;
 mod quantize;
 mod resize;
 mod search;
 mod splice;
-mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -27,18 +27,18 @@ use std::collections::HashMap;
 
 use tract_onnx::pb::GraphProto;
 
-use self::cut::{Cut, Idle};
 use self::net::{Net, Try};
+use self::partition::{Cut, Idle};
 use self::search::{Role, Search};
 use crate::onnx::{GraphView, operators};
 
-pub use found::{Fact, Found, Island, Verdict};
-pub use splice::{ISLAND_DOMAIN, ISLAND_INDEX, ISLAND_OPERATOR, splice, spliced};
+pub use found::{Fact, Found, Partition, Verdict};
+pub use splice::{PARTITION_DOMAIN, PARTITION_INDEX, PARTITION_OPERATOR, splice, spliced};
 
 /// How often a cut is made again before the rest is taken as it is.
 const MAX_ROUNDS: usize = 64;
 
-/// Looks for islands in a graph whose operator set is `opset`.
+/// Looks for partitions in a graph whose operator set is `opset`.
 ///
 /// `facts` tell type and shape of every tensor, and the value of constants; nodes with tensors that it does not know stay
 /// in tract.
@@ -46,7 +46,7 @@ pub fn find(graph: &GraphProto, opset: i64, facts: &HashMap<String, Fact>) -> Fo
     find_with(graph, opset, facts, Idle::Drop)
 }
 
-/// [`find`], with a say in what becomes of islands that compute nothing.
+/// [`find`], with a say in what becomes of partitions that compute nothing.
 pub(in crate::int8) fn find_with(graph: &GraphProto, opset: i64, facts: &HashMap<String, Fact>, idle: Idle) -> Found {
     let mut search = Search::new(Net::new(GraphView::new(graph), opset, facts));
     for index in search.net.order.clone() {
@@ -62,7 +62,7 @@ pub(in crate::int8) fn find_with(graph: &GraphProto, opset: i64, facts: &HashMap
     cut_until_worth_it(&search, idle)
 }
 
-/// Cuts, and cuts again without the islands that are not worth their copies, until all are.
+/// Cuts, and cuts again without the partitions that are not worth their copies, until all are.
 fn cut_until_worth_it(search: &Search, idle: Idle) -> Found {
     let mut dropped = vec![false; search.items.len()];
     for round in 1.. {

@@ -5,6 +5,7 @@ use tract_onnx::prelude::DatumType;
 
 use super::net::{Net, Try};
 use crate::int8::graph::Quant;
+use crate::int8::kernels;
 use crate::onnx::node;
 use crate::onnx::operators::{self, Effect};
 
@@ -86,10 +87,9 @@ impl Params {
 
 /// The byte for a real, as `QuantizeLinear` defines it.
 pub(super) fn quantise(quant: Quant, real: f32) -> i8 {
-    let steps = (real / quant.scale).round_ties_even();
-    // NaN becomes the lowest byte.
-    let byte = f64::from(steps) + f64::from(quant.zero_point);
-    if byte.is_nan() { i8::MIN } else { byte.clamp(-128.0, 127.0) as i8 }
+    let mut byte = [0];
+    kernels::quantize(&[real], (quant.scale, quant.zero_point), &mut byte);
+    byte[0]
 }
 
 /// The real that a byte stands for.

@@ -232,7 +232,7 @@ impl<'a> Search<'a> {
         for step in &draft.steps {
             self.tensors[step.output].origin = Origin::Item(item);
         }
-        // tract resizes some pictures otherwise than ONNX says, so an island is worth it for that alone.
+        // tract resizes some pictures otherwise than ONNX says, so a partition is worth it for that alone.
         let computes = computes || draft.steps.iter().any(|step| matches!(step.op, Op::Resize { .. }));
         self.items.push(Item { head: draft.head, steps: draft.steps, computes });
     }

@@ -1,23 +1,23 @@
-//! Puts islands into an ONNX graph, one node for each.
+//! Puts partitions into an ONNX graph, one node for each.
 
 use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
-use super::found::Island;
+use super::found::Partition;
 use crate::int8::graph::Port;
 use crate::onnx::build::NodeBuilder;
 use crate::onnx::{GraphView, captured_names, node};
 
-/// Domain of the node that stands for an island.
-pub const ISLAND_DOMAIN: &str = "leptond";
-/// Type of the node that stands for an island.
-pub const ISLAND_OPERATOR: &str = "Int8Island";
-/// The attribute of that node that is the island's index.
-pub const ISLAND_INDEX: &str = "island";
+/// Domain of the node that stands for a partition.
+pub const PARTITION_DOMAIN: &str = "leptond";
+/// Type of the node that stands for a partition.
+pub const PARTITION_OPERATOR: &str = "Int8Partition";
+/// The attribute of that node that is the partition's index.
+pub const PARTITION_INDEX: &str = "partition";
 
-/// A copy of a graph with islands in it, and of its constants only those that are still read: weights are most of a file.
-pub fn spliced(graph: &GraphProto, islands: &[Island]) -> GraphProto {
+/// A copy of a graph with partitions in it, and of its constants only those that are still read: weights are most of a file.
+pub fn spliced(graph: &GraphProto, partitions: &[Partition]) -> GraphProto {
     let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
     let mut light = GraphProto {
         name: graph.name.clone(),
@@ -26,7 +26,7 @@ pub fn spliced(graph: &GraphProto, islands: &[Island]) -> GraphProto {
         output: graph.output.clone(),
         ..Default::default()
     };
-    splice(&mut light, islands);
+    splice(&mut light, partitions);
     let mut read: HashSet<&str> = light.output.iter().map(|o| o.name.as_str()).collect();
     for node in &light.node {
         read.extend(reads_of(node));
@@ -38,14 +38,14 @@ pub fn spliced(graph: &GraphProto, islands: &[Island]) -> GraphProto {
     light
 }
 
-/// Replaces the nodes of each island by one node whose inputs and outputs are its ports in their order.
+/// Replaces the nodes of each partition by one node whose inputs and outputs are its ports in their order.
 ///
-/// `islands` may be some of those that were found: nodes of theirs that the others would have made unnecessary stay.
-/// Nodes and initialisers that only islands needed go as well. The nodes that are left stand in an order in which they
+/// `partitions` may be some of those that were found: nodes of theirs that the others would have made unnecessary stay.
+/// Nodes and initialisers that only partitions needed go as well. The nodes that are left stand in an order in which they
 /// can be computed.
-pub fn splice(graph: &mut GraphProto, islands: &[Island]) {
-    let mut gone: HashSet<usize> = islands.iter().flat_map(|i| i.nodes.iter().chain(&i.asking).copied()).collect();
-    restore(graph, islands, &mut gone);
+pub fn splice(graph: &mut GraphProto, partitions: &[Partition]) {
+    let mut gone: HashSet<usize> = partitions.iter().flat_map(|i| i.nodes.iter().chain(&i.asking).copied()).collect();
+    restore(graph, partitions, &mut gone);
     let mut index = 0;
     let mut orphans: Vec<String> = Vec::new();
     graph.node.retain_mut(|node| {
@@ -56,16 +56,16 @@ pub fn splice(graph: &mut GraphProto, islands: &[Island]) {
         }
         stays
     });
-    graph.initializer.extend(islands.iter().flat_map(|i| i.constants.iter().cloned()));
+    graph.initializer.extend(partitions.iter().flat_map(|i| i.constants.iter().cloned()));
     let names: HashSet<String> = graph.node.iter().map(|n| n.name.clone()).collect();
-    for (index, island) in islands.iter().enumerate() {
-        let mut name = format!("int8 island {index}");
+    for (index, partition) in partitions.iter().enumerate() {
+        let mut name = format!("int8 partition {index}");
         while names.contains(&name) {
             name.push('_');
         }
         let ports = |ports: &[Port]| ports.iter().map(|p| p.name.clone()).collect::<Vec<_>>();
-        let node = NodeBuilder::new(ISLAND_OPERATOR, ports(&island.graph.inputs)).domain(ISLAND_DOMAIN);
-        graph.node.push(node.size(ISLAND_INDEX, index).named(name, ports(&island.graph.outputs)));
+        let node = NodeBuilder::new(PARTITION_OPERATOR, ports(&partition.graph.inputs)).domain(PARTITION_DOMAIN);
+        graph.node.push(node.size(PARTITION_INDEX, index).named(name, ports(&partition.graph.outputs)));
     }
     drop_orphans(graph, orphans);
     let order = GraphView::new(graph).order();
@@ -75,14 +75,14 @@ pub fn splice(graph: &mut GraphProto, islands: &[Island]) {
     }
 }
 
-/// Takes nodes out of `gone` again that make what is still read and what no island hands out.
-fn restore(graph: &mut GraphProto, islands: &[Island], gone: &mut HashSet<usize>) {
-    let ports = |island: &Island| island.graph.outputs.iter().map(|p| p.name.clone()).collect::<Vec<_>>();
-    let mut made: HashSet<String> = islands.iter().flat_map(ports).collect();
-    made.extend(islands.iter().flat_map(|i| i.constants.iter().map(|t| t.name.clone())));
+/// Takes nodes out of `gone` again that make what is still read and what no partition hands out.
+fn restore(graph: &mut GraphProto, partitions: &[Partition], gone: &mut HashSet<usize>) {
+    let ports = |partition: &Partition| partition.graph.outputs.iter().map(|p| p.name.clone()).collect::<Vec<_>>();
+    let mut made: HashSet<String> = partitions.iter().flat_map(ports).collect();
+    made.extend(partitions.iter().flat_map(|i| i.constants.iter().map(|t| t.name.clone())));
     let view = GraphView::new(graph);
     let mut wanted: Vec<&str> = graph.output.iter().map(|o| o.name.as_str()).collect();
-    wanted.extend(islands.iter().flat_map(|i| i.graph.inputs.iter().map(|p| p.name.as_str())));
+    wanted.extend(partitions.iter().flat_map(|i| i.graph.inputs.iter().map(|p| p.name.as_str())));
     for (_, node) in graph.node.iter().enumerate().filter(|(index, _)| !gone.contains(index)) {
         wanted.extend(reads_of(node));
     }
@@ -94,7 +94,7 @@ fn restore(graph: &mut GraphProto, islands: &[Island], gone: &mut HashSet<usize>
             wanted.extend(reads_of(&graph.node[index]));
         }
     }
-    // What both make comes from the island.
+    // What both make comes from the partition.
     for index in restored {
         for output in graph.node[index].output.iter_mut().filter(|o| made.contains(o.as_str())) {
             while !output.is_empty() && made.contains(output.as_str()) {

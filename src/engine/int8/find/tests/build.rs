@@ -95,7 +95,7 @@ impl Builder {
     }
 
     /// Both: rounds `x` to steps of `scale`.
-    pub fn sandwich(&mut self, name: &str, x: &str, scale: f64, zero_point: i32) -> String {
+    pub fn qdq(&mut self, name: &str, x: &str, scale: f64, zero_point: i32) -> String {
         let bytes = self.quantize(&format!("{name}.q"), x, scale, zero_point);
         self.dequantize(name, &bytes, scale, zero_point)
     }
@@ -121,7 +121,7 @@ impl Builder {
         }
     }
 
-    /// Lowers and searches. Islands are checked for what every one must hold, and that they fit back into the graph.
+    /// Lowers and searches. Partitions are checked for what every one must hold, and that they fit back into the graph.
     pub fn find(&mut self, idle: Idle) -> Found {
         decompose(&mut self.graph);
         let facts = facts(&self.model(), &[]);
@@ -130,11 +130,11 @@ impl Builder {
         found
     }
 
-    /// The one island of a graph that computes.
-    pub fn island(&mut self) -> crate::int8::graph::Graph {
+    /// The one partition of a graph that computes.
+    pub fn partition(&mut self) -> crate::int8::graph::Graph {
         let found = self.find(Idle::Drop);
-        assert_eq!(found.islands.len(), 1, "{:?}", found.verdicts);
-        found.islands.into_iter().next().unwrap().graph
+        assert_eq!(found.partitions.len(), 1, "{:?}", found.verdicts);
+        found.partitions.into_iter().next().unwrap().graph
     }
 
     /// Why a node stays in floats.

@@ -13,7 +13,7 @@ use crate::onnx::{node, operators};
 const MAX_NODES: usize = 16;
 
 /// The way from a float result to its `QuantizeLinear`.
-pub(super) struct Tail<'a> {
+pub(super) struct Epilogue<'a> {
     pub quant: Quant,
     /// Activations on the way.
     pub clamp: Clamp,
@@ -70,7 +70,7 @@ impl Bounds {
 
 impl<'a> Search<'a> {
     /// Follows the float result `name` to where it is quantised. Channels lie along `channel` if factors may be folded.
-    pub fn tail(&self, name: &'a str, channel: Option<usize>) -> Try<Tail<'a>> {
+    pub fn epilogue(&self, name: &'a str, channel: Option<usize>) -> Try<Epilogue<'a>> {
         let mut bounds = Bounds { low: f32::NEG_INFINITY, high: f32::INFINITY };
         let (mut affine, mut nodes, mut moves, mut clamped) = (None, Vec::new(), Vec::new(), false);
         let mut name = name;
@@ -87,7 +87,7 @@ impl<'a> Search<'a> {
                 let (quant, outputs) = self.quantised_by(readers)?;
                 nodes.extend(readers);
                 let clamp = Clamp { low: quantise(quant, bounds.low), high: quantise(quant, bounds.high) };
-                return Ok(Tail { quant, clamp, affine, nodes, moves, outputs });
+                return Ok(Epilogue { quant, clamp, affine, nodes, moves, outputs });
             }
             let &[reader] = readers else {
                 let why = if readers.is_empty() { "nothing reads its result" } else { "its result is read in floats" };
@@ -117,19 +117,25 @@ impl<'a> Search<'a> {
         Err("it is too far from its result to a QuantizeLinear".into())
     }
 
-    /// Ends an item whose result `x` is what `tail` quantises to; what `tail` moves is moved.
-    pub fn finish(&mut self, mut draft: Draft<'a>, mut x: TensorId, tail: &Tail<'a>, computes: bool) -> Try<()> {
-        for &index in &tail.moves {
+    /// Ends an item whose result `x` is what `epilogue` quantises to; what `epilogue` moves is moved.
+    pub fn finish(
+        &mut self,
+        mut draft: Draft<'a>,
+        mut x: TensorId,
+        epilogue: &Epilogue<'a>,
+        computes: bool,
+    ) -> Try<()> {
+        for &index in &epilogue.moves {
             let node = self.net.node(index);
             let outputs = self.apply(&mut draft, node, x, PadDomain::Real);
             let outputs =
                 outputs.map_err(|why| format!("its result goes through {} {:?}: {why}", node.op_type, node.name))?;
             x = *outputs.first().ok_or("it makes nothing")?;
         }
-        for &(name, unsigned) in &tail.outputs {
+        for &(name, unsigned) in &epilogue.outputs {
             self.name(name, View::Bytes { tensor: x, unsigned })?;
         }
-        self.close(draft, &tail.nodes, computes);
+        self.close(draft, &epilogue.nodes, computes);
         Ok(())
     }
 
