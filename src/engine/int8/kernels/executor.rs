@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use super::run::{self, Input, Output, Part};
 use super::step::{Step, Work};
-use super::team::Team;
+use super::thread_pool::ThreadPool;
 use super::{AlignedBytes, Kernels};
 
 /// What runs, settled for good.
@@ -22,7 +22,7 @@ pub struct Program {
     pub kernels: &'static dyn Kernels,
 }
 
-/// A thread of the team panicked; the machine cannot go on.
+/// A thread of the pool panicked; the executor cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Broken;
 
@@ -44,9 +44,9 @@ const CHUNKS: usize = 2;
 const BYTES_PER_US: usize = 4_000;
 
 /// A program's memory and threads.
-pub struct Machine {
+pub struct Executor {
     shared: Arc<Shared>,
-    team: Option<Arc<Team>>,
+    pool: Option<Arc<ThreadPool>>,
     helpers: Vec<JoinHandle<()>>,
 }
 
@@ -61,25 +61,25 @@ struct Shared {
     base: *mut i8,
 }
 
-// SAFETY: `base` points into `_arena`, whose memory never moves; threads touch it only in chunks that the team hands out, and those of one step
+// SAFETY: `base` points into `_arena`, whose memory never moves; threads touch it only in chunks that the pool hands out, and those of one step
 // are apart in what they write, while steps follow one another.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
 
-impl fmt::Debug for Machine {
+impl fmt::Debug for Executor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Machine").field("threads", &self.shared.threads).finish_non_exhaustive()
+        f.debug_struct("Executor").field("threads", &self.shared.threads).finish_non_exhaustive()
     }
 }
 
-impl Machine {
+impl Executor {
     /// Memory for a program, and `threads − 1` helping threads if any step is worth sharing.
     pub fn new(program: &Arc<Program>, threads: usize) -> Self {
         Self::sharing(program, threads, worth_sharing)
     }
 
-    /// As [`Machine::new`], sharing every step that can be shared, however small: for tests.
+    /// As [`Executor::new`], sharing every step that can be shared, however small: for tests.
     #[cfg(test)]
     pub fn sharing_all(program: &Arc<Program>, threads: usize) -> Self {
         Self::sharing(program, threads, |step, _| !is_edge(step))
@@ -94,23 +94,23 @@ impl Machine {
         }
         let base = arena.as_mut_ptr().cast();
         let shared = Arc::new(Shared { program: program.clone(), spread, threads, _arena: arena, base });
-        let team = if threads > 1 { Team::new(threads * CHUNKS, program.steps.len()) } else { None };
+        let pool = if threads > 1 { ThreadPool::new(threads * CHUNKS, program.steps.len()) } else { None };
         let mut helpers = Vec::new();
-        for index in (1..threads).filter(|_| team.is_some()) {
-            let (shared, team) = (shared.clone(), team.clone());
+        for index in (1..threads).filter(|_| pool.is_some()) {
+            let (shared, pool) = (shared.clone(), pool.clone());
             let body = move || {
-                let Some(team) = team else { return };
+                let Some(pool) = pool else { return };
                 let count = shared.threads * CHUNKS;
-                team.help(|step, index| {
+                pool.help(|step, index| {
                     let step = &shared.program.steps[step];
-                    // SAFETY: the team hands each chunk out once, after the steps before and before the steps behind; see `Shared`.
+                    // SAFETY: the pool hands each chunk out once, after the steps before and before the steps behind; see `Shared`.
                     unsafe { run::run(step, shared.program.kernels, shared.base, Part { index, count }) };
                 });
             };
             // Where the system gives no more threads, those that there are do the work.
             helpers.extend(std::thread::Builder::new().name(format!("int8 {index}")).spawn(body));
         }
-        Machine { shared, team, helpers }
+        Executor { shared, pool, helpers }
     }
 
     /// One inference. `after` is told each step when it is done, by its index.
@@ -126,22 +126,22 @@ impl Machine {
         outputs: &mut [Output],
         after: &mut dyn FnMut(usize),
     ) -> Result<(), Broken> {
-        let (shared, team) = (&*self.shared, self.team.as_deref());
-        if team.is_some_and(Team::is_broken) {
+        let (shared, pool) = (&*self.shared, self.pool.as_deref());
+        if pool.is_some_and(ThreadPool::is_broken) {
             return Err(Broken);
         }
         let (program, base) = (&*shared.program, shared.base);
-        team.inspect(|team| team.begin());
+        pool.inspect(|pool| pool.begin());
         let mut whole = true;
         for (index, step) in program.steps.iter().enumerate() {
-            match (&step.work, team) {
+            match (&step.work, pool) {
                 // SAFETY: this thread alone runs what is not shared, and the arena is the program's.
                 (Work::Load { port, .. }, _) => unsafe { run::load(step, base, inputs[*port]) },
                 // SAFETY: as above.
                 (Work::Store { port, .. }, _) => unsafe { run::store(step, base, &mut outputs[*port]) },
-                (_, Some(team)) if shared.spread[index] => {
+                (_, Some(pool)) if shared.spread[index] => {
                     let count = shared.threads * CHUNKS;
-                    whole = team.share(index, |chunk| {
+                    whole = pool.share(index, |chunk| {
                         let part = Part { index: chunk, count };
                         // SAFETY: `Program` says that places lie inside the arena and the kernels suit the processor; chunks are
                         // disjoint in what they write, and nobody is at another step.
@@ -156,14 +156,14 @@ impl Machine {
             }
             after(index);
         }
-        team.inspect(|team| team.rest());
+        pool.inspect(|pool| pool.rest());
         if whole { Ok(()) } else { Err(Broken) }
     }
 }
 
-impl Drop for Machine {
+impl Drop for Executor {
     fn drop(&mut self) {
-        self.team.iter().for_each(|team| team.end());
+        self.pool.iter().for_each(|pool| pool.end());
         for helper in self.helpers.drain(..) {
             // One that panicked has said so already.
             drop(helper.join());

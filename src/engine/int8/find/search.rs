@@ -7,11 +7,10 @@ use std::sync::Arc;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::DatumType;
 
-use super::moves;
-use super::net::{self, Net, Try};
+use super::net::{Net, Try};
 use super::params::{self, Params, Stored};
-use super::tail::Tail;
 use crate::int8::graph::{Node, Op, Quant, Tensor, TensorId};
+use crate::onnx::{node, operators};
 
 /// Most values of constants that are taken in, over all operators that read them.
 const MAX_VALUES: usize = 1 << 30;
@@ -109,7 +108,7 @@ pub(super) struct Draft<'n> {
 impl<'a> Search<'a> {
     /// Nothing found yet.
     pub fn new(net: Net<'a>) -> Self {
-        let roles = net.graph.node.iter().map(|_| None).collect();
+        let roles = (0..net.len()).map(|_| None).collect();
         Search {
             net,
             tensors: Vec::new(),
@@ -178,8 +177,34 @@ impl<'a> Search<'a> {
         self.step(draft, Op::Transpose { perm }, vec![x], shape, quant)
     }
 
+    /// The same elements under shape `out`.
+    pub fn same_elements(&mut self, draft: &mut Draft<'a>, x: TensorId, out: &[usize]) -> Try<TensorId> {
+        if self.shape(x).iter().product::<usize>() != out.iter().product::<usize>() {
+            return Err(format!("shape {:?} does not become {out:?}", self.shape(x)));
+        }
+        Ok(self.reshape(draft, x, out.to_vec()))
+    }
+    /// Elements by index along one axis.
+    pub fn take(&mut self, draft: &mut Draft<'a>, x: TensorId, axis: usize, indices: Vec<usize>) -> Try<TensorId> {
+        let mut shape = self.shape(x).to_vec();
+        let dim = *shape.get(axis).ok_or("its axis does not fit")?;
+        if indices.is_empty() || indices.iter().any(|&i| i >= dim) {
+            return Err(format!("an index does not fit a dimension of {dim}"));
+        }
+        if indices.iter().copied().eq(0..dim) {
+            return Ok(x);
+        }
+        shape[axis] = indices.len();
+        let quant = self.quant(x);
+        let step = indices.get(1).map_or(1, |second| second.saturating_sub(indices[0]));
+        let start = indices[0];
+        let even = step >= 1 && indices.iter().enumerate().all(|(k, &i)| i == start + k * step);
+        let op = if even { Op::Slice { axis, start, step } } else { Op::Gather { axis, indices } };
+        Ok(self.step(draft, op, vec![x], shape, quant))
+    }
+
     /// Makes `name` stand for `view`, if type and shape are what is known of it.
-    fn name(&mut self, name: &'a str, view: View) -> Try<()> {
+    pub fn name(&mut self, name: &'a str, view: View) -> Try<()> {
         let tensor = view.tensor();
         let dtype = match view {
             View::Bytes { unsigned: true, .. } => DatumType::U8,
@@ -199,7 +224,7 @@ impl<'a> Search<'a> {
     }
 
     /// Puts a draft among the items, for nodes `nodes` of the file besides its head.
-    fn close(&mut self, draft: Draft, nodes: &[usize], computes: bool) {
+    pub fn close(&mut self, draft: Draft, nodes: &[usize], computes: bool) {
         let item = self.items.len();
         for &node in nodes.iter().chain([&draft.head]) {
             self.roles[node] = Some(Role::Item(item));
@@ -207,23 +232,9 @@ impl<'a> Search<'a> {
         for step in &draft.steps {
             self.tensors[step.output].origin = Origin::Item(item);
         }
-        // tract resizes some pictures otherwise than ONNX says, so an island is worth it for that alone.
+        // tract resizes some pictures otherwise than ONNX says, so a partition is worth it for that alone.
         let computes = computes || draft.steps.iter().any(|step| matches!(step.op, Op::Resize { .. }));
         self.items.push(Item { head: draft.head, steps: draft.steps, computes });
-    }
-
-    /// Ends an item whose result `x` is what `tail` quantises to; what `tail` moves is moved.
-    pub fn finish(&mut self, mut draft: Draft<'a>, mut x: TensorId, tail: &Tail<'a>, computes: bool) -> Try<()> {
-        for &index in &tail.moves {
-            let node = self.net.node(index);
-            let outputs = moves::apply(self, &mut draft, node, x, moves::Kind::Real)?;
-            x = *outputs.first().ok_or("it makes nothing")?;
-        }
-        for &(name, unsigned) in &tail.outputs {
-            self.name(name, View::Bytes { tensor: x, unsigned })?;
-        }
-        self.close(draft, &tail.nodes, computes);
-        Ok(())
     }
 
     /// Ends an item that is one node of the file whose outputs are these tensors, seen in the way of `like`.
@@ -250,7 +261,7 @@ impl<'a> Search<'a> {
     }
 
     /// A tensor from outside the items.
-    fn outside(&mut self, name: &'a str, shape: Vec<usize>, quant: Quant, origin: Origin<'a>) -> TensorId {
+    pub fn outside(&mut self, name: &'a str, shape: Vec<usize>, quant: Quant, origin: Origin<'a>) -> TensorId {
         let tensor = Tensor { name: name.to_owned(), shape, quant, constant: None };
         self.tensors.push(Flowing { tensor, origin, name: None });
         self.tensors.len() - 1
@@ -283,124 +294,24 @@ impl<'a> Search<'a> {
         const MAX_STEPS: usize = 64;
         let (mut wanted, mut seen) = (vec![name], HashSet::new());
         while let Some(name) = wanted.pop() {
-            for &reader in self.net.readers(name) {
+            for &reader in self.net.consumers(name) {
                 let node = self.net.node(reader);
                 if seen.len() >= MAX_STEPS || !seen.insert(reader) {
                     continue;
                 }
                 match node.op_type.as_str() {
-                    "DequantizeLinear" if net::input(node, 0) == Some(name) => {
+                    "DequantizeLinear" if node::input(node, 0) == Some(name) => {
                         if let Ok(found) = Params::of(&self.net, node).and_then(|p| p.per_tensor()) {
                             return Some(found);
                         }
                     }
-                    op if moves::is_movement(op) || op == "Concat" => {
-                        wanted.extend(node.output.iter().map(String::as_str));
-                    }
+                    "Concat" => wanted.extend(node::outputs(node)),
+                    _ if operators::moves(node) => wanted.extend(operators::moved_outputs(node)),
                     _ => {}
                 }
             }
         }
         None
-    }
-
-    /// A `DequantizeLinear`: the same bytes as reals.
-    pub fn dequantize(&mut self, index: usize) -> Try<()> {
-        let node = self.net.node(index);
-        let (quant, unsigned) = Params::of(&self.net, node)?.per_tensor()?;
-        let (from, to) = (net::needs(node, 0)?, net::only_output(node)?);
-        let tensor = match self.view(from) {
-            Some(View::Bytes { tensor, .. }) => tensor,
-            Some(_) => return Err("its input is not of bytes".into()),
-            None => {
-                let shape = self.net.shape(from)?;
-                let tensor = self.outside(from, shape, quant, Origin::Outside { name: from, unsigned });
-                self.views.insert(from, View::Bytes { tensor, unsigned });
-                tensor
-            }
-        };
-        if self.quant(tensor) == quant {
-            self.name(to, View::Real { tensor })?;
-            self.roles[index] = Some(Role::View);
-            return Ok(());
-        }
-        // Read with other parameters than it was written with: the bytes stay, what they mean changes.
-        let mut draft = self.draft(index);
-        let shape = self.shape(tensor).to_vec();
-        let same = Op::Lookup(Arc::new(std::array::from_fn(|byte| byte as u8 as i8)));
-        let read = self.step(&mut draft, same, vec![tensor], shape, quant);
-        self.finish_moved(draft, node, &[read], &View::Real { tensor: read })
-    }
-
-    /// A `QuantizeLinear` that is not the end of an item: of reals that are bytes already, of a function, or of floats.
-    pub fn quantize(&mut self, index: usize) -> Try<()> {
-        let node = self.net.node(index);
-        let (quant, unsigned) = Params::of(&self.net, node)?.per_tensor()?;
-        let (from, to) = (net::needs(node, 0)?, net::only_output(node)?);
-        let (tensor, table) = match self.view(from) {
-            Some(View::Real { tensor }) if self.quant(tensor) == quant => {
-                self.name(to, View::Bytes { tensor, unsigned })?;
-                self.roles[index] = Some(Role::View);
-                return Ok(());
-            }
-            Some(View::Real { tensor }) => (tensor, table_of(self.quant(tensor))),
-            Some(View::Function { tensor, table }) => (tensor, table),
-            Some(View::Bytes { .. }) => return Err("it quantises bytes".into()),
-            None if self.net.dtype(from) != Some(DatumType::F32) => return Err("its input is not of floats".into()),
-            None if self.quantize_before(index, quant, unsigned).is_ok() => return Ok(()),
-            None => {
-                let shape = self.net.shape(from)?;
-                let origin = Origin::Quantised { floats: from, node: index, bytes: to, unsigned };
-                let tensor = self.outside(to, shape, quant, origin);
-                self.name(to, View::Bytes { tensor, unsigned })?;
-                self.roles[index] = Some(Role::View);
-                return Ok(());
-            }
-        };
-        // The last computing node in front of it, which is what a reader looks for, gives its name.
-        let mut draft = self.draft(index);
-        if let Some(maker) = self.net.maker(from).filter(|&m| self.net.node(m).op_type != "DequantizeLinear") {
-            draft.name = &self.net.node(maker).name;
-        }
-        let shape = self.shape(tensor).to_vec();
-        let lookup = Op::Lookup(Arc::new(table.map(|real| params::quantise(quant, real))));
-        let looked_up = self.step(&mut draft, lookup, vec![tensor], shape, quant);
-        self.finish_moved(draft, node, &[looked_up], &View::Bytes { tensor: looked_up, unsigned })
-    }
-
-    /// A `QuantizeLinear` of floats that were only given another shape or order: quantised before that instead.
-    fn quantize_before(&mut self, index: usize, quant: Quant, unsigned: bool) -> Try<()> {
-        const MAX_HOPS: usize = 8;
-        const LAYOUTS: [&str; 6] = ["Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose"];
-        let node = self.net.node(index);
-        let (mut from, mut nodes) = (net::needs(node, 0)?, Vec::new());
-        while let Some(maker) = self.net.maker(from)
-            && nodes.len() < MAX_HOPS
-            && self.net.readers(from).len() == 1
-            && !self.net.is_kept(from)
-            && LAYOUTS.contains(&self.net.node(maker).op_type.as_str())
-        {
-            nodes.push(maker);
-            from = net::needs(self.net.node(maker), 0)?;
-        }
-        if nodes.is_empty() || self.net.dtype(from) != Some(DatumType::F32) {
-            return Err("its floats are computed".into());
-        }
-        let shape = self.net.shape(from)?;
-        let mut x = self.outside(from, shape, quant, Origin::Floats { name: from });
-        let mut draft = self.draft(index);
-        for &maker in nodes.iter().rev() {
-            let node = self.net.node(maker);
-            draft.name = &node.name;
-            x = *moves::apply(self, &mut draft, node, x, moves::Kind::Real)?.first().ok_or("it makes nothing")?;
-        }
-        let output = net::only_output(node)?;
-        if draft.steps.is_empty() {
-            return Err("its floats are not moved".into());
-        }
-        self.name(output, View::Bytes { tensor: x, unsigned })?;
-        self.close(draft, &nodes, false);
-        Ok(())
     }
 
     /// The quantised tensor whose reals a name stands for.
@@ -426,7 +337,7 @@ impl<'a> Search<'a> {
     /// A function whose values all have a byte in the quantisation of its operand, such as Relu, needs no other.
     fn exact(&mut self, name: &'a str, tensor: TensorId, table: &Table) -> Try<TensorId> {
         let quant = self.quant(tensor);
-        let index = self.net.maker(name).ok_or("a function that no node computes")?;
+        let index = self.net.producer(name).ok_or("a function that no node computes")?;
         let mut bytes = [0; 256];
         for (byte, real) in bytes.iter_mut().zip(table.iter()) {
             *byte = params::exactly(quant, *real).ok_or_else(|| {

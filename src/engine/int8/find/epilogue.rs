@@ -2,17 +2,18 @@
 
 use tract_onnx::pb::NodeProto;
 
-use super::flow::Search;
-use super::moves;
-use super::net::{self, Try};
+use super::moves::PadDomain;
+use super::net::Try;
 use super::params::{Params, Stored, quantise};
-use crate::int8::graph::{Clamp, Quant};
+use super::search::{Draft, Search, View};
+use crate::int8::graph::{Clamp, Quant, TensorId};
+use crate::onnx::{node, operators};
 
 /// Longest way to a `QuantizeLinear` that is followed.
 const MAX_NODES: usize = 16;
 
 /// The way from a float result to its `QuantizeLinear`.
-pub(super) struct Tail<'a> {
+pub(super) struct Epilogue<'a> {
     pub quant: Quant,
     /// Activations on the way.
     pub clamp: Clamp,
@@ -69,24 +70,24 @@ impl Bounds {
 
 impl<'a> Search<'a> {
     /// Follows the float result `name` to where it is quantised. Channels lie along `channel` if factors may be folded.
-    pub fn tail(&self, name: &'a str, channel: Option<usize>) -> Try<Tail<'a>> {
+    pub fn epilogue(&self, name: &'a str, channel: Option<usize>) -> Try<Epilogue<'a>> {
         let mut bounds = Bounds { low: f32::NEG_INFINITY, high: f32::INFINITY };
         let (mut affine, mut nodes, mut moves, mut clamped) = (None, Vec::new(), Vec::new(), false);
         let mut name = name;
         for _ in 0..MAX_NODES {
-            let readers = self.net.readers(name);
+            let readers = self.net.consumers(name);
             if self.net.is_kept(name) {
                 return Err("its result leaves the model in floats".into());
             }
             let all_quantise = readers.iter().all(|&r| {
                 let node = self.net.node(r);
-                node.op_type == "QuantizeLinear" && net::input(node, 0) == Some(name)
+                node.op_type == "QuantizeLinear" && node::input(node, 0) == Some(name)
             });
             if all_quantise && !readers.is_empty() {
                 let (quant, outputs) = self.quantised_by(readers)?;
                 nodes.extend(readers);
                 let clamp = Clamp { low: quantise(quant, bounds.low), high: quantise(quant, bounds.high) };
-                return Ok(Tail { quant, clamp, affine, nodes, moves, outputs });
+                return Ok(Epilogue { quant, clamp, affine, nodes, moves, outputs });
             }
             let &[reader] = readers else {
                 let why = if readers.is_empty() { "nothing reads its result" } else { "its result is read in floats" };
@@ -95,12 +96,12 @@ impl<'a> Search<'a> {
             let node = self.net.node(reader);
             if let Some((low, high)) = self.limits(node, name)? {
                 let pads = moves.iter().any(|&m: &usize| self.net.node(m).op_type == "Pad");
-                if pads || self.net.shape(net::only_output(node)?)? != self.net.shape(name)? {
+                if pads || self.net.shape(node::only_output(node)?)? != self.net.shape(name)? {
                     return Err(in_between(node));
                 }
                 bounds = bounds.then(low, high)?;
                 clamped = true;
-            } else if moves::is_movement(&node.op_type) && net::input(node, 0) == Some(name) && moves::is_simple(node) {
+            } else if operators::moves(node) && node::input(node, 0) == Some(name) && is_simple(node) {
                 moves.push(reader);
             } else if let Some(channel) = channel.filter(|_| !clamped && moves.is_empty()) {
                 let channels = *self.net.shape(name)?.get(channel).ok_or("it has no channels")?;
@@ -111,9 +112,31 @@ impl<'a> Search<'a> {
                 return Err(in_between(node));
             }
             nodes.push(reader);
-            name = net::only_output(node)?;
+            name = node::only_output(node)?;
         }
         Err("it is too far from its result to a QuantizeLinear".into())
+    }
+
+    /// Ends an item whose result `x` is what `epilogue` quantises to; what `epilogue` moves is moved.
+    pub fn finish(
+        &mut self,
+        mut draft: Draft<'a>,
+        mut x: TensorId,
+        epilogue: &Epilogue<'a>,
+        computes: bool,
+    ) -> Try<()> {
+        for &index in &epilogue.moves {
+            let node = self.net.node(index);
+            let outputs = self.apply(&mut draft, node, x, PadDomain::Real);
+            let outputs =
+                outputs.map_err(|why| format!("its result goes through {} {:?}: {why}", node.op_type, node.name))?;
+            x = *outputs.first().ok_or("it makes nothing")?;
+        }
+        for &(name, unsigned) in &epilogue.outputs {
+            self.name(name, View::Bytes { tensor: x, unsigned })?;
+        }
+        self.close(draft, &epilogue.nodes, computes);
+        Ok(())
     }
 
     /// The one quantisation that all of these nodes ask for.
@@ -127,7 +150,7 @@ impl<'a> Search<'a> {
                 return Err("its result is quantised in two ways".into());
             }
             found = Some(quant);
-            outputs.push((net::only_output(node)?, unsigned));
+            outputs.push((node::only_output(node)?, unsigned));
         }
         Ok((found.ok_or("nothing reads its result")?, outputs))
     }
@@ -142,10 +165,12 @@ impl<'a> Search<'a> {
         };
         Ok(match node.op_type.as_str() {
             "Relu" => Some((0.0, free.1)),
-            "Clip" if net::input(node, 0) == Some(name) => {
-                let bound = |index: usize, attribute: &str, default: f32| match net::input(node, index) {
-                    None => net::float(node, attribute, default),
-                    Some(bound) => self.net.uniform(bound).ok_or_else(|| "the limits of Clip are not constants".into()),
+            "Clip" if node::input(node, 0) == Some(name) => {
+                let bound = |index: usize, attribute: &str, default: f32| -> Try<f32> {
+                    let Some(bound) = node::input(node, index) else {
+                        return Ok(node::float(node, attribute, default)?);
+                    };
+                    self.net.uniform(bound).ok_or_else(|| "the limits of Clip are not constants".into())
                 };
                 Some((bound(1, "min", free.0)?, bound(2, "max", free.1)?))
             }
@@ -158,7 +183,7 @@ impl<'a> Search<'a> {
     /// Folds a node that multiplies or adds something for each channel.
     pub fn fold(&self, node: &NodeProto, name: &str, channel: usize, affine: &mut Affine) -> Try<()> {
         let shape = self.net.shape(name)?;
-        if self.net.shape(net::only_output(node)?)? != shape {
+        if self.net.shape(node::only_output(node)?)? != shape {
             return Err(in_between(node));
         }
         if node.op_type == "BatchNormalization" {
@@ -194,12 +219,12 @@ impl<'a> Search<'a> {
 
     /// Factor and term of a `BatchNormalization` at inference.
     pub fn normalization(&self, node: &NodeProto, channels: usize) -> Try<(Vec<f64>, Vec<f64>)> {
-        if net::int(node, "training_mode", 0)? != 0 || net::int(node, "spatial", 1)? != 1 {
+        if node::int(node, "training_mode", 0)? != 0 || node::int(node, "spatial", 1)? != 1 {
             return Err(in_between(node));
         }
-        let epsilon = f64::from(net::float(node, "epsilon", 1e-5)?);
+        let epsilon = f64::from(node::float(node, "epsilon", 1e-5)?);
         let read = |index: usize| -> Try<Vec<f64>> {
-            let values = self.net.floats(net::needs(node, index)?)?;
+            let values = self.net.floats(node::required_input(node, index)?)?;
             if values.len() != channels {
                 return Err(format!("BatchNormalization has {} values for {channels} channels", values.len()));
             }
@@ -238,6 +263,11 @@ impl<'a> Search<'a> {
             Err(_) => Ok(self.net.floats(name)?.into_iter().map(f64::from).collect()),
         }
     }
+}
+
+/// Test for a node of one input that is moved and one output.
+fn is_simple(node: &NodeProto) -> bool {
+    node::only_output(node).is_ok() && node.op_type != "Split"
 }
 
 fn in_between(node: &NodeProto) -> String {

@@ -22,7 +22,7 @@ pub struct Slot {
 
 /// One entry for every tensor.
 #[derive(Debug)]
-pub struct Wishes {
+pub struct LayoutHints {
     /// Order of axes, outermost first, where somebody cares.
     pub orders: Vec<Option<Vec<usize>>>,
     /// The border that convolutions want around it.
@@ -31,26 +31,26 @@ pub struct Wishes {
     pub slots: Vec<Option<Slot>>,
 }
 
-impl Wishes {
+impl LayoutHints {
     /// Walks the graph backwards, from those who want to those who can give.
     pub fn of(graph: &Graph) -> Self {
-        let mut wishes = Wishes {
+        let mut hints = LayoutHints {
             orders: vec![None; graph.tensors.len()],
             halos: graph.tensors.iter().map(|t| vec![(0, 0); t.shape.len()]).collect(),
             slots: vec![None; graph.tensors.len()],
         };
         let movable = movable(graph);
         for node in graph.nodes.iter().rev() {
-            wishes.order(graph, node);
-            wishes.halo(graph, node);
+            hints.order(graph, node);
+            hints.halo(graph, node);
             if let Op::Concat { axis } = node.op {
-                wishes.slots(graph, node, axis, &movable);
+                hints.slots(graph, node, axis, &movable);
             }
         }
         for node in &graph.nodes {
-            wishes.spread(node.output);
+            hints.spread(node.output);
         }
-        wishes
+        hints
     }
 
     fn order(&mut self, graph: &Graph, node: &Node) {

@@ -1,46 +1,46 @@
 //! Quantised operators (`QLinearConv` and its kin) rewritten as `DequantizeLinear → operator → QuantizeLinear`, which both
-//! tract and the search for islands know.
+//! tract and the search for partitions know.
 //!
 //! Their inputs and attributes are those of the ONNX operators `QLinearConv` and `QLinearMatMul`, and of onnxruntime's
 //! contributed operators for the rest. What does not follow that form is left as it is, for tract to refuse by name.
 
 use std::collections::{HashMap, HashSet};
 
-use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto};
-use tract_onnx::prelude::DatumType;
+use tract_onnx::prelude::{DatumType, Tensor};
 
-use super::find::{Fact, constants};
+use crate::onnx::build::{self, NodeBuilder};
+use crate::onnx::{node, node::input, tensor};
 
 /// Rewrites every quantised operator of a graph that can be.
-pub fn lower(graph: &mut GraphProto) {
+pub fn decompose(graph: &mut GraphProto) {
     if !graph.node.iter().any(|node| node.op_type.starts_with("QLinear") || node.op_type == "QGemm") {
         return;
     }
-    let mut lowering = Lowering::of(graph);
+    let mut decomposition = Decomposition::of(graph);
     let nodes = std::mem::take(&mut graph.node);
     for node in nodes {
-        lowering.begin();
+        decomposition.begin();
         let rewritten = match node.op_type.as_str() {
-            "QLinearConv" => lowering.conv(&node),
-            "QLinearMatMul" => lowering.matmul(&node),
-            "QGemm" => lowering.gemm(&node),
-            "QLinearAdd" => lowering.binary(&node, "Add"),
-            "QLinearMul" => lowering.binary(&node, "Mul"),
-            "QLinearConcat" => lowering.concat(&node),
-            "QLinearAveragePool" => lowering.pool(&node, "AveragePool"),
-            "QLinearGlobalAveragePool" => lowering.pool(&node, "GlobalAveragePool"),
-            "QLinearSigmoid" => lowering.unary(&node, "Sigmoid"),
-            "QLinearLeakyRelu" => lowering.unary(&node, "LeakyRelu"),
-            "QLinearSoftmax" => lowering.unary(&node, "Softmax"),
-            "QLinearReduceMean" => lowering.unary(&node, "ReduceMean"),
+            "QLinearConv" => decomposition.conv(&node),
+            "QLinearMatMul" => decomposition.matmul(&node),
+            "QGemm" => decomposition.gemm(&node),
+            "QLinearAdd" => decomposition.binary(&node, "Add"),
+            "QLinearMul" => decomposition.binary(&node, "Mul"),
+            "QLinearConcat" => decomposition.concat(&node),
+            "QLinearAveragePool" => decomposition.pool(&node, "AveragePool"),
+            "QLinearGlobalAveragePool" => decomposition.pool(&node, "GlobalAveragePool"),
+            "QLinearSigmoid" => decomposition.unary(&node, "Sigmoid"),
+            "QLinearLeakyRelu" => decomposition.unary(&node, "LeakyRelu"),
+            "QLinearSoftmax" => decomposition.unary(&node, "Softmax"),
+            "QLinearReduceMean" => decomposition.unary(&node, "ReduceMean"),
             _ => None,
         };
         match rewritten {
             Some(()) => {
-                graph.node.append(&mut lowering.nodes);
-                graph.initializer.append(&mut lowering.constants);
+                graph.node.append(&mut decomposition.nodes);
+                graph.initializer.append(&mut decomposition.constants);
             }
             None => graph.node.push(node),
         }
@@ -48,8 +48,8 @@ pub fn lower(graph: &mut GraphProto) {
 }
 
 /// State of the rewriting.
-struct Lowering {
-    constants_by_name: HashMap<String, Fact>,
+struct Decomposition {
+    constants_by_name: HashMap<String, Tensor>,
     tensors: HashSet<String>,
     names: HashSet<String>,
     /// Nodes and constants in place of the node at hand.
@@ -64,18 +64,17 @@ struct Quantised<'n> {
     zero_point: Option<&'n str>,
 }
 
-impl Lowering {
+impl Decomposition {
     fn of(graph: &GraphProto) -> Self {
         // Only small ones are looked into: scales and zero points.
-        let count = |t: &TensorProto| t.dims.iter().try_fold(1i64, |count, &dim| count.checked_mul(dim));
-        let small = |t: &&TensorProto| count(t).is_some_and(|c| c <= 1 << 16);
-        let initialisers = graph.initializer.iter().filter(small);
-        let initialisers = initialisers.filter_map(|t| Some((t.name.clone(), constants::read(t)?)));
-        let nodes = graph.node.iter().filter_map(|n| Some((n.output.first()?.clone(), constants::of_node(n)?)));
+        let small = |t: &&TensorProto| tensor::elements(t).is_some_and(|count| count <= 1 << 16);
+        let initializers = graph.initializer.iter().filter(small);
+        let initializers = initializers.filter_map(|t| Some((t.name.clone(), tensor::read(t)?)));
+        let nodes = graph.node.iter().filter_map(|n| Some((n.output.first()?.clone(), tensor::of_node(n)?)));
         let tensors = graph.node.iter().flat_map(|n| n.input.iter().chain(&n.output)).cloned();
         let ports = graph.input.iter().chain(&graph.output).map(|p| p.name.clone());
-        Lowering {
-            constants_by_name: initialisers.chain(nodes).collect(),
+        Decomposition {
+            constants_by_name: initializers.chain(nodes).collect(),
             tensors: tensors.chain(ports).chain(graph.initializer.iter().map(|t| t.name.clone())).collect(),
             names: graph.node.iter().map(|n| n.name.clone()).collect(),
             nodes: Vec::new(),
@@ -100,64 +99,52 @@ impl Lowering {
         name
     }
 
-    fn push(&mut self, name: &str, op_type: &str, input: Vec<String>, output: &str, attribute: Vec<AttributeProto>) {
-        self.nodes.push(NodeProto {
-            name: name.into(),
-            op_type: op_type.into(),
-            input,
-            output: vec![output.into()],
-            attribute,
-            ..Default::default()
-        });
-    }
-
-    fn constant(&mut self, name: String, tensor: TensorProto) -> String {
-        self.constants.push(TensorProto { name: name.clone(), ..tensor });
+    /// Adds a constant under its own name.
+    fn constant(&mut self, tensor: TensorProto) -> String {
+        let name = tensor.name.clone();
+        self.constants.push(tensor);
         name
     }
 
     /// Constant floats of any shape.
     fn floats(&self, name: &str) -> Option<Vec<f32>> {
-        let fact = self.constants_by_name.get(name).filter(|f| f.dtype == DatumType::F32)?;
-        let tensor = fact.value.as_ref()?;
-        Some(tensor.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?.to_vec())
+        let tensor = self.constants_by_name.get(name).filter(|t| t.datum_type() == DatumType::F32)?;
+        tensor::floats(tensor).ok()
     }
 
     /// Reals of bytes; `axis` is what several scales run along.
     fn dequantize(&mut self, node: &NodeProto, q: &Quantised, what: &str, axis: i64) -> String {
         let name = self.fresh(node, what);
-        let input = [Some(q.bytes), Some(q.scale), q.zero_point].into_iter().flatten().map(str::to_owned).collect();
-        self.push(&name, "DequantizeLinear", input, &name, vec![int("axis", axis)]);
+        let inputs = [Some(q.bytes), Some(q.scale), q.zero_point].into_iter().flatten();
+        self.nodes.push(NodeBuilder::new("DequantizeLinear", inputs).int("axis", axis).named(&name, [&name]));
         name
     }
 
-    /// The end of a sandwich: `reals` become the output of the node. A missing zero point takes the type of `like`.
+    /// The `QuantizeLinear` of a QDQ pattern: `reals` become the output of the node. A missing zero point takes the type of `like`.
     fn quantize(&mut self, node: &NodeProto, reals: &str, y: (&str, Option<&str>), like: Option<&str>) -> Option<()> {
         let zero_point = match y.1 {
             Some(name) => name.to_owned(),
             None => {
-                let dtype = self.constants_by_name.get(like?)?.dtype;
+                let dtype = self.constants_by_name.get(like?)?.datum_type();
                 let data_type = match dtype {
                     DatumType::I8 => DataType::Int8,
                     DatumType::U8 => DataType::Uint8,
                     _ => return None,
                 };
                 let name = self.fresh(node, "zero_point");
-                let zero = TensorProto { data_type: data_type as i32, int32_data: vec![0], ..Default::default() };
-                self.constant(name, zero)
+                self.constant(build::tensor(name, data_type, vec![], vec![0]))
             }
         };
         let name = self.fresh(node, "quantize");
         let output = node.output.first().filter(|o| !o.is_empty())?.clone();
-        self.push(&name, "QuantizeLinear", vec![reals.into(), y.0.into(), zero_point], &output, vec![]);
+        self.nodes.push(NodeBuilder::new("QuantizeLinear", [reals, y.0, &zero_point]).named(name, [output]));
         Some(())
     }
 
-    /// The computing node in the middle of a sandwich, under the name of the original.
-    fn compute(&mut self, node: &NodeProto, op: &str, input: Vec<String>, attribute: Vec<AttributeProto>) -> String {
+    /// The computing node of a QDQ pattern, under the name of the original.
+    fn compute(&mut self, node: &NodeProto, op: &str, inputs: Vec<String>, attributes: Vec<AttributeProto>) -> String {
         let output = self.fresh(node, "real");
-        let name = node.name.clone();
-        self.push(&name, op, input, &output, attribute);
+        self.nodes.push(NodeBuilder::new(op, inputs).attributes(attributes).named(&node.name, [&output]));
         output
     }
 
@@ -166,10 +153,8 @@ impl Lowering {
         if scales.is_empty() || scales.iter().any(|s| !s.is_finite() || *s <= 0.0) {
             return None;
         }
-        let dims = if scales.len() == 1 { vec![] } else { vec![scales.len() as i64] };
-        let scale = TensorProto { data_type: DataType::Float as i32, dims, float_data: scales, ..Default::default() };
         let fresh = self.fresh(node, "bias_scale");
-        let scale = self.constant(fresh, scale);
+        let scale = self.constant(build::floats(fresh, &scales));
         let bias = Quantised { bytes: name, scale: &scale, zero_point: None };
         Some(self.dequantize(node, &bias, "bias", axis))
     }
@@ -183,20 +168,36 @@ impl Lowering {
 
     fn conv(&mut self, node: &NodeProto) -> Option<()> {
         let (x, w) = (quantised(node, 0)?, quantised(node, 3)?);
-        let y = (input(node, 6)?, input(node, 7));
+        let mut parameters = vec![self.dequantize(node, &w, "weights", 0)];
+        if let Some(bias) = input(node, 8) {
+            let scales = self.bias_scales(x.scale, w.scale, 1.0)?;
+            parameters.push(self.bias(node, bias, scales, 0)?);
+        }
+        self.windowed(node, "Conv", &x, parameters, (input(node, 6)?, input(node, 7)))
+    }
+
+    fn pool(&mut self, node: &NodeProto, op: &str) -> Option<()> {
+        let x = quantised(node, 0)?;
+        self.windowed(node, op, &x, vec![], (input(node, 3)?, input(node, 4)))
+    }
+
+    /// An operator over pictures, which lie channels last where the attribute `channels_last` says so.
+    fn windowed(
+        &mut self,
+        node: &NodeProto,
+        op: &str,
+        x: &Quantised,
+        parameters: Vec<String>,
+        y: (&str, Option<&str>),
+    ) -> Option<()> {
         let last = channels_last(node)?;
-        let rank = node.attribute.iter().find(|a| a.name == "kernel_shape").map(|a| a.ints.len() + 2);
-        let mut reals = self.dequantize(node, &x, "input", 1);
+        let rank = node::ints(node, "kernel_shape").ok()?.map(|kernel| kernel.len() + 2);
+        let mut reals = self.dequantize(node, x, "input", 1);
         if last {
             reals = self.transpose_to_first(node, &reals, rank?);
         }
-        let weights = self.dequantize(node, &w, "weights", 0);
-        let mut inputs = vec![reals, weights];
-        if let Some(bias) = input(node, 8) {
-            let scales = self.bias_scales(x.scale, w.scale, 1.0)?;
-            inputs.push(self.bias(node, bias, scales, 0)?);
-        }
-        let mut reals = self.compute(node, "Conv", inputs, attributes(node, &["channels_last"]));
+        let inputs = std::iter::once(reals).chain(parameters).collect();
+        let mut reals = self.compute(node, op, inputs, attributes(node, &["channels_last"]));
         if last {
             reals = self.transpose_to_last(node, &reals, rank?);
         }
@@ -214,8 +215,8 @@ impl Lowering {
 
     fn gemm(&mut self, node: &NodeProto) -> Option<()> {
         let (a, b) = (quantised(node, 0)?, quantised(node, 3)?);
-        let transposed = node.attribute.iter().any(|t| t.name == "transB" && t.i != 0);
-        let alpha = node.attribute.iter().find(|t| t.name == "alpha").map_or(1.0, |t| t.f);
+        let transposed = node::flag(node, "transB").ok()?;
+        let alpha = node::float(node, "alpha", 1.0).ok()?;
         let left = self.dequantize(node, &a, "a", 1);
         let right = self.dequantize(node, &b, "b", if transposed { 0 } else { 1 });
         let mut inputs = vec![left, right];
@@ -232,7 +233,7 @@ impl Lowering {
             // Without a scale for the result, that is of floats.
             None => {
                 let output = node.output.first().filter(|o| !o.is_empty())?;
-                self.push(&node.name, "Gemm", inputs, output, attributes);
+                self.nodes.push(NodeBuilder::new("Gemm", inputs).attributes(attributes).named(&node.name, [output]));
                 Some(())
             }
         }
@@ -268,25 +269,9 @@ impl Lowering {
         let reals = self.dequantize(node, &x, "input", 1);
         let mut attributes = attributes(node, &["opset"]);
         if op == "Softmax" && !attributes.iter().any(|a| a.name == "axis") {
-            attributes.push(int("axis", -1));
+            attributes.push(build::int("axis", -1));
         }
         let reals = self.compute(node, op, vec![reals], attributes);
-        self.quantize(node, &reals, y, x.zero_point)
-    }
-
-    fn pool(&mut self, node: &NodeProto, op: &str) -> Option<()> {
-        let x = quantised(node, 0)?;
-        let y = (input(node, 3)?, input(node, 4));
-        let last = channels_last(node)?;
-        let rank = node.attribute.iter().find(|a| a.name == "kernel_shape").map(|a| a.ints.len() + 2);
-        let mut reals = self.dequantize(node, &x, "input", 1);
-        if last {
-            reals = self.transpose_to_first(node, &reals, rank?);
-        }
-        let mut reals = self.compute(node, op, vec![reals], attributes(node, &["channels_last"]));
-        if last {
-            reals = self.transpose_to_last(node, &reals, rank?);
-        }
         self.quantize(node, &reals, y, x.zero_point)
     }
 
@@ -303,20 +288,9 @@ impl Lowering {
 
     fn transpose(&mut self, node: &NodeProto, x: &str, what: &str, perm: Vec<i64>) -> String {
         let name = self.fresh(node, what);
-        let order = AttributeProto {
-            name: "perm".into(),
-            r#type: AttributeType::Ints as i32,
-            ints: perm,
-            ..Default::default()
-        };
-        self.push(&name, "Transpose", vec![x.into()], &name, vec![order]);
+        self.nodes.push(NodeBuilder::new("Transpose", [x]).ints("perm", &perm).named(&name, [&name]));
         name
     }
-}
-
-/// Input `index` of a node, unless it is left out.
-fn input(node: &NodeProto, index: usize) -> Option<&str> {
-    node.input.get(index).map(String::as_str).filter(|i| !i.is_empty())
 }
 
 /// Bytes at input `index`, scale and zero point behind them.
@@ -324,11 +298,11 @@ fn quantised(node: &NodeProto, index: usize) -> Option<Quantised<'_>> {
     Some(Quantised { bytes: input(node, index)?, scale: input(node, index + 1)?, zero_point: input(node, index + 2) })
 }
 
-/// Whether the attribute of that name is set; `None` if it is neither 0 nor 1.
+/// The flag `channels_last`; `None` if it is neither 0 nor 1.
 fn channels_last(node: &NodeProto) -> Option<bool> {
-    match node.attribute.iter().find(|a| a.name == "channels_last").map_or(0, |a| a.i) {
-        0 => Some(false),
-        1 => Some(true),
+    match node::int(node, "channels_last", 0) {
+        Ok(0) => Some(false),
+        Ok(1) => Some(true),
         _ => None,
     }
 }
@@ -336,8 +310,4 @@ fn channels_last(node: &NodeProto) -> Option<bool> {
 /// The attributes of a node but for those that its float form does not have.
 fn attributes(node: &NodeProto, without: &[&str]) -> Vec<AttributeProto> {
     node.attribute.iter().filter(|a| !without.contains(&a.name.as_str())).cloned().collect()
-}
-
-fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto { name: name.into(), r#type: AttributeType::Int as i32, i: value, ..Default::default() }
 }

@@ -32,9 +32,9 @@ impl Offer {
     }
 }
 
-/// What the members of a team share besides the work itself.
+/// What the members of a pool share besides the work itself.
 #[derive(Debug)]
-pub struct Team {
+pub struct ThreadPool {
     /// Chunks of every step that is offered.
     chunks: usize,
     offer: AtomicU64,
@@ -42,7 +42,7 @@ pub struct Team {
     done: AtomicUsize,
     /// A helper panicked.
     broken: AtomicBool,
-    /// Whether an inference is going on, its number, and whether the team is to end.
+    /// Whether an inference is going on, its number, and whether the pool is to end.
     state: Mutex<State>,
     changed: Condvar,
     /// The number in `state`, to be watched without the lock; odd while an inference goes on.
@@ -55,12 +55,12 @@ struct State {
     ended: bool,
 }
 
-impl Team {
+impl ThreadPool {
     /// `None` for the offer of steps that cannot be told apart.
     pub(super) fn new(chunks: usize, steps: usize) -> Option<Arc<Self>> {
         // The last number of a step stands for no offer.
         (steps < Offer::MOST - 1 && chunks < Offer::MOST).then(|| {
-            Arc::new(Team {
+            Arc::new(ThreadPool {
                 chunks,
                 offer: AtomicU64::new(Offer::new(0, Offer::MOST - 1).0 | chunks as u64),
                 done: AtomicUsize::new(0),
@@ -107,7 +107,7 @@ impl Team {
     }
 
     /// A helper's life: takes chunks, `work(step, chunk)`, while an inference goes on; waits between inferences, for a moment
-    /// awake, since the next one often follows at once, then asleep. Returns when the team ends.
+    /// awake, since the next one often follows at once, then asleep. Returns when the pool ends.
     pub(super) fn help(&self, mut work: impl FnMut(usize, usize)) {
         let _guard = Guard(self);
         loop {
@@ -187,8 +187,8 @@ fn pause(spins: &mut usize) {
     }
 }
 
-/// Marks the team as broken when a helper panics, so that nobody waits for its chunk.
-struct Guard<'a>(&'a Team);
+/// Marks the pool as broken when a helper panics, so that nobody waits for its chunk.
+struct Guard<'a>(&'a ThreadPool);
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
@@ -204,50 +204,50 @@ mod tests {
 
     #[test]
     fn every_chunk_is_done_once_and_before_the_next_step() {
-        let team = Team::new(7, 3).unwrap();
+        let pool = ThreadPool::new(7, 3).unwrap();
         let counts: Arc<[AtomicUsize; 21]> = Arc::new(std::array::from_fn(|_| AtomicUsize::new(0)));
         let helpers: Vec<_> = (0..3)
             .map(|_| {
-                let (team, counts) = (team.clone(), counts.clone());
+                let (pool, counts) = (pool.clone(), counts.clone());
                 std::thread::spawn(move || {
-                    team.help(|step, chunk| _ = counts[step * 7 + chunk].fetch_add(1, Ordering::Relaxed));
+                    pool.help(|step, chunk| _ = counts[step * 7 + chunk].fetch_add(1, Ordering::Relaxed));
                 })
             })
             .collect();
         for round in 1..=500 {
-            team.begin();
+            pool.begin();
             for step in 0..3 {
                 let own = |chunk: usize| _ = counts[step * 7 + chunk].fetch_add(1, Ordering::Relaxed);
-                assert!(team.share(step, own));
+                assert!(pool.share(step, own));
                 for (index, count) in counts.iter().enumerate() {
                     let want = if index < (step + 1) * 7 { round } else { round - 1 };
                     assert_eq!(count.load(Ordering::Relaxed), want, "round {round}, step {step}, {index}");
                 }
             }
-            team.rest();
+            pool.rest();
         }
-        team.end();
+        pool.end();
         helpers.into_iter().for_each(|h| h.join().unwrap());
     }
 
     #[test]
     fn nobody_waits_for_a_helper_that_does_not_come() {
-        let team = Team::new(4, 1).unwrap();
-        team.begin();
+        let pool = ThreadPool::new(4, 1).unwrap();
+        pool.begin();
         let mut done = Vec::new();
-        assert!(team.share(0, |chunk| done.push(chunk)));
+        assert!(pool.share(0, |chunk| done.push(chunk)));
         assert_eq!(done, [0, 1, 2, 3]);
     }
 
     #[test]
     fn a_helper_that_panics_is_reported() {
-        let team = Team::new(2, 1).unwrap();
-        let other = team.clone();
+        let pool = ThreadPool::new(2, 1).unwrap();
+        let other = pool.clone();
         let lost = std::thread::spawn(move || other.help(|_, _| std::panic::resume_unwind(Box::new("lost"))));
-        team.begin();
+        pool.begin();
         // The caller leaves the second chunk to the helper.
-        let caught = team.share(0, |_| {
-            while !team.is_broken() {
+        let caught = pool.share(0, |_| {
+            while !pool.is_broken() {
                 std::thread::yield_now();
             }
         });

@@ -1,32 +1,24 @@
-//! Cuts what was found into islands that can run as one node each, and says of every node where it is computed.
+//! Cuts what was found into partitions that can run as one node each, and says of every node where it is computed.
 //!
-//! An island must not depend on itself through nodes that stay in tract. So every item has a level: that of its operands,
-//! and one more where an operand comes out of an island through such nodes. Items of one level that share tensors are an
-//! island. An island that computes nothing is not worth its copies and stays in tract, which changes what the others can
+//! A partition must not depend on itself through nodes that stay in tract. So every item has a level: that of its operands,
+//! and one more where an operand comes out of a partition through such nodes. Items of one level that share tensors are an
+//! partition. A partition that computes nothing is not worth its copies and stays in tract, which changes what the others can
 //! read, so the cut is made again until all are worth it.
 
 use std::collections::{HashMap, HashSet};
 
-use super::flow::{Origin, Role, Search, View};
-use super::net;
-use super::{Found, Idle, draw};
+use super::search::{Origin, Role, Search, View};
 use crate::int8::graph::{Format, TensorId};
+use crate::onnx::captured_names;
 
-/// How often a cut is made again before the rest is taken as it is.
-const MAX_ROUNDS: usize = 64;
-
-/// Cuts.
-pub(super) fn islands(search: Search, keep: Idle) -> Found {
-    let mut dropped = vec![false; search.items.len()];
-    for round in 1.. {
-        let cut = Cut::new(&search, &dropped);
-        let idle = cut.idle(keep);
-        if idle.is_empty() || round == MAX_ROUNDS {
-            return draw::found(&cut);
-        }
-        idle.into_iter().for_each(|item| dropped[item] = true);
-    }
-    Found::default()
+/// What becomes of partitions that only move bytes or look them up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::int8) enum Idle {
+    /// They stay in tract: not worth their copies.
+    Drop,
+    /// They are partitions like others, so that tests can run every operator by itself.
+    #[cfg(test)]
+    Keep,
 }
 
 /// One attempt.
@@ -36,17 +28,17 @@ pub(super) struct Cut<'s, 'a> {
     dropped: &'s [bool],
     /// Nodes that stay in tract.
     pub stays: Vec<bool>,
-    /// Names that are read outside of islands.
+    /// Names that are read outside of partitions.
     needed: HashSet<&'a str>,
-    /// Names that islands hand to one another.
+    /// Names that partitions hand to one another.
     handed: HashSet<&'a str>,
     pub levels: Vec<usize>,
-    /// For each item, the first item of its island.
+    /// For each item, the first item of its partition.
     pub groups: Vec<usize>,
 }
 
 impl<'s, 'a> Cut<'s, 'a> {
-    fn new(search: &'s Search<'a>, dropped: &'s [bool]) -> Self {
+    pub fn new(search: &'s Search<'a>, dropped: &'s [bool]) -> Self {
         let count = search.items.len();
         let mut cut = Cut {
             search,
@@ -64,7 +56,7 @@ impl<'s, 'a> Cut<'s, 'a> {
         cut
     }
 
-    /// Whether an item is part of an island.
+    /// Whether an item is part of a partition.
     pub fn is_live(&self, item: usize) -> bool {
         self.dropped.get(item) == Some(&false)
     }
@@ -73,7 +65,7 @@ impl<'s, 'a> Cut<'s, 'a> {
         (0..self.search.items.len()).filter(|&i| self.is_live(i)).collect()
     }
 
-    /// The item in an island that makes a tensor.
+    /// The item in a partition that makes a tensor.
     pub fn made_by(&self, tensor: TensorId) -> Option<usize> {
         match self.search.tensors[tensor].origin {
             Origin::Item(item) => Some(item).filter(|&i| self.is_live(i)),
@@ -81,7 +73,7 @@ impl<'s, 'a> Cut<'s, 'a> {
         }
     }
 
-    /// Whether an island can give a name to the outside.
+    /// Whether a partition can give a name to the outside.
     fn is_exported(&self, name: &str) -> bool {
         match self.search.views.get(name) {
             Some(View::Bytes { tensor, .. } | View::Real { tensor }) => self.made_by(*tensor).is_some(),
@@ -103,7 +95,7 @@ impl<'s, 'a> Cut<'s, 'a> {
     fn settle(&mut self) {
         let search = self.search;
         let net = &search.net;
-        // What islands read of items that are in no island must exist outside.
+        // What partitions read of items that are in no partition must exist outside.
         for item in self.live() {
             for tensor in self.operands(item).collect::<Vec<_>>() {
                 let flowing = &search.tensors[tensor];
@@ -126,7 +118,7 @@ impl<'s, 'a> Cut<'s, 'a> {
             self.stays[index] = stays;
             if stays {
                 self.needed.extend(node.input.iter().map(String::as_str).filter(|i| !i.is_empty()));
-                net::captured(node, &mut |name| _ = self.needed.insert(name));
+                captured_names(node, &mut |name| _ = self.needed.insert(name));
             }
         }
     }
@@ -153,13 +145,13 @@ impl<'s, 'a> Cut<'s, 'a> {
                 let mut level = 0;
                 let mut read = |name: &str| level = level.max(self.outer_level(&levels, name));
                 node.input.iter().for_each(|i| read(i));
-                net::captured(node, &mut read);
+                captured_names(node, &mut read);
                 levels.extend(node.output.iter().map(|o| (o.as_str(), level)));
             }
         }
     }
 
-    /// The level of a name for a reader outside of islands.
+    /// The level of a name for a reader outside of partitions.
     fn outer_level(&self, levels: &HashMap<&str, usize>, name: &str) -> usize {
         match self.search.views.get(name) {
             Some(view) if self.is_exported(name) => match self.made_by(view.tensor()) {
@@ -170,7 +162,7 @@ impl<'s, 'a> Cut<'s, 'a> {
         }
     }
 
-    /// Under which name, and as what, a tensor that the reader's island does not make comes in.
+    /// Under which name, and as what, a tensor that the reader's partition does not make comes in.
     pub fn outer(&self, tensor: TensorId) -> Option<(&'a str, Format)> {
         let flowing = &self.search.tensors[tensor];
         Some(match flowing.origin {
@@ -221,8 +213,8 @@ impl<'s, 'a> Cut<'s, 'a> {
         self.groups[a.max(b)] = a.min(b);
     }
 
-    /// Items of islands that compute nothing, or nothing that anybody reads.
-    fn idle(&self, keep: Idle) -> Vec<usize> {
+    /// Items of partitions that compute nothing, or nothing that anybody reads.
+    pub fn idle(&self, keep: Idle) -> Vec<usize> {
         let live = || self.live().into_iter();
         let computes = |item: &usize| keep != Idle::Drop || self.search.items[*item].computes;
         let busy: HashSet<usize> = live().filter(computes).map(|i| self.groups[i]).collect();
@@ -230,7 +222,7 @@ impl<'s, 'a> Cut<'s, 'a> {
         live().filter(|i| !busy.contains(&self.groups[*i]) || !read.contains_key(&self.groups[*i])).collect()
     }
 
-    /// Tensors that islands hand out, in the order of the nodes of the file that make them, by the island's first item.
+    /// Tensors that partitions hand out, in the order of the nodes of the file that make them, by the partition's first item.
     pub fn outputs(&self) -> HashMap<usize, Vec<(TensorId, &'a str, Format)>> {
         let mut outputs: HashMap<usize, Vec<(TensorId, &str, Format)>> = HashMap::new();
         let net = &self.search.net;
@@ -250,7 +242,7 @@ impl<'s, 'a> Cut<'s, 'a> {
         outputs
     }
 
-    /// Names under which an island reads what another makes.
+    /// Names under which a partition reads what another makes.
     fn hand_over(&mut self) {
         for item in self.live() {
             for tensor in self.operands(item).collect::<Vec<_>>() {
