@@ -10,7 +10,7 @@ use super::check::Findings;
 use super::layers::{Layers, Override};
 use super::problem::{ConfigErrors, Origin, Problem};
 use super::root::Config;
-use super::secret::{masked, redact, redact_args};
+use super::secret::masked;
 use super::{path, walk};
 use crate::sys::file::{self, FileError};
 

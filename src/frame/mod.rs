@@ -4,9 +4,9 @@
 //! output becomes an [`Outcome`], and a change worth telling becomes an [`Event`]. This module imports no other room.
 
 mod captured;
+pub mod diagnostic;
 mod geometry;
 mod incoming;
-pub mod diagnostic;
 pub mod names;
 mod outcome;
 mod output;

@@ -17,6 +17,7 @@ use super::sensor::config::{HOLD_S, MissingPolicy};
 use super::sensor::stream::{Settings, Stream};
 use super::sensor::{json, window};
 use crate::frame::diagnostic::{Diagnostic, quoted, unique};
+use crate::frame::names::NameKind;
 use crate::frame::{Frame, Incoming, PixelFormat};
 
 /// Most topics whose readings are kept apart; of more, the one that was silent longest begins anew.

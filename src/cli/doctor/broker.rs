@@ -7,9 +7,9 @@ use super::super::setup::password::{KEPT, Kept, as_the_service};
 use super::finding::Finding;
 use super::machine::Machine;
 use crate::config::Config;
+use crate::publish;
 use crate::publish::mqtt::attempt::{Attempt, attempt};
 use crate::publish::mqtt::link::{Failure as Trouble, FailureKind as Kind, TlsFailure};
-use crate::publish;
 use crate::runtime::status::Status;
 
 /// How long the whole test may take.
