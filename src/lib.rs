@@ -10,7 +10,7 @@
 //! 6. the worker emits both as a [`frame::Output`], and sinks take it: [`publish`] sends it over MQTT;
 //! 7. [`leptond_governor`] reads the [`board`] and lowers the work before the firmware does.
 //!
-//! [`pipeline`] is steps 3 to 5 as a library, with plans and their cost on this board. [`runtime`] is the only module that wires everything
+//! [`scene`] draws the meter that the synthetic camera shows. [`pipeline`] is steps 3 to 5 as a library, with plans and their cost on this board. [`runtime`] is the only module that wires everything
 //! together, [`config`] is every module's settings in one file, [`catalog`] installs models, [`telemetry`] makes it observable, [`sys`] is the
 //! thin layer over Linux, and [`cli`] is the command line.
 
@@ -26,6 +26,7 @@ pub mod pipeline;
 pub mod preprocess;
 pub mod publish;
 pub mod runtime;
+pub mod scene;
 pub mod source;
 pub mod sys;
 pub mod task;

@@ -58,7 +58,7 @@ pub(super) fn measure(loaded: &Loaded) -> Result<Vec<Ladder>, ConfigErrors> {
                 let key = format!("pipeline[{i}].model");
                 let origin = loaded.sources.get(&key).cloned().unwrap_or(Origin::Default);
                 let problem = Problem::new(key, format!("no ladder can be made: {error}")).at(origin);
-                problems.push(Problem { pipeline: Some(pipeline.name.clone()), ..problem });
+                problems.push(Problem { pipeline: Some(pipeline.name.to_string()), ..problem });
             }
         }
     }

@@ -115,8 +115,8 @@ fn try_out(bundle: &crate::model::Bundle) -> Result<(), crate::model::ModelError
 }
 
 /// The configuration of this computer, as far as it can be read.
-fn glance() -> crate::config::Glance {
-    crate::config::glance(&crate::config::Options::from_process(None, Vec::new()))
+fn glance() -> crate::config::ModelRefs {
+    crate::config::read_model_refs(&crate::config::Options::from_process(None, Vec::new()))
 }
 
 /// Parses the arguments, runs the subcommand and turns its result into an exit code.

@@ -6,4 +6,5 @@
 #![deny(unsafe_code)]
 
 pub mod int8;
+pub mod onnx;
 pub mod tflite;

@@ -1,4 +1,4 @@
-//! From a parsed model to a graph that runs: integer islands put in where they fit, the rest left to tract.
+//! From a parsed model to a graph that runs: integer partitions put in where they fit, the rest left to tract.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -40,7 +40,7 @@ impl LoadedModel {
         let mut info = self.info.clone();
         let work = || -> TractResult<(Arc<TypedRunnableModel>, Vec<Arc<Profile>>)> {
             let facts = self.input_facts(shapes);
-            let (model, profiles) = match self.with_islands(&facts, &mut info)? {
+            let (model, profiles) = match self.with_partitions(&facts, &mut info)? {
                 Some(found) => found,
                 None => (self.analysed(&facts, &mut info)?, Vec::new()),
             };
@@ -51,8 +51,8 @@ impl LoadedModel {
         Runner::new(self.name(), info, compiled, profiles)
     }
 
-    /// The model with its islands in integers; `None` if it has none.
-    fn with_islands(
+    /// The model with its partitions in integers; `None` if it has none.
+    fn with_partitions(
         &self,
         facts: &[InferenceFact],
         info: &mut GraphInfo,
@@ -64,26 +64,26 @@ impl LoadedModel {
         let proto = self.decided(proto, facts);
         let Some(graph) = &proto.graph else { return Ok(None) };
         let analysed = self.analysed(facts, info)?;
-        let Found { mut islands, .. } = find(&proto, &analysed);
+        let Found { mut partitions, .. } = find(&proto, &analysed);
         drop(analysed);
         let mut plans = Vec::new();
-        islands.retain_mut(|island| match int8::Plan::new(&island.graph, kernels::best()) {
+        partitions.retain_mut(|partition| match int8::Plan::new(&partition.graph, kernels::best()) {
             Ok(plan) => {
                 plans.push(Arc::new(plan));
                 // The plan has packed the weights; they need not be held twice.
-                (island.graph.nodes, island.graph.tensors) = (Vec::new(), Vec::new());
+                (partition.graph.nodes, partition.graph.tensors) = (Vec::new(), Vec::new());
                 true
             }
             Err(error) => {
-                tracing::warn!(model = self.name(), %error, "an integer island cannot be planned: it runs in floats");
+                tracing::warn!(model = self.name(), %error, "an integer partition cannot be planned: it runs in floats");
                 false
             }
         });
-        self.has_islands.get_or_init(|| !islands.is_empty());
-        if islands.is_empty() {
+        self.has_partitions.get_or_init(|| !partitions.is_empty());
+        if partitions.is_empty() {
             return Ok(None);
         }
-        let graph = Some(int8::find::spliced(graph, &islands));
+        let graph = Some(int8::find::spliced(graph, &partitions));
         let spliced = pb::ModelProto {
             graph,
             opset_import: proto.opset_import.clone(),
@@ -96,7 +96,7 @@ impl LoadedModel {
             model = self.name(),
             kernels = kernels::best().name(),
             threads = self.threads,
-            islands = plans.len(),
+            partitions = plans.len(),
             steps = plans.iter().map(|p| p.program.steps.len()).sum::<usize>(),
             arena_bytes = plans.iter().map(|p| p.program.arena_len).sum::<usize>(),
             "runs in integers"
@@ -173,7 +173,7 @@ fn set_inputs(model: &mut InferenceModel, facts: &[InferenceFact]) -> TractResul
     check_sizes(model)
 }
 
-/// Looks for islands.
+/// Looks for partitions.
 fn find(proto: &pb::ModelProto, model: &InferenceModel) -> Found {
     let mut facts = HashMap::new();
     for node in &model.nodes {

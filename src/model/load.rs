@@ -16,7 +16,7 @@ use super::manifest::{InputKind, Manifest};
 use super::plan::Plan;
 use super::{Bundle, Engine, Model, ModelError, PlanKey, branches, exporter, guard};
 use crate::frame::{Label, Layout};
-use leptond_engine::int8::{kernels, lower};
+use leptond_engine::int8::{decompose, kernels};
 
 /// A parsed model. Compile plans from it; drop it when no further plan will be needed, they do not depend on it.
 pub struct LoadedModel {
@@ -27,7 +27,7 @@ pub struct LoadedModel {
     pub(super) variant: Variant,
     pub(super) info: GraphInfo,
     pub(super) parsed: Parsed,
-    /// The file's graph, as long as something must be made from it for every set of shapes: integer islands, decided branches.
+    /// The file's graph, as long as something must be made from it for every set of shapes: integer partitions, decided branches.
     pub(super) proto: Option<Box<pb::ModelProto>>,
     /// Size of the file: what it may cost to compile grows with it.
     pub(super) file_bytes: usize,
@@ -35,7 +35,7 @@ pub struct LoadedModel {
     pub(super) integer: bool,
     pub(super) threads: usize,
     /// Whether any part of it does, once that has been tried.
-    pub(super) has_islands: OnceLock<bool>,
+    pub(super) has_partitions: OnceLock<bool>,
 }
 
 /// A graph as far as it can be parsed before the input shapes are known.
@@ -80,7 +80,7 @@ impl LoadedModel {
             file_bytes,
             integer: engine != Engine::F32,
             threads: threads.max(1),
-            has_islands: OnceLock::new(),
+            has_partitions: OnceLock::new(),
         };
         if !bundle.is_bare() {
             model.spec(PlanKey::default())?;
@@ -109,7 +109,7 @@ impl LoadedModel {
             file_bytes: bytes.len(),
             integer: true,
             threads: 1,
-            has_islands: OnceLock::new(),
+            has_partitions: OnceLock::new(),
         })
     }
 
@@ -134,7 +134,7 @@ impl LoadedModel {
     }
 
     fn runs_in_integers(&self) -> bool {
-        self.integer && is_quantised(&self.info) && *self.has_islands.get().unwrap_or(&true)
+        self.integer && is_quantised(&self.info) && *self.has_partitions.get().unwrap_or(&true)
     }
 
     /// The instruction set that the integer engine uses for it.
@@ -305,7 +305,7 @@ fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
     let work = || -> Result<Parts, ModelError> {
         let mut proto = graph::decode(bytes, path)?;
         if let Some(graph) = &mut proto.graph {
-            lower(graph);
+            decompose(graph);
         }
         let info = graph::describe(&proto, path)?;
         let onnx = onnx();

@@ -136,7 +136,7 @@ impl LoadedModel {
             .iter()
             .map(|node| {
                 let (runs, why) = match verdicts.get(&node.name) {
-                    Some(Verdict::Integer { .. }) => (Arithmetic::Integer, "in an integer island".into()),
+                    Some(Verdict::Integer { .. }) => (Arithmetic::Integer, "in an integer partition".into()),
                     Some(Verdict::Folded) => (Arithmetic::Folded, FOLDED.into()),
                     Some(Verdict::Float { why }) => (Arithmetic::Float, why.clone()),
                     None => {

@@ -51,7 +51,7 @@ impl Runner {
         Some((dtype, fact.shape.as_concrete().map(<[usize]>::to_vec)))
     }
 
-    /// The integer islands' profiles.
+    /// The integer partitions' profiles.
     pub fn profiles(&self) -> &[Arc<Profile>] {
         &self.profiles
     }

@@ -14,7 +14,7 @@ use super::error::{PlanError, StageError};
 use super::key::StagesKey;
 use super::offline;
 use super::planner::Planner;
-use super::sample::Kind;
+use super::sample::Sample;
 use super::stages::Stages;
 use super::turn::Turn;
 use crate::frame::Frame;
@@ -83,11 +83,11 @@ pub(crate) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
         return Ok(Calibration { candidates, remembered: true });
     }
     let regions = &planner.preprocess.regions;
-    let kind = Kind::of(job.source, regions);
+    let sample = Sample::of(job.source, regions);
     let offered = captures::offered(job.source, regions);
     let start = Instant::now();
     let until = start + BUDGET;
-    let timed = kind.frame(main.spec(), main.item_len()).and_then(|frame| {
+    let timed = sample.frame(main.spec(), main.item_len()).and_then(|frame| {
         let timed = time(main, &frame, until, job.turn).map_err(|e| e.to_string())?;
         Ok((frame, timed))
     });
@@ -101,7 +101,7 @@ pub(crate) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
             return Ok(Calibration { candidates: vec![candidate(main.key(), UNTIMED, None)], remembered: false });
         }
     };
-    let captures = Captures::new(&offered, kind, regions, main.spec());
+    let captures = Captures::new(&offered, sample, regions, main.spec());
     let (turn, max_batch) = (job.turn, job.max_batch);
     let mut session =
         Session { planner, frame: &frame, captures: &captures, until, max_batch, turn, found: Vec::new() };
@@ -109,7 +109,7 @@ pub(crate) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
     planner.forget(main)?;
     let candidates = session.finish();
     if !turn.is_some_and(Turn::ended) {
-        let depends_on = depends_on(planner, main.key(), kind, &offered, job);
+        let depends_on = depends_on(planner, main.key(), sample, &offered, job);
         let mut known: Remembered<Vec<Candidate>> = Remembered::open(job.dir, FILE);
         known.insert(&depends_on, candidates.clone());
     }
@@ -119,8 +119,8 @@ pub(crate) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
 /// What an earlier start measured of this model on this board; `full` is the plan for full work.
 pub(crate) fn remembered(planner: &Planner, full: StagesKey, job: &Job<'_>) -> Option<Vec<Candidate>> {
     let regions = &planner.preprocess.regions;
-    let (kind, offered) = (Kind::of(job.source, regions), captures::offered(job.source, regions));
-    let depends_on = depends_on(planner, full, kind, &offered, job);
+    let (sample, offered) = (Sample::of(job.source, regions), captures::offered(job.source, regions));
+    let depends_on = depends_on(planner, full, sample, &offered, job);
     let known: Remembered<Vec<Candidate>> = Remembered::open(job.dir, FILE);
     known.get(&depends_on).filter(|candidates| plausible(candidates, full)).cloned()
 }
@@ -131,8 +131,8 @@ pub(crate) fn remembered(planner: &Planner, full: StagesKey, job: &Job<'_>) -> O
 /// # Errors
 /// [`PlanError::Task`].
 pub(crate) fn full_work(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> Result<Candidate, PlanError> {
-    let kind = Kind::of(job.source, &planner.preprocess.regions);
-    let frame = kind.frame(main.spec(), main.item_len());
+    let sample = Sample::of(job.source, &planner.preprocess.regions);
+    let frame = sample.frame(main.spec(), main.item_len());
     let timed = frame.ok().and_then(|frame| time(main, &frame, Instant::now(), None).ok());
     planner.forget(main)?;
     Ok(candidate(main.key(), timed.unwrap_or(UNTIMED), None))
@@ -142,13 +142,13 @@ pub(crate) fn full_work(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
 const UNTIMED: Timed = Timed { infer_ms: 1.0, cpu_ms: 1.0 };
 
 /// Everything that the measurements depend on.
-fn depends_on(planner: &Planner, full: StagesKey, kind: Kind, offered: &[[u32; 2]], job: &Job<'_>) -> String {
+fn depends_on(planner: &Planner, full: StagesKey, sample: Sample, offered: &[[u32; 2]], job: &Job<'_>) -> String {
     let Planner { bundle, engine, preprocess, task, .. } = planner;
     let digest = bundle.digest();
     let (version, debug, kernels) = (env!("CARGO_PKG_VERSION"), cfg!(debug_assertions), model::kernels());
     let (board, max_batch, manifest) = (job.board, job.max_batch, bundle.manifest());
     format!(
-        "{digest} {version} {debug} {board} {kernels} {engine:?} {full:?} {max_batch} {kind:?} {preprocess:?} {task:?} {manifest:?} {offered:?}"
+        "{digest} {version} {debug} {board} {kernels} {engine:?} {full:?} {max_batch} {sample:?} {preprocess:?} {task:?} {manifest:?} {offered:?}"
     )
 }
 

@@ -9,7 +9,7 @@ use super::Config;
 use super::calibrate::{self, Calibration, Job, calibrate};
 use super::error::{PipelineError, PlanError};
 use super::key::StagesKey;
-use super::misfit::{frame_interval, misfit};
+use super::misfit::misfit;
 use super::planner::{Planner, open_bundle};
 use super::pool::Pool;
 use super::stages::Stages;
@@ -49,7 +49,7 @@ pub fn measure(config: &Config, places: &Places, roots: &Roots) -> Result<Measur
     let Compiled { planner, mut stages, board } = compile(config, places, roots, None)?;
     let calibration = calibrate(&planner, &mut stages, &job(config, &board, places.state.as_deref(), None));
     let Calibration { candidates, remembered } =
-        calibration.map_err(|e| PipelineError::Model(config.name.clone(), e))?;
+        calibration.map_err(|e| PipelineError::Model(config.name.to_string(), e))?;
     Ok(Measured { ladder: ladder(config, &candidates), planner, stages, remembered })
 }
 
@@ -90,7 +90,9 @@ fn compile(
     let mut loaded = planner.load(0).map_err(unusable)?;
     mark_of("model parsed", name);
     let full = Setpoint { resolution: Planner::own_resolution(&loaded), ..planner.full() };
-    if let Some((pool, wish)) = pool.and_then(|pool| Some((pool, pool.wish(config, frame_interval(&config.source))?))) {
+    if let Some((pool, wish)) =
+        pool.and_then(|pool| Some((pool, pool.wish(config, config.source.kind().frame_interval())?)))
+    {
         planner.share(pool.clone(), name, wish);
     }
     let stages = planner.compile_shared(&mut loaded, (&full).into()).map_err(unusable)?;
@@ -136,7 +138,7 @@ fn job<'a>(config: &'a Config, board: &'a str, dir: Option<&'a Path>, turn: Opti
 }
 
 fn ladder(config: &Config, candidates: &[Candidate]) -> PipelineLadder {
-    PipelineLadder::new(&config.name, &config.governor, frame_interval(&config.source), candidates)
+    PipelineLadder::new(&config.name, &config.governor, config.source.kind().frame_interval(), candidates)
 }
 
 /// A model with its plan for full work, and a ladder that was remembered or waits for measurements.
@@ -175,7 +177,7 @@ pub(crate) fn ready(config: &Config, places: &Places, roots: &Roots, pool: &Arc<
         }
         None => {
             let full = calibrate::full_work(&planner, &mut stages, &job)
-                .map_err(|e| PipelineError::Model(config.name.clone(), e))?;
+                .map_err(|e| PipelineError::Model(config.name.to_string(), e))?;
             (PipelineLadder { provisional: true, ..ladder(config, &[full]) }, Some(uncalibrated))
         }
     };

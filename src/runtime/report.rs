@@ -79,7 +79,7 @@ impl Reporter {
         let model = |r: &Running| {
             let manifest = r.planner.bundle.manifest();
             ModelInfo {
-                pipeline: r.config.name.clone(),
+                pipeline: r.config.name.to_string(),
                 name: manifest.name.clone(),
                 version: manifest.version.clone(),
                 sha256: r.planner.sha256.clone(),
@@ -169,7 +169,7 @@ impl Reporter {
                 threads: setpoint.threads,
                 paused: setpoint.paused,
             };
-            Some((running.config.name.clone(), rung))
+            Some((running.config.name.to_string(), rung))
         };
         let pipelines: BTreeMap<_, _> = set.iter().enumerate().filter_map(|(i, r)| rung(i, r)).collect();
         Some(payload::Governor {
@@ -209,7 +209,7 @@ impl Reporter {
         for running in set.iter() {
             let counters = &running.shared.counters;
             let counts = counters.counts();
-            let rate = self.rates.entry(running.config.name.clone()).or_insert_with(|| Rate::new(0, self.started));
+            let rate = self.rates.entry(running.config.name.to_string()).or_insert_with(|| Rate::new(0, self.started));
             let latency = counters.latency.percentiles();
             let health = PipelineHealth {
                 fps: rate.per_second(counts.inferences, now).unwrap_or(0.0) as f32,
@@ -225,10 +225,10 @@ impl Reporter {
                 reduced_s: counts.reduced_ms as f64 / 1e3,
                 idle: running.shared.idle(now),
             };
-            pipelines.insert(running.config.name.clone(), health);
+            pipelines.insert(running.config.name.to_string(), health);
         }
         for (name, reason) in set.waiting.iter() {
-            pipelines.insert(name.to_owned(), PipelineHealth::not_running(reason));
+            pipelines.insert(name.to_string(), PipelineHealth::not_running(reason));
         }
         let health = Health {
             uptime_s: now.saturating_duration_since(self.started).as_secs(),
@@ -385,7 +385,7 @@ impl Report {
             report.dropped += one.dropped;
             report.skipped += one.skipped;
             report.errors += one.errors;
-            report.pipelines.insert(running.config.name.clone(), one);
+            report.pipelines.insert(running.config.name.to_string(), one);
         }
         report.accuracy = share(right, known);
         report.held = share(held, known + held);

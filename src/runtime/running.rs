@@ -232,7 +232,7 @@ impl Running {
             stages.restore(memory);
         }
         let shared = Arc::new(Shared {
-            name: config.name.clone(),
+            name: config.name.to_string(),
             counters: PipelineCounters::default(),
             truth: Truth::default(),
             slot: Slot::default(),
@@ -254,7 +254,7 @@ impl Running {
             std::io::Result::Ok(())
         };
         let now = Instant::now();
-        let worker = Worker::new(shared.clone(), stages, bus, place);
+        let worker = Worker::new(shared.clone(), running.config.name.clone(), stages, bus, place);
         let heart = heartbeats.register(&format!("infer {}", shared.name), worker::FRAME_WITHIN, now);
         let result = spawn(&mut running, "infer", Box::new(move || worker.run(&heart))).and_then(|()| {
             let heart = heartbeats.register(&format!("capture {}", shared.name), worker::FRAME_WITHIN, now);

@@ -8,7 +8,7 @@ use super::prepare::{PrepareError, Prepared, Unmade};
 use super::readings::Readings;
 use super::running::{PipelineStatus, Running, Shared};
 use super::waiting::Waiting;
-use crate::frame::Bus;
+use crate::frame::{Bus, PipelineName};
 use crate::pipeline::turn::Turn;
 use crate::pipeline::{PipelineError, Uncalibrated};
 use crate::telemetry::Heartbeats;
@@ -70,7 +70,7 @@ impl PipelineSet {
         &mut self,
         config: &leptond_governor::Config,
         prepared: Vec<Prepared>,
-        order: &[String],
+        order: &[PipelineName],
         context: &PipelineContext,
         now: Instant,
     ) {
@@ -108,14 +108,14 @@ impl PipelineSet {
         match Running::start(prepared, context) {
             Ok(running) => {
                 if self.waiting.has(&config.name) {
-                    tracing::info!(pipeline = config.name, "can be started by now");
+                    tracing::info!(pipeline = config.name.as_str(), "can be started by now");
                     self.waiting.retain(|one| one.name != config.name);
                 }
                 self.running.push(running);
                 true
             }
             Err(error) => {
-                let error = PrepareError::from(PipelineError::Thread(config.name.clone(), error));
+                let error = PrepareError::from(PipelineError::Thread(config.name.to_string(), error));
                 self.waiting.put(Unmade::new(config, error), now);
                 false
             }
@@ -207,7 +207,7 @@ impl PipelineSet {
     /// Tells all threads to stop and waits for them until `deadline`; the names of those that had not ended by then.
     pub fn stop(&mut self, deadline: Instant) -> Vec<String> {
         self.running.iter().for_each(Running::request_stop);
-        let late = |r: &mut Running| (!r.join_by(deadline)).then(|| r.config.name.clone());
+        let late = |r: &mut Running| (!r.join_by(deadline)).then(|| r.config.name.to_string());
         self.running.iter_mut().filter_map(late).collect()
     }
 }

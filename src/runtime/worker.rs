@@ -8,7 +8,7 @@ use super::capture::LOG_EVERY;
 use super::readings::Place;
 use super::running::Shared;
 use super::slot::Taken;
-use crate::frame::{Bus, Emission, Event, Frame, Output, Stamp, Timing};
+use crate::frame::{Bus, Emission, Event, Frame, Output, PipelineName, Stamp, Timing};
 use crate::pipeline::Stages;
 use crate::pipeline::gather::Patience;
 use crate::task::TaskOutput;
@@ -30,7 +30,7 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     stages: Stages,
     bus: Bus,
-    name: Arc<str>,
+    name: PipelineName,
     /// Where what the task knows of a meter is kept.
     place: Option<Place>,
     log: RateLimited,
@@ -44,9 +44,9 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(shared: Arc<Shared>, stages: Stages, bus: Bus, place: Option<Place>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, name: PipelineName, stages: Stages, bus: Bus, place: Option<Place>) -> Self {
         Worker {
-            name: shared.name.as_str().into(),
+            name,
             shared,
             stages,
             bus,

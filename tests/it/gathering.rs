@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use leptond::config::PipelineConfig;
-use leptond::frame::{Bus, Frame};
+use leptond::frame::{Bus, Frame, NodeName};
 use leptond::model::Engine;
 use leptond::pipeline::{Planner, open_bundle};
 use leptond::publish::sink::MqttSink;
@@ -118,7 +118,7 @@ fn start(model: &str, rungs: &[Setpoint], deadline_ms: u64, frame_interval: Dura
         ladder,
         uncalibrated: None,
     };
-    let sink = MqttSink::new(results.clone(), Topics::new("leptond", "test").unwrap(), true);
+    let sink = MqttSink::new(results.clone(), Topics::new("leptond", &NodeName::new("test").unwrap()).unwrap(), true);
     let context = PipelineContext {
         bus: Bus::new(vec![Arc::new(sink)]),
         heartbeats: Heartbeats::new(Instant::now()),

@@ -4,7 +4,7 @@
 use leptond::frame::{DType, Elements, Frame, Image, Payload, PixelFormat, Spec, TensorView, Unreadable};
 use leptond::model::{self, Engine, LoadedModel, Model, PlanKey};
 use leptond::preprocess::{self, Preprocessor, Region};
-use leptond::source::synthetic::{self, Chance, DIGITS, Fault, Fonts, Scene, Shown};
+use leptond::scene::{self, Chance, DIGITS, Fault, Fonts, Scene, Shown};
 
 /// What is known of a region: why it is unreadable, the best class and its score.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ fn over_scenes(
         scene.render(&shown, 0, &mut jpeg).unwrap();
         let size = [width.into(), height.into()];
         let frame = converted(&jpeg, size, FORMATS[seed as usize / 2 % FORMATS.len()]);
-        let regions = synthetic::regions(size[0], size[1]).map(|region| {
+        let regions = scene::regions(size[0], size[1]).map(|region| {
             let [x, y, w, h] = fault.map_or(region, |fault| fault.displace(region, &mut chance));
             [x.clamp(0.0, size[0] as f32 - w), y.clamp(0.0, size[1] as f32 - h), w, h]
         });

@@ -73,10 +73,10 @@ pub fn gather(config: &Config, state: Option<PathBuf>, status: Option<&Status>) 
 
 fn facts(pipeline: &PipelineConfig, places: &Places, status: Option<&Status>) -> Facts {
     let deadline = pipeline.governor.deadline_ms;
-    let frame = pipeline::frame_interval(&pipeline.source).as_secs_f64() * 1e3;
+    let frame = pipeline.source.kind().frame_interval().as_secs_f64() * 1e3;
     let interval = frame.max(pipeline.governor.interval_ms as f64);
     Facts {
-        pipeline: pipeline.name.clone(),
+        pipeline: pipeline.name.to_string(),
         model: pipeline.model.clone(),
         state: spinner(&format!("loading {}", pipeline.model), || state(pipeline, places, status)),
         deadline_ms: (deadline > 0).then_some(deadline as f64),

@@ -1,4 +1,4 @@
-//! A quantised graph in integers: what the search for islands finds in a model, and what a [`Plan`](super::Plan) is made from.
+//! A quantised graph in integers: what the search for partitions finds in a model, and what a [`Plan`](super::Plan) is made from.
 //!
 //! Shapes and axes are ONNX's (pictures are `[N, C, H, W]`); how values lie in memory is the plan's business. Every tensor is of
 //! signed bytes: for a `uint8` tensor, both values and zero point have had 128 taken from them.
@@ -46,7 +46,7 @@ pub struct Graph {
 /// One integer operator.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Name of the ONNX node it stands for (the computing one of a sandwich).
+    /// Name of the ONNX node it stands for (the computing one of a QDQ pattern).
     pub name: String,
     /// What it computes.
     pub op: Op,

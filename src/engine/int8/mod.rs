@@ -1,15 +1,15 @@
 //! The integer engine: quantised parts of a model computed on bytes.
 //!
-//! [`find`] recognises `DequantizeLinear → operator → QuantizeLinear` sandwiches in an ONNX graph and gathers them into
-//! islands, each an integer [`graph::Graph`]; a [`Plan`] settles where every tensor lies and which kernel does what;
-//! [`find::spliced`] puts one operator per island in their place, which [`op`] makes tract run. [`kernels`] has the arithmetic.
+//! [`find`] recognises `DequantizeLinear → operator → QuantizeLinear` patterns (QDQ) in an ONNX graph and gathers them into
+//! partitions, each an integer [`graph::Graph`]; a [`Plan`] settles where every tensor lies and which kernel does what;
+//! [`find::spliced`] puts one operator per partition in their place, which [`op`] makes tract run. [`kernels`] has the arithmetic.
 
+mod decompose;
 pub mod find;
 pub mod graph;
 pub mod kernels;
-mod lower;
 pub mod op;
 mod plan;
 
-pub use lower::lower;
+pub use decompose::decompose;
 pub use plan::{Plan, PlanError};

@@ -1,4 +1,4 @@
-//! An island as one operator of tract.
+//! A partition as one operator of tract.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,39 +10,39 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
 use super::Plan;
-use super::find::{ISLAND_INDEX, ISLAND_OPERATOR};
+use super::find::{PARTITION_INDEX, PARTITION_OPERATOR};
 use super::graph::Format;
-use super::kernels::machine::Machine;
+use super::kernels::executor::Executor;
 use super::kernels::run::{Input, Output};
 
 /// Lets tract's parser accept what [`super::find::spliced`] puts in; [`fill`] must follow.
 pub fn register(onnx: &mut Onnx) {
-    onnx.op_register.insert(ISLAND_OPERATOR, |_: &ParsingContext, node: &NodeProto| {
-        let index: i64 = node.get_attr(ISLAND_INDEX)?;
-        let island = Island { index: usize::try_from(index)?, outputs: node.output.len(), op: None };
-        Ok((expand(island), vec![]))
+    onnx.op_register.insert(PARTITION_OPERATOR, |_: &ParsingContext, node: &NodeProto| {
+        let index: i64 = node.get_attr(PARTITION_INDEX)?;
+        let partition = Partition { index: usize::try_from(index)?, outputs: node.output.len(), op: None };
+        Ok((expand(partition), vec![]))
     });
 }
 
-/// Puts the plans, by index, behind the islands of a parsed model. Returns the operators, to be asked for profiles.
+/// Puts the plans, by index, behind the partitions of a parsed model. Returns the operators, to be asked for profiles.
 ///
 /// # Errors
-/// When the model has an island that there is no plan for.
+/// When the model has a partition that there is no plan for.
 pub fn fill(model: &mut InferenceModel, plans: &[Arc<Plan>], threads: usize) -> TractResult<Vec<Arc<Profile>>> {
-    let ops: Vec<IslandOp> = plans
+    let ops: Vec<PartitionOp> = plans
         .iter()
-        .map(|plan| IslandOp { plan: plan.clone(), threads, profile: Arc::new(Profile::new(plan)) })
+        .map(|plan| PartitionOp { plan: plan.clone(), threads, profile: Arc::new(Profile::new(plan)) })
         .collect();
     for node in &mut model.nodes {
         let expansion = node.op_as::<Box<dyn Expansion>>().map(|e| -> &dyn Any { &**e });
-        let Some(&Island { index, .. }) = expansion.and_then(|e| e.downcast_ref()) else { continue };
-        let op = ops.get(index).with_context(|| format!("island {index} has no plan"))?;
-        node.op = expand(Island { index, outputs: op.plan.outputs.len(), op: Some(op.clone()) });
+        let Some(&Partition { index, .. }) = expansion.and_then(|e| e.downcast_ref()) else { continue };
+        let op = ops.get(index).with_context(|| format!("partition {index} has no plan"))?;
+        node.op = expand(Partition { index, outputs: op.plan.outputs.len(), op: Some(op.clone()) });
     }
     Ok(ops.into_iter().map(|op| op.profile).collect())
 }
 
-/// Nanoseconds spent in every step of an island, while it is switched on.
+/// Nanoseconds spent in every step of a partition, while it is switched on.
 #[derive(Debug)]
 pub struct Profile {
     on: AtomicBool,
@@ -72,12 +72,12 @@ impl Profile {
     }
 }
 
-/// An island in a model whose shapes are being inferred.
+/// A partition in a model whose shapes are being inferred.
 #[derive(Debug, Clone)]
-struct Island {
+struct Partition {
     index: usize,
     outputs: usize,
-    op: Option<IslandOp>,
+    op: Option<PartitionOp>,
 }
 
 fn datum_type(format: Format) -> DatumType {
@@ -88,9 +88,9 @@ fn datum_type(format: Format) -> DatumType {
     }
 }
 
-impl Expansion for Island {
+impl Expansion for Partition {
     fn name(&self) -> StaticName {
-        ISLAND_OPERATOR.into()
+        PARTITION_OPERATOR.into()
     }
 
     fn nboutputs(&self) -> TractResult<usize> {
@@ -119,44 +119,44 @@ impl Expansion for Island {
     }
 
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
-        let op = self.op.clone().context("an island without a plan")?;
+        let op = self.op.clone().context("a partition without a plan")?;
         model.wire_node(prefix, op, inputs)
     }
 }
 
-/// An island that runs.
+/// A partition that runs.
 #[derive(Debug, Clone)]
-struct IslandOp {
+struct PartitionOp {
     plan: Arc<Plan>,
     threads: usize,
     profile: Arc<Profile>,
 }
 
-impl PartialEq for IslandOp {
+impl PartialEq for PartitionOp {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.plan, &other.plan)
     }
 }
 
-impl Eq for IslandOp {}
+impl Eq for PartitionOp {}
 
-impl Op for IslandOp {
+impl Op for PartitionOp {
     fn name(&self) -> StaticName {
-        ISLAND_OPERATOR.into()
+        PARTITION_OPERATOR.into()
     }
 
     op_as_typed_op!();
 }
 
-impl EvalOp for IslandOp {
+impl EvalOp for PartitionOp {
     not_out_of_plan!();
 
     fn state(&self, _ctx: &EvalContext) -> TractResult<Option<Box<dyn OpState>>> {
-        Ok(Some(Box::new(IslandState::new(self))))
+        Ok(Some(Box::new(PartitionState::new(self))))
     }
 }
 
-impl TypedOp for IslandOp {
+impl TypedOp for PartitionOp {
     as_op!();
 
     fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
@@ -164,26 +164,26 @@ impl TypedOp for IslandOp {
     }
 }
 
-/// The memory and threads of an island.
+/// The memory and threads of a partition.
 #[derive(Debug)]
-struct IslandState {
-    op: IslandOp,
-    machine: Machine,
+struct PartitionState {
+    op: PartitionOp,
+    executor: Executor,
 }
 
-impl IslandState {
-    fn new(op: &IslandOp) -> Self {
-        IslandState { op: op.clone(), machine: Machine::new(&op.plan.program, op.threads) }
+impl PartitionState {
+    fn new(op: &PartitionOp) -> Self {
+        PartitionState { op: op.clone(), executor: Executor::new(&op.plan.program, op.threads) }
     }
 }
 
-impl Clone for IslandState {
+impl Clone for PartitionState {
     fn clone(&self) -> Self {
-        IslandState::new(&self.op)
+        PartitionState::new(&self.op)
     }
 }
 
-impl OpState for IslandState {
+impl OpState for PartitionState {
     fn eval(&mut self, _ctx: &EvalContext, _op: &dyn Op, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let plan = &self.op.plan;
         let mut values: TVec<Input> = tvec!();
@@ -218,9 +218,9 @@ impl OpState for IslandState {
                 nanos[step] += now.duration_since(last).as_nanos() as u64;
                 last = now;
             };
-            self.machine.run(&values, &mut outputs, &mut note)?;
+            self.executor.run(&values, &mut outputs, &mut note)?;
         } else {
-            self.machine.run(&values, &mut outputs, &mut |_| {})?;
+            self.executor.run(&values, &mut outputs, &mut |_| {})?;
         }
         drop(outputs);
         drop(plains);

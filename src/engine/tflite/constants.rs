@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
-use tract_onnx::pb;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::prelude::f16;
 
 use super::graph::Quant;
 use super::schema::Kind;
-use super::step::Step;
 use super::write::{Try, Writer};
+use crate::onnx::build::{self, NodeBuilder};
 
 /// Why a file of repetitions is refused.
 const SHARED: &str = "the file shares its parts more often than can be";
@@ -94,7 +93,7 @@ impl Writer<'_, '_> {
             self.initializer(DataType::Float, dims.clone(), scales.iter().flat_map(|s| s.to_le_bytes()).collect())?;
         let zero_point = self.initializer(DataType::Int32, dims, vec![0; 4 * scales.len()])?;
         let name = self.fresh(index, "real");
-        let step = Step::new("DequantizeLinear", &[&stored, &scale, &zero_point]).int("axis", 0);
+        let step = NodeBuilder::new("DequantizeLinear", [&stored, &scale, &zero_point]).size("axis", 0);
         self.node(step, name.clone());
         Ok(name)
     }
@@ -109,7 +108,7 @@ impl Writer<'_, '_> {
 
     /// A shape as an operand, its first dimension left open with the batch.
     pub fn dims(&mut self, shape: &[usize]) -> Try<String> {
-        let mut dims: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
+        let mut dims = build::dims(shape);
         if let (true, Some(first)) = (self.open, dims.first_mut()) {
             *first = -1;
         }
@@ -146,8 +145,7 @@ impl Writer<'_, '_> {
     }
 
     fn push_initializer(&mut self, name: String, kind: DataType, dims: Vec<i64>, raw_data: Vec<u8>) {
-        let data_type = kind as i32;
-        self.graph.initializer.push(pb::TensorProto { name, data_type, dims, raw_data, ..Default::default() });
+        self.graph.initializer.push(build::tensor(name, kind, dims, raw_data));
     }
 
     fn spend(&mut self, bytes: usize) -> Try<()> {

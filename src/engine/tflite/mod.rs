@@ -4,7 +4,7 @@
 //! mean, [`graph`] holds a model as it stands in the file (with zeros that it leaves out put back by [`sparse`]), [`ops`] says for each operator which ones of ONNX compute the
 //! same ([`step`]), and [`write`](mod@write) keeps account of what each tensor is called there, with [`constants`].
 //!
-//! Quantised tensors become sandwiches (`DequantizeLinear → operator → QuantizeLinear`) with the file's own integers, scales
+//! Quantised tensors become QDQ patterns (`DequantizeLinear → operator → QuantizeLinear`) with the file's own integers, scales
 //! and zero points; inputs and outputs keep their element types and their channels-last layout. In between, pictures lie
 //! channels first, as ONNX's convolutions want them: each tensor is transposed where somebody first asks for the
 //! other layout, so that a net of convolutions has transpositions at its ends only.
@@ -13,11 +13,11 @@
 
 mod constants;
 mod graph;
+mod layout;
 mod ops;
 mod reader;
 mod schema;
 mod sparse;
-mod step;
 mod write;
 
 use reader::Broken;

@@ -7,22 +7,20 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use prost::Message;
-use tract_onnx::pb::{self, tensor_shape_proto, type_proto};
+use tract_onnx::pb;
 
 use super::TfliteError;
 use super::constants::{Constants, onnx_type};
 use super::graph::{Net, Quant, Tensor};
+use super::layout::{Layout, spreads};
 use super::schema::{Activation, Kind};
-use super::step::spreads;
-pub use super::step::{Layout, Step};
+use crate::onnx::build::{self, Dim, NodeBuilder};
 
 /// A result, or what about an operator has no form here.
 pub type Try<T> = Result<T, String>;
 
 /// Version of ONNX's operators.
 const OPSET: i64 = 15;
-/// Version of ONNX's file format that goes with it.
-const IR_VERSION: i64 = 8;
 
 /// Names of a tensor's forms, by layout.
 #[derive(Clone, Default)]
@@ -99,19 +97,15 @@ impl<'n, 'a> Writer<'n, 'a> {
                 name
             };
             if stored != name {
-                self.node(Step::new("Identity", &[&stored]), name.clone());
+                self.node(NodeBuilder::new("Identity", [&stored]), name.clone());
             }
             let port = self.port(index, &name)?;
             self.graph.output.push(port);
         }
-        let opset = pb::OperatorSetIdProto { domain: String::new(), version: OPSET };
         let model = pb::ModelProto {
-            ir_version: IR_VERSION,
             producer_name: "leptond from TensorFlow Lite".into(),
             producer_version: env!("CARGO_PKG_VERSION").into(),
-            opset_import: vec![opset],
-            graph: Some(self.graph),
-            ..Default::default()
+            ..build::model(self.graph, OPSET)
         };
         Ok(model.encode_to_vec())
     }
@@ -119,19 +113,10 @@ impl<'n, 'a> Writer<'n, 'a> {
     fn port(&self, index: usize, name: &str) -> Result<pb::ValueInfoProto, TfliteError> {
         let tensor = self.tensor(index);
         let wrong = |reason: String| TfliteError::Tensor { tensor: tensor.name.clone(), reason };
-        let elem_type = onnx_type(tensor.kind).map_err(wrong)? as i32;
-        let dim = |(axis, &dim): (usize, &usize)| pb::tensor_shape_proto::Dimension {
-            value: Some(if self.open && axis == 0 {
-                tensor_shape_proto::dimension::Value::DimParam("batch".into())
-            } else {
-                tensor_shape_proto::dimension::Value::DimValue(dim as i64)
-            }),
-            ..Default::default()
-        };
-        let shape = Some(pb::TensorShapeProto { dim: tensor.shape.iter().enumerate().map(dim).collect() });
-        let value = type_proto::Value::TensorType(type_proto::Tensor { elem_type, shape });
-        let r#type = Some(pb::TypeProto { value: Some(value), ..Default::default() });
-        Ok(pb::ValueInfoProto { name: name.into(), r#type, ..Default::default() })
+        let kind = onnx_type(tensor.kind).map_err(wrong)?;
+        let dim =
+            |(axis, &dim): (usize, &usize)| if self.open && axis == 0 { Dim::Open("batch") } else { Dim::Size(dim) };
+        Ok(build::port(name, kind, &tensor.shape.iter().enumerate().map(dim).collect::<Vec<_>>()))
     }
 
     /// A tensor of the file.
@@ -187,23 +172,16 @@ impl<'n, 'a> Writer<'n, 'a> {
     }
 
     /// Adds a node with the output `output`.
-    pub(super) fn node(&mut self, step: Step, output: String) {
+    pub(super) fn node(&mut self, step: NodeBuilder, output: String) {
         self.nodes(step, vec![output]);
     }
 
-    fn nodes(&mut self, step: Step, outputs: Vec<String>) {
-        let names = step.inputs.iter().chain(&outputs);
+    fn nodes(&mut self, node: NodeBuilder, outputs: Vec<String>) {
+        let names = node.inputs().iter().chain(&outputs);
         self.allowance = self.allowance.saturating_sub(names.map(String::len).sum());
         self.defined.extend(outputs.iter().cloned());
         let name = outputs.first().cloned().unwrap_or_default();
-        self.graph.node.push(pb::NodeProto {
-            name,
-            op_type: step.op.into(),
-            input: step.inputs,
-            output: outputs,
-            attribute: step.attributes,
-            ..Default::default()
-        });
+        self.graph.node.push(node.named(name, outputs));
     }
 
     /// What the stored form of a result is called: its own name where an output of the model needs it.
@@ -221,13 +199,13 @@ impl<'n, 'a> Writer<'n, 'a> {
     }
 
     /// Adds nodes in a row that compute tensor `index` as reals; bytes are rounded behind them.
-    pub fn compute(&mut self, index: usize, layout: Layout, mut steps: Vec<Step>) -> Try<()> {
+    pub fn compute(&mut self, index: usize, layout: Layout, mut steps: Vec<NodeBuilder>) -> Try<()> {
         let tensor = self.tensor(index);
         match tensor.kind {
             Kind::F32 => {}
             Kind::I8 | Kind::U8 => {
                 let (scale, zero_point) = self.parameters(index)?;
-                steps.push(Step::new("QuantizeLinear", &[&scale, &zero_point]));
+                steps.push(NodeBuilder::new("QuantizeLinear", [&scale, &zero_point]));
             }
             other => return Err(format!("its result is of type {}, which has no form here", other.name())),
         }
@@ -235,13 +213,15 @@ impl<'n, 'a> Writer<'n, 'a> {
     }
 
     /// Adds nodes in a row that give tensor `index` as it is stored.
-    pub fn row(&mut self, index: usize, layout: Layout, steps: Vec<Step>) -> Try<()> {
+    pub fn row(&mut self, index: usize, layout: Layout, steps: Vec<NodeBuilder>) -> Try<()> {
         let result = self.result(index, layout)?;
         let last = steps.len().checked_sub(1).ok_or("it does nothing")?;
         let mut before: Option<String> = None;
         for (place, mut step) in steps.into_iter().enumerate() {
-            step.inputs.splice(0..0, before.take());
-            let ending = step.op.to_lowercase();
+            if let Some(before) = before.take() {
+                step.prepend_input(before);
+            }
+            let ending = step.operator().to_lowercase();
             let output = if place == last { result.clone() } else { self.fresh(index, &ending) };
             before = Some(output.clone());
             self.node(step, output);
@@ -251,14 +231,14 @@ impl<'n, 'a> Writer<'n, 'a> {
     }
 
     /// Adds a node that gives another form of tensor `index`, which nobody else will ask for; its name.
-    pub fn extra(&mut self, index: usize, step: Step) -> String {
-        let name = self.fresh(index, &step.op.to_lowercase());
+    pub fn extra(&mut self, index: usize, step: NodeBuilder) -> String {
+        let name = self.fresh(index, &step.operator().to_lowercase());
         self.node(step, name.clone());
         name
     }
 
     /// Adds a node with several results, as they are stored.
-    pub fn several(&mut self, results: &[usize], layout: Layout, step: Step) -> Try<()> {
+    pub fn several(&mut self, results: &[usize], layout: Layout, step: NodeBuilder) -> Try<()> {
         let mut names = Vec::with_capacity(results.len());
         for &index in results {
             let name = self.result(index, layout)?;
@@ -300,10 +280,10 @@ impl<'n, 'a> Writer<'n, 'a> {
             let name = self.fresh(index, if layout == Layout::File { "nhwc" } else { "nchw" });
             let step = if spreads(&tensor.shape) {
                 let order = if layout == Layout::File { Layout::TO_FILE } else { Layout::TO_CHANNELS_FIRST };
-                Step::new("Transpose", &[&from]).ints("perm", &order)
+                NodeBuilder::new("Transpose", [&from]).sizes("perm", &order)
             } else {
                 let dims = self.dims(&layout.shape(&tensor.shape))?;
-                Step::new("Reshape", &[&from, &dims])
+                NodeBuilder::new("Reshape", [&from, &dims])
             };
             self.node(step, name.clone());
             name
@@ -340,7 +320,7 @@ impl<'n, 'a> Writer<'n, 'a> {
             (Kind::F16, _) if tensor.data.is_some() => Ok(stored),
             (Kind::I8 | Kind::U8, Some(quant)) => {
                 let (scale, zero_point) = self.parameters(index)?;
-                let mut step = Step::new("DequantizeLinear", &[&stored, &scale, &zero_point]);
+                let mut step = NodeBuilder::new("DequantizeLinear", [&stored, &scale, &zero_point]);
                 if quant.scales.len() > 1 {
                     if tensor.data.is_none() {
                         return Err(format!(
@@ -349,7 +329,7 @@ impl<'n, 'a> Writer<'n, 'a> {
                         ));
                     }
                     let axis = order.map_or(Some(quant.axis), |o| o.iter().position(|&a| a == quant.axis));
-                    step = step.int("axis", axis.ok_or("its scales have no axis")?);
+                    step = step.size("axis", axis.ok_or("its scales have no axis")?);
                 }
                 let name = self.fresh(index, "real");
                 self.node(step, name.clone());
@@ -364,8 +344,8 @@ impl<'n, 'a> Writer<'n, 'a> {
     }
 
     /// What a fused activation adds in front of result `index`: nothing where rounding to its bytes limits it as much.
-    pub fn activation(&mut self, activation: Activation, index: usize) -> Try<Vec<Step>> {
-        let Some((low, high)) = activation.limits() else { return Ok(vec![Step::new("Tanh", &[])]) };
+    pub fn activation(&mut self, activation: Activation, index: usize) -> Try<Vec<NodeBuilder>> {
+        let Some((low, high)) = activation.limits() else { return Ok(vec![NodeBuilder::new("Tanh", [""; 0])]) };
         let tensor = self.tensor(index);
         let (below, above) = match (tensor.kind, &tensor.quant) {
             (Kind::I8 | Kind::U8, Some(Quant { scales, zero_points, .. })) if scales.len() == 1 => {
@@ -377,10 +357,10 @@ impl<'n, 'a> Writer<'n, 'a> {
         };
         Ok(match (below, above) {
             (false, false) => Vec::new(),
-            (true, false) if low == 0.0 => vec![Step::new("Relu", &[])],
+            (true, false) if low == 0.0 => vec![NodeBuilder::new("Relu", [""; 0])],
             _ => {
                 let (low, high) = (self.number(low)?, self.number(high)?);
-                vec![Step::new("Clip", &[&low, &high])]
+                vec![NodeBuilder::new("Clip", [&low, &high])]
             }
         })
     }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::flow::{Draft, Search};
-use super::net::{self, Try};
+use super::epilogue::{Affine, Epilogue};
+use super::net::Try;
 use super::params::Stored;
-use super::tail::{Affine, Tail};
-use super::{moves, pool};
+use super::pool;
+use super::search::{Draft, Search};
 use crate::int8::graph::{Clamp, Conv, MatMul, Op, TensorId};
+use crate::onnx::node;
 
 /// Weights `[outputs][inputs]`, made of integers that may not fit a byte.
 struct Weights {
@@ -71,11 +72,11 @@ struct Dense {
 
 impl<'a> Search<'a> {
     /// Weights and bias in units of the sums, what follows folded in.
-    fn dense(&self, x: TensorId, weights: &Weights, bias: Option<Vec<f64>>, tail: &Tail) -> Try<Dense> {
+    fn dense(&self, x: TensorId, weights: &Weights, bias: Option<Vec<f64>>, epilogue: &Epilogue) -> Try<Dense> {
         let count = weights.outputs;
         let (bytes, copies) = weights.bytes()?;
         let unit = Affine { factor: vec![1.0; count], term: vec![0.0; count] };
-        let affine = tail.affine.as_ref().unwrap_or(&unit);
+        let affine = epilogue.affine.as_ref().unwrap_or(&unit);
         let bias = bias.unwrap_or_else(|| vec![0.0; count]);
         if affine.factor.len() != count || bias.len() != count {
             return Err(format!("it has {} terms for {count} outputs", bias.len()));
@@ -92,11 +93,11 @@ impl<'a> Search<'a> {
                 // Nothing but the term is left, whatever the scale: one that shows it finely.
                 let width = row.len() * copies;
                 dense.weights[channel * width..(channel + 1) * width].fill(0);
-                let unit = if real == 0.0 { f64::from(tail.quant.scale) } else { real.abs() / f64::from(1 << 20) };
+                let unit = if real == 0.0 { f64::from(epilogue.quant.scale) } else { real.abs() / f64::from(1 << 20) };
                 scale = unit / f64::from(quant.scale);
             }
             let unit = scale * f64::from(quant.scale);
-            let to_output = (unit / f64::from(tail.quant.scale)).abs();
+            let to_output = (unit / f64::from(epilogue.quant.scale)).abs();
             if !(1e-30..=1e30).contains(&to_output) || !(1e-30..=1e30).contains(&scale.abs()) {
                 return Err(format!("the scale {scale:e} of output channel {channel} is out of range"));
             }
@@ -124,17 +125,17 @@ impl<'a> Search<'a> {
     /// `Conv` over one or two spatial axes.
     pub fn conv(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
-        let output = net::only_output(node)?;
-        let stored = self.stored_weights(net::needs(node, 1)?)?;
+        let output = node::only_output(node)?;
+        let stored = self.stored_weights(node::required_input(node, 1)?)?;
         let out = self.net.shape(output)?;
-        let x = self.real(net::needs(node, 0)?)?;
+        let x = self.real(node::required_input(node, 0)?)?;
         let [n, c, h, w] = pool::picture(self.shape(x))?;
         let [out_n, m, out_h, out_w] = pool::picture(&out)?;
         let rank = out.len();
         if stored.shape.len() != rank || self.shape(x).len() != rank {
             return Err("its weights have other dimensions than its input".into());
         }
-        let groups = usize::try_from(net::int(node, "group", 1)?).ok().filter(|g| (1..=c).contains(g));
+        let groups = usize::try_from(node::int(node, "group", 1)?).ok().filter(|g| (1..=c).contains(g));
         let groups = groups.ok_or("its number of groups cannot be")?;
         let kernel = stored.shape[2..].to_vec();
         let inner = stored.shape[1];
@@ -146,16 +147,16 @@ impl<'a> Search<'a> {
         if slides.iter().any(|s| s.beyond > 0) {
             return Err("its windows leave its input".into());
         }
-        let bias = net::input(node, 2).map(|name| self.channel_terms(name, m)).transpose()?;
-        let tail = self.tail(output, Some(1))?;
-        let dense = self.dense(x, &Weights::of(stored)?, bias, &tail)?;
+        let bias = node::input(node, 2).map(|name| self.channel_terms(name, m)).transpose()?;
+        let epilogue = self.epilogue(output, Some(1))?;
+        let dense = self.dense(x, &Weights::of(stored)?, bias, &epilogue)?;
 
         let mut draft = self.draft(index);
         let mut x = self.reshape(&mut draft, x, vec![n, c, h, w]);
         if dense.copies > 1 {
             // The channels of each group, several times.
             let group = |g: usize| std::iter::repeat_n(g * inner..(g + 1) * inner, dense.copies).flatten();
-            x = moves::take(self, &mut draft, x, 1, (0..groups).flat_map(group).collect())?;
+            x = self.take(&mut draft, x, 1, (0..groups).flat_map(group).collect())?;
         }
         let [top, left] = pool::pair(&slides, |s| s.before, 0);
         let [bottom, right] = pool::pair(&slides, |s| s.after, 0);
@@ -168,18 +169,18 @@ impl<'a> Search<'a> {
             dilations: pool::pair(&slides, |s| s.dilation, 1),
             pads: [top, left, bottom, right],
             groups,
-            clamp: tail.clamp,
+            clamp: epilogue.clamp,
         });
-        let y = self.step(&mut draft, op, vec![x], vec![n, m, out_h, out_w], tail.quant);
+        let y = self.step(&mut draft, op, vec![x], vec![n, m, out_h, out_w], epilogue.quant);
         let y = self.reshape(&mut draft, y, out);
-        self.finish(draft, y, &tail, true)
+        self.finish(draft, y, &epilogue, true)
     }
 
     /// `MatMul` with a constant on one side.
     pub fn matmul(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
-        let output = net::only_output(node)?;
-        let (a, b) = (net::needs(node, 0)?, net::needs(node, 1)?);
+        let output = node::only_output(node)?;
+        let (a, b) = (node::required_input(node, 0)?, node::required_input(node, 1)?);
         let left = self.net.is_constant(a);
         if !left && !self.net.is_constant(b) {
             return Err("both of its operands depend on the input".into());
@@ -213,35 +214,35 @@ impl<'a> Search<'a> {
         let channel = if left { Some(out.len() - 2) } else { out.len().checked_sub(1) };
         // A vector as weights leaves no axis for its one channel.
         let channel = channel.filter(|&c| out[c] == weights.outputs);
-        let tail = self.tail(output, channel)?;
+        let epilogue = self.epilogue(output, channel)?;
         let mut swap: Vec<usize> = (0..rank).collect();
         if left {
             swap.swap(rank - 2, rank - 1);
         }
         let x = self.transpose(&mut draft, x, swap.clone());
-        let y = self.product(&mut draft, x, &weights, None, &tail)?;
+        let y = self.product(&mut draft, x, &weights, None, &epilogue)?;
         let y = self.transpose(&mut draft, y, swap);
-        let y = moves::same_elements(self, &mut draft, y, &out)?;
-        self.finish(draft, y, &tail, true)
+        let y = self.same_elements(&mut draft, y, &out)?;
+        self.finish(draft, y, &epilogue, true)
     }
 
     /// `Gemm` with constant weights.
     pub fn gemm(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
-        let output = net::only_output(node)?;
-        let mut stored = self.stored_weights(net::needs(node, 1)?)?;
+        let output = node::only_output(node)?;
+        let mut stored = self.stored_weights(node::required_input(node, 1)?)?;
         let out = self.net.shape(output)?;
-        let x = self.real(net::needs(node, 0)?)?;
-        let (alpha, beta) = (net::float(node, "alpha", 1.0)?, net::float(node, "beta", 1.0)?);
+        let x = self.real(node::required_input(node, 0)?)?;
+        let (alpha, beta) = (node::float(node, "alpha", 1.0)?, node::float(node, "beta", 1.0)?);
         if stored.shape.len() != 2 || self.shape(x).len() != 2 || out.len() != 2 {
             return Err("its operands are not matrices".into());
         }
-        if net::int(node, "transB", 0)? == 0 {
+        if node::int(node, "transB", 0)? == 0 {
             stored = stored.transposed(&[1, 0])?;
         }
         let mut weights = Weights::of(stored)?;
         weights.scales.iter_mut().for_each(|s| *s *= f64::from(alpha));
-        let bias = match net::input(node, 2) {
+        let bias = match node::input(node, 2) {
             Some(name) => {
                 let mut bias = self.column_terms(name, &out)?;
                 bias.iter_mut().for_each(|b| *b *= f64::from(beta));
@@ -249,13 +250,13 @@ impl<'a> Search<'a> {
             }
             None => None,
         };
-        let tail = self.tail(output, Some(1))?;
+        let epilogue = self.epilogue(output, Some(1))?;
         let mut draft = self.draft(index);
-        let order = if net::int(node, "transA", 0)? != 0 { vec![1, 0] } else { vec![0, 1] };
+        let order = if node::int(node, "transA", 0)? != 0 { vec![1, 0] } else { vec![0, 1] };
         let x = self.transpose(&mut draft, x, order);
-        let y = self.product(&mut draft, x, &weights, bias, &tail)?;
-        let y = moves::same_elements(self, &mut draft, y, &out)?;
-        self.finish(draft, y, &tail, true)
+        let y = self.product(&mut draft, x, &weights, bias, &epilogue)?;
+        let y = self.same_elements(&mut draft, y, &out)?;
+        self.finish(draft, y, &epilogue, true)
     }
 
     /// The operator itself: `[…, K]` to `[…, N]`.
@@ -265,27 +266,27 @@ impl<'a> Search<'a> {
         x: TensorId,
         weights: &Weights,
         bias: Option<Vec<f64>>,
-        tail: &Tail,
+        epilogue: &Epilogue,
     ) -> Try<TensorId> {
         let Some((&k, lead)) = self.shape(x).split_last() else { return Err("its operand has no dimensions".into()) };
         if k != weights.inputs {
             return Err(format!("{} weights for {k} values", weights.inputs));
         }
         let shape = lead.iter().copied().chain([weights.outputs]).collect();
-        let dense = self.dense(x, weights, bias, tail)?;
+        let dense = self.dense(x, weights, bias, epilogue)?;
         let mut x = x;
         if dense.copies > 1 {
             let axis = self.shape(x).len() - 1;
             let indices = std::iter::repeat_n(0..k, dense.copies).flatten().collect();
-            x = moves::take(self, draft, x, axis, indices)?;
+            x = self.take(draft, x, axis, indices)?;
         }
         let op = Op::MatMul(MatMul {
             weights: Arc::new(dense.weights),
             weight_scales: dense.scales,
             bias: dense.bias,
-            clamp: tail.clamp,
+            clamp: epilogue.clamp,
         });
-        Ok(self.step(draft, op, vec![x], shape, tail.quant))
+        Ok(self.step(draft, op, vec![x], shape, epilogue.quant))
     }
 
     /// The third operand of `Conv`.
@@ -313,7 +314,7 @@ impl<'a> Search<'a> {
     }
 
     /// A standalone term and factor for each channel of a quantised tensor: a depthwise convolution of one pixel.
-    pub fn scaled(&mut self, index: usize, x: TensorId, affine: Affine, tail: &Tail<'a>) -> Try<()> {
+    pub fn scaled(&mut self, index: usize, x: TensorId, affine: Affine, epilogue: &Epilogue<'a>) -> Try<()> {
         let shape = self.shape(x).to_vec();
         let (n, c) = (shape[0], affine.factor.len());
         if shape.len() < 2 || shape[1] != c {
@@ -323,7 +324,7 @@ impl<'a> Search<'a> {
         const ONE: i32 = 64;
         let weights = Weights { outputs: c, inputs: 1, steps: vec![ONE; c], scales: vec![1.0 / f64::from(ONE); c] };
         let mut all = affine;
-        if let Some(more) = &tail.affine {
+        if let Some(more) = &epilogue.affine {
             for channel in 0..c {
                 all.factor[channel] *= more.factor[channel];
                 all.term[channel] = all.term[channel] * more.factor[channel] + more.term[channel];
@@ -331,12 +332,17 @@ impl<'a> Search<'a> {
         }
         // A term is rounded to a 64th of a step of the operand, which must stay small in steps of the result.
         let coarse = |(factor, term): (&f64, &f64)| {
-            *term != 0.0 && factor.abs() * f64::from(self.quant(x).scale) > 8.0 * f64::from(tail.quant.scale)
+            *term != 0.0 && factor.abs() * f64::from(self.quant(x).scale) > 8.0 * f64::from(epilogue.quant.scale)
         };
         if all.factor.iter().zip(&all.term).any(coarse) {
             return Err("its terms are too fine for its operand".into());
         }
-        let whole = Tail { affine: Some(all), clamp: tail.clamp, quant: tail.quant, ..Tail::empty(tail.quant) };
+        let whole = Epilogue {
+            affine: Some(all),
+            clamp: epilogue.clamp,
+            quant: epilogue.quant,
+            ..Epilogue::empty(epilogue.quant)
+        };
         let dense = self.dense(x, &weights, None, &whole)?;
         let pixels = shape[2..].iter().product::<usize>();
         let picture = if shape.len() == 4 { shape.clone() } else { vec![n, c, 1, pixels] };
@@ -351,17 +357,17 @@ impl<'a> Search<'a> {
             dilations: [1, 1],
             pads: [0; 4],
             groups: c,
-            clamp: tail.clamp,
+            clamp: epilogue.clamp,
         });
-        let y = self.step(&mut draft, op, vec![y], picture, tail.quant);
+        let y = self.step(&mut draft, op, vec![y], picture, epilogue.quant);
         let y = self.reshape(&mut draft, y, shape);
-        self.finish(draft, y, tail, true)
+        self.finish(draft, y, epilogue, true)
     }
 }
 
-impl Tail<'_> {
+impl Epilogue<'_> {
     /// A way without nodes.
     fn empty(quant: crate::int8::graph::Quant) -> Self {
-        Tail { quant, clamp: Clamp::NONE, affine: None, nodes: Vec::new(), moves: Vec::new(), outputs: Vec::new() }
+        Epilogue { quant, clamp: Clamp::NONE, affine: None, nodes: Vec::new(), moves: Vec::new(), outputs: Vec::new() }
     }
 }

@@ -1,10 +1,10 @@
-//! Islands as graphs, and a verdict for each node of the file.
+//! Partitions as graphs, and a verdict for each node of the file.
 
 use std::collections::{HashMap, HashSet};
 
-use super::cut::Cut;
-use super::flow::{Role, View};
-use super::{Found, Island, Verdict};
+use super::found::{Found, Partition, Verdict};
+use super::partition::Cut;
+use super::search::{Role, View};
 use crate::int8::graph::{Format, Graph, Node, Port, TensorId};
 
 /// What a cut has come to.
@@ -22,12 +22,12 @@ pub(super) fn found(cut: &Cut) -> Found {
     roots.sort_unstable_by_key(|&root| (cut.levels[root], root));
     let number: HashMap<usize, usize> = roots.iter().enumerate().map(|(n, &root)| (root, n)).collect();
     let outputs = cut.outputs();
-    let mut islands: Vec<Island> = roots
+    let mut partitions: Vec<Partition> = roots
         .iter()
         .map(|root| {
             let outputs = outputs.get(root).map_or(&[][..], Vec::as_slice);
             let members = members.get(root).map_or(&[][..], Vec::as_slice);
-            Island { graph: graph(cut, *root, members, outputs), ..Island::default() }
+            Partition { graph: graph(cut, *root, members, outputs), ..Partition::default() }
         })
         .collect();
 
@@ -35,7 +35,7 @@ pub(super) fn found(cut: &Cut) -> Found {
     for (index, role) in search.roles.iter().enumerate() {
         let item = match role {
             Some(Role::Item(item)) if cut.is_live(*item) => Some(*item),
-            // A name for a tensor belongs to the island that makes it, or else to one that reads it.
+            // A name for a tensor belongs to the partition that makes it, or else to one that reads it.
             Some(Role::View) if !cut.stays[index] => {
                 let mut names = search.net.node(index).output.iter();
                 let tensor = names.find_map(|o| search.views.get(o.as_str())).map(View::tensor);
@@ -43,12 +43,12 @@ pub(super) fn found(cut: &Cut) -> Found {
             }
             _ => None,
         };
-        let island = item.and_then(|item| number.get(&cut.groups[item]).copied());
+        let partition = item.and_then(|item| number.get(&cut.groups[item]).copied());
         let float = |why: &str| Verdict::Float { why: why.to_owned() };
-        verdicts.push(match (island, role) {
-            (Some(island), _) => {
-                islands[island].nodes.push(index);
-                Verdict::Integer { island }
+        verdicts.push(match (partition, role) {
+            (Some(partition), _) => {
+                partitions[partition].nodes.push(index);
+                Verdict::Integer { partition }
             }
             (None, Some(Role::Folded)) => Verdict::Folded,
             (None, Some(Role::Float(why))) => float(why),
@@ -57,15 +57,15 @@ pub(super) fn found(cut: &Cut) -> Found {
             (None, None) => float("it is part of a circle"),
         });
     }
-    // What they asked about may be gone; they are of no island in particular.
-    if let Some(first) = islands.first_mut() {
+    // What they asked about may be gone; they are of no partition in particular.
+    if let Some(first) = partitions.first_mut() {
         first.asking = (0..search.roles.len()).filter(|&index| search.net.is_asking(index)).collect();
         first.constants = first.asking.iter().filter_map(|&index| search.net.values_of(index)).flatten().collect();
     }
-    Found { islands, verdicts }
+    Found { partitions, verdicts }
 }
 
-/// The graph of the island whose first item is `root`.
+/// The graph of the partition whose first item is `root`.
 fn graph(cut: &Cut, root: usize, members: &[usize], outputs: &[(TensorId, &str, Format)]) -> Graph {
     let search = cut.search;
     let is_own = |tensor: TensorId| cut.made_by(tensor).is_some_and(|item| cut.groups[item] == root);

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::flow::{Draft, Search, Table, View, table_of};
-use super::net::{self, Try};
+use super::epilogue::{Affine, Epilogue};
+use super::moves::PadDomain;
+use super::net::Try;
 use super::params;
-use super::tail::{Affine, Tail};
-use super::{moves, pool, resize};
+use super::search::{Draft, Role, Search, Table, View, table_of};
 use crate::int8::graph::{Clamp, Op, Quant, TensorId};
+use crate::onnx::node;
 
 /// An operand as far as functions of one byte go.
 enum Operand {
@@ -19,20 +20,20 @@ impl<'a> Search<'a> {
     /// A node that moves data.
     pub fn movement(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
-        let name = net::needs(node, 0)?;
+        let name = node::required_input(node, 0)?;
         let view = match self.view(name) {
             Some(View::Function { .. }) => View::Real { tensor: self.real(name)? },
             Some(view) => view,
             None => return Err(format!("its input {name:?} is not quantised")),
         };
-        let kind = match view {
-            View::Bytes { unsigned, .. } => moves::Kind::Bytes { unsigned },
-            _ => moves::Kind::Real,
+        let domain = match view {
+            View::Bytes { unsigned, .. } => PadDomain::Bytes { unsigned },
+            _ => PadDomain::Real,
         };
         let mut draft = self.draft(index);
-        match moves::apply(self, &mut draft, node, view.tensor(), kind) {
+        match self.apply(&mut draft, node, view.tensor(), domain) {
             Ok(outputs) => self.finish_moved(draft, node, &outputs, &view),
-            Err(_) if node.op_type == "Pad" && kind == moves::Kind::Real => self.pad_behind(index, view.tensor()),
+            Err(_) if node.op_type == "Pad" && domain == PadDomain::Real => self.pad_behind(index, view.tensor()),
             Err(why) => Err(why),
         }
     }
@@ -40,36 +41,36 @@ impl<'a> Search<'a> {
     /// A `Pad` with a value that has no byte before it is quantised with other parameters.
     fn pad_behind(&mut self, index: usize, x: TensorId) -> Try<()> {
         let node = self.net.node(index);
-        let tail = self.tail(net::only_output(node)?, None)?;
+        let epilogue = self.epilogue(node::only_output(node)?, None)?;
         let (shape, table) = (self.shape(x).to_vec(), table_of(self.quant(x)));
         let mut draft = self.draft(index);
-        let table = Op::Lookup(Arc::new(table.map(|real| params::quantise(tail.quant, real))));
-        let x = self.step(&mut draft, table, vec![x], shape, tail.quant);
-        let outputs = moves::apply(self, &mut draft, node, x, moves::Kind::Rounded)?;
+        let table = Op::Lookup(Arc::new(table.map(|real| params::quantise(epilogue.quant, real))));
+        let x = self.step(&mut draft, table, vec![x], shape, epilogue.quant);
+        let outputs = self.apply(&mut draft, node, x, PadDomain::Rounded)?;
         let y = *outputs.first().ok_or("it makes nothing")?;
-        let y = self.clamped(&mut draft, y, tail.clamp);
-        self.finish(draft, y, &tail, false)
+        let y = self.clamped(&mut draft, y, epilogue.clamp);
+        self.finish(draft, y, &epilogue, false)
     }
 
     /// A function of one operand.
     pub fn unary(&mut self, index: usize, function: &dyn Fn(f32) -> f32) -> Try<()> {
         let node = self.net.node(index);
-        if net::input(node, 1).is_some() && node.op_type != "Clip" {
+        if node::input(node, 1).is_some() && node.op_type != "Clip" {
             return Err("it has more than one operand".into());
         }
-        match self.operand(net::needs(node, 0)?) {
+        match self.operand(node::required_input(node, 0)?) {
             Some(Operand::Table(tensor, table)) => self.function(index, tensor, Arc::new(table.map(function))),
             _ => Err("its operand is not quantised".into()),
         }
     }
 
     fn function(&mut self, index: usize, tensor: TensorId, table: Table) -> Try<()> {
-        let output = net::only_output(self.net.node(index))?;
+        let output = node::only_output(self.net.node(index))?;
         if self.net.shape(output)? != self.shape(tensor) {
             return Err("its result has another shape than its operand".into());
         }
         self.views.insert(output, View::Function { tensor, table });
-        self.roles[index] = Some(super::flow::Role::View);
+        self.roles[index] = Some(Role::View);
         Ok(())
     }
 
@@ -87,7 +88,7 @@ impl<'a> Search<'a> {
     /// `Clip`, whose limits are constants.
     pub fn clip(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
-        let limits = self.limits(node, net::needs(node, 0)?)?;
+        let limits = self.limits(node, node::required_input(node, 0)?)?;
         let (low, high) = limits.ok_or("its limits are not constants")?;
         self.unary(index, &move |x: f32| x.max(low).min(high))
     }
@@ -96,7 +97,7 @@ impl<'a> Search<'a> {
     pub fn binary(&mut self, index: usize, function: fn(f32, f32) -> f32) -> Try<()> {
         let node = self.net.node(index);
         let [a, b] = &node.input[..] else { return Err("it has not two operands".into()) };
-        if net::int(node, "broadcast", 0)? != 0 {
+        if node::int(node, "broadcast", 0)? != 0 {
             return Err("it broadcasts in the way of operator set 6".into());
         }
         match (self.operand(a), self.operand(b)) {
@@ -116,7 +117,7 @@ impl<'a> Search<'a> {
             }
             _ => {}
         }
-        let output = net::only_output(node)?;
+        let output = node::only_output(node)?;
         let op = |clamp: Clamp| match node.op_type.as_str() {
             "Add" | "Sum" => Some(Op::Add { subtract: false, clamp }),
             "Sub" => Some(Op::Add { subtract: true, clamp }),
@@ -138,16 +139,16 @@ impl<'a> Search<'a> {
         if broadcast(self.shape(a), self.shape(b)).as_ref() != Some(&shape) {
             return Err("its operands do not broadcast to its result".into());
         }
-        let tail = self.tail(output, None)?;
-        let (sa, sb, sy) = (self.quant(a).scale, self.quant(b).scale, tail.quant.scale);
+        let epilogue = self.epilogue(output, None)?;
+        let (sa, sb, sy) = (self.quant(a).scale, self.quant(b).scale, epilogue.quant.scale);
         let ratios = if node.op_type == "Mul" { [sa * sb / sy, 1.0] } else { [sa / sy, sb / sy] };
         if ratios.iter().any(|r| !(1e-20..=1e20).contains(r)) {
             return Err("its scales lie too far from one another".into());
         }
-        let Some(op) = op(tail.clamp) else { return Err("it has no integer form here".into()) };
+        let Some(op) = op(epilogue.clamp) else { return Err("it has no integer form here".into()) };
         let mut draft = self.draft(index);
-        let y = self.step(&mut draft, op, vec![a, b], shape, tail.quant);
-        self.finish(draft, y, &tail, true)
+        let y = self.step(&mut draft, op, vec![a, b], shape, epilogue.quant);
+        self.finish(draft, y, &epilogue, true)
     }
 
     /// A term and a factor for each channel of a quantised tensor.
@@ -159,8 +160,8 @@ impl<'a> Search<'a> {
         let channels = *self.shape(x).get(1).ok_or("it has no channels")?;
         let mut affine = Affine::unit(channels);
         self.fold(node, name, 1, &mut affine)?;
-        let tail = self.tail(net::only_output(node)?, Some(1))?;
-        self.scaled(index, x, affine, &tail)
+        let epilogue = self.epilogue(node::only_output(node)?, Some(1))?;
+        self.scaled(index, x, affine, &epilogue)
     }
 
     /// A quantised tensor, or a constant whose values all are multiples of one step.
@@ -178,16 +179,16 @@ impl<'a> Search<'a> {
     /// `Concat`.
     pub fn concat(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
-        let output = net::only_output(node)?;
+        let output = node::only_output(node)?;
         let shape = self.net.shape(output)?;
-        let axis = net::axis(net::int(node, "axis", 1)?, shape.len())?;
+        let axis = node::axis(node::int(node, "axis", 1)?, shape.len())?;
         let names: Vec<&'a str> = node.input.iter().map(String::as_str).collect();
         let variable = names.iter().copied().find(|n| !self.net.is_constant(n)).ok_or("its operands are constants")?;
         let like = self.view(variable);
         let quantised = like.as_ref().map(|view| self.quant(view.tensor()));
         let bytes = matches!(like, Some(View::Bytes { .. }));
-        let tail = if bytes { None } else { self.tail(output, None).ok() };
-        let quant = tail.as_ref().map(|t| t.quant).or(quantised).ok_or("its operands are not quantised")?;
+        let epilogue = if bytes { None } else { self.epilogue(output, None).ok() };
+        let quant = epilogue.as_ref().map(|t| t.quant).or(quantised).ok_or("its operands are not quantised")?;
         let mut parts = Vec::with_capacity(names.len());
         for name in names {
             parts.push(match (self.view(name), &like) {
@@ -211,11 +212,11 @@ impl<'a> Search<'a> {
             return Err("its operands do not fit its result".into());
         }
         let mut draft = self.draft(index);
-        match (tail, like) {
-            (Some(tail), _) => {
+        match (epilogue, like) {
+            (Some(epilogue), _) => {
                 let y = self.step(&mut draft, Op::Concat { axis }, parts, shape, quant);
-                let y = self.clamped(&mut draft, y, tail.clamp);
-                self.finish(draft, y, &tail, false)
+                let y = self.clamped(&mut draft, y, epilogue.clamp);
+                self.finish(draft, y, &epilogue, false)
             }
             (None, Some(like)) if parts.iter().all(|&p| self.quant(p) == quant) => {
                 let y = self.step(&mut draft, Op::Concat { axis }, parts, shape, quant);
@@ -255,30 +256,30 @@ impl<'a> Search<'a> {
         make: impl FnOnce(&mut Self, &mut Draft<'a>, TensorId, &[usize], Quant) -> Try<TensorId>,
     ) -> Try<()> {
         let node = self.net.node(index);
-        let output = net::only_output(node)?;
+        let output = node::only_output(node)?;
         let out = self.net.shape(output)?;
-        let x = self.real(net::needs(node, 0)?)?;
-        let tail: Tail = self.tail(output, None)?;
+        let x = self.real(node::required_input(node, 0)?)?;
+        let epilogue: Epilogue = self.epilogue(output, None)?;
         let mut draft = self.draft(index);
-        let y = make(self, &mut draft, x, &out, tail.quant)?;
+        let y = make(self, &mut draft, x, &out, epilogue.quant)?;
         if self.shape(y) != out {
             return Err(format!("its result has shape {out:?}, expected was {:?}", self.shape(y)));
         }
-        let y = self.clamped(&mut draft, y, tail.clamp);
-        self.finish(draft, y, &tail, true)
+        let y = self.clamped(&mut draft, y, epilogue.clamp);
+        self.finish(draft, y, &epilogue, true)
     }
 
     /// `AveragePool`.
     pub fn average_pool(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
-        self.quantised_behind(index, |s, draft, x, out, quant| pool::average(s, draft, node, x, out, quant))
+        self.quantised_behind(index, |s, draft, x, out, quant| s.average(draft, node, x, out, quant))
     }
 
     /// `GlobalAveragePool`.
     pub fn global_average(&mut self, index: usize) -> Try<()> {
         self.quantised_behind(index, |s, draft, x, out, quant| {
             let axes: Vec<usize> = (2..s.shape(x).len()).collect();
-            pool::over_axes(s, draft, x, &axes, out, Op::AveragePool, quant)
+            s.over_axes(draft, x, &axes, out, Op::AveragePool, quant)
         })
     }
 
@@ -286,15 +287,15 @@ impl<'a> Search<'a> {
     pub fn reduce_mean(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
         self.quantised_behind(index, |s, draft, x, out, quant| {
-            let axes = pool::reduced_axes(s, node, s.shape(x).len())?;
-            pool::over_axes(s, draft, x, &axes, out, Op::AveragePool, quant)
+            let axes = s.reduced_axes(node, s.shape(x).len())?;
+            s.over_axes(draft, x, &axes, out, Op::AveragePool, quant)
         })
     }
 
     /// `Resize` between neighbours.
     pub fn resize_linear(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
-        self.quantised_behind(index, |s, draft, x, out, quant| resize::linear(s, draft, node, x, out, quant))
+        self.quantised_behind(index, |s, draft, x, out, quant| s.linear(draft, node, x, out, quant))
     }
 
     /// `Softmax` along one axis, or before operator set 13 along all from one on.
@@ -303,7 +304,7 @@ impl<'a> Search<'a> {
         let flattens = self.net.opset < 13;
         self.quantised_behind(index, |s, draft, x, out, quant| {
             let shape = s.shape(x).to_vec();
-            let axis = net::axis(net::int(node, "axis", if flattens { 1 } else { -1 })?, shape.len())?;
+            let axis = node::axis(node::int(node, "axis", if flattens { 1 } else { -1 })?, shape.len())?;
             let behind: usize = shape[axis + 1..].iter().product();
             if !flattens || behind == 1 {
                 return Ok(s.step(draft, Op::Softmax { axis }, vec![x], shape, quant));
@@ -311,7 +312,7 @@ impl<'a> Search<'a> {
             let (rows, row) = (shape[..axis].iter().product(), shape[axis] * behind);
             let y = s.reshape(draft, x, vec![rows, row]);
             let y = s.step(draft, Op::Softmax { axis: 1 }, vec![y], vec![rows, row], quant);
-            moves::same_elements(s, draft, y, out)
+            s.same_elements(draft, y, out)
         })
     }
 }

@@ -2,14 +2,15 @@
 
 use tract_onnx::pb::NodeProto;
 
-use super::net::{self, Try};
+use super::net::Try;
+use crate::onnx::node;
 
 /// A function of one number.
 pub(super) type Unary = Box<dyn Fn(f32) -> f32>;
 
 /// The function that a node with one operand computes; `None` if it is no such node.
 pub(super) fn unary(node: &NodeProto) -> Try<Option<Unary>> {
-    let float = |name: &str, default: f32| net::float(node, name, default);
+    let float = |name: &str, default: f32| node::float(node, name, default);
     // Computed in double precision, so that the one rounding is that of the result.
     fn wide(f: impl Fn(f64) -> f64 + 'static) -> Unary {
         Box::new(move |x| f(f64::from(x)) as f32)
@@ -44,7 +45,7 @@ pub(super) fn unary(node: &NodeProto) -> Try<Option<Unary>> {
         "Mish" => wide(|x| x * softplus(x).tanh()),
         "HardSwish" => Box::new(|x: f32| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
         "Gelu" | "FastGelu" => {
-            let tanh = node.op_type == "FastGelu" || net::text(node, "approximate", "none")? == "tanh";
+            let tanh = node.op_type == "FastGelu" || node::text(node, "approximate", "none")? == "tanh";
             wide(move |x| if tanh { gelu_tanh(x) } else { 0.5 * x * (1.0 + erf(x / std::f64::consts::SQRT_2)) })
         }
         "QuickGelu" => {
@@ -142,11 +143,11 @@ fn erf(x: f64) -> f64 {
         return x.signum() * std::f64::consts::FRAC_2_SQRT_PI * (-z * z).exp() * sum;
     }
     // erfc z = e^(−z²) / √π · 1 / (z + ½ / (z + 1 / (z + 1½ / (z + …)))).
-    let mut tail = z;
+    let mut fraction = z;
     for n in (1..=80).rev() {
-        tail = z + f64::from(n) / 2.0 / tail;
+        fraction = z + f64::from(n) / 2.0 / fraction;
     }
-    x.signum() * (1.0 - (-z * z).exp() * std::f64::consts::FRAC_2_SQRT_PI / 2.0 / tail)
+    x.signum() * (1.0 - (-z * z).exp() * std::f64::consts::FRAC_2_SQRT_PI / 2.0 / fraction)
 }
 
 #[cfg(test)]

@@ -3,9 +3,11 @@
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::DatumType;
 
-use super::moves;
-use super::net::{self, Net, Try};
+use super::net::{Net, Try};
 use crate::int8::graph::Quant;
+use crate::int8::kernels;
+use crate::onnx::node;
+use crate::onnx::operators::{self, Effect};
 
 /// Scales of activations outside are refused, so that no quotient of a few of them leaves the range of floats.
 const SCALES: std::ops::RangeInclusive<f32> = 1e-12..=1e12;
@@ -26,10 +28,10 @@ pub(super) struct Params {
 impl Params {
     /// Reads those of a node.
     pub fn of(net: &Net, node: &NodeProto) -> Try<Params> {
-        if net::int(node, "block_size", 0)? != 0 {
+        if node::int(node, "block_size", 0)? != 0 {
             return Err("it quantises in blocks".into());
         }
-        let name = net::needs(node, 1)?;
+        let name = node::required_input(node, 1)?;
         if net.dtype(name) != Some(DatumType::F32) {
             return Err("its scale is not a float".into());
         }
@@ -37,12 +39,12 @@ impl Params {
         if let Some(scale) = scales.iter().find(|s| !s.is_normal() || **s < 0.0) {
             return Err(format!("its scale {scale:e} cannot be"));
         }
-        let zero_point = net::input(node, 2);
+        let zero_point = node::input(node, 2);
         let zero_type = zero_point.and_then(|name| net.dtype(name));
         let dtype = match (node.op_type.as_str(), zero_type) {
-            ("DequantizeLinear", _) => net.dtype(net::needs(node, 0)?),
+            ("DequantizeLinear", _) => net.dtype(node::required_input(node, 0)?),
             (_, Some(dtype)) => Some(dtype),
-            _ => match net::int(node, "output_dtype", 0)? {
+            _ => match node::int(node, "output_dtype", 0)? {
                 0 | 2 => Some(DatumType::U8),
                 3 => Some(DatumType::I8),
                 _ => None,
@@ -61,7 +63,7 @@ impl Params {
             return Err(format!("it has {} scales and {} zero points", scales.len(), zero_points.len()));
         }
         let zero_points = zero_points.into_iter().map(|z| z as i32).collect();
-        Ok(Params { scales, zero_points, axis: net::int(node, "axis", 1)?, dtype })
+        Ok(Params { scales, zero_points, axis: node::int(node, "axis", 1)?, dtype })
     }
 
     /// As one scale and zero point for a whole tensor of bytes, and whether these are unsigned.
@@ -85,10 +87,9 @@ impl Params {
 
 /// The byte for a real, as `QuantizeLinear` defines it.
 pub(super) fn quantise(quant: Quant, real: f32) -> i8 {
-    let steps = (real / quant.scale).round_ties_even();
-    // NaN becomes the lowest byte.
-    let byte = f64::from(steps) + f64::from(quant.zero_point);
-    if byte.is_nan() { i8::MIN } else { byte.clamp(-128.0, 127.0) as i8 }
+    let mut byte = [0];
+    kernels::quantize(&[real], (quant.scale, quant.zero_point), &mut byte);
+    byte[0]
 }
 
 /// The real that a byte stands for.
@@ -122,20 +123,19 @@ impl Stored {
 
     fn find_within(net: &Net, name: &str, hops: usize) -> Try<Stored> {
         let floats = || format!("constant {name:?} is not quantised");
-        let node = net.node(net.maker(name).ok_or_else(floats)?);
+        let node = net.node(net.producer(name).ok_or_else(floats)?);
         if hops == 0 || !net.is_constant(name) {
             return Err(floats());
         }
-        match node.op_type.as_str() {
-            "DequantizeLinear" => Self::dequantised(net, node),
-            "Identity" | "Dropout" => Self::find_within(net, net::needs(node, 0)?, hops - 1),
-            "Transpose" => {
-                let stored = Self::find_within(net, net::needs(node, 0)?, hops - 1)?;
-                let perm = moves::permutation(node, stored.shape.len())?;
+        match (operators::effect(&node.op_type), node.op_type.as_str()) {
+            (Effect::Dequantize, _) => Self::dequantised(net, node),
+            (_, "Transpose") => {
+                let stored = Self::find_within(net, node::required_input(node, 0)?, hops - 1)?;
+                let perm = node::permutation(node, stored.shape.len())?;
                 stored.transposed(&perm)
             }
-            "Reshape" | "Squeeze" | "Unsqueeze" | "Flatten" => {
-                let stored = Self::find_within(net, net::needs(node, 0)?, hops - 1)?;
+            (Effect::Reshape, _) => {
+                let stored = Self::find_within(net, node::required_input(node, 0)?, hops - 1)?;
                 stored.reshaped(net.shape(name)?)
             }
             _ => Err(floats()),
@@ -144,13 +144,13 @@ impl Stored {
 
     fn dequantised(net: &Net, node: &NodeProto) -> Try<Stored> {
         let params = Params::of(net, node)?;
-        let name = net::needs(node, 0)?;
+        let name = node::required_input(node, 0)?;
         let shape = net.shape(name)?;
         let mut steps = match net.integers(name) {
             Ok(steps) => steps,
             Err(why) => Self::quantised(net, name).ok_or(why)?,
         };
-        let axis = if params.scales.len() > 1 { net::axis(params.axis, shape.len())? } else { 0 };
+        let axis = if params.scales.len() > 1 { node::axis(params.axis, shape.len())? } else { 0 };
         if params.scales.len() > 1 && params.scales.len() != shape[axis] {
             return Err(format!("it has {} scales for a dimension of {}", params.scales.len(), shape[axis]));
         }
@@ -172,14 +172,14 @@ impl Stored {
 
     /// Bytes of a float constant behind a `QuantizeLinear` that nobody computed yet.
     fn quantised(net: &Net, name: &str) -> Option<Vec<i32>> {
-        let node = net.node(net.maker(name)?);
+        let node = net.node(net.producer(name)?);
         if node.op_type != "QuantizeLinear" {
             return None;
         }
         let params = Params::of(net, node).ok()?;
-        let values = net.floats(net::input(node, 0)?).ok()?;
+        let values = net.floats(node::input(node, 0)?).ok()?;
         let shape = net.shape(name).ok()?;
-        let axis = if params.scales.len() > 1 { net::axis(params.axis, shape.len()).ok()? } else { 0 };
+        let axis = if params.scales.len() > 1 { node::axis(params.axis, shape.len()).ok()? } else { 0 };
         let inner: usize = shape.get(axis + 1..).unwrap_or_default().iter().product();
         let shift = match params.dtype {
             DatumType::I8 => 0,

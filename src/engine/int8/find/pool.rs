@@ -2,10 +2,10 @@
 
 use tract_onnx::pb::NodeProto;
 
-use super::flow::{Draft, Search};
-use super::moves;
-use super::net::{self, Try};
+use super::net::Try;
+use super::search::{Draft, Search};
 use crate::int8::graph::{Op, Pool, Quant, TensorId};
+use crate::onnx::node;
 
 /// A window on one axis, after every way of padding has become numbers.
 #[derive(Clone, Copy, Debug)]
@@ -36,16 +36,16 @@ pub(super) fn sliding(node: &NodeProto, kernel: &[usize], dims: &[usize], out: &
     if dims.len() != rank || out.len() != rank {
         return Err("its window has other dimensions than its input".into());
     }
-    if let Some(own) = net::ints(node, "kernel_shape")?
+    if let Some(own) = node::ints(node, "kernel_shape")?
         && !own.iter().copied().eq(kernel.iter().map(|&k| k as i64))
     {
         return Err(format!("its kernel_shape {own:?} differs from {kernel:?}"));
     }
-    let strides = net::window(node, "strides", rank, 1, 1)?;
-    let dilations = net::window(node, "dilations", rank, 1, 1)?;
-    let pads = net::window(node, "pads", 2 * rank, 0, 0)?;
-    let auto_pad = net::text(node, "auto_pad", "NOTSET")?;
-    let ceil = net::int(node, "ceil_mode", 0)? != 0;
+    let strides = node::window(node, "strides", rank, 1, 1)?;
+    let dilations = node::window(node, "dilations", rank, 1, 1)?;
+    let pads = node::window(node, "pads", 2 * rank, 0, 0)?;
+    let auto_pad = node::text(node, "auto_pad", "NOTSET")?;
+    let ceil = node::int(node, "ceil_mode", 0)? != 0;
     (0..rank)
         .map(|axis| {
             let (dim, out) = (dims[axis], out[axis]);
@@ -94,7 +94,7 @@ pub(super) fn pair(values: &[Sliding], get: impl Fn(&Sliding) -> usize, single: 
 /// Kernel, strides, dilations and pads of a pooling node.
 fn window(node: &NodeProto, shape: &[usize], out: &[usize]) -> Try<(Pool, bool)> {
     let rank = shape.len().saturating_sub(2);
-    let kernel = net::window(node, "kernel_shape", rank, 1, 0)?;
+    let kernel = node::window(node, "kernel_shape", rank, 1, 0)?;
     if kernel.contains(&0) || rank == 0 || out.len() != shape.len() || out[..2] != shape[..2] {
         return Err("its window does not fit its input".into());
     }
@@ -114,140 +114,128 @@ fn window(node: &NodeProto, shape: &[usize], out: &[usize]) -> Try<(Pool, bool)>
     Ok((pool, slides.iter().any(|s| s.beyond > 0)))
 }
 
-/// `MaxPool`.
-pub(super) fn max_pool<'a>(
-    search: &mut Search<'a>,
-    draft: &mut Draft<'a>,
-    node: &'a NodeProto,
-    x: TensorId,
-    out: &[usize],
-) -> Try<TensorId> {
-    let shape = search.shape(x).to_vec();
-    let (pool, _) = window(node, &shape, out)?;
-    pooled(search, draft, x, Op::MaxPool(pool), out, None)
-}
-
-/// Runs a pooling operator on a tensor made into pictures.
-fn pooled<'a>(
-    search: &mut Search<'a>,
-    draft: &mut Draft<'a>,
-    x: TensorId,
-    op: Op,
-    out: &[usize],
-    quant: Option<Quant>,
-) -> Try<TensorId> {
-    let shape = picture(search.shape(x))?;
-    let x = search.reshape(draft, x, shape.to_vec());
-    let quant = quant.unwrap_or(search.quant(x));
-    let y = search.step(draft, op, vec![x], picture(out)?.to_vec(), quant);
-    Ok(search.reshape(draft, y, out.to_vec()))
+impl<'a> Search<'a> {
+    /// `MaxPool`.
+    pub(super) fn max_pool(
+        &mut self,
+        draft: &mut Draft<'a>,
+        node: &'a NodeProto,
+        x: TensorId,
+        out: &[usize],
+    ) -> Try<TensorId> {
+        let shape = self.shape(x).to_vec();
+        let (pool, _) = window(node, &shape, out)?;
+        self.pooled(draft, x, Op::MaxPool(pool), out, None)
+    }
+    /// Runs a pooling operator on a tensor made into pictures.
+    fn pooled(
+        &mut self,
+        draft: &mut Draft<'a>,
+        x: TensorId,
+        op: Op,
+        out: &[usize],
+        quant: Option<Quant>,
+    ) -> Try<TensorId> {
+        let shape = picture(self.shape(x))?;
+        let x = self.reshape(draft, x, shape.to_vec());
+        let quant = quant.unwrap_or(self.quant(x));
+        let y = self.step(draft, op, vec![x], picture(out)?.to_vec(), quant);
+        Ok(self.reshape(draft, y, out.to_vec()))
+    }
+    /// `AveragePool`, to be quantised with `quant`.
+    pub(super) fn average(
+        &mut self,
+        draft: &mut Draft<'a>,
+        node: &'a NodeProto,
+        x: TensorId,
+        out: &[usize],
+        quant: Quant,
+    ) -> Try<TensorId> {
+        let shape = self.shape(x).to_vec();
+        let (mut pool, beyond) = window(node, &shape, out)?;
+        pool.count_pads = node::int(node, "count_include_pad", 0)? != 0 && pool.pads != [0; 4];
+        if !(pool.count_pads && beyond) {
+            return self.pooled(draft, x, Op::AveragePool(pool), out, Some(quant));
+        }
+        // The padding counts, what lies beyond it does not: the padding becomes part of the picture.
+        let rank = shape.len() - 2;
+        let slides = sliding(node, &node::window(node, "kernel_shape", rank, 1, 0)?, &shape[2..], &out[2..])?;
+        let around = |get: fn(&Sliding) -> usize| [0, 0].into_iter().chain(slides.iter().map(get)).collect::<Vec<_>>();
+        let (before, after) = (around(|s| s.before), around(|s| s.after - s.beyond));
+        let value = i8::try_from(self.quant(x).zero_point).map_err(|_| "its zero point is not a byte")?;
+        let padded = shape.iter().zip(before.iter().zip(&after)).map(|(d, (b, a))| d + b + a).collect();
+        let own = self.quant(x);
+        let x = self.step(draft, Op::Pad { before, after, value }, vec![x], padded, own);
+        let [bottom, right] = pair(&slides, |s| s.beyond, 0);
+        pool.pads = [0, 0, bottom, right];
+        pool.count_pads = false;
+        self.pooled(draft, x, Op::AveragePool(pool), out, Some(quant))
+    }
+    /// The axes of a reducing node, sorted.
+    pub(super) fn reduced_axes(&self, node: &NodeProto, rank: usize) -> Try<Vec<usize>> {
+        let axes = self.net.ints_at(node, 1, "axes")?.unwrap_or_default();
+        if axes.is_empty() && node::int(node, "noop_with_empty_axes", 0)? != 0 {
+            return Err("it reduces nothing".into());
+        }
+        let axes: Try<Vec<usize>> = axes.into_iter().map(|a| Ok(node::axis(a, rank)?)).collect();
+        let mut axes = axes?;
+        if axes.is_empty() {
+            axes = (0..rank).collect();
+        }
+        axes.sort_unstable();
+        axes.dedup();
+        Ok(axes)
+    }
+    /// One pooling operator over all of `axes`; the result has the shape `out`.
+    pub(super) fn over_axes(
+        &mut self,
+        draft: &mut Draft<'a>,
+        x: TensorId,
+        axes: &[usize],
+        out: &[usize],
+        op: fn(Pool) -> Op,
+        quant: Quant,
+    ) -> Try<TensorId> {
+        let shape = self.shape(x).to_vec();
+        let kept: Vec<usize> = (0..shape.len()).filter(|a| !axes.contains(a)).collect();
+        let size = |axes: &[usize]| axes.iter().map(|&a| shape[a]).product::<usize>();
+        if size(&kept) != out.iter().product::<usize>() {
+            return Err(format!("its result cannot have shape {out:?}"));
+        }
+        let y = if shape.len() == 4 && axes.iter().all(|&a| a >= 2) {
+            let dim = |a: usize| if axes.contains(&a) { shape[a] } else { 1 };
+            let kernel = [dim(2), dim(3)];
+            let made = vec![shape[0], shape[1], shape[2] / kernel[0], shape[3] / kernel[1]];
+            self.step(draft, op(whole(kernel)), vec![x], made, quant)
+        } else {
+            // The reduced axes go to the end, and become the columns of one row.
+            let y = self.transpose(draft, x, kept.iter().chain(axes).copied().collect());
+            let y = self.reshape(draft, y, vec![1, size(&kept), 1, size(axes)]);
+            self.step(draft, op(whole([1, size(axes)])), vec![y], vec![1, size(&kept), 1, 1], quant)
+        };
+        self.same_elements(draft, y, out)
+    }
+    /// `GlobalMaxPool`.
+    pub(super) fn global_max(&mut self, draft: &mut Draft<'a>, x: TensorId, out: &[usize]) -> Try<TensorId> {
+        let axes: Vec<usize> = (2..self.shape(x).len()).collect();
+        let quant = self.quant(x);
+        self.over_axes(draft, x, &axes, out, Op::MaxPool, quant)
+    }
+    /// `ReduceMax`.
+    pub(super) fn reduce_max(
+        &mut self,
+        draft: &mut Draft<'a>,
+        node: &'a NodeProto,
+        x: TensorId,
+        out: &[usize],
+    ) -> Try<TensorId> {
+        let axes = self.reduced_axes(node, self.shape(x).len())?;
+        let quant = self.quant(x);
+        self.over_axes(draft, x, &axes, out, Op::MaxPool, quant)
+    }
 }
 
 /// A window as large as the picture.
 fn whole(kernel: [usize; 2]) -> Pool {
     Pool { kernel, strides: [1, 1], dilations: [1, 1], pads: [0; 4], count_pads: false }
-}
-
-/// `AveragePool`, to be quantised with `quant`.
-pub(super) fn average<'a>(
-    search: &mut Search<'a>,
-    draft: &mut Draft<'a>,
-    node: &'a NodeProto,
-    x: TensorId,
-    out: &[usize],
-    quant: Quant,
-) -> Try<TensorId> {
-    let shape = search.shape(x).to_vec();
-    let (mut pool, beyond) = window(node, &shape, out)?;
-    pool.count_pads = net::int(node, "count_include_pad", 0)? != 0 && pool.pads != [0; 4];
-    if !(pool.count_pads && beyond) {
-        return pooled(search, draft, x, Op::AveragePool(pool), out, Some(quant));
-    }
-    // The padding counts, what lies beyond it does not: the padding becomes part of the picture.
-    let rank = shape.len() - 2;
-    let slides = sliding(node, &net::window(node, "kernel_shape", rank, 1, 0)?, &shape[2..], &out[2..])?;
-    let around = |get: fn(&Sliding) -> usize| [0, 0].into_iter().chain(slides.iter().map(get)).collect::<Vec<_>>();
-    let (before, after) = (around(|s| s.before), around(|s| s.after - s.beyond));
-    let value = i8::try_from(search.quant(x).zero_point).map_err(|_| "its zero point is not a byte")?;
-    let padded = shape.iter().zip(before.iter().zip(&after)).map(|(d, (b, a))| d + b + a).collect();
-    let own = search.quant(x);
-    let x = search.step(draft, Op::Pad { before, after, value }, vec![x], padded, own);
-    let [bottom, right] = pair(&slides, |s| s.beyond, 0);
-    pool.pads = [0, 0, bottom, right];
-    pool.count_pads = false;
-    pooled(search, draft, x, Op::AveragePool(pool), out, Some(quant))
-}
-
-/// The axes of a reducing node, sorted.
-pub(super) fn reduced_axes(search: &Search, node: &NodeProto, rank: usize) -> Try<Vec<usize>> {
-    let axes = match net::input(node, 1) {
-        Some(name) => search.net.ints(name)?,
-        None => net::ints(node, "axes")?.unwrap_or_default().to_vec(),
-    };
-    if axes.is_empty() && net::int(node, "noop_with_empty_axes", 0)? != 0 {
-        return Err("it reduces nothing".into());
-    }
-    let axes: Try<Vec<usize>> = axes.into_iter().map(|a| net::axis(a, rank)).collect();
-    let mut axes = axes?;
-    if axes.is_empty() {
-        axes = (0..rank).collect();
-    }
-    axes.sort_unstable();
-    axes.dedup();
-    Ok(axes)
-}
-
-/// One pooling operator over all of `axes`; the result has the shape `out`.
-pub(super) fn over_axes<'a>(
-    search: &mut Search<'a>,
-    draft: &mut Draft<'a>,
-    x: TensorId,
-    axes: &[usize],
-    out: &[usize],
-    op: fn(Pool) -> Op,
-    quant: Quant,
-) -> Try<TensorId> {
-    let shape = search.shape(x).to_vec();
-    let kept: Vec<usize> = (0..shape.len()).filter(|a| !axes.contains(a)).collect();
-    let size = |axes: &[usize]| axes.iter().map(|&a| shape[a]).product::<usize>();
-    if size(&kept) != out.iter().product::<usize>() {
-        return Err(format!("its result cannot have shape {out:?}"));
-    }
-    let y = if shape.len() == 4 && axes.iter().all(|&a| a >= 2) {
-        let dim = |a: usize| if axes.contains(&a) { shape[a] } else { 1 };
-        let kernel = [dim(2), dim(3)];
-        let made = vec![shape[0], shape[1], shape[2] / kernel[0], shape[3] / kernel[1]];
-        search.step(draft, op(whole(kernel)), vec![x], made, quant)
-    } else {
-        // The reduced axes go to the end, and become the columns of one row.
-        let y = search.transpose(draft, x, kept.iter().chain(axes).copied().collect());
-        let y = search.reshape(draft, y, vec![1, size(&kept), 1, size(axes)]);
-        search.step(draft, op(whole([1, size(axes)])), vec![y], vec![1, size(&kept), 1, 1], quant)
-    };
-    moves::same_elements(search, draft, y, out)
-}
-
-/// `GlobalMaxPool`.
-pub(super) fn global_max<'a>(
-    search: &mut Search<'a>,
-    draft: &mut Draft<'a>,
-    x: TensorId,
-    out: &[usize],
-) -> Try<TensorId> {
-    let axes: Vec<usize> = (2..search.shape(x).len()).collect();
-    let quant = search.quant(x);
-    over_axes(search, draft, x, &axes, out, Op::MaxPool, quant)
-}
-
-/// `ReduceMax`.
-pub(super) fn reduce_max<'a>(
-    search: &mut Search<'a>,
-    draft: &mut Draft<'a>,
-    node: &'a NodeProto,
-    x: TensorId,
-    out: &[usize],
-) -> Try<TensorId> {
-    let axes = reduced_axes(search, node, search.shape(x).len())?;
-    let quant = search.quant(x);
-    over_axes(search, draft, x, &axes, out, Op::MaxPool, quant)
 }

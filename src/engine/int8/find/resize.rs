@@ -2,10 +2,10 @@
 
 use tract_onnx::pb::NodeProto;
 
-use super::flow::{Draft, Search};
-use super::moves;
-use super::net::{self, Try};
+use super::net::Try;
+use super::search::{Draft, Search};
 use crate::int8::graph::{Op, Quant, Tap, TensorId};
+use crate::onnx::{node, operators};
 
 /// What a node says about all of its axes.
 struct Resizing<'n> {
@@ -20,30 +20,23 @@ struct Resizing<'n> {
     crop: Option<Vec<(f32, f32)>>,
 }
 
-/// Whether a node takes single elements, so that it only moves data.
-pub(super) fn is_nearest(node: &NodeProto) -> bool {
-    matches!(net::text(node, "mode", "nearest"), Ok("nearest"))
-}
-
 fn read<'n>(search: &Search, node: &'n NodeProto, rank: usize) -> Try<Resizing<'n>> {
-    let mode = net::text(node, "mode", "nearest")?;
+    let mode = node::text(node, "mode", "nearest")?;
     // Upsample, and Resize of operator set 10, know one way only.
     let old = node.op_type == "Upsample" || search.net.opset < 11;
-    if net::int(node, "antialias", 0)? != 0 {
+    if node::int(node, "antialias", 0)? != 0 {
         return Err("antialias has no integer form here".into());
     }
-    if net::text(node, "keep_aspect_ratio_policy", "stretch")? != "stretch" {
+    if node::text(node, "keep_aspect_ratio_policy", "stretch")? != "stretch" {
         return Err("its keep_aspect_ratio_policy has no integer form here".into());
     }
-    let scales = match (net::input(node, if old { 1 } else { 2 }), net::input(node, 3)) {
+    let scales = match (node::input(node, if old { 1 } else { 2 }), node::input(node, 3)) {
         (Some(name), _) => Some(search.net.floats(name)?).filter(|s| !s.is_empty()),
-        (None, _) if node.op_type == "Upsample" => {
-            node.attribute.iter().find(|a| a.name == "scales").map(|a| a.floats.clone())
-        }
+        (None, _) if node.op_type == "Upsample" => node::floats(node, "scales")?.map(<[f32]>::to_vec),
         (None, _) => None,
     };
-    let axes = match net::ints(node, "axes")? {
-        Some(axes) => axes.iter().map(|&a| net::axis(a, rank)).collect::<Try<Vec<usize>>>()?,
+    let axes = match node::ints(node, "axes")? {
+        Some(axes) => axes.iter().map(|&a| Ok(node::axis(a, rank)?)).collect::<Try<Vec<usize>>>()?,
         None => (0..rank).collect(),
     };
     let scales = match scales {
@@ -55,8 +48,9 @@ fn read<'n>(search: &Search, node: &'n NodeProto, rank: usize) -> Try<Resizing<'
         }
         Some(given) => return Err(format!("its scales {given:?} do not fit")),
     };
-    let coordinates = if old { "asymmetric" } else { net::text(node, "coordinate_transformation_mode", "half_pixel")? };
-    let crop = match net::input(node, 1) {
+    let coordinates =
+        if old { "asymmetric" } else { node::text(node, "coordinate_transformation_mode", "half_pixel")? };
+    let crop = match node::input(node, 1) {
         Some(name) if coordinates == "tf_crop_and_resize" => {
             let parts = search.net.floats(name)?;
             if parts.len() != 2 * axes.len() {
@@ -70,7 +64,7 @@ fn read<'n>(search: &Search, node: &'n NodeProto, rank: usize) -> Try<Resizing<'
         }
         _ => None,
     };
-    let rounding = if old { "floor" } else { net::text(node, "nearest_mode", "round_prefer_floor")? };
+    let rounding = if old { "floor" } else { node::text(node, "nearest_mode", "round_prefer_floor")? };
     let linear = match mode {
         "nearest" => false,
         "linear" | "bilinear" => true,
@@ -153,95 +147,91 @@ impl Resizing<'_> {
     }
 }
 
-/// Taps for every axis.
-fn all_taps(search: &Search, node: &NodeProto, shape: &[usize], out: &[usize]) -> Try<Vec<Vec<Tap>>> {
-    if shape.len() != out.len() {
-        return Err("its result has other dimensions".into());
+impl<'a> Search<'a> {
+    /// Taps for every axis.
+    fn all_taps(&self, node: &NodeProto, shape: &[usize], out: &[usize]) -> Try<Vec<Vec<Tap>>> {
+        if shape.len() != out.len() {
+            return Err("its result has other dimensions".into());
+        }
+        let resizing = read(self, node, shape.len())?;
+        (0..shape.len())
+            .map(|axis| {
+                let (dim, out) = (shape[axis], out[axis]);
+                let unscaled = resizing.scales.as_ref().is_none_or(|s| s.get(axis) == Some(&1.0));
+                if dim == out && unscaled && resizing.crop.is_none() {
+                    return Ok((0..dim).map(|at| Tap { first: at, second: at, share: 0.0 }).collect());
+                }
+                resizing.taps(axis, dim, out)
+            })
+            .collect()
     }
-    let resizing = read(search, node, shape.len())?;
-    (0..shape.len())
-        .map(|axis| {
-            let (dim, out) = (shape[axis], out[axis]);
-            let unscaled = resizing.scales.as_ref().is_none_or(|s| s.get(axis) == Some(&1.0));
-            if dim == out && unscaled && resizing.crop.is_none() {
-                return Ok((0..dim).map(|at| Tap { first: at, second: at, share: 0.0 }).collect());
+    /// A `Resize` that takes single elements.
+    pub(super) fn nearest(
+        &mut self,
+        draft: &mut Draft<'a>,
+        node: &'a NodeProto,
+        x: TensorId,
+        out: &[usize],
+    ) -> Try<TensorId> {
+        if !operators::is_nearest(node) {
+            return Err("its result is not quantised".into());
+        }
+        let shape = self.shape(x).to_vec();
+        let mut taps = self.all_taps(node, &shape, out)?;
+        let rest_stays = taps.len() == 4 && is_identity(&taps[0], shape[0]) && is_identity(&taps[1], shape[1]);
+        if rest_stays && let (Some(cols), Some(rows)) = (taps.pop(), taps.pop()) {
+            if is_identity(&rows, shape[2]) && is_identity(&cols, shape[3]) {
+                return Ok(x);
             }
-            resizing.taps(axis, dim, out)
-        })
-        .collect()
+            let quant = self.quant(x);
+            return Ok(self.step(draft, Op::Resize { rows, cols }, vec![x], out.to_vec(), quant));
+        }
+        let mut y = x;
+        for (axis, taps) in taps.iter().enumerate() {
+            y = self.take(draft, y, axis, taps.iter().map(|t| t.first).collect())?;
+        }
+        Ok(y)
+    }
+    /// A `Resize` that mixes neighbours, to be quantised with `quant`.
+    pub(super) fn linear(
+        &mut self,
+        draft: &mut Draft<'a>,
+        node: &'a NodeProto,
+        x: TensorId,
+        out: &[usize],
+        quant: Quant,
+    ) -> Try<TensorId> {
+        self.net.check_parameters(node)?;
+        let shape = self.shape(x).to_vec();
+        let taps = self.all_taps(node, &shape, out)?;
+        let moving: Vec<usize> = (0..shape.len()).filter(|&a| !is_identity(&taps[a], shape[a])).collect();
+        // The (at most two, adjacent or one) axes that change become rows and columns.
+        match (shape.len(), &moving[..]) {
+            (4, axes) if axes.iter().all(|&a| a >= 2) => {
+                let (rows, cols) = (taps[2].clone(), taps[3].clone());
+                Ok(self.step(draft, Op::Resize { rows, cols }, vec![x], out.to_vec(), quant))
+            }
+            (3, axes) if axes.iter().all(|&a| a == 2) => {
+                let [n, c, w] = [shape[0], shape[1], shape[2]];
+                let y = self.reshape(draft, x, vec![n, c, 1, w]);
+                let rows = vec![Tap { first: 0, second: 0, share: 0.0 }];
+                let op = Op::Resize { rows, cols: taps[2].clone() };
+                let y = self.step(draft, op, vec![y], vec![n, c, 1, out[2]], quant);
+                Ok(self.reshape(draft, y, out.to_vec()))
+            }
+            (4, axes) if axes.iter().all(|&a| a == 1 || a == 2) => {
+                // [N, H, W, C], as converted programs for channels-last frameworks have it.
+                let y = self.transpose(draft, x, vec![0, 3, 1, 2]);
+                let (rows, cols) = (taps[1].clone(), taps[2].clone());
+                let made = vec![out[0], out[3], out[1], out[2]];
+                let y = self.step(draft, Op::Resize { rows, cols }, vec![y], made, quant);
+                Ok(self.transpose(draft, y, vec![0, 2, 3, 1]))
+            }
+            _ => Err(format!("it mixes along axes {moving:?}, not rows and columns")),
+        }
+    }
 }
 
 fn is_identity(taps: &[Tap], dim: usize) -> bool {
     taps.len() == dim && taps.iter().enumerate().all(|(at, t)| t.first == at && (t.second == at || t.share == 0.0))
-}
-
-/// A `Resize` that takes single elements.
-pub(super) fn nearest<'a>(
-    search: &mut Search<'a>,
-    draft: &mut Draft<'a>,
-    node: &'a NodeProto,
-    x: TensorId,
-    out: &[usize],
-) -> Try<TensorId> {
-    if !is_nearest(node) {
-        return Err("its result is not quantised".into());
-    }
-    let shape = search.shape(x).to_vec();
-    let mut taps = all_taps(search, node, &shape, out)?;
-    let rest_stays = taps.len() == 4 && is_identity(&taps[0], shape[0]) && is_identity(&taps[1], shape[1]);
-    if rest_stays && let (Some(cols), Some(rows)) = (taps.pop(), taps.pop()) {
-        if is_identity(&rows, shape[2]) && is_identity(&cols, shape[3]) {
-            return Ok(x);
-        }
-        let quant = search.quant(x);
-        return Ok(search.step(draft, Op::Resize { rows, cols }, vec![x], out.to_vec(), quant));
-    }
-    let mut y = x;
-    for (axis, taps) in taps.iter().enumerate() {
-        y = moves::take(search, draft, y, axis, taps.iter().map(|t| t.first).collect())?;
-    }
-    Ok(y)
-}
-
-/// A `Resize` that mixes neighbours, to be quantised with `quant`.
-pub(super) fn linear<'a>(
-    search: &mut Search<'a>,
-    draft: &mut Draft<'a>,
-    node: &'a NodeProto,
-    x: TensorId,
-    out: &[usize],
-    quant: Quant,
-) -> Try<TensorId> {
-    for name in node.input.iter().skip(1).filter(|i| !i.is_empty()) {
-        if !search.net.is_constant(name) {
-            return Err(format!("its input {name:?} is not a constant"));
-        }
-    }
-    let shape = search.shape(x).to_vec();
-    let taps = all_taps(search, node, &shape, out)?;
-    let moving: Vec<usize> = (0..shape.len()).filter(|&a| !is_identity(&taps[a], shape[a])).collect();
-    // The (at most two, adjacent or one) axes that change become rows and columns.
-    match (shape.len(), &moving[..]) {
-        (4, axes) if axes.iter().all(|&a| a >= 2) => {
-            let (rows, cols) = (taps[2].clone(), taps[3].clone());
-            Ok(search.step(draft, Op::Resize { rows, cols }, vec![x], out.to_vec(), quant))
-        }
-        (3, axes) if axes.iter().all(|&a| a == 2) => {
-            let [n, c, w] = [shape[0], shape[1], shape[2]];
-            let y = search.reshape(draft, x, vec![n, c, 1, w]);
-            let rows = vec![Tap { first: 0, second: 0, share: 0.0 }];
-            let op = Op::Resize { rows, cols: taps[2].clone() };
-            let y = search.step(draft, op, vec![y], vec![n, c, 1, out[2]], quant);
-            Ok(search.reshape(draft, y, out.to_vec()))
-        }
-        (4, axes) if axes.iter().all(|&a| a == 1 || a == 2) => {
-            // [N, H, W, C], as converted programs for channels-last frameworks have it.
-            let y = search.transpose(draft, x, vec![0, 3, 1, 2]);
-            let (rows, cols) = (taps[1].clone(), taps[2].clone());
-            let made = vec![out[0], out[3], out[1], out[2]];
-            let y = search.step(draft, Op::Resize { rows, cols }, vec![y], made, quant);
-            Ok(search.transpose(draft, y, vec![0, 2, 3, 1]))
-        }
-        _ => Err(format!("it mixes along axes {moving:?}, not rows and columns")),
-    }
 }

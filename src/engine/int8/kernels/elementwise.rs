@@ -1,6 +1,7 @@
 //! What is the same on every processor: written so that the compiler vectorises it where it pays.
 
 use super::Requant;
+use super::requant::ROUNDER;
 use super::step::Means;
 
 /// `out = requant((a − a_zero) · (b − b_zero) · scale)` for `len` elements, `steps` bytes apart.
@@ -131,10 +132,6 @@ pub unsafe fn softmax(
     }
 }
 
-/// 1.5 × 2²³: adding it to a float of magnitude below 2²² rounds to the nearest integer, halves to even, and leaves that
-/// integer in the low bits.
-const ROUND: f32 = 12_582_912.0;
-
 /// `saturate(round_half_even(x / scale) + zero_point)`, as `QuantizeLinear`; NaN becomes the lowest byte.
 pub fn quantize(values: &[f32], (scale, zero_point): (f32, i32), out: &mut [i8]) {
     let (low, high) = ((-128 - zero_point) as f32, (127 - zero_point) as f32);
@@ -142,6 +139,6 @@ pub fn quantize(values: &[f32], (scale, zero_point): (f32, i32), out: &mut [i8])
         let real = value / scale;
         let real = if real > low { real } else { low };
         let real = if real < high { real } else { high };
-        *out = ((real + ROUND).to_bits() as i32 - ROUND.to_bits() as i32 + zero_point) as i8;
+        *out = ((real + ROUNDER).to_bits() as i32 - ROUNDER.to_bits() as i32 + zero_point) as i8;
     }
 }

@@ -9,13 +9,75 @@
 //! out[c]  = clamp(round_half_even(real) + zero_point, low, high)
 //! ```
 //!
-//! `round(acc · scale)` in f32 is what a `DequantizeLinear → op → QuantizeLinear` sandwich asks for (ONNX rounds halves to
+//! `round(acc · scale)` in f32 is what a `DequantizeLinear → op → QuantizeLinear` pattern asks for (ONNX rounds halves to
 //! even), and IEEE arithmetic gives the same bits on every processor.
 
 #![allow(unsafe_code, reason = "vector instructions and memory shared between threads; see each SAFETY line")]
 
 use std::fmt;
 use std::sync::OnceLock;
+
+/// Methods of [`Kernels`] in terms of a name, a rate, and functions with the same arguments.
+macro_rules! forward {
+    (@ name $name:expr) => {
+        fn name(&self) -> &'static str {
+            $name
+        }
+    };
+    (@ macs_per_us $macs:expr) => {
+        fn macs_per_us(&self) -> u64 {
+            $macs
+        }
+    };
+    (@ gemm_rows $function:expr) => {
+        fn gemm_rows(&self, packed: &super::PackedGemm) -> usize {
+            $function(packed)
+        }
+    };
+    (@ pack_gemm $function:expr) => {
+        fn pack_gemm(&self, weights: &super::GemmWeights) -> super::PackedGemm {
+            $function(weights)
+        }
+    };
+    (@ gemm $function:expr) => {
+        unsafe fn gemm(&self, call: &super::GemmCall) {
+            // SAFETY: the caller's promise is the callee's.
+            unsafe { $function(call) }
+        }
+    };
+    (@ pack_depthwise $function:expr) => {
+        fn pack_depthwise(&self, weights: &super::DepthwiseWeights) -> super::PackedDepthwise {
+            $function(weights)
+        }
+    };
+    (@ depthwise $function:expr) => {
+        unsafe fn depthwise(&self, call: &super::DepthwiseCall) {
+            // SAFETY: the caller's promise is the callee's.
+            unsafe { $function(call) }
+        }
+    };
+    (@ add $function:expr) => {
+        unsafe fn add(&self, params: &super::AddParams, a: *const i8, b: *const i8, out: *mut i8, len: usize) {
+            // SAFETY: the caller's promise is the callee's.
+            unsafe { $function(params, a, b, out, len) }
+        }
+    };
+    (@ lut $function:expr) => {
+        unsafe fn lut(&self, table: &[i8; 256], x: *const i8, out: *mut i8, len: usize) {
+            // SAFETY: the caller's promise is the callee's.
+            unsafe { $function(table, x, out, len) }
+        }
+    };
+    (@ max $function:expr) => {
+        unsafe fn max(&self, x: *const i8, out: *mut i8, len: usize) {
+            // SAFETY: the caller's promise is the callee's.
+            unsafe { $function(x, out, len) }
+        }
+    };
+    ($($method:ident: $target:expr),+ $(,)?) => {
+        $(forward!(@ $method $target);)+
+    };
+}
 
 mod aligned;
 #[cfg(target_arch = "x86_64")]
@@ -27,19 +89,24 @@ pub mod avxvnni;
 #[cfg(target_arch = "aarch64")]
 pub mod dotprod;
 mod elementwise;
+pub mod executor;
 #[cfg(target_arch = "aarch64")]
 pub mod i8mm;
 mod loops;
-pub mod machine;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
 pub mod reference;
+mod requant;
 pub mod run;
 pub mod step;
-mod team;
+#[cfg(any(target_arch = "aarch64", test))]
+mod tame;
+mod thread_pool;
 
 pub use aligned::AlignedBytes;
+pub use elementwise::quantize;
 pub use loops::Loops;
+pub use requant::Requant;
 
 /// Bytes behind every buffer that a kernel may read (never write). What lies there is multiplied by zero weights or
 /// dropped.
@@ -47,28 +114,6 @@ pub const SLACK: usize = 64;
 
 /// Most rows that any set takes in one [`Kernels::gemm`] call.
 pub const MAX_ROWS: usize = 16;
-
-/// How 32-bit sums become bytes; the scales lie with the packed weights, one per output channel.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Requant {
-    /// The byte that stands for 0.0 in the output.
-    pub zero_point: i32,
-    /// Lowest byte that may come out (`low ≤ high`).
-    pub low: i8,
-    /// Highest.
-    pub high: i8,
-}
-
-impl Requant {
-    /// One value, as every kernel must compute it.
-    #[inline(always)]
-    pub fn apply(&self, acc: i32, scale: f32) -> i8 {
-        let low = (i32::from(self.low) - self.zero_point) as f32;
-        let high = (i32::from(self.high) - self.zero_point) as f32;
-        let real = (acc as f32 * scale).max(low).min(high);
-        (real.round_ties_even() as i32 + self.zero_point) as i8
-    }
-}
 
 /// Weights of a dense convolution or a fully connected layer, before packing.
 ///

@@ -7,9 +7,9 @@ use super::super::graph::{Clamp, Conv, MatMul, Node};
 use super::super::kernels::step::{Pixels, Work};
 use super::super::kernels::{DepthwiseWeights, GemmWeights, Loops};
 use super::PlanError;
+use super::hints::CHANNELS_LAST;
 use super::lower::{Lowering, place, requant, row_major};
 use super::view::View;
-use super::wishes::CHANNELS_LAST;
 
 impl Lowering<'_> {
     pub(super) fn conv(&mut self, node: &Node, conv: &Conv) -> Result<(), PlanError> {

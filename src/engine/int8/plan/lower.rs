@@ -6,14 +6,14 @@ use super::super::graph::{Format, Graph, Node, Op, Quant, TensorId};
 use super::super::kernels::step::{Place, Step, Work};
 use super::super::kernels::{Kernels, Loops, Requant};
 use super::PlanError;
+use super::hints::{CHANNELS_LAST, Halo, LayoutHints, Slot, same_axes};
 use super::view::View;
-use super::wishes::{CHANNELS_LAST, Halo, Slot, Wishes, same_axes};
 
 /// Steps in the making.
 pub struct Lowering<'a> {
     pub(super) graph: &'a Graph,
     pub(super) kernels: &'static dyn Kernels,
-    wishes: Wishes,
+    hints: LayoutHints,
     views: Vec<Option<View>>,
     /// How much of each tensor's border is really there, filled with its zero point.
     halos: Vec<Halo>,
@@ -33,7 +33,7 @@ impl<'a> Lowering<'a> {
         let mut lowering = Lowering {
             graph,
             kernels,
-            wishes: Wishes::of(graph),
+            hints: LayoutHints::of(graph),
             views: vec![None; graph.tensors.len()],
             halos: graph.tensors.iter().map(|t| vec![(0, 0); t.shape.len()]).collect(),
             buffers: Vec::new(),
@@ -56,9 +56,9 @@ impl<'a> Lowering<'a> {
         for (index, port) in self.graph.inputs.iter().enumerate() {
             (self.name, self.op) = (port.name.clone(), "Load");
             let tensor = &self.graph.tensors[port.tensor];
-            let order = self.wishes.orders[port.tensor].clone().unwrap_or_else(|| row_major(tensor.shape.len()));
+            let order = self.hints.orders[port.tensor].clone().unwrap_or_else(|| row_major(tensor.shape.len()));
             let outside = dense_strides(&tensor.shape);
-            let halo = self.wishes.halos[port.tensor].clone();
+            let halo = self.hints.halos[port.tensor].clone();
             let direct = View::fresh(0, &tensor.shape, &order, &halo).0;
             let loops = Loops::new(&tensor.shape, [&outside, &direct.strides]);
             let straight = loops.axes.last().is_some_and(|(_, steps)| *steps == [1, 1]);
@@ -168,8 +168,8 @@ impl<'a> Lowering<'a> {
             return view.clone();
         }
         let shape = self.shape(id);
-        if let Some(Slot { whole, axis, start }) = self.wishes.slots[id] {
-            let wish = self.wishes.orders[whole].clone();
+        if let Some(Slot { whole, axis, start }) = self.hints.slots[id] {
+            let wish = self.hints.orders[whole].clone();
             let around = self.allocate(whole, wish.as_deref().unwrap_or(order));
             // A slice of rows of channels is as good as a tensor of its own; any other order would have to be copied.
             if around.order() == order || same_loops(&around, order) {
@@ -180,7 +180,7 @@ impl<'a> Lowering<'a> {
                 return view;
             }
         }
-        let halo = self.wishes.halos[id].clone();
+        let halo = self.hints.halos[id].clone();
         let view = self.fresh(shape, order, &halo);
         self.fill_halo(&view, &halo, order, self.quant(id).zero_point as i8);
         self.set_view(id, view.clone(), halo);

@@ -2,17 +2,17 @@
 
 mod arena;
 mod dense;
+mod hints;
 mod lower;
 mod simple;
 #[cfg(test)]
 mod tests;
 mod view;
-mod wishes;
 
 use std::sync::Arc;
 
 use super::graph::{Format, Graph, Port};
-use super::kernels::machine::Program;
+use super::kernels::executor::Program;
 use super::kernels::{Kernels, SLACK};
 use arena::Buffer;
 use lower::Lowering;

@@ -7,9 +7,9 @@ use super::super::kernels::run::ONE;
 use super::super::kernels::step::{Means, Pixels, Windows, Work};
 use super::super::kernels::{AddParams, FACTOR_BITS, Loops};
 use super::PlanError;
+use super::hints::CHANNELS_LAST;
 use super::lower::{Lowering, place, requant};
 use super::view::View;
-use super::wishes::CHANNELS_LAST;
 
 impl Lowering<'_> {
     pub(super) fn add(&mut self, node: &Node, subtract: bool, clamp: Clamp) -> Result<(), PlanError> {

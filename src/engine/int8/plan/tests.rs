@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::graph::*;
-use super::super::kernels::machine::Machine;
+use super::super::kernels::executor::Executor;
 use super::super::kernels::run::{Input, Output};
 use super::super::kernels::{self, Requant};
 use super::Plan;
@@ -378,7 +378,7 @@ fn random_graph(dice: &mut Dice) -> Graph {
 
 /// Output bytes of every port, read back as they are inside.
 fn run(graph: &Graph, plan: &Plan, input: &[i8], threads: usize) -> Vec<Vec<i8>> {
-    let mut machine = Machine::sharing_all(&plan.program, threads);
+    let mut executor = Executor::sharing_all(&plan.program, threads);
     let quant = graph.tensors[0].quant;
     let floats: Vec<f32> = input.iter().map(|&b| (i32::from(b) - quant.zero_point) as f32 * quant.scale).collect();
     let unsigned: Vec<u8> = input.iter().map(|&b| b as u8 ^ 0x80).collect();
@@ -402,7 +402,7 @@ fn run(graph: &Graph, plan: &Plan, input: &[i8], threads: usize) -> Vec<Vec<i8>>
                 Format::U8 => Output::U8(u),
             });
         }
-        machine.run(&inputs, &mut outputs, &mut |_| {}).unwrap();
+        executor.run(&inputs, &mut outputs, &mut |_| {}).unwrap();
     }
     (0..count)
         .map(|i| match plan.outputs[i].0 {

@@ -1,8 +1,10 @@
 //! Products with constant weights.
 
+use super::super::layout::Layout;
 use super::super::schema::Kind;
-use super::super::write::{Layout, Step, Try, Writer};
+use super::super::write::{Try, Writer};
 use super::{Node, window};
+use crate::onnx::build::NodeBuilder;
 
 /// `CONV_2D` (weights `[M, KH, KW, C / groups]`) and `DEPTHWISE_CONV_2D` (weights `[1, KH, KW, M]`).
 pub fn conv(w: &mut Writer<'_, '_>, node: Node<'_, '_>, depthwise: bool) -> Try<()> {
@@ -31,9 +33,9 @@ pub fn conv(w: &mut Writer<'_, '_>, node: Node<'_, '_>, depthwise: bool) -> Try<
     let kernel = w.real_constant(weights, sizes.1, &order)?;
     let mut inputs = vec![input, kernel];
     inputs.extend(bias(w, node, x, weights, m)?);
-    let names: Vec<&str> = inputs.iter().map(String::as_str).collect();
-    let step = slides.attributes(Step::new("Conv", &names)).ints("kernel_shape", &[kh, kw]).int("group", groups);
-    let mut steps = vec![step.ints("dilations", &slides.dilations)];
+    let step =
+        slides.attributes(NodeBuilder::new("Conv", inputs)).sizes("kernel_shape", &[kh, kw]).size("group", groups);
+    let mut steps = vec![step.sizes("dilations", &slides.dilations)];
     steps.extend(w.activation(activation, y)?);
     w.compute(y, Layout::ChannelsFirst, steps)
 }
@@ -89,12 +91,11 @@ pub fn fully_connected(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     let kernel = w.real_constant(weights, &[m, k], &[0, 1])?;
     let mut inputs = vec![input, kernel];
     inputs.extend(bias(w, node, x, weights, m)?);
-    let names: Vec<&str> = inputs.iter().map(String::as_str).collect();
-    let mut steps = vec![Step::new("Gemm", &names).int("transB", 1)];
+    let mut steps = vec![NodeBuilder::new("Gemm", inputs).size("transB", 1)];
     steps.extend(w.activation(activation, y)?);
     if to.shape != [rows, m] {
         let dims = w.dims(&to.shape)?;
-        steps.push(Step::new("Reshape", &[&dims]));
+        steps.push(NodeBuilder::new("Reshape", [&dims]));
     }
     w.compute(y, Layout::File, steps)
 }
@@ -105,15 +106,15 @@ fn matrix(w: &mut Writer<'_, '_>, node: Node<'_, '_>, [x, weights, y]: [usize; 3
     let activation = node.activation(0)?;
     let input = reshaped(w, x, &shape)?;
     let kernel = w.real_constant(weights, &[m, k], &[1, 0])?;
-    let mut steps = vec![Step::new("MatMul", &[&input, &kernel])];
+    let mut steps = vec![NodeBuilder::new("MatMul", [&input, &kernel])];
     if let Some(bias) = bias(w, node, x, weights, m)? {
-        steps.push(Step::new("Add", &[&bias]));
+        steps.push(NodeBuilder::new("Add", [&bias]));
     }
     steps.extend(w.activation(activation, y)?);
     let made = [1, shape[1], m];
     if w.tensor(y).shape != made {
         let dims = w.dims(&w.tensor(y).shape)?;
-        steps.push(Step::new("Reshape", &[&dims]));
+        steps.push(NodeBuilder::new("Reshape", [&dims]));
     }
     w.compute(y, Layout::File, steps)
 }
@@ -122,6 +123,6 @@ fn matrix(w: &mut Writer<'_, '_>, node: Node<'_, '_>, [x, weights, y]: [usize; 3
 fn reshaped(w: &mut Writer<'_, '_>, x: usize, shape: &[usize]) -> Try<String> {
     let stored = w.in_order(x)?;
     let dims = w.dims(shape)?;
-    let stored = w.extra(x, Step::new("Reshape", &[&stored, &dims]));
+    let stored = w.extra(x, NodeBuilder::new("Reshape", [&stored, &dims]));
     w.dequantised(x, stored, None)
 }

@@ -1,8 +1,10 @@
 //! Operators that work element by element, and those that only round.
 
+use super::super::layout::Layout;
 use super::super::schema::{Activation, Kind};
-use super::super::write::{Layout, Step, Try, Writer};
+use super::super::write::{Try, Writer};
 use super::{Node, same_bytes};
+use crate::onnx::build::NodeBuilder;
 
 /// An operator of two operands that are broadcast against each other; its activation is in field `activation`.
 pub fn binary(w: &mut Writer<'_, '_>, node: Node<'_, '_>, op: &'static str, activation: Option<usize>) -> Try<()> {
@@ -18,7 +20,7 @@ pub fn binary(w: &mut Writer<'_, '_>, node: Node<'_, '_>, op: &'static str, acti
     let activation = activation.map_or(Ok(Activation::None), |id| node.activation(id))?;
     let layout = w.common_layout(&[a, b], y);
     let (a, b) = (operand(w, a, layout)?, operand(w, b, layout)?);
-    let mut steps = vec![Step::new(op, &[&a, &b])];
+    let mut steps = vec![NodeBuilder::new(op, [&a, &b])];
     steps.extend(w.activation(activation, y)?);
     w.compute(y, layout, steps)
 }
@@ -47,11 +49,11 @@ fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
 }
 
 /// A function of one number.
-pub fn unary(w: &mut Writer<'_, '_>, node: Node<'_, '_>, step: Step) -> Try<()> {
+pub fn unary(w: &mut Writer<'_, '_>, node: Node<'_, '_>, step: NodeBuilder) -> Try<()> {
     functions(w, node, vec![step])
 }
 
-fn functions(w: &mut Writer<'_, '_>, node: Node<'_, '_>, mut steps: Vec<Step>) -> Try<()> {
+fn functions(w: &mut Writer<'_, '_>, node: Node<'_, '_>, mut steps: Vec<NodeBuilder>) -> Try<()> {
     let (x, y) = (node.input(0)?, node.output()?);
     if w.tensor(x).shape != w.tensor(y).shape {
         return Err("its result has another shape than its operand".into());
@@ -59,14 +61,14 @@ fn functions(w: &mut Writer<'_, '_>, node: Node<'_, '_>, mut steps: Vec<Step>) -
     let layout = w.common_layout(&[x], y);
     let name = w.real(x, layout)?;
     if steps.is_empty() && w.tensor(y).kind == Kind::F32 {
-        steps.push(Step::new("Identity", &[]));
+        steps.push(NodeBuilder::new("Identity", [""; 0]));
     }
     match steps.first_mut() {
-        Some(first) => first.read(&name),
+        Some(first) => first.prepend_input(&name),
         // Rounding alone.
         None => {
             let (scale, zero_point) = w.parameters(y)?;
-            return w.row(y, layout, vec![Step::new("QuantizeLinear", &[&name, &scale, &zero_point])]);
+            return w.row(y, layout, vec![NodeBuilder::new("QuantizeLinear", [&name, &scale, &zero_point])]);
         }
     }
     w.compute(y, layout, steps)
@@ -81,7 +83,7 @@ pub fn activation(w: &mut Writer<'_, '_>, node: Node<'_, '_>, activation: Activa
 /// `LEAKY_RELU`.
 pub fn leaky_relu(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     let alpha = node.option(0.0, |o| o.f32(0))?;
-    unary(w, node, Step::new("LeakyRelu", &[]).float("alpha", alpha))
+    unary(w, node, NodeBuilder::new("LeakyRelu", [""; 0]).float("alpha", alpha))
 }
 
 /// `SOFTMAX` along the last axis.
@@ -95,11 +97,11 @@ pub fn softmax(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     let name = w.real(x, Layout::File)?;
     let mut steps = Vec::new();
     if beta == 1.0 {
-        steps.push(Step::new("Softmax", &[&name]).int("axis", last));
+        steps.push(NodeBuilder::new("Softmax", [&name]).size("axis", last));
     } else {
         let beta = w.number(beta)?;
-        steps.push(Step::new("Mul", &[&name, &beta]));
-        steps.push(Step::new("Softmax", &[]).int("axis", last));
+        steps.push(NodeBuilder::new("Mul", [&name, &beta]));
+        steps.push(NodeBuilder::new("Softmax", [""; 0]).size("axis", last));
     }
     w.compute(y, Layout::File, steps)
 }

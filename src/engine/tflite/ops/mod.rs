@@ -9,9 +9,11 @@ mod window;
 
 use super::TfliteError;
 use super::graph::{Net, Operator};
+use super::layout::Layout;
 use super::reader::{Read, Table};
 use super::schema::{Activation, Kind};
-use super::write::{Layout, Step, Try, Writer};
+use super::write::{Try, Writer};
+use crate::onnx::build::NodeBuilder;
 
 /// Writes a model that was read from a file of `file_bytes`.
 pub(super) fn convert(mut net: Net<'_>, file_bytes: usize) -> Result<Vec<u8>, TfliteError> {
@@ -120,12 +122,12 @@ fn write(w: &mut Writer<'_, '_>, operator: &Operator<'_>) -> Try<()> {
         "RELU" => elementwise::activation(w, node, Activation::Relu),
         "RELU6" => elementwise::activation(w, node, Activation::Relu6),
         "RELU_N1_TO_1" => elementwise::activation(w, node, Activation::ReluN1To1),
-        "LOGISTIC" => elementwise::unary(w, node, Step::new("Sigmoid", &[])),
-        "TANH" => elementwise::unary(w, node, Step::new("Tanh", &[])),
-        "HARD_SWISH" => elementwise::unary(w, node, Step::new("HardSwish", &[])),
-        "ABS" => elementwise::unary(w, node, Step::new("Abs", &[])),
-        "NEG" => elementwise::unary(w, node, Step::new("Neg", &[])),
-        "EXP" => elementwise::unary(w, node, Step::new("Exp", &[])),
+        "LOGISTIC" => elementwise::unary(w, node, NodeBuilder::new("Sigmoid", [""; 0])),
+        "TANH" => elementwise::unary(w, node, NodeBuilder::new("Tanh", [""; 0])),
+        "HARD_SWISH" => elementwise::unary(w, node, NodeBuilder::new("HardSwish", [""; 0])),
+        "ABS" => elementwise::unary(w, node, NodeBuilder::new("Abs", [""; 0])),
+        "NEG" => elementwise::unary(w, node, NodeBuilder::new("Neg", [""; 0])),
+        "EXP" => elementwise::unary(w, node, NodeBuilder::new("Exp", [""; 0])),
         "LEAKY_RELU" => elementwise::leaky_relu(w, node),
         "SOFTMAX" => elementwise::softmax(w, node),
         "QUANTIZE" => elementwise::quantize(w, node),
@@ -200,7 +202,7 @@ fn moved(
     from: usize,
     to: usize,
     layout: Layout,
-    steps: impl FnOnce(&str) -> Vec<Step>,
+    steps: impl FnOnce(&str) -> Vec<NodeBuilder>,
 ) -> Try<()> {
     if same_bytes(w, from, to) {
         let name = w.stored(from, layout)?;

@@ -1,16 +1,12 @@
 //! Operators that move elements without computing on them.
 
 use super::super::graph::Operator;
+use super::super::layout::Layout;
 use super::super::schema::Kind;
-use super::super::write::{Layout, Step, Try, Writer};
+use super::super::write::{Try, Writer};
 use super::{Node, moved, same_bytes};
-
-/// An axis that may be counted from the end.
-pub fn axis(axis: i64, rank: usize) -> Try<usize> {
-    let counted = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
-    let found = counted.and_then(|a| usize::try_from(a).ok()).filter(|&a| a < rank);
-    found.ok_or_else(|| format!("axis {axis} of {rank} dimensions cannot be"))
-}
+use crate::onnx::build::NodeBuilder;
+use crate::onnx::node::{axis, is_permutation};
 
 /// The axis of a `CONCATENATION` as the file has it.
 pub fn axis_option(operator: &Operator<'_>) -> Try<i64> {
@@ -32,10 +28,10 @@ pub fn reshape(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     let dims = w.dims(&layout.shape(&to.shape))?;
     if same_bytes(w, x, y) {
         let name = w.in_order(x)?;
-        return w.row(y, layout, vec![Step::new("Reshape", &[&name, &dims])]);
+        return w.row(y, layout, vec![NodeBuilder::new("Reshape", [&name, &dims])]);
     }
     let name = w.real(x, Layout::File)?;
-    w.compute(y, layout, vec![Step::new("Reshape", &[&name, &dims])])
+    w.compute(y, layout, vec![NodeBuilder::new("Reshape", [&name, &dims])])
 }
 
 /// `TRANSPOSE`; one that only says that channels come first or last needs nothing to be done.
@@ -43,25 +39,25 @@ pub fn transpose(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     let (x, y) = (node.input(0)?, node.output()?);
     let shape = w.tensor(x).shape.clone();
     let order: Vec<usize> =
-        w.integers(node.input(1)?)?.into_iter().map(|a| axis(a, shape.len())).collect::<Try<_>>()?;
-    let mut sorted = order.clone();
-    sorted.sort_unstable();
-    if !sorted.iter().copied().eq(0..shape.len())
-        || order.iter().map(|&a| shape[a]).ne(w.tensor(y).shape.iter().copied())
-    {
+        w.integers(node.input(1)?)?.into_iter().map(|a| axis(a, shape.len())).collect::<Result<_, _>>()?;
+    if !is_permutation(&order, shape.len()) || order.iter().map(|&a| shape[a]).ne(w.tensor(y).shape.iter().copied()) {
         return Err(format!("order {order:?} of {shape:?} does not make {:?}", w.tensor(y).shape));
     }
     let (from, to) = match order[..] {
         [0, 3, 1, 2] => (Layout::ChannelsFirst, Layout::File),
         [0, 2, 3, 1] => (Layout::File, Layout::ChannelsFirst),
-        _ => return moved(w, x, y, Layout::File, |name| vec![Step::new("Transpose", &[name]).ints("perm", &order)]),
+        _ => {
+            return moved(w, x, y, Layout::File, |name| {
+                vec![NodeBuilder::new("Transpose", [name]).sizes("perm", &order)]
+            });
+        }
     };
     if same_bytes(w, x, y) {
         let name = w.stored(x, from)?;
         return w.alias(y, to, name);
     }
     let name = w.real(x, from)?;
-    w.compute(y, to, vec![Step::new("Identity", &[&name])])
+    w.compute(y, to, vec![NodeBuilder::new("Identity", [&name])])
 }
 
 /// `PAD` with what stands for zero, `PADV2` with a value.
@@ -95,7 +91,7 @@ pub fn pad(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
         (pads[layout.axis(place)], pads[layout.axis(place) + rank]) = (pair[0], pair[1]);
     }
     let (name, pads) = (w.real(x, layout)?, w.longs(&pads)?);
-    w.compute(y, layout, vec![Step::new("Pad", &[&name, &pads, &value])])
+    w.compute(y, layout, vec![NodeBuilder::new("Pad", [&name, &pads, &value])])
 }
 
 /// `CONCATENATION`.
@@ -116,8 +112,7 @@ pub fn concatenation(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     let activation = node.activation(1)?;
     let layout = w.common_layout(&operands, y);
     let names: Vec<String> = operands.iter().map(|&o| w.real(o, layout)).collect::<Try<_>>()?;
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut steps = vec![Step::new("Concat", &names).int("axis", layout.axis(axis))];
+    let mut steps = vec![NodeBuilder::new("Concat", names).size("axis", layout.axis(axis))];
     steps.extend(w.activation(activation, y)?);
     w.compute(y, layout, steps)
 }
@@ -204,11 +199,11 @@ fn cut(w: &mut Writer<'_, '_>, x: usize, y: usize, mut cuts: Vec<Cut>, keeps: bo
     let dims = w.dims(&wanted)?;
     moved(w, x, y, layout, |name| {
         let mut nodes = match cuts.is_empty() {
-            true => vec![Step::new("Identity", &[name])],
-            false => vec![Step::new("Slice", &[name, &starts, &ends, &axes, &steps])],
+            true => vec![NodeBuilder::new("Identity", [name])],
+            false => vec![NodeBuilder::new("Slice", [name, &starts, &ends, &axes, &steps])],
         };
         if shape != wanted {
-            nodes.push(Step::new("Reshape", &[&dims]));
+            nodes.push(NodeBuilder::new("Reshape", [&dims]));
         }
         nodes
     })
@@ -234,7 +229,7 @@ pub fn split(w: &mut Writer<'_, '_>, node: Node<'_, '_>, data: usize, axis_place
     }
     let layout = results.first().map_or(Layout::File, |&y| w.common_layout(&[x], y));
     let (name, sizes) = (w.stored(x, layout)?, w.longs(&sizes)?);
-    w.several(results, layout, Step::new("Split", &[&name, &sizes]).int("axis", layout.axis(along)))
+    w.several(results, layout, NodeBuilder::new("Split", [&name, &sizes]).size("axis", layout.axis(along)))
 }
 
 /// `DEPTH_TO_SPACE` and `SPACE_TO_DEPTH`, whose channels are in ONNX's usual order.
@@ -259,5 +254,5 @@ pub fn blocks(w: &mut Writer<'_, '_>, node: Node<'_, '_>, op: &'static str) -> T
         return Err(format!("blocks of {block} do not lead to {:?}", w.tensor(y).shape));
     }
     let name = w.real(x, Layout::ChannelsFirst)?;
-    w.compute(y, Layout::ChannelsFirst, vec![Step::new(op, &[&name]).int("blocksize", block)])
+    w.compute(y, Layout::ChannelsFirst, vec![NodeBuilder::new(op, [&name]).size("blocksize", block)])
 }

@@ -1,7 +1,9 @@
 //! Pictures of another size.
 
-use super::super::write::{Layout, Step, Try, Writer};
+use super::super::layout::Layout;
+use super::super::write::{Try, Writer};
 use super::Node;
+use crate::onnx::build::NodeBuilder;
 
 /// Whether factors say the size of the result as exactly as numbers of pixels do.
 pub fn is_exact(from: &[usize], to: &[usize]) -> bool {
@@ -39,10 +41,10 @@ pub fn resize(w: &mut Writer<'_, '_>, node: Node<'_, '_>, linear: bool) -> Try<(
     let input = w.real(x, Layout::ChannelsFirst)?;
     let step = if w.is_open() {
         let factors = w.numbers(&[1.0, 1.0, out_h as f32 / h as f32, out_w as f32 / width as f32])?;
-        Step::new("Resize", &[&input, "", &factors])
+        NodeBuilder::new("Resize", [input.as_str(), "", &factors])
     } else {
         let sizes = w.longs(&[out_n as i64, out_c as i64, out_h as i64, out_w as i64])?;
-        Step::new("Resize", &[&input, "", "", &sizes])
+        NodeBuilder::new("Resize", [input.as_str(), "", "", &sizes])
     };
     let step = step
         .text("mode", if linear { "linear" } else { "nearest" })

@@ -1,7 +1,9 @@
 //! Windows that slide over pictures, and means and greatest values over axes.
 
-use super::super::write::{Layout, Step, Try, Writer};
+use super::super::layout::Layout;
+use super::super::write::{Try, Writer};
 use super::{Node, moved};
+use crate::onnx::build::NodeBuilder;
 
 /// Windows on both axes of a picture, their padding in numbers.
 pub struct Slides {
@@ -13,8 +15,8 @@ pub struct Slides {
 
 impl Slides {
     /// Adds what ONNX wants to know.
-    pub fn attributes(&self, step: Step) -> Step {
-        step.ints("strides", &self.strides).ints("pads", &self.pads)
+    pub fn attributes(&self, step: NodeBuilder) -> NodeBuilder {
+        step.sizes("strides", &self.strides).sizes("pads", &self.pads)
     }
 }
 
@@ -68,7 +70,7 @@ pub fn pool(w: &mut Writer<'_, '_>, node: Node<'_, '_>, op: &'static str) -> Try
     let slides = slides([h, width], kernel, [out_h, out_w], [number(2)?, number(1)?], [1, 1], same)?;
     let activation = node.activation(5)?;
     let input = w.real(x, Layout::ChannelsFirst)?;
-    let mut steps = vec![slides.attributes(Step::new(op, &[&input])).ints("kernel_shape", &kernel)];
+    let mut steps = vec![slides.attributes(NodeBuilder::new(op, [&input])).sizes("kernel_shape", &kernel)];
     steps.extend(w.activation(activation, y)?);
     w.compute(y, Layout::ChannelsFirst, steps)
 }
@@ -80,7 +82,7 @@ pub fn reduce(w: &mut Writer<'_, '_>, node: Node<'_, '_>, op: &'static str) -> T
     let keep = node.option(false, |o| o.flag(0))?;
     let mut axes = Vec::new();
     for axis in w.integers(node.input(1)?)? {
-        axes.push(super::moves::axis(axis, rank)?);
+        axes.push(crate::onnx::node::axis(axis, rank)?);
     }
     axes.sort_unstable();
     axes.dedup();
@@ -100,9 +102,10 @@ pub fn reduce(w: &mut Writer<'_, '_>, node: Node<'_, '_>, op: &'static str) -> T
     let layout = if lies_first && in_order { Layout::ChannelsFirst } else { Layout::File };
     let mapped: Vec<usize> = axes.iter().map(|&axis| layout.axis(axis)).collect();
     let result = if keep { layout } else { Layout::File };
-    let step = |name: &str| vec![Step::new(op, &[name]).ints("axes", &mapped).int("keepdims", usize::from(keep))];
+    let step =
+        |name: &str| vec![NodeBuilder::new(op, [name]).sizes("axes", &mapped).size("keepdims", usize::from(keep))];
     if axes.is_empty() {
-        return moved(w, x, y, Layout::File, |name| vec![Step::new("Identity", &[name])]);
+        return moved(w, x, y, Layout::File, |name| vec![NodeBuilder::new("Identity", [name])]);
     }
     let name = w.real(x, layout)?;
     w.compute(y, result, step(&name))

@@ -12,8 +12,8 @@ use tract_onnx::prelude::{Fact as _, InferenceFact, InferenceModelExt, OutletId}
 use tract_onnx::tract_hir::internal::{DimLike, Factoid};
 
 use super::check;
+use crate::int8::decompose;
 use crate::int8::find::{Fact, Found, HashMap, Idle, find_with};
-use crate::int8::lower::lower;
 
 /// A graph under construction. Tensors have the name of what makes them.
 #[derive(Default)]
@@ -95,7 +95,7 @@ impl Builder {
     }
 
     /// Both: rounds `x` to steps of `scale`.
-    pub fn sandwich(&mut self, name: &str, x: &str, scale: f64, zero_point: i32) -> String {
+    pub fn qdq(&mut self, name: &str, x: &str, scale: f64, zero_point: i32) -> String {
         let bytes = self.quantize(&format!("{name}.q"), x, scale, zero_point);
         self.dequantize(name, &bytes, scale, zero_point)
     }
@@ -121,20 +121,20 @@ impl Builder {
         }
     }
 
-    /// Lowers and searches. Islands are checked for what every one must hold, and that they fit back into the graph.
+    /// Lowers and searches. Partitions are checked for what every one must hold, and that they fit back into the graph.
     pub fn find(&mut self, idle: Idle) -> Found {
-        lower(&mut self.graph);
+        decompose(&mut self.graph);
         let facts = facts(&self.model(), &[]);
         let found = find_with(&self.graph, self.opset, &facts, idle);
         check::found(&self.graph, &facts, &found);
         found
     }
 
-    /// The one island of a graph that computes.
-    pub fn island(&mut self) -> crate::int8::graph::Graph {
+    /// The one partition of a graph that computes.
+    pub fn partition(&mut self) -> crate::int8::graph::Graph {
         let found = self.find(Idle::Drop);
-        assert_eq!(found.islands.len(), 1, "{:?}", found.verdicts);
-        found.islands.into_iter().next().unwrap().graph
+        assert_eq!(found.partitions.len(), 1, "{:?}", found.verdicts);
+        found.partitions.into_iter().next().unwrap().graph
     }
 
     /// Why a node stays in floats.

@@ -5,46 +5,51 @@ use std::collections::HashSet;
 use tract_onnx::pb::GraphProto;
 use tract_onnx::prelude::DatumType;
 
-use crate::int8::find::{Fact, Found, HashMap, Island, Verdict, splice};
+use crate::int8::find::{Fact, Found, HashMap, Partition, Verdict, splice};
 use crate::int8::graph::{Conv, Format, Graph, Node, Op, Pool, Port, Tensor};
 
 /// Panics where something that was found does not hold together.
 pub fn found(graph: &GraphProto, facts: &HashMap<String, Fact>, found: &Found) {
     assert_eq!(found.verdicts.len(), graph.node.len());
     let mut owner = vec![None; graph.node.len()];
-    for (index, island) in found.islands.iter().enumerate() {
-        assert!(!island.nodes.is_empty());
-        for &node in &island.nodes {
-            assert_eq!(owner[node].replace(index), None, "a node in two islands");
+    for (index, partition) in found.partitions.iter().enumerate() {
+        assert!(!partition.nodes.is_empty());
+        for &node in &partition.nodes {
+            assert_eq!(owner[node].replace(index), None, "a node in two partitions");
         }
-        self::graph(&island.graph);
-        for port in island.graph.inputs.iter().chain(&island.graph.outputs) {
+        self::graph(&partition.graph);
+        for port in partition.graph.inputs.iter().chain(&partition.graph.outputs) {
             let fact = &facts[&port.name];
             let dtype = match port.format {
                 Format::F32 => DatumType::F32,
                 Format::I8 => DatumType::I8,
                 Format::U8 => DatumType::U8,
             };
-            assert_eq!((fact.dtype, &fact.shape), (dtype, &island.graph.tensors[port.tensor].shape), "{}", port.name);
+            assert_eq!(
+                (fact.dtype, &fact.shape),
+                (dtype, &partition.graph.tensors[port.tensor].shape),
+                "{}",
+                port.name
+            );
         }
     }
     for (owner, verdict) in owner.iter().zip(&found.verdicts) {
-        let island = if let Verdict::Integer { island } = verdict { Some(*island) } else { None };
-        assert_eq!(*owner, island);
+        let partition = if let Verdict::Integer { partition } = verdict { Some(*partition) } else { None };
+        assert_eq!(*owner, partition);
     }
-    spliced(graph, &found.islands);
+    spliced(graph, &found.partitions);
     // Any of them may turn out not to run.
-    for left_out in 0..found.islands.len() {
-        let mut some = found.islands.clone();
+    for left_out in 0..found.partitions.len() {
+        let mut some = found.partitions.clone();
         some.remove(left_out);
         spliced(graph, &some);
     }
 }
 
-/// Panics where a graph with these islands put in does not hold together.
-pub fn spliced(graph: &GraphProto, islands: &[Island]) {
+/// Panics where a graph with these partitions put in does not hold together.
+pub fn spliced(graph: &GraphProto, partitions: &[Partition]) {
     let mut spliced = graph.clone();
-    splice(&mut spliced, islands);
+    splice(&mut spliced, partitions);
     let mut defined: HashSet<&str> = spliced.initializer.iter().map(|t| t.name.as_str()).collect();
     defined.extend(spliced.input.iter().map(|i| i.name.as_str()));
     for node in &spliced.node {

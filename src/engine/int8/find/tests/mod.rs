@@ -2,7 +2,7 @@
 
 mod build;
 mod check;
-mod islands;
 mod models;
 mod operators;
+mod partitions;
 mod strangers;

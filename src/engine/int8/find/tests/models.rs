@@ -7,9 +7,9 @@ use prost::Message;
 use tract_onnx::pb::ModelProto;
 
 use super::{build, check};
+use crate::int8::decompose;
 use crate::int8::find::{Found, GraphProto, Idle, Verdict, find_with};
 use crate::int8::graph::Port;
-use crate::int8::lower::lower;
 
 /// Reads a model, gives names to nodes without one, and searches it.
 fn search(path: &Path, idle: Idle) -> (GraphProto, Found) {
@@ -22,7 +22,7 @@ fn search(path: &Path, idle: Idle) -> (GraphProto, Found) {
             node.name = format!("{}_{index}", node.op_type);
         }
     }
-    lower(graph);
+    decompose(graph);
     let facts = build::facts(&model, &[1, 3, 32, 32]);
     let graph = model.graph.unwrap();
     let found = find_with(&graph, opset, &facts, idle);
@@ -30,12 +30,12 @@ fn search(path: &Path, idle: Idle) -> (GraphProto, Found) {
     (graph, found)
 }
 
-/// A line for each kind of verdict and for each island.
+/// A line for each kind of verdict and for each partition.
 fn table(graph: &GraphProto, found: &Found) -> String {
     let mut lines: BTreeMap<String, BTreeMap<&str, usize>> = BTreeMap::new();
     for (node, verdict) in graph.node.iter().zip(&found.verdicts) {
         let line = match verdict {
-            Verdict::Integer { island } => format!("island {island}"),
+            Verdict::Integer { partition } => format!("partition {partition}"),
             Verdict::Float { why } => format!("float: {why}"),
             Verdict::Folded => "folded".to_owned(),
         };
@@ -46,13 +46,13 @@ fn table(graph: &GraphProto, found: &Found) -> String {
         let operators: Vec<String> = operators.iter().map(|(op, n)| format!("{n} {op}")).collect();
         text += &format!("    {line}: {}\n", operators.join(", "));
     }
-    for (index, island) in found.islands.iter().enumerate() {
+    for (index, partition) in found.partitions.iter().enumerate() {
         let mut ops: BTreeMap<&str, usize> = BTreeMap::new();
-        island.graph.nodes.iter().for_each(|n| *ops.entry(n.op.name()).or_default() += 1);
+        partition.graph.nodes.iter().for_each(|n| *ops.entry(n.op.name()).or_default() += 1);
         let port = |p: &Port| format!("{} {:?}", p.name, p.format);
         let ports = |ports: &[Port]| ports.iter().map(port).collect::<Vec<_>>().join(", ");
-        let (inputs, outputs) = (ports(&island.graph.inputs), ports(&island.graph.outputs));
-        text += &format!("    island {index}: {inputs} -> {ops:?} -> {outputs}\n");
+        let (inputs, outputs) = (ports(&partition.graph.inputs), ports(&partition.graph.outputs));
+        text += &format!("    partition {index}: {inputs} -> {ops:?} -> {outputs}\n");
     }
     text
 }
@@ -77,12 +77,12 @@ fn every_node_of_our_own_models_runs_in_integers() {
     for path in paths {
         let (graph, found) = search(&path, Idle::Drop);
         let float = found.verdicts.iter().any(|v| matches!(v, Verdict::Float { .. }));
-        assert!(!float && found.islands.len() == 1, "{}\n{}", path.display(), table(&graph, &found));
+        assert!(!float && found.partitions.len() == 1, "{}\n{}", path.display(), table(&graph, &found));
     }
 }
 
 #[test]
-#[ignore = "prints what is found in the models below LEPTOND_TEST_MODELS, with LEPTOND_TEST_IDLE also idle islands"]
+#[ignore = "prints what is found in the models below LEPTOND_TEST_MODELS, with LEPTOND_TEST_IDLE also idle partitions"]
 fn verdicts() {
     let places = std::env::var_os("LEPTOND_TEST_MODELS").unwrap_or_default();
     let idle = if std::env::var_os("LEPTOND_TEST_IDLE").is_some() { Idle::Keep } else { Idle::Drop };

@@ -22,18 +22,18 @@ fn table(graph: &Graph) -> Vec<i8> {
 /// `x` in steps of ⅛ → Conv of one pixel, two channels → what `behind` adds → steps of ¼ around −100.
 fn pixel(behind: impl FnOnce(&mut Builder, String) -> String) -> Builder {
     let mut b = Builder::new(&[1, 2, 3, 3]);
-    let x = b.sandwich("a", "x", 0.125, 3);
+    let x = b.qdq("a", "x", 0.125, 3);
     let w = b.weights("w", &[2, 2, 1, 1], &[1.0, -2.0, 3.0, 4.0], &[0.5, 0.25], 0);
     let y = b.node("Conv", "conv", &[&x, &w], &[]);
     let y = behind(&mut b, y);
-    let y = b.sandwich("y", &y, 0.25, -100);
+    let y = b.qdq("y", &y, 0.25, -100);
     b.output(&y);
     b
 }
 
 #[test]
-fn a_sandwich_keeps_its_integers() {
-    let graph = pixel(|_, y| y).island();
+fn a_qdq_pattern_keeps_its_integers() {
+    let graph = pixel(|_, y| y).partition();
     assert_eq!(names(&graph), "Conv");
     assert_eq!(graph.nodes[0].name, "conv");
     let conv = conv(&graph);
@@ -51,15 +51,15 @@ fn activations_become_limits() {
         let (low, high) = (b.float("low", &[0.0]), b.float("high", &[6.0]));
         b.node("Clip", "clip", &[&y, &low, &high], &[])
     };
-    assert_eq!(conv(&pixel(relu6).island()).clamp, Clamp { low: -100, high: -76 });
+    assert_eq!(conv(&pixel(relu6).partition()).clamp, Clamp { low: -100, high: -76 });
     let relu = |b: &mut Builder, y: String| b.node("Relu", "relu", &[&y], &[]);
-    assert_eq!(conv(&pixel(relu).island()).clamp, Clamp { low: -100, high: 127 });
+    assert_eq!(conv(&pixel(relu).partition()).clamp, Clamp { low: -100, high: 127 });
     let min_max = |b: &mut Builder, y: String| {
         let (low, high) = (b.float("low", &[-1.0]), b.float("high", &[2.0]));
         let y = b.node("Max", "max", &[&low, &y], &[]);
         b.node("Min", "min", &[&y, &high], &[])
     };
-    assert_eq!(conv(&pixel(min_max).island()).clamp, Clamp { low: -104, high: -92 });
+    assert_eq!(conv(&pixel(min_max).partition()).clamp, Clamp { low: -104, high: -92 });
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn terms_and_factors_are_folded() {
         let term = b.constant("term", &[2, 1, 1], DataType::Float, &[1.0, -2.0]);
         b.node("Add", "add", &[&y, &term], &[])
     };
-    assert_eq!(conv(&pixel(term).island()).bias, [16, -64]);
+    assert_eq!(conv(&pixel(term).partition()).bias, [16, -64]);
     let normalise = |b: &mut Builder, y: String| {
         let [scale, bias, mean] =
             [("s", [2.0, -1.0]), ("b", [0.0, 3.0]), ("m", [1.0, 0.5])].map(|(n, v)| b.float(n, &v));
@@ -81,7 +81,7 @@ fn terms_and_factors_are_folded() {
             &[("epsilon", Attribute::Float(0.0))],
         )
     };
-    let graph = pixel(normalise).island();
+    let graph = pixel(normalise).partition();
     // 2 · y − 2, and −½ · y + 3¼.
     assert_eq!(conv(&graph).weight_scales, [1.0, -0.125]);
     assert_eq!(conv(&graph).bias, [-16, -208]);
@@ -95,7 +95,7 @@ fn a_factor_of_nothing_leaves_the_term() {
         let y = b.node("Mul", "mul", &[&y, &factor], &[]);
         b.node("Add", "add", &[&y, &term], &[])
     };
-    let graph = pixel(nothing).island();
+    let graph = pixel(nothing).partition();
     let conv = conv(&graph);
     assert_eq!(conv.weights[..], [0, 0, 3, 4]);
     let real = |c: usize| f64::from(conv.bias[c]) * f64::from(conv.weight_scales[c]) * 0.125;
@@ -114,15 +114,15 @@ fn what_cannot_be_folded_is_named() {
 #[test]
 fn an_integer_bias_of_any_scale_counts_in_sums() {
     let mut b = Builder::new(&[1, 1, 2, 2]);
-    let x = b.sandwich("a", "x", 0.5, 0);
+    let x = b.qdq("a", "x", 0.5, 0);
     let w = b.weights("w", &[1, 1, 1, 1], &[7.0], &[0.25], 0);
     let bytes = b.constant("bias.ints", &[1], DataType::Int32, &[100.0]);
     let scale = b.float("bias.scale", &[0.25]);
     let bias = b.node("DequantizeLinear", "bias", &[&bytes, &scale], &[]);
     let y = b.node("Conv", "conv", &[&x, &w, &bias], &[]);
-    let y = b.sandwich("y", &y, 1.0, 0);
+    let y = b.qdq("y", &y, 1.0, 0);
     b.output(&y);
-    assert_eq!(conv(&b.island()).bias, [200]);
+    assert_eq!(conv(&b.partition()).bias, [200]);
 }
 
 #[test]
@@ -137,14 +137,14 @@ fn sums_that_leave_32_bits_stay_in_floats() {
 #[test]
 fn unsigned_weights_wider_than_a_byte_are_sums_of_bytes() {
     let mut b = Builder::new(&[1, 2, 2, 2]);
-    let x = b.sandwich("a", "x", 0.5, 0);
+    let x = b.qdq("a", "x", 0.5, 0);
     let bytes = b.constant("w.bytes", &[1, 2, 1, 1], DataType::Uint8, &[255.0, 3.0]);
     let (scale, zero) = (b.float("w.scale", &[0.5]), b.constant("w.zero", &[], DataType::Uint8, &[0.0]));
     let w = b.node("DequantizeLinear", "w", &[&bytes, &scale, &zero], &[]);
     let y = b.node("Conv", "conv", &[&x, &w], &[]);
-    let y = b.sandwich("y", &y, 1.0, 0);
+    let y = b.qdq("y", &y, 1.0, 0);
     b.output(&y);
-    let graph = b.island();
+    let graph = b.partition();
     assert_eq!(names(&graph), "Gather Conv");
     let weights: Vec<i32> = conv(&graph).weights.iter().map(|&w| i32::from(w)).collect();
     assert_eq!(weights.len(), 6);
@@ -156,10 +156,10 @@ fn unsigned_weights_wider_than_a_byte_are_sums_of_bytes() {
 #[test]
 fn float_weights_stay_in_floats() {
     let mut b = Builder::new(&[1, 1, 2, 2]);
-    let x = b.sandwich("a", "x", 0.5, 0);
+    let x = b.qdq("a", "x", 0.5, 0);
     let w = b.constant("w", &[1, 1, 1, 1], DataType::Float, &[0.3]);
     let y = b.node("Conv", "conv", &[&x, &w], &[]);
-    let y = b.sandwich("y", &y, 1.0, 0);
+    let y = b.qdq("y", &y, 1.0, 0);
     b.output(&y);
     assert!(b.why("conv").contains("\"w\" is not quantised"));
 }
@@ -167,14 +167,14 @@ fn float_weights_stay_in_floats() {
 #[test]
 fn gemm_folds_its_factors_and_transposes_weights() {
     let mut b = Builder::new(&[3, 2]);
-    let x = b.sandwich("a", "x", 0.5, 0);
+    let x = b.qdq("a", "x", 0.5, 0);
     let w = b.weights("w", &[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[0.5], 0);
     let c = b.float("c", &[1.0, 2.0, 3.0]);
     let factors = [("alpha", Attribute::Float(2.0)), ("beta", Attribute::Float(4.0))];
     let y = b.node("Gemm", "gemm", &[&x, &w, &c], &factors);
-    let y = b.sandwich("y", &y, 1.0, 0);
+    let y = b.qdq("y", &y, 1.0, 0);
     b.output(&y);
-    let graph = b.island();
+    let graph = b.partition();
     let Op::MatMul(product) = &graph.nodes[0].op else { panic!("{}", names(&graph)) };
     assert_eq!(product.weights[..], [1, 4, 2, 5, 3, 6]);
     assert_eq!((&product.weight_scales[..], &product.bias[..]), (&[1.0; 3][..], &[8, 16, 24][..]));
@@ -183,25 +183,25 @@ fn gemm_folds_its_factors_and_transposes_weights() {
 #[test]
 fn weights_on_the_left_multiply_columns() {
     let mut b = Builder::new(&[1, 3, 5]);
-    let x = b.sandwich("a", "x", 0.5, 0);
+    let x = b.qdq("a", "x", 0.5, 0);
     let w = b.weights("w", &[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[0.5, 1.0], 0);
     let y = b.node("MatMul", "product", &[&w, &x], &[]);
-    let y = b.sandwich("y", &y, 1.0, 0);
+    let y = b.qdq("y", &y, 1.0, 0);
     b.output(&y);
-    assert_eq!(names(&b.island()), "Transpose MatMul Transpose");
+    assert_eq!(names(&b.partition()), "Transpose MatMul Transpose");
 }
 
 /// `x` in steps of 1⁄16 → what `make` makes of it → steps of 1⁄64.
 fn function(make: impl FnOnce(&mut Builder, String) -> String) -> Vec<i8> {
     let mut b = Builder::new(&[4]);
-    let x = b.sandwich("a", "x", 0.0625, -8);
+    let x = b.qdq("a", "x", 0.0625, -8);
     let y = make(&mut b, x);
-    let y = b.sandwich("y", &y, 0.015625, 5);
+    let y = b.qdq("y", &y, 0.015625, 5);
     b.output(&y);
     let found = b.find(Idle::Keep);
-    assert_eq!(found.islands.len(), 1, "{:?}", found.verdicts);
-    assert_eq!(names(&found.islands[0].graph), "Lookup");
-    table(&found.islands[0].graph)
+    assert_eq!(found.partitions.len(), 1, "{:?}", found.verdicts);
+    assert_eq!(names(&found.partitions[0].graph), "Lookup");
+    table(&found.partitions[0].graph)
 }
 
 fn expected(f: impl Fn(f32) -> f32) -> Vec<i8> {
@@ -239,13 +239,13 @@ fn functions_of_one_tensor_are_tables() {
 #[test]
 fn a_relu_on_bytes_needs_no_quantisation_of_its_own() {
     let mut b = Builder::new(&[1, 1, 2, 2]);
-    let x = b.sandwich("a", "x", 0.5, 10);
+    let x = b.qdq("a", "x", 0.5, 10);
     let x = b.node("Relu", "relu", &[&x], &[]);
     let w = b.weights("w", &[1, 1, 1, 1], &[7.0], &[0.25], 0);
     let y = b.node("Conv", "conv", &[&x, &w], &[]);
-    let y = b.sandwich("y", &y, 1.0, 0);
+    let y = b.qdq("y", &y, 1.0, 0);
     b.output(&y);
-    let graph = b.island();
+    let graph = b.partition();
     assert_eq!(names(&graph), "Lookup Conv");
     assert_eq!(table(&graph), (0..256).map(|byte| (byte as u8 as i8).max(10)).collect::<Vec<_>>());
 }
@@ -253,13 +253,13 @@ fn a_relu_on_bytes_needs_no_quantisation_of_its_own() {
 /// `x` → bytes → what `make` makes → bytes again: the operators found, idle or not.
 fn chain(shape: &[usize], make: impl FnOnce(&mut Builder, String) -> String) -> Graph {
     let mut b = Builder::new(shape);
-    let x = b.sandwich("a", "x", 0.5, 0);
+    let x = b.qdq("a", "x", 0.5, 0);
     let y = make(&mut b, x);
-    let y = b.sandwich("y", &y, 0.25, 0);
+    let y = b.qdq("y", &y, 0.25, 0);
     b.output(&y);
     let found = b.find(Idle::Keep);
-    assert_eq!(found.islands.len(), 1, "{:?}", found.verdicts);
-    found.islands.into_iter().next().unwrap().graph
+    assert_eq!(found.partitions.len(), 1, "{:?}", found.verdicts);
+    found.partitions.into_iter().next().unwrap().graph
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn movement_keeps_bytes_and_tails_move_behind() {
     let space_to_depth = [("blocksize", Attribute::Int(2))];
     let graph = chain(&[1, 1, 4, 4], |b, x| b.node("SpaceToDepth", "s2d", &[&x], &space_to_depth));
     assert_eq!(names(&graph), "Reshape Transpose Reshape Lookup");
-    let graph = pixel(|b, y| b.node("Flatten", "flat", &[&y], &[])).island();
+    let graph = pixel(|b, y| b.node("Flatten", "flat", &[&y], &[])).partition();
     assert_eq!(names(&graph), "Conv Reshape");
     let graph = chain(&[2, 6], |b, x| {
         let (starts, ends) = (b.ints("starts", &[4.0]), b.ints("ends", &[-100.0]));
@@ -317,11 +317,11 @@ fn a_pad_that_has_no_byte_is_rounded_behind() {
 fn softmax_before_operator_set_13_takes_all_axes_from_one_on() {
     let mut b = Builder::new(&[2, 3, 4]);
     b.opset = 11;
-    let x = b.sandwich("a", "x", 0.5, 0);
+    let x = b.qdq("a", "x", 0.5, 0);
     let y = b.node("Softmax", "softmax", &[&x], &[("axis", Attribute::Int(1))]);
-    let y = b.sandwich("y", &y, 0.00390625, -128);
+    let y = b.qdq("y", &y, 0.00390625, -128);
     b.output(&y);
-    let graph = b.island();
+    let graph = b.partition();
     assert_eq!(names(&graph), "Reshape Softmax Reshape");
     assert_eq!(graph.tensors[graph.nodes[1].output].shape, [2, 12]);
 }

@@ -25,31 +25,31 @@ impl Random {
 /// A graph in which most of what can be found occurs.
 fn sample() -> Builder {
     let mut b = Builder::new(&[1, 4, 6, 6]);
-    let x = b.sandwich("a", "x", 0.5, 3);
+    let x = b.qdq("a", "x", 0.5, 3);
     let w = b.weights("w", &[8, 2, 3, 3], &[1.0; 144], &[0.5; 8], 0);
     let bias = b.float("bias", &[1.0; 8]);
     let window = [("pads", Attribute::Ints(vec![1, 1, 1, 1])), ("group", Attribute::Int(2))];
     let y = b.node("Conv", "conv", &[&x, &w, &bias], &window);
     let y = b.node("Relu", "relu", &[&y], &[]);
-    let y = b.sandwich("y", &y, 0.25, -128);
+    let y = b.qdq("y", &y, 0.25, -128);
     let parts = b.ints("parts", &[4.0, 4.0]);
     b.node("Split", "left", &[&y, &parts], &[("axis", Attribute::Int(1))]);
     b.graph.node.last_mut().unwrap().output.push("right".into());
     let gate = b.node("Sigmoid", "gate", &["right"], &[]);
-    let gate = b.sandwich("gated", &gate, 0.00390625, -128);
+    let gate = b.qdq("gated", &gate, 0.00390625, -128);
     let y = b.node("Mul", "mul", &["left", &gate], &[]);
-    let y = b.sandwich("scaled", &y, 0.125, 0);
+    let y = b.qdq("scaled", &y, 0.125, 0);
     let y = b.node("Concat", "both", &[&y, "left"], &[("axis", Attribute::Int(1))]);
-    let y = b.sandwich("joined", &y, 0.25, 0);
+    let y = b.qdq("joined", &y, 0.25, 0);
     let kernel = || Attribute::Ints(vec![2, 2]);
     let y = b.node("MaxPool", "most", &[&y], &[("kernel_shape", kernel()), ("strides", kernel())]);
     let scales = b.float("scales", &[1.0, 1.0, 2.0, 2.0]);
     let y = b.node("Resize", "resize", &[&y, "", &scales], &[("mode", Attribute::Text("linear"))]);
-    let y = b.sandwich("resized", &y, 0.25, 0);
+    let y = b.qdq("resized", &y, 0.25, 0);
     let pads = b.ints("pads", &[0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
     let y = b.node("Pad", "pad", &[&y, &pads], &[]);
     let y = b.node("AveragePool", "mean", &[&y], &[("kernel_shape", kernel()), ("ceil_mode", Attribute::Int(1))]);
-    let y = b.sandwich("meant", &y, 0.25, 0);
+    let y = b.qdq("meant", &y, 0.25, 0);
     let (starts, ends) = (b.ints("starts", &[1.0]), b.ints("ends", &[4.0]));
     let (axes, steps) = (b.ints("axes", &[2.0]), b.ints("steps", &[2.0]));
     let y = b.node("Slice", "slice", &[&y, &starts, &ends, &axes, &steps], &[]);
@@ -60,9 +60,9 @@ fn sample() -> Builder {
     let y = b.node("MatMul", "product", &[&y, &m], &[]);
     let term = b.float("term", &[0.5; 5]);
     let y = b.node("Add", "sum", &[&y, &term], &[]);
-    let y = b.sandwich("summed", &y, 0.5, 0);
+    let y = b.qdq("summed", &y, 0.5, 0);
     let y = b.node("Softmax", "softmax", &[&y], &[("axis", Attribute::Int(-1))]);
-    let y = b.sandwich("last", &y, 0.00390625, -128);
+    let y = b.qdq("last", &y, 0.00390625, -128);
     b.output(&y);
     b
 }
@@ -73,7 +73,7 @@ fn the_sample_is_found_whole() {
     let float: Vec<_> =
         found.verdicts.iter().filter(|v| !matches!(v, crate::int8::find::Verdict::Integer { .. })).collect();
     assert!(float.iter().all(|v| **v == crate::int8::find::Verdict::Folded), "{float:?}");
-    assert_eq!(found.islands.len(), 1);
+    assert_eq!(found.partitions.len(), 1);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn senseless_graphs_do_no_harm() {
     let known = facts(&sample.model(), &[]);
     let names: Vec<String> = known.keys().cloned().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
     let mut random = Random(0x2545_F491_4F6C_DD1D);
-    let mut islands = 0;
+    let mut partitions = 0;
     for _ in 0..1000 {
         let (mut graph, mut facts) = (sample.graph.clone(), known.clone());
         for _ in 0..1 + random.below(4) {
@@ -149,7 +149,7 @@ fn senseless_graphs_do_no_harm() {
         }
         let opset = 9 + random.below(13) as i64;
         let found = find_with(&graph, opset, &facts, if random.below(2) == 0 { Idle::Keep } else { Idle::Drop });
-        islands += found.islands.len();
+        partitions += found.partitions.len();
         // Inputs that no longer fit their nodes may close a circle, which the reader of files refuses before.
         let acyclic = !found
             .verdicts
@@ -159,5 +159,5 @@ fn senseless_graphs_do_no_harm() {
             check::found(&graph, &facts, &found);
         }
     }
-    assert!(islands > 500, "only {islands} islands: the changes leave nothing to look at");
+    assert!(partitions > 500, "only {partitions} partitions: the changes leave nothing to look at");
 }

@@ -6,7 +6,7 @@ mod elementwise;
 mod gemm;
 mod output;
 
-use super::{AddParams, DepthwiseCall, DepthwiseWeights, GemmCall, GemmWeights, Kernels, PackedDepthwise, PackedGemm};
+use super::Kernels;
 
 /// The set.
 #[derive(Debug)]
@@ -21,39 +21,16 @@ pub fn available() -> bool {
 }
 
 impl Kernels for Avx512Vnni {
-    fn name(&self) -> &'static str {
-        "avx512vnni"
-    }
-
-    fn macs_per_us(&self) -> u64 {
-        180_000
-    }
-
-    fn gemm_rows(&self, packed: &PackedGemm) -> usize {
-        gemm::rows(packed)
-    }
-
-    fn pack_gemm(&self, weights: &GemmWeights) -> PackedGemm {
-        gemm::pack(weights)
-    }
-
-    unsafe fn gemm(&self, call: &GemmCall) {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { gemm::gemm(call) }
-    }
-
-    fn pack_depthwise(&self, weights: &DepthwiseWeights) -> PackedDepthwise {
-        depthwise::pack(weights)
-    }
-
-    unsafe fn depthwise(&self, call: &DepthwiseCall) {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { depthwise::depthwise(call) }
-    }
-
-    unsafe fn add(&self, params: &AddParams, a: *const i8, b: *const i8, out: *mut i8, len: usize) {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { elementwise::add(params, a, b, out, len) }
+    forward! {
+        name: "avx512vnni",
+        macs_per_us: 180_000,
+        gemm_rows: gemm::rows,
+        pack_gemm: gemm::pack,
+        gemm: gemm::gemm,
+        pack_depthwise: depthwise::pack,
+        depthwise: depthwise::depthwise,
+        add: elementwise::add,
+        max: elementwise::max,
     }
 
     unsafe fn lut(&self, table: &[i8; 256], x: *const i8, out: *mut i8, len: usize) {
@@ -65,10 +42,5 @@ impl Kernels for Avx512Vnni {
                 super::reference::lut(table, x, out, len);
             }
         }
-    }
-
-    unsafe fn max(&self, x: *const i8, out: *mut i8, len: usize) {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { elementwise::max(x, out, len) }
     }
 }

@@ -10,7 +10,7 @@ use std::arch::aarch64::*;
 
 use super::super::reference::Reference;
 use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, Kernels, PackedDepthwise};
-use super::requant::{ANY, Output, QUICK, TAME, Way, store, store_half, tame};
+use super::requant::{ANY, Output, QUICK, TAME, Way, store, store_half};
 use super::{load, load_pair, sdot};
 
 /// Channels of a block.
@@ -39,7 +39,7 @@ fn column(kh: usize) -> usize {
 }
 
 /// See [`super::Kernels::pack_depthwise`].
-pub(super) fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
+pub fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
     let DepthwiseWeights { channels, kh, kw, .. } = *weights;
     if column(kh) * kw > MOST_TAPS {
         return PackedDepthwise { variant: PLAIN, ..Reference.pack_depthwise(weights) };
@@ -61,9 +61,7 @@ pub(super) fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
         }
         data.put_f32(block + 4 * width * (1 + groups), weights.scale[covered].iter().copied());
     }
-    let taps = |c: usize| (0..kh * kw).map(move |tap| weights.data[tap * channels + c]);
-    let tame = (0..channels).all(|c| tame(weights.start(c, weights.x_zero), taps(c), weights.scale[c]));
-    PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, variant: u8::from(tame) }
+    PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, variant: u8::from(weights.are_tame()) }
 }
 
 /// See [`super::Kernels::depthwise`].
@@ -71,7 +69,7 @@ pub(super) fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
 /// # Safety
 /// As [`super::Kernels::depthwise`].
 #[target_feature(enable = "neon,dotprod")]
-pub(super) unsafe fn depthwise(call: &DepthwiseCall) {
+pub unsafe fn depthwise(call: &DepthwiseCall) {
     // SAFETY: the caller's promise is the callee's.
     unsafe {
         if call.packed.variant == PLAIN {

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm};
 use super::load;
-use super::requant::{ANY, Output, QUICK, TAME, Way, store, store_half, tame};
+use super::requant::{ANY, Output, QUICK, TAME, Way, store, store_half};
 
 /// The body of [`pair`], one piece of assembler: the largest tile leaves no register over, and whatever the compiler loaded
 /// earlier than here would make it spill sums. For each row: its number and those of its three operands.
@@ -75,9 +75,7 @@ pub(super) fn pack(weights: &GemmWeights) -> PackedGemm {
         }
         data.put_f32(block + 4 * width * (1 + segments * groups), weights.scale[channels].iter().copied());
     }
-    let row = |c: usize| weights.data[c * segments * segment..][..segments * segment].iter().copied();
-    let tame = (0..n).all(|c| tame(weights.start(c, weights.x_zero), row(c), weights.scale[c]));
-    PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, variant: u8::from(tame) }
+    PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, variant: u8::from(weights.are_tame()) }
 }
 
 /// See [`super::Kernels::gemm`].

@@ -7,10 +7,10 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
+use super::Kernels;
 use super::neon::elementwise;
-use super::{AddParams, DepthwiseCall, DepthwiseWeights, GemmCall, GemmWeights, Kernels, PackedDepthwise, PackedGemm};
 
-mod depthwise;
+pub(super) mod depthwise;
 mod gemm;
 pub(super) mod requant;
 
@@ -24,49 +24,17 @@ pub fn available() -> bool {
 }
 
 impl Kernels for Dotprod {
-    fn name(&self) -> &'static str {
-        "dotprod"
-    }
-
-    fn macs_per_us(&self) -> u64 {
-        30_000
-    }
-
-    fn gemm_rows(&self, packed: &PackedGemm) -> usize {
-        gemm::rows(packed)
-    }
-
-    fn pack_gemm(&self, weights: &GemmWeights) -> PackedGemm {
-        gemm::pack(weights)
-    }
-
-    unsafe fn gemm(&self, call: &GemmCall) {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { gemm::gemm(call) }
-    }
-
-    fn pack_depthwise(&self, weights: &DepthwiseWeights) -> PackedDepthwise {
-        depthwise::pack(weights)
-    }
-
-    unsafe fn depthwise(&self, call: &DepthwiseCall) {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { depthwise::depthwise(call) }
-    }
-
-    unsafe fn add(&self, params: &AddParams, a: *const i8, b: *const i8, out: *mut i8, len: usize) {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { elementwise::add(params, a, b, out, len) }
-    }
-
-    unsafe fn lut(&self, table: &[i8; 256], x: *const i8, out: *mut i8, len: usize) {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { elementwise::lut(table, x, out, len) }
-    }
-
-    unsafe fn max(&self, x: *const i8, out: *mut i8, len: usize) {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { elementwise::max(x, out, len) }
+    forward! {
+        name: "dotprod",
+        macs_per_us: 30_000,
+        gemm_rows: gemm::rows,
+        pack_gemm: gemm::pack,
+        gemm: gemm::gemm,
+        pack_depthwise: depthwise::pack,
+        depthwise: depthwise::depthwise,
+        add: elementwise::add,
+        lut: elementwise::lut,
+        max: elementwise::max,
     }
 }
 

@@ -2,19 +2,7 @@
 
 use std::arch::aarch64::*;
 
-use super::super::Requant;
-
-/// Adding this to a float below 2^22 rounds it to an integer, halves to even, which the low bits of the sum then are:
-/// 1.5 · 2^23.
-const ROUNDER: f32 = 12_582_912.0;
-
-/// Whether a channel's results, before they become bytes, fit 16 bits together with any zero point, whatever the inputs.
-pub fn tame(start: i32, weights: impl IntoIterator<Item = i8>, scale: f32) -> bool {
-    let products: i64 = weights.into_iter().map(|w| 128 * i64::from(w).abs()).sum();
-    // A sum that wraps is no larger than 2^31 either.
-    let most = (i64::from(start).abs() + products).min(1 << 31);
-    most as f64 * f64::from(scale.abs()) < 32_000.0
-}
+use super::super::requant::{ROUNDER, Requant};
 
 /// The shortest way to requantise, in the order of how much they take for granted.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +10,7 @@ pub fn tame(start: i32, weights: impl IntoIterator<Item = i8>, scale: f32) -> bo
 pub enum Way {
     /// Nothing: [`ANY`].
     Any,
-    /// All channels are [`tame`] and every byte may come out: [`TAME`].
+    /// All channels are tame (see [`GemmWeights::are_tame`](super::super::GemmWeights::are_tame)) and every byte may come out: [`TAME`].
     Tame,
     /// That, and the zero point is even: [`QUICK`].
     Quick,

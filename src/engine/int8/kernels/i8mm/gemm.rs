@@ -9,7 +9,7 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 
 use super::super::dotprod::load;
-use super::super::dotprod::requant::{ANY, Output, QUICK, TAME, Way, store, store_half, tame};
+use super::super::dotprod::requant::{ANY, Output, QUICK, TAME, Way, store, store_half};
 use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm};
 
 /// The body of [`two`], one piece of assembler: the largest tile leaves no register over, and whatever the compiler loaded
@@ -74,9 +74,7 @@ pub(super) fn pack(weights: &GemmWeights) -> PackedGemm {
         }
         data.put_f32(block + 8 * width * (1 + segments * groups), weights.scale[channels].iter().copied());
     }
-    let row = |c: usize| weights.data[c * segments * segment..][..segments * segment].iter().copied();
-    let tame = (0..n).all(|c| tame(weights.start(c, weights.x_zero), row(c), weights.scale[c]));
-    PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, variant: u8::from(tame) }
+    PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, variant: u8::from(weights.are_tame()) }
 }
 
 /// See [`super::Kernels::gemm`].

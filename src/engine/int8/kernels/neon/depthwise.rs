@@ -10,7 +10,7 @@ use core::arch::asm;
 
 use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise};
 use super::elementwise::store_partial;
-use super::requant::{Epilogue, tame};
+use super::requant::Epilogue;
 use super::{Group, TAME};
 
 /// Channels of a block.
@@ -56,11 +56,7 @@ pub(super) fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
             data.put_i8(at + weights_at(taps) + i * BLOCK, rows[tap]);
         }
     }
-    let all_tame = (0..channels).all(|c| {
-        let taps = (0..taps).map(|tap| weights.data[tap * channels + c]);
-        tame(weights.start(c, weights.x_zero), taps, weights.scale[c])
-    });
-    let variant = if all_tame { TAME } else { 0 };
+    let variant = if weights.are_tame() { TAME } else { 0 };
     PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, variant }
 }
 

@@ -6,7 +6,8 @@
 //! their inner loops are in assembly, as is that of the 3×3 in `depthwise`, because the compiler would spill.
 
 use super::reference::Reference;
-use super::{AddParams, DepthwiseCall, DepthwiseWeights, GemmCall, GemmWeights, Kernels, PackedDepthwise, PackedGemm};
+use super::tame::Group;
+use super::{DepthwiseCall, DepthwiseWeights, GemmCall, GemmWeights, Kernels, PackedDepthwise, PackedGemm};
 
 mod depthwise;
 pub mod elementwise;
@@ -22,35 +23,8 @@ const PLAIN: u8 = 0;
 const LONG: u8 = 1;
 const SHORT: u8 = 2;
 
-/// Set in a variant (of dense or depthwise weights) if all channels are [`requant::tame`].
+/// Set in a variant (of dense or depthwise weights) if all channels are tame ([`GemmWeights::are_tame`]).
 const TAME: u8 = 0x80;
-
-/// A group of weights whose products are to be added.
-#[derive(Clone, Copy, Default)]
-struct Group {
-    positive: i64,
-    negative: i64,
-}
-
-impl Group {
-    fn of(weights: impl IntoIterator<Item = i8>) -> Self {
-        weights.into_iter().map(i64::from).fold(Group::default(), |group, weight| Group {
-            positive: group.positive + weight.max(0),
-            negative: group.negative - weight.min(0),
-        })
-    }
-
-    /// The least and the most that the sum of the products can be.
-    fn range(self) -> (i64, i64) {
-        (-128 * self.positive - 127 * self.negative, 127 * self.positive + 128 * self.negative)
-    }
-
-    /// Whether the sum of the products fits 16 bits, whatever the inputs.
-    fn fits(self) -> bool {
-        let (least, most) = self.range();
-        least >= i64::from(i16::MIN) && most <= i64::from(i16::MAX)
-    }
-}
 
 /// The set.
 #[derive(Debug)]
@@ -62,14 +36,6 @@ pub fn available() -> bool {
 }
 
 impl Kernels for Neon {
-    fn name(&self) -> &'static str {
-        "neon"
-    }
-
-    fn macs_per_us(&self) -> u64 {
-        6_000
-    }
-
     fn gemm_rows(&self, packed: &PackedGemm) -> usize {
         match packed.variant & !TAME {
             PLAIN => Reference.gemm_rows(packed),
@@ -85,12 +51,7 @@ impl Kernels for Neon {
             long::pack(weights).or_else(|| short::pack(weights))
         };
         let Some(mut packed) = packed else { return Reference.pack_gemm(weights) };
-        let k = weights.segments * weights.segment;
-        let tame = |c: usize| {
-            let row = weights.data[c * k..][..k].iter().copied();
-            requant::tame(weights.start(c, weights.x_zero), row, weights.scale[c])
-        };
-        if (0..weights.n).all(tame) {
+        if weights.are_tame() {
             packed.variant |= TAME;
         }
         packed
@@ -125,18 +86,5 @@ impl Kernels for Neon {
         }
     }
 
-    unsafe fn add(&self, params: &AddParams, a: *const i8, b: *const i8, out: *mut i8, len: usize) {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { elementwise::add(params, a, b, out, len) }
-    }
-
-    unsafe fn lut(&self, table: &[i8; 256], x: *const i8, out: *mut i8, len: usize) {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { elementwise::lut(table, x, out, len) }
-    }
-
-    unsafe fn max(&self, x: *const i8, out: *mut i8, len: usize) {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { elementwise::max(x, out, len) }
-    }
+    forward! { name: "neon", macs_per_us: 6_000, add: elementwise::add, lut: elementwise::lut, max: elementwise::max }
 }

@@ -2,12 +2,7 @@
 
 use core::arch::aarch64::*;
 
-use super::super::Requant;
-use super::Group;
-
-/// Adding this to a float below 2^22 rounds it to an integer, halves to even, which the low bits of the sum then are:
-/// 1.5 · 2^23.
-const ROUNDER: f32 = 12_582_912.0;
+use super::super::requant::{ROUNDER, Requant};
 
 /// A [`Requant`] in registers.
 #[derive(Clone, Copy)]
@@ -70,12 +65,4 @@ impl Epilogue {
         }
         rows
     }
-}
-
-/// Whether a channel's results, before they become bytes, fit 16 bits together with any zero point, whatever the
-/// inputs.
-pub(super) fn tame(start: i32, weights: impl IntoIterator<Item = i8>, scale: f32) -> bool {
-    let (least, most) = Group::of(weights).range();
-    let most = (i64::from(start) + most).abs().max((i64::from(start) + least).abs());
-    most as f64 * f64::from(scale.abs()) < 32_000.0
 }
