@@ -30,6 +30,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sys", &[]),
     ("telemetry", &[]),
     ("scene", &["frame"]),
+    ("draw", &["frame"]),
+    ("credentials", &["sys"]),
     ("source", &["frame", "scene", "sys"]),
     ("preprocess", &["frame"]),
     ("model", &["frame", "engine", "sys"]),
@@ -50,6 +52,8 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "diagnose",
             "install",
+            "credentials",
+            "draw",
             "runtime",
             "catalog",
             "scene",
@@ -89,6 +93,9 @@ const BELOW_RUNTIME: &[&str] = &[
 const BELOW_CLI: &[&str] = &[
     "runtime",
     "catalog",
+    "credentials",
+    "draw",
+    "scene",
     "frame",
     "source",
     "preprocess",
