@@ -56,7 +56,7 @@ impl Server {
             Error::Tls(reason) => self.tls(url, reason),
             Error::Rustls(reason) => self.tls(url, &reason.to_string()),
             Error::TooManyRedirects | Error::RedirectFailed => {
-                FetchError::Answer { url: at(), reason: "it is redirected in a circle, or too often".into() }
+                FetchError::Answer { url: at(), reason: "too many redirects".into() }
             }
             Error::InvalidProxyUrl | Error::ConnectProxyFailed(_) => FetchError::Connect {
                 url: at(),
@@ -95,8 +95,7 @@ impl Server {
 
     fn tls(&self, url: &str, reason: &str) -> FetchError {
         let reason = if !self.has_roots {
-            "this computer has no certificates of authorities; install them with: sudo apt install ca-certificates"
-                .into()
+            "this computer has no root certificates; install them with: sudo apt install ca-certificates".into()
         } else if reason.contains("Expired") || reason.contains("NotValidYet") || reason.contains("not valid yet") {
             format!("{reason}; is this computer's clock right? (date)")
         } else if reason.contains("UnknownIssuer") || reason.contains("UnsupportedSignatureAlgorithm") {

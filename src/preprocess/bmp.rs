@@ -109,7 +109,7 @@ fn read_header(data: &[u8]) -> Result<Header, String> {
     let size = u32_at(FILE_HEADER)? as usize;
     let core = size == CORE;
     if !core && !(INFO..=1024).contains(&size) {
-        return Err(format!("an information header of {size} bytes is not known"));
+        return Err(format!("unknown information header of {size} bytes"));
     }
     let (width, height, bits) = if core {
         (i32::from(u16_at(18)?), i32::from(u16_at(20)?), u16_at(24)?)
@@ -133,7 +133,7 @@ fn read_header(data: &[u8]) -> Result<Header, String> {
             // A mask is a single run of ones.
             let run = mask.checked_shr(mask.trailing_zeros()).unwrap_or(0);
             if run == 0 || run & run.wrapping_add(1) != 0 || bits == 16 && mask > 0xFFFF {
-                return Err(format!("a colour mask of {mask:#x} makes no sense"));
+                return Err(format!("invalid colour mask {mask:#x}"));
             }
         }
     }

@@ -51,7 +51,10 @@ impl Store {
         let (dtype, len) = (input.data.dtype(), input.data.count());
         let name = &input.spec.name;
         if dtype != spec.dtype {
-            return Err(PreprocessError::Mismatch(format!("input {name:?} is {dtype:?}, {:?} was said", spec.dtype)));
+            return Err(PreprocessError::Mismatch(format!(
+                "input {name:?} is {dtype:?}, expected is {:?}",
+                spec.dtype
+            )));
         }
         if each == 0 || !len.is_multiple_of(each) {
             return Err(PreprocessError::Mismatch(format!(

@@ -117,7 +117,7 @@ impl Huffman {
             }
             number += count as usize;
             if count > 0 && next >= 1 << length {
-                return Err("a Huffman table with more codes than there can be".into());
+                return Err("a Huffman table with too many codes".into());
             }
             if let Some(limit) = table.limit.get_mut(length as usize) {
                 *limit = next << (16 - length);

@@ -390,7 +390,7 @@ impl Tables {
 
     fn define(&mut self, class: usize, number: usize, code: Code) -> Result<(), String> {
         let slot = self.huffman.get_mut(class).and_then(|tables| tables.get_mut(number));
-        let slot = slot.ok_or_else(|| format!("Huffman table {number} of class {class} cannot be"))?;
+        let slot = slot.ok_or_else(|| format!("invalid Huffman table {number} of class {class}"))?;
         match slot {
             Some((table, defined)) if table.is_of(&code) => *defined = true,
             _ => {
@@ -408,7 +408,7 @@ impl Tables {
         let short = || String::from("a quantisation table is cut short");
         while let Some((&head, rest)) = body.split_first() {
             let table = self.quantisation.get_mut(usize::from(head & 15));
-            let table = table.ok_or_else(|| format!("quantisation table {} cannot be", head & 15))?;
+            let table = table.ok_or_else(|| format!("invalid number of a quantisation table: {}", head & 15))?;
             let mut steps = [0; 64];
             match head >> 4 {
                 0 => {

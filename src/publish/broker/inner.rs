@@ -82,7 +82,7 @@ impl Inner {
             Due::Never { tell } => {
                 if tell {
                     tracing::error!(
-                        "the embedded broker died {MOST} times and is not started again: restart leptond, or use mosquitto \
+                        "the embedded broker died {MOST} times and is not restarted: restart leptond, or use mosquitto \
                          (broker.enabled = false and mqtt.host)"
                     );
                 }
@@ -92,17 +92,17 @@ impl Inner {
         match tokio::task::spawn_blocking(rumqttd::start).await {
             Ok(Ok(address)) => {
                 tracing::error!(
-                    "the embedded broker died and was started anew: retained messages of other clients are lost"
+                    "the embedded broker died and was restarted: retained messages of other clients are lost"
                 );
                 self.address.set(address);
                 Verdict::Replaced
             }
             Ok(Err(e)) => {
-                tracing::error!("the embedded broker died and cannot be started anew: {e}");
+                tracing::error!("the embedded broker died and cannot be restarted: {e}");
                 Verdict::Dead
             }
             Err(e) => {
-                tracing::error!("the embedded broker died and cannot be started anew: {e}");
+                tracing::error!("the embedded broker died and cannot be restarted: {e}");
                 Verdict::Dead
             }
         }

@@ -130,7 +130,7 @@ impl Driver {
             };
             if let Some((topic, bytes)) = loss.abandoned {
                 tracing::error!(
-                    "a message of {bytes} bytes for {topic} was given up: the broker at {} hangs up on it each time",
+                    "a message of {bytes} bytes for {topic} was given up: the broker at {} closes the connection at each attempt",
                     self.broker
                 );
             }
@@ -200,7 +200,7 @@ impl Driver {
                 Event::Incoming(Packet::SubAck(ack)) => {
                     let filter = session.asked.pop_front().unwrap_or_default();
                     if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
-                        tracing::error!("MQTT broker {}: it does not let us subscribe to {filter}", self.broker);
+                        tracing::error!("MQTT broker {}: the subscription to {filter} is refused", self.broker);
                     }
                 }
                 Event::Written(packet_id) => {
@@ -336,7 +336,7 @@ impl Driver {
         }
         let most = self.options.packet_bytes;
         tracing::warn!(
-            "MQTT broker {}: a message of {bytes} bytes on {topic:?} is over mqtt.max_packet_bytes = {most} and was read over; \
+            "MQTT broker {}: a message of {bytes} bytes on {topic:?} is over mqtt.max_packet_bytes = {most} and was skipped; \
              if it is retained, publish an empty one there",
             self.broker
         );

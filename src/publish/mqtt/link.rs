@@ -140,7 +140,7 @@ impl Failure {
             ),
             ConnectReturnCode::NotAuthorized => Failure::new(
                 FailureKind::Credentials,
-                "the broker does not let us in: user name or password wrong or missing (return code 5)",
+                "the broker refuses access: user name or password wrong or missing (return code 5)",
             ),
         }
     }
