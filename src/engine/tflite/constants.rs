@@ -6,11 +6,11 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::prelude::f16;
 
 use super::graph::Quant;
-use super::schema::Kind;
+use super::schema::ElementType;
 use super::write::{Try, Writer};
 use crate::onnx::build::{self, NodeBuilder};
 
-/// Why a file of repetitions is refused.
+/// Message for a file that expands beyond its allowance by repetition.
 const SHARED: &str = "the file shares its parts more often than can be";
 
 /// Constants by what they hold.
@@ -27,7 +27,7 @@ impl Writer<'_, '_> {
     pub fn parameters(&mut self, index: usize) -> Try<(String, String)> {
         let tensor = self.tensor(index);
         let quant = tensor.quant.as_ref().ok_or_else(|| format!("tensor {:?} has no scale", tensor.name))?;
-        let range = if tensor.kind == Kind::U8 { 0i64..=255 } else { -128..=127 };
+        let range = if tensor.kind == ElementType::U8 { 0i64..=255 } else { -128..=127 };
         if let Some(zero_point) = quant.zero_points.iter().find(|&z| !range.contains(z)) {
             return Err(format!("the zero point {zero_point} of tensor {:?} is no byte", tensor.name));
         }
@@ -53,13 +53,13 @@ impl Writer<'_, '_> {
         }
         self.spend(values.len())?;
         let mut bytes = permuted(values, shape, order, width);
-        if tensor.kind == Kind::F16 {
+        if tensor.kind == ElementType::F16 {
             self.spend(values.len())?;
             let wide = |b: &[u8]| f16::from_le_bytes([b[0], b[1]]).to_f32().to_le_bytes();
             bytes = bytes.chunks_exact(2).flat_map(wide).collect();
         }
         let dims = order.iter().map(|&axis| shape[axis] as i64).collect();
-        let kind = if tensor.kind == Kind::F16 { Kind::F32 } else { tensor.kind };
+        let kind = if tensor.kind == ElementType::F16 { ElementType::F32 } else { tensor.kind };
         let name = self.fresh(index, "");
         self.push_initializer(name.clone(), onnx_type(kind)?, dims, bytes);
         self.constants.large.insert(key, name.clone());
@@ -84,7 +84,7 @@ impl Writer<'_, '_> {
     /// The 32-bit integers of constant `index` as reals with these scales: what is added to sums of products.
     pub fn terms(&mut self, index: usize, scales: &[f32]) -> Try<String> {
         let tensor = self.tensor(index);
-        if tensor.kind != Kind::I32 {
+        if tensor.kind != ElementType::I32 {
             return Err(format!("its bias {:?} is of type {}, expected INT32", tensor.name, tensor.kind.name()));
         }
         let stored = self.constant(index, &tensor.shape, &[0])?;
@@ -160,13 +160,13 @@ impl Writer<'_, '_> {
 }
 
 /// The element type in ONNX.
-pub fn onnx_type(kind: Kind) -> Try<DataType> {
+pub fn onnx_type(kind: ElementType) -> Try<DataType> {
     Ok(match kind {
-        Kind::F32 => DataType::Float,
-        Kind::I8 => DataType::Int8,
-        Kind::U8 => DataType::Uint8,
-        Kind::I32 => DataType::Int32,
-        Kind::I64 => DataType::Int64,
+        ElementType::F32 => DataType::Float,
+        ElementType::I8 => DataType::Int8,
+        ElementType::U8 => DataType::Uint8,
+        ElementType::I32 => DataType::Int32,
+        ElementType::I64 => DataType::Int64,
         other => return Err(format!("it is of type {}, which has no form here", other.name())),
     })
 }
