@@ -4,11 +4,9 @@ use std::borrow::Cow;
 
 use super::TfliteError;
 use super::reader::{Broken, Table, Vector};
-use super::schema::{ElementType, field, operator_name};
+use super::schema::{ElementType, MAX_RANK, field, operator_name};
 use super::sparse::Sparsity;
 
-/// Most dimensions of a tensor.
-pub const MAX_RANK: usize = 8;
 /// Most tensors, and most operators.
 const MAX_COUNT: usize = 50_000;
 /// Largest tensor, in elements.

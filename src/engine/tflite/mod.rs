@@ -2,7 +2,7 @@
 //!
 //! [`reader`] finds its way through the bytes and believes none of them, [`schema`] knows what the numbers of the format
 //! mean, [`graph`] holds a model as it stands in the file (with zeros that it leaves out put back by [`sparse`]), [`ops`] says for each operator which ones of ONNX compute the
-//! same ([`step`]), and [`write`](mod@write) keeps account of what each tensor is called there, with [`constants`].
+//! same, and [`write`](mod@write) names each tensor there, with its [`operands`] and [`constants`].
 //!
 //! Quantised tensors become QDQ patterns (`DequantizeLinear → operator → QuantizeLinear`) with the file's own integers, scales
 //! and zero points; inputs and outputs keep their element types and their channels-last layout. In between, pictures lie
@@ -14,6 +14,7 @@
 mod constants;
 mod graph;
 mod layout;
+mod operands;
 mod ops;
 mod reader;
 mod schema;

@@ -3,6 +3,9 @@
 /// Bytes 4 to 7 of every file.
 pub const IDENTIFIER: &[u8] = b"TFL3";
 
+/// Most dimensions of a tensor that is read.
+pub const MAX_RANK: usize = 8;
+
 /// Fields of the tables, by their place in the schema.
 pub mod field {
     pub const MODEL_VERSION: usize = 0;

@@ -6,7 +6,7 @@
 //! `array_indices` holds its indices).
 
 use super::reader::{Read, Table};
-use super::schema::field;
+use super::schema::{MAX_RANK, field};
 
 /// Storage of a sparse tensor.
 pub struct Sparsity {
@@ -31,7 +31,7 @@ impl Sparsity {
         let (order, blocks) = (table.words(field::SPARSITY_ORDER)?, table.words(field::SPARSITY_BLOCKS)?);
         let listed = table.words(field::SPARSITY_LEVELS)?;
         let count = listed.len();
-        if count > 2 * super::graph::MAX_RANK || order.len() != count || blocks.len() > count {
+        if count > 2 * MAX_RANK || order.len() != count || blocks.len() > count {
             return Ok(Err(format!("its sparsity has {count} levels and an order of {}", order.len())));
         }
         let mut levels = Vec::with_capacity(count);

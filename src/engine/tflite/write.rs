@@ -10,14 +10,12 @@ use prost::Message;
 use tract_onnx::pb;
 
 use super::TfliteError;
+pub use super::constants::Try;
 use super::constants::{Constants, onnx_type};
 use super::graph::{FileGraph, Quant, Tensor};
 use super::layout::{Layout, spreads};
 use super::schema::{Activation, ElementType};
 use crate::onnx::build::{self, Dim, NodeBuilder};
-
-/// A result, or what about an operator has no form here.
-pub type Try<T> = Result<T, String>;
 
 /// Version of ONNX's operators.
 const OPSET: i64 = 15;
