@@ -1,30 +1,19 @@
-//! The HTTP client: this computer's certificates, the proxy of the environment, and no patience with silence.
+//! The HTTP client: this computer's certificates, the proxy of the environment, and strict timeouts.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Error};
 
 use super::fault::FetchError;
+use super::limits::Limits;
 use super::pace::TooSlow;
 
-/// How long and how often is tried.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// A server that says nothing for this long, or next to nothing over it, is given up.
-    pub silence: Duration,
-    /// Attempts after the first one, as long as nothing comes.
-    pub retries: u32,
-    /// Longest time of one attempt.
-    pub total: Duration,
-}
-
-/// The other side, whoever it is.
+/// An HTTP client with its limits.
 pub struct Server {
     pub(super) agent: Agent,
     pub(super) limits: Limits,
-    /// Whether this computer has certificates of authorities at all.
+    /// This computer has root certificates.
     has_roots: bool,
 }
 
@@ -54,7 +43,7 @@ impl Server {
         Server { agent, limits, has_roots }
     }
 
-    /// What went wrong before or between the bytes, in the words of [`FetchError`].
+    /// The [`FetchError`] of a request that failed before or during the body.
     pub(super) fn fault(&self, url: &str, error: &Error) -> FetchError {
         use std::io::ErrorKind;
         let at = || url.to_string();
@@ -84,11 +73,11 @@ impl Server {
                     FetchError::Connect { url: at(), reason: format!("{e}: check whether this computer is online") }
                 }
                 ErrorKind::TimedOut | ErrorKind::WouldBlock => broken(self.silent()),
-                // rustls wraps what it does not like about a certificate or a greeting in an I/O error.
+                // rustls wraps certificate and handshake errors in an I/O error.
                 ErrorKind::InvalidData if e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
                     self.tls(url, &e.to_string())
                 }
-                // A name server that cannot be reached is told apart from a wrong name by nobody.
+                // The resolver reports an unreachable name server and a wrong name alike.
                 _ if e.to_string().contains("failed to lookup address") => {
                     FetchError::Name { url: at(), host: host(url) }
                 }

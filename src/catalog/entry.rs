@@ -1,4 +1,4 @@
-//! One model of a catalog: a bundle's manifest, and where its file is.
+//! One model of a catalog: a bundle's manifest, and the locations of its file.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use toml_edit::{DocumentMut, Item, Table, value};
 
 use crate::model::{Manifest, graph};
 
-/// Where a file of a catalog is.
+/// Location of a file of a catalog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// An http or https address.
@@ -25,39 +25,39 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// What one inference was measured to take.
+/// Measured cost of one inference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cost {
     /// Median time of one inference in ms.
     pub infer_ms: f64,
-    /// On which machine.
+    /// Machine of the measurement.
     pub machine: String,
-    /// The command that gave it.
+    /// Command of the measurement.
     pub command: String,
 }
 
 /// A model that can be fetched.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// What its bundle's manifest will say.
+    /// Manifest of the bundle.
     pub manifest: Manifest,
     /// The manifest as text: the bundle's `model.toml`.
     pub manifest_text: String,
-    /// Where its file is, in the order in which places are tried.
+    /// Locations of its file, in the order of attempts.
     pub places: Vec<Place>,
     /// Size of the file in bytes.
     pub bytes: u64,
-    /// Its list of labels in the catalog's own words, where the manifest has none of its own.
+    /// Label file as the catalog names it, where the manifest has no labels.
     pub labels_file: Option<String>,
-    /// What it was measured to take.
+    /// Measured cost.
     pub cost: Option<Cost>,
 }
 
-/// What an entry's label file is called in its bundle.
+/// Name of an entry's label file in its bundle.
 pub(super) const LABELS: &str = "labels.txt";
 
-/// The keys of an entry that a manifest does not have.
+/// Keys of an entry beside those of a manifest.
 #[derive(Deserialize)]
 struct Extra {
     url: Urls,
@@ -73,17 +73,17 @@ enum Urls {
     Many(Vec<String>),
 }
 
-/// Whether a place is an address, and not a path.
+/// `true` for an address, `false` for a path.
 pub(super) fn is_url(text: &str) -> bool {
     let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     matches!(scheme.as_deref(), Some("http" | "https"))
 }
 
 impl Entry {
-    /// Reads one `[[model]]` table; `resolve` turns a relative address into a place, or says why there is none.
+    /// Reads one `[[model]]` table; `resolve` turns a relative address into a location, or returns a message.
     ///
     /// # Errors
-    /// A sentence that names the key.
+    /// A message that names the key.
     pub(super) fn read(table: &Table, resolve: impl Fn(&str) -> Result<Place, String>) -> Result<Entry, String> {
         let mut manifest = table.clone();
         let mut extra = DocumentMut::new();
@@ -132,7 +132,7 @@ impl Entry {
     }
 }
 
-/// An item without the comments and places that it has in its file.
+/// An item without its comments and its position in the file.
 fn plain(item: Item) -> Item {
     match item.into_value() {
         Ok(value) => Item::Value(value),
@@ -140,7 +140,7 @@ fn plain(item: Item) -> Item {
     }
 }
 
-/// A manifest's error without the place, which is not one that a person could open.
+/// A manifest's error without its position, which refers to no real file.
 fn words(error: &str) -> String {
     let rest = error.strip_prefix("model.toml").unwrap_or(error);
     let rest = rest.trim_start_matches(|c: char| c == ':' || c.is_ascii_digit());

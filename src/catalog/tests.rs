@@ -134,7 +134,7 @@ fn what_a_killed_process_left_is_cleared_up() {
     let long_ago = SystemTime::now() - Duration::from_secs(30 * 24 * 3600);
     std::fs::File::options().write(true).open(partial.join("old.part")).unwrap().set_modified(long_ago).unwrap();
     drop(open(models));
-    // A replaced bundle comes back where the new one did not get into its place.
+    // A replaced bundle returns when the new one did not get into place.
     assert_eq!(names(models), ["lost", "there"]);
     assert_eq!(std::fs::read_to_string(models.join("there/x")).unwrap(), "new");
     assert_eq!(names(&partial), ["lock", "new.part"]);
@@ -161,7 +161,7 @@ fn the_first_directory_that_may_be_written_is_chosen() {
     std::fs::write(&file, "").unwrap();
     let [new, packaged, below] = [dir.path().join("a/b"), "/usr/share/leptond/models".into(), file.join("models")];
     assert_eq!(choose(&[packaged.clone(), file.clone(), new.clone()]).unwrap(), new);
-    // A relative one that is not there yet is made here.
+    // A relative directory is created below the current one.
     assert_eq!(choose(&["not-there-yet".into()]).unwrap(), PathBuf::from("not-there-yet"));
     let error = choose(&[packaged, file, below]).unwrap_err().to_string();
     assert!(error.contains("belongs to a package") && error.matches("not a directory").count() == 2, "{error}");

@@ -13,7 +13,7 @@ use super::profile::{self, StepTime};
 use super::progress::{Counter, spinner};
 use super::{Failure, say};
 use crate::board::Info;
-use crate::model::race::{self, Race};
+use crate::model::autotune::{self, Autotuned};
 use crate::model::{Engine, LoadedModel, Model, ModelError, Plan, PlanKey, Runner};
 use crate::pipeline::open_bundle;
 use crate::sys::Roots;
@@ -66,7 +66,7 @@ struct Report {
     engine: &'static str,
     kernels: Option<&'static str>,
     /// The race between integers and floats, where the engine was left to us.
-    race: Option<Race>,
+    race: Option<Autotuned>,
     threads: usize,
     iters: u32,
     load_ms: f64,
@@ -147,7 +147,7 @@ fn text(report: &Report) -> String {
     let kernels = report.kernels.map(|k| format!(" ({k} kernels)")).unwrap_or_default();
     let threads = if report.threads == 1 { "thread" } else { "threads" };
     let race = match report.race {
-        Some(Race { int8_ms, f32_ms: Some(f32_ms), remembered, .. }) => {
+        Some(Autotuned { int8_ms, f32_ms: Some(f32_ms), remembered, .. }) => {
             let when = if remembered { "earlier" } else { "now" };
             format!("race      {int8_ms:.3} ms in integers, {f32_ms:.3} ms in floats (timed {when})\n")
         }
@@ -216,15 +216,15 @@ pub(super) fn check_size(model: &LoadedModel, key: PlanKey) -> Result<(), Failur
 }
 
 /// Integers against floats on this board.
-fn race(args: &Args, model: &str, key: PlanKey) -> Result<Option<Race>, Failure> {
+fn race(args: &Args, model: &str, key: PlanKey) -> Result<Option<Autotuned>, Failure> {
     // Before the race, which would only say what is wrong with its plan.
     check_size(&load(model, Engine::F32, args.threads)?, key)?;
     let here = super::glance();
     let bundle = open_bundle(model, &here.dirs).map_err(anyhow::Error::from)?;
     let board = Info::read(&Roots::default());
     let (threads, board) = (args.threads as usize, format!("{} {}", board.model, board.cpu));
-    let dir = race::state_dir(&here.state_dir, &|name| std::env::var_os(name));
-    let run = || race::race(&bundle, threads, key, &board, dir.as_deref());
+    let dir = autotune::state_dir(&here.state_dir, &|name| std::env::var_os(name));
+    let run = || autotune::race(&bundle, threads, key, &board, dir.as_deref());
     Ok(spinner("integers against floats", run).map_err(anyhow::Error::from)?)
 }
 

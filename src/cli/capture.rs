@@ -68,7 +68,7 @@ fn source_config(args: &Args) -> Result<source::Config, Failure> {
     let options = config::Options { file: args.config.clone(), skip_files: true, ..config::Options::default() };
     let loaded = config::load(&options).map_err(|errors| Failure::Config(errors.to_string()))?;
     let names: Vec<&str> = loaded.config.pipelines.iter().map(|p| p.name.as_str()).collect();
-    match loaded.config.pipelines.iter().find(|p| p.name == *name) {
+    match loaded.config.pipelines.iter().find(|p| p.name == name.as_str()) {
         Some(pipeline) => Ok(pipeline.source.clone()),
         None => Err(Failure::Usage(format!("--pipeline {name}: the configuration has {}", names.join(", ")))),
     }

@@ -90,7 +90,7 @@ pub(super) fn models(loaded: &Loaded) -> Result<Vec<ModelReport>, ConfigErrors> 
             let key = format!("pipeline[{i}].{key}");
             let origin = loaded.sources.get(&key).cloned().unwrap_or(Origin::Default);
             let problem = Problem::new(key, what).at(origin);
-            problems.push(Problem { pipeline: Some(pipeline.name.clone()), ..problem });
+            problems.push(Problem { pipeline: Some(pipeline.name.to_string()), ..problem });
         };
         let Some(bundle) = model::open(&pipeline.model, &loaded.config.models.dirs) else { continue };
         let known = bundle.as_ref().ok().and_then(|b| tried.iter().position(|t| t.report.path == b.path()));

@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::screen::Screen;
 use super::{Failure, say};
 use crate::config::{Config, Loaded, PipelineConfig};
+use crate::frame::PipelineName;
 use crate::publish::{BrokerConfig, Publisher};
 use crate::runtime::{self, Report};
-use crate::source::{self, SensorConfig, SensorKind, SyntheticConfig, synthetic};
+use crate::source::{self, SensorConfig, SensorKind, SyntheticConfig};
 use crate::{model, preprocess, task, telemetry};
 use leptond_governor as governor;
 
@@ -47,11 +48,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let level = if args.verbose { "info" } else { "warn" };
     let log = telemetry::Config { level: level.into(), ..telemetry::Config::default() };
     telemetry::init(&log).map_err(|e| Failure::Config(e.to_string()))?;
+    let name = |name: &str| PipelineName::new(name).map_err(|e| Failure::Config(e.to_string()));
     let listen = args.listen.map_or_else(usual_or_free, |address| address.to_string());
     let config = Config {
         log,
         broker: BrokerConfig { enabled: true, listen },
-        pipelines: vec![meter(args.seed, args.fps), machine()],
+        pipelines: vec![meter(name("meter")?, args.seed, args.fps), machine(name("machine")?)],
         ..Config::default()
     };
     let tee: Option<Arc<dyn Publisher>> =
@@ -77,15 +79,15 @@ pub fn run(args: Args) -> Result<(), Failure> {
 }
 
 /// A meter seen by a synthetic camera; its five digits are cut out and read as one batch.
-fn meter(seed: u64, fps: f64) -> PipelineConfig {
+fn meter(name: PipelineName, seed: u64, fps: f64) -> PipelineConfig {
     let camera = SyntheticConfig { seed, fps, ..SyntheticConfig::default() };
     PipelineConfig {
-        name: "meter".into(),
+        name,
         model: "leptonnet-digits".into(),
         engine: model::Engine::Auto,
         threads: 1,
         preprocess: preprocess::Config {
-            regions: synthetic::regions(camera.width, camera.height).map(preprocess::Region::Rect).to_vec(),
+            regions: crate::scene::regions(camera.width, camera.height).map(preprocess::Region::Rect).to_vec(),
             ..preprocess::Config::default()
         },
         source: source::Config::Synthetic(camera),
@@ -95,9 +97,9 @@ fn meter(seed: u64, fps: f64) -> PipelineConfig {
 }
 
 /// This computer's own readings, watched for anything unusual.
-fn machine() -> PipelineConfig {
+fn machine(name: PipelineName) -> PipelineConfig {
     PipelineConfig {
-        name: "machine".into(),
+        name,
         model: "machine-anomaly".into(),
         engine: model::Engine::Auto,
         threads: 1,

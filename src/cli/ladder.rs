@@ -16,12 +16,12 @@ pub(super) struct Ladder {
     model: String,
     /// Whether the measurements are of an earlier start.
     remembered: bool,
-    rungs: Vec<Rung>,
+    rungs: Vec<OperatingPoint>,
 }
 
 /// One rung with its cost on this board.
 #[derive(Debug, Serialize)]
-struct Rung {
+struct OperatingPoint {
     rung: usize,
     /// Least time between two frames; 0 = every frame.
     interval_ms: u64,
@@ -30,7 +30,7 @@ struct Rung {
     /// Input size, longer side in pixels; absent for windows.
     resolution: Option<u32>,
     batch: usize,
-    form: String,
+    variant: String,
     threads: usize,
     /// One inference of the whole batch with its preprocessing.
     infer_ms: f32,
@@ -58,7 +58,7 @@ pub(super) fn measure(loaded: &Loaded) -> Result<Vec<Ladder>, ConfigErrors> {
                 let key = format!("pipeline[{i}].model");
                 let origin = loaded.sources.get(&key).cloned().unwrap_or(Origin::Default);
                 let problem = Problem::new(key, format!("no ladder can be made: {error}")).at(origin);
-                problems.push(Problem { pipeline: Some(pipeline.name.clone()), ..problem });
+                problems.push(Problem { pipeline: Some(pipeline.name.to_string()), ..problem });
             }
         }
     }
@@ -68,15 +68,15 @@ pub(super) fn measure(loaded: &Loaded) -> Result<Vec<Ladder>, ConfigErrors> {
 impl Ladder {
     fn of(measured: &Measured) -> Ladder {
         let Measured { planner, ladder, remembered, .. } = measured;
-        let rung = |rung: &leptond_governor::Rung| {
+        let rung = |rung: &leptond_governor::OperatingPoint| {
             let (setpoint, cost) = (&rung.setpoint, &rung.cost);
-            Rung {
+            OperatingPoint {
                 rung: setpoint.rung,
                 interval_ms: setpoint.interval.as_millis() as u64,
                 capture: setpoint.capture,
                 resolution: setpoint.resolution,
                 batch: setpoint.batch,
-                form: planner.form_name(setpoint.form),
+                variant: planner.variant_name(setpoint.variant),
                 threads: setpoint.threads,
                 infer_ms: cost.infer_ms,
                 cpu_ms: cost.cpu_ms,
@@ -123,7 +123,7 @@ pub(super) fn table(ladders: &[Ladder]) -> String {
             let _ = writeln!(
                 text,
                 "{:>4} {:>11} {:>7.2} {capture:>7} {resolution:>10} {:>5} {:<12} {:>7} {:>9.3} {:>7.2} {accuracy:>8}",
-                r.rung, r.interval_ms, r.per_s, r.batch, r.form, r.threads, r.infer_ms, r.cpu_percent
+                r.rung, r.interval_ms, r.per_s, r.batch, r.variant, r.threads, r.infer_ms, r.cpu_percent
             );
         }
         text.push('\n');

@@ -106,7 +106,7 @@ fn model_dirs() -> Vec<std::path::PathBuf> {
 
 /// Where this computer's measurements are kept.
 fn state_dir() -> Option<std::path::PathBuf> {
-    crate::model::race::state_dir(&glance().state_dir, &|name| std::env::var_os(name))
+    crate::model::autotune::state_dir(&glance().state_dir, &|name| std::env::var_os(name))
 }
 
 /// Loads a model that was never seen on this computer in a process of its own first.
@@ -115,8 +115,8 @@ fn try_out(bundle: &crate::model::Bundle) -> Result<(), crate::model::ModelError
 }
 
 /// The configuration of this computer, as far as it can be read.
-fn glance() -> crate::config::Glance {
-    crate::config::glance(&crate::config::Options::from_process(None, Vec::new()))
+fn glance() -> crate::config::ModelRefs {
+    crate::config::read_model_refs(&crate::config::Options::from_process(None, Vec::new()))
 }
 
 /// Parses the arguments, runs the subcommand and turns its result into an exit code.

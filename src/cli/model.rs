@@ -21,7 +21,7 @@ pub(super) use names::size;
 
 use super::Failure;
 use crate::catalog::{self, Catalog, LOCAL_FILE, Limits, Server};
-use crate::config::{self, Glance, Options};
+use crate::config::{self, ModelRefs, Options};
 
 /// Arguments of `leptond model`.
 #[derive(Debug, clap::Args)]
@@ -63,8 +63,8 @@ struct Common {
 
 impl Common {
     /// What the configuration says of models. One that was named must be there.
-    fn glance(&self) -> Result<Glance, Failure> {
-        let found = config::glance(&Options::from_process(self.config.clone(), Vec::new()));
+    fn glance(&self) -> Result<ModelRefs, Failure> {
+        let found = config::read_model_refs(&Options::from_process(self.config.clone(), Vec::new()));
         match &found.fault {
             Some(fault) if found.blind && self.config.is_some() => Err(Failure::Config(fault.clone())),
             _ => Ok(found),

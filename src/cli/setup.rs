@@ -28,7 +28,6 @@ use anyhow::Context as _;
 use super::{Failure, say, tell};
 use crate::config::{self, Config, Options};
 use crate::frame::rfc3339;
-use crate::publish::topics;
 use crate::sys::file::read_text;
 use answers::Answers;
 use finish::FileKind;
@@ -272,10 +271,8 @@ fn next_steps(
     service: bool,
 ) -> Result<(), Failure> {
     let file = args.config.as_ref().map(|file| format!(" --config {}", file.display())).unwrap_or_default();
-    let node = match answers.node.as_deref().unwrap_or(&present.node.name) {
-        "" => topics::default_node(args.root.as_deref().unwrap_or(Path::new("/"))),
-        name => name.to_owned(),
-    };
+    let root = args.root.as_deref().unwrap_or(Path::new("/"));
+    let node = answers.node.clone().unwrap_or_else(|| present.node.name_or_default(root).to_string());
     let of_service = password::is_of_service(args.config.as_deref().unwrap_or(Path::new(config::DEFAULT_FILE)));
     let sudo = if rustix::process::geteuid().is_root() && !of_sudo() { "" } else { "sudo " };
     let mut lines = vec!["next:".to_owned()];

@@ -1,12 +1,12 @@
-//! Whether a pipeline and the model bundle that it names go together.
+//! Checks that a pipeline and the model bundle that it names go together.
 
-use super::check::{Findings, gives_numbers};
+use super::check::Findings;
 use super::problem::{Problem, nearest, quoted};
 use super::{Config, PipelineConfig};
 use crate::frame::TaskKind;
 use crate::model::manifest::InputKind;
 use crate::model::{self, Bundle};
-use crate::source;
+use crate::source::{self, Frames};
 
 impl Config {
     /// Opens the model of every pipeline (its manifest, its files and their hashes) and checks that source and task suit it.
@@ -31,7 +31,10 @@ impl Config {
 
 fn check_bundle(pipeline: &PipelineConfig, bundle: &Bundle, at: &dyn Fn(&str) -> String, f: &mut Findings) {
     let manifest = bundle.manifest();
-    let numbers = gives_numbers(&pipeline.source);
+    let (numbers, window, channels) = match pipeline.source.kind().frames() {
+        Frames::Pictures { .. } => (false, None, &[][..]),
+        Frames::Windows { rows, channels } => (true, Some(rows), channels),
+    };
     let (wants, gives) = match manifest.input.kind {
         Some(InputKind::Image) if numbers => ("pictures", "numbers"),
         Some(InputKind::Window) if !numbers => ("windows of numbers", "pictures"),
@@ -44,11 +47,6 @@ fn check_bundle(pipeline: &PipelineConfig, bundle: &Bundle, at: &dyn Fn(&str) ->
         );
         return;
     }
-    let (window, channels) = match &pipeline.source {
-        source::Config::Sensor(s) => (Some(s.window), &s.channels[..]),
-        source::Config::Mqtt(s) if numbers => (Some(s.window), &s.channels[..]),
-        _ => (None, &[][..]),
-    };
     if !channels.is_empty()
         && let Err(missing) = source::match_names(&manifest.input.channels, channels)
     {

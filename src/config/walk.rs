@@ -1,4 +1,4 @@
-//! Holds a document against the schema and collects everything that is wrong with it.
+//! Checks a document against the schema and collects all problems.
 
 use config::{Value, ValueKind};
 
@@ -8,7 +8,7 @@ use super::problem::{Origin, Problem, nearest, quoted};
 use super::schema::{Keys, Node, Shape, shorten};
 use super::unknown::unknown_key_of;
 
-/// Everything in `document` that the schema does not allow.
+/// Problems of `document` according to the schema.
 pub(super) fn walk(document: &Value, layers: &Layers) -> Vec<Problem> {
     let mut walker = Walker { layers, problems: Vec::new() };
     walker.value(document, Node::root(), &Path::default());
@@ -60,7 +60,7 @@ impl Walker<'_> {
                     self.out_of_range(show(value), node, path);
                 }
             }
-            (Shape::Text { pattern, may_be_empty }, ValueKind::String(found)) => {
+            (Shape::Text { pattern, reserved, may_be_empty }, ValueKind::String(found)) => {
                 if let Some(pattern) = pattern.filter(|p| !p.matches(found)) {
                     let message = match pattern.first_foreign(found) {
                         Some(c) => format!("the character {c:?} is not allowed"),
@@ -69,6 +69,11 @@ impl Walker<'_> {
                     };
                     let problem =
                         Problem::new(path.to_string(), message).found(quoted(found)).allowed(pattern.describe());
+                    self.push_value(problem, path);
+                } else if reserved.contains(&found.as_str()) {
+                    let problem = Problem::new(path.to_string(), "the name is reserved for a topic of the node")
+                        .found(quoted(found))
+                        .allowed(format!("any but {}", reserved.join(", ")));
                     self.push_value(problem, path);
                 } else if found.is_empty() && !may_be_empty {
                     self.push_value(self.explained(Problem::new(path.to_string(), "must not be empty"), node), path);
@@ -126,7 +131,7 @@ impl Walker<'_> {
         match table.get("type").map(|tag| &tag.kind) {
             Some(ValueKind::String(tag)) => match variants.iter().find(|(name, _)| name == tag) {
                 Some((_, keys)) => {
-                    // The tag itself is known to be right; everything else is checked like any table.
+                    // The tag itself is valid; everything else is checked like any table.
                     self.table(value, *keys, path);
                 }
                 None => {
@@ -263,7 +268,7 @@ fn count(items: usize) -> String {
     }
 }
 
-/// What a value must be, for people: type, range and unit.
+/// The allowed values for people: type, range and unit.
 pub(super) fn describe(node: Node, path: &Path) -> String {
     let unit = unit(path.last_key());
     match node.shape() {
@@ -313,7 +318,7 @@ pub(super) fn describe(node: Node, path: &Path) -> String {
     }
 }
 
-/// The unit that a key's name carries.
+/// Unit in a key's name.
 fn unit(key: &str) -> &'static str {
     let suffixes = [
         ("_ms", " ms"),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Event, Frame, Outcome};
+use super::{Event, Frame, Outcome, PipelineName};
 
 /// When and where the frame of an [`Output`] was captured.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ pub struct Timing {
 #[derive(Clone, Debug)]
 pub struct Output {
     /// The pipeline's name.
-    pub pipeline: Arc<str>,
+    pub pipeline: PipelineName,
     /// The frame's stamp.
     pub stamp: Stamp,
     /// What the model said.
@@ -66,12 +66,12 @@ pub enum Emission {
     /// Events that end without a frame: nothing has been seen for long, or the pipeline stops.
     Events {
         /// The pipeline's name.
-        pipeline: Arc<str>,
+        pipeline: PipelineName,
         /// The events, never empty.
         events: Vec<Event>,
     },
     /// The pipeline is gone from the configuration: what is kept of it can be forgotten.
-    Removed(Arc<str>),
+    Removed(PipelineName),
 }
 
 /// Takes emissions: the broker, a terminal, a page, another pipeline.

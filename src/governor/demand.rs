@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cost, Load, PipelineLadder, Reading, Rung};
+use super::{Cost, Load, OperatingPoint, PipelineLadder, Reading};
 
 /// Loads are smoothed over this long.
 const SMOOTHING_S: f64 = 4.0;
@@ -126,7 +126,7 @@ fn speed(threads: usize, free: f64) -> f64 {
 }
 
 /// Expected time from capture to result on a rung whose inferences take `infer_ms`.
-fn latency_ms(rung: &Rung, frame_interval: Duration, infer_ms: f64) -> f64 {
+fn latency_ms(rung: &OperatingPoint, frame_interval: Duration, infer_ms: f64) -> f64 {
     let interval_ms = rung.setpoint.interval.max(frame_interval).as_secs_f64() * 1e3;
     let batch = rung.setpoint.batch.max(1) as f64;
     // A worker that is slower than the frames come finds one that has waited for up to an interval.
@@ -136,36 +136,36 @@ fn latency_ms(rung: &Rung, frame_interval: Duration, infer_ms: f64) -> f64 {
 
 /// How much longer than on the idle board at full clock an inference takes, crowding by others apart; `None` without
 /// measurements.
-pub fn slowness(on: &Rung, load: &Load, demand: &Demand) -> Option<f64> {
+pub fn slowness(on: &OperatingPoint, load: &Load, demand: &Demand) -> Option<f64> {
     let infer = load.infer_ms.map(f64::from).filter(|v| v.is_finite() && *v > 0.0)?;
     Some(infer / (idle_ms(on) * crowding(on, demand)))
 }
 
-fn idle_ms(rung: &Rung) -> f64 {
+fn idle_ms(rung: &OperatingPoint) -> f64 {
     f64::from(rung.cost.infer_ms).max(1e-3)
 }
 
 /// How much longer an inference takes because of what others use.
-fn crowding(rung: &Rung, demand: &Demand) -> f64 {
+fn crowding(rung: &OperatingPoint, demand: &Demand) -> f64 {
     let threads = rung.setpoint.threads;
     speed(threads, demand.cores) / speed(threads, demand.free_cores())
 }
 
 /// The p95 latency in ms to expect on `to` out of calibration alone.
-pub fn calibrated_p95_ms(ladder: &PipelineLadder, to: &Rung, demand: &Demand) -> f64 {
+pub fn calibrated_p95_ms(ladder: &PipelineLadder, to: &OperatingPoint, demand: &Demand) -> f64 {
     latency_ms(to, ladder.frame_interval, idle_ms(to) * crowding(to, demand) * demand.slowness / demand.clock)
 }
 
 /// Accurate answers a second to expect on `to`, out of what is measured on `from`; `None` without measurements.
 pub fn expected_worth_per_s(
     ladder: &PipelineLadder,
-    from: &Rung,
-    to: &Rung,
+    from: &OperatingPoint,
+    to: &OperatingPoint,
     load: &Load,
     demand: &Demand,
 ) -> Option<f64> {
     let infer_ms = idle_ms(to) * crowding(to, demand) * slowness(from, load, demand)?;
-    let slowed = Rung { cost: Cost { infer_ms: infer_ms as f32, ..to.cost }, ..to.clone() };
+    let slowed = OperatingPoint { cost: Cost { infer_ms: infer_ms as f32, ..to.cost }, ..to.clone() };
     Some(ladder.worth_per_s(&slowed))
 }
 
@@ -175,7 +175,13 @@ pub fn expected_worth_per_s(
 /// one all the time, and the excess grows with the inference. Else it is disturbances now and then, which a longer inference meets
 /// more of, but not all of them at once: of independent ones the spread of the sum grows with the square root. So a model of 6 ms
 /// that is sometimes held up for 10 does not speak against one of 50 ms.
-pub fn expected_p95_ms(ladder: &PipelineLadder, from: &Rung, to: &Rung, load: &Load, demand: &Demand) -> Option<f64> {
+pub fn expected_p95_ms(
+    ladder: &PipelineLadder,
+    from: &OperatingPoint,
+    to: &OperatingPoint,
+    load: &Load,
+    demand: &Demand,
+) -> Option<f64> {
     let finite = |v: Option<f32>| v.map(f64::from).filter(|v| v.is_finite() && *v >= 0.0);
     let (p95, infer) = (finite(load.p95_ms)?, finite(load.infer_ms)?);
     let infer_there = idle_ms(to) * crowding(to, demand) * slowness(from, load, demand)?;

@@ -1,6 +1,6 @@
 //! The governor: less work before the firmware takes the clock away. Pure: `(Reading, now) → Vec<Change>`.
 //!
-//! [`ladder`] makes the rungs of a pipeline once, out of what was measured of its forms; [`Governor::step`] is then called
+//! [`ladder`] makes the rungs of a pipeline once, out of what was measured of its variants; [`Governor::step`] is then called
 //! every `tick_ms` with a [`Reading`] of the [`Board`] and answers with the steps to take, which `daemon` applies at a frame
 //! boundary. [`Governor::order`] takes a person's wish.
 
@@ -8,12 +8,12 @@ mod control;
 mod demand;
 mod heat;
 mod ladder;
+mod overrides;
 mod sensor;
 pub mod simulate;
 #[cfg(test)]
 mod tests;
 mod thermal;
-mod wishes;
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use control::{Forecast, Governor, State, Status};
-pub use ladder::{Candidate, Cost, PipelineLadder, Rung, ladder, undominated};
+pub use ladder::{Candidate, Cost, OperatingPoint, PipelineLadder, ladder, undominated};
 
 /// `[governor]`: when to work less.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -122,7 +122,7 @@ pub struct PipelineConfig {
     /// Never a smaller model input than this, in pixels of the longer side; 0 = as small as the bundle offers.
     #[schemars(range(min = 0, max = 8192))]
     pub min_resolution: u32,
-    /// Never a form of the model that is known to be less accurate than this, in the bundle's own measure; 0 = any.
+    /// Never a variant of the model that is known to be less accurate than this, in the bundle's own measure; 0 = any.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_accuracy: f32,
     /// Sensor windows (or frames) gathered for one inference when the work is lowered.
@@ -241,8 +241,8 @@ pub struct Setpoint {
     pub resolution: Option<u32>,
     /// Items gathered for one inference.
     pub batch: usize,
-    /// Form of the model, as an index into the bundle's forms; 0 = the main one.
-    pub form: usize,
+    /// Form of the model, as an index into the bundle's variants; 0 = the main one.
+    pub variant: usize,
     /// Threads of one inference.
     pub threads: usize,
     /// Nothing is looked at: even the last rung would be too hot.
@@ -259,11 +259,26 @@ impl Setpoint {
             capture: None,
             resolution: None,
             batch: 1,
-            form: 0,
+            variant: 0,
             threads: 1,
             paused: false,
         }
     }
+}
+
+/// What one pipeline does now: its place on the ladder and what that place is judged by. Replaced whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assignment {
+    /// What it may ask of the board.
+    pub setpoint: Setpoint,
+    /// A result later than this after its frame was captured is late; zero = there is no deadline.
+    pub deadline: Duration,
+    /// Time between two frames of the source; zero = unknown.
+    pub frame_interval: Duration,
+    /// Time of one inference that was measured for this rung.
+    pub infer: Duration,
+    /// The ladder waits for its measurements: latency says nothing yet.
+    pub provisional: bool,
 }
 
 /// A step on the ladder, with its reason.

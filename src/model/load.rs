@@ -9,7 +9,7 @@ use tract_onnx::prelude::*;
 
 use super::bounded::Refused;
 use super::budget::{self, Exhausted};
-use super::bundle::Rung;
+use super::bundle::Variant;
 use super::compile::onnx;
 use super::graph::{self, GraphInfo, Port};
 use super::manifest::{InputKind, Manifest};
@@ -24,7 +24,7 @@ pub struct LoadedModel {
     pub(super) manifest: Manifest,
     pub(super) labels: Vec<Label>,
     pub(super) anchors: Option<String>,
-    pub(super) rung: Rung,
+    pub(super) variant: Variant,
     pub(super) info: GraphInfo,
     pub(super) parsed: Parsed,
     /// The file's graph, as long as something must be made from it for every set of shapes: integer partitions, decided branches.
@@ -46,18 +46,18 @@ pub(super) enum Parsed {
 }
 
 impl LoadedModel {
-    /// Parses form `rung` (0 = the main file) of a bundle.
+    /// Parses variant `variant` (0 = the main file) of a bundle.
     ///
     /// `engine` says which arithmetic is wanted ([`Engine::Auto`] is integers where the model is quantised; a
-    /// [race](super::race::race) may say otherwise) and `threads` how many threads one inference may use: the integer engine
+    /// [race](super::autotune::race) may say otherwise) and `threads` how many threads one inference may use: the integer engine
     /// uses them, tract's floats always run on one. [`LoadedModel::engine`] and [`LoadedModel::threads`] tell what runs.
     ///
     /// # Errors
     /// Everything but [`ModelError::Run`].
-    pub fn load(bundle: &Bundle, rung: usize, engine: Engine, threads: usize) -> Result<Self, ModelError> {
-        let bytes = Bytes::from(bundle.onnx(rung)?.into_owned());
-        let path = bundle.onnx_path(rung);
-        let form = bundle.rungs().into_iter().nth(rung).unwrap_or_else(|| Rung::of(bundle.manifest()));
+    pub fn load(bundle: &Bundle, variant: usize, engine: Engine, threads: usize) -> Result<Self, ModelError> {
+        let bytes = Bytes::from(bundle.onnx(variant)?.into_owned());
+        let path = bundle.onnx_path(variant);
+        let variant = bundle.variants().into_iter().nth(variant).unwrap_or_else(|| Variant::of(bundle.manifest()));
         let anchors = match &bundle.manifest().output.anchors {
             Some(file) => Some(String::from_utf8_lossy(&bundle.read(file)?).into_owned()),
             None => None,
@@ -73,7 +73,7 @@ impl LoadedModel {
             manifest: bundle.manifest().clone(),
             labels,
             anchors,
-            rung: form,
+            variant: variant,
             info,
             parsed,
             proto,
@@ -96,13 +96,13 @@ impl LoadedModel {
         let path = PathBuf::from(name);
         let (info, parsed, proto) = parse(Bytes::copy_from_slice(bytes), &path)?;
         let manifest = Manifest::bare(name, name);
-        let rung = Rung::of(&manifest);
+        let variant = Variant::of(&manifest);
         Ok(LoadedModel {
             path,
             manifest,
             labels: Vec::new(),
             anchors: None,
-            rung,
+            variant,
             info,
             parsed,
             proto,
@@ -224,7 +224,7 @@ impl LoadedModel {
         let mut wanted = vec![None; port.dims.len()];
         match self.kind(port) {
             InputKind::Image => {
-                let (Some(size), Some(layout)) = (key.size.or(self.rung.size), self.layout(port)) else {
+                let (Some(size), Some(layout)) = (key.size.or(self.variant.size), self.layout(port)) else {
                     return wanted;
                 };
                 let first = if layout == Layout::Nhwc { 1 } else { 2 };

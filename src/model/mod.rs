@@ -2,6 +2,7 @@
 //!
 //! [`Bundle`] is what is on disk (or embedded), [`LoadedModel`] is the parsed graph, [`Model`] is a plan that runs.
 
+pub mod autotune;
 mod bounded;
 mod branches;
 mod budget;
@@ -20,7 +21,6 @@ mod operands;
 mod optimise;
 mod plan;
 mod quant;
-pub mod race;
 mod raw;
 mod remember;
 pub mod report;
@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use bundle::{Bundle, Rung, sha256, with_external_data};
+pub use bundle::{Bundle, Variant, sha256, with_external_data};
 pub use guard::spare_thread;
 pub use load::LoadedModel;
 pub use manifest::Manifest;

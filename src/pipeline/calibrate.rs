@@ -1,4 +1,4 @@
-//! What each form, resolution, capture size, batch and number of threads costs on this board and what it is worth: measured at the first start,
+//! What each variant, resolution, capture size, batch and number of threads costs on this board and what it is worth: measured at the first start,
 //! remembered afterwards. The governor makes its ladder of it.
 
 #[cfg(test)]
@@ -14,11 +14,11 @@ use super::error::{PlanError, StageError};
 use super::key::StagesKey;
 use super::offline;
 use super::planner::Planner;
-use super::sample::Kind;
+use super::sample::Sample;
 use super::stages::Stages;
 use super::turn::Turn;
 use crate::frame::Frame;
-use crate::model::{self, LoadedModel, Remembered, Rung};
+use crate::model::{self, LoadedModel, Remembered, Variant};
 use crate::source;
 use crate::{preprocess, task};
 use leptond_governor::{Candidate, Cost};
@@ -26,7 +26,7 @@ use leptond_governor::{Candidate, Cost};
 /// Name of the file that remembers, in the state directory.
 const FILE: &str = "calibration.json";
 
-/// How long forms and resolutions may take to compile and to be timed, each at least once; those for which there is no time are left
+/// How long variants and resolutions may take to compile and to be timed, each at least once; those for which there is no time are left
 /// out. Only large models on slow boards come near it.
 const FORMS_WITHIN: Duration = Duration::from_secs(6);
 
@@ -36,7 +36,7 @@ const BUDGET: Duration = Duration::from_millis(if cfg!(debug_assertions) { 3000 
 /// How long golden inputs may run for, where they are needed.
 const GOLDEN_BUDGET: Duration = Duration::from_secs(5);
 
-/// Most forms with a resolution each that are looked at.
+/// Most variants with a resolution each that are looked at.
 const MAX_FORMS: usize = 16;
 
 /// Timed runs of one candidate at most, and how long they may take.
@@ -72,8 +72,8 @@ pub struct Calibration {
 /// Measures what can be done with the model of `planner`, or remembers having done so. `main` is compiled for full work; what its
 /// task remembers is lost.
 ///
-/// Accuracy is the manifest's figure of a form. Where it gives none (for another resolution, above all), the golden inputs are run
-/// and the figure is lowered by the share of them that is lost; see [`estimate`]. A form whose accuracy is not known is left out
+/// Accuracy is the manifest's figure of a variant. Where it gives none (for another resolution, above all), the golden inputs are run
+/// and the figure is lowered by the share of them that is lost; see [`estimate`]. A variant whose accuracy is not known is left out
 /// where that of full work is: nobody could say what is lost by it.
 ///
 /// # Errors
@@ -83,11 +83,11 @@ pub(crate) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
         return Ok(Calibration { candidates, remembered: true });
     }
     let regions = &planner.preprocess.regions;
-    let kind = Kind::of(job.source, regions);
+    let sample = Sample::of(job.source, regions);
     let offered = captures::offered(job.source, regions);
     let start = Instant::now();
     let until = start + BUDGET;
-    let timed = kind.frame(main.spec(), main.item_len()).and_then(|frame| {
+    let timed = sample.frame(main.spec(), main.item_len()).and_then(|frame| {
         let timed = time(main, &frame, until, job.turn).map_err(|e| e.to_string())?;
         Ok((frame, timed))
     });
@@ -101,15 +101,15 @@ pub(crate) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
             return Ok(Calibration { candidates: vec![candidate(main.key(), UNTIMED, None)], remembered: false });
         }
     };
-    let captures = Captures::new(&offered, kind, regions, main.spec());
+    let captures = Captures::new(&offered, sample, regions, main.spec());
     let (turn, max_batch) = (job.turn, job.max_batch);
     let mut session =
         Session { planner, frame: &frame, captures: &captures, until, max_batch, turn, found: Vec::new() };
-    session.forms(main, timed);
+    session.variants(main, timed);
     planner.forget(main)?;
     let candidates = session.finish();
     if !turn.is_some_and(Turn::ended) {
-        let depends_on = depends_on(planner, main.key(), kind, &offered, job);
+        let depends_on = depends_on(planner, main.key(), sample, &offered, job);
         let mut known: Remembered<Vec<Candidate>> = Remembered::open(job.dir, FILE);
         known.insert(&depends_on, candidates.clone());
     }
@@ -119,8 +119,8 @@ pub(crate) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
 /// What an earlier start measured of this model on this board; `full` is the plan for full work.
 pub(crate) fn remembered(planner: &Planner, full: StagesKey, job: &Job<'_>) -> Option<Vec<Candidate>> {
     let regions = &planner.preprocess.regions;
-    let (kind, offered) = (Kind::of(job.source, regions), captures::offered(job.source, regions));
-    let depends_on = depends_on(planner, full, kind, &offered, job);
+    let (sample, offered) = (Sample::of(job.source, regions), captures::offered(job.source, regions));
+    let depends_on = depends_on(planner, full, sample, &offered, job);
     let known: Remembered<Vec<Candidate>> = Remembered::open(job.dir, FILE);
     known.get(&depends_on).filter(|candidates| plausible(candidates, full)).cloned()
 }
@@ -131,8 +131,8 @@ pub(crate) fn remembered(planner: &Planner, full: StagesKey, job: &Job<'_>) -> O
 /// # Errors
 /// [`PlanError::Task`].
 pub(crate) fn full_work(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> Result<Candidate, PlanError> {
-    let kind = Kind::of(job.source, &planner.preprocess.regions);
-    let frame = kind.frame(main.spec(), main.item_len());
+    let sample = Sample::of(job.source, &planner.preprocess.regions);
+    let frame = sample.frame(main.spec(), main.item_len());
     let timed = frame.ok().and_then(|frame| time(main, &frame, Instant::now(), None).ok());
     planner.forget(main)?;
     Ok(candidate(main.key(), timed.unwrap_or(UNTIMED), None))
@@ -142,13 +142,13 @@ pub(crate) fn full_work(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
 const UNTIMED: Timed = Timed { infer_ms: 1.0, cpu_ms: 1.0 };
 
 /// Everything that the measurements depend on.
-fn depends_on(planner: &Planner, full: StagesKey, kind: Kind, offered: &[[u32; 2]], job: &Job<'_>) -> String {
+fn depends_on(planner: &Planner, full: StagesKey, sample: Sample, offered: &[[u32; 2]], job: &Job<'_>) -> String {
     let Planner { bundle, engine, preprocess, task, .. } = planner;
     let digest = bundle.digest();
     let (version, debug, kernels) = (env!("CARGO_PKG_VERSION"), cfg!(debug_assertions), model::kernels());
     let (board, max_batch, manifest) = (job.board, job.max_batch, bundle.manifest());
     format!(
-        "{digest} {version} {debug} {board} {kernels} {engine:?} {full:?} {max_batch} {kind:?} {preprocess:?} {task:?} {manifest:?} {offered:?}"
+        "{digest} {version} {debug} {board} {kernels} {engine:?} {full:?} {max_batch} {sample:?} {preprocess:?} {task:?} {manifest:?} {offered:?}"
     )
 }
 
@@ -162,13 +162,13 @@ fn plausible(candidates: &[Candidate], full: StagesKey) -> bool {
 }
 
 fn key(c: &Candidate) -> StagesKey {
-    StagesKey { form: c.form, resolution: c.resolution, batch: c.batch, threads: c.threads }
+    StagesKey { variant: c.variant, resolution: c.resolution, batch: c.batch, threads: c.threads }
 }
 
 fn candidate(key: StagesKey, timed: Timed, accuracy: Option<f32>) -> Candidate {
-    let StagesKey { form, resolution, batch, threads } = key;
+    let StagesKey { variant, resolution, batch, threads } = key;
     let cost = Cost { infer_ms: timed.infer_ms, cpu_ms: timed.cpu_ms, accuracy };
-    Candidate { capture: None, resolution, batch, form, threads, cost }
+    Candidate { capture: None, resolution, batch, variant, threads, cost }
 }
 
 /// One calibration at work.
@@ -182,25 +182,25 @@ struct Session<'a> {
     found: Vec<Found>,
 }
 
-/// What was measured of a form at a resolution.
+/// What was measured of a variant at a resolution.
 struct Found {
-    /// Whether the resolution is the form's own.
+    /// Whether the resolution is the variant's own.
     own: bool,
     candidates: Vec<Candidate>,
 }
 
 impl Session<'_> {
-    /// Every form at every resolution first, with smaller pictures while there is time, then batches and threads of each. `main` is
+    /// Every variant at every resolution first, with smaller pictures while there is time, then batches and threads of each. `main` is
     /// compiled for full work, which takes `timed`.
-    fn forms(&mut self, main: &mut Stages, timed: Timed) {
+    fn variants(&mut self, main: &mut Stages, timed: Timed) {
         let full = main.key();
         let until = Instant::now() + FORMS_WITHIN;
-        let forms = if self.planner.comparable() { self.planner.bundle.rungs().len() } else { 1 };
-        for form in 0..forms {
-            let Some(mut loaded) = self.load(form, full) else { continue };
+        let variants = if self.planner.comparable() { self.planner.bundle.variants().len() } else { 1 };
+        for variant in 0..variants {
+            let Some(mut loaded) = self.load(variant, full) else { continue };
             let own = Planner::own_resolution(&loaded);
             for resolution in self.resolutions(&loaded, own) {
-                let key = StagesKey { form, resolution, ..full };
+                let key = StagesKey { variant, resolution, ..full };
                 let candidates = if key == full {
                     Ok(self.with_captures(main, timed))
                 } else if self.found.len() >= MAX_FORMS || Instant::now() >= until || self.ended() {
@@ -223,8 +223,8 @@ impl Session<'_> {
             if Instant::now() >= self.until || self.ended() {
                 break;
             }
-            if loaded.as_ref().is_none_or(|(form, _)| *form != first.form) {
-                loaded = self.load(first.form, full).map(|model| (first.form, model));
+            if loaded.as_ref().is_none_or(|(variant, _)| *variant != first.variant) {
+                loaded = self.load(first.variant, full).map(|model| (first.variant, model));
             }
             if let Some((_, loaded)) = &mut loaded {
                 let further = self.batches_and_threads(loaded, first);
@@ -233,12 +233,12 @@ impl Session<'_> {
         }
     }
 
-    fn load(&self, form: usize, full: StagesKey) -> Option<LoadedModel> {
-        let loaded = self.planner.load(form);
-        loaded.inspect_err(|error| self.leave_out(StagesKey { form, ..full }, error)).ok()
+    fn load(&self, variant: usize, full: StagesKey) -> Option<LoadedModel> {
+        let loaded = self.planner.load(variant);
+        loaded.inspect_err(|error| self.leave_out(StagesKey { variant, ..full }, error)).ok()
     }
 
-    /// A form's own resolution, then those below it that its graph can take.
+    /// A variant's own resolution, then those below it that its graph can take.
     fn resolutions(&self, loaded: &LoadedModel, own: Option<u32>) -> Vec<Option<u32>> {
         let mut all = vec![own];
         let sizes = loaded.sizes();
@@ -348,21 +348,21 @@ impl Session<'_> {
 
     /// Accuracy of each of `found`, in order.
     fn accuracies(&self) -> Vec<Option<f32>> {
-        let forms = self.planner.bundle.rungs();
-        let figure = |form: usize| forms.get(form).and_then(|f: &Rung| f.accuracy);
-        let form = |f: &Found| f.candidates.first().map_or(0, |c| c.form);
-        let given = |f: &Found| if f.own { figure(form(f)) } else { None };
+        let variants = self.planner.bundle.variants();
+        let figure = |variant: usize| variants.get(variant).and_then(|f: &Variant| f.accuracy);
+        let variant = |f: &Found| f.candidates.first().map_or(0, |c| c.variant);
+        let given = |f: &Found| if f.own { figure(variant(f)) } else { None };
         let shares: Vec<Option<f64>> = if self.found.len() > 1 && self.found.iter().any(|f| given(f).is_none()) {
             self.golden_shares()
         } else {
             vec![None; self.found.len()]
         };
         let own_share = |wanted: usize| {
-            let own = self.found.iter().position(|f| f.own && form(f) == wanted)?;
+            let own = self.found.iter().position(|f| f.own && variant(f) == wanted)?;
             shares.get(own).copied().flatten()
         };
         let one = |(found, share): (&Found, &Option<f64>)| {
-            let own = (figure(form(found)), own_share(form(found)));
+            let own = (figure(variant(found)), own_share(variant(found)));
             given(found).or_else(|| estimate(*share, own, (figure(0), own_share(0))))
         };
         self.found.iter().zip(&shares).map(one).map(|a| a.map(|a| a.clamp(0.0, 1.0) as f32)).collect()
@@ -387,7 +387,7 @@ impl Session<'_> {
             }
             let key = StagesKey { batch: 1, ..key(found.candidates.first()?) };
             let right = planner
-                .load(key.form)
+                .load(key.variant)
                 .and_then(|mut loaded| planner.compile(&mut loaded, key))
                 .map_err(|e| e.to_string())
                 .and_then(|mut stages| offline::golden_share(&planner, &mut stages, until).map_err(|e| e.to_string()));
@@ -401,16 +401,16 @@ impl Session<'_> {
 }
 
 /// Accuracy of a form at a resolution that has no figure: the figure of the form itself (else that of the main form, else 1) times
-/// the share of golden inputs that are right here for each that is right there. `form` and `main` are the figure and the share at
+/// the share of golden inputs that are right here for each that is right there. `variant` and `main` are the figure and the share at
 /// their own resolution. A few golden inputs are a coarse measure: ten of them tell a loss from 10 % on.
-fn estimate(share: Option<f64>, form: (Option<f64>, Option<f64>), main: (Option<f64>, Option<f64>)) -> Option<f64> {
+fn estimate(share: Option<f64>, variant: (Option<f64>, Option<f64>), main: (Option<f64>, Option<f64>)) -> Option<f64> {
     let share = share?;
     let lowered = |(figure, own): (Option<f64>, Option<f64>)| {
         let own = own.filter(|own| *own > 0.0)?;
         Some(figure? * (share / own).min(1.0))
     };
-    match (form.0, main.0) {
-        (Some(_), _) => lowered(form),
+    match (variant.0, main.0) {
+        (Some(_), _) => lowered(variant),
         (None, Some(_)) => lowered(main),
         (None, None) => Some(share),
     }

@@ -1,6 +1,6 @@
 //! Smaller pictures that a source can be asked for: which of them a model loses nothing by, and a frame of each to time it with.
 
-use super::sample::Kind;
+use super::sample::Sample;
 use crate::frame::{Frame, Spec};
 use crate::preprocess::{self, Region};
 use crate::source;
@@ -16,17 +16,17 @@ pub(crate) struct Captures {
 
 /// `[width, height]` of the smaller pictures that `source` offers to a pipeline with `regions`, largest first.
 pub(crate) fn offered(source: &source::Config, regions: &[Region]) -> Vec<[u32; 2]> {
-    source::capture_sizes(source, !regions.is_empty())
+    source.kind().capture_sizes(!regions.is_empty())
 }
 
 impl Captures {
-    /// Frames of the `offered` sizes, where configured ones are of `kind`; a size of which none can be made is left out.
-    pub(crate) fn new(offered: &[[u32; 2]], kind: Kind, regions: &[Region], spec: &Spec) -> Captures {
-        let Kind::Picture(format, full) = kind else {
+    /// Frames of the `offered` sizes, where configured ones are like `sample`; a size of which none can be made is left out.
+    pub(crate) fn new(offered: &[[u32; 2]], sample: Sample, regions: &[Region], spec: &Spec) -> Captures {
+        let Sample::Picture(format, full) = sample else {
             return Captures { full: [0; 2], regions: Vec::new(), frames: Vec::new() };
         };
         let frame = |size: &[u32; 2]| {
-            let mut frame = Kind::Picture(format, *size).frame(spec, 0).ok()?;
+            let mut frame = Sample::Picture(format, *size).frame(spec, 0).ok()?;
             frame.image_mut().full = Some(full);
             Some((*size, frame))
         };
@@ -48,7 +48,7 @@ impl Captures {
 mod tests {
     use super::*;
     use crate::frame::{Colour, DType, Fit, InputSpec, Layout};
-    use crate::source::{Config, FilesConfig, SyntheticConfig, synthetic};
+    use crate::source::{Config, FilesConfig, SyntheticConfig};
 
     fn image(height: usize, width: usize, fit: Fit) -> Spec {
         let (layout, colour, dtype) = (Layout::Nchw, Colour::Rgb, DType::F32);
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn no_picture_is_captured_smaller_than_the_model_needs() {
-        let digits: Vec<Region> = synthetic::regions(640, 480).into_iter().map(Region::Rect).collect();
+        let digits: Vec<Region> = crate::scene::regions(640, 480).into_iter().map(Region::Rect).collect();
         let quad = Region::Quad([10.0, 10.0, 110.0, 20.0, 100.0, 120.0, 0.0, 110.0]);
         let cases: [(&[Region], Spec, &[u32]); 7] = [
             (&[], image(224, 224, Fit::Stretch), &[480, 320]),
@@ -72,7 +72,7 @@ mod tests {
         ];
         let source = Config::Synthetic(SyntheticConfig::default());
         for (regions, spec, expected) in cases {
-            let captures = Captures::new(&offered(&source, regions), Kind::of(&source, &[]), regions, &spec);
+            let captures = Captures::new(&offered(&source, regions), Sample::of(&source, &[]), regions, &spec);
             let sides: Vec<u32> = captures.enough_for(&spec).map(|(side, _)| side).collect();
             assert_eq!(sides, expected, "{regions:?} {spec:?}");
         }

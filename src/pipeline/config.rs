@@ -4,6 +4,7 @@ use leptond_governor as governor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::frame::PipelineName;
 use crate::{model, preprocess, source, task};
 
 /// `[[pipeline]]`: one source, one model, one set of topics.
@@ -11,8 +12,7 @@ use crate::{model, preprocess, source, task};
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Name in topics, `[a-zA-Z0-9_-]`, unique.
-    #[schemars(regex(pattern = r"^[a-zA-Z0-9_-]{1,64}$"))]
-    pub name: String,
+    pub name: PipelineName,
     /// A bundle's name, or the path of a bundle, `.onnx` or `.tflite` file.
     #[schemars(length(min = 1))]
     pub model: String,

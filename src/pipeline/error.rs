@@ -43,13 +43,13 @@ pub enum PlanError {
     /// The task's settings do not fit the model.
     #[error("{0}")]
     Task(String),
-    /// A resolution that this form of the model does not have.
-    #[error("model {model:?}, form {form:?}: no input of {resolution} pixels, only {sizes:?} ([height, width])")]
+    /// A resolution that this variant of the model does not have.
+    #[error("model {model:?}, variant {variant:?}: no input of {resolution} pixels, only {sizes:?} ([height, width])")]
     Resolution {
         /// The model's name.
         model: String,
-        /// The form's name.
-        form: String,
+        /// The variant's name.
+        variant: String,
         /// What was asked for, longer side in pixels.
         resolution: u32,
         /// What there is.

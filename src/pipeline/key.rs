@@ -6,8 +6,8 @@ use leptond_governor::Setpoint;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StagesKey {
     /// Form of the model; 0 = the main one.
-    pub form: usize,
-    /// Model input size, longer side in pixels; `None` = the form's own.
+    pub variant: usize,
+    /// Model input size, longer side in pixels; `None` = the variant's own.
     pub resolution: Option<u32>,
     /// Frames of one inference.
     pub batch: usize,
@@ -17,7 +17,7 @@ pub struct StagesKey {
 
 impl From<&Setpoint> for StagesKey {
     fn from(setpoint: &Setpoint) -> Self {
-        let Setpoint { form, resolution, batch, threads, .. } = *setpoint;
-        StagesKey { form, resolution, batch, threads }
+        let Setpoint { variant, resolution, batch, threads, .. } = *setpoint;
+        StagesKey { variant, resolution, batch, threads }
     }
 }

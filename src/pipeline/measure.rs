@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use leptond_governor::{Candidate, PipelineLadder, Rung, Setpoint};
+use leptond_governor::{Candidate, OperatingPoint, PipelineLadder, Setpoint};
 
 use super::Config;
 use super::calibrate::{self, Calibration, Job, calibrate};
 use super::error::{PipelineError, PlanError};
 use super::key::StagesKey;
-use super::misfit::{frame_interval, misfit};
+use super::misfit::misfit;
 use super::planner::{Planner, open_bundle};
 use super::pool::Pool;
 use super::stages::Stages;
@@ -49,7 +49,7 @@ pub fn measure(config: &Config, places: &Places, roots: &Roots) -> Result<Measur
     let Compiled { planner, mut stages, board } = compile(config, places, roots, None)?;
     let calibration = calibrate(&planner, &mut stages, &job(config, &board, places.state.as_deref(), None));
     let Calibration { candidates, remembered } =
-        calibration.map_err(|e| PipelineError::Model(config.name.clone(), e))?;
+        calibration.map_err(|e| PipelineError::Model(config.name.to_string(), e))?;
     Ok(Measured { ladder: ladder(config, &candidates), planner, stages, remembered })
 }
 
@@ -90,7 +90,9 @@ fn compile(
     let mut loaded = planner.load(0).map_err(unusable)?;
     mark_of("model parsed", name);
     let full = Setpoint { resolution: Planner::own_resolution(&loaded), ..planner.full() };
-    if let Some((pool, wish)) = pool.and_then(|pool| Some((pool, pool.wish(config, frame_interval(&config.source))?))) {
+    if let Some((pool, wish)) =
+        pool.and_then(|pool| Some((pool, pool.wish(config, config.source.kind().frame_interval())?)))
+    {
         planner.share(pool.clone(), name, wish);
     }
     let stages = planner.compile_shared(&mut loaded, (&full).into()).map_err(unusable)?;
@@ -116,7 +118,7 @@ impl Uncalibrated {
     /// # Errors
     /// When not even the plan for full work can be made a second time.
     pub(crate) fn measure(&self, turn: &Turn) -> Result<Option<PipelineLadder>, PlanError> {
-        let mut stages = self.planner.compile(&mut self.planner.load(self.full.form)?, self.full)?;
+        let mut stages = self.planner.compile(&mut self.planner.load(self.full.variant)?, self.full)?;
         let calibration =
             calibrate(&self.planner, &mut stages, &job(&self.config, &self.board, self.state.as_deref(), Some(turn)))?;
         Ok((!turn.ended()).then(|| ladder(&self.config, &calibration.candidates)))
@@ -124,7 +126,7 @@ impl Uncalibrated {
 
     /// How the rungs of `ladder` are called, for the log.
     pub(crate) fn say(&self, ladder: &PipelineLadder, remembered: bool) {
-        let words = |rung: Option<&Rung>| rung.map(|r| in_words(&self.planner, r)).unwrap_or_default();
+        let words = |rung: Option<&OperatingPoint>| rung.map(|r| in_words(&self.planner, r)).unwrap_or_default();
         let (first, last) = (words(ladder.rungs.first()), words(ladder.rungs.last()));
         let (pipeline, rungs) = (self.config.name.as_str(), ladder.rungs.len());
         tracing::info!(pipeline, rungs, first, last, remembered, "the governor's ladder");
@@ -136,7 +138,7 @@ fn job<'a>(config: &'a Config, board: &'a str, dir: Option<&'a Path>, turn: Opti
 }
 
 fn ladder(config: &Config, candidates: &[Candidate]) -> PipelineLadder {
-    PipelineLadder::new(&config.name, &config.governor, frame_interval(&config.source), candidates)
+    PipelineLadder::new(&config.name, &config.governor, config.source.kind().frame_interval(), candidates)
 }
 
 /// A model with its plan for full work, and a ladder that was remembered or waits for measurements.
@@ -175,7 +177,7 @@ pub(crate) fn ready(config: &Config, places: &Places, roots: &Roots, pool: &Arc<
         }
         None => {
             let full = calibrate::full_work(&planner, &mut stages, &job)
-                .map_err(|e| PipelineError::Model(config.name.clone(), e))?;
+                .map_err(|e| PipelineError::Model(config.name.to_string(), e))?;
             (PipelineLadder { provisional: true, ..ladder(config, &[full]) }, Some(uncalibrated))
         }
     };
@@ -184,8 +186,8 @@ pub(crate) fn ready(config: &Config, places: &Places, roots: &Roots, pool: &Arc<
 }
 
 /// `small at 24 px, batch 2, 1 thread, every 500 ms: 2.31 ms`.
-fn in_words(planner: &Planner, rung: &Rung) -> String {
-    let Setpoint { form, capture, resolution, batch, threads, interval, .. } = rung.setpoint;
+fn in_words(planner: &Planner, rung: &OperatingPoint) -> String {
+    let Setpoint { variant, capture, resolution, batch, threads, interval, .. } = rung.setpoint;
     let at = resolution.map(|pixels| format!(" at {pixels} px")).unwrap_or_default();
     let pictures = capture.map(|pixels| format!(", pictures of {pixels} px")).unwrap_or_default();
     let every = match interval.as_millis() {
@@ -193,6 +195,6 @@ fn in_words(planner: &Planner, rung: &Rung) -> String {
         ms => format!("every {ms} ms"),
     };
     let threads = if threads == 1 { "1 thread".into() } else { format!("{threads} threads") };
-    let form = planner.form_name(form);
-    format!("{form}{at}{pictures}, batch {batch}, {threads}, {every}: {:.2} ms", rung.cost.infer_ms)
+    let variant = planner.variant_name(variant);
+    format!("{variant}{at}{pictures}, batch {batch}, {threads}, {every}: {:.2} ms", rung.cost.infer_ms)
 }

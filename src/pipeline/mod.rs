@@ -26,6 +26,6 @@ pub use config::Config;
 pub use error::{PipelineError, PlanError, StageError};
 pub use key::StagesKey;
 pub use measure::{Measured, Places, Ready, Uncalibrated, measure};
-pub use misfit::{Misfit, frame_interval, misfit};
+pub use misfit::{Misfit, misfit};
 pub use planner::{Planner, open_bundle};
 pub use stages::Stages;

@@ -10,7 +10,7 @@ use super::key::StagesKey;
 use super::pool::{self, Granted, Pool, Wish};
 use super::stages::Stages;
 use crate::frame::{Spec, TaskKind, TaskSpec};
-use crate::model::race::{self, Race};
+use crate::model::autotune::{self, Autotuned};
 use crate::model::{self, Bundle, Engine, LoadedModel, ModelError, PlanKey};
 use crate::preprocess::{self, Preprocessor};
 use crate::task::{self, Task};
@@ -86,7 +86,7 @@ impl Planner {
         self.share = Some(Share { pool, name: name.into(), wish });
     }
 
-    /// Full work: the main form at its own size, one frame at a time, all threads.
+    /// Full work: the main variant at its own size, one frame at a time, all threads.
     pub fn full(&self) -> Setpoint {
         Setpoint { threads: self.threads, ..Setpoint::full() }
     }
@@ -114,40 +114,45 @@ impl Planner {
     ///
     /// # Errors
     /// When the model cannot be loaded or run.
-    pub fn race(&mut self, setpoint: &Setpoint, board: &str, dir: Option<&Path>) -> Result<Option<Race>, PlanError> {
+    pub fn race(
+        &mut self,
+        setpoint: &Setpoint,
+        board: &str,
+        dir: Option<&Path>,
+    ) -> Result<Option<Autotuned>, PlanError> {
         if self.engine != Engine::Auto {
             return Ok(None);
         }
         let key = PlanKey { batch: Some(self.preprocess.regions.len().max(1) * setpoint.batch.max(1)), size: None };
-        let race = race::race(&self.bundle, self.threads, key, board, dir)?;
+        let race = autotune::race(&self.bundle, self.threads, key, board, dir)?;
         if let Some(race) = &race {
             self.engine = race.engine;
         }
         Ok(race)
     }
 
-    /// Parses form `form` of the model; stages are compiled from it by [`Planner::compile`].
+    /// Parses variant `variant` of the model; stages are compiled from it by [`Planner::compile`].
     ///
     /// # Errors
     /// [`PlanError::Model`].
-    pub fn load(&self, form: usize) -> Result<LoadedModel, PlanError> {
-        Ok(LoadedModel::load(&self.bundle, form, self.engine, self.threads)?)
+    pub fn load(&self, variant: usize) -> Result<LoadedModel, PlanError> {
+        Ok(LoadedModel::load(&self.bundle, variant, self.engine, self.threads)?)
     }
 
-    /// Compiles stages for what `setpoint` asks: form, resolution, batch of frames, threads (no more than the planner's own).
+    /// Compiles stages for what `setpoint` asks: variant, resolution, batch of frames, threads (no more than the planner's own).
     ///
     /// # Errors
     /// What does not fit, with the tensor or key.
     pub fn stages(&self, setpoint: &Setpoint) -> Result<Stages, PlanError> {
-        self.compile(&mut self.load(setpoint.form)?, setpoint.into())
+        self.compile(&mut self.load(setpoint.variant)?, setpoint.into())
     }
 
     /// `main`, or the name of a variant.
-    pub fn form_name(&self, form: usize) -> String {
-        self.bundle.rungs().get(form).map(|r| r.name.clone()).unwrap_or_default()
+    pub fn variant_name(&self, variant: usize) -> String {
+        self.bundle.variants().get(variant).map(|r| r.name.clone()).unwrap_or_default()
     }
 
-    /// Input size of a model's own form, longer side in pixels; `None` for windows.
+    /// Input size of a model's own variant, longer side in pixels; `None` for windows.
     pub fn own_resolution(loaded: &LoadedModel) -> Option<u32> {
         match loaded.spec(PlanKey::default()) {
             Ok(Spec::Image(image)) => u32::try_from(image.height.max(image.width)).ok(),
@@ -155,13 +160,13 @@ impl Planner {
         }
     }
 
-    /// Whether what the task remembers means the same in every form and size of the model. A learnt threshold does not: another form
+    /// Whether what the task remembers means the same in every variant and size of the model. A learnt threshold does not: another variant
     /// errs by other amounts.
     pub fn comparable(&self) -> bool {
         self.kind() != TaskKind::Anomaly || !self.task.learns_threshold()
     }
 
-    /// [`Planner::stages`] out of a model that is parsed already; `loaded` is form `key.form` of this planner's bundle.
+    /// [`Planner::stages`] out of a model that is parsed already; `loaded` is variant `key.variant` of this planner's bundle.
     ///
     /// # Errors
     /// What does not fit, with the tensor or key.
@@ -240,7 +245,7 @@ impl Planner {
             Some(size) => Ok(Some(*size)),
             None => Err(PlanError::Resolution {
                 model: loaded.name().into(),
-                form: self.form_name(key.form),
+                variant: self.variant_name(key.variant),
                 resolution,
                 sizes,
             }),

@@ -97,7 +97,7 @@ impl Plans {
                 }
                 state.wanted
             };
-            match self.planner.load(key.form).and_then(|mut loaded| self.planner.compile_shared(&mut loaded, key)) {
+            match self.planner.load(key.variant).and_then(|mut loaded| self.planner.compile_shared(&mut loaded, key)) {
                 Ok(stages) => self.keep_or_offer(stages),
                 Err(error) => {
                     let stale = error.is_stale();
@@ -243,13 +243,13 @@ mod tests {
         plans.want(batch(3));
         plans.want(stages.key());
         assert!(plans.settled());
-        plans.want(StagesKey { form: 7, ..batch(1) });
+        plans.want(StagesKey { variant: 7, ..batch(1) });
         let deadline = Instant::now() + Duration::from_secs(60);
         while plans.lock().compiling {
             assert!(Instant::now() < deadline, "the thread does not end");
             std::thread::sleep(Duration::from_millis(2));
         }
-        assert!(plans.settled(), "there is no such form: the present plan stays");
+        assert!(plans.settled(), "there is no such variant: the present plan stays");
         assert!(plans.take_next().is_none());
     }
 }

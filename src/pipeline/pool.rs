@@ -1,4 +1,4 @@
-//! Which pipelines share a compiled plan: those with the same model in the same form, where one run for all of them costs less
+//! Which pipelines share a compiled plan: those with the same model in the same variant, where one run for all of them costs less
 //! than a run for each.
 
 use std::collections::HashMap;
@@ -10,7 +10,6 @@ use super::key::StagesKey;
 use super::shared_plan::{Seat, SharedPlan, Together};
 use crate::frame::TensorViewMut;
 use crate::model::{Engine, Model, ModelError};
-use crate::source;
 
 /// A common run has to take at most this share of the time of single runs …
 const PAYS: f64 = 0.95;
@@ -30,7 +29,7 @@ const MOST: Duration = Duration::from_secs(3);
 /// What has to be the same for pipelines to share a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    /// The bundle's identity: a form is another file in another bundle, though the main file be the same.
+    /// The bundle's identity: a variant is another file in another bundle, though the main file be the same.
     pub(crate) digest: String,
     /// The arithmetic.
     pub(crate) engine: Engine,
@@ -63,7 +62,7 @@ impl Wish {
         let members: Vec<_> = all.iter().filter(alike).collect();
         let most = members.iter().map(|member| member.governor.max_batch as usize).min()?;
         let interval = frame_interval.max(Duration::from_millis(config.governor.interval_ms));
-        let endless = matches!(config.source, source::Config::Files(_)) && interval.is_zero();
+        let endless = config.source.kind().is_unpaced() && interval.is_zero();
         let places = members.len().min(most);
         let deadline = Duration::from_millis(config.governor.deadline_ms);
         (config.governor.max_batch > 1 && places > 1 && !endless).then_some(Wish { places, interval, deadline })

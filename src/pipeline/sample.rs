@@ -1,61 +1,45 @@
-//! A frame like those that a source will give, made before it has given any: what inferences are timed with.
+//! A frame like those that a source will give, made before it has given any, for timing inferences.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use crate::frame::{Frame, PixelFormat, Spec};
 use crate::preprocess::Region;
-use crate::source::{self, Next, Source, SyntheticConfig, V4l2Format};
+use crate::scene::{Counter, Fonts, Scene};
+use crate::source::{self, Frames};
 
-/// Where a source does not say how large its pictures are.
+/// Size of pictures whose source does not tell it.
 const SIZE: [u32; 2] = [640, 480];
 
-/// The largest side that the synthetic camera paints.
+/// The largest side of a picture that is drawn.
 const MAX_SIDE: u32 = 4096;
 
-/// Kind and size of a frame.
+/// Format and size of a sample frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum Sample {
     /// A picture in this format, `[width, height]` in pixels.
     Picture(PixelFormat, [u32; 2]),
     /// A window of readings.
     Window,
 }
 
-impl Kind {
-    /// What `source` will give, as far as its configuration tells: a camera's configured size and format; JPEG pictures of 640×480
+impl Sample {
+    /// The frames that `source` will give, as far as its configuration tells: a camera's configured size and format; JPEG pictures of 640×480
     /// pixels where it does not say, or as large as `regions` need.
-    pub(crate) fn of(source: &source::Config, regions: &[Region]) -> Kind {
-        use source::Config;
-        let jpeg = PixelFormat::Jpeg;
-        let (format, size) = match source {
-            Config::Synthetic(c) => (jpeg, [c.width, c.height]),
-            Config::Files(_) => (jpeg, SIZE),
-            Config::V4l2(c) => {
-                let format = match c.format {
-                    V4l2Format::Auto | V4l2Format::Mjpg => jpeg,
-                    V4l2Format::Yuyv => PixelFormat::Yuyv,
-                    V4l2Format::Nv12 => PixelFormat::Nv12,
-                    V4l2Format::Yu12 => PixelFormat::I420,
-                };
-                (format, [c.width, c.height])
-            }
-            Config::Rpicam(c) => (jpeg, [c.width, c.height]),
-            Config::Rtsp(c) => (PixelFormat::I420, [c.width, c.height]),
-            Config::Mqtt(c) if c.content == source::MqttContent::Jpeg => (jpeg, SIZE),
-            Config::Sensor(_) | Config::Mqtt(_) => return Kind::Window,
-        };
-        Kind::Picture(format, enclose(size, regions))
+    pub(crate) fn of(source: &source::Config, regions: &[Region]) -> Sample {
+        match source.kind().frames() {
+            Frames::Pictures { format, size } => Sample::Picture(format, enclose(size.unwrap_or(SIZE), regions)),
+            Frames::Windows { .. } => Sample::Window,
+        }
     }
 
     /// A frame of this kind for a model that wants `spec`, whose items have `item_len` values each. Pictures in a camera's own
     /// format are grey, since decoding takes as long whatever they show; JPEG pictures are the synthetic counter, with noise.
     ///
     /// # Errors
-    /// When none can be made, in words.
+    /// A sentence when none can be made.
     pub(crate) fn frame(self, spec: &Spec, item_len: usize) -> Result<Frame, String> {
         let (format, [width, height]) = match (self, spec) {
-            (Kind::Window, Spec::Window(spec)) => {
+            (Sample::Window, Spec::Window(spec)) => {
                 let mut frame = Frame::empty();
                 let window = frame.window_mut();
                 window.channels = Arc::from(spec.channels.clone());
@@ -63,7 +47,7 @@ impl Kind {
                 window.data = vec![1.0; item_len];
                 return Ok(frame);
             }
-            (Kind::Picture(format, size), Spec::Image(_)) => (format, size),
+            (Sample::Picture(format, size), Spec::Image(_)) => (format, size),
             _ => return Err("source and model are of different kinds".into()),
         };
         if format == PixelFormat::Jpeg {
@@ -92,18 +76,16 @@ fn enclose(size: [u32; 2], regions: &[Region]) -> [u32; 2] {
     [size[0].max(reach(0)), size[1].max(reach(1))].map(|side| side.min(MAX_SIDE))
 }
 
+/// The drawn counter, with noise; never smaller than 64×48 pixels.
 fn jpeg([width, height]: [u32; 2]) -> Result<Frame, String> {
-    let (width, height) = (width.max(64), height.max(48));
-    let config = SyntheticConfig { width, height, fps: 240.0, ..SyntheticConfig::default() };
-    let mut camera = source::synthetic::Synthetic::new(&config).map_err(|e| e.to_string())?;
+    let (width, height) = (width.clamp(64, MAX_SIDE), height.clamp(48, MAX_SIDE));
+    let [Ok(w), Ok(h)] = [width, height].map(u16::try_from) else { return Err("no picture is so large".into()) };
     let mut frame = Frame::empty();
-    let patience = Instant::now() + Duration::from_secs(10);
-    while Instant::now() < patience {
-        if camera.next(&mut frame).map_err(|e| e.to_string())? == Next::Frame {
-            return Ok(frame);
-        }
-    }
-    Err("the synthetic camera gives no picture".into())
+    let image = frame.image_mut();
+    (image.format, image.width, image.height) = (PixelFormat::Jpeg, width, height);
+    let shown = Counter::new(1).at(0.0);
+    Scene::new(1, Fonts::All, w, h).render(&shown, 0, &mut image.data).map_err(|e| e.to_string())?;
+    Ok(frame)
 }
 
 #[cfg(test)]
@@ -120,17 +102,17 @@ mod tests {
 
     #[test]
     fn is_what_the_configuration_says() {
-        let check = |text: &str, kind: Kind| assert_eq!(Kind::of(&toml(text), &[]), kind, "{text}");
-        check("type = \"synthetic\"\nwidth = 320\nheight = 240", Kind::Picture(PixelFormat::Jpeg, [320, 240]));
-        check("type = \"v4l2\"\nformat = \"yuyv\"", Kind::Picture(PixelFormat::Yuyv, [640, 480]));
-        check("type = \"files\"\npath = \"x\"", Kind::Picture(PixelFormat::Jpeg, [640, 480]));
-        check("type = \"rtsp\"\nurl = \"x\"\nwidth = 1280", Kind::Picture(PixelFormat::I420, [1280, 480]));
-        check("type = \"sensor\"", Kind::Window);
-        check("type = \"mqtt\"\ntopic = \"x\"\ncontent = \"numbers\"", Kind::Window);
+        let check = |text: &str, sample: Sample| assert_eq!(Sample::of(&toml(text), &[]), sample, "{text}");
+        check("type = \"synthetic\"\nwidth = 320\nheight = 240", Sample::Picture(PixelFormat::Jpeg, [320, 240]));
+        check("type = \"v4l2\"\nformat = \"yuyv\"", Sample::Picture(PixelFormat::Yuyv, [640, 480]));
+        check("type = \"files\"\npath = \"x\"", Sample::Picture(PixelFormat::Jpeg, [640, 480]));
+        check("type = \"rtsp\"\nurl = \"x\"\nwidth = 1280", Sample::Picture(PixelFormat::I420, [1280, 480]));
+        check("type = \"sensor\"", Sample::Window);
+        check("type = \"mqtt\"\ntopic = \"x\"\ncontent = \"numbers\"", Sample::Window);
         let regions =
             [Region::Rect([600.0, 0.0, 101.0, 20.0]), Region::Quad([0.0, 0.0, 9.0, 0.0, 9.0, 500.0, 0.0, 9.0])];
         let files = toml("type = \"files\"\npath = \"x\"");
-        assert_eq!(Kind::of(&files, &regions), Kind::Picture(PixelFormat::Jpeg, [702, 500]));
+        assert_eq!(Sample::of(&files, &regions), Sample::Picture(PixelFormat::Jpeg, [702, 500]));
     }
 
     #[test]
@@ -150,11 +132,11 @@ mod tests {
         let (channels, mean, std) = (vec!["a".into(), "b".into()], Vec::new(), Vec::new());
         let window = WindowSpec { batch: 1, rows: 4, channels, mean, std, dtype: DType::F32, quant: None };
         let formats = [PixelFormat::Jpeg, PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::I420];
-        let pictures = formats.map(|f| (Kind::Picture(f, [66, 50]), Spec::Image(image.clone()), vec![1, 3, 8, 8]));
-        for (kind, spec, shape) in pictures.into_iter().chain([(Kind::Window, Spec::Window(window), vec![1, 4, 2])]) {
+        let pictures = formats.map(|f| (Sample::Picture(f, [66, 50]), Spec::Image(image.clone()), vec![1, 3, 8, 8]));
+        for (kind, spec, shape) in pictures.into_iter().chain([(Sample::Window, Spec::Window(window), vec![1, 4, 2])]) {
             let len = shape.iter().product();
             let frame = kind.frame(&spec, len).unwrap();
-            assert_eq!(matches!(frame.payload, Payload::Window(_)), kind == Kind::Window);
+            assert_eq!(matches!(frame.payload, Payload::Window(_)), kind == Sample::Window);
             let tensor = TensorSpec { name: "x".into(), dtype: DType::F32, shape, quant: None };
             let mut values = vec![0.0; len];
             let view = TensorViewMut { spec: &tensor, data: ElementsMut::F32(&mut values) };
@@ -174,6 +156,6 @@ mod tests {
             quant: None,
         };
         let config = RtspConfig { url: "x".into(), ..toml_edit::de::from_str("url = \"x\"").unwrap() };
-        assert!(Kind::of(&Config::Rtsp(config), &[]).frame(&Spec::Window(window), 1).is_err());
+        assert!(Sample::of(&Config::Rtsp(config), &[]).frame(&Spec::Window(window), 1).is_err());
     }
 }

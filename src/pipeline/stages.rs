@@ -9,7 +9,7 @@ use crate::frame::{Event, Frame, Geometry, Spec, TaskSpec, TensorView, Unreadabl
 use crate::preprocess::Preprocessor;
 use crate::task::{Memory, Task, TaskError, TaskInput, TaskOutput};
 
-/// One pipeline's stages, compiled for one form, resolution, batch and number of threads.
+/// One pipeline's stages, compiled for one variant, resolution, batch and number of threads.
 pub struct Stages {
     pub(super) key: StagesKey,
     pub(super) spec: Spec,
@@ -58,8 +58,8 @@ impl Stages {
         self.plan.engine()
     }
 
-    /// Takes over the plan of `other` and keeps what the task remembers: labels, scores and boxes mean the same in every form and
-    /// size of a bundle. (Where they do not, as an error whose threshold is learnt, no ladder has another form or size.) Gives
+    /// Takes over the plan of `other` and keeps what the task remembers: labels, scores and boxes mean the same in every variant and
+    /// size of a bundle. (Where they do not, as an error whose threshold is learnt, no ladder has another variant or size.) Gives
     /// the old plan, whose task remembers nothing.
     pub fn replace_with(&mut self, mut other: Stages) -> Stages {
         std::mem::swap(&mut self.task, &mut other.task);

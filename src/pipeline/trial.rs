@@ -45,20 +45,20 @@ enum Verdict {
     Exceeds(String),
 }
 
-/// Tries every form of a bundle that was not tried yet. `dir` is the state directory; without one, nothing is remembered.
+/// Tries every variant of a bundle that was not tried yet. `dir` is the state directory; without one, nothing is remembered.
 ///
 /// Where no child can be started (in an emulator, in a sandbox that does not reach the program), this is logged, and the budgets of the load
 /// itself have to do.
 ///
 /// # Errors
-/// [`ModelError::Compile`] when a form takes more memory or time than a model of its size may.
+/// [`ModelError::Compile`] when a variant takes more memory or time than a model of its size may.
 pub fn try_out(bundle: &Bundle, dir: Option<&Path>) -> Result<(), ModelError> {
     if bundle.is_embedded() {
         return Ok(());
     }
     let mut known: Remembered<Verdict> = Remembered::open(dir, FILE);
-    for (rung, form) in bundle.rungs().into_iter().enumerate() {
-        let hash = match form.sha256.as_str() {
+    for (index, variant) in bundle.variants().into_iter().enumerate() {
+        let hash = match variant.sha256.as_str() {
             "" => bundle.digest().to_owned(),
             hash => hash.to_ascii_lowercase(),
         };
@@ -70,12 +70,12 @@ pub fn try_out(bundle: &Bundle, dir: Option<&Path>) -> Result<(), ModelError> {
             Some(verdict) => verdict.clone(),
             None => {
                 let start = Instant::now();
-                match load_in_child(bundle, rung) {
+                match load_in_child(bundle, index) {
                     Ok(verdict) => {
                         let took_ms = start.elapsed().as_millis() as u64;
                         tracing::debug!(
                             model = bundle.manifest().name,
-                            form = form.name,
+                            variant = variant.name,
                             ?verdict,
                             took_ms,
                             "trial load"
@@ -92,7 +92,7 @@ pub fn try_out(bundle: &Bundle, dir: Option<&Path>) -> Result<(), ModelError> {
             }
         };
         if let Verdict::Exceeds(words) = verdict {
-            return Err(ModelError::Compile { path: bundle.onnx_path(rung), reason: words });
+            return Err(ModelError::Compile { path: bundle.onnx_path(index), reason: words });
         }
     }
     Ok(())
@@ -113,17 +113,17 @@ fn limits(file_bytes: usize) -> (u64, Duration) {
     (memory, Duration::from_secs(CPU_SECONDS + CPU_PER_MIB * (file_bytes >> 20)))
 }
 
-fn load_in_child(bundle: &Bundle, rung: usize) -> Result<Verdict, Untried> {
+fn load_in_child(bundle: &Bundle, variant: usize) -> Result<Verdict, Untried> {
     let no_child = |error: &dyn std::fmt::Display| Untried::NoChild(error.to_string());
     let program = std::env::current_exe().map_err(|e| no_child(&e))?;
-    let file_bytes = bundle.onnx(rung).map(|bytes| bytes.len()).map_err(|e| no_child(&e))?;
+    let file_bytes = bundle.onnx(variant).map(|bytes| bytes.len()).map_err(|e| no_child(&e))?;
     let (memory, cpu) = limits(file_bytes);
     let path = bundle.path().to_str().ok_or_else(|| no_child(&"its path is not UTF-8"))?;
     let spec = Spec {
         name: "trial load".into(),
         program: program.to_string_lossy().into_owned(),
         stdin: Vec::new(),
-        args: vec!["trial-load".into(), rung.to_string(), file_bytes.to_string(), path.into()],
+        args: vec!["trial-load".into(), variant.to_string(), file_bytes.to_string(), path.into()],
         package: "leptond",
         mask: Mask::default(),
     };
@@ -157,12 +157,12 @@ fn load_in_child(bundle: &Bundle, rung: usize) -> Result<Verdict, Untried> {
     }
 }
 
-/// The child's part: limits itself, says so, loads and compiles form `rung` of the model at `path`, and says that it is done.
+/// The child's part: limits itself, says so, loads and compiles variant `variant` of the model at `path`, and says that it is done.
 ///
 /// # Errors
 /// When the limits cannot be set; nothing was loaded then. What is wrong with the model is none.
 pub fn run_as_child(
-    rung: usize,
+    variant: usize,
     file_bytes: usize,
     path: &Path,
     mut say: impl FnMut(&str) -> std::io::Result<()>,
@@ -176,7 +176,7 @@ pub fn run_as_child(
     say(LIMITED)?;
     let load = |engine: Engine| {
         let bundle = Bundle::open(path)?;
-        LoadedModel::load(&bundle, rung, engine, 1)?.plan(PlanKey::default()).map(drop)
+        LoadedModel::load(&bundle, variant, engine, 1)?.plan(PlanKey::default()).map(drop)
     };
     // Whether it succeeds is found out again, and said, by whoever asked.
     let _ = load(Engine::Auto);

@@ -1,8 +1,8 @@
 //! BMP as meter cameras write it: uncompressed, 1 to 32 bits a pixel, rows from the bottom up or from the top down
 //! (Microsoft, "Bitmap Storage"; headers from BITMAPCOREHEADER to BITMAPV5HEADER).
 
-use super::PreprocessError;
-use super::decode::{Channels, check_pixels};
+use super::error::PreprocessError;
+use super::picture::{Channels, check_pixels};
 
 /// Bytes before the information header.
 const FILE_HEADER: usize = 14;

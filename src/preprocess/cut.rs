@@ -6,9 +6,10 @@
 use fast_image_resize::images::{Image as ResizeTarget, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use super::decode::{Channels, Picture};
+use super::error::PreprocessError;
+use super::picture::{Channels, Picture};
+use super::region::Region;
 use super::warp::{self, Quad};
-use super::{PreprocessError, Region};
 use crate::frame::{Fit, Geometry};
 
 /// How far a region may stick out of the picture in pixels: what rounding in a configuration file costs.

@@ -8,49 +8,10 @@ use yuv::{
     yuv420_to_rgb, yuyv422_to_rgb,
 };
 
-use super::{MAX_PIXELS, PreprocessError, bmp, jpeg, png, turn};
+use super::error::PreprocessError;
+use super::picture::{Channels, Picture, check_pixels};
+use super::{bmp, jpeg, orient, png};
 use crate::frame::{Image, PixelFormat};
-
-/// What one pixel of a [`Picture`] is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Channels {
-    /// One byte of luminance.
-    Grey,
-    /// Luminance, then a byte of chroma that is not looked at (packed 4:2:2 where only luminance is wanted).
-    GreyChroma,
-    /// Red, green, blue.
-    Rgb,
-    /// Blue, green, red.
-    Bgr,
-}
-
-impl Channels {
-    /// Bytes of one pixel.
-    pub fn bytes(self) -> usize {
-        match self {
-            Channels::Grey => 1,
-            Channels::GreyChroma => 2,
-            Channels::Rgb | Channels::Bgr => 3,
-        }
-    }
-}
-
-/// A decoded picture: `height × width` pixels, rows packed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Picture<'a> {
-    /// Width in pixels, above 0.
-    pub width: u32,
-    /// Height in pixels, above 0.
-    pub height: u32,
-    /// What a pixel is made of.
-    pub channels: Channels,
-    /// Luminance from 16 to 235 (still to be spread over 0 to 255) instead of 0 to 255.
-    pub limited: bool,
-    /// Turned by a quarter: what the source says of width and height is true of the stored picture.
-    pub sideways: bool,
-    /// The pixels.
-    pub data: &'a [u8],
-}
 
 /// Decodes pictures; owns the buffers.
 #[derive(Debug, Default)]
@@ -93,7 +54,7 @@ impl Decoder {
         let mut size = [width, height];
         if orientation != 1 {
             let stored = size.map(|side| side as usize);
-            size = turn::upright(&self.pixels, stored, channels.bytes(), orientation, &mut self.scratch)
+            size = orient::upright(&self.pixels, stored, channels.bytes(), orientation, &mut self.scratch)
                 .map(|side| side as u32);
             std::mem::swap(&mut self.pixels, &mut self.scratch);
         }
@@ -103,7 +64,7 @@ impl Decoder {
             height,
             channels,
             limited: false,
-            sideways: turn::is_sideways(orientation),
+            sideways: orient::is_sideways(orientation),
             data: &self.pixels,
         }
     }
@@ -215,19 +176,6 @@ impl Decoder {
     pub fn capacity(&self) -> usize {
         self.pixels.capacity() + self.scratch.capacity()
     }
-}
-
-/// Refuses an empty picture and one of more than [`MAX_PIXELS`].
-pub(super) fn check_pixels(format: &str, width: u32, height: u32) -> Result<(), PreprocessError> {
-    if width == 0 || height == 0 {
-        return Err(PreprocessError::Size(format!("{format}: the picture is {width}x{height} pixels")));
-    }
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(PreprocessError::Size(format!(
-            "{format}: {width}x{height} pixels, at most {MAX_PIXELS} are taken"
-        )));
-    }
-    Ok(())
 }
 
 /// Bytes from row to row: as the image says, `row` when it does not; never less than a row.

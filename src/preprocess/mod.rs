@@ -3,158 +3,36 @@
 //! Pure: no files, no clocks. One [`Preprocessor`] per worker owns the scratch buffers, which stop growing after the first
 //! frame of a size.
 //!
-//! In order: `decode` (with `jpeg`, `png`, `bmp`, and `turn` by what `exif` reads) makes an upright picture of bytes, `cut` (with
+//! In order: `decode` (with `jpeg`, `png`, `bmp`, and `orient` by what `exif` reads) makes an upright picture of bytes, `cut` (with
 //! `warp`) scales the needed parts of it to the model's size, `readable` finds the regions without contrast or focus, `store`
 //! writes them all into the model's input. `window` is the short way of sensor readings.
 
 mod bmp;
+mod config;
 mod cut;
 mod decode;
+mod error;
 mod exif;
 mod jpeg;
+mod orient;
+mod picture;
 mod png;
+mod quantize;
 mod readable;
+mod region;
 mod store;
 #[cfg(test)]
 mod tests;
-mod turn;
 mod warp;
 mod window;
 
-use std::fmt;
-
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
+pub use config::Config;
+pub use error::PreprocessError;
+pub use picture::MAX_PIXELS;
 pub use readable::Checks;
+pub use region::Region;
 
-use crate::frame::{Colour, Fit, Frame, Geometry, Image, InputSpec, Payload, Spec, TensorViewMut, Unreadable};
-
-/// `[pipeline.preprocess]`: how the picture is fitted to the model.
-#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// How a picture of another shape fills the model's input; unset = as the model bundle says, else `stretch`.
-    pub fit: Option<Fit>,
-    /// Parts of the picture, one model input each, in reading order: `{ rect = [x, y, width, height] }` or
-    /// `{ quad = [x1, y1, x2, y2, x3, y3, x4, y4] }` (top left, top right, bottom right, bottom left), in pixels of the upright
-    /// source picture.
-    pub regions: Vec<Region>,
-    /// Least contrast of a region: the standard deviation of its luminance (0 to 255) without noise and uneven light. A region below
-    /// it is not read. 0 = regions are read whatever their contrast; unset = 1.2.
-    #[schemars(range(min = 0.0, max = 128.0))]
-    pub min_contrast: Option<f32>,
-    /// Whether a region is read only when edges in it are sharp; unset = true.
-    pub check_focus: Option<bool>,
-}
-
-impl Config {
-    /// What each region needs to be read.
-    pub fn checks(&self) -> Checks {
-        Checks {
-            min_contrast: self.min_contrast.unwrap_or(readable::MIN_CONTRAST),
-            focus: self.check_focus.unwrap_or(true),
-        }
-    }
-}
-
-/// A part of the source picture.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "lowercase")]
-pub enum Region {
-    /// `[x, y, width, height]` in source pixels.
-    Rect([f32; 4]),
-    /// Four corners `[x1, y1, …, x4, y4]` in source pixels: top left, top right, bottom right, bottom left.
-    Quad([f32; 8]),
-}
-
-impl Region {
-    /// Whether it makes sense by itself, whatever the picture: finite, with an area, and convex.
-    ///
-    /// # Errors
-    /// What is wrong, for people.
-    pub fn check(&self) -> Result<(), String> {
-        let values: &[f32] = match self {
-            Region::Rect(rect) => rect,
-            Region::Quad(quad) => quad,
-        };
-        if !values.iter().all(|v| v.is_finite()) {
-            return Err("a coordinate is not a finite number".into());
-        }
-        match self {
-            Region::Rect([_, _, width, height]) if *width <= 0.0 || *height <= 0.0 => {
-                Err("width and height must be above 0".into())
-            }
-            Region::Quad(quad) if !warp::is_convex(&warp::corners(quad)) => {
-                Err("the corners must go round a convex shape: top left, top right, bottom right, bottom left".into())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The same part of the picture when it has `to` instead of `from` pixels, each `[width, height]`.
-    fn rescaled(&self, from: [u32; 2], to: [u32; 2]) -> Region {
-        let factor = |axis: usize| to[axis] as f32 / from[axis].max(1) as f32;
-        let factors = [factor(0), factor(1)];
-        match self {
-            Region::Rect(rect) => Region::Rect(std::array::from_fn(|i| rect[i] * factors[i % 2])),
-            Region::Quad(quad) => Region::Quad(std::array::from_fn(|i| quad[i] * factors[i % 2])),
-        }
-    }
-}
-
-impl fmt::Display for Region {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Region::Rect(rect) => write!(f, "rect = {rect:?}"),
-            Region::Quad(quad) => write!(f, "quad = {quad:?}"),
-        }
-    }
-}
-
-/// Why a frame could not become a model input. The frame is lost; the pipeline goes on.
-#[derive(Debug, thiserror::Error, PartialEq)]
-pub enum PreprocessError {
-    /// The picture's bytes are damaged or not of the format they claim.
-    #[error("cannot decode {format}: {reason}")]
-    Decode {
-        /// `JPEG`, `PNG`, `BMP`, `YUYV`, …
-        format: &'static str,
-        /// The decoder's words.
-        reason: String,
-    },
-    /// The picture is larger than [`MAX_PIXELS`], or a raw picture has fewer bytes than its size needs.
-    #[error("{0}")]
-    Size(String),
-    /// A region lies outside the picture.
-    #[error("region {index} ({region}) lies outside the {width}x{height} picture")]
-    Region {
-        /// Which region, from 0.
-        index: usize,
-        /// As configured.
-        region: String,
-        /// Picture width in pixels.
-        width: u32,
-        /// Picture height in pixels.
-        height: u32,
-    },
-    /// A region makes no sense by itself, whatever the picture.
-    #[error("region {index} ({region}): {reason}")]
-    BadRegion {
-        /// Which region, from 0.
-        index: usize,
-        /// As configured.
-        region: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A window where a picture is wanted, other channels than the model's, …
-    #[error("{0}")]
-    Mismatch(String),
-}
-
-/// Pictures with more pixels than this are refused (a decompression bomb must not take the board down).
-pub const MAX_PIXELS: u64 = 64 << 20;
+use crate::frame::{Colour, Frame, Geometry, Image, InputSpec, Payload, Spec, TensorViewMut, Unreadable};
 
 /// Source pixels per model pixel from which on nothing is lost: 1, less what rounding to whole pixels takes.
 const ENOUGH: f64 = 0.99;
@@ -301,9 +179,9 @@ pub fn to_rgb(image: &Image, out: &mut Vec<u8>) -> Result<[u32; 2], PreprocessEr
     let pixels = picture.data.chunks_exact(picture.channels.bytes());
     out.clear();
     match picture.channels {
-        decode::Channels::Rgb => out.extend_from_slice(picture.data),
-        decode::Channels::Bgr => out.extend(pixels.flat_map(|p| p.iter().rev())),
-        decode::Channels::Grey | decode::Channels::GreyChroma => {
+        picture::Channels::Rgb => out.extend_from_slice(picture.data),
+        picture::Channels::Bgr => out.extend(pixels.flat_map(|p| p.iter().rev())),
+        picture::Channels::Grey | picture::Channels::GreyChroma => {
             out.extend(pixels.flat_map(|p| p.first().map_or([0; 3], |grey| [*grey; 3])));
         }
     }

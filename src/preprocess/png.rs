@@ -4,9 +4,9 @@ use std::io::Cursor;
 
 use png::{ColorType, Limits, Transformations};
 
-use super::PreprocessError;
-use super::decode::{Channels, check_pixels};
+use super::error::PreprocessError;
 use super::exif;
+use super::picture::{Channels, check_pixels};
 
 /// Most bytes that the decoder allocates beside the picture.
 const LIMIT: usize = 64 << 20;

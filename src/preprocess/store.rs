@@ -1,7 +1,8 @@
 //! Writes scaled pixels into the model's input: colour, axis order, normalisation and quantisation in one table look-up.
 
-use super::PreprocessError;
-use super::decode::{Channels, Picture};
+use super::error::PreprocessError;
+use super::picture::{Channels, Picture};
+use super::quantize::Element;
 use crate::frame::{Colour, DType, ElementsMut, InputSpec, Layout, Quant, TensorViewMut};
 
 /// What a letterbox is padded with: the grey that detection networks are trained with (YOLOv5 and later).
@@ -28,16 +29,13 @@ enum Tables {
 impl Store {
     /// The tables for `spec`.
     pub fn new(spec: &InputSpec) -> Self {
-        let real = |c: usize, p: usize| (p as f32 / 255.0 - spec.mean[c]) / spec.std[c];
         let quant = spec.quant.unwrap_or(default_quant(spec.dtype));
         let table = match spec.dtype {
-            DType::F32 => Tables::F32(table(real)),
-            DType::I8 => Tables::I8(table(|c, p| quantize(real(c, p), quant, -128, 127) as i8)),
-            DType::U8 => Tables::U8(table(|c, p| quantize(real(c, p), quant, 0, 255) as u8)),
-            DType::I32 => {
-                Tables::I32(table(|c, p| quantize(real(c, p), quant, i32::MIN.into(), i32::MAX.into()) as i32))
-            }
-            DType::I64 => Tables::I64(table(|c, p| quantize(real(c, p), quant, i64::MIN, i64::MAX))),
+            DType::F32 => Tables::F32(table(spec, quant)),
+            DType::I8 => Tables::I8(table(spec, quant)),
+            DType::U8 => Tables::U8(table(spec, quant)),
+            DType::I32 => Tables::I32(table(spec, quant)),
+            DType::I64 => Tables::I64(table(spec, quant)),
         };
         Store { table }
     }
@@ -50,13 +48,7 @@ impl Store {
         items: usize,
     ) -> Result<(), PreprocessError> {
         let each = item_len(spec);
-        let (dtype, len) = match &input.data {
-            ElementsMut::F32(v) => (DType::F32, v.len()),
-            ElementsMut::I8(v) => (DType::I8, v.len()),
-            ElementsMut::U8(v) => (DType::U8, v.len()),
-            ElementsMut::I32(v) => (DType::I32, v.len()),
-            ElementsMut::I64(v) => (DType::I64, v.len()),
-        };
+        let (dtype, len) = (input.data.dtype(), input.data.count());
         let name = &input.spec.name;
         if dtype != spec.dtype {
             return Err(PreprocessError::Mismatch(format!("input {name:?} is {dtype:?}, {:?} was said", spec.dtype)));
@@ -103,12 +95,6 @@ impl Store {
     }
 }
 
-/// `round_half_even(real / scale) + zero_point`, saturated (ONNX `QuantizeLinear`).
-pub(super) fn quantize(real: f32, quant: Quant, low: i64, high: i64) -> i64 {
-    let q = (real / quant.scale).round_ties_even() as i64;
-    q.saturating_add(quant.zero_point.into()).clamp(low, high)
-}
-
 /// An integer input of which nobody says how it is quantised takes pixels as they are, signed ones minus 128.
 fn default_quant(dtype: DType) -> Quant {
     Quant { scale: 1.0 / 255.0, zero_point: if dtype == DType::I8 { -128 } else { 0 } }
@@ -122,11 +108,12 @@ fn item_len(spec: &InputSpec) -> usize {
     spec.height * spec.width * channels(spec.colour)
 }
 
-fn table<T: Copy + Default>(value: impl Fn(usize, usize) -> T) -> Box<Table<T>> {
+/// The stored element of each channel and pixel value: normalised, then quantised.
+fn table<T: Element>(spec: &InputSpec, quant: Quant) -> Box<Table<T>> {
     let mut table = Box::new([[T::default(); 256]; 3]);
-    for (c, channel) in table.iter_mut().enumerate() {
-        for (p, entry) in channel.iter_mut().enumerate() {
-            *entry = value(c, p);
+    for ((channel, mean), std) in table.iter_mut().zip(spec.mean).zip(spec.std) {
+        for (pixel, entry) in channel.iter_mut().enumerate() {
+            *entry = T::quantize((pixel as f32 / 255.0 - mean) / std, quant);
         }
     }
     table

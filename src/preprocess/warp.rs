@@ -3,7 +3,7 @@
 //! The homography from the unit square to four points is in closed form: P. Heckbert, "Fundamentals of Texture Mapping
 //! and Image Warping", 1989, section 2.2.3.
 
-use super::decode::Picture;
+use super::picture::Picture;
 
 /// Corners `[x, y]`: top left, top right, bottom right, bottom left.
 pub(super) type Quad = [[f64; 2]; 4];

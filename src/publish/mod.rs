@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod inbox;
 pub mod latency;
+mod log_limit;
 pub mod mqtt;
 pub mod payload;
 pub mod queue;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::frame::NameError;
 use requests::Requests;
 
 /// `[mqtt]`: the broker.
@@ -267,9 +269,9 @@ pub enum PublishError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A name cannot stand in a topic.
+    /// A name or filter that topics cannot have.
     #[error(transparent)]
-    Name(#[from] topics::NameError),
+    Name(#[from] NameError),
     /// Nothing can listen on an address.
     #[error("cannot listen on {address}: {reason}")]
     Listen {

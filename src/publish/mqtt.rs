@@ -8,22 +8,23 @@ mod driver;
 pub mod link;
 mod peer;
 pub(crate) mod setup;
+mod shared;
 pub mod wire;
 
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
-
 use super::inbox::{Inbox, Wake};
-use super::latency::{Latency, Overhead};
+use super::latency::Overhead;
 use super::payload::{NodeState, json};
-use super::queue::{Limits, Queue, Refusal};
-use super::topics::{self, NameError, Topics};
+use super::queue::{Limits, Queue};
+use super::topics::{self, Topics};
 use super::{Class, Config, Message, PublishError, Publisher, Stats};
-use crate::frame::Incoming;
+use crate::frame::names::NameKind;
+use crate::frame::{Incoming, NodeName};
+use shared::Shared;
 
 /// How long the thread may take to notice that it has to end, beyond the deadline it was given.
 const GRACE: Duration = Duration::from_millis(250);
@@ -41,7 +42,7 @@ impl Mqtt {
     /// # Errors
     /// [`PublishError`] naming the file or setting that cannot be used.
     pub fn start(config: &Config, node: &str) -> Result<Self, PublishError> {
-        let state = Topics::new(&config.prefix, node)?.state();
+        let state = Topics::new(&config.prefix, &NodeName::new(node)?)?.state();
         Self::open(config, &config.client_id(node), Some(state))
     }
 
@@ -58,7 +59,7 @@ impl Mqtt {
     /// when the publisher was stopped; dropping the receiver ends the subscription.
     ///
     /// # Errors
-    /// [`PublishError::Setting`] when `filter` is none.
+    /// [`PublishError::Name`] when `filter` is none.
     pub fn subscribe(&self, filter: &str, capacity: usize) -> Result<Receiver<Incoming>, PublishError> {
         self.subscribe_with(filter, capacity, None)
     }
@@ -73,10 +74,7 @@ impl Mqtt {
         capacity: usize,
         wake: Option<Wake>,
     ) -> Result<Receiver<Incoming>, PublishError> {
-        if !topics::valid_filter(filter) {
-            let reason = format!("{filter:?} is not a topic filter");
-            return Err(PublishError::Setting { key: "topic", reason });
-        }
+        NameKind::Filter.check(filter)?;
         let (inbox, receiver) = Inbox::new(filter, capacity, wake);
         let mut state = self.shared.lock();
         state.inboxes.push(inbox);
@@ -116,9 +114,10 @@ impl Mqtt {
     }
 
     fn open(config: &Config, client_id: &str, state_topic: Option<String>) -> Result<Self, PublishError> {
-        topics::check_prefix(&config.prefix)?;
+        NameKind::Prefix.check(&config.prefix)?;
         if client_id.is_empty() || client_id.len() > 128 {
-            return Err(NameError::Name { what: "client id", name: client_id.into() }.into());
+            let reason = format!("{client_id:?} is no client id: 1 to 128 bytes are allowed");
+            return Err(PublishError::Setting { key: "mqtt.client_id", reason });
         }
         let will = state_topic.clone().map(|topic| (topic, json(&NodeState::Offline)));
         let options = setup::options(config, client_id, will)?;
@@ -129,19 +128,7 @@ impl Mqtt {
             );
         }
         let limits = Limits { waiting: config.queue, packet_bytes: config.max_packet_bytes, ..Limits::default() };
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State {
-                queue: Queue::new(limits),
-                latency: Latency::default(),
-                inboxes: Vec::new(),
-                subscribed: false,
-                stop: None,
-                ended: None,
-                refusals: Refusals::default(),
-            }),
-            changed: Condvar::new(),
-            wake: Notify::new(),
-        });
+        let shared = Arc::new(Shared::new(Queue::new(limits)));
         let this = Mqtt { shared: shared.clone(), thread: Mutex::new(None) };
         if let Some(topic) = &state_topic {
             this.publish(Message {
@@ -169,10 +156,10 @@ impl Publisher for Mqtt {
             return;
         }
         if let Err(refusal) = state.queue.push(message, now) {
-            state.refusals.tell(&refusal, now);
+            state.log_refusal(&refusal, now);
             return;
         }
-        let connected = state.queue.connected_now();
+        let connected = state.queue.is_connected();
         drop(state);
         if connected {
             self.shared.wake.notify_one();
@@ -192,66 +179,5 @@ impl Publisher for Mqtt {
 impl Drop for Mqtt {
     fn drop(&mut self) {
         self.stop(Instant::now());
-    }
-}
-
-/// What the callers and the thread share. The lock is held for moments only, never while waiting.
-struct Shared {
-    state: Mutex<State>,
-    /// Something that a waiting caller may be waiting for has changed.
-    changed: Condvar,
-    /// Something that the thread has to look at has changed.
-    wake: Notify,
-}
-
-struct State {
-    queue: Queue,
-    latency: Latency,
-    inboxes: Vec<Inbox>,
-    /// The broker was asked for every inbox's filter on this connection.
-    subscribed: bool,
-    /// The thread has to end by then.
-    stop: Option<Instant>,
-    /// The thread has ended; whether everything was delivered.
-    ended: Option<bool>,
-    refusals: Refusals,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait(&self, deadline: Instant, condition: impl Fn(&State) -> bool) -> bool {
-        let mut state = self.lock();
-        while !condition(&state) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        true
-    }
-}
-
-/// Logs messages that can never be sent, once a minute at most.
-#[derive(Default)]
-struct Refusals {
-    told: Option<Instant>,
-    quiet: u64,
-}
-
-impl Refusals {
-    fn tell(&mut self, refusal: &Refusal, now: Instant) {
-        if self.told.is_some_and(|at| now.saturating_duration_since(at) < Duration::from_secs(60)) {
-            self.quiet += 1;
-            return;
-        }
-        self.told = Some(now);
-        match std::mem::take(&mut self.quiet) {
-            0 => tracing::error!("message dropped: {refusal}"),
-            more => tracing::error!("message dropped: {refusal} (and {more} others since this was told last)"),
-        }
     }
 }

@@ -8,7 +8,7 @@ use super::payload::{self, InferenceResult, PipelineState};
 use super::throttle::SummaryThrottle;
 use super::topics::Topics;
 use super::{Class, Message, Publisher, Timing};
-use crate::frame::{Emission, Event, Output, Sink, rfc3339};
+use crate::frame::{Emission, Event, Output, PipelineName, Sink, rfc3339};
 
 /// Publishes emissions under the topics of one node. Never blocks: the [`Publisher`] drops by its own rules and counts.
 pub struct MqttSink {
@@ -16,7 +16,7 @@ pub struct MqttSink {
     topics: Topics,
     /// Publish each inference; states and events are published anyway.
     results: bool,
-    pipelines: Mutex<HashMap<Arc<str>, Pipeline>>,
+    pipelines: Mutex<HashMap<PipelineName, Pipeline>>,
 }
 
 /// A pipeline's topics, rendered once, and its last state.
@@ -55,7 +55,7 @@ impl MqttSink {
         }
     }
 
-    fn with(&self, name: &Arc<str>, tell: impl FnOnce(&mut Pipeline)) {
+    fn with(&self, name: &PipelineName, tell: impl FnOnce(&mut Pipeline)) {
         let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
         if !pipelines.contains_key(name) {
             let pipeline = Pipeline {

@@ -164,7 +164,7 @@ impl Answers {
         let place = |(index, running): (usize, &Running)| {
             let setpoint = set.governor().status(index)?.setpoint;
             let paused = setpoint.paused || running.shared.paused();
-            Some((running.config.name.clone(), Place { rung: setpoint.rung, of: setpoint.of, paused }))
+            Some((running.config.name.to_string(), Place { rung: setpoint.rung, of: setpoint.of, paused }))
         };
         Applies {
             mode: set.governor().status(0).map_or(Mode::Auto, |status| status.mode),

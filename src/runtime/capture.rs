@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::running::{Life, Shared};
+use super::running::{PipelineStatus, Shared};
 use crate::frame::Frame;
 use crate::source::{Next, Source, SourceError};
 use crate::sys::landlock;
@@ -30,10 +30,10 @@ pub(super) fn run(mut source: Box<dyn Source>, shared: &Shared, heart: &Heart) {
     let mut captured_at: Option<u32> = None;
     let life = loop {
         if shared.stopping() {
-            break Life::Stopped;
+            break PipelineStatus::Stopped;
         }
         heart.beat(ANSWER_WITHIN, Instant::now());
-        let wanted = shared.setpoint().capture;
+        let wanted = shared.assignment().setpoint.capture;
         if wanted != captured_at {
             tracing::debug!(pipeline = name, side_pixels = wanted, "another capture size");
             source.set_capture(wanted);
@@ -48,14 +48,14 @@ pub(super) fn run(mut source: Box<dyn Source>, shared: &Shared, heart: &Heart) {
                 frame.seq = seq;
                 bad_in_a_row = 0;
                 shared.counters.frames.fetch_add(1, Relaxed);
-                shared.set_life(Life::Running);
-                let interval = shared.setpoint().interval;
+                shared.set_status(PipelineStatus::Running);
+                let interval = shared.assignment().setpoint.interval;
                 let admitted = if source.live() {
                     !shared.paused() && pace.admits(frame.captured, interval)
                 } else if patience(shared, heart, &pace) {
                     pace.admits(Instant::now(), interval)
                 } else {
-                    break Life::Stopped;
+                    break PipelineStatus::Stopped;
                 };
                 if admitted {
                     let (next, overwritten) = shared.slot.put(frame);
@@ -71,11 +71,11 @@ pub(super) fn run(mut source: Box<dyn Source>, shared: &Shared, heart: &Heart) {
             Ok(Next::Idle(reason)) => {
                 let reason = landlock::told(reason);
                 heart.idle(&reason);
-                shared.set_life(Life::Idle(reason));
+                shared.set_status(PipelineStatus::Idle(reason));
             }
             Ok(Next::End) => {
                 tracing::info!(pipeline = name, frames = seq, "the source has ended");
-                break Life::Ended;
+                break PipelineStatus::Ended;
             }
             Err(SourceError::Bad { origin, reason }) => {
                 let reason = landlock::told(reason);
@@ -92,19 +92,19 @@ pub(super) fn run(mut source: Box<dyn Source>, shared: &Shared, heart: &Heart) {
                 if let Some(suppressed) = log.admit("lost", Instant::now()) {
                     tracing::warn!(pipeline = name, origin, reason, suppressed, "the source went away, reopening");
                 }
-                shared.set_life(Life::Idle(format!("{origin}: {reason}")));
+                shared.set_status(PipelineStatus::Idle(format!("{origin}: {reason}")));
             }
             Err(SourceError::Fatal { origin, reason }) => {
                 let reason = landlock::told(reason);
                 tracing::error!(pipeline = name, origin, reason, "the source cannot work");
-                break Life::Failed(format!("{origin}: {reason}"));
+                break PipelineStatus::Failed(format!("{origin}: {reason}"));
             }
         }
         for (kind, suppressed) in log.settle(Instant::now()) {
             tracing::warn!(pipeline = name, kind, suppressed, "more of the same");
         }
     };
-    shared.set_life(life);
+    shared.set_status(life);
     shared.slot.close();
 }
 
@@ -214,11 +214,13 @@ mod tests {
         let (fit, task) = (crate::preprocess::Config::default(), crate::task::Config::default());
         let planner = Planner::new(bundle, Engine::Int8, 1, fit, &task).unwrap();
         let cost = Cost { infer_ms: 1.0, cpu_ms: 1.0, accuracy: None };
-        let only = Candidate { capture: None, resolution: None, batch: 1, form: 0, threads: 1, cost };
+        let only = Candidate { capture: None, resolution: None, batch: 1, variant: 0, threads: 1, cost };
         let config: PipelineConfig =
             toml_edit::de::from_str("name = 'a'\nmodel = 'leptonnet-digits'\nsource = { type = 'synthetic' }").unwrap();
+        let ladder = PipelineLadder::new("a", &config.governor, Duration::ZERO, &[only]);
+        let first = ladder.clone();
         let prepared = Prepared {
-            ladder: PipelineLadder::new("a", &config.governor, Duration::ZERO, &[only]),
+            ladder,
             config,
             stages: planner.stages(&Setpoint::full()).unwrap(),
             planner: Arc::new(planner),
@@ -236,8 +238,8 @@ mod tests {
         let mut expected = Vec::new();
         for side in [Some(320), Some(160), None] {
             let setpoint = Setpoint { capture: side, ..Setpoint::full() };
-            running.apply(&setpoint);
-            running.apply(&Setpoint { interval: Duration::from_millis(1), ..setpoint });
+            running.apply(first.assignment(setpoint.clone()));
+            running.apply(first.assignment(Setpoint { interval: Duration::from_millis(1), ..setpoint }));
             expected.push(side);
             let deadline = Instant::now() + Duration::from_secs(20);
             while *asked.lock().unwrap() != expected {

@@ -368,7 +368,7 @@ fn look(
         && let Some(governor) = reporter.governor_payload(set, 0)
     {
         let p95 =
-            set.iter().zip(&reading.pipelines).filter_map(|(r, load)| Some((r.config.name.clone(), load.p95_ms?)));
+            set.iter().zip(&reading.pipelines).filter_map(|(r, load)| Some((r.config.name.to_string(), load.p95_ms?)));
         file.write(&Status {
             pid: std::process::id(),
             written_ms: status::since_boot_ms(),

@@ -15,7 +15,7 @@ use crate::pipeline::Places;
 use crate::pipeline::pool::{self, Pool};
 use crate::publish::broker::daemon_user;
 use crate::publish::mqtt::Mqtt;
-use crate::publish::topics::{self, Topics};
+use crate::publish::topics::Topics;
 use crate::publish::{Message, PublishError, Publisher, Stats};
 use crate::sys::Roots;
 
@@ -47,10 +47,7 @@ impl Node {
             (mqtt.host, mqtt.port) = (address.ip().to_string(), address.port());
             mqtt.username = daemon_user().to_owned();
         }
-        let name = match config.node.name.as_str() {
-            "" => topics::default_node(Path::new("/")),
-            name => name.to_string(),
-        };
+        let name = config.node.name_or_default(Path::new("/"));
         let topics = Topics::new(&config.mqtt.prefix, &name).map_err(|e| DaemonError::Config(e.to_string()))?;
         let mqtt = Arc::new(Mqtt::start(&mqtt, &name).map_err(|e| because(&e))?);
         let publisher: Arc<dyn Publisher> = match tee {

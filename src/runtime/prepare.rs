@@ -83,11 +83,9 @@ pub(super) fn prepare(
     subscribe: impl FnOnce(&str) -> Result<Receiver<Incoming>, PublishError>,
 ) -> Result<Prepared, PrepareError> {
     let Ready { planner, stages, ladder, uncalibrated } = ready(config, places, roots, pool)?;
-    let incoming = match &config.source {
-        source::Config::Mqtt(mqtt) => {
-            Some(subscribe(&mqtt.topic).map_err(|e| PrepareError::Topic(config.name.clone(), e))?)
-        }
-        _ => None,
+    let incoming = match config.source.kind().subscription() {
+        Some(topic) => Some(subscribe(topic.filter).map_err(|e| PrepareError::Topic(config.name.to_string(), e))?),
+        None => None,
     };
     let channels = match stages.spec() {
         Spec::Window(spec) => spec.channels.clone(),
@@ -95,7 +93,7 @@ pub(super) fn prepare(
     };
     let source =
         source::open(&config.source, source::Context { roots: roots.clone(), incoming, waits: true, channels })
-            .map_err(|e| PrepareError::Source(config.name.clone(), e))?;
+            .map_err(|e| PrepareError::Source(config.name.to_string(), e))?;
     mark_of("source opened", &config.name);
     Ok(Prepared { config: config.clone(), planner, stages, source, ladder, uncalibrated })
 }

@@ -18,7 +18,6 @@ use serde_json::Value;
 use crate::config::PipelineConfig;
 use crate::frame::rfc3339;
 use crate::model::warn_unkept;
-use crate::source;
 use crate::sys::{atomic, file};
 use crate::task::{Memory, Number};
 
@@ -88,12 +87,11 @@ impl Readings {
         }
     }
 
-    /// The place of one pipeline's reading. `None` where it would mean nothing: a synthetic counter begins anew with every start.
+    /// The place of one pipeline's reading. `None` where it would mean nothing, because the scene begins anew with every start.
     pub(super) fn place(self: &Arc<Self>, pipeline: &PipelineConfig) -> Option<Place> {
-        let synthetic = matches!(pipeline.source, source::Config::Synthetic(_));
         // Another number of digits is another counter.
         let key = format!("{}/{}", pipeline.name, pipeline.preprocess.regions.len().max(1));
-        (!synthetic).then(|| Place { readings: self.clone(), key })
+        (!pipeline.source.kind().begins_anew()).then(|| Place { readings: self.clone(), key })
     }
 
     /// A turn of the control loop: has the file written when that is due. Returns at once.

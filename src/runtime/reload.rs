@@ -13,7 +13,7 @@ use super::report::Reporter;
 use super::running::Running;
 use super::set::{PipelineContext, PipelineSet};
 use crate::config::{Config, Loaded, PipelineConfig};
-use crate::frame::Emission;
+use crate::frame::{Emission, PipelineName};
 use crate::pipeline::open_bundle;
 
 /// What a reload came to.
@@ -44,7 +44,7 @@ struct Known {
 }
 
 /// A configuration that was loaded, and the pipelines that run an older model than the one it names.
-type Looked = Result<(Loaded, BTreeSet<String>), String>;
+type Looked = Result<(Loaded, BTreeSet<PipelineName>), String>;
 
 /// Loads the configuration and applies it.
 pub(super) async fn reload(present: Present<'_>, options: &Options, signals: &mut Signals) -> Reloaded {
@@ -107,14 +107,14 @@ async fn attempt(present: Present<'_>, options: &Options, signals: &mut Signals)
     if !same_connection {
         return Ok(Reloaded::Restart(Box::new(loaded)));
     }
-    let names: Vec<String> = new.pipelines.iter().map(|p| p.name.clone()).collect();
-    let before = set.iter().map(|r| r.config.name.as_str()).chain(set.waiting.iter().map(|(name, _)| name));
-    let gone: Vec<String> = before.filter(|n| !names.iter().any(|name| name == n)).map(str::to_owned).collect();
+    let names: Vec<PipelineName> = new.pipelines.iter().map(|p| p.name.clone()).collect();
+    let before = set.iter().map(|r| &r.config.name).chain(set.waiting.iter().map(|(name, _)| name));
+    let gone: Vec<PipelineName> = before.filter(|name| !names.contains(name)).cloned().collect();
     set.waiting.retain(|p| new.pipelines.contains(p));
     let now = Instant::now();
     unmade.into_iter().for_each(|one| set.waiting.put(one, now));
     set.replace(&new.governor, prepared, &names, context, now);
-    gone.iter().for_each(|name| context.bus.emit(&Emission::Removed(name.as_str().into())));
+    gone.iter().for_each(|name| context.bus.emit(&Emission::Removed(name.clone())));
     context.readings.keep_in(new.node.state_dir());
     *config = loaded.config;
     reporter.reconfigure(config);

@@ -79,7 +79,7 @@ impl Reporter {
         let model = |r: &Running| {
             let manifest = r.planner.bundle.manifest();
             ModelInfo {
-                pipeline: r.config.name.clone(),
+                pipeline: r.config.name.to_string(),
                 name: manifest.name.clone(),
                 version: manifest.version.clone(),
                 sha256: r.planner.sha256.clone(),
@@ -104,7 +104,8 @@ impl Reporter {
         self.counted = now;
         let passed_ms = passed.as_millis() as u64;
         for running in set.iter() {
-            let setpoint = running.shared.setpoint();
+            let assignment = running.shared.assignment();
+            let setpoint = &assignment.setpoint;
             if setpoint.rung > 0 || setpoint.paused {
                 running.shared.counters.reduced_ms.fetch_add(passed_ms, Relaxed);
             }
@@ -164,11 +165,11 @@ impl Reporter {
                 capture: setpoint.capture,
                 resolution: setpoint.resolution,
                 batch: setpoint.batch,
-                model: model_name(&running.planner, setpoint.form),
+                model: model_name(&running.planner, setpoint.variant),
                 threads: setpoint.threads,
                 paused: setpoint.paused,
             };
-            Some((running.config.name.clone(), rung))
+            Some((running.config.name.to_string(), rung))
         };
         let pipelines: BTreeMap<_, _> = set.iter().enumerate().filter_map(|(i, r)| rung(i, r)).collect();
         Some(payload::Governor {
@@ -208,7 +209,7 @@ impl Reporter {
         for running in set.iter() {
             let counters = &running.shared.counters;
             let counts = counters.counts();
-            let rate = self.rates.entry(running.config.name.clone()).or_insert_with(|| Rate::new(0, self.started));
+            let rate = self.rates.entry(running.config.name.to_string()).or_insert_with(|| Rate::new(0, self.started));
             let latency = counters.latency.percentiles();
             let health = PipelineHealth {
                 fps: rate.per_second(counts.inferences, now).unwrap_or(0.0) as f32,
@@ -219,15 +220,15 @@ impl Reporter {
                 },
                 drops: counts.dropped,
                 errors: counts.errors,
-                rung: running.shared.setpoint().rung,
+                rung: running.shared.assignment().setpoint.rung,
                 rung_changes: payload::Steps { up: counts.steps_up, down: counts.steps_down },
                 reduced_s: counts.reduced_ms as f64 / 1e3,
                 idle: running.shared.idle(now),
             };
-            pipelines.insert(running.config.name.clone(), health);
+            pipelines.insert(running.config.name.to_string(), health);
         }
         for (name, reason) in set.waiting.iter() {
-            pipelines.insert(name.to_owned(), PipelineHealth::not_running(reason));
+            pipelines.insert(name.to_string(), PipelineHealth::not_running(reason));
         }
         let health = Health {
             uptime_s: now.saturating_duration_since(self.started).as_secs(),
@@ -255,10 +256,10 @@ fn standing(set: &PipelineSet) -> Standing {
     Standing { mode: kebab(&mode(set)), state: kebab(&set.governor().state()) }
 }
 
-/// The model's name, with that of its variant where it is not the main form.
-fn model_name(planner: &Planner, form: usize) -> String {
+/// The model's name, with that of its variant where it is not the main variant.
+fn model_name(planner: &Planner, variant: usize) -> String {
     let name = &planner.bundle.manifest().name;
-    if form == 0 { name.clone() } else { format!("{name}/{}", planner.form_name(form)) }
+    if variant == 0 { name.clone() } else { format!("{name}/{}", planner.variant_name(variant)) }
 }
 
 fn forecast(f: Forecast) -> payload::Forecast {
@@ -384,7 +385,7 @@ impl Report {
             report.dropped += one.dropped;
             report.skipped += one.skipped;
             report.errors += one.errors;
-            report.pipelines.insert(running.config.name.clone(), one);
+            report.pipelines.insert(running.config.name.to_string(), one);
         }
         report.accuracy = share(right, known);
         report.held = share(held, known + held);

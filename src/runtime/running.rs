@@ -18,7 +18,7 @@ use crate::pipeline::Uncalibrated;
 use crate::pipeline::plans::Plans;
 use crate::pipeline::turn::Turn;
 use crate::telemetry::PipelineCounters;
-use leptond_governor::{Load, PipelineLadder, Setpoint};
+use leptond_governor::{Assignment, Load};
 
 /// A source that gives nothing for this long is said to be idle.
 const IDLE_AFTER: Duration = Duration::from_secs(10);
@@ -32,7 +32,7 @@ const LEAST_RESULTS: usize = 3;
 
 /// What a pipeline is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Life {
+pub enum PipelineStatus {
     /// Frames come.
     Running,
     /// Nothing to do, for this reason.
@@ -56,15 +56,14 @@ pub struct Shared {
     pub(super) slot: Slot,
     pub(super) plans: Arc<Plans>,
     pub(super) turn: Arc<Turn>,
-    ladder: Mutex<Arc<PipelineLadder>>,
     stop: AtomicBool,
     /// A person's pause, beside the governor's.
     held: AtomicBool,
     /// When the newest frame that was worked on since the setpoint applies was captured.
     newest: Mutex<Option<Instant>>,
     /// And since when, where another reason of idleness does not count as a change.
-    life: Mutex<(Life, Instant)>,
-    setpoint: Mutex<Setpoint>,
+    life: Mutex<(PipelineStatus, Instant)>,
+    assignment: Mutex<Arc<Assignment>>,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -101,17 +100,12 @@ impl Truth {
 
 impl Shared {
     /// What applies now.
-    pub fn setpoint(&self) -> Setpoint {
-        lock(&self.setpoint).clone()
-    }
-
-    /// How far the work may be lowered.
-    pub(super) fn ladder(&self) -> Arc<PipelineLadder> {
-        lock(&self.ladder).clone()
+    pub fn assignment(&self) -> Arc<Assignment> {
+        lock(&self.assignment).clone()
     }
 
     /// What the pipeline is doing.
-    pub fn life(&self) -> Life {
+    pub fn life(&self) -> PipelineStatus {
         lock(&self.life).0.clone()
     }
 
@@ -124,17 +118,18 @@ impl Shared {
 
     /// Whether no frame is to be let through, by a person's wish or the governor's.
     pub(super) fn paused(&self) -> bool {
-        self.held.load(Ordering::Acquire) || lock(&self.setpoint).paused
+        self.held.load(Ordering::Acquire) || lock(&self.assignment).setpoint.paused
     }
 
     /// What is achieved at the present setpoint.
     pub fn load(&self, now: Instant) -> Load {
-        let (setpoint, ladder) = (self.setpoint(), self.ladder());
-        if ladder.provisional {
+        let assignment = self.assignment();
+        let Assignment { setpoint, frame_interval, .. } = &*assignment;
+        if assignment.provisional {
             // It is held now and then by what measures it: that is not held against it.
             return Load { idle: self.idle(now).is_some(), ..Load::default() };
         }
-        let pace = setpoint.interval.max(ladder.frame_interval);
+        let pace = setpoint.interval.max(*frame_interval);
         let inferences = u32::try_from(setpoint.batch).unwrap_or(u32::MAX).saturating_mul(JUDGED_BY_INFERENCES);
         let window = pace.saturating_mul(inferences).max(JUDGED_BY);
         let ms = |d: Duration| d.as_secs_f32() * 1e3;
@@ -167,10 +162,10 @@ impl Shared {
         }
         let (life, since) = &*lock(&self.life);
         match life {
-            Life::Idle(reason) if now.saturating_duration_since(*since) >= IDLE_AFTER => Some(reason.clone()),
-            Life::Failed(reason) => Some(format!("failed: {reason}")),
-            Life::Ended => Some("the source has ended".into()),
-            Life::Idle(_) | Life::Running | Life::Stopped => None,
+            PipelineStatus::Idle(reason) if now.saturating_duration_since(*since) >= IDLE_AFTER => Some(reason.clone()),
+            PipelineStatus::Failed(reason) => Some(format!("failed: {reason}")),
+            PipelineStatus::Ended => Some("the source has ended".into()),
+            PipelineStatus::Idle(_) | PipelineStatus::Running | PipelineStatus::Stopped => None,
         }
     }
 
@@ -181,18 +176,19 @@ impl Shared {
 
     /// Whether nothing will come any more.
     pub(super) fn over(&self) -> bool {
-        self.stopping() || matches!(self.life(), Life::Ended | Life::Failed(_) | Life::Stopped)
+        self.stopping()
+            || matches!(self.life(), PipelineStatus::Ended | PipelineStatus::Failed(_) | PipelineStatus::Stopped)
     }
 
     pub(super) fn stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
 
-    pub(super) fn set_life(&self, life: Life) {
+    pub(super) fn set_status(&self, life: PipelineStatus) {
         let mut now = lock(&self.life);
         if now.0 != life {
-            let over = matches!(life, Life::Ended | Life::Failed(_));
-            let still_idle = matches!((&now.0, &life), (Life::Idle(_), Life::Idle(_)));
+            let over = matches!(life, PipelineStatus::Ended | PipelineStatus::Failed(_));
+            let still_idle = matches!((&now.0, &life), (PipelineStatus::Idle(_), PipelineStatus::Idle(_)));
             let since = if still_idle { now.1 } else { Instant::now() };
             *now = (life, since);
             drop(now);
@@ -214,8 +210,6 @@ pub struct Running {
     pub config: PipelineConfig,
     /// Compiles the stages anew for another setpoint.
     pub planner: Arc<Planner>,
-    /// How far its work may be lowered; the first rung is full work.
-    pub ladder: PipelineLadder,
     /// The arithmetic that runs.
     pub engine: &'static str,
     /// Shared with its threads.
@@ -238,30 +232,29 @@ impl Running {
             stages.restore(memory);
         }
         let shared = Arc::new(Shared {
-            name: config.name.clone(),
+            name: config.name.to_string(),
             counters: PipelineCounters::default(),
             truth: Truth::default(),
             slot: Slot::default(),
             plans: Plans::new(&config.name, planner.clone(), stages.key()),
             turn,
-            ladder: Mutex::new(Arc::new(ladder.clone())),
             stop: AtomicBool::new(false),
             held: AtomicBool::new(false),
             newest: Mutex::new(None),
-            life: Mutex::new((Life::Idle("starting".into()), Instant::now())),
-            setpoint: Mutex::new(ladder.rungs.first().map_or_else(Setpoint::full, |r| r.setpoint.clone())),
+            life: Mutex::new((PipelineStatus::Idle("starting".into()), Instant::now())),
+            assignment: Mutex::new(Arc::new(ladder.first())),
             wake,
         });
         let engine = stages.engine();
         let mut running =
-            Running { config, planner, ladder, engine, shared: shared.clone(), uncalibrated, threads: Vec::new() };
+            Running { config, planner, engine, shared: shared.clone(), uncalibrated, threads: Vec::new() };
         let spawn = |running: &mut Running, role: &str, body: Box<dyn FnOnce() + Send>| {
             let thread = std::thread::Builder::new().name(format!("{role} {}", shared.name)).spawn(body)?;
             running.threads.push(thread);
             std::io::Result::Ok(())
         };
         let now = Instant::now();
-        let worker = Worker::new(shared.clone(), stages, bus, place);
+        let worker = Worker::new(shared.clone(), running.config.name.clone(), stages, bus, place);
         let heart = heartbeats.register(&format!("infer {}", shared.name), worker::FRAME_WITHIN, now);
         let result = spawn(&mut running, "infer", Box::new(move || worker.run(&heart))).and_then(|()| {
             let heart = heartbeats.register(&format!("capture {}", shared.name), worker::FRAME_WITHIN, now);
@@ -276,19 +269,13 @@ impl Running {
         Ok(running)
     }
 
-    /// Applies a setpoint: the interval and a pause at once; another form, resolution, batch or number of threads when its plan
-    /// is there.
-    pub fn apply(&self, setpoint: &Setpoint) {
+    /// Applies an assignment: the interval and a pause at once; another variant, resolution, batch or number of threads when its
+    /// plan is there.
+    pub fn apply(&self, assignment: Assignment) {
         // In this order, so that no result of the old plan is taken for one of the new rung.
-        self.shared.plans.want(setpoint.into());
-        *lock(&self.shared.setpoint) = setpoint.clone();
+        self.shared.plans.want((&assignment.setpoint).into());
+        *lock(&self.shared.assignment) = Arc::new(assignment);
         self.shared.restart(Instant::now());
-    }
-
-    /// It has been measured: from now on it goes by this ladder.
-    pub(super) fn learn(&mut self, ladder: PipelineLadder) {
-        *lock(&self.shared.ladder) = Arc::new(ladder.clone());
-        self.ladder = ladder;
     }
 
     /// Tells both threads to stop; returns at once.

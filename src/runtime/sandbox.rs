@@ -1,4 +1,4 @@
-//! Which files this configuration needs; everything else is given up at the start of a run by hand.
+//! The files that a configuration needs; everything else is given up at the start of a run by hand.
 
 #[cfg(test)]
 mod tests;
@@ -6,8 +6,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Loaded, Sandbox};
-use crate::source::{self, SensorKind};
-use crate::sys::landlock::{self, Allowed, Standing};
+use crate::sys::landlock::{self, Allowed, Standing, directory};
 
 /// Programs, libraries, settings of the system, and what the kernel tells.
 const SYSTEM: [&str; 12] =
@@ -17,7 +16,7 @@ const SYSTEM: [&str; 12] =
 const DEVICES: [&str; 7] =
     ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/vcio"];
 
-/// What directories the environment names.
+/// Reader of environment variables.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<std::ffi::OsString>;
 
 /// Everything that a run of `loaded` has to reach.
@@ -28,7 +27,6 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
     for name in ["PATH", "LD_LIBRARY_PATH", "CREDENTIALS_DIRECTORY"] {
         read.extend(list(name));
     }
-    // Files are often replaced by renaming a new one over them: only their directory stays the same.
     read.extend(loaded.path.as_deref().map(directory));
     let tls = config.mqtt.tls.as_ref();
     let tls = tls.map(|t| [Some(&t.ca_file), t.cert_file.as_ref(), t.key_file.as_ref()]).unwrap_or_default();
@@ -43,9 +41,11 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
             // A bundle is a directory, and its parts may be links to its neighbours.
             read.extend([path.to_owned(), directory(path)]);
         }
-        source_needs(&pipeline.source, &mut read, &mut devices);
+        let paths = pipeline.source.kind().paths();
+        read.extend(paths.read);
+        devices.extend(paths.devices);
     }
-    let mut write: Vec<PathBuf> = crate::model::race::state_dir(&config.node.state_dir, env).into_iter().collect();
+    let mut write: Vec<PathBuf> = crate::model::autotune::state_dir(&config.node.state_dir, env).into_iter().collect();
     for name in ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"] {
         write.extend(list(name));
     }
@@ -58,58 +58,7 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
     Allowed { read, write, devices }
 }
 
-fn source_needs(source: &source::Config, read: &mut Vec<PathBuf>, devices: &mut Vec<PathBuf>) {
-    let mut child = |program: &str, args: &[String]| {
-        if program.contains('/') {
-            read.push(directory(Path::new(program)));
-        }
-        // "--tuning-file=/srv/x.json" names a file as "--tuning-file /srv/x.json" does.
-        let words = args.iter().map(|arg| arg.split_once('=').map_or(arg.as_str(), |(_, value)| value));
-        read.extend(words.map(Path::new).filter(|p| p.is_absolute()).map(directory));
-    };
-    match source {
-        // A camera that is plugged in again is a new device file: all of /dev.
-        source::Config::V4l2(c) => devices.extend(["/dev".into(), directory(&c.device)]),
-        source::Config::Rpicam(c) => {
-            child(&c.program, &c.extra_args);
-            devices.push("/dev".into());
-        }
-        source::Config::Rtsp(c) => {
-            child(&c.program, &c.extra_args);
-            let local = c.url.strip_prefix("file:").map(|p| p.trim_start_matches("//")).or(Some(c.url.as_str()));
-            read.extend(local.filter(|p| !p.contains("://")).map(|p| directory(Path::new(p))));
-            devices.push("/dev".into());
-        }
-        source::Config::Files(c) => read.push(fixed_part(&c.path)),
-        source::Config::Sensor(c) => match c.kind {
-            SensorKind::Jsonl | SensorKind::Csv if c.path != "-" => read.push(directory(Path::new(&c.path))),
-            SensorKind::Iio => devices.push("/dev".into()),
-            _ => {}
-        },
-        source::Config::Synthetic(_) | source::Config::Mqtt(_) => {}
-    }
-}
-
-/// The directory that a file lies in; `.` for a bare name.
-fn directory(file: &Path) -> PathBuf {
-    match file.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => ".".into(),
-        Some(parent) => parent.into(),
-        None => file.into(),
-    }
-}
-
-/// The directory that holds everything that a path with `*`, `?` and `[` can mean.
-fn fixed_part(path: &str) -> PathBuf {
-    let fixed = path.find(['*', '?', '[']).map_or(path, |at| &path[..at]);
-    match fixed {
-        "" => ".".into(),
-        fixed if fixed.ends_with('/') || Path::new(path).is_dir() => fixed.into(),
-        fixed => directory(Path::new(fixed)),
-    }
-}
-
-/// What this process has given up; kept for its reloads.
+/// The restriction of this process; kept for its reloads.
 #[derive(Clone, Debug)]
 pub struct Given {
     allowed: Option<Allowed>,
@@ -143,10 +92,10 @@ pub fn restrict(loaded: &Loaded, env: Env<'_>) -> Given {
 }
 
 impl Given {
-    /// Whether a new configuration can be served by this process.
+    /// Checks that this process can serve a new configuration.
     ///
     /// # Errors
-    /// The first path that is out of reach, and what to do.
+    /// The first path that is out of reach, with advice.
     pub fn check(&self, loaded: &Loaded, env: Env<'_>) -> Result<(), String> {
         let Some(allowed) = &self.allowed else { return Ok(()) };
         let needed = needs(loaded, env);

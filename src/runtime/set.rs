@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use super::DaemonError;
 use super::prepare::{PrepareError, Prepared, Unmade};
 use super::readings::Readings;
-use super::running::{Life, Running, Shared};
+use super::running::{PipelineStatus, Running, Shared};
 use super::waiting::Waiting;
-use crate::frame::Bus;
+use crate::frame::{Bus, PipelineName};
 use crate::pipeline::turn::Turn;
 use crate::pipeline::{PipelineError, Uncalibrated};
 use crate::telemetry::Heartbeats;
@@ -70,7 +70,7 @@ impl PipelineSet {
         &mut self,
         config: &leptond_governor::Config,
         prepared: Vec<Prepared>,
-        order: &[String],
+        order: &[PipelineName],
         context: &PipelineContext,
         now: Instant,
     ) {
@@ -80,16 +80,14 @@ impl PipelineSet {
         go.iter().for_each(Running::request_stop);
         go.into_iter().for_each(Running::stop);
         self.running = keep;
+        let ladders = prepared.iter().map(|p| p.ladder.clone()).collect();
         for pipeline in prepared {
             self.begin(pipeline, context, now);
         }
         self.running.sort_by_key(|r| order.iter().position(|name| *name == r.config.name));
-        self.governor.reload(config.clone(), self.running.iter().map(|r| r.ladder.clone()).collect());
-        for (index, running) in self.running.iter().enumerate() {
-            if let Some(status) = self.governor.status(index) {
-                running.apply(&status.setpoint);
-            }
-        }
+        let names: Vec<&str> = self.running.iter().map(|r| r.config.name.as_str()).collect();
+        self.governor.reload(config.clone(), &names, ladders);
+        (0..self.running.len()).for_each(|index| self.apply(index));
     }
 
     /// A pipeline that was tried again runs beside the others, which go on untouched, or waits on.
@@ -110,14 +108,14 @@ impl PipelineSet {
         match Running::start(prepared, context) {
             Ok(running) => {
                 if self.waiting.has(&config.name) {
-                    tracing::info!(pipeline = config.name, "can be started by now");
+                    tracing::info!(pipeline = config.name.as_str(), "can be started by now");
                     self.waiting.retain(|one| one.name != config.name);
                 }
                 self.running.push(running);
                 true
             }
             Err(error) => {
-                let error = PrepareError::from(PipelineError::Thread(config.name.clone(), error));
+                let error = PrepareError::from(PipelineError::Thread(config.name.to_string(), error));
                 self.waiting.put(Unmade::new(config, error), now);
                 false
             }
@@ -133,13 +131,16 @@ impl PipelineSet {
     /// The pipeline of `shared` has been measured. Whether it is still there.
     pub(super) fn learn(&mut self, shared: &Arc<Shared>, ladder: PipelineLadder) -> bool {
         let Some(index) = self.running.iter().position(|r| Arc::ptr_eq(&r.shared, shared)) else { return false };
-        self.governor.learn(index, ladder.clone());
-        let running = &mut self.running[index];
-        running.learn(ladder);
-        if let Some(status) = self.governor.status(index) {
-            running.apply(&status.setpoint);
-        }
+        self.governor.learn(index, ladder);
+        self.apply(index);
         true
+    }
+
+    /// Hands pipeline `index` what the governor assigns to it.
+    fn apply(&self, index: usize) {
+        if let (Some(running), Some(assignment)) = (self.running.get(index), self.governor.assignment(index)) {
+            running.apply(assignment);
+        }
     }
 
     /// The pipelines.
@@ -161,9 +162,8 @@ impl PipelineSet {
     pub fn govern(&mut self, reading: &Reading, now: Instant) -> Vec<(usize, Change)> {
         let changes = self.governor.step(reading, now.saturating_duration_since(self.started));
         let apply = |change: Change| {
-            let running = self.running.get(change.pipeline)?;
-            let before = running.shared.setpoint().rung;
-            running.apply(&change.setpoint);
+            let before = self.running.get(change.pipeline)?.shared.assignment().setpoint.rung;
+            self.apply(change.pipeline);
             Some((before, change))
         };
         changes.into_iter().filter_map(apply).collect()
@@ -187,7 +187,7 @@ impl PipelineSet {
     /// Why the daemon failed: every pipeline is over and at least one of them by a failure.
     pub fn failure(&self) -> Option<String> {
         let reason = |r: &Running| match r.shared.life() {
-            Life::Failed(reason) => Some(format!("pipeline {:?}: {reason}", r.config.name)),
+            PipelineStatus::Failed(reason) => Some(format!("pipeline {:?}: {reason}", r.config.name)),
             _ => None,
         };
         if !self.all_over() {
@@ -207,7 +207,7 @@ impl PipelineSet {
     /// Tells all threads to stop and waits for them until `deadline`; the names of those that had not ended by then.
     pub fn stop(&mut self, deadline: Instant) -> Vec<String> {
         self.running.iter().for_each(Running::request_stop);
-        let late = |r: &mut Running| (!r.join_by(deadline)).then(|| r.config.name.clone());
+        let late = |r: &mut Running| (!r.join_by(deadline)).then(|| r.config.name.to_string());
         self.running.iter_mut().filter_map(late).collect()
     }
 }

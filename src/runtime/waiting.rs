@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::prepare::{PrepareError, Unmade};
 use crate::config::PipelineConfig;
+use crate::frame::PipelineName;
 use crate::pipeline::PipelineError;
 
 /// Time to the first attempt after one that failed …
@@ -79,8 +80,8 @@ impl Waiting {
     }
 
     /// Name of each, and why it does not run.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|one| (one.config.name.as_str(), one.reason.as_str()))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&PipelineName, &str)> {
+        self.0.iter().map(|one| (&one.config.name, one.reason.as_str()))
     }
 
     /// Why one does not run that waits for a person.

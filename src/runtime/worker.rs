@@ -8,7 +8,7 @@ use super::capture::LOG_EVERY;
 use super::readings::Place;
 use super::running::Shared;
 use super::slot::Taken;
-use crate::frame::{Bus, Emission, Event, Frame, Output, Stamp, Timing};
+use crate::frame::{Bus, Emission, Event, Frame, Output, PipelineName, Stamp, Timing};
 use crate::pipeline::Stages;
 use crate::pipeline::gather::Patience;
 use crate::task::TaskOutput;
@@ -30,7 +30,7 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     stages: Stages,
     bus: Bus,
-    name: Arc<str>,
+    name: PipelineName,
     /// Where what the task knows of a meter is kept.
     place: Option<Place>,
     log: RateLimited,
@@ -44,9 +44,9 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(shared: Arc<Shared>, stages: Stages, bus: Bus, place: Option<Place>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, name: PipelineName, stages: Stages, bus: Bus, place: Option<Place>) -> Self {
         Worker {
-            name: shared.name.as_str().into(),
+            name,
             shared,
             stages,
             bus,
@@ -112,16 +112,12 @@ impl Worker {
     /// How long to wait for another frame from `now` on: until what is gathered has to run.
     fn patience(&self, now: Instant) -> Duration {
         let Some(oldest) = self.gathered.first() else { return LOOK_EVERY };
-        let ladder = self.shared.ladder();
+        let assignment = self.shared.assignment();
         let measured = self.shared.counters.recent_infer.p95(JUDGED_BY, LEAST_TIMES, now);
-        let calibrated = || {
-            let ms = ladder.rungs.get(self.rung).map_or(0.0, |rung| rung.cost.infer_ms);
-            Duration::from_secs_f32((ms / 1e3).clamp(0.0, FRAME_WITHIN.as_secs_f32()))
-        };
         let patience = Patience {
-            deadline: ladder.deadline,
-            infer: measured.unwrap_or_else(calibrated),
-            interval: self.shared.setpoint().interval.max(ladder.frame_interval),
+            deadline: assignment.deadline,
+            infer: measured.unwrap_or(assignment.infer).min(FRAME_WITHIN),
+            interval: assignment.setpoint.interval.max(assignment.frame_interval),
             batch: self.stages.frames(),
         };
         patience.until(oldest.captured).saturating_duration_since(now).min(LOOK_EVERY)
@@ -138,7 +134,7 @@ impl Worker {
             self.shared.restart(Instant::now());
         }
         if self.shared.plans.settled() {
-            self.rung = self.shared.setpoint().rung;
+            self.rung = self.shared.assignment().setpoint.rung;
         }
     }
 

@@ -16,7 +16,7 @@ use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::backoff::Backoff;
-use super::{Next, Source, SourceError};
+use super::contract::{Next, Source, SourceError};
 use crate::frame::Frame;
 use crate::sys::child::{Child, Read, SpawnError, Spec};
 pub(super) use cut::{Cut, Mjpeg, Raw};

@@ -322,7 +322,7 @@ fn flags_win_over_environment_over_file() {
     let mqtt = &loaded.config.mqtt;
     assert_eq!((mqtt.host.as_str(), mqtt.port, mqtt.queue, mqtt.results), ("1234", 1003, 7, false));
     assert_eq!(mqtt.tls.as_ref().unwrap().ca_file, Path::new("/ca.pem"));
-    assert_eq!(loaded.config.node.name, "0012", "text stays text, leading zeros and all");
+    assert_eq!(loaded.config.node.name.as_deref(), Some("0012"), "text stays text, leading zeros and all");
     let pipeline = &loaded.config.pipelines[0];
     assert_eq!(pipeline.task.labels, ["a", "b"]);
     let leptond::source::Config::Synthetic(source) = &pipeline.source else { panic!("{:?}", pipeline.source) };

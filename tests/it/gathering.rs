@@ -1,4 +1,4 @@
-//! A pipeline whose setpoint changes under it: batches, forms and pauses, with a source that gives what the test tells it to.
+//! A pipeline whose setpoint changes under it: batches, variants and pauses, with a source that gives what the test tells it to.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use leptond::config::PipelineConfig;
-use leptond::frame::{Bus, Frame};
+use leptond::frame::{Bus, Frame, NodeName};
 use leptond::model::Engine;
 use leptond::pipeline::{Planner, open_bundle};
 use leptond::publish::sink::MqttSink;
@@ -19,7 +19,7 @@ use leptond::runtime::set::PipelineContext;
 use leptond::source::{self, Next, Source, SourceError, SyntheticConfig};
 use leptond::telemetry::Heartbeats;
 use leptond::{preprocess, task};
-use leptond_governor::{Candidate, Cost, PipelineLadder, Setpoint};
+use leptond_governor::{Assignment, Candidate, Cost, PipelineLadder, Setpoint};
 use serde_json::Value;
 
 use crate::mosquitto::wait_until;
@@ -83,6 +83,7 @@ struct Bench {
     handed: Arc<AtomicU64>,
     results: Arc<Results>,
     rungs: Vec<Setpoint>,
+    first: Assignment,
 }
 
 /// A pipeline that can do each of `rungs` and starts on the first; a frame every `frame_interval`, as the governor thinks.
@@ -99,12 +100,13 @@ fn start(model: &str, rungs: &[Setpoint], deadline_ms: u64, frame_interval: Dura
         capture: None,
         resolution: s.resolution,
         batch: s.batch,
-        form: s.form,
+        variant: s.variant,
         threads: 1,
         cost: Cost { infer_ms: 1.0, cpu_ms: 1.0, accuracy: None },
     };
     let mut ladder = PipelineLadder::new("p", &config.governor, frame_interval, &[candidate(&rungs[0])]);
     ladder.rungs[0].setpoint = rungs[0].clone();
+    let first = ladder.first();
     let (frames, script) = channel();
     let handed = Arc::new(AtomicU64::new(0));
     let results = Arc::new(Results::default());
@@ -116,7 +118,7 @@ fn start(model: &str, rungs: &[Setpoint], deadline_ms: u64, frame_interval: Dura
         ladder,
         uncalibrated: None,
     };
-    let sink = MqttSink::new(results.clone(), Topics::new("leptond", "test").unwrap(), true);
+    let sink = MqttSink::new(results.clone(), Topics::new("leptond", &NodeName::new("test").unwrap()).unwrap(), true);
     let context = PipelineContext {
         bus: Bus::new(vec![Arc::new(sink)]),
         heartbeats: Heartbeats::new(Instant::now()),
@@ -125,12 +127,12 @@ fn start(model: &str, rungs: &[Setpoint], deadline_ms: u64, frame_interval: Dura
         wake: Arc::new(|| {}),
     };
     let running = Running::start(prepared, &context).unwrap();
-    Bench { running, frames, handed, results, rungs: rungs.to_vec() }
+    Bench { running, frames, handed, results, rungs: rungs.to_vec(), first }
 }
 
 impl Bench {
     fn apply(&self, rung: usize) {
-        self.running.apply(&self.rungs[rung]);
+        self.running.apply(Assignment { setpoint: self.rungs[rung].clone(), ..self.first.clone() });
     }
 
     fn send(&self, frames: usize, make: impl Fn() -> Frame) {
@@ -269,7 +271,7 @@ fn a_pause_lets_nothing_through_and_finishes_what_was_gathered() {
 
 #[test]
 fn another_form_takes_over_at_a_frame_boundary_and_counts_anew() {
-    let small = |s: &mut Setpoint| (s.form, s.resolution) = (1, Some(24));
+    let small = |s: &mut Setpoint| (s.variant, s.resolution) = (1, Some(24));
     let bench = start("leptonnet-digits", &[rung(0, |_| {}), rung(1, small)], 0, Duration::ZERO, false);
     let shared = bench.running.shared.clone();
     let frame = picture();
@@ -302,7 +304,7 @@ fn another_form_takes_over_at_a_frame_boundary_and_counts_anew() {
     let labels: Vec<&str> = results.iter().map(|r| r["top"][0]["label"].as_str().unwrap()).collect();
     assert!(
         labels.iter().all(|l| ["none"].contains(l) || l.len() == 1),
-        "both forms have the bundle's labels: {labels:?}"
+        "both variants have the bundle's labels: {labels:?}"
     );
     bench.end();
 }

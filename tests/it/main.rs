@@ -10,6 +10,7 @@ mod common;
 mod config;
 mod daemon;
 mod detect;
+mod docs;
 mod doctor;
 mod files;
 mod gathering;

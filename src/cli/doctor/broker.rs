@@ -7,9 +7,9 @@ use super::super::setup::password::{KEPT, Kept, as_the_service};
 use super::finding::Finding;
 use super::machine::Machine;
 use crate::config::Config;
+use crate::publish;
 use crate::publish::mqtt::attempt::{Attempt, attempt};
-use crate::publish::mqtt::link::{Kind, Trouble};
-use crate::publish::{self, topics};
+use crate::publish::mqtt::link::{Failure as Trouble, FailureKind as Kind, TlsFailure};
 use crate::runtime::status::Status;
 
 /// How long the whole test may take.
@@ -59,10 +59,7 @@ pub fn gather(machine: &Machine, config: &Config, of_service: bool, status: Opti
         mqtt.port = port.parse().unwrap_or(mqtt.port);
         mqtt.tls = None;
     }
-    let node = match config.node.name.as_str() {
-        "" => topics::default_node(machine.root().unwrap_or(Path::new("/"))),
-        name => name.to_owned(),
-    };
+    let node = config.node.name_or_default(machine.root().unwrap_or(Path::new("/"))).to_string();
     let outcome = if !machine.is_here() {
         Outcome::NotTried
     } else if config.broker.enabled && status.is_none() {
@@ -184,35 +181,33 @@ fn failed(facts: &Facts, trouble: &Trouble) -> Finding {
             .advice("is this port for TLS (8883 usually is)? Then give --tls-ca FILE, or [mqtt.tls] ca_file")
             .command("sudo leptond setup"),
         Kind::Closed | Kind::Reset => finding.advice(format!("{elsewhere}the broker's log says why")).command("journalctl -u mosquitto -n 20"),
-        Kind::Tls => tls_trouble(finding, facts, &trouble.words),
+        Kind::Tls(cause) => tls_trouble(finding, facts, cause),
         Kind::Rejected => finding.advice(format!("{elsewhere}the broker's log says why: journalctl -u mosquitto -n 20")),
         Kind::Protocol => finding.advice("another program listens there: mqtt.host and mqtt.port"),
     }
 }
 
-fn tls_trouble(finding: Finding, facts: &Facts, words: &str) -> Finding {
+fn tls_trouble(finding: Finding, facts: &Facts, cause: TlsFailure) -> Finding {
     let show = format!("openssl s_client -connect {} -showcerts </dev/null", facts.address);
-    let has = |part: &str| words.contains(part);
-    if !facts.tls {
-        finding
+    match cause {
+        TlsFailure::TlsPort => finding
             .advice("give the authority that signed its certificate: --tls-ca FILE, or [mqtt.tls] ca_file")
-            .command("sudo leptond setup")
-    } else if has("no TLS there") {
-        finding.advice("the port is a plain one: remove [mqtt.tls], or give the broker's TLS port (8883 usually is)")
-    } else if has("expired") {
-        finding
+            .command("sudo leptond setup"),
+        TlsFailure::PlainPort => finding
+            .advice("the port is a plain one: remove [mqtt.tls], or give the broker's TLS port (8883 usually is)"),
+        TlsFailure::Expired => finding
             .advice("renew the broker's certificate, or set this computer's clock if it is wrong")
-            .command("timedatectl")
-    } else if has("not valid yet") {
-        finding
+            .command("timedatectl"),
+        TlsFailure::NotYetValid => finding
             .advice("this computer's clock is behind, or the certificate is from the future")
-            .command("sudo timedatectl set-ntp true")
-    } else if has("another name") {
-        finding.advice("mqtt.host has to be a name that is in the certificate").command(show)
-    } else if has("not trusted") {
-        finding.advice("mqtt.tls.ca_file has to hold the authority that signed the broker's certificate").command(show)
-    } else {
-        finding.command(show)
+            .command("sudo timedatectl set-ntp true"),
+        TlsFailure::NameMismatch => {
+            finding.advice("mqtt.host has to be a name that is in the certificate").command(show)
+        }
+        TlsFailure::Untrusted => finding
+            .advice("mqtt.tls.ca_file has to hold the authority that signed the broker's certificate")
+            .command(show),
+        TlsFailure::Other => finding.command(show),
     }
 }
 
@@ -229,8 +224,7 @@ mod tests {
             prefix: "leptond".into(),
             username: username.into(),
             connected: None,
-            tls: matches!(&outcome, Outcome::Tried(Attempt::Failed(trouble)) if trouble.words.contains("certificate has")
-                || trouble.words.contains("no TLS")),
+            tls: false,
             outcome,
         };
         let findings = judge(&facts, false);
@@ -253,9 +247,9 @@ mod tests {
         check("ha", "", failed(Kind::Credentials, "x"), Level::Trouble, &["wants a user name"]);
         check("ha", "pi", failed(Kind::Credentials, "x"), Level::Trouble, &["mosquitto_passwd", "passwd pi"]);
         check("ha", "", failed(Kind::Closed, "x"), Level::Trouble, &["for TLS"]);
-        check("ha", "", failed(Kind::Tls, "the certificate has expired"), Level::Trouble, &["renew"]);
-        check("ha", "", failed(Kind::Tls, "no TLS there"), Level::Trouble, &["a plain one"]);
-        check("ha", "", failed(Kind::Tls, "the broker speaks TLS"), Level::Trouble, &["--tls-ca FILE"]);
+        check("ha", "", failed(Kind::Tls(TlsFailure::Expired), "x"), Level::Trouble, &["renew"]);
+        check("ha", "", failed(Kind::Tls(TlsFailure::PlainPort), "x"), Level::Trouble, &["a plain one"]);
+        check("ha", "", failed(Kind::Tls(TlsFailure::TlsPort), "x"), Level::Trouble, &["--tls-ca FILE"]);
         let denied = Outcome::Tried(Attempt::RequestsDenied { filter: "leptond/attic/request/#".into() });
         check("ha", "pi", denied, Level::Trouble, &["topic read leptond/attic/request/#", "user pi"]);
         let lost = Outcome::Tried(Attempt::NotReturned { topic: "leptond/attic/try/1".into() });

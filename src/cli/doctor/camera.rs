@@ -108,7 +108,7 @@ pub fn gather(
         };
         // Files and children of the service are for root to see; then its own word is taken that it has results.
         let unseen = !root || !matches!(kind, Kind::V4l2 { .. });
-        if let Some(status) = status.filter(|s| unseen && s.p95_ms.contains_key(&pipeline.name))
+        if let Some(status) = status.filter(|s| unseen && s.p95_ms.contains_key(pipeline.name.as_str()))
             && !holders.iter().any(Holder::is_leptond)
         {
             holders.push(Holder { pid: status.pid, name: "leptond".into(), unit: None });
@@ -116,7 +116,7 @@ pub fn gather(
         // What leptond itself holds is at work.
         let try_it = ready && machine.is_here() && !holders.iter().any(Holder::is_leptond);
         let picture = try_it.then(|| look(&pipeline.source, machine.roots.clone()).map(|seen| seen.what));
-        all.push(Facts { pipeline: pipeline.name.clone(), kind, holders, picture, user: user.clone(), shut_group });
+        all.push(Facts { pipeline: pipeline.name.to_string(), kind, holders, picture, user: user.clone(), shut_group });
     }
     all
 }

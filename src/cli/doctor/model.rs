@@ -73,10 +73,10 @@ pub fn gather(config: &Config, state: Option<PathBuf>, status: Option<&Status>) 
 
 fn facts(pipeline: &PipelineConfig, places: &Places, status: Option<&Status>) -> Facts {
     let deadline = pipeline.governor.deadline_ms;
-    let frame = pipeline::frame_interval(&pipeline.source).as_secs_f64() * 1e3;
+    let frame = pipeline.source.kind().frame_interval().as_secs_f64() * 1e3;
     let interval = frame.max(pipeline.governor.interval_ms as f64);
     Facts {
-        pipeline: pipeline.name.clone(),
+        pipeline: pipeline.name.to_string(),
         model: pipeline.model.clone(),
         state: spinner(&format!("loading {}", pipeline.model), || state(pipeline, places, status)),
         deadline_ms: (deadline > 0).then_some(deadline as f64),
@@ -121,12 +121,13 @@ fn observed(pipeline: &str, status: Option<&Status>) -> Option<Speed> {
 }
 
 fn speed(measured: &Measured) -> Speed {
-    let rung = |rung: &governor::Rung| {
+    let rung = |rung: &governor::OperatingPoint| {
         let setpoint = &rung.setpoint;
         let interval_ms = setpoint.interval.as_secs_f64() * 1e3;
         let size = setpoint.resolution.map(|pixels| format!(", {pixels} px")).unwrap_or_default();
         let batch = if setpoint.batch > 1 { format!(", batch {}", setpoint.batch) } else { String::new() };
-        let words = format!("rung {} ({}{size}{batch})", setpoint.rung, measured.planner.form_name(setpoint.form));
+        let words =
+            format!("rung {} ({}{size}{batch})", setpoint.rung, measured.planner.variant_name(setpoint.variant));
         (words, f64::from(rung.cost.infer_ms), interval_ms)
     };
     let rungs: Vec<_> = measured.ladder.rungs.iter().map(rung).collect();

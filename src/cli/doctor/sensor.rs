@@ -41,7 +41,14 @@ pub fn gather(machine: &Machine, config: &Config) -> Vec<Facts> {
         let found = find(&machine.roots, &sensor.path);
         let found = found.into_iter().map(|probe| (probe.name.clone(), probe.read(&mut buffer).ok())).collect();
         let others = find(&machine.roots, "").into_iter().map(|probe| probe.name).collect();
-        all.push(Facts { pipeline: pipeline.name.clone(), config: sensor.clone(), found, others, i2c, boot_config });
+        all.push(Facts {
+            pipeline: pipeline.name.to_string(),
+            config: sensor.clone(),
+            found,
+            others,
+            i2c,
+            boot_config,
+        });
     }
     all
 }

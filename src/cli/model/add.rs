@@ -18,7 +18,7 @@ use super::{CatalogArgs, Common};
 use crate::catalog::{self, Entry, Partial, Place, Request, Stage, Store, StoreError, fetch};
 use crate::cli::progress::spinner;
 use crate::cli::{Failure, say, tell};
-use crate::config::{Glance, redact};
+use crate::config::{ModelRefs, redact};
 use crate::model::{self, Bundle, Engine, LoadedModel, graph, sha256};
 use crate::sys::file;
 use leptond_engine::tflite;
@@ -338,7 +338,7 @@ impl Args {
         proof: &Proof,
         found: &[String],
         dir: &Path,
-        glance: &Glance,
+        glance: &ModelRefs,
     ) -> Result<(), Failure> {
         let manifest = bundle.manifest();
         let name = &manifest.name;

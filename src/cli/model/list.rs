@@ -10,7 +10,7 @@ use super::names::{size, with_sudo};
 use super::{CatalogArgs, Common};
 use crate::catalog::{self, Catalog, Cost, Entry};
 use crate::cli::{Failure, say, tell};
-use crate::config::Glance;
+use crate::config::ModelRefs;
 use crate::frame::TaskKind;
 use crate::model::manifest::Accuracy;
 use crate::model::{self, Bundle, Manifest};
@@ -98,7 +98,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     say(&text(&installed, &offered))
 }
 
-fn installed(dirs: &[PathBuf], glance: &Glance, catalog: &Catalog, warnings: &mut Vec<String>) -> Vec<Installed> {
+fn installed(dirs: &[PathBuf], glance: &ModelRefs, catalog: &Catalog, warnings: &mut Vec<String>) -> Vec<Installed> {
     let mut all: Vec<Installed> = Vec::new();
     for dir in dirs {
         let entries = match std::fs::read_dir(dir) {
@@ -146,7 +146,7 @@ fn describe(
     path: Option<PathBuf>,
     bundle: Result<Bundle, String>,
     covered: bool,
-    glance: &Glance,
+    glance: &ModelRefs,
     catalog: &Catalog,
 ) -> Installed {
     let (bundle, fault) = match bundle {
@@ -196,13 +196,13 @@ fn offer(entry: &Entry, installed: &[Installed]) -> Offered {
 }
 
 /// Pipelines whose model is the bundle `name` at `path`.
-pub(super) fn users(name: &str, path: &Path, glance: &Glance) -> Vec<String> {
+pub(super) fn users(name: &str, path: &Path, glance: &ModelRefs) -> Vec<String> {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.into());
     let here = real(path);
     named(name, glance, |model| model::locate(model, &glance.dirs).is_some_and(|found| real(&found) == here))
 }
 
-fn named(name: &str, glance: &Glance, is_it: impl Fn(&str) -> bool) -> Vec<String> {
+fn named(name: &str, glance: &ModelRefs, is_it: impl Fn(&str) -> bool) -> Vec<String> {
     let may = |model: &str| model == name || model.contains('/');
     glance
         .pipelines

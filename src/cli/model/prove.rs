@@ -38,7 +38,7 @@ pub fn prove(dir: &Path, guessed: bool) -> Result<Proof, String> {
     let bundle = Bundle::open(dir).map_err(|e| e.to_string())?;
     super::super::try_out(&bundle).map_err(|e| e.to_string())?;
     let mut idle_inputs = Vec::new();
-    for rung in 0..bundle.rungs().len() {
+    for rung in 0..bundle.variants().len() {
         let loaded = LoadedModel::load(&bundle, rung, Engine::Auto, 1).map_err(|e| hint(e.to_string()))?;
         if rung == 0 {
             idle_inputs = loaded.info().inputs.iter().skip(1).map(|input| input.name.clone()).collect();

@@ -10,6 +10,7 @@ use super::stop::Stop;
 use super::{Args, Failure, broker, password, present};
 use crate::cli::tell;
 use crate::config::Config;
+use crate::frame::{NodeName, PipelineName};
 use crate::publish::{TlsConfig, topics};
 use crate::source;
 
@@ -68,21 +69,19 @@ impl Interview<'_> {
     }
 
     fn node(&mut self) -> Result<Option<String>, Failure> {
-        let check = |name: &str| topics::check_node(name).map_err(|error| Failure::Usage(format!("--node: {error}")));
+        let check =
+            |name: &str| NodeName::new(name).map(drop).map_err(|error| Failure::Usage(format!("--node: {error}")));
         if let Some(name) = &self.args.node {
             check(name)?;
             return Ok(Some(name.clone()));
         }
         let Some(ask) = self.ask.as_mut() else { return Ok(None) };
-        let default = match self.present.node.name.as_str() {
-            "" => topics::default_node(self.args.root.as_deref().unwrap_or(Path::new("/"))),
-            name => name.to_owned(),
-        };
+        let default = self.present.node.name_or_default(self.args.root.as_deref().unwrap_or(Path::new("/")));
         loop {
             let name = ask.text("Name of this computer in topics", Some(&default))?;
-            match topics::check_node(&name) {
+            match NodeName::new(&name) {
                 // The default follows the machine id; it is not written down.
-                Ok(()) => return Ok((name != default).then_some(name)),
+                Ok(name) => return Ok((name != default).then(|| name.to_string())),
                 Err(error) => ask.tell(&error.to_string()),
             }
         }
@@ -93,10 +92,9 @@ impl Interview<'_> {
         let args = self.args;
         let ca_file = args.tls_ca.clone().or_else(|| mqtt.tls.as_ref().map(|tls| tls.ca_file.clone()));
         let fallback = topics::default_node(Path::new("/"));
-        let node = node.unwrap_or(if mqtt.prefix.is_empty() || self.present.node.name.is_empty() {
-            &fallback
-        } else {
-            &self.present.node.name
+        let node = node.unwrap_or(match &self.present.node.name {
+            Some(name) if !mqtt.prefix.is_empty() => name,
+            _ => &fallback,
         });
         let mut first = args.broker.clone();
         let mut password = given;
@@ -205,10 +203,8 @@ impl Interview<'_> {
         let Some(ask) = self.ask.as_mut() else { return Ok((default.to_owned(), args.replace)) };
         loop {
             let name = ask.text("Name of the pipeline in topics", Some(default))?;
-            let good =
-                (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-            if !good {
-                ask.tell("1 to 64 characters out of a-z A-Z 0-9 _ -");
+            if let Err(error) = PipelineName::new(&name) {
+                ask.tell(&error.to_string());
             } else if !taken(&name) || args.replace {
                 return Ok((name, args.replace));
             } else if ask.confirm(&format!("There is a pipeline {name:?}. Change it?"), true)? {

@@ -31,11 +31,7 @@ pub fn choices(
     let fits = |entry: &&Entry| {
         let window = entry.manifest.input.kind == Some(InputKind::Window);
         let anomaly = entry.manifest.task == TaskKind::Anomaly && entry.manifest.input.rows.is_some();
-        match source {
-            source::Config::Sensor(_) => window || anomaly,
-            source::Config::Mqtt(_) => true,
-            _ => !window,
-        }
+        if source.kind().frames().are_windows() { window || anomaly } else { !window }
     };
     let entries = catalog.entries().filter(fits).filter(|e| here.iter().all(|c| c.name != e.name()));
     Ok(entries.map(|entry| (choice(entry), entry.clone())).collect())

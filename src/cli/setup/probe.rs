@@ -122,11 +122,7 @@ fn choice(name: String, bundle: &Bundle) -> Choice {
 
 fn fits(source: &source::Config, bundle: &Bundle) -> bool {
     let window = bundle.manifest().input.kind == Some(InputKind::Window);
-    match source {
-        source::Config::Sensor(_) => window,
-        source::Config::Mqtt(_) => true,
-        _ => !window,
-    }
+    source.kind().frames().are_windows() == window
 }
 
 /// What a source gave.

@@ -75,7 +75,11 @@ impl Interview<'_> {
         let index = ask.choose("Source", &labels, 0)?;
         let index = match now {
             Some(now) if index == 0 => {
-                return Ok(Picked::AsItIs(now.source.clone(), present::source_keys(text, &now.name), now.name.clone()));
+                return Ok(Picked::AsItIs(
+                    now.source.clone(),
+                    present::source_keys(text, &now.name),
+                    now.name.to_string(),
+                ));
             }
             Some(_) => index - 1,
             None => index,

@@ -1,6 +1,6 @@
 //! `[pipeline.task]`: keys that have no effect, or that do not fit each other.
 
-use super::{Findings, unique};
+use super::Findings;
 use crate::config::PipelineConfig;
 use crate::config::problem::Problem;
 use crate::frame::TaskKind;
@@ -8,7 +8,7 @@ use crate::frame::TaskKind;
 /// Warns of keys that have no effect on the kind of task, or without another key.
 pub(super) fn check(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Findings) {
     let task = &pipeline.task;
-    unique(&task.labels, &at("task.labels"), f);
+    f.take(&at("task"), crate::frame::diagnostic::unique(&task.labels, "labels"));
     if task.monotonic && pipeline.preprocess.regions.is_empty() {
         f.warn(
             Problem::new(at("task.monotonic"), "has no effect without preprocess.regions")

@@ -2,7 +2,7 @@
 
 use super::{BELOW_CELSIUS, BLIND_DWELL, COOLER_CELSIUS, Governor, Pipeline};
 use crate::demand::calibrated_p95_ms;
-use crate::{Load, Reading, Rung};
+use crate::{Load, OperatingPoint, Reading};
 
 /// A rung is expected to keep its deadline when its p95 comes no closer than this.
 const IN_TIME: f64 = 0.97;
@@ -61,12 +61,13 @@ impl Governor {
         }
     }
 
-    /// The next levels that need less memory: a smaller batch, a smaller form or input.
+    /// The next levels that need less memory: a smaller batch, a smaller variant or input.
     pub(super) fn smaller_levels(&self) -> Option<Vec<usize>> {
-        let size = |r: &Rung| (r.setpoint.batch, r.setpoint.form, r.setpoint.resolution.unwrap_or(u32::MAX));
-        let smaller = |a: &Rung, b: &Rung| {
-            let ((batch, form, resolution), (batch_b, form_b, resolution_b)) = (size(a), size(b));
-            batch < batch_b || (batch == batch_b && (form > form_b || resolution < resolution_b))
+        let size =
+            |r: &OperatingPoint| (r.setpoint.batch, r.setpoint.variant, r.setpoint.resolution.unwrap_or(u32::MAX));
+        let smaller = |a: &OperatingPoint, b: &OperatingPoint| {
+            let ((batch, variant, resolution), (batch_b, variant_b, resolution_b)) = (size(a), size(b));
+            batch < batch_b || (batch == batch_b && (variant > variant_b || resolution < resolution_b))
         };
         let mut levels = self.levels();
         let mut order: Vec<usize> = (0..self.pipelines.len()).filter(|i| self.governed(*i)).collect();

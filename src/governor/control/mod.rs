@@ -12,9 +12,9 @@ use self::reasons::Push;
 use super::demand::{Demand, heating, slowness};
 use super::heat::Heat;
 use super::heat::Sight;
+use super::overrides::Overrides;
 use super::sensor::{Belief, Flag, Sensor};
-use super::wishes::Wishes;
-use super::{Change, Config, Mode, Order, PipelineLadder, Reading, Setpoint};
+use super::{Assignment, Change, Config, Mode, Order, PipelineLadder, Reading, Setpoint};
 
 /// How far the temperature is foreseen.
 const AHEAD: Duration = Duration::from_secs(30);
@@ -69,7 +69,7 @@ const CALIBRATING: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Governor {
     config: Config,
-    wishes: Wishes,
+    overrides: Overrides,
     pipelines: Vec<Pipeline>,
     heat: Heat,
     cpu: Sensor,
@@ -164,7 +164,7 @@ impl Governor {
     pub fn new(config: Config, ladders: Vec<PipelineLadder>) -> Self {
         Governor {
             config,
-            wishes: Wishes::default(),
+            overrides: Overrides::default(),
             pipelines: ladders.into_iter().map(|ladder| Pipeline::new(ladder, Duration::ZERO)).collect(),
             heat: Heat::default(),
             cpu: Sensor::new(0.0, 100.5),
@@ -190,17 +190,28 @@ impl Governor {
         }
     }
 
-    /// Goes on with other settings and pipelines, and with what is known of the board: pipelines whose ladder is the same stay on
-    /// their rung, others begin with full work. Wishes end, since pipelines may have changed their places.
-    pub fn reload(&mut self, config: Config, ladders: Vec<PipelineLadder>) {
+    /// Goes on with other settings and with the pipelines of `names` in this order: those of `ladders` begin with full work unless
+    /// their ladder is the same as before, the others stay on their rung. A name without a ladder is left out. What is known of
+    /// the board stays; overrides end, since pipelines may have changed their places.
+    pub fn reload(&mut self, config: Config, names: &[&str], ladders: Vec<PipelineLadder>) {
         let mut before = std::mem::take(&mut self.pipelines);
-        let now = self.now;
-        let goes_on = |ladder: PipelineLadder| match before.iter().position(|p| p.ladder == ladder) {
-            Some(same) => before.swap_remove(same),
-            None => Pipeline::new(ladder, now),
+        let mut new: Vec<Pipeline> = ladders.into_iter().map(|ladder| Pipeline::new(ladder, self.now)).collect();
+        let goes_on = |name: &&str| {
+            let new = new.iter().position(|p| p.ladder.name == **name).map(|at| new.swap_remove(at));
+            let old = before.iter().position(|p| p.ladder.name == **name).map(|at| before.swap_remove(at));
+            match (new, old) {
+                (Some(new), Some(old)) if new.ladder == old.ladder => Some(old),
+                (new, old) => new.or(old),
+            }
         };
-        self.pipelines = ladders.into_iter().map(goes_on).collect();
-        (self.config, self.wishes) = (config, Wishes::default());
+        self.pipelines = names.iter().filter_map(goes_on).collect();
+        (self.config, self.overrides) = (config, Overrides::default());
+    }
+
+    /// What pipeline `index` does now.
+    pub fn assignment(&self, index: usize) -> Option<Assignment> {
+        let pipeline = self.pipelines.get(index)?;
+        Some(pipeline.ladder.assignment(pipeline.setpoint(pipeline.level)?))
     }
 
     /// One more pipeline, behind those that there are, at full work. Everything else goes on as it is, wishes included.
@@ -209,7 +220,7 @@ impl Governor {
     }
 
     /// Pipeline `index` has been measured: it goes on where it costs no more than on its present rung, which is full work for one
-    /// that was at full work. Wishes stay.
+    /// that was at full work. Overrides stay.
     pub fn learn(&mut self, index: usize, ladder: PipelineLadder) {
         let Some(pipeline) = self.pipelines.get_mut(index) else { return };
         let level = match pipeline.level {
@@ -226,7 +237,7 @@ impl Governor {
 
     /// Takes a person's wish; it lasts for `for_` from `now` on, or until the next one.
     pub fn order(&mut self, order: &Order, for_: Option<Duration>, now: Duration) {
-        self.wishes.take(order, for_.map(|d| now + d), self.pipelines.len());
+        self.overrides.take(order, for_.map(|d| now + d), self.pipelines.len());
     }
 
     /// Decides on a reading taken at `now` (any monotonic clock). Each pipeline changes at most once.
@@ -234,7 +245,7 @@ impl Governor {
         let dt = now.saturating_sub(self.now.max(self.started.unwrap_or(now)));
         self.now = self.now.max(now);
         self.started.get_or_insert(self.now);
-        self.wishes.expire(self.now);
+        self.overrides.expire(self.now);
         self.look(reading, dt);
         let mut changes = self.wished();
         let pushes = self.pushes(reading);
@@ -256,13 +267,13 @@ impl Governor {
             reason: p.reason.clone(),
             since: p.since,
             mode: self.mode(),
-            until: self.wishes.until(),
+            until: self.overrides.until(),
         })
     }
 
     /// How it is decided at the moment.
     pub fn mode(&self) -> Mode {
-        self.wishes.mode().unwrap_or(self.config.mode)
+        self.overrides.mode().unwrap_or(self.config.mode)
     }
 
     /// What is expected of the board; `None` while nothing is known of its temperature.
@@ -338,7 +349,7 @@ impl Governor {
 
     /// Whether a pipeline is moved by readings: it has rungs, and no person has fixed it.
     fn governed(&self, index: usize) -> bool {
-        !self.pipelines[index].ladder.rungs.is_empty() && self.wishes.fixed(index).is_none()
+        !self.pipelines[index].ladder.rungs.is_empty() && self.overrides.fixed(index).is_none()
     }
 
     fn lowers(&self, levels: &[usize]) -> bool {
@@ -392,7 +403,7 @@ impl Governor {
         let mut levels = self.levels();
         for (index, level) in levels.iter_mut().enumerate() {
             let configured = (self.mode() == Mode::Manual).then_some(self.config.rung as usize);
-            if let Some(rung) = self.wishes.fixed(index).or(configured) {
+            if let Some(rung) = self.overrides.fixed(index).or(configured) {
                 *level = rung.min(self.pipelines[index].last());
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Load, PipelineLadder, Rung, Setpoint};
+use crate::{Load, OperatingPoint, PipelineLadder, Setpoint};
 
 /// A pipeline with its place on the ladder.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ impl Pipeline {
         !self.ladder.rungs.is_empty() && self.level >= self.ladder.rungs.len()
     }
 
-    pub(super) fn at(&self, level: usize) -> &Rung {
+    pub(super) fn at(&self, level: usize) -> &OperatingPoint {
         &self.ladder.rungs[level.min(self.last())]
     }
 

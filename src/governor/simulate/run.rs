@@ -6,7 +6,7 @@ use super::board::Parameters;
 use super::machine::{Machine, STEP_S};
 use super::scenario::{RungSpec, Scenario};
 use super::work::Spread;
-use crate::{Board, Change, Config, Cost, Governor, PipelineLadder, Rung, Setpoint, State, undominated};
+use crate::{Board, Change, Config, Cost, Governor, OperatingPoint, PipelineLadder, Setpoint, State, undominated};
 
 /// Changes are counted in any window of this length.
 const CHANGES_WINDOW_S: f64 = 600.0;
@@ -95,7 +95,7 @@ pub fn ladder(scenario: &Scenario) -> PipelineLadder {
     let of = scenario.workload.rungs.len();
     let rung = |(rung, spec): (usize, &RungSpec)| {
         let infer_ms = spec.work_ms(spec.batch) / f64::from(spec.threads).powf(0.85);
-        Rung {
+        OperatingPoint {
             setpoint: Setpoint {
                 rung,
                 of,

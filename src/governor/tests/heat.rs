@@ -79,7 +79,7 @@ fn a_reload_keeps_what_is_known_of_the_board_and_the_rungs_of_what_did_not_chang
     let rung = told.last().expect("lowered").1;
     let known = governor.forecast().unwrap();
     governor.order(&Order::Mode(Mode::Performance), None, Duration::from_secs(1800));
-    governor.reload(Config::default(), vec![pipeline("new", 1.0, 250), pipeline("p", 1.0, 250)]);
+    governor.reload(Config::default(), &["new", "p"], vec![pipeline("new", 1.0, 250), pipeline("p", 1.0, 250)]);
     assert_eq!(governor.forecast().map(|f| f.soc_celsius), Some(known.soc_celsius));
     assert_eq!(governor.mode(), Mode::Auto);
     let rungs: Vec<_> = (0..2).map(|i| governor.status(i).unwrap().setpoint.rung).collect();

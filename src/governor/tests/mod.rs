@@ -3,8 +3,8 @@
 mod anything;
 mod heat;
 mod ladders;
+mod overrides;
 mod reasons;
-mod wishes;
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ fn pipeline(name: &str, weight: f32, deadline_ms: u64) -> PipelineLadder {
         capture: None,
         resolution: None,
         batch: 1,
-        form: 0,
+        variant: 0,
         threads: 1,
         cost: Cost { infer_ms: 40.0, cpu_ms: 40.0, accuracy: None },
     };

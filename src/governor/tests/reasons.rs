@@ -41,7 +41,7 @@ fn two_sizes() -> PipelineLadder {
         capture: None,
         resolution: Some(resolution),
         batch: 1,
-        form: 0,
+        variant: 0,
         threads: 1,
         cost: Cost { infer_ms: ms, cpu_ms: ms, accuracy: Some(accuracy) },
     };
@@ -105,16 +105,16 @@ fn dropped_frames_lower_the_work_only_where_that_gives_more() {
 
 #[test]
 fn memory_takes_the_batch_first() {
-    let candidate = |batch, form, ms| Candidate {
+    let candidate = |batch, variant, ms| Candidate {
         capture: None,
         resolution: None,
         batch,
-        form,
+        variant,
         threads: 1,
-        cost: Cost { infer_ms: ms, cpu_ms: ms, accuracy: Some(if form == 0 { 0.9 } else { 0.8 }) },
+        cost: Cost { infer_ms: ms, cpu_ms: ms, accuracy: Some(if variant == 0 { 0.9 } else { 0.8 }) },
     };
     let config = PipelineConfig { interval_ms: 100, min_fps: 2.0, ..PipelineConfig::default() };
-    // Full work gathers four; one at a time costs more, so that only a smaller form of the model needs less memory and less time.
+    // Full work gathers four; one at a time costs more, so that only a smaller variant of the model needs less memory and less time.
     let ladder =
         PipelineLadder::new("p", &config, Duration::from_millis(100), &[candidate(4, 0, 120.0), candidate(1, 1, 10.0)]);
     let mut governor = Governor::new(Config::default(), vec![ladder]);
@@ -123,7 +123,7 @@ fn memory_takes_the_batch_first() {
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("memory pressure 41 % above 20 %"), "{told:?}");
     let setpoint = governor.status(0).unwrap().setpoint;
-    assert_eq!((setpoint.batch, setpoint.form), (1, 1));
+    assert_eq!((setpoint.batch, setpoint.variant), (1, 1));
     let mut governor = Governor::new(Config::default(), vec![pipeline("p", 1.0, 250)]);
     let low = Reading { available_bytes: Some(10 << 20), memory_bytes: Some(1 << 30), ..cool() };
     assert_eq!(run(&mut governor, 0.0, &[(10.0, cool()), (60.0, low)]), [""; 0], "fewer frames need no less memory");

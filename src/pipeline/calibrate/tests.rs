@@ -6,7 +6,7 @@ use crate::pipeline::open_bundle;
 use leptond_governor::{PipelineConfig as Config, PipelineLadder, Setpoint};
 
 fn costing(batch: usize, cpu_ms: f32) -> Candidate {
-    let key = StagesKey { form: 0, resolution: None, batch, threads: 1 };
+    let key = StagesKey { variant: 0, resolution: None, batch, threads: 1 };
     candidate(key, Timed { infer_ms: cpu_ms, cpu_ms }, None)
 }
 
@@ -37,16 +37,16 @@ fn threads_go_down_by_powers_of_two() {
 #[test]
 fn accuracy_is_the_nearest_figure_lowered_by_what_golden_inputs_lose() {
     type Known = (Option<f64>, Option<f64>);
-    let check = |share: Option<f64>, form: Known, main: Known, accuracy: Option<f64>| {
-        let found = estimate(share, form, main);
+    let check = |share: Option<f64>, variant: Known, main: Known, accuracy: Option<f64>| {
+        let found = estimate(share, variant, main);
         let near = found.zip(accuracy).map_or(found == accuracy, |(f, a)| (f - a).abs() < 1e-9);
-        assert!(near, "{share:?} {form:?} {main:?}: {found:?}, not {accuracy:?}");
+        assert!(near, "{share:?} {variant:?} {main:?}: {found:?}, not {accuracy:?}");
     };
     let main = (Some(0.9), Some(1.0));
     check(Some(0.8), main, main, Some(0.72));
     // Better than at its own size is luck.
     check(Some(1.0), (Some(0.9), Some(0.8)), main, Some(0.9));
-    // A form with its own figure is measured by that one, one without by the main form's.
+    // A variant with its own figure is measured by that one, one without by the main variant's.
     check(Some(0.5), (Some(0.7), Some(1.0)), main, Some(0.35));
     check(Some(0.5), (None, Some(0.5)), main, Some(0.45));
     // Golden inputs alone are a measure too; without them nothing is known.

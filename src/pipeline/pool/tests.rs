@@ -4,7 +4,7 @@ use super::super::shared_plan::testing::{Runs, fine, sum_of, sums};
 use super::*;
 use crate::frame::Frame;
 use crate::pipeline::{Planner, Stages, open_bundle};
-use crate::source::{FilesConfig, MissingPolicy, MqttConfig, MqttContent, Next, SyntheticConfig, synthetic};
+use crate::source::{self, FilesConfig, MissingPolicy, MqttConfig, MqttContent, Next, SyntheticConfig};
 use crate::{preprocess, task};
 use leptond_governor::Setpoint;
 
@@ -83,7 +83,7 @@ fn one_that_comes_back_finds_its_seat() {
 #[test]
 fn who_may_share_is_in_the_configuration() {
     let pipeline = |name: &str, max_batch: u32| Config {
-        name: name.into(),
+        name: name.try_into().unwrap(),
         model: "machine-anomaly".into(),
         engine: Engine::Auto,
         threads: 1,
@@ -120,7 +120,7 @@ fn who_may_share_is_in_the_configuration() {
 /// The digits model on synthetic counters, to be shared in `pool` where there is one.
 fn digits(pool: Option<&Arc<Pool>>, places: usize) -> Stages {
     let bundle = open_bundle("leptonnet-digits", &[]).unwrap();
-    let regions = synthetic::regions(640, 480).map(preprocess::Region::Rect).to_vec();
+    let regions = crate::scene::regions(640, 480).map(preprocess::Region::Rect).to_vec();
     let preprocess = preprocess::Config { regions, ..Default::default() };
     let mut planner = Planner::new(bundle, Engine::Int8, 1, preprocess, &task::Config::default()).unwrap();
     if let Some(pool) = pool {

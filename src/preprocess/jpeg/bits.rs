@@ -99,6 +99,13 @@ impl<'a> Bits<'a> {
         value
     }
 
+    /// Takes `size` bits, 0 to 16, as a signed value (T.81, F.2.2.1, EXTEND).
+    pub fn take_extended(&mut self, size: u32) -> i32 {
+        let bits = self.take(size);
+        let value = bits as i32;
+        if size > 0 && bits >> (size - 1) == 0 { value - (1 << size) + 1 } else { value }
+    }
+
     /// Whether more bits were taken than there were.
     #[inline(always)]
     pub fn overdrawn(&self) -> bool {

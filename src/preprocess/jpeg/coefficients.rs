@@ -1,7 +1,7 @@
 //! The coefficients of a picture whose components or bits come in several scans.
 
-use super::scan::Fault;
-use super::segments::{FrameHeader, ScanHeader};
+use super::fault::BlockFault;
+use super::segments::{Component, FrameHeader, ScanHeader};
 
 /// The coefficients of one block in zigzag order.
 pub(super) type Block = [i16; 64];
@@ -32,7 +32,7 @@ pub(super) struct Plane {
 impl Coefficients {
     /// Zeros for all blocks of a frame.
     pub fn new(frame: &FrameHeader) -> Self {
-        let plane = |c: &super::segments::Component| Plane {
+        let plane = |c: &Component| Plane {
             blocks: vec![[0; 64]; c.padded[0] * c.padded[1]],
             stride: c.padded[0],
             sampling: c.sampling,
@@ -104,8 +104,8 @@ impl Coefficients {
         component: usize,
         interleaved: bool,
         [x, y]: [usize; 2],
-        mut decode: impl FnMut(&mut Block) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        mut decode: impl FnMut(&mut Block) -> Result<(), BlockFault>,
+    ) -> Result<(), BlockFault> {
         let Some(plane) = self.components.get_mut(component) else { return Ok(()) };
         let [across, down] = if interleaved { plane.sampling } else { [1, 1] };
         for row in y * down..(y + 1) * down {

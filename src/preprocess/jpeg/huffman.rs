@@ -1,7 +1,7 @@
 //! Huffman tables (T.81, annex C and F.2.2.3), and a second table for going over a block without decoding it.
 
 use super::bits::Bits;
-use super::scan::Fault;
+use super::fault::BlockFault;
 
 /// Bits that are looked up at once when a symbol is decoded.
 const DECODE_BITS: u32 = 9;
@@ -38,9 +38,26 @@ pub(super) struct Huffman {
 #[derive(Clone, Copy, Debug, Default)]
 struct Skip(u32);
 
-impl Skip {
-    fn pack(bits: u32, coefficients: u32, ends: bool) -> u32 {
-        bits << 8 | (coefficients + u32::from(ends)) << 1 | u32::from(ends)
+/// One or more symbols of AC coefficients, as [`Skip`] packs them.
+#[derive(Clone, Copy)]
+struct Step {
+    /// Codes and the values behind them.
+    bits: u32,
+    coefficients: u32,
+    /// The last symbol is an end of block.
+    ends: bool,
+}
+
+impl Step {
+    fn of_symbol(length: u32, symbol: u8) -> Self {
+        let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
+        let ends = size == 0 && run != 15;
+        Step { bits: length + size, coefficients: if ends { 0 } else { run + 1 }, ends }
+    }
+
+    fn pack(self) -> u32 {
+        let ends = u32::from(self.ends);
+        self.bits << 8 | (self.coefficients + ends) << 1 | ends
     }
 }
 
@@ -131,18 +148,17 @@ impl Huffman {
                 if length + bits > SKIP_BITS {
                     break;
                 }
-                let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
-                bits += length + size;
-                let ends = size == 0 && run != 15;
-                coefficients += if ends { 0 } else { run + 1 };
+                let step = Step::of_symbol(length, symbol);
+                bits += step.bits;
+                coefficients += step.coefficients;
                 if coefficients > 64 {
                     break;
                 }
-                all = Skip::pack(bits, coefficients, ends);
+                all = Step { bits, coefficients, ..step }.pack();
                 if first == 0 {
                     first = all;
                 }
-                if ends {
+                if step.ends {
                     break;
                 }
             }
@@ -164,21 +180,31 @@ impl Huffman {
     }
 
     /// Decodes a symbol; 16 bits are left for its value.
-    pub fn decode(&self, bits: &mut Bits<'_>) -> Result<u8, Fault> {
+    pub fn decode(&self, bits: &mut Bits<'_>) -> Result<u8, BlockFault> {
         bits.refill();
+        let (length, symbol) = self.look_up(bits)?;
+        bits.skip(length);
+        if bits.overdrawn() { Err(BlockFault::Early) } else { Ok(symbol) }
+    }
+
+    /// Decodes a DC coefficient as the difference to its predecessor (T.81, F.2.2.1).
+    pub fn difference(&self, bits: &mut Bits<'_>) -> Result<i32, BlockFault> {
+        let size = u32::from(self.decode(bits)?);
+        Ok(bits.take_extended(size))
+    }
+
+    /// Length and symbol of the next code, whose bits stay.
+    fn look_up(&self, bits: &Bits<'_>) -> Result<(u32, u8), BlockFault> {
         match self.symbol(bits.peek::<16>() as u32) {
-            Some((length, symbol)) => {
-                bits.skip(length);
-                if bits.overdrawn() { Err(Fault::Early) } else { Ok(symbol) }
-            }
-            None if bits.fewer_than(16) => Err(Fault::Early),
-            None => Err(Fault::Code),
+            Some(found) => Ok(found),
+            None if bits.fewer_than(16) => Err(BlockFault::Early),
+            None => Err(BlockFault::Code),
         }
     }
 
     /// Goes over a DC coefficient, whose symbol is the number of bits that follow.
     #[inline(always)]
-    pub fn skip_dc(&self, bits: &mut Bits<'_>) -> Result<(), Fault> {
+    pub fn skip_dc(&self, bits: &mut Bits<'_>) -> Result<(), BlockFault> {
         bits.refill();
         let entry = self.decode[bits.peek::<DECODE_BITS>()];
         if entry == 0 {
@@ -192,7 +218,7 @@ impl Huffman {
 
     /// Goes over the AC coefficients of a block.
     #[inline(always)]
-    pub fn skip_ac(&self, bits: &mut Bits<'_>) -> Result<(), Fault> {
+    pub fn skip_ac(&self, bits: &mut Bits<'_>) -> Result<(), BlockFault> {
         let mut left = 63;
         while left > 0 {
             bits.refill();
@@ -207,7 +233,7 @@ impl Huffman {
             }
             let coefficients = step >> 1 & 0x7F;
             if coefficients > left {
-                return Err(if bits.overdrawn() { Fault::Early } else { Fault::Coefficients });
+                return Err(if bits.overdrawn() { BlockFault::Early } else { BlockFault::Coefficients });
             }
             bits.skip(step >> 8);
             if step & 1 != 0 {
@@ -218,18 +244,11 @@ impl Huffman {
         Ok(())
     }
 
-    /// The step over a symbol whose code is longer than what is looked up.
+    /// The step over a symbol whose code is longer than [`SKIP_BITS`].
     #[cold]
-    fn long(&self, bits: &mut Bits<'_>) -> Result<u32, Fault> {
-        match self.symbol(bits.peek::<16>() as u32) {
-            Some((length, symbol)) => {
-                let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
-                let ends = size == 0 && run != 15;
-                Ok(Skip::pack(length + size, if ends { 0 } else { run + 1 }, ends))
-            }
-            None if bits.fewer_than(16) => Err(Fault::Early),
-            None => Err(Fault::Code),
-        }
+    fn long(&self, bits: &mut Bits<'_>) -> Result<u32, BlockFault> {
+        let (length, symbol) = self.look_up(bits)?;
+        Ok(Step::of_symbol(length, symbol).pack())
     }
 }
 

@@ -14,11 +14,13 @@
 
 mod bits;
 mod coefficients;
+mod fault;
 mod huffman;
 mod picture;
 mod progressive;
 mod scan;
 mod segments;
+mod units;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -27,8 +29,8 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::decode::{Channels, check_pixels};
-use super::{MAX_PIXELS, PreprocessError};
+use super::error::PreprocessError;
+use super::picture::{Channels, MAX_PIXELS, check_pixels};
 use coefficients::Coefficients;
 use segments::{Colours, FrameHeader, ScanHeader, Segments, Tables};
 

@@ -3,9 +3,10 @@
 
 use super::bits::Bits;
 use super::coefficients::{Block, Coefficients};
+use super::fault::BlockFault;
 use super::huffman::Huffman;
-use super::scan::{Fault, Scanned, Units, difference, extend};
 use super::segments::{ScanHeader, Tables};
+use super::units::{Scanned, Units};
 
 /// What goes on from block to block.
 #[derive(Default)]
@@ -27,16 +28,13 @@ pub(super) fn decode(
     out: &mut Coefficients,
 ) -> Result<Scanned, String> {
     let ([first, last], [high, low]) = (header.band, header.bits);
-    let table = |class: usize, number: usize| {
-        tables.huffman_table(class, number).ok_or_else(|| format!("Huffman table {number} is missing"))
-    };
     let restart = |state: &mut State| *state = State::default();
     let done = |state: &State| state.run == 0;
     let several = header.components.len() > 1;
     let mut state = State::default();
     if first > 0 {
         let Some(only) = header.components.first() else { return Err("a scan without components".into()) };
-        let ac = table(1, only.tables[1])?;
+        let ac = tables.huffman(1, only.tables[1])?;
         let unit = |state: &mut State, bits: &mut Bits<'_>, place: [usize; 2]| {
             out.each_block(only.index, false, place, |block| {
                 let band = block.get_mut(first..=last).unwrap_or_default();
@@ -51,7 +49,7 @@ pub(super) fn decode(
     }
     let mut dc: Vec<Option<&Huffman>> = Vec::new();
     for component in &header.components {
-        dc.push(if high == 0 { Some(table(0, component.tables[0])?) } else { None });
+        dc.push(if high == 0 { Some(tables.huffman(0, component.tables[0])?) } else { None });
     }
     let unit = |state: &mut State, bits: &mut Bits<'_>, place: [usize; 2]| {
         for ((component, dc), prediction) in header.components.iter().zip(&dc).zip(&mut state.predictions) {
@@ -59,7 +57,7 @@ pub(super) fn decode(
                 let [value, ..] = block;
                 match dc {
                     Some(table) => {
-                        *prediction = prediction.wrapping_add(difference(table, bits)?);
+                        *prediction = prediction.wrapping_add(table.difference(bits)?);
                         *value = (*prediction << low) as i16;
                     }
                     None => {
@@ -82,7 +80,13 @@ fn blocks(bits: &mut Bits<'_>, run: u32) -> u32 {
 }
 
 /// The upper bits of the coefficients of one block.
-fn first_ac(table: &Huffman, bits: &mut Bits<'_>, ended: &mut u32, band: &mut [i16], low: u8) -> Result<(), Fault> {
+fn first_ac(
+    table: &Huffman,
+    bits: &mut Bits<'_>,
+    ended: &mut u32,
+    band: &mut [i16],
+    low: u8,
+) -> Result<(), BlockFault> {
     if *ended > 0 {
         *ended -= 1;
         return Ok(());
@@ -95,13 +99,19 @@ fn first_ac(table: &Huffman, bits: &mut Bits<'_>, ended: &mut u32, band: &mut [i
             *ended = blocks(bits, run.into()) - 1;
             break;
         }
-        *band.nth(run.into()).ok_or(Fault::Coefficients)? = (extend(bits.take(size), size) << low) as i16;
+        *band.nth(run.into()).ok_or(BlockFault::Coefficients)? = (bits.take_extended(size) << low) as i16;
     }
     Ok(())
 }
 
 /// One bit more of the coefficients of one block: new ones of that size, and a correction of those that are there.
-fn refine_ac(table: &Huffman, bits: &mut Bits<'_>, ended: &mut u32, band: &mut [i16], low: u8) -> Result<(), Fault> {
+fn refine_ac(
+    table: &Huffman,
+    bits: &mut Bits<'_>,
+    ended: &mut u32,
+    band: &mut [i16],
+    low: u8,
+) -> Result<(), BlockFault> {
     let bit = 1_i16 << low;
     let mut band = band.iter_mut();
     if *ended == 0 {
@@ -119,7 +129,7 @@ fn refine_ac(table: &Huffman, bits: &mut Bits<'_>, ended: &mut u32, band: &mut [
                     bits.refill();
                     new = if bits.take(1) == 1 { bit } else { -bit };
                 }
-                _ => return Err(Fault::Value),
+                _ => return Err(BlockFault::Value),
             }
             // Over the zeros of the run, and over all that are there already, to the new one's place.
             let place = loop {
@@ -132,7 +142,7 @@ fn refine_ac(table: &Huffman, bits: &mut Bits<'_>, ended: &mut u32, band: &mut [
             };
             match place {
                 Some(value) => *value = new,
-                None => return Err(Fault::Coefficients),
+                None => return Err(BlockFault::Coefficients),
             }
         }
     }

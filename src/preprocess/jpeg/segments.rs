@@ -283,7 +283,7 @@ impl Tables {
         match code {
             0xC0..=0xC2 if self.frame.is_some() => return Err("two frame headers".into()),
             0xC0..=0xC2 => self.frame = Some(FrameHeader::read(code, body)?),
-            0xC4 => self.huffman(body)?,
+            0xC4 => self.define_huffman(body)?,
             0xC3 | 0xC5..=0xC7 => {
                 return Err(format!("coding process SOF{} (lossless or hierarchical) is not supported", code - 0xC0));
             }
@@ -328,7 +328,7 @@ impl Tables {
                     (true, _) => header.band[0] > 0,
                 };
                 let number = component.tables[class];
-                if !used || self.huffman_table(class, number).is_some() {
+                if !used || self.defined_huffman(class, number).is_some() {
                     continue;
                 }
                 if progressive || number > 1 {
@@ -340,8 +340,23 @@ impl Tables {
         Ok(header)
     }
 
-    /// A Huffman table of this picture: of DC (0) or AC coefficients (1), by number.
-    pub fn huffman_table(&self, class: usize, number: usize) -> Option<&Huffman> {
+    /// The Huffman table `number` of this picture, of DC (class 0) or AC (class 1) coefficients.
+    ///
+    /// # Errors
+    /// A message for people when the picture has not defined it.
+    pub fn huffman(&self, class: usize, number: usize) -> Result<&Huffman, String> {
+        self.defined_huffman(class, number).ok_or_else(|| format!("Huffman table {number} is missing"))
+    }
+
+    /// The tables of DC and AC coefficients with these numbers.
+    ///
+    /// # Errors
+    /// As [`Tables::huffman`].
+    pub fn huffman_pair(&self, [dc, ac]: [usize; 2]) -> Result<[&Huffman; 2], String> {
+        Ok([self.huffman(0, dc)?, self.huffman(1, ac)?])
+    }
+
+    fn defined_huffman(&self, class: usize, number: usize) -> Option<&Huffman> {
         self.huffman.get(class)?.get(number)?.as_ref().filter(|(_, defined)| *defined).map(|(table, _)| table)
     }
 
@@ -365,7 +380,7 @@ impl Tables {
         matches!(self.adobe, None | Some(1)) && !ids.eq(b"RGB".iter().copied())
     }
 
-    fn huffman(&mut self, mut body: &[u8]) -> Result<(), String> {
+    fn define_huffman(&mut self, mut body: &[u8]) -> Result<(), String> {
         self.has_huffman = true;
         while let Some((&head, rest)) = body.split_first() {
             let (code, rest) = Code::read(rest)?;

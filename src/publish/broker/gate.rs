@@ -21,11 +21,12 @@ use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
 use super::complaints::Complaints;
+use super::daemon_user::daemon_user;
 use super::ids::{Entry, Ids};
 use super::inner::{HANDSHAKE, Inner, Verdict, farewell, next_packet};
 use super::ledger::{LIMITS, Ledger};
 use super::packet::{self, Connect, Packet, SERVER_UNAVAILABLE, connack, examine, kind};
-use super::{CLIENTS, daemon_user};
+use super::rumqttd::CLIENTS;
 use crate::publish::PublishError;
 
 /// Sockets that are open at one time, with those that have said nothing yet.

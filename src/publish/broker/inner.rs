@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::packet::Connect;
-use super::{PACKET_BYTES, start_inner};
+use super::rumqttd::{self, PACKET_BYTES};
 
 /// For rumqttd to answer a CONNECT.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -89,7 +89,7 @@ impl Inner {
                 return Verdict::Dead;
             }
         }
-        match tokio::task::spawn_blocking(start_inner).await {
+        match tokio::task::spawn_blocking(rumqttd::start).await {
             Ok(Ok(address)) => {
                 tracing::error!(
                     "the embedded broker died and was started anew: retained messages of other clients are lost"

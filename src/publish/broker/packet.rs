@@ -270,7 +270,7 @@ fn packet_id(body: &mut Body) -> Result<u16, String> {
 
 fn filter(body: &mut Body) -> Result<String, String> {
     let filter = body.string().map_err(|e| format!("topic filter: {e}"))?;
-    if !crate::publish::topics::valid_filter(&filter) {
+    if crate::frame::names::NameKind::Filter.check(&filter).is_err() {
         return Err(format!("{:?} is not a topic filter", cut(&filter)));
     }
     Ok(filter)

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use rumqttc::{Packet, QoS, SubscribeReasonCode};
 use tokio::time::timeout_at;
 
-use super::link::{Kind, Trouble};
+use super::link::{Failure, FailureKind, TlsFailure};
 use super::wire::{Client, Event, Wire};
 use super::{peer, setup};
+use crate::frame::NodeName;
 use crate::publish::topics::{Topics, guest_id, short_client_id};
 use crate::publish::{Config, PublishError};
 
@@ -28,7 +29,7 @@ pub enum Attempt {
         published: bool,
     },
     /// No connection: mend what the kind says.
-    Failed(Trouble),
+    Failed(Failure),
     /// The broker refuses the subscription to requests (SubAck 0x80): mend its access list.
     RequestsDenied {
         /// The filter that it refuses.
@@ -49,11 +50,11 @@ pub enum Attempt {
 /// # Errors
 /// [`PublishError`] naming the file or setting that cannot be used; nothing was tried then.
 pub fn attempt(config: &Config, node: &str, limit: Duration) -> Result<Attempt, PublishError> {
-    let topics = Topics::new(&config.prefix, node)?;
+    let topics = Topics::new(&config.prefix, &NodeName::new(node)?)?;
     let own = std::process::id();
     let id = guest_id(&config.client_id(node), own);
     let mut options = setup::options(config, &id, None)?;
-    options.patience = limit;
+    options.timeout = limit;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let deadline = Instant::now() + limit;
     let mut ids = vec![id];
@@ -66,9 +67,9 @@ pub fn attempt(config: &Config, node: &str, limit: Duration) -> Result<Attempt, 
         options.client_id.clone_from(&id);
         let (client, mut wire) = Wire::new(options.clone(), CHANNEL);
         let echo = format!("{}/{node}/try/{own}", config.prefix);
-        let tried = Tried { client, client_id: id, requests: topics.requests(), echo, deadline };
+        let tried = Probe { client, client_id: id, requests: topics.requests(), echo, deadline };
         result = runtime.block_on(tried.run(&mut wire));
-        if !matches!(&result, Err(trouble) if trouble.kind == Kind::ClientId) {
+        if !matches!(&result, Err(trouble) if trouble.kind == FailureKind::ClientId) {
             break;
         }
     }
@@ -77,28 +78,41 @@ pub fn attempt(config: &Config, node: &str, limit: Duration) -> Result<Attempt, 
     Ok(result.unwrap_or_else(|trouble| Attempt::Failed(told_apart(config, trouble))))
 }
 
-/// Trouble that a port of the other kind makes looks like many another: what really speaks there is asked for.
-fn told_apart(config: &Config, trouble: Trouble) -> Trouble {
+/// Failure that a port of the other kind makes looks like many another: what really speaks there is asked for.
+fn told_apart(config: &Config, trouble: Failure) -> Failure {
     let (host, port) = (config.host.as_str(), config.port);
     match (trouble.kind, &config.tls) {
-        (Kind::Closed | Kind::Reset | Kind::Protocol | Kind::Silent | Kind::Unreachable, None)
-            if peer::speaks_tls(host, port) =>
-        {
-            Trouble::new(Kind::Tls, "the broker speaks TLS on this port, but the connection is not configured for it")
-        }
-        (Kind::Tls | Kind::Closed | Kind::Reset | Kind::Protocol | Kind::Silent | Kind::Unreachable, Some(_))
-            if peer::speaks_plain(host, port) =>
-        {
-            Trouble::new(Kind::Tls, "no TLS there: the broker speaks plain MQTT on this port")
-        }
-        (Kind::Unreachable | Kind::Silent, _) if peer::listens(host, port) => {
-            Trouble::new(Kind::Silent, "something listens there, but does not answer as a broker does")
+        (
+            FailureKind::Closed
+            | FailureKind::Reset
+            | FailureKind::Protocol
+            | FailureKind::Silent
+            | FailureKind::Unreachable,
+            None,
+        ) if peer::speaks_tls(host, port) => Failure::new(
+            FailureKind::Tls(TlsFailure::TlsPort),
+            "the broker speaks TLS on this port, but the connection is not configured for it",
+        ),
+        (
+            FailureKind::Tls(_)
+            | FailureKind::Closed
+            | FailureKind::Reset
+            | FailureKind::Protocol
+            | FailureKind::Silent
+            | FailureKind::Unreachable,
+            Some(_),
+        ) if peer::speaks_plain(host, port) => Failure::new(
+            FailureKind::Tls(TlsFailure::PlainPort),
+            "no TLS there: the broker speaks plain MQTT on this port",
+        ),
+        (FailureKind::Unreachable | FailureKind::Silent, _) if peer::listens(host, port) => {
+            Failure::new(FailureKind::Silent, "something listens there, but does not answer as a broker does")
         }
         _ => trouble,
     }
 }
 
-struct Tried {
+struct Probe {
     client: Client,
     client_id: String,
     /// The filter of the node's requests.
@@ -108,8 +122,8 @@ struct Tried {
     deadline: Instant,
 }
 
-impl Tried {
-    async fn run(self, wire: &mut Wire) -> Result<Attempt, Trouble> {
+impl Probe {
+    async fn run(self, wire: &mut Wire) -> Result<Attempt, Failure> {
         let start = Instant::now();
         self.connect(wire).await?;
         let connect_ms = start.elapsed().as_secs_f64() * 1e3;
@@ -129,29 +143,29 @@ impl Tried {
         Ok(outcome)
     }
 
-    async fn connect(&self, wire: &mut Wire) -> Result<(), Trouble> {
+    async fn connect(&self, wire: &mut Wire) -> Result<(), Failure> {
         match timeout_at(self.deadline.into(), wire.poll()).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(failure)) => Err(Trouble::of(&failure, &self.client_id)),
-            Err(_) => Err(Trouble::new(Kind::Unreachable, "no answer in time")),
+            Ok(Err(failure)) => Err(Failure::of(&failure, &self.client_id)),
+            Err(_) => Err(Failure::new(FailureKind::Unreachable, "no answer in time")),
         }
     }
 
     /// The next packet from the broker.
-    async fn next(&self, wire: &mut Wire, deadline: Instant) -> Result<Packet, Trouble> {
+    async fn next(&self, wire: &mut Wire, deadline: Instant) -> Result<Packet, Failure> {
         loop {
             match timeout_at(deadline.into(), wire.poll()).await {
                 Ok(Ok(Event::Incoming(packet))) => return Ok(packet),
                 Ok(Ok(_)) => {}
-                Ok(Err(failure)) => return Err(Trouble::of(&failure, &self.client_id)),
-                Err(_) => return Err(Trouble::new(Kind::Silent, "no answer in time")),
+                Ok(Err(failure)) => return Err(Failure::of(&failure, &self.client_id)),
+                Err(_) => return Err(Failure::new(FailureKind::Silent, "no answer in time")),
             }
         }
     }
 
     /// Whether the broker grants it.
-    async fn subscribe(&self, wire: &mut Wire, filter: &str) -> Result<bool, Trouble> {
-        self.client.subscribe(filter).map_err(|_| stuck())?;
+    async fn subscribe(&self, wire: &mut Wire, filter: &str) -> Result<bool, Failure> {
+        self.client.subscribe(filter).map_err(|_| queue_full())?;
         loop {
             if let Packet::SubAck(ack) = self.next(wire, self.deadline).await? {
                 return Ok(!ack.return_codes.contains(&SubscribeReasonCode::Failure));
@@ -160,20 +174,20 @@ impl Tried {
     }
 
     /// Whether a message comes back.
-    async fn publish(&self, wire: &mut Wire) -> Result<bool, Trouble> {
-        self.client.publish(self.echo.clone(), QoS::AtLeastOnce, false, b"try".to_vec()).map_err(|_| stuck())?;
+    async fn publish(&self, wire: &mut Wire) -> Result<bool, Failure> {
+        self.client.publish(self.echo.clone(), QoS::AtLeastOnce, false, b"try".to_vec()).map_err(|_| queue_full())?;
         let until = self.deadline.min(Instant::now() + ECHO);
         loop {
             match self.next(wire, until).await {
                 Ok(Packet::Publish(message)) if message.topic == self.echo => return Ok(true),
                 Ok(_) => {}
-                Err(trouble) if trouble.kind == Kind::Silent => return Ok(false),
+                Err(trouble) if trouble.kind == FailureKind::Silent => return Ok(false),
                 Err(trouble) => return Err(trouble),
             }
         }
     }
 }
 
-fn stuck() -> Trouble {
-    Trouble::new(Kind::Silent, "the connection takes no more requests")
+fn queue_full() -> Failure {
+    Failure::new(FailureKind::Silent, "the connection takes no more requests")
 }

@@ -10,10 +10,11 @@ use rumqttc::{Packet, Publish, QoS, SubscribeReasonCode};
 use tokio::select;
 use tokio::time::{sleep, sleep_until};
 
-use super::link::{Ended, Kind, Link, Trouble, Volume};
-use super::wire::{Client, Event, Options, Skipped, Stuck, Wire};
-use super::{Shared, State};
+use super::link::{Ended, Failure, FailureKind, Link, Severity};
+use super::shared::{Shared, State};
+use super::wire::{Client, Event, Options, RequestQueueFull, Skipped, Wire};
 use crate::frame::Incoming;
+use crate::publish::inbox::Inbox;
 use crate::publish::payload::{NodeState, json};
 use crate::publish::topics::matches;
 use crate::publish::{Class, Message, PublishError, Stats};
@@ -53,7 +54,7 @@ pub(super) fn spawn(
                 Ok(clean) => break clean,
                 Err(_) => {
                     tracing::error!("the MQTT client panicked; connecting anew");
-                    driver.shared.lock().queue.lost(Instant::now(), false);
+                    driver.shared.lock().queue.disconnected(Instant::now(), false);
                     runtime.block_on(sleep(Duration::from_secs(1)));
                 }
             }
@@ -94,7 +95,7 @@ struct Session {
     /// A message was acknowledged.
     acknowledged: bool,
     /// `offline` was put into the queue, as the last message.
-    farewell: bool,
+    send_offline: bool,
     /// DISCONNECT was handed over.
     disconnecting: bool,
     /// Filters that were asked for on this connection.
@@ -106,7 +107,7 @@ struct Session {
 enum End {
     /// The thread has to end; whether everything was delivered.
     Stop(bool),
-    Lost(Trouble),
+    Lost(Failure),
 }
 
 impl Driver {
@@ -116,10 +117,11 @@ impl Driver {
             let mut session = Session::default();
             let end = self.connection(&mut session).await;
             let now = Instant::now();
-            let hung_up = matches!(&end, End::Lost(trouble) if matches!(trouble.kind, Kind::Closed | Kind::Reset));
+            let by_broker =
+                matches!(&end, End::Lost(trouble) if matches!(trouble.kind, FailureKind::Closed | FailureKind::Reset));
             let (idle, loss) = {
                 let queue = &mut self.shared.lock().queue;
-                (session.acknowledged && queue.under_way() == 0, queue.lost(now, hung_up))
+                (session.acknowledged && queue.in_flight_count() == 0, queue.disconnected(now, by_broker))
             };
             self.shared.changed.notify_all();
             let trouble = match end {
@@ -133,7 +135,7 @@ impl Driver {
                 );
             }
             self.away_since.get_or_insert(now);
-            if trouble.kind == Kind::ClientId
+            if trouble.kind == FailureKind::ClientId
                 && let Some(short) = self.short_id.take()
             {
                 tracing::warn!("MQTT broker {}: {}; trying {short:?} now", self.broker, trouble.words);
@@ -144,8 +146,8 @@ impl Driver {
             let ended = session.connected.map(|since| Ended { lived: now.saturating_duration_since(since), idle });
             let verdict = self.link.failed(&trouble, ended, now);
             match verdict.tell {
-                Some((Volume::Warn, words)) => tracing::warn!("MQTT broker {}: {words}; trying again", self.broker),
-                Some((Volume::Error, words)) => tracing::error!("MQTT broker {}: {words}", self.broker),
+                Some((Severity::Warn, words)) => tracing::warn!("MQTT broker {}: {words}; trying again", self.broker),
+                Some((Severity::Error, words)) => tracing::error!("MQTT broker {}: {words}", self.broker),
                 None => tracing::debug!("MQTT broker {}: {}", self.broker, trouble.words),
             }
             if !self.pause(verdict.pause, &trouble).await {
@@ -156,7 +158,7 @@ impl Driver {
 
     /// Waits before the next attempt; `false` when there will be none: a stop waits for events only while the next
     /// attempt may succeed.
-    async fn pause(&mut self, pause: Duration, trouble: &Trouble) -> bool {
+    async fn pause(&mut self, pause: Duration, trouble: &Failure) -> bool {
         let until = Instant::now() + pause;
         loop {
             let now = Instant::now();
@@ -179,7 +181,7 @@ impl Driver {
     /// When the thread has to end, and whether events wait that would be lost.
     fn stopping(&self) -> Option<(Instant, bool)> {
         let state = self.shared.lock();
-        state.stop.map(|deadline| (deadline, state.queue.owes()))
+        state.stop.map(|deadline| (deadline, state.queue.owes_events()))
     }
 
     async fn connection(&mut self, session: &mut Session) -> End {
@@ -209,7 +211,7 @@ impl Driver {
                     }
                 }
                 Event::Disconnected => return End::Stop(true),
-                Event::Skipped(skipped) => self.read_over(skipped),
+                Event::Skipped(skipped) => self.log_skipped(skipped),
                 Event::Incoming(_) => {}
             }
             if let Err(end) = self.tend(&client, session) {
@@ -227,7 +229,7 @@ impl Driver {
             select! {
                 biased;
                 event = &mut poll => {
-                    return event.map_err(|failure| End::Lost(Trouble::of(&failure, &self.options.client_id)));
+                    return event.map_err(|failure| End::Lost(Failure::of(&failure, &self.options.client_id)));
                 }
                 () = self.shared.wake.notified() => {}
                 () = sleep(self.due()) => {}
@@ -240,7 +242,7 @@ impl Driver {
     fn due(&self) -> Duration {
         let state = self.shared.lock();
         let mut due = Duration::from_secs(1);
-        if state.inboxes.iter().any(super::Inbox::waiting) {
+        if state.inboxes.iter().any(Inbox::waiting) {
             due = Duration::from_millis(20);
         }
         if let Some(deadline) = state.stop {
@@ -285,32 +287,35 @@ impl Driver {
             return Err(End::Stop(false));
         }
         if session.connected.is_none() {
-            return if deadline.is_some() && !state.queue.owes() { Err(End::Stop(false)) } else { Ok(()) };
+            return if deadline.is_some() && !state.queue.owes_events() { Err(End::Stop(false)) } else { Ok(()) };
         }
         if state.queue.unacknowledged_for(now).is_some_and(|waiting| waiting > ACKNOWLEDGE) {
-            return Err(End::Lost(Trouble::new(Kind::Silent, "the broker does not acknowledge what it is sent")));
+            return Err(End::Lost(Failure::new(
+                FailureKind::Silent,
+                "the broker does not acknowledge what it is sent",
+            )));
         }
         pass_on(state, client, session);
         if !state.subscribed {
-            subscribe(state, client, session).map_err(|_| stuck())?;
+            subscribe(state, client, session).map_err(|_| queue_full())?;
         }
         if deadline.is_some() && state.queue.settled() {
-            self.farewell(state, client, session, now)?;
+            self.send_offline(state, client, session, now)?;
         }
         while let Some(packet) = state.queue.next(now) {
             let qos = if packet.acknowledged { QoS::AtLeastOnce } else { QoS::AtMostOnce };
-            client.publish(packet.topic, qos, packet.retain, packet.payload).map_err(|_| stuck())?;
+            client.publish(packet.topic, qos, packet.retain, packet.payload).map_err(|_| queue_full())?;
         }
         Ok(())
     }
 
     /// Everything is delivered and we are to stop: `offline`, and when that is acknowledged too, DISCONNECT.
-    fn farewell(&self, state: &mut State, client: &Client, session: &mut Session, now: Instant) -> Result<(), End> {
+    fn send_offline(&self, state: &mut State, client: &Client, session: &mut Session, now: Instant) -> Result<(), End> {
         if session.disconnecting {
             return Ok(());
         }
-        if let (Some(topic), false) = (&self.state_topic, session.farewell) {
-            session.farewell = true;
+        if let (Some(topic), false) = (&self.state_topic, session.send_offline) {
+            session.send_offline = true;
             let offline = json(&NodeState::Offline);
             let message = Message { topic: topic.clone(), payload: offline, class: Class::State, timing: None };
             // The topic was accepted for `online` before: it is for `offline`.
@@ -318,11 +323,11 @@ impl Driver {
             return Ok(());
         }
         session.disconnecting = true;
-        client.disconnect().map_err(|_| stuck())
+        client.disconnect().map_err(|_| queue_full())
     }
 
     /// A message on something we subscribed to was too large: the topic is told once.
-    fn read_over(&mut self, skipped: Skipped) {
+    fn log_skipped(&mut self, skipped: Skipped) {
         let Skipped { topic, bytes, .. } = skipped;
         self.shared.lock().queue.received(1);
         if self.large.contains(&topic) || self.large.len() >= LARGE_TOPICS {
@@ -372,7 +377,7 @@ fn pass_on(state: &mut State, client: &Client, session: &mut Session) {
 
 /// Asks for every inbox's filter. Filters asked for before are asked for again, which brings their retained messages
 /// again, so only new ones are sent on a connection that has some already.
-fn subscribe(state: &mut State, client: &Client, session: &mut Session) -> Result<(), Stuck> {
+fn subscribe(state: &mut State, client: &Client, session: &mut Session) -> Result<(), RequestQueueFull> {
     for inbox in &state.inboxes {
         if !session.filters.iter().any(|filter| filter == inbox.filter()) {
             client.subscribe(inbox.filter())?;
@@ -385,8 +390,8 @@ fn subscribe(state: &mut State, client: &Client, session: &mut Session) -> Resul
 }
 
 /// The channel cannot be full by what the queue hands over; if it is, a new connection is needed.
-fn stuck() -> End {
-    End::Lost(Trouble::new(Kind::Silent, "the connection takes no more requests"))
+fn queue_full() -> End {
+    End::Lost(Failure::new(FailureKind::Silent, "the connection takes no more requests"))
 }
 
 /// Different for each node and start; only keeps nodes from connecting at the same moment.

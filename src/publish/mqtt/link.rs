@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rumqttc::ConnectReturnCode;
 
-use super::wire::Failure;
+use super::wire::WireError;
 
 /// First and longest pause between two attempts.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -23,9 +23,9 @@ const GOOD: Duration = Duration::from_secs(10);
 const REMIND: Duration = Duration::from_secs(600);
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Kind of trouble.
+/// FailureKind of trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum FailureKind {
     /// The broker's name could not be resolved.
     Name,
     /// Nothing listens there.
@@ -33,7 +33,7 @@ pub enum Kind {
     /// No way to it, or no answer.
     Unreachable,
     /// TLS failed.
-    Tls,
+    Tls(TlsFailure),
     /// User name or password.
     Credentials,
     /// The broker does not take the client id.
@@ -50,55 +50,80 @@ pub enum Kind {
     Protocol,
 }
 
+/// Cause of a TLS failure; each has a remedy of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TlsFailure {
+    /// The broker's certificate has expired, by this computer's clock.
+    Expired,
+    /// The broker's certificate is not valid yet, by this computer's clock.
+    NotYetValid,
+    /// The broker's certificate is for another name.
+    NameMismatch,
+    /// The configured authority did not sign the broker's certificate.
+    Untrusted,
+    /// The port speaks plain MQTT.
+    PlainPort,
+    /// The port speaks TLS, and the connection is configured without.
+    TlsPort,
+    /// Any other cause.
+    Other,
+}
+
 /// Why an attempt or a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct Failure {
     /// Its kind.
-    pub kind: Kind,
+    pub kind: FailureKind,
     /// For people.
     pub words: String,
 }
 
-impl Trouble {
-    /// Trouble of a kind.
-    pub fn new(kind: Kind, words: impl Into<String>) -> Self {
-        Trouble { kind, words: words.into() }
+impl Failure {
+    /// Failure of a kind.
+    pub fn new(kind: FailureKind, words: impl Into<String>) -> Self {
+        Failure { kind, words: words.into() }
     }
 
     /// What it means that a connection as `client_id` could not be made, or ended.
-    pub fn of(failure: &Failure, client_id: &str) -> Self {
+    pub fn of(failure: &WireError, client_id: &str) -> Self {
         match failure {
-            Failure::Name(e) => Trouble::new(Kind::Name, format!("the broker's name cannot be resolved: {e}")),
-            Failure::Connect(e) => Self::of_connect(e),
-            Failure::Tls(e) => Trouble::new(Kind::Tls, format!("TLS failed: {}", tls_words(e))),
-            Failure::NoAnswer => Trouble::new(Kind::Unreachable, "no answer"),
-            Failure::Silent => Trouble::new(Kind::Silent, "the broker stopped answering"),
-            Failure::NotTaken => Trouble::new(Kind::Silent, "the broker takes no more data"),
-            Failure::Refused(code) => Self::of_code(*code, client_id),
-            Failure::Closed => Trouble::new(Kind::Closed, "the broker closed the connection"),
-            Failure::Broken(e) => Trouble::new(Kind::Reset, format!("the connection broke: {e}")),
-            Failure::Protocol(what) => {
-                Trouble::new(Kind::Protocol, format!("the other side does not follow MQTT 3.1.1: {what}"))
+            WireError::Name(e) => Failure::new(FailureKind::Name, format!("the broker's name cannot be resolved: {e}")),
+            WireError::Connect(e) => Self::of_connect(e),
+            WireError::Tls(e) => {
+                let (cause, words) = tls_failure(e);
+                Failure::new(FailureKind::Tls(cause), format!("TLS failed: {words}"))
+            }
+            WireError::NoAnswer => Failure::new(FailureKind::Unreachable, "no answer"),
+            WireError::Silent => Failure::new(FailureKind::Silent, "the broker stopped answering"),
+            WireError::NotTaken => Failure::new(FailureKind::Silent, "the broker takes no more data"),
+            WireError::Refused(code) => Self::of_code(*code, client_id),
+            WireError::Closed => Failure::new(FailureKind::Closed, "the broker closed the connection"),
+            WireError::Broken(e) => Failure::new(FailureKind::Reset, format!("the connection broke: {e}")),
+            WireError::Protocol(what) => {
+                Failure::new(FailureKind::Protocol, format!("the other side does not follow MQTT 3.1.1: {what}"))
             }
         }
     }
 
     /// Whether another attempt in a moment could end differently.
     pub fn may_pass(&self) -> bool {
-        !matches!(self.kind, Kind::Tls | Kind::Credentials | Kind::ClientId | Kind::Protocol)
+        !matches!(
+            self.kind,
+            FailureKind::Tls(_) | FailureKind::Credentials | FailureKind::ClientId | FailureKind::Protocol
+        )
     }
 
     /// The return codes of CONNACK (MQTT 3.1.1, section 3.2.2.3) for people.
     fn of_code(code: ConnectReturnCode, client_id: &str) -> Self {
         match code {
             ConnectReturnCode::Success => {
-                Trouble::new(Kind::Protocol, "the broker refuses the connection without a reason")
+                Failure::new(FailureKind::Protocol, "the broker refuses the connection without a reason")
             }
             ConnectReturnCode::RefusedProtocolVersion => {
-                Trouble::new(Kind::Rejected, "the broker does not speak MQTT 3.1.1 (return code 1)")
+                Failure::new(FailureKind::Rejected, "the broker does not speak MQTT 3.1.1 (return code 1)")
             }
-            ConnectReturnCode::BadClientId => Trouble::new(
-                Kind::ClientId,
+            ConnectReturnCode::BadClientId => Failure::new(
+                FailureKind::ClientId,
                 format!(
                     "the broker does not accept the client id {client_id:?} ({} characters; return code 2): set mqtt.client_id, \
                      or a shorter node.name (brokers have to take up to 23 letters and digits)",
@@ -106,14 +131,14 @@ impl Trouble {
                 ),
             ),
             ConnectReturnCode::ServiceUnavailable => {
-                Trouble::new(Kind::Rejected, "the broker is not ready to serve (return code 3)")
+                Failure::new(FailureKind::Rejected, "the broker is not ready to serve (return code 3)")
             }
-            ConnectReturnCode::BadUserNamePassword => Trouble::new(
-                Kind::Credentials,
+            ConnectReturnCode::BadUserNamePassword => Failure::new(
+                FailureKind::Credentials,
                 "the broker does not accept this user name and password (return code 4)",
             ),
-            ConnectReturnCode::NotAuthorized => Trouble::new(
-                Kind::Credentials,
+            ConnectReturnCode::NotAuthorized => Failure::new(
+                FailureKind::Credentials,
                 "the broker does not let us in: user name or password wrong or missing (return code 5)",
             ),
         }
@@ -122,16 +147,16 @@ impl Trouble {
     fn of_connect(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionRefused => {
-                Trouble::new(Kind::Refused, "connection refused: no broker listens there")
+                Failure::new(FailureKind::Refused, "connection refused: no broker listens there")
             }
-            _ => Trouble::new(Kind::Unreachable, error.to_string()),
+            _ => Failure::new(FailureKind::Unreachable, error.to_string()),
         }
     }
 }
 
 /// How loud something is to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Volume {
+pub enum Severity {
     /// Recovered by itself, nothing lost so far.
     Warn,
     /// A person is needed.
@@ -149,11 +174,11 @@ pub struct Ended {
 
 /// What to do after trouble.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Retry {
     /// How long to wait before the next attempt.
     pub pause: Duration,
     /// What to log, unless it was told lately.
-    pub tell: Option<(Volume, String)>,
+    pub tell: Option<(Severity, String)>,
 }
 
 /// Remembers how the connection has been doing.
@@ -165,9 +190,9 @@ pub struct Link {
     failures: u32,
     /// Connections in order that the broker closed within [`GOOD`], in a row.
     kicked: u32,
-    last: Option<Kind>,
+    last: Option<FailureKind>,
     /// When each kind was told last.
-    told: Vec<(Kind, Instant)>,
+    told: Vec<(FailureKind, Instant)>,
     told_takeover: Option<Instant>,
 }
 
@@ -191,14 +216,14 @@ impl Link {
     }
 
     /// An attempt failed, or a connection ended.
-    pub fn failed(&mut self, trouble: &Trouble, ended: Option<Ended>, now: Instant) -> Verdict {
+    pub fn failed(&mut self, trouble: &Failure, ended: Option<Ended>, now: Instant) -> Retry {
         let short = ended.is_some_and(|ended| ended.lived < GOOD);
         if let Some(ended) = ended {
             // Another client of our id has the broker close a connection that was in order. One that breaks is the
             // network's; one that is closed with a message on its way may be closed because of the message.
             match (short, trouble.kind) {
-                (true, Kind::Closed) if ended.idle => self.kicked += 1,
-                (true, Kind::Closed) => {}
+                (true, FailureKind::Closed) if ended.idle => self.kicked += 1,
+                (true, FailureKind::Closed) => {}
                 _ => self.kicked = 0,
             }
             if !short {
@@ -207,10 +232,10 @@ impl Link {
         }
         let pause = self.pause();
         self.failures = self.failures.saturating_add(1);
-        Verdict { pause, tell: self.tell(trouble, now) }
+        Retry { pause, tell: self.tell(trouble, now) }
     }
 
-    fn tell(&mut self, trouble: &Trouble, now: Instant) -> Option<(Volume, String)> {
+    fn tell(&mut self, trouble: &Failure, now: Instant) -> Option<(Severity, String)> {
         let due = |at: Option<Instant>, after| at.is_none_or(|at| now.saturating_duration_since(at) >= after);
         if self.kicked >= 2 && due(self.told_takeover, REMIND) {
             self.told_takeover = Some(now);
@@ -222,7 +247,7 @@ impl Link {
                 GOOD.as_secs(),
                 self.kicked
             );
-            return Some((Volume::Error, words));
+            return Some((Severity::Error, words));
         }
         let same = self.last == Some(trouble.kind);
         self.last = Some(trouble.kind);
@@ -232,7 +257,7 @@ impl Link {
         }
         self.told.retain(|(kind, _)| *kind != trouble.kind);
         self.told.push((trouble.kind, now));
-        Some((Volume::Warn, trouble.words.clone()))
+        Some((Severity::Warn, trouble.words.clone()))
     }
 
     /// Doubles with each failure up to the longest pause; of that a random share between one half and the whole.
@@ -248,35 +273,38 @@ impl Link {
     }
 }
 
-/// For people, with a word that says which remedy it is: expired, not valid yet, another name, not trusted, no TLS there.
-fn tls_words(error: &io::Error) -> String {
+/// Cause and message of a TLS failure.
+fn tls_failure(error: &io::Error) -> (TlsFailure, String) {
     // rustls hands its own errors through as I/O errors.
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(why)) => certificate_words(why),
+        Some(rustls::Error::InvalidCertificate(why)) => certificate_failure(why),
         Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => {
-            "no TLS there: what answers is not encrypted".into()
+            (TlsFailure::PlainPort, "no TLS there: the answer is not encrypted".into())
         }
-        Some(rustls::Error::AlertReceived(alert)) => format!("the broker refuses it: {alert:?} (its log says more)"),
-        _ => error.to_string(),
+        Some(rustls::Error::AlertReceived(alert)) => {
+            (TlsFailure::Other, format!("the broker refuses it: {alert:?} (its log says more)"))
+        }
+        _ => (TlsFailure::Other, error.to_string()),
     }
 }
 
-fn certificate_words(why: &rustls::CertificateError) -> String {
+fn certificate_failure(why: &rustls::CertificateError) -> (TlsFailure, String) {
     use rustls::CertificateError as E;
     match why {
         E::Expired | E::ExpiredContext { .. } => {
-            "the broker's certificate has expired, by this computer's clock".into()
+            (TlsFailure::Expired, "the broker's certificate has expired, by this computer's clock".into())
         }
         E::NotValidYet | E::NotValidYetContext { .. } => {
-            "the broker's certificate is not valid yet, by this computer's clock".into()
+            (TlsFailure::NotYetValid, "the broker's certificate is not valid yet, by this computer's clock".into())
         }
         E::NotValidForName | E::NotValidForNameContext { .. } => {
-            format!("the broker's certificate is for another name than mqtt.host: {why}")
+            (TlsFailure::NameMismatch, format!("the broker's certificate is for another name than mqtt.host: {why}"))
         }
-        E::UnknownIssuer | E::BadSignature => {
-            "the broker's certificate is not trusted: the authority in mqtt.tls.ca_file did not sign it".into()
-        }
-        other => format!("the broker's certificate is not accepted: {other}"),
+        E::UnknownIssuer | E::BadSignature => (
+            TlsFailure::Untrusted,
+            "the broker's certificate is not trusted: the authority in mqtt.tls.ca_file did not sign it".into(),
+        ),
+        other => (TlsFailure::Other, format!("the broker's certificate is not accepted: {other}")),
     }
 }
 

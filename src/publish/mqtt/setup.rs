@@ -18,7 +18,7 @@ use crate::sys;
 const MOST_BYTES: u64 = 8 << 20;
 
 /// For a connection to be made, and for the socket to take one packet.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The options of each connection. `will` is topic and payload.
 ///
@@ -55,7 +55,7 @@ pub(crate) fn options(
         keep_alive: Duration::from_secs(u64::from(config.keep_alive_s.max(1))),
         packet_bytes: config.max_packet_bytes,
         tls: config.tls.as_ref().map(client_config).transpose()?.map(Arc::new),
-        patience: PATIENCE,
+        timeout: TIMEOUT,
     })
 }
 

@@ -53,12 +53,12 @@ pub(crate) struct Options {
     /// Encryption.
     pub(crate) tls: Option<Arc<ClientConfig>>,
     /// For the connection to be made, and for the socket to take a packet.
-    pub(crate) patience: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// Why a connection could not be made, or ended.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum WireError {
     /// The broker's name has no address.
     #[error("no address: {0}")]
     Name(#[source] io::Error),
@@ -113,33 +113,39 @@ pub(crate) struct Client {
 
 /// A request could not be taken: the wire is stuck, or gone.
 #[derive(Debug)]
-pub(crate) struct Stuck;
+pub(crate) struct RequestQueueFull;
 
 impl Client {
     /// Publishes a message.
-    pub(crate) fn publish(&self, topic: String, qos: QoS, retain: bool, payload: Vec<u8>) -> Result<(), Stuck> {
+    pub(crate) fn publish(
+        &self,
+        topic: String,
+        qos: QoS,
+        retain: bool,
+        payload: Vec<u8>,
+    ) -> Result<(), RequestQueueFull> {
         let mut publish = Publish::new(topic, qos, payload);
         publish.retain = retain;
         self.ask(Request::Publish(publish))
     }
 
     /// Subscribes with QoS 0.
-    pub(crate) fn subscribe(&self, filter: &str) -> Result<(), Stuck> {
+    pub(crate) fn subscribe(&self, filter: &str) -> Result<(), RequestQueueFull> {
         self.ask(Request::Subscribe(Subscribe::new(filter, QoS::AtMostOnce)))
     }
 
     /// Ends a subscription.
-    pub(crate) fn unsubscribe(&self, filter: &str) -> Result<(), Stuck> {
+    pub(crate) fn unsubscribe(&self, filter: &str) -> Result<(), RequestQueueFull> {
         self.ask(Request::Unsubscribe(Unsubscribe::new(filter)))
     }
 
     /// Says good-bye.
-    pub(crate) fn disconnect(&self) -> Result<(), Stuck> {
+    pub(crate) fn disconnect(&self) -> Result<(), RequestQueueFull> {
         self.ask(Request::Disconnect(Disconnect))
     }
 
-    fn ask(&self, request: Request) -> Result<(), Stuck> {
-        self.requests.try_send(request).map_err(|_| Stuck)
+    fn ask(&self, request: Request) -> Result<(), RequestQueueFull> {
+        self.requests.try_send(request).map_err(|_| RequestQueueFull)
     }
 }
 
@@ -197,11 +203,11 @@ impl Wire {
     /// half-way, but the attempt to connect.
     ///
     /// # Errors
-    /// [`Failure`]; the wire is then of no more use.
-    pub(crate) async fn poll(&mut self) -> Result<Event, Failure> {
+    /// [`WireError`]; the wire is then of no more use.
+    pub(crate) async fn poll(&mut self) -> Result<Event, WireError> {
         let Some(line) = &mut self.line else {
             let connecting = connect(&self.options);
-            self.line = Some(timeout(self.options.patience, connecting).await.map_err(|_| Failure::NoAnswer)??);
+            self.line = Some(timeout(self.options.timeout, connecting).await.map_err(|_| WireError::NoAnswer)??);
             return Ok(Event::Connected);
         };
         loop {
@@ -222,20 +228,20 @@ impl Wire {
                 return Ok(event);
             }
             let free = line.out.is_idle() && self.state.inflight() < INFLIGHT && self.state.collision.is_none();
-            let stuck_at = line.out.progress + self.options.patience;
+            let stuck_at = line.out.progress + self.options.timeout;
             select! {
                 pushed = line.out.push(&mut line.write), if !line.out.is_idle() => pushed.map_err(broken)?,
-                () = sleep_until(stuck_at), if !line.out.is_idle() => return Err(Failure::NotTaken),
+                () = sleep_until(stuck_at), if !line.out.is_idle() => return Err(WireError::NotTaken),
                 read = line.read.read(&mut line.chunk), if self.incoming.len() < WAITING => {
                     let count = read.map_err(broken)?;
                     if count == 0 {
-                        return Err(Failure::Closed);
+                        return Err(WireError::Closed);
                     }
                     line.heard = true;
                     line.frames.push(line.chunk.get(..count).unwrap_or_default());
                 }
                 request = self.requests.recv(), if free => {
-                    let Some(request) = request else { return Err(Failure::Closed) };
+                    let Some(request) = request else { return Err(WireError::Closed) };
                     let packet = self.state.handle_outgoing_packet(request).map_err(protocol)?;
                     line.out.put(packet, self.options.packet_bytes)?;
                     sort(&mut self.state, &mut self.incoming, &mut self.outgoing);
@@ -248,7 +254,7 @@ impl Wire {
                     }
                     let ping = Request::PingReq(mqttbytes::v4::PingReq);
                     let packet = self.state.handle_outgoing_packet(ping).map_err(|error| match error {
-                        StateError::AwaitPingResp | StateError::CollisionTimeout => Failure::Silent,
+                        StateError::AwaitPingResp | StateError::CollisionTimeout => WireError::Silent,
                         other => protocol(other),
                     })?;
                     line.out.put(packet, self.options.packet_bytes)?;
@@ -264,13 +270,13 @@ impl Out {
         self.bytes.is_empty() && !self.unflushed
     }
 
-    fn put(&mut self, packet: Option<Packet>, most: usize) -> Result<(), Failure> {
+    fn put(&mut self, packet: Option<Packet>, most: usize) -> Result<(), WireError> {
         let Some(packet) = packet else { return Ok(()) };
         if self.is_idle() {
             self.progress = Instant::now();
         }
         let mut encoded = Default::default();
-        packet.write(&mut encoded, most).map_err(|e| Failure::Protocol(e.to_string()))?;
+        packet.write(&mut encoded, most).map_err(|e| WireError::Protocol(e.to_string()))?;
         self.bytes.extend_from_slice(&encoded);
         Ok(())
     }
@@ -295,7 +301,7 @@ impl Out {
 }
 
 /// Gives the state what came in. A message that was read over is acknowledged as any other, and told instead of delivered.
-fn take(state: &mut MqttState, frame: Frame, out: &mut Out) -> Result<Option<Skipped>, Failure> {
+fn take(state: &mut MqttState, frame: Frame, out: &mut Out) -> Result<Option<Skipped>, WireError> {
     let (packet, skipped) = match frame {
         Frame::Packet(bytes) => (decode(&bytes)?, None),
         Frame::Skipped(skipped) => {
@@ -330,14 +336,14 @@ fn sort(state: &mut MqttState, incoming: &mut VecDeque<Event>, outgoing: &mut Ve
     }
 }
 
-fn decode(bytes: &[u8]) -> Result<Packet, Failure> {
+fn decode(bytes: &[u8]) -> Result<Packet, WireError> {
     let mut stream = bytes.into();
-    Packet::read(&mut stream, usize::MAX).map_err(|e| Failure::Protocol(e.to_string()))
+    Packet::read(&mut stream, usize::MAX).map_err(|e| WireError::Protocol(e.to_string()))
 }
 
 /// TCP, TLS, CONNECT and CONNACK.
-async fn connect(options: &Options) -> Result<Line, Failure> {
-    let addresses = tokio::net::lookup_host((options.host.as_str(), options.port)).await.map_err(Failure::Name)?;
+async fn connect(options: &Options) -> Result<Line, WireError> {
+    let addresses = tokio::net::lookup_host((options.host.as_str(), options.port)).await.map_err(WireError::Name)?;
     let mut failed = io::Error::from(io::ErrorKind::NotFound);
     let mut tcp = None;
     for address in addresses {
@@ -349,13 +355,13 @@ async fn connect(options: &Options) -> Result<Line, Failure> {
             Err(error) => failed = error,
         }
     }
-    let tcp = tcp.ok_or(Failure::Connect(failed))?;
-    tcp.set_nodelay(true).map_err(Failure::Connect)?;
+    let tcp = tcp.ok_or(WireError::Connect(failed))?;
+    tcp.set_nodelay(true).map_err(WireError::Connect)?;
     let stream: Box<dyn Stream> = match &options.tls {
         None => Box::new(tcp),
         Some(config) => {
-            let name = ServerName::try_from(options.host.clone()).map_err(|e| Failure::Tls(io::Error::other(e)))?;
-            Box::new(TlsConnector::from(config.clone()).connect(name, tcp).await.map_err(Failure::Tls)?)
+            let name = ServerName::try_from(options.host.clone()).map_err(|e| WireError::Tls(io::Error::other(e)))?;
+            Box::new(TlsConnector::from(config.clone()).connect(name, tcp).await.map_err(WireError::Tls)?)
         }
     };
     let (read, write) = tokio::io::split(stream);
@@ -384,32 +390,32 @@ async fn connect(options: &Options) -> Result<Line, Failure> {
         }
         let count = line.read.read(&mut line.chunk).await.map_err(broken)?;
         if count == 0 {
-            return Err(Failure::Closed);
+            return Err(WireError::Closed);
         }
         line.frames.push(line.chunk.get(..count).unwrap_or_default());
     };
-    let Frame::Packet(bytes) = frame else { return Err(Failure::Protocol("a message before CONNACK".into())) };
+    let Frame::Packet(bytes) = frame else { return Err(WireError::Protocol("a message before CONNACK".into())) };
     match decode(&bytes)? {
         Packet::ConnAck(ConnAck { code: ConnectReturnCode::Success, .. }) => Ok(line),
-        Packet::ConnAck(ConnAck { code, .. }) => Err(Failure::Refused(code)),
-        _ => Err(Failure::Protocol("the answer to CONNECT is not CONNACK".into())),
+        Packet::ConnAck(ConnAck { code, .. }) => Err(WireError::Refused(code)),
+        _ => Err(WireError::Protocol("the answer to CONNECT is not CONNACK".into())),
     }
 }
 
-fn broken(error: io::Error) -> Failure {
+fn broken(error: io::Error) -> WireError {
     match error.kind() {
         // A TLS session that ends without a word.
-        io::ErrorKind::UnexpectedEof => Failure::Closed,
-        _ => Failure::Broken(error),
+        io::ErrorKind::UnexpectedEof => WireError::Closed,
+        _ => WireError::Broken(error),
     }
 }
 
-fn malformed(error: Malformed) -> Failure {
-    Failure::Protocol(error.to_string())
+fn malformed(error: Malformed) -> WireError {
+    WireError::Protocol(error.to_string())
 }
 
-fn protocol(error: StateError) -> Failure {
-    Failure::Protocol(error.to_string())
+fn protocol(error: StateError) -> WireError {
+    WireError::Protocol(error.to_string())
 }
 
 #[cfg(test)]

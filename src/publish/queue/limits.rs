@@ -12,9 +12,9 @@ pub struct Limits {
     /// Largest packet in bytes.
     pub packet_bytes: usize,
     /// QoS 1 messages on their way without acknowledgement at most.
-    pub window: usize,
+    pub in_flight: usize,
     /// Messages handed to the client library but not yet written at most.
-    pub handed: usize,
+    pub submitted: usize,
     /// State topics at most.
     pub states: usize,
     /// A result that waited longer than this is dropped: its `frame_age_ms` would lie.
@@ -30,8 +30,8 @@ impl Default for Limits {
             waiting: 256,
             waiting_bytes: 16 << 20,
             packet_bytes: 1 << 20,
-            window: 32,
-            handed: 8,
+            in_flight: 32,
+            submitted: 8,
             states: 256,
             result_age: Duration::from_secs(5),
             tries: 3,

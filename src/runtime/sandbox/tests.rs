@@ -84,7 +84,7 @@ fn state_has_one_place_the_configured_one_then_the_services_then_the_users() {
     let check = |toml: &str, env: &[(&str, &str)], expected: Option<&str>| {
         let given = |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
         let config = loaded(toml).config;
-        let dir = crate::model::race::state_dir(&config.node.state_dir, &given);
+        let dir = crate::model::autotune::state_dir(&config.node.state_dir, &given);
         assert_eq!(dir.as_deref(), expected.map(Path::new), "{toml} {env:?}");
         let writes = needs(&loaded(toml), &given).write;
         assert!(dir.is_none_or(|dir| writes.contains(&dir)), "{writes:?} for {toml} {env:?}");

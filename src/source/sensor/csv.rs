@@ -7,9 +7,9 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::config::{Decimal, Delimiter, Header};
 use super::number::{Field, Kind, Mark, decimal, kind};
 use super::values::{Key, Naming, Values};
-use crate::source::{Decimal, Delimiter, Header};
 
 /// Most lines that a quoted field is expected to go over; a quote that has not ended by then was none.
 const MOST_QUOTED_LINES: u32 = 16;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::source::MissingPolicy;
+use super::config::MissingPolicy;
 
 /// Applies a [`MissingPolicy`] to rows.
 #[derive(Debug)]

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use super::{Read, Reading};
-use crate::source::SourceError;
+use super::reading::{Read, Reading};
+use crate::source::contract::SourceError;
 use crate::sys::proc::{self, Counter, CpuTimes, Memory, Moved, Pressure, ReadError, Resource, SECTOR_BYTES, Stat};
 use crate::sys::{Roots, sysfs};
 

@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::channels::Fault;
+use super::config::{MissingPolicy, SensorConfig, SensorKind};
 use super::csv::{self, Csv};
 use super::json;
 use super::lines::{Kind, Line, Lines, MOST_LINE};
+use super::reading::NAP;
 use super::stream::{self, Stream};
-use super::{NAP, Next, SensorConfig, SensorKind, Source, SourceError};
 use crate::frame::Frame;
-use crate::source::MissingPolicy;
 use crate::source::backoff::Backoff;
+use crate::source::contract::{Next, Source, SourceError};
 
 /// Lines and bytes of a plain file that are looked at ahead of time.
 const SURVEY_LINES: usize = 512;

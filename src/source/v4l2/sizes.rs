@@ -1,8 +1,8 @@
 //! Smaller pictures that a device offers.
 
+use super::config::V4l2Config;
 use super::device::Device;
 use super::negotiate::usable;
-use crate::source::config::V4l2Config;
 use crate::source::sizes::{free, scaled, worth_asking};
 use crate::sys::v4l2::Size;
 

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 use super::device::Device;
 use super::*;
 use crate::frame::Payload;
-use crate::source::config::V4l2Format;
 use crate::sys::v4l2::{Capability, Format, FourCc, Kind, Size};
 
 /// One answer of a scripted device to `take`.

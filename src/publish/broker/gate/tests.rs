@@ -2,7 +2,7 @@ use std::io::{Read, Write};
 use std::time::Instant;
 
 use super::*;
-use crate::publish::broker::start_inner;
+use crate::publish::broker::rumqttd;
 use crate::publish::mqtt::Mqtt;
 use crate::publish::{Class, Config, Message, Publisher};
 
@@ -23,7 +23,7 @@ fn a_dead_rumqttd_is_replaced() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
-    let inner = start_inner().unwrap();
+    let inner = rumqttd::start().unwrap();
     spawn(listener, inner).unwrap();
     let mqtt = Mqtt::start(&Config { host: "127.0.0.1".into(), port, ..Config::default() }, "attic").unwrap();
     let deadline = Instant::now() + Duration::from_secs(30);

@@ -14,7 +14,7 @@ fn options(port: u16) -> Options {
         keep_alive: Duration::from_secs(30),
         packet_bytes: 20_000,
         tls: None,
-        patience: Duration::from_secs(10),
+        timeout: Duration::from_secs(10),
     }
 }
 
@@ -67,7 +67,7 @@ fn a_message_that_is_too_large_is_read_over_and_acknowledged() {
             });
         }
         assert_eq!(seen, ["a 3", "skipped b/c 5000012", "a 4"]);
-        assert!(matches!(wire.poll().await, Err(Failure::Closed | Failure::Broken(_))));
+        assert!(matches!(wire.poll().await, Err(WireError::Closed | WireError::Broken(_))));
     });
     let acknowledged = [[0x40, 2, 0, 1], [0x40, 2, 0, 2], [0x40, 2, 0, 3]].concat();
     assert_eq!(broker.join().unwrap(), acknowledged);
@@ -89,7 +89,7 @@ fn what_is_published_is_told_when_it_was_written() {
                 Ok(Event::Written(id)) => written.push(id),
                 Ok(Event::Disconnected) => break,
                 // The acknowledgement may come before the message was written: this broker knows no patience.
-                Ok(_) | Err(Failure::Protocol(_)) => {}
+                Ok(_) | Err(WireError::Protocol(_)) => {}
                 Err(error) => panic!("{error}"),
             }
         }
@@ -129,15 +129,15 @@ fn how_it_ends_is_told_apart() {
         serve.join().unwrap();
         end
     };
-    assert!(matches!(first(&[], false), Failure::Closed));
-    assert!(matches!(first(&[], true), Failure::Broken(_)));
-    assert!(matches!(first(&[0x20, 2, 0, 0], false), Failure::Closed));
-    assert!(matches!(first(&[0x20, 2, 0, 2], false), Failure::Refused(ConnectReturnCode::BadClientId)));
-    assert!(matches!(first(&[0x20, 2, 0, 5], false), Failure::Refused(ConnectReturnCode::NotAuthorized)));
-    assert!(matches!(first(&[0x20, 2, 0, 9], false), Failure::Protocol(_)));
+    assert!(matches!(first(&[], false), WireError::Closed));
+    assert!(matches!(first(&[], true), WireError::Broken(_)));
+    assert!(matches!(first(&[0x20, 2, 0, 0], false), WireError::Closed));
+    assert!(matches!(first(&[0x20, 2, 0, 2], false), WireError::Refused(ConnectReturnCode::BadClientId)));
+    assert!(matches!(first(&[0x20, 2, 0, 5], false), WireError::Refused(ConnectReturnCode::NotAuthorized)));
+    assert!(matches!(first(&[0x20, 2, 0, 9], false), WireError::Protocol(_)));
     // It reads as the beginning of a longer packet.
-    assert!(matches!(first(b"HTTP/1.1 400 Bad Request\r\n\r\n", false), Failure::Closed));
-    assert!(matches!(first(&[0x20, 2, 0, 0, 0x20, 2, 0, 0], false), Failure::Protocol(_)));
+    assert!(matches!(first(b"HTTP/1.1 400 Bad Request\r\n\r\n", false), WireError::Closed));
+    assert!(matches!(first(&[0x20, 2, 0, 0, 0x20, 2, 0, 0], false), WireError::Protocol(_)));
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_broker_that_says_nothing_is_given_up() {
     let (_client, mut wire) = Wire::new(quick, 4);
     run(async {
         assert!(matches!(wire.poll().await.unwrap(), Event::Connected));
-        assert!(matches!(wire.poll().await, Err(Failure::Silent)));
+        assert!(matches!(wire.poll().await, Err(WireError::Silent)));
     });
     drop(wire);
     assert_eq!(broker.join().unwrap(), [0xc0, 0], "one ping");

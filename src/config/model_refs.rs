@@ -1,51 +1,51 @@
-//! What a configuration says of models, read even where the rest of it is wrong: a model that is missing is just what somebody is
-//! about to install.
+//! References of a configuration to models, read even from an invalid one: a missing model may be the one about to be installed.
 
 use std::path::PathBuf;
 
 use toml_edit::DocumentMut;
 
 use super::load::{DEFAULT_FILE, MOST_BYTES, Options, load};
-use super::{ModelsConfig, secret};
+use super::secret;
+use crate::model::Config as ModelsConfig;
 use crate::sys::file::read_text;
 
-/// Which models a configuration names, and where they are looked for.
+/// Models named by a configuration, and the directories searched for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Glance {
+pub struct ModelRefs {
     /// Directories of bundles, searched in order.
     pub dirs: Vec<PathBuf>,
-    /// What it says of where state is kept (`node.state_dir`); empty = nothing.
+    /// Configured state directory (`node.state_dir`); empty = none.
     pub state_dir: PathBuf,
     /// Name and model of each pipeline.
     pub pipelines: Vec<(String, String)>,
-    /// The file, if there is one.
+    /// The file, if it exists.
     pub file: Option<PathBuf>,
-    /// What is wrong, if the configuration cannot be run.
+    /// Problems of an invalid configuration.
     pub fault: Option<String>,
-    /// Whether nothing is known of the pipelines because of that.
+    /// The pipelines are unknown because of that.
     pub blind: bool,
 }
 
-/// Looks at the configuration for its models.
-pub fn glance(options: &Options) -> Glance {
+/// Reads the configuration's references to models.
+pub fn read_model_refs(options: &Options) -> ModelRefs {
     let file = options.file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
     let options = Options { skip_files: true, ..options.clone() };
     let error = match load(&options) {
         Ok(loaded) => {
-            let pipelines = loaded.config.pipelines.into_iter().map(|p| (p.name, p.model)).collect();
+            let pipelines = loaded.config.pipelines.into_iter().map(|p| (p.name.to_string(), p.model)).collect();
             let (dirs, state_dir) = (loaded.config.models.dirs, loaded.config.node.state_dir);
-            return Glance { dirs, state_dir, pipelines, file: loaded.path, ..Glance::default() };
+            return ModelRefs { dirs, state_dir, pipelines, file: loaded.path, ..ModelRefs::default() };
         }
         Err(error) => error,
     };
-    let defaults = Glance { dirs: ModelsConfig::default().dirs, ..Glance::default() };
+    let defaults = ModelRefs { dirs: ModelsConfig::default().dirs, ..ModelRefs::default() };
     if options.file.is_none() && !file.exists() {
         return defaults;
     }
     let fault = Some(secret::redact(&error.to_string()));
     let text = read_text(&file, MOST_BYTES).ok();
     let Some(document) = text.and_then(|text| text.parse::<DocumentMut>().ok()) else {
-        return Glance { file: Some(file), fault, blind: true, ..defaults };
+        return ModelRefs { file: Some(file), fault, blind: true, ..defaults };
     };
     let dirs = document.get("models").and_then(|models| models.get("dirs")?.as_array());
     let dirs = dirs.map(|dirs| dirs.iter().filter_map(|dir| Some(dir.as_str()?.into())).collect());
@@ -55,22 +55,22 @@ pub fn glance(options: &Options) -> Glance {
     let text = |table: &toml_edit::Table, key: &str| Some(table.get(key)?.as_str()?.to_string());
     let pipelines = pipelines.into_iter().flatten();
     let pipelines = pipelines.filter_map(|p| Some((text(p, "name").unwrap_or_default(), text(p, "model")?))).collect();
-    Glance { dirs: dirs.unwrap_or(defaults.dirs), state_dir, pipelines, file: Some(file), fault, blind: false }
+    ModelRefs { dirs: dirs.unwrap_or(defaults.dirs), state_dir, pipelines, file: Some(file), fault, blind: false }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn look(text: Option<&str>) -> Glance {
+    fn look(text: Option<&str>) -> ModelRefs {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("leptond.toml");
         if let Some(text) = text {
             std::fs::write(&file, text).unwrap();
         }
-        let mut glance = glance(&Options { file: Some(file.clone()), ..Options::default() });
-        assert!(glance.file.take().is_none_or(|f| f == file));
-        glance
+        let mut found = read_model_refs(&Options { file: Some(file.clone()), ..Options::default() });
+        assert!(found.file.take().is_none_or(|f| f == file));
+        found
     }
 
     const GOOD: &str = "[node]\nstate_dir = \"/s\"\n[models]\ndirs = [\"/m\"]\n[[pipeline]]\nname = \"p\"\nmodel = \"there-is-none\"\n[pipeline.source]\n\

@@ -6,26 +6,26 @@ use super::{Mode, Order};
 
 /// The wishes that apply; a newer one replaces what it contradicts.
 #[derive(Clone, Debug, Default)]
-pub struct Wishes {
+pub struct Overrides {
     mode: Option<Mode>,
     /// A fixed rung for each pipeline.
     fixed: Vec<Option<usize>>,
     until: Option<Duration>,
 }
 
-impl Wishes {
+impl Overrides {
     /// Takes a wish that ends at `until` (`None` = with the next one); there are so many pipelines.
     pub fn take(&mut self, order: &Order, until: Option<Duration>, pipelines: usize) {
         self.fixed.resize(pipelines, None);
         match order {
-            Order::Mode(mode) => *self = Wishes { mode: Some(*mode), ..Wishes::default() },
+            Order::Mode(mode) => *self = Overrides { mode: Some(*mode), ..Overrides::default() },
             Order::Fix { pipeline: None, rung } => self.fixed.fill(Some(*rung)),
             Order::Fix { pipeline: Some(index), rung } => {
                 if let Some(fixed) = self.fixed.get_mut(*index) {
                     *fixed = Some(*rung);
                 }
             }
-            Order::Release => *self = Wishes::default(),
+            Order::Release => *self = Overrides::default(),
         }
         self.until = until;
     }
@@ -33,7 +33,7 @@ impl Wishes {
     /// Forgets everything when its time is over.
     pub fn expire(&mut self, now: Duration) {
         if self.until.is_some_and(|until| now >= until) {
-            *self = Wishes::default();
+            *self = Overrides::default();
         }
     }
 

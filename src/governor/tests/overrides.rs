@@ -9,7 +9,11 @@ fn manual_stays_where_it_was_put() {
     let hot = Reading { soc_celsius: Some(95.0), throttled: Some(true), ..cool() };
     let told = run(&mut governor, 0.0, &[(60.0, hot), (600.0, cool())]);
     assert_eq!(told, ["0 p>2 fixed by mode manual", "0 q>2 fixed by mode manual"]);
-    governor.reload(Config { rung: 100, ..config }, vec![pipeline("p", 1.0, 250), pipeline("q", 1.0, 250)]);
+    governor.reload(
+        Config { rung: 100, ..config },
+        &["p", "q"],
+        vec![pipeline("p", 1.0, 250), pipeline("q", 1.0, 250)],
+    );
     assert_eq!(
         rungs(&run(&mut governor, 660.0, &[(60.0, cool())])),
         ["p>7", "q>7"],

@@ -45,7 +45,7 @@ enum Ends {
 /// A font with weight, width and slant chosen.
 #[derive(Clone, Debug)]
 pub struct Face {
-    /// Which font.
+    /// The font.
     pub font: &'static Font,
     weight: f32,
     width: f32,
@@ -59,7 +59,7 @@ pub struct Bar {
     along: [f32; 2],
     length: f32,
     half: f32,
-    /// How far a flat end reaches past the skeleton's end, before and behind.
+    /// Length of a flat end past the skeleton's end, before and behind.
     reach: [f32; 2],
     ends: Ends,
 }
@@ -207,7 +207,7 @@ impl Face {
         }
     }
 
-    /// How far a point is inside a stencil's bridge: above 0 there is no ink.
+    /// Depth of a point inside a stencil's bridge: above 0 there is no ink.
     fn bridge(&self, digit: usize, x: f32, y: f32) -> f32 {
         if self.font.gap == 0.0 {
             return f32::MIN;

@@ -1,4 +1,4 @@
-//! What the counter says and when: a pure function of time.
+//! The counter's value: a pure function of time.
 
 use super::chance::Chance;
 
@@ -23,7 +23,7 @@ pub struct Counter {
 pub struct Shown {
     /// The number that the drums are leaving, or rest on, 0 to 99999.
     pub value: u32,
-    /// How far the rolling drums have come on their way to the next number, 0.0 up to 1.0.
+    /// Progress of the rolling drums towards the next number, 0.0 up to 1.0.
     pub roll: f32,
 }
 
@@ -38,7 +38,7 @@ impl Counter {
         }
     }
 
-    /// What it shows `time_s` seconds (0 or more) after the start.
+    /// The state `time_s` seconds (0 or more) after the start.
     pub fn at(&self, time_s: f64) -> Shown {
         let counts = (time_s / self.period_s).floor();
         let into_roll_s = time_s - counts * self.period_s - (self.period_s - self.roll_s);
@@ -60,7 +60,7 @@ impl Shown {
         split(self.nearest())
     }
 
-    /// Where each drum stands, in digits: 3.25 is a quarter of the way from 3 to 4.
+    /// Position of each drum in digits: 3.25 is a quarter of the way from 3 to 4.
     pub fn drums(&self) -> [f32; DIGITS] {
         let digits = split(self.value);
         let mut rolling = true;

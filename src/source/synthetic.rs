@@ -1,45 +1,76 @@
-//! A camera that needs no camera: a five-digit counter of a water or power meter, drawn by code, with the right answer.
-//!
-//! A seed decides the meter, font, colours, position, light, sharpness, noise and number; equal seeds and frame numbers give
-//! equal pictures. The digits stand in the same place for every seed, within a few pixels: [`regions`] says where.
-
-mod chance;
-mod counter;
-mod fault;
-mod font;
-mod look;
-mod meter;
-mod paint;
-mod scene;
-mod skeleton;
-#[cfg(test)]
-mod tests;
+//! `synthetic`: a camera that needs no camera, a drawn counter of a water or power meter with the right answer.
 
 use std::time::{Duration, Instant, SystemTime};
 
-pub use chance::Chance;
-pub use counter::{Counter, DIGITS, ROLLED, Shown};
-pub use fault::Fault;
-pub use look::Fonts;
-pub use scene::Scene;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Next, Source, SourceError, SyntheticConfig, sizes};
+use super::contract::{Context, Next, Source, SourceError};
+use super::kind::{Frames, SourceKind, interval};
+use super::sizes;
 use crate::frame::{Frame, PixelFormat};
+use crate::scene::{Counter, Fonts, Scene};
+
+/// A rendered five-digit counter, as a water or power meter shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SyntheticConfig {
+    /// Picture width in pixels.
+    #[schemars(range(min = 64, max = 4096))]
+    pub width: u32,
+    /// Picture height in pixels.
+    #[schemars(range(min = 48, max = 4096))]
+    pub height: u32,
+    /// Pictures per second.
+    #[schemars(range(min = 0.01, max = 240.0))]
+    pub fps: f64,
+    /// Seed of everything that varies: font, light, noise, blur, perspective, start value.
+    pub seed: u64,
+    /// Stop after this many pictures; 0 = never.
+    pub frames: u64,
+}
+
+impl Default for SyntheticConfig {
+    fn default() -> Self {
+        SyntheticConfig { width: 640, height: 480, fps: 15.0, seed: 1, frames: 0 }
+    }
+}
+
+impl SourceKind for SyntheticConfig {
+    fn open(&self, _: Context) -> Result<Box<dyn Source>, SourceError> {
+        Ok(Box::new(Synthetic::new(self)?))
+    }
+
+    fn describe(&self) -> String {
+        "the meter that leptond draws".into()
+    }
+
+    fn frames(&self) -> Frames<'_> {
+        Frames::Pictures { format: PixelFormat::Jpeg, size: Some([self.width, self.height]) }
+    }
+
+    fn frame_interval(&self) -> Duration {
+        interval(self.fps)
+    }
+
+    fn begins_anew(&self) -> bool {
+        true
+    }
+
+    fn capture_sizes(&self, _regions: bool) -> Vec<[u32; 2]> {
+        sizes::free([self.width, self.height], 2)
+    }
+
+    fn view(&self) -> Option<String> {
+        Some(format!("synthetic {}x{}", self.width, self.height))
+    }
+}
 
 /// Longest sleep in one call of [`Source::next`].
 const NAP: Duration = Duration::from_millis(400);
 
-/// Where the five digits are in a picture of this size, for every seed: `[x, y, width, height]` in pixels, left to right.
-/// At 640×480 each is 72×96.
-pub fn regions(width: u32, height: u32) -> [[f32; 4]; DIGITS] {
-    let unit = look::unit(width, height);
-    let (w, h) = (scene::CELL_WIDTH * unit, 96.0 * unit);
-    let (left, top) = (width as f32 / 2.0 - 2.5 * w, height as f32 / 2.0 - h / 2.0);
-    std::array::from_fn(|i| [left + i as f32 * w, top, w, h])
-}
-
 /// The counter as a source of JPEG pictures.
-pub struct Synthetic {
+struct Synthetic {
     config: SyntheticConfig,
     counter: Counter,
     scene: Scene,
@@ -47,7 +78,7 @@ pub struct Synthetic {
     size: [u32; 2],
     /// Pictures given so far.
     given: u64,
-    /// When picture 0 was due, had all been on time; set at the first call.
+    /// Due time of picture 0, had all been on time; set at the first call.
     began: Option<Instant>,
 }
 
@@ -56,7 +87,7 @@ impl Synthetic {
     ///
     /// # Errors
     /// [`SourceError::Fatal`] for a size or rate outside the configuration's ranges.
-    pub fn new(config: &SyntheticConfig) -> Result<Self, SourceError> {
+    fn new(config: &SyntheticConfig) -> Result<Self, SourceError> {
         let bad = |reason: String| SourceError::Fatal { origin: "synthetic".into(), reason };
         let side = |name: &str, value: u32, from: u16| match u16::try_from(value) {
             Ok(v) if (from..=4096).contains(&v) => Ok(v),
@@ -76,7 +107,7 @@ impl Synthetic {
         })
     }
 
-    /// When the next picture is due. A source that was held up for more than a picture's time does not hurry after: its
+    /// Due time of the next picture. A source that was held up for more than a picture's time does not hurry after: its
     /// schedule moves.
     fn due(&mut self, now: Instant) -> Instant {
         let period = Duration::from_secs_f64(1.0 / self.config.fps);
@@ -132,5 +163,30 @@ impl Source for Synthetic {
             self.scene = Scene::new(self.config.seed, Fonts::All, width, height);
             self.size = size;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lowered_picture_is_drawn_smaller_and_says_so() {
+        let config = SyntheticConfig { fps: 240.0, seed: 3, ..SyntheticConfig::default() };
+        let mut source = Synthetic::new(&config).unwrap();
+        let mut frame = Frame::empty();
+        let mut next = |source: &mut Synthetic| {
+            assert_eq!(source.next(&mut frame).unwrap(), Next::Frame);
+            let image = frame.image_mut();
+            (image.width, image.full, image.data.len())
+        };
+        let full = next(&mut source);
+        assert_eq!((full.0, full.1), (640, None));
+        source.set_capture(Some(320));
+        let lowered = next(&mut source);
+        assert_eq!((lowered.0, lowered.1), (320, Some([640, 480])));
+        assert!(lowered.2 < full.2, "{} and {} bytes", lowered.2, full.2);
+        source.set_capture(None);
+        assert_eq!(next(&mut source).1, None);
     }
 }

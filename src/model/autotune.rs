@@ -25,7 +25,7 @@ const FILE: &str = "engines.json";
 
 /// Who runs a model, and by how much.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Race {
+pub struct Autotuned {
     /// The faster one: [`Engine::Int8`] or [`Engine::F32`].
     pub engine: Engine,
     /// Shortest inference in integers.
@@ -61,16 +61,16 @@ pub fn race(
     key: PlanKey,
     board: &str,
     dir: Option<&Path>,
-) -> Result<Option<Race>, ModelError> {
+) -> Result<Option<Autotuned>, ModelError> {
     if cfg!(debug_assertions) {
         return Ok(None);
     }
     // Looked up before anything is parsed: at most starts it is known.
     let (version, kernels) = (env!("CARGO_PKG_VERSION"), kernels::best().name());
     let known_by = format!("{} {version} {board} {kernels} {threads} {key:?}", sha256(&bundle.onnx(0)?));
-    let mut known: Remembered<Race> = Remembered::open(dir, FILE);
+    let mut known: Remembered<Autotuned> = Remembered::open(dir, FILE);
     if let Some(race) = known.get(&known_by) {
-        return Ok(Some(Race { remembered: true, ..*race }));
+        return Ok(Some(Autotuned { remembered: true, ..*race }));
     }
     let integer = LoadedModel::load(bundle, 0, Engine::Int8, threads)?;
     if integer.kernels().is_none() {
@@ -87,9 +87,9 @@ pub fn race(
         Ok(mut second) => {
             let [int8_ms, f32_ms] = time([&mut *first, &mut *second])?;
             let engine = if int8_ms <= f32_ms * CLEARLY { Engine::Int8 } else { Engine::F32 };
-            Race { engine, int8_ms, f32_ms: Some(f32_ms), remembered: false }
+            Autotuned { engine, int8_ms, f32_ms: Some(f32_ms), remembered: false }
         }
-        Err(_) => Race { engine: Engine::Int8, int8_ms: time([&mut *first])?[0], f32_ms: None, remembered: false },
+        Err(_) => Autotuned { engine: Engine::Int8, int8_ms: time([&mut *first])?[0], f32_ms: None, remembered: false },
     };
     known.insert(&known_by, race);
     Ok(Some(race))

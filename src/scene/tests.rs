@@ -74,26 +74,6 @@ fn a_counter_goes_up_by_one_at_a_time() {
 }
 
 #[test]
-fn a_lowered_picture_is_drawn_smaller_and_says_so() {
-    let config = SyntheticConfig { fps: 240.0, seed: 3, ..SyntheticConfig::default() };
-    let mut source = Synthetic::new(&config).unwrap();
-    let mut frame = Frame::empty();
-    let mut next = |source: &mut Synthetic| {
-        assert_eq!(source.next(&mut frame).unwrap(), Next::Frame);
-        let image = frame.image_mut();
-        (image.width, image.full, image.data.len())
-    };
-    let full = next(&mut source);
-    assert_eq!((full.0, full.1), (640, None));
-    source.set_capture(Some(320));
-    let lowered = next(&mut source);
-    assert_eq!((lowered.0, lowered.1), (320, Some([640, 480])));
-    assert!(lowered.2 < full.2, "{} and {} bytes", lowered.2, full.2);
-    source.set_capture(None);
-    assert_eq!(next(&mut source).1, None);
-}
-
-#[test]
 fn a_drum_between_two_digits_has_no_digit_to_read() {
     let seed = (0..50).find(|seed| !Look::new(*seed, Fonts::All, 64, 48).face.font.lcd).unwrap();
     let scene = Scene::new(seed, Fonts::All, 64, 48);

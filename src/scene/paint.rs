@@ -31,12 +31,12 @@ impl Projection {
         Projection { forward, back: adjugate(&forward), scale }
     }
 
-    /// Where a point of the meter is in the picture.
+    /// From a point of the meter to the picture.
     pub fn to_pixels(&self, x: f32, y: f32) -> [f32; 2] {
         apply(&self.forward, x, y)
     }
 
-    /// Which point of the meter a pixel shows.
+    /// From a pixel to the point of the meter that it shows.
     pub fn to_meter(&self, x: f32, y: f32) -> [f32; 2] {
         apply(&self.back, x, y)
     }
@@ -100,7 +100,7 @@ pub struct Canvas<'a> {
     pub height: usize,
     /// `[H, W]` colours.
     pub pixels: Vec<Colour>,
-    /// How the meter is seen.
+    /// The camera's view of the meter.
     pub projection: &'a Projection,
 }
 

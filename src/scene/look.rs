@@ -4,7 +4,12 @@ use super::chance::Chance;
 use super::font::{FONTS, Face, Font};
 use super::paint::{Colour, Projection, rgb};
 
-/// Which fonts a seed may choose from.
+/// Width of one digit's cell in meter units (pixels of a 640×480 picture).
+pub(super) const CELL_WIDTH: f32 = 72.0;
+/// Height of the counter's window in meter units.
+pub(super) const WINDOW_HEIGHT: f32 = 92.0;
+
+/// Fonts that a seed may choose from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Fonts {
     /// All of them: what the camera shows.
@@ -42,7 +47,7 @@ pub struct Look {
     pub body: [Colour; 2],
     /// Strength of segments that are off, 0 to 1.
     pub ghost: f32,
-    /// How far each drum stands off its place, in meter units.
+    /// Displacement of each drum, in meter units.
     pub slop: [f32; 5],
     /// From meter units to pixels.
     pub projection: Projection,

@@ -5,14 +5,10 @@ use jpeg_encoder::{Encoder, EncodingError, ImageBuffer, JpegColorType};
 use super::chance::Chance;
 use super::counter::{DIGITS, ROLLED, Shown};
 use super::fault::Fault;
-use super::look::{Fonts, Look, Meter, unit};
+use super::look::{CELL_WIDTH, Fonts, Look, Meter, WINDOW_HEIGHT, unit};
 use super::meter;
 use super::paint::{Canvas, Colour, blur, mix};
 
-/// Width of one digit's cell in meter units (pixels of a 640×480 picture).
-pub const CELL_WIDTH: f32 = 72.0;
-/// Height of the counter's window in meter units.
-pub const WINDOW_HEIGHT: f32 = 92.0;
 /// From one digit to the next on a drum, in meter units.
 const PITCH: f32 = 86.0;
 /// Angle from one digit to the next on a drum, in radians.
@@ -40,7 +36,7 @@ struct Drum {
     body: Colour,
     ink: Colour,
     pixels: Vec<Pixel>,
-    /// Where it stood when it was last drawn.
+    /// Position at the last drawing.
     drawn: Option<f32>,
 }
 
@@ -48,7 +44,7 @@ struct Drum {
 struct Pixel {
     /// Place in each plane.
     index: u32,
-    /// What is behind, where the drum does not cover the pixel wholly.
+    /// Colour behind a drum that covers the pixel in part.
     behind: [u8; 3],
     /// Column of the strip.
     column: f32,
@@ -104,7 +100,7 @@ impl Scene {
         self.look.face.font.name
     }
 
-    /// Where each drum stands, in digits: 3.25 is a quarter of the way from 3 to 4. A display has no drums: it changes at once when
+    /// Position of each drum in digits: 3.25 is a quarter of the way from 3 to 4. A display has no drums: it changes at once when
     /// the next number counts.
     pub fn drums(&self, shown: &Shown) -> [f32; DIGITS] {
         match self.look.meter {
@@ -124,7 +120,7 @@ impl Scene {
     /// Writes the picture of `shown` as JPEG over `out`. `frame` chooses the noise.
     ///
     /// # Errors
-    /// What the encoder says; it does not happen with a buffer in memory and a size that [`Scene::new`] took.
+    /// The encoder's error; none occurs with a buffer in memory and a size that [`Scene::new`] took.
     pub fn render(&mut self, shown: &Shown, frame: u64, out: &mut Vec<u8>) -> Result<(), EncodingError> {
         self.turn(shown);
         out.clear();

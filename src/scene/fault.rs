@@ -1,4 +1,4 @@
-//! What a camera meets that leaves nothing to read.
+//! Faults of a picture that leave nothing to read.
 
 use super::chance::Chance;
 use super::look::Look;
@@ -40,7 +40,7 @@ impl Fault {
         Fault::Cut,
     ];
 
-    /// Where a region `[x, y, width, height]` of a digit comes to lie.
+    /// A digit's region `[x, y, width, height]` as the fault displaces it.
     pub fn displace(self, [x, y, width, height]: [f32; 4], chance: &mut Chance) -> [f32; 4] {
         let side = if chance.often(0.5) { 1.0 } else { -1.0 };
         match self {

@@ -1,9 +1,8 @@
-//! What stands still: the wall, the meter's case, its face and markings, painted once per scene.
+//! The parts that stand still: wall, meter case, face and markings, painted once per scene.
 
 use super::chance::Chance;
-use super::look::{Look, Meter};
+use super::look::{CELL_WIDTH, Look, Meter, WINDOW_HEIGHT};
 use super::paint::{Canvas, Colour, mix, rgb};
-use super::scene::{CELL_WIDTH, WINDOW_HEIGHT};
 use super::skeleton::Part::{self, Curve as C, Go as G, Line as L};
 
 /// Half of the counter's whole window, in meter units.
