@@ -39,7 +39,7 @@ pub(super) enum Exhausted {
     Result {
         /// Its size.
         bytes: f64,
-        /// What is allowed.
+        /// Limit.
         limit: f64,
         /// Size of the file.
         file_bytes: usize,
@@ -49,7 +49,7 @@ pub(super) enum Exhausted {
     Kept {
         /// Their size.
         bytes: f64,
-        /// What is allowed.
+        /// Limit.
         limit: f64,
         /// Size of the file.
         file_bytes: usize,
@@ -59,9 +59,9 @@ pub(super) enum Exhausted {
         "computing constants takes {operations:.1e} operations, a file of {file_bytes} bytes is allowed {limit:.1e}"
     )]
     Operations {
-        /// How many.
+        /// Number asked for.
         operations: f64,
-        /// What is allowed.
+        /// Limit.
         limit: f64,
         /// Size of the file.
         file_bytes: usize,
@@ -69,7 +69,7 @@ pub(super) enum Exhausted {
     /// It takes too long.
     #[error("it takes more than {} s of processor time to load, with a file of {file_bytes} bytes", .limit.as_secs())]
     Time {
-        /// What is allowed.
+        /// Limit.
         limit: Duration,
         /// Size of the file.
         file_bytes: usize,
@@ -77,9 +77,9 @@ pub(super) enum Exhausted {
     /// One inference needs too much memory.
     #[error("one inference would take {} MiB of activations, a file of {file_bytes} bytes is allowed {} MiB", mib(*.bytes), mib(*.limit))]
     Activations {
-        /// How much.
+        /// Amount asked for.
         bytes: f64,
-        /// What is allowed.
+        /// Limit.
         limit: f64,
         /// Size of the file.
         file_bytes: usize,
@@ -90,7 +90,7 @@ fn mib(bytes: f64) -> f64 {
     (bytes / f64::from(1 << 20)).ceil()
 }
 
-/// What the load on this thread has spent.
+/// Amounts spent by the load on this thread.
 #[derive(Clone, Copy)]
 struct Spent {
     file_bytes: usize,
@@ -142,7 +142,7 @@ pub(super) fn spend(bytes: f64, operations: f64) -> Result<(), Exhausted> {
     )
 }
 
-/// Whether an evaluation with a result of `bytes`, `operations` together with those before it, would be within the bounds.
+/// Checks that an evaluation with a result of `bytes`, `operations` together with those before it, would be within the bounds.
 pub(super) fn check_evaluation(bytes: f64, operations: f64) -> Result<(), Exhausted> {
     spent(|s| s.affords(bytes, operations), ())
 }

@@ -7,24 +7,24 @@ use std::sync::Arc;
 use tract_onnx::model::Onnx;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
-use tract_onnx::tract_hir::internal::{DimLike, Factoid, InferenceModelExt, bail};
+use tract_onnx::tract_hir::internal::{Factoid, bail};
 
 use super::graph::{self, GraphInfo, NodeInfo};
 use super::load::{LoadedModel, Parsed, explained};
 use super::report::TensorFact;
 use super::runner::Runner;
 use super::{ModelError, bounded, branches, budget, guard, optimise, quant};
-use leptond_engine::int8::find::{Found, Verdict};
+use leptond_engine::int8::find::Verdict;
 use leptond_engine::int8::op::Profile;
-use leptond_engine::int8::{self, kernels};
+use leptond_engine::int8::{self, Rewritten, concrete_shape, kernels};
 
-/// What was found in a model for one set of input shapes.
+/// Analysis of a model for one set of input shapes.
 pub(super) struct Analysis {
     /// The nodes that are left once branches are decided.
     pub nodes: Vec<NodeInfo>,
     /// Type and shape of every tensor.
     pub facts: HashMap<String, TensorFact>,
-    /// Where the integer engine would run each of [`Analysis::nodes`], by node name; empty where it is off.
+    /// Verdicts of the integer engine on [`Analysis::nodes`], by node name; empty where it is off.
     pub verdicts: HashMap<String, Verdict>,
 }
 
@@ -62,36 +62,13 @@ impl LoadedModel {
             return Ok(None);
         }
         let proto = self.decided(proto, facts);
-        let Some(graph) = &proto.graph else { return Ok(None) };
         let analysed = self.analysed(facts, info)?;
-        let Found { mut partitions, .. } = find(&proto, &analysed);
-        drop(analysed);
-        let mut plans = Vec::new();
-        partitions.retain_mut(|partition| match int8::Plan::new(&partition.graph, kernels::best()) {
-            Ok(plan) => {
-                plans.push(Arc::new(plan));
-                // The plan has packed the weights; they need not be held twice.
-                (partition.graph.nodes, partition.graph.tensors) = (Vec::new(), Vec::new());
-                true
-            }
-            Err(error) => {
-                tracing::warn!(model = self.name(), %error, "an integer partition cannot be planned: it runs in floats");
-                false
-            }
-        });
-        self.has_partitions.get_or_init(|| !partitions.is_empty());
-        if partitions.is_empty() {
-            return Ok(None);
+        let Rewritten { model, plans, profiles, refused } = int8::rewrite(&proto, analysed, &onnx(), self.threads)?;
+        for error in refused {
+            tracing::warn!(model = self.name(), %error, "an integer partition cannot be planned: it runs in floats");
         }
-        let graph = Some(int8::find::spliced(graph, &partitions));
-        let spliced = pb::ModelProto {
-            graph,
-            opset_import: proto.opset_import.clone(),
-            ir_version: proto.ir_version,
-            ..Default::default()
-        };
-        let mut model = onnx().parse(&spliced, None)?.model;
-        let profiles = int8::op::fill(&mut model, &plans, self.threads)?;
+        self.has_partitions.get_or_init(|| model.is_some());
+        let Some(mut model) = model else { return Ok(None) };
         tracing::debug!(
             model = self.name(),
             kernels = kernels::best().name(),
@@ -105,7 +82,7 @@ impl LoadedModel {
         Ok(Some((model, profiles)))
     }
 
-    /// What is known of every node and tensor for these input shapes.
+    /// Facts about every node and tensor for these input shapes.
     pub(super) fn analysis(&self, shapes: &[Vec<usize>]) -> Result<Analysis, ModelError> {
         let mut info = self.info.clone();
         let work = || -> TractResult<(HashMap<String, TensorFact>, HashMap<String, Verdict>)> {
@@ -125,7 +102,7 @@ impl LoadedModel {
             }
             let Some(proto) = self.proto.as_ref().filter(|_| self.integer) else { return Ok((facts, HashMap::new())) };
             let proto = self.decided(proto, &inputs);
-            let verdicts = find(&proto, &model).verdicts;
+            let verdicts = int8::search(&proto, &model).verdicts;
             let names = proto.graph.iter().flat_map(|g| &g.node).map(|n| n.name.clone());
             Ok((facts, names.zip(verdicts).collect()))
         };
@@ -171,24 +148,6 @@ fn set_inputs(model: &mut InferenceModel, facts: &[InferenceFact]) -> TractResul
     budget::next_pass();
     model.analyse(false)?;
     check_sizes(model)
-}
-
-/// Looks for partitions.
-fn find(proto: &pb::ModelProto, model: &InferenceModel) -> Found {
-    let mut facts = HashMap::new();
-    for node in &model.nodes {
-        for (slot, output) in node.outputs.iter().enumerate() {
-            let (Some(dtype), Some(shape)) = (output.fact.datum_type(), concrete_shape(&output.fact)) else { continue };
-            let label = model.outlet_label(OutletId::new(node.id, slot)).unwrap_or(&node.name);
-            facts.insert(label.to_owned(), int8::find::Fact { dtype, shape, value: output.fact.value.concretize() });
-        }
-    }
-    let empty = pb::GraphProto::default();
-    int8::find::find(proto.graph.as_ref().unwrap_or(&empty), graph::opset(proto), &facts)
-}
-
-fn concrete_shape(fact: &InferenceFact) -> Option<Vec<usize>> {
-    fact.shape.concretize()?.iter().map(|d| d.to_usize().ok()).collect()
 }
 
 pub(super) fn onnx() -> Onnx {

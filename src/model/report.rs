@@ -1,4 +1,4 @@
-//! What `inspect` tells of a model: its operators, whether each runs in integers or floats and why, memory and work.
+//! The report of `inspect` on a model: its operators, the arithmetic of each and the reason, memory and work.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,6 +11,7 @@ use super::npy::type_name;
 use super::{LoadedModel, ModelError, PlanKey};
 use crate::frame::Quant;
 use leptond_engine::int8::find::Verdict;
+use leptond_engine::onnx::operators;
 
 /// A model explained.
 #[derive(Debug, Serialize)]
@@ -65,19 +66,19 @@ pub struct PortReport {
 pub struct OperatorReport {
     /// ONNX operator type.
     pub operator: String,
-    /// How many there are.
+    /// Number of threads.
     pub count: usize,
-    /// How many of them run in integers.
+    /// Number of those that run in integers.
     pub integer: usize,
-    /// How many run in floats.
+    /// Number of those that run in floats.
     pub float: usize,
-    /// How many are computed once, at load.
+    /// Number of those that are computed once, at load.
     pub folded: usize,
     /// Their multiply-accumulates.
     pub macs: u64,
 }
 
-/// Where a node is computed.
+/// Arithmetic of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Arithmetic {
@@ -98,9 +99,9 @@ pub struct NodeReport {
     pub operator: String,
     /// Shape of its first output, where it is known.
     pub shape: Option<Vec<usize>>,
-    /// Where it is computed.
+    /// Arithmetic.
     pub runs: Arithmetic,
-    /// Why.
+    /// Reason.
     pub why: String,
     /// Its multiply-accumulates.
     pub macs: u64,
@@ -295,7 +296,7 @@ fn macs(node: &NodeInfo, facts: &HashMap<String, TensorFact>) -> u64 {
     let Some(output) = shape(node.outputs.first()) else { return 0 };
     match node.operator.as_str() {
         "Conv" | "ConvInteger" | "QLinearConv" => {
-            let weights = shape(node.inputs.get(if node.operator == "QLinearConv" { 3 } else { 1 }));
+            let weights = shape(node.inputs.get(operators::weights_input(&node.operator)));
             // [out channels, in channels / group, kernel…]: one output value takes all but the first.
             weights.map_or(0, |w| count(output) * count(w.get(1..).unwrap_or_default()))
         }

@@ -1,4 +1,4 @@
-//! A quantised graph in integers: what the search for partitions finds in a model, and what a [`Plan`](super::Plan) is made from.
+//! A quantised graph in integers: what the search for partitions finds in a model, and what a [`PartitionPlan`](super::PartitionPlan) is made from.
 //!
 //! Shapes and axes are ONNX's (pictures are `[N, C, H, W]`); how values lie in memory is the plan's business. Every tensor is of
 //! signed bytes: for a `uint8` tensor, both values and zero point have had 128 taken from them.
@@ -24,7 +24,7 @@ pub struct Tensor {
     pub name: String,
     /// Every dimension at least 1.
     pub shape: Vec<usize>,
-    /// What its bytes mean.
+    /// Meaning of the bytes.
     pub quant: Quant,
     /// The bytes, row-major, of a tensor that depends on no input.
     pub constant: Option<Arc<Vec<i8>>>,
@@ -37,9 +37,9 @@ pub struct Graph {
     pub tensors: Vec<Tensor>,
     /// In an order in which they can be computed.
     pub nodes: Vec<Node>,
-    /// What comes in, each tensor once.
+    /// Inputs, each tensor once.
     pub inputs: Vec<Port>,
-    /// What goes out.
+    /// Outputs.
     pub outputs: Vec<Port>,
 }
 
@@ -48,7 +48,7 @@ pub struct Graph {
 pub struct Node {
     /// Name of the ONNX node it stands for (the computing one of a QDQ pattern).
     pub name: String,
-    /// What it computes.
+    /// Computation.
     pub op: Op,
     /// Operands.
     pub inputs: Vec<TensorId>,
@@ -56,14 +56,14 @@ pub struct Node {
     pub output: TensorId,
 }
 
-/// Where a graph meets the rest of the model.
+/// Input or output of a partition.
 #[derive(Clone, Debug)]
 pub struct Port {
     /// The tensor inside.
     pub tensor: TensorId,
     /// Name of the tensor outside.
     pub name: String,
-    /// What lies outside.
+    /// Element type outside.
     pub format: Format,
 }
 
@@ -143,7 +143,7 @@ pub struct Pool {
     pub count_pads: bool,
 }
 
-/// How an output row (or column) of a resized picture is made of input rows: `first · (1 − share) + second · share`.
+/// Mixture of input rows that makes an output row (or column) of a resized picture: `first · (1 − share) + second · share`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tap {
     /// Index of an input row.
@@ -154,7 +154,7 @@ pub struct Tap {
     pub share: f32,
 }
 
-/// What a node computes. Unless said otherwise, the result is requantised to its tensor's [`Quant`], whatever the operands' are.
+/// Computation of a node. Unless said otherwise, the result is requantised to its tensor's [`Quant`], whatever the operands' are.
 #[derive(Clone, Debug)]
 pub enum Op {
     /// One operand.

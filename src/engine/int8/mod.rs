@@ -1,8 +1,8 @@
 //! The integer engine: quantised parts of a model computed on bytes.
 //!
 //! [`find`] recognises `DequantizeLinear → operator → QuantizeLinear` patterns (QDQ) in an ONNX graph and gathers them into
-//! partitions, each an integer [`graph::Graph`]; a [`Plan`] settles where every tensor lies and which kernel does what;
-//! [`find::spliced`] puts one operator per partition in their place, which [`op`] makes tract run. [`kernels`] has the arithmetic.
+//! partitions, each an integer [`graph::Graph`]; a [`PartitionPlan`] settles where every tensor lies and which kernel does what;
+//! [`rewrite`] puts one operator per partition in their place, which [`op`] makes tract run. [`kernels`] has the arithmetic.
 
 mod decompose;
 pub mod find;
@@ -10,6 +10,8 @@ pub mod graph;
 pub mod kernels;
 pub mod op;
 mod plan;
+mod rewrite;
 
 pub use decompose::decompose;
-pub use plan::{Plan, PlanError};
+pub use plan::{PartitionPlan, PlanError};
+pub use rewrite::{Rewritten, concrete_shape, facts, rewrite, search};

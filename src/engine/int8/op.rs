@@ -9,7 +9,7 @@ use tract_onnx::model::{Onnx, ParsingContext};
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
-use super::Plan;
+use super::PartitionPlan;
 use super::find::{PARTITION_INDEX, PARTITION_OPERATOR};
 use super::graph::Format;
 use super::kernels::executor::Executor;
@@ -19,7 +19,7 @@ use super::kernels::run::{Input, Output};
 pub fn register(onnx: &mut Onnx) {
     onnx.op_register.insert(PARTITION_OPERATOR, |_: &ParsingContext, node: &NodeProto| {
         let index: i64 = node.get_attr(PARTITION_INDEX)?;
-        let partition = Partition { index: usize::try_from(index)?, outputs: node.output.len(), op: None };
+        let partition = InferredPartition { index: usize::try_from(index)?, outputs: node.output.len(), op: None };
         Ok((expand(partition), vec![]))
     });
 }
@@ -27,17 +27,21 @@ pub fn register(onnx: &mut Onnx) {
 /// Puts the plans, by index, behind the partitions of a parsed model. Returns the operators, to be asked for profiles.
 ///
 /// # Errors
-/// When the model has a partition that there is no plan for.
-pub fn fill(model: &mut InferenceModel, plans: &[Arc<Plan>], threads: usize) -> TractResult<Vec<Arc<Profile>>> {
+/// The model has a partition without a plan.
+pub fn fill(
+    model: &mut InferenceModel,
+    plans: &[Arc<PartitionPlan>],
+    threads: usize,
+) -> TractResult<Vec<Arc<Profile>>> {
     let ops: Vec<PartitionOp> = plans
         .iter()
         .map(|plan| PartitionOp { plan: plan.clone(), threads, profile: Arc::new(Profile::new(plan)) })
         .collect();
     for node in &mut model.nodes {
         let expansion = node.op_as::<Box<dyn Expansion>>().map(|e| -> &dyn Any { &**e });
-        let Some(&Partition { index, .. }) = expansion.and_then(|e| e.downcast_ref()) else { continue };
+        let Some(&InferredPartition { index, .. }) = expansion.and_then(|e| e.downcast_ref()) else { continue };
         let op = ops.get(index).with_context(|| format!("partition {index} has no plan"))?;
-        node.op = expand(Partition { index, outputs: op.plan.outputs.len(), op: Some(op.clone()) });
+        node.op = expand(InferredPartition { index, outputs: op.plan.outputs.len(), op: Some(op.clone()) });
     }
     Ok(ops.into_iter().map(|op| op.profile).collect())
 }
@@ -47,11 +51,11 @@ pub fn fill(model: &mut InferenceModel, plans: &[Arc<Plan>], threads: usize) -> 
 pub struct Profile {
     on: AtomicBool,
     nanos: Mutex<Vec<u64>>,
-    plan: Arc<Plan>,
+    plan: Arc<PartitionPlan>,
 }
 
 impl Profile {
-    fn new(plan: &Arc<Plan>) -> Self {
+    fn new(plan: &Arc<PartitionPlan>) -> Self {
         let steps = plan.program.steps.len();
         Profile { on: AtomicBool::new(false), nanos: Mutex::new(vec![0; steps]), plan: plan.clone() }
     }
@@ -61,8 +65,8 @@ impl Profile {
         self.on.store(true, Ordering::Relaxed);
     }
 
-    /// What is profiled.
-    pub fn plan(&self) -> &Plan {
+    /// The plan that is profiled.
+    pub fn plan(&self) -> &PartitionPlan {
         &self.plan
     }
 
@@ -74,7 +78,7 @@ impl Profile {
 
 /// A partition in a model whose shapes are being inferred.
 #[derive(Debug, Clone)]
-struct Partition {
+struct InferredPartition {
     index: usize,
     outputs: usize,
     op: Option<PartitionOp>,
@@ -88,7 +92,7 @@ fn datum_type(format: Format) -> DatumType {
     }
 }
 
-impl Expansion for Partition {
+impl Expansion for InferredPartition {
     fn name(&self) -> StaticName {
         PARTITION_OPERATOR.into()
     }
@@ -127,7 +131,7 @@ impl Expansion for Partition {
 /// A partition that runs.
 #[derive(Debug, Clone)]
 struct PartitionOp {
-    plan: Arc<Plan>,
+    plan: Arc<PartitionPlan>,
     threads: usize,
     profile: Arc<Profile>,
 }

@@ -12,4 +12,4 @@ pub mod tensor;
 mod view;
 
 pub use error::OnnxError;
-pub use view::{GraphView, captured_names, execution_order};
+pub use view::{GraphView, captured_names, execution_order, opset};

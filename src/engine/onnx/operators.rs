@@ -7,7 +7,7 @@ use tract_onnx::pb::NodeProto;
 
 use super::node;
 
-/// What an operator does to the values of its first input.
+/// Effect of an operator on the values of its first input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// The same elements in the same row-major order, whatever the shape.

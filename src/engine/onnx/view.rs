@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
-use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 use tract_onnx::prelude::Tensor;
 
 use super::{node, tensor};
@@ -102,6 +102,12 @@ impl<'a> GraphView<'a> {
     pub fn order(&self) -> Vec<usize> {
         execution_order(self.graph, |name| self.producer(name))
     }
+}
+
+/// Version of ONNX's own operators that a model uses; 0 where it does not say.
+pub fn opset(model: &ModelProto) -> i64 {
+    let own = model.opset_import.iter().find(|o| o.domain.is_empty() || o.domain == "ai.onnx");
+    own.map_or(0, |o| o.version)
 }
 
 /// Calls `found` with every name that the graphs inside a node read.

@@ -4,11 +4,9 @@ use std::borrow::Cow;
 
 use super::TfliteError;
 use super::reader::{Broken, Table, Vector};
-use super::schema::{Kind, field, operator_name};
+use super::schema::{ElementType, MAX_RANK, field, operator_name};
 use super::sparse::Sparsity;
 
-/// Most dimensions of a tensor.
-pub const MAX_RANK: usize = 8;
 /// Most tensors, and most operators.
 const MAX_COUNT: usize = 50_000;
 /// Largest tensor, in elements.
@@ -22,7 +20,7 @@ const MAX_SPARSITY: usize = 32;
 /// Longest constant of axes, amounts and the like.
 const MAX_INTEGERS: usize = 4096;
 
-/// How integers map to reals: `(q − zero_point) · scale`, for one slice along `axis` each.
+/// Map from integers to reals: `(q − zero_point) · scale`, for one slice along `axis` each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quant {
     pub scales: Vec<f32>,
@@ -36,16 +34,16 @@ pub struct Quant {
 pub struct Tensor<'a> {
     pub name: String,
     pub shape: Vec<usize>,
-    /// Whether the file leaves the first dimension open.
+    /// True if the file leaves the first dimension open.
     pub open: bool,
-    pub kind: Kind,
+    pub kind: ElementType,
     pub quant: Option<Quant>,
     /// Values of a constant.
     pub data: Option<Cow<'a, [u8]>>,
 }
 
 impl Tensor<'_> {
-    /// How many elements it has.
+    /// Number of elements.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
@@ -56,8 +54,8 @@ impl Tensor<'_> {
         let word = |b: &[u8]| i64::from(i32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         let long = |b: &[u8]| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
         match self.kind {
-            Kind::I32 => Some(data.chunks_exact(4).map(word).collect()),
-            Kind::I64 => Some(data.chunks_exact(8).map(long).collect()),
+            ElementType::I32 => Some(data.chunks_exact(4).map(word).collect()),
+            ElementType::I64 => Some(data.chunks_exact(8).map(long).collect()),
             _ => None,
         }
     }
@@ -76,7 +74,7 @@ pub struct Operator<'a> {
 
 /// A model.
 #[derive(Debug)]
-pub struct Net<'a> {
+pub struct FileGraph<'a> {
     pub tensors: Vec<Tensor<'a>>,
     pub operators: Vec<Operator<'a>>,
     pub inputs: Vec<usize>,
@@ -101,9 +99,9 @@ fn broken(reason: &str) -> TfliteError {
     TfliteError::Broken { reason: reason.into() }
 }
 
-impl<'a> Net<'a> {
+impl<'a> FileGraph<'a> {
     /// Reads a file.
-    pub fn read(bytes: &'a [u8]) -> Result<Net<'a>, TfliteError> {
+    pub fn read(bytes: &'a [u8]) -> Result<FileGraph<'a>, TfliteError> {
         if !super::is_tflite(bytes) {
             return Err(broken("it does not hold the letters TFL3 at byte 4"));
         }
@@ -145,7 +143,7 @@ impl<'a> Net<'a> {
         if outputs.is_empty() {
             return Err(broken("its graph has no outputs"));
         }
-        Ok(Net { tensors, operators, inputs, outputs })
+        Ok(FileGraph { tensors, operators, inputs, outputs })
     }
 }
 
@@ -203,7 +201,7 @@ fn tensor<'a>(
     let count = count.ok_or_else(|| wrong(format!("its shape {shape:?} is too large")))?;
     let count = if shape.contains(&0) { 0 } else { count };
     let open = table.words(field::TENSOR_SIGNATURE)?.i32s().next() == Some(-1);
-    let kind = Kind::of(table.i8(field::TENSOR_TYPE)?);
+    let kind = ElementType::of(table.i8(field::TENSOR_TYPE)?);
     let sparsity = table.table(field::TENSOR_SPARSITY)?;
     let index = table.u32(field::TENSOR_BUFFER)? as usize;
     let data = buffers.get(index).copied().ok_or_else(|| wrong(format!("its buffer {index} is not in the file")))?;

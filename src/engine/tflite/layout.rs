@@ -10,12 +10,12 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// Where the axes of a picture come from.
+    /// Order of a picture's axes in the file, channels first.
     pub const TO_CHANNELS_FIRST: [usize; 4] = [0, 3, 1, 2];
-    /// And back.
+    /// Order of a picture's axes from channels first to the file's.
     pub const TO_FILE: [usize; 4] = [0, 2, 3, 1];
 
-    /// The other one.
+    /// The opposite layout.
     pub fn other(self) -> Layout {
         match self {
             Layout::File => Layout::ChannelsFirst,
@@ -31,7 +31,7 @@ impl Layout {
         }
     }
 
-    /// Where axis `axis` of the file is in this layout.
+    /// Position of axis `axis` of the file in this layout.
     pub fn axis(self, axis: usize) -> usize {
         match self {
             Layout::File => axis,

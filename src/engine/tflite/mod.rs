@@ -2,11 +2,11 @@
 //!
 //! [`reader`] finds its way through the bytes and believes none of them, [`schema`] knows what the numbers of the format
 //! mean, [`graph`] holds a model as it stands in the file (with zeros that it leaves out put back by [`sparse`]), [`ops`] says for each operator which ones of ONNX compute the
-//! same ([`step`]), and [`write`](mod@write) keeps account of what each tensor is called there, with [`constants`].
+//! same, and [`write`](mod@write) names each tensor there, with its [`operands`] and [`constants`].
 //!
 //! Quantised tensors become QDQ patterns (`DequantizeLinear → operator → QuantizeLinear`) with the file's own integers, scales
 //! and zero points; inputs and outputs keep their element types and their channels-last layout. In between, pictures lie
-//! channels first, as ONNX's convolutions want them: each tensor is transposed where somebody first asks for the
+//! channels first, as ONNX's convolutions want them: each tensor is transposed where an operator first asks for the
 //! other layout, so that a net of convolutions has transpositions at its ends only.
 //!
 //! Format: `schema.fbs` of TensorFlow Lite, version 3 (file identifier `TFL3`); FlatBuffers' binary format.
@@ -14,6 +14,7 @@
 mod constants;
 mod graph;
 mod layout;
+mod operands;
 mod ops;
 mod reader;
 mod schema;
@@ -22,13 +23,13 @@ mod write;
 
 use reader::Broken;
 
-/// Why a TensorFlow Lite model is not converted.
+/// Failure to convert a TensorFlow Lite model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TfliteError {
     /// The bytes are something else, or cut short, or damaged: fetch the file again.
     #[error("not a complete TensorFlow Lite model: {reason}")]
     Broken {
-        /// What was found where.
+        /// Unexpected content and its place.
         reason: String,
     },
     /// An operator that has no form here: use another model, or leave this part out where the model is exported.
@@ -40,7 +41,7 @@ pub enum TfliteError {
         index: usize,
         /// Its first output.
         tensor: String,
-        /// What about it has no form here.
+        /// Part that has no ONNX form here.
         reason: String,
     },
     /// An input or output of the model that cannot be.
@@ -48,7 +49,7 @@ pub enum TfliteError {
     Tensor {
         /// Its name.
         tensor: String,
-        /// What is wrong with it.
+        /// Cause.
         reason: String,
     },
 }
@@ -59,7 +60,7 @@ impl From<Broken> for TfliteError {
     }
 }
 
-/// Whether bytes claim to be a TensorFlow Lite model.
+/// True if bytes have the file identifier of a TensorFlow Lite model.
 pub fn is_tflite(bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(schema::IDENTIFIER)
 }
@@ -72,6 +73,6 @@ pub fn is_tflite(bytes: &[u8]) -> bool {
 /// # Errors
 /// [`TfliteError`]; never a panic, and memory in proportion to the file, whatever the bytes.
 pub fn convert(bytes: &[u8]) -> Result<Vec<u8>, TfliteError> {
-    let net = graph::Net::read(bytes)?;
+    let net = graph::FileGraph::read(bytes)?;
     ops::convert(net, bytes.len())
 }

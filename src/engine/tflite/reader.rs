@@ -8,9 +8,9 @@ use std::fmt;
 /// Bytes that do not hold what they must.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Broken {
-    /// Where, in bytes from the start of the file.
+    /// Offset from the start of the file, in bytes.
     pub at: usize,
-    /// What should be there.
+    /// Expected content.
     pub what: &'static str,
 }
 
@@ -40,7 +40,7 @@ fn follow(bytes: &[u8], at: usize) -> Read<usize> {
 pub struct Table<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Where its fields lie: two bytes each.
+    /// Offsets of its fields, two bytes each.
     fields: &'a [u8],
 }
 
@@ -60,7 +60,7 @@ impl<'a> Table<'a> {
         Ok(Table { bytes, at, fields })
     }
 
-    /// Where field `id` lies, unless it has its default.
+    /// Offset of field `id`; `None` where it has its default.
     fn field(&self, id: usize) -> Option<usize> {
         let entry = self.fields.get(2 * id..2 * id + 2)?;
         let offset = usize::from(u16::from_le_bytes([entry[0], entry[1]]));
@@ -158,7 +158,7 @@ pub struct Vector<'a> {
 }
 
 impl<'a> Vector<'a> {
-    /// How many elements it has.
+    /// Number of elements.
     pub fn len(&self) -> usize {
         self.raw.len() / self.width
     }

@@ -1,7 +1,10 @@
-//! What the numbers of the format mean: `tensorflow/lite/schema/schema.fbs`, version 3.
+//! Codes of the format: `tensorflow/lite/schema/schema.fbs`, version 3.
 
 /// Bytes 4 to 7 of every file.
 pub const IDENTIFIER: &[u8] = b"TFL3";
+
+/// Most dimensions of a tensor that is read.
+pub const MAX_RANK: usize = 8;
 
 /// Fields of the tables, by their place in the schema.
 pub mod field {
@@ -208,7 +211,7 @@ pub fn operator_name(code: i32) -> String {
 
 /// Element types that can be part of a model here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ElementType {
     F32,
     /// Constants only.
     F16,
@@ -243,48 +246,48 @@ const TYPES: &[&str] = &[
     "BFLOAT16",
 ];
 
-impl Kind {
+impl ElementType {
     /// The type with a number.
-    pub fn of(number: i8) -> Kind {
+    pub fn of(number: i8) -> ElementType {
         match number {
-            0 => Kind::F32,
-            1 => Kind::F16,
-            2 => Kind::I32,
-            3 => Kind::U8,
-            4 => Kind::I64,
-            9 => Kind::I8,
-            other => Kind::Other(other),
+            0 => ElementType::F32,
+            1 => ElementType::F16,
+            2 => ElementType::I32,
+            3 => ElementType::U8,
+            4 => ElementType::I64,
+            9 => ElementType::I8,
+            other => ElementType::Other(other),
         }
     }
 
     /// Size of an element, in bytes.
     pub fn size_bytes(self) -> Option<usize> {
         match self {
-            Kind::I8 | Kind::U8 => Some(1),
-            Kind::F16 => Some(2),
-            Kind::F32 | Kind::I32 => Some(4),
-            Kind::I64 => Some(8),
-            Kind::Other(_) => None,
+            ElementType::I8 | ElementType::U8 => Some(1),
+            ElementType::F16 => Some(2),
+            ElementType::F32 | ElementType::I32 => Some(4),
+            ElementType::I64 => Some(8),
+            ElementType::Other(_) => None,
         }
     }
 
     /// The format's name of it.
     pub fn name(self) -> String {
         let number = match self {
-            Kind::F32 => 0,
-            Kind::F16 => 1,
-            Kind::I32 => 2,
-            Kind::U8 => 3,
-            Kind::I64 => 4,
-            Kind::I8 => 9,
-            Kind::Other(number) => number,
+            ElementType::F32 => 0,
+            ElementType::F16 => 1,
+            ElementType::I32 => 2,
+            ElementType::U8 => 3,
+            ElementType::I64 => 4,
+            ElementType::I8 => 9,
+            ElementType::Other(number) => number,
         };
         let known = usize::try_from(number).ok().and_then(|n| TYPES.get(n));
         known.map_or_else(|| format!("type {number}"), |name| (*name).to_owned())
     }
 }
 
-/// What an operator does to its result before it is rounded.
+/// Activation fused into an operator, before its result is rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     None,

@@ -6,9 +6,9 @@
 //! `array_indices` holds its indices).
 
 use super::reader::{Read, Table};
-use super::schema::field;
+use super::schema::{MAX_RANK, field};
 
-/// How a tensor is stored.
+/// Storage of a sparse tensor.
 pub struct Sparsity {
     /// The dimension of each level: those of the tensor, then those of blocks.
     order: Vec<usize>,
@@ -31,7 +31,7 @@ impl Sparsity {
         let (order, blocks) = (table.words(field::SPARSITY_ORDER)?, table.words(field::SPARSITY_BLOCKS)?);
         let listed = table.words(field::SPARSITY_LEVELS)?;
         let count = listed.len();
-        if count > 2 * super::graph::MAX_RANK || order.len() != count || blocks.len() > count {
+        if count > 2 * MAX_RANK || order.len() != count || blocks.len() > count {
             return Ok(Err(format!("its sparsity has {count} levels and an order of {}", order.len())));
         }
         let mut levels = Vec::with_capacity(count);
@@ -61,7 +61,7 @@ impl Sparsity {
     /// All values of a tensor of shape `shape` with elements of `width` bytes; what is not stored is zero.
     ///
     /// # Errors
-    /// What of it does not fit the shape or the values that are there.
+    /// Mismatch with the shape or the values.
     pub fn expand(&self, stored: &[u8], shape: &[usize], width: usize) -> Result<Vec<u8>, String> {
         let rank = shape.len();
         if self.levels.len() != rank + self.blocks.len() {
@@ -127,7 +127,7 @@ impl Sparsity {
     }
 }
 
-/// Where values go.
+/// Destination of values.
 struct Cursor<'a> {
     /// With the size of each one's dimension and how far a step along it goes.
     levels: &'a [(&'a Level, usize, usize)],

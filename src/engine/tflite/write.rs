@@ -10,14 +10,12 @@ use prost::Message;
 use tract_onnx::pb;
 
 use super::TfliteError;
+pub use super::constants::Try;
 use super::constants::{Constants, onnx_type};
-use super::graph::{Net, Quant, Tensor};
+use super::graph::{FileGraph, Quant, Tensor};
 use super::layout::{Layout, spreads};
-use super::schema::{Activation, Kind};
+use super::schema::{Activation, ElementType};
 use crate::onnx::build::{self, Dim, NodeBuilder};
-
-/// A result, or what about an operator has no form here.
-pub type Try<T> = Result<T, String>;
 
 /// Version of ONNX's operators.
 const OPSET: i64 = 15;
@@ -31,8 +29,8 @@ struct Forms {
 
 /// A graph under construction.
 pub struct Writer<'n, 'a> {
-    net: &'n Net<'a>,
-    /// Whether the first dimension is left open.
+    net: &'n FileGraph<'a>,
+    /// True if the first dimension is left open.
     pub(super) open: bool,
     forms: Vec<Forms>,
     pub(super) graph: pb::GraphProto,
@@ -47,7 +45,7 @@ pub struct Writer<'n, 'a> {
 
 impl<'n, 'a> Writer<'n, 'a> {
     /// An empty graph with the inputs of `net`, which came from a file of `file_bytes`.
-    pub fn new(net: &'n Net<'a>, open: bool, file_bytes: usize) -> Result<Self, TfliteError> {
+    pub fn new(net: &'n FileGraph<'a>, open: bool, file_bytes: usize) -> Result<Self, TfliteError> {
         // What was expanded is written once, twice as wide where it was of half precision.
         let expanded = net.tensors.iter().map(|tensor| match &tensor.data {
             Some(Cow::Owned(values)) => values.len().saturating_mul(4),
@@ -124,12 +122,12 @@ impl<'n, 'a> Writer<'n, 'a> {
         &self.net.tensors[index]
     }
 
-    /// Whether the batch is left open.
+    /// True if the batch is left open.
     pub fn is_open(&self) -> bool {
         self.open
     }
 
-    /// Whether there is something to read a tensor from.
+    /// True if a tensor is a constant or computed already.
     pub fn is_known(&self, index: usize) -> bool {
         self.tensor(index).data.is_some() || self.forms[index].stored.iter().any(Option::is_some)
     }
@@ -184,7 +182,7 @@ impl<'n, 'a> Writer<'n, 'a> {
         self.graph.node.push(node.named(name, outputs));
     }
 
-    /// What the stored form of a result is called: its own name where an output of the model needs it.
+    /// Name of the stored form of a result: its own where an output of the model needs it.
     fn result(&mut self, index: usize, layout: Layout) -> Try<String> {
         if self.is_known(index) {
             return Err(format!("tensor {:?} is computed twice", self.tensor(index).name));
@@ -202,8 +200,8 @@ impl<'n, 'a> Writer<'n, 'a> {
     pub fn compute(&mut self, index: usize, layout: Layout, mut steps: Vec<NodeBuilder>) -> Try<()> {
         let tensor = self.tensor(index);
         match tensor.kind {
-            Kind::F32 => {}
-            Kind::I8 | Kind::U8 => {
+            ElementType::F32 => {}
+            ElementType::I8 | ElementType::U8 => {
                 let (scale, zero_point) = self.parameters(index)?;
                 steps.push(NodeBuilder::new("QuantizeLinear", [&scale, &zero_point]));
             }
@@ -230,7 +228,7 @@ impl<'n, 'a> Writer<'n, 'a> {
         Ok(())
     }
 
-    /// Adds a node that gives another form of tensor `index`, which nobody else will ask for; its name.
+    /// Adds a node that gives another form of tensor `index`, for one consumer; returns its name.
     pub fn extra(&mut self, index: usize, step: NodeBuilder) -> String {
         let name = self.fresh(index, &step.operator().to_lowercase());
         self.node(step, name.clone());
@@ -316,9 +314,9 @@ impl<'n, 'a> Writer<'n, 'a> {
     pub fn dequantised(&mut self, index: usize, stored: String, order: Option<&[usize]>) -> Try<String> {
         let tensor = self.tensor(index);
         match (tensor.kind, &tensor.quant) {
-            (Kind::F32, _) => Ok(stored),
-            (Kind::F16, _) if tensor.data.is_some() => Ok(stored),
-            (Kind::I8 | Kind::U8, Some(quant)) => {
+            (ElementType::F32, _) => Ok(stored),
+            (ElementType::F16, _) if tensor.data.is_some() => Ok(stored),
+            (ElementType::I8 | ElementType::U8, Some(quant)) => {
                 let (scale, zero_point) = self.parameters(index)?;
                 let mut step = NodeBuilder::new("DequantizeLinear", [&stored, &scale, &zero_point]);
                 if quant.scales.len() > 1 {
@@ -335,7 +333,7 @@ impl<'n, 'a> Writer<'n, 'a> {
                 self.node(step, name.clone());
                 Ok(name)
             }
-            (Kind::I8 | Kind::U8, None) => Err(format!("tensor {:?} has no scale", tensor.name)),
+            (ElementType::I8 | ElementType::U8, None) => Err(format!("tensor {:?} has no scale", tensor.name)),
             (other, _) => {
                 let kind = other.name();
                 Err(format!("tensor {:?} is of type {kind}, with which nothing is computed here", tensor.name))
@@ -343,13 +341,13 @@ impl<'n, 'a> Writer<'n, 'a> {
         }
     }
 
-    /// What a fused activation adds in front of result `index`: nothing where rounding to its bytes limits it as much.
+    /// Nodes that a fused activation adds in front of result `index`: none where rounding to its bytes limits it as much.
     pub fn activation(&mut self, activation: Activation, index: usize) -> Try<Vec<NodeBuilder>> {
         let Some((low, high)) = activation.limits() else { return Ok(vec![NodeBuilder::new("Tanh", [""; 0])]) };
         let tensor = self.tensor(index);
         let (below, above) = match (tensor.kind, &tensor.quant) {
-            (Kind::I8 | Kind::U8, Some(Quant { scales, zero_points, .. })) if scales.len() == 1 => {
-                let (least, most) = if tensor.kind == Kind::U8 { (0.0, 255.0) } else { (-128.0, 127.0) };
+            (ElementType::I8 | ElementType::U8, Some(Quant { scales, zero_points, .. })) if scales.len() == 1 => {
+                let (least, most) = if tensor.kind == ElementType::U8 { (0.0, 255.0) } else { (-128.0, 127.0) };
                 let byte = |real: f32| (f64::from(real) / f64::from(scales[0])).round() + zero_points[0] as f64;
                 (byte(low) > least, byte(high) < most)
             }

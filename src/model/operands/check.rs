@@ -313,7 +313,7 @@ impl View<'_> {
     }
 }
 
-/// Whether an axis is one of `rank`.
+/// Checks that an axis is one of `rank`.
 fn in_rank(axis: f64, rank: Option<usize>) -> Result<(), String> {
     match rank {
         Some(rank) if !(-(rank as f64)..rank as f64).contains(&axis) => {

@@ -64,7 +64,7 @@ impl Weights {
 /// A product ready for its operator.
 struct Dense {
     weights: Vec<i8>,
-    /// How often every input is to be read.
+    /// Number of times that every input is read.
     copies: usize,
     scales: Vec<f32>,
     bias: Vec<i32>,

@@ -7,7 +7,7 @@ use super::partition::Cut;
 use super::search::{Role, View};
 use crate::int8::graph::{Format, Graph, Node, Port, TensorId};
 
-/// What a cut has come to.
+/// Partitions and verdicts of a cut.
 pub(super) fn found(cut: &Cut) -> Found {
     let search = cut.search;
     let mut members: HashMap<usize, Vec<usize>> = HashMap::new();

@@ -1,4 +1,4 @@
-//! What follows a computing node until its result is quantised: factors and terms for each channel, activations, movement.
+//! Epilogues: the nodes from a computing node to the `QuantizeLinear` behind it, which scale, add, clamp and move its result.
 
 use tract_onnx::pb::NodeProto;
 

@@ -7,7 +7,7 @@ use tract_onnx::prelude::{DatumType, Tensor};
 
 use crate::int8::graph::Graph;
 
-/// What is known of a tensor of the graph before anything runs.
+/// Type, shape and value of a tensor, known before anything runs.
 #[derive(Clone, Debug)]
 pub struct Fact {
     /// Element type.
@@ -18,7 +18,7 @@ pub struct Fact {
     pub value: Option<Arc<Tensor>>,
 }
 
-/// What a search found.
+/// Result of a search.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     /// None of them depends on itself through the rest of the graph.
@@ -30,17 +30,17 @@ pub struct Found {
 /// A part of the graph in integers.
 #[derive(Clone, Debug, Default)]
 pub struct Partition {
-    /// What it computes.
+    /// Computation.
     pub graph: Graph,
     /// Indices of the ONNX nodes that it replaces.
     pub nodes: Vec<usize>,
     /// Indices of ONNX nodes that asked for shapes only, which `constants` replace.
     pub asking: Vec<usize>,
-    /// What those found.
+    /// Results of `asking`.
     pub constants: Vec<TensorProto>,
 }
 
-/// Where an ONNX node is computed.
+/// Place of computation of an ONNX node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// In integers.
@@ -50,7 +50,7 @@ pub enum Verdict {
     },
     /// In tract.
     Float {
-        /// Why.
+        /// Reason.
         why: String,
     },
     /// Once, at load.

@@ -97,7 +97,7 @@ pub(super) fn unary(node: &NodeProto) -> Try<Option<Unary>> {
     }))
 }
 
-/// What a node with two operands computes, element by element; `None` if it is no such node.
+/// Function of a node with two operands, element by element; `None` for other nodes.
 pub(super) fn binary(op: &str) -> Option<fn(f32, f32) -> f32> {
     Some(match op {
         "Add" | "Sum" => |a, b| a + b,

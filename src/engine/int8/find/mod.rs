@@ -27,7 +27,7 @@ use std::collections::HashMap;
 
 use tract_onnx::pb::GraphProto;
 
-use self::net::{Net, Try};
+use self::net::{FactGraph, Try};
 use self::partition::{Cut, Idle};
 use self::search::{Role, Search};
 use crate::onnx::{GraphView, operators};
@@ -35,7 +35,7 @@ use crate::onnx::{GraphView, operators};
 pub use found::{Fact, Found, Partition, Verdict};
 pub use splice::{PARTITION_DOMAIN, PARTITION_INDEX, PARTITION_OPERATOR, splice, spliced};
 
-/// How often a cut is made again before the rest is taken as it is.
+/// Most rounds of cutting before the rest is taken as it is.
 const MAX_ROUNDS: usize = 64;
 
 /// Looks for partitions in a graph whose operator set is `opset`.
@@ -48,7 +48,7 @@ pub fn find(graph: &GraphProto, opset: i64, facts: &HashMap<String, Fact>) -> Fo
 
 /// [`find`], with a say in what becomes of partitions that compute nothing.
 pub(in crate::int8) fn find_with(graph: &GraphProto, opset: i64, facts: &HashMap<String, Fact>, idle: Idle) -> Found {
-    let mut search = Search::new(Net::new(GraphView::new(graph), opset, facts));
+    let mut search = Search::new(FactGraph::new(GraphView::new(graph), opset, facts));
     for index in search.net.order.clone() {
         if search.roles[index].is_some() {
             continue;

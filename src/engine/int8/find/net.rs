@@ -14,7 +14,7 @@ use crate::onnx::{GraphView, node, tensor};
 pub(super) type Try<T> = Result<T, String>;
 
 /// An indexed graph with facts.
-pub(super) struct Net<'a> {
+pub(super) struct FactGraph<'a> {
     /// Operator set of the file.
     pub opset: i64,
     /// Indices of nodes, producers before consumers.
@@ -28,7 +28,7 @@ pub(super) struct Net<'a> {
     asking: HashSet<usize>,
 }
 
-impl<'a> Net<'a> {
+impl<'a> FactGraph<'a> {
     /// Indexes a graph.
     pub fn new(view: GraphView<'a>, opset: i64, facts: &'a HashMap<String, Fact>) -> Self {
         let graph = view.graph();
@@ -45,7 +45,7 @@ impl<'a> Net<'a> {
                 constant.extend(node::outputs(node));
             }
         }
-        let mut net = Net { opset, order, view, facts, own, constant, asking: HashSet::new() };
+        let mut net = FactGraph { opset, order, view, facts, own, constant, asking: HashSet::new() };
         for (index, node) in graph.node.iter().enumerate() {
             let depends = node::inputs(node).any(|input| !net.is_constant(input));
             let kept = node.output.iter().any(|output| net.is_kept(output));

@@ -1,9 +1,9 @@
-//! What `QuantizeLinear` and `DequantizeLinear` say: scales, zero points, and constants that were stored as integers.
+//! Parameters of `QuantizeLinear` and `DequantizeLinear`: scales, zero points, and constants that were stored as integers.
 
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::DatumType;
 
-use super::net::{Net, Try};
+use super::net::{FactGraph, Try};
 use crate::int8::graph::Quant;
 use crate::int8::kernels;
 use crate::onnx::node;
@@ -11,7 +11,7 @@ use crate::onnx::operators::{self, Effect};
 
 /// Scales of activations outside are refused, so that no quotient of a few of them leaves the range of floats.
 const SCALES: std::ops::RangeInclusive<f32> = 1e-12..=1e12;
-/// How many nodes are crossed between a constant's `DequantizeLinear` and its reader.
+/// Most nodes crossed between a constant's `DequantizeLinear` and its reader.
 const MAX_HOPS: usize = 8;
 
 /// The parameters of a `QuantizeLinear` or `DequantizeLinear`.
@@ -19,7 +19,7 @@ pub(super) struct Params {
     pub scales: Vec<f32>,
     /// As many as scales, as they stand in the file.
     pub zero_points: Vec<i32>,
-    /// What scales run along if there are several.
+    /// Axis of the scales, if there are several.
     pub axis: i64,
     /// Type of the integers.
     pub dtype: DatumType,
@@ -27,7 +27,7 @@ pub(super) struct Params {
 
 impl Params {
     /// Reads those of a node.
-    pub fn of(net: &Net, node: &NodeProto) -> Try<Params> {
+    pub fn of(net: &FactGraph, node: &NodeProto) -> Try<Params> {
         if node::int(node, "block_size", 0)? != 0 {
             return Err("it quantises in blocks".into());
         }
@@ -117,11 +117,11 @@ pub(super) struct Stored {
 
 impl Stored {
     /// Follows a float constant back to the integers that it is made of.
-    pub fn find(net: &Net, name: &str) -> Try<Stored> {
+    pub fn find(net: &FactGraph, name: &str) -> Try<Stored> {
         Self::find_within(net, name, MAX_HOPS)
     }
 
-    fn find_within(net: &Net, name: &str, hops: usize) -> Try<Stored> {
+    fn find_within(net: &FactGraph, name: &str, hops: usize) -> Try<Stored> {
         let floats = || format!("constant {name:?} is not quantised");
         let node = net.node(net.producer(name).ok_or_else(floats)?);
         if hops == 0 || !net.is_constant(name) {
@@ -142,7 +142,7 @@ impl Stored {
         }
     }
 
-    fn dequantised(net: &Net, node: &NodeProto) -> Try<Stored> {
+    fn dequantised(net: &FactGraph, node: &NodeProto) -> Try<Stored> {
         let params = Params::of(net, node)?;
         let name = node::required_input(node, 0)?;
         let shape = net.shape(name)?;
@@ -170,8 +170,8 @@ impl Stored {
         Ok(Stored { steps, shape, scales: params.scales, zero_points, axis })
     }
 
-    /// Bytes of a float constant behind a `QuantizeLinear` that nobody computed yet.
-    fn quantised(net: &Net, name: &str) -> Option<Vec<i32>> {
+    /// Bytes of a float constant behind a `QuantizeLinear` that is not computed yet.
+    fn quantised(net: &FactGraph, name: &str) -> Option<Vec<i32>> {
         let node = net.node(net.producer(name)?);
         if node.op_type != "QuantizeLinear" {
             return None;

@@ -11,7 +11,7 @@ use super::search::{Origin, Role, Search, View};
 use crate::int8::graph::{Format, TensorId};
 use crate::onnx::captured_names;
 
-/// What becomes of partitions that only move bytes or look them up.
+/// Treatment of partitions that only move bytes or look them up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::int8) enum Idle {
     /// They stay in tract: not worth their copies.
@@ -56,7 +56,7 @@ impl<'s, 'a> Cut<'s, 'a> {
         cut
     }
 
-    /// Whether an item is part of a partition.
+    /// True if an item is part of a partition.
     pub fn is_live(&self, item: usize) -> bool {
         self.dropped.get(item) == Some(&false)
     }
@@ -73,7 +73,7 @@ impl<'s, 'a> Cut<'s, 'a> {
         }
     }
 
-    /// Whether a partition can give a name to the outside.
+    /// True if a partition can export a name.
     fn is_exported(&self, name: &str) -> bool {
         match self.search.views.get(name) {
             Some(View::Bytes { tensor, .. } | View::Real { tensor }) => self.made_by(*tensor).is_some(),
@@ -213,7 +213,7 @@ impl<'s, 'a> Cut<'s, 'a> {
         self.groups[a.max(b)] = a.min(b);
     }
 
-    /// Items of partitions that compute nothing, or nothing that anybody reads.
+    /// Items of partitions that compute nothing, or nothing that is read.
     pub fn idle(&self, keep: Idle) -> Vec<usize> {
         let live = || self.live().into_iter();
         let computes = |item: &usize| keep != Idle::Drop || self.search.items[*item].computes;

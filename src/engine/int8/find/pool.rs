@@ -16,12 +16,12 @@ pub(super) struct Sliding {
     pub before: usize,
     /// As much as the last window asks for.
     pub after: usize,
-    /// How much of `after` lies beyond the padding that the file asks for (`ceil_mode`).
+    /// Part of `after` that lies beyond the padding that the file asks for (`ceil_mode`).
     pub beyond: usize,
 }
 
 impl Sliding {
-    /// Whether some window sees no element of `dim` at all.
+    /// True if some window covers no element of `dim`.
     fn has_empty_window(&self, dim: usize, out: usize) -> bool {
         (0..out).any(|o| {
             let first = o * self.stride;

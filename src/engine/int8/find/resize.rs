@@ -7,12 +7,12 @@ use super::search::{Draft, Search};
 use crate::int8::graph::{Op, Quant, Tap, TensorId};
 use crate::onnx::{node, operators};
 
-/// What a node says about all of its axes.
+/// Attributes and parameters of a node.
 struct Resizing<'n> {
     linear: bool,
-    /// Where the middle of an element of the result lies in the input.
+    /// Mapping from the middle of an element of the result to the input.
     coordinates: &'n str,
-    /// Which neighbour is nearest.
+    /// Choice of the nearest neighbour.
     rounding: &'n str,
     /// Factor for each axis, if the file says it.
     scales: Option<Vec<f32>>,
@@ -74,7 +74,7 @@ fn read<'n>(search: &Search, node: &'n NodeProto, rank: usize) -> Try<Resizing<'
 }
 
 impl Resizing<'_> {
-    /// What each of `out` elements along an axis is made of, in 32-bit floats as onnxruntime computes it.
+    /// Inputs of each of `out` elements along an axis, in 32-bit floats as onnxruntime computes it.
     fn taps(&self, axis: usize, dim: usize, out: usize) -> Try<Vec<Tap>> {
         let scale = self.scales.as_ref().and_then(|s| s.get(axis).copied()).unwrap_or(out as f32 / dim as f32);
         let (last_in, last_out) = ((dim - 1) as f32, (out - 1) as f32);

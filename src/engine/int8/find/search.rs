@@ -1,4 +1,4 @@
-//! What is known while nodes are looked at one after the other: quantised tensors, the names that stand for them in the
+//! State of the search while nodes are visited one after the other: quantised tensors, the names that stand for them in the
 //! file, and the integer operators found so far.
 
 use std::collections::{HashMap, HashSet};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::DatumType;
 
-use super::net::{Net, Try};
+use super::net::{FactGraph, Try};
 use super::params::{self, Params, Stored};
 use crate::int8::graph::{Node, Op, Quant, Tensor, TensorId};
 use crate::onnx::{node, operators};
@@ -18,7 +18,7 @@ const MAX_VALUES: usize = 1 << 30;
 /// A function of one byte, as a real for each of the 256.
 pub(super) type Table = Arc<[f32; 256]>;
 
-/// What a name in the file stands for.
+/// Meaning of a tensor name in the file.
 #[derive(Clone)]
 pub(super) enum View {
     /// The bytes of a tensor, with 128 added where they are unsigned.
@@ -38,7 +38,7 @@ impl View {
     }
 }
 
-/// Where a tensor's bytes come from.
+/// Origin of a tensor's bytes.
 #[derive(Clone, Copy)]
 pub(super) enum Origin<'a> {
     /// An item.
@@ -66,11 +66,11 @@ pub(super) struct Item {
     /// The node of the file at which all operands are there.
     pub head: usize,
     pub steps: Vec<Node>,
-    /// Whether it does more than move bytes or look them up.
+    /// True if it does more than move bytes or look them up.
     pub computes: bool,
 }
 
-/// What becomes of a node of the file.
+/// Outcome for a node of the file.
 pub(super) enum Role {
     /// Computed at load.
     Folded,
@@ -78,13 +78,13 @@ pub(super) enum Role {
     Float(String),
     /// Part of an item.
     Item(usize),
-    /// Gives another name to a tensor, or to a function of it; goes if nobody outside needs the name.
+    /// Gives another name to a tensor, or to a function of it; dropped unless the name is needed outside.
     View,
 }
 
 /// The state of the search.
 pub(super) struct Search<'a> {
-    pub net: Net<'a>,
+    pub net: FactGraph<'a>,
     pub tensors: Vec<Flowing<'a>>,
     pub views: HashMap<&'a str, View>,
     pub items: Vec<Item>,
@@ -95,7 +95,7 @@ pub(super) struct Search<'a> {
     allowance: usize,
 }
 
-/// What is collected for one item.
+/// An item under construction.
 pub(super) struct Draft<'n> {
     /// Index of its head.
     pub head: usize,
@@ -107,7 +107,7 @@ pub(super) struct Draft<'n> {
 
 impl<'a> Search<'a> {
     /// Nothing found yet.
-    pub fn new(net: Net<'a>) -> Self {
+    pub fn new(net: FactGraph<'a>) -> Self {
         let roles = (0..net.len()).map(|_| None).collect();
         Search {
             net,
@@ -274,7 +274,7 @@ impl<'a> Search<'a> {
         self.tensors.len() - 1
     }
 
-    /// What a name stands for; bytes from outside are taken in where a reader says what they mean.
+    /// Meaning of a name; bytes from outside are taken in where a consumer dequantises them.
     pub fn view(&mut self, name: &'a str) -> Option<View> {
         if let Some(view) = self.views.get(name) {
             return Some(view.clone());
@@ -289,7 +289,7 @@ impl<'a> Search<'a> {
         self.views.get(name).cloned()
     }
 
-    /// What the bytes of a tensor mean to the first `DequantizeLinear` behind it.
+    /// Quantisation that the first `DequantizeLinear` behind a tensor of bytes gives it.
     fn meaning(&self, name: &str) -> Option<(Quant, bool)> {
         const MAX_STEPS: usize = 64;
         let (mut wanted, mut seen) = (vec![name], HashSet::new());

@@ -20,12 +20,12 @@ impl AlignedBytes {
         AlignedBytes { lines: vec![Line([0; LINE]); len.div_ceil(LINE)], len }
     }
 
-    /// How many bytes were asked for.
+    /// Number of bytes asked for.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether none were asked for.
+    /// True if none were asked for.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -11,7 +11,7 @@ use super::avx2::dot::Dot;
 #[derive(Debug)]
 pub struct AvxVnni;
 
-/// Whether this processor has the instructions.
+/// Tests that this processor has the instructions.
 pub fn available() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("avxvnni")
 }
@@ -23,7 +23,7 @@ super::avx2::ymm_kernels!(AvxVnni, "avxvnni", Vex, "avx2,avxvnni");
 #[derive(Debug)]
 pub struct Avx512Encoded;
 
-/// Whether this processor has the instructions of [`Avx512Encoded`].
+/// Tests that this processor has the instructions of [`Avx512Encoded`].
 #[cfg(test)]
 pub fn avx512_encoded_available() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512vl")

@@ -1,4 +1,4 @@
-//! What is the same on every processor: written so that the compiler vectorises it where it pays.
+//! Kernels that are the same on every processor, written so that the compiler vectorises it where it pays.
 
 use super::Requant;
 use super::requant::ROUNDER;

@@ -9,14 +9,14 @@ use super::step::{Step, Work};
 use super::thread_pool::ThreadPool;
 use super::{AlignedBytes, Kernels};
 
-/// What runs, settled for good.
+/// A program of steps, fixed once it is planned.
 #[derive(Debug)]
 pub struct Program {
     /// In the order in which they run. Their places count from the arena's start and lie inside it, slack included.
     pub steps: Vec<Step>,
     /// Bytes of the arena.
     pub arena_len: usize,
-    /// Where in the arena constants lie, and what they are.
+    /// Constants with their places in the arena.
     pub constants: Vec<(usize, Vec<i8>)>,
     /// The kernels that the weights are packed for; this processor can run them.
     pub kernels: &'static dyn Kernels,
@@ -119,7 +119,7 @@ impl Executor {
     /// [`Broken`], and then always.
     ///
     /// # Panics
-    /// When an input or output has fewer elements, or another type, than the program was made for.
+    /// An input or output has fewer elements, or another type, than the program was made for.
     pub fn run(
         &mut self,
         inputs: &[Input],
@@ -144,7 +144,7 @@ impl Executor {
                     whole = pool.share(index, |chunk| {
                         let part = Part { index: chunk, count };
                         // SAFETY: `Program` says that places lie inside the arena and the kernels suit the processor; chunks are
-                        // disjoint in what they write, and nobody is at another step.
+                        // disjoint in what they write, and no thread is at another step.
                         unsafe { run::run(step, program.kernels, base, part) };
                     });
                     if !whole {
@@ -171,7 +171,7 @@ impl Drop for Executor {
     }
 }
 
-/// Whether a step brings something in or takes something out, which is the caller's alone.
+/// True for a step that reads an input or writes an output, which only the caller's thread does.
 fn is_edge(step: &Step) -> bool {
     matches!(step.work, Work::Load { .. } | Work::Store { .. })
 }

@@ -179,7 +179,7 @@ impl PackedGemm {
 pub struct GemmCall<'a> {
     /// The weights.
     pub packed: &'a PackedGemm,
-    /// How sums become bytes.
+    /// Conversion of sums to bytes.
     pub requant: Requant,
     /// `[segments]`: bytes from a row's start to each of its segments.
     pub offsets: &'a [usize],
@@ -245,7 +245,7 @@ pub struct PackedDepthwise {
 pub struct DepthwiseCall<'a> {
     /// The weights.
     pub packed: &'a PackedDepthwise,
-    /// How sums become bytes.
+    /// Conversion of sums to bytes.
     pub requant: Requant,
     /// First tap of the first output pixel.
     pub input: *const i8,
@@ -257,7 +257,7 @@ pub struct DepthwiseCall<'a> {
     pub step_row: usize,
     /// From an output pixel's first tap to that of the pixel to the right.
     pub step_col: usize,
-    /// Where channel 0 of the first output pixel goes.
+    /// Output byte of channel 0 of the first pixel.
     pub out: *mut i8,
     /// From an output pixel to the one below.
     pub out_row: usize,

@@ -4,7 +4,7 @@
 /// are: 1.5 × 2²³.
 pub const ROUNDER: f32 = 12_582_912.0;
 
-/// How 32-bit sums become bytes; the scales lie with the packed weights, one per output channel.
+/// Conversion of 32-bit sums to bytes; the scales lie with the packed weights, one per output channel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Requant {
     /// The byte that stands for 0.0 in the output.

@@ -28,9 +28,9 @@ pub enum Output<'a> {
 /// One thread's share of a step.
 #[derive(Clone, Copy, Debug)]
 pub struct Part {
-    /// Which thread, from 0.
+    /// Index of the thread.
     pub index: usize,
-    /// How many there are.
+    /// Number of threads.
     pub count: usize,
 }
 
@@ -368,7 +368,7 @@ unsafe fn resize(work: &Work, arena: *mut i8, part: Part) {
     }
 }
 
-/// What the shares of a resize are counted in: 2048 of them make one.
+/// Unit of the shares of a resize: 2048 of them make one.
 pub const ONE: i32 = 1 << 11;
 
 /// # Safety

@@ -9,20 +9,20 @@ use super::{AddParams, Loops, PackedDepthwise, PackedGemm, Requant};
 pub struct Step {
     /// Name of the ONNX node.
     pub name: String,
-    /// What it is, for profiles.
+    /// Operator type, for profiles.
     pub op: &'static str,
     /// Multiply-accumulates.
     pub macs: u64,
     /// Bytes written, about: what tells whether several threads are worth it.
     pub bytes: usize,
-    /// What to do.
+    /// Work of the step.
     pub work: Work,
 }
 
 /// A place in the arena: a buffer, and bytes from its start. Once the plan is laid out, `buffer` has no meaning any more and `offset` counts from
 /// the arena's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Address {
     /// The buffer.
     pub buffer: usize,
     /// Bytes.
@@ -33,7 +33,7 @@ pub struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pixels {
     /// The first pixel.
-    pub place: Place,
+    pub place: Address,
     /// Distance between images, rows and columns.
     pub steps: [usize; 3],
 }
@@ -47,18 +47,18 @@ pub struct Windows {
     pub dilation: usize,
 }
 
-/// How a window becomes its mean.
+/// Conversion of a window to its mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Means {
     /// The input's scale and zero point.
     pub from: (f32, i32),
     /// The output's.
     pub to: (f32, i32),
-    /// What a sum is divided by; `None`: by the number of pixels in the window.
+    /// Divisor of a sum; `None` for the number of pixels in the window.
     pub divisor: Option<usize>,
 }
 
-/// What a step does.
+/// Work of a step.
 #[derive(Clone, Debug)]
 pub enum Work {
     /// A dense convolution or matrix product.
@@ -69,9 +69,9 @@ pub enum Work {
         requant: Requant,
         /// From a pixel to the segments of its input.
         offsets: Vec<usize>,
-        /// Where the windows start.
+        /// Start of the windows.
         input: Pixels,
-        /// Where the results go.
+        /// Start of the results.
         output: Pixels,
         /// Images, rows, columns of the output.
         dims: [usize; 3],
@@ -84,9 +84,9 @@ pub enum Work {
         requant: Requant,
         /// Bytes from a tap to the one below and to the one on the right.
         taps: [usize; 2],
-        /// Where the windows start.
+        /// Start of the windows.
         input: Pixels,
-        /// Where the results go.
+        /// Start of the results.
         output: Pixels,
         /// Images, rows, columns of the output.
         dims: [usize; 3],
@@ -96,7 +96,7 @@ pub enum Work {
         /// Factors.
         params: AddParams,
         /// `a`, `b`, result.
-        places: [Place; 3],
+        places: [Address; 3],
         /// Over `a`, `b`, result.
         loops: Loops<3>,
     },
@@ -109,7 +109,7 @@ pub enum Work {
         /// Rounding and activation.
         requant: Requant,
         /// `a`, `b`, result.
-        places: [Place; 3],
+        places: [Address; 3],
         /// Over `a`, `b`, result.
         loops: Loops<3>,
     },
@@ -118,7 +118,7 @@ pub enum Work {
         /// The function; `None` for a copy.
         table: Option<Arc<[i8; 256]>>,
         /// Operand and result.
-        places: [Place; 2],
+        places: [Address; 2],
         /// Over operand and result.
         loops: Loops<2>,
     },
@@ -127,7 +127,7 @@ pub enum Work {
         /// The value.
         value: i8,
         /// The buffer.
-        place: Place,
+        place: Address,
         /// Start, from the place, and length of every run.
         runs: Vec<(usize, usize)>,
     },
@@ -183,7 +183,7 @@ pub enum Work {
         ratio: f32,
         /// Rounding.
         requant: Requant,
-        /// Whether every share is 0 and nothing is requantised: pixels are copied.
+        /// True if every share is 0 and nothing is requantised: pixels are copied.
         copy: bool,
     },
     /// Elements by index along one axis.
@@ -193,7 +193,7 @@ pub enum Work {
         /// Bytes from a result to the next along the axis.
         step: usize,
         /// Operand and result.
-        places: [Place; 2],
+        places: [Address; 2],
         /// Over the other axes of operand and result.
         loops: Loops<2>,
     },
@@ -210,37 +210,37 @@ pub enum Work {
         /// Bytes between them in operand and result.
         steps: [usize; 2],
         /// Operand and result.
-        places: [Place; 2],
+        places: [Address; 2],
         /// Over the other axes.
         loops: Loops<2>,
     },
     /// A tensor from outside, row-major there.
     Load {
-        /// Which one.
+        /// Index of the port.
         port: usize,
         /// For floats: their quantisation.
         quant: (f32, i32),
         /// The result.
-        place: Place,
+        place: Address,
         /// Over the outside and the result; the innermost is contiguous in both.
         loops: Loops<2>,
     },
     /// A tensor to the outside.
     Store {
-        /// Which one.
+        /// Index of the port.
         port: usize,
         /// For floats: their quantisation.
         quant: (f32, i32),
         /// The operand.
-        place: Place,
+        place: Address,
         /// Over the operand and the outside; the innermost is contiguous in both.
         loops: Loops<2>,
     },
 }
 
 impl Work {
-    /// What it reads from the arena, and the one place that it writes.
-    pub fn places(&self) -> (Vec<Place>, Option<Place>) {
+    /// Places in the arena that the step reads, and the one that it writes.
+    pub fn places(&self) -> (Vec<Address>, Option<Address>) {
         match self {
             Work::Gemm { input, output, .. }
             | Work::Depthwise { input, output, .. }
@@ -257,7 +257,7 @@ impl Work {
     }
 
     /// Every place, to be moved to where its buffer was put.
-    pub fn places_mut(&mut self) -> Vec<&mut Place> {
+    pub fn places_mut(&mut self) -> Vec<&mut Address> {
         match self {
             Work::Gemm { input, output, .. }
             | Work::Depthwise { input, output, .. }

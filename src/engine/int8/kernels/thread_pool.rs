@@ -1,7 +1,7 @@
 //! The threads that share the steps of one plan.
 //!
-//! The caller's thread goes through the steps and offers each large one in chunks; whoever is there takes the next chunk, the
-//! caller included. A helper that the system has not scheduled takes nothing and so holds nobody up, which matters on a board
+//! The caller's thread goes through the steps and offers each large one in chunks; every thread that is awake takes the next chunk, the
+//! caller included. A helper that the system has not scheduled takes nothing and delays no other, which matters on a board
 //! that is busy with something else. What a chunk computes does not depend on who computes it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -32,7 +32,7 @@ impl Offer {
     }
 }
 
-/// What the members of a pool share besides the work itself.
+/// State shared by the members of a pool, besides the work itself.
 #[derive(Debug)]
 pub struct ThreadPool {
     /// Chunks of every step that is offered.
@@ -42,7 +42,7 @@ pub struct ThreadPool {
     done: AtomicUsize,
     /// A helper panicked.
     broken: AtomicBool,
-    /// Whether an inference is going on, its number, and whether the pool is to end.
+    /// Phase of the pool: running flag, number of the inference, request to end.
     state: Mutex<State>,
     changed: Condvar,
     /// The number in `state`, to be watched without the lock; odd while an inference goes on.
@@ -172,7 +172,7 @@ impl ThreadPool {
     }
 }
 
-/// Whether an inference goes on in this phase.
+/// True if an inference goes on in this phase.
 fn is_working(phase: usize) -> bool {
     phase % 2 == 1
 }
@@ -187,7 +187,7 @@ fn pause(spins: &mut usize) {
     }
 }
 
-/// Marks the pool as broken when a helper panics, so that nobody waits for its chunk.
+/// Marks the pool as broken when a helper panics, so that no thread waits for its chunk.
 struct Guard<'a>(&'a ThreadPool);
 
 impl Drop for Guard<'_> {

@@ -16,7 +16,7 @@ pub struct Buffer {
 /// Vectors load fastest from multiples of this.
 const ALIGN: usize = 64;
 
-/// Where every buffer starts, and how long the whole is. Largest first, each at the lowest place that is free during all its
+/// Start of every buffer, and the length of the whole. Largest first, each at the lowest place that is free during all its
 /// life: close to the best possible for chains of layers.
 pub fn lay_out(buffers: &[Buffer]) -> (Vec<usize>, usize) {
     let mut by_size: Vec<usize> = (0..buffers.len()).collect();

@@ -1,4 +1,4 @@
-//! What later nodes would like of a tensor before it is laid out: an order of axes, a border, a place inside a
+//! Hints from later nodes before a tensor is laid out: an order of axes, a border, a place inside a
 //! concatenation.
 
 use super::super::graph::{Graph, Node, Op, TensorId};
@@ -23,11 +23,11 @@ pub struct Slot {
 /// One entry for every tensor.
 #[derive(Debug)]
 pub struct LayoutHints {
-    /// Order of axes, outermost first, where somebody cares.
+    /// Order of axes, outermost first, where a kernel needs one.
     pub orders: Vec<Option<Vec<usize>>>,
     /// The border that convolutions want around it.
     pub halos: Vec<Halo>,
-    /// Where it would save a copy.
+    /// Place inside a larger tensor that saves a copy.
     pub slots: Vec<Option<Slot>>,
 }
 

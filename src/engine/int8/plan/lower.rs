@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::graph::{Format, Graph, Node, Op, Quant, TensorId};
-use super::super::kernels::step::{Place, Step, Work};
+use super::super::kernels::step::{Address, Step, Work};
 use super::super::kernels::{Kernels, Loops, Requant};
 use super::PlanError;
 use super::hints::{CHANNELS_LAST, Halo, LayoutHints, Slot, same_axes};
@@ -15,7 +15,7 @@ pub struct Lowering<'a> {
     pub(super) kernels: &'static dyn Kernels,
     hints: LayoutHints,
     views: Vec<Option<View>>,
-    /// How much of each tensor's border is really there, filled with its zero point.
+    /// Part of each tensor's border that exists, filled with its zero point.
     halos: Vec<Halo>,
     /// Bytes of every buffer.
     pub(super) buffers: Vec<usize>,
@@ -134,7 +134,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// Where a tensor lies. Constants are laid out when they are first asked for.
+    /// Place of a tensor. Constants are laid out when they are first asked for.
     pub(super) fn view(&mut self, id: TensorId) -> Result<View, PlanError> {
         if let Some(view) = &self.views[id] {
             return Ok(view.clone());
@@ -223,7 +223,7 @@ impl<'a> Lowering<'a> {
             at = start + run;
         }
         let bytes = runs.iter().map(|r| r.1).sum();
-        let work = Work::Fill { value, place: Place { buffer: view.buffer, offset: 0 }, runs };
+        let work = Work::Fill { value, place: Address { buffer: view.buffer, offset: 0 }, runs };
         self.push_as("Fill", 0, bytes, work);
     }
 
@@ -329,14 +329,14 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// Whether a view's axes lie in `order`, axes of length 1 left out of the comparison.
+/// Tests that a view's axes lie in `order`, axes of length 1 left out of the comparison.
 fn same_loops(view: &View, order: &[usize]) -> bool {
     let real = |order: &[usize]| order.iter().copied().filter(|&a| view.shape[a] != 1).collect::<Vec<_>>();
     real(&view.order()) == real(order)
 }
 
-pub(super) fn place(view: &View) -> Place {
-    Place { buffer: view.buffer, offset: view.offset }
+pub(super) fn place(view: &View) -> Address {
+    Address { buffer: view.buffer, offset: view.offset }
 }
 
 pub(super) fn row_major(rank: usize) -> Vec<usize> {

@@ -23,7 +23,7 @@ use lower::Lowering;
 pub struct PlanError {
     /// The ONNX node.
     pub node: String,
-    /// Why.
+    /// Reason.
     pub reason: String,
 }
 
@@ -35,7 +35,7 @@ impl PlanError {
 
 /// A graph planned for one set of kernels: any number of machines run it.
 #[derive(Debug)]
-pub struct Plan {
+pub struct PartitionPlan {
     /// Steps, memory, kernels.
     pub program: Arc<Program>,
     /// Outer type and shape of every input.
@@ -44,12 +44,12 @@ pub struct Plan {
     pub outputs: Vec<(Format, Vec<usize>)>,
 }
 
-impl Plan {
+impl PartitionPlan {
     /// Plans a graph for one set of kernels.
     ///
     /// # Errors
     /// [`PlanError`] naming the node.
-    pub fn new(graph: &Graph, kernels: &'static dyn Kernels) -> Result<Plan, PlanError> {
+    pub fn new(graph: &Graph, kernels: &'static dyn Kernels) -> Result<PartitionPlan, PlanError> {
         let Lowering { mut steps, buffers, constants, .. } = Lowering::run(graph, kernels)?;
         let mut lives: Vec<Buffer> = buffers.iter().map(|&len| Buffer { len, first: usize::MAX, last: 0 }).collect();
         for (index, step) in steps.iter().enumerate() {
@@ -70,7 +70,7 @@ impl Plan {
         }
         let constants = constants.into_iter().map(|(buffer, bytes)| (starts[buffer], bytes)).collect();
         let ports = |ports: &[Port]| ports.iter().map(|p| (p.format, graph.tensors[p.tensor].shape.clone())).collect();
-        Ok(Plan {
+        Ok(PartitionPlan {
             program: Arc::new(Program { steps, arena_len: arena_len + SLACK, constants, kernels }),
             inputs: ports(&graph.inputs),
             outputs: ports(&graph.outputs),

@@ -209,7 +209,7 @@ fn without(axis: usize, x: &View, out: &View) -> Loops<2> {
     Loops::new(&drop(&out.shape), [&drop(&x.strides), &drop(&out.strides)])
 }
 
-/// What every byte of one quantisation is in another.
+/// Table from the bytes of one quantisation to those of another.
 fn requantised(from: Quant, to: Quant) -> [i8; 256] {
     std::array::from_fn(|index| {
         let real = (i32::from(index as u8 as i8) - from.zero_point) as f32 * from.scale;

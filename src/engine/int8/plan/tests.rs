@@ -6,7 +6,7 @@ use super::super::graph::*;
 use super::super::kernels::executor::Executor;
 use super::super::kernels::run::{Input, Output};
 use super::super::kernels::{self, Requant};
-use super::Plan;
+use super::PartitionPlan;
 
 /// A small generator of numbers; the seed names the case.
 struct Dice(u64);
@@ -377,7 +377,7 @@ fn random_graph(dice: &mut Dice) -> Graph {
 }
 
 /// Output bytes of every port, read back as they are inside.
-fn run(graph: &Graph, plan: &Plan, input: &[i8], threads: usize) -> Vec<Vec<i8>> {
+fn run(graph: &Graph, plan: &PartitionPlan, input: &[i8], threads: usize) -> Vec<Vec<i8>> {
     let mut executor = Executor::sharing_all(&plan.program, threads);
     let quant = graph.tensors[0].quant;
     let floats: Vec<f32> = input.iter().map(|&b| (i32::from(b) - quant.zero_point) as f32 * quant.scale).collect();
@@ -425,7 +425,7 @@ fn random_graphs_compute_what_their_nodes_say() {
         let input = dice.bytes(graph.tensors[0].shape.iter().product());
         let mut first: Option<Vec<Vec<i8>>> = None;
         for set in kernels::available() {
-            let plan = Plan::new(&graph, set).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+            let plan = PartitionPlan::new(&graph, set).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
             for threads in [1, 3] {
                 let got = run(&graph, &plan, &input, threads);
                 match &first {
@@ -438,7 +438,7 @@ fn random_graphs_compute_what_their_nodes_say() {
         let mut open = graph.clone();
         let all = graph.nodes.iter().map(|n| n.output);
         open.outputs = all.map(|t| Port { tensor: t, name: format!("t{t}"), format: Format::I8 }).collect();
-        let plan = Plan::new(&open, &kernels::reference::Reference).unwrap();
+        let plan = PartitionPlan::new(&open, &kernels::reference::Reference).unwrap();
         let mut values: Vec<Vec<i8>> = vec![Vec::new(); graph.tensors.len()];
         values[0] = input.clone();
         for (port, bytes) in open.outputs.iter().zip(run(&open, &plan, &input, 1)) {

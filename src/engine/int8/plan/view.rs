@@ -1,4 +1,4 @@
-//! Where a tensor lies: a buffer, an offset and a stride for every axis, so that transposing, slicing and most reshaping move
+//! Place of a tensor: a buffer, an offset and a stride for every axis, so that transposing, slicing and most reshaping move
 //! nothing.
 
 /// Index of a buffer of the plan.

@@ -1,10 +1,10 @@
-//! Whether the first dimension can be left open: nothing may mix its elements, move it, or hold on to its size.
+//! The test for a first dimension that can be left open: nothing may mix its elements, move it, or hold on to its size.
 
-use super::super::graph::{Net, Operator};
+use super::super::graph::{FileGraph, Operator};
 use super::{moves, reads, resize};
 
-/// Whether the file leaves the batch of every input open and each of these operators keeps it apart.
-pub fn is_open(net: &Net<'_>, operators: &[usize]) -> bool {
+/// True if the file leaves the batch of every input open and each of these operators keeps it apart.
+pub fn is_open(net: &FileGraph<'_>, operators: &[usize]) -> bool {
     let leads = |index: usize| net.tensors[index].shape.first() == Some(&1);
     let ends = net.inputs.iter().chain(&net.outputs);
     !net.inputs.is_empty()
@@ -13,7 +13,7 @@ pub fn is_open(net: &Net<'_>, operators: &[usize]) -> bool {
         && operators.iter().all(|&o| keeps(net, &net.operators[o], &leads))
 }
 
-fn keeps(net: &Net<'_>, operator: &Operator<'_>, leads: &impl Fn(usize) -> bool) -> bool {
+fn keeps(net: &FileGraph<'_>, operator: &Operator<'_>, leads: &impl Fn(usize) -> bool) -> bool {
     let moving: Vec<usize> =
         reads(operator).iter().flatten().copied().filter(|&i| net.tensors[i].data.is_none()).collect();
     if !moving.iter().chain(&operator.outputs).all(|&i| leads(i)) {

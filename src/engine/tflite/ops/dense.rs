@@ -1,7 +1,7 @@
 //! Products with constant weights.
 
 use super::super::layout::Layout;
-use super::super::schema::Kind;
+use super::super::schema::ElementType;
 use super::super::write::{Try, Writer};
 use super::{Node, window};
 use crate::onnx::build::NodeBuilder;
@@ -50,7 +50,7 @@ fn bias(w: &mut Writer<'_, '_>, node: Node<'_, '_>, x: usize, weights: usize, co
             tensor.name, tensor.shape
         ));
     }
-    if matches!(tensor.kind, Kind::F32 | Kind::F16) {
+    if matches!(tensor.kind, ElementType::F32 | ElementType::F16) {
         return w.real(bias, Layout::File).map(Some);
     }
     let unit = w.scale(x)?;

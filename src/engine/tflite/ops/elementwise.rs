@@ -1,7 +1,7 @@
 //! Operators that work element by element, and those that only round.
 
 use super::super::layout::Layout;
-use super::super::schema::{Activation, Kind};
+use super::super::schema::{Activation, ElementType};
 use super::super::write::{Try, Writer};
 use super::{Node, same_bytes};
 use crate::onnx::build::NodeBuilder;
@@ -60,7 +60,7 @@ fn functions(w: &mut Writer<'_, '_>, node: Node<'_, '_>, mut steps: Vec<NodeBuil
     }
     let layout = w.common_layout(&[x], y);
     let name = w.real(x, layout)?;
-    if steps.is_empty() && w.tensor(y).kind == Kind::F32 {
+    if steps.is_empty() && w.tensor(y).kind == ElementType::F32 {
         steps.push(NodeBuilder::new("Identity", [""; 0]));
     }
     match steps.first_mut() {
@@ -109,7 +109,7 @@ pub fn softmax(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
 /// `QUANTIZE`: reals to bytes, or bytes to others.
 pub fn quantize(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     let (x, y) = (node.input(0)?, node.output()?);
-    if !matches!(w.tensor(y).kind, Kind::I8 | Kind::U8) {
+    if !matches!(w.tensor(y).kind, ElementType::I8 | ElementType::U8) {
         return Err(format!("it quantises to {}, which has no form here", w.tensor(y).kind.name()));
     }
     if same_bytes(w, x, y) && w.tensor(x).shape == w.tensor(y).shape {
@@ -123,7 +123,7 @@ pub fn quantize(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
 /// `DEQUANTIZE`: bytes to reals.
 pub fn dequantize(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     let (x, y) = (node.input(0)?, node.output()?);
-    if w.tensor(y).kind != Kind::F32 || w.tensor(x).shape != w.tensor(y).shape {
+    if w.tensor(y).kind != ElementType::F32 || w.tensor(x).shape != w.tensor(y).shape {
         return Err("its result is not of floats of the same shape".into());
     }
     let layout = w.common_layout(&[x], y);

@@ -8,15 +8,15 @@ mod resize;
 mod window;
 
 use super::TfliteError;
-use super::graph::{Net, Operator};
+use super::graph::{FileGraph, Operator};
 use super::layout::Layout;
 use super::reader::{Read, Table};
-use super::schema::{Activation, Kind};
+use super::schema::{Activation, ElementType};
 use super::write::{Try, Writer};
 use crate::onnx::build::NodeBuilder;
 
 /// Writes a model that was read from a file of `file_bytes`.
-pub(super) fn convert(mut net: Net<'_>, file_bytes: usize) -> Result<Vec<u8>, TfliteError> {
+pub(super) fn convert(mut net: FileGraph<'_>, file_bytes: usize) -> Result<Vec<u8>, TfliteError> {
     let folded = fold(&mut net);
     let needed = needed(&net);
     let live = |index: &usize| needed[*index] && !folded[*index];
@@ -34,7 +34,7 @@ pub(super) fn convert(mut net: Net<'_>, file_bytes: usize) -> Result<Vec<u8>, Tf
 }
 
 /// Constants that are only expanded, widened or dequantised stay the constants that they are; true for operators that did so.
-fn fold(net: &mut Net<'_>) -> Vec<bool> {
+fn fold(net: &mut FileGraph<'_>) -> Vec<bool> {
     // What the model is given, or computes, is no constant whatever its buffer holds.
     let given: Vec<usize> = net.inputs.iter().chain(net.operators.iter().flat_map(|o| &o.outputs)).copied().collect();
     for index in given {
@@ -48,7 +48,7 @@ fn fold(net: &mut Net<'_>) -> Vec<bool> {
             let (&[Some(from)], &[to]) = (&operator.inputs[..], &operator.outputs[..]) else { return false };
             let constant = &net.tensors[from];
             let kind = match operator.name.as_str() {
-                "DEQUANTIZE" => Kind::F32,
+                "DEQUANTIZE" => ElementType::F32,
                 // Its operand was expanded when the file was read.
                 "DENSIFY" => constant.kind,
                 _ => return false,
@@ -77,8 +77,8 @@ fn reads<'o>(operator: &'o Operator<'_>) -> &'o [Option<usize>] {
     }
 }
 
-/// Which operators the outputs depend on.
-fn needed(net: &Net<'_>) -> Vec<bool> {
+/// Flags of the operators that the outputs depend on.
+fn needed(net: &FileGraph<'_>) -> Vec<bool> {
     let mut wanted = vec![false; net.tensors.len()];
     net.outputs.iter().for_each(|&o| wanted[o] = true);
     let mut needed = vec![false; net.operators.len()];
@@ -189,10 +189,10 @@ impl<'o, 'a> Node<'o, 'a> {
     }
 }
 
-/// Whether bytes of one tensor mean the same in the other, so that they can be moved as they are.
+/// True if bytes of one tensor mean the same in the other, so that they can be moved as they are.
 fn same_bytes(w: &Writer<'_, '_>, from: usize, to: usize) -> bool {
     let (from, to) = (w.tensor(from), w.tensor(to));
-    let bytes = |kind| matches!(kind, Kind::I8 | Kind::U8);
+    let bytes = |kind| matches!(kind, ElementType::I8 | ElementType::U8);
     from.kind == to.kind && (!bytes(from.kind) || from.quant == to.quant)
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::graph::Operator;
 use super::super::layout::Layout;
-use super::super::schema::Kind;
+use super::super::schema::ElementType;
 use super::super::write::{Try, Writer};
 use super::{Node, moved, same_bytes};
 use crate::onnx::build::NodeBuilder;
@@ -250,7 +250,7 @@ pub fn blocks(w: &mut Writer<'_, '_>, node: Node<'_, '_>, op: &'static str) -> T
         }
         _ => false,
     };
-    if !fits || matches!(w.tensor(x).kind, Kind::I32 | Kind::I64) {
+    if !fits || matches!(w.tensor(x).kind, ElementType::I32 | ElementType::I64) {
         return Err(format!("blocks of {block} do not lead to {:?}", w.tensor(y).shape));
     }
     let name = w.real(x, Layout::ChannelsFirst)?;

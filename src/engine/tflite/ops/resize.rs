@@ -5,7 +5,7 @@ use super::super::write::{Try, Writer};
 use super::Node;
 use crate::onnx::build::NodeBuilder;
 
-/// Whether factors say the size of the result as exactly as numbers of pixels do.
+/// True if factors give the size of the result as exactly as numbers of pixels do.
 pub fn is_exact(from: &[usize], to: &[usize]) -> bool {
     let exact = |(&from, &to): (&usize, &usize)| {
         let factor = to as f32 / from as f32;
@@ -23,7 +23,7 @@ pub fn resize(w: &mut Writer<'_, '_>, node: Node<'_, '_>, linear: bool) -> Try<(
     if (n, c) != (out_n, out_c) {
         return Err("its result has other channels than its operand".into());
     }
-    // The two came into the format after a height and a width in the bilinear form, which nobody writes any more.
+    // The two came into the format after a height and a width in the bilinear form, which converters no longer write.
     let first = if linear { 2 } else { 0 };
     let corners = node.option(false, |o| o.flag(first))?;
     let centers = node.option(false, |o| o.flag(first + 1))?;

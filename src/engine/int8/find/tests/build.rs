@@ -1,19 +1,15 @@
 //! Small graphs, and what tract knows of their tensors.
 
 use prost::Message;
-use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
-use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
-    ValueInfoProto, type_proto,
-};
-use tract_onnx::prelude::{Fact as _, InferenceFact, InferenceModelExt, OutletId};
+use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto, TensorProto};
+use tract_onnx::prelude::{Fact as _, InferenceFact, InferenceModelExt};
 use tract_onnx::tract_hir::internal::{DimLike, Factoid};
 
 use super::check;
 use crate::int8::decompose;
 use crate::int8::find::{Fact, Found, HashMap, Idle, find_with};
+use crate::onnx::build::{self, NodeBuilder};
 
 /// A graph under construction. Tensors have the name of what makes them.
 #[derive(Default)]
@@ -31,12 +27,7 @@ impl Builder {
     }
 
     pub fn input(&mut self, name: &str, dtype: DataType, shape: &[usize]) {
-        let dim = |&d: &usize| Dimension { value: Some(dimension::Value::DimValue(d as i64)), ..Default::default() };
-        let shape = Some(TensorShapeProto { dim: shape.iter().map(dim).collect() });
-        let tensor = type_proto::Tensor { elem_type: dtype as i32, shape };
-        let value = Some(type_proto::Value::TensorType(tensor));
-        let r#type = Some(TypeProto { value, ..Default::default() });
-        self.graph.input.push(ValueInfoProto { name: name.into(), r#type, ..Default::default() });
+        self.graph.input.push(build::port_of_shape(name, dtype, shape));
     }
 
     pub fn constant(&mut self, name: &str, dims: &[usize], dtype: DataType, values: &[f64]) -> String {
@@ -66,15 +57,9 @@ impl Builder {
 
     /// A node called `name` with the output `name`.
     pub fn node(&mut self, op: &str, name: &str, inputs: &[&str], attributes: &[(&str, Attribute)]) -> String {
-        let attribute = attributes.iter().map(|(name, value)| value.proto(name)).collect();
-        self.graph.node.push(NodeProto {
-            name: name.into(),
-            op_type: op.into(),
-            input: inputs.iter().map(|&i| i.into()).collect(),
-            output: vec![name.into()],
-            attribute,
-            ..Default::default()
-        });
+        let node = NodeBuilder::new(op, inputs.iter().copied());
+        let node = attributes.iter().fold(node, |node, (name, value)| value.put(node, name));
+        self.graph.node.push(node.named(name, [name]));
         name.into()
     }
 
@@ -108,7 +93,7 @@ impl Builder {
     }
 
     pub fn output(&mut self, name: &str) {
-        self.graph.output.push(ValueInfoProto { name: name.into(), ..Default::default() });
+        self.graph.output.push(build::untyped_port(name));
     }
 
     pub fn model(&self) -> ModelProto {
@@ -137,7 +122,7 @@ impl Builder {
         found.partitions.into_iter().next().unwrap().graph
     }
 
-    /// Why a node stays in floats.
+    /// Reason why a node stays in floats.
     pub fn why(&mut self, name: &str) -> String {
         let found = self.find(Idle::Keep);
         let index = self.graph.node.iter().position(|n| n.name == name).unwrap();
@@ -157,28 +142,13 @@ pub enum Attribute {
 }
 
 impl Attribute {
-    fn proto(&self, name: &str) -> AttributeProto {
-        let mut proto = AttributeProto { name: name.into(), ..Default::default() };
-        let kind = match self {
-            Attribute::Int(value) => {
-                proto.i = *value;
-                AttributeType::Int
-            }
-            Attribute::Ints(values) => {
-                proto.ints.clone_from(values);
-                AttributeType::Ints
-            }
-            Attribute::Float(value) => {
-                proto.f = *value;
-                AttributeType::Float
-            }
-            Attribute::Text(value) => {
-                proto.s = value.as_bytes().to_vec();
-                AttributeType::String
-            }
-        };
-        proto.r#type = kind as i32;
-        proto
+    fn put(&self, node: NodeBuilder, name: &str) -> NodeBuilder {
+        match self {
+            Attribute::Int(value) => node.int(name, *value),
+            Attribute::Ints(values) => node.ints(name, values),
+            Attribute::Float(value) => node.float(name, *value),
+            Attribute::Text(value) => node.text(name, value),
+        }
     }
 }
 
@@ -197,16 +167,5 @@ pub fn facts(model: &ModelProto, open: &[usize]) -> HashMap<String, Fact> {
         parsed.set_input_fact(index, InferenceFact::dt_shape(dtype, &dims)).unwrap();
     }
     parsed.analyse(false).unwrap();
-    let mut facts = HashMap::new();
-    for node in &parsed.nodes {
-        for (slot, output) in node.outputs.iter().enumerate() {
-            let name = parsed.outlet_label(OutletId::new(node.id, slot)).unwrap_or(&node.name).to_owned();
-            let shape = output.fact.shape.concretize();
-            let shape = shape.and_then(|s| s.iter().map(|d| d.to_usize().ok()).collect::<Option<Vec<_>>>());
-            if let (Some(dtype), Some(shape)) = (output.fact.datum_type(), shape) {
-                facts.insert(name, Fact { dtype, shape, value: output.fact.value.concretize() });
-            }
-        }
-    }
-    facts
+    crate::int8::facts(&parsed)
 }

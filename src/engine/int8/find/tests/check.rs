@@ -1,4 +1,4 @@
-//! What must hold of everything that is found.
+//! Invariants of every partition found.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! What is found in small graphs, in the models that are part of the program, and in graphs that make no sense.
+//! Searches in small graphs, in the models that are part of the program, and in malformed graphs.
 
 mod build;
 mod check;

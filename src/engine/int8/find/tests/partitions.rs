@@ -1,4 +1,4 @@
-//! Where partitions begin and end, and quantised operators decomposed into QDQ patterns.
+//! Borders of partitions, and quantised operators decomposed into QDQ patterns.
 
 use tract_onnx::pb::NodeProto;
 use tract_onnx::pb::tensor_proto::DataType;
@@ -174,5 +174,5 @@ fn malformed_quantised_operators_are_left_alone() {
     b.input("bytes", DataType::Uint8, &[1, 1, 2, 2]);
     quantised_conv(&mut b, &["bias"], &[("channels_last", Attribute::Int(1))]);
     decompose(&mut b.graph);
-    assert_eq!(b.graph.node.len(), 1, "without kernel_shape nobody knows how many axes there are");
+    assert_eq!(b.graph.node.len(), 1, "without kernel_shape the number of axes is not known");
 }

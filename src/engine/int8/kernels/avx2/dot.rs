@@ -6,14 +6,14 @@ use std::arch::x86_64::*;
 ///
 /// The methods are inlined into functions that have the instructions: nothing else may call them.
 pub trait Dot {
-    /// What is added to activations before they are multiplied.
+    /// Term added to activations before they are multiplied.
     const OFFSET: i32;
     /// Vectors that four weights for each of 8 channels take.
     const PARTS: usize;
     /// Four activations for each of 8 lanes, ready to be multiplied.
     type Bytes: Copy;
 
-    /// Where the four weights of a lane lie, from the lane's four bytes in the first part, as bytes.
+    /// Offsets of the four weights of a lane, from the lane's four bytes in the first part, as bytes.
     fn spread(weights: [i8; 4]) -> [[i8; 4]; 2];
 
     /// Four signed bytes a lane, made ready.

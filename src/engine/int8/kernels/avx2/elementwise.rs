@@ -1,4 +1,4 @@
-//! What has no weights: sums of tensors, pools.
+//! Kernels without weights: sums of tensors, pools.
 
 use std::arch::x86_64::*;
 

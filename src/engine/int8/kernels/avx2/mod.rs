@@ -10,7 +10,7 @@ mod output;
 #[derive(Debug)]
 pub struct Avx2;
 
-/// Whether this processor has the instructions.
+/// Tests that this processor has the instructions.
 pub fn available() -> bool {
     is_x86_feature_detected!("avx2")
 }

@@ -1,4 +1,4 @@
-//! What has no weights: sums of tensors, table look-ups, maxima.
+//! Kernels without weights: sums of tensors, table look-ups, maxima.
 
 use std::arch::x86_64::*;
 

@@ -41,7 +41,7 @@ fn vectors(n: usize, first: usize) -> usize {
     (n - first).div_ceil(LANES).min(VECTORS)
 }
 
-/// Where a channel of a block of `vectors` vectors lies: its vector, and its lane there.
+/// Place of a channel in a block of `vectors` vectors: its vector, and its lane there.
 ///
 /// Packing four vectors of sums to bytes alternates between their runs of four lanes; full blocks are laid out so that
 /// this puts the channels in order.

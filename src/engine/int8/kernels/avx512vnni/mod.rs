@@ -12,7 +12,7 @@ use super::Kernels;
 #[derive(Debug)]
 pub struct Avx512Vnni;
 
-/// Whether this processor has the instructions.
+/// Tests that this processor has the instructions.
 pub fn available() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")

@@ -24,7 +24,7 @@ pub fn flipped(four: i32, sign_bits: __m512i) -> __m512i {
     _mm512_xor_si512(_mm512_set1_epi32(four), sign_bits)
 }
 
-/// Whether a sum times its scale may leave the range of 32-bit integers, where `vcvtps2dq` does not saturate.
+/// True if a sum times its scale may leave the range of 32-bit integers, where `vcvtps2dq` does not saturate.
 pub fn may_overflow(start: i32, weights: impl Iterator<Item = i8>, scale: f32) -> bool {
     let sum: u64 = weights.map(|w| u64::from(w.unsigned_abs())).sum();
     let most = 255.0 * sum as f64 + f64::from(start).abs();
@@ -38,7 +38,7 @@ pub struct Output {
     high: __m512i,
     /// Above every byte, below what overflows.
     limit: __m512,
-    /// Whether `low`, `high` and `limit` make a difference.
+    /// True if `low`, `high` and `limit` make a difference.
     clamp: bool,
 }
 

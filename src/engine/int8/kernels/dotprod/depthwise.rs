@@ -369,7 +369,7 @@ impl Run<'_> {
     }
 }
 
-/// What turns four vectors of channels into `V` vectors of `[channel][4]`; an index past the vectors there are gives zero.
+/// Indices that turn four vectors of channels into `V` vectors of `[channel][4]`; an index past the vectors there are gives zero.
 #[inline]
 #[target_feature(enable = "neon")]
 fn weave<const V: usize>() -> [uint8x16_t; V] {

@@ -165,7 +165,7 @@ unsafe fn narrow<const M: usize>(call: &GemmCall, range: Range<usize>) {
     }
 }
 
-/// What the tiles of some rows have in common. Words only: the compiler is bad at keeping smaller fields in registers.
+/// State shared by the tiles of some rows. Words only: the compiler is bad at keeping smaller fields in registers.
 struct Tile<'a, const M: usize> {
     call: &'a GemmCall<'a>,
     rows: [*const i8; M],

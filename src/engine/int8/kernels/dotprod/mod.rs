@@ -18,7 +18,7 @@ pub(super) mod requant;
 #[derive(Debug)]
 pub struct Dotprod;
 
-/// Whether this processor has the instructions.
+/// Tests that this processor has the instructions.
 pub fn available() -> bool {
     std::arch::is_aarch64_feature_detected!("dotprod")
 }

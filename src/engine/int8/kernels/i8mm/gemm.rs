@@ -135,7 +135,7 @@ unsafe fn narrow<const P: usize>(call: &GemmCall, at: usize, m: usize) {
     unsafe { Tile::<P>::new(call, at, m).run::<4>(call.packed.data.as_ptr(), 0) };
 }
 
-/// What the tiles of some rows have in common.
+/// State shared by the tiles of some rows.
 struct Tile<'a, const P: usize> {
     call: &'a GemmCall<'a>,
     rows: [[*const i8; 2]; P],
@@ -143,7 +143,7 @@ struct Tile<'a, const P: usize> {
     way: Way,
     /// Of a segment, the bytes that are taken sixteen at a time.
     whole: usize,
-    /// Whether a group is left behind those.
+    /// True if a group is left behind those.
     rest: bool,
 }
 

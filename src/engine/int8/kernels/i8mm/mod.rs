@@ -13,7 +13,7 @@ mod gemm;
 #[derive(Debug)]
 pub struct I8mm;
 
-/// Whether this processor has the instructions.
+/// Tests that this processor has the instructions.
 pub fn available() -> bool {
     std::arch::is_aarch64_feature_detected!("i8mm") && super::dotprod::available()
 }

@@ -16,7 +16,7 @@ use super::{Group, TAME};
 /// Channels of a block.
 const BLOCK: usize = 16;
 
-/// Where a block's parts begin: starting sums at 0, then scales, the number of threes and pairs of taps, the order of
+/// Offsets of a block's parts: starting sums at 0, then scales, the number of threes and pairs of taps, the order of
 /// the taps, their weights.
 const SCALES: usize = 4 * BLOCK;
 const COUNTS: usize = 8 * BLOCK;
@@ -25,7 +25,7 @@ const ORDER: usize = COUNTS + 2;
 /// Most taps that get a place in the order; kernels with more (more than 8×8) are for the reference.
 pub(super) const MAX_TAPS: usize = 64;
 
-/// Where the weights of a block begin.
+/// Offset of the weights in a block.
 fn weights_at(taps: usize) -> usize {
     (ORDER + taps).next_multiple_of(16)
 }
@@ -60,7 +60,7 @@ pub(super) fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
     PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, variant }
 }
 
-/// How many threes and pairs of taps to add in 16 bits, and the order of the taps: threes, pairs, the rest alone.
+/// Numbers of threes and pairs of taps to add in 16 bits, and the order of the taps: threes, pairs, the rest alone.
 fn arrange(rows: &[[i8; BLOCK]]) -> (usize, usize, Vec<usize>) {
     let fits = |taps: &[usize]| (0..BLOCK).all(|lane| Group::of(taps.iter().map(|&tap| rows[tap][lane])).fits());
     let heaviest = |tap: &usize| rows[*tap].iter().map(|w| w.unsigned_abs()).max();

@@ -1,4 +1,4 @@
-//! What is no product of matrices: sums of two tensors, tables, pooling. Plain NEON, so every aarch64 set can use it.
+//! Kernels other than matrix products: sums of two tensors, tables, pooling. Plain NEON, so every aarch64 set can use it.
 
 use core::arch::aarch64::*;
 

@@ -13,21 +13,15 @@ use core::arch::aarch64::*;
 
 use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm};
 use super::elementwise::store_partial;
-use super::long_tile::{four_rows, one_row};
+use super::long_tile::{BLOCK, HEAD, four_rows, one_row};
 use super::requant::Epilogue;
 use super::{Group, LONG, TAME};
-
-/// Output channels of a block.
-const BLOCK: usize = 4;
 
 /// Inputs of a step.
 const STEP: usize = 32;
 
 /// Steps of a chunk.
 const CHUNK: usize = 63;
-
-/// Bytes before a block's first chunk.
-pub(super) const HEAD: usize = BLOCK * 8;
 
 /// Bytes before a chunk's first step.
 const CHUNK_HEAD: usize = 16;

@@ -4,7 +4,11 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use super::long::HEAD;
+/// Output channels of a block.
+pub(super) const BLOCK: usize = 4;
+
+/// Bytes before a block's first chunk.
+pub(super) const HEAD: usize = BLOCK * 8;
 
 /// Sums of four rows by the 4 channels of a block.
 ///

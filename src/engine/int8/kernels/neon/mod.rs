@@ -30,7 +30,7 @@ const TAME: u8 = 0x80;
 #[derive(Debug)]
 pub struct Neon;
 
-/// Whether this processor can run the set.
+/// Tests that this processor can run the set.
 pub fn available() -> bool {
     std::arch::is_aarch64_feature_detected!("neon")
 }

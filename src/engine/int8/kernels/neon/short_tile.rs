@@ -8,15 +8,15 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-/// What a tile reads.
+/// Inputs of a tile.
 pub(super) struct Input<'a, const R: usize> {
-    /// Where each row's input starts.
+    /// Start of each row's input.
     pub(super) rows: &'a [*const i8; R],
     /// Bytes from there to each segment; at least one.
     pub(super) offsets: &'a [usize],
 }
 
-/// What a row does for 16 channels: `start` loads its sums, `pairs` and `fours` are its part of a step, `half_step` of
+/// Instructions of a row for 16 channels: `start` loads its sums, `pairs` and `fours` are its part of a step, `half_step` of
 /// half of one. `next` is the next row's pointer, if there is one.
 macro_rules! full {
     () => {
