@@ -58,7 +58,7 @@ const CALIBRATING: Duration = Duration::from_secs(10);
 ///                                      what the next rung leads to is within every limit, for dwell_up × back-off
 /// ```
 ///
-/// * *Heat*: a model of the board, estimated while it runs ([`super::thermal`]), gives the temperature in 30 s and the one that
+/// * *Heat*: a model of the board, estimated while it runs (`thermal`), gives the temperature in 30 s and the one that
 ///   any rung settles at. The work is lowered when the one in 30 s crosses `limit − margin`, to the first rung that settles below
 ///   it; raised to a rung only if that settles below it.
 /// * *Deadlines*: lowered at once when p95 is beyond the deadline, to the first rung that is expected to keep it under the present
