@@ -1,15 +1,19 @@
 //! Sense across keys: what the schema cannot say, and what can be known without looking at the disk.
 
+mod sources;
 mod task;
+
+pub(super) use sources::gives_numbers;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::problem::{Problem, quoted};
 use super::{Config, PipelineConfig};
+use crate::pipeline::Input;
 use crate::preprocess::Region;
 use crate::publish;
-use crate::source::{self, SensorKind};
+use crate::source;
 use crate::telemetry::{self, TelemetryError};
 use leptond_governor::Mode;
 
@@ -53,8 +57,8 @@ impl Config {
                     .help("add [[pipeline]] with name, model and [pipeline.source]"),
             );
         }
+        sources::check(self, &mut f);
         let mut names: HashMap<&str, usize> = HashMap::new();
-        let mut devices: HashMap<String, usize> = HashMap::new();
         for (i, pipeline) in self.pipelines.iter().enumerate() {
             let at = |key: &str| format!("pipeline[{i}].{key}");
             if let Some(first) = names.insert(&pipeline.name, i) {
@@ -71,18 +75,12 @@ impl Config {
                         .allowed(format!("any but {}", RESERVED.join(", "))),
                 );
             }
-            if let Some((device, key)) = exclusive_device(&pipeline.source)
-                && let Some(first) = devices.insert(device.clone(), i)
-            {
-                let other = self.pipelines.get(first).map_or("", |p| p.name.as_str());
-                f.problem(
-                    Problem::new(at(key), "is read by another pipeline already")
-                        .found(device)
-                        .allowed(format!("one pipeline for each; pipeline {other:?} has this one")),
-                );
-            }
-            self.check_source(pipeline, &at, &mut f);
-            check_regions(pipeline, &at, &mut f);
+            let source = self.source_of(&pipeline.source);
+            let numbers = source.is_some_and(gives_numbers);
+            // Crops have the size of what was detected.
+            let is_crop = matches!(pipeline.source, Input::Crops(_));
+            let size = source.filter(|_| !is_crop).and_then(picture_size);
+            check_regions(pipeline, numbers, size, &at, &mut f);
             task::check(pipeline, &at, &mut f);
             check_pace(pipeline, &at, &mut f);
         }
@@ -215,105 +213,6 @@ impl Config {
             );
         }
     }
-
-    fn check_source(&self, pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Findings) {
-        let window = |window: u32, stride: u32, f: &mut Findings| {
-            if stride > window {
-                f.warn(
-                    Problem::new(at("source.stride"), "longer than the window: readings between two windows are lost")
-                        .found(format!("stride {stride}, window {window}")),
-                );
-            }
-        };
-        let channels = |channels: &[String], f: &mut Findings| unique(channels, &at("source.channels"), f);
-        match &pipeline.source {
-            source::Config::Rtsp(s) => {
-                if let Some(doubt) = source::address::doubt(&s.url) {
-                    let problem = Problem::new(at("source.url"), doubt.why)
-                        .found(quoted(&super::secret::redact(&s.url)))
-                        .help(doubt.how);
-                    if doubt.usable { f.warn(problem) } else { f.problem(problem) }
-                }
-            }
-            source::Config::Sensor(s) => {
-                window(s.window, s.stride, f);
-                channels(&s.channels, f);
-                let reads_file = matches!(s.kind, SensorKind::Jsonl | SensorKind::Csv);
-                if reads_file && s.path.is_empty() {
-                    f.problem(
-                        Problem::new(at("source.path"), "missing: kind \"jsonl\" and \"csv\" read a file")
-                            .allowed("a file, a FIFO, or \"-\" for standard input"),
-                    );
-                }
-                if s.kind == SensorKind::Machine && !s.path.is_empty() {
-                    f.warn(Problem::new(at("source.path"), "has no effect with kind \"machine\""));
-                }
-                if !reads_file && s.interval_ms == 0 {
-                    f.problem(
-                        Problem::new(at("source.interval_ms"), "0 is for files only")
-                            .found("0")
-                            .allowed("a whole number, 1 to 3600000 ms"),
-                    );
-                }
-                let (header, delimiter, decimal) = (s.header, s.delimiter, s.decimal);
-                for (key, is_default) in [
-                    ("source.header", header == source::Header::default()),
-                    ("source.delimiter", delimiter == source::Delimiter::default()),
-                    ("source.decimal", decimal == source::Decimal::default()),
-                ] {
-                    if !is_default && s.kind != SensorKind::Csv {
-                        f.warn(Problem::new(at(key), "has no effect: it is for kind \"csv\""));
-                    }
-                }
-                if delimiter == source::Delimiter::Comma && decimal == source::Decimal::Comma {
-                    f.warn(
-                        Problem::new(at("source.decimal"), "numbers with a comma must be in quotes between commas")
-                            .help("delimiter is \"comma\" as well"),
-                    );
-                }
-                if s.repeat && (!reads_file || s.path == "-") {
-                    f.warn(Problem::new(at("source.loop"), "has no effect: there is no file to begin again"));
-                }
-            }
-            source::Config::Mqtt(s) => {
-                if let Err(reason) = topic_filter(&s.topic) {
-                    f.problem(
-                        Problem::new(at("source.topic"), format!("not an MQTT topic filter: {reason}"))
-                            .found(quoted(&s.topic)),
-                    );
-                } else if s.topic.starts_with(&format!("{}/", self.mqtt.prefix)) || s.topic == "#" {
-                    f.warn(
-                        Problem::new(at("source.topic"), "also catches what leptond itself publishes")
-                            .found(quoted(&s.topic))
-                            .help(format!("choose a topic outside of {}/", self.mqtt.prefix)),
-                    );
-                }
-                channels(&s.channels, f);
-                match s.content {
-                    source::MqttContent::Numbers => window(s.window, s.stride, f),
-                    source::MqttContent::Jpeg => {
-                        if s.window != 1 || s.stride != 1 || !s.channels.is_empty() {
-                            f.warn(Problem::new(
-                                at("source.content"),
-                                "window, stride and channels have no effect on pictures",
-                            ));
-                        }
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-/// A device that only one pipeline can read, and the key that names it.
-fn exclusive_device(source: &source::Config) -> Option<(String, &'static str)> {
-    match source {
-        source::Config::V4l2(s) => Some((s.device.display().to_string(), "source.device")),
-        source::Config::Rpicam(s) => Some((format!("camera {}", s.camera), "source.camera")),
-        source::Config::Sensor(s) if s.path == "-" => Some(("standard input".into(), "source.path")),
-        _ => None,
-    }
 }
 
 /// Picture size in pixels, where the configuration sets it.
@@ -327,18 +226,15 @@ fn picture_size(source: &source::Config) -> Option<(u32, u32)> {
     }
 }
 
-/// Whether a source gives numbers rather than pictures.
-pub(super) fn gives_numbers(source: &source::Config) -> bool {
-    match source {
-        source::Config::Sensor(_) => true,
-        source::Config::Mqtt(s) => s.content == source::MqttContent::Numbers,
-        _ => false,
-    }
-}
-
-fn check_regions(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+fn check_regions(
+    pipeline: &PipelineConfig,
+    numbers: bool,
+    size: Option<(u32, u32)>,
+    at: &dyn Fn(&str) -> String,
+    f: &mut Findings,
+) {
     let regions = &pipeline.preprocess.regions;
-    if gives_numbers(&pipeline.source) {
+    if numbers {
         if !regions.is_empty() {
             f.problem(Problem::new(at("preprocess.regions"), "regions cut pictures, but this source gives numbers"));
         }
@@ -347,7 +243,6 @@ fn check_regions(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut
         }
         return;
     }
-    let size = picture_size(&pipeline.source);
     for (i, region) in regions.iter().enumerate() {
         let corners: Vec<[f32; 2]> = match region {
             Region::Rect([x, y, w, h]) => {

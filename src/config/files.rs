@@ -47,7 +47,9 @@ impl Config {
         for (i, pipeline) in self.pipelines.iter().enumerate() {
             let at = |key: &str| format!("pipeline[{i}].{key}");
             self.check_model(pipeline, &at("model"), &mut f);
-            check_source(&pipeline.source, &at, &mut f);
+        }
+        for (prefix, source) in self.declared_sources() {
+            check_source(source, &|key| format!("{prefix}.{key}"), &mut f);
         }
         f.problems.iter_mut().for_each(|problem| problem.outside = true);
         f
@@ -95,20 +97,20 @@ fn check_zone(wanted: &str, roots: &Roots, f: &mut Findings) {
 
 fn check_source(source: &source::Config, at: &dyn Fn(&str) -> String, f: &mut Findings) {
     match source {
-        source::Config::Files(s) => check_pictures(&s.path, &at("source.path"), f),
+        source::Config::Files(s) => check_pictures(&s.path, &at("path"), f),
         source::Config::V4l2(s) => {
             if !s.device.exists() {
                 f.warn(
-                    Problem::new(at("source.device"), "is not there now; it is waited for")
+                    Problem::new(at("device"), "is not there now; it is waited for")
                         .found(shown(&s.device))
                         .help("`leptond probe` lists the cameras"),
                 );
             }
         }
         source::Config::Rpicam(s) => {
-            check_program(&s.program, &["rpicam-vid", "libcamera-vid"], &at("source.program"), f);
+            check_program(&s.program, &["rpicam-vid", "libcamera-vid"], &at("program"), f);
         }
-        source::Config::Rtsp(s) => check_program(&s.program, &["ffmpeg"], &at("source.program"), f),
+        source::Config::Rtsp(s) => check_program(&s.program, &["ffmpeg"], &at("program"), f),
         source::Config::Sensor(s) => {
             let reads_file = matches!(s.kind, SensorKind::Jsonl | SensorKind::Csv);
             if reads_file && s.path != "-" && !s.path.is_empty() {
@@ -116,7 +118,7 @@ fn check_source(source: &source::Config, at: &dyn Fn(&str) -> String, f: &mut Fi
                 if path.is_dir() || !path.exists() {
                     let what = if path.is_dir() { "is a directory" } else { "there is no such file" };
                     f.problem(
-                        Problem::new(at("source.path"), what)
+                        Problem::new(at("path"), what)
                             .found(quoted(&s.path))
                             .allowed("a file, a FIFO, or \"-\" for standard input"),
                     );

@@ -143,14 +143,14 @@ fn readable_secrets(config: &Config, layers: &Layers) -> Findings {
         return findings;
     }
     let password = (!config.mqtt.password.is_empty()).then(|| "mqtt.password".to_owned());
-    let cameras = config.pipelines.iter().enumerate().filter_map(|(i, pipeline)| match &pipeline.source {
-        crate::source::Config::Rtsp(rtsp) => Some((i, rtsp)),
+    let cameras = config.declared_sources().filter_map(|(prefix, source)| match source {
+        crate::source::Config::Rtsp(rtsp) => Some((prefix, rtsp)),
         _ => None,
     });
-    let of_cameras = cameras.flat_map(|(i, rtsp)| {
-        let url = (redact(&rtsp.url) != rtsp.url).then(|| format!("pipeline[{i}].source.url"));
+    let of_cameras = cameras.flat_map(|(prefix, rtsp)| {
+        let url = (redact(&rtsp.url) != rtsp.url).then(|| format!("{prefix}.url"));
         let secret_args = redact_args(&rtsp.extra_args) != rtsp.extra_args;
-        [url, secret_args.then(|| format!("pipeline[{i}].source.extra_args"))]
+        [url, secret_args.then(|| format!("{prefix}.extra_args"))]
     });
     for key in password.into_iter().chain(of_cameras.flatten()) {
         let from_file = path::Path::parse(&key).map(|path| layers.value_origin(&path));

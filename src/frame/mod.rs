@@ -5,17 +5,21 @@
 
 mod outcome;
 mod output;
+mod shared;
 mod spec;
 mod tensor;
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use serde::Serialize;
+
 pub use outcome::{
     Detection, Event, EventKind, Label, LastGood, Outcome, Quality, RawOutput, Reading, RegionRead, Scored, Unreadable,
     VALUE_DIGITS, rfc3339,
 };
 pub use output::{Bus, Emission, Output, Sink, Stamp, Timing};
+pub use shared::{Channels, FramePool, Pixels, SharedFrame, SourceCounts, Undecodable};
 pub use spec::{Boxes, Colour, Fit, Head, InputSpec, Layout, Spec, TaskKind, TaskSpec, WindowSpec};
 pub use tensor::{DType, Elements, ElementsMut, Quant, TensorSpec, TensorView, TensorViewMut};
 
@@ -95,8 +99,21 @@ pub struct Frame {
     pub truth: Option<String>,
     /// Where it came from, for people: a file name, a device.
     pub origin: String,
+    /// The detection that this picture was cut around; `None` for a frame of a source.
+    pub parent: Option<Parent>,
     /// The data.
     pub payload: Payload,
+}
+
+/// A detection that a picture was cut around.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Parent {
+    /// The pipeline that detected it.
+    pub pipeline: Arc<str>,
+    /// Number of the frame that it was detected in.
+    pub seq: u64,
+    /// Its place among the frame's detections, from 0.
+    pub index: usize,
 }
 
 impl Frame {
@@ -108,6 +125,7 @@ impl Frame {
             time: SystemTime::now(),
             truth: None,
             origin: String::new(),
+            parent: None,
             payload: Payload::Image(Image::default()),
         }
     }

@@ -3,7 +3,6 @@
 use super::sample::Kind;
 use crate::frame::{Frame, Spec};
 use crate::preprocess::{self, Region};
-use crate::source;
 
 /// The smaller pictures of one source.
 pub(crate) struct Captures {
@@ -12,11 +11,6 @@ pub(crate) struct Captures {
     regions: Vec<Region>,
     /// `[width, height]` and a frame of that size, largest first.
     frames: Vec<([u32; 2], Frame)>,
-}
-
-/// `[width, height]` of the smaller pictures that `source` offers to a pipeline with `regions`, largest first.
-pub(crate) fn offered(source: &source::Config, regions: &[Region]) -> Vec<[u32; 2]> {
-    source::capture_sizes(source, !regions.is_empty())
 }
 
 impl Captures {
@@ -48,7 +42,7 @@ impl Captures {
 mod tests {
     use super::*;
     use crate::frame::{Colour, DType, Fit, InputSpec, Layout};
-    use crate::source::{Config, FilesConfig, SyntheticConfig, synthetic};
+    use crate::source::{self, Config, FilesConfig, SyntheticConfig, synthetic};
 
     fn image(height: usize, width: usize, fit: Fit) -> Spec {
         let (layout, colour, dtype) = (Layout::Nchw, Colour::Rgb, DType::F32);
@@ -72,11 +66,16 @@ mod tests {
         ];
         let source = Config::Synthetic(SyntheticConfig::default());
         for (regions, spec, expected) in cases {
-            let captures = Captures::new(&offered(&source, regions), Kind::of(&source, &[]), regions, &spec);
+            let captures = Captures::new(
+                &source::capture_sizes(&source, !regions.is_empty()),
+                Kind::of(&source, &[]),
+                regions,
+                &spec,
+            );
             let sides: Vec<u32> = captures.enough_for(&spec).map(|(side, _)| side).collect();
             assert_eq!(sides, expected, "{regions:?} {spec:?}");
         }
         let files = Config::Files(FilesConfig { path: "x.jpg".into(), repeat: false, fps: 1.0 });
-        assert!(offered(&files, &[]).is_empty());
+        assert!(source::capture_sizes(&files, false).is_empty());
     }
 }

@@ -2,7 +2,8 @@
 //! (Microsoft, "Bitmap Storage"; headers from BITMAPCOREHEADER to BITMAPV5HEADER).
 
 use super::PreprocessError;
-use super::decode::{Channels, check_pixels};
+use super::decode::check_pixels;
+use crate::frame::Channels;
 
 /// Bytes before the information header.
 const FILE_HEADER: usize = 14;

@@ -6,9 +6,10 @@
 use fast_image_resize::images::{Image as ResizeTarget, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use super::decode::{Channels, Picture};
+use super::decode::Picture;
 use super::warp::{self, Quad};
 use super::{PreprocessError, Region};
+use crate::frame::Channels;
 use crate::frame::{Fit, Geometry};
 
 /// How far a region may stick out of the picture in pixels: what rounding in a configuration file costs.

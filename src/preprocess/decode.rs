@@ -9,31 +9,7 @@ use yuv::{
 };
 
 use super::{MAX_PIXELS, PreprocessError, bmp, jpeg, png, turn};
-use crate::frame::{Image, PixelFormat};
-
-/// What one pixel of a [`Picture`] is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Channels {
-    /// One byte of luminance.
-    Grey,
-    /// Luminance, then a byte of chroma that is not looked at (packed 4:2:2 where only luminance is wanted).
-    GreyChroma,
-    /// Red, green, blue.
-    Rgb,
-    /// Blue, green, red.
-    Bgr,
-}
-
-impl Channels {
-    /// Bytes of one pixel.
-    pub fn bytes(self) -> usize {
-        match self {
-            Channels::Grey => 1,
-            Channels::GreyChroma => 2,
-            Channels::Rgb | Channels::Bgr => 3,
-        }
-    }
-}
+use crate::frame::{Channels, Image, PixelFormat, Pixels, SharedFrame};
 
 /// A decoded picture: `height × width` pixels, rows packed.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +28,13 @@ pub(super) struct Picture<'a> {
     pub data: &'a [u8],
 }
 
+impl<'a> From<&'a Pixels> for Picture<'a> {
+    fn from(pixels: &'a Pixels) -> Self {
+        let Pixels { width, height, channels, sideways, ref data } = *pixels;
+        Picture { width, height, channels, limited: false, sideways, data }
+    }
+}
+
 /// Decodes pictures; owns the buffers.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
@@ -61,6 +44,35 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
+    /// The picture of a frame that several readers share, decoded by the first of them. With `grey`, luminance is enough for this
+    /// reader: raw pictures, whose luminance is there without decoding, are read where they lie, and of a picture that another
+    /// reader needs in colour, luminance is computed from the colours (not bit for bit what decoding only luminance gives).
+    pub fn shared<'a>(
+        &'a mut self,
+        frame: &'a SharedFrame,
+        image: &'a Image,
+        grey: bool,
+    ) -> Result<Picture<'a>, PreprocessError> {
+        let raw_luminance = match image.format {
+            PixelFormat::Jpeg | PixelFormat::Png | PixelFormat::Bmp => false,
+            PixelFormat::Gray8 | PixelFormat::Rgb8 | PixelFormat::Bgr8 => true,
+            PixelFormat::Yuyv | PixelFormat::Nv12 | PixelFormat::I420 => grey,
+        };
+        // A reader that began to need colour after the frame was shared decodes it for itself.
+        if raw_luminance || !grey && !frame.colour() {
+            return self.decode(image, grey);
+        }
+        let decoded = frame.decoded(|image, pixels| {
+            std::mem::swap(&mut self.pixels, &mut pixels.data);
+            let decoded = self.decode(image, !frame.colour());
+            let form = decoded.map(|picture| (picture.width, picture.height, picture.channels, picture.sideways));
+            std::mem::swap(&mut self.pixels, &mut pixels.data);
+            (pixels.width, pixels.height, pixels.channels, pixels.sideways) = form?;
+            Ok(())
+        });
+        Ok(Picture::from(decoded.map_err(Clone::clone)?))
+    }
+
     /// The picture in `image`; with `grey`, only what luminance needs where the format allows that.
     pub fn decode<'a>(&'a mut self, image: &'a Image, grey: bool) -> Result<Picture<'a>, PreprocessError> {
         match image.format {

@@ -28,7 +28,10 @@ use serde::{Deserialize, Serialize};
 
 pub use readable::Checks;
 
-use crate::frame::{Colour, Fit, Frame, Geometry, Image, InputSpec, Payload, Spec, TensorViewMut, Unreadable};
+use crate::frame::{
+    Channels, Colour, Fit, Frame, Geometry, Image, InputSpec, Payload, SharedFrame, Spec, TensorViewMut, Undecodable,
+    Unreadable,
+};
 
 /// `[pipeline.preprocess]`: how the picture is fitted to the model.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -153,6 +156,24 @@ pub enum PreprocessError {
     Mismatch(String),
 }
 
+impl From<Undecodable> for PreprocessError {
+    fn from(error: Undecodable) -> Self {
+        match error {
+            Undecodable::Damaged { format, reason } => PreprocessError::Decode { format, reason },
+            Undecodable::Size(reason) => PreprocessError::Size(reason),
+        }
+    }
+}
+
+impl From<PreprocessError> for Undecodable {
+    fn from(error: PreprocessError) -> Self {
+        match error {
+            PreprocessError::Decode { format, reason } => Undecodable::Damaged { format, reason },
+            other => Undecodable::Size(other.to_string()),
+        }
+    }
+}
+
 /// Pictures with more pixels than this are refused (a decompression bomb must not take the board down).
 pub const MAX_PIXELS: u64 = 64 << 20;
 
@@ -212,6 +233,29 @@ impl Preprocessor {
     pub fn run(
         &mut self,
         frame: &Frame,
+        input: TensorViewMut<'_>,
+        first_item: usize,
+    ) -> Result<&[Geometry], PreprocessError> {
+        self.fill(frame, None, input, first_item)
+    }
+
+    /// [`Preprocessor::run`] over a frame with several readers, which is decoded at most once for all of them.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn run_shared(
+        &mut self,
+        frame: &SharedFrame,
+        input: TensorViewMut<'_>,
+        first_item: usize,
+    ) -> Result<&[Geometry], PreprocessError> {
+        self.fill(frame, Some(frame), input, first_item)
+    }
+
+    fn fill(
+        &mut self,
+        frame: &Frame,
+        shared: Option<&SharedFrame>,
         mut input: TensorViewMut<'_>,
         first_item: usize,
     ) -> Result<&[Geometry], PreprocessError> {
@@ -235,7 +279,11 @@ impl Preprocessor {
             }
         };
         store::Store::check(spec, &input, first_item, self.regions.len().max(1))?;
-        let picture = self.decoder.decode(image, spec.colour == Colour::Grey)?;
+        let grey = spec.colour == Colour::Grey;
+        let picture = match shared {
+            Some(shared) => self.decoder.shared(shared, image, grey)?,
+            None => self.decoder.decode(image, grey)?,
+        };
         let (source, size) = ([picture.width, picture.height], [spec.height, spec.width]);
         let sideways = picture.sideways;
         self.placements.clear();
@@ -258,6 +306,11 @@ impl Preprocessor {
             self.geometry.push(placement.geometry(source));
         }
         Ok(&self.geometry)
+    }
+
+    /// How each item of the last frame was cut, in order; empty for windows.
+    pub fn geometry(&self) -> &[Geometry] {
+        &self.geometry
     }
 
     /// Why each region of the last frame cannot be read, `None` for one that can; empty where regions are not checked.
@@ -301,9 +354,9 @@ pub fn to_rgb(image: &Image, out: &mut Vec<u8>) -> Result<[u32; 2], PreprocessEr
     let pixels = picture.data.chunks_exact(picture.channels.bytes());
     out.clear();
     match picture.channels {
-        decode::Channels::Rgb => out.extend_from_slice(picture.data),
-        decode::Channels::Bgr => out.extend(pixels.flat_map(|p| p.iter().rev())),
-        decode::Channels::Grey | decode::Channels::GreyChroma => {
+        Channels::Rgb => out.extend_from_slice(picture.data),
+        Channels::Bgr => out.extend(pixels.flat_map(|p| p.iter().rev())),
+        Channels::Grey | Channels::GreyChroma => {
             out.extend(pixels.flat_map(|p| p.first().map_or([0; 3], |grey| [*grey; 3])));
         }
     }

@@ -5,8 +5,9 @@ use std::io::Cursor;
 use png::{ColorType, Limits, Transformations};
 
 use super::PreprocessError;
-use super::decode::{Channels, check_pixels};
+use super::decode::check_pixels;
 use super::exif;
+use crate::frame::Channels;
 
 /// Most bytes that the decoder allocates beside the picture.
 const LIMIT: usize = 64 << 20;

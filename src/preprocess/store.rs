@@ -1,7 +1,8 @@
 //! Writes scaled pixels into the model's input: colour, axis order, normalisation and quantisation in one table look-up.
 
 use super::PreprocessError;
-use super::decode::{Channels, Picture};
+use super::decode::Picture;
+use crate::frame::Channels;
 use crate::frame::{Colour, DType, ElementsMut, InputSpec, Layout, Quant, TensorViewMut};
 
 /// What a letterbox is padded with: the grey that detection networks are trained with (YOLOv5 and later).

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::PipelineConfig;
 use crate::frame::rfc3339;
 use crate::model::warn_unkept;
+use crate::pipeline::Resolved;
 use crate::source;
 use crate::sys::{atomic, file};
 use crate::task::{Memory, Number};
@@ -89,10 +89,11 @@ impl Readings {
     }
 
     /// The place of one pipeline's reading. `None` where it would mean nothing: a synthetic counter begins anew with every start.
-    pub(super) fn place(self: &Arc<Self>, pipeline: &PipelineConfig) -> Option<Place> {
-        let synthetic = matches!(pipeline.source, source::Config::Synthetic(_));
+    pub(super) fn place(self: &Arc<Self>, pipeline: &Resolved) -> Option<Place> {
+        let Resolved { config, feed } = pipeline;
+        let synthetic = matches!(feed.source(), source::Config::Synthetic(_));
         // Another number of digits is another counter.
-        let key = format!("{}/{}", pipeline.name, pipeline.preprocess.regions.len().max(1));
+        let key = format!("{}/{}", config.name, config.preprocess.regions.len().max(1));
         (!synthetic).then(|| Place { readings: self.clone(), key })
     }
 

@@ -43,7 +43,9 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
             // A bundle is a directory, and its parts may be links to its neighbours.
             read.extend([path.to_owned(), directory(path)]);
         }
-        source_needs(&pipeline.source, &mut read, &mut devices);
+    }
+    for (_, source) in config.declared_sources() {
+        source_needs(source, &mut read, &mut devices);
     }
     let mut write: Vec<PathBuf> = crate::model::autotune::state_dir(&config.node.state_dir, env).into_iter().collect();
     for name in ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"] {

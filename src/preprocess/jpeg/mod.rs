@@ -27,8 +27,9 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::decode::{Channels, check_pixels};
+use super::decode::check_pixels;
 use super::{MAX_PIXELS, PreprocessError};
+use crate::frame::Channels;
 use coefficients::Coefficients;
 use segments::{Colours, FrameHeader, ScanHeader, Segments, Tables};
 
