@@ -90,7 +90,7 @@ fn meter(name: PipelineName, seed: u64, fps: f64) -> PipelineConfig {
             regions: crate::scene::regions(camera.width, camera.height).map(preprocess::Region::Rect).to_vec(),
             ..preprocess::Config::default()
         },
-        source: source::Config::Synthetic(camera),
+        source: source::Config::Synthetic(camera).into(),
         task: task::Config { monotonic: true, ..task::Config::default() },
         governor: governor::PipelineConfig { deadline_ms: 250, ..governor::PipelineConfig::default() },
     }
@@ -109,7 +109,8 @@ fn machine(name: PipelineName) -> PipelineConfig {
             window: 8,
             stride: 1,
             ..SensorConfig::default()
-        }),
+        })
+        .into(),
         preprocess: preprocess::Config::default(),
         task: task::Config::default(),
         // It costs next to nothing, and overload, which it is there to tell of, is when the governor would thin it out.

@@ -46,7 +46,9 @@ impl Config {
         for (i, pipeline) in self.pipelines.iter().enumerate() {
             let at = |key: &str| format!("pipeline[{i}].{key}");
             self.check_model(pipeline, &at("model"), &mut f);
-            f.take(&at("source"), pipeline.source.kind().check_files());
+        }
+        for (prefix, source) in self.declared_sources() {
+            f.take(&prefix, source.kind().check_files());
         }
         f.problems.iter_mut().for_each(|problem| problem.outside = true);
         f

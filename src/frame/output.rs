@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Event, Frame, Outcome, PipelineName};
+use super::{Event, Frame, Outcome, Parent, PipelineName, SharedFrame};
 
 /// When and where the frame of an [`Output`] was captured.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Stamp {
     pub truth: Option<String>,
     /// File, device or topic.
     pub origin: String,
+    /// The detection that the picture was cut around, where it was.
+    pub parent: Option<Parent>,
 }
 
 impl Stamp {
@@ -30,6 +32,7 @@ impl Stamp {
             time: frame.time,
             truth: frame.truth.clone(),
             origin: frame.origin.clone(),
+            parent: frame.parent.clone(),
         }
     }
 }
@@ -50,6 +53,8 @@ pub struct Output {
     pub pipeline: PipelineName,
     /// The frame's stamp.
     pub stamp: Stamp,
+    /// The frame itself, where a sink [wants](Sink::wants_frames) it. Its buffers are recycled once the last holder drops it.
+    pub frame: Option<Arc<SharedFrame>>,
     /// What the model said.
     pub outcome: Outcome,
     /// Changes that begin or end with this frame.
@@ -81,6 +86,12 @@ pub enum Emission {
 pub trait Sink: Send + Sync {
     /// Takes one emission; what the sink has no use for is ignored.
     fn take(&self, emission: &Emission);
+
+    /// Whether outputs of `pipeline` are to carry their frame. A sink that holds a frame for long costs one more buffer.
+    fn wants_frames(&self, pipeline: &str) -> bool {
+        let _ = pipeline;
+        false
+    }
 }
 
 /// Every sink of a process, in the order in which they were added.
@@ -98,6 +109,11 @@ impl Bus {
     /// Hands `emission` to every sink.
     pub fn emit(&self, emission: &Emission) {
         self.sinks.iter().for_each(|sink| sink.take(emission));
+    }
+
+    /// Whether a sink wants the frames of `pipeline`.
+    pub fn wants_frames(&self, pipeline: &str) -> bool {
+        self.sinks.iter().any(|sink| sink.wants_frames(pipeline))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::Stats;
-use crate::frame::{Event, Label, LastGood, Outcome, Output, Quality, rfc3339};
+use crate::frame::{Event, Label, LastGood, Outcome, Output, Parent, Quality, rfc3339};
 
 /// Renders a payload.
 pub fn json(value: &impl Serialize) -> Vec<u8> {
@@ -267,6 +267,9 @@ pub struct InferenceResult<'a> {
     /// File, device or topic that the frame came from.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub origin: &'a str,
+    /// The detection that the picture was cut around, for a pipeline that reads crops of another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<&'a Parent>,
 }
 
 impl InferenceResult<'_> {
@@ -282,6 +285,7 @@ impl InferenceResult<'_> {
             outcome,
             truth: stamp.truth.as_deref(),
             origin: &stamp.origin,
+            parent: stamp.parent.as_ref(),
         }
     }
 }

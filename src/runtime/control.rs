@@ -183,7 +183,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
         readings: Readings::open(config.node.state_dir()),
         wake: Arc::new(move || wake.notify_one()),
     };
-    let making = node.prepare(config.pipelines.clone(), config.places(), &host.options.roots)?;
+    let making = node.prepare(config.resolved(), config.places(), &host.options.roots)?;
     let (prepared, unmade) = match aside::finish(making, &mut host.signals).await? {
         Awaited::Done(made) => sorted(made, host.options.waits)?,
         Awaited::Stop(signal) => {

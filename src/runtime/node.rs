@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 use super::DaemonError;
 use super::aside;
 use super::prepare::{Made, Unmade, prepare};
-use crate::config::{Config, PipelineConfig};
-use crate::pipeline::Places;
+use crate::config::Config;
 use crate::pipeline::pool::{self, Pool};
+use crate::pipeline::{Places, Resolved};
 use crate::publish::broker::daemon_user;
 use crate::publish::mqtt::Mqtt;
 use crate::publish::topics::Topics;
@@ -64,7 +64,7 @@ impl Node {
     /// [`DaemonError::Failed`] without a thread.
     pub(super) fn prepare(
         &self,
-        pipelines: Vec<PipelineConfig>,
+        pipelines: Vec<Resolved>,
         places: Places,
         roots: &Roots,
     ) -> Result<oneshot::Receiver<Made>, DaemonError> {
@@ -72,9 +72,9 @@ impl Node {
         aside::begin("prepare", move || {
             // Only those that are made ready together share plans: what runs already goes on untouched.
             let pool = Arc::new(Pool::new(&pipelines, pool::measure));
-            let one = |config: PipelineConfig| {
+            let one = |pipeline: Resolved| {
                 let subscribe = |filter: &str| mqtt.subscribe(filter, INCOMING);
-                prepare(&config, &places, &roots, &pool, subscribe).map_err(|error| Unmade::new(config, error))
+                prepare(&pipeline, &places, &roots, &pool, subscribe).map_err(|error| Unmade::new(pipeline, error))
             };
             pipelines.into_iter().map(one).collect()
         })

@@ -12,9 +12,9 @@ use super::prepare::{Prepared, Unmade};
 use super::report::Reporter;
 use super::running::Running;
 use super::set::{PipelineContext, PipelineSet};
-use crate::config::{Config, Loaded, PipelineConfig};
+use crate::config::{Config, Loaded};
 use crate::frame::{Emission, PipelineName};
-use crate::pipeline::open_bundle;
+use crate::pipeline::{Resolved, open_bundle};
 
 /// What a reload came to.
 pub(super) enum Reloaded {
@@ -39,7 +39,7 @@ pub(super) struct Present<'a> {
 
 /// A pipeline that runs, with what its model is.
 struct Known {
-    config: PipelineConfig,
+    pipeline: Resolved,
     digest: String,
 }
 
@@ -72,11 +72,14 @@ async fn attempt(present: Present<'_>, options: &Options, signals: &mut Signals)
         return Err("a change of [broker] needs a restart of the service: it lives as long as the process".into());
     }
     let same_connection = new.mqtt == config.mqtt && new.node.name == config.node.name;
-    let is_new = |p: &PipelineConfig| !config.pipelines.contains(p);
+    let before = config.resolved();
+    let is_new = |p: &Resolved| !before.contains(p);
     // Where the connection changes, every pipeline is made ready once to see that it can be.
-    let is_made =
-        |p: &PipelineConfig| !same_connection || is_new(p) || other_model.contains(&p.name) || set.waiting.has(&p.name);
-    let pipelines: Vec<PipelineConfig> = new.pipelines.iter().filter(|p| is_made(p)).cloned().collect();
+    let is_made = |p: &Resolved| {
+        !same_connection || is_new(p) || other_model.contains(&p.config.name) || set.waiting.has(&p.config.name)
+    };
+    let wanted = new.resolved();
+    let pipelines: Vec<Resolved> = wanted.iter().filter(|p| is_made(p)).cloned().collect();
     let changed = pipelines.len();
     let making = node.prepare(pipelines, new.places(), &options.roots).map_err(words)?;
     let made = match aside::finish(making, signals).await.map_err(words)? {
@@ -89,9 +92,9 @@ async fn attempt(present: Present<'_>, options: &Options, signals: &mut Signals)
         match one {
             Ok(one) => prepared.push(one),
             // What did not run before may still not run.
-            Err(one) if !is_new(&one.config) && set.waiting.has(&one.config.name) => unmade.push(one),
-            Err(one) if !is_new(&one.config) && same_connection => {
-                let (pipeline, error) = (one.config.name.as_str(), one.error.to_string());
+            Err(one) if !is_new(&one.pipeline) && set.waiting.has(&one.pipeline.config.name) => unmade.push(one),
+            Err(one) if !is_new(&one.pipeline) && same_connection => {
+                let (pipeline, error) = (one.pipeline.config.name.as_str(), one.error.to_string());
                 tracing::error!(
                     pipeline,
                     error,
@@ -110,7 +113,7 @@ async fn attempt(present: Present<'_>, options: &Options, signals: &mut Signals)
     let names: Vec<PipelineName> = new.pipelines.iter().map(|p| p.name.clone()).collect();
     let before = set.iter().map(|r| &r.config.name).chain(set.waiting.iter().map(|(name, _)| name));
     let gone: Vec<PipelineName> = before.filter(|name| !names.contains(name)).cloned().collect();
-    set.waiting.retain(|p| new.pipelines.contains(p));
+    set.waiting.retain(|p| wanted.contains(p));
     let now = Instant::now();
     unmade.into_iter().for_each(|one| set.waiting.put(one, now));
     set.replace(&new.governor, prepared, &names, context, now);
@@ -126,7 +129,8 @@ async fn attempt(present: Present<'_>, options: &Options, signals: &mut Signals)
 
 impl Known {
     fn of(running: &Running) -> Known {
-        Known { config: running.config.clone(), digest: running.planner.bundle.digest().to_owned() }
+        let pipeline = Resolved { config: running.config.clone(), feed: running.feed.clone() };
+        Known { pipeline, digest: running.planner.bundle.digest().to_owned() }
     }
 }
 
@@ -134,10 +138,12 @@ impl Known {
 fn look(load: &Reload, known: &[Known]) -> Looked {
     let loaded = load()?;
     let mut other = BTreeSet::new();
-    for Known { config, digest } in known {
-        if !loaded.config.pipelines.contains(config) {
+    let wanted = loaded.config.resolved();
+    for Known { pipeline, digest } in known {
+        if !wanted.contains(pipeline) {
             continue;
         }
+        let config = &pipeline.config;
         let pipeline = config.name.as_str();
         match open_bundle(&config.model, &loaded.config.models.dirs) {
             Ok(bundle) if bundle.digest() == digest => {}

@@ -74,8 +74,9 @@ impl PipelineSet {
         context: &PipelineContext,
         now: Instant,
     ) {
-        let stays =
-            |r: &Running| order.contains(&r.config.name) && !prepared.iter().any(|p| p.config.name == r.config.name);
+        let stays = |r: &Running| {
+            order.contains(&r.config.name) && !prepared.iter().any(|p| p.pipeline.config.name == r.config.name)
+        };
         let (keep, go): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running).into_iter().partition(stays);
         go.iter().for_each(Running::request_stop);
         go.into_iter().for_each(Running::stop);
@@ -104,19 +105,20 @@ impl PipelineSet {
 
     /// Starts a pipeline, which then waits no more; or puts it with those that wait. Whether it runs.
     fn begin(&mut self, prepared: Prepared, context: &PipelineContext, now: Instant) -> bool {
-        let config = prepared.config.clone();
+        let resolved = prepared.pipeline.clone();
+        let config = &resolved.config;
         match Running::start(prepared, context) {
             Ok(running) => {
                 if self.waiting.has(&config.name) {
                     tracing::info!(pipeline = config.name.as_str(), "can be started by now");
-                    self.waiting.retain(|one| one.name != config.name);
+                    self.waiting.retain(|one| one.config.name != config.name);
                 }
                 self.running.push(running);
                 true
             }
             Err(error) => {
                 let error = PrepareError::from(PipelineError::Thread(config.name.to_string(), error));
-                self.waiting.put(Unmade::new(config, error), now);
+                self.waiting.put(Unmade::new(resolved, error), now);
                 false
             }
         }

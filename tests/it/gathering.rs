@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use leptond::config::PipelineConfig;
 use leptond::frame::{Bus, Frame, NodeName};
 use leptond::model::Engine;
-use leptond::pipeline::{Planner, open_bundle};
+use leptond::pipeline::{Planner, Resolved, open_bundle};
 use leptond::publish::sink::MqttSink;
 use leptond::publish::topics::Topics;
 use leptond::publish::{Message, Publisher, Stats};
@@ -111,7 +111,7 @@ fn start(model: &str, rungs: &[Setpoint], deadline_ms: u64, frame_interval: Dura
     let handed = Arc::new(AtomicU64::new(0));
     let results = Arc::new(Results::default());
     let prepared = Prepared {
-        config,
+        pipeline: Resolved::inline(config).unwrap(),
         stages: planner.stages(&rungs[0]).unwrap(),
         planner: Arc::new(planner),
         source: Box::new(Script { frames: script, live, given: 0, handed: handed.clone() }),

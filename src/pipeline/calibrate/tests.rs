@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::Engine;
 use crate::pipeline::open_bundle;
+use crate::source;
 use leptond_governor::{PipelineConfig as Config, PipelineLadder, Setpoint};
 
 fn costing(batch: usize, cpu_ms: f32) -> Candidate {
@@ -87,7 +88,8 @@ fn batches_of_windows_are_measured() {
         Planner::new(bundle, Engine::F32, 1, preprocess::Config::default(), &task::Config::default()).unwrap();
     let mut stages = planner.stages(&Setpoint::full()).unwrap();
     let source = source::Config::Sensor(source::SensorConfig { window: 8, ..Default::default() });
-    let job = Job { source: &source, max_batch: 4, board: "test", dir: None, turn: None };
+    let feed = Feed::Source { name: None, source };
+    let job = Job { feed: &feed, max_batch: 4, board: "test", dir: None, turn: None };
     let Calibration { candidates, remembered } = calibrate(&planner, &mut stages, &job).unwrap();
     assert!(!remembered);
     assert_eq!(key(&candidates[0]), stages.key());

@@ -36,6 +36,7 @@ fn result_with_truth() {
         outcome: &outcome,
         truth: Some("cat"),
         origin: "synthetic",
+        parent: None,
     };
     check(
         &result,
@@ -67,6 +68,7 @@ fn a_reading_in_result_and_state() {
         outcome: &held,
         truth: None,
         origin: "",
+        parent: None,
     };
     check(
         &result,
@@ -114,6 +116,7 @@ fn result_without_truth_and_with_values_that_json_does_not_know() {
         outcome: &outcome,
         truth: None,
         origin: "",
+        parent: None,
     };
     check(
         &result,
