@@ -1,7 +1,5 @@
 //! Sense across keys: checks beyond the schema that need no look at the disk.
 
-mod task;
-
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -95,7 +93,7 @@ impl Config {
             }
             self.check_source(source, &at, &mut f);
             check_regions(pipeline, &at, &mut f);
-            task::check(pipeline, &at, &mut f);
+            f.take(&at("task"), pipeline.task.check(pipeline.preprocess.regions.len()));
             check_pace(pipeline, &at, &mut f);
         }
         f

@@ -1,7 +1,7 @@
 //! Checks that a pipeline and the model bundle that it names go together.
 
 use super::check::Findings;
-use super::problem::{Problem, nearest, quoted};
+use super::problem::{Problem, quoted};
 use super::{Config, PipelineConfig};
 use crate::frame::TaskKind;
 use crate::model::manifest::InputKind;
@@ -66,7 +66,7 @@ fn check_bundle(pipeline: &PipelineConfig, bundle: &Bundle, at: &dyn Fn(&str) ->
                 .allowed(format!("{rows}, the rows of {}", quoted(&manifest.name))),
         );
     }
-    if let Some(kind) = pipeline.task.kind
+    if let Some(kind) = pipeline.task.kind()
         && !bundle.is_bare()
         && !matches!(kind, TaskKind::Raw)
         && manifest.task != TaskKind::Raw
@@ -78,20 +78,7 @@ fn check_bundle(pipeline: &PipelineConfig, bundle: &Bundle, at: &dyn Fn(&str) ->
                 .allowed(format!("{} or \"raw\"; or leave it out", word(manifest.task))),
         );
     }
-    if !bundle.labels().is_empty() {
-        let known: Vec<&str> = bundle.labels().iter().map(|label| &**label).collect();
-        for (i, label) in pipeline.task.labels.iter().enumerate() {
-            if !known.contains(&label.as_str()) {
-                let shown = known.iter().take(20).copied().collect::<Vec<_>>().join(", ");
-                let more = if known.len() > 20 { format!(", … ({} labels)", known.len()) } else { String::new() };
-                let mut problem = Problem::new(at(&format!("task.labels[{i}]")), "the model has no such label")
-                    .found(quoted(label))
-                    .allowed(format!("{shown}{more}"));
-                problem.help = nearest(label, known.iter().copied()).map(|meant| format!("did you mean {meant:?}?"));
-                f.problem(problem);
-            }
-        }
-    }
+    f.take(&at("task"), pipeline.task.check_model(manifest.task, bundle.labels()));
 }
 
 fn word(kind: TaskKind) -> &'static str {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::task::SetupError;
+use crate::task::contract::SetupError;
 
 /// More anchors than any network has.
 const MAX_ANCHORS: usize = 1 << 20;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::number::Number;
 use super::pace::{Limits, Pace};
+use crate::task::number::Number;
 
 /// How many readings in a row a surprising one needs at least, however far apart they are.
 const CONFIRM_READINGS: u32 = 3;
