@@ -64,3 +64,7 @@ kinds! {
 pub fn open(config: &Config, context: Context) -> Result<Box<dyn Source>, SourceError> {
     config.kind().open(context)
 }
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

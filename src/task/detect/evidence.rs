@@ -1,4 +1,4 @@
-//! What the values of a detection network's outputs say of the head that they are read by.
+//! Evidence in the values of a detection network's outputs for or against the head that reads them.
 //!
 //! A shape fits several heads; the values seldom do. Scores lie between 0 and 1, sizes are not below 0, coordinates are
 //! pixels or shares: an output that contradicts this is read by the wrong head, or was exported before its last layers.
@@ -15,7 +15,7 @@ const MAX_SCORE_STEP: f32 = 0.1;
 /// Boxes of an untrained place may stick out of the picture, but not most of them by more than its size.
 const MAX_OUTSIDE: f32 = 0.5;
 
-/// What the rows of a table hold, over all items of a frame.
+/// Contents of the rows of a table, over all items of a frame.
 struct Rows {
     table: Table,
     values: Vec<f32>,
@@ -61,7 +61,7 @@ impl Rows {
 /// `end2end` are checked row by row when they are read. Gives whether there was anything to judge by.
 ///
 /// # Errors
-/// What contradicts the head, with the values.
+/// Contradictions to the head, with the values.
 pub(super) fn check(settings: &HeadSettings<'_>, input: &TaskInput<'_>, count: usize) -> Result<bool, TaskError> {
     let scores_from = match settings.head {
         Head::Yolov5 | Head::Yolov8 => 4,
@@ -106,7 +106,7 @@ pub(super) fn check(settings: &HeadSettings<'_>, input: &TaskInput<'_>, count: u
     }
 }
 
-/// What makes it doubtful that the outputs for a picture like any other are what the head reads; nothing as a rule.
+/// Doubts that the outputs for a picture like any other are what the head reads; none as a rule.
 ///
 /// # Errors
 /// As [`check`].

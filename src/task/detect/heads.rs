@@ -16,10 +16,10 @@ pub(super) const MIN_PIXELS: f32 = 1.5;
 /// More classes than any network has.
 const MAX_CLASS: usize = 1 << 20;
 
-/// What to do about boxes in shares of the input that are taken for pixels.
+/// Advice for boxes in shares of the input that are taken for pixels.
 pub(super) const NORMALISED: &str = "not pixels but shares of the picture, which a bundle says with boxes = \"normalised\" in \
                                      [output] (model add --boxes normalised)";
-/// What to do about the opposite.
+/// Advice for the opposite.
 pub(super) const IN_PIXELS: &str = "not shares of the picture but pixels: leave out boxes = \"normalised\"";
 
 /// Reads one head; owns the buffers.
@@ -36,7 +36,7 @@ impl Reader {
     /// `[x1, y1, x2, y2]` in model pixels, not clamped; what is not finite is left out.
     ///
     /// # Errors
-    /// When the shapes are not the head's, or a score or class number shows that the values are not.
+    /// Shapes that are not the head's, or a score or class number shows that the values are not.
     pub fn read(
         &mut self,
         settings: &HeadSettings<'_>,
@@ -287,7 +287,7 @@ fn best_of_planes(planes: &[f32], cells: usize, best: &mut Vec<(f32, usize)>) {
     }
 }
 
-/// How far a score of `output` may be outside of 0 to 1.
+/// Distance by which a score of `output` may be outside of 0 to 1.
 pub(super) fn score_slack(output: &TensorView<'_>) -> f32 {
     SCORE_SLACK + output.spec.quant.map_or(0.0, |quant| quant.scale)
 }

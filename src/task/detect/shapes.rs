@@ -1,10 +1,10 @@
-//! Whether the outputs of a model have the shape that its head is read from.
+//! Checks that the outputs of a model have the shape that its head is read from.
 
 use super::settings::HeadSettings;
 use crate::frame::{Head, TensorSpec};
 use crate::task::contract::TaskError;
 
-/// Where the values of an output with one box a row lie.
+/// Order of the values of an output with one box a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     /// `[N, rows, columns]`.
