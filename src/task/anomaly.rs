@@ -30,15 +30,12 @@ pub struct AnomalyConfig {
     /// Time for which the threshold is learnt before anything is flagged, in s; 0 = `threshold` is used; unset = as the bundle
     /// says, else 0 with a `threshold` and 60 without.
     #[schemars(range(min = 0.0, max = 604_800.0))]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub calibration_s: Option<f32>,
     /// Fixed threshold instead of a learnt one, in the units of the score.
     #[schemars(range(min = 0.0, max = 1e9))]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f32>,
     /// An anomaly ends when the score falls below this share of the threshold; unset = 0.8.
     #[schemars(range(min = 0.1, max = 1.0))]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub hysteresis: Option<f32>,
 }
 

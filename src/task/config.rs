@@ -53,12 +53,16 @@ macro_rules! kinds {
                 }
             }
 
-            /// The keys that are set.
+            /// The keys that differ from their defaults.
             fn keys(&self) -> serde_json::Result<Map<String, Value>> {
-                let keys = match self {
-                    $(Settings::$kind(config) => serde_json::to_value(config),)*
+                let (own, default) = match self {
+                    $(Settings::$kind(config) => {
+                        (serde_json::to_value(config)?, serde_json::to_value(<$config>::default())?)
+                    })*
                 };
-                Ok(if let Value::Object(keys) = keys? { keys } else { Map::new() })
+                let Value::Object(mut keys) = own else { return Ok(Map::new()) };
+                keys.retain(|key, value| default.get(key) != Some(value));
+                Ok(keys)
             }
 
             /// These settings, with those `below`, of the same kind, for what they leave unset.

@@ -14,40 +14,31 @@ pub struct ClassifyConfig {
     /// Least score that counts, 0 to 1; unset = as the model bundle says, else 0 for whole pictures, 0.8 for readings from
     /// regions.
     #[schemars(range(min = 0.0, max = 1.0))]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub min_score: Option<f32>,
     /// Labels that count; empty = all.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
     /// Number of labels that are published with their scores; unset = 3.
     #[schemars(range(min = 1, max = 100))]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub top_k: Option<u32>,
     /// Frames over which scores are averaged (exponentially); 1 = none, the default.
     #[schemars(range(min = 1, max = 1000))]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub smoothing: Option<u32>,
     /// Applies softmax to the model's output; unset = unless the output is a distribution already (a quantised output that can
     /// only hold 0 to 1, or values in 0 to 1 whose sum is 1).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub softmax: Option<bool>,
     /// With regions: holds back a reading below the last good one, or too far above it (a meter does not run backwards and does
     /// not leap).
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub monotonic: bool,
     /// With `monotonic`: time for which a reading that runs backwards or leaps must be read without contradiction, in at least
     /// three pictures, before it is believed after all, in s; unset = 10.
     #[schemars(range(min = 0.0, max = 86_400.0))]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub confirm_s: Option<f32>,
     /// With `monotonic`: the meter's highest rate in counts of its last digit per hour; unset = learnt from what is read.
     #[schemars(range(min = 0.001, max = 1e12))]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_rate: Option<f64>,
     /// With `monotonic`: the largest step from one good reading to the next that is believed at once, in counts of the last
     /// digit; unset = no other limit than `max_rate`.
     #[schemars(range(min = 1))]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_step: Option<u64>,
 }
 

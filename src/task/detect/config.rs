@@ -13,31 +13,24 @@ use crate::task::labels;
 pub struct DetectConfig {
     /// Least score that counts, 0 to 1; unset = as the model bundle says, else 0.4.
     #[schemars(range(min = 0.0, max = 1.0))]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub min_score: Option<f32>,
     /// Labels that count; empty = all.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
     /// Applies softmax to the class scores of a head that has anchors; unset = by their values.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub softmax: Option<bool>,
     /// Boxes overlapping more than this (intersection over union) are one object; unset = 0.45.
     #[schemars(range(min = 0.0, max = 1.0))]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub nms_iou: Option<f32>,
     /// Objects at most; unset = 100.
     #[schemars(range(min = 1, max = 10_000))]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_detections: Option<u32>,
     /// Time for which an object must be seen, in at least half of the frames and in two, before it counts as there, in s; 0 =
     /// one frame is enough; unset = 0.5.
     #[schemars(range(min = 0.0, max = 3600.0))]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub appear_s: Option<f32>,
     /// Time for which an object must not be seen, in at least two frames, before it counts as gone, in s; 0 = one frame is
     /// enough; unset = 2.
     #[schemars(range(min = 0.0, max = 3600.0))]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub vanish_s: Option<f32>,
 }
 

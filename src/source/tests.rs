@@ -1,7 +1,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::kind::Frames;
 use super::*;
 use crate::frame::PixelFormat;
 use crate::frame::diagnostic::Severity;
