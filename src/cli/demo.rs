@@ -91,7 +91,7 @@ fn meter(name: PipelineName, seed: u64, fps: f64) -> PipelineConfig {
             ..preprocess::Config::default()
         },
         source: source::Config::Synthetic(camera).into(),
-        task: task::Config { monotonic: true, ..task::Config::default() },
+        task: task::ClassifyConfig { monotonic: true, ..Default::default() }.into(),
         governor: governor::PipelineConfig { deadline_ms: 250, ..governor::PipelineConfig::default() },
     }
 }

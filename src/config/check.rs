@@ -1,7 +1,6 @@
 //! Sense across keys: checks beyond the schema that need no look at the disk.
 
 mod sources;
-mod task;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -82,7 +81,7 @@ impl Config {
                 input => self.source_of(input).map(|source| source.kind().frames()),
             };
             check_regions(pipeline, frames.unwrap_or(CROPS), &at, &mut f);
-            task::check(pipeline, &at, &mut f);
+            f.take(&at("task"), pipeline.task.check(pipeline.preprocess.regions.len()));
             check_pace(pipeline, &at, &mut f);
         }
         f

@@ -109,7 +109,7 @@ fn readable(file: &Path, key: &str, f: &mut Findings) -> Option<String> {
         return None;
     }
     let what = match &error {
-        FileError::Kind("a directory") => "is a directory, a file is wanted".into(),
+        FileError::Kind(kind) => format!("is {kind}, a file is wanted"),
         FileError::Io(error) if error.kind() == std::io::ErrorKind::NotFound => "there is no such file".into(),
         FileError::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             "this user may not read the file".into()

@@ -145,7 +145,7 @@ fn check_bundle(
                 .allowed(format!("{rows}, the rows of {}", quoted(&manifest.name))),
         );
     }
-    if let Some(kind) = pipeline.task.kind
+    if let Some(kind) = pipeline.task.kind()
         && !bundle.is_bare()
         && !matches!(kind, TaskKind::Raw)
         && manifest.task != TaskKind::Raw
@@ -157,12 +157,7 @@ fn check_bundle(
                 .allowed(format!("{} or \"raw\"; or leave it out", word(manifest.task))),
         );
     }
-    if !bundle.labels().is_empty() {
-        let known: Vec<&str> = bundle.labels().iter().map(|label| &**label).collect();
-        for (i, label) in pipeline.task.labels.iter().enumerate() {
-            unknown_label(label, &at(&format!("task.labels[{i}]")), "the model has no such label", &known, f);
-        }
-    }
+    f.take(&at("task"), pipeline.task.check_model(manifest.task, bundle.labels()));
 }
 
 /// Reports `label` as `message` says unless it is `known`.

@@ -333,10 +333,12 @@ fn flags_win_over_environment_over_file() {
     assert_eq!(mqtt.tls.as_ref().unwrap().ca_file, Path::new("/ca.pem"));
     assert_eq!(loaded.config.node.name.as_deref(), Some("0012"), "text stays text, leading zeros and all");
     let pipeline = &loaded.config.pipelines[0];
-    assert_eq!(pipeline.task.labels, ["a", "b"]);
     let leptond::pipeline::Input::Inline(leptond::source::Config::Synthetic(source)) = &pipeline.source else {
         panic!("{:?}", pipeline.source)
     };
+    let expected = leptond::task::ClassifyConfig { labels: vec!["a".into(), "b".into()], ..Default::default() };
+    let settings = pipeline.task.over(leptond::frame::TaskKind::Classify, &Default::default()).unwrap();
+    assert_eq!(settings, leptond::task::Settings::Classify(expected));
     assert_eq!((source.fps, source.width), (4.5, 640));
 
     let origin = |key: &str| loaded.sources.get(key).map(ToString::to_string).unwrap_or_default();

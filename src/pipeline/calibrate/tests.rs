@@ -78,7 +78,7 @@ fn a_learnt_threshold_has_neither_forms_nor_sizes() {
         Planner::new(bundle.clone(), Engine::F32, 1, preprocess::Config::default(), &task).unwrap()
     };
     assert!(planner(task::Config::default()).comparable(), "the bundle gives a threshold");
-    assert!(!planner(task::Config { calibration_s: Some(60.0), ..Default::default() }).comparable());
+    assert!(!planner(task::AnomalyConfig { calibration_s: Some(60.0), ..Default::default() }.into()).comparable());
 }
 
 #[test]
