@@ -1,9 +1,14 @@
 //! A board with its surroundings and its work, in virtual time; the governor's second [`Board`].
 
+use std::collections::BTreeMap;
+
 use super::board::{Firmware, Heat, Parameters};
 use super::scenario::{FaultKind, Scenario};
 use super::work::{Cores, Work};
 use crate::{Board, Link, Load, Reading};
+
+/// Name of the one pipeline.
+pub(super) const PIPELINE: &str = "work";
 
 /// Step of the simulation in s; the quickest thing in it, a die, has a time constant above 3 s.
 pub const STEP_S: f64 = 0.1;
@@ -163,6 +168,13 @@ impl Board for Machine<'_> {
             |core: usize| (background + ((own * p.cores / 100.0) - core as f64).clamp(0.0, 1.0) * 100.0).min(100.0);
         let source = !self.fault(FaultKind::SourceLost, now);
         let single = |v: f64| v as f32;
+        let load = Load {
+            p95_ms: self.work.p95_ms(now).map(single),
+            infer_ms: self.work.infer_ms().map(single),
+            dropped: self.work.dropped().map(single),
+            frame_age_ms: Some(single(self.work.frame_age_ms(now))),
+            idle: !source,
+        };
         Reading {
             soc_celsius: self.thermometer().map(single),
             cpu_percent: Some(single(all)),
@@ -183,13 +195,7 @@ impl Board for Machine<'_> {
                 backlog: Some(0.0),
                 ..Link::default()
             },
-            pipelines: vec![Load {
-                p95_ms: self.work.p95_ms(now).map(single),
-                infer_ms: self.work.infer_ms().map(single),
-                dropped: self.work.dropped().map(single),
-                frame_age_ms: Some(single(self.work.frame_age_ms(now))),
-                idle: !source,
-            }],
+            pipelines: BTreeMap::from([(PIPELINE.into(), load)]),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::board::Parameters;
-use super::machine::{Machine, STEP_S};
+use super::machine::{Machine, PIPELINE, STEP_S};
 use super::scenario::{RungSpec, Scenario};
 use super::work::Spread;
 use crate::{Board, Change, Config, Cost, Governor, OperatingPoint, PipelineLadder, Setpoint, State, undominated};
@@ -113,7 +113,7 @@ pub fn ladder(scenario: &Scenario) -> PipelineLadder {
         }
     };
     let mut ladder = PipelineLadder {
-        name: "work".into(),
+        name: PIPELINE.into(),
         weight: 1.0,
         frame_interval: Duration::ZERO,
         deadline: Duration::from_secs_f64(scenario.workload.deadline_ms / 1e3),
