@@ -219,9 +219,10 @@ fn seen_by_probe(adjust: impl FnOnce(&mut Command)) -> Value {
     serde_json::from_str(&line).unwrap()
 }
 
-/// Two meters, `meter` and `other`; the model of the first does the work that `interval_ms` asks for.
+/// Two meters, `meter` with this interval and `other`; `health` comes every second.
 fn two_meters(port: u16, interval_ms: u32, other: bool) -> String {
-    let first = format!("{}[pipeline.governor]\ninterval_ms = {interval_ms}\n", meter(port, ""));
+    let often = meter(port, "").replace("[node]", "[node]\nhealth_interval_s = 1");
+    let first = format!("{often}[pipeline.governor]\ninterval_ms = {interval_ms}\n");
     let pipeline = meter(port, "").split_once("[[pipeline]]").unwrap().1.replace("\"meter\"", "\"other\"");
     if other { format!("{first}[[pipeline]]{pipeline}") } else { first }
 }

@@ -30,7 +30,7 @@ pub struct Machine<'a> {
     /// The same since the last second began.
     second: Used,
     pressure_percent: f64,
-    /// What the thermometer said before it stood still.
+    /// The last value of the thermometer before it stood still.
     stuck: Option<f64>,
 }
 
@@ -82,7 +82,8 @@ impl<'a> Machine<'a> {
         let p = self.parameters;
         let now = self.now_s();
         let background = step(&self.scenario.background_cpu, now).min(1.0);
-        let cores = Cores { free: p.cores * (1.0 - background), clock: self.firmware.clock_mhz(&p) / p.max_mhz };
+        let cores =
+            Cores { free: p.cores * (1.0 - background), clock: self.firmware.clock_mhz(&p) / p.max_mhz, law: p.speed };
         let own = self.work.advance(now, now + STEP_S, cores, !self.fault(FaultKind::SourceLost, now));
         let all = own + background * p.cores * STEP_S;
         let busy = (all / (p.cores * STEP_S)).min(1.0);
