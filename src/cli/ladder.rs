@@ -87,7 +87,7 @@ impl Ladder {
             }
         };
         Ladder {
-            pipeline: ladder.name.clone(),
+            pipeline: ladder.name.to_string(),
             model: planner.bundle.manifest().name.clone(),
             remembered: *remembered,
             rungs: ladder.rungs.iter().map(rung).collect(),

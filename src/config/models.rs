@@ -10,6 +10,7 @@ use crate::model::manifest::InputKind;
 use crate::model::{self, Bundle};
 use crate::pipeline::{Crops, Input};
 use crate::source::{self, Frames};
+use crate::task::Settings;
 
 impl Config {
     /// Opens the model of every pipeline (its manifest, its files and their hashes) and checks that source and task suit it.
@@ -77,7 +78,7 @@ impl Config {
 fn check_crops(crops: &Crops, parent: &PipelineConfig, bundle: &Bundle, at: &dyn Fn(&str) -> String, f: &mut Findings) {
     let manifest = bundle.manifest();
     // What a bare model is shows when it is loaded.
-    let kind = parent.task.kind.or((!bundle.is_bare()).then_some(manifest.task));
+    let kind = parent.task.kind().or((!bundle.is_bare()).then_some(manifest.task));
     if let Some(kind) = kind.filter(|kind| *kind != TaskKind::Detect) {
         f.problem(
             Problem::new(at("source.pipeline"), "this pipeline detects nothing that could be cropped")
@@ -86,10 +87,10 @@ fn check_crops(crops: &Crops, parent: &PipelineConfig, bundle: &Bundle, at: &dyn
         );
         return;
     }
-    let known: Vec<&str> = if parent.task.labels.is_empty() {
-        bundle.labels().iter().map(|label| &**label).collect()
-    } else {
-        parent.task.labels.iter().map(String::as_str).collect()
+    let settings = parent.task.over(manifest.task, &manifest.defaults);
+    let known: Vec<&str> = match &settings {
+        Ok(Settings::Detect(detect)) if !detect.labels.is_empty() => detect.labels.iter().map(String::as_str).collect(),
+        _ => bundle.labels().iter().map(|label| &**label).collect(),
     };
     for (i, label) in crops.labels.iter().enumerate().filter(|_| !known.is_empty()) {
         unknown_label(

@@ -234,7 +234,7 @@ mod tests {
             readings: Arc::default(),
             wake: Arc::new(|| ()),
         };
-        let running = Running::start(prepared, &context).unwrap();
+        let running = Running::start(prepared, false, &context).unwrap();
         let mut expected = Vec::new();
         for side in [Some(320), Some(160), None] {
             let setpoint = Setpoint { capture: side, ..Setpoint::full() };

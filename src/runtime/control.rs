@@ -16,7 +16,7 @@ use super::readings::Readings;
 use super::reload::{Present, Reloaded, reload};
 use super::report::{Report, Reporter};
 use super::service::Service;
-use super::set::{PipelineContext, PipelineSet};
+use super::set::{InForce, PipelineContext, PipelineSet};
 use super::status::{self, Status, StatusFile};
 use crate::board::LinuxBoard;
 use crate::config::{Config, Loaded};
@@ -91,6 +91,8 @@ struct Host {
     heartbeats: Heartbeats,
     heart: Heart,
     started: Instant,
+    /// Requests in force at the last restart inside the process.
+    requests: InForce,
     /// Where the embedded broker listens, once it does; it lives as long as the process.
     broker: Option<SocketAddr>,
 }
@@ -109,7 +111,8 @@ async fn control(loaded: Loaded, options: Options) -> Result<Report, DaemonError
     let heartbeats = Heartbeats::new(started);
     let heart = heartbeats.register("main", LOOP_WITHIN, started);
     let service = Service(Notifier::from_env().map_err(|e| DaemonError::Failed(e.to_string()))?);
-    let mut host = Host { options, signals, service, heartbeats, heart, started, broker: None };
+    let mut host =
+        Host { options, signals, service, heartbeats, heart, started, requests: InForce::default(), broker: None };
     let mut loaded = loaded;
     let mut before: Option<Loaded> = None;
     let [mut wait, longest] = START_AGAIN;
@@ -189,13 +192,14 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
         Awaited::Stop(signal) => {
             tracing::info!(reason = signal, "stopping before everything was ready");
             host.service.stopping();
-            let nothing = PipelineSet::start(&config.governor, Vec::new(), &context, host.started)?;
+            let nothing = PipelineSet::start(&config.governor, Vec::new(), InForce::default(), &context, host.started)?;
             let mut board = LinuxBoard::new(host.options.roots.clone());
             let report = stop(nothing, &node.mqtt, &context.readings, &mut board, host.started, STOP_UNREADY_WITHIN)?;
             return Ok(End::Stopped(Box::new(report)));
         }
     };
-    let mut set = PipelineSet::start(&config.governor, prepared, &context, host.started)?;
+    let mut set = PipelineSet::start(&config.governor, prepared, host.requests.clone(), &context, host.started)?;
+    set.retain_requests(&config.pipelines.iter().map(|p| p.name.clone()).collect::<Vec<_>>());
     unmade.into_iter().for_each(|one| set.waiting.put(one, Instant::now()));
     mark("threads");
     let mut board = LinuxBoard::with_zone(host.options.roots.clone(), &config.node.thermal_zone);
@@ -244,6 +248,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                     Reloaded::Restart(new) => {
                         tracing::info!("SIGHUP: the connection changes, everything starts again");
                         file.remove();
+                        host.requests = set.in_force();
                         stop(set, &node.mqtt, &context.readings, &mut board, host.started, STOP_WITHIN)?;
                         return Ok(End::Restart(new));
                     }
@@ -251,7 +256,6 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                         digest = new;
                         board.set_zone(&config.node.thermal_zone);
                         say_choice(&board);
-                        answers.forget();
                         calibrator.start(set.uncalibrated());
                     }
                     Reloaded::Refused => {}
@@ -367,8 +371,7 @@ fn look(
     if file.wanted()
         && let Some(governor) = reporter.governor_payload(set, 0)
     {
-        let p95 =
-            set.iter().zip(&reading.pipelines).filter_map(|(r, load)| Some((r.config.name.to_string(), load.p95_ms?)));
+        let p95 = reading.pipelines.iter().filter_map(|(name, load)| Some((name.to_string(), load.p95_ms?)));
         file.write(&Status {
             pid: std::process::id(),
             written_ms: status::since_boot_ms(),

@@ -122,18 +122,19 @@ impl Reporter {
             let reason = changes.last().map(|(_, change)| change.reason.as_str());
             tracing::info!(mode, state, reason, "governor");
         }
-        self.governor(set, changes.last().map_or(0, |(_, change)| change.pipeline));
+        let changed = changes.last().and_then(|(_, c)| set.iter().position(|r| *r.config.name == *c.pipeline));
+        self.governor(set, changed.unwrap_or(0));
     }
 
     fn changed(&self, set: &PipelineSet, before: usize, change: &Change) {
         let setpoint = &change.setpoint;
-        if let Some(running) = set.iter().nth(change.pipeline) {
+        if let Some(running) = set.iter().find(|r| *r.config.name == *change.pipeline) {
             let counters = &running.shared.counters;
             let steps = if setpoint.rung < before { &counters.steps_up } else { &counters.steps_down };
             steps.fetch_add(1, Relaxed);
         }
         tracing::info!(
-            pipeline = set.name(change.pipeline),
+            pipeline = &*change.pipeline,
             rung = setpoint.rung,
             of = setpoint.of,
             interval_ms = setpoint.interval.as_millis() as u64,
@@ -153,8 +154,8 @@ impl Reporter {
 
     /// What the governor holds each pipeline to; `None` without pipelines.
     pub(super) fn governor_payload(&self, set: &PipelineSet, changed: usize) -> Option<payload::Governor> {
-        let rung = |index: usize, running: &Running| {
-            let status = set.governor().status(index)?;
+        let rung = |running: &Running| {
+            let status = set.governor().status(&running.config.name)?;
             let setpoint = status.setpoint;
             let rung = payload::Rung {
                 rung: setpoint.rung,
@@ -171,11 +172,12 @@ impl Reporter {
             };
             Some((running.config.name.to_string(), rung))
         };
-        let pipelines: BTreeMap<_, _> = set.iter().enumerate().filter_map(|(i, r)| rung(i, r)).collect();
+        let pipelines: BTreeMap<_, _> = set.iter().filter_map(rung).collect();
+        let changed = set.iter().nth(changed)?.config.name.as_str();
         Some(payload::Governor {
             standing: standing(set),
-            pipeline: set.name(changed).into(),
-            changed: pipelines.get(set.name(changed))?.clone(),
+            pipeline: changed.into(),
+            changed: pipelines.get(changed)?.clone(),
             forecast: set.governor().forecast().map(forecast),
             pipelines,
         })
@@ -249,7 +251,7 @@ impl Reporter {
 }
 
 fn mode(set: &PipelineSet) -> Mode {
-    set.governor().status(0).map_or(Mode::Auto, |status| status.mode)
+    set.governor().mode()
 }
 
 fn standing(set: &PipelineSet) -> Standing {

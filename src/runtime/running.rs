@@ -221,11 +221,11 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts the two threads.
+    /// Starts the two threads; `paused` = no frame is let through until a request resumes it.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(prepared: Prepared, context: &PipelineContext) -> std::io::Result<Running> {
+    pub fn start(prepared: Prepared, paused: bool, context: &PipelineContext) -> std::io::Result<Running> {
         let Prepared { pipeline, planner, mut stages, source, ladder, uncalibrated } = prepared;
         let PipelineContext { bus, heartbeats, turn, readings, wake } = context.clone();
         let place = readings.place(&pipeline);
@@ -241,7 +241,7 @@ impl Running {
             plans: Plans::new(&config.name, planner.clone(), stages.key()),
             turn,
             stop: AtomicBool::new(false),
-            held: AtomicBool::new(false),
+            held: AtomicBool::new(paused),
             newest: Mutex::new(None),
             life: Mutex::new((PipelineStatus::Idle("starting".into()), Instant::now())),
             assignment: Mutex::new(Arc::new(ladder.first())),

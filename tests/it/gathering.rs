@@ -126,7 +126,7 @@ fn start(model: &str, rungs: &[Setpoint], deadline_ms: u64, frame_interval: Dura
         readings: Arc::default(),
         wake: Arc::new(|| {}),
     };
-    let running = Running::start(prepared, &context).unwrap();
+    let running = Running::start(prepared, false, &context).unwrap();
     Bench { running, frames, handed, results, rungs: rungs.to_vec(), first }
 }
 
