@@ -23,6 +23,7 @@ mod walk;
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use check::Findings;
 pub use explain::{effective, masked};
@@ -106,6 +107,11 @@ pub enum Sandbox {
 }
 
 impl NodeConfig {
+    /// Time between two `health` messages without a change.
+    pub fn health_interval(&self) -> Duration {
+        Duration::from_secs(self.health_interval_s.into())
+    }
+
     /// The node's name: `name`, else the one that the computer below `root` gives.
     pub fn name_or_default(&self, root: &Path) -> NodeName {
         self.name.clone().unwrap_or_else(|| topics::default_node(root))

@@ -7,6 +7,7 @@ pub mod names;
 mod outcome;
 mod output;
 mod spec;
+pub mod status;
 mod tensor;
 
 use std::sync::Arc;

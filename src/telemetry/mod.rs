@@ -20,7 +20,7 @@ mod notify;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use counters::{Counts, Latency, Percentiles, PipelineCounters, Rate, Recent, Share};
+pub use counters::{Latency, Percentiles, PipelineCounters, Recent, Share};
 pub use heartbeat::{Heart, Heartbeats, Overdue, ThreadState};
 pub use limit::RateLimited;
 pub use log::{LogHandle, check_level, init};
