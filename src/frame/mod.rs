@@ -12,6 +12,7 @@ mod outcome;
 mod output;
 mod shared;
 mod spec;
+pub mod status;
 mod tensor;
 
 pub use captured::{Frame, Image, Parent, Payload, PixelFormat, Window};

@@ -62,7 +62,7 @@ impl Answers {
         Ok(Answers {
             inbox,
             topics: node.topics.clone(),
-            publisher: node.publisher.clone(),
+            publisher: node.mqtt.clone(),
             left: PER_TURN,
             owed: Vec::new(),
             allowed: allowed.clone(),

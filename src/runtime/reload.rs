@@ -6,17 +6,15 @@ use std::time::Instant;
 
 use super::DaemonError;
 use super::aside::{self, Awaited, Signals};
-use super::control::{Options, Reload};
-use super::node::Node;
+use super::options::{Options, Reload};
 use super::prepare::{Prepared, Unmade};
-use super::report::Reporter;
 use super::running::Running;
-use super::set::{PipelineContext, PipelineSet};
-use crate::config::{Config, Loaded};
+use super::session::Session;
+use crate::config::Loaded;
 use crate::frame::{Emission, PipelineName};
 use crate::pipeline::{Resolved, open_bundle};
 
-/// What a reload came to.
+/// The outcome of a reload.
 pub(super) enum Reloaded {
     /// The new configuration applies; its digest.
     Applied(String),
@@ -28,16 +26,7 @@ pub(super) enum Reloaded {
     Stop(&'static str),
 }
 
-/// What runs at the time of a reload.
-pub(super) struct Present<'a> {
-    pub(super) config: &'a mut Config,
-    pub(super) set: &'a mut PipelineSet,
-    pub(super) reporter: &'a mut Reporter,
-    pub(super) node: &'a Node,
-    pub(super) context: &'a PipelineContext,
-}
-
-/// A pipeline that runs, with what its model is.
+/// A running pipeline and the digest of its model.
 struct Known {
     pipeline: Resolved,
     digest: String,
@@ -47,8 +36,8 @@ struct Known {
 type Looked = Result<(Loaded, BTreeSet<PipelineName>), String>;
 
 /// Loads the configuration and applies it.
-pub(super) async fn reload(present: Present<'_>, options: &Options, signals: &mut Signals) -> Reloaded {
-    match attempt(present, options, signals).await {
+pub(super) async fn reload(session: &mut Session, options: &Options, signals: &mut Signals) -> Reloaded {
+    match attempt(session, options, signals).await {
         Ok(reloaded) => reloaded,
         Err(why) => {
             tracing::error!("SIGHUP: the configuration stays as it was: {why}");
@@ -57,8 +46,8 @@ pub(super) async fn reload(present: Present<'_>, options: &Options, signals: &mu
     }
 }
 
-async fn attempt(present: Present<'_>, options: &Options, signals: &mut Signals) -> Result<Reloaded, String> {
-    let Present { config, set, reporter, node, context } = present;
+async fn attempt(session: &mut Session, options: &Options, signals: &mut Signals) -> Result<Reloaded, String> {
+    let Session { config, set, maker, sink, node, context, .. } = session;
     let words = |error: DaemonError| error.to_string();
     let load = options.reload.clone().ok_or("this run has no configuration file to load again")?;
     let known: Vec<Known> = set.iter().map(Known::of).collect();
@@ -120,9 +109,9 @@ async fn attempt(present: Present<'_>, options: &Options, signals: &mut Signals)
     gone.iter().for_each(|name| context.bus.emit(&Emission::Removed(name.clone())));
     context.readings.keep_in(new.node.state_dir());
     *config = loaded.config;
-    reporter.reconfigure(config);
-    reporter.info(&loaded.digest, set);
-    reporter.governor(set, 0);
+    sink.set_health_interval(config.node.health_interval());
+    maker.reconfigure(config);
+    maker.configured(&loaded.digest, set);
     tracing::info!(changed, gone = gone.len(), "SIGHUP: the new configuration applies");
     Ok(Reloaded::Applied(loaded.digest))
 }
