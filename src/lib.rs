@@ -21,6 +21,7 @@ pub mod board;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod draw;
 pub mod frame;
 pub mod model;
 pub mod pipeline;
