@@ -21,6 +21,8 @@ pub mod board;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod credentials;
+pub mod diagnose;
 pub mod draw;
 pub mod frame;
 pub mod model;
