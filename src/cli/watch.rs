@@ -9,8 +9,8 @@ use anyhow::{Context, anyhow};
 
 use super::Failure;
 use super::output::{tell, written};
-use super::setup::password;
 use crate::config::{self, Options};
+use crate::credentials as password;
 use crate::frame::names::NameKind;
 use crate::frame::{NodeName, TopicFilter};
 use crate::publish::mqtt::Mqtt;

@@ -202,6 +202,7 @@ mod tests {
             time: SystemTime::UNIX_EPOCH,
             truth: Some("00425".into()),
             origin: String::new(),
+            parent: None,
         };
         let event = Event {
             kind: EventKind::New,
@@ -214,7 +215,7 @@ mod tests {
         };
         let timing = Timing { infer: Duration::from_micros(1500), rung: 1 };
         let pipeline = PipelineName::new("meter").unwrap();
-        Arc::new(Output { pipeline, stamp, outcome, events: vec![event], timing })
+        Arc::new(Output { pipeline, stamp, frame: None, outcome, events: vec![event], timing })
     }
 
     /// The text of a line without its time.

@@ -66,7 +66,7 @@ impl PipelineSet {
         governor.resume(orders, started.elapsed());
         let mut set = PipelineSet { running: Vec::new(), waiting: Waiting::default(), governor, paused, started };
         for pipeline in prepared {
-            let paused = set.paused.contains(pipeline.config.name.as_str());
+            let paused = set.paused.contains(pipeline.pipeline.config.name.as_str());
             match Running::start(pipeline, paused, context) {
                 Ok(running) => set.running.push(running),
                 Err(error) => {
@@ -85,8 +85,8 @@ impl PipelineSet {
     }
 
     /// Drops the requests for pipelines that are not configured any more.
-    pub(super) fn retain_requests(&mut self, configured: &[String]) {
-        let stays = |name: &str| configured.iter().any(|one| one == name);
+    pub(super) fn retain_requests(&mut self, configured: &[PipelineName]) {
+        let stays = |name: &str| configured.iter().any(|one| *one == *name);
         self.governor.retain_orders(stays);
         self.paused.retain(|name| stays(name));
     }
@@ -214,7 +214,7 @@ impl PipelineSet {
 
     /// Pauses a pipeline, or all (`None`), by request, or lets it go on.
     pub(super) fn pause(&mut self, pipeline: Option<&str>, paused: bool) {
-        for running in self.running.iter().filter(|r| pipeline.is_none_or(|name| name == r.config.name)) {
+        for running in self.running.iter().filter(|r| pipeline.is_none_or(|name| r.config.name == *name)) {
             let name = running.config.name.as_str();
             if paused {
                 self.paused.insert(name.into())

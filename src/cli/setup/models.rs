@@ -4,6 +4,7 @@ use super::interview::Interview;
 use super::{Failure, answers, offered, present, probe};
 use crate::cli::model::CatalogArgs;
 use crate::cli::tell;
+use crate::diagnose::look::Seen;
 use crate::source;
 
 /// The model that is asked where the digits are.
@@ -130,7 +131,7 @@ impl Interview<'_> {
         &mut self,
         name: &str,
         source: &source::Config,
-        seen: &probe::Seen,
+        seen: &Seen,
     ) -> Result<Option<Vec<[u32; 4]>>, Failure> {
         if let Some(text) = &self.args.meter_region {
             let row = answers::row(text, seen.picture).map_err(|e| Failure::Usage(format!("--meter-region: {e}")))?;

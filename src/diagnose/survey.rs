@@ -1,13 +1,14 @@
-//! Gathering what `probe` shows; nothing here prints.
+//! A survey of the board: sensors, cameras, programs, and the parts that are absent.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use serde::Serialize;
 
+use super::machine::{find_program, output_within, roots};
 use crate::board::{Info, LinuxBoard, Throttle};
 use crate::sys::Roots;
 use crate::sys::proc::{self, Pressure, Resource, read_text};
@@ -15,7 +16,7 @@ use crate::sys::sysfs::{self, Probe};
 use crate::sys::v4l2::{self, FourCc, Kind, Size};
 use leptond_governor::{Board, Reading};
 
-/// Everything that `probe` shows.
+/// A survey of one board.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// What the board is.
@@ -118,11 +119,6 @@ impl Camera {
         };
         format!("{}{note}", self.name)
     }
-}
-
-/// `/proc`, `/sys` and `/dev`, of this machine or below `root`.
-pub fn roots(root: Option<&Path>) -> Roots {
-    root.map_or_else(Roots::default, |r| Roots { proc: r.join("proc"), sys: r.join("sys"), dev: r.join("dev") })
 }
 
 impl Report {
@@ -303,36 +299,10 @@ fn sensors(roots: &Roots) -> Vec<Sensor> {
     sensors
 }
 
-/// A program on PATH, or in the usual places below `root`.
-pub fn find_program(name: &str, root: Option<&Path>) -> Option<PathBuf> {
-    let dirs: Vec<PathBuf> = match root {
-        Some(root) => ["usr/bin", "usr/local/bin", "bin"].map(|d| root.join(d)).to_vec(),
-        None => std::env::split_paths(&std::env::var_os("PATH")?).collect(),
-    };
-    dirs.into_iter().map(|d| d.join(name)).find(|p| p.is_file())
-}
-
 /// The lines of `rpicam-hello --list-cameras` that name a camera: `0 : imx708 [4608x2592 10-bit RGGB] (/base/…)`.
 fn csi_cameras(program: &str) -> Vec<String> {
     let text = output_within(Command::new(program).arg("--list-cameras"), Duration::from_secs(5)).unwrap_or_default();
     let is_camera =
         |line: &&str| line.split_once(" : ").is_some_and(|(number, _)| number.trim().parse::<u32>().is_ok());
     text.lines().filter(is_camera).map(|l| l.trim().to_owned()).collect()
-}
-
-/// Standard output of a program that has ended by itself in time; else it is killed.
-pub fn output_within(command: &mut Command, limit: Duration) -> Option<String> {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-    let mut child = child.ok()?;
-    let end = Instant::now() + limit;
-    while child.try_wait().ok()?.is_none() {
-        if Instant::now() >= end {
-            let _already_dead = child.kill();
-            let _status = child.wait();
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let output = child.wait_with_output().ok()?;
-    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }

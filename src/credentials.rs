@@ -1,19 +1,19 @@
-//! Where the broker's password is kept: never in the configuration.
+//! The broker's password: a file beside the configuration, never in it.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::finish::{FileKind, write_atomically};
 use crate::config::DEFAULT_FILE;
 use crate::publish;
 use crate::sys::file::{self, FileError};
+use crate::sys::owned::{self, FileKind, WriteError};
 
-/// Where the unit puts it while the service runs. A configuration need not say so.
+/// File that the unit makes of it while the service runs. A configuration need not say so.
 pub const CREDENTIAL: &str = "/run/credentials/leptond.service/mqtt-password";
-/// Where the unit takes it from.
+/// File that the unit takes it from.
 pub const KEPT: &str = "/etc/leptond/mqtt-password";
 
-/// Where the password is written, and how the daemon gets it.
+/// The file of a password, and the way that the daemon gets it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Place {
     /// The file, readable by its owner only.
@@ -22,7 +22,7 @@ pub struct Place {
     pub configured: Option<PathBuf>,
 }
 
-/// Whether `config` is the file that the packaged service reads.
+/// Reports the file that the packaged service reads.
 pub fn is_of_service(config: &Path) -> bool {
     std::path::absolute(config).is_ok_and(|file| file == Path::new(DEFAULT_FILE))
 }
@@ -41,13 +41,13 @@ impl Place {
     /// Writes the password.
     ///
     /// # Errors
-    /// The file that cannot be written.
-    pub fn write(&self, password: &str) -> anyhow::Result<()> {
-        write_atomically(&self.file, format!("{password}\n").as_bytes(), FileKind::Secret)
+    /// [`WriteError`] with the file that cannot be written.
+    pub fn write(&self, password: &str) -> Result<(), WriteError> {
+        owned::replace(&self.file, format!("{password}\n").as_bytes(), FileKind::Secret)
     }
 }
 
-/// What stands for the credential where no service manager hands it over.
+/// The stand-in for the credential where no service manager hands it over.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kept {
     /// The configuration or the environment says where the password is, or none is wanted.
@@ -83,24 +83,6 @@ pub fn as_the_service(mqtt: &mut publish::Config, of_service: bool, kept: &Path)
     }
 }
 
-/// What `leptond check` says of it, where there is something to say.
-pub fn sentence(mqtt: &publish::Config, of_service: bool, kept: &Path) -> Option<String> {
-    let name = &mqtt.username;
-    let kept_file = kept.display();
-    match as_the_service(&mut mqtt.clone(), of_service, kept) {
-        Kept::Elsewhere => None,
-        Kept::Taken => {
-            Some(format!("the password of {name:?} at the broker is in {kept_file}; systemd hands it to the service"))
-        }
-        Kept::Absent => Some(format!(
-            "{name:?} has no password at the broker; if it needs one, `sudo leptond setup` writes it to {kept_file}"
-        )),
-        Kept::Denied => Some(format!(
-            "the password of {name:?} at the broker is in {kept_file}, which this user may not read: sudo leptond check"
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,21 +102,19 @@ mod tests {
         let named = publish::Config { username: "u".into(), ..Default::default() };
         let own = publish::Config { password: "own".into(), ..named.clone() };
         let old = publish::Config { password_file: Some(CREDENTIAL.into()), ..named.clone() };
-        let check = |mqtt: &publish::Config, of_service, expected: Kept, password: &str, word: &str| {
+        let check = |mqtt: &publish::Config, of_service, expected: Kept, password: &str| {
             let mut mqtt = mqtt.clone();
-            let said = sentence(&mqtt, of_service, &kept).unwrap_or_default();
-            assert!(said.contains(word) && !said.contains("s3cret"), "{said}");
             assert_eq!(as_the_service(&mut mqtt, of_service, &kept), expected);
             assert_eq!(mqtt.password, password);
         };
-        check(&named, true, Kept::Absent, "", "sudo leptond setup");
+        check(&named, true, Kept::Absent, "");
         std::fs::write(&kept, "s3cret\nmore\n").unwrap();
-        check(&named, true, Kept::Taken, "s3cret", "systemd hands it");
-        check(&named, false, Kept::Elsewhere, "", "");
-        check(&own, true, Kept::Elsewhere, "own", "");
-        check(&old, false, Kept::Taken, "s3cret", "systemd hands it");
-        check(&publish::Config::default(), true, Kept::Elsewhere, "", "");
+        check(&named, true, Kept::Taken, "s3cret");
+        check(&named, false, Kept::Elsewhere, "");
+        check(&own, true, Kept::Elsewhere, "own");
+        check(&old, false, Kept::Taken, "s3cret");
+        check(&publish::Config::default(), true, Kept::Elsewhere, "");
         std::fs::write(&kept, "\n").unwrap();
-        check(&named, true, Kept::Absent, "", "has no password");
+        check(&named, true, Kept::Absent, "");
     }
 }

@@ -1,71 +1,38 @@
-//! What was found, and how it is shown.
+//! Findings as text.
 
 use serde::Serialize;
 
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// As it should be.
-    Ok,
-    /// Worth knowing; nothing need be done.
-    Note,
-    /// Could not be found out.
-    Unknown,
-    /// Works, but less well than it could, or not for long.
-    Warning,
-    /// Does not work, or is about to do harm.
-    Trouble,
-}
+use crate::diagnose::Level;
 
-/// One thing that was looked at.
+/// A finding in words.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Finding {
-    /// How bad it is.
+pub struct Shown {
+    /// Its severity.
     pub level: Level,
-    /// What was looked at, in a word or two; the same in every run.
+    /// The thing that was looked at, in a word or two; the same in every run.
     pub what: &'static str,
     /// What was found, with the measured value.
     pub text: String,
-    /// What to do where no command does it.
+    /// The remedy where no command is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
     /// The commands that mend it, in this order.
     pub commands: Vec<String>,
 }
 
-impl Finding {
+impl Shown {
     /// A finding without a remedy.
     pub fn new(level: Level, what: &'static str, text: impl Into<String>) -> Self {
-        Finding { level, what, text: printable(&text.into()), advice: None, commands: Vec::new() }
+        Shown { level, what, text: printable(&text.into()), advice: None, commands: Vec::new() }
     }
 
-    /// As it should be.
-    pub fn ok(what: &'static str, text: impl Into<String>) -> Self {
-        Self::new(Level::Ok, what, text)
+    /// With more text behind the first.
+    pub fn and(mut self, text: impl Into<String>) -> Self {
+        self.text += &printable(&text.into());
+        self
     }
 
-    /// Worth knowing.
-    pub fn note(what: &'static str, text: impl Into<String>) -> Self {
-        Self::new(Level::Note, what, text)
-    }
-
-    /// Could not be found out.
-    pub fn unknown(what: &'static str, text: impl Into<String>) -> Self {
-        Self::new(Level::Unknown, what, text)
-    }
-
-    /// Works, but not well.
-    pub fn warning(what: &'static str, text: impl Into<String>) -> Self {
-        Self::new(Level::Warning, what, text)
-    }
-
-    /// Does not work.
-    pub fn trouble(what: &'static str, text: impl Into<String>) -> Self {
-        Self::new(Level::Trouble, what, text)
-    }
-
-    /// With what to do by hand.
+    /// With a remedy by hand.
     pub fn advice(mut self, text: impl Into<String>) -> Self {
         self.advice = Some(printable(&text.into()));
         self
@@ -76,6 +43,11 @@ impl Finding {
         self.commands.push(printable(&command.into()));
         self
     }
+
+    /// Reports that nothing is to be done.
+    pub fn is_fine(&self) -> bool {
+        self.level == Level::Ok
+    }
 }
 
 /// Findings about one part of the system.
@@ -83,8 +55,8 @@ impl Finding {
 pub struct Group {
     /// `board`, `camera`, …
     pub name: &'static str,
-    /// What was found.
-    pub findings: Vec<Finding>,
+    /// Its findings.
+    pub findings: Vec<Shown>,
 }
 
 /// Columns of text, its indent included.
@@ -193,8 +165,8 @@ mod tests {
             Group {
                 name: "board",
                 findings: vec![
-                    Finding::ok("heat", "61.3 °C"),
-                    Finding::trouble("supply", format!("too low\x1b[0m {long}"))
+                    Shown::new(Level::Ok, "heat", "61.3 °C"),
+                    Shown::new(Level::Trouble, "supply", format!("too low\x1b[0m {long}"))
                         .advice("a better one")
                         .command("sudo reboot"),
                 ],

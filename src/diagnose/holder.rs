@@ -1,11 +1,11 @@
-//! Which process has a device open: `/proc/<pid>/fd`.
+//! Processes that have a device open, by `/proc/<pid>/fd`.
 
 use std::path::Path;
 
 use super::machine::Machine;
 
 /// A process that has a device open.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// Its id.
     pub pid: u32,
@@ -16,22 +16,9 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// Whether it is leptond itself.
+    /// Reports leptond itself.
     pub fn is_leptond(&self) -> bool {
         self.name == "leptond" || self.unit.as_deref() == Some("leptond.service")
-    }
-
-    /// For people.
-    pub fn words(&self) -> String {
-        format!("{} (process {})", self.name, self.pid)
-    }
-
-    /// The command that makes it let go.
-    pub fn stop(&self) -> String {
-        match &self.unit {
-            Some(unit) => format!("sudo systemctl stop {unit}"),
-            None => format!("sudo kill {}", self.pid),
-        }
     }
 }
 
@@ -90,11 +77,9 @@ mod tests {
         }
         let machine = Machine::new(Some(dir.path()));
         let found = of_device(&machine, Path::new("/dev/video0"));
-        let stops: Vec<String> = found.iter().map(|h| format!("{}: {}", h.words(), h.stop())).collect();
-        assert_eq!(
-            stops,
-            ["motion (process 812): sudo systemctl stop motion.service", "mpv (process 913): sudo kill 913"]
-        );
+        let holder =
+            |pid, name: &str, unit: Option<&str>| Holder { pid, name: name.into(), unit: unit.map(str::to_owned) };
+        assert_eq!(found, [holder(812, "motion", Some("motion.service")), holder(913, "mpv", None)]);
         assert_eq!(of_program(&machine, &["other"]).len(), 1);
     }
 }

@@ -1,28 +1,28 @@
 //! `leptond infer` over pictures and tables, by what the bundle's manifest says.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::Failure;
-use super::infer::{Args, open};
-use super::output::{tell, written};
-use crate::frame::{Outcome, Quality, Spec};
+use super::drawn::Gallery;
+use crate::cli::Failure;
+use crate::cli::output::{tell, written};
+use crate::frame::{Detection, Outcome, Payload, Quality, Spec};
 use crate::pipeline::Planner;
 use crate::pipeline::offline::{self, Item};
-use crate::{preprocess, task};
 
-/// Runs the model over every file in the order given; one line per frame or window. A file that cannot be read or used is
+/// Runs the stages over every file in the order given; one line per frame or window. A file that cannot be read or used is
 /// reported, the others still run, and the command fails at the end.
-pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let bundle = open(&args.model)?;
-    let threads = args.threads as usize;
-    let planner = Planner::new(bundle, args.engine, threads, preprocess::Config::default(), &task::Config::default())
-        .map_err(anyhow::Error::from)?;
+pub fn run(planner: &Planner, inputs: &[PathBuf], mut gallery: Option<Gallery>, json: bool) -> Result<(), Failure> {
     let mut stages = planner.stages(&planner.full()).map_err(anyhow::Error::from)?;
+    if gallery.is_some() && matches!(stages.spec(), Spec::Window(_)) {
+        return Err(Failure::Usage("--draw is for pictures, and this model takes windows of readings".into()));
+    }
+    let regions = &planner.preprocess.regions;
     let mut failed = 0_u64;
-    for input in &args.inputs {
+    for input in inputs {
         // What a task remembers (smoothing, hysteresis) belongs to one file.
         planner.forget(&mut stages).map_err(anyhow::Error::from)?;
         let path = input.display().to_string();
@@ -37,16 +37,32 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();
         let mut printed = Ok(true);
         let mut came = false;
-        let ran = offline::run(&mut stages, source.as_mut(), |Item { origin, seq, result, infer }| {
+        let ran = offline::run(&mut stages, source.as_mut(), |Item { origin, seq, frame, result, infer }| {
             came = true;
-            let line = match result {
-                Ok(output) if args.json => object(origin, seq, &output.outcome, infer),
-                Ok(output) => format!("{origin}: {} ({:.2} ms)", sentence(&output.outcome), infer.as_secs_f64() * 1e3),
+            let output = match result {
+                Ok(output) => output,
                 Err(error) => {
                     tell(&format!("error: {origin}: {error}"));
                     failed += 1;
                     return true;
                 }
+            };
+            if let (Some(gallery), Some(Payload::Image(image))) = (&mut gallery, frame.map(|frame| &frame.payload)) {
+                match gallery.add(origin, image, &output.outcome, regions) {
+                    Ok(drawn) if drawn.file_name() != std::path::Path::new(origin).file_name() => {
+                        tell(&format!("{origin} is drawn in {}", drawn.display()));
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        tell(&format!("error: {origin}: cannot be drawn: {error:#}"));
+                        failed += 1;
+                    }
+                }
+            }
+            let line = if json {
+                object(origin, seq, &output.outcome, infer)
+            } else {
+                format!("{origin}: {} ({:.2} ms)", sentence(&output.outcome), infer.as_secs_f64() * 1e3)
             };
             printed = written(writeln!(out, "{line}"));
             matches!(printed, Ok(true))
@@ -98,7 +114,7 @@ fn sentence(outcome: &Outcome) -> String {
         }
         Outcome::Detect { detections, .. } if detections.is_empty() => "nothing found".into(),
         Outcome::Detect { detections, .. } => {
-            let one = |d: &crate::frame::Detection| {
+            let one = |d: &Detection| {
                 let [x1, y1, x2, y2] = d.bbox;
                 format!("{} {:.3} [{x1:.0}, {y1:.0}, {x2:.0}, {y2:.0}]", d.label, d.score)
             };

@@ -1,10 +1,9 @@
-//! Where facts come from: this machine, or a copy of another one's files, on which no program is run.
+//! The machine that facts come from: this one, or a copy of another one's files, on which no program is run.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use super::super::probe::gather;
 use crate::sys::{Roots, file};
 
 /// Longest file that is looked at.
@@ -23,7 +22,7 @@ pub struct Machine {
 impl Machine {
     /// This machine, or the copy below `root`.
     pub fn new(root: Option<&Path>) -> Self {
-        Machine { root: root.map(Path::to_path_buf), roots: gather::roots(root) }
+        Machine { root: root.map(Path::to_path_buf), roots: roots(root) }
     }
 
     /// Whether it is the machine that this program runs on.
@@ -52,8 +51,8 @@ impl Machine {
 
     /// What a program prints; `None` where it is not there, takes too long, or the machine is a copy.
     pub fn output(&self, program: &str, args: &[&str]) -> Option<String> {
-        gather::find_program(program, None).filter(|_| self.is_here())?;
-        gather::output_within(Command::new(program).args(args).env("LC_ALL", "C"), ANSWER)
+        find_program(program, None).filter(|_| self.is_here())?;
+        output_within(Command::new(program).args(args).env("LC_ALL", "C"), ANSWER)
     }
 
     /// Name of the user who runs this program.
@@ -80,4 +79,35 @@ impl Machine {
     pub fn boot_cmdline(&self) -> Option<&'static str> {
         ["/boot/firmware/cmdline.txt", "/boot/cmdline.txt"].into_iter().find(|p| self.path(Path::new(p)).is_file())
     }
+}
+
+/// `/proc`, `/sys` and `/dev`, of this machine or below `root`.
+pub fn roots(root: Option<&Path>) -> Roots {
+    root.map_or_else(Roots::default, |r| Roots { proc: r.join("proc"), sys: r.join("sys"), dev: r.join("dev") })
+}
+
+/// A program on PATH, or in the usual places below `root`.
+pub fn find_program(name: &str, root: Option<&Path>) -> Option<PathBuf> {
+    let dirs: Vec<PathBuf> = match root {
+        Some(root) => ["usr/bin", "usr/local/bin", "bin"].map(|d| root.join(d)).to_vec(),
+        None => std::env::split_paths(&std::env::var_os("PATH")?).collect(),
+    };
+    dirs.into_iter().map(|d| d.join(name)).find(|p| p.is_file())
+}
+
+/// Standard output of a program that has ended by itself in time; else it is killed.
+pub fn output_within(command: &mut Command, limit: Duration) -> Option<String> {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let mut child = child.ok()?;
+    let end = Instant::now() + limit;
+    while child.try_wait().ok()?.is_none() {
+        if Instant::now() >= end {
+            let _already_dead = child.kill();
+            let _status = child.wait();
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = child.wait_with_output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
