@@ -1,4 +1,4 @@
-//! What is counted and timed, in memory that does not grow.
+//! Counters and timings, in memory that does not grow.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -18,7 +18,7 @@ pub struct Latency {
     max_us: AtomicU64,
 }
 
-/// What a [`Latency`] or [`Recent`] says; `None` where nothing was recorded.
+/// Percentiles of a [`Latency`] or [`Recent`]; `None` where nothing was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Default, Serialize)]
 pub struct Percentiles {
     /// Durations recorded.
@@ -112,7 +112,7 @@ struct Ring {
     /// At most [`Recent::CAPACITY`] entries; `next` is where the oldest is overwritten.
     samples: Vec<(Instant, Duration)>,
     next: usize,
-    /// What began before does not count.
+    /// Durations that began before do not count.
     since: Option<Instant>,
 }
 
@@ -165,7 +165,7 @@ impl Recent {
     }
 }
 
-/// How many of the newest events were of one kind.
+/// Share of one kind among the newest events.
 #[derive(Debug, Default)]
 pub struct Share {
     /// The newest event in the lowest bit, and how many there are.
@@ -221,7 +221,7 @@ pub struct PipelineCounters {
     pub reduced_ms: AtomicU64,
     /// The newest inferences with their preprocessing, since the present setpoint applies.
     pub recent_infer: Recent,
-    /// Which of the newest frames replaced one that had not been looked at, since the present setpoint applies.
+    /// Share of the newest frames that replaced one that had not been looked at, since the present setpoint applies.
     pub overwritten: Share,
 }
 
