@@ -82,15 +82,16 @@ pub fn run(args: Args) -> Result<(), Failure> {
         })),
         ..runtime::Options::default()
     };
-    let report = runtime::run(Loaded::built_in(config), options).map_err(super::run::failure)?;
+    let report = runtime::run(Loaded::built_in(config), options);
+    let missing = terminal.map_or(0, |terminal| terminal.finish(Instant::now() + LAST_LINES_WITHIN));
+    if missing > 0 {
+        tell(&format!("{missing} lines came faster than they could be written and are missing"));
+    }
+    let report = report.map_err(super::run::failure)?;
     if args.json {
         let json = serde_json::to_string(&report).map_err(|e| Failure::Failed(e.into()))?;
         say(&json)
     } else {
-        let missing = terminal.map_or(0, |terminal| terminal.finish(Instant::now() + LAST_LINES_WITHIN));
-        if missing > 0 {
-            tell(&format!("{missing} lines came faster than they could be written and are missing"));
-        }
         say(&summary(&report))
     }
 }

@@ -1,7 +1,8 @@
 //! The shared vocabulary: values that flow between the rooms, without behaviour.
 //!
 //! A [`Frame`] (an image or a window of sensor readings) comes out of a source, becomes a model input, a model's
-//! output becomes an [`Outcome`], and a change worth telling becomes an [`Event`]. This module imports no other room.
+//! output becomes an [`Outcome`], and a change worth telling becomes an [`Event`]. An [`Output`] carries both over the [`Bus`] to the
+//! sinks, as it does the [`NodeStatus`](status::NodeStatus). This module imports no other room.
 
 mod captured;
 pub mod diagnostic;

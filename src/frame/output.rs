@@ -80,7 +80,8 @@ pub enum Emission {
     Removed(PipelineName),
     /// The state of the node, once on each turn of its control loop.
     Status(Arc<NodeStatus>),
-    /// The last state of the node, after every pipeline and the connection have stopped. Nothing follows.
+    /// The last state of the node, after every pipeline and the connection have stopped. Others follow only where a change of the
+    /// connection starts everything again.
     Stopped(Arc<NodeStatus>),
 }
 

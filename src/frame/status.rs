@@ -11,7 +11,7 @@ use super::{NodeName, PipelineName, SourceName};
 /// Everything that is known of the node at one moment.
 #[derive(Clone, Debug)]
 pub struct NodeStatus {
-    /// When this was made, on the monotonic clock.
+    /// Time of its making, on the monotonic clock.
     pub at: Instant,
     /// Longest time until the next one.
     pub every: Duration,
@@ -19,7 +19,7 @@ pub struct NodeStatus {
     pub node: Node,
     /// The last reading of the board.
     pub board: Board,
-    /// How the governor decides, and where it stands.
+    /// Mode and state of the governor.
     pub governor: Governor,
     /// The sources, by name.
     pub sources: BTreeMap<SourceName, Source>,
@@ -71,14 +71,14 @@ pub struct Board {
     pub under_voltage: Option<bool>,
 }
 
-/// How the governor decides, and where it stands.
+/// Mode and state of the governor.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Governor {
     /// `auto`, `performance`, `quiet`, `manual`.
     pub mode: String,
     /// `calibrating`, `normal`, `reduced`, `critical`, `paused`.
     pub state: String,
-    /// What is expected of the temperature; `None` while too little is known of it.
+    /// The expected temperature; `None` while too little is known of it.
     pub forecast: Option<Forecast>,
     /// The pipeline whose rung changed last; `None` = the first one.
     pub changed: Option<PipelineName>,
@@ -86,7 +86,7 @@ pub struct Governor {
     pub changes: u64,
 }
 
-/// What is expected of the board's temperature, in °C.
+/// The expected temperature of the board, in °C.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Forecast {
     /// Now, without spikes.
@@ -95,7 +95,7 @@ pub struct Forecast {
     pub in_30s_celsius: f32,
     /// In the end on the present rungs.
     pub steady_celsius: f32,
-    /// What is kept to.
+    /// The limit that is kept.
     pub limit_celsius: f32,
 }
 
@@ -125,7 +125,7 @@ pub struct Pipeline {
     pub recent_p95_ms: Option<f32>,
     /// Its place on its ladder.
     pub rung: Rung,
-    /// Why nothing comes, once that has lasted.
+    /// Reason for which no results come, once that has lasted.
     pub idle: Option<String>,
 }
 
@@ -163,7 +163,7 @@ pub struct Rung {
     pub rung: usize,
     /// Number of rungs.
     pub of: usize,
-    /// Why it is there, for people.
+    /// Reason for this place, for people.
     pub reason: String,
     /// Since when.
     pub since: SystemTime,
@@ -224,7 +224,7 @@ pub struct Publisher {
 pub struct Fault {
     /// Its name.
     pub pipeline: PipelineName,
-    /// Why it does not run.
+    /// Reason for which it does not run.
     pub reason: String,
 }
 

@@ -25,7 +25,7 @@ pub fn json(value: &impl Serialize) -> Vec<u8> {
 pub struct InferenceResult<'a> {
     /// The frame's number.
     pub seq: u64,
-    /// When the frame was captured, RFC 3339 UTC.
+    /// Time of capture of the frame, RFC 3339 UTC.
     pub time: String,
     /// Age of the frame when this was handed to the publisher.
     pub frame_age_ms: f64,
@@ -70,14 +70,14 @@ impl InferenceResult<'_> {
 pub struct PipelineState {
     /// The frame's number.
     pub seq: u64,
-    /// When the frame was captured, RFC 3339 UTC.
+    /// Time of capture of the frame, RFC 3339 UTC.
     pub time: String,
-    /// What it says.
+    /// The summary.
     #[serde(flatten)]
     pub summary: Summary,
 }
 
-/// What is worth keeping of an outcome.
+/// The part of an outcome that is kept as the pipeline's state.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "task", rename_all = "lowercase")]
 pub enum Summary {
@@ -98,26 +98,26 @@ pub enum Summary {
         value: Option<u64>,
         /// The score with which it was read.
         score: Option<f32>,
-        /// How much the latest picture's own reading is worth.
+        /// Worth of the latest picture's own reading.
         quality: Quality,
-        /// Whether the latest picture's own reading is another one, or none.
+        /// `true` where the latest picture's own reading is another one, or none.
         held: bool,
-        /// When the last good reading was read, and its age; absent before the first.
+        /// Time and age of the last good reading; absent before the first.
         #[serde(flatten)]
         last_good: Option<LastGood>,
     },
-    /// How many of each label can be relied on, over several frames.
+    /// Reliable number of objects of each label, over several frames.
     Detect {
         /// Objects by label; a label that is not there is left out.
         counts: BTreeMap<Label, usize>,
     },
-    /// How far from normal.
+    /// Distance from normal.
     Anomaly {
         /// Reconstruction error.
         score: f32,
-        /// Whether an anomaly is going on.
+        /// An anomaly is going on.
         anomalous: bool,
-        /// Whether the threshold is still being learnt.
+        /// The threshold is still being learnt.
         calibrating: bool,
     },
     /// Nothing that could be summed up.

@@ -55,7 +55,7 @@ impl Terminal {
     /// A sink that writes the lines of `node` to `out`.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// The system's, where it gives no thread.
     pub fn new(node: NodeName, printer: Printer, out: impl Write + Send + 'static) -> std::io::Result<Terminal> {
         let (lines, waiting) = sync_channel(WAITING);
         let writer = std::thread::Builder::new().name("terminal".into()).spawn(move || write(&waiting, out))?;

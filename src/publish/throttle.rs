@@ -43,7 +43,7 @@ impl SummaryThrottle {
 pub(super) struct StatusThrottle {
     /// `health` is due after this time although nothing changed.
     every: Duration,
-    /// When it is due next.
+    /// Time of the next one.
     due: Option<Instant>,
     last: Option<Arc<NodeStatus>>,
     /// Inferences of each pipeline at the last `health`.

@@ -323,7 +323,7 @@ pub(super) fn governor(governor: &Governor) -> Line {
     (if rung.rung > 0 || rung.paused { Tone::Bad } else { Tone::Plain }, cut(&line))
 }
 
-/// What runs on a node.
+/// Version, board and models of a node.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct InfoWords {

@@ -1,5 +1,6 @@
 //! The one owner of [`NodeStatus`]: makes it on each turn of the control loop.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
@@ -10,15 +11,15 @@ use super::running::Running;
 use super::set::PipelineSet;
 use crate::board;
 use crate::config::Config;
-use crate::frame::NodeName;
 use crate::frame::status::{
     Board, Counts, Fault, Forecast, Governor, Model, Node, NodeStatus, Percentiles, Pipeline, Publisher, Rung, Totals,
 };
+use crate::frame::{NodeName, PipelineName};
 use crate::publish::Stats;
 use crate::telemetry;
 use leptond_governor::{self as governor, Change, Mode, Reading, State};
 
-/// What outlasts a turn of the control loop, and is not kept elsewhere.
+/// State that outlasts a turn of the control loop and has no other owner.
 pub(super) struct StatusMaker {
     node: Node,
     models: Arc<[Model]>,
@@ -29,7 +30,7 @@ pub(super) struct StatusMaker {
     standing: Option<(Mode, State)>,
     started: Instant,
     wall_started: SystemTime,
-    /// When the time on lower rungs was last counted.
+    /// Time of the last count of the time on lower rungs.
     counted: Instant,
     /// Time between two turns.
     every: Duration,
@@ -142,10 +143,7 @@ impl StatusMaker {
 
     /// The status at `now`.
     pub(super) fn make(&self, set: &PipelineSet, stats: Stats, now: Instant) -> NodeStatus {
-        let fault = |(name, reason): (&crate::frame::PipelineName, &str)| Fault {
-            pipeline: name.clone(),
-            reason: reason.to_owned(),
-        };
+        let fault = |(name, reason): (&PipelineName, &str)| Fault { pipeline: name.clone(), reason: reason.to_owned() };
         NodeStatus {
             at: now,
             every: self.every,
@@ -157,7 +155,7 @@ impl StatusMaker {
                 forecast: set.governor().forecast().map(forecast),
                 ..self.governor.clone()
             },
-            sources: std::collections::BTreeMap::new(),
+            sources: BTreeMap::new(),
             pipelines: set.iter().map(|running| self.pipeline(set, running, now)).collect(),
             models: self.models.clone(),
             publisher: Publisher {

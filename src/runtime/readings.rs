@@ -1,4 +1,4 @@
-//! What meters showed last, kept over the end of the process: `readings.json` in the state directory.
+//! The last readings of meters, kept over the end of the process: `readings.json` in the state directory.
 //!
 //! Without it the first reading after a start would be believed whatever it is. Workers hand over what they believe, which costs them a
 //! lock; a short-lived thread writes it: a meter that is new to the file at once, after that no more often than every ten minutes
@@ -47,9 +47,9 @@ pub struct Readings {
 struct State {
     /// `None` = nothing is kept.
     file: Option<PathBuf>,
-    /// What is believed in this run.
+    /// Readings that are believed in this run.
     latest: BTreeMap<String, Memory>,
-    /// What the file had when it was read or written last.
+    /// Content of the file when it was read or written last.
     kept: BTreeMap<String, Memory>,
     written: Option<Instant>,
     writing: bool,
@@ -157,7 +157,7 @@ impl Readings {
 }
 
 impl State {
-    /// Whether the file is to be written now; it is then as good as under way.
+    /// `true` where the file is to be written now; from then on it counts as being written.
     fn begin(&mut self, now: Instant) -> bool {
         let rests = self.written.is_none_or(|written| now.saturating_duration_since(written) >= WRITE_EVERY);
         let due = |(key, latest): (&String, &Memory)| match self.kept.get(key) {
@@ -178,7 +178,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// What was believed last, in this run or an earlier one.
+    /// The reading that was believed last, in this run or an earlier one.
     pub(super) fn recall(&self) -> Option<Memory> {
         let state = self.readings.lock();
         state.latest.get(&self.key).or_else(|| state.kept.get(&self.key)).copied()
@@ -226,7 +226,7 @@ impl Entry {
     }
 }
 
-/// What the file has; nothing where there is none.
+/// Reads the file; empty where there is none.
 fn read(path: &Path) -> Result<BTreeMap<String, Memory>, String> {
     let bytes = match file::read_regular(path, MAX_BYTES) {
         Ok(bytes) => bytes,

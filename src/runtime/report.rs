@@ -39,7 +39,7 @@ pub struct Report {
     pub held: Option<f64>,
     /// Most memory that was resident at once.
     pub peak_rss_bytes: u64,
-    /// How long it ran.
+    /// Duration of the run.
     pub seconds: f64,
     /// The same figures by pipeline.
     pub pipelines: BTreeMap<String, PipelineReport>,

@@ -31,9 +31,9 @@ const STALE_AFTER: Duration = Duration::from_secs(5);
 pub struct Status {
     /// The daemon's process.
     pub pid: u32,
-    /// When this was written, on the machine's own clock since it booted, which nobody sets.
+    /// Time of writing, on the machine's clock since it booted.
     pub written_ms: u64,
-    /// How long it holds.
+    /// Time that it holds.
     pub valid_ms: u64,
     /// As on the topic `governor`.
     pub governor: Governor,

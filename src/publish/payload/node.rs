@@ -19,7 +19,7 @@ pub enum NodeState {
     Offline,
 }
 
-/// `info`: what runs here. Published once after the start and when a model or the configuration changed.
+/// `info`: version, board and models. Published once after the start and when a model or the configuration changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Info<'a> {
     /// Version of leptond.
@@ -89,9 +89,9 @@ pub struct Health {
     /// SoC temperature.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub soc_celsius: Option<f32>,
-    /// What the firmware says about clock and supply.
+    /// The firmware's word on clock and supply.
     pub throttled: Throttled,
-    /// How the governor decides, and where it stands.
+    /// Mode and state of the governor.
     pub governor: Standing,
     /// The connection that this came over.
     pub mqtt: Mqtt,
@@ -203,7 +203,7 @@ pub struct PipelineHealth {
     pub rung_changes: Steps,
     /// Time since the start that was not spent on the first rung.
     pub reduced_s: f64,
-    /// Why nothing comes, when nothing does.
+    /// Reason for which no results come, where none do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<String>,
 }
@@ -238,7 +238,7 @@ pub struct Steps {
     pub down: u64,
 }
 
-/// How the governor decides, and where it stands.
+/// Mode and state of the governor.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Standing {
@@ -255,7 +255,7 @@ impl Standing {
     }
 }
 
-/// What is expected of the board's temperature, in °C to the tenth.
+/// The expected temperature of the board, in °C to the tenth.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Forecast {
     /// Now, without spikes.
@@ -264,7 +264,7 @@ pub struct Forecast {
     pub in_30s_celsius: f32,
     /// In the end on the present rungs.
     pub steady_celsius: f32,
-    /// What is kept to.
+    /// The limit that is kept.
     pub limit_celsius: f32,
 }
 
@@ -284,7 +284,7 @@ impl From<status::Forecast> for Forecast {
 /// `pipelines` holds them all.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct Governor {
-    /// How it decides, and where it stands.
+    /// Its mode and state.
     #[serde(flatten)]
     pub standing: Standing,
     /// The pipeline that changed.
@@ -293,7 +293,7 @@ pub struct Governor {
     /// Its rung.
     #[serde(flatten)]
     pub changed: Rung,
-    /// What is expected of the temperature, once enough is known of it.
+    /// The expected temperature, once enough is known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Forecast>,
     /// Every pipeline's rung, by name.
@@ -324,7 +324,7 @@ pub struct Rung {
     pub rung: usize,
     /// Number of rungs.
     pub of: usize,
-    /// Why it is there, for people.
+    /// Reason for this place, for people.
     pub reason: String,
     /// Since when, RFC 3339.
     pub since: String,
