@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::graph::{Format, Graph, Node, Op, Quant, TensorId};
 use super::super::kernels::step::{Address, Step, Work};
 use super::super::kernels::{Kernels, Loops, Requant};
-use super::PlanError;
+use super::error::PlanError;
 use super::hints::{CHANNELS_LAST, Halo, LayoutHints, Slot, same_axes};
 use super::view::View;
 
