@@ -145,9 +145,9 @@ impl Soc {
             Some(Class::Cpu | Class::Chip | Class::Monitor) => format!("the hottest of the processor's{left_out}"),
             Some(Class::Neighbour) => format!("no zone of the processor, but on the same chip{left_out}"),
             Some(Class::Acpi) => format!("no zone of the processor, but ACPI's{left_out}"),
-            Some(Class::Unknown) if alone => format!("the only zone, whatever it measures{left_out}; {names_one}"),
+            Some(Class::Unknown) if alone => format!("the only zone, of unknown kind{left_out}; {names_one}"),
             Some(Class::Unknown) => {
-                format!("the hottest of those that change, whatever they measure{left_out}; {names_one}")
+                format!("the hottest of the changing zones, of unknown kind{left_out}; {names_one}")
             }
         }
     }

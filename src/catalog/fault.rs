@@ -61,7 +61,7 @@ pub enum FetchError {
         reason: String,
     },
     /// No TLS connection.
-    #[error("{url}: no safe connection (TLS): {reason}")]
+    #[error("{url}: no TLS connection: {reason}")]
     Tls {
         /// The address.
         url: String,
@@ -113,7 +113,7 @@ pub enum FetchError {
         limit_bytes: u64,
     },
     /// The size differs from the catalog's.
-    #[error("{url}: the file has {found_bytes} bytes, the catalog says {expected_bytes}: it is another file now")]
+    #[error("{url}: the file has {found_bytes} bytes, the catalog says {expected_bytes}: the file has changed")]
     Size {
         /// The address.
         url: String,
@@ -168,10 +168,10 @@ pub enum FetchError {
 
 fn meaning(status: u16) -> &'static str {
     match status {
-        401 | 403 => ": it does not give the file to everybody",
+        401 | 403 => ": access to the file is restricted",
         404 | 410 => ": there is no such file; check the address",
         429 => ": too many requests; wait a while",
-        500..=599 => ": it is in trouble itself; try again later",
+        500..=599 => ": a server error; try again later",
         _ => "",
     }
 }

@@ -101,7 +101,7 @@ fn fetch_from(
                 // Bytes of two attempts may belong to two files that the server did not distinguish.
                 Err(FetchError::Hash { .. }) if continued => {
                     continued = false;
-                    progress.say("what came earlier does not fit the rest; from the beginning");
+                    progress.say("the earlier part does not match the rest; starting over");
                     continue;
                 }
                 verified => return verified,
@@ -164,7 +164,7 @@ fn attempt(
     if let Some(coding) = text(headers, header::CONTENT_ENCODING)
         && !coding.eq_ignore_ascii_case("identity")
     {
-        return Err(answer(format!("it comes compressed as {coding}, which was not asked for")));
+        return Err(answer(format!("it is compressed as {coding}, which was not requested")));
     }
     let length: Option<u64> = text(headers, header::CONTENT_LENGTH).and_then(|t| t.parse().ok());
     let total = match response.status() {
@@ -178,7 +178,7 @@ fn attempt(
             };
             allowed(url, request, length)?;
             if !partial.is_empty() {
-                progress.say("the server gives the file from its beginning only");
+                progress.say("the server cannot resume; starting over");
             }
             room(partial.path(), length)?;
             partial.begin(&version)?;

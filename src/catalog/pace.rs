@@ -12,7 +12,7 @@ pub(super) const LEAST_BYTES_PER_S: u64 = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub(super) enum TooSlow {
     /// Too few bytes in the latest span.
-    #[error("only {bytes} bytes came in {}: below {LEAST_BYTES_PER_S} bytes a second it is given up", seconds(*.span))]
+    #[error("only {bytes} bytes came in {}: the least accepted rate is {LEAST_BYTES_PER_S} bytes/s", seconds(*.span))]
     Drip {
         /// Bytes received.
         bytes: u64,
@@ -20,7 +20,7 @@ pub(super) enum TooSlow {
         span: Duration,
     },
     /// The transfer exceeds its total time.
-    #[error("not at its end after {} h", .0.as_secs() / 3600)]
+    #[error("not complete after {} h", .0.as_secs() / 3600)]
     Endless(Duration),
 }
 

@@ -1,7 +1,8 @@
-//! From a source's bytes to a picture of bytes: every pixel format to luminance or three colour channels.
+//! Decoding: every pixel format to luminance or three colour channels.
 //!
-//! JPEG is full-range BT.601 (JFIF 1.02); camera Y'CbCr is limited-range BT.601, as V4L2 gives it for sub-HD pictures.
-//! JPEG and PNG are turned upright as their EXIF orientation says. Raw grey, RGB, BGR and the luminance of Y'CbCr are used where they lie, without a copy, when their rows are packed.
+//! JPEG is full-range BT.601 (JFIF 1.02); camera Y'CbCr is limited-range BT.601, as in V4L2 for sub-HD pictures. JPEG and PNG are
+//! turned upright by their EXIF orientation. Raw grey, RGB, BGR and the luminance of Y'CbCr are borrowed without a copy when
+//! their rows are packed.
 
 use yuv::{
     YuvBiPlanarImage, YuvConversionMode, YuvPackedImage, YuvPlanarImage, YuvRange, YuvStandardMatrix, yuv_nv12_to_rgb,
@@ -22,7 +23,7 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
-    /// The picture in `image`; with `grey`, only what luminance needs where the format allows that.
+    /// Decodes `image`; with `grey`, only its luminance where the format allows that.
     pub fn decode<'a>(&'a mut self, image: &'a Image, grey: bool) -> Result<Picture<'a>, PreprocessError> {
         match image.format {
             PixelFormat::Jpeg => {
@@ -49,7 +50,7 @@ impl Decoder {
         }
     }
 
-    /// The decoded picture in the buffer, turned as `orientation` (EXIF, 1 to 8) says.
+    /// The decoded picture in the buffer, turned upright by `orientation` (EXIF, 1 to 8).
     fn upright(&mut self, [width, height]: [u32; 2], channels: Channels, orientation: u8) -> Picture<'_> {
         let mut size = [width, height];
         if orientation != 1 {
@@ -69,7 +70,7 @@ impl Decoder {
         }
     }
 
-    /// Rows of whole pixels as they lie at the start of the data; copied only when they are padded.
+    /// Rows of whole pixels at the start of the data; copied only when they are padded.
     fn packed<'a>(
         &'a mut self,
         image: &'a Image,
@@ -171,14 +172,14 @@ impl Decoder {
         })
     }
 
-    /// Bytes that the buffers hold, to show that they stop growing.
+    /// Capacity of the buffers in bytes.
     #[cfg(test)]
     pub fn capacity(&self) -> usize {
         self.pixels.capacity() + self.scratch.capacity()
     }
 }
 
-/// Bytes from row to row: as the image says, `row` when it does not; never less than a row.
+/// Bytes from row to row: the image's stride, or `row` when it has none; never less than a row.
 fn stride_of(image: &Image, format: &str, row: usize) -> Result<usize, PreprocessError> {
     match image.stride as usize {
         0 => Ok(row),
@@ -205,7 +206,7 @@ fn need<'a>(
     image.data.get(..least).ok_or_else(|| too_short(format, image, least, found))
 }
 
-/// `whole` bytes of the image, whose last row lacks its padding perhaps: the converters skip a row that is not padded.
+/// `whole` bytes of the image, extended with the missing padding of the last row: the converters skip an unpadded row.
 fn pad<'a>(least: &'a [u8], image: &'a Image, whole: usize, scratch: &'a mut Vec<u8>) -> &'a [u8] {
     image.data.get(..whole).unwrap_or_else(|| {
         scratch.clear();

@@ -1,14 +1,14 @@
 //! Errors of preprocessing.
 
-/// Why a frame could not become a model input. The frame is lost; the pipeline goes on.
+/// A frame could not become a model input. The frame is lost; the pipeline goes on.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum PreprocessError {
-    /// The picture's bytes are damaged or not of the format they claim.
+    /// The picture's bytes are damaged or of another format.
     #[error("cannot decode {format}: {reason}")]
     Decode {
         /// `JPEG`, `PNG`, `BMP`, `YUYV`, …
         format: &'static str,
-        /// The decoder's words.
+        /// The decoder's message.
         reason: String,
     },
     /// The picture is larger than [`MAX_PIXELS`](super::MAX_PIXELS), or a raw picture has fewer bytes than its size needs.
@@ -17,7 +17,7 @@ pub enum PreprocessError {
     /// A region lies outside the picture.
     #[error("region {index} ({region}) lies outside the {width}x{height} picture")]
     Region {
-        /// Which region, from 0.
+        /// Number of the region, from 0.
         index: usize,
         /// As configured.
         region: String,
@@ -26,17 +26,17 @@ pub enum PreprocessError {
         /// Picture height in pixels.
         height: u32,
     },
-    /// A region makes no sense by itself, whatever the picture.
+    /// A region is invalid in any picture.
     #[error("region {index} ({region}): {reason}")]
     BadRegion {
-        /// Which region, from 0.
+        /// Number of the region, from 0.
         index: usize,
         /// As configured.
         region: String,
-        /// What is wrong.
+        /// Description of the error.
         reason: String,
     },
-    /// A window where a picture is wanted, other channels than the model's, …
+    /// A window instead of a picture, other channels than the model's, …
     #[error("{0}")]
     Mismatch(String),
 }

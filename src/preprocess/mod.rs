@@ -1,11 +1,11 @@
-//! From a source's picture or window to a model's input: decode, cut, resize, change colour, normalise, quantise.
+//! From a picture or a sensor window to a model's input: decode, cut, resize, convert colours, normalise, quantise.
 //!
 //! Pure: no files, no clocks. One [`Preprocessor`] per worker owns the scratch buffers, which stop growing after the first
 //! frame of a size.
 //!
-//! In order: `decode` (with `jpeg`, `png`, `bmp`, and `orient` by what `exif` reads) makes an upright picture of bytes, `cut` (with
-//! `warp`) scales the needed parts of it to the model's size, `readable` finds the regions without contrast or focus, `store`
-//! writes them all into the model's input. `window` is the short way of sensor readings.
+//! In order: `decode` (with `jpeg`, `png`, `bmp`, `exif` and `orient`) decodes an upright picture, `cut` (with `warp`) scales
+//! parts of it to the model's size, `readable` finds regions without contrast or focus, `store` writes them into the model's
+//! input. `window` does the same for sensor readings.
 
 mod bmp;
 mod config;
@@ -34,7 +34,7 @@ pub use region::Region;
 
 use crate::frame::{Colour, Frame, Geometry, Image, InputSpec, Payload, Spec, TensorViewMut, Unreadable};
 
-/// Source pixels per model pixel from which on nothing is lost: 1, less what rounding to whole pixels takes.
+/// Source pixels per model pixel that count as full resolution: 1, with tolerance for rounding to whole pixels.
 const ENOUGH: f64 = 0.99;
 
 /// Turns frames into model inputs; owns the scratch buffers.
@@ -52,8 +52,8 @@ pub struct Preprocessor {
 }
 
 impl Preprocessor {
-    /// A preprocessor for one model input. `regions` empty = the whole picture is the one item. Regions are not checked until
-    /// [`Preprocessor::with_checks`] says so.
+    /// A preprocessor for one model input. Empty `regions` = the whole picture is the only item. Regions are not checked unless
+    /// [`Preprocessor::with_checks`] enables it.
     pub fn new(spec: Spec, regions: Vec<Region>) -> Self {
         Preprocessor {
             store: store_for(&spec),
@@ -69,24 +69,24 @@ impl Preprocessor {
         }
     }
 
-    /// The same, with regions checked. A whole picture is never checked.
+    /// Enables checks of regions. A whole picture is never checked.
     pub fn with_checks(mut self, checks: Checks) -> Self {
         self.checks = checks;
         self
     }
 
-    /// Replaces the input's form (the governor chose another resolution or batch) and keeps the buffers.
+    /// Replaces the input's specification, after a change of resolution or batch, and keeps the buffers.
     pub fn set_spec(&mut self, spec: Spec) {
         self.store = store_for(&spec);
         self.windows.reset();
         self.spec = spec;
     }
 
-    /// Writes `frame` into items `first_item..` of `input` (as many as there are regions, else one) and says how each was
-    /// cut, in order (empty for windows). Writes nothing when it fails.
+    /// Writes `frame` into items `first_item..` of `input`, one per region (or one in total). Returns the mapping of each item in
+    /// order, empty for windows. Writes nothing on error.
     ///
     /// # Errors
-    /// See [`PreprocessError`]; never panics, whatever the bytes are.
+    /// See [`PreprocessError`]; never panics on any input.
     pub fn run(
         &mut self,
         frame: &Frame,
@@ -138,12 +138,12 @@ impl Preprocessor {
         Ok(&self.geometry)
     }
 
-    /// Why each region of the last frame cannot be read, `None` for one that can; empty where regions are not checked.
+    /// Cause for each unreadable region of the last frame, `None` for readable ones; empty where regions are not checked.
     pub fn unreadable(&self) -> &[Option<Unreadable>] {
         &self.unreadable
     }
 
-    /// Bytes that the scratch buffers hold, to show that they stop growing.
+    /// Capacity of the scratch buffers in bytes.
     #[cfg(test)]
     fn capacity(&self) -> usize {
         self.decoder.capacity()
@@ -154,8 +154,8 @@ impl Preprocessor {
     }
 }
 
-/// Whether a `[width, height]` picture has fewer pixels than `spec` wants somewhere, so that some item of it would be enlarged.
-/// `regions` are in pixels of the `full` picture; a region that does not fit it counts as enlarged.
+/// `true` when a `[width, height]` picture has too few pixels for `spec`, so that an item would be enlarged. `regions` are in
+/// pixels of the `full` picture; a region that does not fit it counts as enlarged.
 pub fn enlarges(spec: &InputSpec, regions: &[Region], full: [u32; 2], picture: [u32; 2]) -> bool {
     let size = [spec.height, spec.width];
     let enlarged = |region: Option<(usize, &Region)>| match cut::place(region, picture, size, spec.fit) {
@@ -168,8 +168,8 @@ pub fn enlarges(spec: &InputSpec, regions: &[Region], full: [u32; 2], picture: [
     regions.iter().enumerate().any(|(index, region)| enlarged(Some((index, &region.rescaled(full, picture)))))
 }
 
-/// Decodes `image` over what `out` held, to packed RGB `[H, W, 3]`; gives `[width, height]` in pixels. For showing and saving
-/// pictures: models are fed by [`Preprocessor::run`].
+/// Decodes `image` to packed RGB `[H, W, 3]` in `out`. Returns `[width, height]` in pixels. For display and storage; models are
+/// fed by [`Preprocessor::run`].
 ///
 /// # Errors
 /// [`PreprocessError::Decode`] and [`PreprocessError::Size`].

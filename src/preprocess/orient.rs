@@ -1,9 +1,9 @@
-//! Turning a picture upright, as its EXIF orientation says.
+//! Rotation of pictures by their EXIF orientation.
 
-/// Side of the squares that are turned one after the other, so that rows and columns both stay in the cache.
+/// Side of the square tiles, small enough for rows and columns to stay in the cache.
 const TILE: usize = 16;
 
-/// Writes the packed `[height, width, bytes]` picture upright to `out`; gives the upright `[width, height]`.
+/// Writes the packed `[height, width, bytes]` picture upright to `out`. Returns the upright `[width, height]`.
 ///
 /// `orientation` is EXIF's, 1 to 8: row and column 0 of the stored picture are (1) top and left, (2) top and right,
 /// (3) bottom and right, (4) bottom and left, (5) left and top, (6) right and top, (7) right and bottom, (8) left and bottom
@@ -42,7 +42,7 @@ pub(super) fn upright(
     size
 }
 
-/// Whether width and height change places.
+/// `true` when the orientation swaps width and height.
 pub(super) fn is_sideways(orientation: u8) -> bool {
     (5..=8).contains(&orientation)
 }

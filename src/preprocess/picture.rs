@@ -1,16 +1,16 @@
-//! Decoded pictures, and the largest that is accepted.
+//! Decoded pictures and the limit on their size.
 
 use super::error::PreprocessError;
 
-/// Pictures with more pixels than this are refused (a decompression bomb must not take the board down).
+/// Most pixels of a picture, against decompression bombs.
 pub const MAX_PIXELS: u64 = 64 << 20;
 
-/// What one pixel of a [`Picture`] is made of.
+/// Channels of a [`Picture`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Channels {
     /// One byte of luminance.
     Grey,
-    /// Luminance, then a byte of chroma that is not looked at (packed 4:2:2 where only luminance is wanted).
+    /// Luminance, then an unused byte of chroma (packed 4:2:2 where only luminance is wanted).
     GreyChroma,
     /// Red, green, blue.
     Rgb,
@@ -29,18 +29,18 @@ impl Channels {
     }
 }
 
-/// A decoded picture: `height × width` pixels, rows packed.
+/// A decoded picture: `height × width` pixels in packed rows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Picture<'a> {
     /// Width in pixels, above 0.
     pub width: u32,
     /// Height in pixels, above 0.
     pub height: u32,
-    /// What a pixel is made of.
+    /// Channels of a pixel.
     pub channels: Channels,
-    /// Luminance from 16 to 235 (still to be spread over 0 to 255) instead of 0 to 255.
+    /// Luminance from 16 to 235 instead of 0 to 255, not expanded yet.
     pub limited: bool,
-    /// Turned by a quarter: what the source says of width and height is true of the stored picture.
+    /// Rotated by a quarter turn: the source's width and height are those of the stored picture.
     pub sideways: bool,
     /// The pixels.
     pub data: &'a [u8],

@@ -4,8 +4,8 @@ use crate::frame::Quant;
 
 /// An element of a model input.
 pub(super) trait Element: Copy + Default {
-    /// The element for `real`: `round_half_even(real / scale) + zero_point`, saturated (ONNX `QuantizeLinear`). A float stays
-    /// as it is.
+    /// The element for `real`: `round_half_even(real / scale) + zero_point`, saturated (ONNX `QuantizeLinear`). A float is stored
+    /// unchanged.
     fn quantize(real: f32, quant: Quant) -> Self;
 }
 

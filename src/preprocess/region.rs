@@ -1,4 +1,4 @@
-//! Regions of the source picture, as they are configured.
+//! Configured regions of the source picture.
 
 use std::fmt;
 
@@ -18,10 +18,10 @@ pub enum Region {
 }
 
 impl Region {
-    /// Whether it makes sense by itself, whatever the picture: finite, with an area, and convex.
+    /// Checks the region by itself, without a picture: finite, with an area, and convex.
     ///
     /// # Errors
-    /// What is wrong, for people.
+    /// A message for people.
     pub fn check(&self) -> Result<(), String> {
         let values: &[f32] = match self {
             Region::Rect(rect) => rect,
@@ -41,7 +41,7 @@ impl Region {
         }
     }
 
-    /// The same part of the picture when it has `to` instead of `from` pixels, each `[width, height]`.
+    /// The same part of a picture of `to` instead of `from` pixels, each `[width, height]`.
     pub(super) fn rescaled(&self, from: [u32; 2], to: [u32; 2]) -> Region {
         let factor = |axis: usize| to[axis] as f32 / from[axis].max(1) as f32;
         let factors = [factor(0), factor(1)];

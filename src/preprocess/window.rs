@@ -6,7 +6,7 @@ use super::error::PreprocessError;
 use super::quantize::Element;
 use crate::frame::{ElementsMut, Quant, TensorViewMut, Window, WindowSpec};
 
-/// Writes windows; remembers which column each of the model's channels is, until the sensor's channels change.
+/// Writes windows; caches the column of each model channel until the sensor's channels change.
 #[derive(Debug, Default)]
 pub(super) struct WindowStore {
     seen: Option<Arc<[String]>>,
@@ -14,7 +14,7 @@ pub(super) struct WindowStore {
 }
 
 impl WindowStore {
-    /// Forgets what was matched: the specification has changed.
+    /// Forgets the matched channels, after a change of the specification.
     pub fn reset(&mut self) {
         self.seen = None;
     }
@@ -70,7 +70,7 @@ impl WindowStore {
             let mean = spec.mean.get(c).copied().unwrap_or(0.0);
             let std = spec.std.get(c).copied().unwrap_or(1.0);
             let x = window.data[row * stride + self.columns[c]];
-            // Infinite is as good as missing: it would drown every other reading. The mean stands in for both.
+            // Infinite counts as missing, since it would drown every other reading. The mean replaces both.
             if x.is_finite() { (x - mean) / std } else { 0.0 }
         };
         let quant = spec.quant.unwrap_or(Quant { scale: 1.0, zero_point: 0 });
@@ -85,8 +85,8 @@ impl WindowStore {
         Ok(())
     }
 
-    /// Refuses a window with gaps that nothing may stand in for: the model says no mean, or there is no reading of a channel at
-    /// all, whose mean would say that all is as usual.
+    /// Refuses a window with gaps that no value can fill: the model has no mean, or a channel has no reading at all, whose mean
+    /// would look normal.
     fn check_missing(&self, spec: &WindowSpec, window: &Window, stride: usize) -> Result<(), PreprocessError> {
         for (c, &column) in self.columns.iter().enumerate() {
             let values = || window.data.iter().skip(column).step_by(stride);

@@ -1,12 +1,11 @@
-//! A broker inside the process, for boards that have none: rumqttd with small buffers, behind a gate.
+//! An embedded broker for boards without one: rumqttd with small buffers, behind a gate.
 //!
-//! rumqttd 0.20 dies for ever of some things that a client may do by mistake: a client id that comes twice, a topic that
-//! begins with a letter beyond ASCII. It keeps without bound what clients make it keep, and its threads cannot be stopped.
-//! So it listens on a port of its own, and the gate in front of it owns the configured address: it checks every packet,
-//! gives clients names of its own, counts what is kept, and starts another rumqttd should it die all the same, a few times
-//! at most. Clients then connect anew, and leptond sends its states again.
+//! rumqttd 0.20 dies of some mistakes of clients: a duplicate client id, a topic that begins with a letter beyond ASCII. It
+//! stores retained messages, topics and filters without bound, and its threads cannot be stopped. It therefore listens on a
+//! private port, and the gate in front of it owns the configured address: it checks every packet, renames clients, limits what is
+//! stored, and replaces a dead rumqttd a few times at most. Clients then reconnect, and leptond sends its states again.
 //!
-//! MQTT 3.1.1 only, no passwords, no TLS, nothing kept on disk: for a local network that is trusted. Otherwise use mosquitto.
+//! MQTT 3.1.1 only, without passwords, TLS or persistence: for a trusted local network. Use mosquitto otherwise.
 
 mod complaints;
 mod daemon_user;
@@ -50,7 +49,7 @@ impl Broker {
         Ok(Broker { address })
     }
 
-    /// Where it listens, with the port that was chosen for port 0.
+    /// Address it listens on, with the chosen port in place of port 0.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

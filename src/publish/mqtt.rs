@@ -1,7 +1,7 @@
 //! `trait Publisher` over MQTT 3.1.1: a pure queue and a pure link policy, driven by one thread around a connection.
 //!
-//! The connection is treated as a pipe. A new one is made each time, so that nothing of the last one's memory matters;
-//! messages are handed to it only while connected; a QoS 1 message is forgotten only at its PubAck.
+//! A connection is used once and holds no state beyond its end. Messages are submitted only while connected; a QoS 1 message is
+//! removed from the queue only at its PUBACK.
 
 pub mod attempt;
 mod driver;
@@ -26,18 +26,18 @@ use crate::frame::names::NameKind;
 use crate::frame::{Incoming, NodeName};
 use shared::Shared;
 
-/// How long the thread may take to notice that it has to end, beyond the deadline it was given.
+/// Time beyond its deadline for the thread to end.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// A connection to a broker that is kept up for ever, with everything that waits for it.
+/// A connection to a broker that reconnects for ever, with its queue.
 pub struct Mqtt {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Mqtt {
-    /// Connects as `node`: `online` is published (retained) at every connection, `offline` is the will and is published at
-    /// [`Mqtt::stop`]. Returns at once; the connection is made in the background, for ever.
+    /// Connects as `node`: publishes `online` (retained) at every connection; `offline` is the will and is published at
+    /// [`Mqtt::stop`]. Returns at once and connects in the background.
     ///
     /// # Errors
     /// [`PublishError`] naming the file or setting that cannot be used.
@@ -46,7 +46,7 @@ impl Mqtt {
         Self::open(config, &config.client_id(node), Some(state))
     }
 
-    /// Connects as somebody who says nothing about itself: for looking on.
+    /// Connects without a state topic or will, as an observer.
     ///
     /// # Errors
     /// As [`Mqtt::start`].
@@ -54,17 +54,17 @@ impl Mqtt {
         Self::open(config, client_id, None)
     }
 
-    /// Subscribes to `filter` at this and every later connection. At most `capacity` messages wait in the channel and
-    /// as many behind it; when the reader is slower than that the older ones are dropped and counted. The channel ends
-    /// when the publisher was stopped; dropping the receiver ends the subscription.
+    /// Subscribes to `filter` at this and every later connection. At most `capacity` messages wait in the channel and as many
+    /// behind it; for a slower reader the oldest are dropped and counted. The channel ends when the publisher stops; dropping the
+    /// receiver ends the subscription.
     ///
     /// # Errors
-    /// [`PublishError::Name`] when `filter` is none.
+    /// [`PublishError::Name`] when `filter` is no topic filter.
     pub fn subscribe(&self, filter: &str, capacity: usize) -> Result<Receiver<Incoming>, PublishError> {
         self.subscribe_with(filter, capacity, None)
     }
 
-    /// As [`Mqtt::subscribe`]; `wake` is called for every message that was put into the channel.
+    /// As [`Mqtt::subscribe`]; calls `wake` for every message put into the channel.
     ///
     /// # Errors
     /// As [`Mqtt::subscribe`].
@@ -84,18 +84,18 @@ impl Mqtt {
         Ok(receiver)
     }
 
-    /// Times from capture to the broker's socket of the latest results.
+    /// Time from capture to the broker's socket of the latest results.
     pub fn overhead(&self) -> Overhead {
         self.shared.lock().latency.overhead()
     }
 
-    /// Waits until the broker is there, or until `deadline`; whether it is.
+    /// Waits for a connection until `deadline`. Returns `true` when connected.
     pub fn wait_connected(&self, deadline: Instant) -> bool {
         self.shared.wait(deadline, |state| state.queue.stats().connected)
     }
 
-    /// Sends what waits, publishes `offline`, disconnects and ends the thread, all by `deadline`; whether everything
-    /// was delivered. Without a connection it gives up at once unless events wait. What is published afterwards is
+    /// Sends waiting messages, publishes `offline`, disconnects and ends the thread, all by `deadline`. Returns `true` when
+    /// everything was delivered. Without a connection it gives up at once unless events wait. Messages published later are
     /// dropped and counted.
     pub fn stop(&self, deadline: Instant) -> bool {
         let mut state = self.shared.lock();
@@ -107,7 +107,7 @@ impl Mqtt {
         let ended = self.shared.wait(deadline + GRACE, |state| state.ended.is_some());
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let (true, Some(thread)) = (ended, thread) {
-            // The thread has done its work and is only returning; its panics were handled inside.
+            // The thread has finished its work and is only returning; its panics were handled inside.
             let _ = thread.join();
         }
         self.shared.lock().ended == Some(true)
@@ -138,7 +138,7 @@ impl Mqtt {
                 timing: None,
             });
         }
-        // One that was configured is what access lists may know.
+        // Access lists may contain a configured client id.
         let short = topics::short_client_id(client_id);
         let short = Some(short).filter(|short| config.client_id.is_empty() && *short != client_id);
         let thread = driver::spawn(shared, options, short, state_topic)?;

@@ -1,13 +1,13 @@
-//! What waits for the broker, what is on its way and what was acknowledged. Pure: no sockets, no clock (`now` is an argument).
+//! The queue to the broker: waiting, submitted and in-flight messages. Pure: no sockets, no clock (`now` is an argument).
 //!
 //! ```text
-//!  push ─▶ waiting ──next──▶ handed ──written──▶ window (QoS 1) ──acknowledged──▶ done
-//!             ▲                │                    │
-//!             └──── lost ──────┴──── (QoS 1) ───────┘        QoS 0: done when written, dropped when lost
+//!  push ─▶ waiting ──next──▶ submitted ──written──▶ in flight (QoS 1) ──acknowledged──▶ done
+//!             ▲                  │                        │
+//!             └─ disconnected ───┴─────── (QoS 1) ────────┘   QoS 0: done when written, dropped at a disconnect
 //! ```
 //!
-//! A message counts as `published` when its first copy was written to the socket and as `acknowledged` at its first
-//! PubAck. At every moment `taken = published + dropped + replaced + queued`.
+//! A message counts as `published` when its first copy was written to the socket and as `acknowledged` at its first PUBACK. At
+//! every moment `taken = published + dropped + replaced + queued`.
 
 mod entries;
 mod limits;
@@ -23,28 +23,28 @@ use super::{Class, Message, Stats, Timing};
 use entries::{Event, InFlight, InFlightMessage, QueuedResult, State, Submitted};
 use poison::{Detector, Disconnects, QosClass};
 
-/// What a lost connection cost.
+/// Messages lost with a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loss {
-    /// Topic and size in bytes of a message that was given up because the broker hung up on it again and again.
+    /// Topic and size in bytes of a poison message that was given up.
     pub abandoned: Option<(String, usize)>,
 }
 
-/// The queue.
+/// Messages on their way to the broker.
 #[derive(Debug)]
 pub struct Queue {
     limits: Limits,
     states: Vec<State>,
     /// Indices of states to send, oldest change first.
     dirty: VecDeque<usize>,
-    /// Events whose connection was lost under way, oldest first; before all of `events`.
+    /// Events whose connection was lost while in flight, oldest first; before all of `events`.
     retry: VecDeque<Event>,
     events: VecDeque<Event>,
     results: VecDeque<QueuedResult>,
     waiting_bytes: usize,
-    /// Given to the client library, not yet written; in the order they were given.
+    /// Given to the client library and not written yet, in the order of submission.
     submitted: VecDeque<Submitted>,
-    /// Written with QoS 1, not yet acknowledged; in the order they were written.
+    /// Written with QoS 1 and not acknowledged yet, in the order of writing.
     in_flight: VecDeque<InFlight>,
     poison: Detector,
     stats: Stats,
@@ -68,10 +68,10 @@ impl Queue {
         }
     }
 
-    /// Takes a message. When there is no room the oldest result goes first, then (for an event) the oldest event.
+    /// Adds a message. A full queue drops the oldest result first, then (for an event) the oldest event.
     ///
     /// # Errors
-    /// [`Refusal`] when it can never be sent; it was counted as taken and dropped.
+    /// [`Refusal`] when the message can never be sent; it was counted as taken and dropped.
     pub fn push(&mut self, message: Message, now: Instant) -> Result<(), Refusal> {
         self.stats.taken += 1;
         let taken = self.admit(&message).and_then(|()| match message.class {
@@ -91,14 +91,14 @@ impl Queue {
         taken
     }
 
-    /// A connection was made: every state is sent again, since the broker may have forgotten them.
+    /// Notes a new connection: every state is sent again, since the broker may have lost it.
     pub fn connected(&mut self, now: Instant) {
         self.stats.connected = true;
         self.stats.connects += 1;
         self.expire(now);
         self.dirty.clear();
         for (index, state) in self.states.iter_mut().enumerate() {
-            // What was given up may have been a broker out of its mind: after a good connection it has another chance.
+            // The broker itself may have been at fault: a good connection gives abandoned states another attempt.
             state.abandoned &= self.poison.is_alert();
             state.dirty = !state.abandoned;
             if state.dirty {
@@ -107,7 +107,7 @@ impl Queue {
         }
     }
 
-    /// The next packet to hand over, if one is due: states, then events, then results.
+    /// The next packet to submit, if one is due: states, then events, then results.
     pub fn next(&mut self, now: Instant) -> Option<Packet> {
         self.expire(now);
         if !self.stats.connected || self.submitted.len() >= self.limits.submitted {
@@ -128,7 +128,7 @@ impl Queue {
         if self.poison.cautious() { None } else { self.next_result() }
     }
 
-    /// The oldest handed packet was written to the socket, with this packet id (0 for QoS 0). Gives where its time began.
+    /// Notes that the oldest submitted packet was written to the socket, with this packet id (0 for QoS 0). Returns its timing.
     pub fn written(&mut self, packet_id: u16, now: Instant) -> Option<Timing> {
         let mut timing = None;
         let (first, message) = match self.submitted.pop_front()? {
@@ -158,7 +158,7 @@ impl Queue {
         timing
     }
 
-    /// The broker acknowledged this packet id; whether it was one of ours.
+    /// Notes a PUBACK. Returns `false` for an unknown packet id.
     pub fn acknowledged(&mut self, packet_id: u16) -> bool {
         let found = self.in_flight.iter().position(|f| f.packet_id == packet_id);
         let Some(in_flight) = found.and_then(|at| self.in_flight.remove(at)) else { return false };
@@ -179,7 +179,7 @@ impl Queue {
         true
     }
 
-    /// The connection was lost: what was not acknowledged waits again, in the old order; results under way are dropped.
+    /// Notes the end of the connection: unacknowledged messages wait again, in the old order; submitted results are dropped.
     /// `by_broker`: the broker closed the connection, as it does on a message that it does not accept.
     pub fn disconnected(&mut self, now: Instant, by_broker: bool) -> Loss {
         self.stats.connected = false;
@@ -212,12 +212,12 @@ impl Queue {
         loss
     }
 
-    /// How long the oldest unacknowledged message has been waiting for its acknowledgement.
+    /// Age of the oldest unacknowledged message.
     pub fn unacknowledged_for(&self, now: Instant) -> Option<Duration> {
         self.in_flight.front().map(|f| now.saturating_duration_since(f.since))
     }
 
-    /// Everything taken was acknowledged or, for results, written (or given up).
+    /// `true` when everything taken was acknowledged or, for results, written (or given up).
     pub fn settled(&self) -> bool {
         self.dirty.is_empty()
             && self.retry.is_empty()
@@ -227,7 +227,7 @@ impl Queue {
             && self.in_flight.is_empty()
     }
 
-    /// Whether an event waits that would be lost if nothing was sent any more.
+    /// `true` while events wait that would be lost at a stop.
     pub fn owes_events(&self) -> bool {
         let event = |f: &InFlight| matches!(f.message, InFlightMessage::Event(_));
         let submitted = |s: &Submitted| matches!(s, Submitted::Event(_));
@@ -237,24 +237,24 @@ impl Queue {
             || self.submitted.iter().any(submitted)
     }
 
-    /// Whether there is a connection.
+    /// `true` while connected.
     pub fn is_connected(&self) -> bool {
         self.stats.connected
     }
 
-    /// A message came in, and this many older ones were dropped for it because their reader was slow.
+    /// Counts a received message, and older ones dropped for it because of a slow reader.
     pub fn received(&mut self, dropped: u64) {
         self.stats.received += 1;
         self.stats.received_dropped += dropped;
     }
 
-    /// Counts a message that came too late to be taken.
+    /// Counts a message published after the stop.
     pub fn refuse(&mut self) {
         self.stats.taken += 1;
         self.stats.dropped += 1;
     }
 
-    /// The counters; `queued` and `unacknowledged` are of this moment.
+    /// The counters, with the present `queued` and `unacknowledged`.
     pub fn stats(&self) -> Stats {
         let states = self.states.iter().filter(|s| s.dirty && !s.written).count();
         let events = self.events.len() + self.retry.iter().filter(|e| !e.written).count();
@@ -293,7 +293,7 @@ impl Queue {
             return Ok(());
         };
         let state = &mut self.states[index];
-        // A payload that waits unsent is replaced; one that is on its way is counted where it arrives.
+        // An unsent payload is replaced; a submitted one is counted when its write or loss is noted.
         self.stats.replaced += u64::from(state.dirty && !state.written);
         if !state.dirty {
             self.dirty.push_back(index);
@@ -354,7 +354,7 @@ impl Queue {
         }
     }
 
-    /// The state at `at` of those to send.
+    /// The waiting state at `at`.
     fn next_state(&mut self, at: usize) -> Option<Packet> {
         let index = self.dirty.remove(at)?;
         let state = self.states.get_mut(index)?;
@@ -365,7 +365,7 @@ impl Queue {
         Some(Packet { topic, payload, acknowledged: true, retain: true })
     }
 
-    /// The event at `at` of those to send, where those that were lost under way come first.
+    /// The waiting event at `at`; those lost in flight come first.
     fn next_event(&mut self, at: usize) -> Option<Packet> {
         let event = self.retry.remove(at).or_else(|| {
             let event = self.events.pop_front()?;

@@ -1,23 +1,23 @@
 //! Faults of a block of entropy-coded data.
 
-/// Why a block is none.
+/// A block could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BlockFault {
-    /// A marker or the end of the file where its bits belong.
+    /// A marker or the end of the file inside the block.
     Early,
     /// Bits that are no code of the table.
     Code,
     /// More than 64 coefficients.
     Coefficients,
-    /// Another restart marker than the one whose turn it is.
+    /// An unexpected restart marker.
     Restart {
-        /// Its number, 0 to 7.
+        /// Number of the marker, 0 to 7.
         found: u8,
-        /// The number of the one that belongs there.
+        /// Expected number.
         wanted: u8,
     },
-    /// So many bytes more than the blocks need.
+    /// Number of bytes beyond the last block.
     Strays(usize),
-    /// A value that no encoder writes there.
+    /// A value that no encoder writes.
     Value,
 }

@@ -1,5 +1,4 @@
-//! The four kinds of progressive scan (T.81, G.1.2 and figures G.3 to G.7): DC or AC coefficients, their upper bits first or
-//! one bit more.
+//! The four kinds of progressive scan (T.81, G.1.2 and figures G.3 to G.7): DC or AC coefficients, first scan or refinement.
 
 use super::bits::Bits;
 use super::coefficients::{Block, Coefficients};
@@ -8,18 +7,18 @@ use super::huffman::Huffman;
 use super::segments::{ScanHeader, Tables};
 use super::units::{Scanned, Units};
 
-/// What goes on from block to block.
+/// State carried from block to block.
 #[derive(Default)]
 struct State {
     predictions: [i32; 4],
-    /// Blocks without a further new coefficient, the one at hand among them.
+    /// Remaining blocks of an end-of-band run, including the present one.
     run: u32,
 }
 
-/// Decodes one scan into `out`, whose header was checked.
+/// Decodes one scan, whose header was checked, into `out`.
 ///
 /// # Errors
-/// In words, with the row.
+/// A message with the row.
 pub(super) fn decode(
     bits: &mut Bits<'_>,
     units: &Units<'_>,
@@ -73,13 +72,13 @@ pub(super) fn decode(
     units.each(bits, &mut state, unit, restart, done)
 }
 
-/// The length of a run of blocks that end here, of which `run` tells the magnitude.
+/// Length of an end-of-band run of magnitude `run`.
 fn blocks(bits: &mut Bits<'_>, run: u32) -> u32 {
     bits.refill();
     (1 << run) + bits.take(run)
 }
 
-/// The upper bits of the coefficients of one block.
+/// Decodes the upper bits of the coefficients of one block.
 fn first_ac(
     table: &Huffman,
     bits: &mut Bits<'_>,
@@ -104,7 +103,7 @@ fn first_ac(
     Ok(())
 }
 
-/// One bit more of the coefficients of one block: new ones of that size, and a correction of those that are there.
+/// Decodes one more bit of the coefficients of one block: new ones of that magnitude, and corrections of existing ones.
 fn refine_ac(
     table: &Huffman,
     bits: &mut Bits<'_>,
@@ -131,7 +130,7 @@ fn refine_ac(
                 }
                 _ => return Err(BlockFault::Value),
             }
-            // Over the zeros of the run, and over all that are there already, to the new one's place.
+            // Skips the zeros of the run and all existing coefficients, up to the position of the new one.
             let place = loop {
                 match band.next() {
                     Some(value) if *value != 0 => correct(value, bits, bit),
@@ -153,7 +152,7 @@ fn refine_ac(
     Ok(())
 }
 
-/// Takes the correction of a coefficient that is there: away from zero by one bit, or not.
+/// Applies the correction bit of an existing coefficient: away from zero by one bit, or none.
 fn correct(value: &mut i16, bits: &mut Bits<'_>, bit: i16) {
     bits.refill();
     if bits.take(1) == 1 && *value & bit == 0 {

@@ -1,8 +1,7 @@
-//! The entropy-coded data of a scan (T.81, F.2 and G.2): gone over without decoding, to see that every block is there, or
-//! decoded to coefficients.
+//! The entropy-coded data of a scan (T.81, F.2 and G.2): checked for completeness without decoding, or decoded to coefficients.
 //!
-//! A decoder that paints what is missing grey (libjpeg warns of it, zune-jpeg 0.5 does not) makes a picture that no camera
-//! saw. So each block is counted here, each restart marker has to be the next one, and what does not decode is an error.
+//! A decoder that paints missing parts grey (libjpeg warns of it, zune-jpeg 0.5 does not) makes a picture that no camera saw.
+//! Each block is therefore counted here, each restart marker has to be the next one, and undecodable bits are an error.
 
 use super::bits::Bits;
 use super::coefficients::Coefficients;
@@ -12,10 +11,10 @@ use super::progressive;
 use super::segments::{ScanHeader, Tables};
 use super::units::{Scanned, Units};
 
-/// Goes over the blocks of a sequential scan, which begins at byte `at`.
+/// Checks the blocks of a sequential scan that begins at byte `at`, without decoding them.
 ///
 /// # Errors
-/// In words, with the row.
+/// A message with the row.
 pub(super) fn check(data: &[u8], at: usize, tables: &Tables, header: &ScanHeader) -> Result<Scanned, String> {
     let frame = tables.frame.as_ref().ok_or("a scan before the frame header")?;
     let units = Units::new(frame, header, tables.restart_interval);
@@ -38,7 +37,7 @@ pub(super) fn check(data: &[u8], at: usize, tables: &Tables, header: &ScanHeader
 /// Decodes a scan of any kind, which begins at byte `at`, into `out`.
 ///
 /// # Errors
-/// In words, with the row.
+/// A message with the row.
 pub(super) fn decode(
     data: &[u8],
     at: usize,

@@ -4,20 +4,19 @@ use super::bits::Bits;
 use super::fault::BlockFault;
 use super::segments::{FrameHeader, ScanHeader};
 
-/// Most bytes that may lie between the last block and the next marker. Cameras leave a few there; a picture that
-/// is out of step leaves more.
+/// Most stray bytes between the last block and the next marker. Cameras leave a few; a misaligned picture leaves more.
 const MOST_STRAYS: usize = 1024;
 
-/// What a scan came to.
+/// Result of reading a scan.
 #[derive(Debug)]
 pub(super) struct Scanned {
-    /// Where the marker behind it begins.
+    /// Position of the next marker.
     pub end: usize,
-    /// Whether bytes that belong to nothing stand before a restart marker.
+    /// Stray bytes precede a restart marker.
     pub strays: bool,
 }
 
-/// The blocks of a scan in the order of the file: units (MCUs), and the restart markers between them.
+/// The units (MCUs) of a scan in the order of the file, with the restart markers between them.
 pub(super) struct Units<'a> {
     frame: &'a FrameHeader,
     interval: usize,
@@ -28,7 +27,7 @@ pub(super) struct Units<'a> {
 }
 
 impl<'a> Units<'a> {
-    /// The units of a scan: MCUs where it has several components, else the component's own blocks (T.81, A.2).
+    /// The units of a scan: MCUs for several components, else the component's own blocks (T.81, A.2).
     pub fn new(frame: &'a FrameHeader, header: &ScanHeader, interval: usize) -> Self {
         let alone = match header.components.as_slice() {
             [only] => frame.components.get(only.index),
@@ -43,11 +42,11 @@ impl<'a> Units<'a> {
         }
     }
 
-    /// Calls `unit` for each, with its column and row, and `restart` before each but the first interval; checks what lies
+    /// Calls `unit` for each unit with its column and row, and `restart` before each interval except the first. Checks the data
     /// between intervals and behind the last one.
     ///
     /// # Errors
-    /// In words, with the row of pixels that it came to.
+    /// A message with the row of pixels.
     #[inline(always)]
     pub fn each<S>(
         &self,
@@ -77,7 +76,7 @@ impl<'a> Units<'a> {
         Ok(Scanned { end: bits.position(), strays })
     }
 
-    /// Goes over restart marker `number`; says how many bytes before it belong to nothing.
+    /// Skips restart marker `wanted`. Returns the number of stray bytes before it.
     fn restart(&self, bits: &mut Bits<'_>, wanted: u8, done: bool) -> Result<usize, BlockFault> {
         let strays = behind(bits, done)?;
         match bits.restart() {
@@ -96,7 +95,7 @@ impl<'a> Units<'a> {
                 format!("damaged at row {row} of {height}: a block of more than 64 coefficients")
             }
             BlockFault::Restart { found, wanted } => {
-                format!("damaged at row {row} of {height}: restart marker {found} where {wanted} belongs")
+                format!("damaged at row {row} of {height}: restart marker {found} in place of {wanted}")
             }
             BlockFault::Strays(bytes) => {
                 format!("damaged before row {row} of {height}: {bytes} bytes more than its blocks need")
@@ -106,10 +105,10 @@ impl<'a> Units<'a> {
     }
 }
 
-/// Goes to the marker behind an interval; says how many bytes before it belong to nothing.
+/// Moves to the marker behind an interval. Returns the number of stray bytes before it.
 fn behind(bits: &mut Bits<'_>, done: bool) -> Result<usize, BlockFault> {
     let rest = bits.finish();
-    // Of data that is out of step, the last byte is seldom filled up with equal bits.
+    // In misaligned data, the last byte is rarely padded with equal bits.
     if !done {
         return Err(BlockFault::Value);
     }

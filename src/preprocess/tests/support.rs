@@ -1,4 +1,4 @@
-//! What the tests share: frames, inputs, and a slow reference of the whole way.
+//! Shared frames and inputs, and a slow reference of the whole path.
 
 use std::time::{Instant, SystemTime};
 
@@ -8,7 +8,7 @@ use crate::frame::{
 };
 use crate::preprocess::{PreprocessError, Preprocessor, Region};
 
-/// A model input that the test owns.
+/// A model input owned by the test.
 pub struct Input {
     pub spec: TensorSpec,
     pub f32: Vec<f32>,
@@ -45,7 +45,7 @@ impl Input {
         TensorViewMut { spec: &self.spec, data }
     }
 
-    /// The values as reals that were stored, not dequantised.
+    /// The stored values as reals, not dequantised.
     pub fn values(&self) -> Vec<f32> {
         match self.spec.dtype {
             DType::I8 => self.i8.iter().map(|&v| f32::from(v)).collect(),
@@ -82,7 +82,7 @@ pub fn frame(format: PixelFormat, width: u32, height: u32, stride: u32, data: Ve
     }
 }
 
-/// Runs once on a fresh preprocessor and gives the stored values.
+/// Runs once on a fresh preprocessor. Returns the stored values.
 pub fn run(spec: &InputSpec, regions: &[Region], frame: &Frame) -> Result<Vec<f32>, PreprocessError> {
     let mut input = Input::for_spec(spec);
     Preprocessor::new(Spec::Image(spec.clone()), regions.to_vec()).run(frame, input.view(), 0)?;

@@ -16,7 +16,7 @@ impl Complaints {
     pub(super) fn tell(&self, kind: &'static str, text: &str) {
         match self.limit.borrow_mut().admit(kind, Instant::now()) {
             Some(0) => tracing::warn!("{text}"),
-            Some(more) => tracing::warn!("{text} (and {more} times more since this was told last)"),
+            Some(more) => tracing::warn!("{text} (and {more} more since the last one logged)"),
             None => tracing::debug!("{text}"),
         }
     }

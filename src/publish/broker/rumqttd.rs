@@ -8,18 +8,18 @@ use ::rumqttd::{self, ConnectionSettings, RouterConfig, ServerSettings};
 
 use crate::publish::PublishError;
 
-/// Largest packet that the broker takes, in bytes.
+/// Largest packet in bytes.
 pub(super) const PACKET_BYTES: usize = 4 << 20;
-/// Clients at one time, beside the daemon.
+/// Clients at one time, besides the daemon.
 pub(super) const CLIENTS: usize = 32;
-/// How long rumqttd may take to listen.
+/// Time for rumqttd to listen.
 const START: Duration = Duration::from_secs(5);
 
-/// Starts a rumqttd on a free port of the loopback interface, and waits until it listens.
+/// Starts a rumqttd on a free port of the loopback interface and waits until it listens.
 pub(super) fn start() -> Result<SocketAddr, PublishError> {
     let failed = |reason: String| PublishError::Listen { address: "127.0.0.1".into(), reason };
     let mut reason = String::new();
-    // Another program may take the free port before rumqttd does: then once more.
+    // Another program may take the free port before rumqttd does: try again.
     for _ in 0..3 {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr());
         let address = free.map_err(|e| failed(e.to_string()))?;
@@ -40,8 +40,8 @@ pub(super) fn start() -> Result<SocketAddr, PublishError> {
     Err(failed(reason))
 }
 
-/// Small: what is not read soon is dropped. A log of each subscription's messages of at most 3 × 128 KiB (a single
-/// message may be larger), and one of all messages.
+/// Small buffers; slow readers lose messages. Each subscription has a message log of at most 3 × 128 KiB (a single message may be
+/// larger), and all messages have one more.
 fn rumqttd_config(listen: SocketAddr) -> rumqttd::Config {
     let connections = ConnectionSettings {
         connection_timeout_ms: 5000,
@@ -56,13 +56,13 @@ fn rumqttd_config(listen: SocketAddr) -> rumqttd::Config {
     rumqttd::Config {
         id: 0,
         router: RouterConfig {
-            // Connections that were just given up still count for a moment.
+            // Connections that were just closed still count for a moment.
             max_connections: 2 * CLIENTS,
             max_outgoing_packet_count: 100,
             max_segment_size: 128 << 10,
             max_segment_count: 3,
             custom_segment: None,
-            // Without a log that takes everything, rumqttd throws out a client whose topic nobody subscribed to.
+            // Without a log for all topics, rumqttd disconnects a client that publishes to a topic without subscriber.
             initialized_filters: Some(vec!["#".into()]),
             shared_subscriptions_strategy: rumqttd::Strategy::default(),
         },

@@ -1,4 +1,4 @@
-//! The thread around the connection: performs what the queue and the link policy decide.
+//! The connection's thread: performs the decisions of the queue and the link policy.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -19,13 +19,13 @@ use crate::publish::payload::{NodeState, json};
 use crate::publish::topics::matches;
 use crate::publish::{Class, Message, PublishError, Stats};
 
-/// Requests that wait for the connection; more than the queue ever hands over at once, plus subscriptions.
+/// Requests waiting for the connection; more than the queue ever submits at once, plus subscriptions.
 const CHANNEL: usize = 64;
-/// A connection whose oldest message stays unacknowledged for longer is given up and made anew.
+/// Age of an unacknowledged message at which the connection is replaced.
 const ACKNOWLEDGE: Duration = Duration::from_secs(30);
-/// First pause between two attempts while events must go before a stop; doubled each time.
+/// First pause between attempts while a stop waits for events; doubled each time.
 const HURRY: Duration = Duration::from_millis(250);
-/// Topics of messages that were too large, each told once; of further ones no more is said.
+/// Topics of oversize messages, each logged once; further ones are not logged.
 const LARGE_TOPICS: usize = 16;
 
 /// Starts the thread.
@@ -59,7 +59,7 @@ pub(super) fn spawn(
                 }
             }
         };
-        // A name look-up may still be blocking a helper thread: it is left behind.
+        // A name look-up may still be blocking a helper thread, which is abandoned.
         runtime.shutdown_background();
         let mut state = driver.shared.lock();
         state.inboxes.clear();
@@ -73,18 +73,18 @@ pub(super) fn spawn(
 struct Driver {
     shared: Arc<Shared>,
     options: Options,
-    /// What is tried where the broker does not take the client id.
+    /// Client id to try when the broker refuses the first.
     short_id: Option<String>,
     state_topic: Option<String>,
     link: Link,
     /// `host:port`, for logs.
     broker: String,
     away_since: Option<Instant>,
-    /// Counters when losses were told last.
+    /// Counters at the last log of losses.
     told: Stats,
-    /// Topics of messages that were too large; at most [`LARGE_TOPICS`].
+    /// Topics of oversize messages; at most [`LARGE_TOPICS`].
     large: Vec<String>,
-    /// Attempts made since the stop was asked for.
+    /// Attempts since the stop was requested.
     hurried: u32,
 }
 
@@ -94,77 +94,77 @@ struct Session {
     connected: Option<Instant>,
     /// A message was acknowledged.
     acknowledged: bool,
-    /// `offline` was put into the queue, as the last message.
-    send_offline: bool,
-    /// DISCONNECT was handed over.
+    /// `offline` was queued as the last message.
+    offline_queued: bool,
+    /// DISCONNECT was submitted.
     disconnecting: bool,
-    /// Filters that were asked for on this connection.
+    /// Filters with a SUBSCRIBE on this connection.
     filters: Vec<String>,
-    /// Filters whose SubAck is to come, in that order.
+    /// Filters with a pending SUBACK, in order.
     asked: std::collections::VecDeque<String>,
 }
 
 enum End {
-    /// The thread has to end; whether everything was delivered.
+    /// The thread has to end; `true` when everything was delivered.
     Stop(bool),
     Lost(Failure),
 }
 
 impl Driver {
-    /// Connects again and again until told to stop; whether everything was delivered then.
+    /// Reconnects until stopped. Returns `true` when everything was delivered.
     async fn work(&mut self) -> bool {
         loop {
             let mut session = Session::default();
             let end = self.connection(&mut session).await;
             let now = Instant::now();
             let by_broker =
-                matches!(&end, End::Lost(trouble) if matches!(trouble.kind, FailureKind::Closed | FailureKind::Reset));
+                matches!(&end, End::Lost(failure) if matches!(failure.kind, FailureKind::Closed | FailureKind::Reset));
             let (idle, loss) = {
                 let queue = &mut self.shared.lock().queue;
                 (session.acknowledged && queue.in_flight_count() == 0, queue.disconnected(now, by_broker))
             };
             self.shared.changed.notify_all();
-            let trouble = match end {
+            let failure = match end {
                 End::Stop(clean) => return clean,
-                End::Lost(trouble) => trouble,
+                End::Lost(failure) => failure,
             };
             if let Some((topic, bytes)) = loss.abandoned {
                 tracing::error!(
-                    "a message of {bytes} bytes for {topic} was given up: the broker at {} hangs up on it each time",
+                    "a message of {bytes} bytes for {topic} was given up: the broker at {} closes the connection at each attempt",
                     self.broker
                 );
             }
             self.away_since.get_or_insert(now);
-            if trouble.kind == FailureKind::ClientId
+            if failure.kind == FailureKind::ClientId
                 && let Some(short) = self.short_id.take()
             {
-                tracing::warn!("MQTT broker {}: {}; trying {short:?} now", self.broker, trouble.words);
+                tracing::warn!("MQTT broker {}: {}; trying {short:?} now", self.broker, failure.words);
                 self.link.rename(&short);
                 self.options.client_id = short;
                 continue;
             }
             let ended = session.connected.map(|since| Ended { lived: now.saturating_duration_since(since), idle });
-            let verdict = self.link.failed(&trouble, ended, now);
-            match verdict.tell {
+            let retry = self.link.failed(&failure, ended, now);
+            match retry.tell {
                 Some((Severity::Warn, words)) => tracing::warn!("MQTT broker {}: {words}; trying again", self.broker),
                 Some((Severity::Error, words)) => tracing::error!("MQTT broker {}: {words}", self.broker),
-                None => tracing::debug!("MQTT broker {}: {}", self.broker, trouble.words),
+                None => tracing::debug!("MQTT broker {}: {}", self.broker, failure.words),
             }
-            if !self.pause(verdict.pause, &trouble).await {
+            if !self.pause(retry.pause, &failure).await {
                 return false;
             }
         }
     }
 
-    /// Waits before the next attempt; `false` when there will be none: a stop waits for events only while the next
+    /// Waits before the next attempt. Returns `false` when there will be none: a stop waits for events only while the next
     /// attempt may succeed.
-    async fn pause(&mut self, pause: Duration, trouble: &Failure) -> bool {
+    async fn pause(&mut self, pause: Duration, failure: &Failure) -> bool {
         let until = Instant::now() + pause;
         loop {
             let now = Instant::now();
             let stopping = self.stopping();
             let until = match stopping {
-                Some((deadline, owes)) if now >= deadline || !owes || !trouble.may_pass() => return false,
+                Some((deadline, owes)) if now >= deadline || !owes || !failure.may_pass() => return false,
                 Some((deadline, _)) => until.min(now + HURRY * (1 << self.hurried.min(6))).min(deadline),
                 None => until,
             };
@@ -178,7 +178,7 @@ impl Driver {
         }
     }
 
-    /// When the thread has to end, and whether events wait that would be lost.
+    /// Deadline of a requested stop, and `true` while events wait that would be lost.
     fn stopping(&self) -> Option<(Instant, bool)> {
         let state = self.shared.lock();
         state.stop.map(|deadline| (deadline, state.queue.owes_events()))
@@ -200,7 +200,7 @@ impl Driver {
                 Event::Incoming(Packet::SubAck(ack)) => {
                     let filter = session.asked.pop_front().unwrap_or_default();
                     if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
-                        tracing::error!("MQTT broker {}: it does not let us subscribe to {filter}", self.broker);
+                        tracing::error!("MQTT broker {}: the subscription to {filter} is refused", self.broker);
                     }
                 }
                 Event::Written(packet_id) => {
@@ -221,8 +221,8 @@ impl Driver {
         }
     }
 
-    /// Waits for the next event, and looks after the queue whenever something is due meanwhile. The poll is never cancelled
-    /// half-way: an attempt to connect would begin anew.
+    /// Waits for the next event, and serves the queue whenever something is due meanwhile. The poll is never cancelled, because
+    /// an attempt to connect would start over.
     async fn next_event(&mut self, client: &Client, wire: &mut Wire, session: &mut Session) -> Result<Event, End> {
         let mut poll = pin!(wire.poll());
         loop {
@@ -238,7 +238,7 @@ impl Driver {
         }
     }
 
-    /// How long nothing needs to be looked at, unless something happens.
+    /// Time until something is due.
     fn due(&self) -> Duration {
         let state = self.shared.lock();
         let mut due = Duration::from_secs(1);
@@ -277,7 +277,7 @@ impl Driver {
         }
     }
 
-    /// Does whatever is due: hands over packets, subscribes, passes on what came in, says good-bye.
+    /// Does everything that is due: submits packets, subscribes, delivers received messages, disconnects.
     fn tend(&self, client: &Client, session: &mut Session) -> Result<(), End> {
         let now = Instant::now();
         let mut guard = self.shared.lock();
@@ -309,16 +309,16 @@ impl Driver {
         Ok(())
     }
 
-    /// Everything is delivered and we are to stop: `offline`, and when that is acknowledged too, DISCONNECT.
+    /// Ends a connection after everything is delivered: `offline`, and after its acknowledgement DISCONNECT.
     fn send_offline(&self, state: &mut State, client: &Client, session: &mut Session, now: Instant) -> Result<(), End> {
         if session.disconnecting {
             return Ok(());
         }
-        if let (Some(topic), false) = (&self.state_topic, session.send_offline) {
-            session.send_offline = true;
+        if let (Some(topic), false) = (&self.state_topic, session.offline_queued) {
+            session.offline_queued = true;
             let offline = json(&NodeState::Offline);
             let message = Message { topic: topic.clone(), payload: offline, class: Class::State, timing: None };
-            // The topic was accepted for `online` before: it is for `offline`.
+            // The topic was accepted for `online`, so it is valid for `offline`.
             let _ = state.queue.push(message, now);
             return Ok(());
         }
@@ -326,7 +326,7 @@ impl Driver {
         client.disconnect().map_err(|_| queue_full())
     }
 
-    /// A message on something we subscribed to was too large: the topic is told once.
+    /// Logs the topic of an oversize message once.
     fn log_skipped(&mut self, skipped: Skipped) {
         let Skipped { topic, bytes, .. } = skipped;
         self.shared.lock().queue.received(1);
@@ -336,7 +336,7 @@ impl Driver {
         }
         let most = self.options.packet_bytes;
         tracing::warn!(
-            "MQTT broker {}: a message of {bytes} bytes on {topic:?} is over mqtt.max_packet_bytes = {most} and was read over; \
+            "MQTT broker {}: a message of {bytes} bytes on {topic:?} is over mqtt.max_packet_bytes = {most} and was skipped; \
              if it is retained, publish an empty one there",
             self.broker
         );
@@ -356,7 +356,7 @@ impl Driver {
     }
 }
 
-/// Gives readers what they have room for, and gives up the subscriptions of readers that went away.
+/// Delivers messages to readers with room, and ends the subscriptions of dropped readers.
 fn pass_on(state: &mut State, client: &Client, session: &mut Session) {
     let mut gone = Vec::new();
     state.inboxes.retain_mut(|inbox| {
@@ -369,14 +369,14 @@ fn pass_on(state: &mut State, client: &Client, session: &mut Session) {
     for filter in gone {
         if !state.inboxes.iter().any(|inbox| inbox.filter() == filter) {
             session.filters.retain(|asked| *asked != filter);
-            // If it cannot be sent, messages that nobody wants keep coming until the next connection: harmless.
+            // Without it, unwanted messages arrive until the next connection, which is harmless.
             let _ = client.unsubscribe(&filter);
         }
     }
 }
 
-/// Asks for every inbox's filter. Filters asked for before are asked for again, which brings their retained messages
-/// again, so only new ones are sent on a connection that has some already.
+/// Subscribes to every inbox's filter. A repeated SUBSCRIBE would deliver retained messages again, so a connection sends it only
+/// for new filters.
 fn subscribe(state: &mut State, client: &Client, session: &mut Session) -> Result<(), RequestQueueFull> {
     for inbox in &state.inboxes {
         if !session.filters.iter().any(|filter| filter == inbox.filter()) {
@@ -389,12 +389,12 @@ fn subscribe(state: &mut State, client: &Client, session: &mut Session) -> Resul
     Ok(())
 }
 
-/// The channel cannot be full by what the queue hands over; if it is, a new connection is needed.
+/// The channel holds more than the queue submits; if it is full all the same, a new connection is needed.
 fn queue_full() -> End {
     End::Lost(Failure::new(FailureKind::Silent, "the connection takes no more requests"))
 }
 
-/// Different for each node and start; only keeps nodes from connecting at the same moment.
+/// Differs for each node and start, so that nodes do not connect at the same moment.
 fn seed(client_id: &str) -> u64 {
     std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), client_id)
 }

@@ -1,4 +1,5 @@
-//! What went wrong with the connection, when to try again and what to tell. Pure: errors and times in, decisions out.
+//! Classification of connection failures, the back-off after them, and their log messages. Pure: errors and times in, decisions
+//! out.
 //!
 //! ```text
 //!            ┌────────────── back-off, growing ◀──────────────┐
@@ -17,36 +18,36 @@ use super::wire::WireError;
 
 /// First and longest pause between two attempts.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-/// A connection that lived this long was a good one.
+/// Lifetime of a good connection.
 const GOOD: Duration = Duration::from_secs(10);
-/// The same trouble is told again after this time, and no kind of trouble more often than [`QUIET`].
+/// Time until the same failure is logged again; any kind of failure is logged at most once per [`QUIET`].
 const REMIND: Duration = Duration::from_secs(600);
 const QUIET: Duration = Duration::from_secs(60);
 
-/// FailureKind of trouble.
+/// Kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
     /// The broker's name could not be resolved.
     Name,
-    /// Nothing listens there.
+    /// Nothing listens at the address.
     Refused,
-    /// No way to it, or no answer.
+    /// No route to the broker, or no answer.
     Unreachable,
     /// TLS failed.
     Tls(TlsFailure),
-    /// User name or password.
+    /// User name or password is wrong.
     Credentials,
-    /// The broker does not take the client id.
+    /// The broker refuses the client id.
     ClientId,
-    /// The broker does not let us in for another reason.
+    /// The broker refuses the connection for another reason.
     Rejected,
-    /// The broker, or something between, closed the connection.
+    /// The broker, or a device in between, closed the connection.
     Closed,
     /// The connection broke: the network, or a broker that closed it in the middle of a message.
     Reset,
-    /// The broker stopped answering.
+    /// The broker does not answer any more.
     Silent,
-    /// What was received is not MQTT 3.1.1.
+    /// The other side does not speak MQTT 3.1.1.
     Protocol,
 }
 
@@ -69,22 +70,22 @@ pub enum TlsFailure {
     Other,
 }
 
-/// Why an attempt or a connection ended.
+/// A failed attempt, or the end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Its kind.
+    /// Kind of the failure.
     pub kind: FailureKind,
-    /// For people.
+    /// Message for people.
     pub words: String,
 }
 
 impl Failure {
-    /// Failure of a kind.
+    /// A failure with its message.
     pub fn new(kind: FailureKind, words: impl Into<String>) -> Self {
         Failure { kind, words: words.into() }
     }
 
-    /// What it means that a connection as `client_id` could not be made, or ended.
+    /// Classifies the end of an attempt or a connection as `client_id`.
     pub fn of(failure: &WireError, client_id: &str) -> Self {
         match failure {
             WireError::Name(e) => Failure::new(FailureKind::Name, format!("the broker's name cannot be resolved: {e}")),
@@ -105,7 +106,7 @@ impl Failure {
         }
     }
 
-    /// Whether another attempt in a moment could end differently.
+    /// `true` when a retry may succeed.
     pub fn may_pass(&self) -> bool {
         !matches!(
             self.kind,
@@ -113,7 +114,7 @@ impl Failure {
         )
     }
 
-    /// The return codes of CONNACK (MQTT 3.1.1, section 3.2.2.3) for people.
+    /// Return codes of CONNACK (MQTT 3.1.1, section 3.2.2.3).
     fn of_code(code: ConnectReturnCode, client_id: &str) -> Self {
         match code {
             ConnectReturnCode::Success => {
@@ -139,7 +140,7 @@ impl Failure {
             ),
             ConnectReturnCode::NotAuthorized => Failure::new(
                 FailureKind::Credentials,
-                "the broker does not let us in: user name or password wrong or missing (return code 5)",
+                "the broker refuses access: user name or password wrong or missing (return code 5)",
             ),
         }
     }
@@ -154,44 +155,44 @@ impl Failure {
     }
 }
 
-/// How loud something is to be told.
+/// Log level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// Recovered by itself, nothing lost so far.
+    /// Recovered, nothing lost so far.
     Warn,
     /// A person is needed.
     Error,
 }
 
-/// How a connection that had been made ended.
+/// End of an established connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// How long it lived.
+    /// Lifetime.
     pub lived: Duration,
-    /// Something was acknowledged, and nothing was waiting for its acknowledgement.
+    /// Something was acknowledged, and nothing was in flight.
     pub idle: bool,
 }
 
-/// What to do after trouble.
+/// Reaction to a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// How long to wait before the next attempt.
+    /// Wait before the next attempt.
     pub pause: Duration,
-    /// What to log, unless it was told lately.
+    /// Log message, unless it was logged lately.
     pub tell: Option<(Severity, String)>,
 }
 
-/// Remembers how the connection has been doing.
+/// History of the connection.
 #[derive(Debug)]
 pub struct Link {
     client_id: String,
     random: u64,
     /// Failures since the last good connection.
     failures: u32,
-    /// Connections in order that the broker closed within [`GOOD`], in a row.
+    /// Connections in a row that were closed by the broker within [`GOOD`] without a message in flight.
     kicked: u32,
     last: Option<FailureKind>,
-    /// When each kind was told last.
+    /// Time of the last log message of each kind.
     told: Vec<(FailureKind, Instant)>,
     told_takeover: Option<Instant>,
 }
@@ -210,18 +211,18 @@ impl Link {
         }
     }
 
-    /// The client id from now on.
+    /// Sets the client id.
     pub fn rename(&mut self, client_id: &str) {
         self.client_id = client_id.into();
     }
 
-    /// An attempt failed, or a connection ended.
-    pub fn failed(&mut self, trouble: &Failure, ended: Option<Ended>, now: Instant) -> Retry {
+    /// Notes a failed attempt or the end of a connection.
+    pub fn failed(&mut self, failure: &Failure, ended: Option<Ended>, now: Instant) -> Retry {
         let short = ended.is_some_and(|ended| ended.lived < GOOD);
         if let Some(ended) = ended {
-            // Another client of our id has the broker close a connection that was in order. One that breaks is the
-            // network's; one that is closed with a message on its way may be closed because of the message.
-            match (short, trouble.kind) {
+            // For another client with our id, the broker closes an idle connection. A connection that breaks is the network's
+            // fault; one closed with a message in flight may be closed because of the message.
+            match (short, failure.kind) {
                 (true, FailureKind::Closed) if ended.idle => self.kicked += 1,
                 (true, FailureKind::Closed) => {}
                 _ => self.kicked = 0,
@@ -232,10 +233,10 @@ impl Link {
         }
         let pause = self.pause();
         self.failures = self.failures.saturating_add(1);
-        Retry { pause, tell: self.tell(trouble, now) }
+        Retry { pause, tell: self.tell(failure, now) }
     }
 
-    fn tell(&mut self, trouble: &Failure, now: Instant) -> Option<(Severity, String)> {
+    fn tell(&mut self, failure: &Failure, now: Instant) -> Option<(Severity, String)> {
         let due = |at: Option<Instant>, after| at.is_none_or(|at| now.saturating_duration_since(at) >= after);
         if self.kicked >= 2 && due(self.told_takeover, REMIND) {
             self.told_takeover = Some(now);
@@ -249,22 +250,22 @@ impl Link {
             );
             return Some((Severity::Error, words));
         }
-        let same = self.last == Some(trouble.kind);
-        self.last = Some(trouble.kind);
-        let at = self.told.iter().find(|(kind, _)| *kind == trouble.kind).map(|(_, at)| *at);
+        let same = self.last == Some(failure.kind);
+        self.last = Some(failure.kind);
+        let at = self.told.iter().find(|(kind, _)| *kind == failure.kind).map(|(_, at)| *at);
         if !due(at, if same { REMIND } else { QUIET }) {
             return None;
         }
-        self.told.retain(|(kind, _)| *kind != trouble.kind);
-        self.told.push((trouble.kind, now));
-        Some((Severity::Warn, trouble.words.clone()))
+        self.told.retain(|(kind, _)| *kind != failure.kind);
+        self.told.push((failure.kind, now));
+        Some((Severity::Warn, failure.words.clone()))
     }
 
-    /// Doubles with each failure up to the longest pause; of that a random share between one half and the whole.
+    /// Doubles with each failure up to the longest pause; a random factor between one half and one spreads the attempts.
     fn pause(&mut self) -> Duration {
         let (first, longest) = PAUSE;
         let full = first.saturating_mul(1 << self.failures.min(16)).min(longest);
-        // xorshift64 (Marsaglia 2003): enough to keep nodes apart.
+        // xorshift64 (Marsaglia 2003): sufficient to spread nodes in time.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;

@@ -39,7 +39,7 @@ impl State {
         match self.refusals.admit("refusal", now) {
             Some(0) => tracing::error!("message dropped: {refusal}"),
             Some(more) => {
-                tracing::error!("message dropped: {refusal} (and {more} others since this was told last)");
+                tracing::error!("message dropped: {refusal} (and {more} others since the last one logged)");
             }
             None => {}
         }

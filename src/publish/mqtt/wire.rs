@@ -1,8 +1,7 @@
 //! One connection to a broker: bytes to packets and back, acknowledgements, keep-alive.
 //!
-//! The packets and the rules of the protocol are rumqttc's (`MqttState`). The stream is our own, because rumqttc ends the
-//! connection at a message that is larger than it takes, and a retained one would do so at every connection: here such a
-//! message is read over and told.
+//! Packets and protocol rules are rumqttc's (`MqttState`). The stream is our own, because rumqttc ends the connection at an
+//! oversize message, and a retained one would do so at every connection: here such a message is skipped and reported.
 
 mod frames;
 
@@ -26,14 +25,14 @@ use tokio::time::{Instant, sleep_until, timeout};
 pub use frames::Skipped;
 use frames::{Frame, Frames, Malformed};
 
-/// QoS 1 messages on their way: more than a [`Queue`](crate::publish::queue::Queue) has, so that packet ids do not collide.
+/// QoS 1 messages in flight: more than a [`Queue`](crate::publish::queue::Queue) has, so that packet ids do not collide.
 const INFLIGHT: u16 = 256;
 /// Bytes read from the socket at a time.
 const CHUNK: usize = 16 << 10;
-/// Packets that wait to be looked at, above which no more are read.
+/// Unprocessed packets at which reading stops.
 const WAITING: usize = 100;
 
-/// What a connection is made with.
+/// Options of a connection.
 #[derive(Clone)]
 pub(crate) struct Options {
     /// Name or address of the broker.
@@ -46,17 +45,17 @@ pub(crate) struct Options {
     pub(crate) login: Option<(String, String)>,
     /// Topic and payload of the will: QoS 1, retained.
     pub(crate) will: Option<(String, Vec<u8>)>,
-    /// Between two pings.
+    /// Interval of pings.
     pub(crate) keep_alive: Duration,
     /// Largest packet in bytes, in and out.
     pub(crate) packet_bytes: usize,
     /// Encryption.
     pub(crate) tls: Option<Arc<ClientConfig>>,
-    /// For the connection to be made, and for the socket to take a packet.
+    /// Timeout of the connection attempt, and of the socket taking a packet.
     pub(crate) timeout: Duration,
 }
 
-/// Why a connection could not be made, or ended.
+/// A connection could not be made, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
     /// The broker's name has no address.
@@ -68,10 +67,10 @@ pub enum WireError {
     /// No TLS session.
     #[error("TLS: {0}")]
     Tls(#[source] io::Error),
-    /// Nothing came in time.
+    /// No answer in time.
     #[error("no answer")]
     NoAnswer,
-    /// A ping was not answered in time, and nothing else came.
+    /// No answer to a ping in time, nor anything else.
     #[error("no answer to a ping")]
     Silent,
     /// The socket took nothing in time.
@@ -86,32 +85,32 @@ pub enum WireError {
     /// The connection broke.
     #[error("{0}")]
     Broken(#[source] io::Error),
-    /// What came is not MQTT 3.1.1, or not now.
+    /// A packet that is not MQTT 3.1.1, or unexpected.
     #[error("{0}")]
     Protocol(String),
 }
 
-/// What happened.
+/// Event of a connection.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// The broker let us in.
+    /// The broker accepted the connection.
     Connected,
-    /// A packet came in.
+    /// A packet was received.
     Incoming(Packet),
-    /// A PUBLISH with this packet id (0 = QoS 0) was given to the socket.
+    /// A PUBLISH with this packet id (0 = QoS 0) was written to the socket.
     Written(u16),
-    /// DISCONNECT was given to the socket.
+    /// DISCONNECT was written to the socket.
     Disconnected,
-    /// A message was read over.
+    /// An oversize message was skipped.
     Skipped(Skipped),
 }
 
-/// Where requests to a [`Wire`] are left. None of them waits.
+/// Sends requests to a [`Wire`] without waiting.
 pub(crate) struct Client {
     requests: mpsc::Sender<Request>,
 }
 
-/// A request could not be taken: the wire is stuck, or gone.
+/// The request queue is full, or the wire is gone.
 #[derive(Debug)]
 pub(crate) struct RequestQueueFull;
 
@@ -139,7 +138,7 @@ impl Client {
         self.ask(Request::Unsubscribe(Unsubscribe::new(filter)))
     }
 
-    /// Says good-bye.
+    /// Sends DISCONNECT.
     pub(crate) fn disconnect(&self) -> Result<(), RequestQueueFull> {
         self.ask(Request::Disconnect(Disconnect))
     }
@@ -159,11 +158,11 @@ pub(crate) struct Wire {
     state: MqttState,
     line: Option<Line>,
     incoming: VecDeque<Event>,
-    /// What has happened once `out` has gone.
+    /// Events that happen once `out` is written.
     outgoing: VecDeque<Event>,
 }
 
-/// The stream and what is on its way through it.
+/// The stream and its buffers.
 struct Line {
     read: ReadHalf<Box<dyn Stream>>,
     write: WriteHalf<Box<dyn Stream>>,
@@ -175,17 +174,17 @@ struct Line {
     heard: bool,
 }
 
-/// Bytes that wait for the socket.
+/// Bytes waiting for the socket.
 struct Out {
     bytes: Vec<u8>,
     /// Bytes were written and not flushed yet: TLS keeps some back.
     unflushed: bool,
-    /// The socket took something, or there was nothing to take.
+    /// Time at which the socket last took bytes, or had none to take.
     progress: Instant,
 }
 
 impl Wire {
-    /// A connection that is made by the first [`Wire::poll`]; at most `capacity` requests wait.
+    /// A connection that the first [`Wire::poll`] makes; at most `capacity` requests wait.
     pub(crate) fn new(options: Options, capacity: usize) -> (Client, Self) {
         let (sender, requests) = mpsc::channel(capacity);
         let wire = Wire {
@@ -199,11 +198,10 @@ impl Wire {
         (Client { requests: sender }, wire)
     }
 
-    /// Connects at the first call; afterwards works until something has happened. Nothing is lost when it is dropped
-    /// half-way, but the attempt to connect.
+    /// Connects at the first call; afterwards works until the next event. Cancel safe, except for the attempt to connect.
     ///
     /// # Errors
-    /// [`WireError`]; the wire is then of no more use.
+    /// [`WireError`]; the wire is then unusable.
     pub(crate) async fn poll(&mut self) -> Result<Event, WireError> {
         let Some(line) = &mut self.line else {
             let connecting = connect(&self.options);
@@ -248,7 +246,7 @@ impl Wire {
                 }
                 () = sleep_until(line.ping_at) => {
                     line.ping_at = Instant::now() + self.options.keep_alive;
-                    // A large message may keep the answer to the last ping waiting: what is heard is alive.
+                    // A large message may delay the answer to the last ping: any received data proves that the broker is alive.
                     if std::mem::take(&mut line.heard) {
                         self.state.await_pingresp = false;
                     }
@@ -281,7 +279,7 @@ impl Out {
         Ok(())
     }
 
-    /// Gives the socket what it takes now. One write or one flush, so that nothing is forgotten when it is dropped.
+    /// Writes what the socket takes now. Cancel safe: one write or one flush.
     async fn push(&mut self, write: &mut WriteHalf<Box<dyn Stream>>) -> io::Result<()> {
         if self.bytes.is_empty() {
             write.flush().await?;
@@ -300,7 +298,7 @@ impl Out {
     }
 }
 
-/// Gives the state what came in. A message that was read over is acknowledged as any other, and told instead of delivered.
+/// Processes a received frame. A skipped message is acknowledged like any other, and reported instead of delivered.
 fn take(state: &mut MqttState, frame: Frame, out: &mut Out) -> Result<Option<Skipped>, WireError> {
     let (packet, skipped) = match frame {
         Frame::Packet(bytes) => (decode(&bytes)?, None),
@@ -324,7 +322,7 @@ fn take(state: &mut MqttState, frame: Frame, out: &mut Out) -> Result<Option<Ski
     Ok(skipped)
 }
 
-/// Sorts what the state says into what has happened and what has only when it is written.
+/// Separates events that have happened from those that happen when they are written.
 fn sort(state: &mut MqttState, incoming: &mut VecDeque<Event>, outgoing: &mut VecDeque<Event>) {
     for event in state.events.drain(..) {
         match event {
@@ -404,7 +402,7 @@ async fn connect(options: &Options) -> Result<Line, WireError> {
 
 fn broken(error: io::Error) -> WireError {
     match error.kind() {
-        // A TLS session that ends without a word.
+        // A TLS session that ends without a close_notify.
         io::ErrorKind::UnexpectedEof => WireError::Closed,
         _ => WireError::Broken(error),
     }

@@ -21,7 +21,7 @@ fn queue(limits: Limits) -> (Queue, Instant) {
     (Queue::new(limits), Instant::now())
 }
 
-/// Everything that is due, as `topic payload`, each written with packet ids counting up from `id`.
+/// All due packets as `topic payload`, each written with packet ids counting up from `id`.
 fn drain(queue: &mut Queue, now: Instant, id: &mut u16) -> Vec<String> {
     let mut sent = Vec::new();
     while let Some(packet) = queue.next(now) {
@@ -198,8 +198,8 @@ fn a_newer_state_overtakes_its_unacknowledged_elder() {
     assert!(adds_up(&q.stats()));
 }
 
-/// One connection to a broker that hangs up on `poison`: what it acknowledged that reached us, and whether it hung up.
-/// Of what was handed over before, `noted` packets are known to be written then, and `heard` acknowledgements arrive.
+/// One connection to a broker that disconnects on `poison`. Returns the received acknowledgements and whether it disconnected. Of
+/// the submitted packets, `noted` writes are reported, and `heard` acknowledgements arrive.
 fn until_hung_up(q: &mut Queue, now: Instant, poison: &str, noted: usize, heard: usize) -> (Vec<String>, bool) {
     let (mut acknowledged, mut id) = (Vec::new(), 0);
     q.connected(now);
@@ -261,7 +261,7 @@ fn hang_ups_with_nothing_under_way_or_between_good_times_accuse_nobody() {
     q.push(message(Class::State, "s", "ok"), now).unwrap();
     for n in 0..10 {
         q.push(message(Class::Event, "e", &n.to_string()), now).unwrap();
-        // The broker ends once with the event under way, and once after it acknowledged everything.
+        // The broker ends once with the event in flight, and once after it acknowledged everything.
         q.connected(now);
         drain(&mut q, now, &mut 0);
         assert_eq!(q.disconnected(now, true), Loss::default());
@@ -295,7 +295,7 @@ fn a_state_given_up_has_another_chance_with_a_new_payload_and_after_a_good_conne
     assert_eq!(abandon(&mut q, "bad"), 8, "what was acknowledged since begins anew");
 }
 
-/// A connection that breaks at the first QoS 1 message, whatever it is.
+/// A connection that breaks at the first QoS 1 message.
 fn until_broken(q: &mut Queue, now: Instant) -> Loss {
     q.connected(now);
     assert!(q.next(now).is_some());
@@ -365,7 +365,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A broker that follows the protocol: what it got, and which packets it owes an acknowledgement.
+/// A broker that follows the protocol: received messages, and packets to acknowledge.
 #[derive(Default)]
 struct Wire {
     connected: bool,
@@ -420,7 +420,7 @@ proptest! {
                     wire.acknowledged.push((packet.topic, number));
                 }
                 Step::Lose if wire.connected => {
-                    // Alone and hung up on, it is taken as written, though the client library did not say so.
+                    // Alone at a disconnect, it counts as written, although the client library did not report it.
                     if let Some(packet) = wire.handed.front().filter(|_| q.poison.cautious() && q.in_flight.is_empty()) {
                         let number = String::from_utf8_lossy(&packet.payload[..5]).parse().unwrap();
                         wire.received.push((packet.topic.clone(), number));
@@ -453,7 +453,7 @@ proptest! {
         }
         prop_assert_eq!(q.stats().published, seen.len() as u64);
 
-        // With a working broker everything left is delivered: no event is lost but those counted.
+        // With a working broker everything left is delivered: only counted events are lost.
         q.disconnected(now, false);
         q.connected(now);
         let mut id = 0;

@@ -49,6 +49,8 @@ fn a_forbidden_import_is_found_however_it_is_written() {
         "mod inner { use super::super::model::Bundle; }",
         "use leptond_engine::int8::Plan;",
         "#[cfg(not(test))] use crate::model::Bundle;",
+        "#[cfg(any(test, unix))] use crate::model::Bundle;",
+        "#[cfg(all(unix, not(test)))] use crate::model::Bundle;",
     ] {
         assert_eq!(of_task(text).len(), 1, "{text}: {:?}", of_task(text));
     }
@@ -63,6 +65,7 @@ fn what_is_allowed_or_only_in_tests_or_words_is_not_found() {
         "// crate::model::Bundle\n/// [`crate::model::Bundle`]\nfn f() -> &'static str { \"crate::model::Bundle\" }",
         "#[cfg(test)] use crate::model::Bundle;",
         "#[cfg(test)] mod tests { use crate::model::Bundle; }",
+        "#[cfg(any(test, all(test, unix)))] use crate::model::Bundle;",
         "#[cfg(all(test, unix))] fn f() { crate::model::plan::compile() }",
         "#[test] fn t() { crate::model::plan::compile() }",
         "struct S; impl S { #[cfg(test)] fn f() { crate::model::plan::compile() } }",

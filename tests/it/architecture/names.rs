@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
-use syn::{Attribute, ImplItem, Item, ItemUse, Meta, Stmt, UseTree, Visibility};
+use syn::{Attribute, ImplItem, Item, ItemUse, Meta, Stmt, Token, UseTree, Visibility};
 
 /// A path as it is written: `crate::frame::Event` is three segments.
 pub type Segments = Vec<String>;
@@ -23,27 +24,22 @@ pub struct Import {
 /// True for an item that only tests compile.
 pub fn only_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
-        if attribute.path().is_ident("test") {
-            return true;
-        }
-        match &attribute.meta {
-            Meta::List(list) if list.path.is_ident("cfg") => names_test(list.tokens.clone()),
-            _ => false,
-        }
+        let condition = || attribute.parse_args::<Meta>().is_ok_and(|condition| !may_hold_without_tests(&condition));
+        attribute.path().is_ident("test") || attribute.path().is_ident("cfg") && condition()
     })
 }
 
-/// True where `test` stands in a condition outside of `not(…)`.
-fn names_test(condition: TokenStream) -> bool {
-    let mut negated = false;
-    condition.into_iter().any(|token| match token {
-        TokenTree::Ident(word) => {
-            negated = word == "not";
-            word == "test"
-        }
-        TokenTree::Group(group) => !std::mem::take(&mut negated) && names_test(group.stream()),
-        _ => false,
-    })
+/// False where a condition holds in tests alone: `test`, `all(test, …)`, and `any(…)` of such.
+fn may_hold_without_tests(condition: &Meta) -> bool {
+    let Meta::List(list) = condition else { return !condition.path().is_ident("test") };
+    let parts = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).unwrap_or_default();
+    if list.path.is_ident("all") {
+        parts.iter().all(may_hold_without_tests)
+    } else if list.path.is_ident("any") {
+        parts.iter().any(may_hold_without_tests)
+    } else {
+        true
+    }
 }
 
 fn attributes_of(item: &Item) -> &[Attribute] {

@@ -17,7 +17,7 @@ fn a_suback_tells_which_filters_were_refused() {
     assert_eq!(subscribe(7, &filters, &[true, false, true]), b"\x82\x0c\0\x07\0\x01#\x01\0\x03a/+\x02");
 }
 
-/// rumqttd dies in earnest here (behind the gate's back): its panic in the test's output is wanted.
+/// Kills rumqttd behind the gate's back: its panic in the test's output is expected.
 #[test]
 fn a_dead_rumqttd_is_replaced() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -10,7 +10,7 @@ fn closed() -> Failure {
     Failure::new(FailureKind::Closed, "closed")
 }
 
-/// A connection in order that lived so long.
+/// A good connection with this lifetime.
 fn lived(lived: Duration) -> Option<Ended> {
     Some(Ended { lived, idle: true })
 }
@@ -46,7 +46,7 @@ fn a_good_connection_resets_the_pause_and_a_short_one_does_not() {
 fn each_cause_is_told_once_and_again_when_it_changes() {
     let now = Instant::now();
     let mut link = Link::new("id", 1);
-    let told = |link: &mut Link, trouble: &Failure, at: Duration| link.failed(trouble, None, now + at).tell.is_some();
+    let told = |link: &mut Link, failure: &Failure, at: Duration| link.failed(failure, None, now + at).tell.is_some();
     assert!(told(&mut link, &refused(), S));
     for s in 2..600 {
         assert!(!told(&mut link, &refused(), s * S), "at {s} s");
@@ -75,11 +75,11 @@ fn a_network_that_breaks_and_a_broker_that_objects_are_no_takeover() {
     let now = Instant::now();
     let reset = Failure::new(FailureKind::Reset, "reset");
     let busy = Some(Ended { lived: S, idle: false });
-    for (trouble, ended) in [(&reset, lived(S)), (&reset, busy), (&closed(), busy), (&closed(), lived(11 * S))] {
+    for (failure, ended) in [(&reset, lived(S)), (&reset, busy), (&closed(), busy), (&closed(), lived(11 * S))] {
         let mut link = Link::new("id", 1);
         for round in 0..50 {
-            let tell = link.failed(trouble, ended, now + round * 30 * S).tell;
-            assert!(tell.is_none_or(|(volume, _)| volume == Severity::Warn), "{trouble:?} {ended:?}");
+            let tell = link.failed(failure, ended, now + round * 30 * S).tell;
+            assert!(tell.is_none_or(|(volume, _)| volume == Severity::Warn), "{failure:?} {ended:?}");
         }
     }
 }
@@ -90,8 +90,8 @@ fn a_restarted_broker_is_no_takeover() {
     let mut link = Link::new("id", 1);
     for round in 0..5 {
         let at = now + round * 100 * S;
-        for (trouble, ended) in [(closed(), lived(60 * S)), (refused(), None), (closed(), lived(S))] {
-            let tell = link.failed(&trouble, ended, at).tell;
+        for (failure, ended) in [(closed(), lived(60 * S)), (refused(), None), (closed(), lived(S))] {
+            let tell = link.failed(&failure, ended, at).tell;
             assert!(tell.is_none_or(|(volume, _)| volume == Severity::Warn));
         }
     }
@@ -139,8 +139,8 @@ fn failures_become_words() {
         ),
     ];
     for (failure, kind, words) in cases {
-        let trouble = Failure::of(&failure, "leptond-attic");
-        assert_eq!(trouble.kind, kind, "{failure:?}");
-        assert!(trouble.words.contains(words), "{failure:?}: {}", trouble.words);
+        let failure = Failure::of(&failure, "leptond-attic");
+        assert_eq!(failure.kind, kind, "{failure:?}");
+        assert!(failure.words.contains(words), "{failure:?}: {}", failure.words);
     }
 }

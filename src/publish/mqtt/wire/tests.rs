@@ -18,7 +18,7 @@ fn options(port: u16) -> Options {
     }
 }
 
-/// A broker of one connection: it answers CONNECT, sends `says` at once, and gives what it heard up to the end, or up to
+/// A broker for one connection: it answers CONNECT, sends `says` at once, and returns the bytes received up to the end, or up to
 /// `enough` bytes.
 fn broker(says: Vec<u8>, enough: usize) -> (u16, std::thread::JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -88,7 +88,7 @@ fn what_is_published_is_told_when_it_was_written() {
             match wire.poll().await {
                 Ok(Event::Written(id)) => written.push(id),
                 Ok(Event::Disconnected) => break,
-                // The acknowledgement may come before the message was written: this broker knows no patience.
+                // The acknowledgement may arrive before the message was fully written: this broker sends it at once.
                 Ok(_) | Err(WireError::Protocol(_)) => {}
                 Err(error) => panic!("{error}"),
             }
@@ -113,7 +113,7 @@ fn how_it_ends_is_told_apart() {
         let port = listener.local_addr().unwrap().port();
         let serve = std::thread::spawn(move || {
             let (mut client, _) = listener.accept().unwrap();
-            // A socket that is closed with something unread resets the connection.
+            // Closing a socket with unread data resets the connection.
             let mut hello = vec![0; if reset { 1 } else { 27 }];
             client.read_exact(&mut hello).unwrap();
             client.write_all(answer).unwrap();
