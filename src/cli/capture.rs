@@ -69,7 +69,11 @@ fn source_config(args: &Args) -> Result<source::Config, Failure> {
     let loaded = config::load(&options).map_err(|errors| Failure::Config(errors.to_string()))?;
     let names: Vec<&str> = loaded.config.pipelines.iter().map(|p| p.name.as_str()).collect();
     match loaded.config.pipelines.iter().find(|p| p.name == name.as_str()) {
-        Some(pipeline) => Ok(pipeline.source.clone()),
+        Some(pipeline) => loaded
+            .config
+            .source_of(&pipeline.source)
+            .cloned()
+            .ok_or_else(|| Failure::Usage(format!("--pipeline {name}: its source is not in the configuration"))),
         None => Err(Failure::Usage(format!("--pipeline {name}: the configuration has {}", names.join(", ")))),
     }
 }
@@ -92,8 +96,9 @@ pub(super) fn source_of_pairs(pairs: &[String]) -> Result<source::Config, String
         options.overrides.push(flag(&format!("pipeline[0].source.{key}"), value, pair));
     }
     let loaded = config::load(&options).map_err(|errors| errors.to_string())?;
-    let source = loaded.config.pipelines.into_iter().next().map(|pipeline| pipeline.source);
-    source.ok_or_else(|| "no source is given".to_owned())
+    let pipeline = loaded.config.pipelines.first();
+    let source = pipeline.and_then(|pipeline| loaded.config.source_of(&pipeline.source));
+    source.cloned().ok_or_else(|| "no source is given".to_owned())
 }
 
 /// Why a capture ended before its time.

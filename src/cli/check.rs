@@ -11,7 +11,7 @@ use super::{Failure, say, tell};
 use crate::config::{self, ConfigErrors, Loaded, Options, Origin, Override, PipelineConfig, Problem};
 use crate::frame::Spec;
 use crate::model::{self, Bundle, LoadedModel, PlanKey};
-use crate::pipeline::{self, offline, trial};
+use crate::pipeline::{offline, trial};
 
 /// Arguments of `leptond check`.
 #[derive(Debug, clap::Args)]
@@ -87,7 +87,7 @@ pub(super) fn models(loaded: &Loaded) -> Result<Vec<ModelReport>, ConfigErrors> 
     let mut problems = Vec::new();
     for (i, pipeline) in loaded.config.pipelines.iter().enumerate() {
         let mut problem = |key: &str, what: String| {
-            let key = format!("pipeline[{i}].{key}");
+            let key = loaded.config.path_of(i, key);
             let origin = loaded.sources.get(&key).cloned().unwrap_or(Origin::Default);
             let problem = Problem::new(key, what).at(origin);
             problems.push(Problem { pipeline: Some(pipeline.name.to_string()), ..problem });
@@ -111,7 +111,8 @@ pub(super) fn models(loaded: &Loaded) -> Result<Vec<ModelReport>, ConfigErrors> 
                 tried.len() - 1
             }
         };
-        let misfit = tried.get(place).and_then(|t| pipeline::misfit(&pipeline.source, &t.spec, t.item_len));
+        let feed = loaded.config.resolve(pipeline).map(|resolved| resolved.feed);
+        let misfit = tried.get(place).zip(feed).and_then(|(t, feed)| feed.misfit(&t.spec, t.item_len));
         if let Some(misfit) = misfit {
             problem(misfit.key, misfit.reason);
         }

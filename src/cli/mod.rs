@@ -21,7 +21,6 @@ mod progress;
 mod record;
 mod render;
 mod run;
-mod screen;
 mod setup;
 mod simulate;
 mod trial_load;

@@ -10,10 +10,12 @@ mod incoming;
 pub mod names;
 mod outcome;
 mod output;
+mod shared;
 mod spec;
+pub mod status;
 mod tensor;
 
-pub use captured::{Frame, Image, Payload, PixelFormat, Window};
+pub use captured::{Frame, Image, Parent, Payload, PixelFormat, Window};
 pub use geometry::Geometry;
 pub use incoming::Incoming;
 pub use names::{NameError, NodeName, PipelineName, SourceName, TopicFilter};
@@ -22,5 +24,6 @@ pub use outcome::{
     VALUE_DIGITS, rfc3339,
 };
 pub use output::{Bus, Emission, Output, Sink, Stamp, Timing};
+pub use shared::{Channels, FramePool, Pixels, SharedFrame, SourceCounts, Undecodable};
 pub use spec::{Boxes, Colour, Fit, Head, InputSpec, Layout, Spec, TaskKind, TaskSpec, WindowSpec};
 pub use tensor::{DType, Elements, ElementsMut, Quant, TensorSpec, TensorView, TensorViewMut};

@@ -1,4 +1,4 @@
-//! Telling the world: `trait Publisher`, MQTT, the embedded broker, standard output.
+//! The bus's sinks and their ways out: topics and payloads for MQTT, lines for a terminal, the embedded broker.
 
 pub mod broker;
 pub mod inbox;
@@ -10,8 +10,12 @@ pub mod queue;
 pub mod requests;
 pub mod sink;
 pub mod stdout;
+pub mod terminal;
+#[cfg(test)]
+mod testing;
 mod throttle;
 pub mod topics;
+mod wording;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::PipelineConfig;
 use crate::frame::rfc3339;
 use crate::model::warn_unkept;
+use crate::pipeline::Resolved;
 use crate::sys::{atomic, file};
 use crate::task::{Memory, Number};
 
@@ -87,11 +87,12 @@ impl Readings {
         }
     }
 
-    /// The place of one pipeline's reading. `None` where it would mean nothing, because the scene begins anew with every start.
-    pub(super) fn place(self: &Arc<Self>, pipeline: &PipelineConfig) -> Option<Place> {
+    /// The place of one pipeline's reading. `None` where it would mean nothing: a synthetic counter begins anew with every start.
+    pub(super) fn place(self: &Arc<Self>, pipeline: &Resolved) -> Option<Place> {
+        let Resolved { config, feed } = pipeline;
         // Another number of digits is another counter.
-        let key = format!("{}/{}", pipeline.name, pipeline.preprocess.regions.len().max(1));
-        (!pipeline.source.kind().begins_anew()).then(|| Place { readings: self.clone(), key })
+        let key = format!("{}/{}", config.name, config.preprocess.regions.len().max(1));
+        (!feed.source().kind().begins_anew()).then(|| Place { readings: self.clone(), key })
     }
 
     /// A turn of the control loop: has the file written when that is due. Returns at once.

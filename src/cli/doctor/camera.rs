@@ -81,8 +81,9 @@ pub fn gather(
     };
     let mut all = Vec::new();
     for pipeline in &config.pipelines {
+        let Some(source) = config.source_of(&pipeline.source) else { continue };
         let mut shut_group = None;
-        let (kind, mut holders, ready) = match &pipeline.source {
+        let (kind, mut holders, ready) = match source {
             source::Config::V4l2(v4l2) => {
                 let node = node(machine, &v4l2.device);
                 shut_group = shut_for_service(machine, &node).filter(|_| of_service && machine.is_here());
@@ -115,7 +116,7 @@ pub fn gather(
         }
         // What leptond itself holds is at work.
         let try_it = ready && machine.is_here() && !holders.iter().any(Holder::is_leptond);
-        let picture = try_it.then(|| look(&pipeline.source, machine.roots.clone()).map(|seen| seen.what));
+        let picture = try_it.then(|| look(source, machine.roots.clone()).map(|seen| seen.what));
         all.push(Facts { pipeline: pipeline.name.to_string(), kind, holders, picture, user: user.clone(), shut_group });
     }
     all

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use super::super::progress::spinner;
 use super::finding::Finding;
-use crate::config::{Config, PipelineConfig};
+use crate::config::Config;
 use crate::model;
 use crate::pipeline::offline;
-use crate::pipeline::{self, Measured, PipelineError, Places};
+use crate::pipeline::{self, Measured, PipelineError, Places, Resolved};
 use crate::runtime::status::Status;
 use crate::sys::Roots;
 use leptond_governor as governor;
@@ -68,23 +68,25 @@ pub enum Speed {
 /// Loads and measures each; one that the daemon runs is not measured beside it. What was measured earlier is remembered in `state`.
 pub fn gather(config: &Config, state: Option<PathBuf>, status: Option<&Status>) -> Vec<Facts> {
     let places = Places { models: config.models.dirs.clone(), state };
-    config.pipelines.iter().map(|p| facts(p, &places, status)).collect()
+    config.resolved().iter().map(|p| facts(p, &places, status)).collect()
 }
 
-fn facts(pipeline: &PipelineConfig, places: &Places, status: Option<&Status>) -> Facts {
+fn facts(resolved: &Resolved, places: &Places, status: Option<&Status>) -> Facts {
+    let pipeline = &resolved.config;
     let deadline = pipeline.governor.deadline_ms;
-    let frame = pipeline.source.kind().frame_interval().as_secs_f64() * 1e3;
+    let frame = resolved.feed.frame_interval().as_secs_f64() * 1e3;
     let interval = frame.max(pipeline.governor.interval_ms as f64);
     Facts {
         pipeline: pipeline.name.to_string(),
         model: pipeline.model.clone(),
-        state: spinner(&format!("loading {}", pipeline.model), || state(pipeline, places, status)),
+        state: spinner(&format!("loading {}", pipeline.model), || state(resolved, places, status)),
         deadline_ms: (deadline > 0).then_some(deadline as f64),
         interval_ms: (interval > 0.0).then_some(interval),
     }
 }
 
-fn state(pipeline: &PipelineConfig, places: &Places, status: Option<&Status>) -> State {
+fn state(resolved: &Resolved, places: &Places, status: Option<&Status>) -> State {
+    let pipeline = &resolved.config;
     let bundle = match model::open(&pipeline.model, &places.models) {
         None => return State::Missing,
         Some(Err(error)) => return State::Broken(error.to_string()),
@@ -104,7 +106,7 @@ fn state(pipeline: &PipelineConfig, places: &Places, status: Option<&Status>) ->
     let what = format!("{} {}", bundle.manifest().name, bundle.manifest().version);
     let speed = match observed(&pipeline.name, status) {
         Some(speed) => speed,
-        None => match pipeline::measure(pipeline, places, &Roots::default()) {
+        None => match pipeline::measure(resolved, places, &Roots::default()) {
             Ok(measured) => speed(&measured),
             Err(PipelineError::Fit(_, misfit)) => return State::Broken(misfit.to_string()),
             Err(error) => Speed::Unknown(error.to_string()),

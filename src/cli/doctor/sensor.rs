@@ -31,7 +31,7 @@ pub fn gather(machine: &Machine, config: &Config) -> Vec<Facts> {
     let mut buffer = String::new();
     let mut all = Vec::new();
     for pipeline in &config.pipelines {
-        let source::Config::Sensor(sensor) = &pipeline.source else { continue };
+        let Some(source::Config::Sensor(sensor)) = config.source_of(&pipeline.source) else { continue };
         let find: fn(&_, &str) -> Vec<Probe> = match sensor.kind {
             SensorKind::Iio => sysfs::iio,
             SensorKind::Hwmon => sysfs::hwmon,

@@ -139,7 +139,8 @@ impl Interview<'_> {
         }
         let old = self.present.pipelines.iter().find(|p| p.name == name && p.model == DIGITS);
         let count = old.map_or(0, |old| old.preprocess.regions.len());
-        let kept = old.is_some_and(|old| count > 0 && present::same_pictures(&old.source, source));
+        let before = old.and_then(|old| self.present.source_of(&old.source));
+        let kept = before.is_some_and(|before| count > 0 && present::same_pictures(before, source));
         let Some(ask) = self.ask.as_mut() else {
             let words = match (kept, count) {
                 (true, count) => format!("no --meter-region: the {count} regions of pipeline {name:?} stay"),

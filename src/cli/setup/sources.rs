@@ -63,6 +63,7 @@ impl Interview<'_> {
     /// Which of the sources that are there.
     fn pick(&mut self, offers: &[probe::Offer], absent: &[String]) -> Result<Picked, Failure> {
         let now = present::pipeline(self.present, self.args.name.as_deref());
+        let now = now.and_then(|now| Some((now, self.present.source_of(&now.source)?)));
         let text = self.text;
         let Some(ask) = self.ask.as_mut() else { return Err(Failure::Usage("--source is missing".into())) };
         for line in absent {
@@ -70,16 +71,12 @@ impl Interview<'_> {
         }
         ask.tell("sources of this board:");
         let as_it_is =
-            now.map(|now| format!("as it is in pipeline {:?}: {}", now.name, present::described(&now.source)));
+            now.map(|(now, source)| format!("as it is in pipeline {:?}: {}", now.name, present::described(source)));
         let labels: Vec<String> = as_it_is.into_iter().chain(offers.iter().map(|offer| offer.label.clone())).collect();
         let index = ask.choose("Source", &labels, 0)?;
         let index = match now {
-            Some(now) if index == 0 => {
-                return Ok(Picked::AsItIs(
-                    now.source.clone(),
-                    present::source_keys(text, &now.name),
-                    now.name.to_string(),
-                ));
+            Some((now, source)) if index == 0 => {
+                return Ok(Picked::AsItIs(source.clone(), present::source_keys(text, &now.name), now.name.to_string()));
             }
             Some(_) => index - 1,
             None => index,

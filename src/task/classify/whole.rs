@@ -1,8 +1,9 @@
 //! One class for the whole picture or window.
 
-use super::output::{EventIds, Filter, Scores, Smoothing, get, items, label, wrong};
-use super::{Config, SetupError, Task, TaskError, TaskInput, TaskOutput};
+use super::config::ClassifyConfig;
 use crate::frame::{Event, EventKind, Label, Outcome, Scored, TaskSpec, Unreadable};
+use crate::task::contract::{SetupError, Task, TaskError, TaskInput, TaskOutput};
+use crate::task::output::{EventIds, Filter, Scores, Smoothing, check_labels, get, items, label, wrong};
 
 /// Labels that are published when the configuration does not say.
 const TOP_K: u32 = 3;
@@ -28,8 +29,8 @@ pub(super) struct Classify {
 
 impl Classify {
     /// # Errors
-    /// When a wanted label is none of the model's.
-    pub fn new(config: &Config, spec: &TaskSpec) -> Result<Self, SetupError> {
+    /// A wanted label that is none of the model's.
+    pub fn new(config: &ClassifyConfig, spec: &TaskSpec) -> Result<Self, SetupError> {
         Ok(Classify {
             filter: Filter::new(&config.labels, &spec.labels)?,
             labels: spec.labels.clone(),
@@ -45,7 +46,7 @@ impl Classify {
         })
     }
 
-    /// What begins and ends when `label` is the one of this frame (`None`: no label counts).
+    /// The events that begin and end when `label` is the one of this frame (`None`: no label counts).
     fn events(&mut self, best: Option<&Scored>, input: &TaskInput<'_>) -> Vec<Event> {
         let mut events = Vec::new();
         if let (Some(current), Some(best)) = (&mut self.current, best)
@@ -114,19 +115,6 @@ impl Task for Classify {
     }
 }
 
-/// A model with labels has as many as its output has classes.
-pub(super) fn check_labels(
-    output: &crate::frame::TensorView<'_>,
-    classes: usize,
-    labels: &[Label],
-) -> Result<(), TaskError> {
-    if labels.is_empty() || labels.len() == classes {
-        return Ok(());
-    }
-    let reason = format!("shape {:?} has {classes} classes, the model has {} labels", output.spec.shape, labels.len());
-    Err(wrong(output, reason))
-}
-
 #[cfg(test)]
-#[path = "classify_tests.rs"]
+#[path = "whole_tests.rs"]
 mod tests;

@@ -1,4 +1,4 @@
-//! What a counter shows: a number of as many decimal digits as it has drums.
+//! The number that a counter shows, of as many decimal digits as it has drums.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ impl Number {
         Some(Number { value: text.parse().ok()?, digits })
     }
 
-    /// How many digits it has.
+    /// Number of digits.
     pub fn digits(self) -> usize {
         self.digits as usize
     }
@@ -45,7 +45,7 @@ impl Number {
         (self.digits == to.digits).then(|| (to.value + range - self.value) % range)
     }
 
-    /// Whether drums that show `seen` (left to right, `None` = nothing that can be read) stand between this number and a neighbour: each
+    /// True if drums that show `seen` (left to right, `None` = nothing that can be read) stand between this number and a neighbour: each
     /// one's digit is that of either, or not readable where the two differ. The number itself and the next one are not between, since
     /// they are readings; the one before is, since drums that have just come to rest look like it now and then. Drums that mix it with this
     /// number and can all be read show one further on, which may be right (00209 after 00200).

@@ -3,7 +3,7 @@
 use super::*;
 use crate::task::testing::{labels, quantised, run_at, run_unreadable, run_with, tensor};
 
-fn classify(config: Config, names: &[&str]) -> Classify {
+fn classify(config: ClassifyConfig, names: &[&str]) -> Classify {
     Classify::new(&config, &TaskSpec { labels: labels(names), items: 1, ..TaskSpec::default() }).unwrap()
 }
 
@@ -19,7 +19,7 @@ fn parts(output: TaskOutput) -> (String, f32, Vec<(String, f32)>, Vec<Event>) {
 
 #[test]
 fn logits_go_through_softmax_and_distributions_do_not() {
-    let mut task = classify(Config { top_k: Some(2), ..Config::default() }, &["a", "b", "c"]);
+    let mut task = classify(ClassifyConfig { top_k: Some(2), ..ClassifyConfig::default() }, &["a", "b", "c"]);
     let (label, score, top, _) = parts(run_at(&mut task, &[&tensor(&[1, 3], &[1.0, 3.0, -2.0])], 0).unwrap());
     let wanted = 1.0 / (1.0 + (-2.0_f32).exp() + (-5.0_f32).exp());
     assert_eq!((label.as_str(), top.len()), ("b", 2));
@@ -29,41 +29,42 @@ fn logits_go_through_softmax_and_distributions_do_not() {
     let (_, score, ..) = parts(run_at(&mut task, &[&tensor(&[1, 3], &[0.1, 0.8, 0.1])], 0).unwrap());
     assert!((score - 0.5017).abs() < 1e-3, "{score}");
 
-    let mut task = classify(Config::default(), &["a", "b", "c"]);
+    let mut task = classify(ClassifyConfig::default(), &["a", "b", "c"]);
     let (_, score, ..) = parts(run_at(&mut task, &[&tensor(&[1, 3], &[0.1, 0.805, 0.1])], 0).unwrap());
     assert_eq!(score, 0.805);
 }
 
 #[test]
 fn told_or_quantised_to_unit_range_is_not_guessed() {
-    let mut told = classify(Config { softmax: Some(true), ..Config::default() }, &["a", "b"]);
+    let mut told = classify(ClassifyConfig { softmax: Some(true), ..ClassifyConfig::default() }, &["a", "b"]);
     let (_, score, ..) = parts(run_at(&mut told, &[&tensor(&[1, 2], &[0.0, 1.0])], 0).unwrap());
     assert!((score - 0.731).abs() < 1e-3);
-    let mut told = classify(Config { softmax: Some(false), ..Config::default() }, &["a", "b"]);
+    let mut told = classify(ClassifyConfig { softmax: Some(false), ..ClassifyConfig::default() }, &["a", "b"]);
     let (_, score, ..) = parts(run_at(&mut told, &[&tensor(&[1, 2], &[0.0, 7.5])], 0).unwrap());
     assert_eq!(score, 7.5);
     // 1000 classes that each lost a little to rounding sum to far less than 1, but int8 of scale 1/256 holds scores.
     let mut values = vec![0.0; 1000];
     values[7] = 0.5;
-    let mut scores = classify(Config::default(), &[]);
+    let mut scores = classify(ClassifyConfig::default(), &[]);
     let (label, score, ..) =
         parts(run_at(&mut scores, &[&quantised(&[1, 1000], &values, 1.0 / 256.0, -128)], 0).unwrap());
     assert_eq!((label.as_str(), score), ("7", 0.5));
     // The same bytes with a logit's scale are logits.
-    let mut logits = classify(Config::default(), &[]);
+    let mut logits = classify(ClassifyConfig::default(), &[]);
     let (_, score, ..) = parts(run_at(&mut logits, &[&quantised(&[1, 2], &[0.3, 0.7], 0.1, 0)], 0).unwrap());
     assert!((score - 0.5987).abs() < 1e-3, "{score}");
 }
 
 #[test]
 fn least_score_and_label_filter() {
-    let config = Config { min_score: Some(0.6), labels: vec!["c".into(), "b".into()], ..Config::default() };
+    let config =
+        ClassifyConfig { min_score: Some(0.6), labels: vec!["c".into(), "b".into()], ..ClassifyConfig::default() };
     let mut task = classify(config, &["a", "b", "c"]);
     let (label, score, top, events) = parts(run_at(&mut task, &[&tensor(&[1, 3], &[0.6, 0.3, 0.1])], 0).unwrap());
     assert_eq!((label.as_str(), score, events.len()), ("", 0.3, 0));
     assert_eq!(top, [("b".to_string(), 0.3), ("c".to_string(), 0.1)]);
     let error = Classify::new(
-        &Config { labels: vec!["dgo".into()], ..Config::default() },
+        &ClassifyConfig { labels: vec!["dgo".into()], ..ClassifyConfig::default() },
         &TaskSpec { labels: labels(&["cat", "dog"]), ..TaskSpec::default() },
     );
     let message = error.err().unwrap().to_string();
@@ -72,7 +73,8 @@ fn least_score_and_label_filter() {
 
 #[test]
 fn events_follow_the_smoothed_top_label() {
-    let mut task = classify(Config { smoothing: Some(5), min_score: Some(0.5), ..Config::default() }, &["a", "b"]);
+    let mut task =
+        classify(ClassifyConfig { smoothing: Some(5), min_score: Some(0.5), ..ClassifyConfig::default() }, &["a", "b"]);
     let a = tensor(&[1, 2], &[0.9, 0.1]);
     let b = tensor(&[1, 2], &[0.1, 0.9]);
     let mut told = Vec::new();
@@ -98,7 +100,7 @@ fn events_follow_the_smoothed_top_label() {
 
 #[test]
 fn wrong_outputs_are_errors_that_name_the_tensor() {
-    let mut task = classify(Config::default(), &["a", "b", "c"]);
+    let mut task = classify(ClassifyConfig::default(), &["a", "b", "c"]);
     let fails = |task: &mut Classify, outputs: &[&crate::task::testing::Tensor], first| {
         run_with(task, &[], outputs, &[], first, 0).unwrap_err().to_string()
     };
@@ -112,14 +114,14 @@ fn wrong_outputs_are_errors_that_name_the_tensor() {
 
 #[test]
 fn one_nan_does_not_win() {
-    let mut task = classify(Config::default(), &["a", "b", "c"]);
+    let mut task = classify(ClassifyConfig::default(), &["a", "b", "c"]);
     let (label, ..) = parts(run_at(&mut task, &[&tensor(&[1, 3], &[f32::NAN, 1.0, f32::NEG_INFINITY])], 0).unwrap());
     assert_eq!(label, "b");
 }
 
 #[test]
 fn the_frame_s_own_item_of_a_batch_is_read() {
-    let mut task = classify(Config::default(), &["a", "b"]);
+    let mut task = classify(ClassifyConfig::default(), &["a", "b"]);
     let batch = tensor(&[3, 2], &[1.0, 0.0, 0.0, 1.0, 1.0, 0.0]);
     assert_eq!(parts(run_with(&mut task, &[], &[&batch], &[], 1, 0).unwrap()).0, "b");
     assert_eq!(parts(run_with(&mut task, &[], &[&batch], &[], 2, 0).unwrap()).0, "a");
@@ -128,7 +130,8 @@ fn the_frame_s_own_item_of_a_batch_is_read() {
 #[test]
 fn nothing_to_read_is_no_label() {
     let spec = TaskSpec { labels: labels(&["1", "none"]), items: 1, none: Some(1), ..TaskSpec::default() };
-    let mut task = Classify::new(&Config { labels: vec!["1".into()], ..Config::default() }, &spec).unwrap();
+    let mut task =
+        Classify::new(&ClassifyConfig { labels: vec!["1".into()], ..ClassifyConfig::default() }, &spec).unwrap();
     let one = tensor(&[1, 2], &[0.9, 0.1]);
     assert_eq!(parts(run_at(&mut task, &[&one], 0).unwrap()).0, "1");
     let output = run_at(&mut task, &[&tensor(&[1, 2], &[0.1, 0.9])], 0).unwrap();
