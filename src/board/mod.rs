@@ -14,6 +14,7 @@ mod traffic;
 mod usage;
 mod zones;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -197,7 +198,7 @@ impl Board for LinuxBoard {
                 sent_bytes_per_s: rates.map(|[_, sent]| sent),
                 ..Link::default()
             },
-            pipelines: Vec::new(),
+            pipelines: BTreeMap::new(),
         }
     }
 }

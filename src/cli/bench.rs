@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde::Serialize;
 use tract_onnx::prelude::{TValue, TVec, Tensor};
 
-use super::infer::load;
+use super::open::{self, load};
 use super::profile::{self, StepTime};
 use super::progress::{Counter, spinner};
 use super::{Failure, say};
@@ -219,7 +219,7 @@ pub(super) fn check_size(model: &LoadedModel, key: PlanKey) -> Result<(), Failur
 fn race(args: &Args, model: &str, key: PlanKey) -> Result<Option<Autotuned>, Failure> {
     // Before the race, which would only say what is wrong with its plan.
     check_size(&load(model, Engine::F32, args.threads)?, key)?;
-    let here = super::glance();
+    let here = open::model_refs();
     let bundle = open_bundle(model, &here.dirs).map_err(anyhow::Error::from)?;
     let board = Info::read(&Roots::default());
     let (threads, board) = (args.threads as usize, format!("{} {}", board.model, board.cpu));

@@ -6,12 +6,13 @@ use serde_json::json;
 
 use super::ladder::{self, Ladder};
 use super::progress::spinner;
-use super::setup::password;
 use super::{Failure, say, tell};
 use crate::config::{self, ConfigErrors, Loaded, Options, Origin, Override, PipelineConfig, Problem};
+use crate::credentials::{self, Kept};
 use crate::frame::Spec;
 use crate::model::{self, Bundle, LoadedModel, PlanKey};
-use crate::pipeline::{self, offline, trial};
+use crate::pipeline::{offline, trial};
+use crate::publish;
 
 /// Arguments of `leptond check`.
 #[derive(Debug, clap::Args)]
@@ -87,7 +88,7 @@ pub(super) fn models(loaded: &Loaded) -> Result<Vec<ModelReport>, ConfigErrors> 
     let mut problems = Vec::new();
     for (i, pipeline) in loaded.config.pipelines.iter().enumerate() {
         let mut problem = |key: &str, what: String| {
-            let key = format!("pipeline[{i}].{key}");
+            let key = loaded.config.path_of(i, key);
             let origin = loaded.sources.get(&key).cloned().unwrap_or(Origin::Default);
             let problem = Problem::new(key, what).at(origin);
             problems.push(Problem { pipeline: Some(pipeline.name.to_string()), ..problem });
@@ -111,7 +112,8 @@ pub(super) fn models(loaded: &Loaded) -> Result<Vec<ModelReport>, ConfigErrors> 
                 tried.len() - 1
             }
         };
-        let misfit = tried.get(place).and_then(|t| pipeline::misfit(&pipeline.source, &t.spec, t.item_len));
+        let feed = loaded.config.resolve(pipeline).map(|resolved| resolved.feed);
+        let misfit = tried.get(place).zip(feed).and_then(|(t, feed)| feed.misfit(&t.spec, t.item_len));
         if let Some(misfit) = misfit {
             problem(misfit.key, misfit.reason);
         }
@@ -165,8 +167,8 @@ fn report(loaded: &Loaded, models: &[ModelReport], ladders: Option<&[Ladder]>, j
         let golden = if *golden == 0 { String::new() } else { format!(", {golden} golden inputs as they should be") };
         tell(&format!("model {name} {version} ({engine}) runs{golden}: {}", path.display()));
     }
-    let of_service = loaded.path.as_deref().is_some_and(password::is_of_service);
-    if let Some(words) = password::sentence(&loaded.config.mqtt, of_service, Path::new(password::KEPT)) {
+    let of_service = loaded.path.as_deref().is_some_and(credentials::is_of_service);
+    if let Some(words) = password_words(&loaded.config.mqtt, of_service, Path::new(credentials::KEPT)) {
         tell(&words);
     }
     match ladders {
@@ -175,7 +177,42 @@ fn report(loaded: &Loaded, models: &[ModelReport], ladders: Option<&[Ladder]>, j
     }
 }
 
+/// A sentence about the password, where there is something to say.
+fn password_words(mqtt: &publish::Config, of_service: bool, kept: &Path) -> Option<String> {
+    let name = &mqtt.username;
+    let kept_file = kept.display();
+    match credentials::as_the_service(&mut mqtt.clone(), of_service, kept) {
+        Kept::Elsewhere => None,
+        Kept::Taken => {
+            Some(format!("the password of {name:?} at the broker is in {kept_file}; systemd hands it to the service"))
+        }
+        Kept::Absent => Some(format!(
+            "{name:?} has no password at the broker; if it needs one, `sudo leptond setup` writes it to {kept_file}"
+        )),
+        Kept::Denied => Some(format!(
+            "the password of {name:?} at the broker is in {kept_file}, which this user may not read: sudo leptond check"
+        )),
+    }
+}
+
 fn failure_json(errors: &ConfigErrors) -> serde_json::Value {
     let warnings: [Problem; 0] = [];
     json!({ "ok": false, "warnings": warnings, "problems": errors.problems })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_is_told_of_and_not_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = dir.path().join("mqtt-password");
+        let mqtt = publish::Config { username: "u".into(), ..Default::default() };
+        let words = |of_service| password_words(&mqtt, of_service, &kept).unwrap_or_default();
+        assert!(words(true).contains("sudo leptond setup"), "{}", words(true));
+        std::fs::write(&kept, "s3cret\n").unwrap();
+        assert!(words(true).contains("systemd hands it") && !words(true).contains("s3cret"), "{}", words(true));
+        assert_eq!(words(false), "");
+    }
 }

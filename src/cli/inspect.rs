@@ -1,6 +1,6 @@
 //! `leptond inspect`.
 
-use super::infer::load;
+use super::open::load;
 use super::progress::spinner;
 use super::{Failure, say};
 use crate::model::report::{Arithmetic, PortReport, Report};

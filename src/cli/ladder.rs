@@ -49,10 +49,11 @@ struct OperatingPoint {
 /// The pipelines whose model cannot be used.
 pub(super) fn measure(loaded: &Loaded) -> Result<Vec<Ladder>, ConfigErrors> {
     let (mut ladders, mut problems) = (Vec::new(), Vec::new());
-    for (i, pipeline) in loaded.config.pipelines.iter().enumerate() {
+    for (i, resolved) in loaded.config.resolved().iter().enumerate() {
+        let pipeline = &resolved.config;
         let measuring = format!("measuring {}", pipeline.model);
         let places = loaded.config.places();
-        match spinner(&measuring, || pipeline::measure(pipeline, &places, &Roots::default())) {
+        match spinner(&measuring, || pipeline::measure(resolved, &places, &Roots::default())) {
             Ok(measured) => ladders.push(Ladder::of(&measured)),
             Err(error) => {
                 let key = format!("pipeline[{i}].model");
@@ -86,7 +87,7 @@ impl Ladder {
             }
         };
         Ladder {
-            pipeline: ladder.name.clone(),
+            pipeline: ladder.name.to_string(),
             model: planner.bundle.manifest().name.clone(),
             remembered: *remembered,
             rungs: ladder.rungs.iter().map(rung).collect(),

@@ -6,14 +6,15 @@
 mod bench;
 mod capture;
 mod check;
+mod choice;
 mod demo;
 mod doctor;
 mod generate;
 mod infer;
-mod infer_files;
 mod inspect;
 mod ladder;
 mod model;
+mod open;
 mod output;
 mod probe;
 mod profile;
@@ -21,7 +22,6 @@ mod progress;
 mod record;
 mod render;
 mod run;
-mod screen;
 mod setup;
 mod simulate;
 mod trial_load;
@@ -97,26 +97,6 @@ pub enum Failure {
     /// Anything else: exit code 1.
     #[error("{0:#}")]
     Failed(#[from] anyhow::Error),
-}
-
-/// Where the configuration of this computer has its models looked for.
-fn model_dirs() -> Vec<std::path::PathBuf> {
-    glance().dirs
-}
-
-/// Where this computer's measurements are kept.
-fn state_dir() -> Option<std::path::PathBuf> {
-    crate::model::autotune::state_dir(&glance().state_dir, &|name| std::env::var_os(name))
-}
-
-/// Loads a model that was never seen on this computer in a process of its own first.
-fn try_out(bundle: &crate::model::Bundle) -> Result<(), crate::model::ModelError> {
-    crate::pipeline::trial::try_out(bundle, state_dir().as_deref())
-}
-
-/// The configuration of this computer, as far as it can be read.
-fn glance() -> crate::config::ModelRefs {
-    crate::config::read_model_refs(&crate::config::Options::from_process(None, Vec::new()))
 }
 
 /// Parses the arguments, runs the subcommand and turns its result into an exit code.

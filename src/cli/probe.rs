@@ -1,6 +1,5 @@
-//! `leptond probe`: what this board has, what it lacks, and what that means for the daemon.
+//! `leptond probe`: the parts of this board, the absent ones and their meaning for the daemon.
 
-pub(super) mod gather;
 mod live;
 #[cfg(test)]
 mod tests;
@@ -12,9 +11,10 @@ use std::time::{Duration, SystemTime};
 use super::Failure;
 use super::output::written;
 use crate::board::LinuxBoard;
+use crate::diagnose::machine;
+use crate::diagnose::survey::{Report, Waiting};
 use crate::frame::rfc3339;
 use crate::runtime::status;
-use gather::{Report, Waiting};
 use leptond_governor::Board;
 use live::Look;
 
@@ -46,7 +46,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 }
 
 fn once(out: &mut impl Write, args: &Args) -> io::Result<()> {
-    let mut board = LinuxBoard::new(gather::roots(args.root.as_deref()));
+    let mut board = LinuxBoard::new(machine::roots(args.root.as_deref()));
     if args.root.is_none() {
         std::thread::sleep(CPU_INTERVAL);
     }
@@ -59,7 +59,7 @@ fn once(out: &mut impl Write, args: &Args) -> io::Result<()> {
 }
 
 fn watch(out: &mut (impl Write + IsTerminal), args: &Args) -> io::Result<()> {
-    let mut board = LinuxBoard::new(gather::roots(args.root.as_deref()));
+    let mut board = LinuxBoard::new(machine::roots(args.root.as_deref()));
     let name = Some(board.info().model.clone()).filter(|m| !m.is_empty()).unwrap_or_else(|| board.info().cpu.clone());
     let in_place = !args.json && out.is_terminal();
     let mut drawn = 0;

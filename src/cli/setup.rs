@@ -9,9 +9,8 @@ mod finish;
 mod interview;
 mod models;
 mod offered;
-pub(super) mod password;
 mod present;
-pub(super) mod probe;
+mod probe;
 mod questions;
 mod sources;
 mod stop;
@@ -27,10 +26,11 @@ use anyhow::Context as _;
 
 use super::{Failure, say, tell};
 use crate::config::{self, Config, Options};
+use crate::credentials;
 use crate::frame::rfc3339;
 use crate::sys::file::read_text;
+use crate::sys::owned::{self, FileKind};
 use answers::Answers;
-use finish::FileKind;
 use interview::{Interview, Told};
 use questions::{Ask, Terminal};
 use stop::Stop;
@@ -130,7 +130,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     });
     let Told { mut answers, password, replace, model_here } = told?;
     let service = args.config.is_none() && systemd() && rustix::process::geteuid().is_root() && args.root.is_none();
-    let place = password::place(&file);
+    let place = credentials::place(&file);
     if password.is_some() {
         answers.broker.password_file.clone_from(&place.configured);
     }
@@ -159,14 +159,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let writing = stop.writing();
     // The password first: a configuration that names it is never without it.
     if let Some(password) = &password {
-        place.write(password)?;
+        place.write(password).map_err(anyhow::Error::from)?;
         say(&format!("the password is in {}, readable by its owner only", place.file.display()))?;
     }
     if !text.is_empty() && new != text {
         let copy = finish::backup(&file, &finish::stamp(&rfc3339(SystemTime::now())))?;
         say(&format!("what was there before is in {}", copy.display()))?;
     }
-    finish::write_atomically(&file, new.as_bytes(), FileKind::Config)?;
+    owned::replace(&file, new.as_bytes(), FileKind::Config).map_err(anyhow::Error::from)?;
     writing.done();
     say(&format!("{} is written", file.display()))?;
     next_steps(&args, &answers, &present, terminal.as_mut(), service)
@@ -233,13 +233,13 @@ fn check(file: &Path, text: &str, password: bool, model_here: bool, stop: &Stop)
     let mut document: toml_edit::DocumentMut =
         text.parse().map_err(|error: toml_edit::TomlError| Failure::Config(format!("{}: {error}", file.display())))?;
     let credential = document.get("mqtt").and_then(|m| m.get("password_file")).and_then(|f| f.as_str());
-    if (password || credential == Some(password::CREDENTIAL))
+    if (password || credential == Some(credentials::CREDENTIAL))
         && let Some(mqtt) = document.get_mut("mqtt").and_then(toml_edit::Item::as_table_like_mut)
     {
         mqtt.remove("password_file");
     }
     stop.temporary(&candidate);
-    finish::write_atomically(&candidate, document.to_string().as_bytes(), FileKind::Secret)?;
+    owned::replace(&candidate, document.to_string().as_bytes(), FileKind::Secret).map_err(anyhow::Error::from)?;
     let options = Options { file: Some(candidate.clone()), skip_files: !model_here, ..Options::default() };
     let result = config::load(&options).and_then(|loaded| {
         if model_here {
@@ -273,7 +273,7 @@ fn next_steps(
     let file = args.config.as_ref().map(|file| format!(" --config {}", file.display())).unwrap_or_default();
     let root = args.root.as_deref().unwrap_or(Path::new("/"));
     let node = answers.node.clone().unwrap_or_else(|| present.node.name_or_default(root).to_string());
-    let of_service = password::is_of_service(args.config.as_deref().unwrap_or(Path::new(config::DEFAULT_FILE)));
+    let of_service = credentials::is_of_service(args.config.as_deref().unwrap_or(Path::new(config::DEFAULT_FILE)));
     let sudo = if rustix::process::geteuid().is_root() && !of_sudo() { "" } else { "sudo " };
     let mut lines = vec!["next:".to_owned()];
     if of_service && systemd() {

@@ -1,4 +1,4 @@
-//! `leptond watch`: subscribe to nodes and print what they say.
+//! `leptond watch`: subscribes to nodes and prints their messages.
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use anyhow::{Context, anyhow};
 
 use super::Failure;
 use super::output::{tell, written};
-use super::setup::password;
 use crate::config::{self, Options};
+use crate::credentials as password;
 use crate::frame::names::NameKind;
 use crate::frame::{NodeName, TopicFilter};
 use crate::publish::mqtt::Mqtt;
@@ -21,7 +21,7 @@ use crate::telemetry;
 
 /// Messages waiting to be printed at most; a terminal is slower than a broker.
 const WAITING: usize = 2048;
-/// How often it is looked whether the time is up.
+/// Time between two looks at the clock.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Arguments of `leptond watch`.
@@ -156,7 +156,7 @@ fn file(args: &Args, service: &Path) -> Result<Option<PathBuf>, Failure> {
     }
 }
 
-/// Where a broker that listens on `listen` can be reached from this computer.
+/// Host and port under which this computer reaches a broker that listens on `listen`.
 fn reachable(listen: &str) -> Result<(String, u16), Failure> {
     let split = listen.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
     match split {

@@ -1,17 +1,19 @@
 //! Sense across keys: checks beyond the schema that need no look at the disk.
 
-mod task;
+mod sources;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::problem::{Problem, quoted};
 use super::{Config, PipelineConfig};
+use crate::frame::PixelFormat;
 use crate::frame::diagnostic::{Diagnostic, Severity};
 use crate::frame::names::NameKind;
+use crate::pipeline::Input;
 use crate::preprocess::Region;
 use crate::publish;
-use crate::source::{self, Frames, SourceKind, Subscription};
+use crate::source::Frames;
 use crate::telemetry::{self, TelemetryError};
 use leptond_governor::Mode;
 
@@ -62,8 +64,8 @@ impl Config {
                     .help("add [[pipeline]] with name, model and [pipeline.source]"),
             );
         }
+        sources::check(self, &mut f);
         let mut names: HashMap<&str, usize> = HashMap::new();
-        let mut devices: HashMap<String, usize> = HashMap::new();
         for (i, pipeline) in self.pipelines.iter().enumerate() {
             let at = |key: &str| format!("pipeline[{i}].{key}");
             if let Some(first) = names.insert(&pipeline.name, i) {
@@ -73,20 +75,13 @@ impl Config {
                         .allowed(format!("a name of its own: pipeline[{first}] has this one")),
                 );
             }
-            let source = pipeline.source.kind();
-            if let Some(source::Device { name: device, key }) = source.exclusive_device()
-                && let Some(first) = devices.insert(device.clone(), i)
-            {
-                let other = self.pipelines.get(first).map_or("", |p| p.name.as_str());
-                f.problem(
-                    Problem::new(at(&format!("source.{key}")), "is read by another pipeline already")
-                        .found(device)
-                        .allowed(format!("one pipeline for each; pipeline {other:?} has this one")),
-                );
-            }
-            self.check_source(source, &at, &mut f);
-            check_regions(pipeline, &at, &mut f);
-            task::check(pipeline, &at, &mut f);
+            // Crops have the size of what was detected.
+            let frames = match &pipeline.source {
+                Input::Crops(_) => Some(CROPS),
+                input => self.source_of(input).map(|source| source.kind().frames()),
+            };
+            check_regions(pipeline, frames.unwrap_or(CROPS), &at, &mut f);
+            f.take(&at("task"), pipeline.task.check(pipeline.preprocess.regions.len()));
             check_pace(pipeline, &at, &mut f);
         }
         f
@@ -210,27 +205,14 @@ impl Config {
             );
         }
     }
-
-    /// Checks what a pipeline's source says of itself, and what the node's own topics make of it.
-    fn check_source(&self, source: &dyn SourceKind, at: &dyn Fn(&str) -> String, f: &mut Findings) {
-        let diagnostics = source.check();
-        let subscription = source.subscription().filter(|s| diagnostics.iter().all(|d| d.key != s.key));
-        f.take(&at("source"), diagnostics);
-        if let Some(Subscription { filter, key }) = subscription
-            && (filter.starts_with(&format!("{}/", self.mqtt.prefix)) || filter == "#")
-        {
-            f.warn(
-                Problem::new(at(&format!("source.{key}")), "also catches what leptond itself publishes")
-                    .found(quoted(filter))
-                    .help(format!("choose a topic outside of {}/", self.mqtt.prefix)),
-            );
-        }
-    }
 }
 
-fn check_regions(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+/// Pictures of any size.
+const CROPS: Frames<'static> = Frames::Pictures { format: PixelFormat::Rgb8, size: None };
+
+fn check_regions(pipeline: &PipelineConfig, frames: Frames<'_>, at: &dyn Fn(&str) -> String, f: &mut Findings) {
     let regions = &pipeline.preprocess.regions;
-    let Frames::Pictures { size, .. } = pipeline.source.kind().frames() else {
+    let Frames::Pictures { size, .. } = frames else {
         if !regions.is_empty() {
             f.problem(Problem::new(at("preprocess.regions"), "regions cut pictures, but this source gives numbers"));
         }

@@ -70,9 +70,7 @@ fn emit(out: &mut String, loaded: &Loaded, table: &InlineTable, node: Node, path
 fn is_section(value: &Value) -> bool {
     match value {
         Value::InlineTable(_) => true,
-        Value::Array(items) => {
-            items.iter().any(|item| item.as_inline_table().is_some_and(|t| t.contains_key("source")))
-        }
+        Value::Array(items) => items.iter().any(|item| item.as_inline_table().is_some_and(|t| t.contains_key("name"))),
         _ => false,
     }
 }

@@ -46,7 +46,9 @@ impl Config {
         for (i, pipeline) in self.pipelines.iter().enumerate() {
             let at = |key: &str| format!("pipeline[{i}].{key}");
             self.check_model(pipeline, &at("model"), &mut f);
-            f.take(&at("source"), pipeline.source.kind().check_files());
+        }
+        for (prefix, source) in self.declared_sources() {
+            f.take(&prefix, source.kind().check_files());
         }
         f.problems.iter_mut().for_each(|problem| problem.outside = true);
         f
@@ -107,7 +109,7 @@ fn readable(file: &Path, key: &str, f: &mut Findings) -> Option<String> {
         return None;
     }
     let what = match &error {
-        FileError::Kind("a directory") => "is a directory, a file is wanted".into(),
+        FileError::Kind(kind) => format!("is {kind}, a file is wanted"),
         FileError::Io(error) if error.kind() == std::io::ErrorKind::NotFound => "there is no such file".into(),
         FileError::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             "this user may not read the file".into()

@@ -144,10 +144,9 @@ fn readable_secrets(config: &Config, layers: &Layers) -> Findings {
         return findings;
     }
     let password = (!config.mqtt.password.is_empty()).then(|| "mqtt.password".to_owned());
-    let of_sources = config.pipelines.iter().enumerate().flat_map(|(i, pipeline)| {
-        let keys = pipeline.source.kind().secret_keys();
-        keys.into_iter().map(move |key| format!("pipeline[{i}].source.{key}"))
-    });
+    let of_sources = config
+        .declared_sources()
+        .flat_map(|(table, source)| source.kind().secret_keys().into_iter().map(move |key| format!("{table}.{key}")));
     for key in password.into_iter().chain(of_sources) {
         let from_file = path::Path::parse(&key).map(|path| layers.value_origin(&path));
         if matches!(from_file, Some(Origin::File { .. })) {

@@ -18,6 +18,7 @@ mod provenance;
 mod root;
 mod schema;
 mod secret;
+mod source;
 mod unknown;
 mod walk;
 
@@ -34,6 +35,7 @@ pub use problem::{ConfigErrors, Origin, Problem};
 pub use root::Config;
 pub use schema::schema;
 pub use secret::{masked, redact};
+pub use source::SourceConfig;
 
 pub use crate::model::Config as ModelsConfig;
 pub use crate::pipeline::Config as PipelineConfig;

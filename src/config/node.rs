@@ -1,6 +1,7 @@
 //! `[node]`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,11 @@ pub enum Sandbox {
 }
 
 impl NodeConfig {
+    /// Time between two `health` messages without a change.
+    pub fn health_interval(&self) -> Duration {
+        Duration::from_secs(self.health_interval_s.into())
+    }
+
     /// The node's name: `name`, else the one that the computer below `root` gives.
     pub fn name_or_default(&self, root: &Path) -> NodeName {
         self.name.clone().unwrap_or_else(|| topics::default_node(root))

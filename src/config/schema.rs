@@ -46,6 +46,8 @@ pub(super) enum Shape {
     Table(Keys),
     /// A table whose `type` decides its other keys.
     Tagged(Vec<(&'static str, Keys)>),
+    /// Text, a table whose `type` decides its other keys, or a table with `key` and these keys instead of a `type`.
+    Reference { name: Node, tagged: Vec<(&'static str, Keys)>, key: &'static str, keys: Keys },
     /// A table with exactly one of these keys.
     OneOf(Vec<Keys>),
     /// One of these words.
@@ -141,9 +143,20 @@ impl Node {
         Some(Shape::ChoiceOrList { words, items: Node(list.get("items")?) })
     }
 
-    /// Allowed form of a value here.
+    /// A value that is a name or a table of one of two forms: the three branches.
+    fn reference(self) -> Option<Shape> {
+        let reference = self.0.get("$ref").and_then(Json::as_str).and_then(|reference| reference.strip_prefix('#'));
+        let json = reference.and_then(|pointer| schema().pointer(pointer)).unwrap_or(self.0);
+        let [name, other, tagged] = json.get("anyOf")?.as_array()?.as_slice() else { return None };
+        let (Shape::Table(keys), Shape::Tagged(tagged)) = (Node(other).shape(), Node(tagged).shape()) else {
+            return None;
+        };
+        Some(Shape::Reference { name: Node(name), tagged, key: keys.required().next()?, keys })
+    }
+
+    /// What a value here must be.
     pub(super) fn shape(self) -> Shape {
-        if let Some(shape) = self.choice_or_list() {
+        if let Some(shape) = self.choice_or_list().or_else(|| self.reference()) {
             return shape;
         }
         let json = self.resolved();
@@ -206,6 +219,9 @@ impl Node {
         match self.shape() {
             Shape::Table(keys) => keys.get(key),
             Shape::Tagged(variants) => variants.into_iter().find_map(|(_, keys)| keys.get(key)),
+            Shape::Reference { tagged, keys, .. } => {
+                tagged.into_iter().map(|(_, keys)| keys).chain([keys]).find_map(|keys| keys.get(key))
+            }
             Shape::OneOf(variants) => variants.into_iter().find_map(|keys| keys.get(key)),
             _ => None,
         }
@@ -224,6 +240,9 @@ impl Node {
         let mut names: Vec<_> = match self.shape() {
             Shape::Table(keys) => keys.names().collect(),
             Shape::Tagged(variants) => variants.into_iter().flat_map(|(_, keys)| keys.names()).collect(),
+            Shape::Reference { tagged, keys, .. } => {
+                tagged.into_iter().map(|(_, keys)| keys).chain([keys]).flat_map(Keys::names).collect()
+            }
             Shape::OneOf(variants) => variants.into_iter().flat_map(Keys::names).collect(),
             _ => Vec::new(),
         };

@@ -1,6 +1,6 @@
 //! Unknown keys and the keys most likely meant.
 
-use super::path::Path;
+use super::path::{Path, Step};
 use super::problem::{Problem, nearest};
 use super::schema::{Node, Shape};
 
@@ -41,6 +41,15 @@ fn find_homes(node: Node, path: &Path, key: &str, homes: &mut Vec<String>) {
                 tables.push((format!("[{}] with type = {tag:?}", path.to_string().replace("[0]", "")), keys));
             }
         }
+        Shape::Reference { tagged, key: other, keys, .. } => {
+            let title = path.to_string().replace("[0]", "");
+            for (tag, keys) in tagged {
+                tables.push((format!("[{title}] with type = {tag:?}"), keys));
+            }
+            tables.push((format!("[{title}] with {other}"), keys));
+        }
+        // A named source has the keys of a pipeline's own.
+        Shape::Array { .. } if path.0 == [Step::Key("source".into())] => {}
         Shape::Array { items, .. } => find_homes(items, &path.index(0), key, homes),
         _ => {}
     }

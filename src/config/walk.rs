@@ -28,6 +28,14 @@ impl Walker<'_> {
         match (node.shape(), &value.kind) {
             (Shape::Table(keys), ValueKind::Table(_)) => self.table(value, keys, path),
             (Shape::Tagged(variants), ValueKind::Table(_)) => self.tagged(value, &variants, path),
+            (Shape::Reference { name, .. }, ValueKind::String(_)) => self.value(value, name, path),
+            (Shape::Reference { tagged, key, keys, .. }, ValueKind::Table(table)) => {
+                if table.contains_key(key) && !table.contains_key("type") {
+                    self.table(value, keys, path);
+                } else {
+                    self.tagged(value, &tagged, path);
+                }
+            }
             (Shape::OneOf(variants), ValueKind::Table(_)) => self.one_of(value, &variants, path),
             (Shape::Array { items, min, max }, ValueKind::Array(found)) => {
                 for (i, item) in found.iter().enumerate() {
@@ -187,6 +195,7 @@ impl Walker<'_> {
     fn wrong_type(&mut self, value: &Value, node: Node, path: &Path) {
         let wanted = match node.shape() {
             Shape::Table(_) | Shape::Tagged(_) | Shape::OneOf(_) => "must be a table",
+            Shape::Reference { .. } => "must be a name or a table",
             Shape::Choice(_) | Shape::Text { .. } => "must be text",
             Shape::Array { .. } => "must be a list",
             Shape::ChoiceOrList { .. } => "must be text or a list",
@@ -224,7 +233,7 @@ impl Walker<'_> {
             (Shape::Array { items, .. }, ValueKind::String(_)) if matches!(items.shape(), Shape::Text { .. }) => {
                 Some("put it in brackets: [\"…\"]".into())
             }
-            (Shape::Table(_) | Shape::Tagged(_), ValueKind::Array(_)) => {
+            (Shape::Table(_) | Shape::Tagged(_) | Shape::Reference { .. }, ValueKind::Array(_)) => {
                 let name = path.to_string().replace(|c: char| c.is_ascii_digit(), "").replace("[]", "");
                 Some(format!("write [{name}] with single brackets: there is only one"))
             }
@@ -277,6 +286,10 @@ pub(super) fn describe(node: Node, path: &Path) -> String {
             let tags: Vec<_> = variants.iter().map(|(tag, _)| *tag).collect();
             format!("a table with type = one of {}", tags.join(", "))
         }
+        Shape::Reference { tagged, key, .. } => {
+            let tags: Vec<_> = tagged.iter().map(|(tag, _)| *tag).collect();
+            format!("the name of a [[source]], a table with type = one of {}, or a table with {key}", tags.join(", "))
+        }
         Shape::OneOf(variants) => {
             let names: Vec<_> = variants.iter().flat_map(|keys| keys.names()).collect();
             format!("a table with exactly one of {}", names.join(", "))
@@ -289,7 +302,7 @@ pub(super) fn describe(node: Node, path: &Path) -> String {
             let of = match items.shape() {
                 Shape::Text { .. } => "texts",
                 Shape::Number { .. } | Shape::Integer { .. } => "numbers",
-                Shape::OneOf(_) | Shape::Table(_) | Shape::Tagged(_) => "tables",
+                Shape::OneOf(_) | Shape::Table(_) | Shape::Tagged(_) | Shape::Reference { .. } => "tables",
                 _ => "values",
             };
             match (min, max) {

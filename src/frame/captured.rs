@@ -3,6 +3,11 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use serde::Serialize;
+
+use super::names::PipelineName;
+use super::outcome::Label;
+
 /// Encoding of the bytes of an [`Image`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum PixelFormat {
@@ -79,8 +84,23 @@ pub struct Frame {
     pub truth: Option<String>,
     /// File or device, for people.
     pub origin: String,
+    /// The detection that this picture was cut around; `None` for a frame of a source.
+    pub parent: Option<Parent>,
     /// Picture or readings.
     pub payload: Payload,
+}
+
+/// A detection that a picture was cut around.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Parent {
+    /// The pipeline that detected it.
+    pub pipeline: PipelineName,
+    /// Number of the frame that it was detected in.
+    pub seq: u64,
+    /// Its place among the frame's detections, from 0.
+    pub index: usize,
+    /// Its label.
+    pub label: Label,
 }
 
 impl Frame {
@@ -92,6 +112,7 @@ impl Frame {
             time: SystemTime::now(),
             truth: None,
             origin: String::new(),
+            parent: None,
             payload: Payload::Image(Image::default()),
         }
     }

@@ -1,7 +1,8 @@
 //! The shared vocabulary: values that flow between the rooms, without behaviour.
 //!
 //! A [`Frame`] (an image or a window of sensor readings) comes out of a source, becomes a model input, a model's
-//! output becomes an [`Outcome`], and a change worth telling becomes an [`Event`]. This module imports no other room.
+//! output becomes an [`Outcome`], and a change worth telling becomes an [`Event`]. An [`Output`] carries both over the [`Bus`] to the
+//! sinks, as it does the [`NodeStatus`](status::NodeStatus). This module imports no other room.
 
 mod captured;
 pub mod diagnostic;
@@ -10,10 +11,12 @@ mod incoming;
 pub mod names;
 mod outcome;
 mod output;
+mod shared;
 mod spec;
+pub mod status;
 mod tensor;
 
-pub use captured::{Frame, Image, Payload, PixelFormat, Window};
+pub use captured::{Frame, Image, Parent, Payload, PixelFormat, Window};
 pub use geometry::Geometry;
 pub use incoming::Incoming;
 pub use names::{NameError, NodeName, PipelineName, SourceName, TopicFilter};
@@ -22,5 +25,6 @@ pub use outcome::{
     VALUE_DIGITS, rfc3339,
 };
 pub use output::{Bus, Emission, Output, Sink, Stamp, Timing};
+pub use shared::{Channels, FramePool, Pixels, SharedFrame, SourceCounts, Undecodable};
 pub use spec::{Boxes, Colour, Fit, Head, InputSpec, Layout, Spec, TaskKind, TaskSpec, WindowSpec};
 pub use tensor::{DType, Elements, ElementsMut, Quant, TensorSpec, TensorView, TensorViewMut};

@@ -1,12 +1,13 @@
-//! What a pipeline emits: values, without a word of how they are told.
+//! Emissions: results, events and the node's status as values, free of topics and formats.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Event, Frame, Outcome, PipelineName};
+use super::status::NodeStatus;
+use super::{Event, Frame, Outcome, Parent, PipelineName, SharedFrame};
 
-/// When and where the frame of an [`Output`] was captured.
+/// Time and place of capture of an [`Output`]'s frame.
 #[derive(Clone, Debug)]
 pub struct Stamp {
     /// The frame's number in its source, from 1.
@@ -19,6 +20,8 @@ pub struct Stamp {
     pub truth: Option<String>,
     /// File, device or topic.
     pub origin: String,
+    /// The detection that the picture was cut around, where it was.
+    pub parent: Option<Parent>,
 }
 
 impl Stamp {
@@ -30,11 +33,12 @@ impl Stamp {
             time: frame.time,
             truth: frame.truth.clone(),
             origin: frame.origin.clone(),
+            parent: frame.parent.clone(),
         }
     }
 }
 
-/// How an inference was run.
+/// Cost and rung of an inference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Timing {
     /// Time in the model alone; of a run that pipelines share, this one's part.
@@ -50,15 +54,17 @@ pub struct Output {
     pub pipeline: PipelineName,
     /// The frame's stamp.
     pub stamp: Stamp,
-    /// What the model said.
+    /// The frame itself, where a sink [wants](Sink::wants_frames) it. Its buffers are recycled once the last holder drops it.
+    pub frame: Option<Arc<SharedFrame>>,
+    /// The task's reading of the model's output.
     pub outcome: Outcome,
     /// Changes that begin or end with this frame.
     pub events: Vec<Event>,
-    /// How it was run.
+    /// Cost and rung.
     pub timing: Timing,
 }
 
-/// What travels on the bus from pipelines to sinks.
+/// A value on the bus to the sinks.
 #[derive(Clone, Debug)]
 pub enum Emission {
     /// A result.
@@ -70,8 +76,13 @@ pub enum Emission {
         /// The events, never empty.
         events: Vec<Event>,
     },
-    /// The pipeline is gone from the configuration: what is kept of it can be forgotten.
+    /// A pipeline that is gone from the configuration: sinks forget it.
     Removed(PipelineName),
+    /// The state of the node, once on each turn of its control loop.
+    Status(Arc<NodeStatus>),
+    /// The last state of the node, after every pipeline and the connection have stopped. Others follow only where a change of the
+    /// connection starts everything again.
+    Stopped(Arc<NodeStatus>),
 }
 
 /// Takes emissions: the broker, a terminal, a page, another pipeline.
@@ -79,8 +90,14 @@ pub enum Emission {
 /// [`Sink::take`] is called on the thread that made the emission. It must return at once: a sink that cannot keep up drops by a
 /// rule of its own and counts what it drops.
 pub trait Sink: Send + Sync {
-    /// Takes one emission; what the sink has no use for is ignored.
+    /// Takes one emission, or ignores it.
     fn take(&self, emission: &Emission);
+
+    /// Whether outputs of `pipeline` are to carry their frame. A sink that holds a frame for long costs one more buffer.
+    fn wants_frames(&self, pipeline: &str) -> bool {
+        let _ = pipeline;
+        false
+    }
 }
 
 /// Every sink of a process, in the order in which they were added.
@@ -98,6 +115,11 @@ impl Bus {
     /// Hands `emission` to every sink.
     pub fn emit(&self, emission: &Emission) {
         self.sinks.iter().for_each(|sink| sink.take(emission));
+    }
+
+    /// Whether a sink wants the frames of `pipeline`.
+    pub fn wants_frames(&self, pipeline: &str) -> bool {
+        self.sinks.iter().any(|sink| sink.wants_frames(pipeline))
     }
 }
 

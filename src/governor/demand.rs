@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Cost, Load, OperatingPoint, PipelineLadder, Reading};
+use crate::ladder::{Cost, OperatingPoint, PipelineLadder};
+use crate::reading::{Load, Reading};
 
 /// Loads are smoothed over this long.
 const SMOOTHING_S: f64 = 4.0;

@@ -1,10 +1,12 @@
 //! The ladder of one pipeline: what it may be lowered to, out of what was measured of its variants.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Assignment, PipelineConfig, Setpoint};
+use crate::config::PipelineConfig;
+use crate::setpoint::{Assignment, Setpoint};
 
 /// A source that gives frames as fast as they are taken is thought to give one per inference, but no more than this many a
 /// second.
@@ -59,7 +61,7 @@ pub struct OperatingPoint {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PipelineLadder {
     /// The pipeline's name.
-    pub name: String,
+    pub name: Arc<str>,
     /// The lowest weight steps down first.
     pub weight: f32,
     /// Time between two frames of the source; zero when it gives them as fast as they are taken.

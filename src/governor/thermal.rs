@@ -175,9 +175,24 @@ impl Filter {
                 *cell -= a * b / variance;
             }
         }
-        // More load never cools.
-        self.x[2] = self.x[2].clamp(2.0, 150.0);
-        self.x[3] = self.x[3].clamp(0.0, 40.0);
+        // More load never cools. The second round mends what the second bound has moved.
+        for _ in 0..2 {
+            self.hold(2, 2.0, 150.0);
+            self.hold(3, 0.0, 40.0);
+        }
+    }
+
+    /// Moves the state to the most likely one whose component `i` is within these bounds, as far as `p` ties the others to it (Simon
+    /// 2010, "Kalman filtering with state constraints", estimate projection). To cut the component off alone would leave the others
+    /// where no reading has put them, and each cut would be answered by a larger step: the filter would run away.
+    fn hold(&mut self, i: usize, least: f64, most: f64) {
+        let miss = self.x[i].clamp(least, most) - self.x[i];
+        if miss != 0.0 {
+            let tied = self.p.map(|row| row[i] / self.p[i][i].max(f64::MIN_POSITIVE));
+            for (x, tied) in self.x.iter_mut().zip(tied) {
+                *x += miss * tied;
+            }
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use tract_onnx::tract_hir::tract_core::ops::konst::Const;
 use tract_onnx::tract_hir::tract_core::optim::CONST_FOLD_MEM_BUDGET;
 use tract_onnx::tract_hir::tract_core::tract_data::TooEarly;
 
-use super::graph::MAX_TENSOR_BYTES;
+use super::budget::MAX_TENSOR_BYTES;
 use super::operands::Operands;
 use super::{budget, quant};
 

@@ -9,6 +9,12 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+/// Largest ONNX file that is read, in bytes.
+pub const MAX_FILE_BYTES: u64 = 512 << 20;
+
+/// Largest single tensor (weights or activations) of a model, in bytes.
+pub const MAX_TENSOR_BYTES: usize = 512 << 20;
+
 /// Result of one operator on constants, in bytes: this much, and [`KEPT_PER_BYTE`] for each byte of the file.
 const RESULT_BYTES: f64 = (128 << 20) as f64;
 

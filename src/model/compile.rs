@@ -4,16 +4,16 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tract_onnx::model::Onnx;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::{Factoid, bail};
 
+use super::explain::explained;
 use super::graph::{self, GraphInfo, NodeInfo};
-use super::load::{LoadedModel, Parsed, explained};
-use super::report::TensorFact;
+use super::load::{LoadedModel, Parsed};
+use super::parser::onnx;
 use super::runner::Runner;
-use super::{ModelError, bounded, branches, budget, guard, optimise, quant};
+use super::{ModelError, branches, budget, guard, optimise};
 use leptond_engine::int8::find::Verdict;
 use leptond_engine::int8::op::Profile;
 use leptond_engine::int8::{self, Rewritten, concrete_shape, kernels};
@@ -26,6 +26,24 @@ pub(super) struct Analysis {
     pub facts: HashMap<String, TensorFact>,
     /// Verdicts of the integer engine on [`Analysis::nodes`], by node name; empty where it is off.
     pub verdicts: HashMap<String, Verdict>,
+}
+
+/// Element type and shape of a tensor of the graph.
+#[derive(Clone, Debug)]
+pub(super) struct TensorFact {
+    pub dtype: Option<DatumType>,
+    pub shape: Option<Vec<usize>>,
+    pub constant: bool,
+}
+
+impl TensorFact {
+    /// Bytes of an activation; 0 for constants and unknown shapes.
+    pub fn bytes(&self) -> usize {
+        match (&self.shape, self.dtype) {
+            (Some(shape), Some(dtype)) if !self.constant => shape.iter().product::<usize>() * dtype.size_of(),
+            _ => 0,
+        }
+    }
 }
 
 impl LoadedModel {
@@ -148,14 +166,6 @@ fn set_inputs(model: &mut InferenceModel, facts: &[InferenceFact]) -> TractResul
     budget::next_pass();
     model.analyse(false)?;
     check_sizes(model)
-}
-
-pub(super) fn onnx() -> Onnx {
-    let mut onnx = tract_onnx::onnx();
-    quant::register(&mut onnx);
-    bounded::register(&mut onnx);
-    int8::op::register(&mut onnx);
-    onnx
 }
 
 /// Refuses activations that would not fit in memory, before anything is computed on them: each lives from its node to its last

@@ -13,7 +13,7 @@ use prost::Message;
 use tract_onnx::pb::tensor_proto::DataLocation;
 use tract_onnx::pb::{GraphProto, ModelProto, TensorProto};
 
-use super::graph::MAX_FILE_BYTES;
+use super::budget::MAX_FILE_BYTES;
 use super::wire;
 
 /// Most files that one model may be spread over.

@@ -13,17 +13,11 @@ use prost::bytes::Bytes;
 use tract_onnx::pb;
 use tract_onnx::prelude::DatumType;
 
-use super::ModelError;
-use super::limits;
-use super::load::show;
-use super::tensors;
-use super::wire;
+use super::{ModelError, limits, tensors, wire};
 use crate::frame::{DType, Quant};
 
-/// Largest ONNX file that is read, in bytes.
-pub const MAX_FILE_BYTES: u64 = 512 << 20;
-/// Largest single tensor (weights or activations) of a model, in bytes.
-pub const MAX_TENSOR_BYTES: usize = 512 << 20;
+pub use super::budget::{MAX_FILE_BYTES, MAX_TENSOR_BYTES};
+
 /// Most nodes in a graph, and most initialisers. tract compares each new one with those before it.
 const MAX_NODES: usize = 16_384;
 
@@ -176,6 +170,12 @@ fn port(info: &pb::ValueInfoProto, path: &Path) -> Result<Port, ModelError> {
         return Err(bad(format!("its shape {} asks for more than {} MiB", show(&dims), MAX_TENSOR_BYTES >> 20)));
     }
     Ok(Port { name: info.name.clone(), dtype, dims, quant: None })
+}
+
+/// A shape as `[1, ?, 3]`.
+pub(super) fn show(dims: &[Option<usize>]) -> String {
+    let dims: Vec<String> = dims.iter().map(|d| d.map_or("?".into(), |d| d.to_string())).collect();
+    format!("[{}]", dims.join(", "))
 }
 
 /// A dimension that cannot be; exporters write -1 for one that is left open.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Serialize;
 use tract_onnx::prelude::DatumType;
 
-use super::compile::Analysis;
+use super::compile::{Analysis, TensorFact};
 use super::graph::NodeInfo;
 use super::npy::type_name;
 use super::{LoadedModel, ModelError, PlanKey};
@@ -105,23 +105,6 @@ pub struct NodeReport {
     pub why: String,
     /// Its multiply-accumulates.
     pub macs: u64,
-}
-
-/// Element type and shape of a tensor of the graph.
-#[derive(Clone, Debug)]
-pub(super) struct TensorFact {
-    pub dtype: Option<DatumType>,
-    pub shape: Option<Vec<usize>>,
-    pub constant: bool,
-}
-
-impl TensorFact {
-    fn bytes(&self) -> usize {
-        match (&self.shape, self.dtype) {
-            (Some(shape), Some(dtype)) if !self.constant => shape.iter().product::<usize>() * dtype.size_of(),
-            _ => 0,
-        }
-    }
 }
 
 impl LoadedModel {

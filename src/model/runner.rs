@@ -3,7 +3,7 @@
 use tract_onnx::prelude::*;
 
 use super::graph::GraphInfo;
-use super::{ModelError, guard, load};
+use super::{ModelError, explain, guard};
 use leptond_engine::int8::op::Profile;
 
 /// A compiled graph with its running state; inputs and outputs are tract's tensors.
@@ -94,7 +94,7 @@ impl Runner {
         if let Ok(Ok(state)) = guard::guarded(|| self.plan.spawn()) {
             self.state = state;
         }
-        let reason = match load::explain(&error, &self.info, std::path::Path::new(&self.name)) {
+        let reason = match explain::explain(&error, &self.info, std::path::Path::new(&self.name)) {
             ModelError::Unsupported { node, operator, reason, .. } => {
                 format!("node {node:?} (operator {operator}): {reason}")
             }

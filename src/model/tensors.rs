@@ -7,8 +7,8 @@ use leptond_engine::onnx::{GraphView, node, operators};
 use tract_onnx::pb::tensor_proto::DataLocation;
 use tract_onnx::pb::{NodeProto, TensorProto};
 
+use super::budget::MAX_TENSOR_BYTES;
 use super::external::REMEDY;
-use super::graph::MAX_TENSOR_BYTES;
 use crate::frame::Quant;
 
 /// Most nodes crossed in search of a quantisation, from an input or output of the graph.

@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::captures::{self, Captures};
+use super::captures::Captures;
 use super::error::{PlanError, StageError};
 use super::key::StagesKey;
 use super::offline;
 use super::planner::Planner;
+use super::resolved::Feed;
 use super::sample::Sample;
 use super::stages::Stages;
 use super::turn::Turn;
 use crate::frame::Frame;
 use crate::model::{self, LoadedModel, Remembered, Variant};
-use crate::source;
 use crate::{preprocess, task};
 use leptond_governor::{Candidate, Cost};
 
@@ -49,7 +49,7 @@ const PAYS: f32 = 0.9;
 /// What calibration needs to know beside the planner.
 pub(crate) struct Job<'a> {
     /// Where frames will come from.
-    pub(crate) source: &'a source::Config,
+    pub(crate) feed: &'a Feed,
     /// Frames of one inference at most.
     pub(crate) max_batch: usize,
     /// Model and processor of the board: on another one, measurements mean nothing.
@@ -83,8 +83,8 @@ pub(crate) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
         return Ok(Calibration { candidates, remembered: true });
     }
     let regions = &planner.preprocess.regions;
-    let sample = Sample::of(job.source, regions);
-    let offered = captures::offered(job.source, regions);
+    let sample = job.feed.sample(regions);
+    let offered = job.feed.capture_sizes(regions);
     let start = Instant::now();
     let until = start + BUDGET;
     let timed = sample.frame(main.spec(), main.item_len()).and_then(|frame| {
@@ -119,7 +119,7 @@ pub(crate) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
 /// What an earlier start measured of this model on this board; `full` is the plan for full work.
 pub(crate) fn remembered(planner: &Planner, full: StagesKey, job: &Job<'_>) -> Option<Vec<Candidate>> {
     let regions = &planner.preprocess.regions;
-    let (sample, offered) = (Sample::of(job.source, regions), captures::offered(job.source, regions));
+    let (sample, offered) = (job.feed.sample(regions), job.feed.capture_sizes(regions));
     let depends_on = depends_on(planner, full, sample, &offered, job);
     let known: Remembered<Vec<Candidate>> = Remembered::open(job.dir, FILE);
     known.get(&depends_on).filter(|candidates| plausible(candidates, full)).cloned()
@@ -131,7 +131,7 @@ pub(crate) fn remembered(planner: &Planner, full: StagesKey, job: &Job<'_>) -> O
 /// # Errors
 /// [`PlanError::Task`].
 pub(crate) fn full_work(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> Result<Candidate, PlanError> {
-    let sample = Sample::of(job.source, &planner.preprocess.regions);
+    let sample = job.feed.sample(&planner.preprocess.regions);
     let frame = sample.frame(main.spec(), main.item_len());
     let timed = frame.ok().and_then(|frame| time(main, &frame, Instant::now(), None).ok());
     planner.forget(main)?;

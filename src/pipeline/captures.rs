@@ -3,7 +3,6 @@
 use super::sample::Sample;
 use crate::frame::{Frame, Spec};
 use crate::preprocess::{self, Region};
-use crate::source;
 
 /// The smaller pictures of one source.
 pub(crate) struct Captures {
@@ -12,11 +11,6 @@ pub(crate) struct Captures {
     regions: Vec<Region>,
     /// `[width, height]` and a frame of that size, largest first.
     frames: Vec<([u32; 2], Frame)>,
-}
-
-/// `[width, height]` of the smaller pictures that `source` offers to a pipeline with `regions`, largest first.
-pub(crate) fn offered(source: &source::Config, regions: &[Region]) -> Vec<[u32; 2]> {
-    source.kind().capture_sizes(!regions.is_empty())
 }
 
 impl Captures {
@@ -72,11 +66,16 @@ mod tests {
         ];
         let source = Config::Synthetic(SyntheticConfig::default());
         for (regions, spec, expected) in cases {
-            let captures = Captures::new(&offered(&source, regions), Sample::of(&source, &[]), regions, &spec);
+            let captures = Captures::new(
+                &source.kind().capture_sizes(!regions.is_empty()),
+                Sample::of(&source, &[]),
+                regions,
+                &spec,
+            );
             let sides: Vec<u32> = captures.enough_for(&spec).map(|(side, _)| side).collect();
             assert_eq!(sides, expected, "{regions:?} {spec:?}");
         }
         let files = Config::Files(FilesConfig { path: "x.jpg".into(), repeat: false, fps: 1.0 });
-        assert!(offered(&files, &[]).is_empty());
+        assert!(files.kind().capture_sizes(false).is_empty());
     }
 }

@@ -4,8 +4,9 @@ use leptond_governor as governor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::input::Input;
 use crate::frame::PipelineName;
-use crate::{model, preprocess, source, task};
+use crate::{model, preprocess, task};
 
 /// `[[pipeline]]`: one source, one model, one set of topics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,7 +25,7 @@ pub struct Config {
     #[schemars(range(min = 0, max = 64))]
     pub threads: u32,
     /// Where frames come from.
-    pub source: source::Config,
+    pub source: Input,
     /// How a picture is fitted to the model.
     #[serde(default)]
     pub preprocess: preprocess::Config,

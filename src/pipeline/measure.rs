@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use leptond_governor::{Candidate, OperatingPoint, PipelineLadder, Setpoint};
 
-use super::Config;
 use super::calibrate::{self, Calibration, Job, calibrate};
 use super::error::{PipelineError, PlanError};
 use super::key::StagesKey;
-use super::misfit::misfit;
 use super::planner::{Planner, open_bundle};
 use super::pool::Pool;
+use super::resolved::Resolved;
 use super::stages::Stages;
 use super::trial;
 use super::turn::Turn;
@@ -45,12 +44,13 @@ pub struct Measured {
 ///
 /// # Errors
 /// [`PipelineError::Model`] and [`PipelineError::Fit`].
-pub fn measure(config: &Config, places: &Places, roots: &Roots) -> Result<Measured, PipelineError> {
-    let Compiled { planner, mut stages, board } = compile(config, places, roots, None)?;
-    let calibration = calibrate(&planner, &mut stages, &job(config, &board, places.state.as_deref(), None));
+pub fn measure(pipeline: &Resolved, places: &Places, roots: &Roots) -> Result<Measured, PipelineError> {
+    let config = &pipeline.config;
+    let Compiled { planner, mut stages, board } = compile(pipeline, places, roots, None)?;
+    let calibration = calibrate(&planner, &mut stages, &job(pipeline, &board, places.state.as_deref(), None));
     let Calibration { candidates, remembered } =
         calibration.map_err(|e| PipelineError::Model(config.name.to_string(), e))?;
-    Ok(Measured { ladder: ladder(config, &candidates), planner, stages, remembered })
+    Ok(Measured { ladder: ladder(pipeline, &candidates), planner, stages, remembered })
 }
 
 /// A model with the plan for full work.
@@ -63,11 +63,12 @@ struct Compiled {
 
 /// Opens the model of a pipeline and compiles the plan for full work, or takes a seat in a plan of `pool` where it may share one.
 fn compile(
-    config: &Config,
+    pipeline: &Resolved,
     places: &Places,
     roots: &Roots,
     pool: Option<&Arc<Pool>>,
 ) -> Result<Compiled, PipelineError> {
+    let Resolved { config, feed } = pipeline;
     let name = config.name.as_str();
     let unusable = |e: PlanError| PipelineError::Model(name.into(), e);
     model::spare_thread().map_err(|e| PipelineError::Thread(name.into(), e))?;
@@ -90,14 +91,12 @@ fn compile(
     let mut loaded = planner.load(0).map_err(unusable)?;
     mark_of("model parsed", name);
     let full = Setpoint { resolution: Planner::own_resolution(&loaded), ..planner.full() };
-    if let Some((pool, wish)) =
-        pool.and_then(|pool| Some((pool, pool.wish(config, config.source.kind().frame_interval())?)))
-    {
+    if let Some((pool, wish)) = pool.and_then(|pool| Some((pool, pool.wish(pipeline, feed.frame_interval())?))) {
         planner.share(pool.clone(), name, wish);
     }
     let stages = planner.compile_shared(&mut loaded, (&full).into()).map_err(unusable)?;
     mark_of("plan compiled", name);
-    match misfit(&config.source, stages.spec(), stages.item_len()) {
+    match feed.misfit(stages.spec(), stages.item_len()) {
         Some(reason) => Err(PipelineError::Fit(name.into(), reason)),
         None => Ok(Compiled { planner, stages, board }),
     }
@@ -105,7 +104,7 @@ fn compile(
 
 /// A pipeline that was never measured on this board: that is done while it runs while the others go on.
 pub struct Uncalibrated {
-    config: Config,
+    pipeline: Resolved,
     planner: Arc<Planner>,
     full: StagesKey,
     board: String,
@@ -119,26 +118,30 @@ impl Uncalibrated {
     /// When not even the plan for full work can be made a second time.
     pub(crate) fn measure(&self, turn: &Turn) -> Result<Option<PipelineLadder>, PlanError> {
         let mut stages = self.planner.compile(&mut self.planner.load(self.full.variant)?, self.full)?;
-        let calibration =
-            calibrate(&self.planner, &mut stages, &job(&self.config, &self.board, self.state.as_deref(), Some(turn)))?;
-        Ok((!turn.ended()).then(|| ladder(&self.config, &calibration.candidates)))
+        let calibration = calibrate(
+            &self.planner,
+            &mut stages,
+            &job(&self.pipeline, &self.board, self.state.as_deref(), Some(turn)),
+        )?;
+        Ok((!turn.ended()).then(|| ladder(&self.pipeline, &calibration.candidates)))
     }
 
     /// How the rungs of `ladder` are called, for the log.
     pub(crate) fn say(&self, ladder: &PipelineLadder, remembered: bool) {
         let words = |rung: Option<&OperatingPoint>| rung.map(|r| in_words(&self.planner, r)).unwrap_or_default();
         let (first, last) = (words(ladder.rungs.first()), words(ladder.rungs.last()));
-        let (pipeline, rungs) = (self.config.name.as_str(), ladder.rungs.len());
+        let (pipeline, rungs) = (self.pipeline.config.name.as_str(), ladder.rungs.len());
         tracing::info!(pipeline, rungs, first, last, remembered, "the governor's ladder");
     }
 }
 
-fn job<'a>(config: &'a Config, board: &'a str, dir: Option<&'a Path>, turn: Option<&'a Turn>) -> Job<'a> {
-    Job { source: &config.source, max_batch: config.governor.max_batch as usize, board, dir, turn }
+fn job<'a>(pipeline: &'a Resolved, board: &'a str, dir: Option<&'a Path>, turn: Option<&'a Turn>) -> Job<'a> {
+    Job { feed: &pipeline.feed, max_batch: pipeline.config.governor.max_batch as usize, board, dir, turn }
 }
 
-fn ladder(config: &Config, candidates: &[Candidate]) -> PipelineLadder {
-    PipelineLadder::new(&config.name, &config.governor, config.source.kind().frame_interval(), candidates)
+fn ladder(pipeline: &Resolved, candidates: &[Candidate]) -> PipelineLadder {
+    let Resolved { config, feed } = pipeline;
+    PipelineLadder::new(&config.name, &config.governor, feed.frame_interval(), candidates)
 }
 
 /// A model with its plan for full work, and a ladder that was remembered or waits for measurements.
@@ -158,30 +161,36 @@ pub struct Ready {
 ///
 /// # Errors
 /// [`PipelineError`] naming the pipeline.
-pub(crate) fn ready(config: &Config, places: &Places, roots: &Roots, pool: &Arc<Pool>) -> Result<Ready, PipelineError> {
-    let Compiled { planner, mut stages, board } = compile(config, places, roots, Some(pool))?;
+pub(crate) fn ready(
+    pipeline: &Resolved,
+    places: &Places,
+    roots: &Roots,
+    pool: &Arc<Pool>,
+) -> Result<Ready, PipelineError> {
+    let name = &pipeline.config.name;
+    let Compiled { planner, mut stages, board } = compile(pipeline, places, roots, Some(pool))?;
     let planner = Arc::new(planner);
     let uncalibrated = Uncalibrated {
-        config: config.clone(),
+        pipeline: pipeline.clone(),
         planner: planner.clone(),
         full: stages.key(),
         board,
         state: places.state.clone(),
     };
-    let job = job(config, &uncalibrated.board, places.state.as_deref(), None);
+    let job = job(pipeline, &uncalibrated.board, places.state.as_deref(), None);
     let (ladder, uncalibrated) = match calibrate::remembered(&planner, stages.key(), &job) {
         Some(candidates) => {
-            let ladder = ladder(config, &candidates);
+            let ladder = ladder(pipeline, &candidates);
             uncalibrated.say(&ladder, true);
             (ladder, None)
         }
         None => {
             let full = calibrate::full_work(&planner, &mut stages, &job)
-                .map_err(|e| PipelineError::Model(config.name.to_string(), e))?;
-            (PipelineLadder { provisional: true, ..ladder(config, &[full]) }, Some(uncalibrated))
+                .map_err(|e| PipelineError::Model(name.to_string(), e))?;
+            (PipelineLadder { provisional: true, ..ladder(pipeline, &[full]) }, Some(uncalibrated))
         }
     };
-    mark_of("ladder", &config.name);
+    mark_of("ladder", name);
     Ok(Ready { planner, stages, ladder, uncalibrated })
 }
 

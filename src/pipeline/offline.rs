@@ -82,6 +82,8 @@ pub struct Item<'a> {
     pub origin: &'a str,
     /// Counts the frames that could be read, from 1.
     pub seq: u64,
+    /// The frame itself, where it could be read.
+    pub frame: Option<&'a Frame>,
     /// What the stages said, or why the frame gave nothing.
     pub result: Result<TaskOutput, String>,
     /// Time in the model.
@@ -106,7 +108,9 @@ pub fn run(
             Ok(Next::Idle(_)) => continue,
             Ok(Next::End) => return Ok(()),
             Err(SourceError::Bad { origin, reason }) => {
-                if !each(Item { origin: &origin, seq: frame.seq, result: Err(reason), infer: Duration::ZERO }) {
+                let item =
+                    Item { origin: &origin, seq: frame.seq, frame: None, result: Err(reason), infer: Duration::ZERO };
+                if !each(item) {
                     return Ok(());
                 }
                 continue;
@@ -122,7 +126,7 @@ pub fn run(
             stages.interpret(0, started.elapsed(), frame.time)
         });
         let result = result.map_err(|e| e.to_string());
-        if !each(Item { origin: &frame.origin, seq: frame.seq, result, infer }) {
+        if !each(Item { origin: &frame.origin, seq: frame.seq, frame: Some(&frame), result, infer }) {
             return Ok(());
         }
     }

@@ -43,8 +43,8 @@ pub struct Planner {
     pub threads: usize,
     /// How pictures are fitted.
     pub preprocess: preprocess::Config,
-    /// What is made of the outputs: the bundle's defaults under the configuration.
-    pub task: task::Config,
+    /// Settings of the task: the bundle's defaults under the configuration.
+    pub task: task::Settings,
     /// Hash of the model file.
     pub sha256: String,
     /// With whom the plan may be shared.
@@ -71,7 +71,7 @@ impl Planner {
         task: &task::Config,
     ) -> Result<Self, PlanError> {
         let task = task
-            .over(&bundle.manifest().defaults)
+            .over(bundle.manifest().task, &bundle.manifest().defaults)
             .map_err(|e| PlanError::Task(format!("{}: {e}", bundle.path().display())))?;
         // A bundle's manifest has the hash, which opening it has checked; a bare file is all there is.
         let sha256 = match bundle.manifest().sha256.as_str() {
@@ -93,7 +93,7 @@ impl Planner {
 
     /// The task that interprets the outputs.
     pub fn kind(&self) -> TaskKind {
-        self.task.kind.unwrap_or(self.bundle.manifest().task)
+        self.task.kind()
     }
 
     /// Makes `stages` forget what their task remembers, as before the first frame; the compiled plan stays.
@@ -106,7 +106,7 @@ impl Planner {
     }
 
     fn new_task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, PlanError> {
-        task::new(self.kind(), &self.task, spec).map_err(|e| PlanError::Task(e.to_string()))
+        self.task.config().task(spec).map_err(|e| PlanError::Task(e.to_string()))
     }
 
     /// Where the engine is left to us: finds out (or remembers) whether this board runs the model faster in integers or in floats
@@ -163,7 +163,7 @@ impl Planner {
     /// Whether what the task remembers means the same in every variant and size of the model. A learnt threshold does not: another variant
     /// errs by other amounts.
     pub fn comparable(&self) -> bool {
-        self.kind() != TaskKind::Anomaly || !self.task.learns_threshold()
+        self.task.config().is_comparable()
     }
 
     /// [`Planner::stages`] out of a model that is parsed already; `loaded` is variant `key.variant` of this planner's bundle.

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::Config;
 use super::key::StagesKey;
+use super::resolved::{Feed, Resolved};
 use super::shared_plan::{Seat, SharedPlan, Together};
 use crate::frame::TensorViewMut;
 use crate::model::{Engine, Model, ModelError};
@@ -51,18 +51,20 @@ pub(crate) struct Wish {
 }
 
 impl Wish {
-    /// What `config` asks for among `all` pipelines. A pipeline without `max_batch`, or with a source that gives as much as is
+    /// What `pipeline` asks for among `all` pipelines. A pipeline without `max_batch`, or with a source that gives as much as is
     /// taken, keeps its own plan.
-    pub(crate) fn of(config: &Config, all: &[Config], frame_interval: Duration) -> Option<Wish> {
-        let alike = |other: &&Config| {
+    pub(crate) fn of(pipeline: &Resolved, all: &[Resolved], frame_interval: Duration) -> Option<Wish> {
+        let Resolved { config, feed } = pipeline;
+        let alike = |other: &&Resolved| {
+            let other = &other.config;
             other.governor.max_batch > 1
                 && (&other.model, other.engine, other.threads) == (&config.model, config.engine, config.threads)
                 && other.preprocess.regions.len() == config.preprocess.regions.len()
         };
         let members: Vec<_> = all.iter().filter(alike).collect();
-        let most = members.iter().map(|member| member.governor.max_batch as usize).min()?;
+        let most = members.iter().map(|member| member.config.governor.max_batch as usize).min()?;
         let interval = frame_interval.max(Duration::from_millis(config.governor.interval_ms));
-        let endless = config.source.kind().is_unpaced() && interval.is_zero();
+        let endless = matches!(feed, Feed::Source { source, .. } if source.kind().is_unpaced()) && interval.is_zero();
         let places = members.len().min(most);
         let deadline = Duration::from_millis(config.governor.deadline_ms);
         (config.governor.max_batch > 1 && places > 1 && !endless).then_some(Wish { places, interval, deadline })
@@ -80,7 +82,7 @@ pub(crate) type Timing = fn(&mut dyn Model, &mut dyn Model) -> Result<[Duration;
 /// The shared plans of a set of pipelines.
 pub(crate) struct Pool {
     timing: Timing,
-    pipelines: Vec<Config>,
+    pipelines: Vec<Resolved>,
     groups: Mutex<HashMap<Key, Group>>,
 }
 
@@ -144,13 +146,13 @@ impl Granted {
 
 impl Pool {
     /// For `pipelines`, which are started at the same time.
-    pub(crate) fn new(pipelines: &[Config], timing: Timing) -> Self {
+    pub(crate) fn new(pipelines: &[Resolved], timing: Timing) -> Self {
         Pool { timing, pipelines: pipelines.to_vec(), groups: Mutex::default() }
     }
 
-    /// Whether and with how many others `config` may share; `frame_interval` is the time between two frames of its source.
-    pub(crate) fn wish(&self, config: &Config, frame_interval: Duration) -> Option<Wish> {
-        Wish::of(config, &self.pipelines, frame_interval)
+    /// Whether and with how many others `pipeline` may share; `frame_interval` is the time between two frames of its source.
+    pub(crate) fn wish(&self, pipeline: &Resolved, frame_interval: Duration) -> Option<Wish> {
+        Wish::of(pipeline, &self.pipelines, frame_interval)
     }
 
     /// A plan for a pipeline: a seat where it pays to share, else its own. `compile` makes a plan for so many items.

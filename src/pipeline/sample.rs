@@ -54,7 +54,11 @@ impl Sample {
             return jpeg([width, height]);
         }
         let pixels = width as usize * height as usize;
-        let bytes = if format == PixelFormat::Yuyv { pixels * 2 } else { pixels * 3 / 2 };
+        let bytes = match format {
+            PixelFormat::Yuyv => pixels * 2,
+            PixelFormat::Rgb8 | PixelFormat::Bgr8 => pixels * 3,
+            _ => pixels * 3 / 2,
+        };
         let mut frame = Frame::empty();
         let image = frame.image_mut();
         (image.format, image.width, image.height) = (format, width, height);

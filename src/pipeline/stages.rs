@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::error::StageError;
 use super::key::StagesKey;
 use super::pool::Granted;
-use crate::frame::{Event, Frame, Geometry, Spec, TaskSpec, TensorView, Unreadable};
+use crate::frame::{Colour, Event, Frame, Geometry, SharedFrame, Spec, TaskSpec, TensorView, Unreadable};
 use crate::preprocess::Preprocessor;
 use crate::task::{Memory, Task, TaskError, TaskInput, TaskOutput};
 
@@ -53,6 +53,11 @@ impl Stages {
         &self.spec
     }
 
+    /// Whether the model needs more of a picture than its luminance.
+    pub fn needs_colour(&self) -> bool {
+        matches!(&self.spec, Spec::Image(spec) if spec.colour != Colour::Grey)
+    }
+
     /// The arithmetic that runs.
     pub fn engine(&self) -> &'static str {
         self.plan.engine()
@@ -81,16 +86,31 @@ impl Stages {
     /// # Errors
     /// [`StageError::Preprocess`]; the other frames of the batch stay as they are.
     pub fn prepare(&mut self, frame: &Frame, index: usize) -> Result<(), StageError> {
-        let geometry = self.preprocessor.run(frame, self.plan.input_mut(0), index * self.items)?;
+        self.preprocessor.run(frame, self.plan.input_mut(0), index * self.items)?;
+        self.note(index);
+        Ok(())
+    }
+
+    /// [`Stages::prepare`] for a frame with several readers, which is decoded at most once for all of them.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn prepare_shared(&mut self, frame: &SharedFrame, index: usize) -> Result<(), StageError> {
+        self.preprocessor.run_shared(frame, self.plan.input_mut(0), index * self.items)?;
+        self.note(index);
+        Ok(())
+    }
+
+    /// Keeps how the items of frame `index` were cut.
+    fn note(&mut self, index: usize) {
         if let Some(kept) = self.geometry.get_mut(index) {
             kept.clear();
-            kept.extend_from_slice(geometry);
+            kept.extend_from_slice(self.preprocessor.geometry());
         }
         if let Some(kept) = self.unreadable.get_mut(index) {
             kept.clear();
             kept.extend_from_slice(self.preprocessor.unreadable());
         }
-        Ok(())
     }
 
     /// Runs the model over the batch.

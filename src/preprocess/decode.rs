@@ -12,7 +12,7 @@ use yuv::{
 use super::error::PreprocessError;
 use super::picture::{Channels, Picture, check_pixels};
 use super::{bmp, jpeg, orient, png};
-use crate::frame::{Image, PixelFormat};
+use crate::frame::{Image, PixelFormat, SharedFrame};
 
 /// Decodes pictures; owns the buffers.
 #[derive(Debug, Default)]
@@ -23,7 +23,36 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
-    /// Decodes `image`; with `grey`, only its luminance where the format allows that.
+    /// The picture of a frame that several readers share, decoded by the first of them. With `grey`, luminance is enough for this
+    /// reader: raw pictures, whose luminance is there without decoding, are read where they lie, and of a picture that another
+    /// reader needs in colour, luminance is computed from the colours (not bit for bit what decoding only luminance gives).
+    pub fn shared<'a>(
+        &'a mut self,
+        frame: &'a SharedFrame,
+        image: &'a Image,
+        grey: bool,
+    ) -> Result<Picture<'a>, PreprocessError> {
+        let raw_luminance = match image.format {
+            PixelFormat::Jpeg | PixelFormat::Png | PixelFormat::Bmp => false,
+            PixelFormat::Gray8 | PixelFormat::Rgb8 | PixelFormat::Bgr8 => true,
+            PixelFormat::Yuyv | PixelFormat::Nv12 | PixelFormat::I420 => grey,
+        };
+        // A reader that began to need colour after the frame was shared decodes it for itself.
+        if raw_luminance || !grey && !frame.colour() {
+            return self.decode(image, grey);
+        }
+        let decoded = frame.decoded(|image, pixels| {
+            std::mem::swap(&mut self.pixels, &mut pixels.data);
+            let decoded = self.decode(image, !frame.colour());
+            let form = decoded.map(|picture| (picture.width, picture.height, picture.channels, picture.sideways));
+            std::mem::swap(&mut self.pixels, &mut pixels.data);
+            (pixels.width, pixels.height, pixels.channels, pixels.sideways) = form?;
+            Ok(())
+        });
+        Ok(Picture::from(decoded.map_err(Clone::clone)?))
+    }
+
+    /// The picture in `image`; with `grey`, only what luminance needs where the format allows that.
     pub fn decode<'a>(&'a mut self, image: &'a Image, grey: bool) -> Result<Picture<'a>, PreprocessError> {
         match image.format {
             PixelFormat::Jpeg => {

@@ -1,5 +1,7 @@
 //! Errors of preprocessing.
 
+use crate::frame::Undecodable;
+
 /// A frame could not become a model input. The frame is lost; the pipeline goes on.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum PreprocessError {
@@ -39,4 +41,22 @@ pub enum PreprocessError {
     /// A window instead of a picture, other channels than the model's, …
     #[error("{0}")]
     Mismatch(String),
+}
+
+impl From<Undecodable> for PreprocessError {
+    fn from(error: Undecodable) -> Self {
+        match error {
+            Undecodable::Damaged { format, reason } => PreprocessError::Decode { format, reason },
+            Undecodable::Size(reason) => PreprocessError::Size(reason),
+        }
+    }
+}
+
+impl From<PreprocessError> for Undecodable {
+    fn from(error: PreprocessError) -> Self {
+        match error {
+            PreprocessError::Decode { format, reason } => Undecodable::Damaged { format, reason },
+            other => Undecodable::Size(other.to_string()),
+        }
+    }
 }

@@ -32,7 +32,9 @@ pub use picture::MAX_PIXELS;
 pub use readable::Checks;
 pub use region::Region;
 
-use crate::frame::{Colour, Frame, Geometry, Image, InputSpec, Payload, Spec, TensorViewMut, Unreadable};
+use crate::frame::{
+    Channels, Colour, Frame, Geometry, Image, InputSpec, Payload, SharedFrame, Spec, TensorViewMut, Unreadable,
+};
 
 /// Source pixels per model pixel that count as full resolution: 1, with tolerance for rounding to whole pixels.
 const ENOUGH: f64 = 0.99;
@@ -90,6 +92,29 @@ impl Preprocessor {
     pub fn run(
         &mut self,
         frame: &Frame,
+        input: TensorViewMut<'_>,
+        first_item: usize,
+    ) -> Result<&[Geometry], PreprocessError> {
+        self.fill(frame, None, input, first_item)
+    }
+
+    /// [`Preprocessor::run`] over a frame with several readers, which is decoded at most once for all of them.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn run_shared(
+        &mut self,
+        frame: &SharedFrame,
+        input: TensorViewMut<'_>,
+        first_item: usize,
+    ) -> Result<&[Geometry], PreprocessError> {
+        self.fill(frame, Some(frame), input, first_item)
+    }
+
+    fn fill(
+        &mut self,
+        frame: &Frame,
+        shared: Option<&SharedFrame>,
         mut input: TensorViewMut<'_>,
         first_item: usize,
     ) -> Result<&[Geometry], PreprocessError> {
@@ -113,7 +138,11 @@ impl Preprocessor {
             }
         };
         store::Store::check(spec, &input, first_item, self.regions.len().max(1))?;
-        let picture = self.decoder.decode(image, spec.colour == Colour::Grey)?;
+        let grey = spec.colour == Colour::Grey;
+        let picture = match shared {
+            Some(shared) => self.decoder.shared(shared, image, grey)?,
+            None => self.decoder.decode(image, grey)?,
+        };
         let (source, size) = ([picture.width, picture.height], [spec.height, spec.width]);
         let sideways = picture.sideways;
         self.placements.clear();
@@ -138,7 +167,12 @@ impl Preprocessor {
         Ok(&self.geometry)
     }
 
-    /// Cause for each unreadable region of the last frame, `None` for readable ones; empty where regions are not checked.
+    /// How each item of the last frame was cut, in order; empty for windows.
+    pub fn geometry(&self) -> &[Geometry] {
+        &self.geometry
+    }
+
+    /// Why each region of the last frame cannot be read, `None` for one that can; empty where regions are not checked.
     pub fn unreadable(&self) -> &[Option<Unreadable>] {
         &self.unreadable
     }
@@ -179,9 +213,9 @@ pub fn to_rgb(image: &Image, out: &mut Vec<u8>) -> Result<[u32; 2], PreprocessEr
     let pixels = picture.data.chunks_exact(picture.channels.bytes());
     out.clear();
     match picture.channels {
-        picture::Channels::Rgb => out.extend_from_slice(picture.data),
-        picture::Channels::Bgr => out.extend(pixels.flat_map(|p| p.iter().rev())),
-        picture::Channels::Grey | picture::Channels::GreyChroma => {
+        Channels::Rgb => out.extend_from_slice(picture.data),
+        Channels::Bgr => out.extend(pixels.flat_map(|p| p.iter().rev())),
+        Channels::Grey | Channels::GreyChroma => {
             out.extend(pixels.flat_map(|p| p.first().map_or([0; 3], |grey| [*grey; 3])));
         }
     }

@@ -1,33 +1,11 @@
 //! Decoded pictures and the limit on their size.
 
 use super::error::PreprocessError;
+pub(super) use crate::frame::Channels;
+use crate::frame::Pixels;
 
 /// Most pixels of a picture, against decompression bombs.
 pub const MAX_PIXELS: u64 = 64 << 20;
-
-/// Channels of a [`Picture`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Channels {
-    /// One byte of luminance.
-    Grey,
-    /// Luminance, then an unused byte of chroma (packed 4:2:2 where only luminance is wanted).
-    GreyChroma,
-    /// Red, green, blue.
-    Rgb,
-    /// Blue, green, red.
-    Bgr,
-}
-
-impl Channels {
-    /// Bytes of one pixel.
-    pub fn bytes(self) -> usize {
-        match self {
-            Channels::Grey => 1,
-            Channels::GreyChroma => 2,
-            Channels::Rgb | Channels::Bgr => 3,
-        }
-    }
-}
 
 /// A decoded picture: `height × width` pixels in packed rows.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +22,13 @@ pub(super) struct Picture<'a> {
     pub sideways: bool,
     /// The pixels.
     pub data: &'a [u8],
+}
+
+impl<'a> From<&'a Pixels> for Picture<'a> {
+    fn from(pixels: &'a Pixels) -> Self {
+        let Pixels { width, height, channels, sideways, ref data } = *pixels;
+        Picture { width, height, channels, limited: false, sideways, data }
+    }
 }
 
 /// Refuses an empty picture and one of more than [`MAX_PIXELS`].

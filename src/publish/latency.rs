@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::Timing;
-use super::payload::{Percentiles, ms};
+use super::payload::ms;
+use crate::frame::status::Percentiles;
 
 /// Results that percentiles are taken over.
 const WINDOW: usize = 2048;
@@ -18,7 +19,7 @@ pub struct Latency {
     samples: VecDeque<(Duration, Duration)>,
 }
 
-/// What it takes from a captured frame to its result on the broker's socket.
+/// Time from a captured frame to its result on the broker's socket.
 #[derive(Clone, Copy, Debug, PartialEq, Default, Serialize)]
 pub struct Overhead {
     /// Results looked at (the latest 2048 at most).

@@ -114,7 +114,7 @@ pub fn guest_id(id: &str, number: u32) -> String {
     if guest == id { guest.replace('t', "u") } else { guest }
 }
 
-/// Whether `topic` matches `filter` (MQTT 3.1.1, section 4.7).
+/// Matches `topic` against `filter` (MQTT 3.1.1, section 4.7).
 pub fn matches(topic: &str, filter: &str) -> bool {
     if topic.starts_with('$') && filter.starts_with(['+', '#']) {
         return false;

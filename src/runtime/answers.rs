@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::DaemonError;
 use super::node::Node;
-use super::request::{self, Applies, Asked, Place, Request, Response};
+use super::request::{self, Applies, Asked, Request, Response, RungInForce};
 use super::running::Running;
 use super::set::PipelineSet;
 use crate::frame::{Incoming, rfc3339};
@@ -16,7 +16,7 @@ use crate::publish::requests::Requests;
 use crate::publish::topics::Topics;
 use crate::publish::{Class, Message, Publisher, payload};
 use crate::telemetry::RateLimited;
-use leptond_governor::{Mode, Order};
+use leptond_governor::Order;
 
 /// Requests that wait to be looked at, and as many behind them; when both are full the oldest is dropped and counted with
 /// the connection's `received_dropped`.
@@ -37,9 +37,7 @@ pub(super) struct Answers {
     left: u32,
     /// Looked at and not answered yet; at most [`PER_TURN`].
     owed: Vec<Owed>,
-    /// When the last wish ends by itself.
-    until: Option<SystemTime>,
-    /// What requests may do.
+    /// The requests that the configuration permits.
     allowed: Requests,
     log: RateLimited,
 }
@@ -64,10 +62,9 @@ impl Answers {
         Ok(Answers {
             inbox,
             topics: node.topics.clone(),
-            publisher: node.publisher.clone(),
+            publisher: node.mqtt.clone(),
             left: PER_TURN,
             owed: Vec::new(),
-            until: None,
             allowed: allowed.clone(),
             log: RateLimited::new(LOG_EVERY),
         })
@@ -78,17 +75,12 @@ impl Answers {
         self.left = PER_TURN;
     }
 
-    /// Whether any more are looked at in this turn.
+    /// Further requests are taken in this turn.
     pub(super) fn has_time(&self) -> bool {
         self.left > 0
     }
 
-    /// The governor begins anew (SIGHUP) and knows of no wish.
-    pub(super) fn forget(&mut self) {
-        self.until = None;
-    }
-
-    /// Looks at what came and gives the governor its orders; whether there were any, so that it is its turn.
+    /// Takes the requests that came and gives the governor its orders; `true` if there were any, so that it is its turn.
     /// [`Answers::answer`] follows.
     pub(super) fn take(&mut self, set: &mut PipelineSet, now: Instant) -> bool {
         let mut ordered = false;
@@ -109,7 +101,7 @@ impl Answers {
         ordered
     }
 
-    /// Answers what was taken, with what applies now.
+    /// Answers the requests that were taken, with what is in force now.
     pub(super) fn answer(&mut self, set: &PipelineSet) {
         for owed in std::mem::take(&mut self.owed) {
             let response = Response::new(owed.transaction, owed.result.map(|()| self.applies(set)));
@@ -121,7 +113,7 @@ impl Answers {
 
     fn read(&mut self, message: &Incoming, set: &PipelineSet, now: Instant) -> Option<Asked> {
         if message.retain {
-            // The broker gives it at every connection: what was wished once would be done again for ever.
+            // The broker gives it at every connection: an order of one moment would be given again for ever.
             if let Some(suppressed) = self.log.admit("retained", now) {
                 tracing::warn!(
                     topic = message.topic,
@@ -144,46 +136,50 @@ impl Answers {
     fn perform(&mut self, request: Request, set: &mut PipelineSet, now: Instant) {
         match request {
             Request::Governor { order, for_ } => {
-                self.until = for_.map(|span| SystemTime::now() + span);
-                self.tell(&order, set, now);
                 set.order(&order, for_, now);
+                self.tell(&order, set, now);
             }
             Request::Pause { pipeline, paused } => {
-                let name = pipeline.map_or("all", |index| set.name(index));
+                let name = pipeline.as_deref();
                 if let Some(suppressed) = self.log.admit("pause", now) {
-                    tracing::info!(pipeline = name, paused, suppressed, "asked for a rest, or to go on");
+                    tracing::info!(
+                        pipeline = name.unwrap_or("all"),
+                        paused,
+                        suppressed,
+                        "asked to pause, or to resume"
+                    );
                 }
-                for (_, running) in set.iter().enumerate().filter(|(i, _)| pipeline.is_none_or(|wanted| wanted == *i)) {
-                    running.shared.pause(paused);
-                }
+                set.pause(name, paused);
             }
         }
     }
 
     fn applies(&self, set: &PipelineSet) -> Applies {
-        let place = |(index, running): (usize, &Running)| {
-            let setpoint = set.governor().status(index)?.setpoint;
+        let rung = |running: &Running| {
+            let setpoint = set.governor().status(&running.config.name)?.setpoint;
             let paused = setpoint.paused || running.shared.paused();
-            Some((running.config.name.to_string(), Place { rung: setpoint.rung, of: setpoint.of, paused }))
+            Some((running.config.name.to_string(), RungInForce { rung: setpoint.rung, of: setpoint.of, paused }))
         };
-        Applies {
-            mode: set.governor().status(0).map_or(Mode::Auto, |status| status.mode),
-            pipelines: set.iter().enumerate().filter_map(place).collect(),
-            until: self.until.filter(|until| *until > SystemTime::now()).map(rfc3339),
-        }
+        Applies { mode: set.governor().mode(), pipelines: set.iter().filter_map(rung).collect(), until: end(set) }
     }
 
-    /// The log's word of a wish, once a minute: a client may change its mind as often as it likes.
+    /// Logs an order, once a minute: a client may change its mind as often as it likes.
     fn tell(&mut self, order: &Order, set: &PipelineSet, now: Instant) {
-        let Some(suppressed) = self.log.admit("wish", now) else { return };
-        let until = self.until.map(rfc3339);
+        let Some(suppressed) = self.log.admit("order", now) else { return };
+        let until = end(set);
         match order {
             Order::Mode(mode) => tracing::info!(?mode, until, suppressed, "governor: asked for a mode"),
             Order::Fix { pipeline, rung } => {
-                let pipeline = pipeline.map_or("all", |index| set.name(index));
+                let pipeline = pipeline.as_deref().unwrap_or("all");
                 tracing::info!(pipeline, rung, until, suppressed, "governor: asked for a rung");
             }
             Order::Release => tracing::info!(suppressed, "governor: asked to go by the configuration again"),
         }
     }
+}
+
+/// End of the orders in force, RFC 3339.
+fn end(set: &PipelineSet) -> Option<String> {
+    let left = set.orders_end_in(Instant::now()).filter(|left| !left.is_zero())?;
+    Some(rfc3339(SystemTime::now() + left))
 }

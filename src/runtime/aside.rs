@@ -10,7 +10,7 @@ use super::DaemonError;
 /// Pairs of descriptors that have to be free at the start: what signals, clock, broker, a source and a model take.
 const SPARE_PAIRS: usize = 12;
 
-/// Whether the system has descriptors to spare for a start. Tokio panics where it gets none for its signals, and other libraries where
+/// Checks that the system has descriptors to spare for a start. Tokio panics where it gets none for its signals, and other libraries where
 /// they get none a little later.
 ///
 /// # Errors
@@ -31,7 +31,7 @@ impl Signals {
     /// From now on the signals are caught.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     pub(super) fn new() -> std::io::Result<Self> {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
@@ -49,7 +49,7 @@ impl Signals {
     }
 }
 
-/// What came of waiting.
+/// The outcome of waiting.
 pub(super) enum Awaited<T> {
     Done(T),
     /// The daemon is to stop, by this signal. The work goes on; the end of the process ends it.

@@ -156,7 +156,7 @@ mod tests {
     use crate::config::PipelineConfig;
     use crate::frame::{Bus, PixelFormat};
     use crate::model::Engine;
-    use crate::pipeline::{Planner, open_bundle};
+    use crate::pipeline::{Planner, Resolved, open_bundle};
     use crate::runtime::prepare::Prepared;
     use crate::runtime::running::Running;
     use crate::runtime::set::PipelineContext;
@@ -221,7 +221,7 @@ mod tests {
         let first = ladder.clone();
         let prepared = Prepared {
             ladder,
-            config,
+            pipeline: Resolved::inline(config).unwrap(),
             stages: planner.stages(&Setpoint::full()).unwrap(),
             planner: Arc::new(planner),
             source: Box::new(Camera(asked.clone())),
@@ -234,7 +234,7 @@ mod tests {
             readings: Arc::default(),
             wake: Arc::new(|| ()),
         };
-        let running = Running::start(prepared, &context).unwrap();
+        let running = Running::start(prepared, false, &context).unwrap();
         let mut expected = Vec::new();
         for side in [Some(320), Some(160), None] {
             let setpoint = Setpoint { capture: side, ..Setpoint::full() };

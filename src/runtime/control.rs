@@ -11,63 +11,34 @@ use super::answers::Answers;
 use super::aside::{self, Awaited, Signals};
 use super::calibrator::Calibrator;
 use super::node::{Node, because};
+use super::node_status::StatusMaker;
+use super::options::Options;
 use super::prepare::{Made, Prepared, Unmade};
 use super::readings::Readings;
-use super::reload::{Present, Reloaded, reload};
-use super::report::{Report, Reporter};
+use super::reload::{Reloaded, reload};
+use super::report::Report;
 use super::service::Service;
-use super::set::{PipelineContext, PipelineSet};
-use super::status::{self, Status, StatusFile};
+use super::session::Session;
+use super::set::{InForce, PipelineContext, PipelineSet};
+use super::status::StatusFile;
 use crate::board::LinuxBoard;
 use crate::config::{Config, Loaded};
-use crate::frame::Bus;
-use crate::publish::Publisher;
+use crate::frame::{Bus, Sink};
 use crate::publish::broker::Broker;
-use crate::publish::mqtt::Mqtt;
-use crate::publish::sink::MqttSink;
-use crate::sys::Roots;
-use crate::telemetry::{Heart, Heartbeats, LogHandle, Notifier, mark};
-use leptond_governor::Board;
+use crate::publish::sink::{MqttSink, Settings};
+use crate::telemetry::{Heart, Heartbeats, Notifier, mark};
 
-/// From the wish to stop to the end of the process.
+/// Time from the wish to stop to the end of the process.
 const STOP_WITHIN: Duration = Duration::from_millis(1800);
 
-/// Of which the pipelines may take this much; the rest is for the last messages.
-const PIPELINES_WITHIN: Duration = Duration::from_millis(1000);
-
-/// From the wish to stop to the end of a process that was not ready yet: there are no messages that could be lost.
+/// Time from the wish to stop to the end of a process that was not ready yet: there are no messages that could be lost.
 const STOP_UNREADY_WITHIN: Duration = Duration::from_millis(300);
 
 /// Time to the next attempt to start where something outside is not there, first and longest.
 const START_AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 
-/// What meters showed is written in this time, after everything was said.
-const READINGS_WITHIN: Duration = Duration::from_millis(1000);
-
 /// The control loop turns at least this often.
 const LOOP_WITHIN: Duration = Duration::from_secs(20);
-
-/// Loads the configuration anew, for SIGHUP; its error is a whole explanation.
-pub type Reload = Arc<dyn Fn() -> Result<Loaded, String> + Send + Sync>;
-
-/// What the daemon needs beside its configuration.
-#[derive(Default)]
-pub struct Options {
-    /// Where `/proc`, `/sys` and `/dev` are.
-    pub roots: Roots,
-    /// Stop by itself after this time.
-    pub run_for: Option<Duration>,
-    /// What SIGHUP does; `None` = nothing.
-    pub reload: Option<Reload>,
-    /// Sees every message besides the broker (`demo` prints them).
-    pub tee: Option<Arc<dyn Publisher>>,
-    /// The running log, whose level a reload may change.
-    pub log: Option<LogHandle>,
-    /// Whether what is not there yet (a model, a certificate, the port of the embedded broker) is waited for; else it ends the run.
-    pub waits: bool,
-    /// Told the address of the embedded broker once it listens.
-    pub on_broker: Option<Box<dyn FnOnce(SocketAddr)>>,
-}
 
 /// Runs until SIGTERM, SIGINT, the end of all sources or `run_for`.
 ///
@@ -83,7 +54,7 @@ pub fn run(loaded: Loaded, options: Options) -> Result<Report, DaemonError> {
     runtime.block_on(control(loaded, options))
 }
 
-/// What outlives a restart inside the process.
+/// The parts that outlive a restart inside the process.
 struct Host {
     options: Options,
     signals: Signals,
@@ -91,11 +62,13 @@ struct Host {
     heartbeats: Heartbeats,
     heart: Heart,
     started: Instant,
-    /// Where the embedded broker listens, once it does; it lives as long as the process.
+    /// Requests in force at the last restart inside the process.
+    requests: InForce,
+    /// Address of the embedded broker, once it listens; it lives as long as the process.
     broker: Option<SocketAddr>,
 }
 
-/// How one life between start and stop ended.
+/// The end of a session.
 enum End {
     Stopped(Box<Report>),
     /// SIGHUP changed the connection or the node: everything starts again on this.
@@ -109,7 +82,8 @@ async fn control(loaded: Loaded, options: Options) -> Result<Report, DaemonError
     let heartbeats = Heartbeats::new(started);
     let heart = heartbeats.register("main", LOOP_WITHIN, started);
     let service = Service(Notifier::from_env().map_err(|e| DaemonError::Failed(e.to_string()))?);
-    let mut host = Host { options, signals, service, heartbeats, heart, started, broker: None };
+    let mut host =
+        Host { options, signals, service, heartbeats, heart, started, requests: InForce::default(), broker: None };
     let mut loaded = loaded;
     let mut before: Option<Loaded> = None;
     let [mut wait, longest] = START_AGAIN;
@@ -158,7 +132,7 @@ fn stopped(signal: &str) -> Report {
 
 /// From the start of everything to its stop.
 async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
-    let Loaded { mut config, mut digest, .. } = loaded;
+    let Loaded { config, mut digest, .. } = loaded;
     if config.broker.enabled {
         let address = match host.broker {
             Some(address) => address,
@@ -170,12 +144,19 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
         }
     }
     let broker = host.broker.filter(|_| config.broker.enabled);
-    let node = Node::connect(&config, broker, host.options.tee.as_ref())?;
+    let node = Node::connect(&config, broker)?;
     mark("broker client");
     let over = Arc::new(Notify::new());
     let wake = over.clone();
-    let mqtt = MqttSink::new(node.publisher.clone(), node.topics.clone(), config.mqtt.results);
-    let bus = Bus::new(vec![Arc::new(mqtt)]);
+    let settings = Settings {
+        results: config.mqtt.results,
+        health_every: config.node.health_interval(),
+        config_schema: crate::config::schema(),
+    };
+    let sink = Arc::new(MqttSink::new(node.mqtt.clone(), node.topics.clone(), settings));
+    let mut sinks: Vec<Arc<dyn Sink>> = vec![sink.clone(), Arc::new(StatusFile::from_env())];
+    sinks.extend(host.options.sinks.iter().cloned());
+    let bus = Bus::new(sinks);
     let context = PipelineContext {
         bus: bus.clone(),
         heartbeats: host.heartbeats.clone(),
@@ -183,38 +164,39 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
         readings: Readings::open(config.node.state_dir()),
         wake: Arc::new(move || wake.notify_one()),
     };
-    let making = node.prepare(config.pipelines.clone(), config.places(), &host.options.roots)?;
+    let making = node.prepare(config.resolved(), config.places(), &host.options.roots)?;
     let (prepared, unmade) = match aside::finish(making, &mut host.signals).await? {
         Awaited::Done(made) => sorted(made, host.options.waits)?,
         Awaited::Stop(signal) => {
             tracing::info!(reason = signal, "stopping before everything was ready");
             host.service.stopping();
-            let nothing = PipelineSet::start(&config.governor, Vec::new(), &context, host.started)?;
-            let mut board = LinuxBoard::new(host.options.roots.clone());
-            let report = stop(nothing, &node.mqtt, &context.readings, &mut board, host.started, STOP_UNREADY_WITHIN)?;
+            let nothing = PipelineSet::start(&config.governor, Vec::new(), InForce::default(), &context, host.started)?;
+            let board = LinuxBoard::new(host.options.roots.clone());
+            let maker = StatusMaker::new(&config, node.name.clone(), board.info(), host.started);
+            let session = Session { config, board, maker, set: nothing, sink, node, context };
+            let report = session.stop(STOP_UNREADY_WITHIN)?;
             return Ok(End::Stopped(Box::new(report)));
         }
     };
-    let mut set = PipelineSet::start(&config.governor, prepared, &context, host.started)?;
+    let mut set = PipelineSet::start(&config.governor, prepared, host.requests.clone(), &context, host.started)?;
+    set.retain_requests(&config.pipelines.iter().map(|p| p.name.clone()).collect::<Vec<_>>());
     unmade.into_iter().for_each(|one| set.waiting.put(one, Instant::now()));
     mark("threads");
-    let mut board = LinuxBoard::with_zone(host.options.roots.clone(), &config.node.thermal_zone);
+    let board = LinuxBoard::with_zone(host.options.roots.clone(), &config.node.thermal_zone);
     say_choice(&board);
-    let mut reporter =
-        Reporter::new(&config, node.topics.clone(), node.publisher.clone(), board.info().clone(), host.started);
-    reporter.info(&digest, &set);
-    reporter.governor(&set, 0);
+    let mut maker = StatusMaker::new(&config, node.name.clone(), board.info(), host.started);
+    maker.configured(&digest, &set);
     host.service.ready(&set.status_line());
     mark("ready");
     let calibrator = Calibrator::new(context.turn.clone());
     calibrator.start(set.uncalibrated());
     let asked = Arc::new(Notify::new());
     let mut answers = Answers::subscribe(&node, &config.mqtt.requests, asked.clone())?;
-    let file = StatusFile::from_env();
+    let mut session = Session { config, board, maker, set, sink, node, context };
 
     // Pipelines that are tried again.
     let mut making: Option<oneshot::Receiver<Made>> = None;
-    let mut tick = ticker(&config, &host.service);
+    let mut tick = ticker(&session.config, &host.service);
     // Compiling a plan takes what it takes: the time to run begins when everything runs.
     let until = host.options.run_for.map(|d| tokio::time::Instant::now() + d);
     let reason = loop {
@@ -224,7 +206,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
             _ = host.signals.interrupt.recv() => break "SIGINT",
             () = sleep_until(until) => break "the time is over",
             () = over.notified() => {
-                if set.all_over() {
+                if session.set.all_over() {
                     break "every source has ended";
                 }
             }
@@ -232,88 +214,79 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                 host.service.reloading();
                 // It tries all of them again.
                 making = None;
-                let present = Present {
-                    config: &mut config,
-                    set: &mut set,
-                    reporter: &mut reporter,
-                    node: &node,
-                    context: &context,
-                };
-                match reload(present, &host.options, &mut host.signals).await {
+                match reload(&mut session, &host.options, &mut host.signals).await {
                     Reloaded::Stop(signal) => break signal,
                     Reloaded::Restart(new) => {
                         tracing::info!("SIGHUP: the connection changes, everything starts again");
-                        file.remove();
-                        stop(set, &node.mqtt, &context.readings, &mut board, host.started, STOP_WITHIN)?;
+                        host.requests = session.set.in_force();
+                        session.stop(STOP_WITHIN)?;
                         return Ok(End::Restart(new));
                     }
                     Reloaded::Applied(new) => {
                         digest = new;
-                        board.set_zone(&config.node.thermal_zone);
-                        say_choice(&board);
-                        answers.forget();
-                        calibrator.start(set.uncalibrated());
+                        session.board.set_zone(&session.config.node.thermal_zone);
+                        say_choice(&session.board);
+                        calibrator.start(session.set.uncalibrated());
                     }
                     Reloaded::Refused => {}
                 }
-                tick = ticker(&config, &host.service);
-                host.service.ready(&set.status_line());
+                tick = ticker(&session.config, &host.service);
+                host.service.ready(&session.set.status_line());
             }
-            () = sleep_until(set.waiting.next().map(Into::into)), if making.is_none() => {
-                let due = set.waiting.take_due(Instant::now());
-                match node.prepare(due, config.places(), &host.options.roots) {
+            () = sleep_until(session.set.waiting.next().map(Into::into)), if making.is_none() => {
+                let due = session.set.waiting.take_due(Instant::now());
+                match session.node.prepare(due, session.config.places(), &host.options.roots) {
                     Ok(begun) => making = Some(begun),
                     Err(error) => tracing::warn!(%error, "pipelines that wait are tried again later"),
                 }
             }
             made = outcome(&mut making) => {
                 making = None;
-                let before = set.iter().count();
+                let before = session.set.iter().count();
                 for one in made {
-                    set.take(one, &context, Instant::now());
+                    session.set.take(one, &session.context, Instant::now());
                 }
-                if set.iter().count() > before {
-                    reporter.info(&digest, &set);
-                    reporter.governor(&set, 0);
-                    calibrator.start(set.uncalibrated());
-                    host.service.ready(&set.status_line());
+                if session.set.iter().count() > before {
+                    session.maker.configured(&digest, &session.set);
+                    session.emit_status();
+                    calibrator.start(session.set.uncalibrated());
+                    host.service.ready(&session.set.status_line());
                 }
             }
             () = calibrator.told() => {
                 for (shared, ladder) in calibrator.take() {
-                    if set.learn(&shared, ladder) {
-                        reporter.governor(&set, 0);
+                    if session.set.learn(&shared, ladder) {
+                        session.maker.relearned();
+                        session.emit_status();
                     }
                 }
             }
             () = asked.notified(), if answers.has_time() => {
                 // What was asked for is done at once and not at the next reading, which may be a minute away.
-                if answers.take(&mut set, Instant::now()) {
-                    look(&mut board, &mut set, &mut reporter, &config, &node, &file);
+                if answers.take(&mut session.set, Instant::now()) {
+                    session.turn();
                 }
-                answers.answer(&set);
+                answers.answer(&session.set);
             }
             _ = tick.tick() => {
-                if set.all_over() {
+                if session.set.all_over() {
                     break "every source has ended";
                 }
                 answers.turn();
-                context.readings.turn(Instant::now());
-                answers.take(&mut set, Instant::now());
-                look(&mut board, &mut set, &mut reporter, &config, &node, &file);
-                answers.answer(&set);
+                session.context.readings.turn(Instant::now());
+                answers.take(&mut session.set, Instant::now());
+                session.turn();
+                answers.answer(&session.set);
                 host.service.feed(&host.heartbeats);
             }
         }
     };
     tracing::info!(reason, "stopping");
-    file.remove();
     host.service.stopping();
-    stop(set, &node.mqtt, &context.readings, &mut board, host.started, STOP_WITHIN)
-        .map(|report| End::Stopped(Box::new(report)))
+    session.stop(STOP_WITHIN).map(|report| End::Stopped(Box::new(report)))
 }
 
-/// What came of pipelines that are tried again; never without any.
+/// The outcome of pipelines that are tried again; waits for ever where there are none.
 async fn outcome(making: &mut Option<oneshot::Receiver<Made>>) -> Made {
     match making {
         // A thread that panicked made nothing; its pipelines are due again later.
@@ -325,7 +298,7 @@ async fn outcome(making: &mut Option<oneshot::Receiver<Made>>) -> Made {
 /// The pipelines that can be started, and those that cannot.
 ///
 /// # Errors
-/// [`DaemonError::Config`] where none can and none ever will; without `waits`, why the first one cannot.
+/// [`DaemonError::Config`] where none can and none ever will; without `waits`, the reason of the first one.
 fn sorted(made: Made, waits: bool) -> Result<(Vec<Prepared>, Vec<Unmade>), DaemonError> {
     let mut prepared = Vec::new();
     let mut unmade: Vec<Unmade> = Vec::new();
@@ -346,72 +319,7 @@ fn sorted(made: Made, waits: bool) -> Result<(Vec<Prepared>, Vec<Unmade>), Daemo
     }
 }
 
-/// One turn of the loop: a reading of the board, the governor's answer, `health`, and the file for who looks on.
-fn look(
-    board: &mut LinuxBoard,
-    set: &mut PipelineSet,
-    reporter: &mut Reporter,
-    config: &Config,
-    node: &Node,
-    file: &StatusFile,
-) {
-    let now = Instant::now();
-    let mqtt = node.mqtt.stats();
-    let mut reading = board.read();
-    reading.link.connected = Some(mqtt.connected);
-    reading.link.backlog = Some((mqtt.queued as f32 / config.mqtt.queue.max(1) as f32).min(1.0));
-    reading.pipelines = set.loads(now);
-    let changes = set.govern(&reading, now);
-    reporter.governed(set, &changes, now);
-    reporter.health(set, &reading, || board.rss_bytes().unwrap_or(0), mqtt, now);
-    if file.wanted()
-        && let Some(governor) = reporter.governor_payload(set, 0)
-    {
-        let p95 =
-            set.iter().zip(&reading.pipelines).filter_map(|(r, load)| Some((r.config.name.to_string(), load.p95_ms?)));
-        file.write(&Status {
-            pid: std::process::id(),
-            written_ms: status::since_boot_ms(),
-            valid_ms: status::valid_ms(config.governor.tick_ms),
-            governor,
-            own_cpu_percent: reading.own_cpu_percent,
-            connected: reading.link.connected,
-            backlog: reading.link.backlog,
-            p95_ms: p95.collect(),
-        });
-    }
-}
-
-/// Pipelines first, then the last messages, `offline`, and the connection.
-fn stop(
-    mut set: PipelineSet,
-    mqtt: &Mqtt,
-    readings: &Arc<Readings>,
-    board: &mut LinuxBoard,
-    started: Instant,
-    within: Duration,
-) -> Result<Report, DaemonError> {
-    let now = Instant::now();
-    let failure = set.failure();
-    for pipeline in set.stop(now + PIPELINES_WITHIN) {
-        tracing::warn!(pipeline, "did not stop in time, left behind");
-    }
-    let flushed = mqtt.stop(now + within);
-    readings.finish(Instant::now() + READINGS_WITHIN.min(within));
-    let stats = mqtt.stats();
-    if !flushed {
-        tracing::warn!(queued = stats.queued, "stopped before every message was acknowledged");
-    }
-    match failure {
-        Some(reason) => Err(DaemonError::Failed(reason)),
-        None => {
-            let peak = board.peak_rss_bytes().unwrap_or(0);
-            Ok(Report::new(&set, stats, mqtt.overhead(), peak, started.elapsed()))
-        }
-    }
-}
-
-/// Says where the temperature comes from, where that is not plain.
+/// Logs the source of the temperature, where that is not plain.
 fn say_choice(board: &LinuxBoard) {
     let (sensors, why) =
         (board.soc_sensors().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", "), board.soc_choice());

@@ -9,6 +9,8 @@ mod calibrator;
 mod capture;
 mod control;
 mod node;
+mod node_status;
+mod options;
 pub mod prepare;
 pub mod readings;
 mod reload;
@@ -17,16 +19,18 @@ mod request;
 pub mod running;
 pub mod sandbox;
 mod service;
+mod session;
 pub mod set;
 pub mod slot;
 pub mod status;
 mod waiting;
 mod worker;
 
-pub use control::{Options, Reload, run};
+pub use control::run;
+pub use options::{Options, Reload};
 pub use report::{PipelineReport, Report};
 
-/// Why the daemon did not start or did not go on.
+/// The reasons for which the daemon does not start or does not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     /// The configuration (or a model that it names) cannot be used: exit code 78.

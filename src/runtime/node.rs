@@ -1,22 +1,22 @@
-//! The connection to the broker, and who else sees what is published.
+//! The connection to the broker, and the pipelines that are made ready with it.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::oneshot;
 
 use super::DaemonError;
 use super::aside;
 use super::prepare::{Made, Unmade, prepare};
-use crate::config::{Config, PipelineConfig};
-use crate::pipeline::Places;
+use crate::config::Config;
+use crate::frame::NodeName;
 use crate::pipeline::pool::{self, Pool};
+use crate::pipeline::{Places, Resolved};
+use crate::publish::PublishError;
 use crate::publish::broker::daemon_user;
 use crate::publish::mqtt::Mqtt;
 use crate::publish::topics::Topics;
-use crate::publish::{Message, PublishError, Publisher, Stats};
 use crate::sys::Roots;
 
 /// Messages of a subscription that may wait for their pipeline; the newest ones win.
@@ -26,9 +26,9 @@ const INCOMING: usize = 4;
 pub(super) struct Node {
     /// The connection.
     pub(super) mqtt: Arc<Mqtt>,
-    /// Where messages go: the connection, and whoever looks on.
-    pub(super) publisher: Arc<dyn Publisher>,
-    /// This node's topics.
+    /// The name of this node.
+    pub(super) name: NodeName,
+    /// Its topics.
     pub(super) topics: Topics,
 }
 
@@ -37,11 +37,7 @@ impl Node {
     ///
     /// # Errors
     /// [`DaemonError::Config`] when a name or setting cannot be used, [`DaemonError::NotNow`] when a file of it cannot be read.
-    pub(super) fn connect(
-        config: &Config,
-        broker: Option<SocketAddr>,
-        tee: Option<&Arc<dyn Publisher>>,
-    ) -> Result<Self, DaemonError> {
+    pub(super) fn connect(config: &Config, broker: Option<SocketAddr>) -> Result<Self, DaemonError> {
         let mut mqtt = config.mqtt.clone();
         if let Some(address) = broker {
             (mqtt.host, mqtt.port) = (address.ip().to_string(), address.port());
@@ -50,11 +46,7 @@ impl Node {
         let name = config.node.name_or_default(Path::new("/"));
         let topics = Topics::new(&config.mqtt.prefix, &name).map_err(|e| DaemonError::Config(e.to_string()))?;
         let mqtt = Arc::new(Mqtt::start(&mqtt, &name).map_err(|e| because(&e))?);
-        let publisher: Arc<dyn Publisher> = match tee {
-            Some(second) => Arc::new(Tee { first: mqtt.clone(), second: second.clone() }),
-            None => mqtt.clone(),
-        };
-        Ok(Node { mqtt, publisher, topics })
+        Ok(Node { mqtt, name, topics })
     }
 
     /// Makes pipelines ready, with their subscriptions on this connection, on a thread of its own: to read and compile a large model takes
@@ -64,7 +56,7 @@ impl Node {
     /// [`DaemonError::Failed`] without a thread.
     pub(super) fn prepare(
         &self,
-        pipelines: Vec<PipelineConfig>,
+        pipelines: Vec<Resolved>,
         places: Places,
         roots: &Roots,
     ) -> Result<oneshot::Receiver<Made>, DaemonError> {
@@ -72,37 +64,16 @@ impl Node {
         aside::begin("prepare", move || {
             // Only those that are made ready together share plans: what runs already goes on untouched.
             let pool = Arc::new(Pool::new(&pipelines, pool::measure));
-            let one = |config: PipelineConfig| {
+            let one = |pipeline: Resolved| {
                 let subscribe = |filter: &str| mqtt.subscribe(filter, INCOMING);
-                prepare(&config, &places, &roots, &pool, subscribe).map_err(|error| Unmade::new(config, error))
+                prepare(&pipeline, &places, &roots, &pool, subscribe).map_err(|error| Unmade::new(pipeline, error))
             };
             pipelines.into_iter().map(one).collect()
         })
     }
 }
 
-/// Whether the configuration is to blame.
+/// The daemon's error for one of the connection: what may pass, and what the configuration has to change.
 pub(super) fn because(error: &PublishError) -> DaemonError {
     if error.may_pass() { DaemonError::NotNow(error.to_string()) } else { DaemonError::Config(error.to_string()) }
-}
-
-/// Every message to two publishers; the first one's word counts.
-struct Tee {
-    first: Arc<Mqtt>,
-    second: Arc<dyn Publisher>,
-}
-
-impl Publisher for Tee {
-    fn publish(&self, message: Message) {
-        self.second.publish(message.clone());
-        self.first.publish(message);
-    }
-
-    fn stats(&self) -> Stats {
-        self.first.stats()
-    }
-
-    fn flush(&self, deadline: Instant) -> bool {
-        self.second.flush(deadline) && self.first.flush(deadline)
-    }
 }

@@ -5,11 +5,10 @@ use std::sync::mpsc::Receiver;
 
 use leptond_governor::PipelineLadder;
 
-use crate::config::PipelineConfig;
 use crate::frame::{Incoming, Spec};
 use crate::pipeline::measure::ready;
 use crate::pipeline::pool::Pool;
-use crate::pipeline::{PipelineError, Places, Planner, Ready, Stages, Uncalibrated};
+use crate::pipeline::{Feed, PipelineError, Places, Planner, Ready, Resolved, Stages, Uncalibrated};
 use crate::publish::PublishError;
 use crate::source::{self, Source};
 use crate::sys::Roots;
@@ -17,8 +16,8 @@ use crate::telemetry::mark_of;
 
 /// A pipeline that can be started.
 pub struct Prepared {
-    /// As configured.
-    pub config: PipelineConfig,
+    /// As configured, with its input looked up.
+    pub pipeline: Resolved,
     /// Compiles the stages anew for another setpoint.
     pub planner: Arc<Planner>,
     /// The stages for full work.
@@ -33,13 +32,13 @@ pub struct Prepared {
 
 /// A pipeline that could not be made.
 pub(super) struct Unmade {
-    pub(super) config: Box<PipelineConfig>,
+    pub(super) pipeline: Box<Resolved>,
     pub(super) error: Box<PrepareError>,
 }
 
 impl Unmade {
-    pub(super) fn new(config: PipelineConfig, error: PrepareError) -> Unmade {
-        Unmade { config: Box::new(config), error: Box::new(error) }
+    pub(super) fn new(pipeline: Resolved, error: PrepareError) -> Unmade {
+        Unmade { pipeline: Box::new(pipeline), error: Box::new(error) }
     }
 }
 
@@ -58,6 +57,9 @@ pub enum PrepareError {
     /// Its topic cannot be subscribed to.
     #[error("pipeline {0:?}: {1}")]
     Topic(String, PublishError),
+    /// It reads crops of another pipeline.
+    #[error("pipeline {0:?}: crops of another pipeline cannot be read yet")]
+    Crops(String),
 }
 
 impl PrepareError {
@@ -67,6 +69,7 @@ impl PrepareError {
             PrepareError::Pipeline(error) => error.may_pass(),
             PrepareError::Source(_, error) => matches!(error, source::SourceError::Lost { .. }),
             PrepareError::Topic(_, error) => error.may_pass(),
+            PrepareError::Crops(_) => false,
         }
     }
 }
@@ -76,14 +79,18 @@ impl PrepareError {
 /// # Errors
 /// [`PrepareError`] naming the pipeline.
 pub(super) fn prepare(
-    config: &PipelineConfig,
+    pipeline: &Resolved,
     places: &Places,
     roots: &Roots,
     pool: &Arc<Pool>,
     subscribe: impl FnOnce(&str) -> Result<Receiver<Incoming>, PublishError>,
 ) -> Result<Prepared, PrepareError> {
-    let Ready { planner, stages, ladder, uncalibrated } = ready(config, places, roots, pool)?;
-    let incoming = match config.source.kind().subscription() {
+    let Ready { planner, stages, ladder, uncalibrated } = ready(pipeline, places, roots, pool)?;
+    let Resolved { config, feed } = pipeline;
+    let Feed::Source { source, .. } = feed else {
+        return Err(PrepareError::Crops(config.name.to_string()));
+    };
+    let incoming = match source.kind().subscription() {
         Some(topic) => Some(subscribe(topic.filter).map_err(|e| PrepareError::Topic(config.name.to_string(), e))?),
         None => None,
     };
@@ -91,9 +98,8 @@ pub(super) fn prepare(
         Spec::Window(spec) => spec.channels.clone(),
         Spec::Image(_) => Vec::new(),
     };
-    let source =
-        source::open(&config.source, source::Context { roots: roots.clone(), incoming, waits: true, channels })
-            .map_err(|e| PrepareError::Source(config.name.to_string(), e))?;
+    let source = source::open(source, source::Context { roots: roots.clone(), incoming, waits: true, channels })
+        .map_err(|e| PrepareError::Source(config.name.to_string(), e))?;
     mark_of("source opened", &config.name);
-    Ok(Prepared { config: config.clone(), planner, stages, source, ladder, uncalibrated })
+    Ok(Prepared { pipeline: pipeline.clone(), planner, stages, source, ladder, uncalibrated })
 }

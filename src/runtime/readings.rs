@@ -1,4 +1,4 @@
-//! What meters showed last, kept over the end of the process: `readings.json` in the state directory.
+//! The last readings of meters, kept over the end of the process: `readings.json` in the state directory.
 //!
 //! Without it the first reading after a start would be believed whatever it is. Workers hand over what they believe, which costs them a
 //! lock; a short-lived thread writes it: a meter that is new to the file at once, after that no more often than every ten minutes
@@ -15,9 +15,9 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::PipelineConfig;
 use crate::frame::rfc3339;
 use crate::model::warn_unkept;
+use crate::pipeline::Resolved;
 use crate::sys::{atomic, file};
 use crate::task::{Memory, Number};
 
@@ -47,9 +47,9 @@ pub struct Readings {
 struct State {
     /// `None` = nothing is kept.
     file: Option<PathBuf>,
-    /// What is believed in this run.
+    /// Readings that are believed in this run.
     latest: BTreeMap<String, Memory>,
-    /// What the file had when it was read or written last.
+    /// Content of the file when it was read or written last.
     kept: BTreeMap<String, Memory>,
     written: Option<Instant>,
     writing: bool,
@@ -87,11 +87,12 @@ impl Readings {
         }
     }
 
-    /// The place of one pipeline's reading. `None` where it would mean nothing, because the scene begins anew with every start.
-    pub(super) fn place(self: &Arc<Self>, pipeline: &PipelineConfig) -> Option<Place> {
+    /// The place of one pipeline's reading. `None` where it would mean nothing: a synthetic counter begins anew with every start.
+    pub(super) fn place(self: &Arc<Self>, pipeline: &Resolved) -> Option<Place> {
+        let Resolved { config, feed } = pipeline;
         // Another number of digits is another counter.
-        let key = format!("{}/{}", pipeline.name, pipeline.preprocess.regions.len().max(1));
-        (!pipeline.source.kind().begins_anew()).then(|| Place { readings: self.clone(), key })
+        let key = format!("{}/{}", config.name, config.preprocess.regions.len().max(1));
+        (!feed.source().kind().begins_anew()).then(|| Place { readings: self.clone(), key })
     }
 
     /// A turn of the control loop: has the file written when that is due. Returns at once.
@@ -156,7 +157,7 @@ impl Readings {
 }
 
 impl State {
-    /// Whether the file is to be written now; it is then as good as under way.
+    /// `true` where the file is to be written now; from then on it counts as being written.
     fn begin(&mut self, now: Instant) -> bool {
         let rests = self.written.is_none_or(|written| now.saturating_duration_since(written) >= WRITE_EVERY);
         let due = |(key, latest): (&String, &Memory)| match self.kept.get(key) {
@@ -177,7 +178,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// What was believed last, in this run or an earlier one.
+    /// The reading that was believed last, in this run or an earlier one.
     pub(super) fn recall(&self) -> Option<Memory> {
         let state = self.readings.lock();
         state.latest.get(&self.key).or_else(|| state.kept.get(&self.key)).copied()
@@ -225,7 +226,7 @@ impl Entry {
     }
 }
 
-/// What the file has; nothing where there is none.
+/// Reads the file; empty where there is none.
 fn read(path: &Path) -> Result<BTreeMap<String, Memory>, String> {
     let bytes = match file::read_regular(path, MAX_BYTES) {
         Ok(bytes) => bytes,

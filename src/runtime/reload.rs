@@ -6,17 +6,15 @@ use std::time::Instant;
 
 use super::DaemonError;
 use super::aside::{self, Awaited, Signals};
-use super::control::{Options, Reload};
-use super::node::Node;
+use super::options::{Options, Reload};
 use super::prepare::{Prepared, Unmade};
-use super::report::Reporter;
 use super::running::Running;
-use super::set::{PipelineContext, PipelineSet};
-use crate::config::{Config, Loaded, PipelineConfig};
+use super::session::Session;
+use crate::config::Loaded;
 use crate::frame::{Emission, PipelineName};
-use crate::pipeline::open_bundle;
+use crate::pipeline::{Resolved, open_bundle};
 
-/// What a reload came to.
+/// The outcome of a reload.
 pub(super) enum Reloaded {
     /// The new configuration applies; its digest.
     Applied(String),
@@ -28,18 +26,9 @@ pub(super) enum Reloaded {
     Stop(&'static str),
 }
 
-/// What runs at the time of a reload.
-pub(super) struct Present<'a> {
-    pub(super) config: &'a mut Config,
-    pub(super) set: &'a mut PipelineSet,
-    pub(super) reporter: &'a mut Reporter,
-    pub(super) node: &'a Node,
-    pub(super) context: &'a PipelineContext,
-}
-
-/// A pipeline that runs, with what its model is.
+/// A running pipeline and the digest of its model.
 struct Known {
-    config: PipelineConfig,
+    pipeline: Resolved,
     digest: String,
 }
 
@@ -47,8 +36,8 @@ struct Known {
 type Looked = Result<(Loaded, BTreeSet<PipelineName>), String>;
 
 /// Loads the configuration and applies it.
-pub(super) async fn reload(present: Present<'_>, options: &Options, signals: &mut Signals) -> Reloaded {
-    match attempt(present, options, signals).await {
+pub(super) async fn reload(session: &mut Session, options: &Options, signals: &mut Signals) -> Reloaded {
+    match attempt(session, options, signals).await {
         Ok(reloaded) => reloaded,
         Err(why) => {
             tracing::error!("SIGHUP: the configuration stays as it was: {why}");
@@ -57,8 +46,8 @@ pub(super) async fn reload(present: Present<'_>, options: &Options, signals: &mu
     }
 }
 
-async fn attempt(present: Present<'_>, options: &Options, signals: &mut Signals) -> Result<Reloaded, String> {
-    let Present { config, set, reporter, node, context } = present;
+async fn attempt(session: &mut Session, options: &Options, signals: &mut Signals) -> Result<Reloaded, String> {
+    let Session { config, set, maker, sink, node, context, .. } = session;
     let words = |error: DaemonError| error.to_string();
     let load = options.reload.clone().ok_or("this run has no configuration file to load again")?;
     let known: Vec<Known> = set.iter().map(Known::of).collect();
@@ -72,11 +61,14 @@ async fn attempt(present: Present<'_>, options: &Options, signals: &mut Signals)
         return Err("a change of [broker] needs a restart of the service: it lives as long as the process".into());
     }
     let same_connection = new.mqtt == config.mqtt && new.node.name == config.node.name;
-    let is_new = |p: &PipelineConfig| !config.pipelines.contains(p);
+    let before = config.resolved();
+    let is_new = |p: &Resolved| !before.contains(p);
     // Where the connection changes, every pipeline is made ready once to see that it can be.
-    let is_made =
-        |p: &PipelineConfig| !same_connection || is_new(p) || other_model.contains(&p.name) || set.waiting.has(&p.name);
-    let pipelines: Vec<PipelineConfig> = new.pipelines.iter().filter(|p| is_made(p)).cloned().collect();
+    let is_made = |p: &Resolved| {
+        !same_connection || is_new(p) || other_model.contains(&p.config.name) || set.waiting.has(&p.config.name)
+    };
+    let wanted = new.resolved();
+    let pipelines: Vec<Resolved> = wanted.iter().filter(|p| is_made(p)).cloned().collect();
     let changed = pipelines.len();
     let making = node.prepare(pipelines, new.places(), &options.roots).map_err(words)?;
     let made = match aside::finish(making, signals).await.map_err(words)? {
@@ -89,9 +81,9 @@ async fn attempt(present: Present<'_>, options: &Options, signals: &mut Signals)
         match one {
             Ok(one) => prepared.push(one),
             // What did not run before may still not run.
-            Err(one) if !is_new(&one.config) && set.waiting.has(&one.config.name) => unmade.push(one),
-            Err(one) if !is_new(&one.config) && same_connection => {
-                let (pipeline, error) = (one.config.name.as_str(), one.error.to_string());
+            Err(one) if !is_new(&one.pipeline) && set.waiting.has(&one.pipeline.config.name) => unmade.push(one),
+            Err(one) if !is_new(&one.pipeline) && same_connection => {
+                let (pipeline, error) = (one.pipeline.config.name.as_str(), one.error.to_string());
                 tracing::error!(
                     pipeline,
                     error,
@@ -110,23 +102,24 @@ async fn attempt(present: Present<'_>, options: &Options, signals: &mut Signals)
     let names: Vec<PipelineName> = new.pipelines.iter().map(|p| p.name.clone()).collect();
     let before = set.iter().map(|r| &r.config.name).chain(set.waiting.iter().map(|(name, _)| name));
     let gone: Vec<PipelineName> = before.filter(|name| !names.contains(name)).cloned().collect();
-    set.waiting.retain(|p| new.pipelines.contains(p));
+    set.waiting.retain(|p| wanted.contains(p));
     let now = Instant::now();
     unmade.into_iter().for_each(|one| set.waiting.put(one, now));
     set.replace(&new.governor, prepared, &names, context, now);
     gone.iter().for_each(|name| context.bus.emit(&Emission::Removed(name.clone())));
     context.readings.keep_in(new.node.state_dir());
     *config = loaded.config;
-    reporter.reconfigure(config);
-    reporter.info(&loaded.digest, set);
-    reporter.governor(set, 0);
+    sink.set_health_interval(config.node.health_interval());
+    maker.reconfigure(config);
+    maker.configured(&loaded.digest, set);
     tracing::info!(changed, gone = gone.len(), "SIGHUP: the new configuration applies");
     Ok(Reloaded::Applied(loaded.digest))
 }
 
 impl Known {
     fn of(running: &Running) -> Known {
-        Known { config: running.config.clone(), digest: running.planner.bundle.digest().to_owned() }
+        let pipeline = Resolved { config: running.config.clone(), feed: running.feed.clone() };
+        Known { pipeline, digest: running.planner.bundle.digest().to_owned() }
     }
 }
 
@@ -134,10 +127,12 @@ impl Known {
 fn look(load: &Reload, known: &[Known]) -> Looked {
     let loaded = load()?;
     let mut other = BTreeSet::new();
-    for Known { config, digest } in known {
-        if !loaded.config.pipelines.contains(config) {
+    let wanted = loaded.config.resolved();
+    for Known { pipeline, digest } in known {
+        if !wanted.contains(pipeline) {
             continue;
         }
+        let config = &pipeline.config;
         let pipeline = config.name.as_str();
         match open_bundle(&config.model, &loaded.config.models.dirs) {
             Ok(bundle) if bundle.digest() == digest => {}

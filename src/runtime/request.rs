@@ -1,6 +1,7 @@
-//! What a request over MQTT asks for, and the answer to it. Pure: bytes in, a [`Request`] or a clear error out.
+//! Requests over MQTT and the answers to them. Pure: bytes in, a [`Request`] or a clear error out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -12,24 +13,24 @@ use leptond_governor::{Mode, Order};
 /// A longer payload is no request of ours.
 const MOST_BYTES: usize = 4096;
 
-/// A verb that is longer is not answered: nobody who means us listens there.
+/// A longer verb is not answered: no topic of ours is that long.
 const MOST_VERB_BYTES: usize = 64;
 
-/// What is asked for.
+/// The content of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Request {
-    /// `governor/set`: a wish, and how long it lasts (`None` = until the next one).
+    /// `governor/set`: an order to the governor.
     Governor {
-        /// The wish.
+        /// The order.
         order: Order,
-        /// How long.
+        /// Its duration; `None` = until the next one.
         for_: Option<Duration>,
     },
-    /// `pipeline/pause`, `pipeline/resume`: whether frames are looked at.
+    /// `pipeline/pause`, `pipeline/resume`.
     Pause {
-        /// Index of the pipeline; `None` = all.
-        pipeline: Option<usize>,
-        /// Whether it shall rest.
+        /// Name of the pipeline; `None` = all.
+        pipeline: Option<Arc<str>>,
+        /// `true` = pause.
         paused: bool,
     },
 }
@@ -37,11 +38,11 @@ pub(super) enum Request {
 /// A request as it came.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Asked {
-    /// Where the answer goes.
+    /// The verb of the topic that it came on, to which the answer goes.
     pub(super) verb: String,
-    /// What the sender knows it by; comes back in the answer.
+    /// The sender's identifier, which comes back in the answer.
     pub(super) transaction: Option<String>,
-    /// What is asked for, or what is wrong with it.
+    /// The content, or the error to answer with.
     pub(super) request: Result<Request, String>,
 }
 
@@ -57,31 +58,31 @@ pub(super) struct Response {
     transaction: Option<String>,
 }
 
-/// What applies after a request.
+/// Mode and rungs in force after a request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Applies {
     /// `auto`, `performance`, `quiet`, `manual`.
     pub(super) mode: Mode,
-    /// Where each pipeline stands, by name.
-    pub(super) pipelines: BTreeMap<String, Place>,
-    /// When the wish ends by itself, RFC 3339; absent = with the next one, or there is none.
+    /// The rung of each pipeline, by name.
+    pub(super) pipelines: BTreeMap<String, RungInForce>,
+    /// End of the orders in force, RFC 3339; absent = with the next one, or there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) until: Option<String>,
 }
 
-/// Where a pipeline stands on its ladder.
+/// The rung that a pipeline is on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Place {
+pub(super) struct RungInForce {
     /// 0 = full work.
     pub(super) rung: usize,
     /// Number of rungs.
     pub(super) of: usize,
-    /// Nothing is looked at: somebody asked for that, or the board is too hot.
+    /// No frame is worked on: by request, or because the board is too hot.
     pub(super) paused: bool,
 }
 
 impl Response {
-    /// The answer with what applies now, or with what was wrong.
+    /// An answer with what is in force, or with the error.
     pub(super) fn new(transaction: Option<String>, result: Result<Applies, String>) -> Self {
         match result {
             Ok(data) => Response { status: "ok", error: None, data: Some(data), transaction },
@@ -90,8 +91,8 @@ impl Response {
     }
 }
 
-/// Reads a request; `pipelines` are the names of those that run, in the governor's order, and `allowed` is what the
-/// configuration lets requests do. `None` for a verb that cannot be answered, since it is none and too long for one.
+/// Reads a request; `pipelines` are the names of those that run, `allowed` the requests that the configuration permits. `None` for
+/// a verb that is too long to be answered.
 pub(super) fn parse(verb: &str, payload: &[u8], pipelines: &[&str], allowed: &Requests) -> Option<Asked> {
     if verb.len() > MOST_VERB_BYTES {
         return None;
@@ -127,7 +128,7 @@ fn known(verb: &str) -> Result<(), String> {
     Err(format!("unknown verb {verb:?}; known are {}", VERBS.join(", ")))
 }
 
-/// Whether it is a verb, and one that the configuration allows.
+/// Refuses an unknown verb, and one that the configuration does not allow.
 fn permitted(verb: &str, allowed: &Requests) -> Result<(), String> {
     known(verb)?;
     if allowed.allow(verb) {
@@ -144,7 +145,7 @@ fn understand(verb: &str, object: &Map<String, Value>, pipelines: &[&str]) -> Re
         "governor/set" => governor(object, pipelines),
         _ => {
             only(object, &["transaction", "pipeline"])?;
-            let pipeline = object.get("pipeline").map(|value| index(value, pipelines)).transpose()?;
+            let pipeline = object.get("pipeline").map(|value| name(value, pipelines)).transpose()?;
             Ok(Request::Pause { pipeline, paused: verb == "pipeline/pause" })
         }
     }
@@ -161,7 +162,7 @@ fn governor(object: &Map<String, Value>, pipelines: &[&str]) -> Result<Request, 
     only(object, &["transaction", "mode", "rung", "pipeline", "for_s", "release"])?;
     let rung = object.get("rung").map(whole).transpose()?;
     let mode = object.get("mode").map(mode).transpose()?;
-    let pipeline = object.get("pipeline").map(|value| index(value, pipelines)).transpose()?;
+    let pipeline = object.get("pipeline").map(|value| name(value, pipelines)).transpose()?;
     let for_ = object.get("for_s").map(seconds).transpose()?;
     let release = object.get("release").map(truth).transpose()?;
     let order = match (release, mode, rung) {
@@ -197,12 +198,12 @@ fn whole(value: &Value) -> Result<usize, String> {
     }
 }
 
-fn index(value: &Value, pipelines: &[&str]) -> Result<usize, String> {
+fn name(value: &Value, pipelines: &[&str]) -> Result<Arc<str>, String> {
     let Value::String(name) = value else {
         return Err(format!("pipeline: found {}, allowed is a name", kind(value)));
     };
     let unknown = || format!("pipeline: found {}, there are {}", shown(name), pipelines.join(", "));
-    pipelines.iter().position(|p| p == name).ok_or_else(unknown)
+    pipelines.iter().find(|p| *p == name).map(|p| Arc::from(*p)).ok_or_else(unknown)
 }
 
 fn seconds(value: &Value) -> Result<Duration, String> {
@@ -236,7 +237,7 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// What somebody sent, cut and quoted.
+/// Text of a request, cut and quoted.
 fn shown(text: &str) -> String {
     let cut: String = text.chars().take(40).collect();
     if cut.len() < text.len() { format!("{cut:?}…") } else { format!("{cut:?}") }
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn wishes_are_understood() {
+    fn orders_are_understood() {
         let check = |payload: &str, order: Order, for_s: Option<f64>| {
             let for_ = for_s.map(Duration::from_secs_f64);
             assert_eq!(asked(payload).request, Ok(Request::Governor { order, for_ }), "{payload}");
@@ -262,7 +263,7 @@ mod tests {
         check(r#"{"mode":"quiet"}"#, Order::Mode(Mode::Quiet), None);
         check(r#"{"mode":"auto","for_s":86400}"#, Order::Mode(Mode::Auto), Some(86400.0));
         check(r#"{"rung":2,"for_s":1.5}"#, Order::Fix { pipeline: None, rung: 2 }, Some(1.5));
-        check(r#"{"rung":0,"pipeline":"meter"}"#, Order::Fix { pipeline: Some(1), rung: 0 }, None);
+        check(r#"{"rung":0,"pipeline":"meter"}"#, Order::Fix { pipeline: Some("meter".into()), rung: 0 }, None);
         check(r#" {"release":true,"transaction":"x"} "#, Order::Release, None);
         assert_eq!(asked(r#"{"mode":"auto","transaction":"a b"}"#).transaction, Some("a b".into()));
     }
@@ -328,7 +329,11 @@ mod tests {
             );
         };
         check("pipeline/pause", "{}", Ok(Request::Pause { pipeline: None, paused: true }));
-        check("pipeline/resume", r#"{"pipeline":"door"}"#, Ok(Request::Pause { pipeline: Some(0), paused: false }));
+        check(
+            "pipeline/resume",
+            r#"{"pipeline":"door"}"#,
+            Ok(Request::Pause { pipeline: Some("door".into()), paused: false }),
+        );
         let unknown = "unknown key \"for_s\"; known are transaction, pipeline";
         check("pipeline/pause", r#"{"for_s":5}"#, Err(unknown.into()));
         let nobody = "pipeline: found \"attic\", there are door, meter";
@@ -367,7 +372,7 @@ mod tests {
     #[test]
     fn an_answer_says_what_applies_or_what_is_wrong() {
         let json = |response: &Response| serde_json::to_value(response).unwrap();
-        let pipelines = BTreeMap::from([("meter".to_owned(), Place { rung: 1, of: 4, paused: false })]);
+        let pipelines = BTreeMap::from([("meter".to_owned(), RungInForce { rung: 1, of: 4, paused: false })]);
         let applies = Applies { mode: Mode::Auto, pipelines, until: None };
         let expected = serde_json::json!({
             "status": "ok",

@@ -13,10 +13,9 @@ use super::worker::Worker;
 use super::{capture, worker};
 use crate::config::PipelineConfig;
 use crate::frame::Outcome;
-use crate::pipeline::Planner;
-use crate::pipeline::Uncalibrated;
 use crate::pipeline::plans::Plans;
 use crate::pipeline::turn::Turn;
+use crate::pipeline::{Feed, Planner, Resolved, Uncalibrated};
 use crate::telemetry::PipelineCounters;
 use leptond_governor::{Assignment, Load};
 
@@ -208,6 +207,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Running {
     /// As configured.
     pub config: PipelineConfig,
+    /// Where its frames come from.
+    pub feed: Feed,
     /// Compiles the stages anew for another setpoint.
     pub planner: Arc<Planner>,
     /// The arithmetic that runs.
@@ -220,14 +221,15 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts the two threads.
+    /// Starts the two threads; `paused` = no frame is let through until a request resumes it.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(prepared: Prepared, context: &PipelineContext) -> std::io::Result<Running> {
-        let Prepared { config, planner, mut stages, source, ladder, uncalibrated } = prepared;
+    pub fn start(prepared: Prepared, paused: bool, context: &PipelineContext) -> std::io::Result<Running> {
+        let Prepared { pipeline, planner, mut stages, source, ladder, uncalibrated } = prepared;
         let PipelineContext { bus, heartbeats, turn, readings, wake } = context.clone();
-        let place = readings.place(&config);
+        let place = readings.place(&pipeline);
+        let Resolved { config, feed } = pipeline;
         if let Some(memory) = place.as_ref().and_then(Place::recall) {
             stages.restore(memory);
         }
@@ -239,7 +241,7 @@ impl Running {
             plans: Plans::new(&config.name, planner.clone(), stages.key()),
             turn,
             stop: AtomicBool::new(false),
-            held: AtomicBool::new(false),
+            held: AtomicBool::new(paused),
             newest: Mutex::new(None),
             life: Mutex::new((PipelineStatus::Idle("starting".into()), Instant::now())),
             assignment: Mutex::new(Arc::new(ladder.first())),
@@ -247,7 +249,7 @@ impl Running {
         });
         let engine = stages.engine();
         let mut running =
-            Running { config, planner, engine, shared: shared.clone(), uncalibrated, threads: Vec::new() };
+            Running { config, feed, planner, engine, shared: shared.clone(), uncalibrated, threads: Vec::new() };
         let spawn = |running: &mut Running, role: &str, body: Box<dyn FnOnce() + Send>| {
             let thread = std::thread::Builder::new().name(format!("{role} {}", shared.name)).spawn(body)?;
             running.threads.push(thread);

@@ -41,7 +41,9 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
             // A bundle is a directory, and its parts may be links to its neighbours.
             read.extend([path.to_owned(), directory(path)]);
         }
-        let paths = pipeline.source.kind().paths();
+    }
+    for (_, source) in config.declared_sources() {
+        let paths = source.kind().paths();
         read.extend(paths.read);
         devices.extend(paths.devices);
     }

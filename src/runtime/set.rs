@@ -1,5 +1,6 @@
-//! All running pipelines and the governor over them.
+//! The running pipelines with the governor over them, and the requests in force.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,18 +13,18 @@ use crate::frame::{Bus, PipelineName};
 use crate::pipeline::turn::Turn;
 use crate::pipeline::{PipelineError, Uncalibrated};
 use crate::telemetry::Heartbeats;
-use leptond_governor::{Change, Governor, Load, Order, PipelineLadder, Reading};
+use leptond_governor::{Change, Governor, Load, Order, Overrides, PipelineLadder, Reading};
 
-/// What pipelines are started with.
+/// Handles that every pipeline is started with.
 #[derive(Clone)]
 pub struct PipelineContext {
     /// Where outputs go.
     pub bus: Bus,
     /// The watchdog's register.
     pub heartbeats: Heartbeats,
-    /// Held for each frame by the workers, and by what measures beside them.
+    /// Held for each frame by the workers, and by measurements beside them.
     pub turn: Arc<Turn>,
-    /// What meters showed last.
+    /// Last readings of meters.
     pub readings: Arc<Readings>,
     /// Called when a source has ended or failed.
     pub wake: Arc<dyn Fn() + Send + Sync>,
@@ -35,25 +36,38 @@ pub struct PipelineSet {
     /// The pipelines of the configuration that could not be made.
     pub(super) waiting: Waiting,
     governor: Governor,
+    /// Names of the pipelines that are paused by request.
+    paused: BTreeSet<Arc<str>>,
     started: Instant,
 }
 
+/// Requests in force, which outlast a restart inside the process. Times are on the clock of the whole process.
+#[derive(Clone, Debug, Default)]
+pub struct InForce {
+    orders: Overrides,
+    paused: BTreeSet<Arc<str>>,
+}
+
 impl PipelineSet {
-    /// Starts every prepared pipeline.
+    /// Starts every prepared pipeline, with the requests that are in force.
     ///
     /// # Errors
     /// [`DaemonError::Failed`] when the system gives no thread; what was started is stopped again.
     pub fn start(
         config: &leptond_governor::Config,
         prepared: Vec<Prepared>,
+        requests: InForce,
         context: &PipelineContext,
         started: Instant,
     ) -> Result<Self, DaemonError> {
         let ladders = prepared.iter().map(|p| p.ladder.clone()).collect();
-        let governor = Governor::new(config.clone(), ladders);
-        let mut set = PipelineSet { running: Vec::new(), waiting: Waiting::default(), governor, started };
+        let mut governor = Governor::new(config.clone(), ladders);
+        let InForce { orders, paused } = requests;
+        governor.resume(orders, started.elapsed());
+        let mut set = PipelineSet { running: Vec::new(), waiting: Waiting::default(), governor, paused, started };
         for pipeline in prepared {
-            match Running::start(pipeline, context) {
+            let paused = set.paused.contains(pipeline.pipeline.config.name.as_str());
+            match Running::start(pipeline, paused, context) {
                 Ok(running) => set.running.push(running),
                 Err(error) => {
                     set.stop(Instant::now());
@@ -61,11 +75,24 @@ impl PipelineSet {
                 }
             }
         }
+        set.running.iter().for_each(|running| set.apply(running));
         Ok(set)
     }
 
+    /// The requests in force.
+    pub(super) fn in_force(&self) -> InForce {
+        InForce { orders: self.governor.orders().clone(), paused: self.paused.clone() }
+    }
+
+    /// Drops the requests for pipelines that are not configured any more.
+    pub(super) fn retain_requests(&mut self, configured: &[PipelineName]) {
+        let stays = |name: &str| configured.iter().any(|one| *one == *name);
+        self.governor.retain_orders(stays);
+        self.paused.retain(|name| stays(name));
+    }
+
     /// Replaces what changed: pipelines that are gone or configured otherwise stop, `prepared` ones start (where the system has no thread
-    /// for one, it waits), the rest goes on untouched. `order` is the new configuration's list of names.
+    /// for one, it waits), the rest goes on untouched. Requests stay in force for every name of `order`, the new configuration's list.
     pub(super) fn replace(
         &mut self,
         config: &leptond_governor::Config,
@@ -74,20 +101,22 @@ impl PipelineSet {
         context: &PipelineContext,
         now: Instant,
     ) {
-        let stays =
-            |r: &Running| order.contains(&r.config.name) && !prepared.iter().any(|p| p.config.name == r.config.name);
+        let stays = |r: &Running| {
+            order.contains(&r.config.name) && !prepared.iter().any(|p| p.pipeline.config.name == r.config.name)
+        };
         let (keep, go): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running).into_iter().partition(stays);
         go.iter().for_each(Running::request_stop);
         go.into_iter().for_each(Running::stop);
         self.running = keep;
+        self.retain_requests(order);
         let ladders = prepared.iter().map(|p| p.ladder.clone()).collect();
         for pipeline in prepared {
             self.begin(pipeline, context, now);
         }
         self.running.sort_by_key(|r| order.iter().position(|name| *name == r.config.name));
         let names: Vec<&str> = self.running.iter().map(|r| r.config.name.as_str()).collect();
-        self.governor.reload(config.clone(), &names, ladders);
-        (0..self.running.len()).for_each(|index| self.apply(index));
+        self.governor.reload(config.clone(), names, ladders);
+        self.running.iter().for_each(|running| self.apply(running));
     }
 
     /// A pipeline that was tried again runs beside the others, which go on untouched, or waits on.
@@ -99,24 +128,27 @@ impl PipelineSet {
         let ladder = prepared.ladder.clone();
         if self.begin(prepared, context, now) {
             self.governor.add(ladder);
+            self.running.last().into_iter().for_each(|running| self.apply(running));
         }
     }
 
-    /// Starts a pipeline, which then waits no more; or puts it with those that wait. Whether it runs.
+    /// Starts a pipeline, which then waits no more, or puts it with those that wait; `true` if it runs.
     fn begin(&mut self, prepared: Prepared, context: &PipelineContext, now: Instant) -> bool {
-        let config = prepared.config.clone();
-        match Running::start(prepared, context) {
+        let resolved = prepared.pipeline.clone();
+        let config = &resolved.config;
+        let paused = self.paused.contains(config.name.as_str());
+        match Running::start(prepared, paused, context) {
             Ok(running) => {
                 if self.waiting.has(&config.name) {
                     tracing::info!(pipeline = config.name.as_str(), "can be started by now");
-                    self.waiting.retain(|one| one.name != config.name);
+                    self.waiting.retain(|one| one.config.name != config.name);
                 }
                 self.running.push(running);
                 true
             }
             Err(error) => {
                 let error = PrepareError::from(PipelineError::Thread(config.name.to_string(), error));
-                self.waiting.put(Unmade::new(config, error), now);
+                self.waiting.put(Unmade::new(resolved, error), now);
                 false
             }
         }
@@ -128,19 +160,24 @@ impl PipelineSet {
         self.running.iter_mut().filter_map(one).collect()
     }
 
-    /// The pipeline of `shared` has been measured. Whether it is still there.
+    /// Hands the governor the ladder of a pipeline that has been measured; `false` if that pipeline is gone, or another one has
+    /// its name by now.
     pub(super) fn learn(&mut self, shared: &Arc<Shared>, ladder: PipelineLadder) -> bool {
-        let Some(index) = self.running.iter().position(|r| Arc::ptr_eq(&r.shared, shared)) else { return false };
-        self.governor.learn(index, ladder);
-        self.apply(index);
+        let Some(running) = self.running.iter().find(|r| Arc::ptr_eq(&r.shared, shared)) else { return false };
+        self.governor.learn(ladder);
+        self.apply(running);
         true
     }
 
-    /// Hands pipeline `index` what the governor assigns to it.
-    fn apply(&self, index: usize) {
-        if let (Some(running), Some(assignment)) = (self.running.get(index), self.governor.assignment(index)) {
+    /// Hands a pipeline its assignment.
+    fn apply(&self, running: &Running) {
+        if let Some(assignment) = self.governor.assignment(&running.config.name) {
             running.apply(assignment);
         }
+    }
+
+    fn named(&self, name: &str) -> Option<&Running> {
+        self.running.iter().find(|r| r.config.name == name)
     }
 
     /// The pipelines.
@@ -148,12 +185,7 @@ impl PipelineSet {
         self.running.iter()
     }
 
-    /// Name of pipeline `index` of the governor.
-    pub fn name(&self, index: usize) -> &str {
-        self.running.get(index).map_or("?", |r| r.config.name.as_str())
-    }
-
-    /// The governor and what it says of each pipeline.
+    /// The governor over the pipelines.
     pub fn governor(&self) -> &Governor {
         &self.governor
     }
@@ -162,29 +194,48 @@ impl PipelineSet {
     pub fn govern(&mut self, reading: &Reading, now: Instant) -> Vec<(usize, Change)> {
         let changes = self.governor.step(reading, now.saturating_duration_since(self.started));
         let apply = |change: Change| {
-            let before = self.running.get(change.pipeline)?.shared.assignment().setpoint.rung;
-            self.apply(change.pipeline);
+            let running = self.named(&change.pipeline)?;
+            let before = running.shared.assignment().setpoint.rung;
+            self.apply(running);
             Some((before, change))
         };
         changes.into_iter().filter_map(apply).collect()
     }
 
-    /// Hands a person's wish to the governor, from `now` on for `for_` (`None` = until the next one). Its next step answers.
+    /// Hands a person's order to the governor, from `now` on for `for_` (`None` = until the next one). Its next step obeys.
     pub fn order(&mut self, order: &Order, for_: Option<Duration>, now: Instant) {
         self.governor.order(order, for_, now.saturating_duration_since(self.started));
     }
 
-    /// What each pipeline achieves.
-    pub fn loads(&self, now: Instant) -> Vec<Load> {
-        self.running.iter().map(|r| r.shared.load(now)).collect()
+    /// Remaining time of the orders in force; `None` without any or without an end.
+    pub(super) fn orders_end_in(&self, now: Instant) -> Option<Duration> {
+        Some(self.governor.until()?.saturating_sub(now.saturating_duration_since(self.started)))
     }
 
-    /// Whether no pipeline can give anything any more.
+    /// Pauses a pipeline, or all (`None`), by request, or lets it go on.
+    pub(super) fn pause(&mut self, pipeline: Option<&str>, paused: bool) {
+        for running in self.running.iter().filter(|r| pipeline.is_none_or(|name| r.config.name == *name)) {
+            let name = running.config.name.as_str();
+            if paused {
+                self.paused.insert(name.into())
+            } else {
+                self.paused.remove(name)
+            };
+            running.shared.pause(paused);
+        }
+    }
+
+    /// The load of each pipeline, by name.
+    pub fn loads(&self, now: Instant) -> BTreeMap<Arc<str>, Load> {
+        self.running.iter().map(|r| (r.config.name.as_str().into(), r.shared.load(now))).collect()
+    }
+
+    /// No pipeline can give anything any more.
     pub fn all_over(&self) -> bool {
         self.waiting.next().is_none() && self.running.iter().all(Running::finished)
     }
 
-    /// Why the daemon failed: every pipeline is over and at least one of them by a failure.
+    /// The reason of a failed run: every pipeline is over and at least one of them by a failure.
     pub fn failure(&self) -> Option<String> {
         let reason = |r: &Running| match r.shared.life() {
             PipelineStatus::Failed(reason) => Some(format!("pipeline {:?}: {reason}", r.config.name)),

@@ -1,5 +1,5 @@
-//! What the daemon is doing, as a file for `leptond probe --watch` on the same machine: `governor.json` in the service's
-//! runtime directory, which lies in memory. Nothing is written to a disk or an SD card.
+//! The status file for `leptond probe --watch` and `doctor` on the same machine: `governor.json` in the service's runtime
+//! directory, which lies in memory. Nothing is written to a disk or an SD card.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::frame::status::NodeStatus;
+use crate::frame::{Emission, Sink};
 use crate::publish::payload::Governor;
 use crate::sys::file;
 use crate::telemetry::monotonic_ns;
@@ -18,26 +20,26 @@ const FILE: &str = "governor.json";
 /// A larger file was not written here.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// Where a system service's runtime directory lies (`RuntimeDirectory=leptond`).
+/// Runtime directory of a system service (`RuntimeDirectory=leptond`).
 const SYSTEM_DIR: &str = "/run/leptond";
 
 /// A file that is older than this, and than two turns of its writer, was left behind.
 const STALE_AFTER: Duration = Duration::from_secs(5);
 
-/// What the daemon is doing.
+/// The part of a [`NodeStatus`] that the file holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// The daemon's process.
     pub pid: u32,
-    /// When this was written, on the machine's own clock since it booted, which nobody sets.
+    /// Time of writing, on the machine's clock since it booted.
     pub written_ms: u64,
-    /// How long it holds.
+    /// Time that it holds.
     pub valid_ms: u64,
     /// As on the topic `governor`.
     pub governor: Governor,
     /// CPU use of the daemon and its children, 0 to 100 of the whole machine.
     pub own_cpu_percent: Option<f32>,
-    /// Whether the broker is there.
+    /// The connection to the broker is there.
     pub connected: Option<bool>,
     /// Share of the queue of messages that is filled, 0 to 1.
     pub backlog: Option<f32>,
@@ -45,7 +47,24 @@ pub struct Status {
     pub p95_ms: BTreeMap<String, f32>,
 }
 
-/// Writes it.
+impl Status {
+    /// Of `status`, in this process and now; `None` without pipelines.
+    fn of(status: &NodeStatus) -> Option<Status> {
+        let p95 = status.pipelines.iter().filter_map(|p| Some((p.name.to_string(), p.recent_p95_ms?)));
+        Some(Status {
+            pid: std::process::id(),
+            written_ms: since_boot_ms(),
+            valid_ms: valid_ms(status.every),
+            governor: Governor::of(status, None)?,
+            own_cpu_percent: status.board.own_cpu_percent,
+            connected: Some(status.publisher.connected),
+            backlog: Some(status.publisher.backlog),
+            p95_ms: p95.collect(),
+        })
+    }
+}
+
+/// The sink that writes the file. It lies in memory, and each status takes the place of the one before.
 pub(super) struct StatusFile {
     path: Option<PathBuf>,
 }
@@ -63,25 +82,22 @@ impl StatusFile {
         tracing::debug!(?path, "status file");
         StatusFile { path }
     }
+}
 
-    /// Whether anybody could read it.
-    pub(super) fn wanted(&self) -> bool {
-        self.path.is_some()
-    }
-
-    /// Replaces it whole.
-    pub(super) fn write(&self, status: &Status) {
+impl Sink for StatusFile {
+    fn take(&self, emission: &Emission) {
         let Some(path) = &self.path else { return };
-        if let Err(error) = replace(path, status) {
-            tracing::debug!(path = %path.display(), %error, "the status file cannot be written");
-        }
-    }
-
-    /// Takes it away: the daemon is about to stop.
-    pub(super) fn remove(&self) {
-        if let Some(path) = &self.path {
+        match emission {
+            Emission::Status(status) => {
+                if let Some(status) = Status::of(status)
+                    && let Err(error) = replace(path, &status)
+                {
+                    tracing::debug!(path = %path.display(), %error, "the status file cannot be written");
+                }
+            }
             // One that was never written need not be removed.
-            let _ = std::fs::remove_file(path);
+            Emission::Stopped(_) => _ = std::fs::remove_file(path),
+            Emission::Output(_) | Emission::Events { .. } | Emission::Removed(_) => {}
         }
     }
 }
@@ -95,13 +111,13 @@ pub fn running() -> Option<Status> {
 }
 
 /// Milliseconds since the machine booted.
-pub(super) fn since_boot_ms() -> u64 {
+fn since_boot_ms() -> u64 {
     monotonic_ns() / 1_000_000
 }
 
-/// How long a status holds that is written every `tick_ms`.
-pub(super) fn valid_ms(tick_ms: u64) -> u64 {
-    (STALE_AFTER.as_millis() as u64).max(2 * tick_ms)
+/// Time that a status holds which is written so often.
+fn valid_ms(every: Duration) -> u64 {
+    STALE_AFTER.max(2 * every).as_millis() as u64
 }
 
 /// `RUNTIME_DIRECTORY` may hold several directories; the first one is ours.
@@ -163,7 +179,7 @@ mod tests {
         };
         let p95_ms = BTreeMap::from([("meter".into(), 34.0)]);
         let (own_cpu_percent, connected, backlog) = (Some(31.5), None, None);
-        let valid_ms = valid_ms(500);
+        let valid_ms = valid_ms(Duration::from_millis(500));
         Status { pid: 1, written_ms, valid_ms, governor, own_cpu_percent, connected, backlog, p95_ms }
     }
 
@@ -201,6 +217,6 @@ mod tests {
 
     #[test]
     fn slow_writers_are_waited_for() {
-        assert_eq!([valid_ms(500), valid_ms(60_000)], [5000, 120_000]);
+        assert_eq!([500, 60_000].map(|ms| valid_ms(Duration::from_millis(ms))), [5000, 120_000]);
     }
 }

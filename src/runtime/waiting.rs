@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::prepare::{PrepareError, Unmade};
-use crate::config::PipelineConfig;
 use crate::frame::PipelineName;
-use crate::pipeline::PipelineError;
+use crate::pipeline::{PipelineError, Resolved};
 
 /// Time to the first attempt after one that failed …
 const FIRST: Duration = Duration::from_secs(1);
@@ -18,7 +17,7 @@ const MOST: Duration = Duration::from_secs(30);
 pub(super) struct Waiting(Vec<One>);
 
 struct One {
-    config: PipelineConfig,
+    pipeline: Resolved,
     reason: String,
     /// `None` = only a reload tries it again.
     again: Option<Again>,
@@ -33,14 +32,15 @@ struct Again {
 impl Waiting {
     /// A pipeline could not be made. The first time, and whenever the reason is another one, that is logged.
     pub(super) fn put(&mut self, unmade: Unmade, now: Instant) {
-        let Unmade { config, error } = unmade;
+        let Unmade { pipeline, error } = unmade;
+        let name = pipeline.config.name.clone();
         let reason = reason(&error);
-        let before =
-            self.0.iter().position(|one| one.config.name == config.name).map(|index| self.0.swap_remove(index));
+        let before = self.0.iter().position(|one| one.pipeline.config.name == name);
+        let before = before.map(|index| self.0.swap_remove(index));
         let first = Again { due: now + FIRST, wait: FIRST };
         let again = error.may_pass().then(|| before.as_ref().and_then(|one| one.again).unwrap_or(first));
         if before.is_none_or(|one| one.reason != reason) {
-            let pipeline = config.name.as_str();
+            let pipeline = name.as_str();
             match again {
                 Some(_) => tracing::warn!(pipeline, reason, "cannot be started now, and is tried again until it can"),
                 None => {
@@ -48,17 +48,17 @@ impl Waiting {
                 }
             }
         }
-        self.0.push(One { config: *config, reason, again });
+        self.0.push(One { pipeline: *pipeline, reason, again });
     }
 
     /// The pipelines whose next attempt is due. The one after it is due twice as much later, whatever comes of this one.
-    pub(super) fn take_due(&mut self, now: Instant) -> Vec<PipelineConfig> {
+    pub(super) fn take_due(&mut self, now: Instant) -> Vec<Resolved> {
         let mut due = Vec::new();
-        for One { config, again, .. } in &mut self.0 {
+        for One { pipeline, again, .. } in &mut self.0 {
             if let Some(again) = again.as_mut().filter(|again| again.due <= now) {
                 again.wait = (again.wait * 2).min(MOST);
                 again.due = now + again.wait;
-                due.push(config.clone());
+                due.push(pipeline.clone());
             }
         }
         due
@@ -70,24 +70,24 @@ impl Waiting {
     }
 
     /// Keeps those of whom `stays` holds.
-    pub(super) fn retain(&mut self, stays: impl Fn(&PipelineConfig) -> bool) {
-        self.0.retain(|one| stays(&one.config));
+    pub(super) fn retain(&mut self, stays: impl Fn(&Resolved) -> bool) {
+        self.0.retain(|one| stays(&one.pipeline));
     }
 
     /// Whether a pipeline of this name waits.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|one| one.config.name == name)
+        self.0.iter().any(|one| one.pipeline.config.name == name)
     }
 
     /// Name of each, and why it does not run.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&PipelineName, &str)> {
-        self.0.iter().map(|one| (&one.config.name, one.reason.as_str()))
+        self.0.iter().map(|one| (&one.pipeline.config.name, one.reason.as_str()))
     }
 
     /// Why one does not run that waits for a person.
     pub(super) fn failure(&self) -> Option<String> {
         let failed = self.0.iter().find(|one| one.again.is_none())?;
-        Some(format!("pipeline {:?}: {}", failed.config.name, failed.reason))
+        Some(format!("pipeline {:?}: {}", failed.pipeline.config.name, failed.reason))
     }
 }
 
@@ -99,6 +99,7 @@ fn reason(error: &PrepareError) -> String {
         PrepareError::Pipeline(PipelineError::Fit(_, misfit)) => misfit.to_string(),
         PrepareError::Pipeline(PipelineError::Thread(_, error)) => format!("no thread: {error}"),
         PrepareError::Topic(_, error) => error.to_string(),
+        PrepareError::Crops(..) => error.to_string(),
     }
 }
 
@@ -110,8 +111,8 @@ mod tests {
 
     fn unmade(name: &str, error: ModelError) -> Unmade {
         let text = format!("name = '{name}'\nmodel = 'm'\nsource = {{ type = 'synthetic' }}");
-        let config = toml_edit::de::from_str(&text).unwrap();
-        Unmade::new(config, PipelineError::Model(name.into(), PlanError::Model(error)).into())
+        let pipeline = Resolved::inline(toml_edit::de::from_str(&text).unwrap()).unwrap();
+        Unmade::new(pipeline, PipelineError::Model(name.into(), PlanError::Model(error)).into())
     }
 
     fn absent(name: &str) -> Unmade {
@@ -151,12 +152,12 @@ mod tests {
             waits.push((next - now).as_secs());
             now = next;
             let due = waiting.take_due(now);
-            assert_eq!(due.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["a"]);
+            assert_eq!(due.iter().map(|c| c.config.name.as_str()).collect::<Vec<_>>(), ["a"]);
             waiting.put(absent("a"), now);
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30]);
         assert!(waiting.failure().unwrap().contains("\"b\""));
-        waiting.retain(|c| c.name != "a");
+        waiting.retain(|c| c.config.name != "a");
         assert!(!waiting.has("a") && waiting.has("b"));
         assert_eq!(waiting.next(), None, "nobody but a person can mend it");
     }

@@ -211,7 +211,7 @@ impl Worker {
         self.log_events(&events);
         let captured = stamp.captured;
         let timing = Timing { infer, rung: self.rung };
-        let output = Output { pipeline: self.name.clone(), stamp, outcome, events, timing };
+        let output = Output { pipeline: self.name.clone(), stamp, frame: None, outcome, events, timing };
         self.bus.emit(&Emission::Output(Arc::new(output)));
         if first {
             mark_of("first result", &self.shared.name);

@@ -226,13 +226,13 @@ mod tests {
         MqttConfig { topic: topic.into(), content, channels: Vec::new(), missing, hold_s: 60, window, stride: 1 }
     }
 
-    /// What each message leads to.
+    /// Checks the result of each message.
     #[track_caller]
     fn check(content: MqttContent, window: u32, messages: &[(&str, &[u8])], expected: &[&str]) {
         check_for(&[], content, window, messages, expected);
     }
 
-    /// What each message leads to, for a model that names these channels.
+    /// Checks the result of each message, for a model that names these channels.
     #[track_caller]
     fn check_for(model: &[String], content: MqttContent, window: u32, messages: &[(&str, &[u8])], expected: &[&str]) {
         let (send, receive) = sync_channel(messages.len());

@@ -101,9 +101,9 @@ struct V4l2 {
     opener: Opener,
     running: Option<Running>,
     backoff: Backoff,
-    /// Why there is no picture.
+    /// Reason for having no picture.
     waiting: String,
-    /// What was agreed with the device last.
+    /// The last agreement with the device, for people.
     describe: String,
     /// It gave a picture once: whatever is wrong with it now may pass.
     proved: bool,
@@ -118,9 +118,9 @@ struct V4l2 {
 struct Running {
     device: Box<dyn Device>,
     agreed: Agreed,
-    /// When its first picture came.
+    /// Time of its first picture.
     since: Option<Instant>,
-    /// When its newest picture came, or when the stream was started.
+    /// Time of its newest picture, or of the start of the stream.
     progress: Instant,
     /// `EIO` in a row.
     faults: u32,
@@ -130,7 +130,7 @@ struct Running {
     missed: u64,
 }
 
-/// How long one call may wait.
+/// Longest wait of one call.
 const TICK: Duration = Duration::from_millis(250);
 /// So many `EIO` in a row are no passing fault.
 const MOST_FAULTS: u32 = 10;
@@ -318,7 +318,7 @@ impl Source for V4l2 {
     }
 }
 
-/// Whether all of the picture is there.
+/// Checks that all of the picture is there.
 fn whole(agreed: &Agreed, data: &[u8]) -> Result<(), String> {
     if agreed.pixels == PixelFormat::Jpeg {
         return mjpeg::check(data).map_err(|reason| format!("{reason} ({} bytes)", data.len()));

@@ -7,6 +7,7 @@ pub mod file;
 pub mod landlock;
 pub mod mask;
 mod mmap;
+pub mod owned;
 pub mod proc;
 pub mod sysfs;
 pub mod v4l2;

@@ -225,65 +225,6 @@ pub struct PipelineCounters {
     pub overwritten: Share,
 }
 
-/// Values of [`PipelineCounters`] at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
-pub struct Counts {
-    /// Frames captured.
-    pub frames: u64,
-    /// Successful inferences.
-    pub inferences: u64,
-    /// Frames replaced by a newer one before a worker took them.
-    pub dropped: u64,
-    /// Frames skipped on purpose.
-    pub skipped: u64,
-    /// Frames that were damaged, or whose inference failed.
-    pub errors: u64,
-    /// Steps of the governor to more work.
-    pub steps_up: u64,
-    /// Steps of the governor to less work.
-    pub steps_down: u64,
-    /// Time on a rung other than the first, in ms.
-    pub reduced_ms: u64,
-}
-
-impl PipelineCounters {
-    /// The counters now. Each is exact; together they may be a frame apart.
-    pub fn counts(&self) -> Counts {
-        Counts {
-            frames: self.frames.load(Relaxed),
-            inferences: self.inferences.load(Relaxed),
-            dropped: self.dropped.load(Relaxed),
-            skipped: self.skipped.load(Relaxed),
-            errors: self.errors.load(Relaxed),
-            steps_up: self.steps_up.load(Relaxed),
-            steps_down: self.steps_down.load(Relaxed),
-            reduced_ms: self.reduced_ms.load(Relaxed),
-        }
-    }
-}
-
-/// A rate per second from a counter read at intervals.
-#[derive(Clone, Copy, Debug)]
-pub struct Rate {
-    count: u64,
-    at: Instant,
-}
-
-impl Rate {
-    /// Starts with the counter at `count`.
-    pub fn new(count: u64, now: Instant) -> Self {
-        Rate { count, at: now }
-    }
-
-    /// Counts per second since the last call; starts the next interval. `None` when no time has passed.
-    pub fn per_second(&mut self, count: u64, now: Instant) -> Option<f64> {
-        let seconds = now.saturating_duration_since(self.at).as_secs_f64();
-        let rate = (seconds > 0.0).then(|| count.saturating_sub(self.count) as f64 / seconds)?;
-        *self = Rate { count, at: now };
-        Some(rate)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -361,20 +302,6 @@ mod tests {
         assert_eq!(share.get(), Some(0.0));
         share.restart();
         assert_eq!(share.get(), None);
-    }
-
-    #[test]
-    fn rates_are_over_the_last_interval() {
-        let start = Instant::now();
-        let mut rate = Rate::new(100, start);
-        assert_eq!(rate.per_second(100, start), None);
-        assert_eq!(rate.per_second(130, start + Duration::from_secs(2)), Some(15.0));
-        assert_eq!(rate.per_second(130, start + Duration::from_secs(3)), Some(0.0));
-        assert_eq!(
-            rate.per_second(0, start + Duration::from_secs(4)),
-            Some(0.0),
-            "a restarted counter is not negative"
-        );
     }
 
     proptest! {

@@ -21,7 +21,7 @@ mod marks;
 mod notify;
 
 pub use config::{Config, Format};
-pub use counters::{Counts, Latency, Percentiles, PipelineCounters, Rate, Recent, Share};
+pub use counters::{Latency, Percentiles, PipelineCounters, Recent, Share};
 pub use error::TelemetryError;
 pub use heartbeat::{Heart, Heartbeats, Overdue, ThreadState};
 pub use limit::RateLimited;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 use leptond::config::PipelineConfig;
 use leptond::frame::{Bus, Frame, NodeName};
 use leptond::model::Engine;
-use leptond::pipeline::{Planner, open_bundle};
-use leptond::publish::sink::MqttSink;
+use leptond::pipeline::{Planner, Resolved, open_bundle};
+use leptond::publish::sink::{MqttSink, Settings};
 use leptond::publish::topics::Topics;
 use leptond::publish::{Message, Publisher, Stats};
 use leptond::runtime::prepare::Prepared;
@@ -111,14 +111,17 @@ fn start(model: &str, rungs: &[Setpoint], deadline_ms: u64, frame_interval: Dura
     let handed = Arc::new(AtomicU64::new(0));
     let results = Arc::new(Results::default());
     let prepared = Prepared {
-        config,
+        pipeline: Resolved::inline(config).unwrap(),
         stages: planner.stages(&rungs[0]).unwrap(),
         planner: Arc::new(planner),
         source: Box::new(Script { frames: script, live, given: 0, handed: handed.clone() }),
         ladder,
         uncalibrated: None,
     };
-    let sink = MqttSink::new(results.clone(), Topics::new("leptond", &NodeName::new("test").unwrap()).unwrap(), true);
+    let settings =
+        Settings { results: true, health_every: Duration::from_secs(60), config_schema: leptond::config::schema() };
+    let sink =
+        MqttSink::new(results.clone(), Topics::new("leptond", &NodeName::new("test").unwrap()).unwrap(), settings);
     let context = PipelineContext {
         bus: Bus::new(vec![Arc::new(sink)]),
         heartbeats: Heartbeats::new(Instant::now()),
@@ -126,7 +129,7 @@ fn start(model: &str, rungs: &[Setpoint], deadline_ms: u64, frame_interval: Dura
         readings: Arc::default(),
         wake: Arc::new(|| {}),
     };
-    let running = Running::start(prepared, &context).unwrap();
+    let running = Running::start(prepared, false, &context).unwrap();
     Bench { running, frames, handed, results, rungs: rungs.to_vec(), first }
 }
 
@@ -244,7 +247,7 @@ fn a_pause_lets_nothing_through_and_finishes_what_was_gathered() {
     bench.wait_results(1);
     assert!(shared.load(Instant::now()).idle);
     bench.send(3, window);
-    wait_until("three frames to be skipped", || shared.counters.counts().skipped == 3);
+    wait_until("three frames to be skipped", || shared.counters.skipped.load(SeqCst) == 3);
     shared.pause(false);
     // Of a live source the newest wins: some of these may be overwritten.
     let mut sent = 4;
@@ -254,7 +257,7 @@ fn a_pause_lets_nothing_through_and_finishes_what_was_gathered() {
         bench.wait_handed(sent);
         bench.results().len() >= 5
     });
-    assert_eq!(shared.counters.counts().skipped, 3);
+    assert_eq!(shared.counters.skipped.load(SeqCst), 3);
     let results = bench.end();
     assert_eq!(seqs(&results)[0], 1);
     assert!(results.len() > 1 && seqs(&results)[1..].iter().all(|seq| *seq > 4), "{results:?}");
@@ -264,7 +267,7 @@ fn a_pause_lets_nothing_through_and_finishes_what_was_gathered() {
     let bench = start("machine-anomaly", &rungs, 0, Duration::ZERO, true);
     bench.apply(1);
     bench.send(2, window);
-    wait_until("two frames to be skipped", || bench.running.shared.counters.counts().skipped == 2);
+    wait_until("two frames to be skipped", || bench.running.shared.counters.skipped.load(SeqCst) == 2);
     assert!(!bench.running.shared.load(Instant::now()).idle);
     assert_eq!(bench.end().len(), 0);
 }

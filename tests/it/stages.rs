@@ -128,7 +128,7 @@ fn counters_are_read_off_the_smallest_picture_that_has_enough_pixels() {
 #[test]
 fn a_counter_is_followed_as_it_runs() {
     const FPS: f64 = 8.0;
-    let planner = planner_for(&task::Config { monotonic: true, ..task::Config::default() });
+    let planner = planner_for(&task::ClassifyConfig { monotonic: true, ..Default::default() }.into());
     for seed in [1, 5] {
         let mut stages = planner.stages(&Setpoint::full()).unwrap();
         let (counter, mut scene) = (scene::Counter::new(seed), scene::Scene::new(seed, scene::Fonts::All, 640, 480));

@@ -309,7 +309,7 @@ impl Args {
         let path = stage.path().join(file);
         let load = || {
             let bare = Bundle::open(&path)?;
-            super::super::try_out(&bare)?;
+            crate::cli::open::try_out(&bare)?;
             LoadedModel::load(&bare, 0, Engine::Auto, 1)
         };
         let loaded = spinner("reading the model", load).map_err(|error| {

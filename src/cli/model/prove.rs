@@ -36,7 +36,7 @@ pub struct Proof {
 /// Why it cannot be used, with the tensor, operator or golden input.
 pub fn prove(dir: &Path, guessed: bool) -> Result<Proof, String> {
     let bundle = Bundle::open(dir).map_err(|e| e.to_string())?;
-    super::super::try_out(&bundle).map_err(|e| e.to_string())?;
+    crate::cli::open::try_out(&bundle).map_err(|e| e.to_string())?;
     let mut idle_inputs = Vec::new();
     for rung in 0..bundle.variants().len() {
         let loaded = LoadedModel::load(&bundle, rung, Engine::Auto, 1).map_err(|e| hint(e.to_string()))?;

@@ -1,4 +1,4 @@
-//! `probe --watch`: the board now, and what a daemon on it makes of that. Pure: renders text.
+//! `probe --watch`: the board now, and the status of a daemon on it. Pure: renders text.
 
 use std::fmt::Write as _;
 
@@ -19,11 +19,11 @@ pub struct Look<'a> {
     pub time: &'a str,
     /// Name of the board.
     pub board: &'a str,
-    /// What the governor would see.
+    /// The governor's view of the board.
     pub reading: &'a Reading,
     /// The raw words about throttling.
     pub throttle: &'a Throttle,
-    /// What the daemon says, if there is one.
+    /// The status of the daemon, if one runs.
     pub status: Option<&'a Status>,
 }
 

@@ -7,9 +7,10 @@ use super::models::{Chosen, DIGITS};
 use super::questions::Ask;
 use super::sources::Origin;
 use super::stop::Stop;
-use super::{Args, Failure, broker, password, present};
+use super::{Args, Failure, broker, present};
 use crate::cli::tell;
 use crate::config::Config;
+use crate::credentials;
 use crate::frame::{NodeName, PipelineName};
 use crate::publish::{TlsConfig, topics};
 use crate::source;
@@ -138,7 +139,7 @@ impl Interview<'_> {
                 return Err(Failure::Usage("a password needs --username: MQTT knows none without a user name".into()));
             }
             // A credential of the service needs no key.
-            let wanted = |file: &PathBuf| !username.is_empty() && file != Path::new(password::CREDENTIAL);
+            let wanted = |file: &PathBuf| !username.is_empty() && file != Path::new(credentials::CREDENTIAL);
             let password_file = mqtt.password_file.clone().filter(wanted);
             let chosen = Broker { host, port, username: username.clone(), password_file, ca_file: ca_file.clone() };
             if args.untested {
@@ -178,8 +179,8 @@ impl Interview<'_> {
             mqtt.password.clear();
             mqtt.password_file = None;
         } else {
-            let kept = Path::new(password::KEPT);
-            password::as_the_service(&mut mqtt, password::is_of_service(self.file), kept);
+            let kept = Path::new(credentials::KEPT);
+            credentials::as_the_service(&mut mqtt, credentials::is_of_service(self.file), kept);
         }
         mqtt.tls = broker.ca_file.clone().map(|ca_file| match mqtt.tls.take() {
             Some(tls) => TlsConfig { ca_file, ..tls },

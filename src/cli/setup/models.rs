@@ -4,6 +4,7 @@ use super::interview::Interview;
 use super::{Failure, answers, offered, present, probe};
 use crate::cli::model::CatalogArgs;
 use crate::cli::tell;
+use crate::diagnose::look::Seen;
 use crate::source;
 
 /// The model that is asked where the digits are.
@@ -130,7 +131,7 @@ impl Interview<'_> {
         &mut self,
         name: &str,
         source: &source::Config,
-        seen: &probe::Seen,
+        seen: &Seen,
     ) -> Result<Option<Vec<[u32; 4]>>, Failure> {
         if let Some(text) = &self.args.meter_region {
             let row = answers::row(text, seen.picture).map_err(|e| Failure::Usage(format!("--meter-region: {e}")))?;
@@ -139,7 +140,8 @@ impl Interview<'_> {
         }
         let old = self.present.pipelines.iter().find(|p| p.name == name && p.model == DIGITS);
         let count = old.map_or(0, |old| old.preprocess.regions.len());
-        let kept = old.is_some_and(|old| count > 0 && present::same_pictures(&old.source, source));
+        let before = old.and_then(|old| self.present.source_of(&old.source));
+        let kept = before.is_some_and(|before| count > 0 && present::same_pictures(before, source));
         let Some(ask) = self.ask.as_mut() else {
             let words = match (kept, count) {
                 (true, count) => format!("no --meter-region: the {count} regions of pipeline {name:?} stay"),

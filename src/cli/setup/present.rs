@@ -11,12 +11,13 @@ pub fn pipeline<'a>(config: &'a Config, named: Option<&str>) -> Option<&'a Pipel
     let pipelines = &config.pipelines;
     match named {
         Some(name) => pipelines.iter().find(|p| p.name == name),
-        None => pipelines.iter().rev().find(|p| !watches_machine(p)),
+        None => pipelines.iter().rev().find(|p| !watches_machine(config, p)),
     }
 }
 
-fn watches_machine(pipeline: &PipelineConfig) -> bool {
-    matches!(&pipeline.source, source::Config::Sensor(sensor) if sensor.kind == SensorKind::Machine)
+fn watches_machine(config: &Config, pipeline: &PipelineConfig) -> bool {
+    let source = config.source_of(&pipeline.source);
+    matches!(source, Some(source::Config::Sensor(sensor)) if sensor.kind == SensorKind::Machine)
 }
 
 /// The keys of a pipeline's source that its file gives, but `type`.

@@ -1,10 +1,12 @@
 //! The question about the source, and a look at what it gives.
 
 use super::super::capture::source_of_pairs;
-use super::super::probe::gather::{self, Report};
 use super::interview::{Interview, stopped};
 use super::{Failure, answers, present, probe};
 use crate::board::LinuxBoard;
+use crate::diagnose::look::{Seen, look};
+use crate::diagnose::machine;
+use crate::diagnose::survey::Report;
 use crate::source;
 
 /// The source that was chosen.
@@ -14,7 +16,7 @@ pub struct Origin {
     /// The keys that were chosen.
     pub keys: Vec<String>,
     /// What it gave.
-    pub seen: probe::Seen,
+    pub seen: Seen,
     /// What a pipeline of it may be called.
     pub name: String,
 }
@@ -30,7 +32,7 @@ impl Interview<'_> {
                 (None, None) => return Err(Failure::Usage("--source is missing".into())),
                 (None, Some(_)) => {
                     let (offers, absent) = offers.get_or_insert_with(|| {
-                        probe::sources(&Report::gather(&mut LinuxBoard::new(gather::roots(root)), root))
+                        probe::sources(&Report::gather(&mut LinuxBoard::new(machine::roots(root)), root))
                     });
                     self.pick(offers, absent)?
                 }
@@ -52,7 +54,7 @@ impl Interview<'_> {
             };
             // A copy of another machine has no devices that could be opened.
             if self.args.untested || root.is_some() {
-                return Ok(Origin { config, keys, seen: probe::Seen::default(), name });
+                return Ok(Origin { config, keys, seen: Seen::default(), name });
             }
             if let Some(seen) = self.tried(&config)? {
                 return Ok(Origin { config, keys, seen, name });
@@ -63,6 +65,7 @@ impl Interview<'_> {
     /// Which of the sources that are there.
     fn pick(&mut self, offers: &[probe::Offer], absent: &[String]) -> Result<Picked, Failure> {
         let now = present::pipeline(self.present, self.args.name.as_deref());
+        let now = now.and_then(|now| Some((now, self.present.source_of(&now.source)?)));
         let text = self.text;
         let Some(ask) = self.ask.as_mut() else { return Err(Failure::Usage("--source is missing".into())) };
         for line in absent {
@@ -70,16 +73,12 @@ impl Interview<'_> {
         }
         ask.tell("sources of this board:");
         let as_it_is =
-            now.map(|now| format!("as it is in pipeline {:?}: {}", now.name, present::described(&now.source)));
+            now.map(|(now, source)| format!("as it is in pipeline {:?}: {}", now.name, present::described(source)));
         let labels: Vec<String> = as_it_is.into_iter().chain(offers.iter().map(|offer| offer.label.clone())).collect();
         let index = ask.choose("Source", &labels, 0)?;
         let index = match now {
-            Some(now) if index == 0 => {
-                return Ok(Picked::AsItIs(
-                    now.source.clone(),
-                    present::source_keys(text, &now.name),
-                    now.name.to_string(),
-                ));
+            Some((now, source)) if index == 0 => {
+                return Ok(Picked::AsItIs(source.clone(), present::source_keys(text, &now.name), now.name.to_string()));
             }
             Some(_) => index - 1,
             None => index,
@@ -93,14 +92,14 @@ impl Interview<'_> {
     }
 
     /// What the source gives; `None` when another shall be chosen.
-    fn tried(&mut self, config: &source::Config) -> Result<Option<probe::Seen>, Failure> {
+    fn tried(&mut self, config: &source::Config) -> Result<Option<Seen>, Failure> {
         self.tell("trying it …");
-        let reason = match probe::look(config, gather::roots(None)) {
+        let reason = match look(config, machine::roots(None)) {
             Ok(seen) => {
                 self.tell(&seen.what);
                 return Ok(Some(seen));
             }
-            Err(reason) => crate::config::redact(&reason),
+            Err(reason) => crate::config::redact(&reason.to_string()),
         };
         let Some(ask) = self.ask.as_mut() else {
             let words = format!("the source gives nothing: {reason}; --untested writes it all the same");
@@ -110,7 +109,7 @@ impl Interview<'_> {
         let items = ["choose again", "go on all the same", "stop"].map(str::to_owned);
         match ask.choose("What now?", &items, 0)? {
             0 => Ok(None),
-            1 => Ok(Some(probe::Seen::default())),
+            1 => Ok(Some(Seen::default())),
             _ => Err(stopped()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::TfliteError;
+use super::error::TfliteError;
 use super::reader::{Broken, Table, Vector};
 use super::schema::{ElementType, MAX_RANK, field, operator_name};
 use super::sparse::Sparsity;

@@ -9,9 +9,9 @@ use std::collections::HashSet;
 use prost::Message;
 use tract_onnx::pb;
 
-use super::TfliteError;
 pub use super::constants::Try;
 use super::constants::{Constants, onnx_type};
+use super::error::TfliteError;
 use super::graph::{FileGraph, Quant, Tensor};
 use super::layout::{Layout, spreads};
 use super::schema::{Activation, ElementType};

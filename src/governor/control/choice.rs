@@ -1,9 +1,16 @@
-//! Which pipelines step down, and how far.
+//! The choice of the pipelines that move, and of their levels.
 
-use super::{BELOW_CELSIUS, BLIND_DWELL, COOLER_CELSIUS, Governor, Pipeline};
+use std::time::Duration;
+
+use super::governor::Governor;
+use super::outlook::{BELOW_CELSIUS, COOLER_CELSIUS};
+use super::pipeline::Pipeline;
 use crate::demand::calibrated_p95_ms;
-use crate::{Load, OperatingPoint, Reading};
+use crate::ladder::OperatingPoint;
+use crate::reading::{Load, Reading};
 
+/// Time between two steps down that no forecast guides.
+pub(super) const BLIND_DWELL: Duration = Duration::from_secs(5);
 /// A rung is expected to keep its deadline when its p95 comes no closer than this.
 const IN_TIME: f64 = 0.97;
 
@@ -111,7 +118,7 @@ impl Governor {
         Some(lower)
     }
 
-    /// Who steps down first among those who can; with `beyond` = 1 also from the last rung into the pause.
+    /// The first pipeline to step down among those that can; with `beyond` = 1 also from the last rung into the pause.
     pub(super) fn first_down(&self, levels: &[usize], beyond: usize) -> Option<usize> {
         let can = |i: &usize| self.governed(*i) && levels[*i] < self.pipelines[*i].last() + beyond;
         (0..self.pipelines.len()).filter(can).min_by(|a, b| self.before(*a, *b, levels))
@@ -132,7 +139,7 @@ impl Governor {
         let no_load = Load::default();
         order.into_iter().find_map(|index| {
             let p = &self.pipelines[index];
-            let load = r.pipelines.get(index).unwrap_or(&no_load);
+            let load = r.pipelines.get(&p.ladder.name).unwrap_or(&no_load);
             (0..p.level).find_map(|level| {
                 let mut higher = levels.clone();
                 higher[index] = level;
@@ -146,7 +153,7 @@ impl Governor {
         })
     }
 
-    /// For people: what a step up is expected to come to.
+    /// The expected outcome of a step up, for people.
     fn expectation(&self, p: &Pipeline, level: usize, load: &Load, levels: &[usize]) -> String {
         let mut text = String::from("expected");
         if let Some(settled) = self.settles(levels) {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{Load, OperatingPoint, PipelineLadder, Setpoint};
+use crate::ladder::{OperatingPoint, PipelineLadder};
+use crate::reading::Load;
+use crate::setpoint::Setpoint;
 
 /// A pipeline with its place on the ladder.
 #[derive(Clone, Debug)]
@@ -43,7 +45,7 @@ impl Pipeline {
         Some(self.ladder.deadline.as_secs_f64() * 1e3).filter(|ms| *ms > 0.0)
     }
 
-    /// Why the deadline is missed, if it is.
+    /// The reason to call the deadline missed, if it is.
     pub(super) fn lateness(&self, load: &Load, now: Duration) -> Option<String> {
         let deadline_ms = self.deadline_ms().filter(|_| !load.idle && !self.paused())?;
         let finite = |v: Option<f32>| v.map(f64::from).filter(|v| v.is_finite());

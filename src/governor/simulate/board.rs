@@ -2,11 +2,14 @@
 //!
 //! Two thermal nodes, so that the first-order model inside the governor is never the truth. The figures are fitted to
 //! public stress tests of bare boards: a Pi 4 and a Pi 5 without a fan pass 80 °C at full load in a room of 25 °C within
-//! minutes, a Pi 5 with its active cooler stays near 60 °C.
+//! minutes, a Pi 5 with its active cooler stays near 60 °C. The figures of the table have the exponents that the governor
+//! assumes; a drawn board has others, or follows no power law at all.
 
 use serde::Deserialize;
 
-/// Which board.
+use super::speed::{Scaling, Speed};
+
+/// A board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum Kind {
     /// Raspberry Pi Zero 2 W.
@@ -30,7 +33,7 @@ impl Kind {
     /// Every board, smallest first.
     pub const ALL: [Kind; 5] = [Kind::Zero2, Kind::Pi3bPlus, Kind::Pi4, Kind::Pi5, Kind::Pi5Fan];
 
-    /// As it is written in scenarios.
+    /// The name in scenarios.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Zero2 => "zero2",
@@ -42,7 +45,7 @@ impl Kind {
     }
 }
 
-/// What a board is made of. The governor never sees these.
+/// The figures of a board. The governor never sees these.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Parameters {
     /// Cores.
@@ -67,10 +70,15 @@ pub struct Parameters {
     pub board_r_without_fan: f64,
     /// Heat capacity of the board in J/K.
     pub board_c: f64,
+    /// The dynamic power goes with this power of the clock.
+    pub power_of_clock: f64,
+    /// Speed of an inference by threads and clock.
+    pub speed: Speed,
 }
 
 impl Parameters {
-    /// The figures of a board; with a seed every thermal and electrical one is drawn within ±25 %.
+    /// The figures of a board. With a seed every thermal and electrical one is drawn within ±25 %, and the exponents and the speed
+    /// within wide ranges.
     pub fn new(kind: Kind, seed: Option<u64>) -> Self {
         // cores, max and min MHz, idle W, dynamic W, die K/W and J/K, board K/W, the same without fan, board J/K
         let [cores, max_mhz, min_mhz, idle_w, dynamic_w, die_r, die_c, board_r, board_r_without_fan, board_c] =
@@ -97,13 +105,28 @@ impl Parameters {
             board_r: board_r * r2,
             board_r_without_fan: board_r_without_fan * r2,
             board_c: board_c * c2,
+            power_of_clock: if seed.is_none() { 2.2 } else { 1.2 + 1.8 * (draw() - 0.75) * 2.0 },
+            speed: if seed.is_none() { Speed::NOMINAL } else { drawn_speed(|| (draw() - 0.75) * 2.0) },
         }
     }
 
     /// Power in W with this share of all cores busy at this clock.
     pub fn power_w(&self, busy: f64, clock_mhz: f64) -> f64 {
-        self.idle_w + self.dynamic_w * busy * (clock_mhz / self.max_mhz).powf(2.2)
+        self.idle_w + self.dynamic_w * busy * (clock_mhz / self.max_mhz).powf(self.power_of_clock)
     }
+}
+
+/// Speed of a drawn board out of numbers from 0 to 1: a power law, one that ends where the memory is busy, or Amdahl's law; on every
+/// other board up to half of the run time is the memory's, which no clock changes.
+fn drawn_speed(mut draw: impl FnMut() -> f64) -> Speed {
+    let law = draw();
+    let scaling = match (law * 3.0) as u32 {
+        0 => Scaling::Power { exponent: 0.6 + 0.4 * draw() },
+        1 => Scaling::Saturating { exponent: 0.85 + 0.15 * draw(), cores: 1.5 + 2.0 * draw() },
+        _ => Scaling::Amdahl { serial: 0.02 + 0.28 * draw() },
+    };
+    let memory = draw() - 0.5;
+    Speed { scaling, clockless: memory.max(0.0) }
 }
 
 /// SplitMix64 (Steele, Lea and Flood 2014): the next number between 0 and 1.

@@ -1,9 +1,14 @@
 //! A board with its surroundings and its work, in virtual time; the governor's second [`Board`].
 
+use std::collections::BTreeMap;
+
 use super::board::{Firmware, Heat, Parameters};
 use super::scenario::{FaultKind, Scenario};
 use super::work::{Cores, Work};
 use crate::{Board, Link, Load, Reading};
+
+/// Name of the one pipeline.
+pub(super) const PIPELINE: &str = "work";
 
 /// Step of the simulation in s; the quickest thing in it, a die, has a time constant above 3 s.
 pub const STEP_S: f64 = 0.1;
@@ -25,7 +30,7 @@ pub struct Machine<'a> {
     /// The same since the last second began.
     second: Used,
     pressure_percent: f64,
-    /// What the thermometer said before it stood still.
+    /// The last value of the thermometer before it stood still.
     stuck: Option<f64>,
 }
 
@@ -77,7 +82,8 @@ impl<'a> Machine<'a> {
         let p = self.parameters;
         let now = self.now_s();
         let background = step(&self.scenario.background_cpu, now).min(1.0);
-        let cores = Cores { free: p.cores * (1.0 - background), clock: self.firmware.clock_mhz(&p) / p.max_mhz };
+        let cores =
+            Cores { free: p.cores * (1.0 - background), clock: self.firmware.clock_mhz(&p) / p.max_mhz, law: p.speed };
         let own = self.work.advance(now, now + STEP_S, cores, !self.fault(FaultKind::SourceLost, now));
         let all = own + background * p.cores * STEP_S;
         let busy = (all / (p.cores * STEP_S)).min(1.0);
@@ -163,6 +169,13 @@ impl Board for Machine<'_> {
             |core: usize| (background + ((own * p.cores / 100.0) - core as f64).clamp(0.0, 1.0) * 100.0).min(100.0);
         let source = !self.fault(FaultKind::SourceLost, now);
         let single = |v: f64| v as f32;
+        let load = Load {
+            p95_ms: self.work.p95_ms(now).map(single),
+            infer_ms: self.work.infer_ms().map(single),
+            dropped: self.work.dropped().map(single),
+            frame_age_ms: Some(single(self.work.frame_age_ms(now))),
+            idle: !source,
+        };
         Reading {
             soc_celsius: self.thermometer().map(single),
             cpu_percent: Some(single(all)),
@@ -183,13 +196,7 @@ impl Board for Machine<'_> {
                 backlog: Some(0.0),
                 ..Link::default()
             },
-            pipelines: vec![Load {
-                p95_ms: self.work.p95_ms(now).map(single),
-                infer_ms: self.work.infer_ms().map(single),
-                dropped: self.work.dropped().map(single),
-                frame_age_ms: Some(single(self.work.frame_age_ms(now))),
-                idle: !source,
-            }],
+            pipelines: BTreeMap::from([(PIPELINE.into(), load)]),
         }
     }
 }

@@ -9,10 +9,12 @@ mod machine;
 pub mod plot;
 mod run;
 pub mod scenario;
+mod speed;
 mod verdict;
 mod work;
 
 pub use board::{Kind, Parameters};
 pub use run::{Control, Outcome, Row, ladder, run};
 pub use scenario::{Scenario, ScenarioError};
+pub use speed::{Scaling, Speed};
 pub use verdict::{Finding, Report, simulate};

@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use super::board::Parameters;
-use super::machine::{Machine, STEP_S};
-use super::scenario::{RungSpec, Scenario};
+use super::machine::{Machine, PIPELINE, STEP_S};
+use super::scenario::{RungSpec, Scenario, Workload};
 use super::work::Spread;
 use crate::{Board, Change, Config, Cost, Governor, OperatingPoint, PipelineLadder, Setpoint, State, undominated};
 
 /// Changes are counted in any window of this length.
 const CHANGES_WINDOW_S: f64 = 600.0;
 
-/// Who decides.
+/// Control of the rung.
 pub enum Control {
     /// The real governor.
     Governor(Box<Governor>),
-    /// Nobody: this rung throughout.
+    /// This rung throughout.
     Fixed(usize),
 }
 
@@ -50,11 +50,11 @@ pub struct Row {
     pub deadline_met: f64,
     /// State of the governor, or `fixed`.
     pub state: &'static str,
-    /// Why the rung was chosen.
+    /// The reason of the last change.
     pub reason: String,
 }
 
-/// What a run came to.
+/// Outcome of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// Hottest moment of the die after `settle_s`.
@@ -71,9 +71,9 @@ pub struct Outcome {
     pub missed: u64,
     /// Sum of accuracy over the answers in time.
     pub useful: f64,
-    /// When the rung changed.
+    /// Times of the changes of the rung.
     pub changes_s: Vec<f64>,
-    /// From the last disturbance until the first rung applied; infinite if it never did.
+    /// From the last disturbance until the first rung that the board can keep in time applied; infinite if it never did.
     pub recover_s: f64,
     /// Latencies.
     pub spread: Spread,
@@ -90,11 +90,13 @@ impl Outcome {
     }
 }
 
-/// The ladder that the governor is given: the scenario's rungs without those that cost more and are worth less than another.
-pub fn ladder(scenario: &Scenario) -> PipelineLadder {
+/// The ladder that a calibration on this board gives the governor: the scenario's rungs without those that cost more and are worth
+/// less than another.
+pub fn ladder(scenario: &Scenario, board: &Parameters) -> PipelineLadder {
     let of = scenario.workload.rungs.len();
     let rung = |(rung, spec): (usize, &RungSpec)| {
-        let infer_ms = spec.work_ms(spec.batch) / f64::from(spec.threads).powf(0.85);
+        let cores = f64::from(spec.threads).min(board.cores);
+        let infer_ms = infer_ms(spec, board);
         OperatingPoint {
             setpoint: Setpoint {
                 rung,
@@ -107,13 +109,13 @@ pub fn ladder(scenario: &Scenario) -> PipelineLadder {
             },
             cost: Cost {
                 infer_ms: infer_ms as f32,
-                cpu_ms: (infer_ms * f64::from(spec.threads)) as f32,
+                cpu_ms: (infer_ms * cores) as f32,
                 accuracy: Some(spec.accuracy as f32),
             },
         }
     };
     let mut ladder = PipelineLadder {
-        name: "work".into(),
+        name: PIPELINE.into(),
         weight: 1.0,
         frame_interval: Duration::ZERO,
         deadline: Duration::from_secs_f64(scenario.workload.deadline_ms / 1e3),
@@ -135,6 +137,7 @@ pub fn run(scenario: &Scenario, parameters: Parameters, config: &Config, control
         reason = format!("rung {rung} throughout");
     }
     let disturbed_s = scenario.last_disturbance_s();
+    let first = first_in_time(scenario, &parameters);
     let steps_per_s = (1.0 / STEP_S) as u64;
     let tick = ((config.tick_ms as f64 / 1e3 / STEP_S).round() as u64).max(1);
     let mut before = machine.work.tally.clone();
@@ -155,7 +158,10 @@ pub fn run(scenario: &Scenario, parameters: Parameters, config: &Config, control
                 reason = why;
             }
         }
-        if outcome.recover_s.is_infinite() && now_s >= disturbed_s && machine.work.rung() == 0 && !machine.work.paused()
+        if outcome.recover_s.is_infinite()
+            && now_s >= disturbed_s
+            && machine.work.rung() <= first
+            && !machine.work.paused()
         {
             outcome.recover_s = (now_s - disturbed_s - STEP_S).max(0.0);
         }
@@ -179,6 +185,24 @@ pub fn run(scenario: &Scenario, parameters: Parameters, config: &Config, control
     outcome.useful = tally.useful;
     outcome.spread = std::mem::take(&mut machine.work.spread);
     outcome
+}
+
+/// Index of the first rung that the idle, cool board keeps in time; 0 if there is none.
+fn first_in_time(scenario: &Scenario, board: &Parameters) -> usize {
+    let Workload { deadline_ms, rungs } = &scenario.workload;
+    let in_time = |spec: &RungSpec| {
+        let infer_ms = infer_ms(spec, board);
+        let gathers_ms = f64::from(spec.batch - 1) * spec.interval_ms;
+        // A worker that is slower than the frames come finds one that has waited for up to an interval.
+        let waits_ms = if infer_ms > spec.interval_ms * f64::from(spec.batch) { spec.interval_ms } else { 0.0 };
+        gathers_ms + infer_ms + waits_ms <= *deadline_ms
+    };
+    rungs.iter().position(in_time).unwrap_or(0)
+}
+
+/// Time of one inference of a whole batch on the idle board at full clock, in ms.
+fn infer_ms(spec: &RungSpec, board: &Parameters) -> f64 {
+    spec.work_ms(spec.batch) / board.speed.at(f64::from(spec.threads).min(board.cores), 1.0)
 }
 
 fn row(

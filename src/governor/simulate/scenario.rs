@@ -1,4 +1,4 @@
-//! A scenario file: what happens to a board and its work, and what is expected of the governor.
+//! A scenario file: surroundings, faults and work of a board, and the expectations of the governor.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ pub const MOST_BYTES: u64 = 4 << 20;
 /// Longest scenario: a week.
 const LONGEST_S: u32 = 7 * 86_400;
 
-/// Why a scenario cannot be run. Every message names the file.
+/// A scenario that cannot be run. Every message names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// It is no TOML, or has a key or type that a scenario does not have.
@@ -32,7 +32,7 @@ pub enum ScenarioError {
         path: PathBuf,
         /// The key, with its index in a list.
         key: String,
-        /// What was found and what is allowed.
+        /// The value found, and the allowed ones.
         reason: String,
     },
 }
@@ -41,7 +41,7 @@ pub enum ScenarioError {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// What it is about, for people.
+    /// Its subject, for people.
     #[serde(default)]
     pub name: String,
     /// The simulated board, unless the command line says another.
@@ -54,12 +54,12 @@ pub struct Scenario {
     /// `[second, share of all cores]` that others use, in steps.
     #[serde(default)]
     pub background_cpu: Vec<[f64; 2]>,
-    /// What goes wrong.
+    /// Faults.
     #[serde(default, rename = "fault")]
     pub faults: Vec<Fault>,
     /// The work.
     pub workload: Workload,
-    /// What is expected.
+    /// Expectations.
     #[serde(default)]
     pub expect: Expect,
 }
@@ -68,17 +68,17 @@ pub struct Scenario {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// When it begins.
+    /// Its beginning.
     pub at_s: f64,
-    /// How long it lasts.
+    /// Its duration.
     pub for_s: f64,
-    /// What it is.
+    /// Its kind.
     pub kind: FaultKind,
-    /// What the sensor says meanwhile (°C), for `sensor_spike` and, instead of its last value, `sensor_stuck`.
+    /// Reading of the sensor meanwhile (°C), for `sensor_spike` and, instead of its last value, `sensor_stuck`.
     pub value: Option<f64>,
 }
 
-/// What can go wrong.
+/// Kind of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
@@ -128,7 +128,7 @@ pub struct RungSpec {
     pub threads: u32,
     /// One inference of one frame on one idle core at full clock.
     pub cost_ms: f64,
-    /// What an answer is worth, 0 to 1.
+    /// Worth of an answer, 0 to 1.
     pub accuracy: f64,
     /// Each frame of a batch above 1 costs `1 − batch_gain`.
     #[serde(default)]
@@ -149,7 +149,7 @@ impl RungSpec {
 pub struct Expect {
     /// The die is never hotter after `settle_s`.
     pub max_celsius: Option<f64>,
-    /// From when on `max_celsius` holds.
+    /// `max_celsius` holds from this second on.
     pub settle_s: f64,
     /// Seconds in which the firmware held the clock down because of heat.
     pub max_throttled_s: Option<f64>,
@@ -159,7 +159,8 @@ pub struct Expect {
     pub max_changes_per_10min: Option<f64>,
     /// Share of the inferences that met their deadline.
     pub min_deadline_met: Option<f64>,
-    /// Back on the first rung this long after the last disturbance.
+    /// Back this long after the last disturbance on the first rung that the board can keep in time: the first one, unless a drawn
+    /// board is too slow for it even when idle and cool.
     pub recover_within_s: Option<f64>,
 }
 
@@ -191,7 +192,7 @@ impl Scenario {
         }
     }
 
-    /// When the last disturbance has ended: the last change of ambient or background, the end of the last fault.
+    /// End of the last disturbance: the last change of ambient or background, the end of the last fault.
     pub fn last_disturbance_s(&self) -> f64 {
         let moves = |points: &[[f64; 2]]| {
             points.windows(2).filter(|w| w[0][1] != w[1][1]).map(|w| w[1][0]).fold(0.0_f64, f64::max)

@@ -1,4 +1,4 @@
-//! Three runs of one scenario beside each other, and what was expected.
+//! Three runs of one scenario beside each other, held against its expectations.
 
 use super::board::Parameters;
 use super::run::{Control, Outcome, ladder, run};
@@ -14,11 +14,11 @@ pub struct Report {
     pub ungoverned: Outcome,
     /// The best fixed rung with hindsight …
     pub hindsight: Outcome,
-    /// … and which one it is.
+    /// … and its index.
     pub hindsight_rung: usize,
-    /// Whether that rung keeps the limits; if none does, it is the coolest one.
+    /// That rung keeps the limits; if none does, it is the coolest one.
     pub hindsight_keeps: bool,
-    /// What was expected, in the order of the file.
+    /// The expectations, in the order of the file.
     pub findings: Vec<Finding>,
 }
 
@@ -27,11 +27,11 @@ pub struct Report {
 pub struct Finding {
     /// Its key.
     pub key: &'static str,
-    /// What the scenario allows.
+    /// The bound of the scenario.
     pub allowed: f64,
-    /// What came.
+    /// The value of the run.
     pub found: f64,
-    /// Whether that is fine.
+    /// The value is within the bound.
     pub kept: bool,
 }
 
@@ -44,7 +44,7 @@ impl Report {
 
 /// Runs `scenario` on a board with the figures `parameters`.
 pub fn simulate(scenario: &Scenario, parameters: Parameters, config: &Config) -> Report {
-    let governor = Governor::new(config.clone(), vec![ladder(scenario)]);
+    let governor = Governor::new(config.clone(), vec![ladder(scenario, &parameters)]);
     let governed = run(scenario, parameters, config, Control::Governor(Box::new(governor)), true);
     let ungoverned = run(scenario, parameters, config, Control::Fixed(0), true);
     // Where the scenario sets no limit the governor's own applies: that is what the two are compared under.

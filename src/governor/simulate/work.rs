@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::scenario::{RungSpec, Workload};
+use super::speed::Speed;
 
 /// Results that the governor judges by at most.
 const RECENT: usize = 128;
@@ -14,6 +15,8 @@ pub struct Cores {
     pub free: f64,
     /// Clock as a share of the highest.
     pub clock: f64,
+    /// The board's law.
+    pub law: Speed,
 }
 
 impl Cores {
@@ -22,14 +25,13 @@ impl Cores {
         f64::from(threads).min(self.free)
     }
 
-    /// Its speed against one core at full clock: threads^0.85, and its share of one core where less than one is left.
+    /// Its speed against one core at full clock.
     fn speed(self, threads: u32) -> f64 {
-        let cores = self.busy(threads);
-        (if cores >= 1.0 { cores.powf(0.85) } else { cores }) * self.clock
+        self.law.at(self.busy(threads), self.clock)
     }
 }
 
-/// What was achieved.
+/// Answers so far.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Frames that got an answer.
@@ -43,9 +45,9 @@ pub struct Tally {
 /// One answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {
-    /// When it came, in s.
+    /// Its time in s.
     pub at_s: f64,
-    /// How long after its frame.
+    /// Time since its frame.
     pub latency_ms: f64,
     /// Its frame was captured under the present setpoint.
     fresh: bool,
@@ -73,12 +75,12 @@ pub struct Work<'a> {
     gathered: Vec<f64>,
     job: Option<Job>,
     latest_frame_s: f64,
-    /// What was achieved so far.
+    /// Answers so far.
     pub tally: Tally,
     /// The latest answers, oldest first.
     pub recent: VecDeque<Answer>,
     infer_ms: VecDeque<f64>,
-    /// Whether each of the latest frames was overwritten.
+    /// The latest frames: `true` = it was overwritten.
     overwritten: VecDeque<bool>,
     /// Every latency so far, in buckets; see [`Spread`].
     pub spread: Spread,
@@ -111,7 +113,7 @@ impl<'a> Work<'a> {
         self.rung
     }
 
-    /// Whether nothing is looked at.
+    /// No frame is worked on.
     pub fn paused(&self) -> bool {
         self.paused
     }
@@ -191,7 +193,7 @@ impl<'a> Work<'a> {
         (now_s - self.latest_frame_s) * 1e3
     }
 
-    /// Whether a thread of ours wants to run.
+    /// Threads of ours that want to run, if any do.
     pub fn running(&self) -> Option<u32> {
         self.job.as_ref().map(|job| job.threads)
     }
@@ -224,7 +226,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// When a batch that is not full has to start so that its oldest frame can be in time.
+    /// Start of a batch that is not full at which its oldest frame can be in time.
     fn hurry_s(&self, cores: Cores) -> f64 {
         let (None, Some(oldest)) = (&self.job, self.gathered.first()) else { return f64::INFINITY };
         let frames = u32::try_from(self.gathered.len()).unwrap_or(u32::MAX);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{View, range_length};
-use crate::model::graph::MAX_TENSOR_BYTES;
+use crate::model::budget::MAX_TENSOR_BYTES;
 
 /// Most elements that a shape may ask for.
 const MAX_ELEMENTS: f64 = MAX_TENSOR_BYTES as f64;

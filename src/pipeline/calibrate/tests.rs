@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::Engine;
 use crate::pipeline::open_bundle;
+use crate::source;
 use leptond_governor::{PipelineConfig as Config, PipelineLadder, Setpoint};
 
 fn costing(batch: usize, cpu_ms: f32) -> Candidate {
@@ -77,7 +78,7 @@ fn a_learnt_threshold_has_neither_forms_nor_sizes() {
         Planner::new(bundle.clone(), Engine::F32, 1, preprocess::Config::default(), &task).unwrap()
     };
     assert!(planner(task::Config::default()).comparable(), "the bundle gives a threshold");
-    assert!(!planner(task::Config { calibration_s: Some(60.0), ..Default::default() }).comparable());
+    assert!(!planner(task::AnomalyConfig { calibration_s: Some(60.0), ..Default::default() }.into()).comparable());
 }
 
 #[test]
@@ -87,7 +88,8 @@ fn batches_of_windows_are_measured() {
         Planner::new(bundle, Engine::F32, 1, preprocess::Config::default(), &task::Config::default()).unwrap();
     let mut stages = planner.stages(&Setpoint::full()).unwrap();
     let source = source::Config::Sensor(source::SensorConfig { window: 8, ..Default::default() });
-    let job = Job { source: &source, max_batch: 4, board: "test", dir: None, turn: None };
+    let feed = Feed::Source { name: None, source };
+    let job = Job { feed: &feed, max_batch: 4, board: "test", dir: None, turn: None };
     let Calibration { candidates, remembered } = calibrate(&planner, &mut stages, &job).unwrap();
     assert!(!remembered);
     assert_eq!(key(&candidates[0]), stages.key());

@@ -3,7 +3,7 @@ use std::time::SystemTime;
 use super::super::shared_plan::testing::{Runs, fine, sum_of, sums};
 use super::*;
 use crate::frame::Frame;
-use crate::pipeline::{Planner, Stages, open_bundle};
+use crate::pipeline::{Config, Planner, Stages, open_bundle};
 use crate::source::{self, FilesConfig, MissingPolicy, MqttConfig, MqttContent, Next, SyntheticConfig};
 use crate::{preprocess, task};
 use leptond_governor::Setpoint;
@@ -82,27 +82,33 @@ fn one_that_comes_back_finds_its_seat() {
 
 #[test]
 fn who_may_share_is_in_the_configuration() {
-    let pipeline = |name: &str, max_batch: u32| Config {
+    let config = |name: &str, max_batch: u32, source: source::Config| Config {
         name: name.try_into().unwrap(),
         model: "machine-anomaly".into(),
         engine: Engine::Auto,
         threads: 1,
-        source: source::Config::Synthetic(SyntheticConfig::default()),
+        source: source.into(),
         preprocess: Default::default(),
         task: Default::default(),
         governor: leptond_governor::PipelineConfig { max_batch, ..Default::default() },
     };
-    let places =
-        |config: &Config, all: &[Config], interval: Duration| Wish::of(config, all, interval).map(|wish| wish.places);
+    let camera = source::Config::Synthetic(SyntheticConfig::default());
+    let reading =
+        |name: &str, max_batch: u32, source: source::Config| Resolved::inline(config(name, max_batch, source)).unwrap();
+    let pipeline = |name: &str, max_batch: u32| reading(name, max_batch, camera.clone());
+    let places = |config: &Resolved, all: &[Resolved], interval: Duration| {
+        Wish::of(config, all, interval).map(|wish| wish.places)
+    };
     let all = [pipeline("a", 4), pipeline("b", 3), pipeline("c", 1)];
     assert_eq!(places(&all[0], &all, 66 * MS), Some(2), "c does not batch");
     assert_eq!(places(&all[2], &all, 66 * MS), None);
     let many: Vec<_> = (0..5).map(|i| pipeline(&i.to_string(), 3)).collect();
     assert_eq!(places(&many[0], &many, 66 * MS), Some(3), "max_batch bounds it");
-    let other = Config { threads: 2, ..pipeline("b", 4) };
+    let mut other = pipeline("b", 4);
+    other.config.threads = 2;
     assert_eq!(places(&all[0], &[all[0].clone(), other], 66 * MS), None, "other threads");
     let files = source::Config::Files(FilesConfig { path: "x".into(), repeat: true, fps: 0.0 });
-    let endless = [Config { source: files, ..pipeline("a", 4) }, pipeline("b", 4)];
+    let endless = [reading("a", 4, files), pipeline("b", 4)];
     assert_eq!(places(&endless[0], &endless, Duration::ZERO), None, "it takes all that it gets");
     let numbers = MqttConfig {
         topic: "t".into(),
@@ -113,7 +119,7 @@ fn who_may_share_is_in_the_configuration() {
         window: 1,
         stride: 1,
     };
-    let mqtt = [Config { source: source::Config::Mqtt(numbers), ..pipeline("a", 4) }, pipeline("b", 4)];
+    let mqtt = [reading("a", 4, source::Config::Mqtt(numbers)), pipeline("b", 4)];
     assert_eq!(places(&mqtt[0], &mqtt, Duration::ZERO), Some(2), "it comes when it comes");
 }
 

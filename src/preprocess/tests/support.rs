@@ -78,6 +78,7 @@ pub fn frame(format: PixelFormat, width: u32, height: u32, stride: u32, data: Ve
         time: SystemTime::UNIX_EPOCH,
         truth: None,
         origin: "test".into(),
+        parent: None,
         payload: Payload::Image(Image { format, width, height, stride, full: None, data }),
     }
 }

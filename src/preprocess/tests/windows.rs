@@ -17,6 +17,7 @@ fn window(channels: &[&str], rows: usize, data: Vec<f32>) -> Frame {
         time: SystemTime::UNIX_EPOCH,
         truth: None,
         origin: "test".into(),
+        parent: None,
         payload: Payload::Window(Window { channels: names(channels).into(), rows, data }),
     }
 }

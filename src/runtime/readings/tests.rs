@@ -11,12 +11,16 @@ fn memory(reading: &str, seconds: u64) -> Memory {
     }
 }
 
-fn meter(name: &str) -> PipelineConfig {
+fn pipeline(text: &str) -> Resolved {
+    Resolved::inline(toml_edit::de::from_str(text).unwrap()).unwrap()
+}
+
+fn meter(name: &str) -> Resolved {
     let text = format!(
         "name = '{name}'\nmodel = 'leptonnet-digits'\nsource = {{ type = 'files', path = '/p' }}\n\
          preprocess = {{ regions = [{{ rect = [0, 0, 9, 9] }}, {{ rect = [9, 0, 9, 9] }}] }}"
     );
-    toml_edit::de::from_str(&text).unwrap()
+    pipeline(&text)
 }
 
 fn soon() -> Instant {
@@ -44,10 +48,10 @@ fn are_there_at_the_next_start() {
     assert_eq!(std::fs::read_dir(&below).unwrap().count(), 1, "nothing half-written is left");
     // A counter of another size is another one, a synthetic one begins anew.
     let mut three = meter("a");
-    three.preprocess.regions.push(three.preprocess.regions[0].clone());
+    three.config.preprocess.regions.push(three.config.preprocess.regions[0].clone());
     assert_eq!(Readings::open(Some(below.clone())).place(&three).unwrap().recall(), None);
     let synthetic = "name = 'a'\nmodel = 'leptonnet-digits'\nsource = { type = 'synthetic' }";
-    assert!(readings.place(&toml_edit::de::from_str(synthetic).unwrap()).is_none());
+    assert!(readings.place(&pipeline(synthetic)).is_none());
     // Nowhere to keep them: they are known to this run.
     let nowhere = Readings::open(None);
     nowhere.place(&meter("a")).unwrap().keep(memory("08", 0));

@@ -1,6 +1,6 @@
 //! `machine`: this computer as a sensor.
 //!
-//! What the kernel does not offer (PSI on Raspberry Pi OS, a thermal zone in a virtual machine) is no channel. The list of
+//! Sources that the kernel lacks (PSI on Raspberry Pi OS, a thermal zone in a virtual machine) are no channels. The list of
 //! channels is made once, at start: a core that goes off-line later reads as NaN.
 
 use std::collections::HashMap;
@@ -179,7 +179,7 @@ struct Flows {
 }
 
 impl Flows {
-    /// What was read and written since the last reading, over the devices in `seen`. A device that has just come, or whose
+    /// Amounts read and written since the last reading, over the devices in `seen`. A device that has just come, or whose
     /// counters started anew, adds nothing yet; when nothing could be `read`, nothing is known.
     fn advance(&mut self, read: bool) -> [Option<u64>; 2] {
         if !read {

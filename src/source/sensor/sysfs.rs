@@ -18,7 +18,7 @@ use crate::sys::sysfs::{self, Probe};
 pub struct Sysfs {
     roots: Roots,
     find: fn(&Roots, &str) -> Vec<Probe>,
-    /// What is looked for, for people.
+    /// The devices looked for, for people.
     origin: String,
     wanted: String,
     channels: Vec<String>,

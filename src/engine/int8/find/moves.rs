@@ -26,8 +26,8 @@ impl<'a> Search<'a> {
     /// Does to `x` what a node of the file does to its first input; one tensor for each output.
     pub(super) fn apply(
         &mut self,
-        draft: &mut Draft<'a>,
-        node: &'a NodeProto,
+        draft: &mut Draft,
+        node: &NodeProto,
         x: TensorId,
         domain: PadDomain,
     ) -> Try<Vec<TensorId>> {
@@ -71,7 +71,7 @@ impl<'a> Search<'a> {
         let training = node::input(node, 2).is_some_and(|name| self.net.uniform(name) != Some(0.0));
         if training { Err("it is in training mode".into()) } else { Ok(x) }
     }
-    fn split(&mut self, draft: &mut Draft<'a>, node: &'a NodeProto, x: TensorId) -> Try<Vec<TensorId>> {
+    fn split(&mut self, draft: &mut Draft, node: &NodeProto, x: TensorId) -> Try<Vec<TensorId>> {
         let shape = self.shape(x).to_vec();
         let axis = node::axis(node::int(node, "axis", 0)?, shape.len())?;
         let mut start: usize = 0;
@@ -89,20 +89,13 @@ impl<'a> Search<'a> {
         }
         if shape[axis] == start { Ok(parts) } else { Err("its parts do not make the whole".into()) }
     }
-    fn take_range(
-        &mut self,
-        draft: &mut Draft<'a>,
-        x: TensorId,
-        axis: usize,
-        start: usize,
-        end: usize,
-    ) -> Try<TensorId> {
+    fn take_range(&mut self, draft: &mut Draft, x: TensorId, axis: usize, start: usize, end: usize) -> Try<TensorId> {
         if self.shape(x).get(axis).is_none_or(|&dim| end > dim) {
             return Err("its parts do not fit".into());
         }
         self.take(draft, x, axis, (start..end).collect())
     }
-    fn slice(&mut self, draft: &mut Draft<'a>, node: &'a NodeProto, x: TensorId, out: &[usize]) -> Try<TensorId> {
+    fn slice(&mut self, draft: &mut Draft, node: &NodeProto, x: TensorId, out: &[usize]) -> Try<TensorId> {
         let rank = self.shape(x).len();
         let list = |index: usize, attribute: &str| self.net.ints_at(node, index, attribute);
         let starts = list(1, "starts")?.ok_or("it says no start")?;
@@ -124,7 +117,7 @@ impl<'a> Search<'a> {
         }
         Ok(y)
     }
-    fn gather(&mut self, draft: &mut Draft<'a>, node: &'a NodeProto, x: TensorId, out: &[usize]) -> Try<TensorId> {
+    fn gather(&mut self, draft: &mut Draft, node: &NodeProto, x: TensorId, out: &[usize]) -> Try<TensorId> {
         let shape = self.shape(x);
         let axis = node::axis(node::int(node, "axis", 0)?, shape.len())?;
         let dim = shape[axis] as i64;
@@ -136,8 +129,8 @@ impl<'a> Search<'a> {
     }
     fn pad(
         &mut self,
-        draft: &mut Draft<'a>,
-        node: &'a NodeProto,
+        draft: &mut Draft,
+        node: &NodeProto,
         mut x: TensorId,
         domain: PadDomain,
         out: &[usize],
@@ -219,7 +212,7 @@ impl<'a> Search<'a> {
         byte.ok_or_else(|| format!("its value {value} has no byte"))
     }
     /// `Expand` and `Tile`: elements again and again along axes.
-    fn repeat(&mut self, draft: &mut Draft<'a>, x: TensorId, out: &[usize]) -> Try<TensorId> {
+    fn repeat(&mut self, draft: &mut Draft, x: TensorId, out: &[usize]) -> Try<TensorId> {
         let mut shape = self.shape(x).to_vec();
         let more = out.len().checked_sub(shape.len()).ok_or("it loses dimensions")?;
         shape.splice(0..0, std::iter::repeat_n(1, more));
@@ -232,13 +225,7 @@ impl<'a> Search<'a> {
         }
         Ok(y)
     }
-    fn depth_to_space(
-        &mut self,
-        draft: &mut Draft<'a>,
-        node: &'a NodeProto,
-        x: TensorId,
-        out: &[usize],
-    ) -> Try<TensorId> {
+    fn depth_to_space(&mut self, draft: &mut Draft, node: &NodeProto, x: TensorId, out: &[usize]) -> Try<TensorId> {
         let ([n, c, h, w], b) = blocks(node, self.shape(x))?;
         if c % (b * b) != 0 {
             return Err("its block size does not divide the channels".into());
@@ -252,13 +239,7 @@ impl<'a> Search<'a> {
         let y = self.transpose(draft, y, perm);
         self.same_elements(draft, y, out)
     }
-    fn space_to_depth(
-        &mut self,
-        draft: &mut Draft<'a>,
-        node: &'a NodeProto,
-        x: TensorId,
-        out: &[usize],
-    ) -> Try<TensorId> {
+    fn space_to_depth(&mut self, draft: &mut Draft, node: &NodeProto, x: TensorId, out: &[usize]) -> Try<TensorId> {
         let ([n, c, h, w], b) = blocks(node, self.shape(x))?;
         if h % b != 0 || w % b != 0 {
             return Err("its block size does not divide the picture".into());

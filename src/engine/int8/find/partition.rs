@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::search::{Origin, Role, Search, View};
 use crate::int8::graph::{Format, TensorId};
-use crate::onnx::captured_names;
+use crate::onnx::{captured_names, node};
 
 /// Treatment of partitions that only move bytes or look them up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl<'s, 'a> Cut<'s, 'a> {
             };
             self.stays[index] = stays;
             if stays {
-                self.needed.extend(node.input.iter().map(String::as_str).filter(|i| !i.is_empty()));
+                self.needed.extend(node::inputs(node));
                 captured_names(node, &mut |name| _ = self.needed.insert(name));
             }
         }

@@ -118,8 +118,8 @@ impl<'a> Search<'a> {
     /// `MaxPool`.
     pub(super) fn max_pool(
         &mut self,
-        draft: &mut Draft<'a>,
-        node: &'a NodeProto,
+        draft: &mut Draft,
+        node: &NodeProto,
         x: TensorId,
         out: &[usize],
     ) -> Try<TensorId> {
@@ -128,14 +128,7 @@ impl<'a> Search<'a> {
         self.pooled(draft, x, Op::MaxPool(pool), out, None)
     }
     /// Runs a pooling operator on a tensor made into pictures.
-    fn pooled(
-        &mut self,
-        draft: &mut Draft<'a>,
-        x: TensorId,
-        op: Op,
-        out: &[usize],
-        quant: Option<Quant>,
-    ) -> Try<TensorId> {
+    fn pooled(&mut self, draft: &mut Draft, x: TensorId, op: Op, out: &[usize], quant: Option<Quant>) -> Try<TensorId> {
         let shape = picture(self.shape(x))?;
         let x = self.reshape(draft, x, shape.to_vec());
         let quant = quant.unwrap_or(self.quant(x));
@@ -145,8 +138,8 @@ impl<'a> Search<'a> {
     /// `AveragePool`, to be quantised with `quant`.
     pub(super) fn average(
         &mut self,
-        draft: &mut Draft<'a>,
-        node: &'a NodeProto,
+        draft: &mut Draft,
+        node: &NodeProto,
         x: TensorId,
         out: &[usize],
         quant: Quant,
@@ -189,7 +182,7 @@ impl<'a> Search<'a> {
     /// One pooling operator over all of `axes`; the result has the shape `out`.
     pub(super) fn over_axes(
         &mut self,
-        draft: &mut Draft<'a>,
+        draft: &mut Draft,
         x: TensorId,
         axes: &[usize],
         out: &[usize],
@@ -216,7 +209,7 @@ impl<'a> Search<'a> {
         self.same_elements(draft, y, out)
     }
     /// `GlobalMaxPool`.
-    pub(super) fn global_max(&mut self, draft: &mut Draft<'a>, x: TensorId, out: &[usize]) -> Try<TensorId> {
+    pub(super) fn global_max(&mut self, draft: &mut Draft, x: TensorId, out: &[usize]) -> Try<TensorId> {
         let axes: Vec<usize> = (2..self.shape(x).len()).collect();
         let quant = self.quant(x);
         self.over_axes(draft, x, &axes, out, Op::MaxPool, quant)
@@ -224,8 +217,8 @@ impl<'a> Search<'a> {
     /// `ReduceMax`.
     pub(super) fn reduce_max(
         &mut self,
-        draft: &mut Draft<'a>,
-        node: &'a NodeProto,
+        draft: &mut Draft,
+        node: &NodeProto,
         x: TensorId,
         out: &[usize],
     ) -> Try<TensorId> {

@@ -166,13 +166,7 @@ impl<'a> Search<'a> {
             .collect()
     }
     /// A `Resize` that takes single elements.
-    pub(super) fn nearest(
-        &mut self,
-        draft: &mut Draft<'a>,
-        node: &'a NodeProto,
-        x: TensorId,
-        out: &[usize],
-    ) -> Try<TensorId> {
+    pub(super) fn nearest(&mut self, draft: &mut Draft, node: &NodeProto, x: TensorId, out: &[usize]) -> Try<TensorId> {
         if !operators::is_nearest(node) {
             return Err("its result is not quantised".into());
         }
@@ -195,8 +189,8 @@ impl<'a> Search<'a> {
     /// A `Resize` that mixes neighbours, to be quantised with `quant`.
     pub(super) fn linear(
         &mut self,
-        draft: &mut Draft<'a>,
-        node: &'a NodeProto,
+        draft: &mut Draft,
+        node: &NodeProto,
         x: TensorId,
         out: &[usize],
         quant: Quant,

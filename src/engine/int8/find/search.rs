@@ -178,14 +178,14 @@ impl<'a> Search<'a> {
     }
 
     /// The same elements under shape `out`.
-    pub fn same_elements(&mut self, draft: &mut Draft<'a>, x: TensorId, out: &[usize]) -> Try<TensorId> {
+    pub fn same_elements(&mut self, draft: &mut Draft, x: TensorId, out: &[usize]) -> Try<TensorId> {
         if self.shape(x).iter().product::<usize>() != out.iter().product::<usize>() {
             return Err(format!("shape {:?} does not become {out:?}", self.shape(x)));
         }
         Ok(self.reshape(draft, x, out.to_vec()))
     }
     /// Elements by index along one axis.
-    pub fn take(&mut self, draft: &mut Draft<'a>, x: TensorId, axis: usize, indices: Vec<usize>) -> Try<TensorId> {
+    pub fn take(&mut self, draft: &mut Draft, x: TensorId, axis: usize, indices: Vec<usize>) -> Try<TensorId> {
         let mut shape = self.shape(x).to_vec();
         let dim = *shape.get(axis).ok_or("its axis does not fit")?;
         if indices.is_empty() || indices.iter().any(|&i| i >= dim) {

@@ -1,8 +1,7 @@
 //! Plain Rust: what every other set must equal bit for bit, and what runs where no better one fits.
 
 use super::{
-    AddParams, AlignedBytes, DepthwiseCall, DepthwiseWeights, GemmCall, GemmWeights, Kernels, PackedDepthwise,
-    PackedGemm,
+    AlignedBytes, DepthwiseCall, DepthwiseWeights, GemmCall, GemmWeights, Kernels, PackedDepthwise, PackedGemm,
 };
 
 /// The plain set.
@@ -103,44 +102,4 @@ impl Kernels for Reference {
 fn split(block: &[u8]) -> (i32, f32, &[u8]) {
     let word = |at: usize| [block[at], block[at + 1], block[at + 2], block[at + 3]];
     (i32::from_le_bytes(word(0)), f32::from_le_bytes(word(4)), &block[HEAD..])
-}
-
-/// See [`Kernels::add`].
-///
-/// # Safety
-/// As [`Kernels::add`].
-#[inline(always)]
-pub unsafe fn add(params: &AddParams, a: *const i8, b: *const i8, out: *mut i8, len: usize) {
-    let (low, high) = (i32::from(params.low), i32::from(params.high));
-    for i in 0..len {
-        // SAFETY: all three have `len` bytes.
-        let (a, b) = unsafe { (*a.add(i), *b.add(i)) };
-        let sum = i32::from(a) * params.a_factor + i32::from(b) * params.b_factor + params.offset;
-        // SAFETY: as above.
-        unsafe { *out.add(i) = (sum >> params.shift).clamp(low, high) as i8 };
-    }
-}
-
-/// See [`Kernels::lut`].
-///
-/// # Safety
-/// As [`Kernels::lut`].
-#[inline(always)]
-pub unsafe fn lut(table: &[i8; 256], x: *const i8, out: *mut i8, len: usize) {
-    for i in 0..len {
-        // SAFETY: both have `len` bytes.
-        unsafe { *out.add(i) = table[usize::from(*x.add(i) as u8)] };
-    }
-}
-
-/// See [`Kernels::max`].
-///
-/// # Safety
-/// As [`Kernels::max`].
-#[inline(always)]
-pub unsafe fn max(x: *const i8, out: *mut i8, len: usize) {
-    for i in 0..len {
-        // SAFETY: both have `len` bytes.
-        unsafe { *out.add(i) = (*x.add(i)).max(*out.add(i)) };
-    }
 }

@@ -93,7 +93,7 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
                 }
                 for i in 0..len {
                     // SAFETY: see above.
-                    unsafe { super::reference::add(params, a.add(i * sa), b.add(i * sb), out.add(i * so), 1) };
+                    unsafe { super::plain::add(params, a.add(i * sa), b.add(i * sb), out.add(i * so), 1) };
                 }
             });
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::graph::{Clamp, Conv, MatMul, Node};
 use super::super::kernels::step::{Pixels, Work};
 use super::super::kernels::{DepthwiseWeights, GemmWeights, Loops};
-use super::PlanError;
+use super::error::PlanError;
 use super::hints::CHANNELS_LAST;
 use super::lower::{Lowering, place, requant, row_major};
 use super::view::View;

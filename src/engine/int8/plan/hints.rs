@@ -54,7 +54,7 @@ impl LayoutHints {
     }
 
     fn order(&mut self, graph: &Graph, node: &Node) {
-        let wish = match &node.op {
+        let preferred = match &node.op {
             Op::Conv(_) | Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize { .. } => Some(CHANNELS_LAST.to_vec()),
             Op::Transpose { perm } => {
                 self.orders[node.output].as_ref().map(|order| order.iter().map(|&axis| perm[axis]).collect())
@@ -63,9 +63,9 @@ impl LayoutHints {
             _ => self.orders[node.output].clone(),
         };
         for &input in &node.inputs {
-            let fits = wish.as_ref().is_some_and(|w| w.len() == graph.tensors[input].shape.len());
+            let fits = preferred.as_ref().is_some_and(|w| w.len() == graph.tensors[input].shape.len());
             if fits && self.orders[input].is_none() {
-                self.orders[input].clone_from(&wish);
+                self.orders[input].clone_from(&preferred);
             }
         }
     }

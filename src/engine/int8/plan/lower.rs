@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::graph::{Format, Graph, Node, Op, Quant, TensorId};
 use super::super::kernels::step::{Address, Step, Work};
 use super::super::kernels::{Kernels, Loops, Requant};
-use super::PlanError;
+use super::error::PlanError;
 use super::hints::{CHANNELS_LAST, Halo, LayoutHints, Slot, same_axes};
 use super::view::View;
 
@@ -169,8 +169,8 @@ impl<'a> Lowering<'a> {
         }
         let shape = self.shape(id);
         if let Some(Slot { whole, axis, start }) = self.hints.slots[id] {
-            let wish = self.hints.orders[whole].clone();
-            let around = self.allocate(whole, wish.as_deref().unwrap_or(order));
+            let preferred = self.hints.orders[whole].clone();
+            let around = self.allocate(whole, preferred.as_deref().unwrap_or(order));
             // A slice of rows of channels is as good as a tensor of its own; any other order would have to be copied.
             if around.order() == order || same_loops(&around, order) {
                 let view = around.sliced(axis, start, 1, shape[axis]);

@@ -2,6 +2,7 @@
 
 mod arena;
 mod dense;
+mod error;
 mod hints;
 mod lower;
 mod simple;
@@ -17,23 +18,9 @@ use super::kernels::{Kernels, SLACK};
 use arena::Buffer;
 use lower::Lowering;
 
-/// A graph that cannot be planned.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("node {node:?}: {reason}")]
-pub struct PlanError {
-    /// The ONNX node.
-    pub node: String,
-    /// Reason.
-    pub reason: String,
-}
+pub use error::PlanError;
 
-impl PlanError {
-    fn new(node: &str, reason: impl Into<String>) -> Self {
-        PlanError { node: node.into(), reason: reason.into() }
-    }
-}
-
-/// A graph planned for one set of kernels: any number of machines run it.
+/// A graph planned for one set of kernels: any number of executors run it.
 #[derive(Debug)]
 pub struct PartitionPlan {
     /// Steps, memory, kernels.

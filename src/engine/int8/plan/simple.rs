@@ -6,7 +6,7 @@ use super::super::graph::{Clamp, Node, Pool, Quant, Tap};
 use super::super::kernels::run::ONE;
 use super::super::kernels::step::{Means, Pixels, Windows, Work};
 use super::super::kernels::{AddParams, FACTOR_BITS, Loops};
-use super::PlanError;
+use super::error::PlanError;
 use super::hints::CHANNELS_LAST;
 use super::lower::{Lowering, place, requant};
 use super::view::View;

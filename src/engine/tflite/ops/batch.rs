@@ -1,7 +1,8 @@
 //! The test for a first dimension that can be left open: nothing may mix its elements, move it, or hold on to its size.
 
 use super::super::graph::{FileGraph, Operator};
-use super::{moves, reads, resize};
+use super::node::reads;
+use super::{moves, resize};
 
 /// True if the file leaves the batch of every input open and each of these operators keeps it apart.
 pub fn is_open(net: &FileGraph<'_>, operators: &[usize]) -> bool {

@@ -3,7 +3,8 @@
 use super::super::layout::Layout;
 use super::super::schema::ElementType;
 use super::super::write::{Try, Writer};
-use super::{Node, window};
+use super::node::Node;
+use super::window;
 use crate::onnx::build::NodeBuilder;
 
 /// `CONV_2D` (weights `[M, KH, KW, C / groups]`) and `DEPTHWISE_CONV_2D` (weights `[1, KH, KW, M]`).

@@ -3,7 +3,7 @@
 use super::super::layout::Layout;
 use super::super::schema::{Activation, ElementType};
 use super::super::write::{Try, Writer};
-use super::{Node, same_bytes};
+use super::node::{Node, same_bytes};
 use crate::onnx::build::NodeBuilder;
 
 /// An operator of two operands that are broadcast against each other; its activation is in field `activation`.

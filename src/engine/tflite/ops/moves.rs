@@ -4,7 +4,7 @@ use super::super::graph::Operator;
 use super::super::layout::Layout;
 use super::super::schema::ElementType;
 use super::super::write::{Try, Writer};
-use super::{Node, moved, same_bytes};
+use super::node::{Node, moved, same_bytes};
 use crate::onnx::build::NodeBuilder;
 use crate::onnx::node::{axis, is_permutation};
 

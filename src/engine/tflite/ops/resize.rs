@@ -2,7 +2,7 @@
 
 use super::super::layout::Layout;
 use super::super::write::{Try, Writer};
-use super::Node;
+use super::node::Node;
 use crate::onnx::build::NodeBuilder;
 
 /// True if factors give the size of the result as exactly as numbers of pixels do.

@@ -2,7 +2,7 @@
 
 use super::super::layout::Layout;
 use super::super::write::{Try, Writer};
-use super::{Node, moved};
+use super::node::{Node, moved};
 use crate::onnx::build::NodeBuilder;
 
 /// Windows on both axes of a picture, their padding in numbers.

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::super::{AddParams, reference};
+use super::super::{AddParams, plain};
 
 /// See [`Kernels::add`](super::super::Kernels::add).
 ///
@@ -37,7 +37,7 @@ pub unsafe fn add(params: &AddParams, a: *const i8, b: *const i8, out: *mut i8, 
         }
     }
     // SAFETY: the caller's promise is the callee's.
-    unsafe { reference::add(params, a.add(whole), b.add(whole), out.add(whole), len - whole) };
+    unsafe { plain::add(params, a.add(whole), b.add(whole), out.add(whole), len - whole) };
 }
 
 /// See [`Kernels::max`](super::super::Kernels::max).
@@ -47,5 +47,5 @@ pub unsafe fn add(params: &AddParams, a: *const i8, b: *const i8, out: *mut i8, 
 #[target_feature(enable = "avx2")]
 pub unsafe fn max(x: *const i8, out: *mut i8, len: usize) {
     // SAFETY: the caller's promise is the callee's; the loop is one that the compiler vectorises.
-    unsafe { reference::max(x, out, len) }
+    unsafe { plain::max(x, out, len) }
 }

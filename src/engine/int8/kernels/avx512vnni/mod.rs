@@ -39,7 +39,7 @@ impl Kernels for Avx512Vnni {
             if is_x86_feature_detected!("avx512vbmi") {
                 elementwise::lut_vbmi(table, x, out, len);
             } else {
-                super::reference::lut(table, x, out, len);
+                super::plain::lut(table, x, out, len);
             }
         }
     }

@@ -10,8 +10,8 @@ use std::arch::aarch64::*;
 
 use super::super::reference::Reference;
 use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, Kernels, PackedDepthwise};
+use super::instructions::{load, load_pair, sdot};
 use super::requant::{ANY, Output, QUICK, TAME, Way, store, store_half};
-use super::{load, load_pair, sdot};
 
 /// Channels of a block.
 const BLOCK: usize = 16;

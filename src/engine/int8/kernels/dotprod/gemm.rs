@@ -10,7 +10,7 @@ use std::arch::asm;
 use std::ops::Range;
 
 use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm};
-use super::load;
+use super::instructions::load;
 use super::requant::{ANY, Output, QUICK, TAME, Way, store, store_half};
 
 /// The body of [`pair`], one piece of assembler: the largest tile leaves no register over, and whatever the compiler loaded

@@ -8,7 +8,7 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::super::dotprod::load;
+use super::super::dotprod::instructions::load;
 use super::super::dotprod::requant::{ANY, Output, QUICK, TAME, Way, store, store_half};
 use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm};
 

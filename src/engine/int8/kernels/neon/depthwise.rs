@@ -8,10 +8,11 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
+use super::super::tame::Group;
 use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise};
 use super::elementwise::store_partial;
 use super::requant::Epilogue;
-use super::{Group, TAME};
+use super::variant::TAME;
 
 /// Channels of a block.
 const BLOCK: usize = 16;

@@ -2,7 +2,7 @@
 
 use core::arch::aarch64::*;
 
-use super::super::{AddParams, reference};
+use super::super::{AddParams, plain};
 
 /// Bytes of a vector.
 const LANES: usize = 16;
@@ -125,6 +125,6 @@ pub unsafe fn max(x: *const i8, out: *mut i8, len: usize) {
             vst1_s8(out.add(i), vmax_s8(vld1_s8(out.add(i)), vld1_s8(x.add(i))));
             i += 8;
         }
-        reference::max(x.add(i), out.add(i), len - i);
+        plain::max(x.add(i), out.add(i), len - i);
     }
 }

@@ -11,11 +11,12 @@
 
 use core::arch::aarch64::*;
 
+use super::super::tame::Group;
 use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm};
 use super::elementwise::store_partial;
 use super::long_tile::{BLOCK, HEAD, four_rows, one_row};
 use super::requant::Epilogue;
-use super::{Group, LONG, TAME};
+use super::variant::{LONG, TAME};
 
 /// Inputs of a step.
 const STEP: usize = 32;

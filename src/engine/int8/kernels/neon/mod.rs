@@ -6,7 +6,6 @@
 //! their inner loops are in assembly, as is that of the 3×3 in `depthwise`, because the compiler would spill.
 
 use super::reference::Reference;
-use super::tame::Group;
 use super::{DepthwiseCall, DepthwiseWeights, GemmCall, GemmWeights, Kernels, PackedDepthwise, PackedGemm};
 
 mod depthwise;
@@ -16,15 +15,9 @@ mod long_tile;
 mod requant;
 mod short;
 mod short_tile;
+mod variant;
 
-/// Variants of packed dense weights: those of [`Reference`], for the rare weights that neither of the others takes, of
-/// [`long`] and of [`short`].
-const PLAIN: u8 = 0;
-const LONG: u8 = 1;
-const SHORT: u8 = 2;
-
-/// Set in a variant (of dense or depthwise weights) if all channels are tame ([`GemmWeights::are_tame`]).
-const TAME: u8 = 0x80;
+use variant::{LONG, PLAIN, TAME};
 
 /// The set.
 #[derive(Debug)]

@@ -10,11 +10,12 @@
 
 use core::arch::aarch64::*;
 
+use super::super::tame::Group;
 use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm};
 use super::elementwise::store_partial;
 use super::requant::Epilogue;
 use super::short_tile::{Input, full1, full2, full3, full4, half1, half2, half3, half4};
-use super::{Group, SHORT, TAME};
+use super::variant::{SHORT, TAME};
 
 /// Output channels of a block.
 const BLOCK: usize = 16;
