@@ -15,8 +15,10 @@ use super::prepare::{Made, Prepared, Unmade};
 use super::readings::Readings;
 use super::reload::{Present, Reloaded, reload};
 use super::report::{Report, Reporter};
+use super::running::PipelineContext;
 use super::service::Service;
-use super::set::{PipelineContext, PipelineSet};
+use super::set::PipelineSet;
+use super::sources::Sources;
 use super::status::{self, Status, StatusFile};
 use crate::board::LinuxBoard;
 use crate::config::{Config, Loaded};
@@ -179,11 +181,12 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     let context = PipelineContext {
         bus: bus.clone(),
         heartbeats: host.heartbeats.clone(),
+        sources: Sources::default(),
         turn: Arc::default(),
         readings: Readings::open(config.node.state_dir()),
         wake: Arc::new(move || wake.notify_one()),
     };
-    let making = node.prepare(config.resolved(), config.places(), &host.options.roots)?;
+    let making = node.prepare(config.resolved(), config.places(), &host.options.roots, &context.sources)?;
     let (prepared, unmade) = match aside::finish(making, &mut host.signals).await? {
         Awaited::Done(made) => sorted(made, host.options.waits)?,
         Awaited::Stop(signal) => {
@@ -261,7 +264,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
             }
             () = sleep_until(set.waiting.next().map(Into::into)), if making.is_none() => {
                 let due = set.waiting.take_due(Instant::now());
-                match node.prepare(due, config.places(), &host.options.roots) {
+                match node.prepare(due, config.places(), &host.options.roots, &context.sources) {
                     Ok(begun) => making = Some(begun),
                     Err(error) => tracing::warn!(%error, "pipelines that wait are tried again later"),
                 }

@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 
 use super::DaemonError;
 use super::aside;
-use super::prepare::{Made, Unmade, prepare};
+use super::prepare::{Made, prepare};
+use super::sources::Sources;
 use crate::config::Config;
 use crate::pipeline::pool::{self, Pool};
 use crate::pipeline::{Places, Resolved};
@@ -70,16 +71,14 @@ impl Node {
         pipelines: Vec<Resolved>,
         places: Places,
         roots: &Roots,
+        sources: &Sources,
     ) -> Result<oneshot::Receiver<Made>, DaemonError> {
-        let (mqtt, roots) = (self.mqtt.clone(), roots.clone());
+        let (mqtt, roots, sources) = (self.mqtt.clone(), roots.clone(), sources.clone());
         aside::begin("prepare", move || {
             // Only those that are made ready together share plans: what runs already goes on untouched.
             let pool = Arc::new(Pool::new(&pipelines, pool::measure));
-            let one = |pipeline: Resolved| {
-                let subscribe = |filter: &str| mqtt.subscribe(filter, INCOMING);
-                prepare(&pipeline, &places, &roots, &pool, subscribe).map_err(|error| Unmade::new(pipeline, error))
-            };
-            pipelines.into_iter().map(one).collect()
+            let subscribe = |filter: &str| mqtt.subscribe(filter, INCOMING);
+            prepare(pipelines, &places, &roots, &pool, &sources, &subscribe)
         })
     }
 }

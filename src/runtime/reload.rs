@@ -10,8 +10,8 @@ use super::control::{Options, Reload};
 use super::node::Node;
 use super::prepare::{Prepared, Unmade};
 use super::report::Reporter;
-use super::running::Running;
-use super::set::{PipelineContext, PipelineSet};
+use super::running::{PipelineContext, Running};
+use super::set::PipelineSet;
 use crate::config::{Config, Loaded};
 use crate::frame::Emission;
 use crate::pipeline::{Resolved, open_bundle};
@@ -81,7 +81,7 @@ async fn attempt(present: Present<'_>, options: &Options, signals: &mut Signals)
     let wanted = new.resolved();
     let pipelines: Vec<Resolved> = wanted.iter().filter(|p| is_made(p)).cloned().collect();
     let changed = pipelines.len();
-    let making = node.prepare(pipelines, new.places(), &options.roots).map_err(words)?;
+    let making = node.prepare(pipelines, new.places(), &options.roots, &context.sources).map_err(words)?;
     let made = match aside::finish(making, signals).await.map_err(words)? {
         Awaited::Done(made) => made,
         Awaited::Stop(signal) => return Ok(Reloaded::Stop(signal)),

@@ -1,33 +1,18 @@
 //! All running pipelines and the governor over them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::DaemonError;
 use super::prepare::{PrepareError, Prepared, Unmade};
-use super::readings::Readings;
-use super::running::{PipelineStatus, Running, Shared};
+use super::running::{PipelineContext, Running};
+use super::sources::{Sources, Supply};
+use super::state::{PipelineStatus, Shared};
 use super::waiting::Waiting;
-use crate::frame::Bus;
-use crate::pipeline::turn::Turn;
+use crate::frame::SourceCounts;
 use crate::pipeline::{PipelineError, Uncalibrated};
-use crate::telemetry::Heartbeats;
 use leptond_governor::{Change, Governor, Load, Order, PipelineLadder, Reading};
-
-/// What pipelines are started with.
-#[derive(Clone)]
-pub struct PipelineContext {
-    /// Where outputs go.
-    pub bus: Bus,
-    /// The watchdog's register.
-    pub heartbeats: Heartbeats,
-    /// Held for each frame by the workers, and by what measures beside them.
-    pub turn: Arc<Turn>,
-    /// What meters showed last.
-    pub readings: Arc<Readings>,
-    /// Called when a source has ended or failed.
-    pub wake: Arc<dyn Fn() + Send + Sync>,
-}
 
 /// The running pipelines, in the order of the configuration; those that could be made only later stand last.
 pub struct PipelineSet {
@@ -35,6 +20,9 @@ pub struct PipelineSet {
     /// The pipelines of the configuration that could not be made.
     pub(super) waiting: Waiting,
     governor: Governor,
+    sources: Sources,
+    /// Readers of each source when the stop began.
+    readers_at_stop: BTreeMap<String, usize>,
     started: Instant,
 }
 
@@ -51,7 +39,14 @@ impl PipelineSet {
     ) -> Result<Self, DaemonError> {
         let ladders = prepared.iter().map(|p| p.ladder.clone()).collect();
         let governor = Governor::new(config.clone(), ladders);
-        let mut set = PipelineSet { running: Vec::new(), waiting: Waiting::default(), governor, started };
+        let mut set = PipelineSet {
+            running: Vec::new(),
+            waiting: Waiting::default(),
+            governor,
+            sources: context.sources.clone(),
+            readers_at_stop: BTreeMap::new(),
+            started,
+        };
         for pipeline in prepared {
             match Running::start(pipeline, context) {
                 Ok(running) => set.running.push(running),
@@ -81,10 +76,17 @@ impl PipelineSet {
         go.iter().for_each(Running::request_stop);
         go.into_iter().for_each(Running::stop);
         self.running = keep;
+        // A shared source goes on for those that are about to read it; a device must be free for who opens it anew.
+        let wanted = prepared.iter().filter_map(|one| match &one.supply {
+            Supply::Running(name) => Some(name.as_str()),
+            Supply::Opened(_) => None,
+        });
+        self.sources.close_unread(&wanted.collect::<Vec<_>>());
         let ladders = prepared.iter().map(|p| p.ladder.clone()).collect();
         for pipeline in prepared {
             self.begin(pipeline, context, now);
         }
+        self.sources.close_unread(&[]);
         self.running.sort_by_key(|r| order.iter().position(|name| *name == r.config.name));
         let names: Vec<&str> = self.running.iter().map(|r| r.config.name.as_str()).collect();
         self.governor.reload(config.clone(), &names, ladders);
@@ -176,6 +178,17 @@ impl PipelineSet {
         self.governor.order(order, for_, now.saturating_duration_since(self.started));
     }
 
+    /// Counts of each source, by name.
+    pub fn sources(&self) -> BTreeMap<String, SourceCounts> {
+        let mut counts = self.sources.counts();
+        for (name, readers) in &self.readers_at_stop {
+            if let Some(source) = counts.get_mut(name) {
+                source.readers = *readers;
+            }
+        }
+        counts
+    }
+
     /// What each pipeline achieves.
     pub fn loads(&self, now: Instant) -> Vec<Load> {
         self.running.iter().map(|r| r.shared.load(now)).collect()
@@ -208,8 +221,13 @@ impl PipelineSet {
 
     /// Tells all threads to stop and waits for them until `deadline`; the names of those that had not ended by then.
     pub fn stop(&mut self, deadline: Instant) -> Vec<String> {
+        self.readers_at_stop = self.sources.counts().into_iter().map(|(name, counts)| (name, counts.readers)).collect();
         self.running.iter().for_each(Running::request_stop);
+        self.sources.request_stop();
         let late = |r: &mut Running| (!r.join_by(deadline)).then(|| r.config.name.clone());
-        self.running.iter_mut().filter_map(late).collect()
+        let mut late: Vec<String> = self.running.iter_mut().filter_map(late).collect();
+        late.extend(self.sources.join_by(deadline));
+        late.dedup();
+        late
     }
 }

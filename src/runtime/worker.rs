@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::capture::LOG_EVERY;
 use super::readings::Place;
-use super::running::Shared;
 use super::slot::Taken;
-use crate::frame::{Bus, Emission, Event, Frame, Output, Stamp, Timing};
+use super::state::Shared;
+use crate::frame::{Bus, Emission, Event, Output, SharedFrame, Stamp, Timing};
 use crate::pipeline::Stages;
 use crate::pipeline::gather::Patience;
 use crate::task::TaskOutput;
@@ -21,9 +20,19 @@ pub(super) const FRAME_WITHIN: Duration = Duration::from_secs(30);
 /// How often an idle worker looks whether it has been told to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// Complaints of one kind are logged at most this often.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+
 /// The time of an inference is expected to be that of the latest, if there are this many in this time.
 const LEAST_TIMES: usize = 3;
 const JUDGED_BY: Duration = Duration::from_secs(60);
+
+/// A frame in the model's input that waits for the rest of its batch.
+struct Gathered {
+    stamp: Stamp,
+    /// The frame itself, where a sink wants it.
+    frame: Option<Arc<SharedFrame>>,
+}
 
 /// A worker with its stages and its way out.
 pub(super) struct Worker {
@@ -38,7 +47,7 @@ pub(super) struct Worker {
     /// The rung whose plan runs.
     rung: usize,
     /// What is known of the frames that are gathered in the model's input; no more than the batch, which runs when it is full.
-    gathered: Vec<Stamp>,
+    gathered: Vec<Gathered>,
     /// What it took to put them there.
     prepared: Duration,
 }
@@ -61,23 +70,19 @@ impl Worker {
 
     /// Runs until the slot is closed and empty, or until told to stop. What was gathered is finished in any case.
     pub(super) fn run(mut self, heart: &Heart) {
-        let mut frame = Frame::empty();
+        self.shared.colour.store(self.stages.needs_colour(), Relaxed);
         loop {
             heart.idle("waiting for a frame");
-            let taken = self.shared.slot.take(frame, self.patience(Instant::now()));
+            let taken = self.shared.slot.take(self.patience(Instant::now()));
             heart.beat(FRAME_WITHIN, Instant::now());
             match taken {
                 Taken::Closed => break,
-                Taken::Nothing(unused) => {
-                    frame = unused;
-                    self.swap_stages();
-                }
-                Taken::Frame(taken) => {
-                    frame = taken;
+                Taken::Nothing => self.swap_stages(),
+                Taken::Frame(frame) => {
                     self.swap_stages();
                     let turn = self.shared.turn.clone();
                     let _until_its_result = turn.work();
-                    self.work(&mut frame);
+                    self.work(&frame);
                 }
             }
             if !self.gathered.is_empty() && (self.shared.paused() || self.patience(Instant::now()).is_zero()) {
@@ -97,9 +102,9 @@ impl Worker {
         }
         // Where windows are gathered none is lost, also not the one that came during the last inference.
         if self.stages.frames() > 1
-            && let Taken::Frame(mut last) = self.shared.slot.take(Frame::empty(), Duration::ZERO)
+            && let Taken::Frame(last) = self.shared.slot.take(Duration::ZERO)
         {
-            self.work(&mut last);
+            self.work(&last);
         }
         if !self.gathered.is_empty() {
             self.infer();
@@ -120,7 +125,7 @@ impl Worker {
             interval: assignment.setpoint.interval.max(assignment.frame_interval),
             batch: self.stages.frames(),
         };
-        patience.until(oldest.captured).saturating_duration_since(now).min(LOOK_EVERY)
+        patience.until(oldest.stamp.captured).saturating_duration_since(now).min(LOOK_EVERY)
     }
 
     /// A frame boundary: a plan that was compiled for a new setpoint takes over. What was gathered for the old one is run
@@ -131,6 +136,7 @@ impl Worker {
                 self.infer();
             }
             self.shared.plans.keep(self.stages.replace_with(stages));
+            self.shared.colour.store(self.stages.needs_colour(), Relaxed);
             self.shared.restart(Instant::now());
         }
         if self.shared.plans.settled() {
@@ -139,15 +145,16 @@ impl Worker {
     }
 
     /// One frame: into the model's input, and once the batch is full through the model.
-    fn work(&mut self, frame: &mut Frame) {
+    fn work(&mut self, frame: &Arc<SharedFrame>) {
         let start = Instant::now();
-        let prepared = self.stages.prepare(frame, self.gathered.len());
+        let prepared = self.stages.prepare_shared(frame, self.gathered.len());
         self.prepared += start.elapsed();
         if let Err(error) = prepared {
             self.fail("preprocess", &frame.origin, frame.seq, &error);
             return;
         }
-        self.gathered.push(Stamp::of(frame));
+        let kept = self.bus.wants_frames(&self.name).then(|| frame.clone());
+        self.gathered.push(Gathered { stamp: Stamp::of(frame), frame: kept });
         if self.gathered.len() >= self.stages.frames() {
             self.infer();
         }
@@ -155,15 +162,16 @@ impl Worker {
 
     /// Runs the model over what was gathered and publishes one result for each frame.
     fn infer(&mut self) {
-        let ran = self.stages.infer_captured(self.gathered.first().map_or_else(Instant::now, |oldest| oldest.captured));
+        let ran =
+            self.stages.infer_captured(self.gathered.first().map_or_else(Instant::now, |oldest| oldest.stamp.captured));
         let mut gathered = std::mem::take(&mut self.gathered);
         let prepared = std::mem::take(&mut self.prepared);
         // Frames of a plan that is about to go say nothing of the setpoint that waits for its own.
         let counts = self.shared.plans.settled();
         match ran {
             Err(error) => {
-                if let Some(first) = gathered.first() {
-                    self.fail("model", &first.origin, first.seq, &error);
+                if let Some(Gathered { stamp, .. }) = gathered.first() {
+                    self.fail("model", &stamp.origin, stamp.seq, &error);
                 }
             }
             Ok(infer) => {
@@ -171,10 +179,10 @@ impl Worker {
                 if counts {
                     self.shared.counters.recent_infer.record(prepared + infer, Instant::now());
                 }
-                for (index, stamp) in gathered.drain(..).enumerate() {
+                for (index, Gathered { stamp, frame }) in gathered.drain(..).enumerate() {
                     let now = stamp.captured.saturating_duration_since(self.started);
                     match self.stages.interpret(index, now, stamp.time) {
-                        Ok(output) => self.tell(stamp, output, infer, counts),
+                        Ok(output) => self.tell(stamp, frame, output, infer, counts),
                         Err(error) => self.fail("task", &stamp.origin, stamp.seq, &error),
                     }
                 }
@@ -196,7 +204,14 @@ impl Worker {
     }
 
     /// Emits the result with its events. `counts`: it is by the plan that is wanted.
-    fn tell(&mut self, stamp: Stamp, output: TaskOutput, infer: Duration, counts: bool) {
+    fn tell(
+        &mut self,
+        stamp: Stamp,
+        frame: Option<Arc<SharedFrame>>,
+        output: TaskOutput,
+        infer: Duration,
+        counts: bool,
+    ) {
         if let Some(place) = &self.place
             && let Some(memory) = self.stages.memory()
         {
@@ -211,7 +226,7 @@ impl Worker {
         self.log_events(&events);
         let captured = stamp.captured;
         let timing = Timing { infer, rung: self.rung };
-        let output = Output { pipeline: self.name.clone(), stamp, frame: None, outcome, events, timing };
+        let output = Output { pipeline: self.name.clone(), stamp, frame, outcome, events, timing };
         self.bus.emit(&Emission::Output(Arc::new(output)));
         if first {
             mark_of("first result", &self.shared.name);

@@ -73,7 +73,7 @@ pub enum Next {
 }
 
 /// Why a source could not give a frame.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum SourceError {
     /// One frame was unreadable; the next may be fine.
     #[error("{origin}: {reason}")]
