@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::running::Shared;
+use super::state::Shared;
 use crate::pipeline::Uncalibrated;
 use crate::pipeline::turn::Turn;
 use crate::telemetry::mark_of;

@@ -70,7 +70,7 @@ async fn attempt(session: &mut Session, options: &Options, signals: &mut Signals
     let wanted = new.resolved();
     let pipelines: Vec<Resolved> = wanted.iter().filter(|p| is_made(p)).cloned().collect();
     let changed = pipelines.len();
-    let making = node.prepare(pipelines, new.places(), &options.roots).map_err(words)?;
+    let making = node.prepare(pipelines, new.places(), &options.roots, context).map_err(words)?;
     let made = match aside::finish(making, signals).await.map_err(words)? {
         Awaited::Done(made) => made,
         Awaited::Stop(signal) => return Ok(Reloaded::Stop(signal)),

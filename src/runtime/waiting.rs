@@ -99,7 +99,7 @@ fn reason(error: &PrepareError) -> String {
         PrepareError::Pipeline(PipelineError::Fit(_, misfit)) => misfit.to_string(),
         PrepareError::Pipeline(PipelineError::Thread(_, error)) => format!("no thread: {error}"),
         PrepareError::Topic(_, error) => error.to_string(),
-        PrepareError::Crops(..) => error.to_string(),
+        PrepareError::Channels { .. } => error.to_string(),
     }
 }
 
