@@ -4,13 +4,14 @@
 //! makes the governor's ladder; [`offline`] runs them over files. The runtime and the commands (`infer`, `check`, `bench`,
 //! `doctor`, `model add`) use the same.
 
+pub(crate) mod batch_deadline;
 pub mod calibrate;
 mod captures;
 mod config;
 mod error;
-pub(crate) mod gather;
 mod key;
 pub(crate) mod measure;
+pub mod measurement_lock;
 mod misfit;
 pub mod offline;
 mod planner;
@@ -20,7 +21,6 @@ mod sample;
 mod shared_plan;
 mod stages;
 pub mod trial;
-pub mod turn;
 
 pub use config::Config;
 pub use error::{PipelineError, PlanError, StageError};

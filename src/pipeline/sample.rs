@@ -1,4 +1,4 @@
-//! A frame like those that a source will give, made before it has given any: what inferences are timed with.
+//! A sample frame like those that a source will give, to time inferences with before it has given any.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use crate::frame::{Frame, PixelFormat, Spec};
 use crate::preprocess::Region;
 use crate::source::{self, Next, Source, SyntheticConfig, V4l2Format};
 
-/// Where a source does not say how large its pictures are.
+/// Size of the pictures of a source that does not say it.
 const SIZE: [u32; 2] = [640, 480];
 
 /// The largest side that the synthetic camera paints.
@@ -23,7 +23,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// What `source` will give, as far as its configuration tells: a camera's configured size and format; JPEG pictures of 640×480
+    /// The kind of frame that `source` will give, as far as its configuration tells: a camera's configured size and format; JPEG pictures of 640×480
     /// pixels where it does not say, or as large as `regions` need.
     pub(crate) fn of(source: &source::Config, regions: &[Region]) -> Kind {
         use source::Config;
@@ -52,7 +52,7 @@ impl Kind {
     /// format are grey, since decoding takes as long whatever they show; JPEG pictures are the synthetic counter, with noise.
     ///
     /// # Errors
-    /// When none can be made, in words.
+    /// The reason that none can be made, in words.
     pub(crate) fn frame(self, spec: &Spec, item_len: usize) -> Result<Frame, String> {
         let (format, [width, height]) = match (self, spec) {
             (Kind::Window, Spec::Window(spec)) => {
@@ -97,8 +97,8 @@ fn jpeg([width, height]: [u32; 2]) -> Result<Frame, String> {
     let config = SyntheticConfig { width, height, fps: 240.0, ..SyntheticConfig::default() };
     let mut camera = source::synthetic::Synthetic::new(&config).map_err(|e| e.to_string())?;
     let mut frame = Frame::empty();
-    let patience = Instant::now() + Duration::from_secs(10);
-    while Instant::now() < patience {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < deadline {
         if camera.next(&mut frame).map_err(|e| e.to_string())? == Next::Frame {
             return Ok(frame);
         }

@@ -16,7 +16,7 @@ use crate::config::{Config, Loaded, PipelineConfig};
 use crate::frame::Emission;
 use crate::pipeline::open_bundle;
 
-/// What a reload came to.
+/// Outcome of a reload.
 pub(super) enum Reloaded {
     /// The new configuration applies; its digest.
     Applied(String),
@@ -28,7 +28,7 @@ pub(super) enum Reloaded {
     Stop(&'static str),
 }
 
-/// What runs at the time of a reload.
+/// The running daemon at a reload.
 pub(super) struct Present<'a> {
     pub(super) config: &'a mut Config,
     pub(super) set: &'a mut PipelineSet,
@@ -37,8 +37,8 @@ pub(super) struct Present<'a> {
     pub(super) context: &'a PipelineContext,
 }
 
-/// A pipeline that runs, with what its model is.
-struct Known {
+/// A pipeline that runs, with the digest of its model.
+struct RunningModel {
     config: PipelineConfig,
     digest: String,
 }
@@ -61,7 +61,7 @@ async fn attempt(present: Present<'_>, options: &Options, signals: &mut Signals)
     let Present { config, set, reporter, node, context } = present;
     let words = |error: DaemonError| error.to_string();
     let load = options.reload.clone().ok_or("this run has no configuration file to load again")?;
-    let known: Vec<Known> = set.iter().map(Known::of).collect();
+    let known: Vec<RunningModel> = set.iter().map(RunningModel::of).collect();
     let looking = aside::begin("reload", move || look(&load, &known)).map_err(words)?;
     let (loaded, other_model) = match aside::finish(looking, signals).await.map_err(words)? {
         Awaited::Done(looked) => looked?,
@@ -124,17 +124,17 @@ async fn attempt(present: Present<'_>, options: &Options, signals: &mut Signals)
     Ok(Reloaded::Applied(loaded.digest))
 }
 
-impl Known {
-    fn of(running: &Running) -> Known {
-        Known { config: running.config.clone(), digest: running.planner.bundle.digest().to_owned() }
+impl RunningModel {
+    fn of(running: &Running) -> RunningModel {
+        RunningModel { config: running.config.clone(), digest: running.planner.bundle.digest().to_owned() }
     }
 }
 
 /// Loads the configuration, and opens the model of each pipeline that stays as it is.
-fn look(load: &Reload, known: &[Known]) -> Looked {
+fn look(load: &Reload, known: &[RunningModel]) -> Looked {
     let loaded = load()?;
     let mut other = BTreeSet::new();
-    for Known { config, digest } in known {
+    for RunningModel { config, digest } in known {
         if !loaded.config.pipelines.contains(config) {
             continue;
         }

@@ -15,8 +15,8 @@ use crate::config::PipelineConfig;
 use crate::frame::Outcome;
 use crate::pipeline::Planner;
 use crate::pipeline::Uncalibrated;
+use crate::pipeline::measurement_lock::MeasurementLock;
 use crate::pipeline::plans::Plans;
-use crate::pipeline::turn::Turn;
 use crate::telemetry::PipelineCounters;
 use leptond_governor::{Assignment, Load};
 
@@ -55,7 +55,7 @@ pub struct Shared {
     pub truth: Truth,
     pub(super) slot: Slot,
     pub(super) plans: Arc<Plans>,
-    pub(super) turn: Arc<Turn>,
+    pub(super) turn: Arc<MeasurementLock>,
     stop: AtomicBool,
     /// A person's pause, beside the governor's.
     held: AtomicBool,

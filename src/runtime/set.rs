@@ -10,7 +10,7 @@ use super::readings::Readings;
 use super::running::{PipelineStatus, Running, Shared};
 use super::waiting::Waiting;
 use crate::frame::Bus;
-use crate::pipeline::turn::Turn;
+use crate::pipeline::measurement_lock::MeasurementLock;
 use crate::pipeline::{PipelineError, Uncalibrated};
 use crate::telemetry::Heartbeats;
 use leptond_governor::{Change, Governor, Load, Order, Overrides, PipelineLadder, Reading};
@@ -18,12 +18,12 @@ use leptond_governor::{Change, Governor, Load, Order, Overrides, PipelineLadder,
 /// Handles that every pipeline is started with.
 #[derive(Clone)]
 pub struct PipelineContext {
-    /// Where outputs go.
+    /// Outputs go here.
     pub bus: Bus,
     /// The watchdog's register.
     pub heartbeats: Heartbeats,
     /// Held for each frame by the workers, and by measurements beside them.
-    pub turn: Arc<Turn>,
+    pub turn: Arc<MeasurementLock>,
     /// Last readings of meters.
     pub readings: Arc<Readings>,
     /// Called when a source has ended or failed.

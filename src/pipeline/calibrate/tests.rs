@@ -87,7 +87,7 @@ fn batches_of_windows_are_measured() {
         Planner::new(bundle, Engine::F32, 1, preprocess::Config::default(), &task::Config::default()).unwrap();
     let mut stages = planner.stages(&Setpoint::full()).unwrap();
     let source = source::Config::Sensor(source::SensorConfig { window: 8, ..Default::default() });
-    let job = Job { source: &source, max_batch: 4, board: "test", dir: None, turn: None };
+    let job = Job { source: &source, max_batch: 4, board: "test", dir: None, lock: None };
     let Calibration { candidates, remembered } = calibrate(&planner, &mut stages, &job).unwrap();
     assert!(!remembered);
     assert_eq!(key(&candidates[0]), stages.key());
