@@ -6,7 +6,7 @@ use super::cascade::Cascades;
 use super::readings::Readings;
 use super::sources::Sources;
 use crate::frame::Bus;
-use crate::pipeline::turn::Turn;
+use crate::pipeline::measurement_lock::MeasurementLock;
 use crate::telemetry::Heartbeats;
 
 /// Handles that every pipeline is started with.
@@ -21,7 +21,7 @@ pub struct PipelineContext {
     /// Pipelines that read other pipelines.
     pub cascades: Arc<Cascades>,
     /// Held for each frame by the workers, and by measurements beside them.
-    pub turn: Arc<Turn>,
+    pub turn: Arc<MeasurementLock>,
     /// Last readings of meters.
     pub readings: Arc<Readings>,
     /// Called when a source has ended or failed.

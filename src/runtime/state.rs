@@ -9,7 +9,7 @@ use leptond_governor::{Assignment, Load};
 use super::slot::Slot;
 use crate::frame::Outcome;
 use crate::pipeline::plans::Plans;
-use crate::pipeline::turn::Turn;
+use crate::pipeline::measurement_lock::MeasurementLock;
 use crate::telemetry::PipelineCounters;
 
 /// A source that gives nothing for this long is said to be idle.
@@ -49,7 +49,7 @@ pub struct Shared {
     /// Whether the model that runs needs more of a picture than its luminance.
     pub(super) colour: AtomicBool,
     pub(super) plans: Arc<Plans>,
-    pub(super) turn: Arc<Turn>,
+    pub(super) turn: Arc<MeasurementLock>,
     /// The source waits for its readers and loses nothing.
     lossless: AtomicBool,
     stop: AtomicBool,
@@ -99,7 +99,7 @@ impl Shared {
     pub(super) fn new(
         name: &str,
         plans: Arc<Plans>,
-        turn: Arc<Turn>,
+        turn: Arc<MeasurementLock>,
         assignment: Assignment,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Arc<Shared> {

@@ -10,7 +10,7 @@ use super::cascade::Cascades;
 use super::state::Shared;
 use crate::frame::{Bus, Emission, Event, Output, PipelineName, SharedFrame, Stamp, Timing};
 use crate::pipeline::Stages;
-use crate::pipeline::gather::Patience;
+use crate::pipeline::batch_deadline::BatchDeadline;
 use crate::task::TaskOutput;
 use crate::telemetry::{Heart, RateLimited, mark_of};
 
@@ -142,13 +142,13 @@ impl Worker {
         let Some(oldest) = self.gathered.first() else { return LOOK_EVERY };
         let assignment = self.shared.assignment();
         let measured = self.shared.counters.recent_infer.p95(JUDGED_BY, LEAST_TIMES, now);
-        let patience = Patience {
+        let deadline = BatchDeadline {
             deadline: assignment.deadline,
             infer: measured.unwrap_or(assignment.infer).min(FRAME_WITHIN),
             interval: assignment.setpoint.interval.max(assignment.frame_interval),
             batch: self.stages.frames(),
         };
-        patience.until(oldest.stamp.captured).saturating_duration_since(now).min(LOOK_EVERY)
+        deadline.until(oldest.stamp.captured).saturating_duration_since(now).min(LOOK_EVERY)
     }
 
     /// A frame boundary: a plan that was compiled for a new setpoint takes over. What was gathered for the old one is run
