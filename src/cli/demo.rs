@@ -9,7 +9,7 @@ use super::{Failure, say};
 use crate::config::{Config, Loaded, PipelineConfig};
 use crate::publish::{BrokerConfig, Publisher};
 use crate::runtime::{self, Report};
-use crate::source::{self, SensorConfig, SensorKind, SyntheticConfig};
+use crate::source::{SensorConfig, SensorKind, SyntheticConfig};
 use crate::{model, preprocess, task, telemetry};
 use leptond_governor as governor;
 
@@ -88,7 +88,7 @@ fn meter(seed: u64, fps: f64) -> PipelineConfig {
             regions: crate::scene::regions(camera.width, camera.height).map(preprocess::Region::Rect).to_vec(),
             ..preprocess::Config::default()
         },
-        source: source::Config::Synthetic(camera),
+        source: camera.into(),
         task: task::ClassifyConfig { monotonic: true, ..Default::default() }.into(),
         governor: governor::PipelineConfig { deadline_ms: 250, ..governor::PipelineConfig::default() },
     }
@@ -101,13 +101,14 @@ fn machine() -> PipelineConfig {
         model: "machine-anomaly".into(),
         engine: model::Engine::Auto,
         threads: 1,
-        source: source::Config::Sensor(SensorConfig {
+        source: SensorConfig {
             kind: SensorKind::Machine,
             interval_ms: 500,
             window: 8,
             stride: 1,
             ..SensorConfig::default()
-        }),
+        }
+        .into(),
         preprocess: preprocess::Config::default(),
         task: task::Config::default(),
         // It costs next to nothing, and overload, which it is there to tell of, is when the governor would thin it out.
