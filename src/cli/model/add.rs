@@ -7,18 +7,22 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use serde_json::json;
 
+use super::Common;
 use super::describe::{Flags, LABELS, file_name, renamed};
 use super::interrupt::{self, Kept};
-use super::list::{bytes_of, users, word};
-use super::names::{name_of, size, with_sudo};
-use super::prove::{Proof, prove};
+use super::list::{bytes_of, users};
 use super::show::Show;
 use super::wanted::{Wanted, resolve};
-use super::{CatalogArgs, Common};
 use crate::catalog::{self, Entry, Partial, Place, Request, Stage, Store, StoreError, fetch};
+use crate::cli::catalog_args::CatalogArgs;
+use crate::cli::hint::hint;
+use crate::cli::open::{state_dir, try_out};
 use crate::cli::progress::spinner;
+use crate::cli::words::{size, task_word, with_sudo};
 use crate::cli::{Failure, say, tell};
 use crate::config::{Glance, redact};
+use crate::install::names::name_of;
+use crate::install::prove::{Proof, prove};
 use crate::model::{self, Bundle, Engine, LoadedModel, graph, sha256};
 use crate::sys::file;
 use leptond_engine::tflite;
@@ -149,8 +153,9 @@ fn add(args: &Args, watch: impl FnOnce() -> Kept) -> Result<(), Failure> {
         }
         Wanted::Bundle(path) => copy_bundle(path, &name, &stage)?,
     }
-    let proof = spinner("trying it", || prove(stage.path(), guessed)).map_err(|error| {
-        let error = error.replace(&format!("{}/", stage.path().display()), "");
+    let state_dir = state_dir();
+    let proof = spinner("trying it", || prove(stage.path(), guessed, state_dir.as_deref())).map_err(|error| {
+        let error = hint(error.to_string()).replace(&format!("{}/", stage.path().display()), "");
         anyhow::anyhow!("{} cannot be used: {error}", args.what)
     })?;
     let new = Bundle::open(stage.path()).map_err(anyhow::Error::from)?;
@@ -309,7 +314,7 @@ impl Args {
         let path = stage.path().join(file);
         let load = || {
             let bare = Bundle::open(&path)?;
-            crate::cli::open::try_out(&bare)?;
+            try_out(&bare)?;
             LoadedModel::load(&bare, 0, Engine::Auto, 1)
         };
         let loaded = spinner("reading the model", load).map_err(|error| {
@@ -355,7 +360,7 @@ impl Args {
             });
             return say(&object.to_string());
         }
-        let task = word(proof.task);
+        let task = task_word(proof.task);
         let licence = if manifest.licence.is_empty() { "licence not known" } else { &manifest.licence };
         let golden = if proof.golden > 0 {
             format!(", {} golden inputs as they should be", proof.golden)

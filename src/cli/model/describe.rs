@@ -6,9 +6,9 @@ use serde::de::DeserializeOwned;
 use serde::de::value::{Error as WordError, StrDeserializer};
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
-use super::prove::hint;
+use crate::cli::hint::hint;
 use crate::cli::progress::spinner;
-use crate::cli::{Failure, bench};
+use crate::cli::{Failure, picture_size};
 use crate::frame::{Boxes, Colour, Fit, Head, Layout, Spec, TaskKind};
 use crate::model::exporter::{Said, said};
 use crate::model::graph::Port;
@@ -34,7 +34,7 @@ pub struct Flags {
     #[arg(long, value_name = "UNIT", value_parser = word::<Boxes>)]
     boxes: Option<String>,
     /// Size of a picture that the file leaves open
-    #[arg(long, value_name = "HxW", value_parser = bench::size)]
+    #[arg(long, value_name = "HxW", value_parser = picture_size::parse)]
     size: Option<[usize; 2]>,
     /// Channels of a picture: rgb, bgr or grey
     #[arg(long, value_name = "COLOUR", value_parser = word::<Colour>)]

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
-use super::names::{size, with_sudo};
-use super::{CatalogArgs, Common};
+use super::Common;
 use crate::catalog::{self, Catalog, Cost, Entry};
+use crate::cli::catalog_args::CatalogArgs;
+use crate::cli::words::{size, task_word, with_sudo};
 use crate::cli::{Failure, say, tell};
 use crate::config::Glance;
 use crate::frame::TaskKind;
@@ -218,16 +219,6 @@ pub(super) fn bytes_of(bundle: &Bundle) -> u64 {
     files.iter().filter_map(|file| bundle.read(file).ok()).map(|bytes| bytes.len() as u64).sum()
 }
 
-/// A task as it is written in a manifest.
-pub(in crate::cli) fn word(task: TaskKind) -> &'static str {
-    match task {
-        TaskKind::Classify => "classify",
-        TaskKind::Detect => "detect",
-        TaskKind::Anomaly => "anomaly",
-        TaskKind::Raw => "raw",
-    }
-}
-
 fn text(installed: &[Installed], offered: &[Offered]) -> String {
     let figure = |a: &Option<Figure>| a.as_ref().map_or("–".into(), |a| format!("{} {}", a.metric, a.value));
     let cost = |c: &Option<Cost>| c.as_ref().map_or("–".into(), |c| format!("{} ms", c.infer_ms));
@@ -241,7 +232,7 @@ fn text(installed: &[Installed], offered: &[Offered]) -> String {
         });
         rows.push([
             m.name.clone(),
-            m.task.map_or("–", word).into(),
+            m.task.map_or("–", task_word).into(),
             size(m.bytes),
             figure(&m.accuracy),
             cost(&m.cost),
@@ -263,7 +254,7 @@ fn text(installed: &[Installed], offered: &[Offered]) -> String {
     for m in &others {
         rows.push([
             m.name.clone(),
-            word(m.task).into(),
+            task_word(m.task).into(),
             size(m.bytes),
             figure(&m.accuracy),
             cost(&m.cost),

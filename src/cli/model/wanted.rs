@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::names::is_url;
 use crate::catalog::{Catalog, Entry};
 use crate::cli::Failure;
+use crate::install::names::is_url;
 use crate::model;
 
 /// What is to be installed.
