@@ -1,12 +1,12 @@
 //! `leptond model`: models from elsewhere, installed so that a pipeline can name them.
 
 mod add;
-mod describe;
+mod flags;
 mod interrupt;
 mod list;
+mod refused;
 mod remove;
 mod show;
-mod wanted;
 
 use std::path::PathBuf;
 

@@ -2,9 +2,15 @@
 //!
 //! Nothing here asks or prints; whoever calls shows progress and errors.
 
+pub mod add;
 pub mod answers;
 pub mod backup;
+pub mod describe;
 pub mod edit;
+pub mod error;
 pub mod names;
 pub mod prove;
 pub mod reach;
+pub mod steps;
+pub mod usage;
+pub mod wanted;

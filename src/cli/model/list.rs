@@ -7,12 +7,13 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Common;
-use crate::catalog::{self, Catalog, Cost, Entry};
+use crate::catalog::{Catalog, Cost, Entry};
 use crate::cli::catalog_args::CatalogArgs;
 use crate::cli::words::{size, task_word, with_sudo};
 use crate::cli::{Failure, say, tell};
 use crate::config::Glance;
 use crate::frame::TaskKind;
+use crate::install::usage::{bytes_of, named, users};
 use crate::model::manifest::Accuracy;
 use crate::model::{self, Bundle, Manifest};
 
@@ -194,29 +195,6 @@ fn offer(entry: &Entry, installed: &[Installed]) -> Offered {
         cost: entry.cost.clone(),
         installed: installed.iter().any(|i| i.name == manifest.name && i.path.is_some() && i.fault.is_none()),
     }
-}
-
-/// Pipelines whose model is the bundle `name` at `path`.
-pub(super) fn users(name: &str, path: &Path, glance: &Glance) -> Vec<String> {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.into());
-    let here = real(path);
-    named(name, glance, |model| model::locate(model, &glance.dirs).is_some_and(|found| real(&found) == here))
-}
-
-fn named(name: &str, glance: &Glance, is_it: impl Fn(&str) -> bool) -> Vec<String> {
-    let may = |model: &str| model == name || model.contains('/');
-    glance
-        .pipelines
-        .iter()
-        .filter(|(_, model)| may(model) && is_it(model))
-        .map(|(pipeline, _)| pipeline.clone())
-        .collect()
-}
-
-/// Bytes of all files of a bundle.
-pub(super) fn bytes_of(bundle: &Bundle) -> u64 {
-    let files = catalog::files_of(bundle);
-    files.iter().filter_map(|file| bundle.read(file).ok()).map(|bytes| bytes.len() as u64).sum()
 }
 
 fn text(installed: &[Installed], offered: &[Offered]) -> String {

@@ -6,11 +6,11 @@ use std::time::SystemTime;
 use serde_json::json;
 
 use super::Common;
-use super::add::refused;
-use super::list::{bytes_of, users};
+use super::refused::refused;
 use crate::catalog::{self, Store};
 use crate::cli::words::{size, with_sudo};
 use crate::cli::{Failure, say, tell};
+use crate::install::usage::{bytes_of, users};
 use crate::model::{self, Bundle};
 
 /// Arguments of `leptond model remove`.
