@@ -1,7 +1,7 @@
 //! The only wiring room: threads, channels, restart, shutdown, watchdog.
 //!
-//! [`run`] starts the publisher and one [`pipeline`] per configured source, then stays in the [`control`] loop: signals,
-//! board readings, governor, health, watchdog. [`stages`] is what a frame goes through.
+//! [`run`] starts the publisher and one [`pipeline`](crate::pipeline) per configured source, then stays in the [`control`] loop: signals,
+//! board readings, governor, health, watchdog. [`Stages`](crate::pipeline::Stages) is what a frame goes through.
 
 mod answers;
 mod aside;

@@ -1,9 +1,11 @@
 //! The pages of the documentation: links that lead somewhere, configurations that load, a map of every file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use leptond::config;
+
+use crate::common::leptond;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -149,6 +151,79 @@ fn configurations_on_the_pages_load() {
         }
     }
     assert!(loaded >= 3, "only {loaded} blocks were found");
+}
+
+/// Commands of a page that start leptond: lines of its blocks of shell, and code in the text. The program and `sudo` are left off.
+fn commands(markdown: &str) -> Vec<Vec<String>> {
+    let joined = markdown.replace("\\\n", " ");
+    let lines = blocks(&joined, "sh").into_iter().flat_map(str::lines);
+    let unfenced = joined.split("```").step_by(2);
+    let inline = unfenced.flat_map(|text| text.split('`').skip(1).step_by(2));
+    lines
+        .chain(inline)
+        .map(|line| line.split(" #").next().unwrap_or_default().replace("\\|", "|"))
+        .map(|line| line.split_whitespace().map(String::from).collect::<Vec<_>>())
+        .map(|words| words.into_iter().skip_while(|word| word == "sudo").collect::<Vec<_>>())
+        .filter(|words| words.first().is_some_and(|program| program == "leptond") && words.len() > 1)
+        .map(|words| words[1..].to_vec())
+        .collect()
+}
+
+/// Every subcommand and flag that a page shows is one of the program's.
+#[test]
+fn commands_on_the_pages_exist() {
+    let mut wrong = Vec::new();
+    let mut helps: BTreeMap<Vec<String>, Option<String>> = BTreeMap::new();
+    let mut seen = 0;
+    for page in pages().iter().filter(|page| *page == "README.md" || page.starts_with("docs/")) {
+        for command in commands(&text_of(page)) {
+            let is_name = |word: &&String| word.starts_with(|c: char| c.is_ascii_lowercase());
+            let depth = if command[0] == "model" { 2 } else { 1 };
+            let subcommand: Vec<String> = command.iter().take(depth).take_while(is_name).cloned().collect();
+            let help = helps.entry(subcommand.clone()).or_insert_with(|| {
+                let output = leptond().args(&subcommand).arg("--help").output().unwrap();
+                output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+            });
+            let Some(help) = help else {
+                wrong.push(format!("{page}: leptond {}: there is no such subcommand", command.join(" ")));
+                continue;
+            };
+            for flag in command.iter().filter(|word| word.starts_with('-')) {
+                let flag = flag.split('=').next().unwrap_or(flag);
+                let known = help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == flag);
+                if !known {
+                    wrong.push(format!("{page}: leptond {}: there is no {flag}", command.join(" ")));
+                }
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "only {seen} commands were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The recipes of the first page work as they stand, but for the camera and the broker, which are not here.
+#[test]
+fn recipes_make_a_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut made = 0;
+    for command in commands(&text_of("README.md")) {
+        // A model of the catalog is fetched first.
+        if command[0] != "setup" || !command.contains(&"--yes".into()) || command.contains(&"fastestdet".into()) {
+            continue;
+        }
+        let config = dir.path().join(format!("{made}.toml"));
+        // As the package installs it.
+        std::fs::copy(root().join("configs/leptond.toml"), &config).unwrap();
+        let output =
+            leptond().args(&command).args(["--untested", "--no-download", "--config"]).arg(&config).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "leptond {}: {said}", command.join(" "));
+        let options = config::Options { file: Some(config), skip_files: true, ..config::Options::default() };
+        config::load(&options).unwrap_or_else(|errors| panic!("leptond {}: {errors}", command.join(" ")));
+        made += 1;
+    }
+    assert!(made >= 2, "only {made} recipes were found");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Integer kernels, one set per instruction set, all computing the same bits as [`reference`].
+//! Integer kernels, one set per instruction set, all computing the same bits as [`reference`](mod@reference).
 //!
 //! Everything here works on signed bytes in NHWC order: unsigned tensors have had their sign bit flipped (and 128 taken
 //! from their zero point) before they come here. What a kernel computes, exactly:
