@@ -24,6 +24,7 @@ pub mod credentials;
 pub mod diagnose;
 pub mod draw;
 pub mod frame;
+pub mod install;
 pub mod model;
 pub mod pipeline;
 pub mod preprocess;

@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::ladder::{self, Ladder};
-use super::progress::spinner;
+use super::progress::loading;
 use super::{Failure, say, tell};
-use crate::config::{self, ConfigErrors, Loaded, Options, Origin, Override, PipelineConfig, Problem};
+use crate::config::{self, ConfigErrors, Loaded, Options, Override, Problem};
 use crate::credentials::{self, Kept};
-use crate::frame::Spec;
-use crate::model::{self, Bundle, LoadedModel, PlanKey};
-use crate::pipeline::{offline, trial};
+use crate::diagnose::configured::{self, ModelReport};
 use crate::publish;
 
 /// Arguments of `leptond check`.
@@ -47,7 +45,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let mut options = Options::from_process(args.config, args.set);
     options.skip_files = args.skip_files;
     let checked = config::load(&options).and_then(|loaded| {
-        let models = if args.skip_files { Vec::new() } else { models(&loaded)? };
+        let models = if args.skip_files { Vec::new() } else { configured::models(&loaded, &loading)? };
         let ladders = if args.ladder { Some(ladder::measure(&loaded)?) } else { None };
         Ok((loaded, models, ladders))
     });
@@ -60,87 +58,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
             Err(Failure::Config(errors.to_string()))
         }
     }
-}
-
-/// A model that was loaded and can run.
-#[derive(serde::Serialize)]
-pub(super) struct ModelReport {
-    name: String,
-    version: String,
-    path: PathBuf,
-    engine: &'static str,
-    /// Golden inputs that gave what they should: all of them.
-    golden: usize,
-}
-
-/// A model that was loaded, with what its first input takes.
-struct Tried {
-    report: ModelReport,
-    spec: Spec,
-    /// Values of one item.
-    item_len: usize,
-}
-
-/// Loads every model, compiles it for full work and runs its golden inputs, so that an operator that cannot run is found
-/// here and not at start; and looks whether the source of each pipeline gives what its model takes.
-pub(super) fn models(loaded: &Loaded) -> Result<Vec<ModelReport>, ConfigErrors> {
-    let mut tried: Vec<Tried> = Vec::new();
-    let mut problems = Vec::new();
-    for (i, pipeline) in loaded.config.pipelines.iter().enumerate() {
-        let mut problem = |key: &str, what: String| {
-            let key = loaded.config.path_of(i, key);
-            let origin = loaded.sources.get(&key).cloned().unwrap_or(Origin::Default);
-            let problem = Problem::new(key, what).at(origin);
-            problems.push(Problem { pipeline: Some(pipeline.name.to_string()), ..problem });
-        };
-        let Some(bundle) = model::open(&pipeline.model, &loaded.config.models.dirs) else { continue };
-        let known = bundle.as_ref().ok().and_then(|b| tried.iter().position(|t| t.report.path == b.path()));
-        let place = match known {
-            Some(place) => place,
-            None => {
-                let loading = format!("loading {}", pipeline.model);
-                let result = spinner(&loading, || {
-                    try_model(&bundle.map_err(|e| e.to_string())?, pipeline, loaded.config.node.state_dir().as_deref())
-                });
-                match result {
-                    Ok(model) => tried.push(model),
-                    Err(error) => {
-                        problem("model", format!("the model cannot be used: {error}"));
-                        continue;
-                    }
-                }
-                tried.len() - 1
-            }
-        };
-        let feed = loaded.config.resolve(pipeline).map(|resolved| resolved.feed);
-        let misfit = tried.get(place).zip(feed).and_then(|(t, feed)| feed.misfit(&t.spec, t.item_len));
-        if let Some(misfit) = misfit {
-            problem(misfit.key, misfit.reason);
-        }
-    }
-    if problems.is_empty() { Ok(tried.into_iter().map(|t| t.report).collect()) } else { Err(ConfigErrors { problems }) }
-}
-
-fn try_model(bundle: &Bundle, pipeline: &PipelineConfig, state: Option<&Path>) -> Result<Tried, String> {
-    trial::try_out(bundle, state).map_err(|e| e.to_string())?;
-    let model = LoadedModel::load(bundle, 0, pipeline.engine, pipeline.threads as usize).map_err(|e| e.to_string())?;
-    model.plan(PlanKey::default()).map_err(|e| e.to_string())?;
-    let spec = model.spec(PlanKey::default()).map_err(|e| e.to_string())?;
-    let shapes = model.shapes(PlanKey::default()).map_err(|e| e.to_string())?;
-    let item_len = shapes.first().map_or(&[][..], |shape| shape).iter().skip(1).product();
-    let (golden, failures) = offline::golden(bundle, pipeline.engine).map_err(|e| e.to_string())?;
-    if let Some(first) = failures.first() {
-        return Err(format!(
-            "{} of {golden} golden inputs give something else, the first {}: {}",
-            failures.len(),
-            first.file,
-            first.reason
-        ));
-    }
-    let manifest = bundle.manifest();
-    let (name, version) = (manifest.name.clone(), manifest.version.clone());
-    let report = ModelReport { name, version, path: bundle.path().to_path_buf(), engine: model.engine(), golden };
-    Ok(Tried { report, spec, item_len })
 }
 
 fn report(loaded: &Loaded, models: &[ModelReport], ladders: Option<&[Ladder]>, json: bool) -> Result<(), Failure> {

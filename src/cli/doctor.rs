@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::progress::spinner;
+use super::progress::{loading, spinner};
 use super::{Failure, say};
 use crate::board::LinuxBoard;
 use crate::config::Config;
@@ -125,7 +125,6 @@ fn examine(machine: &Machine, report: &Report, configuration: &diagnose::configu
         let told = configuration.problems.iter().any(|p| p.key.starts_with("mqtt."));
         add("broker", diagnose::broker::judge(tried, told).iter().map(broker::shown).collect());
         if machine.is_here() {
-            let loading = |model: &str, work: &mut dyn FnMut()| spinner(&format!("loading {model}"), work);
             let models = diagnose::model::gather(config, state_dir.clone(), status.as_ref(), &loading);
             add("models", diagnose::model::judge(&models).iter().map(model::shown).collect());
         }

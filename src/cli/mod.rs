@@ -5,17 +5,20 @@
 
 mod bench;
 mod capture;
+mod catalog_args;
 mod check;
 mod choice;
 mod demo;
 mod doctor;
 mod generate;
+mod hint;
 mod infer;
 mod inspect;
 mod ladder;
 mod model;
 mod open;
 mod output;
+mod picture_size;
 mod probe;
 mod profile;
 mod progress;
@@ -24,8 +27,10 @@ mod render;
 mod run;
 mod setup;
 mod simulate;
+mod source_pairs;
 mod trial_load;
 mod watch;
+mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -33,6 +33,6 @@ pub(super) fn load(name: &str, engine: Engine, threads: u32) -> Result<LoadedMod
 }
 
 /// The directory with this computer's measurements.
-fn state_dir() -> Option<PathBuf> {
+pub(super) fn state_dir() -> Option<PathBuf> {
     autotune::state_dir(&model_refs().state_dir, &|name| std::env::var_os(name))
 }

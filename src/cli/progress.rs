@@ -26,6 +26,11 @@ pub fn spinner<T>(message: &str, work: impl FnOnce() -> T) -> T {
     })
 }
 
+/// Runs `work` on a model; shows its name as [`spinner`] does.
+pub fn loading(model: &str, work: &mut dyn FnMut()) {
+    spinner(&format!("loading {model}"), work);
+}
+
 /// A bar that counts; it appears after a second.
 pub struct Counter {
     started: Instant,

@@ -2,16 +2,14 @@
 //!
 //! Nothing is written before everything is answered and the result has been checked.
 
-mod answers;
 mod broker;
-mod edit;
-mod finish;
 mod interview;
 mod models;
 mod offered;
 mod present;
 mod probe;
 mod questions;
+mod session;
 mod sources;
 mod stop;
 #[cfg(test)]
@@ -24,15 +22,19 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
+use super::progress::loading;
 use super::{Failure, say, tell};
 use crate::config::{self, Config, Options};
 use crate::credentials;
+use crate::diagnose::configured;
 use crate::frame::rfc3339;
+use crate::install::answers::Answers;
+use crate::install::{backup, edit};
 use crate::sys::file::read_text;
 use crate::sys::owned::{self, FileKind};
-use answers::Answers;
-use interview::{Interview, Told};
+use interview::Told;
 use questions::{Ask, Terminal};
+use session::Interview;
 use stop::Stop;
 
 /// A larger file is neither a configuration nor a password.
@@ -105,7 +107,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let stop = Stop::watch();
     let mut terminal = if args.yes { None } else { Terminal::here() };
     let file = args.config.clone().unwrap_or_else(|| config::DEFAULT_FILE.into());
-    if !args.dry_run && !finish::writable(&file) {
+    if !args.dry_run && !backup::writable(&file) {
         return Err(anyhow::anyhow!(
             "{} cannot be written by this user: sudo leptond setup, or --config FILE for a file of your own",
             file.display()
@@ -163,7 +165,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         say(&format!("the password is in {}, readable by its owner only", place.file.display()))?;
     }
     if !text.is_empty() && new != text {
-        let copy = finish::backup(&file, &finish::stamp(&rfc3339(SystemTime::now())))?;
+        let copy = backup::backup(&file, &backup::stamp(&rfc3339(SystemTime::now()))).map_err(anyhow::Error::from)?;
         say(&format!("what was there before is in {}", copy.display()))?;
     }
     owned::replace(&file, new.as_bytes(), FileKind::Config).map_err(anyhow::Error::from)?;
@@ -243,7 +245,7 @@ fn check(file: &Path, text: &str, password: bool, model_here: bool, stop: &Stop)
     let options = Options { file: Some(candidate.clone()), skip_files: !model_here, ..Options::default() };
     let result = config::load(&options).and_then(|loaded| {
         if model_here {
-            super::check::models(&loaded)?;
+            configured::models(&loaded, &loading)?;
         }
         Ok(loaded.warnings)
     });

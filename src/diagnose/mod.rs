@@ -8,6 +8,7 @@ pub mod broker;
 pub mod camera;
 pub mod clock;
 pub mod configuration;
+pub mod configured;
 pub mod holder;
 pub mod look;
 pub mod machine;

@@ -21,9 +21,8 @@ pub use geometry::Geometry;
 pub use incoming::Incoming;
 pub use names::{NameError, NodeName, PipelineName, SourceName, TopicFilter};
 pub use outcome::{
-    Attribute,
-    Detection, Event, EventKind, Label, LastGood, Outcome, Quality, RawOutput, Reading, RegionRead, Scored, Unreadable,
-    VALUE_DIGITS, rfc3339,
+    Attribute, Detection, Event, EventKind, Label, LastGood, Outcome, Quality, RawOutput, Reading, RegionRead, Scored,
+    Unreadable, VALUE_DIGITS, rfc3339,
 };
 pub use output::{Bus, Emission, Output, Sink, Stamp, Timing};
 pub use shared::{Channels, FramePool, Pixels, SharedFrame, SourceCounts, Undecodable};

@@ -263,7 +263,9 @@ impl Attribute {
                 (Some(best.label.to_string()), best.score)
             }
             Outcome::Anomaly { score, calibrating: false, .. } => (None, *score),
-            Outcome::Classify { .. } | Outcome::Reading(_) | Outcome::Anomaly { .. } | Outcome::Raw { .. } => return None,
+            Outcome::Classify { .. } | Outcome::Reading(_) | Outcome::Anomaly { .. } | Outcome::Raw { .. } => {
+                return None;
+            }
         };
         Some(Attribute { seq, label, score })
     }

@@ -135,7 +135,12 @@ impl Uncalibrated {
     }
 }
 
-fn job<'a>(pipeline: &'a Resolved, board: &'a str, dir: Option<&'a Path>, lock: Option<&'a MeasurementLock>) -> Job<'a> {
+fn job<'a>(
+    pipeline: &'a Resolved,
+    board: &'a str,
+    dir: Option<&'a Path>,
+    lock: Option<&'a MeasurementLock>,
+) -> Job<'a> {
     Job { feed: &pipeline.feed, max_batch: pipeline.config.governor.max_batch as usize, board, dir, lock }
 }
 

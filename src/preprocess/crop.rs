@@ -121,8 +121,7 @@ mod tests {
         ] {
             let (width, height) = (7_usize, 5_usize);
             let data: Vec<u8> = (0..width * height * bytes).map(|i| i as u8).collect();
-            let picture =
-                Picture { width: 7, height: 5, channels, limited: false, sideways: false, data: &data };
+            let picture = Picture { width: 7, height: 5, channels, limited: false, sideways: false, data: &data };
             cut(&picture, [2, 1, 3, 2], &mut image);
             assert_eq!((image.format, image.width, image.height), (format, 3, 2));
             let mut expected = Vec::new();

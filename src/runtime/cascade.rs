@@ -10,9 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::frame::{
-    Attribute, Emission, Event, Label, Outcome, Output, Parent, PipelineName, SharedFrame, Sink,
-};
+use crate::frame::{Attribute, Emission, Event, Label, Outcome, Output, Parent, PipelineName, SharedFrame, Sink};
 
 /// A reader that takes nothing for this long is not waited for until it takes something again.
 const STALLED_AFTER: Duration = Duration::from_secs(2);

@@ -71,7 +71,9 @@ impl Source for Crops {
                     (self.frame, self.full) = (Some(frame), full);
                     self.left = crops.into();
                 }
-                Taken::Nothing => return Ok(Next::Idle(format!("waiting for a detection of pipeline {:?}", self.parent.as_str()))),
+                Taken::Nothing => {
+                    return Ok(Next::Idle(format!("waiting for a detection of pipeline {:?}", self.parent.as_str())));
+                }
                 Taken::Closed => return Ok(Next::End),
             }
         }

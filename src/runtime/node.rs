@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use super::DaemonError;
 use super::aside;
-use super::prepare::{Made, prepare};
 use super::context::PipelineContext;
+use super::prepare::{Made, prepare};
 use crate::config::Config;
 use crate::frame::NodeName;
 use crate::pipeline::pool::{self, Pool};

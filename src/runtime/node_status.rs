@@ -11,8 +11,8 @@ use super::set::PipelineSet;
 use crate::board;
 use crate::config::Config;
 use crate::frame::status::{
-    Board, Counts, Fault, Forecast, Governor, Model, Node, NodeStatus, Percentiles, Pipeline, Publisher, Rung,
-    Source, Totals,
+    Board, Counts, Fault, Forecast, Governor, Model, Node, NodeStatus, Percentiles, Pipeline, Publisher, Rung, Source,
+    Totals,
 };
 use crate::frame::{NodeName, PipelineName, SourceCounts, SourceName};
 use crate::publish::Stats;

@@ -6,8 +6,8 @@ use std::sync::mpsc::Receiver;
 
 use leptond_governor::PipelineLadder;
 
-use super::crops::Crops;
 use super::context::PipelineContext;
+use super::crops::Crops;
 use super::sources::{Opened, Supply};
 use crate::frame::{Incoming, SourceName, Spec};
 use crate::pipeline::measure::ready;

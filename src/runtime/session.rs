@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::DaemonError;
+use super::context::PipelineContext;
 use super::node::Node;
 use super::node_status::{StatusMaker, backlog};
 use super::report::Report;
-use super::context::PipelineContext;
 use super::set::PipelineSet;
 use crate::board::LinuxBoard;
 use crate::config::Config;

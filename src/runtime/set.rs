@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::DaemonError;
-use super::prepare::{PrepareError, Prepared, Unmade};
 use super::context::PipelineContext;
+use super::prepare::{PrepareError, Prepared, Unmade};
 use super::running::Running;
 use super::sources::{Sources, Supply};
 use super::state::{PipelineStatus, Shared};

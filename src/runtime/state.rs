@@ -8,8 +8,8 @@ use leptond_governor::{Assignment, Load};
 
 use super::slot::Slot;
 use crate::frame::Outcome;
-use crate::pipeline::plans::Plans;
 use crate::pipeline::measurement_lock::MeasurementLock;
+use crate::pipeline::plans::Plans;
 use crate::telemetry::PipelineCounters;
 
 /// A source that gives nothing for this long is said to be idle.

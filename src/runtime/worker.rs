@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::cascade::Cascades;
 use super::readings::Place;
 use super::slot::Taken;
-use super::cascade::Cascades;
 use super::state::Shared;
 use crate::frame::{Bus, Emission, Event, Output, PipelineName, SharedFrame, Stamp, Timing};
 use crate::pipeline::Stages;

@@ -1,37 +1,18 @@
-//! The questions in their order. A flag answers its question; where nobody can be asked, defaults do.
+//! The questions in their order. A flag answers its question; without a terminal, defaults do.
 
 use std::path::{Path, PathBuf};
 
-use super::answers::{self, Answers, Broker, Pipeline};
 use super::models::{Chosen, DIGITS};
-use super::questions::Ask;
+use super::session::{Interview, stopped};
 use super::sources::Origin;
-use super::stop::Stop;
-use super::{Args, Failure, broker, present};
-use crate::cli::tell;
-use crate::config::Config;
+use super::{Failure, broker, present};
 use crate::credentials;
 use crate::frame::{NodeName, PipelineName};
+use crate::install::answers::{self, Answers, Broker, Pipeline};
 use crate::publish::{TlsConfig, topics};
 use crate::source;
 
-/// One run of the questions.
-pub struct Interview<'a> {
-    /// The flags.
-    pub args: &'a Args,
-    /// The person, where there is one.
-    pub ask: Option<&'a mut dyn Ask>,
-    /// The configuration as it is.
-    pub present: &'a Config,
-    /// Its file.
-    pub file: &'a Path,
-    /// The text of that.
-    pub text: &'a str,
-    /// What is to be done when the person leaves.
-    pub stop: Stop,
-}
-
-/// What came of it.
+/// Answers to all questions.
 #[derive(Debug)]
 pub struct Told {
     /// For the configuration.
@@ -60,13 +41,6 @@ impl Interview<'_> {
         let (source, source_keys) = with_window(config, keys, model.rows);
         let pipeline = Pipeline { name, model: model.name, source, source_keys, regions };
         Ok(Told { answers: Answers { node, broker, pipeline }, password, replace, model_here })
-    }
-
-    pub(super) fn tell(&mut self, text: &str) {
-        match self.ask.as_mut() {
-            Some(ask) => ask.tell(text),
-            None => tell(text),
-        }
     }
 
     fn node(&mut self) -> Result<Option<String>, Failure> {
@@ -213,11 +187,6 @@ impl Interview<'_> {
             }
         }
     }
-}
-
-/// The person wants no more.
-pub(super) fn stopped() -> Failure {
-    anyhow::anyhow!("stopped").into()
 }
 
 fn shown(host: &str, port: u16) -> String {

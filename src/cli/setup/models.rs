@@ -1,10 +1,11 @@
 //! The questions about the model: which, and where the digits are.
 
-use super::interview::Interview;
-use super::{Failure, answers, offered, present, probe};
-use crate::cli::model::CatalogArgs;
+use super::session::Interview;
+use super::{Failure, offered, present, probe};
+use crate::cli::catalog_args::CatalogArgs;
 use crate::cli::tell;
 use crate::diagnose::look::Seen;
+use crate::install::{answers, reach};
 use crate::source;
 
 /// The model that is asked where the digits are.
@@ -117,7 +118,8 @@ impl Interview<'_> {
                 return Ok(Vec::new());
             }
         };
-        let possible = offered::directory(&self.present.models.dirs).and_then(|_| offered::reachable(&more));
+        let possible = offered::directory(&self.present.models.dirs)
+            .and_then(|_| reach::reachable(more.iter().map(|(_, entry)| entry)).map_err(|error| error.to_string()));
         match possible {
             Ok(()) => Ok(more),
             Err(reason) => {

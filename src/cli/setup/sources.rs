@@ -1,12 +1,13 @@
 //! The question about the source, and a look at what it gives.
 
-use super::super::capture::source_of_pairs;
-use super::interview::{Interview, stopped};
-use super::{Failure, answers, present, probe};
+use super::session::{Interview, stopped};
+use super::{Failure, present, probe};
 use crate::board::LinuxBoard;
+use crate::cli::source_pairs::source_of_pairs;
 use crate::diagnose::look::{Seen, look};
 use crate::diagnose::machine;
 use crate::diagnose::survey::Report;
+use crate::install::answers;
 use crate::source;
 
 /// The source that was chosen.

@@ -1,4 +1,4 @@
-//! What a person answered, in the terms of the configuration. Pure.
+//! Answers of a person, in the terms of the configuration. Pure.
 
 use std::path::PathBuf;
 

@@ -1,77 +1,49 @@
-//! The manifest of a model that comes without one: what the file itself says, and what the person adds.
+//! The manifest of a model that comes without one: out of the file itself, and of a person's statements.
 
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
-use serde::de::value::{Error as WordError, StrDeserializer};
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
-use super::prove::hint;
-use crate::cli::progress::spinner;
-use crate::cli::{Failure, bench};
-use crate::frame::{Boxes, Colour, Fit, Head, Layout, Spec, TaskKind};
+use super::error::InstallError;
+use super::steps::{Steps, run};
+use crate::frame::{Head, Spec};
 use crate::model::exporter::{Said, said};
 use crate::model::graph::Port;
 use crate::model::head::{self, Detector, HeadError};
-use crate::model::{LoadedModel, Model as _, ModelError, PlanKey};
+use crate::model::{LoadedModel, Model as _, PlanKey};
 use crate::sys::file::{FileError, read_text};
 
-/// What a person says of a model that has no manifest. What is not said comes from the file.
-#[derive(Debug, Default, clap::Args)]
-#[command(next_help_heading = "Of a model without a manifest")]
-pub struct Flags {
-    /// What its outputs mean: classify, detect, anomaly or raw (published as they are)
-    #[arg(long, value_name = "TASK", value_parser = word::<TaskKind>)]
-    task: Option<String>,
-    /// Class names, one a line, in the order of the classes
-    #[arg(long, value_name = "FILE")]
-    labels: Option<PathBuf>,
-    /// With detect, how the outputs are laid out: fastestdet, yolov5, yolov8 or end2end; by what the file says and by their shape if
-    /// not given
-    #[arg(long, value_name = "HEAD", value_parser = word::<Head>)]
-    head: Option<String>,
-    /// With detect, the unit of the boxes: pixels or normalised (0 to 1)
-    #[arg(long, value_name = "UNIT", value_parser = word::<Boxes>)]
-    boxes: Option<String>,
-    /// Size of a picture that the file leaves open
-    #[arg(long, value_name = "HxW", value_parser = bench::size)]
-    size: Option<[usize; 2]>,
-    /// Channels of a picture: rgb, bgr or grey
-    #[arg(long, value_name = "COLOUR", value_parser = word::<Colour>)]
-    colour: Option<String>,
-    /// Axes of a picture: nchw or nhwc
-    #[arg(long, value_name = "LAYOUT", value_parser = word::<Layout>)]
-    layout: Option<String>,
-    /// How a picture of another shape is fitted: stretch, crop or letterbox
-    #[arg(long, value_name = "FIT", value_parser = word::<Fit>)]
-    fit: Option<String>,
-    /// Mean that is taken off the pixels (0 to 1), one value or one a channel
-    #[arg(long, value_name = "M,…", value_delimiter = ',')]
-    mean: Vec<f32>,
-    /// Standard deviation that the pixels (0 to 1) are divided by, one value or one a channel
-    #[arg(long, value_name = "S,…", value_delimiter = ',')]
-    std: Vec<f32>,
-    /// For readings instead of pictures: how many make one window
-    #[arg(long, requires = "channels")]
-    rows: Option<u32>,
-    /// For readings: the names of the channels, in the model's order
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',', requires = "rows")]
-    channels: Vec<String>,
-    /// One line for people
-    #[arg(long)]
-    description: Option<String>,
-    /// Its licence
-    #[arg(long, alias = "license")]
-    licence: Option<String>,
-}
-
-/// Checks that a word is one of `T`'s and keeps it as it was typed: that is how it stands in a manifest.
-fn word<T: DeserializeOwned>(text: &str) -> Result<String, String> {
-    let lower = text.to_ascii_lowercase();
-    match T::deserialize(StrDeserializer::<WordError>::new(&lower)) {
-        Ok(_) => Ok(lower),
-        Err(error) => Err(error.to_string().replace("unknown variant", "unknown word")),
-    }
+/// Statements of a person about a model that has no manifest. The rest comes from the file. Words are as in a manifest.
+#[derive(Clone, Debug, Default)]
+pub struct Stated {
+    /// Task that reads the outputs.
+    pub task: Option<String>,
+    /// File with class names, one a line.
+    pub labels: Option<PathBuf>,
+    /// Layout of a detector's outputs.
+    pub head: Option<String>,
+    /// Unit of a detector's boxes.
+    pub boxes: Option<String>,
+    /// `[height, width]` of a picture that the file leaves open.
+    pub size: Option<[usize; 2]>,
+    /// Channels of a picture.
+    pub colour: Option<String>,
+    /// Axes of a picture.
+    pub layout: Option<String>,
+    /// Fit of a picture of another shape.
+    pub fit: Option<String>,
+    /// Mean that is taken off the pixels (0 to 1).
+    pub mean: Vec<f32>,
+    /// Standard deviation that the pixels (0 to 1) are divided by.
+    pub std: Vec<f32>,
+    /// Readings in one window.
+    pub rows: Option<u32>,
+    /// Channels of readings, in the model's order.
+    pub channels: Vec<String>,
+    /// One line for people.
+    pub description: Option<String>,
+    /// Licence.
+    pub licence: Option<String>,
 }
 
 /// A manifest that was made.
@@ -81,40 +53,20 @@ pub struct Described {
     pub text: String,
     /// The text of its label file.
     pub labels: Option<String>,
-    /// What was not said but found, one line each.
+    /// Facts that were found and not stated, one line each.
     pub found: Vec<String>,
-    /// Whether the head of a detector was told by its file and its shape, and not by the person.
+    /// The head of a detector was told by its file and its shape, and not by the person.
     pub head_found: bool,
 }
 
 /// Name of the label file in a bundle.
 pub const LABELS: &str = "labels.txt";
 
-impl Flags {
-    /// The first flag that was given.
-    pub fn given(&self) -> Option<&'static str> {
-        let given = [
-            ("--task", self.task.is_some()),
-            ("--labels", self.labels.is_some()),
-            ("--head", self.head.is_some()),
-            ("--boxes", self.boxes.is_some()),
-            ("--size", self.size.is_some()),
-            ("--colour", self.colour.is_some()),
-            ("--layout", self.layout.is_some()),
-            ("--fit", self.fit.is_some()),
-            ("--mean", !self.mean.is_empty()),
-            ("--std", !self.std.is_empty()),
-            ("--rows", self.rows.is_some()),
-            ("--description", self.description.is_some()),
-            ("--licence", self.licence.is_some()),
-        ];
-        given.iter().find(|(_, given)| *given).map(|(flag, _)| *flag)
-    }
-
+impl Stated {
     /// The manifest of the model `name`, whose `file` has `sha256` and came from `origin`.
     ///
     /// # Errors
-    /// [`Failure::Usage`] when a flag does not fit the model, or one is missing; [`Failure::Failed`] when it is a model of a kind
+    /// [`InstallError::Request`] when a flag does not fit the model, or one is missing; [`InstallError::Unsupported`] when it is a model of a kind
     /// that does not run here.
     pub fn describe(
         &self,
@@ -122,7 +74,8 @@ impl Flags {
         origin: &str,
         (file, sha256): (&str, &str),
         model: &LoadedModel,
-    ) -> Result<Described, Failure> {
+        steps: &dyn Steps,
+    ) -> Result<Described, InstallError> {
         let info = model.info();
         let said = said(&info.metadata);
         let mut found = Vec::new();
@@ -149,7 +102,7 @@ impl Flags {
             root.insert("input", Item::Table(input));
         }
         if task == "detect" {
-            let head = self.head(model, &said, count, &mut found)?;
+            let head = self.head(model, &said, count, &mut found, steps)?;
             let mut output = Table::new();
             output.insert("head", value(head));
             if let Some(boxes) = &self.boxes {
@@ -157,14 +110,14 @@ impl Flags {
             }
             root.insert("output", Item::Table(output));
         } else if let Some(flag) = [("--head", &self.head), ("--boxes", &self.boxes)].iter().find(|f| f.1.is_some()) {
-            return Err(Failure::Usage(format!("{} belongs to --task detect, this is {task}", flag.0)));
+            return Err(InstallError::Request(format!("{} belongs to --task detect, this is {task}", flag.0)));
         }
         let head_found = task == "detect" && self.head.is_none();
         let text = format!("{}\n", DocumentMut::from(root).to_string().trim());
         Ok(Described { text, labels: labels.map(|lines| lines.join("\n") + "\n"), found, head_found })
     }
 
-    fn label_lines(&self, said: &Said, found: &mut Vec<String>) -> Result<Option<Vec<String>>, Failure> {
+    fn label_lines(&self, said: &Said, found: &mut Vec<String>) -> Result<Option<Vec<String>>, InstallError> {
         let Some(path) = &self.labels else {
             if said.labels.is_empty() {
                 if said.strange_labels {
@@ -176,7 +129,7 @@ impl Flags {
             found.push(format!("{count} {noun} out of the file's own metadata"));
             return Ok(Some(said.labels.clone()));
         };
-        let wrong = |reason: String| Failure::Usage(format!("--labels {}: {reason}", path.display()));
+        let wrong = |reason: String| InstallError::Request(format!("--labels {}: {reason}", path.display()));
         let text = read_text(path, 1 << 20).map_err(|e| match e {
             FileError::TooLarge { .. } => wrong("above 1 MiB; a text file with one name a line is wanted".into()),
             other => wrong(other.to_string()),
@@ -197,7 +150,7 @@ impl Flags {
         outputs: &[Port],
         labels: Option<usize>,
         found: &mut Vec<String>,
-    ) -> Result<String, Failure> {
+    ) -> Result<String, InstallError> {
         if let Some(task) = &self.task {
             return Ok(task.clone());
         }
@@ -212,11 +165,10 @@ impl Flags {
                     "obb" => "boxes with an angle",
                     other => other,
                 };
-                return Err(anyhow::anyhow!(
+                return Err(InstallError::Unsupported(format!(
                     "its own metadata says that it is a model for {kind} (task = {task}), which is not read here; --task raw installs it \
                      with its outputs published as they are"
-                )
-                .into());
+                )));
             }
             (None, Some(labels)) if scores == Some(labels) => ("classify", "as many outputs as labels"),
             (None, _) if self.head.is_some() => ("detect", "by --head"),
@@ -276,17 +228,17 @@ impl Flags {
         said: &Said,
         classes: Option<usize>,
         found: &mut Vec<String>,
-    ) -> Result<String, Failure> {
+        steps: &dyn Steps,
+    ) -> Result<String, InstallError> {
         if let Some(head) = &self.head {
             return Ok(head.clone());
         }
-        let failed = |e: ModelError| Failure::Failed(anyhow::anyhow!(hint(e.to_string())));
         let key =
             PlanKey { batch: Some(1), size: self.size.or(said.size.filter(|_| is_open(model.info().inputs.first()))) };
         // What the file claims of its outputs may be open or wrong; what a plan computes is neither.
-        let plan = spinner("compiling", || model.compile_plan(key)).map_err(failed)?;
+        let plan = run(steps, "compiling", || model.compile_plan(key))?;
         let outputs: Vec<Vec<usize>> = plan.outputs().iter().map(|output| output.shape.clone()).collect();
-        let size = match model.spec(key).map_err(failed)? {
+        let size = match model.spec(key)? {
             Spec::Image(image) => [image.height, image.width],
             Spec::Window(_) => [0, 0],
         };
@@ -296,30 +248,30 @@ impl Flags {
     }
 }
 
-/// What to do where the head is not known.
-fn unclear(error: &HeadError) -> Failure {
+/// The error where the head is not known, with the flags that settle it.
+fn unclear(error: &HeadError) -> InstallError {
     let heads: Vec<&str> = error.heads().into_iter().map(Head::word).collect();
     match error {
-        HeadError::Unclear { .. } => Failure::Usage(format!(
+        HeadError::Unclear { .. } => InstallError::Request(format!(
             "{error}: say which with --head {} (and give --labels, if it has none)",
             heads.join(" or --head ")
         )),
-        HeadError::Contradicted { .. } => Failure::Usage(error.to_string()),
+        HeadError::Contradicted { .. } => InstallError::Request(error.to_string()),
         HeadError::Labels { .. } => {
-            Failure::Usage(format!("{error}: give the right --labels, or --head if it is another"))
+            InstallError::Request(format!("{error}: give the right --labels, or --head if it is another"))
         }
-        HeadError::Unknown { .. } => Failure::Usage(format!(
+        HeadError::Unknown { .. } => InstallError::Request(format!(
             "{error}; no --head fits, --task raw installs it with its outputs published as they are"
         )),
     }
 }
 
-/// Whether the file leaves the size of a picture open.
+/// Reports a picture whose size the file leaves open.
 fn is_open(port: Option<&Port>) -> bool {
     port.is_some_and(|port| port.dims.len() == 4 && port.dims.iter().skip(1).any(Option::is_none))
 }
 
-/// What a model's file is called in its bundle.
+/// Name of a model's file in its bundle.
 pub fn file_name(is_tflite: bool) -> &'static str {
     if is_tflite { "model.tflite" } else { "model.onnx" }
 }
@@ -328,9 +280,10 @@ pub fn file_name(is_tflite: bool) -> &'static str {
 ///
 /// # Errors
 /// When it is not TOML.
-pub fn renamed(text: &str, name: &str, path: &Path) -> Result<String, Failure> {
-    let mut document: DocumentMut =
-        text.parse().map_err(|e| Failure::Failed(anyhow::anyhow!("{}: {e}", path.display())))?;
+pub fn renamed(text: &str, name: &str, path: &Path) -> Result<String, InstallError> {
+    let mut document: DocumentMut = text
+        .parse()
+        .map_err(|e: toml_edit::TomlError| InstallError::Unsupported(format!("{}: {e}", path.display())))?;
     document.insert("name", value(name));
     Ok(document.to_string())
 }

@@ -1,53 +1,87 @@
-//! Whether a bundle runs on this computer: loaded, compiled, run through all its stages on two pictures, and over its golden inputs.
+//! A trial of a bundle on this computer: loaded, compiled, run through all its stages on two pictures, and over its golden inputs.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::frame::{Frame, Outcome, PixelFormat, Spec, TaskKind};
-use crate::model::{Bundle, Engine, LoadedModel};
-use crate::pipeline::offline;
-use crate::pipeline::{Planner, Stages};
+use crate::model::{Bundle, Engine, LoadedModel, ModelError};
+use crate::pipeline::offline::{self, GoldenFailure, OfflineError};
+use crate::pipeline::{PlanError, Planner, StageError, Stages, trial};
 use crate::{preprocess, task};
 
-/// What came of it.
+/// Result of a trial that went well.
 #[derive(Clone, Debug)]
 pub struct Proof {
     /// The arithmetic that runs.
     pub engine: &'static str,
     /// One inference in ms, the quickest of three.
     pub infer_ms: f64,
-    /// What is made of the outputs.
+    /// The task that reads the outputs.
     pub task: TaskKind,
     /// Golden inputs that gave what they should: all of them.
     pub golden: usize,
-    /// Whether it takes pictures; else windows of readings.
+    /// It takes pictures; else windows of readings.
     pub pictures: bool,
     /// Inputs of the model beside the one that a pipeline fills.
     pub idle_inputs: Vec<String>,
-    /// What is worth knowing of its results, one sentence each.
+    /// Remarks on its results, one sentence each.
     pub notes: Vec<String>,
+}
+
+/// A bundle that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProveError {
+    /// The model cannot be opened, loaded or compiled.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// No stages can be made of it.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The stages fail on a picture or readings.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// Its golden inputs cannot be run.
+    #[error(transparent)]
+    Offline(#[from] OfflineError),
+    /// A head that was guessed gives doubtful results.
+    #[error("{doubts}; should it be right all the same, --head {head} says so")]
+    Doubtful {
+        /// The doubts, one sentence each.
+        doubts: String,
+        /// The head.
+        head: &'static str,
+    },
+    /// Golden inputs do not give what they should.
+    #[error("{count} of {of} golden inputs give something else, the first {}: {}", first.file, first.reason)]
+    Golden {
+        /// Golden inputs that failed.
+        count: usize,
+        /// Golden inputs.
+        of: usize,
+        /// The first that failed.
+        first: GoldenFailure,
+    },
 }
 
 /// Runs the bundle in `dir`. What is doubtful about the results is a note where a person said what they mean, and an error where
 /// that was only `guessed`.
 ///
 /// # Errors
-/// Why it cannot be used, with the tensor, operator or golden input.
-pub fn prove(dir: &Path, guessed: bool) -> Result<Proof, String> {
-    let bundle = Bundle::open(dir).map_err(|e| e.to_string())?;
-    crate::cli::open::try_out(&bundle).map_err(|e| e.to_string())?;
+/// [`ProveError`] with the tensor, operator or golden input.
+pub fn prove(dir: &Path, guessed: bool, state_dir: Option<&Path>) -> Result<Proof, ProveError> {
+    let bundle = Bundle::open(dir)?;
+    trial::try_out(&bundle, state_dir)?;
     let mut idle_inputs = Vec::new();
     for rung in 0..bundle.variants().len() {
-        let loaded = LoadedModel::load(&bundle, rung, Engine::Auto, 1).map_err(|e| hint(e.to_string()))?;
+        let loaded = LoadedModel::load(&bundle, rung, Engine::Auto, 1)?;
         if rung == 0 {
             idle_inputs = loaded.info().inputs.iter().skip(1).map(|input| input.name.clone()).collect();
         }
     }
     let preprocess = preprocess::Config::default();
-    let planner = Planner::new(bundle.clone(), Engine::Auto, 1, preprocess, &task::Config::default())
-        .map_err(|e| hint(e.to_string()))?;
-    let mut stages = planner.stages(&planner.full()).map_err(|e| hint(e.to_string()))?;
+    let planner = Planner::new(bundle.clone(), Engine::Auto, 1, preprocess, &task::Config::default())?;
+    let mut stages = planner.stages(&planner.full())?;
     let mut quickest = Duration::MAX;
     let trials = [1, 2].map(|seed| try_on(&mut stages, seed, &mut quickest));
     let mut notes = Vec::new();
@@ -61,7 +95,7 @@ pub fn prove(dir: &Path, guessed: bool) -> Result<Proof, String> {
         if guessed && !doubts.is_empty() {
             let head = bundle.manifest().output.head.map_or("", |head| head.word());
             let doubts = doubts.join("; ");
-            return Err(format!("{doubts}; should it be right all the same, --head {head} says so"));
+            return Err(ProveError::Doubtful { doubts, head });
         }
         notes.extend(doubts);
         if first.outputs == second.outputs {
@@ -72,51 +106,42 @@ pub fn prove(dir: &Path, guessed: bool) -> Result<Proof, String> {
             n => format!("{n} objects were found on the two drawn pictures it was tried on"),
         });
     }
-    let (golden, failures) = offline::golden(&bundle, Engine::Auto).map_err(|e| e.to_string())?;
-    if let Some(first) = failures.first() {
-        let count = failures.len();
-        return Err(format!(
-            "{count} of {golden} golden inputs give something else, the first {}: {}",
-            first.file, first.reason
-        ));
+    let (golden, failures) = offline::golden(&bundle, Engine::Auto)?;
+    let count = failures.len();
+    if let Some(first) = failures.into_iter().next() {
+        return Err(ProveError::Golden { count, of: golden, first });
     }
     let infer_ms = quickest.as_secs_f64() * 1e3;
     let pictures = matches!(stages.spec(), Spec::Image(_));
     Ok(Proof { engine: stages.engine(), infer_ms, task: planner.kind(), golden, pictures, idle_inputs, notes })
 }
 
-/// What came of one run.
+/// Result of one run.
 struct Trial {
     /// The values of the model's outputs.
     outputs: Vec<Vec<f32>>,
-    /// What speaks against their being what the task takes them for.
+    /// Reasons against their being what the task takes them for.
     doubts: Vec<String>,
     /// Objects that were found.
     objects: usize,
 }
 
 /// Runs the stages on the picture of this number; `quickest` becomes the least time of an inference.
-fn try_on(stages: &mut Stages, seed: u32, quickest: &mut Duration) -> Result<Trial, String> {
+fn try_on(stages: &mut Stages, seed: u32, quickest: &mut Duration) -> Result<Trial, StageError> {
     let frame = sample(stages, seed);
-    stages.prepare(&frame, 0).map_err(|e| e.to_string())?;
+    stages.prepare(&frame, 0)?;
     for _ in 0..2 {
         let before = Instant::now();
-        stages.infer().map_err(|e| e.to_string())?;
+        stages.infer()?;
         *quickest = (*quickest).min(before.elapsed());
     }
-    let doubts = stages.doubts().map_err(|e| e.to_string())?;
-    let output = stages.interpret(0, Duration::ZERO, SystemTime::now()).map_err(|e| e.to_string())?;
+    let doubts = stages.doubts()?;
+    let output = stages.interpret(0, Duration::ZERO, SystemTime::now())?;
     let objects = match &output.outcome {
         Outcome::Detect { detections, .. } => detections.len(),
         _ => 0,
     };
     Ok(Trial { outputs: stages.outputs(), doubts, objects })
-}
-
-/// What to say on the command line where the file leaves something open.
-pub(super) fn hint(error: String) -> String {
-    let open = error.contains("is open in the file");
-    if open { format!("{error}: say --size HEIGHTxWIDTH, or --rows and --channels for readings") } else { error }
 }
 
 /// A drawn picture, or readings that are all zero.

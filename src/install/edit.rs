@@ -4,7 +4,7 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 
 use super::answers::{Answers, Broker, Pipeline};
 
-/// Why a configuration could not be edited.
+/// A configuration that cannot be edited.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum EditError {
     /// The text is not TOML: the person mends it first.
@@ -233,7 +233,7 @@ fn replace_pipeline(table: &mut Table, pipeline: &Pipeline) -> Result<(), EditEr
     Ok(())
 }
 
-/// The lines that differ, each with `-` or `+`, and where.
+/// The lines that differ, each with `-` or `+`, and their place.
 pub fn diff(old: &str, new: &str) -> String {
     let (a, b): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     // Longest common subsequence of the rests, from the end.
@@ -266,3 +266,6 @@ pub fn diff(old: &str, new: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;
