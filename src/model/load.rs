@@ -71,7 +71,7 @@ impl LoadedModel {
             manifest: bundle.manifest().clone(),
             labels,
             anchors,
-            variant: variant,
+            variant,
             info,
             parsed,
             proto,
