@@ -122,7 +122,7 @@ impl Throttle {
         either(self.word.map(|w| w & UNDER_VOLTAGE != 0), self.voltage_alarm)
     }
 
-    /// Active conditions, in words.
+    /// Descriptions of the active conditions.
     pub fn now(&self) -> Vec<&'static str> {
         let mut words = self.meanings(0);
         if self.voltage_alarm == Some(true) && !words.contains(&MEANINGS[0]) {
@@ -134,7 +134,7 @@ impl Throttle {
         words
     }
 
-    /// Conditions that were active before, in words: since boot, or lately (see [`Throttle::since_boot`]).
+    /// Descriptions of earlier conditions: since boot, or lately (see [`Throttle::since_boot`]).
     pub fn before(&self) -> Vec<&'static str> {
         self.meanings(16)
     }

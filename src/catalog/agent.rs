@@ -58,7 +58,7 @@ impl Server {
             Error::Timeout(_) => broken(self.silent()),
             Error::Tls(reason) => self.tls(url, (*reason).to_string()),
             Error::TooManyRedirects | Error::RedirectFailed => {
-                FetchError::Answer { url: at(), reason: "too many redirects".into() }
+                FetchError::Answer { url: at(), reason: "it is redirected too often".into() }
             }
             Error::InvalidProxyUrl | Error::ConnectProxyFailed(_) => FetchError::Connect {
                 url: at(),

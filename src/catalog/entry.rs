@@ -9,18 +9,18 @@ use crate::model::{Manifest, graph};
 
 /// Location of a file of a catalog.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// An http or https address.
     Url(String),
     /// A file of this computer.
     File(PathBuf),
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Place::Url(url) => f.write_str(url),
-            Place::File(path) => write!(f, "{}", path.display()),
+            Location::Url(url) => f.write_str(url),
+            Location::File(path) => write!(f, "{}", path.display()),
         }
     }
 }
@@ -45,7 +45,7 @@ pub struct Entry {
     /// The manifest as text: the bundle's `model.toml`.
     pub manifest_text: String,
     /// Locations of its file, in the order of attempts.
-    pub places: Vec<Place>,
+    pub locations: Vec<Location>,
     /// Size of the file in bytes.
     pub bytes: u64,
     /// Label file as the catalog names it, where the manifest has no labels.
@@ -84,7 +84,7 @@ impl Entry {
     ///
     /// # Errors
     /// A message that names the key.
-    pub(super) fn read(table: &Table, resolve: impl Fn(&str) -> Result<Place, String>) -> Result<Entry, String> {
+    pub(super) fn read(table: &Table, resolve: impl Fn(&str) -> Result<Location, String>) -> Result<Entry, String> {
         let mut manifest = table.clone();
         let mut extra = DocumentMut::new();
         for key in ["url", "bytes", "cost"] {
@@ -106,7 +106,7 @@ impl Entry {
         if urls.is_empty() {
             return Err("url: is empty, an address is wanted".into());
         }
-        let places =
+        let locations =
             urls.iter().map(|url| resolve(url)).collect::<Result<Vec<_>, _>>().map_err(|e| format!("url: {e}"))?;
         if !manifest.contains_key("file") {
             let tflite = urls[0].to_ascii_lowercase().ends_with(".tflite");
@@ -123,7 +123,7 @@ impl Entry {
         let text = DocumentMut::from(manifest).to_string();
         let text = format!("{}\n", text.trim());
         let manifest = Manifest::parse(&text, Path::new("model.toml")).map_err(|e| words(&e.to_string()))?;
-        Ok(Entry { manifest, manifest_text: text, places, bytes, labels_file, cost })
+        Ok(Entry { manifest, manifest_text: text, locations, bytes, labels_file, cost })
     }
 
     /// Its name.

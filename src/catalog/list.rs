@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::DocumentMut;
 
-use super::entry::{Entry, LABELS, Place, is_url};
+use super::entry::{Entry, LABELS, Location, is_url};
 use super::fault::CatalogError;
 use crate::sys::beneath::Directory;
 use crate::sys::file::{self, FileError};
@@ -164,9 +164,9 @@ fn parse(text: &str, place: &str, base: Base) -> Result<Vec<Entry>, CatalogError
     Ok(entries)
 }
 
-fn resolve(url: &str, base: &Base) -> Result<Place, String> {
+fn resolve(url: &str, base: &Base) -> Result<Location, String> {
     if is_url(url) {
-        return Ok(Place::Url(url.into()));
+        return Ok(Location::Url(url.into()));
     }
     if url.is_empty() || url.contains("://") {
         return Err(format!(
@@ -175,7 +175,7 @@ fn resolve(url: &str, base: &Base) -> Result<Place, String> {
     }
     match base {
         Base::Program => Err(format!("found {url:?}, allowed are http:// and https:// addresses")),
-        Base::Directory(directory) => Ok(Place::File(directory.join(url))),
-        Base::Url(base) => Ok(Place::Url(format!("{base}{url}"))),
+        Base::Directory(directory) => Ok(Location::File(directory.join(url))),
+        Base::Url(base) => Ok(Location::Url(format!("{base}{url}"))),
     }
 }

@@ -121,7 +121,7 @@ fn machine(name: PipelineName) -> PipelineConfig {
         model: "machine-anomaly".into(),
         engine: model::Engine::Auto,
         threads: 1,
-        source: source::Config::Sensor(SensorConfig {
+        source: SensorConfig {
             kind: SensorKind::Machine,
             interval_ms: 500,
             window: 8,

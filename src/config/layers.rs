@@ -78,7 +78,7 @@ impl Layers {
                 let words = plain_words(&error, text);
                 self.problems.push(
                     Problem::new("", format!("not valid TOML: {words}"))
-                        .help("the rest of the file is checked once this is fixed")
+                        .help("the rest of the file is checked once this is mended")
                         .at(origin),
                 );
                 return;

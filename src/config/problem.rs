@@ -68,7 +68,7 @@ pub struct Problem {
     /// Value as written; secrets are masked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
-    /// What is allowed: type, range with unit, values, known keys.
+    /// Allowed values: type, range with unit, values, known keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed: Option<String>,
     /// Remedy.

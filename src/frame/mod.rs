@@ -21,6 +21,7 @@ pub use geometry::Geometry;
 pub use incoming::Incoming;
 pub use names::{NameError, NodeName, PipelineName, SourceName, TopicFilter};
 pub use outcome::{
+    Attribute,
     Detection, Event, EventKind, Label, LastGood, Outcome, Quality, RawOutput, Reading, RegionRead, Scored, Unreadable,
     VALUE_DIGITS, rfc3339,
 };

@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
+use super::names::PipelineName;
+
 /// A class name, shared with the model's label list.
 pub type Label = Arc<str>;
 
@@ -233,6 +235,38 @@ pub struct Event {
     /// End time (wall clock), with `end`.
     #[serde(serialize_with = "serialize_time_option", skip_serializing_if = "Option::is_none")]
     pub end_time: Option<SystemTime>,
+    /// Latest results of the pipelines that read crops of this object, by their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<PipelineName, Attribute>,
+}
+
+/// What another pipeline said of a detected object.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Attribute {
+    /// Number of the other pipeline's result.
+    pub seq: u64,
+    /// Its best label or its reading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Its score, 0.0 to 1.0; of an anomaly, the error.
+    pub score: f32,
+}
+
+impl Attribute {
+    /// The attribute that `outcome` gives; `None` where it says nothing of this one picture.
+    pub fn of(seq: u64, outcome: &Outcome) -> Option<Attribute> {
+        let (label, score) = match outcome {
+            Outcome::Classify { label, score, .. } if !label.is_empty() => (Some(label.clone()), *score),
+            Outcome::Reading(reading) if reading.quality == Quality::Good => (reading.label.clone(), reading.score),
+            Outcome::Detect { detections, .. } => {
+                let best = detections.first()?;
+                (Some(best.label.to_string()), best.score)
+            }
+            Outcome::Anomaly { score, calibrating: false, .. } => (None, *score),
+            Outcome::Classify { .. } | Outcome::Reading(_) | Outcome::Anomaly { .. } | Outcome::Raw { .. } => return None,
+        };
+        Some(Attribute { seq, label, score })
+    }
 }
 
 /// A wall-clock time as RFC 3339 in UTC with milliseconds, the form of every published time.

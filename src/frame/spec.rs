@@ -5,16 +5,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{DType, Label, Quant};
 
-/// How a picture of another shape fills the model's input.
+/// Fit of a picture whose shape differs from the model's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fit {
     /// Scale width and height independently.
     #[default]
     Stretch,
-    /// Keep the shape, cut what sticks out (centred).
+    /// Keep the aspect ratio and cut the excess (centred).
     Crop,
-    /// Keep the shape, pad what is missing (centred, with the grey 114 of 255 that detection networks are trained with).
+    /// Keep the aspect ratio and pad (centred, with the grey 114 of 255 that detection networks are trained with).
     Letterbox,
 }
 

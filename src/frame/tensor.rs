@@ -36,7 +36,7 @@ pub struct TensorSpec {
     pub dtype: DType,
     /// Concrete shape, batch first.
     pub shape: Vec<usize>,
-    /// How integers map to reals, where the graph says it.
+    /// Quantisation, where the graph defines it.
     pub quant: Option<Quant>,
 }
 

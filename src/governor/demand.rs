@@ -1,4 +1,4 @@
-//! What the work asks of the processor, now and on other rungs.
+//! Demand of the work on the processor, now and on other rungs.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use crate::reading::{Load, Reading};
 
 /// Loads are smoothed over this long.
 const SMOOTHING_S: f64 = 4.0;
-/// What others use on average is taken over this long; a burst is this share of the machine more.
+/// The load of others is averaged over this long; a burst is this share of the machine more.
 const MEAN_S: f64 = 180.0;
 const BURST: f64 = 0.1;
-/// How slowly the ratio of measured to expected load is learnt.
+/// Time constant in s of learning the ratio of measured to expected load.
 const RATIO_S: f64 = 10.0;
-/// How slowly the time of an inference at full clock is learnt.
+/// Time constant in s of learning the time of an inference at full clock.
 const SLOWNESS_S: f64 = 30.0;
 /// Power of the clock that the power of a processor goes with, between its lowest and highest clock.
 const POWER_OF_CLOCK: f64 = 2.2;
@@ -28,7 +28,7 @@ pub struct Demand {
     pub others: f64,
     /// Share of all cores that we use.
     pub own: f64,
-    /// What others used in the last reading, and over minutes.
+    /// Load of others in the last reading, and over minutes.
     others_now: f64,
     others_mean: f64,
     /// The clock as a share of the highest, where a flag says that it is held down; else 1.
@@ -79,7 +79,7 @@ impl Demand {
         }
     }
 
-    /// Whether others use clearly more at the moment than they do on average.
+    /// Others use clearly more at the moment than they do on average.
     pub fn others_burst(&self) -> bool {
         self.others - self.others_mean > BURST
     }
@@ -114,8 +114,8 @@ impl Demand {
     }
 }
 
-/// What a load at a clock (as a share of the highest) heats, as a load at the highest: power goes with voltage squared times
-/// clock, and the voltage falls with the clock.
+/// Load at the highest clock that heats as much as `share` at `clock` (a share of the highest): power goes with voltage squared
+/// times clock, and the voltage falls with the clock.
 pub fn heating(share: f64, clock: f64) -> f64 {
     share * clock.powf(POWER_OF_CLOCK)
 }
@@ -135,8 +135,7 @@ fn latency_ms(rung: &OperatingPoint, frame_interval: Duration, infer_ms: f64) ->
     (batch - 1.0) * interval_ms + infer_ms + waits
 }
 
-/// How much longer than on the idle board at full clock an inference takes, crowding by others apart; `None` without
-/// measurements.
+/// Time of an inference against that on the idle board at full clock, crowding by others apart; `None` without measurements.
 pub fn slowness(on: &OperatingPoint, load: &Load, demand: &Demand) -> Option<f64> {
     let infer = load.infer_ms.map(f64::from).filter(|v| v.is_finite() && *v > 0.0)?;
     Some(infer / (idle_ms(on) * crowding(on, demand)))
@@ -146,7 +145,7 @@ fn idle_ms(rung: &OperatingPoint) -> f64 {
     f64::from(rung.cost.infer_ms).max(1e-3)
 }
 
-/// How much longer an inference takes because of what others use.
+/// Factor by which the load of others lengthens an inference.
 fn crowding(rung: &OperatingPoint, demand: &Demand) -> f64 {
     let threads = rung.setpoint.threads;
     speed(threads, demand.cores) / speed(threads, demand.free_cores())
@@ -172,7 +171,7 @@ pub fn expected_worth_per_s(
 
 /// The p95 latency in ms to expect on `to`, out of what is measured on `from`; `None` without measurements.
 ///
-/// What comes on top of an inference's usual time has two causes. Where others leave the threads no core of their own, they share
+/// The excess over an inference's usual time has two causes. Where others leave the threads no core of their own, they share
 /// one all the time, and the excess grows with the inference. Else it is disturbances now and then, which a longer inference meets
 /// more of, but not all of them at once: of independent ones the spread of the sum grows with the square root. So a model of 6 ms
 /// that is sometimes held up for 10 does not speak against one of 50 ms.

@@ -1,4 +1,4 @@
-//! The ladder of one pipeline: what it may be lowered to, out of what was measured of its variants.
+//! The ladder of one pipeline, made of the measured cost of its variants.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ const WORTH_A_RUNG: f64 = 0.85;
 /// … and by this many cores: less is not noticed by any board.
 const NOTICEABLE_CORES: f64 = 0.002;
 
-/// What one variant of the work costs on this board, and what it is worth.
+/// Measured cost of one variant of the work on this board, and its accuracy.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// Time of one inference of the whole batch on the idle board, its preprocessing included, in ms.
@@ -31,7 +31,7 @@ pub struct Cost {
     pub accuracy: Option<f32>,
 }
 
-/// One way to do the work, whatever the interval, with its measured cost.
+/// One way to do the work at any interval, with its measured cost.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     /// Size of the captured picture, longer side in pixels; `None` = as configured.
@@ -40,20 +40,20 @@ pub struct Candidate {
     pub resolution: Option<u32>,
     /// Items gathered for one inference.
     pub batch: usize,
-    /// Form of the model; 0 = the main one.
+    /// Index of the model's variant; 0 = the main one.
     pub variant: usize,
     /// Threads of one inference.
     pub threads: usize,
-    /// What was measured.
+    /// The measured cost.
     pub cost: Cost,
 }
 
 /// One step of a ladder.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OperatingPoint {
-    /// What is asked of the pipeline.
+    /// The setpoint.
     pub setpoint: Setpoint,
-    /// What that costs.
+    /// Its cost.
     pub cost: Cost,
 }
 
@@ -70,7 +70,7 @@ pub struct PipelineLadder {
     pub deadline: Duration,
     /// From [`ladder`]: full work first, least work last; never empty.
     pub rungs: Vec<OperatingPoint>,
-    /// Only full work has been timed so far, and that once: what comes of the measurements takes this ladder's place.
+    /// Only full work has been timed so far, and that once: a measured ladder takes the place of this one later.
     pub provisional: bool,
 }
 
@@ -114,7 +114,7 @@ impl PipelineLadder {
         self.items_per_s(rung) * cpu_s_per_item(rung.setpoint.batch, &rung.cost)
     }
 
-    /// What `rung` is worth on the idle board: accurate answers a second (unknown accuracy counts as full).
+    /// Worth of `rung` on the idle board: accurate answers a second (unknown accuracy counts as full).
     pub fn worth_per_s(&self, rung: &OperatingPoint) -> f64 {
         self.items_per_s(rung) * worth(&rung.cost)
     }

@@ -1,5 +1,5 @@
-//! What each variant, resolution, capture size, batch and number of threads costs on this board and what it is worth: measured at the first start,
-//! remembered afterwards. The governor makes its ladder of it.
+//! Calibration: cost and accuracy of each variant, resolution, capture size, batch and number of threads on this board, measured at
+//! the first start and remembered afterwards. The governor makes its ladder of it.
 
 #[cfg(test)]
 mod tests;
@@ -12,12 +12,12 @@ use rustix::time::{ClockId, clock_gettime};
 use super::captures::Captures;
 use super::error::{PlanError, StageError};
 use super::key::StagesKey;
+use super::measurement_lock::MeasurementLock;
 use super::offline;
 use super::planner::Planner;
 use super::resolved::Feed;
 use super::sample::Sample;
 use super::stages::Stages;
-use super::turn::Turn;
 use crate::frame::Frame;
 use crate::model::{self, LoadedModel, Remembered, Variant};
 use crate::{preprocess, task};
@@ -26,27 +26,26 @@ use leptond_governor::{Candidate, Cost};
 /// Name of the file that remembers, in the state directory.
 const FILE: &str = "calibration.json";
 
-/// How long variants and resolutions may take to compile and to be timed, each at least once; those for which there is no time are left
-/// out. Only large models on slow boards come near it.
-const FORMS_WITHIN: Duration = Duration::from_secs(6);
+/// Time to compile variants and resolutions and to time each at least once; those for which there is no time are left out. Only large models on slow boards come near it.
+const VARIANTS_WITHIN: Duration = Duration::from_secs(6);
 
-/// How long compiling and timing should take together: batches and fewer threads are tried, and runs repeated, only until then.
+/// Time for compiling and timing together: batches and fewer threads are tried, and runs repeated, only until then.
 const BUDGET: Duration = Duration::from_millis(if cfg!(debug_assertions) { 3000 } else { 1000 });
 
-/// How long golden inputs may run for, where they are needed.
+/// Time for the golden inputs, where they are needed.
 const GOLDEN_BUDGET: Duration = Duration::from_secs(5);
 
 /// Most variants with a resolution each that are looked at.
-const MAX_FORMS: usize = 16;
+const MAX_VARIANTS: usize = 16;
 
-/// Timed runs of one candidate at most, and how long they may take.
+/// Timed runs of one candidate at most, and the time for them.
 const ROUNDS: usize = 6;
 const ROUNDS_WITHIN: Duration = Duration::from_millis(40);
 
 /// A larger batch or fewer threads have to lower the CPU time of an item to this share: what a batch gains it costs in delay.
 const PAYS: f32 = 0.9;
 
-/// What calibration needs to know beside the planner.
+/// Settings of a calibration beside the planner.
 pub(crate) struct Job<'a> {
     /// Where frames will come from.
     pub(crate) feed: &'a Feed,
@@ -54,27 +53,27 @@ pub(crate) struct Job<'a> {
     pub(crate) max_batch: usize,
     /// Model and processor of the board: on another one, measurements mean nothing.
     pub(crate) board: &'a str,
-    /// Where measurements are remembered.
+    /// The directory in which measurements are remembered.
     pub(crate) dir: Option<&'a Path>,
-    /// Where pipelines run meanwhile: each measurement is taken alone.
-    pub(crate) turn: Option<&'a Turn>,
+    /// Held for each measurement, where pipelines run meanwhile.
+    pub(crate) lock: Option<&'a MeasurementLock>,
 }
 
-/// What was measured.
+/// Measured candidates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calibration {
     /// Full work first; never empty.
     pub candidates: Vec<Candidate>,
-    /// Whether it was remembered from an earlier start.
+    /// They were remembered from an earlier start.
     pub remembered: bool,
 }
 
-/// Measures what can be done with the model of `planner`, or remembers having done so. `main` is compiled for full work; what its
-/// task remembers is lost.
+/// Measures the candidates of the model of `planner`, or looks them up. `main` is compiled for full work; the memory
+/// of its task is lost.
 ///
 /// Accuracy is the manifest's figure of a variant. Where it gives none (for another resolution, above all), the golden inputs are run
 /// and the figure is lowered by the share of them that is lost; see [`estimate`]. A variant whose accuracy is not known is left out
-/// where that of full work is: nobody could say what is lost by it.
+/// where that of full work is: its loss would be unknown.
 ///
 /// # Errors
 /// [`PlanError::Task`]; whatever else fails leaves out what failed, and is logged.
@@ -88,7 +87,7 @@ pub(crate) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
     let start = Instant::now();
     let until = start + BUDGET;
     let timed = sample.frame(main.spec(), main.item_len()).and_then(|frame| {
-        let timed = time(main, &frame, until, job.turn).map_err(|e| e.to_string())?;
+        let timed = time(main, &frame, until, job.lock).map_err(|e| e.to_string())?;
         Ok((frame, timed))
     });
     let (frame, timed) = match timed {
@@ -102,13 +101,13 @@ pub(crate) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
         }
     };
     let captures = Captures::new(&offered, sample, regions, main.spec());
-    let (turn, max_batch) = (job.turn, job.max_batch);
+    let (lock, max_batch) = (job.lock, job.max_batch);
     let mut session =
-        Session { planner, frame: &frame, captures: &captures, until, max_batch, turn, found: Vec::new() };
+        Session { planner, frame: &frame, captures: &captures, until, max_batch, lock, measured: Vec::new() };
     session.variants(main, timed);
     planner.forget(main)?;
     let candidates = session.finish();
-    if !turn.is_some_and(Turn::ended) {
+    if !lock.is_some_and(MeasurementLock::ended) {
         let depends_on = depends_on(planner, main.key(), sample, &offered, job);
         let mut known: Remembered<Vec<Candidate>> = Remembered::open(job.dir, FILE);
         known.insert(&depends_on, candidates.clone());
@@ -116,7 +115,7 @@ pub(crate) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
     Ok(Calibration { candidates, remembered: false })
 }
 
-/// What an earlier start measured of this model on this board; `full` is the plan for full work.
+/// Measurements of an earlier start of this model on this board; `full` is the plan for full work.
 pub(crate) fn remembered(planner: &Planner, full: StagesKey, job: &Job<'_>) -> Option<Vec<Candidate>> {
     let regions = &planner.preprocess.regions;
     let (sample, offered) = (job.feed.sample(regions), job.feed.capture_sizes(regions));
@@ -125,8 +124,8 @@ pub(crate) fn remembered(planner: &Planner, full: StagesKey, job: &Job<'_>) -> O
     known.get(&depends_on).filter(|candidates| plausible(candidates, full)).cloned()
 }
 
-/// Full work by a single run, which warms the plan up: what is known of a pipeline until it has been measured. What its task
-/// remembers is lost.
+/// Full work by a single run, which warms the plan up: all that is known of a pipeline until it has been measured. The memory of its
+/// task is lost.
 ///
 /// # Errors
 /// [`PlanError::Task`].
@@ -152,7 +151,7 @@ fn depends_on(planner: &Planner, full: StagesKey, sample: Sample, offered: &[[u3
     )
 }
 
-/// Whether remembered measurements can be true: a file may be damaged without being unreadable.
+/// Remembered measurements can be true: a file may be damaged without being unreadable.
 fn plausible(candidates: &[Candidate], full: StagesKey) -> bool {
     let sane = |c: &Candidate| {
         let times = [c.cost.infer_ms, c.cost.cpu_ms].iter().all(|ms| ms.is_finite() && *ms > 0.0);
@@ -178,13 +177,13 @@ struct Session<'a> {
     captures: &'a Captures,
     until: Instant,
     max_batch: usize,
-    turn: Option<&'a Turn>,
-    found: Vec<Found>,
+    lock: Option<&'a MeasurementLock>,
+    measured: Vec<VariantCosts>,
 }
 
-/// What was measured of a variant at a resolution.
-struct Found {
-    /// Whether the resolution is the variant's own.
+/// Measurements of a variant at one resolution.
+struct VariantCosts {
+    /// The resolution is the variant's own.
     own: bool,
     candidates: Vec<Candidate>,
 }
@@ -194,7 +193,7 @@ impl Session<'_> {
     /// compiled for full work, which takes `timed`.
     fn variants(&mut self, main: &mut Stages, timed: Timed) {
         let full = main.key();
-        let until = Instant::now() + FORMS_WITHIN;
+        let until = Instant::now() + VARIANTS_WITHIN;
         let variants = if self.planner.comparable() { self.planner.bundle.variants().len() } else { 1 };
         for variant in 0..variants {
             let Some(mut loaded) = self.load(variant, full) else { continue };
@@ -203,13 +202,13 @@ impl Session<'_> {
                 let key = StagesKey { variant, resolution, ..full };
                 let candidates = if key == full {
                     Ok(self.with_captures(main, timed))
-                } else if self.found.len() >= MAX_FORMS || Instant::now() >= until || self.ended() {
+                } else if self.measured.len() >= MAX_VARIANTS || Instant::now() >= until || self.ended() {
                     Err("there is no time for it".into())
                 } else {
                     self.time(&mut loaded, key, |stages, timed| self.with_captures(stages, timed))
                 };
                 match candidates {
-                    Ok(candidates) => self.found.push(Found { own: resolution == own, candidates }),
+                    Ok(candidates) => self.measured.push(VariantCosts { own: resolution == own, candidates }),
                     Err(error) => self.leave_out(key, &error),
                 }
             }
@@ -218,8 +217,8 @@ impl Session<'_> {
             return;
         }
         let mut loaded: Option<(usize, LoadedModel)> = None;
-        for index in 0..self.found.len() {
-            let Some(first) = self.found[index].candidates.first().copied() else { continue };
+        for index in 0..self.measured.len() {
+            let Some(first) = self.measured[index].candidates.first().copied() else { continue };
             if Instant::now() >= self.until || self.ended() {
                 break;
             }
@@ -228,7 +227,7 @@ impl Session<'_> {
             }
             if let Some((_, loaded)) = &mut loaded {
                 let further = self.batches_and_threads(loaded, first);
-                self.found[index].candidates.extend(further);
+                self.measured[index].candidates.extend(further);
             }
         }
     }
@@ -299,11 +298,11 @@ impl Session<'_> {
         then: impl FnOnce(&mut Stages, Timed) -> T,
     ) -> Result<T, String> {
         let mut stages = self.planner.compile(loaded, key).map_err(|e| e.to_string())?;
-        let timed = time(&mut stages, self.frame, self.until, self.turn).map_err(|e| e.to_string())?;
+        let timed = time(&mut stages, self.frame, self.until, self.lock).map_err(|e| e.to_string())?;
         Ok(then(&mut stages, timed))
     }
 
-    /// What `stages` take, first with pictures as configured (`timed`), then with each smaller one that has enough pixels for them.
+    /// Costs of `stages`, first with pictures as configured (`timed`), then with each smaller one that has enough pixels for them.
     fn with_captures(&self, stages: &mut Stages, timed: Timed) -> Vec<Candidate> {
         let first = candidate(stages.key(), timed, None);
         let mut all = vec![first];
@@ -312,7 +311,7 @@ impl Session<'_> {
             if Instant::now() >= self.until || self.ended() {
                 break;
             }
-            match time(stages, frame, self.until, self.turn) {
+            match time(stages, frame, self.until, self.lock) {
                 Ok(Timed { infer_ms, cpu_ms }) => {
                     let cost = Cost { infer_ms, cpu_ms, ..first.cost };
                     all.push(Candidate { capture: Some(side), cost, ..first });
@@ -323,9 +322,9 @@ impl Session<'_> {
         all
     }
 
-    /// Whether nobody waits for the measurements any more.
+    /// The measurements are of no use any more.
     fn ended(&self) -> bool {
-        self.turn.is_some_and(Turn::ended)
+        self.lock.is_some_and(MeasurementLock::ended)
     }
 
     fn leave_out(&self, key: StagesKey, error: &dyn std::fmt::Display) {
@@ -333,44 +332,44 @@ impl Session<'_> {
         tracing::debug!(model, ?key, %error, "left out of the ladder");
     }
 
-    /// The candidates with what they are worth.
+    /// The candidates with their accuracy.
     fn finish(mut self) -> Vec<Candidate> {
         let worth = self.accuracies();
-        for (found, accuracy) in self.found.iter_mut().zip(worth) {
-            found.candidates.iter_mut().for_each(|c| c.cost.accuracy = accuracy);
+        for (measured, accuracy) in self.measured.iter_mut().zip(worth) {
+            measured.candidates.iter_mut().for_each(|c| c.cost.accuracy = accuracy);
         }
-        let all: Vec<Candidate> = self.found.iter().flat_map(|f| f.candidates.iter().copied()).collect();
+        let all: Vec<Candidate> = self.measured.iter().flat_map(|f| f.candidates.iter().copied()).collect();
         let full_known = all.first().is_some_and(|full| full.cost.accuracy.is_some());
         let (kept, unknown): (Vec<_>, Vec<_>) = all.into_iter().partition(|c| c.cost.accuracy.is_some() || !full_known);
         unknown.iter().for_each(|c| self.leave_out(key(c), &"its accuracy is not known"));
         kept
     }
 
-    /// Accuracy of each of `found`, in order.
+    /// Accuracy of each of `measured`, in order.
     fn accuracies(&self) -> Vec<Option<f32>> {
         let variants = self.planner.bundle.variants();
         let figure = |variant: usize| variants.get(variant).and_then(|f: &Variant| f.accuracy);
-        let variant = |f: &Found| f.candidates.first().map_or(0, |c| c.variant);
-        let given = |f: &Found| if f.own { figure(variant(f)) } else { None };
-        let shares: Vec<Option<f64>> = if self.found.len() > 1 && self.found.iter().any(|f| given(f).is_none()) {
+        let variant = |f: &VariantCosts| f.candidates.first().map_or(0, |c| c.variant);
+        let given = |f: &VariantCosts| if f.own { figure(variant(f)) } else { None };
+        let shares: Vec<Option<f64>> = if self.measured.len() > 1 && self.measured.iter().any(|f| given(f).is_none()) {
             self.golden_shares()
         } else {
-            vec![None; self.found.len()]
+            vec![None; self.measured.len()]
         };
         let own_share = |wanted: usize| {
-            let own = self.found.iter().position(|f| f.own && variant(f) == wanted)?;
+            let own = self.measured.iter().position(|f| f.own && variant(f) == wanted)?;
             shares.get(own).copied().flatten()
         };
-        let one = |(found, share): (&Found, &Option<f64>)| {
-            let own = (figure(variant(found)), own_share(variant(found)));
-            given(found).or_else(|| estimate(*share, own, (figure(0), own_share(0))))
+        let one = |(measured, share): (&VariantCosts, &Option<f64>)| {
+            let own = (figure(variant(measured)), own_share(variant(measured)));
+            given(measured).or_else(|| estimate(*share, own, (figure(0), own_share(0))))
         };
-        self.found.iter().zip(&shares).map(one).map(|a| a.map(|a| a.clamp(0.0, 1.0) as f32)).collect()
+        self.measured.iter().zip(&shares).map(one).map(|a| a.map(|a| a.clamp(0.0, 1.0) as f32)).collect()
     }
 
-    /// Share of the golden inputs that each of `found` gets right; `None` where there are none, or no time.
+    /// Share of the golden inputs that each of `measured` gets right; `None` where there are none, or no time.
     fn golden_shares(&self) -> Vec<Option<f64>> {
-        let none = vec![None; self.found.len()];
+        let none = vec![None; self.measured.len()];
         let bundle = &self.planner.bundle;
         if bundle.goldens().is_empty() {
             return none;
@@ -381,11 +380,11 @@ impl Session<'_> {
             return none;
         };
         let until = Instant::now() + GOLDEN_BUDGET;
-        let share = |found: &Found| {
+        let share = |measured: &VariantCosts| {
             if self.ended() {
                 return None;
             }
-            let key = StagesKey { batch: 1, ..key(found.candidates.first()?) };
+            let key = StagesKey { batch: 1, ..key(measured.candidates.first()?) };
             let right = planner
                 .load(key.variant)
                 .and_then(|mut loaded| planner.compile(&mut loaded, key))
@@ -396,11 +395,11 @@ impl Session<'_> {
                 None
             })
         };
-        self.found.iter().map(share).collect()
+        self.measured.iter().map(share).collect()
     }
 }
 
-/// Accuracy of a form at a resolution that has no figure: the figure of the form itself (else that of the main form, else 1) times
+/// Accuracy of a variant at a resolution that has no figure: the figure of the variant itself (else that of the main one, else 1) times
 /// the share of golden inputs that are right here for each that is right there. `variant` and `main` are the figure and the share at
 /// their own resolution. A few golden inputs are a coarse measure: ten of them tell a loss from 10 % on.
 fn estimate(share: Option<f64>, variant: (Option<f64>, Option<f64>), main: (Option<f64>, Option<f64>)) -> Option<f64> {
@@ -416,7 +415,7 @@ fn estimate(share: Option<f64>, variant: (Option<f64>, Option<f64>), main: (Opti
     }
 }
 
-/// Whether `c` takes clearly less CPU time for an item than `before`.
+/// `c` takes clearly less CPU time for an item than `before`.
 fn pays(c: &Candidate, before: &Candidate) -> bool {
     let of_an_item = |c: &Candidate| c.cost.cpu_ms / c.batch.max(1) as f32;
     of_an_item(c) <= of_an_item(before) * PAYS
@@ -428,7 +427,7 @@ fn fewer_threads(most: usize) -> impl Iterator<Item = usize> {
     std::iter::once(most).chain(powers)
 }
 
-/// What an inference of a whole batch takes, its preprocessing and its task included.
+/// Times of an inference of a whole batch, its preprocessing and its task included.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Timed {
     infer_ms: f32,
@@ -436,9 +435,14 @@ struct Timed {
 }
 
 /// The shortest of a few runs over `frame`: the first one, which warms up, counts only when there is no time for another.
-/// `turn` keeps running pipelines out of it.
-fn time(stages: &mut Stages, frame: &Frame, until: Instant, turn: Option<&Turn>) -> Result<Timed, StageError> {
-    let _alone = turn.map(Turn::measure);
+/// `lock` keeps running pipelines out of it.
+fn time(
+    stages: &mut Stages,
+    frame: &Frame,
+    until: Instant,
+    lock: Option<&MeasurementLock>,
+) -> Result<Timed, StageError> {
+    let _alone = lock.map(MeasurementLock::measure);
     let threads = stages.key().threads.max(1);
     let start = Instant::now();
     let mut best: Option<Timed> = None;

@@ -1,4 +1,4 @@
-//! Smaller pictures that a source can be asked for: which of them a model loses nothing by, and a frame of each to time it with.
+//! Smaller pictures that a source can be asked for, as far as a model loses nothing by them, with a frame of each to time it.
 
 use super::sample::Sample;
 use crate::frame::{Frame, Spec};

@@ -1,11 +1,11 @@
-//! What a pipeline's plan is compiled for.
+//! The key of a compiled plan.
 
 use leptond_governor::Setpoint;
 
-/// What stages are compiled for: everything of a setpoint but its pace.
+/// Key of compiled stages: everything of a setpoint but its pace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StagesKey {
-    /// Form of the model; 0 = the main one.
+    /// Index of the model's variant; 0 = the main one.
     pub variant: usize,
     /// Model input size, longer side in pixels; `None` = the variant's own.
     pub resolution: Option<u32>,

@@ -8,12 +8,12 @@ use leptond_governor::{Candidate, OperatingPoint, PipelineLadder, Setpoint};
 use super::calibrate::{self, Calibration, Job, calibrate};
 use super::error::{PipelineError, PlanError};
 use super::key::StagesKey;
+use super::measurement_lock::MeasurementLock;
 use super::planner::{Planner, open_bundle};
 use super::pool::Pool;
 use super::resolved::Resolved;
 use super::stages::Stages;
 use super::trial;
-use super::turn::Turn;
 use crate::board::Info;
 use crate::model;
 use crate::sys::Roots;
@@ -22,25 +22,25 @@ use crate::telemetry::mark_of;
 /// Directories that pipelines are made ready from.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
-    /// Where models are looked for, in this order.
+    /// Directories in which models are looked for, in this order.
     pub models: Vec<PathBuf>,
-    /// Where measurements are kept; `None` = nowhere.
+    /// Directory in which measurements are kept; `None` = they are not.
     pub state: Option<PathBuf>,
 }
 
-/// A pipeline's model, compiled for full work, and what it costs on this board.
+/// A pipeline's model, compiled for full work, and its cost on this board.
 pub struct Measured {
     /// Compiles the stages anew for another setpoint.
     pub planner: Planner,
     /// The stages for full work.
     pub stages: Stages,
-    /// How far the work may be lowered; the first rung is full work.
+    /// The ladder; its first rung is full work.
     pub ladder: PipelineLadder,
-    /// Whether what it costs was remembered from an earlier start.
+    /// The cost was remembered from an earlier start.
     pub remembered: bool,
 }
 
-/// Opens the model of a pipeline, compiles the plan for full work and measures (or remembers) what lesser work costs.
+/// Opens the model of a pipeline, compiles the plan for full work and measures (or remembers) the cost of lesser work.
 ///
 /// # Errors
 /// [`PipelineError::Model`] and [`PipelineError::Fit`].
@@ -82,17 +82,17 @@ fn compile(
     let threads = (config.threads as usize).clamp(1, cores);
     let mut planner =
         Planner::new(bundle, config.engine, threads, config.preprocess.clone(), &config.task).map_err(unusable)?;
-    if let Some(race) = planner.race(&planner.full(), &board, places.state.as_deref()).map_err(unusable)? {
-        let (int8_ms, f32_ms) = (race.int8_ms, race.f32_ms);
-        tracing::info!(pipeline = name, engine = ?race.engine, int8_ms, f32_ms, remembered = race.remembered,
+    if let Some(tuned) = planner.race(&planner.full(), &board, places.state.as_deref()).map_err(unusable)? {
+        let (int8_ms, f32_ms) = (tuned.int8_ms, tuned.f32_ms);
+        tracing::info!(pipeline = name, engine = ?tuned.engine, int8_ms, f32_ms, remembered = tuned.remembered,
             "the faster engine on this board");
     }
     mark_of("engine chosen", name);
     let mut loaded = planner.load(0).map_err(unusable)?;
     mark_of("model parsed", name);
     let full = Setpoint { resolution: Planner::own_resolution(&loaded), ..planner.full() };
-    if let Some((pool, wish)) = pool.and_then(|pool| Some((pool, pool.wish(pipeline, feed.frame_interval())?))) {
-        planner.share(pool.clone(), name, wish);
+    if let Some((pool, terms)) = pool.and_then(|pool| Some((pool, pool.terms(pipeline, feed.frame_interval())?))) {
+        planner.share(pool.clone(), name, terms);
     }
     let stages = planner.compile_shared(&mut loaded, (&full).into()).map_err(unusable)?;
     mark_of("plan compiled", name);
@@ -102,7 +102,7 @@ fn compile(
     }
 }
 
-/// A pipeline that was never measured on this board: that is done while it runs while the others go on.
+/// A pipeline that was never measured on this board; that is done while it and the others run.
 pub struct Uncalibrated {
     pipeline: Resolved,
     planner: Arc<Planner>,
@@ -112,21 +112,21 @@ pub struct Uncalibrated {
 }
 
 impl Uncalibrated {
-    /// Measures it, whenever `turn` lets it. `None` when that is of no use any more.
+    /// Measures it, each time with `lock`. `None` when that is of no use any more.
     ///
     /// # Errors
-    /// When not even the plan for full work can be made a second time.
-    pub(crate) fn measure(&self, turn: &Turn) -> Result<Option<PipelineLadder>, PlanError> {
+    /// [`PlanError`] if not even the plan for full work can be made a second time.
+    pub(crate) fn measure(&self, lock: &MeasurementLock) -> Result<Option<PipelineLadder>, PlanError> {
         let mut stages = self.planner.compile(&mut self.planner.load(self.full.variant)?, self.full)?;
         let calibration = calibrate(
             &self.planner,
             &mut stages,
-            &job(&self.pipeline, &self.board, self.state.as_deref(), Some(turn)),
+            &job(&self.pipeline, &self.board, self.state.as_deref(), Some(lock)),
         )?;
-        Ok((!turn.ended()).then(|| ladder(&self.pipeline, &calibration.candidates)))
+        Ok((!lock.ended()).then(|| ladder(&self.pipeline, &calibration.candidates)))
     }
 
-    /// How the rungs of `ladder` are called, for the log.
+    /// Logs the first and the last rung of `ladder`.
     pub(crate) fn say(&self, ladder: &PipelineLadder, remembered: bool) {
         let words = |rung: Option<&OperatingPoint>| rung.map(|r| in_words(&self.planner, r)).unwrap_or_default();
         let (first, last) = (words(ladder.rungs.first()), words(ladder.rungs.last()));
@@ -135,8 +135,8 @@ impl Uncalibrated {
     }
 }
 
-fn job<'a>(pipeline: &'a Resolved, board: &'a str, dir: Option<&'a Path>, turn: Option<&'a Turn>) -> Job<'a> {
-    Job { feed: &pipeline.feed, max_batch: pipeline.config.governor.max_batch as usize, board, dir, turn }
+fn job<'a>(pipeline: &'a Resolved, board: &'a str, dir: Option<&'a Path>, lock: Option<&'a MeasurementLock>) -> Job<'a> {
+    Job { feed: &pipeline.feed, max_batch: pipeline.config.governor.max_batch as usize, board, dir, lock }
 }
 
 fn ladder(pipeline: &Resolved, candidates: &[Candidate]) -> PipelineLadder {
@@ -150,14 +150,14 @@ pub struct Ready {
     pub planner: Arc<Planner>,
     /// The stages for full work.
     pub stages: Stages,
-    /// How far the work may be lowered; the first rung is full work.
+    /// The ladder; its first rung is full work.
     pub ladder: PipelineLadder,
-    /// What `ladder` waits for, where it is provisional.
+    /// The measurements that `ladder` waits for, where it is provisional.
     pub uncalibrated: Option<Uncalibrated>,
 }
 
-/// Opens the model and compiles the plan for full work, or takes a seat in one of `pool`. What lesser work costs is looked up;
-/// where it is not known, full work is timed once, so that the first result does not wait for the measurements.
+/// Opens the model and compiles the plan for full work, or takes a seat in one of `pool`. The cost of lesser work is looked up; where
+/// it is not known, full work is timed once, so that the first result does not wait for the measurements.
 ///
 /// # Errors
 /// [`PipelineError`] naming the pipeline.

@@ -4,14 +4,15 @@
 //! makes the governor's ladder; [`offline`] runs them over files. The runtime and the commands (`infer`, `check`, `bench`,
 //! `doctor`, `model add`) use the same.
 
+pub(crate) mod batch_deadline;
 pub mod calibrate;
 mod captures;
 mod config;
 mod error;
-pub(crate) mod gather;
 mod input;
 mod key;
 pub(crate) mod measure;
+pub mod measurement_lock;
 mod misfit;
 pub mod offline;
 mod planner;
@@ -22,7 +23,6 @@ mod sample;
 mod shared_plan;
 mod stages;
 pub mod trial;
-pub mod turn;
 
 pub use config::Config;
 pub use error::{PipelineError, PlanError, StageError};

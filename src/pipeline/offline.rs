@@ -50,20 +50,21 @@ pub fn open(path: &str, spec: &Spec) -> Result<Box<dyn Source>, OfflineError> {
         _ => None,
     };
     let mut channels = Vec::new();
-    let config = match (table, spec) {
+    let config: source::Config = match (table, spec) {
         (Some(kind), Spec::Window(spec)) => {
             channels.clone_from(&spec.channels);
             let rows = u32::try_from(spec.rows).unwrap_or(u32::MAX);
-            source::Config::Sensor(SensorConfig {
+            SensorConfig {
                 kind,
                 path: path.into(),
                 interval_ms: 0,
                 window: rows,
                 stride: rows,
                 ..SensorConfig::default()
-            })
+            }
+            .into()
         }
-        (None, Spec::Image(_)) => source::Config::Files(FilesConfig { path: path.into(), repeat: false, fps: 0.0 }),
+        (None, Spec::Image(_)) => FilesConfig { path: path.into(), repeat: false, fps: 0.0 }.into(),
         (Some(_), Spec::Image(_)) => {
             return Err(OfflineError::Kind(format!("{path}: the model takes pictures, this is a table of numbers")));
         }

@@ -7,7 +7,7 @@ use leptond_governor::Setpoint;
 
 use super::error::PlanError;
 use super::key::StagesKey;
-use super::pool::{self, Granted, Pool, Wish};
+use super::pool::{self, PlanHandle, Pool, SharingTerms};
 use super::stages::Stages;
 use crate::frame::{Spec, TaskKind, TaskSpec};
 use crate::model::autotune::{self, Autotuned};
@@ -47,15 +47,15 @@ pub struct Planner {
     pub task: task::Settings,
     /// Hash of the model file.
     pub sha256: String,
-    /// With whom the plan may be shared.
+    /// The pool of plans that may be shared, if the pipeline shares.
     share: Option<Share>,
 }
 
-/// One pipeline's way to the plans that it may share.
+/// One pipeline's access to the shared plans.
 struct Share {
     pool: Arc<Pool>,
     name: String,
-    wish: Wish,
+    terms: SharingTerms,
 }
 
 impl Planner {
@@ -82,8 +82,8 @@ impl Planner {
     }
 
     /// From now on [`Planner::compile_shared`] asks `pool` for a plan that the pipeline `name` shares with others.
-    pub(crate) fn share(&mut self, pool: Arc<Pool>, name: &str, wish: Wish) {
-        self.share = Some(Share { pool, name: name.into(), wish });
+    pub(crate) fn share(&mut self, pool: Arc<Pool>, name: &str, terms: SharingTerms) {
+        self.share = Some(Share { pool, name: name.into(), terms });
     }
 
     /// Full work: the main variant at its own size, one frame at a time, all threads.
@@ -198,11 +198,11 @@ impl Planner {
             Ok::<_, ModelError>((model, loaded.engine()))
         };
         let plan = match share {
-            Some(Share { pool, name, wish }) => {
+            Some(Share { pool, name, terms }) => {
                 let (digest, engine) = (self.bundle.digest().to_owned(), self.engine);
-                pool.plan(name, pool::Key { digest, engine, stages: key, items }, *wish, compile)?
+                pool.plan(name, pool::Key { digest, engine, stages: key, items }, *terms, compile)?
             }
-            None => Granted::Own(compile(items * frames)?),
+            None => PlanHandle::Own(compile(items * frames)?),
         };
         let plan_key = PlanKey { batch: Some(items * frames), size };
         let mut spec = loaded.spec(plan_key)?;
@@ -233,7 +233,7 @@ impl Planner {
             geometry: vec![Vec::new(); frames],
             unreadable: vec![Vec::new(); frames],
             weights_bytes: loaded.info().weights_bytes,
-            deadline: share.map(|share| share.wish.deadline).filter(|deadline| !deadline.is_zero()),
+            deadline: share.map(|share| share.terms.deadline).filter(|deadline| !deadline.is_zero()),
         })
     }
 

@@ -21,15 +21,15 @@ pub(crate) struct Plans {
 }
 
 struct State {
-    /// What the present setpoint asks for.
+    /// The plan of the present setpoint.
     wanted: StagesKey,
-    /// What the worker runs.
+    /// The plan that the worker runs.
     running: StagesKey,
-    /// What is wanted, compiled: a slot of one, the newest wins.
+    /// The wanted plan, compiled: a slot of one, the newest wins.
     next: Option<Stages>,
     /// Plans that were left, the latest last; at most [`KEPT`] and [`KEPT_BYTES`].
     kept: Vec<Stages>,
-    /// Whether the thread that compiles is at work; there is one at most, and it looks again when it is done.
+    /// The thread that compiles is at work; there is one at most, and it looks again when it is done.
     compiling: bool,
     /// The model's files are others by now: no further plan can be compiled from them.
     stale: bool,
@@ -42,7 +42,7 @@ impl Plans {
         Arc::new(Plans { pipeline: pipeline.into(), planner, state: Mutex::new(state) })
     }
 
-    /// Asks for another plan. It is there at once where it was kept, else when it is compiled; a later wish takes the place of an
+    /// Asks for another plan. It is there at once where it was kept, else when it is compiled; a later call takes the place of an
     /// earlier one. Returns at once.
     pub(crate) fn want(self: &Arc<Self>, wanted: StagesKey) {
         let mut state = self.lock();
@@ -65,7 +65,7 @@ impl Plans {
         }
     }
 
-    /// Whether the worker runs what is wanted.
+    /// The worker runs the wanted plan.
     pub(crate) fn settled(&self) -> bool {
         let state = self.lock();
         state.wanted == state.running
@@ -144,7 +144,7 @@ impl Plans {
 }
 
 impl State {
-    /// Brings the wanted plan to `next` if it is there; whether it has to be compiled.
+    /// Brings the wanted plan to `next` if it is there; `true` if it has to be compiled.
     fn must_compile(&mut self) -> bool {
         let wanted = self.wanted;
         if self.next.as_ref().is_some_and(|next| next.key() == wanted) {
@@ -165,7 +165,7 @@ impl State {
         }
     }
 
-    /// Keeps `left` and gives what has to go for it.
+    /// Keeps `left` and gives the plans that have to go for it.
     fn keep(&mut self, left: Stages) -> Vec<Stages> {
         self.kept.push(left);
         let mut gone = Vec::new();
@@ -199,7 +199,7 @@ mod tests {
         (Plans::new("test", planner, stages.key()), stages)
     }
 
-    /// What a worker does at a frame boundary, once the plan is there.
+    /// The part of a worker at a frame boundary, once the plan is there.
     fn swap(plans: &Plans, stages: &mut Stages) {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_that_was_taken_back_or_cannot_be_met_changes_nothing() {
+    fn a_plan_that_is_not_wanted_any_more_or_cannot_be_compiled_changes_nothing() {
         let (plans, stages) = plans();
         plans.want(batch(3));
         plans.want(stages.key());

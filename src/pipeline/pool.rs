@@ -1,4 +1,4 @@
-//! Which pipelines share a compiled plan: those with the same model in the same variant, where one run for all of them costs less
+//! The pool of shared plans: pipelines with the same model in the same variant share one where a run for all of them costs less
 //! than a run for each.
 
 use std::collections::HashMap;
@@ -22,26 +22,26 @@ const HANDOVER: Duration = Duration::from_micros(20);
 const ROUNDS: usize = 15;
 const LEAST_ROUNDS: usize = 3;
 
-/// … and how long they may take together: what is hoped for, and what is borne for a large model on a slow board.
+/// … and the time for them all: the usual one, and the most for a large model on a slow board.
 const BUDGET: Duration = Duration::from_millis(100);
 const MOST: Duration = Duration::from_secs(3);
 
-/// What has to be the same for pipelines to share a plan.
+/// Key of a shared plan: pipelines that differ in any of these have plans of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     /// The bundle's identity: a variant is another file in another bundle, though the main file be the same.
     pub(crate) digest: String,
     /// The arithmetic.
     pub(crate) engine: Engine,
-    /// Form, resolution and threads.
+    /// Variant, resolution and threads.
     pub(crate) stages: StagesKey,
     /// Items of one pipeline.
     pub(crate) items: usize,
 }
 
-/// One pipeline's wish to share.
+/// The terms on which one pipeline shares a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wish {
+pub(crate) struct SharingTerms {
     /// Pipelines that may share one plan.
     pub(crate) places: usize,
     /// Time between two inputs; zero = not known.
@@ -50,10 +50,10 @@ pub(crate) struct Wish {
     pub(crate) deadline: Duration,
 }
 
-impl Wish {
-    /// What `pipeline` asks for among `all` pipelines. A pipeline without `max_batch`, or with a source that gives as much as is
+impl SharingTerms {
+    /// The terms of `pipeline` among `all` pipelines. A pipeline without `max_batch`, or with a source that gives as much as is
     /// taken, keeps its own plan.
-    pub(crate) fn of(pipeline: &Resolved, all: &[Resolved], frame_interval: Duration) -> Option<Wish> {
+    pub(crate) fn of(pipeline: &Resolved, all: &[Resolved], frame_interval: Duration) -> Option<SharingTerms> {
         let Resolved { config, feed } = pipeline;
         let alike = |other: &&Resolved| {
             let other = &other.config;
@@ -67,16 +67,16 @@ impl Wish {
         let endless = matches!(feed, Feed::Source { source, .. } if source.kind().is_unpaced()) && interval.is_zero();
         let places = members.len().min(most);
         let deadline = Duration::from_millis(config.governor.deadline_ms);
-        (config.governor.max_batch > 1 && places > 1 && !endless).then_some(Wish { places, interval, deadline })
+        (config.governor.max_batch > 1 && places > 1 && !endless).then_some(SharingTerms { places, interval, deadline })
     }
 
-    /// Whether a run of so long leaves time: inputs may come at any moment of the run before.
+    /// A run of this length leaves time: inputs may come at any moment of the run before.
     fn allows(&self, run: Duration) -> bool {
         (self.interval.is_zero() || run * 2 <= self.interval) && (self.deadline.is_zero() || run * 2 <= self.deadline)
     }
 }
 
-/// Tells how long a single run and one for all take.
+/// Measures a single run and one for all.
 pub(crate) type Timing = fn(&mut dyn Model, &mut dyn Model) -> Result<[Duration; 2], ModelError>;
 
 /// The shared plans of a set of pipelines.
@@ -89,14 +89,14 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct Group {
     plans: Vec<Weak<SharedPlan>>,
-    /// It was found out that it does not pay.
+    /// A common run was measured and does not pay.
     hopeless: bool,
-    /// What every member can bear.
-    wishes: Vec<Wish>,
+    /// The terms of every member.
+    terms: Vec<SharingTerms>,
 }
 
 /// A plan for one pipeline.
-pub(crate) enum Granted {
+pub(crate) enum PlanHandle {
     /// Its own.
     Own(Compiled),
     /// A seat in one that it shares.
@@ -106,28 +106,28 @@ pub(crate) enum Granted {
 /// A compiled plan and the arithmetic that runs in it.
 pub(crate) type Compiled = (Box<dyn Model>, &'static str);
 
-impl Granted {
+impl PlanHandle {
     /// The arithmetic that runs.
     pub(crate) fn engine(&self) -> &'static str {
         match self {
-            Granted::Own((_, engine)) => engine,
-            Granted::Seat(seat) => seat.engine(),
+            PlanHandle::Own((_, engine)) => engine,
+            PlanHandle::Seat(seat) => seat.engine(),
         }
     }
 
     /// The plan as this pipeline sees it.
     pub(crate) fn model(&self) -> &dyn Model {
         match self {
-            Granted::Own((model, _)) => model.as_ref(),
-            Granted::Seat(seat) => seat,
+            PlanHandle::Own((model, _)) => model.as_ref(),
+            PlanHandle::Seat(seat) => seat,
         }
     }
 
     /// Input `index`, to be written before a run.
     pub(crate) fn input_mut(&mut self, index: usize) -> TensorViewMut<'_> {
         match self {
-            Granted::Own((model, _)) => model.input_mut(index),
-            Granted::Seat(seat) => seat.input_mut(index),
+            PlanHandle::Own((model, _)) => model.input_mut(index),
+            PlanHandle::Seat(seat) => seat.input_mut(index),
         }
     }
 
@@ -138,8 +138,8 @@ impl Granted {
     /// As [`Model::run`].
     pub(crate) fn run_by(&mut self, deadline: Option<Instant>) -> Result<Duration, ModelError> {
         match self {
-            Granted::Own((model, _)) => timed(model.as_mut()),
-            Granted::Seat(seat) => seat.run_by(deadline).map(|()| seat.took()),
+            PlanHandle::Own((model, _)) => timed(model.as_mut()),
+            PlanHandle::Seat(seat) => seat.run_by(deadline).map(|()| seat.took()),
         }
     }
 }
@@ -150,9 +150,9 @@ impl Pool {
         Pool { timing, pipelines: pipelines.to_vec(), groups: Mutex::default() }
     }
 
-    /// Whether and with how many others `pipeline` may share; `frame_interval` is the time between two frames of its source.
-    pub(crate) fn wish(&self, pipeline: &Resolved, frame_interval: Duration) -> Option<Wish> {
-        Wish::of(pipeline, &self.pipelines, frame_interval)
+    /// The terms on which `pipeline` may share, if it may; `frame_interval` is the time between two frames of its source.
+    pub(crate) fn terms(&self, pipeline: &Resolved, frame_interval: Duration) -> Option<SharingTerms> {
+        SharingTerms::of(pipeline, &self.pipelines, frame_interval)
     }
 
     /// A plan for a pipeline: a seat where it pays to share, else its own. `compile` makes a plan for so many items.
@@ -165,45 +165,45 @@ impl Pool {
         &self,
         name: &str,
         key: Key,
-        wish: Wish,
+        terms: SharingTerms,
         compile: impl Fn(usize) -> Result<Compiled, E>,
-    ) -> Result<Granted, E> {
+    ) -> Result<PlanHandle, E> {
         let items = key.items;
         // Held while it compiles, so that two that come at once do not both come first.
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
         let group = groups.entry(key).or_default();
         group.plans.retain(|plan| plan.strong_count() > 0);
         if group.plans.is_empty() {
-            group.wishes.clear();
+            group.terms.clear();
         }
         if group.hopeless {
-            return Ok(Granted::Own(compile(items)?));
+            return Ok(PlanHandle::Own(compile(items)?));
         }
-        if !group.wishes.contains(&wish) {
-            group.wishes.push(wish);
+        if !group.terms.contains(&terms) {
+            group.terms.push(terms);
         }
         for shared in group.plans.iter().filter_map(Weak::upgrade) {
             let Some(seat) = shared.sit() else { continue };
             if shared.is_together() {
-                return Ok(Granted::Seat(seat));
+                return Ok(PlanHandle::Seat(seat));
             }
-            // Measured with this one, so that whoever runs the shared plan already is not held up.
+            // Measured with this one, so that the workers of the shared plan are not held up.
             let mut own = compile(items)?;
-            let all = || compile(items * wish.places);
-            let joined = self.join(name, &shared, own.0.as_mut(), wish.places, group, all);
-            return Ok(if joined { Granted::Seat(seat) } else { Granted::Own(own) });
+            let all = || compile(items * terms.places);
+            let joined = self.join(name, &shared, own.0.as_mut(), terms.places, group, all);
+            return Ok(if joined { PlanHandle::Seat(seat) } else { PlanHandle::Own(own) });
         }
         let (one, engine) = compile(items)?;
-        let shared = SharedPlan::new(one, engine, wish.places);
+        let shared = SharedPlan::new(one, engine, terms.places);
         group.plans.push(Arc::downgrade(&shared));
-        // A new plan has a free seat; were there none, the pipeline would share with nobody.
+        // A new plan has a free seat; were there none, the pipeline would have a plan of its own.
         match shared.sit() {
-            Some(seat) => Ok(Granted::Seat(seat)),
-            None => Ok(Granted::Own(compile(items)?)),
+            Some(seat) => Ok(PlanHandle::Seat(seat)),
+            None => Ok(PlanHandle::Own(compile(items)?)),
         }
     }
 
-    /// Compiles a plan for all of `shared` and measures whether it pays against runs of `one`; whether they share from now on.
+    /// Compiles a plan for all of `shared` and measures it against runs of `one`; `true` if they share it from now on.
     fn join<E: std::fmt::Display>(
         &self,
         name: &str,
@@ -230,7 +230,7 @@ impl Pool {
         let (singly_ms, together_ms) = (ms(run_of_one * places as u32), ms(run));
         let reason = if !pays(run_of_one, run, places) {
             "a common run does not pay"
-        } else if !group.wishes.iter().all(|wish| wish.allows(run)) {
+        } else if !group.terms.iter().all(|terms| terms.allows(run)) {
             "a common run takes too long"
         } else {
             tracing::info!(pipeline = name, pipelines = places, singly_ms, together_ms, "pipelines share one plan");
@@ -250,7 +250,7 @@ impl Pool {
     }
 }
 
-/// Whether one run of `all` is clearly less than `places` runs of `one`.
+/// One run of `all` is clearly less than `places` runs of `one`.
 fn pays(one: Duration, all: Duration, places: usize) -> bool {
     let (one, all, others) = (one.as_secs_f64(), all.as_secs_f64(), places.saturating_sub(1) as f64);
     all + others * HANDOVER.as_secs_f64() <= PAYS * one * places as f64

@@ -1,4 +1,4 @@
-//! A frame like those that a source will give, made before it has given any, for timing inferences.
+//! A sample frame like those that a source will give, to time inferences with before it has given any.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::preprocess::Region;
 use crate::scene::{Counter, Fonts, Scene};
 use crate::source::{self, Frames};
 
-/// Size of pictures whose source does not tell it.
+/// Size of the pictures of a source that does not say it.
 const SIZE: [u32; 2] = [640, 480];
 
 /// The largest side of a picture that is drawn.
@@ -36,7 +36,7 @@ impl Sample {
     /// format are grey, since decoding takes as long whatever they show; JPEG pictures are the synthetic counter, with noise.
     ///
     /// # Errors
-    /// A sentence when none can be made.
+    /// The reason that none can be made, in words.
     pub(crate) fn frame(self, spec: &Spec, item_len: usize) -> Result<Frame, String> {
         let (format, [width, height]) = match (self, spec) {
             (Sample::Window, Spec::Window(spec)) => {

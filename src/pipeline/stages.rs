@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::error::StageError;
 use super::key::StagesKey;
-use super::pool::Granted;
+use super::pool::PlanHandle;
 use crate::frame::{Colour, Event, Frame, Geometry, SharedFrame, Spec, TaskSpec, TensorView, Unreadable};
 use crate::preprocess::Preprocessor;
 use crate::task::{Memory, Task, TaskError, TaskInput, TaskOutput};
@@ -14,7 +14,7 @@ pub struct Stages {
     pub(super) key: StagesKey,
     pub(super) spec: Spec,
     pub(super) preprocessor: Preprocessor,
-    pub(super) plan: Granted,
+    pub(super) plan: PlanHandle,
     pub(super) task: Box<dyn Task>,
     pub(super) task_spec: TaskSpec,
     pub(super) items: usize,

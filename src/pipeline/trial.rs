@@ -29,13 +29,13 @@ const CPU_SECONDS: u64 = 10;
 const CPU_PER_MIB: u64 = 6;
 
 /// Time that a child may take, in multiples of its processor time: other processes may want the processor, too.
-const PATIENCE: u32 = 4;
+const WALL_PER_CPU: u32 = 4;
 
-/// What the child says once its limits are in force, and when it is done.
+/// Words of the child: its limits are in force; it is done.
 const LIMITED: &str = "limited";
 const DONE: &str = "done";
 
-/// What came of a trial.
+/// Outcome of a trial.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Verdict {
@@ -47,7 +47,7 @@ enum Verdict {
 
 /// Tries every variant of a bundle that was not tried yet. `dir` is the state directory; without one, nothing is remembered.
 ///
-/// Where no child can be started (in an emulator, in a sandbox that does not reach the program), this is logged, and the budgets of the load
+/// If no child can be started (in an emulator, in a sandbox that does not reach the program), this is logged, and the budgets of the load
 /// itself have to do.
 ///
 /// # Errors
@@ -98,7 +98,7 @@ pub fn try_out(bundle: &Bundle, dir: Option<&Path>) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// Why there is no verdict to be remembered.
+/// A trial without a verdict that could be remembered.
 enum Untried {
     /// The child took too long by the clock, which may be due to what else the board does.
     Slow(String),
@@ -128,8 +128,8 @@ fn load_in_child(bundle: &Bundle, variant: usize) -> Result<Verdict, Untried> {
         mask: Mask::default(),
     };
     let mut child = Child::spawn(&spec).map_err(|e| no_child(&e))?;
-    let patience = cpu * PATIENCE;
-    let deadline = Instant::now() + patience;
+    let wall = cpu * WALL_PER_CPU;
+    let deadline = Instant::now() + wall;
     let mut said = Vec::new();
     let mut chunk = [0; 256];
     let in_time = loop {
@@ -152,7 +152,7 @@ fn load_in_child(bundle: &Bundle, variant: usize) -> Result<Verdict, Untried> {
             cpu.as_secs(),
             exit.words
         ))),
-        (true, false, false) => Err(Untried::Slow(format!("loading it takes more than {} s", patience.as_secs()))),
+        (true, false, false) => Err(Untried::Slow(format!("loading it takes more than {} s", wall.as_secs()))),
         (false, ..) => Err(Untried::NoChild(exit.words)),
     }
 }
@@ -160,7 +160,7 @@ fn load_in_child(bundle: &Bundle, variant: usize) -> Result<Verdict, Untried> {
 /// The child's part: limits itself, says so, loads and compiles variant `variant` of the model at `path`, and says that it is done.
 ///
 /// # Errors
-/// When the limits cannot be set; nothing was loaded then. What is wrong with the model is none.
+/// The limits cannot be set; nothing was loaded then. An unusable model is no error.
 pub fn run_as_child(
     variant: usize,
     file_bytes: usize,
@@ -178,7 +178,7 @@ pub fn run_as_child(
         let bundle = Bundle::open(path)?;
         LoadedModel::load(&bundle, variant, engine, 1)?.plan(PlanKey::default()).map(drop)
     };
-    // Whether it succeeds is found out again, and said, by whoever asked.
+    // The parent loads it again, and reports an error.
     let _ = load(Engine::Auto);
     say(DONE)
 }

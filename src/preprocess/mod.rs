@@ -9,6 +9,7 @@
 
 mod bmp;
 mod config;
+mod crop;
 mod cut;
 mod decode;
 mod error;
@@ -27,6 +28,7 @@ mod warp;
 mod window;
 
 pub use config::Config;
+pub use crop::Cropper;
 pub use error::PreprocessError;
 pub use picture::MAX_PIXELS;
 pub use readable::Checks;

@@ -212,6 +212,7 @@ mod tests {
             bbox: None,
             start_time: SystemTime::UNIX_EPOCH,
             end_time: None,
+            attributes: Default::default(),
         };
         let timing = Timing { infer: Duration::from_micros(1500), rung: 1 };
         let pipeline = PipelineName::new("meter").unwrap();

@@ -1,7 +1,7 @@
 //! The measurements of pipelines that were never measured on this board, while they run: the first result does not wait for them.
 //!
 //! A thread of its own compiles one candidate after another, with less claim to the CPU than the pipelines (where the kernel lets
-//! it), and times each while every worker stands at a frame boundary ([`Turn`]): a time taken beside a running inference would
+//! it), and times each while every worker stands at a frame boundary ([`MeasurementLock`]): a time taken beside a running inference would
 //! be that of a board which shares its caches, its memory and its cores. A worker is held for the few runs of one candidate.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,24 +9,24 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::running::Shared;
+use super::state::Shared;
 use crate::pipeline::Uncalibrated;
-use crate::pipeline::turn::Turn;
+use crate::pipeline::measurement_lock::MeasurementLock;
 use crate::telemetry::mark_of;
 use leptond_governor::PipelineLadder;
 
 /// A source that gives nothing for this long is not waited for.
 const FIRST_RESULT_WITHIN: Duration = Duration::from_secs(10);
 
-/// How often it is looked whether the first results are there.
+/// Interval between two looks for the first results.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Added to the niceness of the thread that measures.
 const NICE: i32 = 10;
 
-/// Measures, and keeps what came of it until it is asked for. Dropping it ends what is under way.
+/// Measures in the background and keeps the ladders until they are taken. Dropping it ends the measurements under way.
 pub(super) struct Calibrator {
-    turn: Arc<Turn>,
+    lock: Arc<MeasurementLock>,
     done: Arc<Done>,
 }
 
@@ -38,8 +38,8 @@ struct Done {
 }
 
 impl Calibrator {
-    pub(super) fn new(turn: Arc<Turn>) -> Self {
-        Calibrator { turn, done: Arc::default() }
+    pub(super) fn new(lock: Arc<MeasurementLock>) -> Self {
+        Calibrator { lock, done: Arc::default() }
     }
 
     /// Measures these pipelines, one after another. Returns at once.
@@ -47,9 +47,9 @@ impl Calibrator {
         if pipelines.is_empty() {
             return;
         }
-        let (turn, done) = (self.turn.clone(), self.done.clone());
+        let (lock, done) = (self.lock.clone(), self.done.clone());
         let thread = std::thread::Builder::new().name("calibrate".into());
-        if let Err(error) = thread.spawn(move || measure(&pipelines, &turn, &done)) {
+        if let Err(error) = thread.spawn(move || measure(&pipelines, &lock, &done)) {
             tracing::error!(%error, "no thread to measure with: the governor can change nothing but the interval");
         }
     }
@@ -59,7 +59,7 @@ impl Calibrator {
         self.done.told.notified().await;
     }
 
-    /// What has been measured since the last call.
+    /// The ladders measured since the last call.
     pub(super) fn take(&self) -> Vec<(Arc<Shared>, PipelineLadder)> {
         std::mem::take(&mut *self.done.ladders.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -67,26 +67,26 @@ impl Calibrator {
 
 impl Drop for Calibrator {
     fn drop(&mut self) {
-        self.turn.end();
+        self.lock.end();
     }
 }
 
-fn measure(pipelines: &[(Arc<Shared>, Uncalibrated)], turn: &Turn, done: &Done) {
+fn measure(pipelines: &[(Arc<Shared>, Uncalibrated)], lock: &MeasurementLock, done: &Done) {
     // Of this thread, as Linux has it. A service that may not (its system calls are filtered) measures all the same.
     if let Err(error) = rustix::process::setpriority_process(None, NICE) {
         tracing::debug!(%error, "calibration has the priority of the pipelines");
     }
     let until = Instant::now() + FIRST_RESULT_WITHIN;
     let waiting = || pipelines.iter().any(|(shared, _)| !shared.answered() && !shared.over());
-    while waiting() && Instant::now() < until && !turn.ended() {
+    while waiting() && Instant::now() < until && !lock.ended() {
         std::thread::sleep(LOOK_EVERY);
     }
     for (shared, uncalibrated) in pipelines {
-        let _alone = turn.calibrate();
-        if turn.ended() || shared.over() {
+        let _alone = lock.calibrate();
+        if lock.ended() || shared.over() {
             continue;
         }
-        match uncalibrated.measure(turn) {
+        match uncalibrated.measure(lock) {
             Ok(Some(ladder)) => {
                 uncalibrated.say(&ladder, false);
                 done.ladders.lock().unwrap_or_else(PoisonError::into_inner).push((shared.clone(), ladder));

@@ -10,6 +10,7 @@ use super::DaemonError;
 use super::answers::Answers;
 use super::aside::{self, Awaited, Signals};
 use super::calibrator::Calibrator;
+use super::cascade::Cascades;
 use super::node::{Node, because};
 use super::node_status::StatusMaker;
 use super::options::Options;
@@ -19,7 +20,9 @@ use super::reload::{Reloaded, reload};
 use super::report::Report;
 use super::service::Service;
 use super::session::Session;
-use super::set::{InForce, PipelineContext, PipelineSet};
+use super::context::PipelineContext;
+use super::set::{InForce, PipelineSet};
+use super::sources::Sources;
 use super::status::StatusFile;
 use crate::board::LinuxBoard;
 use crate::config::{Config, Loaded};
@@ -156,15 +159,19 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     let sink = Arc::new(MqttSink::new(node.mqtt.clone(), node.topics.clone(), settings));
     let mut sinks: Vec<Arc<dyn Sink>> = vec![sink.clone(), Arc::new(StatusFile::from_env())];
     sinks.extend(host.options.sinks.iter().cloned());
+    let cascades = Arc::new(Cascades::default());
+    sinks.push(cascades.clone());
     let bus = Bus::new(sinks);
     let context = PipelineContext {
         bus: bus.clone(),
         heartbeats: host.heartbeats.clone(),
+        sources: Sources::default(),
+        cascades,
         turn: Arc::default(),
         readings: Readings::open(config.node.state_dir()),
         wake: Arc::new(move || wake.notify_one()),
     };
-    let making = node.prepare(config.resolved(), config.places(), &host.options.roots)?;
+    let making = node.prepare(config.resolved(), config.places(), &host.options.roots, &context)?;
     let (prepared, unmade) = match aside::finish(making, &mut host.signals).await? {
         Awaited::Done(made) => sorted(made, host.options.waits)?,
         Awaited::Stop(signal) => {
@@ -235,7 +242,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
             }
             () = sleep_until(session.set.waiting.next().map(Into::into)), if making.is_none() => {
                 let due = session.set.waiting.take_due(Instant::now());
-                match session.node.prepare(due, session.config.places(), &host.options.roots) {
+                match session.node.prepare(due, session.config.places(), &host.options.roots, &session.context) {
                     Ok(begun) => making = Some(begun),
                     Err(error) => tracing::warn!(%error, "pipelines that wait are tried again later"),
                 }

@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 
 use super::DaemonError;
 use super::aside;
-use super::prepare::{Made, Unmade, prepare};
+use super::prepare::{Made, prepare};
+use super::context::PipelineContext;
 use crate::config::Config;
 use crate::frame::NodeName;
 use crate::pipeline::pool::{self, Pool};
@@ -59,16 +60,14 @@ impl Node {
         pipelines: Vec<Resolved>,
         places: Places,
         roots: &Roots,
+        context: &PipelineContext,
     ) -> Result<oneshot::Receiver<Made>, DaemonError> {
-        let (mqtt, roots) = (self.mqtt.clone(), roots.clone());
+        let (mqtt, roots, context) = (self.mqtt.clone(), roots.clone(), context.clone());
         aside::begin("prepare", move || {
             // Only those that are made ready together share plans: what runs already goes on untouched.
             let pool = Arc::new(Pool::new(&pipelines, pool::measure));
-            let one = |pipeline: Resolved| {
-                let subscribe = |filter: &str| mqtt.subscribe(filter, INCOMING);
-                prepare(&pipeline, &places, &roots, &pool, subscribe).map_err(|error| Unmade::new(pipeline, error))
-            };
-            pipelines.into_iter().map(one).collect()
+            let subscribe = |filter: &str| mqtt.subscribe(filter, INCOMING);
+            prepare(pipelines, &places, &roots, &pool, &context, &subscribe)
         })
     }
 }

@@ -1,6 +1,5 @@
 //! The one owner of [`NodeStatus`]: makes it on each turn of the control loop.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
@@ -12,9 +11,10 @@ use super::set::PipelineSet;
 use crate::board;
 use crate::config::Config;
 use crate::frame::status::{
-    Board, Counts, Fault, Forecast, Governor, Model, Node, NodeStatus, Percentiles, Pipeline, Publisher, Rung, Totals,
+    Board, Counts, Fault, Forecast, Governor, Model, Node, NodeStatus, Percentiles, Pipeline, Publisher, Rung,
+    Source, Totals,
 };
-use crate::frame::{NodeName, PipelineName};
+use crate::frame::{NodeName, PipelineName, SourceCounts, SourceName};
 use crate::publish::Stats;
 use crate::telemetry;
 use leptond_governor::{self as governor, Change, Mode, Reading, State};
@@ -155,7 +155,7 @@ impl StatusMaker {
                 forecast: set.governor().forecast().map(forecast),
                 ..self.governor.clone()
             },
-            sources: BTreeMap::new(),
+            sources: set.sources().into_iter().filter_map(source).collect(),
             pipelines: set.iter().map(|running| self.pipeline(set, running, now)).collect(),
             models: self.models.clone(),
             publisher: Publisher {
@@ -203,6 +203,12 @@ impl StatusMaker {
             idle: shared.idle(now),
         }
     }
+}
+
+/// Counts of one source by its name, which is that of its only pipeline where it has none of its own.
+fn source((name, counts): (String, SourceCounts)) -> Option<(SourceName, Source)> {
+    let SourceCounts { frames, decoded, readers } = counts;
+    Some((SourceName::new(&name).ok()?, Source { frames, decoded, readers }))
 }
 
 /// Share of the queue that is filled, 0 to 1.

@@ -27,7 +27,7 @@ pub(super) enum Reloaded {
 }
 
 /// A running pipeline and the digest of its model.
-struct Known {
+struct RunningModel {
     pipeline: Resolved,
     digest: String,
 }
@@ -50,7 +50,7 @@ async fn attempt(session: &mut Session, options: &Options, signals: &mut Signals
     let Session { config, set, maker, sink, node, context, .. } = session;
     let words = |error: DaemonError| error.to_string();
     let load = options.reload.clone().ok_or("this run has no configuration file to load again")?;
-    let known: Vec<Known> = set.iter().map(Known::of).collect();
+    let known: Vec<RunningModel> = set.iter().map(RunningModel::of).collect();
     let looking = aside::begin("reload", move || look(&load, &known)).map_err(words)?;
     let (loaded, other_model) = match aside::finish(looking, signals).await.map_err(words)? {
         Awaited::Done(looked) => looked?,
@@ -70,7 +70,7 @@ async fn attempt(session: &mut Session, options: &Options, signals: &mut Signals
     let wanted = new.resolved();
     let pipelines: Vec<Resolved> = wanted.iter().filter(|p| is_made(p)).cloned().collect();
     let changed = pipelines.len();
-    let making = node.prepare(pipelines, new.places(), &options.roots).map_err(words)?;
+    let making = node.prepare(pipelines, new.places(), &options.roots, context).map_err(words)?;
     let made = match aside::finish(making, signals).await.map_err(words)? {
         Awaited::Done(made) => made,
         Awaited::Stop(signal) => return Ok(Reloaded::Stop(signal)),
@@ -116,19 +116,19 @@ async fn attempt(session: &mut Session, options: &Options, signals: &mut Signals
     Ok(Reloaded::Applied(loaded.digest))
 }
 
-impl Known {
-    fn of(running: &Running) -> Known {
+impl RunningModel {
+    fn of(running: &Running) -> RunningModel {
         let pipeline = Resolved { config: running.config.clone(), feed: running.feed.clone() };
-        Known { pipeline, digest: running.planner.bundle.digest().to_owned() }
+        RunningModel { pipeline, digest: running.planner.bundle.digest().to_owned() }
     }
 }
 
 /// Loads the configuration, and opens the model of each pipeline that stays as it is.
-fn look(load: &Reload, known: &[Known]) -> Looked {
+fn look(load: &Reload, known: &[RunningModel]) -> Looked {
     let loaded = load()?;
     let mut other = BTreeSet::new();
     let wanted = loaded.config.resolved();
-    for Known { pipeline, digest } in known {
+    for RunningModel { pipeline, digest } in known {
         if !wanted.contains(pipeline) {
             continue;
         }

@@ -1,207 +1,23 @@
-//! One running pipeline: two threads (capture, infer) and what they share with the control loop.
+//! One running pipeline: its worker thread, and the source that it reads.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::context::PipelineContext;
+use super::hub::Hub;
 use super::prepare::Prepared;
 use super::readings::Place;
-use super::set::PipelineContext;
-use super::slot::Slot;
-use super::worker::Worker;
-use super::{capture, worker};
+use super::sources::{Sources, join};
+use super::state::Shared;
+use super::worker::{self, Worker};
 use crate::config::PipelineConfig;
-use crate::frame::Outcome;
 use crate::pipeline::plans::Plans;
-use crate::pipeline::turn::Turn;
 use crate::pipeline::{Feed, Planner, Resolved, Uncalibrated};
-use crate::telemetry::PipelineCounters;
-use leptond_governor::{Assignment, Load};
-
-/// A source that gives nothing for this long is said to be idle.
-const IDLE_AFTER: Duration = Duration::from_secs(10);
-
-/// What a pipeline achieves is judged by the results of this long, …
-const JUDGED_BY: Duration = Duration::from_secs(10);
-/// … or of this many inferences, where they are rare.
-const JUDGED_BY_INFERENCES: u32 = 4;
-/// Fewer results than this say nothing of latency.
-const LEAST_RESULTS: usize = 3;
-
-/// What a pipeline is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PipelineStatus {
-    /// Frames come.
-    Running,
-    /// Nothing to do, for this reason.
-    Idle(String),
-    /// The source came to its end.
-    Ended,
-    /// The source can never work.
-    Failed(String),
-    /// Told to stop.
-    Stopped,
-}
-
-/// What the two threads and the control loop share.
-pub struct Shared {
-    /// The pipeline's name.
-    pub name: String,
-    /// Counters and latencies.
-    pub counters: PipelineCounters,
-    /// Answers that were right and wrong, where the source knows the truth.
-    pub truth: Truth,
-    pub(super) slot: Slot,
-    pub(super) plans: Arc<Plans>,
-    pub(super) turn: Arc<Turn>,
-    stop: AtomicBool,
-    /// A person's pause, beside the governor's.
-    held: AtomicBool,
-    /// When the newest frame that was worked on since the setpoint applies was captured.
-    newest: Mutex<Option<Instant>>,
-    /// And since when, where another reason of idleness does not count as a change.
-    life: Mutex<(PipelineStatus, Instant)>,
-    assignment: Mutex<Arc<Assignment>>,
-    wake: Arc<dyn Fn() + Send + Sync>,
-}
-
-/// How often the answer was the truth that the source knew.
-#[derive(Debug, Default)]
-pub struct Truth {
-    /// Right answers.
-    pub right: AtomicU64,
-    /// All answers with a known truth.
-    pub known: AtomicU64,
-    /// Pictures of a known truth that were given no answer of their own: the last good reading was held.
-    pub held: AtomicU64,
-}
-
-impl Truth {
-    /// Counts an answer beside the truth. Only outcomes with a label can be right.
-    pub(super) fn count(&self, truth: &str, outcome: &Outcome) {
-        let right = match outcome {
-            Outcome::Classify { label, .. } => label == truth,
-            // What stands there then is said to be the reading of an earlier picture, or none.
-            Outcome::Reading(reading) if reading.held || reading.label.is_none() => {
-                self.held.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
-            Outcome::Reading(reading) => reading.label.as_deref() == Some(truth),
-            Outcome::Detect { .. } | Outcome::Anomaly { .. } | Outcome::Raw { .. } => false,
-        };
-        self.known.fetch_add(1, Ordering::Relaxed);
-        if right {
-            self.right.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Shared {
-    /// What applies now.
-    pub fn assignment(&self) -> Arc<Assignment> {
-        lock(&self.assignment).clone()
-    }
-
-    /// What the pipeline is doing.
-    pub fn life(&self) -> PipelineStatus {
-        lock(&self.life).0.clone()
-    }
-
-    /// A person's wish: no frame is let through until it is taken back. What has been gathered is finished.
-    pub fn pause(&self, paused: bool) {
-        if self.held.swap(paused, Ordering::AcqRel) != paused {
-            self.restart(Instant::now());
-        }
-    }
-
-    /// Whether no frame is to be let through, by a person's wish or the governor's.
-    pub(super) fn paused(&self) -> bool {
-        self.held.load(Ordering::Acquire) || lock(&self.assignment).setpoint.paused
-    }
-
-    /// What is achieved at the present setpoint.
-    pub fn load(&self, now: Instant) -> Load {
-        let assignment = self.assignment();
-        let Assignment { setpoint, frame_interval, .. } = &*assignment;
-        if assignment.provisional {
-            // It is held now and then by what measures it: that is not held against it.
-            return Load { idle: self.idle(now).is_some(), ..Load::default() };
-        }
-        let pace = setpoint.interval.max(*frame_interval);
-        let inferences = u32::try_from(setpoint.batch).unwrap_or(u32::MAX).saturating_mul(JUDGED_BY_INFERENCES);
-        let window = pace.saturating_mul(inferences).max(JUDGED_BY);
-        let ms = |d: Duration| d.as_secs_f32() * 1e3;
-        Load {
-            p95_ms: self.counters.recent.p95(window, LEAST_RESULTS, now).map(ms),
-            infer_ms: self.counters.recent_infer.median(window, now).map(ms),
-            dropped: self.counters.overwritten.get(),
-            frame_age_ms: lock(&self.newest).map(|captured| ms(now.saturating_duration_since(captured))),
-            idle: self.idle(now).is_some(),
-        }
-    }
-
-    /// A frame that was captured at `captured` has been worked on by the plan that is wanted.
-    pub(super) fn worked_on(&self, captured: Instant) {
-        *lock(&self.newest) = Some(captured);
-    }
-
-    /// What was achieved so far says nothing of what applies from `now` on.
-    pub(super) fn restart(&self, now: Instant) {
-        self.counters.recent.restart(now);
-        self.counters.recent_infer.restart(now);
-        self.counters.overwritten.restart();
-        *lock(&self.newest) = None;
-    }
-
-    /// Why nothing comes, once that has lasted: a camera between two frames is not idle.
-    pub fn idle(&self, now: Instant) -> Option<String> {
-        if self.held.load(Ordering::Acquire) {
-            return Some("paused by request".into());
-        }
-        let (life, since) = &*lock(&self.life);
-        match life {
-            PipelineStatus::Idle(reason) if now.saturating_duration_since(*since) >= IDLE_AFTER => Some(reason.clone()),
-            PipelineStatus::Failed(reason) => Some(format!("failed: {reason}")),
-            PipelineStatus::Ended => Some("the source has ended".into()),
-            PipelineStatus::Idle(_) | PipelineStatus::Running | PipelineStatus::Stopped => None,
-        }
-    }
-
-    /// Whether there was a result yet, right or failed.
-    pub(super) fn answered(&self) -> bool {
-        self.counters.inferences.load(Ordering::Relaxed) + self.counters.errors.load(Ordering::Relaxed) > 0
-    }
-
-    /// Whether nothing will come any more.
-    pub(super) fn over(&self) -> bool {
-        self.stopping()
-            || matches!(self.life(), PipelineStatus::Ended | PipelineStatus::Failed(_) | PipelineStatus::Stopped)
-    }
-
-    pub(super) fn stopping(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
-    }
-
-    pub(super) fn set_status(&self, life: PipelineStatus) {
-        let mut now = lock(&self.life);
-        if now.0 != life {
-            let over = matches!(life, PipelineStatus::Ended | PipelineStatus::Failed(_));
-            let still_idle = matches!((&now.0, &life), (PipelineStatus::Idle(_), PipelineStatus::Idle(_)));
-            let since = if still_idle { now.1 } else { Instant::now() };
-            *now = (life, since);
-            drop(now);
-            if over {
-                (self.wake)();
-            }
-        }
-    }
-}
-
-/// A panic elsewhere leaves these values whole: each is replaced in one step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use leptond_governor::Assignment;
 
 /// A pipeline at work.
 pub struct Running {
@@ -217,86 +33,74 @@ pub struct Running {
     pub shared: Arc<Shared>,
     /// The measurements that its ladder waits for, until they begin.
     pub(super) uncalibrated: Option<Uncalibrated>,
-    threads: Vec<JoinHandle<()>>,
+    sources: Sources,
+    hub: Option<Arc<Hub>>,
+    worker: Option<JoinHandle<()>>,
 }
 
 impl Running {
-    /// Starts the two threads; `paused` = no frame is let through until a request resumes it.
+    /// Starts the worker and makes it a reader of its source; `paused`: no frame is let through until a request resumes it.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn start(prepared: Prepared, paused: bool, context: &PipelineContext) -> std::io::Result<Running> {
-        let Prepared { pipeline, planner, mut stages, source, ladder, uncalibrated } = prepared;
-        let PipelineContext { bus, heartbeats, turn, readings, wake } = context.clone();
+        let Prepared { pipeline, planner, mut stages, supply, ladder, uncalibrated } = prepared;
+        let PipelineContext { bus, heartbeats, sources, cascades, turn, readings, wake } = context.clone();
         let place = readings.place(&pipeline);
-        let Resolved { config, feed } = pipeline;
         if let Some(memory) = place.as_ref().and_then(Place::recall) {
             stages.restore(memory);
         }
-        let shared = Arc::new(Shared {
-            name: config.name.to_string(),
-            counters: PipelineCounters::default(),
-            truth: Truth::default(),
-            slot: Slot::default(),
-            plans: Plans::new(&config.name, planner.clone(), stages.key()),
-            turn,
-            stop: AtomicBool::new(false),
-            held: AtomicBool::new(paused),
-            newest: Mutex::new(None),
-            life: Mutex::new((PipelineStatus::Idle("starting".into()), Instant::now())),
-            assignment: Mutex::new(Arc::new(ladder.first())),
-            wake,
-        });
+        let Resolved { config, feed } = pipeline;
+        let plans = Plans::new(&config.name, planner.clone(), stages.key());
+        let shared = Shared::new(&config.name, plans, turn, ladder.first(), wake);
+        shared.pause(paused);
         let engine = stages.engine();
-        let mut running =
-            Running { config, feed, planner, engine, shared: shared.clone(), uncalibrated, threads: Vec::new() };
-        let spawn = |running: &mut Running, role: &str, body: Box<dyn FnOnce() + Send>| {
-            let thread = std::thread::Builder::new().name(format!("{role} {}", shared.name)).spawn(body)?;
-            running.threads.push(thread);
-            std::io::Result::Ok(())
-        };
-        let now = Instant::now();
-        let worker = Worker::new(shared.clone(), running.config.name.clone(), stages, bus, place);
-        let heart = heartbeats.register(&format!("infer {}", shared.name), worker::FRAME_WITHIN, now);
-        let result = spawn(&mut running, "infer", Box::new(move || worker.run(&heart))).and_then(|()| {
-            let heart = heartbeats.register(&format!("capture {}", shared.name), worker::FRAME_WITHIN, now);
-            let shared = shared.clone();
-            spawn(&mut running, "capture", Box::new(move || capture::run(source, &shared, &heart)))
-        });
-        if let Err(error) = result {
-            running.shared.slot.close();
-            running.stop();
-            return Err(error);
+        let worker = Worker::new(shared.clone(), config.name.clone(), stages, bus, cascades, place);
+        let heart = heartbeats.register(&format!("infer {}", shared.name), worker::FRAME_WITHIN, Instant::now());
+        let thread = std::thread::Builder::new().name(format!("infer {}", shared.name));
+        let worker = Some(thread.spawn(move || worker.run(&heart))?);
+        let mut running = Running { config, feed, planner, engine, shared, uncalibrated, sources, hub: None, worker };
+        match running.sources.read(&supply, &running.shared, &heartbeats) {
+            Ok(hub) => {
+                running.hub = Some(hub);
+                Ok(running)
+            }
+            Err(error) => {
+                running.shared.slot.close();
+                running.stop();
+                Err(error)
+            }
         }
-        Ok(running)
     }
 
     /// Applies an assignment: the interval and a pause at once; another variant, resolution, batch or number of threads when its
     /// plan is there.
     pub fn apply(&self, assignment: Assignment) {
-        // In this order, so that no result of the old plan is taken for one of the new rung.
-        self.shared.plans.want((&assignment.setpoint).into());
-        *lock(&self.shared.assignment) = Arc::new(assignment);
-        self.shared.restart(Instant::now());
+        self.shared.apply(assignment);
     }
 
-    /// Tells both threads to stop; returns at once.
+    /// Tells the worker to stop, for which nothing is captured any more; returns at once.
     pub fn request_stop(&self) {
-        self.shared.stop.store(true, Ordering::Release);
+        self.shared.request_stop();
+        if let Some(hub) = &self.hub {
+            self.sources.leave(hub, &self.shared);
+        }
     }
 
-    /// Whether both threads have ended.
+    /// Whether the worker has ended.
     pub fn finished(&self) -> bool {
-        self.threads.iter().all(JoinHandle::is_finished)
+        self.worker.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Stops both threads and waits for them.
+    /// Stops the worker and waits for it. A source of its own is closed by [`Sources`].
     pub fn stop(mut self) {
         self.request_stop();
-        self.threads.drain(..).for_each(join);
+        if let Some(worker) = self.worker.take() {
+            join(worker);
+        }
     }
 
-    /// Waits for both threads, which were told to stop, until `deadline`; whether they had ended by then.
+    /// Waits for the worker, which was told to stop, until `deadline`; whether it had ended by then.
     pub fn join_by(&mut self, deadline: Instant) -> bool {
         while !self.finished() {
             if Instant::now() >= deadline {
@@ -304,14 +108,9 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        self.threads.drain(..).for_each(join);
+        if let Some(worker) = self.worker.take() {
+            join(worker);
+        }
         true
-    }
-}
-
-fn join(thread: JoinHandle<()>) {
-    let name = thread.thread().name().unwrap_or("?").to_string();
-    if thread.join().is_err() {
-        tracing::error!(thread = name, "panicked");
     }
 }

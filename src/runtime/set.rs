@@ -6,29 +6,14 @@ use std::time::{Duration, Instant};
 
 use super::DaemonError;
 use super::prepare::{PrepareError, Prepared, Unmade};
-use super::readings::Readings;
-use super::running::{PipelineStatus, Running, Shared};
+use super::context::PipelineContext;
+use super::running::Running;
+use super::sources::{Sources, Supply};
+use super::state::{PipelineStatus, Shared};
 use super::waiting::Waiting;
-use crate::frame::{Bus, PipelineName};
-use crate::pipeline::turn::Turn;
+use crate::frame::{PipelineName, SourceCounts};
 use crate::pipeline::{PipelineError, Uncalibrated};
-use crate::telemetry::Heartbeats;
 use leptond_governor::{Change, Governor, Load, Order, Overrides, PipelineLadder, Reading};
-
-/// Handles that every pipeline is started with.
-#[derive(Clone)]
-pub struct PipelineContext {
-    /// Where outputs go.
-    pub bus: Bus,
-    /// The watchdog's register.
-    pub heartbeats: Heartbeats,
-    /// Held for each frame by the workers, and by measurements beside them.
-    pub turn: Arc<Turn>,
-    /// Last readings of meters.
-    pub readings: Arc<Readings>,
-    /// Called when a source has ended or failed.
-    pub wake: Arc<dyn Fn() + Send + Sync>,
-}
 
 /// The running pipelines, in the order of the configuration; those that could be made only later stand last.
 pub struct PipelineSet {
@@ -38,6 +23,9 @@ pub struct PipelineSet {
     governor: Governor,
     /// Names of the pipelines that are paused by request.
     paused: BTreeSet<Arc<str>>,
+    sources: Sources,
+    /// Readers of each source when the stop began.
+    readers_at_stop: BTreeMap<String, usize>,
     started: Instant,
 }
 
@@ -64,7 +52,15 @@ impl PipelineSet {
         let mut governor = Governor::new(config.clone(), ladders);
         let InForce { orders, paused } = requests;
         governor.resume(orders, started.elapsed());
-        let mut set = PipelineSet { running: Vec::new(), waiting: Waiting::default(), governor, paused, started };
+        let mut set = PipelineSet {
+            running: Vec::new(),
+            waiting: Waiting::default(),
+            governor,
+            paused,
+            sources: context.sources.clone(),
+            readers_at_stop: BTreeMap::new(),
+            started,
+        };
         for pipeline in prepared {
             let paused = set.paused.contains(pipeline.pipeline.config.name.as_str());
             match Running::start(pipeline, paused, context) {
@@ -109,10 +105,17 @@ impl PipelineSet {
         go.into_iter().for_each(Running::stop);
         self.running = keep;
         self.retain_requests(order);
+        // A shared source goes on for those that are about to read it; a device must be free for who opens it anew.
+        let wanted = prepared.iter().filter_map(|one| match &one.supply {
+            Supply::Running(name) => Some(name.as_str()),
+            Supply::Opened(_) => None,
+        });
+        self.sources.close_unread(&wanted.collect::<Vec<_>>());
         let ladders = prepared.iter().map(|p| p.ladder.clone()).collect();
         for pipeline in prepared {
             self.begin(pipeline, context, now);
         }
+        self.sources.close_unread(&[]);
         self.running.sort_by_key(|r| order.iter().position(|name| *name == r.config.name));
         let names: Vec<&str> = self.running.iter().map(|r| r.config.name.as_str()).collect();
         self.governor.reload(config.clone(), names, ladders);
@@ -212,6 +215,17 @@ impl PipelineSet {
         Some(self.governor.until()?.saturating_sub(now.saturating_duration_since(self.started)))
     }
 
+    /// Counts of each source, by name.
+    pub fn sources(&self) -> BTreeMap<String, SourceCounts> {
+        let mut counts = self.sources.counts();
+        for (name, readers) in &self.readers_at_stop {
+            if let Some(source) = counts.get_mut(name) {
+                source.readers = *readers;
+            }
+        }
+        counts
+    }
+
     /// Pauses a pipeline, or all (`None`), by request, or lets it go on.
     pub(super) fn pause(&mut self, pipeline: Option<&str>, paused: bool) {
         for running in self.running.iter().filter(|r| pipeline.is_none_or(|name| r.config.name == *name)) {
@@ -257,8 +271,13 @@ impl PipelineSet {
 
     /// Tells all threads to stop and waits for them until `deadline`; the names of those that had not ended by then.
     pub fn stop(&mut self, deadline: Instant) -> Vec<String> {
+        self.readers_at_stop = self.sources.counts().into_iter().map(|(name, counts)| (name, counts.readers)).collect();
         self.running.iter().for_each(Running::request_stop);
+        self.sources.request_stop();
         let late = |r: &mut Running| (!r.join_by(deadline)).then(|| r.config.name.to_string());
-        self.running.iter_mut().filter_map(late).collect()
+        let mut late: Vec<String> = self.running.iter_mut().filter_map(late).collect();
+        late.extend(self.sources.join_by(deadline));
+        late.dedup();
+        late
     }
 }

@@ -1,11 +1,10 @@
-//! A slot of one frame between a source and its worker: the newest wins, and every frame that was overwritten unread is
-//! counted. Three frames circulate (one being filled, one in the slot, one being worked on), so nothing is allocated
-//! after the first three.
+//! A slot of one frame between a source and one of its readers: the newest wins, and every frame that was overwritten unread
+//! is counted. Frames are shared with other readers; their buffers are recycled by their pool.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::frame::Frame;
+use crate::frame::SharedFrame;
 
 /// The slot; shared by one putter and one taker.
 #[derive(Default)]
@@ -16,31 +15,32 @@ pub struct Slot {
 
 #[derive(Default)]
 struct State {
-    fresh: Option<Frame>,
-    spare: Option<Frame>,
+    fresh: Option<Arc<SharedFrame>>,
     closed: bool,
 }
 
-/// What [`Slot::take`] came back with. The frame that was handed in comes back when it is not needed.
+/// Result of [`Slot::take`].
 pub enum Taken {
-    /// The newest frame; the one handed in will be refilled by the source.
-    Frame(Frame),
+    /// The newest frame.
+    Frame(Arc<SharedFrame>),
     /// Nothing came in time.
-    Nothing(Frame),
+    Nothing,
     /// Closed and empty: there will be no more.
     Closed,
 }
 
 impl Slot {
-    /// Puts `frame` in, over an unread one if need be. Returns a frame to fill next and whether one was overwritten.
-    pub fn put(&self, frame: Frame) -> (Frame, bool) {
+    /// Puts `frame` in, over an unread one if need be; whether one was overwritten. A closed slot takes nothing.
+    pub fn put(&self, frame: Arc<SharedFrame>) -> bool {
         let mut state = self.lock();
+        if state.closed {
+            return false;
+        }
         let old = state.fresh.replace(frame);
-        let overwritten = old.is_some();
-        let next = old.or_else(|| state.spare.take()).unwrap_or_else(Frame::empty);
         drop(state);
         self.changed.notify_one();
-        (next, overwritten)
+        // Outside the lock: the last holder of a frame recycles its buffers.
+        old.is_some()
     }
 
     /// Waits up to `timeout` until a frame put now would overwrite none; whether that is so.
@@ -50,11 +50,11 @@ impl Slot {
             .changed
             .wait_timeout_while(state, timeout, |s| s.fresh.is_some() && !s.closed)
             .unwrap_or_else(PoisonError::into_inner);
-        state.fresh.is_none()
+        state.fresh.is_none() || state.closed
     }
 
-    /// Waits up to `timeout` for a frame, handing in `used` for the source to refill.
-    pub fn take(&self, used: Frame, timeout: Duration) -> Taken {
+    /// Waits up to `timeout` for a frame.
+    pub fn take(&self, timeout: Duration) -> Taken {
         let state = self.lock();
         let (mut state, _) = self
             .changed
@@ -62,17 +62,16 @@ impl Slot {
             .unwrap_or_else(PoisonError::into_inner);
         match state.fresh.take() {
             Some(frame) => {
-                state.spare = Some(used);
                 drop(state);
                 self.changed.notify_one();
                 Taken::Frame(frame)
             }
             None if state.closed => Taken::Closed,
-            None => Taken::Nothing(used),
+            None => Taken::Nothing,
         }
     }
 
-    /// Says that no more will come; a frame still inside can be taken.
+    /// Marks the end: no more will come; a frame still inside can be taken.
     pub fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
@@ -86,40 +85,19 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::{Frame, FramePool};
 
-    fn frame(seq: u64) -> Frame {
-        Frame { seq, ..Frame::empty() }
+    fn frame(seq: u64) -> Arc<SharedFrame> {
+        Arc::new(FramePool::default()).share(Frame { seq, ..Frame::empty() }, false)
     }
 
     #[test]
     fn the_newest_wins_and_the_overwritten_is_reported() {
         let slot = Slot::default();
-        assert!(!slot.put(frame(1)).1);
-        let (back, overwritten) = slot.put(frame(2));
-        assert!(overwritten);
-        assert_eq!(back.seq, 1, "the overwritten frame comes back to be refilled");
-        assert!(matches!(slot.take(Frame::empty(), Duration::ZERO), Taken::Frame(f) if f.seq == 2));
-        assert!(matches!(slot.take(Frame::empty(), Duration::ZERO), Taken::Nothing(_)));
-    }
-
-    #[test]
-    fn buffers_circulate_without_new_allocations() {
-        let slot = Slot::default();
-        let mut filling = Frame::empty();
-        let mut working = Frame::empty();
-        let mut seen = std::collections::HashSet::new();
-        for _ in 0..20 {
-            let data = &mut filling.image_mut().data;
-            data.clear();
-            data.extend_from_slice(&[7; 1000]);
-            seen.insert(data.as_ptr());
-            filling = slot.put(filling).0;
-            match slot.take(working, Duration::ZERO) {
-                Taken::Frame(f) => working = f,
-                _ => panic!("a frame was put"),
-            }
-        }
-        assert!(seen.len() <= 3, "{} buffers were allocated", seen.len());
+        assert!(!slot.put(frame(1)));
+        assert!(slot.put(frame(2)));
+        assert!(matches!(slot.take(Duration::ZERO), Taken::Frame(f) if f.seq == 2));
+        assert!(matches!(slot.take(Duration::ZERO), Taken::Nothing));
     }
 
     #[test]
@@ -129,7 +107,7 @@ mod tests {
         slot.put(frame(1));
         assert!(!slot.wait_empty(Duration::ZERO));
         std::thread::scope(|s| {
-            s.spawn(|| assert!(matches!(slot.take(Frame::empty(), Duration::from_secs(5)), Taken::Frame(_))));
+            s.spawn(|| assert!(matches!(slot.take(Duration::from_secs(5)), Taken::Frame(_))));
             assert!(slot.wait_empty(Duration::from_secs(5)));
         });
     }
@@ -139,7 +117,9 @@ mod tests {
         let slot = Slot::default();
         slot.put(frame(9));
         slot.close();
-        assert!(matches!(slot.take(Frame::empty(), Duration::from_secs(5)), Taken::Frame(f) if f.seq == 9));
-        assert!(matches!(slot.take(Frame::empty(), Duration::from_secs(5)), Taken::Closed));
+        slot.put(frame(10));
+        assert!(slot.wait_empty(Duration::ZERO), "nobody waits for a reader that has gone");
+        assert!(matches!(slot.take(Duration::from_secs(5)), Taken::Frame(f) if f.seq == 9));
+        assert!(matches!(slot.take(Duration::from_secs(5)), Taken::Closed));
     }
 }

@@ -64,34 +64,34 @@ impl Waiting {
         due
     }
 
-    /// When the next attempt is due, if there is one.
+    /// Time of the next attempt, if there is one.
     pub(super) fn next(&self) -> Option<Instant> {
         self.0.iter().filter_map(|one| Some(one.again?.due)).min()
     }
 
-    /// Keeps those of whom `stays` holds.
+    /// Keeps those for which `stays` holds.
     pub(super) fn retain(&mut self, stays: impl Fn(&Resolved) -> bool) {
         self.0.retain(|one| stays(&one.pipeline));
     }
 
-    /// Whether a pipeline of this name waits.
+    /// A pipeline of this name waits.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|one| one.pipeline.config.name == name)
     }
 
-    /// Name of each, and why it does not run.
+    /// Name of each, with the reason that it does not run.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&PipelineName, &str)> {
         self.0.iter().map(|one| (&one.pipeline.config.name, one.reason.as_str()))
     }
 
-    /// Why one does not run that waits for a person.
+    /// The reason of one that waits for a person.
     pub(super) fn failure(&self) -> Option<String> {
         let failed = self.0.iter().find(|one| one.again.is_none())?;
         Some(format!("pipeline {:?}: {}", failed.pipeline.config.name, failed.reason))
     }
 }
 
-/// What is wrong, without the pipeline's name, which stands beside it.
+/// The error without the pipeline's name, which stands beside it.
 fn reason(error: &PrepareError) -> String {
     match error {
         PrepareError::Pipeline(PipelineError::Model(_, error)) => error.to_string(),
@@ -99,7 +99,7 @@ fn reason(error: &PrepareError) -> String {
         PrepareError::Pipeline(PipelineError::Fit(_, misfit)) => misfit.to_string(),
         PrepareError::Pipeline(PipelineError::Thread(_, error)) => format!("no thread: {error}"),
         PrepareError::Topic(_, error) => error.to_string(),
-        PrepareError::Crops(..) => error.to_string(),
+        PrepareError::Channels { .. } => error.to_string(),
     }
 }
 
@@ -159,6 +159,6 @@ mod tests {
         assert!(waiting.failure().unwrap().contains("\"b\""));
         waiting.retain(|c| c.config.name != "a");
         assert!(!waiting.has("a") && waiting.has("b"));
-        assert_eq!(waiting.next(), None, "nobody but a person can mend it");
+        assert_eq!(waiting.next(), None, "only a person can mend it");
     }
 }

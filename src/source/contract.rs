@@ -35,6 +35,11 @@ pub trait Source: Send {
     fn set_capture(&mut self, side: Option<u32>) {
         let _ = side;
     }
+
+    /// Number of frames that newer ones replaced before [`Source::next`] could give them, since the last call.
+    fn take_replaced(&mut self) -> u64 {
+        0
+    }
 }
 
 /// Result of [`Source::next`].
@@ -49,7 +54,7 @@ pub enum Next {
 }
 
 /// Failure of a source, by what its thread may do.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum SourceError {
     /// One frame was unreadable; the next may be fine.
     #[error("{origin}: {reason}")]

@@ -45,8 +45,8 @@ impl Mapping {
         out.clear();
         out.reserve(count);
         // SAFETY: `start` is valid for `length >= count` bytes until `self` is dropped, `out` has room for `count` bytes and
-        // is memory of its own. A device that writes meanwhile changes bytes, which are valid in any combination; nobody
-        // holds a reference to them. The first `count` bytes of `out` are initialised when its length is set.
+        // is memory of its own. A device that writes meanwhile changes bytes, which are valid in any combination; no
+        // reference to them exists. The first `count` bytes of `out` are initialised when its length is set.
         unsafe {
             ptr::copy_nonoverlapping(self.start.as_ptr().cast::<u8>(), out.as_mut_ptr(), count);
             out.set_len(count);

@@ -1,5 +1,6 @@
 //! Distance of a window from what was learnt as normal.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -183,6 +184,7 @@ impl Anomaly {
                     bbox: None,
                     start_time: input.time,
                     end_time: None,
+                    attributes: BTreeMap::new(),
                 };
                 self.current.insert(begun).clone()
             }

@@ -290,6 +290,10 @@ fn the_default_file_has_every_key_with_default_meaning_and_range() {
         }
     }
     for path in blocks.iter().flat_map(BTreeMap::keys).filter(|path| !schema.contains_key(*path)) {
+        // A named source has the keys of a pipeline's own.
+        if path.starts_with("source.") {
+            continue;
+        }
         wrong.push(format!("{path}: is in the file but not in the schema"));
     }
     assert!(wrong.is_empty(), "configs/leptond.toml:\n{}", wrong.join("\n"));

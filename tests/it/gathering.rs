@@ -14,8 +14,8 @@ use leptond::publish::sink::{MqttSink, Settings};
 use leptond::publish::topics::Topics;
 use leptond::publish::{Message, Publisher, Stats};
 use leptond::runtime::prepare::Prepared;
-use leptond::runtime::running::Running;
-use leptond::runtime::set::PipelineContext;
+use leptond::runtime::running::{PipelineContext, Running};
+use leptond::runtime::sources::{Opened, Sources, Supply};
 use leptond::source::{self, Next, Source, SourceError, SyntheticConfig};
 use leptond::telemetry::Heartbeats;
 use leptond::{preprocess, task};
@@ -114,7 +114,10 @@ fn start(model: &str, rungs: &[Setpoint], deadline_ms: u64, frame_interval: Dura
         pipeline: Resolved::inline(config).unwrap(),
         stages: planner.stages(&rungs[0]).unwrap(),
         planner: Arc::new(planner),
-        source: Box::new(Script { frames: script, live, given: 0, handed: handed.clone() }),
+        supply: Supply::Opened(Opened::own(
+            "p",
+            Box::new(Script { frames: script, live, given: 0, handed: handed.clone() }),
+        )),
         ladder,
         uncalibrated: None,
     };
@@ -125,6 +128,7 @@ fn start(model: &str, rungs: &[Setpoint], deadline_ms: u64, frame_interval: Dura
     let context = PipelineContext {
         bus: Bus::new(vec![Arc::new(sink)]),
         heartbeats: Heartbeats::new(Instant::now()),
+        sources: Sources::default(),
         turn: Arc::default(),
         readings: Arc::default(),
         wake: Arc::new(|| {}),

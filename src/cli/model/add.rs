@@ -15,7 +15,7 @@ use super::prove::{Proof, prove};
 use super::show::Show;
 use super::wanted::{Wanted, resolve};
 use super::{CatalogArgs, Common};
-use crate::catalog::{self, Entry, Partial, Place, Request, Stage, Store, StoreError, fetch};
+use crate::catalog::{self, Entry, Location, Partial, Request, Stage, Store, StoreError, fetch};
 use crate::cli::progress::spinner;
 use crate::cli::{Failure, say, tell};
 use crate::config::{ModelRefs, redact};
@@ -246,8 +246,8 @@ impl Args {
 
     fn bring_entry(&self, entry: &Entry, store: &Store, kept: &Kept) -> Result<Source, Failure> {
         // A catalog on a disk may have its files beside it.
-        let beside = entry.places.iter().find_map(|place| match place {
-            Place::File(path) if path.exists() => Some(path.clone()),
+        let beside = entry.locations.iter().find_map(|place| match place {
+            Location::File(path) if path.exists() => Some(path.clone()),
             _ => None,
         });
         if let Some(path) = beside {
@@ -261,11 +261,11 @@ impl Args {
             }
             return Ok(Source::Here(bytes));
         }
-        let urls: Vec<&str> = (entry.places.iter())
-            .filter_map(|place| if let Place::Url(url) = place { Some(url.as_str()) } else { None })
+        let urls: Vec<&str> = (entry.locations.iter())
+            .filter_map(|place| if let Location::Url(url) = place { Some(url.as_str()) } else { None })
             .collect();
         if urls.is_empty() {
-            let places: Vec<String> = entry.places.iter().map(Place::to_string).collect();
+            let places: Vec<String> = entry.locations.iter().map(Location::to_string).collect();
             return Err(anyhow::anyhow!("{}: there is no such file", places.join(", ")).into());
         }
         let bytes = Some(entry.bytes);

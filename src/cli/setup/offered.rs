@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::super::model::{CatalogArgs, add_of_catalog, size, word};
 use super::Failure;
 use super::probe::Choice;
-use crate::catalog::{self, Entry, Place};
+use crate::catalog::{self, Entry, Location};
 use crate::frame::TaskKind;
 use crate::model::manifest::InputKind;
 use crate::source;
@@ -54,11 +54,11 @@ fn choice(entry: &Entry) -> Choice {
 /// The servers that do not answer.
 pub fn reachable(entries: &[(Choice, Entry)]) -> Result<(), String> {
     let mut servers: Vec<(String, u16)> = Vec::new();
-    for place in entries.iter().flat_map(|(_, entry)| &entry.places) {
+    for place in entries.iter().flat_map(|(_, entry)| &entry.locations) {
         match place {
-            Place::File(path) if path.exists() => return Ok(()),
-            Place::File(_) => {}
-            Place::Url(url) => servers.extend(server(url).filter(|s| !servers.contains(s))),
+            Location::File(path) if path.exists() => return Ok(()),
+            Location::File(_) => {}
+            Location::Url(url) => servers.extend(server(url).filter(|s| !servers.contains(s))),
         }
     }
     let proxies = ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];

@@ -1,4 +1,4 @@
-//! What other rungs are expected to come to: temperature, deadlines, answers, load.
+//! Expectations of other rungs: temperature, deadlines, answers, load.
 
 use std::time::Duration;
 

@@ -54,9 +54,9 @@ impl Pipeline {
         }
         let rung = self.ladder.rungs.get(self.level)?;
         let spacing = rung.setpoint.interval.max(self.ladder.frame_interval).as_secs_f64() * 1e3;
-        let patience_ms = deadline_ms + spacing * (rung.setpoint.batch as f64 + 2.0) + 1e3;
+        let allowed_ms = deadline_ms + spacing * (rung.setpoint.batch as f64 + 2.0) + 1e3;
         let waited_ms = now.saturating_sub(self.busy_since).as_secs_f64() * 1e3;
-        let age = finite(load.frame_age_ms).map(|age| age.min(waited_ms)).filter(|age| *age > patience_ms)?;
+        let age = finite(load.frame_age_ms).map(|age| age.min(waited_ms)).filter(|age| *age > allowed_ms)?;
         Some(format!("{}: no result for {:.1} s", self.ladder.name, age / 1e3))
     }
 }

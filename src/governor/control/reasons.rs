@@ -15,7 +15,7 @@ use crate::sensor::Filtered;
 const CLOSE_CELSIUS: f64 = 0.08;
 /// A board that was relieved this long ago still cools.
 const RELIEVED: Duration = Duration::from_secs(60);
-/// How far the temperature is foreseen while others use more than they do on average.
+/// The temperature is foreseen this far while others use more than they do on average.
 const BURST_AHEAD: Duration = Duration::from_secs(10);
 /// Further than this below what is kept a forecast has to be sure …
 const FAR_CELSIUS: f64 = 4.0;

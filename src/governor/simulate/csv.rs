@@ -11,7 +11,7 @@ inferences,p95_ms,deadline_met,state,reason";
 /// Writes the rows; what a second has no value for is `nan`.
 ///
 /// # Errors
-/// What the writer says.
+/// Those of the writer.
 pub fn write(rows: &[Row], out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{HEADER}")?;
     let number =

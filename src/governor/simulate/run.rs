@@ -187,15 +187,13 @@ pub fn run(scenario: &Scenario, parameters: Parameters, config: &Config, control
     outcome
 }
 
-/// Index of the first rung that the idle, cool board keeps in time; 0 if there is none.
+/// Index of the first rung whose pace and deadline the idle, cool board keeps; 0 if there is none.
 fn first_in_time(scenario: &Scenario, board: &Parameters) -> usize {
     let Workload { deadline_ms, rungs } = &scenario.workload;
     let in_time = |spec: &RungSpec| {
         let infer_ms = infer_ms(spec, board);
         let gathers_ms = f64::from(spec.batch - 1) * spec.interval_ms;
-        // A worker that is slower than the frames come finds one that has waited for up to an interval.
-        let waits_ms = if infer_ms > spec.interval_ms * f64::from(spec.batch) { spec.interval_ms } else { 0.0 };
-        gathers_ms + infer_ms + waits_ms <= *deadline_ms
+        infer_ms <= spec.interval_ms * f64::from(spec.batch) && gathers_ms + infer_ms <= *deadline_ms
     };
     rungs.iter().position(in_time).unwrap_or(0)
 }

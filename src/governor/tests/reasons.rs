@@ -1,4 +1,4 @@
-//! What lowers the work, and what gives it back.
+//! Reasons that lower the work, and their end.
 
 use super::*;
 

@@ -89,7 +89,7 @@ fn batches_of_windows_are_measured() {
     let mut stages = planner.stages(&Setpoint::full()).unwrap();
     let source = source::Config::Sensor(source::SensorConfig { window: 8, ..Default::default() });
     let feed = Feed::Source { name: None, source };
-    let job = Job { feed: &feed, max_batch: 4, board: "test", dir: None, turn: None };
+    let job = Job { feed: &feed, max_batch: 4, board: "test", dir: None, lock: None };
     let Calibration { candidates, remembered } = calibrate(&planner, &mut stages, &job).unwrap();
     assert!(!remembered);
     assert_eq!(key(&candidates[0]), stages.key());

@@ -14,25 +14,27 @@ fn key() -> Key {
     Key { digest: "x".into(), engine: Engine::F32, stages: (&Setpoint::full()).into(), items: 1 }
 }
 
-fn wish(places: usize) -> Wish {
-    Wish { places, interval: Duration::ZERO, deadline: Duration::ZERO }
+fn terms(places: usize) -> SharingTerms {
+    SharingTerms { places, interval: Duration::ZERO, deadline: Duration::ZERO }
 }
 
-/// How many of `wishes` are granted a seat when a single run takes 10 ms, and the items of each plan that was compiled.
-fn granted(wishes: &[Wish], timing: Timing) -> (usize, Vec<usize>) {
+/// Number of `all_terms` that get a seat when a single run takes 10 ms, and the items of each plan that was compiled.
+fn granted(all_terms: &[SharingTerms], timing: Timing) -> (usize, Vec<usize>) {
     let compiled = Runs::default();
     let pool = Pool::new(&[], timing);
     let compile = |items: usize| {
         compiled.lock().unwrap().push(items);
         Ok::<_, ModelError>((sums(items, &Runs::default(), fine), "f32"))
     };
-    let plans: Vec<Granted> =
-        wishes.iter().map(|wish| pool.plan("test", key(), *wish, compile).unwrap_or_else(|e| panic!("{e}"))).collect();
-    let seats = plans.iter().filter(|plan| matches!(plan, Granted::Seat(_))).count();
+    let plans: Vec<PlanHandle> = all_terms
+        .iter()
+        .map(|terms| pool.plan("test", key(), *terms, compile).unwrap_or_else(|e| panic!("{e}")))
+        .collect();
+    let seats = plans.iter().filter(|plan| matches!(plan, PlanHandle::Seat(_))).count();
     for plan in plans {
         let mut model: Box<dyn Model> = match plan {
-            Granted::Own((model, _)) => model,
-            Granted::Seat(seat) => Box::new(seat),
+            PlanHandle::Own((model, _)) => model,
+            PlanHandle::Seat(seat) => Box::new(seat),
         };
         assert_eq!(sum_of(model.as_mut(), &[1.0, 2.0], |model| model.run()).unwrap(), [3.0]);
     }
@@ -45,16 +47,16 @@ fn a_plan_is_shared_where_that_pays_and_only_there() {
     let hardly: Timing = |_, _| Ok([10 * MS, 29 * MS]);
     let broken: Timing = |_, _| Err(ModelError::Run { model: "x".into(), reason: "broken".into() });
     let tiny: Timing = |_, _| Ok([Duration::from_micros(10), Duration::from_micros(11)]);
-    let slow = |interval: u32| Wish { interval: MS * interval, ..wish(2) };
-    let urgent = |deadline: u32| Wish { deadline: MS * deadline, ..wish(2) };
-    let check = |name: &str, wishes: &[Wish], timing: Timing, seats: usize, compiled: &[usize]| {
-        assert_eq!(granted(wishes, timing), (seats, compiled.to_vec()), "{name}");
+    let slow = |interval: u32| SharingTerms { interval: MS * interval, ..terms(2) };
+    let urgent = |deadline: u32| SharingTerms { deadline: MS * deadline, ..terms(2) };
+    let check = |name: &str, all_terms: &[SharingTerms], timing: Timing, seats: usize, compiled: &[usize]| {
+        assert_eq!(granted(all_terms, timing), (seats, compiled.to_vec()), "{name}");
     };
-    check("three for little more than one", &[wish(3); 3], half, 3, &[1, 1, 3]);
-    check("hardly less than three runs", &[wish(3); 3], hardly, 1, &[1, 1, 3, 1]);
-    check("it cannot be measured", &[wish(2); 2], broken, 1, &[1, 1, 2]);
-    check("less is gained than waking the other takes", &[wish(2); 2], tiny, 1, &[1, 1, 2]);
-    check("no more than two may share", &[wish(2); 4], half, 4, &[1, 1, 2, 1, 1, 2]);
+    check("three for little more than one", &[terms(3); 3], half, 3, &[1, 1, 3]);
+    check("hardly less than three runs", &[terms(3); 3], hardly, 1, &[1, 1, 3, 1]);
+    check("it cannot be measured", &[terms(2); 2], broken, 1, &[1, 1, 2]);
+    check("less is gained than waking the other takes", &[terms(2); 2], tiny, 1, &[1, 1, 2]);
+    check("no more than two may share", &[terms(2); 4], half, 4, &[1, 1, 2, 1, 1, 2]);
     check("there is time between two inputs", &[slow(40), slow(30)], half, 2, &[1, 1, 2]);
     check("a run would take most of the time between two inputs", &[slow(29), slow(40)], half, 1, &[1, 1, 2]);
     check("the deadline is kept", &[urgent(30), urgent(40)], half, 2, &[1, 1, 2]);
@@ -69,11 +71,11 @@ fn one_that_comes_back_finds_its_seat() {
         compiled.lock().unwrap().push(items);
         Ok::<_, ModelError>((sums(items, &Runs::default(), fine), "f32"))
     };
-    let plan = || pool.plan("test", key(), wish(2), compile).unwrap_or_else(|e| panic!("{e}"));
+    let plan = || pool.plan("test", key(), terms(2), compile).unwrap_or_else(|e| panic!("{e}"));
     let first = plan();
     let second = plan();
     drop(second);
-    assert!(matches!(plan(), Granted::Seat(_)));
+    assert!(matches!(plan(), PlanHandle::Seat(_)));
     assert_eq!(*compiled.lock().unwrap(), [1, 1, 2], "nothing was compiled again");
     drop(first);
     let _again = plan();
@@ -97,7 +99,7 @@ fn who_may_share_is_in_the_configuration() {
         |name: &str, max_batch: u32, source: source::Config| Resolved::inline(config(name, max_batch, source)).unwrap();
     let pipeline = |name: &str, max_batch: u32| reading(name, max_batch, camera.clone());
     let places = |config: &Resolved, all: &[Resolved], interval: Duration| {
-        Wish::of(config, all, interval).map(|wish| wish.places)
+        SharingTerms::of(config, all, interval).map(|terms| terms.places)
     };
     let all = [pipeline("a", 4), pipeline("b", 3), pipeline("c", 1)];
     assert_eq!(places(&all[0], &all, 66 * MS), Some(2), "c does not batch");
@@ -130,12 +132,12 @@ fn digits(pool: Option<&Arc<Pool>>, places: usize) -> Stages {
     let preprocess = preprocess::Config { regions, ..Default::default() };
     let mut planner = Planner::new(bundle, Engine::Int8, 1, preprocess, &task::Config::default()).unwrap();
     if let Some(pool) = pool {
-        planner.share(pool.clone(), "test", wish(places));
+        planner.share(pool.clone(), "test", terms(places));
     }
     planner.compile_shared(&mut planner.load(0).unwrap(), (&Setpoint::full()).into()).unwrap()
 }
 
-/// What `stages` read off the first counters of the camera `seed`.
+/// Readings of `stages` off the first counters of the camera `seed`.
 fn readings(mut stages: Stages, seed: u64) -> Vec<String> {
     let config = SyntheticConfig { seed, fps: 240.0, frames: 8, ..SyntheticConfig::default() };
     let mut camera = source::open(&source::Config::Synthetic(config), source::Context::default()).unwrap();

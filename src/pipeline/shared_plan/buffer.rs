@@ -73,7 +73,7 @@ impl Buffer {
     }
 }
 
-/// Whether each tensor of `whole` is made of `parts` tensors of `one`, one behind the other.
+/// Each tensor of `whole` is made of `parts` tensors of `one`, one behind the other.
 pub(crate) fn stacks(one: &[TensorSpec], whole: &[TensorSpec], parts: usize) -> bool {
     let fits = |(one, whole): (&TensorSpec, &TensorSpec)| {
         let (Some((first, rest)), Some((all, others))) = (one.shape.split_first(), whole.shape.split_first()) else {

@@ -24,12 +24,12 @@ use std::time::{Duration, Instant};
 use crate::frame::{TensorSpec, TensorView, TensorViewMut};
 use crate::model::{Model, ModelError};
 use buffer::{Buffer, stacks};
-use round::{Decision, Turn, decide, patience};
+use round::{Decision, SeatTiming, decide, longest_wait};
 
-/// How often a worker whose input is in a run looks whether that run has ended, should nobody wake it.
+/// A worker whose input is in a run looks this often for its end, should it not be woken.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// The plan and who shares it.
+/// The plan with its seats.
 pub(crate) struct SharedPlan {
     /// The arithmetic that runs.
     engine: &'static str,
@@ -40,7 +40,7 @@ pub(crate) struct SharedPlan {
 }
 
 struct State {
-    /// Away while somebody runs them.
+    /// Away during a run.
     plans: Option<Plans>,
     /// Time of a run for all; zero while there is no plan for all.
     run: Duration,
@@ -65,9 +65,9 @@ pub(crate) struct Together {
     pub(crate) run_of_one: Duration,
 }
 
-/// What the others know of a seat.
+/// State of a seat that the others see.
 struct Place {
-    turn: Turn,
+    timing: SeatTiming,
     /// The input that was brought and room for the output; away during a run.
     job: Option<Job>,
     done: Option<(Job, Result<(), ModelError>)>,
@@ -95,20 +95,20 @@ impl SharedPlan {
     pub(crate) fn sit(self: &Arc<Self>) -> Option<Seat> {
         let mut state = self.lock();
         let place = state.seats.iter().position(Option::is_none)?;
-        let turn = Turn { until: None, rhythm: None };
-        *state.seats.get_mut(place)? = Some(Place { turn, job: None, done: None });
+        let timing = SeatTiming { until: None, rhythm: None };
+        *state.seats.get_mut(place)? = Some(Place { timing, job: None, done: None });
         drop(state);
         let buffers = |specs: &[TensorSpec]| specs.iter().map(Buffer::of).collect();
         let job = Job { inputs: buffers(&self.inputs), outputs: buffers(&self.outputs), took: Duration::ZERO };
         Some(Seat { shared: self.clone(), place, job })
     }
 
-    /// Whether there is a plan for all.
+    /// There is a plan for all.
     pub(crate) fn is_together(&self) -> bool {
         self.with_plans(|plans| plans.all.is_some())
     }
 
-    /// Whether `all` takes and gives what as many single runs as there are places do.
+    /// `all` has the inputs and outputs of as many single runs as there are places.
     pub(crate) fn fits(&self, all: &dyn Model) -> bool {
         let places = self.lock().seats.len();
         stacks(&self.inputs, all.inputs(), places) && stacks(&self.outputs, all.outputs(), places)
@@ -222,7 +222,7 @@ impl Drop for Seat {
     }
 }
 
-/// What a waiting worker does next.
+/// Next step of a waiting worker.
 enum Next {
     /// Looks again after so long, or when something changes.
     Wait(Duration),
@@ -234,11 +234,11 @@ impl State {
     fn bring(&mut self, place: usize, job: Job, deadline: Option<Instant>, now: Instant) {
         let run = self.run;
         if let Some(Some(seat)) = self.seats.get_mut(place) {
-            let before = seat.turn.rhythm.map(|(last, _)| now.saturating_duration_since(last));
+            let before = seat.timing.rhythm.map(|(last, _)| now.saturating_duration_since(last));
             // The first input has no rhythm yet; a gap of zero keeps it from being waited for.
             let gap = before.unwrap_or(Duration::ZERO);
-            let wait = patience(before, deadline, run, now);
-            seat.turn = Turn { until: Some(now + wait), rhythm: Some((now, gap)) };
+            let wait = longest_wait(before, deadline, run, now);
+            seat.timing = SeatTiming { until: Some(now + wait), rhythm: Some((now, gap)) };
             seat.job = Some(job);
         }
     }
@@ -247,13 +247,13 @@ impl State {
         self.seats.get_mut(place)?.as_mut()?.done.take()
     }
 
-    /// What the worker at `place`, whose input was brought, does at `now`.
+    /// Next step of the worker at `place`, whose input was brought, at `now`.
     fn next(&mut self, place: usize, now: Instant) -> Next {
         let in_run = !matches!(self.seats.get(place), Some(Some(Place { job: Some(_), .. })));
         let Some(plans) = self.plans.take_if(|_| !in_run) else { return Next::Wait(LOOK_EVERY) };
         if plans.all.is_some() {
-            let turns = self.seats.iter().flatten().map(|seat| seat.turn);
-            if let Decision::Wait(until) = decide(turns, now) {
+            let timings = self.seats.iter().flatten().map(|seat| seat.timing);
+            if let Decision::Wait(until) = decide(timings, now) {
                 self.plans = Some(plans);
                 return Next::Wait(until.saturating_duration_since(now));
             }
@@ -261,7 +261,7 @@ impl State {
         let jobs = self.seats.iter_mut().enumerate().filter_map(|(place, seat)| {
             let seat = seat.as_mut()?;
             let job = seat.job.take()?;
-            seat.turn.until = None;
+            seat.timing.until = None;
             Some((place, job, Ok(())))
         });
         Next::Run(Run { jobs: jobs.collect(), plans })
@@ -302,7 +302,7 @@ impl Run {
     }
 }
 
-/// One run for all jobs; whether it worked. One input of several may be what fails it, so that they are tried one by one then.
+/// One run for all jobs; `false` if it failed. One input of several may be what fails it, so that they are tried one by one then.
 fn all_at_once(model: &mut dyn Model, jobs: &mut [(usize, Job, Result<(), ModelError>)]) -> bool {
     let start = Instant::now();
     if pass(model, jobs.iter_mut().map(|(place, job, _)| (*place, job))).is_err() {

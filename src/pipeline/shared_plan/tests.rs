@@ -20,7 +20,7 @@ fn plan(places: usize, before: Before) -> (Arc<SharedPlan>, Runs) {
 fn in_rhythm(shared: &SharedPlan, seat: &Seat, gap: Duration) {
     let mut state = shared.lock();
     let place = state.seats[seat.place].as_mut().unwrap();
-    place.turn.rhythm = Instant::now().checked_sub(gap).map(|last| (last, gap));
+    place.timing.rhythm = Instant::now().checked_sub(gap).map(|last| (last, gap));
 }
 
 fn sum(seat: &mut Seat, pairs: &[f32; 4], deadline: Option<Instant>) -> Result<Vec<f32>, String> {
@@ -92,7 +92,7 @@ fn one_that_left_or_lost_its_rhythm_is_not_waited_for() {
     };
     in_rhythm(&shared, &stays, long);
     quick(&mut stays, "the other never brought anything");
-    shared.lock().seats[goes.place].as_mut().unwrap().turn.rhythm =
+    shared.lock().seats[goes.place].as_mut().unwrap().timing.rhythm =
         Instant::now().checked_sub(3 * MS).map(|at| (at, MS));
     in_rhythm(&shared, &stays, long);
     quick(&mut stays, "the other has paused");
@@ -114,7 +114,7 @@ fn one_that_stops_while_it_is_waited_for_lets_the_others_go() {
     std::thread::scope(|scope| {
         let thread = scope.spawn(move || sum(&mut waits, &[1.0; 4], None));
         let deadline = Instant::now() + Duration::from_secs(20);
-        while shared.lock().seats.iter().flatten().all(|seat| seat.turn.until.is_none()) {
+        while shared.lock().seats.iter().flatten().all(|seat| seat.timing.until.is_none()) {
             assert!(Instant::now() < deadline, "its input never came");
             std::thread::yield_now();
             if !runs.lock().unwrap().is_empty() {

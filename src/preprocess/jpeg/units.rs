@@ -95,7 +95,7 @@ impl<'a> Units<'a> {
                 format!("damaged at row {row} of {height}: a block of more than 64 coefficients")
             }
             BlockFault::Restart { found, wanted } => {
-                format!("damaged at row {row} of {height}: restart marker {found} in place of {wanted}")
+                format!("damaged at row {row} of {height}: restart marker {found} where {wanted} belongs")
             }
             BlockFault::Strays(bytes) => {
                 format!("damaged before row {row} of {height}: {bytes} bytes more than its blocks need")

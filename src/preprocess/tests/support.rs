@@ -1,6 +1,6 @@
 //! Shared frames and inputs, and a slow reference of the whole path.
 
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use crate::frame::{
     Colour, DType, ElementsMut, Fit, Frame, Image, InputSpec, Layout, Payload, PixelFormat, Quant, Spec, TensorSpec,
@@ -72,15 +72,12 @@ pub fn plain(height: usize, width: usize, colour: Colour) -> InputSpec {
 }
 
 pub fn frame(format: PixelFormat, width: u32, height: u32, stride: u32, data: Vec<u8>) -> Frame {
-    Frame {
-        seq: 1,
-        captured: Instant::now(),
-        time: SystemTime::UNIX_EPOCH,
-        truth: None,
-        origin: "test".into(),
-        parent: None,
-        payload: Payload::Image(Image { format, width, height, stride, full: None, data }),
-    }
+    frame_of(Payload::Image(Image { format, width, height, stride, full: None, data }))
+}
+
+/// A frame with this payload.
+pub fn frame_of(payload: Payload) -> Frame {
+    Frame { seq: 1, time: SystemTime::UNIX_EPOCH, origin: "test".into(), payload, ..Frame::empty() }
 }
 
 /// Runs once on a fresh preprocessor. Returns the stored values.

@@ -1,8 +1,6 @@
 //! Sensor windows: names, normalisation, quantisation, refusals.
 
-use std::time::{Instant, SystemTime};
-
-use super::support::{Input, plain};
+use super::support::{Input, frame_of, plain};
 use crate::frame::{Colour, DType, Frame, Payload, Quant, Spec, Window, WindowSpec};
 use crate::preprocess::{PreprocessError, Preprocessor};
 
@@ -11,15 +9,7 @@ fn names(names: &[&str]) -> Vec<String> {
 }
 
 fn window(channels: &[&str], rows: usize, data: Vec<f32>) -> Frame {
-    Frame {
-        seq: 1,
-        captured: Instant::now(),
-        time: SystemTime::UNIX_EPOCH,
-        truth: None,
-        origin: "test".into(),
-        parent: None,
-        payload: Payload::Window(Window { channels: names(channels).into(), rows, data }),
-    }
+    frame_of(Payload::Window(Window { channels: names(channels).into(), rows, data }))
 }
 
 fn spec(channels: &[&str], rows: usize) -> WindowSpec {

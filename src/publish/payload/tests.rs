@@ -140,6 +140,7 @@ fn event_as_in_the_convention() {
         bbox: Some([1.0, 2.0, 3.5, 4.0]),
         start_time: began,
         end_time: Some(began + Duration::from_millis(1500)),
+        attributes: Default::default(),
     };
     assert_eq!(
         String::from_utf8(event(&one)).unwrap(),

@@ -1,5 +1,7 @@
 //! One class for the whole picture or window.
 
+use std::collections::BTreeMap;
+
 use super::config::ClassifyConfig;
 use crate::frame::{Event, EventKind, Label, Outcome, Scored, TaskSpec, Unreadable};
 use crate::task::contract::{SetupError, Task, TaskError, TaskInput, TaskOutput};
@@ -67,6 +69,7 @@ impl Classify {
                 bbox: None,
                 start_time: input.time,
                 end_time: None,
+                attributes: BTreeMap::new(),
             };
             self.current = Some(begun.clone());
             events.push(begun);

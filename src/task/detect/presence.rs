@@ -209,6 +209,7 @@ impl Level {
             bbox: Some(best.bbox),
             start_time: self.start_time,
             end_time: (kind == EventKind::End).then_some(self.seen_time),
+            attributes: BTreeMap::new(),
         })
     }
 }

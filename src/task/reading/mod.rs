@@ -3,6 +3,7 @@
 mod counter;
 mod pace;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use counter::{Counter, Drums, Verdict};
@@ -198,6 +199,7 @@ impl Reader {
                 bbox: None,
                 start_time: input.time,
                 end_time: None,
+                attributes: BTreeMap::new(),
             }),
         };
         vec![event.clone()]

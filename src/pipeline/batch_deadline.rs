@@ -1,19 +1,19 @@
-//! How long a batch is gathered for before it runs as it is.
+//! The time at which a batch runs although it is not full.
 
 use std::time::{Duration, Instant};
 
-/// What a deadline leaves for the threads to wake up and for the message to be made; a tenth of the deadline where that is less.
+/// Time for the threads to wake up and for the message to be made; a tenth of the deadline where that is less.
 const MARGIN: Duration = Duration::from_millis(5);
 
-/// Where neither a deadline nor the source says how long a batch may take to gather.
+/// Time to gather a batch where neither a deadline nor the pace of the source bounds it.
 const UNPACED: Duration = Duration::from_secs(1);
 
-/// What decides how long frames may wait for the rest of their batch.
+/// Bounds of the time that frames wait for the rest of their batch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
+pub(crate) struct BatchDeadline {
     /// A result later than this after its frame was captured is missed; zero = there is no deadline.
     pub(crate) deadline: Duration,
-    /// What the inference and its preprocessing are expected to take.
+    /// Expected time of the inference and its preprocessing.
     pub(crate) infer: Duration,
     /// Time between two frames; zero = not known.
     pub(crate) interval: Duration,
@@ -21,9 +21,9 @@ pub(crate) struct Patience {
     pub(crate) batch: usize,
 }
 
-impl Patience {
-    /// When a batch whose oldest frame was captured at `oldest` has to run, full or not: so that this frame keeps its deadline;
-    /// without a deadline, when twice the time has passed in which the batch should have filled.
+impl BatchDeadline {
+    /// The latest start of a batch whose oldest frame was captured at `oldest`: this frame keeps its deadline; without a deadline,
+    /// twice the time in which the batch should have filled.
     pub(crate) fn until(&self, oldest: Instant) -> Instant {
         let batch = u32::try_from(self.batch).unwrap_or(u32::MAX);
         let wait = match (self.deadline.is_zero(), self.interval.is_zero()) {
@@ -31,7 +31,7 @@ impl Patience {
             (true, false) => self.interval.saturating_mul(batch).saturating_mul(2),
             (true, true) => UNPACED,
         };
-        // So far away that no clock reaches it is the same as a day.
+        // A time that no clock reaches is the same as a day.
         oldest.checked_add(wait).unwrap_or(oldest + Duration::from_secs(86_400))
     }
 }
@@ -43,7 +43,7 @@ mod tests {
     fn check(deadline_ms: u64, infer_ms: u64, interval_ms: u64, batch: usize, wait_ms: u64) {
         let [deadline, infer, interval] = [deadline_ms, infer_ms, interval_ms].map(Duration::from_millis);
         let oldest = Instant::now();
-        let until = Patience { deadline, infer, interval, batch }.until(oldest);
+        let until = BatchDeadline { deadline, infer, interval, batch }.until(oldest);
         assert_eq!(until - oldest, Duration::from_millis(wait_ms), "{deadline_ms} {infer_ms} {interval_ms} {batch}");
     }
 
@@ -60,7 +60,8 @@ mod tests {
         check(0, 45, 100, 4, 800);
         check(0, 45, 0, 4, 1000);
         let oldest = Instant::now();
-        let endless = Patience { deadline: Duration::ZERO, infer: Duration::ZERO, interval: Duration::MAX, batch: 64 };
+        let endless =
+            BatchDeadline { deadline: Duration::ZERO, infer: Duration::ZERO, interval: Duration::MAX, batch: 64 };
         assert!(endless.until(oldest) > oldest);
     }
 }

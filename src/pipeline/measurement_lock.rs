@@ -3,18 +3,18 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Who may compute: the workers, each on its own frame, or one measurement and nobody else.
+/// Lock between the workers, each on its own frame, and one measurement at a time.
 ///
-/// The lock prefers who waits to write, so a measurement begins at the next frame boundary however busy the workers are; it
-/// holds them for the few runs that it times, and their slots keep the newest frame meanwhile.
+/// The lock prefers a waiting writer, so a measurement begins at the next frame boundary however busy the workers are; it holds
+/// them for the few runs that it times, and their slots keep the newest frame meanwhile.
 #[derive(Debug, Default)]
-pub struct Turn {
+pub struct MeasurementLock {
     working: RwLock<()>,
     calibrating: Mutex<()>,
     over: AtomicBool,
 }
 
-impl Turn {
+impl MeasurementLock {
     /// For a worker: held from taking a frame to its result.
     pub(crate) fn work(&self) -> RwLockReadGuard<'_, ()> {
         self.working.read().unwrap_or_else(PoisonError::into_inner)
@@ -30,12 +30,12 @@ impl Turn {
         self.calibrating.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is being measured is of no use to anyone any more.
+    /// Ends the measurements: their result is of no use any more.
     pub(crate) fn end(&self) {
         self.over.store(true, Ordering::Release);
     }
 
-    /// Whether [`Turn::end`] was called.
+    /// [`MeasurementLock::end`] was called.
     pub(crate) fn ended(&self) -> bool {
         self.over.load(Ordering::Acquire)
     }
