@@ -11,7 +11,9 @@
 //! # fn main() -> TractResult<()> {
 //! let file = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/leptonnet-digits/model.onnx"))?;
 //! let mut model = ModelProto::decode(&*file)?;
-//! model.graph.as_mut().map(int8::decompose);
+//! let graph = model.graph.as_mut().expect("a graph");
+//! graph.value_info.clear(); // shapes follow from the input's
+//! int8::decompose(graph);
 //!
 //! let mut onnx = tract_onnx::onnx();
 //! int8::op::register(&mut onnx);

@@ -102,7 +102,7 @@ fn broken(reason: &str) -> TfliteError {
 impl<'a> FileGraph<'a> {
     /// Reads a file.
     pub fn read(bytes: &'a [u8]) -> Result<FileGraph<'a>, TfliteError> {
-        if !super::is_tflite(bytes) {
+        if !super::schema::is_tflite(bytes) {
             return Err(broken("it does not hold the letters TFL3 at byte 4"));
         }
         let model = Table::root(bytes)?;

@@ -23,11 +23,7 @@ mod sparse;
 mod write;
 
 pub use error::TfliteError;
-
-/// True if bytes have the file identifier of a TensorFlow Lite model.
-pub fn is_tflite(bytes: &[u8]) -> bool {
-    bytes.get(4..8) == Some(schema::IDENTIFIER)
-}
+pub use schema::is_tflite;
 
 /// The ONNX model (operator set 15, QDQ form where quantised) that computes what the TensorFlow Lite model in `bytes` does.
 ///

@@ -3,6 +3,11 @@
 /// Bytes 4 to 7 of every file.
 pub const IDENTIFIER: &[u8] = b"TFL3";
 
+/// True if bytes have the file identifier of a TensorFlow Lite model.
+pub fn is_tflite(bytes: &[u8]) -> bool {
+    bytes.get(4..8) == Some(IDENTIFIER)
+}
+
 /// Most dimensions of a tensor that is read.
 pub const MAX_RANK: usize = 8;
 
