@@ -150,6 +150,14 @@ fn names_of_other_crates_lead_nowhere() {
 }
 
 #[test]
+fn a_function_and_a_module_of_one_name_are_told_apart() {
+    let house = given(&[("src/lib.rs", "mod run; fn run() {}"), ("src/run.rs", "pub fn failure() {}")]);
+    let found = |path: &[&str]| house.resolve(0, &path.iter().map(|name| name.to_string()).collect::<Vec<_>>());
+    assert_eq!(found(&["run", "failure"]), Some(house::Found::Item(1, "failure".into())));
+    assert_eq!(found(&["run"]), Some(house::Found::Item(0, "run".into())));
+}
+
+#[test]
 fn the_list_of_known_circles_only_shrinks() {
     let house = given(&[
         ("src/lib.rs", "mod a; mod b; mod c;"),
