@@ -7,6 +7,8 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use serde::Serialize;
+
 use super::{Frame, Image, Payload};
 
 /// Buffers of one kind that a pool keeps for later; more than this are freed.
@@ -179,7 +181,7 @@ impl FramePool {
 }
 
 /// Counts of one source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
 pub struct SourceCounts {
     /// Frames that the source gave.
     pub frames: u64,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::Stats;
-use crate::frame::{Event, Label, LastGood, Outcome, Output, Parent, Quality, rfc3339};
+use crate::frame::{Event, Label, LastGood, Outcome, Output, Parent, Quality, SourceCounts, rfc3339};
 
 /// Renders a payload.
 pub fn json(value: &impl Serialize) -> Vec<u8> {
@@ -77,6 +77,9 @@ pub struct Health {
     pub governor: Standing,
     /// The connection that this came over.
     pub mqtt: Mqtt,
+    /// Counts of each source, by its name; by the pipeline's where it has the source to itself.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<String, SourceCounts>,
     /// By pipeline name.
     pub pipelines: BTreeMap<String, PipelineHealth>,
 }

@@ -11,7 +11,7 @@ use super::running::Running;
 use super::set::PipelineSet;
 use crate::board;
 use crate::config::Config;
-use crate::frame::rfc3339;
+use crate::frame::{SourceCounts, rfc3339};
 use crate::pipeline::Planner;
 use crate::publish::latency::Overhead;
 use crate::publish::payload::{self, Health, Info, ModelInfo, PipelineHealth, Standing, Throttled};
@@ -238,6 +238,7 @@ impl Reporter {
             throttled,
             governor,
             mqtt: mqtt.into(),
+            sources: set.sources(),
             pipelines,
         };
         self.state(self.topics.health(), payload::json(&health));
@@ -312,6 +313,8 @@ pub struct Report {
     pub peak_rss_bytes: u64,
     /// How long it ran.
     pub seconds: f64,
+    /// Counts of each source, by its name; by the pipeline's where it has the source to itself.
+    pub sources: BTreeMap<String, SourceCounts>,
     /// The same figures by pipeline.
     pub pipelines: BTreeMap<String, PipelineReport>,
 }
@@ -359,6 +362,7 @@ impl Report {
             held: None,
             peak_rss_bytes,
             seconds: ran.as_secs_f64(),
+            sources: set.sources(),
             pipelines: BTreeMap::new(),
         };
         let (mut right, mut known, mut held) = (0, 0, 0);
@@ -380,13 +384,13 @@ impl Report {
                 held: share(h, k + h),
             };
             (right, known, held) = (right + r, known + k, held + h);
-            report.frames += one.frames;
             report.inferences += one.inferences;
             report.dropped += one.dropped;
             report.skipped += one.skipped;
             report.errors += one.errors;
             report.pipelines.insert(running.config.name.clone(), one);
         }
+        report.frames = report.sources.values().map(|source| source.frames).sum();
         report.accuracy = share(right, known);
         report.held = share(held, known + held);
         report

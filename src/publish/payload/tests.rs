@@ -168,6 +168,7 @@ fn health_leaves_out_what_the_board_does_not_have() {
         throttled: Throttled { now: Some(false), ..Throttled::default() },
         governor: Standing { mode: "auto".into(), state: "reduced".into() },
         mqtt: stats.into(),
+        sources: BTreeMap::from([("camera".to_string(), SourceCounts { frames: 900, decoded: 880, readers: 3 })]),
         pipelines: BTreeMap::from([("meter".to_string(), meter)]),
     };
     check(
@@ -175,6 +176,7 @@ fn health_leaves_out_what_the_board_does_not_have() {
         r#"{"uptime_s":61,"rss_bytes":30000000,"cpu_percent":12.5,"throttled":{"now":false},
         "governor":{"mode":"auto","state":"reduced"},
         "mqtt":{"connected":true,"queued":1,"published":20,"acknowledged":9,"dropped":3},
+        "sources":{"camera":{"frames":900,"decoded":880,"readers":3}},
         "pipelines":{"meter":{"fps":15.0,"latency_ms":{"p50":1.0,"p95":2.0,"p99":3.5},"drops":2,"errors":0,
         "rung":1,"rung_changes":{"up":2,"down":3},"reduced_s":7.5}}}"#,
     );
