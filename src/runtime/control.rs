@@ -11,6 +11,7 @@ use super::answers::Answers;
 use super::aside::{self, Awaited, Signals};
 use super::calibrator::Calibrator;
 use super::node::{Node, because};
+use super::options::Options;
 use super::prepare::{Made, Prepared, Unmade};
 use super::readings::Readings;
 use super::reload::{Present, Reloaded, reload};
@@ -27,8 +28,7 @@ use crate::publish::Publisher;
 use crate::publish::broker::Broker;
 use crate::publish::mqtt::Mqtt;
 use crate::publish::sink::MqttSink;
-use crate::sys::Roots;
-use crate::telemetry::{Heart, Heartbeats, LogHandle, Notifier, mark};
+use crate::telemetry::{Heart, Heartbeats, Notifier, mark};
 use leptond_governor::Board;
 
 /// From the wish to stop to the end of the process.
@@ -48,28 +48,6 @@ const READINGS_WITHIN: Duration = Duration::from_millis(1000);
 
 /// The control loop turns at least this often.
 const LOOP_WITHIN: Duration = Duration::from_secs(20);
-
-/// Loads the configuration anew, for SIGHUP; its error is a whole explanation.
-pub type Reload = Arc<dyn Fn() -> Result<Loaded, String> + Send + Sync>;
-
-/// What the daemon needs beside its configuration.
-#[derive(Default)]
-pub struct Options {
-    /// Where `/proc`, `/sys` and `/dev` are.
-    pub roots: Roots,
-    /// Stop by itself after this time.
-    pub run_for: Option<Duration>,
-    /// What SIGHUP does; `None` = nothing.
-    pub reload: Option<Reload>,
-    /// Sees every message besides the broker (`demo` prints them).
-    pub tee: Option<Arc<dyn Publisher>>,
-    /// The running log, whose level a reload may change.
-    pub log: Option<LogHandle>,
-    /// Whether what is not there yet (a model, a certificate, the port of the embedded broker) is waited for; else it ends the run.
-    pub waits: bool,
-    /// Told the address of the embedded broker once it listens.
-    pub on_broker: Option<Box<dyn FnOnce(SocketAddr)>>,
-}
 
 /// Runs until SIGTERM, SIGINT, the end of all sources or `run_for`.
 ///

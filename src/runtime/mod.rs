@@ -10,6 +10,7 @@ mod capture;
 mod control;
 mod hub;
 mod node;
+mod options;
 mod pace;
 pub mod prepare;
 pub mod readings;
@@ -27,7 +28,8 @@ pub mod status;
 mod waiting;
 mod worker;
 
-pub use control::{Options, Reload, run};
+pub use control::run;
+pub use options::{Options, Reload};
 pub use report::{PipelineReport, Report};
 
 /// Why the daemon did not start or did not go on.

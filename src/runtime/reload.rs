@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use super::DaemonError;
 use super::aside::{self, Awaited, Signals};
-use super::control::{Options, Reload};
 use super::node::Node;
+use super::options::{Options, Reload};
 use super::prepare::{Prepared, Unmade};
 use super::report::Reporter;
 use super::running::{PipelineContext, Running};

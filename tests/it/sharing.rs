@@ -17,7 +17,7 @@ fn three(port: u16) -> String {
          [governor]\nmode = \"manual\"\n[[source]]\nname = \"camera\"\ntype = \"synthetic\"\nfps = 5.0\n{}{}{}",
         reader("a", "leptonnet-digits"),
         reader("b", "leptonnet-digits"),
-        reader("c", "leptonnet-cifar10")
+        reader("c", concat!(env!("CARGO_MANIFEST_DIR"), "/models/leptonnet-cifar10"))
     )
 }
 

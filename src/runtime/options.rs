@@ -1,0 +1,32 @@
+//! Options of one run of the daemon, beside its configuration.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::Loaded;
+use crate::publish::Publisher;
+use crate::sys::Roots;
+use crate::telemetry::LogHandle;
+
+/// Loads the configuration anew, for SIGHUP; its error is a whole explanation.
+pub type Reload = Arc<dyn Fn() -> Result<Loaded, String> + Send + Sync>;
+
+/// Options of a run, beside the configuration.
+#[derive(Default)]
+pub struct Options {
+    /// Where `/proc`, `/sys` and `/dev` are.
+    pub roots: Roots,
+    /// Stop by itself after this time.
+    pub run_for: Option<Duration>,
+    /// What SIGHUP does; `None` = nothing.
+    pub reload: Option<Reload>,
+    /// Sees every message besides the broker (`demo` prints them).
+    pub tee: Option<Arc<dyn Publisher>>,
+    /// The running log, whose level a reload may change.
+    pub log: Option<LogHandle>,
+    /// Whether what is not there yet (a model, a certificate, the port of the embedded broker) is waited for; else it ends the run.
+    pub waits: bool,
+    /// Told the address of the embedded broker once it listens.
+    pub on_broker: Option<Box<dyn FnOnce(SocketAddr)>>,
+}
