@@ -70,7 +70,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Where pipelines are made ready from, as the file and the environment name it.
+    /// Directories that pipelines are made ready from, as the file and the environment name them.
     pub fn places(&self) -> Places {
         Places { models: self.models.dirs.clone(), state: self.node.state_dir() }
     }

@@ -40,7 +40,7 @@ pub(super) fn shorten(value: f64) -> f64 {
 #[derive(Clone, Copy)]
 pub(super) struct Node(&'static Json);
 
-/// What a value must be.
+/// Shape of a value.
 pub(super) enum Shape {
     /// A table with these keys.
     Table(Keys),
@@ -106,7 +106,7 @@ impl Node {
         Node(schema())
     }
 
-    /// Whether the value is a secret.
+    /// True for a secret.
     pub(super) fn is_secret(self) -> bool {
         self.0.get("writeOnly").and_then(Json::as_bool).unwrap_or(false)
     }
@@ -154,7 +154,7 @@ impl Node {
         Some(Shape::Reference { name: Node(name), tagged, key: keys.required().next()?, keys })
     }
 
-    /// What a value here must be.
+    /// Shape of the value.
     pub(super) fn shape(self) -> Shape {
         if let Some(shape) = self.choice_or_list().or_else(|| self.reference()) {
             return shape;

@@ -283,7 +283,7 @@ fn count(items: usize) -> String {
     }
 }
 
-/// What a value must be, for people: type, range and unit.
+/// Shape of a value in words: type, range and unit.
 pub(super) fn describe(node: Node, path: &Path) -> String {
     let unit = unit(path.last_key());
     match node.shape() {

@@ -80,7 +80,7 @@ pub struct SharedFrame {
 }
 
 impl SharedFrame {
-    /// Whether the picture is decoded in colour: at least one reader needs it.
+    /// The picture is decoded in colour: at least one reader needs it.
     pub fn colour(&self) -> bool {
         self.colour
     }
@@ -89,7 +89,7 @@ impl SharedFrame {
     /// only as far as luminance needs ([`SharedFrame::colour`]); callers at the same time wait for it.
     ///
     /// # Errors
-    /// What `decode` gave, for every caller.
+    /// The error of `decode`, for every caller.
     pub fn decoded(
         &self,
         decode: impl FnOnce(&Image, &mut Pixels) -> Result<(), Undecodable>,

@@ -1,17 +1,17 @@
-//! Whether a source gives what a model takes, as far as that is known before the first frame.
+//! Fit between a source and a model, as far as it is known before the first frame.
 
 use std::time::Duration;
 
 use crate::frame::Spec;
 use crate::source;
 
-/// What a source gives and a model cannot take.
+/// Output of a source that a model cannot take.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {reason}")]
 pub struct Misfit {
     /// Key of the pipeline's table that is to be changed.
     pub key: &'static str,
-    /// What is given, and what is taken.
+    /// The source's output beside the model's input.
     pub reason: String,
 }
 
@@ -29,7 +29,7 @@ pub fn frame_interval(source: &source::Config) -> Duration {
     }
 }
 
-/// What a source gives that the model, whose items have `item_len` values, cannot take, as far as that is known before the
+/// Output of a source that the model, whose items have `item_len` values, cannot take, as far as that is known before the
 /// first frame.
 pub fn misfit(source: &source::Config, spec: &Spec, item_len: usize) -> Option<Misfit> {
     let readings = match source {

@@ -18,7 +18,7 @@ pub(super) struct Picture<'a> {
     pub width: u32,
     /// Height in pixels, above 0.
     pub height: u32,
-    /// What a pixel is made of.
+    /// Channels of one pixel.
     pub channels: Channels,
     /// Luminance from 16 to 235 (still to be spread over 0 to 255) instead of 0 to 255.
     pub limited: bool,

@@ -52,7 +52,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// What each region needs to be read.
+    /// Requirements of a region to be read.
     pub fn checks(&self) -> Checks {
         Checks {
             min_contrast: self.min_contrast.unwrap_or(readable::MIN_CONTRAST),
@@ -72,10 +72,10 @@ pub enum Region {
 }
 
 impl Region {
-    /// Whether it makes sense by itself, whatever the picture: finite, with an area, and convex.
+    /// Checks that it makes sense for any picture: finite, with an area, and convex.
     ///
     /// # Errors
-    /// What is wrong, for people.
+    /// The fault, in words.
     pub fn check(&self) -> Result<(), String> {
         let values: &[f32] = match self {
             Region::Rect(rect) => rect,
@@ -115,7 +115,7 @@ impl fmt::Display for Region {
     }
 }
 
-/// Why a frame could not become a model input. The frame is lost; the pipeline goes on.
+/// Reason for which a frame could not become a model input. The frame is lost; the pipeline goes on.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum PreprocessError {
     /// The picture's bytes are damaged or not of the format they claim.
@@ -132,7 +132,7 @@ pub enum PreprocessError {
     /// A region lies outside the picture.
     #[error("region {index} ({region}) lies outside the {width}x{height} picture")]
     Region {
-        /// Which region, from 0.
+        /// Index of the region, from 0.
         index: usize,
         /// As configured.
         region: String,
@@ -144,11 +144,11 @@ pub enum PreprocessError {
     /// A region makes no sense by itself, whatever the picture.
     #[error("region {index} ({region}): {reason}")]
     BadRegion {
-        /// Which region, from 0.
+        /// Index of the region, from 0.
         index: usize,
         /// As configured.
         region: String,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// A window where a picture is wanted, other channels than the model's, …
@@ -308,12 +308,12 @@ impl Preprocessor {
         Ok(&self.geometry)
     }
 
-    /// How each item of the last frame was cut, in order; empty for windows.
+    /// Geometry of each item of the last frame, in order; empty for windows.
     pub fn geometry(&self) -> &[Geometry] {
         &self.geometry
     }
 
-    /// Why each region of the last frame cannot be read, `None` for one that can; empty where regions are not checked.
+    /// Reason for which each region of the last frame cannot be read, `None` for one that can; empty where regions are not checked.
     pub fn unreadable(&self) -> &[Option<Unreadable>] {
         &self.unreadable
     }
@@ -329,7 +329,7 @@ impl Preprocessor {
     }
 }
 
-/// Whether a `[width, height]` picture has fewer pixels than `spec` wants somewhere, so that some item of it would be enlarged.
+/// True if a `[width, height]` picture has fewer pixels than `spec` wants somewhere, so that some item of it would be enlarged.
 /// `regions` are in pixels of the `full` picture; a region that does not fit it counts as enlarged.
 pub fn enlarges(spec: &InputSpec, regions: &[Region], full: [u32; 2], picture: [u32; 2]) -> bool {
     let size = [spec.height, spec.width];

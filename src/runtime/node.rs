@@ -27,7 +27,7 @@ const INCOMING: usize = 4;
 pub(super) struct Node {
     /// The connection.
     pub(super) mqtt: Arc<Mqtt>,
-    /// Where messages go: the connection, and whoever looks on.
+    /// Takes messages: the connection, and a second publisher where there is one.
     pub(super) publisher: Arc<dyn Publisher>,
     /// This node's topics.
     pub(super) topics: Topics,
@@ -83,7 +83,7 @@ impl Node {
     }
 }
 
-/// Whether the configuration is to blame.
+/// The error as the daemon's: a fault of the configuration, or one that may pass.
 pub(super) fn because(error: &PublishError) -> DaemonError {
     if error.may_pass() { DaemonError::NotNow(error.to_string()) } else { DaemonError::Config(error.to_string()) }
 }

@@ -15,17 +15,17 @@ pub type Reload = Arc<dyn Fn() -> Result<Loaded, String> + Send + Sync>;
 /// Options of a run, beside the configuration.
 #[derive(Default)]
 pub struct Options {
-    /// Where `/proc`, `/sys` and `/dev` are.
+    /// Roots of `/proc`, `/sys` and `/dev`.
     pub roots: Roots,
     /// Stop by itself after this time.
     pub run_for: Option<Duration>,
-    /// What SIGHUP does; `None` = nothing.
+    /// Called on SIGHUP; `None` = nothing is loaded again.
     pub reload: Option<Reload>,
     /// Sees every message besides the broker (`demo` prints them).
     pub tee: Option<Arc<dyn Publisher>>,
     /// The running log, whose level a reload may change.
     pub log: Option<LogHandle>,
-    /// Whether what is not there yet (a model, a certificate, the port of the embedded broker) is waited for; else it ends the run.
+    /// Wait for a model, a certificate or the embedded broker's port that is not there yet; else its absence ends the run.
     pub waits: bool,
     /// Told the address of the embedded broker once it listens.
     pub on_broker: Option<Box<dyn FnOnce(SocketAddr)>>,

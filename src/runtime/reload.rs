@@ -16,7 +16,7 @@ use crate::config::{Config, Loaded};
 use crate::frame::Emission;
 use crate::pipeline::{Resolved, open_bundle};
 
-/// What a reload came to.
+/// Result of a reload.
 pub(super) enum Reloaded {
     /// The new configuration applies; its digest.
     Applied(String),
@@ -28,7 +28,7 @@ pub(super) enum Reloaded {
     Stop(&'static str),
 }
 
-/// What runs at the time of a reload.
+/// Running parts that a reload changes.
 pub(super) struct Present<'a> {
     pub(super) config: &'a mut Config,
     pub(super) set: &'a mut PipelineSet,

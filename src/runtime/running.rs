@@ -21,10 +21,10 @@ use crate::pipeline::{Feed, Planner, Resolved, Uncalibrated};
 use crate::telemetry::Heartbeats;
 use leptond_governor::Assignment;
 
-/// What pipelines are started with.
+/// Shared parts of all pipelines of a run.
 #[derive(Clone)]
 pub struct PipelineContext {
-    /// Where outputs go.
+    /// Takes outputs.
     pub bus: Bus,
     /// The watchdog's register.
     pub heartbeats: Heartbeats,
@@ -32,7 +32,7 @@ pub struct PipelineContext {
     pub sources: Sources,
     /// Held for each frame by the workers, and by what measures beside them.
     pub turn: Arc<Turn>,
-    /// What meters showed last.
+    /// Latest readings of meters.
     pub readings: Arc<Readings>,
     /// Called when a source has ended or failed.
     pub wake: Arc<dyn Fn() + Send + Sync>,
@@ -42,7 +42,7 @@ pub struct PipelineContext {
 pub struct Running {
     /// As configured.
     pub config: PipelineConfig,
-    /// Where its frames come from.
+    /// Its input, looked up.
     pub feed: Feed,
     /// Compiles the stages anew for another setpoint.
     pub planner: Arc<Planner>,
@@ -105,7 +105,7 @@ impl Running {
         }
     }
 
-    /// Whether the worker has ended.
+    /// True once the worker has ended.
     pub fn finished(&self) -> bool {
         self.worker.as_ref().is_none_or(JoinHandle::is_finished)
     }

@@ -189,17 +189,17 @@ impl PipelineSet {
         counts
     }
 
-    /// What each pipeline achieves.
+    /// Load of each pipeline.
     pub fn loads(&self, now: Instant) -> Vec<Load> {
         self.running.iter().map(|r| r.shared.load(now)).collect()
     }
 
-    /// Whether no pipeline can give anything any more.
+    /// True once no pipeline can give a result any more.
     pub fn all_over(&self) -> bool {
         self.waiting.next().is_none() && self.running.iter().all(Running::finished)
     }
 
-    /// Why the daemon failed: every pipeline is over and at least one of them by a failure.
+    /// Reason for which the daemon failed: every pipeline is over and at least one of them by a failure.
     pub fn failure(&self) -> Option<String> {
         let reason = |r: &Running| match r.shared.life() {
             PipelineStatus::Failed(reason) => Some(format!("pipeline {:?}: {reason}", r.config.name)),
