@@ -154,7 +154,7 @@ impl Node {
         Some(Shape::Reference { name: Node(name), tagged, key: keys.required().next()?, keys })
     }
 
-    /// What a value here must be.
+    /// Shape of the value.
     pub(super) fn shape(self) -> Shape {
         if let Some(shape) = self.choice_or_list().or_else(|| self.reference()) {
             return shape;

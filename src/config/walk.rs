@@ -28,7 +28,16 @@ impl Walker<'_> {
         match (node.shape(), &value.kind) {
             (Shape::Table(keys), ValueKind::Table(_)) => self.table(value, keys, path),
             (Shape::Tagged(variants), ValueKind::Table(_)) => self.tagged(value, &variants, path),
-            (Shape::Reference { name, .. }, ValueKind::String(_)) => self.value(value, name, path),
+            (Shape::Reference { name, .. }, ValueKind::String(found)) => {
+                let pattern = match name.shape() {
+                    Shape::Text { pattern, .. } => pattern,
+                    _ => None,
+                };
+                if pattern.is_some_and(|pattern| !pattern.matches(found)) {
+                    let problem = Problem::new(path.to_string(), "not a name").found(quoted(found));
+                    self.push_value(problem.allowed(describe(node, path)), path);
+                }
+            }
             (Shape::Reference { tagged, key, keys, .. }, ValueKind::Table(table)) => {
                 if table.contains_key(key) && !table.contains_key("type") {
                     self.table(value, keys, path);
@@ -226,7 +235,9 @@ impl Walker<'_> {
                 Some("write true or false, without quotes".into())
             }
             (Shape::Text { .. }, ValueKind::String(_)) if date.is_some() => Some("put it in quotes".into()),
-            (Shape::Array { items, .. }, ValueKind::Table(_)) if matches!(items.shape(), Shape::Table(_)) => {
+            (Shape::Array { items, .. }, ValueKind::Table(_))
+                if matches!(items.shape(), Shape::Table(_) | Shape::Tagged(_)) =>
+            {
                 let name = path.last_key();
                 Some(format!("write [[{name}]] with two brackets: there may be several"))
             }

@@ -7,6 +7,8 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use serde::Serialize;
+
 use super::{Frame, Image, Payload};
 
 /// Buffers of one kind that a pool keeps for later; more than this are freed.
@@ -78,7 +80,7 @@ pub struct SharedFrame {
 }
 
 impl SharedFrame {
-    /// Whether the picture is decoded in colour: at least one reader needs it.
+    /// The picture is decoded in colour: at least one reader needs it.
     pub fn colour(&self) -> bool {
         self.colour
     }
@@ -87,7 +89,7 @@ impl SharedFrame {
     /// only as far as luminance needs ([`SharedFrame::colour`]); callers at the same time wait for it.
     ///
     /// # Errors
-    /// What `decode` gave, for every caller.
+    /// The error of `decode`, for every caller.
     pub fn decoded(
         &self,
         decode: impl FnOnce(&Image, &mut Pixels) -> Result<(), Undecodable>,
@@ -179,7 +181,7 @@ impl FramePool {
 }
 
 /// Counts of one source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
 pub struct SourceCounts {
     /// Frames that the source gave.
     pub frames: u64,

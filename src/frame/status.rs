@@ -100,7 +100,7 @@ pub struct Forecast {
 }
 
 /// A source that pipelines read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(serde::Serialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Source {
     /// Frames that it gave.
     pub frames: u64,

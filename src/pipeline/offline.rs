@@ -19,11 +19,11 @@ use leptond_governor::Setpoint;
 pub struct GoldenFailure {
     /// The file.
     pub file: String,
-    /// What was expected and what came.
+    /// Expected and found.
     pub reason: String,
 }
 
-/// Why files could not be run over.
+/// Reason for which files could not be run over.
 #[derive(Debug, thiserror::Error)]
 pub enum OfflineError {
     /// The stages cannot be made.
@@ -77,7 +77,7 @@ pub fn open(path: &str, spec: &Spec) -> Result<Box<dyn Source>, OfflineError> {
     Ok(source::open(&config, source::Context { channels, ..source::Context::default() })?)
 }
 
-/// What came of one frame of a run over files.
+/// Result of one frame of a run over files.
 pub struct Item<'a> {
     /// The file (or file and line) that it came from.
     pub origin: &'a str,
@@ -169,7 +169,7 @@ pub(crate) fn golden_share(
     Ok((!goldens.is_empty()).then(|| right as f64 / goldens.len() as f64))
 }
 
-/// What is not as the golden input says, if anything.
+/// Difference from the golden input, if any.
 fn run_golden(planner: &Planner, stages: &mut Stages, golden: &Golden) -> Result<Option<String>, OfflineError> {
     // What a task remembers belongs to one input.
     planner.forget(stages)?;
@@ -197,7 +197,7 @@ fn kind(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// What is not as the golden input says, if anything; `outcomes` is what came.
+/// Difference from the golden input, if any; `outcomes` is what came.
 fn disagreement(golden: &Golden, outcomes: &[Outcome]) -> Option<String> {
     let Some(last) = outcomes.last() else { return Some("gave no result".into()) };
     if let Some(expected) = &golden.label {

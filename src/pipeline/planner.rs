@@ -33,15 +33,15 @@ pub fn open_bundle(name: &str, dirs: &[PathBuf]) -> Result<Bundle, PlanError> {
     })
 }
 
-/// What the stages are made from; compiles them anew for each setpoint.
+/// Compiles the stages of a pipeline anew for each setpoint.
 pub struct Planner {
     /// The model with all that belongs to it.
     pub bundle: Bundle,
-    /// Which engine runs it.
+    /// Engine that runs it.
     pub engine: Engine,
     /// Threads of one inference at most.
     pub threads: usize,
-    /// How pictures are fitted.
+    /// Fit and regions of pictures.
     pub preprocess: preprocess::Config,
     /// Settings of the task: the bundle's defaults under the configuration.
     pub task: task::Settings,
@@ -142,7 +142,7 @@ impl Planner {
     /// Compiles stages for what `setpoint` asks: variant, resolution, batch of frames, threads (no more than the planner's own).
     ///
     /// # Errors
-    /// What does not fit, with the tensor or key.
+    /// The misfit, with the tensor or key.
     pub fn stages(&self, setpoint: &Setpoint) -> Result<Stages, PlanError> {
         self.compile(&mut self.load(setpoint.variant)?, setpoint.into())
     }
@@ -160,7 +160,7 @@ impl Planner {
         }
     }
 
-    /// Whether what the task remembers means the same in every variant and size of the model. A learnt threshold does not: another variant
+    /// True if the task's memory means the same in every variant and size of the model. A learnt threshold does not: another variant
     /// errs by other amounts.
     pub fn comparable(&self) -> bool {
         self.task.config().is_comparable()
@@ -169,7 +169,7 @@ impl Planner {
     /// [`Planner::stages`] out of a model that is parsed already; `loaded` is variant `key.variant` of this planner's bundle.
     ///
     /// # Errors
-    /// What does not fit, with the tensor or key.
+    /// The misfit, with the tensor or key.
     pub fn compile(&self, loaded: &mut LoadedModel, key: StagesKey) -> Result<Stages, PlanError> {
         self.compile_with(loaded, key, None)
     }

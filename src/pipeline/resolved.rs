@@ -18,11 +18,11 @@ const CROP_SIDE: u32 = 224;
 pub struct Resolved {
     /// As configured.
     pub config: Config,
-    /// Where its frames come from.
+    /// Its input.
     pub feed: Feed,
 }
 
-/// Where the frames of a pipeline come from.
+/// Input of a pipeline, looked up.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Feed {
     /// A source.
@@ -68,7 +68,7 @@ impl Feed {
         self.source().kind().frame_interval()
     }
 
-    /// What it gives that a model, whose items have `item_len` values, cannot take, as far as that is known before the first frame.
+    /// Output that a model, whose items have `item_len` values, cannot take, as far as that is known before the first frame.
     pub fn misfit(&self, spec: &Spec, item_len: usize) -> Option<Misfit> {
         match (self, spec) {
             (Feed::Source { source, .. }, _) => misfit(source, spec, item_len),

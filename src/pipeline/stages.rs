@@ -27,7 +27,7 @@ pub struct Stages {
 }
 
 impl Stages {
-    /// What it was compiled for.
+    /// Setpoint that it was compiled for.
     pub fn key(&self) -> StagesKey {
         self.key
     }
@@ -48,12 +48,12 @@ impl Stages {
         self.frames
     }
 
-    /// What the model's first input wants.
+    /// Specification of the model's first input.
     pub fn spec(&self) -> &Spec {
         &self.spec
     }
 
-    /// Whether the model needs more of a picture than its luminance.
+    /// True if the model needs more of a picture than its luminance.
     pub fn needs_colour(&self) -> bool {
         matches!(&self.spec, Spec::Image(spec) if spec.colour != Colour::Grey)
     }
@@ -71,7 +71,7 @@ impl Stages {
         std::mem::replace(self, other)
     }
 
-    /// What the task would keep over a restart.
+    /// The task's memory, for a restart.
     pub fn memory(&self) -> Option<Memory> {
         self.task.memory()
     }
@@ -131,7 +131,7 @@ impl Stages {
         Ok(self.plan.run_by(self.deadline.map(|deadline| captured + deadline))?)
     }
 
-    /// What the last run said about frame `index` of the batch; `now` is monotonic, `time` the frame's own.
+    /// Output of the last run for frame `index` of the batch; `now` is monotonic, `time` the frame's own.
     ///
     /// # Errors
     /// [`StageError::Task`].
@@ -139,7 +139,7 @@ impl Stages {
         self.with_input(index, now, time, |task, input| task.run(input))
     }
 
-    /// What makes it doubtful that the last run means what the task takes it for, one sentence each.
+    /// Doubts that the last run means what the task takes it for, one sentence each.
     ///
     /// # Errors
     /// [`StageError::Task`] when it cannot mean it.

@@ -169,12 +169,12 @@ impl Preprocessor {
         Ok(&self.geometry)
     }
 
-    /// How each item of the last frame was cut, in order; empty for windows.
+    /// Geometry of each item of the last frame, in order; empty for windows.
     pub fn geometry(&self) -> &[Geometry] {
         &self.geometry
     }
 
-    /// Why each region of the last frame cannot be read, `None` for one that can; empty where regions are not checked.
+    /// Reason for which each region of the last frame cannot be read, `None` for one that can; empty where regions are not checked.
     pub fn unreadable(&self) -> &[Option<Unreadable>] {
         &self.unreadable
     }

@@ -1,4 +1,4 @@
-//! One source and its readers: who reads it now, what they ask of it, what it has given.
+//! One source and its readers: the frames it gives, the pace and size that each reader asks for.
 //!
 //! The readers are a value that is replaced whole: the capture thread takes it once for each frame, so a reload never holds it up.
 
@@ -14,7 +14,7 @@ use crate::frame::{Frame, FramePool, SourceCounts};
 pub(super) struct Hub {
     /// Name of the source, or of the only pipeline that may read it.
     pub(super) name: String,
-    /// Whether pipelines share it under its name.
+    /// Shared by pipelines under its name; otherwise it belongs to one of them.
     pub(super) named: bool,
     /// Buffers of its frames.
     pub(super) pool: Arc<FramePool>,
@@ -75,7 +75,7 @@ impl Hub {
         self.lock().readers.clone()
     }
 
-    /// Whether it gives no frames any more.
+    /// True once it gives no frames any more.
     pub(super) fn over(&self) -> bool {
         self.stopping() || self.lock().end.is_some()
     }
@@ -154,7 +154,7 @@ impl Hub {
 }
 
 impl Reader {
-    /// Whether its interval lets a frame through that was captured at `captured`; a frame that is let through starts the next interval.
+    /// True if the interval is over for a frame that was captured at `captured`, which then starts the next interval.
     pub(super) fn admits(&self, captured: Instant) -> bool {
         let interval = self.shared.assignment().setpoint.interval;
         self.pace.lock().unwrap_or_else(PoisonError::into_inner).admits(captured, interval)

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 /// due, so that a camera at exactly the interval loses nothing to jitter.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// When the next frame is due; `None` = at once.
+    /// Time at which the next frame is due; `None` = at once.
     pub(super) due: Option<Instant>,
 }
 
 impl Pace {
-    /// Whether a frame that was captured at `captured` is let through.
+    /// True if a frame that was captured at `captured` is let through.
     pub(super) fn admits(&mut self, captured: Instant, interval: Duration) -> bool {
         if interval.is_zero() {
             return true;

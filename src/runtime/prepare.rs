@@ -26,11 +26,11 @@ pub struct Prepared {
     pub planner: Arc<Planner>,
     /// The stages for full work.
     pub stages: Stages,
-    /// Where frames come from.
+    /// Its source, opened or running.
     pub supply: Supply,
-    /// How far its work may be lowered; the first rung is full work.
+    /// Rungs of its work; the first is full work.
     pub ladder: PipelineLadder,
-    /// What `ladder` waits for, where it is provisional.
+    /// Measurements that a provisional `ladder` waits for.
     pub uncalibrated: Option<Uncalibrated>,
 }
 
@@ -46,10 +46,10 @@ impl Unmade {
     }
 }
 
-/// What came of each pipeline.
+/// Result for each pipeline.
 pub(super) type Made = Vec<Result<Prepared, Unmade>>;
 
-/// Why a pipeline cannot be started.
+/// Reason for which a pipeline cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
     /// Its stages cannot be made.
@@ -78,7 +78,7 @@ pub enum PrepareError {
 }
 
 impl PrepareError {
-    /// Whether the same may work later although nobody changes the configuration.
+    /// True if the same configuration may work later.
     pub fn may_pass(&self) -> bool {
         match self {
             PrepareError::Pipeline(error) => error.may_pass(),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::frame::status::{NodeStatus, Pipeline};
+use crate::frame::SourceName;
+use crate::frame::status::{NodeStatus, Pipeline, Source};
 
 /// Figures of a whole run.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -41,6 +42,8 @@ pub struct Report {
     pub peak_rss_bytes: u64,
     /// Duration of the run.
     pub seconds: f64,
+    /// Counts of each source, by its name; by the pipeline's where it has the source to itself.
+    pub sources: BTreeMap<SourceName, Source>,
     /// The same figures by pipeline.
     pub pipelines: BTreeMap<String, PipelineReport>,
 }
@@ -91,6 +94,7 @@ impl Report {
             held: share(held, known + held),
             peak_rss_bytes: totals.peak_rss_bytes,
             seconds: status.node.uptime.as_secs_f64(),
+            sources: status.sources.clone(),
             pipelines: status.pipelines.iter().map(|p| (p.name.to_string(), PipelineReport::of(p))).collect(),
         }
     }

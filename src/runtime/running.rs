@@ -23,7 +23,7 @@ use leptond_governor::Assignment;
 pub struct Running {
     /// As configured.
     pub config: PipelineConfig,
-    /// Where its frames come from.
+    /// Its input, looked up.
     pub feed: Feed,
     /// Compiles the stages anew for another setpoint.
     pub planner: Arc<Planner>,
@@ -87,7 +87,7 @@ impl Running {
         }
     }
 
-    /// Whether the worker has ended.
+    /// True once the worker has ended.
     pub fn finished(&self) -> bool {
         self.worker.as_ref().is_none_or(JoinHandle::is_finished)
     }

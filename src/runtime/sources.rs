@@ -44,7 +44,7 @@ impl Opened {
     }
 }
 
-/// Where a pipeline that is about to start takes its frames from.
+/// Source of a pipeline that is about to start.
 pub enum Supply {
     /// A source that was opened for it, and perhaps for others.
     Opened(Arc<Opened>),
@@ -113,7 +113,7 @@ impl Sources {
         }
     }
 
-    /// Closes the sources that nobody reads, but for shared ones whose name is among `kept`, and waits for their threads.
+    /// Closes the sources without a reader, except shared ones whose name is among `kept`, and waits for their threads.
     pub(super) fn close_unread(&self, kept: &[&str]) {
         let mut all = self.lock();
         let unread = |one: &Captured| one.hub.readers().is_empty();

@@ -15,7 +15,7 @@ use crate::telemetry::PipelineCounters;
 /// A source that gives nothing for this long is said to be idle.
 const IDLE_AFTER: Duration = Duration::from_secs(10);
 
-/// What a pipeline achieves is judged by the results of this long, …
+/// Load is judged by the results of this long, …
 const JUDGED_BY: Duration = Duration::from_secs(10);
 /// … or of this many inferences, where they are rare.
 const JUDGED_BY_INFERENCES: u32 = 4;
@@ -46,7 +46,7 @@ pub struct Shared {
     /// Answers that were right and wrong, where the source knows the truth.
     pub truth: Truth,
     pub(super) slot: Slot,
-    /// Whether the model that runs needs more of a picture than its luminance.
+    /// The model that runs needs more of a picture than its luminance.
     pub(super) colour: AtomicBool,
     pub(super) plans: Arc<Plans>,
     pub(super) turn: Arc<MeasurementLock>,
@@ -55,7 +55,7 @@ pub struct Shared {
     stop: AtomicBool,
     /// A person's pause, beside the governor's.
     held: AtomicBool,
-    /// When the newest frame that was worked on since the setpoint applies was captured.
+    /// Capture time of the newest frame that was worked on at the present setpoint.
     newest: Mutex<Option<Instant>>,
     /// And since when, where another reason of idleness does not count as a change.
     life: Mutex<(PipelineStatus, Instant)>,
@@ -63,7 +63,7 @@ pub struct Shared {
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
-/// How often the answer was the truth that the source knew.
+/// Counts of answers beside the truth that the source knew.
 #[derive(Debug, Default)]
 pub struct Truth {
     /// Right answers.
@@ -130,12 +130,12 @@ impl Shared {
         self.restart(Instant::now());
     }
 
-    /// What applies now.
+    /// The present assignment.
     pub fn assignment(&self) -> Arc<Assignment> {
         lock(&self.assignment).clone()
     }
 
-    /// What the pipeline is doing.
+    /// The present status.
     pub fn life(&self) -> PipelineStatus {
         lock(&self.life).0.clone()
     }
@@ -147,12 +147,12 @@ impl Shared {
         }
     }
 
-    /// Whether no frame is to be let through, by a person's wish or the governor's.
+    /// Paused by a request or by the governor: no frame is let through.
     pub(super) fn paused(&self) -> bool {
         self.held.load(Ordering::Acquire) || lock(&self.assignment).setpoint.paused
     }
 
-    /// What is achieved at the present setpoint.
+    /// Load at the present setpoint.
     pub fn load(&self, now: Instant) -> Load {
         let assignment = self.assignment();
         let Assignment { setpoint, frame_interval, .. } = &*assignment;
@@ -178,7 +178,7 @@ impl Shared {
         *lock(&self.newest) = Some(captured);
     }
 
-    /// What was achieved so far says nothing of what applies from `now` on.
+    /// Forgets the load so far: another setpoint applies from `now` on.
     pub(super) fn restart(&self, now: Instant) {
         self.counters.recent.restart(now);
         self.counters.recent_infer.restart(now);
@@ -186,7 +186,7 @@ impl Shared {
         *lock(&self.newest) = None;
     }
 
-    /// Why nothing comes, once that has lasted: a camera between two frames is not idle.
+    /// Reason of idleness, once it has lasted: a camera between two frames is not idle.
     pub fn idle(&self, now: Instant) -> Option<String> {
         if self.held.load(Ordering::Acquire) {
             return Some("paused by request".into());
@@ -200,12 +200,12 @@ impl Shared {
         }
     }
 
-    /// Whether there was a result yet, right or failed.
+    /// True once a frame has been worked on, with a result or an error.
     pub(super) fn answered(&self) -> bool {
         self.counters.inferences.load(Ordering::Relaxed) + self.counters.errors.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether nothing will come any more.
+    /// True once nothing will come any more.
     pub(super) fn over(&self) -> bool {
         self.stopping()
             || matches!(self.life(), PipelineStatus::Ended | PipelineStatus::Failed(_) | PipelineStatus::Stopped)

@@ -18,7 +18,7 @@ use crate::telemetry::{Heart, RateLimited, mark_of};
 /// beyond it the thread is taken for hung.
 pub(super) const FRAME_WITHIN: Duration = Duration::from_secs(30);
 
-/// How often an idle worker looks whether it has been told to stop.
+/// An idle worker looks at its stop flag this often.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Complaints of one kind are logged at most this often.
@@ -48,9 +48,9 @@ pub(super) struct Worker {
     started: Instant,
     /// The rung whose plan runs.
     rung: usize,
-    /// What is known of the frames that are gathered in the model's input; no more than the batch, which runs when it is full.
+    /// Frames gathered in the model's input; no more than the batch, which runs when it is full.
     gathered: Vec<Gathered>,
-    /// What it took to put them there.
+    /// Time spent on preprocessing them.
     prepared: Duration,
 }
 
@@ -137,7 +137,7 @@ impl Worker {
         heart.beat(FRAME_WITHIN, Instant::now());
     }
 
-    /// How long to wait for another frame from `now` on: until what is gathered has to run.
+    /// Time to wait for another frame from `now` on: until what is gathered has to run.
     fn patience(&self, now: Instant) -> Duration {
         let Some(oldest) = self.gathered.first() else { return LOOK_EVERY };
         let assignment = self.shared.assignment();

@@ -13,8 +13,9 @@ use leptond::pipeline::{Planner, Resolved, open_bundle};
 use leptond::publish::sink::{MqttSink, Settings};
 use leptond::publish::topics::Topics;
 use leptond::publish::{Message, Publisher, Stats};
+use leptond::runtime::context::PipelineContext;
 use leptond::runtime::prepare::Prepared;
-use leptond::runtime::running::{PipelineContext, Running};
+use leptond::runtime::running::Running;
 use leptond::runtime::sources::{Opened, Sources, Supply};
 use leptond::source::{self, Next, Source, SourceError, SyntheticConfig};
 use leptond::telemetry::Heartbeats;
@@ -129,6 +130,7 @@ fn start(model: &str, rungs: &[Setpoint], deadline_ms: u64, frame_interval: Dura
         bus: Bus::new(vec![Arc::new(sink)]),
         heartbeats: Heartbeats::new(Instant::now()),
         sources: Sources::default(),
+        cascades: Arc::default(),
         turn: Arc::default(),
         readings: Arc::default(),
         wake: Arc::new(|| {}),

@@ -36,6 +36,7 @@ mod sandbox;
 mod secrets;
 mod service;
 mod setup;
+mod sharing;
 mod sources;
 mod stages;
 mod startup;

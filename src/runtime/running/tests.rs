@@ -6,12 +6,13 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use leptond_governor::{Candidate, Cost, PipelineLadder, Setpoint};
 
 use super::*;
-use crate::frame::{Emission, Frame, PixelFormat, Sink, SourceCounts};
+use crate::frame::{Bus, Emission, Frame, PixelFormat, Sink, SourceCounts};
 use crate::model::Engine;
 use crate::pipeline::open_bundle;
 use crate::runtime::sources::{Opened, Supply};
 use crate::runtime::state::PipelineStatus;
 use crate::source::{self, Next, Source, SourceError};
+use crate::telemetry::Heartbeats;
 
 /// A camera that gives a grey picture for each message, ends without a sender, and notes the sizes it is asked for.
 struct Camera {
@@ -87,6 +88,7 @@ impl Bench {
             bus: Bus::new(vec![results.clone()]),
             heartbeats: Heartbeats::new(Instant::now()),
             sources: Sources::default(),
+            cascades: Arc::default(),
             turn: Arc::default(),
             readings: Arc::default(),
             wake: Arc::new(|| ()),
@@ -110,7 +112,7 @@ impl Bench {
             supply: Supply::Opened(self.opened.clone()),
             uncalibrated: None,
         };
-        Running::start(prepared, &self.context).unwrap()
+        Running::start(prepared, false, &self.context).unwrap()
     }
 
     fn apply(&self, running: &Running, change: impl FnOnce(&mut Setpoint)) {
@@ -216,7 +218,7 @@ fn each_reader_keeps_its_own_pace_of_a_live_source() {
     bench.give(1, 2);
     bench.give(20, 1);
     assert_eq!((bench.results.of("all").len(), bench.results.of("few").len()), (21, 1));
-    let skipped = |r: &Running| r.shared.counters.counts().skipped;
+    let skipped = |r: &Running| r.shared.counters.skipped.load(std::sync::atomic::Ordering::Relaxed);
     assert_eq!((skipped(&all), skipped(&few)), (0, 20));
     all.stop();
     few.stop();
