@@ -6,7 +6,6 @@ mod files;
 mod raw;
 mod regions;
 
-
 use super::Failure;
 use super::choice;
 use super::open::open;
