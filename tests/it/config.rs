@@ -221,7 +221,7 @@ fn keys_of_schema(node: &'static Json, prefix: &str, out: &mut BTreeMap<String, 
                 }
             } else if inner.get("properties").is_some() {
                 keys_of_schema(child, &format!("{path}."), out);
-            } else if name == "pipeline" {
+            } else if path == "pipeline" {
                 keys_of_schema(&child["items"], "pipeline.", out);
             } else {
                 out.insert(path, child);
