@@ -219,6 +219,7 @@ fn keys_of_schema(node: &'static Json, prefix: &str, out: &mut BTreeMap<String, 
                 for form in &forms.unwrap()[1..] {
                     keys_of_schema(form, "pipeline.source.", out);
                 }
+                out.insert(path, child);
             } else if inner.get("properties").is_some() {
                 keys_of_schema(child, &format!("{path}."), out);
             } else if path == "pipeline" {
