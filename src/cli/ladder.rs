@@ -16,12 +16,12 @@ pub(super) struct Ladder {
     model: String,
     /// Whether the measurements are of an earlier start.
     remembered: bool,
-    rungs: Vec<OperatingPoint>,
+    rungs: Vec<Row>,
 }
 
 /// One rung with its cost on this board.
 #[derive(Debug, Serialize)]
-struct OperatingPoint {
+struct Row {
     rung: usize,
     /// Least time between two frames; 0 = every frame.
     interval_ms: u64,
@@ -30,6 +30,7 @@ struct OperatingPoint {
     /// Input size, longer side in pixels; absent for windows.
     resolution: Option<u32>,
     batch: usize,
+    #[serde(rename = "form")]
     variant: String,
     threads: usize,
     /// One inference of the whole batch with its preprocessing.
@@ -71,7 +72,7 @@ impl Ladder {
         let Measured { planner, ladder, remembered, .. } = measured;
         let rung = |rung: &leptond_governor::OperatingPoint| {
             let (setpoint, cost) = (&rung.setpoint, &rung.cost);
-            OperatingPoint {
+            Row {
                 rung: setpoint.rung,
                 interval_ms: setpoint.interval.as_millis() as u64,
                 capture: setpoint.capture,

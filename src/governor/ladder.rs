@@ -41,6 +41,7 @@ pub struct Candidate {
     /// Items gathered for one inference.
     pub batch: usize,
     /// Index of the model's variant; 0 = the main one.
+    #[serde(rename = "form")]
     pub variant: usize,
     /// Threads of one inference.
     pub threads: usize,

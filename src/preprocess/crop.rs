@@ -5,6 +5,9 @@ use super::error::PreprocessError;
 use super::picture::Picture;
 use crate::frame::{Channels, Image, Payload, PixelFormat, SharedFrame};
 
+/// A pixel that a box covers by less than this is not touched: boxes are in single precision.
+const TOUCH: f64 = 1e-3;
+
 /// Cuts boxes out of frames, which are decoded once for all of their readers.
 #[derive(Debug, Default)]
 pub struct Cropper {
@@ -54,8 +57,8 @@ fn span(from: f64, to: f64, pad: f32, full: u32, size: u32) -> Option<(u32, u32)
     }
     let margin = f64::from(pad) * (to - from);
     let scale = f64::from(size) / f64::from(full);
-    let first = ((from - margin) * scale).floor().clamp(0.0, f64::from(size));
-    let end = ((to + margin) * scale).ceil().clamp(0.0, f64::from(size));
+    let first = ((from - margin) * scale + TOUCH).floor().clamp(0.0, f64::from(size));
+    let end = ((to + margin) * scale - TOUCH).ceil().clamp(0.0, f64::from(size));
     (end > first).then_some((first as u32, (end - first) as u32))
 }
 

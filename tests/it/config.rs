@@ -219,9 +219,10 @@ fn keys_of_schema(node: &'static Json, prefix: &str, out: &mut BTreeMap<String, 
                 for form in &forms.unwrap()[1..] {
                     keys_of_schema(form, "pipeline.source.", out);
                 }
+                out.insert(path, child);
             } else if inner.get("properties").is_some() {
                 keys_of_schema(child, &format!("{path}."), out);
-            } else if name == "pipeline" {
+            } else if path == "pipeline" {
                 keys_of_schema(&child["items"], "pipeline.", out);
             } else {
                 out.insert(path, child);

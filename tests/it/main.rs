@@ -6,6 +6,7 @@
 mod architecture;
 mod busy;
 mod cameras;
+mod cascade;
 mod common;
 mod config;
 mod daemon;
