@@ -20,8 +20,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::progress::{loading, spinner};
-use super::{Failure, say};
 use crate::board::LinuxBoard;
+use crate::cli::failure::Failure;
+use crate::cli::output::say;
 use crate::config::Config;
 use crate::diagnose::machine::Machine;
 use crate::diagnose::survey::Report;

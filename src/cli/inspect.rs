@@ -2,7 +2,8 @@
 
 use super::open::load;
 use super::progress::spinner;
-use super::{Failure, say};
+use crate::cli::failure::Failure;
+use crate::cli::output::say;
 use crate::model::report::{Arithmetic, PortReport, Report};
 use crate::model::{Engine, PlanKey};
 

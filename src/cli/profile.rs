@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Failure, say};
+use crate::cli::failure::Failure;
+use crate::cli::output::say;
 use leptond_engine::int8::op::Profile;
 
 /// One step of the integer engine.

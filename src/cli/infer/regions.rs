@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::cli::{Failure, choice};
+use crate::cli::choice;
+use crate::cli::failure::Failure;
 use crate::config::{self, Options};
 use crate::preprocess;
 use crate::sys::file;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::tell;
+use crate::cli::output::tell;
 
 /// Exit code of a command that a signal ended.
 const INTERRUPTED: i32 = 130;

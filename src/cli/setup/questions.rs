@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal};
 
 use dialoguer::{Input, Password};
 
-use crate::cli::{Failure, tell};
+use crate::cli::failure::Failure;
+use crate::cli::output::tell;
 
 /// How long the end of the process may take after a signal; without one, the questions' end is a failure like any other.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use super::args::Args;
 use super::questions::Ask;
 use super::stop::Stop;
-use super::{Args, Failure};
-use crate::cli::tell;
+use crate::cli::failure::Failure;
+use crate::cli::output::tell;
 use crate::config::Config;
 
 /// One run of the questions.

@@ -1,8 +1,9 @@
 //! The question about the source, and a look at what it gives.
 
 use super::session::{Interview, stopped};
-use super::{Failure, present, probe};
+use super::{present, probe};
 use crate::board::LinuxBoard;
+use crate::cli::failure::Failure;
 use crate::cli::source_pairs::source_of_pairs;
 use crate::diagnose::look::{Seen, look};
 use crate::diagnose::machine;
