@@ -9,12 +9,10 @@ use serde::Serialize;
 use tract_onnx::prelude::{TValue, TVec, Tensor};
 
 use super::open::{self, load};
-use super::picture_size;
 use super::profile::{self, StepTime};
 use super::progress::{Counter, spinner};
+use super::{Failure, picture_size, say};
 use crate::board::Info;
-use crate::cli::failure::Failure;
-use crate::cli::output::say;
 use crate::model::autotune::{self, Autotuned};
 use crate::model::{Engine, Model, ModelError, Plan, PlanKey, Runner};
 use crate::pipeline::open_bundle;

@@ -9,10 +9,9 @@ use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::json;
 
-use super::choice;
 use super::output::written;
 use super::source_pairs::source_of_pairs;
-use crate::cli::failure::Failure;
+use super::{Failure, choice};
 use crate::config;
 use crate::draw::{self, Canvas};
 use crate::frame::{Frame, Image, Payload, PixelFormat, Window};

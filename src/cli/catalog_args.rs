@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::Failure;
 use crate::catalog::{self, Catalog, LOCAL_FILE, Limits, Server};
-use crate::cli::failure::Failure;
 use crate::install::names::is_url;
 
 /// The source of the list of models.

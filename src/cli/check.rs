@@ -6,8 +6,7 @@ use serde_json::json;
 
 use super::ladder::{self, Ladder};
 use super::progress::loading;
-use crate::cli::failure::Failure;
-use crate::cli::output::{say, tell};
+use super::{Failure, say, tell};
 use crate::config::{self, ConfigErrors, Loaded, Options, Override, Problem};
 use crate::credentials::{self, Kept};
 use crate::diagnose::configured::{self, ModelReport};

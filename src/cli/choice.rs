@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::cli::failure::Failure;
+use super::Failure;
 use crate::config::{Config, PipelineConfig};
 
 /// The pipeline called `name`; without a name the only one that `suits`.

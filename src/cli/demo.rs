@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::output::tell;
-use crate::cli::failure::Failure;
-use crate::cli::output::say;
+use super::{Failure, say};
 use crate::config::{Config, Loaded, PipelineConfig};
 use crate::frame::{PipelineName, Sink};
 use crate::publish::BrokerConfig;

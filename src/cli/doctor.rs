@@ -20,9 +20,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::progress::{loading, spinner};
+use super::{Failure, say};
 use crate::board::LinuxBoard;
-use crate::cli::failure::Failure;
-use crate::cli::output::say;
 use crate::config::Config;
 use crate::diagnose::machine::Machine;
 use crate::diagnose::survey::Report;

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use clap::CommandFactory;
 
-use crate::cli::failure::Failure;
-use crate::cli::output::say;
+use super::{Failure, say};
 
 /// Arguments of `leptond completions`.
 #[derive(Debug, clap::Args)]
@@ -66,17 +66,17 @@ says what is wrong with a file, by line and key.
 "#;
 
 /// Writes completions to standard output.
-pub fn completions(args: CompletionsArgs, mut command: clap::Command) -> Result<(), Failure> {
+pub fn completions(args: CompletionsArgs) -> Result<(), Failure> {
     // Not straight to standard output: it panics where that is not read.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut command, "leptond", &mut script);
+    clap_complete::generate(args.shell, &mut super::Cli::command(), "leptond", &mut script);
     say(&String::from_utf8_lossy(&script))
 }
 
 /// Writes the man pages.
-pub fn man(args: ManArgs, command: clap::Command) -> Result<(), Failure> {
+pub fn man(args: ManArgs) -> Result<(), Failure> {
     std::fs::create_dir_all(&args.dir).with_context(|| args.dir.display().to_string())?;
-    let mut command = command.disable_help_subcommand(true);
+    let mut command = super::Cli::command().disable_help_subcommand(true);
     command.build();
     let pages: Vec<String> = visible(&command).map(|sub| format!("leptond-{}", sub.get_name())).collect();
     page(&command, "leptond", &pages, &args.dir)?;

@@ -2,8 +2,7 @@
 
 use super::open::load;
 use super::progress::spinner;
-use crate::cli::failure::Failure;
-use crate::cli::output::say;
+use super::{Failure, say};
 use crate::model::report::{Arithmetic, PortReport, Report};
 use crate::model::{Engine, PlanKey};
 

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::Failure;
 use super::progress::spinner;
-use crate::cli::failure::Failure;
 use crate::config::{self, ModelRefs, Options};
 use crate::model::{Bundle, Engine, LoadedModel, ModelError, autotune};
 use crate::pipeline::{open_bundle, trial};

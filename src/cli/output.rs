@@ -3,7 +3,7 @@
 
 use std::io::{self, Write as _};
 
-use crate::cli::failure::Failure;
+use super::Failure;
 
 /// Writes lines to standard output; a reader that went away is not a failure.
 pub(super) fn say(text: &str) -> Result<(), Failure> {

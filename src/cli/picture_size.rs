@@ -1,6 +1,6 @@
 //! `--size HxW`: the resolution of a picture input that a model's file leaves open.
 
-use crate::cli::failure::Failure;
+use super::Failure;
 use crate::model::{LoadedModel, PlanKey};
 
 /// Reads `HEIGHTxWIDTH`.

@@ -3,22 +3,20 @@
 mod live;
 #[cfg(test)]
 mod tests;
-mod words;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use super::Failure;
 use super::output::written;
 use crate::board::LinuxBoard;
-use crate::cli::failure::Failure;
 use crate::diagnose::machine;
 use crate::diagnose::survey::{Report, Waiting};
 use crate::frame::rfc3339;
 use crate::runtime::status;
 use leptond_governor::Board;
 use live::Look;
-use words::{mib, words};
 
 /// Arguments of `leptond probe`.
 #[derive(Debug, clap::Args)]
@@ -172,4 +170,15 @@ impl Lines {
         self.text += &format!("{shown:<16}  {value}\n");
         name.clone_into(&mut self.last);
     }
+}
+
+fn words<S: AsRef<str>>(words: &[S], none: &str) -> String {
+    if words.is_empty() {
+        return none.into();
+    }
+    words.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")
+}
+
+fn mib(bytes: u64) -> u64 {
+    bytes >> 20
 }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::cli::failure::Failure;
-use crate::cli::output::say;
+use super::{Failure, say};
 use leptond_engine::int8::op::Profile;
 
 /// One step of the integer engine.

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::progress::Counter;
-use crate::cli::failure::Failure;
-use crate::cli::output::tell;
+use super::{Failure, tell};
 use crate::frame::{Frame, Window, rfc3339};
 use crate::source::{self, MissingPolicy, Next, SensorConfig, SensorKind, SourceError};
 

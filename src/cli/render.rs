@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use npyz::WriterBuilder as _;
 
-use crate::cli::failure::Failure;
+use super::Failure;
 use crate::frame::{
     Colour, DType, ElementsMut, Fit, Frame, InputSpec, Layout, PixelFormat, Quant, Spec, TensorSpec, TensorViewMut,
 };

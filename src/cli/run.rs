@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::cli::failure::Failure;
+use super::Failure;
 use crate::config::{self, Override};
 use crate::runtime::{self, DaemonError, sandbox};
 use crate::sys::landlock;

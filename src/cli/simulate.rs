@@ -8,8 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use leptond_governor::simulate::{self, Kind, Parameters, Report, Scenario, csv, plot, scenario};
 use leptond_governor::{Config, Mode};
 
-use crate::cli::failure::Failure;
-use crate::cli::output::say;
+use super::{Failure, say};
 use crate::sys::file;
 
 /// Arguments of `leptond simulate`.

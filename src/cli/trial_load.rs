@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use crate::cli::failure::Failure;
+use super::Failure;
 use crate::pipeline::trial;
 
 /// Arguments of `leptond trial-load`.

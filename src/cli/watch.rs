@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, anyhow};
 
+use super::Failure;
 use super::output::{tell, written};
-use crate::cli::failure::Failure;
 use crate::config::{self, Options};
 use crate::credentials as password;
 use crate::frame::names::NameKind;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::cli::failure::Failure;
+use crate::cli::Failure;
 use crate::draw::{self, Canvas, Corners, Format};
 use crate::frame::{Image, Outcome, PixelFormat};
 use crate::preprocess::{self, Region};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::drawn::Gallery;
-use crate::cli::failure::Failure;
+use crate::cli::Failure;
 use crate::cli::output::{tell, written};
 use crate::frame::{Detection, Outcome, Payload, Quality, Spec};
 use crate::pipeline::Planner;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::args::Args;
-use crate::cli::failure::Failure;
+use super::Args;
+use crate::cli::Failure;
 use crate::cli::open::load;
 use crate::cli::progress::Counter;
 use crate::model::{graph, npy};

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use crate::cli::choice;
-use crate::cli::failure::Failure;
+use crate::cli::{Failure, choice};
 use crate::config::{self, Options};
 use crate::preprocess;
 use crate::sys::file;

@@ -5,17 +5,16 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::common::Common;
+use super::Common;
 use super::flags::Flags;
 use super::interrupt::{self, Kept};
 use super::show::Show;
 use crate::catalog::Progress;
 use crate::cli::catalog_args::CatalogArgs;
-use crate::cli::failure::Failure;
 use crate::cli::open::state_dir;
-use crate::cli::output::{say, tell};
 use crate::cli::progress::spinner;
 use crate::cli::words::{size, task_word};
+use crate::cli::{Failure, say, tell};
 use crate::config::ModelRefs;
 use crate::install::add::{Installation, Installed};
 use crate::install::describe::Stated;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::output::tell;
+use crate::cli::tell;
 
 /// Exit code of a command that a signal ended.
 const INTERRUPTED: i32 = 130;

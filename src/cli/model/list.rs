@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
-use super::common::Common;
+use super::Common;
 use crate::catalog::{Catalog, Cost, Entry};
 use crate::cli::catalog_args::CatalogArgs;
-use crate::cli::failure::Failure;
-use crate::cli::output::{say, tell};
 use crate::cli::words::{size, task_word, with_sudo};
+use crate::cli::{Failure, say, tell};
 use crate::config::ModelRefs;
 use crate::frame::TaskKind;
 use crate::install::usage::{bytes_of, named, users};

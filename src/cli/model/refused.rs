@@ -1,7 +1,7 @@
 //! Errors of an installation, with the command that works.
 
 use crate::catalog::StoreError;
-use crate::cli::failure::Failure;
+use crate::cli::Failure;
 use crate::cli::hint::hint;
 use crate::cli::words::with_sudo;
 use crate::install::error::InstallError;

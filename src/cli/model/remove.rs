@@ -5,12 +5,11 @@ use std::time::SystemTime;
 
 use serde_json::json;
 
-use super::common::Common;
+use super::Common;
 use super::refused::refused;
 use crate::catalog::{self, Store};
-use crate::cli::failure::Failure;
-use crate::cli::output::{say, tell};
 use crate::cli::words::{size, with_sudo};
+use crate::cli::{Failure, say, tell};
 use crate::install::usage::{bytes_of, users};
 use crate::model::{self, Bundle};
 

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::interrupt::Kept;
 use crate::catalog::Progress;
-use crate::cli::output::tell;
+use crate::cli::tell;
 use crate::cli::words::size;
 
 /// Between two lines where there is no terminal.

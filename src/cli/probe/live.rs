@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::words::{mib, words};
+use super::{mib, words};
 use crate::board::Throttle;
 use crate::publish::payload::Rung;
 use crate::runtime::status::Status;

@@ -1,10 +1,9 @@
 //! The questions about the model: which, and where the digits are.
 
 use super::session::Interview;
-use super::{offered, present, probe};
+use super::{Failure, offered, present, probe};
 use crate::cli::catalog_args::CatalogArgs;
-use crate::cli::failure::Failure;
-use crate::cli::output::tell;
+use crate::cli::tell;
 use crate::diagnose::look::Seen;
 use crate::install::{answers, reach};
 use crate::source;

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::Failure;
 use super::probe::Choice;
 use crate::catalog::{self, Entry};
 use crate::cli::catalog_args::CatalogArgs;
-use crate::cli::failure::Failure;
 use crate::cli::model::add_of_catalog;
 use crate::cli::words::{size, task_word};
 use crate::frame::TaskKind;

@@ -4,8 +4,7 @@ use std::io::{self, IsTerminal};
 
 use dialoguer::{Input, Password};
 
-use crate::cli::failure::Failure;
-use crate::cli::output::tell;
+use crate::cli::{Failure, tell};
 
 /// How long the end of the process may take after a signal; without one, the questions' end is a failure like any other.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use super::args::Args;
 use super::questions::Ask;
 use super::stop::Stop;
-use crate::cli::failure::Failure;
-use crate::cli::output::tell;
+use super::{Args, Failure};
+use crate::cli::tell;
 use crate::config::Config;
 
 /// One run of the questions.

@@ -1,9 +1,8 @@
 //! The question about the source, and a look at what it gives.
 
 use super::session::{Interview, stopped};
-use super::{present, probe};
+use super::{Failure, present, probe};
 use crate::board::LinuxBoard;
-use crate::cli::failure::Failure;
 use crate::cli::source_pairs::source_of_pairs;
 use crate::diagnose::look::{Seen, look};
 use crate::diagnose::machine;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::output::tell;
+use crate::cli::tell;
 
 /// Exit code of a command that a signal ended.
 const INTERRUPTED: i32 = 130;

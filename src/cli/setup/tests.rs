@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use super::args::Args;
 use super::questions::Ask;
 use super::session::Interview;
-use crate::cli::failure::Failure;
+use super::{Args, Failure};
 use crate::config::Config;
 
 /// Answers from a list; ends as a closed terminal does.
