@@ -1,71 +1,20 @@
 //! `leptond infer`: a model, or a pipeline of a configuration, over files.
 
+mod args;
 mod drawn;
 mod files;
 mod raw;
 mod regions;
-
-use std::path::PathBuf;
 
 use super::Failure;
 use super::choice;
 use super::open::open;
 use super::progress::spinner;
 use crate::config::{self, Options};
-use crate::model::Engine;
 use crate::pipeline::{self, Planner};
 use crate::{preprocess, task};
+pub use args::Args;
 use drawn::Gallery;
-
-/// Arguments of `leptond infer`.
-#[derive(Debug, clap::Args)]
-#[command(
-    override_usage = "leptond infer [OPTIONS] <MODEL> <FILE>...\n       \
-                      leptond infer [OPTIONS] --config <FILE> [--pipeline <NAME>] <FILE>...",
-    after_help = "Each FILE is a sequence of its own: what a task remembers (a counter's last reading, an anomaly that goes on) ends \
-                  with it. A directory or a quoted pattern such as 'photos/*.jpg' is one FILE, its pictures in the order of their names."
-)]
-pub struct Args {
-    /// Bundle directory, bundle name, .onnx or .tflite file; with --config the first FILE
-    #[arg(value_name = "MODEL")]
-    model: PathBuf,
-    /// Pictures, CSV or JSON Lines files; with --raw one .npy file per model input, in graph order
-    #[arg(value_name = "FILE")]
-    inputs: Vec<PathBuf>,
-    /// Run a pipeline of this configuration instead of a bare model: its model, engine, regions and task
-    #[arg(short, long, value_name = "FILE", conflicts_with = "raw")]
-    config: Option<PathBuf>,
-    /// The pipeline of --config or --regions, where there are several
-    #[arg(long, value_name = "NAME")]
-    pipeline: Option<String>,
-    /// Cut pictures as this file says: TOML with keys as in [pipeline.preprocess], or a configuration
-    #[arg(long, value_name = "FILE", conflicts_with = "raw")]
-    regions: Option<PathBuf>,
-    /// Write each picture with its boxes, labels and regions into this directory
-    #[arg(long, value_name = "DIR", conflicts_with = "raw")]
-    draw: Option<PathBuf>,
-    /// Bare tensors in and out, for any ONNX model
-    #[arg(long)]
-    raw: bool,
-    /// With --raw: where output 0 goes (output k goes to the same name with .k before .npy)
-    #[arg(short, long, value_name = "OUT.npy")]
-    output: Option<PathBuf>,
-    /// Which arithmetic: auto, int8 or f32 [default: auto, or as the pipeline has it]
-    #[arg(long, value_enum)]
-    engine: Option<Engine>,
-    /// Threads for one inference [default: 1, or as the pipeline has it]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
-    threads: Option<u32>,
-    /// One JSON object per input on standard output
-    #[arg(long)]
-    json: bool,
-}
-
-impl Args {
-    fn engine(&self) -> Engine {
-        self.engine.unwrap_or_default()
-    }
-}
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {

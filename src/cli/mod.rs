@@ -10,6 +10,7 @@ mod check;
 mod choice;
 mod demo;
 mod doctor;
+mod failure;
 mod generate;
 mod hint;
 mod infer;
@@ -35,8 +36,10 @@ mod words;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use output::{say, tell};
+
+pub use failure::Failure;
 
 /// Cameras and sensors in, int8 models through tract, MQTT out.
 #[derive(Debug, Parser)]
@@ -90,20 +93,6 @@ enum Command {
     Man(generate::ManArgs),
 }
 
-/// Why a subcommand did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The configuration (or a model that it names) is wrong: exit code 78.
-    #[error("{0}")]
-    Config(String),
-    /// Arguments that clap accepts but that make no sense together: exit code 2.
-    #[error("{0}")]
-    Usage(String),
-    /// Anything else: exit code 1.
-    #[error("{0:#}")]
-    Failed(#[from] anyhow::Error),
-}
-
 /// Parses the arguments, runs the subcommand and turns its result into an exit code.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
@@ -130,8 +119,8 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Watch(args) => watch::run(args),
         Command::Render(args) => render::run(args),
         Command::TrialLoad(args) => trial_load::run(args),
-        Command::Completions(args) => generate::completions(args),
-        Command::Man(args) => generate::man(args),
+        Command::Completions(args) => generate::completions(args, Cli::command()),
+        Command::Man(args) => generate::man(args, Cli::command()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! `leptond model`: models from elsewhere, installed so that a pipeline can name them.
 
 mod add;
+mod common;
 mod flags;
 mod interrupt;
 mod list;
@@ -8,10 +9,7 @@ mod refused;
 mod remove;
 mod show;
 
-use std::path::PathBuf;
-
 use super::Failure;
-use crate::config::{self, ModelRefs, Options};
 pub(super) use add::add_of_catalog;
 
 /// Arguments of `leptond model`.
@@ -38,27 +36,5 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Command::Add(args) => add::run(*args),
         Command::List(args) => list::run(args),
         Command::Remove(args) => remove::run(args),
-    }
-}
-
-/// Arguments that the subcommands have in common.
-#[derive(Debug, clap::Args)]
-struct Common {
-    /// Configuration file, for its [models] dirs and the models that its pipelines use [default: /etc/leptond/leptond.toml]
-    #[arg(short, long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Directory of models, instead of those of the configuration
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
-}
-
-impl Common {
-    /// What the configuration says of models. One that was named must be there.
-    fn glance(&self) -> Result<ModelRefs, Failure> {
-        let found = config::read_model_refs(&Options::from_process(self.config.clone(), Vec::new()));
-        match &found.fault {
-            Some(fault) if found.blind && self.config.is_some() => Err(Failure::Config(fault.clone())),
-            _ => Ok(found),
-        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing is written before everything is answered and the result has been checked.
 
+mod args;
 mod broker;
 mod interview;
 mod models;
@@ -16,7 +17,7 @@ mod stop;
 mod tests;
 
 use std::io::{BufRead as _, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
 
@@ -32,6 +33,7 @@ use crate::install::answers::Answers;
 use crate::install::{backup, edit};
 use crate::sys::file::read_text;
 use crate::sys::owned::{self, FileKind};
+pub use args::Args;
 use interview::Told;
 use questions::{Ask, Terminal};
 use session::Interview;
@@ -39,68 +41,6 @@ use stop::Stop;
 
 /// A larger file is neither a configuration nor a password.
 const MOST_BYTES: u64 = 4 << 20;
-
-/// Arguments of `leptond setup`.
-#[derive(Debug, Default, clap::Args)]
-pub struct Args {
-    /// Configuration file [default: /etc/leptond/leptond.toml]
-    #[arg(short, long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The MQTT broker
-    #[arg(long, value_name = "HOST[:PORT]")]
-    broker: Option<String>,
-    /// PEM file with the authority that signed the broker's certificate: the connection is encrypted
-    #[arg(long, value_name = "FILE")]
-    tls_ca: Option<PathBuf>,
-    /// User name at the broker
-    #[arg(long, value_name = "NAME")]
-    username: Option<String>,
-    /// Take the broker's password from the first line of this file
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
-    /// Take the broker's password from the first line of standard input
-    #[arg(long, conflicts_with = "password_file")]
-    password_stdin: bool,
-    /// Name of this computer in topics
-    #[arg(long, value_name = "NAME")]
-    node: Option<String>,
-    /// The source: /dev/video0, rpicam, rtsp://…, machine, synthetic, or pairs as in [pipeline.source]
-    #[arg(long, value_name = "SOURCE", num_args = 1..)]
-    source: Vec<String>,
-    /// The model: a name or a path
-    #[arg(long, value_name = "MODEL")]
-    model: Option<String>,
-    /// Name of the pipeline in topics
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-    /// For leptonnet-digits: where the whole row of digits is, in pixels of the picture
-    #[arg(long, value_name = "X,Y,W,H", requires = "digits")]
-    meter_region: Option<String>,
-    /// For leptonnet-digits: how many digits the row has
-    #[arg(long, value_name = "N")]
-    digits: Option<u32>,
-    /// Another catalog of models than /etc/leptond/catalog.toml and the program's own: a file or an address
-    #[arg(long, value_name = "FILE|URL")]
-    catalog: Option<String>,
-    /// Fetch no model: only those that are installed are offered
-    #[arg(long)]
-    no_download: bool,
-    /// Change the pipeline of the same name, if there is one
-    #[arg(long)]
-    replace: bool,
-    /// Write even if the broker cannot be reached now, and do not try the source
-    #[arg(long)]
-    untested: bool,
-    /// Ask nothing: flags and the present configuration say everything
-    #[arg(long, visible_alias = "non-interactive")]
-    yes: bool,
-    /// Print what would change, and write nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Look at a copy of another machine's /proc, /sys, /dev, /etc and /usr below this directory
-    #[arg(long, hide = true, value_name = "DIR")]
-    root: Option<PathBuf>,
-}
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {

@@ -14,6 +14,19 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
+/// Whole MiB.
+pub(super) fn mib(bytes: u64) -> u64 {
+    bytes >> 20
+}
+
+/// Words with commas between them; `none` where there are none.
+pub(super) fn listed<S: AsRef<str>>(words: &[S], none: &str) -> String {
+    if words.is_empty() {
+        return none.into();
+    }
+    words.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")
+}
+
 /// A task as it is written in a manifest.
 pub(super) fn task_word(task: TaskKind) -> &'static str {
     match task {

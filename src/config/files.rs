@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::check::Findings;
+use super::findings::Findings;
 use super::problem::{Problem, nearest, quoted};
 use super::{Config, PipelineConfig};
 use crate::model;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::check::Findings;
+use super::findings::Findings;
 use super::layers::{Layers, Override};
 use super::problem::{ConfigErrors, Origin, Problem};
 use super::root::Config;

@@ -7,6 +7,7 @@ mod check;
 mod document;
 mod explain;
 mod files;
+mod findings;
 mod layers;
 mod load;
 mod model_refs;
@@ -25,8 +26,8 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-pub use check::Findings;
 pub use explain::effective;
+pub use findings::Findings;
 pub use layers::Override;
 pub use load::{DEFAULT_FILE, Loaded, Options, load};
 pub use model_refs::{ModelRefs, read_model_refs};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::check::Findings;
+use super::findings::Findings;
 use super::problem::{Problem, nearest, quoted};
 use super::{Config, PipelineConfig};
 use crate::frame::TaskKind;

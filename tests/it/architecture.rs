@@ -122,10 +122,6 @@ const CRATES: &[(&str, &str)] = &[
 /// `unsafe` is in these places only.
 const UNSAFE: &[&str] = &["src/engine/int8/kernels/", "src/sys/"];
 
-/// Circles that are there today, one file a line, a blank line between two. It only shrinks: a circle that is none of these fails,
-/// and so does a file that is in none any more.
-const KNOWN_CIRCLES: &str = include_str!("architecture/known_circles.txt");
-
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -181,20 +177,11 @@ fn forbidden(house: &House, rooms: &[(&str, &[&str])]) -> BTreeSet<String> {
     wrong
 }
 
-/// What is wrong with the circles beside those that are known.
-fn strange_circles(house: &House, known: &str) -> Vec<String> {
+/// Circles of files, each with the names that tie it.
+fn described_circles(house: &House) -> Vec<String> {
     let uses = house.uses();
-    let found = circles(&uses);
-    let known: Vec<BTreeSet<&str>> =
-        known.split("\n\n").map(|circle| circle.lines().filter(|line| !line.is_empty()).collect()).collect();
-    let mut wrong: Vec<String> = found
-        .iter()
-        .filter(|circle| !known.iter().any(|known| circle.is_subset(known)))
-        .map(|circle| format!("a circle of {} files:\n{}", circle.len(), described(circle, &uses)))
-        .collect();
-    let free = known.iter().flatten().filter(|file| !found.iter().any(|circle| circle.contains(*file)));
-    wrong.extend(free.map(|file| format!("{file}: in no circle any more, take it off the list of known ones")));
-    wrong
+    let tell = |circle: &BTreeSet<&str>| format!("a circle of {} files:\n{}", circle.len(), described(circle, &uses));
+    circles(&uses).iter().map(tell).collect()
 }
 
 fn files_with_unsafe_code(house: &House) -> BTreeSet<&str> {
@@ -238,8 +225,8 @@ fn no_room_may_name_one_above_it() {
 }
 
 #[test]
-fn no_circles_between_files_but_known_ones() {
-    let wrong = strange_circles(&WHOLE, KNOWN_CIRCLES);
+fn no_files_use_each_other_in_a_circle() {
+    let wrong = described_circles(&WHOLE);
     assert!(wrong.is_empty(), "{}", list(wrong));
 }
 

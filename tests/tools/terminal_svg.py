@@ -4,7 +4,7 @@
     tests/tools/terminal_svg.py OUT.svg [--columns N] [--first N] [--last N] [--shown TEXT] -- COMMAND…
 
 --first and --last keep that many lines of the beginning and of the end, and mark the gap; --shown is the command as a reader types it.
-README's picture: tests/tools/terminal_svg.py docs/demo.svg --columns 112 --first 18 --last 5 --shown "leptond demo --for 20s" \\
+README's picture: tests/tools/terminal_svg.py docs/demo.svg --columns 118 --first 16 --last 5 --shown "leptond demo --for 20s" \\
     -- target/release/leptond demo --for 20s
 """
 import argparse

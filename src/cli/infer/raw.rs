@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::Args;
+use super::args::Args;
 use crate::cli::Failure;
 use crate::cli::open::load;
 use crate::cli::progress::Counter;

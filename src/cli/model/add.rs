@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::Common;
+use super::common::Common;
 use super::flags::Flags;
 use super::interrupt::{self, Kept};
 use super::show::Show;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
-use super::Common;
+use super::common::Common;
 use crate::catalog::{Catalog, Cost, Entry};
 use crate::cli::catalog_args::CatalogArgs;
 use crate::cli::words::{size, task_word, with_sudo};

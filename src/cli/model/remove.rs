@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use serde_json::json;
 
-use super::Common;
+use super::common::Common;
 use super::refused::refused;
 use crate::catalog::{self, Store};
 use crate::cli::words::{size, with_sudo};

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{mib, words};
 use crate::board::Throttle;
+use crate::cli::words::{listed, mib};
 use crate::publish::payload::Rung;
 use crate::runtime::status::Status;
 use leptond_governor::Reading;
@@ -141,7 +141,7 @@ impl Look<'_> {
     }
 
     fn throttling(&self, unknown: &str, no: &str) -> String {
-        words(&self.throttle.now(), if *self.throttle == Throttle::default() { unknown } else { no })
+        listed(&self.throttle.now(), if *self.throttle == Throttle::default() { unknown } else { no })
     }
 }
 

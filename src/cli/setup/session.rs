@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use super::Failure;
+use super::args::Args;
 use super::questions::Ask;
 use super::stop::Stop;
-use super::{Args, Failure};
 use crate::cli::tell;
 use crate::config::Config;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Findings;
+use crate::config::findings::Findings;
 use crate::config::problem::{Problem, nearest, quoted};
 use crate::config::{Config, PipelineConfig};
 use crate::frame::diagnostic;

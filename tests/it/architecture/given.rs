@@ -82,7 +82,7 @@ fn a_room_without_a_rule_is_found() {
 }
 
 fn circles_of(files: &[(&str, &str)]) -> Vec<String> {
-    strange_circles(&given(files), "")
+    described_circles(&given(files))
 }
 
 #[test]
@@ -150,17 +150,11 @@ fn names_of_other_crates_lead_nowhere() {
 }
 
 #[test]
-fn the_list_of_known_circles_only_shrinks() {
-    let house = given(&[
-        ("src/lib.rs", "mod a; mod b; mod c;"),
-        ("src/a.rs", "use crate::b::B; pub struct A;"),
-        ("src/b.rs", "use crate::a::A; pub struct B;"),
-        ("src/c.rs", ""),
-    ]);
-    assert_eq!(strange_circles(&house, "src/a.rs\nsrc/b.rs\n"), Vec::<String>::new());
-    assert_eq!(strange_circles(&house, "src/a.rs\n\nsrc/b.rs\n").len(), 1, "of two circles none is the one found");
-    let stale = strange_circles(&house, "src/a.rs\nsrc/b.rs\nsrc/c.rs\n");
-    assert_eq!(stale, ["src/c.rs: in no circle any more, take it off the list of known ones"]);
+fn a_function_and_a_module_of_one_name_are_told_apart() {
+    let house = given(&[("src/lib.rs", "mod run; fn run() {}"), ("src/run.rs", "pub fn failure() {}")]);
+    let found = |path: &[&str]| house.resolve(0, &path.iter().map(|name| name.to_string()).collect::<Vec<_>>());
+    assert_eq!(found(&["run", "failure"]), Some(house::Found::Item(1, "failure".into())));
+    assert_eq!(found(&["run"]), Some(house::Found::Item(0, "run".into())));
 }
 
 #[test]

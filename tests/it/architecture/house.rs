@@ -139,11 +139,14 @@ impl House {
     fn descend(&self, module: usize, path: &[String], seen: &mut BTreeSet<(usize, Segments)>) -> Option<Found> {
         let Some((name, rest)) = path.split_first() else { return Some(Found::Module(module)) };
         let here = &self.modules[module];
+        // A function and a module may have the same name.
+        if let Some(&child) = here.children.get(name)
+            && !(rest.is_empty() && here.definitions.contains(name))
+        {
+            return self.descend(child, rest, seen);
+        }
         if here.definitions.contains(name) {
             return Some(Found::Item(module, name.clone()));
-        }
-        if let Some(&child) = here.children.get(name) {
-            return self.descend(child, rest, seen);
         }
         let imported = |import: &&Import| import.alias.as_deref() == Some(name);
         if let Some(import) = here.names.imports.iter().find(imported) {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 
-use super::{Mark, Start, breakdown};
+use super::parts::{Mark, Start, breakdown};
 use crate::telemetry::{MARKS_VARIABLE, monotonic_ns};
 
 /// A start that takes longer than this has failed.
