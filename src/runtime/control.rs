@@ -148,6 +148,9 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     }
     let broker = host.broker.filter(|_| config.broker.enabled);
     let node = Node::connect(&config, broker)?;
+    // Before anything is made ready, which takes a while: a request that comes meanwhile waits for its answer.
+    let asked = Arc::new(Notify::new());
+    let mut answers = Answers::subscribe(&node, &config.mqtt.requests, asked.clone())?;
     mark("broker client");
     let over = Arc::new(Notify::new());
     let wake = over.clone();
@@ -197,8 +200,6 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     mark("ready");
     let calibrator = Calibrator::new(context.turn.clone());
     calibrator.start(set.uncalibrated());
-    let asked = Arc::new(Notify::new());
-    let mut answers = Answers::subscribe(&node, &config.mqtt.requests, asked.clone())?;
     let mut session = Session { config, board, maker, set, sink, node, context };
 
     // Pipelines that are tried again.
