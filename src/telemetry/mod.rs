@@ -3,8 +3,7 @@
 //! | part | purpose |
 //! |---|---|
 //! | [`init`], [`LogHandle`], [`RateLimited`] | the log on standard error, its level changed at run time, floods held back |
-//! | [`PipelineCounters`], [`Latency`], [`Recent`], [`Share`] | counters of `health` and the demo's summary, in fixed
-//! memory |
+//! | [`PipelineCounters`], [`Latency`], [`Recent`], [`Share`] | counters of `health` and the demo's summary, in fixed memory |
 //! | [`Heartbeats`], [`Heart`] | promised progress of each thread, and the threads that are overdue |
 //! | [`mark`] | phases of a start, for `leptond bench --startup` |
 //! | [`Notifier`] | the service manager: `READY=1`, `STATUS=`, `WATCHDOG=1` only while nothing is overdue |
