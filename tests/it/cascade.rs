@@ -201,6 +201,7 @@ fn crops_are_the_pixels_of_the_decoded_picture() {
     let persons = |r: &Value| r["detections"].as_array().unwrap().iter().filter(|d| d["label"] == "person").count();
     let expected: usize = street.iter().map(persons).sum();
     assert!(expected > 0 && looks.len() == expected, "{} crops of {expected} persons", looks.len());
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/leptonnet-cifar10");
     for result in &looks {
         let (seq, index) = (&result["parent"]["seq"], result["parent"]["index"].as_u64().unwrap() as usize);
         let parent = street.iter().find(|r| r["seq"] == *seq).unwrap();
@@ -210,11 +211,18 @@ fn crops_are_the_pixels_of_the_decoded_picture() {
         let crop = cut(origin, &detection["box"]);
         home.write("crop.png", crop);
         let mut command = common::leptond();
-        command.current_dir(home.dir.path()).args(["infer", "leptonnet-cifar10", "crop.png", "--json"]);
+        command.current_dir(home.dir.path()).args(["infer", "--json"]).arg(&model).arg("crop.png");
         let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let by_hand: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(result["top"], by_hand["top"], "{origin} {detection}");
+        assert_eq!(classes(result), classes(&by_hand), "{origin} {detection}");
     }
+}
+
+/// The classes of a result with their scores, in the 32 bits that they were computed in.
+fn classes(result: &Value) -> Vec<(&str, f32)> {
+    let top = result["top"].as_array().unwrap();
+    top.iter().map(|class| (class["label"].as_str().unwrap(), class["score"].as_f64().unwrap() as f32)).collect()
 }
 
 /// The box of a picture with a tenth of its size around it, as PNG: cut out of the picture as leptond decodes it.
