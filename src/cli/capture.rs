@@ -73,7 +73,7 @@ fn source_config(args: &Args) -> Result<source::Config, Failure> {
     Ok(choice::pipeline(&loaded.config, file, Some(name), |_| true)?.source.clone())
 }
 
-/// Why a capture ended before its time.
+/// An early end of a capture.
 enum Stopped {
     Write(io::Error),
     Failed(anyhow::Error),
@@ -102,7 +102,7 @@ struct Summary {
     picture: Option<Look>,
 }
 
-/// What a picture looks like.
+/// Format, size and colours of a picture.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Look {
     format: String,

@@ -91,7 +91,7 @@ enum Command {
     Man(generate::ManArgs),
 }
 
-/// Why a subcommand did not do what was asked.
+/// A subcommand that did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The configuration (or a model that it names) is wrong: exit code 78.

@@ -53,7 +53,7 @@ struct Common {
 }
 
 impl Common {
-    /// What the configuration says of models. One that was named must be there.
+    /// The part of the configuration that is about models. A file that was named must be there.
     fn glance(&self) -> Result<Glance, Failure> {
         let found = config::glance(&Options::from_process(self.config.clone(), Vec::new()));
         match &found.fault {

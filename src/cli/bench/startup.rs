@@ -117,7 +117,7 @@ fn starts(mut all: Vec<Start>) -> Result<Starts, Failure> {
     }
 }
 
-/// What was told of a start.
+/// Marks of one start.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Mark {
     at_ns: u64,

@@ -1,4 +1,4 @@
-//! What the present configuration answers already. Pure.
+//! Answers that the present configuration holds already. Pure.
 
 use toml_edit::{DocumentMut, Item};
 
@@ -29,7 +29,7 @@ pub fn source_keys(text: &str, name: &str) -> Vec<String> {
     keys.filter(|key| key != "type").collect()
 }
 
-/// Whether the file says which broker is meant.
+/// Reports a file that names its broker.
 pub fn names_broker(text: &str) -> bool {
     let document = text.parse::<DocumentMut>().ok();
     let of = |section: &str, key: &str| {
@@ -55,7 +55,7 @@ pub fn described(source: &source::Config) -> String {
     }
 }
 
-/// Whether two sources give pictures of the same scene and size, so that a place in one is the same place in the other.
+/// Reports that two sources give pictures of the same scene and size, so that a place in one is the same place in the other.
 pub fn same_pictures(old: &source::Config, new: &source::Config) -> bool {
     match (old, new) {
         (source::Config::V4l2(a), source::Config::V4l2(b)) => {
