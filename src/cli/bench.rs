@@ -166,7 +166,7 @@ fn text(report: &Report) -> String {
     )
 }
 
-/// What is timed: a plan as the daemon has it, or the bare graph (any element type).
+/// The timed thing: a plan as the daemon has it, or the bare graph (any element type).
 enum Bench {
     Plan(Box<Plan>),
     Runner(Box<Runner>, TVec<TValue>),

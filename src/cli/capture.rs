@@ -75,7 +75,7 @@ fn source_config(args: &Args) -> Result<source::Config, Failure> {
     loaded.config.source_of(&pipeline.source).cloned().ok_or_else(unknown)
 }
 
-/// Why a capture ended before its time.
+/// An early end of a capture.
 enum Stopped {
     Write(io::Error),
     Failed(anyhow::Error),
@@ -104,7 +104,7 @@ struct Summary {
     picture: Option<Look>,
 }
 
-/// What a picture looks like.
+/// Format, size and colours of a picture.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Look {
     format: String,

@@ -22,7 +22,7 @@ pub(super) struct CatalogArgs {
 /// Longest time of one attempt: 512 MB come within it at 12 kB a second.
 const LONGEST: Duration = Duration::from_secs(12 * 3600);
 
-/// How long a silent server is waited for.
+/// Time after which a silent server is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Default for CatalogArgs {

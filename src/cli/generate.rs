@@ -21,7 +21,7 @@ pub struct ManArgs {
     dir: PathBuf,
 }
 
-/// What the command line's definition does not say, as roff, below every page.
+/// Exit codes, which the command line's definition lacks, as roff, below every page.
 const EXIT_STATUS: &str = r#".SH "EXIT STATUS"
 .TP
 0

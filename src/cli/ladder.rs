@@ -14,7 +14,7 @@ use crate::sys::Roots;
 pub(super) struct Ladder {
     pipeline: String,
     model: String,
-    /// Whether the measurements are of an earlier start.
+    /// The measurements are of an earlier start.
     remembered: bool,
     rungs: Vec<Row>,
 }

@@ -1,4 +1,4 @@
-//! Where an inference's time goes, step by step.
+//! Time of an inference, step by step.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use leptond_engine::int8::op::Profile;
 pub struct StepTime {
     /// ONNX node.
     node: String,
-    /// What is computed.
+    /// Operation.
     operator: &'static str,
     /// Instruction set.
     kernels: &'static str,

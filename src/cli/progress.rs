@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How long work may take before anything is shown.
+/// Time after which progress is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs `work`; shows a spinner with `message` from its first second on.

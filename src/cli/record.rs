@@ -73,7 +73,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-/// Why a recording ended early.
+/// An early end of a recording.
 enum Stopped {
     Source(SourceError),
     Write(io::Error),

@@ -168,7 +168,7 @@ fn given_password(args: &Args) -> Result<Option<String>, Failure> {
     }
 }
 
-/// Whether the text, were it the configuration, could run: as `leptond check` sees it. A password that is written later is
+/// Checks the text as `leptond check` would if it were the configuration. A password that is written later is
 /// not looked for.
 fn check(file: &Path, text: &str, password: bool, model_here: bool, stop: &Stop) -> Result<(), Failure> {
     let candidate = std::env::temp_dir().join(format!("leptond-setup-{}.toml", std::process::id()));
@@ -204,7 +204,7 @@ fn systemd() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
-/// What to type now; runs the first of it where the person wants that.
+/// Shows the next commands; runs the first where the person wants that.
 fn next_steps(
     args: &Args,
     answers: &Answers,
@@ -244,12 +244,12 @@ fn next_steps(
     say("leptond runs")
 }
 
-/// Whether the person would type `sudo` before the next command, too.
+/// Reports that the person would type `sudo` before the next command, too.
 fn of_sudo() -> bool {
     std::env::var_os("SUDO_USER").is_some()
 }
 
-/// Whether the service starts at every boot already.
+/// Reports that the service starts at every boot already.
 fn enabled() -> bool {
     let status = Command::new("systemctl").args(["is-enabled", "--quiet", "leptond"]).status();
     status.is_ok_and(|status| status.success())

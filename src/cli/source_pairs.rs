@@ -6,7 +6,7 @@ use crate::source;
 /// The source that `KEY=VALUE` pairs describe, checked as in a configuration file.
 ///
 /// # Errors
-/// What is wrong with them, for people.
+/// The mistake, for people.
 pub(super) fn source_of_pairs(pairs: &[String]) -> Result<source::Config, String> {
     let flag =
         |key: &str, value: &str, flag: &str| Override { key: key.into(), value: value.into(), flag: flag.into() };

@@ -11,7 +11,7 @@ use crate::publish;
 use crate::publish::mqtt::attempt::{Attempt, attempt};
 use crate::runtime::status::Status;
 
-/// How long the whole test may take.
+/// Longest time of the whole test.
 const LIMIT: Duration = Duration::from_secs(8);
 
 /// Facts about the broker.

@@ -157,7 +157,7 @@ pub enum Finding {
     /// Cameras are there, and no pipeline reads one; `csi_programs_missing`: one of them needs programs that are not installed.
     Unused { there: Vec<String>, csi_programs_missing: bool },
     /// The state of the camera of a pipeline.
-    Camera { facts: Facts, state: State },
+    Camera { facts: Box<Facts>, state: State },
 }
 
 /// State of a configured camera.
@@ -211,7 +211,7 @@ impl Finding {
 /// The findings that the facts give.
 pub fn judge(facts: Vec<Facts>, report: &Report) -> Vec<Finding> {
     if !facts.is_empty() {
-        let finding = |facts: Facts| Finding::Camera { state: state(&facts), facts };
+        let finding = |facts: Facts| Finding::Camera { state: state(&facts), facts: Box::new(facts) };
         return facts.into_iter().map(finding).collect();
     }
     let there = report.cameras.iter().filter(|c| !c.processor).map(|c| format!("{} {}", c.device, c.describe()));

@@ -41,11 +41,11 @@ pub struct Finding {
     pub now: Option<SystemTime>,
     /// Certificates are checked by it.
     pub tls: bool,
-    /// How it is kept.
+    /// State of its synchronisation.
     pub state: State,
 }
 
-/// How the clock is kept.
+/// State of the clock's synchronisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// It shows a time from before the program was made.

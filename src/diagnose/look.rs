@@ -8,10 +8,10 @@ use crate::preprocess;
 use crate::source::{self, Next, SourceError};
 use crate::sys::Roots;
 
-/// How long a source may take to give its first frame: a camera that wakes up needs seconds.
+/// Longest time for a source to give its first frame: a camera that wakes up needs seconds.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// What a source gave.
+/// A frame of a source.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// For people.

@@ -9,7 +9,7 @@ use crate::sys::{Roots, file};
 /// Longest file that is looked at.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// How long a program of the system may take to answer.
+/// Longest time for a program of the system to answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// A machine that is looked at.
@@ -25,7 +25,7 @@ impl Machine {
         Machine { root: root.map(Path::to_path_buf), roots: roots(root) }
     }
 
-    /// Whether it is the machine that this program runs on.
+    /// Reports the machine that this program runs on.
     pub fn is_here(&self) -> bool {
         self.root.is_none()
     }
@@ -35,7 +35,7 @@ impl Machine {
         self.root.as_deref()
     }
 
-    /// Where an absolute path of the machine is found.
+    /// The place of an absolute path of the machine.
     pub fn path(&self, path: &Path) -> PathBuf {
         match &self.root {
             Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
@@ -49,7 +49,7 @@ impl Machine {
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// What a program prints; `None` where it is not there, takes too long, or the machine is a copy.
+    /// Standard output of a program; `None` where it is not there, takes too long, or the machine is a copy.
     pub fn output(&self, program: &str, args: &[&str]) -> Option<String> {
         find_program(program, None).filter(|_| self.is_here())?;
         output_within(Command::new(program).args(args).env("LC_ALL", "C"), ANSWER)
@@ -70,7 +70,7 @@ impl Machine {
         Some([numbers.next()?, numbers.next()?])
     }
 
-    /// Whether systemd runs the machine.
+    /// Reports a machine that systemd runs.
     pub fn has_systemd(&self) -> bool {
         self.path(Path::new("/run/systemd/system")).is_dir()
     }

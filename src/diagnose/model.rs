@@ -20,7 +20,7 @@ pub struct Facts {
     pub model: String,
     /// Result of loading it.
     pub state: State,
-    /// How late a result may be, in ms; `None` where no deadline is given.
+    /// Deadline of a result after its frame, in ms; `None` where no deadline is given.
     pub deadline_ms: Option<f64>,
     /// Time between two frames at full work in ms; `None` where it is not known.
     pub interval_ms: Option<f64>,

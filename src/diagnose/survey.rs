@@ -19,43 +19,43 @@ use leptond_governor::{Board, Reading};
 /// A survey of one board.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// What the board is.
+    /// Identity of the board.
     pub board: Info,
     /// Name of the operating system.
     pub system: String,
     /// Instruction set extensions that make inference faster.
     pub inference_features: Vec<String>,
-    /// What the governor would see now.
+    /// The governor's readings now.
     pub reading: Reading,
-    /// Where the temperature comes from.
+    /// Sensors of the temperature.
     pub soc_sensors: Vec<String>,
-    /// Why from there, or why from nowhere; empty where the sensor's name says it.
+    /// The reason for that choice, or for having none; empty where the sensor's name says it.
     pub soc_choice: String,
     /// The raw words about throttling.
     pub throttle: Throttle,
-    /// Whether anything on this board tells of throttling.
+    /// Something on this board tells of throttling.
     pub throttle_known: bool,
     /// In words, now.
     pub throttled_now: Vec<&'static str>,
     /// In words, before: since boot where `throttle.since_boot`, else in the last two seconds.
     pub throttled_before: Vec<&'static str>,
-    /// Whether the traffic of network interfaces is counted.
+    /// The traffic of network interfaces is counted.
     pub network_known: bool,
     /// By resource: how long tasks waited for it.
     pub pressure: BTreeMap<&'static str, Waiting>,
     /// Video4Linux devices.
     pub cameras: Vec<Camera>,
-    /// What `rpicam-hello --list-cameras` says.
+    /// Lines of `rpicam-hello --list-cameras`.
     pub csi_cameras: Vec<String>,
     /// Programs that sources run, with where they are.
     pub programs: BTreeMap<&'static str, Option<String>>,
     /// Sensors that the `sensor` source can read.
     pub sensors: Vec<Sensor>,
-    /// What is not there, and what follows.
+    /// Absent parts, and their meaning.
     pub absent: Vec<Absent>,
 }
 
-/// How long tasks waited for a resource, or why that is not known.
+/// Share of time that tasks waited for a resource, or the reason for not knowing it.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Waiting {
@@ -78,11 +78,11 @@ pub struct Camera {
     pub device: String,
     /// As its driver calls it.
     pub name: String,
-    /// Whether the name is that of a codec or an image processor, which gives no pictures of its own.
+    /// The name is that of a codec or an image processor, which gives no pictures of its own.
     pub processor: bool,
-    /// Whether this user may open it; `None` for the copy of another machine.
+    /// This user may open it; `None` for the copy of another machine.
     pub permitted: Option<bool>,
-    /// Whether it is a bare sensor with planes (a CSI camera), which the `v4l2` source cannot use.
+    /// It is a bare sensor with planes (a CSI camera), which the `v4l2` source cannot use.
     pub planes: bool,
     /// Its pixel formats, each with its sizes; empty for what gives no pictures or could not be asked.
     pub formats: Vec<String>,
@@ -102,9 +102,9 @@ pub struct Sensor {
 /// Something that is not there.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Absent {
-    /// What.
+    /// The part.
     pub what: &'static str,
-    /// What follows, and what can be done.
+    /// The consequence, and the remedy.
     pub meaning: &'static str,
 }
 

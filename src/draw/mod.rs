@@ -132,7 +132,7 @@ struct Sheet {
     scale: i64,
     /// Pixels of the canvas for each of the picture.
     factor: f32,
-    /// Where labels are.
+    /// Places of labels.
     plates: Vec<Rect>,
 }
 

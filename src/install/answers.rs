@@ -24,7 +24,7 @@ pub struct Broker {
     pub port: u16,
     /// User name; empty = none.
     pub username: String,
-    /// Where the daemon finds the password.
+    /// File that the daemon reads the password from.
     pub password_file: Option<PathBuf>,
     /// PEM file of the authority that signed the broker's certificate; `None` = no encryption.
     pub ca_file: Option<PathBuf>,
@@ -48,7 +48,7 @@ pub struct Pipeline {
 /// `HOST` or `HOST:PORT`, also `[::1]:1883` and `mqtt://HOST`; without a port the usual one.
 ///
 /// # Errors
-/// What is wrong, for people.
+/// The mistake, for people.
 pub fn broker_address(text: &str, encrypted: bool) -> Result<(String, u16), String> {
     let usual = if encrypted { 8883 } else { 1883 };
     let text = text.trim();
@@ -77,7 +77,7 @@ pub fn broker_address(text: &str, encrypted: bool) -> Result<(String, u16), Stri
 /// A short form of a source, or pairs as in `[pipeline.source]`, as pairs.
 ///
 /// # Errors
-/// What is wrong, for people.
+/// The mistake, for people.
 pub fn source_pairs(words: &[String]) -> Result<Vec<String>, String> {
     if words.iter().any(|word| word.starts_with("type=")) {
         return Ok(words.to_vec());
@@ -105,7 +105,7 @@ pub fn source_pairs(words: &[String]) -> Result<Vec<String>, String> {
 /// A row of digits, `x,y,w,h` in pixels of the picture.
 ///
 /// # Errors
-/// What is wrong, for people.
+/// The mistake, for people.
 pub fn row(text: &str, picture: Option<[u32; 2]>) -> Result<[u32; 4], String> {
     let numbers: Result<Vec<u32>, _> = text.split([',', ' ']).filter(|t| !t.is_empty()).map(str::parse).collect();
     let Ok(Ok([x, y, w, h])) = numbers.map(<[u32; 4]>::try_from) else {
@@ -128,7 +128,7 @@ pub fn row(text: &str, picture: Option<[u32; 2]>) -> Result<[u32; 4], String> {
 /// The row cut into `digits` equal boxes that meet without a gap.
 ///
 /// # Errors
-/// When a digit would be narrower than can be read.
+/// A message for people when a digit would be narrower than can be read.
 pub fn regions([x, y, w, h]: [u32; 4], digits: u32) -> Result<Vec<[u32; 4]>, String> {
     const LEAST_WIDTH: u32 = 4;
     if !(1..=16).contains(&digits) {

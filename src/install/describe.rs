@@ -279,7 +279,7 @@ pub fn file_name(is_tflite: bool) -> &'static str {
 /// The text of a manifest with another name.
 ///
 /// # Errors
-/// When it is not TOML.
+/// [`InstallError::Unsupported`] when it is not TOML.
 pub fn renamed(text: &str, name: &str, path: &Path) -> Result<String, InstallError> {
     let mut document: DocumentMut = text
         .parse()

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::catalog::{Entry, Location};
 
-/// How long it is tried to reach a server of the catalog.
+/// Longest time to reach a server of the catalog.
 const REACH: Duration = Duration::from_secs(3);
 /// Servers that are tried at most.
 const MOST_SERVERS: usize = 4;

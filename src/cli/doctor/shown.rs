@@ -11,7 +11,7 @@ pub struct Shown {
     pub level: Level,
     /// The thing that was looked at, in a word or two; the same in every run.
     pub what: &'static str,
-    /// What was found, with the measured value.
+    /// The finding, with the measured value.
     pub text: String,
     /// The remedy where no command is one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +61,7 @@ pub struct Group {
 
 /// Columns of text, its indent included.
 const WIDTH: usize = 100;
-/// Where text begins.
+/// Column in which text begins.
 const INDENT: usize = 12;
 
 /// Everything for people. `colour`: ECMA-48 colours for the marks.

@@ -76,7 +76,7 @@ fn of_clock_and_configuration() {
 fn of_cameras_and_sensors() {
     let finding = |state, holders: &[Holder]| OfCamera::Camera {
         state,
-        facts: CameraFacts {
+        facts: Box::new(CameraFacts {
             pipeline: "door".into(),
             kind: CameraKind::V4l2 {
                 device: "/dev/video0".into(),
@@ -87,7 +87,7 @@ fn of_cameras_and_sensors() {
             picture: None,
             user: None,
             shut_group: Some("cams".into()),
-        },
+        }),
     };
     check(
         camera::shown(&finding(CameraState::Absent, &[])),

@@ -27,7 +27,7 @@ impl Gallery {
     /// Makes the directory where it is not there.
     ///
     /// # Errors
-    /// When it cannot be made or written, or holds an input, which a drawn picture could be written over.
+    /// [`Failure`] when it cannot be made or written, or holds an input, which a drawn picture could be written over.
     pub fn open(dir: &Path, inputs: &[PathBuf]) -> Result<Gallery, Failure> {
         let shown = || format!("--draw {}", dir.display());
         fs::create_dir_all(dir).with_context(shown)?;
@@ -45,7 +45,7 @@ impl Gallery {
     /// Writes the picture with its outcome; returns the file.
     ///
     /// # Errors
-    /// When the picture cannot be decoded or encoded, lies in the directory itself, or cannot be written.
+    /// An error when the picture cannot be decoded or encoded, lies in the directory itself, or cannot be written.
     pub fn add(
         &mut self,
         origin: &str,

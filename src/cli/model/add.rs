@@ -26,7 +26,7 @@ use crate::model::Bundle;
 
 /// Largest file that is fetched unless another limit is given, in MB.
 const MOST_MB: u64 = 256;
-/// How often a download that fails is tried again unless told otherwise.
+/// Attempts after a download that fails, by default.
 const RETRIES: u32 = 5;
 
 /// Arguments of `leptond model add`.

@@ -45,7 +45,7 @@ struct Installed {
     used_by: Vec<String>,
     /// A bundle of the same name comes before it.
     covered: bool,
-    /// Why it cannot be used, if it cannot.
+    /// Reason for which it cannot be used.
     fault: Option<String>,
 }
 
@@ -60,7 +60,7 @@ struct Offered {
     licence: String,
     origin: String,
     cost: Option<Cost>,
-    /// Whether a model with the same file is installed.
+    /// A model with the same file is installed.
     installed: bool,
 }
 
@@ -134,7 +134,7 @@ fn installed(dirs: &[PathBuf], glance: &ModelRefs, catalog: &Catalog, warnings: 
     all
 }
 
-/// Whether a directory's entry is meant as a model.
+/// Reports an entry of a directory that is meant as a model.
 fn is_model(path: &Path) -> bool {
     if path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.')) {
         return false;

@@ -1,4 +1,4 @@
-//! How a download is shown: a bar on a terminal, now and then a line elsewhere.
+//! Progress of a download: a bar on a terminal, now and then a line elsewhere.
 
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};

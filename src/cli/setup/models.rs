@@ -13,9 +13,9 @@ pub const DIGITS: &str = "leptonnet-digits";
 
 /// The model that was chosen.
 pub struct Chosen {
-    /// Which.
+    /// The model.
     pub choice: probe::Choice,
-    /// Whether it is here; a dry run fetches nothing.
+    /// It is installed; a dry run fetches nothing.
     pub here: bool,
 }
 
@@ -103,7 +103,7 @@ impl Interview<'_> {
         Ok(true)
     }
 
-    /// What the catalog has for it, where it could be fetched and put; else says why not.
+    /// Models of the catalog for the source, as far as they could be fetched and put in place; tells the reason where there are none.
     fn more(
         &mut self,
         source: &source::Config,

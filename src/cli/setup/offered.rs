@@ -15,7 +15,7 @@ use crate::source;
 /// The models of the catalog that fit `source` and are not among `here`.
 ///
 /// # Errors
-/// Why there is no catalog, for people.
+/// [`Failure`] when the catalog cannot be read.
 pub fn choices(
     catalog: &CatalogArgs,
     source: &source::Config,
@@ -41,10 +41,10 @@ fn choice(entry: &Entry) -> Choice {
     Choice { name: entry.name().into(), label, rows: manifest.input.rows }
 }
 
-/// Where a model would be installed.
+/// The directory that a model would be installed in.
 ///
 /// # Errors
-/// Why this user may not.
+/// The reason for which this user may write none.
 pub fn directory(dirs: &[PathBuf]) -> Result<PathBuf, String> {
     catalog::choose(dirs).map_err(|error| error.to_string())
 }

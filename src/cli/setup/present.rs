@@ -1,4 +1,4 @@
-//! What the present configuration answers already. Pure.
+//! Answers that the present configuration holds already. Pure.
 
 use toml_edit::{DocumentMut, Item};
 
@@ -30,7 +30,7 @@ pub fn source_keys(text: &str, name: &str) -> Vec<String> {
     keys.filter(|key| key != "type").collect()
 }
 
-/// Whether the file says which broker is meant.
+/// Reports a file that names its broker.
 pub fn names_broker(text: &str) -> bool {
     let document = text.parse::<DocumentMut>().ok();
     let of = |section: &str, key: &str| {
@@ -48,7 +48,7 @@ pub fn described(source: &source::Config) -> String {
     source.kind().describe()
 }
 
-/// Whether two sources give pictures of the same scene and size, so that a place in one is the same place in the other.
+/// Reports that two sources give pictures of the same scene and size, so that a place in one is the same place in the other.
 pub fn same_pictures(old: &source::Config, new: &source::Config) -> bool {
     match (old.kind().view(), new.kind().view()) {
         (Some(old), Some(new)) => old == new,

@@ -1,4 +1,4 @@
-//! What there is to choose from: sources of this board, models for them.
+//! Choices: the sources of this board, and models for them.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ pub struct Offer {
     pub label: String,
     /// As in `[pipeline.source]`; a network camera's address is asked for.
     pub pairs: Vec<String>,
-    /// What a pipeline of it may be called.
+    /// Name for a pipeline of it.
     pub name: &'static str,
 }
 

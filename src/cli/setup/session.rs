@@ -21,7 +21,7 @@ pub struct Interview<'a> {
     pub file: &'a Path,
     /// The text of that.
     pub text: &'a str,
-    /// What is to be done when the person leaves.
+    /// Cleaning up when the person leaves.
     pub stop: Stop,
 }
 

@@ -16,9 +16,9 @@ pub struct Origin {
     pub config: source::Config,
     /// The keys that were chosen.
     pub keys: Vec<String>,
-    /// What it gave.
+    /// Its first frame.
     pub seen: Seen,
-    /// What a pipeline of it may be called.
+    /// Name for a pipeline of it.
     pub name: String,
 }
 
@@ -63,7 +63,7 @@ impl Interview<'_> {
         }
     }
 
-    /// Which of the sources that are there.
+    /// The person's choice among the sources of the board.
     fn pick(&mut self, offers: &[probe::Offer], absent: &[String]) -> Result<Picked, Failure> {
         let now = present::pipeline(self.present, self.args.name.as_deref());
         let now = now.and_then(|now| Some((now, self.present.source_of(&now.source)?)));
@@ -92,7 +92,7 @@ impl Interview<'_> {
         Ok(Picked::Pairs(pairs, offer.name.into()))
     }
 
-    /// What the source gives; `None` when another shall be chosen.
+    /// A frame of the source; `None` when another source is to be chosen.
     fn tried(&mut self, config: &source::Config) -> Result<Option<Seen>, Failure> {
         self.tell("trying it …");
         let reason = match look(config, machine::roots(None)) {
@@ -116,7 +116,7 @@ impl Interview<'_> {
     }
 }
 
-/// What was picked, with a name for its pipeline.
+/// A choice, with a name for its pipeline.
 enum Picked {
     /// In words, as the flag takes them.
     Pairs(Vec<String>, String),
