@@ -215,12 +215,12 @@ fn crops_are_the_pixels_of_the_decoded_picture() {
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let by_hand: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(classes(result), classes(&by_hand), "{origin} {detection}");
+        assert_eq!(top_classes(result), top_classes(&by_hand), "{origin} {detection}");
     }
 }
 
 /// The classes of a result with their scores, in the 32 bits that they were computed in.
-fn classes(result: &Value) -> Vec<(&str, f32)> {
+fn top_classes(result: &Value) -> Vec<(&str, f32)> {
     let top = result["top"].as_array().unwrap();
     top.iter().map(|class| (class["label"].as_str().unwrap(), class["score"].as_f64().unwrap() as f32)).collect()
 }
