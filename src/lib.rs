@@ -1,19 +1,18 @@
-//! leptond: an inference daemon for ARM boards. Cameras, microphones and sensors in, int8 models through tract, MQTT out.
+//! leptond: an inference daemon for ARM boards. Cameras and sensors in, quantised models through tract, MQTT out.
 //!
 //! The modules in the order in which data flows:
 //!
-//! 1. [`source`] produces [`frame::Frame`]s, each on a thread of its own;
-//! 2. a slot of one (newest wins) hands them to a worker;
-//! 3. [`preprocess`] turns a frame into a model input;
-//! 4. [`model`] runs it through tract;
-//! 5. [`task`] turns outputs into an [`frame::Outcome`] and [`frame::Event`]s;
-//! 6. [`publish`] tells the world over MQTT;
-//! 7. [`governor`] reads the [`board`] and lowers the work before the firmware does.
+//! 1. [`source`] produces [`frame::Frame`]s, each source on a thread of its own;
+//! 2. a slot of one hands the newest to a worker;
+//! 3. [`preprocess`] turns a frame into a model's input;
+//! 4. [`model`] runs it through tract, quantised parts through [`leptond_engine`];
+//! 5. [`task`] turns the model's output into an [`frame::Outcome`] and [`frame::Event`]s;
+//! 6. the worker emits both as a [`frame::Output`], and sinks take it: [`publish`] sends it over MQTT;
+//! 7. [`leptond_governor`] reads the [`board`] and lowers the work before the firmware does.
 //!
-//! [`tflite`] makes ONNX models of TensorFlow Lite ones before any of this; [`simulate`] lets the governor work on a simulated board, in virtual time.
-//!
-//! [`daemon`] is the only room that wires these together, [`config`] is every room's settings in one file,
-//! [`telemetry`] makes it observable, [`sys`] is the thin layer over Linux, and [`cli`] is what a person types.
+//! [`scene`] draws the meter that the synthetic camera shows. [`pipeline`] is steps 3 to 5 as a library, with plans and their cost on this board. [`runtime`] is the only module that wires everything
+//! together, [`config`] is every module's settings in one file, [`catalog`] installs models, [`telemetry`] makes it observable, [`sys`] is the
+//! thin layer over Linux, and [`cli`] is the command line.
 
 #![deny(unsafe_code)]
 
@@ -21,16 +20,18 @@ pub mod board;
 pub mod catalog;
 pub mod cli;
 pub mod config;
-pub mod daemon;
+pub mod credentials;
+pub mod diagnose;
+pub mod draw;
 pub mod frame;
-pub mod governor;
-pub mod int8;
+pub mod install;
 pub mod model;
+pub mod pipeline;
 pub mod preprocess;
 pub mod publish;
-pub mod simulate;
+pub mod runtime;
+pub mod scene;
 pub mod source;
 pub mod sys;
 pub mod task;
 pub mod telemetry;
-pub mod tflite;

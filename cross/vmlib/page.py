@@ -1,11 +1,12 @@
-"""README's section for the person at a Raspberry Pi: every command that stands there is run, in its order."""
+"""The pages for the person at a Raspberry Pi: every command that stands there is run, in its order."""
 import os
 import re
 
 from report import Skipped
 from service import CONFIG, want
 
-HEADING = "## On a Raspberry Pi"
+# Pages and the sections of each whose commands are run.
+PAGES = (("docs/installing.md", ("On a Raspberry Pi", "Update and removal")), ("docs/trouble.md", ("Trouble",)))
 # Commands that cannot be run here as they stand: a pattern and the reason. Whatever matches none of these is run.
 NOT_HERE = (
     (r"^cross/", "runs on the machine that builds the package"),
@@ -22,13 +23,17 @@ FETCHES = r"model add (?!/|\./)|^sudo apt update"
 PROGRAMS = "sudo|leptond|cross/[a-z]+|journalctl|systemctl|apt|dpkg|mosquitto_(?:sub|pub)|rpicam-[a-z]+|vcgencmd|v4l2-ctl"
 
 
-def commands(markdown):
-    """The section's commands: lines of its blocks of shell, and code in the text that starts with a program.
+def section(markdown, heading):
+    """The text below a heading, to the next one."""
+    return re.split(rf"^#+ {re.escape(heading)}$", markdown, maxsplit=1, flags=re.M)[1].split("\n## ", 1)[0]
 
-    In the page's order, but that of setting up comes first (a form with flags stands for the questions) and taking away last."""
-    section = markdown.split(HEADING, 1)[1].split("\n## ", 1)[0]
+
+def commands(sections):
+    """The commands of the sections: lines of their blocks of shell, and code in the text that starts with a program.
+
+    In the pages' order, but that of setting up comes first (a form with flags stands for the questions) and taking away last."""
     found = []
-    for block, text in re.findall(r"```sh\n(.*?)```|((?:(?!```).)+)", section, re.S):
+    for block, text in re.findall(r"```sh\n(.*?)```|((?:(?!```).)+)", "\n".join(sections), re.S):
         lines = re.sub(r"\\\n\s*", " ", block).splitlines() if block else re.findall(rf"`((?:{PROGRAMS}) [^`]+)`", text)
         for line in lines:
             line = re.sub(r"\s+#.*$", "", line).strip()
@@ -41,9 +46,13 @@ def commands(markdown):
 
 
 def read(repo):
-    """The commands of README.md."""
-    with open(os.path.join(repo, "README.md"), encoding="utf-8") as file:
-        return commands(file.read())
+    """The commands of PAGES."""
+    sections = []
+    for page, headings in PAGES:
+        with open(os.path.join(repo, page), encoding="utf-8") as file:
+            markdown = file.read()
+        sections += [section(markdown, heading) for heading in headings]
+    return commands(sections)
 
 
 def questions(service):

@@ -4,8 +4,8 @@ import time
 from children import Lost
 
 
-# How the names of checks begin that are commands of README's page.
-PAGE = "README: "
+# Beginning of the names of checks that are commands of the documentation's pages.
+PAGE = "docs: "
 
 
 class Failed(Exception):

@@ -1,4 +1,4 @@
-//! What a board is: model, processor, memory.
+//! Identity of a board: model, processor, memory.
 
 use std::path::{Path, PathBuf};
 
@@ -8,16 +8,16 @@ use crate::sys::Roots;
 use crate::sys::proc::{Memory, Stat, read_text};
 use crate::sys::sysfs;
 
-/// What does not change while the machine runs. What cannot be found out is empty or `None`.
+/// Properties that are constant while the machine runs. Unknown ones are empty or `None`.
 #[derive(Clone, Debug, PartialEq, Default, Serialize)]
 pub struct Info {
-    /// `Raspberry Pi 4 Model B Rev 1.4`; of a PC or virtual machine, vendor and product.
+    /// `Raspberry Pi 4 Model B Rev 1.4`; vendor and product of a PC or virtual machine.
     pub model: String,
-    /// Name of the processor, where the kernel says it.
+    /// Name of the processor, where the kernel reports it.
     pub cpu: String,
-    /// What this program was built for: `aarch64`, `arm`, `x86_64`.
+    /// Target architecture of this program: `aarch64`, `arm`, `x86_64`.
     pub arch: &'static str,
-    /// CPUs that are on-line.
+    /// On-line CPUs.
     pub cores: usize,
     /// Instruction set extensions as the kernel lists them.
     pub features: Vec<String>,
@@ -25,14 +25,14 @@ pub struct Info {
     pub max_mhz: Option<f32>,
     /// Lowest clock of the fastest core.
     pub min_mhz: Option<f32>,
-    /// Memory that the kernel manages.
+    /// Memory managed by the kernel.
     pub memory_bytes: Option<u64>,
     /// Release of the kernel: `6.12.25+rpt-rpi-v8`.
     pub kernel: String,
 }
 
 impl Info {
-    /// Reads it.
+    /// Reads the board's identity.
     pub fn read(roots: &Roots) -> Info {
         let mut buffer = String::new();
         let mut stat = Stat::default();
@@ -53,7 +53,7 @@ impl Info {
         }
     }
 
-    /// Whether the device tree says that this is a Raspberry Pi.
+    /// `true` for a Raspberry Pi according to the device tree.
     pub fn is_raspberry_pi(&self) -> bool {
         self.model.starts_with("Raspberry Pi")
     }
@@ -72,7 +72,7 @@ fn khz(path: &Path, buffer: &mut String) -> Option<f32> {
     sysfs::number(path, buffer).ok().map(|khz| (khz / 1e3) as f32)
 }
 
-/// The device tree's model, else what the firmware of a PC says.
+/// Model of the device tree, else of a PC's firmware.
 fn model(roots: &Roots) -> Option<String> {
     let tree = [roots.proc.join("device-tree/model"), roots.sys.join("firmware/devicetree/base/model")];
     let dmi = |name| text(&roots.sys.join("class/dmi/id").join(name));
@@ -112,7 +112,7 @@ fn processor(cpuinfo: &str) -> (String, Vec<String>) {
     (name.to_owned(), features.split_ascii_whitespace().map(str::to_owned).collect())
 }
 
-/// A small file without blanks around it and without the NUL that ends device tree strings.
+/// A small file without surrounding blanks and without the NUL that ends device tree strings.
 fn text(path: &Path) -> Option<String> {
     let mut buffer = String::new();
     read_text(path, &mut buffer).ok()?;

@@ -1,8 +1,8 @@
-//! The board under the daemon: the governor's [`Board`] over `/proc` and `/sys`, whose roots can be pointed elsewhere.
+//! The governor's [`Board`] over `/proc` and `/sys` with injectable roots.
 //!
-//! This machine's memory comes from sysinfo; the rest, and everything of a recorded machine, is read by hand. What a board does
-//! not have is `None`; `leptond probe` lists what that is and what it means. What has to be judged over time (spikes, sensors that froze) is
-//! handed on as it is: the governor judges it.
+//! This machine's memory comes from sysinfo; everything else, and everything of a recorded machine, is read by hand. Missing
+//! measurements are `None`; `leptond probe` lists and explains them. Readings are raw: the governor judges spikes and frozen
+//! sensors, which needs time.
 
 mod info;
 mod live;
@@ -14,13 +14,14 @@ mod traffic;
 mod usage;
 mod zones;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::governor::{Board, Link, Reading};
 use crate::sys::proc::{self, Memory, Moved, Pressure, Resource, read_text};
 use crate::sys::sysfs::{self, Probe};
 use crate::sys::{Roots, child};
+use leptond_governor::{Board, Link, Reading};
 
 pub use info::Info;
 use live::Live;
@@ -39,28 +40,27 @@ pub struct LinuxBoard {
     usage: Usage,
     traffic: Traffic,
     moved: Vec<Moved>,
-    /// Only for the machine's own roots.
+    /// Present only with the machine's own roots.
     live: Option<Live>,
-    /// Processes that are ours besides this one; those of a recorded machine are not running here.
+    /// Our child processes; those of a recorded machine do not run here.
     children: fn() -> Vec<u32>,
-    /// Readings since what is missing was looked for.
+    /// Readings since the last search for missing sensors.
     readings: u32,
     buffer: String,
 }
 
-/// After this many readings (a minute at the governor's usual pace) it is looked again for what was missing: a driver that
-/// is loaded late, a clock policy of a core that was off-line.
+/// Readings between two searches for missing sensors (a minute at the governor's usual pace): a driver may be loaded late, or a
+/// core with its clock policy brought on-line.
 const LOOK_AGAIN: u32 = 120;
 
 impl LinuxBoard {
-    /// Looks for the sensors once; [`Board::read`] then reads them. The processor's temperature is found by the names of
-    /// the sensors.
+    /// Finds the sensors once, for [`Board::read`]. The processor's temperature is found by the sensors' names.
     pub fn new(roots: Roots) -> Self {
         Self::with_zone(roots, "")
     }
 
-    /// As [`LinuxBoard::new`], with the processor's temperature from the thermal zone `zone`: its type (`cpu-thermal`) or its
-    /// directory (`thermal_zone0`); empty = found by name.
+    /// [`LinuxBoard::new`] with the processor's temperature from thermal zone `zone`: its type (`cpu-thermal`) or its directory
+    /// (`thermal_zone0`); empty = by name.
     pub fn with_zone(roots: Roots, zone: &str) -> Self {
         let mut buffer = String::new();
         let mut board = LinuxBoard {
@@ -82,27 +82,27 @@ impl LinuxBoard {
         board
     }
 
-    /// What does not change while the machine runs.
+    /// Properties that are constant while the machine runs.
     pub fn info(&self) -> &Info {
         &self.info
     }
 
-    /// Takes the processor's temperature from another thermal zone from now on ([`LinuxBoard::with_zone`]).
+    /// Changes the thermal zone of the processor's temperature ([`LinuxBoard::with_zone`]).
     pub fn set_zone(&mut self, zone: &str) {
         self.soc.set_wanted(zone, &self.roots, &mut self.buffer);
     }
 
-    /// Why the temperature is taken from these sensors, or from none; empty where their name says it.
+    /// Reason for the choice of temperature sensors; empty where their names are conclusive.
     pub fn soc_choice(&self) -> String {
         self.soc.choice()
     }
 
-    /// The sensors that the SoC temperature is taken from, which is the hottest of them.
+    /// Candidate sensors of the SoC temperature; the hottest counts.
     pub fn soc_sensors(&self) -> impl Iterator<Item = &Probe> {
         self.soc.probes()
     }
 
-    /// What the firmware and the kernel say about clock and supply, now and since boot.
+    /// Clock and supply flags of the firmware and the kernel, now and since boot.
     pub fn throttle(&mut self) -> Throttle {
         self.throttle.read(&mut self.buffer)
     }
@@ -112,7 +112,7 @@ impl LinuxBoard {
         self.status_kib("VmRSS:").map(|kib| kib.saturating_mul(1024))
     }
 
-    /// The most memory that this process has had resident.
+    /// Peak resident memory of this process.
     pub fn peak_rss_bytes(&mut self) -> Option<u64> {
         self.status_kib("VmHWM:").map(|kib| kib.saturating_mul(1024))
     }
@@ -127,7 +127,7 @@ impl LinuxBoard {
         self.usage.measure(&self.roots, &(self.children)(), &mut self.buffer);
     }
 
-    /// Bytes per second received and sent.
+    /// Bytes per second, received and sent.
     fn network(&mut self, now: Instant) -> Option<[f32; 2]> {
         match proc::network(&self.roots, &mut self.buffer, &mut self.moved) {
             Ok(()) => self.traffic.update(&self.moved, now),
@@ -138,7 +138,7 @@ impl LinuxBoard {
         }
     }
 
-    /// Memory that can be had without swapping, and all memory.
+    /// Available and total memory.
     fn memory_bytes(&mut self) -> Option<[u64; 2]> {
         if let Some(live) = &mut self.live {
             return Some(live.memory_bytes());
@@ -151,7 +151,7 @@ impl LinuxBoard {
         Some(pressure.avg10_percent as f32).filter(|v| v.is_finite())
     }
 
-    /// What was missing may be there by now.
+    /// Searches again for missing sensors, now and then.
     fn look_again(&mut self, soc_missing: bool, clock_missing: bool, throttle: &Throttle) {
         self.readings += 1;
         if self.readings < LOOK_AGAIN {
@@ -198,7 +198,7 @@ impl Board for LinuxBoard {
                 sent_bytes_per_s: rates.map(|[_, sent]| sent),
                 ..Link::default()
             },
-            pipelines: Vec::new(),
+            pipelines: BTreeMap::new(),
         }
     }
 }

@@ -1,9 +1,9 @@
-//! The processor's temperature: which sensor it is, found again by name whenever drivers come, go or change their numbers.
+//! The processor's temperature sensor, found again by name whenever drivers come, go or renumber.
 //!
-//! Sensors are ranked by what their names say ([`Class`]), and the hottest of the best rank that has a believable one counts. A
-//! sensor that has said exactly 0 or 100 °C and nothing else is not believed: those are what regulators and drivers without a
-//! measurement show. Where names say nothing at all, one zone alone is taken for the board's; of several, only those that were
-//! seen to change, because a constant would be the hottest for ever.
+//! Sensors are ranked by name ([`Class`]), and the hottest plausible one of the best rank counts. A sensor that has only ever
+//! shown exactly 0 or 100 °C is implausible: regulators and drivers without a measurement show these values. Where names say
+//! nothing, a single zone is taken for the board's; of several zones, only those seen to change count, because a constant could
+//! stay the hottest for ever.
 
 use std::path::PathBuf;
 
@@ -12,36 +12,37 @@ use crate::sys::Roots;
 use crate::sys::proc::read_text;
 use crate::sys::sysfs::{self, Probe};
 
-/// A temperature outside of this is no temperature of a running processor.
+/// Plausible temperatures of a running processor.
 const PLAUSIBLE_CELSIUS: std::ops::RangeInclusive<f64> = -30.0..=125.0;
 
-/// Values that sensors without a measurement show.
+/// Values shown by sensors without a measurement.
 const CONSTANTS_CELSIUS: [f64; 2] = [0.0, 100.0];
 
-/// The sensors of this board.
+/// The temperature sensors of a board.
 #[derive(Default)]
 pub(super) struct Soc {
-    /// Zone that the configuration names; empty = none.
+    /// Configured zone; empty = none.
     wanted: String,
-    /// Those that can be the processor's, best rank first.
+    /// Candidates for the processor's temperature, best rank first.
     sensors: Vec<Sensor>,
-    /// Names of zones that are something else's.
+    /// Names of zones that measure something else.
     left_out: Vec<String>,
-    /// Rank that the last temperature was taken from, or would be.
+    /// Rank of the last temperature, or of the next.
     rank: Option<Class>,
-    /// There was one once: it is looked for at every reading until it is back. A board that never had one is spared that.
+    /// A sensor was found before; it is searched for at every reading until it is back. A board that never had one is spared the
+    /// search.
     seen: bool,
 }
 
-/// A sensor with what its directory said about itself when it was found: numbers of zones and monitors are given anew
-/// when drivers are loaded again, and the old path may then be a neighbour's.
+/// A sensor with the properties that its directory had when it was found. Zones and monitors are renumbered when drivers are
+/// reloaded, and the old path may then be another sensor's.
 struct Sensor {
     probe: Probe,
     class: Class,
     identity: PathBuf,
     was: String,
     first: Option<f64>,
-    /// It has said something else than at first.
+    /// Its value has changed at least once.
     moved: bool,
 }
 
@@ -59,7 +60,7 @@ impl Sensor {
 }
 
 impl Soc {
-    /// Looks for them; `wanted` is a zone's type, its directory (`thermal_zone0`) or a name that `probe` shows, empty = by rank.
+    /// Finds the sensors. `wanted` is a zone's type, its directory (`thermal_zone0`) or a name shown by `probe`; empty = by rank.
     pub(super) fn find(roots: &Roots, wanted: &str, buffer: &mut String) -> Self {
         let zones = sysfs::thermal(roots, "");
         let monitors = sysfs::hwmon(roots, "").into_iter().filter(|p| p.name.ends_with("_celsius"));
@@ -93,7 +94,7 @@ impl Soc {
         soc
     }
 
-    /// Looks for them anew.
+    /// Searches again.
     pub(super) fn look_again(&mut self, roots: &Roots, buffer: &mut String) {
         let mut found = Soc::find(roots, &self.wanted, buffer);
         for sensor in &mut found.sensors {
@@ -106,19 +107,19 @@ impl Soc {
         *self = found;
     }
 
-    /// Takes the zone that a new configuration names.
+    /// Applies a newly configured zone.
     pub(super) fn set_wanted(&mut self, wanted: &str, roots: &Roots, buffer: &mut String) {
         if wanted != self.wanted {
             *self = Soc::find(roots, wanted, buffer);
         }
     }
 
-    /// The sensors that the last temperature was taken from, or the next will be.
+    /// Sensors of the last temperature, or of the next.
     pub(super) fn probes(&self) -> impl Iterator<Item = &Probe> {
         self.sensors.iter().filter(|s| Some(s.class) == self.rank).map(|s| &s.probe)
     }
 
-    /// Why these sensors, or why none; empty where the name alone says it.
+    /// Reason for the choice of sensors, or for none; empty where the name is conclusive.
     pub(super) fn choice(&self) -> String {
         let left_out = match self.left_out.is_empty() || !self.wanted.is_empty() {
             true => String::new(),
@@ -144,15 +145,15 @@ impl Soc {
             Some(Class::Cpu | Class::Chip | Class::Monitor) => format!("the hottest of the processor's{left_out}"),
             Some(Class::Neighbour) => format!("no zone of the processor, but on the same chip{left_out}"),
             Some(Class::Acpi) => format!("no zone of the processor, but ACPI's{left_out}"),
-            Some(Class::Unknown) if alone => format!("the only zone, whatever it measures{left_out}; {names_one}"),
+            Some(Class::Unknown) if alone => format!("the only zone, of unknown kind{left_out}; {names_one}"),
             Some(Class::Unknown) => {
-                format!("the hottest of those that change, whatever they measure{left_out}; {names_one}")
+                format!("the hottest of the changing zones, of unknown kind{left_out}; {names_one}")
             }
         }
     }
 
-    /// The temperature in °C. Where no sensor of any rank is believable, what the best one says as it is, since whether to
-    /// believe it is the governor's to judge; `None` when nothing can be read, or which one is the processor's cannot be told.
+    /// The temperature in °C. Where no sensor of any rank is plausible, the value of the best one as it is, for the governor to
+    /// judge; `None` when nothing can be read, or the processor's zone is ambiguous.
     pub(super) fn celsius(&mut self, roots: &Roots, buffer: &mut String) -> Option<f32> {
         let stays = self.sensors.iter().all(|s| read_text(&s.identity, buffer).is_ok() && *buffer == s.was);
         if !stays || (self.sensors.is_empty() && self.seen) {

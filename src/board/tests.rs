@@ -1,4 +1,4 @@
-//! The board read from copies of `/proc` and `/sys`: a Raspberry Pi 4, and what is changed about it.
+//! The board read from copies of `/proc` and `/sys`: a Raspberry Pi 4 and variations of it.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -7,7 +7,7 @@ use super::*;
 
 mod zones;
 
-/// A Raspberry Pi 4 in a directory of its own, with these files written over it (empty path parts are made, `None` removes).
+/// A Raspberry Pi 4 in a temporary directory with `changes` applied (parent directories are created, `None` removes).
 fn pi4(changes: &[(&str, Option<&str>)]) -> (tempfile::TempDir, Roots) {
     let dir = tempfile::tempdir().unwrap();
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/board/pi4"), dir.path());
@@ -61,7 +61,7 @@ fn a_raspberry_pi_4_is_read_whole() {
         under_voltage: Some(false),
         clock_mhz: Some(1200.0),
         max_clock_mhz: Some(1500.0),
-        // One look at the counters gives no use, and its kernel has no PSI.
+        // A single reading of the counters gives no use, and the kernel has no PSI.
         ..Reading::default()
     };
     assert_eq!(read(&[]), expected);
@@ -83,7 +83,7 @@ fn a_raspberry_pi_4_is_read_whole() {
     assert_eq!(board.soc_sensors().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["cpu_thermal_celsius"]);
 }
 
-/// `/proc/<pid>/stat` of a process that ran so many ticks, and whose children that it waited for ran so many.
+/// `/proc/<pid>/stat` of a process with these ticks of its own and of children that it waited for.
 fn process(ticks: u64, of_children: u64) -> String {
     format!("4711 (lep) (tond) S 1 4711 4711 0 -1 4194560 2150 0 3 0 {ticks} 100 {of_children} 0 20 0\n")
 }
@@ -158,7 +158,7 @@ fn the_processor_s_own_sensor_is_preferred() {
         ("sys/class/thermal/thermal_zone1/temp", Some("90000")),
     ];
     assert_eq!(with(&zone1), Some(61.342), "a hotter one elsewhere does not count");
-    // A board whose zones have unknown names: the hottest that can be.
+    // A board with unknown zone names: the hottest plausible one.
     let unknown = [
         (&*format!("{ZONE}/type"), Some("littlecore-thermal")),
         ("sys/class/thermal/thermal_zone1/type", Some("bigcore-thermal")),
@@ -177,7 +177,7 @@ fn the_processor_s_own_sensor_is_preferred() {
     assert_eq!(with(&pc), Some(61.342));
     // A virtual machine.
     assert_eq!(with(&[("sys/class", None)]), None);
-    // What the only sensor says is handed on, for the governor to judge.
+    // The value of the only sensor is passed on, for the governor to judge.
     let alone = |temp| with(&[("sys/class/hwmon/hwmon0", None), (&format!("{ZONE}/temp"), Some(temp))]);
     assert_eq!((alone("-40000"), alone("hot")), (Some(-40.0), None));
 }
@@ -287,7 +287,7 @@ fn other_boards_say_it_in_other_places() {
     let throttle = LinuxBoard::new(roots).throttle();
     assert_eq!((throttle.under_voltage_now(), throttle.throttled_now(Some(61.0))), (Some(true), None));
     assert_eq!(throttle.now(), ["supply voltage too low"]);
-    // A kernel that lowers the clock itself; a fan that runs is not that.
+    // Cooling by a lowered clock counts; a running fan does not.
     let cooling = |state| {
         let kind = ("sys/class/thermal/cooling_device1/type", Some("cpufreq-cpu0"));
         read(&[(WORD, None), kind, ("sys/class/thermal/cooling_device1/cur_state", Some(state))]).throttled
@@ -331,7 +331,8 @@ fn a_pc_says_who_made_it() {
 fn this_machine_can_be_read() {
     let mut board = LinuxBoard::new(Roots::default());
     assert!(board.info().cores > 0 && board.info().memory_bytes > Some(1 << 20), "{:?}", board.info());
-    // Other tests allocate meanwhile, and the kernel counts pages in batches for each thread: the two figures are not of one moment.
+    // Other tests allocate at the same time, and the kernel counts pages in batches for each thread, so the two figures are not
+    // of one moment.
     let (now, peak) = (board.rss_bytes().unwrap_or(0), board.peak_rss_bytes().unwrap_or(0));
     assert!(now > 1 << 20 && peak + (16 << 20) >= now, "{now} {peak}");
     assert!(board.read().available_bytes > Some(1 << 20));
@@ -349,7 +350,7 @@ fn network_counters_that_vanish_are_no_traffic() {
     assert_eq!(board.network(later + std::time::Duration::from_secs(1)), None);
 }
 
-/// Prints what the governor's look at this machine costs: `cargo test --lib what_a_reading_costs -- --ignored --nocapture`.
+/// Prints the cost of one reading of this machine: `cargo test --lib what_a_reading_costs -- --ignored --nocapture`.
 #[test]
 #[ignore = "measures"]
 fn what_a_reading_costs() {

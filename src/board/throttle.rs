@@ -1,4 +1,4 @@
-//! What firmware and kernel say about a lowered clock and a weak supply.
+//! Firmware and kernel flags of a lowered clock and a weak supply.
 
 use std::path::PathBuf;
 
@@ -8,26 +8,26 @@ use crate::sys::Roots;
 use crate::sys::proc::read_text;
 use crate::sys::{sysfs, vcio};
 
-/// Where the words about throttling are found; looked for once.
+/// Locations of the throttling flags, found once.
 #[derive(Clone, Debug, Default)]
 pub struct ThrottleSource {
     /// The Raspberry Pi firmware's mailbox.
     mailbox: Option<PathBuf>,
-    /// The kernel's copy of the firmware's word, in hexadecimal; read where the mailbox cannot be.
+    /// The kernel's copy of the firmware's flags, in hexadecimal; used where the mailbox is inaccessible.
     word: Option<PathBuf>,
     /// The Raspberry Pi's under-voltage alarm (`rpi_volt`).
     voltage_alarm: Option<PathBuf>,
-    /// Cooling devices by which the kernel itself lowers the clock.
+    /// Cooling devices through which the kernel lowers the clock.
     cooling: Vec<PathBuf>,
 }
 
-/// One look at them.
+/// One reading of the throttling flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
 pub struct Throttle {
-    /// The Raspberry Pi firmware's word: bits 0 to 3 now, bits 16 to 19 before.
+    /// The Raspberry Pi firmware's flags: bits 0 to 3 now, bits 16 to 19 before.
     pub word: Option<u32>,
-    /// Whether "before" is since boot, as the mailbox says it. The kernel's copy says it only since the kernel last asked,
-    /// two seconds ago, since its driver clears the firmware's memory each time.
+    /// `true` when "before" is since boot, as in the mailbox. The kernel's copy covers only the time since the kernel's last
+    /// poll, two seconds ago, since its driver clears the firmware's memory each time.
     pub since_boot: bool,
     /// The supply has been too low since the alarm was last polled.
     pub voltage_alarm: Option<bool>,
@@ -40,16 +40,16 @@ const MEANINGS: [&str; 4] = ["supply voltage too low", "clock capped", "throttle
 
 const UNDER_VOLTAGE: u32 = 0b0001;
 const CAPPED: u32 = 0b0010;
-/// Capped or throttled. The soft limit is neither: it takes 200 MHz of a 3B+ at 60 °C, and that is how it is meant to run.
+/// Capped or throttled. The soft limit is neither: it takes 200 MHz of a 3B+ at 60 °C, by design.
 const LOWERED: u32 = 0b0110;
 const SOFT_LIMIT: u32 = 0b1000;
 
-/// The firmware lowers the clock because of heat from 80 °C on (Raspberry Pi documentation, "frequency management and
-/// thermal control"); its own sensor may be a little ahead of what the kernel shows.
+/// The firmware lowers the clock because of heat from 80 °C on (Raspberry Pi documentation, "frequency management and thermal
+/// control"); its own sensor may be slightly ahead of the kernel's.
 const HEAT_CELSIUS: f32 = 77.0;
 
 impl ThrottleSource {
-    /// Looks for what this board has.
+    /// Finds the flags that this board has.
     pub fn find(roots: &Roots) -> Self {
         let subdirs = |dir: PathBuf| {
             let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
@@ -80,7 +80,7 @@ impl ThrottleSource {
         ThrottleSource { mailbox, word, voltage_alarm, cooling: cooling.map(|p| p.join("cur_state")).collect() }
     }
 
-    /// Reads what there is.
+    /// Reads the available flags.
     pub fn read(&self, buffer: &mut String) -> Throttle {
         let from_mailbox = self.mailbox.as_ref().and_then(|device| vcio::throttled(device).ok());
         let copy = |path: &PathBuf| {
@@ -97,12 +97,12 @@ impl ThrottleSource {
 }
 
 impl Throttle {
-    /// Whether the clock is being lowered right now because of heat; `None` where nothing on this board says so.
+    /// `true` while the clock is lowered because of heat; `None` where this board does not report it.
     ///
-    /// Bits 1 (capped) and 2 (throttled) of the firmware's word do not say why. A supply that sags raises bit 2 beside bit 0
-    /// (`0x50005` is what boards with a weak supply show); heat raises bit 1, or both. So while the supply is too low they
-    /// count as heat only where the temperature is near the 80 °C at which the firmware acts, or, where it is not known, when
-    /// bit 1 is raised too. Nothing is missed by that: the low supply is a reason of its own to work less.
+    /// Bits 1 (capped) and 2 (throttled) of the firmware's flags carry no cause. A sagging supply raises bit 2 beside bit 0
+    /// (boards with a weak supply show `0x50005`); heat raises bit 1, or both. While the supply is too low, they therefore count
+    /// as heat only near the 80 °C at which the firmware acts, or, at an unknown temperature, with bit 1 raised too. Nothing is
+    /// missed by that: the low supply is itself a reason to work less.
     pub fn throttled_now(&self, soc_celsius: Option<f32>) -> Option<bool> {
         let by_heat = |word: u32| {
             let explained = self.under_voltage_now() == Some(true)
@@ -112,17 +112,17 @@ impl Throttle {
         either(self.word.map(by_heat), self.kernel_cooling)
     }
 
-    /// Whether the soft temperature limit is active right now; `None` where nothing on this board says so.
+    /// `true` while the soft temperature limit is active; `None` where this board does not report it.
     pub fn soft_limited_now(&self) -> Option<bool> {
         self.word.map(|w| w & SOFT_LIMIT != 0)
     }
 
-    /// Whether the supply is too low right now; `None` where nothing on this board says so.
+    /// `true` while the supply is too low; `None` where this board does not report it.
     pub fn under_voltage_now(&self) -> Option<bool> {
         either(self.word.map(|w| w & UNDER_VOLTAGE != 0), self.voltage_alarm)
     }
 
-    /// In words, what is so now.
+    /// Descriptions of the active conditions.
     pub fn now(&self) -> Vec<&'static str> {
         let mut words = self.meanings(0);
         if self.voltage_alarm == Some(true) && !words.contains(&MEANINGS[0]) {
@@ -134,7 +134,7 @@ impl Throttle {
         words
     }
 
-    /// In words, what has been so before: since boot, or lately (see [`Throttle::since_boot`]).
+    /// Descriptions of earlier conditions: since boot, or lately (see [`Throttle::since_boot`]).
     pub fn before(&self) -> Vec<&'static str> {
         self.meanings(16)
     }

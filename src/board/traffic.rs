@@ -4,16 +4,16 @@ use std::time::{Duration, Instant};
 
 use crate::sys::proc::{Counter, Moved};
 
-/// A rate over less than this is noise.
+/// Shortest interval for a rate; a shorter one is noise.
 const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The counters of every interface, and the rates of the last interval.
 #[derive(Default)]
 pub(super) struct Traffic {
-    /// One for each interface that was there at the last look; those that went are forgotten.
+    /// Interfaces of the last reading; removed ones are forgotten.
     interfaces: Vec<Interface>,
     looked: Option<Instant>,
-    /// Bytes per second received, and sent.
+    /// Bytes per second, received and sent.
     rates: Option<[f32; 2]>,
 }
 
@@ -24,8 +24,8 @@ struct Interface {
 }
 
 impl Traffic {
-    /// Bytes per second received and sent since the last look; the last rates while that is less than 200 ms ago, `None` at
-    /// the first look. An interface that is new or whose counter was set back counts from the next look on.
+    /// Bytes per second, received and sent, since the last reading; the previous rates within 200 ms of it, `None` at the first
+    /// reading. An interface that is new or was reset counts from the next reading on.
     pub(super) fn update(&mut self, moved: &[Moved], now: Instant) -> Option<[f32; 2]> {
         let span = self.looked.map(|at| now.saturating_duration_since(at));
         if span.is_some_and(|span| span < LEAST_INTERVAL) {
@@ -50,7 +50,7 @@ impl Traffic {
         self.rates
     }
 
-    /// The counters cannot be read any more.
+    /// Forgets everything after a failed reading.
     pub(super) fn forget(&mut self) {
         *self = Traffic::default();
     }

@@ -1,7 +1,7 @@
 //! CPU use between two readings: of the machine, of each core, and of this process with its children.
 //!
-//! Read by hand, because children that were waited for count too, and because a recorded machine must be read in the same way
-//! as this one.
+//! Read by hand, because children that were waited for count too, and because a recorded machine must be read in the same way as
+//! this one.
 
 use crate::sys::Roots;
 use crate::sys::proc::{CpuTimes, Stat, process_ticks};
@@ -9,22 +9,22 @@ use crate::sys::proc::{CpuTimes, Stat, process_ticks};
 /// CPU use is measured over at least this many ticks (1/100 s) per core: 200 ms.
 const LEAST_TICKS: u64 = 20;
 
-/// What the counters said at the beginning of the present measurement, and what the last one came to.
+/// Counters at the beginning of the present measurement, and the result of the last one.
 #[derive(Default)]
 pub(super) struct Usage {
     stat: Stat,
     before: Option<(Stat, Option<u64>)>,
     /// CPU use of the whole machine, 0 to 100.
     pub(super) cpu_percent: Option<f32>,
-    /// CPU use of each core that is on-line, 0 to 100.
+    /// CPU use of each on-line core, 0 to 100.
     pub(super) core_percent: Vec<f32>,
     /// CPU use of this process and its children, 0 to 100 of the whole machine.
     pub(super) own_percent: Option<f32>,
 }
 
 impl Usage {
-    /// Looks at the counters; the last values stay until 200 ms have passed. Counters that are gone or started anew give
-    /// `None`, never a use of 0.
+    /// Reads the counters; the previous values stay until 200 ms have passed. Missing or restarted counters give `None`, never a
+    /// use of 0.
     pub(super) fn measure(&mut self, roots: &Roots, children: &[u32], buffer: &mut String) {
         if self.stat.read(roots, buffer).is_err() {
             *self = Usage::default();
@@ -53,12 +53,12 @@ impl Usage {
 /// Use of one core; `None` for one that has just come on-line.
 fn core_percent((number, now): (u32, CpuTimes), before: &[(u32, CpuTimes)]) -> Option<f32> {
     let (_, before) = before.iter().find(|(n, _)| *n == number)?;
-    // A core whose counters stand still slept through.
+    // A core whose counters stand still was asleep.
     Some(now.percent_since(*before).unwrap_or(0.0) as f32)
 }
 
-/// Ticks that this process, its living children, and all their children that were waited for, have run. A child that ends
-/// moves from its own counter to ours, so that the sum only grows.
+/// Ticks of this process, its running children, and all their children that were waited for. A child that ends moves from its own
+/// counter to ours, so the sum only grows.
 fn own_ticks(roots: &Roots, children: &[u32], buffer: &mut String) -> Option<u64> {
     let own = process_ticks(&roots.proc.join("self/stat"), buffer)?;
     let alive = children.iter().filter_map(|id| process_ticks(&roots.proc.join(id.to_string()).join("stat"), buffer));

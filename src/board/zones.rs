@@ -1,4 +1,4 @@
-//! Thermal zones by name: which of them measure the processor.
+//! Classification of thermal zones by name: the processor's and others.
 //!
 //! Names are those of the kernels' device trees and drivers: Raspberry Pi `cpu-thermal`; Rockchip `soc-thermal`,
 //! `bigcore0-thermal`, `littlecore-thermal`, `package-thermal`; Allwinner `cpu-thermal`, `cpul_thermal_zone`; Amlogic `soc_thermal`,
@@ -6,10 +6,10 @@
 //! `cpu-thermal0`; Qualcomm `cpu0-thermal`, `cpuss0-thermal`; MediaTek `cpu-big0-thermal`, `mtktscpu`; Samsung `atlas0-thermal`, `BIG`;
 //! Intel `x86_pkg_temp`, `coretemp`; AMD `k10temp`.
 
-/// Kind of a temperature sensor, best first.
+/// Class of a temperature sensor, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Class {
-    /// The one that the configuration names.
+    /// The configured one.
     Named,
     /// A thermal zone of the processor's cores.
     Cpu,
@@ -17,16 +17,16 @@ pub(super) enum Class {
     Chip,
     /// A hardware monitor of the processor.
     Monitor,
-    /// Something else on the same chip: graphics, memory controller.
+    /// Another part of the same chip: graphics, memory controller.
     Neighbour,
-    /// ACPI's zone, which is near the processor on most mainboards.
+    /// ACPI's zone, near the processor on most mainboards.
     Acpi,
-    /// A zone whose name says nothing.
+    /// A zone with an inconclusive name.
     Unknown,
 }
 
-/// Kind of the zone whose type is `name`; `None` for one that measures something else (charger, modem, radio, case, supply), or
-/// nothing: regulators (`PMIC-Die`) and estimates for a fan that show a constant.
+/// Class of a zone of type `name`; `None` for one that measures something else (charger, modem, radio, case, supply) or nothing:
+/// regulators (`PMIC-Die`) and constant estimates for a fan.
 pub(super) fn class_of_zone(name: &str) -> Option<Class> {
     let tokens = tokens(name);
     let any = |words: &[&str]| tokens.iter().any(|token| words.contains(&token.as_str()));
@@ -41,7 +41,7 @@ pub(super) fn class_of_zone(name: &str) -> Option<Class> {
         || tokens.iter().any(|t| is_arm_core(t))
         || starts(&["bigcore", "littlecore", "midcore", "goldcore"])
         || name == "x86_pkg_temp"
-        // Samsung's clusters have no other word in their names.
+        // The names of Samsung's clusters have no other word.
         || ["BIG", "LITTLE", "MID"].contains(&name);
     if is_cpu {
         return Some(Class::Cpu);
@@ -55,7 +55,7 @@ pub(super) fn class_of_zone(name: &str) -> Option<Class> {
     Some(if starts(&["acpi"]) { Class::Acpi } else { Class::Unknown })
 }
 
-/// Whether the temperature of a hardware monitor, named as [`crate::sys::sysfs::hwmon`] names it, is the processor's.
+/// `true` when a hardware monitor, named as by [`crate::sys::sysfs::hwmon`], measures the processor.
 pub(super) fn is_cpu_monitor(probe: &str) -> bool {
     const MONITORS: [&str; 6] = [
         "k10temp_tctl_celsius",
@@ -73,7 +73,7 @@ pub(super) fn is_cpu_monitor(probe: &str) -> bool {
             .is_some_and(|class| matches!(class, Class::Cpu | Class::Chip))
 }
 
-/// What is near the board and not the processor, or what shows a constant.
+/// Words of sensors that are not the processor's, or that show a constant.
 const ELSEWHERE: [&str; 37] = [
     "ambient",
     "amb",
@@ -129,13 +129,13 @@ fn is_arm_core(token: &str) -> bool {
     digits.len() == 2 && matches!(digits.as_bytes(), [b'3' | b'5' | b'7', b'0'..=b'9'])
 }
 
-/// Words of a name, in lower case, without numbers at their ends: `BCPU-therm` → bcpu, therm; `bigcore0-thermal` → bigcore, thermal.
+/// Words of a name in lower case, without trailing numbers: `BCPU-therm` → bcpu, therm; `bigcore0-thermal` → bigcore, thermal.
 fn tokens(name: &str) -> Vec<String> {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let plain = |word: &str| {
         let lower = word.to_ascii_lowercase();
         let head = lower.trim_end_matches(|c: char| c.is_ascii_digit());
-        // An Arm core is its number, and so are `int3400` and `b0d4`.
+        // The number identifies an Arm core, and `int3400` and `b0d4` as well.
         if head.is_empty() || is_arm_core(&lower) || ["int3400", "b0d4"].contains(&lower.as_str()) {
             lower
         } else {

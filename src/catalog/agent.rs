@@ -1,30 +1,19 @@
-//! The HTTP client: this computer's certificates, the proxy of the environment, and no patience with silence.
+//! The HTTP client: this computer's certificates, the proxy of the environment, and strict timeouts.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Error};
 
 use super::fault::FetchError;
+use super::limits::Limits;
 use super::pace::TooSlow;
 
-/// How long and how often is tried.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// A server that says nothing for this long, or next to nothing over it, is given up.
-    pub silence: Duration,
-    /// Attempts after the first one, as long as nothing comes.
-    pub retries: u32,
-    /// Longest time of one attempt.
-    pub total: Duration,
-}
-
-/// The other side, whoever it is.
+/// An HTTP client with its limits.
 pub struct Server {
     pub(super) agent: Agent,
     pub(super) limits: Limits,
-    /// Whether this computer has certificates of authorities at all.
+    /// This computer has root certificates.
     has_roots: bool,
 }
 
@@ -54,20 +43,22 @@ impl Server {
         Server { agent, limits, has_roots }
     }
 
-    /// What went wrong before or between the bytes, in the words of [`FetchError`].
+    /// The [`FetchError`] of a request that failed before or during the body.
     pub(super) fn fault(&self, url: &str, error: &Error) -> FetchError {
         use std::io::ErrorKind;
         let at = || url.to_string();
         let broken = |reason: String| FetchError::Broken { url: at(), reason, kept_bytes: 0, total_bytes: None };
+        if let Some(error) = rustls_error(error) {
+            return self.tls(url, tls_reason(error));
+        }
         match error {
             Error::Http(e) => FetchError::Address { url: at(), reason: e.to_string() },
             Error::BadUri(reason) => FetchError::Address { url: at(), reason: reason.clone() },
             Error::HostNotFound => FetchError::Name { url: at(), host: host(url) },
             Error::Timeout(_) => broken(self.silent()),
-            Error::Tls(reason) => self.tls(url, reason),
-            Error::Rustls(reason) => self.tls(url, &reason.to_string()),
+            Error::Tls(reason) => self.tls(url, (*reason).to_string()),
             Error::TooManyRedirects | Error::RedirectFailed => {
-                FetchError::Answer { url: at(), reason: "it is redirected in a circle, or too often".into() }
+                FetchError::Answer { url: at(), reason: "it is redirected too often".into() }
             }
             Error::InvalidProxyUrl | Error::ConnectProxyFailed(_) => FetchError::Connect {
                 url: at(),
@@ -84,11 +75,7 @@ impl Server {
                     FetchError::Connect { url: at(), reason: format!("{e}: check whether this computer is online") }
                 }
                 ErrorKind::TimedOut | ErrorKind::WouldBlock => broken(self.silent()),
-                // rustls wraps what it does not like about a certificate or a greeting in an I/O error.
-                ErrorKind::InvalidData if e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
-                    self.tls(url, &e.to_string())
-                }
-                // A name server that cannot be reached is told apart from a wrong name by nobody.
+                // The resolver reports an unreachable name server and a wrong name alike.
                 _ if e.to_string().contains("failed to lookup address") => {
                     FetchError::Name { url: at(), host: host(url) }
                 }
@@ -104,22 +91,40 @@ impl Server {
         format!("nothing came for {} s", self.limits.silence.as_secs_f64())
     }
 
-    fn tls(&self, url: &str, reason: &str) -> FetchError {
-        let reason = if !self.has_roots {
-            "this computer has no certificates of authorities; install them with: sudo apt install ca-certificates"
-                .into()
-        } else if reason.contains("Expired") || reason.contains("NotValidYet") || reason.contains("not valid yet") {
-            format!("{reason}; is this computer's clock right? (date)")
-        } else if reason.contains("UnknownIssuer") || reason.contains("UnsupportedSignatureAlgorithm") {
-            "its certificate is of no authority that this computer knows (one of your own goes to \
-             /usr/local/share/ca-certificates, then: sudo update-ca-certificates)"
-                .into()
-        } else if reason.contains("corrupt message") || reason.contains("InvalidContentType") {
-            format!("{reason}; does the server speak https at all?")
-        } else {
-            reason.to_string()
-        };
-        FetchError::Tls { url: url.into(), reason }
+    fn tls(&self, url: &str, reason: String) -> FetchError {
+        let no_roots = "this computer has no root certificates; install them with: sudo apt install ca-certificates";
+        FetchError::Tls { url: url.into(), reason: if self.has_roots { reason } else { no_roots.into() } }
+    }
+}
+
+/// The rustls error of a failed request; certificate and handshake errors are wrapped in an I/O error.
+fn rustls_error(error: &Error) -> Option<&rustls::Error> {
+    match error {
+        Error::Rustls(error) => Some(error),
+        Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+        _ => None,
+    }
+}
+
+/// Cause of a TLS failure, with its remedy where there is one.
+fn tls_reason(error: &rustls::Error) -> String {
+    use rustls::CertificateError as Certificate;
+    match error {
+        rustls::Error::InvalidCertificate(
+            Certificate::Expired
+            | Certificate::ExpiredContext { .. }
+            | Certificate::NotValidYet
+            | Certificate::NotValidYetContext { .. },
+        ) => format!("{error}; is this computer's clock right? (date)"),
+        rustls::Error::InvalidCertificate(
+            Certificate::UnknownIssuer
+            | Certificate::UnsupportedSignatureAlgorithmContext { .. }
+            | Certificate::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+        ) => "its certificate is of no authority that this computer knows (one of your own goes to \
+              /usr/local/share/ca-certificates, then: sudo update-ca-certificates)"
+            .into(),
+        rustls::Error::InvalidMessage(_) => format!("{error}; does the server speak https at all?"),
+        other => other.to_string(),
     }
 }
 
@@ -128,4 +133,35 @@ fn host(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     authority.rsplit('@').next().unwrap_or_default().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustls::{CertificateError, InvalidMessage};
+
+    use super::*;
+
+    #[test]
+    fn each_tls_failure_names_its_remedy() {
+        let limits = Limits { silence: Duration::from_secs(1), retries: 0, total: Duration::from_secs(1) };
+        let server = Server { has_roots: true, ..Server::new(limits) };
+        let cases = [
+            (rustls::Error::InvalidCertificate(CertificateError::Expired), "clock"),
+            (rustls::Error::InvalidCertificate(CertificateError::NotValidYet), "clock"),
+            (rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer), "update-ca-certificates"),
+            (rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType), "https"),
+        ];
+        for (error, word) in cases {
+            for wrapped in [Error::Rustls(error.clone()), Error::Io(std::io::Error::other(error.clone()))] {
+                let fault = server.fault("https://h/m", &wrapped);
+                let FetchError::Tls { reason, .. } = &fault else { panic!("{fault}") };
+                assert!(reason.contains(word), "{word:?} is missing in: {reason}");
+            }
+        }
+        let bare = Server { has_roots: false, ..server };
+        let fault = bare.fault("https://h/m", &Error::Tls("no"));
+        assert!(fault.to_string().contains("apt install ca-certificates"), "{fault}");
+    }
 }

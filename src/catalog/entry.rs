@@ -1,4 +1,4 @@
-//! One model of a catalog: a bundle's manifest, and where its file is.
+//! One model of a catalog: a bundle's manifest, and the locations of its file.
 
 use std::path::{Path, PathBuf};
 
@@ -7,57 +7,57 @@ use toml_edit::{DocumentMut, Item, Table, value};
 
 use crate::model::{Manifest, graph};
 
-/// Where a file of a catalog is.
+/// Location of a file of a catalog.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// An http or https address.
     Url(String),
     /// A file of this computer.
     File(PathBuf),
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Place::Url(url) => f.write_str(url),
-            Place::File(path) => write!(f, "{}", path.display()),
+            Location::Url(url) => f.write_str(url),
+            Location::File(path) => write!(f, "{}", path.display()),
         }
     }
 }
 
-/// What one inference was measured to take.
+/// Measured cost of one inference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cost {
     /// Median time of one inference in ms.
     pub infer_ms: f64,
-    /// On which machine.
+    /// Machine of the measurement.
     pub machine: String,
-    /// The command that gave it.
+    /// Command of the measurement.
     pub command: String,
 }
 
 /// A model that can be fetched.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// What its bundle's manifest will say.
+    /// Manifest of the bundle.
     pub manifest: Manifest,
     /// The manifest as text: the bundle's `model.toml`.
     pub manifest_text: String,
-    /// Where its file is, in the order in which places are tried.
-    pub places: Vec<Place>,
+    /// Locations of its file, in the order of attempts.
+    pub locations: Vec<Location>,
     /// Size of the file in bytes.
     pub bytes: u64,
-    /// Its list of labels in the catalog's own words, where the manifest has none of its own.
+    /// Label file as the catalog names it, where the manifest has no labels.
     pub labels_file: Option<String>,
-    /// What it was measured to take.
+    /// Measured cost.
     pub cost: Option<Cost>,
 }
 
-/// What an entry's label file is called in its bundle.
+/// Name of an entry's label file in its bundle.
 pub(super) const LABELS: &str = "labels.txt";
 
-/// The keys of an entry that a manifest does not have.
+/// Keys of an entry beside those of a manifest.
 #[derive(Deserialize)]
 struct Extra {
     url: Urls,
@@ -73,18 +73,18 @@ enum Urls {
     Many(Vec<String>),
 }
 
-/// Whether a place is an address, and not a path.
+/// `true` for an address, `false` for a path.
 pub(super) fn is_url(text: &str) -> bool {
     let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     matches!(scheme.as_deref(), Some("http" | "https"))
 }
 
 impl Entry {
-    /// Reads one `[[model]]` table; `resolve` turns a relative address into a place, or says why there is none.
+    /// Reads one `[[model]]` table; `resolve` turns a relative address into a location, or returns a message.
     ///
     /// # Errors
-    /// A sentence that names the key.
-    pub(super) fn read(table: &Table, resolve: impl Fn(&str) -> Result<Place, String>) -> Result<Entry, String> {
+    /// A message that names the key.
+    pub(super) fn read(table: &Table, resolve: impl Fn(&str) -> Result<Location, String>) -> Result<Entry, String> {
         let mut manifest = table.clone();
         let mut extra = DocumentMut::new();
         for key in ["url", "bytes", "cost"] {
@@ -106,7 +106,7 @@ impl Entry {
         if urls.is_empty() {
             return Err("url: is empty, an address is wanted".into());
         }
-        let places =
+        let locations =
             urls.iter().map(|url| resolve(url)).collect::<Result<Vec<_>, _>>().map_err(|e| format!("url: {e}"))?;
         if !manifest.contains_key("file") {
             let tflite = urls[0].to_ascii_lowercase().ends_with(".tflite");
@@ -123,7 +123,7 @@ impl Entry {
         let text = DocumentMut::from(manifest).to_string();
         let text = format!("{}\n", text.trim());
         let manifest = Manifest::parse(&text, Path::new("model.toml")).map_err(|e| words(&e.to_string()))?;
-        Ok(Entry { manifest, manifest_text: text, places, bytes, labels_file, cost })
+        Ok(Entry { manifest, manifest_text: text, locations, bytes, labels_file, cost })
     }
 
     /// Its name.
@@ -132,7 +132,7 @@ impl Entry {
     }
 }
 
-/// An item without the comments and places that it has in its file.
+/// An item without its comments and its position in the file.
 fn plain(item: Item) -> Item {
     match item.into_value() {
         Ok(value) => Item::Value(value),
@@ -140,7 +140,7 @@ fn plain(item: Item) -> Item {
     }
 }
 
-/// A manifest's error without the place, which is not one that a person could open.
+/// A manifest's error without its position, which refers to no real file.
 fn words(error: &str) -> String {
     let rest = error.strip_prefix("model.toml").unwrap_or(error);
     let rest = rest.trim_start_matches(|c: char| c == ':' || c.is_ascii_digit());

@@ -1,50 +1,50 @@
-//! What can go wrong, each kind with what to do about it.
+//! Errors of catalogs, downloads and models directories, each with its remedy.
 
 use std::path::PathBuf;
 
-/// A list of models that cannot be used.
+/// A catalog is unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
-    /// It cannot be read.
+    /// The catalog cannot be read.
     #[error("catalog {place}: {reason}")]
     Unreadable {
         /// File or address.
         place: String,
-        /// The system's words.
+        /// The system's error.
         reason: String,
     },
-    /// It is not a catalog.
+    /// The catalog is malformed.
     #[error("catalog {place}: {reason}")]
     Wrong {
         /// File or address.
         place: String,
-        /// What is wrong, with model and key.
+        /// Description with model and key.
         reason: String,
     },
-    /// A label file that is not there.
+    /// A label file is missing.
     #[error("model {model:?}: labels_file {file:?} is neither beside the catalog nor part of the program ({known})")]
     Labels {
         /// The model.
         model: String,
-        /// What it names.
+        /// Name of the label file.
         file: String,
-        /// What there is.
+        /// Known label files.
         known: String,
     },
 }
 
-/// Why a file did not come.
+/// A download failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// Not an address that can be asked.
+    /// The address is malformed.
     #[error("{url}: not an address that can be fetched: {reason}")]
     Address {
         /// As given.
         url: String,
-        /// What is wrong with it.
+        /// Description of the error.
         reason: String,
     },
-    /// There is no such host, or no name server to ask.
+    /// The host does not exist, or no name server is reachable.
     #[error("{url}: the name {host} was not found: check the address, and whether this computer is online")]
     Name {
         /// The address.
@@ -52,23 +52,23 @@ pub enum FetchError {
         /// Its host.
         host: String,
     },
-    /// Nothing answers there.
+    /// No TCP connection.
     #[error("{url}: cannot connect: {reason}")]
     Connect {
         /// The address.
         url: String,
-        /// The system's words.
+        /// The system's error.
         reason: String,
     },
-    /// No safe connection.
-    #[error("{url}: no safe connection (TLS): {reason}")]
+    /// No TLS connection.
+    #[error("{url}: no TLS connection: {reason}")]
     Tls {
         /// The address.
         url: String,
-        /// What is wrong, and what helps.
+        /// Cause and remedy.
         reason: String,
     },
-    /// The server says no.
+    /// The server refuses.
     #[error("{url}: the server answers {status}{}", meaning(*.status))]
     Status {
         /// The address.
@@ -76,15 +76,15 @@ pub enum FetchError {
         /// HTTP status.
         status: u16,
     },
-    /// The server's answer makes no sense.
+    /// The server's answer is invalid.
     #[error("{url}: {reason}")]
     Answer {
         /// The address.
         url: String,
-        /// What about it.
+        /// Description of the answer.
         reason: String,
     },
-    /// A page to look at instead of a file.
+    /// The answer is a web page.
     #[error(
         "{url}: this is a web page and not the file itself; give the address behind its download link \
          (on GitHub the one of \"raw\")"
@@ -93,7 +93,7 @@ pub enum FetchError {
         /// The address.
         url: String,
     },
-    /// A stand-in for a file that Git keeps elsewhere.
+    /// The answer is a Git LFS pointer.
     #[error(
         "{url}: this is a Git LFS pointer and not the file itself; give the address behind its download link \
          (on GitHub with /raw/ or media.githubusercontent.com)"
@@ -102,76 +102,76 @@ pub enum FetchError {
         /// The address.
         url: String,
     },
-    /// Larger than is wanted here.
+    /// The file is too large.
     #[error("{url}: the file has {}, allowed are up to {limit_bytes} bytes", size(*.found_bytes))]
     TooLarge {
         /// The address.
         url: String,
-        /// What it has, where the server says it.
+        /// Size reported by the server, if any.
         found_bytes: Option<u64>,
-        /// What is allowed.
+        /// Largest size accepted.
         limit_bytes: u64,
     },
-    /// Another size than the catalog's.
-    #[error("{url}: the file has {found_bytes} bytes, the catalog says {expected_bytes}: it is another file now")]
+    /// The size differs from the catalog's.
+    #[error("{url}: the file has {found_bytes} bytes, the catalog says {expected_bytes}: the file has changed")]
     Size {
         /// The address.
         url: String,
-        /// What the server says.
+        /// Size reported by the server.
         found_bytes: u64,
-        /// What the catalog says.
+        /// Size in the catalog.
         expected_bytes: u64,
     },
-    /// Other bytes than were asked for.
+    /// The content differs from the expected one.
     #[error(
         "{url}: sha256 is {found}, expected is {expected}: it is another file, or was changed on the way; it was not kept"
     )]
     Hash {
         /// The address.
         url: String,
-        /// Of what came.
+        /// Hash of the content.
         found: String,
-        /// What was asked for.
+        /// Expected hash.
         expected: String,
     },
-    /// The disk has no room.
+    /// The disk is full.
     #[error("{}: no room: {needed_bytes} bytes are needed, {free_bytes} are free; make room and give the same command again", .dir.display())]
     Room {
         /// The directory.
         dir: PathBuf,
-        /// What is still to come.
+        /// Bytes still needed.
         needed_bytes: u64,
-        /// What is free.
+        /// Free bytes.
         free_bytes: u64,
     },
-    /// A file of ours cannot be written or read.
+    /// A local file cannot be written or read.
     #[error("{}: {reason}", .path.display())]
     Disk {
         /// The file.
         path: PathBuf,
-        /// The system's words.
+        /// The system's error.
         reason: String,
     },
-    /// The connection broke, and attempts are used up.
+    /// The connection broke on the last attempt.
     #[error("{url}: {reason}{}", kept(*.kept_bytes, *.total_bytes))]
     Broken {
         /// The address.
         url: String,
-        /// What happened last.
+        /// Cause of the last failure.
         reason: String,
-        /// What came so far and is kept.
+        /// Bytes received and kept.
         kept_bytes: u64,
-        /// What the file has, where it is known.
+        /// Size of the file, where known.
         total_bytes: Option<u64>,
     },
 }
 
 fn meaning(status: u16) -> &'static str {
     match status {
-        401 | 403 => ": it does not give the file to everybody",
+        401 | 403 => ": access to the file is restricted",
         404 | 410 => ": there is no such file; check the address",
         429 => ": too many requests; wait a while",
-        500..=599 => ": it is in trouble itself; try again later",
+        500..=599 => ": a server error; try again later",
         _ => "",
     }
 }
@@ -189,7 +189,7 @@ fn kept(kept: u64, total: Option<u64>) -> String {
 }
 
 impl FetchError {
-    /// Whether the same may work a little later.
+    /// `true` when a retry may succeed.
     pub(super) fn may_pass(&self) -> bool {
         match self {
             FetchError::Broken { .. } => true,
@@ -198,22 +198,22 @@ impl FetchError {
         }
     }
 
-    /// Whether another address could not do better: what is wrong is on this side.
+    /// `true` for local errors, which another address cannot avoid.
     pub(super) fn is_ours(&self) -> bool {
         matches!(self, FetchError::Room { .. } | FetchError::Disk { .. })
     }
 }
 
-/// Why a models directory was not changed.
+/// A models directory was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// None of the directories can be written.
+    /// No directory is writable.
     #[error("may not write to {}", .dirs.iter().map(|(d, why)| format!("{} ({why})", d.display())).collect::<Vec<_>>().join(" or "))]
     NotWritable {
-        /// Each with the reason.
+        /// Each directory with its reason.
         dirs: Vec<(PathBuf, String)>,
     },
-    /// There is another bundle of the name.
+    /// Another bundle has this name.
     #[error("{}: there is another model of this name; --replace puts this one in its place", .path.display())]
     Occupied {
         /// The bundle.
@@ -222,9 +222,9 @@ pub enum StoreError {
     /// The system refuses.
     #[error("{}: {reason}", .path.display())]
     Io {
-        /// What it was about.
+        /// File or directory.
         path: PathBuf,
-        /// The system's words.
+        /// The system's error.
         reason: String,
     },
 }

@@ -1,8 +1,8 @@
-//! One file over HTTP: resumed where an earlier attempt ended, checked, and given up only when there is no sense in going on.
+//! Download of one file over HTTP: resumed, verified, and retried while a retry may succeed.
 //!
-//! What is on disk is continued with a `Range` request (RFC 9110, 14.2) under the condition (`If-Range`, 13.1.5) that the file is
-//! still the version whose beginning is there. A server that knows no ranges, or has another version by now, answers with the
-//! whole file, which is then taken from its beginning.
+//! A partial file is continued with a `Range` request (RFC 9110, 14.2), conditional (`If-Range`, 13.1.5) on the file still having
+//! the same version. A server without ranges, or with another version by now, answers with the whole file, which then replaces
+//! the partial one.
 
 use std::io::Read;
 use std::path::Path;
@@ -17,43 +17,43 @@ use super::pace::Paced;
 use super::partial::{Partial, Version, boot};
 use crate::model::sha256;
 
-/// Attempts count from anew when this much came since the last one.
+/// Progress that resets the count of attempts.
 const PROGRESS_BYTES: u64 = 64 << 10;
 
 /// Longest time between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// What is left free on a disk.
+/// Space left free on the disk.
 const MARGIN_BYTES: u64 = 1 << 20;
 
-/// What a file begins with that is recognised by its first bytes.
+/// Leading bytes used to recognise a file.
 const HEAD_BYTES: usize = 64;
 
-/// Told how it goes.
+/// Receives the progress of a download.
 pub trait Progress {
-    /// `done` of `total` bytes are there.
+    /// `done_bytes` of `total_bytes` are received.
     fn at(&mut self, done_bytes: u64, total_bytes: Option<u64>);
-    /// Something that a person may want to know: why it takes longer.
+    /// A message for people, such as the cause of a delay.
     fn say(&mut self, line: &str);
 }
 
-/// What is wanted.
+/// A file to download.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    /// Addresses of the same file, in the order in which they are tried.
+    /// Addresses of the file, in the order of attempts.
     pub urls: Vec<&'a str>,
-    /// What the file must be.
+    /// Expected hash.
     pub sha256: Option<&'a str>,
-    /// What it must have.
+    /// Expected size.
     pub bytes: Option<u64>,
-    /// What it may have at most.
+    /// Largest size accepted.
     pub limit_bytes: u64,
 }
 
-/// Fetches into `partial`, whose bytes are the whole file and the right one when this returns.
+/// Downloads into `partial`, which holds the whole verified file on success.
 ///
 /// # Errors
-/// Why not, from the last address that was tried; `partial` keeps what came, unless it is of no use.
+/// The error of the last address tried; `partial` keeps the received bytes while they are useful.
 pub fn fetch(
     server: &Server,
     request: &Request<'_>,
@@ -66,7 +66,7 @@ pub fn fetch(
         match fetch_from(server, url, request, partial, progress, if more { 1 } else { server.limits.retries }) {
             Ok(()) => return Ok(()),
             Err(error) if error.is_ours() => {
-                // On a full disk, not even an empty file may stay.
+                // On a full disk, not even an empty file may remain.
                 if partial.is_empty() {
                     partial.discard();
                 }
@@ -98,10 +98,10 @@ fn fetch_from(
         let result = attempt(server, url, request, partial, progress);
         let error = match result {
             Ok(()) => match verify(url, request, partial) {
-                // What was put together from two attempts may be of two files that the server did not tell apart.
+                // Bytes of two attempts may belong to two files that the server did not distinguish.
                 Err(FetchError::Hash { .. }) if continued => {
                     continued = false;
-                    progress.say("what came earlier does not fit the rest; from the beginning");
+                    progress.say("the earlier part does not match the rest; starting over");
                     continue;
                 }
                 verified => return verified,
@@ -133,7 +133,7 @@ fn fetch_from(
     }
 }
 
-/// One request, and all that comes of it.
+/// One request and the handling of its response.
 fn attempt(
     server: &Server,
     url: &str,
@@ -144,7 +144,7 @@ fn attempt(
     let known = partial.version().unwrap_or_default();
     let mut get = server.agent.get(url);
     if let Some(condition) = condition(url, request, partial, &known) {
-        // Whole already: its hash tells whether it is the right one. Without a hash the server is asked whether it still is.
+        // Complete already: its hash decides. Without a hash, the server is asked for the current version.
         if request.sha256.is_some() && Some(partial.len()) == request.bytes.or(known.total_bytes) {
             return Ok(());
         }
@@ -164,7 +164,7 @@ fn attempt(
     if let Some(coding) = text(headers, header::CONTENT_ENCODING)
         && !coding.eq_ignore_ascii_case("identity")
     {
-        return Err(answer(format!("it comes compressed as {coding}, which was not asked for")));
+        return Err(answer(format!("it is compressed as {coding}, which was not requested")));
     }
     let length: Option<u64> = text(headers, header::CONTENT_LENGTH).and_then(|t| t.parse().ok());
     let total = match response.status() {
@@ -178,7 +178,7 @@ fn attempt(
             };
             allowed(url, request, length)?;
             if !partial.is_empty() {
-                progress.say("the server gives the file from its beginning only");
+                progress.say("the server cannot resume; starting over");
             }
             room(partial.path(), length)?;
             partial.begin(&version)?;
@@ -201,7 +201,7 @@ fn attempt(
             total
         }
         StatusCode::RANGE_NOT_SATISFIABLE if !partial.is_empty() => {
-            // Of a file that is there as a whole, there is no further part.
+            // A complete file has no further range.
             let whole = text(headers, header::CONTENT_RANGE).is_some_and(|r| r == format!("bytes */{}", partial.len()));
             if whole || known.total_bytes == Some(partial.len()) {
                 return Ok(());
@@ -215,7 +215,7 @@ fn attempt(
     receive(server, url, request, partial, progress, body, total)
 }
 
-/// A short text at an address.
+/// Downloads a short text.
 ///
 /// # Errors
 /// As [`fetch`].
@@ -235,7 +235,8 @@ pub fn text_at(server: &Server, url: &str, limit_bytes: u64) -> Result<String, F
     String::from_utf8(bytes).map_err(|e| answer(format!("not UTF-8: {e}")))
 }
 
-/// The condition under which what is there may be continued: `None` = it may not, `Some(None)` = without one, since the hash tells.
+/// The condition for continuing a partial file: `None` = start over, `Some(None)` = continue unconditionally, since the hash is
+/// checked.
 fn condition(url: &str, request: &Request<'_>, partial: &Partial, known: &Version) -> Option<Option<String>> {
     if partial.is_empty() {
         return None;
@@ -292,7 +293,7 @@ fn receive(
     }
 }
 
-/// Refuses what pretends to be a model, by its first bytes; `url` stands for it in errors.
+/// Refuses web pages and Git LFS pointers by their first bytes; `url` names the file in errors.
 ///
 /// # Errors
 /// [`FetchError::Page`] or [`FetchError::Pointer`].
@@ -347,7 +348,7 @@ fn room(file: &Path, needed: Option<u64>) -> Result<(), FetchError> {
     Ok(())
 }
 
-/// Bytes that this user may still write below `dir`; `None` where the system does not say.
+/// Bytes that this user may still write below `dir`; `None` where the system does not report it.
 fn free_bytes(dir: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(dir).ok()?;
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))

@@ -1,34 +1,34 @@
-//! The list of models: the one that is part of the program, one of this computer, or another's.
+//! Lists of models: the built-in one, the one of this computer, or one from an address.
 
 use std::path::{Path, PathBuf};
 
 use toml_edit::DocumentMut;
 
-use super::entry::{Entry, LABELS, Place, is_url};
+use super::entry::{Entry, LABELS, Location, is_url};
 use super::fault::CatalogError;
 use crate::sys::beneath::Directory;
 use crate::sys::file::{self, FileError};
 
-/// A list of this computer, whose entries come before the program's own.
+/// Catalog of this computer; its entries come before the built-in ones.
 pub const LOCAL_FILE: &str = "/etc/leptond/catalog.toml";
 
-/// A larger list is none.
+/// Largest list accepted.
 const MOST_BYTES: u64 = 1 << 20;
 
 const BUILT_IN: &str = include_str!("../../models/catalog.toml");
 
-/// Label lists that are part of the program, by the name that a catalog gives them.
+/// Built-in label lists by their name in catalogs.
 const BUILT_IN_LABELS: &[(&str, &str)] = &[
     ("labels/coco.txt", include_str!("../../models/labels/coco.txt")),
     ("labels/imagenet.txt", include_str!("../../models/labels/imagenet.txt")),
 ];
 
-/// What relative addresses of a list are relative to.
+/// Base of relative addresses.
 #[derive(Clone, Debug)]
 enum Base {
     Program,
     Directory(PathBuf),
-    /// An address up to and with its last slash.
+    /// An address up to and including its last slash.
     Url(String),
 }
 
@@ -39,10 +39,10 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// The list of this computer (`local`, where there is one) before the one that is part of the program.
+    /// The catalog of this computer (`local`, if it exists) before the built-in one.
     ///
     /// # Errors
-    /// When `local` is there and is not a catalog.
+    /// `local` exists and is not a catalog.
     pub fn of_this_computer(local: &Path) -> Result<Catalog, CatalogError> {
         let mut catalog = Catalog { lists: Vec::new() };
         if local.exists() {
@@ -53,7 +53,7 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// A list in a file; what it gives as relative paths is beside it.
+    /// Reads a list from a file; relative paths in it start at its directory.
     ///
     /// # Errors
     /// [`CatalogError::Unreadable`] or [`CatalogError::Wrong`].
@@ -65,7 +65,7 @@ impl Catalog {
         Catalog::of(&text, &place, Base::Directory(directory))
     }
 
-    /// A list that was fetched from `url`; relative addresses in it are relative to that.
+    /// Reads a list downloaded from `url`, the base of its relative addresses.
     ///
     /// # Errors
     /// [`CatalogError::Wrong`].
@@ -79,10 +79,10 @@ impl Catalog {
         Ok(Catalog { lists: vec![(base, entries)] })
     }
 
-    /// Bytes that a list may have at most.
+    /// Largest list in bytes.
     pub const MOST_BYTES: u64 = MOST_BYTES;
 
-    /// Every model, each name once: the first of a name counts.
+    /// Every model; of several with one name, the first.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         let all = || self.lists.iter().flat_map(|(_, entries)| entries);
         all().enumerate().filter(move |(i, e)| !all().take(*i).any(|b| b.name() == e.name())).map(|(_, e)| e)
@@ -93,10 +93,10 @@ impl Catalog {
         self.entries().find(|entry| entry.name() == name)
     }
 
-    /// The text of an entry's label file: of a file beside the list, or of one that is part of the program.
+    /// Text of an entry's label file, from beside the list or built in.
     ///
     /// # Errors
-    /// When there is no such file.
+    /// The file does not exist.
     pub fn labels(&self, entry: &Entry) -> Result<Option<(&'static str, String)>, CatalogError> {
         let Some(name) = &entry.labels_file else { return Ok(None) };
         let base =
@@ -117,7 +117,8 @@ impl Catalog {
     }
 }
 
-/// The text of a label file beside a list, beneath its directory: it is copied to where others can read it. `None` = there is none.
+/// Text of a label file beneath a list's directory, with strict access checks since it will be copied to a public place. `None` =
+/// missing.
 fn beside(directory: &Path, name: &str) -> Result<Option<String>, CatalogError> {
     let read = Directory::open(directory).and_then(|dir| dir.read_own(name, MOST_BYTES));
     let text = read.and_then(|bytes| {
@@ -163,9 +164,9 @@ fn parse(text: &str, place: &str, base: Base) -> Result<Vec<Entry>, CatalogError
     Ok(entries)
 }
 
-fn resolve(url: &str, base: &Base) -> Result<Place, String> {
+fn resolve(url: &str, base: &Base) -> Result<Location, String> {
     if is_url(url) {
-        return Ok(Place::Url(url.into()));
+        return Ok(Location::Url(url.into()));
     }
     if url.is_empty() || url.contains("://") {
         return Err(format!(
@@ -174,7 +175,7 @@ fn resolve(url: &str, base: &Base) -> Result<Place, String> {
     }
     match base {
         Base::Program => Err(format!("found {url:?}, allowed are http:// and https:// addresses")),
-        Base::Directory(directory) => Ok(Place::File(directory.join(url))),
-        Base::Url(base) => Ok(Place::Url(format!("{base}{url}"))),
+        Base::Directory(directory) => Ok(Location::File(directory.join(url))),
+        Base::Url(base) => Ok(Location::Url(format!("{base}{url}"))),
     }
 }

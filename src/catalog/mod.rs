@@ -1,14 +1,13 @@
-//! Models of others: the list of those that are known to run, their files fetched, and bundles put into a models directory whole or
-//! not at all.
+//! Third-party models: a catalog of tested ones, downloads, and atomic installation into a models directory.
 //!
-//! [`Catalog`] is the list, [`fetch`] gets a file over HTTP and goes on where an earlier attempt ended, [`Store`] is one models
-//! directory that nobody else changes meanwhile. None of them knows what a model is good for: whoever installs one proves first
-//! that it runs.
+//! [`Catalog`] is the list, [`fetch`] downloads a file over HTTP and resumes partial ones, [`Store`] is an exclusively locked
+//! models directory. None of them judges a model: the caller proves that it runs before installing it.
 
 mod agent;
 mod entry;
 mod fault;
 mod fetch;
+mod limits;
 mod list;
 mod pace;
 mod partial;
@@ -16,10 +15,11 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use agent::{Limits, Server};
-pub use entry::{Cost, Entry, Place};
+pub use agent::Server;
+pub use entry::{Cost, Entry, Location};
 pub use fault::{CatalogError, FetchError, StoreError};
 pub use fetch::{Progress, Request, fetch, recognise, text_at};
+pub use limits::Limits;
 pub use list::{Catalog, LOCAL_FILE};
 pub use partial::Partial;
 pub use store::{Stage, Store, choose, files_of, is_packaged, same_files};

@@ -1,30 +1,30 @@
-//! No patience with a server that drips: one that is never silent for long enough to be given up, and never comes to an end either.
+//! Limits on slow servers, including those that send a few bytes before each timeout.
 
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-use super::agent::Limits;
+use super::limits::Limits;
 
-/// What has to come on average of each span of [`Limits::silence`]: a third of what GPRS gives, the slowest that is worth waiting for.
+/// Least average rate over each span of [`Limits::silence`]: a third of GPRS, the slowest usable link.
 pub(super) const LEAST_BYTES_PER_S: u64 = 1024;
 
-/// Why a body was given up.
+/// The transfer is too slow.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub(super) enum TooSlow {
-    /// Too little in the latest span.
-    #[error("only {bytes} bytes came in {}: below {LEAST_BYTES_PER_S} bytes a second it is given up", seconds(*.span))]
+    /// Too few bytes in the latest span.
+    #[error("only {bytes} bytes came in {}: the least accepted rate is {LEAST_BYTES_PER_S} bytes/s", seconds(*.span))]
     Drip {
-        /// What came.
+        /// Bytes received.
         bytes: u64,
-        /// In this time.
+        /// Length of the span.
         span: Duration,
     },
-    /// Too long for any file.
-    #[error("not at its end after {} h", .0.as_secs() / 3600)]
+    /// The transfer exceeds its total time.
+    #[error("not complete after {} h", .0.as_secs() / 3600)]
     Endless(Duration),
 }
 
-/// A body that is given up when it comes too slowly.
+/// A body whose reads fail when it arrives too slowly.
 pub(super) struct Paced<R> {
     body: R,
     limits: Limits,
@@ -48,7 +48,7 @@ impl<R: Read> Read for Paced<R> {
     }
 }
 
-/// What came since when.
+/// Bytes received in the present span.
 struct Pace {
     begun: Instant,
     since: Instant,
@@ -60,7 +60,7 @@ impl Pace {
         Pace { begun: now, since: now, bytes: 0 }
     }
 
-    /// Some bytes came at `now`.
+    /// Counts bytes received at `now`.
     fn came(&mut self, bytes: u64, limits: Limits, now: Instant) -> Result<(), TooSlow> {
         self.bytes += bytes;
         let span = now.saturating_duration_since(self.since);
@@ -88,7 +88,7 @@ mod tests {
     const LIMITS: Limits =
         Limits { silence: Duration::from_secs(30), retries: 0, total: Duration::from_secs(12 * 3600) };
 
-    /// `bytes` every `every_ms` for `seconds`; when it was given up, and why.
+    /// `bytes` every `every_ms` for `seconds`. Returns the time and cause of the failure.
     fn run(bytes: u64, every_ms: u64, seconds: u64) -> Option<(u64, TooSlow)> {
         let start = Instant::now();
         let mut pace = Pace::new(start);

@@ -1,4 +1,4 @@
-//! A file on its way: what has come so far, and what is needed to ask for the rest.
+//! Partial downloads with the metadata needed to resume them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -10,32 +10,32 @@ use sha2::{Digest, Sha256};
 use super::fault::FetchError;
 use crate::sys::file;
 
-/// A larger note was not written here.
+/// Largest metadata file.
 const NOTE_BYTES: u64 = 64 << 10;
 
-/// What the server said of the version whose beginning is on disk.
+/// Version of the partially downloaded file, as reported by the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Version {
-    /// Hash of the address that it came from, which may hold a password.
+    /// Hash of the source address, which may contain a password.
     pub(super) source: String,
     /// Strong entity tag (RFC 9110, 8.8.3).
     pub(super) etag: Option<String>,
-    /// Time of the last change as the server writes it.
+    /// Last-Modified as the server writes it.
     pub(super) last_modified: Option<String>,
     /// Bytes of the whole file.
     pub(super) total_bytes: Option<u64>,
-    /// Since when this computer runs. What was written before a power cut may not have reached the disk, whatever its length says.
+    /// Boot id of the download. Bytes written before a power cut may not have reached the disk, even if the file's length covers
+    /// them.
     #[serde(default)]
     pub(super) boot: Option<String>,
 }
 
-/// Since when this computer runs, as a name.
+/// Boot id of this computer.
 pub(super) fn boot() -> Option<String> {
     Some(file::read_text("/proc/sys/kernel/random/boot_id".as_ref(), 1 << 10).ok()?.trim().into())
 }
 
-/// The beginning of a file, with its version beside it. Every byte is written as it comes, so that whatever ends the process
-/// costs nothing.
+/// The beginning of a file, with its version beside it. Every byte is written as it arrives, so a killed process loses nothing.
 #[derive(Debug)]
 pub struct Partial {
     data: PathBuf,
@@ -45,7 +45,7 @@ pub struct Partial {
 }
 
 impl Partial {
-    /// The one for what is known as `key` (a hash, or an address) in `dir`; empty where there is none yet.
+    /// The partial file of `key` (a hash or an address) in `dir`; empty where there is none yet.
     pub fn open(dir: &Path, key: &str) -> Partial {
         let name = crate::model::sha256(key.as_bytes());
         let data = dir.join(format!("{}.part", &name[..32]));
@@ -53,27 +53,27 @@ impl Partial {
         Partial { note: data.with_extension("json"), data, len, file: None }
     }
 
-    /// Bytes that are there.
+    /// Bytes received.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether nothing is there yet.
+    /// `true` when nothing was received yet.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Where the bytes are.
+    /// Path of the bytes.
     pub fn path(&self) -> &Path {
         &self.data
     }
 
-    /// Which version they are of, where that is known.
+    /// Version of the bytes, where known.
     pub(super) fn version(&self) -> Option<Version> {
         serde_json::from_slice(&file::read_regular(&self.note, NOTE_BYTES).ok()?).ok()
     }
 
-    /// Begins anew with another version.
+    /// Starts over with another version.
     pub(super) fn begin(&mut self, version: &Version) -> Result<(), FetchError> {
         let file = File::create(&self.data).map_err(|e| disk(&self.data, &e))?;
         self.len = 0;
@@ -82,7 +82,7 @@ impl Partial {
         fs::write(&self.note, text).map_err(|e| disk(&self.note, &e))
     }
 
-    /// Adds bytes at the end.
+    /// Appends bytes.
     pub(super) fn add(&mut self, bytes: &[u8]) -> Result<(), FetchError> {
         let file = match &mut self.file {
             Some(file) => file,
@@ -99,7 +99,7 @@ impl Partial {
         Ok(())
     }
 
-    /// SHA-256 of what is there, in lower-case hexadecimal.
+    /// SHA-256 of the bytes, in lower-case hexadecimal.
     pub(super) fn sha256(&self) -> Result<String, FetchError> {
         let mut file = File::open(&self.data).map_err(|e| disk(&self.data, &e))?;
         let mut hash = Sha256::new();
@@ -113,7 +113,7 @@ impl Partial {
         }
     }
 
-    /// Throws away what is there.
+    /// Deletes the bytes and their metadata.
     pub fn discard(&mut self) {
         self.file = None;
         self.len = 0;

@@ -1,8 +1,7 @@
-//! A directory of bundles, changed by one process at a time and never seen half-changed.
+//! A directory of bundles, changed by one process at a time and only atomically.
 //!
-//! What is not finished is below `.partial` in the same file system: files on their way, and the bundle that is being put together.
-//! A bundle comes into being, is replaced and goes by one `rename` each. Whatever ends the process in between, the next one that
-//! opens the directory clears up.
+//! Unfinished files are below `.partial` in the same file system: partial downloads, and the staged bundle. A bundle is added,
+//! replaced and removed by one `rename` each. After a crash, the next process that opens the directory cleans up.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -15,28 +14,28 @@ use rustix::fs::{Access, CWD, FlockOperation, RenameFlags};
 use super::fault::StoreError;
 use crate::model::{Bundle, ModelError};
 
-/// What is not finished.
+/// Directory of unfinished files.
 const PARTIAL: &str = ".partial";
 
-/// A file on its way that nobody asked for in this time is not wanted any more.
+/// Age after which an unused partial download is deleted.
 const KEEP_PARTIAL: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// A models directory that no other process changes while this lives.
+/// An exclusively locked models directory.
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
     _lock: File,
 }
 
-/// A bundle that is being put together.
+/// A bundle being assembled.
 #[derive(Debug)]
 pub struct Stage {
     path: PathBuf,
 }
 
 impl Store {
-    /// Opens a models directory, which is made if it is not there, and clears up what killed processes left. `waiting` is called
-    /// when another process has it open; that one is waited for.
+    /// Opens and locks a models directory, creates it if necessary, and cleans up after killed processes. When another process
+    /// holds the lock, calls `waiting` and then waits for it.
     ///
     /// # Errors
     /// [`StoreError::Io`].
@@ -61,7 +60,7 @@ impl Store {
         &self.dir
     }
 
-    /// Where files on their way are.
+    /// Directory of partial downloads.
     pub fn partial(&self) -> PathBuf {
         self.dir.join(PARTIAL)
     }
@@ -69,7 +68,7 @@ impl Store {
     fn clear_up(&self, now: SystemTime) -> Result<(), StoreError> {
         remove_all(&self.partial().join("stage"))?;
         remove_all(&self.partial().join("gone"))?;
-        // Where a file system cannot exchange two directories, a replaced one waits here until the new one is in its place.
+        // On file systems that cannot exchange two directories, a replaced bundle waits here until the new one is in place.
         let old = self.partial().join("old");
         for entry in fs::read_dir(&old).into_iter().flatten().flatten() {
             let target = self.dir.join(entry.file_name());
@@ -89,23 +88,23 @@ impl Store {
         Ok(())
     }
 
-    /// An empty bundle of this name, to be filled and then [installed](Store::install).
+    /// An empty bundle of this name, to be filled and [installed](Store::install).
     ///
     /// # Errors
     /// [`StoreError::Io`].
     pub fn stage(&self, name: &str) -> Result<Stage, StoreError> {
         let path = self.partial().join("stage").join(name);
         remove_all(&path)?;
-        // Nobody else looks into it before it was proven; `settle` opens it.
+        // Private until it is proven; `settle` opens its permissions.
         let mut private = DirBuilder::new();
         private.recursive(true).mode(0o700).create(&path).map_err(|e| fault(&path, &e))?;
         Ok(Stage { path })
     }
 
-    /// Puts a bundle in its place, on disk before anybody can see it. With `replace`, one that is there already goes.
+    /// Installs a bundle, on disk before it becomes visible. `replace` allows it to replace an existing one.
     ///
     /// # Errors
-    /// [`StoreError::Occupied`], or [`StoreError::Io`]; the directory is then as it was.
+    /// [`StoreError::Occupied`], or [`StoreError::Io`]; the directory is then unchanged.
     pub fn install(&self, stage: Stage, replace: bool) -> Result<PathBuf, StoreError> {
         let target = self.dir.join(stage.path.file_name().unwrap_or_default());
         if target.symlink_metadata().is_ok() && !replace {
@@ -136,10 +135,10 @@ impl Store {
         })
     }
 
-    /// Takes a bundle, or a bare model file, away.
+    /// Removes a bundle or a bare model file.
     ///
     /// # Errors
-    /// [`StoreError::Io`]; it is then still there.
+    /// [`StoreError::Io`]; the bundle then still exists.
     pub fn remove(&self, name: &str) -> Result<(), StoreError> {
         let target = self.dir.join(name);
         let gone = self.partial().join("gone");
@@ -151,12 +150,12 @@ impl Store {
 }
 
 impl Stage {
-    /// Where it is put together.
+    /// Directory of the staged bundle.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes a file of the bundle; `file` may name directories.
+    /// Writes a file of the bundle; `file` may contain directories.
     ///
     /// # Errors
     /// [`StoreError::Io`].
@@ -165,13 +164,13 @@ impl Stage {
         fs::write(&path, bytes).map_err(|e| fault(&path, &e))
     }
 
-    /// Puts a file of the same file system, which was fetched for it, into the bundle and leaves it where it is, too.
+    /// Adds a downloaded file of the same file system to the bundle and keeps the original.
     ///
     /// # Errors
     /// [`StoreError::Io`].
     pub fn link(&self, file: &str, from: &Path) -> Result<(), StoreError> {
         let path = self.path_of(file)?;
-        // Some file systems know no links.
+        // Some file systems have no hard links.
         fs::hard_link(from, &path).or_else(|_| fs::copy(from, &path).map(drop)).map_err(|e| fault(&path, &e))
     }
 
@@ -185,17 +184,17 @@ impl Stage {
 }
 
 impl Drop for Stage {
-    /// What was not installed is of no use: on a full disk, the room that it takes is missed.
+    /// Deletes a bundle that was not installed, which frees its space.
     fn drop(&mut self) {
-        // The next one that opens the directory tries again.
+        // On failure, the next process that opens the directory tries again.
         let _ = remove_all(&self.path);
     }
 }
 
-/// The first of `dirs` in which this user may install models. What a package brings is left to the package.
+/// The first writable one of `dirs`. Directories of packages are excluded.
 ///
 /// # Errors
-/// [`StoreError::NotWritable`] with the reason for each.
+/// [`StoreError::NotWritable`] with the reason of each.
 pub fn choose(dirs: &[PathBuf]) -> Result<PathBuf, StoreError> {
     let mut reasons = Vec::new();
     for dir in dirs {
@@ -208,9 +207,9 @@ pub fn choose(dirs: &[PathBuf]) -> Result<PathBuf, StoreError> {
     Err(StoreError::NotWritable { dirs: reasons })
 }
 
-/// Why this user may not write there; empty if they may, or could make the directory.
+/// Reason for which this user may not write there; empty if they may, or could create the directory.
 fn not_writable(dir: &Path) -> String {
-    // The last one above a relative path is empty, and means here.
+    // The last ancestor of a relative path is empty and means the current directory.
     let above = dir.ancestors().map(|a| if a.as_os_str().is_empty() { Path::new(".") } else { a });
     let there = above.into_iter().find(|a| a.symlink_metadata().is_ok()).unwrap_or(dir);
     if !there.is_dir() {
@@ -222,15 +221,15 @@ fn not_writable(dir: &Path) -> String {
     }
 }
 
-/// Whether a package manager put it there.
+/// `true` for files of a package manager.
 pub fn is_packaged(path: &Path) -> bool {
     path.starts_with("/usr") && !path.starts_with("/usr/local")
 }
 
-/// The files that a bundle consists of.
+/// Files of a bundle.
 pub fn files_of(bundle: &Bundle) -> Vec<String> {
     let manifest = bundle.manifest();
-    let mut files: Vec<String> = bundle.rungs().into_iter().map(|rung| rung.file).collect();
+    let mut files: Vec<String> = bundle.variants().into_iter().map(|rung| rung.file).collect();
     files.extend(manifest.labels_file.clone());
     files.extend(manifest.output.anchors.clone());
     files.extend(bundle.goldens().iter().map(|golden| golden.file.clone()));
@@ -242,10 +241,10 @@ pub fn files_of(bundle: &Bundle) -> Vec<String> {
     files
 }
 
-/// Whether two bundles are the same, byte for byte.
+/// `true` when two bundles are equal, byte for byte.
 ///
 /// # Errors
-/// When a file of either cannot be read.
+/// A file of either bundle cannot be read.
 pub fn same_files(a: &Bundle, b: &Bundle) -> Result<bool, ModelError> {
     let files = files_of(a);
     if files != files_of(b) {
@@ -259,7 +258,7 @@ pub fn same_files(a: &Bundle, b: &Bundle) -> Result<bool, ModelError> {
     Ok(true)
 }
 
-/// Makes a directory and those above it, each for whoever owns the one that it is in.
+/// Creates a directory and its ancestors, each owned as its parent is.
 fn make_dirs(dir: &Path) -> Result<(), StoreError> {
     if dir.is_dir() {
         return Ok(());
@@ -275,7 +274,7 @@ fn make_dirs(dir: &Path) -> Result<(), StoreError> {
     give(dir, parent.unwrap_or(Path::new(".")), 0o755)
 }
 
-/// Makes everything of a bundle readable for the service, gives it to whoever owns the models directory, and writes it to the disk.
+/// Makes a bundle readable for the service, owned as the models directory is, and durable.
 fn settle(path: &Path, dir: &Path) -> Result<(), StoreError> {
     let is_dir = path.is_dir();
     give(path, dir, if is_dir { 0o755 } else { 0o644 })?;
@@ -287,14 +286,14 @@ fn settle(path: &Path, dir: &Path) -> Result<(), StoreError> {
     sync(path)
 }
 
-/// Sets mode and, where this is root, the owner: the one of `like`.
+/// Sets the mode and, as root, the owner of `like`.
 fn give(path: &Path, like: &Path, mode: u32) -> Result<(), StoreError> {
     if rustix::process::geteuid().is_root() {
         let meta = fs::metadata(like).map_err(|e| fault(like, &e))?;
         std::os::unix::fs::chown(path, Some(meta.uid()), Some(meta.gid())).map_err(|e| fault(path, &e))?;
     }
     match fs::set_permissions(path, Permissions::from_mode(mode)) {
-        // Another user's lock or directory is as they made it.
+        // Another user's lock or directory keeps its mode.
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         result => result.map_err(|e| fault(path, &e)),
     }

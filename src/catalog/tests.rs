@@ -18,7 +18,10 @@ fn the_programs_catalog_is_whole() {
         let said = [&manifest.description, &manifest.licence, &manifest.origin, &manifest.sha256];
         assert!(said.iter().all(|text| !text.is_empty()), "{name}");
         assert!(manifest.accuracy.is_some() && entry.cost.is_some(), "{name}");
-        assert!(entry.places.iter().all(|p| matches!(p, Place::Url(url) if url.starts_with("https://"))), "{name}");
+        assert!(
+            entry.locations.iter().all(|p| matches!(p, Location::Url(url) if url.starts_with("https://"))),
+            "{name}"
+        );
         let labels = catalog.labels(entry).unwrap().map_or(manifest.labels.len(), |(_, text)| text.lines().count());
         assert!(labels >= 2 || name == "mlperf-ad", "{name}: {labels} labels");
     }
@@ -33,7 +36,7 @@ fn a_list_of_this_computer_comes_first() {
     std::fs::write(&file, text).unwrap();
     let catalog = Catalog::of_this_computer(&file).unwrap();
     assert_eq!(catalog.entries().filter(|e| e.name() == "fastestdet").count(), 1);
-    assert_eq!(catalog.find("fastestdet").unwrap().places, [Place::File(dir.path().join("mine.onnx"))]);
+    assert_eq!(catalog.find("fastestdet").unwrap().locations, [Location::File(dir.path().join("mine.onnx"))]);
     assert!(catalog.find("mlperf-kws").is_some());
 }
 
@@ -69,7 +72,10 @@ fn relative_addresses_are_beside_the_list() {
     );
     let catalog = Catalog::from_url(&text, "https://h/lists/c.toml").unwrap();
     let entry = catalog.find("m").unwrap();
-    assert_eq!(entry.places, [Place::Url("https://h/lists/a/m.tflite".into()), Place::Url("http://x/m".into())]);
+    assert_eq!(
+        entry.locations,
+        [Location::Url("https://h/lists/a/m.tflite".into()), Location::Url("http://x/m".into())]
+    );
     assert_eq!(entry.manifest.file, "model.tflite");
 }
 
@@ -134,7 +140,7 @@ fn what_a_killed_process_left_is_cleared_up() {
     let long_ago = SystemTime::now() - Duration::from_secs(30 * 24 * 3600);
     std::fs::File::options().write(true).open(partial.join("old.part")).unwrap().set_modified(long_ago).unwrap();
     drop(open(models));
-    // A replaced bundle comes back where the new one did not get into its place.
+    // A replaced bundle returns when the new one did not get into place.
     assert_eq!(names(models), ["lost", "there"]);
     assert_eq!(std::fs::read_to_string(models.join("there/x")).unwrap(), "new");
     assert_eq!(names(&partial), ["lock", "new.part"]);
@@ -161,7 +167,7 @@ fn the_first_directory_that_may_be_written_is_chosen() {
     std::fs::write(&file, "").unwrap();
     let [new, packaged, below] = [dir.path().join("a/b"), "/usr/share/leptond/models".into(), file.join("models")];
     assert_eq!(choose(&[packaged.clone(), file.clone(), new.clone()]).unwrap(), new);
-    // A relative one that is not there yet is made here.
+    // A relative directory is created below the current one.
     assert_eq!(choose(&["not-there-yet".into()]).unwrap(), PathBuf::from("not-there-yet"));
     let error = choose(&[packaged, file, below]).unwrap_err().to_string();
     assert!(error.contains("belongs to a package") && error.matches("not a directory").count() == 2, "{error}");

@@ -8,16 +8,16 @@ use std::time::Instant;
 use serde::Serialize;
 use tract_onnx::prelude::{TValue, TVec, Tensor};
 
-use super::infer::load;
+use super::open::{self, load};
 use super::profile::{self, StepTime};
 use super::progress::{Counter, spinner};
-use super::{Failure, say};
+use super::{Failure, picture_size, say};
 use crate::board::Info;
-use crate::daemon::stages::open_bundle;
-use crate::int8::op::Profile;
-use crate::model::race::{self, Race};
-use crate::model::{Engine, LoadedModel, Model, ModelError, Plan, PlanKey, Runner};
+use crate::model::autotune::{self, Autotuned};
+use crate::model::{Engine, Model, ModelError, Plan, PlanKey, Runner};
+use crate::pipeline::open_bundle;
 use crate::sys::Roots;
+use leptond_engine::int8::op::Profile;
 
 /// Arguments of `leptond bench`.
 #[derive(Debug, clap::Args)]
@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     engine: Engine,
     /// Resolution of a picture input that the file leaves open
-    #[arg(long, value_name = "HxW", value_parser = size)]
+    #[arg(long, value_name = "HxW", value_parser = picture_size::parse)]
     size: Option<[usize; 2]>,
     /// Items in one inference
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4096))]
@@ -66,7 +66,7 @@ struct Report {
     engine: &'static str,
     kernels: Option<&'static str>,
     /// The race between integers and floats, where the engine was left to us.
-    race: Option<Race>,
+    race: Option<Autotuned>,
     threads: usize,
     iters: u32,
     load_ms: f64,
@@ -88,7 +88,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     };
     let started = Instant::now();
     let model = load(model, race.map_or(args.engine, |r| r.engine), args.threads)?;
-    check_size(&model, key)?;
+    picture_size::check(&model, key)?;
     let mut bench = spinner("compiling", || -> Result<Bench, ModelError> {
         match key.batch {
             Some(_) => Ok(Bench::Plan(Box::new(model.compile_plan(key)?))),
@@ -147,7 +147,7 @@ fn text(report: &Report) -> String {
     let kernels = report.kernels.map(|k| format!(" ({k} kernels)")).unwrap_or_default();
     let threads = if report.threads == 1 { "thread" } else { "threads" };
     let race = match report.race {
-        Some(Race { int8_ms, f32_ms: Some(f32_ms), remembered, .. }) => {
+        Some(Autotuned { int8_ms, f32_ms: Some(f32_ms), remembered, .. }) => {
             let when = if remembered { "earlier" } else { "now" };
             format!("race      {int8_ms:.3} ms in integers, {f32_ms:.3} ms in floats (timed {when})\n")
         }
@@ -166,7 +166,7 @@ fn text(report: &Report) -> String {
     )
 }
 
-/// What is timed: a plan as the daemon has it, or the bare graph (any element type).
+/// The timed thing: a plan as the daemon has it, or the bare graph (any element type).
 enum Bench {
     Plan(Box<Plan>),
     Runner(Box<Runner>, TVec<TValue>),
@@ -195,36 +195,16 @@ impl Bench {
     }
 }
 
-/// Refuses `--size` where the model has no picture whose size it could be, and asks for it where only that is missing.
-pub(super) fn check_size(model: &LoadedModel, key: PlanKey) -> Result<(), Failure> {
-    let shapes = |size| model.shapes(PlanKey { size, ..key }).map_err(|error| error.to_string());
-    let Some(given) = key.size else {
-        // The size is any that a file may leave open: what counts is that with one there is nothing left to ask.
-        return match (shapes(None), shapes(Some([64, 64]))) {
-            (Err(error), Ok(_)) => Err(Failure::Usage(format!("{error}: give --size HxW"))),
-            _ => Ok(()),
-        };
-    };
-    // A picture takes another size or says why not; to anything else the size means nothing, and it answers the same.
-    if shapes(Some(given)) == shapes(Some(given.map(|pixels| pixels + 1))) {
-        let input = model.info().inputs.first().map_or("", |port| port.name.as_str());
-        let reason =
-            format!("--size is for models with a picture as input, and input {input:?} of {} is none", model.name());
-        return Err(Failure::Usage(reason));
-    }
-    Ok(())
-}
-
 /// Integers against floats on this board.
-fn race(args: &Args, model: &str, key: PlanKey) -> Result<Option<Race>, Failure> {
+fn race(args: &Args, model: &str, key: PlanKey) -> Result<Option<Autotuned>, Failure> {
     // Before the race, which would only say what is wrong with its plan.
-    check_size(&load(model, Engine::F32, args.threads)?, key)?;
-    let here = super::glance();
+    picture_size::check(&load(model, Engine::F32, args.threads)?, key)?;
+    let here = open::model_refs();
     let bundle = open_bundle(model, &here.dirs).map_err(anyhow::Error::from)?;
     let board = Info::read(&Roots::default());
     let (threads, board) = (args.threads as usize, format!("{} {}", board.model, board.cpu));
-    let dir = race::state_dir(&here.state_dir, &|name| std::env::var_os(name));
-    let run = || race::race(&bundle, threads, key, &board, dir.as_deref());
+    let dir = autotune::state_dir(&here.state_dir, &|name| std::env::var_os(name));
+    let run = || autotune::race(&bundle, threads, key, &board, dir.as_deref());
     Ok(spinner("integers against floats", run).map_err(anyhow::Error::from)?)
 }
 
@@ -238,12 +218,4 @@ fn peak_rss_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
     line.and_then(|l| l.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
-}
-
-pub(super) fn size(text: &str) -> Result<[usize; 2], String> {
-    let parse = |s: &str| s.parse::<usize>().ok().filter(|v| (1..=8192).contains(v));
-    match text.split_once(['x', 'X']).map(|(h, w)| (parse(h), parse(w))) {
-        Some((Some(h), Some(w))) => Ok([h, w]),
-        _ => Err("expected HEIGHTxWIDTH in pixels, 1 to 8192 each, for example 224x224".into()),
-    }
 }

@@ -9,9 +9,11 @@ use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::json;
 
-use super::Failure;
 use super::output::written;
-use crate::config::{self, Override};
+use super::source_pairs::source_of_pairs;
+use super::{Failure, choice};
+use crate::config;
+use crate::draw::{self, Canvas};
 use crate::frame::{Frame, Image, Payload, PixelFormat, Window};
 use crate::preprocess;
 use crate::source::{self, Next, Source, SourceError};
@@ -67,36 +69,13 @@ fn source_config(args: &Args) -> Result<source::Config, Failure> {
     let Some(name) = &args.pipeline else { return source_of_pairs(&args.source).map_err(Failure::Usage) };
     let options = config::Options { file: args.config.clone(), skip_files: true, ..config::Options::default() };
     let loaded = config::load(&options).map_err(|errors| Failure::Config(errors.to_string()))?;
-    let names: Vec<&str> = loaded.config.pipelines.iter().map(|p| p.name.as_str()).collect();
-    match loaded.config.pipelines.iter().find(|p| p.name == *name) {
-        Some(pipeline) => Ok(pipeline.source.clone()),
-        None => Err(Failure::Usage(format!("--pipeline {name}: the configuration has {}", names.join(", ")))),
-    }
+    let file = args.config.as_deref().unwrap_or(Path::new(config::DEFAULT_FILE));
+    let pipeline = choice::pipeline(&loaded.config, file, Some(name), |_| true)?;
+    let unknown = || Failure::Usage(format!("--pipeline {name}: its source is not in the configuration"));
+    loaded.config.source_of(&pipeline.source).cloned().ok_or_else(unknown)
 }
 
-/// The source that `KEY=VALUE` pairs describe, checked as in a configuration file.
-///
-/// # Errors
-/// What is wrong with them, for people.
-pub(super) fn source_of_pairs(pairs: &[String]) -> Result<source::Config, String> {
-    let flag =
-        |key: &str, value: &str, flag: &str| Override { key: key.into(), value: value.into(), flag: flag.into() };
-    // An empty file: what this computer's daemon is configured to do is of no interest here.
-    let mut options =
-        config::Options { file: Some("/dev/null".into()), skip_files: true, ..config::Options::default() };
-    options.overrides.push(flag("pipeline[0].name", "capture", "name"));
-    options.overrides.push(flag("pipeline[0].model", "none", "model"));
-    for pair in pairs {
-        let (key, value) =
-            pair.split_once('=').ok_or_else(|| format!("{pair:?} is not of the form KEY=VALUE, such as type=v4l2"))?;
-        options.overrides.push(flag(&format!("pipeline[0].source.{key}"), value, pair));
-    }
-    let loaded = config::load(&options).map_err(|errors| errors.to_string())?;
-    let source = loaded.config.pipelines.into_iter().next().map(|pipeline| pipeline.source);
-    source.ok_or_else(|| "no source is given".to_owned())
-}
-
-/// Why a capture ended before its time.
+/// An early end of a capture.
 enum Stopped {
     Write(io::Error),
     Failed(anyhow::Error),
@@ -125,7 +104,7 @@ struct Summary {
     picture: Option<Look>,
 }
 
-/// What a picture looks like.
+/// Format, size and colours of a picture.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Look {
     format: String,
@@ -268,19 +247,13 @@ fn save(dir: &Path, number: u64, image: &Image, look: &Look, rgb: &[u8]) -> anyh
         PixelFormat::Jpeg => ("jpg", None),
         PixelFormat::Png => ("png", None),
         PixelFormat::Bmp => ("bmp", None),
-        _ => ("png", Some(png(look.width, look.height, rgb)?)),
+        _ => {
+            let canvas = Canvas::new([look.width, look.height], rgb.to_vec());
+            ("png", Some(draw::encode(&canvas, draw::Format::Png)?))
+        }
     };
     let path = dir.join(format!("{number:06}.{suffix}"));
     fs::write(&path, encoded.as_deref().unwrap_or(&image.data)).with_context(|| path.display().to_string())
-}
-
-fn png(width: u32, height: u32, rgb: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, width, height);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.write_header()?.write_image_data(rgb)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -1,19 +1,29 @@
 //! `leptond demo`: the whole thing at work on embedded defaults, without a file or a device.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::screen::Screen;
+use anyhow::Context;
+
+use super::output::tell;
 use super::{Failure, say};
 use crate::config::{Config, Loaded, PipelineConfig};
-use crate::daemon::{self, Report};
-use crate::publish::{BrokerConfig, Publisher};
-use crate::source::{self, SensorConfig, SensorKind, SyntheticConfig, synthetic};
-use crate::{governor, model, preprocess, task, telemetry};
+use crate::frame::{PipelineName, Sink};
+use crate::publish::BrokerConfig;
+use crate::publish::stdout::Printer;
+use crate::publish::terminal::Terminal;
+use crate::runtime::{self, Report};
+use crate::source::{self, SensorConfig, SensorKind, SyntheticConfig};
+use crate::{model, preprocess, task, telemetry};
+use leptond_governor as governor;
 
-/// Where MQTT brokers listen by custom.
+/// Customary address of an MQTT broker.
 const USUAL: &str = "127.0.0.1:1883";
+
+/// Time that the terminal has for its last lines.
+const LAST_LINES_WITHIN: Duration = Duration::from_millis(500);
 
 /// Arguments of `leptond demo`.
 #[derive(Debug, clap::Args)]
@@ -46,27 +56,38 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let level = if args.verbose { "info" } else { "warn" };
     let log = telemetry::Config { level: level.into(), ..telemetry::Config::default() };
     telemetry::init(&log).map_err(|e| Failure::Config(e.to_string()))?;
+    let name = |name: &str| PipelineName::new(name).map_err(|e| Failure::Config(e.to_string()));
     let listen = args.listen.map_or_else(usual_or_free, |address| address.to_string());
     let config = Config {
         log,
         broker: BrokerConfig { enabled: true, listen },
-        pipelines: vec![meter(args.seed, args.fps), machine()],
+        pipelines: vec![meter(name("meter")?, args.seed, args.fps), machine(name("machine")?)],
         ..Config::default()
     };
-    let tee: Option<Arc<dyn Publisher>> =
-        (!args.json).then(|| Arc::new(Screen::new(&config.mqtt.prefix)) as Arc<dyn Publisher>);
+    let terminal = if args.json {
+        None
+    } else {
+        let (node, printer) =
+            (config.node.name_or_default(Path::new("/")), Printer::for_stdout(false, &config.mqtt.prefix));
+        Some(Arc::new(Terminal::new(node, printer, std::io::stdout()).context("starting the terminal's thread")?))
+    };
     let quiet = args.json;
-    let options = daemon::Options {
+    let options = runtime::Options {
         run_for: args.run_for,
-        tee,
+        sinks: terminal.iter().map(|terminal| terminal.clone() as Arc<dyn Sink>).collect(),
         on_broker: Some(Box::new(move |address| {
             if !quiet {
                 greet(address);
             }
         })),
-        ..daemon::Options::default()
+        ..runtime::Options::default()
     };
-    let report = daemon::run(Loaded::built_in(config), options).map_err(super::run::failure)?;
+    let report = runtime::run(Loaded::built_in(config), options);
+    let missing = terminal.map_or(0, |terminal| terminal.finish(Instant::now() + LAST_LINES_WITHIN));
+    if missing > 0 {
+        tell(&format!("{missing} lines came faster than they could be written and are missing"));
+    }
+    let report = report.map_err(super::run::failure)?;
     if args.json {
         let json = serde_json::to_string(&report).map_err(|e| Failure::Failed(e.into()))?;
         say(&json)
@@ -76,27 +97,27 @@ pub fn run(args: Args) -> Result<(), Failure> {
 }
 
 /// A meter seen by a synthetic camera; its five digits are cut out and read as one batch.
-fn meter(seed: u64, fps: f64) -> PipelineConfig {
+fn meter(name: PipelineName, seed: u64, fps: f64) -> PipelineConfig {
     let camera = SyntheticConfig { seed, fps, ..SyntheticConfig::default() };
     PipelineConfig {
-        name: "meter".into(),
+        name,
         model: "leptonnet-digits".into(),
         engine: model::Engine::Auto,
         threads: 1,
         preprocess: preprocess::Config {
-            regions: synthetic::regions(camera.width, camera.height).map(preprocess::Region::Rect).to_vec(),
+            regions: crate::scene::regions(camera.width, camera.height).map(preprocess::Region::Rect).to_vec(),
             ..preprocess::Config::default()
         },
-        source: source::Config::Synthetic(camera),
-        task: task::Config { monotonic: true, ..task::Config::default() },
+        source: source::Config::Synthetic(camera).into(),
+        task: task::ClassifyConfig { monotonic: true, ..Default::default() }.into(),
         governor: governor::PipelineConfig { deadline_ms: 250, ..governor::PipelineConfig::default() },
     }
 }
 
 /// This computer's own readings, watched for anything unusual.
-fn machine() -> PipelineConfig {
+fn machine(name: PipelineName) -> PipelineConfig {
     PipelineConfig {
-        name: "machine".into(),
+        name,
         model: "machine-anomaly".into(),
         engine: model::Engine::Auto,
         threads: 1,
@@ -106,7 +127,8 @@ fn machine() -> PipelineConfig {
             window: 8,
             stride: 1,
             ..SensorConfig::default()
-        }),
+        })
+        .into(),
         preprocess: preprocess::Config::default(),
         task: task::Config::default(),
         // It costs next to nothing, and overload, which it is there to tell of, is when the governor would thin it out.

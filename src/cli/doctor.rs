@@ -1,19 +1,17 @@
-//! `leptond doctor`: what is wrong, each with the command that mends it.
-//!
-//! Each group reads its facts first (`gather`), then judges them (`judge`), which is pure.
+//! `leptond doctor`: the findings of [`crate::diagnose`] in words, each with the command that mends it.
 
 mod board;
 mod broker;
 mod camera;
 mod clock;
 mod configuration;
-mod finding;
-mod holder;
-mod machine;
 mod model;
 mod sensor;
 mod service;
+mod shown;
 mod storage;
+#[cfg(test)]
+mod tests;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -21,14 +19,15 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::probe::gather::Report;
-use super::progress::spinner;
+use super::progress::{loading, spinner};
 use super::{Failure, say};
 use crate::board::LinuxBoard;
-use crate::config::{Config, NodeConfig};
-use crate::daemon::status;
-use finding::{Finding, Group, Level};
-use machine::Machine;
+use crate::config::Config;
+use crate::diagnose::machine::Machine;
+use crate::diagnose::survey::Report;
+use crate::diagnose::{self, Level, storage::SERVICE_STATE};
+use crate::runtime::status;
+use shown::{Group, Shown};
 
 /// Arguments of `leptond doctor`.
 #[derive(Debug, clap::Args)]
@@ -50,9 +49,6 @@ pub struct Args {
     root: Option<PathBuf>,
 }
 
-/// `StateDirectory=` of the unit.
-const SERVICE_STATE: &str = "/var/lib/leptond";
-
 /// CPU use needs two looks at the counters this far apart.
 const CPU_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -66,14 +62,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if machine.is_here() {
         std::thread::sleep(CPU_INTERVAL);
     }
-    let configuration = configuration::gather(&machine, args.config);
+    let configuration = diagnose::configuration::gather(&machine, args.config);
     if let Some(config) = &configuration.config {
         looked.set_zone(&config.node.thermal_zone);
     }
     let report = spinner("looking at the board", || Report::gather(&mut looked, args.root.as_deref()));
     let mut groups = examine(&machine, &report, &configuration);
     if !configuration.of_service {
-        finding::for_file(&mut groups, &configuration.file);
+        shown::for_file(&mut groups, &configuration.file);
     }
     let count = |level| groups.iter().flat_map(|g| &g.findings).filter(|f| f.level == level).count();
     let trouble = count(Level::Trouble);
@@ -92,57 +88,54 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
         let colour = std::io::stdout().is_terminal() && !plain;
         let name = Some(report.board.model.as_str()).filter(|m| !m.is_empty()).unwrap_or("unknown board");
-        say(&format!(
-            "{name}, {}, Linux {}\n\n{}",
-            report.system,
-            report.board.kernel,
-            finding::text(&groups, colour)
-        ))?;
+        say(&format!("{name}, {}, Linux {}\n\n{}", report.system, report.board.kernel, shown::text(&groups, colour)))?;
     }
     match trouble {
         0 => Ok(()),
-        _ => Err(anyhow::anyhow!("{}", finding::summary(&groups)).into()),
+        _ => Err(anyhow::anyhow!("{}", shown::summary(&groups)).into()),
     }
 }
 
-/// Where the state is kept: what the configuration names, else the service's own directory, else that of a run by hand.
-fn state_dir(node: &NodeConfig, of_service: bool) -> Option<PathBuf> {
-    let of_unit = || Some(PathBuf::from(SERVICE_STATE)).filter(|dir| of_service && dir.is_dir());
-    Some(node.state_dir.clone()).filter(|dir| !dir.as_os_str().is_empty()).or_else(of_unit).or_else(|| node.state_dir())
-}
-
-fn examine(machine: &Machine, report: &Report, configuration: &configuration::Facts) -> Vec<Group> {
+/// Looks at every area and puts its findings into words.
+fn examine(machine: &Machine, report: &Report, configuration: &diagnose::configuration::Facts) -> Vec<Group> {
     let status = if machine.is_here() { status::running() } else { None };
     let config = configuration.config.clone();
     let defaults = Config::default();
     let limits = config.as_ref().map_or(&defaults.governor, |c| &c.governor);
     let own_cpu_percent = status.as_ref().and_then(|s| s.own_cpu_percent);
     let of_service = configuration.of_service;
-    let mut groups = vec![
-        Group { name: "board", findings: board::judge(&board::gather(machine, report, limits, own_cpu_percent)) },
-        Group { name: "configuration", findings: configuration::judge(configuration) },
-    ];
-    let mut add = |name, findings: Vec<Finding>| groups.push(Group { name, findings });
+    let mut groups = Vec::new();
+    let mut add = |name, findings: Vec<Shown>| groups.push(Group { name, findings });
+    let of_board = diagnose::board::judge(&diagnose::board::gather(machine, report, limits, own_cpu_percent));
+    add("board", of_board.iter().map(board::shown).collect());
+    let in_words = |finding: &_| configuration::shown(finding, &configuration.file, of_service);
+    add("configuration", diagnose::configuration::judge(configuration).iter().map(in_words).collect());
     let tls = config.as_ref().is_some_and(|c| c.mqtt.tls.is_some());
-    add("clock", clock::judge(&clock::gather(machine, tls)));
-    let state_dir = state_dir(&config.as_ref().unwrap_or(&defaults).node, of_service);
+    add("clock", vec![clock::shown(&diagnose::clock::judge(&diagnose::clock::gather(machine, tls)))]);
+    let state_dir = diagnose::storage::directory(&config.as_ref().unwrap_or(&defaults).node, of_service);
     if let Some(config) = &config {
         let cameras = spinner("looking through the cameras", || {
-            camera::gather(machine, report, config, of_service, status.as_ref())
+            diagnose::camera::gather(machine, report, config, of_service, status.as_ref())
         });
-        add("camera", camera::judge(&cameras, report));
-        add("sensors", sensor::judge(&sensor::gather(machine, config)));
-        let broker = spinner("trying the broker", || broker::gather(machine, config, of_service, status.as_ref()));
-        add("broker", broker::judge(&broker, configuration.problems.iter().any(|p| p.key.starts_with("mqtt."))));
+        add("camera", diagnose::camera::judge(cameras, report).iter().map(camera::shown).collect());
+        let sensors = diagnose::sensor::judge(diagnose::sensor::gather(machine, config));
+        add("sensors", sensors.iter().map(sensor::shown).collect());
+        let tried =
+            spinner("trying the broker", || diagnose::broker::gather(machine, config, of_service, status.as_ref()));
+        let told = configuration.problems.iter().any(|p| p.key.starts_with("mqtt."));
+        add("broker", diagnose::broker::judge(tried, told).iter().map(broker::shown).collect());
         if machine.is_here() {
-            add("models", model::judge(&model::gather(config, state_dir.clone(), status.as_ref())));
+            let models = diagnose::model::gather(config, state_dir.clone(), status.as_ref(), &loading);
+            add("models", diagnose::model::judge(&models).iter().map(model::shown).collect());
         }
     }
     let state_dir = state_dir.unwrap_or_else(|| SERVICE_STATE.into());
-    add("storage", storage::judge(&storage::gather(machine, &state_dir, of_service)));
+    let disk = diagnose::storage::judge(&diagnose::storage::gather(machine, &state_dir, of_service));
+    add("storage", disk.iter().map(storage::shown).collect());
     let daemon = status.as_ref().map(|s| s.pid);
     if machine.is_here() {
-        add("service", service::judge(&service::gather(machine, of_service, daemon)));
+        let unit = diagnose::service::judge(&diagnose::service::gather(machine, of_service, daemon));
+        add("service", unit.iter().map(service::shown).collect());
     }
     groups
 }

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::CommandFactory;
 
 use super::{Failure, say};
 
@@ -22,7 +21,7 @@ pub struct ManArgs {
     dir: PathBuf,
 }
 
-/// What the command line's definition does not say, as roff, below every page.
+/// Exit codes, which the command line's definition lacks, as roff, below every page.
 const EXIT_STATUS: &str = r#".SH "EXIT STATUS"
 .TP
 0
@@ -65,18 +64,18 @@ does not name another. The example that comes with leptond has every key with it
 says what is wrong with a file, by line and key.
 "#;
 
-/// Writes completions to standard output.
-pub fn completions(args: CompletionsArgs) -> Result<(), Failure> {
+/// Writes the completions of `command` to standard output.
+pub fn completions(args: CompletionsArgs, mut command: clap::Command) -> Result<(), Failure> {
     // Not straight to standard output: it panics where that is not read.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut super::Cli::command(), "leptond", &mut script);
+    clap_complete::generate(args.shell, &mut command, "leptond", &mut script);
     say(&String::from_utf8_lossy(&script))
 }
 
-/// Writes the man pages.
-pub fn man(args: ManArgs) -> Result<(), Failure> {
+/// Writes the man pages of `command`.
+pub fn man(args: ManArgs, command: clap::Command) -> Result<(), Failure> {
     std::fs::create_dir_all(&args.dir).with_context(|| args.dir.display().to_string())?;
-    let mut command = super::Cli::command().disable_help_subcommand(true);
+    let mut command = command.disable_help_subcommand(true);
     command.build();
     let pages: Vec<String> = visible(&command).map(|sub| format!("leptond-{}", sub.get_name())).collect();
     page(&command, "leptond", &pages, &args.dir)?;

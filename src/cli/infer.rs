@@ -1,111 +1,77 @@
-//! `leptond infer`.
+//! `leptond infer`: a model, or a pipeline of a configuration, over files.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::Context as _;
+mod args;
+mod drawn;
+mod files;
+mod raw;
+mod regions;
 
 use super::Failure;
-use super::progress::{Counter, spinner};
-use crate::daemon::stages::open_bundle;
-use crate::model::{Bundle, Engine, LoadedModel, graph, npy};
-use crate::sys::file;
-
-/// More than the header of an `.npy` file may have.
-const NPY_HEADER_BYTES: u64 = 1 << 20;
-
-/// Arguments of `leptond infer`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Bundle directory, bundle name, .onnx or .tflite file
-    pub model: String,
-    /// Pictures, CSV or JSON Lines files; with --raw one .npy file per model input, in graph order
-    #[arg(required = true)]
-    pub inputs: Vec<PathBuf>,
-    /// Bare tensors in and out, for any ONNX model
-    #[arg(long)]
-    pub raw: bool,
-    /// With --raw: where output 0 goes (output k goes to the same name with .k before .npy)
-    #[arg(short, long, value_name = "OUT.npy")]
-    pub output: Option<PathBuf>,
-    /// Which arithmetic: auto, int8 or f32
-    #[arg(long, value_enum, default_value_t)]
-    pub engine: Engine,
-    /// Threads for one inference
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub threads: u32,
-    /// One JSON object per input on standard output
-    #[arg(long)]
-    pub json: bool,
-}
+use super::choice;
+use super::open::open;
+use super::progress::spinner;
+use crate::config::{self, Options};
+use crate::pipeline::{self, Planner};
+use crate::{preprocess, task};
+pub use args::Args;
+use drawn::Gallery;
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
-    if args.raw {
-        return infer_raw(&args);
+    if args.pipeline.is_some() && args.config.is_none() && args.regions.is_none() {
+        return Err(Failure::Usage("--pipeline belongs to --config or --regions".into()));
     }
-    if args.output.is_some() {
+    if args.output.is_some() && !args.raw {
         return Err(Failure::Usage("--output belongs to --raw; results go to standard output".into()));
     }
-    super::infer_files::run(&args)
-}
-
-fn infer_raw(args: &Args) -> Result<(), Failure> {
-    let Some(output) = &args.output else {
-        return Err(Failure::Usage("--raw needs -o OUT.npy: where the output goes".into()));
+    let mut inputs = args.inputs.clone();
+    if args.config.is_some() {
+        inputs.insert(0, args.model.clone());
+    }
+    if inputs.is_empty() {
+        return Err(Failure::Usage("no FILE is given: leptond infer MODEL FILE...".into()));
+    }
+    let model = args.model.to_string_lossy();
+    if args.raw {
+        return raw::run(&args, &model, &inputs);
+    }
+    let gallery = args.draw.as_deref().map(|dir| Gallery::open(dir, &inputs)).transpose()?;
+    let planner = match &args.config {
+        Some(file) => of_pipeline(&args, file)?,
+        None => of_model(&args, &model)?,
     };
-    let model = load(&args.model, args.engine, args.threads)?;
-    let ports = &model.info().inputs;
-    if args.inputs.len() != ports.len() {
-        let names: Vec<&str> = ports.iter().map(|p| p.name.as_str()).collect();
-        return Err(Failure::Usage(format!(
-            "{} has {} inputs ({}), {} files were given",
-            args.model,
-            names.len(),
-            names.join(", "),
-            args.inputs.len()
-        )));
-    }
-    let mut tensors = Vec::new();
-    for path in &args.inputs {
-        let bytes = file::read_regular(path, graph::MAX_TENSOR_BYTES as u64 + NPY_HEADER_BYTES)
-            .with_context(|| path.display().to_string())?;
-        tensors.push(npy::read(&bytes).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?);
-    }
-    let mut counter = Counter::new("runs");
-    let outputs = model.run_raw(tensors, |done, all| counter.set(done, all)).map_err(anyhow::Error::from)?;
-    drop(counter);
-    for (index, tensor) in outputs.iter().enumerate() {
-        let path = numbered(output, index);
-        let file = std::fs::File::create(&path).with_context(|| path.display().to_string())?;
-        let mut file = std::io::BufWriter::new(file);
-        npy::write(tensor, &mut file)
-            .and_then(|()| std::io::Write::flush(&mut file))
-            .with_context(|| path.display().to_string())?;
-    }
-    Ok(())
+    files::run(&planner, &inputs, gallery, args.json)
 }
 
-/// Finds a model by what was typed, and tries it out where it was never seen.
-pub(super) fn open(name: &str) -> Result<Bundle, Failure> {
-    let bundle = open_bundle(name, &super::model_dirs()).map_err(anyhow::Error::from)?;
-    spinner("trying the model", || super::try_out(&bundle)).map_err(anyhow::Error::from)?;
-    Ok(bundle)
+/// A bare model with the settings of its bundle.
+fn of_model(args: &Args, model: &str) -> Result<Planner, Failure> {
+    let bundle = open(model)?;
+    let threads = args.threads.unwrap_or(1) as usize;
+    let preprocess = preprocess_of(args)?.unwrap_or_default();
+    Ok(Planner::new(bundle, args.engine(), threads, preprocess, &task::Config::default())
+        .map_err(anyhow::Error::from)?)
 }
 
-/// Finds and loads a model by what was typed: a path, or a bundle's name in the default directories.
-pub(super) fn load(name: &str, engine: Engine, threads: u32) -> Result<LoadedModel, Failure> {
-    let bundle = open(name)?;
-    let load = || LoadedModel::load(&bundle, 0, engine, threads as usize);
-    Ok(spinner("loading the model", load).map_err(anyhow::Error::from)?)
+/// A pipeline of a configuration, without its source.
+fn of_pipeline(args: &Args, file: &std::path::Path) -> Result<Planner, Failure> {
+    // Only the model of the pipeline that is run has to be here.
+    let options = Options { skip_files: true, ..Options::from_process(Some(file.into()), Vec::new()) };
+    let loaded = config::load(&options).map_err(|errors| Failure::Config(errors.to_string()))?;
+    let pipeline = choice::pipeline(&loaded.config, file, args.pipeline.as_deref(), |_| true)?;
+    let open = pipeline::open_bundle(&pipeline.model, &loaded.config.models.dirs);
+    let wrong = |error: &dyn std::fmt::Display| {
+        Failure::Config(format!("{}: pipeline {:?}: {error}", file.display(), pipeline.name))
+    };
+    let bundle = open.map_err(|error| wrong(&error))?;
+    let state_dir = loaded.config.node.state_dir();
+    spinner("trying the model", || pipeline::trial::try_out(&bundle, state_dir.as_deref()))
+        .map_err(|error| wrong(&error))?;
+    let engine = args.engine.unwrap_or(pipeline.engine);
+    let threads = args.threads.unwrap_or(pipeline.threads) as usize;
+    let preprocess = preprocess_of(args)?.unwrap_or_else(|| pipeline.preprocess.clone());
+    Planner::new(bundle, engine, threads, preprocess, &pipeline.task).map_err(|error| wrong(&error))
 }
 
-/// `out.npy`, `out.1.npy`, `out.2.npy`, …
-fn numbered(path: &Path, index: usize) -> PathBuf {
-    if index == 0 {
-        return path.to_path_buf();
-    }
-    match path.extension() {
-        Some(extension) => path.with_extension(format!("{index}.{}", extension.to_string_lossy())),
-        None => PathBuf::from(format!("{}.{index}", path.display())),
-    }
+fn preprocess_of(args: &Args) -> Result<Option<preprocess::Config>, Failure> {
+    args.regions.as_deref().map(|file| regions::read(file, args.pipeline.as_deref())).transpose()
 }

@@ -1,6 +1,6 @@
 //! `leptond inspect`.
 
-use super::infer::load;
+use super::open::load;
 use super::progress::spinner;
 use super::{Failure, say};
 use crate::model::report::{Arithmetic, PortReport, Report};
@@ -15,7 +15,7 @@ pub struct Args {
     #[arg(long)]
     nodes: bool,
     /// Resolution of a picture input that the file leaves open
-    #[arg(long, value_name = "HxW", value_parser = super::bench::size)]
+    #[arg(long, value_name = "HxW", value_parser = super::picture_size::parse)]
     size: Option<[usize; 2]>,
     /// One JSON object on standard output
     #[arg(long)]
@@ -26,7 +26,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<(), Failure> {
     let model = load(&args.model, Engine::Auto, 1)?;
     let key = PlanKey { batch: None, size: args.size };
-    super::bench::check_size(&model, key)?;
+    super::picture_size::check(&model, key)?;
     let report = spinner("analysing", || model.report(key)).map_err(anyhow::Error::from)?;
     // Whatever cannot be compiled is worth knowing before it is deployed.
     spinner("compiling", || model.shapes(key).and_then(|shapes| model.compile(&shapes).map(drop)))

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::progress::spinner;
 use crate::config::{ConfigErrors, Loaded, Origin, Problem};
-use crate::daemon::prepare::{self, Measured};
+use crate::pipeline::{self, Measured};
 use crate::sys::Roots;
 
 /// The ladder of one pipeline.
@@ -14,14 +14,14 @@ use crate::sys::Roots;
 pub(super) struct Ladder {
     pipeline: String,
     model: String,
-    /// Whether the measurements are of an earlier start.
+    /// The measurements are of an earlier start.
     remembered: bool,
-    rungs: Vec<Rung>,
+    rungs: Vec<Row>,
 }
 
 /// One rung with its cost on this board.
 #[derive(Debug, Serialize)]
-struct Rung {
+struct Row {
     rung: usize,
     /// Least time between two frames; 0 = every frame.
     interval_ms: u64,
@@ -30,7 +30,8 @@ struct Rung {
     /// Input size, longer side in pixels; absent for windows.
     resolution: Option<u32>,
     batch: usize,
-    form: String,
+    #[serde(rename = "form")]
+    variant: String,
     threads: usize,
     /// One inference of the whole batch with its preprocessing.
     infer_ms: f32,
@@ -49,16 +50,17 @@ struct Rung {
 /// The pipelines whose model cannot be used.
 pub(super) fn measure(loaded: &Loaded) -> Result<Vec<Ladder>, ConfigErrors> {
     let (mut ladders, mut problems) = (Vec::new(), Vec::new());
-    for (i, pipeline) in loaded.config.pipelines.iter().enumerate() {
+    for (i, resolved) in loaded.config.resolved().iter().enumerate() {
+        let pipeline = &resolved.config;
         let measuring = format!("measuring {}", pipeline.model);
-        let places = prepare::Places::of(&loaded.config);
-        match spinner(&measuring, || prepare::measure(pipeline, &places, &Roots::default())) {
+        let places = loaded.config.places();
+        match spinner(&measuring, || pipeline::measure(resolved, &places, &Roots::default())) {
             Ok(measured) => ladders.push(Ladder::of(&measured)),
             Err(error) => {
                 let key = format!("pipeline[{i}].model");
                 let origin = loaded.sources.get(&key).cloned().unwrap_or(Origin::Default);
                 let problem = Problem::new(key, format!("no ladder can be made: {error}")).at(origin);
-                problems.push(Problem { pipeline: Some(pipeline.name.clone()), ..problem });
+                problems.push(Problem { pipeline: Some(pipeline.name.to_string()), ..problem });
             }
         }
     }
@@ -68,15 +70,15 @@ pub(super) fn measure(loaded: &Loaded) -> Result<Vec<Ladder>, ConfigErrors> {
 impl Ladder {
     fn of(measured: &Measured) -> Ladder {
         let Measured { planner, ladder, remembered, .. } = measured;
-        let rung = |rung: &crate::governor::Rung| {
+        let rung = |rung: &leptond_governor::OperatingPoint| {
             let (setpoint, cost) = (&rung.setpoint, &rung.cost);
-            Rung {
+            Row {
                 rung: setpoint.rung,
                 interval_ms: setpoint.interval.as_millis() as u64,
                 capture: setpoint.capture,
                 resolution: setpoint.resolution,
                 batch: setpoint.batch,
-                form: planner.form_name(setpoint.form),
+                variant: planner.variant_name(setpoint.variant),
                 threads: setpoint.threads,
                 infer_ms: cost.infer_ms,
                 cpu_ms: cost.cpu_ms,
@@ -86,7 +88,7 @@ impl Ladder {
             }
         };
         Ladder {
-            pipeline: ladder.name.clone(),
+            pipeline: ladder.name.to_string(),
             model: planner.bundle.manifest().name.clone(),
             remembered: *remembered,
             rungs: ladder.rungs.iter().map(rung).collect(),
@@ -123,7 +125,7 @@ pub(super) fn table(ladders: &[Ladder]) -> String {
             let _ = writeln!(
                 text,
                 "{:>4} {:>11} {:>7.2} {capture:>7} {resolution:>10} {:>5} {:<12} {:>7} {:>9.3} {:>7.2} {accuracy:>8}",
-                r.rung, r.interval_ms, r.per_s, r.batch, r.form, r.threads, r.infer_ms, r.cpu_percent
+                r.rung, r.interval_ms, r.per_s, r.batch, r.variant, r.threads, r.infer_ms, r.cpu_percent
             );
         }
         text.push('\n');

@@ -5,33 +5,41 @@
 
 mod bench;
 mod capture;
+mod catalog_args;
 mod check;
+mod choice;
 mod demo;
 mod doctor;
+mod failure;
 mod generate;
+mod hint;
 mod infer;
-mod infer_files;
 mod inspect;
 mod ladder;
 mod model;
+mod open;
 mod output;
+mod picture_size;
 mod probe;
 mod profile;
 mod progress;
 mod record;
 mod render;
 mod run;
-mod screen;
 mod setup;
 mod simulate;
+mod source_pairs;
 mod trial_load;
 mod watch;
+mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use output::{say, tell};
+
+pub use failure::Failure;
 
 /// Cameras and sensors in, int8 models through tract, MQTT out.
 #[derive(Debug, Parser)]
@@ -85,40 +93,6 @@ enum Command {
     Man(generate::ManArgs),
 }
 
-/// Why a subcommand did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The configuration (or a model that it names) is wrong: exit code 78.
-    #[error("{0}")]
-    Config(String),
-    /// Arguments that clap accepts but that make no sense together: exit code 2.
-    #[error("{0}")]
-    Usage(String),
-    /// Anything else: exit code 1.
-    #[error("{0:#}")]
-    Failed(#[from] anyhow::Error),
-}
-
-/// Where the configuration of this computer has its models looked for.
-fn model_dirs() -> Vec<std::path::PathBuf> {
-    glance().dirs
-}
-
-/// Where this computer's measurements are kept.
-fn state_dir() -> Option<std::path::PathBuf> {
-    crate::model::race::state_dir(&glance().state_dir, &|name| std::env::var_os(name))
-}
-
-/// Loads a model that was never seen on this computer in a process of its own first.
-fn try_out(bundle: &crate::model::Bundle) -> Result<(), crate::model::ModelError> {
-    crate::daemon::trial::try_out(bundle, state_dir().as_deref())
-}
-
-/// The configuration of this computer, as far as it can be read.
-fn glance() -> crate::config::Glance {
-    crate::config::glance(&crate::config::Options::from_process(None, Vec::new()))
-}
-
 /// Parses the arguments, runs the subcommand and turns its result into an exit code.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
@@ -145,8 +119,8 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Watch(args) => watch::run(args),
         Command::Render(args) => render::run(args),
         Command::TrialLoad(args) => trial_load::run(args),
-        Command::Completions(args) => generate::completions(args),
-        Command::Man(args) => generate::man(args),
+        Command::Completions(args) => generate::completions(args, Cli::command()),
+        Command::Man(args) => generate::man(args, Cli::command()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! What a subcommand prints. Its reader may go away at any time (`| head`, a closed terminal): that is no failure, ends the command
+//! Output of a subcommand. Its reader may go away at any time (`| head`, a closed terminal): that is no failure, ends the command
 //! where it only prints, and never panics, as `println!` and `eprintln!` would.
 
 use std::io::{self, Write as _};
@@ -11,12 +11,12 @@ pub(super) fn say(text: &str) -> Result<(), Failure> {
     written(writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush())).map(drop)
 }
 
-/// Writes lines to standard error, beside the results. Where nobody reads them there is nothing to be done.
+/// Writes lines to standard error, beside the results. A failure to write them is ignored.
 pub(super) fn tell(text: &str) {
     let _unread = writeln!(io::stderr().lock(), "{}", text.trim_end_matches('\n'));
 }
 
-/// What came of writing to standard output: whether it is still read.
+/// The result of writing to standard output: `true` while it is read.
 pub(super) fn written(result: io::Result<()>) -> Result<bool, Failure> {
     match result {
         Ok(()) => Ok(true),

@@ -1,6 +1,5 @@
-//! `leptond probe`: what this board has, what it lacks, and what that means for the daemon.
+//! `leptond probe`: the parts of this board, the absent ones and their meaning for the daemon.
 
-pub(super) mod gather;
 mod live;
 #[cfg(test)]
 mod tests;
@@ -11,11 +10,13 @@ use std::time::{Duration, SystemTime};
 
 use super::Failure;
 use super::output::written;
+use super::words::{listed, mib};
 use crate::board::LinuxBoard;
-use crate::daemon::status;
+use crate::diagnose::machine;
+use crate::diagnose::survey::{Report, Waiting};
 use crate::frame::rfc3339;
-use crate::governor::Board;
-use gather::{Report, Waiting};
+use crate::runtime::status;
+use leptond_governor::Board;
 use live::Look;
 
 /// Arguments of `leptond probe`.
@@ -46,7 +47,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 }
 
 fn once(out: &mut impl Write, args: &Args) -> io::Result<()> {
-    let mut board = LinuxBoard::new(gather::roots(args.root.as_deref()));
+    let mut board = LinuxBoard::new(machine::roots(args.root.as_deref()));
     if args.root.is_none() {
         std::thread::sleep(CPU_INTERVAL);
     }
@@ -59,7 +60,7 @@ fn once(out: &mut impl Write, args: &Args) -> io::Result<()> {
 }
 
 fn watch(out: &mut (impl Write + IsTerminal), args: &Args) -> io::Result<()> {
-    let mut board = LinuxBoard::new(gather::roots(args.root.as_deref()));
+    let mut board = LinuxBoard::new(machine::roots(args.root.as_deref()));
     let name = Some(board.info().model.clone()).filter(|m| !m.is_empty()).unwrap_or_else(|| board.info().cpu.clone());
     let in_place = !args.json && out.is_terminal();
     let mut drawn = 0;
@@ -107,7 +108,7 @@ fn text(report: &Report) -> String {
         processor += &format!(", now {now:.0} MHz");
     }
     lines.add("processor", &processor);
-    lines.add("for inference", &words(&report.inference_features, "no vector extension known"));
+    lines.add("for inference", &listed(&report.inference_features, "no vector extension known"));
     let available = report.reading.available_bytes.map_or(String::new(), |v| format!(", {} MiB available", mib(v)));
     lines.add("memory", &board.memory_bytes.map_or("unknown".into(), |v| format!("{} MiB{available}", mib(v))));
     if let Some(cpu) = report.reading.cpu_percent {
@@ -127,10 +128,10 @@ fn text(report: &Report) -> String {
         lines.add("its sensor", &report.soc_choice);
     }
     if report.throttle_known {
-        lines.add("throttled now", &words(&report.throttled_now, "no"));
+        lines.add("throttled now", &listed(&report.throttled_now, "no"));
         if report.throttle.word.is_some() {
             let before = if report.throttle.since_boot { "since boot" } else { "lately" };
-            lines.add(before, &words(&report.throttled_before, "no"));
+            lines.add(before, &listed(&report.throttled_before, "no"));
         }
     }
     for camera in &report.cameras {
@@ -170,15 +171,4 @@ impl Lines {
         self.text += &format!("{shown:<16}  {value}\n");
         name.clone_into(&mut self.last);
     }
-}
-
-fn words<S: AsRef<str>>(words: &[S], none: &str) -> String {
-    if words.is_empty() {
-        return none.into();
-    }
-    words.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")
-}
-
-fn mib(bytes: u64) -> u64 {
-    bytes >> 20
 }

@@ -1,18 +1,18 @@
-//! Where an inference's time goes, step by step.
+//! Time of an inference, step by step.
 
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::{Failure, say};
-use crate::int8::op::Profile;
+use leptond_engine::int8::op::Profile;
 
 /// One step of the integer engine.
 #[derive(Debug, Serialize)]
 pub struct StepTime {
     /// ONNX node.
     node: String,
-    /// What is computed.
+    /// Operation.
     operator: &'static str,
     /// Instruction set.
     kernels: &'static str,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How long work may take before anything is shown.
+/// Time after which progress is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs `work`; shows a spinner with `message` from its first second on.
@@ -24,6 +24,11 @@ pub fn spinner<T>(message: &str, work: impl FnOnce() -> T) -> T {
         drop(done);
         result
     })
+}
+
+/// Runs `work` on a model; shows its name as [`spinner`] does.
+pub fn loading(model: &str, work: &mut dyn FnMut()) {
+    spinner(&format!("loading {model}"), work);
 }
 
 /// A bar that counts; it appears after a second.

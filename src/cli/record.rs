@@ -56,8 +56,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         missing: MissingPolicy::Nan,
         ..SensorConfig::default()
     };
-    let mut sensor = source::open(&source::Config::Sensor(config), source::Context::default())
-        .map_err(|e| Failure::Failed(e.into()))?;
+    let mut sensor = source::open(&config.into(), source::Context::default()).map_err(|e| Failure::Failed(e.into()))?;
     let place = args.output.as_deref().unwrap_or(Path::new("standard output"));
     let out: Box<dyn Write> = match &args.output {
         Some(path) => Box::new(File::create(path).with_context(|| path.display().to_string())?),
@@ -74,7 +73,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-/// Why a recording ended early.
+/// An early end of a recording.
 enum Stopped {
     Source(SourceError),
     Write(io::Error),

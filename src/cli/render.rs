@@ -15,7 +15,7 @@ use crate::frame::{
     Colour, DType, ElementsMut, Fit, Frame, InputSpec, Layout, PixelFormat, Quant, Spec, TensorSpec, TensorViewMut,
 };
 use crate::preprocess::{Preprocessor, Region};
-use crate::source::synthetic::{Chance, Counter, DIGITS, Fault, Fonts, Scene, Shown, regions};
+use crate::scene::{Chance, Counter, DIGITS, Fault, Fonts, Scene, Shown, regions};
 
 /// Size of the pictures in pixels.
 const PICTURE: [u16; 2] = [640, 480];

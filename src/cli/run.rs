@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Failure;
 use crate::config::{self, Override};
-use crate::daemon::{self, DaemonError, sandbox};
+use crate::runtime::{self, DaemonError, sandbox};
 use crate::sys::landlock;
 use crate::telemetry;
 
@@ -51,15 +51,15 @@ pub fn run(args: Args) -> Result<(), Failure> {
         "leptond"
     );
     tracing::info!("{}", given.said);
-    let reload: daemon::Reload = Arc::new(move || {
+    let reload: runtime::Reload = Arc::new(move || {
         let env = |name: &str| std::env::var_os(name);
         // First whether its files are within reach: those that are not would only seem to be absent.
         given.check(&load(true).map_err(|e| e.to_string())?, &env)?;
         load(false).map_err(|e| e.to_string())
     });
     let options =
-        daemon::Options { run_for, reload: Some(reload), log: Some(log), waits: true, ..daemon::Options::default() };
-    let report = daemon::run(loaded, options).map_err(failure)?;
+        runtime::Options { run_for, reload: Some(reload), log: Some(log), waits: true, ..runtime::Options::default() };
+    let report = runtime::run(loaded, options).map_err(failure)?;
     tracing::info!(
         frames = report.frames,
         inferences = report.inferences,

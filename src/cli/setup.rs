@@ -2,111 +2,52 @@
 //!
 //! Nothing is written before everything is answered and the result has been checked.
 
-mod answers;
+mod args;
 mod broker;
-mod edit;
-mod finish;
 mod interview;
 mod models;
 mod offered;
-pub(super) mod password;
 mod present;
-pub(super) mod probe;
+mod probe;
 mod questions;
+mod session;
 mod sources;
 mod stop;
 #[cfg(test)]
 mod tests;
 
 use std::io::{BufRead as _, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
 
+use super::progress::loading;
 use super::{Failure, say, tell};
 use crate::config::{self, Config, Options};
+use crate::credentials;
+use crate::diagnose::configured;
 use crate::frame::rfc3339;
-use crate::publish::topics;
+use crate::install::answers::Answers;
+use crate::install::{backup, edit};
 use crate::sys::file::read_text;
-use answers::Answers;
-use finish::FileKind;
-use interview::{Interview, Told};
+use crate::sys::owned::{self, FileKind};
+pub use args::Args;
+use interview::Told;
 use questions::{Ask, Terminal};
+use session::Interview;
 use stop::Stop;
 
 /// A larger file is neither a configuration nor a password.
 const MOST_BYTES: u64 = 4 << 20;
-
-/// Arguments of `leptond setup`.
-#[derive(Debug, Default, clap::Args)]
-pub struct Args {
-    /// Configuration file [default: /etc/leptond/leptond.toml]
-    #[arg(short, long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The MQTT broker
-    #[arg(long, value_name = "HOST[:PORT]")]
-    broker: Option<String>,
-    /// PEM file with the authority that signed the broker's certificate: the connection is encrypted
-    #[arg(long, value_name = "FILE")]
-    tls_ca: Option<PathBuf>,
-    /// User name at the broker
-    #[arg(long, value_name = "NAME")]
-    username: Option<String>,
-    /// Take the broker's password from the first line of this file
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
-    /// Take the broker's password from the first line of standard input
-    #[arg(long, conflicts_with = "password_file")]
-    password_stdin: bool,
-    /// Name of this computer in topics
-    #[arg(long, value_name = "NAME")]
-    node: Option<String>,
-    /// The source: /dev/video0, rpicam, rtsp://…, machine, synthetic, or pairs as in [pipeline.source]
-    #[arg(long, value_name = "SOURCE", num_args = 1..)]
-    source: Vec<String>,
-    /// The model: a name or a path
-    #[arg(long, value_name = "MODEL")]
-    model: Option<String>,
-    /// Name of the pipeline in topics
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-    /// For leptonnet-digits: where the whole row of digits is, in pixels of the picture
-    #[arg(long, value_name = "X,Y,W,H", requires = "digits")]
-    meter_region: Option<String>,
-    /// For leptonnet-digits: how many digits the row has
-    #[arg(long, value_name = "N")]
-    digits: Option<u32>,
-    /// Another catalog of models than /etc/leptond/catalog.toml and the program's own: a file or an address
-    #[arg(long, value_name = "FILE|URL")]
-    catalog: Option<String>,
-    /// Fetch no model: only those that are installed are offered
-    #[arg(long)]
-    no_download: bool,
-    /// Change the pipeline of the same name, if there is one
-    #[arg(long)]
-    replace: bool,
-    /// Write even if the broker cannot be reached now, and do not try the source
-    #[arg(long)]
-    untested: bool,
-    /// Ask nothing: flags and the present configuration say everything
-    #[arg(long, visible_alias = "non-interactive")]
-    yes: bool,
-    /// Print what would change, and write nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Look at a copy of another machine's /proc, /sys, /dev, /etc and /usr below this directory
-    #[arg(long, hide = true, value_name = "DIR")]
-    root: Option<PathBuf>,
-}
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
     let stop = Stop::watch();
     let mut terminal = if args.yes { None } else { Terminal::here() };
     let file = args.config.clone().unwrap_or_else(|| config::DEFAULT_FILE.into());
-    if !args.dry_run && !finish::writable(&file) {
+    if !args.dry_run && !backup::writable(&file) {
         return Err(anyhow::anyhow!(
             "{} cannot be written by this user: sudo leptond setup, or --config FILE for a file of your own",
             file.display()
@@ -131,7 +72,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     });
     let Told { mut answers, password, replace, model_here } = told?;
     let service = args.config.is_none() && systemd() && rustix::process::geteuid().is_root() && args.root.is_none();
-    let place = password::place(&file);
+    let place = credentials::place(&file);
     if password.is_some() {
         answers.broker.password_file.clone_from(&place.configured);
     }
@@ -160,14 +101,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let writing = stop.writing();
     // The password first: a configuration that names it is never without it.
     if let Some(password) = &password {
-        place.write(password)?;
+        place.write(password).map_err(anyhow::Error::from)?;
         say(&format!("the password is in {}, readable by its owner only", place.file.display()))?;
     }
     if !text.is_empty() && new != text {
-        let copy = finish::backup(&file, &finish::stamp(&rfc3339(SystemTime::now())))?;
+        let copy = backup::backup(&file, &backup::stamp(&rfc3339(SystemTime::now()))).map_err(anyhow::Error::from)?;
         say(&format!("what was there before is in {}", copy.display()))?;
     }
-    finish::write_atomically(&file, new.as_bytes(), FileKind::Config)?;
+    owned::replace(&file, new.as_bytes(), FileKind::Config).map_err(anyhow::Error::from)?;
     writing.done();
     say(&format!("{} is written", file.display()))?;
     next_steps(&args, &answers, &present, terminal.as_mut(), service)
@@ -227,24 +168,24 @@ fn given_password(args: &Args) -> Result<Option<String>, Failure> {
     }
 }
 
-/// Whether the text, were it the configuration, could run: as `leptond check` sees it. A password that is written later is
+/// Checks the text as `leptond check` would if it were the configuration. A password that is written later is
 /// not looked for.
 fn check(file: &Path, text: &str, password: bool, model_here: bool, stop: &Stop) -> Result<(), Failure> {
     let candidate = std::env::temp_dir().join(format!("leptond-setup-{}.toml", std::process::id()));
     let mut document: toml_edit::DocumentMut =
         text.parse().map_err(|error: toml_edit::TomlError| Failure::Config(format!("{}: {error}", file.display())))?;
     let credential = document.get("mqtt").and_then(|m| m.get("password_file")).and_then(|f| f.as_str());
-    if (password || credential == Some(password::CREDENTIAL))
+    if (password || credential == Some(credentials::CREDENTIAL))
         && let Some(mqtt) = document.get_mut("mqtt").and_then(toml_edit::Item::as_table_like_mut)
     {
         mqtt.remove("password_file");
     }
     stop.temporary(&candidate);
-    finish::write_atomically(&candidate, document.to_string().as_bytes(), FileKind::Secret)?;
+    owned::replace(&candidate, document.to_string().as_bytes(), FileKind::Secret).map_err(anyhow::Error::from)?;
     let options = Options { file: Some(candidate.clone()), skip_files: !model_here, ..Options::default() };
     let result = config::load(&options).and_then(|loaded| {
         if model_here {
-            super::check::models(&loaded)?;
+            configured::models(&loaded, &loading)?;
         }
         Ok(loaded.warnings)
     });
@@ -263,7 +204,7 @@ fn systemd() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
-/// What to type now; runs the first of it where the person wants that.
+/// Shows the next commands; runs the first where the person wants that.
 fn next_steps(
     args: &Args,
     answers: &Answers,
@@ -272,11 +213,9 @@ fn next_steps(
     service: bool,
 ) -> Result<(), Failure> {
     let file = args.config.as_ref().map(|file| format!(" --config {}", file.display())).unwrap_or_default();
-    let node = match answers.node.as_deref().unwrap_or(&present.node.name) {
-        "" => topics::default_node(args.root.as_deref().unwrap_or(Path::new("/"))),
-        name => name.to_owned(),
-    };
-    let of_service = password::is_of_service(args.config.as_deref().unwrap_or(Path::new(config::DEFAULT_FILE)));
+    let root = args.root.as_deref().unwrap_or(Path::new("/"));
+    let node = answers.node.clone().unwrap_or_else(|| present.node.name_or_default(root).to_string());
+    let of_service = credentials::is_of_service(args.config.as_deref().unwrap_or(Path::new(config::DEFAULT_FILE)));
     let sudo = if rustix::process::geteuid().is_root() && !of_sudo() { "" } else { "sudo " };
     let mut lines = vec!["next:".to_owned()];
     if of_service && systemd() {
@@ -305,12 +244,12 @@ fn next_steps(
     say("leptond runs")
 }
 
-/// Whether the person would type `sudo` before the next command, too.
+/// Reports that the person would type `sudo` before the next command, too.
 fn of_sudo() -> bool {
     std::env::var_os("SUDO_USER").is_some()
 }
 
-/// Whether the service starts at every boot already.
+/// Reports that the service starts at every boot already.
 fn enabled() -> bool {
     let status = Command::new("systemctl").args(["is-enabled", "--quiet", "leptond"]).status();
     status.is_ok_and(|status| status.success())

@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use leptond_governor::simulate::{self, Kind, Parameters, Report, Scenario, csv, plot, scenario};
+use leptond_governor::{Config, Mode};
 
 use super::{Failure, say};
-use crate::governor;
-use crate::simulate::{self, Kind, Parameters, Report, Scenario, csv, plot};
+use crate::sys::file;
 
 /// Arguments of `leptond simulate`.
 #[derive(Debug, clap::Args)]
@@ -15,14 +18,14 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     scenario: PathBuf,
     /// The board, instead of the scenario's
-    #[arg(long, value_enum)]
+    #[arg(long, value_name = "BOARD", value_parser = one_of(&Kind::ALL, Kind::name))]
     board: Option<Kind>,
     /// Draw every figure of the board within ±25 % by this number [default: the figures as they are]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// How the governor decides
-    #[arg(long, value_enum, default_value = "auto")]
-    mode: governor::Mode,
+    #[arg(long, value_name = "MODE", default_value = "auto", value_parser = one_of(&Mode::ALL, Mode::name))]
+    mode: Mode,
     /// Write one row a simulated second
     #[arg(long, value_name = "OUT")]
     csv: Option<PathBuf>,
@@ -31,13 +34,21 @@ pub struct Args {
     plot: Option<PathBuf>,
 }
 
+/// A parser of the names of `all`.
+fn one_of<T: Copy + Send + Sync>(all: &'static [T], name: fn(T) -> &'static str) -> impl TypedValueParser<Value = T> {
+    let index = move |text: String| all.iter().position(|one| name(*one) == text).unwrap_or_default();
+    PossibleValuesParser::new(all.iter().map(|one| name(*one))).map(move |text| all[index(text)])
+}
+
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let scenario = Scenario::load(&args.scenario).map_err(|e| Failure::Config(e.to_string()))?;
+    let written = file::read_text(&args.scenario, scenario::MOST_BYTES)
+        .map_err(|e| Failure::Config(format!("{}: {e}", args.scenario.display())))?;
+    let scenario = Scenario::parse(&written, &args.scenario).map_err(|e| Failure::Config(e.to_string()))?;
     let Some(kind) = args.board.or(scenario.board) else {
         return Err(Failure::Config(format!("{}: board: missing, and there is no --board", args.scenario.display())));
     };
-    let config = governor::Config { mode: args.mode, ..governor::Config::default() };
+    let config = Config { mode: args.mode, ..Config::default() };
     let report = simulate::simulate(&scenario, Parameters::new(kind, args.seed), &config);
     if let Some(path) = &args.csv {
         let mut table = Vec::new();

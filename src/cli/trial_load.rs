@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::Failure;
-use crate::daemon::trial;
+use crate::pipeline::trial;
 
 /// Arguments of `leptond trial-load`.
 #[derive(Debug, clap::Args)]

@@ -1,4 +1,4 @@
-//! `leptond watch`: subscribe to nodes and print what they say.
+//! `leptond watch`: subscribes to nodes and prints their messages.
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -9,18 +9,19 @@ use anyhow::{Context, anyhow};
 
 use super::Failure;
 use super::output::{tell, written};
-use super::setup::password;
 use crate::config::{self, Options};
+use crate::credentials as password;
+use crate::frame::names::NameKind;
+use crate::frame::{NodeName, TopicFilter};
 use crate::publish::mqtt::Mqtt;
 use crate::publish::stdout::Printer;
-use crate::publish::topics::{check_node, check_prefix};
-use crate::publish::{self, PublishError, Publisher};
+use crate::publish::{self, Publisher};
 use crate::sys::file::{FileError, open_regular};
 use crate::telemetry;
 
 /// Messages waiting to be printed at most; a terminal is slower than a broker.
 const WAITING: usize = 2048;
-/// How often it is looked whether the time is up.
+/// Time between two looks at the clock.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Arguments of `leptond watch`.
@@ -68,8 +69,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let filter = filter(&args, &mqtt)?;
     let log = telemetry::Config { level: "warn".into(), ..telemetry::Config::default() };
     telemetry::init(&log).context("starting the log")?;
-    let client = Mqtt::listen(&mqtt, &client_id()).map_err(refused)?;
-    let messages = client.subscribe(&filter, WAITING).map_err(refused)?;
+    let client = Mqtt::listen(&mqtt, &client_id()).map_err(|e| Failure::Config(e.to_string()))?;
+    let messages = client.subscribe(&filter, WAITING).map_err(|e| Failure::Config(e.to_string()))?;
     let printer = Printer::for_stdout(args.json, &mqtt.prefix);
     let deadline = args.for_time.map(|time| Instant::now() + time);
     let mut printed = 0;
@@ -133,7 +134,7 @@ fn settings(args: &Args) -> Result<publish::Config, Failure> {
         .into());
     }
     if let Some(prefix) = &args.prefix {
-        check_prefix(prefix).map_err(|e| Failure::Usage(e.to_string()))?;
+        NameKind::Prefix.check(prefix).map_err(|e| Failure::Usage(e.to_string()))?;
         mqtt.prefix.clone_from(prefix);
     }
     Ok(mqtt)
@@ -155,7 +156,7 @@ fn file(args: &Args, service: &Path) -> Result<Option<PathBuf>, Failure> {
     }
 }
 
-/// Where a broker that listens on `listen` can be reached from this computer.
+/// Host and port under which this computer reaches a broker that listens on `listen`.
 fn reachable(listen: &str) -> Result<(String, u16), Failure> {
     let split = listen.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
     match split {
@@ -167,27 +168,21 @@ fn reachable(listen: &str) -> Result<(String, u16), Failure> {
     }
 }
 
-fn filter(args: &Args, mqtt: &publish::Config) -> Result<String, Failure> {
+/// The topics that are asked for.
+fn filter(args: &Args, mqtt: &publish::Config) -> Result<TopicFilter, Failure> {
     if let Some(filter) = &args.topic {
-        return Ok(filter.clone());
+        return TopicFilter::new(filter).map_err(|e| Failure::Usage(format!("--topic: {e}")));
     }
-    if let Some(node) = &args.node {
-        check_node(node).map_err(|e| Failure::Usage(e.to_string()))?;
-    }
-    Ok(format!("{}/{}/#", mqtt.prefix, args.node.as_deref().unwrap_or("+")))
+    let node =
+        args.node.as_deref().map(NodeName::new).transpose().map_err(|e| Failure::Usage(format!("--node: {e}")))?;
+    TopicFilter::new(&format!("{}/{}/#", mqtt.prefix, node.as_deref().unwrap_or("+")))
+        .map_err(|e| Failure::Usage(e.to_string()))
 }
 
 /// Unlike any other watcher's, so that two of them do not throw each other out.
 fn client_id() -> String {
     let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
     format!("leptond-watch-{:08x}", random as u32)
-}
-
-fn refused(error: PublishError) -> Failure {
-    match error {
-        PublishError::Setting { key: "topic", reason } => Failure::Usage(format!("--topic: {reason}")),
-        other => Failure::Config(other.to_string()),
-    }
 }
 
 #[cfg(test)]

@@ -1,47 +1,24 @@
-//! Sense across keys: what the schema cannot say, and what can be known without looking at the disk.
+//! Sense across keys: checks beyond the schema that need no look at the disk.
 
-mod task;
+mod sources;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
+use super::findings::Findings;
 use super::problem::{Problem, quoted};
 use super::{Config, PipelineConfig};
-use crate::governor::Mode;
+use crate::frame::PixelFormat;
+use crate::frame::names::NameKind;
+use crate::pipeline::Input;
 use crate::preprocess::Region;
 use crate::publish;
-use crate::source::{self, SensorKind};
+use crate::source::Frames;
 use crate::telemetry::{self, TelemetryError};
-
-/// What was found.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Findings {
-    /// Nothing may start with these.
-    pub problems: Vec<Problem>,
-    /// Probably not what was meant.
-    pub warnings: Vec<Problem>,
-}
-
-impl Findings {
-    pub(super) fn problem(&mut self, problem: Problem) {
-        self.problems.push(problem);
-    }
-
-    pub(super) fn warn(&mut self, problem: Problem) {
-        self.warnings.push(problem);
-    }
-
-    pub(super) fn extend(&mut self, other: Findings) {
-        self.problems.extend(other.problems);
-        self.warnings.extend(other.warnings);
-    }
-}
-
-/// Names of the node's own topics, which a pipeline must not take.
-const RESERVED: [&str; 6] = ["state", "info", "health", "governor", "request", "response"];
+use leptond_governor::Mode;
 
 impl Config {
-    /// Checks what several keys say together. Looks at nothing but the values.
+    /// Checks keys against each other. Looks at nothing but the values.
     pub fn check(&self) -> Findings {
         let mut f = Findings::default();
         self.check_log(&mut f);
@@ -53,8 +30,8 @@ impl Config {
                     .help("add [[pipeline]] with name, model and [pipeline.source]"),
             );
         }
+        sources::check(self, &mut f);
         let mut names: HashMap<&str, usize> = HashMap::new();
-        let mut devices: HashMap<String, usize> = HashMap::new();
         for (i, pipeline) in self.pipelines.iter().enumerate() {
             let at = |key: &str| format!("pipeline[{i}].{key}");
             if let Some(first) = names.insert(&pipeline.name, i) {
@@ -64,26 +41,13 @@ impl Config {
                         .allowed(format!("a name of its own: pipeline[{first}] has this one")),
                 );
             }
-            if RESERVED.contains(&pipeline.name.as_str()) {
-                f.problem(
-                    Problem::new(at("name"), "the name is reserved for a topic of the node")
-                        .found(quoted(&pipeline.name))
-                        .allowed(format!("any but {}", RESERVED.join(", "))),
-                );
-            }
-            if let Some((device, key)) = exclusive_device(&pipeline.source)
-                && let Some(first) = devices.insert(device.clone(), i)
-            {
-                let other = self.pipelines.get(first).map_or("", |p| p.name.as_str());
-                f.problem(
-                    Problem::new(at(key), "is read by another pipeline already")
-                        .found(device)
-                        .allowed(format!("one pipeline for each; pipeline {other:?} has this one")),
-                );
-            }
-            self.check_source(pipeline, &at, &mut f);
-            check_regions(pipeline, &at, &mut f);
-            task::check(pipeline, &at, &mut f);
+            // Crops have the size of what was detected.
+            let frames = match &pipeline.source {
+                Input::Crops(_) => Some(CROPS),
+                input => self.source_of(input).map(|source| source.kind().frames()),
+            };
+            check_regions(pipeline, frames.unwrap_or(CROPS), &at, &mut f);
+            f.take(&at("task"), pipeline.task.check(pipeline.preprocess.regions.len()));
             check_pace(pipeline, &at, &mut f);
         }
         f
@@ -115,16 +79,8 @@ impl Config {
                     .allowed("a name or an IP address; the port goes into mqtt.port"),
             );
         }
-        if let Some(c) = mqtt.prefix.chars().find(|c| matches!(c, '+' | '#') || c.is_control()) {
-            f.problem(
-                Problem::new("mqtt.prefix", format!("the character {c:?} cannot stand in a topic"))
-                    .found(quoted(&mqtt.prefix)),
-            );
-        } else if mqtt.prefix.starts_with(['/', '$']) || mqtt.prefix.ends_with('/') || mqtt.prefix.contains("//") {
-            f.problem(
-                Problem::new("mqtt.prefix", "must not begin with '/' or '$', end with '/' or have an empty level")
-                    .found(quoted(&mqtt.prefix)),
-            );
+        if let Err(error) = NameKind::Prefix.check(&mqtt.prefix) {
+            f.problem(Problem::new("mqtt.prefix", error.reason).found(quoted(&mqtt.prefix)));
         }
         if !mqtt.password.is_empty() && mqtt.password_file.is_some() {
             f.problem(
@@ -215,130 +171,14 @@ impl Config {
             );
         }
     }
-
-    fn check_source(&self, pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Findings) {
-        let window = |window: u32, stride: u32, f: &mut Findings| {
-            if stride > window {
-                f.warn(
-                    Problem::new(at("source.stride"), "longer than the window: readings between two windows are lost")
-                        .found(format!("stride {stride}, window {window}")),
-                );
-            }
-        };
-        let channels = |channels: &[String], f: &mut Findings| unique(channels, &at("source.channels"), f);
-        match &pipeline.source {
-            source::Config::Rtsp(s) => {
-                if let Some(doubt) = source::address::doubt(&s.url) {
-                    let problem = Problem::new(at("source.url"), doubt.why)
-                        .found(quoted(&super::secret::redact(&s.url)))
-                        .help(doubt.how);
-                    if doubt.usable { f.warn(problem) } else { f.problem(problem) }
-                }
-            }
-            source::Config::Sensor(s) => {
-                window(s.window, s.stride, f);
-                channels(&s.channels, f);
-                let reads_file = matches!(s.kind, SensorKind::Jsonl | SensorKind::Csv);
-                if reads_file && s.path.is_empty() {
-                    f.problem(
-                        Problem::new(at("source.path"), "missing: kind \"jsonl\" and \"csv\" read a file")
-                            .allowed("a file, a FIFO, or \"-\" for standard input"),
-                    );
-                }
-                if s.kind == SensorKind::Machine && !s.path.is_empty() {
-                    f.warn(Problem::new(at("source.path"), "has no effect with kind \"machine\""));
-                }
-                if !reads_file && s.interval_ms == 0 {
-                    f.problem(
-                        Problem::new(at("source.interval_ms"), "0 is for files only")
-                            .found("0")
-                            .allowed("a whole number, 1 to 3600000 ms"),
-                    );
-                }
-                let (header, delimiter, decimal) = (s.header, s.delimiter, s.decimal);
-                for (key, is_default) in [
-                    ("source.header", header == source::Header::default()),
-                    ("source.delimiter", delimiter == source::Delimiter::default()),
-                    ("source.decimal", decimal == source::Decimal::default()),
-                ] {
-                    if !is_default && s.kind != SensorKind::Csv {
-                        f.warn(Problem::new(at(key), "has no effect: it is for kind \"csv\""));
-                    }
-                }
-                if delimiter == source::Delimiter::Comma && decimal == source::Decimal::Comma {
-                    f.warn(
-                        Problem::new(at("source.decimal"), "numbers with a comma must be in quotes between commas")
-                            .help("delimiter is \"comma\" as well"),
-                    );
-                }
-                if s.repeat && (!reads_file || s.path == "-") {
-                    f.warn(Problem::new(at("source.loop"), "has no effect: there is no file to begin again"));
-                }
-            }
-            source::Config::Mqtt(s) => {
-                if let Err(reason) = topic_filter(&s.topic) {
-                    f.problem(
-                        Problem::new(at("source.topic"), format!("not an MQTT topic filter: {reason}"))
-                            .found(quoted(&s.topic)),
-                    );
-                } else if s.topic.starts_with(&format!("{}/", self.mqtt.prefix)) || s.topic == "#" {
-                    f.warn(
-                        Problem::new(at("source.topic"), "also catches what leptond itself publishes")
-                            .found(quoted(&s.topic))
-                            .help(format!("choose a topic outside of {}/", self.mqtt.prefix)),
-                    );
-                }
-                channels(&s.channels, f);
-                match s.content {
-                    source::MqttContent::Numbers => window(s.window, s.stride, f),
-                    source::MqttContent::Jpeg => {
-                        if s.window != 1 || s.stride != 1 || !s.channels.is_empty() {
-                            f.warn(Problem::new(
-                                at("source.content"),
-                                "window, stride and channels have no effect on pictures",
-                            ));
-                        }
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
-/// A device that only one pipeline can read, and the key that names it.
-fn exclusive_device(source: &source::Config) -> Option<(String, &'static str)> {
-    match source {
-        source::Config::V4l2(s) => Some((s.device.display().to_string(), "source.device")),
-        source::Config::Rpicam(s) => Some((format!("camera {}", s.camera), "source.camera")),
-        source::Config::Sensor(s) if s.path == "-" => Some(("standard input".into(), "source.path")),
-        _ => None,
-    }
-}
+/// Pictures of any size.
+const CROPS: Frames<'static> = Frames::Pictures { format: PixelFormat::Rgb8, size: None };
 
-/// Picture size in pixels, where the configuration sets it.
-fn picture_size(source: &source::Config) -> Option<(u32, u32)> {
-    match source {
-        source::Config::Synthetic(s) => Some((s.width, s.height)),
-        source::Config::V4l2(s) => Some((s.width, s.height)),
-        source::Config::Rpicam(s) => Some((s.width, s.height)),
-        source::Config::Rtsp(s) => Some((s.width, s.height)),
-        source::Config::Files(_) | source::Config::Sensor(_) | source::Config::Mqtt(_) => None,
-    }
-}
-
-/// Whether a source gives numbers rather than pictures.
-pub(super) fn gives_numbers(source: &source::Config) -> bool {
-    match source {
-        source::Config::Sensor(_) => true,
-        source::Config::Mqtt(s) => s.content == source::MqttContent::Numbers,
-        _ => false,
-    }
-}
-
-fn check_regions(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+fn check_regions(pipeline: &PipelineConfig, frames: Frames<'_>, at: &dyn Fn(&str) -> String, f: &mut Findings) {
     let regions = &pipeline.preprocess.regions;
-    if gives_numbers(&pipeline.source) {
+    let Frames::Pictures { size, .. } = frames else {
         if !regions.is_empty() {
             f.problem(Problem::new(at("preprocess.regions"), "regions cut pictures, but this source gives numbers"));
         }
@@ -346,8 +186,7 @@ fn check_regions(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut
             f.warn(Problem::new(at("preprocess.fit"), "has no effect: this source gives numbers"));
         }
         return;
-    }
-    let size = picture_size(&pipeline.source);
+    };
     for (i, region) in regions.iter().enumerate() {
         let corners: Vec<[f32; 2]> = match region {
             Region::Rect([x, y, w, h]) => {
@@ -374,7 +213,7 @@ fn check_regions(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut
             );
             continue;
         }
-        let Some((width, height)) = size else { continue };
+        let Some([width, height]) = size else { continue };
         let outside = corners.iter().find(|[x, y]| *x < 0.0 || *y < 0.0 || *x > width as f32 || *y > height as f32);
         if let Some([x, y]) = outside {
             f.problem(
@@ -386,7 +225,7 @@ fn check_regions(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut
     }
 }
 
-/// Whether four corners go round once, clockwise on a screen (y downwards), with no corner pointing inwards.
+/// True for four corners that go round once, clockwise on a screen (y downwards), with no corner pointing inwards.
 fn is_clockwise_and_convex(corners: &[[f32; 2]]) -> bool {
     let n = corners.len();
     let next = |i: usize| corners.get(i % n).copied().unwrap_or_default();
@@ -400,7 +239,7 @@ fn is_clockwise_and_convex(corners: &[[f32; 2]]) -> bool {
 
 fn check_pace(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Findings) {
     let governor = &pipeline.governor;
-    let is_default = governor.min_fps == crate::governor::PipelineConfig::default().min_fps;
+    let is_default = governor.min_fps == leptond_governor::PipelineConfig::default().min_fps;
     if governor.interval_ms > 0 && !is_default {
         let fps = 1000.0 / governor.interval_ms as f32;
         if fps < governor.min_fps {
@@ -411,43 +250,6 @@ fn check_pace(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Fi
             );
         }
     }
-}
-
-/// Reports empty and repeated texts of a list.
-fn unique(list: &[String], key: &str, f: &mut Findings) {
-    let mut seen: HashMap<&str, usize> = HashMap::new();
-    for (i, text) in list.iter().enumerate() {
-        if text.is_empty() {
-            f.problem(Problem::new(format!("{key}[{i}]"), "must not be empty"));
-        } else if let Some(first) = seen.insert(text, i) {
-            f.problem(
-                Problem::new(format!("{key}[{i}]"), format!("the same as [{first}]: each once")).found(quoted(text)),
-            );
-        }
-    }
-}
-
-/// Whether `filter` is an MQTT topic filter (MQTT 3.1.1, section 4.7), or why not.
-pub(super) fn topic_filter(filter: &str) -> Result<(), &'static str> {
-    if filter.is_empty() {
-        return Err("it is empty");
-    }
-    if filter.len() > 65_535 {
-        return Err("it is longer than 65535 bytes");
-    }
-    if filter.contains('\0') {
-        return Err("it contains a NUL character");
-    }
-    let levels: Vec<&str> = filter.split('/').collect();
-    for (i, level) in levels.iter().enumerate() {
-        if level.contains('#') && (*level != "#" || i + 1 != levels.len()) {
-            return Err("'#' must be the whole last level, as in meters/#");
-        }
-        if level.contains('+') && *level != "+" {
-            return Err("'+' must be a whole level, as in meters/+/value");
-        }
-    }
-    Ok(())
 }
 
 fn bare_host(rest: &str) -> &str {

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use config::{Value, ValueKind};
 use toml_edit::{Item, TableLike};
 
-use super::layers::{Place, plain};
 use super::path::Path;
 use super::problem::Origin;
+use super::provenance::{Provenance, to_value};
 
-/// Reads a parsed file, keeping the place of everything.
+/// Reads a parsed file and records the origin of every value.
 pub(super) struct Reader<'a> {
     pub(super) file: PathBuf,
     text: &'a str,
@@ -29,13 +29,13 @@ impl<'a> Reader<'a> {
         Some(Origin::File { file: self.file.clone(), line, column })
     }
 
-    /// The value of an item; its place and those of all in it go into `places`.
+    /// The value of an item; records its origin and those of its children in `places`.
     pub(super) fn item(
         &self,
         item: &Item,
         key: Option<std::ops::Range<usize>>,
         path: &Path,
-        places: &mut BTreeMap<String, Place>,
+        places: &mut BTreeMap<String, Provenance>,
     ) -> Value {
         let value = self.origin(item.span());
         let key = self.origin(key).or_else(|| value.clone()).unwrap_or(Origin::Whole { file: self.file.clone() });
@@ -64,14 +64,14 @@ impl<'a> Reader<'a> {
                 if let toml_edit::Value::Datetime(text) = scalar {
                     date = Some(text.value().to_string());
                 }
-                plain(scalar, &from).kind
+                to_value(scalar, &from).kind
             }
         };
-        places.insert(path.to_string(), Place { key, value, date });
+        places.insert(path.to_string(), Provenance { key, value, date });
         Value::new(Some(&from), kind)
     }
 
-    fn table(&self, table: &dyn TableLike, path: &Path, places: &mut BTreeMap<String, Place>) -> ValueKind {
+    fn table(&self, table: &dyn TableLike, path: &Path, places: &mut BTreeMap<String, Provenance>) -> ValueKind {
         let read = |(name, item): (&str, &Item)| {
             let span = table.get_key_value(name).and_then(|(key, _)| key.span());
             (name.to_owned(), self.item(item, span, &path.key(name), places))
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The parser's words, those that happen often in words for people who do not read grammars.
+/// The parser's message, with plain words for frequent errors.
 pub(super) fn plain_words(error: &toml_edit::TomlError, text: &str) -> String {
     let words = error.message().trim().replace('\n', "; ");
     match words.as_str() {

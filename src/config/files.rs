@@ -1,13 +1,12 @@
-//! What the configuration names on this computer: models, certificates, pictures, devices, programs.
+//! Files that the configuration names on this computer: models, certificates, pictures, devices, programs.
 
 use std::fs;
 use std::path::Path;
 
-use super::check::Findings;
+use super::findings::Findings;
 use super::problem::{Problem, nearest, quoted};
 use super::{Config, PipelineConfig};
 use crate::model;
-use crate::source::{self, SensorKind};
 use crate::sys::file::{self, FileError};
 use crate::sys::{Roots, sysfs};
 
@@ -47,7 +46,9 @@ impl Config {
         for (i, pipeline) in self.pipelines.iter().enumerate() {
             let at = |key: &str| format!("pipeline[{i}].{key}");
             self.check_model(pipeline, &at("model"), &mut f);
-            check_source(&pipeline.source, &at, &mut f);
+        }
+        for (prefix, source) in self.declared_sources() {
+            f.take(&prefix, source.kind().check_files());
         }
         f.problems.iter_mut().for_each(|problem| problem.outside = true);
         f
@@ -93,78 +94,6 @@ fn check_zone(wanted: &str, roots: &Roots, f: &mut Findings) {
     );
 }
 
-fn check_source(source: &source::Config, at: &dyn Fn(&str) -> String, f: &mut Findings) {
-    match source {
-        source::Config::Files(s) => check_pictures(&s.path, &at("source.path"), f),
-        source::Config::V4l2(s) => {
-            if !s.device.exists() {
-                f.warn(
-                    Problem::new(at("source.device"), "is not there now; it is waited for")
-                        .found(shown(&s.device))
-                        .help("`leptond probe` lists the cameras"),
-                );
-            }
-        }
-        source::Config::Rpicam(s) => {
-            check_program(&s.program, &["rpicam-vid", "libcamera-vid"], &at("source.program"), f);
-        }
-        source::Config::Rtsp(s) => check_program(&s.program, &["ffmpeg"], &at("source.program"), f),
-        source::Config::Sensor(s) => {
-            let reads_file = matches!(s.kind, SensorKind::Jsonl | SensorKind::Csv);
-            if reads_file && s.path != "-" && !s.path.is_empty() {
-                let path = Path::new(&s.path);
-                if path.is_dir() || !path.exists() {
-                    let what = if path.is_dir() { "is a directory" } else { "there is no such file" };
-                    f.problem(
-                        Problem::new(at("source.path"), what)
-                            .found(quoted(&s.path))
-                            .allowed("a file, a FIFO, or \"-\" for standard input"),
-                    );
-                }
-            }
-        }
-        source::Config::Synthetic(_) | source::Config::Mqtt(_) => {}
-    }
-}
-
-fn check_pictures(path: &str, key: &str, f: &mut Findings) {
-    let direct = Path::new(path);
-    let problem = if direct.is_dir() {
-        let holds_file = fs::read_dir(direct).is_ok_and(|entries| entries.flatten().any(|e| e.path().is_file()));
-        (!holds_file).then(|| Problem::new(key, "the directory holds no file"))
-    } else if direct.exists() {
-        None
-    } else if path.contains(['*', '?', '[']) {
-        match glob::glob(path) {
-            Ok(mut matches) => matches.next().is_none().then(|| Problem::new(key, "matches no file")),
-            Err(error) => Some(Problem::new(key, format!("not a glob: {}", error.msg))),
-        }
-    } else {
-        Some(Problem::new(key, "there is no such file or directory"))
-    };
-    if let Some(problem) = problem {
-        f.problem(problem.found(quoted(path)));
-    }
-}
-
-/// A program named by path must be there; one from PATH may still be installed.
-fn check_program(program: &str, usual: &[&str], key: &str, f: &mut Findings) {
-    let on_path = |name: &str| {
-        std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file()))
-    };
-    if program.contains('/') {
-        if !Path::new(program).is_file() {
-            f.problem(Problem::new(key, "there is no such program").found(quoted(program)));
-        }
-    } else if program.is_empty() {
-        if !usual.iter().any(|name| on_path(name)) {
-            f.warn(Problem::new(key, format!("{} is not installed", usual.join(" or "))));
-        }
-    } else if !on_path(program) {
-        f.problem(Problem::new(key, "there is no such program in PATH").found(quoted(program)));
-    }
-}
-
 /// A larger file holds neither a password nor certificates.
 const MOST_BYTES: u64 = 8 << 20;
 
@@ -180,7 +109,7 @@ fn readable(file: &Path, key: &str, f: &mut Findings) -> Option<String> {
         return None;
     }
     let what = match &error {
-        FileError::Kind("a directory") => "is a directory, a file is wanted".into(),
+        FileError::Kind(kind) => format!("is {kind}, a file is wanted"),
         FileError::Io(error) if error.kind() == std::io::ErrorKind::NotFound => "there is no such file".into(),
         FileError::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             "this user may not read the file".into()

@@ -1,5 +1,4 @@
-//! The layers of a configuration: file, then environment, then flags, put over one another by the `config` crate, and the
-//! place that each value came from.
+//! Layers of a configuration: file, then environment, then flags, merged by the `config` crate, with the origin of each value.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,10 +9,11 @@ use config::{Map, Source, Value, ValueKind};
 use super::document::{Reader, plain_words};
 use super::path::{Path, Step};
 use super::problem::{Origin, Problem, nearest, quoted};
+use super::provenance::{Provenance, note, to_value};
 use super::schema::{Node, Shape};
 use super::unknown::unknown_key;
 
-/// What variables of ours begin with.
+/// Prefix of environment variables.
 pub(super) const PREFIX: &str = "LEPTOND__";
 
 /// A value given on the command line.
@@ -28,10 +28,10 @@ pub struct Override {
 }
 
 impl Override {
-    /// From one `--set KEY=VALUE`.
+    /// Parses one `--set KEY=VALUE`.
     ///
     /// # Errors
-    /// When there is no `=`.
+    /// `=` is missing.
     pub fn set(text: &str) -> Result<Override, String> {
         let (key, value) = text
             .split_once('=')
@@ -40,29 +40,18 @@ impl Override {
     }
 }
 
-/// Where one value came from.
-#[derive(Clone, Debug)]
-pub(super) struct Place {
-    /// Its key.
-    pub(super) key: Origin,
-    /// The value itself.
-    pub(super) value: Origin,
-    /// For a TOML date, which no key takes, its text.
-    pub(super) date: Option<String>,
-}
-
-/// The layers put over one another.
+/// Merged layers.
 pub(super) struct Layers {
     builder: config::ConfigBuilder<config::builder::DefaultState>,
-    places: BTreeMap<String, Place>,
+    places: BTreeMap<String, Provenance>,
     pipelines: usize,
-    /// Whether the file has pipelines; if not, variables and flags may make some.
+    /// The file has pipelines; otherwise variables and flags may add some.
     pipelines_in_file: bool,
-    /// The file that was read, for what cannot be placed in it.
+    /// The file, as the origin of problems without a position.
     pub(super) whole: Option<PathBuf>,
-    /// What is wrong with the layers themselves.
+    /// Problems of the layers themselves.
     pub(super) problems: Vec<Problem>,
-    /// What is odd about them.
+    /// Warnings of the layers themselves.
     pub(super) warnings: Vec<Problem>,
 }
 
@@ -79,7 +68,7 @@ impl Layers {
         }
     }
 
-    /// Puts a file's text on top.
+    /// Adds a file's text on top.
     pub(super) fn file(&mut self, file: &std::path::Path, text: &str) {
         let reader = Reader::new(file, text);
         let document = match toml_edit::Document::parse(text) {
@@ -116,7 +105,7 @@ impl Layers {
         self.add(Layer(root));
     }
 
-    /// Puts environment variables on top, in the order of their names.
+    /// Adds environment variables on top, in the order of their names.
     pub(super) fn environment(&mut self, env: &[(OsString, OsString)]) {
         let mut ours: Vec<_> = env.iter().filter(|(name, _)| name.to_string_lossy().starts_with("LEPTOND_")).collect();
         ours.sort();
@@ -150,7 +139,7 @@ impl Layers {
         }
     }
 
-    /// Puts flags on top, in the order given.
+    /// Adds flags on top, in the given order.
     pub(super) fn overrides(&mut self, overrides: &[Override]) {
         for Override { key, value, flag } in overrides {
             let origin = Origin::Flag { flag: flag.clone() };
@@ -166,36 +155,36 @@ impl Layers {
         }
     }
 
-    /// Everything put together; the caller takes the problems first.
+    /// The merged values; the caller takes the problems first.
     pub(super) fn build(&self) -> Result<Value, config::ConfigError> {
         self.builder.build_cloned().map(|built| built.cache)
     }
 
-    /// Whether anything at all was given.
+    /// `true` when no layer has a value.
     pub(super) fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 
-    pub(super) fn place(&self, path: &Path) -> Option<&Place> {
+    pub(super) fn place(&self, path: &Path) -> Option<&Provenance> {
         self.places.get(&path.to_string())
     }
 
-    /// Where each value that is not a default came from.
+    /// Origin of each value that is not a default.
     pub(super) fn origins(&self) -> BTreeMap<String, Origin> {
         self.places.iter().map(|(key, place)| (key.clone(), place.value.clone())).collect()
     }
 
-    /// Where a value came from; for one that is not there, where the table around it did.
+    /// Origin of a value; of a missing one, the value of its table.
     pub(super) fn value_origin(&self, path: &Path) -> Origin {
         self.nearest_place(path).map_or(Origin::Default, |place| place.value.clone())
     }
 
-    /// Where a key was written; for one that is not there, where the table around it was.
+    /// Origin of a key; of a missing one, the key of its table.
     pub(super) fn key_origin(&self, path: &Path) -> Origin {
         self.nearest_place(path).map_or(Origin::Default, |place| place.key.clone())
     }
 
-    fn nearest_place(&self, path: &Path) -> Option<&Place> {
+    fn nearest_place(&self, path: &Path) -> Option<&Provenance> {
         let mut path = path.clone();
         loop {
             if let Some(place) = self.place(&path) {
@@ -209,7 +198,7 @@ impl Layers {
         self.builder = std::mem::take(&mut self.builder).add_source(layer);
     }
 
-    /// One value from outside the file: its text becomes what the key wants.
+    /// Adds one value from outside the file, converted to the type of its key.
     fn single(&mut self, path: &Path, text: &str, origin: &Origin) {
         let node = match self.find(path) {
             Ok(node) => node,
@@ -229,7 +218,7 @@ impl Layers {
         note(&mut self.places, path, &value, origin);
         let mut around = path.parent();
         while let Some(table) = around.filter(|table| !table.0.is_empty()) {
-            let place = || Place { key: origin.clone(), value: origin.clone(), date: None };
+            let place = || Provenance { key: origin.clone(), value: origin.clone(), date: None };
             self.places.entry(table.to_string()).or_insert_with(place);
             around = table.parent();
         }
@@ -245,7 +234,7 @@ impl Layers {
         self.add(Layer(Map::from_iter([(key, value)])));
     }
 
-    /// The schema's node of `path`, or what is wrong with the path.
+    /// The schema's node of `path`, or the problem with the path.
     fn find(&self, path: &Path) -> Result<Node, Box<Problem>> {
         let mut node = Node::root();
         let mut walked = Path::default();
@@ -291,7 +280,7 @@ impl Layers {
         Ok(node)
     }
 
-    /// The variable that was probably meant when `unknown`, a key on the way to `path`, does not exist.
+    /// The variable most likely meant when `unknown`, a key on the way to `path`, does not exist.
     fn meant(&self, unknown: &str, path: &Path) -> Option<String> {
         let unknown = Path::parse(unknown)?;
         let (parent, depth) = (unknown.parent()?, unknown.0.len());
@@ -301,7 +290,7 @@ impl Layers {
         Some(format!("{PREFIX}{}", name.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("__")))
     }
 
-    /// `LEPTOND_MQTT_PORT` instead of `LEPTOND__MQTT__PORT` does nothing: say so.
+    /// Warns of `LEPTOND_MQTT_PORT` instead of `LEPTOND__MQTT__PORT`, which has no effect.
     fn single_underscores(&mut self, variable: &str) {
         let rest = variable.trim_start_matches("LEPTOND_").to_lowercase();
         let Some((section, key)) = rest.split_once('_') else { return };
@@ -330,8 +319,8 @@ impl Source for Layer {
     }
 }
 
-/// Text from outside the file as the type that its key wants; text that cannot be read so stays text and is found wrong
-/// like any other value.
+/// Text from outside the file as the type of its key. Unparsable text stays text, which the schema check then reports like any
+/// other wrong value.
 fn typed(node: Node, text: &str, origin: &Origin) -> Value {
     let from = origin.to_string();
     let as_text = || Value::new(Some(&from), ValueKind::String(text.to_owned()));
@@ -341,38 +330,9 @@ fn typed(node: Node, text: &str, origin: &Origin) -> Value {
         Shape::Integer { .. } | Shape::Number { .. } | Shape::Bool => match as_toml() {
             Some(
                 value @ (toml_edit::Value::Integer(_) | toml_edit::Value::Float(_) | toml_edit::Value::Boolean(_)),
-            ) => plain(&value, &from),
+            ) => to_value(&value, &from),
             _ => as_text(),
         },
-        _ => as_toml().map_or_else(as_text, |value| plain(&value, &from)),
-    }
-}
-
-pub(super) fn plain(value: &toml_edit::Value, from: &String) -> Value {
-    use toml_edit::Value as Toml;
-    let kind = match value {
-        Toml::String(s) => ValueKind::String(s.value().clone()),
-        Toml::Integer(i) => ValueKind::I64(*i.value()),
-        Toml::Float(f) => ValueKind::Float(*f.value()),
-        Toml::Boolean(b) => ValueKind::Boolean(*b.value()),
-        Toml::Datetime(d) => ValueKind::String(d.value().to_string()),
-        Toml::Array(items) => ValueKind::Array(items.iter().map(|item| plain(item, from)).collect()),
-        Toml::InlineTable(table) => {
-            ValueKind::Table(table.iter().map(|(key, item)| (key.to_owned(), plain(item, from))).collect())
-        }
-    };
-    Value::new(Some(from), kind)
-}
-
-/// Notes that `value` and all in it came from `origin`.
-fn note(places: &mut BTreeMap<String, Place>, path: &Path, value: &Value, origin: &Origin) {
-    let place = Place { key: origin.clone(), value: origin.clone(), date: None };
-    places.insert(path.to_string(), place);
-    match &value.kind {
-        ValueKind::Table(table) => table.iter().for_each(|(key, value)| note(places, &path.key(key), value, origin)),
-        ValueKind::Array(items) => {
-            items.iter().enumerate().for_each(|(i, value)| note(places, &path.index(i), value, origin));
-        }
-        _ => {}
+        _ => as_toml().map_or_else(as_text, |value| to_value(&value, &from)),
     }
 }

@@ -6,58 +6,59 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::check::Findings;
+use super::findings::Findings;
 use super::layers::{Layers, Override};
 use super::problem::{ConfigErrors, Origin, Problem};
-use super::secret::{redact, redact_args};
-use super::{Config, explain, path, walk};
+use super::root::Config;
+use super::secret::masked;
+use super::{path, walk};
 use crate::sys::file::{self, FileError};
 
-/// Where the configuration is when nobody says otherwise.
+/// Default configuration file.
 pub const DEFAULT_FILE: &str = "/etc/leptond/leptond.toml";
 
-/// A larger file is not a configuration.
+/// Largest configuration file.
 pub(super) const MOST_BYTES: u64 = 4 << 20;
 
-/// What a configuration is made from.
+/// Inputs of a configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The file given by `--config`; `None` = [`DEFAULT_FILE`].
     pub file: Option<PathBuf>,
-    /// Environment variables; only those that begin with `LEPTOND_` are looked at.
+    /// Environment variables; only those with the prefix `LEPTOND_` are read.
     pub env: Vec<(OsString, OsString)>,
-    /// Values from the command line, which win.
+    /// Values from the command line, of highest priority.
     pub overrides: Vec<Override>,
-    /// Do not look whether the files that it names exist (to check a configuration made for another computer).
+    /// Skips the check that named files exist, for a configuration of another computer.
     pub skip_files: bool,
-    /// What is wrong with files, models and programs that it names is a warning: the daemon waits for them, or goes on without.
+    /// Reports problems with named files, models and programs as warnings: the daemon waits for them, or continues without.
     pub waits: bool,
 }
 
 impl Options {
-    /// With this process's environment.
+    /// Options with this process's environment.
     pub fn from_process(file: Option<PathBuf>, overrides: Vec<Override>) -> Self {
         Options { file, env: std::env::vars_os().collect(), overrides, skip_files: false, waits: false }
     }
 }
 
-/// A configuration that may be run.
+/// A valid configuration.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The values.
     pub config: Config,
-    /// Where each value that is not a default came from, by dotted path.
+    /// Origin of each value that is not a default, by dotted path.
     pub sources: BTreeMap<String, Origin>,
-    /// What is questionable but does not stop anything.
+    /// Warnings.
     pub warnings: Vec<Problem>,
-    /// SHA-256 of the effective values in hex, secrets left out: equal for equal behaviour.
+    /// SHA-256 of the effective values in hex, without secrets: equal for equal behaviour.
     pub digest: String,
     /// The file that was read; `None` when everything came from the environment and flags.
     pub path: Option<PathBuf>,
 }
 
 impl Loaded {
-    /// A configuration that is part of the program.
+    /// A built-in configuration.
     pub fn built_in(config: Config) -> Self {
         let digest = digest(&config);
         Loaded { config, sources: BTreeMap::new(), warnings: Vec::new(), digest, path: None }
@@ -67,7 +68,7 @@ impl Loaded {
 /// Reads, layers and checks a configuration.
 ///
 /// # Errors
-/// Everything that is wrong with it, in the order of the file.
+/// All problems, in the order of the file.
 pub fn load(options: &Options) -> Result<Loaded, ConfigErrors> {
     let mut layers = Layers::new();
     let file = options.file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
@@ -96,7 +97,7 @@ pub fn load(options: &Options) -> Result<Loaded, ConfigErrors> {
 fn assemble(mut layers: Layers, file: &Path, options: &Options) -> Result<Loaded, ConfigErrors> {
     let mut problems = std::mem::take(&mut layers.problems);
     let mut warnings = std::mem::take(&mut layers.warnings);
-    // A file that is not TOML has no keys to be checked.
+    // A file that is not TOML has no keys to check.
     if problems.iter().any(|p| p.key.is_empty() && matches!(p.origin, Origin::File { .. })) {
         return Err(finish(problems, &layers, &[]));
     }
@@ -134,7 +135,7 @@ fn assemble(mut layers: Layers, file: &Path, options: &Options) -> Result<Loaded
     Ok(Loaded { sources: layers.origins(), warnings, digest, path: None, config })
 }
 
-/// Passwords in a file that every user of the computer may read.
+/// Warns of passwords in a file that every user of the computer may read.
 fn readable_secrets(config: &Config, layers: &Layers) -> Findings {
     use std::os::unix::fs::PermissionsExt;
     let mut findings = Findings::default();
@@ -143,16 +144,10 @@ fn readable_secrets(config: &Config, layers: &Layers) -> Findings {
         return findings;
     }
     let password = (!config.mqtt.password.is_empty()).then(|| "mqtt.password".to_owned());
-    let cameras = config.pipelines.iter().enumerate().filter_map(|(i, pipeline)| match &pipeline.source {
-        crate::source::Config::Rtsp(rtsp) => Some((i, rtsp)),
-        _ => None,
-    });
-    let of_cameras = cameras.flat_map(|(i, rtsp)| {
-        let url = (redact(&rtsp.url) != rtsp.url).then(|| format!("pipeline[{i}].source.url"));
-        let secret_args = redact_args(&rtsp.extra_args) != rtsp.extra_args;
-        [url, secret_args.then(|| format!("pipeline[{i}].source.extra_args"))]
-    });
-    for key in password.into_iter().chain(of_cameras.flatten()) {
+    let of_sources = config
+        .declared_sources()
+        .flat_map(|(table, source)| source.kind().secret_keys().into_iter().map(move |key| format!("{table}.{key}")));
+    for key in password.into_iter().chain(of_sources) {
         let from_file = path::Path::parse(&key).map(|path| layers.value_origin(&path));
         if matches!(from_file, Some(Origin::File { .. })) {
             findings.warn(
@@ -164,7 +159,7 @@ fn readable_secrets(config: &Config, layers: &Layers) -> Findings {
     findings
 }
 
-/// Places the problems, names their pipelines and sorts them by where they are.
+/// Assigns origins and pipeline names to the problems and sorts them by position.
 fn finish(mut problems: Vec<Problem>, layers: &Layers, names: &[Option<String>]) -> ConfigErrors {
     for problem in &mut problems {
         let Some(path) = path::Path::parse(&problem.key) else { continue };
@@ -207,11 +202,11 @@ fn whole(file: &Path, message: String) -> Problem {
 }
 
 fn digest(config: &Config) -> String {
-    let text = explain::masked(config).to_string();
+    let text = masked(config).to_string();
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Why a file could not be read.
+/// The configuration file cannot be read.
 enum Unreadable {
     Missing,
     Because(String),

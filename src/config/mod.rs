@@ -1,154 +1,42 @@
-//! The whole configuration: every room's own `Config` put together; load, layer, validate, explain.
+//! The whole configuration, composed of every room's own `Config`: load, layer, validate, explain.
 //!
-//! [`load`] puts `/etc/leptond/leptond.toml` (or `--config FILE`), `LEPTOND__SECTION__KEY` variables and flags over one
-//! another, holds the result against the [`schema`] that the types themselves give, and answers with a [`Loaded`] or with
-//! every [`Problem`] at once.
+//! [`load`] merges `/etc/leptond/leptond.toml` (or `--config FILE`), `LEPTOND__SECTION__KEY` variables and flags, checks the
+//! result against the [`schema`] derived from the types, and returns a [`Loaded`] or all [`Problem`]s at once.
 
 mod check;
 mod document;
 mod explain;
 mod files;
-mod glance;
+mod findings;
 mod layers;
 mod load;
+mod model_refs;
 mod models;
+mod node;
 mod path;
 mod problem;
+mod provenance;
+mod root;
 mod schema;
 mod secret;
+mod source;
 mod unknown;
 mod walk;
 
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
-
-pub use check::Findings;
-pub use explain::{effective, masked};
-pub use glance::{Glance, glance};
+pub use explain::effective;
+pub use findings::Findings;
 pub use layers::Override;
 pub use load::{DEFAULT_FILE, Loaded, Options, load};
+pub use model_refs::{ModelRefs, read_model_refs};
+pub use node::{NodeConfig, Sandbox};
 pub use problem::{ConfigErrors, Origin, Problem};
+pub use root::Config;
 pub use schema::schema;
-pub use secret::{MASK, redact};
+pub use secret::{masked, redact};
+pub use source::SourceConfig;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::{governor, model, preprocess, publish, source, task, telemetry};
-
-/// The whole TOML file.
-#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// This computer.
-    pub node: NodeConfig,
-    /// Logs.
-    pub log: telemetry::Config,
-    /// The MQTT broker that results go to.
-    pub mqtt: publish::Config,
-    /// A broker inside the process.
-    pub broker: publish::BrokerConfig,
-    /// Where models are found.
-    pub models: ModelsConfig,
-    /// When to work less.
-    pub governor: governor::Config,
-    /// What is read, run and published.
-    #[serde(rename = "pipeline")]
-    pub pipelines: Vec<PipelineConfig>,
-}
-
-/// `[node]`: this computer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct NodeConfig {
-    /// Name in topics, `[a-zA-Z0-9_-]`; empty = `leptond-` and eight hex digits made from the machine id.
-    #[schemars(regex(pattern = r"^[a-zA-Z0-9_-]{0,64}$"))]
-    pub name: String,
-    /// Where measurements of this board are kept; empty = the service's state directory, else the user's cache.
-    pub state_dir: PathBuf,
-    /// Whether the process shuts itself off from the files that it does not need (landlock).
-    pub sandbox: Sandbox,
-    /// Thermal zone that the processor's temperature is taken from: its type (`cpu-thermal`) or directory (`thermal_zone0`);
-    /// empty = found by the names of the zones.
-    pub thermal_zone: String,
-    /// Time between two `health` messages in s.
-    #[schemars(range(min = 1, max = 86_400))]
-    pub health_interval_s: u32,
-}
-
-/// Whether the process shuts itself off from files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Sandbox {
-    /// Where the kernel has landlock and nothing else confines the process yet.
-    #[default]
-    Auto,
-    /// Never.
-    Off,
-}
-
-impl NodeConfig {
-    /// Where measurements are kept: `state_dir`, else `$STATE_DIRECTORY` (systemd), else `leptond` in `$XDG_CACHE_HOME` or
-    /// `~/.cache`. `None` where the environment names none of them.
-    pub fn state_dir(&self) -> Option<PathBuf> {
-        crate::model::race::state_dir(&self.state_dir, &|name| std::env::var_os(name))
-    }
-}
-
-impl Default for NodeConfig {
-    fn default() -> Self {
-        NodeConfig {
-            name: String::new(),
-            state_dir: PathBuf::new(),
-            sandbox: Sandbox::Auto,
-            thermal_zone: String::new(),
-            health_interval_s: 60,
-        }
-    }
-}
-
-/// `[models]`: where models are found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ModelsConfig {
-    /// Directories with one bundle each per sub-directory, searched in order.
-    pub dirs: Vec<PathBuf>,
-}
-
-impl Default for ModelsConfig {
-    fn default() -> Self {
-        ModelsConfig { dirs: vec!["/var/lib/leptond/models".into(), "/usr/share/leptond/models".into()] }
-    }
-}
-
-/// `[[pipeline]]`: one source, one model, one set of topics.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PipelineConfig {
-    /// Name in topics, `[a-zA-Z0-9_-]`, unique.
-    #[schemars(regex(pattern = r"^[a-zA-Z0-9_-]{1,64}$"))]
-    pub name: String,
-    /// A bundle's name, or the path of a bundle, `.onnx` or `.tflite` file.
-    #[schemars(length(min = 1))]
-    pub model: String,
-    /// Which engine runs it.
-    #[serde(default)]
-    pub engine: model::Engine,
-    /// Threads for one inference, no more than the board has cores; 0 = one.
-    #[serde(default)]
-    #[schemars(range(min = 0, max = 64))]
-    pub threads: u32,
-    /// Where frames come from.
-    pub source: source::Config,
-    /// How a picture is fitted to the model.
-    #[serde(default)]
-    pub preprocess: preprocess::Config,
-    /// What is made of the model's output.
-    #[serde(default)]
-    pub task: task::Config,
-    /// How far this pipeline may be lowered.
-    #[serde(default)]
-    pub governor: governor::PipelineConfig,
-}
+pub use crate::model::Config as ModelsConfig;
+pub use crate::pipeline::Config as PipelineConfig;

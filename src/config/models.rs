@@ -1,37 +1,120 @@
-//! Whether a pipeline and the model bundle that it names go together.
+//! Checks that a pipeline and the model bundle that it names go together.
 
-use super::check::{Findings, gives_numbers};
+use std::collections::HashMap;
+
+use super::findings::Findings;
 use super::problem::{Problem, nearest, quoted};
 use super::{Config, PipelineConfig};
 use crate::frame::TaskKind;
 use crate::model::manifest::InputKind;
 use crate::model::{self, Bundle};
-use crate::source;
+use crate::pipeline::{Crops, Input};
+use crate::source::{self, Frames};
+use crate::task::Settings;
 
 impl Config {
     /// Opens the model of every pipeline (its manifest, its files and their hashes) and checks that source and task suit it.
     /// A model that is not there is left to [`Config::check_files`].
     pub fn check_models(&self) -> Findings {
         let mut f = Findings::default();
+        let mut bundles: Vec<Option<Bundle>> = Vec::new();
         for (i, pipeline) in self.pipelines.iter().enumerate() {
-            let at = |key: &str| format!("pipeline[{i}].{key}");
-            let Some(bundle) = model::open(&pipeline.model, &self.models.dirs) else { continue };
-            match bundle {
-                Ok(bundle) => check_bundle(pipeline, &bundle, &at, &mut f),
-                Err(error) => f.problem(
-                    Problem::new(at("model"), format!("the model cannot be used: {error}"))
-                        .found(quoted(&pipeline.model))
-                        .outside(),
-                ),
+            let bundle = match model::open(&pipeline.model, &self.models.dirs) {
+                Some(Ok(bundle)) => Some(bundle),
+                Some(Err(error)) => {
+                    f.problem(
+                        Problem::new(self.path_of(i, "model"), format!("the model cannot be used: {error}"))
+                            .found(quoted(&pipeline.model))
+                            .outside(),
+                    );
+                    None
+                }
+                None => None,
+            };
+            bundles.push(bundle);
+        }
+        for (i, (pipeline, bundle)) in self.pipelines.iter().zip(&bundles).enumerate() {
+            let at = |key: &str| self.path_of(i, key);
+            if let Some(bundle) = bundle {
+                check_bundle(pipeline, self.source_of(&pipeline.source), bundle, &at, &mut f);
+            }
+            if let Input::Crops(crops) = &pipeline.source
+                && let Some(place) = self.pipelines.iter().position(|one| one.name == crops.pipeline)
+                && let (Some(parent), Some(Some(bundle))) = (self.pipelines.get(place), bundles.get(place))
+            {
+                check_crops(crops, parent, bundle, &at, &mut f);
             }
         }
+        self.check_shared_channels(&bundles, &mut f);
         f
+    }
+
+    /// A source of numbers gives every reader the same channels under the same names.
+    fn check_shared_channels(&self, bundles: &[Option<Bundle>], f: &mut Findings) {
+        let mut taken: HashMap<&str, (&str, &[String])> = HashMap::new();
+        for (i, (pipeline, bundle)) in self.pipelines.iter().zip(bundles).enumerate() {
+            let (Input::Named(source), Some(bundle)) = (&pipeline.source, bundle) else { continue };
+            let channels = bundle.manifest().input.channels.as_slice();
+            if channels.is_empty() {
+                continue;
+            }
+            let (first, others) = *taken.entry(source).or_insert((&pipeline.name, channels));
+            if others != channels {
+                f.problem(
+                    Problem::new(
+                        format!("pipeline[{i}].source"),
+                        format!("its model takes other channels than that of pipeline {first:?}, which reads the same source"),
+                    )
+                    .found(channels.join(", "))
+                    .allowed(others.join(", "))
+                    .help("give each of them a source of its own"),
+                );
+            }
+        }
     }
 }
 
-fn check_bundle(pipeline: &PipelineConfig, bundle: &Bundle, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+/// The pipeline whose detections are cropped must detect, and know the labels that are asked for.
+fn check_crops(crops: &Crops, parent: &PipelineConfig, bundle: &Bundle, at: &dyn Fn(&str) -> String, f: &mut Findings) {
     let manifest = bundle.manifest();
-    let numbers = gives_numbers(&pipeline.source);
+    // What a bare model is shows when it is loaded.
+    let kind = parent.task.kind().or((!bundle.is_bare()).then_some(manifest.task));
+    if let Some(kind) = kind.filter(|kind| *kind != TaskKind::Detect) {
+        f.problem(
+            Problem::new(at("source.pipeline"), "this pipeline detects nothing that could be cropped")
+                .found(format!("{}, whose task is {}", quoted(&parent.name), word(kind)))
+                .allowed("a pipeline whose task is \"detect\""),
+        );
+        return;
+    }
+    let settings = parent.task.over(manifest.task, &manifest.defaults);
+    let known: Vec<&str> = match &settings {
+        Ok(Settings::Detect(detect)) if !detect.labels.is_empty() => detect.labels.iter().map(String::as_str).collect(),
+        _ => bundle.labels().iter().map(|label| &**label).collect(),
+    };
+    for (i, label) in crops.labels.iter().enumerate().filter(|_| !known.is_empty()) {
+        unknown_label(
+            label,
+            &at(&format!("source.labels[{i}]")),
+            "the other pipeline detects no such label",
+            &known,
+            f,
+        );
+    }
+}
+
+fn check_bundle(
+    pipeline: &PipelineConfig,
+    source: Option<&source::Config>,
+    bundle: &Bundle,
+    at: &dyn Fn(&str) -> String,
+    f: &mut Findings,
+) {
+    let manifest = bundle.manifest();
+    let (numbers, window, channels) = match source.map(|source| source.kind().frames()) {
+        Some(Frames::Windows { rows, channels }) => (true, Some(rows), channels),
+        Some(Frames::Pictures { .. }) | None => (false, None, &[][..]),
+    };
     let (wants, gives) = match manifest.input.kind {
         Some(InputKind::Image) if numbers => ("pictures", "numbers"),
         Some(InputKind::Window) if !numbers => ("windows of numbers", "pictures"),
@@ -44,11 +127,6 @@ fn check_bundle(pipeline: &PipelineConfig, bundle: &Bundle, at: &dyn Fn(&str) ->
         );
         return;
     }
-    let (window, channels) = match &pipeline.source {
-        source::Config::Sensor(s) => (Some(s.window), &s.channels[..]),
-        source::Config::Mqtt(s) if numbers => (Some(s.window), &s.channels[..]),
-        _ => (None, &[][..]),
-    };
     if !channels.is_empty()
         && let Err(missing) = source::match_names(&manifest.input.channels, channels)
     {
@@ -68,7 +146,7 @@ fn check_bundle(pipeline: &PipelineConfig, bundle: &Bundle, at: &dyn Fn(&str) ->
                 .allowed(format!("{rows}, the rows of {}", quoted(&manifest.name))),
         );
     }
-    if let Some(kind) = pipeline.task.kind
+    if let Some(kind) = pipeline.task.kind()
         && !bundle.is_bare()
         && !matches!(kind, TaskKind::Raw)
         && manifest.task != TaskKind::Raw
@@ -80,20 +158,19 @@ fn check_bundle(pipeline: &PipelineConfig, bundle: &Bundle, at: &dyn Fn(&str) ->
                 .allowed(format!("{} or \"raw\"; or leave it out", word(manifest.task))),
         );
     }
-    if !bundle.labels().is_empty() {
-        let known: Vec<&str> = bundle.labels().iter().map(|label| &**label).collect();
-        for (i, label) in pipeline.task.labels.iter().enumerate() {
-            if !known.contains(&label.as_str()) {
-                let shown = known.iter().take(20).copied().collect::<Vec<_>>().join(", ");
-                let more = if known.len() > 20 { format!(", … ({} labels)", known.len()) } else { String::new() };
-                let mut problem = Problem::new(at(&format!("task.labels[{i}]")), "the model has no such label")
-                    .found(quoted(label))
-                    .allowed(format!("{shown}{more}"));
-                problem.help = nearest(label, known.iter().copied()).map(|meant| format!("did you mean {meant:?}?"));
-                f.problem(problem);
-            }
-        }
+    f.take(&at("task"), pipeline.task.check_model(manifest.task, bundle.labels()));
+}
+
+/// Reports `label` as `message` says unless it is `known`.
+fn unknown_label(label: &str, key: &str, message: &str, known: &[&str], f: &mut Findings) {
+    if known.contains(&label) {
+        return;
     }
+    let shown = known.iter().take(20).copied().collect::<Vec<_>>().join(", ");
+    let more = if known.len() > 20 { format!(", … ({} labels)", known.len()) } else { String::new() };
+    let mut problem = Problem::new(key, message).found(quoted(label)).allowed(format!("{shown}{more}"));
+    problem.help = nearest(label, known.iter().copied()).map(|meant| format!("did you mean {meant:?}?"));
+    f.problem(problem);
 }
 
 fn word(kind: TaskKind) -> &'static str {

@@ -11,7 +11,7 @@ pub(super) enum Step {
     Index(usize),
 }
 
-/// Where a value stands in the document.
+/// Position of a value in the document.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(super) struct Path(pub(super) Vec<Step>);
 
@@ -28,12 +28,12 @@ impl Path {
         Path(steps)
     }
 
-    /// The path of the table or array that holds this; `None` at the top.
+    /// Path of the enclosing table or array; `None` at the top.
     pub(super) fn parent(&self) -> Option<Path> {
         self.0.split_last().map(|(_, rest)| Path(rest.to_vec()))
     }
 
-    /// The last key (an index counts for the key of its array).
+    /// The last key (an index counts as the key of its array).
     pub(super) fn last_key(&self) -> &str {
         self.0
             .iter()
@@ -45,7 +45,7 @@ impl Path {
             .unwrap_or("")
     }
 
-    /// Parses `pipeline[1].source.device`; `None` when it is not of that form.
+    /// Parses `pipeline[1].source.device`; `None` for other forms.
     pub(super) fn parse(text: &str) -> Option<Path> {
         let mut path = Path::default();
         for part in text.split('.') {
@@ -75,7 +75,7 @@ impl Path {
         self.0.iter().map(part).collect::<Vec<_>>().join("__")
     }
 
-    /// The index of the pipeline that this is in.
+    /// Index of the enclosing pipeline.
     pub(super) fn pipeline(&self) -> Option<usize> {
         match self.0.as_slice() {
             [Step::Key(key), Step::Index(index), ..] if key == "pipeline" => Some(*index),

@@ -1,11 +1,14 @@
-//! What is wrong with a configuration, said so that a person can mend it without reading the source.
+//! Problems of a configuration, described so that a person can fix them without reading the source.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-/// Where a value came from.
+use crate::frame::diagnostic::Diagnostic;
+pub(super) use crate::frame::diagnostic::{nearest, quoted};
+
+/// Origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "from", rename_all = "lowercase")]
 pub enum Origin {
@@ -49,35 +52,35 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One thing that is wrong (or, as a warning, questionable).
+/// One error, or, as a warning, one questionable value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// Where the value came from; for a missing key, the table that lacks it.
+    /// Origin of the value; for a missing key, that of its table.
     #[serde(flatten)]
     pub origin: Origin,
     /// Dotted path of the key (`pipeline[1].source.device`); empty for the file as a whole.
     pub key: String,
-    /// Name of the pipeline that `key` belongs to, where it has one.
+    /// Name of the pipeline of `key`, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pipeline: Option<String>,
-    /// What is wrong, in a few words.
+    /// Short description.
     pub message: String,
-    /// What was found, as it was written; secrets are masked.
+    /// Value as written; secrets are masked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
-    /// What is allowed: type, range with unit, values, known keys.
+    /// Allowed values: type, range with unit, values, known keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed: Option<String>,
-    /// What to do about it.
+    /// Remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// Whether it is about a thing that the value names and not about the value: a file, a model, a program.
+    /// Concerns a thing named by the value rather than the value itself: a file, a model, a program.
     #[serde(skip)]
     pub outside: bool,
 }
 
 impl Problem {
-    /// A problem with `key`, not yet placed: [`load`](super::load) fills in origin and pipeline.
+    /// A problem with `key`, without origin and pipeline, which [`load`](super::load) fills in.
     pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
         Problem {
             origin: Origin::Default,
@@ -91,31 +94,37 @@ impl Problem {
         }
     }
 
-    /// With what was found.
+    /// A problem that a stage found in its own table, which the configuration has at `table`.
+    pub fn of(table: &str, diagnostic: Diagnostic) -> Self {
+        let Diagnostic { severity: _, key, message, found, allowed, help } = diagnostic;
+        Problem { found, allowed, help, ..Problem::new(format!("{table}.{key}"), message) }
+    }
+
+    /// Adds the value found.
     pub fn found(mut self, found: impl Into<String>) -> Self {
         self.found = Some(found.into());
         self
     }
 
-    /// With what is allowed.
+    /// Adds the allowed values.
     pub fn allowed(mut self, allowed: impl Into<String>) -> Self {
         self.allowed = Some(allowed.into());
         self
     }
 
-    /// With advice.
+    /// Adds a remedy.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// About a thing that the value names.
+    /// Marks the problem as one of a thing that the value names.
     pub fn outside(mut self) -> Self {
         self.outside = true;
         self
     }
 
-    /// With its place.
+    /// Adds the origin.
     pub fn at(mut self, origin: Origin) -> Self {
         self.origin = origin;
         self
@@ -144,8 +153,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a configuration, in the order of the file. The daemon must not start (exit code 78), or at a
-/// reload keeps what it has.
+/// All problems of a configuration, in the order of the file. The daemon does not start (exit code 78), or at a reload keeps the
+/// running configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ConfigErrors {
     /// At least one.
@@ -170,27 +179,5 @@ impl fmt::Display for ConfigErrors {
 impl From<Problem> for ConfigErrors {
     fn from(problem: Problem) -> Self {
         ConfigErrors { problems: vec![problem] }
-    }
-}
-
-/// The candidate that `word` was most likely meant to be, if one is close enough.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let word = word.to_lowercase();
-    candidates
-        .into_iter()
-        .map(|c| (strsim::damerau_levenshtein(&word, &c.to_lowercase()), c))
-        .filter(|(distance, c)| *distance <= (c.len().min(word.len()) / 3).max(1) && *distance < word.len().max(2))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, c)| c)
-}
-
-/// `text` cut to a length that fits a terminal line, in quotes as TOML would write it.
-pub(super) fn quoted(text: &str) -> String {
-    const MOST: usize = 80;
-    if text.chars().count() > MOST {
-        let head: String = text.chars().take(MOST).collect();
-        format!("{head:?}… ({} characters)", text.chars().count())
-    } else {
-        format!("{text:?}")
     }
 }

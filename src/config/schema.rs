@@ -1,10 +1,10 @@
-//! The JSON schema of the configuration, derived from the types, and how a value is read against it.
+//! The JSON schema of the configuration, derived from the types, and its interpretation.
 
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value as Json};
 
-use super::Config;
+use super::root::Config;
 
 /// The JSON schema (draft 2020-12) of the whole configuration: every key with its meaning, type, range and default.
 pub fn schema() -> &'static Json {
@@ -16,7 +16,7 @@ pub fn schema() -> &'static Json {
     })
 }
 
-/// Single-precision defaults as they were written (0.2) instead of widened (0.20000000298…).
+/// Restores single-precision defaults as written (0.2) from their widened form (0.20000000298…).
 pub(super) fn shorten_floats(json: &mut Json) {
     match json {
         Json::Number(n) if n.is_f64() => {
@@ -30,22 +30,24 @@ pub(super) fn shorten_floats(json: &mut Json) {
     }
 }
 
-/// The shortest decimal that means the same single-precision number, for values that are exactly one.
+/// The shortest decimal of the same single-precision number, for values that are exactly one.
 pub(super) fn shorten(value: f64) -> f64 {
     let single = value as f32;
     if f64::from(single) == value { single.to_string().parse().unwrap_or(value) } else { value }
 }
 
-/// One node of the schema, read as what a value there must be.
+/// One node of the schema.
 #[derive(Clone, Copy)]
 pub(super) struct Node(&'static Json);
 
-/// What a value must be.
+/// Allowed form of a value.
 pub(super) enum Shape {
     /// A table with these keys.
     Table(Keys),
     /// A table whose `type` decides its other keys.
     Tagged(Vec<(&'static str, Keys)>),
+    /// Text, a table whose `type` decides its other keys, or a table with `key` and these keys instead of a `type`.
+    Reference { name: Node, tagged: Vec<(&'static str, Keys)>, key: &'static str, keys: Keys },
     /// A table with exactly one of these keys.
     OneOf(Vec<Keys>),
     /// One of these words.
@@ -59,10 +61,10 @@ pub(super) enum Shape {
     /// A number, ends included.
     Number { min: f64, max: f64 },
     /// Text.
-    Text { pattern: Option<Pattern>, may_be_empty: bool },
+    Text { pattern: Option<Pattern>, reserved: Vec<&'static str>, may_be_empty: bool },
     /// `true` or `false`.
     Bool,
-    /// A form that this reader does not know (a unit test shows that there is none).
+    /// A form that this reader does not support (a unit test shows that there is none).
     Unknown,
 }
 
@@ -104,17 +106,17 @@ impl Node {
         Node(schema())
     }
 
-    /// Whether the value is a secret.
+    /// `true` for secrets.
     pub(super) fn is_secret(self) -> bool {
         self.0.get("writeOnly").and_then(Json::as_bool).unwrap_or(false)
     }
 
-    /// The first sentence of its meaning.
+    /// First sentence of its description.
     pub(super) fn description(self) -> Option<&'static str> {
         self.0.get("description").and_then(Json::as_str)
     }
 
-    /// Follows `$ref` and takes the set branch of an optional value.
+    /// Follows `$ref` and takes the non-null branch of an optional value.
     fn resolved(self) -> &'static Json {
         let mut json = self.0;
         loop {
@@ -132,7 +134,7 @@ impl Node {
         }
     }
 
-    /// A value that is a word or a list: both branches.
+    /// Both branches of a value that is a word or a list.
     fn choice_or_list(self) -> Option<Shape> {
         let reference = self.0.get("$ref").and_then(Json::as_str).and_then(|reference| reference.strip_prefix('#'));
         let json = reference.and_then(|pointer| schema().pointer(pointer)).unwrap_or(self.0);
@@ -141,9 +143,20 @@ impl Node {
         Some(Shape::ChoiceOrList { words, items: Node(list.get("items")?) })
     }
 
-    /// What a value here must be.
+    /// A value that is a name or a table of one of two forms: the three branches.
+    fn reference(self) -> Option<Shape> {
+        let reference = self.0.get("$ref").and_then(Json::as_str).and_then(|reference| reference.strip_prefix('#'));
+        let json = reference.and_then(|pointer| schema().pointer(pointer)).unwrap_or(self.0);
+        let [name, other, tagged] = json.get("anyOf")?.as_array()?.as_slice() else { return None };
+        let (Shape::Table(keys), Shape::Tagged(tagged)) = (Node(other).shape(), Node(tagged).shape()) else {
+            return None;
+        };
+        Some(Shape::Reference { name: Node(name), tagged, key: keys.required().next()?, keys })
+    }
+
+    /// Shape of the value.
     pub(super) fn shape(self) -> Shape {
-        if let Some(shape) = self.choice_or_list() {
+        if let Some(shape) = self.choice_or_list().or_else(|| self.reference()) {
             return shape;
         }
         let json = self.resolved();
@@ -189,18 +202,26 @@ impl Node {
                 if pattern.is_some() && read.is_none() {
                     return Shape::Unknown;
                 }
-                Shape::Text { pattern: read, may_be_empty: json.get("minLength").is_none() }
+                let reserved = json.get("not").and_then(|not| not.get("enum")?.as_array()).into_iter().flatten();
+                Shape::Text {
+                    pattern: read,
+                    reserved: reserved.filter_map(Json::as_str).collect(),
+                    may_be_empty: json.get("minLength").is_none(),
+                }
             }
             "boolean" => Shape::Bool,
             _ => Shape::Unknown,
         }
     }
 
-    /// The node of `key` inside this table, whatever its `type` is; used to give environment variables their type.
+    /// The node of `key` inside this table, for any `type`; gives environment variables their type.
     pub(super) fn child(self, key: &str) -> Option<Node> {
         match self.shape() {
             Shape::Table(keys) => keys.get(key),
             Shape::Tagged(variants) => variants.into_iter().find_map(|(_, keys)| keys.get(key)),
+            Shape::Reference { tagged, keys, .. } => {
+                tagged.into_iter().map(|(_, keys)| keys).chain([keys]).find_map(|keys| keys.get(key))
+            }
             Shape::OneOf(variants) => variants.into_iter().find_map(|keys| keys.get(key)),
             _ => None,
         }
@@ -214,11 +235,14 @@ impl Node {
         }
     }
 
-    /// Every key that can stand in this table.
+    /// Every key of this table, for any `type`.
     pub(super) fn child_names(self) -> Vec<&'static str> {
         let mut names: Vec<_> = match self.shape() {
             Shape::Table(keys) => keys.names().collect(),
             Shape::Tagged(variants) => variants.into_iter().flat_map(|(_, keys)| keys.names()).collect(),
+            Shape::Reference { tagged, keys, .. } => {
+                tagged.into_iter().map(|(_, keys)| keys).chain([keys]).flat_map(Keys::names).collect()
+            }
             Shape::OneOf(variants) => variants.into_iter().flat_map(Keys::names).collect(),
             _ => Vec::new(),
         };
@@ -278,7 +302,7 @@ impl Pattern {
         (self.least..=self.most).contains(&count) && self.first_foreign(text).is_none()
     }
 
-    /// The first character that is not allowed.
+    /// The first disallowed character.
     pub(super) fn first_foreign(&self, text: &str) -> Option<char> {
         text.chars().find(|c| !self.class.iter().any(|(from, to)| (from..=to).contains(&c)))
     }

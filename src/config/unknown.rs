@@ -1,15 +1,15 @@
-//! Keys that do not exist, and what was probably meant.
+//! Unknown keys and the keys most likely meant.
 
-use super::path::Path;
+use super::path::{Path, Step};
 use super::problem::{Problem, nearest};
 use super::schema::{Node, Shape};
 
-/// A key that the schema does not have, with what was probably meant.
+/// The problem of a key that the schema does not have.
 pub(super) fn unknown_key(table: Node, path: &Path) -> Problem {
     unknown_key_of(&table.child_names(), path)
 }
 
-/// A key that is not among `names`, with what was probably meant.
+/// The problem of a key that is not among `names`.
 pub(super) fn unknown_key_of(names: &[&'static str], path: &Path) -> Problem {
     let key = path.last_key();
     let problem = Problem::new(path.to_string(), "unknown key").allowed(names.join(", "));
@@ -31,7 +31,7 @@ pub(super) fn unknown_key_of(names: &[&'static str], path: &Path) -> Problem {
     }
 }
 
-/// The tables that have a key of this name.
+/// Finds the tables that have a key of this name.
 fn find_homes(node: Node, path: &Path, key: &str, homes: &mut Vec<String>) {
     let mut tables = Vec::new();
     match node.shape() {
@@ -41,6 +41,15 @@ fn find_homes(node: Node, path: &Path, key: &str, homes: &mut Vec<String>) {
                 tables.push((format!("[{}] with type = {tag:?}", path.to_string().replace("[0]", "")), keys));
             }
         }
+        Shape::Reference { tagged, key: other, keys, .. } => {
+            let title = path.to_string().replace("[0]", "");
+            for (tag, keys) in tagged {
+                tables.push((format!("[{title}] with type = {tag:?}"), keys));
+            }
+            tables.push((format!("[{title}] with {other}"), keys));
+        }
+        // A named source has the keys of a pipeline's own.
+        Shape::Array { .. } if path.0 == [Step::Key("source".into())] => {}
         Shape::Array { items, .. } => find_homes(items, &path.index(0), key, homes),
         _ => {}
     }

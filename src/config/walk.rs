@@ -1,4 +1,4 @@
-//! Holds a document against the schema and collects everything that is wrong with it.
+//! Checks a document against the schema and collects all problems.
 
 use config::{Value, ValueKind};
 
@@ -8,7 +8,7 @@ use super::problem::{Origin, Problem, nearest, quoted};
 use super::schema::{Keys, Node, Shape, shorten};
 use super::unknown::unknown_key_of;
 
-/// Everything in `document` that the schema does not allow.
+/// Problems of `document` according to the schema.
 pub(super) fn walk(document: &Value, layers: &Layers) -> Vec<Problem> {
     let mut walker = Walker { layers, problems: Vec::new() };
     walker.value(document, Node::root(), &Path::default());
@@ -28,6 +28,23 @@ impl Walker<'_> {
         match (node.shape(), &value.kind) {
             (Shape::Table(keys), ValueKind::Table(_)) => self.table(value, keys, path),
             (Shape::Tagged(variants), ValueKind::Table(_)) => self.tagged(value, &variants, path),
+            (Shape::Reference { name, .. }, ValueKind::String(found)) => {
+                let pattern = match name.shape() {
+                    Shape::Text { pattern, .. } => pattern,
+                    _ => None,
+                };
+                if pattern.is_some_and(|pattern| !pattern.matches(found)) {
+                    let problem = Problem::new(path.to_string(), "not a name").found(quoted(found));
+                    self.push_value(problem.allowed(describe(node, path)), path);
+                }
+            }
+            (Shape::Reference { tagged, key, keys, .. }, ValueKind::Table(table)) => {
+                if table.contains_key(key) && !table.contains_key("type") {
+                    self.table(value, keys, path);
+                } else {
+                    self.tagged(value, &tagged, path);
+                }
+            }
             (Shape::OneOf(variants), ValueKind::Table(_)) => self.one_of(value, &variants, path),
             (Shape::Array { items, min, max }, ValueKind::Array(found)) => {
                 for (i, item) in found.iter().enumerate() {
@@ -60,7 +77,7 @@ impl Walker<'_> {
                     self.out_of_range(show(value), node, path);
                 }
             }
-            (Shape::Text { pattern, may_be_empty }, ValueKind::String(found)) => {
+            (Shape::Text { pattern, reserved, may_be_empty }, ValueKind::String(found)) => {
                 if let Some(pattern) = pattern.filter(|p| !p.matches(found)) {
                     let message = match pattern.first_foreign(found) {
                         Some(c) => format!("the character {c:?} is not allowed"),
@@ -69,6 +86,11 @@ impl Walker<'_> {
                     };
                     let problem =
                         Problem::new(path.to_string(), message).found(quoted(found)).allowed(pattern.describe());
+                    self.push_value(problem, path);
+                } else if reserved.contains(&found.as_str()) {
+                    let problem = Problem::new(path.to_string(), "the name is reserved for a topic of the node")
+                        .found(quoted(found))
+                        .allowed(format!("any but {}", reserved.join(", ")));
                     self.push_value(problem, path);
                 } else if found.is_empty() && !may_be_empty {
                     self.push_value(self.explained(Problem::new(path.to_string(), "must not be empty"), node), path);
@@ -126,7 +148,7 @@ impl Walker<'_> {
         match table.get("type").map(|tag| &tag.kind) {
             Some(ValueKind::String(tag)) => match variants.iter().find(|(name, _)| name == tag) {
                 Some((_, keys)) => {
-                    // The tag itself is known to be right; everything else is checked like any table.
+                    // The tag itself is valid; everything else is checked like any table.
                     self.table(value, *keys, path);
                 }
                 None => {
@@ -182,6 +204,7 @@ impl Walker<'_> {
     fn wrong_type(&mut self, value: &Value, node: Node, path: &Path) {
         let wanted = match node.shape() {
             Shape::Table(_) | Shape::Tagged(_) | Shape::OneOf(_) => "must be a table",
+            Shape::Reference { .. } => "must be a name or a table",
             Shape::Choice(_) | Shape::Text { .. } => "must be text",
             Shape::Array { .. } => "must be a list",
             Shape::ChoiceOrList { .. } => "must be text or a list",
@@ -212,14 +235,16 @@ impl Walker<'_> {
                 Some("write true or false, without quotes".into())
             }
             (Shape::Text { .. }, ValueKind::String(_)) if date.is_some() => Some("put it in quotes".into()),
-            (Shape::Array { items, .. }, ValueKind::Table(_)) if matches!(items.shape(), Shape::Table(_)) => {
+            (Shape::Array { items, .. }, ValueKind::Table(_))
+                if matches!(items.shape(), Shape::Table(_) | Shape::Tagged(_)) =>
+            {
                 let name = path.last_key();
                 Some(format!("write [[{name}]] with two brackets: there may be several"))
             }
             (Shape::Array { items, .. }, ValueKind::String(_)) if matches!(items.shape(), Shape::Text { .. }) => {
                 Some("put it in brackets: [\"…\"]".into())
             }
-            (Shape::Table(_) | Shape::Tagged(_), ValueKind::Array(_)) => {
+            (Shape::Table(_) | Shape::Tagged(_) | Shape::Reference { .. }, ValueKind::Array(_)) => {
                 let name = path.to_string().replace(|c: char| c.is_ascii_digit(), "").replace("[]", "");
                 Some(format!("write [{name}] with single brackets: there is only one"))
             }
@@ -263,7 +288,7 @@ fn count(items: usize) -> String {
     }
 }
 
-/// What a value must be, for people: type, range and unit.
+/// The allowed values for people: type, range and unit.
 pub(super) fn describe(node: Node, path: &Path) -> String {
     let unit = unit(path.last_key());
     match node.shape() {
@@ -271,6 +296,10 @@ pub(super) fn describe(node: Node, path: &Path) -> String {
         Shape::Tagged(variants) => {
             let tags: Vec<_> = variants.iter().map(|(tag, _)| *tag).collect();
             format!("a table with type = one of {}", tags.join(", "))
+        }
+        Shape::Reference { tagged, key, .. } => {
+            let tags: Vec<_> = tagged.iter().map(|(tag, _)| *tag).collect();
+            format!("the name of a [[source]], a table with type = one of {}, or a table with {key}", tags.join(", "))
         }
         Shape::OneOf(variants) => {
             let names: Vec<_> = variants.iter().flat_map(|keys| keys.names()).collect();
@@ -284,7 +313,7 @@ pub(super) fn describe(node: Node, path: &Path) -> String {
             let of = match items.shape() {
                 Shape::Text { .. } => "texts",
                 Shape::Number { .. } | Shape::Integer { .. } => "numbers",
-                Shape::OneOf(_) | Shape::Table(_) | Shape::Tagged(_) => "tables",
+                Shape::OneOf(_) | Shape::Table(_) | Shape::Tagged(_) | Shape::Reference { .. } => "tables",
                 _ => "values",
             };
             match (min, max) {
@@ -313,7 +342,7 @@ pub(super) fn describe(node: Node, path: &Path) -> String {
     }
 }
 
-/// The unit that a key's name carries.
+/// Unit in a key's name.
 fn unit(key: &str) -> &'static str {
     let suffixes = [
         ("_ms", " ms"),

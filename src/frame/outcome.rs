@@ -1,4 +1,4 @@
-//! What an inference said, and changes worth telling: the part of a message that a task fills.
+//! Outcomes of inferences and the events made of them: the part of a message that a task fills.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,16 +7,18 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
+use super::names::PipelineName;
+
 /// A class name, shared with the model's label list.
 pub type Label = Arc<str>;
 
-/// Why a region cannot be read.
+/// Cause of an unreadable region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unreadable {
-    /// Hardly any difference between light and dark: covered, unlit, overexposed, fogged. Found before any model looks at it.
+    /// Hardly any contrast: covered, unlit, overexposed, fogged. Detected before the model runs.
     LowContrast,
-    /// No edge as sharp as a digit's. Found before any model looks at it.
+    /// No edge as sharp as a digit's. Detected before the model runs.
     OutOfFocus,
     /// The model's answer is the class that means "nothing to read here" ([`TaskSpec::none`](super::TaskSpec::none)).
     NoDigit,
@@ -53,20 +55,20 @@ pub struct Detection {
     pub bbox: [f32; 4],
 }
 
-/// What one inference said. Its fields are published beside the envelope, with `task` as the tag.
+/// Outcome of one inference. Its fields are published beside the envelope, with `task` as the tag.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "task", rename_all = "lowercase")]
 pub enum Outcome {
     /// The class of a whole picture, window or single region.
     Classify {
-        /// The winning label; empty when none reaches the least score, or there is nothing to read.
+        /// The winning label; empty when no label reaches the least score, or the region is unreadable.
         label: String,
-        /// Score of the best label, also where it is too low.
+        /// Score of the best label, even when it is too low.
         score: f32,
         /// The best labels with their scores, best first.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         top: Vec<Scored>,
-        /// Why the region cannot be read, where it cannot.
+        /// Cause of an unreadable region.
         #[serde(skip_serializing_if = "Option::is_none")]
         unreadable: Option<Unreadable>,
     },
@@ -77,8 +79,8 @@ pub enum Outcome {
     Detect {
         /// The objects.
         detections: Vec<Detection>,
-        /// How many of each label can be relied on, over frames; a label that is not there is left out. Part of the summary, not
-        /// of the result.
+        /// Number of objects of each label that can be relied on, over frames; absent labels are left out. Part of the summary,
+        /// not of the result.
         #[serde(skip)]
         counts: BTreeMap<Label, usize>,
         /// Width of the source picture in pixels.
@@ -86,64 +88,64 @@ pub enum Outcome {
         /// Height of the source picture in pixels.
         source_height: u32,
     },
-    /// How far a window is from what was learnt as normal.
+    /// Distance of a window from the learnt normal state.
     Anomaly {
         /// Reconstruction error (mean squared, in normalised units).
         score: f32,
         /// The score above which an anomaly starts; absent while calibrating.
         #[serde(skip_serializing_if = "Option::is_none")]
         threshold: Option<f32>,
-        /// Whether an anomaly is going on.
+        /// An anomaly is going on.
         anomalous: bool,
-        /// Whether the threshold is still being learnt.
+        /// The threshold is still being learnt.
         calibrating: bool,
     },
-    /// The outputs as they are.
+    /// The raw outputs.
     Raw {
         /// One entry per model output.
         outputs: Vec<RawOutput>,
     },
 }
 
-/// A reading: the last good one, and how this picture stands to it.
+/// A reading: the last good one, and its relation to the present picture.
 ///
-/// `label`, `value` and `last_good_*` are of the last good reading, which with [`Quality::Good`] is this picture's; `score`,
-/// `quality` and `regions` are of this picture.
+/// `label`, `value` and `last_good_*` describe the last good reading, which with [`Quality::Good`] is this picture's; `score`,
+/// `quality` and `regions` describe this picture.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reading {
-    /// The labels of the last good reading, joined in the order of the regions, with leading zeros; `None` before the first.
+    /// Labels of the last good reading, joined in the order of the regions, with leading zeros; `None` before the first.
     pub label: Option<String>,
-    /// The same as a number, where it is one that every JSON reader keeps exactly: 1 to [`VALUE_DIGITS`] digits.
+    /// The same as a number, where every JSON reader keeps it exactly: 1 to [`VALUE_DIGITS`] digits.
     pub value: Option<u64>,
     /// The lowest of the regions' scores, 0.0 to 1.0; 0.0 when a region cannot be read.
     pub score: f32,
-    /// How much this picture's reading is worth.
+    /// Quality of this picture's reading.
     pub quality: Quality,
-    /// Whether `label` is an earlier picture's reading because this one's is not good.
+    /// `label` is an earlier picture's reading, because this one's is not good.
     pub held: bool,
     /// This picture's regions, in the order in which they were given.
     pub regions: Vec<RegionRead>,
-    /// About the last good reading; `None` before the first.
+    /// The last good reading; `None` before the first.
     #[serde(flatten)]
     pub last_good: Option<LastGood>,
 }
 
-/// Most digits of a number that a double holds exactly, whatever the digits: many JSON readers know no other number.
+/// Most digits of a number that a double always holds exactly: many JSON readers have no other number type.
 pub const VALUE_DIGITS: usize = 15;
 
-/// How much the reading of one picture is worth.
+/// Quality of the reading of one picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quality {
-    /// Every region was read with at least the least score, and the reading is believed.
+    /// Every region was read with at least the least score, and the reading is plausible.
     Good,
     /// Drums stand between the last good reading and its neighbour; an ordinary moment of a counter.
     Rolling,
-    /// Read with certainty, but not what the counter can show after its last good reading; believed once it is confirmed.
+    /// Read with certainty, but implausible after the last good reading; accepted once it is confirmed.
     Unconfirmed,
     /// A region's score is below the least one.
     Uncertain,
-    /// A region shows nothing that can be read; `regions` says which and why.
+    /// A region is unreadable; `regions` tells the cause of each.
     Unreadable,
 }
 
@@ -166,22 +168,22 @@ pub struct RegionRead {
     pub label: Option<Label>,
     /// Its score, 0.0 to 1.0; 0.0 without a label.
     pub score: f32,
-    /// Why there is no label.
+    /// Cause of a missing label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<Unreadable>,
 }
 
-/// About the last good reading.
+/// Properties of the last good reading.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LastGood {
-    /// Its score when it was last read.
+    /// Score at its last reading.
     #[serde(skip)]
     pub score: f32,
-    /// When it was last read (wall clock).
+    /// Time of its last reading (wall clock).
     #[serde(rename = "last_good_time", serialize_with = "serialize_time")]
     pub time: SystemTime,
-    /// Time since then in s, to the tenth; `None` where that is not known, because it was read in an earlier run and the clock is behind
-    /// that now.
+    /// Time since then in s, to the tenth; `None` where unknown, because it was read in an earlier run and the clock is now
+    /// behind that time.
     #[serde(rename = "last_good_age_s")]
     pub age_s: Option<f64>,
 }
@@ -195,24 +197,24 @@ pub struct RawOutput {
     pub shape: Vec<usize>,
     /// Its values as reals, row-major; the first ones of a large tensor.
     pub values: Vec<f32>,
-    /// Whether values are missing at the end.
+    /// Values are missing at the end.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
 
-/// Which part of its life an [`Event`] tells of.
+/// Phase of an [`Event`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EventKind {
     /// It began.
     New,
-    /// It goes on and something about it changed.
+    /// It goes on with a change.
     Update,
     /// It ended.
     End,
 }
 
-/// A change worth telling: an anomaly that began, a reading that changed, an object that came.
+/// A change: an anomaly that began, a reading that changed, an object that came.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Event {
     /// Begin, change or end.
@@ -220,29 +222,63 @@ pub struct Event {
     pub kind: EventKind,
     /// The same for all messages of one event; unique within a run of the daemon and pipeline.
     pub id: String,
-    /// What it is about: a label, a reading, `anomaly`.
+    /// Subject: a label, a reading, `anomaly`.
     pub label: String,
     /// Score at this moment; for `end`, the best one seen.
     pub score: f32,
-    /// Where, in source pixels, for detections.
+    /// Box in source pixels, for detections.
     #[serde(rename = "box", skip_serializing_if = "Option::is_none")]
     pub bbox: Option<[f32; 4]>,
-    /// When it began (wall clock).
+    /// Start time (wall clock).
     #[serde(serialize_with = "serialize_time")]
     pub start_time: SystemTime,
-    /// When it ended (wall clock), with `end`.
+    /// End time (wall clock), with `end`.
     #[serde(serialize_with = "serialize_time_option", skip_serializing_if = "Option::is_none")]
     pub end_time: Option<SystemTime>,
+    /// Latest results of the pipelines that read crops of this object, by their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<PipelineName, Attribute>,
+}
+
+/// What another pipeline said of a detected object.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Attribute {
+    /// Number of the other pipeline's result.
+    pub seq: u64,
+    /// Its best label or its reading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Its score, 0.0 to 1.0; of an anomaly, the error.
+    pub score: f32,
+}
+
+impl Attribute {
+    /// The attribute that `outcome` gives; `None` where it says nothing of this one picture.
+    pub fn of(seq: u64, outcome: &Outcome) -> Option<Attribute> {
+        let (label, score) = match outcome {
+            Outcome::Classify { label, score, .. } if !label.is_empty() => (Some(label.clone()), *score),
+            Outcome::Reading(reading) if reading.quality == Quality::Good => (reading.label.clone(), reading.score),
+            Outcome::Detect { detections, .. } => {
+                let best = detections.first()?;
+                (Some(best.label.to_string()), best.score)
+            }
+            Outcome::Anomaly { score, calibrating: false, .. } => (None, *score),
+            Outcome::Classify { .. } | Outcome::Reading(_) | Outcome::Anomaly { .. } | Outcome::Raw { .. } => {
+                return None;
+            }
+        };
+        Some(Attribute { seq, label, score })
+    }
 }
 
 /// A wall-clock time as RFC 3339 in UTC with milliseconds, the form of every published time.
 ///
-/// A board without a clock of its own may be far off; years before 1970 and after 9999 are told as the nearest that can be.
+/// Years before 1970 and after 9999, from a board without a clock, become the nearest representable time.
 pub fn rfc3339(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(sane(time)).to_string()
 }
 
-/// `time`, within what RFC 3339 can say: humantime panics beyond it.
+/// `time` clamped to the range of RFC 3339: humantime panics beyond it.
 fn sane(time: SystemTime) -> SystemTime {
     // 9999-12-31T23:59:59Z.
     const LAST: Duration = Duration::from_secs(253_402_300_799);

@@ -1,20 +1,20 @@
-//! What a model wants as input and what its output means: said by the bundle, used by preprocess and task.
+//! Input and output specifications of a model: declared by its bundle, used by preprocess and task.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DType, Label, Quant};
 
-/// How a picture of another shape fills the model's input.
+/// Fit of a picture whose shape differs from the model's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fit {
     /// Scale width and height independently.
     #[default]
     Stretch,
-    /// Keep the shape, cut what sticks out (centred).
+    /// Keep the aspect ratio and cut the excess (centred).
     Crop,
-    /// Keep the shape, pad what is missing (centred, with the grey 114 of 255 that detection networks are trained with).
+    /// Keep the aspect ratio and pad (centred, with the grey 114 of 255 that detection networks are trained with).
     Letterbox,
 }
 
@@ -42,7 +42,7 @@ pub enum Colour {
     Grey,
 }
 
-/// What a model wants as one picture input; from the bundle's manifest or inferred from the graph.
+/// Specification of one picture input; from the bundle's manifest or inferred from the graph.
 ///
 /// The value stored for a pixel `p` (0 to 255) is `r = (p / 255 − mean) / std`, and for an integer input
 /// `round_half_even(r / scale) + zero_point`, saturated to the type.
@@ -58,7 +58,7 @@ pub struct InputSpec {
     pub layout: Layout,
     /// Channels.
     pub colour: Colour,
-    /// How the picture is fitted.
+    /// Fit of the picture.
     pub fit: Fit,
     /// Mean per channel in 0..1, in the model's own channel order.
     pub mean: [f32; 3],
@@ -70,7 +70,7 @@ pub struct InputSpec {
     pub quant: Option<Quant>,
 }
 
-/// What a model wants as one window input `[batch, rows, channels]` (or flattened).
+/// Specification of one window input `[batch, rows, channels]` (or flattened).
 ///
 /// The value stored for a reading `x` of channel `c` is `(x − mean[c]) / std[c]`, quantised as in [`InputSpec`]; a missing
 /// reading (NaN) becomes the channel's mean.
@@ -109,13 +109,13 @@ pub enum TaskKind {
     Classify,
     /// Objects with boxes.
     Detect,
-    /// Distance from what was learnt as normal.
+    /// Distance from the learnt normal state.
     Anomaly,
-    /// The outputs as they are.
+    /// The raw outputs.
     Raw,
 }
 
-/// How a detection model's outputs are laid out.
+/// Layout of a detection model's outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Head {
@@ -128,8 +128,8 @@ pub enum Head {
     Yolov8,
     /// Two outputs: boxes relative to anchors `[1, N, 4]` and class scores `[1, N, classes]` (SSD).
     Ssd,
-    /// One output `[1, N, 6]`: x1, y1, x2, y2, score, class number; suppressed inside the network, rows that are not used have
-    /// score 0 (YOLOv10, YOLO26, exports with `nms=True`).
+    /// One output `[1, N, 6]`: x1, y1, x2, y2, score, class number; suppressed inside the network, unused rows have score 0
+    /// (YOLOv10, YOLO26, exports with `nms=True`).
     End2end,
 }
 
@@ -137,7 +137,7 @@ impl Head {
     /// Every head.
     pub const ALL: [Head; 5] = [Head::FastestDet, Head::Yolov5, Head::Yolov8, Head::End2end, Head::Ssd];
 
-    /// The word for it in a manifest.
+    /// Name in a manifest.
     pub fn word(self) -> &'static str {
         match self {
             Head::FastestDet => "fastestdet",
@@ -148,7 +148,7 @@ impl Head {
         }
     }
 
-    /// Shape of the outputs that it is read from.
+    /// Shapes of the outputs.
     pub fn form(self) -> &'static str {
         match self {
             Head::FastestDet => "[N, 5 + classes, H, W]",
@@ -160,7 +160,7 @@ impl Head {
     }
 }
 
-/// Unit of the boxes that a detection model gives.
+/// Unit of a detection model's boxes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Boxes {
@@ -171,12 +171,12 @@ pub enum Boxes {
     Normalised,
 }
 
-/// What a task needs of the bundle, beside the configuration.
+/// Properties of the bundle that a task needs beside its configuration.
 #[derive(Clone, Debug, Default)]
 pub struct TaskSpec {
     /// Class names, index = class.
     pub labels: Vec<Label>,
-    /// Layout of a detection model's outputs; `None` where it is not known.
+    /// Layout of a detection model's outputs; `None` where unknown.
     pub head: Option<Head>,
     /// Unit of the boxes of the heads `yolov5`, `yolov8` and `end2end`.
     pub boxes: Boxes,

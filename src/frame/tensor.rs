@@ -36,7 +36,7 @@ pub struct TensorSpec {
     pub dtype: DType,
     /// Concrete shape, batch first.
     pub shape: Vec<usize>,
-    /// How integers map to reals, where the graph says it.
+    /// Quantisation, where the graph defines it.
     pub quant: Option<Quant>,
 }
 
@@ -70,6 +70,30 @@ pub enum ElementsMut<'a> {
     I64(&'a mut [i64]),
 }
 
+impl ElementsMut<'_> {
+    /// Element type.
+    pub fn dtype(&self) -> DType {
+        match self {
+            ElementsMut::F32(_) => DType::F32,
+            ElementsMut::I8(_) => DType::I8,
+            ElementsMut::U8(_) => DType::U8,
+            ElementsMut::I32(_) => DType::I32,
+            ElementsMut::I64(_) => DType::I64,
+        }
+    }
+
+    /// Number of elements.
+    pub fn count(&self) -> usize {
+        match self {
+            ElementsMut::F32(v) => v.len(),
+            ElementsMut::I8(v) => v.len(),
+            ElementsMut::U8(v) => v.len(),
+            ElementsMut::I32(v) => v.len(),
+            ElementsMut::I64(v) => v.len(),
+        }
+    }
+}
+
 /// A read-only view of one tensor, row-major.
 #[derive(Clone, Copy, Debug)]
 pub struct TensorView<'a> {
@@ -91,12 +115,12 @@ impl TensorView<'_> {
         }
     }
 
-    /// Whether there is no element.
+    /// `true` when there is no element.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The values as reals (`scale × (q − zero_point)` where the tensor is quantised), written over `out`.
+    /// The values as reals (`scale × (q − zero_point)` where the tensor is quantised), in place of the content of `out`.
     pub fn dequantize_into(&self, out: &mut Vec<f32>) {
         out.clear();
         let Quant { scale, zero_point } = self.spec.quant.unwrap_or(Quant { scale: 1.0, zero_point: 0 });

@@ -1,17 +1,18 @@
-//! What the work asks of the processor, now and on other rungs.
+//! Demand of the work on the processor, now and on other rungs.
 
 use std::time::Duration;
 
-use super::{Cost, Load, PipelineLadder, Reading, Rung};
+use crate::ladder::{Cost, OperatingPoint, PipelineLadder};
+use crate::reading::{Load, Reading};
 
 /// Loads are smoothed over this long.
 const SMOOTHING_S: f64 = 4.0;
-/// What others use on average is taken over this long; a burst is this share of the machine more.
+/// The load of others is averaged over this long; a burst is this share of the machine more.
 const MEAN_S: f64 = 180.0;
 const BURST: f64 = 0.1;
-/// How slowly the ratio of measured to expected load is learnt.
+/// Time constant in s of learning the ratio of measured to expected load.
 const RATIO_S: f64 = 10.0;
-/// How slowly the time of an inference at full clock is learnt.
+/// Time constant in s of learning the time of an inference at full clock.
 const SLOWNESS_S: f64 = 30.0;
 /// Power of the clock that the power of a processor goes with, between its lowest and highest clock.
 const POWER_OF_CLOCK: f64 = 2.2;
@@ -27,7 +28,7 @@ pub struct Demand {
     pub others: f64,
     /// Share of all cores that we use.
     pub own: f64,
-    /// What others used in the last reading, and over minutes.
+    /// Load of others in the last reading, and over minutes.
     others_now: f64,
     others_mean: f64,
     /// The clock as a share of the highest, where a flag says that it is held down; else 1.
@@ -78,7 +79,7 @@ impl Demand {
         }
     }
 
-    /// Whether others use clearly more at the moment than they do on average.
+    /// Others use clearly more at the moment than they do on average.
     pub fn others_burst(&self) -> bool {
         self.others - self.others_mean > BURST
     }
@@ -113,8 +114,8 @@ impl Demand {
     }
 }
 
-/// What a load at a clock (as a share of the highest) heats, as a load at the highest: power goes with voltage squared times
-/// clock, and the voltage falls with the clock.
+/// Load at the highest clock that heats as much as `share` at `clock` (a share of the highest): power goes with voltage squared
+/// times clock, and the voltage falls with the clock.
 pub fn heating(share: f64, clock: f64) -> f64 {
     share * clock.powf(POWER_OF_CLOCK)
 }
@@ -126,7 +127,7 @@ fn speed(threads: usize, free: f64) -> f64 {
 }
 
 /// Expected time from capture to result on a rung whose inferences take `infer_ms`.
-fn latency_ms(rung: &Rung, frame_interval: Duration, infer_ms: f64) -> f64 {
+fn latency_ms(rung: &OperatingPoint, frame_interval: Duration, infer_ms: f64) -> f64 {
     let interval_ms = rung.setpoint.interval.max(frame_interval).as_secs_f64() * 1e3;
     let batch = rung.setpoint.batch.max(1) as f64;
     // A worker that is slower than the frames come finds one that has waited for up to an interval.
@@ -134,48 +135,53 @@ fn latency_ms(rung: &Rung, frame_interval: Duration, infer_ms: f64) -> f64 {
     (batch - 1.0) * interval_ms + infer_ms + waits
 }
 
-/// How much longer than on the idle board at full clock an inference takes, crowding by others apart; `None` without
-/// measurements.
-pub fn slowness(on: &Rung, load: &Load, demand: &Demand) -> Option<f64> {
+/// Time of an inference against that on the idle board at full clock, crowding by others apart; `None` without measurements.
+pub fn slowness(on: &OperatingPoint, load: &Load, demand: &Demand) -> Option<f64> {
     let infer = load.infer_ms.map(f64::from).filter(|v| v.is_finite() && *v > 0.0)?;
     Some(infer / (idle_ms(on) * crowding(on, demand)))
 }
 
-fn idle_ms(rung: &Rung) -> f64 {
+fn idle_ms(rung: &OperatingPoint) -> f64 {
     f64::from(rung.cost.infer_ms).max(1e-3)
 }
 
-/// How much longer an inference takes because of what others use.
-fn crowding(rung: &Rung, demand: &Demand) -> f64 {
+/// Factor by which the load of others lengthens an inference.
+fn crowding(rung: &OperatingPoint, demand: &Demand) -> f64 {
     let threads = rung.setpoint.threads;
     speed(threads, demand.cores) / speed(threads, demand.free_cores())
 }
 
 /// The p95 latency in ms to expect on `to` out of calibration alone.
-pub fn calibrated_p95_ms(ladder: &PipelineLadder, to: &Rung, demand: &Demand) -> f64 {
+pub fn calibrated_p95_ms(ladder: &PipelineLadder, to: &OperatingPoint, demand: &Demand) -> f64 {
     latency_ms(to, ladder.frame_interval, idle_ms(to) * crowding(to, demand) * demand.slowness / demand.clock)
 }
 
 /// Accurate answers a second to expect on `to`, out of what is measured on `from`; `None` without measurements.
 pub fn expected_worth_per_s(
     ladder: &PipelineLadder,
-    from: &Rung,
-    to: &Rung,
+    from: &OperatingPoint,
+    to: &OperatingPoint,
     load: &Load,
     demand: &Demand,
 ) -> Option<f64> {
     let infer_ms = idle_ms(to) * crowding(to, demand) * slowness(from, load, demand)?;
-    let slowed = Rung { cost: Cost { infer_ms: infer_ms as f32, ..to.cost }, ..to.clone() };
+    let slowed = OperatingPoint { cost: Cost { infer_ms: infer_ms as f32, ..to.cost }, ..to.clone() };
     Some(ladder.worth_per_s(&slowed))
 }
 
 /// The p95 latency in ms to expect on `to`, out of what is measured on `from`; `None` without measurements.
 ///
-/// What comes on top of an inference's usual time has two causes. Where others leave the threads no core of their own, they share
+/// The excess over an inference's usual time has two causes. Where others leave the threads no core of their own, they share
 /// one all the time, and the excess grows with the inference. Else it is disturbances now and then, which a longer inference meets
 /// more of, but not all of them at once: of independent ones the spread of the sum grows with the square root. So a model of 6 ms
 /// that is sometimes held up for 10 does not speak against one of 50 ms.
-pub fn expected_p95_ms(ladder: &PipelineLadder, from: &Rung, to: &Rung, load: &Load, demand: &Demand) -> Option<f64> {
+pub fn expected_p95_ms(
+    ladder: &PipelineLadder,
+    from: &OperatingPoint,
+    to: &OperatingPoint,
+    load: &Load,
+    demand: &Demand,
+) -> Option<f64> {
     let finite = |v: Option<f32>| v.map(f64::from).filter(|v| v.is_finite() && *v >= 0.0);
     let (p95, infer) = (finite(load.p95_ms)?, finite(load.infer_ms)?);
     let infer_there = idle_ms(to) * crowding(to, demand) * slowness(from, load, demand)?;

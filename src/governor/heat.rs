@@ -1,8 +1,8 @@
-//! The thermometer and the model behind it: what may be believed of the temperature, now and later.
+//! The thermometer held against the thermal model: the temperature now and later, and faults of the thermometer.
 
 use std::time::Duration;
 
-use super::thermal::{Estimate, Thermal};
+use crate::thermal::{Estimate, Thermal};
 
 /// A temperature outside of this is none of a running processor.
 const PLAUSIBLE_CELSIUS: std::ops::RangeInclusive<f32> = -30.0..=125.0;
@@ -28,20 +28,20 @@ const SUN_CELSIUS: f64 = 8.0;
 /// This many good readings end a failure.
 const GOOD_READINGS: u32 = 3;
 
-/// What the thermometer is worth at the moment.
+/// State of the thermometer.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Sight {
+pub enum Thermometer {
     /// There is none: the board is governed by load and deadlines.
     Absent,
     /// It works.
-    Known,
+    Working,
     /// A bad reading or two, or too few readings yet: nothing moves because of it, up or down.
     Unsure,
     /// It worked and then failed: the worst plausible is assumed.
     Failed(&'static str),
 }
 
-/// The temperature as it may be believed.
+/// The temperature, as far as it can be trusted.
 #[derive(Clone, Debug, Default)]
 pub struct Heat {
     model: Option<Thermal>,
@@ -98,7 +98,7 @@ impl Heat {
         if self.last == Some(value) {
             if self.frozen(value, now) {
                 if self.moved {
-                    // What it read since it froze has misled the model.
+                    // The readings since it froze have misled the model.
                     self.model.clone_from(&self.shadow);
                     self.fail("is frozen", None, now);
                 } else {
@@ -127,17 +127,17 @@ impl Heat {
         }
     }
 
-    /// What the thermometer is worth now.
-    pub fn sight(&self) -> Sight {
+    /// The state of the thermometer.
+    pub fn thermometer(&self) -> Thermometer {
         match (&self.model, &self.bad) {
-            _ if self.constant => Sight::Absent,
-            (None, _) if self.first.is_empty() => Sight::Absent,
-            (None, _) => Sight::Unsure,
+            _ if self.constant => Thermometer::Absent,
+            (None, _) if self.first.is_empty() => Thermometer::Absent,
+            (None, _) => Thermometer::Unsure,
             (Some(_), Some(bad)) if self.at.saturating_sub(bad.since) >= Duration::from_secs(2) => {
-                Sight::Failed(bad.why)
+                Thermometer::Failed(bad.why)
             }
-            (Some(_), Some(_)) => Sight::Unsure,
-            (Some(_), None) => Sight::Known,
+            (Some(_), Some(_)) => Thermometer::Unsure,
+            (Some(_), None) => Thermometer::Working,
         }
     }
 

@@ -1,10 +1,12 @@
-//! The ladder of one pipeline: what it may be lowered to, out of what was measured of its forms.
+//! The ladder of one pipeline, made of the measured cost of its variants.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PipelineConfig, Setpoint};
+use crate::config::PipelineConfig;
+use crate::setpoint::{Assignment, Setpoint};
 
 /// A source that gives frames as fast as they are taken is thought to give one per inference, but no more than this many a
 /// second.
@@ -18,7 +20,7 @@ const WORTH_A_RUNG: f64 = 0.85;
 /// … and by this many cores: less is not noticed by any board.
 const NOTICEABLE_CORES: f64 = 0.002;
 
-/// What one form of the work costs on this board, and what it is worth.
+/// Measured cost of one variant of the work on this board, and its accuracy.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// Time of one inference of the whole batch on the idle board, its preprocessing included, in ms.
@@ -29,7 +31,7 @@ pub struct Cost {
     pub accuracy: Option<f32>,
 }
 
-/// One way to do the work, whatever the interval, with its measured cost.
+/// One way to do the work at any interval, with its measured cost.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     /// Size of the captured picture, longer side in pixels; `None` = as configured.
@@ -38,20 +40,21 @@ pub struct Candidate {
     pub resolution: Option<u32>,
     /// Items gathered for one inference.
     pub batch: usize,
-    /// Form of the model; 0 = the main one.
-    pub form: usize,
+    /// Index of the model's variant; 0 = the main one.
+    #[serde(rename = "form")]
+    pub variant: usize,
     /// Threads of one inference.
     pub threads: usize,
-    /// What was measured.
+    /// The measured cost.
     pub cost: Cost,
 }
 
 /// One step of a ladder.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Rung {
-    /// What is asked of the pipeline.
+pub struct OperatingPoint {
+    /// The setpoint.
     pub setpoint: Setpoint,
-    /// What that costs.
+    /// Its cost.
     pub cost: Cost,
 }
 
@@ -59,7 +62,7 @@ pub struct Rung {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PipelineLadder {
     /// The pipeline's name.
-    pub name: String,
+    pub name: Arc<str>,
     /// The lowest weight steps down first.
     pub weight: f32,
     /// Time between two frames of the source; zero when it gives them as fast as they are taken.
@@ -67,8 +70,8 @@ pub struct PipelineLadder {
     /// A result later than this after its frame was captured is a missed deadline; zero = none.
     pub deadline: Duration,
     /// From [`ladder`]: full work first, least work last; never empty.
-    pub rungs: Vec<Rung>,
-    /// Only full work has been timed so far, and that once: what comes of the measurements takes this ladder's place.
+    pub rungs: Vec<OperatingPoint>,
+    /// Only full work has been timed so far, and that once: a measured ladder takes the place of this one later.
     pub provisional: bool,
 }
 
@@ -85,18 +88,35 @@ impl PipelineLadder {
         }
     }
 
+    /// The assignment of `setpoint` on this ladder.
+    pub fn assignment(&self, setpoint: Setpoint) -> Assignment {
+        let infer_ms = self.rungs.get(setpoint.rung).map_or(0.0, |rung| rung.cost.infer_ms);
+        Assignment {
+            setpoint,
+            deadline: self.deadline,
+            frame_interval: self.frame_interval,
+            infer: Duration::from_secs_f32((infer_ms / 1e3).clamp(0.0, 3600.0)),
+            provisional: self.provisional,
+        }
+    }
+
+    /// Full work.
+    pub fn first(&self) -> Assignment {
+        self.assignment(self.rungs.first().map_or_else(Setpoint::full, |rung| rung.setpoint.clone()))
+    }
+
     /// Items a second that `rung` looks at on the idle board.
-    pub fn items_per_s(&self, rung: &Rung) -> f64 {
+    pub fn items_per_s(&self, rung: &OperatingPoint) -> f64 {
         items_per_s(rung.setpoint.interval, rung.setpoint.batch, &rung.cost, self.frame_interval)
     }
 
     /// CPU cores that `rung` keeps busy on the idle board.
-    pub fn cores(&self, rung: &Rung) -> f64 {
+    pub fn cores(&self, rung: &OperatingPoint) -> f64 {
         self.items_per_s(rung) * cpu_s_per_item(rung.setpoint.batch, &rung.cost)
     }
 
-    /// What `rung` is worth on the idle board: accurate answers a second (unknown accuracy counts as full).
-    pub fn worth_per_s(&self, rung: &Rung) -> f64 {
+    /// Worth of `rung` on the idle board: accurate answers a second (unknown accuracy counts as full).
+    pub fn worth_per_s(&self, rung: &OperatingPoint) -> f64 {
         self.items_per_s(rung) * worth(&rung.cost)
     }
 }
@@ -107,7 +127,7 @@ impl PipelineLadder {
 ///
 /// `candidates` starts with full work; `frame_interval` is the time between two frames of the source, zero when it gives them
 /// as fast as they are taken. Only full work may miss the floors and the deadline: there may be nothing better.
-pub fn ladder(config: &PipelineConfig, frame_interval: Duration, candidates: &[Candidate]) -> Vec<Rung> {
+pub fn ladder(config: &PipelineConfig, frame_interval: Duration, candidates: &[Candidate]) -> Vec<OperatingPoint> {
     let Some(full) = candidates.first() else { return Vec::new() };
     let deadline = Duration::from_millis(config.deadline_ms);
     let first = Duration::from_millis(config.interval_ms);
@@ -163,11 +183,11 @@ impl<'a> Point<'a> {
         Point { candidate, interval, cores, worth: items * worth(&candidate.cost) }
     }
 
-    fn rung(self, rung: usize, of: usize) -> Rung {
-        let Candidate { capture, resolution, batch, form, threads, cost } = *self.candidate;
+    fn rung(self, rung: usize, of: usize) -> OperatingPoint {
+        let Candidate { capture, resolution, batch, variant, threads, cost } = *self.candidate;
         let interval = self.interval;
-        Rung {
-            setpoint: Setpoint { rung, of, interval, capture, resolution, batch, form, threads, paused: false },
+        OperatingPoint {
+            setpoint: Setpoint { rung, of, interval, capture, resolution, batch, variant, threads, paused: false },
             cost,
         }
     }

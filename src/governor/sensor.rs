@@ -1,16 +1,16 @@
-//! From what a sensor says to what may be believed: spikes are ignored, a failed sensor counts as the worst.
+//! Filters for sensors and flags: spikes are ignored, a failed sensor counts as the worst.
 
 use std::time::Duration;
 
-/// What is believed about one quantity.
+/// A filtered value.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Belief {
+pub enum Filtered {
     /// The sensor never gave a plausible value: the board does not have it, it is left out.
     Absent,
     /// Too few values yet to say more.
     Unsure,
     /// The value.
-    Known(f32),
+    Valid(f32),
     /// It worked and then failed (no value, or one that cannot be): counts as the worst plausible value.
     Failed,
 }
@@ -32,8 +32,8 @@ impl Sensor {
         Sensor { lowest, highest, last: [f32::INFINITY; 3], count: 0, seen: false }
     }
 
-    /// Takes a value and says what to believe now.
-    pub fn take(&mut self, value: Option<f32>) -> Belief {
+    /// Takes a value and gives the filtered one.
+    pub fn take(&mut self, value: Option<f32>) -> Filtered {
         let plausible = value.filter(|v| (self.lowest..=self.highest).contains(v));
         self.seen |= plausible.is_some();
         if self.seen {
@@ -41,21 +41,21 @@ impl Sensor {
             self.last = [b, c, plausible.unwrap_or(f32::INFINITY)];
             self.count = self.count.saturating_add(1);
         }
-        self.belief()
+        self.filtered()
     }
 
-    /// What to believe: the median of the last three, where an implausible value counts as the highest. So one value that is
+    /// The median of the last three, where an implausible value counts as the highest. So one value that is
     /// wild or missing moves nothing, and two out of three mean that the sensor failed.
-    pub fn belief(&self) -> Belief {
+    pub fn filtered(&self) -> Filtered {
         if !self.seen {
-            return Belief::Absent;
+            return Filtered::Absent;
         }
         if self.count < 3 {
-            return Belief::Unsure;
+            return Filtered::Unsure;
         }
         let [a, b, c] = self.last;
         let median = a.min(b).max(a.max(b).min(c));
-        if median.is_finite() { Belief::Known(median) } else { Belief::Failed }
+        if median.is_finite() { Filtered::Valid(median) } else { Filtered::Failed }
     }
 }
 
@@ -73,7 +73,7 @@ impl Flag {
     /// Readings in a row without a word that make it gone.
     const GONE: u32 = 3;
 
-    /// Why work must be lowered, if it must.
+    /// Takes a reading; gives the reason to lower the work, if there is one.
     pub fn take(&mut self, value: Option<bool>, name: &str, meaning: &str, now: Duration) -> Option<String> {
         self.seen |= value.is_some();
         self.missing = if value.is_some() { 0 } else { self.missing.saturating_add(1) };
@@ -90,7 +90,7 @@ impl Flag {
         reason
     }
 
-    /// Whether it has not been raised for this long (or never was).
+    /// It has not been raised for this long (or never was).
     pub fn calm_for(&self, wait: Duration, now: Duration) -> bool {
         self.raised_at.is_none() || self.calm_from.is_some_and(|from| now.saturating_sub(from) >= wait)
     }

@@ -1,4 +1,4 @@
-//! What the board's temperature will be: a first-order model whose gain, ambient and time constant are estimated while it runs.
+//! The board's future temperature: a first-order model whose gain, ambient and time constant are estimated while it runs.
 //!
 //! The temperature that a processor shows is `s + gf·φ`: the board under it, `s`, which follows the load slowly,
 //! `τs·ds/dt = a + gs·u − s`, and the die's own few degrees above it, where `φ` is the load `u` smoothed over seconds. `a` is
@@ -16,15 +16,15 @@ const DIE_S: f64 = 6.0;
 
 /// Spread of a thermometer's readings about the model in °C: half of a step of 0.5 °C, and what the model leaves out.
 const READING_SD: f64 = 0.3;
-/// How fast the air around the board may change, °C per √s.
+/// Random walk of the air around the board, °C per √s.
 const AMBIENT_SD: f64 = 0.12;
-/// How fast the board itself may change (a fan that starts), °C of full load per √s.
+/// Random walk of the board itself (a fan that starts), °C of full load per √s.
 const GAIN_SD: f64 = 0.03;
-/// How far the board's own temperature may be from the model, °C per √s.
+/// Random walk of the board's own temperature about the model, °C per √s.
 const BOARD_SD: f64 = 0.03;
 
-/// What is assumed of an unknown board, from public stress tests of bare boards and boards with coolers: °C of full load for
-/// board and die, with their spread.
+/// Assumptions about an unknown board, from public stress tests of bare boards and boards with coolers: °C of full load for board
+/// and die, with their spread.
 const BOARD_GAIN: [f64; 2] = [32.0, 16.0];
 const DIE_GAIN: [f64; 2] = [8.0, 3.0];
 const AMBIENT_GUESS_SD: f64 = 15.0;
@@ -175,9 +175,24 @@ impl Filter {
                 *cell -= a * b / variance;
             }
         }
-        // More load never cools.
-        self.x[2] = self.x[2].clamp(2.0, 150.0);
-        self.x[3] = self.x[3].clamp(0.0, 40.0);
+        // More load never cools. The second round mends what the second bound has moved.
+        for _ in 0..2 {
+            self.hold(2, 2.0, 150.0);
+            self.hold(3, 0.0, 40.0);
+        }
+    }
+
+    /// Moves the state to the most likely one whose component `i` is within these bounds, as far as `p` ties the others to it (Simon
+    /// 2010, "Kalman filtering with state constraints", estimate projection). To cut the component off alone would leave the others
+    /// where no reading has put them, and each cut would be answered by a larger step: the filter would run away.
+    fn hold(&mut self, i: usize, least: f64, most: f64) {
+        let miss = self.x[i].clamp(least, most) - self.x[i];
+        if miss != 0.0 {
+            let tied = self.p.map(|row| row[i] / self.p[i][i].max(f64::MIN_POSITIVE));
+            for (x, tied) in self.x.iter_mut().zip(tied) {
+                *x += miss * tied;
+            }
+        }
     }
 }
 

@@ -15,11 +15,11 @@ use tract_onnx::tract_hir::tract_core::ops::konst::Const;
 use tract_onnx::tract_hir::tract_core::optim::CONST_FOLD_MEM_BUDGET;
 use tract_onnx::tract_hir::tract_core::tract_data::TooEarly;
 
-use super::graph::MAX_TENSOR_BYTES;
+use super::budget::MAX_TENSOR_BYTES;
 use super::operands::Operands;
 use super::{budget, quant};
 
-/// Why an operator is refused.
+/// Refusal of an operator.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("node {node:?} (operator {operator}): {reason}")]
 pub(super) struct Refused {
@@ -27,7 +27,7 @@ pub(super) struct Refused {
     pub node: String,
     /// ONNX operator type.
     pub operator: String,
-    /// Why.
+    /// Reason.
     pub reason: String,
 }
 
@@ -159,7 +159,7 @@ impl Op for Bounded {
 }
 
 impl EvalOp for Bounded {
-    /// Where tract runs a graph that it has not translated yet: the branches of an `If` on constants.
+    /// Evaluation in a graph that tract has not translated yet: the branches of an `If` on constants.
     fn eval(&self, ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         budget::check_time().map_err(|e| self.refused(e))?;
         let values: Vec<Arc<Tensor>> = inputs.iter().map(|v| v.clone().into_arc_tensor()).collect();

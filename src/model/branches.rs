@@ -5,6 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use leptond_engine::onnx::build::{self, NodeBuilder};
+use leptond_engine::onnx::{GraphView, node};
 use tract_onnx::model::Onnx;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
@@ -15,7 +17,7 @@ use super::optimise;
 /// Most branches that are put in place; a graph with more is left to tract.
 const MAX_BRANCHES: usize = 256;
 
-/// Whether a graph has an `If` at its top level.
+/// Test for a graph with an `If` at its top level.
 pub(super) fn any(model: &pb::ModelProto) -> bool {
     model.graph.iter().flat_map(|g| &g.node).any(|n| n.op_type == "If")
 }
@@ -31,7 +33,7 @@ pub(super) fn fold(model: &mut pb::ModelProto, inputs: &[InferenceFact], onnx: &
         let taken = node.input.first().and_then(|condition| value_of(model, graph, condition, inputs, onnx));
         let branch = taken.and_then(|taken| {
             let name = if taken { "then_branch" } else { "else_branch" };
-            node.attribute.iter().find(|a| a.name == name)?.g.clone()
+            node::attribute(node, name)?.g.clone()
         });
         match branch {
             Some(branch) if branch.input.is_empty() && branch.output.len() == node.output.len() => {
@@ -52,30 +54,25 @@ fn value_of(
     inputs: &[InferenceFact],
     onnx: &Onnx,
 ) -> Option<bool> {
-    let producer: HashMap<&str, usize> = graph
-        .node
-        .iter()
-        .enumerate()
-        .flat_map(|(index, node)| node.output.iter().map(move |output| (output.as_str(), index)))
-        .collect();
+    let view = GraphView::new(graph);
     let (mut wanted, mut tensors, mut nodes) = (vec![name], HashSet::new(), HashSet::new());
     while let Some(tensor) = wanted.pop() {
         if tensors.insert(tensor)
-            && let Some(&index) = producer.get(tensor)
+            && let Some(index) = view.producer(tensor)
             && nodes.insert(index)
         {
-            let node = &graph.node[index];
-            if node.attribute.iter().any(|a| a.g.is_some() || !a.graphs.is_empty()) {
+            let node = view.node(index);
+            if node::subgraphs(node).next().is_some() {
                 return None;
             }
-            wanted.extend(node.input.iter().map(String::as_str).filter(|i| !i.is_empty()));
+            wanted.extend(node::inputs(node));
         }
     }
     let part = pb::GraphProto {
         input: graph.input.clone(),
         initializer: graph.initializer.iter().filter(|t| tensors.contains(t.name.as_str())).cloned().collect(),
         node: graph.node.iter().enumerate().filter(|(i, _)| nodes.contains(i)).map(|(_, n)| n.clone()).collect(),
-        output: vec![pb::ValueInfoProto { name: name.into(), ..Default::default() }],
+        output: vec![build::untyped_port(name)],
         ..Default::default()
     };
     let part = pb::ModelProto { opset_import: model.opset_import.clone(), graph: Some(part), ..Default::default() };
@@ -108,12 +105,8 @@ fn put_in_place(graph: &mut pb::GraphProto, index: usize, branch: pb::GraphProto
         node.name = format!("{}/{}", gone.name, node.output.first().map_or("", String::as_str));
     }
     let outputs = branch.output.iter().zip(gone.output).enumerate().filter(|(_, (_, to))| !to.is_empty());
-    let outputs = outputs.map(|(k, (from, to))| pb::NodeProto {
-        op_type: "Identity".into(),
-        name: format!("{}/output_{k}", gone.name),
-        input: vec![from.name.clone()],
-        output: vec![to],
-        ..Default::default()
+    let outputs = outputs.map(|(k, (from, to))| {
+        NodeBuilder::new("Identity", [&from.name]).named(format!("{}/output_{k}", gone.name), [to])
     });
     let nodes: Vec<pb::NodeProto> = branch.node.into_iter().chain(outputs).collect();
     graph.node.splice(index..index, nodes);
@@ -141,7 +134,7 @@ fn rename(graph: &mut pb::GraphProto, names: &HashMap<String, String>) {
     graph.output.iter_mut().for_each(|o| change(&mut o.name));
     for node in &mut graph.node {
         node.input.iter_mut().chain(&mut node.output).for_each(change);
-        for inner in node.attribute.iter_mut().flat_map(|a| a.g.iter_mut().chain(&mut a.graphs)) {
+        for inner in node::subgraphs_mut(node) {
             let own: HashSet<String> = defined(inner).map(str::to_owned).collect();
             let seen = names.iter().filter(|(old, _)| !own.contains(*old));
             let seen = seen.map(|(old, new)| (old.clone(), new.clone())).collect();

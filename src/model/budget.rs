@@ -9,6 +9,12 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+/// Largest ONNX file that is read, in bytes.
+pub const MAX_FILE_BYTES: u64 = 512 << 20;
+
+/// Largest single tensor (weights or activations) of a model, in bytes.
+pub const MAX_TENSOR_BYTES: usize = 512 << 20;
+
 /// Result of one operator on constants, in bytes: this much, and [`KEPT_PER_BYTE`] for each byte of the file.
 const RESULT_BYTES: f64 = (128 << 20) as f64;
 
@@ -39,7 +45,7 @@ pub(super) enum Exhausted {
     Result {
         /// Its size.
         bytes: f64,
-        /// What is allowed.
+        /// Limit.
         limit: f64,
         /// Size of the file.
         file_bytes: usize,
@@ -49,7 +55,7 @@ pub(super) enum Exhausted {
     Kept {
         /// Their size.
         bytes: f64,
-        /// What is allowed.
+        /// Limit.
         limit: f64,
         /// Size of the file.
         file_bytes: usize,
@@ -59,9 +65,9 @@ pub(super) enum Exhausted {
         "computing constants takes {operations:.1e} operations, a file of {file_bytes} bytes is allowed {limit:.1e}"
     )]
     Operations {
-        /// How many.
+        /// Number asked for.
         operations: f64,
-        /// What is allowed.
+        /// Limit.
         limit: f64,
         /// Size of the file.
         file_bytes: usize,
@@ -69,7 +75,7 @@ pub(super) enum Exhausted {
     /// It takes too long.
     #[error("it takes more than {} s of processor time to load, with a file of {file_bytes} bytes", .limit.as_secs())]
     Time {
-        /// What is allowed.
+        /// Limit.
         limit: Duration,
         /// Size of the file.
         file_bytes: usize,
@@ -77,9 +83,9 @@ pub(super) enum Exhausted {
     /// One inference needs too much memory.
     #[error("one inference would take {} MiB of activations, a file of {file_bytes} bytes is allowed {} MiB", mib(*.bytes), mib(*.limit))]
     Activations {
-        /// How much.
+        /// Amount asked for.
         bytes: f64,
-        /// What is allowed.
+        /// Limit.
         limit: f64,
         /// Size of the file.
         file_bytes: usize,
@@ -90,7 +96,7 @@ fn mib(bytes: f64) -> f64 {
     (bytes / f64::from(1 << 20)).ceil()
 }
 
-/// What the load on this thread has spent.
+/// Amounts spent by the load on this thread.
 #[derive(Clone, Copy)]
 struct Spent {
     file_bytes: usize,
@@ -142,7 +148,7 @@ pub(super) fn spend(bytes: f64, operations: f64) -> Result<(), Exhausted> {
     )
 }
 
-/// Whether an evaluation with a result of `bytes`, `operations` together with those before it, would be within the bounds.
+/// Checks that an evaluation with a result of `bytes`, `operations` together with those before it, would be within the bounds.
 pub(super) fn check_evaluation(bytes: f64, operations: f64) -> Result<(), Exhausted> {
     spent(|s| s.affords(bytes, operations), ())
 }

@@ -1,7 +1,7 @@
 //! A model with everything that belongs to it: a directory with `model.toml`, the same embedded in the program, or a
 //! bare `.onnx` or `.tflite` file. The latter is converted when it is read.
 //!
-//! Its files are kept open: whatever is put in its place later, the forms that are compiled while a pipeline runs are those that were
+//! Its files are kept open: whatever is put in its place later, the variants that are compiled while a pipeline runs are those that were
 //! checked when it was opened. One that is written over in place is noticed by its hash.
 
 use std::borrow::Cow;
@@ -18,7 +18,7 @@ use super::{ModelError, graph};
 use crate::frame::Label;
 use crate::sys::beneath::Directory;
 use crate::sys::file::{self, FileError};
-use crate::tflite::{self, TfliteError};
+use leptond_engine::tflite::{self, TfliteError};
 
 /// Largest manifest, and largest list of labels, in bytes.
 const MAX_TEXT_BYTES: u64 = 1 << 20;
@@ -50,13 +50,13 @@ enum Store {
 struct Opened {
     dir: Directory,
     manifest: Vec<u8>,
-    /// What is read again when another plan is compiled: the forms and the anchors. They outlast their names.
+    /// What is read again when another plan is compiled: the variants and the anchors. They outlast their names.
     held: BTreeMap<String, File>,
 }
 
-/// One form of a bundle's model; rung 0 is the main file, the others are its variants in order.
+/// One variant of a bundle's model; variant 0 is the main file, the others are its variants in order.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rung {
+pub struct Variant {
     /// `main`, or the variant's name.
     pub name: String,
     /// Its ONNX file.
@@ -65,16 +65,16 @@ pub struct Rung {
     pub sha256: String,
     /// `[height, width]` in pixels where the manifest says it.
     pub size: Option<[usize; 2]>,
-    /// The figure of `[accuracy]` for this form.
+    /// The figure of `[accuracy]` for this variant.
     pub accuracy: Option<f64>,
     /// Million multiply-accumulates of one inference.
     pub mmac: Option<f64>,
 }
 
-impl Rung {
-    /// The main form.
-    pub(super) fn of(manifest: &Manifest) -> Rung {
-        Rung {
+impl Variant {
+    /// The main variant.
+    pub(super) fn of(manifest: &Manifest) -> Variant {
+        Variant {
             name: "main".into(),
             file: manifest.file.clone(),
             sha256: manifest.sha256.clone(),
@@ -110,8 +110,8 @@ impl Bundle {
             )));
         }
         let mut held = BTreeMap::new();
-        let forms = manifest.variants.iter().map(|variant| &variant.file).chain([&manifest.file]);
-        for name in forms.chain(&manifest.output.anchors) {
+        let variants = manifest.variants.iter().map(|variant| &variant.file).chain([&manifest.file]);
+        for name in variants.chain(&manifest.output.anchors) {
             let file = dir.open_file(name).map_err(|e| unread(&path.join(name), e))?;
             held.insert(name.clone(), file);
         }
@@ -142,7 +142,7 @@ impl Bundle {
     ) -> Result<Bundle, ModelError> {
         let path = PathBuf::from(format!("embedded:{name}"));
         let mut manifest = Manifest::parse(manifest, &path.join("model.toml"))?;
-        // A program that embeds a model may leave out smaller forms, and golden inputs, which are for `check` and calibration.
+        // A program that embeds a model may leave out smaller variants, and golden inputs, which are for `check` and calibration.
         let embedded = |file: &String| files.iter().any(|(name, _)| name == file);
         manifest.goldens.retain(|golden| embedded(&golden.file));
         manifest.variants.retain(|variant| embedded(&variant.file));
@@ -163,10 +163,10 @@ impl Bundle {
             // The program's own models change with the program alone.
             Store::Bare(..) | Store::Embedded(_) => identity.add("name", bundle.manifest.name.as_bytes()),
         }
-        for (index, rung) in bundle.rungs().iter().enumerate() {
+        for (index, variant) in bundle.variants().iter().enumerate() {
             bundle.onnx(index)?;
             // That its bytes have this hash was just seen.
-            identity.add(&rung.file, rung.sha256.to_ascii_lowercase().as_bytes());
+            identity.add(&variant.file, variant.sha256.to_ascii_lowercase().as_bytes());
         }
         bundle.labels = match &bundle.manifest.labels_file {
             Some(file) => {
@@ -228,10 +228,10 @@ impl Bundle {
         matches!(self.store, Store::Embedded(_))
     }
 
-    /// The main form and its variants, best first.
-    pub fn rungs(&self) -> Vec<Rung> {
+    /// The main variant and its variants, best first.
+    pub fn variants(&self) -> Vec<Variant> {
         let m = &self.manifest;
-        let variants = m.variants.iter().map(|v| Rung {
+        let variants = m.variants.iter().map(|v| Variant {
             name: v.name.clone(),
             file: v.file.clone(),
             sha256: v.sha256.clone(),
@@ -239,7 +239,7 @@ impl Bundle {
             accuracy: v.accuracy,
             mmac: v.mmac,
         });
-        std::iter::once(Rung::of(m)).chain(variants).collect()
+        std::iter::once(Variant::of(m)).chain(variants).collect()
     }
 
     /// Any file of the bundle: anchors, golden inputs. Of a directory only what is beneath it, through no link.
@@ -287,26 +287,26 @@ impl Bundle {
         if self.is_bare() { self.path.clone() } else { self.path.join(file) }
     }
 
-    /// Where the ONNX file of a rung is, for messages.
-    pub fn onnx_path(&self, rung: usize) -> PathBuf {
+    /// Where the ONNX file of a variant is, for messages.
+    pub fn onnx_path(&self, variant: usize) -> PathBuf {
         match &self.store {
             Store::Bare(path, _) => path.clone(),
-            _ => self.path.join(self.rungs().get(rung).map(|r| r.file.clone()).unwrap_or_default()),
+            _ => self.path.join(self.variants().get(variant).map(|r| r.file.clone()).unwrap_or_default()),
         }
     }
 
-    /// The ONNX model of a rung, its file's hash checked; a TensorFlow Lite file is converted.
+    /// The ONNX model of a variant, its file's hash checked; a TensorFlow Lite file is converted.
     ///
     /// # Errors
     /// As [`Bundle::read`], [`ModelError::Hash`] or [`ModelError::Changed`] when it was changed, [`ModelError::Unsupported`]
     /// or [`ModelError::Shape`] when it cannot be converted.
-    pub fn onnx(&self, rung: usize) -> Result<Cow<'_, [u8]>, ModelError> {
-        let rungs = self.rungs();
-        let Some(form) = rungs.get(rung) else {
-            let reason = format!("it has no form {rung}, only 0 to {}", rungs.len() - 1);
+    pub fn onnx(&self, index: usize) -> Result<Cow<'_, [u8]>, ModelError> {
+        let variants = self.variants();
+        let Some(variant) = variants.get(index) else {
+            let reason = format!("it has no variant {index}, only 0 to {}", variants.len() - 1);
             return Err(ModelError::Io { path: self.path.clone(), reason });
         };
-        let bytes = self.read(&form.file)?;
+        let bytes = self.read(&variant.file)?;
         let whole = match &self.store {
             Store::Bare(path, _) => with_external_data(&bytes, path)?,
             // A manifest has the hash of one file; the others would belong to the bundle unseen.
@@ -317,8 +317,8 @@ impl Bundle {
         if self.is_bare() && found != self.digest {
             return Err(ModelError::Changed { path: self.path.clone() });
         }
-        if !form.sha256.is_empty() && !found.eq_ignore_ascii_case(&form.sha256) {
-            let (path, expected) = (self.onnx_path(rung), form.sha256.to_ascii_lowercase());
+        if !variant.sha256.is_empty() && !found.eq_ignore_ascii_case(&variant.sha256) {
+            let (path, expected) = (self.onnx_path(index), variant.sha256.to_ascii_lowercase());
             // It had this hash when it was opened.
             return Err(if self.digest.is_empty() {
                 ModelError::Hash { path, found, expected }
@@ -327,7 +327,7 @@ impl Bundle {
             });
         }
         if tflite::is_tflite(&bytes) {
-            return tflite::convert(&bytes).map(Cow::Owned).map_err(|e| unconverted(&self.onnx_path(rung), e));
+            return tflite::convert(&bytes).map(Cow::Owned).map_err(|e| unconverted(&self.onnx_path(index), e));
         }
         Ok(bytes)
     }

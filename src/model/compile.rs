@@ -1,31 +1,49 @@
-//! From a parsed model to a graph that runs: integer islands put in where they fit, the rest left to tract.
+//! From a parsed model to a graph that runs: integer partitions put in where they fit, the rest left to tract.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tract_onnx::model::Onnx;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
-use tract_onnx::tract_hir::internal::{DimLike, Factoid, InferenceModelExt, bail};
+use tract_onnx::tract_hir::internal::{Factoid, bail};
 
+use super::explain::explained;
 use super::graph::{self, GraphInfo, NodeInfo};
-use super::load::{LoadedModel, Parsed, explained};
-use super::report::TensorFact;
+use super::load::{LoadedModel, Parsed};
+use super::parser::onnx;
 use super::runner::Runner;
-use super::{ModelError, bounded, branches, budget, guard, optimise, quant};
-use crate::int8::find::{Found, Verdict};
-use crate::int8::op::Profile;
-use crate::int8::{self, kernels};
+use super::{ModelError, branches, budget, guard, optimise};
+use leptond_engine::int8::find::Verdict;
+use leptond_engine::int8::op::Profile;
+use leptond_engine::int8::{self, Rewritten, concrete_shape, kernels};
 
-/// What was found in a model for one set of input shapes.
+/// Analysis of a model for one set of input shapes.
 pub(super) struct Analysis {
     /// The nodes that are left once branches are decided.
     pub nodes: Vec<NodeInfo>,
     /// Type and shape of every tensor.
     pub facts: HashMap<String, TensorFact>,
-    /// Where the integer engine would run each of [`Analysis::nodes`], by node name; empty where it is off.
+    /// Verdicts of the integer engine on [`Analysis::nodes`], by node name; empty where it is off.
     pub verdicts: HashMap<String, Verdict>,
+}
+
+/// Element type and shape of a tensor of the graph.
+#[derive(Clone, Debug)]
+pub(super) struct TensorFact {
+    pub dtype: Option<DatumType>,
+    pub shape: Option<Vec<usize>>,
+    pub constant: bool,
+}
+
+impl TensorFact {
+    /// Bytes of an activation; 0 for constants and unknown shapes.
+    pub fn bytes(&self) -> usize {
+        match (&self.shape, self.dtype) {
+            (Some(shape), Some(dtype)) if !self.constant => shape.iter().product::<usize>() * dtype.size_of(),
+            _ => 0,
+        }
+    }
 }
 
 impl LoadedModel {
@@ -40,7 +58,7 @@ impl LoadedModel {
         let mut info = self.info.clone();
         let work = || -> TractResult<(Arc<TypedRunnableModel>, Vec<Arc<Profile>>)> {
             let facts = self.input_facts(shapes);
-            let (model, profiles) = match self.with_islands(&facts, &mut info)? {
+            let (model, profiles) = match self.with_partitions(&facts, &mut info)? {
                 Some(found) => found,
                 None => (self.analysed(&facts, &mut info)?, Vec::new()),
             };
@@ -51,8 +69,8 @@ impl LoadedModel {
         Runner::new(self.name(), info, compiled, profiles)
     }
 
-    /// The model with its islands in integers; `None` if it has none.
-    fn with_islands(
+    /// The model with its partitions in integers; `None` if it has none.
+    fn with_partitions(
         &self,
         facts: &[InferenceFact],
         info: &mut GraphInfo,
@@ -62,41 +80,18 @@ impl LoadedModel {
             return Ok(None);
         }
         let proto = self.decided(proto, facts);
-        let Some(graph) = &proto.graph else { return Ok(None) };
         let analysed = self.analysed(facts, info)?;
-        let Found { mut islands, .. } = find(&proto, &analysed);
-        drop(analysed);
-        let mut plans = Vec::new();
-        islands.retain_mut(|island| match int8::Plan::new(&island.graph, kernels::best()) {
-            Ok(plan) => {
-                plans.push(Arc::new(plan));
-                // The plan has packed the weights; they need not be held twice.
-                (island.graph.nodes, island.graph.tensors) = (Vec::new(), Vec::new());
-                true
-            }
-            Err(error) => {
-                tracing::warn!(model = self.name(), %error, "an integer island cannot be planned: it runs in floats");
-                false
-            }
-        });
-        self.has_islands.get_or_init(|| !islands.is_empty());
-        if islands.is_empty() {
-            return Ok(None);
+        let Rewritten { model, plans, profiles, refused } = int8::rewrite(&proto, analysed, &onnx(), self.threads)?;
+        for error in refused {
+            tracing::warn!(model = self.name(), %error, "an integer partition cannot be planned: it runs in floats");
         }
-        let graph = Some(int8::find::spliced(graph, &islands));
-        let spliced = pb::ModelProto {
-            graph,
-            opset_import: proto.opset_import.clone(),
-            ir_version: proto.ir_version,
-            ..Default::default()
-        };
-        let mut model = onnx().parse(&spliced, None)?.model;
-        let profiles = int8::op::fill(&mut model, &plans, self.threads)?;
+        self.has_partitions.get_or_init(|| model.is_some());
+        let Some(mut model) = model else { return Ok(None) };
         tracing::debug!(
             model = self.name(),
             kernels = kernels::best().name(),
             threads = self.threads,
-            islands = plans.len(),
+            partitions = plans.len(),
             steps = plans.iter().map(|p| p.program.steps.len()).sum::<usize>(),
             arena_bytes = plans.iter().map(|p| p.program.arena_len).sum::<usize>(),
             "runs in integers"
@@ -105,7 +100,7 @@ impl LoadedModel {
         Ok(Some((model, profiles)))
     }
 
-    /// What is known of every node and tensor for these input shapes.
+    /// Facts about every node and tensor for these input shapes.
     pub(super) fn analysis(&self, shapes: &[Vec<usize>]) -> Result<Analysis, ModelError> {
         let mut info = self.info.clone();
         let work = || -> TractResult<(HashMap<String, TensorFact>, HashMap<String, Verdict>)> {
@@ -125,7 +120,7 @@ impl LoadedModel {
             }
             let Some(proto) = self.proto.as_ref().filter(|_| self.integer) else { return Ok((facts, HashMap::new())) };
             let proto = self.decided(proto, &inputs);
-            let verdicts = find(&proto, &model).verdicts;
+            let verdicts = int8::search(&proto, &model).verdicts;
             let names = proto.graph.iter().flat_map(|g| &g.node).map(|n| n.name.clone());
             Ok((facts, names.zip(verdicts).collect()))
         };
@@ -171,32 +166,6 @@ fn set_inputs(model: &mut InferenceModel, facts: &[InferenceFact]) -> TractResul
     budget::next_pass();
     model.analyse(false)?;
     check_sizes(model)
-}
-
-/// Looks for islands.
-fn find(proto: &pb::ModelProto, model: &InferenceModel) -> Found {
-    let mut facts = HashMap::new();
-    for node in &model.nodes {
-        for (slot, output) in node.outputs.iter().enumerate() {
-            let (Some(dtype), Some(shape)) = (output.fact.datum_type(), concrete_shape(&output.fact)) else { continue };
-            let label = model.outlet_label(OutletId::new(node.id, slot)).unwrap_or(&node.name);
-            facts.insert(label.to_owned(), int8::find::Fact { dtype, shape, value: output.fact.value.concretize() });
-        }
-    }
-    let empty = pb::GraphProto::default();
-    int8::find::find(proto.graph.as_ref().unwrap_or(&empty), graph::opset(proto), &facts)
-}
-
-fn concrete_shape(fact: &InferenceFact) -> Option<Vec<usize>> {
-    fact.shape.concretize()?.iter().map(|d| d.to_usize().ok()).collect()
-}
-
-pub(super) fn onnx() -> Onnx {
-    let mut onnx = tract_onnx::onnx();
-    quant::register(&mut onnx);
-    bounded::register(&mut onnx);
-    int8::op::register(&mut onnx);
-    onnx
 }
 
 /// Refuses activations that would not fit in memory, before anything is computed on them: each lives from its node to its last

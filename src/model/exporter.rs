@@ -1,23 +1,23 @@
-//! What exporting programs write into a file about its model: the labels of a detector, the kind of its task, whether it suppresses
+//! Metadata that exporting programs write into a file about its model: the labels of a detector, the kind of its task, whether it suppresses
 //! overlapping boxes itself.
 
-/// What is said, as far as it is understood.
+/// Metadata as far as it is understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Said {
     /// Class names, index = class.
     pub labels: Vec<String>,
-    /// Whether there are names that are not of the form that exporters give them.
+    /// True if there are names that are not of the form that exporters give them.
     pub strange_labels: bool,
     /// Kind of task in the exporter's word: `detect`, `classify`, `segment`, `pose`, `obb`.
     pub task: Option<String>,
     /// `[height, width]` in pixels that the network was exported for.
     pub size: Option<[usize; 2]>,
-    /// Whether the network gives boxes that are suppressed already; `None` where it is not said.
+    /// True if the network suppresses overlapping boxes itself; `None` where the file does not say.
     pub end2end: Option<bool>,
 }
 
 impl Said {
-    /// Whether the `ultralytics` package wrote the file: it names the task, which YOLOv5's own exporter does not, and none of its
+    /// True if the `ultralytics` package wrote the file: it names the task, which YOLOv5's own exporter does not, and none of its
     /// detectors has the head of YOLOv5.
     pub fn by_ultralytics(&self) -> bool {
         self.task.is_some()

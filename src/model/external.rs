@@ -8,21 +8,22 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
+use leptond_engine::onnx::tensor::declared_bytes;
 use prost::Message;
 use tract_onnx::pb::tensor_proto::DataLocation;
 use tract_onnx::pb::{GraphProto, ModelProto, TensorProto};
 
-use super::graph::MAX_FILE_BYTES;
-use super::{tensors, wire};
+use super::budget::MAX_FILE_BYTES;
+use super::wire;
 
 /// Most files that one model may be spread over.
 const MAX_FILES: usize = 4096;
 
-/// How to make one file of several.
+/// Advice for making one file of several.
 pub(super) const REMEDY: &str =
     "save it as one file: onnx.save_model(onnx.load(\"model.onnx\"), \"whole.onnx\", save_as_external_data=False)";
 
-/// Why the tensors of other files cannot be had.
+/// Failure to read tensors of other files.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ExternalError {
     /// One tensor's.
@@ -30,7 +31,7 @@ pub(super) enum ExternalError {
     Tensor {
         /// Its name.
         tensor: String,
-        /// What is wrong.
+        /// Cause.
         reason: String,
     },
     /// The model's own file cannot be decoded.
@@ -63,7 +64,7 @@ struct Files<'a> {
     open: Open<'a>,
     /// With their sizes, in bytes.
     opened: HashMap<String, (File, u64)>,
-    /// What was put into tensors so far.
+    /// Bytes put into tensors so far.
     read_bytes: u64,
     /// Sizes of all opened files.
     there_bytes: u64,
@@ -123,8 +124,8 @@ impl Files<'_> {
         let (file, size) = self.opened.get(name).ok_or("its values are gone")?;
         let whole = size.checked_sub(offset);
         let whole = whole.ok_or_else(|| format!("its values begin at byte {offset} of {name:?}, which has {size}"))?;
-        let expected = tensors::declared_bytes(tensor)
-            .ok_or_else(|| format!("its type or shape {:?} cannot be", tensor.dims))? as u64;
+        let expected =
+            declared_bytes(tensor).ok_or_else(|| format!("its type or shape {:?} cannot be", tensor.dims))? as u64;
         // Some exporters leave the length out, or count what they put behind the values to align the next ones.
         let length = number("length")?.unwrap_or(expected);
         if length < expected || expected > whole {

@@ -6,22 +6,18 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use leptond_engine::onnx::tensor::{datum_type, declared_bytes, type_name};
+use leptond_engine::onnx::{self, GraphView};
 use prost::Message;
 use prost::bytes::Bytes;
 use tract_onnx::pb;
 use tract_onnx::prelude::DatumType;
 
-use super::ModelError;
-use super::limits;
-use super::load::show;
-use super::tensors::{self, Values};
-use super::wire;
+use super::{ModelError, limits, tensors, wire};
 use crate::frame::{DType, Quant};
 
-/// Largest ONNX file that is read, in bytes.
-pub const MAX_FILE_BYTES: u64 = 512 << 20;
-/// Largest single tensor (weights or activations) of a model, in bytes.
-pub const MAX_TENSOR_BYTES: usize = 512 << 20;
+pub use super::budget::{MAX_FILE_BYTES, MAX_TENSOR_BYTES};
+
 /// Most nodes in a graph, and most initialisers. tract compares each new one with those before it.
 const MAX_NODES: usize = 16_384;
 
@@ -34,7 +30,7 @@ pub struct Port {
     pub dtype: DatumType,
     /// Its shape; `None` where the file leaves a dimension open.
     pub dims: Vec<Option<usize>>,
-    /// How its integers map to reals, where the graph says it.
+    /// Map from its integers to reals, where the graph says it.
     pub quant: Option<Quant>,
 }
 
@@ -51,7 +47,7 @@ pub struct NodeInfo {
     pub outputs: Vec<String>,
 }
 
-/// What the file says about its graph.
+/// Description of a file's graph.
 #[derive(Clone, Debug)]
 pub struct GraphInfo {
     /// ONNX operator set.
@@ -66,7 +62,7 @@ pub struct GraphInfo {
     pub nodes: Vec<NodeInfo>,
     /// Bytes of all initialisers.
     pub weights_bytes: usize,
-    /// What the exporting program wrote about the model, as far as it is short.
+    /// Metadata of the exporting program, as far as it is short.
     pub metadata: Vec<(String, String)>,
 }
 
@@ -94,29 +90,24 @@ pub fn decode(bytes: Bytes, path: &Path) -> Result<pb::ModelProto, ModelError> {
     Ok(model)
 }
 
-/// The version of ONNX's operators that a model uses; 0 where it does not say.
-pub fn opset(model: &pb::ModelProto) -> i64 {
-    model.opset_import.iter().find(|o| o.domain.is_empty() || o.domain == "ai.onnx").map_or(0, |o| o.version)
-}
-
 /// Describes a decoded model.
 pub fn describe(model: &pb::ModelProto, path: &Path) -> Result<GraphInfo, ModelError> {
     let empty = pb::GraphProto::default();
     let graph = model.graph.as_ref().unwrap_or(&empty);
-    let values = Values::of(graph);
+    let view = GraphView::new(graph);
     let ports = |infos: &mut dyn Iterator<Item = &pb::ValueInfoProto>| {
         infos.map(|info| port(info, path)).collect::<Result<Vec<_>, _>>()
     };
-    let mut inputs = ports(&mut graph.input.iter().filter(|i| !values.is_initialiser(&i.name)))?;
+    let mut inputs = ports(&mut graph.input.iter().filter(|i| view.initializer(&i.name).is_none()))?;
     let mut outputs = ports(&mut graph.output.iter())?;
     for input in inputs.iter_mut().filter(|p| p.dtype.is_integer()) {
-        input.quant = tensors::quant_of_input(graph, &values, &input.name);
+        input.quant = tensors::quant_of_input(&view, &input.name);
     }
     for output in outputs.iter_mut().filter(|p| p.dtype.is_integer()) {
-        output.quant = tensors::quant_of_output(graph, &values, &output.name);
+        output.quant = tensors::quant_of_output(&view, &output.name);
     }
     Ok(GraphInfo {
-        opset: opset(model),
+        opset: onnx::opset(model),
         producer: format!("{} {}", model.producer_name, model.producer_version).trim().to_owned(),
         inputs,
         outputs,
@@ -130,7 +121,7 @@ pub fn describe(model: &pb::ModelProto, path: &Path) -> Result<GraphInfo, ModelE
                 outputs: n.output.clone(),
             })
             .collect(),
-        weights_bytes: graph.initializer.iter().filter_map(tensors::declared_bytes).sum(),
+        weights_bytes: graph.initializer.iter().filter_map(declared_bytes).sum(),
         metadata: (model.metadata_props.iter())
             .filter(|p| p.value.len() <= MAX_METADATA_BYTES)
             .take(64)
@@ -156,8 +147,8 @@ fn port(info: &pb::ValueInfoProto, path: &Path) -> Result<Port, ModelError> {
     let Some(pb::type_proto::Value::TensorType(tensor)) = info.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
         return Err(bad("it is not a tensor, or has no type".into()));
     };
-    let dtype = tensors::datum_type(tensor.elem_type)
-        .ok_or_else(|| bad(format!("its element type ({}) is not supported", tensors::type_name(tensor.elem_type))))?;
+    let dtype = datum_type(tensor.elem_type)
+        .ok_or_else(|| bad(format!("its element type ({}) is not supported", type_name(tensor.elem_type))))?;
     let Some(shape) = &tensor.shape else {
         return Err(bad("it has no shape: the number of its dimensions must be known".into()));
     };
@@ -179,6 +170,12 @@ fn port(info: &pb::ValueInfoProto, path: &Path) -> Result<Port, ModelError> {
         return Err(bad(format!("its shape {} asks for more than {} MiB", show(&dims), MAX_TENSOR_BYTES >> 20)));
     }
     Ok(Port { name: info.name.clone(), dtype, dims, quant: None })
+}
+
+/// A shape as `[1, ?, 3]`.
+pub(super) fn show(dims: &[Option<usize>]) -> String {
+    let dims: Vec<String> = dims.iter().map(|d| d.map_or("?".into(), |d| d.to_string())).collect();
+    format!("[{}]", dims.join(", "))
 }
 
 /// A dimension that cannot be; exporters write -1 for one that is left open.
@@ -218,11 +215,7 @@ fn forget_hints(graph: &mut pb::GraphProto) {
             }
         }
     }
-    for attribute in graph.node.iter_mut().flat_map(|n| &mut n.attribute) {
-        for inner in attribute.g.iter_mut().chain(&mut attribute.graphs) {
-            forget_hints(inner);
-        }
-    }
+    graph.node.iter_mut().flat_map(onnx::node::subgraphs_mut).for_each(forget_hints);
 }
 
 /// The structural check of a graph and its sub-graphs.
@@ -304,30 +297,13 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Kahn's algorithm: what cannot be ordered is part of a cycle or behind one.
+    /// Refuses a graph with a circle: the first node that cannot be ordered is part of one or behind it.
     fn acyclic(&self, graph: &pb::GraphProto, producer: &HashMap<&str, usize>) -> Result<(), ModelError> {
-        let mut waiting: Vec<usize> = Vec::with_capacity(graph.node.len());
-        let mut readers: Vec<Vec<usize>> = vec![Vec::new(); graph.node.len()];
-        for (index, node) in graph.node.iter().enumerate() {
-            let sources = node.input.iter().filter_map(|i| producer.get(i.as_str()));
-            waiting.push(sources.inspect(|&&p| readers[p].push(index)).count());
-        }
-        let mut ready: Vec<usize> = (0..waiting.len()).filter(|&i| waiting[i] == 0).collect();
-        let mut done = 0;
-        while let Some(index) = ready.pop() {
-            done += 1;
-            for &reader in &readers[index] {
-                waiting[reader] -= 1;
-                if waiting[reader] == 0 {
-                    ready.push(reader);
-                }
-            }
-        }
-        match graph.node.iter().zip(&waiting).find(|(_, w)| **w > 0) {
-            Some((node, _)) if done < graph.node.len() => {
-                Err(self.node_error(node, "the graph runs in a circle through it".into()))
-            }
-            _ => Ok(()),
+        let order: HashSet<usize> =
+            onnx::execution_order(graph, |name| producer.get(name).copied()).into_iter().collect();
+        match graph.node.iter().enumerate().find(|(index, _)| !order.contains(index)) {
+            Some((_, node)) => Err(self.node_error(node, "the graph runs in a circle through it".into())),
+            None => Ok(()),
         }
     }
 

@@ -59,10 +59,10 @@ pub(crate) fn guarded_deep<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T
     })
 }
 
-/// Whether the system has a thread to spare for [`guarded_deep`]: without one no model is to blame for not being loaded.
+/// Checks that the system has a thread to spare for [`guarded_deep`]: without one no model is to blame for not being loaded.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn spare_thread() -> std::io::Result<()> {
     let thread = std::thread::Builder::new().name("model-load".into()).stack_size(STACK_BYTES).spawn(|| ())?;
     // It does nothing that could panic.

@@ -1,4 +1,4 @@
-//! Which head a detector has, by what its file says and by the shapes of its outputs; refused where that leaves a choice.
+//! The head of a detector, from its file's metadata and the shapes of its outputs; refused where these leave a choice.
 
 use super::LoadedModel;
 use super::exporter::{Said, said};
@@ -11,7 +11,7 @@ const YOLOV5_ANCHORS: usize = 3;
 /// More classes than detectors have: an axis that is longer holds boxes.
 const MAX_CLASSES: usize = 2000;
 
-/// What is known of a detector.
+/// Facts about a detector.
 #[derive(Clone, Debug)]
 pub struct Detector<'a> {
     /// Shapes of its outputs.
@@ -20,11 +20,11 @@ pub struct Detector<'a> {
     pub classes: Option<usize>,
     /// `[height, width]` of its input in pixels.
     pub size: [usize; 2],
-    /// What its file says.
+    /// Metadata of its file.
     pub said: &'a Said,
 }
 
-/// Why the head is not known.
+/// Failure to determine the head.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HeadError {
     /// Several heads can be read from the outputs, or it is doubtful whether the only one is right.
@@ -32,7 +32,7 @@ pub enum HeadError {
     Unclear {
         /// The outputs.
         shapes: String,
-        /// What it could be, with the number of classes.
+        /// Possible heads, with the number of classes.
         heads: Vec<(Head, Option<usize>)>,
     },
     /// There are as many classes in the outputs as there are not labels.
@@ -40,7 +40,7 @@ pub enum HeadError {
     Labels {
         /// The outputs.
         shapes: String,
-        /// What it could be, with the number of classes.
+        /// Possible heads, with the number of classes.
         heads: Vec<(Head, Option<usize>)>,
         /// Number of labels.
         labels: usize,
@@ -58,7 +58,7 @@ pub enum HeadError {
     Unknown {
         /// The outputs.
         shapes: String,
-        /// What it seems to be.
+        /// Likely kind of the outputs.
         reason: String,
     },
 }
@@ -83,7 +83,7 @@ struct Candidate {
     /// `None` where the class is a number in the row.
     classes: Option<usize>,
     rows: usize,
-    /// Whether the first axis holds the classes.
+    /// True if the first axis holds the classes.
     planes: bool,
 }
 
@@ -165,7 +165,7 @@ fn may_be_end2end(shape: &[usize]) -> bool {
 }
 
 impl Detector<'_> {
-    /// Whether a candidate has exactly as many boxes as there are cells in two or more feature maps of the input.
+    /// True if a candidate has exactly as many boxes as there are cells in two or more feature maps of the input.
     fn is_grid(&self, candidate: &Candidate) -> bool {
         let boxes = match candidate.head {
             Head::Yolov8 => 1,
@@ -206,7 +206,7 @@ fn candidates(shape: &[usize]) -> Vec<Candidate> {
     found
 }
 
-/// What several outputs are likely to be.
+/// Likely kind of several outputs.
 fn several(outputs: &[Vec<usize>]) -> &'static str {
     let ranks: Vec<usize> = outputs.iter().map(Vec::len).collect();
     let boxes = outputs.iter().any(|shape| matches!(shape[..], [_, _, 4]));
@@ -225,7 +225,7 @@ fn several(outputs: &[Vec<usize>]) -> &'static str {
     }
 }
 
-/// What one output that no head can be read from is likely to be.
+/// Likely kind of one output that no head can be read from.
 fn single(shape: &[usize]) -> &'static str {
     match *shape {
         [_, 7] => {

@@ -7,16 +7,14 @@ use prost::bytes::Bytes;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
 
-use super::bounded::Refused;
-use super::budget::{self, Exhausted};
-use super::bundle::Rung;
-use super::compile::onnx;
-use super::graph::{self, GraphInfo, Port};
+use super::bundle::Variant;
+use super::explain::refusal;
+use super::graph::{self, GraphInfo, Port, show};
 use super::manifest::{InputKind, Manifest};
-use super::plan::Plan;
-use super::{Bundle, Engine, Model, ModelError, PlanKey, branches, exporter, guard};
+use super::parser::onnx;
+use super::{Bundle, Engine, ModelError, PlanKey, branches, budget, exporter, guard};
 use crate::frame::{Label, Layout};
-use crate::int8::{kernels, lower};
+use leptond_engine::int8::{decompose, kernels};
 
 /// A parsed model. Compile plans from it; drop it when no further plan will be needed, they do not depend on it.
 pub struct LoadedModel {
@@ -24,10 +22,10 @@ pub struct LoadedModel {
     pub(super) manifest: Manifest,
     pub(super) labels: Vec<Label>,
     pub(super) anchors: Option<String>,
-    pub(super) rung: Rung,
+    pub(super) variant: Variant,
     pub(super) info: GraphInfo,
     pub(super) parsed: Parsed,
-    /// The file's graph, as long as something must be made from it for every set of shapes: integer islands, decided branches.
+    /// The file's graph, as long as something must be made from it for every set of shapes: integer partitions, decided branches.
     pub(super) proto: Option<Box<pb::ModelProto>>,
     /// Size of the file: what it may cost to compile grows with it.
     pub(super) file_bytes: usize,
@@ -35,7 +33,7 @@ pub struct LoadedModel {
     pub(super) integer: bool,
     pub(super) threads: usize,
     /// Whether any part of it does, once that has been tried.
-    pub(super) has_islands: OnceLock<bool>,
+    pub(super) has_partitions: OnceLock<bool>,
 }
 
 /// A graph as far as it can be parsed before the input shapes are known.
@@ -46,18 +44,18 @@ pub(super) enum Parsed {
 }
 
 impl LoadedModel {
-    /// Parses form `rung` (0 = the main file) of a bundle.
+    /// Parses variant `variant` (0 = the main file) of a bundle.
     ///
     /// `engine` says which arithmetic is wanted ([`Engine::Auto`] is integers where the model is quantised; a
-    /// [race](super::race::race) may say otherwise) and `threads` how many threads one inference may use: the integer engine
+    /// [race](super::autotune::race) may say otherwise) and `threads` how many threads one inference may use: the integer engine
     /// uses them, tract's floats always run on one. [`LoadedModel::engine`] and [`LoadedModel::threads`] tell what runs.
     ///
     /// # Errors
     /// Everything but [`ModelError::Run`].
-    pub fn load(bundle: &Bundle, rung: usize, engine: Engine, threads: usize) -> Result<Self, ModelError> {
-        let bytes = Bytes::from(bundle.onnx(rung)?.into_owned());
-        let path = bundle.onnx_path(rung);
-        let form = bundle.rungs().into_iter().nth(rung).unwrap_or_else(|| Rung::of(bundle.manifest()));
+    pub fn load(bundle: &Bundle, variant: usize, engine: Engine, threads: usize) -> Result<Self, ModelError> {
+        let bytes = Bytes::from(bundle.onnx(variant)?.into_owned());
+        let path = bundle.onnx_path(variant);
+        let variant = bundle.variants().into_iter().nth(variant).unwrap_or_else(|| Variant::of(bundle.manifest()));
         let anchors = match &bundle.manifest().output.anchors {
             Some(file) => Some(String::from_utf8_lossy(&bundle.read(file)?).into_owned()),
             None => None,
@@ -73,14 +71,14 @@ impl LoadedModel {
             manifest: bundle.manifest().clone(),
             labels,
             anchors,
-            rung: form,
+            variant,
             info,
             parsed,
             proto,
             file_bytes,
             integer: engine != Engine::F32,
             threads: threads.max(1),
-            has_islands: OnceLock::new(),
+            has_partitions: OnceLock::new(),
         };
         if !bundle.is_bare() {
             model.spec(PlanKey::default())?;
@@ -96,20 +94,20 @@ impl LoadedModel {
         let path = PathBuf::from(name);
         let (info, parsed, proto) = parse(Bytes::copy_from_slice(bytes), &path)?;
         let manifest = Manifest::bare(name, name);
-        let rung = Rung::of(&manifest);
+        let variant = Variant::of(&manifest);
         Ok(LoadedModel {
             path,
             manifest,
             labels: Vec::new(),
             anchors: None,
-            rung,
+            variant,
             info,
             parsed,
             proto,
             file_bytes: bytes.len(),
             integer: true,
             threads: 1,
-            has_islands: OnceLock::new(),
+            has_partitions: OnceLock::new(),
         })
     }
 
@@ -134,7 +132,7 @@ impl LoadedModel {
     }
 
     fn runs_in_integers(&self) -> bool {
-        self.integer && is_quantised(&self.info) && *self.has_islands.get().unwrap_or(&true)
+        self.integer && is_quantised(&self.info) && *self.has_partitions.get().unwrap_or(&true)
     }
 
     /// The instruction set that the integer engine uses for it.
@@ -150,43 +148,6 @@ impl LoadedModel {
     /// Plans that are compiled from now on may use this many threads.
     pub fn set_threads(&mut self, threads: usize) {
         self.threads = threads.max(1);
-    }
-
-    /// Compiles a plan for the daemon's pipeline.
-    ///
-    /// A model whose file fixes the batch at `b` runs `batch / b` times in turn inside one [`Model::run`]; so does one
-    /// that claims an open batch but cannot be compiled for more than one item.
-    ///
-    /// # Errors
-    /// [`ModelError::Shape`] when batch or size do not fit, [`ModelError::Unsupported`] or [`ModelError::Compile`].
-    pub fn plan(&self, key: PlanKey) -> Result<Box<dyn Model>, ModelError> {
-        Ok(Box::new(self.compile_plan(key)?))
-    }
-
-    /// [`LoadedModel::plan`] as the type that it is.
-    ///
-    /// # Errors
-    /// The same.
-    pub fn compile_plan(&self, key: PlanKey) -> Result<Plan, ModelError> {
-        let shapes = self.shapes(key)?;
-        let batch = key.batch.unwrap_or(1);
-        let fixed = self.info.inputs.iter().zip(&shapes).any(|(port, shape)| {
-            shape.first().is_some_and(|&s| key.batch.is_some_and(|b| b != s) && port.dims.first() == Some(&Some(s)))
-        });
-        if fixed {
-            return Plan::in_turn(self, self.compile(&shapes)?, batch);
-        }
-        match self.compile(&shapes).and_then(|runner| Plan::whole(self, runner)) {
-            Ok(plan) if batch <= 1 || plan.leads_with(batch) => Ok(plan),
-            Ok(_) => self.item_by_item(key, batch),
-            Err(error) if batch > 1 => self.item_by_item(key, batch).map_err(|_| error),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn item_by_item(&self, key: PlanKey, batch: usize) -> Result<Plan, ModelError> {
-        let shapes = self.shapes(PlanKey { batch: Some(1), ..key })?;
-        Plan::in_turn(self, self.compile(&shapes)?, batch)
     }
 
     /// Concrete input shapes for a plan's key.
@@ -224,7 +185,7 @@ impl LoadedModel {
         let mut wanted = vec![None; port.dims.len()];
         match self.kind(port) {
             InputKind::Image => {
-                let (Some(size), Some(layout)) = (key.size.or(self.rung.size), self.layout(port)) else {
+                let (Some(size), Some(layout)) = (key.size.or(self.variant.size), self.layout(port)) else {
                     return wanted;
                 };
                 let first = if layout == Layout::Nhwc { 1 } else { 2 };
@@ -287,12 +248,6 @@ impl LoadedModel {
     }
 }
 
-/// `[1, ?, 3]`.
-pub(super) fn show(dims: &[Option<usize>]) -> String {
-    let dims: Vec<String> = dims.iter().map(|d| d.map_or("?".into(), |d| d.to_string())).collect();
-    format!("[{}]", dims.join(", "))
-}
-
 fn is_quantised(info: &GraphInfo) -> bool {
     info.nodes.iter().any(|n| n.operator == "QuantizeLinear" || n.operator == "DequantizeLinear")
 }
@@ -305,7 +260,7 @@ fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
     let work = || -> Result<Parts, ModelError> {
         let mut proto = graph::decode(bytes, path)?;
         if let Some(graph) = &mut proto.graph {
-            lower(graph);
+            decompose(graph);
         }
         let info = graph::describe(&proto, path)?;
         let onnx = onnx();
@@ -328,113 +283,4 @@ fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
         Ok((info, Parsed::Ready(Box::new(parsed.model)), proto))
     };
     guard::guarded_deep(|| budget::within(file_bytes, work)).map_err(failed)?
-}
-
-/// What guarded work gave: a panic's words or tract's error become one that names the ONNX node.
-pub(super) fn explained<T>(
-    outcome: Result<TractResult<T>, String>,
-    info: &GraphInfo,
-    path: &Path,
-) -> Result<T, ModelError> {
-    match outcome {
-        Ok(result) => result.map_err(|error| refusal(&error, info, path)),
-        Err(panic) => Err(explain(&panic, info, path)),
-    }
-}
-
-/// tract's error as one that names the ONNX node: our own refusals name it, others are searched for it.
-fn refusal(error: &TractError, info: &GraphInfo, path: &Path) -> ModelError {
-    match error.chain().find_map(|cause| cause.downcast_ref::<Refused>()) {
-        Some(Refused { node, operator, reason }) => ModelError::Unsupported {
-            path: path.into(),
-            node: node.clone(),
-            operator: operator.clone(),
-            reason: shorten(reason),
-        },
-        None => match error.chain().find_map(|cause| cause.downcast_ref::<Exhausted>()) {
-            Some(exhausted) => ModelError::Compile { path: path.into(), reason: exhausted.to_string() },
-            None => explain(&format!("{error:#}"), info, path),
-        },
-    }
-}
-
-/// tract's words as an error that names the ONNX node they are about.
-pub(super) fn explain(message: &str, info: &GraphInfo, path: &Path) -> ModelError {
-    let words: std::collections::HashSet<&str> =
-        message.split(|c: char| c.is_whitespace() || "\"`'(),:#[]{}<>".contains(c)).collect();
-    let quoted = |name: &str| ['"', '`'].iter().any(|q| message.contains(&format!("{q}{name}{q}")));
-    let node = info
-        .nodes
-        .iter()
-        .filter(|n| quoted(&n.name) || words.contains(n.name.as_str()))
-        .max_by_key(|n| (quoted(&n.name), n.name.len()));
-    let reason = shorten(message);
-    match node {
-        Some(node) => ModelError::Unsupported {
-            path: path.into(),
-            node: node.name.clone(),
-            operator: node.operator.clone(),
-            reason,
-        },
-        None => ModelError::Compile { path: path.into(), reason },
-    }
-}
-
-/// tract shows what it knows of shapes and types in Rust's notation: `Some(3)` is 3, `None` is not known.
-fn without_options(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    // For each parenthesis that is open, whether it is one of `Some(`.
-    let mut open = Vec::new();
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let inside = out.ends_with(|c: char| c.is_alphanumeric() || c == '_');
-        let ends = |after: &str| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-        if let (false, Some(after)) = (inside, rest.strip_prefix("Some(")) {
-            open.push(true);
-            rest = after;
-            continue;
-        }
-        if let (false, Some(after)) = (inside, rest.strip_prefix("None").filter(|after| ends(after))) {
-            out.push('?');
-            rest = after;
-            continue;
-        }
-        rest = &rest[c.len_utf8()..];
-        match c {
-            '(' => open.push(false),
-            ')' if open.pop() == Some(true) => continue,
-            _ => {}
-        }
-        out.push(c);
-    }
-    out
-}
-
-/// One line of bounded length, the root cause kept: it stands last in tract's chain.
-fn shorten(message: &str) -> String {
-    const KEEP: usize = 400;
-    let line = without_options(&message.split_whitespace().collect::<Vec<_>>().join(" "));
-    if line.chars().count() <= KEEP {
-        return line;
-    }
-    let head: String = line.chars().take(KEEP / 4).collect();
-    let tail: Vec<char> = line.chars().rev().take(KEEP * 3 / 4).collect();
-    format!("{head} … {}", tail.into_iter().rev().collect::<String>())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_may_be_absent_is_told_in_words() {
-        let check = |text: &str, wanted: &str| assert_eq!(without_options(text), wanted);
-        check("[Some(1), None, Some(Val(6))]", "[1, ?, Val(6)]");
-        check(
-            "dims (Some(\"a\")) and Some((1, 2)) of Something(x) NoneSuch awesome(None)",
-            "dims (\"a\") and (1, 2) of Something(x) NoneSuch awesome(?)",
-        );
-        check("unbalanced Some(3 and ) too )", "unbalanced 3 and  too )");
-        check("", "");
-    }
 }

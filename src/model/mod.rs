@@ -2,11 +2,13 @@
 //!
 //! [`Bundle`] is what is on disk (or embedded), [`LoadedModel`] is the parsed graph, [`Model`] is a plan that runs.
 
+pub mod autotune;
 mod bounded;
 mod branches;
 mod budget;
 mod bundle;
 mod compile;
+mod explain;
 pub mod exporter;
 mod external;
 pub mod graph;
@@ -18,9 +20,9 @@ pub mod manifest;
 pub mod npy;
 mod operands;
 mod optimise;
+mod parser;
 mod plan;
 mod quant;
-pub mod race;
 mod raw;
 mod remember;
 pub mod report;
@@ -35,7 +37,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use bundle::{Bundle, Rung, sha256, with_external_data};
+pub use bundle::{Bundle, Variant, sha256, with_external_data};
 pub use guard::spare_thread;
 pub use load::LoadedModel;
 pub use manifest::Manifest;
@@ -45,7 +47,21 @@ pub use runner::Runner;
 pub use shipped::{is_shipped, open, shipped};
 
 use crate::frame::{TensorSpec, TensorView, TensorViewMut};
-use crate::int8;
+use leptond_engine::int8;
+
+/// `[models]`: where models are found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Directories with one bundle each per sub-directory, searched in order.
+    pub dirs: Vec<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { dirs: vec!["/var/lib/leptond/models".into(), "/usr/share/leptond/models".into()] }
+    }
+}
 
 /// Which engine runs a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]

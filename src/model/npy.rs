@@ -8,7 +8,7 @@ use std::io::Write;
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar};
 use tract_onnx::prelude::{DatumType, Tensor};
 
-use super::graph::MAX_TENSOR_BYTES;
+use super::budget::MAX_TENSOR_BYTES;
 use super::guard;
 
 /// Reads a whole `.npy` file.

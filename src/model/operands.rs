@@ -1,4 +1,4 @@
-//! What attributes and parameter operands of an operator ask for, as far as it is known before anything is computed.
+//! Checks of attributes and parameter operands of an operator, as far as it is known before anything is computed.
 //!
 //! Shapes, scales, axes, paddings and the like decide how much memory and time an operator takes, and tract believes many of them.
 //! They are attributes, constants, or computed from constants; the last is why they are looked at while shapes are inferred,
@@ -7,6 +7,7 @@
 mod check;
 mod window;
 
+use leptond_engine::onnx::operators;
 use tract_onnx::pb::{NodeProto, attribute_proto::AttributeType};
 use tract_onnx::tract_hir::internal::*;
 
@@ -62,7 +63,7 @@ impl Operands {
     /// Holds what is known of the operands against what the operator is defined for.
     ///
     /// # Errors
-    /// What is wrong, with the values found and those allowed.
+    /// The mismatch, with the values found and those allowed.
     pub(super) fn check(&self, facts: &[InferenceFact]) -> Result<(), String> {
         View { operands: self, facts }.check()
     }
@@ -98,7 +99,7 @@ impl Operands {
                 view.dims(0).map_or(largest, |dims| dims.into_iter().flatten().max().unwrap_or(1) as f64)
             }
             "Conv" | "ConvInteger" | "QLinearConv" | "ConvTranspose" => {
-                let weights = view.dims(if self.operator == "QLinearConv" { 3 } else { 1 }).unwrap_or_default();
+                let weights = view.dims(operators::weights_input(&self.operator)).unwrap_or_default();
                 weights.iter().skip(1).flatten().map(|&d| d as f64).product()
             }
             "MaxPool" | "AveragePool" | "LpPool" => {
@@ -123,7 +124,7 @@ impl Operands {
     }
 }
 
-/// How many elements a `Range` has.
+/// Number of elements of a `Range`.
 fn range_length(start: f64, limit: f64, delta: f64) -> f64 {
     ((limit - start) / delta).ceil().max(0.0)
 }

@@ -10,7 +10,7 @@ use tract_onnx::tract_hir::tract_core::optim::{Optimizer, OptimizerSession, Type
 
 use super::bounded::Refused;
 use super::budget;
-use super::graph::MAX_TENSOR_BYTES;
+use super::budget::MAX_TENSOR_BYTES;
 
 /// The graph with its constants folded and its operators in tract's own form.
 pub(super) fn decluttered(model: InferenceModel) -> TractResult<TypedModel> {

@@ -5,7 +5,7 @@ use tract_onnx::prelude::*;
 use super::graph::{Port, dtype_of};
 use super::npy::type_name;
 use super::runner::Runner;
-use super::{LoadedModel, Model, ModelError};
+use super::{LoadedModel, Model, ModelError, PlanKey};
 use crate::frame::{DType, Elements, ElementsMut, Quant, TensorSpec, TensorView, TensorViewMut};
 
 /// A runner with its input and output tensors.
@@ -20,6 +20,45 @@ pub struct Plan {
     /// With several turns: the tensors of one turn.
     items: Vec<Arc<Tensor>>,
     outputs: Vec<Arc<Tensor>>,
+}
+
+impl LoadedModel {
+    /// Compiles a plan for the daemon's pipeline.
+    ///
+    /// A model whose file fixes the batch at `b` runs `batch / b` times in turn inside one [`Model::run`]; so does one
+    /// that claims an open batch but cannot be compiled for more than one item.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] when batch or size do not fit, [`ModelError::Unsupported`] or [`ModelError::Compile`].
+    pub fn plan(&self, key: PlanKey) -> Result<Box<dyn Model>, ModelError> {
+        Ok(Box::new(self.compile_plan(key)?))
+    }
+
+    /// [`LoadedModel::plan`] as the type that it is.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn compile_plan(&self, key: PlanKey) -> Result<Plan, ModelError> {
+        let shapes = self.shapes(key)?;
+        let batch = key.batch.unwrap_or(1);
+        let fixed = self.info.inputs.iter().zip(&shapes).any(|(port, shape)| {
+            shape.first().is_some_and(|&s| key.batch.is_some_and(|b| b != s) && port.dims.first() == Some(&Some(s)))
+        });
+        if fixed {
+            return Plan::in_turn(self, self.compile(&shapes)?, batch);
+        }
+        match self.compile(&shapes).and_then(|runner| Plan::whole(self, runner)) {
+            Ok(plan) if batch <= 1 || plan.leads_with(batch) => Ok(plan),
+            Ok(_) => self.item_by_item(key, batch),
+            Err(error) if batch > 1 => self.item_by_item(key, batch).map_err(|_| error),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn item_by_item(&self, key: PlanKey, batch: usize) -> Result<Plan, ModelError> {
+        let shapes = self.shapes(PlanKey { batch: Some(1), ..key })?;
+        Plan::in_turn(self, self.compile(&shapes)?, batch)
+    }
 }
 
 impl Plan {

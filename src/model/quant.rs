@@ -46,7 +46,7 @@ impl Expansion for Linear {
         if self.quantize { "QuantizeLinear".into() } else { "DequantizeLinear".into() }
     }
 
-    /// Not while shapes are inferred: weights would be held in floats, four times their size, before anybody wants them so.
+    /// Not while shapes are inferred: weights would be held in floats, four times their size, before they are needed.
     fn runs_out_of_plan(&self) -> bool {
         false
     }

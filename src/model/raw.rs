@@ -2,8 +2,7 @@
 
 use tract_onnx::prelude::*;
 
-use super::graph::Port;
-use super::load::show;
+use super::graph::{Port, show};
 use super::npy::type_name;
 use super::{LoadedModel, ModelError, Runner};
 

@@ -1,16 +1,17 @@
-//! What `inspect` tells of a model: its operators, whether each runs in integers or floats and why, memory and work.
+//! The report of `inspect` on a model: its operators, the arithmetic of each and the reason, memory and work.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 use tract_onnx::prelude::DatumType;
 
-use super::compile::Analysis;
+use super::compile::{Analysis, TensorFact};
 use super::graph::NodeInfo;
 use super::npy::type_name;
 use super::{LoadedModel, ModelError, PlanKey};
 use crate::frame::Quant;
-use crate::int8::find::Verdict;
+use leptond_engine::int8::find::Verdict;
+use leptond_engine::onnx::operators;
 
 /// A model explained.
 #[derive(Debug, Serialize)]
@@ -65,19 +66,19 @@ pub struct PortReport {
 pub struct OperatorReport {
     /// ONNX operator type.
     pub operator: String,
-    /// How many there are.
+    /// Number of threads.
     pub count: usize,
-    /// How many of them run in integers.
+    /// Number of those that run in integers.
     pub integer: usize,
-    /// How many run in floats.
+    /// Number of those that run in floats.
     pub float: usize,
-    /// How many are computed once, at load.
+    /// Number of those that are computed once, at load.
     pub folded: usize,
     /// Their multiply-accumulates.
     pub macs: u64,
 }
 
-/// Where a node is computed.
+/// Arithmetic of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Arithmetic {
@@ -98,29 +99,12 @@ pub struct NodeReport {
     pub operator: String,
     /// Shape of its first output, where it is known.
     pub shape: Option<Vec<usize>>,
-    /// Where it is computed.
+    /// Arithmetic.
     pub runs: Arithmetic,
-    /// Why.
+    /// Reason.
     pub why: String,
     /// Its multiply-accumulates.
     pub macs: u64,
-}
-
-/// Element type and shape of a tensor of the graph.
-#[derive(Clone, Debug)]
-pub(super) struct TensorFact {
-    pub dtype: Option<DatumType>,
-    pub shape: Option<Vec<usize>>,
-    pub constant: bool,
-}
-
-impl TensorFact {
-    fn bytes(&self) -> usize {
-        match (&self.shape, self.dtype) {
-            (Some(shape), Some(dtype)) if !self.constant => shape.iter().product::<usize>() * dtype.size_of(),
-            _ => 0,
-        }
-    }
 }
 
 impl LoadedModel {
@@ -136,7 +120,7 @@ impl LoadedModel {
             .iter()
             .map(|node| {
                 let (runs, why) = match verdicts.get(&node.name) {
-                    Some(Verdict::Integer { .. }) => (Arithmetic::Integer, "in an integer island".into()),
+                    Some(Verdict::Integer { .. }) => (Arithmetic::Integer, "in an integer partition".into()),
                     Some(Verdict::Folded) => (Arithmetic::Folded, FOLDED.into()),
                     Some(Verdict::Float { why }) => (Arithmetic::Float, why.clone()),
                     None => {
@@ -295,7 +279,7 @@ fn macs(node: &NodeInfo, facts: &HashMap<String, TensorFact>) -> u64 {
     let Some(output) = shape(node.outputs.first()) else { return 0 };
     match node.operator.as_str() {
         "Conv" | "ConvInteger" | "QLinearConv" => {
-            let weights = shape(node.inputs.get(if node.operator == "QLinearConv" { 3 } else { 1 }));
+            let weights = shape(node.inputs.get(operators::weights_input(&node.operator)));
             // [out channels, in channels / group, kernel…]: one output value takes all but the first.
             weights.map_or(0, |w| count(output) * count(w.get(1..).unwrap_or_default()))
         }

@@ -3,8 +3,8 @@
 use tract_onnx::prelude::*;
 
 use super::graph::GraphInfo;
-use super::{ModelError, guard, load};
-use crate::int8::op::Profile;
+use super::{ModelError, explain, guard};
+use leptond_engine::int8::op::Profile;
 
 /// A compiled graph with its running state; inputs and outputs are tract's tensors.
 pub struct Runner {
@@ -51,7 +51,7 @@ impl Runner {
         Some((dtype, fact.shape.as_concrete().map(<[usize]>::to_vec)))
     }
 
-    /// The integer islands' profiles.
+    /// The integer partitions' profiles.
     pub fn profiles(&self) -> &[Arc<Profile>] {
         &self.profiles
     }
@@ -94,7 +94,7 @@ impl Runner {
         if let Ok(Ok(state)) = guard::guarded(|| self.plan.spawn()) {
             self.state = state;
         }
-        let reason = match load::explain(&error, &self.info, std::path::Path::new(&self.name)) {
+        let reason = match explain::explain(&error, &self.info, std::path::Path::new(&self.name)) {
             ModelError::Unsupported { node, operator, reason, .. } => {
                 format!("node {node:?} (operator {operator}): {reason}")
             }

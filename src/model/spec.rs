@@ -75,7 +75,7 @@ impl LoadedModel {
     pub fn sizes(&self) -> Vec<[usize; 2]> {
         let mut sizes = Vec::new();
         let input = &self.manifest.input;
-        for size in self.rung.size.iter().chain(input.size.iter()).chain(&input.sizes) {
+        for size in self.variant.size.iter().chain(input.size.iter()).chain(&input.sizes) {
             let fits = self.shapes(PlanKey { batch: None, size: Some(*size) }).is_ok();
             if fits && !sizes.contains(size) {
                 sizes.push(*size);

@@ -1,51 +1,23 @@
-//! Tensors inside an ONNX file: their type, whether they are whole, their values, and quantisation found through them.
+//! Tensors of an ONNX file: the check that they are whole, and quantisation found through the nodes around them.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
-use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
-use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
-use tract_onnx::prelude::DatumType;
+use leptond_engine::onnx::tensor::{datum_type, declared_bytes, elements, listed_values, type_name};
+use leptond_engine::onnx::{GraphView, node, operators};
+use tract_onnx::pb::tensor_proto::DataLocation;
+use tract_onnx::pb::{NodeProto, TensorProto};
 
+use super::budget::MAX_TENSOR_BYTES;
 use super::external::REMEDY;
-use super::graph::MAX_TENSOR_BYTES;
 use crate::frame::Quant;
 
-/// How many nodes are crossed in search of a quantisation, from an input or output of the graph.
+/// Most nodes crossed in search of a quantisation, from an input or output of the graph.
 const MAX_HOPS: usize = 8;
 
-/// Operators that move values without changing them: a quantisation holds on both sides.
-const MOVERS: [&str; 8] = ["Identity", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "MaxPool", "Slice"];
-
-/// The element type that an ONNX type number stands for, if it can run here.
-pub fn datum_type(onnx: i32) -> Option<DatumType> {
-    Some(match DataType::try_from(onnx).ok()? {
-        DataType::Float => DatumType::F32,
-        DataType::Double => DatumType::F64,
-        DataType::Float16 => DatumType::F16,
-        DataType::Int8 => DatumType::I8,
-        DataType::Int16 => DatumType::I16,
-        DataType::Int32 => DatumType::I32,
-        DataType::Int64 => DatumType::I64,
-        DataType::Uint8 => DatumType::U8,
-        DataType::Uint16 => DatumType::U16,
-        DataType::Uint32 => DatumType::U32,
-        DataType::Uint64 => DatumType::U64,
-        DataType::Bool => DatumType::Bool,
-        _ => return None,
-    })
-}
-
-/// ONNX's name of a type number.
-pub fn type_name(onnx: i32) -> String {
-    DataType::try_from(onnx).map_or_else(|_| format!("type {onnx}"), |t| t.as_str_name().to_lowercase())
-}
-
-/// Bytes that a tensor's shape and type ask for; `None` if they cannot be.
-pub fn declared_bytes(tensor: &TensorProto) -> Option<usize> {
-    elements(tensor)?.checked_mul(datum_type(tensor.data_type)?.size_of())
-}
-
-/// Whether a tensor is whole: a known type, sane dimensions, as many values as they say, all inside the file.
+/// Checks that a tensor is whole: a known type, sane dimensions, as many values as they say, all inside the file.
+///
+/// # Errors
+/// The reason why it is not.
 pub fn check(tensor: &TensorProto) -> Result<(), String> {
     if tensor.data_location == Some(DataLocation::External as i32) || !tensor.external_data.is_empty() {
         let location = tensor.external_data.iter().find(|e| e.key == "location");
@@ -67,17 +39,9 @@ pub fn check(tensor: &TensorProto) -> Result<(), String> {
     if tensor.segment.is_some() {
         return Err("segmented tensors are not supported".into());
     }
-    let (found, want) = if tensor.raw_data.is_empty() {
-        let found = match dtype {
-            DatumType::F32 => tensor.float_data.len(),
-            DatumType::F64 => tensor.double_data.len(),
-            DatumType::I64 => tensor.int64_data.len(),
-            DatumType::U32 | DatumType::U64 => tensor.uint64_data.len(),
-            _ => tensor.int32_data.len(),
-        };
-        (found, count)
-    } else {
-        (tensor.raw_data.len(), count * dtype.size_of())
+    let (found, want) = match tensor.raw_data.len() {
+        0 => (listed_values(tensor, dtype), count),
+        bytes => (bytes, count * dtype.size_of()),
     };
     if found != want {
         let unit = if tensor.raw_data.is_empty() { "values" } else { "bytes" };
@@ -86,101 +50,40 @@ pub fn check(tensor: &TensorProto) -> Result<(), String> {
     Ok(())
 }
 
-fn elements(tensor: &TensorProto) -> Option<usize> {
-    tensor.dims.iter().try_fold(1usize, |acc, &d| acc.checked_mul(usize::try_from(d).ok()?))
-}
-
-/// The constant values of a graph by name: initialisers and `Constant` nodes.
-pub struct Values<'a> {
-    initialisers: HashMap<&'a str, &'a TensorProto>,
-    constants: HashMap<&'a str, &'a TensorProto>,
-}
-
-impl<'a> Values<'a> {
-    /// Collects them.
-    pub fn of(graph: &'a GraphProto) -> Self {
-        let constants = graph.node.iter().filter(|n| n.op_type == "Constant").filter_map(|n| {
-            let tensor = n.attribute.iter().find(|a| a.name == "value")?.t.as_ref()?;
-            Some((n.output.first()?.as_str(), tensor))
-        });
-        Values {
-            initialisers: graph.initializer.iter().map(|t| (t.name.as_str(), t)).collect(),
-            constants: constants.collect(),
-        }
-    }
-
-    /// Whether `name` is an initialiser.
-    pub fn is_initialiser(&self, name: &str) -> bool {
-        self.initialisers.contains_key(name)
-    }
-
-    /// The tensor called `name`, if it is constant.
-    pub fn get(&self, name: &str) -> Option<&'a TensorProto> {
-        self.initialisers.get(name).or_else(|| self.constants.get(name)).copied()
-    }
-
-    /// The only value of a constant of one element, as a real.
-    pub fn scalar(&self, name: &str) -> Option<f64> {
-        let tensor = self.get(name)?;
-        (elements(tensor)? == 1).then(|| reals(tensor)).flatten()?.first().copied()
-    }
-}
-
-/// The values of a checked tensor as reals; `None` for types that have none.
-pub fn reals(tensor: &TensorProto) -> Option<Vec<f64>> {
-    fn raw<const N: usize>(bytes: &[u8], get: impl Fn([u8; N]) -> f64) -> Vec<f64> {
-        bytes.chunks_exact(N).filter_map(|c| c.try_into().ok()).map(get).collect()
-    }
-    let bytes = &tensor.raw_data;
-    let dtype = datum_type(tensor.data_type)?;
-    if bytes.is_empty() {
-        return Some(match dtype {
-            DatumType::F32 => tensor.float_data.iter().map(|&v| f64::from(v)).collect(),
-            DatumType::F64 => tensor.double_data.clone(),
-            DatumType::I64 => tensor.int64_data.iter().map(|&v| v as f64).collect(),
-            DatumType::U32 | DatumType::U64 => tensor.uint64_data.iter().map(|&v| v as f64).collect(),
-            DatumType::F16 => return None,
-            _ => tensor.int32_data.iter().map(|&v| f64::from(v)).collect(),
-        });
-    }
-    Some(match dtype {
-        DatumType::F32 => raw(bytes, |b| f64::from(f32::from_le_bytes(b))),
-        DatumType::F64 => raw(bytes, f64::from_le_bytes),
-        DatumType::I8 => raw(bytes, |b| f64::from(i8::from_le_bytes(b))),
-        DatumType::U8 | DatumType::Bool => raw(bytes, |b| f64::from(u8::from_le_bytes(b))),
-        DatumType::I16 => raw(bytes, |b| f64::from(i16::from_le_bytes(b))),
-        DatumType::U16 => raw(bytes, |b| f64::from(u16::from_le_bytes(b))),
-        DatumType::I32 => raw(bytes, |b| f64::from(i32::from_le_bytes(b))),
-        DatumType::U32 => raw(bytes, |b| f64::from(u32::from_le_bytes(b))),
-        DatumType::I64 => raw(bytes, |b| i64::from_le_bytes(b) as f64),
-        DatumType::U64 => raw(bytes, |b| u64::from_le_bytes(b) as f64),
-        _ => return None,
-    })
-}
-
-/// Quantisation of the integer input `name`: what its first consumer dequantises it with.
-pub fn quant_of_input(graph: &GraphProto, values: &Values, name: &str) -> Option<Quant> {
-    let mut name = name;
+/// Quantisation of the integer input `name`: that of the first `DequantizeLinear` or quantised operator behind it, with only
+/// moves of its values in between.
+pub fn quant_of_input(view: &GraphView, name: &str) -> Option<Quant> {
+    let (mut reached, mut seen) = (vec![name], HashSet::new());
     for _ in 0..MAX_HOPS {
-        let node = graph.node.iter().find(|n| n.input.first().is_some_and(|i| i == name))?;
-        match node.op_type.as_str() {
-            "DequantizeLinear" | "QLinearConv" | "QLinearMatMul" => return quant_at(node, values, 1),
-            op if MOVERS.contains(&op) => name = node.output.first()?,
-            _ => return None,
+        let mut moved = Vec::new();
+        for name in reached {
+            for node in view.consumers(name).iter().filter(|index| seen.insert(**index)).map(|&index| view.node(index))
+            {
+                let first = node::input(node, 0) == Some(name);
+                match node.op_type.as_str() {
+                    "DequantizeLinear" | "QLinearConv" | "QLinearMatMul" if first => return quant_at(node, view, 1),
+                    "Concat" => moved.extend(node::outputs(node)),
+                    _ if first && operators::moves(node) => moved.extend(operators::moved_outputs(node)),
+                    _ => {}
+                }
+            }
         }
+        reached = moved;
     }
     None
 }
 
-/// Quantisation of the integer output `name`: what its producer quantised it with.
-pub fn quant_of_output(graph: &GraphProto, values: &Values, name: &str) -> Option<Quant> {
+/// Quantisation of the integer output `name`: that with which its values were quantised before they were moved there.
+pub fn quant_of_output(view: &GraphView, name: &str) -> Option<Quant> {
     let mut name = name;
     for _ in 0..MAX_HOPS {
-        let node = graph.node.iter().find(|n| n.output.iter().any(|o| o == name))?;
+        let node = view.node(view.producer(name)?);
         match node.op_type.as_str() {
-            "QuantizeLinear" => return quant_at(node, values, 1),
-            "QLinearConv" | "QLinearMatMul" => return quant_at(node, values, 6),
-            op if MOVERS.contains(&op) => name = node.input.first()?,
+            "QuantizeLinear" => return quant_at(node, view, 1),
+            "QLinearConv" | "QLinearMatMul" => return quant_at(node, view, 6),
+            _ if operators::moves(node) && operators::moved_outputs(node).any(|output| output == name) => {
+                name = node::input(node, 0)?;
+            }
             _ => return None,
         }
     }
@@ -188,11 +91,60 @@ pub fn quant_of_output(graph: &GraphProto, values: &Values, name: &str) -> Optio
 }
 
 /// Scale at input `index` of `node`, zero point right after it.
-fn quant_at(node: &NodeProto, values: &Values, index: usize) -> Option<Quant> {
-    let scale = values.scalar(node.input.get(index)?)? as f32;
-    let zero_point = match node.input.get(index + 1) {
-        Some(name) if !name.is_empty() => values.scalar(name)? as i32,
-        _ => 0,
-    };
+fn quant_at(node: &NodeProto, view: &GraphView, index: usize) -> Option<Quant> {
+    let scale = view.scalar(node::input(node, index)?)? as f32;
+    let zero_point = node::input(node, index + 1).map_or(Some(0), |name| Some(view.scalar(name)? as i32))?;
     (scale.is_finite() && scale > 0.0).then_some(Quant { scale, zero_point })
+}
+
+#[cfg(test)]
+mod tests {
+    use leptond_engine::onnx::build::{self, NodeBuilder};
+    use tract_onnx::pb::GraphProto;
+    use tract_onnx::pb::tensor_proto::DataType;
+
+    use super::*;
+
+    /// `x` through `nodes` to `y`, between a `QuantizeLinear` of step 0.5 and a `DequantizeLinear` of step 0.25.
+    fn moved(nodes: Vec<NodeProto>) -> (Option<f32>, Option<f32>) {
+        let mut graph = GraphProto::default();
+        graph.initializer.extend([build::floats("half", &[0.5]), build::floats("quarter", &[0.25])]);
+        graph.initializer.push(build::tensor("zero", DataType::Int8, vec![], vec![0]));
+        graph.node.push(NodeBuilder::new("QuantizeLinear", ["real", "half", "zero"]).named("q", ["x"]));
+        graph.node.extend(nodes);
+        graph.node.push(NodeBuilder::new("DequantizeLinear", ["y", "quarter", "zero"]).named("d", ["back"]));
+        let view = GraphView::new(&graph);
+        let scale = |quant: Option<Quant>| quant.map(|q| q.scale);
+        (scale(quant_of_output(&view, "y")), scale(quant_of_input(&view, "x")))
+    }
+
+    #[test]
+    fn a_quantisation_holds_on_both_sides_of_what_moves_values() {
+        let both = (Some(0.5), Some(0.25));
+        for op in
+            ["Identity", "Reshape", "Slice", "MaxPool", "Gather", "Pad", "Tile", "DepthToSpace", "ReduceMax", "Resize"]
+        {
+            assert_eq!(moved(vec![NodeBuilder::new(op, ["x"]).named("n", ["y"])]), both, "{op}");
+        }
+        for op in ["Relu", "AveragePool", "Add", "Cast", "Shape"] {
+            assert_eq!(moved(vec![NodeBuilder::new(op, ["x"]).named("n", ["y"])]), (None, None), "{op}");
+        }
+        let linear = NodeBuilder::new("Resize", ["x"]).text("mode", "linear").named("n", ["y"]);
+        assert_eq!(moved(vec![linear]), (None, None), "neighbours are mixed");
+        let row =
+            |op: &str, x: &str, outputs: &[&str]| NodeBuilder::new(op, [x]).named(outputs[0], outputs.iter().copied());
+        assert_eq!(moved(vec![row("Split", "x", &["other", "y"])]), both, "every part of a Split");
+        assert_eq!(moved(vec![row("MaxPool", "x", &["other", "y"])]), (None, None), "indices are no values");
+        assert_eq!(moved(vec![NodeBuilder::new("Gather", ["table", "x"]).named("n", ["y"])]), (None, None));
+        assert_eq!(moved(vec![row("Cast", "x", &["real_too"]), row("Identity", "x", &["y"])]), both, "another reader");
+    }
+
+    #[test]
+    fn a_circle_ends() {
+        let nodes = vec![
+            NodeBuilder::new("Identity", ["y"]).named("a", ["b"]),
+            NodeBuilder::new("Identity", ["b"]).named("c", ["y"]),
+        ];
+        assert_eq!(moved(nodes), (None, None));
+    }
 }

@@ -14,7 +14,7 @@ const MAX_DEPTH: usize = 100;
 
 /// Kinds of messages, as far as they repeat or hold others that do.
 #[derive(Clone, Copy)]
-enum Kind {
+enum MessageKind {
     Model,
     Graph,
     Node,
@@ -24,32 +24,32 @@ enum Kind {
     Other,
 }
 
-impl Kind {
+impl MessageKind {
     /// The kind of field `number`.
-    fn field(self, number: u64) -> Kind {
+    fn field(self, number: u64) -> MessageKind {
         match (self, number) {
-            (Kind::Model, 7) => Kind::Graph,
-            (Kind::Graph, 1) => Kind::Node,
-            (Kind::Graph, 5) => Kind::Tensor,
-            (Kind::Graph, 11..=13) => Kind::Value,
-            (Kind::Node, 5) => Kind::Attribute,
-            (Kind::Attribute, 5 | 10) => Kind::Tensor,
-            (Kind::Attribute, 6 | 11) => Kind::Graph,
-            _ => Kind::Other,
+            (MessageKind::Model, 7) => MessageKind::Graph,
+            (MessageKind::Graph, 1) => MessageKind::Node,
+            (MessageKind::Graph, 5) => MessageKind::Tensor,
+            (MessageKind::Graph, 11..=13) => MessageKind::Value,
+            (MessageKind::Node, 5) => MessageKind::Attribute,
+            (MessageKind::Attribute, 5 | 10) => MessageKind::Tensor,
+            (MessageKind::Attribute, 6 | 11) => MessageKind::Graph,
+            _ => MessageKind::Other,
         }
     }
 
     /// Memory that one takes, in bytes, without what it points to.
     fn size_bytes(self) -> usize {
         match self {
-            Kind::Model => size_of::<pb::ModelProto>(),
-            Kind::Graph => size_of::<pb::GraphProto>(),
-            Kind::Node => size_of::<pb::NodeProto>(),
-            Kind::Attribute => size_of::<pb::AttributeProto>(),
-            Kind::Tensor => size_of::<pb::TensorProto>(),
-            Kind::Value => size_of::<pb::ValueInfoProto>(),
+            MessageKind::Model => size_of::<pb::ModelProto>(),
+            MessageKind::Graph => size_of::<pb::GraphProto>(),
+            MessageKind::Node => size_of::<pb::NodeProto>(),
+            MessageKind::Attribute => size_of::<pb::AttributeProto>(),
+            MessageKind::Tensor => size_of::<pb::TensorProto>(),
+            MessageKind::Value => size_of::<pb::ValueInfoProto>(),
             // Strings, entries of metadata, and the larger ones that hold sparse tensors and training graphs.
-            Kind::Other => 128,
+            MessageKind::Other => 128,
         }
     }
 }
@@ -57,11 +57,11 @@ impl Kind {
 /// Checks that a file does not decode into much more than it is worth. What is no valid encoding is left to the decoder.
 ///
 /// # Errors
-/// How large it would become.
+/// The size that it would have.
 pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     let limit = DECODED_BYTES + PER_BYTE * bytes.len();
     let mut decoded = 0usize;
-    let too_large = visit(bytes, Kind::Model, MAX_DEPTH, &mut |field| {
+    let too_large = visit(bytes, MessageKind::Model, MAX_DEPTH, &mut |field| {
         if let Value::Message(kind) = field.value {
             decoded += kind.size_bytes();
         }
@@ -75,31 +75,31 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Whether values of any tensor lie in another file.
+/// True if values of any tensor lie in another file.
 pub(super) fn has_external_data(bytes: &[u8]) -> bool {
     /// `TensorProto.data_location` and its value for another file.
     const DATA_LOCATION: u64 = 14;
     const EXTERNAL: u64 = 1;
-    visit(bytes, Kind::Model, MAX_DEPTH, &mut |field| {
-        matches!(field, Field { kind: Kind::Tensor, number: DATA_LOCATION, value: Value::Number(EXTERNAL) })
+    visit(bytes, MessageKind::Model, MAX_DEPTH, &mut |field| {
+        matches!(field, Field { kind: MessageKind::Tensor, number: DATA_LOCATION, value: Value::Number(EXTERNAL) })
     })
 }
 
 /// One field of a message of the kind `kind`.
 struct Field {
-    kind: Kind,
+    kind: MessageKind,
     number: u64,
     value: Value,
 }
 
 enum Value {
     Number(u64),
-    Message(Kind),
+    Message(MessageKind),
     Bits,
 }
 
 /// Calls `stop` for every field, depth first, until it says so; gives whether it did.
-fn visit(mut bytes: &[u8], kind: Kind, depth: usize, stop: &mut dyn FnMut(Field) -> bool) -> bool {
+fn visit(mut bytes: &[u8], kind: MessageKind, depth: usize, stop: &mut dyn FnMut(Field) -> bool) -> bool {
     while let Some(key) = varint(&mut bytes) {
         let (number, mut skip) = (key >> 3, 0);
         let value = match key & 7 {
@@ -121,7 +121,9 @@ fn visit(mut bytes: &[u8], kind: Kind, depth: usize, stop: &mut dyn FnMut(Field)
         let Some((part, rest)) = bytes.split_at_checked(skip) else { return false };
         bytes = rest;
         let nested = match value {
-            Value::Message(inner) if !matches!(inner, Kind::Other | Kind::Value) && depth > 0 => Some(inner),
+            Value::Message(inner) if !matches!(inner, MessageKind::Other | MessageKind::Value) && depth > 0 => {
+                Some(inner)
+            }
             _ => None,
         };
         if stop(Field { kind, number, value }) || nested.is_some_and(|inner| visit(part, inner, depth - 1, stop)) {

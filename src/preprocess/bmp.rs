@@ -1,37 +1,37 @@
 //! BMP as meter cameras write it: uncompressed, 1 to 32 bits a pixel, rows from the bottom up or from the top down
 //! (Microsoft, "Bitmap Storage"; headers from BITMAPCOREHEADER to BITMAPV5HEADER).
 
-use super::PreprocessError;
-use super::decode::{Channels, check_pixels};
+use super::error::PreprocessError;
+use super::picture::{Channels, check_pixels};
 
 /// Bytes before the information header.
 const FILE_HEADER: usize = 14;
 /// Size of the oldest information header, whose fields are shorter.
 const CORE: usize = 12;
-/// Size of the usual one.
+/// Size of the usual information header.
 const INFO: usize = 40;
-/// Where the colour masks are, behind or inside of an information header.
+/// Position of the colour masks, behind or inside an information header.
 const MASKS: usize = FILE_HEADER + INFO;
 
-/// What the headers say.
+/// Decoded headers.
 struct Header {
     width: usize,
     height: usize,
     top_down: bool,
-    /// Bits of a pixel.
+    /// Bits per pixel.
     bits: usize,
     /// Masks of red, green and blue, for 16 and 32 bits.
     masks: [u32; 3],
     /// Colours of the palette, red first.
     palette: Vec<[u8; 3]>,
-    /// Where the pixels begin.
+    /// Position of the pixels.
     offset: usize,
 }
 
-/// Decodes a file into `out` (resized to fit): width and height in pixels, and what a pixel is made of.
+/// Decodes a file into `out` (resized to fit). Returns width and height in pixels and the channels.
 ///
 /// # Errors
-/// What is wrong with the file; nothing is allocated before all of its pixels are known to be there.
+/// A description of the damage. Nothing is allocated before all pixels are known to be present.
 pub(super) fn decode(data: &[u8], out: &mut Vec<u8>) -> Result<(u32, u32, Channels), PreprocessError> {
     let failed = |reason: String| PreprocessError::Decode { format: "BMP", reason };
     let header = read_header(data).map_err(failed)?;
@@ -71,7 +71,7 @@ impl Header {
             16 => out.extend(line.as_chunks().0.iter().flat_map(|&pair| self.masked(u16::from_le_bytes(pair).into()))),
             32 => out.extend(line.as_chunks().0.iter().flat_map(|&four| self.masked(u32::from_le_bytes(four)))),
             bits => {
-                // Indices from the upper bits of each byte down.
+                // Indices start at the upper bits of each byte.
                 let (each, mask) = (8 / bits, ((1_u32 << bits) - 1) as u8);
                 for x in 0..self.width {
                     let byte = line.get(x / each).copied().unwrap_or(0);
@@ -87,7 +87,7 @@ impl Header {
         Ok(())
     }
 
-    /// Red, green and blue of a pixel, each spread over 0 to 255.
+    /// Red, green and blue of a pixel, each scaled to 0 to 255.
     fn masked(&self, pixel: u32) -> [u8; 3] {
         self.masks.map(|mask| {
             let shift = mask.trailing_zeros();
@@ -109,7 +109,7 @@ fn read_header(data: &[u8]) -> Result<Header, String> {
     let size = u32_at(FILE_HEADER)? as usize;
     let core = size == CORE;
     if !core && !(INFO..=1024).contains(&size) {
-        return Err(format!("an information header of {size} bytes is not known"));
+        return Err(format!("unknown information header of {size} bytes"));
     }
     let (width, height, bits) = if core {
         (i32::from(u16_at(18)?), i32::from(u16_at(20)?), u16_at(24)?)
@@ -130,10 +130,10 @@ fn read_header(data: &[u8]) -> Result<Header, String> {
     };
     if matches!(bits, 16 | 32) {
         for mask in masks {
-            // One run of ones.
+            // A mask is a single run of ones.
             let run = mask.checked_shr(mask.trailing_zeros()).unwrap_or(0);
             if run == 0 || run & run.wrapping_add(1) != 0 || bits == 16 && mask > 0xFFFF {
-                return Err(format!("a colour mask of {mask:#x} makes no sense"));
+                return Err(format!("invalid colour mask {mask:#x}"));
             }
         }
     }

@@ -1,25 +1,26 @@
 //! Cuts parts out of a picture and scales them to the model's size.
 //!
 //! Scaling is a convolution with a triangle kernel that widens with the factor when shrinking (Pillow's and torchvision's
-//! antialiased `BILINEAR`), so nothing between the sampled pixels is lost. Only the part that is needed is read.
+//! antialiased `BILINEAR`), so nothing between the sampled pixels is lost. Only the needed part is read.
 
 use fast_image_resize::images::{Image as ResizeTarget, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use super::decode::{Channels, Picture};
+use super::error::PreprocessError;
+use super::picture::{Channels, Picture};
+use super::region::Region;
 use super::warp::{self, Quad};
-use super::{PreprocessError, Region};
 use crate::frame::{Fit, Geometry};
 
-/// How far a region may stick out of the picture in pixels: what rounding in a configuration file costs.
+/// Pixels by which a region may extend beyond the picture, for rounding in a configuration file.
 const SLACK: f64 = 0.01;
 
-/// Where one item comes from in the source, and where it goes in the model's input.
+/// Source part of one item and its place in the model's input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Placement {
-    /// What is read.
+    /// Part of the source.
     pub from: From,
-    /// Left edge, top edge, width and height of what is written, in model pixels; the rest is padding.
+    /// Left edge, top edge, width and height of the written part in model pixels; the rest is padding.
     pub inner: [usize; 4],
 }
 
@@ -64,8 +65,8 @@ impl Placement {
     }
 }
 
-/// Plans region `index` (or the whole picture, `None`) of a `[width, height]` picture for a `[height, width]` model input.
-/// A quadrilateral is always stretched: its shape in the picture is an accident of the camera's position.
+/// Plans region `index` (or the whole picture, `None`) of a `[width, height]` picture for a `[height, width]` model input. A
+/// quadrilateral is always stretched, since its shape depends only on the camera's position.
 pub(super) fn place(
     region: Option<(usize, &Region)>,
     source: [u32; 2],
@@ -116,7 +117,7 @@ pub(super) fn place(
     })
 }
 
-/// The rectangle trimmed to the picture, or `None` when it sticks out.
+/// The rectangle clipped to the picture, or `None` when it extends beyond it.
 fn inside([x, y, w, h]: [f64; 4], [width, height]: [u32; 2]) -> Option<[f64; 4]> {
     let (width, height) = (f64::from(width), f64::from(height));
     let fits = x >= -SLACK && y >= -SLACK && x + w <= width + SLACK && y + h <= height + SLACK;
@@ -134,7 +135,7 @@ pub(super) struct Cutter {
 }
 
 impl Cutter {
-    /// The placed part of `picture` as `inner height × inner width` packed pixels of the picture's own channels.
+    /// Cuts the placed part of `picture` as `inner height × inner width` packed pixels of the picture's own channels.
     pub fn cut(&mut self, picture: &Picture<'_>, placement: &Placement) -> Result<&mut Vec<u8>, PreprocessError> {
         let [_, _, width, height] = placement.inner;
         self.out.resize(width * height * picture.channels.bytes(), 0);
@@ -142,8 +143,8 @@ impl Cutter {
         match placement.from {
             From::Rect(rect) => resize(resizer, picture, rect, out, [width, height])?,
             From::Quad(quad) => {
-                // The part is first straightened at about its own resolution, with a margin of one model pixel for
-                // the kernel to look at, then scaled like any rectangle.
+                // The part is first straightened at about its own resolution, with a margin of one model pixel for the kernel,
+                // then scaled like any rectangle.
                 let steps = warp::steps(&quad, width, height);
                 let (w, h) = ((width + 2) * steps[0], (height + 2) * steps[1]);
                 warped.resize(w * h * picture.channels.bytes(), 0);
@@ -156,7 +157,7 @@ impl Cutter {
         Ok(&mut self.out)
     }
 
-    /// Bytes that the buffers hold, to show that they stop growing.
+    /// Capacity of the buffers in bytes.
     #[cfg(test)]
     pub fn capacity(&self) -> usize {
         self.warped.capacity() + self.out.capacity() + self.resizer.size_of_internal_buffers()

@@ -1,56 +1,18 @@
-//! From a source's bytes to a picture of bytes: every pixel format to luminance or three colour channels.
+//! Decoding: every pixel format to luminance or three colour channels.
 //!
-//! JPEG is full-range BT.601 (JFIF 1.02); camera Y'CbCr is limited-range BT.601, as V4L2 gives it for sub-HD pictures.
-//! JPEG and PNG are turned upright as their EXIF orientation says. Raw grey, RGB, BGR and the luminance of Y'CbCr are used where they lie, without a copy, when their rows are packed.
+//! JPEG is full-range BT.601 (JFIF 1.02); camera Y'CbCr is limited-range BT.601, as in V4L2 for sub-HD pictures. JPEG and PNG are
+//! turned upright by their EXIF orientation. Raw grey, RGB, BGR and the luminance of Y'CbCr are borrowed without a copy when
+//! their rows are packed.
 
 use yuv::{
     YuvBiPlanarImage, YuvConversionMode, YuvPackedImage, YuvPlanarImage, YuvRange, YuvStandardMatrix, yuv_nv12_to_rgb,
     yuv420_to_rgb, yuyv422_to_rgb,
 };
 
-use super::{MAX_PIXELS, PreprocessError, bmp, jpeg, png, turn};
-use crate::frame::{Image, PixelFormat};
-
-/// What one pixel of a [`Picture`] is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Channels {
-    /// One byte of luminance.
-    Grey,
-    /// Luminance, then a byte of chroma that is not looked at (packed 4:2:2 where only luminance is wanted).
-    GreyChroma,
-    /// Red, green, blue.
-    Rgb,
-    /// Blue, green, red.
-    Bgr,
-}
-
-impl Channels {
-    /// Bytes of one pixel.
-    pub fn bytes(self) -> usize {
-        match self {
-            Channels::Grey => 1,
-            Channels::GreyChroma => 2,
-            Channels::Rgb | Channels::Bgr => 3,
-        }
-    }
-}
-
-/// A decoded picture: `height × width` pixels, rows packed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Picture<'a> {
-    /// Width in pixels, above 0.
-    pub width: u32,
-    /// Height in pixels, above 0.
-    pub height: u32,
-    /// What a pixel is made of.
-    pub channels: Channels,
-    /// Luminance from 16 to 235 (still to be spread over 0 to 255) instead of 0 to 255.
-    pub limited: bool,
-    /// Turned by a quarter: what the source says of width and height is true of the stored picture.
-    pub sideways: bool,
-    /// The pixels.
-    pub data: &'a [u8],
-}
+use super::error::PreprocessError;
+use super::picture::{Channels, Picture, check_pixels};
+use super::{bmp, jpeg, orient, png};
+use crate::frame::{Image, PixelFormat, SharedFrame};
 
 /// Decodes pictures; owns the buffers.
 #[derive(Debug, Default)]
@@ -61,6 +23,35 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
+    /// The picture of a frame that several readers share, decoded by the first of them. With `grey`, luminance is enough for this
+    /// reader: raw pictures, whose luminance is there without decoding, are read where they lie, and of a picture that another
+    /// reader needs in colour, luminance is computed from the colours (not bit for bit what decoding only luminance gives).
+    pub fn shared<'a>(
+        &'a mut self,
+        frame: &'a SharedFrame,
+        image: &'a Image,
+        grey: bool,
+    ) -> Result<Picture<'a>, PreprocessError> {
+        let raw_luminance = match image.format {
+            PixelFormat::Jpeg | PixelFormat::Png | PixelFormat::Bmp => false,
+            PixelFormat::Gray8 | PixelFormat::Rgb8 | PixelFormat::Bgr8 => true,
+            PixelFormat::Yuyv | PixelFormat::Nv12 | PixelFormat::I420 => grey,
+        };
+        // A reader that began to need colour after the frame was shared decodes it for itself.
+        if raw_luminance || !grey && !frame.colour() {
+            return self.decode(image, grey);
+        }
+        let decoded = frame.decoded(|image, pixels| {
+            std::mem::swap(&mut self.pixels, &mut pixels.data);
+            let decoded = self.decode(image, !frame.colour());
+            let form = decoded.map(|picture| (picture.width, picture.height, picture.channels, picture.sideways));
+            std::mem::swap(&mut self.pixels, &mut pixels.data);
+            (pixels.width, pixels.height, pixels.channels, pixels.sideways) = form?;
+            Ok(())
+        });
+        Ok(Picture::from(decoded.map_err(Clone::clone)?))
+    }
+
     /// The picture in `image`; with `grey`, only what luminance needs where the format allows that.
     pub fn decode<'a>(&'a mut self, image: &'a Image, grey: bool) -> Result<Picture<'a>, PreprocessError> {
         match image.format {
@@ -88,12 +79,12 @@ impl Decoder {
         }
     }
 
-    /// The decoded picture in the buffer, turned as `orientation` (EXIF, 1 to 8) says.
+    /// The decoded picture in the buffer, turned upright by `orientation` (EXIF, 1 to 8).
     fn upright(&mut self, [width, height]: [u32; 2], channels: Channels, orientation: u8) -> Picture<'_> {
         let mut size = [width, height];
         if orientation != 1 {
             let stored = size.map(|side| side as usize);
-            size = turn::upright(&self.pixels, stored, channels.bytes(), orientation, &mut self.scratch)
+            size = orient::upright(&self.pixels, stored, channels.bytes(), orientation, &mut self.scratch)
                 .map(|side| side as u32);
             std::mem::swap(&mut self.pixels, &mut self.scratch);
         }
@@ -103,12 +94,12 @@ impl Decoder {
             height,
             channels,
             limited: false,
-            sideways: turn::is_sideways(orientation),
+            sideways: orient::is_sideways(orientation),
             data: &self.pixels,
         }
     }
 
-    /// Rows of whole pixels as they lie at the start of the data; copied only when they are padded.
+    /// Rows of whole pixels at the start of the data; copied only when they are padded.
     fn packed<'a>(
         &'a mut self,
         image: &'a Image,
@@ -210,27 +201,14 @@ impl Decoder {
         })
     }
 
-    /// Bytes that the buffers hold, to show that they stop growing.
+    /// Capacity of the buffers in bytes.
     #[cfg(test)]
     pub fn capacity(&self) -> usize {
         self.pixels.capacity() + self.scratch.capacity()
     }
 }
 
-/// Refuses an empty picture and one of more than [`MAX_PIXELS`].
-pub(super) fn check_pixels(format: &str, width: u32, height: u32) -> Result<(), PreprocessError> {
-    if width == 0 || height == 0 {
-        return Err(PreprocessError::Size(format!("{format}: the picture is {width}x{height} pixels")));
-    }
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(PreprocessError::Size(format!(
-            "{format}: {width}x{height} pixels, at most {MAX_PIXELS} are taken"
-        )));
-    }
-    Ok(())
-}
-
-/// Bytes from row to row: as the image says, `row` when it does not; never less than a row.
+/// Bytes from row to row: the image's stride, or `row` when it has none; never less than a row.
 fn stride_of(image: &Image, format: &str, row: usize) -> Result<usize, PreprocessError> {
     match image.stride as usize {
         0 => Ok(row),
@@ -257,7 +235,7 @@ fn need<'a>(
     image.data.get(..least).ok_or_else(|| too_short(format, image, least, found))
 }
 
-/// `whole` bytes of the image, whose last row lacks its padding perhaps: the converters skip a row that is not padded.
+/// `whole` bytes of the image, extended with the missing padding of the last row: the converters skip an unpadded row.
 fn pad<'a>(least: &'a [u8], image: &'a Image, whole: usize, scratch: &'a mut Vec<u8>) -> &'a [u8] {
     image.data.get(..whole).unwrap_or_else(|| {
         scratch.clear();

@@ -1,11 +1,11 @@
-//! EXIF: which way up a picture is to be seen (CIPA DC-008, Exif 2.32, tag 0x0112 of the first directory).
+//! EXIF orientation (CIPA DC-008, Exif 2.32, tag 0x0112 of the first directory).
 
 /// Bytes of a directory entry: tag, type, count, value.
 const ENTRY: usize = 12;
 const ORIENTATION: u16 = 0x0112;
 const SHORT: u16 = 3;
 
-/// The orientation, 1 to 8, that a TIFF structure names; `None` where it names none or is damaged.
+/// The orientation, 1 to 8, of a TIFF structure; `None` when it is absent or damaged.
 pub(super) fn orientation(tiff: &[u8]) -> Option<u8> {
     let big = match tiff.first_chunk::<4>()? {
         b"II*\0" => false,
@@ -31,7 +31,7 @@ pub(super) fn orientation(tiff: &[u8]) -> Option<u8> {
 mod tests {
     use super::orientation;
 
-    /// A TIFF structure whose first directory has some other entry and then the orientation.
+    /// A TIFF structure whose first directory has another entry and then the orientation.
     fn tiff(big: bool, value: u16, kind: u16) -> Vec<u8> {
         let short = |v: u16| if big { v.to_be_bytes() } else { v.to_le_bytes() };
         let long = |v: u32| if big { v.to_be_bytes() } else { v.to_le_bytes() };

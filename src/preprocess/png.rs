@@ -1,20 +1,20 @@
-//! PNG of any depth and colour type, to grey or RGB with 8 bits; transparency is left out.
+//! PNG of any depth and colour type, to grey or RGB with 8 bits; transparency is dropped.
 
 use std::io::Cursor;
 
 use png::{ColorType, Limits, Transformations};
 
-use super::PreprocessError;
-use super::decode::{Channels, check_pixels};
+use super::error::PreprocessError;
 use super::exif;
+use super::picture::{Channels, check_pixels};
 
-/// Most bytes that the decoder allocates beside the picture.
+/// Most bytes that the decoder allocates besides the picture.
 const LIMIT: usize = 64 << 20;
 
-/// Decodes a file into `out` (resized to fit): width and height in pixels, what a pixel is made of, and the EXIF orientation.
+/// Decodes a file into `out` (resized to fit). Returns width and height in pixels, channels and EXIF orientation.
 ///
 /// # Errors
-/// What is wrong with the file; it is read to its end, so that a wrong checksum anywhere in the picture's data is seen.
+/// A description of the damage. The file is read to its end, so a wrong checksum anywhere in the picture's data is detected.
 pub(super) fn decode(data: &[u8], out: &mut Vec<u8>) -> Result<(u32, u32, Channels, u8), PreprocessError> {
     let failed = |e: png::DecodingError| PreprocessError::Decode { format: "PNG", reason: e.to_string() };
     let damaged = |reason: &str| PreprocessError::Decode { format: "PNG", reason: reason.into() };
@@ -32,7 +32,7 @@ pub(super) fn decode(data: &[u8], out: &mut Vec<u8>) -> Result<(u32, u32, Channe
     }
     let channels = match info.color_type {
         ColorType::Grayscale => Channels::Grey,
-        // Luminance and alpha: the second byte is not looked at.
+        // Luminance and alpha: the second byte is unused.
         ColorType::GrayscaleAlpha => Channels::GreyChroma,
         ColorType::Rgb => Channels::Rgb,
         ColorType::Rgba => {

@@ -1,6 +1,6 @@
-//! Contrast and focus of a region, judged before any model looks at it.
+//! Contrast and focus of a region, judged before the model runs.
 //!
-//! The region is averaged down to a grid of at most [`SIDE`] cells a side, never finer than its source pixels, so that the judgement
+//! The region is averaged down to a grid of at most [`SIDE`] cells a side, never finer than its source pixels, so the judgement
 //! depends neither on the model's input size nor on the capture size. From the grid:
 //!
 //! 1. Focus: means over 3×3 cells take out noise; the root mean square of their slopes over that of their Laplacian is the width
@@ -12,27 +12,27 @@
 
 use crate::frame::Unreadable;
 
-/// Cells of the grid along a side at most.
+/// Most cells along a side of the grid.
 const SIDE: usize = 32;
 
-/// Cells of the grid along a side from which on edges say something about focus.
+/// Fewest cells along a side for which edges indicate focus.
 const FOCUS_SIDE: usize = 12;
 
-/// Least contrast that counts when the configuration does not say, as a standard deviation of luminance, 0 to 255.
+/// Default least contrast, a standard deviation of luminance of 0 to 255.
 pub(super) const MIN_CONTRAST: f32 = 1.2;
 
 /// Least ratio of the structure's standard deviation to the noise's.
 const MIN_SIGNAL_TO_NOISE: f32 = 0.45;
 
-/// Widest edge that counts as sharp, in cells: `WIDEST[0] + WIDEST[1] × rows`. The first part is what the grid itself blurs.
+/// Widest edge that counts as sharp, in cells: `WIDEST[0] + WIDEST[1] × rows`. The first part is the blur of the grid itself.
 const WIDEST: [f32; 2] = [1.0, 0.1];
 
-/// What a region needs to be read.
+/// Checks that a region has to pass before it is read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Checks {
-    /// Least contrast, a standard deviation of luminance of 0 to 255; 0 = contrast is not looked at.
+    /// Least contrast, a standard deviation of luminance of 0 to 255; 0 = no check.
     pub min_contrast: f32,
-    /// Whether edges have to be sharp.
+    /// Require sharp edges.
     pub focus: bool,
 }
 
@@ -40,8 +40,8 @@ impl Checks {
     /// Checks nothing.
     pub const NONE: Checks = Checks { min_contrast: 0.0, focus: false };
 
-    /// Judges a `width`×`height` picture of a region, whose luminance (0 to 255) at `(x, y)` is `light`. `density` is source pixels
-    /// per pixel of it, across and down.
+    /// Judges a `width`×`height` picture of a region with luminance (0 to 255) `light(x, y)`. `density` is source pixels per
+    /// pixel of it, across and down.
     pub(super) fn judge(
         self,
         [width, height]: [usize; 2],
@@ -75,7 +75,7 @@ struct Grid {
 
 impl Grid {
     fn new([width, height]: [usize; 2], density: [f64; 2], light: impl Fn(usize, usize) -> f32) -> Self {
-        // A region that the model's size enlarges has no more in it than its source pixels.
+        // An enlarged region has no more detail than its source pixels.
         let count =
             |size: usize, density: f64| ((size as f64 * density.min(1.0)).round() as usize).clamp(1, SIDE.min(size));
         let (columns, rows) = (count(width, density[0]), count(height, density[1]));
@@ -95,7 +95,7 @@ impl Grid {
         &self.cells[..self.columns * self.rows]
     }
 
-    /// Subtracts the quadratic surface that is nearest to the cells.
+    /// Subtracts the best-fitting quadratic surface.
     fn subtract_surface(&mut self) {
         let (columns, rows) = (self.columns, self.rows);
         let (x, y) = (axis(columns), axis(rows));
@@ -141,7 +141,7 @@ impl Grid {
         [signal.sqrt(), (all - signal).max(0.0).sqrt()]
     }
 
-    /// Width of an edge in cells; the means that lie at the grid's edge, which are over fewer cells, are left out.
+    /// Width of an edge in cells. Excludes the means at the grid's border, which cover fewer cells.
     fn edge_width(&self) -> f32 {
         let (columns, means) = (self.columns, self.means());
         let (mut slopes, mut bends) = (0.0, 0.0);
@@ -157,7 +157,7 @@ impl Grid {
     }
 }
 
-/// `count` places from -1 to 1.
+/// `count` positions from -1 to 1.
 fn axis(count: usize) -> [f32; SIDE] {
     let last = count.saturating_sub(1).max(1) as f32;
     std::array::from_fn(|i| if count > 1 { 2.0 * i as f32 / last - 1.0 } else { 0.0 })

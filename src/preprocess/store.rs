@@ -1,10 +1,11 @@
 //! Writes scaled pixels into the model's input: colour, axis order, normalisation and quantisation in one table look-up.
 
-use super::PreprocessError;
-use super::decode::{Channels, Picture};
+use super::error::PreprocessError;
+use super::picture::{Channels, Picture};
+use super::quantize::Element;
 use crate::frame::{Colour, DType, ElementsMut, InputSpec, Layout, Quant, TensorViewMut};
 
-/// What a letterbox is padded with: the grey that detection networks are trained with (YOLOv5 and later).
+/// Padding of a letterbox: the grey used in training of detection networks (YOLOv5 and later).
 pub(super) const PADDING: u8 = 114;
 
 /// One value per pixel value and channel.
@@ -26,23 +27,20 @@ enum Tables {
 }
 
 impl Store {
-    /// The tables for `spec`.
+    /// Builds the table for `spec`.
     pub fn new(spec: &InputSpec) -> Self {
-        let real = |c: usize, p: usize| (p as f32 / 255.0 - spec.mean[c]) / spec.std[c];
         let quant = spec.quant.unwrap_or(default_quant(spec.dtype));
         let table = match spec.dtype {
-            DType::F32 => Tables::F32(table(real)),
-            DType::I8 => Tables::I8(table(|c, p| quantize(real(c, p), quant, -128, 127) as i8)),
-            DType::U8 => Tables::U8(table(|c, p| quantize(real(c, p), quant, 0, 255) as u8)),
-            DType::I32 => {
-                Tables::I32(table(|c, p| quantize(real(c, p), quant, i32::MIN.into(), i32::MAX.into()) as i32))
-            }
-            DType::I64 => Tables::I64(table(|c, p| quantize(real(c, p), quant, i64::MIN, i64::MAX))),
+            DType::F32 => Tables::F32(table(spec, quant)),
+            DType::I8 => Tables::I8(table(spec, quant)),
+            DType::U8 => Tables::U8(table(spec, quant)),
+            DType::I32 => Tables::I32(table(spec, quant)),
+            DType::I64 => Tables::I64(table(spec, quant)),
         };
         Store { table }
     }
 
-    /// Whether `items` items from `first` on fit into `input`.
+    /// Checks that `items` items from `first` on fit into `input`.
     pub fn check(
         spec: &InputSpec,
         input: &TensorViewMut<'_>,
@@ -50,16 +48,13 @@ impl Store {
         items: usize,
     ) -> Result<(), PreprocessError> {
         let each = item_len(spec);
-        let (dtype, len) = match &input.data {
-            ElementsMut::F32(v) => (DType::F32, v.len()),
-            ElementsMut::I8(v) => (DType::I8, v.len()),
-            ElementsMut::U8(v) => (DType::U8, v.len()),
-            ElementsMut::I32(v) => (DType::I32, v.len()),
-            ElementsMut::I64(v) => (DType::I64, v.len()),
-        };
+        let (dtype, len) = (input.data.dtype(), input.data.count());
         let name = &input.spec.name;
         if dtype != spec.dtype {
-            return Err(PreprocessError::Mismatch(format!("input {name:?} is {dtype:?}, {:?} was said", spec.dtype)));
+            return Err(PreprocessError::Mismatch(format!(
+                "input {name:?} is {dtype:?}, expected is {:?}",
+                spec.dtype
+            )));
         }
         if each == 0 || !len.is_multiple_of(each) {
             return Err(PreprocessError::Mismatch(format!(
@@ -78,7 +73,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes one item: `pixels` (the picture's channels, packed, changed in place) at `inner`, padding around it.
+    /// Writes one item: `pixels` (the picture's channels, packed, modified in place) at `inner`, with padding around it.
     pub fn write(
         &self,
         spec: &InputSpec,
@@ -103,13 +98,7 @@ impl Store {
     }
 }
 
-/// `round_half_even(real / scale) + zero_point`, saturated (ONNX `QuantizeLinear`).
-pub(super) fn quantize(real: f32, quant: Quant, low: i64, high: i64) -> i64 {
-    let q = (real / quant.scale).round_ties_even() as i64;
-    q.saturating_add(quant.zero_point.into()).clamp(low, high)
-}
-
-/// An integer input of which nobody says how it is quantised takes pixels as they are, signed ones minus 128.
+/// Default quantisation of integer inputs: pixels unchanged, signed ones minus 128.
 fn default_quant(dtype: DType) -> Quant {
     Quant { scale: 1.0 / 255.0, zero_point: if dtype == DType::I8 { -128 } else { 0 } }
 }
@@ -122,18 +111,19 @@ fn item_len(spec: &InputSpec) -> usize {
     spec.height * spec.width * channels(spec.colour)
 }
 
-fn table<T: Copy + Default>(value: impl Fn(usize, usize) -> T) -> Box<Table<T>> {
+/// The stored element of each channel and pixel value: normalised, then quantised.
+fn table<T: Element>(spec: &InputSpec, quant: Quant) -> Box<Table<T>> {
     let mut table = Box::new([[T::default(); 256]; 3]);
-    for (c, channel) in table.iter_mut().enumerate() {
-        for (p, entry) in channel.iter_mut().enumerate() {
-            *entry = value(c, p);
+    for ((channel, mean), std) in table.iter_mut().zip(spec.mean).zip(spec.std) {
+        for (pixel, entry) in channel.iter_mut().enumerate() {
+            *entry = T::quantize((pixel as f32 / 255.0 - mean) / std, quant);
         }
     }
     table
 }
 
-/// Bytes from pixel to pixel, and which byte of a pixel each model channel takes. Colour pictures for a grey model are
-/// turned into luminance in place here, on the few pixels that are left after scaling.
+/// Bytes from pixel to pixel, and the byte of a pixel for each model channel. Colour pictures for a grey model are converted to
+/// luminance in place here, after scaling, when few pixels are left.
 fn order_channels(colour: Colour, picture: &Picture<'_>, pixels: &mut [u8]) -> (usize, [usize; 3]) {
     let bytes = picture.channels.bytes();
     let red = match picture.channels {
@@ -170,18 +160,18 @@ pub(super) fn light(picture: &Picture<'_>, pixels: &[u8], index: usize) -> f32 {
     }
 }
 
-/// BT.601 luminance in 16 bits of fraction, as JPEG encoders and Pillow compute it.
+/// BT.601 luminance with 16 bits of fraction, as in JPEG encoders and Pillow.
 fn luminance(r: u8, g: u8, b: u8) -> u8 {
     ((u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471 + 0x8000) >> 16) as u8
 }
 
-/// 16..235 spread over 0..255.
+/// 16..235 expanded to 0..255.
 fn full_range(y: u8) -> u8 {
     let spread = (i32::from(y) - 16) * 255;
     ((spread + 109) / 219).clamp(0, 255) as u8
 }
 
-/// Scaled pixels on their way into one item.
+/// Scaled pixels to be written into one item.
 struct Cut<'a> {
     pixels: &'a [u8],
     bytes: usize,

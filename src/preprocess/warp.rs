@@ -3,12 +3,12 @@
 //! The homography from the unit square to four points is in closed form: P. Heckbert, "Fundamentals of Texture Mapping
 //! and Image Warping", 1989, section 2.2.3.
 
-use super::decode::Picture;
+use super::picture::Picture;
 
 /// Corners `[x, y]`: top left, top right, bottom right, bottom left.
 pub(super) type Quad = [[f64; 2]; 4];
 
-/// Samples along one side of the straightened part at most: it keeps the buffer bounded whatever the region is.
+/// Most samples along one side of the straightened part, which bounds the buffer for any region.
 const MAX_SIDE: usize = 4096;
 
 /// The corners as pairs.
@@ -16,7 +16,7 @@ pub(super) fn corners(&[x1, y1, x2, y2, x3, y3, x4, y4]: &[f32; 8]) -> Quad {
     [[x1, y1], [x2, y2], [x3, y3], [x4, y4]].map(|p| p.map(f64::from))
 }
 
-/// Whether the corners go round a convex shape with some area. Either direction will do: a mirror image is legitimate.
+/// `true` when the corners form a convex shape with some area. Either direction is valid: a mirror image is legitimate.
 pub(super) fn is_convex(quad: &Quad) -> bool {
     let turn = |i: usize| {
         let [a, b, c] = [quad[i], quad[(i + 1) % 4], quad[(i + 2) % 4]];
@@ -26,13 +26,13 @@ pub(super) fn is_convex(quad: &Quad) -> bool {
     turns.iter().all(|&t| t > 1e-3) || turns.iter().all(|&t| t < -1e-3)
 }
 
-/// The longer one of the two sides that go across and of those that go down, in pixels.
+/// The longer of the two horizontal sides and of the two vertical sides, in pixels.
 pub(super) fn sides(quad: &Quad) -> [f64; 2] {
     let side = |a: usize, b: usize| (quad[a][0] - quad[b][0]).hypot(quad[a][1] - quad[b][1]);
     [side(0, 1).max(side(3, 2)), side(0, 3).max(side(1, 2))]
 }
 
-/// Samples per model pixel, horizontally and vertically, so that no source pixel is passed over.
+/// Samples per model pixel, horizontally and vertically, so that no source pixel is skipped.
 pub(super) fn steps(quad: &Quad, width: usize, height: usize) -> [usize; 2] {
     let [across, down] = sides(quad);
     let (across, down) = (across / width as f64, down / height as f64);
@@ -77,12 +77,12 @@ fn sample<const C: usize>(picture: &Picture<'_>, quad: &Quad, size: [usize; 2], 
     let at = |i: usize, axis: usize| ((i as f64 + 0.5) / steps[axis] as f64 - 1.0) / size[axis] as f64;
     let (first, step) = (at(0, 0), at(1, 0) - at(0, 0));
     for (row, line) in samples.chunks_exact_mut((size[0] + 2) * steps[0]).enumerate() {
-        // Along a row the three forms are straight lines: a start and a slope each.
+        // Along a row the three forms are linear: a start and a slope each.
         let v = at(row, 1);
         let [x, y, w] = [map.x, map.y, map.w].map(|m| [m[0] * first + m[1] * v + m[2], m[0] * step]);
         for (column, sample) in line.iter_mut().enumerate() {
             let along = |[start, slope]: [f64; 2]| start + slope * column as f64;
-            // Beyond the horizon (only the margin can get there) the point is far outside and takes the edge.
+            // Beyond the horizon (which only the margin can reach) the point is far outside and takes the edge.
             let scale = 1.0 / along(w).max(1e-6);
             let (left, right, across) = between(along(x) * scale, width);
             let (top, bottom, down) = between(along(y) * scale, height);
@@ -91,14 +91,14 @@ fn sample<const C: usize>(picture: &Picture<'_>, quad: &Quad, size: [usize; 2], 
             *sample = std::array::from_fn(|i| {
                 let upper = f32::from(a[i]) + across * (f32::from(b[i]) - f32::from(a[i]));
                 let lower = f32::from(c[i]) + across * (f32::from(d[i]) - f32::from(c[i]));
-                // Rounded: never negative, so that adding a half and cutting off does it without a library call.
+                // The value is never negative, so adding a half and truncating rounds it without a library call.
                 (upper + down * (lower - upper) + 0.5) as u8
             });
         }
     }
 }
 
-/// The two pixels whose centres enclose `position`, and how far it is from the first to the second. Always inside.
+/// The two pixels whose centres enclose `position`, and its distance from the first towards the second. Always inside.
 fn between(position: f64, size: usize) -> (usize, usize, f32) {
     let p = (position - 0.5).clamp(0.0, (size - 1) as f64);
     let first = p as usize;

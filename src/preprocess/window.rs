@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::PreprocessError;
-use super::store::quantize;
+use super::error::PreprocessError;
+use super::quantize::Element;
 use crate::frame::{ElementsMut, Quant, TensorViewMut, Window, WindowSpec};
 
-/// Writes windows; remembers which column each of the model's channels is, until the sensor's channels change.
+/// Writes windows; caches the column of each model channel until the sensor's channels change.
 #[derive(Debug, Default)]
 pub(super) struct WindowStore {
     seen: Option<Arc<[String]>>,
@@ -14,7 +14,7 @@ pub(super) struct WindowStore {
 }
 
 impl WindowStore {
-    /// Forgets what was matched: the specification has changed.
+    /// Forgets the matched channels, after a change of the specification.
     pub fn reset(&mut self) {
         self.seen = None;
     }
@@ -40,13 +40,7 @@ impl WindowStore {
                 window.rows
             ));
         }
-        let elements = match &input.data {
-            ElementsMut::F32(v) => v.len(),
-            ElementsMut::I8(v) => v.len(),
-            ElementsMut::U8(v) => v.len(),
-            ElementsMut::I32(v) => v.len(),
-            ElementsMut::I64(v) => v.len(),
-        };
+        let elements = input.data.count();
         self.match_columns(spec, window, stride)?;
         let count = self.columns.len();
         let each = spec.rows * count;
@@ -76,27 +70,23 @@ impl WindowStore {
             let mean = spec.mean.get(c).copied().unwrap_or(0.0);
             let std = spec.std.get(c).copied().unwrap_or(1.0);
             let x = window.data[row * stride + self.columns[c]];
-            // Infinite is as good as missing: it would drown every other reading. The mean stands in for both.
+            // Infinite counts as missing, since it would drown every other reading. The mean replaces both.
             if x.is_finite() { (x - mean) / std } else { 0.0 }
         };
         let quant = spec.quant.unwrap_or(Quant { scale: 1.0, zero_point: 0 });
         let range = item * each..(item + 1) * each;
         match &mut input.data {
-            ElementsMut::F32(v) => put(&mut v[range], count, real),
-            ElementsMut::I8(v) => put(&mut v[range], count, |r, c| quantize(real(r, c), quant, -128, 127) as i8),
-            ElementsMut::U8(v) => put(&mut v[range], count, |r, c| quantize(real(r, c), quant, 0, 255) as u8),
-            ElementsMut::I32(v) => {
-                put(&mut v[range], count, |r, c| quantize(real(r, c), quant, i32::MIN.into(), i32::MAX.into()) as i32)
-            }
-            ElementsMut::I64(v) => {
-                put(&mut v[range], count, |r, c| quantize(real(r, c), quant, i64::MIN, i64::MAX));
-            }
+            ElementsMut::F32(v) => put(&mut v[range], count, quant, real),
+            ElementsMut::I8(v) => put(&mut v[range], count, quant, real),
+            ElementsMut::U8(v) => put(&mut v[range], count, quant, real),
+            ElementsMut::I32(v) => put(&mut v[range], count, quant, real),
+            ElementsMut::I64(v) => put(&mut v[range], count, quant, real),
         }
         Ok(())
     }
 
-    /// Refuses a window with gaps that nothing may stand in for: the model says no mean, or there is no reading of a channel at
-    /// all, whose mean would say that all is as usual.
+    /// Refuses a window with gaps that no value can fill: the model has no mean, or a channel has no reading at all, whose mean
+    /// would look normal.
     fn check_missing(&self, spec: &WindowSpec, window: &Window, stride: usize) -> Result<(), PreprocessError> {
         for (c, &column) in self.columns.iter().enumerate() {
             let values = || window.data.iter().skip(column).step_by(stride);
@@ -154,10 +144,11 @@ impl WindowStore {
     }
 }
 
-fn put<T>(out: &mut [T], channels: usize, value: impl Fn(usize, usize) -> T) {
+/// Writes the quantised value of each row and channel.
+fn put<T: Element>(out: &mut [T], channels: usize, quant: Quant, real: impl Fn(usize, usize) -> f32) {
     for (row, line) in out.chunks_exact_mut(channels).enumerate() {
         for (c, target) in line.iter_mut().enumerate() {
-            *target = value(row, c);
+            *target = T::quantize(real(row, c), quant);
         }
     }
 }

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::Origin;
-use super::payload::{Percentiles, ms};
+use super::Timing;
+use super::payload::ms;
+use crate::frame::status::Percentiles;
 
 /// Results that percentiles are taken over.
 const WINDOW: usize = 2048;
@@ -18,7 +19,7 @@ pub struct Latency {
     samples: VecDeque<(Duration, Duration)>,
 }
 
-/// What it takes from a captured frame to its result on the broker's socket.
+/// Time from a captured frame to its result on the broker's socket.
 #[derive(Clone, Copy, Debug, PartialEq, Default, Serialize)]
 pub struct Overhead {
     /// Results looked at (the latest 2048 at most).
@@ -31,11 +32,11 @@ pub struct Overhead {
 
 impl Latency {
     /// A result was written to the socket at `now`.
-    pub fn record(&mut self, origin: Origin, now: Instant) {
+    pub fn record(&mut self, timing: Timing, now: Instant) {
         if self.samples.len() == WINDOW {
             self.samples.pop_front();
         }
-        self.samples.push_back((now.saturating_duration_since(origin.captured), origin.infer));
+        self.samples.push_back((now.saturating_duration_since(timing.captured), timing.infer));
     }
 
     /// Percentiles of the window (zeros while it is empty).
@@ -69,8 +70,8 @@ mod tests {
         assert_eq!(latency.overhead(), Overhead::default());
         let began = Instant::now();
         let record = |latency: &mut Latency, total: u64| {
-            let origin = Origin { captured: began, infer: Duration::from_millis(1) };
-            latency.record(origin, began + Duration::from_millis(total));
+            let timing = Timing { captured: began, infer: Duration::from_millis(1) };
+            latency.record(timing, began + Duration::from_millis(total));
         };
         for total in 1..=100 {
             record(&mut latency, total);
@@ -90,7 +91,7 @@ mod tests {
     fn an_inference_longer_than_the_whole_counts_as_no_overhead() {
         let mut latency = Latency::default();
         let now = Instant::now();
-        latency.record(Origin { captured: now, infer: Duration::from_secs(1) }, now);
+        latency.record(Timing { captured: now, infer: Duration::from_secs(1) }, now);
         assert_eq!(latency.overhead().overhead_ms, Percentiles::default());
     }
 }

@@ -1,14 +1,21 @@
-//! Telling the world: `trait Publisher`, MQTT, the embedded broker, standard output.
+//! The bus's sinks and their ways out: topics and payloads for MQTT, lines for a terminal, the embedded broker.
 
 pub mod broker;
 pub mod inbox;
 pub mod latency;
+mod log_limit;
 pub mod mqtt;
 pub mod payload;
 pub mod queue;
 pub mod requests;
+pub mod sink;
 pub mod stdout;
+pub mod terminal;
+#[cfg(test)]
+mod testing;
+mod throttle;
 pub mod topics;
+mod wording;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -17,6 +24,7 @@ use std::time::{Duration, Instant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::frame::NameError;
 use requests::Requests;
 
 /// `[mqtt]`: the broker.
@@ -151,14 +159,14 @@ impl Default for BrokerConfig {
     }
 }
 
-/// Whether `host` is this computer: what goes there passes no network.
+/// `true` where `host` is this computer, so that messages to it pass no network.
 pub fn is_this_computer(host: &str) -> bool {
     let address = host.parse::<std::net::IpAddr>();
     host.eq_ignore_ascii_case("localhost")
         || address.is_ok_and(|address| address.is_loopback() || address.is_unspecified())
 }
 
-/// What kind of message it is: decides what happens while the broker is away.
+/// Kind of a message; decides its fate while the broker is away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// Only the newest of each topic matters: coalesced, retained, QoS 1.
@@ -178,15 +186,14 @@ pub struct Message {
     pub payload: Vec<u8>,
     /// Its kind; QoS and retain follow from it.
     pub class: Class,
-    /// For results: when its frame was captured and how long the inference took, so that the time from capture to the
-    /// broker's socket can be measured.
-    pub origin: Option<Origin>,
+    /// For results: the parts of the latency from capture to the broker's socket.
+    pub timing: Option<Timing>,
 }
 
-/// Where a result's time began.
+/// Parts of a result's latency.
 #[derive(Clone, Copy, Debug)]
-pub struct Origin {
-    /// When the frame was captured.
+pub struct Timing {
+    /// Time of capture of the frame.
     pub captured: Instant,
     /// Time spent in the model itself.
     pub infer: Duration,
@@ -200,7 +207,7 @@ pub trait Publisher: Send + Sync {
     /// Counters since start.
     fn stats(&self) -> Stats;
 
-    /// Waits until everything taken has been acknowledged (or, for QoS 0, written), or until `deadline`; whether it was.
+    /// Waits until everything taken has been acknowledged (or, for QoS 0, written), or until `deadline`; `true` where it was.
     fn flush(&self, deadline: Instant) -> bool;
 }
 
@@ -234,11 +241,11 @@ pub struct Stats {
     pub connects: u64,
     /// Messages received on subscriptions.
     pub received: u64,
-    /// Received messages dropped because whoever subscribed was slower than they came.
+    /// Received messages dropped because the subscriber was slower than they came.
     pub received_dropped: u64,
 }
 
-/// Why publishing cannot start. Once it runs, trouble with the broker is logged and retried.
+/// Reasons for which publishing cannot start. Once it runs, trouble with the broker is logged and retried.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// A file is not there or cannot be read now.
@@ -254,7 +261,7 @@ pub enum PublishError {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// A setting cannot be used.
@@ -262,12 +269,12 @@ pub enum PublishError {
     Setting {
         /// Its key.
         key: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
-    /// A name cannot stand in a topic.
+    /// A name or filter that topics cannot have.
     #[error(transparent)]
-    Name(#[from] topics::NameError),
+    Name(#[from] NameError),
     /// Nothing can listen on an address.
     #[error("cannot listen on {address}: {reason}")]
     Listen {
@@ -282,7 +289,7 @@ pub enum PublishError {
 }
 
 impl PublishError {
-    /// Whether the same may work later although nobody changes the configuration.
+    /// `true` where the same configuration may work later.
     pub fn may_pass(&self) -> bool {
         match self {
             PublishError::Unavailable { .. } | PublishError::Listen { .. } | PublishError::Thread(_) => true,

@@ -1,51 +1,52 @@
 //! `trait Publisher` over MQTT 3.1.1: a pure queue and a pure link policy, driven by one thread around a connection.
 //!
-//! The connection is treated as a pipe. A new one is made each time, so that nothing of the last one's memory matters;
-//! messages are handed to it only while connected; a QoS 1 message is forgotten only at its PubAck.
+//! A connection is used once and holds no state beyond its end. Messages are submitted only while connected; a QoS 1 message is
+//! removed from the queue only at its PUBACK.
 
 pub mod attempt;
 mod driver;
 pub mod link;
 mod peer;
 pub(crate) mod setup;
+mod shared;
 pub mod wire;
 
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
-
 use super::inbox::{Inbox, Wake};
-use super::latency::{Latency, Overhead};
+use super::latency::Overhead;
 use super::payload::{NodeState, json};
-use super::queue::{Limits, Queue, Refusal};
-use super::topics::{self, NameError, Topics};
+use super::queue::{Limits, Queue};
+use super::topics::{self, Topics};
 use super::{Class, Config, Message, PublishError, Publisher, Stats};
-use crate::frame::Incoming;
+use crate::frame::names::NameKind;
+use crate::frame::{Incoming, NodeName};
+use shared::Shared;
 
-/// How long the thread may take to notice that it has to end, beyond the deadline it was given.
+/// Time beyond its deadline for the thread to end.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// A connection to a broker that is kept up for ever, with everything that waits for it.
+/// A connection to a broker that reconnects for ever, with its queue.
 pub struct Mqtt {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Mqtt {
-    /// Connects as `node`: `online` is published (retained) at every connection, `offline` is the will and is published at
-    /// [`Mqtt::stop`]. Returns at once; the connection is made in the background, for ever.
+    /// Connects as `node`: publishes `online` (retained) at every connection; `offline` is the will and is published at
+    /// [`Mqtt::stop`]. Returns at once and connects in the background.
     ///
     /// # Errors
     /// [`PublishError`] naming the file or setting that cannot be used.
     pub fn start(config: &Config, node: &str) -> Result<Self, PublishError> {
-        let state = Topics::new(&config.prefix, node)?.state();
+        let state = Topics::new(&config.prefix, &NodeName::new(node)?)?.state();
         Self::open(config, &config.client_id(node), Some(state))
     }
 
-    /// Connects as somebody who says nothing about itself: for looking on.
+    /// Connects without a state topic or will, as an observer.
     ///
     /// # Errors
     /// As [`Mqtt::start`].
@@ -53,17 +54,17 @@ impl Mqtt {
         Self::open(config, client_id, None)
     }
 
-    /// Subscribes to `filter` at this and every later connection. At most `capacity` messages wait in the channel and
-    /// as many behind it; when the reader is slower than that the older ones are dropped and counted. The channel ends
-    /// when the publisher was stopped; dropping the receiver ends the subscription.
+    /// Subscribes to `filter` at this and every later connection. At most `capacity` messages wait in the channel and as many
+    /// behind it; for a slower reader the oldest are dropped and counted. The channel ends when the publisher stops; dropping the
+    /// receiver ends the subscription.
     ///
     /// # Errors
-    /// [`PublishError::Setting`] when `filter` is none.
+    /// [`PublishError::Name`] when `filter` is no topic filter.
     pub fn subscribe(&self, filter: &str, capacity: usize) -> Result<Receiver<Incoming>, PublishError> {
         self.subscribe_with(filter, capacity, None)
     }
 
-    /// As [`Mqtt::subscribe`]; `wake` is called for every message that was put into the channel.
+    /// As [`Mqtt::subscribe`]; calls `wake` for every message put into the channel.
     ///
     /// # Errors
     /// As [`Mqtt::subscribe`].
@@ -73,10 +74,7 @@ impl Mqtt {
         capacity: usize,
         wake: Option<Wake>,
     ) -> Result<Receiver<Incoming>, PublishError> {
-        if !topics::valid_filter(filter) {
-            let reason = format!("{filter:?} is not a topic filter");
-            return Err(PublishError::Setting { key: "topic", reason });
-        }
+        NameKind::Filter.check(filter)?;
         let (inbox, receiver) = Inbox::new(filter, capacity, wake);
         let mut state = self.shared.lock();
         state.inboxes.push(inbox);
@@ -86,18 +84,18 @@ impl Mqtt {
         Ok(receiver)
     }
 
-    /// Times from capture to the broker's socket of the latest results.
+    /// Time from capture to the broker's socket of the latest results.
     pub fn overhead(&self) -> Overhead {
         self.shared.lock().latency.overhead()
     }
 
-    /// Waits until the broker is there, or until `deadline`; whether it is.
+    /// Waits for a connection until `deadline`. Returns `true` when connected.
     pub fn wait_connected(&self, deadline: Instant) -> bool {
         self.shared.wait(deadline, |state| state.queue.stats().connected)
     }
 
-    /// Sends what waits, publishes `offline`, disconnects and ends the thread, all by `deadline`; whether everything
-    /// was delivered. Without a connection it gives up at once unless events wait. What is published afterwards is
+    /// Sends waiting messages, publishes `offline`, disconnects and ends the thread, all by `deadline`. Returns `true` when
+    /// everything was delivered. Without a connection it gives up at once unless events wait. Messages published later are
     /// dropped and counted.
     pub fn stop(&self, deadline: Instant) -> bool {
         let mut state = self.shared.lock();
@@ -109,16 +107,17 @@ impl Mqtt {
         let ended = self.shared.wait(deadline + GRACE, |state| state.ended.is_some());
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let (true, Some(thread)) = (ended, thread) {
-            // The thread has done its work and is only returning; its panics were handled inside.
+            // The thread has finished its work and is only returning; its panics were handled inside.
             let _ = thread.join();
         }
         self.shared.lock().ended == Some(true)
     }
 
     fn open(config: &Config, client_id: &str, state_topic: Option<String>) -> Result<Self, PublishError> {
-        topics::check_prefix(&config.prefix)?;
+        NameKind::Prefix.check(&config.prefix)?;
         if client_id.is_empty() || client_id.len() > 128 {
-            return Err(NameError::Name { what: "client id", name: client_id.into() }.into());
+            let reason = format!("{client_id:?} is no client id: 1 to 128 bytes are allowed");
+            return Err(PublishError::Setting { key: "mqtt.client_id", reason });
         }
         let will = state_topic.clone().map(|topic| (topic, json(&NodeState::Offline)));
         let options = setup::options(config, client_id, will)?;
@@ -129,29 +128,17 @@ impl Mqtt {
             );
         }
         let limits = Limits { waiting: config.queue, packet_bytes: config.max_packet_bytes, ..Limits::default() };
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State {
-                queue: Queue::new(limits),
-                latency: Latency::default(),
-                inboxes: Vec::new(),
-                subscribed: false,
-                stop: None,
-                ended: None,
-                refusals: Refusals::default(),
-            }),
-            changed: Condvar::new(),
-            wake: Notify::new(),
-        });
+        let shared = Arc::new(Shared::new(Queue::new(limits)));
         let this = Mqtt { shared: shared.clone(), thread: Mutex::new(None) };
         if let Some(topic) = &state_topic {
             this.publish(Message {
                 topic: topic.clone(),
                 payload: json(&NodeState::Online),
                 class: Class::State,
-                origin: None,
+                timing: None,
             });
         }
-        // One that was configured is what access lists may know.
+        // Access lists may contain a configured client id.
         let short = topics::short_client_id(client_id);
         let short = Some(short).filter(|short| config.client_id.is_empty() && *short != client_id);
         let thread = driver::spawn(shared, options, short, state_topic)?;
@@ -169,10 +156,10 @@ impl Publisher for Mqtt {
             return;
         }
         if let Err(refusal) = state.queue.push(message, now) {
-            state.refusals.tell(&refusal, now);
+            state.log_refusal(&refusal, now);
             return;
         }
-        let connected = state.queue.connected_now();
+        let connected = state.queue.is_connected();
         drop(state);
         if connected {
             self.shared.wake.notify_one();
@@ -192,66 +179,5 @@ impl Publisher for Mqtt {
 impl Drop for Mqtt {
     fn drop(&mut self) {
         self.stop(Instant::now());
-    }
-}
-
-/// What the callers and the thread share. The lock is held for moments only, never while waiting.
-struct Shared {
-    state: Mutex<State>,
-    /// Something that a waiting caller may be waiting for has changed.
-    changed: Condvar,
-    /// Something that the thread has to look at has changed.
-    wake: Notify,
-}
-
-struct State {
-    queue: Queue,
-    latency: Latency,
-    inboxes: Vec<Inbox>,
-    /// The broker was asked for every inbox's filter on this connection.
-    subscribed: bool,
-    /// The thread has to end by then.
-    stop: Option<Instant>,
-    /// The thread has ended; whether everything was delivered.
-    ended: Option<bool>,
-    refusals: Refusals,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait(&self, deadline: Instant, condition: impl Fn(&State) -> bool) -> bool {
-        let mut state = self.lock();
-        while !condition(&state) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        true
-    }
-}
-
-/// Logs messages that can never be sent, once a minute at most.
-#[derive(Default)]
-struct Refusals {
-    told: Option<Instant>,
-    quiet: u64,
-}
-
-impl Refusals {
-    fn tell(&mut self, refusal: &Refusal, now: Instant) {
-        if self.told.is_some_and(|at| now.saturating_duration_since(at) < Duration::from_secs(60)) {
-            self.quiet += 1;
-            return;
-        }
-        self.told = Some(now);
-        match std::mem::take(&mut self.quiet) {
-            0 => tracing::error!("message dropped: {refusal}"),
-            more => tracing::error!("message dropped: {refusal} (and {more} others since this was told last)"),
-        }
     }
 }

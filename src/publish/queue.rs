@@ -1,121 +1,53 @@
-//! What waits for the broker, what is on its way and what was acknowledged. Pure: no sockets, no clock (`now` is an argument).
+//! The queue to the broker: waiting, submitted and in-flight messages. Pure: no sockets, no clock (`now` is an argument).
 //!
 //! ```text
-//!  push ─▶ waiting ──next──▶ handed ──written──▶ window (QoS 1) ──acknowledged──▶ done
-//!             ▲                │                    │
-//!             └──── lost ──────┴──── (QoS 1) ───────┘        QoS 0: done when written, dropped when lost
+//!  push ─▶ waiting ──next──▶ submitted ──written──▶ in flight (QoS 1) ──acknowledged──▶ done
+//!             ▲                  │                        │
+//!             └─ disconnected ───┴─────── (QoS 1) ────────┘   QoS 0: done when written, dropped at a disconnect
 //! ```
 //!
-//! A message counts as `published` when its first copy was written to the socket and as `acknowledged` at its first
-//! PubAck. At every moment `taken = published + dropped + replaced + queued`.
+//! A message counts as `published` when its first copy was written to the socket and as `acknowledged` at its first PUBACK. At
+//! every moment `taken = published + dropped + replaced + queued`.
 
+mod entries;
 mod limits;
-mod suspect;
+mod poison;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+pub use entries::Packet;
 pub use limits::{Limits, Refusal, packet_bytes};
 
-use super::{Class, Message, Origin, Stats};
-use suspect::{Acknowledged, Doubt};
+use super::{Class, Message, Stats, Timing};
+use entries::{Event, InFlight, InFlightMessage, QueuedResult, State, Submitted};
+use poison::{Detector, Disconnects, QosClass};
 
-/// One packet to hand to the client library.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packet {
-    /// Full topic.
-    pub topic: String,
-    /// Payload.
-    pub payload: Vec<u8>,
-    /// QoS 1 (else 0).
-    pub acknowledged: bool,
-    /// Kept by the broker.
-    pub retain: bool,
-}
-
-/// What a lost connection cost.
+/// Messages lost with a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loss {
-    /// Topic and size in bytes of a message that was given up because the broker hung up on it again and again.
+    /// Topic and size in bytes of a poison message that was given up.
     pub abandoned: Option<(String, usize)>,
 }
 
-/// The queue.
+/// Messages on their way to the broker.
 #[derive(Debug)]
 pub struct Queue {
     limits: Limits,
     states: Vec<State>,
     /// Indices of states to send, oldest change first.
     dirty: VecDeque<usize>,
-    /// Events whose connection was lost under way, oldest first; before all of `events`.
+    /// Events whose connection was lost while in flight, oldest first; before all of `events`.
     retry: VecDeque<Event>,
     events: VecDeque<Event>,
-    results: VecDeque<Waiting>,
+    results: VecDeque<QueuedResult>,
     waiting_bytes: usize,
-    /// Given to the client library, not yet written; in the order they were given.
-    handed: VecDeque<Handed>,
-    /// Written with QoS 1, not yet acknowledged; in the order they were written.
-    window: VecDeque<InFlight>,
-    /// Times in a row that the broker hung up with a QoS 1 message under way; back to 0 when nothing is owed any more.
-    hang_ups: u32,
-    /// Messages acknowledged so far, copies included.
-    acknowledged: Acknowledged,
+    /// Given to the client library and not written yet, in the order of submission.
+    submitted: VecDeque<Submitted>,
+    /// Written with QoS 1 and not acknowledged yet, in the order of writing.
+    in_flight: VecDeque<InFlight>,
+    poison: Detector,
     stats: Stats,
-}
-
-#[derive(Debug)]
-struct State {
-    topic: String,
-    payload: Vec<u8>,
-    /// Counts up with each new payload.
-    version: u64,
-    dirty: bool,
-    written: bool,
-    acknowledged: bool,
-    /// Hang-ups on this topic alone since it was acknowledged last.
-    doubt: Doubt,
-    /// Given up until a new payload comes, a connection after a good one, or its next chance.
-    abandoned: bool,
-    /// When it is sent again although it was given up, and how often that was done since it was acknowledged last.
-    chance: Option<Instant>,
-    chances: u32,
-}
-
-#[derive(Debug)]
-struct Event {
-    topic: String,
-    payload: Vec<u8>,
-    written: bool,
-    /// Hang-ups on it alone.
-    doubt: Doubt,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    topic: String,
-    payload: Vec<u8>,
-    origin: Option<Origin>,
-    since: Instant,
-}
-
-#[derive(Debug)]
-enum Handed {
-    State { index: usize, version: u64, written: bool, acknowledged: bool },
-    Event(Event),
-    Result { origin: Option<Origin> },
-}
-
-#[derive(Debug)]
-struct InFlight {
-    packet_id: u16,
-    since: Instant,
-    what: Sent,
-}
-
-#[derive(Debug)]
-enum Sent {
-    State { index: usize, version: u64, acknowledged: bool },
-    Event(Event),
 }
 
 impl Queue {
@@ -129,18 +61,17 @@ impl Queue {
             events: VecDeque::new(),
             results: VecDeque::new(),
             waiting_bytes: 0,
-            handed: VecDeque::new(),
-            window: VecDeque::new(),
-            hang_ups: 0,
-            acknowledged: Acknowledged::default(),
+            submitted: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            poison: Detector::new(limits.tries),
             stats: Stats::default(),
         }
     }
 
-    /// Takes a message. When there is no room the oldest result goes first, then (for an event) the oldest event.
+    /// Adds a message. A full queue drops the oldest result first, then (for an event) the oldest event.
     ///
     /// # Errors
-    /// [`Refusal`] when it can never be sent; it was counted as taken and dropped.
+    /// [`Refusal`] when the message can never be sent; it was counted as taken and dropped.
     pub fn push(&mut self, message: Message, now: Instant) -> Result<(), Refusal> {
         self.stats.taken += 1;
         let taken = self.admit(&message).and_then(|()| match message.class {
@@ -160,15 +91,15 @@ impl Queue {
         taken
     }
 
-    /// A connection was made: every state is sent again, since the broker may have forgotten them.
+    /// Notes a new connection: every state is sent again, since the broker may have lost it.
     pub fn connected(&mut self, now: Instant) {
         self.stats.connected = true;
         self.stats.connects += 1;
         self.expire(now);
         self.dirty.clear();
         for (index, state) in self.states.iter_mut().enumerate() {
-            // What was given up may have been a broker out of its mind: after a good connection it has another chance.
-            state.abandoned &= self.hang_ups > 0;
+            // The broker itself may have been at fault: a good connection gives abandoned states another attempt.
+            state.abandoned &= self.poison.is_alert();
             state.dirty = !state.abandoned;
             if state.dirty {
                 self.dirty.push_back(index);
@@ -176,43 +107,43 @@ impl Queue {
         }
     }
 
-    /// The next packet to hand over, if one is due: states, then events, then results.
+    /// The next packet to submit, if one is due: states, then events, then results.
     pub fn next(&mut self, now: Instant) -> Option<Packet> {
         self.expire(now);
-        if !self.stats.connected || self.handed.len() >= self.limits.handed {
+        if !self.stats.connected || self.submitted.len() >= self.limits.submitted {
             return None;
         }
-        let under_way = self.under_way();
-        if under_way == 0 && self.retry.is_empty() && self.dirty.is_empty() {
-            self.hang_ups = 0;
-            self.give_chances(now);
+        let in_flight = self.in_flight_count();
+        if in_flight == 0 && self.retry.is_empty() && self.dirty.is_empty() {
+            self.poison.all_delivered();
+            self.retry_abandoned(now);
         }
-        if under_way < if self.cautious() { 1 } else { self.limits.window } {
-            let packet = if self.cautious() { self.next_unsuspected() } else { None };
+        if in_flight < if self.poison.cautious() { 1 } else { self.limits.in_flight } {
+            let packet = if self.poison.cautious() { self.next_least_blamed() } else { None };
             let packet = packet.or_else(|| self.next_state(0)).or_else(|| self.next_event(0));
             if packet.is_some() {
                 return packet;
             }
         }
-        if self.cautious() { None } else { self.next_result() }
+        if self.poison.cautious() { None } else { self.next_result() }
     }
 
-    /// The oldest handed packet was written to the socket, with this packet id (0 for QoS 0). Gives where its time began.
-    pub fn written(&mut self, packet_id: u16, now: Instant) -> Option<Origin> {
-        let mut origin = None;
-        let (first, what) = match self.handed.pop_front()? {
-            Handed::State { index, version, written, acknowledged } => {
+    /// Notes that the oldest submitted packet was written to the socket, with this packet id (0 for QoS 0). Returns its timing.
+    pub fn written(&mut self, packet_id: u16, now: Instant) -> Option<Timing> {
+        let mut timing = None;
+        let (first, message) = match self.submitted.pop_front()? {
+            Submitted::State { index, version, written, acknowledged } => {
                 if let Some(state) = self.states.get_mut(index).filter(|s| s.version == version) {
                     state.written = true;
                 }
-                (!written, Some(Sent::State { index, version, acknowledged }))
+                (!written, Some(InFlightMessage::State { index, version, acknowledged }))
             }
-            Handed::Event(mut event) => {
+            Submitted::Event(mut event) => {
                 let first = !std::mem::replace(&mut event.written, true);
-                (first, Some(Sent::Event(event)))
+                (first, Some(InFlightMessage::Event(event)))
             }
-            Handed::Result { origin: began } => {
-                origin = began;
+            Submitted::Result { timing: began } => {
+                timing = began;
                 (true, None)
             }
         };
@@ -221,26 +152,25 @@ impl Queue {
         } else {
             self.stats.resent += 1;
         }
-        if let Some(what) = what {
-            self.window.push_back(InFlight { packet_id, since: now, what });
+        if let Some(message) = message {
+            self.in_flight.push_back(InFlight { packet_id, since: now, message });
         }
-        origin
+        timing
     }
 
-    /// The broker acknowledged this packet id; whether it was one of ours.
+    /// Notes a PUBACK. Returns `false` for an unknown packet id.
     pub fn acknowledged(&mut self, packet_id: u16) -> bool {
-        let found = self.window.iter().position(|f| f.packet_id == packet_id);
-        let Some(in_flight) = found.and_then(|at| self.window.remove(at)) else { return false };
-        let first = match in_flight.what {
-            Sent::Event(_) => {
-                self.acknowledged.events += 1;
+        let found = self.in_flight.iter().position(|f| f.packet_id == packet_id);
+        let Some(in_flight) = found.and_then(|at| self.in_flight.remove(at)) else { return false };
+        let first = match in_flight.message {
+            InFlightMessage::Event(_) => {
+                self.poison.acknowledged(QosClass::Event);
                 true
             }
-            Sent::State { index, version, acknowledged } => {
-                self.acknowledged.states += 1;
+            InFlightMessage::State { index, version, acknowledged } => {
+                self.poison.acknowledged(QosClass::State);
                 if let Some(state) = self.states.get_mut(index).filter(|s| s.version == version) {
-                    state.acknowledged = true;
-                    (state.doubt, state.chance, state.chances) = (Doubt::default(), None, 0);
+                    state.acknowledge();
                 }
                 !acknowledged
             }
@@ -249,22 +179,22 @@ impl Queue {
         true
     }
 
-    /// The connection was lost: what was not acknowledged waits again, in the old order; results under way are dropped.
-    /// `hung_up`: the broker closed the connection, as it does on a message that it does not like.
-    pub fn lost(&mut self, now: Instant, hung_up: bool) -> Loss {
+    /// Notes the end of the connection: unacknowledged messages wait again, in the old order; submitted results are dropped.
+    /// `by_broker`: the broker closed the connection, as it does on a message that it does not accept.
+    pub fn disconnected(&mut self, now: Instant, by_broker: bool) -> Loss {
         self.stats.connected = false;
-        let loss = if hung_up { self.suspect(now) } else { Loss::default() };
-        let mut again = VecDeque::with_capacity(self.window.len() + self.handed.len() + self.retry.len());
-        for in_flight in self.window.drain(..) {
-            if let Sent::Event(event) = in_flight.what {
+        let loss = if by_broker { self.blame_in_flight(now) } else { Loss::default() };
+        let mut again = VecDeque::with_capacity(self.in_flight.len() + self.submitted.len() + self.retry.len());
+        for in_flight in self.in_flight.drain(..) {
+            if let InFlightMessage::Event(event) = in_flight.message {
                 again.push_back(event);
             }
         }
-        for handed in self.handed.drain(..) {
-            match handed {
-                Handed::Event(event) => again.push_back(event),
-                Handed::Result { .. } => self.stats.dropped += 1,
-                Handed::State { index, version, written, .. } => {
+        for submitted in self.submitted.drain(..) {
+            match submitted {
+                Submitted::Event(event) => again.push_back(event),
+                Submitted::Result { .. } => self.stats.dropped += 1,
+                Submitted::State { index, version, written, .. } => {
                     let superseded = self.states.get(index).is_none_or(|s| s.version != version);
                     self.stats.replaced += u64::from(superseded && !written);
                 }
@@ -282,61 +212,61 @@ impl Queue {
         loss
     }
 
-    /// How long the oldest unacknowledged message has been waiting for its acknowledgement.
+    /// Age of the oldest unacknowledged message.
     pub fn unacknowledged_for(&self, now: Instant) -> Option<Duration> {
-        self.window.front().map(|f| now.saturating_duration_since(f.since))
+        self.in_flight.front().map(|f| now.saturating_duration_since(f.since))
     }
 
-    /// Everything taken was acknowledged or, for results, written (or given up).
+    /// `true` when everything taken was acknowledged or, for results, written (or given up).
     pub fn settled(&self) -> bool {
         self.dirty.is_empty()
             && self.retry.is_empty()
             && self.events.is_empty()
             && self.results.is_empty()
-            && self.handed.is_empty()
-            && self.window.is_empty()
+            && self.submitted.is_empty()
+            && self.in_flight.is_empty()
     }
 
-    /// Whether an event waits that would be lost if nothing was sent any more.
-    pub fn owes(&self) -> bool {
-        let event = |f: &InFlight| matches!(f.what, Sent::Event(_));
-        let handed = |h: &Handed| matches!(h, Handed::Event(_));
+    /// `true` while events wait that would be lost at a stop.
+    pub fn owes_events(&self) -> bool {
+        let event = |f: &InFlight| matches!(f.message, InFlightMessage::Event(_));
+        let submitted = |s: &Submitted| matches!(s, Submitted::Event(_));
         !self.events.is_empty()
             || !self.retry.is_empty()
-            || self.window.iter().any(event)
-            || self.handed.iter().any(handed)
+            || self.in_flight.iter().any(event)
+            || self.submitted.iter().any(submitted)
     }
 
-    /// Whether there is a connection.
-    pub fn connected_now(&self) -> bool {
+    /// `true` while connected.
+    pub fn is_connected(&self) -> bool {
         self.stats.connected
     }
 
-    /// A message came in, and this many older ones were dropped for it because their reader was slow.
+    /// Counts a received message, and older ones dropped for it because of a slow reader.
     pub fn received(&mut self, dropped: u64) {
         self.stats.received += 1;
         self.stats.received_dropped += dropped;
     }
 
-    /// Counts a message that came too late to be taken.
+    /// Counts a message published after the stop.
     pub fn refuse(&mut self) {
         self.stats.taken += 1;
         self.stats.dropped += 1;
     }
 
-    /// The counters; `queued` and `unacknowledged` are of this moment.
+    /// The counters, with the present `queued` and `unacknowledged`.
     pub fn stats(&self) -> Stats {
         let states = self.states.iter().filter(|s| s.dirty && !s.written).count();
         let events = self.events.len() + self.retry.iter().filter(|e| !e.written).count();
-        let handed = self.handed.iter().filter(|h| match h {
-            Handed::State { written, .. } => !written,
-            Handed::Event(event) => !event.written,
-            Handed::Result { .. } => true,
+        let submitted = self.submitted.iter().filter(|h| match h {
+            Submitted::State { written, .. } => !written,
+            Submitted::Event(event) => !event.written,
+            Submitted::Result { .. } => true,
         });
         let retry = self.retry.iter().filter(|e| e.written).count();
         Stats {
-            queued: (states + events + self.results.len() + handed.count()) as u64,
-            unacknowledged: (self.window.len() + retry) as u64,
+            queued: (states + events + self.results.len() + submitted.count()) as u64,
+            unacknowledged: (self.in_flight.len() + retry) as u64,
             ..self.stats
         }
     }
@@ -359,38 +289,16 @@ impl Queue {
                 return Err(Refusal::States(message.topic));
             }
             self.dirty.push_back(self.states.len());
-            self.states.push(State {
-                topic: message.topic,
-                payload: message.payload,
-                version: 0,
-                dirty: true,
-                written: false,
-                acknowledged: false,
-                doubt: Doubt::default(),
-                abandoned: false,
-                chance: None,
-                chances: 0,
-            });
+            self.states.push(State::new(message.topic, message.payload));
             return Ok(());
         };
         let state = &mut self.states[index];
-        // A payload that waits unsent is replaced; one that is on its way is counted where it arrives.
+        // An unsent payload is replaced; a submitted one is counted when its write or loss is noted.
         self.stats.replaced += u64::from(state.dirty && !state.written);
         if !state.dirty {
             self.dirty.push_back(index);
         }
-        *state = State {
-            topic: std::mem::take(&mut state.topic),
-            payload: message.payload,
-            version: state.version + 1,
-            dirty: true,
-            written: false,
-            acknowledged: false,
-            doubt: state.doubt,
-            abandoned: false,
-            chance: None,
-            chances: state.chances,
-        };
+        state.replace(message.payload);
         Ok(())
     }
 
@@ -409,7 +317,7 @@ impl Queue {
             topic: message.topic,
             payload: message.payload,
             written: false,
-            doubt: Doubt::default(),
+            disconnects: Disconnects::default(),
         });
     }
 
@@ -423,8 +331,8 @@ impl Queue {
             }
         }
         self.waiting_bytes += bytes;
-        let Message { topic, payload, origin, .. } = message;
-        self.results.push_back(Waiting { topic, payload, origin, since: now });
+        let Message { topic, payload, timing, .. } = message;
+        self.results.push_back(QueuedResult { topic, payload, timing, since: now });
     }
 
     fn full_for(&self, bytes: usize) -> bool {
@@ -446,18 +354,18 @@ impl Queue {
         }
     }
 
-    /// The state at `at` of those to send.
+    /// The waiting state at `at`.
     fn next_state(&mut self, at: usize) -> Option<Packet> {
         let index = self.dirty.remove(at)?;
         let state = self.states.get_mut(index)?;
         state.dirty = false;
         let (version, written, acknowledged) = (state.version, state.written, state.acknowledged);
-        self.handed.push_back(Handed::State { index, version, written, acknowledged });
+        self.submitted.push_back(Submitted::State { index, version, written, acknowledged });
         let (topic, payload) = (state.topic.clone(), state.payload.clone());
         Some(Packet { topic, payload, acknowledged: true, retain: true })
     }
 
-    /// The event at `at` of those to send, where those that were lost under way come first.
+    /// The waiting event at `at`; those lost in flight come first.
     fn next_event(&mut self, at: usize) -> Option<Packet> {
         let event = self.retry.remove(at).or_else(|| {
             let event = self.events.pop_front()?;
@@ -465,15 +373,81 @@ impl Queue {
             Some(event)
         })?;
         let (topic, payload) = (event.topic.clone(), event.payload.clone());
-        self.handed.push_back(Handed::Event(event));
+        self.submitted.push_back(Submitted::Event(event));
         Some(Packet { topic, payload, acknowledged: true, retain: false })
     }
 
     fn next_result(&mut self) -> Option<Packet> {
-        let Waiting { topic, payload, origin, .. } = self.results.pop_front()?;
+        let QueuedResult { topic, payload, timing, .. } = self.results.pop_front()?;
         self.waiting_bytes -= payload.len();
-        self.handed.push_back(Handed::Result { origin });
+        self.submitted.push_back(Submitted::Result { timing });
         Some(Packet { topic, payload, acknowledged: false, retain: false })
+    }
+
+    /// QoS 1 messages submitted or written, and not acknowledged.
+    pub fn in_flight_count(&self) -> usize {
+        self.in_flight.len() + self.submitted.iter().filter(|s| !matches!(s, Submitted::Result { .. })).count()
+    }
+
+    /// The oldest message of the lowest [rank](Detector::rank). Messages of equal rank keep their order.
+    fn next_least_blamed(&mut self) -> Option<Packet> {
+        let rank = |index: &usize| self.states.get(*index).map_or(0, |state| self.poison.rank(state.disconnects));
+        let state = self.dirty.iter().map(rank).enumerate().min_by_key(|(_, rank)| *rank);
+        let retried = self.retry.iter().map(|event| self.poison.rank(event.disconnects)).enumerate();
+        // Events that were never sent come last.
+        let fresh = (!self.events.is_empty()).then_some((self.retry.len(), 0));
+        let event = retried.chain(fresh).min_by_key(|(_, rank)| *rank);
+        match (state, event) {
+            (Some((at, rank)), event) if event.is_none_or(|(_, other)| rank <= other) => self.next_state(at),
+            (_, Some((at, _))) => self.next_event(at),
+            (_, None) => None,
+        }
+    }
+
+    /// Counts a disconnect against the message in flight, if it is alone, and gives up a poison message.
+    fn blame_in_flight(&mut self, now: Instant) -> Loss {
+        if !self.poison.disconnected(self.in_flight_count() > 0) {
+            return Loss::default();
+        }
+        if self.in_flight.is_empty() {
+            // The connection may have failed before the client reported the write.
+            self.written(0, now);
+        }
+        let (states, events) = (self.states.len(), self.retry.len() + self.events.len());
+        let abandoned = match self.in_flight.front_mut().map(|f| &mut f.message) {
+            Some(InFlightMessage::Event(event)) => {
+                let only = states == 0 && events == 0;
+                let poison = self.poison.is_poison(&mut event.disconnects, QosClass::Event, only);
+                poison.then(|| (event.topic.clone(), event.payload.len()))
+            }
+            Some(InFlightMessage::State { index, version, .. }) => self.states.get_mut(*index).and_then(|state| {
+                let only = states == 1 && events == 0;
+                let poison = self.poison.is_poison(&mut state.disconnects, QosClass::State, only);
+                // A newer payload that waits may be accepted.
+                state.abandoned = poison && state.version == *version;
+                if state.abandoned {
+                    state.retry_at = Some(now + poison::retry_pause(state.retries));
+                    state.retries = state.retries.saturating_add(1);
+                }
+                state.abandoned.then(|| (state.topic.clone(), state.payload.len()))
+            }),
+            None => None,
+        };
+        if abandoned.is_some() {
+            self.in_flight.pop_front();
+            self.stats.abandoned += 1;
+        }
+        Loss { abandoned }
+    }
+
+    /// Marks abandoned states whose retry is due as waiting.
+    fn retry_abandoned(&mut self, now: Instant) {
+        for (index, state) in self.states.iter_mut().enumerate() {
+            if state.abandoned && state.retry_at.is_some_and(|at| now >= at) {
+                (state.abandoned, state.dirty, state.retry_at) = (false, true, None);
+                self.dirty.push_back(index);
+            }
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! `[mqtt] requests`: which requests over MQTT are done. Whoever may publish to the node's request topics is obeyed, so an
-//! open broker calls for less than all.
+//! `[mqtt] requests`: the requests over MQTT that are obeyed. Every client that may publish to the node's request topics is obeyed,
+//! so an open broker calls for less than all.
 
 use std::borrow::Cow;
 
@@ -12,17 +12,17 @@ pub const VERBS: [&str; 3] = ["governor/set", "pipeline/pause", "pipeline/resume
 /// Those of [`VERBS`] that change nothing: none so far.
 const READING: [&str; 0] = [];
 
-/// Which requests are done.
+/// Permitted requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Requests {
-    /// By what they do.
+    /// By their effect.
     Level(Level),
     /// Those of these verbs.
     Verbs(Vec<String>),
 }
 
-/// Requests by what they do.
+/// Requests by their effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -41,7 +41,7 @@ impl Default for Requests {
 }
 
 impl Requests {
-    /// Whether a request with `verb` is done.
+    /// Requests with `verb` are permitted.
     pub fn allow(&self, verb: &str) -> bool {
         match self {
             Requests::Level(Level::All) => true,
@@ -51,7 +51,7 @@ impl Requests {
         }
     }
 
-    /// As it stands in the configuration.
+    /// The value as the configuration has it.
     pub fn shown(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }

@@ -7,7 +7,7 @@
 
 use crate::sys::mask::{redact, redact_args};
 
-/// What an address is.
+/// Reading of an address.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Address {
     /// As `ffmpeg` reads it, with everything in the user part encoded that has to be (RFC 3986, section 3.2.1).
@@ -16,14 +16,14 @@ pub(super) enum Address {
     Doubtful(String, Doubt),
 }
 
-/// What is questionable about an address.
+/// A doubt about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Doubt {
-    /// What cannot be told.
+    /// The ambiguity.
     pub why: &'static str,
-    /// How to write it.
+    /// The right way to write it.
     pub how: &'static str,
-    /// Whether it is an address as it stands, though perhaps another one than was meant.
+    /// It is an address as it stands, though perhaps another one than was meant.
     pub usable: bool,
 }
 
@@ -79,7 +79,7 @@ pub(super) fn read(url: &str) -> Address {
     }
 }
 
-/// What is questionable about the address of a camera; `None` = nothing.
+/// The doubt about the address of a camera, if there is one.
 pub fn doubt(url: &str) -> Option<Doubt> {
     match read(url) {
         Address::Clear(_) => None,
@@ -87,7 +87,7 @@ pub fn doubt(url: &str) -> Option<Doubt> {
     }
 }
 
-/// Whether `text` can be a host with or without a port.
+/// True if `text` can be a host with or without a port.
 fn is_host(text: &str) -> bool {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
@@ -211,7 +211,7 @@ pub(super) struct Input {
     pub(super) args: Vec<String>,
     /// For its standard input; empty = none.
     pub(super) stdin: Vec<u8>,
-    /// Why a secret stands among the arguments all the same.
+    /// Reason why a secret stands among the arguments all the same.
     pub(super) exposed: Option<&'static str>,
 }
 

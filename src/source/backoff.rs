@@ -1,4 +1,4 @@
-//! When to try again to open what went away.
+//! Times of the attempts to reopen a device or child that went away.
 
 use std::time::{Duration, Instant};
 
@@ -15,15 +15,15 @@ impl Backoff {
     /// Longest wait.
     pub const MOST: Duration = Duration::from_secs(15);
 
-    /// What worked for so long has got over what ended it before: the caller says `worked`.
+    /// A device that worked for so long has got over its last fault: the caller calls `worked`.
     pub const HEALTHY: Duration = Duration::from_secs(30);
 
-    /// Whether another try is due at `now`.
+    /// True if another try is due at `now`.
     pub fn is_due(&self, now: Instant) -> bool {
         self.until.is_none_or(|until| now >= until)
     }
 
-    /// Whether no try has failed since it last worked.
+    /// True if no try has failed since it last worked.
     pub fn is_clear(&self) -> bool {
         self.until.is_none()
     }

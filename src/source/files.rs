@@ -3,62 +3,127 @@
 //! One picture is in memory at a time: `.mjpeg` and `.y4m` files are streamed. What cannot be read is a bad frame naming
 //! the file, and the next file is taken.
 
+mod list;
 mod mjpeg;
+mod picture;
 mod y4m;
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::backoff::Backoff;
-use super::{FilesConfig, Next, Source, SourceError};
+use super::contract::{Context, Next, Source, SourceError};
+use super::kind::{self, Frames, Paths, SourceKind};
+use crate::frame::diagnostic::{Diagnostic, quoted};
 use crate::frame::{Frame, PixelFormat};
 use crate::sys::file::{self, FileError};
-
-/// Most bytes that one picture may have, encoded or not.
-pub const MOST_BYTES: usize = 64 << 20;
+use crate::sys::landlock;
+use list::{STREAMS, Unlisted, WILD, has_extension, list};
+pub(super) use picture::check_jpeg;
+use picture::{MOST_BYTES, Part, whole_picture};
 
 /// Longest sleep inside `next`, so that its thread can be stopped.
 const NAP: Duration = Duration::from_millis(200);
 
-const STREAMS: [&str; 3] = ["mjpeg", "mjpg", "y4m"];
-const PICTURES: [&str; 4] = ["jpg", "jpeg", "png", "bmp"];
-
 /// Pictures from files.
-pub struct Files {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilesConfig {
+    /// A file, a directory (its pictures in name order) or a glob (`/data/*.jpg`) of JPEG, PNG and BMP pictures;
+    /// `.mjpeg`/`.mjpg` and `.y4m` files hold many.
+    #[schemars(length(min = 1))]
+    pub path: String,
+    /// Start again at the end.
+    #[serde(default, rename = "loop")]
+    pub repeat: bool,
+    /// Pictures per second; 0 = as fast as they are taken.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0.0, max = 240.0))]
+    pub fps: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl SourceKind for FilesConfig {
+    /// Fatal when nothing matches, or nothing ever can. With [`Context::waits`], a path that is not there and a directory
+    /// without pictures are looked for again in later calls of `next`.
+    fn open(&self, context: Context) -> Result<Box<dyn Source>, SourceError> {
+        Ok(Box::new(Files::open(self, context.waits)?))
+    }
+
+    fn describe(&self) -> String {
+        format!("files {}", self.path)
+    }
+
+    fn frames(&self) -> Frames<'_> {
+        Frames::Pictures { format: PixelFormat::Jpeg, size: None }
+    }
+
+    fn frame_interval(&self) -> Duration {
+        kind::interval(self.fps)
+    }
+
+    fn is_unpaced(&self) -> bool {
+        self.frame_interval().is_zero()
+    }
+
+    fn paths(&self) -> Paths {
+        Paths { read: vec![fixed_part(&self.path)], ..Paths::default() }
+    }
+
+    fn check_files(&self) -> Vec<Diagnostic> {
+        let path = Path::new(&self.path);
+        let message = if path.is_dir() {
+            let holds_file = std::fs::read_dir(path).is_ok_and(|all| all.flatten().any(|e| e.path().is_file()));
+            (!holds_file).then(|| "the directory holds no file".to_owned())
+        } else if path.exists() {
+            None
+        } else if self.path.contains(WILD) {
+            match glob::glob(&self.path) {
+                Ok(mut matches) => matches.next().is_none().then(|| "matches no file".to_owned()),
+                Err(error) => Some(format!("not a glob: {}", error.msg)),
+            }
+        } else {
+            Some("there is no such file or directory".to_owned())
+        };
+        message.map(|message| Diagnostic::error("path", message).found(quoted(&self.path))).into_iter().collect()
+    }
+}
+
+/// The directory that holds all matches of a path with `*`, `?` and `[`.
+fn fixed_part(path: &str) -> PathBuf {
+    let fixed = path.find(WILD).map_or(path, |at| &path[..at]);
+    match fixed {
+        "" => ".".into(),
+        fixed if fixed.ends_with('/') || Path::new(path).is_dir() => fixed.into(),
+        fixed => landlock::directory(Path::new(fixed)),
+    }
+}
+
+/// The source.
+struct Files {
     pattern: String,
     repeat: bool,
     /// Time between two pictures; zero = as fast as they are taken.
     interval: Duration,
     due: Instant,
-    /// What is still to come in this round, last first.
+    /// Files still to come in this round, last first.
     files: Vec<PathBuf>,
     stream: Option<Stream>,
     /// Pictures given in this round.
     given: u64,
     /// The list is to be read again before anything else happens.
     stale: bool,
-    /// Why there was never a list: what it is of is waited for.
+    /// Reason why there was never a list: its files are waited for.
     absent: Option<String>,
     backoff: Backoff,
-}
-
-/// Why there is no list of files.
-enum Unlisted {
-    /// Nothing is there now.
-    Now(String),
-    /// There can be none.
-    Never(String),
-}
-
-impl Unlisted {
-    fn reason(self) -> String {
-        match self {
-            Unlisted::Now(reason) | Unlisted::Never(reason) => reason,
-        }
-    }
 }
 
 /// A file with many pictures.
@@ -73,31 +138,17 @@ enum StreamKind {
     Y4m(y4m::Reader<BufReader<File>>),
 }
 
-/// What a reader of a stream answers.
-enum Part {
-    /// One picture was read.
-    Picture,
-    /// One picture was unreadable; another may follow.
-    Broken(String),
-    /// Nothing yet, after reading as much as one call should.
-    Searching,
-    /// The file is at its end.
-    End,
-}
-
 impl Files {
     /// Lists the files. With `waits`, a path that is not there and a directory without pictures are looked for again in later calls of
     /// `next`.
     ///
     /// # Errors
     /// [`SourceError::Fatal`] when nothing matches, or nothing ever can.
-    pub fn open(config: &FilesConfig, waits: bool) -> Result<Self, SourceError> {
+    fn open(config: &FilesConfig, waits: bool) -> Result<Self, SourceError> {
         let fatal = |reason: String| SourceError::Fatal { origin: config.path.clone(), reason };
         if !config.fps.is_finite() || config.fps < 0.0 {
             return Err(fatal(format!("fps is {}, and must be 0 or more", config.fps)));
         }
-        let interval =
-            if config.fps > 0.0 { Duration::try_from_secs_f64(1.0 / config.fps) } else { Ok(Duration::ZERO) };
         let mut backoff = Backoff::default();
         let (files, absent) = match list(&config.path) {
             Ok(files) => (files, None),
@@ -110,7 +161,7 @@ impl Files {
         Ok(Files {
             pattern: config.path.clone(),
             repeat: config.repeat,
-            interval: interval.unwrap_or(Duration::MAX),
+            interval: kind::interval(config.fps),
             due: Instant::now(),
             files,
             stream: None,
@@ -255,91 +306,6 @@ impl Source for Files {
             self.due = self.due.checked_add(self.interval).unwrap_or(now + Duration::from_secs(1 << 32)).max(now);
         }
         Ok(answer)
-    }
-}
-
-/// Files that `pattern` stands for, last first.
-fn list(pattern: &str) -> Result<Vec<PathBuf>, Unlisted> {
-    let now = |e: std::io::Error| Unlisted::Now(e.to_string());
-    let path = Path::new(pattern);
-    let mut files = Vec::new();
-    match std::fs::metadata(path) {
-        Ok(about) if about.is_dir() => {
-            for entry in std::fs::read_dir(path).map_err(now)? {
-                let path = entry.map_err(now)?.path();
-                let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-                if !hidden && (has_extension(&path, &PICTURES) || has_extension(&path, &STREAMS)) && !path.is_dir() {
-                    files.push(path);
-                }
-            }
-            if files.is_empty() {
-                let reason = "no .jpg, .jpeg, .png, .bmp, .mjpeg, .mjpg or .y4m file in this directory";
-                return Err(Unlisted::Now(reason.into()));
-            }
-        }
-        Ok(about) if about.is_file() => files.push(path.into()),
-        Ok(_) => return Err(Unlisted::Never("neither a file nor a directory".into())),
-        Err(error) if !pattern.contains(['*', '?', '[']) => return Err(now(error)),
-        Err(_) => {
-            let found = glob::glob(pattern)
-                .map_err(|e| Unlisted::Never(format!("not a glob: {} at position {}", e.msg, e.pos)))?;
-            files.extend(found.flatten().filter(|p| !p.is_dir()));
-            if files.is_empty() {
-                return Err(Unlisted::Now("no file matches".into()));
-            }
-        }
-    }
-    files.sort_unstable_by(|a, b| b.cmp(a));
-    Ok(files)
-}
-
-fn has_extension(path: &Path, wanted: &[&str]) -> bool {
-    let extension = path.extension().and_then(OsStr::to_str).unwrap_or("");
-    wanted.iter().any(|w| extension.eq_ignore_ascii_case(w))
-}
-
-/// Whether `data` is one whole JPEG picture, by its structure.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn check_jpeg(data: &[u8]) -> Result<(), String> {
-    match data {
-        [] => Err("the message is empty".into()),
-        [0xff, 0xd8, ..] if data.len() > MOST_BYTES => {
-            Err(format!("{} bytes, and at most {MOST_BYTES} are read", data.len()))
-        }
-        [0xff, 0xd8, ..] => super::mjpeg::check(data),
-        _ => Err("not a JPEG picture".into()),
-    }
-}
-
-/// The format of a whole picture file, told from its bytes and not from its name; or why it is none.
-fn whole_picture(data: &[u8]) -> Result<PixelFormat, String> {
-    if data.is_empty() {
-        return Err("the file is empty".into());
-    }
-    if data.starts_with(b"\xff\xd8") {
-        return super::mjpeg::check(data).map(|()| PixelFormat::Jpeg);
-    }
-    if let Some(chunks) = data.strip_prefix(b"\x89PNG\r\n\x1a\n") {
-        return check_png(chunks).map(|()| PixelFormat::Png);
-    }
-    if data.starts_with(b"BM") {
-        return Ok(PixelFormat::Bmp);
-    }
-    Err("neither JPEG, PNG nor BMP".into())
-}
-
-/// Whether the chunks of a PNG (length, type, data, CRC; PNG specification, section 5.3) go on to `IEND`.
-fn check_png(mut chunks: &[u8]) -> Result<(), String> {
-    loop {
-        let Some(([a, b, c, d], rest)) = chunks.split_first_chunk::<4>() else { return Err("truncated PNG".into()) };
-        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
-        let Some(after) = length.checked_add(8).and_then(|n| rest.get(n..)) else { return Err("truncated PNG".into()) };
-        if rest.starts_with(b"IEND") {
-            return Ok(());
-        }
-        chunks = after;
     }
 }
 

@@ -4,14 +4,14 @@
 //! thumbnail inside an APP segment does not end the picture, and entropy-coded data runs to the first marker that is
 //! neither a stuffed zero, a restart nor a fill byte. What lies between two segments or two pictures (multipart headers) is skipped.
 
-/// What a walk came to.
+/// Result of a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// Neither an end nor damage: more bytes are needed.
     Nothing,
     /// The end of a picture, all of which is in `out`.
     Picture,
-    /// What is in `out` is no whole picture, and why.
+    /// `out` holds no whole picture, for this reason.
     Broken(&'static str),
 }
 
@@ -34,7 +34,7 @@ impl Walker {
         walk(&mut self.state, bytes, out)
     }
 
-    /// Whether the next byte is part of a picture.
+    /// True if the next byte is part of a picture.
     pub fn is_inside(&self) -> bool {
         !matches!(self.state, State::Outside { .. })
     }
@@ -45,7 +45,7 @@ impl Walker {
     }
 }
 
-/// Whether `data` begins with one whole picture.
+/// Checks that `data` begins with one whole picture.
 pub fn check(data: &[u8]) -> Result<(), String> {
     let mut state = State::Outside { ff: false };
     match walk(&mut state, data, &mut Sink).1 {
@@ -59,7 +59,7 @@ const SOI: u8 = 0xd8;
 const EOI: u8 = 0xd9;
 const SOS: u8 = 0xda;
 
-/// Where in a picture the next byte is.
+/// Position of the next byte in a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Before a picture; the last byte was 0xff or not.

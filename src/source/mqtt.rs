@@ -1,15 +1,23 @@
 //! `mqtt`: pictures or numbers that others publish.
 //!
-//! The subscription is `daemon`'s; this end only makes frames of what comes in. A message that the broker had kept is as
+//! The subscription is made by the caller; this end only makes frames of the messages. A message that the broker had kept is as
 //! good as a new one: a meter that speaks once a day has its last reading retained.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::contract::{Context, Next, Source, SourceError};
+use super::files;
+use super::kind::{Frames, SourceKind, Subscription};
 use super::sensor::channels::Fault;
-use super::sensor::json;
+use super::sensor::config::{HOLD_S, MissingPolicy};
 use super::sensor::stream::{Settings, Stream};
-use super::{MqttConfig, MqttContent, Next, Source, SourceError, files};
+use super::sensor::{json, window};
+use crate::frame::diagnostic::{Diagnostic, quoted, unique};
+use crate::frame::names::NameKind;
 use crate::frame::{Frame, Incoming, PixelFormat};
 
 /// Most topics whose readings are kept apart; of more, the one that was silent longest begins anew.
@@ -18,8 +26,97 @@ const MOST_TOPICS: usize = 16;
 /// Longest wait inside `next`, so that its thread can be stopped.
 const NAP: Duration = Duration::from_millis(200);
 
+/// Input from MQTT.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MqttConfig {
+    /// Topic filter to subscribe to (`+` and `#` allowed).
+    #[schemars(length(min = 1))]
+    pub topic: String,
+    /// Content of a message: a `jpeg` picture, or `numbers` (a number, a JSON array or a JSON object of numbers).
+    pub content: MqttContent,
+    /// For `numbers`: channels to keep, in this order, as paths (`ENERGY.Power`, `phases[0].volts`; a dot within a key is written
+    /// `\.`); empty = those that the model names, else the numbers of the first message on a topic.
+    #[serde(default)]
+    pub channels: Vec<String>,
+    /// For `numbers`: a message without a value for one of the channels: leave it out, hold the last value, or pass the gap on.
+    #[serde(default)]
+    pub missing: MissingPolicy,
+    /// For `missing = "hold"`: longest time for which a value is held, in s.
+    #[serde(default = "hold_s")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub hold_s: u32,
+    /// For `numbers`: readings in one window.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub window: u32,
+    /// For `numbers`: readings from the start of one window to the start of the next.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub stride: u32,
+}
+
+/// Content of an MQTT message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MqttContent {
+    /// A JPEG picture.
+    Jpeg,
+    /// A number, a JSON array or a JSON object of numbers.
+    Numbers,
+}
+
+impl SourceKind for MqttConfig {
+    /// Fatal without a subscription.
+    fn open(&self, context: Context) -> Result<Box<dyn Source>, SourceError> {
+        Ok(Box::new(Mqtt::open(self, &context.channels, context.incoming)?))
+    }
+
+    fn describe(&self) -> String {
+        "messages of the broker".into()
+    }
+
+    fn frames(&self) -> Frames<'_> {
+        match self.content {
+            MqttContent::Jpeg => Frames::Pictures { format: PixelFormat::Jpeg, size: None },
+            MqttContent::Numbers => Frames::Windows { rows: self.window, channels: &self.channels },
+        }
+    }
+
+    fn subscription(&self) -> Option<Subscription<'_>> {
+        Some(Subscription { filter: &self.topic, key: "topic" })
+    }
+
+    fn check(&self) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        if let Err(error) = NameKind::Filter.check(&self.topic) {
+            let reason = error.reason;
+            let diagnostic = Diagnostic::error("topic", format!("not an MQTT topic filter: {reason}"));
+            found.push(diagnostic.found(quoted(&self.topic)));
+        }
+        found.extend(unique(&self.channels, "channels"));
+        match self.content {
+            MqttContent::Numbers => found.extend(window::check(self.window, self.stride)),
+            MqttContent::Jpeg if self.window != 1 || self.stride != 1 || !self.channels.is_empty() => {
+                let message = "window, stride and channels have no effect on pictures";
+                found.push(Diagnostic::warning("content", message));
+            }
+            MqttContent::Jpeg => {}
+        }
+        found
+    }
+}
+
+fn hold_s() -> u32 {
+    HOLD_S
+}
+
+fn one() -> u32 {
+    1
+}
+
 /// Frames from MQTT messages.
-pub struct Mqtt {
+struct Mqtt {
     topic: String,
     content: MqttContent,
     incoming: Receiver<Incoming>,
@@ -34,11 +131,7 @@ impl Mqtt {
     ///
     /// # Errors
     /// [`SourceError::Fatal`] without a subscription.
-    pub fn open(
-        config: &MqttConfig,
-        model: &[String],
-        incoming: Option<Receiver<Incoming>>,
-    ) -> Result<Self, SourceError> {
+    fn open(config: &MqttConfig, model: &[String], incoming: Option<Receiver<Incoming>>) -> Result<Self, SourceError> {
         let fatal = || SourceError::Fatal {
             origin: config.topic.clone(),
             reason: "an mqtt source works only in the daemon, which subscribes for it".into(),
@@ -127,20 +220,19 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     use super::*;
-    use crate::source::MissingPolicy;
 
     fn config(topic: &str, content: MqttContent, window: u32) -> MqttConfig {
         let missing = MissingPolicy::Nan;
         MqttConfig { topic: topic.into(), content, channels: Vec::new(), missing, hold_s: 60, window, stride: 1 }
     }
 
-    /// What each message leads to.
+    /// Checks the result of each message.
     #[track_caller]
     fn check(content: MqttContent, window: u32, messages: &[(&str, &[u8])], expected: &[&str]) {
         check_for(&[], content, window, messages, expected);
     }
 
-    /// What each message leads to, for a model that names these channels.
+    /// Checks the result of each message, for a model that names these channels.
     #[track_caller]
     fn check_for(model: &[String], content: MqttContent, window: u32, messages: &[(&str, &[u8])], expected: &[&str]) {
         let (send, receive) = sync_channel(messages.len());

@@ -7,7 +7,7 @@
 //!    └── another size ────┘
 //! ```
 //!
-//! Whether a camera does not like a smaller size or is not there cannot be told by a child that ends without a picture: the
+//! A child that ends without a picture does not show if its camera refuses a smaller size or is not there: the
 //! size before is tried next, and only when that gives pictures the smaller one counts as refused.
 
 mod cut;
@@ -16,12 +16,12 @@ use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::backoff::Backoff;
-use super::{Next, Source, SourceError};
+use super::contract::{Next, Source, SourceError};
 use crate::frame::Frame;
 use crate::sys::child::{Child, Read, SpawnError, Spec};
 pub(super) use cut::{Cut, Mjpeg, Raw};
 
-/// What a kind of camera says about its child.
+/// Plan of a kind of camera for its child.
 #[derive(Debug)]
 pub(super) struct Plan {
     /// For people: `rtsp rtsp://***@10.0.0.5/s0 640x480 5 fps`.
@@ -30,7 +30,7 @@ pub(super) struct Plan {
     pub(super) origin: String,
     /// Programs to try, in this order.
     pub(super) specs: Vec<Spec>,
-    /// How its output is cut into pictures.
+    /// Cutter of its output into pictures.
     pub(super) cut: Cut,
     /// `[width, height]` in pixels that pictures of a lowered size would have otherwise.
     pub(super) full: Option<[u32; 2]>,
@@ -44,7 +44,7 @@ pub(super) struct Plan {
     pub(super) ends: bool,
 }
 
-/// How long one call may wait.
+/// Longest wait of one call.
 const TICK: Duration = Duration::from_millis(250);
 
 /// Pictures per second of the slowest camera: one picture in a quarter of an hour or so.
@@ -65,7 +65,7 @@ pub(super) struct Piped {
     backoff: Backoff,
     /// Stops for want of pictures, one after the other.
     hangs: u32,
-    /// When the next snapshot is due.
+    /// Due time of the next snapshot.
     due: Option<Instant>,
     why: String,
 }
@@ -73,15 +73,15 @@ pub(super) struct Piped {
 /// Longer sides of pictures in pixels; `None` = as configured.
 #[derive(Debug, Default)]
 struct Size {
-    /// What is asked for.
+    /// The size that is asked for.
     wanted: Option<u32>,
-    /// What the plan gives.
+    /// The size of the plan.
     planned: Option<u32>,
-    /// What came last.
+    /// The size of the last picture.
     proved: Option<u32>,
     /// Ended without a picture; whether that is its fault shows when another size is tried.
     doubted: Option<u32>,
-    /// What does not work.
+    /// Sizes that do not work.
     refused: Vec<u32>,
 }
 
@@ -115,9 +115,9 @@ struct Running {
     started: Instant,
     /// Pictures that came of it.
     pictures: u64,
-    /// When its first picture came.
+    /// Time of its first picture.
     since: Option<Instant>,
-    /// When its newest picture came, or when it was started.
+    /// Time of its newest picture, or of its start.
     progress: Instant,
 }
 
@@ -140,7 +140,7 @@ impl Piped {
         })
     }
 
-    /// What is started next gives pictures with a longer side of `side` pixels.
+    /// Makes the next child give pictures with a longer side of `side` pixels.
     fn plan_for(&mut self, side: Option<u32>) {
         if side == self.size.planned {
             return;
@@ -179,7 +179,7 @@ impl Piped {
         SourceError::Fatal { origin: self.plan.origin.clone(), reason: error.to_string() }
     }
 
-    /// What to do when a child that may never have given a picture has ended; schedules the next attempt.
+    /// Handles the end of a child that may never have given a picture; schedules the next attempt.
     fn ended(&mut self, first_picture: Option<Instant>, reason: String) -> SourceError {
         if first_picture.is_none() {
             let next = self.size.failed();
@@ -198,7 +198,7 @@ impl Piped {
         }
     }
 
-    /// How long to wait for a picture by now.
+    /// Longest wait for a picture by now.
     fn patience(&self) -> Duration {
         let longer = self.plan.patience.saturating_mul(1 << self.hangs.min(16));
         longer.min(MOST_PATIENCE.max(self.plan.patience))
@@ -332,7 +332,7 @@ impl Source for Piped {
     }
 }
 
-/// How long to wait for a picture at `fps` before the child is taken for hung: three pictures, but never under 15 s (a
+/// Longest wait for a picture at `fps` before the child is taken for hung: three pictures, but never under 15 s (a
 /// network camera may take that long to answer and to send its first key frame).
 pub(super) fn patience(fps: f64) -> Duration {
     Duration::from_secs_f64((3.0 / fps.max(LEAST_FPS)).max(15.0))

@@ -10,39 +10,104 @@
 //! them, and some modes show only the middle of the view (rpicam-apps, `RPiCamApp::selectMode`): the mode is therefore asked for
 //! by the configured size, which is what it goes by otherwise.
 
-use super::config::RpicamConfig;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::contract::{Context, Source, SourceError};
+use super::kind::{Device, Frames, Paths, SourceKind, interval};
 use super::piped::{Cut, Mjpeg, Piped, Plan, Raw, patience};
-use super::{Source, SourceError, sizes};
+use super::{program, sizes};
+use crate::frame::PixelFormat;
+use crate::frame::diagnostic::Diagnostic;
 use crate::sys::Mask;
 use crate::sys::child::Spec;
 
+/// Names of the program, the present one first.
+const PROGRAMS: [&str; 2] = ["rpicam-vid", "libcamera-vid"];
 const PACKAGE: &str = "the package rpicam-apps of Raspberry Pi OS (rpicam-apps-lite without a desktop)";
 /// Rows of a width that divides by this are padded by no ISP of a Pi.
 const UNPADDED: u32 = 128;
 /// JPEG quality; the program's own default of 50 costs accuracy.
 const QUALITY: &str = "90";
 
-/// The camera that `config` names; the child is started by the first call of `next`.
-///
-/// # Errors
-/// [`SourceError::Fatal`] for `extra_args` that it cannot read the output of.
-pub(super) fn open(config: &RpicamConfig) -> Result<Box<dyn Source>, SourceError> {
-    let config = config.clone();
-    Ok(Box::new(Piped::new(Box::new(move |side| plan(&config, side)))?))
+/// A Raspberry Pi camera.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RpicamConfig {
+    /// Camera number as `rpicam-hello --list-cameras` counts them.
+    #[schemars(range(min = 0, max = 15))]
+    pub camera: u32,
+    /// Width in pixels.
+    #[schemars(range(min = 16, max = 8192))]
+    pub width: u32,
+    /// Height in pixels.
+    #[schemars(range(min = 16, max = 8192))]
+    pub height: u32,
+    /// Pictures per second.
+    #[schemars(range(min = 0.1, max = 240.0))]
+    pub fps: f64,
+    /// Further arguments for `rpicam-vid`, for instance `["--hflip", "--vflip"]`.
+    pub extra_args: Vec<String>,
+    /// The program; empty = `rpicam-vid`, else `libcamera-vid`, from PATH.
+    pub program: String,
 }
 
-/// Smaller pictures that the camera can be asked for; none where `extra_args` fix the size.
-pub(super) fn capture_sizes(config: &RpicamConfig) -> Vec<[u32; 2]> {
-    let fixed = ["--width", "--height"].iter().any(|name| value_of(name, &config.extra_args).is_some());
-    if fixed { Vec::new() } else { sizes::free([config.width, config.height], step(config)) }
+impl Default for RpicamConfig {
+    fn default() -> Self {
+        RpicamConfig { camera: 0, width: 640, height: 480, fps: 15.0, extra_args: Vec::new(), program: String::new() }
+    }
 }
 
-/// What the width of a smaller picture divides by.
+impl SourceKind for RpicamConfig {
+    /// Starts nothing: the child is started by the first call of `next`. Fatal are `extra_args` whose output cannot be read.
+    fn open(&self, _: Context) -> Result<Box<dyn Source>, SourceError> {
+        let config = self.clone();
+        Ok(Box::new(Piped::new(Box::new(move |side| plan(&config, side)))?))
+    }
+
+    fn describe(&self) -> String {
+        format!("Raspberry Pi camera {}", self.camera)
+    }
+
+    fn frames(&self) -> Frames<'_> {
+        Frames::Pictures { format: PixelFormat::Jpeg, size: Some([self.width, self.height]) }
+    }
+
+    fn frame_interval(&self) -> Duration {
+        interval(self.fps)
+    }
+
+    /// None where `extra_args` fix the size.
+    fn capture_sizes(&self, _regions: bool) -> Vec<[u32; 2]> {
+        let fixed = ["--width", "--height"].iter().any(|name| value_of(name, &self.extra_args).is_some());
+        if fixed { Vec::new() } else { sizes::free([self.width, self.height], step(self)) }
+    }
+
+    fn exclusive_device(&self) -> Option<Device> {
+        Some(Device { name: format!("camera {}", self.camera), key: "camera" })
+    }
+
+    fn paths(&self) -> Paths {
+        Paths { read: program::paths(&self.program, &self.extra_args), devices: vec!["/dev".into()] }
+    }
+
+    fn check_files(&self) -> Vec<Diagnostic> {
+        program::check(&self.program, &PROGRAMS).into_iter().collect()
+    }
+
+    fn view(&self) -> Option<String> {
+        Some(format!("camera {} {}x{}", self.camera, self.width, self.height))
+    }
+}
+
+/// Divisor of a smaller picture's width.
 fn step(config: &RpicamConfig) -> u32 {
     if value_of("--codec", &config.extra_args) == Some("yuv420") { UNPADDED } else { 2 }
 }
 
-/// What to run for pictures with a longer side of `side` pixels; `None` = as configured.
+/// The child to run for pictures with a longer side of `side` pixels; `None` = as configured.
 fn plan(config: &RpicamConfig, side: Option<u32>) -> Result<Plan, SourceError> {
     let RpicamConfig { camera, width, height, fps, extra_args, program } = config;
     let full = [*width, *height];
@@ -95,7 +160,7 @@ fn plan(config: &RpicamConfig, side: Option<u32>) -> Result<Plan, SourceError> {
     args.extend(["--output".to_owned(), "-".to_owned()]);
 
     let programs = match program.as_str() {
-        "" => vec!["rpicam-vid", "libcamera-vid"],
+        "" => PROGRAMS.to_vec(),
         program => vec![program],
     };
     let spec = |program: &str| Spec {
@@ -159,7 +224,7 @@ mod tests {
     #[test]
     fn a_lowered_picture_keeps_the_field_of_view() {
         let config = RpicamConfig { width: 1640, height: 1232, ..RpicamConfig::default() };
-        assert_eq!(capture_sizes(&config), [[1230, 924], [820, 616], [616, 462], [410, 308]]);
+        assert_eq!(config.capture_sizes(false), [[1230, 924], [820, 616], [616, 462], [410, 308]]);
         let lowered = plan(&config, Some(820)).unwrap();
         let line = lowered.specs[0].args.join(" ");
         assert!(line.contains("--width 820 --height 616 ") && line.contains("--mode 1640:1232:12:P"), "{line}");
@@ -170,9 +235,9 @@ mod tests {
         let line = plan(&own_mode, Some(820)).unwrap().specs[0].args.join(" ");
         assert_eq!(line.matches("--mode").count(), 1, "{line}");
         let raw = RpicamConfig { extra_args: extra(&["--codec=yuv420"]), ..RpicamConfig::default() };
-        assert_eq!(capture_sizes(&raw)[0], [512, 384], "no camera pads its rows");
+        assert_eq!(raw.capture_sizes(false)[0], [512, 384], "no camera pads its rows");
         let fixed = RpicamConfig { extra_args: extra(&["--width=1640"]), ..config };
-        assert!(capture_sizes(&fixed).is_empty());
+        assert!(fixed.capture_sizes(false).is_empty());
     }
 
     #[test]

@@ -1,26 +1,149 @@
 //! A network camera through `ffmpeg`, which decodes, drops down to the wanted rate, scales, and writes raw I420.
 
+use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
-use super::address::{self, Address, Input};
-use super::config::{RtspConfig, RtspTransport};
-use super::piped::{Cut, LEAST_FPS, Piped, Plan, Raw, patience};
-use super::{Source, SourceError, sizes};
-use crate::sys::Mask;
-use crate::sys::child::Spec;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-/// The camera that `config` names; the child is started by the first call of `next`.
-///
-/// # Errors
-/// [`SourceError::Fatal`] for an empty URL.
-pub(super) fn open(config: &RtspConfig) -> Result<Box<dyn Source>, SourceError> {
-    let config = config.clone();
-    Ok(Box::new(Piped::new(Box::new(move |side| plan(&config, side)))?))
+use super::address::{self, Address, Input};
+use super::contract::{Context, Source, SourceError};
+use super::kind::{Frames, Paths, SourceKind, interval};
+use super::piped::{Cut, LEAST_FPS, Piped, Plan, Raw, patience};
+use super::{program, sizes};
+use crate::frame::PixelFormat;
+use crate::frame::diagnostic::{Diagnostic, quoted};
+use crate::sys::child::Spec;
+use crate::sys::mask::{redact, redact_args};
+use crate::sys::{Mask, landlock};
+
+/// The program that reads the camera.
+const PROGRAM: &str = "ffmpeg";
+
+/// A network camera.
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RtspConfig {
+    /// `rtsp://`, `http://` or a file that `ffmpeg` can read. A password in it never reaches the log.
+    #[schemars(length(min = 1))]
+    pub url: String,
+    /// Width in pixels that `ffmpeg` scales to.
+    #[serde(default = "w640")]
+    #[schemars(range(min = 16, max = 8192))]
+    pub width: u32,
+    /// Height in pixels that `ffmpeg` scales to.
+    #[serde(default = "h480")]
+    #[schemars(range(min = 16, max = 8192))]
+    pub height: u32,
+    /// Most pictures per second that `ffmpeg` passes on. A camera that is silent for the time of three of them, and for 15 s, is
+    /// connected anew.
+    #[serde(default = "five")]
+    #[schemars(range(min = 0.001, max = 240.0))]
+    pub fps: f64,
+    /// Transport of RTSP.
+    #[serde(default)]
+    pub transport: RtspTransport,
+    /// Further input arguments for `ffmpeg`, before `-i`.
+    #[serde(default)]
+    pub extra_args: Vec<String>,
+    /// The program; empty = `ffmpeg` from PATH.
+    #[serde(default)]
+    pub program: String,
 }
 
-/// Smaller pictures that `ffmpeg` can scale to; none from a file, which would start again from its beginning.
-pub(super) fn capture_sizes(config: &RtspConfig) -> Vec<[u32; 2]> {
-    if is_file(&config.url) { Vec::new() } else { sizes::free([config.width, config.height], 2) }
+impl fmt::Debug for RtspConfig {
+    /// Everything but what may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RtspConfig { url, width, height, fps, transport, extra_args, program } = self;
+        f.debug_struct("RtspConfig")
+            .field("url", if url.contains(['@', '?']) { &"***" } else { url })
+            .field("width", width)
+            .field("height", height)
+            .field("fps", fps)
+            .field("transport", transport)
+            .field("extra_args", &format_args!("[{} not shown]", extra_args.len()))
+            .field("program", program)
+            .finish()
+    }
+}
+
+/// Transport of RTSP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RtspTransport {
+    /// Interleaved in the RTSP connection; survives firewalls and packet loss.
+    #[default]
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+impl SourceKind for RtspConfig {
+    /// Starts nothing: the child is started by the first call of `next`. Fatal is an empty URL.
+    fn open(&self, _: Context) -> Result<Box<dyn Source>, SourceError> {
+        let config = self.clone();
+        Ok(Box::new(Piped::new(Box::new(move |side| plan(&config, side)))?))
+    }
+
+    fn describe(&self) -> String {
+        redact(&self.url)
+    }
+
+    fn frames(&self) -> Frames<'_> {
+        Frames::Pictures { format: PixelFormat::I420, size: Some([self.width, self.height]) }
+    }
+
+    fn frame_interval(&self) -> Duration {
+        interval(self.fps)
+    }
+
+    /// Sizes that `ffmpeg` can scale to; none from a file, which would start again from its beginning.
+    fn capture_sizes(&self, _regions: bool) -> Vec<[u32; 2]> {
+        if is_file(&self.url) { Vec::new() } else { sizes::free([self.width, self.height], 2) }
+    }
+
+    fn paths(&self) -> Paths {
+        let mut read = program::paths(&self.program, &self.extra_args);
+        let local = self.url.strip_prefix("file:").map_or(self.url.as_str(), |path| path.trim_start_matches("//"));
+        if !local.contains("://") {
+            read.push(landlock::directory(Path::new(local)));
+        }
+        Paths { read, devices: vec!["/dev".into()] }
+    }
+
+    fn check(&self) -> Vec<Diagnostic> {
+        let Some(doubt) = address::doubt(&self.url) else { return Vec::new() };
+        let diagnostic =
+            if doubt.usable { Diagnostic::warning("url", doubt.why) } else { Diagnostic::error("url", doubt.why) };
+        vec![diagnostic.found(quoted(&redact(&self.url))).help(doubt.how)]
+    }
+
+    fn check_files(&self) -> Vec<Diagnostic> {
+        program::check(&self.program, &[PROGRAM]).into_iter().collect()
+    }
+
+    fn secret_keys(&self) -> Vec<&'static str> {
+        let url = (redact(&self.url) != self.url).then_some("url");
+        let arguments = (redact_args(&self.extra_args) != self.extra_args).then_some("extra_args");
+        url.into_iter().chain(arguments).collect()
+    }
+
+    fn view(&self) -> Option<String> {
+        Some(self.url.clone())
+    }
+}
+
+fn w640() -> u32 {
+    640
+}
+
+fn h480() -> u32 {
+    480
+}
+
+fn five() -> f64 {
+    5.0
 }
 
 fn scheme(url: &str) -> String {
@@ -31,7 +154,7 @@ fn is_file(url: &str) -> bool {
     scheme(url) == "file"
 }
 
-/// Whether pictures get their times from when they arrive. MJPEG over HTTP or a bare socket has no clock, and ffmpeg takes each
+/// True for pictures that get their times at arrival. MJPEG over HTTP or a bare socket has no clock, and ffmpeg takes each
 /// picture for 1/25 s (frigate 1725 and 1776). What comes in segments, or faster than it is to be seen, has a clock of its own
 /// that must be kept.
 fn times_by_arrival(url: &str) -> bool {
@@ -53,7 +176,7 @@ fn thin_out(fps: f64) -> String {
     format!("select='isnan(prev_selected_t)+not(eq({},{}))'", turn("t"), turn("prev_selected_t"))
 }
 
-/// What to run for pictures with a longer side of `side` pixels; `None` = as configured.
+/// The child to run for pictures with a longer side of `side` pixels; `None` = as configured.
 fn plan(config: &RtspConfig, side: Option<u32>) -> Result<Plan, SourceError> {
     let RtspConfig { url, width, height, fps, transport, extra_args, program } = config;
     let full = [*width, *height];
@@ -104,7 +227,7 @@ fn plan(config: &RtspConfig, side: Option<u32>) -> Result<Plan, SourceError> {
     args.extend(output.split(' ').map(str::to_owned));
     args.extend(["-vf".to_owned(), filter, "pipe:1".to_owned()]);
 
-    let program = if program.is_empty() { "ffmpeg" } else { program };
+    let program = if program.is_empty() { PROGRAM } else { program };
     let spec = Spec {
         name: program.rsplit('/').next().unwrap_or(program).to_owned(),
         program: program.to_owned(),
@@ -187,12 +310,12 @@ mod tests {
     #[test]
     fn a_lowered_picture_is_scaled_by_ffmpeg_and_says_so() {
         let config = config("rtsp://cam/s0");
-        assert_eq!(capture_sizes(&config), [[480, 360], [320, 240], [240, 180], [160, 120]]);
+        assert_eq!(config.capture_sizes(false), [[480, 360], [320, 240], [240, 180], [160, 120]]);
         let lowered = plan(&config, Some(320)).unwrap();
         assert!(lowered.specs[0].args.iter().any(|a| a.contains("scale=320:240:")), "{:?}", lowered.specs[0].args);
         assert_eq!((lowered.full, plan(&config, None).unwrap().full), (Some([640, 480]), None));
         assert!(
-            capture_sizes(&RtspConfig { url: "/data/yard.mp4".into(), ..config }).is_empty(),
+            RtspConfig { url: "/data/yard.mp4".into(), ..config }.capture_sizes(false).is_empty(),
             "it would start again"
         );
     }

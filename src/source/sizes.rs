@@ -9,7 +9,7 @@ const LEAST: [u32; 2] = [64, 48];
 /// A size has to have at most this share of the pixels of the one before it: less of a difference is no rung's worth.
 const WORTH_ASKING: f64 = 0.75;
 
-/// How far the shape may differ from the configured one: what rounding to whole pixels takes.
+/// Allowed difference from the configured shape: the effect of rounding to whole pixels.
 const SAME_SHAPE: f64 = 0.02;
 
 /// Most sizes that are offered.

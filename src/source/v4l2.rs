@@ -12,6 +12,7 @@
 //! A picture is copied once, out of the mapped buffer into the frame, and its buffer goes back to the driver before the
 //! picture is looked at, so that a slow model never starves the camera.
 
+mod config;
 mod device;
 mod negotiate;
 mod sizes;
@@ -22,25 +23,73 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::io::Errno;
 
 use super::backoff::Backoff;
-use super::config::V4l2Config;
+use super::contract::{Context, Next, Source, SourceError};
+use super::kind::{self, Frames, Paths, SourceKind, interval, shown};
+use super::mjpeg;
 use super::piped::patience;
-use super::{Next, Source, SourceError, mjpeg};
+use crate::frame::diagnostic::Diagnostic;
 use crate::frame::{Frame, PixelFormat};
 use crate::sys::landlock;
 use crate::sys::v4l2::{Node, Taken};
 use device::Device;
-use negotiate::{Agreed, negotiate};
+use negotiate::{Agreed, NotStarted, busy_or, negotiate};
 
-/// The camera that `config` names. A device that is not there is waited for.
-pub(super) fn open(config: &V4l2Config) -> Box<dyn Source> {
-    let path = config.device.clone();
-    let opener = Box::new(move || Ok(Box::new(Node::open(&path)?) as Box<dyn Device>));
-    Box::new(V4l2::new(config.clone(), opener))
-}
+pub use config::{V4l2Config, V4l2Format};
 
-/// Smaller pictures that the device offers; none while it cannot be opened.
-pub(super) fn capture_sizes(config: &V4l2Config) -> Vec<[u32; 2]> {
-    Node::open(&config.device).map(|mut node| sizes::smaller(&mut node, config)).unwrap_or_default()
+impl SourceKind for V4l2Config {
+    fn open(&self, _: Context) -> Result<Box<dyn Source>, SourceError> {
+        let path = self.device.clone();
+        let opener = Box::new(move || Ok(Box::new(Node::open(&path)?) as Box<dyn Device>));
+        Ok(Box::new(V4l2::new(self.clone(), opener)))
+    }
+
+    fn describe(&self) -> String {
+        format!("camera {}", self.device.display())
+    }
+
+    fn frames(&self) -> Frames<'_> {
+        let format = match self.format {
+            V4l2Format::Auto | V4l2Format::Mjpg => PixelFormat::Jpeg,
+            V4l2Format::Yuyv => PixelFormat::Yuyv,
+            V4l2Format::Nv12 => PixelFormat::Nv12,
+            V4l2Format::Yu12 => PixelFormat::I420,
+        };
+        Frames::Pictures { format, size: Some([self.width, self.height]) }
+    }
+
+    fn frame_interval(&self) -> Duration {
+        interval(self.fps)
+    }
+
+    /// The sizes that the device offers; none while it cannot be opened, and none for `regions`: no driver tells the field of
+    /// view of a smaller picture.
+    fn capture_sizes(&self, regions: bool) -> Vec<[u32; 2]> {
+        if regions {
+            return Vec::new();
+        }
+        Node::open(&self.device).map(|mut node| sizes::smaller(&mut node, self)).unwrap_or_default()
+    }
+
+    fn exclusive_device(&self) -> Option<kind::Device> {
+        Some(kind::Device { name: self.device.display().to_string(), key: "device" })
+    }
+
+    /// All of `/dev`: a camera that is plugged in again is a new device file.
+    fn paths(&self) -> Paths {
+        Paths { devices: vec!["/dev".into(), landlock::directory(&self.device)], ..Paths::default() }
+    }
+
+    fn check_files(&self) -> Vec<Diagnostic> {
+        if self.device.exists() {
+            return Vec::new();
+        }
+        let diagnostic = Diagnostic::warning("device", "is not there now; it is waited for");
+        vec![diagnostic.found(shown(&self.device)).help("`leptond probe` lists the cameras")]
+    }
+
+    fn view(&self) -> Option<String> {
+        Some(format!("{} {}x{}", self.device.display(), self.width, self.height))
+    }
 }
 
 type Opener = Box<dyn FnMut() -> Result<Box<dyn Device>, Errno> + Send>;
@@ -52,9 +101,9 @@ struct V4l2 {
     opener: Opener,
     running: Option<Running>,
     backoff: Backoff,
-    /// Why there is no picture.
+    /// Reason for having no picture.
     waiting: String,
-    /// What was agreed with the device last.
+    /// The last agreement with the device, for people.
     describe: String,
     /// It gave a picture once: whatever is wrong with it now may pass.
     proved: bool,
@@ -69,9 +118,9 @@ struct V4l2 {
 struct Running {
     device: Box<dyn Device>,
     agreed: Agreed,
-    /// When its first picture came.
+    /// Time of its first picture.
     since: Option<Instant>,
-    /// When its newest picture came, or when the stream was started.
+    /// Time of its newest picture, or of the start of the stream.
     progress: Instant,
     /// `EIO` in a row.
     faults: u32,
@@ -81,16 +130,7 @@ struct Running {
     missed: u64,
 }
 
-/// Why a device could not be started.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum NotStarted {
-    /// It may be there, free or permitted later.
-    Later(String),
-    /// It is the wrong device, or cannot do what is wanted.
-    Never(String),
-}
-
-/// How long one call may wait.
+/// Longest wait of one call.
 const TICK: Duration = Duration::from_millis(250);
 /// So many `EIO` in a row are no passing fault.
 const MOST_FAULTS: u32 = 10;
@@ -278,7 +318,7 @@ impl Source for V4l2 {
     }
 }
 
-/// Whether all of the picture is there.
+/// Checks that all of the picture is there.
 fn whole(agreed: &Agreed, data: &[u8]) -> Result<(), String> {
     if agreed.pixels == PixelFormat::Jpeg {
         return mjpeg::check(data).map_err(|reason| format!("{reason} ({} bytes)", data.len()));
@@ -299,14 +339,6 @@ fn not_opened(path: &Path, error: Errno) -> NotStarted {
         }
         Errno::BUSY => format!("{path} is in use by another program"),
         error => format!("{path} cannot be opened: {error}"),
-    })
-}
-
-fn busy_or(error: Errno, what: &str) -> NotStarted {
-    NotStarted::Later(match error {
-        Errno::BUSY => "in use by another program".into(),
-        Errno::NODEV | Errno::NXIO => "went away while it was being started".into(),
-        error => format!("{what}: {error}"),
     })
 }
 

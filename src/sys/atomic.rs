@@ -1,4 +1,4 @@
-//! Small files that are written whole or not at all, and leave nothing behind where they cannot be.
+//! Atomic replacement of small files; a failed write leaves nothing behind.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -9,26 +9,27 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
-/// Tells apart what threads of one process write at once.
+/// Makes temporary names unique among the threads of a process.
 static WRITTEN: AtomicU32 = AtomicU32::new(0);
 
-/// Replaces `file` with `bytes`: the old content or the new one is there at any time, also when two processes write at once. Its directory
-/// is made. What was written of the new one is taken away again where that fails: a full disk would keep an empty file of each attempt.
+/// Replaces `file` with `bytes` atomically: readers see the old or the new content, also when two processes write at once. The
+/// parent directory is created. A failed write removes its temporary file, since a full disk would otherwise keep an empty file
+/// of each attempt.
 ///
 /// # Errors
-/// What the system says; `file` is then as it was.
+/// The system's error; `file` is then unchanged.
 pub fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
     put(file, bytes, |_| Ok(()))
 }
 
-/// [`replace`], and not before the content is on the disk: after a loss of power, too, the old one or the new one is there. An SD card
+/// [`replace`] that returns once the content is on the disk, so that a power loss leaves the old or the new content. An SD card
 /// may take seconds for it.
 ///
 /// # Errors
 /// The same.
 pub fn replace_durably(file: &Path, bytes: &[u8]) -> io::Result<()> {
     put(file, bytes, File::sync_all)?;
-    // The new name is on the disk when its directory is. Where that cannot be had, the old content is found after a loss of power.
+    // The new name is durable once its directory is. Without that, a power loss leaves the old content.
     if let Some(dir) = file.parent() {
         let _ = File::open(dir).and_then(|dir| dir.sync_all());
     }
@@ -47,12 +48,12 @@ fn put(file: &Path, bytes: &[u8], settle: impl FnOnce(&File) -> io::Result<()>) 
         std::fs::rename(&partial, file)
     };
     write().inspect_err(|_| {
-        // It may never have been made.
+        // The file may never have been created.
         let _ = std::fs::remove_file(&partial);
     })
 }
 
-/// Takes away what processes that are gone had written of `file` when they were killed.
+/// Removes temporary files of `file` that killed processes left.
 pub fn sweep(file: &Path) {
     let (Some(dir), Some(stem)) = (file.parent(), file.file_stem()) else { return };
     let left: Vec<PathBuf> = std::fs::read_dir(dir)
@@ -63,12 +64,12 @@ pub fn sweep(file: &Path) {
         .map(|entry| entry.path())
         .collect();
     for path in left {
-        // Another process may have been quicker.
+        // Another process may have removed it first.
         let _ = std::fs::remove_file(path);
     }
 }
 
-/// Whether `name` is `<stem>.<pid>-<number>.part` of a process that is gone, or of an earlier one that had our number.
+/// Matches `<stem>.<pid>-<number>.part` of a process that has ended, or of an earlier one with our process id.
 fn is_left(name: &OsStr, stem: &OsStr) -> bool {
     let ours = || {
         let rest = name.to_str()?.strip_prefix(stem.to_str()?)?.strip_prefix('.')?.strip_suffix(".part")?;

@@ -1,9 +1,9 @@
-//! beneath: files that are opened below a directory and nowhere else.
+//! Files opened beneath a directory and nowhere else.
 //!
-//! A bundle, or an ONNX file with its data beside it, names files, and may come from anywhere. A name that leads out of its directory
-//! (by `..`, as an absolute path or through a symbolic link) would let it read whatever the process may read. `openat2(2)` with
-//! `RESOLVE_BENEATH` and `RESOLVE_NO_SYMLINKS` resolves a name in one step that nobody can change in between; where a kernel before
-//! 5.6, an emulator or a container's filter does not know the call, each part of the name is opened in turn with `O_NOFOLLOW`.
+//! A bundle, or an ONNX file with external data, names files and may come from an untrusted source. A name that leads out of its
+//! directory (by `..`, as an absolute path or through a symbolic link) would let it read everything that the process may read.
+//! `openat2(2)` with `RESOLVE_BENEATH` and `RESOLVE_NO_SYMLINKS` resolves a name in one step without a race. On kernels before
+//! 5.6, emulators and container filters without that call, each component is opened in turn with `O_NOFOLLOW`.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,7 +21,7 @@ const NO_NAME: &str = "not the name of a file";
 const LINK: &str = "leads through a symbolic link, which is not followed here";
 const FOREIGN: &str = "another user's file with a second name here (a hard link)";
 
-/// A directory, open: it stays the same one whatever is done to its name.
+/// An open directory, unaffected by changes to its name.
 #[derive(Debug)]
 pub struct Directory {
     fd: OwnedFd,
@@ -29,7 +29,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Opens a directory. Its own path may lead through symbolic links: it was named by a person.
+    /// Opens a directory. Its own path may lead through symbolic links, since a person chose it.
     ///
     /// # Errors
     /// [`FileError::Io`].
@@ -40,12 +40,12 @@ impl Directory {
         Ok(Directory { fd, path: path.into() })
     }
 
-    /// As it was named; for messages.
+    /// Path as given, for messages.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Opens a regular file: `name` is relative, may name directories, and leads through no link.
+    /// Opens a regular file. `name` is relative and leads through no link; it may name subdirectories.
     ///
     /// # Errors
     /// [`FileError::Outside`], [`FileError::Kind`] or [`FileError::Io`].
@@ -53,7 +53,7 @@ impl Directory {
         self.open_by(name, openat2)
     }
 
-    /// All of a file, of at most `limit_bytes`.
+    /// Reads a file of at most `limit_bytes`.
     ///
     /// # Errors
     /// As [`Directory::open_file`], or [`FileError::TooLarge`].
@@ -69,8 +69,8 @@ impl Directory {
         text(self.read(name, limit_bytes)?)
     }
 
-    /// [`Directory::read`] for a file that is going to be copied to where others can read it: refused as well is a file of another user
-    /// than the directory's that has a second name, which a user may have made without being allowed to read it.
+    /// [`Directory::read`] for a file that will be copied to a place that others can read. Also refuses another user's file with
+    /// a second hard link, since any user can create such a link without permission to read the file.
     ///
     /// # Errors
     /// The same.
@@ -86,7 +86,7 @@ impl Directory {
 
     fn open_by(&self, name: &str, open: Open) -> Result<File, FileError> {
         let path = plain(name)?;
-        // Found before it is opened: to open a device may already do something, and to open a FIFO wakes its writer.
+        // Checked before opening: opening a device may have side effects, and opening a FIFO wakes its writer.
         let found = self.resolve(path, OFlags::PATH, open)?;
         let about = rustix::fs::fstat(&found).map_err(std::io::Error::from)?;
         match FileType::from_raw_mode(about.st_mode) {
@@ -109,7 +109,7 @@ impl Directory {
         }
     }
 
-    /// Opens each directory of `path` in the one before it.
+    /// Opens each directory of `path` relative to its parent.
     fn step_by_step(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, FileError> {
         let mut above: Option<OwnedFd> = None;
         let mut parts = path.components().peekable();
@@ -143,7 +143,7 @@ fn openat2(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, E
     rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve)
 }
 
-/// A name of which every part is one, as a path.
+/// `name` as a path of plain components only.
 fn plain(name: &str) -> Result<&Path, FileError> {
     let path = Path::new(name);
     let mut parts = 0;
@@ -167,7 +167,7 @@ mod tests {
 
     use super::*;
 
-    /// A kernel that does not know the call, and a filter that forbids it.
+    /// A kernel without the call, and a filter that forbids it.
     const WAYS: [Open; 3] = [openat2, |_, _, _| Err(Errno::NOSYS), |_, _, _| Err(Errno::PERM)];
 
     fn outside(error: &FileError) -> bool {

@@ -1,9 +1,9 @@
-//! Child processes that cannot outlive us, leak or hang us: spawned, read with a timeout, stopped, reaped.
+//! Child processes that cannot outlive, leak into or hang the daemon: spawned, read with a timeout, stopped, reaped.
 //!
-//! Every child is forked by one thread that lives as long as the process, because the parent-death signal that ends a
-//! child with us follows the *thread* that forked it (`prctl(2)`, `PR_SET_PDEATHSIG`): forked from a pipeline's own thread,
-//! a child would be killed whenever that pipeline is reloaded. A child has its own process group, no standard input but what
-//! it is given at its start, and inherits no other descriptor (Rust opens everything close-on-exec).
+//! One long-lived thread forks every child, because the parent-death signal that ends a child with the daemon follows the
+//! *thread* that forked it (`prctl(2)`, `PR_SET_PDEATHSIG`): a child forked by a pipeline's thread would be killed at each reload
+//! of that pipeline. A child has its own process group, no standard input beyond the bytes given at its start, and no other
+//! inherited descriptor (Rust opens everything close-on-exec).
 
 #![allow(unsafe_code, reason = "Command::pre_exec")]
 
@@ -26,65 +26,65 @@ use rustix::process::{
 use super::Mask;
 use lines::Lines;
 
-/// What to run.
+/// A program to run.
 #[derive(Clone, Debug)]
 pub struct Spec {
     /// Name in log lines and errors: `ffmpeg`.
     pub name: String,
     /// Program: a path, or a name that is looked up in PATH.
     pub program: String,
-    /// Its arguments, which every user of the computer can read.
+    /// Arguments; every user of the computer can read them.
     pub args: Vec<String>,
-    /// What it reads on standard input, up to 64 KiB; empty = there is none.
+    /// Standard input of up to 64 KiB; empty = none.
     pub stdin: Vec<u8>,
-    /// The package that holds the program, for the error when it is missing: `the Debian package ffmpeg`.
+    /// Package with the program, named in the error when the program is missing: `the Debian package ffmpeg`.
     pub package: &'static str,
-    /// What must not be shown of its messages.
+    /// Secrets to mask in its messages.
     pub mask: Mask,
 }
 
-/// Why a child could not be started.
+/// A child could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
-    /// There is no such program: only an installation can mend it.
+    /// The program is missing and has to be installed.
     #[error("the program {program} was not found: install {package}, or name it by its full path")]
     Missing {
         /// The program.
         program: String,
-        /// What holds it.
+        /// Package with the program.
         package: &'static str,
     },
-    /// The program may not be run.
+    /// The program may not be executed.
     #[error("the program {program} may not be run: permission denied")]
     Denied {
         /// The program.
         program: String,
     },
-    /// Anything else, such as too many processes: may pass.
+    /// Any other cause, such as too many processes; may be temporary.
     #[error("{program} could not be started: {error}")]
     Failed {
         /// The program.
         program: String,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
 }
 
-/// What [`Child::read`] achieved.
+/// Result of [`Child::read`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {
-    /// So many bytes were read.
+    /// Number of bytes read.
     Data(usize),
-    /// Nothing came in time.
+    /// Nothing arrived in time.
     Quiet,
     /// The child closed its standard output: it has ended or is about to.
     Closed,
 }
 
-/// How a child ended.
+/// End of a child.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
-    /// By itself with status 0.
+    /// It ended by itself with status 0.
     pub success: bool,
     /// For people: `ffmpeg ended with status 1: Connection refused`.
     pub words: String,
@@ -100,16 +100,16 @@ pub struct Child {
     lines: Lines,
 }
 
-/// How long a child may take to end after SIGTERM before SIGKILL.
+/// Time from SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_millis(200);
-/// How long a child is waited for that has closed its output (before SIGTERM), or was sent SIGKILL (before it is left to
-/// the spawning thread: a process stuck in a driver ends when the driver lets it).
+/// Time for a child to end after it has closed its output (then SIGTERM), or after SIGKILL (then it is left to the spawning
+/// thread: a process stuck in a driver ends when the driver returns).
 const MOMENT: Duration = Duration::from_millis(100);
-/// Bytes of standard error taken in one [`Child::read`]: a child that floods it is slowed to this.
+/// Bytes of standard error taken in one [`Child::read`]; a child that floods it is slowed to this rate.
 const STDERR_PER_READ: usize = 256 * 1024;
 
 impl Child {
-    /// Starts it, its output and messages on pipes.
+    /// Starts the program with its output and messages on pipes.
     ///
     /// # Errors
     /// [`SpawnError`].
@@ -125,7 +125,7 @@ impl Child {
         let parent = getpid();
         let die_with_us = move || {
             set_parent_process_death_signal(Some(Signal::KILL))?;
-            // We may have died between the fork and the line above; the signal would then never come.
+            // The daemon may have died between the fork and the line above; the signal would then never come.
             if getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
         };
         // SAFETY: between fork and exec only async-signal-safe calls are allowed; the closure makes two plain system calls
@@ -154,15 +154,15 @@ impl Child {
         Ok(child)
     }
 
-    /// Its process id, while it runs.
+    /// Process id while it runs.
     pub fn id(&self) -> Option<u32> {
         self.process.as_ref().map(std::process::Child::id)
     }
 
-    /// Waits up to `timeout` for output and reads what is there into `into`; its messages go to the log meanwhile.
+    /// Waits up to `timeout` for output and reads what is available into `into`; messages go to the log meanwhile.
     ///
     /// # Errors
-    /// Whatever `poll(2)` or `read(2)` says, beyond interruption.
+    /// Errors of `poll(2)` or `read(2)` except interruption.
     pub fn read(&mut self, into: &mut [u8], timeout: Duration) -> io::Result<Read> {
         let deadline = Instant::now() + timeout;
         let mut budget = STDERR_PER_READ;
@@ -186,13 +186,12 @@ impl Child {
         }
     }
 
-    /// Stops it if it still runs (SIGTERM, then SIGKILL, to its whole process group) and says how it ended. Takes at most
-    /// 400 ms.
+    /// Stops a running child (SIGTERM, then SIGKILL, to its whole process group) within 400 ms and returns how it ended.
     pub fn stop(mut self) -> Exit {
         self.end(Duration::ZERO)
     }
 
-    /// Like [`Child::stop`], for a child that has closed its output: lets it end by itself first.
+    /// [`Child::stop`] for a child that has closed its output, which is first given time to end by itself.
     pub fn finish(mut self) -> Exit {
         self.end(MOMENT)
     }
@@ -207,7 +206,7 @@ impl Child {
             let _ = kill_process_group(pid, Signal::TERM);
         }
         let gone = !asked || ended(pid, GRACE);
-        // Also when it is gone: what it started may live on. It was not reaped, so its id still means this group.
+        // Sent even after its end, for processes that it started. It was not reaped, so its id still means this group.
         let _ = kill_process_group(pid, Signal::KILL);
         self.drain_stderr(STDERR_PER_READ);
         self.lines.flush(Instant::now());
@@ -229,7 +228,7 @@ impl Child {
         }
     }
 
-    /// Waits for output or messages; says which came.
+    /// Waits for output or messages. Returns `(output, messages)`.
     fn wait(&self, timeout: Duration, with_stderr: bool) -> io::Result<(bool, bool)> {
         let mut fds = [
             PollFd::new(&self.stdout, PollFlags::IN),
@@ -244,7 +243,7 @@ impl Child {
         }
     }
 
-    /// Logs what is there on standard error, up to `most` bytes; gives the number of bytes.
+    /// Logs available standard error, up to `most` bytes. Returns the number of bytes.
     fn drain_stderr(&mut self, most: usize) -> usize {
         let mut chunk = [0; 4096];
         let mut total = 0;
@@ -273,9 +272,9 @@ impl Drop for Child {
     }
 }
 
-/// A pipe that holds `bytes` and then ends.
+/// A pipe with `bytes` followed by end of file.
 fn filled(bytes: &[u8]) -> io::Result<io::PipeReader> {
-    // As much as a pipe takes without a reader (pipe(7)).
+    // Capacity of a pipe without a reader (pipe(7)).
     const MOST: usize = 64 * 1024;
     if bytes.len() > MOST {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "too much for its standard input"));
@@ -285,17 +284,17 @@ fn filled(bytes: &[u8]) -> io::Result<io::PipeReader> {
     Ok(reader)
 }
 
-/// Process ids of the children that were started and not waited for yet. Each pipeline has one child at a time, so there are
-/// never more than pipelines and those that are about to end.
+/// Process ids of started children that were not waited for yet. Bounded by the number of pipelines and of children about to end,
+/// since each pipeline has one child at a time.
 static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
-/// Process ids of our living children, for whoever counts what we cost.
+/// Process ids of our running children.
 pub fn running() -> Vec<u32> {
     ids().clone()
 }
 
 fn ids() -> MutexGuard<'static, Vec<u32>> {
-    // Pushing and removing leave the list whole, whatever panics.
+    // Pushing and removing leave the list valid even after a panic.
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -303,7 +302,7 @@ fn forget(id: u32) {
     ids().retain(|running| *running != id);
 }
 
-/// Whether the process ended within `timeout`; leaves it unreaped.
+/// Waits up to `timeout` for the process to end, without reaping it.
 fn ended(pid: Pid, timeout: Duration) -> bool {
     let deadline = Instant::now() + timeout;
     loop {
@@ -350,7 +349,7 @@ fn spawner() -> io::Result<Sender<Job>> {
     }
     let (sender, jobs) = mpsc::channel();
     std::thread::Builder::new().name("children".into()).spawn(move || spawn_children(&jobs))?;
-    // Two threads may race here; the loser's thread ends when its sender is dropped, having forked nothing.
+    // Two threads may race here; the loser's thread ends when its sender is dropped, without having forked.
     Ok(SPAWNER.get_or_init(|| sender).clone())
 }
 

@@ -1,5 +1,4 @@
-//! Files that may be anything: a path names a FIFO or a device as easily as a file, and a size that was asked for says nothing of
-//! what a read gives.
+//! Reading of untrusted paths: a path may name a FIFO or a device, and the reported size is no bound on what a read returns.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -8,40 +7,40 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// Why a file was not read.
+/// A file could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The system's word. [`std::io::ErrorKind::NotFound`] and others of the kind may pass.
+    /// The system's error. [`std::io::ErrorKind::NotFound`] and similar ones may be temporary.
     #[error("{}", words(.0))]
     Io(#[from] io::Error),
-    /// It is no regular file.
+    /// Not a regular file.
     #[error("is {0}, a regular file is wanted")]
     Kind(&'static str),
-    /// It has, or gave, more than is taken.
+    /// Larger than the limit.
     #[error("more than {limit_bytes} bytes, the most that is read")]
     TooLarge {
-        /// What is taken at most.
+        /// Largest size accepted.
         limit_bytes: u64,
     },
-    /// It is not text.
+    /// Not text.
     #[error("not UTF-8 text (from byte {valid_bytes} on)")]
     NotText {
-        /// Bytes before the first one that is wrong.
+        /// Bytes before the first invalid one.
         valid_bytes: usize,
     },
-    /// The name leads out of the directory that it has to be in.
+    /// The name leads out of its directory.
     #[error("{0}")]
     Outside(&'static str),
 }
 
 impl FileError {
-    /// Whether there is no such file.
+    /// `true` for a file that does not exist.
     pub fn is_missing(&self) -> bool {
         matches!(self, FileError::Io(error) if error.kind() == io::ErrorKind::NotFound)
     }
 
-    /// Whether the same may succeed later although nobody changes what was asked for: nothing is there yet, the system has no room,
-    /// a disk does not answer.
+    /// `true` for errors that may vanish without a change of configuration: the file does not exist yet, the system is out of
+    /// resources, a disk does not answer.
     pub fn may_pass(&self) -> bool {
         matches!(self, FileError::Io(_))
     }
@@ -49,21 +48,20 @@ impl FileError {
 
 fn words(error: &io::Error) -> String {
     match error.kind() {
-        // Some files of /proc wait for something to happen.
+        // Some files of /proc block until an event.
         io::ErrorKind::WouldBlock => "gives nothing to read now, as a regular file would".into(),
         _ => error.to_string(),
     }
 }
 
-/// Opens a regular file; symbolic links are followed. A FIFO, a device or a directory is named instead, and nothing that can wait is
-/// waited for.
+/// Opens a regular file, following symbolic links, without blocking. Refuses FIFOs, devices and directories.
 ///
 /// # Errors
 /// [`FileError::Io`] or [`FileError::Kind`].
 pub fn open_regular(path: &Path) -> Result<File, FileError> {
-    // Asked first: to open a device may already do something, and to open a FIFO wakes its writer.
+    // Checked before opening: opening a device may have side effects, and opening a FIFO wakes its writer.
     regular(&std::fs::metadata(path)?)?;
-    // It may be another file by now.
+    // The path may name another file by now.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     regular(&file.metadata()?)?;
@@ -83,14 +81,14 @@ pub(super) fn regular(about: &std::fs::Metadata) -> Result<(), FileError> {
     }))
 }
 
-/// Whether a path leads to `/dev/null`, which by convention stands for a file that says nothing.
+/// `true` for a path to `/dev/null`, the conventional empty file.
 pub fn is_null(path: &Path) -> bool {
     // Device numbers of Linux: Documentation/admin-guide/devices.txt.
     let null = rustix::fs::makedev(1, 3);
     std::fs::metadata(path).is_ok_and(|about| about.file_type().is_char_device() && about.rdev() == null)
 }
 
-/// All of a regular file, of at most `limit_bytes`.
+/// Reads a regular file of at most `limit_bytes`.
 ///
 /// # Errors
 /// [`FileError`]; the caller names the path.
@@ -110,8 +108,8 @@ pub(super) fn text(bytes: Vec<u8>) -> Result<String, FileError> {
     String::from_utf8(bytes).map_err(|e| FileError::NotText { valid_bytes: e.utf8_error().valid_up_to() })
 }
 
-/// Everything of an open file from its first byte on, whatever was read of it before. The bound holds for what is read: the size that
-/// the system tells is 0 for files of `/proc`, and is out of date for one that grows.
+/// Reads an open file from its first byte, regardless of its position. The limit applies to the bytes read, because the reported
+/// size is 0 for files of `/proc` and stale for a growing file.
 ///
 /// # Errors
 /// [`FileError::Io`] or [`FileError::TooLarge`].
@@ -121,10 +119,10 @@ pub fn read_open(file: &File, limit_bytes: u64) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
-/// [`read_open`] behind what `bytes` holds already, for a buffer that is used again.
+/// [`read_open`] that appends to a reused buffer.
 ///
 /// # Errors
-/// The same; what was read until then stays in `bytes`.
+/// The same; bytes read before the error stay in `bytes`.
 pub fn read_open_into(file: &File, limit_bytes: u64, bytes: &mut Vec<u8>) -> Result<(), FileError> {
     let said = file.metadata()?.len();
     if said > limit_bytes {
@@ -142,7 +140,7 @@ fn no_memory(_: std::collections::TryReserveError) -> io::Error {
     io::Error::from(io::ErrorKind::OutOfMemory)
 }
 
-/// Reads by position, so that threads that share a file do not share its place.
+/// Reads by position, so that threads can share a file.
 struct FromStart<'a> {
     file: &'a File,
     at: u64,
@@ -199,7 +197,7 @@ mod tests {
         let path = dir.path().join("sparse");
         File::create(&path).unwrap().set_len(1 << 40).unwrap();
         assert!(matches!(read_regular(&path, 1 << 20), Err(FileError::TooLarge { limit_bytes: 1_048_576 })));
-        // Their size is 0, and they have something to say.
+        // Their reported size is 0, yet they have content.
         let status = Path::new("/proc/self/status");
         assert_eq!(std::fs::metadata(status).unwrap().len(), 0);
         assert!(read_text(status, 1 << 20).unwrap().starts_with("Name:"));
@@ -216,7 +214,7 @@ mod tests {
         let file = open_regular(&path).unwrap();
         std::fs::write(&path, vec![b'x'; 100]).unwrap();
         assert!(matches!(read_open(&file, 50), Err(FileError::TooLarge { .. })));
-        // Read again from the start, also by a second reader.
+        // A second read starts at the first byte again.
         assert_eq!(read_open(&file, 100).unwrap().len(), 100);
         assert_eq!(read_open(&file, 100).unwrap().len(), 100);
     }

@@ -1,4 +1,4 @@
-//! Landlock: a process gives up access to files for good, its children with it.
+//! Landlock: permanent restriction of file access for the process and its children.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -9,35 +9,35 @@ use landlock::{
 
 use super::proc;
 
-/// Whether this process gave something up.
+/// `true` once this process is restricted.
 static IN_FORCE: AtomicBool = AtomicBool::new(false);
 
-/// What stays open. A path stands for all beneath it; one that does not exist is passed over.
+/// Paths that stay accessible, each with everything beneath it. Missing paths are ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allowed {
-    /// To read, list and execute.
+    /// Read, list and execute.
     pub read: Vec<PathBuf>,
-    /// To do anything with: make, change, remove.
+    /// Create, change and remove.
     pub write: Vec<PathBuf>,
-    /// To open both ways and send ioctls to, but not to make or remove.
+    /// Open for reading and writing and send ioctls, without create or remove.
     pub devices: Vec<PathBuf>,
 }
 
 impl Allowed {
-    /// Whether all of `path` may be read; symbolic links are followed as the kernel does.
+    /// `true` when all of `path` may be read. Symbolic links are followed as the kernel does.
     pub fn reads(&self, path: &Path) -> bool {
         let real = real(path);
         [&self.read, &self.write, &self.devices].into_iter().flatten().any(|root| real.starts_with(self::real(root)))
     }
 
-    /// Whether files may be made beneath `path`.
+    /// `true` when files may be created beneath `path`.
     pub fn writes(&self, path: &Path) -> bool {
         let real = real(path);
         self.write.iter().any(|root| real.starts_with(self::real(root)))
     }
 }
 
-/// Where `path` leads; of one that does not exist yet, as far as it exists.
+/// Target of `path`; for a missing path, of its longest existing prefix.
 fn real(path: &Path) -> PathBuf {
     match (path.canonicalize(), path.parent(), path.file_name()) {
         (Ok(real), ..) => real,
@@ -46,23 +46,23 @@ fn real(path: &Path) -> PathBuf {
     }
 }
 
-/// What came of it.
+/// Extent of the restriction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// All that was asked for.
+    /// Everything requested.
     Full,
-    /// What this kernel knows of it.
+    /// The part that this kernel supports.
     Partial,
-    /// The kernel has no landlock, or it is switched off at boot.
+    /// Landlock is absent or disabled at boot.
     Missing,
-    /// Somebody confines the process already: systemd's or a container's seccomp filter.
+    /// The process was confined already, by a seccomp filter of systemd or a container.
     Confined,
 }
 
-/// Gives up everything but `allowed`, for this thread and all that it will start. To be called before there are others.
+/// Restricts this thread and everything it starts to `allowed`. Call it before other threads exist.
 ///
 /// # Errors
-/// When the kernel has landlock and refuses.
+/// The kernel has landlock and refuses.
 pub fn restrict(allowed: &Allowed) -> Result<Standing, RulesetError> {
     if proc::seccomp_filtered() {
         return Ok(Standing::Confined);
@@ -84,8 +84,18 @@ pub fn restrict(allowed: &Allowed) -> Result<Standing, RulesetError> {
     })
 }
 
-/// Why something failed, with a word about landlock where it may have been that: its denials look like those of a file's
-/// own permissions.
+/// The directory that a file lies in, `.` for a bare name: files are often replaced by renaming a new one over them, and only
+/// their directory stays the same.
+pub fn directory(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => ".".into(),
+        Some(parent) => parent.into(),
+        None => file.into(),
+    }
+}
+
+/// Appends a hint about landlock to `reason` when a restriction is in force, because its denials look like those of file
+/// permissions.
 pub fn told(reason: String) -> String {
     if IN_FORCE.load(Relaxed) { with_remark(reason) } else { reason }
 }

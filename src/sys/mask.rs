@@ -1,19 +1,20 @@
-//! Keeps credentials out of everything that is shown: the log, messages, errors, what is printed and published.
+//! Masking of credentials in everything shown: the log, messages, errors, printed and published text.
 //!
-//! [`redact`] knows credentials by where they stand: the user part of a URL, the value of a key that is named like one
-//! (`pwd=`, in the query or in the path), a header such as `Authorization`. [`Mask`] knows those of one camera besides, and
-//! finds them wherever they turn up. A secret that is a plain level of a path (`/live/SECRET/1`) cannot be known.
+//! [`redact`] recognises credentials by their position: the user part of a URL, the value of a key with a secret's name (`pwd=`,
+//! in the query or in the path), a header such as `Authorization`. [`Mask`] additionally knows the credentials of one camera and
+//! finds them anywhere. A secret that is a plain level of a path (`/live/SECRET/1`) cannot be recognised.
 
-/// What stands where a secret was.
+/// Replacement of a secret.
 pub const MASK: &str = "***";
 
-/// Secrets shorter than this are masked only where [`redact`] finds them: elsewhere they would blot out half the text.
+/// Secrets shorter than this are masked only at positions that [`redact`] recognises: elsewhere they would blot out half the
+/// text.
 const SHORTEST: usize = 4;
 
 /// Headers of HTTP and RTSP whose value is a secret.
 const HEADERS: [&str; 6] = ["authorization", "cookie", "x-api-key", "api-key", "x-auth-token", "x-access-token"];
 
-/// Parts of a name that make it a secret's wherever they stand in it.
+/// Substrings of a secret's name.
 const STEMS: [&str; 15] = [
     "passw",
     "passphrase",
@@ -31,7 +32,7 @@ const STEMS: [&str; 15] = [
     "loginuse",
     "username",
 ];
-/// Whole words of a name that make it a secret's.
+/// Words of a secret's name.
 const WORDS: [&str; 17] = [
     "pass",
     "pas",
@@ -51,10 +52,10 @@ const WORDS: [&str; 17] = [
     "jwt",
     "userpass",
 ];
-/// Ends of a name that make it a secret's in a URL, where `compass=` is nothing that cameras ask for.
+/// Word endings of a secret's name in a URL, since no camera has a `compass=`.
 const ENDS: [&str; 6] = ["pass", "user", "usr", "auth", "login", "pw"];
 
-/// `text` with the credentials in it replaced by `***`.
+/// `text` with its credentials replaced by `***`.
 pub fn redact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
@@ -67,7 +68,7 @@ pub fn redact(text: &str) -> String {
     out
 }
 
-/// Arguments of a program as [`redact`] shows each, and those that follow a flag named like a secret.
+/// Arguments of a program, each as [`redact`] shows it, with the values of secret flags masked.
 pub fn redact_args(args: &[String]) -> Vec<String> {
     let mut flagged = false;
     let show = |arg: &String| {
@@ -79,21 +80,21 @@ pub fn redact_args(args: &[String]) -> Vec<String> {
     args.iter().map(show).collect()
 }
 
-/// The secrets of one camera, for its program's messages.
+/// Credentials of one camera, masked in its program's messages.
 #[derive(Clone, Debug, Default)]
 pub struct Mask {
     secrets: Vec<String>,
-    /// A word of the program's, and what is shown in its place.
+    /// A word of the program and its replacement.
     alias: Option<(&'static str, String)>,
 }
 
 impl Mask {
-    /// The secrets of `url`. The user part is taken up to the last `@`, since passwords with an unescaped `@` or `/` exist.
+    /// Credentials of `url`. The user part extends to the last `@`, since passwords with an unescaped `@` or `/` exist.
     pub fn of_url(url: &str) -> Self {
         Self::of(url, &[])
     }
 
-    /// The secrets of `url`, and of the `args` of the program that opens it.
+    /// Credentials of `url` and of the `args` of the program that opens it.
     pub fn of(url: &str, args: &[String]) -> Self {
         let mut mask = Mask::default();
         mask.learn(url);
@@ -110,13 +111,13 @@ impl Mask {
         mask
     }
 
-    /// Shows `meant` where the program says `word`.
+    /// Replaces `word` with `meant` in messages.
     pub fn with_alias(mut self, word: &'static str, meant: &str) -> Self {
         self.alias = Some((word, meant.to_owned()));
         self
     }
 
-    /// `text` with every known secret, and whatever [`redact`] finds, replaced by `***`.
+    /// `text` with every known secret, and everything that [`redact`] finds, replaced by `***`.
     pub fn apply(&self, text: &str) -> String {
         let mut out = text.to_owned();
         for secret in &self.secrets {
@@ -156,7 +157,7 @@ impl Mask {
         }
     }
 
-    /// As it stands, and as a program shows it that has decoded it.
+    /// Adds a secret as written and as a program shows it after decoding.
     fn add(&mut self, secret: &str) {
         self.secrets.push(secret.to_owned());
         let decoded = decode(secret);
@@ -166,9 +167,9 @@ impl Mask {
     }
 }
 
-/// Byte ranges of the credentials in `text`, in order and apart.
+/// Byte ranges of the credentials in `text`, ordered and disjoint.
 fn ranges(text: &str) -> Vec<(usize, usize)> {
-    // ASCII lower case keeps every byte's place.
+    // ASCII lower case keeps every byte offset.
     let lower = text.to_ascii_lowercase();
     let mut found = headers(&lower);
     let urls = urls(text, &lower);
@@ -186,7 +187,7 @@ fn ranges(text: &str) -> Vec<(usize, usize)> {
     apart
 }
 
-/// What follows the name and colon of a header, up to the end of its line.
+/// Values of secret headers, up to the end of their lines.
 fn headers(lower: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for name in HEADERS {
@@ -208,18 +209,18 @@ struct Url {
     /// From behind `://` to its end.
     whole: (usize, usize),
     user: Option<(usize, usize)>,
-    /// Where its query begins.
+    /// Start of its query.
     query: usize,
 }
 
-/// The URLs in a text, also those that are part of another one (`?url=rtsp%3A%2F%2F…`).
+/// URLs in a text, including percent-encoded ones inside another (`?url=rtsp%3A%2F%2F…`).
 fn urls(text: &str, lower: &str) -> Vec<Url> {
     let mut found = Vec::new();
     let starts = lower.match_indices("://").chain(lower.match_indices("%3a%2f%2f"));
     for (at, mark) in starts {
         let start = at + mark.len();
         let rest = text.get(start..).unwrap_or_default();
-        // A text that is nothing but a URL ends where it ends: passwords hold all kinds of characters.
+        // A text that is a single URL ends with it: passwords hold all kinds of characters.
         let scheme = text.get(..at).unwrap_or_default();
         let alone = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'-');
         let stop = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>');
@@ -227,7 +228,7 @@ fn urls(text: &str, lower: &str) -> Vec<Url> {
         let word = rest.get(..length).unwrap_or_default();
         let (at_sign, question) = if mark == "://" { ("@", "?") } else { ("%40", "%3f") };
         let folded = word.to_ascii_lowercase();
-        // An '@' in the query alone: the '?' may be part of a password.
+        // An '@' only in the query: the '?' may be part of a password.
         let main = match folded.split_once(question) {
             Some((main, query)) if main.contains(at_sign) || !query.contains(at_sign) => main.len(),
             _ => word.len(),
@@ -240,7 +241,7 @@ fn urls(text: &str, lower: &str) -> Vec<Url> {
     found
 }
 
-/// The values of keys that are named like secrets; one may hold the next.
+/// Values of keys with a secret's name; one may contain the next.
 fn values(text: &str, lower: &str, urls: &[Url]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for (at, mark) in lower.match_indices('=').chain(lower.match_indices("%3d")) {
@@ -250,7 +251,7 @@ fn values(text: &str, lower: &str, urls: &[Url]) -> Vec<(usize, usize)> {
             before.rfind(|c| !is_name(c)).map_or(0, |i| i + before[i..].chars().next().map_or(1, char::len_utf8));
         let start = at + mark.len();
         let url = urls.iter().find(|url| (url.whole.0..url.whole.1).contains(&at));
-        // In a path keys are joined by underscores; the last part of what stands before '=' is the key.
+        // Keys in a path are joined by underscores; the last part before '=' is the key.
         let name = decode(before.get(from..).unwrap_or_default());
         let short = url.is_some_and(|url| short_pair(lower.get(url.query..url.whole.1).unwrap_or_default(), &name));
         if !short && !is_secret_name(&name, url.is_some()) {
@@ -269,13 +270,13 @@ fn values(text: &str, lower: &str, urls: &[Url]) -> Vec<(usize, usize)> {
     found
 }
 
-/// `u` and `p`, which some cameras want together.
+/// `u` and `p` together, as some cameras use them.
 fn short_pair(query: &str, name: &str) -> bool {
     let has = |key: &str| query.split(['?', '&']).any(|pair| pair.starts_with(key));
     matches!(name, "u" | "p") && has("u=") && has("p=")
 }
 
-/// Whether the value of a key of this name is a secret.
+/// `true` when a key of this name has a secret value.
 fn is_secret_name(name: &str, in_url: bool) -> bool {
     let name = name.to_ascii_lowercase();
     let joined: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
@@ -283,7 +284,7 @@ fn is_secret_name(name: &str, in_url: bool) -> bool {
     STEMS.iter().any(|stem| joined.contains(stem)) || name.split(|c: char| !c.is_alphanumeric()).any(is_word)
 }
 
-/// `text` with `%41` and the like decoded; what is none stays.
+/// `text` with percent-encoding decoded; malformed sequences stay.
 pub fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -11,7 +11,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 /// A mapping, unmapped when dropped.
 ///
-/// A device may write to the memory at any time, so that no reference into it is ever made: bytes are copied out.
+/// No reference into the memory is ever made, since a device may write to it at any time: bytes are copied out.
 #[derive(Debug)]
 pub struct Mapping {
     start: NonNull<c_void>,
@@ -22,16 +22,16 @@ pub struct Mapping {
 unsafe impl Send for Mapping {}
 
 impl Mapping {
-    /// Maps `length` bytes of what `fd` offers at `offset`.
+    /// Maps `length` bytes of `fd` at `offset`.
     ///
     /// # Errors
-    /// What `mmap(2)` says; `EINVAL` for an empty mapping and for an offset that is no multiple of 4096.
+    /// Errors of `mmap(2)`; `EINVAL` for an empty mapping and for an offset that is not a multiple of 4096.
     pub fn new(fd: impl AsFd, offset: u64, length: usize) -> Result<Self, Errno> {
-        // On 32 bits the system call counts offsets in units of 4096, and the rest would be lost without a word.
+        // The system call counts offsets in units of 4096 on 32 bits and would drop the rest silently.
         if length == 0 || length > isize::MAX as usize || !offset.is_multiple_of(4096) {
             return Err(Errno::INVAL);
         }
-        // SAFETY: a null address lets the kernel choose one that nothing else uses.
+        // SAFETY: a null address lets the kernel choose an unused one.
         let start = unsafe {
             mmap(ptr::null_mut(), length, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, fd.as_fd(), offset)?
         };
@@ -39,14 +39,14 @@ impl Mapping {
         Ok(Mapping { start, length })
     }
 
-    /// Copies the first `count` bytes (or all, where it is shorter) over what `out` held; gives the number.
+    /// Replaces the content of `out` with the first `count` bytes, or all of a shorter mapping. Returns their number.
     pub fn copy_to(&self, count: usize, out: &mut Vec<u8>) -> usize {
         let count = count.min(self.length);
         out.clear();
         out.reserve(count);
         // SAFETY: `start` is valid for `length >= count` bytes until `self` is dropped, `out` has room for `count` bytes and
-        // is memory of its own. A device that writes meanwhile changes bytes, which are valid in any combination; nobody
-        // holds a reference to them. The first `count` bytes of `out` are initialised when its length is set.
+        // is memory of its own. A device that writes meanwhile changes bytes, which are valid in any combination; no
+        // reference to them exists. The first `count` bytes of `out` are initialised when its length is set.
         unsafe {
             ptr::copy_nonoverlapping(self.start.as_ptr().cast::<u8>(), out.as_mut_ptr(), count);
             out.set_len(count);

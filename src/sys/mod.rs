@@ -1,4 +1,4 @@
-//! The thin layer over Linux: ioctls, `/proc` and `/sys` readers with an injectable root, child processes, files that may be anything.
+//! The thin layer over Linux: ioctls, `/proc` and `/sys` readers with an injectable root, child processes, untrusted files.
 
 pub mod atomic;
 pub mod beneath;
@@ -7,6 +7,7 @@ pub mod file;
 pub mod landlock;
 pub mod mask;
 mod mmap;
+pub mod owned;
 pub mod proc;
 pub mod sysfs;
 pub mod v4l2;
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 
 pub use mask::Mask;
 
-/// Where `/proc` and `/sys` are found; tests and replays point them elsewhere.
+/// Locations of `/proc`, `/sys` and `/dev`; tests and replays use copies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roots {
     /// Usually `/proc`.

@@ -1,7 +1,7 @@
-//! What `/proc` says about the machine: each file has a pure parser and a reader below an injectable root.
+//! Readers of `/proc`: each file has a pure parser and a reader with an injectable root.
 //!
-//! Formats are those of `proc(5)` and the kernel's `Documentation/accounting/psi.rst`. Counters are handed on as they
-//! are; [`Counter`] turns two readings of one into a difference that survives wrap-around and resets.
+//! Formats are those of `proc(5)` and the kernel's `Documentation/accounting/psi.rst`. Counters are returned raw; [`Counter`]
+//! turns two readings into a difference that survives wrap-around and resets.
 
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -11,20 +11,20 @@ use rustix::fs::OFlags;
 
 use super::Roots;
 
-/// A file below `/proc` or `/sys` that could not be read or understood.
+/// A file below `/proc` or `/sys` could not be read or parsed.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
 pub struct ReadError {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// Description of the error.
     pub reason: String,
-    /// Whether it is not there (an option the kernel was built without, a device that is gone).
+    /// The file does not exist (a kernel option that is not built in, a removed device).
     pub missing: bool,
 }
 
 impl ReadError {
-    /// From what the system said about `path`. `ENODEV` and `ENXIO` mean a device that went away while it was read.
+    /// Error of reading `path`. `ENODEV` and `ENXIO` mean a device that was removed during the read.
     pub fn io(path: &Path, error: &std::io::Error) -> Self {
         let gone = [rustix::io::Errno::NODEV, rustix::io::Errno::NXIO].map(|e| Some(e.raw_os_error()));
         let missing = error.kind() == std::io::ErrorKind::NotFound || gone.contains(&error.raw_os_error());
@@ -36,17 +36,17 @@ impl ReadError {
     }
 }
 
-/// No file under `/proc` or `/sys` that we read is larger; what is beyond is not looked at.
+/// Read limit; no file below `/proc` or `/sys` that is read here is larger.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// Reads a small text file over `buffer`; bytes that are not UTF-8 become the replacement character.
+/// Reads a small text file into `buffer`; invalid UTF-8 becomes the replacement character.
 ///
 /// # Errors
 /// [`ReadError`] naming `path`.
 pub fn read_text(path: &Path, buffer: &mut String) -> Result<(), ReadError> {
     let mut bytes = std::mem::take(buffer).into_bytes();
     bytes.clear();
-    // A copy of another machine's files may hold a FIFO, and some files of the kernel wait for something to happen.
+    // A copy of another machine's files may hold a FIFO, and some files of the kernel block until an event.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let opened = std::fs::OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
     let read = opened.and_then(|f| f.take(MOST_BYTES).read_to_end(&mut bytes));
@@ -54,18 +54,18 @@ pub fn read_text(path: &Path, buffer: &mut String) -> Result<(), ReadError> {
     read.map(drop).map_err(|e| ReadError::io(path, &e))
 }
 
-/// Time one CPU has spent, in ticks (`USER_HZ`, 1/100 s) since start.
+/// CPU time since start in ticks (`USER_HZ`, 1/100 s).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct CpuTimes {
-    /// Everything but idle and waiting for I/O; time stolen by a hypervisor counts as busy, since it cannot be had.
+    /// Everything except idle and waiting for I/O; time stolen by a hypervisor counts as busy, since it is unavailable.
     pub busy: u64,
     /// Everything.
     pub total: u64,
 }
 
 impl CpuTimes {
-    /// Share of the time since `before` that was busy, in percent; `None` when no tick has passed or the counters were
-    /// reset. The kernel lets idle time run backwards by a tick now and then, so the result is clamped.
+    /// Busy share of the time since `before` in percent; `None` when no tick has passed or the counters were reset. Idle time may
+    /// run backwards by a tick, so the result is clamped.
     pub fn percent_since(self, before: CpuTimes) -> Option<f64> {
         let total = self.total.checked_sub(before.total).filter(|&t| t > 0)?;
         Some((self.busy.saturating_sub(before.busy) as f64 * 100.0 / total as f64).min(100.0))
@@ -77,7 +77,7 @@ impl CpuTimes {
 pub struct Stat {
     /// All CPUs together.
     pub cpu: CpuTimes,
-    /// Number and times of each CPU that is on-line.
+    /// Number and times of each on-line CPU.
     pub cores: Vec<(u32, CpuTimes)>,
     /// Context switches since start.
     pub context_switches: u64,
@@ -86,7 +86,7 @@ pub struct Stat {
 }
 
 impl Stat {
-    /// Parses the text of `/proc/stat` over `self`; `None` when it has no `cpu` line.
+    /// Parses `/proc/stat` into `self`; `None` without a `cpu` line.
     pub fn parse(&mut self, text: &str) -> Option<()> {
         self.cores.clear();
         let mut all = None;
@@ -117,10 +117,10 @@ impl Stat {
         Some(())
     }
 
-    /// Reads `/proc/stat` over `self`, through `buffer`.
+    /// Reads `/proc/stat` into `self`, through `buffer`.
     ///
     /// # Errors
-    /// [`ReadError`] when it is not there or has no `cpu` line.
+    /// [`ReadError`] when the file is missing or has no `cpu` line.
     pub fn read(&mut self, roots: &Roots, buffer: &mut String) -> Result<(), ReadError> {
         let path = roots.proc.join("stat");
         read_text(&path, buffer)?;
@@ -128,11 +128,11 @@ impl Stat {
     }
 }
 
-/// Ticks that a process has run, user and system, with those of its children that it waited for (fields 14 to 17 of
-/// `/proc/<pid>/stat`, `proc_pid_stat(5)`), through `buffer`; `None` when it is gone.
+/// User and system ticks of a process and of its children that were waited for (fields 14 to 17 of `/proc/<pid>/stat`,
+/// `proc_pid_stat(5)`), through `buffer`; `None` when it has ended.
 pub fn process_ticks(stat: &Path, buffer: &mut String) -> Option<u64> {
     read_text(stat, buffer).ok()?;
-    // The second field is the program's name in parentheses and may hold anything.
+    // The second field is the program's name in parentheses and may hold any character.
     let (_, rest) = buffer.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace().skip(11).map(|f| f.parse::<u64>().ok());
     (0..4).try_fold(0_u64, |sum, _| Some(sum.saturating_add(fields.next()??)))
@@ -141,19 +141,19 @@ pub fn process_ticks(stat: &Path, buffer: &mut String) -> Option<u64> {
 /// `/proc/meminfo`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Memory {
-    /// All of it.
+    /// Total memory.
     pub total_bytes: u64,
-    /// What programs could still get without swapping.
+    /// Memory available without swapping.
     pub available_bytes: u64,
     /// Swap space; 0 = none.
     pub swap_total_bytes: u64,
-    /// Swap space that is free.
+    /// Free swap space.
     pub swap_free_bytes: u64,
 }
 
 impl Memory {
-    /// Parses the text of `/proc/meminfo`; `None` without a total. Kernels before 3.14 have no `MemAvailable`: free,
-    /// buffers and cache stand in for it.
+    /// Parses `/proc/meminfo`; `None` without a total. Kernels before 3.14 have no `MemAvailable`: free, buffers and cache stand
+    /// in for it.
     pub fn parse(text: &str) -> Option<Memory> {
         let mut memory = Memory::default();
         let (mut available, mut reclaimable) = (None, 0u64);
@@ -177,19 +177,19 @@ impl Memory {
     /// Reads `/proc/meminfo`, through `buffer`.
     ///
     /// # Errors
-    /// [`ReadError`] when it is not there or says no total.
+    /// [`ReadError`] when the file is missing or has no total.
     pub fn read(roots: &Roots, buffer: &mut String) -> Result<Memory, ReadError> {
         let path = roots.proc.join("meminfo");
         read_text(&path, buffer)?;
         Memory::parse(buffer).ok_or_else(|| ReadError::form(&path, "no MemTotal"))
     }
 
-    /// Share that is used (total less available), in percent.
+    /// Used share (total less available) in percent.
     pub fn used_percent(&self) -> f64 {
         100.0 - self.available_bytes as f64 * 100.0 / self.total_bytes.max(1) as f64
     }
 
-    /// Share of the swap space that is used, in percent; `None` without swap.
+    /// Used share of the swap space in percent; `None` without swap.
     pub fn swap_used_percent(&self) -> Option<f64> {
         (self.swap_total_bytes > 0).then(|| {
             100.0 - self.swap_free_bytes.min(self.swap_total_bytes) as f64 * 100.0 / self.swap_total_bytes as f64
@@ -200,7 +200,7 @@ impl Memory {
 /// `/proc/loadavg`: runnable and uninterruptible tasks, averaged over 1, 5 and 15 minutes.
 ///
 /// # Errors
-/// [`ReadError`] when it is not there or does not hold three numbers.
+/// [`ReadError`] when the file is missing or does not hold three numbers.
 pub fn load_average(roots: &Roots, buffer: &mut String) -> Result<[f64; 3], ReadError> {
     let path = roots.proc.join("loadavg");
     read_text(&path, buffer)?;
@@ -213,19 +213,19 @@ pub fn parse_load_average(text: &str) -> Option<[f64; 3]> {
     Some([fields.next()??, fields.next()??, fields.next()??])
 }
 
-/// A resource whose shortage the kernel measures (PSI).
+/// A resource with pressure stall information (PSI).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resource {
-    /// Tasks that wait for a CPU.
+    /// Tasks waiting for a CPU.
     Cpu,
-    /// Tasks that wait for memory.
+    /// Tasks waiting for memory.
     Memory,
-    /// Tasks that wait for a disk.
+    /// Tasks waiting for I/O.
     Io,
 }
 
 impl Resource {
-    /// Its name under `/proc/pressure`.
+    /// Name under `/proc/pressure`.
     pub fn name(self) -> &'static str {
         match self {
             Resource::Cpu => "cpu",
@@ -235,17 +235,17 @@ impl Resource {
     }
 }
 
-/// The `some` line of `/proc/pressure/*`: at least one task waited.
+/// The `some` line of `/proc/pressure/*`: at least one task was waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub struct Pressure {
-    /// Share of the last 10 s, in percent.
+    /// Share of the last 10 s in percent.
     pub avg10_percent: f64,
-    /// Time waited since start, in µs.
+    /// Waiting time since start in µs.
     pub total_us: u64,
 }
 
 impl Pressure {
-    /// Parses the text of a pressure file; `None` without a `some` line.
+    /// Parses a pressure file; `None` without a `some` line.
     pub fn parse(text: &str) -> Option<Pressure> {
         let line = text.lines().find_map(|l| l.strip_prefix("some "))?;
         let field = |key: &str| line.split_ascii_whitespace().find_map(|f| f.strip_prefix(key)?.strip_prefix('='));
@@ -255,8 +255,8 @@ impl Pressure {
     /// Reads `/proc/pressure/<resource>`, through `buffer`.
     ///
     /// # Errors
-    /// [`ReadError`], `missing` on kernels without PSI (Raspberry Pi OS builds it but leaves it off: then reading
-    /// answers `EOPNOTSUPP`, which counts as missing too).
+    /// [`ReadError`], `missing` on kernels without PSI. Raspberry Pi OS builds it but leaves it off; reading then fails with
+    /// `EOPNOTSUPP`, which counts as missing too.
     pub fn read(roots: &Roots, resource: Resource, buffer: &mut String) -> Result<Pressure, ReadError> {
         let path = roots.proc.join("pressure").join(resource.name());
         read_text(&path, buffer).map_err(|e| ReadError { missing: true, ..e })?;
@@ -264,33 +264,33 @@ impl Pressure {
     }
 }
 
-/// What one device has moved since it appeared: bytes for a network interface, sectors of [`SECTOR_BYTES`] for a disk (as
-/// the kernel counts them, so that a [`Counter`] sees where they wrap).
+/// Traffic of one device since it appeared: bytes of a network interface, sectors of [`SECTOR_BYTES`] of a disk (as the kernel
+/// counts them, so that a [`Counter`] sees where they wrap).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
     /// `eth0`, `mmcblk0`.
     pub name: String,
-    /// Received, or read.
+    /// Received or read.
     pub read: u64,
-    /// Sent, or written.
+    /// Sent or written.
     pub written: u64,
 }
 
-/// Bytes in a sector of `/proc/diskstats`, whatever the disk's own sectors are.
+/// Bytes in a sector of `/proc/diskstats`, independent of the disk's own sector size.
 pub const SECTOR_BYTES: u64 = 512;
 
-/// Network interfaces of `/proc/net/dev` that stand for a wire or a radio: not the loopback, and not those that see the
-/// same packets a second time (bridges, container ends, mirrors).
+/// Interfaces of `/proc/net/dev` with a wire or radio: without the loopback and without those that see the same packets again
+/// (bridges, container ends, mirrors).
 ///
 /// # Errors
-/// [`ReadError`] when the file is not there.
+/// [`ReadError`] when the file is missing.
 pub fn network(roots: &Roots, buffer: &mut String, out: &mut Vec<Moved>) -> Result<(), ReadError> {
     read_text(&roots.proc.join("net/dev"), buffer)?;
     parse_network(buffer, out);
     Ok(())
 }
 
-/// Parses the text of `/proc/net/dev` over `out`.
+/// Parses `/proc/net/dev` into `out`.
 pub fn parse_network(text: &str, out: &mut Vec<Moved>) {
     const SECOND_HAND: [&str; 9] = ["ifb", "veth", "docker", "br-", "virbr", "dummy", "vnet", "bond", "team"];
     out.clear();
@@ -310,14 +310,14 @@ pub fn parse_network(text: &str, out: &mut Vec<Moved>) {
 /// Whole disks of `/proc/diskstats`: no partitions, no RAM or loop devices, nothing layered on other disks.
 ///
 /// # Errors
-/// [`ReadError`] when the file is not there.
+/// [`ReadError`] when the file is missing.
 pub fn disks(roots: &Roots, buffer: &mut String, out: &mut Vec<Moved>) -> Result<(), ReadError> {
     read_text(&roots.proc.join("diskstats"), buffer)?;
     parse_disks(buffer, out);
     Ok(())
 }
 
-/// Parses the text of `/proc/diskstats` over `out`.
+/// Parses `/proc/diskstats` into `out`.
 pub fn parse_disks(text: &str, out: &mut Vec<Moved>) {
     const LAYERED: [&str; 8] = ["loop", "ram", "zram", "dm-", "md", "sr", "fd", "drbd"];
     out.clear();
@@ -333,24 +333,24 @@ pub fn parse_disks(text: &str, out: &mut Vec<Moved>) {
     }
 }
 
-/// `sda1` of `sda`, `mmcblk0p2` of `mmcblk0`; the kernel lists a disk before its partitions.
+/// `true` for `sda1` of `sda` and `mmcblk0p2` of `mmcblk0`; the kernel lists a disk before its partitions.
 fn is_partition(name: &str, disk: &str) -> bool {
     let Some(rest) = name.strip_prefix(disk) else { return false };
     let number = if disk.ends_with(|c: char| c.is_ascii_digit()) { rest.strip_prefix('p') } else { Some(rest) };
     number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// The last reading of a counter that only grows, until it wraps or its device starts anew.
+/// The last reading of a counter that grows until it wraps or its device restarts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Counter {
     last: Option<u64>,
 }
 
 impl Counter {
-    /// What was added since the last reading; `None` at the first one and after a reset.
+    /// Increase since the last reading; `None` at the first reading and after a reset.
     ///
-    /// A smaller value is a wrap at 2³² when the old one was close below that (32-bit kernels count disk sectors so),
-    /// and a reset otherwise.
+    /// A smaller value is a wrap at 2³² when the old one was close below that (32-bit kernels count disk sectors so), and a reset
+    /// otherwise.
     pub fn advance(&mut self, now: u64) -> Option<u64> {
         let last = self.last.replace(now)?;
         let wrap = 1u64 << 32;
@@ -361,13 +361,13 @@ impl Counter {
         }
     }
 
-    /// Forgets the last reading: the device is gone.
+    /// Forgets the last reading, after the removal of the device.
     pub fn forget(&mut self) {
         self.last = None;
     }
 }
 
-/// Whether a seccomp filter lies over this process, which only a service manager or a container puts there.
+/// `true` when a seccomp filter of a service manager or container applies to this process.
 pub fn seccomp_filtered() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"))

@@ -1,7 +1,7 @@
-//! Sensors that the kernel shows as files below `/sys`: thermal zones, hardware monitors, industrial I/O devices.
+//! Sensors below `/sys`: thermal zones, hardware monitors, industrial I/O devices.
 //!
-//! Each becomes a list of [`Probe`]s: a file that holds one integer, and how to make physical units of it, after the
-//! kernel's `Documentation/ABI/testing/sysfs-bus-iio`, `Documentation/hwmon/sysfs-interface.rst` and
+//! Each becomes a list of [`Probe`]s: a file with one integer, and its conversion to a physical unit by the kernel's
+//! `Documentation/ABI/testing/sysfs-bus-iio`, `Documentation/hwmon/sysfs-interface.rst` and
 //! `Documentation/driver-api/thermal/sysfs-api.rst`.
 
 use std::collections::{HashMap, HashSet};
@@ -19,22 +19,22 @@ pub struct Probe {
     pub path: PathBuf,
     /// Added to the file's number before scaling.
     pub offset: f64,
-    /// From the file's number to the unit in `name`.
+    /// Factor from the file's number to the unit in `name`.
     pub scale: f64,
 }
 
 impl Probe {
-    /// Reads it, in the unit that its name says, through `buffer`.
+    /// Reads the value in the unit of its name, through `buffer`.
     ///
     /// # Errors
-    /// [`ReadError`], `missing` when the device is gone.
+    /// [`ReadError`], `missing` when the device was removed.
     pub fn read(&self, buffer: &mut String) -> Result<f64, ReadError> {
         let raw = number(&self.path, buffer)?;
         Ok((raw + self.offset) * self.scale)
     }
 }
 
-/// Reads a file that holds one number.
+/// Reads a file with one number.
 ///
 /// # Errors
 /// [`ReadError`] naming the file.
@@ -48,7 +48,7 @@ pub fn number(path: &Path, buffer: &mut String) -> Result<f64, ReadError> {
     })
 }
 
-/// Thermal zones whose type is `wanted` (empty = all): `<type>_celsius`, in the order of their numbers.
+/// Thermal zones of type `wanted` (empty = all) as `<type>_celsius`, in the order of their numbers.
 pub fn thermal(roots: &Roots, wanted: &str) -> Vec<Probe> {
     let mut probes = Vec::new();
     for dir in numbered(&roots.sys.join("class/thermal"), "thermal_zone") {
@@ -69,8 +69,7 @@ pub fn thermal_types(roots: &Roots) -> Vec<String> {
     zones.iter().filter_map(|dir| word(&dir.join("type"))).collect()
 }
 
-/// Whether a sensor goes by the name `wanted`: type or directory of a thermal zone, or the name of a zone's or hardware
-/// monitor's [`Probe`].
+/// Matches a sensor by name: type or directory of a thermal zone, or the name of a zone's or hardware monitor's [`Probe`].
 pub fn is_called(probe: &Probe, wanted: &str) -> bool {
     let dir = probe.path.parent();
     let kind = dir.and_then(|dir| word(&dir.join("type")));
@@ -82,7 +81,7 @@ pub fn is_called(probe: &Probe, wanted: &str) -> bool {
     probe.name == wanted || kind.is_some_and(of_zone)
 }
 
-/// Inputs of the hardware monitors called `wanted` (empty = all): `<monitor>_<label>_<unit>`.
+/// Inputs of the hardware monitors named `wanted` (empty = all): `<monitor>_<label>_<unit>`.
 pub fn hwmon(roots: &Roots, wanted: &str) -> Vec<Probe> {
     // Kind, unit, and the value of one step in that unit.
     const KINDS: [(&str, &str, f64); 8] = [
@@ -110,10 +109,10 @@ pub fn hwmon(roots: &Roots, wanted: &str) -> Vec<Probe> {
     distinct(probes)
 }
 
-/// Input channels of the industrial I/O devices called `wanted` (empty = all): `<device>_<channel>_<unit>`.
+/// Input channels of the industrial I/O devices named `wanted` (empty = all): `<device>_<channel>_<unit>`.
 ///
-/// A raw channel is `(raw + offset) × scale`, with the channel's own offset and scale or those its type shares; a
-/// processed one (`in_…_input`) is in the ABI's unit already and is preferred.
+/// A raw channel is `(raw + offset) × scale`, with the channel's own offset and scale or those shared by its type. A processed
+/// one (`in_…_input`) has the ABI's unit already and is preferred.
 pub fn iio(roots: &Roots, wanted: &str) -> Vec<Probe> {
     let mut probes = Vec::new();
     let mut buffer = String::new();
@@ -146,7 +145,7 @@ pub fn iio(roots: &Roots, wanted: &str) -> Vec<Probe> {
     distinct(probes)
 }
 
-/// The unit we give a kind of channel, and what the ABI's own unit is in it.
+/// Unit of a kind of channel, and the ABI's own unit in it.
 fn iio_unit(kind: &str) -> (&'static str, f64) {
     match kind {
         "temp" => ("celsius", 1e-3),
@@ -174,7 +173,7 @@ fn numbered(dir: &Path, prefix: &str) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
-/// Names in a directory, sorted with numbers in them by value; none when it cannot be read.
+/// Names in a directory, sorted with embedded numbers by value; none when it cannot be read.
 fn names(dir: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
     let mut names: Vec<String> = entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
@@ -198,7 +197,7 @@ fn is_wanted(name: &str, wanted: &str) -> bool {
     wanted.is_empty() || name == wanted || plain(name) == wanted
 }
 
-/// In lower case with `_` for everything that is neither letter nor digit: fit for a channel name.
+/// Lower case with `_` for everything except letters and digits, as a channel name.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -211,7 +210,7 @@ fn plain(text: &str) -> String {
     out.trim_matches('_').to_owned()
 }
 
-/// Two devices of one name keep apart: the second is `cpu_thermal_2_celsius`, unless another device has that name.
+/// Makes names unique: the second of one name becomes `cpu_thermal_2_celsius`, unless that name is taken.
 fn distinct(mut probes: Vec<Probe>) -> Vec<Probe> {
     let mut taken: HashSet<String> = probes.iter().map(|p| p.name.clone()).collect();
     let mut seen: HashMap<String, usize> = HashMap::new();

@@ -1,4 +1,4 @@
-//! Video4Linux capture devices, single-planar and memory-mapped: a safe layer over the ioctls, and a list of what is there.
+//! Video4Linux capture devices, single-planar and memory-mapped: a safe layer over the ioctls, and a list of devices.
 
 #![allow(unsafe_code, reason = "ioctl")]
 
@@ -24,7 +24,7 @@ pub struct FourCc(pub [u8; 4]);
 
 impl fmt::Display for FourCc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The top bit says big-endian (`V4L2_PIX_FMT_*_BE`) and is no letter.
+        // The top bit marks big-endian formats (`V4L2_PIX_FMT_*_BE`) and is no letter.
         let text: String = self.0.iter().map(|b| char::from(b & 0x7f)).collect();
         f.write_str(text.trim_end())?;
         if self.0[3] & 0x80 == 0 { Ok(()) } else { f.write_str("-BE") }
@@ -37,27 +37,27 @@ impl fmt::Debug for FourCc {
     }
 }
 
-/// What a device is and can do.
+/// Identity and capabilities of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capability {
     /// Kernel driver: `uvcvideo`.
     pub driver: String,
-    /// The device's own name: `HD Pro Webcam C920`.
+    /// Name that the device reports: `HD Pro Webcam C920`.
     pub card: String,
-    /// What can be done with it.
+    /// Use of the device.
     pub kind: Kind,
     /// Pictures can be streamed through mapped buffers.
     pub streaming: bool,
 }
 
-/// What can be done with a device node.
+/// Use of a device node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It captures pictures that lie in one piece of memory.
+    /// Captures pictures in one piece of memory.
     Capture,
-    /// It captures pictures in several pieces: camera interfaces and image processors of boards.
+    /// Captures pictures in several pieces: camera interfaces and image processors of boards.
     CapturePlanes,
-    /// It converts pictures: a codec or scaler, no camera.
+    /// Converts pictures: a codec or scaler, no camera.
     Processor,
     /// Metadata, output, radio, …
     Other,
@@ -80,7 +80,7 @@ pub enum Size {
 }
 
 impl Size {
-    /// Whether `[width, height]` is one of them.
+    /// `true` when `[width, height]` is one of the sizes.
     pub fn holds(&self, size: [u32; 2]) -> bool {
         match *self {
             Size::Exact(exact) => exact == size,
@@ -100,7 +100,7 @@ impl fmt::Display for Size {
     }
 }
 
-/// How the pictures lie in memory.
+/// Memory layout of the pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Format {
     /// Pixel format.
@@ -111,7 +111,7 @@ pub struct Format {
     pub height: u32,
     /// Bytes from one row of the first plane to the next; 0 for compressed formats.
     pub stride: u32,
-    /// A picture comes as two half pictures, one behind the other or in turn, which is not supported.
+    /// Pictures arrive as two half pictures, one after the other or in turn; unsupported.
     pub split_fields: bool,
 }
 
@@ -120,9 +120,9 @@ pub struct Format {
 pub struct Taken {
     /// The driver marked it as damaged.
     pub damaged: bool,
-    /// The driver's own count of pictures; a gap means that it had no free buffer.
+    /// The driver's count of pictures; a gap means that it had no free buffer.
     pub sequence: u32,
-    /// How long ago it was captured, where the driver says so.
+    /// Age at the time of reading, where the driver reports it.
     pub age: Option<Duration>,
 }
 
@@ -139,14 +139,14 @@ impl Node {
     /// Opens a device node without blocking.
     ///
     /// # Errors
-    /// What `open(2)` says: `ENOENT`, `EACCES`, `ENODEV`, `EBUSY`, …
+    /// Errors of `open(2)`: `ENOENT`, `EACCES`, `ENODEV`, `EBUSY`, …
     pub fn open(path: &Path) -> Result<Node, Errno> {
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let fd = rustix::fs::open(path, flags, Mode::empty())?;
         Ok(Node { buffers: Vec::new(), fd, streaming: false })
     }
 
-    /// What the device is (`VIDIOC_QUERYCAP`).
+    /// Identity and capabilities (`VIDIOC_QUERYCAP`).
     ///
     /// # Errors
     /// `ENOTTY` (or `EINVAL`) when it is no Video4Linux device.
@@ -167,10 +167,10 @@ impl Node {
         Ok(Capability { driver: text(&raw.driver), card: text(&raw.card), kind, streaming })
     }
 
-    /// The pixel formats that it offers, in its own order (`VIDIOC_ENUM_FMT`).
+    /// Pixel formats in the device's order (`VIDIOC_ENUM_FMT`).
     ///
     /// # Errors
-    /// What the driver says, beyond the end of the list.
+    /// Errors of the driver, except the end of the list.
     pub fn formats(&self) -> Result<Vec<FourCc>, Errno> {
         let mut found = Vec::new();
         while found.len() < MOST_LISTED {
@@ -185,7 +185,7 @@ impl Node {
         Ok(found)
     }
 
-    /// The sizes that it offers for a format (`VIDIOC_ENUM_FRAMESIZES`); none where the driver does not say.
+    /// Sizes of a format (`VIDIOC_ENUM_FRAMESIZES`); empty where the driver lists none.
     pub fn sizes(&self, fourcc: FourCc) -> Vec<Size> {
         let mut found = Vec::new();
         while found.len() < MOST_LISTED {
@@ -207,7 +207,7 @@ impl Node {
         found
     }
 
-    /// Asks for a format and says what the driver made of it (`VIDIOC_S_FMT`).
+    /// Requests a format and returns the one that the driver chose (`VIDIOC_S_FMT`).
     ///
     /// # Errors
     /// `EBUSY` while another program streams from it.
@@ -228,10 +228,10 @@ impl Node {
         })
     }
 
-    /// Asks for a picture rate in Hz and gives what the driver made of it, `None` where it has no choice (`VIDIOC_S_PARM`).
+    /// Requests a picture rate in Hz and returns the one that the driver chose, `None` where the rate is fixed (`VIDIOC_S_PARM`).
     ///
     /// # Errors
-    /// `ENOTTY` where the driver knows no rates.
+    /// `ENOTTY` where the driver has no rates.
     pub fn set_rate(&mut self, hertz: f64) -> Result<Option<f64>, Errno> {
         const PARTS: f64 = 1000.0;
         let denominator = (hertz * PARTS).round().clamp(1.0, f64::from(u32::MAX)) as u32;
@@ -241,10 +241,10 @@ impl Node {
         Ok(has_rate.then(|| f64::from(raw.denominator) / f64::from(raw.numerator)))
     }
 
-    /// Asks for `count` buffers, maps them, hands them to the driver and starts the stream; gives the number of buffers.
+    /// Requests and maps `count` buffers, queues them and starts the stream. Returns the number of buffers.
     ///
     /// # Errors
-    /// `EBUSY` while another program streams from it; `ENOMEM`; what else the driver says.
+    /// `EBUSY` while another program streams from it; `ENOMEM`; other errors of the driver.
     pub fn start(&mut self, count: u32) -> Result<u32, Errno> {
         let mut request = abi::RequestBuffers {
             count,
@@ -267,11 +267,11 @@ impl Node {
         Ok(request.count)
     }
 
-    /// Waits up to `timeout` for a picture, copies it over what `out` held and hands its buffer back to the driver at once.
-    /// `None` = nothing came.
+    /// Waits up to `timeout` for a picture, copies it into `out` and queues its buffer again at once. `None` = no picture in
+    /// time.
     ///
     /// # Errors
-    /// `ENODEV` when the device is gone; `EIO` for a passing fault of the driver.
+    /// `ENODEV` after removal of the device; `EIO` for a temporary fault of the driver.
     pub fn take(&mut self, timeout: Duration, out: &mut Vec<u8>) -> Result<Option<Taken>, Errno> {
         let mut fds = [PollFd::new(&self.fd, PollFlags::IN)];
         let timeout = Timespec { tv_sec: timeout.as_secs() as _, tv_nsec: timeout.subsec_nanos() as _ };
@@ -284,7 +284,7 @@ impl Node {
         let mut buffer = empty_buffer(0);
         match self.update::<{ abi::DQBUF }, _>(&mut buffer) {
             Ok(()) => {}
-            // An error condition that DQBUF does not explain: the stream was stopped or the device is being removed.
+            // An error condition that DQBUF does not describe: the stream was stopped or the device is being removed.
             Err(Errno::AGAIN) if troubled => return Err(Errno::NODEV),
             Err(Errno::AGAIN) => return Ok(None),
             Err(error) => return Err(error),
@@ -320,27 +320,27 @@ impl Drop for Node {
     }
 }
 
-/// A device that [`list`] found.
+/// A device found by [`list`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// Its node: `/dev/video0`.
     pub path: PathBuf,
-    /// The name that sysfs gives, also for a device that cannot be opened.
+    /// Name from sysfs, also for a device that cannot be opened.
     pub name: String,
-    /// What it says of itself, or why it could not be asked.
+    /// Capabilities, or the error of asking for them.
     pub answer: Result<Offer, Errno>,
 }
 
-/// What a device says of itself.
+/// Capabilities and formats of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
-    /// What it is and can do.
+    /// Identity and capabilities.
     pub capability: Capability,
-    /// Its formats with their sizes; none for what is no single-planar capture device.
+    /// Formats with their sizes; empty unless it is a single-planar capture device.
     pub formats: Vec<(FourCc, Vec<Size>)>,
 }
 
-/// The `video…` nodes that sysfs knows, in the order of their numbers. Opening a node disturbs no stream.
+/// The `video…` nodes of sysfs, in the order of their numbers. Opening a node disturbs no stream.
 pub fn list(roots: &Roots) -> Vec<Listed> {
     let entries = std::fs::read_dir(roots.sys.join("class/video4linux")).into_iter().flatten().flatten();
     let mut nodes: Vec<(u32, String)> = entries
@@ -370,7 +370,7 @@ fn ask(path: &Path) -> Result<Offer, Errno> {
     Ok(Offer { capability, formats })
 }
 
-/// No driver lists more; a broken one might never end.
+/// Bound on listed formats and sizes; no real driver has more, and a broken one might never end.
 const MOST_LISTED: usize = 256;
 
 fn empty_buffer(index: u32) -> abi::Buffer {

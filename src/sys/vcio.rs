@@ -1,7 +1,7 @@
-//! The Raspberry Pi firmware's mailbox, `/dev/vcio`: asks it what `vcgencmd get_throttled` shows.
+//! The Raspberry Pi firmware's mailbox, `/dev/vcio`: source of what `vcgencmd get_throttled` shows.
 //!
-//! The property interface is the firmware's (`Mailbox property interface` in the raspberrypi/firmware wiki); a general
-//! command is tag 0x30080 with its text, answered by text in the same place.
+//! The property interface is the firmware's (`Mailbox property interface` in the raspberrypi/firmware wiki); a general command is
+//! tag 0x30080 with a text, answered by text in the same buffer.
 #![allow(unsafe_code, reason = "the mailbox is one ioctl")]
 
 use std::fs::File;
@@ -18,13 +18,13 @@ const TEXT_BYTES: usize = 1024;
 /// Size, state, tag, size of its value, request or response, error, text, end.
 const WORDS: usize = 6 + TEXT_BYTES / 4 + 1;
 
-/// The driver's only request; its number names a pointer, whatever is behind it.
+/// The driver's only request; its number encodes a pointer argument of any type.
 const PROPERTY: rustix::ioctl::Opcode = opcode::read_write::<*mut u8>(100, 0);
 
-/// The firmware's word about clock and supply: bits 0 to 3 as it is now, bits 16 to 19 since boot.
+/// Clock and supply flags of the firmware: bits 0 to 3 now, bits 16 to 19 since boot.
 ///
 /// # Errors
-/// [`ReadError`] naming the device, `missing` on a board that has none.
+/// [`ReadError`] naming the device, `missing` on a board without one.
 pub fn throttled(device: &Path) -> Result<u32, ReadError> {
     let file = File::open(device).map_err(|e| ReadError::io(device, &e))?;
     let mut message = request("get_throttled");
@@ -51,7 +51,7 @@ fn request(command: &str) -> [u32; WORDS] {
     message
 }
 
-/// `throttled=0x50000`, if the firmware understood.
+/// Parses `throttled=0x50000`; `None` when the firmware did not understand the request.
 fn answer(message: &[u32; WORDS]) -> Option<u32> {
     let (state, error) = (message[1], message[5]);
     let text = text(message);

@@ -1,12 +1,17 @@
-//! How far a window is from what was learnt as normal.
+//! Distance of a window from what was learnt as normal.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::contract::{SetupError, Task, TaskConfig, TaskError, TaskInput, TaskOutput};
 use super::output::{EventIds, get, real_items, wrong};
-use super::{Config, SetupError, Task, TaskError, TaskInput, TaskOutput};
+use crate::frame::diagnostic::Diagnostic;
 use crate::frame::{Event, EventKind, Outcome, TaskSpec};
 
-/// How long normality is learnt when the configuration says nothing and there is no threshold.
+/// Time for which normality is learnt when the configuration says nothing and there is no threshold.
 const CALIBRATION: Duration = Duration::from_secs(60);
 /// Scores that a threshold is learnt from at least, however long that takes.
 const CALIBRATION_SCORES: usize = 20;
@@ -19,6 +24,53 @@ const CONSECUTIVE: u32 = 2;
 /// A score this many times the threshold begins an anomaly at once.
 const BLATANT: f32 = 2.0;
 
+/// Distance from what was learnt as normal.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AnomalyConfig {
+    /// Time for which the threshold is learnt before anything is flagged, in s; 0 = `threshold` is used; unset = as the bundle
+    /// says, else 0 with a `threshold` and 60 without.
+    #[schemars(range(min = 0.0, max = 604_800.0))]
+    pub calibration_s: Option<f32>,
+    /// Fixed threshold instead of a learnt one, in the units of the score.
+    #[schemars(range(min = 0.0, max = 1e9))]
+    pub threshold: Option<f32>,
+    /// An anomaly ends when the score falls below this share of the threshold; unset = 0.8.
+    #[schemars(range(min = 0.1, max = 1.0))]
+    pub hysteresis: Option<f32>,
+}
+
+impl TaskConfig for AnomalyConfig {
+    fn task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, SetupError> {
+        Ok(Box::new(Anomaly::new(self, spec)?))
+    }
+
+    /// A `threshold` without a calibration period is meant to be used, whatever period is below.
+    fn over(self, below: Self) -> Self {
+        let calibration_s = match (self.calibration_s, self.threshold) {
+            (None, Some(_)) => Some(0.0),
+            (own, _) => own.or(below.calibration_s),
+        };
+        AnomalyConfig {
+            calibration_s,
+            threshold: self.threshold.or(below.threshold),
+            hysteresis: self.hysteresis.or(below.hysteresis),
+        }
+    }
+
+    fn check(&self, _regions: usize) -> Vec<Diagnostic> {
+        if self.threshold.is_some() && self.calibration_s.is_some_and(|s| s > 0.0) {
+            return vec![Diagnostic::warning("calibration_s", "has no effect: task.threshold is fixed")];
+        }
+        Vec::new()
+    }
+
+    /// Not with a learnt threshold: another variant errs by other amounts.
+    fn is_comparable(&self) -> bool {
+        !self.calibration_s.map_or(self.threshold.is_none(), |seconds| seconds > 0.0)
+    }
+}
+
 /// The score of a window is the mean squared difference between the model's input and output 0, both as reals (an
 /// autoencoder's reconstruction error), or output 0 itself where it is a single value per item.
 ///
@@ -30,7 +82,7 @@ const BLATANT: f32 = 2.0;
 ///   └─────────────┘ enough seen  └────────┘ ◀──────────────────────────── └───────────┘
 ///                                            2 × below hysteresis × threshold
 /// ```
-pub(super) struct Anomaly {
+struct Anomaly {
     items: usize,
     hysteresis: f32,
     threshold: Threshold,
@@ -49,8 +101,8 @@ enum Threshold {
 
 impl Anomaly {
     /// # Errors
-    /// When there is neither a threshold nor a calibration period to learn one in.
-    pub fn new(config: &Config, spec: &TaskSpec) -> Result<Self, SetupError> {
+    /// Neither a threshold nor a calibration period to learn one in.
+    fn new(config: &AnomalyConfig, spec: &TaskSpec) -> Result<Self, SetupError> {
         let period = match (config.calibration_s, config.threshold) {
             (Some(seconds), _) => Duration::try_from_secs_f32(seconds)
                 .map_err(|e| SetupError { key: "calibration_s", reason: format!("{seconds}: {e}") })?,
@@ -107,7 +159,7 @@ impl Anomaly {
         if score.is_finite() { Ok(score) } else { Err(wrong(output, format!("the anomaly score is {score}"))) }
     }
 
-    /// What begins or ends with this score.
+    /// The event that begins or ends with this score.
     fn judge(&mut self, score: f32, threshold: f32, input: &TaskInput<'_>) -> Vec<Event> {
         let (against, at_once) = match &mut self.current {
             Some(current) => {
@@ -132,6 +184,7 @@ impl Anomaly {
                     bbox: None,
                     start_time: input.time,
                     end_time: None,
+                    attributes: BTreeMap::new(),
                 };
                 self.current.insert(begun).clone()
             }

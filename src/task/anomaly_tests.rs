@@ -3,7 +3,7 @@
 use super::*;
 use crate::task::testing::{quantised, run_at, run_with, tensor};
 
-fn anomaly(config: Config) -> Anomaly {
+fn anomaly(config: AnomalyConfig) -> Anomaly {
     Anomaly::new(&config, &TaskSpec { items: 1, ..TaskSpec::default() }).unwrap()
 }
 
@@ -26,7 +26,7 @@ fn quiet(i: usize) -> f32 {
 
 #[test]
 fn the_score_is_the_squared_error_in_real_units() {
-    let mut task = anomaly(Config { threshold: Some(1.0), ..Config::default() });
+    let mut task = anomaly(AnomalyConfig { threshold: Some(1.0), ..AnomalyConfig::default() });
     let given = quantised(&[1, 2, 2], &[0.0, 1.0, 2.0, 3.0], 0.5, 3);
     let rebuilt = quantised(&[1, 4], &[0.0, 1.0, 2.0, 5.0], 0.25, -7);
     let output = run_with(&mut task, &[&given], &[&rebuilt], &[], 0, 0).unwrap();
@@ -40,7 +40,7 @@ fn the_score_is_the_squared_error_in_real_units() {
 
 #[test]
 fn begins_after_two_above_or_one_far_above_and_ends_below_hysteresis() {
-    let config = Config { threshold: Some(1.0), hysteresis: Some(0.5), ..Config::default() };
+    let config = AnomalyConfig { threshold: Some(1.0), hysteresis: Some(0.5), ..AnomalyConfig::default() };
     let mut task = anomaly(config.clone());
     let scores = [0.9, 1.1, 0.9, 1.1, 1.2, 0.7, 0.4, 0.7, 0.4, 0.4, 0.4];
     let states: Vec<bool> = feed(&mut task, 0, &scores).iter().map(|s| s.1).collect();
@@ -53,7 +53,7 @@ fn begins_after_two_above_or_one_far_above_and_ends_below_hysteresis() {
 
 #[test]
 fn an_event_keeps_its_identity_and_its_worst_score() {
-    let mut task = anomaly(Config { threshold: Some(1.0), ..Config::default() });
+    let mut task = anomaly(AnomalyConfig { threshold: Some(1.0), ..AnomalyConfig::default() });
     let mut events = Vec::new();
     for (i, score) in [5.0, 9.0, 6.0, 0.1, 0.1].into_iter().enumerate() {
         events.extend(run_at(&mut task, &[&tensor(&[1, 1], &[score])], i as u64 * 500).unwrap().events);
@@ -67,7 +67,7 @@ fn an_event_keeps_its_identity_and_its_worst_score() {
 #[test]
 fn learns_what_is_normal_and_then_flags_within_five_seconds() {
     for calibration_s in [20.0, 60.0, 600.0] {
-        let mut task = anomaly(Config { calibration_s: Some(calibration_s), ..Config::default() });
+        let mut task = anomaly(AnomalyConfig { calibration_s: Some(calibration_s), ..AnomalyConfig::default() });
         let count = (calibration_s * 2.0) as usize;
         // A disturbance in the calibration period must not blunt the threshold.
         let learning: Vec<f32> = (0..count).map(|i| if count > 100 && i == 50 { 40.0 } else { quiet(i) }).collect();
@@ -86,7 +86,7 @@ fn learns_what_is_normal_and_then_flags_within_five_seconds() {
 
 #[test]
 fn few_scores_prolong_the_calibration() {
-    let mut task = anomaly(Config { calibration_s: Some(1.0), ..Config::default() });
+    let mut task = anomaly(AnomalyConfig { calibration_s: Some(1.0), ..AnomalyConfig::default() });
     let seen = feed(&mut task, 0, &[1.0; 25]);
     assert_eq!(seen.iter().filter(|s| s.2).count(), CALIBRATION_SCORES - 1);
     // Scores that do not vary at all: twice the median.
@@ -104,7 +104,7 @@ fn kept_scores_are_bounded_and_even() {
 
 #[test]
 fn scores_that_are_no_numbers_are_errors_and_change_nothing() {
-    let mut task = anomaly(Config { threshold: Some(1.0), ..Config::default() });
+    let mut task = anomaly(AnomalyConfig { threshold: Some(1.0), ..AnomalyConfig::default() });
     feed(&mut task, 0, &[3.0]);
     for score in [f32::NAN, f32::INFINITY] {
         let error = run_at(&mut task, &[&tensor(&[1, 1], &[score])], 500).unwrap_err();
@@ -118,8 +118,8 @@ fn scores_that_are_no_numbers_are_errors_and_change_nothing() {
 
 #[test]
 fn senseless_settings_are_refused_with_their_key() {
-    let fails = |config: Config| Anomaly::new(&config, &TaskSpec::default()).err().unwrap().key;
-    assert_eq!(fails(Config { calibration_s: Some(0.0), ..Config::default() }), "calibration_s");
-    assert_eq!(fails(Config { calibration_s: Some(f32::NAN), ..Config::default() }), "calibration_s");
-    assert_eq!(fails(Config { threshold: Some(0.0), ..Config::default() }), "threshold");
+    let fails = |config: AnomalyConfig| Anomaly::new(&config, &TaskSpec::default()).err().unwrap().key;
+    assert_eq!(fails(AnomalyConfig { calibration_s: Some(0.0), ..AnomalyConfig::default() }), "calibration_s");
+    assert_eq!(fails(AnomalyConfig { calibration_s: Some(f32::NAN), ..AnomalyConfig::default() }), "calibration_s");
+    assert_eq!(fails(AnomalyConfig { threshold: Some(0.0), ..AnomalyConfig::default() }), "threshold");
 }

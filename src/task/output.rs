@@ -1,9 +1,9 @@
-//! What the tasks share: one frame's part of an output as reals, labels, scores, event identities.
+//! Parts that the tasks share: one frame's part of an output as reals, labels, scores, event identities.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{SetupError, TaskError, TaskInput};
+use super::contract::{SetupError, TaskError, TaskInput};
 use crate::frame::{DType, Elements, Label, TensorView};
 
 /// The values of this frame's `count` items of `tensor` as reals, and how many there are per item. Floats are borrowed as
@@ -71,12 +71,21 @@ pub(super) fn wrong(output: &TensorView<'_>, reason: String) -> TaskError {
     TaskError { tensor: output.spec.name.clone(), reason }
 }
 
+/// A model with labels has as many as its output has classes.
+pub(super) fn check_labels(output: &TensorView<'_>, classes: usize, labels: &[Label]) -> Result<(), TaskError> {
+    if labels.is_empty() || labels.len() == classes {
+        return Ok(());
+    }
+    let reason = format!("shape {:?} has {classes} classes, the model has {} labels", output.spec.shape, labels.len());
+    Err(wrong(output, reason))
+}
+
 /// The label of a class; the index in decimal where the model has none.
 pub(super) fn label(labels: &[Label], class: usize) -> Label {
     labels.get(class).cloned().unwrap_or_else(|| Arc::from(class.to_string()))
 }
 
-/// Which classes count: all when `wanted` is empty.
+/// The classes that count: all when `wanted` is empty.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filter {
     wanted: Option<Vec<bool>>,
@@ -84,7 +93,7 @@ pub(super) struct Filter {
 
 impl Filter {
     /// # Errors
-    /// When a wanted label is none of the model's.
+    /// A wanted label that is none of the model's.
     pub fn new(wanted: &[String], labels: &[Label]) -> Result<Self, SetupError> {
         if wanted.is_empty() {
             return Ok(Filter { wanted: None });
@@ -111,7 +120,7 @@ impl Filter {
         Ok(Filter { wanted: Some(classes) })
     }
 
-    /// Whether `class` counts.
+    /// True if `class` counts.
     pub fn has(&self, class: usize) -> bool {
         self.wanted.as_ref().is_none_or(|w| w.get(class).copied().unwrap_or(false))
     }
@@ -164,7 +173,7 @@ pub(super) fn logistic(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
 
-/// Whether an 8-bit output can hold nothing outside 0 to 1; `None` where it is not quantised to 8 bits.
+/// True for an 8-bit output that can hold nothing outside 0 to 1; `None` where it is not quantised to 8 bits.
 fn unit_range(output: &TensorView<'_>) -> Option<bool> {
     let (low, high) = match output.spec.dtype {
         DType::I8 => (-128, 127),

@@ -1,21 +1,39 @@
 //! The outputs as they are.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::contract::{SetupError, Task, TaskConfig, TaskError, TaskInput, TaskOutput};
 use super::output::real_items;
-use super::{Task, TaskError, TaskInput, TaskOutput};
 use crate::frame::{Outcome, RawOutput, TaskSpec};
 
 /// Values of one output that are published at most: the rest of a large tensor would not fit into a message. The shape
 /// still says how many there were, and `truncated` that some are missing.
 const MAX_VALUES: usize = 4096;
 
+/// The outputs as they are; no keys of its own.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawConfig {}
+
+impl TaskConfig for RawConfig {
+    fn task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, SetupError> {
+        Ok(Box::new(Raw::new(spec)))
+    }
+
+    fn over(self, _below: Self) -> Self {
+        self
+    }
+}
+
 /// All outputs, dequantised: the part of this frame's items where the first axis is the batch.
-pub(super) struct Raw {
+struct Raw {
     items: usize,
     values: Vec<f32>,
 }
 
 impl Raw {
-    pub fn new(spec: &TaskSpec) -> Self {
+    fn new(spec: &TaskSpec) -> Self {
         Raw { items: spec.items.max(1), values: Vec::new() }
     }
 }

@@ -1,9 +1,9 @@
-//! What the tasks' tests share: tensors and runs.
+//! Tensors and runs for the tests of the tasks.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{Task, TaskError, TaskInput, TaskOutput};
+use super::contract::{Task, TaskError, TaskInput, TaskOutput};
 use crate::frame::{DType, Elements, Geometry, Label, Quant, TensorSpec, TensorView, Unreadable};
 
 /// A tensor of floats that a test owns.

@@ -1,4 +1,4 @@
-//! What is counted and timed, in memory that does not grow.
+//! Counters and histograms in fixed memory.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -8,26 +8,26 @@ use serde::Serialize;
 
 /// Buckets per power of two: a percentile is at most 1/32 (3.1 %) above the truth.
 const SUB: u64 = 32;
-/// From 0 µs to 2^36 µs (19 hours); what is longer counts as the longest.
+/// From 0 µs to 2^36 µs (19 hours); longer durations count as the longest.
 const BUCKETS: usize = 32 * 32;
 
-/// A histogram of durations with logarithmic buckets (the HDR scheme: exact below 32 µs, then 32 buckets for each power of
-/// two), 4 KiB. Any thread may record; nothing is locked.
+/// A histogram of durations with logarithmic buckets (the HDR scheme: exact below 32 µs, then 32 buckets for each power of two),
+/// 4 KiB. Lock-free; any thread may record.
 pub struct Latency {
     buckets: Box<[AtomicU32; BUCKETS]>,
     max_us: AtomicU64,
 }
 
-/// What a [`Latency`] or [`Recent`] says; `None` where nothing was recorded.
+/// Percentiles of a [`Latency`] or [`Recent`]; `None` without a recorded duration.
 #[derive(Clone, Copy, Debug, PartialEq, Default, Serialize)]
 pub struct Percentiles {
     /// Durations recorded.
     pub count: u64,
-    /// Half were no longer than this, in ms.
+    /// Median in ms.
     pub p50_ms: Option<f64>,
-    /// 95 % were no longer than this, in ms.
+    /// 95th percentile in ms.
     pub p95_ms: Option<f64>,
-    /// 99 % were no longer than this, in ms.
+    /// 99th percentile in ms.
     pub p99_ms: Option<f64>,
     /// The longest, in ms.
     pub max_ms: Option<f64>,
@@ -54,7 +54,7 @@ impl Latency {
         self.collect(|bucket| bucket.load(Relaxed), self.max_us.load(Relaxed))
     }
 
-    /// Percentiles of everything recorded since the last `take`; starts anew.
+    /// Percentiles of everything recorded since the last `take`; then resets.
     pub fn take(&self) -> Percentiles {
         self.collect(|bucket| bucket.swap(0, Relaxed), self.max_us.swap(0, Relaxed))
     }
@@ -101,7 +101,7 @@ fn upper_us(bucket: usize) -> u64 {
     if octave == 0 { sub } else { ((SUB + sub + 1) << (octave - 1)) - 1 }
 }
 
-/// The newest durations with their times: what a control loop needs, which must forget.
+/// The newest durations with their times, for a control loop, which must forget.
 #[derive(Debug, Default)]
 pub struct Recent {
     ring: Mutex<Ring>,
@@ -109,10 +109,10 @@ pub struct Recent {
 
 #[derive(Debug, Default)]
 struct Ring {
-    /// At most [`Recent::CAPACITY`] entries; `next` is where the oldest is overwritten.
+    /// At most [`Recent::CAPACITY`] entries; `next` is the oldest, overwritten next.
     samples: Vec<(Instant, Duration)>,
     next: usize,
-    /// What began before does not count.
+    /// Durations that began earlier do not count.
     since: Option<Instant>,
 }
 
@@ -134,19 +134,19 @@ impl Recent {
         *next = (*next + 1) % Self::CAPACITY;
     }
 
-    /// Forgets everything, and what began before `now` and has not ended yet.
+    /// Forgets everything, including durations that began before `now` and have not ended yet.
     pub fn restart(&self, now: Instant) {
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         *ring = Ring { since: Some(now), ..Ring::default() };
     }
 
-    /// 95 % of the durations that ended in the last `window` before `now` were no longer than this; `None` = there were fewer
-    /// than `least` (of which one is needed in any case).
+    /// 95th percentile of the durations that ended in the last `window` before `now`; `None` with fewer than `least` of them, or
+    /// none.
     pub fn p95(&self, window: Duration, least: usize, now: Instant) -> Option<Duration> {
         self.rank(95, window, least, now)
     }
 
-    /// Half of the durations that ended in the last `window` before `now` were no longer than this; `None` = there were none.
+    /// Median of the durations that ended in the last `window` before `now`; `None` without one.
     pub fn median(&self, window: Duration, now: Instant) -> Option<Duration> {
         self.rank(50, window, 1, now)
     }
@@ -165,10 +165,10 @@ impl Recent {
     }
 }
 
-/// How many of the newest events were of one kind.
+/// Share of one kind among the newest events.
 #[derive(Debug, Default)]
 pub struct Share {
-    /// The newest event in the lowest bit, and how many there are.
+    /// The newest event in the lowest bit, and the number of events.
     bits: Mutex<(u64, u32)>,
 }
 
@@ -176,7 +176,7 @@ impl Share {
     /// Events that count at most; the oldest gives way.
     pub const CAPACITY: u32 = u64::BITS;
 
-    /// Counts one event, which was of the kind or not.
+    /// Counts one event.
     pub fn record(&self, of_the_kind: bool) {
         let mut bits = self.bits.lock().unwrap_or_else(PoisonError::into_inner);
         *bits = (bits.0 << 1 | u64::from(of_the_kind), (bits.1 + 1).min(Self::CAPACITY));
@@ -197,91 +197,32 @@ impl Share {
 /// Counters of one pipeline since start; any thread may count.
 #[derive(Debug, Default)]
 pub struct PipelineCounters {
-    /// Frames that the source gave.
+    /// Frames captured.
     pub frames: AtomicU64,
-    /// Inferences that ended well.
+    /// Successful inferences.
     pub inferences: AtomicU64,
     /// Frames replaced in the slot by a newer one before a worker took them: the board is too slow.
     pub dropped: AtomicU64,
-    /// Frames left out on purpose: the interval of the present rung was not over.
+    /// Frames skipped on purpose: the interval of the present rung was not over.
     pub skipped: AtomicU64,
     /// Frames that were damaged, or whose inference failed.
     pub errors: AtomicU64,
-    /// Frame captured → message handed to the publisher.
+    /// From capture of the frame to the hand-over to the publisher.
     pub latency: Latency,
-    /// Inside the model.
+    /// Time in the model.
     pub infer: Latency,
-    /// The newest of `latency`, since the present setpoint applies: for the governor's deadline.
+    /// The newest of `latency` since the present setpoint applies, for the governor's deadline.
     pub recent: Recent,
     /// Steps of the governor to more work.
     pub steps_up: AtomicU64,
     /// Steps of the governor to less work.
     pub steps_down: AtomicU64,
-    /// Time spent on another rung than the first, in ms.
+    /// Time on a rung other than the first, in ms.
     pub reduced_ms: AtomicU64,
     /// The newest inferences with their preprocessing, since the present setpoint applies.
     pub recent_infer: Recent,
-    /// Which of the newest frames replaced one that had not been looked at, since the present setpoint applies.
+    /// Newest frames that replaced an unread one, since the present setpoint applies.
     pub overwritten: Share,
-}
-
-/// What [`PipelineCounters`] held at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
-pub struct Counts {
-    /// Frames that the source gave.
-    pub frames: u64,
-    /// Inferences that ended well.
-    pub inferences: u64,
-    /// Frames replaced by a newer one before a worker took them.
-    pub dropped: u64,
-    /// Frames left out on purpose.
-    pub skipped: u64,
-    /// Frames that were damaged, or whose inference failed.
-    pub errors: u64,
-    /// Steps of the governor to more work.
-    pub steps_up: u64,
-    /// Steps of the governor to less work.
-    pub steps_down: u64,
-    /// Time spent on another rung than the first, in ms.
-    pub reduced_ms: u64,
-}
-
-impl PipelineCounters {
-    /// The counters now. Each is exact; together they may be a frame apart.
-    pub fn counts(&self) -> Counts {
-        Counts {
-            frames: self.frames.load(Relaxed),
-            inferences: self.inferences.load(Relaxed),
-            dropped: self.dropped.load(Relaxed),
-            skipped: self.skipped.load(Relaxed),
-            errors: self.errors.load(Relaxed),
-            steps_up: self.steps_up.load(Relaxed),
-            steps_down: self.steps_down.load(Relaxed),
-            reduced_ms: self.reduced_ms.load(Relaxed),
-        }
-    }
-}
-
-/// A rate per second out of a counter that is looked at now and then.
-#[derive(Clone, Copy, Debug)]
-pub struct Rate {
-    count: u64,
-    at: Instant,
-}
-
-impl Rate {
-    /// Starts with the counter at `count`.
-    pub fn new(count: u64, now: Instant) -> Self {
-        Rate { count, at: now }
-    }
-
-    /// Counts per second since the last look, and starts the next interval; `None` when no time has passed.
-    pub fn per_second(&mut self, count: u64, now: Instant) -> Option<f64> {
-        let seconds = now.saturating_duration_since(self.at).as_secs_f64();
-        let rate = (seconds > 0.0).then(|| count.saturating_sub(self.count) as f64 / seconds)?;
-        *self = Rate { count, at: now };
-        Some(rate)
-    }
 }
 
 #[cfg(test)]
@@ -361,20 +302,6 @@ mod tests {
         assert_eq!(share.get(), Some(0.0));
         share.restart();
         assert_eq!(share.get(), None);
-    }
-
-    #[test]
-    fn rates_are_over_the_last_interval() {
-        let start = Instant::now();
-        let mut rate = Rate::new(100, start);
-        assert_eq!(rate.per_second(100, start), None);
-        assert_eq!(rate.per_second(130, start + Duration::from_secs(2)), Some(15.0));
-        assert_eq!(rate.per_second(130, start + Duration::from_secs(3)), Some(0.0));
-        assert_eq!(
-            rate.per_second(0, start + Duration::from_secs(4)),
-            Some(0.0),
-            "a restarted counter is not negative"
-        );
     }
 
     proptest! {

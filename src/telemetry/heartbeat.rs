@@ -1,4 +1,4 @@
-//! What each thread has promised, and which one has overrun its promise.
+//! Progress promised by each thread, and the threads that are overdue.
 //!
 //! ```text
 //!            beat(within)                     now > due
@@ -23,7 +23,7 @@ pub struct Heartbeats {
     slots: Arc<Mutex<Vec<Arc<Slot>>>>,
 }
 
-/// One thread's side: says when it will be heard of again. Dropping it ends the promise, unless the thread is panicking.
+/// One thread's handle: promises the next beat. Dropping it withdraws the promise, unless the thread is panicking.
 #[derive(Debug)]
 pub struct Heart {
     epoch: Instant,
@@ -31,15 +31,15 @@ pub struct Heart {
     slots: Arc<Mutex<Vec<Arc<Slot>>>>,
 }
 
-/// A thread that did not keep its promise.
+/// A thread that broke its promise.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("thread {thread} {}", if *.panicked { "panicked".to_owned() } else { format!("is {} ms late", .late_by.as_millis()) })]
 pub struct Overdue {
     /// Its name.
     pub thread: String,
-    /// How long it has been overdue.
+    /// Time since the promised beat.
     pub late_by: Duration,
-    /// It ended by a panic and nothing took its place.
+    /// It ended by a panic and was not replaced.
     pub panicked: bool,
 }
 
@@ -48,14 +48,14 @@ pub struct Overdue {
 pub struct ThreadState {
     /// Its name.
     pub thread: String,
-    /// Why it has nothing to do; `None` = working.
+    /// Reason for idling; `None` = working.
     pub idle: Option<String>,
 }
 
 #[derive(Debug)]
 struct Slot {
     name: String,
-    /// Milliseconds after the epoch by which the next beat is due; [`IDLE`] = no promise.
+    /// Deadline of the next beat in milliseconds after the epoch; [`IDLE`] = no promise.
     due_ms: AtomicU64,
     detail: Mutex<Detail>,
 }
@@ -67,12 +67,12 @@ struct Detail {
 }
 
 impl Heartbeats {
-    /// An empty register; `now` becomes its zero.
+    /// An empty register with `now` as its epoch.
     pub fn new(now: Instant) -> Self {
         Heartbeats { epoch: now, slots: Arc::default() }
     }
 
-    /// Adds a thread, whose first beat is due `within` from `now`. A thread of the same name that panicked is replaced.
+    /// Adds a thread whose first beat is due `within` from `now`. A panicked thread of the same name is replaced.
     pub fn register(&self, name: &str, within: Duration, now: Instant) -> Heart {
         let slot = Arc::new(Slot { name: name.to_owned(), due_ms: AtomicU64::new(IDLE), detail: Mutex::default() });
         let heart = Heart { epoch: self.epoch, slot: Arc::clone(&slot), slots: Arc::clone(&self.slots) };
@@ -83,7 +83,7 @@ impl Heartbeats {
         heart
     }
 
-    /// The thread that has overrun its promise the longest, if any.
+    /// The thread that has been overdue the longest.
     pub fn overdue(&self, now: Instant) -> Option<Overdue> {
         let now_ms = millis(self.epoch, now);
         let slots = lock(&self.slots);
@@ -93,7 +93,7 @@ impl Heartbeats {
         Some(Overdue { thread: slot.name.clone(), late_by: Duration::from_millis(late_ms), panicked })
     }
 
-    /// All threads, in the order in which they registered.
+    /// All threads in the order of registration.
     pub fn threads(&self) -> Vec<ThreadState> {
         let state = |s: &Arc<Slot>| ThreadState {
             thread: s.name.clone(),
@@ -104,12 +104,12 @@ impl Heartbeats {
 }
 
 impl Heart {
-    /// I am making progress, and will report again `within` from `now`.
+    /// Reports progress, and promises the next report `within` from `now`.
     pub fn beat(&self, within: Duration, now: Instant) {
         self.slot.due_ms.store(millis(self.epoch, now + within).min(IDLE - 1), Relaxed);
     }
 
-    /// I have nothing to do, for this reason, until further notice: a paused pipeline, an unplugged camera.
+    /// Reports an indefinite pause with its reason: a paused pipeline, an unplugged camera.
     pub fn idle(&self, reason: &str) {
         let mut detail = lock(&self.slot.detail);
         if detail.idle != reason {
@@ -135,7 +135,8 @@ fn millis(epoch: Instant, at: Instant) -> u64 {
     u64::try_from(at.saturating_duration_since(epoch).as_millis()).unwrap_or(IDLE - 1)
 }
 
-/// A panic elsewhere must not take the watchdog down with it: what is behind these locks is valid at every step.
+/// Ignores poisoning, so that a panic elsewhere does not stop the watchdog: the values behind these locks are valid at every
+/// step.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

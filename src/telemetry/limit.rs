@@ -1,9 +1,9 @@
-//! Holding back floods of the same log line without losing their number.
+//! Rate limiting of equal log lines, with a count of those held back.
 
 use std::time::{Duration, Instant};
 
-/// Decides which of many equal complaints are logged: the first, then at most one per `every` for each key, with the number
-/// that was held back in between.
+/// Selects which of many equal messages are logged: the first, then at most one per `every` for each key, with the number held
+/// back in between.
 ///
 /// ```
 /// # use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct RateLimited {
     every: Duration,
-    /// At most [`RateLimited::MAX_KEYS`]; when full the key that was logged longest ago gives way.
+    /// At most [`RateLimited::MAX_KEYS`]; when full, the key logged longest ago is dropped.
     entries: Vec<Entry>,
 }
 
@@ -28,7 +28,7 @@ struct Entry {
 }
 
 impl RateLimited {
-    /// Keys held at most, so that keys made from bad input cannot fill the memory.
+    /// Bound on keys, so that keys made from bad input cannot exhaust the memory.
     pub const MAX_KEYS: usize = 64;
 
     /// Logs each key at most once per `every`.
@@ -36,7 +36,7 @@ impl RateLimited {
         RateLimited { every, entries: Vec::new() }
     }
 
-    /// Whether to log now: `Some(held back since the last time)`, or `None` when it was counted instead.
+    /// `Some` with the number held back since the last message when this one is to be logged, else `None`.
     pub fn admit(&mut self, key: &str, now: Instant) -> Option<u64> {
         if let Some(entry) = self.entries.iter_mut().find(|e| e.key == key) {
             if now.saturating_duration_since(entry.logged) < self.every {
@@ -54,8 +54,8 @@ impl RateLimited {
         Some(0)
     }
 
-    /// Keys that fell silent with complaints held back, each with their number; called now and then so that the last ones
-    /// of a flood are told too.
+    /// Keys that fell silent with messages held back, each with their number. Called at intervals, so that the last messages of a
+    /// flood are logged too.
     pub fn settle(&mut self, now: Instant) -> Vec<(String, u64)> {
         let every = self.every;
         let quiet = |e: &&mut Entry| e.suppressed > 0 && now.saturating_duration_since(e.logged) >= every;

@@ -14,24 +14,25 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 
-use super::{Config, Format, TelemetryError};
+use super::config::{Config, Format};
+use super::error::TelemetryError;
 
-/// Libraries that say more at `info` than a person wants to read; a filter that names them overrides this.
+/// Libraries that are too verbose at `info`; a filter that names them overrides this.
 const NOISY: [&str; 5] = ["rumqttc", "tract", "rustls", "tokio", "mio"];
 
-/// The embedded broker calls every client that leaves an error; its gate in `publish` logs what matters. Silent, unless a
-/// filter names it.
+/// Silences the embedded broker, which reports every leaving client as an error, unless a filter names it. Its gate in `publish`
+/// logs the relevant events.
 const MUTE: &str = "rumqttd=off";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// The running log; changes its level.
+/// Handle of the running log; changes its level.
 pub struct LogHandle {
     filter: reload::Handle<EnvFilter, Registry>,
 }
 
 impl LogHandle {
-    /// Replaces the filter of the running log (SIGHUP). The format stays as it was at start.
+    /// Replaces the filter of the running log (SIGHUP). The format stays.
     ///
     /// # Errors
     /// [`TelemetryError::Level`]; the old filter then stays.
@@ -43,16 +44,16 @@ impl LogHandle {
     }
 }
 
-/// Sends this process's log to standard error. Under systemd each line carries its priority (`<4>`, see `sd-daemon(3)`)
-/// and neither time nor colour, which the journal adds itself; else times are RFC 3339 UTC, and colour is used on a
-/// terminal unless `NO_COLOR` is set.
+/// Sends this process's log to standard error. Under systemd each line carries its priority (`<4>`, see `sd-daemon(3)`) and
+/// neither time nor colour, which the journal adds itself. Otherwise times are RFC 3339 UTC, and colour is used on a terminal
+/// unless `NO_COLOR` is set.
 ///
 /// # Errors
-/// [`TelemetryError::Level`] for a filter that makes no sense, [`TelemetryError::AlreadySet`] at a second call.
+/// [`TelemetryError::Level`] for an invalid filter, [`TelemetryError::AlreadySet`] at a second call.
 pub fn init(config: &Config) -> Result<LogHandle, TelemetryError> {
     let (filter, handle) = reload::Layer::new(filter(&config.level)?);
     let stderr = std::io::stderr();
-    // A closed standard error must not become a panic, which is what reporting it on standard error would be.
+    // A closed standard error must not cause a panic, which reporting it there would do.
     let layer = Layer::new().with_writer(std::io::stderr).log_internal_errors(false);
     let output = match (is_journal(std::env::var("JOURNAL_STREAM").ok().as_deref(), &stderr), config.format) {
         (true, Format::Text) => layer
@@ -71,10 +72,10 @@ pub fn init(config: &Config) -> Result<LogHandle, TelemetryError> {
     Ok(LogHandle { filter: handle })
 }
 
-/// Whether `level` is a level or a filter; what configuration checks call.
+/// Checks that `level` is a level or a filter.
 ///
 /// # Errors
-/// [`TelemetryError::Level`] with what is allowed.
+/// [`TelemetryError::Level`] with the allowed values.
 pub fn check_level(level: &str) -> Result<(), TelemetryError> {
     filter(level).map(drop)
 }
@@ -83,7 +84,7 @@ fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
     let bad = |reason: String| TelemetryError::Level { found: level.into(), reason };
     let is_level = |s: &str| LEVELS.iter().any(|l| l.eq_ignore_ascii_case(s));
     let is_target = |s: &str| !s.is_empty() && s.chars().all(|c| c.is_ascii_alphanumeric() || "_:-".contains(c));
-    // The filter's own parser takes any word for a module, so that a misspelt level would silence everything else.
+    // The filter's own parser takes any word for a module, so a misspelt level would silence everything else.
     let mut default = LevelFilter::OFF;
     let mut asked = String::new();
     for part in level.split(',').map(str::trim) {
@@ -113,8 +114,8 @@ fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
         .map_err(|e| bad(e.to_string()))
 }
 
-/// Whether `file` is the stream that the journal reads: `JOURNAL_STREAM` holds its device and inode, and is inherited by
-/// programs whose standard error goes elsewhere.
+/// `true` when `file` is the stream that the journal reads. `JOURNAL_STREAM` holds its device and inode, and is also inherited by
+/// programs with another standard error.
 fn is_journal(stream: Option<&str>, file: impl std::os::fd::AsFd) -> bool {
     let Some((device, inode)) = stream.and_then(|s| s.split_once(':')) else { return false };
     let (Ok(device), Ok(inode)) = (device.parse::<u64>(), inode.parse::<u64>()) else { return false };
@@ -135,7 +136,7 @@ impl FormatTime for Utc {
     }
 }
 
-/// Puts the priority of `sd-daemon(3)` before each line of the inner format, continuation lines included.
+/// Puts the priority of `sd-daemon(3)` before each line of the inner format, including continuation lines.
 struct JournalPriority<F>(F);
 
 impl<S, N, F> FormatEvent<S, N> for JournalPriority<F>
@@ -186,7 +187,7 @@ mod tests {
         }
     }
 
-    /// What comes out of a log at `level` for three events of each of three targets.
+    /// Output of a log at `level` for three events of each of three targets.
     fn seen(level: &str) -> Vec<String> {
         let text = Captured::default();
         let layer = Layer::new().with_writer(text.clone()).with_ansi(false).without_time();

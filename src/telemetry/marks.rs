@@ -1,7 +1,7 @@
-//! What a start goes through, told to who asked for it: `leptond bench --startup` listens at a socket that
-//! [`VARIABLE`] names, and each [`mark`] is a line with the monotonic clock's nanoseconds and a name.
+//! Marks of the start-up phases: `leptond bench --startup` listens at a socket named by [`VARIABLE`], and each [`mark`] is a line
+//! with the monotonic clock's nanoseconds and a name.
 //!
-//! Without that variable, which is every start but a measured one, a mark costs the look at one pointer.
+//! Without that variable, in every ordinary start, a mark costs one pointer check.
 
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -10,20 +10,20 @@ use std::sync::OnceLock;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Names the socket that marks are sent to.
+/// Names the socket for marks.
 pub const VARIABLE: &str = "LEPTOND_STARTUP_MARKS";
 
-/// `None`: nobody asked.
+/// `None`: marks are off.
 static SOCKET: OnceLock<Option<UnixStream>> = OnceLock::new();
 
-/// Connects to who asked for marks, if anybody did. To be called before files are given up and before the first thread.
+/// Connects to the listener for marks, if there is one. Call it before file access is restricted and before the first thread.
 ///
 /// # Errors
-/// When the socket that the variable names cannot be used; the start goes on without marks.
+/// The socket that the variable names cannot be used; the start goes on without marks.
 pub fn open_marks(address: Option<&OsStr>) -> std::io::Result<()> {
     let connect = |address: &OsStr| {
         let socket = UnixStream::connect(address)?;
-        // A listener that does not read must not hold up the start that it measures.
+        // A listener that does not read must not delay the start that it measures.
         socket.set_nonblocking(true)?;
         std::io::Result::Ok(socket)
     };
@@ -35,7 +35,7 @@ pub fn open_marks(address: Option<&OsStr>) -> std::io::Result<()> {
     result
 }
 
-/// What `name` says ends now. A mark that cannot be sent is left out: the listener sees that it is missing.
+/// Marks the end of phase `name`. A mark that cannot be sent is dropped; the listener notices the gap.
 pub fn mark(name: &str) {
     if let Some(Some(mut socket)) = SOCKET.get().map(Option::as_ref) {
         let _ = socket.write(format!("{} {name}\n", monotonic_ns()).as_bytes());

@@ -11,7 +11,7 @@ use sd_notify::NotifyState;
 
 use super::{Heartbeats, Overdue, TelemetryError, monotonic_ns};
 
-/// Tells the service manager how the daemon is. Without one (no `NOTIFY_SOCKET`) every call does nothing and succeeds.
+/// Notifies the service manager. Without one (no `NOTIFY_SOCKET`) every call succeeds and does nothing.
 #[derive(Debug, Default)]
 pub struct Notifier {
     socket: Option<UnixDatagram>,
@@ -19,15 +19,15 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// From the environment that systemd gives (`NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID`).
+    /// Configures itself from systemd's environment (`NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID`).
     ///
     /// # Errors
-    /// [`TelemetryError::Notify`] when the socket is named but cannot be used.
+    /// [`TelemetryError::Notify`] when the named socket cannot be used.
     pub fn from_env() -> Result<Self, TelemetryError> {
         Self::new(std::env::var_os("NOTIFY_SOCKET").as_deref(), sd_notify::watchdog_enabled())
     }
 
-    /// With the given socket (a path, or `@name` for an abstract one) and watchdog period.
+    /// Uses the given socket (a path, or `@name` for an abstract one) and watchdog period.
     ///
     /// # Errors
     /// [`TelemetryError::Notify`] when the socket cannot be used.
@@ -42,32 +42,32 @@ impl Notifier {
         Ok(Notifier { watchdog: watchdog.filter(|_| socket.is_some()), socket })
     }
 
-    /// How often [`Notifier::feed`] must be called: a third of the watchdog's period, so that one late call does no harm
+    /// Interval of [`Notifier::feed`]: a third of the watchdog's period, so that one late call does no harm
     /// (`sd_watchdog_enabled(3)` asks for half at most). `None` = no watchdog.
     pub fn feed_interval(&self) -> Option<Duration> {
         self.watchdog.map(|period| period / 3)
     }
 
-    /// Started (or reloaded) and at work.
+    /// Started (or reloaded) and working.
     ///
     /// # Errors
-    /// When the service manager cannot be reached.
+    /// The service manager cannot be reached.
     pub fn ready(&self, status: &str) -> io::Result<()> {
         self.send(&[NotifyState::Ready, NotifyState::Status(&one_line(status))])
     }
 
-    /// What `systemctl status` shows.
+    /// Status line of `systemctl status`.
     ///
     /// # Errors
-    /// When the service manager cannot be reached.
+    /// The service manager cannot be reached.
     pub fn status(&self, status: &str) -> io::Result<()> {
         self.send(&[NotifyState::Status(&one_line(status))])
     }
 
-    /// A reload begins; [`Notifier::ready`] ends it. Carries the time, as `Type=notify-reload` needs.
+    /// A reload begins; [`Notifier::ready`] ends it. Carries the time, as `Type=notify-reload` requires.
     ///
     /// # Errors
-    /// When the service manager cannot be reached.
+    /// The service manager cannot be reached.
     pub fn reloading(&self) -> io::Result<()> {
         // sd-notify's own clock counts µs in the platform's `time_t`: on 32 bits that is too small after 36 minutes.
         let now = i128::from(monotonic_ns() / 1000);
@@ -77,15 +77,16 @@ impl Notifier {
     /// The stop begins.
     ///
     /// # Errors
-    /// When the service manager cannot be reached.
+    /// The service manager cannot be reached.
     pub fn stopping(&self, status: &str) -> io::Result<()> {
         self.send(&[NotifyState::Stopping, NotifyState::Status(&one_line(status))])
     }
 
-    /// Feeds the watchdog, unless a thread is overdue: then says so in the status, and the service manager will act.
+    /// Feeds the watchdog unless a thread is overdue. Otherwise reports the thread in the status, and the service manager will
+    /// act.
     ///
     /// # Errors
-    /// When the service manager cannot be reached.
+    /// The service manager cannot be reached.
     pub fn feed(&self, heartbeats: &Heartbeats, now: Instant) -> io::Result<Option<Overdue>> {
         let overdue = heartbeats.overdue(now);
         match &overdue {
@@ -105,7 +106,7 @@ impl Notifier {
 
 fn connect(address: &OsStr) -> io::Result<UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
-    // A service manager that reads nothing must not hang the thread that watches the others.
+    // A service manager that does not read must not block the thread that watches the others.
     socket.set_write_timeout(Some(Duration::from_secs(1)))?;
     match address.as_bytes().strip_prefix(b"@") {
         Some(name) => socket.connect_addr(&SocketAddr::from_abstract_name(name)?)?,
@@ -114,7 +115,7 @@ fn connect(address: &OsStr) -> io::Result<UnixDatagram> {
     Ok(socket)
 }
 
-/// A line break would begin another assignment in the protocol.
+/// `text` on one line: a line break would begin another assignment in the protocol.
 fn one_line(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
 }

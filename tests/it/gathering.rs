@@ -1,4 +1,4 @@
-//! A pipeline whose setpoint changes under it: batches, forms and pauses, with a source that gives what the test tells it to.
+//! A pipeline whose setpoint changes under it: batches, variants and pauses, with a source that gives what the test tells it to.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -7,18 +7,20 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use leptond::config::PipelineConfig;
-use leptond::daemon::pipeline::Running;
-use leptond::daemon::prepare::Prepared;
-use leptond::daemon::set::Surroundings;
-use leptond::daemon::stages::{Planner, open_bundle};
-use leptond::frame::Frame;
-use leptond::governor::{Candidate, Cost, PipelineLadder, Setpoint};
+use leptond::frame::{Bus, Frame, NodeName};
 use leptond::model::Engine;
+use leptond::pipeline::{Planner, Resolved, open_bundle};
+use leptond::publish::sink::{MqttSink, Settings};
 use leptond::publish::topics::Topics;
 use leptond::publish::{Message, Publisher, Stats};
+use leptond::runtime::context::PipelineContext;
+use leptond::runtime::prepare::Prepared;
+use leptond::runtime::running::Running;
+use leptond::runtime::sources::{Opened, Sources, Supply};
 use leptond::source::{self, Next, Source, SourceError, SyntheticConfig};
 use leptond::telemetry::Heartbeats;
 use leptond::{preprocess, task};
+use leptond_governor::{Assignment, Candidate, Cost, PipelineLadder, Setpoint};
 use serde_json::Value;
 
 use crate::mosquitto::wait_until;
@@ -82,6 +84,7 @@ struct Bench {
     handed: Arc<AtomicU64>,
     results: Arc<Results>,
     rungs: Vec<Setpoint>,
+    first: Assignment,
 }
 
 /// A pipeline that can do each of `rungs` and starts on the first; a frame every `frame_interval`, as the governor thinks.
@@ -98,39 +101,47 @@ fn start(model: &str, rungs: &[Setpoint], deadline_ms: u64, frame_interval: Dura
         capture: None,
         resolution: s.resolution,
         batch: s.batch,
-        form: s.form,
+        variant: s.variant,
         threads: 1,
         cost: Cost { infer_ms: 1.0, cpu_ms: 1.0, accuracy: None },
     };
     let mut ladder = PipelineLadder::new("p", &config.governor, frame_interval, &[candidate(&rungs[0])]);
     ladder.rungs[0].setpoint = rungs[0].clone();
+    let first = ladder.first();
     let (frames, script) = channel();
     let handed = Arc::new(AtomicU64::new(0));
     let results = Arc::new(Results::default());
     let prepared = Prepared {
-        config,
+        pipeline: Resolved::inline(config).unwrap(),
         stages: planner.stages(&rungs[0]).unwrap(),
         planner: Arc::new(planner),
-        source: Box::new(Script { frames: script, live, given: 0, handed: handed.clone() }),
+        supply: Supply::Opened(Opened::own(
+            "p",
+            Box::new(Script { frames: script, live, given: 0, handed: handed.clone() }),
+        )),
         ladder,
         uncalibrated: None,
     };
-    let surroundings = Surroundings {
-        publisher: results.clone(),
-        topics: Topics::new("leptond", "test").unwrap(),
-        results: true,
+    let settings =
+        Settings { results: true, health_every: Duration::from_secs(60), config_schema: leptond::config::schema() };
+    let sink =
+        MqttSink::new(results.clone(), Topics::new("leptond", &NodeName::new("test").unwrap()).unwrap(), settings);
+    let context = PipelineContext {
+        bus: Bus::new(vec![Arc::new(sink)]),
         heartbeats: Heartbeats::new(Instant::now()),
+        sources: Sources::default(),
+        cascades: Arc::default(),
         turn: Arc::default(),
         readings: Arc::default(),
         wake: Arc::new(|| {}),
     };
-    let running = Running::start(prepared, &surroundings).unwrap();
-    Bench { running, frames, handed, results, rungs: rungs.to_vec() }
+    let running = Running::start(prepared, false, &context).unwrap();
+    Bench { running, frames, handed, results, rungs: rungs.to_vec(), first }
 }
 
 impl Bench {
     fn apply(&self, rung: usize) {
-        self.running.apply(&self.rungs[rung]);
+        self.running.apply(Assignment { setpoint: self.rungs[rung].clone(), ..self.first.clone() });
     }
 
     fn send(&self, frames: usize, make: impl Fn() -> Frame) {
@@ -242,7 +253,7 @@ fn a_pause_lets_nothing_through_and_finishes_what_was_gathered() {
     bench.wait_results(1);
     assert!(shared.load(Instant::now()).idle);
     bench.send(3, window);
-    wait_until("three frames to be skipped", || shared.counters.counts().skipped == 3);
+    wait_until("three frames to be skipped", || shared.counters.skipped.load(SeqCst) == 3);
     shared.pause(false);
     // Of a live source the newest wins: some of these may be overwritten.
     let mut sent = 4;
@@ -252,7 +263,7 @@ fn a_pause_lets_nothing_through_and_finishes_what_was_gathered() {
         bench.wait_handed(sent);
         bench.results().len() >= 5
     });
-    assert_eq!(shared.counters.counts().skipped, 3);
+    assert_eq!(shared.counters.skipped.load(SeqCst), 3);
     let results = bench.end();
     assert_eq!(seqs(&results)[0], 1);
     assert!(results.len() > 1 && seqs(&results)[1..].iter().all(|seq| *seq > 4), "{results:?}");
@@ -262,14 +273,14 @@ fn a_pause_lets_nothing_through_and_finishes_what_was_gathered() {
     let bench = start("machine-anomaly", &rungs, 0, Duration::ZERO, true);
     bench.apply(1);
     bench.send(2, window);
-    wait_until("two frames to be skipped", || bench.running.shared.counters.counts().skipped == 2);
+    wait_until("two frames to be skipped", || bench.running.shared.counters.skipped.load(SeqCst) == 2);
     assert!(!bench.running.shared.load(Instant::now()).idle);
     assert_eq!(bench.end().len(), 0);
 }
 
 #[test]
 fn another_form_takes_over_at_a_frame_boundary_and_counts_anew() {
-    let small = |s: &mut Setpoint| (s.form, s.resolution) = (1, Some(24));
+    let small = |s: &mut Setpoint| (s.variant, s.resolution) = (1, Some(24));
     let bench = start("leptonnet-digits", &[rung(0, |_| {}), rung(1, small)], 0, Duration::ZERO, false);
     let shared = bench.running.shared.clone();
     let frame = picture();
@@ -302,7 +313,7 @@ fn another_form_takes_over_at_a_frame_boundary_and_counts_anew() {
     let labels: Vec<&str> = results.iter().map(|r| r["top"][0]["label"].as_str().unwrap()).collect();
     assert!(
         labels.iter().all(|l| ["none"].contains(l) || l.len() == 1),
-        "both forms have the bundle's labels: {labels:?}"
+        "both variants have the bundle's labels: {labels:?}"
     );
     bench.end();
 }

@@ -6,8 +6,8 @@ mod unseen;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use leptond::governor::Config;
-use leptond::simulate::{Control, Kind, Parameters, Scenario, run, simulate};
+use leptond_governor::Config;
+use leptond_governor::simulate::{Control, Kind, Parameters, Scenario, run, simulate};
 
 use crate::common::{self, data, leptond};
 
@@ -21,6 +21,10 @@ fn scenarios() -> Vec<PathBuf> {
     files
 }
 
+fn load(path: &Path) -> Scenario {
+    Scenario::parse(&std::fs::read_to_string(path).unwrap(), path).unwrap()
+}
+
 #[test]
 fn every_scenario_is_as_it_says() {
     let files = scenarios();
@@ -30,7 +34,7 @@ fn every_scenario_is_as_it_says() {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some(file) = { next.lock().unwrap().next() } {
-                    let scenario = Scenario::load(file).unwrap();
+                    let scenario = load(file);
                     let board = scenario.board.expect("a board");
                     // An emulator does the same sums again, slowly: the table's boards are enough there.
                     for seed in SEEDS.into_iter().take(if common::emulated() { 1 } else { SEEDS.len() }) {
@@ -51,7 +55,7 @@ fn every_scenario_is_as_it_says() {
 /// Boards without a governor at full load: what the figures are fitted to.
 #[test]
 fn the_boards_behave_as_public_stress_tests_say() {
-    let scenario = Scenario::load(&data("governor/full-load-pi4-25c.toml")).unwrap();
+    let scenario = load(&data("governor/full-load-pi4-25c.toml"));
     let hottest = |kind| {
         let fixed = run(&scenario, Parameters::new(kind, None), &Config::default(), Control::Fixed(0), true);
         let minutes = fixed.rows.iter().position(|r| r.soc_celsius > 80.0).map(|s| s / 60);

@@ -35,8 +35,8 @@ fn run(csv: &Path) -> Run {
     let key = PlanKey { batch: Some(1), size: None };
     let mut plan = loaded.plan(key).unwrap();
     let mut preprocessor = Preprocessor::new(loaded.spec(key).unwrap(), Vec::new());
-    let config = task::Config::default().over(loaded.defaults()).unwrap();
-    let mut task = task::new(loaded.task(), &config, &loaded.task_spec(key, 1).unwrap()).unwrap();
+    let settings = task::Config::default().over(loaded.task(), loaded.defaults()).unwrap();
+    let mut task = settings.config().task(&loaded.task_spec(key, 1).unwrap()).unwrap();
     let rows = u32::try_from(bundle.manifest().input.rows.unwrap()).unwrap();
     let config = SensorConfig {
         kind: SensorKind::Csv,

@@ -14,7 +14,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use leptond::publish::mqtt::Mqtt;
-use leptond::publish::{Class, Config, Message, Origin, PublishError, Publisher, TlsConfig};
+use leptond::publish::{Class, Config, Message, PublishError, Publisher, Timing, TlsConfig};
 
 use crate::mosquitto::{Mosquitto, Received, SOON, wait_until};
 use crate::{logs, mosquitto};
@@ -29,7 +29,7 @@ fn soon() -> Instant {
 }
 
 fn message(class: Class, topic: &str, payload: impl Into<Vec<u8>>) -> Message {
-    Message { topic: topic.into(), payload: payload.into(), class, origin: None }
+    Message { topic: topic.into(), payload: payload.into(), class, timing: None }
 }
 
 fn payloads(messages: &[Received], topic: &str) -> Vec<String> {
@@ -43,12 +43,12 @@ fn every_class_arrives_as_promised_and_is_counted() {
     let listener = broker.listen("leptond/#");
     let mqtt = Mqtt::start(&config(broker.port), "attic").unwrap();
     let began = Instant::now();
-    let origin = Origin { captured: began, infer: Duration::from_micros(10) };
+    let timing = Timing { captured: began, infer: Duration::from_micros(10) };
     mqtt.publish(message(Class::State, "leptond/attic/info", "i"));
     for n in 0..20 {
         mqtt.publish(message(Class::Event, "leptond/attic/p/event", n.to_string()));
         mqtt.publish(Message {
-            origin: Some(origin),
+            timing: Some(timing),
             ..message(Class::Result, "leptond/attic/p/result", n.to_string())
         });
     }
@@ -142,7 +142,7 @@ fn a_subscription_brings_messages_and_survives_a_restart() {
     wait_until("both are connected again", || mqtt.stats().connects == 2 && other.stats().connects == 2);
     let third = readings.recv_timeout(SOON).unwrap();
     assert_eq!(third.topic, "house/cellar/t", "the state was sent again and the filter subscribed to again");
-    assert!(matches!(mqtt.subscribe("a/#/b", 1), Err(PublishError::Setting { .. })));
+    assert!(matches!(mqtt.subscribe("a/#/b", 1), Err(PublishError::Name(_))));
     mqtt.stop(soon());
     // A retained and a live copy may both have come: what was received is read to its end.
     let ended = std::iter::repeat_with(|| readings.recv_timeout(SOON)).take(9).find_map(Result::err);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use leptond::source::synthetic::{Fonts, Scene, Shown};
+use leptond::scene::{Fonts, Scene, Shown};
 use serde_json::Value;
 
 use crate::daemon::{Daemon, meter, on};

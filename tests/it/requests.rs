@@ -218,3 +218,112 @@ fn seen_by_probe(adjust: impl FnOnce(&mut Command)) -> Value {
     probe.wait().unwrap();
     serde_json::from_str(&line).unwrap()
 }
+
+/// Two meters, `meter` with this interval and `other`; `health` comes every second.
+fn two_meters(port: u16, interval_ms: u32, other: bool) -> String {
+    let often = meter(port, "").replace("[node]", "[node]\nhealth_interval_s = 1");
+    let first = format!("{often}[pipeline.governor]\ninterval_ms = {interval_ms}\n");
+    let pipeline = meter(port, "").split_once("[[pipeline]]").unwrap().1.replace("\"meter\"", "\"other\"");
+    if other { format!("{first}[[pipeline]]{pipeline}") } else { first }
+}
+
+/// Sends a request and gives `data` of its answer.
+fn ask(broker: &Mosquitto, listener: &Listener, client: &Client, verb: &str, request: &str) -> Value {
+    let transaction = format!("{}", listener.messages().len());
+    let request =
+        format!("{{{request}{}\"transaction\":\"{transaction}\"}}", if request.is_empty() { "" } else { "," });
+    let topic = format!("leptond/test/request/{verb}");
+    assert!(client.publish(broker.port, &["-q", "1", "-t", &topic, "-m", &request]));
+    let answer = answer(listener, &transaction);
+    assert_eq!(answer["status"], "ok", "{answer}");
+    answer["data"].clone()
+}
+
+/// Reason of idleness in the last `health`.
+fn idle(messages: &[Received], pipeline: &str) -> Value {
+    on(messages, "leptond/test/health")
+        .last()
+        .map(|m| m.json()["pipelines"][pipeline]["idle"].clone())
+        .unwrap_or_default()
+}
+
+#[test]
+fn requests_stay_in_force_through_a_reload_by_the_pipelines_name() {
+    let Some((broker, listener, client)) = broker("requests_stay_in_force_through_a_reload") else { return };
+    let daemon = Daemon::start(&two_meters(broker.port, 0, true));
+    let results = |m: &[Received], name: &str| on(m, &format!("leptond/test/{name}/result")).len();
+    listener.wait_for("results of both", |m| results(m, "meter") > 0 && results(m, "other") > 0);
+    ask(&broker, &listener, &client, "pipeline/pause", r#""pipeline":"meter""#);
+    ask(&broker, &listener, &client, "governor/set", r#""rung":1,"pipeline":"meter""#);
+    ask(&broker, &listener, &client, "governor/set", r#""rung":2,"pipeline":"other","for_s":86400"#);
+    // `meter` is configured otherwise and starts again; `other` goes on untouched.
+    let reloaded = |config: &str, count: usize| {
+        daemon.replace_config(config);
+        daemon.signal("HUP");
+        wait_until("the reload", || daemon.log().matches("the new configuration applies").count() == count);
+    };
+    let before = results(&listener.messages(), "meter");
+    reloaded(&two_meters(broker.port, 150, true), 1);
+    let told = on(&listener.messages(), "leptond/test/health").len();
+    let seen = listener.wait_for("health after the reload", |m| on(m, "leptond/test/health").len() > told);
+    assert_eq!(idle(&seen, "meter"), "paused by request");
+    let others = results(&seen, "other");
+    listener.wait_for("results of the other one", |m| results(m, "other") > others + 5);
+    // One that was on its way when the pause began may have come since.
+    assert!(results(&listener.messages(), "meter") <= before + 1, "it rests from its start on");
+    // An order that changes nothing: its answer shows what is in force.
+    let data = ask(&broker, &listener, &client, "pipeline/resume", r#""pipeline":"other""#);
+    let of =
+        |data: &Value, name: &str| (data["pipelines"][name]["rung"].clone(), data["pipelines"][name]["paused"].clone());
+    assert_eq!(of(&data, "meter"), (json!(1), json!(true)), "{data}");
+    assert_eq!(of(&data, "other"), (json!(2), json!(false)), "{data}");
+    assert!(data["until"].as_str().is_some_and(|until| until.ends_with('Z')), "{data}");
+    // A pipeline that goes takes its requests with it; one of the same name that comes later is another one.
+    reloaded(&two_meters(broker.port, 150, false), 2);
+    reloaded(&two_meters(broker.port, 150, true), 3);
+    let data = ask(&broker, &listener, &client, "pipeline/resume", r#""pipeline":"meter""#);
+    assert_eq!(
+        (of(&data, "meter"), of(&data, "other")),
+        ((json!(1), json!(false)), (json!(0), json!(false))),
+        "{data}"
+    );
+    let resting = results(&listener.messages(), "meter");
+    listener.wait_for("results again", |m| results(m, "meter") > resting + 2);
+}
+
+#[test]
+fn orders_end_in_time_though_the_pipeline_or_everything_was_started_again() {
+    let Some((broker, listener, client)) = broker("orders_end_in_time") else { return };
+    let daemon = Daemon::start(&two_meters(broker.port, 0, false));
+    let results = |m: &[Received]| on(m, "leptond/test/meter/result").len();
+    listener.wait_for("a result", |m| results(m) > 0);
+    ask(&broker, &listener, &client, "pipeline/pause", "");
+    let start = std::time::Instant::now();
+    let asked = ask(&broker, &listener, &client, "governor/set", r#""mode":"quiet","for_s":20"#);
+    // Another pipeline, and then another connection: everything starts again inside the process.
+    daemon.replace_config(&two_meters(broker.port, 150, false));
+    daemon.signal("HUP");
+    daemon.wait_log("the new configuration applies");
+    daemon.replace_config(&two_meters(broker.port, 150, false).replace("[mqtt]", "[mqtt]\nqueue = 1777"));
+    daemon.signal("HUP");
+    daemon.wait_log("the connection changes, everything starts again");
+    let online = |m: &[Received]| on(m, "leptond/test/state").iter().filter(|m| m.json()["state"] == "online").count();
+    listener.wait_for("the node to come back", |m| online(m) >= 2);
+    if start.elapsed() < std::time::Duration::from_secs(18) {
+        let data = ask(&broker, &listener, &client, "pipeline/pause", "");
+        assert_eq!((&data["mode"], &data["pipelines"]["meter"]["paused"]), (&json!("quiet"), &json!(true)), "{data}");
+        // The wall clock of the answers: the same end, to a second.
+        let end = |data: &Value| data["until"].as_str().unwrap().split('.').next().unwrap().to_owned();
+        let seconds = |text: &str| text[text.len() - 2..].parse::<i64>().unwrap();
+        let apart = (seconds(&end(&data)) - seconds(&end(&asked))).rem_euclid(60);
+        assert!([0, 1, 59].contains(&apart), "{asked} then {data}");
+    }
+    let seen = listener.wait_for("health to say so", |m| idle(m, "meter") == json!("paused by request"));
+    let mode = |m: &[Received]| on(m, GOVERNOR).last().map(|m| m.json()["mode"].clone());
+    drop(seen);
+    listener.wait_for("the configured mode again", |m| mode(m) == Some(json!("manual")));
+    assert!(start.elapsed() >= std::time::Duration::from_secs(20), "not before its time: {:?}", start.elapsed());
+    let resting = results(&listener.messages());
+    ask(&broker, &listener, &client, "pipeline/resume", "");
+    listener.wait_for("results again", |m| results(m) > resting);
+}

@@ -3,12 +3,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use leptond::daemon::stages::{Planner, Stages, open_bundle};
 use leptond::frame::{Frame, Outcome, Reading};
-use leptond::governor::Setpoint;
 use leptond::model::Engine;
-use leptond::source::{self, Next, Source, SyntheticConfig, synthetic};
+use leptond::pipeline::{Planner, Stages, open_bundle};
+use leptond::scene;
+use leptond::source::{self, Next, Source, SyntheticConfig};
 use leptond::{preprocess, task};
+use leptond_governor::Setpoint;
 
 fn planner() -> Planner {
     planner_for(&task::Config::default())
@@ -16,7 +17,7 @@ fn planner() -> Planner {
 
 fn planner_for(task: &task::Config) -> Planner {
     let bundle = open_bundle("leptonnet-digits", &[]).unwrap();
-    let regions = synthetic::regions(640, 480).map(preprocess::Region::Rect).to_vec();
+    let regions = scene::regions(640, 480).map(preprocess::Region::Rect).to_vec();
     let preprocess = preprocess::Config { regions, ..preprocess::Config::default() };
     Planner::new(bundle, Engine::Int8, 1, preprocess, task).unwrap()
 }
@@ -127,11 +128,10 @@ fn counters_are_read_off_the_smallest_picture_that_has_enough_pixels() {
 #[test]
 fn a_counter_is_followed_as_it_runs() {
     const FPS: f64 = 8.0;
-    let planner = planner_for(&task::Config { monotonic: true, ..task::Config::default() });
+    let planner = planner_for(&task::ClassifyConfig { monotonic: true, ..Default::default() }.into());
     for seed in [1, 5] {
         let mut stages = planner.stages(&Setpoint::full()).unwrap();
-        let (counter, mut scene) =
-            (synthetic::Counter::new(seed), synthetic::Scene::new(seed, synthetic::Fonts::All, 640, 480));
+        let (counter, mut scene) = (scene::Counter::new(seed), scene::Scene::new(seed, scene::Fonts::All, 640, 480));
         let mut frame = Frame::empty();
         // Ten seconds, in which it counts three to five times.
         let (mut right, mut before) = (0, 0);

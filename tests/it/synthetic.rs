@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use leptond::frame::{Frame, Payload, PixelFormat};
-use leptond::source::synthetic::{Counter, Fonts, Scene, Shown, regions};
+use leptond::scene::{Counter, Fonts, Scene, Shown, regions};
 use leptond::source::{Config, Next, Source, SyntheticConfig, open};
 
 fn picture(seed: u64, width: u16, height: u16, shown: Shown, frame: u64) -> Vec<u8> {

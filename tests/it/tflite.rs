@@ -8,7 +8,7 @@ mod sparse;
 use std::path::{Path, PathBuf};
 
 use leptond::model::{Bundle, Engine, LoadedModel, PlanKey};
-use leptond::tflite::convert;
+use leptond_engine::tflite::convert;
 use tract_onnx::prelude::{DatumType, Tensor};
 
 use crate::common;

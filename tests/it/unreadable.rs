@@ -4,7 +4,7 @@
 use leptond::frame::{DType, Elements, Frame, Image, Payload, PixelFormat, Spec, TensorView, Unreadable};
 use leptond::model::{self, Engine, LoadedModel, Model, PlanKey};
 use leptond::preprocess::{self, Preprocessor, Region};
-use leptond::source::synthetic::{self, Chance, DIGITS, Fault, Fonts, Scene, Shown};
+use leptond::scene::{self, Chance, DIGITS, Fault, Fonts, Scene, Shown};
 
 /// What is known of a region: why it is unreadable, the best class and its score.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Read {
     }
 }
 
-/// The shipped digits in one form, for the five regions of a picture.
+/// The shipped digits in one variant, for the five regions of a picture.
 struct Reader {
     model: LoadedModel,
     plan: Box<dyn Model>,
@@ -30,9 +30,9 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(form: usize) -> Self {
+    fn new(variant: usize) -> Self {
         let bundle = model::open("leptonnet-digits", &[]).unwrap().unwrap();
-        let model = LoadedModel::load(&bundle, form, Engine::Int8, 1).unwrap();
+        let model = LoadedModel::load(&bundle, variant, Engine::Int8, 1).unwrap();
         let key = PlanKey { batch: Some(DIGITS), size: None };
         assert_eq!(model.task_spec(key, DIGITS).unwrap().none, Some(10));
         let plan = model.plan(key).unwrap();
@@ -111,7 +111,7 @@ fn over_scenes(
         scene.render(&shown, 0, &mut jpeg).unwrap();
         let size = [width.into(), height.into()];
         let frame = converted(&jpeg, size, FORMATS[seed as usize / 2 % FORMATS.len()]);
-        let regions = synthetic::regions(size[0], size[1]).map(|region| {
+        let regions = scene::regions(size[0], size[1]).map(|region| {
             let [x, y, w, h] = fault.map_or(region, |fault| fault.displace(region, &mut chance));
             [x.clamp(0.0, size[0] as f32 - w), y.clamp(0.0, size[1] as f32 - h), w, h]
         });

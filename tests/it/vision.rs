@@ -66,8 +66,8 @@ fn fastestdet_finds_what_onnxruntime_finds() {
     let key = PlanKey { batch: Some(1), size: None };
     let mut plan = loaded.plan(key).unwrap();
     let mut preprocessor = Preprocessor::new(loaded.spec(key).unwrap(), Vec::new());
-    let config = task::Config::default().over(loaded.defaults()).unwrap();
-    let mut task = task::new(loaded.task(), &config, &loaded.task_spec(key, 1).unwrap()).unwrap();
+    let settings = task::Config::default().over(loaded.task(), loaded.defaults()).unwrap();
+    let mut task = settings.config().task(&loaded.task_spec(key, 1).unwrap()).unwrap();
 
     let wanted: BTreeMap<String, Wanted> =
         serde_json::from_slice(&std::fs::read(data("vision/fastestdet-streets.json")).unwrap()).unwrap();

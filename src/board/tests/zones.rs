@@ -1,8 +1,8 @@
-//! The processor's temperature from the thermal zones of each board.
+//! The processor's temperature from the thermal zones of many boards.
 
 use super::*;
 
-/// Zones of types and values in m°C instead of the Raspberry Pi's own, without a monitor.
+/// Zones with these types and values in m°C in place of the Raspberry Pi's own, without a monitor.
 fn with_zones(zones: &[(&str, &str)]) -> (tempfile::TempDir, Roots) {
     let (dir, roots) = pi4(&[("sys/class/thermal", None), ("sys/class/hwmon", None)]);
     for (i, (kind, temp)) in zones.iter().enumerate() {

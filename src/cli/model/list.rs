@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
-use super::names::{size, with_sudo};
-use super::{CatalogArgs, Common};
-use crate::catalog::{self, Catalog, Cost, Entry};
+use super::common::Common;
+use crate::catalog::{Catalog, Cost, Entry};
+use crate::cli::catalog_args::CatalogArgs;
+use crate::cli::words::{size, task_word, with_sudo};
 use crate::cli::{Failure, say, tell};
-use crate::config::Glance;
+use crate::config::ModelRefs;
 use crate::frame::TaskKind;
+use crate::install::usage::{bytes_of, named, users};
 use crate::model::manifest::Accuracy;
 use crate::model::{self, Bundle, Manifest};
 
@@ -43,7 +45,7 @@ struct Installed {
     used_by: Vec<String>,
     /// A bundle of the same name comes before it.
     covered: bool,
-    /// Why it cannot be used, if it cannot.
+    /// Reason for which it cannot be used.
     fault: Option<String>,
 }
 
@@ -58,7 +60,7 @@ struct Offered {
     licence: String,
     origin: String,
     cost: Option<Cost>,
-    /// Whether a model with the same file is installed.
+    /// A model with the same file is installed.
     installed: bool,
 }
 
@@ -98,7 +100,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     say(&text(&installed, &offered))
 }
 
-fn installed(dirs: &[PathBuf], glance: &Glance, catalog: &Catalog, warnings: &mut Vec<String>) -> Vec<Installed> {
+fn installed(dirs: &[PathBuf], glance: &ModelRefs, catalog: &Catalog, warnings: &mut Vec<String>) -> Vec<Installed> {
     let mut all: Vec<Installed> = Vec::new();
     for dir in dirs {
         let entries = match std::fs::read_dir(dir) {
@@ -132,7 +134,7 @@ fn installed(dirs: &[PathBuf], glance: &Glance, catalog: &Catalog, warnings: &mu
     all
 }
 
-/// Whether a directory's entry is meant as a model.
+/// Reports an entry of a directory that is meant as a model.
 fn is_model(path: &Path) -> bool {
     if path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.')) {
         return false;
@@ -146,7 +148,7 @@ fn describe(
     path: Option<PathBuf>,
     bundle: Result<Bundle, String>,
     covered: bool,
-    glance: &Glance,
+    glance: &ModelRefs,
     catalog: &Catalog,
 ) -> Installed {
     let (bundle, fault) = match bundle {
@@ -195,39 +197,6 @@ fn offer(entry: &Entry, installed: &[Installed]) -> Offered {
     }
 }
 
-/// Pipelines whose model is the bundle `name` at `path`.
-pub(super) fn users(name: &str, path: &Path, glance: &Glance) -> Vec<String> {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.into());
-    let here = real(path);
-    named(name, glance, |model| model::locate(model, &glance.dirs).is_some_and(|found| real(&found) == here))
-}
-
-fn named(name: &str, glance: &Glance, is_it: impl Fn(&str) -> bool) -> Vec<String> {
-    let may = |model: &str| model == name || model.contains('/');
-    glance
-        .pipelines
-        .iter()
-        .filter(|(_, model)| may(model) && is_it(model))
-        .map(|(pipeline, _)| pipeline.clone())
-        .collect()
-}
-
-/// Bytes of all files of a bundle.
-pub(super) fn bytes_of(bundle: &Bundle) -> u64 {
-    let files = catalog::files_of(bundle);
-    files.iter().filter_map(|file| bundle.read(file).ok()).map(|bytes| bytes.len() as u64).sum()
-}
-
-/// A task as it is written in a manifest.
-pub(in crate::cli) fn word(task: TaskKind) -> &'static str {
-    match task {
-        TaskKind::Classify => "classify",
-        TaskKind::Detect => "detect",
-        TaskKind::Anomaly => "anomaly",
-        TaskKind::Raw => "raw",
-    }
-}
-
 fn text(installed: &[Installed], offered: &[Offered]) -> String {
     let figure = |a: &Option<Figure>| a.as_ref().map_or("–".into(), |a| format!("{} {}", a.metric, a.value));
     let cost = |c: &Option<Cost>| c.as_ref().map_or("–".into(), |c| format!("{} ms", c.infer_ms));
@@ -241,7 +210,7 @@ fn text(installed: &[Installed], offered: &[Offered]) -> String {
         });
         rows.push([
             m.name.clone(),
-            m.task.map_or("–", word).into(),
+            m.task.map_or("–", task_word).into(),
             size(m.bytes),
             figure(&m.accuracy),
             cost(&m.cost),
@@ -263,7 +232,7 @@ fn text(installed: &[Installed], offered: &[Offered]) -> String {
     for m in &others {
         rows.push([
             m.name.clone(),
-            word(m.task).into(),
+            task_word(m.task).into(),
             size(m.bytes),
             figure(&m.accuracy),
             cost(&m.cost),

@@ -5,12 +5,12 @@ use std::time::SystemTime;
 
 use serde_json::json;
 
-use super::Common;
-use super::add::refused;
-use super::list::{bytes_of, users};
-use super::names::size;
+use super::common::Common;
+use super::refused::refused;
 use crate::catalog::{self, Store};
+use crate::cli::words::{size, with_sudo};
 use crate::cli::{Failure, say, tell};
+use crate::install::usage::{bytes_of, users};
 use crate::model::{self, Bundle};
 
 /// Arguments of `leptond model remove`.
@@ -90,8 +90,7 @@ fn missing(name: &str, dirs: &[PathBuf]) -> Failure {
     let shown: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
     let denied = |dir: &Path| matches!(dir.join(name).symlink_metadata(), Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied);
     if dirs.iter().any(|dir| denied(dir)) {
-        return anyhow::anyhow!("{} may not be read by this user: {}", shown.join(", "), super::names::with_sudo())
-            .into();
+        return anyhow::anyhow!("{} may not be read by this user: {}", shown.join(", "), with_sudo()).into();
     }
     anyhow::anyhow!("there is no model {name:?} in {}; leptond model list shows what there is", shown.join(", ")).into()
 }

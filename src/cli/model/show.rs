@@ -1,4 +1,4 @@
-//! How a download is shown: a bar on a terminal, now and then a line elsewhere.
+//! Progress of a download: a bar on a terminal, now and then a line elsewhere.
 
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::interrupt::Kept;
-use super::names::size;
 use crate::catalog::Progress;
 use crate::cli::tell;
+use crate::cli::words::size;
 
 /// Between two lines where there is no terminal.
 const BETWEEN_LINES: Duration = Duration::from_secs(5);

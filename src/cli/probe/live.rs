@@ -1,14 +1,14 @@
-//! `probe --watch`: the board now, and what a daemon on it makes of that. Pure: renders text.
+//! `probe --watch`: the board now, and the status of a daemon on it. Pure: renders text.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{mib, words};
 use crate::board::Throttle;
-use crate::daemon::status::Status;
-use crate::governor::Reading;
+use crate::cli::words::{listed, mib};
 use crate::publish::payload::Rung;
+use crate::runtime::status::Status;
+use leptond_governor::Reading;
 
 /// Columns of the narrowest terminal that is written for.
 const WIDTH: usize = 80;
@@ -19,11 +19,11 @@ pub struct Look<'a> {
     pub time: &'a str,
     /// Name of the board.
     pub board: &'a str,
-    /// What the governor would see.
+    /// The governor's view of the board.
     pub reading: &'a Reading,
     /// The raw words about throttling.
     pub throttle: &'a Throttle,
-    /// What the daemon says, if there is one.
+    /// The status of the daemon, if one runs.
     pub status: Option<&'a Status>,
 }
 
@@ -141,7 +141,7 @@ impl Look<'_> {
     }
 
     fn throttling(&self, unknown: &str, no: &str) -> String {
-        words(&self.throttle.now(), if *self.throttle == Throttle::default() { unknown } else { no })
+        listed(&self.throttle.now(), if *self.throttle == Throttle::default() { unknown } else { no })
     }
 }
 
@@ -175,8 +175,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::governor::Link;
     use crate::publish::payload::{Forecast, Governor, Standing};
+    use leptond_governor::Link;
 
     fn reading() -> Reading {
         Reading {

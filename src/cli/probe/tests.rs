@@ -6,7 +6,7 @@ use super::*;
 
 fn pi4() -> Report {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/board/pi4");
-    Report::gather(&mut LinuxBoard::new(gather::roots(Some(&root))), Some(&root))
+    Report::gather(&mut LinuxBoard::new(machine::roots(Some(&root))), Some(&root))
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn the_report_for_machines() {
 #[test]
 fn an_empty_machine_says_what_that_means() {
     let dir = tempfile::tempdir().unwrap();
-    let report = Report::gather(&mut LinuxBoard::new(gather::roots(Some(dir.path()))), Some(dir.path()));
+    let report = Report::gather(&mut LinuxBoard::new(machine::roots(Some(dir.path()))), Some(dir.path()));
     let absent: Vec<_> = report.absent.iter().map(|a| a.what).collect();
     let expected = [
         "temperature sensor",
@@ -78,7 +78,7 @@ fn a_screen_is_drawn_over_the_last_one() {
 #[test]
 fn a_camera_says_why_it_cannot_be_used() {
     let camera = |processor, permitted| {
-        gather::Camera {
+        crate::diagnose::survey::Camera {
             device: "/dev/video0".into(),
             name: "C920".into(),
             processor,

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use crate::publish;
 use crate::publish::mqtt::attempt::{Attempt, attempt};
 
-/// Where a broker is usual.
+/// Usual addresses of a broker.
 const USUAL: [(&str, u16); 2] = [("localhost", 1883), ("homeassistant.local", 1883)];
-/// How long a name may take to be found and a port to answer.
+/// Longest time for a name to be found and a port to answer.
 const LOOK: Duration = Duration::from_secs(2);
-/// How long the whole test may take.
+/// Longest time of the whole test.
 const TEST: Duration = Duration::from_secs(8);
 
 /// Of the usual places, the first that answers; asked at the same time, in bounded time.
@@ -43,7 +43,7 @@ pub fn suggestion() -> Option<(String, u16)> {
 /// Tries the broker as the daemon would use it, without disturbing one that runs.
 ///
 /// # Errors
-/// What is wrong, for people.
+/// The fault, for people.
 pub fn test(config: &publish::Config, node: &str) -> Result<(), String> {
     match attempt(config, node, TEST).map_err(|error| error.to_string())? {
         Attempt::Works { .. } => Ok(()),

@@ -1,35 +1,18 @@
-//! The questions in their order. A flag answers its question; where nobody can be asked, defaults do.
+//! The questions in their order. A flag answers its question; without a terminal, defaults do.
 
 use std::path::{Path, PathBuf};
 
-use super::answers::{self, Answers, Broker, Pipeline};
 use super::models::{Chosen, DIGITS};
-use super::questions::Ask;
+use super::session::{Interview, stopped};
 use super::sources::Origin;
-use super::stop::Stop;
-use super::{Args, Failure, broker, password, present};
-use crate::cli::tell;
-use crate::config::Config;
+use super::{Failure, broker, present};
+use crate::credentials;
+use crate::frame::{NodeName, PipelineName};
+use crate::install::answers::{self, Answers, Broker, Pipeline};
 use crate::publish::{TlsConfig, topics};
 use crate::source;
 
-/// One run of the questions.
-pub struct Interview<'a> {
-    /// The flags.
-    pub args: &'a Args,
-    /// The person, where there is one.
-    pub ask: Option<&'a mut dyn Ask>,
-    /// The configuration as it is.
-    pub present: &'a Config,
-    /// Its file.
-    pub file: &'a Path,
-    /// The text of that.
-    pub text: &'a str,
-    /// What is to be done when the person leaves.
-    pub stop: Stop,
-}
-
-/// What came of it.
+/// Answers to all questions.
 #[derive(Debug)]
 pub struct Told {
     /// For the configuration.
@@ -60,29 +43,20 @@ impl Interview<'_> {
         Ok(Told { answers: Answers { node, broker, pipeline }, password, replace, model_here })
     }
 
-    pub(super) fn tell(&mut self, text: &str) {
-        match self.ask.as_mut() {
-            Some(ask) => ask.tell(text),
-            None => tell(text),
-        }
-    }
-
     fn node(&mut self) -> Result<Option<String>, Failure> {
-        let check = |name: &str| topics::check_node(name).map_err(|error| Failure::Usage(format!("--node: {error}")));
+        let check =
+            |name: &str| NodeName::new(name).map(drop).map_err(|error| Failure::Usage(format!("--node: {error}")));
         if let Some(name) = &self.args.node {
             check(name)?;
             return Ok(Some(name.clone()));
         }
         let Some(ask) = self.ask.as_mut() else { return Ok(None) };
-        let default = match self.present.node.name.as_str() {
-            "" => topics::default_node(self.args.root.as_deref().unwrap_or(Path::new("/"))),
-            name => name.to_owned(),
-        };
+        let default = self.present.node.name_or_default(self.args.root.as_deref().unwrap_or(Path::new("/")));
         loop {
             let name = ask.text("Name of this computer in topics", Some(&default))?;
-            match topics::check_node(&name) {
+            match NodeName::new(&name) {
                 // The default follows the machine id; it is not written down.
-                Ok(()) => return Ok((name != default).then_some(name)),
+                Ok(name) => return Ok((name != default).then(|| name.to_string())),
                 Err(error) => ask.tell(&error.to_string()),
             }
         }
@@ -93,10 +67,9 @@ impl Interview<'_> {
         let args = self.args;
         let ca_file = args.tls_ca.clone().or_else(|| mqtt.tls.as_ref().map(|tls| tls.ca_file.clone()));
         let fallback = topics::default_node(Path::new("/"));
-        let node = node.unwrap_or(if mqtt.prefix.is_empty() || self.present.node.name.is_empty() {
-            &fallback
-        } else {
-            &self.present.node.name
+        let node = node.unwrap_or(match &self.present.node.name {
+            Some(name) if !mqtt.prefix.is_empty() => name,
+            _ => &fallback,
         });
         let mut first = args.broker.clone();
         let mut password = given;
@@ -140,7 +113,7 @@ impl Interview<'_> {
                 return Err(Failure::Usage("a password needs --username: MQTT knows none without a user name".into()));
             }
             // A credential of the service needs no key.
-            let wanted = |file: &PathBuf| !username.is_empty() && file != Path::new(password::CREDENTIAL);
+            let wanted = |file: &PathBuf| !username.is_empty() && file != Path::new(credentials::CREDENTIAL);
             let password_file = mqtt.password_file.clone().filter(wanted);
             let chosen = Broker { host, port, username: username.clone(), password_file, ca_file: ca_file.clone() };
             if args.untested {
@@ -180,8 +153,8 @@ impl Interview<'_> {
             mqtt.password.clear();
             mqtt.password_file = None;
         } else {
-            let kept = Path::new(password::KEPT);
-            password::as_the_service(&mut mqtt, password::is_of_service(self.file), kept);
+            let kept = Path::new(credentials::KEPT);
+            credentials::as_the_service(&mut mqtt, credentials::is_of_service(self.file), kept);
         }
         mqtt.tls = broker.ca_file.clone().map(|ca_file| match mqtt.tls.take() {
             Some(tls) => TlsConfig { ca_file, ..tls },
@@ -205,10 +178,8 @@ impl Interview<'_> {
         let Some(ask) = self.ask.as_mut() else { return Ok((default.to_owned(), args.replace)) };
         loop {
             let name = ask.text("Name of the pipeline in topics", Some(default))?;
-            let good =
-                (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-            if !good {
-                ask.tell("1 to 64 characters out of a-z A-Z 0-9 _ -");
+            if let Err(error) = PipelineName::new(&name) {
+                ask.tell(&error.to_string());
             } else if !taken(&name) || args.replace {
                 return Ok((name, args.replace));
             } else if ask.confirm(&format!("There is a pipeline {name:?}. Change it?"), true)? {
@@ -216,11 +187,6 @@ impl Interview<'_> {
             }
         }
     }
-}
-
-/// The person wants no more.
-pub(super) fn stopped() -> Failure {
-    anyhow::anyhow!("stopped").into()
 }
 
 fn shown(host: &str, port: u16) -> String {

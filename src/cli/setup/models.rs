@@ -1,9 +1,11 @@
 //! The questions about the model: which, and where the digits are.
 
-use super::interview::Interview;
-use super::{Failure, answers, offered, present, probe};
-use crate::cli::model::CatalogArgs;
+use super::session::Interview;
+use super::{Failure, offered, present, probe};
+use crate::cli::catalog_args::CatalogArgs;
 use crate::cli::tell;
+use crate::diagnose::look::Seen;
+use crate::install::{answers, reach};
 use crate::source;
 
 /// The model that is asked where the digits are.
@@ -11,9 +13,9 @@ pub const DIGITS: &str = "leptonnet-digits";
 
 /// The model that was chosen.
 pub struct Chosen {
-    /// Which.
+    /// The model.
     pub choice: probe::Choice,
-    /// Whether it is here; a dry run fetches nothing.
+    /// It is installed; a dry run fetches nothing.
     pub here: bool,
 }
 
@@ -101,7 +103,7 @@ impl Interview<'_> {
         Ok(true)
     }
 
-    /// What the catalog has for it, where it could be fetched and put; else says why not.
+    /// Models of the catalog for the source, as far as they could be fetched and put in place; tells the reason where there are none.
     fn more(
         &mut self,
         source: &source::Config,
@@ -116,7 +118,8 @@ impl Interview<'_> {
                 return Ok(Vec::new());
             }
         };
-        let possible = offered::directory(&self.present.models.dirs).and_then(|_| offered::reachable(&more));
+        let possible = offered::directory(&self.present.models.dirs)
+            .and_then(|_| reach::reachable(more.iter().map(|(_, entry)| entry)).map_err(|error| error.to_string()));
         match possible {
             Ok(()) => Ok(more),
             Err(reason) => {
@@ -130,7 +133,7 @@ impl Interview<'_> {
         &mut self,
         name: &str,
         source: &source::Config,
-        seen: &probe::Seen,
+        seen: &Seen,
     ) -> Result<Option<Vec<[u32; 4]>>, Failure> {
         if let Some(text) = &self.args.meter_region {
             let row = answers::row(text, seen.picture).map_err(|e| Failure::Usage(format!("--meter-region: {e}")))?;
@@ -139,7 +142,8 @@ impl Interview<'_> {
         }
         let old = self.present.pipelines.iter().find(|p| p.name == name && p.model == DIGITS);
         let count = old.map_or(0, |old| old.preprocess.regions.len());
-        let kept = old.is_some_and(|old| count > 0 && present::same_pictures(&old.source, source));
+        let before = old.and_then(|old| self.present.source_of(&old.source));
+        let kept = before.is_some_and(|before| count > 0 && present::same_pictures(before, source));
         let Some(ask) = self.ask.as_mut() else {
             let words = match (kept, count) {
                 (true, count) => format!("no --meter-region: the {count} regions of pipeline {name:?} stay"),

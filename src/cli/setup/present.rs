@@ -1,8 +1,8 @@
-//! What the present configuration answers already. Pure.
+//! Answers that the present configuration holds already. Pure.
 
 use toml_edit::{DocumentMut, Item};
 
-use crate::config::{Config, PipelineConfig, redact};
+use crate::config::{Config, PipelineConfig};
 use crate::source::{self, SensorKind};
 
 /// The pipeline whose answers are the defaults: the one that is `named`, else the last one that a person added beside the
@@ -11,12 +11,13 @@ pub fn pipeline<'a>(config: &'a Config, named: Option<&str>) -> Option<&'a Pipel
     let pipelines = &config.pipelines;
     match named {
         Some(name) => pipelines.iter().find(|p| p.name == name),
-        None => pipelines.iter().rev().find(|p| !watches_machine(p)),
+        None => pipelines.iter().rev().find(|p| !watches_machine(config, p)),
     }
 }
 
-fn watches_machine(pipeline: &PipelineConfig) -> bool {
-    matches!(&pipeline.source, source::Config::Sensor(sensor) if sensor.kind == SensorKind::Machine)
+fn watches_machine(config: &Config, pipeline: &PipelineConfig) -> bool {
+    let source = config.source_of(&pipeline.source);
+    matches!(source, Some(source::Config::Sensor(sensor)) if sensor.kind == SensorKind::Machine)
 }
 
 /// The keys of a pipeline's source that its file gives, but `type`.
@@ -29,7 +30,7 @@ pub fn source_keys(text: &str, name: &str) -> Vec<String> {
     keys.filter(|key| key != "type").collect()
 }
 
-/// Whether the file says which broker is meant.
+/// Reports a file that names its broker.
 pub fn names_broker(text: &str) -> bool {
     let document = text.parse::<DocumentMut>().ok();
     let of = |section: &str, key: &str| {
@@ -44,28 +45,13 @@ pub fn names_broker(text: &str) -> bool {
 
 /// A source in a few words, without a password.
 pub fn described(source: &source::Config) -> String {
-    match source {
-        source::Config::V4l2(c) => format!("camera {}", c.device.display()),
-        source::Config::Rpicam(c) => format!("Raspberry Pi camera {}", c.camera),
-        source::Config::Rtsp(c) => redact(&c.url),
-        source::Config::Sensor(c) => format!("sensor {:?} {}", c.kind, c.path).to_lowercase().trim().to_owned(),
-        source::Config::Files(c) => format!("files {}", c.path),
-        source::Config::Mqtt(_) => "messages of the broker".into(),
-        source::Config::Synthetic(_) => "the meter that leptond draws".into(),
-    }
+    source.kind().describe()
 }
 
-/// Whether two sources give pictures of the same scene and size, so that a place in one is the same place in the other.
+/// Reports that two sources give pictures of the same scene and size, so that a place in one is the same place in the other.
 pub fn same_pictures(old: &source::Config, new: &source::Config) -> bool {
-    match (old, new) {
-        (source::Config::V4l2(a), source::Config::V4l2(b)) => {
-            (&a.device, a.width, a.height) == (&b.device, b.width, b.height)
-        }
-        (source::Config::Rpicam(a), source::Config::Rpicam(b)) => {
-            (a.camera, a.width, a.height) == (b.camera, b.width, b.height)
-        }
-        (source::Config::Rtsp(a), source::Config::Rtsp(b)) => a.url == b.url,
-        (source::Config::Synthetic(a), source::Config::Synthetic(b)) => (a.width, a.height) == (b.width, b.height),
+    match (old.kind().view(), new.kind().view()) {
+        (Some(old), Some(new)) => old == new,
         _ => old == new,
     }
 }

@@ -1,18 +1,11 @@
-//! What there is to choose from: sources of this board, models for them; and a look at what a source gives.
+//! Choices: the sources of this board, and models for them.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use super::super::probe::gather::Report;
-use crate::frame::{Frame, Payload, PixelFormat};
+use crate::diagnose::survey::Report;
 use crate::model::manifest::InputKind;
 use crate::model::{self, Bundle};
-use crate::preprocess;
-use crate::source::{self, Next, SourceError};
-use crate::sys::Roots;
-
-/// How long a source may take to give its first frame: a camera that wakes up needs seconds.
-const PATIENCE: Duration = Duration::from_secs(8);
+use crate::source;
 
 /// A source that can be chosen.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +14,7 @@ pub struct Offer {
     pub label: String,
     /// As in `[pipeline.source]`; a network camera's address is asked for.
     pub pairs: Vec<String>,
-    /// What a pipeline of it may be called.
+    /// Name for a pipeline of it.
     pub name: &'static str,
 }
 
@@ -122,69 +115,7 @@ fn choice(name: String, bundle: &Bundle) -> Choice {
 
 fn fits(source: &source::Config, bundle: &Bundle) -> bool {
     let window = bundle.manifest().input.kind == Some(InputKind::Window);
-    match source {
-        source::Config::Sensor(_) => window,
-        source::Config::Mqtt(_) => true,
-        _ => !window,
-    }
-}
-
-/// What a source gave.
-#[derive(Clone, Debug, Default)]
-pub struct Seen {
-    /// For people.
-    pub what: String,
-    /// `[width, height]` in pixels of a picture.
-    pub picture: Option<[u32; 2]>,
-    /// A picture as JPEG.
-    pub jpeg: Option<Vec<u8>>,
-}
-
-/// Takes one frame, in bounded time.
-///
-/// # Errors
-/// Why none came, for people.
-pub fn look(config: &source::Config, roots: Roots) -> Result<Seen, String> {
-    let context = source::Context { roots, ..source::Context::default() };
-    let mut source = source::open(config, context).map_err(|error| error.to_string())?;
-    let end = Instant::now() + PATIENCE;
-    let mut frame = Frame::empty();
-    let mut why = "nothing came".to_owned();
-    while Instant::now() < end {
-        match source.next(&mut frame) {
-            Ok(Next::Frame) => return seen(&source.describe(), &frame),
-            Ok(Next::Idle(reason)) => why = reason,
-            Ok(Next::End) => return Err("it ended without a frame".into()),
-            Err(SourceError::Fatal { reason, .. }) => return Err(reason),
-            Err(SourceError::Bad { reason, .. } | SourceError::Lost { reason, .. }) => why = reason,
-        }
-    }
-    Err(format!("no frame within {} s: {why}", PATIENCE.as_secs()))
-}
-
-fn seen(source: &str, frame: &Frame) -> Result<Seen, String> {
-    let image = match &frame.payload {
-        Payload::Window(window) => {
-            let what = format!("{source}: {} channels: {}", window.channels.len(), window.channels.join(", "));
-            return Ok(Seen { what, ..Seen::default() });
-        }
-        Payload::Image(image) => image,
-    };
-    let mut rgb = Vec::new();
-    let [width, height] = preprocess::to_rgb(image, &mut rgb).map_err(|error| error.to_string())?;
-    let jpeg = match (image.format, u16::try_from(width), u16::try_from(height)) {
-        (PixelFormat::Jpeg, ..) => Some(image.data.clone()),
-        (_, Ok(w), Ok(h)) => {
-            let mut bytes = Vec::new();
-            let encoder = jpeg_encoder::Encoder::new(&mut bytes, 90);
-            encoder.encode(&rgb, w, h, jpeg_encoder::ColorType::Rgb).map_err(|error| error.to_string())?;
-            Some(bytes)
-        }
-        _ => None,
-    };
-    let mean = rgb.iter().map(|v| u64::from(*v)).sum::<u64>() / rgb.len().max(1) as u64;
-    let dark = if mean < 10 { ", nearly black: is the lens covered, is there light?" } else { "" };
-    Ok(Seen { what: format!("{source}: a picture of {width}x{height}{dark}"), picture: Some([width, height]), jpeg })
+    source.kind().frames().are_windows() == window
 }
 
 /// The file that a snapshot is saved as: in the directory where the person is, else in the temporary one.

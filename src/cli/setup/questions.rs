@@ -6,15 +6,15 @@ use dialoguer::{Input, Password};
 
 use crate::cli::{Failure, tell};
 
-/// How long the end of the process may take after a signal; without one, the questions' end is a failure like any other.
+/// Longest time that the end of the process takes after a signal; without one, the questions' end is a failure like any other.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// Somebody who answers.
+/// A person who answers, or a list of answers.
 pub trait Ask {
     /// A line of text; an empty answer is the default, where there is one.
     ///
     /// # Errors
-    /// When nobody answers any more.
+    /// [`Failure`] when the terminal is gone.
     fn text(&mut self, prompt: &str, default: Option<&str>) -> Result<String, Failure>;
 
     /// A line of text that is not shown; may be empty.

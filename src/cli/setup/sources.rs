@@ -1,10 +1,13 @@
 //! The question about the source, and a look at what it gives.
 
-use super::super::capture::source_of_pairs;
-use super::super::probe::gather::{self, Report};
-use super::interview::{Interview, stopped};
-use super::{Failure, answers, present, probe};
+use super::session::{Interview, stopped};
+use super::{Failure, present, probe};
 use crate::board::LinuxBoard;
+use crate::cli::source_pairs::source_of_pairs;
+use crate::diagnose::look::{Seen, look};
+use crate::diagnose::machine;
+use crate::diagnose::survey::Report;
+use crate::install::answers;
 use crate::source;
 
 /// The source that was chosen.
@@ -13,9 +16,9 @@ pub struct Origin {
     pub config: source::Config,
     /// The keys that were chosen.
     pub keys: Vec<String>,
-    /// What it gave.
-    pub seen: probe::Seen,
-    /// What a pipeline of it may be called.
+    /// Its first frame.
+    pub seen: Seen,
+    /// Name for a pipeline of it.
     pub name: String,
 }
 
@@ -30,7 +33,7 @@ impl Interview<'_> {
                 (None, None) => return Err(Failure::Usage("--source is missing".into())),
                 (None, Some(_)) => {
                     let (offers, absent) = offers.get_or_insert_with(|| {
-                        probe::sources(&Report::gather(&mut LinuxBoard::new(gather::roots(root)), root))
+                        probe::sources(&Report::gather(&mut LinuxBoard::new(machine::roots(root)), root))
                     });
                     self.pick(offers, absent)?
                 }
@@ -52,7 +55,7 @@ impl Interview<'_> {
             };
             // A copy of another machine has no devices that could be opened.
             if self.args.untested || root.is_some() {
-                return Ok(Origin { config, keys, seen: probe::Seen::default(), name });
+                return Ok(Origin { config, keys, seen: Seen::default(), name });
             }
             if let Some(seen) = self.tried(&config)? {
                 return Ok(Origin { config, keys, seen, name });
@@ -60,9 +63,10 @@ impl Interview<'_> {
         }
     }
 
-    /// Which of the sources that are there.
+    /// The person's choice among the sources of the board.
     fn pick(&mut self, offers: &[probe::Offer], absent: &[String]) -> Result<Picked, Failure> {
         let now = present::pipeline(self.present, self.args.name.as_deref());
+        let now = now.and_then(|now| Some((now, self.present.source_of(&now.source)?)));
         let text = self.text;
         let Some(ask) = self.ask.as_mut() else { return Err(Failure::Usage("--source is missing".into())) };
         for line in absent {
@@ -70,12 +74,12 @@ impl Interview<'_> {
         }
         ask.tell("sources of this board:");
         let as_it_is =
-            now.map(|now| format!("as it is in pipeline {:?}: {}", now.name, present::described(&now.source)));
+            now.map(|(now, source)| format!("as it is in pipeline {:?}: {}", now.name, present::described(source)));
         let labels: Vec<String> = as_it_is.into_iter().chain(offers.iter().map(|offer| offer.label.clone())).collect();
         let index = ask.choose("Source", &labels, 0)?;
         let index = match now {
-            Some(now) if index == 0 => {
-                return Ok(Picked::AsItIs(now.source.clone(), present::source_keys(text, &now.name), now.name.clone()));
+            Some((now, source)) if index == 0 => {
+                return Ok(Picked::AsItIs(source.clone(), present::source_keys(text, &now.name), now.name.to_string()));
             }
             Some(_) => index - 1,
             None => index,
@@ -88,15 +92,15 @@ impl Interview<'_> {
         Ok(Picked::Pairs(pairs, offer.name.into()))
     }
 
-    /// What the source gives; `None` when another shall be chosen.
-    fn tried(&mut self, config: &source::Config) -> Result<Option<probe::Seen>, Failure> {
+    /// A frame of the source; `None` when another source is to be chosen.
+    fn tried(&mut self, config: &source::Config) -> Result<Option<Seen>, Failure> {
         self.tell("trying it …");
-        let reason = match probe::look(config, gather::roots(None)) {
+        let reason = match look(config, machine::roots(None)) {
             Ok(seen) => {
                 self.tell(&seen.what);
                 return Ok(Some(seen));
             }
-            Err(reason) => crate::config::redact(&reason),
+            Err(reason) => crate::config::redact(&reason.to_string()),
         };
         let Some(ask) = self.ask.as_mut() else {
             let words = format!("the source gives nothing: {reason}; --untested writes it all the same");
@@ -106,13 +110,13 @@ impl Interview<'_> {
         let items = ["choose again", "go on all the same", "stop"].map(str::to_owned);
         match ask.choose("What now?", &items, 0)? {
             0 => Ok(None),
-            1 => Ok(Some(probe::Seen::default())),
+            1 => Ok(Some(Seen::default())),
             _ => Err(stopped()),
         }
     }
 }
 
-/// What was picked, with a name for its pipeline.
+/// A choice, with a name for its pipeline.
 enum Picked {
     /// In words, as the flag takes them.
     Pairs(Vec<String>, String),

@@ -1,4 +1,4 @@
-//! Somebody who leaves in the middle: nothing is changed, nothing lies about, the terminal is as it was, and a sentence says so.
+//! Interrupted questions: nothing is changed or left behind, the terminal is as it was, and a sentence says so.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use crate::cli::tell;
 /// Exit code of a command that a signal ended.
 const INTERRUPTED: i32 = 130;
 
-/// What has to be taken back, and what is to be said.
+/// Things to take back, and to say, at an interruption.
 #[derive(Debug, Default)]
 struct State {
     /// As `stty -g` says it; `None` without a terminal.
@@ -65,7 +65,7 @@ impl Stop {
         stop
     }
 
-    /// A file that is of no use to anybody when the questions end early.
+    /// Registers a file that is removed when the questions end early.
     pub fn temporary(&self, path: &Path) {
         self.state().temporary.push(path.into());
     }
@@ -111,7 +111,7 @@ impl State {
     }
 }
 
-/// How the terminal is set: whether it echoes, among others.
+/// The settings of the terminal, echo among them.
 fn settings() -> Option<String> {
     let output = Command::new("stty").arg("-g").stdin(Stdio::inherit()).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();

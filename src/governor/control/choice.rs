@@ -1,9 +1,16 @@
-//! Which pipelines step down, and how far.
+//! The choice of the pipelines that move, and of their levels.
 
-use super::{BELOW_CELSIUS, BLIND_DWELL, COOLER_CELSIUS, Governor, Pipeline};
-use crate::governor::demand::calibrated_p95_ms;
-use crate::governor::{Load, Reading, Rung};
+use std::time::Duration;
 
+use super::governor::Governor;
+use super::outlook::{BELOW_CELSIUS, COOLER_CELSIUS};
+use super::pipeline::Pipeline;
+use crate::demand::calibrated_p95_ms;
+use crate::ladder::OperatingPoint;
+use crate::reading::{Load, Reading};
+
+/// Time between two steps down that no forecast guides.
+pub(super) const BLIND_DWELL: Duration = Duration::from_secs(5);
 /// A rung is expected to keep its deadline when its p95 comes no closer than this.
 const IN_TIME: f64 = 0.97;
 
@@ -61,12 +68,13 @@ impl Governor {
         }
     }
 
-    /// The next levels that need less memory: a smaller batch, a smaller form or input.
+    /// The next levels that need less memory: a smaller batch, a smaller variant or input.
     pub(super) fn smaller_levels(&self) -> Option<Vec<usize>> {
-        let size = |r: &Rung| (r.setpoint.batch, r.setpoint.form, r.setpoint.resolution.unwrap_or(u32::MAX));
-        let smaller = |a: &Rung, b: &Rung| {
-            let ((batch, form, resolution), (batch_b, form_b, resolution_b)) = (size(a), size(b));
-            batch < batch_b || (batch == batch_b && (form > form_b || resolution < resolution_b))
+        let size =
+            |r: &OperatingPoint| (r.setpoint.batch, r.setpoint.variant, r.setpoint.resolution.unwrap_or(u32::MAX));
+        let smaller = |a: &OperatingPoint, b: &OperatingPoint| {
+            let ((batch, variant, resolution), (batch_b, variant_b, resolution_b)) = (size(a), size(b));
+            batch < batch_b || (batch == batch_b && (variant > variant_b || resolution < resolution_b))
         };
         let mut levels = self.levels();
         let mut order: Vec<usize> = (0..self.pipelines.len()).filter(|i| self.governed(*i)).collect();
@@ -110,7 +118,7 @@ impl Governor {
         Some(lower)
     }
 
-    /// Who steps down first among those who can; with `beyond` = 1 also from the last rung into the pause.
+    /// The first pipeline to step down among those that can; with `beyond` = 1 also from the last rung into the pause.
     pub(super) fn first_down(&self, levels: &[usize], beyond: usize) -> Option<usize> {
         let can = |i: &usize| self.governed(*i) && levels[*i] < self.pipelines[*i].last() + beyond;
         (0..self.pipelines.len()).filter(can).min_by(|a, b| self.before(*a, *b, levels))
@@ -131,7 +139,7 @@ impl Governor {
         let no_load = Load::default();
         order.into_iter().find_map(|index| {
             let p = &self.pipelines[index];
-            let load = r.pipelines.get(index).unwrap_or(&no_load);
+            let load = r.pipelines.get(&p.ladder.name).unwrap_or(&no_load);
             (0..p.level).find_map(|level| {
                 let mut higher = levels.clone();
                 higher[index] = level;
@@ -145,7 +153,7 @@ impl Governor {
         })
     }
 
-    /// For people: what a step up is expected to come to.
+    /// The expected outcome of a step up, for people.
     fn expectation(&self, p: &Pipeline, level: usize, load: &Load, levels: &[usize]) -> String {
         let mut text = String::from("expected");
         if let Some(settled) = self.settles(levels) {

@@ -1,25 +1,49 @@
-//! What other rungs are expected to come to: temperature, deadlines, answers, load.
+//! Expectations of other rungs: temperature, deadlines, answers, load.
 
 use std::time::Duration;
 
-use super::{BELOW_CELSIUS, CLEARLY_MORE, Governor, OTHERS_WORK, Pipeline};
-use crate::governor::demand::{calibrated_p95_ms, expected_p95_ms, expected_worth_per_s, heating};
-use crate::governor::heat::Sight;
-use crate::governor::sensor::Belief;
-use crate::governor::thermal::Estimate;
-use crate::governor::{Load, Mode, Reading};
+use super::governor::{Forecast, Governor};
+use super::pipeline::Pipeline;
+use crate::config::Mode;
+use crate::demand::{calibrated_p95_ms, expected_p95_ms, expected_worth_per_s, heating};
+use crate::heat::Thermometer;
+use crate::reading::{Load, Reading};
+use crate::sensor::Filtered;
+use crate::thermal::Estimate;
 
-/// The same for a step up.
+/// The temperature is foreseen this far.
+pub(super) const AHEAD: Duration = Duration::from_secs(30);
+/// The work is lowered, and raised, to rungs that settle at least this far below the temperature that is kept.
+pub(super) const BELOW_CELSIUS: f64 = 0.25;
+/// A rung that was too hot is tried again when the board has become this much cooler.
+pub(super) const COOLER_CELSIUS: f64 = 1.0;
+/// Another rung is worth a change when it gives this much more.
+pub(super) const CLEARLY_MORE: f64 = 1.02;
+/// Others use the CPU in earnest above this share of the machine.
+pub(super) const OTHERS_WORK: f64 = 0.1;
+/// A step up needs an expected p95 of this share of the deadline or less.
 const WELL_IN_TIME: f64 = 0.95;
-/// Steps up need it below this.
+/// A step up needs memory pressure below this.
 const CALM_MEMORY_PRESSURE_PERCENT: f32 = 10.0;
-/// … and does when it is below this.
+/// A step up needs a broker's queue that is filled less than this.
 const CALM_BACKLOG: f32 = 0.25;
 /// Steps up need throttling and supply to be fine for this long.
 const FLAG_CALM: Duration = Duration::from_secs(10);
 
 impl Governor {
-    /// What these levels settle at.
+    /// The expected temperatures; `None` while nothing is known of the board's.
+    pub fn forecast(&self) -> Option<Forecast> {
+        let load = self.heating();
+        Some(Forecast {
+            soc_celsius: self.heat.now()?.celsius as f32,
+            in_30s_celsius: self.heat.after(AHEAD, load)?.celsius as f32,
+            steady_celsius: self.heat.steady(load)?.celsius as f32,
+            limit_celsius: self.kept_celsius() as f32,
+            time_constant_s: self.heat.board_s()? as f32,
+        })
+    }
+
+    /// The temperature that these levels settle at.
     pub(super) fn settles(&self, levels: &[usize]) -> Option<Estimate> {
         let (d, own) = (&self.demand, self.demand.share(self.cores(levels)));
         let Some((soft_celsius, clock)) = self.soft else { return self.heat.steady(heating(d.others + own, d.clock)) };
@@ -34,7 +58,7 @@ impl Governor {
         Some(Estimate { celsius: warm.celsius.max(soft_celsius), ..warm })
     }
 
-    /// What the present load heats, as a load at full clock.
+    /// The present load, as the load at full clock that heats as much.
     pub(super) fn heating(&self) -> f64 {
         heating(self.demand.others + self.demand.own, self.demand.clock)
     }
@@ -52,7 +76,7 @@ impl Governor {
         expected_worth_per_s(&p.ladder, from, p.ladder.rungs.get(level)?, load, &self.demand)
     }
 
-    /// What is measured below a soft limit, as it would be above it, if that is where these levels lead.
+    /// Load measured below a soft limit, as it would be above it, if these levels lead there.
     pub(super) fn slowed_above_soft_limit(&self, load: &Load, levels: &[usize]) -> Load {
         let above = |(celsius, _): &(f64, f64)| self.settles(levels).is_some_and(|e| e.celsius >= *celsius);
         let slower = self.soft.filter(above).filter(|_| !self.soft_active).map_or(1.0, |(_, clock)| 1.0 / clock) as f32;
@@ -96,15 +120,15 @@ impl Governor {
         !concerned || self.demand.others + share <= f64::from(self.config.max_cpu_percent) / 100.0 - 0.05
     }
 
-    /// Nothing speaks against a step up at this moment.
+    /// Nothing forbids a step up at this moment.
     pub(super) fn calm(&self, r: &Reading) -> bool {
-        let memory = self.memory_pressure.belief();
+        let memory = self.memory_pressure.filtered();
         let backed_up = r.link.connected == Some(true) && r.link.backlog.is_some_and(|b| b > CALM_BACKLOG);
-        matches!(self.heat.sight(), Sight::Known | Sight::Absent)
+        matches!(self.heat.thermometer(), Thermometer::Working | Thermometer::Absent)
             && self.flags_are_down()
-            && !matches!(memory, Belief::Failed | Belief::Unsure)
-            && !matches!(memory, Belief::Known(v) if v > CALM_MEMORY_PRESSURE_PERCENT)
-            && !matches!(self.cpu.belief(), Belief::Failed | Belief::Unsure)
+            && !matches!(memory, Filtered::Failed | Filtered::Unsure)
+            && !matches!(memory, Filtered::Valid(v) if v > CALM_MEMORY_PRESSURE_PERCENT)
+            && !matches!(self.cpu.filtered(), Filtered::Failed | Filtered::Unsure)
             && !backed_up
     }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::governor::{Load, PipelineLadder, Rung, Setpoint};
+use crate::ladder::{OperatingPoint, PipelineLadder};
+use crate::reading::Load;
+use crate::setpoint::Setpoint;
 
 /// A pipeline with its place on the ladder.
 #[derive(Clone, Debug)]
@@ -30,7 +32,7 @@ impl Pipeline {
         !self.ladder.rungs.is_empty() && self.level >= self.ladder.rungs.len()
     }
 
-    pub(super) fn at(&self, level: usize) -> &Rung {
+    pub(super) fn at(&self, level: usize) -> &OperatingPoint {
         &self.ladder.rungs[level.min(self.last())]
     }
 
@@ -43,7 +45,7 @@ impl Pipeline {
         Some(self.ladder.deadline.as_secs_f64() * 1e3).filter(|ms| *ms > 0.0)
     }
 
-    /// Why the deadline is missed, if it is.
+    /// The reason to call the deadline missed, if it is.
     pub(super) fn lateness(&self, load: &Load, now: Duration) -> Option<String> {
         let deadline_ms = self.deadline_ms().filter(|_| !load.idle && !self.paused())?;
         let finite = |v: Option<f32>| v.map(f64::from).filter(|v| v.is_finite());
@@ -52,9 +54,9 @@ impl Pipeline {
         }
         let rung = self.ladder.rungs.get(self.level)?;
         let spacing = rung.setpoint.interval.max(self.ladder.frame_interval).as_secs_f64() * 1e3;
-        let patience_ms = deadline_ms + spacing * (rung.setpoint.batch as f64 + 2.0) + 1e3;
+        let allowed_ms = deadline_ms + spacing * (rung.setpoint.batch as f64 + 2.0) + 1e3;
         let waited_ms = now.saturating_sub(self.busy_since).as_secs_f64() * 1e3;
-        let age = finite(load.frame_age_ms).map(|age| age.min(waited_ms)).filter(|age| *age > patience_ms)?;
+        let age = finite(load.frame_age_ms).map(|age| age.min(waited_ms)).filter(|age| *age > allowed_ms)?;
         Some(format!("{}: no result for {:.1} s", self.ladder.name, age / 1e3))
     }
 }

@@ -1,17 +1,21 @@
-//! Reasons to work less, the most urgent first, and how far down each one leads.
+//! Reasons to work less, the most urgent first, with the levels that each one leads to.
 
 use std::time::Duration;
 
-use super::{AHEAD, BELOW_CELSIUS, BLIND_DWELL, CLEARLY_MORE, COOLER_CELSIUS, Governor, OTHERS_WORK};
-use crate::governor::heat::Sight;
-use crate::governor::sensor::Belief;
-use crate::governor::{Load, Mode, Reading};
+use super::choice::BLIND_DWELL;
+use super::governor::Governor;
+use super::outlook::{AHEAD, BELOW_CELSIUS, CLEARLY_MORE, COOLER_CELSIUS, OTHERS_WORK};
+use super::pipeline::Pipeline;
+use crate::config::Mode;
+use crate::heat::Thermometer;
+use crate::reading::{Load, Reading};
+use crate::sensor::Filtered;
 
 /// The work is lowered when the temperature ahead comes this close to what is kept …
 const CLOSE_CELSIUS: f64 = 0.08;
 /// A board that was relieved this long ago still cools.
 const RELIEVED: Duration = Duration::from_secs(60);
-/// How far the temperature is foreseen while others use more than they do on average.
+/// The temperature is foreseen this far while others use more than they do on average.
 const BURST_AHEAD: Duration = Duration::from_secs(10);
 /// Further than this below what is kept a forecast has to be sure …
 const FAR_CELSIUS: f64 = 4.0;
@@ -30,38 +34,40 @@ const LASTS: Duration = Duration::from_secs(5);
 /// The first step because of a weak supply is taken at once, the next after this time, doubled each time.
 const SUPPLY_DWELL: Duration = Duration::from_secs(20);
 
-/// A reason to work less: to these levels, because of this.
-pub(super) struct Push {
+/// A reason to work less.
+pub(super) struct Reason {
+    /// The levels that it leads to.
     pub(super) levels: Vec<usize>,
-    pub(super) reason: String,
+    /// The reason in words.
+    pub(super) text: String,
     /// Because of the temperature.
     pub(super) heat: bool,
 }
 
-impl Push {
-    pub(super) fn new(levels: Vec<usize>, reason: String) -> Self {
-        Push { levels, reason, heat: false }
+impl Reason {
+    fn new(levels: Vec<usize>, text: String) -> Self {
+        Reason { levels, text, heat: false }
     }
 }
 
 impl Governor {
     /// Reasons to work less, the most urgent first.
-    pub(super) fn pushes(&mut self, r: &Reading) -> Vec<Push> {
+    pub(super) fn reasons(&mut self, r: &Reading) -> Vec<Reason> {
         if self.mode() == Mode::Manual {
             return Vec::new();
         }
-        let mut pushes = Vec::new();
-        pushes.extend(self.flagged(r));
-        pushes.extend(self.hot());
-        pushes.extend(self.late(r));
-        pushes.extend(self.overrun(r));
-        pushes.extend(self.slow_reasons(r));
-        pushes.extend(self.loud());
-        pushes
+        let mut reasons = Vec::new();
+        reasons.extend(self.flagged(r));
+        reasons.extend(self.hot());
+        reasons.extend(self.late(r));
+        reasons.extend(self.overrun(r));
+        reasons.extend(self.slow_reasons(r));
+        reasons.extend(self.loud());
+        reasons
     }
 
     /// The firmware says that the clock is held down or the supply too low.
-    pub(super) fn flagged(&mut self, r: &Reading) -> Option<Push> {
+    fn flagged(&mut self, r: &Reading) -> Option<Reason> {
         let now = self.now;
         if let Some(reason) =
             self.throttled.take(r.throttled, "throttle", "the clock is held down because of heat", now)
@@ -73,12 +79,12 @@ impl Governor {
             Some(reason) => {
                 let wait = SUPPLY_DWELL.saturating_mul(1_u32 << self.supply_steps.saturating_sub(1).min(6));
                 let due = self.supply_steps == 0 || self.due(self.supply_at, wait);
-                let push = if due { self.one_down(reason) } else { self.hold(reason) };
-                if due && push.as_ref().is_some_and(|push| self.lowers(&push.levels)) {
+                let reason = if due { self.one_down(reason) } else { self.hold(reason) };
+                if due && reason.as_ref().is_some_and(|reason| self.lowers(&reason.levels)) {
                     self.supply_steps += 1;
                     self.supply_at = Some(self.now);
                 }
-                push
+                reason
             }
             None => {
                 if self.due(self.supply_at, Duration::from_secs(60)) {
@@ -90,7 +96,7 @@ impl Governor {
     }
 
     /// The temperature in 30 s is too high.
-    pub(super) fn hot(&self) -> Option<Push> {
+    fn hot(&self) -> Option<Reason> {
         let load = self.heating();
         // A burst of others is not taken for a lasting load at once: what we use can still be taken back when it lasts.
         let horizon = if self.demand.others_burst() { BURST_AHEAD } else { AHEAD };
@@ -102,34 +108,33 @@ impl Governor {
         let settles = self.settles(&self.levels())?;
         let falls = ahead.celsius <= now.celsius || now.celsius <= kept - COOLER_CELSIUS;
         let relieved = falls && !self.due(self.last_down, RELIEVED);
-        let patient = relieved || matches!(self.heat.sight(), Sight::Failed(_));
+        let patient = relieved || matches!(self.heat.thermometer(), Thermometer::Failed(_));
         let cooling = patient && settles.celsius <= kept - BELOW_CELSIUS && ahead.celsius <= kept + COOLER_CELSIUS;
         if cooling || ahead.celsius - doubt <= kept - CLOSE_CELSIUS {
             return None;
         }
         let levels = self.cool_levels()?;
-        let why = match self.heat.sight() {
-            Sight::Failed(why) => format!("soc sensor {why}; at worst "),
+        let why = match self.heat.thermometer() {
+            Thermometer::Failed(why) => format!("soc sensor {why}; at worst "),
             _ => String::new(),
         };
         let (now, ahead, ahead_s) = (now.celsius, ahead.celsius, horizon.as_secs());
         let reason = format!("{why}soc {now:.1} °C, {ahead:.1} °C in {ahead_s} s: kept below {kept:.1} °C");
-        Some(Push { levels, reason, heat: true })
+        Some(Reason { levels, text: reason, heat: true })
     }
 
     /// A p95 is beyond its deadline, or results stay away.
-    pub(super) fn late(&self, r: &Reading) -> Option<Push> {
-        let late = |(index, load): (usize, &Load)| {
-            let reason = self.pipelines.get(index)?.lateness(load, self.now)?;
-            Some(Push::new(self.in_time_levels(index, load)?, reason))
-        };
-        r.pipelines.iter().enumerate().find_map(late)
+    fn late(&self, r: &Reading) -> Option<Reason> {
+        self.loads(r).find_map(|(index, p, load)| {
+            let reason = p.lateness(load, self.now)?;
+            Some(Reason::new(self.in_time_levels(index, load)?, reason))
+        })
     }
 
     /// Frames are overwritten because the work is too much, and a lower rung would give more answers, or better ones.
-    pub(super) fn overrun(&self, r: &Reading) -> Option<Push> {
-        let overrun = |(index, load): (usize, &Load)| {
-            let p = self.pipelines.get(index).filter(|p| self.governed(index) && !p.paused() && !load.idle)?;
+    fn overrun(&self, r: &Reading) -> Option<Reason> {
+        self.loads(r).find_map(|(index, p, load)| {
+            let p = Some(p).filter(|p| self.governed(index) && !p.paused() && !load.idle)?;
             let dropped = load.dropped.filter(|d| *d > DROPPED)?;
             let settled = self.now.saturating_sub(p.since) >= LASTS;
             // By what is measured to get through: the clock may come and go.
@@ -140,13 +145,17 @@ impl Governor {
             let mut levels = self.levels();
             levels[index] = level;
             let (name, percent) = (&p.ladder.name, dropped * 100.0);
-            Some(Push::new(levels, format!("{name}: {percent:.0} % of the frames are dropped, less work gives more")))
-        };
-        r.pipelines.iter().enumerate().find_map(overrun)
+            Some(Reason::new(levels, format!("{name}: {percent:.0} % of the frames are dropped, less work gives more")))
+        })
+    }
+
+    /// Every pipeline that the reading has a load of, with its index.
+    fn loads<'a>(&'a self, r: &'a Reading) -> impl Iterator<Item = (usize, &'a Pipeline, &'a Load)> {
+        self.pipelines.iter().enumerate().filter_map(|(i, p)| Some((i, p, r.pipelines.get(&p.ladder.name)?)))
     }
 
     /// Memory, the CPU of others, the broker: reasons that must last.
-    pub(super) fn slow_reasons(&mut self, r: &Reading) -> Option<Push> {
+    fn slow_reasons(&mut self, r: &Reading) -> Option<Reason> {
         let reasons = [self.short_of_memory(r), self.crowding(), self.backed_up(r)];
         for (since, reason) in self.pressing.iter_mut().zip(&reasons) {
             *since = reason.as_ref().and(since.or(Some(self.now)));
@@ -157,10 +166,10 @@ impl Governor {
         let [memory_reason, cpu_reason, broker_reason] = reasons;
         if let (Some(reason), true) = (memory_reason, memory) {
             let levels = self.smaller_levels().filter(|_| again).unwrap_or_else(|| self.levels());
-            return Some(Push::new(levels, reason));
+            return Some(Reason::new(levels, reason));
         }
         if let (Some(reason), true) = (cpu_reason, cpu) {
-            return Some(Push::new(self.modest_levels(), reason));
+            return Some(Reason::new(self.modest_levels(), reason));
         }
         if let (Some(reason), true) = (broker_reason, broker) {
             return if again { self.one_down(reason) } else { self.hold(reason) };
@@ -168,22 +177,22 @@ impl Governor {
         None
     }
 
-    pub(super) fn short_of_memory(&mut self, r: &Reading) -> Option<String> {
+    fn short_of_memory(&mut self, r: &Reading) -> Option<String> {
         if let Some((available, all)) = r.available_bytes.zip(r.memory_bytes)
             && (available as f64) < all as f64 * LEAST_AVAILABLE
         {
             return Some(format!("only {} MiB of memory are available", available >> 20));
         }
         match self.memory_pressure.take(r.memory_pressure_percent) {
-            Belief::Known(v) if v > MAX_MEMORY_PRESSURE_PERCENT => {
+            Filtered::Valid(v) if v > MAX_MEMORY_PRESSURE_PERCENT => {
                 Some(format!("memory pressure {v:.0} % above {MAX_MEMORY_PRESSURE_PERCENT:.0} %"))
             }
-            Belief::Failed => Some("memory pressure can no longer be read, counted as the worst".into()),
+            Filtered::Failed => Some("memory pressure can no longer be read, counted as the worst".into()),
             _ => None,
         }
     }
 
-    pub(super) fn crowding(&self) -> Option<String> {
+    fn crowding(&self) -> Option<String> {
         let all = (self.demand.others + self.demand.own) * 100.0;
         let limit = f64::from(self.config.max_cpu_percent);
         let concerned = self.mode() != Mode::Performance && self.pipelines.iter().any(|p| p.deadline_ms().is_none());
@@ -194,13 +203,13 @@ impl Governor {
         })
     }
 
-    pub(super) fn backed_up(&self, r: &Reading) -> Option<String> {
+    fn backed_up(&self, r: &Reading) -> Option<String> {
         let filled = r.link.backlog.filter(|b| r.link.connected == Some(true) && *b > BACKLOG)?;
         Some(format!("the broker does not keep up: {:.0} % of the queue is filled", filled * 100.0))
     }
 
     /// More CPU than is asked for in quiet mode.
-    pub(super) fn loud(&self) -> Option<Push> {
+    fn loud(&self) -> Option<Reason> {
         let allowed = self.quiet_share()?;
         let levels = self.levels();
         let share = |levels: &[usize]| self.demand.share(self.cores(levels));
@@ -212,15 +221,15 @@ impl Governor {
             let Some(next) = self.lower_one(&lower) else { break };
             lower = next;
         }
-        Some(Push::new(lower, format!("quiet: at most {:.0} % of the cpu", allowed * 100.0)))
+        Some(Reason::new(lower, format!("quiet: at most {:.0} % of the cpu", allowed * 100.0)))
     }
 
-    pub(super) fn one_down(&self, reason: String) -> Option<Push> {
+    fn one_down(&self, reason: String) -> Option<Reason> {
         let levels = self.levels();
-        Some(Push::new(self.lower_one(&levels).unwrap_or(levels), reason))
+        Some(Reason::new(self.lower_one(&levels).unwrap_or(levels), reason))
     }
 
-    pub(super) fn hold(&self, reason: String) -> Option<Push> {
-        Some(Push::new(self.levels(), reason))
+    fn hold(&self, reason: String) -> Option<Reason> {
+        Some(Reason::new(self.levels(), reason))
     }
 }

@@ -4,6 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Names of the pipelines.
+const NAMES: [&str; 3] = ["p", "q", "r"];
+
 fn any_value() -> impl Strategy<Value = Option<f32>> {
     prop_oneof![
         6 => (-60.0f32..210.0).prop_map(Some),
@@ -49,7 +52,7 @@ prop_compose! {
             under_voltage: flags.1,
             soft_limited: flags.2,
             link: Link { connected: flags.3, backlog: backlog.map(|v| v / 100.0), ..Link::default() },
-            pipelines,
+            pipelines: NAMES.iter().map(|name| (*name).into()).zip(pipelines).collect(),
             ..Reading::default()
         }
     }
@@ -66,7 +69,7 @@ proptest! {
     ) {
         let config = Config { dwell_up_s: 5.0, mode, ..Config::default() };
         let (dwell_down, dwell_up) = (Duration::from_secs_f32(2.0), Duration::from_secs_f32(5.0));
-        let ladders: Vec<_> = weights.iter().map(|(w, d)| pipeline("p", *w, *d)).collect();
+        let ladders: Vec<_> = NAMES.iter().zip(&weights).map(|(name, (w, d))| pipeline(name, *w, *d)).collect();
         let mut levels = vec![0usize; ladders.len()];
         let mut governor = Governor::new(config, ladders.clone());
         let (mut last_down, mut last_change): (Option<Duration>, Option<Duration>) = (None, None);
@@ -76,13 +79,14 @@ proptest! {
                 let changes = governor.step(&reading, now);
                 let (mut lowered, mut raised) = (false, false);
                 for change in changes {
-                    let ladder = &ladders[change.pipeline];
+                    let index = ladders.iter().position(|ladder| ladder.name == change.pipeline).expect("a known name");
+                    let ladder = &ladders[index];
                     let rung = &ladder.rungs[change.setpoint.rung].setpoint;
                     prop_assert_eq!(&Setpoint { paused: false, ..change.setpoint.clone() }, rung);
                     prop_assert!(!change.setpoint.paused || change.setpoint.rung + 1 == ladder.rungs.len());
                     prop_assert!(rung.interval <= Duration::from_secs(1), "min_fps = 1");
                     let level = change.setpoint.rung + usize::from(change.setpoint.paused);
-                    let before = std::mem::replace(&mut levels[change.pipeline], level);
+                    let before = std::mem::replace(&mut levels[index], level);
                     prop_assert!(!change.reason.is_empty());
                     lowered |= level > before;
                     raised |= level < before;
@@ -111,7 +115,7 @@ proptest! {
         Just(None), Just(Some(f32::NAN)), Just(Some(200.0)), Just(Some(-40.0)), Just(Some(f32::INFINITY)), Just(Some(12.0))], 20..400)) {
         let mut governor = Governor::new(Config::default(), vec![pipeline("p", 1.0, 250)]);
         run(&mut governor, 0.0, &[(30.0, cool()), (2.0, Reading { throttled: Some(true), ..cool() })]);
-        let mut rung = governor.status(0).unwrap().setpoint.rung;
+        let mut rung = governor.status("p").unwrap().setpoint.rung;
         prop_assert!(rung > 0);
         let mut now = Duration::from_secs(32);
         for soc_celsius in bad {
@@ -132,7 +136,7 @@ proptest! {
             soc_celsius: Some(celsius),
             cpu_percent: Some(cpu),
             own_cpu_percent: Some(cpu / 2.0),
-            pipelines: vec![in_time(ms, ms * 0.9)],
+            pipelines: of_p(in_time(ms, ms * 0.9)),
             ..cool()
         };
         let mut governor = Governor::new(Config::default(), vec![pipeline("p", 1.0, 250)]);

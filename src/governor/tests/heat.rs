@@ -1,8 +1,8 @@
 //! Heat: foreseen, kept below, and given back; thermometers that fail.
 
 use super::*;
-use crate::governor::heat::{Heat, Sight};
-use crate::governor::thermal::Thermal;
+use crate::heat::{Heat, Thermometer};
+use crate::thermal::Thermal;
 
 /// A board of two nodes that the pipeline of [`pipeline`] alone heats: rung 0 by 20 °C, the die's own 4 °C among them.
 struct Plant {
@@ -36,7 +36,7 @@ fn live(
     let mut told = Vec::new();
     for tick in 0..seconds * 2 {
         let now_s = tick as f64 / 2.0;
-        let (celsius, share) = plant.half_a_second(&governor.status(0).unwrap().setpoint);
+        let (celsius, share) = plant.half_a_second(&governor.status("p").unwrap().setpoint);
         let percent = (share * 100.0) as f32;
         let mut reading = Reading {
             soc_celsius: Some(celsius),
@@ -79,10 +79,10 @@ fn a_reload_keeps_what_is_known_of_the_board_and_the_rungs_of_what_did_not_chang
     let rung = told.last().expect("lowered").1;
     let known = governor.forecast().unwrap();
     governor.order(&Order::Mode(Mode::Performance), None, Duration::from_secs(1800));
-    governor.reload(Config::default(), vec![pipeline("new", 1.0, 250), pipeline("p", 1.0, 250)]);
+    governor.reload(Config::default(), ["new", "p"], vec![pipeline("new", 1.0, 250), pipeline("p", 1.0, 250)]);
     assert_eq!(governor.forecast().map(|f| f.soc_celsius), Some(known.soc_celsius));
-    assert_eq!(governor.mode(), Mode::Auto);
-    let rungs: Vec<_> = (0..2).map(|i| governor.status(i).unwrap().setpoint.rung).collect();
+    assert_eq!(governor.mode(), Mode::Performance, "an order stays in force");
+    let rungs = ["new", "p"].map(|name| governor.status(name).unwrap().setpoint.rung);
     assert_eq!(rungs, [0, rung]);
 }
 
@@ -122,7 +122,7 @@ fn a_thermometer_that_goes_is_counted_as_the_worst_and_never_raises_the_work() {
         });
         assert_eq!(told.len(), 1, "{gone:?}: {told:?}");
         assert!(told[0].0 > 1510.0 && told[0].1 > 0, "{gone:?}: {told:?}");
-        let reason = governor.status(0).unwrap().reason;
+        let reason = governor.status("p").unwrap().reason;
         assert!(reason.starts_with("soc sensor "), "{reason}");
     }
 }
@@ -133,7 +133,7 @@ fn a_board_without_a_thermometer_works_on_deadlines() {
     let told = live(&mut governor, &mut plant, 600, |now_s, _, reading| {
         reading.soc_celsius = if (now_s as u64).is_multiple_of(2) { None } else { Some(f32::NAN) };
         if (300.0..310.0).contains(&now_s) {
-            reading.pipelines = vec![in_time(400.0, 390.0)];
+            reading.pipelines = of_p(in_time(400.0, 390.0));
         }
     });
     assert!(!told.is_empty() && told.iter().all(|t| t.0 >= 300.0), "{told:?}");
@@ -142,7 +142,7 @@ fn a_board_without_a_thermometer_works_on_deadlines() {
 
 #[test]
 fn a_cool_reading_that_stands_still_does_not_hide_missed_deadlines() {
-    let stuck = |load: Load| Reading { soc_celsius: Some(45.0), pipelines: vec![load], ..cool() };
+    let stuck = |load: Load| Reading { soc_celsius: Some(45.0), pipelines: of_p(load), ..cool() };
     let mut governor = governor();
     let told = run(&mut governor, 0.0, &[(60.0, stuck(in_time(50.0, 40.0))), (4.0, stuck(in_time(300.0, 290.0)))]);
     assert_eq!(told.len(), 1, "{told:?}");
@@ -159,12 +159,16 @@ fn a_thermometer_that_froze_is_found_by_the_load() {
         let interval_ms = if tick >= 1200 || tick / 240 % 2 == 0 { 100 } else { 1000 };
         let (celsius, share) = plant.half_a_second(&setpoint(interval_ms));
         let reads = if tick >= 1200 { 33.0 } else { celsius };
-        let before = heat.sight();
+        let before = heat.thermometer();
         heat.take(Some(reads), share, now);
-        if let (Sight::Failed(why), true) = (heat.sight(), failed_at.is_none()) {
+        if let (Thermometer::Failed(why), true) = (heat.thermometer(), failed_at.is_none()) {
             failed_at = Some((tick, why));
         }
-        assert!(tick >= 1200 || before == heat.sight() || tick < 4, "healthy readings at {tick}: {:?}", heat.sight());
+        assert!(
+            tick >= 1200 || before == heat.thermometer() || tick < 4,
+            "healthy readings at {tick}: {:?}",
+            heat.thermometer()
+        );
     }
     let (tick, why) = failed_at.expect("found");
     assert!(tick < 1500, "after {} s: {why}", (tick - 1200) / 2);
@@ -177,7 +181,7 @@ fn a_constant_is_no_thermometer() {
         let load = if tick / 400 % 2 == 0 { 0.05 } else { 0.9 };
         heat.take(Some(27.8), load, TICK * tick);
     }
-    assert_eq!((heat.sight(), heat.now()), (Sight::Absent, None));
+    assert_eq!((heat.thermometer(), heat.now()), (Thermometer::Absent, None));
 }
 
 #[test]
@@ -185,15 +189,15 @@ fn another_thermometer_is_believed_once_it_has_moved() {
     let mut heat = Heat::default();
     let mut at = |tick: u32, celsius: f32| {
         heat.take(Some(celsius), 0.3, TICK * tick);
-        heat.sight()
+        heat.thermometer()
     };
     for tick in 0..400 {
         at(tick, 50.0 + (tick / 100) as f32 * 0.5);
     }
     // Another zone, 14 °C warmer, that moves as one does.
-    let sights: Vec<Sight> = (400..900).map(|tick| at(tick, 66.0 + ((tick / 30) % 3) as f32 * 0.5)).collect();
-    assert!(matches!(sights[20], Sight::Failed(_)), "{:?}", sights[20]);
-    assert_eq!(sights.last(), Some(&Sight::Known));
+    let sights: Vec<Thermometer> = (400..900).map(|tick| at(tick, 66.0 + ((tick / 30) % 3) as f32 * 0.5)).collect();
+    assert!(matches!(sights[20], Thermometer::Failed(_)), "{:?}", sights[20]);
+    assert_eq!(sights.last(), Some(&Thermometer::Working));
     assert!((heat.now().unwrap().celsius - 66.5).abs() < 1.0);
 }
 

@@ -4,13 +4,13 @@ use super::*;
 
 fn candidate(resolution: Option<u32>, batch: usize, cpu_ms: f32, accuracy: f32) -> Candidate {
     let cost = Cost { infer_ms: cpu_ms, cpu_ms, accuracy: Some(accuracy) };
-    Candidate { capture: None, resolution, batch, form: 0, threads: 1, cost }
+    Candidate { capture: None, resolution, batch, variant: 0, threads: 1, cost }
 }
 
 /// Rungs as `interval resolution batch`.
 fn rungs(config: &PipelineConfig, frame_ms: u64, candidates: &[Candidate]) -> Vec<String> {
     let ladder = ladder(config, Duration::from_millis(frame_ms), candidates);
-    let tell = |(i, rung): (usize, &Rung)| {
+    let tell = |(i, rung): (usize, &OperatingPoint)| {
         let s = &rung.setpoint;
         assert_eq!((s.rung, s.of, s.paused), (i, ladder.len(), false));
         format!("{} {} {}", s.interval.as_millis(), s.resolution.unwrap_or(0), s.batch)

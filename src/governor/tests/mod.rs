@@ -3,9 +3,11 @@
 mod anything;
 mod heat;
 mod ladders;
+mod overrides;
 mod reasons;
-mod wishes;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -22,9 +24,14 @@ fn cool() -> Reading {
         memory_pressure_percent: Some(0.0),
         throttled: Some(false),
         under_voltage: Some(false),
-        pipelines: vec![in_time(50.0, 40.0)],
+        pipelines: of_p(in_time(50.0, 40.0)),
         ..Reading::default()
     }
+}
+
+/// The load of the pipeline `p` alone.
+fn of_p(load: Load) -> BTreeMap<Arc<str>, Load> {
+    BTreeMap::from([("p".into(), load)])
 }
 
 fn in_time(p95_ms: f32, infer_ms: f32) -> Load {
@@ -38,7 +45,7 @@ fn pipeline(name: &str, weight: f32, deadline_ms: u64) -> PipelineLadder {
         capture: None,
         resolution: None,
         batch: 1,
-        form: 0,
+        variant: 0,
         threads: 1,
         cost: Cost { infer_ms: 40.0, cpu_ms: 40.0, accuracy: None },
     };
@@ -53,7 +60,7 @@ fn run(governor: &mut Governor, start_s: f64, script: &[(f64, Reading)]) -> Vec<
         let end = now + Duration::from_secs_f64(*for_s);
         while now < end {
             for change in governor.step(reading, now) {
-                let status = governor.status(change.pipeline).unwrap();
+                let status = governor.status(&change.pipeline).unwrap();
                 assert_eq!((&status.setpoint, &status.reason, status.since), (&change.setpoint, &change.reason, now));
                 let (second, paused) = (now.as_secs_f64(), if change.setpoint.paused { " paused" } else { "" });
                 told.push(format!("{second} {}>{}{paused} {}", status.pipeline, change.setpoint.rung, change.reason));

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{View, range_length};
-use crate::model::graph::MAX_TENSOR_BYTES;
+use crate::model::budget::MAX_TENSOR_BYTES;
 
 /// Most elements that a shape may ask for.
 const MAX_ELEMENTS: f64 = MAX_TENSOR_BYTES as f64;
@@ -313,7 +313,7 @@ impl View<'_> {
     }
 }
 
-/// Whether an axis is one of `rank`.
+/// Checks that an axis is one of `rank`.
 fn in_rank(axis: f64, rank: Option<usize>) -> Result<(), String> {
     match rank {
         Some(rank) if !(-(rank as f64)..rank as f64).contains(&axis) => {

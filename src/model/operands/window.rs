@@ -1,18 +1,20 @@
 //! Operators that slide a window over their input or multiply matrices: what must fit together.
 
+use leptond_engine::onnx::operators;
+
 use super::View;
 
 /// Most positions of a window, and the largest of its strides, dilations and pads.
 const MAX_WINDOW: i64 = 1 << 20;
 
-/// How a window moves, with one entry for each dimension that it moves in.
+/// Movement of a window, with one entry for each dimension that it moves in.
 struct Window {
     kernel: Vec<i64>,
     strides: Vec<i64>,
     dilations: Vec<i64>,
     /// First all before, then all behind.
     pads: Vec<i64>,
-    /// Whether pads follow from the input instead.
+    /// True if pads follow from the input instead.
     automatic: bool,
 }
 
@@ -94,7 +96,7 @@ impl View<'_> {
 
     pub(super) fn convolution(&self) -> Result<(), String> {
         let transposed = self.operands.operator() == "ConvTranspose";
-        let slot = if self.operands.operator() == "QLinearConv" { 3 } else { 1 };
+        let slot = operators::weights_input(self.operands.operator());
         let spatial = self.spatial()?;
         let Some(weights) = self.dims(slot) else { return Ok(()) };
         if weights.len() < 3 || self.rank(0).is_some_and(|rank| rank != weights.len()) {
@@ -139,7 +141,7 @@ impl View<'_> {
         if transposed { Ok(()) } else { window.fits(&spatial.unwrap_or_default()) }
     }
 
-    /// Whether the common dimension of a matrix product is the same on both sides.
+    /// Checks that the common dimension of a matrix product is the same on both sides.
     pub(super) fn product(&self, left: usize, right: usize) -> Result<(), String> {
         let (Some(a), Some(b)) = (self.dims(left), self.dims(right)) else { return Ok(()) };
         if a.is_empty() || b.is_empty() {
@@ -171,12 +173,12 @@ impl View<'_> {
 }
 
 impl Window {
-    /// How far the window reaches in each dimension, gaps included.
+    /// Extent of the window in each dimension, gaps included.
     fn reach(&self) -> Vec<i64> {
         self.kernel.iter().zip(&self.dilations).map(|(k, d)| (k - 1).saturating_mul(*d).saturating_add(1)).collect()
     }
 
-    /// Whether the window fits into the padded input at least once.
+    /// Checks that the window fits into the padded input at least once.
     fn fits(&self, spatial: &[Option<i64>]) -> Result<(), String> {
         if self.automatic {
             return Ok(());

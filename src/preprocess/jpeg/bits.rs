@@ -1,4 +1,4 @@
-//! The bits of entropy-coded data: stuffed zeros taken out, never read over a marker (T.81, F.2.2.5).
+//! Reader of entropy-coded bits: removes stuffed zeros and stops at markers (T.81, F.2.2.5).
 
 /// Reads bits, most significant first, up to the next marker.
 pub(super) struct Bits<'a> {
@@ -7,19 +7,19 @@ pub(super) struct Bits<'a> {
     at: usize,
     /// The next bit on top; zeros below the last of `count`.
     buffer: u64,
-    /// Bits in `buffer`; below 0 when more were taken than there were.
+    /// Bits in `buffer`; negative when more were taken than available.
     count: i32,
-    /// At a marker or at the end of the data: nothing more comes.
+    /// At a marker or at the end of the data.
     ended: bool,
 }
 
-/// What lies behind the last bit that was wanted.
+/// The data between the last bit read and the next marker.
 pub(super) struct Rest {
     /// Bytes up to the marker.
     pub bytes: usize,
-    /// Whether they are all zero.
+    /// All bytes are zero.
     pub zeros: bool,
-    /// Whether the last byte that was begun is filled up with equal bits, as every encoder does (T.81, F.1.2.3: with ones).
+    /// The last partial byte is padded with equal bits, as every encoder does (T.81, F.1.2.3: with ones).
     pub padded: bool,
 }
 
@@ -29,7 +29,7 @@ impl<'a> Bits<'a> {
         Bits { data, at, buffer: 0, count: 0, ended: false }
     }
 
-    /// Makes 32 bits ready, fewer at the end only.
+    /// Makes 32 bits available, fewer only at the end.
     #[inline(always)]
     pub fn refill(&mut self) {
         if self.count < 32 {
@@ -43,7 +43,7 @@ impl<'a> Bits<'a> {
             && let Some(&bytes) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<4>())
         {
             let word = u32::from_be_bytes(bytes);
-            // Without a byte of ones: none of its complement is zero (Warren, Hacker's Delight, 6-1).
+            // No byte of ones: none of its complement is zero (Warren, Hacker's Delight, 6-1).
             let inverted = !word;
             if inverted.wrapping_sub(0x0101_0101) & word & 0x8080_8080 == 0 {
                 self.buffer |= u64::from(word) << (32 - self.count);
@@ -63,7 +63,7 @@ impl<'a> Bits<'a> {
                 return;
             };
             if byte == 0xFF {
-                // Any number of fill bytes may stand before a marker, and before a stuffed zero, as libjpeg has it.
+                // Any number of fill bytes may precede a marker or a stuffed zero, as in libjpeg.
                 let rest = self.data.get(self.at..).unwrap_or_default();
                 let fill = rest.iter().take_while(|&&b| b == 0xFF).count();
                 if rest.get(fill) != Some(&0) {
@@ -79,38 +79,45 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The next `N` bits, 1 to 16; zeros behind the end.
+    /// The next `N` bits, 1 to 16; zeros beyond the end.
     #[inline(always)]
     pub fn peek<const N: u32>(&self) -> usize {
         (self.buffer >> (64 - N)) as usize
     }
 
-    /// Goes over `n` bits, 0 to 32.
+    /// Skips `n` bits, 0 to 32.
     #[inline(always)]
     pub fn skip(&mut self, n: u32) {
         self.buffer <<= n;
         self.count -= n as i32;
     }
 
-    /// Takes `n` bits, 0 to 16, which [`Bits::refill`] made ready.
+    /// Takes `n` bits, 0 to 16, made available by [`Bits::refill`].
     pub fn take(&mut self, n: u32) -> u32 {
         let value = if n == 0 { 0 } else { (self.buffer >> (64 - n)) as u32 };
         self.skip(n);
         value
     }
 
-    /// Whether more bits were taken than there were.
+    /// Takes `size` bits, 0 to 16, as a signed value (T.81, F.2.2.1, EXTEND).
+    pub fn take_extended(&mut self, size: u32) -> i32 {
+        let bits = self.take(size);
+        let value = bits as i32;
+        if size > 0 && bits >> (size - 1) == 0 { value - (1 << size) + 1 } else { value }
+    }
+
+    /// `true` when more bits were taken than available.
     #[inline(always)]
     pub fn overdrawn(&self) -> bool {
         self.count < 0
     }
 
-    /// Whether fewer than `n` bits are left altogether.
+    /// `true` when fewer than `n` bits are left in total.
     pub fn fewer_than(&self, n: i32) -> bool {
         self.ended && self.count < n
     }
 
-    /// Goes to the next marker and says what lies before it.
+    /// Moves to the next marker. Returns the data before it.
     pub fn finish(&mut self) -> Rest {
         let count = self.count.max(0) as u32;
         let (partial, whole) = (count % 8, count / 8);
@@ -125,7 +132,7 @@ impl<'a> Bits<'a> {
         Rest { bytes: whole as usize + bytes, zeros, padded }
     }
 
-    /// Goes over the marker at hand, behind [`Bits::finish`], when it is a restart; gives its number. Otherwise stays.
+    /// Skips a restart marker after [`Bits::finish`] and returns its number; stays at any other marker.
     pub fn restart(&mut self) -> Option<u8> {
         let rest = self.data.get(self.at..).unwrap_or_default();
         let fill = rest.iter().take_while(|&&b| b == 0xFF).count();
@@ -135,13 +142,13 @@ impl<'a> Bits<'a> {
         Some(number)
     }
 
-    /// Where the marker at hand begins, behind [`Bits::finish`].
+    /// Position of the marker after [`Bits::finish`].
     pub fn position(&self) -> usize {
         self.at
     }
 }
 
-/// Bytes before the next marker: before bytes of ones that neither a stuffed zero nor the end follows.
+/// Number of bytes before the next marker, or before the fill bytes that precede it.
 fn until_marker(data: &[u8]) -> usize {
     let mut at = 0;
     loop {

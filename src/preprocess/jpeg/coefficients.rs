@@ -1,12 +1,12 @@
-//! The coefficients of a picture whose components or bits come in several scans.
+//! Coefficients of a picture whose components or bits come in several scans.
 
-use super::scan::Fault;
-use super::segments::{FrameHeader, ScanHeader};
+use super::fault::BlockFault;
+use super::segments::{Component, FrameHeader, ScanHeader};
 
-/// The coefficients of one block in zigzag order.
+/// Coefficients of one block in zigzag order.
 pub(super) type Block = [i16; 64];
 
-/// The coefficients of all components.
+/// Coefficients of all components.
 #[derive(Debug)]
 pub(super) struct Coefficients {
     /// In the order of the frame header.
@@ -14,25 +14,25 @@ pub(super) struct Coefficients {
     progressive: bool,
 }
 
-/// The coefficients of one component.
+/// Coefficients of one component.
 #[derive(Debug)]
 pub(super) struct Plane {
-    /// Row by row, with those blocks that fill up the last MCUs.
+    /// Row by row, including the blocks that complete the last MCUs.
     pub blocks: Vec<Block>,
     /// Blocks in a row.
     pub stride: usize,
     /// Blocks of an MCU, across and down.
     sampling: [usize; 2],
-    /// Steps of the coefficients, as they were defined when the component's first scan began.
+    /// Quantisation steps, as defined when the component's first scan began.
     pub steps: Option<[u16; 64]>,
-    /// For each coefficient in zigzag order: the lowest bit that was sent; `None` = nothing yet.
+    /// For each coefficient in zigzag order: the lowest bit sent; `None` = nothing yet.
     sent: [Option<u8>; 64],
 }
 
 impl Coefficients {
     /// Zeros for all blocks of a frame.
     pub fn new(frame: &FrameHeader) -> Self {
-        let plane = |c: &super::segments::Component| Plane {
+        let plane = |c: &Component| Plane {
             blocks: vec![[0; 64]; c.padded[0] * c.padded[1]],
             stride: c.padded[0],
             sampling: c.sampling,
@@ -42,10 +42,10 @@ impl Coefficients {
         Coefficients { components: frame.components.iter().map(plane).collect(), progressive: frame.progressive }
     }
 
-    /// A scan begins: notes what it sends.
+    /// Begins a scan and records the bits that it sends.
     ///
     /// # Errors
-    /// In words: a scan that does not go on where others ended (T.81, G.1.1.1), or a quantisation table that is missing.
+    /// A message: the scan does not continue where others ended (T.81, G.1.1.1), or a quantisation table is missing.
     pub fn begin(
         &mut self,
         frame: &FrameHeader,
@@ -81,10 +81,10 @@ impl Coefficients {
         Ok(())
     }
 
-    /// Whether each coefficient was sent down to its last bit.
+    /// Checks that each coefficient was sent down to its last bit.
     ///
     /// # Errors
-    /// In words, what is missing.
+    /// A message naming the missing part.
     pub fn check_complete(&self) -> Result<(), String> {
         for (index, plane) in self.components.iter().enumerate() {
             if let Some(at) = plane.sent.iter().position(|sent| *sent != Some(0)) {
@@ -97,15 +97,15 @@ impl Coefficients {
         Ok(())
     }
 
-    /// Calls `decode` for the blocks that a component has in the unit at `[column, row]`: one, or those of an MCU when
-    /// the scan is `interleaved`.
+    /// Calls `decode` for the blocks of a component in the unit at `[column, row]`: one, or those of an MCU when the scan is
+    /// `interleaved`.
     pub fn each_block(
         &mut self,
         component: usize,
         interleaved: bool,
         [x, y]: [usize; 2],
-        mut decode: impl FnMut(&mut Block) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        mut decode: impl FnMut(&mut Block) -> Result<(), BlockFault>,
+    ) -> Result<(), BlockFault> {
         let Some(plane) = self.components.get_mut(component) else { return Ok(()) };
         let [across, down] = if interleaved { plane.sampling } else { [1, 1] };
         for row in y * down..(y + 1) * down {

@@ -1,15 +1,14 @@
-//! Huffman tables (T.81, annex C and F.2.2.3), and a second table for going over a block without decoding it.
+//! Huffman tables (T.81, annex C and F.2.2.3), with a second table for skipping blocks without decoding.
 
 use super::bits::Bits;
-use super::scan::Fault;
+use super::fault::BlockFault;
 
-/// Bits that are looked up at once when a symbol is decoded.
+/// Bits per look-up when a symbol is decoded.
 const DECODE_BITS: u32 = 9;
-/// Bits that are looked up at once when a block is only gone over. With 11 the tables of two components fit half a
-/// first-level cache of 32 kB.
+/// Bits per look-up when a block is skipped. With 11, the tables of two components fit half a first-level cache of 32 kB.
 const SKIP_BITS: u32 = 11;
 
-/// A Huffman table as a DHT segment gives it.
+/// A Huffman table as in a DHT segment.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(super) struct Code {
     /// Number of codes of 1 to 16 bits.
@@ -18,37 +17,54 @@ pub(super) struct Code {
     symbols: Vec<u8>,
 }
 
-/// A table ready for use.
+/// A Huffman table prepared for decoding.
 #[derive(Debug)]
 pub(super) struct Huffman {
     code: Code,
-    /// By the next [`DECODE_BITS`] bits: length of the code << 8 | symbol; 0 for longer codes.
+    /// Indexed by the next [`DECODE_BITS`] bits: length of the code << 8 | symbol; 0 for longer codes.
     decode: [u16; 1 << DECODE_BITS],
-    /// For each length: the first code that is longer, shifted to the left of 16 bits.
+    /// For each length: the first longer code, left-aligned in 16 bits.
     limit: [u32; 17],
-    /// For each length: what is added to a code to get the number of its symbol.
+    /// For each length: difference between the number of a symbol and its code.
     offset: [i32; 17],
-    /// By the next [`SKIP_BITS`] bits; 0 for longer codes. See [`Skip`].
+    /// Indexed by the next [`SKIP_BITS`] bits; 0 for longer codes. See [`Skip`].
     skip: Box<[Skip; 1 << SKIP_BITS]>,
 }
 
-/// How far to go: over one symbol, and over as many as can be told from the bits that are looked at. Only a code has to
-/// lie within them, the value behind it need not. The high half is for all, the low half for the first: bits to go over
-/// << 8 | coefficients << 1 | whether the block ends with it, which needs room for one coefficient.
+/// Two packed [`Step`]s: over as many symbols as the look-up bits determine (high half), and over the first one (low half). The
+/// bits of the last value may extend beyond the look-up bits. Each half: bits << 8 | coefficients << 1 | end of block, which
+/// counts as one coefficient.
 #[derive(Clone, Copy, Debug, Default)]
 struct Skip(u32);
 
-impl Skip {
-    fn pack(bits: u32, coefficients: u32, ends: bool) -> u32 {
-        bits << 8 | (coefficients + u32::from(ends)) << 1 | u32::from(ends)
+/// A step over one or more symbols of AC coefficients.
+#[derive(Clone, Copy)]
+struct Step {
+    /// Bits of codes and values.
+    bits: u32,
+    coefficients: u32,
+    /// The last symbol is an end of block.
+    ends: bool,
+}
+
+impl Step {
+    fn of_symbol(length: u32, symbol: u8) -> Self {
+        let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
+        let ends = size == 0 && run != 15;
+        Step { bits: length + size, coefficients: if ends { 0 } else { run + 1 }, ends }
+    }
+
+    fn pack(self) -> u32 {
+        let ends = u32::from(self.ends);
+        self.bits << 8 | (self.coefficients + ends) << 1 | ends
     }
 }
 
 impl Code {
-    /// The next table of a DHT segment's body, behind its class and number; and what follows it.
+    /// Reads the next table of a DHT segment, behind its class and number. Returns the table and the remaining bytes.
     ///
     /// # Errors
-    /// In words, when it is no table.
+    /// A message when it is malformed.
     pub fn read(body: &[u8]) -> Result<(Code, &[u8]), String> {
         let (counts, rest) = body.split_first_chunk::<16>().ok_or("a Huffman table is cut short")?;
         let sum: usize = counts.iter().map(|&n| usize::from(n)).sum();
@@ -59,7 +75,7 @@ impl Code {
         Ok((Code { counts: *counts, symbols: symbols.to_vec() }, rest))
     }
 
-    /// A standard table (T.81, annex K.3), which motion JPEG leaves out: of DC or AC coefficients, of luminance or chrominance.
+    /// A standard table (T.81, annex K.3), which motion JPEG omits: DC or AC coefficients, luminance or chrominance.
     pub fn standard(ac: bool, chroma: bool) -> Code {
         use jpeg_tables::*;
         let (counts, symbols): (_, &[u8]) = match (ac, chroma) {
@@ -73,10 +89,10 @@ impl Code {
 }
 
 impl Huffman {
-    /// The table of `code`.
+    /// Prepares the table of `code`.
     ///
     /// # Errors
-    /// In words: more codes of a length than there can be. The code of ones alone is not one (T.81, annex C).
+    /// A message when there are more codes of a length than possible. The code of all ones is reserved (T.81, annex C).
     pub fn new(code: Code) -> Result<Self, String> {
         let mut table = Huffman {
             decode: [0; 1 << DECODE_BITS],
@@ -101,7 +117,7 @@ impl Huffman {
             }
             number += count as usize;
             if count > 0 && next >= 1 << length {
-                return Err("a Huffman table with more codes than there can be".into());
+                return Err("a Huffman table with too many codes".into());
             }
             if let Some(limit) = table.limit.get_mut(length as usize) {
                 *limit = next << (16 - length);
@@ -112,12 +128,12 @@ impl Huffman {
         Ok(table)
     }
 
-    /// Whether it is the table of `code`.
+    /// `true` for the table of `code`.
     pub fn is_of(&self, code: &Code) -> bool {
         self.code == *code
     }
 
-    /// Whether each symbol is a number of bits, as for DC coefficients.
+    /// `true` when each symbol is a number of bits, as for DC coefficients.
     pub fn is_sizes(&self) -> bool {
         self.code.symbols.iter().all(|&s| s <= 15)
     }
@@ -131,18 +147,17 @@ impl Huffman {
                 if length + bits > SKIP_BITS {
                     break;
                 }
-                let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
-                bits += length + size;
-                let ends = size == 0 && run != 15;
-                coefficients += if ends { 0 } else { run + 1 };
+                let step = Step::of_symbol(length, symbol);
+                bits += step.bits;
+                coefficients += step.coefficients;
                 if coefficients > 64 {
                     break;
                 }
-                all = Skip::pack(bits, coefficients, ends);
+                all = Step { bits, coefficients, ..step }.pack();
                 if first == 0 {
                     first = all;
                 }
-                if ends {
+                if step.ends {
                     break;
                 }
             }
@@ -152,7 +167,7 @@ impl Huffman {
         }
     }
 
-    /// Length and symbol of the code on top of 16 bits.
+    /// Length and symbol of the code at the top of 16 bits.
     fn symbol(&self, top: u32) -> Option<(u32, u8)> {
         let entry = self.decode.get((top >> (16 - DECODE_BITS)) as usize).copied().unwrap_or(0);
         if entry != 0 {
@@ -163,22 +178,32 @@ impl Huffman {
         Some((length as u32, *self.code.symbols.get(usize::try_from(number).ok()?)?))
     }
 
-    /// Decodes a symbol; 16 bits are left for its value.
-    pub fn decode(&self, bits: &mut Bits<'_>) -> Result<u8, Fault> {
+    /// Decodes a symbol; 16 bits remain available for its value.
+    pub fn decode(&self, bits: &mut Bits<'_>) -> Result<u8, BlockFault> {
         bits.refill();
+        let (length, symbol) = self.look_up(bits)?;
+        bits.skip(length);
+        if bits.overdrawn() { Err(BlockFault::Early) } else { Ok(symbol) }
+    }
+
+    /// Decodes a DC coefficient as the difference to its predecessor (T.81, F.2.2.1).
+    pub fn difference(&self, bits: &mut Bits<'_>) -> Result<i32, BlockFault> {
+        let size = u32::from(self.decode(bits)?);
+        Ok(bits.take_extended(size))
+    }
+
+    /// Length and symbol of the next code, without consuming it.
+    fn look_up(&self, bits: &Bits<'_>) -> Result<(u32, u8), BlockFault> {
         match self.symbol(bits.peek::<16>() as u32) {
-            Some((length, symbol)) => {
-                bits.skip(length);
-                if bits.overdrawn() { Err(Fault::Early) } else { Ok(symbol) }
-            }
-            None if bits.fewer_than(16) => Err(Fault::Early),
-            None => Err(Fault::Code),
+            Some(found) => Ok(found),
+            None if bits.fewer_than(16) => Err(BlockFault::Early),
+            None => Err(BlockFault::Code),
         }
     }
 
-    /// Goes over a DC coefficient, whose symbol is the number of bits that follow.
+    /// Skips a DC coefficient, whose symbol is the number of following bits.
     #[inline(always)]
-    pub fn skip_dc(&self, bits: &mut Bits<'_>) -> Result<(), Fault> {
+    pub fn skip_dc(&self, bits: &mut Bits<'_>) -> Result<(), BlockFault> {
         bits.refill();
         let entry = self.decode[bits.peek::<DECODE_BITS>()];
         if entry == 0 {
@@ -190,16 +215,16 @@ impl Huffman {
         Ok(())
     }
 
-    /// Goes over the AC coefficients of a block.
+    /// Skips the AC coefficients of a block.
     #[inline(always)]
-    pub fn skip_ac(&self, bits: &mut Bits<'_>) -> Result<(), Fault> {
+    pub fn skip_ac(&self, bits: &mut Bits<'_>) -> Result<(), BlockFault> {
         let mut left = 63;
         while left > 0 {
             bits.refill();
             let entry = self.skip[bits.peek::<SKIP_BITS>()].0;
             let mut step = entry >> 16;
             if step >> 1 & 0x7F > left {
-                // What is looked at reaches into the next block.
+                // The look-up bits reach into the next block.
                 step = entry & 0xFFFF;
             }
             if step == 0 {
@@ -207,7 +232,7 @@ impl Huffman {
             }
             let coefficients = step >> 1 & 0x7F;
             if coefficients > left {
-                return Err(if bits.overdrawn() { Fault::Early } else { Fault::Coefficients });
+                return Err(if bits.overdrawn() { BlockFault::Early } else { BlockFault::Coefficients });
             }
             bits.skip(step >> 8);
             if step & 1 != 0 {
@@ -218,18 +243,11 @@ impl Huffman {
         Ok(())
     }
 
-    /// The step over a symbol whose code is longer than what is looked up.
+    /// A step over a symbol with a code longer than [`SKIP_BITS`].
     #[cold]
-    fn long(&self, bits: &mut Bits<'_>) -> Result<u32, Fault> {
-        match self.symbol(bits.peek::<16>() as u32) {
-            Some((length, symbol)) => {
-                let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
-                let ends = size == 0 && run != 15;
-                Ok(Skip::pack(length + size, if ends { 0 } else { run + 1 }, ends))
-            }
-            None if bits.fewer_than(16) => Err(Fault::Early),
-            None => Err(Fault::Code),
-        }
+    fn long(&self, bits: &mut Bits<'_>) -> Result<u32, BlockFault> {
+        let (length, symbol) = self.look_up(bits)?;
+        Ok(Step::of_symbol(length, symbol).pack())
     }
 }
 

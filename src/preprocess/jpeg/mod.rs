@@ -1,24 +1,26 @@
-//! JPEG: the file's own structure and every block of its entropy-coded data are looked at before a pixel is made.
+//! JPEG decoding that verifies the file's structure and every block of its entropy-coded data first.
 //!
-//! A decoder paints what is missing grey, and a half-grey picture must not be taken for what the camera saw. zune-jpeg 0.5
-//! says nothing of it when a marker follows the cut, so the data is gone over here first, without an inverse DCT:
+//! A decoder paints missing parts grey, and a half-grey picture must not pass for what the camera saw. zune-jpeg 0.5 does not
+//! report it when a marker follows the cut, so the data is scanned here first, without an inverse DCT:
 //!
 //! ```text
 //! segments ─▶ one sequential scan, Y'CbCr or grey, plain sampling ─▶ scan::check ─▶ zune-jpeg
 //!         └─▶ anything else: several scans, progressive, CMYK, … ──▶ scan::decode ─▶ picture::paint
 //! ```
 //!
-//! zune-jpeg (the fast way) has no scaled (1/2, 1/4, 1/8) inverse DCT, so the whole picture is decoded; for grey only the
-//! luminance blocks are transformed. It decodes baseline files of several scans to garbage (zune-image 419, 422) and passes over
-//! stray bytes by a rule of its own (zune-image 261); it is given what leaves no doubt.
+//! zune-jpeg (the fast path) has no scaled (1/2, 1/4, 1/8) inverse DCT, so the whole picture is decoded; for grey only the
+//! luminance blocks are transformed. It decodes baseline files of several scans to garbage (zune-image 419, 422) and skips stray
+//! bytes by a rule of its own (zune-image 261), so it only receives unambiguous files.
 
 mod bits;
 mod coefficients;
+mod fault;
 mod huffman;
 mod picture;
 mod progressive;
 mod scan;
 mod segments;
+mod units;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -27,51 +29,51 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::decode::{Channels, check_pixels};
-use super::{MAX_PIXELS, PreprocessError};
+use super::error::PreprocessError;
+use super::picture::{Channels, MAX_PIXELS, check_pixels};
 use coefficients::Coefficients;
 use segments::{Colours, FrameHeader, ScanHeader, Segments, Tables};
 
-/// The largest believable number of pixels per byte of file: a block of 8×8 needs at least one bit, and the chroma
-/// blocks more. A tiny file that claims a huge picture is refused before its buffer is allocated.
+/// Bound on pixels per byte of file: a block of 8×8 needs at least one bit, and the chroma blocks more. A tiny file that claims a
+/// huge picture is refused before its buffer is allocated.
 const MAX_PIXELS_PER_BYTE: u64 = 1024;
 
-/// Most pixels of a picture whose coefficients are all kept while it is decoded: 2 bytes for each sample.
+/// Most pixels of a picture decoded through its coefficients, which take 2 bytes per sample.
 const MAX_KEPT_PIXELS: u64 = MAX_PIXELS / 4;
 
-/// Most scans of a picture. Encoders make ten or so; each goes over the whole picture, however few its bytes.
+/// Most scans of a picture. Encoders write about ten; each pass covers the whole picture, even if it has few bytes.
 const MOST_SCANS: usize = 100;
 
 const EOI: u8 = 0xD9;
 const SOS: u8 = 0xDA;
 
-/// A decoded picture, but for its pixels.
+/// Properties of a decoded picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Decoded {
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// What a pixel is made of.
+    /// Channels of a pixel.
     pub channels: Channels,
-    /// EXIF orientation, 1 to 8; 1 where the file says nothing.
+    /// EXIF orientation, 1 to 8; 1 where the file has none.
     pub orientation: u8,
 }
 
-/// Decodes JPEG files; keeps the tables from one to the next.
+/// Decodes JPEG files; keeps the Huffman tables from one file to the next.
 #[derive(Debug, Default)]
 pub(super) struct Jpeg {
     tables: Tables,
 }
 
-/// What the walk over a file came to.
+/// Result of scanning a file.
 enum Walked {
-    /// Whole, and for zune-jpeg.
+    /// Complete and suitable for zune-jpeg.
     Plain {
-        /// Whether stray bytes have to be left out, or a table added.
+        /// Stray bytes have to be removed, or a table added.
         tidy: bool,
     },
-    /// All its coefficients.
+    /// Decoded to coefficients.
     Kept(Coefficients),
 }
 
@@ -79,7 +81,7 @@ impl Jpeg {
     /// Decodes a file into `out` (resized to fit). `scratch` is for files with stray bytes and those without Huffman tables.
     ///
     /// # Errors
-    /// What is wrong with the file; a picture that is not whole is one.
+    /// A description of the damage; an incomplete picture counts as damaged.
     pub fn decode(
         &mut self,
         data: &[u8],
@@ -91,7 +93,7 @@ impl Jpeg {
         if let Walked::Plain { tidy } = walked {
             match self.decode_plain(data, tidy, grey, out, scratch) {
                 Ok(channels) => return Ok(self.decoded(channels)),
-                // All of the picture is there: decode it here.
+                // The picture is complete: decode it here.
                 Err(_) => walked = self.walk(data, true)?,
             }
         }
@@ -121,13 +123,13 @@ impl Jpeg {
             copy_tidy(data, self.tables.has_huffman, scratch)?;
         }
         let data = if tidy { scratch.as_slice() } else { data };
-        // zune-jpeg does not panic on any file we know of; should one come, it costs that frame and not the daemon.
+        // No known file makes zune-jpeg panic; if one does, it costs that frame and not the daemon.
         let decoded = catch_unwind(AssertUnwindSafe(|| decode_pixels(data, grey, out)));
         decoded.unwrap_or_else(|_| Err("the decoder failed on this file".into()))
     }
 
-    /// Goes over the whole file: `Ok` when every block of every scan is there. With `keep` all coefficients are kept, otherwise
-    /// only where zune-jpeg cannot be left to decode them.
+    /// Scans the whole file: `Ok` when every block of every scan is present. With `keep` all coefficients are kept, otherwise
+    /// only those of files unsuitable for zune-jpeg.
     fn walk(&mut self, data: &[u8], keep: bool) -> Result<Walked, PreprocessError> {
         let tables = &mut self.tables;
         tables.begin();
@@ -173,7 +175,7 @@ impl Jpeg {
     }
 }
 
-/// How a picture whose first scan is `header` is decoded; its size is checked before anything is allocated.
+/// The decoding path for a picture whose first scan is `header`. Checks its size before allocating.
 fn begin(
     tables: &Tables,
     frame: &FrameHeader,
@@ -218,7 +220,7 @@ fn decode_pixels(data: &[u8], grey: bool, out: &mut Vec<u8>) -> Result<Channels,
         .jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(data), options);
     decoder.decode_headers().map_err(|e| e.to_string())?;
-    // Only a Y'CbCr or grey file holds luminance as a plane of its own.
+    // Only Y'CbCr and grey files hold luminance as a plane of its own.
     let luma = matches!(decoder.input_colorspace(), Some(ColorSpace::Luma))
         || grey && matches!(decoder.input_colorspace(), Some(ColorSpace::YCbCr));
     if luma {
@@ -230,7 +232,7 @@ fn decode_pixels(data: &[u8], grey: bool, out: &mut Vec<u8>) -> Result<Channels,
     Ok(if luma { Channels::Grey } else { Channels::Rgb })
 }
 
-/// The file of one scan with nothing but what is needed to decode it. Without Huffman tables an `AVI1` segment is put first,
+/// Copies a single-scan file without segments that decoding does not need. Without Huffman tables, an `AVI1` segment comes first,
 /// which tells zune-jpeg to use the standard ones (T.81, annex K.3).
 fn copy_tidy(data: &[u8], has_huffman: bool, out: &mut Vec<u8>) -> Result<(), String> {
     out.clear();

@@ -1,11 +1,11 @@
-//! From coefficients to pixels, for the files that zune-jpeg is not given: inverse DCT, upsampling, colours.
+//! Inverse DCT, upsampling and colour conversion of files unsuitable for zune-jpeg.
 //!
-//! Correct before fast: cameras do not send such pictures.
+//! Optimised for correctness, since cameras do not send such pictures.
 
 use super::coefficients::{Block, Plane};
 use super::segments::{Colours, Component, FrameHeader};
 
-/// Places in a block of the coefficients in zigzag order (T.81, figure A.6).
+/// Positions in a block of the coefficients in zigzag order (T.81, figure A.6).
 #[rustfmt::skip]
 const ZIGZAG: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
@@ -16,17 +16,17 @@ const ZIGZAG: [u8; 64] = [
 struct Samples {
     data: Vec<u8>,
     stride: usize,
-    /// Samples that belong to the picture, across and down.
+    /// Samples inside the picture, across and down.
     size: [usize; 2],
-    /// Samples of the picture for one of this component, across and down.
+    /// Samples of the picture per sample of this component, across and down.
     ratio: [usize; 2],
 }
 
 /// The inverse DCT of 8 values as a matrix: `[frequency][place]` (T.81, A.3.3).
 type Basis = [[f32; 8]; 8];
 
-/// Writes the pixels of a picture to `out`: grey, one byte each, where `luma` is asked for or there is nothing else; RGB otherwise.
-/// The planes are used up.
+/// Writes the pixels of a picture to `out`, consuming the planes: grey, one byte each, when `luma` is requested or the picture is
+/// grey; RGB otherwise.
 pub(super) fn paint(frame: &FrameHeader, planes: Vec<Plane>, colours: Colours, luma: bool, out: &mut Vec<u8>) {
     let basis: Basis = std::array::from_fn(|frequency| {
         std::array::from_fn(|place| {
@@ -81,7 +81,7 @@ fn transform(basis: &Basis, plane: Plane, component: &Component, frame: &FrameHe
     Samples { data, stride, size: [axis(0), axis(1)], ratio: [ratio(0), ratio(1)] }
 }
 
-/// The samples of a block, before 128 is added.
+/// The samples of a block, before the level shift of 128.
 fn inverse(basis: &Basis, block: &Block, steps: &[u16; 64]) -> [[f32; 8]; 8] {
     let mut values = [[0.0_f32; 8]; 8];
     let mut flat = true;
@@ -110,8 +110,8 @@ fn inverse(basis: &Basis, block: &Block, steps: &[u16; 64]) -> [[f32; 8]; 8] {
 }
 
 impl Samples {
-    /// Row `y` of the picture, `width` samples. Between samples that stand for two pixels it is interpolated, as libjpeg does
-    /// ("fancy upsampling"); those that stand for more are repeated.
+    /// Row `y` of the picture, `width` samples. Samples that cover two pixels are interpolated, as in libjpeg ("fancy
+    /// upsampling"); those that cover more are repeated.
     fn row(&self, y: usize, width: usize, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
         let line =
             |row: usize| self.data.get(row * self.stride..).and_then(|d| d.get(..self.size[0])).unwrap_or_default();

@@ -1,24 +1,24 @@
-//! The four kinds of progressive scan (T.81, G.1.2 and figures G.3 to G.7): DC or AC coefficients, their upper bits first or
-//! one bit more.
+//! The four kinds of progressive scan (T.81, G.1.2 and figures G.3 to G.7): DC or AC coefficients, first scan or refinement.
 
 use super::bits::Bits;
 use super::coefficients::{Block, Coefficients};
+use super::fault::BlockFault;
 use super::huffman::Huffman;
-use super::scan::{Fault, Scanned, Units, difference, extend};
 use super::segments::{ScanHeader, Tables};
+use super::units::{Scanned, Units};
 
-/// What goes on from block to block.
+/// State carried from block to block.
 #[derive(Default)]
 struct State {
     predictions: [i32; 4],
-    /// Blocks without a further new coefficient, the one at hand among them.
+    /// Remaining blocks of an end-of-band run, including the present one.
     run: u32,
 }
 
-/// Decodes one scan into `out`, whose header was checked.
+/// Decodes one scan, whose header was checked, into `out`.
 ///
 /// # Errors
-/// In words, with the row.
+/// A message with the row.
 pub(super) fn decode(
     bits: &mut Bits<'_>,
     units: &Units<'_>,
@@ -27,16 +27,13 @@ pub(super) fn decode(
     out: &mut Coefficients,
 ) -> Result<Scanned, String> {
     let ([first, last], [high, low]) = (header.band, header.bits);
-    let table = |class: usize, number: usize| {
-        tables.huffman_table(class, number).ok_or_else(|| format!("Huffman table {number} is missing"))
-    };
     let restart = |state: &mut State| *state = State::default();
     let done = |state: &State| state.run == 0;
     let several = header.components.len() > 1;
     let mut state = State::default();
     if first > 0 {
         let Some(only) = header.components.first() else { return Err("a scan without components".into()) };
-        let ac = table(1, only.tables[1])?;
+        let ac = tables.huffman(1, only.tables[1])?;
         let unit = |state: &mut State, bits: &mut Bits<'_>, place: [usize; 2]| {
             out.each_block(only.index, false, place, |block| {
                 let band = block.get_mut(first..=last).unwrap_or_default();
@@ -51,7 +48,7 @@ pub(super) fn decode(
     }
     let mut dc: Vec<Option<&Huffman>> = Vec::new();
     for component in &header.components {
-        dc.push(if high == 0 { Some(table(0, component.tables[0])?) } else { None });
+        dc.push(if high == 0 { Some(tables.huffman(0, component.tables[0])?) } else { None });
     }
     let unit = |state: &mut State, bits: &mut Bits<'_>, place: [usize; 2]| {
         for ((component, dc), prediction) in header.components.iter().zip(&dc).zip(&mut state.predictions) {
@@ -59,7 +56,7 @@ pub(super) fn decode(
                 let [value, ..] = block;
                 match dc {
                     Some(table) => {
-                        *prediction = prediction.wrapping_add(difference(table, bits)?);
+                        *prediction = prediction.wrapping_add(table.difference(bits)?);
                         *value = (*prediction << low) as i16;
                     }
                     None => {
@@ -75,14 +72,20 @@ pub(super) fn decode(
     units.each(bits, &mut state, unit, restart, done)
 }
 
-/// The length of a run of blocks that end here, of which `run` tells the magnitude.
+/// Length of an end-of-band run of magnitude `run`.
 fn blocks(bits: &mut Bits<'_>, run: u32) -> u32 {
     bits.refill();
     (1 << run) + bits.take(run)
 }
 
-/// The upper bits of the coefficients of one block.
-fn first_ac(table: &Huffman, bits: &mut Bits<'_>, ended: &mut u32, band: &mut [i16], low: u8) -> Result<(), Fault> {
+/// Decodes the upper bits of the coefficients of one block.
+fn first_ac(
+    table: &Huffman,
+    bits: &mut Bits<'_>,
+    ended: &mut u32,
+    band: &mut [i16],
+    low: u8,
+) -> Result<(), BlockFault> {
     if *ended > 0 {
         *ended -= 1;
         return Ok(());
@@ -95,13 +98,19 @@ fn first_ac(table: &Huffman, bits: &mut Bits<'_>, ended: &mut u32, band: &mut [i
             *ended = blocks(bits, run.into()) - 1;
             break;
         }
-        *band.nth(run.into()).ok_or(Fault::Coefficients)? = (extend(bits.take(size), size) << low) as i16;
+        *band.nth(run.into()).ok_or(BlockFault::Coefficients)? = (bits.take_extended(size) << low) as i16;
     }
     Ok(())
 }
 
-/// One bit more of the coefficients of one block: new ones of that size, and a correction of those that are there.
-fn refine_ac(table: &Huffman, bits: &mut Bits<'_>, ended: &mut u32, band: &mut [i16], low: u8) -> Result<(), Fault> {
+/// Decodes one more bit of the coefficients of one block: new ones of that magnitude, and corrections of existing ones.
+fn refine_ac(
+    table: &Huffman,
+    bits: &mut Bits<'_>,
+    ended: &mut u32,
+    band: &mut [i16],
+    low: u8,
+) -> Result<(), BlockFault> {
     let bit = 1_i16 << low;
     let mut band = band.iter_mut();
     if *ended == 0 {
@@ -119,9 +128,9 @@ fn refine_ac(table: &Huffman, bits: &mut Bits<'_>, ended: &mut u32, band: &mut [
                     bits.refill();
                     new = if bits.take(1) == 1 { bit } else { -bit };
                 }
-                _ => return Err(Fault::Value),
+                _ => return Err(BlockFault::Value),
             }
-            // Over the zeros of the run, and over all that are there already, to the new one's place.
+            // Skips the zeros of the run and all existing coefficients, up to the position of the new one.
             let place = loop {
                 match band.next() {
                     Some(value) if *value != 0 => correct(value, bits, bit),
@@ -132,7 +141,7 @@ fn refine_ac(table: &Huffman, bits: &mut Bits<'_>, ended: &mut u32, band: &mut [
             };
             match place {
                 Some(value) => *value = new,
-                None => return Err(Fault::Coefficients),
+                None => return Err(BlockFault::Coefficients),
             }
         }
     }
@@ -143,7 +152,7 @@ fn refine_ac(table: &Huffman, bits: &mut Bits<'_>, ended: &mut u32, band: &mut [
     Ok(())
 }
 
-/// Takes the correction of a coefficient that is there: away from zero by one bit, or not.
+/// Applies the correction bit of an existing coefficient: away from zero by one bit, or none.
 fn correct(value: &mut i16, bits: &mut Bits<'_>, bit: i16) {
     bits.refill();
     if bits.take(1) == 1 && *value & bit == 0 {

@@ -1,28 +1,28 @@
-//! The segments of a file and what they define (T.81, annex B): tables, frame header, scan headers.
+//! The segments of a file and their definitions (T.81, annex B): tables, frame header, scan headers.
 //!
-//! Bytes between two segments that belong to none are passed over up to the next marker, as libjpeg does.
+//! Stray bytes between segments are skipped up to the next marker, as in libjpeg.
 
 use super::huffman::{Code, Huffman};
 use crate::preprocess::exif;
 
-/// One marker and what belongs to it.
+/// One marker with its segment.
 #[derive(Debug)]
 pub(super) struct Segment<'a> {
     /// The second byte of the marker.
     pub code: u8,
-    /// Behind the length; empty where the marker has none.
+    /// The bytes behind the length; empty for a marker without one.
     pub body: &'a [u8],
-    /// Where the marker's code stands (behind its last byte of ones).
+    /// Position of the marker's code (behind its last byte of ones).
     pub at: usize,
 }
 
-/// Goes from marker to marker.
+/// Iterates over the markers.
 #[derive(Debug)]
 pub(super) struct Segments<'a> {
     data: &'a [u8],
-    /// Where the next marker is looked for.
+    /// Position of the search for the next marker.
     pub at: usize,
-    /// Bytes that belonged to nothing so far.
+    /// Stray bytes so far.
     pub strays: usize,
 }
 
@@ -30,7 +30,7 @@ impl<'a> Segments<'a> {
     /// The segments of a file.
     ///
     /// # Errors
-    /// In words, when it is no JPEG.
+    /// A message when it is no JPEG.
     pub fn new(data: &'a [u8]) -> Result<Self, String> {
         if !data.starts_with(&[0xFF, 0xD8]) {
             return Err("it does not begin with a JPEG start-of-image marker".into());
@@ -38,10 +38,10 @@ impl<'a> Segments<'a> {
         Ok(Segments { data, at: 2, strays: 0 })
     }
 
-    /// The next segment; standalone markers other than the end of the image are passed over.
+    /// The next segment. Skips standalone markers other than the end of the image.
     ///
     /// # Errors
-    /// In words: no further marker, a segment that is not whole, a marker that does not exist.
+    /// A message: no further marker, an incomplete segment, an invalid marker.
     pub fn next(&mut self) -> Result<Segment<'a>, String> {
         loop {
             let code = self.marker().ok_or_else(|| {
@@ -90,7 +90,7 @@ impl<'a> Segments<'a> {
 /// One component of the frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Component {
-    /// Its name in scan headers.
+    /// Identifier in scan headers.
     pub id: u8,
     /// Horizontal and vertical sampling, 1 to 4 each.
     pub sampling: [usize; 2],
@@ -98,7 +98,7 @@ pub(super) struct Component {
     pub table: usize,
     /// Blocks that hold samples of the picture, across and down.
     pub blocks: [usize; 2],
-    /// Blocks with those that fill up the last MCUs.
+    /// Blocks including those that complete the last MCUs.
     pub padded: [usize; 2],
 }
 
@@ -109,7 +109,7 @@ pub(super) struct FrameHeader {
     pub width: usize,
     /// Height in pixels.
     pub height: usize,
-    /// Progressive and not sequential.
+    /// Progressive, else sequential.
     pub progressive: bool,
     /// One to four.
     pub components: Vec<Component>,
@@ -117,7 +117,7 @@ pub(super) struct FrameHeader {
     pub most: [usize; 2],
     /// MCUs of an interleaved scan, across and down.
     pub mcus: [usize; 2],
-    /// Grey, 4:4:4, 4:2:2, 4:4:0, 4:2:0 or 4:1:1, which zune-jpeg 0.5 decodes; of others it leaves parts black.
+    /// Grey, 4:4:4, 4:2:2, 4:4:0, 4:2:0 or 4:1:1, supported by zune-jpeg 0.5, which leaves parts of others black.
     pub plain_sampling: bool,
 }
 
@@ -186,7 +186,7 @@ impl FrameHeader {
 /// One component of a scan.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ScanComponent {
-    /// Its place in the frame header.
+    /// Index in the frame header.
     pub index: usize,
     /// Its tables of DC and AC coefficients.
     pub tables: [usize; 2],
@@ -199,8 +199,7 @@ pub(super) struct ScanHeader {
     pub components: Vec<ScanComponent>,
     /// First and last coefficient, in zigzag order; of progressive pictures only.
     pub band: [usize; 2],
-    /// Successive approximation: lowest bit that earlier scans gave (0 = none did), lowest bit of this one; of progressive
-    /// pictures only.
+    /// Successive approximation: lowest bit of earlier scans (0 = none), lowest bit of this one; of progressive pictures only.
     pub bits: [u8; 2],
 }
 
@@ -231,7 +230,7 @@ impl ScanHeader {
     }
 }
 
-/// How the samples of the components are to be understood.
+/// Colour model of the components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Colours {
     /// Luminance alone.
@@ -246,19 +245,18 @@ pub(super) enum Colours {
     Ycck,
 }
 
-/// What the segments so far have defined. Huffman tables are kept from picture to picture, since those of a camera are
-/// the same in each.
+/// Definitions of the segments so far. Huffman tables are kept from picture to picture, since a camera's are the same in each.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
-    /// By class (DC, AC) and number, with whether this picture has defined it.
+    /// By class (DC, AC) and number, with a flag for those that this picture has defined.
     huffman: [[Option<(Huffman, bool)>; 4]; 2],
     /// Steps of the coefficients in zigzag order.
     pub quantisation: [Option<[u16; 64]>; 4],
-    /// MCUs between two restart markers; 0 = there are none.
+    /// MCUs between two restart markers; 0 = no restart markers.
     pub restart_interval: usize,
     /// The frame header.
     pub frame: Option<FrameHeader>,
-    /// Whether any Huffman table is in the file.
+    /// The file has a Huffman table.
     pub has_huffman: bool,
     /// EXIF orientation, 1 to 8.
     pub orientation: Option<u8>,
@@ -267,23 +265,23 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Forgets all but the Huffman tables, which no scan can use before they are defined again.
+    /// Resets everything except the Huffman tables, which scans cannot use before they are defined again.
     pub fn begin(&mut self) {
         let mut huffman = std::mem::take(&mut self.huffman);
         huffman.iter_mut().flatten().flatten().for_each(|(_, defined)| *defined = false);
         *self = Tables { huffman, ..Tables::default() };
     }
 
-    /// Takes in a segment that is neither a scan nor the end.
+    /// Processes a segment that is neither a scan nor the end.
     ///
     /// # Errors
-    /// In words, when it is damaged or of a kind that is not decoded.
+    /// A message when it is damaged or unsupported.
     pub fn take(&mut self, segment: &Segment<'_>) -> Result<(), String> {
         let Segment { code, body, .. } = *segment;
         match code {
             0xC0..=0xC2 if self.frame.is_some() => return Err("two frame headers".into()),
             0xC0..=0xC2 => self.frame = Some(FrameHeader::read(code, body)?),
-            0xC4 => self.huffman(body)?,
+            0xC4 => self.define_huffman(body)?,
             0xC3 | 0xC5..=0xC7 => {
                 return Err(format!("coding process SOF{} (lossless or hierarchical) is not supported", code - 0xC0));
             }
@@ -311,10 +309,10 @@ impl Tables {
         Ok(())
     }
 
-    /// A scan's header, whose tables are then there.
+    /// Reads a scan's header and ensures that its Huffman tables are defined.
     ///
     /// # Errors
-    /// In words, when it does not fit the frame, or a table is missing.
+    /// A message when it does not fit the frame, or a table is missing.
     pub fn scan(&mut self, body: &[u8]) -> Result<ScanHeader, String> {
         let frame = self.frame.as_ref().ok_or("a scan before the frame header")?;
         let header = ScanHeader::read(body, frame)?;
@@ -323,12 +321,12 @@ impl Tables {
             for class in 0..2 {
                 let used = match (progressive, class) {
                     (false, _) => true,
-                    // The first scan of DC coefficients, and every scan of AC coefficients.
+                    // Used by the first scan of DC coefficients, and by every scan of AC coefficients.
                     (true, 0) => header.band[0] == 0 && header.bits[0] == 0,
                     (true, _) => header.band[0] > 0,
                 };
                 let number = component.tables[class];
-                if !used || self.huffman_table(class, number).is_some() {
+                if !used || self.defined_huffman(class, number).is_some() {
                     continue;
                 }
                 if progressive || number > 1 {
@@ -340,12 +338,27 @@ impl Tables {
         Ok(header)
     }
 
-    /// A Huffman table of this picture: of DC (0) or AC coefficients (1), by number.
-    pub fn huffman_table(&self, class: usize, number: usize) -> Option<&Huffman> {
+    /// The Huffman table `number` of this picture, of DC (class 0) or AC (class 1) coefficients.
+    ///
+    /// # Errors
+    /// A message for people when the picture has not defined it.
+    pub fn huffman(&self, class: usize, number: usize) -> Result<&Huffman, String> {
+        self.defined_huffman(class, number).ok_or_else(|| format!("Huffman table {number} is missing"))
+    }
+
+    /// The tables of DC and AC coefficients with these numbers.
+    ///
+    /// # Errors
+    /// As [`Tables::huffman`].
+    pub fn huffman_pair(&self, [dc, ac]: [usize; 2]) -> Result<[&Huffman; 2], String> {
+        Ok([self.huffman(0, dc)?, self.huffman(1, ac)?])
+    }
+
+    fn defined_huffman(&self, class: usize, number: usize) -> Option<&Huffman> {
         self.huffman.get(class)?.get(number)?.as_ref().filter(|(_, defined)| *defined).map(|(table, _)| table)
     }
 
-    /// How the components are to be understood, by libjpeg's rules: JFIF is Y'CbCr, then Adobe's word counts, then names.
+    /// Colour model by libjpeg's rules: JFIF is Y'CbCr, then Adobe's transform flag counts, then the identifiers.
     pub fn colours(&self) -> Colours {
         let ids: Vec<u8> = self.frame.iter().flat_map(|f| &f.components).map(|c| c.id).collect();
         match (ids.as_slice(), self.adobe) {
@@ -359,13 +372,13 @@ impl Tables {
         }
     }
 
-    /// Whether other decoders can be in no doubt about the colours.
+    /// `true` when every decoder agrees on the colour model.
     pub fn plain_colours(&self) -> bool {
         let ids = self.frame.iter().flat_map(|f| &f.components).map(|c| c.id);
         matches!(self.adobe, None | Some(1)) && !ids.eq(b"RGB".iter().copied())
     }
 
-    fn huffman(&mut self, mut body: &[u8]) -> Result<(), String> {
+    fn define_huffman(&mut self, mut body: &[u8]) -> Result<(), String> {
         self.has_huffman = true;
         while let Some((&head, rest)) = body.split_first() {
             let (code, rest) = Code::read(rest)?;
@@ -377,7 +390,7 @@ impl Tables {
 
     fn define(&mut self, class: usize, number: usize, code: Code) -> Result<(), String> {
         let slot = self.huffman.get_mut(class).and_then(|tables| tables.get_mut(number));
-        let slot = slot.ok_or_else(|| format!("Huffman table {number} of class {class} cannot be"))?;
+        let slot = slot.ok_or_else(|| format!("invalid Huffman table {number} of class {class}"))?;
         match slot {
             Some((table, defined)) if table.is_of(&code) => *defined = true,
             _ => {
@@ -395,7 +408,7 @@ impl Tables {
         let short = || String::from("a quantisation table is cut short");
         while let Some((&head, rest)) = body.split_first() {
             let table = self.quantisation.get_mut(usize::from(head & 15));
-            let table = table.ok_or_else(|| format!("quantisation table {} cannot be", head & 15))?;
+            let table = table.ok_or_else(|| format!("invalid number of a quantisation table: {}", head & 15))?;
             let mut steps = [0; 64];
             match head >> 4 {
                 0 => {

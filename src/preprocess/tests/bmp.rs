@@ -1,4 +1,4 @@
-//! BMP: every form that is read, and refusals for the rest; PNG data that does not match its checksums.
+//! BMP: every supported form, and refusals for the rest; PNG data that does not match its checksums.
 
 use super::support::{close, frame, noise, plain, run};
 use crate::frame::{Colour, PixelFormat};
@@ -13,7 +13,7 @@ fn rgb(x: usize, y: usize) -> [u8; 3] {
     [level(x), level(y), level(x + y)]
 }
 
-/// How a file is written.
+/// Form of a written file.
 struct Form<'a> {
     /// Size of the information header.
     header: u32,
@@ -22,7 +22,7 @@ struct Form<'a> {
     top_down: bool,
     /// Behind the first 40 bytes of the information header.
     rest: Vec<u8>,
-    /// Bytes of a row but for its padding.
+    /// Bytes of a row without its padding.
     row: &'a dyn Fn(usize) -> Vec<u8>,
 }
 
@@ -207,7 +207,7 @@ fn what_is_not_whole_or_not_read_is_refused_by_name() {
         for (i, pair) in random.chunks_exact(2).take(4).enumerate() {
             data[usize::from(pair[0]) % (14 + 40 + i)] = pair[1];
         }
-        // Whatever comes of it: no panic, and nothing but the size that was said.
+        // Any result is allowed except a panic or an unexpected size.
         let mut out = Vec::new();
         let _ = to_rgb(frame(PixelFormat::Bmp, 0, 0, 0, data).image_mut(), &mut out);
     }
@@ -226,7 +226,7 @@ fn png_data_that_does_not_match_its_checksum_is_refused() {
         data[at] ^= 0x10;
         assert!(decode(data).is_err(), "byte {at} of {}", whole.len());
     }
-    // The chunk with the data says that it is shorter, with a right checksum.
+    // The data chunk declares a shorter length, with a valid checksum.
     let begins = whole.windows(4).position(|w| w == b"IDAT").unwrap();
     let chunk = &whole[begins..begins + 4 + 2000];
     let crc = chunk.iter().fold(!0_u32, |crc, &byte| {

@@ -21,7 +21,7 @@ fn letterbox_pads_with_grey_and_crop_cuts_the_middle() {
         let wanted = if (4..12).contains(&row) { 200.0 } else { 114.0 };
         assert!(line.iter().all(|&v| v == wanted), "row {row}: {line:?}");
     }
-    // Left and right quarters are cut off: what is left is 200 everywhere.
+    // Left and right quarters are cut off: the rest is 200 everywhere.
     let mut data = vec![0; 800];
     data.chunks_mut(40).for_each(|line| line[10..30].fill(200));
     let crop = InputSpec { fit: Fit::Crop, ..plain(20, 20, Colour::Grey) };
@@ -37,7 +37,7 @@ fn regions_are_items_from_the_first_one_on() {
     }
     let frame = frame(PixelFormat::Gray8, 30, 10, 0, data);
     let spec = InputSpec { batch: 4, ..plain(4, 4, Colour::Grey) };
-    // Each keeps a distance from its neighbours, which the kernel would mix in at the edge.
+    // Each keeps a distance from its neighbours, which the kernel would otherwise mix in at the edge.
     let regions = (0..3).map(|i| Region::Rect([i as f32 * 10.0 + 3.0, 2.0, 4.0, 4.0])).collect();
     let mut input = Input::for_spec(&spec);
     let mut preprocessor = Preprocessor::new(Spec::Image(spec), regions);
@@ -60,7 +60,7 @@ fn regions_follow_a_lowered_picture() {
     let regions = [
         Region::Rect([46.0, 8.0, 28.0, 24.0]),
         Region::Quad([90.0, 4.0, 110.0, 4.0, 110.0, 36.0, 90.0, 36.0]),
-        // Up to the edge of the picture, which rounding must not push it over.
+        // Up to the edge of the picture, which rounding must not exceed.
         Region::Rect([90.0, 0.0, 30.0, 40.0]),
     ];
     let spec = InputSpec { batch: 3, ..plain(4, 4, Colour::Grey) };
@@ -243,7 +243,7 @@ proptest! {
         close(&found, &wanted, if dtype == DType::F32 { pixels } else { pixels / scale + 0.51 });
     }
 
-    /// A box in model pixels goes back to where it came from, whatever the fit.
+    /// A box in model pixels maps back to its origin with every fit.
     #[test]
     fn geometry_maps_a_marked_spot_back(
         (width, height) in (40_u32..200, 40_u32..200),
@@ -268,7 +268,7 @@ proptest! {
         let mut preprocessor = Preprocessor::new(Spec::Image(spec), Vec::new());
         let geometry = preprocessor.run(&frame, input.view(), 0).unwrap()[0];
         prop_assert_eq!(geometry.source, [width, height]);
-        // The centre of mass of what is bright, padding left out.
+        // Centre of mass of the bright part, without padding.
         let (mut sum, mut mx, mut my) = (0.0, 0.0, 0.0);
         for (i, v) in input.values().into_iter().enumerate().filter(|v| v.1 > 120.0) {
             let weight = v - 120.0;

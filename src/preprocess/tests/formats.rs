@@ -1,4 +1,4 @@
-//! Pixel formats: each gives the picture that went in.
+//! Pixel formats: each decodes to the encoded picture.
 
 use jpeg_encoder::SamplingFactor;
 

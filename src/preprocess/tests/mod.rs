@@ -1,4 +1,4 @@
-//! Tests of the whole way from a frame to a model input, against slow and obvious references.
+//! Tests of the whole path from a frame to a model input, against slow and obvious references.
 
 mod bmp;
 mod fit;

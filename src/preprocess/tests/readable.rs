@@ -1,4 +1,4 @@
-//! Regions without contrast or focus are found, in every format and at every size; digits are let through.
+//! Regions without contrast or focus are found, in every format and at every size; digits pass.
 
 use jpeg_encoder::SamplingFactor;
 
@@ -10,7 +10,7 @@ use crate::preprocess::{Checks, Config, Preprocessor, Region};
 
 const FORMATS: [PixelFormat; 7] = [Jpeg, Yuyv, Nv12, I420, Rgb8, Bgr8, Gray8];
 
-/// Luminance of two regions side by side, `[H, 2 × W]`, as a function of the place in a region: x and y from 0 to 1.
+/// Luminance of two regions side by side, `[H, 2 × W]`, as a function of the position in a region: x and y from 0 to 1.
 struct Scene {
     width: usize,
     height: usize,
@@ -20,7 +20,7 @@ struct Scene {
 impl Scene {
     fn new(width: usize, height: usize, light: impl Fn(f32, f32) -> f32) -> Self {
         let at = |i: usize| {
-            // The right one is the left one's mirror image, so that there is no edge between them.
+            // The right one mirrors the left one, so that there is no edge between them.
             let (column, y) = (i % (2 * width), i / (2 * width));
             let x = column.min(2 * width - 1 - column);
             light((x as f32 + 0.5) / width as f32, (y as f32 + 0.5) / height as f32)

@@ -1,6 +1,6 @@
-//! What the tests share: frames, inputs, and a slow reference of the whole way.
+//! Shared frames and inputs, and a slow reference of the whole path.
 
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use crate::frame::{
     Colour, DType, ElementsMut, Fit, Frame, Image, InputSpec, Layout, Payload, PixelFormat, Quant, Spec, TensorSpec,
@@ -8,7 +8,7 @@ use crate::frame::{
 };
 use crate::preprocess::{PreprocessError, Preprocessor, Region};
 
-/// A model input that the test owns.
+/// A model input owned by the test.
 pub struct Input {
     pub spec: TensorSpec,
     pub f32: Vec<f32>,
@@ -45,7 +45,7 @@ impl Input {
         TensorViewMut { spec: &self.spec, data }
     }
 
-    /// The values as reals that were stored, not dequantised.
+    /// The stored values as reals, not dequantised.
     pub fn values(&self) -> Vec<f32> {
         match self.spec.dtype {
             DType::I8 => self.i8.iter().map(|&v| f32::from(v)).collect(),
@@ -72,17 +72,15 @@ pub fn plain(height: usize, width: usize, colour: Colour) -> InputSpec {
 }
 
 pub fn frame(format: PixelFormat, width: u32, height: u32, stride: u32, data: Vec<u8>) -> Frame {
-    Frame {
-        seq: 1,
-        captured: Instant::now(),
-        time: SystemTime::UNIX_EPOCH,
-        truth: None,
-        origin: "test".into(),
-        payload: Payload::Image(Image { format, width, height, stride, full: None, data }),
-    }
+    frame_of(Payload::Image(Image { format, width, height, stride, full: None, data }))
 }
 
-/// Runs once on a fresh preprocessor and gives the stored values.
+/// A frame with this payload.
+pub fn frame_of(payload: Payload) -> Frame {
+    Frame { seq: 1, time: SystemTime::UNIX_EPOCH, origin: "test".into(), payload, ..Frame::empty() }
+}
+
+/// Runs once on a fresh preprocessor. Returns the stored values.
 pub fn run(spec: &InputSpec, regions: &[Region], frame: &Frame) -> Result<Vec<f32>, PreprocessError> {
     let mut input = Input::for_spec(spec);
     Preprocessor::new(Spec::Image(spec.clone()), regions.to_vec()).run(frame, input.view(), 0)?;

@@ -1,4 +1,4 @@
-//! EXIF orientation: what the model sees is upright, and so are the coordinates.
+//! EXIF orientation: the model's picture and the coordinates are upright.
 
 use std::borrow::Cow;
 
@@ -16,14 +16,14 @@ fn tiff(orientation: u8) -> Vec<u8> {
     [b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0", &[orientation, 0, 0, 0][..], &[0; 4]].concat()
 }
 
-/// The picture as a camera stores it that is held so: turned back from upright.
+/// The picture as stored by a camera held in this orientation: rotated back from upright.
 fn stored(orientation: u8) -> (Vec<u8>, [usize; 2]) {
     let upright = smooth(WIDTH, HEIGHT);
     let sideways = orientation >= 5;
     let [width, height] = if sideways { [HEIGHT, WIDTH] } else { [WIDTH, HEIGHT] };
     let mut out = Vec::new();
     for (row, column) in (0..height).flat_map(|row| (0..width).map(move |column| (row, column))) {
-        // EXIF: which side of the upright picture row 0 and column 0 are.
+        // EXIF: sides of the upright picture at row 0 and column 0.
         let (x, y) = match orientation {
             1 => (column, row),
             2 => (WIDTH - 1 - column, row),
@@ -59,7 +59,7 @@ fn png(orientation: u8) -> Frame {
     frame(PixelFormat::Png, 0, 0, 0, out)
 }
 
-/// What a model sees of a region, and how it was cut.
+/// The model's view of a region, and its mapping.
 fn see(frame: &Frame, region: [f32; 4], colour: Colour) -> (Vec<f32>, Geometry) {
     let spec = plain(16, 24, colour);
     let mut input = Input::for_spec(&spec);
@@ -70,7 +70,7 @@ fn see(frame: &Frame, region: [f32; 4], colour: Colour) -> (Vec<f32>, Geometry) 
 
 #[test]
 fn every_orientation_gives_the_same_picture_region_and_geometry() {
-    // Off the middle, so that no turn maps it onto itself.
+    // Off the middle, so that no rotation maps it onto itself.
     let region = [60.0, 8.0, 24.0, 16.0];
     for colour in [Colour::Rgb, Colour::Grey] {
         let (wanted, geometry) = see(&jpeg(1), region, colour);
@@ -90,7 +90,7 @@ fn every_orientation_gives_the_same_picture_region_and_geometry() {
 fn a_lowered_picture_is_turned_with_the_size_that_it_would_have() {
     for orientation in [3, 6] {
         let mut lowered = jpeg(orientation);
-        // As a camera says it: of the stored picture, twice as large.
+        // As a camera reports it: size of the stored picture, twice as large.
         let stored = if orientation == 6 { [HEIGHT, WIDTH] } else { [WIDTH, HEIGHT] };
         lowered.image_mut().full = Some(stored.map(|side| 2 * side as u32));
         let (found, cut) = see(&lowered, [120.0, 16.0, 48.0, 32.0], Colour::Rgb);

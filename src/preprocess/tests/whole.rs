@@ -1,4 +1,4 @@
-//! JPEG pictures that are not whole are refused, and unusual ones that are come out right.
+//! Incomplete JPEG pictures are refused, and unusual complete ones decode correctly.
 
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
@@ -61,12 +61,12 @@ fn read(data: &[u8], colour: Colour) -> Result<Vec<f32>, String> {
     }
 }
 
-/// Where the segment with this code begins, from `from` on.
+/// Position of the segment with this code, from `from` on.
 fn position(data: &[u8], code: u8, from: usize) -> Option<usize> {
     data.get(from..)?.windows(2).position(|pair| pair == [0xff, code]).map(|at| at + from)
 }
 
-/// Where the entropy-coded data of the first scan begins.
+/// Position of the entropy-coded data of the first scan.
 fn data_begins(data: &[u8]) -> usize {
     let at = position(data, 0xda, 0).unwrap();
     at + 2 + usize::from(u16::from_be_bytes([data[at + 2], data[at + 3]]))
@@ -83,7 +83,7 @@ fn a_picture_that_was_cut_is_refused_also_with_an_end_behind_the_cut() {
                 let cut = [&whole[..at], ended].concat();
                 for colour in [Colour::Grey, Colour::Rgb] {
                     let reason = read(&cut, colour).expect_err(&format!("{name}, cut at {at} of {}", whole.len()));
-                    // Of several scans, a later one's header may be what is cut.
+                    // With several scans, the cut may be in a later one's header.
                     let one = !name.contains("scans") && !name.contains("progressive");
                     assert!(!one || reason.starts_with("the picture ends early"), "{name}, {at}: {reason}");
                 }
@@ -132,7 +132,7 @@ fn damaged_data_is_refused() {
     let from = data_begins(&whole);
     let all_ones = [&whole[..from + 40], &[0xff, 0, 0xff, 0, 0xff, 0], &whole[from + 46..]].concat();
     assert!(read(&all_ones, Colour::Grey).unwrap_err().contains("bits that are no code"));
-    // The data twice: the last block is there long before the end.
+    // The data twice: the last block comes long before the end.
     let twice = [&whole[..whole.len() - 2], &whole[from..]].concat();
     assert!(read(&twice, Colour::Grey).unwrap_err().contains("bytes more than its blocks need"));
 }
@@ -192,7 +192,7 @@ fn bytes_that_belong_to_no_segment_are_passed_over() {
                 assert_eq!(read(&data, Colour::Rgb).as_ref(), Ok(&good), "{name}: {} bytes at {at}", strays.len());
             }
         }
-        // Before the end, as webcams leave them.
+        // Before the end, as in the files of webcams.
         let end = whole.len() - 2;
         for strays in [&[0; 700][..], &[0xff, 0xff], &[0x12, 0x34], &[0]] {
             let data = [&whole[..end], strays, &whole[end..]].concat();

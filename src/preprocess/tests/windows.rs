@@ -1,8 +1,6 @@
 //! Sensor windows: names, normalisation, quantisation, refusals.
 
-use std::time::{Instant, SystemTime};
-
-use super::support::{Input, plain};
+use super::support::{Input, frame_of, plain};
 use crate::frame::{Colour, DType, Frame, Payload, Quant, Spec, Window, WindowSpec};
 use crate::preprocess::{PreprocessError, Preprocessor};
 
@@ -11,14 +9,7 @@ fn names(names: &[&str]) -> Vec<String> {
 }
 
 fn window(channels: &[&str], rows: usize, data: Vec<f32>) -> Frame {
-    Frame {
-        seq: 1,
-        captured: Instant::now(),
-        time: SystemTime::UNIX_EPOCH,
-        truth: None,
-        origin: "test".into(),
-        payload: Payload::Window(Window { channels: names(channels).into(), rows, data }),
-    }
+    frame_of(Payload::Window(Window { channels: names(channels).into(), rows, data }))
 }
 
 fn spec(channels: &[&str], rows: usize) -> WindowSpec {
@@ -51,7 +42,7 @@ fn channels_are_matched_by_name_and_missing_readings_are_the_mean() {
     let mut preprocessor = Preprocessor::new(Spec::Window(spec), Vec::new());
     assert!(preprocessor.run(&frame, input.view(), 1).unwrap().is_empty());
     assert_eq!(input.values(), [-7.0, -7.0, -7.0, -7.0, 2.0, 2.0, 0.0, 0.0]);
-    // Another order of the sensor's channels is matched again.
+    // A new order of the sensor's channels is matched again.
     let frame = window(&["b", "a"], 2, vec![14.0, 2.0, 12.0, 1.5]);
     preprocessor.run(&frame, input.view(), 0).unwrap();
     assert_eq!(input.values()[..4], [2.0, 2.0, 1.0, 1.0]);
@@ -77,10 +68,10 @@ fn nothing_stands_in_for_a_gap_unless_the_model_says_what() {
     let mut input = Input::new(DType::F32, &[1, 2, 2]);
     Preprocessor::new(Spec::Window(with_mean.clone()), Vec::new()).run(&gap(), input.view(), 0).unwrap();
     assert_eq!(input.values(), [-4.0, -3.0, 0.0, -1.0]);
-    // A channel that is silent in the whole window would look as if all were as usual.
+    // A channel that is silent in the whole window would look normal.
     let silent = window(&["a", "b"], 2, vec![1.0, f32::NAN, 3.0, f32::INFINITY]);
     assert_eq!(fails(&with_mean, &silent, 4), "channel \"b\" has no value in any of 2 readings");
-    // One that the model does not take may be.
+    // A channel that the model does not use may be silent.
     let only_a = WindowSpec { mean: vec![5.0], ..spec(&["a"], 2) };
     let mut input = Input::new(DType::F32, &[1, 2]);
     Preprocessor::new(Spec::Window(only_a), Vec::new()).run(&silent, input.view(), 0).unwrap();

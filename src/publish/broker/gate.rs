@@ -1,4 +1,4 @@
-//! The gate in front of rumqttd: accepts clients, checks what they send, and passes it on packet by packet.
+//! The gate in front of rumqttd: accepts clients, checks their packets, and forwards them.
 //!
 //! ```text
 //! client ──CONNECT──▶ valid? ──▶ one of its id there? it goes ──▶ greet rumqttd ──CONNACK──▶ pass packets on
@@ -21,23 +21,24 @@ use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
 use super::complaints::Complaints;
+use super::daemon_user::daemon_user;
 use super::ids::{Entry, Ids};
-use super::inner::{HANDSHAKE, Inner, Verdict, farewell, next_packet};
+use super::inner::{HANDSHAKE, Inner, Verdict, close, next_packet};
 use super::ledger::{LIMITS, Ledger};
 use super::packet::{self, Connect, Packet, SERVER_UNAVAILABLE, connack, examine, kind};
-use super::{CLIENTS, daemon_user};
+use super::rumqttd::CLIENTS;
 use crate::publish::PublishError;
 
-/// Sockets that are open at one time, with those that have said nothing yet.
+/// Open sockets at one time, including those without a CONNECT yet.
 const SOCKETS: usize = 2 * CLIENTS;
-/// How long a client may take to go when another of its id has come.
+/// Time for a client to leave when another with its id has connected.
 const TAKE_OVER: Duration = Duration::from_secs(3);
-/// How long a client may take for one packet.
+/// Time for a client to take one packet.
 const STALLED: Duration = Duration::from_secs(30);
-/// SUBSCRIBE packets of one client whose answer is to be amended.
+/// SUBSCRIBE packets of one client with a pending amended answer.
 const AMENDED: usize = 64;
 
-/// Serves `listener` by the rumqttd at `inner`, on a thread of its own, for ever.
+/// Serves `listener` with the rumqttd at `inner`, on a thread of its own.
 pub(super) fn spawn(listener: TcpListener, inner: SocketAddr) -> Result<(), PublishError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let run = move || {
@@ -53,16 +54,16 @@ pub(super) fn spawn(listener: TcpListener, inner: SocketAddr) -> Result<(), Publ
     Ok(())
 }
 
-/// What the clients' tasks share; all run on one thread, and no borrow is held while waiting.
+/// State shared by the clients' tasks. All run on one thread, and no borrow is held across an await.
 struct Gate {
     inner: Inner,
     complaints: Complaints,
-    /// The books, and the inner broker that they are of.
+    /// Ledger of stored messages, with the address of its inner broker.
     ledger: RefCell<(SocketAddr, Ledger)>,
     ids: RefCell<Ids>,
-    /// Tells the client of that number to go.
+    /// Tells the client with that number to leave.
     go: RefCell<HashMap<u64, Rc<Notify>>>,
-    /// A client has gone.
+    /// A client has left.
     gone: Notify,
     sockets: Cell<usize>,
     clients: Cell<usize>,
@@ -95,7 +96,7 @@ async fn serve(listener: tokio::net::TcpListener, inner: SocketAddr) {
                     gate.sockets.set(gate.sockets.get() - 1);
                 });
             }
-            // Out of file descriptors, for instance: waiting is all that helps.
+            // Out of file descriptors, for instance: only waiting helps.
             Err(e) => {
                 gate.complaints.tell("accept", &format!("the embedded broker cannot accept a client: {e}"));
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -105,7 +106,7 @@ async fn serve(listener: tokio::net::TcpListener, inner: SocketAddr) {
 }
 
 impl Gate {
-    /// One client, from its CONNECT to its end.
+    /// Serves one client, from its CONNECT to its end.
     async fn client(&self, mut client: TcpStream, from: SocketAddr) -> io::Result<()> {
         client.set_nodelay(true)?;
         let (read, mut write) = client.split();
@@ -123,7 +124,7 @@ impl Gate {
             }
         };
         let own = connect.username.as_deref() == Some(daemon_user());
-        // The daemon has a place of its own.
+        // The daemon has a reserved place.
         if !own && self.clients.get() >= CLIENTS {
             let text = format!("the embedded broker turned a client at {from} away: it takes {CLIENTS} at most");
             self.complaints.tell("clients", &text);
@@ -147,7 +148,7 @@ impl Gate {
                 ended = client.pass_on(read, &mut packet) => ended,
                 () = go.notified() => Ok(()),
             };
-            farewell(client.broker).await;
+            close(client.broker).await;
             ended
         }
         .await;
@@ -158,7 +159,7 @@ impl Gate {
         result
     }
 
-    /// Sends the client of this id away, if there is one (section 3.1.4); whether it has gone in time.
+    /// Disconnects an existing client with this id (section 3.1.4). Returns `true` when there is none within [`TAKE_OVER`].
     async fn take_over(&self, client_id: &str) -> bool {
         let left = async {
             loop {
@@ -173,13 +174,13 @@ impl Gate {
         timeout(TAKE_OVER, left).await.is_ok()
     }
 
-    /// A connection to the inner broker for a client, and its CONNACK. A broker that does not answer is examined, and
-    /// asked once more.
+    /// Connects a client to the inner broker. Returns the connection and its CONNACK. An unresponsive broker is examined, and
+    /// tried once more.
     async fn let_in(&self, mut connect: Connect, entry: &Entry, own: bool) -> Option<(TcpStream, Vec<u8>)> {
         connect.clean = entry.clean;
         for _ in 0..2 {
             if let Some(will) = &mut connect.will {
-                // A will is kept from here on as if it had been published: it may be at any time.
+                // A will counts as published from here on, since it may be at any time.
                 will.retain = will.retain && self.retain(&will.topic, will.payload.len(), own);
                 if !self.ledger().topic(&LIMITS, &will.topic, own) {
                     self.complaints.tell("topics", &format!("the embedded broker refused a client: {TOPICS}"));
@@ -199,7 +200,7 @@ impl Gate {
         None
     }
 
-    /// The books of the present inner broker: what another one kept is gone.
+    /// Ledger of the present inner broker; replaces the one of a dead broker.
     fn ledger(&self) -> RefMut<'_, Ledger> {
         let mut books = self.ledger.borrow_mut();
         if books.0 != self.inner.address() {
@@ -208,7 +209,7 @@ impl Gate {
         RefMut::map(books, |(_, ledger)| ledger)
     }
 
-    /// Whether a retained message may be kept.
+    /// `true` when the inner broker may keep a retained message.
     fn retain(&self, topic: &str, payload_bytes: usize, own: bool) -> bool {
         let kept = self.ledger().retain(&LIMITS, topic, payload_bytes, own);
         if !kept {
@@ -226,20 +227,20 @@ impl Gate {
 
 const TOPICS: &str = "it has seen as many different topics as it can remember; restart leptond";
 
-/// A client that was let in.
+/// A connected client.
 struct Client<'a> {
     gate: &'a Gate,
     from: SocketAddr,
     own: bool,
-    /// To the client; held for whole packets.
+    /// Write side to the client; locked for whole packets.
     write: Mutex<WriteHalf<'a>>,
-    /// Filters of a SUBSCRIBE by packet id: whether the inner broker was asked for each.
+    /// Filters of a SUBSCRIBE by packet id, `true` for those forwarded to the inner broker.
     amended: RefCell<HashMap<u16, Vec<bool>>>,
     broker: TcpStream,
 }
 
 impl Client<'_> {
-    /// Passes packets on in both directions until one side ends.
+    /// Forwards packets in both directions until one side ends.
     async fn pass_on(
         &mut self,
         mut read: BufReader<tokio::net::tcp::ReadHalf<'_>>,
@@ -257,7 +258,7 @@ impl Client<'_> {
                                 .tell("topics", &format!("the embedded broker closed a connection: {TOPICS}"));
                             break;
                         }
-                        // rumqttd forgets the kept message at any empty one.
+                        // rumqttd removes the retained message at any empty one.
                         if (retain || payload_bytes == 0)
                             && !gate.retain(&topic, payload_bytes, *own)
                             && let Some(first) = packet.first_mut()
@@ -286,7 +287,7 @@ impl Client<'_> {
                     }
                     Ok(Packet::Unsubscribe { packet_id }) => {
                         to_broker.write_all(packet).await?;
-                        // rumqttd acknowledges each filter, and none that was not subscribed to.
+                        // rumqttd acknowledges each filter separately, except those without a subscription.
                         let unsuback = packet::packet(kind::UNSUBACK << 4, &packet_id.to_be_bytes());
                         send(write, &unsuback).await?;
                     }
@@ -326,8 +327,8 @@ impl Client<'_> {
 }
 
 impl Gate {
-    /// Whether the inner broker is asked for this filter. Those with `$` are refused: it has no topics of that kind and
-    /// would hang up.
+    /// `true` when a filter may be forwarded to the inner broker. Filters with `$` are refused: rumqttd has no such topics and
+    /// would disconnect.
     fn may_subscribe(&self, filter: &str, own: bool) -> bool {
         if filter.starts_with('$') {
             return false;
@@ -344,13 +345,13 @@ impl Gate {
     }
 }
 
-/// Gives the client a whole packet. One that takes nothing for so long has lost its place.
+/// Sends a whole packet to the client. A client that takes nothing within [`STALLED`] is disconnected.
 async fn send(write: &Mutex<WriteHalf<'_>>, packet: &[u8]) -> io::Result<()> {
     let sending = async { write.lock().await.write_all(packet).await };
     timeout(STALLED, sending).await?
 }
 
-/// The SUBSCRIBE with those filters that the inner broker is asked for.
+/// The SUBSCRIBE with the filters to forward.
 fn subscribe(packet_id: u16, filters: &[(String, u8)], asked: &[bool]) -> Vec<u8> {
     let mut body = packet_id.to_be_bytes().to_vec();
     for ((filter, qos), _) in filters.iter().zip(asked).filter(|(_, asked)| **asked) {
@@ -360,7 +361,7 @@ fn subscribe(packet_id: u16, filters: &[(String, u8)], asked: &[bool]) -> Vec<u8
     packet::packet((kind::SUBSCRIBE << 4) | 2, &body)
 }
 
-/// The SUBACK with a failure (0x80) for each filter that the inner broker was not asked for.
+/// The SUBACK completed with a failure (0x80) for each filter that was not forwarded.
 fn amend(amended: &RefCell<HashMap<u16, Vec<bool>>>, suback: &[u8]) -> Vec<u8> {
     let header = 1 + suback.iter().skip(1).take(3).take_while(|b| **b & 0x80 != 0).count() + 1;
     let Some(&[high, low]) = suback.get(header..header + 2) else { return suback.to_vec() };

@@ -1,51 +1,51 @@
-//! Who is there: one living client for each client id, and the names by which the inner broker knows them.
+//! Client ids: one connected client for each, and their names at the inner broker.
 //!
-//! rumqttd 0.20 remembers every client id that it ever saw, does not take ids with `+ $ # /`, and does not survive a client
-//! that comes while the one of the same id before it is still leaving. So it never sees the ids of clients: a client with a
-//! clean session gets the next of [`CLEAN`] names, one that keeps its session a name of its own. Pure.
+//! rumqttd 0.20 remembers every client id for ever, refuses ids with `+ $ # /`, and crashes when a client connects while its
+//! predecessor of the same id is still leaving. It therefore never sees client ids: a client with a clean session gets the next
+//! of [`CLEAN`] names, one with a persistent session a name of its own. Pure.
 
 use std::collections::{BTreeSet, HashMap};
 
-/// Names for clients with a clean session; more than can be there at a time, so that none is used again at once.
+/// Names for clients with a clean session; more than connected clients, so that none is reused at once.
 const CLEAN: u32 = 512;
-/// Clients whose sessions are kept; any others get clean ones.
+/// Persistent sessions at most; further clients get clean ones.
 const SESSIONS: usize = 32;
 
 /// The clients of one inner broker.
 #[derive(Default)]
 pub(super) struct Ids {
-    /// Client ids of those that are there, with the number of each.
+    /// Number of each connected client by its id.
     living: HashMap<String, u64>,
     numbers: u64,
     next: u32,
     in_use: BTreeSet<u32>,
-    /// Slot of each client id whose session is kept.
+    /// Slot of each client id with a persistent session.
     sessions: HashMap<String, usize>,
 }
 
-/// A client that was let in.
+/// A connected client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// Its number; no other client has it.
+    /// Unique number.
     pub(super) number: u64,
-    /// What the inner broker calls it.
+    /// Name at the inner broker.
     pub(super) name: String,
-    /// Whether its session is clean: also where it asked for another and there is no room.
+    /// The session is clean, either as requested or because all session slots are taken.
     pub(super) clean: bool,
     client_id: String,
-    /// Its clean name, to be given back.
+    /// Clean name to be returned.
     lent: Option<u32>,
-    /// Its session ends with it.
+    /// The session ends with the connection.
     ends: bool,
 }
 
 impl Ids {
-    /// The number of the client that is there with `client_id`. It has to go before another comes.
+    /// Number of the connected client with `client_id`. It has to leave before another connects.
     pub(super) fn living(&self, client_id: &str) -> Option<u64> {
         self.living.get(client_id).copied()
     }
 
-    /// Lets a client in; no other of its id may be there. An empty id is nobody's.
+    /// Registers a client; no other with its id may be connected. The empty id is never shared.
     pub(super) fn enter(&mut self, client_id: &str, clean: bool) -> Entry {
         self.numbers += 1;
         let number = self.numbers;
@@ -72,7 +72,7 @@ impl Ids {
         Entry { number, name: format!("clean-{lent}"), clean: true, client_id, lent: Some(lent), ends: false }
     }
 
-    /// A client has gone, and the inner broker knows it.
+    /// Releases a client that the inner broker has forgotten.
     pub(super) fn leave(&mut self, entry: &Entry) {
         if self.living.get(&entry.client_id) == Some(&entry.number) {
             self.living.remove(&entry.client_id);

@@ -1,5 +1,5 @@
-//! The rumqttd behind the gate: greeted for each client, proved dead by a greeting of the gate's own, replaced a bounded
-//! number of times (the threads of a dead one cannot be ended).
+//! The rumqttd behind the gate: probed when it does not answer a client, and replaced a bounded number of times (the threads of a
+//! dead one cannot be ended).
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -11,29 +11,29 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::packet::Connect;
-use super::{PACKET_BYTES, start_inner};
+use super::rumqttd::{self, PACKET_BYTES};
 
-/// For rumqttd to answer a CONNECT.
+/// Time for rumqttd to answer a CONNECT.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(5);
-/// By what name the gate greets: no client has it.
+/// Client id of the gate's probe; no client has it.
 const PROBE: &str = "gate-probe";
 
-/// The rumqttd that serves now.
+/// The rumqttd in service.
 pub(super) struct Inner {
     address: Cell<SocketAddr>,
     revivals: RefCell<Revivals>,
-    /// Held while it is examined and replaced.
+    /// Held during probe and replacement.
     examining: tokio::sync::Mutex<()>,
 }
 
-/// What became of a rumqttd that did not answer.
+/// Result of examining a rumqttd that did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It answers others: it was the client, or a moment's trouble.
+    /// It answers the probe: the client was at fault, or the problem was temporary.
     Lives,
-    /// Another one is there now.
+    /// A new one is in service.
     Replaced,
-    /// It is dead and stays dead for now.
+    /// It is dead and is not replaced now.
     Dead,
 }
 
@@ -46,11 +46,11 @@ impl Inner {
         self.address.get()
     }
 
-    /// Says CONNECT and gives the connection with its answer, which must have come before anything else happens to the
-    /// connection: rumqttd does not survive a client of the same id after one that left without waiting for it.
+    /// Sends CONNECT and waits for the answer. Returns the connection and its CONNACK. The caller must not drop the connection
+    /// before the answer: rumqttd crashes at a client whose predecessor of the same id left without waiting for it.
     ///
     /// # Errors
-    /// When it does not answer with CONNACK in time.
+    /// No CONNACK in time.
     pub(super) async fn greet(&self, connect: &[u8]) -> io::Result<(TcpStream, Vec<u8>)> {
         let greeting = async {
             let mut broker = TcpStream::connect(self.address.get()).await?;
@@ -65,7 +65,7 @@ impl Inner {
         timeout(HANDSHAKE, greeting).await?
     }
 
-    /// A greeting of a client's at `address` was not answered: finds out whether rumqttd is dead, and replaces it then.
+    /// Examines a rumqttd at `address` that did not answer a client, and replaces a dead one.
     pub(super) async fn examine(&self, address: SocketAddr) -> Verdict {
         let _one_at_a_time = self.examining.lock().await;
         if self.address.get() != address {
@@ -73,7 +73,7 @@ impl Inner {
         }
         let hello = Connect { client_id: PROBE.into(), username: None, clean: true, keep_alive: 60, will: None };
         if let Ok((broker, _)) = self.greet(&hello.encode(PROBE)).await {
-            farewell(broker).await;
+            close(broker).await;
             return Verdict::Lives;
         }
         match self.revivals.borrow_mut().due(Instant::now()) {
@@ -82,35 +82,35 @@ impl Inner {
             Due::Never { tell } => {
                 if tell {
                     tracing::error!(
-                        "the embedded broker died {MOST} times and is not started again: restart leptond, or use mosquitto \
+                        "the embedded broker died {MOST} times and is not restarted: restart leptond, or use mosquitto \
                          (broker.enabled = false and mqtt.host)"
                     );
                 }
                 return Verdict::Dead;
             }
         }
-        match tokio::task::spawn_blocking(start_inner).await {
+        match tokio::task::spawn_blocking(rumqttd::start).await {
             Ok(Ok(address)) => {
                 tracing::error!(
-                    "the embedded broker died and was started anew: retained messages of other clients are lost"
+                    "the embedded broker died and was restarted: retained messages of other clients are lost"
                 );
                 self.address.set(address);
                 Verdict::Replaced
             }
             Ok(Err(e)) => {
-                tracing::error!("the embedded broker died and cannot be started anew: {e}");
+                tracing::error!("the embedded broker died and cannot be restarted: {e}");
                 Verdict::Dead
             }
             Err(e) => {
-                tracing::error!("the embedded broker died and cannot be started anew: {e}");
+                tracing::error!("the embedded broker died and cannot be restarted: {e}");
                 Verdict::Dead
             }
         }
     }
 }
 
-/// Closes a connection to rumqttd and waits until it has closed its side, by which it has forgotten the client.
-pub(super) async fn farewell(mut broker: TcpStream) {
+/// Closes a connection to rumqttd and waits for the other side to close, when it has forgotten the client.
+pub(super) async fn close(mut broker: TcpStream) {
     const MOMENT: Duration = Duration::from_secs(2);
     let leave = async {
         broker.shutdown().await?;
@@ -118,13 +118,13 @@ pub(super) async fn farewell(mut broker: TcpStream) {
         while broker.read(&mut rest).await? > 0 {}
         Ok::<_, io::Error>(())
     };
-    // One that does not close in time is left alone: nothing depends on it but the re-use of a name, 500 clients later.
+    // A connection that does not close in time is abandoned: it only matters for the reuse of its name, 500 clients later.
     let _ = timeout(MOMENT, leave).await;
 }
 
-/// Starts after the first.
+/// Restarts at most.
 const MOST: u32 = 5;
-/// Least time between two of them.
+/// Least time between two restarts.
 const PAUSES: [Duration; MOST as usize] = [
     Duration::ZERO,
     Duration::from_secs(5),
@@ -148,7 +148,7 @@ enum Due {
 }
 
 impl Revivals {
-    /// Whether one may be started now; counts it.
+    /// Decides on a restart, and counts it.
     fn due(&mut self, now: Instant) -> Due {
         let Some(pause) = PAUSES.get(self.done as usize) else {
             return Due::Never { tell: !std::mem::replace(&mut self.told, true) };
@@ -162,7 +162,7 @@ impl Revivals {
     }
 }
 
-/// Reads one whole packet, header included, into `packet`; `false` at the end of the stream.
+/// Reads one whole packet, header included, into `packet`. Returns `false` at the end of the stream.
 pub(super) async fn next_packet(read: &mut (impl AsyncRead + Unpin), packet: &mut Vec<u8>) -> io::Result<bool> {
     packet.clear();
     let mut byte = [0];

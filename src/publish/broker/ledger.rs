@@ -1,24 +1,24 @@
-//! What clients made the inner broker keep, counted at the gate: rumqttd 0.20 itself keeps every retained message, every
-//! topic and every filter for as long as it runs. Pure.
+//! Limits on what clients make the inner broker store: rumqttd 0.20 itself keeps every retained message, topic and filter for
+//! ever. Pure.
 
 use std::collections::{HashMap, HashSet};
 
-/// How much the inner broker is made to keep.
+/// Bounds on stored messages and names.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// Topics with a retained message.
     pub(super) retained: usize,
     /// Bytes of retained messages, topics included.
     pub(super) retained_bytes: usize,
-    /// Topics that were ever published to, and bytes of their names. rumqttd remembers for each which filters match.
+    /// Topics ever published to, and bytes of their names. rumqttd caches the matching filters of each.
     pub(super) topics: usize,
     pub(super) topic_bytes: usize,
-    /// Filters that were ever subscribed to; rumqttd keeps a log of messages for each.
+    /// Filters ever subscribed to; rumqttd keeps a message log for each.
     pub(super) filters: usize,
     pub(super) filter_bytes: usize,
 }
 
-/// What other clients have together; the daemon has as much for itself, so that they cannot take its room.
+/// Bounds for all other clients together. The daemon has as much for itself, so that they cannot exhaust its share.
 pub(super) const LIMITS: Limits = Limits {
     retained: 2048,
     retained_bytes: 8 << 20,
@@ -28,7 +28,7 @@ pub(super) const LIMITS: Limits = Limits {
     filter_bytes: 256 << 10,
 };
 
-/// The books of one inner broker.
+/// Messages and names stored by one inner broker.
 pub(super) struct Ledger {
     own: Account,
     others: Account,
@@ -50,7 +50,7 @@ struct Names {
 }
 
 impl Names {
-    /// Whether `name` is among them, or there was room for it.
+    /// Adds `name`. Returns `false` when it is new and there is no room.
     fn admit(&mut self, name: &str, most: usize, most_bytes: usize) -> bool {
         if self.seen.contains(name) {
             return true;
@@ -86,13 +86,14 @@ impl Ledger {
         Ledger { own: Account::default(), others: Account::default() }
     }
 
-    /// A message on `topic` is retained (or, without payload, removed): whether there is room for it. `own`: the daemon's.
+    /// Stores (or, without payload, removes) a retained message on `topic`. Returns `false` without room for it. `own`: the
+    /// daemon's.
     pub(super) fn retain(&mut self, limits: &Limits, topic: &str, payload_bytes: usize, own: bool) -> bool {
         let (mine, theirs) = if own { (&mut self.own, &mut self.others) } else { (&mut self.others, &mut self.own) };
         if payload_bytes > 0 && !mine.retain(limits, topic, payload_bytes) {
             return false;
         }
-        // It replaces the other's message, or removes both.
+        // It replaces the other account's message, or removes both.
         theirs.forget(topic);
         if payload_bytes == 0 {
             mine.forget(topic);
@@ -100,13 +101,13 @@ impl Ledger {
         true
     }
 
-    /// A message is published to `topic`: whether the broker may remember one more.
+    /// Notes a message published to `topic`. Returns `false` when the topic is new and there is no room.
     pub(super) fn topic(&mut self, limits: &Limits, topic: &str, own: bool) -> bool {
         let account = if own { &mut self.own } else { &mut self.others };
         account.topics.admit(topic, limits.topics, limits.topic_bytes)
     }
 
-    /// `filter` is subscribed to: whether the broker may keep one more.
+    /// Notes a subscription to `filter`. Returns `false` when the filter is new and there is no room.
     pub(super) fn filter(&mut self, limits: &Limits, filter: &str, own: bool) -> bool {
         let account = if own { &mut self.own } else { &mut self.others };
         account.filters.admit(filter, limits.filters, limits.filter_bytes)

@@ -1,7 +1,7 @@
-//! MQTT 3.1.1 packets as a client may send them, checked whole against the standard. Pure: bytes in, values out.
+//! MQTT 3.1.1 packets of clients, fully validated. Pure: bytes in, values out.
 //!
-//! The standard (OASIS MQTT 3.1.1) names for each malformed packet what a server does: it answers CONNECT with a return code
-//! (section 3.2.2.3) or closes the connection (section 4.8).
+//! The standard (OASIS MQTT 3.1.1) defines the server's reaction to each malformed packet: a return code to CONNECT (section
+//! 3.2.2.3) or closing the connection (section 4.8).
 
 /// Packet types (section 2.2.1), as the upper half of a packet's first byte.
 pub(super) mod kind {
@@ -31,7 +31,7 @@ const FLAG_WILL_RETAIN: u8 = 0x20;
 const FLAG_PASSWORD: u8 = 0x40;
 const FLAG_USERNAME: u8 = 0x80;
 
-/// Why a client is turned away, and the bytes that it is told (none where the connection is only closed).
+/// A refused CONNECT, with the bytes of the answer (none where the connection is only closed).
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refused {
     pub(super) reason: String,
@@ -57,15 +57,15 @@ pub(super) fn connack(code: u8) -> [u8; 4] {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Connect {
     pub(super) client_id: String,
-    /// The broker asks for none, but the daemon gives one.
+    /// The broker requires none; only the daemon sends one.
     pub(super) username: Option<String>,
     pub(super) clean: bool,
-    /// In s; 0 = never.
+    /// Seconds; 0 = off.
     pub(super) keep_alive: u16,
     pub(super) will: Option<Will>,
 }
 
-/// The message that is published when the client goes without DISCONNECT.
+/// Message published when the client leaves without DISCONNECT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Will {
     pub(super) topic: String,
@@ -75,7 +75,7 @@ pub(super) struct Will {
 }
 
 impl Connect {
-    /// Reads a CONNECT (section 3.1), given as a whole packet.
+    /// Parses a whole CONNECT packet (section 3.1).
     pub(super) fn parse(packet: &[u8]) -> Result<Self, Refused> {
         let malformed = |what: &str| Refused::closed(format!("malformed CONNECT: {what}"));
         match packet.first() {
@@ -138,15 +138,15 @@ impl Connect {
             let reason = "an empty client id without a clean session";
             return Err(Refused::with(IDENTIFIER_REJECTED, reason));
         }
-        if let Some(will) = will.as_ref().filter(|will| unbearable(&will.topic)) {
-            let reason = format!("the topic of its will, {:?}, {UNBEARABLE}", cut(&will.topic));
+        if let Some(will) = will.as_ref().filter(|will| crashes_rumqttd(&will.topic)) {
+            let reason = format!("the topic of its will, {:?}, {CRASHES}", cut(&will.topic));
             return Err(Refused::with(NOT_AUTHORIZED, reason));
         }
         Ok(Connect { client_id, username, clean, keep_alive, will })
     }
 
-    /// The packet that the inner broker gets: with an id of the gate's, without credentials, and with the longest
-    /// keep-alive where there is none, which rumqttd does not take.
+    /// The packet for the inner broker: with the gate's client id, without credentials, and with the longest keep-alive in place
+    /// of none, which rumqttd refuses.
     pub(super) fn encode(&self, client_id: &str) -> Vec<u8> {
         let mut flags = if self.clean { FLAG_CLEAN } else { 0 };
         let keep_alive = if self.keep_alive == 0 { u16::MAX } else { self.keep_alive };
@@ -181,14 +181,14 @@ pub(super) enum Packet {
         packet_id: u16,
     },
     Disconnect,
-    /// Acknowledgements and pings, which need no further look.
+    /// Acknowledgements and pings, which are only forwarded.
     Other,
 }
 
-/// Checks a packet that follows CONNECT.
+/// Validates a packet that follows CONNECT.
 ///
 /// # Errors
-/// Why the connection is to be closed.
+/// Reason for closing the connection.
 pub(super) fn examine(packet: &[u8]) -> Result<Packet, String> {
     let first = packet.first().copied().unwrap_or_default();
     let (kind, flags) = (first >> 4, first & 0x0f);
@@ -251,8 +251,8 @@ fn publish(flags: u8, mut body: Body) -> Result<Packet, String> {
     }
     let topic = body.string().map_err(|e| format!("PUBLISH: topic: {e}"))?;
     check_topic(&topic).map_err(|e| format!("PUBLISH: topic {:?}: {e}", cut(&topic)))?;
-    if unbearable(&topic) {
-        return Err(format!("the topic {:?} {UNBEARABLE}", cut(&topic)));
+    if crashes_rumqttd(&topic) {
+        return Err(format!("the topic {:?} {CRASHES}", cut(&topic)));
     }
     if qos > 0 {
         packet_id(&mut body)?;
@@ -270,13 +270,13 @@ fn packet_id(body: &mut Body) -> Result<u16, String> {
 
 fn filter(body: &mut Body) -> Result<String, String> {
     let filter = body.string().map_err(|e| format!("topic filter: {e}"))?;
-    if !crate::publish::topics::valid_filter(&filter) {
+    if crate::frame::names::NameKind::Filter.check(&filter).is_err() {
         return Err(format!("{:?} is not a topic filter", cut(&filter)));
     }
     Ok(filter)
 }
 
-/// Whether a message may be published to `topic` (section 4.7.3).
+/// Checks that a message may be published to `topic` (section 4.7.3).
 fn check_topic(topic: &str) -> Result<(), &'static str> {
     match topic {
         "" => Err("it is empty"),
@@ -285,14 +285,14 @@ fn check_topic(topic: &str) -> Result<(), &'static str> {
     }
 }
 
-const UNBEARABLE: &str = "begins with a letter beyond ASCII, which this broker does not survive";
+const CRASHES: &str = "begins with a letter beyond ASCII, which would crash this broker";
 
-/// rumqttd 0.20 slices topics after their first byte.
-fn unbearable(topic: &str) -> bool {
+/// `true` for topics that crash rumqttd 0.20, which slices them after their first byte.
+fn crashes_rumqttd(topic: &str) -> bool {
     topic.bytes().next().is_some_and(|byte| !byte.is_ascii())
 }
 
-/// Of what a client sent, as much as fits into a line.
+/// Text of a client cut to one log line.
 fn cut(text: &str) -> String {
     text.chars().take(80).collect()
 }
@@ -321,7 +321,7 @@ pub(in crate::publish) fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What is left of a packet's variable header and payload.
+/// Remaining bytes of a packet's variable header and payload.
 struct Body<'a> {
     rest: &'a [u8],
 }

@@ -1,63 +1,64 @@
-//! One try of the configured broker, as the daemon would connect, told in full: for people who set a board up.
+//! One detailed attempt to use the configured broker, as the daemon would, for setup and diagnosis.
 
 use std::time::{Duration, Instant};
 
 use rumqttc::{Packet, QoS, SubscribeReasonCode};
 use tokio::time::timeout_at;
 
-use super::link::{Kind, Trouble};
+use super::link::{Failure, FailureKind, TlsFailure};
 use super::wire::{Client, Event, Wire};
 use super::{peer, setup};
+use crate::frame::NodeName;
 use crate::publish::topics::{Topics, guest_id, short_client_id};
 use crate::publish::{Config, PublishError};
 
-/// Requests that wait for the connection at most: two subscriptions, a message and the farewell.
+/// Most requests waiting for the connection: two subscriptions, a message and the disconnect.
 const CHANNEL: usize = 8;
-/// How long a published message may take to come back, at most.
+/// Longest time for a published message to come back.
 const ECHO: Duration = Duration::from_secs(3);
 
-/// What came of it; each variant is something else for the caller to do.
+/// Result of an attempt; each variant has its own remedy.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Attempt {
-    /// The broker let us in and takes what the daemon does.
+    /// The broker accepts the connection and all requests.
     Works {
-        /// From the first step to the broker's ConnAck, in ms.
+        /// Time from the first step to the broker's CONNACK, in ms.
         connect_ms: f64,
-        /// Whether a message published below the node's topics came back. `false`: this client may not read there, so
-        /// that nobody can tell from here whether the broker drops what is published.
+        /// A message published below the node's topics came back. `false`: this client may not read there, so it is unknown
+        /// whether the broker drops messages.
         published: bool,
     },
-    /// No connection: mend what the kind says.
-    Failed(Trouble),
-    /// The broker refuses the subscription to requests (SubAck 0x80): mend its access list.
+    /// No connection; the remedy depends on the kind.
+    Failed(Failure),
+    /// The broker refuses the subscription to requests (SUBACK 0x80): its access list needs a change.
     RequestsDenied {
-        /// The filter that it refuses.
+        /// The refused filter.
         filter: String,
     },
-    /// A message was published and did not come back: this client may not publish below the node's topics, or may not
-    /// read there; which of the two cannot be told. MQTT 3.1.1 has no word for a refused message, so brokers
-    /// acknowledge it and drop it, and mosquitto also grants subscriptions whose messages it then holds back.
+    /// A published message did not come back: this client may not publish below the node's topics, or may not read there; the two
+    /// cannot be distinguished. MQTT 3.1.1 has no answer for a refused message, so brokers acknowledge and drop it, and mosquitto
+    /// even grants subscriptions whose messages it then withholds.
     NotReturned {
         /// Its topic.
         topic: String,
     },
 }
 
-/// Tries the broker of `config` once for `node`, within `limit`. It has a client id of its own, no will, and retains
-/// nothing, so that a running daemon is not disturbed.
+/// Tries the broker of `config` once for `node`, within `limit`. Uses its own client id, no will, and retains nothing, so a
+/// running daemon is not disturbed.
 ///
 /// # Errors
-/// [`PublishError`] naming the file or setting that cannot be used; nothing was tried then.
+/// [`PublishError`] naming the unusable file or setting; nothing was tried then.
 pub fn attempt(config: &Config, node: &str, limit: Duration) -> Result<Attempt, PublishError> {
-    let topics = Topics::new(&config.prefix, node)?;
+    let topics = Topics::new(&config.prefix, &NodeName::new(node)?)?;
     let own = std::process::id();
     let id = guest_id(&config.client_id(node), own);
     let mut options = setup::options(config, &id, None)?;
-    options.patience = limit;
+    options.timeout = limit;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let deadline = Instant::now() + limit;
     let mut ids = vec![id];
-    // As the daemon does, which takes a short one where its own was not given to it.
+    // The daemon also falls back to a short id when its generated one is refused.
     if config.client_id.is_empty() {
         ids.push(short_client_id(&ids[0]));
     }
@@ -66,50 +67,63 @@ pub fn attempt(config: &Config, node: &str, limit: Duration) -> Result<Attempt, 
         options.client_id.clone_from(&id);
         let (client, mut wire) = Wire::new(options.clone(), CHANNEL);
         let echo = format!("{}/{node}/try/{own}", config.prefix);
-        let tried = Tried { client, client_id: id, requests: topics.requests(), echo, deadline };
+        let tried = Probe { client, client_id: id, requests: topics.requests(), echo, deadline };
         result = runtime.block_on(tried.run(&mut wire));
-        if !matches!(&result, Err(trouble) if trouble.kind == Kind::ClientId) {
+        if !matches!(&result, Err(failure) if failure.kind == FailureKind::ClientId) {
             break;
         }
     }
-    // A name look-up may still be blocking a helper thread: it is left behind.
+    // A name look-up may still be blocking a helper thread, which is abandoned.
     runtime.shutdown_background();
-    Ok(result.unwrap_or_else(|trouble| Attempt::Failed(told_apart(config, trouble))))
+    Ok(result.unwrap_or_else(|failure| Attempt::Failed(refine(config, failure))))
 }
 
-/// Trouble that a port of the other kind makes looks like many another: what really speaks there is asked for.
-fn told_apart(config: &Config, trouble: Trouble) -> Trouble {
+/// Refines an ambiguous failure by probing the protocol at the port.
+fn refine(config: &Config, failure: Failure) -> Failure {
     let (host, port) = (config.host.as_str(), config.port);
-    match (trouble.kind, &config.tls) {
-        (Kind::Closed | Kind::Reset | Kind::Protocol | Kind::Silent | Kind::Unreachable, None)
-            if peer::speaks_tls(host, port) =>
-        {
-            Trouble::new(Kind::Tls, "the broker speaks TLS on this port, but the connection is not configured for it")
+    match (failure.kind, &config.tls) {
+        (
+            FailureKind::Closed
+            | FailureKind::Reset
+            | FailureKind::Protocol
+            | FailureKind::Silent
+            | FailureKind::Unreachable,
+            None,
+        ) if peer::speaks_tls(host, port) => Failure::new(
+            FailureKind::Tls(TlsFailure::TlsPort),
+            "the broker speaks TLS on this port, but the connection is not configured for it",
+        ),
+        (
+            FailureKind::Tls(_)
+            | FailureKind::Closed
+            | FailureKind::Reset
+            | FailureKind::Protocol
+            | FailureKind::Silent
+            | FailureKind::Unreachable,
+            Some(_),
+        ) if peer::speaks_plain(host, port) => Failure::new(
+            FailureKind::Tls(TlsFailure::PlainPort),
+            "no TLS there: the broker speaks plain MQTT on this port",
+        ),
+        (FailureKind::Unreachable | FailureKind::Silent, _) if peer::listens(host, port) => {
+            Failure::new(FailureKind::Silent, "something listens there, but does not answer as a broker does")
         }
-        (Kind::Tls | Kind::Closed | Kind::Reset | Kind::Protocol | Kind::Silent | Kind::Unreachable, Some(_))
-            if peer::speaks_plain(host, port) =>
-        {
-            Trouble::new(Kind::Tls, "no TLS there: the broker speaks plain MQTT on this port")
-        }
-        (Kind::Unreachable | Kind::Silent, _) if peer::listens(host, port) => {
-            Trouble::new(Kind::Silent, "something listens there, but does not answer as a broker does")
-        }
-        _ => trouble,
+        _ => failure,
     }
 }
 
-struct Tried {
+struct Probe {
     client: Client,
     client_id: String,
-    /// The filter of the node's requests.
+    /// Filter of the node's requests.
     requests: String,
-    /// A topic below the node's that nobody else uses.
+    /// A private topic below the node's.
     echo: String,
     deadline: Instant,
 }
 
-impl Tried {
-    async fn run(self, wire: &mut Wire) -> Result<Attempt, Trouble> {
+impl Probe {
+    async fn run(self, wire: &mut Wire) -> Result<Attempt, Failure> {
         let start = Instant::now();
         self.connect(wire).await?;
         let connect_ms = start.elapsed().as_secs_f64() * 1e3;
@@ -122,36 +136,36 @@ impl Tried {
         } else {
             Attempt::NotReturned { topic: self.echo.clone() }
         };
-        // What counts is known; the broker also copes with a connection that only ends.
+        // The result is known, and the broker handles a connection that just ends.
         let _ = self.client.disconnect();
         let farewell = Instant::now() + Duration::from_millis(500);
         while self.next(wire, farewell).await.is_ok() {}
         Ok(outcome)
     }
 
-    async fn connect(&self, wire: &mut Wire) -> Result<(), Trouble> {
+    async fn connect(&self, wire: &mut Wire) -> Result<(), Failure> {
         match timeout_at(self.deadline.into(), wire.poll()).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(failure)) => Err(Trouble::of(&failure, &self.client_id)),
-            Err(_) => Err(Trouble::new(Kind::Unreachable, "no answer in time")),
+            Ok(Err(failure)) => Err(Failure::of(&failure, &self.client_id)),
+            Err(_) => Err(Failure::new(FailureKind::Unreachable, "no answer in time")),
         }
     }
 
     /// The next packet from the broker.
-    async fn next(&self, wire: &mut Wire, deadline: Instant) -> Result<Packet, Trouble> {
+    async fn next(&self, wire: &mut Wire, deadline: Instant) -> Result<Packet, Failure> {
         loop {
             match timeout_at(deadline.into(), wire.poll()).await {
                 Ok(Ok(Event::Incoming(packet))) => return Ok(packet),
                 Ok(Ok(_)) => {}
-                Ok(Err(failure)) => return Err(Trouble::of(&failure, &self.client_id)),
-                Err(_) => return Err(Trouble::new(Kind::Silent, "no answer in time")),
+                Ok(Err(failure)) => return Err(Failure::of(&failure, &self.client_id)),
+                Err(_) => return Err(Failure::new(FailureKind::Silent, "no answer in time")),
             }
         }
     }
 
-    /// Whether the broker grants it.
-    async fn subscribe(&self, wire: &mut Wire, filter: &str) -> Result<bool, Trouble> {
-        self.client.subscribe(filter).map_err(|_| stuck())?;
+    /// Subscribes. Returns `false` when the broker refuses.
+    async fn subscribe(&self, wire: &mut Wire, filter: &str) -> Result<bool, Failure> {
+        self.client.subscribe(filter).map_err(|_| queue_full())?;
         loop {
             if let Packet::SubAck(ack) = self.next(wire, self.deadline).await? {
                 return Ok(!ack.return_codes.contains(&SubscribeReasonCode::Failure));
@@ -159,21 +173,21 @@ impl Tried {
         }
     }
 
-    /// Whether a message comes back.
-    async fn publish(&self, wire: &mut Wire) -> Result<bool, Trouble> {
-        self.client.publish(self.echo.clone(), QoS::AtLeastOnce, false, b"try".to_vec()).map_err(|_| stuck())?;
+    /// Publishes a message. Returns `true` when it comes back.
+    async fn publish(&self, wire: &mut Wire) -> Result<bool, Failure> {
+        self.client.publish(self.echo.clone(), QoS::AtLeastOnce, false, b"try".to_vec()).map_err(|_| queue_full())?;
         let until = self.deadline.min(Instant::now() + ECHO);
         loop {
             match self.next(wire, until).await {
                 Ok(Packet::Publish(message)) if message.topic == self.echo => return Ok(true),
                 Ok(_) => {}
-                Err(trouble) if trouble.kind == Kind::Silent => return Ok(false),
-                Err(trouble) => return Err(trouble),
+                Err(failure) if failure.kind == FailureKind::Silent => return Ok(false),
+                Err(failure) => return Err(failure),
             }
         }
     }
 }
 
-fn stuck() -> Trouble {
-    Trouble::new(Kind::Silent, "the connection takes no more requests")
+fn queue_full() -> Failure {
+    Failure::new(FailureKind::Silent, "the connection takes no more requests")
 }

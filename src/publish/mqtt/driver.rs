@@ -1,4 +1,4 @@
-//! The thread around the connection: performs what the queue and the link policy decide.
+//! The connection's thread: performs the decisions of the queue and the link policy.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -10,21 +10,22 @@ use rumqttc::{Packet, Publish, QoS, SubscribeReasonCode};
 use tokio::select;
 use tokio::time::{sleep, sleep_until};
 
-use super::link::{Ended, Kind, Link, Trouble, Volume};
-use super::wire::{Client, Event, Options, Skipped, Stuck, Wire};
-use super::{Shared, State};
+use super::link::{Ended, Failure, FailureKind, Link, Severity};
+use super::shared::{Shared, State};
+use super::wire::{Client, Event, Options, RequestQueueFull, Skipped, Wire};
 use crate::frame::Incoming;
+use crate::publish::inbox::Inbox;
 use crate::publish::payload::{NodeState, json};
 use crate::publish::topics::matches;
 use crate::publish::{Class, Message, PublishError, Stats};
 
-/// Requests that wait for the connection; more than the queue ever hands over at once, plus subscriptions.
+/// Requests waiting for the connection; more than the queue ever submits at once, plus subscriptions.
 const CHANNEL: usize = 64;
-/// A connection whose oldest message stays unacknowledged for longer is given up and made anew.
+/// Age of an unacknowledged message at which the connection is replaced.
 const ACKNOWLEDGE: Duration = Duration::from_secs(30);
-/// First pause between two attempts while events must go before a stop; doubled each time.
+/// First pause between attempts while a stop waits for events; doubled each time.
 const HURRY: Duration = Duration::from_millis(250);
-/// Topics of messages that were too large, each told once; of further ones no more is said.
+/// Topics of oversize messages, each logged once; further ones are not logged.
 const LARGE_TOPICS: usize = 16;
 
 /// Starts the thread.
@@ -53,12 +54,12 @@ pub(super) fn spawn(
                 Ok(clean) => break clean,
                 Err(_) => {
                     tracing::error!("the MQTT client panicked; connecting anew");
-                    driver.shared.lock().queue.lost(Instant::now(), false);
+                    driver.shared.lock().queue.disconnected(Instant::now(), false);
                     runtime.block_on(sleep(Duration::from_secs(1)));
                 }
             }
         };
-        // A name look-up may still be blocking a helper thread: it is left behind.
+        // A name look-up may still be blocking a helper thread, which is abandoned.
         runtime.shutdown_background();
         let mut state = driver.shared.lock();
         state.inboxes.clear();
@@ -72,18 +73,18 @@ pub(super) fn spawn(
 struct Driver {
     shared: Arc<Shared>,
     options: Options,
-    /// What is tried where the broker does not take the client id.
+    /// Client id to try when the broker refuses the first.
     short_id: Option<String>,
     state_topic: Option<String>,
     link: Link,
     /// `host:port`, for logs.
     broker: String,
     away_since: Option<Instant>,
-    /// Counters when losses were told last.
+    /// Counters at the last log of losses.
     told: Stats,
-    /// Topics of messages that were too large; at most [`LARGE_TOPICS`].
+    /// Topics of oversize messages; at most [`LARGE_TOPICS`].
     large: Vec<String>,
-    /// Attempts made since the stop was asked for.
+    /// Attempts since the stop was requested.
     hurried: u32,
 }
 
@@ -93,76 +94,77 @@ struct Session {
     connected: Option<Instant>,
     /// A message was acknowledged.
     acknowledged: bool,
-    /// `offline` was put into the queue, as the last message.
-    farewell: bool,
-    /// DISCONNECT was handed over.
+    /// `offline` was queued as the last message.
+    offline_queued: bool,
+    /// DISCONNECT was submitted.
     disconnecting: bool,
-    /// Filters that were asked for on this connection.
+    /// Filters with a SUBSCRIBE on this connection.
     filters: Vec<String>,
-    /// Filters whose SubAck is to come, in that order.
+    /// Filters with a pending SUBACK, in order.
     asked: std::collections::VecDeque<String>,
 }
 
 enum End {
-    /// The thread has to end; whether everything was delivered.
+    /// The thread has to end; `true` when everything was delivered.
     Stop(bool),
-    Lost(Trouble),
+    Lost(Failure),
 }
 
 impl Driver {
-    /// Connects again and again until told to stop; whether everything was delivered then.
+    /// Reconnects until stopped. Returns `true` when everything was delivered.
     async fn work(&mut self) -> bool {
         loop {
             let mut session = Session::default();
             let end = self.connection(&mut session).await;
             let now = Instant::now();
-            let hung_up = matches!(&end, End::Lost(trouble) if matches!(trouble.kind, Kind::Closed | Kind::Reset));
+            let by_broker =
+                matches!(&end, End::Lost(failure) if matches!(failure.kind, FailureKind::Closed | FailureKind::Reset));
             let (idle, loss) = {
                 let queue = &mut self.shared.lock().queue;
-                (session.acknowledged && queue.under_way() == 0, queue.lost(now, hung_up))
+                (session.acknowledged && queue.in_flight_count() == 0, queue.disconnected(now, by_broker))
             };
             self.shared.changed.notify_all();
-            let trouble = match end {
+            let failure = match end {
                 End::Stop(clean) => return clean,
-                End::Lost(trouble) => trouble,
+                End::Lost(failure) => failure,
             };
             if let Some((topic, bytes)) = loss.abandoned {
                 tracing::error!(
-                    "a message of {bytes} bytes for {topic} was given up: the broker at {} hangs up on it each time",
+                    "a message of {bytes} bytes for {topic} was given up: the broker at {} closes the connection at each attempt",
                     self.broker
                 );
             }
             self.away_since.get_or_insert(now);
-            if trouble.kind == Kind::ClientId
+            if failure.kind == FailureKind::ClientId
                 && let Some(short) = self.short_id.take()
             {
-                tracing::warn!("MQTT broker {}: {}; trying {short:?} now", self.broker, trouble.words);
+                tracing::warn!("MQTT broker {}: {}; trying {short:?} now", self.broker, failure.words);
                 self.link.rename(&short);
                 self.options.client_id = short;
                 continue;
             }
             let ended = session.connected.map(|since| Ended { lived: now.saturating_duration_since(since), idle });
-            let verdict = self.link.failed(&trouble, ended, now);
-            match verdict.tell {
-                Some((Volume::Warn, words)) => tracing::warn!("MQTT broker {}: {words}; trying again", self.broker),
-                Some((Volume::Error, words)) => tracing::error!("MQTT broker {}: {words}", self.broker),
-                None => tracing::debug!("MQTT broker {}: {}", self.broker, trouble.words),
+            let retry = self.link.failed(&failure, ended, now);
+            match retry.tell {
+                Some((Severity::Warn, words)) => tracing::warn!("MQTT broker {}: {words}; trying again", self.broker),
+                Some((Severity::Error, words)) => tracing::error!("MQTT broker {}: {words}", self.broker),
+                None => tracing::debug!("MQTT broker {}: {}", self.broker, failure.words),
             }
-            if !self.pause(verdict.pause, &trouble).await {
+            if !self.pause(retry.pause, &failure).await {
                 return false;
             }
         }
     }
 
-    /// Waits before the next attempt; `false` when there will be none: a stop waits for events only while the next
+    /// Waits before the next attempt. Returns `false` when there will be none: a stop waits for events only while the next
     /// attempt may succeed.
-    async fn pause(&mut self, pause: Duration, trouble: &Trouble) -> bool {
+    async fn pause(&mut self, pause: Duration, failure: &Failure) -> bool {
         let until = Instant::now() + pause;
         loop {
             let now = Instant::now();
             let stopping = self.stopping();
             let until = match stopping {
-                Some((deadline, owes)) if now >= deadline || !owes || !trouble.may_pass() => return false,
+                Some((deadline, owes)) if now >= deadline || !owes || !failure.may_pass() => return false,
                 Some((deadline, _)) => until.min(now + HURRY * (1 << self.hurried.min(6))).min(deadline),
                 None => until,
             };
@@ -176,10 +178,10 @@ impl Driver {
         }
     }
 
-    /// When the thread has to end, and whether events wait that would be lost.
+    /// Deadline of a requested stop, and `true` while events wait that would be lost.
     fn stopping(&self) -> Option<(Instant, bool)> {
         let state = self.shared.lock();
-        state.stop.map(|deadline| (deadline, state.queue.owes()))
+        state.stop.map(|deadline| (deadline, state.queue.owes_events()))
     }
 
     async fn connection(&mut self, session: &mut Session) -> End {
@@ -198,18 +200,18 @@ impl Driver {
                 Event::Incoming(Packet::SubAck(ack)) => {
                     let filter = session.asked.pop_front().unwrap_or_default();
                     if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
-                        tracing::error!("MQTT broker {}: it does not let us subscribe to {filter}", self.broker);
+                        tracing::error!("MQTT broker {}: the subscription to {filter} is refused", self.broker);
                     }
                 }
                 Event::Written(packet_id) => {
                     let now = Instant::now();
                     let mut state = self.shared.lock();
-                    if let Some(origin) = state.queue.written(packet_id, now) {
-                        state.latency.record(origin, now);
+                    if let Some(timing) = state.queue.written(packet_id, now) {
+                        state.latency.record(timing, now);
                     }
                 }
                 Event::Disconnected => return End::Stop(true),
-                Event::Skipped(skipped) => self.read_over(skipped),
+                Event::Skipped(skipped) => self.log_skipped(skipped),
                 Event::Incoming(_) => {}
             }
             if let Err(end) = self.tend(&client, session) {
@@ -219,15 +221,15 @@ impl Driver {
         }
     }
 
-    /// Waits for the next event, and looks after the queue whenever something is due meanwhile. The poll is never cancelled
-    /// half-way: an attempt to connect would begin anew.
+    /// Waits for the next event, and serves the queue whenever something is due meanwhile. The poll is never cancelled, because
+    /// an attempt to connect would start over.
     async fn next_event(&mut self, client: &Client, wire: &mut Wire, session: &mut Session) -> Result<Event, End> {
         let mut poll = pin!(wire.poll());
         loop {
             select! {
                 biased;
                 event = &mut poll => {
-                    return event.map_err(|failure| End::Lost(Trouble::of(&failure, &self.options.client_id)));
+                    return event.map_err(|failure| End::Lost(Failure::of(&failure, &self.options.client_id)));
                 }
                 () = self.shared.wake.notified() => {}
                 () = sleep(self.due()) => {}
@@ -236,11 +238,11 @@ impl Driver {
         }
     }
 
-    /// How long nothing needs to be looked at, unless something happens.
+    /// Time until something is due.
     fn due(&self) -> Duration {
         let state = self.shared.lock();
         let mut due = Duration::from_secs(1);
-        if state.inboxes.iter().any(super::Inbox::waiting) {
+        if state.inboxes.iter().any(Inbox::waiting) {
             due = Duration::from_millis(20);
         }
         if let Some(deadline) = state.stop {
@@ -275,7 +277,7 @@ impl Driver {
         }
     }
 
-    /// Does whatever is due: hands over packets, subscribes, passes on what came in, says good-bye.
+    /// Does everything that is due: submits packets, subscribes, delivers received messages, disconnects.
     fn tend(&self, client: &Client, session: &mut Session) -> Result<(), End> {
         let now = Instant::now();
         let mut guard = self.shared.lock();
@@ -285,44 +287,47 @@ impl Driver {
             return Err(End::Stop(false));
         }
         if session.connected.is_none() {
-            return if deadline.is_some() && !state.queue.owes() { Err(End::Stop(false)) } else { Ok(()) };
+            return if deadline.is_some() && !state.queue.owes_events() { Err(End::Stop(false)) } else { Ok(()) };
         }
         if state.queue.unacknowledged_for(now).is_some_and(|waiting| waiting > ACKNOWLEDGE) {
-            return Err(End::Lost(Trouble::new(Kind::Silent, "the broker does not acknowledge what it is sent")));
+            return Err(End::Lost(Failure::new(
+                FailureKind::Silent,
+                "the broker does not acknowledge what it is sent",
+            )));
         }
         pass_on(state, client, session);
         if !state.subscribed {
-            subscribe(state, client, session).map_err(|_| stuck())?;
+            subscribe(state, client, session).map_err(|_| queue_full())?;
         }
         if deadline.is_some() && state.queue.settled() {
-            self.farewell(state, client, session, now)?;
+            self.send_offline(state, client, session, now)?;
         }
         while let Some(packet) = state.queue.next(now) {
             let qos = if packet.acknowledged { QoS::AtLeastOnce } else { QoS::AtMostOnce };
-            client.publish(packet.topic, qos, packet.retain, packet.payload).map_err(|_| stuck())?;
+            client.publish(packet.topic, qos, packet.retain, packet.payload).map_err(|_| queue_full())?;
         }
         Ok(())
     }
 
-    /// Everything is delivered and we are to stop: `offline`, and when that is acknowledged too, DISCONNECT.
-    fn farewell(&self, state: &mut State, client: &Client, session: &mut Session, now: Instant) -> Result<(), End> {
+    /// Ends a connection after everything is delivered: `offline`, and after its acknowledgement DISCONNECT.
+    fn send_offline(&self, state: &mut State, client: &Client, session: &mut Session, now: Instant) -> Result<(), End> {
         if session.disconnecting {
             return Ok(());
         }
-        if let (Some(topic), false) = (&self.state_topic, session.farewell) {
-            session.farewell = true;
+        if let (Some(topic), false) = (&self.state_topic, session.offline_queued) {
+            session.offline_queued = true;
             let offline = json(&NodeState::Offline);
-            let message = Message { topic: topic.clone(), payload: offline, class: Class::State, origin: None };
-            // The topic was accepted for `online` before: it is for `offline`.
+            let message = Message { topic: topic.clone(), payload: offline, class: Class::State, timing: None };
+            // The topic was accepted for `online`, so it is valid for `offline`.
             let _ = state.queue.push(message, now);
             return Ok(());
         }
         session.disconnecting = true;
-        client.disconnect().map_err(|_| stuck())
+        client.disconnect().map_err(|_| queue_full())
     }
 
-    /// A message on something we subscribed to was too large: the topic is told once.
-    fn read_over(&mut self, skipped: Skipped) {
+    /// Logs the topic of an oversize message once.
+    fn log_skipped(&mut self, skipped: Skipped) {
         let Skipped { topic, bytes, .. } = skipped;
         self.shared.lock().queue.received(1);
         if self.large.contains(&topic) || self.large.len() >= LARGE_TOPICS {
@@ -331,7 +336,7 @@ impl Driver {
         }
         let most = self.options.packet_bytes;
         tracing::warn!(
-            "MQTT broker {}: a message of {bytes} bytes on {topic:?} is over mqtt.max_packet_bytes = {most} and was read over; \
+            "MQTT broker {}: a message of {bytes} bytes on {topic:?} is over mqtt.max_packet_bytes = {most} and was skipped; \
              if it is retained, publish an empty one there",
             self.broker
         );
@@ -351,7 +356,7 @@ impl Driver {
     }
 }
 
-/// Gives readers what they have room for, and gives up the subscriptions of readers that went away.
+/// Delivers messages to readers with room, and ends the subscriptions of dropped readers.
 fn pass_on(state: &mut State, client: &Client, session: &mut Session) {
     let mut gone = Vec::new();
     state.inboxes.retain_mut(|inbox| {
@@ -364,15 +369,15 @@ fn pass_on(state: &mut State, client: &Client, session: &mut Session) {
     for filter in gone {
         if !state.inboxes.iter().any(|inbox| inbox.filter() == filter) {
             session.filters.retain(|asked| *asked != filter);
-            // If it cannot be sent, messages that nobody wants keep coming until the next connection: harmless.
+            // Without it, unwanted messages arrive until the next connection, which is harmless.
             let _ = client.unsubscribe(&filter);
         }
     }
 }
 
-/// Asks for every inbox's filter. Filters asked for before are asked for again, which brings their retained messages
-/// again, so only new ones are sent on a connection that has some already.
-fn subscribe(state: &mut State, client: &Client, session: &mut Session) -> Result<(), Stuck> {
+/// Subscribes to every inbox's filter. A repeated SUBSCRIBE would deliver retained messages again, so a connection sends it only
+/// for new filters.
+fn subscribe(state: &mut State, client: &Client, session: &mut Session) -> Result<(), RequestQueueFull> {
     for inbox in &state.inboxes {
         if !session.filters.iter().any(|filter| filter == inbox.filter()) {
             client.subscribe(inbox.filter())?;
@@ -384,12 +389,12 @@ fn subscribe(state: &mut State, client: &Client, session: &mut Session) -> Resul
     Ok(())
 }
 
-/// The channel cannot be full by what the queue hands over; if it is, a new connection is needed.
-fn stuck() -> End {
-    End::Lost(Trouble::new(Kind::Silent, "the connection takes no more requests"))
+/// The channel holds more than the queue submits; if it is full all the same, a new connection is needed.
+fn queue_full() -> End {
+    End::Lost(Failure::new(FailureKind::Silent, "the connection takes no more requests"))
 }
 
-/// Different for each node and start; only keeps nodes from connecting at the same moment.
+/// Differs for each node and start, so that nodes do not connect at the same moment.
 fn seed(client_id: &str) -> u64 {
     std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), client_id)
 }

@@ -1,4 +1,5 @@
-//! What went wrong with the connection, when to try again and what to tell. Pure: errors and times in, decisions out.
+//! Classification of connection failures, the back-off after them, and their log messages. Pure: errors and times in, decisions
+//! out.
 //!
 //! ```text
 //!            ┌────────────── back-off, growing ◀──────────────┐
@@ -13,92 +14,117 @@ use std::time::{Duration, Instant};
 
 use rumqttc::ConnectReturnCode;
 
-use super::wire::Failure;
+use super::wire::WireError;
 
 /// First and longest pause between two attempts.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-/// A connection that lived this long was a good one.
+/// Lifetime of a good connection.
 const GOOD: Duration = Duration::from_secs(10);
-/// The same trouble is told again after this time, and no kind of trouble more often than [`QUIET`].
+/// Time until the same failure is logged again; any kind of failure is logged at most once per [`QUIET`].
 const REMIND: Duration = Duration::from_secs(600);
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Kind of trouble.
+/// Kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum FailureKind {
     /// The broker's name could not be resolved.
     Name,
-    /// Nothing listens there.
+    /// Nothing listens at the address.
     Refused,
-    /// No way to it, or no answer.
+    /// No route to the broker, or no answer.
     Unreachable,
     /// TLS failed.
-    Tls,
-    /// User name or password.
+    Tls(TlsFailure),
+    /// User name or password is wrong.
     Credentials,
-    /// The broker does not take the client id.
+    /// The broker refuses the client id.
     ClientId,
-    /// The broker does not let us in for another reason.
+    /// The broker refuses the connection for another reason.
     Rejected,
-    /// The broker, or something between, closed the connection.
+    /// The broker, or a device in between, closed the connection.
     Closed,
     /// The connection broke: the network, or a broker that closed it in the middle of a message.
     Reset,
-    /// The broker stopped answering.
+    /// The broker does not answer any more.
     Silent,
-    /// What was received is not MQTT 3.1.1.
+    /// The other side does not speak MQTT 3.1.1.
     Protocol,
 }
 
-/// Why an attempt or a connection ended.
+/// Cause of a TLS failure; each has a remedy of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TlsFailure {
+    /// The broker's certificate has expired, by this computer's clock.
+    Expired,
+    /// The broker's certificate is not valid yet, by this computer's clock.
+    NotYetValid,
+    /// The broker's certificate is for another name.
+    NameMismatch,
+    /// The configured authority did not sign the broker's certificate.
+    Untrusted,
+    /// The port speaks plain MQTT.
+    PlainPort,
+    /// The port speaks TLS, and the connection is configured without.
+    TlsPort,
+    /// Any other cause.
+    Other,
+}
+
+/// A failed attempt, or the end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
-    /// Its kind.
-    pub kind: Kind,
-    /// For people.
+pub struct Failure {
+    /// Kind of the failure.
+    pub kind: FailureKind,
+    /// Message for people.
     pub words: String,
 }
 
-impl Trouble {
-    /// Trouble of a kind.
-    pub fn new(kind: Kind, words: impl Into<String>) -> Self {
-        Trouble { kind, words: words.into() }
+impl Failure {
+    /// A failure with its message.
+    pub fn new(kind: FailureKind, words: impl Into<String>) -> Self {
+        Failure { kind, words: words.into() }
     }
 
-    /// What it means that a connection as `client_id` could not be made, or ended.
-    pub fn of(failure: &Failure, client_id: &str) -> Self {
+    /// Classifies the end of an attempt or a connection as `client_id`.
+    pub fn of(failure: &WireError, client_id: &str) -> Self {
         match failure {
-            Failure::Name(e) => Trouble::new(Kind::Name, format!("the broker's name cannot be resolved: {e}")),
-            Failure::Connect(e) => Self::of_connect(e),
-            Failure::Tls(e) => Trouble::new(Kind::Tls, format!("TLS failed: {}", tls_words(e))),
-            Failure::NoAnswer => Trouble::new(Kind::Unreachable, "no answer"),
-            Failure::Silent => Trouble::new(Kind::Silent, "the broker stopped answering"),
-            Failure::NotTaken => Trouble::new(Kind::Silent, "the broker takes no more data"),
-            Failure::Refused(code) => Self::of_code(*code, client_id),
-            Failure::Closed => Trouble::new(Kind::Closed, "the broker closed the connection"),
-            Failure::Broken(e) => Trouble::new(Kind::Reset, format!("the connection broke: {e}")),
-            Failure::Protocol(what) => {
-                Trouble::new(Kind::Protocol, format!("the other side does not follow MQTT 3.1.1: {what}"))
+            WireError::Name(e) => Failure::new(FailureKind::Name, format!("the broker's name cannot be resolved: {e}")),
+            WireError::Connect(e) => Self::of_connect(e),
+            WireError::Tls(e) => {
+                let (cause, words) = tls_failure(e);
+                Failure::new(FailureKind::Tls(cause), format!("TLS failed: {words}"))
+            }
+            WireError::NoAnswer => Failure::new(FailureKind::Unreachable, "no answer"),
+            WireError::Silent => Failure::new(FailureKind::Silent, "the broker stopped answering"),
+            WireError::NotTaken => Failure::new(FailureKind::Silent, "the broker takes no more data"),
+            WireError::Refused(code) => Self::of_code(*code, client_id),
+            WireError::Closed => Failure::new(FailureKind::Closed, "the broker closed the connection"),
+            WireError::Broken(e) => Failure::new(FailureKind::Reset, format!("the connection broke: {e}")),
+            WireError::Protocol(what) => {
+                Failure::new(FailureKind::Protocol, format!("the other side does not follow MQTT 3.1.1: {what}"))
             }
         }
     }
 
-    /// Whether another attempt in a moment could end differently.
+    /// `true` when a retry may succeed.
     pub fn may_pass(&self) -> bool {
-        !matches!(self.kind, Kind::Tls | Kind::Credentials | Kind::ClientId | Kind::Protocol)
+        !matches!(
+            self.kind,
+            FailureKind::Tls(_) | FailureKind::Credentials | FailureKind::ClientId | FailureKind::Protocol
+        )
     }
 
-    /// The return codes of CONNACK (MQTT 3.1.1, section 3.2.2.3) for people.
+    /// Return codes of CONNACK (MQTT 3.1.1, section 3.2.2.3).
     fn of_code(code: ConnectReturnCode, client_id: &str) -> Self {
         match code {
             ConnectReturnCode::Success => {
-                Trouble::new(Kind::Protocol, "the broker refuses the connection without a reason")
+                Failure::new(FailureKind::Protocol, "the broker refuses the connection without a reason")
             }
             ConnectReturnCode::RefusedProtocolVersion => {
-                Trouble::new(Kind::Rejected, "the broker does not speak MQTT 3.1.1 (return code 1)")
+                Failure::new(FailureKind::Rejected, "the broker does not speak MQTT 3.1.1 (return code 1)")
             }
-            ConnectReturnCode::BadClientId => Trouble::new(
-                Kind::ClientId,
+            ConnectReturnCode::BadClientId => Failure::new(
+                FailureKind::ClientId,
                 format!(
                     "the broker does not accept the client id {client_id:?} ({} characters; return code 2): set mqtt.client_id, \
                      or a shorter node.name (brokers have to take up to 23 letters and digits)",
@@ -106,15 +132,15 @@ impl Trouble {
                 ),
             ),
             ConnectReturnCode::ServiceUnavailable => {
-                Trouble::new(Kind::Rejected, "the broker is not ready to serve (return code 3)")
+                Failure::new(FailureKind::Rejected, "the broker is not ready to serve (return code 3)")
             }
-            ConnectReturnCode::BadUserNamePassword => Trouble::new(
-                Kind::Credentials,
+            ConnectReturnCode::BadUserNamePassword => Failure::new(
+                FailureKind::Credentials,
                 "the broker does not accept this user name and password (return code 4)",
             ),
-            ConnectReturnCode::NotAuthorized => Trouble::new(
-                Kind::Credentials,
-                "the broker does not let us in: user name or password wrong or missing (return code 5)",
+            ConnectReturnCode::NotAuthorized => Failure::new(
+                FailureKind::Credentials,
+                "the broker refuses access: user name or password wrong or missing (return code 5)",
             ),
         }
     }
@@ -122,52 +148,52 @@ impl Trouble {
     fn of_connect(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionRefused => {
-                Trouble::new(Kind::Refused, "connection refused: no broker listens there")
+                Failure::new(FailureKind::Refused, "connection refused: no broker listens there")
             }
-            _ => Trouble::new(Kind::Unreachable, error.to_string()),
+            _ => Failure::new(FailureKind::Unreachable, error.to_string()),
         }
     }
 }
 
-/// How loud something is to be told.
+/// Log level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Volume {
-    /// Recovered by itself, nothing lost so far.
+pub enum Severity {
+    /// Recovered, nothing lost so far.
     Warn,
     /// A person is needed.
     Error,
 }
 
-/// How a connection that had been made ended.
+/// End of an established connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// How long it lived.
+    /// Lifetime.
     pub lived: Duration,
-    /// Something was acknowledged, and nothing was waiting for its acknowledgement.
+    /// Something was acknowledged, and nothing was in flight.
     pub idle: bool,
 }
 
-/// What to do after trouble.
+/// Reaction to a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// How long to wait before the next attempt.
+pub struct Retry {
+    /// Wait before the next attempt.
     pub pause: Duration,
-    /// What to log, unless it was told lately.
-    pub tell: Option<(Volume, String)>,
+    /// Log message, unless it was logged lately.
+    pub tell: Option<(Severity, String)>,
 }
 
-/// Remembers how the connection has been doing.
+/// History of the connection.
 #[derive(Debug)]
 pub struct Link {
     client_id: String,
     random: u64,
     /// Failures since the last good connection.
     failures: u32,
-    /// Connections in order that the broker closed within [`GOOD`], in a row.
+    /// Connections in a row that were closed by the broker within [`GOOD`] without a message in flight.
     kicked: u32,
-    last: Option<Kind>,
-    /// When each kind was told last.
-    told: Vec<(Kind, Instant)>,
+    last: Option<FailureKind>,
+    /// Time of the last log message of each kind.
+    told: Vec<(FailureKind, Instant)>,
     told_takeover: Option<Instant>,
 }
 
@@ -185,20 +211,20 @@ impl Link {
         }
     }
 
-    /// The client id from now on.
+    /// Sets the client id.
     pub fn rename(&mut self, client_id: &str) {
         self.client_id = client_id.into();
     }
 
-    /// An attempt failed, or a connection ended.
-    pub fn failed(&mut self, trouble: &Trouble, ended: Option<Ended>, now: Instant) -> Verdict {
+    /// Notes a failed attempt or the end of a connection.
+    pub fn failed(&mut self, failure: &Failure, ended: Option<Ended>, now: Instant) -> Retry {
         let short = ended.is_some_and(|ended| ended.lived < GOOD);
         if let Some(ended) = ended {
-            // Another client of our id has the broker close a connection that was in order. One that breaks is the
-            // network's; one that is closed with a message on its way may be closed because of the message.
-            match (short, trouble.kind) {
-                (true, Kind::Closed) if ended.idle => self.kicked += 1,
-                (true, Kind::Closed) => {}
+            // For another client with our id, the broker closes an idle connection. A connection that breaks is the network's
+            // fault; one closed with a message in flight may be closed because of the message.
+            match (short, failure.kind) {
+                (true, FailureKind::Closed) if ended.idle => self.kicked += 1,
+                (true, FailureKind::Closed) => {}
                 _ => self.kicked = 0,
             }
             if !short {
@@ -207,10 +233,10 @@ impl Link {
         }
         let pause = self.pause();
         self.failures = self.failures.saturating_add(1);
-        Verdict { pause, tell: self.tell(trouble, now) }
+        Retry { pause, tell: self.tell(failure, now) }
     }
 
-    fn tell(&mut self, trouble: &Trouble, now: Instant) -> Option<(Volume, String)> {
+    fn tell(&mut self, failure: &Failure, now: Instant) -> Option<(Severity, String)> {
         let due = |at: Option<Instant>, after| at.is_none_or(|at| now.saturating_duration_since(at) >= after);
         if self.kicked >= 2 && due(self.told_takeover, REMIND) {
             self.told_takeover = Some(now);
@@ -222,24 +248,24 @@ impl Link {
                 GOOD.as_secs(),
                 self.kicked
             );
-            return Some((Volume::Error, words));
+            return Some((Severity::Error, words));
         }
-        let same = self.last == Some(trouble.kind);
-        self.last = Some(trouble.kind);
-        let at = self.told.iter().find(|(kind, _)| *kind == trouble.kind).map(|(_, at)| *at);
+        let same = self.last == Some(failure.kind);
+        self.last = Some(failure.kind);
+        let at = self.told.iter().find(|(kind, _)| *kind == failure.kind).map(|(_, at)| *at);
         if !due(at, if same { REMIND } else { QUIET }) {
             return None;
         }
-        self.told.retain(|(kind, _)| *kind != trouble.kind);
-        self.told.push((trouble.kind, now));
-        Some((Volume::Warn, trouble.words.clone()))
+        self.told.retain(|(kind, _)| *kind != failure.kind);
+        self.told.push((failure.kind, now));
+        Some((Severity::Warn, failure.words.clone()))
     }
 
-    /// Doubles with each failure up to the longest pause; of that a random share between one half and the whole.
+    /// Doubles with each failure up to the longest pause; a random factor between one half and one spreads the attempts.
     fn pause(&mut self) -> Duration {
         let (first, longest) = PAUSE;
         let full = first.saturating_mul(1 << self.failures.min(16)).min(longest);
-        // xorshift64 (Marsaglia 2003): enough to keep nodes apart.
+        // xorshift64 (Marsaglia 2003): sufficient to spread nodes in time.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
@@ -248,35 +274,38 @@ impl Link {
     }
 }
 
-/// For people, with a word that says which remedy it is: expired, not valid yet, another name, not trusted, no TLS there.
-fn tls_words(error: &io::Error) -> String {
+/// Cause and message of a TLS failure.
+fn tls_failure(error: &io::Error) -> (TlsFailure, String) {
     // rustls hands its own errors through as I/O errors.
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(why)) => certificate_words(why),
+        Some(rustls::Error::InvalidCertificate(why)) => certificate_failure(why),
         Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => {
-            "no TLS there: what answers is not encrypted".into()
+            (TlsFailure::PlainPort, "no TLS there: the answer is not encrypted".into())
         }
-        Some(rustls::Error::AlertReceived(alert)) => format!("the broker refuses it: {alert:?} (its log says more)"),
-        _ => error.to_string(),
+        Some(rustls::Error::AlertReceived(alert)) => {
+            (TlsFailure::Other, format!("the broker refuses it: {alert:?} (its log says more)"))
+        }
+        _ => (TlsFailure::Other, error.to_string()),
     }
 }
 
-fn certificate_words(why: &rustls::CertificateError) -> String {
+fn certificate_failure(why: &rustls::CertificateError) -> (TlsFailure, String) {
     use rustls::CertificateError as E;
     match why {
         E::Expired | E::ExpiredContext { .. } => {
-            "the broker's certificate has expired, by this computer's clock".into()
+            (TlsFailure::Expired, "the broker's certificate has expired, by this computer's clock".into())
         }
         E::NotValidYet | E::NotValidYetContext { .. } => {
-            "the broker's certificate is not valid yet, by this computer's clock".into()
+            (TlsFailure::NotYetValid, "the broker's certificate is not valid yet, by this computer's clock".into())
         }
         E::NotValidForName | E::NotValidForNameContext { .. } => {
-            format!("the broker's certificate is for another name than mqtt.host: {why}")
+            (TlsFailure::NameMismatch, format!("the broker's certificate is for another name than mqtt.host: {why}"))
         }
-        E::UnknownIssuer | E::BadSignature => {
-            "the broker's certificate is not trusted: the authority in mqtt.tls.ca_file did not sign it".into()
-        }
-        other => format!("the broker's certificate is not accepted: {other}"),
+        E::UnknownIssuer | E::BadSignature => (
+            TlsFailure::Untrusted,
+            "the broker's certificate is not trusted: the authority in mqtt.tls.ca_file did not sign it".into(),
+        ),
+        other => (TlsFailure::Other, format!("the broker's certificate is not accepted: {other}")),
     }
 }
 

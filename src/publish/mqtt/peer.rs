@@ -1,5 +1,5 @@
-//! What speaks at an address, where a connection failed in a way that leaves it open: TLS on a port taken for plain, or plain
-//! MQTT on one taken for TLS. For people who set a board up; the daemon itself never asks.
+//! Detection of the protocol at a port after an ambiguous failure: TLS on a port configured as plain, or plain MQTT on one
+//! configured for TLS. For setup and diagnosis; the daemon itself never probes.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
@@ -9,27 +9,27 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
-/// How long the other side may take for each step.
+/// Time for each step of the other side.
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// An MQTT 3.1.1 CONNECT (standard, section 3.1) without a client id, with a clean session.
 const CONNECT: [u8; 14] = [0x10, 12, 0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 10, 0, 0];
-/// First byte of the answer to it.
+/// First byte of the answer.
 const CONNACK: u8 = 0x20;
-/// First bytes of TLS records with which a server answers (RFC 8446, section 5.1): alert and handshake.
+/// First bytes of a server's TLS records (RFC 8446, section 5.1): alert and handshake.
 const TLS_RECORDS: [u8; 2] = [0x15, 0x16];
 
-/// Whether TLS is spoken there; `false` also where nothing is said within 4 s.
+/// `true` when the port speaks TLS; `false` also without an answer within 4 s.
 pub fn speaks_tls(host: &str, port: u16) -> bool {
     hello(host).is_some_and(|hello| answer(host, port, &hello).is_some_and(|first| TLS_RECORDS.contains(&first)))
 }
 
-/// Whether MQTT without TLS is spoken there; `false` also where nothing is said within 4 s.
+/// `true` when the port speaks MQTT without TLS; `false` also without an answer within 4 s.
 pub fn speaks_plain(host: &str, port: u16) -> bool {
     answer(host, port, &CONNECT) == Some(CONNACK)
 }
 
-/// Whether a connection is taken there within 4 s.
+/// `true` when the port accepts a connection within 4 s.
 pub fn listens(host: &str, port: u16) -> bool {
     connect(host, port).is_some()
 }
@@ -48,7 +48,7 @@ fn hello(host: &str) -> Option<Vec<u8>> {
 fn connect(host: &str, port: u16) -> Option<TcpStream> {
     let (found, addresses) = mpsc::sync_channel(1);
     let name = host.to_owned();
-    // A resolver cannot be interrupted: a thread that outlives its answer only finds the channel closed.
+    // A resolver cannot be interrupted: a thread that outlives its deadline finds the channel closed.
     std::thread::spawn(move || {
         let address = (name.as_str(), port).to_socket_addrs().ok().and_then(|mut all| all.next());
         let _nobody_waits = found.send(address);
@@ -57,7 +57,7 @@ fn connect(host: &str, port: u16) -> Option<TcpStream> {
     TcpStream::connect_timeout(&address, ANSWER).ok()
 }
 
-/// The first byte that comes back for `bytes`.
+/// The first byte of the answer to `bytes`.
 fn answer(host: &str, port: u16, bytes: &[u8]) -> Option<u8> {
     let mut stream = connect(host, port)?;
     stream.set_read_timeout(Some(ANSWER)).ok()?;

@@ -1,5 +1,5 @@
-//! From `[mqtt]` to what the client library wants: address, credentials, certificates. Everything that can be wrong with
-//! a file is found here, before a connection is tried.
+//! From `[mqtt]` to the client library's options: address, credentials, certificates. All errors of files are found here, before
+//! a connection is tried.
 
 use std::net::Ipv6Addr;
 use std::path::Path;
@@ -14,13 +14,13 @@ use super::wire::Options;
 use crate::publish::{Config, PublishError, TlsConfig};
 use crate::sys;
 
-/// A larger file holds neither a password nor certificates; a computer's whole list of authorities has 250 kB.
+/// Largest password or certificate file; a computer's whole list of authorities has 250 kB.
 const MOST_BYTES: u64 = 8 << 20;
 
-/// For a connection to be made, and for the socket to take one packet.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Timeout of a connection attempt, and of the socket taking one packet.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The options of each connection. `will` is topic and payload.
+/// Options of each connection. `will` is topic and payload.
 ///
 /// # Errors
 /// [`PublishError`] naming the file or key.
@@ -55,14 +55,14 @@ pub(crate) fn options(
         keep_alive: Duration::from_secs(u64::from(config.keep_alive_s.max(1))),
         packet_bytes: config.max_packet_bytes,
         tls: config.tls.as_ref().map(client_config).transpose()?.map(Arc::new),
-        patience: PATIENCE,
+        timeout: TIMEOUT,
     })
 }
 
 /// Name of the credential that the unit loads from `/etc/leptond/mqtt-password`.
 const CREDENTIAL: &str = "mqtt-password";
 
-/// As configured; where nothing is, what the service manager hands over as a credential.
+/// The configured password, else the credential of the service manager.
 fn password(config: &Config) -> Result<String, PublishError> {
     let Some(path) = &config.password_file else {
         let dir = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|_| config.password.is_empty());
@@ -75,8 +75,8 @@ fn password(config: &Config) -> Result<String, PublishError> {
     }
 }
 
-/// The first line of the credential in `dir`; empty where there is none, or an empty one, which stands for a file that was never
-/// written.
+/// The first line of the credential in `dir`; empty for a missing credential or an empty one, which stands for a file that was
+/// never written.
 fn credential(dir: &Path, username: &str) -> Result<String, PublishError> {
     let path = dir.join(CREDENTIAL);
     let text = match sys::file::read_text(&path, MOST_BYTES) {
@@ -94,8 +94,7 @@ fn credential(dir: &Path, username: &str) -> Result<String, PublishError> {
     Ok(line.to_owned())
 }
 
-/// Whether the password that the service manager handed over goes through the network in the clear. One from the configuration
-/// is told with its other warnings.
+/// `true` when the service manager's password is sent unencrypted. A password of the configuration has a warning of its own.
 pub(crate) fn credential_in_the_clear(config: &Config, options: &Options) -> bool {
     let configured = !config.password.is_empty() || config.password_file.is_some();
     let given = options.login.as_ref().is_some_and(|(_, password)| !password.is_empty());

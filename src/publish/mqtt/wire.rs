@@ -1,8 +1,7 @@
 //! One connection to a broker: bytes to packets and back, acknowledgements, keep-alive.
 //!
-//! The packets and the rules of the protocol are rumqttc's (`MqttState`). The stream is our own, because rumqttc ends the
-//! connection at a message that is larger than it takes, and a retained one would do so at every connection: here such a
-//! message is read over and told.
+//! Packets and protocol rules are rumqttc's (`MqttState`). The stream is our own, because rumqttc ends the connection at an
+//! oversize message, and a retained one would do so at every connection: here such a message is skipped and reported.
 
 mod frames;
 
@@ -26,14 +25,14 @@ use tokio::time::{Instant, sleep_until, timeout};
 pub use frames::Skipped;
 use frames::{Frame, Frames, Malformed};
 
-/// QoS 1 messages on their way: more than a [`Queue`](crate::publish::queue::Queue) has, so that packet ids do not collide.
+/// QoS 1 messages in flight: more than a [`Queue`](crate::publish::queue::Queue) has, so that packet ids do not collide.
 const INFLIGHT: u16 = 256;
 /// Bytes read from the socket at a time.
 const CHUNK: usize = 16 << 10;
-/// Packets that wait to be looked at, above which no more are read.
+/// Unprocessed packets at which reading stops.
 const WAITING: usize = 100;
 
-/// What a connection is made with.
+/// Options of a connection.
 #[derive(Clone)]
 pub(crate) struct Options {
     /// Name or address of the broker.
@@ -46,19 +45,19 @@ pub(crate) struct Options {
     pub(crate) login: Option<(String, String)>,
     /// Topic and payload of the will: QoS 1, retained.
     pub(crate) will: Option<(String, Vec<u8>)>,
-    /// Between two pings.
+    /// Interval of pings.
     pub(crate) keep_alive: Duration,
     /// Largest packet in bytes, in and out.
     pub(crate) packet_bytes: usize,
     /// Encryption.
     pub(crate) tls: Option<Arc<ClientConfig>>,
-    /// For the connection to be made, and for the socket to take a packet.
-    pub(crate) patience: Duration,
+    /// Timeout of the connection attempt, and of the socket taking a packet.
+    pub(crate) timeout: Duration,
 }
 
-/// Why a connection could not be made, or ended.
+/// A connection could not be made, or ended.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum WireError {
     /// The broker's name has no address.
     #[error("no address: {0}")]
     Name(#[source] io::Error),
@@ -68,10 +67,10 @@ pub enum Failure {
     /// No TLS session.
     #[error("TLS: {0}")]
     Tls(#[source] io::Error),
-    /// Nothing came in time.
+    /// No answer in time.
     #[error("no answer")]
     NoAnswer,
-    /// A ping was not answered in time, and nothing else came.
+    /// No answer to a ping in time, nor anything else.
     #[error("no answer to a ping")]
     Silent,
     /// The socket took nothing in time.
@@ -86,60 +85,66 @@ pub enum Failure {
     /// The connection broke.
     #[error("{0}")]
     Broken(#[source] io::Error),
-    /// What came is not MQTT 3.1.1, or not now.
+    /// A packet that is not MQTT 3.1.1, or unexpected.
     #[error("{0}")]
     Protocol(String),
 }
 
-/// What happened.
+/// Event of a connection.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// The broker let us in.
+    /// The broker accepted the connection.
     Connected,
-    /// A packet came in.
+    /// A packet was received.
     Incoming(Packet),
-    /// A PUBLISH with this packet id (0 = QoS 0) was given to the socket.
+    /// A PUBLISH with this packet id (0 = QoS 0) was written to the socket.
     Written(u16),
-    /// DISCONNECT was given to the socket.
+    /// DISCONNECT was written to the socket.
     Disconnected,
-    /// A message was read over.
+    /// An oversize message was skipped.
     Skipped(Skipped),
 }
 
-/// Where requests to a [`Wire`] are left. None of them waits.
+/// Sends requests to a [`Wire`] without waiting.
 pub(crate) struct Client {
     requests: mpsc::Sender<Request>,
 }
 
-/// A request could not be taken: the wire is stuck, or gone.
+/// The request queue is full, or the wire is gone.
 #[derive(Debug)]
-pub(crate) struct Stuck;
+pub(crate) struct RequestQueueFull;
 
 impl Client {
     /// Publishes a message.
-    pub(crate) fn publish(&self, topic: String, qos: QoS, retain: bool, payload: Vec<u8>) -> Result<(), Stuck> {
+    pub(crate) fn publish(
+        &self,
+        topic: String,
+        qos: QoS,
+        retain: bool,
+        payload: Vec<u8>,
+    ) -> Result<(), RequestQueueFull> {
         let mut publish = Publish::new(topic, qos, payload);
         publish.retain = retain;
         self.ask(Request::Publish(publish))
     }
 
     /// Subscribes with QoS 0.
-    pub(crate) fn subscribe(&self, filter: &str) -> Result<(), Stuck> {
+    pub(crate) fn subscribe(&self, filter: &str) -> Result<(), RequestQueueFull> {
         self.ask(Request::Subscribe(Subscribe::new(filter, QoS::AtMostOnce)))
     }
 
     /// Ends a subscription.
-    pub(crate) fn unsubscribe(&self, filter: &str) -> Result<(), Stuck> {
+    pub(crate) fn unsubscribe(&self, filter: &str) -> Result<(), RequestQueueFull> {
         self.ask(Request::Unsubscribe(Unsubscribe::new(filter)))
     }
 
-    /// Says good-bye.
-    pub(crate) fn disconnect(&self) -> Result<(), Stuck> {
+    /// Sends DISCONNECT.
+    pub(crate) fn disconnect(&self) -> Result<(), RequestQueueFull> {
         self.ask(Request::Disconnect(Disconnect))
     }
 
-    fn ask(&self, request: Request) -> Result<(), Stuck> {
-        self.requests.try_send(request).map_err(|_| Stuck)
+    fn ask(&self, request: Request) -> Result<(), RequestQueueFull> {
+        self.requests.try_send(request).map_err(|_| RequestQueueFull)
     }
 }
 
@@ -153,11 +158,11 @@ pub(crate) struct Wire {
     state: MqttState,
     line: Option<Line>,
     incoming: VecDeque<Event>,
-    /// What has happened once `out` has gone.
+    /// Events that happen once `out` is written.
     outgoing: VecDeque<Event>,
 }
 
-/// The stream and what is on its way through it.
+/// The stream and its buffers.
 struct Line {
     read: ReadHalf<Box<dyn Stream>>,
     write: WriteHalf<Box<dyn Stream>>,
@@ -169,17 +174,17 @@ struct Line {
     heard: bool,
 }
 
-/// Bytes that wait for the socket.
+/// Bytes waiting for the socket.
 struct Out {
     bytes: Vec<u8>,
     /// Bytes were written and not flushed yet: TLS keeps some back.
     unflushed: bool,
-    /// The socket took something, or there was nothing to take.
+    /// Time at which the socket last took bytes, or had none to take.
     progress: Instant,
 }
 
 impl Wire {
-    /// A connection that is made by the first [`Wire::poll`]; at most `capacity` requests wait.
+    /// A connection that the first [`Wire::poll`] makes; at most `capacity` requests wait.
     pub(crate) fn new(options: Options, capacity: usize) -> (Client, Self) {
         let (sender, requests) = mpsc::channel(capacity);
         let wire = Wire {
@@ -193,15 +198,14 @@ impl Wire {
         (Client { requests: sender }, wire)
     }
 
-    /// Connects at the first call; afterwards works until something has happened. Nothing is lost when it is dropped
-    /// half-way, but the attempt to connect.
+    /// Connects at the first call; afterwards works until the next event. Cancel safe, except for the attempt to connect.
     ///
     /// # Errors
-    /// [`Failure`]; the wire is then of no more use.
-    pub(crate) async fn poll(&mut self) -> Result<Event, Failure> {
+    /// [`WireError`]; the wire is then unusable.
+    pub(crate) async fn poll(&mut self) -> Result<Event, WireError> {
         let Some(line) = &mut self.line else {
             let connecting = connect(&self.options);
-            self.line = Some(timeout(self.options.patience, connecting).await.map_err(|_| Failure::NoAnswer)??);
+            self.line = Some(timeout(self.options.timeout, connecting).await.map_err(|_| WireError::NoAnswer)??);
             return Ok(Event::Connected);
         };
         loop {
@@ -222,33 +226,33 @@ impl Wire {
                 return Ok(event);
             }
             let free = line.out.is_idle() && self.state.inflight() < INFLIGHT && self.state.collision.is_none();
-            let stuck_at = line.out.progress + self.options.patience;
+            let stuck_at = line.out.progress + self.options.timeout;
             select! {
                 pushed = line.out.push(&mut line.write), if !line.out.is_idle() => pushed.map_err(broken)?,
-                () = sleep_until(stuck_at), if !line.out.is_idle() => return Err(Failure::NotTaken),
+                () = sleep_until(stuck_at), if !line.out.is_idle() => return Err(WireError::NotTaken),
                 read = line.read.read(&mut line.chunk), if self.incoming.len() < WAITING => {
                     let count = read.map_err(broken)?;
                     if count == 0 {
-                        return Err(Failure::Closed);
+                        return Err(WireError::Closed);
                     }
                     line.heard = true;
                     line.frames.push(line.chunk.get(..count).unwrap_or_default());
                 }
                 request = self.requests.recv(), if free => {
-                    let Some(request) = request else { return Err(Failure::Closed) };
+                    let Some(request) = request else { return Err(WireError::Closed) };
                     let packet = self.state.handle_outgoing_packet(request).map_err(protocol)?;
                     line.out.put(packet, self.options.packet_bytes)?;
                     sort(&mut self.state, &mut self.incoming, &mut self.outgoing);
                 }
                 () = sleep_until(line.ping_at) => {
                     line.ping_at = Instant::now() + self.options.keep_alive;
-                    // A large message may keep the answer to the last ping waiting: what is heard is alive.
+                    // A large message may delay the answer to the last ping: any received data proves that the broker is alive.
                     if std::mem::take(&mut line.heard) {
                         self.state.await_pingresp = false;
                     }
                     let ping = Request::PingReq(mqttbytes::v4::PingReq);
                     let packet = self.state.handle_outgoing_packet(ping).map_err(|error| match error {
-                        StateError::AwaitPingResp | StateError::CollisionTimeout => Failure::Silent,
+                        StateError::AwaitPingResp | StateError::CollisionTimeout => WireError::Silent,
                         other => protocol(other),
                     })?;
                     line.out.put(packet, self.options.packet_bytes)?;
@@ -264,18 +268,18 @@ impl Out {
         self.bytes.is_empty() && !self.unflushed
     }
 
-    fn put(&mut self, packet: Option<Packet>, most: usize) -> Result<(), Failure> {
+    fn put(&mut self, packet: Option<Packet>, most: usize) -> Result<(), WireError> {
         let Some(packet) = packet else { return Ok(()) };
         if self.is_idle() {
             self.progress = Instant::now();
         }
         let mut encoded = Default::default();
-        packet.write(&mut encoded, most).map_err(|e| Failure::Protocol(e.to_string()))?;
+        packet.write(&mut encoded, most).map_err(|e| WireError::Protocol(e.to_string()))?;
         self.bytes.extend_from_slice(&encoded);
         Ok(())
     }
 
-    /// Gives the socket what it takes now. One write or one flush, so that nothing is forgotten when it is dropped.
+    /// Writes what the socket takes now. Cancel safe: one write or one flush.
     async fn push(&mut self, write: &mut WriteHalf<Box<dyn Stream>>) -> io::Result<()> {
         if self.bytes.is_empty() {
             write.flush().await?;
@@ -294,8 +298,8 @@ impl Out {
     }
 }
 
-/// Gives the state what came in. A message that was read over is acknowledged as any other, and told instead of delivered.
-fn take(state: &mut MqttState, frame: Frame, out: &mut Out) -> Result<Option<Skipped>, Failure> {
+/// Processes a received frame. A skipped message is acknowledged like any other, and reported instead of delivered.
+fn take(state: &mut MqttState, frame: Frame, out: &mut Out) -> Result<Option<Skipped>, WireError> {
     let (packet, skipped) = match frame {
         Frame::Packet(bytes) => (decode(&bytes)?, None),
         Frame::Skipped(skipped) => {
@@ -318,7 +322,7 @@ fn take(state: &mut MqttState, frame: Frame, out: &mut Out) -> Result<Option<Ski
     Ok(skipped)
 }
 
-/// Sorts what the state says into what has happened and what has only when it is written.
+/// Separates events that have happened from those that happen when they are written.
 fn sort(state: &mut MqttState, incoming: &mut VecDeque<Event>, outgoing: &mut VecDeque<Event>) {
     for event in state.events.drain(..) {
         match event {
@@ -330,14 +334,14 @@ fn sort(state: &mut MqttState, incoming: &mut VecDeque<Event>, outgoing: &mut Ve
     }
 }
 
-fn decode(bytes: &[u8]) -> Result<Packet, Failure> {
+fn decode(bytes: &[u8]) -> Result<Packet, WireError> {
     let mut stream = bytes.into();
-    Packet::read(&mut stream, usize::MAX).map_err(|e| Failure::Protocol(e.to_string()))
+    Packet::read(&mut stream, usize::MAX).map_err(|e| WireError::Protocol(e.to_string()))
 }
 
 /// TCP, TLS, CONNECT and CONNACK.
-async fn connect(options: &Options) -> Result<Line, Failure> {
-    let addresses = tokio::net::lookup_host((options.host.as_str(), options.port)).await.map_err(Failure::Name)?;
+async fn connect(options: &Options) -> Result<Line, WireError> {
+    let addresses = tokio::net::lookup_host((options.host.as_str(), options.port)).await.map_err(WireError::Name)?;
     let mut failed = io::Error::from(io::ErrorKind::NotFound);
     let mut tcp = None;
     for address in addresses {
@@ -349,13 +353,13 @@ async fn connect(options: &Options) -> Result<Line, Failure> {
             Err(error) => failed = error,
         }
     }
-    let tcp = tcp.ok_or(Failure::Connect(failed))?;
-    tcp.set_nodelay(true).map_err(Failure::Connect)?;
+    let tcp = tcp.ok_or(WireError::Connect(failed))?;
+    tcp.set_nodelay(true).map_err(WireError::Connect)?;
     let stream: Box<dyn Stream> = match &options.tls {
         None => Box::new(tcp),
         Some(config) => {
-            let name = ServerName::try_from(options.host.clone()).map_err(|e| Failure::Tls(io::Error::other(e)))?;
-            Box::new(TlsConnector::from(config.clone()).connect(name, tcp).await.map_err(Failure::Tls)?)
+            let name = ServerName::try_from(options.host.clone()).map_err(|e| WireError::Tls(io::Error::other(e)))?;
+            Box::new(TlsConnector::from(config.clone()).connect(name, tcp).await.map_err(WireError::Tls)?)
         }
     };
     let (read, write) = tokio::io::split(stream);
@@ -384,32 +388,32 @@ async fn connect(options: &Options) -> Result<Line, Failure> {
         }
         let count = line.read.read(&mut line.chunk).await.map_err(broken)?;
         if count == 0 {
-            return Err(Failure::Closed);
+            return Err(WireError::Closed);
         }
         line.frames.push(line.chunk.get(..count).unwrap_or_default());
     };
-    let Frame::Packet(bytes) = frame else { return Err(Failure::Protocol("a message before CONNACK".into())) };
+    let Frame::Packet(bytes) = frame else { return Err(WireError::Protocol("a message before CONNACK".into())) };
     match decode(&bytes)? {
         Packet::ConnAck(ConnAck { code: ConnectReturnCode::Success, .. }) => Ok(line),
-        Packet::ConnAck(ConnAck { code, .. }) => Err(Failure::Refused(code)),
-        _ => Err(Failure::Protocol("the answer to CONNECT is not CONNACK".into())),
+        Packet::ConnAck(ConnAck { code, .. }) => Err(WireError::Refused(code)),
+        _ => Err(WireError::Protocol("the answer to CONNECT is not CONNACK".into())),
     }
 }
 
-fn broken(error: io::Error) -> Failure {
+fn broken(error: io::Error) -> WireError {
     match error.kind() {
-        // A TLS session that ends without a word.
-        io::ErrorKind::UnexpectedEof => Failure::Closed,
-        _ => Failure::Broken(error),
+        // A TLS session that ends without a close_notify.
+        io::ErrorKind::UnexpectedEof => WireError::Closed,
+        _ => WireError::Broken(error),
     }
 }
 
-fn malformed(error: Malformed) -> Failure {
-    Failure::Protocol(error.to_string())
+fn malformed(error: Malformed) -> WireError {
+    WireError::Protocol(error.to_string())
 }
 
-fn protocol(error: StateError) -> Failure {
-    Failure::Protocol(error.to_string())
+fn protocol(error: StateError) -> WireError {
+    WireError::Protocol(error.to_string())
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 use std::time::UNIX_EPOCH;
 
 use super::*;
-use crate::frame::{Detection, EventKind, LastGood, Quality, Reading, RegionRead, Scored, Unreadable};
+use crate::frame::status::{self, Fault, Source};
+use crate::frame::{
+    Detection, EventKind, LastGood, PipelineName, Quality, Reading, RegionRead, Scored, SourceName, Unreadable,
+};
+use crate::publish::testing::sample_status;
 
 /// Compares text, so that the order of keys and the absence of others are checked too.
 fn check(value: &impl Serialize, expected: &str) {
@@ -36,6 +40,7 @@ fn result_with_truth() {
         outcome: &outcome,
         truth: Some("cat"),
         origin: "synthetic",
+        parent: None,
     };
     check(
         &result,
@@ -67,6 +72,7 @@ fn a_reading_in_result_and_state() {
         outcome: &held,
         truth: None,
         origin: "",
+        parent: None,
     };
     check(
         &result,
@@ -114,6 +120,7 @@ fn result_without_truth_and_with_values_that_json_does_not_know() {
         outcome: &outcome,
         truth: None,
         origin: "",
+        parent: None,
     };
     check(
         &result,
@@ -133,6 +140,7 @@ fn event_as_in_the_convention() {
         bbox: Some([1.0, 2.0, 3.5, 4.0]),
         start_time: began,
         end_time: Some(began + Duration::from_millis(1500)),
+        attributes: Default::default(),
     };
     assert_eq!(
         String::from_utf8(event(&one)).unwrap(),
@@ -145,28 +153,9 @@ fn event_as_in_the_convention() {
 
 #[test]
 fn health_leaves_out_what_the_board_does_not_have() {
-    let latency_ms = Percentiles { p50: 1.0, p95: 2.0, p99: 3.5 };
-    let meter = PipelineHealth {
-        fps: 15.0,
-        latency_ms,
-        drops: 2,
-        errors: 0,
-        rung: 1,
-        rung_changes: Steps { up: 2, down: 3 },
-        reduced_s: 7.5,
-        idle: None,
-    };
-    let stats = Stats { connected: true, queued: 1, published: 20, acknowledged: 9, dropped: 3, ..Stats::default() };
-    let health = Health {
-        uptime_s: 61,
-        rss_bytes: 30_000_000,
-        cpu_percent: Some(12.5),
-        soc_celsius: None,
-        throttled: Throttled { now: Some(false), ..Throttled::default() },
-        governor: Standing { mode: "auto".into(), state: "reduced".into() },
-        mqtt: stats.into(),
-        pipelines: BTreeMap::from([("meter".to_string(), meter)]),
-    };
+    let status = sample_status(Instant::now(), Duration::from_secs(61));
+    let fps = BTreeMap::from([(status.pipelines[0].name.clone(), 15.0)]);
+    let health = Health::of(&status, &fps);
     check(
         &health,
         r#"{"uptime_s":61,"rss_bytes":30000000,"cpu_percent":12.5,"throttled":{"now":false},
@@ -175,31 +164,33 @@ fn health_leaves_out_what_the_board_does_not_have() {
         "pipelines":{"meter":{"fps":15.0,"latency_ms":{"p50":1.0,"p95":2.0,"p99":3.5},"drops":2,"errors":0,
         "rung":1,"rung_changes":{"up":2,"down":3},"reduced_s":7.5}}}"#,
     );
+    let read: Health = serde_json::from_slice(&json(&health)).unwrap();
+    assert_eq!(read, health, "and can be read again, by `watch`");
+}
+
+#[test]
+fn health_names_sources_and_pipelines_that_do_not_run() {
+    let mut status = sample_status(Instant::now(), Duration::from_secs(61));
+    status.sources.insert(SourceName::new("camera").unwrap(), Source { frames: 90, decoded: 60, readers: 2 });
+    status.pipelines.clear();
+    status.faults.push(Fault { pipeline: PipelineName::new("door").unwrap(), reason: "no such model".into() });
+    let health = serde_json::to_value(Health::of(&status, &BTreeMap::new())).unwrap();
+    assert_eq!(health["sources"], serde_json::json!({"camera": {"frames": 90, "decoded": 60, "readers": 2}}));
+    assert_eq!(
+        health["pipelines"],
+        serde_json::json!({"door": {"fps": 0.0, "latency_ms": {"p50": 0.0, "p95": 0.0, "p99": 0.0}, "drops": 0, "errors": 0,
+            "rung": 0, "rung_changes": {"up": 0, "down": 0}, "reduced_s": 0.0, "idle": "not running: no such model"}})
+    );
+    assert_eq!(Governor::of(&status, None), None, "no pipeline, no rung");
 }
 
 #[test]
 fn governor_has_the_changed_rung_at_the_top() {
-    let rung = Rung {
-        rung: 1,
-        of: 4,
-        reason: "74.8 °C, stepping down at 75.0 °C".into(),
-        since: at(0),
-        interval_ms: 200,
-        capture: None,
-        resolution: Some(96),
-        batch: 1,
-        model: "digits/small".into(),
-        threads: 2,
-        paused: false,
-    };
-    let forecast = Forecast { soc_celsius: 74.8, in_30s_celsius: 76.1, steady_celsius: 79.5, limit_celsius: 78.0 };
-    let governor = Governor {
-        standing: Standing { mode: "auto".into(), state: "reduced".into() },
-        pipeline: "meter".into(),
-        changed: rung.clone(),
-        forecast: Some(forecast),
-        pipelines: BTreeMap::from([("meter".to_string(), rung)]),
-    };
+    let mut status = sample_status(Instant::now(), Duration::from_secs(61));
+    status.governor.forecast =
+        Some(status::Forecast { soc_celsius: 74.76, in_30s_celsius: 76.11, steady_celsius: 79.5, limit_celsius: 78.0 });
+    let name = status.pipelines[0].name.clone();
+    let governor = Governor::of(&status, Some(&name)).unwrap();
     let rung = r#""rung":1,"of":4,"reason":"74.8 °C, stepping down at 75.0 °C","since":"1970-01-01T00:00:00.000Z","interval_ms":200,"resolution":96,"batch":1,"model":"digits/small","threads":2,"paused":false"#;
     let expected = [
         r#"{"mode":"auto","state":"reduced","pipeline":"meter","#,
@@ -210,27 +201,22 @@ fn governor_has_the_changed_rung_at_the_top() {
     check(&governor, &expected.concat());
     let read: Governor = serde_json::from_slice(&json(&governor)).unwrap();
     assert_eq!(read, governor, "and can be read again, by `probe --watch`");
+    let mut second = status.pipelines[0].clone();
+    second.name = PipelineName::new("door").unwrap();
+    second.rung.rung = 3;
+    status.pipelines.push(second);
+    for (changed, top, rung) in [(None, "meter", 1), (Some("door"), "door", 3), (Some("gone"), "meter", 1)] {
+        let changed = changed.map(|name| PipelineName::new(name).unwrap());
+        let governor = Governor::of(&status, changed.as_ref()).unwrap();
+        assert_eq!((governor.pipeline.as_str(), governor.changed.rung, governor.pipelines.len()), (top, rung, 2));
+    }
 }
 
 #[test]
 fn info_names_models_and_configuration() {
-    let info = Info {
-        version: "0.1.0".into(),
-        board: "a board".into(),
-        models: vec![ModelInfo {
-            pipeline: "meter".into(),
-            name: "digits".into(),
-            version: "1.0.0".into(),
-            sha256: "00".into(),
-            digest: "11".into(),
-            task: "classify".into(),
-            engine: "int8".into(),
-        }],
-        config_digest: "ff".into(),
-        config_schema: serde_json::json!({"type": "object"}),
-    };
+    let status = sample_status(Instant::now(), Duration::from_secs(61));
     check(
-        &info,
+        &Info::of(&status, &serde_json::json!({"type": "object"})),
         r#"{"version":"0.1.0","board":"a board","models":[{"pipeline":"meter","name":"digits","version":"1.0.0",
         "sha256":"00","digest":"11","task":"classify","engine":"int8"}],"config_digest":"ff","config_schema":{"type":"object"}}"#,
     );

@@ -1,4 +1,4 @@
-//! How much a queue holds, and what it does not take.
+//! Bounds of the queue, and refused messages.
 
 use std::time::Duration;
 
@@ -11,16 +11,15 @@ pub struct Limits {
     pub waiting_bytes: usize,
     /// Largest packet in bytes.
     pub packet_bytes: usize,
-    /// QoS 1 messages on their way without acknowledgement at most.
-    pub window: usize,
-    /// Messages handed to the client library but not yet written at most.
-    pub handed: usize,
+    /// Most QoS 1 messages in flight.
+    pub in_flight: usize,
+    /// Most messages submitted to the client library and not written yet.
+    pub submitted: usize,
     /// State topics at most.
     pub states: usize,
-    /// A result that waited longer than this is dropped: its `frame_age_ms` would lie.
+    /// Age at which a waiting result is dropped, since its `frame_age_ms` would be wrong.
     pub result_age: Duration,
-    /// Times that the broker hangs up on a message that is alone on its way before it is given up. Messages go alone
-    /// after two hang-ups in a row.
+    /// Disconnects on a message alone in flight before it is given up. Messages go alone after two disconnects in a row.
     pub tries: u32,
 }
 
@@ -30,8 +29,8 @@ impl Default for Limits {
             waiting: 256,
             waiting_bytes: 16 << 20,
             packet_bytes: 1 << 20,
-            window: 32,
-            handed: 8,
+            in_flight: 32,
+            submitted: 8,
             states: 256,
             result_age: Duration::from_secs(5),
             tries: 3,
@@ -39,10 +38,10 @@ impl Default for Limits {
     }
 }
 
-/// Why a message was not taken. It was counted as dropped.
+/// The message was refused, and counted as dropped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// It would not fit into a packet.
+    /// The message is too large for a packet.
     #[error("a message of {bytes} bytes for {topic} is over max_packet_bytes = {limit}")]
     Oversize {
         /// Its topic.

@@ -6,22 +6,22 @@ const LIMITS: Limits = Limits {
     waiting: 6,
     waiting_bytes: 40,
     packet_bytes: 64,
-    window: 4,
-    handed: 3,
+    in_flight: 4,
+    submitted: 3,
     states: 3,
     result_age: Duration::from_secs(5),
     tries: 3,
 };
 
 fn message(class: Class, topic: &str, payload: &str) -> Message {
-    Message { topic: topic.into(), payload: payload.into(), class, origin: None }
+    Message { topic: topic.into(), payload: payload.into(), class, timing: None }
 }
 
 fn queue(limits: Limits) -> (Queue, Instant) {
     (Queue::new(limits), Instant::now())
 }
 
-/// Everything that is due, as `topic payload`, each written with packet ids counting up from `id`.
+/// All due packets as `topic payload`, each written with packet ids counting up from `id`.
 fn drain(queue: &mut Queue, now: Instant, id: &mut u16) -> Vec<String> {
     let mut sent = Vec::new();
     while let Some(packet) = queue.next(now) {
@@ -64,7 +64,7 @@ fn states_are_sent_again_at_every_connection_and_counted_once() {
         assert_eq!(drain(&mut q, now, &mut id), ["a 1", "b 2"]);
         assert!(q.acknowledged(1) && q.acknowledged(2));
         assert!(q.settled());
-        q.lost(now, true);
+        q.disconnected(now, true);
     }
     assert_eq!(id, 2);
     let stats = q.stats();
@@ -82,7 +82,7 @@ fn an_event_lost_under_way_comes_again_before_the_younger_ones() {
     assert_eq!(drain(&mut q, now, &mut id), ["e 0", "e 1", "e 2", "e 3"], "the window holds four");
     assert!(q.acknowledged(1));
     assert!(!q.acknowledged(1), "an acknowledgement counts once");
-    q.lost(now, true);
+    q.disconnected(now, true);
     assert_eq!((q.stats().published, q.stats().acknowledged, q.stats().unacknowledged), (4, 1, 3));
     q.connected(now);
     assert_eq!(drain(&mut q, now, &mut id), ["e 1", "e 2", "e 3", "e 4"]);
@@ -172,13 +172,13 @@ fn packet_size_is_that_of_the_standard() {
 }
 
 #[test]
-fn origin_comes_back_when_the_result_was_written() {
+fn the_timing_comes_back_when_the_result_was_written() {
     let (mut q, now) = queue(LIMITS);
     q.connected(now);
-    let origin = Origin { captured: now, infer: Duration::from_millis(3) };
-    q.push(Message { origin: Some(origin), ..message(Class::Result, "r", "1") }, now).unwrap();
+    let timing = Timing { captured: now, infer: Duration::from_millis(3) };
+    q.push(Message { timing: Some(timing), ..message(Class::Result, "r", "1") }, now).unwrap();
     q.next(now).unwrap();
-    assert_eq!(q.written(0, now).unwrap().infer, origin.infer);
+    assert_eq!(q.written(0, now).unwrap().infer, timing.infer);
     assert!(q.settled());
 }
 
@@ -190,7 +190,7 @@ fn a_newer_state_overtakes_its_unacknowledged_elder() {
     q.push(message(Class::State, "s", "1"), now).unwrap();
     assert_eq!(drain(&mut q, now, &mut id), ["s 1"]);
     q.push(message(Class::State, "s", "2"), now).unwrap();
-    q.lost(now, true);
+    q.disconnected(now, true);
     q.connected(now);
     assert_eq!(drain(&mut q, now, &mut id), ["s 2"], "the elder is not sent again");
     q.acknowledged(2);
@@ -198,8 +198,8 @@ fn a_newer_state_overtakes_its_unacknowledged_elder() {
     assert!(adds_up(&q.stats()));
 }
 
-/// One connection to a broker that hangs up on `poison`: what it acknowledged that reached us, and whether it hung up.
-/// Of what was handed over before, `noted` packets are known to be written then, and `heard` acknowledgements arrive.
+/// One connection to a broker that disconnects on `poison`. Returns the received acknowledgements and whether it disconnected. Of
+/// the submitted packets, `noted` writes are reported, and `heard` acknowledgements arrive.
 fn until_hung_up(q: &mut Queue, now: Instant, poison: &str, noted: usize, heard: usize) -> (Vec<String>, bool) {
     let (mut acknowledged, mut id) = (Vec::new(), 0);
     q.connected(now);
@@ -244,7 +244,7 @@ proptest! {
             if !hung_up {
                 break;
             }
-            abandoned.extend(q.lost(now, true).abandoned);
+            abandoned.extend(q.disconnected(now, true).abandoned);
             prop_assert!(adds_up(&q.stats()), "{:?}", q.stats());
         }
         prop_assert!(q.settled(), "at the ninth connection");
@@ -261,13 +261,13 @@ fn hang_ups_with_nothing_under_way_or_between_good_times_accuse_nobody() {
     q.push(message(Class::State, "s", "ok"), now).unwrap();
     for n in 0..10 {
         q.push(message(Class::Event, "e", &n.to_string()), now).unwrap();
-        // The broker ends once with the event under way, and once after it acknowledged everything.
+        // The broker ends once with the event in flight, and once after it acknowledged everything.
         q.connected(now);
         drain(&mut q, now, &mut 0);
-        assert_eq!(q.lost(now, true), Loss::default());
+        assert_eq!(q.disconnected(now, true), Loss::default());
         let (acknowledged, _) = until_hung_up(&mut q, now, "none", 0, 0);
         assert_eq!(acknowledged, ["ok".to_string(), n.to_string()]);
-        assert_eq!(q.lost(now, true), Loss::default());
+        assert_eq!(q.disconnected(now, true), Loss::default());
     }
 }
 
@@ -278,14 +278,14 @@ fn a_state_given_up_has_another_chance_with_a_new_payload_and_after_a_good_conne
     let abandon = |q: &mut Queue, payload: &str| {
         let hung_up = (1..9).find(|_| {
             assert!(until_hung_up(q, now, payload, 9, 9).1);
-            q.lost(now, true).abandoned.is_some()
+            q.disconnected(now, true).abandoned.is_some()
         });
         assert_eq!(until_hung_up(q, now, payload, 9, 9), (vec![], false), "it is not sent any more");
         assert!(adds_up(&q.stats()), "{:?}", q.stats());
         hung_up.unwrap()
     };
     assert_eq!(abandon(&mut q, "bad"), 8, "it is the only one: six times alone");
-    q.lost(now, true);
+    q.disconnected(now, true);
     assert_eq!(abandon(&mut q, "bad"), 3, "once alone is enough where it was given up before");
     q.push(message(Class::State, "s", "worse"), now).unwrap();
     assert_eq!(abandon(&mut q, "worse"), 3);
@@ -295,12 +295,12 @@ fn a_state_given_up_has_another_chance_with_a_new_payload_and_after_a_good_conne
     assert_eq!(abandon(&mut q, "bad"), 8, "what was acknowledged since begins anew");
 }
 
-/// A connection that breaks at the first QoS 1 message, whatever it is.
+/// A connection that breaks at the first QoS 1 message.
 fn until_broken(q: &mut Queue, now: Instant) -> Loss {
     q.connected(now);
     assert!(q.next(now).is_some());
     q.written(1, now);
-    q.lost(now, true)
+    q.disconnected(now, true)
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn a_network_that_breaks_at_every_message_costs_none() {
     let mut sorted = acknowledged.clone();
     sorted.sort_unstable();
     assert_eq!((sorted.join(" ").as_str(), hung_up), ("e0 e1 e2 s0 s1 s2", false), "{acknowledged:?}");
-    assert!(q.settled() && !q.cautious());
+    assert!(q.settled() && !q.poison.cautious());
     assert_eq!(q.stats().abandoned, 0);
 }
 
@@ -330,7 +330,7 @@ fn a_state_given_up_is_sent_again_over_the_same_connection() {
     q.push(message(Class::State, "t", "bad"), now).unwrap();
     let rounds = (1..20).find(|_| {
         assert!(until_hung_up(&mut q, now, "bad", 9, 9).1);
-        q.lost(now, true).abandoned.is_some()
+        q.disconnected(now, true).abandoned.is_some()
     });
     assert!(rounds.is_some());
     assert_eq!(until_hung_up(&mut q, now, "bad", 9, 9), (vec!["ok".into()], false), "the rest goes on");
@@ -365,7 +365,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A broker that follows the protocol: what it got, and which packets it owes an acknowledgement.
+/// A broker that follows the protocol: received messages, and packets to acknowledge.
 #[derive(Default)]
 struct Wire {
     connected: bool,
@@ -420,13 +420,13 @@ proptest! {
                     wire.acknowledged.push((packet.topic, number));
                 }
                 Step::Lose if wire.connected => {
-                    // Alone and hung up on, it is taken as written, though the client library did not say so.
-                    if let Some(packet) = wire.handed.front().filter(|_| q.cautious() && q.window.is_empty()) {
+                    // Alone at a disconnect, it counts as written, although the client library did not report it.
+                    if let Some(packet) = wire.handed.front().filter(|_| q.poison.cautious() && q.in_flight.is_empty()) {
                         let number = String::from_utf8_lossy(&packet.payload[..5]).parse().unwrap();
                         wire.received.push((packet.topic.clone(), number));
                     }
                     wire = Wire { received: wire.received, acknowledged: wire.acknowledged, ..Wire::default() };
-                    q.lost(now, true);
+                    q.disconnected(now, true);
                 }
                 Step::Wait(seconds) => now += Duration::from_secs(u64::from(seconds)),
                 Step::Connect | Step::Acknowledge(_) | Step::Lose => {}
@@ -438,8 +438,8 @@ proptest! {
                 + q.results.iter().map(|r| r.payload.len()).sum::<usize>();
             prop_assert_eq!(bytes, q.waiting_bytes);
             prop_assert!(bytes <= LIMITS.waiting_bytes);
-            prop_assert!(q.handed.len() <= LIMITS.handed && q.window.len() <= LIMITS.window);
-            prop_assert!(q.retry.len() <= LIMITS.window);
+            prop_assert!(q.submitted.len() <= LIMITS.submitted && q.in_flight.len() <= LIMITS.in_flight);
+            prop_assert!(q.retry.len() <= LIMITS.in_flight);
             prop_assert!(q.states.len() <= LIMITS.states);
         }
         // First copies arrive in order, per topic.
@@ -453,8 +453,8 @@ proptest! {
         }
         prop_assert_eq!(q.stats().published, seen.len() as u64);
 
-        // With a working broker everything left is delivered: no event is lost but those counted.
-        q.lost(now, false);
+        // With a working broker everything left is delivered: only counted events are lost.
+        q.disconnected(now, false);
         q.connected(now);
         let mut id = 0;
         while let Some(packet) = q.next(now) {

@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use super::{MOST_BYTES, Part};
+use super::picture::{MOST_BYTES, Part};
 use crate::source::mjpeg::{Found, Walker};
 
 /// Bytes that one call reads at most while it finds no picture.

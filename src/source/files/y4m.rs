@@ -5,7 +5,7 @@
 
 use std::io::{BufRead, Read};
 
-use super::{MOST_BYTES, Part};
+use super::picture::{MOST_BYTES, Part};
 use crate::frame::{Image, PixelFormat};
 
 /// Longest header line.

@@ -1,4 +1,4 @@
-//! How the output of a child is cut into pictures.
+//! Cutting the output of a child into pictures.
 
 use crate::frame::{Frame, Image, PixelFormat};
 use crate::source::mjpeg::{Found, Walker};
@@ -6,7 +6,7 @@ use crate::source::mjpeg::{Found, Walker};
 /// Bytes read at a time, as much as a pipe holds.
 const CHUNK: usize = 64 * 1024;
 
-/// How a stream is cut into pictures.
+/// A cutter of a stream into pictures.
 #[derive(Debug)]
 pub(in crate::source) enum Cut {
     /// JPEG pictures, one behind the other.
@@ -19,7 +19,7 @@ pub(in crate::source) enum Cut {
 #[derive(Debug)]
 pub(in crate::source) struct Mjpeg {
     walker: Walker,
-    /// What was read: `chunk[at..end]` is still to be walked.
+    /// Bytes read, of which `chunk[at..end]` are still to be walked.
     chunk: Vec<u8>,
     at: usize,
     end: usize,
@@ -106,7 +106,7 @@ impl Mjpeg {
         }
     }
 
-    /// What to say of the bytes outside of pictures.
+    /// A sentence about bytes outside of pictures.
     fn strays(&mut self) -> Option<String> {
         let strays = std::mem::take(&mut self.walked).saturating_sub(self.picture.len());
         (strays > 0 && !self.broken).then(|| format!("{strays} bytes that belong to no picture"))
@@ -126,7 +126,7 @@ impl Raw {
 }
 
 impl Cut {
-    /// Where to read to; all that was read before is used up.
+    /// The place to read to; all bytes read before are used up.
     pub(super) fn room(&mut self) -> &mut [u8] {
         match self {
             Cut::Mjpeg(mjpeg) => &mut mjpeg.chunk,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::number::{Field, Kind, complaint, is_time_name, kind};
+use super::number::{Field, FieldKind, complaint, is_time_name, kind};
 use super::values::{Key, Naming, Values};
 
 /// Most channels of one reading.
@@ -12,7 +12,7 @@ const MOST_CHANNELS: usize = 4096;
 /// Integers beyond this are not all held exactly in single precision.
 const EXACT_INTEGERS: f64 = 16_777_216.0;
 
-/// Why a reading gives no row.
+/// Reason why a reading gives no row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// This reading cannot be used; the next may be.
@@ -167,7 +167,7 @@ impl Chooser {
         let Values::Named { keys, fields, .. } = values else { return };
         let is_number = |field: &Field<'_>| match field {
             Field::Number(_) => true,
-            Field::Other(text) => matches!(kind(text), Kind::AlmostNumber | Kind::Number),
+            Field::Other(text) => matches!(kind(text), FieldKind::AlmostNumber | FieldKind::Number),
             Field::Missing | Field::Nested(_) => false,
         };
         if self.learnt.is_empty() {

@@ -7,9 +7,9 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::number::{Field, Kind, Mark, decimal, kind};
+use super::config::{Decimal, Delimiter, Header};
+use super::number::{Field, FieldKind, Mark, decimal, kind};
 use super::values::{Key, Naming, Values};
-use crate::source::{Decimal, Delimiter, Header};
 
 /// Most lines that a quoted field is expected to go over; a quote that has not ended by then was none.
 const MOST_QUOTED_LINES: u32 = 16;
@@ -23,7 +23,7 @@ const DELIMITERS: [char; 3] = ['\t', ';', ','];
 /// Keys of the configuration that say what a file does not.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Settings {
-    /// Whether the first line is a header.
+    /// First line: a header or a reading.
     pub header: Header,
     /// Between the fields.
     pub delimiter: Delimiter,
@@ -169,7 +169,7 @@ impl Csv {
             return Err(format!("{} fields, and {of} has {}", fields.len(), keys.len()));
         }
         let mark = self.decimal_mark(&fields, delimiter)?;
-        for word in fields.iter().map(|field| field.trim()).filter(|field| kind(field) == Kind::Word) {
+        for word in fields.iter().map(|field| field.trim()).filter(|field| kind(field) == FieldKind::Word) {
             if self.words.len() < MOST_WORDS && !self.words.contains(word) {
                 self.words.insert(word.to_owned());
             }
@@ -228,7 +228,7 @@ impl Csv {
         Ok(is_header)
     }
 
-    /// Whether the line is a header: the known one of a writer that began anew, or another one, which then holds.
+    /// True if the line is a header: the known one of a writer that began anew, or another one, which then holds.
     fn is_header_again(&mut self, fields: &[Cow<'_, str>]) -> Result<bool, String> {
         let Some((keys, naming)) = &self.columns else { return Ok(false) };
         let width = keys.len();
@@ -241,7 +241,7 @@ impl Csv {
             self.columns = Some((header(&suspect), Naming::Header));
             return Ok(false);
         }
-        let is_name = |field: &Cow<'_, str>| kind(field) == Kind::Word;
+        let is_name = |field: &Cow<'_, str>| kind(field) == FieldKind::Word;
         let same = *naming == Naming::Header
             && fields.len() == width
             && keys.iter().zip(fields).all(|(key, field)| key.leaf() == field.trim());
@@ -253,7 +253,7 @@ impl Csv {
         let is_known = |text: &&String| !text.is_empty() && keys.iter().any(|key| key.leaf() == text.as_str());
         let known = if *naming == Naming::Header { texts.iter().filter(is_known).count() } else { 0 };
         // Also beside what is no name: the values below it stand in its order.
-        if known > 1 || (known == 1 && !fields.iter().any(|field| kind(field) == Kind::Number)) {
+        if known > 1 || (known == 1 && !fields.iter().any(|field| kind(field) == FieldKind::Number)) {
             tracing::warn!(names = texts.join(", "), "another header: the columns have changed");
             self.columns = Some((header(&texts), Naming::Header));
             return Ok(true);
@@ -321,33 +321,33 @@ fn excel_delimiter(line: &str) -> Option<char> {
     rest.next().filter(|c| DELIMITERS.contains(c) && rest.next().is_none())
 }
 
-/// Whether a first line has the names of the columns: yes where all are words; no where it has a time, a sign for "no reading" or
-/// nothing but numbers. `None` where it has words and numbers, which may be names (`5V`, `2024`).
+/// True for a first line with the names of the columns, which are all words; false for one with a time, a sign for "no reading"
+/// or nothing but numbers. `None` for words and numbers, which may be names (`5V`, `2024`).
 fn first_line(fields: &[Cow<'_, str>]) -> Option<bool> {
-    let kinds: Vec<Kind> = fields.iter().map(|field| kind(field)).collect();
-    let has = |wanted: Kind| kinds.contains(&wanted);
-    if has(Kind::Time) || has(Kind::NoReading) {
+    let kinds: Vec<FieldKind> = fields.iter().map(|field| kind(field)).collect();
+    let has = |wanted: FieldKind| kinds.contains(&wanted);
+    if has(FieldKind::Time) || has(FieldKind::NoReading) {
         return Some(false);
     }
-    match (has(Kind::Word), has(Kind::Number), has(Kind::AlmostNumber)) {
+    match (has(FieldKind::Word), has(FieldKind::Number), has(FieldKind::AlmostNumber)) {
         (true, false, false) => Some(true),
         (false, true, false) => Some(false),
         _ => None,
     }
 }
 
-/// Whether the second line shows that the first one has names: what was a word there is a number or a time here.
+/// True if the second line shows that the first one has names: what was a word there is a number or a time here.
 fn differs(first: &[String], second: &[Cow<'_, str>]) -> bool {
-    let is_data = |k: Kind| matches!(k, Kind::Number | Kind::Time | Kind::NoReading);
+    let is_data = |k: FieldKind| matches!(k, FieldKind::Number | FieldKind::Time | FieldKind::NoReading);
     first.len() == second.len()
         && first.iter().zip(second).any(|(name, field)| match kind(name) {
-            Kind::Word => is_data(kind(field)) || kind(field) == Kind::AlmostNumber,
-            Kind::AlmostNumber => is_data(kind(field)),
+            FieldKind::Word => is_data(kind(field)) || kind(field) == FieldKind::AlmostNumber,
+            FieldKind::AlmostNumber => is_data(kind(field)),
             _ => false,
         })
 }
 
-/// Why a line cannot be split.
+/// Reason why a line cannot be split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SplitFault {
     /// A quoted field does not end on the line.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::source::MissingPolicy;
+use super::config::MissingPolicy;
 
 /// Applies a [`MissingPolicy`] to rows.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl Gaps {
         Gaps { policy, hold: Duration::from_secs(hold_s.into()), held: Vec::new() }
     }
 
-    /// Whether a reading that cannot be used leaves a gap that no window may span.
+    /// True if a reading that cannot be used leaves a gap that no window may span.
     pub fn breaks_windows(&self) -> bool {
         self.policy == MissingPolicy::Skip
     }

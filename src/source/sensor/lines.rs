@@ -17,12 +17,12 @@ pub const MOST_LINE: usize = 1 << 20;
 const CHUNK: usize = 1 << 16;
 const MOST_FILLS: u32 = 64;
 
-/// What kind of file the lines come from.
+/// Kind of file that the lines come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileKind {
     /// It is all there, and has an end.
     Plain,
-    /// Lines come when somebody writes them, and writers come and go.
+    /// Lines come as they are written, and writers come and go.
     Fifo,
     /// A terminal or another character device.
     Device,
@@ -30,7 +30,7 @@ pub enum Kind {
     Stdin,
 }
 
-/// What [`Lines::next`] found.
+/// Result of [`Lines::next`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line<'a> {
     /// A line without its end.
@@ -47,9 +47,9 @@ pub enum Line<'a> {
 #[derive(Debug)]
 pub struct Lines {
     file: File,
-    kind: Kind,
+    kind: FileKind,
     buffer: Vec<u8>,
-    /// Where the next line begins in `buffer`, and how far a line end was looked for.
+    /// Start of the next line in `buffer`, and end of the bytes without a line end.
     start: usize,
     looked: usize,
     /// The rest of a line that is too long is being left out.
@@ -63,20 +63,20 @@ impl Lines {
     /// Opens `path`, or standard input for `-`.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn open(path: &Path) -> std::io::Result<Self> {
         let (file, kind) = if path == Path::new("-") {
             let file = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
-            let kind = if file.metadata()?.is_file() { Kind::Plain } else { Kind::Stdin };
+            let kind = if file.metadata()?.is_file() { FileKind::Plain } else { FileKind::Stdin };
             (file, kind)
         } else {
             // Not to wait for the writer of a FIFO or the carrier of a serial line, nor to become its terminal's owner.
             let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
             let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
             let kind = match file.metadata()?.file_type() {
-                t if t.is_file() => Kind::Plain,
-                t if t.is_fifo() => Kind::Fifo,
-                t if t.is_char_device() => Kind::Device,
+                t if t.is_file() => FileKind::Plain,
+                t if t.is_fifo() => FileKind::Fifo,
+                t if t.is_char_device() => FileKind::Device,
                 t if t.is_dir() => return Err(std::io::Error::other("it is a directory")),
                 _ => return Err(std::io::Error::other("neither a file, a FIFO nor a character device")),
             };
@@ -86,15 +86,15 @@ impl Lines {
         Ok(Lines { file, kind, buffer, start: 0, looked: 0, skipping: false, ended: false, number: 0 })
     }
 
-    /// What the lines come from.
-    pub fn kind(&self) -> Kind {
+    /// The kind of file.
+    pub fn kind(&self) -> FileKind {
         self.kind
     }
 
     /// Goes back to the first line of a plain file.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn rewind(&mut self) -> std::io::Result<()> {
         self.file.seek(SeekFrom::Start(0))?;
         self.buffer.clear();
@@ -105,10 +105,10 @@ impl Lines {
     /// The next line, waiting for at most `patience`. The last line needs no end.
     ///
     /// # Errors
-    /// What the system says when the file cannot be read any more.
+    /// The system's error when the file cannot be read any more.
     pub fn next(&mut self, patience: Duration) -> std::io::Result<Line<'_>> {
         // A writer that dribbles, or a file that is one endless line, does not keep us here.
-        let mut fills = if self.kind == Kind::Plain { MOST_FILLS } else { 1 };
+        let mut fills = if self.kind == FileKind::Plain { MOST_FILLS } else { 1 };
         loop {
             let end = self.buffer.get(self.looked..).and_then(|rest| rest.iter().position(|&b| b == b'\n'));
             let (from, to) = match end {
@@ -150,7 +150,7 @@ impl Lines {
 
     /// Reads some bytes, or learns of the end; says whether anything was learnt.
     fn fill(&mut self, patience: Duration) -> std::io::Result<bool> {
-        if self.kind != Kind::Plain {
+        if self.kind != FileKind::Plain {
             let timeout = patience.try_into().map_err(|_| std::io::Error::other("a wait too long"))?;
             match poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&timeout)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(false),

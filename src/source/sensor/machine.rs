@@ -1,13 +1,13 @@
 //! `machine`: this computer as a sensor.
 //!
-//! What the kernel does not offer (PSI on Raspberry Pi OS, a thermal zone in a virtual machine) is no channel. The list of
+//! Sources that the kernel lacks (PSI on Raspberry Pi OS, a thermal zone in a virtual machine) are no channels. The list of
 //! channels is made once, at start: a core that goes off-line later reads as NaN.
 
 use std::collections::HashMap;
 use std::time::Instant;
 
-use super::{Read, Reading};
-use crate::source::SourceError;
+use super::reading::{Read, Reading};
+use crate::source::contract::SourceError;
 use crate::sys::proc::{self, Counter, CpuTimes, Memory, Moved, Pressure, ReadError, Resource, SECTOR_BYTES, Stat};
 use crate::sys::{Roots, sysfs};
 
@@ -179,7 +179,7 @@ struct Flows {
 }
 
 impl Flows {
-    /// What was read and written since the last reading, over the devices in `seen`. A device that has just come, or whose
+    /// Amounts read and written since the last reading, over the devices in `seen`. A device that has just come, or whose
     /// counters started anew, adds nothing yet; when nothing could be `read`, nothing is known.
     fn advance(&mut self, read: bool) -> [Option<u64>; 2] {
         if !read {

@@ -1,218 +1,97 @@
 //! `sensor`: numbers in time, cut into windows.
 //!
-//! [`machine`] and [`sysfs`] are asked at an interval; [`table`] is told by a file, a FIFO or standard input.
+//! [`machine`] and [`sysfs`] are asked at an interval; [`table`] takes the lines of a file, a FIFO or standard input.
 
 pub(super) mod channels;
+pub(super) mod config;
 mod csv;
 mod gaps;
 pub(super) mod json;
 mod lines;
 mod machine;
 mod number;
+mod reading;
+mod sampled;
 pub(super) mod stream;
 mod sysfs;
 mod table;
-mod values;
-mod window;
-
-use std::time::{Duration, Instant, SystemTime};
-
-use gaps::Gaps;
-use machine::Machine;
-use sysfs::Sysfs;
-use window::Windower;
-
-use super::{Next, SensorConfig, SensorKind, Source, SourceError};
-use crate::frame::Frame;
-use crate::sys::Roots;
-
-/// Opens the sensor that `config` describes, for a model that names the channels `model` (or none); with `waits`, a file or
-/// FIFO need not be there yet.
-///
-/// # Errors
-/// [`SourceError::Fatal`] when it can never work.
-pub fn open(
-    config: &SensorConfig,
-    model: &[String],
-    roots: Roots,
-    waits: bool,
-) -> Result<Box<dyn Source>, SourceError> {
-    let sampled = match config.kind {
-        SensorKind::Machine => {
-            let now = Instant::now();
-            let reading = Machine::open(roots, now)?;
-            let due = now + Duration::from_millis(config.interval_ms);
-            Sampled::new(config, model, "machine".into(), Box::new(reading), due)?
-        }
-        SensorKind::Iio | SensorKind::Hwmon | SensorKind::Thermal => {
-            let kind = format!("{:?}", config.kind).to_lowercase();
-            let name = if config.path.is_empty() { kind } else { format!("{kind} {}", config.path) };
-            let wanted = if config.channels.is_empty() { model } else { &config.channels };
-            let reading = Sysfs::new(roots, config.kind, &config.path, wanted);
-            Sampled::new(config, model, name, Box::new(reading), Instant::now())?
-        }
-        SensorKind::Jsonl | SensorKind::Csv => {
-            return Ok(Box::new(table::Table::open(config, model, &roots.dev, waits)?));
-        }
-    };
-    Ok(Box::new(sampled))
-}
-
-/// Something that is read when we like.
-trait Reading: Send {
-    /// The names of its channels; fixed once a row was read.
-    fn channels(&self) -> &[String];
-
-    /// Reads all channels at `now` over `row`.
-    ///
-    /// # Errors
-    /// As [`Source::next`].
-    fn read(&mut self, now: Instant, row: &mut Vec<f32>) -> Result<Read, SourceError>;
-}
-
-/// What [`Reading::read`] achieved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Read {
-    /// The row was filled.
-    Row,
-    /// There is nothing to read, and why.
-    Idle(String),
-}
-
-/// A [`Reading`] at a fixed interval.
-struct Sampled {
-    name: String,
-    reading: Box<dyn Reading>,
-    wanted: Vec<String>,
-    /// Channels that the model names.
-    model: Vec<String>,
-    gaps: Gaps,
-    /// For each channel of the window, its place in the row; with the window, made at the first row.
-    picked: Vec<usize>,
-    windower: Option<Windower>,
-    window: u32,
-    stride: u32,
-    interval: Duration,
-    due: Instant,
-    row: Vec<f32>,
-    chosen: Vec<f32>,
-}
-
-/// Shortest interval of a sensor that is asked: `/proc` is not free to read.
-const LEAST_INTERVAL_MS: u64 = 10;
-
-/// Longest sleep inside `next`, so that its thread can be stopped.
-const NAP: Duration = Duration::from_millis(200);
-
-impl Sampled {
-    fn new(
-        config: &SensorConfig,
-        model: &[String],
-        name: String,
-        reading: Box<dyn Reading>,
-        due: Instant,
-    ) -> Result<Self, SourceError> {
-        if config.interval_ms < LEAST_INTERVAL_MS {
-            let reason = format!("interval_ms is {}, and must be at least {LEAST_INTERVAL_MS}", config.interval_ms);
-            return Err(SourceError::Fatal { origin: name, reason });
-        }
-        let mut sampled = Sampled {
-            name,
-            reading,
-            wanted: config.channels.clone(),
-            model: model.to_vec(),
-            gaps: Gaps::new(config.missing, config.hold_s),
-            picked: Vec::new(),
-            windower: None,
-            window: config.window,
-            stride: config.stride,
-            interval: Duration::from_millis(config.interval_ms),
-            due,
-            row: Vec::new(),
-            chosen: Vec::new(),
-        };
-        if !sampled.reading.channels().is_empty() {
-            sampled.choose()?;
-        }
-        Ok(sampled)
-    }
-
-    /// Decides which channels the windows have.
-    fn choose(&mut self) -> Result<(), SourceError> {
-        let have = self.reading.channels();
-        // What the model takes is enough, and a fault of another channel is then none of it. Where not all of that is there,
-        // the model's stage says so.
-        let by_model = self.wanted.is_empty() && self.model.iter().all(|name| have.contains(name));
-        self.picked = pick(if by_model { &self.model } else { &self.wanted }, have)
-            .map_err(|reason| SourceError::Fatal { origin: self.name.clone(), reason })?;
-        let names: Vec<String> = self.picked.iter().filter_map(|&i| self.reading.channels().get(i)).cloned().collect();
-        self.windower = Some(Windower::new(names, self.window, self.stride));
-        Ok(())
-    }
-}
-
-impl Source for Sampled {
-    fn describe(&self) -> String {
-        format!("{} every {} ms", self.name, self.interval.as_millis())
-    }
-
-    fn next(&mut self, frame: &mut Frame) -> Result<Next, SourceError> {
-        let waiting = || Ok(Next::Idle("waiting for the next reading".into()));
-        let left = self.due.saturating_duration_since(Instant::now());
-        std::thread::sleep(left.min(NAP));
-        if left > NAP {
-            return waiting();
-        }
-        let (now, time) = (Instant::now(), SystemTime::now());
-        // A reading that was missed (a machine that slept) is not made up for.
-        self.due = (self.due + self.interval).max(now);
-
-        match self.reading.read(now, &mut self.row) {
-            Ok(Read::Row) => {}
-            Ok(Read::Idle(reason)) => return Ok(Next::Idle(reason)),
-            Err(error) => {
-                // No window spans a gap.
-                if let Some(windower) = &mut self.windower {
-                    windower.clear();
-                }
-                self.gaps.forget();
-                return Err(error);
-            }
-        }
-        if self.windower.is_none() {
-            self.choose()?;
-        }
-        let Some(windower) = &mut self.windower else { return waiting() };
-        self.chosen.clear();
-        self.chosen.extend(self.picked.iter().map(|&i| self.row.get(i).copied().unwrap_or(f32::NAN)));
-        if let Err(reason) = self.gaps.fill(&mut self.chosen, windower.channels(), now) {
-            windower.clear();
-            return Err(SourceError::Bad { origin: self.name.clone(), reason });
-        }
-        if !windower.push(&self.chosen) {
-            return waiting();
-        }
-        windower.fill(frame.window_mut());
-        frame.captured = now;
-        frame.time = time;
-        frame.truth = None;
-        frame.origin.clone_from(&self.name);
-        Ok(Next::Frame)
-    }
-}
-
-/// Places of `wanted` in `have` (all of them when nothing is wanted), or which of them is not there.
-fn pick(wanted: &[String], have: &[String]) -> Result<Vec<usize>, String> {
-    if wanted.is_empty() {
-        return Ok((0..have.len()).collect());
-    }
-    let place = |name: &String| {
-        have.iter()
-            .position(|h| h == name)
-            .ok_or_else(|| format!("there is no channel {name:?}; there are {}", have.join(", ")))
-    };
-    wanted.iter().map(place).collect()
-}
-
 #[cfg(test)]
 mod tests;
+mod values;
+pub(super) mod window;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use config::{SensorConfig, SensorKind};
+use machine::Machine;
+use sampled::Sampled;
+use sysfs::Sysfs;
+use table::Table;
+
+use super::contract::{Context, Source, SourceError};
+use super::kind::{Device, Frames, Paths, SourceKind};
+use crate::frame::diagnostic::Diagnostic;
+use crate::sys::landlock;
+
+/// Path that stands for standard input.
+const STDIN: &str = "-";
+
+impl SourceKind for SensorConfig {
+    fn open(&self, context: Context) -> Result<Box<dyn Source>, SourceError> {
+        let Context { roots, waits, channels: model, .. } = context;
+        let sampled = match self.kind {
+            SensorKind::Machine => {
+                let now = Instant::now();
+                let reading = Machine::open(roots, now)?;
+                let due = now + Duration::from_millis(self.interval_ms);
+                Sampled::new(self, &model, "machine".into(), Box::new(reading), due)?
+            }
+            SensorKind::Iio | SensorKind::Hwmon | SensorKind::Thermal => {
+                let kind = format!("{:?}", self.kind).to_lowercase();
+                let name = if self.path.is_empty() { kind } else { format!("{kind} {}", self.path) };
+                let wanted = if self.channels.is_empty() { &model } else { &self.channels };
+                let reading = Sysfs::new(roots, self.kind, &self.path, wanted);
+                Sampled::new(self, &model, name, Box::new(reading), Instant::now())?
+            }
+            SensorKind::Jsonl | SensorKind::Csv => {
+                return Ok(Box::new(Table::open(self, &model, &roots.dev, waits)?));
+            }
+        };
+        Ok(Box::new(sampled))
+    }
+
+    fn describe(&self) -> String {
+        format!("sensor {:?} {}", self.kind, self.path).to_lowercase().trim().to_owned()
+    }
+
+    fn frames(&self) -> Frames<'_> {
+        Frames::Windows { rows: self.window, channels: &self.channels }
+    }
+
+    fn frame_interval(&self) -> Duration {
+        Duration::from_millis(self.interval_ms.saturating_mul(u64::from(self.stride)))
+    }
+
+    fn exclusive_device(&self) -> Option<Device> {
+        (self.path == STDIN).then(|| Device { name: "standard input".into(), key: "path" })
+    }
+
+    fn paths(&self) -> Paths {
+        match self.kind {
+            SensorKind::Jsonl | SensorKind::Csv if self.path != STDIN => {
+                Paths { read: vec![landlock::directory(Path::new(&self.path))], ..Paths::default() }
+            }
+            SensorKind::Iio => Paths { devices: vec!["/dev".into()], ..Paths::default() },
+            _ => Paths::default(),
+        }
+    }
+
+    fn check(&self) -> Vec<Diagnostic> {
+        self.faults()
+    }
+
+    fn check_files(&self) -> Vec<Diagnostic> {
+        self.file_faults()
+    }
+}

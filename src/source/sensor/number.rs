@@ -26,7 +26,7 @@ pub enum Field<'a> {
 
 /// Kind of a [`Field`], as far as it tells names, times and data apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FieldKind {
     /// An empty field.
     Empty,
     /// A sign or word for "no reading".
@@ -65,20 +65,20 @@ impl<'a> Field<'a> {
 }
 
 /// Kind of a text whose numbers have their decimals behind either mark.
-pub fn kind(text: &str) -> Kind {
+pub fn kind(text: &str) -> FieldKind {
     let text = text.trim();
     if text.is_empty() {
-        Kind::Empty
+        FieldKind::Empty
     } else if is_no_reading(text) {
-        Kind::NoReading
+        FieldKind::NoReading
     } else if decimal(text).is_some() {
-        Kind::Number
+        FieldKind::Number
     } else if is_time(text) {
-        Kind::Time
+        FieldKind::Time
     } else if text.trim_start_matches(['+', '-', '.', ',']).starts_with(|c: char| c.is_ascii_digit()) {
-        Kind::AlmostNumber
+        FieldKind::AlmostNumber
     } else {
-        Kind::Word
+        FieldKind::Word
     }
 }
 
@@ -108,7 +108,7 @@ const NO_READING: [&str; 22] = [
     "no data",
 ];
 
-/// Whether `text` stands for "no reading": such a word, or nothing but `-`, `?`, `*` and the like.
+/// True if `text` stands for "no reading": such a word, or nothing but `-`, `?`, `*` and the like.
 fn is_no_reading(text: &str) -> bool {
     text.chars().all(|c| matches!(c, '-' | '–' | '—' | '_' | '?' | '*' | '.'))
         || (text.len() <= 12 && NO_READING.iter().any(|word| text.eq_ignore_ascii_case(word)))
@@ -123,12 +123,12 @@ pub struct Decimal<'a> {
     pub mark: Option<Mark>,
     /// Digits behind the mark.
     pub fraction: &'a str,
-    /// Whether an exponent follows.
+    /// An exponent follows.
     pub exponent: bool,
 }
 
 impl Decimal<'_> {
-    /// Whether its mark can be read as one between thousands as well: `1.234` and `12,345`, not `0.234` or `1.23`.
+    /// True if its mark can be read as one between thousands as well: `1.234` and `12,345`, not `0.234` or `1.23`.
     pub fn may_be_thousands(&self) -> bool {
         self.mark.is_some()
             && !self.exponent
@@ -164,7 +164,7 @@ pub fn decimal(text: &str) -> Option<Decimal<'_>> {
     is_whole.then_some(Decimal { whole, mark, fraction, exponent: exponent.is_some() })
 }
 
-/// Whether a text holds a date (`2024-07-27`, `27.07.2024`, `7/27/24`, `27-Jul-2024`, `20240727T105155`) or a time of day.
+/// True if a text holds a date (`2024-07-27`, `27.07.2024`, `7/27/24`, `27-Jul-2024`, `20240727T105155`) or a time of day.
 fn is_time(text: &str) -> bool {
     if !text.starts_with(|c: char| c.is_ascii_digit()) {
         return false;
@@ -195,7 +195,7 @@ fn is_date(text: &str) -> bool {
     })
 }
 
-/// Whether a column or key of this name holds the time of a reading, which is no channel unless it is asked for.
+/// True if a column or key of this name holds the time of a reading, which is no channel unless it is asked for.
 pub fn is_time_name(name: &str) -> bool {
     const TIMES: [&str; 24] = [
         "time",
@@ -244,8 +244,8 @@ pub fn complaint(text: &str) -> String {
         Some(Decimal { mark: Some(Mark::Comma), .. }) => " (a decimal comma, or thousands?)",
         Some(Decimal { mark: Some(Mark::Point), exponent: false, .. }) => " (a decimal point, or thousands?)",
         Some(_) => " in single precision",
-        None if kind(trimmed) == Kind::AlmostNumber && groups() => " (digit groups are not read)",
-        None if kind(trimmed) == Kind::AlmostNumber && !trimmed.ends_with(|c: char| c.is_ascii_digit()) => {
+        None if kind(trimmed) == FieldKind::AlmostNumber && groups() => " (digit groups are not read)",
+        None if kind(trimmed) == FieldKind::AlmostNumber && !trimmed.ends_with(|c: char| c.is_ascii_digit()) => {
             " (a unit belongs into the name)"
         }
         None => "",
@@ -319,11 +319,11 @@ mod tests {
     #[test]
     fn kinds_of_text() {
         for (kind_of, texts) in [
-            (Kind::Empty, &["", "  "][..]),
-            (Kind::NoReading, &["---", "NaN", "n/a"]),
-            (Kind::Number, &["21.5", "21,5", "-3", "1e5", ".5"]),
+            (FieldKind::Empty, &["", "  "][..]),
+            (FieldKind::NoReading, &["---", "NaN", "n/a"]),
+            (FieldKind::Number, &["21.5", "21,5", "-3", "1e5", ".5"]),
             (
-                Kind::Time,
+                FieldKind::Time,
                 &[
                     "12:00",
                     "2024-01-01 12:00:00",
@@ -336,8 +336,8 @@ mod tests {
                     "12:00:00,5",
                 ],
             ),
-            (Kind::AlmostNumber, &["21.5 °C", "1.234,56", "0x1F", "5V", "1 234", "-40 °C"]),
-            (Kind::Word, &["temp", "a, left", "°C", "OK", "T1", "Date/Time", "inf"]),
+            (FieldKind::AlmostNumber, &["21.5 °C", "1.234,56", "0x1F", "5V", "1 234", "-40 °C"]),
+            (FieldKind::Word, &["temp", "a, left", "°C", "OK", "T1", "Date/Time", "inf"]),
         ] {
             for text in texts {
                 assert_eq!(kind(text), kind_of, "{text:?}");

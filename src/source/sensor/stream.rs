@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::channels::{Chooser, Fault};
+use super::config::MissingPolicy;
 use super::gaps::Gaps;
 use super::values::Values;
 use super::window::Windower;
 use crate::frame::Window;
-use crate::source::MissingPolicy;
 
 /// Settings of a [`Stream`].
 #[derive(Clone, Debug)]

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::{Read, Reading};
+use super::config::SensorKind;
+use super::reading::{Read, Reading};
 use crate::source::backoff::Backoff;
-use crate::source::{SensorKind, SourceError};
+use crate::source::contract::SourceError;
 use crate::sys::Roots;
 use crate::sys::sysfs::{self, Probe};
 
@@ -17,7 +18,7 @@ use crate::sys::sysfs::{self, Probe};
 pub struct Sysfs {
     roots: Roots,
     find: fn(&Roots, &str) -> Vec<Probe>,
-    /// What is looked for, for people.
+    /// The devices looked for, for people.
     origin: String,
     wanted: String,
     channels: Vec<String>,

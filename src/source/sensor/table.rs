@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::channels::Fault;
+use super::config::{MissingPolicy, SensorConfig, SensorKind};
 use super::csv::{self, Csv};
 use super::json;
-use super::lines::{Kind, Line, Lines, MOST_LINE};
+use super::lines::{FileKind, Line, Lines, MOST_LINE};
+use super::reading::NAP;
 use super::stream::{self, Stream};
-use super::{NAP, Next, SensorConfig, SensorKind, Source, SourceError};
 use crate::frame::Frame;
-use crate::source::MissingPolicy;
 use crate::source::backoff::Backoff;
+use crate::source::contract::{Next, Source, SourceError};
 
 /// Lines and bytes of a plain file that are looked at ahead of time.
 const SURVEY_LINES: usize = 512;
@@ -49,7 +50,7 @@ enum Form {
     Csv(Box<Csv>),
 }
 
-/// What a line was.
+/// Content of a line.
 enum Taken {
     Reading { complete: bool },
     Nothing,
@@ -80,7 +81,7 @@ impl Table {
             }
             Err(error) => return Err(fatal(error.to_string())),
         };
-        let is_plain = lines.as_ref().is_some_and(|lines| lines.kind() == Kind::Plain);
+        let is_plain = lines.as_ref().is_some_and(|lines| lines.kind() == FileKind::Plain);
         if is_plain && config.interval_ms == 0 && config.missing == MissingPolicy::Hold {
             let reason = "missing = \"hold\" needs interval_ms for a file: nothing else says how much time lies between its readings";
             return Err(fatal(reason.into()));
@@ -142,7 +143,7 @@ impl Table {
             self.survey().map_err(|error| self.lost(error.to_string()))?;
         }
         let Some(lines) = &mut self.lines else { return Ok(None) };
-        let is_plain = lines.kind() == Kind::Plain;
+        let is_plain = lines.kind() == FileKind::Plain;
         let number = lines.number + 1;
         let bad = |reason: String| SourceError::Bad { origin: format!("{}:{number}", self.origin), reason };
         let line = match lines.next(NAP) {
@@ -205,11 +206,11 @@ impl Table {
         let readings = std::mem::take(&mut self.readings);
         let kind = self.lines.as_ref().map(Lines::kind);
         match kind {
-            Some(Kind::Plain) if readings == 0 => {
+            Some(FileKind::Plain) if readings == 0 => {
                 self.lines = None;
                 Err(SourceError::Fatal { origin: self.origin.clone(), reason: "no reading in it".into() })
             }
-            Some(Kind::Plain) if self.repeat => {
+            Some(FileKind::Plain) if self.repeat => {
                 // No window spans the seam.
                 self.stream.clear();
                 if let Form::Csv(csv) = &mut self.form {
@@ -218,7 +219,7 @@ impl Table {
                 let rewound = self.lines.as_mut().map_or(Ok(()), Lines::rewind);
                 rewound.map_err(|e| self.lost(e.to_string()))
             }
-            Some(Kind::Fifo) => {
+            Some(FileKind::Fifo) => {
                 // The next writer may be there at once, or in a month.
                 match Lines::open(&self.path) {
                     Ok(lines) => {
@@ -228,8 +229,8 @@ impl Table {
                     Err(error) => Err(self.lost(error.to_string())),
                 }
             }
-            Some(Kind::Device) => Err(self.lost("it went away".into())),
-            Some(Kind::Plain | Kind::Stdin) | None => {
+            Some(FileKind::Device) => Err(self.lost("it went away".into())),
+            Some(FileKind::Plain | FileKind::Stdin) | None => {
                 self.lines = None;
                 self.repeat = false;
                 Ok(())
@@ -244,7 +245,7 @@ impl Table {
         SourceError::Lost { origin: self.origin.clone(), reason }
     }
 
-    /// Whether there is nothing to come back: the end was reached, not lost.
+    /// True if the end was reached, not lost: nothing will come back.
     fn is_over(&self) -> bool {
         self.lines.is_none() && self.backoff.is_clear()
     }
@@ -252,7 +253,7 @@ impl Table {
 
 impl Source for Table {
     fn live(&self) -> bool {
-        let plain = self.lines.as_ref().is_some_and(|l| l.kind() == Kind::Plain);
+        let plain = self.lines.as_ref().is_some_and(|l| l.kind() == FileKind::Plain);
         !(plain && self.interval.is_zero())
     }
 
@@ -282,7 +283,7 @@ impl Source for Table {
                 return Ok(Next::Idle(format!("{} is not there", self.origin)));
             }
         }
-        let paced = self.lines.as_ref().is_some_and(|l| l.kind() == Kind::Plain) && !self.interval.is_zero();
+        let paced = self.lines.as_ref().is_some_and(|l| l.kind() == FileKind::Plain) && !self.interval.is_zero();
         if paced {
             let left = self.due.saturating_duration_since(begun);
             std::thread::sleep(left.min(NAP));

@@ -1,4 +1,8 @@
-use super::*;
+use std::time::{Duration, Instant};
+
+use super::config::SensorConfig;
+use crate::frame::Frame;
+use crate::source::{Context, Next, SourceError, SourceKind};
 
 fn config(interval_ms: u64, channels: &[&str]) -> SensorConfig {
     let channels = channels.iter().map(|c| (*c).to_owned()).collect();
@@ -7,7 +11,7 @@ fn config(interval_ms: u64, channels: &[&str]) -> SensorConfig {
 
 #[test]
 fn this_machine_gives_windows_of_the_channels_asked_for() {
-    let mut source = open(&config(10, &["memory_used_percent", "cpu_percent"]), &[], Roots::default(), false).unwrap();
+    let mut source = config(10, &["memory_used_percent", "cpu_percent"]).open(Context::default()).unwrap();
     let mut frame = Frame::empty();
     let mut captured = Vec::new();
     while captured.len() < 2 {
@@ -36,7 +40,7 @@ fn an_unknown_channel_or_no_interval_can_never_work() {
         (config(500, &["cpu_precent"]), "machine: there is no channel \"cpu_precent\"; there are cpu_percent, "),
         (config(0, &[]), "machine: interval_ms is 0, and must be at least 10"),
     ] {
-        let error = open(&config, &[], Roots::default(), false).err().unwrap();
+        let error = config.open(Context::default()).err().unwrap();
         assert!(matches!(error, SourceError::Fatal { .. }) && error.to_string().starts_with(expected), "{error}");
     }
 }

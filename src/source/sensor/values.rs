@@ -11,7 +11,7 @@ pub struct Key {
     pub path: Vec<String>,
     /// Number of a CSV column, from 1.
     pub column: Option<usize>,
-    /// Whether the value is an object or array, whose own values have keys of their own.
+    /// The value is an object or array, whose own values have keys of their own.
     pub nested: bool,
 }
 
@@ -56,7 +56,7 @@ pub enum Naming {
     /// Column numbers, since there is no header; `in_order` when the configuration says so, and its channels stand for
     /// the columns in their order.
     Columns {
-        /// Whether the configured channels are the columns.
+        /// The configured channels are the columns.
         in_order: bool,
     },
 }

@@ -3,6 +3,14 @@
 use std::sync::Arc;
 
 use crate::frame::Window;
+use crate::frame::diagnostic::Diagnostic;
+
+/// Warns of a `stride` that leaves readings out.
+pub(in crate::source) fn check(window: u32, stride: u32) -> Option<Diagnostic> {
+    let message = "longer than the window: readings between two windows are lost";
+    let diagnostic = || Diagnostic::warning("stride", message).found(format!("stride {stride}, window {window}"));
+    (stride > window).then(diagnostic)
+}
 
 /// The last `window` readings in a ring, and when the next window is due.
 ///

@@ -1,4 +1,4 @@
-//! What this source needs of a device, so that a scripted one can stand in for the kernel.
+//! The operations that this source needs of a device, so that a scripted one can stand in for the kernel.
 
 use std::time::Duration;
 

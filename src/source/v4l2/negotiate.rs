@@ -2,13 +2,21 @@
 
 use rustix::io::Errno;
 
+use super::config::{V4l2Config, V4l2Format};
 use super::device::Device;
-use super::{NotStarted, busy_or};
 use crate::frame::PixelFormat;
-use crate::source::config::{V4l2Config, V4l2Format};
 use crate::sys::v4l2::{Capability, Format, FourCc, Kind};
 
-/// What was agreed on.
+/// Failure to start a device.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NotStarted {
+    /// It may be there, free or permitted later.
+    Later(String),
+    /// It is the wrong device, or cannot do what is wanted.
+    Never(String),
+}
+
+/// The format and rate that were agreed on.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Agreed {
     pub(super) driver: String,
@@ -203,4 +211,12 @@ fn nothing_usable(wanted: V4l2Format, offered: &[FourCc]) -> String {
         ""
     };
     format!("cannot give {wanted}: {offers}{hint}")
+}
+
+pub(super) fn busy_or(error: Errno, what: &str) -> NotStarted {
+    NotStarted::Later(match error {
+        Errno::BUSY => "in use by another program".into(),
+        Errno::NODEV | Errno::NXIO => "went away while it was being started".into(),
+        error => format!("{what}: {error}"),
+    })
 }

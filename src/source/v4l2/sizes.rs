@@ -1,13 +1,13 @@
 //! Smaller pictures that a device offers.
 
+use super::config::V4l2Config;
 use super::device::Device;
 use super::negotiate::usable;
-use crate::source::config::V4l2Config;
 use crate::source::sizes::{free, scaled, worth_asking};
 use crate::sys::v4l2::Size;
 
 /// `[width, height]` of the pictures below the configured size that the device offers in a format that can be read, largest
-/// first. Empty when it does not offer the configured size itself: nobody knows then what its driver makes of it.
+/// first. Empty when it does not offer the configured size itself: its driver's choice is then unknown.
 pub(super) fn smaller(device: &mut dyn Device, config: &V4l2Config) -> Vec<[u32; 2]> {
     let full = [config.width, config.height];
     let offered = offered(device, config);

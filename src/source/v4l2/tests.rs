@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 use super::device::Device;
 use super::*;
 use crate::frame::Payload;
-use crate::source::config::V4l2Format;
 use crate::sys::v4l2::{Capability, Format, FourCc, Kind, Size};
 
 /// One answer of a scripted device to `take`.
@@ -21,7 +20,7 @@ enum Take {
 struct Fake {
     capability: Result<Capability, Errno>,
     formats: Vec<(&'static [u8; 4], Vec<Size>)>,
-    /// What the driver makes of a request.
+    /// The driver's answer to a request.
     set_format: fn(FourCc, u32, u32) -> Result<Format, Errno>,
     set_rate: Result<Option<f64>, Errno>,
     start: Result<u32, Errno>,

@@ -37,13 +37,13 @@ impl Lines {
         }
     }
 
-    /// Logs a last line that has no end, and how many were left out.
+    /// Logs an unfinished last line and the number of suppressed lines.
     pub(super) fn flush(&mut self, now: Instant) {
         self.line(now);
         self.tell_suppressed();
     }
 
-    /// The newest line, masked: most programs end on the reason.
+    /// The newest line, masked; most programs end with their reason.
     pub(super) fn last(&self) -> Option<&str> {
         self.last.as_deref()
     }

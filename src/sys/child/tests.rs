@@ -71,8 +71,8 @@ fn stopping_ends_the_whole_group_even_when_it_ignores_sigterm_and_leaves_no_zomb
     assert_eq!(child.stop().words, "fake was ended by signal 9 (kill)");
     assert!(start.elapsed() < Duration::from_secs(2));
     assert!(!exists(pid), "it was reaped");
-    // The grandchild has the signal, but on a busy machine dies only when it is scheduled; then it belongs to init, which reaps in its
-    // own time: it must be dead, if not gone.
+    // The grandchild has received the signal, but on a busy machine dies only when it is scheduled; init then reaps it at some
+    // later time. It must be dead or gone.
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         let state = std::fs::read_to_string(format!("/proc/{grandchild}/stat")).unwrap_or_default();
@@ -115,7 +115,7 @@ fn a_missing_program_names_itself_and_its_package() {
 fn no_descriptors_leak_into_the_child_or_stay_behind() {
     let count = || std::fs::read_dir("/proc/self/fd").unwrap().count();
     let list = "ls /proc/self/fd | wc -l";
-    // What the test itself was given to inherit is there in any child.
+    // Descriptors that the test itself inherited are present in any child.
     let plain = Command::new("/bin/sh").args(["-c", list]).output().unwrap().stdout;
     let mut child = Child::spawn(&shell(list)).unwrap();
     assert_eq!(String::from_utf8(read_all(&mut child)), String::from_utf8(plain));

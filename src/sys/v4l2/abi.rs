@@ -1,8 +1,8 @@
-//! The kernel's side of Video4Linux: structures and request numbers of `include/uapi/linux/videodev2.h`.
+//! The kernel's ABI of Video4Linux: structures and request numbers of `include/uapi/linux/videodev2.h`.
 //!
-//! The layout is that of every 64-bit system and, on 32-bit ARM, that of a program with a 64-bit `time_t`: a buffer's
-//! timestamp is always two 64-bit numbers. The size is part of a request's number, so that the kernel (5.6 and newer) tells
-//! this form from the old one, and an older kernel answers `ENOTTY` instead of misreading anything.
+//! The layout is that of every 64-bit system and, on 32-bit ARM, that of a program with a 64-bit `time_t`: a buffer's timestamp
+//! is always two 64-bit numbers. The size is part of a request's number, so the kernel (5.6 and newer) distinguishes this form
+//! from the old one, and an older kernel returns `ENOTTY` instead of misreading it.
 
 use std::ffi::c_int;
 
@@ -63,7 +63,7 @@ pub struct PixFormat {
     pub xfer_func: u32,
 }
 
-/// `struct v4l2_format`, of whose union only the single-planar picture is used. Other members hold pointers, which align
+/// `struct v4l2_format`, with the single-planar picture as the only member of its union. Other members hold pointers, which align
 /// the union.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -87,7 +87,7 @@ impl Default for Format {
     }
 }
 
-/// `struct v4l2_streamparm`, of whose union only the capture part is used.
+/// `struct v4l2_streamparm`, with the capture part as the only member of its union.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct StreamParm {
@@ -180,8 +180,8 @@ pub const STREAMOFF: Opcode = opcode::write::<c_int>(GROUP, 19);
 pub const S_PARM: Opcode = opcode::read_write::<StreamParm>(GROUP, 22);
 pub const ENUM_FRAMESIZES: Opcode = opcode::read_write::<FrmSizeEnum>(GROUP, 74);
 
-// A wrong field would shift a size, a wrong size would change a number: these are what a C program with the kernel's header
-// prints on x86-64 and aarch64.
+// A wrong field would shift a size, a wrong size would change a number: these are the values that a C program with the kernel's
+// header prints on x86-64 and aarch64.
 #[cfg(all(target_pointer_width = "64", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 const _: () = {
     assert!(QUERYCAP == 0x8068_5600);

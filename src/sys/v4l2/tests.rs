@@ -3,7 +3,7 @@ use super::*;
 #[test]
 fn what_is_no_video_device_says_so() {
     let node = Node::open(Path::new("/dev/null")).unwrap();
-    // An emulator that does not know the request says so in its own way.
+    // Emulators answer an unknown request with an error of their own.
     let emulated = std::env::var_os("LEPTOND_TEST_EMULATED").is_some();
     let refused = node.capability().unwrap_err();
     assert!(matches!(refused, Errno::NOTTY | Errno::INVAL) || emulated && refused == Errno::NOSYS, "{refused:?}");

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::task::SetupError;
+use crate::task::contract::SetupError;
 
 /// More anchors than any network has.
 const MAX_ANCHORS: usize = 1 << 20;
@@ -75,7 +75,7 @@ fn one() -> f32 {
 pub(super) struct Anchors {
     /// Centre x, centre y, width, height as shares of the input.
     pub boxes: Vec<[f32; 4]>,
-    /// Whether class 0 of the scores is "no object".
+    /// Class 0 of the scores is "no object".
     pub background: bool,
     variances: [f32; 4],
     order: Order,
@@ -85,7 +85,7 @@ impl Anchors {
     /// Reads the text of an anchors file.
     ///
     /// # Errors
-    /// What is wrong in it.
+    /// The fault in it.
     pub fn parse(text: &str) -> Result<Self, SetupError> {
         let bad = |reason: String| SetupError { key: "anchors", reason };
         let file: File = toml_edit::de::from_str(text).map_err(|e| bad(e.to_string()))?;

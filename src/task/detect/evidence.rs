@@ -1,20 +1,21 @@
-//! What the values of a detection network's outputs say of the head that they are read by.
+//! Evidence in the values of a detection network's outputs for or against the head that reads them.
 //!
 //! A shape fits several heads; the values seldom do. Scores lie between 0 and 1, sizes are not below 0, coordinates are
 //! pixels or shares: an output that contradicts this is read by the wrong head, or was exported before its last layers.
 
-use super::heads::{IN_PIXELS, MAX_SHARE, MIN_PIXELS, NORMALISED, Settings, score_slack};
+use super::heads::{IN_PIXELS, MAX_SHARE, MIN_PIXELS, NORMALISED, score_slack};
+use super::settings::HeadSettings;
 use super::shapes::{self, Table};
 use crate::frame::{Boxes, Head, TensorView};
+use crate::task::contract::{TaskError, TaskInput};
 use crate::task::output::{get, real_items, wrong};
-use crate::task::{TaskError, TaskInput};
 
 /// An output that is quantised in larger steps cannot tell scores apart.
 const MAX_SCORE_STEP: f32 = 0.1;
 /// Boxes of an untrained place may stick out of the picture, but not most of them by more than its size.
 const MAX_OUTSIDE: f32 = 0.5;
 
-/// What the rows of a table hold, over all items of a frame.
+/// Contents of the rows of a table, over all items of a frame.
 struct Rows {
     table: Table,
     values: Vec<f32>,
@@ -22,7 +23,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn of(settings: &Settings<'_>, input: &TaskInput<'_>, count: usize) -> Result<Rows, TaskError> {
+    fn of(settings: &HeadSettings<'_>, input: &TaskInput<'_>, count: usize) -> Result<Rows, TaskError> {
         let output = get(input.outputs, 0)?;
         let table = shapes::table(settings, output.spec)?;
         let mut buffer = Vec::new();
@@ -60,8 +61,8 @@ impl Rows {
 /// `end2end` are checked row by row when they are read. Gives whether there was anything to judge by.
 ///
 /// # Errors
-/// What contradicts the head, with the values.
-pub(super) fn check(settings: &Settings<'_>, input: &TaskInput<'_>, count: usize) -> Result<bool, TaskError> {
+/// Contradictions to the head, with the values.
+pub(super) fn check(settings: &HeadSettings<'_>, input: &TaskInput<'_>, count: usize) -> Result<bool, TaskError> {
     let scores_from = match settings.head {
         Head::Yolov5 | Head::Yolov8 => 4,
         Head::End2end | Head::FastestDet | Head::Ssd => return Ok(true),
@@ -105,11 +106,15 @@ pub(super) fn check(settings: &Settings<'_>, input: &TaskInput<'_>, count: usize
     }
 }
 
-/// What makes it doubtful that the outputs for a picture like any other are what the head reads; nothing as a rule.
+/// Doubts that the outputs for a picture like any other are what the head reads; none as a rule.
 ///
 /// # Errors
 /// As [`check`].
-pub(super) fn doubts(settings: &Settings<'_>, input: &TaskInput<'_>, count: usize) -> Result<Vec<String>, TaskError> {
+pub(super) fn doubts(
+    settings: &HeadSettings<'_>,
+    input: &TaskInput<'_>,
+    count: usize,
+) -> Result<Vec<String>, TaskError> {
     check(settings, input, count)?;
     let output = get(input.outputs, 0)?;
     if let Some(infinite) = input.outputs.iter().find(|o| not_finite(o)) {
@@ -159,7 +164,7 @@ pub(super) fn doubts(settings: &Settings<'_>, input: &TaskInput<'_>, count: usiz
 }
 
 /// Checks every row of an end-to-end head, also those whose score is too low to be read.
-fn whole_classes(settings: &Settings<'_>, input: &TaskInput<'_>, count: usize) -> Result<(), TaskError> {
+fn whole_classes(settings: &HeadSettings<'_>, input: &TaskInput<'_>, count: usize) -> Result<(), TaskError> {
     let output = get(input.outputs, 0)?;
     let slack = score_slack(output);
     let rows = Rows::of(settings, input, count)?;

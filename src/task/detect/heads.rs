@@ -1,11 +1,11 @@
 //! From the outputs of a detection network to candidates in model pixels, one function per layout.
 
-use super::anchors::Anchors;
 use super::nms::Candidate;
+use super::settings::HeadSettings;
 use super::shapes::{self, Order, Table};
 use crate::frame::{Boxes, Head, TensorView};
+use crate::task::contract::{TaskError, TaskInput};
 use crate::task::output::{get, logistic, real_items, wrong};
-use crate::task::{TaskError, TaskInput};
 
 /// A score may be this much outside of 0 to 1: rounding of floats and of quantised values.
 pub(super) const SCORE_SLACK: f32 = 0.05;
@@ -16,10 +16,10 @@ pub(super) const MIN_PIXELS: f32 = 1.5;
 /// More classes than any network has.
 const MAX_CLASS: usize = 1 << 20;
 
-/// What to do about boxes in shares of the input that are taken for pixels.
+/// Advice for boxes in shares of the input that are taken for pixels.
 pub(super) const NORMALISED: &str = "not pixels but shares of the picture, which a bundle says with boxes = \"normalised\" in \
                                      [output] (model add --boxes normalised)";
-/// What to do about the opposite.
+/// Advice for the opposite.
 pub(super) const IN_PIXELS: &str = "not shares of the picture but pixels: leave out boxes = \"normalised\"";
 
 /// Reads one head; owns the buffers.
@@ -31,43 +31,15 @@ pub(super) struct Reader {
     logits: bool,
 }
 
-/// What a head is read with.
-pub(super) struct Settings<'a> {
-    /// Which layout.
-    pub head: Head,
-    /// Number of labels; 0 = unknown.
-    pub labels: usize,
-    /// Model input `[height, width]` in pixels.
-    pub input_size: [usize; 2],
-    /// Unit of the boxes, for the heads with one box a row.
-    pub boxes: Boxes,
-    /// For `ssd`.
-    pub anchors: Option<&'a Anchors>,
-    /// Least score that counts.
-    pub min_score: f32,
-    /// For `ssd`: whether class scores are still logits; `None` = by their values.
-    pub softmax: Option<bool>,
-}
-
-impl Settings<'_> {
-    /// Model pixels per unit of a box, along x and y.
-    pub fn scale(&self) -> [f32; 2] {
-        match self.boxes {
-            Boxes::Pixels => [1.0; 2],
-            Boxes::Normalised => [self.input_size[1] as f32, self.input_size[0] as f32],
-        }
-    }
-}
-
 impl Reader {
     /// Calls `found(item, candidate)` for every candidate of this frame's `count` items whose score counts. Boxes are
     /// `[x1, y1, x2, y2]` in model pixels, not clamped; what is not finite is left out.
     ///
     /// # Errors
-    /// When the shapes are not the head's, or a score or class number shows that the values are not.
+    /// Shapes that are not the head's, or a score or class number shows that the values are not.
     pub fn read(
         &mut self,
-        settings: &Settings<'_>,
+        settings: &HeadSettings<'_>,
         input: &TaskInput<'_>,
         count: usize,
         mut found: impl FnMut(usize, Candidate),
@@ -101,7 +73,7 @@ impl Reader {
     /// `sigmoid`, as shares of the input (github.com/dog-qiuqiu/FastestDet, `handle_preds`).
     fn fastestdet(
         &mut self,
-        settings: &Settings<'_>,
+        settings: &HeadSettings<'_>,
         input: &TaskInput<'_>,
         count: usize,
         mut found: impl FnMut(usize, Candidate),
@@ -132,7 +104,7 @@ impl Reader {
     /// `[N, R, 5 + classes]`: centre and size in input pixels, objectness, class scores; all after sigmoid.
     fn yolov5(
         &mut self,
-        settings: &Settings<'_>,
+        settings: &HeadSettings<'_>,
         input: &TaskInput<'_>,
         count: usize,
         mut found: impl FnMut(usize, Candidate),
@@ -158,7 +130,7 @@ impl Reader {
     /// `[N, 4 + classes, R]` or `[N, R, 4 + classes]`: centre and size in input pixels, class scores after sigmoid.
     fn yolov8(
         &mut self,
-        settings: &Settings<'_>,
+        settings: &HeadSettings<'_>,
         input: &TaskInput<'_>,
         count: usize,
         mut found: impl FnMut(usize, Candidate),
@@ -190,7 +162,7 @@ impl Reader {
     /// `[N, R, 6]`: corners in input pixels, score, class number; suppressed already. Rows that are not used have score 0.
     fn end2end(
         &mut self,
-        settings: &Settings<'_>,
+        settings: &HeadSettings<'_>,
         input: &TaskInput<'_>,
         count: usize,
         mut found: impl FnMut(usize, Candidate),
@@ -246,7 +218,7 @@ impl Reader {
     /// first), in either order.
     fn ssd(
         &mut self,
-        settings: &Settings<'_>,
+        settings: &HeadSettings<'_>,
         input: &TaskInput<'_>,
         count: usize,
         mut found: impl FnMut(usize, Candidate),
@@ -315,7 +287,7 @@ fn best_of_planes(planes: &[f32], cells: usize, best: &mut Vec<(f32, usize)>) {
     }
 }
 
-/// How far a score of `output` may be outside of 0 to 1.
+/// Distance by which a score of `output` may be outside of 0 to 1.
 pub(super) fn score_slack(output: &TensorView<'_>) -> f32 {
     SCORE_SLACK + output.spec.quant.map_or(0.0, |quant| quant.scale)
 }

@@ -1,10 +1,12 @@
 //! Objects with boxes.
 
 mod anchors;
+pub(super) mod config;
 mod evidence;
 mod heads;
 mod nms;
 mod presence;
+mod settings;
 mod shapes;
 #[cfg(test)]
 mod tests;
@@ -12,13 +14,16 @@ mod tests;
 use std::time::Duration;
 
 use anchors::Anchors;
-use heads::{Reader, Settings};
+use config::DetectConfig;
+use heads::Reader;
 use nms::{Candidate, keep_best, suppress};
 use presence::Presence;
+use settings::HeadSettings;
 
+use super::contract::{SetupError, Task, TaskConfig, TaskError, TaskInput, TaskOutput};
 use super::output::{Filter, label};
-use super::{Config, SetupError, Task, TaskError, TaskInput, TaskOutput};
-use crate::frame::{Detection, Event, Geometry, Head, Outcome, TaskSpec, TensorSpec};
+use crate::frame::diagnostic::Diagnostic;
+use crate::frame::{Detection, Event, Geometry, Head, Label, Outcome, TaskSpec, TensorSpec};
 
 /// Least score when the configuration does not say.
 const MIN_SCORE: f32 = 0.4;
@@ -26,16 +31,34 @@ const MIN_SCORE: f32 = 0.4;
 const NMS_IOU: f32 = 0.45;
 /// Objects at most when the configuration does not say.
 const MAX_DETECTIONS: u32 = 100;
-/// How long an object is to be seen before it is there, when the configuration does not say.
+/// Time for which an object is to be seen before it is there, when the configuration does not say.
 const APPEAR_S: f32 = 0.5;
-/// How long it is not to be seen before it is gone, when the configuration does not say.
+/// Time for which it is not to be seen before it is gone, when the configuration does not say.
 const VANISH_S: f32 = 2.0;
+
+impl TaskConfig for DetectConfig {
+    fn task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, SetupError> {
+        Ok(Box::new(Detect::new(self, spec)?))
+    }
+
+    fn over(self, below: Self) -> Self {
+        self.merged(below)
+    }
+
+    fn check(&self, _regions: usize) -> Vec<Diagnostic> {
+        self.faults()
+    }
+
+    fn check_labels(&self, labels: &[Label]) -> Vec<Diagnostic> {
+        self.label_faults(labels)
+    }
+}
 
 /// Objects of one frame. Boxes of all its items (regions as tiles) are mapped to the source picture and clamped to it, then
 /// suppressed together, class by class, so that an object in two overlapping tiles is reported once.
 ///
 /// The detections of an outcome are those of its frame; its counts and the events are of what can be relied on, see [`Presence`].
-pub(super) struct Detect {
+struct Detect {
     spec: TaskSpec,
     head: Head,
     filter: Filter,
@@ -47,14 +70,14 @@ pub(super) struct Detect {
     reader: Reader,
     candidates: Vec<Candidate>,
     presence: Presence,
-    /// Whether the values of a frame were found to be what the head reads.
+    /// Set once the values of a frame were found to be those of the head.
     checked: bool,
 }
 
 impl Detect {
     /// # Errors
-    /// When the head is not known, a wanted label is none of the model's, or an SSD head's anchors are missing or wrong.
-    pub fn new(config: &Config, spec: &TaskSpec) -> Result<Self, SetupError> {
+    /// The head is not known, a wanted label is none of the model's, or an SSD head's anchors are missing or wrong.
+    fn new(config: &DetectConfig, spec: &TaskSpec) -> Result<Self, SetupError> {
         let Some(head) = spec.head else {
             let reason = "neither a manifest nor the file itself says how the outputs are laid out: `leptond model add` makes a bundle \
                           that does"
@@ -91,8 +114,8 @@ impl Detect {
         })
     }
 
-    fn settings(&self, input_size: [usize; 2]) -> Settings<'_> {
-        Settings {
+    fn settings(&self, input_size: [usize; 2]) -> HeadSettings<'_> {
+        HeadSettings {
             head: self.head,
             labels: self.spec.labels.len(),
             input_size,

@@ -1,4 +1,4 @@
-//! Which labels are there, and how many of each, so that it can be relied on: an object that a network sees in one frame and not in
+//! Reliable counts of the objects that are there, by label: an object that a network sees in one frame and not in
 //! the next neither comes nor goes with each.
 //!
 //! ```text
@@ -28,7 +28,7 @@ const GAP: Duration = Duration::from_secs(60);
 /// See [`GAP`].
 const GAP_FRAMES: u32 = 10;
 
-/// What is there, by label. Bounded by the labels and the objects of a frame.
+/// Objects that are there, by label. Bounded by the labels and the objects of a frame.
 pub(super) struct Presence {
     appear: Duration,
     vanish: Duration,
@@ -46,7 +46,7 @@ struct Level {
     /// The best detection since it was first seen; for the first object.
     best: Option<Detection>,
     start_time: SystemTime,
-    /// When it was seen last.
+    /// Time of the last sight.
     seen: Duration,
     seen_time: SystemTime,
 }
@@ -187,7 +187,7 @@ impl Level {
         }
     }
 
-    /// Whether it has gone, or never was.
+    /// True if it has gone, or never was.
     fn is_over(&self, vanish: Duration, at: At) -> bool {
         match self.state {
             State::Candidate { frames, seen, .. } => seen * 2 < frames,
@@ -209,6 +209,7 @@ impl Level {
             bbox: Some(best.bbox),
             start_time: self.start_time,
             end_time: (kind == EventKind::End).then_some(self.seen_time),
+            attributes: BTreeMap::new(),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! When a label counts as there and as gone: by time and by frames, at many frames a second and at few.
+//! Times at which a label counts as there and as gone: by time and by frames, at many frames a second and at few.
 
 use super::*;
 

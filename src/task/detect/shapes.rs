@@ -1,10 +1,10 @@
-//! Whether the outputs of a model have the shape that its head is read from.
+//! Checks that the outputs of a model have the shape that its head is read from.
 
-use super::heads::Settings;
+use super::settings::HeadSettings;
 use crate::frame::{Head, TensorSpec};
-use crate::task::TaskError;
+use crate::task::contract::TaskError;
 
-/// Where the values of an output with one box a row lie.
+/// Order of the values of an output with one box a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     /// `[N, rows, columns]`.
@@ -35,7 +35,7 @@ impl Table {
 ///
 /// # Errors
 /// The output with its shape, and the shape or number of classes that it should have.
-pub(super) fn fits(settings: &Settings<'_>, outputs: &[&TensorSpec]) -> Result<(), TaskError> {
+pub(super) fn fits(settings: &HeadSettings<'_>, outputs: &[&TensorSpec]) -> Result<(), TaskError> {
     match settings.head {
         Head::FastestDet => grid(settings, output(outputs, 0)?).map(drop),
         Head::Yolov5 | Head::Yolov8 | Head::End2end => table(settings, output(outputs, 0)?).map(drop),
@@ -51,7 +51,7 @@ fn output<'a>(outputs: &[&'a TensorSpec], index: usize) -> Result<&'a TensorSpec
 }
 
 /// `[channels, rows, columns]` of the head `fastestdet`.
-pub(super) fn grid(settings: &Settings<'_>, output: &TensorSpec) -> Result<[usize; 3], TaskError> {
+pub(super) fn grid(settings: &HeadSettings<'_>, output: &TensorSpec) -> Result<[usize; 3], TaskError> {
     let &[_, channels, rows, columns] = output.shape.as_slice() else {
         return Err(other_shape(output, settings));
     };
@@ -60,7 +60,7 @@ pub(super) fn grid(settings: &Settings<'_>, output: &TensorSpec) -> Result<[usiz
 }
 
 /// The table of the heads `yolov5`, `yolov8` and `end2end`.
-pub(super) fn table(settings: &Settings<'_>, output: &TensorSpec) -> Result<Table, TaskError> {
+pub(super) fn table(settings: &HeadSettings<'_>, output: &TensorSpec) -> Result<Table, TaskError> {
     let &[_, a, b] = output.shape.as_slice() else {
         return Err(other_shape(output, settings));
     };
@@ -80,7 +80,7 @@ pub(super) fn table(settings: &Settings<'_>, output: &TensorSpec) -> Result<Tabl
 
 /// Boxes and scores of the head `ssd` in the order of the outputs: whether the boxes come second, and how many scores a box has.
 pub(super) fn pair(
-    settings: &Settings<'_>,
+    settings: &HeadSettings<'_>,
     first: &TensorSpec,
     second: &TensorSpec,
 ) -> Result<(bool, usize), TaskError> {
@@ -116,7 +116,7 @@ pub(super) fn pair(
     Ok((swapped, columns))
 }
 
-fn classes(output: &TensorSpec, found: Option<usize>, settings: &Settings<'_>) -> Result<(), TaskError> {
+fn classes(output: &TensorSpec, found: Option<usize>, settings: &HeadSettings<'_>) -> Result<(), TaskError> {
     match found {
         Some(classes @ 1..) if output.shape.iter().all(|d| *d > 0) => match settings.labels {
             0 => Ok(()),
@@ -132,7 +132,7 @@ fn classes(output: &TensorSpec, found: Option<usize>, settings: &Settings<'_>) -
     }
 }
 
-fn other_shape(output: &TensorSpec, settings: &Settings<'_>) -> TaskError {
+fn other_shape(output: &TensorSpec, settings: &HeadSettings<'_>) -> TaskError {
     let head = settings.head;
     let classes = match (settings.labels, head) {
         (0, _) | (_, Head::End2end) => String::new(),

@@ -13,7 +13,7 @@ fn spec(head: Head, classes: usize, items: usize) -> TaskSpec {
     TaskSpec { labels: labels(&names), head: Some(head), input_size: [100, 200], items, ..TaskSpec::default() }
 }
 
-fn detect(config: Config, spec: &TaskSpec) -> Detect {
+fn detect(config: DetectConfig, spec: &TaskSpec) -> Detect {
     Detect::new(&config, spec).unwrap()
 }
 
@@ -44,7 +44,7 @@ fn same(found: &[Detection], wanted: &[(&str, f32, [f32; 4])], slack: f32) {
 
 #[test]
 fn yolov5_rows() {
-    let mut task = detect(Config::default(), &spec(Head::Yolov5, 2, 1));
+    let mut task = detect(DetectConfig::default(), &spec(Head::Yolov5, 2, 1));
     let rows = [
         [50.0, 50.0, 20.0, 10.0, 0.9, 0.1, 0.8],  // class 1, 0.72
         [52.0, 50.0, 20.0, 10.0, 0.95, 0.1, 0.9], // the same object, more confident
@@ -71,7 +71,7 @@ fn yolov5_rows() {
 
 #[test]
 fn yolov8_planes_and_their_quantised_form() {
-    let mut task = detect(Config { min_score: Some(0.5), ..Config::default() }, &spec(Head::Yolov8, 3, 1));
+    let mut task = detect(DetectConfig { min_score: Some(0.5), ..DetectConfig::default() }, &spec(Head::Yolov8, 3, 1));
     let planes = [
         [50.0, 120.0, 10.0], // cx
         [50.0, 60.0, 10.0],  // cy
@@ -118,7 +118,7 @@ fn fastestdet_recorded_from_a_real_picture() {
     let bytes = std::fs::read(data.join("fastestdet-street-3.npy")).unwrap();
     let values: Vec<f32> = npyz::NpyFile::new(bytes.as_slice()).unwrap().into_vec().unwrap();
     let spec = TaskSpec { input_size: [352, 352], ..spec(Head::FastestDet, 80, 1) };
-    let mut task = detect(Config { min_score: Some(0.5), ..Config::default() }, &spec);
+    let mut task = detect(DetectConfig { min_score: Some(0.5), ..DetectConfig::default() }, &spec);
     let [w, h] = wanted.size;
     let geometry = Geometry { scale: [w as f32 / 352.0, h as f32 / 352.0], offset: [0.0; 2], source: [w, h] };
     let found = found(&mut task, &[&tensor(&[1, 85, 22, 22], &values)], &[geometry]);
@@ -132,7 +132,7 @@ fn fastestdet_recorded_from_a_real_picture() {
 fn ssd_boxes_relative_to_anchors() {
     let anchors = "anchors = [[0.5, 0.5, 0.2, 0.4], [0.25, 0.75, 0.1, 0.1]]";
     let spec = TaskSpec { anchors: Some(anchors.into()), ..spec(Head::Ssd, 2, 1) };
-    let mut task = detect(Config::default(), &spec);
+    let mut task = detect(DetectConfig::default(), &spec);
     // ty, tx, th, tw
     let boxes = tensor(&[1, 2, 4], &[1.0, -2.0, 0.0, 5.0 * 2.0_f32.ln(), 0.0, 0.0, 0.0, 0.0]);
     let scores = tensor(&[1, 2, 3], &[0.1, 0.1, 0.8, 0.2, 0.7, 0.1]);
@@ -146,7 +146,7 @@ fn ssd_boxes_relative_to_anchors() {
     same(&found(&mut task, &[&boxes, &logits], &[]), &[("class1", score, [52.0, 34.0, 132.0, 74.0])], 0.01);
     // Without background: each class by itself, through the logistic function.
     let spec = TaskSpec { anchors: Some(format!("background = false\norder = \"xywh\"\n{anchors}")), ..spec };
-    let mut task = detect(Config::default(), &spec);
+    let mut task = detect(DetectConfig::default(), &spec);
     let boxes = tensor(&[1, 2, 4], &[-2.0, 1.0, 5.0 * 2.0_f32.ln(), 0.0, 0.0, 0.0, 0.0, 0.0]);
     let logits = tensor(&[1, 2, 2], &[0.0, 2.0, -3.0, -4.0]);
     same(&found(&mut task, &[&boxes, &logits], &[]), &[("class1", 0.8808, [52.0, 34.0, 132.0, 74.0])], 0.01);
@@ -182,7 +182,7 @@ fn wrong_anchors_are_refused() {
         let error = Anchors::parse(text).unwrap_err();
         assert!(error.key == "anchors" && error.reason.contains(part), "{text}: {error}");
     }
-    let missing = Detect::new(&Config::default(), &spec(Head::Ssd, 2, 1)).err().unwrap();
+    let missing = Detect::new(&DetectConfig::default(), &spec(Head::Ssd, 2, 1)).err().unwrap();
     assert!(missing.to_string().contains("needs anchors"), "{missing}");
 }
 
@@ -205,7 +205,7 @@ fn wrong_shapes_say_what_is_needed_and_found() {
         (Head::Ssd, vec![vec![1, 2, 4], vec![1, 2, 3]], ["2 boxes", "1 anchors"]),
         (Head::Ssd, vec![vec![1, 1, 4], vec![1, 1, 9]], ["[1, 1, 9]", "background"]),
     ] {
-        let mut task = detect(Config::default(), &TaskSpec { anchors: anchors.clone(), ..spec(head, 2, 1) });
+        let mut task = detect(DetectConfig::default(), &TaskSpec { anchors: anchors.clone(), ..spec(head, 2, 1) });
         let outputs: Vec<Tensor> =
             shapes.iter().map(|s: &Vec<usize>| tensor(s, &vec![0.5; s.iter().product()])).collect();
         let outputs: Vec<&Tensor> = outputs.iter().collect();
@@ -223,7 +223,7 @@ fn message(task: &mut Detect, output: &Tensor) -> String {
 
 #[test]
 fn end_to_end_rows_are_taken_as_they_are() {
-    let mut task = detect(Config::default(), &spec(Head::End2end, 3, 1));
+    let mut task = detect(DetectConfig::default(), &spec(Head::End2end, 3, 1));
     let rows = [
         [50.0, 40.0, 70.0, 60.0, 0.9, 2.0],
         [51.0, 40.0, 70.0, 60.0, 0.8, 2.0], // nothing is suppressed a second time
@@ -247,10 +247,10 @@ fn end_to_end_rows_are_taken_as_they_are() {
         .iter()
         .flat_map(|&[a, b, c, d, score, class]| [a / 200.0, b / 100.0, c / 200.0, d / 100.0, score, class])
         .collect();
-    let mut task = detect(Config::default(), &TaskSpec { boxes: Boxes::Normalised, ..spec(Head::End2end, 3, 1) });
+    let mut task = detect(DetectConfig::default(), &TaskSpec { boxes: Boxes::Normalised, ..spec(Head::End2end, 3, 1) });
     same(&found(&mut task, &[&tensor(&[1, 8, 6], &shares)], &[]), &wanted, 0.01);
     // Two tiles that see the same object.
-    let mut task = detect(Config::default(), &spec(Head::End2end, 3, 2));
+    let mut task = detect(DetectConfig::default(), &spec(Head::End2end, 3, 2));
     let tile = |x: f32| Geometry { scale: [1.0; 2], offset: [x, 0.0], source: [300, 100] };
     let rows = [[150.0, 40.0, 190.0, 60.0, 0.8, 0.0], [50.0, 40.0, 90.0, 60.0, 0.9, 0.0]];
     let found = found(&mut task, &[&tensor(&[2, 1, 6], rows.as_flattened())], &[tile(0.0), tile(100.0)]);
@@ -268,24 +268,24 @@ fn rows_that_are_not_end_to_end_are_told_by_their_values() {
         ([50.0, 50.0, 20.0, 20.0, 0.9, 0.0], ["[50.0, 50.0, 20.0, 20.0]", "x1, y1, x2, y2"]),
         ([0.1, 0.1, 0.2, 0.3, 0.9, 0.0], ["shares of the picture", "normalised"]),
     ] {
-        let mut task = detect(Config::default(), &spec(Head::End2end, 3, 1));
+        let mut task = detect(DetectConfig::default(), &spec(Head::End2end, 3, 1));
         let text = message(&mut task, &tensor(&[1, 1, 6], &row));
         assert!(text.contains("row 0") && parts.iter().all(|part| text.contains(part)), "{row:?}: {text}");
     }
-    let mut task = detect(Config::default(), &TaskSpec { boxes: Boxes::Normalised, ..spec(Head::End2end, 3, 1) });
+    let mut task = detect(DetectConfig::default(), &TaskSpec { boxes: Boxes::Normalised, ..spec(Head::End2end, 3, 1) });
     let text = message(&mut task, &tensor(&[1, 1, 6], &[5.0, 5.0, 20.0, 20.0, 0.9, 0.0]));
     assert!(text.contains("but pixels"), "{text}");
 }
 
 #[test]
 fn yolov8_with_a_box_a_row() {
-    let mut task = detect(Config::default(), &spec(Head::Yolov8, 2, 1));
+    let mut task = detect(DetectConfig::default(), &spec(Head::Yolov8, 2, 1));
     let rows =
         [[50.0, 50.0, 20.0, 10.0, 0.1, 0.8], [120.0, 60.0, 40.0, 20.0, 0.7, 0.2], [5.0, 5.0, 4.0, 4.0, 0.1, 0.1]];
     let wanted = [("class1", 0.8, [40.0, 45.0, 60.0, 55.0]), ("class0", 0.7, [100.0, 50.0, 140.0, 70.0])];
     same(&found(&mut task, &[&tensor(&[1, 3, 6], rows.as_flattened())], &[]), &wanted, 0.01);
     let shares = rows.map(|[x, y, w, h, a, b]| [x / 200.0, y / 100.0, w / 200.0, h / 100.0, a, b]);
-    let mut task = detect(Config::default(), &TaskSpec { boxes: Boxes::Normalised, ..spec(Head::Yolov8, 2, 1) });
+    let mut task = detect(DetectConfig::default(), &TaskSpec { boxes: Boxes::Normalised, ..spec(Head::Yolov8, 2, 1) });
     same(&found(&mut task, &[&tensor(&[1, 3, 6], shares.as_flattened())], &[]), &wanted, 0.01);
 }
 
@@ -304,14 +304,14 @@ fn values_that_contradict_the_head_are_an_error_and_no_boxes() {
         (with(&[(0, 0.3), (1, 0.4), (2, 0.1), (3, 0.1)]), "shares of the picture"),
         (with(&[(4, f32::NAN), (5, f32::NAN), (6, f32::NAN)]), "no score is a finite number"),
     ] {
-        let text = message(&mut detect(Config::default(), &spec(Head::Yolov5, 2, 1)), &output);
+        let text = message(&mut detect(DetectConfig::default(), &spec(Head::Yolov5, 2, 1)), &output);
         assert!(text.contains(part), "{part}: {text}");
     }
-    let mut task = detect(Config::default(), &TaskSpec { boxes: Boxes::Normalised, ..spec(Head::Yolov5, 2, 1) });
+    let mut task = detect(DetectConfig::default(), &TaskSpec { boxes: Boxes::Normalised, ..spec(Head::Yolov5, 2, 1) });
     let text = message(&mut task, &with(&[]));
     assert!(text.contains("but pixels"), "{text}");
     // Once a frame was as it should be, the next may be empty.
-    let mut task = detect(Config::default(), &spec(Head::Yolov5, 2, 1));
+    let mut task = detect(DetectConfig::default(), &spec(Head::Yolov5, 2, 1));
     assert_eq!(found(&mut task, &[&with(&[])], &[]).len(), 1);
     assert_eq!(found(&mut task, &[&tensor(&[1, 4, 7], &[0.0; 28])], &[]).len(), 0);
 }
@@ -323,7 +323,7 @@ fn a_trial_doubts_what_a_frame_may_be() {
         let (now, time) = (Duration::ZERO, std::time::SystemTime::UNIX_EPOCH);
         let input =
             TaskInput { inputs: &inputs, outputs: &outputs, first_item: 0, geometry: &[], unreadable: &[], now, time };
-        detect(Config::default(), spec).doubts(&input).map_err(|e| e.to_string())
+        detect(DetectConfig::default(), spec).doubts(&input).map_err(|e| e.to_string())
     };
     let v5 = spec(Head::Yolov5, 2, 1);
     let e2e = spec(Head::End2end, 2, 1);
@@ -349,7 +349,8 @@ fn a_trial_doubts_what_a_frame_may_be() {
 
 #[test]
 fn a_head_that_is_not_known_is_not_guessed() {
-    let error = Detect::new(&Config::default(), &TaskSpec { head: None, ..spec(Head::Yolov5, 2, 1) }).err().unwrap();
+    let error =
+        Detect::new(&DetectConfig::default(), &TaskSpec { head: None, ..spec(Head::Yolov5, 2, 1) }).err().unwrap();
     assert!(error.key == "output.head" && error.reason.contains("leptond model add"), "{error}");
 }
 
@@ -361,7 +362,7 @@ fn labels_are_filtered_and_objects_limited() {
             [10.0 * i as f32, 50.0, 8.0, 8.0, 1.0, class[0], class[1]]
         })
         .collect();
-    let config = Config { labels: vec!["class0".into()], max_detections: Some(3), ..Config::default() };
+    let config = DetectConfig { labels: vec!["class0".into()], max_detections: Some(3), ..DetectConfig::default() };
     let mut task = detect(config, &spec(Head::Yolov5, 2, 1));
     let found = found(&mut task, &[&tensor(&[1, 20, 7], &rows)], &[]);
     let scores: Vec<f32> = found.iter().map(|d| d.score).collect();
@@ -372,7 +373,7 @@ fn labels_are_filtered_and_objects_limited() {
 
 #[test]
 fn tiles_are_merged_in_source_pixels() {
-    let mut task = detect(Config::default(), &spec(Head::Yolov5, 1, 2));
+    let mut task = detect(DetectConfig::default(), &spec(Head::Yolov5, 1, 2));
     // The second tile begins 100 source pixels further right; both see the object at x 150..190.
     let tile = |x: f32| Geometry { scale: [1.0; 2], offset: [x, 0.0], source: [300, 100] };
     let rows = [

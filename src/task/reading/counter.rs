@@ -1,14 +1,14 @@
-//! Which readings of a counter are believed: it does not run backwards and does not leap.
+//! Belief in the readings of a counter: it does not run backwards and does not leap.
 
 use std::time::Duration;
 
-use super::number::Number;
 use super::pace::{Limits, Pace};
+use crate::task::number::Number;
 
-/// How many readings in a row a surprising one needs at least, however far apart they are.
+/// Least readings in a row of a surprising one, however far apart they are.
 const CONFIRM_READINGS: u32 = 3;
 
-/// What becomes of one picture's reading.
+/// Verdict on one picture's reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is the counter's reading.
@@ -26,9 +26,9 @@ pub(super) enum Verdict {
 pub(super) struct Drums<'a> {
     /// Digits from left to right; `None` where there is none or it is uncertain.
     pub digits: &'a [Option<u8>],
-    /// Whether the picture was good enough to say so: no region was in the dark.
+    /// The picture was good enough to judge: no region was in the dark.
     pub visible: bool,
-    /// Whether every digit is as certain as the surest readings are.
+    /// Every digit is as certain as the surest readings are.
     pub sure: bool,
 }
 
@@ -64,21 +64,21 @@ pub(super) struct Counter {
     limits: Limits,
     pace: Pace,
     believed: Option<Sighting>,
-    /// What was believed before, while the believed one is on probation.
+    /// The belief before, while the present one is on probation.
     replaced: Option<Sighting>,
     /// A plausible step that was not sure, when it was the reading before this one.
     unsure: Option<Number>,
     doubted: Option<Doubt>,
 }
 
-/// When a reading was last read.
+/// Time of the last sight of a reading.
 #[derive(Clone, Copy, Debug)]
 struct Sighting {
     number: Number,
     at: Duration,
-    /// How old it was at `at`: 0, unless it is from an earlier run; `None` = not known.
+    /// Age at `at`: 0, unless it is from an earlier run; `None` = not known.
     age: Option<Duration>,
-    /// Whether it was read more than once, or has been believed before.
+    /// It was read more than once, or has been believed before.
     established: bool,
 }
 
@@ -121,7 +121,7 @@ impl Doubt {
         }
     }
 
-    /// What is known of the pace with this in mind: it ran by itself since the doubt began.
+    /// The known pace with this in mind: it ran by itself since the doubt began.
     fn pace(&self, mut known: Pace) -> Pace {
         known.interrupt();
         if let Some(counts) = self.first.step_to(self.number).filter(|counts| *counts > 1) {
@@ -191,7 +191,7 @@ impl Counter {
         self.doubt(read, drums, now)
     }
 
-    /// Whether `to` is `from`, or as little ahead of it as is believed at once.
+    /// True if `to` is `from`, or as little ahead of it as is believed at once.
     fn follows(&self, from: Number, to: Number, elapsed: Option<Duration>) -> bool {
         from.step_to(to)
             .is_some_and(|step| step == 0 || step <= self.limits.largest_step(from.range(), elapsed, &self.pace))
@@ -243,13 +243,13 @@ impl Counter {
         Verdict::Believed
     }
 
-    /// Whether a counter of this pace, which nobody has limited, has come from what is believed to where the doubt began.
+    /// True if a counter of this pace, without set limits, has come from what is believed to where the doubt began.
     fn explains(&self, pace: &Pace, believed: &Sighting, doubted: &Doubt) -> bool {
         let largest = Limits::default().largest_step(doubted.first.range(), believed.elapsed(doubted.first_at), pace);
         !self.limits.are_set() && believed.number.step_to(doubted.first).is_some_and(|step| step <= largest)
     }
 
-    /// Whether `read` goes on where the doubted reading was: as far as the limits that are set allow, else a hundredth of the range.
+    /// True if `read` goes on where the doubted reading was: as far as the limits that are set allow, else a hundredth of the range.
     fn continues(&self, doubted: &Doubt, read: Number, now: Duration) -> bool {
         let range = read.range();
         let largest = if self.limits.are_set() {

@@ -1,19 +1,18 @@
 //! One class per region, joined to one reading, as of the digits of a meter.
 
 mod counter;
-mod number;
 mod pace;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use counter::{Counter, Drums, Verdict};
-use number::MAX_DIGITS;
-pub use number::Number;
 use pace::Limits;
 
-use super::classify::check_labels;
-use super::output::{EventIds, Filter, Scores, Smoothing, get, items, label, wrong};
-use super::{Config, Memory, SetupError, Task, TaskError, TaskInput, TaskOutput};
+use super::classify::config::ClassifyConfig;
+use super::contract::{Memory, SetupError, Task, TaskError, TaskInput, TaskOutput};
+use super::number::MAX_DIGITS;
+use super::output::{EventIds, Filter, Scores, Smoothing, check_labels, get, items, label, wrong};
 use crate::frame::{
     Event, EventKind, Label, LastGood, Outcome, Quality, Reading, RegionRead, TaskSpec, Unreadable, VALUE_DIGITS,
 };
@@ -23,7 +22,7 @@ use crate::frame::{
 /// for it (`min_score` in its `[defaults]`).
 const MIN_SCORE: f32 = 0.8;
 
-/// How long a surprising reading must persist when the configuration does not say.
+/// Time for which a surprising reading must persist when the configuration does not say.
 const CONFIRM: Duration = Duration::from_secs(10);
 
 /// A step is believed at once when every region has this score; below it, as between two drum positions, when the next
@@ -59,14 +58,14 @@ struct Last {
     score: f32,
     time: SystemTime,
     at: Duration,
-    /// How old it was at `at`; `None` = not known.
+    /// Age at `at`; `None` = not known.
     age: Option<Duration>,
 }
 
 impl Reader {
     /// # Errors
-    /// When a wanted label is none of the model's, or the settings for a counter do not fit the model.
-    pub fn new(config: &Config, spec: &TaskSpec) -> Result<Self, SetupError> {
+    /// A wanted label that is none of the model's, or settings for a counter that do not fit the model.
+    pub fn new(config: &ClassifyConfig, spec: &TaskSpec) -> Result<Self, SetupError> {
         let regions = spec.items.max(1);
         Ok(Reader {
             filter: Filter::new(&config.labels, &spec.labels)?,
@@ -155,7 +154,7 @@ impl Reader {
         rows.chunks(classes).enumerate().map(region).collect()
     }
 
-    /// How good this picture's reading is, and what is believed after it.
+    /// Judges this picture's reading by itself and against those before it.
     fn judge(&mut self, regions: &mut [RegionRead], now: Duration) -> Quality {
         let Some(counter) = &mut self.counter else {
             return quality(regions, self.min_score);
@@ -200,6 +199,7 @@ impl Reader {
                 bbox: None,
                 start_time: input.time,
                 end_time: None,
+                attributes: BTreeMap::new(),
             }),
         };
         vec![event.clone()]
@@ -230,7 +230,7 @@ impl Task for Reader {
 }
 
 /// The counter that `config` asks for.
-fn counter(config: &Config, labels: &[Label], regions: usize) -> Result<Counter, SetupError> {
+fn counter(config: &ClassifyConfig, labels: &[Label], regions: usize) -> Result<Counter, SetupError> {
     let wrong = |key: &'static str, reason: String| Err(SetupError { key, reason });
     if regions > MAX_DIGITS {
         return wrong(
@@ -258,7 +258,7 @@ fn counter(config: &Config, labels: &[Label], regions: usize) -> Result<Counter,
     Ok(Counter::new(confirm, Limits { max_rate: config.max_rate, max_step: config.max_step }))
 }
 
-/// What the regions alone say of a reading.
+/// Quality of a reading by its regions alone.
 fn quality(regions: &[RegionRead], min_score: f32) -> Quality {
     if regions.iter().any(|r| r.label.is_none()) {
         Quality::Unreadable

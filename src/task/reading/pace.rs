@@ -1,8 +1,8 @@
-//! How far a counter can have come since it was last read.
+//! Limits of a counter's advance since it was last read.
 
 use std::time::Duration;
 
-/// How many times as fast as ever seen a counter may run without being doubted: several taps at once.
+/// Factor over the fastest pace seen at which a counter may run undoubted: several taps at once.
 const HEADROOM: f64 = 4.0;
 
 /// A pace is measured over at least this time, so that two drums which move at once do not look like a rate.
@@ -29,7 +29,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Whether there is a limit that was not learnt.
+    /// True if there is a limit that was not learnt.
     pub fn are_set(&self) -> bool {
         self.max_rate.is_some() || self.max_step.is_some()
     }

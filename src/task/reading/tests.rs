@@ -7,12 +7,12 @@ use crate::task::testing::{Tensor, labels, run_at, run_unreadable, tensor};
 
 const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
-fn reader(regions: usize, config: Config) -> Reader {
+fn reader(regions: usize, config: ClassifyConfig) -> Reader {
     Reader::new(&config, &TaskSpec { labels: labels(&DIGITS), items: regions, ..TaskSpec::default() }).unwrap()
 }
 
 /// Of a model that has a class for "nothing to read here".
-fn reader_with_none(regions: usize, config: Config) -> Reader {
+fn reader_with_none(regions: usize, config: ClassifyConfig) -> Reader {
     let names: Vec<&str> = DIGITS.into_iter().chain(["none"]).collect();
     let spec = TaskSpec { labels: labels(&names), items: regions, none: Some(10), ..TaskSpec::default() };
     Reader::new(&config, &spec).unwrap()
@@ -38,8 +38,8 @@ fn scores(digits: &str, score: f32, classes: usize) -> Tensor {
     tensor(&[digits.len(), classes], &values)
 }
 
-fn monotonic() -> Config {
-    Config { monotonic: true, ..Config::default() }
+fn monotonic() -> ClassifyConfig {
+    ClassifyConfig { monotonic: true, ..ClassifyConfig::default() }
 }
 
 fn reading(output: TaskOutput) -> Reading {
@@ -70,7 +70,7 @@ fn says(reading: &Reading) -> String {
 
 #[test]
 fn regions_are_joined_and_changes_are_events() {
-    let mut task = reader(5, Config::default());
+    let mut task = reader(5, ClassifyConfig::default());
     let output = run_at(&mut task, &[&shown("00412", 0.9)], 0).unwrap();
     assert_eq!((output.events.len(), output.events[0].kind), (1, EventKind::New));
     let id = output.events[0].id.clone();
@@ -96,7 +96,7 @@ fn regions_are_joined_and_changes_are_events() {
 
 #[test]
 fn before_the_first_good_reading_there_is_none() {
-    for config in [Config::default(), monotonic()] {
+    for config in [ClassifyConfig::default(), monotonic()] {
         let mut task = reader_with_none(3, config);
         for (digits, score, said) in [
             ("123", 0.3, "nothing uncertain"),
@@ -114,7 +114,7 @@ fn before_the_first_good_reading_there_is_none() {
 
 #[test]
 fn a_region_without_a_digit_is_no_part_of_a_reading() {
-    let mut task = reader_with_none(3, Config::default());
+    let mut task = reader_with_none(3, ClassifyConfig::default());
     run_at(&mut task, &[&shown_or_none("123", 0.9)], 0).unwrap();
     let one = reading(run_at(&mut task, &[&shown_or_none("1?3", 0.97)], 1000).unwrap());
     assert_eq!((says(&one).as_str(), one.score), ("123 held unreadable", 0.0));
@@ -123,7 +123,7 @@ fn a_region_without_a_digit_is_no_part_of_a_reading() {
     assert_eq!(one.regions[1], region(None, 0.0, Some(Unreadable::NoDigit)));
     assert_eq!((one.regions[2].label.as_deref(), one.regions[2].unreadable), (Some("3"), None));
     // A filter for digits does not make a digit of it.
-    let config = Config { labels: vec!["1".into(), "2".into(), "3".into()], ..Config::default() };
+    let config = ClassifyConfig { labels: vec!["1".into(), "2".into(), "3".into()], ..ClassifyConfig::default() };
     let mut task = reader_with_none(3, config);
     let reading = reading(run_at(&mut task, &[&shown_or_none("1?3", 0.97)], 0).unwrap());
     assert_eq!(says(&reading), "nothing unreadable");
@@ -132,8 +132,8 @@ fn a_region_without_a_digit_is_no_part_of_a_reading() {
 #[test]
 fn what_could_not_be_seen_is_not_read_however_sure_the_model_is() {
     use Unreadable::{LowContrast, OutOfFocus};
-    for config in [Config::default(), monotonic()] {
-        let mut task = reader(5, Config { smoothing: Some(10), ..config });
+    for config in [ClassifyConfig::default(), monotonic()] {
+        let mut task = reader(5, ClassifyConfig { smoothing: Some(10), ..config });
         run_at(&mut task, &[&shown("07019", 0.95)], 0).unwrap();
         for minute in 1..200 {
             let why: [Option<Unreadable>; 5] = match minute % 4 {
@@ -165,7 +165,7 @@ fn a_reading_as_a_number_is_exact_or_absent() {
         ("999999999999999", Some(999_999_999_999_999)),
         ("0000000000000001", None),
     ] {
-        let mut task = reader(digits.len(), Config::default());
+        let mut task = reader(digits.len(), ClassifyConfig::default());
         assert_eq!(reading(run_at(&mut task, &[&shown(digits, 0.95)], 0).unwrap()).value, value, "{digits}");
     }
 }
@@ -176,7 +176,7 @@ fn the_least_score_is_the_configured_one_else_the_constant() {
         [(None, 0.79, false), (None, 0.81, true), (Some(0.5), 0.53, true), (Some(0.95), 0.94, false)]
     {
         for monotonic in [false, true] {
-            let mut task = reader(5, Config { min_score, monotonic, ..Config::default() });
+            let mut task = reader(5, ClassifyConfig { min_score, monotonic, ..ClassifyConfig::default() });
             let picture = shown("00630", score);
             // One that is not sure is believed when it comes twice, but no oftener than that makes good of uncertain.
             let mut last = reading(run_at(&mut task, &[&picture], 0).unwrap());
@@ -200,7 +200,7 @@ fn a_meter_does_not_run_backwards() {
 
 #[test]
 fn an_unsure_step_must_come_twice() {
-    let mut task = reader(5, Config { min_score: Some(0.5), ..monotonic() });
+    let mut task = reader(5, ClassifyConfig { min_score: Some(0.5), ..monotonic() });
     let mut read = |digits: &str, score: f32, ms: u64| {
         reading(run_at(&mut task, &[&shown(digits, score)], ms).unwrap()).label.unwrap()
     };
@@ -247,7 +247,7 @@ fn a_misread_leap_does_not_lock_the_meter() {
 
 #[test]
 fn doubts_start_again_when_readings_contradict_each_other() {
-    let mut task = reader(5, Config { confirm_s: Some(3.0), ..monotonic() });
+    let mut task = reader(5, ClassifyConfig { confirm_s: Some(3.0), ..monotonic() });
     let flicker = [(0, "50000"), (1, "00001"), (3, "30000"), (5, "00001"), (7, "30000"), (9, "50000")];
     assert_eq!(play(&mut task, &flicker)[1..], ["50000!", "50000!", "50000!", "50000!", "50000"]);
     assert_eq!(play(&mut task, &[(10, "00001"), (12, "00001"), (13, "00002")]), ["50000!", "50000!", "00002"]);
@@ -302,7 +302,7 @@ fn a_memory_is_kept_and_taken_up() {
     assert_eq!((memory.reading.to_string(), memory.time), ("07021".into(), UNIX_EPOCH + Duration::from_secs(6)));
     assert!(memory.fastest_per_hour > 800.0 && memory.fastest_per_hour <= 1800.0, "{memory:?}");
 
-    let restored = |regions: usize, config: Config| {
+    let restored = |regions: usize, config: ClassifyConfig| {
         let mut task = reader(regions, config);
         task.restore(memory);
         task
@@ -321,14 +321,14 @@ fn a_memory_is_kept_and_taken_up() {
     assert_eq!(play(&mut task, &[(3, "07021")]), ["07021"]);
     // It is nothing to a counter of another size, or to readings that may do what they like.
     assert_eq!(play(&mut restored(4, monotonic()), &[(10, "1234")]), ["1234"]);
-    let mut task = restored(5, Config::default());
+    let mut task = restored(5, ClassifyConfig::default());
     assert_eq!(play(&mut task, &[(10, "11111")]), ["11111"]);
     assert_eq!(task.memory(), None);
 }
 
 #[test]
 fn settings_that_make_no_sense_for_the_model_are_named() {
-    let of = |names: &[&str], items: usize, config: Config| {
+    let of = |names: &[&str], items: usize, config: ClassifyConfig| {
         Reader::new(&config, &TaskSpec { labels: labels(names), items, ..TaskSpec::default() })
             .err()
             .map(|e| e.to_string())
@@ -337,15 +337,21 @@ fn settings_that_make_no_sense_for_the_model_are_named() {
         of(&["cat", "dog"], 3, monotonic()).unwrap().starts_with("monotonic: none of the model's labels is a digit")
     );
     assert!(of(&DIGITS, 19, monotonic()).unwrap().starts_with("monotonic: 19 regions"));
-    assert!(of(&DIGITS, 5, Config { max_rate: Some(-1.0), ..monotonic() }).unwrap().starts_with("max_rate: found -1"));
-    assert!(of(&DIGITS, 5, Config { max_step: Some(0), ..monotonic() }).unwrap().starts_with("max_step: found 0"));
-    assert_eq!(of(&["cat", "dog"], 30, Config::default()), None);
+    assert!(
+        of(&DIGITS, 5, ClassifyConfig { max_rate: Some(-1.0), ..monotonic() })
+            .unwrap()
+            .starts_with("max_rate: found -1")
+    );
+    assert!(
+        of(&DIGITS, 5, ClassifyConfig { max_step: Some(0), ..monotonic() }).unwrap().starts_with("max_step: found 0")
+    );
+    assert_eq!(of(&["cat", "dog"], 30, ClassifyConfig::default()), None);
     assert_eq!(of(&DIGITS, 18, monotonic()), None);
 }
 
 #[test]
 fn too_few_items_are_an_error() {
-    let mut task = reader(5, Config::default());
+    let mut task = reader(5, ClassifyConfig::default());
     let error = run_at(&mut task, &[&shown("1234", 0.9)], 0).unwrap_err();
     assert!(error.to_string().contains("items 0 to 4"), "{error}");
 }

@@ -6,7 +6,7 @@
 #![no_main]
 
 use leptond::model::{LoadedModel, PlanKey};
-use leptond::tflite::convert;
+use leptond_engine::tflite::convert;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

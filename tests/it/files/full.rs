@@ -21,7 +21,7 @@ fn run_on(test: &str, mount: &str) -> Option<(String, Vec<String>)> {
     std::fs::write(&config, text).unwrap();
     // What was measured is known once both pipelines are: their ladders are said.
     let script = format!(
-        "{mount} || exit 99; \"$0\" run --config \"$1\" >\"$3\" 2>&1 & pid=$!; i=0; \
+        "{mount} || exit 99; : >\"$3\"; \"$0\" run --config \"$1\" >\"$3\" 2>&1 & pid=$!; i=0; \
          while [ $(grep -c \"governor's ladder\" \"$3\") -lt 2 ] && [ $i -lt 1200 ]; do sleep 0.1; i=$((i+1)); done; \
          kill $pid; wait $pid; ls -A \"$2\""
     );

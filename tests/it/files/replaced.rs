@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use leptond::daemon::stages::{PlanError, Planner, open_bundle};
-use leptond::governor::Setpoint;
 use leptond::model::{Engine, ModelError, sha256};
+use leptond::pipeline::{PlanError, Planner, open_bundle};
 use leptond::{preprocess, task};
+use leptond_governor::Setpoint;
 
 use super::bare;
 use crate::daemon::{Daemon, on};
@@ -13,7 +13,7 @@ use crate::model_add::cifar;
 use crate::model_add::home::Home;
 use crate::mosquitto::{Mosquitto, Received};
 
-/// A bundle with a main form and a smaller one, told apart by its version.
+/// A bundle with a main variant and a smaller one, told apart by its version.
 fn two_forms(dir: &Path, name: &str, version: &str) {
     let at = dir.join(name);
     std::fs::create_dir_all(&at).unwrap();
@@ -39,7 +39,7 @@ fn planner(path: &Path) -> Planner {
 }
 
 fn small() -> Setpoint {
-    Setpoint { form: 1, ..Setpoint::full() }
+    Setpoint { variant: 1, ..Setpoint::full() }
 }
 
 #[test]
@@ -51,8 +51,8 @@ fn the_forms_of_a_model_outlast_its_replacement() {
     let before = planner(&installed);
     two_forms(home.dir.path(), "m", "2");
     home.run(&["add", "./m", "--replace"]).ok();
-    before.stages(&small()).map(|_| ()).expect("a form that was not compiled yet");
-    before.stages(&Setpoint::full()).map(|_| ()).expect("the main form");
+    before.stages(&small()).map(|_| ()).expect("a variant that was not compiled yet");
+    before.stages(&Setpoint::full()).map(|_| ()).expect("the main variant");
     let after = planner(&installed);
     assert_ne!(before.bundle.digest(), after.bundle.digest());
     assert_eq!(before.sha256, after.sha256, "the main file alone does not tell them apart");
@@ -66,7 +66,7 @@ fn the_forms_of_a_model_outlast_its_replacement() {
     std::os::unix::fs::symlink(at("2"), at("next")).unwrap();
     std::fs::rename(at("next"), at("current")).unwrap();
     std::fs::remove_dir_all(at("1")).unwrap();
-    before.stages(&small()).map(|_| ()).expect("a form of the old directory");
+    before.stages(&small()).map(|_| ()).expect("a variant of the old directory");
     assert_eq!(planner(&at("current/m")).bundle.digest(), after.bundle.digest(), "the same, wherever it lies");
 }
 
@@ -80,7 +80,7 @@ fn a_file_that_is_written_over_in_place_is_noticed() {
     std::fs::write(&small_file, cifar().0).unwrap();
     let changed = |error: Option<PlanError>| matches!(error, Some(PlanError::Model(ModelError::Changed { .. })));
     assert!(changed(bundle.stages(&small()).err()));
-    assert!(bundle.stages(&Setpoint::full()).is_ok(), "the other form is as it was");
+    assert!(bundle.stages(&Setpoint::full()).is_ok(), "the other variant is as it was");
     std::fs::write(&small_file, old).unwrap();
     assert!(bundle.stages(&small()).is_ok());
     // A file without a manifest is known by its own hash.

@@ -82,11 +82,11 @@ fn a_drip_is_given_up_and_goes_on_from_there_later() {
     };
     let url = |path: &str| format!("http://{address}/{path}");
     let add = |path: &str, words: &[&str]| check(&["add", &url(path), "--name", "m", "--retries", "1"], words);
-    add("body.onnx", &["bytes came in", "a second it is given up", "bytes are kept", "same command"]);
+    add("body.onnx", &["bytes came in", "the least accepted rate", "bytes are kept", "same command"]);
     assert!(home.partial_bytes() > 10, "what came is kept: {}", home.partial_bytes());
-    add("chunks.onnx", &["bytes came in", "given up"]);
+    add("chunks.onnx", &["bytes came in", "the least accepted rate"]);
     add("header.onnx", &["nothing came for 0.5 s"]);
     add("status.onnx", &["nothing came for 0.5 s"]);
     add("0", &["redirected"]);
-    check(&["list", "--catalog", &url("catalog.toml")], &["bytes came in", "given up"]);
+    check(&["list", "--catalog", &url("catalog.toml")], &["bytes came in", "the least accepted rate"]);
 }

@@ -1,8 +1,8 @@
-//! Ladders, boards and weather that nobody tuned for: drawn anew by number.
+//! Ladders, boards and weather drawn by number: nothing was tuned for them.
 
-use leptond::governor::Config;
-use leptond::simulate::scenario::{Expect, Fault, FaultKind, RungSpec, Workload};
-use leptond::simulate::{Kind, Parameters, Scenario, simulate};
+use leptond_governor::Config;
+use leptond_governor::simulate::scenario::{Expect, Fault, FaultKind, RungSpec, Workload};
+use leptond_governor::simulate::{Kind, Parameters, Scenario, simulate};
 
 use crate::common;
 
@@ -70,7 +70,7 @@ fn scenario(chance: &mut Chance) -> Scenario {
     }
 }
 
-/// `LEPTOND_UNSEEN=400 cargo test --release --test it -- nobody_tuned --nocapture` draws more, and prints what came.
+/// `LEPTOND_UNSEEN=300 cargo test --test it -- nobody_tuned --nocapture` draws more, and prints the figures.
 #[test]
 fn boards_and_ladders_that_nobody_tuned_for() {
     let count: u64 = std::env::var("LEPTOND_UNSEEN")
@@ -89,6 +89,14 @@ fn boards_and_ladders_that_nobody_tuned_for() {
         }
         let governed = &report.governed;
         useful.push(report.useful_vs_hindsight());
+        if report.useful_vs_hindsight() < 0.95 {
+            println!(
+                "seed {seed}, {}: {:.3} of the best fixed rung, {}",
+                kind.name(),
+                useful[useful.len() - 1],
+                report.hindsight_rung
+            );
+        }
         hottest = hottest.max(governed.max_celsius);
         throttled += governed.throttled_s;
         late += usize::from(report.hindsight.deadline_met >= 0.99 && governed.deadline_met < 0.99);

@@ -93,7 +93,7 @@ fn every_int8_model_gives_the_same_bits_on_every_processor() {
     }
     for name in ["leptonnet-cifar10", "leptonnet-digits", "machine-anomaly"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(name);
-        for rung in 0..Bundle::open(&path).unwrap().rungs().len() {
+        for rung in 0..Bundle::open(&path).unwrap().variants().len() {
             found.push((format!("shipped {name} {rung}"), of_file(&path, rung, generated)));
         }
     }

@@ -2,13 +2,13 @@
 
 use super::*;
 use leptond::publish::mqtt::attempt::{Attempt, attempt};
-use leptond::publish::mqtt::link::Kind;
+use leptond::publish::mqtt::link::FailureKind;
 
 fn tried(port: u16) -> Attempt {
     attempt(&config(port), "attic", crate::common::patiently(Duration::from_secs(10))).unwrap()
 }
 
-fn failed(port: u16) -> Option<Kind> {
+fn failed(port: u16) -> Option<FailureKind> {
     match tried(port) {
         Attempt::Failed(trouble) => Some(trouble.kind),
         _ => None,
@@ -17,7 +17,7 @@ fn failed(port: u16) -> Option<Kind> {
 
 #[test]
 fn a_closed_port_is_refused() {
-    assert_eq!(failed(mosquitto::free_port()), Some(Kind::Refused));
+    assert_eq!(failed(mosquitto::free_port()), Some(FailureKind::Refused));
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_broker_that_wants_a_password_says_so() {
     let Some(broker) = Mosquitto::with("a_broker_that_wants_a_password", |_| "allow_anonymous false\n".into()) else {
         return;
     };
-    assert_eq!(failed(broker.port), Some(Kind::Credentials));
+    assert_eq!(failed(broker.port), Some(FailureKind::Credentials));
 }
 
 #[test]

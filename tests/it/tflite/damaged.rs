@@ -1,6 +1,6 @@
 //! Damaged files: an error or a model, never a panic, never much memory.
 
-use leptond::tflite::convert;
+use leptond_engine::tflite::convert;
 use proptest::prelude::*;
 
 use super::build::{self, Call, I8, I32, byte, int, spec};

@@ -9,7 +9,7 @@ mod nets;
 use std::path::Path;
 
 use leptond::model::{LoadedModel, npy};
-use leptond::tflite::convert;
+use leptond_engine::tflite::convert;
 use serde_json::Value;
 use tract_onnx::prelude::Tensor;
 

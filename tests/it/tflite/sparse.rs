@@ -1,7 +1,7 @@
 //! Constants without their zeros (`DENSIFY`), as MediaPipe's nets have them.
 
 use leptond::model::{LoadedModel, PlanKey};
-use leptond::tflite::convert;
+use leptond_engine::tflite::convert;
 use tract_onnx::prelude::Tensor;
 
 use super::build::{self, Call, F32, Fields, Part, byte, int, ints, spec};

@@ -13,7 +13,7 @@
 //! `PROPTEST_CASES` says how many cases each property is tried on. `LEPTOND_KERNEL_SETS`, when set to names with commas
 //! between them, makes the run fail where the sets found are others.
 
-#[path = "../../../src/int8/kernels/mod.rs"]
+#[path = "../../../src/engine/int8/kernels/mod.rs"]
 pub mod kernels;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-"""How islands lie in a graph: borders, consumers, outputs, types; each a model of its own."""
+"""How partitions lie in a graph: borders, consumers, outputs, types; each a model of its own."""
 import numpy as np
 
 from .graph import Tensor
@@ -6,7 +6,7 @@ from .layers import conv, gemm
 
 
 def float_middle(g):
-    """Two islands with float operators between that no integer operator stands for."""
+    """Two partitions with float operators between that no integer operator stands for."""
     x = g.activation((1, 3, 6, 6))
     y = conv(g, x, 3, 4, (3, 3), act="Relu")
     real = g.op("LayerNormalization", [y.real(), g.const(g.rng.uniform(0.5, 2, 4).astype(np.float32))], axis=-1)
@@ -23,7 +23,7 @@ def two_consumers(g):
 
 
 def consumer_outside(g):
-    """A sandwich whose quantised result is also read as floats by an operator outside."""
+    """A QDQ pattern whose quantised result is also read as floats by an operator outside."""
     x = g.activation((1, 3, 6, 6))
     y = conv(g, x, 3, 4, (3, 3))
     z = conv(g, y, 4, 3, (3, 3))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 
-use super::{Mark, Start, breakdown};
+use super::parts::{Mark, Start, breakdown};
 use crate::telemetry::{MARKS_VARIABLE, monotonic_ns};
 
 /// A start that takes longer than this has failed.
@@ -17,13 +17,13 @@ const START_WITHIN: Duration = Duration::from_secs(60);
 /// Calibration ends by itself before this, on the slowest board with the largest model.
 const CALIBRATED_WITHIN: Duration = Duration::from_secs(120);
 
-/// How often it is looked whether the daemon has ended.
+/// Time between two looks at a daemon that may have ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// From SIGTERM to the end; the daemon's own bound is 2 s.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
-/// What is measured without `--config`: nothing listens at the discard port of this computer.
+/// The configuration that is measured without `--config`: nothing listens at the discard port of this computer.
 const CONFIG: &str = "[mqtt]\nhost = \"127.0.0.1\"\nport = 9\n\n[[pipeline]]\nname = \"meter\"\nmodel = \"leptonnet-digits\"\n\
                       source = { type = \"synthetic\" }\n";
 
@@ -62,7 +62,7 @@ pub(super) struct Child {
     listener: UnixListener,
     /// Once it has connected.
     marks: Option<UnixStream>,
-    /// What came after the last whole line.
+    /// Output after the last whole line.
     rest: Vec<u8>,
     /// Open for the daemon to tell; what it tells is in the marks.
     _notify: UnixDatagram,
@@ -166,7 +166,7 @@ impl Child {
         Ok(true)
     }
 
-    /// What happened, with the last words of the daemon.
+    /// The error, with the last words of the daemon.
     fn failed(&self, what: &str) -> anyhow::Error {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Part, Starts};
+use super::parts::{Part, Starts};
 
 /// Columns of the bar that is the whole start.
 const WIDTH: f64 = 32.0;

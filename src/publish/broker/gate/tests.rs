@@ -2,7 +2,7 @@ use std::io::{Read, Write};
 use std::time::Instant;
 
 use super::*;
-use crate::publish::broker::start_inner;
+use crate::publish::broker::rumqttd;
 use crate::publish::mqtt::Mqtt;
 use crate::publish::{Class, Config, Message, Publisher};
 
@@ -17,13 +17,13 @@ fn a_suback_tells_which_filters_were_refused() {
     assert_eq!(subscribe(7, &filters, &[true, false, true]), b"\x82\x0c\0\x07\0\x01#\x01\0\x03a/+\x02");
 }
 
-/// rumqttd dies in earnest here (behind the gate's back): its panic in the test's output is wanted.
+/// Kills rumqttd behind the gate's back: its panic in the test's output is expected.
 #[test]
 fn a_dead_rumqttd_is_replaced() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
-    let inner = start_inner().unwrap();
+    let inner = rumqttd::start().unwrap();
     spawn(listener, inner).unwrap();
     let mqtt = Mqtt::start(&Config { host: "127.0.0.1".into(), port, ..Config::default() }, "attic").unwrap();
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -37,6 +37,6 @@ fn a_dead_rumqttd_is_replaced() {
         assert!(Instant::now() < deadline, "not connected again");
         std::thread::sleep(Duration::from_millis(10));
     }
-    mqtt.publish(Message { topic: "e".into(), payload: b"1".to_vec(), class: Class::Event, origin: None });
+    mqtt.publish(Message { topic: "e".into(), payload: b"1".to_vec(), class: Class::Event, timing: None });
     assert!(mqtt.flush(deadline));
 }

@@ -182,7 +182,7 @@ proptest::proptest! {
         let _ = examine(&framed);
     }
 
-    /// A CONNECT with one byte changed is refused, or means something that rumqttd gets as valid as any other.
+    /// A CONNECT with one byte changed is refused, or means something else that is valid for rumqttd as well.
     #[test]
     fn a_damaged_connect_is_refused_or_valid(at in 2usize..40, byte: u8) {
         let mut bytes = plain(2 | 4 | 0xc0, b"attic", &[b"a/state", b"gone", b"user", b"pass"]);

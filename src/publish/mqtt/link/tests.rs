@@ -2,15 +2,15 @@ use super::*;
 
 const S: Duration = Duration::from_secs(1);
 
-fn refused() -> Trouble {
-    Trouble::new(Kind::Refused, "refused")
+fn refused() -> Failure {
+    Failure::new(FailureKind::Refused, "refused")
 }
 
-fn closed() -> Trouble {
-    Trouble::new(Kind::Closed, "closed")
+fn closed() -> Failure {
+    Failure::new(FailureKind::Closed, "closed")
 }
 
-/// A connection in order that lived so long.
+/// A good connection with this lifetime.
 fn lived(lived: Duration) -> Option<Ended> {
     Some(Ended { lived, idle: true })
 }
@@ -46,13 +46,13 @@ fn a_good_connection_resets_the_pause_and_a_short_one_does_not() {
 fn each_cause_is_told_once_and_again_when_it_changes() {
     let now = Instant::now();
     let mut link = Link::new("id", 1);
-    let told = |link: &mut Link, trouble: &Trouble, at: Duration| link.failed(trouble, None, now + at).tell.is_some();
+    let told = |link: &mut Link, failure: &Failure, at: Duration| link.failed(failure, None, now + at).tell.is_some();
     assert!(told(&mut link, &refused(), S));
     for s in 2..600 {
         assert!(!told(&mut link, &refused(), s * S), "at {s} s");
     }
     assert!(told(&mut link, &refused(), 601 * S), "a reminder");
-    let name = Trouble::new(Kind::Name, "no such name");
+    let name = Failure::new(FailureKind::Name, "no such name");
     assert!(told(&mut link, &name, 602 * S));
     assert!(!told(&mut link, &refused(), 603 * S), "flapping between two causes stays quiet");
     assert!(!told(&mut link, &name, 604 * S));
@@ -63,9 +63,9 @@ fn each_cause_is_told_once_and_again_when_it_changes() {
 fn two_kicks_in_a_row_name_the_client_id() {
     let now = Instant::now();
     let mut link = Link::new("leptond-attic", 1);
-    assert_eq!(link.failed(&closed(), lived(2 * S), now).tell.unwrap().0, Volume::Warn);
+    assert_eq!(link.failed(&closed(), lived(2 * S), now).tell.unwrap().0, Severity::Warn);
     let (volume, words) = link.failed(&closed(), lived(3 * S), now + 3 * S).tell.unwrap();
-    assert_eq!(volume, Volume::Error);
+    assert_eq!(volume, Severity::Error);
     assert!(words.contains("leptond-attic"), "{words}");
     assert_eq!(link.failed(&closed(), lived(3 * S), now + 6 * S).tell, None, "told once");
 }
@@ -73,13 +73,13 @@ fn two_kicks_in_a_row_name_the_client_id() {
 #[test]
 fn a_network_that_breaks_and_a_broker_that_objects_are_no_takeover() {
     let now = Instant::now();
-    let reset = Trouble::new(Kind::Reset, "reset");
+    let reset = Failure::new(FailureKind::Reset, "reset");
     let busy = Some(Ended { lived: S, idle: false });
-    for (trouble, ended) in [(&reset, lived(S)), (&reset, busy), (&closed(), busy), (&closed(), lived(11 * S))] {
+    for (failure, ended) in [(&reset, lived(S)), (&reset, busy), (&closed(), busy), (&closed(), lived(11 * S))] {
         let mut link = Link::new("id", 1);
         for round in 0..50 {
-            let tell = link.failed(trouble, ended, now + round * 30 * S).tell;
-            assert!(tell.is_none_or(|(volume, _)| volume == Volume::Warn), "{trouble:?} {ended:?}");
+            let tell = link.failed(failure, ended, now + round * 30 * S).tell;
+            assert!(tell.is_none_or(|(volume, _)| volume == Severity::Warn), "{failure:?} {ended:?}");
         }
     }
 }
@@ -90,9 +90,9 @@ fn a_restarted_broker_is_no_takeover() {
     let mut link = Link::new("id", 1);
     for round in 0..5 {
         let at = now + round * 100 * S;
-        for (trouble, ended) in [(closed(), lived(60 * S)), (refused(), None), (closed(), lived(S))] {
-            let tell = link.failed(&trouble, ended, at).tell;
-            assert!(tell.is_none_or(|(volume, _)| volume == Volume::Warn));
+        for (failure, ended) in [(closed(), lived(60 * S)), (refused(), None), (closed(), lived(S))] {
+            let tell = link.failed(&failure, ended, at).tell;
+            assert!(tell.is_none_or(|(volume, _)| volume == Severity::Warn));
         }
     }
 }
@@ -100,31 +100,47 @@ fn a_restarted_broker_is_no_takeover() {
 #[test]
 fn failures_become_words() {
     let io = |kind: io::ErrorKind| io::Error::from(kind);
-    let refused = Failure::Refused;
+    let refused = WireError::Refused;
     let cases = [
-        (Failure::Connect(io(io::ErrorKind::ConnectionRefused)), Kind::Refused, "no broker listens"),
-        (Failure::Connect(io(io::ErrorKind::HostUnreachable)), Kind::Unreachable, "unreachable"),
-        (Failure::Broken(io(io::ErrorKind::ConnectionReset)), Kind::Reset, "broke"),
-        (Failure::Name(io::Error::other("Name or service not known")), Kind::Name, "cannot be resolved"),
-        (Failure::NoAnswer, Kind::Unreachable, "no answer"),
-        (Failure::Silent, Kind::Silent, "stopped answering"),
-        (Failure::NotTaken, Kind::Silent, "takes no more"),
-        (Failure::Closed, Kind::Closed, "closed"),
-        (refused(ConnectReturnCode::RefusedProtocolVersion), Kind::Rejected, "3.1.1 (return code 1)"),
-        (refused(ConnectReturnCode::BadClientId), Kind::ClientId, "\"leptond-attic\" (13 characters; return code 2)"),
-        (refused(ConnectReturnCode::ServiceUnavailable), Kind::Rejected, "not ready to serve (return code 3)"),
-        (refused(ConnectReturnCode::BadUserNamePassword), Kind::Credentials, "password (return code 4)"),
-        (refused(ConnectReturnCode::NotAuthorized), Kind::Credentials, "missing (return code 5)"),
-        (Failure::Protocol("packet of type 9".into()), Kind::Protocol, "MQTT 3.1.1: packet of type 9"),
+        (WireError::Connect(io(io::ErrorKind::ConnectionRefused)), FailureKind::Refused, "no broker listens"),
+        (WireError::Connect(io(io::ErrorKind::HostUnreachable)), FailureKind::Unreachable, "unreachable"),
+        (WireError::Broken(io(io::ErrorKind::ConnectionReset)), FailureKind::Reset, "broke"),
+        (WireError::Name(io::Error::other("Name or service not known")), FailureKind::Name, "cannot be resolved"),
+        (WireError::NoAnswer, FailureKind::Unreachable, "no answer"),
+        (WireError::Silent, FailureKind::Silent, "stopped answering"),
+        (WireError::NotTaken, FailureKind::Silent, "takes no more"),
+        (WireError::Closed, FailureKind::Closed, "closed"),
+        (refused(ConnectReturnCode::RefusedProtocolVersion), FailureKind::Rejected, "3.1.1 (return code 1)"),
         (
-            Failure::Tls(io::Error::other(rustls::Error::InvalidCertificate(rustls::CertificateError::Expired))),
-            Kind::Tls,
+            refused(ConnectReturnCode::BadClientId),
+            FailureKind::ClientId,
+            "\"leptond-attic\" (13 characters; return code 2)",
+        ),
+        (refused(ConnectReturnCode::ServiceUnavailable), FailureKind::Rejected, "not ready to serve (return code 3)"),
+        (refused(ConnectReturnCode::BadUserNamePassword), FailureKind::Credentials, "password (return code 4)"),
+        (refused(ConnectReturnCode::NotAuthorized), FailureKind::Credentials, "missing (return code 5)"),
+        (WireError::Protocol("packet of type 9".into()), FailureKind::Protocol, "MQTT 3.1.1: packet of type 9"),
+        (
+            WireError::Tls(io::Error::other(rustls::Error::InvalidCertificate(rustls::CertificateError::Expired))),
+            FailureKind::Tls(TlsFailure::Expired),
             "has expired",
+        ),
+        (
+            WireError::Tls(io::Error::other(rustls::Error::InvalidCertificate(
+                rustls::CertificateError::UnknownIssuer,
+            ))),
+            FailureKind::Tls(TlsFailure::Untrusted),
+            "not trusted",
+        ),
+        (
+            WireError::Tls(io::Error::other(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))),
+            FailureKind::Tls(TlsFailure::PlainPort),
+            "no TLS there",
         ),
     ];
     for (failure, kind, words) in cases {
-        let trouble = Trouble::of(&failure, "leptond-attic");
-        assert_eq!(trouble.kind, kind, "{failure:?}");
-        assert!(trouble.words.contains(words), "{failure:?}: {}", trouble.words);
+        let failure = Failure::of(&failure, "leptond-attic");
+        assert_eq!(failure.kind, kind, "{failure:?}");
+        assert!(failure.words.contains(words), "{failure:?}: {}", failure.words);
     }
 }

@@ -1,9 +1,9 @@
-//! A stream of bytes cut into packets; messages that are too large are read over. Pure.
+//! Splits a stream of bytes into packets; oversize messages are skipped. Pure.
 
 /// Type of PUBLISH (MQTT 3.1.1, section 2.2.1).
 const PUBLISH: u8 = 3;
 
-/// A message that was read over.
+/// A skipped message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// Its topic.
@@ -16,16 +16,16 @@ pub struct Skipped {
     pub packet_id: u16,
 }
 
-/// What came out of the stream.
+/// An element of the stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Frame {
     /// A packet, header included.
     Packet(Vec<u8>),
-    /// A message that was larger than the limit, once all of it was read over.
+    /// An oversize message, after its last byte.
     Skipped(Skipped),
 }
 
-/// What came cannot be cut into packets.
+/// The stream is malformed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Malformed {
     #[error("a remaining length of more than four bytes")]
@@ -36,12 +36,12 @@ pub(super) enum Malformed {
     Header,
 }
 
-/// Cuts a stream. Holds the packet at hand, at most `limit` bytes, and what was pushed behind it.
+/// Splits a stream. Holds the present packet of at most `limit` bytes, and the bytes pushed behind it.
 pub(super) struct Frames {
     /// Most bytes behind a packet's fixed header.
     limit: usize,
     held: Vec<u8>,
-    /// A message that is being read over, and how many of its bytes are still to come.
+    /// The oversize message being skipped, and its remaining bytes.
     skipping: Option<(Skipped, usize)>,
 }
 
@@ -50,7 +50,7 @@ impl Frames {
         Frames { limit, held: Vec::new(), skipping: None }
     }
 
-    /// Takes what was read.
+    /// Adds received bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
     }
@@ -79,7 +79,7 @@ impl Frames {
         Ok(Some(Frame::Packet(std::mem::replace(&mut self.held, rest))))
     }
 
-    /// Bytes of the fixed header and behind it (section 2.2.3).
+    /// Sizes of the fixed header and of the rest (section 2.2.3).
     fn header(&self) -> Result<Option<(usize, usize)>, Malformed> {
         let mut remaining = 0;
         for (n, byte) in self.held.iter().skip(1).take(4).enumerate() {
@@ -91,7 +91,7 @@ impl Frames {
         if self.held.len() > 4 { Err(Malformed::Length) } else { Ok(None) }
     }
 
-    /// What a packet that is too large is; `None` = not enough of it is there.
+    /// Description of an oversize packet; `None` = more bytes are needed.
     fn oversize(&self, header: usize, remaining: usize) -> Result<Option<Skipped>, Malformed> {
         let first = self.held.first().copied().unwrap_or_default();
         let (kind, qos) = (first >> 4, (first >> 1) & 3);
@@ -121,7 +121,7 @@ mod tests {
         crate::publish::broker::packet::packet(first, body)
     }
 
-    /// Everything in `stream`, read in pieces of `size`, and the most bytes that were held.
+    /// Frames of `stream`, read in pieces of `size`, and the most bytes held.
     fn cut(stream: &[u8], size: usize, limit: usize) -> (Result<Vec<Frame>, Malformed>, usize) {
         let (mut frames, mut found, mut most) = (Frames::new(limit), Vec::new(), 0);
         for piece in stream.chunks(size) {

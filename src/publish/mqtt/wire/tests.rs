@@ -14,11 +14,11 @@ fn options(port: u16) -> Options {
         keep_alive: Duration::from_secs(30),
         packet_bytes: 20_000,
         tls: None,
-        patience: Duration::from_secs(10),
+        timeout: Duration::from_secs(10),
     }
 }
 
-/// A broker of one connection: it answers CONNECT, sends `says` at once, and gives what it heard up to the end, or up to
+/// A broker for one connection: it answers CONNECT, sends `says` at once, and returns the bytes received up to the end, or up to
 /// `enough` bytes.
 fn broker(says: Vec<u8>, enough: usize) -> (u16, std::thread::JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -67,7 +67,7 @@ fn a_message_that_is_too_large_is_read_over_and_acknowledged() {
             });
         }
         assert_eq!(seen, ["a 3", "skipped b/c 5000012", "a 4"]);
-        assert!(matches!(wire.poll().await, Err(Failure::Closed | Failure::Broken(_))));
+        assert!(matches!(wire.poll().await, Err(WireError::Closed | WireError::Broken(_))));
     });
     let acknowledged = [[0x40, 2, 0, 1], [0x40, 2, 0, 2], [0x40, 2, 0, 3]].concat();
     assert_eq!(broker.join().unwrap(), acknowledged);
@@ -88,8 +88,8 @@ fn what_is_published_is_told_when_it_was_written() {
             match wire.poll().await {
                 Ok(Event::Written(id)) => written.push(id),
                 Ok(Event::Disconnected) => break,
-                // The acknowledgement may come before the message was written: this broker knows no patience.
-                Ok(_) | Err(Failure::Protocol(_)) => {}
+                // The acknowledgement may arrive before the message was fully written: this broker sends it at once.
+                Ok(_) | Err(WireError::Protocol(_)) => {}
                 Err(error) => panic!("{error}"),
             }
         }
@@ -113,7 +113,7 @@ fn how_it_ends_is_told_apart() {
         let port = listener.local_addr().unwrap().port();
         let serve = std::thread::spawn(move || {
             let (mut client, _) = listener.accept().unwrap();
-            // A socket that is closed with something unread resets the connection.
+            // Closing a socket with unread data resets the connection.
             let mut hello = vec![0; if reset { 1 } else { 27 }];
             client.read_exact(&mut hello).unwrap();
             client.write_all(answer).unwrap();
@@ -129,15 +129,15 @@ fn how_it_ends_is_told_apart() {
         serve.join().unwrap();
         end
     };
-    assert!(matches!(first(&[], false), Failure::Closed));
-    assert!(matches!(first(&[], true), Failure::Broken(_)));
-    assert!(matches!(first(&[0x20, 2, 0, 0], false), Failure::Closed));
-    assert!(matches!(first(&[0x20, 2, 0, 2], false), Failure::Refused(ConnectReturnCode::BadClientId)));
-    assert!(matches!(first(&[0x20, 2, 0, 5], false), Failure::Refused(ConnectReturnCode::NotAuthorized)));
-    assert!(matches!(first(&[0x20, 2, 0, 9], false), Failure::Protocol(_)));
+    assert!(matches!(first(&[], false), WireError::Closed));
+    assert!(matches!(first(&[], true), WireError::Broken(_)));
+    assert!(matches!(first(&[0x20, 2, 0, 0], false), WireError::Closed));
+    assert!(matches!(first(&[0x20, 2, 0, 2], false), WireError::Refused(ConnectReturnCode::BadClientId)));
+    assert!(matches!(first(&[0x20, 2, 0, 5], false), WireError::Refused(ConnectReturnCode::NotAuthorized)));
+    assert!(matches!(first(&[0x20, 2, 0, 9], false), WireError::Protocol(_)));
     // It reads as the beginning of a longer packet.
-    assert!(matches!(first(b"HTTP/1.1 400 Bad Request\r\n\r\n", false), Failure::Closed));
-    assert!(matches!(first(&[0x20, 2, 0, 0, 0x20, 2, 0, 0], false), Failure::Protocol(_)));
+    assert!(matches!(first(b"HTTP/1.1 400 Bad Request\r\n\r\n", false), WireError::Closed));
+    assert!(matches!(first(&[0x20, 2, 0, 0, 0x20, 2, 0, 0], false), WireError::Protocol(_)));
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_broker_that_says_nothing_is_given_up() {
     let (_client, mut wire) = Wire::new(quick, 4);
     run(async {
         assert!(matches!(wire.poll().await.unwrap(), Event::Connected));
-        assert!(matches!(wire.poll().await, Err(Failure::Silent)));
+        assert!(matches!(wire.poll().await, Err(WireError::Silent)));
     });
     drop(wire);
     assert_eq!(broker.join().unwrap(), [0xc0, 0], "one ping");

@@ -19,7 +19,7 @@ fn open(config: &SensorConfig) -> Result<Table, SourceError> {
     Table::open(config, &[], Path::new("/dev"), false)
 }
 
-/// What the next call leads to, without the directory; windows as their channels and values.
+/// Result of the next call, without the directory; windows as their channels and values.
 fn step(table: &mut Table) -> String {
     let mut frame = Frame::empty();
     match table.next(&mut frame) {

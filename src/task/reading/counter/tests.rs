@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What came of one reading: `+` believed, `~` rolling, `?` doubted, `-` unseen.
+/// Sign of one verdict: `+` believed, `~` rolling, `?` doubted, `-` unseen.
 fn mark(verdict: Verdict) -> char {
     match verdict {
         Verdict::Believed => '+',

@@ -1,0 +1,137 @@
+//! `leptond infer` over pictures and tables, by what the bundle's manifest says.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::drawn::Gallery;
+use crate::cli::Failure;
+use crate::cli::output::{tell, written};
+use crate::frame::{Detection, Outcome, Payload, Quality, Spec};
+use crate::pipeline::Planner;
+use crate::pipeline::offline::{self, Item};
+
+/// Runs the stages over every file in the order given; one line per frame or window. A file that cannot be read or used is
+/// reported, the others still run, and the command fails at the end.
+pub fn run(planner: &Planner, inputs: &[PathBuf], mut gallery: Option<Gallery>, json: bool) -> Result<(), Failure> {
+    let mut stages = planner.stages(&planner.full()).map_err(anyhow::Error::from)?;
+    if gallery.is_some() && matches!(stages.spec(), Spec::Window(_)) {
+        return Err(Failure::Usage("--draw is for pictures, and this model takes windows of readings".into()));
+    }
+    let regions = &planner.preprocess.regions;
+    let mut failed = 0_u64;
+    for input in inputs {
+        // What a task remembers (smoothing, hysteresis) belongs to one file.
+        planner.forget(&mut stages).map_err(anyhow::Error::from)?;
+        let path = input.display().to_string();
+        let mut source = match offline::open(&path, stages.spec()) {
+            Ok(source) => source,
+            Err(error) => {
+                tell(&format!("error: {error}"));
+                failed += 1;
+                continue;
+            }
+        };
+        let mut out = std::io::stdout().lock();
+        let mut printed = Ok(true);
+        let mut came = false;
+        let ran = offline::run(&mut stages, source.as_mut(), |Item { origin, seq, frame, result, infer }| {
+            came = true;
+            let output = match result {
+                Ok(output) => output,
+                Err(error) => {
+                    tell(&format!("error: {origin}: {error}"));
+                    failed += 1;
+                    return true;
+                }
+            };
+            if let (Some(gallery), Some(Payload::Image(image))) = (&mut gallery, frame.map(|frame| &frame.payload)) {
+                match gallery.add(origin, image, &output.outcome, regions) {
+                    Ok(drawn) if drawn.file_name() != std::path::Path::new(origin).file_name() => {
+                        tell(&format!("{origin} is drawn in {}", drawn.display()));
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        tell(&format!("error: {origin}: cannot be drawn: {error:#}"));
+                        failed += 1;
+                    }
+                }
+            }
+            let line = if json {
+                object(origin, seq, &output.outcome, infer)
+            } else {
+                format!("{origin}: {} ({:.2} ms)", sentence(&output.outcome), infer.as_secs_f64() * 1e3)
+            };
+            printed = written(writeln!(out, "{line}"));
+            matches!(printed, Ok(true))
+        });
+        if let Err(error) = ran {
+            tell(&format!("error: {error}"));
+            failed += 1;
+        } else if !came {
+            let whole = match stages.spec() {
+                Spec::Image(_) => "picture".to_string(),
+                Spec::Window(spec) => format!("window of {} rows", spec.rows),
+            };
+            tell(&format!("error: {path}: there is no whole {whole} in it"));
+            failed += 1;
+        }
+        // A reader that went away (`| head`) ends the run and is no failure.
+        if !printed? {
+            return Ok(());
+        }
+    }
+    if failed > 0 {
+        return Err(anyhow::anyhow!("{failed} inputs gave no result").into());
+    }
+    Ok(())
+}
+
+fn object(origin: &str, seq: u64, outcome: &Outcome, infer: Duration) -> String {
+    let mut object = json!({ "input": origin, "seq": seq, "infer_ms": infer.as_secs_f64() * 1e3 });
+    if let (Some(object), Ok(serde_json::Value::Object(outcome))) =
+        (object.as_object_mut(), serde_json::to_value(outcome))
+    {
+        object.extend(outcome);
+    }
+    object.to_string()
+}
+
+fn sentence(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Reading(reading) => match (&reading.label, reading.quality) {
+            (Some(label), Quality::Good) => format!("{label} {:.3}", reading.score),
+            (Some(label), quality) => format!("{label} (held: {quality})"),
+            (None, quality) => format!("no reading ({quality})"),
+        },
+        Outcome::Classify { top, unreadable: Some(reason), .. } if top.is_empty() => {
+            format!("nothing to read ({reason})")
+        }
+        Outcome::Classify { top, .. } => {
+            top.iter().map(|s| format!("{} {:.3}", s.label, s.score)).collect::<Vec<_>>().join(", ")
+        }
+        Outcome::Detect { detections, .. } if detections.is_empty() => "nothing found".into(),
+        Outcome::Detect { detections, .. } => {
+            let one = |d: &Detection| {
+                let [x1, y1, x2, y2] = d.bbox;
+                format!("{} {:.3} [{x1:.0}, {y1:.0}, {x2:.0}, {y2:.0}]", d.label, d.score)
+            };
+            detections.iter().map(one).collect::<Vec<_>>().join("; ")
+        }
+        Outcome::Anomaly { score, threshold, anomalous, .. } => {
+            let limit = threshold.map_or("no threshold".into(), |t| format!("threshold {t:.4}"));
+            format!("score {score:.4} ({limit}){}", if *anomalous { ", ANOMALY" } else { "" })
+        }
+        Outcome::Raw { outputs } => outputs
+            .iter()
+            .map(|o| {
+                let shown: Vec<String> = o.values.iter().take(8).map(|v| format!("{v:.4}")).collect();
+                let more = if o.values.len() > shown.len() { ", …" } else { "" };
+                format!("{} {:?} [{}{more}]", o.name, o.shape, shown.join(", "))
+            })
+            .collect::<Vec<_>>()
+            .join("; "),
+    }
+}

@@ -1,0 +1,65 @@
+//! Arguments of `leptond setup`.
+
+use std::path::PathBuf;
+
+/// Arguments of `leptond setup`.
+#[derive(Debug, Default, clap::Args)]
+pub struct Args {
+    /// Configuration file [default: /etc/leptond/leptond.toml]
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The MQTT broker
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(super) broker: Option<String>,
+    /// PEM file with the authority that signed the broker's certificate: the connection is encrypted
+    #[arg(long, value_name = "FILE")]
+    pub(super) tls_ca: Option<PathBuf>,
+    /// User name at the broker
+    #[arg(long, value_name = "NAME")]
+    pub(super) username: Option<String>,
+    /// Take the broker's password from the first line of this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) password_file: Option<PathBuf>,
+    /// Take the broker's password from the first line of standard input
+    #[arg(long, conflicts_with = "password_file")]
+    pub(super) password_stdin: bool,
+    /// Name of this computer in topics
+    #[arg(long, value_name = "NAME")]
+    pub(super) node: Option<String>,
+    /// The source: /dev/video0, rpicam, rtsp://…, machine, synthetic, or pairs as in [pipeline.source]
+    #[arg(long, value_name = "SOURCE", num_args = 1..)]
+    pub(super) source: Vec<String>,
+    /// The model: a name or a path
+    #[arg(long, value_name = "MODEL")]
+    pub(super) model: Option<String>,
+    /// Name of the pipeline in topics
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// For leptonnet-digits: where the whole row of digits is, in pixels of the picture
+    #[arg(long, value_name = "X,Y,W,H", requires = "digits")]
+    pub(super) meter_region: Option<String>,
+    /// For leptonnet-digits: how many digits the row has
+    #[arg(long, value_name = "N")]
+    pub(super) digits: Option<u32>,
+    /// Another catalog of models than /etc/leptond/catalog.toml and the program's own: a file or an address
+    #[arg(long, value_name = "FILE|URL")]
+    pub(super) catalog: Option<String>,
+    /// Fetch no model: only those that are installed are offered
+    #[arg(long)]
+    pub(super) no_download: bool,
+    /// Change the pipeline of the same name, if there is one
+    #[arg(long)]
+    pub(super) replace: bool,
+    /// Write even if the broker cannot be reached now, and do not try the source
+    #[arg(long)]
+    pub(super) untested: bool,
+    /// Ask nothing: flags and the present configuration say everything
+    #[arg(long, visible_alias = "non-interactive")]
+    pub(super) yes: bool,
+    /// Print what would change, and write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Look at a copy of another machine's /proc, /sys, /dev, /etc and /usr below this directory
+    #[arg(long, hide = true, value_name = "DIR")]
+    pub(super) root: Option<PathBuf>,
+}

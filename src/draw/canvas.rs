@@ -1,0 +1,183 @@
+//! Pixels: rectangles, lines and text. Whatever lies outside the picture is left out.
+
+use super::font;
+
+/// Red, green and blue.
+pub type Colour = [u8; 3];
+
+pub const BLACK: Colour = [0, 0, 0];
+pub const WHITE: Colour = [255, 255, 255];
+
+/// A rectangle of whole pixels, its right and bottom edges not part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rect {
+    pub left: i64,
+    pub top: i64,
+    pub right: i64,
+    pub bottom: i64,
+}
+
+impl Rect {
+    /// The rectangle at a position with a size.
+    pub fn at([left, top]: [i64; 2], [width, height]: [i64; 2]) -> Self {
+        Rect { left, top, right: left + width, bottom: top + height }
+    }
+
+    /// Reports a common pixel.
+    pub fn overlaps(&self, other: &Rect) -> bool {
+        self.left < other.right && other.left < self.right && self.top < other.bottom && other.top < self.bottom
+    }
+
+    /// Grown by `by` pixels on each side.
+    pub fn grown(&self, by: i64) -> Rect {
+        Rect { left: self.left - by, top: self.top - by, right: self.right + by, bottom: self.bottom + by }
+    }
+}
+
+/// A picture, packed RGB `[H, W, 3]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canvas {
+    width: usize,
+    height: usize,
+    rgb: Vec<u8>,
+}
+
+impl Canvas {
+    /// A canvas over a picture of `[width, height]` pixels; missing bytes are black.
+    pub fn new([width, height]: [u32; 2], mut rgb: Vec<u8>) -> Self {
+        let (width, height) = (width as usize, height as usize);
+        rgb.resize(width * height * 3, 0);
+        Canvas { width, height, rgb }
+    }
+
+    /// `[width, height]` in pixels.
+    pub fn size(&self) -> [i64; 2] {
+        [self.width as i64, self.height as i64]
+    }
+
+    /// The pixels, packed RGB `[H, W, 3]`.
+    pub fn rgb(&self) -> &[u8] {
+        &self.rgb
+    }
+
+    /// The colour of a pixel; `None` outside the picture.
+    #[cfg(test)]
+    pub fn pixel(&self, x: usize, y: usize) -> Option<Colour> {
+        let at = (y * self.width + x) * 3;
+        self.rgb.get(at..at + 3).filter(|_| x < self.width)?.try_into().ok()
+    }
+
+    /// The picture with each pixel a square of `factor` pixels.
+    pub fn enlarged(&self, factor: usize) -> Canvas {
+        let mut rgb = Vec::with_capacity(self.rgb.len() * factor * factor);
+        for row in self.rgb.chunks_exact((self.width * 3).max(1)) {
+            let wide: Vec<u8> = row.chunks_exact(3).flat_map(|pixel| pixel.repeat(factor)).collect();
+            rgb.extend(wide.repeat(factor));
+        }
+        Canvas { width: self.width * factor, height: self.height * factor, rgb }
+    }
+
+    /// Fills a rectangle.
+    pub fn fill(&mut self, rect: Rect, colour: Colour) {
+        let within = |value: i64, most: usize| value.clamp(0, most as i64) as usize;
+        let (left, right) = (within(rect.left, self.width), within(rect.right, self.width));
+        if left >= right {
+            return;
+        }
+        for y in within(rect.top, self.height)..within(rect.bottom, self.height) {
+            let row = (y * self.width + left) * 3..(y * self.width + right) * 3;
+            for pixel in self.rgb.get_mut(row).unwrap_or_default().chunks_exact_mut(3) {
+                pixel.copy_from_slice(&colour);
+            }
+        }
+    }
+
+    /// Draws the lines from corner to corner and back to the first one, `thickness` pixels wide with a dark edge of one step on both
+    /// sides, so that they are seen on any background.
+    pub fn outline(&mut self, corners: &[[f32; 2]], thickness: i64, colour: Colour) {
+        for (thickness, colour) in [(thickness * 3, BLACK), (thickness, colour)] {
+            for (i, from) in corners.iter().enumerate() {
+                self.line(*from, corners[(i + 1) % corners.len()], thickness, colour);
+            }
+        }
+    }
+
+    fn line(&mut self, from: [f32; 2], to: [f32; 2], thickness: i64, colour: Colour) {
+        let [width, height] = self.size();
+        // Coordinates far outside would only make the line long to walk.
+        let near = |[x, y]: [f32; 2]| {
+            [x.clamp(-(width as f32), 2.0 * width as f32), y.clamp(-(height as f32), 2.0 * height as f32)]
+        };
+        let (from, to) = (near(from), near(to));
+        let [dx, dy] = [to[0] - from[0], to[1] - from[1]];
+        let steps = dx.abs().max(dy.abs()).ceil().max(1.0) as i64;
+        for step in 0..=steps {
+            let part = step as f32 / steps as f32;
+            let x = (from[0] + dx * part).round() as i64;
+            let y = (from[1] + dy * part).round() as i64;
+            self.fill(Rect::at([x - thickness / 2, y - thickness / 2], [thickness, thickness]), colour);
+        }
+    }
+
+    /// Writes a line of text with its top left corner at a position, each pixel of the font a square of `scale` pixels.
+    pub fn text(&mut self, [x, y]: [i64; 2], scale: i64, text: &str, colour: Colour) {
+        for (i, character) in text.chars().enumerate() {
+            let left = x + i as i64 * advance(scale);
+            for (column, bits) in font::glyph(character).into_iter().enumerate() {
+                for row in (0..font::HEIGHT).filter(|row| bits >> row & 1 == 1) {
+                    let at = [left + column as i64 * scale, y + row as i64 * scale];
+                    self.fill(Rect::at(at, [scale, scale]), colour);
+                }
+            }
+        }
+    }
+}
+
+/// Pixels from one character to the next.
+pub fn advance(scale: i64) -> i64 {
+    (font::WIDTH as i64 + 1) * scale
+}
+
+/// `[width, height]` of a line of text in pixels.
+pub fn text_size(text: &str, scale: i64) -> [i64; 2] {
+    let characters = text.chars().count() as i64;
+    [(characters * advance(scale) - scale).max(0), font::HEIGHT as i64 * scale]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_outside_is_left_out() {
+        let mut canvas = Canvas::new([8, 6], vec![9; 8 * 6 * 3]);
+        canvas.fill(Rect::at([-5, -5], [100, 7]), WHITE);
+        canvas.fill(Rect::at([20, 0], [4, 4]), BLACK);
+        assert_eq!((canvas.pixel(0, 0), canvas.pixel(0, 2)), (Some(WHITE), Some([9; 3])));
+        canvas.outline(&[[-1e9, 5.0], [1e9, 5.0], [f32::MAX, f32::MIN], [f32::NAN, 0.0]], 1, [1, 2, 3]);
+        canvas.text([6, -3], 2, "Wg", BLACK);
+        canvas.text([-500, 900], 3, "far", BLACK);
+        assert_eq!(canvas.rgb().len(), 8 * 6 * 3);
+        assert_eq!((canvas.pixel(8, 0), canvas.pixel(0, 6)), (None, None));
+    }
+
+    #[test]
+    fn text_is_written_pixel_by_pixel() {
+        let mut canvas = Canvas::new([12, 12], Vec::new());
+        canvas.text([1, 0], 1, "L", WHITE);
+        let row = |y: usize| (0..12).map(|x| if canvas.pixel(x, y) == Some(WHITE) { '#' } else { '.' }).collect();
+        let shown: Vec<String> = (0..10).map(row).collect();
+        let stem = ".#..........";
+        let (empty, foot) = ("............", ".#####......");
+        assert_eq!(shown, [empty, empty, stem, stem, stem, stem, stem, stem, foot, empty]);
+        assert_eq!((text_size("ab", 2), text_size("", 2)), ([22, 20], [0, 20]));
+    }
+
+    #[test]
+    fn enlarging_makes_squares_of_pixels() {
+        let small = Canvas::new([2, 1], vec![1, 2, 3, 4, 5, 6]);
+        let large = small.enlarged(2);
+        assert_eq!(large.size(), [4, 2]);
+        assert_eq!((large.pixel(1, 1), large.pixel(2, 0)), (Some([1, 2, 3]), Some([4, 5, 6])));
+    }
+}

@@ -1,0 +1,225 @@
+//! Results drawn on the picture that they are of: boxes, regions, labels and scores. Pure: pixels in, pixels out.
+
+mod canvas;
+mod encode;
+mod font;
+#[cfg(test)]
+mod tests;
+
+pub use canvas::Canvas;
+pub use encode::{EncodeError, Format, encode};
+
+use canvas::{BLACK, Colour, Rect, WHITE, text_size};
+
+use crate::frame::{Detection, Outcome, Quality, RegionRead};
+
+/// Four corners of a region in pixels of the picture, in the order in which they go round.
+pub type Corners = [[f32; 2]; 4];
+
+/// A picture whose shorter side has fewer pixels is enlarged before anything is written on it.
+const LEAST_SIDE: i64 = 160;
+/// Enlarging stops where the longer side would have more pixels.
+const MOST_SIDE: i64 = 2048;
+/// Shorter side of a picture, in pixels, for each pixel of the font's.
+const SIDE_PER_SCALE: i64 = 300;
+
+/// Coordinates beyond this are as good as any outside the picture.
+const FAR: f32 = 1e6;
+
+/// Colours that are told apart from each other and from most pictures.
+const PALETTE: [Colour; 8] = [
+    [255, 64, 64],
+    [64, 220, 64],
+    [80, 160, 255],
+    [255, 200, 0],
+    [255, 96, 255],
+    [0, 230, 230],
+    [255, 140, 40],
+    [180, 130, 255],
+];
+/// Of what was read.
+const GOOD: Colour = [64, 220, 64];
+/// Of what cannot be relied on.
+const DOUBTFUL: Colour = [255, 200, 0];
+/// Of what cannot be read, and of an anomaly.
+const BAD: Colour = [255, 64, 64];
+
+/// The picture with the outcome on it: a box with label and score for each detection, each region with what was read there, and in the top
+/// left corner what is about the whole picture. A picture too small for text is enlarged by a whole factor.
+pub fn annotated(picture: Canvas, outcome: &Outcome, regions: &[Corners]) -> Canvas {
+    let shorter = |canvas: &Canvas| canvas.size().into_iter().min().unwrap_or(0).max(1);
+    let longer = picture.size().into_iter().max().unwrap_or(0).max(1);
+    let wanted = (LEAST_SIDE + shorter(&picture) - 1) / shorter(&picture);
+    let factor = wanted.min(MOST_SIDE / longer).max(1);
+    let canvas = if factor > 1 { picture.enlarged(factor as usize) } else { picture };
+    let scale = (shorter(&canvas) / SIDE_PER_SCALE).max(1);
+    let mut sheet = Sheet { canvas, scale, factor: factor as f32, plates: Vec::new() };
+    match outcome {
+        Outcome::Detect { detections, .. } => sheet.detections(detections, regions),
+        Outcome::Reading(reading) => sheet.reading(&reading.regions, regions),
+        _ => regions.iter().for_each(|region| sheet.outline(region, overall(outcome))),
+    }
+    sheet.corner(&caption(outcome), overall(outcome));
+    sheet.canvas
+}
+
+/// Lines about the whole picture.
+fn caption(outcome: &Outcome) -> Vec<String> {
+    match outcome {
+        Outcome::Classify { top, unreadable: Some(reason), .. } if top.is_empty() => {
+            vec![format!("unreadable: {reason}")]
+        }
+        Outcome::Classify { top, unreadable, .. } => {
+            let reason = unreadable.map(|reason| format!("unreadable: {reason}"));
+            reason.into_iter().chain(top.iter().map(|scored| scored_text(&scored.label, scored.score))).collect()
+        }
+        Outcome::Reading(reading) => vec![match (&reading.label, reading.quality) {
+            (Some(label), Quality::Good) => scored_text(label, reading.score),
+            (Some(label), quality) => format!("{label} held: {quality}"),
+            (None, quality) => format!("no reading: {quality}"),
+        }],
+        Outcome::Detect { .. } => Vec::new(),
+        Outcome::Anomaly { score, threshold, anomalous, .. } => {
+            let limit = threshold.map(|threshold| format!(" of {threshold:.4}")).unwrap_or_default();
+            let word = if *anomalous { "ANOMALY " } else { "" };
+            vec![format!("{word}score {score:.4}{limit}")]
+        }
+        Outcome::Raw { outputs } => {
+            let values =
+                |values: &[f32]| values.iter().take(4).map(|v| format!("{v:.3}")).collect::<Vec<_>>().join(" ");
+            outputs.iter().take(4).map(|output| format!("{} {}", output.name, values(&output.values))).collect()
+        }
+    }
+}
+
+/// The colour of what is about the whole picture.
+fn overall(outcome: &Outcome) -> Colour {
+    match outcome {
+        Outcome::Classify { unreadable: Some(_), .. } => BAD,
+        Outcome::Classify { label, .. } if label.is_empty() => DOUBTFUL,
+        Outcome::Classify { label, .. } => colour_of(label),
+        Outcome::Reading(reading) => match reading.quality {
+            Quality::Good => GOOD,
+            Quality::Unreadable => BAD,
+            Quality::Rolling | Quality::Unconfirmed | Quality::Uncertain => DOUBTFUL,
+        },
+        Outcome::Anomaly { anomalous: true, .. } => BAD,
+        Outcome::Anomaly { .. } => GOOD,
+        Outcome::Detect { .. } | Outcome::Raw { .. } => WHITE,
+    }
+}
+
+fn scored_text(label: &str, score: f32) -> String {
+    format!("{label} {score:.2}")
+}
+
+/// The same label has the same colour in every picture (FNV-1a, 32 bits).
+fn colour_of(label: &str) -> Colour {
+    let hash = label.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    PALETTE[(hash >> 16) as usize % PALETTE.len()]
+}
+
+/// Black or white, whichever is better seen on a colour (luma of ITU-R BT.601).
+fn ink_on([red, green, blue]: Colour) -> Colour {
+    let luma = 299 * u32::from(red) + 587 * u32::from(green) + 114 * u32::from(blue);
+    if luma > 120_000 { BLACK } else { WHITE }
+}
+
+/// A canvas with what was written on it.
+struct Sheet {
+    canvas: Canvas,
+    /// Pixels for each pixel of the font, and of a line's thickness.
+    scale: i64,
+    /// Pixels of the canvas for each of the picture.
+    factor: f32,
+    /// Places of labels.
+    plates: Vec<Rect>,
+}
+
+impl Sheet {
+    fn detections(&mut self, detections: &[Detection], regions: &[Corners]) {
+        regions.iter().for_each(|region| self.outline(region, WHITE));
+        // The most confident comes first in the list and is drawn last, over the others.
+        for Detection { label, bbox: [left, top, right, bottom], .. } in detections.iter().rev() {
+            self.outline(&[[*left, *top], [*right, *top], [*right, *bottom], [*left, *bottom]], colour_of(label));
+        }
+        for Detection { label, score, bbox: [left, top, right, bottom] } in detections {
+            let around = self.rect([*left, *top, *right, *bottom]);
+            self.label(around, &scored_text(label, *score), colour_of(label));
+        }
+    }
+
+    fn reading(&mut self, reads: &[RegionRead], regions: &[Corners]) {
+        let colour = |read: &RegionRead| if read.unreadable.is_some() { BAD } else { GOOD };
+        for (region, read) in regions.iter().zip(reads) {
+            self.outline(region, colour(read));
+        }
+        for (region, read) in regions.iter().zip(reads) {
+            let text = match (&read.label, read.unreadable) {
+                (_, Some(reason)) => format!("unreadable: {reason}"),
+                (Some(label), None) => scored_text(label, read.score),
+                (None, None) => "nothing".into(),
+            };
+            let axis = |axis: usize| region.iter().map(move |corner| corner[axis]);
+            let (low, high) = (|i| axis(i).fold(f32::MAX, f32::min), |i| axis(i).fold(f32::MIN, f32::max));
+            let around = self.rect([low(0), low(1), high(0), high(1)]);
+            self.label(around, &text, colour(read));
+        }
+    }
+
+    fn outline(&mut self, corners: &Corners, colour: Colour) {
+        let corners = corners.map(|corner| corner.map(|value| value * self.factor));
+        self.canvas.outline(&corners, self.scale, colour);
+    }
+
+    /// A rectangle of the picture in pixels of the canvas.
+    fn rect(&self, sides: [f32; 4]) -> Rect {
+        let [left, top, right, bottom] = sides.map(|side| (side * self.factor).round().clamp(-FAR, FAR) as i64);
+        Rect { left, top, right, bottom }
+    }
+
+    /// Writes a label beside the box that it is of, over no earlier one where there is room: above, inside at the top, below, inside at
+    /// the bottom, then further and further down.
+    fn label(&mut self, around: Rect, text: &str, colour: Colour) {
+        let [width, height] = self.plate_size(text);
+        let [canvas_width, canvas_height] = self.canvas.size();
+        let edge = self.scale;
+        let x = around.left.min(canvas_width - width).max(0);
+        let stacked = (1..16).map(|row| around.top + edge + row * height);
+        let rows = [around.top - height - edge, around.top + edge, around.bottom + edge, around.bottom - height - edge];
+        let fits = |y: &i64| *y >= 0 && *y + height <= canvas_height;
+        let places: Vec<Rect> =
+            rows.into_iter().chain(stacked).filter(fits).map(|y| Rect::at([x, y], [width, height])).collect();
+        let free = places.iter().find(|place| !self.plates.iter().any(|plate| plate.overlaps(place)));
+        let inside = Rect::at([x, around.top.min(canvas_height - height).max(0)], [width, height]);
+        let plate = free.or(places.first()).copied().unwrap_or(inside);
+        self.plate(plate, text, colour);
+    }
+
+    /// Writes lines into the top left corner, below labels that are there already.
+    fn corner(&mut self, lines: &[String], colour: Colour) {
+        let mut y = 0;
+        for line in lines {
+            let size = self.plate_size(line);
+            let mut plate = Rect::at([0, y], size);
+            let under = self.plates.iter().filter(|placed| placed.overlaps(&plate)).map(|placed| placed.bottom).max();
+            if let Some(under) = under.filter(|under| under + size[1] <= self.canvas.size()[1]) {
+                plate = Rect::at([0, under], size);
+            }
+            y = plate.bottom;
+            self.plate(plate, line, colour);
+        }
+    }
+
+    fn plate_size(&self, text: &str) -> [i64; 2] {
+        text_size(text, self.scale).map(|side| side + 4 * self.scale)
+    }
+
+    fn plate(&mut self, plate: Rect, text: &str, colour: Colour) {
+        self.canvas.fill(plate, BLACK);
+        self.canvas.fill(plate.grown(-self.scale), colour);
+        let at = [plate.left + 2 * self.scale, plate.top + 2 * self.scale];
+        self.canvas.text(at, self.scale, text, ink_on(colour));
+        self.plates.push(plate);
+    }
+}

@@ -1,0 +1,117 @@
+//! Outcomes on pictures, asserted on pixels.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::frame::{Reading, Scored, Unreadable};
+
+fn grey(width: u32, height: u32, value: u8) -> Canvas {
+    Canvas::new([width, height], vec![value; (width * height * 3) as usize])
+}
+
+fn detect(detections: &[(&str, [f32; 4])]) -> Outcome {
+    let one = |(label, bbox): &(&str, [f32; 4])| Detection { label: (*label).into(), score: 0.9, bbox: *bbox };
+    Outcome::Detect {
+        detections: detections.iter().map(one).collect(),
+        counts: BTreeMap::new(),
+        source_width: 320,
+        source_height: 240,
+    }
+}
+
+fn count(canvas: &Canvas, colour: Colour) -> usize {
+    canvas.rgb().chunks_exact(3).filter(|pixel| **pixel == colour).count()
+}
+
+#[test]
+fn a_box_is_where_the_detection_is_and_seen_on_any_background() {
+    for background in [0, 128, 255] {
+        let drawn = annotated(grey(320, 240, background), &detect(&[("dog", [100.0, 80.0, 200.0, 160.0])]), &[]);
+        assert_eq!(drawn.size(), [320, 240]);
+        let colour = colour_of("dog");
+        for (x, y) in [(100, 120), (200, 120), (150, 80), (150, 160)] {
+            assert_eq!(drawn.pixel(x, y), Some(colour), "{x} {y} on {background}");
+        }
+        assert_eq!((drawn.pixel(99, 120), drawn.pixel(101, 120)), (Some(BLACK), Some(BLACK)), "a dark edge");
+        assert_eq!(drawn.pixel(150, 120), Some([background; 3]), "the inside is left as it is");
+        assert_eq!(
+            drawn.pixel(110, 70),
+            annotated(grey(320, 240, 7), &detect(&[("dog", [100.0, 80.0, 200.0, 160.0])]), &[]).pixel(110, 70)
+        );
+    }
+}
+
+#[test]
+fn labels_do_not_cover_each_other() {
+    let same = [100.0, 80.0, 200.0, 160.0];
+    let outcome = detect(&[("person", same), ("dog", same), ("cat", same)]);
+    let mut sheet = Sheet { canvas: grey(320, 240, 50), scale: 1, factor: 1.0, plates: Vec::new() };
+    let Outcome::Detect { detections, .. } = &outcome else { unreachable!() };
+    sheet.detections(detections, &[]);
+    for (i, a) in sheet.plates.iter().enumerate() {
+        assert!(sheet.plates[i + 1..].iter().all(|b| !a.overlaps(b)), "{:?}", sheet.plates);
+        assert!(a.left >= 0 && a.top >= 0 && a.right <= 320 && a.bottom <= 240, "{a:?}");
+    }
+    assert_eq!(sheet.plates.len(), 3);
+}
+
+#[test]
+fn boxes_at_and_beyond_the_edges_keep_their_labels_inside() {
+    for bbox in
+        [[0.0, 0.0, 320.0, 240.0], [310.0, 0.0, 320.0, 5.0], [-50.0, -50.0, 10.0, 10.0], [0.0, 235.0, 9.0, 240.0]]
+    {
+        let mut sheet = Sheet { canvas: grey(320, 240, 50), scale: 1, factor: 1.0, plates: Vec::new() };
+        let Outcome::Detect { detections, .. } = detect(&[("a long label", bbox)]) else { unreachable!() };
+        sheet.detections(&detections, &[]);
+        let plate = sheet.plates[0];
+        assert!(plate.left >= 0 && plate.top >= 0 && plate.right <= 320 && plate.bottom <= 240, "{bbox:?}: {plate:?}");
+    }
+    let strange = [f32::NAN, f32::INFINITY, -1e30, 1e30];
+    assert_eq!(annotated(grey(320, 240, 0), &detect(&[("x", strange)]), &[]).size(), [320, 240]);
+}
+
+#[test]
+fn each_region_shows_whether_it_was_read() {
+    let square = |left: f32| [[left, 100.0], [left + 40.0, 100.0], [left + 40.0, 160.0], [left, 160.0]];
+    let read = RegionRead { label: Some("7".into()), score: 0.98, unreadable: None };
+    let fogged = RegionRead { label: None, score: 0.0, unreadable: Some(Unreadable::LowContrast) };
+    let reading = Reading {
+        label: None,
+        value: None,
+        score: 0.0,
+        quality: Quality::Unreadable,
+        held: false,
+        regions: vec![read, fogged],
+        last_good: None,
+    };
+    let outcome = Outcome::Reading(reading);
+    let drawn = annotated(grey(320, 240, 128), &outcome, &[square(50.0), square(200.0)]);
+    assert_eq!((drawn.pixel(50, 130), drawn.pixel(200, 130)), (Some(GOOD), Some(BAD)));
+    assert_eq!(caption(&outcome), ["no reading: unreadable"]);
+    assert_eq!(drawn.pixel(1, 1), Some(BAD), "the corner says that nothing was read");
+}
+
+#[test]
+fn a_class_stands_in_the_corner_and_a_small_picture_is_enlarged_for_it() {
+    let top = vec![Scored { label: "3".into(), score: 0.998 }, Scored { label: "8".into(), score: 0.002 }];
+    let outcome = Outcome::Classify { label: "3".into(), score: 0.998, top, unreadable: None };
+    assert_eq!(caption(&outcome), ["3 1.00", "8 0.00"]);
+    let drawn = annotated(grey(24, 32, 200), &outcome, &[]);
+    assert_eq!(drawn.size(), [24 * 7, 32 * 7]);
+    assert_eq!(drawn.pixel(1, 1), Some(colour_of("3")));
+    assert!(count(&drawn, ink_on(colour_of("3"))) > 50, "text");
+    assert_eq!(drawn.pixel(160, 220), Some([200; 3]));
+}
+
+#[test]
+fn files_hold_the_pixels() {
+    let drawn = annotated(grey(320, 240, 128), &detect(&[("dog", [100.0, 80.0, 200.0, 160.0])]), &[]);
+    let png = encode(&drawn, Format::Png).unwrap();
+    let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    reader.next_frame(&mut pixels).unwrap();
+    assert_eq!(pixels, drawn.rgb());
+    assert!(encode(&drawn, Format::Jpeg).unwrap().starts_with(&[0xff, 0xd8]));
+    let wide = grey(70_000, 1, 0);
+    assert!(matches!(encode(&wide, Format::Jpeg), Err(EncodeError::JpegSize { width: 70_000, height: 1 })));
+}

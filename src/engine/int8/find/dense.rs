@@ -1,0 +1,373 @@
+//! Products with constant weights: `Conv`, `MatMul`, `Gemm`.
+
+use std::sync::Arc;
+
+use super::epilogue::{Affine, Epilogue};
+use super::net::Try;
+use super::params::Stored;
+use super::pool;
+use super::search::{Draft, Search};
+use crate::int8::graph::{Clamp, Conv, MatMul, Op, TensorId};
+use crate::onnx::node;
+
+/// Weights `[outputs][inputs]`, made of integers that may not fit a byte.
+struct Weights {
+    outputs: usize,
+    inputs: usize,
+    steps: Vec<i32>,
+    /// One for each output.
+    scales: Vec<f64>,
+}
+
+impl Weights {
+    /// Rows of `stored` are outputs; its scales, if there are several, run along its first axis.
+    fn of(stored: Stored) -> Try<Weights> {
+        let outputs = *stored.shape.first().ok_or("its weights have no dimensions")?;
+        let inputs = stored.shape[1..].iter().product();
+        if stored.scales.len() > 1 && stored.axis != 0 {
+            return Err("the scales of its weights do not run along the output channels".into());
+        }
+        let scales = stored.scales.iter().map(|&s| f64::from(s));
+        let scales = if stored.scales.len() > 1 { scales.collect() } else { scales.cycle().take(outputs).collect() };
+        Ok(Weights { outputs, inputs, steps: stored.steps, scales })
+    }
+
+    /// The weights as bytes, and how often each input is to be read: an integer that no byte holds is a sum of several.
+    fn bytes(&self) -> Try<(Vec<i8>, usize)> {
+        let least = self.steps.iter().copied().min().unwrap_or(0);
+        let most = self.steps.iter().copied().max().unwrap_or(0);
+        if least >= i32::from(i8::MIN) && most <= i32::from(i8::MAX) {
+            return Ok((self.steps.iter().map(|&s| s as i8).collect(), 1));
+        }
+        let most = most.unsigned_abs().max(least.unsigned_abs());
+        // Unsigned bytes less their zero point reach from −255 to 255.
+        if most > 255 {
+            return Err(format!("its weights less their zero point reach {most}"));
+        }
+        let copies = most.div_ceil(127) as usize;
+        let row = |row: &[i32]| -> Vec<i8> {
+            let mut rest = row.to_vec();
+            let mut bytes = Vec::with_capacity(copies * row.len());
+            for _ in 0..copies {
+                for rest in &mut rest {
+                    let part = (*rest).clamp(-127, 127);
+                    *rest -= part;
+                    bytes.push(part as i8);
+                }
+            }
+            bytes
+        };
+        Ok((self.steps.chunks(self.inputs.max(1)).flat_map(row).collect(), copies))
+    }
+}
+
+/// A product ready for its operator.
+struct Dense {
+    weights: Vec<i8>,
+    /// Number of times that every input is read.
+    copies: usize,
+    scales: Vec<f32>,
+    bias: Vec<i32>,
+}
+
+impl<'a> Search<'a> {
+    /// Weights and bias in units of the sums, what follows folded in.
+    fn dense(&self, x: TensorId, weights: &Weights, bias: Option<Vec<f64>>, epilogue: &Epilogue) -> Try<Dense> {
+        let count = weights.outputs;
+        let (bytes, copies) = weights.bytes()?;
+        let unit = Affine { factor: vec![1.0; count], term: vec![0.0; count] };
+        let affine = epilogue.affine.as_ref().unwrap_or(&unit);
+        let bias = bias.unwrap_or_else(|| vec![0.0; count]);
+        if affine.factor.len() != count || bias.len() != count {
+            return Err(format!("it has {} terms for {count} outputs", bias.len()));
+        }
+        let quant = self.quant(x);
+        let span = f64::from((127 - quant.zero_point).max(quant.zero_point + 128));
+        let mut dense = Dense { weights: bytes, copies, scales: Vec::new(), bias: Vec::new() };
+        for (channel, bias) in bias.iter().enumerate() {
+            let row = channel * weights.inputs..(channel + 1) * weights.inputs;
+            let factor = affine.factor[channel];
+            let real = bias * factor + affine.term[channel];
+            let mut scale = weights.scales[channel] * factor;
+            if factor == 0.0 || weights.steps[row.clone()].iter().all(|&s| s == 0) {
+                // Nothing but the term is left, whatever the scale: one that shows it finely.
+                let width = row.len() * copies;
+                dense.weights[channel * width..(channel + 1) * width].fill(0);
+                let unit = if real == 0.0 { f64::from(epilogue.quant.scale) } else { real.abs() / f64::from(1 << 20) };
+                scale = unit / f64::from(quant.scale);
+            }
+            let unit = scale * f64::from(quant.scale);
+            let to_output = (unit / f64::from(epilogue.quant.scale)).abs();
+            if !(1e-30..=1e30).contains(&to_output) || !(1e-30..=1e30).contains(&scale.abs()) {
+                return Err(format!("the scale {scale:e} of output channel {channel} is out of range"));
+            }
+            let start = (real / unit).round_ties_even();
+            let sum: u64 = weights.steps[row].iter().map(|s| u64::from(s.unsigned_abs())).sum();
+            let most = start.abs() + sum as f64 * span;
+            if most.is_nan() || most >= f64::from(i32::MAX) {
+                return Err(format!("the sums of output channel {channel} do not fit 32 bits"));
+            }
+            dense.scales.push(scale as f32);
+            dense.bias.push(start as i32);
+        }
+        Ok(dense)
+    }
+
+    /// Weights as integers, or why there are none.
+    fn stored_weights(&mut self, name: &str) -> Try<Stored> {
+        if !self.net.is_constant(name) {
+            return Err("its weights depend on the input".into());
+        }
+        self.spend(name)?;
+        Stored::find(&self.net, name).map_err(|why| format!("its weights: {why}"))
+    }
+
+    /// `Conv` over one or two spatial axes.
+    pub fn conv(&mut self, index: usize) -> Try<()> {
+        let node = self.net.node(index);
+        let output = node::only_output(node)?;
+        let stored = self.stored_weights(node::required_input(node, 1)?)?;
+        let out = self.net.shape(output)?;
+        let x = self.real(node::required_input(node, 0)?)?;
+        let [n, c, h, w] = pool::picture(self.shape(x))?;
+        let [out_n, m, out_h, out_w] = pool::picture(&out)?;
+        let rank = out.len();
+        if stored.shape.len() != rank || self.shape(x).len() != rank {
+            return Err("its weights have other dimensions than its input".into());
+        }
+        let groups = usize::try_from(node::int(node, "group", 1)?).ok().filter(|g| (1..=c).contains(g));
+        let groups = groups.ok_or("its number of groups cannot be")?;
+        let kernel = stored.shape[2..].to_vec();
+        let inner = stored.shape[1];
+        if out_n != n || stored.shape[0] != m || inner * groups != c || m % groups != 0 {
+            return Err(format!("weights of shape {:?} do not fit {c} channels in {groups} groups", stored.shape));
+        }
+        let first = if rank == 3 { 3 } else { 2 };
+        let slides = pool::sliding(node, &kernel, &[h, w][first - 2..], &[out_h, out_w][first - 2..])?;
+        if slides.iter().any(|s| s.beyond > 0) {
+            return Err("its windows leave its input".into());
+        }
+        let bias = node::input(node, 2).map(|name| self.channel_terms(name, m)).transpose()?;
+        let epilogue = self.epilogue(output, Some(1))?;
+        let dense = self.dense(x, &Weights::of(stored)?, bias, &epilogue)?;
+
+        let mut draft = self.draft(index);
+        let mut x = self.reshape(&mut draft, x, vec![n, c, h, w]);
+        if dense.copies > 1 {
+            // The channels of each group, several times.
+            let group = |g: usize| std::iter::repeat_n(g * inner..(g + 1) * inner, dense.copies).flatten();
+            x = self.take(&mut draft, x, 1, (0..groups).flat_map(group).collect())?;
+        }
+        let [top, left] = pool::pair(&slides, |s| s.before, 0);
+        let [bottom, right] = pool::pair(&slides, |s| s.after, 0);
+        let op = Op::Conv(Conv {
+            weights: Arc::new(dense.weights),
+            kernel: pool::pair(&slides, |s| s.kernel, 1),
+            weight_scales: dense.scales,
+            bias: dense.bias,
+            strides: pool::pair(&slides, |s| s.stride, 1),
+            dilations: pool::pair(&slides, |s| s.dilation, 1),
+            pads: [top, left, bottom, right],
+            groups,
+            clamp: epilogue.clamp,
+        });
+        let y = self.step(&mut draft, op, vec![x], vec![n, m, out_h, out_w], epilogue.quant);
+        let y = self.reshape(&mut draft, y, out);
+        self.finish(draft, y, &epilogue, true)
+    }
+
+    /// `MatMul` with a constant on one side.
+    pub fn matmul(&mut self, index: usize) -> Try<()> {
+        let node = self.net.node(index);
+        let output = node::only_output(node)?;
+        let (a, b) = (node::required_input(node, 0)?, node::required_input(node, 1)?);
+        let left = self.net.is_constant(a);
+        if !left && !self.net.is_constant(b) {
+            return Err("both of its operands depend on the input".into());
+        }
+        let mut stored = self.stored_weights(if left { a } else { b })?;
+        let out = self.net.shape(output)?;
+        let x = self.real(if left { b } else { a })?;
+        // Leading dimensions of 1 change nothing but the shape of the result, which is known.
+        let keep = stored.shape.len().min(2);
+        let lead = stored.shape.len() - keep;
+        if stored.shape[..lead].iter().any(|&d| d != 1) || stored.scales.len() > 1 && stored.axis < lead {
+            return Err("its weights are a batch of matrices".into());
+        }
+        let shape = match stored.shape[lead..] {
+            [k] if left => vec![1, k],
+            [k] => vec![k, 1],
+            [rows, columns] => vec![rows, columns],
+            _ => return Err("its weights have no dimensions".into()),
+        };
+        stored = stored.reshaped(shape)?;
+        if !left {
+            stored = stored.transposed(&[1, 0])?;
+        }
+        let weights = Weights::of(stored)?;
+        let mut draft = self.draft(index);
+        let x_shape = self.shape(x).to_vec();
+        let rank = x_shape.len();
+        if left && (rank < 2 || out.len() != rank || weights.outputs != out[rank - 2]) {
+            return Err("its operands do not fit".into());
+        }
+        let channel = if left { Some(out.len() - 2) } else { out.len().checked_sub(1) };
+        // A vector as weights leaves no axis for its one channel.
+        let channel = channel.filter(|&c| out[c] == weights.outputs);
+        let epilogue = self.epilogue(output, channel)?;
+        let mut swap: Vec<usize> = (0..rank).collect();
+        if left {
+            swap.swap(rank - 2, rank - 1);
+        }
+        let x = self.transpose(&mut draft, x, swap.clone());
+        let y = self.product(&mut draft, x, &weights, None, &epilogue)?;
+        let y = self.transpose(&mut draft, y, swap);
+        let y = self.same_elements(&mut draft, y, &out)?;
+        self.finish(draft, y, &epilogue, true)
+    }
+
+    /// `Gemm` with constant weights.
+    pub fn gemm(&mut self, index: usize) -> Try<()> {
+        let node = self.net.node(index);
+        let output = node::only_output(node)?;
+        let mut stored = self.stored_weights(node::required_input(node, 1)?)?;
+        let out = self.net.shape(output)?;
+        let x = self.real(node::required_input(node, 0)?)?;
+        let (alpha, beta) = (node::float(node, "alpha", 1.0)?, node::float(node, "beta", 1.0)?);
+        if stored.shape.len() != 2 || self.shape(x).len() != 2 || out.len() != 2 {
+            return Err("its operands are not matrices".into());
+        }
+        if node::int(node, "transB", 0)? == 0 {
+            stored = stored.transposed(&[1, 0])?;
+        }
+        let mut weights = Weights::of(stored)?;
+        weights.scales.iter_mut().for_each(|s| *s *= f64::from(alpha));
+        let bias = match node::input(node, 2) {
+            Some(name) => {
+                let mut bias = self.column_terms(name, &out)?;
+                bias.iter_mut().for_each(|b| *b *= f64::from(beta));
+                Some(bias)
+            }
+            None => None,
+        };
+        let epilogue = self.epilogue(output, Some(1))?;
+        let mut draft = self.draft(index);
+        let order = if node::int(node, "transA", 0)? != 0 { vec![1, 0] } else { vec![0, 1] };
+        let x = self.transpose(&mut draft, x, order);
+        let y = self.product(&mut draft, x, &weights, bias, &epilogue)?;
+        let y = self.same_elements(&mut draft, y, &out)?;
+        self.finish(draft, y, &epilogue, true)
+    }
+
+    /// The operator itself: `[…, K]` to `[…, N]`.
+    fn product(
+        &mut self,
+        draft: &mut Draft<'a>,
+        x: TensorId,
+        weights: &Weights,
+        bias: Option<Vec<f64>>,
+        epilogue: &Epilogue,
+    ) -> Try<TensorId> {
+        let Some((&k, lead)) = self.shape(x).split_last() else { return Err("its operand has no dimensions".into()) };
+        if k != weights.inputs {
+            return Err(format!("{} weights for {k} values", weights.inputs));
+        }
+        let shape = lead.iter().copied().chain([weights.outputs]).collect();
+        let dense = self.dense(x, weights, bias, epilogue)?;
+        let mut x = x;
+        if dense.copies > 1 {
+            let axis = self.shape(x).len() - 1;
+            let indices = std::iter::repeat_n(0..k, dense.copies).flatten().collect();
+            x = self.take(draft, x, axis, indices)?;
+        }
+        let op = Op::MatMul(MatMul {
+            weights: Arc::new(dense.weights),
+            weight_scales: dense.scales,
+            bias: dense.bias,
+            clamp: epilogue.clamp,
+        });
+        Ok(self.step(draft, op, vec![x], shape, epilogue.quant))
+    }
+
+    /// The third operand of `Conv`.
+    fn channel_terms(&self, name: &str, channels: usize) -> Try<Vec<f64>> {
+        if !self.net.is_constant(name) || self.net.shape(name)? != [channels] {
+            return Err(format!("its bias {name:?} is not one constant for each of {channels} channels"));
+        }
+        self.reals(name)
+    }
+
+    /// The third operand of `Gemm`, which must be the same in every row.
+    fn column_terms(&self, name: &str, out: &[usize]) -> Try<Vec<f64>> {
+        if !self.net.is_constant(name) {
+            return Err(format!("its operand {name:?} is not a constant"));
+        }
+        match self.per_channel(name, out, 1) {
+            Ok(terms) => Ok(terms),
+            Err(why) => {
+                let (values, shape) = (self.reals(name)?, self.net.shape(name)?);
+                let columns = out[1];
+                let same = shape == out && values.chunks(columns).all(|row| row == &values[..columns]);
+                if same { Ok(values[..columns].to_vec()) } else { Err(why) }
+            }
+        }
+    }
+
+    /// A standalone term and factor for each channel of a quantised tensor: a depthwise convolution of one pixel.
+    pub fn scaled(&mut self, index: usize, x: TensorId, affine: Affine, epilogue: &Epilogue<'a>) -> Try<()> {
+        let shape = self.shape(x).to_vec();
+        let (n, c) = (shape[0], affine.factor.len());
+        if shape.len() < 2 || shape[1] != c {
+            return Err("its channels are not on the second axis".into());
+        }
+        // A power of two, so that the factor stays exact and the term gets a fine unit.
+        const ONE: i32 = 64;
+        let weights = Weights { outputs: c, inputs: 1, steps: vec![ONE; c], scales: vec![1.0 / f64::from(ONE); c] };
+        let mut all = affine;
+        if let Some(more) = &epilogue.affine {
+            for channel in 0..c {
+                all.factor[channel] *= more.factor[channel];
+                all.term[channel] = all.term[channel] * more.factor[channel] + more.term[channel];
+            }
+        }
+        // A term is rounded to a 64th of a step of the operand, which must stay small in steps of the result.
+        let coarse = |(factor, term): (&f64, &f64)| {
+            *term != 0.0 && factor.abs() * f64::from(self.quant(x).scale) > 8.0 * f64::from(epilogue.quant.scale)
+        };
+        if all.factor.iter().zip(&all.term).any(coarse) {
+            return Err("its terms are too fine for its operand".into());
+        }
+        let whole = Epilogue {
+            affine: Some(all),
+            clamp: epilogue.clamp,
+            quant: epilogue.quant,
+            ..Epilogue::empty(epilogue.quant)
+        };
+        let dense = self.dense(x, &weights, None, &whole)?;
+        let pixels = shape[2..].iter().product::<usize>();
+        let picture = if shape.len() == 4 { shape.clone() } else { vec![n, c, 1, pixels] };
+        let mut draft = self.draft(index);
+        let y = self.reshape(&mut draft, x, picture.clone());
+        let op = Op::Conv(Conv {
+            weights: Arc::new(dense.weights),
+            kernel: [1, 1],
+            weight_scales: dense.scales,
+            bias: dense.bias,
+            strides: [1, 1],
+            dilations: [1, 1],
+            pads: [0; 4],
+            groups: c,
+            clamp: epilogue.clamp,
+        });
+        let y = self.step(&mut draft, op, vec![y], picture, epilogue.quant);
+        let y = self.reshape(&mut draft, y, shape);
+        self.finish(draft, y, epilogue, true)
+    }
+}
+
+impl Epilogue<'_> {
+    /// A way without nodes.
+    fn empty(quant: crate::int8::graph::Quant) -> Self {
+        Epilogue { quant, clamp: Clamp::NONE, affine: None, nodes: Vec::new(), moves: Vec::new(), outputs: Vec::new() }
+    }
+}

@@ -1,0 +1,252 @@
+//! Parameters of `QuantizeLinear` and `DequantizeLinear`: scales, zero points, and constants that were stored as integers.
+
+use tract_onnx::pb::NodeProto;
+use tract_onnx::prelude::DatumType;
+
+use super::net::{FactGraph, Try};
+use crate::int8::graph::Quant;
+use crate::int8::kernels;
+use crate::onnx::node;
+use crate::onnx::operators::{self, Effect};
+
+/// Scales of activations outside are refused, so that no quotient of a few of them leaves the range of floats.
+const SCALES: std::ops::RangeInclusive<f32> = 1e-12..=1e12;
+/// Most nodes crossed between a constant's `DequantizeLinear` and its reader.
+const MAX_HOPS: usize = 8;
+
+/// The parameters of a `QuantizeLinear` or `DequantizeLinear`.
+pub(super) struct Params {
+    pub scales: Vec<f32>,
+    /// As many as scales, as they stand in the file.
+    pub zero_points: Vec<i32>,
+    /// Axis of the scales, if there are several.
+    pub axis: i64,
+    /// Type of the integers.
+    pub dtype: DatumType,
+}
+
+impl Params {
+    /// Reads those of a node.
+    pub fn of(net: &FactGraph, node: &NodeProto) -> Try<Params> {
+        if node::int(node, "block_size", 0)? != 0 {
+            return Err("it quantises in blocks".into());
+        }
+        let name = node::required_input(node, 1)?;
+        if net.dtype(name) != Some(DatumType::F32) {
+            return Err("its scale is not a float".into());
+        }
+        let scales = net.floats(name).map_err(|why| format!("its scale: {why}"))?;
+        if let Some(scale) = scales.iter().find(|s| !s.is_normal() || **s < 0.0) {
+            return Err(format!("its scale {scale:e} cannot be"));
+        }
+        let zero_point = node::input(node, 2);
+        let zero_type = zero_point.and_then(|name| net.dtype(name));
+        let dtype = match (node.op_type.as_str(), zero_type) {
+            ("DequantizeLinear", _) => net.dtype(node::required_input(node, 0)?),
+            (_, Some(dtype)) => Some(dtype),
+            _ => match node::int(node, "output_dtype", 0)? {
+                0 | 2 => Some(DatumType::U8),
+                3 => Some(DatumType::I8),
+                _ => None,
+            },
+        };
+        let dtype = dtype.filter(|d| matches!(d, DatumType::I8 | DatumType::U8 | DatumType::I32));
+        let dtype = dtype.ok_or("it quantises to another type than 8-bit integers")?;
+        let zero_points = match zero_point {
+            Some(name) => net.ints(name).map_err(|why| format!("its zero point: {why}"))?,
+            None => vec![0; scales.len()],
+        };
+        if zero_point.is_some() && zero_type != Some(dtype) {
+            return Err("its zero point is of another type than its integers".into());
+        }
+        if zero_points.len() != scales.len() || scales.is_empty() {
+            return Err(format!("it has {} scales and {} zero points", scales.len(), zero_points.len()));
+        }
+        let zero_points = zero_points.into_iter().map(|z| z as i32).collect();
+        Ok(Params { scales, zero_points, axis: node::int(node, "axis", 1)?, dtype })
+    }
+
+    /// As one scale and zero point for a whole tensor of bytes, and whether these are unsigned.
+    pub fn per_tensor(&self) -> Try<(Quant, bool)> {
+        let unsigned = match self.dtype {
+            DatumType::I8 => false,
+            DatumType::U8 => true,
+            _ => return Err("its integers are not bytes".into()),
+        };
+        match (&self.scales[..], &self.zero_points[..]) {
+            (&[scale], &[zero_point]) => {
+                if !SCALES.contains(&scale) {
+                    return Err(format!("its scale {scale:e} is out of range"));
+                }
+                Ok((Quant { scale, zero_point: if unsigned { zero_point - 128 } else { zero_point } }, unsigned))
+            }
+            _ => Err("an activation has a scale for each channel".into()),
+        }
+    }
+}
+
+/// The byte for a real, as `QuantizeLinear` defines it.
+pub(super) fn quantise(quant: Quant, real: f32) -> i8 {
+    let mut byte = [0];
+    kernels::quantize(&[real], (quant.scale, quant.zero_point), &mut byte);
+    byte[0]
+}
+
+/// The real that a byte stands for.
+pub(super) fn dequantise(quant: Quant, byte: i8) -> f32 {
+    (i32::from(byte) - quant.zero_point) as f32 * quant.scale
+}
+
+/// The byte for a real that has one exactly.
+pub(super) fn exactly(quant: Quant, real: f32) -> Option<i8> {
+    let byte = quantise(quant, real);
+    (dequantise(quant, byte) == real).then_some(byte)
+}
+
+/// A constant that the file holds as integers.
+pub(super) struct Stored {
+    /// Integers less their zero point.
+    pub steps: Vec<i32>,
+    pub shape: Vec<usize>,
+    /// One, or as many as dimension `axis` has.
+    pub scales: Vec<f32>,
+    /// As many, less 128 for unsigned bytes.
+    pub zero_points: Vec<i32>,
+    pub axis: usize,
+}
+
+impl Stored {
+    /// Follows a float constant back to the integers that it is made of.
+    pub fn find(net: &FactGraph, name: &str) -> Try<Stored> {
+        Self::find_within(net, name, MAX_HOPS)
+    }
+
+    fn find_within(net: &FactGraph, name: &str, hops: usize) -> Try<Stored> {
+        let floats = || format!("constant {name:?} is not quantised");
+        let node = net.node(net.producer(name).ok_or_else(floats)?);
+        if hops == 0 || !net.is_constant(name) {
+            return Err(floats());
+        }
+        match (operators::effect(&node.op_type), node.op_type.as_str()) {
+            (Effect::Dequantize, _) => Self::dequantised(net, node),
+            (_, "Transpose") => {
+                let stored = Self::find_within(net, node::required_input(node, 0)?, hops - 1)?;
+                let perm = node::permutation(node, stored.shape.len())?;
+                stored.transposed(&perm)
+            }
+            (Effect::Reshape, _) => {
+                let stored = Self::find_within(net, node::required_input(node, 0)?, hops - 1)?;
+                stored.reshaped(net.shape(name)?)
+            }
+            _ => Err(floats()),
+        }
+    }
+
+    fn dequantised(net: &FactGraph, node: &NodeProto) -> Try<Stored> {
+        let params = Params::of(net, node)?;
+        let name = node::required_input(node, 0)?;
+        let shape = net.shape(name)?;
+        let mut steps = match net.integers(name) {
+            Ok(steps) => steps,
+            Err(why) => Self::quantised(net, name).ok_or(why)?,
+        };
+        let axis = if params.scales.len() > 1 { node::axis(params.axis, shape.len())? } else { 0 };
+        if params.scales.len() > 1 && params.scales.len() != shape[axis] {
+            return Err(format!("it has {} scales for a dimension of {}", params.scales.len(), shape[axis]));
+        }
+        if steps.len() != shape.iter().product::<usize>() {
+            return Err(format!("constant {name:?} does not fill its shape"));
+        }
+        let inner: usize = shape.get(axis + 1..).unwrap_or_default().iter().product();
+        let count = params.scales.len();
+        for (slice, steps) in steps.chunks_mut(inner.max(1)).enumerate() {
+            let zero_point = params.zero_points[slice % count];
+            for step in steps {
+                *step = step.checked_sub(zero_point).ok_or("its integers leave 32 bits")?;
+            }
+        }
+        let shift = if params.dtype == DatumType::U8 { 128 } else { 0 };
+        let zero_points = params.zero_points.iter().map(|z| z.wrapping_sub(shift)).collect();
+        Ok(Stored { steps, shape, scales: params.scales, zero_points, axis })
+    }
+
+    /// Bytes of a float constant behind a `QuantizeLinear` that is not computed yet.
+    fn quantised(net: &FactGraph, name: &str) -> Option<Vec<i32>> {
+        let node = net.node(net.producer(name)?);
+        if node.op_type != "QuantizeLinear" {
+            return None;
+        }
+        let params = Params::of(net, node).ok()?;
+        let values = net.floats(node::input(node, 0)?).ok()?;
+        let shape = net.shape(name).ok()?;
+        let axis = if params.scales.len() > 1 { node::axis(params.axis, shape.len()).ok()? } else { 0 };
+        let inner: usize = shape.get(axis + 1..).unwrap_or_default().iter().product();
+        let shift = match params.dtype {
+            DatumType::I8 => 0,
+            DatumType::U8 => 128,
+            _ => return None,
+        };
+        let count = params.scales.len();
+        let byte = |(index, &real): (usize, &f32)| {
+            let slice = (index / inner.max(1)) % count;
+            let quant = Quant { scale: params.scales[slice], zero_point: params.zero_points[slice] - shift };
+            i32::from(quantise(quant, real)) + shift
+        };
+        Some(values.iter().enumerate().map(byte).collect())
+    }
+
+    /// With axes in another order.
+    pub fn transposed(mut self, perm: &[usize]) -> Try<Stored> {
+        let shape: Vec<usize> = perm.iter().map(|&p| self.shape[p]).collect();
+        let mut strides = vec![1usize; self.shape.len()];
+        for axis in (1..self.shape.len()).rev() {
+            strides[axis - 1] = strides[axis] * self.shape[axis];
+        }
+        let strides: Vec<usize> = perm.iter().map(|&p| strides[p]).collect();
+        // The last axis in a tight loop, the others counted up like the digits of a number.
+        let (len, stride) = shape.last().zip(strides.last()).map_or((1, 1), |(&len, &stride)| (len, stride));
+        let outer = shape.len().saturating_sub(1);
+        let mut at = vec![0usize; outer];
+        let mut steps = Vec::with_capacity(self.steps.len());
+        while steps.len() < self.steps.len() {
+            let start: usize = at.iter().zip(&strides).map(|(a, s)| a * s).sum();
+            steps.extend((0..len).map(|i| self.steps[start + i * stride]));
+            for axis in (0..outer).rev() {
+                at[axis] += 1;
+                if at[axis] < shape[axis] {
+                    break;
+                }
+                at[axis] = 0;
+            }
+        }
+        self.axis = perm.iter().position(|&p| p == self.axis).unwrap_or(0);
+        (self.steps, self.shape) = (steps, shape);
+        Ok(self)
+    }
+
+    /// Under another shape, in which the axis of the scales must be found again.
+    pub fn reshaped(mut self, shape: Vec<usize>) -> Try<Stored> {
+        if shape.iter().product::<usize>() != self.steps.len() {
+            return Err("a constant is reshaped to another size".into());
+        }
+        if self.scales.len() > 1 {
+            let before: usize = self.shape[..self.axis].iter().product();
+            let same = |a: &usize| shape[..*a].iter().product::<usize>() == before && shape[*a] == self.scales.len();
+            self.axis = (0..shape.len()).find(same).ok_or("a constant's scales do not survive its Reshape")?;
+        }
+        self.shape = shape;
+        Ok(self)
+    }
+
+    /// As bytes with one quantisation.
+    pub fn bytes(&self) -> Try<(Quant, Vec<i8>)> {
+        let (&[scale], &[zero_point]) = (&self.scales[..], &self.zero_points[..]) else {
+            return Err("a constant operand has a scale for each channel".into());
+        };
+        if !SCALES.contains(&scale) {
+            return Err(format!("the scale {scale:e} of a constant operand is out of range"));
+        }
+        let bytes: Option<Vec<i8>> = self.steps.iter().map(|s| i8::try_from(s.checked_add(zero_point)?).ok()).collect();
+        Ok((Quant { scale, zero_point }, bytes.ok_or("a constant operand is not of bytes")?))
+    }
+}

@@ -1,0 +1,8 @@
+//! Searches in small graphs, in the models that are part of the program, and in malformed graphs.
+
+mod build;
+mod check;
+mod models;
+mod operators;
+mod partitions;
+mod strangers;

@@ -1,0 +1,254 @@
+//! A quantised graph in integers: what the search for partitions finds in a model, and what a [`PartitionPlan`](super::PartitionPlan) is made from.
+//!
+//! Shapes and axes are ONNX's (pictures are `[N, C, H, W]`); how values lie in memory is the plan's business. Every tensor is of
+//! signed bytes: for a `uint8` tensor, both values and zero point have had 128 taken from them.
+
+use std::sync::Arc;
+
+/// Index of a tensor in [`Graph::tensors`].
+pub type TensorId = usize;
+
+/// `real = (byte − zero_point) · scale`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quant {
+    /// Finite and above 0.
+    pub scale: f32,
+    /// −128 to 127.
+    pub zero_point: i32,
+}
+
+/// A quantised tensor.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    /// Its name in the file, or one made from it.
+    pub name: String,
+    /// Every dimension at least 1.
+    pub shape: Vec<usize>,
+    /// Meaning of the bytes.
+    pub quant: Quant,
+    /// The bytes, row-major, of a tensor that depends on no input.
+    pub constant: Option<Arc<Vec<i8>>>,
+}
+
+/// A part of the model in integers.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    /// Every tensor.
+    pub tensors: Vec<Tensor>,
+    /// In an order in which they can be computed.
+    pub nodes: Vec<Node>,
+    /// Inputs, each tensor once.
+    pub inputs: Vec<Port>,
+    /// Outputs.
+    pub outputs: Vec<Port>,
+}
+
+/// One integer operator.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Name of the ONNX node it stands for (the computing one of a QDQ pattern).
+    pub name: String,
+    /// Computation.
+    pub op: Op,
+    /// Operands.
+    pub inputs: Vec<TensorId>,
+    /// The result. Written by this node alone.
+    pub output: TensorId,
+}
+
+/// Input or output of a partition.
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// The tensor inside.
+    pub tensor: TensorId,
+    /// Name of the tensor outside.
+    pub name: String,
+    /// Element type outside.
+    pub format: Format,
+}
+
+/// Element type on the outer side of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Floats: quantised on the way in, dequantised on the way out.
+    F32,
+    /// Signed bytes, as they are inside.
+    I8,
+    /// Unsigned bytes.
+    U8,
+}
+
+/// A convolution. Operand: `[N, C, H, W]`.
+#[derive(Clone, Debug)]
+pub struct Conv {
+    /// `[out channels, C / groups, kh, kw]`, row-major, zero point 0.
+    pub weights: Arc<Vec<i8>>,
+    /// Kernel height and width.
+    pub kernel: [usize; 2],
+    /// `[out channels]` scales of the weights (finite, not 0; a folded factor may make one negative).
+    pub weight_scales: Vec<f32>,
+    /// `[out channels]`, in units of input scale × weight scale.
+    pub bias: Vec<i32>,
+    /// Rows and columns.
+    pub strides: [usize; 2],
+    /// Rows and columns.
+    pub dilations: [usize; 2],
+    /// Top, left, bottom, right; the input's zero point stands there.
+    pub pads: [usize; 4],
+    /// Divides input and output channels.
+    pub groups: usize,
+    /// Activation folded into the rounding.
+    pub clamp: Clamp,
+}
+
+/// A product with constant weights. Operand: `[…, K]`; result: `[…, N]`.
+#[derive(Clone, Debug)]
+pub struct MatMul {
+    /// `[N][K]`, zero point 0.
+    pub weights: Arc<Vec<i8>>,
+    /// `[N]`.
+    pub weight_scales: Vec<f32>,
+    /// `[N]`, in units of input scale × weight scale.
+    pub bias: Vec<i32>,
+    /// Activation folded into the rounding.
+    pub clamp: Clamp,
+}
+
+/// Lowest and highest byte of an output, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clamp {
+    /// Lowest.
+    pub low: i8,
+    /// Highest, not below `low`.
+    pub high: i8,
+}
+
+impl Clamp {
+    /// No limit but the type's.
+    pub const NONE: Clamp = Clamp { low: -128, high: 127 };
+}
+
+/// A window that slides over `[N, C, H, W]`.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// Rows and columns.
+    pub kernel: [usize; 2],
+    /// Rows and columns.
+    pub strides: [usize; 2],
+    /// Rows and columns.
+    pub dilations: [usize; 2],
+    /// Top, left, bottom, right; what lies there does not count.
+    pub pads: [usize; 4],
+    /// For averages: zeros in the padding count, so every window is divided by the kernel's size.
+    pub count_pads: bool,
+}
+
+/// Mixture of input rows that makes an output row (or column) of a resized picture: `first · (1 − share) + second · share`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tap {
+    /// Index of an input row.
+    pub first: usize,
+    /// Index of another; the same for nearest.
+    pub second: usize,
+    /// 0 to 1; 0 for nearest.
+    pub share: f32,
+}
+
+/// Computation of a node. Unless said otherwise, the result is requantised to its tensor's [`Quant`], whatever the operands' are.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// One operand.
+    Conv(Conv),
+    /// One operand.
+    MatMul(MatMul),
+    /// `a + b` or `a − b`, broadcast as in ONNX.
+    Add {
+        /// `a − b` instead.
+        subtract: bool,
+        /// Activation folded into the rounding.
+        clamp: Clamp,
+    },
+    /// `a · b`, broadcast as in ONNX.
+    Mul {
+        /// Activation folded into the rounding.
+        clamp: Clamp,
+    },
+    /// `out = table[x as u8]` for every element: any function of one variable, requantisation included.
+    Lookup(Arc<[i8; 256]>),
+    /// The greatest in each window. Input and output have the same quantisation.
+    MaxPool(Pool),
+    /// The mean of each window.
+    AveragePool(Pool),
+    /// Operands one behind the other along an axis; each is requantised where it differs.
+    Concat {
+        /// Below the rank.
+        axis: usize,
+    },
+    /// `[N, C, H, W]`, rows and columns each made of two.
+    Resize {
+        /// One for each output row.
+        rows: Vec<Tap>,
+        /// One for each output column.
+        cols: Vec<Tap>,
+    },
+    /// Bytes of one value around. Same quantisation on both sides.
+    Pad {
+        /// For every axis.
+        before: Vec<usize>,
+        /// For every axis.
+        after: Vec<usize>,
+        /// The byte.
+        value: i8,
+    },
+    /// The same elements, row-major, under another shape (also for Squeeze, Unsqueeze, Flatten). Same quantisation.
+    Reshape,
+    /// Axis `i` of the result is axis `perm[i]` of the operand. Same quantisation.
+    Transpose {
+        /// A permutation.
+        perm: Vec<usize>,
+    },
+    /// Every `step`-th element from `start` along one axis, as many as the result has. Same quantisation.
+    Slice {
+        /// Below the rank.
+        axis: usize,
+        /// First element.
+        start: usize,
+        /// At least 1.
+        step: usize,
+    },
+    /// Elements by index along one axis, as for a channel shuffle. Same quantisation.
+    Gather {
+        /// Below the rank.
+        axis: usize,
+        /// Each below the operand's dimension.
+        indices: Vec<usize>,
+    },
+    /// `exp(x) / Σ exp(x)` along one axis.
+    Softmax {
+        /// Below the rank.
+        axis: usize,
+    },
+}
+
+impl Op {
+    /// Its name in profiles: ONNX's operator type.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Conv(_) => "Conv",
+            Op::MatMul(_) => "MatMul",
+            Op::Add { .. } => "Add",
+            Op::Mul { .. } => "Mul",
+            Op::Lookup(_) => "Lookup",
+            Op::MaxPool(_) => "MaxPool",
+            Op::AveragePool(_) => "AveragePool",
+            Op::Concat { .. } => "Concat",
+            Op::Resize { .. } => "Resize",
+            Op::Pad { .. } => "Pad",
+            Op::Reshape => "Reshape",
+            Op::Transpose { .. } => "Transpose",
+            Op::Slice { .. } => "Slice",
+            Op::Gather { .. } => "Gather",
+            Op::Softmax { .. } => "Softmax",
+        }
+    }
+}

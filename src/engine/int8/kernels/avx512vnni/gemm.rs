@@ -1,0 +1,165 @@
+//! Dense products with `vpdpbusd`.
+//!
+//! Output channels come in blocks of 64, four vectors of 16; the last block has as many vectors as it needs. A block is
+//! its starting sums, its scales, and then, for every step of 4 input bytes, 4 weights of each of its channels, so that
+//! a tile reads its weights as one stream. A tile keeps all its sums in registers: 6 rows × 4 vectors, or 8 rows × 2.
+//!
+//! `vpdpbusd` multiplies unsigned by signed bytes: rows are read as `x + 128`, and the starting sums make up for it.
+
+use std::arch::x86_64::*;
+
+use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm};
+use super::output::{Output, flipped, may_overflow, sign_bits};
+
+/// Vectors in a block.
+const VECTORS: usize = 4;
+
+/// Sums in a vector.
+const LANES: usize = 16;
+
+/// Bytes in a vector.
+const BYTES: usize = 64;
+
+/// Channels in a block.
+const BLOCK: usize = VECTORS * LANES;
+
+/// Input bytes in a step.
+const STEP: usize = 4;
+
+/// Most rows of a tile of `vectors` vectors: as many as leave registers for the weights.
+fn tile_rows(vectors: usize) -> usize {
+    if vectors <= 2 { 8 } else { 6 }
+}
+
+/// Most rows of a call: two tiles, to share what a call costs.
+pub fn rows(packed: &PackedGemm) -> usize {
+    2 * tile_rows(vectors(packed.n, 0))
+}
+
+/// Vectors of the block whose first channel is `first`.
+fn vectors(n: usize, first: usize) -> usize {
+    (n - first).div_ceil(LANES).min(VECTORS)
+}
+
+/// Place of a channel in a block of `vectors` vectors: its vector, and its lane there.
+///
+/// Packing four vectors of sums to bytes alternates between their runs of four lanes; full blocks are laid out so that
+/// this puts the channels in order.
+fn place(channel: usize, vectors: usize) -> (usize, usize) {
+    match vectors {
+        VECTORS => (channel / 4 % 4, channel / 16 * 4 + channel % 4),
+        _ => (channel / LANES, channel % LANES),
+    }
+}
+
+/// Packs dense weights.
+pub fn pack(weights: &GemmWeights) -> PackedGemm {
+    let GemmWeights { n, segments, segment, .. } = *weights;
+    let steps = segment.div_ceil(STEP);
+    let rows = 2 + segments * steps;
+    let block_bytes = n.div_ceil(LANES).min(VECTORS) * rows * BYTES;
+    let mut data = AlignedBytes::zeroed(n.div_ceil(BLOCK) * block_bytes);
+    let mut variant = 0;
+    for channel in 0..n {
+        let (block, within) = (channel / BLOCK, channel % BLOCK);
+        let vectors = vectors(n, block * BLOCK);
+        let (vector, lane) = place(within, vectors);
+        let at = |row: usize| block * block_bytes + (row * vectors + vector) * BYTES + lane * 4;
+        let start = weights.start(channel, weights.x_zero + 128);
+        data.put_i32(at(0), [start]);
+        data.put_f32(at(1), [weights.scale[channel]]);
+        let taps = &weights.data[channel * segments * segment..][..segments * segment];
+        for (s, run) in taps.chunks_exact(segment).enumerate() {
+            let (fours, rest) = run.as_chunks::<STEP>();
+            for (step, four) in fours.iter().enumerate() {
+                data.put_i32(at(2 + s * steps + step), [i32::from_le_bytes(four.map(|w| w as u8))]);
+            }
+            if !rest.is_empty() {
+                data.put_i8(at(2 + s * steps + fours.len()), rest.iter().copied());
+            }
+        }
+        variant |= u8::from(may_overflow(start, taps.iter().copied(), weights.scale[channel]));
+    }
+    PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, variant }
+}
+
+/// See [`Kernels::gemm`](super::super::Kernels::gemm).
+///
+/// # Safety
+/// As there.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+pub unsafe fn gemm(call: &GemmCall) {
+    let output = Output::new(&call.requant, call.packed.variant != 0);
+    for block in call.first_block..call.first_block + call.blocks {
+        let vectors = vectors(call.packed.n, block * BLOCK);
+        let tiles = call.rows.len().div_ceil(tile_rows(vectors));
+        let mut first = 0;
+        for left in (1..=tiles).rev() {
+            let rows = (call.rows.len() - first).div_ceil(left);
+            // SAFETY: the block has the vectors and the call the rows; the rest is the caller's promise.
+            unsafe { tile_of(vectors, rows)(call, block, first, &output) };
+            first += rows;
+        }
+    }
+}
+
+/// [`tile`] with any numbers of rows and vectors.
+type Tile = unsafe fn(call: &GemmCall, block: usize, first: usize, output: &Output);
+
+/// The tile of so many vectors and rows.
+fn tile_of(vectors: usize, rows: usize) -> Tile {
+    macro_rules! tiles {
+        ($($wide:literal)*, $($narrow:literal)*) => {
+            match (vectors, rows) {
+                $((4, $wide) => tile::<$wide, 4>, (3, $wide) => tile::<$wide, 3>,)*
+                $((2, $narrow) => tile::<$narrow, 2>, (1, $narrow) => tile::<$narrow, 1>,)*
+                _ => unreachable!("tiles have at most `tile_rows` rows"),
+            }
+        };
+    }
+    tiles!(1 2 3 4 5 6, 1 2 3 4 5 6 7 8)
+}
+
+/// `R` rows from `first` by the `V` vectors of a block. Not inlined, so that each tile has the registers to itself.
+///
+/// # Safety
+/// As [`gemm`]; the call has the rows and the block has the vectors.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+#[inline(never)]
+unsafe fn tile<const R: usize, const V: usize>(call: &GemmCall, block: usize, first: usize, output: &Output) {
+    let packed = call.packed;
+    // SAFETY: the block is in `data`, which starts on a cache line and whose parts are whole vectors.
+    let vector = |row: usize, v: usize| unsafe {
+        packed.data.as_ptr().add(block * packed.block_bytes + (row * V + v) * BYTES).cast::<__m512i>()
+    };
+    // SAFETY: the call has the rows.
+    let (rows, outs) = unsafe { (call.rows.as_ptr().add(first), call.outs.as_ptr().add(first)) };
+    let flip = sign_bits();
+    // SAFETY: as above.
+    let mut sums = [std::array::from_fn::<_, V, _>(|v| unsafe { *vector(0, v) }); R];
+    let mut weights = vector(2, 0);
+    for &offset in call.offsets {
+        // SAFETY: there are `R` rows, and each covers every segment.
+        let rows: [_; R] = std::array::from_fn(|r| unsafe { (*rows.add(r)).add(offset) });
+        for k in (0..packed.segment).step_by(STEP) {
+            // SAFETY: the block has `V` vectors for every step of every segment.
+            let w: [_; V] = std::array::from_fn(|v| unsafe { *weights.add(v) });
+            // SAFETY: as above.
+            weights = unsafe { weights.add(V) };
+            for r in 0..R {
+                // SAFETY: the row covers the segment, and what a step reads behind it is within SLACK.
+                let x = flipped(unsafe { rows[r].add(k).cast::<i32>().read_unaligned() }, flip);
+                for v in 0..V {
+                    sums[r][v] = _mm512_dpbusd_epi32(sums[r][v], x, w[v]);
+                }
+            }
+        }
+    }
+    // SAFETY: as above.
+    let scales = std::array::from_fn(|v| unsafe { *vector(1, v).cast::<__m512>() });
+    // SAFETY: there are `R` outputs, each with room for every channel of the block.
+    let outs = std::array::from_fn(|r| unsafe { (*outs.add(r)).add(block * BLOCK) });
+    let mask = u64::MAX >> (BLOCK - (packed.n - block * BLOCK).min(BLOCK));
+    // SAFETY: the mask has a bit for every channel of the block.
+    unsafe { output.store::<R, V>(&sums, &scales, &outs, mask) };
+}

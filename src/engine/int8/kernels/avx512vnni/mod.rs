@@ -1,0 +1,46 @@
+//! x86-64 with AVX-512 and its VNNI: Intel servers from Cascade Lake, Intel clients from Ice Lake to Rocket Lake, AMD
+//! from Zen 4.
+
+mod depthwise;
+mod elementwise;
+mod gemm;
+mod output;
+
+use super::Kernels;
+
+/// The set.
+#[derive(Debug)]
+pub struct Avx512Vnni;
+
+/// Tests that this processor has the instructions.
+pub fn available() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512vnni")
+}
+
+impl Kernels for Avx512Vnni {
+    forward! {
+        name: "avx512vnni",
+        macs_per_us: 180_000,
+        gemm_rows: gemm::rows,
+        pack_gemm: gemm::pack,
+        gemm: gemm::gemm,
+        pack_depthwise: depthwise::pack,
+        depthwise: depthwise::depthwise,
+        add: elementwise::add,
+        max: elementwise::max,
+    }
+
+    unsafe fn lut(&self, table: &[i8; 256], x: *const i8, out: *mut i8, len: usize) {
+        // SAFETY: the caller's promise is the callee's, and the processor was asked.
+        unsafe {
+            if is_x86_feature_detected!("avx512vbmi") {
+                elementwise::lut_vbmi(table, x, out, len);
+            } else {
+                super::plain::lut(table, x, out, len);
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Arguments of kernels: weights before and after packing, and single calls.
+
+use super::aligned::AlignedBytes;
+use super::requant::Requant;
+
+/// Bytes behind every buffer that a kernel may read (never write). What lies there is multiplied by zero weights or
+/// dropped.
+pub const SLACK: usize = 64;
+
+/// Most rows that any set takes in one [`Kernels::gemm`](super::Kernels::gemm) call.
+pub const MAX_ROWS: usize = 16;
+
+/// Weights of a dense convolution or a fully connected layer, before packing.
+///
+/// The reduction runs over `segments` runs of `segment` adjacent input bytes each: a 1×1 convolution or a matrix product has
+/// one segment of `C`; a `kh × kw` convolution over NHWC has `kh` segments of `kw · C` (or `kh · kw` of `C`, when dilated or
+/// grouped).
+#[derive(Clone, Copy, Debug)]
+pub struct GemmWeights<'a> {
+    /// Output channels.
+    pub n: usize,
+    /// Runs of adjacent input bytes.
+    pub segments: usize,
+    /// Bytes in a run.
+    pub segment: usize,
+    /// `[n][segments][segment]`.
+    pub data: &'a [i8],
+    /// `[n]`, in units of the accumulator; zero points not yet in it.
+    pub bias: &'a [i32],
+    /// `[n]`: input scale × weight scale ÷ output scale; finite.
+    pub scale: &'a [f32],
+    /// The byte that stands for 0.0 in the input.
+    pub x_zero: i32,
+}
+
+impl GemmWeights<'_> {
+    /// `bias[c] − offset · Σ w[c]` (wrapping): what the accumulator starts with when the kernel multiplies `x − x_zero +
+    /// offset`. A kernel that multiplies `x` itself passes `x_zero`, one that multiplies `x + 128` passes `x_zero + 128`.
+    pub fn start(&self, channel: usize, offset: i32) -> i32 {
+        let row = &self.data[channel * self.segments * self.segment..][..self.segments * self.segment];
+        let sum = row.iter().map(|&w| i32::from(w)).fold(0i32, i32::wrapping_add);
+        self.bias[channel].wrapping_sub(offset.wrapping_mul(sum))
+    }
+}
+
+/// Packed weights of a [`GemmWeights`]; only the set that packed them can read `data`.
+#[derive(Clone, Debug)]
+pub struct PackedGemm {
+    /// Output channels.
+    pub n: usize,
+    /// Runs of adjacent input bytes.
+    pub segments: usize,
+    /// Bytes in a run.
+    pub segment: usize,
+    /// Output channels in a block.
+    pub block: usize,
+    /// Bytes of a block in `data`.
+    pub block_bytes: usize,
+    /// Block after block: starting sums, weights, scales, in an order of the set's own.
+    pub data: AlignedBytes,
+    /// A choice between variants that the set made while packing (0 where there is none).
+    pub variant: u8,
+}
+
+impl PackedGemm {
+    /// Blocks of output channels; the last one may be partly filled.
+    pub fn blocks(&self) -> usize {
+        self.n.div_ceil(self.block)
+    }
+}
+
+/// One call of [`Kernels::gemm`](super::Kernels::gemm): up to [`Kernels::gemm_rows`](super::Kernels::gemm_rows) rows by a range of blocks of output channels.
+#[derive(Clone, Copy)]
+pub struct GemmCall<'a> {
+    /// The weights.
+    pub packed: &'a PackedGemm,
+    /// Conversion of sums to bytes.
+    pub requant: Requant,
+    /// `[segments]`: bytes from a row's start to each of its segments.
+    pub offsets: &'a [usize],
+    /// First block of output channels.
+    pub first_block: usize,
+    /// Blocks of output channels from there.
+    pub blocks: usize,
+    /// `[rows]`: where each row's input starts.
+    pub rows: &'a [*const i8],
+    /// `[rows]`: where each row's output channel 0 goes, whatever `first_block` is.
+    pub outs: &'a [*mut i8],
+}
+
+/// Weights of a depthwise convolution (one input channel for each output channel), before packing.
+#[derive(Clone, Copy, Debug)]
+pub struct DepthwiseWeights<'a> {
+    /// Channels.
+    pub channels: usize,
+    /// Kernel height.
+    pub kh: usize,
+    /// Kernel width.
+    pub kw: usize,
+    /// `[kh · kw][channels]`.
+    pub data: &'a [i8],
+    /// `[channels]`, in units of the accumulator; zero points not yet in it.
+    pub bias: &'a [i32],
+    /// `[channels]`; finite.
+    pub scale: &'a [f32],
+    /// The byte that stands for 0.0 in the input.
+    pub x_zero: i32,
+}
+
+impl DepthwiseWeights<'_> {
+    /// As [`GemmWeights::start`].
+    pub fn start(&self, channel: usize, offset: i32) -> i32 {
+        let taps = (0..self.kh * self.kw).map(|t| i32::from(self.data[t * self.channels + channel]));
+        self.bias[channel].wrapping_sub(offset.wrapping_mul(taps.sum::<i32>()))
+    }
+}
+
+/// Packed weights of a [`DepthwiseWeights`].
+#[derive(Clone, Debug)]
+pub struct PackedDepthwise {
+    /// Channels.
+    pub channels: usize,
+    /// Kernel height.
+    pub kh: usize,
+    /// Kernel width.
+    pub kw: usize,
+    /// Channels in a block.
+    pub block: usize,
+    /// Bytes of a block in `data`.
+    pub block_bytes: usize,
+    /// Block after block, in an order of the set's own.
+    pub data: AlignedBytes,
+    /// A choice between variants that the set made while packing.
+    pub variant: u8,
+}
+
+/// One call of [`Kernels::depthwise`](super::Kernels::depthwise): a rectangle of output pixels, all channels. The input has its padding around it (bytes of
+/// `x_zero`), so no pixel is special. All distances in bytes.
+#[derive(Clone, Copy)]
+pub struct DepthwiseCall<'a> {
+    /// The weights.
+    pub packed: &'a PackedDepthwise,
+    /// Conversion of sums to bytes.
+    pub requant: Requant,
+    /// First tap of the first output pixel.
+    pub input: *const i8,
+    /// From a tap to the tap below it (the row pitch × the dilation).
+    pub tap_row: usize,
+    /// From a tap to the tap right of it.
+    pub tap_col: usize,
+    /// From an output pixel's first tap to that of the pixel below (the row pitch × the stride).
+    pub step_row: usize,
+    /// From an output pixel's first tap to that of the pixel to the right.
+    pub step_col: usize,
+    /// Output byte of channel 0 of the first pixel.
+    pub out: *mut i8,
+    /// From an output pixel to the one below.
+    pub out_row: usize,
+    /// From an output pixel to the one to the right.
+    pub out_col: usize,
+    /// Output rows.
+    pub rows: usize,
+    /// Output columns.
+    pub cols: usize,
+}
+
+/// Bits of the larger factor of a sum. With fewer, one sum in a thousand is rounded to the other side than the floats of the format
+/// would be, which deep residual networks carry to their outputs.
+pub const FACTOR_BITS: u32 = 21;
+
+/// `out = clamp((a · a_factor + b · b_factor + offset) >> shift, low, high)` in 32-bit integers (arithmetic shift): a sum of two quantised
+/// tensors. Rounding and zero points are in `offset`; `offset` leaves room so that nothing overflows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AddParams {
+    /// Factor of `a`, below 2^[`FACTOR_BITS`] in magnitude.
+    pub a_factor: i32,
+    /// Factor of `b`, below 2^[`FACTOR_BITS`] in magnitude.
+    pub b_factor: i32,
+    /// Zero points and half a step.
+    pub offset: i32,
+    /// 0 to 22.
+    pub shift: u32,
+    /// Lowest byte.
+    pub low: i8,
+    /// Highest byte.
+    pub high: i8,
+}

@@ -1,0 +1,116 @@
+//! Integer kernels, one set per instruction set, all computing the same bits as [`reference`](mod@reference).
+//!
+//! Everything here works on signed bytes in NHWC order: unsigned tensors have had their sign bit flipped (and 128 taken
+//! from their zero point) before they come here. What a kernel computes, exactly:
+//!
+//! ```text
+//! acc[c]  = bias[c] + Σ (x − x_zero) · w            in wrapping 32-bit integers
+//! real    = (acc as f32) · scale[c]                  one f32 multiplication
+//! out[c]  = clamp(round_half_even(real) + zero_point, low, high)
+//! ```
+//!
+//! `round(acc · scale)` in f32 is what a `DequantizeLinear → op → QuantizeLinear` pattern asks for (ONNX rounds halves to
+//! even), and IEEE arithmetic gives the same bits on every processor.
+
+#![allow(unsafe_code, reason = "vector instructions and memory shared between threads; see each SAFETY line")]
+
+/// Methods of [`Kernels`] in terms of a name, a rate, and functions with the same arguments.
+macro_rules! forward {
+    (@ name $name:expr) => {
+        fn name(&self) -> &'static str {
+            $name
+        }
+    };
+    (@ macs_per_us $macs:expr) => {
+        fn macs_per_us(&self) -> u64 {
+            $macs
+        }
+    };
+    (@ gemm_rows $function:expr) => {
+        fn gemm_rows(&self, packed: &super::PackedGemm) -> usize {
+            $function(packed)
+        }
+    };
+    (@ pack_gemm $function:expr) => {
+        fn pack_gemm(&self, weights: &super::GemmWeights) -> super::PackedGemm {
+            $function(weights)
+        }
+    };
+    (@ gemm $function:expr) => {
+        unsafe fn gemm(&self, call: &super::GemmCall) {
+            // SAFETY: the caller's promise is the callee's.
+            unsafe { $function(call) }
+        }
+    };
+    (@ pack_depthwise $function:expr) => {
+        fn pack_depthwise(&self, weights: &super::DepthwiseWeights) -> super::PackedDepthwise {
+            $function(weights)
+        }
+    };
+    (@ depthwise $function:expr) => {
+        unsafe fn depthwise(&self, call: &super::DepthwiseCall) {
+            // SAFETY: the caller's promise is the callee's.
+            unsafe { $function(call) }
+        }
+    };
+    (@ add $function:expr) => {
+        unsafe fn add(&self, params: &super::AddParams, a: *const i8, b: *const i8, out: *mut i8, len: usize) {
+            // SAFETY: the caller's promise is the callee's.
+            unsafe { $function(params, a, b, out, len) }
+        }
+    };
+    (@ lut $function:expr) => {
+        unsafe fn lut(&self, table: &[i8; 256], x: *const i8, out: *mut i8, len: usize) {
+            // SAFETY: the caller's promise is the callee's.
+            unsafe { $function(table, x, out, len) }
+        }
+    };
+    (@ max $function:expr) => {
+        unsafe fn max(&self, x: *const i8, out: *mut i8, len: usize) {
+            // SAFETY: the caller's promise is the callee's.
+            unsafe { $function(x, out, len) }
+        }
+    };
+    ($($method:ident: $target:expr),+ $(,)?) => {
+        $(forward!(@ $method $target);)+
+    };
+}
+
+mod aligned;
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub mod avx512vnni;
+#[cfg(target_arch = "x86_64")]
+pub mod avxvnni;
+mod calls;
+#[cfg(target_arch = "aarch64")]
+pub mod dotprod;
+mod elementwise;
+pub mod executor;
+#[cfg(target_arch = "aarch64")]
+pub mod i8mm;
+mod loops;
+#[cfg(target_arch = "aarch64")]
+pub mod neon;
+mod plain;
+pub mod reference;
+mod requant;
+pub mod run;
+mod set;
+mod sets;
+pub mod step;
+#[cfg(any(target_arch = "aarch64", test))]
+mod tame;
+mod thread_pool;
+
+pub use aligned::AlignedBytes;
+pub use calls::{
+    AddParams, DepthwiseCall, DepthwiseWeights, FACTOR_BITS, GemmCall, GemmWeights, MAX_ROWS, PackedDepthwise,
+    PackedGemm, SLACK,
+};
+pub use elementwise::quantize;
+pub use loops::Loops;
+pub use requant::Requant;
+pub use set::Kernels;
+pub use sets::{available, best};

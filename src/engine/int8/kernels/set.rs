@@ -1,0 +1,70 @@
+//! The interface of a set of kernels.
+
+use std::fmt;
+
+use super::calls::{AddParams, DepthwiseCall, DepthwiseWeights, GemmCall, GemmWeights, PackedDepthwise, PackedGemm};
+use super::plain;
+
+/// One instruction set's kernels.
+///
+/// # Safety
+/// For every unsafe method: the processor has the set's instructions ([`available`](super::available) saw to it); pointers cover what the call
+/// describes, inputs [`SLACK`](super::SLACK) bytes more; outputs overlap no input of the call, but for `add` and `lut`, which may write
+/// exactly where they read. Outputs get exactly the bytes described, none behind.
+pub trait Kernels: fmt::Debug + Send + Sync {
+    /// `avx512vnni`, `dotprod`, … as logs and `inspect` show it.
+    fn name(&self) -> &'static str;
+
+    /// Multiply-accumulates that one core does in a microsecond, about: what tells whether a step is worth sharing.
+    fn macs_per_us(&self) -> u64 {
+        2_000
+    }
+
+    /// Most rows of a gemm call (1 to [`MAX_ROWS`](super::MAX_ROWS)) for these weights.
+    fn gemm_rows(&self, packed: &PackedGemm) -> usize;
+
+    /// Packs dense weights.
+    fn pack_gemm(&self, weights: &GemmWeights) -> PackedGemm;
+
+    /// Rows × channels: sums of products over every segment, requantised.
+    ///
+    /// # Safety
+    /// As the trait says; `rows` and `outs` have the same length, 1 to `gemm_rows`.
+    unsafe fn gemm(&self, call: &GemmCall);
+
+    /// Packs depthwise weights.
+    fn pack_depthwise(&self, weights: &DepthwiseWeights) -> PackedDepthwise;
+
+    /// A rectangle of depthwise outputs.
+    ///
+    /// # Safety
+    /// As the trait says.
+    unsafe fn depthwise(&self, call: &DepthwiseCall);
+
+    /// `len` sums of two tensors.
+    ///
+    /// # Safety
+    /// As the trait says.
+    unsafe fn add(&self, params: &AddParams, a: *const i8, b: *const i8, out: *mut i8, len: usize) {
+        // SAFETY: the caller's promise is the callee's.
+        unsafe { plain::add(params, a, b, out, len) }
+    }
+
+    /// `out[i] = table[x[i] as u8]`.
+    ///
+    /// # Safety
+    /// As the trait says.
+    unsafe fn lut(&self, table: &[i8; 256], x: *const i8, out: *mut i8, len: usize) {
+        // SAFETY: the caller's promise is the callee's.
+        unsafe { plain::lut(table, x, out, len) }
+    }
+
+    /// `out[c] = max(out[c], x[c])`.
+    ///
+    /// # Safety
+    /// As the trait says.
+    unsafe fn max(&self, x: *const i8, out: *mut i8, len: usize) {
+        // SAFETY: the caller's promise is the callee's.
+        unsafe { plain::max(x, out, len) }
+    }
+}

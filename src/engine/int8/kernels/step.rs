@@ -1,0 +1,274 @@
+//! The steps of a plan: what to compute and where in the arena, everything settled beforehand.
+
+use std::sync::Arc;
+
+use super::{AddParams, Loops, PackedDepthwise, PackedGemm, Requant};
+
+/// One step of a plan.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Name of the ONNX node.
+    pub name: String,
+    /// Operator type, for profiles.
+    pub op: &'static str,
+    /// Multiply-accumulates.
+    pub macs: u64,
+    /// Bytes written, about: what tells whether several threads are worth it.
+    pub bytes: usize,
+    /// Work of the step.
+    pub work: Work,
+}
+
+/// A place in the arena: a buffer, and bytes from its start. Once the plan is laid out, `buffer` has no meaning any more and `offset` counts from
+/// the arena's start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The buffer.
+    pub buffer: usize,
+    /// Bytes.
+    pub offset: usize,
+}
+
+/// A grid of pixels: where the first one is and how far the next image, row and column are, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pixels {
+    /// The first pixel.
+    pub place: Address,
+    /// Distance between images, rows and columns.
+    pub steps: [usize; 3],
+}
+
+/// Rows and columns of the windows of a pool, with the parts in the padding cut off.
+#[derive(Clone, Debug)]
+pub struct Windows {
+    /// For each output row or column: the first input row or column, and how many (at least 1).
+    pub spans: Vec<(usize, usize)>,
+    /// Between the input rows or columns of a window.
+    pub dilation: usize,
+}
+
+/// Conversion of a window to its mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Means {
+    /// The input's scale and zero point.
+    pub from: (f32, i32),
+    /// The output's.
+    pub to: (f32, i32),
+    /// Divisor of a sum; `None` for the number of pixels in the window.
+    pub divisor: Option<usize>,
+}
+
+/// Work of a step.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// A dense convolution or matrix product.
+    Gemm {
+        /// Weights.
+        packed: Arc<PackedGemm>,
+        /// Rounding and activation.
+        requant: Requant,
+        /// From a pixel to the segments of its input.
+        offsets: Vec<usize>,
+        /// Start of the windows.
+        input: Pixels,
+        /// Start of the results.
+        output: Pixels,
+        /// Images, rows, columns of the output.
+        dims: [usize; 3],
+    },
+    /// A depthwise convolution.
+    Depthwise {
+        /// Weights.
+        packed: Arc<PackedDepthwise>,
+        /// Rounding and activation.
+        requant: Requant,
+        /// Bytes from a tap to the one below and to the one on the right.
+        taps: [usize; 2],
+        /// Start of the windows.
+        input: Pixels,
+        /// Start of the results.
+        output: Pixels,
+        /// Images, rows, columns of the output.
+        dims: [usize; 3],
+    },
+    /// A sum of two tensors.
+    Add {
+        /// Factors.
+        params: AddParams,
+        /// `a`, `b`, result.
+        places: [Address; 3],
+        /// Over `a`, `b`, result.
+        loops: Loops<3>,
+    },
+    /// A product of two tensors.
+    Mul {
+        /// Zero points of `a` and `b`.
+        zeros: [i32; 2],
+        /// Their scales' product over the result's.
+        scale: f32,
+        /// Rounding and activation.
+        requant: Requant,
+        /// `a`, `b`, result.
+        places: [Address; 3],
+        /// Over `a`, `b`, result.
+        loops: Loops<3>,
+    },
+    /// A function of one variable, or a copy.
+    Lookup {
+        /// The function; `None` for a copy.
+        table: Option<Arc<[i8; 256]>>,
+        /// Operand and result.
+        places: [Address; 2],
+        /// Over operand and result.
+        loops: Loops<2>,
+    },
+    /// Bytes of one value: the border around a tensor.
+    Fill {
+        /// The value.
+        value: i8,
+        /// The buffer.
+        place: Address,
+        /// Start, from the place, and length of every run.
+        runs: Vec<(usize, usize)>,
+    },
+    /// The greatest of every window.
+    MaxPool {
+        /// Input rows of each output row.
+        rows: Windows,
+        /// Input columns of each output column.
+        cols: Windows,
+        /// Bytes of a pixel.
+        channels: usize,
+        /// The input.
+        input: Pixels,
+        /// The output.
+        output: Pixels,
+        /// Images.
+        images: usize,
+    },
+    /// The mean of every window.
+    AveragePool {
+        /// Input rows of each output row.
+        rows: Windows,
+        /// Input columns of each output column.
+        cols: Windows,
+        /// Bytes of a pixel.
+        channels: usize,
+        /// The input.
+        input: Pixels,
+        /// The output.
+        output: Pixels,
+        /// Images.
+        images: usize,
+        /// Quantisation on both sides.
+        means: Means,
+    },
+    /// Rows and columns made of two each.
+    Resize {
+        /// First and second input row, share of the second in 1/2048.
+        rows: Vec<(usize, usize, i32)>,
+        /// As `rows`.
+        cols: Vec<(usize, usize, i32)>,
+        /// Bytes of a pixel.
+        channels: usize,
+        /// The input.
+        input: Pixels,
+        /// The output.
+        output: Pixels,
+        /// Images.
+        images: usize,
+        /// The input's zero point.
+        x_zero: i32,
+        /// Input scale over output scale.
+        ratio: f32,
+        /// Rounding.
+        requant: Requant,
+        /// True if every share is 0 and nothing is requantised: pixels are copied.
+        copy: bool,
+    },
+    /// Elements by index along one axis.
+    Gather {
+        /// Byte offsets into the operand, one for each index.
+        offsets: Vec<usize>,
+        /// Bytes from a result to the next along the axis.
+        step: usize,
+        /// Operand and result.
+        places: [Address; 2],
+        /// Over the other axes of operand and result.
+        loops: Loops<2>,
+    },
+    /// Exponentials that add up to one.
+    Softmax {
+        /// `exp(−d · scale)` for a distance of `d` bytes from the greatest.
+        table: Arc<[f32; 256]>,
+        /// One over the result's scale.
+        inverse: f32,
+        /// Rounding.
+        requant: Requant,
+        /// Elements along the axis.
+        len: usize,
+        /// Bytes between them in operand and result.
+        steps: [usize; 2],
+        /// Operand and result.
+        places: [Address; 2],
+        /// Over the other axes.
+        loops: Loops<2>,
+    },
+    /// A tensor from outside, row-major there.
+    Load {
+        /// Index of the port.
+        port: usize,
+        /// For floats: their quantisation.
+        quant: (f32, i32),
+        /// The result.
+        place: Address,
+        /// Over the outside and the result; the innermost is contiguous in both.
+        loops: Loops<2>,
+    },
+    /// A tensor to the outside.
+    Store {
+        /// Index of the port.
+        port: usize,
+        /// For floats: their quantisation.
+        quant: (f32, i32),
+        /// The operand.
+        place: Address,
+        /// Over the operand and the outside; the innermost is contiguous in both.
+        loops: Loops<2>,
+    },
+}
+
+impl Work {
+    /// Places in the arena that the step reads, and the one that it writes.
+    pub fn places(&self) -> (Vec<Address>, Option<Address>) {
+        match self {
+            Work::Gemm { input, output, .. }
+            | Work::Depthwise { input, output, .. }
+            | Work::MaxPool { input, output, .. }
+            | Work::AveragePool { input, output, .. }
+            | Work::Resize { input, output, .. } => (vec![input.place], Some(output.place)),
+            Work::Add { places, .. } | Work::Mul { places, .. } => (vec![places[0], places[1]], Some(places[2])),
+            Work::Lookup { places, .. } | Work::Gather { places, .. } | Work::Softmax { places, .. } => {
+                (vec![places[0]], Some(places[1]))
+            }
+            Work::Fill { place, .. } | Work::Load { place, .. } => (vec![], Some(*place)),
+            Work::Store { place, .. } => (vec![*place], None),
+        }
+    }
+
+    /// Every place, to be moved to where its buffer was put.
+    pub fn places_mut(&mut self) -> Vec<&mut Address> {
+        match self {
+            Work::Gemm { input, output, .. }
+            | Work::Depthwise { input, output, .. }
+            | Work::MaxPool { input, output, .. }
+            | Work::AveragePool { input, output, .. }
+            | Work::Resize { input, output, .. } => vec![&mut input.place, &mut output.place],
+            Work::Add { places, .. } | Work::Mul { places, .. } => places.iter_mut().collect(),
+            Work::Lookup { places, .. } | Work::Gather { places, .. } | Work::Softmax { places, .. } => {
+                places.iter_mut().collect()
+            }
+            Work::Fill { place, .. } | Work::Load { place, .. } | Work::Store { place, .. } => vec![place],
+        }
+    }
+}

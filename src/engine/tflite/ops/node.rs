@@ -1,0 +1,77 @@
+//! One operator of the file, with checked ways to its parts, and the moves that many operators are.
+
+use super::super::graph::Operator;
+use super::super::layout::Layout;
+use super::super::reader::{Read, Table};
+use super::super::schema::{Activation, ElementType};
+use super::super::write::{Try, Writer};
+use crate::onnx::build::NodeBuilder;
+
+/// An operator with checked ways to its parts.
+#[derive(Clone, Copy)]
+pub struct Node<'o, 'a> {
+    pub operator: &'o Operator<'a>,
+}
+
+impl<'o, 'a> Node<'o, 'a> {
+    /// An operand that must be there.
+    pub fn input(&self, place: usize) -> Try<usize> {
+        self.optional(place).ok_or_else(|| format!("its operand {place} is missing"))
+    }
+
+    /// An operand that may be left out.
+    pub fn optional(&self, place: usize) -> Option<usize> {
+        self.operator.inputs.get(place).copied().flatten()
+    }
+
+    /// The only result.
+    pub fn output(&self) -> Try<usize> {
+        match self.operator.outputs[..] {
+            [output] => Ok(output),
+            _ => Err(format!("it has {} results, expected was one", self.operator.outputs.len())),
+        }
+    }
+
+    /// Something from its options; `default` where it has none.
+    pub fn option<T>(&self, default: T, read: impl FnOnce(Table<'a>) -> Read<T>) -> Try<T> {
+        self.operator.options.map_or(Ok(default), read).map_err(|broken| format!("its options: {broken}"))
+    }
+
+    /// The activation in field `id` of its options.
+    pub fn activation(&self, id: usize) -> Try<Activation> {
+        Activation::of(self.option(0, |o| o.u8(id))?)
+    }
+}
+
+/// True if bytes of one tensor mean the same in the other, so that they can be moved as they are.
+pub fn same_bytes(w: &Writer<'_, '_>, from: usize, to: usize) -> bool {
+    let (from, to) = (w.tensor(from), w.tensor(to));
+    let bytes = |kind| matches!(kind, ElementType::I8 | ElementType::U8);
+    from.kind == to.kind && (!bytes(from.kind) || from.quant == to.quant)
+}
+
+/// Moves `from` to `to` by the nodes that `steps` makes of a name: as it is stored where both mean the same, else as reals.
+pub fn moved(
+    w: &mut Writer<'_, '_>,
+    from: usize,
+    to: usize,
+    layout: Layout,
+    steps: impl FnOnce(&str) -> Vec<NodeBuilder>,
+) -> Try<()> {
+    if same_bytes(w, from, to) {
+        let name = w.stored(from, layout)?;
+        return w.row(to, layout, steps(&name));
+    }
+    let name = w.real(from, layout)?;
+    w.compute(to, layout, steps(&name))
+}
+
+/// The operands of an operator that it computes from; others only repeat shapes that the file tells.
+pub fn reads<'o>(operator: &'o Operator<'_>) -> &'o [Option<usize>] {
+    match operator.name.as_str() {
+        "RESHAPE" | "SQUEEZE" | "EXPAND_DIMS" | "RESIZE_BILINEAR" | "RESIZE_NEAREST_NEIGHBOR" => {
+            operator.inputs.get(..1).unwrap_or_default()
+        }
+        _ => &operator.inputs,
+    }
+}

@@ -1,0 +1,35 @@
+//! A pipeline as a library: the stages from a source's frame to a task's outcome, and what they cost on this board.
+//!
+//! [`Planner`] opens a model with a pipeline's settings and compiles [`Stages`] for a setpoint; [`calibrate`] times them and
+//! makes the governor's ladder; [`offline`] runs them over files. The runtime and the commands (`infer`, `check`, `bench`,
+//! `doctor`, `model add`) use the same.
+
+pub(crate) mod batch_deadline;
+pub mod calibrate;
+mod captures;
+mod config;
+mod error;
+mod input;
+mod key;
+pub(crate) mod measure;
+pub mod measurement_lock;
+mod misfit;
+pub mod offline;
+mod planner;
+pub(crate) mod plans;
+pub(crate) mod pool;
+mod resolved;
+mod sample;
+mod shared_plan;
+mod stages;
+pub mod trial;
+
+pub use config::Config;
+pub use error::{PipelineError, PlanError, StageError};
+pub use input::{Crops, Input};
+pub use key::StagesKey;
+pub use measure::{Measured, Places, Ready, Uncalibrated, measure};
+pub use misfit::{Misfit, misfit};
+pub use planner::{Planner, open_bundle};
+pub use resolved::{Feed, Resolved};
+pub use stages::Stages;

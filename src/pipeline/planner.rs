@@ -1,0 +1,254 @@
+//! From a model with a pipeline's settings to stages: compiled anew for each setpoint.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use leptond_governor::Setpoint;
+
+use super::error::PlanError;
+use super::key::StagesKey;
+use super::pool::{self, PlanHandle, Pool, SharingTerms};
+use super::stages::Stages;
+use crate::frame::{Spec, TaskKind, TaskSpec};
+use crate::model::autotune::{self, Autotuned};
+use crate::model::{self, Bundle, Engine, LoadedModel, ModelError, PlanKey};
+use crate::preprocess::{self, Preprocessor};
+use crate::task::{self, Task};
+
+/// Opens a bundle or bare model: a path, a name in `dirs` (in order), or the name of a shipped model.
+///
+/// # Errors
+/// [`PlanError::NoModel`], or what is wrong with the bundle.
+pub fn open_bundle(name: &str, dirs: &[PathBuf]) -> Result<Bundle, PlanError> {
+    if let Some(bundle) = model::open(name, dirs) {
+        return Ok(bundle?);
+    }
+    let bare = |dir: &PathBuf| std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
+    let usual = model::Config::default().dirs;
+    Err(PlanError::NoModel {
+        name: name.into(),
+        may_come: name.contains('/') || dirs.iter().any(|dir| !usual.contains(dir) && bare(dir)),
+        dirs: dirs.iter().map(|d| d.display().to_string()).collect::<Vec<_>>().join(", "),
+        shipped: model::shipped().collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// Compiles the stages of a pipeline anew for each setpoint.
+pub struct Planner {
+    /// The model with all that belongs to it.
+    pub bundle: Bundle,
+    /// Engine that runs it.
+    pub engine: Engine,
+    /// Threads of one inference at most.
+    pub threads: usize,
+    /// Fit and regions of pictures.
+    pub preprocess: preprocess::Config,
+    /// Settings of the task: the bundle's defaults under the configuration.
+    pub task: task::Settings,
+    /// Hash of the model file.
+    pub sha256: String,
+    /// The pool of plans that may be shared, if the pipeline shares.
+    share: Option<Share>,
+}
+
+/// One pipeline's access to the shared plans.
+struct Share {
+    pool: Arc<Pool>,
+    name: String,
+    terms: SharingTerms,
+}
+
+impl Planner {
+    /// A planner for a model with a pipeline's settings over the bundle's defaults.
+    ///
+    /// # Errors
+    /// [`PlanError::Task`] when the bundle's defaults are not a task's settings.
+    pub fn new(
+        bundle: Bundle,
+        engine: Engine,
+        threads: usize,
+        preprocess: preprocess::Config,
+        task: &task::Config,
+    ) -> Result<Self, PlanError> {
+        let task = task
+            .over(bundle.manifest().task, &bundle.manifest().defaults)
+            .map_err(|e| PlanError::Task(format!("{}: {e}", bundle.path().display())))?;
+        // A bundle's manifest has the hash, which opening it has checked; a bare file is all there is.
+        let sha256 = match bundle.manifest().sha256.as_str() {
+            "" => bundle.digest().to_owned(),
+            known => known.to_ascii_lowercase(),
+        };
+        Ok(Planner { bundle, engine, threads: threads.max(1), preprocess, task, sha256, share: None })
+    }
+
+    /// From now on [`Planner::compile_shared`] asks `pool` for a plan that the pipeline `name` shares with others.
+    pub(crate) fn share(&mut self, pool: Arc<Pool>, name: &str, terms: SharingTerms) {
+        self.share = Some(Share { pool, name: name.into(), terms });
+    }
+
+    /// Full work: the main variant at its own size, one frame at a time, all threads.
+    pub fn full(&self) -> Setpoint {
+        Setpoint { threads: self.threads, ..Setpoint::full() }
+    }
+
+    /// The task that interprets the outputs.
+    pub fn kind(&self) -> TaskKind {
+        self.task.kind()
+    }
+
+    /// Makes `stages` forget what their task remembers, as before the first frame; the compiled plan stays.
+    ///
+    /// # Errors
+    /// [`PlanError::Task`], as for [`Planner::stages`].
+    pub fn forget(&self, stages: &mut Stages) -> Result<(), PlanError> {
+        stages.task = self.new_task(&stages.task_spec)?;
+        Ok(())
+    }
+
+    fn new_task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, PlanError> {
+        self.task.config().task(spec).map_err(|e| PlanError::Task(e.to_string()))
+    }
+
+    /// Where the engine is left to us: finds out (or remembers) whether this board runs the model faster in integers or in floats
+    /// at `setpoint`, and stays with that. What came of it is kept in `dir`.
+    ///
+    /// # Errors
+    /// When the model cannot be loaded or run.
+    pub fn race(
+        &mut self,
+        setpoint: &Setpoint,
+        board: &str,
+        dir: Option<&Path>,
+    ) -> Result<Option<Autotuned>, PlanError> {
+        if self.engine != Engine::Auto {
+            return Ok(None);
+        }
+        let key = PlanKey { batch: Some(self.preprocess.regions.len().max(1) * setpoint.batch.max(1)), size: None };
+        let race = autotune::race(&self.bundle, self.threads, key, board, dir)?;
+        if let Some(race) = &race {
+            self.engine = race.engine;
+        }
+        Ok(race)
+    }
+
+    /// Parses variant `variant` of the model; stages are compiled from it by [`Planner::compile`].
+    ///
+    /// # Errors
+    /// [`PlanError::Model`].
+    pub fn load(&self, variant: usize) -> Result<LoadedModel, PlanError> {
+        Ok(LoadedModel::load(&self.bundle, variant, self.engine, self.threads)?)
+    }
+
+    /// Compiles stages for what `setpoint` asks: variant, resolution, batch of frames, threads (no more than the planner's own).
+    ///
+    /// # Errors
+    /// The misfit, with the tensor or key.
+    pub fn stages(&self, setpoint: &Setpoint) -> Result<Stages, PlanError> {
+        self.compile(&mut self.load(setpoint.variant)?, setpoint.into())
+    }
+
+    /// `main`, or the name of a variant.
+    pub fn variant_name(&self, variant: usize) -> String {
+        self.bundle.variants().get(variant).map(|r| r.name.clone()).unwrap_or_default()
+    }
+
+    /// Input size of a model's own variant, longer side in pixels; `None` for windows.
+    pub fn own_resolution(loaded: &LoadedModel) -> Option<u32> {
+        match loaded.spec(PlanKey::default()) {
+            Ok(Spec::Image(image)) => u32::try_from(image.height.max(image.width)).ok(),
+            _ => None,
+        }
+    }
+
+    /// True if the task's memory means the same in every variant and size of the model. A learnt threshold does not: another variant
+    /// errs by other amounts.
+    pub fn comparable(&self) -> bool {
+        self.task.config().is_comparable()
+    }
+
+    /// [`Planner::stages`] out of a model that is parsed already; `loaded` is variant `key.variant` of this planner's bundle.
+    ///
+    /// # Errors
+    /// The misfit, with the tensor or key.
+    pub fn compile(&self, loaded: &mut LoadedModel, key: StagesKey) -> Result<Stages, PlanError> {
+        self.compile_with(loaded, key, None)
+    }
+
+    /// [`Planner::compile`] over a plan that is shared with other pipelines where they have the same and it pays. A pipeline that
+    /// gathers a batch of its own does not share.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn compile_shared(&self, loaded: &mut LoadedModel, key: StagesKey) -> Result<Stages, PlanError> {
+        self.compile_with(loaded, key, self.share.as_ref().filter(|_| key.batch <= 1))
+    }
+
+    fn compile_with(
+        &self,
+        loaded: &mut LoadedModel,
+        key: StagesKey,
+        share: Option<&Share>,
+    ) -> Result<Stages, PlanError> {
+        loaded.set_threads(key.threads.clamp(1, self.threads));
+        let items = self.preprocess.regions.len().max(1);
+        let frames = key.batch.max(1);
+        let size = self.size(loaded, key)?;
+        let compile = |batch: usize| {
+            let model = loaded.plan(PlanKey { batch: Some(batch), size })?;
+            Ok::<_, ModelError>((model, loaded.engine()))
+        };
+        let plan = match share {
+            Some(Share { pool, name, terms }) => {
+                let (digest, engine) = (self.bundle.digest().to_owned(), self.engine);
+                pool.plan(name, pool::Key { digest, engine, stages: key, items }, *terms, compile)?
+            }
+            None => PlanHandle::Own(compile(items * frames)?),
+        };
+        let plan_key = PlanKey { batch: Some(items * frames), size };
+        let mut spec = loaded.spec(plan_key)?;
+        if let (Some(fit), Spec::Image(image)) = (self.preprocess.fit, &mut spec) {
+            image.fit = fit;
+        }
+        let mut task_spec = loaded.task_spec(plan_key, items)?;
+        let model = plan.model();
+        if self.kind() == TaskKind::Detect {
+            let head = loaded.head(model.outputs(), task_spec.input_size).map_err(|e| {
+                let path = self.bundle.path().display();
+                PlanError::Task(format!("{path}: {e}; leptond model add makes a bundle that says which it is"))
+            })?;
+            task_spec.head = Some(head);
+        }
+        let task = self.new_task(&task_spec)?;
+        task.fits(model.outputs()).map_err(|e| PlanError::Task(format!("{}: {e}", self.bundle.path().display())))?;
+        Ok(Stages {
+            key,
+            spec: spec.clone(),
+            preprocessor: Preprocessor::new(spec, self.preprocess.regions.clone())
+                .with_checks(self.preprocess.checks()),
+            plan,
+            task,
+            task_spec,
+            items,
+            frames,
+            geometry: vec![Vec::new(); frames],
+            unreadable: vec![Vec::new(); frames],
+            weights_bytes: loaded.info().weights_bytes,
+            deadline: share.map(|share| share.terms.deadline).filter(|deadline| !deadline.is_zero()),
+        })
+    }
+
+    /// `[height, width]` of the resolution that is asked for.
+    fn size(&self, loaded: &LoadedModel, key: StagesKey) -> Result<Option<[usize; 2]>, PlanError> {
+        let Some(resolution) = key.resolution else { return Ok(None) };
+        let sizes = loaded.sizes();
+        match sizes.iter().find(|[h, w]| (*h).max(*w) == resolution as usize) {
+            Some(size) => Ok(Some(*size)),
+            None => Err(PlanError::Resolution {
+                model: loaded.name().into(),
+                variant: self.variant_name(key.variant),
+                resolution,
+                sizes,
+            }),
+        }
+    }
+}

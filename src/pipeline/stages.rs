@@ -1,0 +1,192 @@
+//! Preprocess → model → task for one pipeline: what a worker runs per frame, and `infer` and `check` per file.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::error::StageError;
+use super::key::StagesKey;
+use super::pool::PlanHandle;
+use crate::frame::{Colour, Event, Frame, Geometry, SharedFrame, Spec, TaskSpec, TensorView, Unreadable};
+use crate::preprocess::Preprocessor;
+use crate::task::{Memory, Task, TaskError, TaskInput, TaskOutput};
+
+/// One pipeline's stages, compiled for one variant, resolution, batch and number of threads.
+pub struct Stages {
+    pub(super) key: StagesKey,
+    pub(super) spec: Spec,
+    pub(super) preprocessor: Preprocessor,
+    pub(super) plan: PlanHandle,
+    pub(super) task: Box<dyn Task>,
+    pub(super) task_spec: TaskSpec,
+    pub(super) items: usize,
+    pub(super) frames: usize,
+    pub(super) geometry: Vec<Vec<Geometry>>,
+    pub(super) unreadable: Vec<Vec<Option<Unreadable>>>,
+    pub(super) weights_bytes: usize,
+    /// From capture to result, where a run waits for other pipelines.
+    pub(super) deadline: Option<Duration>,
+}
+
+impl Stages {
+    /// Setpoint that it was compiled for.
+    pub fn key(&self) -> StagesKey {
+        self.key
+    }
+
+    /// Values of one item of the model's first input.
+    pub fn item_len(&self) -> usize {
+        let shape = self.plan.model().inputs().first().map_or(&[][..], |spec| &spec.shape);
+        shape.iter().skip(1).product()
+    }
+
+    /// Bytes of the model's weights: about what the plan keeps in memory.
+    pub fn weights_bytes(&self) -> usize {
+        self.weights_bytes
+    }
+
+    /// Frames that one inference takes.
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// Specification of the model's first input.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// True if the model needs more of a picture than its luminance.
+    pub fn needs_colour(&self) -> bool {
+        matches!(&self.spec, Spec::Image(spec) if spec.colour != Colour::Grey)
+    }
+
+    /// The arithmetic that runs.
+    pub fn engine(&self) -> &'static str {
+        self.plan.engine()
+    }
+
+    /// Takes over the plan of `other` and keeps what the task remembers: labels, scores and boxes mean the same in every variant and
+    /// size of a bundle. (Where they do not, as an error whose threshold is learnt, no ladder has another variant or size.) Gives
+    /// the old plan, whose task remembers nothing.
+    pub fn replace_with(&mut self, mut other: Stages) -> Stages {
+        std::mem::swap(&mut self.task, &mut other.task);
+        std::mem::replace(self, other)
+    }
+
+    /// The task's memory, for a restart.
+    pub fn memory(&self) -> Option<Memory> {
+        self.task.memory()
+    }
+
+    /// Gives the task what it kept; to be called before the first frame.
+    pub fn restore(&mut self, memory: Memory) {
+        self.task.restore(memory);
+    }
+
+    /// Writes a frame into the model's input as frame `index` of the batch.
+    ///
+    /// # Errors
+    /// [`StageError::Preprocess`]; the other frames of the batch stay as they are.
+    pub fn prepare(&mut self, frame: &Frame, index: usize) -> Result<(), StageError> {
+        self.preprocessor.run(frame, self.plan.input_mut(0), index * self.items)?;
+        self.note(index);
+        Ok(())
+    }
+
+    /// [`Stages::prepare`] for a frame with several readers, which is decoded at most once for all of them.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn prepare_shared(&mut self, frame: &SharedFrame, index: usize) -> Result<(), StageError> {
+        self.preprocessor.run_shared(frame, self.plan.input_mut(0), index * self.items)?;
+        self.note(index);
+        Ok(())
+    }
+
+    /// Keeps how the items of frame `index` were cut.
+    fn note(&mut self, index: usize) {
+        if let Some(kept) = self.geometry.get_mut(index) {
+            kept.clear();
+            kept.extend_from_slice(self.preprocessor.geometry());
+        }
+        if let Some(kept) = self.unreadable.get_mut(index) {
+            kept.clear();
+            kept.extend_from_slice(self.preprocessor.unreadable());
+        }
+    }
+
+    /// Runs the model over the batch.
+    ///
+    /// # Errors
+    /// [`StageError::Model`].
+    pub fn infer(&mut self) -> Result<(), StageError> {
+        self.plan.run_by(None)?;
+        Ok(())
+    }
+
+    /// Runs the model over the batch, whose oldest frame was captured at `captured`, with other pipelines that share the plan. Gives
+    /// the time that it took, of a common run this pipeline's part.
+    ///
+    /// # Errors
+    /// [`StageError::Model`].
+    pub(crate) fn infer_captured(&mut self, captured: Instant) -> Result<Duration, StageError> {
+        Ok(self.plan.run_by(self.deadline.map(|deadline| captured + deadline))?)
+    }
+
+    /// Output of the last run for frame `index` of the batch; `now` is monotonic, `time` the frame's own.
+    ///
+    /// # Errors
+    /// [`StageError::Task`].
+    pub fn interpret(&mut self, index: usize, now: Duration, time: SystemTime) -> Result<TaskOutput, StageError> {
+        self.with_input(index, now, time, |task, input| task.run(input))
+    }
+
+    /// Doubts that the last run means what the task takes it for, one sentence each.
+    ///
+    /// # Errors
+    /// [`StageError::Task`] when it cannot mean it.
+    pub fn doubts(&mut self) -> Result<Vec<String>, StageError> {
+        self.with_input(0, Duration::ZERO, SystemTime::now(), |task, input| task.doubts(input))
+    }
+
+    /// The outputs of the last run as reals.
+    pub fn outputs(&self) -> Vec<Vec<f32>> {
+        let model = self.plan.model();
+        let values = |index| {
+            let mut values = Vec::new();
+            model.output(index).dequantize_into(&mut values);
+            values
+        };
+        (0..model.outputs().len()).map(values).collect()
+    }
+
+    /// Events that end because no frame has told of them for long.
+    pub(crate) fn idle(&mut self, now: Duration) -> Vec<Event> {
+        self.task.idle(now)
+    }
+
+    /// Events that end because no frame will follow.
+    pub(crate) fn end(&mut self) -> Vec<Event> {
+        self.task.end()
+    }
+
+    fn with_input<T>(
+        &mut self,
+        index: usize,
+        now: Duration,
+        time: SystemTime,
+        look: impl FnOnce(&mut dyn Task, &TaskInput<'_>) -> Result<T, TaskError>,
+    ) -> Result<T, StageError> {
+        let model = self.plan.model();
+        let inputs: Vec<TensorView<'_>> = (0..model.inputs().len()).map(|i| model.input(i)).collect();
+        let outputs: Vec<TensorView<'_>> = (0..model.outputs().len()).map(|i| model.output(i)).collect();
+        let input = TaskInput {
+            inputs: &inputs,
+            outputs: &outputs,
+            first_item: index * self.items,
+            geometry: self.geometry.get(index).map_or(&[], Vec::as_slice),
+            unreadable: self.unreadable.get(index).map_or(&[], Vec::as_slice),
+            now,
+            time,
+        };
+        Ok(look(self.task.as_mut(), &input)?)
+    }
+}

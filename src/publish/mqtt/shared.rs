@@ -1,0 +1,82 @@
+//! State shared by the callers and the connection's thread.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use crate::publish::inbox::Inbox;
+use crate::publish::latency::Latency;
+use crate::publish::log_limit::LogLimit;
+use crate::publish::queue::{Queue, Refusal};
+
+/// State shared by the callers and the connection's thread. The lock is never held while waiting.
+pub(super) struct Shared {
+    state: Mutex<State>,
+    /// Wakes waiting callers after a change.
+    pub(super) changed: Condvar,
+    /// Wakes the thread after a change.
+    pub(super) wake: Notify,
+}
+
+/// The part behind the lock.
+pub(super) struct State {
+    pub(super) queue: Queue,
+    pub(super) latency: Latency,
+    pub(super) inboxes: Vec<Inbox>,
+    /// SUBSCRIBE was sent for every inbox's filter on this connection.
+    pub(super) subscribed: bool,
+    /// Deadline for the thread to end.
+    pub(super) stop: Option<Instant>,
+    /// The thread has ended; `true` when everything was delivered.
+    pub(super) ended: Option<bool>,
+    refusals: LogLimit,
+}
+
+impl State {
+    /// Logs a message that can never be sent, once a minute at most.
+    pub(super) fn log_refusal(&mut self, refusal: &Refusal, now: Instant) {
+        match self.refusals.admit("refusal", now) {
+            Some(0) => tracing::error!("message dropped: {refusal}"),
+            Some(more) => {
+                tracing::error!("message dropped: {refusal} (and {more} others since the last one logged)");
+            }
+            None => {}
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn new(queue: Queue) -> Self {
+        Shared {
+            state: Mutex::new(State {
+                queue,
+                latency: Latency::default(),
+                inboxes: Vec::new(),
+                subscribed: false,
+                stop: None,
+                ended: None,
+                refusals: LogLimit::default(),
+            }),
+            changed: Condvar::new(),
+            wake: Notify::new(),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `condition` holds, or until `deadline`. Returns the condition.
+    pub(super) fn wait(&self, deadline: Instant, condition: impl Fn(&State) -> bool) -> bool {
+        let mut state = self.lock();
+        while !condition(&state) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+}

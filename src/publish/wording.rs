@@ -1,0 +1,375 @@
+//! One line of text for each kind of message, the same for a value of this process and for a message of another node. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::payload::{Governor, Health, Summary, ms};
+use crate::frame::status::NodeStatus;
+use crate::frame::{Event, EventKind, Outcome, Output};
+
+/// Longest line of free text, in characters.
+const SHOWN: usize = 160;
+
+/// The colour of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    Plain,
+    Good,
+    Bad,
+    Dim,
+}
+
+/// A line and its colour.
+pub(super) type Line = (Tone, String);
+
+/// The line of a message of one of the known kinds; `None` where `payload` has another form.
+pub(super) fn of_message(kind: &str, payload: &[u8]) -> Option<Line> {
+    match kind {
+        "state" => node_state(payload).or_else(|| result(&parse(payload)?)),
+        "result" => result(&parse(payload)?),
+        "event" => Some(event(&parse(payload)?)),
+        "health" => Some(health(&parse(payload)?)),
+        "governor" => Some(governor(&parse(payload)?)),
+        "info" => Some(info(&parse(payload)?)),
+        _ => None,
+    }
+}
+
+/// A JSON object of a known form. Other nodes may run other versions: keys may be missing, and more may be there.
+fn parse<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Option<T> {
+    // Serde also takes arrays for structures.
+    let object = payload.trim_ascii_start().starts_with(b"{");
+    object.then(|| serde_json::from_slice(payload).ok()).flatten()
+}
+
+fn node_state(payload: &[u8]) -> Option<Line> {
+    #[derive(Deserialize)]
+    struct NodeState {
+        state: String,
+    }
+    let NodeState { state } = parse(payload)?;
+    Some((if state == "online" { Tone::Good } else { Tone::Bad }, state))
+}
+
+/// An inference, or the summary of one.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ResultWords {
+    task: String,
+    label: Option<String>,
+    score: Option<f64>,
+    quality: Option<String>,
+    held: bool,
+    counts: BTreeMap<String, u64>,
+    detections: Vec<Labelled>,
+    threshold: Option<f64>,
+    anomalous: bool,
+    calibrating: bool,
+    outputs: Outputs,
+    truth: Option<String>,
+    frame_age_ms: Option<f64>,
+    infer_ms: Option<f64>,
+    rung: u64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Labelled {
+    label: String,
+}
+
+/// Outputs of a raw task: a list in results, their number in summaries.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Outputs {
+    Count(usize),
+    List(Vec<IgnoredAny>),
+}
+
+impl Default for Outputs {
+    fn default() -> Self {
+        Outputs::Count(0)
+    }
+}
+
+impl ResultWords {
+    /// Of an output, shown at `now`.
+    pub(super) fn of_output(output: &Output, now: Instant) -> ResultWords {
+        let Output { stamp, outcome, timing, .. } = output;
+        let words = match outcome {
+            Outcome::Classify { label, score, .. } => ResultWords {
+                task: "classify".into(),
+                label: Some(label.clone()),
+                score: Some((*score).into()),
+                ..ResultWords::default()
+            },
+            Outcome::Reading(reading) => ResultWords {
+                task: "classify".into(),
+                label: reading.label.clone(),
+                score: Some(reading.score.into()),
+                quality: Some(reading.quality.to_string()),
+                held: reading.held,
+                ..ResultWords::default()
+            },
+            Outcome::Detect { detections, .. } => ResultWords {
+                task: "detect".into(),
+                detections: detections.iter().map(|found| Labelled { label: found.label.to_string() }).collect(),
+                ..ResultWords::default()
+            },
+            Outcome::Anomaly { score, threshold, anomalous, calibrating } => ResultWords {
+                task: "anomaly".into(),
+                score: Some((*score).into()),
+                threshold: threshold.map(f64::from),
+                anomalous: *anomalous,
+                calibrating: *calibrating,
+                ..ResultWords::default()
+            },
+            Outcome::Raw { outputs } => {
+                ResultWords { task: "raw".into(), outputs: Outputs::Count(outputs.len()), ..ResultWords::default() }
+            }
+        };
+        ResultWords {
+            truth: stamp.truth.clone(),
+            frame_age_ms: Some(ms(now.saturating_duration_since(stamp.captured))),
+            infer_ms: Some(ms(timing.infer)),
+            rung: timing.rung as u64,
+            ..words
+        }
+    }
+
+    /// Of a summary.
+    pub(super) fn of_summary(summary: &Summary) -> ResultWords {
+        match summary {
+            Summary::Classify { label, score } => ResultWords {
+                task: "classify".into(),
+                label: Some(label.clone()),
+                score: Some((*score).into()),
+                ..ResultWords::default()
+            },
+            Summary::Reading { label, score, quality, held, .. } => ResultWords {
+                task: "classify".into(),
+                label: label.clone(),
+                score: score.map(f64::from),
+                quality: Some(quality.to_string()),
+                held: *held,
+                ..ResultWords::default()
+            },
+            Summary::Detect { counts } => ResultWords {
+                task: "detect".into(),
+                counts: counts.iter().map(|(label, n)| (label.to_string(), *n as u64)).collect(),
+                ..ResultWords::default()
+            },
+            Summary::Anomaly { score, anomalous, calibrating } => ResultWords {
+                task: "anomaly".into(),
+                score: Some((*score).into()),
+                anomalous: *anomalous,
+                calibrating: *calibrating,
+                ..ResultWords::default()
+            },
+            Summary::Raw { outputs } => {
+                ResultWords { task: "raw".into(), outputs: Outputs::Count(*outputs), ..ResultWords::default() }
+            }
+        }
+    }
+}
+
+/// The line of an inference or of a summary; `None` for a task that is not known.
+pub(super) fn result(words: &ResultWords) -> Option<Line> {
+    let mut tone = Tone::Plain;
+    let label = words.label.as_deref().unwrap_or("-");
+    let mut line = match words.task.as_str() {
+        "classify" => match words.quality.as_deref() {
+            None | Some("good") => {
+                let percent = words.score.map_or_else(|| "-".into(), |score| format!("{:.1} %", score * 100.0));
+                format!("{label}  {percent}")
+            }
+            Some(quality) if words.held => format!("{label}  held: {quality}"),
+            Some(quality) => format!("no reading: {quality}"),
+        },
+        "detect" => detections(words),
+        "anomaly" => {
+            let mut line = format!("score {}", number(words.score, 4));
+            if words.threshold.is_some() {
+                let _ = write!(line, " of {}", number(words.threshold, 4));
+            }
+            if words.anomalous {
+                tone = Tone::Bad;
+                line.push_str("  ANOMALY");
+            } else if words.calibrating {
+                tone = Tone::Dim;
+                line.push_str("  calibrating");
+            }
+            line
+        }
+        "raw" => match &words.outputs {
+            Outputs::Count(count) => format!("{count} outputs"),
+            Outputs::List(list) => format!("{} outputs", list.len()),
+        },
+        _ => return None,
+    };
+    if let Some(truth) = &words.truth {
+        let right = words.label.as_ref() == Some(truth);
+        tone = if right { Tone::Good } else { Tone::Bad };
+        let _ = write!(line, "  truth {truth}{}", if right { "" } else { "  WRONG" });
+    }
+    for (value, name) in [(words.frame_age_ms, "age"), (words.infer_ms, "infer")] {
+        if value.is_some() {
+            let _ = write!(line, "  {name} {} ms", number(value, 1));
+        }
+    }
+    if words.rung > 0 {
+        let _ = write!(line, "  rung {}", words.rung);
+    }
+    Some((tone, line))
+}
+
+fn detections(words: &ResultWords) -> String {
+    let mut counts: BTreeMap<&str, u64> = words.counts.iter().map(|(label, n)| (label.as_str(), *n)).collect();
+    for found in &words.detections {
+        *counts.entry(&found.label).or_default() += 1;
+    }
+    if counts.is_empty() {
+        return "nothing".into();
+    }
+    counts.iter().map(|(label, n)| format!("{n} {label}")).collect::<Vec<_>>().join(", ")
+}
+
+/// A change.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct EventWords {
+    #[serde(rename = "type")]
+    kind: String,
+    label: String,
+    score: Option<f64>,
+    id: String,
+}
+
+impl EventWords {
+    /// Of an event.
+    pub(super) fn of_event(event: &Event) -> EventWords {
+        let kind = match event.kind {
+            EventKind::New => "new",
+            EventKind::Update => "update",
+            EventKind::End => "end",
+        };
+        EventWords {
+            kind: kind.into(),
+            label: event.label.clone(),
+            score: Some(event.score.into()),
+            id: event.id.clone(),
+        }
+    }
+}
+
+/// The line of a change.
+pub(super) fn event(words: &EventWords) -> Line {
+    let EventWords { kind, label, score, id } = words;
+    let tone = if kind == "end" { Tone::Dim } else { Tone::Bad };
+    (tone, format!("{kind:<6}  {label}  {}  {id}", number(*score, 3)))
+}
+
+/// The line of `health`.
+pub(super) fn health(health: &Health) -> Line {
+    let mut line = format!("up {} s", health.uptime_s);
+    if health.rss_bytes > 0 {
+        let _ = write!(line, "  {:.1} MB", health.rss_bytes as f64 / 1e6);
+    }
+    for (value, unit) in [(health.cpu_percent, "% CPU"), (health.soc_celsius, "°C")] {
+        if let Some(value) = value {
+            let _ = write!(line, "  {value:.1} {unit}");
+        }
+    }
+    let bad = health.throttled.now == Some(true) || health.throttled.under_voltage == Some(true);
+    if bad {
+        line.push_str("  THROTTLED");
+    }
+    let mqtt = &health.mqtt;
+    let _ = write!(line, "  mqtt {} sent {} queued {} dropped", mqtt.published, mqtt.queued, mqtt.dropped);
+    for (name, pipeline) in &health.pipelines {
+        let (fps, p95, drops) = (pipeline.fps, pipeline.latency_ms.p95, pipeline.drops);
+        let _ = write!(line, "  | {name} {fps:.1} fps p95 {p95:.1} ms {drops} drops");
+        if pipeline.rung > 0 {
+            let _ = write!(line, " rung {}", pipeline.rung);
+        }
+        if let Some(reason) = &pipeline.idle {
+            let _ = write!(line, " idle: {reason}");
+        }
+    }
+    (if bad { Tone::Bad } else { Tone::Plain }, line)
+}
+
+/// The line of `governor`.
+pub(super) fn governor(governor: &Governor) -> Line {
+    let Governor { standing, pipeline, changed: rung, .. } = governor;
+    let mut line = format!("{} {}  {pipeline}  rung {} of {}", standing.mode, standing.state, rung.rung, rung.of);
+    if rung.paused {
+        line.push_str(" PAUSED");
+    }
+    let _ = write!(line, "  interval {} ms", rung.interval_ms);
+    for (value, unit) in [(rung.capture, "px captured"), (rung.resolution, "px")] {
+        if let Some(value) = value {
+            let _ = write!(line, "  {value} {unit}");
+        }
+    }
+    if rung.batch > 1 {
+        let _ = write!(line, "  batch {}", rung.batch);
+    }
+    let _ = write!(line, "  {}", rung.reason);
+    (if rung.rung > 0 || rung.paused { Tone::Bad } else { Tone::Plain }, cut(&line))
+}
+
+/// Version, board and models of a node.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct InfoWords {
+    version: String,
+    board: String,
+    models: Vec<ModelWords>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ModelWords {
+    name: String,
+    version: String,
+    engine: String,
+}
+
+impl InfoWords {
+    /// Of the state of this node.
+    pub(super) fn of_status(status: &NodeStatus) -> InfoWords {
+        let models = status.models.iter().map(|model| ModelWords {
+            name: model.name.clone(),
+            version: model.version.clone(),
+            engine: model.engine.into(),
+        });
+        InfoWords {
+            version: status.node.version.into(),
+            board: status.node.board.to_string(),
+            models: models.collect(),
+        }
+    }
+}
+
+/// The line of `info`.
+pub(super) fn info(words: &InfoWords) -> Line {
+    let models: Vec<_> = words.models.iter().map(|m| format!("{} {} ({})", m.name, m.version, m.engine)).collect();
+    (Tone::Plain, format!("leptond {} on {}  {}", words.version, words.board, models.join(", ")))
+}
+
+fn number(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| "-".into(), |v| format!("{v:.decimals$}"))
+}
+
+/// The beginning of a long text.
+pub(super) fn cut(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.into(),
+    }
+}

@@ -1,0 +1,88 @@
+//! Everything between a start and the next stop or restart, and its turns.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::DaemonError;
+use super::context::PipelineContext;
+use super::node::Node;
+use super::node_status::{StatusMaker, backlog};
+use super::report::Report;
+use super::set::PipelineSet;
+use crate::board::LinuxBoard;
+use crate::config::Config;
+use crate::frame::Emission;
+use crate::frame::status::Totals;
+use crate::publish::Publisher;
+use crate::publish::sink::MqttSink;
+use leptond_governor::Board;
+
+/// Time that the pipelines may take to stop, out of the time for the whole stop; the rest is for the last messages.
+const PIPELINES_WITHIN: Duration = Duration::from_millis(1000);
+
+/// Readings of meters are written in this time, after the last messages.
+const READINGS_WITHIN: Duration = Duration::from_millis(1000);
+
+/// The parts that run together.
+pub(super) struct Session {
+    pub(super) config: Config,
+    pub(super) board: LinuxBoard,
+    pub(super) maker: StatusMaker,
+    pub(super) set: PipelineSet,
+    pub(super) sink: Arc<MqttSink>,
+    pub(super) node: Node,
+    pub(super) context: PipelineContext,
+}
+
+impl Session {
+    /// One turn: a reading of the board, the governor's answer, the status.
+    pub(super) fn turn(&mut self) {
+        let now = Instant::now();
+        let stats = self.node.mqtt.stats();
+        let mut reading = self.board.read();
+        reading.link.connected = Some(stats.connected);
+        reading.link.backlog = Some(backlog(&stats, self.config.mqtt.queue));
+        reading.pipelines = self.set.loads(now);
+        let changes = self.set.govern(&reading, now);
+        self.maker.governed(&self.set, &changes, now);
+        self.maker.observe(&reading, self.board.rss_bytes().unwrap_or(0));
+        self.emit_status();
+    }
+
+    /// Emits the status as it is now, without another reading of the board.
+    pub(super) fn emit_status(&self) {
+        let status = self.maker.make(&self.set, self.node.mqtt.stats(), Instant::now());
+        self.context.bus.emit(&Emission::Status(Arc::new(status)));
+    }
+
+    /// Stops the pipelines first, then the connection after its last messages and `offline`.
+    ///
+    /// # Errors
+    /// [`DaemonError::Failed`] when every pipeline is over, and one of them by a failure.
+    pub(super) fn stop(mut self, within: Duration) -> Result<Report, DaemonError> {
+        let now = Instant::now();
+        let failure = self.set.failure();
+        for pipeline in self.set.stop(now + PIPELINES_WITHIN) {
+            tracing::warn!(pipeline, "did not stop in time, left behind");
+        }
+        let mqtt = &self.node.mqtt;
+        let flushed = mqtt.stop(now + within);
+        self.context.readings.finish(Instant::now() + READINGS_WITHIN.min(within));
+        let stats = mqtt.stats();
+        if !flushed {
+            tracing::warn!(queued = stats.queued, "stopped before every message was acknowledged");
+        }
+        let overhead = mqtt.overhead();
+        let totals = Totals {
+            peak_rss_bytes: self.board.peak_rss_bytes().unwrap_or(0),
+            delivery_ms: overhead.total_ms,
+            overhead_ms: overhead.overhead_ms,
+        };
+        let status = Arc::new(self.maker.make_last(&self.set, stats, totals, Instant::now()));
+        self.context.bus.emit(&Emission::Stopped(status.clone()));
+        match failure {
+            Some(reason) => Err(DaemonError::Failed(reason)),
+            None => Ok(Report::of(&status)),
+        }
+    }
+}

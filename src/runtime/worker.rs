@@ -1,0 +1,283 @@
+//! The inference thread of one pipeline: newest frame → preprocess → model → task → message.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use super::cascade::Cascades;
+use super::readings::Place;
+use super::slot::Taken;
+use super::state::Shared;
+use crate::frame::{Bus, Emission, Event, Output, PipelineName, SharedFrame, Stamp, Timing};
+use crate::pipeline::Stages;
+use crate::pipeline::batch_deadline::BatchDeadline;
+use crate::task::TaskOutput;
+use crate::telemetry::{Heart, RateLimited, mark_of};
+
+/// One frame through preprocess, model and task takes no longer than this on the slowest board with the largest model;
+/// beyond it the thread is taken for hung.
+pub(super) const FRAME_WITHIN: Duration = Duration::from_secs(30);
+
+/// An idle worker looks at its stop flag this often.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Complaints of one kind are logged at most this often.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+
+/// The time of an inference is expected to be that of the latest, if there are this many in this time.
+const LEAST_TIMES: usize = 3;
+const JUDGED_BY: Duration = Duration::from_secs(60);
+
+/// A frame in the model's input that waits for the rest of its batch.
+struct Gathered {
+    stamp: Stamp,
+    /// The frame itself, where a sink wants it.
+    frame: Option<Arc<SharedFrame>>,
+}
+
+/// A worker with its stages and its way out.
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    stages: Stages,
+    bus: Bus,
+    cascades: Arc<Cascades>,
+    name: PipelineName,
+    /// Where what the task knows of a meter is kept.
+    place: Option<Place>,
+    log: RateLimited,
+    started: Instant,
+    /// The rung whose plan runs.
+    rung: usize,
+    /// Frames gathered in the model's input; no more than the batch, which runs when it is full.
+    gathered: Vec<Gathered>,
+    /// Time spent on preprocessing them.
+    prepared: Duration,
+}
+
+impl Worker {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        name: PipelineName,
+        stages: Stages,
+        bus: Bus,
+        cascades: Arc<Cascades>,
+        place: Option<Place>,
+    ) -> Self {
+        Worker {
+            name,
+            shared,
+            stages,
+            bus,
+            cascades,
+            place,
+            log: RateLimited::new(LOG_EVERY),
+            started: Instant::now(),
+            rung: 0,
+            gathered: Vec::new(),
+            prepared: Duration::ZERO,
+        }
+    }
+
+    /// Runs until the slot is closed and empty, or until told to stop. What was gathered is finished in any case.
+    pub(super) fn run(mut self, heart: &Heart) {
+        self.shared.colour.store(self.stages.needs_colour(), Relaxed);
+        loop {
+            heart.idle("waiting for a frame");
+            let taken = self.shared.slot.take(self.patience(Instant::now()));
+            heart.beat(FRAME_WITHIN, Instant::now());
+            match taken {
+                Taken::Closed => break,
+                Taken::Nothing => self.swap_stages(),
+                Taken::Frame(frame) => {
+                    self.swap_stages();
+                    let turn = self.shared.turn.clone();
+                    let _until_its_result = turn.work();
+                    self.work(&frame);
+                }
+            }
+            if !self.gathered.is_empty() && (self.shared.paused() || self.patience(Instant::now()).is_zero()) {
+                let turn = self.shared.turn.clone();
+                let _until_its_results = turn.work();
+                self.infer();
+            }
+            // Also where frames come that give no result.
+            let ended = self.stages.idle(self.started.elapsed());
+            self.send_events(ended);
+            if self.shared.stopping() {
+                break;
+            }
+            if self.shared.lossless() {
+                self.settle_cascades(heart);
+            }
+            for (kind, suppressed) in self.log.settle(Instant::now()) {
+                tracing::warn!(pipeline = self.shared.name, kind, suppressed, "more of the same");
+            }
+        }
+        // Where windows are gathered none is lost, also not the one that came during the last inference.
+        if self.stages.frames() > 1
+            && let Taken::Frame(last) = self.shared.slot.take(Duration::ZERO)
+        {
+            self.work(&last);
+        }
+        if !self.gathered.is_empty() {
+            self.infer();
+        }
+        // What has begun is not left open: after a restart it would begin again under another id.
+        let ended = self.stages.end();
+        self.send_events(ended);
+        if !self.shared.stopping() {
+            self.cascades.close(&self.name);
+        }
+    }
+
+    /// Waits until the pipelines that read this one have taken what it gave them: its source can wait, and nothing is to be lost.
+    fn settle_cascades(&self, heart: &Heart) {
+        heart.idle("waiting for the pipelines that read this one");
+        self.cascades.settle(&self.name, &|| self.shared.stopping());
+        heart.beat(FRAME_WITHIN, Instant::now());
+    }
+
+    /// Time to wait for another frame from `now` on: until what is gathered has to run.
+    fn patience(&self, now: Instant) -> Duration {
+        let Some(oldest) = self.gathered.first() else { return LOOK_EVERY };
+        let assignment = self.shared.assignment();
+        let measured = self.shared.counters.recent_infer.p95(JUDGED_BY, LEAST_TIMES, now);
+        let deadline = BatchDeadline {
+            deadline: assignment.deadline,
+            infer: measured.unwrap_or(assignment.infer).min(FRAME_WITHIN),
+            interval: assignment.setpoint.interval.max(assignment.frame_interval),
+            batch: self.stages.frames(),
+        };
+        deadline.until(oldest.stamp.captured).saturating_duration_since(now).min(LOOK_EVERY)
+    }
+
+    /// A frame boundary: a plan that was compiled for a new setpoint takes over. What was gathered for the old one is run
+    /// first, so that no window is lost.
+    fn swap_stages(&mut self) {
+        if let Some(stages) = self.shared.plans.take_next() {
+            if !self.gathered.is_empty() {
+                self.infer();
+            }
+            self.shared.plans.keep(self.stages.replace_with(stages));
+            self.shared.colour.store(self.stages.needs_colour(), Relaxed);
+            self.shared.restart(Instant::now());
+        }
+        if self.shared.plans.settled() {
+            self.rung = self.shared.assignment().setpoint.rung;
+        }
+    }
+
+    /// One frame: into the model's input, and once the batch is full through the model.
+    fn work(&mut self, frame: &Arc<SharedFrame>) {
+        let start = Instant::now();
+        let prepared = self.stages.prepare_shared(frame, self.gathered.len());
+        self.prepared += start.elapsed();
+        if let Err(error) = prepared {
+            self.fail("preprocess", &frame.origin, frame.seq, &error);
+            return;
+        }
+        let wanted = self.bus.wants_frames(&self.name);
+        self.shared.colour.store(wanted || self.stages.needs_colour(), Relaxed);
+        let kept = wanted.then(|| frame.clone());
+        self.gathered.push(Gathered { stamp: Stamp::of(frame), frame: kept });
+        if self.gathered.len() >= self.stages.frames() {
+            self.infer();
+        }
+    }
+
+    /// Runs the model over what was gathered and publishes one result for each frame.
+    fn infer(&mut self) {
+        let ran =
+            self.stages.infer_captured(self.gathered.first().map_or_else(Instant::now, |oldest| oldest.stamp.captured));
+        let mut gathered = std::mem::take(&mut self.gathered);
+        let prepared = std::mem::take(&mut self.prepared);
+        // Frames of a plan that is about to go say nothing of the setpoint that waits for its own.
+        let counts = self.shared.plans.settled();
+        match ran {
+            Err(error) => {
+                if let Some(Gathered { stamp, .. }) = gathered.first() {
+                    self.fail("model", &stamp.origin, stamp.seq, &error);
+                }
+            }
+            Ok(infer) => {
+                self.shared.counters.infer.record(infer);
+                if counts {
+                    self.shared.counters.recent_infer.record(prepared + infer, Instant::now());
+                }
+                for (index, Gathered { stamp, frame }) in gathered.drain(..).enumerate() {
+                    let now = stamp.captured.saturating_duration_since(self.started);
+                    match self.stages.interpret(index, now, stamp.time) {
+                        Ok(output) => self.tell(stamp, frame, output, infer, counts),
+                        Err(error) => self.fail("task", &stamp.origin, stamp.seq, &error),
+                    }
+                }
+            }
+        }
+        // Emptied, with its room kept.
+        gathered.clear();
+        self.gathered = gathered;
+    }
+
+    /// Counts and logs what went wrong with one frame; the pipeline goes on.
+    fn fail(&mut self, stage: &str, origin: &str, seq: u64, error: &dyn std::fmt::Display) {
+        self.shared.counters.errors.fetch_add(1, Relaxed);
+        if let Some(suppressed) = self.log.admit(stage, Instant::now()) {
+            tracing::warn!(
+                pipeline = self.shared.name, stage, origin, seq, %error, suppressed, "no result for this frame"
+            );
+        }
+    }
+
+    /// Emits the result with its events. `counts`: it is by the plan that is wanted.
+    fn tell(
+        &mut self,
+        stamp: Stamp,
+        frame: Option<Arc<SharedFrame>>,
+        output: TaskOutput,
+        infer: Duration,
+        counts: bool,
+    ) {
+        if let Some(place) = &self.place
+            && let Some(memory) = self.stages.memory()
+        {
+            place.keep(memory);
+        }
+        let counters = &self.shared.counters;
+        let first = counters.inferences.fetch_add(1, Relaxed) == 0;
+        let TaskOutput { outcome, mut events } = output;
+        self.cascades.annotate(&self.name, &mut events);
+        if let Some(truth) = &stamp.truth {
+            self.shared.truth.count(truth, &outcome);
+        }
+        self.log_events(&events);
+        let captured = stamp.captured;
+        let timing = Timing { infer, rung: self.rung };
+        let output = Output { pipeline: self.name.clone(), stamp, frame, outcome, events, timing };
+        self.bus.emit(&Emission::Output(Arc::new(output)));
+        if first {
+            mark_of("first result", &self.shared.name);
+        }
+        let handed = Instant::now();
+        let latency = handed.saturating_duration_since(captured);
+        counters.latency.record(latency);
+        if counts {
+            counters.recent.record(latency, handed);
+            self.shared.worked_on(captured);
+        }
+    }
+
+    /// Emits events that come without a frame.
+    fn send_events(&self, mut events: Vec<Event>) {
+        if !events.is_empty() {
+            self.cascades.annotate(&self.name, &mut events);
+            self.log_events(&events);
+            self.bus.emit(&Emission::Events { pipeline: self.name.clone(), events });
+        }
+    }
+
+    fn log_events(&self, events: &[Event]) {
+        for event in events {
+            tracing::debug!(pipeline = self.shared.name, kind = ?event.kind, label = event.label, "event");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! A five-digit counter of a water or power meter, drawn by code.
+//!
+//! A seed decides the meter, font, colours, position, light, sharpness, noise and number; equal seeds and frame numbers give
+//! equal pictures. The digits stand in the same place for every seed, within a few pixels: see [`regions`].
+
+mod chance;
+mod counter;
+mod draw;
+mod fault;
+mod font;
+mod look;
+mod meter;
+mod paint;
+mod skeleton;
+#[cfg(test)]
+mod tests;
+
+pub use chance::Chance;
+pub use counter::{Counter, DIGITS, ROLLED, Shown};
+pub use draw::Scene;
+pub use fault::Fault;
+pub use look::Fonts;
+
+/// Places of the five digits in a picture of this size, for every seed: `[x, y, width, height]` in pixels, left to right.
+/// At 640×480 each is 72×96.
+pub fn regions(width: u32, height: u32) -> [[f32; 4]; DIGITS] {
+    let unit = look::unit(width, height);
+    let (w, h) = (look::CELL_WIDTH * unit, 96.0 * unit);
+    let (left, top) = (width as f32 / 2.0 - 2.5 * w, height as f32 / 2.0 - h / 2.0);
+    std::array::from_fn(|i| [left + i as f32 * w, top, w, h])
+}

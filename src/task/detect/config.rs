@@ -1,0 +1,57 @@
+//! `[pipeline.task]` with `type = "detect"`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::frame::Label;
+use crate::frame::diagnostic::{Diagnostic, unique};
+use crate::task::labels;
+
+/// Objects with boxes.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DetectConfig {
+    /// Least score that counts, 0 to 1; unset = as the model bundle says, else 0.4.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub min_score: Option<f32>,
+    /// Labels that count; empty = all.
+    pub labels: Vec<String>,
+    /// Applies softmax to the class scores of a head that has anchors; unset = by their values.
+    pub softmax: Option<bool>,
+    /// Boxes overlapping more than this (intersection over union) are one object; unset = 0.45.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub nms_iou: Option<f32>,
+    /// Objects at most; unset = 100.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_detections: Option<u32>,
+    /// Time for which an object must be seen, in at least half of the frames and in two, before it counts as there, in s; 0 =
+    /// one frame is enough; unset = 0.5.
+    #[schemars(range(min = 0.0, max = 3600.0))]
+    pub appear_s: Option<f32>,
+    /// Time for which an object must not be seen, in at least two frames, before it counts as gone, in s; 0 = one frame is
+    /// enough; unset = 2.
+    #[schemars(range(min = 0.0, max = 3600.0))]
+    pub vanish_s: Option<f32>,
+}
+
+impl DetectConfig {
+    pub(super) fn merged(self, below: Self) -> Self {
+        DetectConfig {
+            min_score: self.min_score.or(below.min_score),
+            labels: labels::either(self.labels, below.labels),
+            softmax: self.softmax.or(below.softmax),
+            nms_iou: self.nms_iou.or(below.nms_iou),
+            max_detections: self.max_detections.or(below.max_detections),
+            appear_s: self.appear_s.or(below.appear_s),
+            vanish_s: self.vanish_s.or(below.vanish_s),
+        }
+    }
+
+    pub(super) fn faults(&self) -> Vec<Diagnostic> {
+        unique(&self.labels, "labels")
+    }
+
+    pub(super) fn label_faults(&self, known: &[Label]) -> Vec<Diagnostic> {
+        labels::check(&self.labels, known)
+    }
+}
