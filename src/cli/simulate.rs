@@ -20,7 +20,7 @@ pub struct Args {
     /// The board, instead of the scenario's
     #[arg(long, value_name = "BOARD", value_parser = one_of(&Kind::ALL, Kind::name))]
     board: Option<Kind>,
-    /// Draw every figure of the board within ±25 % by this number [default: the figures as they are]
+    /// Draw the board by this number: figures within ±25 %, another law of power and of cores [default: the figures as they are]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// How the governor decides
