@@ -240,7 +240,7 @@ pub struct Event {
     pub attributes: BTreeMap<PipelineName, Attribute>,
 }
 
-/// What another pipeline said of a detected object.
+/// Result of another pipeline about a detected object.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Attribute {
     /// Number of the other pipeline's result.

@@ -93,7 +93,7 @@ pub trait Sink: Send + Sync {
     /// Takes one emission, or ignores it.
     fn take(&self, emission: &Emission);
 
-    /// Whether outputs of `pipeline` are to carry their frame. A sink that holds a frame for long costs one more buffer.
+    /// True where outputs of `pipeline` are to carry their frame. A sink that holds a frame for long costs one more buffer.
     fn wants_frames(&self, pipeline: &str) -> bool {
         let _ = pipeline;
         false
@@ -117,7 +117,7 @@ impl Bus {
         self.sinks.iter().for_each(|sink| sink.take(emission));
     }
 
-    /// Whether a sink wants the frames of `pipeline`.
+    /// True where a sink wants the frames of `pipeline`.
     pub fn wants_frames(&self, pipeline: &str) -> bool {
         self.sinks.iter().any(|sink| sink.wants_frames(pipeline))
     }

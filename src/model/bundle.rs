@@ -287,7 +287,7 @@ impl Bundle {
         if self.is_bare() { self.path.clone() } else { self.path.join(file) }
     }
 
-    /// Where the ONNX file of a variant is, for messages.
+    /// Path of a variant's ONNX file, for messages.
     pub fn onnx_path(&self, variant: usize) -> PathBuf {
         match &self.store {
             Store::Bare(path, _) => path.clone(),

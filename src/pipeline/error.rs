@@ -29,9 +29,9 @@ pub enum PlanError {
     NoModel {
         /// As configured.
         name: String,
-        /// Where was looked.
+        /// Places that were searched.
         dirs: String,
-        /// What is embedded in the program.
+        /// Names of the models embedded in the program.
         shipped: String,
         /// Whether it may be there later: it is named by a path, or a directory for models is not there or empty, as before a disk is
         /// mounted.
@@ -50,15 +50,15 @@ pub enum PlanError {
         model: String,
         /// The variant's name.
         variant: String,
-        /// What was asked for, longer side in pixels.
+        /// Resolution asked for, longer side in pixels.
         resolution: u32,
-        /// What there is.
+        /// Resolutions there are.
         sizes: Vec<[usize; 2]>,
     },
 }
 
 impl PlanError {
-    /// Whether the same may work later although nobody changes the configuration.
+    /// True where the same may work later although nobody changes the configuration.
     pub fn may_pass(&self) -> bool {
         match self {
             PlanError::NoModel { may_come, .. } => *may_come,
@@ -67,7 +67,7 @@ impl PlanError {
         }
     }
 
-    /// Whether the model's files were written over since they were opened.
+    /// True where the model's files were written over since they were opened.
     pub(crate) fn is_stale(&self) -> bool {
         matches!(self, PlanError::Model(ModelError::Changed { .. }))
     }
@@ -88,7 +88,7 @@ pub enum PipelineError {
 }
 
 impl PipelineError {
-    /// Whether the same may work later although nobody changes the configuration.
+    /// True where the same may work later although nobody changes the configuration.
     pub fn may_pass(&self) -> bool {
         match self {
             PipelineError::Model(_, error) => error.may_pass(),

@@ -28,7 +28,7 @@ pub(super) struct Job {
     pub(super) crops: Vec<(Parent, [f32; 4])>,
 }
 
-/// What [`JobQueue::take`] came back with.
+/// Outcome of [`JobQueue::take`].
 pub(super) enum Taken {
     /// The newest job.
     Job(Job),

@@ -12,7 +12,7 @@ use crate::telemetry::Heartbeats;
 /// Handles that every pipeline is started with.
 #[derive(Clone)]
 pub struct PipelineContext {
-    /// Where outputs go.
+    /// Sinks that outputs go to.
     pub bus: Bus,
     /// The watchdog's register.
     pub heartbeats: Heartbeats,

@@ -14,7 +14,7 @@ fn given(files: &[(&str, &str)]) -> House {
     house
 }
 
-/// What the file of the room `task` names against a table where it may name `frame`.
+/// Names that the file of the room `task` uses, against a table where it may name `frame`.
 fn of_task(text: &str) -> Vec<String> {
     let house = given(&[
         ("src/lib.rs", "pub mod frame; pub mod model; pub mod task;"),

@@ -29,7 +29,7 @@ pub struct House {
     roots: BTreeMap<String, usize>,
 }
 
-/// What a path leads to.
+/// Item that a path leads to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
     Module(usize),
@@ -104,7 +104,7 @@ impl House {
         Some(base)
     }
 
-    /// Where a path leads, through `use` and re-exports; `None` for names of other crates.
+    /// Follows a path through `use` and re-exports; `None` for names of other crates.
     pub fn resolve(&self, module: usize, path: &[String]) -> Option<Found> {
         self.follow(module, path, &mut BTreeSet::new())
     }

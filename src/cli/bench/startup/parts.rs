@@ -59,7 +59,7 @@ pub(super) struct Starts {
     pub(super) breakdown: Start,
 }
 
-/// What was told of a start.
+/// Moment that a starting program told.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Mark {
     pub(super) at_ns: u64,
