@@ -143,7 +143,7 @@ impl Sheet {
         for Detection { label, bbox: [left, top, right, bottom], .. } in detections.iter().rev() {
             self.outline(&[[*left, *top], [*right, *top], [*right, *bottom], [*left, *bottom]], colour_of(label));
         }
-        for Detection { label, score, bbox: [left, top, right, bottom] } in detections {
+        for Detection { label, score, bbox: [left, top, right, bottom], .. } in detections {
             let around = self.rect([*left, *top, *right, *bottom]);
             self.label(around, &scored_text(label, *score), colour_of(label));
         }

@@ -19,10 +19,10 @@ mod tensor;
 pub use captured::{Frame, Image, Parent, Payload, PixelFormat, Window};
 pub use geometry::Geometry;
 pub use incoming::Incoming;
-pub use names::{NameError, NodeName, PipelineName, SourceName, TopicFilter};
+pub use names::{LineName, NameError, NodeName, PipelineName, SourceName, TopicFilter, ZoneName};
 pub use outcome::{
-    Attribute, Detection, Event, EventKind, Label, LastGood, Outcome, Quality, RawOutput, Reading, RegionRead, Scored,
-    Unreadable, VALUE_DIGITS, rfc3339,
+    Attribute, Crossing, Detection, Direction, Event, EventKind, Label, LabelCounts, LastGood, LineCount, Outcome,
+    Quality, RawOutput, Reading, RegionRead, Scored, SourceSize, Unreadable, VALUE_DIGITS, rfc3339,
 };
 pub use output::{Bus, Emission, Output, Sink, Stamp, Timing};
 pub use shared::{Channels, FramePool, Pixels, SharedFrame, SourceCounts, Undecodable};

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 
-use crate::frame::{Event, Label, LastGood, Outcome, Output, Parent, Quality, rfc3339};
+use crate::frame::{
+    Event, Label, LabelCounts, LastGood, LineCount, LineName, Outcome, Output, Parent, Quality, ZoneName, rfc3339,
+};
 
 pub use node::{
     Forecast, Governor, Health, Info, ModelInfo, Mqtt, NodeState, Percentiles, PipelineHealth, Rung, SourceHealth,
@@ -109,7 +111,13 @@ pub enum Summary {
     /// Reliable number of objects of each label, over several frames.
     Detect {
         /// Objects by label; a label that is not there is left out.
-        counts: BTreeMap<Label, usize>,
+        counts: LabelCounts,
+        /// The same for each configured zone.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        zones: BTreeMap<ZoneName, LabelCounts>,
+        /// Crossings of each configured line by label since the start.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        lines: BTreeMap<LineName, BTreeMap<Label, LineCount>>,
     },
     /// Distance from normal.
     Anomaly {
@@ -140,7 +148,9 @@ impl Summary {
                 held: reading.held,
                 last_good: reading.last_good.clone(),
             },
-            Outcome::Detect { counts, .. } => Summary::Detect { counts: counts.clone() },
+            Outcome::Detect { counts, zones, lines, .. } => {
+                Summary::Detect { counts: counts.clone(), zones: zones.clone(), lines: lines.clone() }
+            }
             Outcome::Anomaly { score, anomalous, calibrating, .. } => {
                 Summary::Anomaly { score: *score, anomalous: *anomalous, calibrating: *calibrating }
             }

@@ -204,16 +204,7 @@ mod tests {
             origin: String::new(),
             parent: None,
         };
-        let event = Event {
-            kind: EventKind::New,
-            id: "meter-1".into(),
-            label: "00424".into(),
-            score: 0.75,
-            bbox: None,
-            start_time: SystemTime::UNIX_EPOCH,
-            end_time: None,
-            attributes: Default::default(),
-        };
+        let event = Event::begin("meter-1".into(), "00424", 0.75, SystemTime::UNIX_EPOCH);
         let timing = Timing { infer: Duration::from_micros(1500), rung: 1 };
         let pipeline = PipelineName::new("meter").unwrap();
         Arc::new(Output { pipeline, stamp, frame: None, outcome, events: vec![event], timing })

@@ -1,6 +1,5 @@
 //! Distance of a window from what was learnt as normal.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -9,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::contract::{SetupError, Task, TaskConfig, TaskError, TaskInput, TaskOutput};
 use super::output::{EventIds, get, real_items, wrong};
 use crate::frame::diagnostic::Diagnostic;
-use crate::frame::{Event, EventKind, Outcome, TaskSpec};
+use crate::frame::{Event, Outcome, TaskSpec};
 
 /// Time for which normality is learnt when the configuration says nothing and there is no threshold.
 const CALIBRATION: Duration = Duration::from_secs(60);
@@ -174,18 +173,9 @@ impl Anomaly {
         }
         self.streak = 0;
         let event = match self.current.take() {
-            Some(ended) => Event { kind: EventKind::End, end_time: Some(input.time), ..ended },
+            Some(ended) => ended.ended(input.time),
             None => {
-                let begun = Event {
-                    kind: EventKind::New,
-                    id: self.ids.next(input.time),
-                    label: "anomaly".into(),
-                    score,
-                    bbox: None,
-                    start_time: input.time,
-                    end_time: None,
-                    attributes: BTreeMap::new(),
-                };
+                let begun = Event::begin(self.ids.next(input.time), "anomaly", score, input.time);
                 self.current.insert(begun).clone()
             }
         };

@@ -1,6 +1,7 @@
 //! Tests of anomaly scores, thresholds and the state machine, on simulated time.
 
 use super::*;
+use crate::frame::EventKind;
 use crate::task::testing::{quantised, run_at, run_with, tensor};
 
 fn anomaly(config: AnomalyConfig) -> Anomaly {

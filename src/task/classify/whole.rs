@@ -1,9 +1,7 @@
 //! One class for the whole picture or window.
 
-use std::collections::BTreeMap;
-
 use super::config::ClassifyConfig;
-use crate::frame::{Event, EventKind, Label, Outcome, Scored, TaskSpec, Unreadable};
+use crate::frame::{Event, Label, Outcome, Scored, TaskSpec, Unreadable};
 use crate::task::contract::{SetupError, Task, TaskError, TaskInput, TaskOutput};
 use crate::task::output::{EventIds, Filter, Scores, Smoothing, check_labels, get, items, label, wrong};
 
@@ -58,19 +56,10 @@ impl Classify {
             return events;
         }
         if let Some(ended) = self.current.take() {
-            events.push(Event { kind: EventKind::End, end_time: Some(input.time), ..ended });
+            events.push(ended.ended(input.time));
         }
         if let Some(best) = best {
-            let begun = Event {
-                kind: EventKind::New,
-                id: self.ids.next(input.time),
-                label: best.label.to_string(),
-                score: best.score,
-                bbox: None,
-                start_time: input.time,
-                end_time: None,
-                attributes: BTreeMap::new(),
-            };
+            let begun = Event::begin(self.ids.next(input.time), &*best.label, best.score, input.time);
             self.current = Some(begun.clone());
             events.push(begun);
         }

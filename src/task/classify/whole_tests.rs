@@ -1,6 +1,7 @@
 //! Tests of whole-picture classification.
 
 use super::*;
+use crate::frame::EventKind;
 use crate::task::testing::{labels, quantised, run_at, run_unreadable, run_with, tensor};
 
 fn classify(config: ClassifyConfig, names: &[&str]) -> Classify {

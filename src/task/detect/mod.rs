@@ -11,6 +11,7 @@ mod shapes;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anchors::Anchors;
@@ -158,14 +159,23 @@ impl Task for Detect {
             suppress(&mut self.candidates, self.nms_iou, self.max_detections);
         }
         let found = self.candidates.iter();
-        let mut detections: Vec<Detection> = found
-            .map(|c| Detection { label: label(&self.spec.labels, c.class), score: c.score, bbox: c.bbox })
-            .collect();
+        let mut detections: Vec<Detection> =
+            found.map(|c| Detection::new(label(&self.spec.labels, c.class), c.score, c.bbox)).collect();
         let events = self.presence.update(&detections, input.now, input.time);
         detections.retain(|d| d.score >= self.min_score);
         let [source_width, source_height] = input.geometry.first().unwrap_or(&whole).source;
         let counts = self.presence.counts();
-        Ok(TaskOutput { outcome: Outcome::Detect { detections, counts, source_width, source_height }, events })
+        Ok(TaskOutput {
+            outcome: Outcome::Detect {
+                detections,
+                counts,
+                zones: BTreeMap::new(),
+                lines: BTreeMap::new(),
+                source_width,
+                source_height,
+            },
+            events,
+        })
     }
 
     fn fits(&self, outputs: &[TensorSpec]) -> Result<(), TaskError> {

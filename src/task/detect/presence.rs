@@ -201,16 +201,8 @@ impl Level {
     /// The event that tells of it; none of a candidate.
     fn event(&self, label: &Label, kind: EventKind) -> Option<Event> {
         let (State::Present { id, .. }, Some(best)) = (&self.state, &self.best) else { return None };
-        Some(Event {
-            kind,
-            id: id.clone(),
-            label: label.to_string(),
-            score: best.score,
-            bbox: Some(best.bbox),
-            start_time: self.start_time,
-            end_time: (kind == EventKind::End).then_some(self.seen_time),
-            attributes: BTreeMap::new(),
-        })
+        let begun = Event { bbox: Some(best.bbox), ..Event::begin(id.clone(), &**label, best.score, self.start_time) };
+        Some(if kind == EventKind::End { begun.ended(self.seen_time) } else { begun })
     }
 }
 

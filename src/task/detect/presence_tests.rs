@@ -5,7 +5,7 @@ use super::*;
 const BOX: [f32; 4] = [1.0, 2.0, 3.0, 4.0];
 
 fn one(label: &str, score: f32) -> Detection {
-    Detection { label: label.into(), score, bbox: BOX }
+    Detection::new(label.into(), score, BOX)
 }
 
 /// A presence with the defaults, looked at every `interval_ms`.

@@ -3,7 +3,6 @@
 mod counter;
 mod pace;
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use counter::{Counter, Drums, Verdict};
@@ -191,16 +190,7 @@ impl Reader {
                 current.score = score;
                 current
             }
-            None => self.current.insert(Event {
-                kind: EventKind::New,
-                id: self.ids.next(input.time),
-                label: reading.to_string(),
-                score,
-                bbox: None,
-                start_time: input.time,
-                end_time: None,
-                attributes: BTreeMap::new(),
-            }),
+            None => self.current.insert(Event::begin(self.ids.next(input.time), reading, score, input.time)),
         };
         vec![event.clone()]
     }
