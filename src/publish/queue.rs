@@ -10,6 +10,7 @@
 //! every moment `taken = published + dropped + replaced + queued`.
 
 mod entries;
+mod jobs;
 mod limits;
 mod pictures;
 mod poison;
@@ -20,7 +21,8 @@ use std::time::{Duration, Instant};
 pub use entries::Packet;
 pub use limits::{Limits, Refusal, packet_bytes};
 
-use super::{Class, Message, Stats, Timing};
+use super::outbox::{Backlog, OutboxConfig};
+use super::{Class, Message, Stats, Timing, payload};
 use entries::{Event, InFlight, InFlightMessage, QueuedResult, State, Submitted};
 use pictures::{Displaced, Picture, Pictures};
 use poison::{Detector, QosClass};
@@ -41,12 +43,15 @@ pub struct Queue {
     dirty: VecDeque<usize>,
     /// Events whose connection was lost while in flight, oldest first; before all of `events`.
     retry: VecDeque<Event>,
-    events: VecDeque<Event>,
+    /// Events that were not sent yet, in memory and on disk.
+    events: Backlog,
+    /// No event is sent any more: the disk takes them.
+    holding: bool,
     /// Answers to requests, oldest first.
     responses: VecDeque<Event>,
     results: VecDeque<QueuedResult>,
     pictures: Pictures,
-    waiting_bytes: usize,
+    result_bytes: usize,
     /// Given to the client library and not written yet, in the order of submission.
     submitted: VecDeque<Submitted>,
     /// Written with QoS 1 and not acknowledged yet, in the order of writing.
@@ -58,16 +63,26 @@ pub struct Queue {
 impl Queue {
     /// An empty queue.
     pub fn new(limits: Limits) -> Self {
+        Queue::with(limits, Backlog::in_memory(limits.room()))
+    }
+
+    /// An empty queue whose events go to disk while the broker is away.
+    pub fn kept(limits: Limits, config: &OutboxConfig, now: Instant) -> Self {
+        Queue::with(limits, Backlog::on_disk(limits.room(), config, now))
+    }
+
+    fn with(limits: Limits, events: Backlog) -> Self {
         Queue {
             limits,
             states: Vec::new(),
             dirty: VecDeque::new(),
             retry: VecDeque::new(),
-            events: VecDeque::new(),
+            events,
+            holding: false,
             responses: VecDeque::new(),
             results: VecDeque::new(),
             pictures: Pictures::new(limits.pictures, limits.picture_bytes),
-            waiting_bytes: 0,
+            result_bytes: 0,
             submitted: VecDeque::new(),
             in_flight: VecDeque::new(),
             poison: Detector::new(limits.tries),
@@ -84,7 +99,7 @@ impl Queue {
         let taken = self.admit(&message).and_then(|()| match message.class {
             Class::State => self.push_state(message),
             Class::Event => {
-                self.push_event(message);
+                self.push_event(message, now);
                 Ok(())
             }
             Class::Result => {
@@ -92,7 +107,7 @@ impl Queue {
                 Ok(())
             }
             Class::Response => {
-                self.push_response(message);
+                self.push_response(message, now);
                 Ok(())
             }
             Class::Picture => {
@@ -135,8 +150,8 @@ impl Queue {
             self.retry_abandoned(now);
         }
         if in_flight < if self.poison.cautious() { 1 } else { self.limits.in_flight } {
-            let packet = if self.poison.cautious() { self.next_least_blamed() } else { None };
-            let packet = packet.or_else(|| self.next_state(0)).or_else(|| self.next_event(0));
+            let packet = if self.poison.cautious() { self.next_least_blamed(now) } else { None };
+            let packet = packet.or_else(|| self.next_state(0)).or_else(|| self.next_event(0, now));
             if packet.is_some() {
                 return packet;
             }
@@ -241,9 +256,8 @@ impl Queue {
     /// `true` when everything taken was acknowledged or, for results, written (or given up).
     pub fn settled(&self) -> bool {
         self.dirty.is_empty()
-            && self.retry.is_empty()
+            && (self.holding || self.retry.is_empty() && self.events.len() == 0)
             && self.responses.is_empty()
-            && self.events.is_empty()
             && self.pictures.len() == 0
             && self.results.is_empty()
             && self.submitted.is_empty()
@@ -252,12 +266,22 @@ impl Queue {
 
     /// `true` while events wait that would be lost at a stop.
     pub fn owes_events(&self) -> bool {
-        let event = |f: &InFlight| matches!(f.message, InFlightMessage::Event(_));
-        let submitted = |s: &Submitted| matches!(s, Submitted::Event(_));
-        !self.events.is_empty()
-            || !self.retry.is_empty()
-            || self.in_flight.iter().any(event)
-            || self.submitted.iter().any(submitted)
+        !self.events.is_safe() && (self.events.len() > 0 || self.outstanding().next().is_some())
+    }
+
+    /// `true` while the disk takes at a stop what was not sent.
+    pub fn is_safe(&self) -> bool {
+        self.events.is_safe()
+    }
+
+    /// `true` when events wait on disk only.
+    pub fn has_events_on_disk(&self) -> bool {
+        self.events.on_disk_only() > 0
+    }
+
+    /// Sends no more events; those that are in flight may be acknowledged.
+    pub fn hold_events(&mut self) {
+        self.holding = true;
     }
 
     /// `true` while connected.
@@ -280,14 +304,20 @@ impl Queue {
     /// The counters, with the present `queued` and `unacknowledged`.
     pub fn stats(&self) -> Stats {
         let states = self.states.iter().filter(|s| s.dirty && !s.written).count();
-        let events = self.events.len() + self.retry.iter().filter(|e| !e.written).count();
+        let retry_unwritten = self.retry.iter().filter(|e| !e.written).count();
+        let events = self.events.len() as usize + retry_unwritten;
         let submitted = self.submitted.iter().filter(|h| match h {
             Submitted::State { written, .. } => !written,
             Submitted::Event(event) => !event.written,
             Submitted::Result { .. } | Submitted::Picture(_) => true,
         });
         let retry = self.retry.iter().filter(|e| e.written).count();
+        let (recovered, expired, lost) = self.events.counts();
         Stats {
+            taken: self.stats.taken + recovered,
+            dropped: self.stats.dropped + expired + lost,
+            dropped_events: lost,
+            outbox: self.events.status(self.outstanding()),
             queued: (states
                 + events
                 + self.responses.len()
@@ -304,7 +334,8 @@ impl Queue {
         if topic.is_empty() || topic.len() > usize::from(u16::MAX) || topic.contains(['+', '#', '\0']) {
             return Err(Refusal::Topic(topic.clone()));
         }
-        let bytes = packet_bytes(topic, &message.payload);
+        let mark = if message.class == Class::Event { payload::RESENT_BYTES } else { 0 };
+        let bytes = packet_bytes(topic, &message.payload) + mark;
         if bytes > self.limits.packet_bytes {
             return Err(Refusal::Oversize { topic: topic.clone(), bytes, limit: self.limits.packet_bytes });
         }
@@ -330,26 +361,22 @@ impl Queue {
         Ok(())
     }
 
-    fn push_event(&mut self, message: Message) {
+    fn push_event(&mut self, message: Message, now: Instant) {
         let bytes = message.payload.len();
         while self.full_for(bytes) {
-            if !self.drop_oldest_result() {
-                let Some(oldest) = self.events.pop_front() else { break };
-                self.waiting_bytes -= oldest.payload.len();
-                self.stats.dropped += 1;
-                self.stats.dropped_events += 1;
+            if !self.drop_oldest_result() && !self.events.drop_oldest() {
+                break;
             }
         }
-        self.waiting_bytes += bytes;
-        self.events.push_back(Event::new(message.topic, message.payload));
+        self.events.push(message.topic, message.payload, now);
     }
 
-    fn push_response(&mut self, message: Message) {
+    fn push_response(&mut self, message: Message, now: Instant) {
         if self.responses.len() >= self.limits.responses {
             self.responses.pop_front();
             self.stats.dropped += 1;
         }
-        self.responses.push_back(Event::new(message.topic, message.payload));
+        self.responses.push_back(Event::response(message.topic, message.payload, now));
     }
 
     fn displaced(&mut self, displaced: Displaced) {
@@ -366,19 +393,20 @@ impl Queue {
                 return;
             }
         }
-        self.waiting_bytes += bytes;
+        self.result_bytes += bytes;
         let Message { topic, payload, timing, .. } = message;
         self.results.push_back(QueuedResult { topic, payload, timing, since: now });
     }
 
     fn full_for(&self, bytes: usize) -> bool {
-        let waiting = self.events.len() + self.results.len();
-        waiting >= self.limits.waiting || (waiting > 0 && self.waiting_bytes + bytes > self.limits.waiting_bytes)
+        let waiting = self.events.unstored() + self.results.len();
+        let waiting_bytes = self.events.unstored_bytes() + self.result_bytes;
+        waiting >= self.limits.waiting || (waiting > 0 && waiting_bytes + bytes > self.limits.waiting_bytes)
     }
 
     fn drop_oldest_result(&mut self) -> bool {
         let Some(oldest) = self.results.pop_front() else { return false };
-        self.waiting_bytes -= oldest.payload.len();
+        self.result_bytes -= oldest.payload.len();
         self.stats.dropped += 1;
         true
     }
@@ -402,15 +430,14 @@ impl Queue {
     }
 
     /// The waiting event or response at `at`; those lost in flight come first.
-    fn next_event(&mut self, at: usize) -> Option<Packet> {
-        let event = self.retry.remove(at).or_else(|| self.responses.pop_front()).or_else(|| {
-            let event = self.events.pop_front()?;
-            self.waiting_bytes -= event.payload.len();
-            Some(event)
-        })?;
-        let (topic, payload) = (event.topic.clone(), event.payload.clone());
+    fn next_event(&mut self, at: usize, now: Instant) -> Option<Packet> {
+        let lost = if self.holding { None } else { self.retry.remove(at) };
+        let mut event = lost
+            .or_else(|| self.responses.pop_front())
+            .or_else(|| if self.holding { None } else { self.events.take(now).map(Event::new) })?;
+        let packet = event.packet();
         self.submitted.push_back(Submitted::Event(event));
-        Some(Packet { topic, payload, acknowledged: true, retain: false })
+        Some(packet)
     }
 
     /// The picture that has waited longest. One at a time, since everything behind it waits for its last byte.
@@ -426,7 +453,7 @@ impl Queue {
 
     fn next_result(&mut self) -> Option<Packet> {
         let QueuedResult { topic, payload, timing, .. } = self.results.pop_front()?;
-        self.waiting_bytes -= payload.len();
+        self.result_bytes -= payload.len();
         self.submitted.push_back(Submitted::Result { timing });
         Some(Packet { topic, payload, acknowledged: false, retain: false })
     }
@@ -438,17 +465,17 @@ impl Queue {
     }
 
     /// The oldest message of the lowest [rank](Detector::rank). Messages of equal rank keep their order.
-    fn next_least_blamed(&mut self) -> Option<Packet> {
+    fn next_least_blamed(&mut self, now: Instant) -> Option<Packet> {
         let rank = |index: &usize| self.states.get(*index).map_or(0, |state| self.poison.rank(state.disconnects));
         let state = self.dirty.iter().map(rank).enumerate().min_by_key(|(_, rank)| *rank);
         let retried = self.retry.iter().map(|event| self.poison.rank(event.disconnects)).enumerate();
         // Events that were never sent come last.
-        let fresh = !self.events.is_empty() || !self.responses.is_empty();
+        let fresh = self.events.has_next(now) || !self.responses.is_empty();
         let fresh = fresh.then_some((self.retry.len(), 0));
         let event = retried.chain(fresh).min_by_key(|(_, rank)| *rank);
         match (state, event) {
             (Some((at, rank)), event) if event.is_none_or(|(_, other)| rank <= other) => self.next_state(at),
-            (_, Some((at, _))) => self.next_event(at),
+            (_, Some((at, _))) => self.next_event(at, now),
             (_, None) => None,
         }
     }
@@ -462,12 +489,12 @@ impl Queue {
             // The connection may have failed before the client reported the write.
             self.written(0, now);
         }
-        let (states, events) = (self.states.len(), self.retry.len() + self.events.len());
+        let (states, events) = (self.states.len(), self.retry.len() as u64 + self.events.len());
         let abandoned = match self.in_flight.front_mut().map(|f| &mut f.message) {
             Some(InFlightMessage::Event(event)) => {
                 let only = states == 0 && events == 0;
                 let poison = self.poison.is_poison(&mut event.disconnects, QosClass::Event, only);
-                poison.then(|| (event.topic.clone(), event.payload.len()))
+                poison.then(|| (event.item.topic.as_ref().to_owned(), event.item.payload.len()))
             }
             Some(InFlightMessage::State { index, version, .. }) => self.states.get_mut(*index).and_then(|state| {
                 let only = states == 1 && events == 0;

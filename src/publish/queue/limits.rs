@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::publish::outbox::Room;
+
 /// Bounds of a [`Queue`](super::Queue).
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -27,6 +29,13 @@ pub struct Limits {
     pub result_age: Duration,
     /// Disconnects on a message alone in flight before it is given up. Messages go alone after two disconnects in a row.
     pub tries: u32,
+}
+
+impl Limits {
+    /// Bounds of the events among them.
+    pub(super) fn room(&self) -> Room {
+        Room { events: self.waiting, bytes: self.waiting_bytes }
+    }
 }
 
 impl Default for Limits {
