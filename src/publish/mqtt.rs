@@ -132,10 +132,12 @@ impl Mqtt {
             let _ = thread.join();
         }
         let delivered = self.shared.lock().ended == Some(true);
-        self.keep(deadline.max(Instant::now() + KEEPING)) && (delivered || keeps)
+        let kept = self.keep(deadline.max(Instant::now() + KEEPING));
+        delivered || kept
     }
 
-    /// Ends the thread of the disk after it has written what was not acknowledged. Returns `true` when nothing is in memory only.
+    /// Ends the thread of the disk after it has written what was not acknowledged. Returns `true` when there is
+    /// one and every event is on disk or delivered.
     fn keep(&self, deadline: Instant) -> bool {
         self.shared.lock().queue.keep();
         self.shared.wake_disk();
@@ -145,7 +147,7 @@ impl Mqtt {
         if state.keeps && unstored > 0 {
             tracing::error!("{unstored} events are lost: the disk did not take them before the stop");
         }
-        !state.keeps || unstored == 0
+        state.keeps && unstored == 0
     }
 
     fn open(

@@ -9,6 +9,7 @@
 //! A message counts as `published` when its first copy was written to the socket and as `acknowledged` at its first PUBACK. At
 //! every moment `taken = published + dropped + replaced + queued`.
 
+mod admission;
 mod entries;
 mod jobs;
 mod limits;
@@ -22,9 +23,9 @@ pub use entries::Packet;
 pub use limits::{Limits, Refusal, packet_bytes};
 
 use super::outbox::{Backlog, OutboxConfig};
-use super::{Class, Message, Stats, Timing, payload};
+use super::{Class, Message, Stats, Timing};
 use entries::{Event, InFlight, InFlightMessage, QueuedResult, State, Submitted};
-use pictures::{Displaced, Picture, Pictures};
+use pictures::{Picture, Pictures};
 use poison::{Detector, QosClass};
 
 /// Messages lost with a connection.
@@ -256,7 +257,7 @@ impl Queue {
     /// `true` when everything taken was acknowledged or, for results, written (or given up).
     pub fn settled(&self) -> bool {
         self.dirty.is_empty()
-            && (self.holding || self.retry.is_empty() && self.events.len() == 0)
+            && (self.holding || self.retry.is_empty() && self.events.waiting() == 0)
             && self.responses.is_empty()
             && self.pictures.len() == 0
             && self.results.is_empty()
@@ -266,7 +267,7 @@ impl Queue {
 
     /// `true` while events wait that would be lost at a stop.
     pub fn owes_events(&self) -> bool {
-        !self.events.is_safe() && (self.events.len() > 0 || self.outstanding().next().is_some())
+        !self.events.is_safe() && (self.events.waiting() > 0 || self.outstanding().next().is_some())
     }
 
     /// `true` while the disk takes at a stop what was not sent.
@@ -305,7 +306,7 @@ impl Queue {
     pub fn stats(&self) -> Stats {
         let states = self.states.iter().filter(|s| s.dirty && !s.written).count();
         let retry_unwritten = self.retry.iter().filter(|e| !e.written).count();
-        let events = self.events.len() as usize + retry_unwritten;
+        let events = self.events.waiting() as usize + retry_unwritten;
         let submitted = self.submitted.iter().filter(|h| match h {
             Submitted::State { written, .. } => !written,
             Submitted::Event(event) => !event.written,
@@ -326,95 +327,6 @@ impl Queue {
                 + submitted.count()) as u64,
             unacknowledged: (self.in_flight.len() + retry) as u64,
             ..self.stats
-        }
-    }
-
-    fn admit(&self, message: &Message) -> Result<(), Refusal> {
-        let topic = &message.topic;
-        if topic.is_empty() || topic.len() > usize::from(u16::MAX) || topic.contains(['+', '#', '\0']) {
-            return Err(Refusal::Topic(topic.clone()));
-        }
-        let mark = if message.class == Class::Event { payload::RESENT_BYTES } else { 0 };
-        let bytes = packet_bytes(topic, &message.payload) + mark;
-        if bytes > self.limits.packet_bytes {
-            return Err(Refusal::Oversize { topic: topic.clone(), bytes, limit: self.limits.packet_bytes });
-        }
-        Ok(())
-    }
-
-    fn push_state(&mut self, message: Message) -> Result<(), Refusal> {
-        let Some(index) = self.states.iter().position(|s| s.topic == message.topic) else {
-            if self.states.len() >= self.limits.states {
-                return Err(Refusal::States(message.topic));
-            }
-            self.dirty.push_back(self.states.len());
-            self.states.push(State::new(message.topic, message.payload));
-            return Ok(());
-        };
-        let state = &mut self.states[index];
-        // An unsent payload is replaced; a submitted one is counted when its write or loss is noted.
-        self.stats.replaced += u64::from(state.dirty && !state.written);
-        if !state.dirty {
-            self.dirty.push_back(index);
-        }
-        state.replace(message.payload);
-        Ok(())
-    }
-
-    fn push_event(&mut self, message: Message, now: Instant) {
-        let bytes = message.payload.len();
-        while self.full_for(bytes) {
-            if !self.drop_oldest_result() && !self.events.drop_oldest() {
-                break;
-            }
-        }
-        self.events.push(message.topic, message.payload, now);
-    }
-
-    fn push_response(&mut self, message: Message, now: Instant) {
-        if self.responses.len() >= self.limits.responses {
-            self.responses.pop_front();
-            self.stats.dropped += 1;
-        }
-        self.responses.push_back(Event::response(message.topic, message.payload, now));
-    }
-
-    fn displaced(&mut self, displaced: Displaced) {
-        self.stats.replaced += displaced.replaced;
-        self.stats.dropped += displaced.dropped;
-    }
-
-    fn push_result(&mut self, message: Message, now: Instant) {
-        self.expire(now);
-        let bytes = message.payload.len();
-        while self.full_for(bytes) {
-            if !self.drop_oldest_result() {
-                self.stats.dropped += 1;
-                return;
-            }
-        }
-        self.result_bytes += bytes;
-        let Message { topic, payload, timing, .. } = message;
-        self.results.push_back(QueuedResult { topic, payload, timing, since: now });
-    }
-
-    fn full_for(&self, bytes: usize) -> bool {
-        let waiting = self.events.unstored() + self.results.len();
-        let waiting_bytes = self.events.unstored_bytes() + self.result_bytes;
-        waiting >= self.limits.waiting || (waiting > 0 && waiting_bytes + bytes > self.limits.waiting_bytes)
-    }
-
-    fn drop_oldest_result(&mut self) -> bool {
-        let Some(oldest) = self.results.pop_front() else { return false };
-        self.result_bytes -= oldest.payload.len();
-        self.stats.dropped += 1;
-        true
-    }
-
-    fn expire(&mut self, now: Instant) {
-        let age = self.limits.result_age;
-        while self.results.front().is_some_and(|r| now.saturating_duration_since(r.since) > age) {
-            self.drop_oldest_result();
         }
     }
 
@@ -489,7 +401,7 @@ impl Queue {
             // The connection may have failed before the client reported the write.
             self.written(0, now);
         }
-        let (states, events) = (self.states.len(), self.retry.len() as u64 + self.events.len());
+        let (states, events) = (self.states.len(), self.retry.len() as u64 + self.events.waiting());
         let abandoned = match self.in_flight.front_mut().map(|f| &mut f.message) {
             Some(InFlightMessage::Event(event)) => {
                 let only = states == 0 && events == 0;

@@ -28,6 +28,7 @@ mod model;
 mod model_add;
 mod mosquitto;
 mod numbers;
+mod outbox;
 mod pictures;
 mod pipes;
 mod publish;

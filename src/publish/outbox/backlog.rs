@@ -144,7 +144,7 @@ impl Backlog {
     }
 
     /// Events, on disk and in memory.
-    pub fn len(&self) -> u64 {
+    pub fn waiting(&self) -> u64 {
         (self.head.len() + self.tail.len()) as u64 + self.on_disk_only
     }
 

@@ -194,7 +194,7 @@ fn a_response_overtakes_events_and_the_newest_are_kept() {
 #[test]
 fn what_can_never_be_sent_is_refused_and_counted() {
     let (mut q, now) = queue(LIMITS);
-    let fits = "x".repeat(64 - packet_bytes("e", b"") - payload::RESENT_BYTES);
+    let fits = "x".repeat(64 - packet_bytes("e", b"") - crate::publish::payload::RESENT_BYTES);
     assert_eq!(q.push(message(Class::Event, "e", &fits), now), Ok(()));
     let refused = q.push(message(Class::Event, "e", &format!("{fits}x")), now);
     assert_eq!(refused, Err(Refusal::Oversize { topic: "e".into(), bytes: 65, limit: 64 }));

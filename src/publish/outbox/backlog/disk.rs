@@ -136,7 +136,7 @@ impl Disk {
 
     /// `true` when a last commit can be expected to work.
     pub(super) fn is_healthy(&self) -> bool {
-        self.open && matches!(self.fault, None | Some(OutboxFault::BudgetSpent))
+        matches!(self.fault, None | Some(OutboxFault::BudgetSpent))
     }
 
     /// Events in memory at which they are written before their time, while the broker is away.
