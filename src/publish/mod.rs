@@ -5,6 +5,7 @@ pub mod inbox;
 pub mod latency;
 mod log_limit;
 pub mod mqtt;
+pub mod outbox;
 pub mod payload;
 pub mod queue;
 pub mod requests;
@@ -25,6 +26,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::NameError;
+use crate::frame::status::Outbox;
+use outbox::OutboxConfig;
 use requests::Requests;
 
 /// `[mqtt]`: the broker.
@@ -64,6 +67,8 @@ pub struct Config {
     pub requests: Requests,
     /// Encryption; absent = plain TCP.
     pub tls: Option<TlsConfig>,
+    /// Events kept on disk while the broker is away.
+    pub outbox: OutboxConfig,
 }
 
 impl Default for Config {
@@ -77,11 +82,12 @@ impl Default for Config {
             client_id: String::new(),
             prefix: "leptond".into(),
             keep_alive_s: 30,
-            queue: 256,
+            queue: 1024,
             max_packet_bytes: 1 << 20,
             results: true,
             requests: Requests::default(),
             tls: None,
+            outbox: OutboxConfig::default(),
         }
     }
 }
@@ -110,6 +116,7 @@ impl fmt::Debug for Config {
             results,
             requests,
             tls,
+            outbox,
         } = self;
         f.debug_struct("Config")
             .field("host", host)
@@ -125,6 +132,7 @@ impl fmt::Debug for Config {
             .field("results", results)
             .field("requests", requests)
             .field("tls", tls)
+            .field("outbox", outbox)
             .finish()
     }
 }
@@ -173,8 +181,14 @@ pub enum Class {
     State,
     /// One inference: QoS 0, not retained; the oldest is dropped (and counted) when the queue is full.
     Result,
-    /// A change: QoS 1, not retained; dropped (and counted) only when the queue holds nothing but events.
+    /// A change: QoS 1, not retained; on disk while the broker is away. Dropped (and counted) only when the queue holds nothing but events
+    /// and the disk takes none.
     Event,
+    /// An answer to a request: QoS 1, not retained, never on disk; of many the newest are kept.
+    Response,
+    /// A picture: only the newest of each topic matters; retained, QoS 0, never on disk. When there is no room, the one that has
+    /// waited longest is dropped (and counted).
+    Picture,
 }
 
 /// One message on its way.
@@ -231,12 +245,15 @@ pub struct Stats {
     /// Messages given up before they were written: results that were too old or for which there was no room, events for
     /// which there was no room, anything too large for a packet.
     pub dropped: u64,
-    /// Events among `dropped` for which there was no room.
+    /// Events among `dropped` that were lost because there was no room for them, or the disk failed.
     pub dropped_events: u64,
-    /// States replaced by a newer one of the same topic before they were sent.
+    /// States and pictures replaced by a newer one of the same topic before they were sent.
     pub replaced: u64,
     /// Messages given up after they were written, because the broker hung up on them again and again.
     pub abandoned: u64,
+    /// Events in memory and on disk, where they are kept on disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outbox: Option<Outbox>,
     /// Connections made.
     pub connects: u64,
     /// Messages received on subscriptions.

@@ -4,6 +4,7 @@
 //! removed from the queue only at its PUBACK.
 
 pub mod attempt;
+mod disk_thread;
 mod driver;
 pub mod link;
 mod peer;
@@ -11,6 +12,7 @@ pub(crate) mod setup;
 mod shared;
 pub mod wire;
 
+use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -18,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use super::inbox::{Inbox, Wake};
 use super::latency::Overhead;
+use super::outbox::{Segments, Storage};
 use super::payload::{NodeState, json};
 use super::queue::{Limits, Queue};
 use super::topics::{self, Topics};
@@ -25,6 +28,9 @@ use super::{Class, Config, Message, PublishError, Publisher, Stats};
 use crate::frame::names::NameKind;
 use crate::frame::{Incoming, NodeName};
 use shared::Shared;
+
+/// Time for writing events to disk at a stop.
+const KEEPING: Duration = Duration::from_millis(500);
 
 /// Time beyond its deadline for the thread to end.
 const GRACE: Duration = Duration::from_millis(250);
@@ -43,7 +49,20 @@ impl Mqtt {
     /// [`PublishError`] naming the file or setting that cannot be used.
     pub fn start(config: &Config, node: &str) -> Result<Self, PublishError> {
         let state = Topics::new(&config.prefix, &NodeName::new(node)?)?.state();
-        Self::open(config, &config.client_id(node), Some(state))
+        Self::open(config, &config.client_id(node), Some(state), None)
+    }
+
+    /// As [`Mqtt::start`]; keeps events in `dir` while the broker is away, as `config.outbox` says. Those that an earlier run of `node` left
+    /// there are sent first.
+    ///
+    /// # Errors
+    /// As [`Mqtt::start`]. Trouble with `dir` is logged, and events go on in memory.
+    pub fn start_keeping(config: &Config, node: &str, dir: &Path) -> Result<Self, PublishError> {
+        let outbox = &config.outbox;
+        let ttl = Duration::from_secs(outbox.ttl_s);
+        let storage = Segments::new(dir, &config.prefix, node, outbox.max_bytes, ttl);
+        let state = Topics::new(&config.prefix, &NodeName::new(node)?)?.state();
+        Self::open(config, &config.client_id(node), Some(state), Some(Box::new(storage)))
     }
 
     /// Connects without a state topic or will, as an observer.
@@ -51,7 +70,7 @@ impl Mqtt {
     /// # Errors
     /// As [`Mqtt::start`].
     pub fn listen(config: &Config, client_id: &str) -> Result<Self, PublishError> {
-        Self::open(config, client_id, None)
+        Self::open(config, client_id, None, None)
     }
 
     /// Subscribes to `filter` at this and every later connection. At most `capacity` messages wait in the channel and as many
@@ -94,13 +113,15 @@ impl Mqtt {
         self.shared.wait(deadline, |state| state.queue.stats().connected)
     }
 
-    /// Sends waiting messages, publishes `offline`, disconnects and ends the thread, all by `deadline`. Returns `true` when
-    /// everything was delivered. Without a connection it gives up at once unless events wait. Messages published later are
-    /// dropped and counted.
+    /// Sends waiting messages, publishes `offline`, disconnects and ends the threads, all by `deadline`. Returns `true` when every
+    /// event was delivered or is on disk, and everything else was delivered. Without a connection it gives up at once unless events wait
+    /// that no disk takes. Messages published later are dropped and counted.
     pub fn stop(&self, deadline: Instant) -> bool {
         let mut state = self.shared.lock();
-        if state.stop.is_none_or(|before| deadline < before) {
-            state.stop = Some(deadline);
+        let keeps = state.queue.is_safe();
+        let send_until = if keeps { deadline.checked_sub(KEEPING).unwrap_or(deadline) } else { deadline };
+        if state.stop.is_none_or(|before| send_until < before) {
+            state.stop = Some(send_until);
         }
         drop(state);
         self.shared.wake.notify_one();
@@ -110,10 +131,31 @@ impl Mqtt {
             // The thread has finished its work and is only returning; its panics were handled inside.
             let _ = thread.join();
         }
-        self.shared.lock().ended == Some(true)
+        let delivered = self.shared.lock().ended == Some(true);
+        let kept = self.keep(deadline.max(Instant::now() + KEEPING));
+        delivered || kept
     }
 
-    fn open(config: &Config, client_id: &str, state_topic: Option<String>) -> Result<Self, PublishError> {
+    /// Ends the thread of the disk after it has written what was not acknowledged. Returns `true` when there is
+    /// one and every event is on disk or delivered.
+    fn keep(&self, deadline: Instant) -> bool {
+        self.shared.lock().queue.keep();
+        self.shared.wake_disk();
+        self.shared.wait(deadline, |state| state.disk_ended || !state.keeps);
+        let state = self.shared.lock();
+        let unstored = state.queue.unstored_events();
+        if state.keeps && unstored > 0 {
+            tracing::error!("{unstored} events are lost: the disk did not take them before the stop");
+        }
+        state.keeps && unstored == 0
+    }
+
+    fn open(
+        config: &Config,
+        client_id: &str,
+        state_topic: Option<String>,
+        storage: Option<Box<dyn Storage>>,
+    ) -> Result<Self, PublishError> {
         NameKind::Prefix.check(&config.prefix)?;
         if client_id.is_empty() || client_id.len() > 128 {
             let reason = format!("{client_id:?} is no client id: 1 to 128 bytes are allowed");
@@ -128,7 +170,11 @@ impl Mqtt {
             );
         }
         let limits = Limits { waiting: config.queue, packet_bytes: config.max_packet_bytes, ..Limits::default() };
-        let shared = Arc::new(Shared::new(Queue::new(limits)));
+        let queue = match &storage {
+            Some(_) => Queue::kept(limits, &config.outbox, Instant::now()),
+            None => Queue::new(limits),
+        };
+        let shared = Arc::new(Shared::new(queue));
         let this = Mqtt { shared: shared.clone(), thread: Mutex::new(None) };
         if let Some(topic) = &state_topic {
             this.publish(Message {
@@ -141,6 +187,10 @@ impl Mqtt {
         // Access lists may contain a configured client id.
         let short = topics::short_client_id(client_id);
         let short = Some(short).filter(|short| config.client_id.is_empty() && *short != client_id);
+        if let Some(storage) = storage {
+            shared.lock().keeps = true;
+            disk_thread::spawn(shared.clone(), storage)?;
+        }
         let thread = driver::spawn(shared, options, short, state_topic)?;
         *this.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(this)
@@ -167,7 +217,13 @@ impl Publisher for Mqtt {
     }
 
     fn stats(&self) -> Stats {
-        self.shared.lock().queue.stats()
+        let mut state = self.shared.lock();
+        // A disk that hangs has no thread to say so.
+        let notices = state.queue.notices(Instant::now());
+        let stats = state.queue.stats();
+        drop(state);
+        notices.iter().for_each(disk_thread::log);
+        stats
     }
 
     fn flush(&self, deadline: Instant) -> bool {

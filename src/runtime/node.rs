@@ -46,7 +46,13 @@ impl Node {
         }
         let name = config.node.name_or_default(Path::new("/"));
         let topics = Topics::new(&config.mqtt.prefix, &name).map_err(|e| DaemonError::Config(e.to_string()))?;
-        let mqtt = Arc::new(Mqtt::start(&mqtt, &name).map_err(|e| because(&e))?);
+        // The broker in the process goes and comes with it.
+        let dir = config.outbox_dir().filter(|_| broker.is_none());
+        let started = match &dir {
+            Some(dir) => Mqtt::start_keeping(&mqtt, &name, dir),
+            None => Mqtt::start(&mqtt, &name),
+        };
+        let mqtt = Arc::new(started.map_err(|e| because(&e))?);
         Ok(Node { mqtt, name, topics })
     }
 

@@ -48,6 +48,7 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
         devices.extend(paths.devices);
     }
     let mut write: Vec<PathBuf> = crate::model::autotune::state_dir(&config.node.state_dir, env).into_iter().collect();
+    write.extend(Some(config.mqtt.outbox.dir.clone()).filter(|_| config.mqtt.outbox.enabled));
     for name in ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"] {
         write.extend(list(name));
     }

@@ -25,6 +25,8 @@ const CHANNEL: usize = 64;
 const ACKNOWLEDGE: Duration = Duration::from_secs(30);
 /// First pause between attempts while a stop waits for events; doubled each time.
 const HURRY: Duration = Duration::from_millis(250);
+/// Time before the end of a stop at which no more events are sent, where a disk takes them.
+const LAST: Duration = Duration::from_millis(200);
 /// Topics of oversize messages, each logged once; further ones are not logged.
 const LARGE_TOPICS: usize = 16;
 
@@ -270,7 +272,9 @@ impl Driver {
         let events = stats.dropped_events - self.told.dropped_events;
         self.told = stats;
         if events > 0 {
-            tracing::error!("{events} events were lost while the broker was away: mqtt.queue was full");
+            tracing::error!(
+                "{events} events were lost while the broker was away: mqtt.queue was full, or the disk failed"
+            );
         }
         if dropped > events {
             tracing::warn!("{} results were dropped while the broker was away", dropped - events);
@@ -299,12 +303,18 @@ impl Driver {
         if !state.subscribed {
             subscribe(state, client, session).map_err(|_| queue_full())?;
         }
+        if deadline.is_some() && state.queue.is_safe() && (state.queue.has_events_on_disk() || near(deadline, now)) {
+            state.queue.hold_events();
+        }
         if deadline.is_some() && state.queue.settled() {
             self.send_offline(state, client, session, now)?;
         }
         while let Some(packet) = state.queue.next(now) {
             let qos = if packet.acknowledged { QoS::AtLeastOnce } else { QoS::AtMostOnce };
             client.publish(packet.topic, qos, packet.retain, packet.payload).map_err(|_| queue_full())?;
+        }
+        if state.queue.has_events_on_disk() {
+            self.shared.wake_disk();
         }
         Ok(())
     }
@@ -354,6 +364,11 @@ impl Driver {
         }
         state.queue.received(dropped);
     }
+}
+
+/// `true` when a stop is so near that what was not sent is left to the disk.
+fn near(deadline: Option<Instant>, now: Instant) -> bool {
+    deadline.is_some_and(|deadline| deadline.saturating_duration_since(now) < LAST)
 }
 
 /// Delivers messages to readers with room, and ends the subscriptions of dropped readers.

@@ -1,7 +1,7 @@
 //! State shared by the callers and the connection's thread.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -17,6 +17,8 @@ pub(super) struct Shared {
     pub(super) changed: Condvar,
     /// Wakes the thread after a change.
     pub(super) wake: Notify,
+    /// Wakes the thread of the disk.
+    jobs: Condvar,
 }
 
 /// The part behind the lock.
@@ -30,6 +32,10 @@ pub(super) struct State {
     pub(super) stop: Option<Instant>,
     /// The thread has ended; `true` when everything was delivered.
     pub(super) ended: Option<bool>,
+    /// There is a thread of the disk.
+    pub(super) keeps: bool,
+    /// It has ended.
+    pub(super) disk_ended: bool,
     refusals: LogLimit,
 }
 
@@ -56,15 +62,28 @@ impl Shared {
                 subscribed: false,
                 stop: None,
                 ended: None,
+                keeps: false,
+                disk_ended: false,
                 refusals: LogLimit::default(),
             }),
             changed: Condvar::new(),
             wake: Notify::new(),
+            jobs: Condvar::new(),
         }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for [`Shared::wake_disk`], for `pause` at most.
+    pub(super) fn wait_job<'a>(&self, state: MutexGuard<'a, State>, pause: Duration) -> MutexGuard<'a, State> {
+        self.jobs.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Wakes the thread of the disk, which looks for a job.
+    pub(super) fn wake_disk(&self) {
+        self.jobs.notify_one();
     }
 
     /// Waits until `condition` holds, or until `deadline`. Returns the condition.
