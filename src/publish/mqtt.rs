@@ -1,4 +1,4 @@
-//! `trait Publisher` over MQTT 3.1.1: a pure queue and a pure link policy, driven by one thread around a connection.
+//! `trait Publisher` over MQTT 5 or 3.1.1: a pure queue and a pure link policy, driven by one thread around a connection.
 //!
 //! A connection is used once and holds no state beyond its end. Messages are submitted only while connected; a QoS 1 message is
 //! removed from the queue only at its PUBACK.
@@ -7,8 +7,10 @@ pub mod attempt;
 mod driver;
 pub mod link;
 mod peer;
+mod retained;
 pub(crate) mod setup;
 mod shared;
+mod sweep;
 pub mod wire;
 
 use std::sync::mpsc::Receiver;
@@ -24,6 +26,9 @@ use super::topics::{self, Topics};
 use super::{Class, Config, Message, PublishError, Publisher, Stats};
 use crate::frame::names::NameKind;
 use crate::frame::{Incoming, NodeName};
+pub use retained::Keep;
+use retained::Retained;
+pub use setup::check_way;
 use shared::Shared;
 
 /// Time beyond its deadline for the thread to end.
@@ -42,8 +47,29 @@ impl Mqtt {
     /// # Errors
     /// [`PublishError`] naming the file or setting that cannot be used.
     pub fn start(config: &Config, node: &str) -> Result<Self, PublishError> {
-        let state = Topics::new(&config.prefix, &NodeName::new(node)?)?.state();
-        Self::open(config, &config.client_id(node), Some(state))
+        Self::start_keeping(config, node, None)
+    }
+
+    /// As [`Mqtt::start`]; remembers the retained messages that it publishes, and clears those of before that are no longer this
+    /// node's: of other names, prefixes and pipelines.
+    ///
+    /// # Errors
+    /// As [`Mqtt::start`].
+    pub fn start_keeping(config: &Config, node: &str, keep: Option<Keep>) -> Result<Self, PublishError> {
+        let topics = Topics::new(&config.prefix, &NodeName::new(node)?)?;
+        Self::open(config, &config.client_id(node), Some(topics.state()), keep)
+    }
+
+    /// Names the pipelines that this node has now: the retained messages of others are cleared.
+    pub fn own_pipelines(&self, pipelines: Vec<String>) {
+        let now = Instant::now();
+        let mut state = self.shared.lock();
+        for topic in state.retained.own(pipelines) {
+            // A state that waits, or is sent again at the next connection, would be there again. Its topic was taken before.
+            let _ = state.queue.push(Message { topic, payload: Vec::new(), class: Class::State, timing: None }, now);
+        }
+        drop(state);
+        self.shared.wake.notify_one();
     }
 
     /// Connects without a state topic or will, as an observer.
@@ -51,7 +77,7 @@ impl Mqtt {
     /// # Errors
     /// As [`Mqtt::start`].
     pub fn listen(config: &Config, client_id: &str) -> Result<Self, PublishError> {
-        Self::open(config, client_id, None)
+        Self::open(config, client_id, None, None)
     }
 
     /// Subscribes to `filter` at this and every later connection. At most `capacity` messages wait in the channel and as many
@@ -84,6 +110,12 @@ impl Mqtt {
         Ok(receiver)
     }
 
+    /// Waits until the broker has granted the subscription to `filter` on the present connection, or until `deadline`. Returns
+    /// `true` when it has.
+    pub fn wait_subscribed(&self, filter: &str, deadline: Instant) -> bool {
+        self.shared.wait(deadline, |state| state.granted.iter().any(|granted| granted == filter))
+    }
+
     /// Time from capture to the broker's socket of the latest results.
     pub fn overhead(&self) -> Overhead {
         self.shared.lock().latency.overhead()
@@ -113,7 +145,12 @@ impl Mqtt {
         self.shared.lock().ended == Some(true)
     }
 
-    fn open(config: &Config, client_id: &str, state_topic: Option<String>) -> Result<Self, PublishError> {
+    fn open(
+        config: &Config,
+        client_id: &str,
+        state_topic: Option<String>,
+        keep: Option<Keep>,
+    ) -> Result<Self, PublishError> {
         NameKind::Prefix.check(&config.prefix)?;
         if client_id.is_empty() || client_id.len() > 128 {
             let reason = format!("{client_id:?} is no client id: 1 to 128 bytes are allowed");
@@ -123,12 +160,14 @@ impl Mqtt {
         let options = setup::options(config, client_id, will)?;
         if state_topic.is_some() && setup::credential_in_the_clear(config, &options) {
             tracing::warn!(
-                "the MQTT password goes to {} without encryption: add [mqtt.tls] with ca_file, where the broker speaks TLS",
+                "the MQTT password goes to {} without encryption: add [mqtt.tls], where the broker speaks TLS",
                 options.host
             );
         }
         let limits = Limits { waiting: config.queue, packet_bytes: config.max_packet_bytes, ..Limits::default() };
-        let shared = Arc::new(Shared::new(Queue::new(limits)));
+        let root = state_topic.as_deref().and_then(|topic| topic.strip_suffix("/state")).unwrap_or_default();
+        let retained = keep.map(|keep| Retained::open(keep, options.broker(), root.to_owned()));
+        let shared = Arc::new(Shared::new(Queue::new(limits), retained.unwrap_or_default()));
         let this = Mqtt { shared: shared.clone(), thread: Mutex::new(None) };
         if let Some(topic) = &state_topic {
             this.publish(Message {
@@ -154,6 +193,9 @@ impl Publisher for Mqtt {
         if state.stop.is_some() {
             state.queue.refuse();
             return;
+        }
+        if message.class == Class::State {
+            state.retained.publish(&message.topic, message.payload.is_empty());
         }
         if let Err(refusal) = state.queue.push(message, now) {
             state.log_refusal(&refusal, now);

@@ -5,8 +5,19 @@ use std::time::Instant;
 use super::poison::Disconnects;
 use crate::publish::Timing;
 
+/// What MQTT 5 sends beside a payload; MQTT 3.1.1 sends nothing of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Properties {
+    /// MIME type of the payload.
+    pub content_type: Option<&'static str>,
+    /// Time in s after which the broker no longer delivers the message.
+    pub expiry_s: Option<u32>,
+    /// User properties.
+    pub user: Vec<(String, String)>,
+}
+
 /// One packet to submit to the MQTT client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Packet {
     /// Full topic.
     pub topic: String,
@@ -16,6 +27,8 @@ pub struct Packet {
     pub acknowledged: bool,
     /// RETAIN flag.
     pub retain: bool,
+    /// What MQTT 5 sends beside the payload.
+    pub properties: Properties,
 }
 
 /// The retained state of one topic.

@@ -46,7 +46,13 @@ fn nothing_is_sent_before_a_connection_and_states_are_coalesced() {
     q.connected(now);
     assert_eq!(
         q.next(now),
-        Some(Packet { topic: "s".into(), payload: b"3".to_vec(), acknowledged: true, retain: true })
+        Some(Packet {
+            topic: "s".into(),
+            payload: b"3".to_vec(),
+            acknowledged: true,
+            retain: true,
+            ..Packet::default()
+        })
     );
     let stats = q.stats();
     assert_eq!((stats.taken, stats.replaced, stats.queued), (4, 3, 1));
