@@ -208,8 +208,8 @@ mod tests {
 
     #[test]
     fn topics_of_a_name_that_nobody_has_are_cleared() {
-        let dir = tempfile::tempdir().unwrap();
         for says in [None, Some(r#"{"state":"offline"}"#), Some("nonsense")] {
+            let dir = tempfile::tempdir().unwrap();
             let (mut retained, now) = (renamed(dir.path()), Instant::now());
             let mut sweep = Sweep::new(30 * S, now);
             assert_eq!(sweep.next(&mut retained, now), [Action::Subscribe("l/attic/state".into())]);

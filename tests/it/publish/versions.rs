@@ -111,18 +111,14 @@ fn what_an_mqtt_5_broker_refuses_is_told_and_counted() {
 
 #[test]
 fn a_takeover_is_named_at_the_first_time_by_mqtt_5() {
-    let Some(broker) = Mosquitto::start("a_takeover_is_named_at_the_first_time") else { return };
-    let one = Mqtt::start(&Config { protocol: Protocol::V5, ..config(broker.port) }, "double").unwrap();
-    assert!(one.flush(soon()));
-    let mut other = std::process::Command::new("mosquitto_sub")
-        .args(["-h", "127.0.0.1", "-p", &broker.port.to_string(), "-i", "leptond-double", "-t", "x"])
-        .spawn()
-        .unwrap();
+    // mosquitto 2.0 closes the connection without a word.
+    let taken_over = vec![0xe0, 2, 0x8e, 0];
+    let broker = Scripted::of_levels(&[5], move |number, _| {
+        Ok(if number == 1 { Serve::Say(taken_over.clone()) } else { Serve::Well })
+    });
+    let mqtt = Mqtt::start(&config(broker.port), "double").unwrap();
+    assert!(mqtt.flush(soon()));
     let address = format!("127.0.0.1:{}", broker.port);
-    let told = || logs::with(&["ERROR", &address, "another client connected with the client id \"leptond-double\""]);
-    wait_until("it is told", || !told().is_empty());
-    assert_eq!(one.stats().connects, 1, "at once");
-    let _ = (other.kill(), other.wait());
-    wait_until("it is back", || one.stats().connects >= 2 && one.flush(soon()));
-    assert_eq!(told().len(), 1);
+    let told = logs::with(&["ERROR", &address, "another client connected with the client id \"leptond-double\""]);
+    assert_eq!((told.len(), broker.count()), (1, 2));
 }

@@ -85,7 +85,7 @@ fn a_message_has_its_properties_in_mqtt_5_only() {
     assert_eq!(properties.message_expiry_interval, Some(5));
     assert_eq!(properties.user_properties, [("seq".to_owned(), "9".to_owned())]);
     for version in [Version::V311, Version::V5] {
-        assert!(encode(version, Outgoing::Publish(publication.clone(), 7), 10).is_err(), "over the limit");
+        assert!(encode(version, Outgoing::Publish(publication.clone(), 7), 8).is_err(), "over the limit");
     }
 }
 
