@@ -44,23 +44,59 @@ fn packet_ids_wrap() {
         return;
     };
     let mqtt = Mqtt::start(&Config { queue: 5_000, ..config(broker.port) }, "attic").unwrap();
-    let own = mqtt.subscribe("leptond/attic/p/event", EVENTS).unwrap();
-    assert!(mqtt.wait_subscribed("leptond/attic/p/event", soon()));
+    let watcher = Mqtt::listen(&config(broker.port), "wrap-watcher").unwrap();
+    let seen = watcher.subscribe("leptond/attic/p/event", EVENTS).unwrap();
+    assert!(watcher.wait_subscribed("leptond/attic/p/event", soon()));
     let began = Instant::now();
     for n in 0..EVENTS {
         while mqtt.stats().queued > 4_000 {
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(5));
         }
         mqtt.publish(message(Class::Event, "leptond/attic/p/event", n.to_string()));
     }
     assert!(mqtt.flush(soon()));
     let rate = EVENTS as f64 / began.elapsed().as_secs_f64();
-    println!("{rate:.0} events/s of QoS 1, with their way back");
+    println!("{rate:.0} events/s of QoS 1");
     for n in 0..EVENTS {
-        assert_eq!(own.recv_timeout(SOON).unwrap().payload, n.to_string().as_bytes());
+        assert_eq!(seen.recv_timeout(SOON).unwrap().payload, n.to_string().as_bytes());
     }
     let stats = mqtt.stats();
     assert_eq!((stats.acknowledged, stats.dropped, stats.connects), (EVENTS as u64 + 1, 0, 1), "{stats:?}");
+}
+
+/// Figures of `cargo test --release --test it -- --nocapture what_waited_is_sent_fast`.
+#[test]
+fn what_waited_is_sent_fast_and_states_do_not_wait_behind_it() {
+    const EVENTS: u64 = 50_000;
+    let Some(broker) = Mosquitto::start("what_waited_is_sent_fast") else { return };
+    let watcher = Mqtt::listen(&config(broker.port), "watcher").unwrap();
+    let health = watcher.subscribe("leptond/attic/health", 1_000).unwrap();
+    assert!(watcher.wait_subscribed("leptond/attic/health", soon()));
+    broker.freeze();
+    let mqtt = Mqtt::start(&Config { queue: 100_000, ..config(broker.port) }, "attic").unwrap();
+    for n in 0..EVENTS {
+        mqtt.publish(message(Class::Event, "leptond/attic/p/event", format!("{{\"seq\":{n},{}}}", "x".repeat(200))));
+    }
+    broker.thaw();
+    wait_until("it is connected", || mqtt.stats().connected);
+    let began = Instant::now();
+    let (mut delays, mut sent) = (Vec::new(), Vec::new());
+    while mqtt.stats().acknowledged < EVENTS {
+        sent.push(Instant::now());
+        mqtt.publish(message(Class::State, "leptond/attic/health", (sent.len() - 1).to_string()));
+        let next = Instant::now() + Duration::from_millis(20);
+        while let Ok(got) = health.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            let n: usize = String::from_utf8(got.payload).unwrap().parse().unwrap();
+            delays.push(sent[n].elapsed());
+        }
+        assert!(began.elapsed() < 4 * SOON, "{:?}", mqtt.stats());
+    }
+    let rate = EVENTS as f64 / began.elapsed().as_secs_f64();
+    delays.sort();
+    let p99 = delays[delays.len() * 99 / 100];
+    println!("{rate:.0} events/s of QoS 1, beside them {} states, delayed by {p99:?} at p99", delays.len());
+    assert!(p99 < crate::common::patiently(Duration::from_secs(1)), "{p99:?}");
+    assert_eq!((mqtt.stats().dropped, mqtt.stats().connects), (0, 1));
 }
 
 #[test]

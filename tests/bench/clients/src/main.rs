@@ -33,14 +33,14 @@ macro_rules! run {
     ($options:expr, $connect:expr, $subscribe:expr, $publish:expr, $notice:expr) => {{
         let options = $options;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async move {
+        tokio::task::LocalSet::new().block_on(&runtime, async move {
             let (client, mut events) = $connect(options);
             let mut seen = Seen::default();
             let mut notices = Vec::new();
             let _ = $subscribe(&client);
             let errors = std::sync::Arc::new(std::sync::Mutex::new((0, String::new())));
             let told = errors.clone();
-            let polling = tokio::spawn(async move {
+            let polling = tokio::task::spawn_local(async move {
                 loop {
                     if let Err(error) = events.poll().await {
                         let words = format!("{error:?}").chars().take(60).collect();
