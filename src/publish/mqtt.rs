@@ -4,6 +4,7 @@
 //! removed from the queue only at its PUBACK.
 
 pub mod attempt;
+mod connection;
 mod driver;
 pub mod link;
 mod peer;

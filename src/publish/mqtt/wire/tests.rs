@@ -225,7 +225,7 @@ fn a_hostile_broker_ends_its_own_connection_and_nothing_else() {
         for seed in 0..seeds {
             let (mut client, _) = listener.accept().unwrap();
             let mut hello = [0; 256];
-            client.read(&mut hello).unwrap();
+            let _part = client.read(&mut hello).unwrap();
             let _ = client.write_all(&hostile(seed, version(seed)));
         }
     });
