@@ -12,7 +12,8 @@ use crate::frame::PixelFormat;
 use crate::frame::names::NameKind;
 use crate::pipeline::Input;
 use crate::preprocess::Region;
-use crate::publish;
+use crate::publish::PublishError;
+use crate::publish::mqtt::check_way;
 use crate::source::Frames;
 use crate::telemetry::{self, TelemetryError};
 use leptond_governor::Mode;
@@ -88,6 +89,11 @@ impl Config {
                     .help("remove one; password_file is the safer"),
             );
         }
+        if !self.broker.enabled
+            && let Err(PublishError::Setting { key, reason }) = check_way(mqtt)
+        {
+            f.problem(Problem::new(key, reason));
+        }
         if mqtt.username.is_empty() && (!mqtt.password.is_empty() || mqtt.password_file.is_some()) {
             let key = if mqtt.password_file.is_some() { "mqtt.password_file" } else { "mqtt.password" };
             f.warn(
@@ -98,12 +104,12 @@ impl Config {
         if (!mqtt.password.is_empty() || mqtt.password_file.is_some())
             && mqtt.tls.is_none()
             && !self.broker.enabled
-            && !publish::is_this_computer(&mqtt.host)
+            && !mqtt.is_local()
         {
             let key = if mqtt.password_file.is_some() { "mqtt.password_file" } else { "mqtt.password" };
             f.warn(
                 Problem::new(key, format!("the password goes to {} without encryption", mqtt.host))
-                    .help("add [mqtt.tls] with ca_file, where the broker speaks TLS"),
+                    .help("add [mqtt.tls], where the broker speaks TLS"),
             );
         }
         if !mqtt.client_id.is_empty() && (mqtt.client_id.len() > 128 || mqtt.client_id.chars().any(char::is_control)) {
@@ -137,7 +143,7 @@ impl Config {
         } else if mqtt.port == 8883 && !self.broker.enabled {
             f.warn(
                 Problem::new("mqtt.port", "8883 is the port with TLS, but there is no [mqtt.tls]")
-                    .help("add [mqtt.tls] with ca_file"),
+                    .help("add [mqtt.tls]"),
             );
         }
         match self.broker.listen.parse::<SocketAddr>() {

@@ -40,6 +40,12 @@ pub struct Config {
     /// Port of the broker; 8883 is usual with TLS.
     #[schemars(range(min = 1, max = 65535))]
     pub port: u16,
+    /// Version of MQTT: `auto` = 5, or 3.1.1 where the broker does not speak that.
+    pub protocol: Protocol,
+    /// Way to the broker.
+    pub transport: Transport,
+    /// Path of the WebSocket, or the Unix socket; empty = `/mqtt` for a WebSocket.
+    pub path: String,
     /// User name; empty = none.
     pub username: String,
     /// Password; prefer `password_file`.
@@ -65,10 +71,38 @@ pub struct Config {
     pub results: bool,
     /// Which requests over MQTT are done: `all`, `read` (those that change nothing), `off`, or a list of verbs.
     pub requests: Requests,
-    /// Encryption; absent = plain TCP.
+    /// Encryption; absent = none.
     pub tls: Option<TlsConfig>,
     /// Events kept on disk while the broker is away.
     pub outbox: OutboxConfig,
+}
+
+/// `[mqtt] protocol`: the version of MQTT.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Protocol {
+    /// MQTT 5, and 3.1.1 where the broker refuses it.
+    #[default]
+    #[serde(rename = "auto")]
+    Auto,
+    /// MQTT 3.1.1.
+    #[serde(rename = "3.1.1")]
+    V311,
+    /// MQTT 5.
+    #[serde(rename = "5")]
+    V5,
+}
+
+/// `[mqtt] transport`: the way to the broker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// WebSocket over TCP.
+    WebSocket,
+    /// Unix socket.
+    Unix,
 }
 
 impl Default for Config {
@@ -76,6 +110,9 @@ impl Default for Config {
         Config {
             host: "localhost".into(),
             port: 1883,
+            protocol: Protocol::default(),
+            transport: Transport::default(),
+            path: String::new(),
             username: String::new(),
             password: String::new(),
             password_file: None,
@@ -97,6 +134,11 @@ impl Config {
     pub fn client_id(&self, node: &str) -> String {
         if self.client_id.is_empty() { topics::client_id(node) } else { self.client_id.clone() }
     }
+
+    /// `true` where messages to the broker pass no network.
+    pub fn is_local(&self) -> bool {
+        self.transport == Transport::Unix || is_this_computer(&self.host)
+    }
 }
 
 impl fmt::Debug for Config {
@@ -105,6 +147,9 @@ impl fmt::Debug for Config {
         let Config {
             host,
             port,
+            protocol,
+            transport,
+            path,
             username,
             password,
             password_file,
@@ -121,6 +166,9 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("host", host)
             .field("port", port)
+            .field("protocol", protocol)
+            .field("transport", transport)
+            .field("path", path)
             .field("username", username)
             .field("password", if password.is_empty() { &"" } else { &"***" })
             .field("password_file", password_file)
@@ -138,11 +186,12 @@ impl fmt::Debug for Config {
 }
 
 /// `[mqtt.tls]`: encryption to the broker.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TlsConfig {
-    /// PEM file with the certificate authority that signed the broker's certificate.
-    pub ca_file: PathBuf,
+    /// PEM file with the certificate authority that signed the broker's certificate; absent = those of the system.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
     /// PEM file with our own certificate, where the broker asks for one.
     #[serde(default)]
     pub cert_file: Option<PathBuf>,
@@ -251,6 +300,8 @@ pub struct Stats {
     pub replaced: u64,
     /// Messages given up after they were written, because the broker hung up on them again and again.
     pub abandoned: u64,
+    /// Messages that the broker acknowledged and did not take (MQTT 5).
+    pub refused: u64,
     /// Events in memory and on disk, where they are kept on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outbox: Option<Outbox>,

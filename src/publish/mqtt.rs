@@ -1,15 +1,18 @@
-//! `trait Publisher` over MQTT 3.1.1: a pure queue and a pure link policy, driven by one thread around a connection.
+//! `trait Publisher` over MQTT 5 or 3.1.1: a pure queue and a pure link policy, driven by one thread around a connection.
 //!
 //! A connection is used once and holds no state beyond its end. Messages are submitted only while connected; a QoS 1 message is
 //! removed from the queue only at its PUBACK.
 
 pub mod attempt;
+mod connection;
 mod disk_thread;
 mod driver;
 pub mod link;
 mod peer;
+mod retained;
 pub(crate) mod setup;
 mod shared;
+mod sweep;
 pub mod wire;
 
 use std::path::Path;
@@ -27,7 +30,19 @@ use super::topics::{self, Topics};
 use super::{Class, Config, Message, PublishError, Publisher, Stats};
 use crate::frame::names::NameKind;
 use crate::frame::{Incoming, NodeName};
+pub use retained::Keep;
+use retained::Retained;
+pub use setup::check_way;
 use shared::Shared;
+
+/// What a node keeps in its state directory.
+#[derive(Clone, Debug, Default)]
+pub struct Kept<'a> {
+    /// The manifest of retained messages.
+    pub retained: Option<Keep>,
+    /// Directory of events that were not delivered.
+    pub outbox: Option<&'a Path>,
+}
 
 /// Time for writing events to disk at a stop.
 const KEEPING: Duration = Duration::from_millis(500);
@@ -48,21 +63,35 @@ impl Mqtt {
     /// # Errors
     /// [`PublishError`] naming the file or setting that cannot be used.
     pub fn start(config: &Config, node: &str) -> Result<Self, PublishError> {
-        let state = Topics::new(&config.prefix, &NodeName::new(node)?)?.state();
-        Self::open(config, &config.client_id(node), Some(state), None)
+        Self::start_keeping(config, node, Kept::default())
     }
 
-    /// As [`Mqtt::start`]; keeps events in `dir` while the broker is away, as `config.outbox` says. Those that an earlier run of `node` left
-    /// there are sent first.
+    /// As [`Mqtt::start`]; keeps on disk what `kept` names. Events that an earlier run of `node` left there are sent first, and retained
+    /// messages that are no longer this node's (of other names, prefixes and pipelines) are cleared.
     ///
     /// # Errors
-    /// As [`Mqtt::start`]. Trouble with `dir` is logged, and events go on in memory.
-    pub fn start_keeping(config: &Config, node: &str, dir: &Path) -> Result<Self, PublishError> {
+    /// As [`Mqtt::start`]. Trouble with the directory is logged, and events go on in memory.
+    pub fn start_keeping(config: &Config, node: &str, kept: Kept<'_>) -> Result<Self, PublishError> {
+        let topics = Topics::new(&config.prefix, &NodeName::new(node)?)?;
         let outbox = &config.outbox;
         let ttl = Duration::from_secs(outbox.ttl_s);
-        let storage = Segments::new(dir, &config.prefix, node, outbox.max_bytes, ttl);
-        let state = Topics::new(&config.prefix, &NodeName::new(node)?)?.state();
-        Self::open(config, &config.client_id(node), Some(state), Some(Box::new(storage)))
+        let storage = kept.outbox.map(|dir| {
+            let segments = Segments::new(dir, &config.prefix, node, outbox.max_bytes, ttl);
+            Box::new(segments) as Box<dyn Storage>
+        });
+        Self::open(config, &config.client_id(node), Some(topics.state()), kept.retained, storage)
+    }
+
+    /// Names the pipelines that this node has now: the retained messages of others are cleared.
+    pub fn own_pipelines(&self, pipelines: Vec<String>) {
+        let now = Instant::now();
+        let mut state = self.shared.lock();
+        for topic in state.retained.own(pipelines) {
+            // A state that waits, or is sent again at the next connection, would be there again. Its topic was taken before.
+            let _ = state.queue.push(Message { topic, payload: Vec::new(), class: Class::State, timing: None }, now);
+        }
+        drop(state);
+        self.shared.wake.notify_one();
     }
 
     /// Connects without a state topic or will, as an observer.
@@ -70,7 +99,7 @@ impl Mqtt {
     /// # Errors
     /// As [`Mqtt::start`].
     pub fn listen(config: &Config, client_id: &str) -> Result<Self, PublishError> {
-        Self::open(config, client_id, None, None)
+        Self::open(config, client_id, None, None, None)
     }
 
     /// Subscribes to `filter` at this and every later connection. At most `capacity` messages wait in the channel and as many
@@ -101,6 +130,12 @@ impl Mqtt {
         drop(state);
         self.shared.wake.notify_one();
         Ok(receiver)
+    }
+
+    /// Waits until the broker has granted the subscription to `filter` on the present connection, or until `deadline`. Returns
+    /// `true` when it has.
+    pub fn wait_subscribed(&self, filter: &str, deadline: Instant) -> bool {
+        self.shared.wait(deadline, |state| state.granted.iter().any(|granted| granted == filter))
     }
 
     /// Time from capture to the broker's socket of the latest results.
@@ -154,6 +189,7 @@ impl Mqtt {
         config: &Config,
         client_id: &str,
         state_topic: Option<String>,
+        keep: Option<Keep>,
         storage: Option<Box<dyn Storage>>,
     ) -> Result<Self, PublishError> {
         NameKind::Prefix.check(&config.prefix)?;
@@ -165,7 +201,7 @@ impl Mqtt {
         let options = setup::options(config, client_id, will)?;
         if state_topic.is_some() && setup::credential_in_the_clear(config, &options) {
             tracing::warn!(
-                "the MQTT password goes to {} without encryption: add [mqtt.tls] with ca_file, where the broker speaks TLS",
+                "the MQTT password goes to {} without encryption: add [mqtt.tls], where the broker speaks TLS",
                 options.host
             );
         }
@@ -174,7 +210,9 @@ impl Mqtt {
             Some(_) => Queue::kept(limits, &config.outbox, Instant::now()),
             None => Queue::new(limits),
         };
-        let shared = Arc::new(Shared::new(queue));
+        let root = state_topic.as_deref().and_then(|topic| topic.strip_suffix("/state")).unwrap_or_default();
+        let retained = keep.map(|keep| Retained::open(keep, options.broker(), root.to_owned()));
+        let shared = Arc::new(Shared::new(queue, retained.unwrap_or_default()));
         let this = Mqtt { shared: shared.clone(), thread: Mutex::new(None) };
         if let Some(topic) = &state_topic {
             this.publish(Message {
@@ -204,6 +242,9 @@ impl Publisher for Mqtt {
         if state.stop.is_some() {
             state.queue.refuse();
             return;
+        }
+        if matches!(message.class, Class::State | Class::Picture) {
+            state.retained.publish(&message.topic, message.payload.is_empty());
         }
         if let Err(refusal) = state.queue.push(message, now) {
             state.log_refusal(&refusal, now);

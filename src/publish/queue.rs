@@ -19,7 +19,7 @@ mod poison;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-pub use entries::Packet;
+pub use entries::{Packet, Properties};
 pub use limits::{Limits, Refusal, packet_bytes};
 
 use super::outbox::{Backlog, OutboxConfig};
@@ -296,6 +296,11 @@ impl Queue {
         self.stats.received_dropped += dropped;
     }
 
+    /// Counts a message that the broker acknowledged and did not take.
+    pub fn refused_by_broker(&mut self) {
+        self.stats.refused += 1;
+    }
+
     /// Counts a message published after the stop.
     pub fn refuse(&mut self) {
         self.stats.taken += 1;
@@ -338,7 +343,7 @@ impl Queue {
         let (version, written, acknowledged) = (state.version, state.written, state.acknowledged);
         self.submitted.push_back(Submitted::State { index, version, written, acknowledged });
         let (topic, payload) = (state.topic.clone(), state.payload.clone());
-        Some(Packet { topic, payload, acknowledged: true, retain: true })
+        Some(Packet { topic, payload, acknowledged: true, retain: true, ..Packet::default() })
     }
 
     /// The waiting event or response at `at`; those lost in flight come first.
@@ -360,14 +365,17 @@ impl Queue {
         let picture = self.pictures.take()?;
         let (topic, payload) = (picture.topic.clone(), picture.payload.clone());
         self.submitted.push_back(Submitted::Picture(picture));
-        Some(Packet { topic, payload, acknowledged: false, retain: true })
+        Some(Packet { topic, payload, retain: true, ..Packet::default() })
     }
 
     fn next_result(&mut self) -> Option<Packet> {
         let QueuedResult { topic, payload, timing, .. } = self.results.pop_front()?;
         self.result_bytes -= payload.len();
         self.submitted.push_back(Submitted::Result { timing });
-        Some(Packet { topic, payload, acknowledged: false, retain: false })
+        // An old result is of no use to a client that comes later: its `frame_age_ms` would be wrong.
+        let expiry_s = u32::try_from(self.limits.result_age.as_secs()).ok();
+        let properties = Properties { expiry_s, ..Properties::default() };
+        Some(Packet { topic, payload, properties, ..Packet::default() })
     }
 
     /// QoS 1 messages submitted or written, and not acknowledged.

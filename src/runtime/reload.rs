@@ -107,6 +107,7 @@ async fn attempt(session: &mut Session, options: &Options, signals: &mut Signals
     unmade.into_iter().for_each(|one| set.waiting.put(one, now));
     set.replace(&new.governor, prepared, &names, context, now);
     gone.iter().for_each(|name| context.bus.emit(&Emission::Removed(name.clone())));
+    node.mqtt.own_pipelines(names.iter().map(ToString::to_string).collect());
     context.readings.keep_in(new.node.state_dir());
     *config = loaded.config;
     sink.set_health_interval(config.node.health_interval());

@@ -29,8 +29,11 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
     }
     read.extend(loaded.path.as_deref().map(directory));
     let tls = config.mqtt.tls.as_ref();
-    let tls = tls.map(|t| [Some(&t.ca_file), t.cert_file.as_ref(), t.key_file.as_ref()]).unwrap_or_default();
+    let tls = tls.map(|t| [t.ca_file.as_ref(), t.cert_file.as_ref(), t.key_file.as_ref()]).unwrap_or_default();
     read.extend(tls.into_iter().chain([config.mqtt.password_file.as_ref()]).flatten().map(|f| directory(f)));
+    if config.mqtt.transport == crate::publish::Transport::Unix {
+        read.push(directory(Path::new(&config.mqtt.path)));
+    }
     read.extend(config.models.dirs.iter().cloned());
     // The program starts itself for a model's trial load.
     read.extend(std::env::current_exe().ok().as_deref().map(directory));

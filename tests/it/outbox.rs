@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use leptond::publish::mqtt::Mqtt;
+use leptond::publish::mqtt::{Kept, Mqtt};
 use leptond::publish::outbox::OutboxConfig;
 use leptond::publish::{Class, Config, Message, Publisher};
 
@@ -25,6 +25,11 @@ fn config(port: u16) -> Config {
     Config { host: "127.0.0.1".into(), port, outbox, ..Config::default() }
 }
 
+/// Events of a node kept in `dir`.
+fn kept(dir: &Path) -> Kept<'_> {
+    Kept { outbox: Some(dir), ..Kept::default() }
+}
+
 fn event(run: &str, seq: u64) -> Message {
     let payload = format!("{{\"pad\":\"{}\",\"seq\":{seq},\"run\":\"{run}\"}}", "x".repeat(260));
     Message { topic: TOPIC.into(), payload: payload.into_bytes(), class: Class::Event, timing: None }
@@ -38,7 +43,7 @@ fn publisher() {
     let [port, dir, run] = settings.split(' ').collect::<Vec<_>>()[..] else { panic!("{settings}") };
     let dir = PathBuf::from(dir);
     let mut notes = std::fs::File::create(dir.join(format!("run-{run}"))).unwrap();
-    let mqtt = Mqtt::start_keeping(&config(port.parse().unwrap()), "attic", &dir.join("outbox")).unwrap();
+    let mqtt = Mqtt::start_keeping(&config(port.parse().unwrap()), "attic", kept(&dir.join("outbox"))).unwrap();
     let started = Instant::now();
     let mut most_rss = 0;
     for seq in 1.. {
@@ -240,7 +245,7 @@ fn storm(test: &str, length: Duration) {
         std::thread::sleep(Duration::from_millis(50));
     }
     // What the stop left on disk is sent by the next start.
-    let rest = Mqtt::start_keeping(&config(proxy.port), "attic", &dir.path().join("outbox")).unwrap();
+    let rest = Mqtt::start_keeping(&config(proxy.port), "attic", kept(&dir.path().join("outbox"))).unwrap();
     wait_until("everything is delivered", || {
         rest.stats().connected && rest.flush(Instant::now() + Duration::from_secs(20))
     });
@@ -272,13 +277,13 @@ fn a_stop_without_broker_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let listener = broker.listen(TOPIC);
     proxy.close();
-    let one = Mqtt::start_keeping(&config(proxy.port), "attic", dir.path()).unwrap();
+    let one = Mqtt::start_keeping(&config(proxy.port), "attic", kept(dir.path())).unwrap();
     (1..=500).for_each(|seq| one.publish(event("one", seq)));
     let began = Instant::now();
     assert!(one.stop(Instant::now() + Duration::from_secs(2)), "{:?}", one.stats());
     assert!(began.elapsed() < Duration::from_secs(2));
     proxy.open();
-    let two = Mqtt::start_keeping(&config(proxy.port), "attic", dir.path()).unwrap();
+    let two = Mqtt::start_keeping(&config(proxy.port), "attic", kept(dir.path())).unwrap();
     (1..=3).for_each(|seq| two.publish(event("two", seq)));
     let all = listener.wait_for("all events", |all| all.len() >= 503);
     let seqs: Vec<u64> = all.iter().map(|message| message.json()["seq"].as_u64().unwrap()).collect();
@@ -310,7 +315,7 @@ fn a_disk_that_is_full_is_said_and_leaves_nothing_corrupt() {
     std::fs::write(dir.path().join("stop"), "").unwrap();
     std::thread::sleep(Duration::from_secs(3));
     drop(publisher);
-    let rest = Mqtt::start_keeping(&config(proxy.port), "attic", &dir.path().join("outbox")).unwrap();
+    let rest = Mqtt::start_keeping(&config(proxy.port), "attic", kept(&dir.path().join("outbox"))).unwrap();
     wait_until("everything is delivered", || {
         rest.stats().connected && rest.flush(Instant::now() + Duration::from_secs(20))
     });

@@ -91,6 +91,9 @@ fn failed(facts: &Facts, trouble: &Trouble) -> Shown {
         Kind::Closed | Kind::Reset => finding.advice(format!("{elsewhere}the broker's log says why")).command("journalctl -u mosquitto -n 20"),
         Kind::Tls(cause) => tls_trouble(finding, facts, cause),
         Kind::Rejected => finding.advice(format!("{elsewhere}the broker's log says why: journalctl -u mosquitto -n 20")),
+        Kind::Version => finding.advice("set mqtt.protocol = \"auto\""),
+        Kind::TakenOver => finding.advice("set mqtt.client_id, or node.name where two nodes have one name"),
+        Kind::WebSocket => finding.advice("is this a port for WebSocket? mqtt.port, mqtt.path, mqtt.transport"),
         Kind::Protocol => finding.advice("another program listens there: mqtt.host and mqtt.port"),
     }
 }
@@ -113,7 +116,7 @@ fn tls_trouble(finding: Shown, facts: &Facts, cause: TlsFailure) -> Shown {
             finding.advice("mqtt.host has to be a name that is in the certificate").command(show)
         }
         TlsFailure::Untrusted => finding
-            .advice("mqtt.tls.ca_file has to hold the authority that signed the broker's certificate")
+            .advice("mqtt.tls.ca_file has to hold the authority that signed the broker's certificate, where the system's do not")
             .command(show),
         TlsFailure::Other => finding.command(show),
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::retained::Retained;
 use crate::publish::inbox::Inbox;
 use crate::publish::latency::Latency;
 use crate::publish::log_limit::LogLimit;
@@ -28,6 +29,10 @@ pub(super) struct State {
     pub(super) inboxes: Vec<Inbox>,
     /// SUBSCRIBE was sent for every inbox's filter on this connection.
     pub(super) subscribed: bool,
+    /// Filters whose subscription the broker granted on this connection.
+    pub(super) granted: Vec<String>,
+    /// Retained messages that were published.
+    pub(super) retained: Retained,
     /// Deadline for the thread to end.
     pub(super) stop: Option<Instant>,
     /// The thread has ended; `true` when everything was delivered.
@@ -42,24 +47,29 @@ pub(super) struct State {
 impl State {
     /// Logs a message that can never be sent, once a minute at most.
     pub(super) fn log_refusal(&mut self, refusal: &Refusal, now: Instant) {
-        match self.refusals.admit("refusal", now) {
-            Some(0) => tracing::error!("message dropped: {refusal}"),
-            Some(more) => {
-                tracing::error!("message dropped: {refusal} (and {more} others since the last one logged)");
-            }
+        self.log_limited("refusal", &format!("message dropped: {refusal}"), now);
+    }
+
+    /// Logs a loss, once a minute at most for each `kind`.
+    pub(super) fn log_limited(&mut self, kind: &'static str, words: &str, now: Instant) {
+        match self.refusals.admit(kind, now) {
+            Some(0) => tracing::error!("{words}"),
+            Some(more) => tracing::error!("{words} (and {more} others since the last one logged)"),
             None => {}
         }
     }
 }
 
 impl Shared {
-    pub(super) fn new(queue: Queue) -> Self {
+    pub(super) fn new(queue: Queue, retained: Retained) -> Self {
         Shared {
             state: Mutex::new(State {
                 queue,
                 latency: Latency::default(),
                 inboxes: Vec::new(),
                 subscribed: false,
+                granted: Vec::new(),
+                retained,
                 stop: None,
                 ended: None,
                 keeps: false,

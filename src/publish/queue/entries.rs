@@ -7,8 +7,19 @@ use super::poison::Disconnects;
 use crate::publish::outbox::Waiting;
 use crate::publish::{Timing, payload};
 
+/// What MQTT 5 sends beside a payload; MQTT 3.1.1 sends nothing of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Properties {
+    /// MIME type of the payload.
+    pub content_type: Option<&'static str>,
+    /// Time in s after which the broker no longer delivers the message.
+    pub expiry_s: Option<u32>,
+    /// User properties.
+    pub user: Vec<(String, String)>,
+}
+
 /// One packet to submit to the MQTT client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Packet {
     /// Full topic.
     pub topic: String,
@@ -18,6 +29,8 @@ pub struct Packet {
     pub acknowledged: bool,
     /// RETAIN flag.
     pub retain: bool,
+    /// What MQTT 5 sends beside the payload.
+    pub properties: Properties,
 }
 
 /// The retained state of one topic.
@@ -106,7 +119,9 @@ impl Event {
         let Event { item, is_response, submitted, .. } = self;
         let again = std::mem::replace(submitted, true) && !*is_response;
         let payload = if again { payload::resent(&item.payload) } else { item.payload.to_vec() };
-        Packet { topic: item.topic.as_ref().to_owned(), payload, acknowledged: true, retain: false }
+        let user = if again { vec![("resent".to_owned(), "true".to_owned())] } else { Vec::new() };
+        let properties = Properties { user, ..Properties::default() };
+        Packet { topic: item.topic.as_ref().to_owned(), payload, acknowledged: true, retain: false, properties }
     }
 }
 

@@ -49,7 +49,13 @@ fn nothing_is_sent_before_a_connection_and_states_are_coalesced() {
     q.connected(now);
     assert_eq!(
         q.next(now),
-        Some(Packet { topic: "s".into(), payload: b"3".to_vec(), acknowledged: true, retain: true })
+        Some(Packet {
+            topic: "s".into(),
+            payload: b"3".to_vec(),
+            acknowledged: true,
+            retain: true,
+            ..Packet::default()
+        })
     );
     let stats = q.stats();
     assert_eq!((stats.taken, stats.replaced, stats.queued), (4, 3, 1));
@@ -158,7 +164,7 @@ fn a_picture_is_sent_once_in_its_newest_form_and_waits_again_when_its_connection
     q.push(message(Class::Result, "r", "5"), now).unwrap();
     q.connected(now);
     assert_eq!(q.next(now).map(|p| p.topic), Some("e".into()));
-    let picture = Packet { topic: "p".into(), payload: b"2".to_vec(), acknowledged: false, retain: true };
+    let picture = Packet { topic: "p".into(), payload: b"2".to_vec(), retain: true, ..Packet::default() };
     assert_eq!(q.next(now), Some(picture.clone()));
     assert_eq!(q.next(now).map(|p| p.topic), Some("r".into()), "one picture at a time");
     q.disconnected(now, false);

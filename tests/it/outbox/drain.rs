@@ -8,7 +8,7 @@ fn drain(test: &str, events: u64) -> Option<(f64, Duration)> {
     let proxy_port = broker.port;
     let away = Config { port: crate::mosquitto::free_port(), ..config(proxy_port) };
     let dir = tempfile::tempdir().unwrap();
-    let one = Mqtt::start_keeping(&away, "attic", dir.path()).unwrap();
+    let one = Mqtt::start_keeping(&away, "attic", kept(dir.path())).unwrap();
     for seq in 1..=events {
         one.publish(event("one", seq));
         if seq % 400 == 0 {
@@ -21,7 +21,7 @@ fn drain(test: &str, events: u64) -> Option<(f64, Duration)> {
     let states = watcher.subscribe("leptond/attic/health", 100_000).unwrap();
     assert!(watcher.wait_connected(Instant::now() + Duration::from_secs(10)));
     std::thread::sleep(Duration::from_millis(300));
-    let two = Mqtt::start_keeping(&config(broker.port), "attic", dir.path()).unwrap();
+    let two = Mqtt::start_keeping(&config(broker.port), "attic", kept(dir.path())).unwrap();
     assert!(two.wait_connected(Instant::now() + Duration::from_secs(10)));
     let (began, mut delays) = (Instant::now(), Vec::new());
     while two.stats().acknowledged < events {
