@@ -3,7 +3,7 @@
 //! Only the keys of [`OPEN`] can be changed: none of them names a broker, a credential, a file, a device, an address or a program.
 
 use serde_json::Value as Json;
-use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
+use toml_edit::{Array, DocumentMut, InlineTable, Item, TableLike, Value};
 
 use super::path::{Path, Step};
 use super::root::Config;
@@ -80,8 +80,7 @@ pub fn part(config: &Config, path: &str) -> Result<Json, EditError> {
 /// # Errors
 /// [`EditError`], before anything is changed.
 pub fn edited(text: &str, config: &Config, values: &[(String, Json)]) -> Result<Edited, EditError> {
-    let mut document: DocumentMut =
-        text.parse().map_err(|error: toml_edit::TomlError| EditError::NotToml(error.message().to_owned()))?;
+    let mut document = parsed(text)?;
     let mut keys = Vec::new();
     for (path, value) in values {
         let path = resolve(config, path)?;
@@ -92,12 +91,22 @@ pub fn edited(text: &str, config: &Config, values: &[(String, Json)]) -> Result<
             Json::Null => remove(document.as_table_mut(), &path.0),
             value => {
                 let new = toml(value).ok_or_else(|| EditError::Null(path.to_string()))?;
+                if let [Step::Key(section), _, ..] = path.0.as_slice()
+                    && !document.contains_key(section)
+                {
+                    // As text at the end: comments behind the last table would else end up in the new one.
+                    document = parsed(&format!("{}\n\n[{section}]\n", document.to_string().trim_end()))?;
+                }
                 put(document.as_table_mut(), &path, &path.0, new)?;
             }
         }
         keys.push(path.to_string());
     }
     Ok(Edited { text: document.to_string(), keys })
+}
+
+fn parsed(text: &str) -> Result<DocumentMut, EditError> {
+    text.parse().map_err(|error: toml_edit::TomlError| EditError::NotToml(error.message().to_owned()))
 }
 
 /// True where `after` differs from `before` in nothing but what can be changed by a request.
@@ -194,10 +203,8 @@ fn put(table: &mut dyn TableLike, path: &Path, steps: &[Step], new: Value) -> Re
         }
         [Step::Key(key), rest @ ..] => {
             if !table.contains_key(key) {
-                // Below a pipeline inline: a table of its own would take the commented keys that follow.
-                let is_top = rest.len() + 1 == path.0.len();
-                let fresh = if is_top { Item::Table(Table::new()) } else { Item::Value(InlineTable::new().into()) };
-                table.insert(key, fresh);
+                // Inline: a table of its own would take the commented keys that follow.
+                table.insert(key, Item::Value(InlineTable::new().into()));
             }
             put(table.get_mut(key).and_then(Item::as_table_like_mut).ok_or_else(shape)?, path, rest, new)
         }

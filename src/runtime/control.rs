@@ -231,7 +231,9 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                 host.service.reloading();
                 // It tries all of them again.
                 making = None;
-                match reload(&mut session, &host.options, &mut host.signals, "SIGHUP").await {
+                let Host { options, signals, service, heart, heartbeats, .. } = &mut *host;
+                let reloaded = reload(&mut session, options, signals, "SIGHUP");
+                match fed(reloaded, &mut tick, service, heart, heartbeats).await {
                     Reloaded::Stop(signal) => break signal,
                     Reloaded::Restart(new) => {
                         tracing::info!("SIGHUP: the connection changes, everything starts again");
@@ -293,7 +295,9 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                 host.service.feed(&host.heartbeats);
             }
         }
-        match commands.work(&mut session, &host.options, &mut host.signals).await {
+        let Host { options, signals, service, heart, heartbeats, .. } = &mut *host;
+        let work = commands.work(&mut session, options, signals);
+        match fed(work, &mut tick, service, heart, heartbeats).await {
             Done::Nothing => {}
             Done::Reloaded => {
                 making = None;
@@ -310,6 +314,27 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     commands.end_trial();
     let report = session.stop(STOP_WITHIN)?;
     Ok(End::Stopped(Box::new(Report { restart: reason == RESTART, ..report })))
+}
+
+/// The outcome of `work`, with the watchdog fed meanwhile: to compile a model may take longer than it waits.
+async fn fed<T>(
+    work: impl Future<Output = T>,
+    tick: &mut tokio::time::Interval,
+    service: &Service,
+    heart: &Heart,
+    heartbeats: &Heartbeats,
+) -> T {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            _ = tick.tick() => {
+                heart.beat(LOOP_WITHIN, Instant::now());
+                service.feed(heartbeats);
+            }
+        }
+    }
 }
 
 /// Takes over what a reload changed outside of the pipelines, and measures those that are new.

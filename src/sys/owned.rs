@@ -81,6 +81,7 @@ fn write(temporary: &Path, path: &Path, bytes: &[u8], kind: FileKind) -> io::Res
     fs::rename(temporary, path)?;
     // The rename itself is on the disk only when the directory is.
     if let Some(dir) = path.parent() {
+        let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
         File::open(dir)?.sync_all()?;
     }
     Ok(())

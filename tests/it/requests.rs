@@ -188,8 +188,7 @@ fn somebody_on_the_board_sees_what_the_daemon_does() {
 #[test]
 fn what_the_configuration_forbids_is_answered_with_its_key() {
     let Some((broker, listener, client)) = broker("what_the_configuration_forbids") else { return };
-    for (setting, pause, shown) in
-        [("\"read\"", false, "read"), ("[\"pipeline/pause\"]", true, "[\"pipeline/pause\"]")]
+    for (setting, pause, shown) in [("\"read\"", false, "read"), ("[\"pipeline/pause\"]", true, "[\"pipeline/pause\"]")]
     {
         let config = meter(broker.port, "").replace("[governor]", &format!("requests = {setting}\n[governor]"));
         let mut daemon = Daemon::start(&config);

@@ -67,7 +67,9 @@ pub fn attempt(config: &Config, node: &str, limit: Duration) -> Result<Attempt, 
         options.client_id.clone_from(&id);
         let (client, mut wire) = Wire::new(options.clone(), CHANNEL);
         let echo = format!("{}/{node}/try/{own}", config.prefix);
-        let tried = Probe { client, client_id: id, requests: topics.requests(), echo, deadline };
+        // The daemon does not subscribe where it takes no requests.
+        let requests = (!config.requests.permitted().is_empty()).then(|| topics.requests());
+        let tried = Probe { client, client_id: id, requests, echo, deadline };
         result = runtime.block_on(tried.run(&mut wire));
         if !matches!(&result, Err(failure) if failure.kind == FailureKind::ClientId) {
             break;
@@ -115,8 +117,8 @@ fn refine(config: &Config, failure: Failure) -> Failure {
 struct Probe {
     client: Client,
     client_id: String,
-    /// Filter of the node's requests.
-    requests: String,
+    /// Filter of the node's requests, where it takes some.
+    requests: Option<String>,
     /// A private topic below the node's.
     echo: String,
     deadline: Instant,
@@ -127,8 +129,12 @@ impl Probe {
         let start = Instant::now();
         self.connect(wire).await?;
         let connect_ms = start.elapsed().as_secs_f64() * 1e3;
-        let outcome = if !self.subscribe(wire, &self.requests).await? {
-            Attempt::RequestsDenied { filter: self.requests.clone() }
+        let refused = match &self.requests {
+            Some(filter) if !self.subscribe(wire, filter).await? => Some(filter.clone()),
+            _ => None,
+        };
+        let outcome = if let Some(filter) = refused {
+            Attempt::RequestsDenied { filter }
         } else if !self.subscribe(wire, &self.echo).await? {
             Attempt::Works { connect_ms, published: false }
         } else if self.publish(wire).await? {

@@ -132,6 +132,12 @@ pub fn recover(path: &Path) -> Option<Recovered> {
     let marker = file::read_regular(&beside(path, "trial"), MOST_BYTES).ok()?;
     let Marker { written, transaction } = serde_json::from_slice(&marker).ok()?;
     let stored = Stored { path: path.to_owned(), written };
+    let content = |path: &Path| file::read_regular(path, MOST_BYTES).ok();
+    if content(path).is_some_and(|now| Some(now) == content(&stored.previous())) {
+        // It ended before the change was written.
+        stored.keep();
+        return None;
+    }
     let words = match stored.restore() {
         Ok(()) => {
             "rolled back: leptond ended before the change had been watched for a minute; the former configuration applies"
@@ -200,6 +206,10 @@ mod tests {
         assert!(recovered.words.starts_with("rolled back"), "{}", recovered.words);
         assert_eq!((recovered.transaction.as_deref(), fs::read_to_string(&path).unwrap().as_str()), (Some("7"), "one"));
         assert!(recover(&path).is_none(), "once");
+        Stored::write(&path, "two", &ticket()).unwrap();
+        fs::write(&path, "one").unwrap();
+        assert!(recover(&path).is_none(), "there is nothing to take back");
+        assert!(!beside(&path, "trial").exists());
     }
 
     #[test]
