@@ -1,5 +1,6 @@
 //! Properties of the schema that its readers rely on.
 
+use super::Config;
 use super::layers::PREFIX;
 use super::path::Path;
 use super::problem::nearest;
