@@ -221,9 +221,9 @@ mod tests {
         fs::write(&path, "mine").unwrap();
         assert!(matches!(stored.restore(), Err(StoreError::Changed(_))));
         Stored::write(&path, "three", &ticket()).unwrap();
-        fs::write(&path, "mine").unwrap();
+        fs::write(&path, "mine again").unwrap();
         assert!(recover(&path).unwrap().words.contains("changed by others"));
-        assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "mine again");
         assert!(recover(&path).is_none());
     }
 
