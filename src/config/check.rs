@@ -12,8 +12,9 @@ use crate::frame::PixelFormat;
 use crate::frame::names::NameKind;
 use crate::pipeline::Input;
 use crate::preprocess::Region;
-use crate::publish::PublishError;
 use crate::publish::mqtt::check_way;
+use crate::publish::requests::Verb;
+use crate::publish::PublishError;
 use crate::source::Frames;
 use crate::telemetry::{self, TelemetryError};
 use leptond_governor::Mode;
@@ -146,6 +147,7 @@ impl Config {
                     .help("add [mqtt.tls]"),
             );
         }
+        self.check_requests(f);
         match self.broker.listen.parse::<SocketAddr>() {
             Ok(address) if self.broker.enabled && !address.ip().is_loopback() => f.warn(
                 Problem::new("broker.listen", "the broker inside is open to the network and asks for no password")
@@ -158,6 +160,25 @@ impl Config {
                     .found(quoted(&self.broker.listen))
                     .allowed("ADDRESS:PORT such as 127.0.0.1:1883, 0.0.0.0:1883 or [::1]:1883"),
             ),
+        }
+    }
+
+    /// Warns of a configuration that everyone may change who reaches the broker.
+    fn check_requests(&self, f: &mut Findings) {
+        let mqtt = &self.mqtt;
+        let asks_for_nothing = if self.broker.enabled {
+            self.broker.listen.parse::<SocketAddr>().is_ok_and(|address| !address.ip().is_loopback())
+        } else {
+            mqtt.username.is_empty() && mqtt.tls.as_ref().is_none_or(|tls| tls.cert_file.is_none())
+        };
+        if mqtt.requests.allow(Verb::ConfigSet) && asks_for_nothing {
+            f.warn(
+                Problem::new(
+                    "mqtt.requests",
+                    "\"config/set\" at a broker that asks for no password: everyone who reaches it may change this configuration",
+                )
+                .help("give the broker passwords and an access list, or leave \"config/set\" out"),
+            );
         }
     }
 

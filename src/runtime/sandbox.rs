@@ -6,6 +6,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Loaded, Sandbox};
+use crate::publish::requests::Verb;
 use crate::sys::landlock::{self, Allowed, Standing, directory};
 
 /// Programs, libraries, settings of the system, and what the kernel tells.
@@ -52,6 +53,9 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
     }
     let mut write: Vec<PathBuf> = crate::model::autotune::state_dir(&config.node.state_dir, env).into_iter().collect();
     write.extend(Some(config.mqtt.outbox.dir.clone()).filter(|_| config.mqtt.outbox.enabled));
+    if config.mqtt.requests.allow(Verb::ConfigSet) {
+        write.extend(loaded.path.as_deref().map(directory));
+    }
     for name in ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"] {
         write.extend(list(name));
     }

@@ -7,6 +7,7 @@ mod architecture;
 mod busy;
 mod cameras;
 mod cascade;
+mod commands;
 mod common;
 mod config;
 mod daemon;

@@ -30,7 +30,7 @@ pub fn shown(finding: &Finding) -> Shown {
         Outcome::Unusable(_) if *told => shown(format!("{address} can be tried when the configuration is mended")),
         Outcome::Unusable(reason) => shown(reason.clone()).command("leptond check"),
         Outcome::Tried(Attempt::Works { connect_ms, published }) => {
-            let text = format!("{address} lets us in {who}, after {connect_ms:.1} ms");
+            let text = format!("{address} lets us in {who}, after {connect_ms:.1} ms{}", everyone(facts));
             if *published {
                 shown(format!("{text}; a message came back"))
             } else {
@@ -51,6 +51,15 @@ pub fn shown(finding: &Finding) -> Shown {
         }
         Outcome::Tried(Attempt::Failed(trouble)) => failed(facts, trouble),
     }
+}
+
+/// What a broker without passwords means for the requests that are permitted.
+fn everyone(facts: &Facts) -> String {
+    if !facts.username.is_empty() || facts.requests.is_empty() {
+        return String::new();
+    }
+    let requests = facts.requests.join(", ");
+    format!("; so it does everyone who reaches it, who may then ask this node for {requests} (mqtt.requests)")
 }
 
 fn failed(facts: &Facts, trouble: &Trouble) -> Shown {

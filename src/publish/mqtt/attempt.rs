@@ -61,7 +61,9 @@ pub fn attempt(config: &Config, node: &str, limit: Duration) -> Result<Attempt, 
         let (client, mut wire) = Wire::new(options.clone(), CHANNEL);
         let echo = format!("{}/{node}/try/{own}", config.prefix);
         let id = options.client_id.clone();
-        let tried = Probe { client, client_id: id, requests: topics.requests(), echo, deadline, connected: false };
+        // The daemon does not subscribe where it takes no requests.
+        let requests = (!config.requests.permitted().is_empty()).then(|| topics.requests());
+        let tried = Probe { client, client_id: id, requests, echo, deadline, connected: false };
         let (result, connected) = runtime.block_on(tried.run(&mut wire));
         // The daemon also falls back to a short id when its generated one is refused, and to MQTT 3.1.1.
         match result.as_ref().err().map(|failure| failure.kind) {
@@ -116,8 +118,8 @@ fn refine(config: &Config, failure: Failure) -> Failure {
 struct Probe {
     client: Client,
     client_id: String,
-    /// Filter of the node's requests.
-    requests: String,
+    /// Filter of the node's requests, where it takes some.
+    requests: Option<String>,
     /// A private topic below the node's.
     echo: String,
     deadline: Instant,
@@ -136,8 +138,12 @@ impl Probe {
         self.connect(wire).await?;
         self.connected = true;
         let connect_ms = start.elapsed().as_secs_f64() * 1e3;
-        let outcome = if !self.subscribe(wire, &self.requests).await? {
-            Attempt::RequestsDenied { filter: self.requests.clone() }
+        let refused = match &self.requests {
+            Some(filter) if !self.subscribe(wire, filter).await? => Some(filter.clone()),
+            _ => None,
+        };
+        let outcome = if let Some(filter) = refused {
+            Attempt::RequestsDenied { filter }
         } else if !self.subscribe(wire, &self.echo).await? {
             Attempt::Works { connect_ms, published: false }
         } else if self.publish(wire).await? {
