@@ -23,6 +23,7 @@ pub mod config;
 pub mod credentials;
 pub mod diagnose;
 pub mod draw;
+pub mod event;
 pub mod frame;
 pub mod install;
 pub mod model;

@@ -35,6 +35,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("preprocess", &["frame"]),
     ("model", &["frame", "engine", "sys"]),
     ("task", &["frame"]),
+    ("event", &["frame"]),
     ("publish", &["frame", "sys"]),
     ("board", &["governor", "sys"]),
     ("catalog", &["model", "sys"]),
