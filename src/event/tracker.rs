@@ -57,11 +57,19 @@ pub struct TrackerSettings {
     pub new_score: f32,
     /// Time for which an object that is not seen is remembered.
     pub lost: Duration,
+    /// The same of one that was seen once only, which is more often than not a mistake; no more than `lost`.
+    pub once: Duration,
 }
 
 impl Default for TrackerSettings {
     fn default() -> Self {
-        TrackerSettings { min_score: 0.4, low_score: 0.2, new_score: 0.4, lost: Duration::from_secs(2) }
+        TrackerSettings {
+            min_score: 0.4,
+            low_score: 0.2,
+            new_score: 0.4,
+            lost: Duration::from_secs(2),
+            once: Duration::from_millis(500),
+        }
     }
 }
 
@@ -163,9 +171,12 @@ impl Tracker {
 
     /// Ends objects that have not been seen for too long, and in two frames at least: a pipeline may look every ten seconds.
     fn expire(&mut self, now: Duration) -> Vec<Track> {
-        let lost = self.settings.lost;
+        let TrackerSettings { lost, once, .. } = self.settings;
         let least = if lost.is_zero() { 1 } else { 2 };
-        let over = |track: &mut Track| track.missed >= least && now.saturating_sub(track.seen_at) >= lost;
+        let over = |track: &mut Track| {
+            let memory = if track.sightings == 1 { lost.min(once) } else { lost };
+            track.missed >= least && now.saturating_sub(track.seen_at) >= memory
+        };
         self.tracks.extract_if(.., over).collect()
     }
 

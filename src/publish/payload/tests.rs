@@ -3,7 +3,7 @@ use std::time::UNIX_EPOCH;
 use super::*;
 use crate::frame::status::{self, Fault, Source};
 use crate::frame::{
-    Detection, EventKind, LastGood, PipelineName, Quality, Reading, RegionRead, Scored, SourceName, Unreadable,
+    Detection, LastGood, PipelineName, Quality, Reading, RegionRead, Scored, SourceName, Unreadable,
 };
 use crate::publish::testing::sample_status;
 
