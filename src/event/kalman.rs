@@ -56,8 +56,8 @@ impl Shape {
     pub(super) fn overlap(&self, other: &Shape, margin: [f32; 2]) -> f32 {
         let mut shared = 1.0;
         let mut areas = [1.0, 1.0];
-        for axis in 0..2 {
-            let half = [self, other].map(|shape| shape.size[axis] / 2.0 + margin[axis]);
+        for (axis, margin) in margin.into_iter().enumerate() {
+            let half = [self, other].map(|shape| shape.size[axis] / 2.0 + margin);
             let low = (self.centre[axis] - half[0]).max(other.centre[axis] - half[1]);
             let high = (self.centre[axis] + half[0]).min(other.centre[axis] + half[1]);
             shared *= (high - low).max(0.0);
