@@ -2,17 +2,17 @@
 //! measured in sizes of the box, so that no unit, frame rate or picture size is assumed.
 
 /// Acceleration of a centre, in sizes of the box per s² over 1 s: a person who turns round, a car that brakes.
-const ACCELERATION: f32 = 1.2;
+const ACCELERATION: f32 = 0.7;
 /// The same of width and height.
-const GROWTH: f32 = 0.4;
+const GROWTH: f32 = 0.2;
 /// Speed of a centre that was seen once, in sizes of the box per s: a car that passes close.
 const FIRST_SPEED: f32 = 4.0;
 /// The same of width and height.
 const FIRST_GROWTH: f32 = 0.5;
 /// Deviation of a detected centre, in sizes of the box, with a score of 1.
-const POSITION_NOISE: f32 = 0.06;
+const POSITION_NOISE: f32 = 0.08;
 /// The same of width and height.
-const SIZE_NOISE: f32 = 0.1;
+const SIZE_NOISE: f32 = 0.15;
 /// Least width and height, so that nothing is divided by 0.
 const LEAST_SIDE: f32 = 1e-3;
 /// Coordinates beyond this are cut off.

@@ -26,11 +26,11 @@ const GATE: f32 = 9.2;
 /// Ratio of widths or heights up to which boxes far from each other may be the same object.
 const SIZE_RATIO: f32 = 2.5;
 /// Overlap with the expected box by which a detection may be the object, whatever the distance.
-const OVERLAP: f32 = 0.25;
+const OVERLAP: f32 = 0.15;
 /// Overlap of widened boxes that an uncertain detection needs.
 const FAINT_OVERLAP: f32 = 0.35;
 /// Overlap that a detection with another label needs.
-const OTHER_LABEL_OVERLAP: f32 = 0.5;
+const OTHER_LABEL_OVERLAP: f32 = 0.3;
 /// Cost of another label.
 const OTHER_LABEL: f32 = 0.3;
 /// Cost of a distance as large as [`GATE`].
