@@ -104,10 +104,10 @@ mod tests {
     use super::*;
     use crate::frame::{Detection, FramePool, Image, PipelineName, Stamp, Timing};
 
-    /// A result with a noisy JPEG of `side` pixels and one box around its middle, in pixels of a source of twice the size.
-    fn output(side: u32) -> Output {
-        let noise = |i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8;
-        let rgb: Vec<u8> = (0..side * side * 3).map(noise).collect();
+    /// A result with a grey JPEG of `side` pixels, with `noise` of so many levels, and one box around its middle, in pixels of a source of twice the size.
+    fn output(side: u32, noise: u8) -> Output {
+        let grey = |i: u32| 100 + (i.wrapping_mul(2_654_435_761) >> 24) as u8 % noise;
+        let rgb: Vec<u8> = (0..side * side * 3).map(grey).collect();
         let data = draw::jpeg(&Canvas::new([side; 2], rgb), 90).unwrap();
         let mut frame = Frame::empty();
         *frame.image_mut() = Image { format: PixelFormat::Jpeg, data, ..Image::default() };
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn boxes_are_drawn_where_they_are_and_the_clean_one_is_the_camera_s() {
-        let output = output(400);
+        let output = output(400, 2);
         let pictures = Pictures::of(&output, true, 1 << 20).unwrap();
         let Payload::Image(image) = &output.frame.as_ref().unwrap().payload else { panic!() };
         assert_eq!(pictures.clean.as_ref(), Some(&image.data));
@@ -154,12 +154,12 @@ mod tests {
         };
         let edge = (120..280).filter(|y| differs(100, *y) || differs(101, *y)).count();
         let inside = (120..280).filter(|y| differs(200, *y)).count();
-        assert!(edge > 120 && inside < edge / 2, "{edge} {inside}");
+        assert!(edge > 120 && inside < 20, "{edge} {inside}");
     }
 
     #[test]
     fn a_picture_is_made_to_fit_into_a_message() {
-        let output = output(700);
+        let output = output(700, 150);
         for most in [200_000, 40_000, 12_000] {
             let pictures = Pictures::of(&output, true, most).unwrap();
             assert!(pictures.drawn.len() <= most && pictures.clean.unwrap().len() <= most);
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn what_is_no_picture_is_an_error() {
-        let mut damaged = output(64);
+        let mut damaged = output(64, 2);
         let mut frame = Frame::empty();
         *frame.image_mut() = Image { format: PixelFormat::Jpeg, data: vec![1, 2, 3], ..Image::default() };
         damaged.frame = Some(Arc::new(FramePool::default()).share(frame, true));
