@@ -12,9 +12,9 @@ use crate::frame::PixelFormat;
 use crate::frame::names::NameKind;
 use crate::pipeline::Input;
 use crate::preprocess::Region;
+use crate::publish::PublishError;
 use crate::publish::mqtt::check_way;
 use crate::publish::requests::Verb;
-use crate::publish::PublishError;
 use crate::source::Frames;
 use crate::telemetry::{self, TelemetryError};
 use leptond_governor::Mode;
@@ -49,6 +49,7 @@ impl Config {
                 input => self.source_of(input).map(|source| source.kind().frames()),
             };
             check_regions(pipeline, frames.unwrap_or(CROPS), &at, &mut f);
+            f.take(&format!("pipeline[{i}]"), pipeline.events().check());
             f.take(&at("task"), pipeline.task.check(pipeline.preprocess.regions.len()));
             check_pace(pipeline, &at, &mut f);
         }

@@ -10,12 +10,16 @@ use super::root::Config;
 use super::secret::masked;
 
 /// Keys that can be changed; `[]` stands for any item, and `*` at the end for each key of the table.
-const OPEN: [&str; 6] = [
+const OPEN: [&str; 10] = [
     "log.level",
     "node.health_interval_s",
     "governor.*",
     "pipeline[].task.*",
     "pipeline[].preprocess.*",
+    "pipeline[].track.*",
+    "pipeline[].event.*",
+    "pipeline[].zone",
+    "pipeline[].line",
     "pipeline[].governor.*",
 ];
 
@@ -120,6 +124,10 @@ pub fn is_within_reach(before: &Config, after: &Config) -> bool {
         for pipeline in &mut config.pipelines {
             pipeline.task = Default::default();
             pipeline.preprocess = Default::default();
+            pipeline.track = Default::default();
+            pipeline.event = Default::default();
+            pipeline.zones.clear();
+            pipeline.lines.clear();
             pipeline.governor = Default::default();
         }
         config

@@ -60,9 +60,14 @@ impl Topics {
         format!("{}/{pipeline}/state", self.root)
     }
 
-    /// The best or latest picture of a pipeline.
+    /// The best moment of an event of a pipeline, or the picture that was asked for: JPEG with boxes.
     pub fn snapshot(&self, pipeline: &str) -> String {
         format!("{}/{pipeline}/snapshot", self.root)
+    }
+
+    /// The same without boxes.
+    pub fn clean_snapshot(&self, pipeline: &str) -> String {
+        format!("{}/{pipeline}/snapshot/clean", self.root)
     }
 
     /// `ON` or `OFF`: the position of a pipeline's switch.

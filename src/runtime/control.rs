@@ -22,6 +22,7 @@ use super::report::Report;
 use super::service::Service;
 use super::session::Session;
 use super::set::{InForce, PipelineSet};
+use super::snapshots::Snapshots;
 use super::sources::Sources;
 use super::status::StatusFile;
 use crate::board::LinuxBoard;
@@ -172,6 +173,9 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     let cascades = Arc::new(Cascades::default());
     sinks.push(cascades.clone());
     sinks.push(Arc::new(commands.sink()));
+    let snapshots = Arc::new(Snapshots::new(node.mqtt.clone(), node.topics.clone(), config.mqtt.max_packet_bytes));
+    snapshots.configure(&config.pipelines);
+    sinks.push(snapshots.clone());
     let bus = Bus::new(sinks);
     let context = PipelineContext {
         bus: bus.clone(),
@@ -191,7 +195,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
             let nothing = PipelineSet::start(&config.governor, Vec::new(), InForce::default(), &context, host.started)?;
             let board = LinuxBoard::new(host.options.roots.clone());
             let maker = StatusMaker::new(&config, node.name.clone(), board.info(), host.started);
-            let session = Session { config, digest, board, maker, set: nothing, sink, node, context };
+            let session = Session { config, digest, board, maker, set: nothing, sink, snapshots, node, context };
             let report = session.stop(STOP_UNREADY_WITHIN)?;
             return Ok(End::Stopped(Box::new(report)));
         }
@@ -208,7 +212,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     mark("ready");
     let calibrator = Calibrator::new(context.turn.clone());
     calibrator.start(set.uncalibrated());
-    let mut session = Session { config, digest, board, maker, set, sink, node, context };
+    let mut session = Session { config, digest, board, maker, set, sink, snapshots, node, context };
     commands.answer(&session.set, Instant::now());
 
     // Pipelines that are tried again.

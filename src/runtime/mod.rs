@@ -27,6 +27,7 @@ mod session;
 pub mod set;
 pub mod slot;
 mod snapshot_requests;
+mod snapshots;
 pub mod sources;
 pub mod state;
 pub mod status;

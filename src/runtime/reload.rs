@@ -57,7 +57,7 @@ async fn attempt(
     signals: &mut Signals,
     cause: &'static str,
 ) -> Result<Reloaded, String> {
-    let Session { config, digest, set, maker, sink, node, context, .. } = session;
+    let Session { config, digest, set, maker, sink, snapshots, node, context, .. } = session;
     let words = |error: DaemonError| error.to_string();
     let load = options.reload.clone().ok_or("this run has no configuration file to load again")?;
     let known: Vec<RunningModel> = set.iter().map(RunningModel::of).collect();
@@ -120,6 +120,7 @@ async fn attempt(
     node.mqtt.own_pipelines(names.iter().map(ToString::to_string).collect());
     context.readings.keep_in(new.node.state_dir());
     *config = loaded.config;
+    snapshots.configure(&config.pipelines);
     sink.set_health_interval(config.node.health_interval());
     maker.reconfigure(config);
     *digest = loaded.digest;
