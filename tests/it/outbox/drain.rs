@@ -4,7 +4,7 @@ use super::*;
 
 /// Keeps `events` on disk and drains them: events a second, and the delay of states at the 99th percentile.
 fn drain(test: &str, events: u64) -> Option<(f64, Duration)> {
-    let broker = Mosquitto::with(test, |_| "allow_anonymous true\nmax_queued_messages 0\n".into())?;
+    let broker = broker(test)?;
     let proxy_port = broker.port;
     let away = Config { port: crate::mosquitto::free_port(), ..config(proxy_port) };
     let dir = tempfile::tempdir().unwrap();
