@@ -158,6 +158,16 @@ impl Stages {
         (0..model.outputs().len()).map(values).collect()
     }
 
+    /// True while the task is in the middle of something that the next frame decides.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        self.task.is_unsettled()
+    }
+
+    /// Nothing has moved in a frame at `now`, which is therefore not looked at.
+    pub(crate) fn unchanged(&mut self, now: Duration, time: SystemTime) {
+        self.task.unchanged(now, time);
+    }
+
     /// Events that end because no frame has told of them for long.
     pub(crate) fn idle(&mut self, now: Duration) -> Vec<Event> {
         self.task.idle(now)

@@ -98,6 +98,10 @@ impl SourceKind for RtspConfig {
         interval(self.fps)
     }
 
+    fn is_camera(&self) -> bool {
+        !is_file(&self.url)
+    }
+
     /// Sizes that `ffmpeg` can scale to; none from a file, which would start again from its beginning.
     fn capture_sizes(&self, _regions: bool) -> Vec<[u32; 2]> {
         if is_file(&self.url) { Vec::new() } else { sizes::free([self.width, self.height], 2) }

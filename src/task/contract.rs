@@ -110,6 +110,14 @@ pub trait Task: Send {
         Ok(Vec::new())
     }
 
+    /// True while the next frame decides something: a candidate that is not confirmed yet, an object that was not seen in the last one.
+    fn is_unsettled(&self) -> bool {
+        false
+    }
+
+    /// Nothing has moved in a frame, which is not looked at: what was seen last is still there at `now`, `time` by the wall clock.
+    fn unchanged(&mut self, _now: Duration, _time: SystemTime) {}
+
     /// Ends what no frame has told of for long; called now and then, also while no frame comes. `now` is as in [`TaskInput`].
     fn idle(&mut self, _now: Duration) -> Vec<Event> {
         Vec::new()

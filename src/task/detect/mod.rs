@@ -12,7 +12,7 @@ mod shapes;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anchors::Anchors;
 use config::DetectConfig;
@@ -186,6 +186,14 @@ impl Task for Detect {
     fn doubts(&mut self, input: &TaskInput<'_>) -> Result<Vec<String>, TaskError> {
         let size = input_size(input).unwrap_or(self.spec.input_size);
         evidence::doubts(&self.settings(size), input, self.items())
+    }
+
+    fn is_unsettled(&self) -> bool {
+        self.presence.is_unsettled()
+    }
+
+    fn unchanged(&mut self, now: Duration, time: SystemTime) {
+        self.presence.unchanged(now, time);
     }
 
     fn idle(&mut self, now: Duration) -> Vec<Event> {

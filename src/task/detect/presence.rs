@@ -131,6 +131,25 @@ impl Presence {
         counts.filter(|(_, count)| *count > 0).collect()
     }
 
+    /// True while the next frame decides something: a candidate, or an object that was not seen in the last one.
+    pub fn is_unsettled(&self) -> bool {
+        let decides = |level: &Level| match level.state {
+            State::Candidate { .. } => true,
+            State::Present { missed, .. } => missed > 0,
+        };
+        self.labels.values().flatten().any(decides)
+    }
+
+    /// Nothing has moved: what the last frame showed is still there.
+    pub fn unchanged(&mut self, now: Duration, time: SystemTime) {
+        self.last = self.last.map(|_| now);
+        for level in self.labels.values_mut().flatten() {
+            if matches!(level.state, State::Present { missed: 0, .. }) {
+                (level.seen, level.seen_time) = (now, time);
+            }
+        }
+    }
+
     /// Ends what no frame has told of for long: nothing is known of it any more.
     pub fn idle(&mut self, now: Duration) -> Vec<Event> {
         let Some(last) = self.last else { return Vec::new() };
