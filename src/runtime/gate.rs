@@ -48,7 +48,13 @@ pub(super) struct Gatekeeper {
 impl Gatekeeper {
     /// A gate for the pipeline `name`, whose state others see in `state`.
     pub(super) fn new(name: &str, config: &Config, state: Arc<GateState>) -> Gatekeeper {
-        Gatekeeper { gate: MotionGate::new(config), shrinker: Shrinker::default(), state, name: name.into(), open: true }
+        Gatekeeper {
+            gate: MotionGate::new(config),
+            shrinker: Shrinker::default(),
+            state,
+            name: name.into(),
+            open: true,
+        }
     }
 
     /// True if `frame`, captured at `now`, is to be looked at. One that cannot be decoded is: whoever looks at it says why not.
