@@ -12,7 +12,10 @@ const BOARDS: u64 = 20;
 
 fn main() -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "| scenario | in time % | events found %, mean (worst) | churn | delay s | rung changes an hour | best fixed rung, found % |")?;
+    writeln!(
+        out,
+        "| scenario | in time % | events found %, mean (worst) | churn | delay s | rung changes an hour | best fixed rung, found % |"
+    )?;
     writeln!(out, "|---|---|---|---|---|---|---|")?;
     for path in std::env::args_os().skip(1).map(PathBuf::from) {
         let scenario = Scenario::parse(&std::fs::read_to_string(&path)?, &path).map_err(io::Error::other)?;
@@ -20,7 +23,8 @@ fn main() -> io::Result<()> {
         let seeds = std::iter::once(None).chain((1..=BOARDS).map(Some));
         let runs: Vec<Report> =
             seeds.map(|seed| simulate(&scenario, Parameters::new(board, seed), &Config::default())).collect();
-        let mean = |value: &dyn Fn(&Outcome) -> f64| runs.iter().map(|r| value(&r.governed)).sum::<f64>() / runs.len() as f64;
+        let mean =
+            |value: &dyn Fn(&Outcome) -> f64| runs.iter().map(|r| value(&r.governed)).sum::<f64>() / runs.len() as f64;
         let found = |run: &Outcome| run.events.recall() * 100.0;
         let hours = f64::from(scenario.duration_s) / 3600.0;
         writeln!(

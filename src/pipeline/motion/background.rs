@@ -4,7 +4,7 @@
 //! motion that led to nothing (a tree, a flag, rain on the lens) in about a minute and forgotten in ten. A cell that differs but
 //! stands still becomes background: what was parked there, or what is seen where something has left.
 
-use super::light::Light;
+use super::light::{Light, LocalLight};
 
 /// Levels that count as a difference at least.
 const LEAST: f32 = 9.0;
@@ -46,14 +46,19 @@ pub(super) struct Background {
 /// A picture against its background.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Difference {
-    /// Deviations of the cells, light apart.
+    /// Deviations of the cells, light apart, and how large they may be.
     deviations: Vec<f32>,
+    limits: Vec<f32>,
+    /// Deviations without the light of parts of the picture.
+    edges: Vec<f32>,
     /// The cells that differ.
     pub(super) differs: Vec<bool>,
+    moves: Vec<bool>,
     /// Share of the cells that differ, 0 to 1.
     pub(super) share: f32,
     /// Change of light of the whole picture in levels.
     pub(super) light: f32,
+    local: LocalLight,
     /// Noise of the whole picture, a mean absolute deviation in levels.
     noise: f32,
 }
@@ -74,20 +79,40 @@ impl Background {
     /// Compares a picture; cells that `skip` are left out.
     pub(super) fn compare(&self, cells: &[u8], skip: &[bool], difference: &mut Difference) {
         let light = Light::between(&self.means, cells, skip);
-        let Difference { deviations, differs, share, light: overall, noise } = difference;
+        let Difference { deviations, limits, differs, share, light: overall, noise, .. } = difference;
         deviations.clear();
         deviations.extend(self.means.iter().zip(cells).map(|(mean, cell)| f32::from(*cell) - mean - light.at(*mean)));
         // Noise of the whole picture, which may have become night since the last one.
         *noise = typical(deviations, skip);
         let floor = LEAST.max(NOISE * *noise);
-        let limits = self.noise.iter().zip(&self.restless).map(|(noise, restless)| floor.max(NOISE * noise) + restless);
+        limits.clear();
+        limits
+            .extend(self.noise.iter().zip(&self.restless).map(|(noise, restless)| floor.max(NOISE * noise) + restless));
         differs.clear();
-        differs.extend(
-            deviations.iter().zip(limits).zip(skip).map(|((deviation, limit), skip)| !skip && deviation.abs() > limit),
-        );
+        let each = deviations.iter().zip(limits.iter()).zip(skip);
+        differs.extend(each.map(|((deviation, limit), skip)| !skip && deviation.abs() > *limit));
         let seen = skip.iter().filter(|skip| !**skip).count().max(1);
         *share = differs.iter().filter(|differs| **differs).count() as f32 / seen as f32;
         *overall = light.overall;
+    }
+
+    /// The cells that differ by more than the shadow of a cloud or the light of a lamp would explain, after [`Background::compare`];
+    /// `width` cells a row.
+    pub(super) fn moving<'a>(&self, width: usize, difference: &'a mut Difference) -> &'a [bool] {
+        let Difference { deviations, limits, edges, differs, moves, local, .. } = difference;
+        moves.clear();
+        if differs.contains(&true) {
+            edges.clone_from(deviations);
+            local.take_out(&self.means, edges, width);
+        }
+        moves.extend(
+            differs
+                .iter()
+                .zip(edges.iter())
+                .zip(limits.iter())
+                .map(|((differs, edge), limit)| *differs && edge.abs() > *limit),
+        );
+        moves
     }
 
     /// Learns from a picture that came `dt_s` after the last one. What moves is learnt as restlessness, unless it `matters`.

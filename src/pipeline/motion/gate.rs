@@ -133,7 +133,8 @@ impl MotionGate {
         };
         scene.pictures = scene.pictures.saturating_add(1);
         let changed = scene.changed(picture.cells, &mut self.difference, now);
-        let moved = !changed && self.areas.largest(&self.difference.differs, scene.width) >= scene.least;
+        let moving = scene.background.moving(scene.width, &mut self.difference);
+        let moved = !changed && self.areas.largest(moving, scene.width) >= scene.least;
         // What is followed, or was found since this began, is worth its motion however often it is seen.
         scene.background.learn(picture.cells, &self.difference, dt_s, followed);
         if moved {

@@ -58,6 +58,53 @@ impl Light {
     }
 }
 
+/// Light of parts of the picture: shadows of clouds, a lamp's cone. It is smooth, where what moves has edges.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LocalLight {
+    /// Relative changes summed over all cells above and to the left, with their number; a row and a column of zeros first.
+    sums: Vec<[f32; 2]>,
+}
+
+/// Cells on each side over which light is thought to be the same.
+const AROUND: usize = 10;
+/// Larger relative changes are not those of a shadow.
+const MOST_RELATIVE: f32 = 0.6;
+/// Levels that a dark cell is taken for at least.
+const DARK: f32 = 16.0;
+
+impl LocalLight {
+    /// Takes the local light out of `deviations` of cells that are `means`, `width` of them a row.
+    pub(super) fn take_out(&mut self, means: &[f32], deviations: &mut [f32], width: usize) {
+        let (height, line) = (deviations.len() / width.max(1), width + 1);
+        self.sums.clear();
+        self.sums.resize(line * (height + 1), [0.0; 2]);
+        for row in 0..height {
+            let [mut sum, mut count] = [0.0; 2];
+            for column in 0..width {
+                let index = row * width + column;
+                let relative = deviations[index] / (means[index] + DARK);
+                if relative.abs() <= MOST_RELATIVE {
+                    (sum, count) = (sum + relative, count + 1.0);
+                }
+                let [above, counted] = self.sums[row * line + column + 1];
+                self.sums[(row + 1) * line + column + 1] = [above + sum, counted + count];
+            }
+        }
+        for row in 0..height {
+            let [top, bottom] = [row.saturating_sub(AROUND) * line, (row + AROUND + 1).min(height) * line];
+            for column in 0..width {
+                let [left, right] = [column.saturating_sub(AROUND), (column + AROUND + 1).min(width)];
+                let part = |item: usize| {
+                    self.sums[bottom + right][item] - self.sums[top + right][item] - self.sums[bottom + left][item]
+                        + self.sums[top + left][item]
+                };
+                let index = row * width + column;
+                deviations[index] -= part(0) / part(1).max(1.0) * (means[index] + DARK);
+            }
+        }
+    }
+}
+
 /// The median of changes from -255 to 255; `None` without any.
 fn median(histogram: &[u32; 511]) -> Option<f32> {
     let half = histogram.iter().sum::<u32>().div_ceil(2);

@@ -204,7 +204,7 @@ fn light_that_changes_is_no_motion() {
     watch.run(200.0, |picture, t| picture.light(|level| level * (1.0 + 0.3 * (t / 9.0).sin() as f32)));
     assert_eq!(watch.count(Reason::Motion), 0, "{:?}", watch.seen);
     watch.run(200.0, |picture, t| {
-        picture.light(|level| if (t / 15.0) as u32 % 2 == 0 { level } else { (level * 1.4).min(255.0) });
+        picture.light(|level| if ((t / 15.0) as u32).is_multiple_of(2) { level } else { (level * 1.4).min(255.0) });
     });
     assert_eq!(watch.count(Reason::Motion), 0, "{:?}", watch.seen);
     assert!(watch.count(Reason::Scene) > 0, "but a leap is worth a moment");
