@@ -10,6 +10,8 @@ use super::light::{Light, LocalLight};
 const LEAST: f32 = 9.0;
 /// A difference exceeds the mean absolute deviation by this factor.
 const NOISE: f32 = 4.5;
+/// Share of a difference that must be left without the light of its part of the picture.
+const EDGE: f32 = 0.6;
 /// Time constants in s: of the mean where nothing differs, and where something does; of light; of noise.
 const MEAN_S: f32 = 15.0;
 const MEAN_DIFFERS_S: f32 = 60.0;
@@ -110,7 +112,7 @@ impl Background {
                 .iter()
                 .zip(edges.iter())
                 .zip(limits.iter())
-                .map(|((differs, edge), limit)| *differs && edge.abs() > *limit),
+                .map(|((differs, edge), limit)| *differs && edge.abs() > *limit * EDGE),
         );
         moves
     }

@@ -51,7 +51,7 @@ impl Config {
     pub fn check(&self, pictures: bool) -> Vec<Diagnostic> {
         let mut found = Vec::new();
         if self.enabled == Some(true) && !pictures {
-            found.push(Diagnostic::error("enabled", "only pictures show motion, but this source gives numbers"));
+            found.push(Diagnostic::warning("enabled", "has no effect: this source gives numbers"));
         }
         for (index, polygon) in self.mask.iter().enumerate() {
             let key = format!("mask[{index}]");
