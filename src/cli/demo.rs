@@ -11,6 +11,7 @@ use super::output::tell;
 use super::{Failure, say};
 use crate::config::{Config, Loaded, PipelineConfig};
 use crate::frame::{PipelineName, Sink};
+use crate::pipeline::motion;
 use crate::publish::BrokerConfig;
 use crate::publish::stdout::Printer;
 use crate::publish::terminal::Terminal;
@@ -104,6 +105,7 @@ fn meter(name: PipelineName, seed: u64, fps: f64) -> PipelineConfig {
         model: "leptonnet-digits".into(),
         engine: model::Engine::Auto,
         threads: 1,
+        motion: motion::Config::default(),
         preprocess: preprocess::Config {
             regions: crate::scene::regions(camera.width, camera.height).map(preprocess::Region::Rect).to_vec(),
             ..preprocess::Config::default()
@@ -133,6 +135,7 @@ fn machine(name: PipelineName) -> PipelineConfig {
             ..SensorConfig::default()
         })
         .into(),
+        motion: motion::Config::default(),
         preprocess: preprocess::Config::default(),
         task: task::Config::default(),
         // It costs next to nothing, and overload, which it is there to tell of, is when the governor would thin it out.

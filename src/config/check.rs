@@ -50,6 +50,7 @@ impl Config {
             };
             check_regions(pipeline, frames.unwrap_or(CROPS), &at, &mut f);
             f.take(&format!("pipeline[{i}]"), pipeline.events().check());
+            check_motion(pipeline, frames.unwrap_or(CROPS), &at, &mut f);
             f.take(&at("task"), pipeline.task.check(pipeline.preprocess.regions.len()));
             check_pace(pipeline, &at, &mut f);
         }
@@ -263,6 +264,17 @@ fn is_clockwise_and_convex(corners: &[[f32; 2]]) -> bool {
             - (f64::from(by) - f64::from(ay)) * (f64::from(cx) - f64::from(bx));
         cross > 0.0
     })
+}
+
+/// Motion shows where one camera looks at one scene.
+fn check_motion(pipeline: &PipelineConfig, frames: Frames<'_>, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+    f.take(&at("motion"), pipeline.motion.check(!frames.are_windows()));
+    if pipeline.motion.enabled == Some(true) && matches!(pipeline.source, Input::Crops(_)) {
+        f.problem(
+            Problem::new(at("motion.enabled"), "crops show another place each time: there is no motion in them")
+                .help("set it in the pipeline whose detections are cropped"),
+        );
+    }
 }
 
 fn check_pace(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Findings) {

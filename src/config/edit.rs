@@ -10,12 +10,13 @@ use super::root::Config;
 use super::secret::masked;
 
 /// Keys that can be changed; `[]` stands for any item, and `*` at the end for each key of the table.
-const OPEN: [&str; 10] = [
+const OPEN: [&str; 11] = [
     "log.level",
     "node.health_interval_s",
     "governor.*",
     "pipeline[].task.*",
     "pipeline[].preprocess.*",
+    "pipeline[].motion.*",
     "pipeline[].track.*",
     "pipeline[].event.*",
     "pipeline[].zone",
@@ -124,6 +125,7 @@ pub fn is_within_reach(before: &Config, after: &Config) -> bool {
         for pipeline in &mut config.pipelines {
             pipeline.task = Default::default();
             pipeline.preprocess = Default::default();
+            pipeline.motion = Default::default();
             pipeline.track = Default::default();
             pipeline.event = Default::default();
             pipeline.zones.clear();

@@ -95,6 +95,17 @@ impl Conditions {
         events
     }
 
+    /// The picture is that of the last frame: what it showed goes on at `now`.
+    pub(super) fn unchanged(&mut self, now: Duration, time: SystemTime) {
+        self.silence.frame(now);
+        self.cases.iter_mut().for_each(|case| case.life.unchanged(At { now, time }));
+    }
+
+    /// The next frame decides something.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.cases.iter().any(|case| case.life.is_unsettled())
+    }
+
     /// Ends what no frame has told of for long: nothing is known of it any more.
     pub(super) fn idle(&mut self, now: Duration) -> Vec<Event> {
         if self.silence.is_long(now, self.rules.memory()) { self.end() } else { Vec::new() }

@@ -126,6 +126,14 @@ impl Follower {
         objects.for_each(|life| life.unchanged(At { now, time }));
     }
 
+    /// True while the next frame decides something: a candidate, or an object that was not seen in the last frame or has moved lately.
+    pub fn is_unsettled(&self) -> bool {
+        let moves = |object: &Object| !self.places.still.is_zero() && !object.is_stationary();
+        self.objects
+            .values()
+            .any(|object| object.life.as_ref().is_some_and(|life| life.is_unsettled() || moves(object)))
+    }
+
     /// Something is known about an object that its event is to tell.
     pub fn touch(&mut self, track_id: u64) {
         if let Some(object) = self.objects.get_mut(&track_id) {

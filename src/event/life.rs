@@ -192,6 +192,11 @@ impl Life {
         if self.is_rare(rules, at) { Step::Dropped } else { Step::Stays }
     }
 
+    /// The next frame decides something.
+    pub(super) fn is_unsettled(&self) -> bool {
+        !self.present || self.missed > 0
+    }
+
     /// It is still there, since nothing has moved.
     pub(super) fn unchanged(&mut self, at: At) {
         if self.missed == 0 && at.now > self.seen_at.now {

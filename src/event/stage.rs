@@ -109,8 +109,20 @@ impl Events {
 
     /// Nothing in the picture has moved since the last frame, so that none is looked at: what it showed is still there at `now`.
     pub fn unchanged(&mut self, now: Duration, time: SystemTime) {
-        if let Kind::Objects(follower) = &mut self.0 {
-            follower.unchanged(now, time);
+        match &mut self.0 {
+            Kind::Objects(follower) => follower.unchanged(now, time),
+            Kind::Label { conditions, .. } | Kind::Anomaly { conditions, .. } => conditions.unchanged(now, time),
+            Kind::Nothing => {}
+        }
+    }
+
+    /// True while the next frame decides something: a candidate that is not confirmed yet, an object that was not seen in the last frame or
+    /// has moved lately.
+    pub fn is_unsettled(&self) -> bool {
+        match &self.0 {
+            Kind::Objects(follower) => follower.is_unsettled(),
+            Kind::Label { conditions, .. } | Kind::Anomaly { conditions, .. } => conditions.is_unsettled(),
+            Kind::Nothing => false,
         }
     }
 

@@ -127,6 +127,22 @@ pub struct Pipeline {
     pub rung: Rung,
     /// Reason for which no results come, once that has lasted.
     pub idle: Option<String>,
+    /// Its motion gate; `None` without one.
+    pub motion: Option<Motion>,
+}
+
+/// A motion gate, with counts since its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Motion {
+    /// Something moves, or is followed: frames are looked at.
+    pub open: bool,
+    /// Frames that were not looked at because nothing had moved.
+    pub closed_frames: u64,
+    /// Times that it opened.
+    pub openings: u64,
+    /// Frames that were looked at although nothing had moved, because none had been for long.
+    pub looks: u64,
 }
 
 /// Counters of a pipeline since its start.

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::input::Input;
+use super::motion;
 use crate::frame::PipelineName;
 use crate::{event, model, preprocess, task};
 
@@ -29,6 +30,9 @@ pub struct Config {
     /// How a picture is fitted to the model.
     #[serde(default)]
     pub preprocess: preprocess::Config,
+    /// Inference only while something moves.
+    #[serde(default)]
+    pub motion: motion::Config,
     /// What is made of the model's output.
     #[serde(default)]
     pub task: task::Config,

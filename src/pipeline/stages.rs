@@ -164,6 +164,11 @@ impl Stages {
         (0..model.outputs().len()).map(values).collect()
     }
 
+    /// True while the next frame decides something about an event.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        self.events.is_unsettled()
+    }
+
     /// Events that end because no frame has told of them for long.
     pub(crate) fn idle(&mut self, now: Duration) -> Vec<Event> {
         self.events.idle(now)

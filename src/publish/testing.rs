@@ -62,6 +62,7 @@ pub(super) fn sample_status(started: Instant, uptime: Duration) -> NodeStatus {
             recent_p95_ms: Some(34.4),
             rung,
             idle: None,
+            motion: None,
         }],
         models: Arc::new([model]),
         publisher: Publisher {

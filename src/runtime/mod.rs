@@ -11,6 +11,7 @@ pub mod command;
 pub mod context;
 mod control;
 mod crops;
+mod gate;
 mod hub;
 mod node;
 mod node_status;

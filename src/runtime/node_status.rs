@@ -202,6 +202,7 @@ impl StatusMaker {
                 paused: setpoint.paused,
             },
             idle: shared.idle(now),
+            motion: shared.gate.as_ref().map(|gate| gate.status()),
         }
     }
 }

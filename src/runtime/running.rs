@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::context::PipelineContext;
+use super::gate::{GateState, Gatekeeper};
 use super::hub::Hub;
 use super::prepare::Prepared;
 use super::readings::Place;
@@ -15,6 +16,7 @@ use super::sources::{Sources, join};
 use super::state::Shared;
 use super::worker::{self, Worker};
 use crate::config::PipelineConfig;
+use crate::frame::TaskKind;
 use crate::pipeline::plans::Plans;
 use crate::pipeline::{Feed, Planner, Resolved, Uncalibrated};
 use leptond_governor::Assignment;
@@ -38,6 +40,12 @@ pub struct Running {
     worker: Option<JoinHandle<()>>,
 }
 
+/// The motion gate that a pipeline is to have, with its state.
+fn gate_of(config: &PipelineConfig, feed: &Feed, kind: TaskKind) -> Option<(Arc<GateState>, Gatekeeper)> {
+    let state = Arc::<GateState>::default();
+    feed.is_gated(&config.motion, kind).then(|| (state.clone(), Gatekeeper::new(&config.name, &config.motion, state)))
+}
+
 impl Running {
     /// Starts the worker and makes it a reader of its source; `paused`: no frame is let through until a request resumes it.
     ///
@@ -52,10 +60,12 @@ impl Running {
         }
         let Resolved { config, feed } = pipeline;
         let plans = Plans::new(&config.name, planner.clone(), stages.key());
-        let shared = Shared::new(&config.name, plans, turn, ladder.first(), wake);
+        let gate = gate_of(&config, &feed, planner.kind());
+        let (state, gate) = gate.unzip();
+        let shared = Shared::new(&config.name, plans, turn, ladder.first(), state, wake);
         shared.pause(paused);
         let engine = stages.engine();
-        let worker = Worker::new(shared.clone(), config.name.clone(), stages, bus, cascades, place);
+        let worker = Worker::new(shared.clone(), config.name.clone(), stages, bus, cascades, place, gate);
         let heart = heartbeats.register(&format!("infer {}", shared.name), worker::FRAME_WITHIN, Instant::now());
         let thread = std::thread::Builder::new().name(format!("infer {}", shared.name));
         let worker = Some(thread.spawn(move || worker.run(&heart))?);

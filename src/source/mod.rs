@@ -15,6 +15,7 @@ mod mjpeg;
 mod mqtt;
 mod piped;
 mod program;
+mod relay;
 mod rpicam;
 mod rtsp;
 mod sensor;

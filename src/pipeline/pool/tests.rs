@@ -91,6 +91,7 @@ fn who_may_share_is_in_the_configuration() {
         threads: 1,
         source: source.into(),
         preprocess: Default::default(),
+        motion: Default::default(),
         task: Default::default(),
         track: Default::default(),
         zones: Vec::new(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::frame::status::{self, NodeStatus};
 use crate::frame::{PipelineName, SourceName, rfc3339};
 
-pub use crate::frame::status::Percentiles;
+pub use crate::frame::status::{Motion, Percentiles};
 
 /// `state` of the node: birth and will.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -209,6 +209,9 @@ pub struct PipelineHealth {
     /// Reason for which no results come, where none do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<String>,
+    /// Its motion gate, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub motion: Option<Motion>,
 }
 
 impl PipelineHealth {
@@ -223,6 +226,7 @@ impl PipelineHealth {
             rung_changes: Steps { up: counts.steps_up, down: counts.steps_down },
             reduced_s: counts.reduced_ms as f64 / 1e3,
             idle: pipeline.idle.clone(),
+            motion: pipeline.motion,
         }
     }
 

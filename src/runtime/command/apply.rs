@@ -182,7 +182,8 @@ pub(super) fn seen(set: &PipelineSet) -> BTreeMap<String, Seen> {
             PipelineStatus::Running | PipelineStatus::Idle(_) => (None, false),
         };
         let pace = assignment.setpoint.interval.max(assignment.frame_interval);
-        let excused = ended || shared.paused() || pace >= RARE;
+        // Behind a closed gate nothing is looked at, so that nothing is missed.
+        let excused = ended || shared.paused() || shared.is_gated() || pace >= RARE;
         let inferences = shared.counters.inferences.load(Relaxed);
         (running.config.name.to_string(), Seen { inferences, fault, excused })
     };
