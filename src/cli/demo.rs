@@ -110,6 +110,10 @@ fn meter(name: PipelineName, seed: u64, fps: f64) -> PipelineConfig {
         },
         source: source::Config::Synthetic(camera).into(),
         task: task::ClassifyConfig { monotonic: true, ..Default::default() }.into(),
+        track: Default::default(),
+        zones: Vec::new(),
+        lines: Vec::new(),
+        event: Default::default(),
         governor: governor::PipelineConfig { deadline_ms: 250, ..governor::PipelineConfig::default() },
     }
 }
@@ -132,6 +136,10 @@ fn machine(name: PipelineName) -> PipelineConfig {
         preprocess: preprocess::Config::default(),
         task: task::Config::default(),
         // It costs next to nothing, and overload, which it is there to tell of, is when the governor would thin it out.
+        track: Default::default(),
+        zones: Vec::new(),
+        lines: Vec::new(),
+        event: Default::default(),
         governor: governor::PipelineConfig { min_fps: 2.0, ..governor::PipelineConfig::default() },
     }
 }

@@ -47,6 +47,7 @@ impl Config {
                 input => self.source_of(input).map(|source| source.kind().frames()),
             };
             check_regions(pipeline, frames.unwrap_or(CROPS), &at, &mut f);
+            f.take(&format!("pipeline[{i}]"), pipeline.events().check());
             f.take(&at("task"), pipeline.task.check(pipeline.preprocess.regions.len()));
             check_pace(pipeline, &at, &mut f);
         }

@@ -7,7 +7,7 @@ mod font;
 mod tests;
 
 pub use canvas::Canvas;
-pub use encode::{EncodeError, Format, encode};
+pub use encode::{EncodeError, Format, encode, jpeg};
 
 use canvas::{BLACK, Colour, Rect, WHITE, text_size};
 

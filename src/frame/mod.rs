@@ -21,8 +21,8 @@ pub use geometry::Geometry;
 pub use incoming::Incoming;
 pub use names::{LineName, NameError, NodeName, PipelineName, SourceName, TopicFilter, ZoneName};
 pub use outcome::{
-    Attribute, Crossing, Detection, Direction, Event, EventKind, Label, LabelCounts, LastGood, LineCount, Outcome,
-    Quality, RawOutput, Reading, RegionRead, Scored, SourceSize, Unreadable, VALUE_DIGITS, rfc3339,
+    Attribute, Crossing, Detection, Direction, Event, EventIds, EventKind, Label, LabelCounts, LastGood, LineCount,
+    Outcome, Quality, RawOutput, Reading, RegionRead, Scored, SourceSize, Unreadable, VALUE_DIGITS, rfc3339,
 };
 pub use output::{Bus, Emission, Output, Sink, Stamp, Timing};
 pub use shared::{Channels, FramePool, Pixels, SharedFrame, SourceCounts, Undecodable};

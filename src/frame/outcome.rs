@@ -331,6 +331,19 @@ impl Event {
     }
 }
 
+/// Maker of event ids: when the event began and a count, unique within a run and hardly ever repeated over runs.
+#[derive(Clone, Debug, Default)]
+pub struct EventIds(u64);
+
+impl EventIds {
+    /// The id of an event that began at `time`.
+    pub fn next(&mut self, time: SystemTime) -> String {
+        self.0 += 1;
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        format!("{}-{}", since.as_millis(), self.0)
+    }
+}
+
 /// Size of a picture in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SourceSize {

@@ -175,6 +175,11 @@ pub enum Class {
     Result,
     /// A change: QoS 1, not retained; dropped (and counted) only when the queue holds nothing but events.
     Event,
+    /// An answer to a request: QoS 1, not retained, never on disk; of many the newest are kept.
+    Response,
+    /// A picture: only the newest of each topic matters; retained, QoS 0, never on disk. When there is no room, the one that has
+    /// waited longest is dropped (and counted).
+    Picture,
 }
 
 /// One message on its way.
@@ -233,7 +238,7 @@ pub struct Stats {
     pub dropped: u64,
     /// Events among `dropped` for which there was no room.
     pub dropped_events: u64,
-    /// States replaced by a newer one of the same topic before they were sent.
+    /// States and pictures replaced by a newer one of the same topic before they were sent.
     pub replaced: u64,
     /// Messages given up after they were written, because the broker hung up on them again and again.
     pub abandoned: u64,

@@ -11,6 +11,7 @@
 
 mod entries;
 mod limits;
+mod pictures;
 mod poison;
 
 use std::collections::VecDeque;
@@ -21,7 +22,8 @@ pub use limits::{Limits, Refusal, packet_bytes};
 
 use super::{Class, Message, Stats, Timing};
 use entries::{Event, InFlight, InFlightMessage, QueuedResult, State, Submitted};
-use poison::{Detector, Disconnects, QosClass};
+use pictures::{Displaced, Picture, Pictures};
+use poison::{Detector, QosClass};
 
 /// Messages lost with a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +42,10 @@ pub struct Queue {
     /// Events whose connection was lost while in flight, oldest first; before all of `events`.
     retry: VecDeque<Event>,
     events: VecDeque<Event>,
+    /// Answers to requests, oldest first.
+    responses: VecDeque<Event>,
     results: VecDeque<QueuedResult>,
+    pictures: Pictures,
     waiting_bytes: usize,
     /// Given to the client library and not written yet, in the order of submission.
     submitted: VecDeque<Submitted>,
@@ -59,7 +64,9 @@ impl Queue {
             dirty: VecDeque::new(),
             retry: VecDeque::new(),
             events: VecDeque::new(),
+            responses: VecDeque::new(),
             results: VecDeque::new(),
+            pictures: Pictures::new(limits.pictures, limits.picture_bytes),
             waiting_bytes: 0,
             submitted: VecDeque::new(),
             in_flight: VecDeque::new(),
@@ -82,6 +89,15 @@ impl Queue {
             }
             Class::Result => {
                 self.push_result(message, now);
+                Ok(())
+            }
+            Class::Response => {
+                self.push_response(message);
+                Ok(())
+            }
+            Class::Picture => {
+                let displaced = self.pictures.put(Picture { topic: message.topic, payload: message.payload });
+                self.displaced(displaced);
                 Ok(())
             }
         });
@@ -107,7 +123,7 @@ impl Queue {
         }
     }
 
-    /// The next packet to submit, if one is due: states, then events, then results.
+    /// The next packet to submit, if one is due: states, then responses, events, pictures, results.
     pub fn next(&mut self, now: Instant) -> Option<Packet> {
         self.expire(now);
         if !self.stats.connected || self.submitted.len() >= self.limits.submitted {
@@ -125,7 +141,7 @@ impl Queue {
                 return packet;
             }
         }
-        if self.poison.cautious() { None } else { self.next_result() }
+        if self.poison.cautious() { None } else { self.next_picture().or_else(|| self.next_result()) }
     }
 
     /// Notes that the oldest submitted packet was written to the socket, with this packet id (0 for QoS 0). Returns its timing.
@@ -146,6 +162,7 @@ impl Queue {
                 timing = began;
                 (true, None)
             }
+            Submitted::Picture(_) => (true, None),
         };
         if first {
             self.stats.published += 1;
@@ -190,10 +207,14 @@ impl Queue {
                 again.push_back(event);
             }
         }
-        for submitted in self.submitted.drain(..) {
+        for submitted in std::mem::take(&mut self.submitted) {
             match submitted {
                 Submitted::Event(event) => again.push_back(event),
                 Submitted::Result { .. } => self.stats.dropped += 1,
+                Submitted::Picture(picture) => {
+                    let displaced = self.pictures.put_back(picture);
+                    self.displaced(displaced);
+                }
                 Submitted::State { index, version, written, .. } => {
                     let superseded = self.states.get(index).is_none_or(|s| s.version != version);
                     self.stats.replaced += u64::from(superseded && !written);
@@ -221,7 +242,9 @@ impl Queue {
     pub fn settled(&self) -> bool {
         self.dirty.is_empty()
             && self.retry.is_empty()
+            && self.responses.is_empty()
             && self.events.is_empty()
+            && self.pictures.len() == 0
             && self.results.is_empty()
             && self.submitted.is_empty()
             && self.in_flight.is_empty()
@@ -261,11 +284,16 @@ impl Queue {
         let submitted = self.submitted.iter().filter(|h| match h {
             Submitted::State { written, .. } => !written,
             Submitted::Event(event) => !event.written,
-            Submitted::Result { .. } => true,
+            Submitted::Result { .. } | Submitted::Picture(_) => true,
         });
         let retry = self.retry.iter().filter(|e| e.written).count();
         Stats {
-            queued: (states + events + self.results.len() + submitted.count()) as u64,
+            queued: (states
+                + events
+                + self.responses.len()
+                + self.pictures.len()
+                + self.results.len()
+                + submitted.count()) as u64,
             unacknowledged: (self.in_flight.len() + retry) as u64,
             ..self.stats
         }
@@ -313,12 +341,20 @@ impl Queue {
             }
         }
         self.waiting_bytes += bytes;
-        self.events.push_back(Event {
-            topic: message.topic,
-            payload: message.payload,
-            written: false,
-            disconnects: Disconnects::default(),
-        });
+        self.events.push_back(Event::new(message.topic, message.payload));
+    }
+
+    fn push_response(&mut self, message: Message) {
+        if self.responses.len() >= self.limits.responses {
+            self.responses.pop_front();
+            self.stats.dropped += 1;
+        }
+        self.responses.push_back(Event::new(message.topic, message.payload));
+    }
+
+    fn displaced(&mut self, displaced: Displaced) {
+        self.stats.replaced += displaced.replaced;
+        self.stats.dropped += displaced.dropped;
     }
 
     fn push_result(&mut self, message: Message, now: Instant) {
@@ -365,9 +401,9 @@ impl Queue {
         Some(Packet { topic, payload, acknowledged: true, retain: true })
     }
 
-    /// The waiting event at `at`; those lost in flight come first.
+    /// The waiting event or response at `at`; those lost in flight come first.
     fn next_event(&mut self, at: usize) -> Option<Packet> {
-        let event = self.retry.remove(at).or_else(|| {
+        let event = self.retry.remove(at).or_else(|| self.responses.pop_front()).or_else(|| {
             let event = self.events.pop_front()?;
             self.waiting_bytes -= event.payload.len();
             Some(event)
@@ -375,6 +411,17 @@ impl Queue {
         let (topic, payload) = (event.topic.clone(), event.payload.clone());
         self.submitted.push_back(Submitted::Event(event));
         Some(Packet { topic, payload, acknowledged: true, retain: false })
+    }
+
+    /// The picture that has waited longest. One at a time, since everything behind it waits for its last byte.
+    fn next_picture(&mut self) -> Option<Packet> {
+        if self.submitted.iter().any(|submitted| matches!(submitted, Submitted::Picture(_))) {
+            return None;
+        }
+        let picture = self.pictures.take()?;
+        let (topic, payload) = (picture.topic.clone(), picture.payload.clone());
+        self.submitted.push_back(Submitted::Picture(picture));
+        Some(Packet { topic, payload, acknowledged: false, retain: true })
     }
 
     fn next_result(&mut self) -> Option<Packet> {
@@ -386,7 +433,8 @@ impl Queue {
 
     /// QoS 1 messages submitted or written, and not acknowledged.
     pub fn in_flight_count(&self) -> usize {
-        self.in_flight.len() + self.submitted.iter().filter(|s| !matches!(s, Submitted::Result { .. })).count()
+        self.in_flight.len()
+            + self.submitted.iter().filter(|s| !matches!(s, Submitted::Result { .. } | Submitted::Picture(_))).count()
     }
 
     /// The oldest message of the lowest [rank](Detector::rank). Messages of equal rank keep their order.
@@ -395,7 +443,8 @@ impl Queue {
         let state = self.dirty.iter().map(rank).enumerate().min_by_key(|(_, rank)| *rank);
         let retried = self.retry.iter().map(|event| self.poison.rank(event.disconnects)).enumerate();
         // Events that were never sent come last.
-        let fresh = (!self.events.is_empty()).then_some((self.retry.len(), 0));
+        let fresh = !self.events.is_empty() || !self.responses.is_empty();
+        let fresh = fresh.then_some((self.retry.len(), 0));
         let event = retried.chain(fresh).min_by_key(|(_, rank)| *rank);
         match (state, event) {
             (Some((at, rank)), event) if event.is_none_or(|(_, other)| rank <= other) => self.next_state(at),

@@ -60,6 +60,16 @@ impl Topics {
         format!("{}/{pipeline}/state", self.root)
     }
 
+    /// The best moment of an event of a pipeline, as JPEG with boxes.
+    pub fn snapshot(&self, pipeline: &str) -> String {
+        format!("{}/{pipeline}/snapshot", self.root)
+    }
+
+    /// The same without boxes.
+    pub fn clean_snapshot(&self, pipeline: &str) -> String {
+        format!("{}/{pipeline}/snapshot/clean", self.root)
+    }
+
     /// Every request to this node, as a filter.
     pub fn requests(&self) -> String {
         format!("{}/request/#", self.root)

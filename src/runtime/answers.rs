@@ -107,7 +107,7 @@ impl Answers {
             let response = Response::new(owed.transaction, owed.result.map(|()| self.applies(set)));
             let topic = self.topics.response(&owed.verb);
             let payload = payload::json(&response);
-            self.publisher.publish(Message { topic, payload, class: Class::Event, timing: None });
+            self.publisher.publish(Message { topic, payload, class: Class::Response, timing: None });
         }
     }
 

@@ -22,6 +22,7 @@ use super::report::Report;
 use super::service::Service;
 use super::session::Session;
 use super::set::{InForce, PipelineSet};
+use super::snapshots::Snapshots;
 use super::sources::Sources;
 use super::status::StatusFile;
 use crate::board::LinuxBoard;
@@ -164,6 +165,9 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     sinks.extend(host.options.sinks.iter().cloned());
     let cascades = Arc::new(Cascades::default());
     sinks.push(cascades.clone());
+    let snapshots = Arc::new(Snapshots::new(node.mqtt.clone(), node.topics.clone(), config.mqtt.max_packet_bytes));
+    snapshots.configure(&config.pipelines);
+    sinks.push(snapshots.clone());
     let bus = Bus::new(sinks);
     let context = PipelineContext {
         bus: bus.clone(),
@@ -183,7 +187,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
             let nothing = PipelineSet::start(&config.governor, Vec::new(), InForce::default(), &context, host.started)?;
             let board = LinuxBoard::new(host.options.roots.clone());
             let maker = StatusMaker::new(&config, node.name.clone(), board.info(), host.started);
-            let session = Session { config, board, maker, set: nothing, sink, node, context };
+            let session = Session { config, board, maker, set: nothing, sink, snapshots, node, context };
             let report = session.stop(STOP_UNREADY_WITHIN)?;
             return Ok(End::Stopped(Box::new(report)));
         }
@@ -200,7 +204,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     mark("ready");
     let calibrator = Calibrator::new(context.turn.clone());
     calibrator.start(set.uncalibrated());
-    let mut session = Session { config, board, maker, set, sink, node, context };
+    let mut session = Session { config, board, maker, set, sink, snapshots, node, context };
 
     // Pipelines that are tried again.
     let mut making: Option<oneshot::Receiver<Made>> = None;

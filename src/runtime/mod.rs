@@ -27,6 +27,7 @@ mod service;
 mod session;
 pub mod set;
 pub mod slot;
+mod snapshots;
 pub mod sources;
 pub mod state;
 pub mod status;

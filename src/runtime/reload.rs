@@ -47,7 +47,7 @@ pub(super) async fn reload(session: &mut Session, options: &Options, signals: &m
 }
 
 async fn attempt(session: &mut Session, options: &Options, signals: &mut Signals) -> Result<Reloaded, String> {
-    let Session { config, set, maker, sink, node, context, .. } = session;
+    let Session { config, set, maker, sink, snapshots, node, context, .. } = session;
     let words = |error: DaemonError| error.to_string();
     let load = options.reload.clone().ok_or("this run has no configuration file to load again")?;
     let known: Vec<RunningModel> = set.iter().map(RunningModel::of).collect();
@@ -109,6 +109,7 @@ async fn attempt(session: &mut Session, options: &Options, signals: &mut Signals
     gone.iter().for_each(|name| context.bus.emit(&Emission::Removed(name.clone())));
     context.readings.keep_in(new.node.state_dir());
     *config = loaded.config;
+    snapshots.configure(&config.pipelines);
     sink.set_health_interval(config.node.health_interval());
     maker.reconfigure(config);
     maker.configured(&loaded.digest, set);

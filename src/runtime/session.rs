@@ -9,6 +9,7 @@ use super::node::Node;
 use super::node_status::{StatusMaker, backlog};
 use super::report::Report;
 use super::set::PipelineSet;
+use super::snapshots::Snapshots;
 use crate::board::LinuxBoard;
 use crate::config::Config;
 use crate::frame::Emission;
@@ -20,6 +21,9 @@ use leptond_governor::Board;
 /// Time that the pipelines may take to stop, out of the time for the whole stop; the rest is for the last messages.
 const PIPELINES_WITHIN: Duration = Duration::from_millis(1000);
 
+/// Pictures of events that have just ended are made in this time, before the last messages.
+const PICTURES_WITHIN: Duration = Duration::from_millis(200);
+
 /// Readings of meters are written in this time, after the last messages.
 const READINGS_WITHIN: Duration = Duration::from_millis(1000);
 
@@ -30,6 +34,7 @@ pub(super) struct Session {
     pub(super) maker: StatusMaker,
     pub(super) set: PipelineSet,
     pub(super) sink: Arc<MqttSink>,
+    pub(super) snapshots: Arc<Snapshots>,
     pub(super) node: Node,
     pub(super) context: PipelineContext,
 }
@@ -65,6 +70,7 @@ impl Session {
         for pipeline in self.set.stop(now + PIPELINES_WITHIN) {
             tracing::warn!(pipeline, "did not stop in time, left behind");
         }
+        self.snapshots.finish(Instant::now() + PICTURES_WITHIN.min(within));
         let mqtt = &self.node.mqtt;
         let flushed = mqtt.stop(now + within);
         self.context.readings.finish(Instant::now() + READINGS_WITHIN.min(within));

@@ -123,7 +123,7 @@ impl Worker {
             self.infer();
         }
         // What has begun is not left open: after a restart it would begin again under another id.
-        let ended = self.stages.end();
+        let ended = self.stages.end(self.started.elapsed());
         self.send_events(ended);
         if !self.shared.stopping() {
             self.cascades.close(&self.name);
@@ -200,6 +200,7 @@ impl Worker {
                 }
             }
             Ok(infer) => {
+                self.cascades.take_news(&self.name).into_iter().for_each(|track| self.stages.touch(track));
                 self.shared.counters.infer.record(infer);
                 if counts {
                     self.shared.counters.recent_infer.record(prepared + infer, Instant::now());
@@ -244,7 +245,7 @@ impl Worker {
         }
         let counters = &self.shared.counters;
         let first = counters.inferences.fetch_add(1, Relaxed) == 0;
-        let TaskOutput { outcome, mut events } = output;
+        let TaskOutput { outcome, mut events, .. } = output;
         self.cascades.annotate(&self.name, &mut events);
         if let Some(truth) = &stamp.truth {
             self.shared.truth.count(truth, &outcome);

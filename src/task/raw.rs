@@ -62,6 +62,6 @@ impl Task for Raw {
             let values = values.iter().take(MAX_VALUES).copied().collect();
             outputs.push(RawOutput { name: output.spec.name.clone(), shape, values, truncated });
         }
-        Ok(TaskOutput { outcome: Outcome::Raw { outputs }, events: Vec::new() })
+        Ok(Outcome::Raw { outputs }.into())
     }
 }

@@ -156,6 +156,10 @@ fn keys_of_default_file() -> Vec<Keys> {
         };
         for (name, item) in table.iter() {
             let path = format!("{prefix}{name}");
+            if let Some(tables) = item.as_array_of_tables() {
+                tables.iter().for_each(|inner| read(inner, &format!("{path}."), comment, out));
+                continue;
+            }
             match item.as_table_like() {
                 Some(inner) => read(inner, &format!("{path}."), comment, out),
                 None => {
@@ -222,8 +226,8 @@ fn keys_of_schema(node: &'static Json, prefix: &str, out: &mut BTreeMap<String, 
                 out.insert(path, child);
             } else if inner.get("properties").is_some() {
                 keys_of_schema(child, &format!("{path}."), out);
-            } else if path == "pipeline" {
-                keys_of_schema(&child["items"], "pipeline.", out);
+            } else if matches!(path.as_str(), "pipeline" | "pipeline.zone" | "pipeline.line") {
+                keys_of_schema(&child["items"], &format!("{path}."), out);
             } else {
                 out.insert(path, child);
             }

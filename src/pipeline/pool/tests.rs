@@ -92,6 +92,10 @@ fn who_may_share_is_in_the_configuration() {
         source: source.into(),
         preprocess: Default::default(),
         task: Default::default(),
+        track: Default::default(),
+        zones: Vec::new(),
+        lines: Vec::new(),
+        event: Default::default(),
         governor: leptond_governor::PipelineConfig { max_batch, ..Default::default() },
     };
     let camera = source::Config::Synthetic(SyntheticConfig::default());

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::pictures::Picture;
 use super::poison::Disconnects;
 use crate::publish::Timing;
 
@@ -73,7 +74,7 @@ impl State {
     }
 }
 
-/// An event, which must arrive.
+/// An event or a response, which must arrive.
 #[derive(Debug)]
 pub(super) struct Event {
     pub(super) topic: String,
@@ -81,6 +82,13 @@ pub(super) struct Event {
     pub(super) written: bool,
     /// Disconnects on this event alone.
     pub(super) disconnects: Disconnects,
+}
+
+impl Event {
+    /// An event that was never sent.
+    pub(super) fn new(topic: String, payload: Vec<u8>) -> Event {
+        Event { topic, payload, written: false, disconnects: Disconnects::default() }
+    }
 }
 
 /// A result that waits to be sent.
@@ -98,6 +106,7 @@ pub(super) enum Submitted {
     State { index: usize, version: u64, written: bool, acknowledged: bool },
     Event(Event),
     Result { timing: Option<Timing> },
+    Picture(Picture),
 }
 
 /// A QoS 1 packet written and not acknowledged yet.

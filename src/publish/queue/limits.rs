@@ -17,6 +17,12 @@ pub struct Limits {
     pub submitted: usize,
     /// State topics at most.
     pub states: usize,
+    /// Responses waiting at most; the oldest is dropped.
+    pub responses: usize,
+    /// Pictures waiting at most, one for each topic; the one that has waited longest is dropped.
+    pub pictures: usize,
+    /// Bytes of waiting pictures at most.
+    pub picture_bytes: usize,
     /// Age at which a waiting result is dropped, since its `frame_age_ms` would be wrong.
     pub result_age: Duration,
     /// Disconnects on a message alone in flight before it is given up. Messages go alone after two disconnects in a row.
@@ -32,6 +38,9 @@ impl Default for Limits {
             in_flight: 32,
             submitted: 8,
             states: 256,
+            responses: 64,
+            pictures: 64,
+            picture_bytes: 8 << 20,
             result_age: Duration::from_secs(5),
             tries: 3,
         }
