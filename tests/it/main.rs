@@ -43,5 +43,6 @@ mod stages;
 mod startup;
 mod synthetic;
 mod tflite;
+mod tracking;
 mod unreadable;
 mod vision;
