@@ -1,5 +1,7 @@
 //! Figures: everything that stands or moves in the street at one moment, as flat parts in metres.
 
+use std::f32::consts::{PI, TAU};
+
 use super::super::chance::Chance;
 use super::actor::{Actor, Kind, Pose};
 use super::camera::Camera;
@@ -153,7 +155,7 @@ fn cyclist(look: u64, pose: &Pose) -> (Parts, [f32; 2]) {
         parts.limb([from[0] * h, from[1]], [to[0] * h, to[1]], 0.05, frame);
     }
     parts.limb([0.52 * h, 0.34], [0.4 * h, 1.02], 0.05, frame);
-    parts.limb([-0.2 * h, 0.95], pedal(3.14), 0.13, legs);
+    parts.limb([-0.2 * h, 0.95], pedal(PI), 0.13, legs);
     parts.limb([-0.2 * h, 1.0], [0.12 * h, 1.42], 0.3, coat);
     parts.limb([0.1 * h, 1.4], [0.4 * h, 1.05], 0.09, shade(coat, 0.85));
     parts.ellipse([0.2 * h, 1.68], [0.1, 0.13], skin);
@@ -234,9 +236,9 @@ fn of_tree(tree: &Tree, time: f64, wind: f32) -> Figure {
     let t = time as f32;
     for _ in 0..11 {
         let leaf = shade([74, 112, 58], chance.within(0.75, 1.2));
-        let (angle, out) = (chance.within(0.0, 6.28), chance.within(0.2, 1.0));
+        let (angle, out) = (chance.within(0.0, TAU), chance.within(0.2, 1.0));
         let radius = tree.crown * chance.within(0.35, 0.55);
-        let (pace, phase) = (chance.within(1.1, 2.6), chance.within(0.0, 6.28));
+        let (pace, phase) = (chance.within(1.1, 2.6), chance.within(0.0, TAU));
         // Gusts come and go; every branch has a pace of its own.
         let gust = 0.6 + 0.4 * (t * 0.37 + tree.x).sin();
         let sway = wind * gust * 0.28 * (t * pace + phase).sin();

@@ -100,8 +100,8 @@ impl<'a> Block<'a> {
             0..9 => self.along(near, speed),
             9..13 => self.along(far, speed),
             13..16 => self.across(speed),
-            16..18 => self.from_the_door(speed),
-            _ => self.from_a_far_door(speed),
+            16..18 => self.through_the_door(speed),
+            _ => self.through_a_far_door(speed),
         };
         let after = self.moment();
         let company = self.chance.below(10);
@@ -162,7 +162,7 @@ impl<'a> Block<'a> {
     }
 
     /// Out of the door below the camera, or in.
-    fn from_the_door(&mut self, speed: f32) -> Way {
+    fn through_the_door(&mut self, speed: f32) -> Way {
         let z = self.chance.within(depth::NEAR_PAVEMENT[0], depth::NEAR_PAVEMENT[1]);
         let side = self.side();
         let (door, edge) = (self.layout.door, side * self.edge(z));
@@ -183,7 +183,7 @@ impl<'a> Block<'a> {
     }
 
     /// Out of a door on the far side, or in.
-    fn from_a_far_door(&mut self, speed: f32) -> Way {
+    fn through_a_far_door(&mut self, speed: f32) -> Way {
         let doors = &self.layout.far_doors;
         let door = doors.get(self.chance.below(doors.len() as u32) as usize).copied().unwrap_or(0.0);
         let z = self.chance.within(depth::FAR_PAVEMENT[0], depth::FAR_PAVEMENT[1]);

@@ -9,8 +9,10 @@ fn at(x: f32) -> [f32; 4] {
     [x, 0.0, x + 10.0, 10.0]
 }
 
-/// Frames of true objects and of what was given, each `(number, x)`.
-fn sums(frames: &[(&[(u64, f32)], &[(u64, f32)])]) -> Sums {
+/// Boxes as `(number, x)`: true ones, and what was given.
+type Frame<'a> = (&'a [(u64, f32)], &'a [(u64, f32)]);
+
+fn sums(frames: &[Frame<'_>]) -> Sums {
     let mut accumulator = Accumulator::default();
     for (truth, given) in frames {
         let truth: Vec<True> = truth.iter().map(|(id, x)| True { id: *id, bbox: at(*x), ignored: false }).collect();
@@ -26,7 +28,7 @@ fn near(a: f64, b: f64) {
 
 #[test]
 fn perfect_is_one() {
-    let frames: [(&[(u64, f32)], &[(u64, f32)]); 2] =
+    let frames: [Frame<'_>; 2] =
         [(&[(1, 0.0), (2, 50.0)], &[(7, 0.0), (8, 50.0)]), (&[(1, 5.0), (2, 45.0)], &[(8, 45.0), (7, 5.0)])];
     let sums = sums(&frames);
     near(sums.mota(), 1.0);
