@@ -47,5 +47,6 @@ mod startup;
 mod support;
 mod synthetic;
 mod tflite;
+mod tracking;
 mod unreadable;
 mod vision;
