@@ -65,6 +65,11 @@ impl Topics {
         format!("{}/request/#", self.root)
     }
 
+    /// A request with `verb`, for another client of the node.
+    pub fn request(&self, verb: &str) -> String {
+        format!("{}/request/{verb}", self.root)
+    }
+
     /// The verb of a request's topic: `governor/set` of `…/request/governor/set`; `None` for any other topic.
     pub fn verb<'a>(&self, topic: &'a str) -> Option<&'a str> {
         let rest = topic.strip_prefix(self.root.as_str())?.strip_prefix("/request")?;

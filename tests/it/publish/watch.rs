@@ -1,6 +1,7 @@
 //! `leptond watch`, the real binary.
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Command, Output, Stdio};
 
 use super::*;
 
@@ -36,6 +37,98 @@ fn it_prints_what_nodes_say() {
     let (stdout, stderr) = text(&watch(&["--count", "2", "--config"]).arg(&file).output().unwrap());
     assert!(stdout.contains("attic/state") && stdout.contains("online"), "{stdout} {stderr}");
     assert!(!stdout.contains('\x1b'), "no colour into a pipe");
+}
+
+/// `leptond watch` at a terminal of 100 by 30, made by script(1); `keys` are pressed once `until` is on the screen.
+fn at_a_terminal(args: &[&str], until: &str, keys: &[u8]) -> Option<(String, Option<i32>)> {
+    let command = format!("stty cols 100 rows 30; {} watch {}", env!("CARGO_BIN_EXE_leptond"), args.join(" "));
+    let child = Command::new("script")
+        .args(["-qefc", &command, "/dev/null"])
+        .env("TERM", "xterm-256color")
+        .env_remove("NO_COLOR")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = child else {
+        crate::common::skip("a_screen", "script is not installed (apt-get install bsdutils)");
+        return None;
+    };
+    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let (mut seen, mut part, mut pressed) = (Vec::new(), [0; 4096], false);
+    while let Ok(count @ 1..) = output.read(&mut part) {
+        seen.extend_from_slice(&part[..count]);
+        if !pressed && String::from_utf8_lossy(&seen).contains(until) {
+            input.write_all(keys).unwrap();
+            pressed = true;
+        }
+    }
+    assert!(pressed, "{until:?} is nowhere in {:?}", String::from_utf8_lossy(&seen));
+    Some((String::from_utf8_lossy(&seen).into_owned(), child.wait().unwrap().code()))
+}
+
+#[test]
+fn at_a_terminal_it_draws_a_screen_and_gives_the_terminal_back() {
+    let Some(broker) = Mosquitto::start("it_draws_a_screen") else { return };
+    let mqtt = Mqtt::start(&config(broker.port), "attic").unwrap();
+    let summary = r#"{"task":"detect","counts":{"person":2}}"#;
+    mqtt.publish(message(Class::State, "leptond/attic/door/state", summary));
+    assert!(mqtt.flush(soon()));
+    let port = broker.port.to_string();
+    for keys in [&b"q"[..], b"\x03"] {
+        let args = ["--host", "127.0.0.1", "--port", &port];
+        let Some((seen, code)) = at_a_terminal(&args, "person", keys) else { return };
+        assert_eq!(code, Some(0), "{seen:?}");
+        assert!(seen.contains("attic") && seen.contains("door"), "{seen:?}");
+        let (entered, left) = (seen.find("\x1b[?1049h"), seen.rfind("\x1b[?1049l"));
+        assert!(entered.is_some() && left > entered, "the other screen, and back: {seen:?}");
+        let shown = seen.rfind("\x1b[?25h");
+        assert!(shown > seen.rfind("\x1b[?25l"), "the cursor is back: {seen:?}");
+    }
+}
+
+#[test]
+fn a_request_by_a_key_is_answered_on_the_screen() {
+    let Some(broker) = Mosquitto::start("a_request_by_a_key") else { return };
+    let mqtt = Mqtt::start(&config(broker.port), "attic").unwrap();
+    let requests = mqtt.subscribe("leptond/attic/request/#", 4).unwrap();
+    mqtt.publish(message(Class::State, "leptond/attic/door/state", r#"{"task":"detect","counts":{"person":2}}"#));
+    assert!(mqtt.flush(soon()));
+    let answers = std::thread::spawn(move || {
+        let request = requests.recv_timeout(SOON).unwrap();
+        let asked: serde_json::Value = serde_json::from_slice(&request.payload).unwrap();
+        let answer = serde_json::json!({"status": "error", "error": "not today", "transaction": asked["transaction"]});
+        let topic = request.topic.replace("/request/", "/response/");
+        mqtt.publish(message(Class::Event, &topic, answer.to_string()));
+        assert!(mqtt.flush(soon()));
+        (request.topic, asked["pipeline"].clone(), request.retain)
+    });
+    let port = broker.port.to_string();
+    let args = ["--host", "127.0.0.1", "--port", &port, "--node", "attic", "--for", "4s"];
+    let Some((seen, _)) = at_a_terminal(&args, "person", b"p") else { return };
+    assert_eq!(answers.join().unwrap(), ("leptond/attic/request/pipeline/pause".into(), "door".into(), false));
+    // The terminal is sent only the cells that change: an "a" may be there already.
+    assert!(seen.contains("sked attic") && seen.contains("not today"), "{seen:?}");
+}
+
+#[test]
+fn lines_are_printed_for_changes_only_and_ctrl_c_ends_quietly() {
+    let Some(broker) = Mosquitto::start("lines_for_changes") else { return };
+    let port = broker.port.to_string();
+    let mqtt = Mqtt::start(&config(broker.port), "attic").unwrap();
+    let mut child = watch(&["--host", "127.0.0.1", "--port", &port, "--plain"]);
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.next().unwrap().contains("online"));
+    for label in ["cat", "cat", "cat", "dog"] {
+        let result = format!(r#"{{"task":"classify","label":"{label}","score":0.5}}"#);
+        mqtt.publish(message(Class::Result, "leptond/attic/door/result", result));
+    }
+    assert!(lines.next().unwrap().contains("cat"));
+    assert!(lines.next().unwrap().contains("dog"), "two results say what was said");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output).1), (Some(0), String::new()));
 }
 
 #[test]

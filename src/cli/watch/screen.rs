@@ -1,0 +1,92 @@
+//! The live screen: messages and keys in, a drawing at most ten times a second.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Context;
+use ratatui::crossterm::event::{self, Event};
+
+use super::feed::Feed;
+use super::keys::{Action, Ui};
+use super::settings::client_id;
+use super::signals::Asked;
+use super::terminal::Screen;
+use super::view::{Connection, Palette, Shown, draw};
+use super::watched::Watched;
+use crate::cli::Failure;
+use crate::frame::TopicFilter;
+use crate::publish::mqtt::Mqtt;
+use crate::publish::topics::Topics;
+use crate::publish::{Class, Config, Message, Publisher};
+use crate::telemetry::RecentLog;
+
+/// Time between two looks at messages and signals while no key is pressed.
+const LOOK: Duration = Duration::from_millis(100);
+/// Time between two drawings without a change: clock and ages go on.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Shows what `filters` give until a key, a signal or `deadline` ends it.
+pub fn run(
+    config: &Config,
+    filters: &[TopicFilter],
+    log: &RecentLog,
+    asked: &Asked,
+    deadline: Option<Instant>,
+) -> Result<(), Failure> {
+    let id = client_id();
+    let client = Mqtt::listen(config, &id).map_err(|e| Failure::Config(e.to_string()))?;
+    let feed = Feed::start(&client, filters, Watched::new(&config.prefix, &id)).context("watching")?;
+    let mut screen = Screen::take().context("the terminal cannot show a screen; --plain prints lines")?;
+    let mut ui = Ui::new(&id);
+    let palette = Palette { colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) };
+    let (mut drawn_at, mut drawn) = (None::<Instant>, None);
+    loop {
+        let now = Instant::now();
+        if asked.stops() || deadline.is_some_and(|deadline| now >= deadline) {
+            break;
+        }
+        let mut is_due = drawn_at.is_none_or(|at| now.saturating_duration_since(at) >= TICK);
+        if asked.suspends() {
+            screen.suspend().context("taking the terminal again")?;
+            is_due = true;
+        }
+        let stats = client.stats();
+        let connection = Connection {
+            broker: format!("{}:{}", config.host, config.port),
+            connected: stats.connected,
+            trouble: log.last(),
+            missed: stats.received_dropped,
+        };
+        if event::poll(if is_due { Duration::ZERO } else { LOOK }).context("reading keys")? {
+            is_due = true;
+            if let Event::Key(key) = event::read().context("reading keys")? {
+                let action = ui.key(key, &feed.watched(), connection.connected, now);
+                match action {
+                    Action::None => {}
+                    Action::Quit => break,
+                    Action::Suspend => screen.suspend().context("taking the terminal again")?,
+                    Action::Ask { node, verb, payload } => {
+                        let topics = Topics::new(&config.prefix, &node).map_err(|e| Failure::Config(e.to_string()))?;
+                        let topic = topics.request(verb);
+                        client.publish(Message { topic, payload: payload.into(), class: Class::Event, timing: None });
+                    }
+                }
+            }
+        }
+        let mut watched = feed.watched();
+        let answers = std::mem::take(&mut watched.responses);
+        ui.settle(&watched, answers, now);
+        let state = (watched.revision, connection.clone());
+        if is_due || drawn.as_ref() != Some(&state) {
+            let (ui, connection, time) = (&ui, &connection, SystemTime::now());
+            let result = screen.draw(|frame| {
+                draw(frame, &Shown { watched: &watched, ui, connection, palette, now, time });
+                // Before it is written: a terminal may stand still for long.
+                drop(watched);
+            });
+            result.context("drawing")?;
+            (drawn_at, drawn) = (Some(now), Some(state));
+        }
+    }
+    client.stop(Instant::now() + Duration::from_secs(1));
+    Ok(())
+}
