@@ -43,5 +43,6 @@ mod stages;
 mod startup;
 mod synthetic;
 mod tflite;
+mod topics;
 mod unreadable;
 mod vision;
