@@ -16,9 +16,9 @@ const MOST_BYTES: usize = 512;
 pub struct RecentLog(Arc<Mutex<VecDeque<String>>>);
 
 impl RecentLog {
-    /// The last line.
-    pub fn last(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).back().cloned()
+    /// The lines since the last call, oldest first.
+    pub fn take(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
 }
 
@@ -55,16 +55,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_line_is_at_hand_and_the_oldest_go() {
+    fn lines_are_taken_once_and_the_oldest_go() {
         let mut log = RecentLog::default();
-        assert_eq!(log.last(), None);
         for n in 0..100 {
             log.write_all(format!("line {n}\n").as_bytes()).unwrap();
         }
-        assert_eq!((log.last().as_deref(), log.0.lock().unwrap().len()), (Some("line 99"), KEPT));
+        let lines = log.take();
+        assert_eq!((lines.len(), lines.last().map(String::as_str)), (KEPT, Some("line 99")));
+        assert_eq!(log.take(), Vec::<String>::new());
         log.write_all("\u{1b}[2J a\nb".as_bytes()).unwrap();
-        assert_eq!(log.last().as_deref(), Some(" [2J a b"));
         log.write_all(&[b'x'; 5000]).unwrap();
-        assert_eq!(log.last().map(|line| line.len()), Some(MOST_BYTES));
+        assert_eq!(log.take(), [" [2J a b".to_owned(), "x".repeat(MOST_BYTES)]);
     }
 }

@@ -6,6 +6,7 @@ use anyhow::Context;
 use ratatui::crossterm::event::{self, Event};
 
 use super::feed::Feed;
+use super::journal::Tone;
 use super::keys::{Action, Ui};
 use super::settings::client_id;
 use super::signals::Asked;
@@ -39,6 +40,7 @@ pub fn run(
     let mut ui = Ui::new(&id);
     let palette = Palette { colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) };
     let (mut drawn_at, mut drawn) = (None::<Instant>, None);
+    let (mut connects, mut trouble) = (0, None);
     loop {
         let now = Instant::now();
         if asked.stops() || deadline.is_some_and(|deadline| now >= deadline) {
@@ -50,10 +52,17 @@ pub fn run(
             is_due = true;
         }
         let stats = client.stats();
+        if stats.connects > connects {
+            (connects, trouble) = (stats.connects, None);
+        }
+        if let Some(line) = log.take().pop() {
+            ui.say(Tone::Bad, line.clone(), now);
+            trouble = Some(line);
+        }
         let connection = Connection {
             broker: format!("{}:{}", config.host, config.port),
             connected: stats.connected,
-            trouble: log.last(),
+            trouble: trouble.clone(),
             missed: stats.received_dropped,
         };
         if event::poll(if is_due { Duration::ZERO } else { LOOK }).context("reading keys")? {

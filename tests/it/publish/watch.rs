@@ -110,6 +110,38 @@ fn a_request_by_a_key_is_answered_on_the_screen() {
     assert!(seen.contains("sked attic") && seen.contains("not today"), "{seen:?}");
 }
 
+/// A broker that lets everybody in and refuses every subscription.
+fn refusing() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            while let Some((first, body)) = scripted::read(&mut stream) {
+                let answer = match first >> 4 {
+                    1 => scripted::packet(0x20, &[0, 0]),
+                    8 => scripted::packet(0x90, &[body[0], body[1], 0x80]),
+                    12 => scripted::packet(0xd0, &[]),
+                    _ => continue,
+                };
+                stream.write_all(&answer).unwrap();
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn a_refused_subscription_is_told() {
+    let port = refusing().to_string();
+    let args = ["--host", "127.0.0.1", "--port", &port];
+    if let Some((_, code)) = at_a_terminal(&args, "refused", b"q") {
+        assert_eq!(code, Some(0));
+    }
+    let output = watch(&args).args(["--plain", "--for", "1s"]).output().unwrap();
+    let (_, stderr) = text(&output);
+    assert!(stderr.contains("the subscription to leptond/+/# is refused"), "{stderr}");
+}
+
 #[test]
 fn lines_are_printed_for_changes_only_and_ctrl_c_ends_quietly() {
     let Some(broker) = Mosquitto::start("lines_for_changes") else { return };

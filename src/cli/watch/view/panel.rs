@@ -55,15 +55,31 @@ pub fn lines(shown: &Shown<'_>, width: usize, height: usize) -> Vec<Line<'static
 fn nobody(shown: &Shown<'_>, width: usize) -> Vec<Line<'static>> {
     let palette = shown.palette;
     let broker = &shown.connection.broker;
+    let trouble = shown.connection.trouble.clone();
     let words = if shown.connection.connected {
-        ["No node has been heard of yet.", "Does leptond run, and publish to this broker?", "leptond doctor finds out."]
-            .map(String::from)
+        let silence = "Does leptond run, and publish to this broker? leptond doctor finds out.".into();
+        ["No node has been heard of yet.".into(), trouble.unwrap_or(silence)]
     } else {
-        let trouble = shown.connection.trouble.clone().unwrap_or_else(|| "no connection yet".into());
-        [format!("The broker {broker} is away."), trouble, "Trying again.".into()]
+        [format!("The broker {broker} is away."), trouble.unwrap_or_else(|| "no connection yet".into())]
     };
-    let lines = words.into_iter().map(|text| Line::raw(fit(&format!(" {text}"), width)));
+    // A sentence may be longer than a line.
+    let lines = words.iter().flat_map(|text| wrapped(text, width.saturating_sub(1)));
+    let lines = lines.map(|text| Line::raw(format!(" {text}")));
     std::iter::once(title(palette, "nobody here", width)).chain(lines).collect()
+}
+
+/// A text in lines of at most `width` columns, broken between words.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace().map(|word| fit(word, width)) {
+        let last = lines.last_mut().filter(|last| last.is_empty() || columns(last) + 1 + columns(&word) <= width);
+        match last {
+            Some(last) if last.is_empty() => *last = word,
+            Some(last) => *last += &format!(" {word}"),
+            None => lines.push(word),
+        }
+    }
+    lines
 }
 
 fn node_lines(shown: &Shown<'_>, name: &NodeName, node: &Node, width: usize) -> Vec<Ranked> {

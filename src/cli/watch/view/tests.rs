@@ -215,6 +215,9 @@ fn nobody_and_a_broker_that_is_away() {
     let mut scene = Scene::new();
     scene.check("nobody", 80, 24);
     scene.check("nobody", 40, 12);
+    scene.connection.trouble =
+        Some("MQTT broker homeassistant.local:1883: the subscription to leptond/+/health is refused".into());
+    scene.check("refused", 80, 24);
     let mut away = street();
     for scene in [&mut scene, &mut away] {
         scene.connection.connected = false;
