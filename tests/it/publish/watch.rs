@@ -1,7 +1,9 @@
 //! `leptond watch`, the real binary.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Command, Output, Stdio};
+use std::process::{ChildStdin, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::*;
 
@@ -41,7 +43,16 @@ fn it_prints_what_nodes_say() {
 
 /// `leptond watch` at a terminal of 100 by 30, made by script(1); `keys` are pressed once `until` is on the screen.
 fn at_a_terminal(args: &[&str], until: &str, keys: &[u8]) -> Option<(String, Option<i32>)> {
-    let command = format!("stty cols 100 rows 30; {} watch {}", env!("CARGO_BIN_EXE_leptond"), args.join(" "));
+    run_at_a_terminal(args, until, |_, input| input.write_all(keys).unwrap())
+}
+
+/// As [`at_a_terminal`], with anything done then to the process and its keyboard.
+fn run_at_a_terminal(
+    args: &[&str],
+    until: &str,
+    act: impl FnOnce(Pid, &mut ChildStdin),
+) -> Option<(String, Option<i32>)> {
+    let command = format!("stty cols 100 rows 30; exec {} watch {}", env!("CARGO_BIN_EXE_leptond"), args.join(" "));
     let child = Command::new("script")
         .args(["-qefc", &command, "/dev/null"])
         .env("TERM", "xterm-256color")
@@ -54,15 +65,18 @@ fn at_a_terminal(args: &[&str], until: &str, keys: &[u8]) -> Option<(String, Opt
         return None;
     };
     let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    let (mut seen, mut part, mut pressed) = (Vec::new(), [0; 4096], false);
+    let (mut seen, mut part, mut act) = (Vec::new(), [0; 4096], Some(act));
     while let Ok(count @ 1..) = output.read(&mut part) {
         seen.extend_from_slice(&part[..count]);
-        if !pressed && String::from_utf8_lossy(&seen).contains(until) {
-            input.write_all(keys).unwrap();
-            pressed = true;
+        if String::from_utf8_lossy(&seen).contains(until)
+            && let Some(act) = act.take()
+        {
+            let children = format!("/proc/{0}/task/{0}/children", child.id());
+            let watcher = std::fs::read_to_string(children).unwrap().trim().parse().unwrap();
+            act(Pid::from_raw(watcher).unwrap(), &mut input);
         }
     }
-    assert!(pressed, "{until:?} is nowhere in {:?}", String::from_utf8_lossy(&seen));
+    assert!(act.is_none(), "{until:?} is nowhere in {:?}", String::from_utf8_lossy(&seen));
     Some((String::from_utf8_lossy(&seen).into_owned(), child.wait().unwrap().code()))
 }
 
@@ -83,6 +97,19 @@ fn at_a_terminal_it_draws_a_screen_and_gives_the_terminal_back() {
         assert!(entered.is_some() && left > entered, "the other screen, and back: {seen:?}");
         let shown = seen.rfind("\x1b[?25h");
         assert!(shown > seen.rfind("\x1b[?25l"), "the cursor is back: {seen:?}");
+    }
+}
+
+#[test]
+fn a_signal_ends_it_and_gives_the_terminal_back() {
+    let Some(broker) = Mosquitto::start("a_signal_ends_it") else { return };
+    let port = broker.port.to_string();
+    for signal in [Signal::TERM, Signal::INT] {
+        let end = |pid, _: &mut ChildStdin| kill_process(pid, signal).unwrap();
+        let args = ["--host", "127.0.0.1", "--port", &port];
+        let Some((seen, code)) = run_at_a_terminal(&args, "heard of", end) else { return };
+        assert_eq!(code, Some(0), "{signal:?}: {seen:?}");
+        assert!(seen.trim_end().ends_with("\x1b[?25h") && seen.contains("\x1b[?1049l"), "{signal:?}: {seen:?}");
     }
 }
 
@@ -157,8 +184,7 @@ fn lines_are_printed_for_changes_only_and_ctrl_c_ends_quietly() {
     }
     assert!(lines.next().unwrap().contains("cat"));
     assert!(lines.next().unwrap().contains("dog"), "two results say what was said");
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), text(&output).1), (Some(0), String::new()));
 }
