@@ -165,7 +165,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
-    use crate::frame::{EventKind, Outcome, Stamp, Timing};
+    use crate::frame::{Outcome, Stamp, Timing};
     use crate::publish::payload::{self, InferenceResult, PipelineState};
     use crate::publish::testing::sample_status;
 

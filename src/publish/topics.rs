@@ -60,14 +60,14 @@ impl Topics {
         format!("{}/{pipeline}/state", self.root)
     }
 
+    /// A request with `verb`.
+    pub fn request(&self, verb: &str) -> String {
+        format!("{}/request/{verb}", self.root)
+    }
+
     /// Every request to this node, as a filter.
     pub fn requests(&self) -> String {
         format!("{}/request/#", self.root)
-    }
-
-    /// A request with `verb`, for another client of the node.
-    pub fn request(&self, verb: &str) -> String {
-        format!("{}/request/{verb}", self.root)
     }
 
     /// The verb of a request's topic: `governor/set` of `…/request/governor/set`; `None` for any other topic.

@@ -72,8 +72,8 @@ impl Node {
 /// Figures of `health`.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub struct Vitals {
-    /// Time since the start.
-    pub uptime_s: u64,
+    /// Start of leptond.
+    pub started: Option<Instant>,
     /// Resident memory.
     pub rss_bytes: u64,
     /// Of the whole machine.

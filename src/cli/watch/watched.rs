@@ -1,7 +1,7 @@
 //! Everything that is known of the watched nodes, made of their messages. Pure, and bounded whatever they send.
 
 use std::collections::BTreeMap;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::journal::{Entry, Journal, Tone};
 use super::messages::{Event, Info, Message, PipelineMessage, Response, Unread, read};
@@ -156,7 +156,8 @@ fn vitals(node: &mut Node, health: &Health, now: Instant, told: &mut Told<'_>) {
         node.temperature.push(celsius.into(), now);
     }
     let (queued, dropped) = (mqtt.queued, mqtt.dropped);
-    node.vitals = Some(Vitals { uptime_s, rss_bytes, cpu_percent, soc_celsius, throttled, queued, dropped });
+    let started = now.checked_sub(Duration::from_secs(uptime_s));
+    node.vitals = Some(Vitals { started, rss_bytes, cpu_percent, soc_celsius, throttled, queued, dropped });
     node.mode = clean(&health.governor.mode, LABEL);
     node.standing = clean(&health.governor.state, LABEL);
     for (name, figures) in &health.pipelines {

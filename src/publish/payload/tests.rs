@@ -2,9 +2,7 @@ use std::time::UNIX_EPOCH;
 
 use super::*;
 use crate::frame::status::{self, Fault, Source};
-use crate::frame::{
-    Detection, EventKind, LastGood, PipelineName, Quality, Reading, RegionRead, Scored, SourceName, Unreadable,
-};
+use crate::frame::{Detection, LastGood, PipelineName, Quality, Reading, RegionRead, Scored, SourceName, Unreadable};
 use crate::publish::testing::sample_status;
 
 /// Compares text, so that the order of keys and the absence of others are checked too.

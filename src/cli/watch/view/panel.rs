@@ -93,7 +93,12 @@ fn node_lines(shown: &Shown<'_>, name: &NodeName, node: &Node, width: usize) -> 
     let mut lines = vec![(1, title(palette, &format!("{name}  {state}"), width))];
     let vitals = node.vitals.unwrap_or_default();
     let version = if node.version.is_empty() { String::new() } else { format!("leptond {}", node.version) };
-    let up = if node.vitals.is_some() { format!("up {}", span(vitals.uptime_s)) } else { String::new() };
+    let up = match vitals.started {
+        Some(started) if node.online != Some(false) => {
+            format!("up {}", span(shown.now.saturating_duration_since(started).as_secs()))
+        }
+        _ => String::new(),
+    };
     let parts: Vec<&str> = [&*node.board, &*version, &*up].into_iter().filter(|part| !part.is_empty()).collect();
     if !parts.is_empty() {
         lines.push((6, Line::from(palette.dim(fit(&format!(" {}", parts.join("  ")), width)))));
