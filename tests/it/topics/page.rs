@@ -49,7 +49,7 @@ impl Example {
 impl Page {
     pub fn read() -> Page {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/mqtt.md");
-        Page::of(&without_comments(&std::fs::read_to_string(path).unwrap()))
+        Page::of(&without_comments(&without_pending(&std::fs::read_to_string(path).unwrap())))
     }
 
     pub fn examples(&self) -> impl Iterator<Item = &Example> {
@@ -87,6 +87,18 @@ impl Page {
         }
         page
     }
+}
+
+/// The page without the parts between `<!-- with NAME -->` and `<!-- end with -->`: they are of code that is still to come.
+pub fn without_pending(text: &str) -> String {
+    let mut pending = false;
+    let is_kept = |line: &&str| {
+        pending |= line.starts_with("<!-- with ");
+        let kept = !pending;
+        pending &= *line != "<!-- end with -->";
+        kept
+    };
+    text.lines().filter(is_kept).collect::<Vec<_>>().join("\n")
 }
 
 fn without_comments(text: &str) -> String {
