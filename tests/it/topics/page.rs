@@ -40,6 +40,11 @@ impl Example {
         self.verb().is_some()
     }
 
+    /// It is a request or an answer of its own form, which a daemon is asked for.
+    pub fn is_asked(&self) -> bool {
+        self.is_request() || self.name.starts_with("response ")
+    }
+
     /// The verb of a request.
     pub fn verb(&self) -> Option<&str> {
         self.name.strip_prefix("request ")
