@@ -129,7 +129,7 @@ fn key_of(path: &str) -> Option<&'static str> {
 }
 
 /// Objects that are told elsewhere.
-const OPAQUE: [&str; 1] = ["config_schema"];
+const OPAQUE: [&str; 2] = ["config_schema", "values"];
 
 /// Paths of the values in `value`: `a.b`, `list[].a`, `map.<key>`.
 pub fn leaves(value: &Value) -> BTreeSet<String> {
