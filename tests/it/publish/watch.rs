@@ -145,6 +145,8 @@ fn refusing() -> u16 {
         for mut stream in listener.incoming().map_while(Result::ok) {
             while let Some((first, body)) = scripted::read(&mut stream) {
                 let answer = match first >> 4 {
+                    // A client of MQTT 5 is told to come with 3.1.1.
+                    1 if body.get(6) == Some(&5) => scripted::packet(0x20, &[0, 0x84, 0]),
                     1 => scripted::packet(0x20, &[0, 0]),
                     8 => scripted::packet(0x90, &[body[0], body[1], 0x80]),
                     12 => scripted::packet(0xd0, &[]),
