@@ -34,7 +34,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let filters = settings::filters(&args, &mqtt)?;
     let is_screen = !args.wants_lines() && is_terminal();
     let deadline = args.for_time.map(|time| Instant::now() + time);
-    let asked = signals::catch(is_screen).context("catching signals")?;
+    let asked = signals::catch(is_screen, terminal::abandon).context("catching signals")?;
     let level = telemetry::Config { level: "warn".into(), ..telemetry::Config::default() };
     if is_screen {
         // Lines on standard error would be written across the screen.

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use ratatui::crossterm::event::{self, Event};
+use ratatui::crossterm::terminal::size;
 
 use super::feed::Feed;
 use super::journal::Tone;
 use super::keys::{Action, Ui};
 use super::settings::client_id;
 use super::signals::Asked;
-use super::terminal::Screen;
+use super::terminal::{Keys, Screen};
 use super::view::{Connection, Palette, Shown, draw};
 use super::watched::Watched;
 use crate::cli::Failure;
@@ -41,7 +42,8 @@ pub fn run(
     let palette = Palette { colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) };
     let (mut drawn_at, mut drawn) = (None::<Instant>, None);
     let (mut connects, mut trouble) = (0, None);
-    loop {
+    let mut drawn_size = (0, 0);
+    'shown: loop {
         let now = Instant::now();
         if asked.stops() || deadline.is_some_and(|deadline| now >= deadline) {
             break;
@@ -51,6 +53,30 @@ pub fn run(
             screen.suspend().context("taking the terminal again")?;
             is_due = true;
         }
+        let keys = screen.wait(if is_due { Duration::ZERO } else { LOOK }).context("reading keys")?;
+        if keys == Keys::Gone {
+            break;
+        }
+        let now_size = size().unwrap_or_default();
+        is_due |= keys == Keys::Some || now_size != drawn_size;
+        drawn_size = now_size;
+        // Each of those that came at once: what is read already makes nothing readable.
+        while keys == Keys::Some && event::poll(Duration::ZERO).context("reading keys")? {
+            let Event::Key(key) = event::read().context("reading keys")? else { continue };
+            let action = ui.key(key, &feed.watched(), client.stats().connected, now);
+            match action {
+                Action::None => {}
+                Action::Quit => break 'shown,
+                Action::Suspend => screen.suspend().context("taking the terminal again")?,
+                Action::Ask { node, verb, payload } => {
+                    let topics = Topics::new(&config.prefix, &node).map_err(|e| Failure::Config(e.to_string()))?;
+                    let topic = topics.request(verb);
+                    client.publish(Message { topic, payload: payload.into(), class: Class::Event, timing: None });
+                }
+            }
+        }
+        let mut watched = feed.watched();
+        // Not before the messages: what came over a connection is never shown beside the word that there is none.
         let stats = client.stats();
         if stats.connects > connects {
             (connects, trouble) = (stats.connects, None);
@@ -65,23 +91,6 @@ pub fn run(
             trouble: trouble.clone(),
             missed: stats.received_dropped,
         };
-        if event::poll(if is_due { Duration::ZERO } else { LOOK }).context("reading keys")? {
-            is_due = true;
-            if let Event::Key(key) = event::read().context("reading keys")? {
-                let action = ui.key(key, &feed.watched(), connection.connected, now);
-                match action {
-                    Action::None => {}
-                    Action::Quit => break,
-                    Action::Suspend => screen.suspend().context("taking the terminal again")?,
-                    Action::Ask { node, verb, payload } => {
-                        let topics = Topics::new(&config.prefix, &node).map_err(|e| Failure::Config(e.to_string()))?;
-                        let topic = topics.request(verb);
-                        client.publish(Message { topic, payload: payload.into(), class: Class::Event, timing: None });
-                    }
-                }
-            }
-        }
-        let mut watched = feed.watched();
         let answers = std::mem::take(&mut watched.responses);
         ui.settle(&watched, answers, now);
         let state = (watched.revision, connection.clone());

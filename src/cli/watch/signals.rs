@@ -3,9 +3,13 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// Time that the loop has for its end. It may be in a write to a terminal or a pipe that takes no more.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Wishes of signals.
 #[derive(Debug, Default)]
@@ -26,12 +30,13 @@ impl Asked {
     }
 }
 
-/// From now on SIGINT, SIGTERM and SIGHUP set a flag; so does SIGTSTP with `screen`, where the terminal has to be restored first.
+/// From now on SIGINT, SIGTERM and SIGHUP set a flag, and end the process where that does not: after `abandon`, which must not
+/// wait. SIGTSTP sets a flag with `screen`, where the terminal has to be given back first.
 ///
 /// # Errors
 /// The system's, where it gives no thread or no descriptor.
-pub fn catch(screen: bool) -> io::Result<Arc<Asked>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+pub fn catch(screen: bool, abandon: impl FnOnce() + Send + 'static) -> io::Result<Arc<Asked>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let asked = Arc::new(Asked::default());
     let seen = asked.clone();
     let guard = runtime.enter();
@@ -49,12 +54,16 @@ pub fn catch(screen: bool) -> io::Result<Arc<Asked>> {
                 }
             };
             tokio::select! {
-                _ = interrupt.recv() => seen.stop.store(true, Relaxed),
-                _ = terminate.recv() => seen.stop.store(true, Relaxed),
-                _ = hangup.recv() => seen.stop.store(true, Relaxed),
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+                _ = hangup.recv() => break,
                 _ = suspended => seen.suspend.store(true, Relaxed),
             }
         }
+        seen.stop.store(true, Relaxed);
+        tokio::time::sleep(GRACE).await;
+        abandon();
+        std::process::exit(0);
     };
     std::thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(watch))?;
     Ok(asked)

@@ -41,18 +41,75 @@ fn it_prints_what_nodes_say() {
     assert!(!stdout.contains('\x1b'), "no colour into a pipe");
 }
 
-/// `leptond watch` at a terminal of 100 by 30, made by script(1); `keys` are pressed once `until` is on the screen.
-fn at_a_terminal(args: &[&str], until: &str, keys: &[u8]) -> Option<(String, Option<i32>)> {
-    run_at_a_terminal(args, until, |_, input| input.write_all(keys).unwrap())
+/// A terminal of 100 by 30 as far as `leptond watch` uses one: cells, and a cursor that can be put anywhere.
+struct Screen {
+    cells: Vec<Vec<char>>,
+    /// Row and column.
+    at: (usize, usize),
 }
 
-/// As [`at_a_terminal`], with anything done then to the process and its keyboard.
+impl Screen {
+    fn after(output: &str) -> Screen {
+        let mut screen = Screen { cells: vec![vec![' '; 100]; 30], at: (0, 0) };
+        let mut chars = output.chars();
+        while let Some(c) = chars.next() {
+            if c == '\u{1b}' {
+                // A command: `[`, its numbers, a letter.
+                let command: String = chars.by_ref().skip(1).take_while_inclusive(|c| !c.is_ascii_alphabetic());
+                if let Some(place) = command.strip_suffix('H') {
+                    let mut numbers = place.split(';').map(|number| number.parse().unwrap_or(1));
+                    let mut next = || numbers.next().unwrap_or(1_usize) - 1;
+                    screen.at = (next(), next());
+                }
+            } else if let Some(cell) = screen.cells.get_mut(screen.at.0).and_then(|row| row.get_mut(screen.at.1)) {
+                *cell = c;
+                screen.at.1 += 1;
+            }
+        }
+        screen
+    }
+
+    fn text(&self) -> String {
+        self.cells.iter().map(|row| row.iter().collect::<String>() + "\n").collect()
+    }
+}
+
+/// Characters up to and with the first that is not `wanted`.
+trait TakeWhileInclusive: Iterator<Item = char> + Sized {
+    fn take_while_inclusive(mut self, wanted: impl Fn(char) -> bool) -> String {
+        let mut taken = String::new();
+        for c in self.by_ref() {
+            taken.push(c);
+            if !wanted(c) {
+                break;
+            }
+        }
+        taken
+    }
+}
+
+impl<I: Iterator<Item = char>> TakeWhileInclusive for I {}
+
+/// Everything that was written to a terminal, and every text that was on it, one screen after another.
+struct Seen {
+    output: String,
+    screens: String,
+}
+
+/// `leptond watch` at a terminal of 100 by 30, made by script(1); `keys` are pressed once `until` is on the screen.
+fn at_a_terminal(args: &[&str], until: &str, keys: &[u8]) -> Option<(Seen, Option<i32>)> {
+    run_at_a_terminal(args, until, |_, input| input.as_mut().unwrap().write_all(keys).unwrap())
+}
+
+/// As [`at_a_terminal`], with anything done then to the process and its keyboard. It ends by itself after 20 s.
 fn run_at_a_terminal(
     args: &[&str],
     until: &str,
-    act: impl FnOnce(Pid, &mut ChildStdin),
-) -> Option<(String, Option<i32>)> {
-    let command = format!("stty cols 100 rows 30; exec {} watch {}", env!("CARGO_BIN_EXE_leptond"), args.join(" "));
+    act: impl FnOnce(Pid, &mut Option<ChildStdin>),
+) -> Option<(Seen, Option<i32>)> {
+    let limit = if args.contains(&"--for") { "" } else { "--for 20s" };
+    let program = env!("CARGO_BIN_EXE_leptond");
+    let command = format!("stty cols 100 rows 30; exec {program} watch {} {limit}", args.join(" "));
     let child = Command::new("script")
         .args(["-qefc", &command, "/dev/null"])
         .env("TERM", "xterm-256color")
@@ -64,20 +121,24 @@ fn run_at_a_terminal(
         crate::common::skip("a_screen", "script is not installed (apt-get install bsdutils)");
         return None;
     };
-    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    let (mut seen, mut part, mut act) = (Vec::new(), [0; 4096], Some(act));
+    let (mut input, mut output) = (child.stdin.take(), child.stdout.take().unwrap());
+    let (mut bytes, mut part, mut act) = (Vec::new(), [0; 4096], Some(act));
+    let mut screens = String::new();
     while let Ok(count @ 1..) = output.read(&mut part) {
-        seen.extend_from_slice(&part[..count]);
-        if String::from_utf8_lossy(&seen).contains(until)
+        bytes.extend_from_slice(&part[..count]);
+        let screen = Screen::after(&String::from_utf8_lossy(&bytes)).text();
+        if screen.contains(until)
             && let Some(act) = act.take()
         {
             let children = format!("/proc/{0}/task/{0}/children", child.id());
             let watcher = std::fs::read_to_string(children).unwrap().trim().parse().unwrap();
             act(Pid::from_raw(watcher).unwrap(), &mut input);
         }
+        screens.push_str(&screen);
     }
-    assert!(act.is_none(), "{until:?} is nowhere in {:?}", String::from_utf8_lossy(&seen));
-    Some((String::from_utf8_lossy(&seen).into_owned(), child.wait().unwrap().code()))
+    let output = String::from_utf8_lossy(&bytes).into_owned();
+    assert!(act.is_none(), "{until:?} is nowhere in\n{screens}");
+    Some((Seen { output, screens }, child.wait().unwrap().code()))
 }
 
 #[test]
@@ -88,15 +149,19 @@ fn at_a_terminal_it_draws_a_screen_and_gives_the_terminal_back() {
     mqtt.publish(message(Class::State, "leptond/attic/door/state", summary));
     assert!(mqtt.flush(soon()));
     let port = broker.port.to_string();
-    for keys in [&b"q"[..], b"\x03"] {
+    // Also several keys at once: help, away with it, quit.
+    for keys in [&b"q"[..], b"\x03", b"?xq"] {
         let args = ["--host", "127.0.0.1", "--port", &port];
         let Some((seen, code)) = at_a_terminal(&args, "person", keys) else { return };
-        assert_eq!(code, Some(0), "{seen:?}");
-        assert!(seen.contains("attic") && seen.contains("door"), "{seen:?}");
-        let (entered, left) = (seen.find("\x1b[?1049h"), seen.rfind("\x1b[?1049l"));
-        assert!(entered.is_some() && left > entered, "the other screen, and back: {seen:?}");
-        let shown = seen.rfind("\x1b[?25h");
-        assert!(shown > seen.rfind("\x1b[?25l"), "the cursor is back: {seen:?}");
+        let Seen { output, screens } = seen;
+        assert_eq!(code, Some(0), "{output:?}");
+        for words in ["attic", "door", "connected", "1 node"] {
+            assert!(screens.contains(words), "no {words}:\n{screens}");
+        }
+        let (entered, left) = (output.find("\x1b[?1049h"), output.rfind("\x1b[?1049l"));
+        assert!(entered.is_some() && left > entered, "the other screen, and back: {output:?}");
+        let shown = output.rfind("\x1b[?25h");
+        assert!(shown > output.rfind("\x1b[?25l"), "the cursor is back: {output:?}");
     }
 }
 
@@ -105,12 +170,45 @@ fn a_signal_ends_it_and_gives_the_terminal_back() {
     let Some(broker) = Mosquitto::start("a_signal_ends_it") else { return };
     let port = broker.port.to_string();
     for signal in [Signal::TERM, Signal::INT] {
-        let end = |pid, _: &mut ChildStdin| kill_process(pid, signal).unwrap();
+        let end = |pid, _: &mut _| kill_process(pid, signal).unwrap();
         let args = ["--host", "127.0.0.1", "--port", &port];
         let Some((seen, code)) = run_at_a_terminal(&args, "heard of", end) else { return };
-        assert_eq!(code, Some(0), "{signal:?}: {seen:?}");
-        assert!(seen.trim_end().ends_with("\x1b[?25h") && seen.contains("\x1b[?1049l"), "{signal:?}: {seen:?}");
+        let output = seen.output;
+        assert_eq!(code, Some(0), "{signal:?}: {output:?}");
+        assert!(output.trim_end().ends_with("\x1b[?25h") && output.contains("\x1b[?1049l"), "{signal:?}: {output:?}");
     }
+}
+
+/// The terminal goes away: the program ends, and does not read its end for ever.
+#[test]
+fn it_ends_with_its_terminal() {
+    let Some(broker) = Mosquitto::start("it_ends_with_its_terminal") else { return };
+    let port = broker.port.to_string();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pid");
+    let (program, file_name) = (env!("CARGO_BIN_EXE_leptond"), file.display());
+    let script = format!(
+        "stty cols 100 rows 30; echo $$ > {file_name}; exec {program} watch --host 127.0.0.1 --port {port} --for 60s"
+    );
+    let child = Command::new("script")
+        .args(["-qefc", &script, "/dev/null"])
+        .env("TERM", "xterm-256color")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = child else { return };
+    let mut output = child.stdout.take().unwrap();
+    let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
+    while !Screen::after(&String::from_utf8_lossy(&bytes)).text().contains("heard of") {
+        let count = output.read(&mut part).unwrap();
+        assert!(count > 0, "{:?}", String::from_utf8_lossy(&bytes));
+        bytes.extend_from_slice(&part[..count]);
+    }
+    let pid: u32 = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let is_there = || std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+    mosquitto::wait_until("it ends", || !is_there());
 }
 
 #[test]
@@ -133,8 +231,8 @@ fn a_request_by_a_key_is_answered_on_the_screen() {
     let args = ["--host", "127.0.0.1", "--port", &port, "--node", "attic", "--for", "4s"];
     let Some((seen, _)) = at_a_terminal(&args, "person", b"p") else { return };
     assert_eq!(answers.join().unwrap(), ("leptond/attic/request/pipeline/pause".into(), "door".into(), false));
-    // The terminal is sent only the cells that change: an "a" may be there already.
-    assert!(seen.contains("sked attic") && seen.contains("not today"), "{seen:?}");
+    let screens = seen.screens;
+    assert!(screens.contains("pause door: asked attic") && screens.contains("pause door: not today"), "{screens}");
 }
 
 /// A broker that lets everybody in and refuses every subscription.
