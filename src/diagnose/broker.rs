@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::credentials::{KEPT, Kept, as_the_service};
 use crate::publish;
 use crate::publish::mqtt::attempt::{Attempt, attempt};
+use crate::publish::requests::{Effect, Requests, Verb};
 use crate::runtime::status::Status;
 
 /// Longest time of the whole test.
@@ -31,6 +32,8 @@ pub struct Facts {
     pub tls: bool,
     /// State of the connection, as the daemon that runs here tells it.
     pub connected: Option<bool>,
+    /// The requests that everyone may make who may publish there, but for those that change nothing.
+    pub requests: Vec<&'static str>,
     /// Result of the attempt.
     pub outcome: Outcome,
 }
@@ -76,8 +79,15 @@ pub fn gather(machine: &Machine, config: &Config, of_service: bool, status: Opti
         username: mqtt.username,
         tls: mqtt.tls.is_some(),
         connected: status.and_then(|s| s.connected),
+        requests: changing(&config.mqtt.requests),
         outcome,
     }
+}
+
+/// Names of the permitted requests that change something.
+fn changing(requests: &Requests) -> Vec<&'static str> {
+    let changes = |verb: &Verb| verb.entry().effect != Effect::Read;
+    requests.permitted().into_iter().filter(changes).map(Verb::name).collect()
 }
 
 fn try_it(mqtt: &mut publish::Config, node: &str, of_service: bool) -> Outcome {
@@ -154,6 +164,7 @@ mod tests {
                 username: String::new(),
                 tls: false,
                 connected,
+                requests: Vec::new(),
                 outcome,
             };
             let findings = judge(facts, told);

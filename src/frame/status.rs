@@ -217,6 +217,53 @@ pub struct Publisher {
     pub acknowledged: u64,
     /// Messages given up.
     pub dropped: u64,
+    /// Events that are kept on disk, where they are.
+    pub outbox: Option<Outbox>,
+}
+
+/// Events that the broker has not acknowledged, in memory and on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Outbox {
+    /// Events in memory only.
+    pub events_in_memory: u64,
+    /// Events on disk.
+    pub events_on_disk: u64,
+    /// Size of the files on disk.
+    pub bytes_on_disk: u64,
+    /// Bytes written to disk since midnight UTC.
+    pub written_bytes_today: u64,
+    /// Age of an unacknowledged event at which events are written to disk: what a power cut may cost.
+    pub commit_interval_s: u64,
+    /// Events of earlier runs that were found on disk.
+    pub recovered: u64,
+    /// Events given up because they were too old, or the disk space was used up.
+    pub expired: u64,
+    /// Events lost because the memory was full, or the disk failed.
+    pub lost: u64,
+    /// Reason for which nothing is written to disk, where nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<OutboxFault>,
+}
+
+/// Reason for which events are not written to disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutboxFault {
+    /// No space is left.
+    Full,
+    /// The file system is read-only.
+    ReadOnly,
+    /// No permission.
+    Denied,
+    /// Another process uses the directory.
+    Locked,
+    /// The disk does not answer.
+    Slow,
+    /// As much was written today as may be in a day.
+    BudgetSpent,
+    /// The disk failed in another way.
+    Failed,
 }
 
 /// A pipeline of the configuration that does not run.

@@ -85,6 +85,8 @@ fn set_broker(mqtt: &mut Table, broker: &Broker) -> Result<(), EditError> {
     }
     match (&broker.ca_file, mqtt.get_mut("tls")) {
         (None, None) => {}
+        // Without a file of its own it means the system's authorities.
+        (None, Some(tls)) if tls.as_table_like().is_some_and(|tls| !tls.contains_key("ca_file")) => {}
         (None, Some(_)) => {
             mqtt.remove("tls");
         }

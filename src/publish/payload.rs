@@ -182,8 +182,31 @@ impl Summary {
 }
 
 /// `<pipeline>/event`.
-pub fn event(event: &Event) -> Vec<u8> {
-    json(event)
+#[derive(Clone, Debug, Serialize)]
+pub struct EventMessage<'a> {
+    /// The event.
+    #[serde(flatten)]
+    pub event: &'a Event,
+    /// Number of this message, from 1 for each pipeline and run.
+    pub seq: u64,
+    /// The run: with pipeline and `seq` it tells every event message from every other.
+    pub run: &'a str,
+}
+
+/// Mark of a message that may have come before, as a JSON member at the end of the object.
+const RESENT: &[u8] = b",\"resent\":true}";
+
+/// Bytes by which the mark lengthens a message.
+pub const RESENT_BYTES: usize = RESENT.len() - 1;
+
+/// `payload` with `"resent": true`, if it is a JSON object with members; else as it is.
+pub fn resent(payload: &[u8]) -> Vec<u8> {
+    match payload.strip_suffix(b"}") {
+        Some(rest) if rest.starts_with(b"{") && rest.len() > 1 && !rest.ends_with(&RESENT[..RESENT.len() - 1]) => {
+            [rest, RESENT].concat()
+        }
+        _ => payload.to_vec(),
+    }
 }
 
 /// A wall-clock time as it is published.

@@ -240,7 +240,7 @@ mod tests {
             lock(&terminal.shown).pipelines.clear();
             let output = output(outcome);
             terminal.take(&Emission::Output(output.clone()));
-            message("meter/event", &payload::event(&output.events[0]));
+            message("meter/event", &payload::json(&output.events[0]));
             let summary = payload::Summary::of(&output.outcome);
             message("meter/state", &payload::json(&PipelineState { seq: 1, time: String::new(), summary }));
             message("meter/result", &payload::json(&InferenceResult::of(&output, output.stamp.captured)));

@@ -14,10 +14,10 @@ use crate::config::Config;
 use crate::frame::NodeName;
 use crate::pipeline::pool::{self, Pool};
 use crate::pipeline::{Places, Resolved};
-use crate::publish::PublishError;
 use crate::publish::broker::daemon_user;
-use crate::publish::mqtt::Mqtt;
+use crate::publish::mqtt::{Keep, Kept, Mqtt};
 use crate::publish::topics::Topics;
+use crate::publish::{Protocol, PublishError, Transport};
 use crate::sys::Roots;
 
 /// Messages of a subscription that may wait for their pipeline; the newest ones win.
@@ -43,10 +43,16 @@ impl Node {
         if let Some(address) = broker {
             (mqtt.host, mqtt.port) = (address.ip().to_string(), address.port());
             mqtt.username = daemon_user().to_owned();
+            (mqtt.protocol, mqtt.transport, mqtt.path) = (Protocol::V311, Transport::Tcp, String::new());
         }
         let name = config.node.name_or_default(Path::new("/"));
         let topics = Topics::new(&config.mqtt.prefix, &name).map_err(|e| DaemonError::Config(e.to_string()))?;
-        let mqtt = Arc::new(Mqtt::start(&mqtt, &name).map_err(|e| because(&e))?);
+        // The broker in the process goes and comes with it.
+        let outbox = config.outbox_dir().filter(|_| broker.is_none());
+        let pipelines = config.pipelines.iter().map(|pipeline| pipeline.name.to_string()).collect();
+        let retained = config.node.state_dir().map(|dir| Keep { file: dir.join("retained.json"), pipelines });
+        let kept = Kept { retained, outbox: outbox.as_deref() };
+        let mqtt = Arc::new(Mqtt::start_keeping(&mqtt, &name, kept).map_err(|e| because(&e))?);
         Ok(Node { mqtt, name, topics })
     }
 

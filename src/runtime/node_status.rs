@@ -165,6 +165,7 @@ impl StatusMaker {
                 published: stats.published,
                 acknowledged: stats.acknowledged,
                 dropped: stats.dropped + stats.abandoned,
+                outbox: stats.outbox,
             },
             faults: set.waiting.iter().map(fault).collect(),
             totals: None,

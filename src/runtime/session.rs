@@ -26,6 +26,8 @@ const READINGS_WITHIN: Duration = Duration::from_millis(1000);
 /// The parts that run together.
 pub(super) struct Session {
     pub(super) config: Config,
+    /// Digest of `config`.
+    pub(super) digest: String,
     pub(super) board: LinuxBoard,
     pub(super) maker: StatusMaker,
     pub(super) set: PipelineSet,

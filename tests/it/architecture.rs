@@ -76,6 +76,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
 ];
 const BELOW_RUNTIME: &[&str] = &[
+    "draw",
     "frame",
     "scene",
     "source",

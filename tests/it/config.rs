@@ -335,7 +335,7 @@ fn flags_win_over_environment_over_file() {
     let loaded = config::load(&options(&file, &env, &["mqtt.port=1003", "node.name=0012"])).unwrap();
     let mqtt = &loaded.config.mqtt;
     assert_eq!((mqtt.host.as_str(), mqtt.port, mqtt.queue, mqtt.results), ("1234", 1003, 7, false));
-    assert_eq!(mqtt.tls.as_ref().unwrap().ca_file, Path::new("/ca.pem"));
+    assert_eq!(mqtt.tls.as_ref().unwrap().ca_file.as_deref(), Some(Path::new("/ca.pem")));
     assert_eq!(loaded.config.node.name.as_deref(), Some("0012"), "text stays text, leading zeros and all");
     let pipeline = &loaded.config.pipelines[0];
     let leptond::pipeline::Input::Inline(leptond::source::Config::Synthetic(source)) = &pipeline.source else {

@@ -41,6 +41,11 @@ impl Daemon {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap()
     }
 
+    /// The directory of its configuration.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// Puts another configuration in the place of the one that runs, by renaming, as editors do.
     pub fn replace_config(&self, config: &str) {
         let new = self.dir.path().join("new");

@@ -30,7 +30,7 @@ pub fn shown(finding: &Finding) -> Shown {
         Outcome::Unusable(_) if *told => shown(format!("{address} can be tried when the configuration is mended")),
         Outcome::Unusable(reason) => shown(reason.clone()).command("leptond check"),
         Outcome::Tried(Attempt::Works { connect_ms, published }) => {
-            let text = format!("{address} lets us in {who}, after {connect_ms:.1} ms");
+            let text = format!("{address} lets us in {who}, after {connect_ms:.1} ms{}", everyone(facts));
             if *published {
                 shown(format!("{text}; a message came back"))
             } else {
@@ -51,6 +51,15 @@ pub fn shown(finding: &Finding) -> Shown {
         }
         Outcome::Tried(Attempt::Failed(trouble)) => failed(facts, trouble),
     }
+}
+
+/// What a broker without passwords means for the requests that are permitted.
+fn everyone(facts: &Facts) -> String {
+    if !facts.username.is_empty() || facts.requests.is_empty() {
+        return String::new();
+    }
+    let requests = facts.requests.join(", ");
+    format!("; so it does everyone who reaches it, who may then ask this node for {requests} (mqtt.requests)")
 }
 
 fn failed(facts: &Facts, trouble: &Trouble) -> Shown {
@@ -91,6 +100,9 @@ fn failed(facts: &Facts, trouble: &Trouble) -> Shown {
         Kind::Closed | Kind::Reset => finding.advice(format!("{elsewhere}the broker's log says why")).command("journalctl -u mosquitto -n 20"),
         Kind::Tls(cause) => tls_trouble(finding, facts, cause),
         Kind::Rejected => finding.advice(format!("{elsewhere}the broker's log says why: journalctl -u mosquitto -n 20")),
+        Kind::Version => finding.advice("set mqtt.protocol = \"auto\""),
+        Kind::TakenOver => finding.advice("set mqtt.client_id, or node.name where two nodes have one name"),
+        Kind::WebSocket => finding.advice("is this a port for WebSocket? mqtt.port, mqtt.path, mqtt.transport"),
         Kind::Protocol => finding.advice("another program listens there: mqtt.host and mqtt.port"),
     }
 }
@@ -113,7 +125,7 @@ fn tls_trouble(finding: Shown, facts: &Facts, cause: TlsFailure) -> Shown {
             finding.advice("mqtt.host has to be a name that is in the certificate").command(show)
         }
         TlsFailure::Untrusted => finding
-            .advice("mqtt.tls.ca_file has to hold the authority that signed the broker's certificate")
+            .advice("mqtt.tls.ca_file has to hold the authority that signed the broker's certificate, where the system's do not")
             .command(show),
         TlsFailure::Other => finding.command(show),
     }

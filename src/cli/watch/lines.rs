@@ -9,7 +9,7 @@ use anyhow::anyhow;
 
 use super::args::Args;
 use super::messages::{Answer, Message, PipelineMessage, read};
-use super::settings::client_id;
+use super::settings::{broker, client_id};
 use super::signals::Asked;
 use crate::cli::Failure;
 use crate::cli::output::{tell, written};
@@ -64,8 +64,7 @@ pub fn run(
         tell(&format!("{missing} messages came faster than they could be printed and are missing"));
     }
     if stats.connects == 0 && !asked.stops() {
-        let (host, port) = (&config.host, config.port);
-        return Err(anyhow!("there was no connection to a broker at {host}:{port} in that time").into());
+        return Err(anyhow!("there was no connection to a broker at {} in that time", broker(config)).into());
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use ratatui::crossterm::terminal::size;
 use super::feed::Feed;
 use super::journal::Tone;
 use super::keys::{Action, Ui};
-use super::settings::client_id;
+use super::settings::{broker, client_id};
 use super::signals::Asked;
 use super::terminal::{Keys, Screen};
 use super::view::{Connection, Palette, Shown, draw};
@@ -71,7 +71,7 @@ pub fn run(
                 Action::Ask { node, verb, payload } => {
                     let topics = Topics::new(&config.prefix, &node).map_err(|e| Failure::Config(e.to_string()))?;
                     let topic = topics.request(verb);
-                    client.publish(Message { topic, payload: payload.into(), class: Class::Event, timing: None });
+                    client.publish(Message { topic, payload: payload.into(), class: Class::Response, timing: None });
                 }
             }
         }
@@ -86,7 +86,7 @@ pub fn run(
             trouble = Some(line);
         }
         let connection = Connection {
-            broker: format!("{}:{}", config.host, config.port),
+            broker: broker(config),
             connected: stats.connected,
             trouble: trouble.clone(),
             missed: stats.received_dropped,

@@ -11,7 +11,7 @@ use crate::config::{self, Options};
 use crate::credentials as password;
 use crate::frame::names::NameKind;
 use crate::frame::{NodeName, TopicFilter};
-use crate::publish::{self, TlsConfig};
+use crate::publish::{self, TlsConfig, Transport};
 use crate::sys::file::{FileError, open_regular};
 
 /// The broker: the configuration file's if there is one, changed by flags.
@@ -30,6 +30,10 @@ pub fn settings(args: &Args) -> Result<publish::Config, Failure> {
     }
     if let Some(host) = &args.host {
         mqtt.host.clone_from(host);
+        // A configured Unix socket leads to no host.
+        if mqtt.transport == Transport::Unix {
+            (mqtt.transport, mqtt.path) = (Transport::Tcp, String::new());
+        }
     }
     mqtt.port = args.port.unwrap_or(mqtt.port);
     if let Some(name) = &args.username {
@@ -39,7 +43,7 @@ pub fn settings(args: &Args) -> Result<publish::Config, Failure> {
         mqtt.password_file.clone_from(&args.password_file);
     }
     if let Some(ca_file) = &args.ca_file {
-        mqtt.tls = Some(TlsConfig { ca_file: ca_file.clone(), cert_file: None, key_file: None });
+        mqtt.tls = Some(TlsConfig { ca_file: Some(ca_file.clone()), ..TlsConfig::default() });
     }
     if password::as_the_service(&mut mqtt, of_service, Path::new(password::KEPT)) == password::Kept::Denied {
         return Err(anyhow!(
@@ -80,6 +84,14 @@ fn reachable(listen: &str) -> Result<(String, u16), Failure> {
         ))),
         Some(("0.0.0.0" | "[::]" | "", port)) => Ok(("localhost".into(), port)),
         Some((host, port)) => Ok((host.trim_matches(['[', ']']).into(), port)),
+    }
+}
+
+/// The broker as people know it: its address, or the Unix socket.
+pub fn broker(mqtt: &publish::Config) -> String {
+    match mqtt.transport {
+        Transport::Unix => mqtt.path.clone(),
+        Transport::Tcp | Transport::WebSocket => format!("{}:{}", mqtt.host, mqtt.port),
     }
 }
 

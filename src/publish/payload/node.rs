@@ -163,13 +163,16 @@ pub struct Mqtt {
     pub acknowledged: u64,
     /// Messages given up.
     pub dropped: u64,
+    /// Events in memory and on disk, where they are kept on disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outbox: Option<status::Outbox>,
 }
 
 impl Mqtt {
     /// Of the state of the connection.
     pub fn of(publisher: &status::Publisher) -> Mqtt {
-        let status::Publisher { connected, queued, published, acknowledged, dropped, .. } = *publisher;
-        Mqtt { connected, queued, published, acknowledged, dropped }
+        let status::Publisher { connected, queued, published, acknowledged, dropped, outbox, .. } = *publisher;
+        Mqtt { connected, queued, published, acknowledged, dropped, outbox }
     }
 }
 

@@ -133,7 +133,7 @@ fn event_as_in_the_convention() {
     let begun = Event { bbox: Some([1.0, 2.0, 3.5, 4.0]), ..Event::begin("meter-3".into(), "cat", 0.5, began) };
     let one = begun.ended(began + Duration::from_millis(1500));
     assert_eq!(
-        String::from_utf8(event(&one)).unwrap(),
+        String::from_utf8(json(&one)).unwrap(),
         concat!(
             r#"{"type":"end","id":"meter-3","label":"cat","score":0.5,"box":[1.0,2.0,3.5,4.0],"#,
             r#""start_time":"1970-01-01T00:00:10.000Z","end_time":"1970-01-01T00:00:11.500Z"}"#

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use leptond::frame::status::{
-    Board, Counts, Forecast, Governor, Model, Node, NodeStatus, Percentiles, Pipeline, Publisher, Rung, Source,
+    Board, Counts, Forecast, Governor, Model, Node, NodeStatus, Outbox, OutboxFault, Percentiles, Pipeline, Publisher,
+    Rung, Source,
 };
 use leptond::frame::{
     Attribute, Crossing, Detection, Direction, Event, EventKind, Label, LastGood, LineCount, LineName, NodeName,
     Outcome, Output, Parent, PipelineName, Quality, RawOutput, Reading, RegionRead, Scored, SourceName, SourceSize,
     Stamp, Timing, Unreadable, ZoneName, rfc3339,
 };
-use leptond::publish::payload::{self, Health, InferenceResult, Info, NodeState, PipelineState, Summary};
+use leptond::publish::payload::{self, EventMessage, Health, InferenceResult, Info, NodeState, PipelineState, Summary};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -42,7 +43,10 @@ pub fn all() -> BTreeMap<&'static str, Value> {
         ("summary.raw", summary(&raw())),
         ("event.new", event(&begun())),
         ("event.end", event(&ended())),
-        ("event.reading", event(&Event { kind: EventKind::Update, ..Event::begin("1-1".into(), "00425", 0.97, at()) })),
+        (
+            "event.reading",
+            resent(&Event { kind: EventKind::Update, ..Event::begin("1-1".into(), "00425", 0.97, at()) }),
+        ),
         // Made by rooms of their own; `requests_on_the_page_are_obeyed` holds them against a daemon.
         (
             "response.in-force",
@@ -135,9 +139,31 @@ fn status() -> NodeStatus {
             idle: Some("paused".into()),
         }],
         models: Arc::new([model]),
-        publisher: Publisher { connected: true, queued: 0, backlog: 0.0, published: 0, acknowledged: 0, dropped: 0 },
+        publisher: Publisher {
+            connected: true,
+            queued: 0,
+            backlog: 0.0,
+            published: 0,
+            acknowledged: 0,
+            dropped: 0,
+            outbox: Some(outbox()),
+        },
         faults: Vec::new(),
         totals: None,
+    }
+}
+
+fn outbox() -> Outbox {
+    Outbox {
+        events_in_memory: 0,
+        events_on_disk: 0,
+        bytes_on_disk: 0,
+        written_bytes_today: 0,
+        commit_interval_s: 5,
+        recovered: 0,
+        expired: 0,
+        lost: 0,
+        fault: Some(OutboxFault::ReadOnly),
     }
 }
 
@@ -162,8 +188,17 @@ fn summary(outcome: &Outcome) -> Value {
     value(&PipelineState { seq: 1, time: rfc3339(at()), summary: Summary::of(outcome) })
 }
 
+fn message(event: &Event) -> Vec<u8> {
+    payload::json(&EventMessage { event, seq: 1, run: "8f03c2d1" })
+}
+
 fn event(event: &Event) -> Value {
-    serde_json::from_slice(&payload::event(event)).unwrap()
+    serde_json::from_slice(&message(event)).unwrap()
+}
+
+/// The same where it may have come before.
+fn resent(event: &Event) -> Value {
+    serde_json::from_slice(&payload::resent(&message(event))).unwrap()
 }
 
 fn classify(label: &str) -> Outcome {
