@@ -77,7 +77,7 @@ enum Command {
     Record(record::Args),
     /// Try the governor on a simulated board, in virtual time
     Simulate(simulate::Args),
-    /// Subscribe to a node and print what it says
+    /// Watch nodes live: pipelines, rungs and their reasons, temperature, events; as lines in a pipe
     Watch(watch::Args),
     /// Render the synthetic counter: pictures, or its digits as a data set
     #[command(hide = true)]

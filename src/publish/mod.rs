@@ -233,7 +233,7 @@ pub enum Class {
     /// A change: QoS 1, not retained; on disk while the broker is away. Dropped (and counted) only when the queue holds nothing but events
     /// and the disk takes none.
     Event,
-    /// An answer to a request: QoS 1, not retained, never on disk; of many the newest are kept.
+    /// A request, or the answer to one: QoS 1, not retained, never on disk; of many the newest are kept.
     Response,
     /// A picture: only the newest of each topic matters; retained, QoS 0, never on disk. When there is no room, the one that has
     /// waited longest is dropped (and counted).

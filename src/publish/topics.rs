@@ -87,6 +87,11 @@ impl Topics {
         Some(pipeline).filter(|pipeline| NameKind::Pipeline.check(pipeline).is_ok())
     }
 
+    /// A request with `verb`.
+    pub fn request(&self, verb: &str) -> String {
+        format!("{}/request/{verb}", self.root)
+    }
+
     /// Every request to this node, as a filter.
     pub fn requests(&self) -> String {
         format!("{}/request/#", self.root)

@@ -34,7 +34,8 @@ fn pages() -> Vec<String> {
 }
 
 fn text_of(page: &str) -> String {
-    std::fs::read_to_string(root().join(page)).unwrap_or_else(|e| panic!("{page}: {e}"))
+    let text = std::fs::read_to_string(root().join(page)).unwrap_or_else(|e| panic!("{page}: {e}"));
+    crate::topics::page::without_pending(&text)
 }
 
 /// The page without its code: what stands between fences or backticks.

@@ -47,6 +47,7 @@ mod startup;
 mod support;
 mod synthetic;
 mod tflite;
+mod topics;
 mod tracking;
 mod unreadable;
 mod vision;
