@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::{NodeName, PipelineName, SourceName};
+use super::{Label, LineName, NodeName, PipelineName, Quantity, SourceName, ZoneName};
 
 /// Everything that is known of the node at one moment.
 #[derive(Clone, Debug)]
@@ -127,6 +127,56 @@ pub struct Pipeline {
     pub rung: Rung,
     /// Reason for which no results come, once that has lasted.
     pub idle: Option<String>,
+    /// Paused by request.
+    pub paused: bool,
+    /// Facts that do not change while it runs.
+    pub about: Arc<About>,
+}
+
+/// Facts about a pipeline that its configuration and model decide.
+#[derive(Clone, Debug, PartialEq)]
+pub struct About {
+    /// What its results are about.
+    pub subject: Subject,
+    /// Pictures of its events are published.
+    pub snapshot: bool,
+}
+
+/// What a pipeline's results are about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Subject {
+    /// The class of a whole picture or window.
+    Class,
+    /// A row of digits.
+    Reading(Meter),
+    /// Objects.
+    Objects {
+        /// The labels that count, in the order of the configuration, else of the model; empty where neither names any.
+        labels: Vec<Label>,
+        /// The configuration names them.
+        chosen: bool,
+        /// The zones in which they are counted.
+        zones: Vec<ZoneName>,
+        /// The lines that they cross.
+        lines: Vec<LineName>,
+    },
+    /// The distance from normal.
+    Anomaly,
+    /// Bare outputs of the model.
+    Raw,
+}
+
+/// A row of digits as an instrument.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Meter {
+    /// It only counts up.
+    pub counts_up: bool,
+    /// The quantity that it counts.
+    pub quantity: Option<Quantity>,
+    /// Unit of its number.
+    pub unit: Option<String>,
+    /// Digits behind the decimal point.
+    pub decimals: u8,
 }
 
 /// Counters of a pipeline since its start.
@@ -217,6 +267,20 @@ pub struct Publisher {
     pub acknowledged: u64,
     /// Messages given up.
     pub dropped: u64,
+    /// Discovery by Home Assistant.
+    pub home_assistant: HomeAssistant,
+}
+
+/// Discovery by Home Assistant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HomeAssistant {
+    /// It is wanted.
+    pub enabled: bool,
+    /// The broker has the message.
+    pub published: bool,
+    /// Home Assistant said that it is there.
+    pub seen: bool,
 }
 
 /// A pipeline of the configuration that does not run.

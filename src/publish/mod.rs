@@ -1,6 +1,7 @@
 //! The bus's sinks and their ways out: topics and payloads for MQTT, lines for a terminal, the embedded broker.
 
 pub mod broker;
+pub mod home_assistant;
 pub mod inbox;
 pub mod latency;
 mod log_limit;
@@ -62,6 +63,8 @@ pub struct Config {
     pub results: bool,
     /// Which requests over MQTT are done: `all`, `read` (those that change nothing), `off`, or a list of verbs.
     pub requests: Requests,
+    /// Discovery by Home Assistant.
+    pub home_assistant: home_assistant::Config,
     /// Encryption; absent = plain TCP.
     pub tls: Option<TlsConfig>,
 }
@@ -81,6 +84,7 @@ impl Default for Config {
             max_packet_bytes: 1 << 20,
             results: true,
             requests: Requests::default(),
+            home_assistant: home_assistant::Config::default(),
             tls: None,
         }
     }
@@ -109,6 +113,7 @@ impl fmt::Debug for Config {
             max_packet_bytes,
             results,
             requests,
+            home_assistant,
             tls,
         } = self;
         f.debug_struct("Config")
@@ -124,6 +129,7 @@ impl fmt::Debug for Config {
             .field("max_packet_bytes", max_packet_bytes)
             .field("results", results)
             .field("requests", requests)
+            .field("home_assistant", home_assistant)
             .field("tls", tls)
             .finish()
     }

@@ -60,6 +60,26 @@ impl Topics {
         format!("{}/{pipeline}/state", self.root)
     }
 
+    /// Picture of the best frame of an event of a pipeline.
+    pub fn snapshot(&self, pipeline: &str) -> String {
+        format!("{}/{pipeline}/snapshot", self.root)
+    }
+
+    /// Command that pauses a pipeline or lets it go on.
+    pub fn detect_set(&self, pipeline: &str) -> String {
+        format!("{}/{pipeline}/detect/set", self.root)
+    }
+
+    /// State that the command of [`Topics::detect_set`] changes.
+    pub fn detect_state(&self, pipeline: &str) -> String {
+        format!("{}/{pipeline}/detect/state", self.root)
+    }
+
+    /// A request with `verb`.
+    pub fn request(&self, verb: &str) -> String {
+        format!("{}/request/{verb}", self.root)
+    }
+
     /// Every request to this node, as a filter.
     pub fn requests(&self) -> String {
         format!("{}/request/#", self.root)

@@ -160,7 +160,8 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
         config_schema: crate::config::schema(),
     };
     let sink = Arc::new(MqttSink::new(node.mqtt.clone(), node.topics.clone(), settings));
-    let mut sinks: Vec<Arc<dyn Sink>> = vec![sink.clone(), Arc::new(StatusFile::from_env())];
+    let home_assistant = Arc::new(node.home_assistant(&config.mqtt)?);
+    let mut sinks: Vec<Arc<dyn Sink>> = vec![sink.clone(), home_assistant.clone(), Arc::new(StatusFile::from_env())];
     sinks.extend(host.options.sinks.iter().cloned());
     let cascades = Arc::new(Cascades::default());
     sinks.push(cascades.clone());
@@ -183,7 +184,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
             let nothing = PipelineSet::start(&config.governor, Vec::new(), InForce::default(), &context, host.started)?;
             let board = LinuxBoard::new(host.options.roots.clone());
             let maker = StatusMaker::new(&config, node.name.clone(), board.info(), host.started);
-            let session = Session { config, board, maker, set: nothing, sink, node, context };
+            let session = Session { config, board, maker, set: nothing, sink, home_assistant, node, context };
             let report = session.stop(STOP_UNREADY_WITHIN)?;
             return Ok(End::Stopped(Box::new(report)));
         }
@@ -200,7 +201,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     mark("ready");
     let calibrator = Calibrator::new(context.turn.clone());
     calibrator.start(set.uncalibrated());
-    let mut session = Session { config, board, maker, set, sink, node, context };
+    let mut session = Session { config, board, maker, set, sink, home_assistant, node, context };
 
     // Pipelines that are tried again.
     let mut making: Option<oneshot::Receiver<Made>> = None;

@@ -14,10 +14,11 @@ use crate::config::Config;
 use crate::frame::NodeName;
 use crate::pipeline::pool::{self, Pool};
 use crate::pipeline::{Places, Resolved};
-use crate::publish::PublishError;
 use crate::publish::broker::daemon_user;
+use crate::publish::home_assistant::{self, HomeAssistant};
 use crate::publish::mqtt::Mqtt;
 use crate::publish::topics::Topics;
+use crate::publish::{self, PublishError};
 use crate::sys::Roots;
 
 /// Messages of a subscription that may wait for their pipeline; the newest ones win.
@@ -48,6 +49,18 @@ impl Node {
         let topics = Topics::new(&config.mqtt.prefix, &name).map_err(|e| DaemonError::Config(e.to_string()))?;
         let mqtt = Arc::new(Mqtt::start(&mqtt, &name).map_err(|e| because(&e))?);
         Ok(Node { mqtt, name, topics })
+    }
+
+    /// The sink that makes this node known to Home Assistant.
+    ///
+    /// # Errors
+    /// [`DaemonError::Config`] when a topic of it cannot be subscribed to.
+    pub(super) fn home_assistant(&self, config: &publish::Config) -> Result<HomeAssistant, DaemonError> {
+        let settings = &config.home_assistant;
+        let subscribe = |topic: &str| self.mqtt.subscribe(topic, home_assistant::WAITING).map_err(|e| because(&e));
+        let incoming = [subscribe(&settings.topic(&self.name))?, subscribe(&settings.birth_topic())?];
+        let (mqtt, topics) = (self.mqtt.clone(), self.topics.clone());
+        Ok(HomeAssistant::new(mqtt, settings, &self.name, topics, &config.requests, incoming))
     }
 
     /// Makes pipelines ready, with their subscriptions on this connection, on a thread of its own: to read and compile a large model takes

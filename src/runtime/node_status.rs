@@ -165,6 +165,7 @@ impl StatusMaker {
                 published: stats.published,
                 acknowledged: stats.acknowledged,
                 dropped: stats.dropped + stats.abandoned,
+                ..Publisher::default()
             },
             faults: set.waiting.iter().map(fault).collect(),
             totals: None,
@@ -201,6 +202,8 @@ impl StatusMaker {
                 paused: setpoint.paused,
             },
             idle: shared.idle(now),
+            paused: shared.paused(),
+            about: running.about.clone(),
         }
     }
 }

@@ -132,6 +132,8 @@ fn of_the_broker() {
             username: username.into(),
             tls,
             connected: None,
+            home_assistant: Default::default(),
+            discovery: Default::default(),
             outcome,
         },
     };

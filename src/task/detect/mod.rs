@@ -24,6 +24,7 @@ use settings::HeadSettings;
 use super::contract::{SetupError, Task, TaskConfig, TaskError, TaskInput, TaskOutput};
 use super::output::{Filter, label};
 use crate::frame::diagnostic::Diagnostic;
+use crate::frame::status::Subject;
 use crate::frame::{Detection, Event, Geometry, Head, Label, Outcome, TaskSpec, TensorSpec};
 
 /// Least score when the configuration does not say.
@@ -40,6 +41,13 @@ const VANISH_S: f32 = 2.0;
 impl TaskConfig for DetectConfig {
     fn task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, SetupError> {
         Ok(Box::new(Detect::new(self, spec)?))
+    }
+
+    fn subject(&self, spec: &TaskSpec) -> Subject {
+        let chosen = !self.labels.is_empty();
+        let configured = || self.labels.iter().map(|label| label.as_str().into()).collect();
+        let labels = if chosen { configured() } else { spec.labels.clone() };
+        Subject::Objects { labels, chosen, zones: Vec::new(), lines: Vec::new() }
     }
 
     fn over(self, below: Self) -> Self {
