@@ -138,8 +138,19 @@ pub struct Pipeline {
 pub struct About {
     /// What its results are about.
     pub subject: Subject,
+    /// The zones in which objects are counted.
+    pub zones: Vec<ZoneName>,
+    /// The lines that objects cross.
+    pub lines: Vec<LineName>,
     /// Pictures of its events are published.
     pub snapshot: bool,
+}
+
+impl About {
+    /// A pipeline without zones, lines and pictures.
+    pub fn plain(subject: Subject) -> About {
+        About { subject, zones: Vec::new(), lines: Vec::new(), snapshot: false }
+    }
 }
 
 /// What a pipeline's results are about.
@@ -155,10 +166,6 @@ pub enum Subject {
         labels: Vec<Label>,
         /// The configuration names them.
         chosen: bool,
-        /// The zones in which they are counted.
-        zones: Vec<ZoneName>,
-        /// The lines that they cross.
-        lines: Vec<LineName>,
     },
     /// The distance from normal.
     Anomaly,

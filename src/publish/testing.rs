@@ -65,7 +65,7 @@ pub(super) fn sample_status(started: Instant, uptime: Duration) -> NodeStatus {
             rung,
             idle: None,
             paused: false,
-            about: Arc::new(About { subject: Subject::Reading(Meter::default()), snapshot: false }),
+            about: Arc::new(About::plain(Subject::Reading(Meter::default()))),
         }],
         models: Arc::new([model]),
         publisher: Publisher {

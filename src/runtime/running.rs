@@ -58,7 +58,7 @@ impl Running {
         let shared = Shared::new(&config.name, plans, turn, ladder.first(), wake);
         shared.pause(paused);
         let engine = stages.engine();
-        let about = Arc::new(About { subject: planner.task.config().subject(stages.task_spec()), snapshot: false });
+        let about = Arc::new(About::plain(planner.task.config().subject(stages.task_spec())));
         let worker = Worker::new(shared.clone(), config.name.clone(), stages, bus, cascades, place);
         let heart = heartbeats.register(&format!("infer {}", shared.name), worker::FRAME_WITHIN, Instant::now());
         let thread = std::thread::Builder::new().name(format!("infer {}", shared.name));

@@ -62,15 +62,18 @@ async def energy(hass):
             sources.append({k: flow[k] for k in ("flow_from", "flow_to", "cost_adjustment_day")} | {"type": "grid"})
         else:
             sources.append({"type": kind, **one})
-    # Statistics are made every five minutes; those of the present ones will do.
-    recorder = get_instance(hass)
-    now = dt_util.utcnow()
-    recorder.queue_task(StatisticsTask(now.replace(minute=now.minute - now.minute % 5, second=0, microsecond=0), False))
-    await recorder.async_block_till_done()
     manager = await async_get_manager(hass)
     await manager.async_update({"energy_sources": sources})
-    found = (await async_validate(hass)).as_dict()
-    return {"sources": sources, "issues": found["energy_sources"]}
+    # Statistics are made every five minutes; those of the present ones will do.
+    now = dt_util.utcnow()
+    start = now.replace(minute=now.minute - now.minute % 5, second=0, microsecond=0)
+    get_instance(hass).queue_task(StatisticsTask(start, False))
+    for _ in range(60):
+        issues = (await async_validate(hass)).as_dict()["energy_sources"]
+        if not any(issue["type"] == "statistics_not_defined" for one in issues for issue in one):
+            break
+        await asyncio.sleep(0.5)
+    return {"sources": sources, "issues": issues}
 
 
 async def main():

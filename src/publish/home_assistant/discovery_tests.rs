@@ -14,14 +14,12 @@ fn topics() -> Topics {
 
 fn objects(labels: &[&str]) -> Subject {
     let labels = labels.iter().map(|label| (*label).into()).collect();
-    Subject::Objects { labels, chosen: true, zones: Vec::new(), lines: Vec::new() }
+    Subject::Objects { labels, chosen: true }
 }
 
 fn facts(pipelines: &[(&str, Subject)]) -> Facts {
-    let pipeline = |(name, subject): &(&str, Subject)| {
-        let about = About { subject: subject.clone(), snapshot: false };
-        (PipelineName::new(name).unwrap(), Arc::new(about))
-    };
+    let pipeline =
+        |(name, subject): &(&str, Subject)| (PipelineName::new(name).unwrap(), Arc::new(About::plain(subject.clone())));
     Facts {
         node: NodeName::new("attic").unwrap(),
         version: "0.1.0",

@@ -132,11 +132,11 @@ impl Of<'_> {
                 self.reading(meter);
                 "reading"
             }
-            Subject::Objects { labels, chosen, zones, lines } => {
+            Subject::Objects { labels, chosen } => {
                 let labels = shown(labels, *chosen);
                 self.objects(&labels);
-                self.zones(zones, &labels);
-                self.lines(lines);
+                self.zones(&about.zones, &labels);
+                self.lines(&about.lines);
                 "detection"
             }
             Subject::Anomaly => {

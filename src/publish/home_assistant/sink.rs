@@ -31,7 +31,7 @@ struct State {
     own: Receiver<Incoming>,
     /// What Home Assistant says of itself.
     births: Receiver<Incoming>,
-    /// The standing that was logged.
+    /// What was logged, each once.
     told: Standing,
 }
 
@@ -93,7 +93,9 @@ impl HomeAssistant {
         if now.seen && !told.seen {
             tracing::info!("Home Assistant is there");
         }
-        *told = now;
+        told.published |= now.published;
+        told.seen |= now.seen;
+        told.foreign |= now.foreign;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

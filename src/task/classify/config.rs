@@ -137,7 +137,9 @@ impl ClassifyConfig {
             && quantity.unit(unit).is_none()
         {
             let message = "not a unit of the quantity";
-            found.push(Diagnostic::error("unit", message).found(unit.clone()).allowed(quantity.units().join(", ")));
+            found.push(
+                Diagnostic::error("unit", message).found(format!("{unit:?}")).allowed(quantity.units().join(", ")),
+            );
         }
         if let Some(decimals) = self.decimals
             && usize::from(decimals) > regions

@@ -47,7 +47,7 @@ impl TaskConfig for DetectConfig {
         let chosen = !self.labels.is_empty();
         let configured = || self.labels.iter().map(|label| label.as_str().into()).collect();
         let labels = if chosen { configured() } else { spec.labels.clone() };
-        Subject::Objects { labels, chosen, zones: Vec::new(), lines: Vec::new() }
+        Subject::Objects { labels, chosen }
     }
 
     fn over(self, below: Self) -> Self {

@@ -36,7 +36,7 @@ impl Publisher for Taken {
     }
 }
 
-fn pipeline(name: &str, subject: Subject, snapshot: bool) -> Pipeline {
+fn pipeline(name: &str, subject: Subject) -> Pipeline {
     let rung = Rung {
         rung: 0,
         of: 3,
@@ -59,7 +59,7 @@ fn pipeline(name: &str, subject: Subject, snapshot: bool) -> Pipeline {
         rung,
         idle: None,
         paused: false,
-        about: Arc::new(About { subject, snapshot }),
+        about: Arc::new(About::plain(subject)),
     }
 }
 
@@ -72,19 +72,24 @@ pub fn pipelines() -> Vec<Pipeline> {
     let street = Subject::Objects {
         labels: ["person", "traffic light", "traffic_light", r#"a"}}{{ 1/0 "#, "猫"].map(Into::into).to_vec(),
         chosen: true,
+    };
+    let mut front_door = pipeline("front-door", street);
+    front_door.about = Arc::new(About {
         zones: vec![ZoneName::new("porch").unwrap(), ZoneName::new("drive-way").unwrap()],
         lines: vec![LineName::new("gate").unwrap()],
-    };
+        snapshot: true,
+        ..(*front_door.about).clone()
+    });
     vec![
-        pipeline("front-door", street, true),
-        pipeline("water", meter(Some(Quantity::Water), "m³", 3), false),
-        pipeline("gas", meter(Some(Quantity::Gas), "m³", 2), false),
-        pipeline("power", meter(Some(Quantity::Electricity), "kWh", 1), false),
-        pipeline("heat", meter(Some(Quantity::Heat), "MWh", 3), false),
-        pipeline("counter", meter(None, "", 0), false),
-        pipeline("desk", Subject::Class, false),
-        pipeline("pump", Subject::Anomaly, false),
-        pipeline("bare", Subject::Raw, false),
+        front_door,
+        pipeline("water", meter(Some(Quantity::Water), "m³", 3)),
+        pipeline("gas", meter(Some(Quantity::Gas), "m³", 2)),
+        pipeline("power", meter(Some(Quantity::Electricity), "kWh", 1)),
+        pipeline("heat", meter(Some(Quantity::Heat), "MWh", 3)),
+        pipeline("counter", meter(None, "", 0)),
+        pipeline("desk", Subject::Class),
+        pipeline("pump", Subject::Anomaly),
+        pipeline("bare", Subject::Raw),
     ]
 }
 
@@ -285,8 +290,8 @@ fn a_model_of_many_labels_gives_those_that_people_watch_for() {
     let labels = |n: usize, chosen: bool| {
         let mut labels: Vec<leptond::frame::Label> = (0..n - 2).map(|i| format!("thing {i}").as_str().into()).collect();
         labels.extend(["person".into(), "dog".into()]);
-        let subject = Subject::Objects { labels, chosen, zones: Vec::new(), lines: Vec::new() };
-        let message = message(&[pipeline("cam", subject, false)], &Requests::default());
+        let subject = Subject::Objects { labels, chosen };
+        let message = message(&[pipeline("cam", subject)], &Requests::default());
         let ids = message["components"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
         ids.iter().filter(|id| id.starts_with("cam.label_") && !id.ends_with("_count")).cloned().collect::<Vec<_>>()
     };
