@@ -366,13 +366,13 @@ fn reason(pipeline: &str) -> String {
     format!("{{{{ {{'reason': {idle} | default(none)}} | tojson }}}}")
 }
 
-/// The version of a pipeline's model as installed and as latest.
+/// The version of a pipeline's model as installed and as latest; of a model without one, the beginning of its hash.
 fn version(pipeline: &str) -> String {
     let models = template::at(&["models"]);
     let name = template::literal(pipeline);
     format!(
         "{{% set m = {models} | default([], true) | selectattr('pipeline', 'eq', {name}) | first | default({{}}, true) %}}\
-         {{{{ {{'installed_version': m.version, 'latest_version': m.version, 'title': m.name | default('')}} | tojson \
-         if m.version | default('', true) else '' }}}}"
+         {{% set v = m.version | default((m.sha256 | default('', true))[:12], true) %}}\
+         {{{{ {{'installed_version': v, 'latest_version': v, 'title': m.name | default('', true)}} | tojson if v else '' }}}}"
     )
 }
