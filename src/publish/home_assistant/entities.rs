@@ -245,6 +245,7 @@ impl Of<'_> {
                 let keys = json!({
                     "state_topic": state, "value_template": template::total_of(&["lines", line], direction),
                     "state_class": "total_increasing", "icon": "mdi:swap-horizontal",
+                    "json_attributes_topic": state, "json_attributes_template": template::object(&["lines", line]),
                 });
                 let key = format!("line_{}_{direction}", slug(line));
                 self.add(&key, (Platform::Sensor, Place::Main), &format!("{} {direction}", words(line)), keys);
