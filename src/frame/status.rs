@@ -136,7 +136,7 @@ pub struct Pipeline {
 /// Facts about a pipeline that its configuration and model decide.
 #[derive(Clone, Debug, PartialEq)]
 pub struct About {
-    /// What its results are about.
+    /// Subject of its results.
     pub subject: Subject,
     /// The zones in which objects are counted.
     pub zones: Vec<ZoneName>,
@@ -153,7 +153,7 @@ impl About {
     }
 }
 
-/// What a pipeline's results are about.
+/// Subject of a pipeline's results.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Subject {
     /// The class of a whole picture or window.

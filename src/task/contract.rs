@@ -32,7 +32,7 @@ pub trait TaskConfig {
         Vec::new()
     }
 
-    /// What the results for a model of this kind are about.
+    /// Subject of the results for a model with `spec`.
     fn subject(&self, spec: &TaskSpec) -> Subject;
 
     /// True for a task whose state means the same in every variant and size of the model.

@@ -64,13 +64,13 @@ impl Platform {
 /// Place of an entity on the device's page; `Main` is where a person looks first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// What the device is for.
+    /// Purpose of the device.
     Main,
-    /// What it is told.
+    /// Settings of the device.
     Config,
-    /// How it is.
+    /// Health of the device.
     Diagnostic,
-    /// How it is in numbers that few want; switched off until somebody switches it on.
+    /// Health in numbers that few want; switched off until somebody switches it on.
     Hidden,
 }
 

@@ -1,4 +1,4 @@
-//! When a discovery message is published, and what it takes away. What the broker keeps of an earlier run is the memory of it.
+//! Decides when a discovery message is published, and which entities it takes away. The broker's copy of an earlier run is the memory of it.
 
 use std::time::{Duration, Instant};
 
@@ -150,7 +150,7 @@ impl Discovery {
         Some(payload)
     }
 
-    /// What the broker keeps is of an earlier run, or of another program.
+    /// Takes over a message of an earlier run, or notices one of another program.
     fn found(&mut self, payload: &[u8]) {
         self.kept = payload.to_vec();
         self.confirmed = true;
@@ -166,7 +166,7 @@ impl Discovery {
         }
     }
 
-    /// What the last message took away is gone.
+    /// Forgets the components that the last message took away.
     fn left(&mut self) {
         for id in self.leaving.drain(..) {
             self.components.remove(&id);

@@ -27,11 +27,11 @@ pub struct HomeAssistant {
 struct State {
     discovery: Discovery,
     readings: Readings,
-    /// What comes on the discovery topic.
+    /// Messages on the discovery topic.
     own: Receiver<Incoming>,
-    /// What Home Assistant says of itself.
+    /// Births of Home Assistant.
     births: Receiver<Incoming>,
-    /// What was logged, each once.
+    /// Standing as logged, each part once.
     told: Standing,
 }
 

@@ -35,7 +35,7 @@ impl Running {
         panic!("Home Assistant ended early: {line}");
     }
 
-    /// What it found in the end.
+    /// Waits for its end; everything that it found.
     fn finish(self) -> Value {
         let Running(child, mut stderr) = self;
         let rest = std::thread::spawn(move || {
