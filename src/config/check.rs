@@ -86,6 +86,15 @@ impl Config {
         if let Err(error) = NameKind::Prefix.check(&mqtt.prefix) {
             f.problem(Problem::new("mqtt.prefix", error.reason).found(quoted(&mqtt.prefix)));
         }
+        let home_assistant = &mqtt.home_assistant;
+        for (key, topic) in [("prefix", &home_assistant.prefix), ("status_topic", &home_assistant.status_topic)] {
+            // An empty status topic is the usual one.
+            if (key == "prefix" || !topic.is_empty())
+                && let Err(error) = NameKind::Prefix.check(topic)
+            {
+                f.problem(Problem::new(format!("mqtt.home_assistant.{key}"), error.reason).found(quoted(topic)));
+            }
+        }
         if !mqtt.password.is_empty() && mqtt.password_file.is_some() {
             f.problem(
                 Problem::new("mqtt.password", "the password is given twice, here and by password_file")

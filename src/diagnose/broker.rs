@@ -7,6 +7,7 @@ use super::Level;
 use super::machine::Machine;
 use crate::config::Config;
 use crate::credentials::{KEPT, Kept, as_the_service};
+use crate::frame::status::HomeAssistant;
 use crate::publish;
 use crate::publish::mqtt::attempt::{Attempt, attempt};
 use crate::publish::requests::{Effect, Requests, Verb};
@@ -34,6 +35,10 @@ pub struct Facts {
     pub connected: Option<bool>,
     /// The requests that everyone may make who may publish there, but for those that change nothing.
     pub requests: Vec<&'static str>,
+    /// Discovery by Home Assistant, as the daemon that runs here tells it.
+    pub home_assistant: HomeAssistant,
+    /// Topics of the discovery: the message, and Home Assistant's birth.
+    pub discovery: [String; 2],
     /// Result of the attempt.
     pub outcome: Outcome,
 }
@@ -71,6 +76,7 @@ pub fn gather(machine: &Machine, config: &Config, of_service: bool, status: Opti
     } else {
         try_it(&mut mqtt, &node, of_service)
     };
+    let discovery = [mqtt.home_assistant.topic(&node), mqtt.home_assistant.birth_topic()];
     Facts {
         address: format!("{}:{}", mqtt.host, mqtt.port),
         host: mqtt.host,
@@ -80,6 +86,8 @@ pub fn gather(machine: &Machine, config: &Config, of_service: bool, status: Opti
         tls: mqtt.tls.is_some(),
         connected: status.and_then(|s| s.connected),
         requests: changing(&config.mqtt.requests),
+        home_assistant: status.map(|s| s.home_assistant).unwrap_or_default(),
+        discovery,
         outcome,
     }
 }
@@ -108,6 +116,8 @@ pub enum Finding {
     Attempt { facts: Facts, told: bool },
     /// The daemon that runs here is not connected, although the broker lets us in.
     DaemonAway,
+    /// Discovery by Home Assistant is wanted; `topics` are those of the message and of Home Assistant's birth.
+    Discovery { standing: HomeAssistant, topics: [String; 2] },
 }
 
 impl Finding {
@@ -115,6 +125,11 @@ impl Finding {
     pub fn level(&self) -> Level {
         match self {
             Finding::DaemonAway => Level::Warning,
+            Finding::Discovery { standing, .. } => match (standing.published, standing.seen) {
+                (true, true) => Level::Ok,
+                (true, false) => Level::Note,
+                (false, _) => Level::Warning,
+            },
             Finding::Attempt { facts, told } => match facts.outcome {
                 Outcome::NotTried | Outcome::Secret(_) => Level::Unknown,
                 Outcome::Embedded => Level::Note,
@@ -130,8 +145,11 @@ impl Finding {
 pub fn judge(facts: Facts, told: bool) -> Vec<Finding> {
     let works = matches!(facts.outcome, Outcome::Tried(Attempt::Works { .. }));
     let away = works && facts.connected == Some(false);
+    let tells = works && facts.connected == Some(true) && facts.home_assistant.enabled;
+    let discovery = || Finding::Discovery { standing: facts.home_assistant, topics: facts.discovery.clone() };
+    let discovery = tells.then(discovery);
     let attempt = Finding::Attempt { facts, told };
-    [Some(attempt), away.then_some(Finding::DaemonAway)].into_iter().flatten().collect()
+    [Some(attempt), away.then_some(Finding::DaemonAway), discovery].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -165,11 +183,39 @@ mod tests {
                 tls: false,
                 connected,
                 requests: Vec::new(),
+                home_assistant: HomeAssistant::default(),
+                discovery: Default::default(),
                 outcome,
             };
             let findings = judge(facts, told);
             let levels: Vec<Level> = findings.iter().map(Finding::level).collect();
             assert_eq!(levels, expected, "{findings:?}");
+        }
+    }
+
+    #[test]
+    fn discovery_is_told_of_where_it_is_wanted() {
+        for (enabled, published, seen, expected) in [
+            (false, false, false, &[Level::Ok][..]),
+            (true, false, false, &[Level::Ok, Level::Warning]),
+            (true, true, false, &[Level::Ok, Level::Note]),
+            (true, true, true, &[Level::Ok, Level::Ok]),
+        ] {
+            let facts = Facts {
+                address: "ha:1883".into(),
+                host: "ha".into(),
+                node: "attic".into(),
+                prefix: "leptond".into(),
+                username: String::new(),
+                tls: false,
+                connected: Some(true),
+                requests: Vec::new(),
+                home_assistant: HomeAssistant { enabled, published, seen },
+                discovery: Default::default(),
+                outcome: Outcome::Tried(Attempt::Works { connect_ms: 1.0, published: true }),
+            };
+            let levels: Vec<Level> = judge(facts, false).iter().map(Finding::level).collect();
+            assert_eq!(levels, expected);
         }
     }
 }

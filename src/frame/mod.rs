@@ -11,6 +11,7 @@ mod incoming;
 pub mod names;
 mod outcome;
 mod output;
+pub mod quantity;
 mod shared;
 mod spec;
 pub mod status;
@@ -25,6 +26,7 @@ pub use outcome::{
     Outcome, Quality, RawOutput, Reading, RegionRead, Scored, SourceSize, Unreadable, VALUE_DIGITS, rfc3339,
 };
 pub use output::{Bus, Emission, Output, Sink, Stamp, Timing};
+pub use quantity::Quantity;
 pub use shared::{Channels, FramePool, Pixels, SharedFrame, SourceCounts, Undecodable};
 pub use spec::{Boxes, Colour, Fit, Head, InputSpec, Layout, Spec, TaskKind, TaskSpec, WindowSpec};
 pub use tensor::{DType, Elements, ElementsMut, Quant, TensorSpec, TensorView, TensorViewMut};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::{NodeName, PipelineName, SourceName};
+use super::{Label, LineName, NodeName, PipelineName, Quantity, SourceName, ZoneName};
 
 /// Everything that is known of the node at one moment.
 #[derive(Clone, Debug)]
@@ -129,6 +129,10 @@ pub struct Pipeline {
     pub idle: Option<String>,
     /// Its motion gate; `None` without one.
     pub motion: Option<Motion>,
+    /// Paused by request.
+    pub paused: bool,
+    /// Facts that do not change while it runs.
+    pub about: Arc<About>,
 }
 
 /// A motion gate, with counts since its start.
@@ -143,6 +147,59 @@ pub struct Motion {
     pub openings: u64,
     /// Frames that were looked at although nothing had moved, because none had been for long.
     pub looks: u64,
+}
+
+/// Facts about a pipeline that its configuration and model decide.
+#[derive(Clone, Debug, PartialEq)]
+pub struct About {
+    /// Subject of its results.
+    pub subject: Subject,
+    /// The zones in which objects are counted.
+    pub zones: Vec<ZoneName>,
+    /// The lines that objects cross.
+    pub lines: Vec<LineName>,
+    /// Pictures of its events are published.
+    pub snapshot: bool,
+}
+
+impl About {
+    /// A pipeline without zones, lines and pictures.
+    pub fn plain(subject: Subject) -> About {
+        About { subject, zones: Vec::new(), lines: Vec::new(), snapshot: false }
+    }
+}
+
+/// Subject of a pipeline's results.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Subject {
+    /// The class of a whole picture or window.
+    Class,
+    /// A row of digits.
+    Reading(Meter),
+    /// Objects.
+    Objects {
+        /// The labels that count, in the order of the configuration, else of the model; empty where neither names any.
+        labels: Vec<Label>,
+        /// The configuration names them.
+        chosen: bool,
+    },
+    /// The distance from normal.
+    Anomaly,
+    /// Bare outputs of the model.
+    Raw,
+}
+
+/// A row of digits as an instrument.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Meter {
+    /// It only counts up.
+    pub counts_up: bool,
+    /// The quantity that it counts.
+    pub quantity: Option<Quantity>,
+    /// Unit of its number.
+    pub unit: Option<String>,
+    /// Digits behind the decimal point.
+    pub decimals: u8,
 }
 
 /// Counters of a pipeline since its start.
@@ -235,6 +292,8 @@ pub struct Publisher {
     pub dropped: u64,
     /// Events that are kept on disk, where they are.
     pub outbox: Option<Outbox>,
+    /// Discovery by Home Assistant.
+    pub home_assistant: HomeAssistant,
 }
 
 /// Events that the broker has not acknowledged, in memory and on disk.
@@ -280,6 +339,18 @@ pub enum OutboxFault {
     BudgetSpent,
     /// The disk failed in another way.
     Failed,
+}
+
+/// Discovery by Home Assistant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HomeAssistant {
+    /// It is wanted.
+    pub enabled: bool,
+    /// The broker has the message.
+    pub published: bool,
+    /// Home Assistant said that it is there.
+    pub seen: bool,
 }
 
 /// A pipeline of the configuration that does not run.

@@ -228,7 +228,18 @@ fn replace_pipeline(table: &mut Table, pipeline: &Pipeline) -> Result<(), EditEr
     if old_model != pipeline.model
         && let Some(task) = table.get_mut("task").and_then(Item::as_table_like_mut)
     {
-        for key in ["type", "labels", "threshold", "monotonic", "confirm_s", "max_rate", "max_step"] {
+        for key in [
+            "type",
+            "labels",
+            "threshold",
+            "monotonic",
+            "confirm_s",
+            "max_rate",
+            "max_step",
+            "quantity",
+            "unit",
+            "decimals",
+        ] {
             task.remove(key);
         }
     }

@@ -50,6 +50,11 @@ impl Stages {
         self.frames
     }
 
+    /// Meaning of the model's outputs.
+    pub fn task_spec(&self) -> &TaskSpec {
+        &self.task_spec
+    }
+
     /// Specification of the model's first input.
     pub fn spec(&self) -> &Spec {
         &self.spec

@@ -1,6 +1,7 @@
 //! The bus's sinks and their ways out: topics and payloads for MQTT, lines for a terminal, the embedded broker.
 
 pub mod broker;
+pub mod home_assistant;
 pub mod inbox;
 pub mod latency;
 mod log_limit;
@@ -71,6 +72,8 @@ pub struct Config {
     pub results: bool,
     /// Which requests over MQTT are done: `all`, `read` (those that change nothing), `off`, or a list of verbs.
     pub requests: Requests,
+    /// Discovery by Home Assistant.
+    pub home_assistant: home_assistant::Config,
     /// Encryption; absent = none.
     pub tls: Option<TlsConfig>,
     /// Events kept on disk while the broker is away.
@@ -123,6 +126,7 @@ impl Default for Config {
             max_packet_bytes: 1 << 20,
             results: true,
             requests: Requests::default(),
+            home_assistant: home_assistant::Config::default(),
             tls: None,
             outbox: OutboxConfig::default(),
         }
@@ -160,6 +164,7 @@ impl fmt::Debug for Config {
             max_packet_bytes,
             results,
             requests,
+            home_assistant,
             tls,
             outbox,
         } = self;
@@ -179,6 +184,7 @@ impl fmt::Debug for Config {
             .field("max_packet_bytes", max_packet_bytes)
             .field("results", results)
             .field("requests", requests)
+            .field("home_assistant", home_assistant)
             .field("tls", tls)
             .field("outbox", outbox)
             .finish()

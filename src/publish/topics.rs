@@ -70,6 +70,11 @@ impl Topics {
         format!("{}/{pipeline}/snapshot/clean", self.root)
     }
 
+    /// Turns a pipeline's switch: `ON` or `OFF`.
+    pub fn detect_set(&self, pipeline: &str) -> String {
+        format!("{}/{pipeline}/detect/set", self.root)
+    }
+
     /// `ON` or `OFF`: the position of a pipeline's switch.
     pub fn detect_state(&self, pipeline: &str) -> String {
         format!("{}/{pipeline}/detect/state", self.root)

@@ -168,7 +168,8 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
         config_schema: crate::config::schema(),
     };
     let sink = Arc::new(MqttSink::new(node.mqtt.clone(), node.topics.clone(), settings));
-    let mut sinks: Vec<Arc<dyn Sink>> = vec![sink.clone(), Arc::new(StatusFile::from_env())];
+    let home_assistant = Arc::new(node.home_assistant(&config.mqtt)?);
+    let mut sinks: Vec<Arc<dyn Sink>> = vec![sink.clone(), home_assistant.clone(), Arc::new(StatusFile::from_env())];
     sinks.extend(host.options.sinks.iter().cloned());
     let cascades = Arc::new(Cascades::default());
     sinks.push(cascades.clone());
@@ -195,7 +196,8 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
             let nothing = PipelineSet::start(&config.governor, Vec::new(), InForce::default(), &context, host.started)?;
             let board = LinuxBoard::new(host.options.roots.clone());
             let maker = StatusMaker::new(&config, node.name.clone(), board.info(), host.started);
-            let session = Session { config, digest, board, maker, set: nothing, sink, snapshots, node, context };
+            let session =
+                Session { config, digest, board, maker, set: nothing, sink, snapshots, home_assistant, node, context };
             let report = session.stop(STOP_UNREADY_WITHIN)?;
             return Ok(End::Stopped(Box::new(report)));
         }
@@ -212,7 +214,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     mark("ready");
     let calibrator = Calibrator::new(context.turn.clone());
     calibrator.start(set.uncalibrated());
-    let mut session = Session { config, digest, board, maker, set, sink, snapshots, node, context };
+    let mut session = Session { config, digest, board, maker, set, sink, snapshots, home_assistant, node, context };
     commands.answer(&session.set, Instant::now());
 
     // Pipelines that are tried again.

@@ -15,9 +15,10 @@ use crate::frame::NodeName;
 use crate::pipeline::pool::{self, Pool};
 use crate::pipeline::{Places, Resolved};
 use crate::publish::broker::daemon_user;
+use crate::publish::home_assistant::{self, HomeAssistant};
 use crate::publish::mqtt::{Keep, Kept, Mqtt};
 use crate::publish::topics::Topics;
-use crate::publish::{Protocol, PublishError, Transport};
+use crate::publish::{self, Protocol, PublishError, Transport};
 use crate::sys::Roots;
 
 /// Messages of a subscription that may wait for their pipeline; the newest ones win.
@@ -54,6 +55,18 @@ impl Node {
         let kept = Kept { retained, outbox: outbox.as_deref() };
         let mqtt = Arc::new(Mqtt::start_keeping(&mqtt, &name, kept).map_err(|e| because(&e))?);
         Ok(Node { mqtt, name, topics })
+    }
+
+    /// The sink that makes this node known to Home Assistant.
+    ///
+    /// # Errors
+    /// [`DaemonError::Config`] when a topic of it cannot be subscribed to.
+    pub(super) fn home_assistant(&self, config: &publish::Config) -> Result<HomeAssistant, DaemonError> {
+        let settings = &config.home_assistant;
+        let subscribe = |topic: &str| self.mqtt.subscribe(topic, home_assistant::WAITING).map_err(|e| because(&e));
+        let incoming = [subscribe(&settings.topic(&self.name))?, subscribe(&settings.birth_topic())?];
+        let (mqtt, topics) = (self.mqtt.clone(), self.topics.clone());
+        Ok(HomeAssistant::new(mqtt, settings, &self.name, topics, &config.requests, incoming))
     }
 
     /// Makes pipelines ready, with their subscriptions on this connection, on a thread of its own: to read and compile a large model takes

@@ -166,6 +166,7 @@ impl StatusMaker {
                 acknowledged: stats.acknowledged,
                 dropped: stats.dropped + stats.abandoned,
                 outbox: stats.outbox,
+                ..Publisher::default()
             },
             faults: set.waiting.iter().map(fault).collect(),
             totals: None,
@@ -203,6 +204,8 @@ impl StatusMaker {
             },
             idle: shared.idle(now),
             motion: shared.gate.as_ref().map(|gate| gate.status()),
+            paused: shared.paused(),
+            about: running.about.clone(),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::frame::Emission;
 use crate::frame::status::Totals;
 use crate::publish::Publisher;
+use crate::publish::home_assistant::HomeAssistant;
 use crate::publish::sink::MqttSink;
 use leptond_governor::Board;
 
@@ -37,6 +38,7 @@ pub(super) struct Session {
     pub(super) set: PipelineSet,
     pub(super) sink: Arc<MqttSink>,
     pub(super) snapshots: Arc<Snapshots>,
+    pub(super) home_assistant: Arc<HomeAssistant>,
     pub(super) node: Node,
     pub(super) context: PipelineContext,
 }
@@ -58,7 +60,8 @@ impl Session {
 
     /// Emits the status as it is now, without another reading of the board.
     pub(super) fn emit_status(&self) {
-        let status = self.maker.make(&self.set, self.node.mqtt.stats(), Instant::now());
+        let mut status = self.maker.make(&self.set, self.node.mqtt.stats(), Instant::now());
+        status.publisher.home_assistant = self.home_assistant.status();
         self.context.bus.emit(&Emission::Status(Arc::new(status)));
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::contract::{SetupError, Task, TaskConfig, TaskError, TaskInput, TaskOutput};
 use super::output::{get, real_items, wrong};
 use crate::frame::diagnostic::Diagnostic;
+use crate::frame::status::Subject;
 use crate::frame::{Outcome, TaskSpec};
 
 /// Time for which normality is learnt when the configuration says nothing and there is no threshold.
@@ -45,6 +46,10 @@ impl AnomalyConfig {
 impl TaskConfig for AnomalyConfig {
     fn task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, SetupError> {
         Ok(Box::new(Anomaly::new(self, spec)?))
+    }
+
+    fn subject(&self, _spec: &TaskSpec) -> Subject {
+        Subject::Anomaly
     }
 
     /// A `threshold` without a calibration period is meant to be used, whatever period is below.

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::number::Number;
 use crate::frame::diagnostic::Diagnostic;
+use crate::frame::status::Subject;
 use crate::frame::{Detection, Event, Geometry, Label, Outcome, TaskSpec, TensorSpec, TensorView, Unreadable};
 
 /// Configuration of one kind of task: a key that is unset means the model bundle's default, else the kind's own.
@@ -30,6 +31,9 @@ pub trait TaskConfig {
         let _ = labels;
         Vec::new()
     }
+
+    /// Subject of the results for a model with `spec`.
+    fn subject(&self, spec: &TaskSpec) -> Subject;
 
     /// True for a task whose state means the same in every variant and size of the model.
     fn is_comparable(&self) -> bool {

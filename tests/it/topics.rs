@@ -33,7 +33,7 @@ fn topics() -> BTreeMap<&'static str, &'static str> {
         ("requests", ""),
         ("all", ""),
         ("snapshot", "<pipeline>/snapshot"),
-        ("snapshot_clean", "<pipeline>/snapshot/clean"),
+        ("clean_snapshot", "<pipeline>/snapshot/clean"),
         ("detect_state", "<pipeline>/detect/state"),
         ("detect_set", "<pipeline>/detect/set"),
         ("detect_sets", "<pipeline>/detect/set"),
@@ -41,7 +41,7 @@ fn topics() -> BTreeMap<&'static str, &'static str> {
 }
 
 /// Topics that are not below the node's.
-const OF_OTHERS: [&str; 0] = [];
+const OF_OTHERS: [&str; 2] = ["homeassistant/device/<node>/config", "homeassistant/status"];
 
 /// Verbs that this daemon refuses: without a service manager it cannot be started again.
 const REFUSED: [&str; 2] = ["restart", "model/update"];

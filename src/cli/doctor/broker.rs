@@ -3,14 +3,19 @@
 use super::shown::Shown;
 use crate::diagnose::Level;
 use crate::diagnose::broker::{Facts, Finding, Outcome};
+use crate::frame::status::HomeAssistant;
 use crate::publish::mqtt::attempt::Attempt;
 use crate::publish::mqtt::link::{Failure as Trouble, FailureKind as Kind, TlsFailure};
 
 /// The finding for people.
 pub fn shown(finding: &Finding) -> Shown {
-    let Finding::Attempt { facts, told } = finding else {
-        let text = "the leptond that runs here is not connected, although the broker lets us in";
-        return Shown::new(finding.level(), "connection", text).command("journalctl -u leptond -n 30 --no-pager");
+    let (facts, told) = match finding {
+        Finding::Attempt { facts, told } => (facts, told),
+        Finding::DaemonAway => {
+            let text = "the leptond that runs here is not connected, although the broker lets us in";
+            return Shown::new(finding.level(), "connection", text).command("journalctl -u leptond -n 30 --no-pager");
+        }
+        Finding::Discovery { standing, topics } => return discovery(finding.level(), *standing, topics),
     };
     let shown = |text: String| Shown::new(finding.level(), "broker", text);
     let Facts { address, node, prefix, username, .. } = facts;
@@ -60,6 +65,21 @@ fn everyone(facts: &Facts) -> String {
     }
     let requests = facts.requests.join(", ");
     format!("; so it does everyone who reaches it, who may then ask this node for {requests} (mqtt.requests)")
+}
+
+fn discovery(level: Level, standing: HomeAssistant, [message, birth]: &[String; 2]) -> Shown {
+    let shown = |text: String| Shown::new(level, "Home Assistant", text);
+    match (standing.published, standing.seen) {
+        (true, true) => shown(format!("is there, and the broker has the discovery message ({message})")),
+        (true, false) => shown(format!(
+            "the broker has the discovery message ({message}); Home Assistant has not said that it is there since leptond started \
+             ({birth})"
+        )),
+        (false, _) => shown(format!("the discovery message on {message} did not come back from the broker")).advice(format!(
+            "in the broker's access list (mosquitto: acl_file), allow: topic readwrite {message} and topic read {birth}; or set \
+             mqtt.home_assistant.enabled = false"
+        )),
+    }
 }
 
 fn failed(facts: &Facts, trouble: &Trouble) -> Shown {

@@ -133,6 +133,8 @@ fn of_the_broker() {
             tls,
             connected: None,
             requests: vec!["pipeline/pause", "restart"],
+            home_assistant: Default::default(),
+            discovery: Default::default(),
             outcome,
         },
     };

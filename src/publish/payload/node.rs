@@ -209,6 +209,9 @@ pub struct PipelineHealth {
     /// Reason for which no results come, where none do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<String>,
+    /// Paused by request.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// Its motion gate, where it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub motion: Option<Motion>,
@@ -226,6 +229,7 @@ impl PipelineHealth {
             rung_changes: Steps { up: counts.steps_up, down: counts.steps_down },
             reduced_s: counts.reduced_ms as f64 / 1e3,
             idle: pipeline.idle.clone(),
+            paused: pipeline.paused,
             motion: pipeline.motion,
         }
     }

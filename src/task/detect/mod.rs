@@ -21,6 +21,7 @@ use settings::HeadSettings;
 use super::contract::{SetupError, Task, TaskConfig, TaskError, TaskInput, TaskOutput};
 use super::output::{Filter, label};
 use crate::frame::diagnostic::Diagnostic;
+use crate::frame::status::Subject;
 use crate::frame::{Detection, Geometry, Head, Label, LabelCounts, Outcome, TaskSpec, TensorSpec};
 
 /// Overlap of one object with itself when the configuration does not say.
@@ -31,6 +32,13 @@ const MAX_DETECTIONS: u32 = 100;
 impl TaskConfig for DetectConfig {
     fn task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, SetupError> {
         Ok(Box::new(Detect::new(self, spec)?))
+    }
+
+    fn subject(&self, spec: &TaskSpec) -> Subject {
+        let chosen = !self.labels.is_empty();
+        let configured = || self.labels.iter().map(|label| label.as_str().into()).collect();
+        let labels = if chosen { configured() } else { spec.labels.clone() };
+        Subject::Objects { labels, chosen }
     }
 
     fn over(self, below: Self) -> Self {

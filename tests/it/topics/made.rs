@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use leptond::frame::status::{
-    Board, Counts, Forecast, Governor, Model, Node, NodeStatus, Outbox, OutboxFault, Percentiles, Pipeline, Publisher,
-    Rung, Source,
+    About, Board, Counts, Forecast, Governor, HomeAssistant, Model, Motion, Node, NodeStatus, Outbox, OutboxFault,
+    Percentiles, Pipeline, Publisher, Rung, Source, Subject,
 };
 use leptond::frame::{
     Attribute, Crossing, Detection, Direction, Event, EventKind, Label, LastGood, LineCount, LineName, NodeName,
@@ -137,6 +137,9 @@ fn status() -> NodeStatus {
             recent_p95_ms: None,
             rung,
             idle: Some("paused".into()),
+            motion: Some(Motion { open: false, closed_frames: 1, openings: 1, looks: 1 }),
+            paused: true,
+            about: Arc::new(About::plain(Subject::Raw)),
         }],
         models: Arc::new([model]),
         publisher: Publisher {
@@ -147,6 +150,7 @@ fn status() -> NodeStatus {
             acknowledged: 0,
             dropped: 0,
             outbox: Some(outbox()),
+            home_assistant: HomeAssistant::default(),
         },
         faults: Vec::new(),
         totals: None,
@@ -170,7 +174,7 @@ fn outbox() -> Outbox {
 /// The result with `outcome`; `origin` is left out where it is empty for a reading, which has none on the page either.
 fn result(outcome: Outcome, truth: &str, is_crop: bool) -> Value {
     let has_origin = matches!(&outcome, Outcome::Detect { .. } | Outcome::Anomaly { .. }) || is_crop;
-    let parent = Parent { pipeline: pipeline(), seq: 1, index: 0, label: "car".into() };
+    let parent = Parent { pipeline: pipeline(), seq: 1, index: 0, label: "car".into(), track_id: Some(17) };
     let stamp = Stamp {
         seq: 1,
         captured: Instant::now(),
