@@ -280,6 +280,11 @@ impl Queue {
         self.events.on_disk_only() > 0
     }
 
+    /// Notes that a stop was asked for: events wait for no other owner of their directory any more.
+    pub fn hurry(&mut self) {
+        self.events.hurry();
+    }
+
     /// Sends no more events; those that are in flight may be acknowledged.
     pub fn hold_events(&mut self) {
         self.holding = true;

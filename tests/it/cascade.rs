@@ -149,7 +149,14 @@ fn an_event_tells_what_others_said_of_the_object() {
         let events = on(m, "leptond/test/street/event");
         events.iter().filter(|m| m.json()["type"] == "end").count() >= 3
     };
-    let seen = listener.wait_for("the end of all objects", ended);
+    listener.wait_for("the end of all objects", ended);
+    // An event overtakes the result that it tells of.
+    let seen = listener.wait_for("the results that events tell of", |m| {
+        let results = results(m);
+        let events = on(m, "leptond/test/street/event").into_iter().map(|m| m.json());
+        let told: Vec<Value> = events.map(|event| event["attributes"]["looks"]["seq"].clone()).collect();
+        told.iter().all(|seq| seq.is_null() || results.iter().any(|look| look["seq"] == *seq))
+    });
     let events: Vec<Value> = on(&seen, "leptond/test/street/event").iter().map(|m| m.json()).collect();
     let looks = results(&seen);
     // It is told as soon as it is known, and never forgotten.

@@ -311,6 +311,9 @@ impl Driver {
         let mut guard = self.shared.lock();
         let state = &mut *guard;
         let deadline = state.stop;
+        if deadline.is_some() {
+            state.queue.hurry();
+        }
         if deadline.is_some_and(|deadline| now >= deadline) {
             return Err(End::Stop(false));
         }

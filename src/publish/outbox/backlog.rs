@@ -194,6 +194,13 @@ impl Backlog {
         })
     }
 
+    /// Waits no longer for another owner of the directory, since a stop was asked for.
+    pub fn hurry(&mut self) {
+        if let Some(disk) = &mut self.disk {
+            disk.hurried = true;
+        }
+    }
+
     /// Asks for everything to be written, whatever the budget says, and for an end.
     pub fn finish(&mut self) {
         if let Some(disk) = &mut self.disk {

@@ -101,7 +101,7 @@ fn with_no_broker_at_all_nothing_blocks_and_the_stop_is_in_time() {
     );
     let stats = mqtt.stats();
     assert_eq!(stats.taken, stats.published + stats.dropped + stats.replaced + stats.queued);
-    assert_eq!(stats.queued, 256 + 2, "the queue, the birth and health");
+    assert_eq!(stats.queued, Config::default().queue as u64 + 2, "the queue, the birth and health");
     assert!(!mqtt.flush(Instant::now() + Duration::from_millis(50)));
     let began = Instant::now();
     assert!(!mqtt.stop(began + Duration::from_millis(700)), "events were lost, and it says so");

@@ -82,6 +82,8 @@ pub(super) struct Disk {
     checkpoint_at: Option<Instant>,
     bytes: u64,
     notices: Vec<Notice>,
+    /// A stop was asked for: events wait for no other owner of the directory any more.
+    pub(super) hurried: bool,
     pub(super) finishing: bool,
     pub(super) finished: bool,
 }
@@ -106,6 +108,7 @@ impl Disk {
             checkpoint_at: None,
             bytes: 0,
             notices: Vec::new(),
+            hurried: false,
             finishing: false,
             finished: false,
         }
@@ -125,8 +128,13 @@ impl Disk {
 
     /// `true` while events wait for those of earlier runs.
     pub(super) fn is_opening(&self, now: Instant) -> bool {
-        let waits = matches!(self.fault, None | Some(OutboxFault::Locked | OutboxFault::Slow));
-        !self.open && waits && now.saturating_duration_since(self.started) < OPENING
+        let patience = match self.fault {
+            None | Some(OutboxFault::Slow) => OPENING,
+            // The owner goes on or is about to end. It has what is in the directory in either case.
+            Some(OutboxFault::Locked) if !self.hurried => HANDOVER,
+            Some(_) => Duration::ZERO,
+        };
+        !self.open && now.saturating_duration_since(self.started) < patience
     }
 
     /// `true` when the job under way will hardly end.
