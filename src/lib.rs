@@ -6,11 +6,12 @@
 //! 2. a slot of one hands the newest to a worker;
 //! 3. [`preprocess`] turns a frame into a model's input;
 //! 4. [`model`] runs it through tract, quantised parts through [`leptond_engine`];
-//! 5. [`task`] turns the model's output into an [`frame::Outcome`] and [`frame::Event`]s;
-//! 6. the worker emits both as a [`frame::Output`], and sinks take it: [`publish`] sends it over MQTT;
-//! 7. [`leptond_governor`] reads the [`board`] and lowers the work before the firmware does.
+//! 5. [`task`] turns the model's output into an [`frame::Outcome`];
+//! 6. [`event`] follows what it shows over time and makes [`frame::Event`]s of it;
+//! 7. the worker emits both as a [`frame::Output`], and sinks take it: [`publish`] sends it over MQTT;
+//! 8. [`leptond_governor`] reads the [`board`] and lowers the work before the firmware does.
 //!
-//! [`scene`] draws the meter that the synthetic camera shows. [`pipeline`] is steps 3 to 5 as a library, with plans and their cost on this board. [`runtime`] is the only module that wires everything
+//! [`scene`] draws the meter that the synthetic camera shows. [`pipeline`] is steps 3 to 6 as a library, with plans and their cost on this board. [`runtime`] is the only module that wires everything
 //! together, [`config`] is every module's settings in one file, [`catalog`] installs models, [`telemetry`] makes it observable, [`sys`] is the
 //! thin layer over Linux, and [`cli`] is the command line.
 
@@ -23,6 +24,7 @@ pub mod config;
 pub mod credentials;
 pub mod diagnose;
 pub mod draw;
+pub mod event;
 pub mod frame;
 pub mod install;
 pub mod model;

@@ -11,6 +11,7 @@ use super::output::tell;
 use super::{Failure, say};
 use crate::config::{Config, Loaded, PipelineConfig};
 use crate::frame::{PipelineName, Sink};
+use crate::pipeline::motion;
 use crate::publish::BrokerConfig;
 use crate::publish::stdout::Printer;
 use crate::publish::terminal::Terminal;
@@ -104,12 +105,17 @@ fn meter(name: PipelineName, seed: u64, fps: f64) -> PipelineConfig {
         model: "leptonnet-digits".into(),
         engine: model::Engine::Auto,
         threads: 1,
+        motion: motion::Config::default(),
         preprocess: preprocess::Config {
             regions: crate::scene::regions(camera.width, camera.height).map(preprocess::Region::Rect).to_vec(),
             ..preprocess::Config::default()
         },
         source: source::Config::Synthetic(camera).into(),
         task: task::ClassifyConfig { monotonic: true, ..Default::default() }.into(),
+        track: Default::default(),
+        zones: Vec::new(),
+        lines: Vec::new(),
+        event: Default::default(),
         governor: governor::PipelineConfig { deadline_ms: 250, ..governor::PipelineConfig::default() },
     }
 }
@@ -129,9 +135,14 @@ fn machine(name: PipelineName) -> PipelineConfig {
             ..SensorConfig::default()
         })
         .into(),
+        motion: motion::Config::default(),
         preprocess: preprocess::Config::default(),
         task: task::Config::default(),
         // It costs next to nothing, and overload, which it is there to tell of, is when the governor would thin it out.
+        track: Default::default(),
+        zones: Vec::new(),
+        lines: Vec::new(),
+        event: Default::default(),
         governor: governor::PipelineConfig { min_fps: 2.0, ..governor::PipelineConfig::default() },
     }
 }

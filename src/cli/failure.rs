@@ -9,6 +9,9 @@ pub enum Failure {
     /// Arguments that clap accepts but that make no sense together: exit code 2.
     #[error("{0}")]
     Usage(String),
+    /// A request asked for another start, which systemd makes of exit code 75.
+    #[error("stopped to be started again")]
+    Restart,
     /// Anything else: exit code 1.
     #[error("{0:#}")]
     Failed(#[from] anyhow::Error),

@@ -1,7 +1,7 @@
 //! The command line: one file a subcommand.
 //!
 //! A subcommand is a struct of arguments and a `run` that returns `Result<(), Failure>`; [`run`] maps it to an exit code:
-//! 0 stopped as asked, 1 failed while running, 2 usage, 78 configuration.
+//! 0 stopped as asked, 1 failed while running, 2 usage, 75 to be started again, 78 configuration.
 
 mod bench;
 mod capture;
@@ -77,7 +77,7 @@ enum Command {
     Record(record::Args),
     /// Try the governor on a simulated board, in virtual time
     Simulate(simulate::Args),
-    /// Subscribe to a node and print what it says
+    /// Watch nodes live: pipelines, rungs and their reasons, temperature, events; as lines in a pipe
     Watch(watch::Args),
     /// Render the synthetic counter: pictures, or its digits as a data set
     #[command(hide = true)]
@@ -129,6 +129,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::from(match failure {
                 Failure::Config(_) => 78,
                 Failure::Usage(_) => 2,
+                Failure::Restart => 75,
                 Failure::Failed(_) => 1,
             })
         }

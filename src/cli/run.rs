@@ -26,10 +26,11 @@ pub struct Args {
 /// Runs until SIGTERM, SIGINT or the end of all sources.
 pub fn run(args: Args) -> Result<(), Failure> {
     let Args { config: file, overrides, run_for } = args;
-    let load = move |skip_files| {
-        let options = config::Options::from_process(file.clone(), overrides.clone());
-        config::load(&config::Options { skip_files, waits: true, ..options })
-    };
+    let path = file.clone().unwrap_or_else(|| config::DEFAULT_FILE.into());
+    let recovered = runtime::command::recover(&path);
+    let options = config::Options { waits: true, ..config::Options::from_process(file, overrides) };
+    let (of_load, of_text) = (options.clone(), options);
+    let load = move |skip_files| config::load(&config::Options { skip_files, ..of_load.clone() });
     let marks = telemetry::open_marks(std::env::var_os(telemetry::MARKS_VARIABLE).as_deref());
     telemetry::mark("program");
     let loaded = load(false).map_err(|e| Failure::Config(e.to_string()))?;
@@ -51,14 +52,33 @@ pub fn run(args: Args) -> Result<(), Failure> {
         "leptond"
     );
     tracing::info!("{}", given.said);
+    if let Some(recovered) = &recovered {
+        tracing::error!("config/set: {}", recovered.words);
+    }
+    // Where everything comes from the environment and flags there is no file to change.
+    let config_file = loaded.path.as_ref().map(|_| runtime::ConfigFile {
+        read: {
+            let path = path.clone();
+            Arc::new(move || config::text(&path).map_err(|e| e.to_string()))
+        },
+        check: Arc::new(move |text| config::load_text(text, &of_text).map_err(|e| e.to_string())),
+        path,
+    });
     let reload: runtime::Reload = Arc::new(move || {
         let env = |name: &str| std::env::var_os(name);
         // First whether its files are within reach: those that are not would only seem to be absent.
         given.check(&load(true).map_err(|e| e.to_string())?, &env)?;
         load(false).map_err(|e| e.to_string())
     });
-    let options =
-        runtime::Options { run_for, reload: Some(reload), log: Some(log), waits: true, ..runtime::Options::default() };
+    let options = runtime::Options {
+        run_for,
+        reload: Some(reload),
+        config_file,
+        recovered,
+        log: Some(log),
+        waits: true,
+        ..runtime::Options::default()
+    };
     let report = runtime::run(loaded, options).map_err(failure)?;
     tracing::info!(
         frames = report.frames,
@@ -69,7 +89,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         acknowledged = report.acknowledged,
         "stopped"
     );
-    Ok(())
+    if report.restart { Err(Failure::Restart) } else { Ok(()) }
 }
 
 /// The exit code that the daemon's error means.

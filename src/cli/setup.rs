@@ -229,6 +229,9 @@ fn next_steps(
     let reader = if of_service && !answers.broker.username.is_empty() { sudo } else { "" };
     lines.push(format!("  {reader}leptond watch{file} --node {node}"));
     lines.push(format!("results come on {}/{node}/{}/result", present.mqtt.prefix, answers.pipeline.name));
+    if present.mqtt.home_assistant.enabled {
+        lines.push("Home Assistant shows this node under Settings, Devices & services, MQTT".into());
+    }
     say(&lines.join("\n"))?;
     let Some(terminal) = terminal.filter(|_| service) else { return Ok(()) };
     if !terminal.confirm("Start leptond now, and at every boot?", true)? {

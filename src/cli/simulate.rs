@@ -75,16 +75,21 @@ fn text(scenario: &Scenario, kind: Kind, seed: Option<u64>, report: &Report) -> 
     let _ = writeln!(text, "{} — {}, {seed}, {} s", scenario.name, kind.name(), scenario.duration_s);
     let _ = writeln!(
         text,
-        "{:<22} {:>9} {:>11} {:>7} {:>10} {:>9} {:>8} {:>8} {:>8}",
-        "", "max °C", "throttled s", "soft s", "useful", "in time", "missed", "p50 ms", "p99 ms"
+        "{:<22} {:>9} {:>11} {:>7} {:>10} {:>9} {:>8} {:>8} {:>8} {:>9} {:>6}",
+        "", "max °C", "throttled s", "soft s", "useful", "in time", "missed", "p50 ms", "p99 ms", "events", "churn"
     );
     let hindsight = format!("best fixed: rung {}", report.hindsight_rung);
     let runs = [("governed", &report.governed), ("not governed", &report.ungoverned), (&hindsight, &report.hindsight)];
     for (name, run) in runs {
+        let events = if run.events.objects == 0 {
+            ["–".to_owned(), "–".to_owned()]
+        } else {
+            [format!("{:.1} %", run.events.recall() * 100.0), format!("{:.2}", run.events.churn())]
+        };
         let quantile = |share| run.spread.quantile_ms(share).map_or("–".to_owned(), |ms| format!("{ms:.1}"));
         let _ = writeln!(
             text,
-            "{name:<22} {:>9.1} {:>11.0} {:>7.0} {:>10.1} {:>7.2} % {:>8} {:>8} {:>8}",
+            "{name:<22} {:>9.1} {:>11.0} {:>7.0} {:>10.1} {:>7.2} % {:>8} {:>8} {:>8} {:>9} {:>6}",
             run.max_celsius,
             run.throttled_s,
             run.soft_limited_s,
@@ -93,6 +98,8 @@ fn text(scenario: &Scenario, kind: Kind, seed: Option<u64>, report: &Report) -> 
             run.missed,
             quantile(0.5),
             quantile(0.99),
+            events[0],
+            events[1],
         );
     }
     if !report.hindsight_keeps {
@@ -112,6 +119,11 @@ fn text(scenario: &Scenario, kind: Kind, seed: Option<u64>, report: &Report) -> 
         ("changes", governed.changes_s.len() as f64, 0),
         ("deadline_met", governed.deadline_met, 5),
         ("recover_s", governed.recover_s, 1),
+        ("event_recall", governed.events.recall(), 4),
+        ("event_recall_ungoverned", report.ungoverned.events.recall(), 4),
+        ("event_recall_hindsight", report.hindsight.events.recall(), 4),
+        ("event_churn", governed.events.churn(), 4),
+        ("event_delay_s", governed.events.mean_delay_s(), 3),
     ];
     for (key, value, digits) in figures {
         let _ = writeln!(text, "{key} {value:.digits$}");

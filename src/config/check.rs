@@ -12,7 +12,9 @@ use crate::frame::PixelFormat;
 use crate::frame::names::NameKind;
 use crate::pipeline::Input;
 use crate::preprocess::Region;
-use crate::publish;
+use crate::publish::PublishError;
+use crate::publish::mqtt::check_way;
+use crate::publish::requests::Verb;
 use crate::source::Frames;
 use crate::telemetry::{self, TelemetryError};
 use leptond_governor::Mode;
@@ -47,6 +49,8 @@ impl Config {
                 input => self.source_of(input).map(|source| source.kind().frames()),
             };
             check_regions(pipeline, frames.unwrap_or(CROPS), &at, &mut f);
+            f.take(&format!("pipeline[{i}]"), pipeline.events().check());
+            check_motion(pipeline, frames.unwrap_or(CROPS), &at, &mut f);
             f.take(&at("task"), pipeline.task.check(pipeline.preprocess.regions.len()));
             check_pace(pipeline, &at, &mut f);
         }
@@ -82,11 +86,25 @@ impl Config {
         if let Err(error) = NameKind::Prefix.check(&mqtt.prefix) {
             f.problem(Problem::new("mqtt.prefix", error.reason).found(quoted(&mqtt.prefix)));
         }
+        let home_assistant = &mqtt.home_assistant;
+        for (key, topic) in [("prefix", &home_assistant.prefix), ("status_topic", &home_assistant.status_topic)] {
+            // An empty status topic is the usual one.
+            if (key == "prefix" || !topic.is_empty())
+                && let Err(error) = NameKind::Prefix.check(topic)
+            {
+                f.problem(Problem::new(format!("mqtt.home_assistant.{key}"), error.reason).found(quoted(topic)));
+            }
+        }
         if !mqtt.password.is_empty() && mqtt.password_file.is_some() {
             f.problem(
                 Problem::new("mqtt.password", "the password is given twice, here and by password_file")
                     .help("remove one; password_file is the safer"),
             );
+        }
+        if !self.broker.enabled
+            && let Err(PublishError::Setting { key, reason }) = check_way(mqtt)
+        {
+            f.problem(Problem::new(key, reason));
         }
         if mqtt.username.is_empty() && (!mqtt.password.is_empty() || mqtt.password_file.is_some()) {
             let key = if mqtt.password_file.is_some() { "mqtt.password_file" } else { "mqtt.password" };
@@ -98,12 +116,12 @@ impl Config {
         if (!mqtt.password.is_empty() || mqtt.password_file.is_some())
             && mqtt.tls.is_none()
             && !self.broker.enabled
-            && !publish::is_this_computer(&mqtt.host)
+            && !mqtt.is_local()
         {
             let key = if mqtt.password_file.is_some() { "mqtt.password_file" } else { "mqtt.password" };
             f.warn(
                 Problem::new(key, format!("the password goes to {} without encryption", mqtt.host))
-                    .help("add [mqtt.tls] with ca_file, where the broker speaks TLS"),
+                    .help("add [mqtt.tls], where the broker speaks TLS"),
             );
         }
         if !mqtt.client_id.is_empty() && (mqtt.client_id.len() > 128 || mqtt.client_id.chars().any(char::is_control)) {
@@ -137,9 +155,10 @@ impl Config {
         } else if mqtt.port == 8883 && !self.broker.enabled {
             f.warn(
                 Problem::new("mqtt.port", "8883 is the port with TLS, but there is no [mqtt.tls]")
-                    .help("add [mqtt.tls] with ca_file"),
+                    .help("add [mqtt.tls]"),
             );
         }
+        self.check_requests(f);
         match self.broker.listen.parse::<SocketAddr>() {
             Ok(address) if self.broker.enabled && !address.ip().is_loopback() => f.warn(
                 Problem::new("broker.listen", "the broker inside is open to the network and asks for no password")
@@ -152,6 +171,25 @@ impl Config {
                     .found(quoted(&self.broker.listen))
                     .allowed("ADDRESS:PORT such as 127.0.0.1:1883, 0.0.0.0:1883 or [::1]:1883"),
             ),
+        }
+    }
+
+    /// Warns of a configuration that everyone may change who reaches the broker.
+    fn check_requests(&self, f: &mut Findings) {
+        let mqtt = &self.mqtt;
+        let asks_for_nothing = if self.broker.enabled {
+            self.broker.listen.parse::<SocketAddr>().is_ok_and(|address| !address.ip().is_loopback())
+        } else {
+            mqtt.username.is_empty() && mqtt.tls.as_ref().is_none_or(|tls| tls.cert_file.is_none())
+        };
+        if mqtt.requests.allow(Verb::ConfigSet) && asks_for_nothing {
+            f.warn(
+                Problem::new(
+                    "mqtt.requests",
+                    "\"config/set\" at a broker that asks for no password: everyone who reaches it may change this configuration",
+                )
+                .help("give the broker passwords and an access list, or leave \"config/set\" out"),
+            );
         }
     }
 
@@ -235,6 +273,17 @@ fn is_clockwise_and_convex(corners: &[[f32; 2]]) -> bool {
             - (f64::from(by) - f64::from(ay)) * (f64::from(cx) - f64::from(bx));
         cross > 0.0
     })
+}
+
+/// Motion shows where one camera looks at one scene.
+fn check_motion(pipeline: &PipelineConfig, frames: Frames<'_>, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+    f.take(&at("motion"), pipeline.motion.check(!frames.are_windows()));
+    if pipeline.motion.enabled == Some(true) && matches!(pipeline.source, Input::Crops(_)) {
+        f.problem(
+            Problem::new(at("motion.enabled"), "crops show another place each time: there is no motion in them")
+                .help("set it in the pipeline whose detections are cropped"),
+        );
+    }
 }
 
 fn check_pace(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Findings) {

@@ -23,7 +23,7 @@ impl Config {
         }
         if let Some(tls) = &self.mqtt.tls {
             for (key, file) in [
-                ("mqtt.tls.ca_file", Some(&tls.ca_file)),
+                ("mqtt.tls.ca_file", tls.ca_file.as_ref()),
                 ("mqtt.tls.cert_file", tls.cert_file.as_ref()),
                 ("mqtt.tls.key_file", tls.key_file.as_ref()),
             ] {

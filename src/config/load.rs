@@ -70,27 +70,47 @@ impl Loaded {
 /// # Errors
 /// All problems, in the order of the file.
 pub fn load(options: &Options) -> Result<Loaded, ConfigErrors> {
-    let mut layers = Layers::new();
     let file = options.file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
-    let read = match read(&file) {
+    let text = match read(&file) {
         Ok(text) => Some(text),
         Err(Unreadable::Missing) if options.file.is_none() => None,
         Err(why) => return Err(why.problem(&file).into()),
     };
-    if let Some(text) = &read {
+    layered(text.as_deref(), file, options)
+}
+
+/// As [`load`], with `text` as the content of the file.
+///
+/// # Errors
+/// All problems, in the order of the text.
+pub fn load_text(text: &str, options: &Options) -> Result<Loaded, ConfigErrors> {
+    layered(Some(text), options.file.clone().unwrap_or_else(|| DEFAULT_FILE.into()), options)
+}
+
+/// The text of the configuration file at `path`.
+///
+/// # Errors
+/// The reason for which it cannot be read.
+pub fn text(path: &Path) -> Result<String, ConfigErrors> {
+    read(path).map_err(|why| why.problem(path).into())
+}
+
+fn layered(text: Option<&str>, file: PathBuf, options: &Options) -> Result<Loaded, ConfigErrors> {
+    let mut layers = Layers::new();
+    if let Some(text) = text {
         layers.file(&file, text);
     }
     layers.environment(&options.env);
     layers.overrides(&options.overrides);
-    if read.is_none() && layers.is_empty() && layers.problems.is_empty() {
+    if text.is_none() && layers.is_empty() && layers.problems.is_empty() {
         return Err(Unreadable::Missing
             .problem(&file)
             .help("give --config FILE, or begin with configs/leptond.toml, which explains every key")
             .into());
     }
-    layers.whole = read.as_ref().map(|_| file.clone());
+    layers.whole = text.map(|_| file.clone());
     let mut loaded = assemble(layers, &file, options)?;
-    loaded.path = read.map(|_| file);
+    loaded.path = text.map(|_| file);
     Ok(loaded)
 }
 

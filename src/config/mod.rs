@@ -5,6 +5,7 @@
 
 mod check;
 mod document;
+mod edit;
 mod explain;
 mod files;
 mod findings;
@@ -26,10 +27,11 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use edit::{EditError, Edited, edited, is_within_reach, part};
 pub use explain::effective;
 pub use findings::Findings;
 pub use layers::Override;
-pub use load::{DEFAULT_FILE, Loaded, Options, load};
+pub use load::{DEFAULT_FILE, Loaded, Options, load, load_text, text};
 pub use model_refs::{ModelRefs, read_model_refs};
 pub use node::{NodeConfig, Sandbox};
 pub use problem::{ConfigErrors, Origin, Problem};

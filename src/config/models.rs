@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::findings::Findings;
 use super::problem::{Problem, nearest, quoted};
 use super::{Config, PipelineConfig};
-use crate::frame::TaskKind;
+use crate::frame::{Label, TaskKind};
 use crate::model::manifest::InputKind;
 use crate::model::{self, Bundle};
 use crate::pipeline::{Crops, Input};
@@ -87,11 +87,8 @@ fn check_crops(crops: &Crops, parent: &PipelineConfig, bundle: &Bundle, at: &dyn
         );
         return;
     }
-    let settings = parent.task.over(manifest.task, &manifest.defaults);
-    let known: Vec<&str> = match &settings {
-        Ok(Settings::Detect(detect)) if !detect.labels.is_empty() => detect.labels.iter().map(String::as_str).collect(),
-        _ => bundle.labels().iter().map(|label| &**label).collect(),
-    };
+    let known = detected(parent, bundle);
+    let known: Vec<&str> = known.iter().map(|label| &**label).collect();
     for (i, label) in crops.labels.iter().enumerate().filter(|_| !known.is_empty()) {
         unknown_label(
             label,
@@ -100,6 +97,17 @@ fn check_crops(crops: &Crops, parent: &PipelineConfig, bundle: &Bundle, at: &dyn
             &known,
             f,
         );
+    }
+}
+
+/// Labels that a detector gives; none where they are not known.
+fn detected(pipeline: &PipelineConfig, bundle: &Bundle) -> Vec<Label> {
+    let manifest = bundle.manifest();
+    match pipeline.task.over(manifest.task, &manifest.defaults) {
+        Ok(Settings::Detect(detect)) if !detect.labels.is_empty() => {
+            detect.labels.iter().map(|label| Label::from(label.as_str())).collect()
+        }
+        _ => bundle.labels().to_vec(),
     }
 }
 
@@ -159,6 +167,10 @@ fn check_bundle(
         );
     }
     f.take(&at("task"), pipeline.task.check_model(manifest.task, bundle.labels()));
+    // What a bare model is shows when it is loaded.
+    if let Some(kind) = pipeline.task.kind().or((!bundle.is_bare()).then_some(manifest.task)) {
+        f.take(at("").trim_end_matches('.'), pipeline.events().check_model(kind, &detected(pipeline, bundle)));
+    }
 }
 
 /// Reports `label` as `message` says unless it is `known`.

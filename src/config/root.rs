@@ -1,5 +1,7 @@
 //! The whole TOML file.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +42,14 @@ impl Config {
     /// Directories of models and of state, as the file and the environment name them.
     pub fn places(&self) -> Places {
         Places { models: self.models.dirs.clone(), state: self.node.state_dir() }
+    }
+
+    /// Directory of events that wait for the broker; `None` where they are kept in memory only.
+    pub fn outbox_dir(&self) -> Option<PathBuf> {
+        let outbox = &self.mqtt.outbox;
+        let default = || self.node.state_dir().map(|state| state.join("outbox"));
+        let dir = if outbox.dir.as_os_str().is_empty() { default() } else { Some(outbox.dir.clone()) };
+        dir.filter(|_| outbox.enabled)
     }
 
     /// The source that `input` refers to, for crops that of the pipeline whose detections they are; `None` where a name is not known

@@ -1,5 +1,6 @@
 //! Properties of the schema that its readers rely on.
 
+use super::Config;
 use super::layers::PREFIX;
 use super::path::Path;
 use super::problem::nearest;
@@ -96,4 +97,18 @@ fn the_nearest_word_is_near() {
     ] {
         assert_eq!(nearest(word, words), meant, "{word:?}");
     }
+}
+
+#[test]
+fn a_configuration_that_everyone_may_change_is_warned_of() {
+    let warned = |toml: &str| {
+        let config: Config = toml_edit::de::from_str(toml).unwrap();
+        config.check().warnings.iter().any(|warning| warning.key == "mqtt.requests")
+    };
+    let set = "requests = [\"config/set\"]";
+    assert!(warned(&format!("[mqtt]\n{set}\n")));
+    assert!(!warned("[mqtt]\nrequests = \"all\"\n"));
+    assert!(!warned(&format!("[mqtt]\nusername = \"u\"\n{set}\n")));
+    let inside = |listen: &str| format!("[mqtt]\n{set}\n[broker]\nenabled = true\nlisten = \"{listen}:1883\"\n");
+    assert!(warned(&inside("0.0.0.0")) && !warned(&inside("127.0.0.1")));
 }

@@ -7,8 +7,10 @@ use super::Level;
 use super::machine::Machine;
 use crate::config::Config;
 use crate::credentials::{KEPT, Kept, as_the_service};
+use crate::frame::status::HomeAssistant;
 use crate::publish;
 use crate::publish::mqtt::attempt::{Attempt, attempt};
+use crate::publish::requests::{Effect, Requests, Verb};
 use crate::runtime::status::Status;
 
 /// Longest time of the whole test.
@@ -31,6 +33,12 @@ pub struct Facts {
     pub tls: bool,
     /// State of the connection, as the daemon that runs here tells it.
     pub connected: Option<bool>,
+    /// The requests that everyone may make who may publish there, but for those that change nothing.
+    pub requests: Vec<&'static str>,
+    /// Discovery by Home Assistant, as the daemon that runs here tells it.
+    pub home_assistant: HomeAssistant,
+    /// Topics of the discovery: the message, and Home Assistant's birth.
+    pub discovery: [String; 2],
     /// Result of the attempt.
     pub outcome: Outcome,
 }
@@ -68,6 +76,7 @@ pub fn gather(machine: &Machine, config: &Config, of_service: bool, status: Opti
     } else {
         try_it(&mut mqtt, &node, of_service)
     };
+    let discovery = [mqtt.home_assistant.topic(&node), mqtt.home_assistant.birth_topic()];
     Facts {
         address: format!("{}:{}", mqtt.host, mqtt.port),
         host: mqtt.host,
@@ -76,8 +85,17 @@ pub fn gather(machine: &Machine, config: &Config, of_service: bool, status: Opti
         username: mqtt.username,
         tls: mqtt.tls.is_some(),
         connected: status.and_then(|s| s.connected),
+        requests: changing(&config.mqtt.requests),
+        home_assistant: status.map(|s| s.home_assistant).unwrap_or_default(),
+        discovery,
         outcome,
     }
+}
+
+/// Names of the permitted requests that change something.
+fn changing(requests: &Requests) -> Vec<&'static str> {
+    let changes = |verb: &Verb| verb.entry().effect != Effect::Read;
+    requests.permitted().into_iter().filter(changes).map(Verb::name).collect()
 }
 
 fn try_it(mqtt: &mut publish::Config, node: &str, of_service: bool) -> Outcome {
@@ -98,6 +116,8 @@ pub enum Finding {
     Attempt { facts: Facts, told: bool },
     /// The daemon that runs here is not connected, although the broker lets us in.
     DaemonAway,
+    /// Discovery by Home Assistant is wanted; `topics` are those of the message and of Home Assistant's birth.
+    Discovery { standing: HomeAssistant, topics: [String; 2] },
 }
 
 impl Finding {
@@ -105,6 +125,11 @@ impl Finding {
     pub fn level(&self) -> Level {
         match self {
             Finding::DaemonAway => Level::Warning,
+            Finding::Discovery { standing, .. } => match (standing.published, standing.seen) {
+                (true, true) => Level::Ok,
+                (true, false) => Level::Note,
+                (false, _) => Level::Warning,
+            },
             Finding::Attempt { facts, told } => match facts.outcome {
                 Outcome::NotTried | Outcome::Secret(_) => Level::Unknown,
                 Outcome::Embedded => Level::Note,
@@ -120,8 +145,11 @@ impl Finding {
 pub fn judge(facts: Facts, told: bool) -> Vec<Finding> {
     let works = matches!(facts.outcome, Outcome::Tried(Attempt::Works { .. }));
     let away = works && facts.connected == Some(false);
+    let tells = works && facts.connected == Some(true) && facts.home_assistant.enabled;
+    let discovery = || Finding::Discovery { standing: facts.home_assistant, topics: facts.discovery.clone() };
+    let discovery = tells.then(discovery);
     let attempt = Finding::Attempt { facts, told };
-    [Some(attempt), away.then_some(Finding::DaemonAway)].into_iter().flatten().collect()
+    [Some(attempt), away.then_some(Finding::DaemonAway), discovery].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -154,11 +182,40 @@ mod tests {
                 username: String::new(),
                 tls: false,
                 connected,
+                requests: Vec::new(),
+                home_assistant: HomeAssistant::default(),
+                discovery: Default::default(),
                 outcome,
             };
             let findings = judge(facts, told);
             let levels: Vec<Level> = findings.iter().map(Finding::level).collect();
             assert_eq!(levels, expected, "{findings:?}");
+        }
+    }
+
+    #[test]
+    fn discovery_is_told_of_where_it_is_wanted() {
+        for (enabled, published, seen, expected) in [
+            (false, false, false, &[Level::Ok][..]),
+            (true, false, false, &[Level::Ok, Level::Warning]),
+            (true, true, false, &[Level::Ok, Level::Note]),
+            (true, true, true, &[Level::Ok, Level::Ok]),
+        ] {
+            let facts = Facts {
+                address: "ha:1883".into(),
+                host: "ha".into(),
+                node: "attic".into(),
+                prefix: "leptond".into(),
+                username: String::new(),
+                tls: false,
+                connected: Some(true),
+                requests: Vec::new(),
+                home_assistant: HomeAssistant { enabled, published, seen },
+                discovery: Default::default(),
+                outcome: Outcome::Tried(Attempt::Works { connect_ms: 1.0, published: true }),
+            };
+            let levels: Vec<Level> = judge(facts, false).iter().map(Finding::level).collect();
+            assert_eq!(levels, expected);
         }
     }
 }

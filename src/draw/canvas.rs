@@ -77,6 +77,28 @@ impl Canvas {
         Canvas { width: self.width * factor, height: self.height * factor, rgb }
     }
 
+    /// The picture with the mean of each square of `factor` pixels as one; what is left over at the right and bottom is cut off.
+    pub fn reduced(&self, factor: usize) -> Canvas {
+        let factor = factor.clamp(1, self.width.min(self.height).max(1));
+        let (width, height) = (self.width / factor, self.height / factor);
+        let mut rgb = Vec::with_capacity(width * height * 3);
+        let area = (factor * factor) as u64;
+        for y in 0..height {
+            for x in 0..width {
+                for channel in 0..3 {
+                    let row = |dy: usize| ((y * factor + dy) * self.width + x * factor) * 3 + channel;
+                    let value = |dy: usize, dx: usize| u64::from(self.rgb[row(dy) + dx * 3]);
+                    let sum: u64 = (0..factor)
+                        .flat_map(|dy| (0..factor).map(move |dx| (dy, dx)))
+                        .map(|(dy, dx)| value(dy, dx))
+                        .sum();
+                    rgb.push((sum / area) as u8);
+                }
+            }
+        }
+        Canvas { width, height, rgb }
+    }
+
     /// Fills a rectangle.
     pub fn fill(&mut self, rect: Rect, colour: Colour) {
         let within = |value: i64, most: usize| value.clamp(0, most as i64) as usize;
@@ -176,6 +198,8 @@ mod tests {
     #[test]
     fn enlarging_makes_squares_of_pixels() {
         let small = Canvas::new([2, 1], vec![1, 2, 3, 4, 5, 6]);
+        assert_eq!(small.enlarged(3).reduced(3), small);
+        assert_eq!(Canvas::new([3, 2], vec![10; 18]).reduced(2), Canvas::new([1, 1], vec![10; 3]));
         let large = small.enlarged(2);
         assert_eq!(large.size(), [4, 2]);
         assert_eq!((large.pixel(1, 1), large.pixel(2, 0)), (Some([1, 2, 3]), Some([4, 5, 6])));

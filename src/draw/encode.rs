@@ -49,7 +49,6 @@ pub enum EncodeError {
 /// [`EncodeError`] when the format cannot hold it.
 pub fn encode(canvas: &Canvas, format: Format) -> Result<Vec<u8>, EncodeError> {
     let [width, height] = canvas.size();
-    let too_large = EncodeError::JpegSize { width, height };
     let mut bytes = Vec::new();
     match format {
         Format::Png => {
@@ -59,11 +58,21 @@ pub fn encode(canvas: &Canvas, format: Format) -> Result<Vec<u8>, EncodeError> {
             encoder.set_depth(png::BitDepth::Eight);
             encoder.write_header()?.write_image_data(canvas.rgb())?;
         }
-        Format::Jpeg => {
-            let (Ok(width), Ok(height)) = (u16::try_from(width), u16::try_from(height)) else { return Err(too_large) };
-            let encoder = jpeg_encoder::Encoder::new(&mut bytes, JPEG_QUALITY);
-            encoder.encode(canvas.rgb(), width, height, jpeg_encoder::ColorType::Rgb)?;
-        }
+        Format::Jpeg => return jpeg(canvas, JPEG_QUALITY),
     }
+    Ok(bytes)
+}
+
+/// The picture as a JPEG file of a quality from 1 to 100.
+///
+/// # Errors
+/// [`EncodeError`] when it is too large for the format.
+pub fn jpeg(canvas: &Canvas, quality: u8) -> Result<Vec<u8>, EncodeError> {
+    let [width, height] = canvas.size();
+    let too_large = EncodeError::JpegSize { width, height };
+    let (Ok(width), Ok(height)) = (u16::try_from(width), u16::try_from(height)) else { return Err(too_large) };
+    let mut bytes = Vec::new();
+    let encoder = jpeg_encoder::Encoder::new(&mut bytes, quality.clamp(1, 100));
+    encoder.encode(canvas.rgb(), width, height, jpeg_encoder::ColorType::Rgb)?;
     Ok(bytes)
 }

@@ -7,7 +7,7 @@ mod font;
 mod tests;
 
 pub use canvas::Canvas;
-pub use encode::{EncodeError, Format, encode};
+pub use encode::{EncodeError, Format, encode, jpeg};
 
 use canvas::{BLACK, Colour, Rect, WHITE, text_size};
 
@@ -143,7 +143,7 @@ impl Sheet {
         for Detection { label, bbox: [left, top, right, bottom], .. } in detections.iter().rev() {
             self.outline(&[[*left, *top], [*right, *top], [*right, *bottom], [*left, *bottom]], colour_of(label));
         }
-        for Detection { label, score, bbox: [left, top, right, bottom] } in detections {
+        for Detection { label, score, bbox: [left, top, right, bottom], .. } in detections {
             let around = self.rect([*left, *top, *right, *bottom]);
             self.label(around, &scored_text(label, *score), colour_of(label));
         }

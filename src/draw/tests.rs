@@ -10,10 +10,12 @@ fn grey(width: u32, height: u32, value: u8) -> Canvas {
 }
 
 fn detect(detections: &[(&str, [f32; 4])]) -> Outcome {
-    let one = |(label, bbox): &(&str, [f32; 4])| Detection { label: (*label).into(), score: 0.9, bbox: *bbox };
+    let one = |(label, bbox): &(&str, [f32; 4])| Detection::new((*label).into(), 0.9, *bbox);
     Outcome::Detect {
         detections: detections.iter().map(one).collect(),
         counts: BTreeMap::new(),
+        zones: BTreeMap::new(),
+        lines: BTreeMap::new(),
         source_width: 320,
         source_height: 240,
     }

@@ -101,6 +101,9 @@ pub struct Parent {
     pub index: usize,
     /// Its label.
     pub label: Label,
+    /// The object's number, as in [`Detection::track_id`](super::Detection::track_id).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub track_id: Option<u64>,
 }
 
 impl Frame {

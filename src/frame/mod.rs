@@ -11,6 +11,7 @@ mod incoming;
 pub mod names;
 mod outcome;
 mod output;
+pub mod quantity;
 mod shared;
 mod spec;
 pub mod status;
@@ -19,12 +20,13 @@ mod tensor;
 pub use captured::{Frame, Image, Parent, Payload, PixelFormat, Window};
 pub use geometry::Geometry;
 pub use incoming::Incoming;
-pub use names::{NameError, NodeName, PipelineName, SourceName, TopicFilter};
+pub use names::{LineName, NameError, NodeName, PipelineName, SourceName, TopicFilter, ZoneName};
 pub use outcome::{
-    Attribute, Detection, Event, EventKind, Label, LastGood, Outcome, Quality, RawOutput, Reading, RegionRead, Scored,
-    Unreadable, VALUE_DIGITS, rfc3339,
+    Attribute, Crossing, Detection, Direction, Event, EventIds, EventKind, Label, LabelCounts, LastGood, LineCount,
+    Outcome, Quality, RawOutput, Reading, RegionRead, Scored, SourceSize, Unreadable, VALUE_DIGITS, rfc3339,
 };
 pub use output::{Bus, Emission, Output, Sink, Stamp, Timing};
+pub use quantity::Quantity;
 pub use shared::{Channels, FramePool, Pixels, SharedFrame, SourceCounts, Undecodable};
 pub use spec::{Boxes, Colour, Fit, Head, InputSpec, Layout, Spec, TaskKind, TaskSpec, WindowSpec};
 pub use tensor::{DType, Elements, ElementsMut, Quant, TensorSpec, TensorView, TensorViewMut};

@@ -27,6 +27,10 @@ pub enum NameKind {
     Source,
     /// A pipeline's name, one topic level beside the node's own topics.
     Pipeline,
+    /// The name of a zone of a picture.
+    Zone,
+    /// The name of a line across a picture.
+    Line,
     /// The first levels of every topic of a node.
     Prefix,
     /// A topic filter (MQTT 3.1.1, section 4.7).
@@ -54,7 +58,7 @@ impl NameKind {
     /// [`NameError`] with the first fault.
     pub fn check(self, text: &str) -> Result<(), NameError> {
         let fault = match self {
-            NameKind::Node | NameKind::Source => name_fault(text),
+            NameKind::Node | NameKind::Source | NameKind::Zone | NameKind::Line => name_fault(text),
             NameKind::Pipeline => name_fault(text).or_else(|| {
                 let reserved = RESERVED.contains(&text).then(|| "the name is reserved for a topic of the node".into());
                 reserved.map(|reason| (reason, Some(format!("any but {}", RESERVED.join(", ")))))
@@ -71,7 +75,9 @@ impl NameKind {
     /// The JSON schema of a name.
     fn schema(self) -> Schema {
         match self {
-            NameKind::Node | NameKind::Source => json_schema!({ "type": "string", "pattern": pattern(1) }),
+            NameKind::Node | NameKind::Source | NameKind::Zone | NameKind::Line => {
+                json_schema!({ "type": "string", "pattern": pattern(1) })
+            }
             NameKind::Pipeline => {
                 json_schema!({ "type": "string", "pattern": pattern(1), "not": { "enum": RESERVED } })
             }
@@ -86,6 +92,8 @@ impl fmt::Display for NameKind {
             NameKind::Node => "node",
             NameKind::Source => "source",
             NameKind::Pipeline => "pipeline",
+            NameKind::Zone => "zone",
+            NameKind::Line => "line",
             NameKind::Prefix => "prefix",
             NameKind::Filter => "topic filter",
         })
@@ -244,6 +252,10 @@ name_types! {
     SourceName: Source;
     /// A node's name.
     NodeName: Node;
+    /// A zone's name.
+    ZoneName: Zone;
+    /// A line's name.
+    LineName: Line;
     /// A topic filter.
     TopicFilter: Filter;
 }

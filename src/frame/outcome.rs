@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::names::PipelineName;
+use super::names::{LineName, PipelineName, ZoneName};
 
 /// A class name, shared with the model's label list.
 pub type Label = Arc<str>;
@@ -53,6 +53,34 @@ pub struct Detection {
     /// `[x1, y1, x2, y2]` in source pixels.
     #[serde(rename = "box")]
     pub bbox: [f32; 4],
+    /// The object's number, the same in every frame in which it is followed; unique within a run of the daemon and pipeline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub track_id: Option<u64>,
+    /// The zones that it is in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub zones: Vec<ZoneName>,
+    /// It has not moved for long.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stationary: bool,
+}
+
+impl Detection {
+    /// An object of one frame, not followed yet.
+    pub fn new(label: Label, score: f32, bbox: [f32; 4]) -> Detection {
+        Detection { label, score, bbox, track_id: None, zones: Vec::new(), stationary: false }
+    }
+}
+
+/// Numbers of objects by label; absent labels are left out.
+pub type LabelCounts = BTreeMap<Label, usize>;
+
+/// Objects that crossed a line since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct LineCount {
+    /// From the left of the line to its right, seen from its first point towards its second.
+    pub forward: u64,
+    /// From its right to its left.
+    pub backward: u64,
 }
 
 /// Outcome of one inference. Its fields are published beside the envelope, with `task` as the tag.
@@ -82,7 +110,13 @@ pub enum Outcome {
         /// Number of objects of each label that can be relied on, over frames; absent labels are left out. Part of the summary,
         /// not of the result.
         #[serde(skip)]
-        counts: BTreeMap<Label, usize>,
+        counts: LabelCounts,
+        /// The same for each zone; every configured zone has an entry. Part of the summary.
+        #[serde(skip)]
+        zones: BTreeMap<ZoneName, LabelCounts>,
+        /// Crossings of each line by label since the start; every configured line has an entry. Part of the summary.
+        #[serde(skip)]
+        lines: BTreeMap<LineName, BTreeMap<Label, LineCount>>,
         /// Width of the source picture in pixels.
         source_width: u32,
         /// Height of the source picture in pixels.
@@ -226,9 +260,36 @@ pub struct Event {
     pub label: String,
     /// Score at this moment; for `end`, the best one seen.
     pub score: f32,
+    /// The best score so far; of followed objects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_score: Option<f32>,
     /// Box in source pixels, for detections.
     #[serde(rename = "box", skip_serializing_if = "Option::is_none")]
     pub bbox: Option<[f32; 4]>,
+    /// Width and height in pixels of the picture that `bbox` is of.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub source_size: Option<SourceSize>,
+    /// The object's number, as in [`Detection::track_id`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub track_id: Option<u64>,
+    /// The zones that the object is in; for `end`, those that it was in last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub zones: Vec<ZoneName>,
+    /// Every zone that it has been in, in the order of its entries.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub entered_zones: Vec<ZoneName>,
+    /// The zones in which it has stayed for longer than their `loiter_s`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub loitering: Vec<ZoneName>,
+    /// The lines that it crossed since it came, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub crossings: Vec<Crossing>,
+    /// It has not moved for long.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stationary: bool,
+    /// There is a picture of its best moment.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub snapshot: bool,
     /// Start time (wall clock).
     #[serde(serialize_with = "serialize_time")]
     pub start_time: SystemTime,
@@ -238,6 +299,82 @@ pub struct Event {
     /// Latest results of the pipelines that read crops of this object, by their names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<PipelineName, Attribute>,
+}
+
+impl Event {
+    /// The begin of an event, at `time`.
+    pub fn begin(id: String, label: impl Into<String>, score: f32, time: SystemTime) -> Event {
+        Event {
+            kind: EventKind::New,
+            id,
+            label: label.into(),
+            score,
+            best_score: None,
+            bbox: None,
+            source_size: None,
+            track_id: None,
+            zones: Vec::new(),
+            entered_zones: Vec::new(),
+            loitering: Vec::new(),
+            crossings: Vec::new(),
+            stationary: false,
+            snapshot: false,
+            start_time: time,
+            end_time: None,
+            attributes: BTreeMap::new(),
+        }
+    }
+
+    /// The end of this event, at `time`.
+    pub fn ended(self, time: SystemTime) -> Event {
+        Event { kind: EventKind::End, end_time: Some(time), ..self }
+    }
+}
+
+/// Maker of event ids: when the event began and a count, unique within a run and hardly ever repeated over runs.
+#[derive(Clone, Debug, Default)]
+pub struct EventIds(u64);
+
+impl EventIds {
+    /// The id of an event that began at `time`.
+    pub fn next(&mut self, time: SystemTime) -> String {
+        self.0 += 1;
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        format!("{}-{}", since.as_millis(), self.0)
+    }
+}
+
+/// Size of a picture in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SourceSize {
+    /// Width.
+    #[serde(rename = "source_width")]
+    pub width: u32,
+    /// Height.
+    #[serde(rename = "source_height")]
+    pub height: u32,
+}
+
+/// A line that an object crossed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Crossing {
+    /// The line.
+    pub line: LineName,
+    /// From which side.
+    pub direction: Direction,
+    /// Time of the crossing (wall clock).
+    #[serde(serialize_with = "serialize_time")]
+    pub time: SystemTime,
+}
+
+/// Direction of a [`Crossing`], as in [`LineCount`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// From the left of the line to its right, seen from its first point towards its second.
+    Forward,
+    /// From its right to its left.
+    Backward,
 }
 
 /// Result of another pipeline about a detected object.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::{NodeName, PipelineName, SourceName};
+use super::{Label, LineName, NodeName, PipelineName, Quantity, SourceName, ZoneName};
 
 /// Everything that is known of the node at one moment.
 #[derive(Clone, Debug)]
@@ -127,6 +127,79 @@ pub struct Pipeline {
     pub rung: Rung,
     /// Reason for which no results come, once that has lasted.
     pub idle: Option<String>,
+    /// Its motion gate; `None` without one.
+    pub motion: Option<Motion>,
+    /// Paused by request.
+    pub paused: bool,
+    /// Facts that do not change while it runs.
+    pub about: Arc<About>,
+}
+
+/// A motion gate, with counts since its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Motion {
+    /// Something moves, or is followed: frames are looked at.
+    pub open: bool,
+    /// Frames that were not looked at because nothing had moved.
+    pub closed_frames: u64,
+    /// Times that it opened.
+    pub openings: u64,
+    /// Frames that were looked at although nothing had moved, because none had been for long.
+    pub looks: u64,
+}
+
+/// Facts about a pipeline that its configuration and model decide.
+#[derive(Clone, Debug, PartialEq)]
+pub struct About {
+    /// Subject of its results.
+    pub subject: Subject,
+    /// The zones in which objects are counted.
+    pub zones: Vec<ZoneName>,
+    /// The lines that objects cross.
+    pub lines: Vec<LineName>,
+    /// Pictures of its events are published.
+    pub snapshot: bool,
+}
+
+impl About {
+    /// A pipeline without zones, lines and pictures.
+    pub fn plain(subject: Subject) -> About {
+        About { subject, zones: Vec::new(), lines: Vec::new(), snapshot: false }
+    }
+}
+
+/// Subject of a pipeline's results.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Subject {
+    /// The class of a whole picture or window.
+    Class,
+    /// A row of digits.
+    Reading(Meter),
+    /// Objects.
+    Objects {
+        /// The labels that count, in the order of the configuration, else of the model; empty where neither names any.
+        labels: Vec<Label>,
+        /// The configuration names them.
+        chosen: bool,
+    },
+    /// The distance from normal.
+    Anomaly,
+    /// Bare outputs of the model.
+    Raw,
+}
+
+/// A row of digits as an instrument.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Meter {
+    /// It only counts up.
+    pub counts_up: bool,
+    /// The quantity that it counts.
+    pub quantity: Option<Quantity>,
+    /// Unit of its number.
+    pub unit: Option<String>,
+    /// Digits behind the decimal point.
+    pub decimals: u8,
 }
 
 /// Counters of a pipeline since its start.
@@ -217,6 +290,67 @@ pub struct Publisher {
     pub acknowledged: u64,
     /// Messages given up.
     pub dropped: u64,
+    /// Events that are kept on disk, where they are.
+    pub outbox: Option<Outbox>,
+    /// Discovery by Home Assistant.
+    pub home_assistant: HomeAssistant,
+}
+
+/// Events that the broker has not acknowledged, in memory and on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Outbox {
+    /// Events in memory only.
+    pub events_in_memory: u64,
+    /// Events on disk.
+    pub events_on_disk: u64,
+    /// Size of the files on disk.
+    pub bytes_on_disk: u64,
+    /// Bytes written to disk since midnight UTC.
+    pub written_bytes_today: u64,
+    /// Age of an unacknowledged event at which events are written to disk: what a power cut may cost.
+    pub commit_interval_s: u64,
+    /// Events of earlier runs that were found on disk.
+    pub recovered: u64,
+    /// Events given up because they were too old, or the disk space was used up.
+    pub expired: u64,
+    /// Events lost because the memory was full, or the disk failed.
+    pub lost: u64,
+    /// Reason for which nothing is written to disk, where nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<OutboxFault>,
+}
+
+/// Reason for which events are not written to disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutboxFault {
+    /// No space is left.
+    Full,
+    /// The file system is read-only.
+    ReadOnly,
+    /// No permission.
+    Denied,
+    /// Another process uses the directory.
+    Locked,
+    /// The disk does not answer.
+    Slow,
+    /// As much was written today as may be in a day.
+    BudgetSpent,
+    /// The disk failed in another way.
+    Failed,
+}
+
+/// Discovery by Home Assistant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HomeAssistant {
+    /// It is wanted.
+    pub enabled: bool,
+    /// The broker has the message.
+    pub published: bool,
+    /// Home Assistant said that it is there.
+    pub seen: bool,
 }
 
 /// A pipeline of the configuration that does not run.

@@ -35,6 +35,8 @@ pub struct Demand {
     pub clock: f64,
     /// Measured ÷ expected load of ours: what the calibration did not see.
     ratio: f64,
+    /// Share of all cores that we use while there is nothing to look at: the work never costs less.
+    idle: f64,
     /// Measured ÷ expected time of an inference at full clock.
     slowness: f64,
     known: bool,
@@ -50,6 +52,7 @@ impl Default for Demand {
             others_mean: 0.0,
             clock: 1.0,
             ratio: 1.0,
+            idle: 0.0,
             slowness: 1.0,
             known: false,
         }
@@ -76,6 +79,8 @@ impl Demand {
         if let Some(expected) = expected.filter(|e| *e >= TELLING_CORES) {
             let ratio = (own * self.cores / expected).clamp(0.25, 4.0);
             self.ratio += (ratio - self.ratio) * (1.0 - (-dt_s / RATIO_S).exp());
+        } else if expected == Some(0.0) {
+            self.idle += (own - self.idle) * (1.0 - (-dt_s / RATIO_S).exp());
         }
     }
 
@@ -110,7 +115,7 @@ impl Demand {
 
     /// Share of all cores that work of so many cores by calibration will use.
     pub fn share(&self, cores: f64) -> f64 {
-        (cores * self.ratio / self.cores).min((1.0 - self.others).max(0.0))
+        (cores * self.ratio / self.cores).max(self.idle).min((1.0 - self.others).max(0.0))
     }
 }
 

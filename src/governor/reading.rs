@@ -81,4 +81,13 @@ pub struct Load {
     pub frame_age_ms: Option<f32>,
     /// The source gives nothing: camera unplugged, file at its end, pipeline paused by request.
     pub idle: bool,
+    /// Its motion gate is open; `None` = it has none. While it is closed nothing is late, and next to no work is done.
+    pub open: Option<bool>,
+}
+
+impl Load {
+    /// There is nothing to work on at the moment.
+    pub fn is_quiet(&self) -> bool {
+        self.idle || self.open == Some(false)
+    }
 }

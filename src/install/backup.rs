@@ -1,11 +1,8 @@
 //! Copies of a configuration before it is changed.
 
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::sys::owned::{self, FileKind, WriteError};
+use crate::sys::owned::{self, WriteError};
 
 /// Most copies with one time in their names.
 const MOST_COPIES: u32 = 100;
@@ -13,15 +10,7 @@ const MOST_COPIES: u32 = 100;
 /// A copy that cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// The file cannot be read, or its owner and mode not be given to the copy.
-    #[error("{}: {reason}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        reason: io::Error,
-    },
-    /// The copy cannot be written.
+    /// The file cannot be read, or its copy not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
     /// All names are taken.
@@ -34,10 +23,6 @@ pub enum BackupError {
 /// # Errors
 /// [`BackupError`] with the file.
 pub fn backup(path: &Path, time: &str) -> Result<PathBuf, BackupError> {
-    let at = |path: &Path| {
-        let path = path.to_path_buf();
-        move |reason| BackupError::Io { path, reason }
-    };
     let name = path.display().to_string();
     for number in 0..MOST_COPIES {
         let suffix = if number == 0 { String::new() } else { format!("-{number}") };
@@ -45,14 +30,7 @@ pub fn backup(path: &Path, time: &str) -> Result<PathBuf, BackupError> {
         if copy.exists() {
             continue;
         }
-        let old = fs::metadata(path).map_err(at(path))?;
-        owned::replace(&copy, &fs::read(path).map_err(at(path))?, FileKind::Secret)?;
-        let as_before = || -> io::Result<()> {
-            let file = File::open(&copy)?;
-            std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid()))?;
-            file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o7777))
-        };
-        as_before().map_err(at(&copy))?;
+        owned::copy(path, &copy)?;
         return Ok(copy);
     }
     Err(BackupError::TooMany(format!("{name}.bak-{time}")))

@@ -85,6 +85,8 @@ fn set_broker(mqtt: &mut Table, broker: &Broker) -> Result<(), EditError> {
     }
     match (&broker.ca_file, mqtt.get_mut("tls")) {
         (None, None) => {}
+        // Without a file of its own it means the system's authorities.
+        (None, Some(tls)) if tls.as_table_like().is_some_and(|tls| !tls.contains_key("ca_file")) => {}
         (None, Some(_)) => {
             mqtt.remove("tls");
         }
@@ -226,7 +228,18 @@ fn replace_pipeline(table: &mut Table, pipeline: &Pipeline) -> Result<(), EditEr
     if old_model != pipeline.model
         && let Some(task) = table.get_mut("task").and_then(Item::as_table_like_mut)
     {
-        for key in ["type", "labels", "threshold", "monotonic", "confirm_s", "max_rate", "max_step"] {
+        for key in [
+            "type",
+            "labels",
+            "threshold",
+            "monotonic",
+            "confirm_s",
+            "max_rate",
+            "max_step",
+            "quantity",
+            "unit",
+            "decimals",
+        ] {
             task.remove(key);
         }
     }

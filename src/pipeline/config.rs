@@ -5,8 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::input::Input;
+use super::motion;
 use crate::frame::PipelineName;
-use crate::{model, preprocess, task};
+use crate::{event, model, preprocess, task};
 
 /// `[[pipeline]]`: one source, one model, one set of topics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,10 +30,33 @@ pub struct Config {
     /// How a picture is fitted to the model.
     #[serde(default)]
     pub preprocess: preprocess::Config,
+    /// Inference only while something moves.
+    #[serde(default)]
+    pub motion: motion::Config,
     /// What is made of the model's output.
     #[serde(default)]
     pub task: task::Config,
+    /// Identity of detected objects over frames.
+    #[serde(default)]
+    pub track: event::TrackConfig,
+    /// Parts of the picture in which objects are counted.
+    #[serde(rename = "zone", default, skip_serializing_if = "Vec::is_empty")]
+    pub zones: Vec<event::ZoneConfig>,
+    /// Lines across the picture whose crossings are counted.
+    #[serde(rename = "line", default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<event::LineConfig>,
+    /// Changes that are worth telling.
+    #[serde(default)]
+    pub event: event::EventConfig,
     /// How far this pipeline may be lowered.
     #[serde(default)]
     pub governor: governor::PipelineConfig,
+}
+
+impl Config {
+    /// The tables that events are made by.
+    pub fn events(&self) -> event::Config {
+        let Config { track, zones, lines, event, .. } = self.clone();
+        event::Config { track, zones, lines, event }
+    }
 }

@@ -82,6 +82,7 @@ fn compile(
     let threads = (config.threads as usize).clamp(1, cores);
     let mut planner =
         Planner::new(bundle, config.engine, threads, config.preprocess.clone(), &config.task).map_err(unusable)?;
+    planner.follow(config.events());
     if let Some(tuned) = planner.race(&planner.full(), &board, places.state.as_deref()).map_err(unusable)? {
         let (int8_ms, f32_ms) = (tuned.int8_ms, tuned.f32_ms);
         tracing::info!(pipeline = name, engine = ?tuned.engine, int8_ms, f32_ms, remembered = tuned.remembered,

@@ -14,6 +14,7 @@ mod key;
 pub(crate) mod measure;
 pub mod measurement_lock;
 mod misfit;
+pub mod motion;
 pub mod offline;
 mod planner;
 pub(crate) mod plans;

@@ -9,6 +9,7 @@ use super::error::PlanError;
 use super::key::StagesKey;
 use super::pool::{self, PlanHandle, Pool, SharingTerms};
 use super::stages::Stages;
+use crate::event::{self, Events, ObjectSettings, Subject};
 use crate::frame::{Spec, TaskKind, TaskSpec};
 use crate::model::autotune::{self, Autotuned};
 use crate::model::{self, Bundle, Engine, LoadedModel, ModelError, PlanKey};
@@ -45,6 +46,8 @@ pub struct Planner {
     pub preprocess: preprocess::Config,
     /// Settings of the task: the bundle's defaults under the configuration.
     pub task: task::Settings,
+    /// Settings of events; objects are followed where [`Planner::follow`] said so.
+    pub events: event::Settings,
     /// Hash of the model file.
     pub sha256: String,
     /// The pool of plans that may be shared, if the pipeline shares.
@@ -78,12 +81,18 @@ impl Planner {
             "" => bundle.digest().to_owned(),
             known => known.to_ascii_lowercase(),
         };
-        Ok(Planner { bundle, engine, threads: threads.max(1), preprocess, task, sha256, share: None })
+        let events = event::Settings { subject: subject(&task, false), ..event::Settings::default() };
+        Ok(Planner { bundle, engine, threads: threads.max(1), preprocess, task, events, sha256, share: None })
     }
 
     /// From now on [`Planner::compile_shared`] asks `pool` for a plan that the pipeline `name` shares with others.
     pub(crate) fn share(&mut self, pool: Arc<Pool>, name: &str, terms: SharingTerms) {
         self.share = Some(Share { pool, name: name.into(), terms });
+    }
+
+    /// Makes events by the tables of a pipeline; the objects of a detector are followed over frames.
+    pub fn follow(&mut self, config: event::Config) {
+        self.events = event::Settings { config, subject: subject(&self.task, true) };
     }
 
     /// Full work: the main variant at its own size, one frame at a time, all threads.
@@ -102,6 +111,7 @@ impl Planner {
     /// [`PlanError::Task`], as for [`Planner::stages`].
     pub fn forget(&self, stages: &mut Stages) -> Result<(), PlanError> {
         stages.task = self.new_task(&stages.task_spec)?;
+        stages.events = Events::new(&self.events);
         Ok(())
     }
 
@@ -228,6 +238,7 @@ impl Planner {
             plan,
             task,
             task_spec,
+            events: Events::new(&self.events),
             items,
             frames,
             geometry: vec![Vec::new(); frames],
@@ -250,5 +261,19 @@ impl Planner {
                 sizes,
             }),
         }
+    }
+}
+
+/// What events are of, by the task; objects are followed where that is wanted: pictures of which none is later than another have none.
+fn subject(task: &task::Settings, follow: bool) -> Subject {
+    match task {
+        task::Settings::Detect(detect) if follow => Subject::Objects(ObjectSettings {
+            min_score: detect.min_score(),
+            appear: detect.appear(),
+            vanish: detect.vanish(),
+        }),
+        task::Settings::Classify(_) => Subject::Label,
+        task::Settings::Anomaly(anomaly) => Subject::Anomaly { hysteresis: anomaly.hysteresis() },
+        task::Settings::Detect(_) | task::Settings::Raw(_) => Subject::Nothing,
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::config::Config;
 use super::input::{Crops, Input};
 use super::misfit::{Misfit, misfit};
+use super::motion;
 use super::sample::Sample;
-use crate::frame::{PixelFormat, SourceName, Spec};
+use crate::frame::{PixelFormat, SourceName, Spec, TaskKind};
 use crate::preprocess::Region;
 use crate::source;
 
@@ -66,6 +67,15 @@ impl Feed {
     /// Time between two frames at full work; zero where it is not known.
     pub fn frame_interval(&self) -> Duration {
         self.source().kind().frame_interval()
+    }
+
+    /// True if a pipeline whose task is of this kind looks only while something moves. Where the configuration does not say it, that is
+    /// a detector on a camera: other tasks are expected to answer regularly, and what is in a file is to be looked at.
+    pub fn is_gated(&self, motion: &motion::Config, kind: TaskKind) -> bool {
+        let Feed::Source { source, .. } = self else { return false };
+        let source = source.kind();
+        let usual = kind == TaskKind::Detect && source.is_camera();
+        motion.enabled.unwrap_or(usual) && !source.frames().are_windows()
     }
 
     /// Output that a model, whose items have `item_len` values, cannot take, as far as that is known before the first frame.

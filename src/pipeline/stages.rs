@@ -1,10 +1,11 @@
-//! Preprocess → model → task for one pipeline: what a worker runs per frame, and `infer` and `check` per file.
+//! Preprocess → model → task → events for one pipeline: what a worker runs per frame, and `infer` and `check` per file.
 
 use std::time::{Duration, Instant, SystemTime};
 
 use super::error::StageError;
 use super::key::StagesKey;
 use super::pool::PlanHandle;
+use crate::event::Events;
 use crate::frame::{Colour, Event, Frame, Geometry, SharedFrame, Spec, TaskSpec, TensorView, Unreadable};
 use crate::preprocess::Preprocessor;
 use crate::task::{Memory, Task, TaskError, TaskInput, TaskOutput};
@@ -17,6 +18,7 @@ pub struct Stages {
     pub(super) plan: PlanHandle,
     pub(super) task: Box<dyn Task>,
     pub(super) task_spec: TaskSpec,
+    pub(super) events: Events,
     pub(super) items: usize,
     pub(super) frames: usize,
     pub(super) geometry: Vec<Vec<Geometry>>,
@@ -48,6 +50,11 @@ impl Stages {
         self.frames
     }
 
+    /// Meaning of the model's outputs.
+    pub fn task_spec(&self) -> &TaskSpec {
+        &self.task_spec
+    }
+
     /// Specification of the model's first input.
     pub fn spec(&self) -> &Spec {
         &self.spec
@@ -63,11 +70,12 @@ impl Stages {
         self.plan.engine()
     }
 
-    /// Takes over the plan of `other` and keeps what the task remembers: labels, scores and boxes mean the same in every variant and
+    /// Takes over the plan of `other` and keeps what task and events remember: labels, scores and boxes mean the same in every variant and
     /// size of a bundle. (Where they do not, as an error whose threshold is learnt, no ladder has another variant or size.) Gives
     /// the old plan, whose task remembers nothing.
     pub fn replace_with(&mut self, mut other: Stages) -> Stages {
         std::mem::swap(&mut self.task, &mut other.task);
+        std::mem::swap(&mut self.events, &mut other.events);
         std::mem::replace(self, other)
     }
 
@@ -136,7 +144,10 @@ impl Stages {
     /// # Errors
     /// [`StageError::Task`].
     pub fn interpret(&mut self, index: usize, now: Duration, time: SystemTime) -> Result<TaskOutput, StageError> {
-        self.with_input(index, now, time, |task, input| task.run(input))
+        let mut output = self.with_input(index, now, time, |task, input| task.run(input))?;
+        let events = self.events.frame(&mut output.outcome, &output.faint, now, time);
+        output.events.extend(events);
+        Ok(output)
     }
 
     /// Doubts that the last run means what the task takes it for, one sentence each.
@@ -158,14 +169,29 @@ impl Stages {
         (0..model.outputs().len()).map(values).collect()
     }
 
+    /// True while the next frame decides something about an event.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        self.events.is_unsettled()
+    }
+
     /// Events that end because no frame has told of them for long.
     pub(crate) fn idle(&mut self, now: Duration) -> Vec<Event> {
-        self.task.idle(now)
+        self.events.idle(now)
     }
 
     /// Events that end because no frame will follow.
-    pub(crate) fn end(&mut self) -> Vec<Event> {
-        self.task.end()
+    pub(crate) fn end(&mut self, now: Duration) -> Vec<Event> {
+        self.events.end(now)
+    }
+
+    /// Nothing in the picture has moved since the last frame, so that none is looked at: what it showed is still there.
+    pub fn unchanged(&mut self, now: Duration, time: SystemTime) {
+        self.events.unchanged(now, time);
+    }
+
+    /// Something is known about a followed object that its event is to tell.
+    pub(crate) fn touch(&mut self, track_id: u64) {
+        self.events.touch(track_id);
     }
 
     fn with_input<T>(
@@ -184,6 +210,7 @@ impl Stages {
             first_item: index * self.items,
             geometry: self.geometry.get(index).map_or(&[], Vec::as_slice),
             unreadable: self.unreadable.get(index).map_or(&[], Vec::as_slice),
+            faint_score: self.events.least_score(),
             now,
             time,
         };

@@ -5,7 +5,7 @@
 //!
 //! In order: `decode` (with `jpeg`, `png`, `bmp`, `exif` and `orient`) decodes an upright picture, `cut` (with `warp`) scales
 //! parts of it to the model's size, `readable` finds regions without contrast or focus, `store` writes them into the model's
-//! input. `window` does the same for sensor readings.
+//! input. `window` does the same for sensor readings. `shrink` gives the luminance of a picture on a coarse grid.
 
 mod bmp;
 mod config;
@@ -21,6 +21,7 @@ mod png;
 mod quantize;
 mod readable;
 mod region;
+mod shrink;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub use error::PreprocessError;
 pub use picture::MAX_PIXELS;
 pub use readable::Checks;
 pub use region::Region;
+pub use shrink::{Coarse, Shrinker};
 
 use crate::frame::{
     Channels, Colour, Frame, Geometry, Image, InputSpec, Payload, SharedFrame, Spec, TensorViewMut, Unreadable,

@@ -41,6 +41,14 @@ impl Region {
         }
     }
 
+    /// Its corners in the order in which they go round.
+    pub fn corners(&self) -> [[f32; 2]; 4] {
+        match *self {
+            Region::Rect([x, y, width, height]) => [[x, y], [x + width, y], [x + width, y + height], [x, y + height]],
+            Region::Quad([ax, ay, bx, by, cx, cy, dx, dy]) => [[ax, ay], [bx, by], [cx, cy], [dx, dy]],
+        }
+    }
+
     /// The same part of a picture of `to` instead of `from` pixels, each `[width, height]`.
     pub(super) fn rescaled(&self, from: [u32; 2], to: [u32; 2]) -> Region {
         let factor = |axis: usize| to[axis] as f32 / from[axis].max(1) as f32;

@@ -1,10 +1,12 @@
 //! The bus's sinks and their ways out: topics and payloads for MQTT, lines for a terminal, the embedded broker.
 
 pub mod broker;
+pub mod home_assistant;
 pub mod inbox;
 pub mod latency;
 mod log_limit;
 pub mod mqtt;
+pub mod outbox;
 pub mod payload;
 pub mod queue;
 pub mod requests;
@@ -25,6 +27,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::NameError;
+use crate::frame::status::Outbox;
+use outbox::OutboxConfig;
 use requests::Requests;
 
 /// `[mqtt]`: the broker.
@@ -37,6 +41,12 @@ pub struct Config {
     /// Port of the broker; 8883 is usual with TLS.
     #[schemars(range(min = 1, max = 65535))]
     pub port: u16,
+    /// Version of MQTT: `auto` = 5, or 3.1.1 where the broker does not speak that.
+    pub protocol: Protocol,
+    /// Way to the broker.
+    pub transport: Transport,
+    /// Path of the WebSocket, or the Unix socket; empty = `/mqtt` for a WebSocket.
+    pub path: String,
     /// User name; empty = none.
     pub username: String,
     /// Password; prefer `password_file`.
@@ -62,8 +72,40 @@ pub struct Config {
     pub results: bool,
     /// Which requests over MQTT are done: `all`, `read` (those that change nothing), `off`, or a list of verbs.
     pub requests: Requests,
-    /// Encryption; absent = plain TCP.
+    /// Discovery by Home Assistant.
+    pub home_assistant: home_assistant::Config,
+    /// Encryption; absent = none.
     pub tls: Option<TlsConfig>,
+    /// Events kept on disk while the broker is away.
+    pub outbox: OutboxConfig,
+}
+
+/// `[mqtt] protocol`: the version of MQTT.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Protocol {
+    /// MQTT 5, and 3.1.1 where the broker refuses it.
+    #[default]
+    #[serde(rename = "auto")]
+    Auto,
+    /// MQTT 3.1.1.
+    #[serde(rename = "3.1.1")]
+    V311,
+    /// MQTT 5.
+    #[serde(rename = "5")]
+    V5,
+}
+
+/// `[mqtt] transport`: the way to the broker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// WebSocket over TCP.
+    WebSocket,
+    /// Unix socket.
+    Unix,
 }
 
 impl Default for Config {
@@ -71,17 +113,22 @@ impl Default for Config {
         Config {
             host: "localhost".into(),
             port: 1883,
+            protocol: Protocol::default(),
+            transport: Transport::default(),
+            path: String::new(),
             username: String::new(),
             password: String::new(),
             password_file: None,
             client_id: String::new(),
             prefix: "leptond".into(),
             keep_alive_s: 30,
-            queue: 256,
+            queue: 1024,
             max_packet_bytes: 1 << 20,
             results: true,
             requests: Requests::default(),
+            home_assistant: home_assistant::Config::default(),
             tls: None,
+            outbox: OutboxConfig::default(),
         }
     }
 }
@@ -91,6 +138,11 @@ impl Config {
     pub fn client_id(&self, node: &str) -> String {
         if self.client_id.is_empty() { topics::client_id(node) } else { self.client_id.clone() }
     }
+
+    /// `true` where messages to the broker pass no network.
+    pub fn is_local(&self) -> bool {
+        self.transport == Transport::Unix || is_this_computer(&self.host)
+    }
 }
 
 impl fmt::Debug for Config {
@@ -99,6 +151,9 @@ impl fmt::Debug for Config {
         let Config {
             host,
             port,
+            protocol,
+            transport,
+            path,
             username,
             password,
             password_file,
@@ -109,11 +164,16 @@ impl fmt::Debug for Config {
             max_packet_bytes,
             results,
             requests,
+            home_assistant,
             tls,
+            outbox,
         } = self;
         f.debug_struct("Config")
             .field("host", host)
             .field("port", port)
+            .field("protocol", protocol)
+            .field("transport", transport)
+            .field("path", path)
             .field("username", username)
             .field("password", if password.is_empty() { &"" } else { &"***" })
             .field("password_file", password_file)
@@ -124,17 +184,20 @@ impl fmt::Debug for Config {
             .field("max_packet_bytes", max_packet_bytes)
             .field("results", results)
             .field("requests", requests)
+            .field("home_assistant", home_assistant)
             .field("tls", tls)
+            .field("outbox", outbox)
             .finish()
     }
 }
 
 /// `[mqtt.tls]`: encryption to the broker.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TlsConfig {
-    /// PEM file with the certificate authority that signed the broker's certificate.
-    pub ca_file: PathBuf,
+    /// PEM file with the certificate authority that signed the broker's certificate; absent = those of the system.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
     /// PEM file with our own certificate, where the broker asks for one.
     #[serde(default)]
     pub cert_file: Option<PathBuf>,
@@ -173,8 +236,14 @@ pub enum Class {
     State,
     /// One inference: QoS 0, not retained; the oldest is dropped (and counted) when the queue is full.
     Result,
-    /// A change: QoS 1, not retained; dropped (and counted) only when the queue holds nothing but events.
+    /// A change: QoS 1, not retained; on disk while the broker is away. Dropped (and counted) only when the queue holds nothing but events
+    /// and the disk takes none.
     Event,
+    /// A request, or the answer to one: QoS 1, not retained, never on disk; of many the newest are kept.
+    Response,
+    /// A picture: only the newest of each topic matters; retained, QoS 0, never on disk. When there is no room, the one that has
+    /// waited longest is dropped (and counted).
+    Picture,
 }
 
 /// One message on its way.
@@ -231,12 +300,17 @@ pub struct Stats {
     /// Messages given up before they were written: results that were too old or for which there was no room, events for
     /// which there was no room, anything too large for a packet.
     pub dropped: u64,
-    /// Events among `dropped` for which there was no room.
+    /// Events among `dropped` that were lost because there was no room for them, or the disk failed.
     pub dropped_events: u64,
-    /// States replaced by a newer one of the same topic before they were sent.
+    /// States and pictures replaced by a newer one of the same topic before they were sent.
     pub replaced: u64,
     /// Messages given up after they were written, because the broker hung up on them again and again.
     pub abandoned: u64,
+    /// Messages that the broker acknowledged and did not take (MQTT 5).
+    pub refused: u64,
+    /// Events in memory and on disk, where they are kept on disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outbox: Option<Outbox>,
     /// Connections made.
     pub connects: u64,
     /// Messages received on subscriptions.

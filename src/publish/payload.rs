@@ -7,7 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 
-use crate::frame::{Event, Label, LastGood, Outcome, Output, Parent, Quality, rfc3339};
+use crate::frame::{
+    Event, Label, LabelCounts, LastGood, LineCount, LineName, Outcome, Output, Parent, Quality, ZoneName, rfc3339,
+};
 
 pub use node::{
     Forecast, Governor, Health, Info, ModelInfo, Mqtt, NodeState, Percentiles, PipelineHealth, Rung, SourceHealth,
@@ -109,7 +111,13 @@ pub enum Summary {
     /// Reliable number of objects of each label, over several frames.
     Detect {
         /// Objects by label; a label that is not there is left out.
-        counts: BTreeMap<Label, usize>,
+        counts: LabelCounts,
+        /// The same for each configured zone.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        zones: BTreeMap<ZoneName, LabelCounts>,
+        /// Crossings of each configured line by label since the start.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        lines: BTreeMap<LineName, BTreeMap<Label, LineCount>>,
     },
     /// Distance from normal.
     Anomaly {
@@ -140,7 +148,9 @@ impl Summary {
                 held: reading.held,
                 last_good: reading.last_good.clone(),
             },
-            Outcome::Detect { counts, .. } => Summary::Detect { counts: counts.clone() },
+            Outcome::Detect { counts, zones, lines, .. } => {
+                Summary::Detect { counts: counts.clone(), zones: zones.clone(), lines: lines.clone() }
+            }
             Outcome::Anomaly { score, anomalous, calibrating, .. } => {
                 Summary::Anomaly { score: *score, anomalous: *anomalous, calibrating: *calibrating }
             }
@@ -172,8 +182,31 @@ impl Summary {
 }
 
 /// `<pipeline>/event`.
-pub fn event(event: &Event) -> Vec<u8> {
-    json(event)
+#[derive(Clone, Debug, Serialize)]
+pub struct EventMessage<'a> {
+    /// The event.
+    #[serde(flatten)]
+    pub event: &'a Event,
+    /// Number of this message, from 1 for each pipeline and run.
+    pub seq: u64,
+    /// The run: with pipeline and `seq` it tells every event message from every other.
+    pub run: &'a str,
+}
+
+/// Mark of a message that may have come before, as a JSON member at the end of the object.
+const RESENT: &[u8] = b",\"resent\":true}";
+
+/// Bytes by which the mark lengthens a message.
+pub const RESENT_BYTES: usize = RESENT.len() - 1;
+
+/// `payload` with `"resent": true`, if it is a JSON object with members; else as it is.
+pub fn resent(payload: &[u8]) -> Vec<u8> {
+    match payload.strip_suffix(b"}") {
+        Some(rest) if rest.starts_with(b"{") && rest.len() > 1 && !rest.ends_with(&RESENT[..RESENT.len() - 1]) => {
+            [rest, RESENT].concat()
+        }
+        _ => payload.to_vec(),
+    }
 }
 
 /// A wall-clock time as it is published.

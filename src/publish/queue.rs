@@ -9,19 +9,24 @@
 //! A message counts as `published` when its first copy was written to the socket and as `acknowledged` at its first PUBACK. At
 //! every moment `taken = published + dropped + replaced + queued`.
 
+mod admission;
 mod entries;
+mod jobs;
 mod limits;
+mod pictures;
 mod poison;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-pub use entries::Packet;
+pub use entries::{Packet, Properties};
 pub use limits::{Limits, Refusal, packet_bytes};
 
+use super::outbox::{Backlog, OutboxConfig};
 use super::{Class, Message, Stats, Timing};
 use entries::{Event, InFlight, InFlightMessage, QueuedResult, State, Submitted};
-use poison::{Detector, Disconnects, QosClass};
+use pictures::{Picture, Pictures};
+use poison::{Detector, QosClass};
 
 /// Messages lost with a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,9 +44,15 @@ pub struct Queue {
     dirty: VecDeque<usize>,
     /// Events whose connection was lost while in flight, oldest first; before all of `events`.
     retry: VecDeque<Event>,
-    events: VecDeque<Event>,
+    /// Events that were not sent yet, in memory and on disk.
+    events: Backlog,
+    /// No event is sent any more: the disk takes them.
+    holding: bool,
+    /// Answers to requests, oldest first.
+    responses: VecDeque<Event>,
     results: VecDeque<QueuedResult>,
-    waiting_bytes: usize,
+    pictures: Pictures,
+    result_bytes: usize,
     /// Given to the client library and not written yet, in the order of submission.
     submitted: VecDeque<Submitted>,
     /// Written with QoS 1 and not acknowledged yet, in the order of writing.
@@ -53,14 +64,26 @@ pub struct Queue {
 impl Queue {
     /// An empty queue.
     pub fn new(limits: Limits) -> Self {
+        Queue::with(limits, Backlog::in_memory(limits.room()))
+    }
+
+    /// An empty queue whose events go to disk while the broker is away.
+    pub fn kept(limits: Limits, config: &OutboxConfig, now: Instant) -> Self {
+        Queue::with(limits, Backlog::on_disk(limits.room(), config, now))
+    }
+
+    fn with(limits: Limits, events: Backlog) -> Self {
         Queue {
             limits,
             states: Vec::new(),
             dirty: VecDeque::new(),
             retry: VecDeque::new(),
-            events: VecDeque::new(),
+            events,
+            holding: false,
+            responses: VecDeque::new(),
             results: VecDeque::new(),
-            waiting_bytes: 0,
+            pictures: Pictures::new(limits.pictures, limits.picture_bytes),
+            result_bytes: 0,
             submitted: VecDeque::new(),
             in_flight: VecDeque::new(),
             poison: Detector::new(limits.tries),
@@ -77,11 +100,20 @@ impl Queue {
         let taken = self.admit(&message).and_then(|()| match message.class {
             Class::State => self.push_state(message),
             Class::Event => {
-                self.push_event(message);
+                self.push_event(message, now);
                 Ok(())
             }
             Class::Result => {
                 self.push_result(message, now);
+                Ok(())
+            }
+            Class::Response => {
+                self.push_response(message, now);
+                Ok(())
+            }
+            Class::Picture => {
+                let displaced = self.pictures.put(Picture { topic: message.topic, payload: message.payload });
+                self.displaced(displaced);
                 Ok(())
             }
         });
@@ -107,7 +139,7 @@ impl Queue {
         }
     }
 
-    /// The next packet to submit, if one is due: states, then events, then results.
+    /// The next packet to submit, if one is due: states, then responses, events, pictures, results.
     pub fn next(&mut self, now: Instant) -> Option<Packet> {
         self.expire(now);
         if !self.stats.connected || self.submitted.len() >= self.limits.submitted {
@@ -119,13 +151,13 @@ impl Queue {
             self.retry_abandoned(now);
         }
         if in_flight < if self.poison.cautious() { 1 } else { self.limits.in_flight } {
-            let packet = if self.poison.cautious() { self.next_least_blamed() } else { None };
-            let packet = packet.or_else(|| self.next_state(0)).or_else(|| self.next_event(0));
+            let packet = if self.poison.cautious() { self.next_least_blamed(now) } else { None };
+            let packet = packet.or_else(|| self.next_state(0)).or_else(|| self.next_event(0, now));
             if packet.is_some() {
                 return packet;
             }
         }
-        if self.poison.cautious() { None } else { self.next_result() }
+        if self.poison.cautious() { None } else { self.next_picture().or_else(|| self.next_result()) }
     }
 
     /// Notes that the oldest submitted packet was written to the socket, with this packet id (0 for QoS 0). Returns its timing.
@@ -146,6 +178,7 @@ impl Queue {
                 timing = began;
                 (true, None)
             }
+            Submitted::Picture(_) => (true, None),
         };
         if first {
             self.stats.published += 1;
@@ -190,10 +223,14 @@ impl Queue {
                 again.push_back(event);
             }
         }
-        for submitted in self.submitted.drain(..) {
+        for submitted in std::mem::take(&mut self.submitted) {
             match submitted {
                 Submitted::Event(event) => again.push_back(event),
                 Submitted::Result { .. } => self.stats.dropped += 1,
+                Submitted::Picture(picture) => {
+                    let displaced = self.pictures.put_back(picture);
+                    self.displaced(displaced);
+                }
                 Submitted::State { index, version, written, .. } => {
                     let superseded = self.states.get(index).is_none_or(|s| s.version != version);
                     self.stats.replaced += u64::from(superseded && !written);
@@ -220,8 +257,9 @@ impl Queue {
     /// `true` when everything taken was acknowledged or, for results, written (or given up).
     pub fn settled(&self) -> bool {
         self.dirty.is_empty()
-            && self.retry.is_empty()
-            && self.events.is_empty()
+            && (self.holding || self.retry.is_empty() && self.events.waiting() == 0)
+            && self.responses.is_empty()
+            && self.pictures.len() == 0
             && self.results.is_empty()
             && self.submitted.is_empty()
             && self.in_flight.is_empty()
@@ -229,12 +267,27 @@ impl Queue {
 
     /// `true` while events wait that would be lost at a stop.
     pub fn owes_events(&self) -> bool {
-        let event = |f: &InFlight| matches!(f.message, InFlightMessage::Event(_));
-        let submitted = |s: &Submitted| matches!(s, Submitted::Event(_));
-        !self.events.is_empty()
-            || !self.retry.is_empty()
-            || self.in_flight.iter().any(event)
-            || self.submitted.iter().any(submitted)
+        !self.events.is_safe() && (self.events.waiting() > 0 || self.outstanding().next().is_some())
+    }
+
+    /// `true` while the disk takes at a stop what was not sent.
+    pub fn is_safe(&self) -> bool {
+        self.events.is_safe()
+    }
+
+    /// `true` when events wait on disk only.
+    pub fn has_events_on_disk(&self) -> bool {
+        self.events.on_disk_only() > 0
+    }
+
+    /// Notes that a stop was asked for: events wait for no other owner of their directory any more.
+    pub fn hurry(&mut self) {
+        self.events.hurry();
+    }
+
+    /// Sends no more events; those that are in flight may be acknowledged.
+    pub fn hold_events(&mut self) {
+        self.holding = true;
     }
 
     /// `true` while connected.
@@ -248,6 +301,11 @@ impl Queue {
         self.stats.received_dropped += dropped;
     }
 
+    /// Counts a message that the broker acknowledged and did not take.
+    pub fn refused_by_broker(&mut self) {
+        self.stats.refused += 1;
+    }
+
     /// Counts a message published after the stop.
     pub fn refuse(&mut self) {
         self.stats.taken += 1;
@@ -257,100 +315,28 @@ impl Queue {
     /// The counters, with the present `queued` and `unacknowledged`.
     pub fn stats(&self) -> Stats {
         let states = self.states.iter().filter(|s| s.dirty && !s.written).count();
-        let events = self.events.len() + self.retry.iter().filter(|e| !e.written).count();
+        let retry_unwritten = self.retry.iter().filter(|e| !e.written).count();
+        let events = self.events.waiting() as usize + retry_unwritten;
         let submitted = self.submitted.iter().filter(|h| match h {
             Submitted::State { written, .. } => !written,
             Submitted::Event(event) => !event.written,
-            Submitted::Result { .. } => true,
+            Submitted::Result { .. } | Submitted::Picture(_) => true,
         });
         let retry = self.retry.iter().filter(|e| e.written).count();
+        let (recovered, expired, lost) = self.events.counts();
         Stats {
-            queued: (states + events + self.results.len() + submitted.count()) as u64,
+            taken: self.stats.taken + recovered,
+            dropped: self.stats.dropped + expired + lost,
+            dropped_events: lost,
+            outbox: self.events.status(self.outstanding()),
+            queued: (states
+                + events
+                + self.responses.len()
+                + self.pictures.len()
+                + self.results.len()
+                + submitted.count()) as u64,
             unacknowledged: (self.in_flight.len() + retry) as u64,
             ..self.stats
-        }
-    }
-
-    fn admit(&self, message: &Message) -> Result<(), Refusal> {
-        let topic = &message.topic;
-        if topic.is_empty() || topic.len() > usize::from(u16::MAX) || topic.contains(['+', '#', '\0']) {
-            return Err(Refusal::Topic(topic.clone()));
-        }
-        let bytes = packet_bytes(topic, &message.payload);
-        if bytes > self.limits.packet_bytes {
-            return Err(Refusal::Oversize { topic: topic.clone(), bytes, limit: self.limits.packet_bytes });
-        }
-        Ok(())
-    }
-
-    fn push_state(&mut self, message: Message) -> Result<(), Refusal> {
-        let Some(index) = self.states.iter().position(|s| s.topic == message.topic) else {
-            if self.states.len() >= self.limits.states {
-                return Err(Refusal::States(message.topic));
-            }
-            self.dirty.push_back(self.states.len());
-            self.states.push(State::new(message.topic, message.payload));
-            return Ok(());
-        };
-        let state = &mut self.states[index];
-        // An unsent payload is replaced; a submitted one is counted when its write or loss is noted.
-        self.stats.replaced += u64::from(state.dirty && !state.written);
-        if !state.dirty {
-            self.dirty.push_back(index);
-        }
-        state.replace(message.payload);
-        Ok(())
-    }
-
-    fn push_event(&mut self, message: Message) {
-        let bytes = message.payload.len();
-        while self.full_for(bytes) {
-            if !self.drop_oldest_result() {
-                let Some(oldest) = self.events.pop_front() else { break };
-                self.waiting_bytes -= oldest.payload.len();
-                self.stats.dropped += 1;
-                self.stats.dropped_events += 1;
-            }
-        }
-        self.waiting_bytes += bytes;
-        self.events.push_back(Event {
-            topic: message.topic,
-            payload: message.payload,
-            written: false,
-            disconnects: Disconnects::default(),
-        });
-    }
-
-    fn push_result(&mut self, message: Message, now: Instant) {
-        self.expire(now);
-        let bytes = message.payload.len();
-        while self.full_for(bytes) {
-            if !self.drop_oldest_result() {
-                self.stats.dropped += 1;
-                return;
-            }
-        }
-        self.waiting_bytes += bytes;
-        let Message { topic, payload, timing, .. } = message;
-        self.results.push_back(QueuedResult { topic, payload, timing, since: now });
-    }
-
-    fn full_for(&self, bytes: usize) -> bool {
-        let waiting = self.events.len() + self.results.len();
-        waiting >= self.limits.waiting || (waiting > 0 && self.waiting_bytes + bytes > self.limits.waiting_bytes)
-    }
-
-    fn drop_oldest_result(&mut self) -> bool {
-        let Some(oldest) = self.results.pop_front() else { return false };
-        self.waiting_bytes -= oldest.payload.len();
-        self.stats.dropped += 1;
-        true
-    }
-
-    fn expire(&mut self, now: Instant) {
-        let age = self.limits.result_age;
-        while self.results.front().is_some_and(|r| now.saturating_duration_since(r.since) > age) {
-            self.drop_oldest_result();
         }
     }
 
@@ -362,44 +348,59 @@ impl Queue {
         let (version, written, acknowledged) = (state.version, state.written, state.acknowledged);
         self.submitted.push_back(Submitted::State { index, version, written, acknowledged });
         let (topic, payload) = (state.topic.clone(), state.payload.clone());
-        Some(Packet { topic, payload, acknowledged: true, retain: true })
+        Some(Packet { topic, payload, acknowledged: true, retain: true, ..Packet::default() })
     }
 
-    /// The waiting event at `at`; those lost in flight come first.
-    fn next_event(&mut self, at: usize) -> Option<Packet> {
-        let event = self.retry.remove(at).or_else(|| {
-            let event = self.events.pop_front()?;
-            self.waiting_bytes -= event.payload.len();
-            Some(event)
-        })?;
-        let (topic, payload) = (event.topic.clone(), event.payload.clone());
+    /// The waiting event or response at `at`; those lost in flight come first.
+    fn next_event(&mut self, at: usize, now: Instant) -> Option<Packet> {
+        let lost = if self.holding { None } else { self.retry.remove(at) };
+        let mut event = lost
+            .or_else(|| self.responses.pop_front())
+            .or_else(|| if self.holding { None } else { self.events.take(now).map(Event::new) })?;
+        let packet = event.packet();
         self.submitted.push_back(Submitted::Event(event));
-        Some(Packet { topic, payload, acknowledged: true, retain: false })
+        Some(packet)
+    }
+
+    /// The picture that has waited longest. One at a time, since everything behind it waits for its last byte.
+    fn next_picture(&mut self) -> Option<Packet> {
+        if self.submitted.iter().any(|submitted| matches!(submitted, Submitted::Picture(_))) {
+            return None;
+        }
+        let picture = self.pictures.take()?;
+        let (topic, payload) = (picture.topic.clone(), picture.payload.clone());
+        self.submitted.push_back(Submitted::Picture(picture));
+        Some(Packet { topic, payload, retain: true, ..Packet::default() })
     }
 
     fn next_result(&mut self) -> Option<Packet> {
         let QueuedResult { topic, payload, timing, .. } = self.results.pop_front()?;
-        self.waiting_bytes -= payload.len();
+        self.result_bytes -= payload.len();
         self.submitted.push_back(Submitted::Result { timing });
-        Some(Packet { topic, payload, acknowledged: false, retain: false })
+        // An old result is of no use to a client that comes later: its `frame_age_ms` would be wrong.
+        let expiry_s = u32::try_from(self.limits.result_age.as_secs()).ok();
+        let properties = Properties { expiry_s, ..Properties::default() };
+        Some(Packet { topic, payload, properties, ..Packet::default() })
     }
 
     /// QoS 1 messages submitted or written, and not acknowledged.
     pub fn in_flight_count(&self) -> usize {
-        self.in_flight.len() + self.submitted.iter().filter(|s| !matches!(s, Submitted::Result { .. })).count()
+        self.in_flight.len()
+            + self.submitted.iter().filter(|s| !matches!(s, Submitted::Result { .. } | Submitted::Picture(_))).count()
     }
 
     /// The oldest message of the lowest [rank](Detector::rank). Messages of equal rank keep their order.
-    fn next_least_blamed(&mut self) -> Option<Packet> {
+    fn next_least_blamed(&mut self, now: Instant) -> Option<Packet> {
         let rank = |index: &usize| self.states.get(*index).map_or(0, |state| self.poison.rank(state.disconnects));
         let state = self.dirty.iter().map(rank).enumerate().min_by_key(|(_, rank)| *rank);
         let retried = self.retry.iter().map(|event| self.poison.rank(event.disconnects)).enumerate();
         // Events that were never sent come last.
-        let fresh = (!self.events.is_empty()).then_some((self.retry.len(), 0));
+        let fresh = self.events.has_next(now) || !self.responses.is_empty();
+        let fresh = fresh.then_some((self.retry.len(), 0));
         let event = retried.chain(fresh).min_by_key(|(_, rank)| *rank);
         match (state, event) {
             (Some((at, rank)), event) if event.is_none_or(|(_, other)| rank <= other) => self.next_state(at),
-            (_, Some((at, _))) => self.next_event(at),
+            (_, Some((at, _))) => self.next_event(at, now),
             (_, None) => None,
         }
     }
@@ -413,12 +414,12 @@ impl Queue {
             // The connection may have failed before the client reported the write.
             self.written(0, now);
         }
-        let (states, events) = (self.states.len(), self.retry.len() + self.events.len());
+        let (states, events) = (self.states.len(), self.retry.len() as u64 + self.events.waiting());
         let abandoned = match self.in_flight.front_mut().map(|f| &mut f.message) {
             Some(InFlightMessage::Event(event)) => {
                 let only = states == 0 && events == 0;
                 let poison = self.poison.is_poison(&mut event.disconnects, QosClass::Event, only);
-                poison.then(|| (event.topic.clone(), event.payload.len()))
+                poison.then(|| (event.item.topic.as_ref().to_owned(), event.item.payload.len()))
             }
             Some(InFlightMessage::State { index, version, .. }) => self.states.get_mut(*index).and_then(|state| {
                 let only = states == 1 && events == 0;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::payload::{self, Governor, Health, InferenceResult, Info, PipelineState};
+use super::payload::{self, EventMessage, Governor, Health, InferenceResult, Info, PipelineState};
 use super::throttle::{StatusThrottle, SummaryThrottle};
 use super::topics::Topics;
 use super::{Class, Message, Publisher, Timing};
@@ -17,6 +17,10 @@ pub struct MqttSink {
     topics: Topics,
     settings: Settings,
     pipelines: Mutex<HashMap<PipelineName, Pipeline>>,
+    /// Events of pipelines that were removed, by name: one of the same name goes on counting. As many as the configuration ever named.
+    removed: Mutex<HashMap<PipelineName, u64>>,
+    /// Differs for each sink.
+    run: String,
     node: Mutex<StatusThrottle>,
 }
 
@@ -36,6 +40,8 @@ struct Pipeline {
     result: String,
     event: String,
     state: String,
+    /// Event messages so far.
+    events: u64,
     throttle: SummaryThrottle,
 }
 
@@ -43,7 +49,8 @@ impl MqttSink {
     /// A sink that publishes under `topics`.
     pub fn new(publisher: Arc<dyn Publisher>, topics: Topics, settings: Settings) -> MqttSink {
         let node = Mutex::new(StatusThrottle::new(settings.health_every));
-        MqttSink { publisher, topics, settings, pipelines: Mutex::default(), node }
+        let run = run_id();
+        MqttSink { publisher, topics, settings, pipelines: Mutex::default(), removed: Mutex::default(), run, node }
     }
 
     /// Changes the time between two `health` messages without a change.
@@ -67,9 +74,11 @@ impl MqttSink {
         });
     }
 
-    fn events(&self, pipeline: &Pipeline, events: &[Event]) {
+    fn events(&self, pipeline: &mut Pipeline, events: &[Event]) {
         for event in events {
-            self.send(&pipeline.event, payload::event(event), Class::Event, None);
+            pipeline.events += 1;
+            let message = EventMessage { event, seq: pipeline.events, run: &self.run };
+            self.send(&pipeline.event, payload::json(&message), Class::Event, None);
         }
     }
 
@@ -80,6 +89,7 @@ impl MqttSink {
                 result: self.topics.result(name),
                 event: self.topics.event(name),
                 state: self.topics.pipeline_state(name),
+                events: self.removed.lock().unwrap_or_else(PoisonError::into_inner).remove(name).unwrap_or(0),
                 throttle: SummaryThrottle::default(),
             };
             pipelines.insert(name.clone(), pipeline);
@@ -110,6 +120,13 @@ impl MqttSink {
     }
 }
 
+/// Eight random letters and digits: a run's own among all runs of a node.
+fn run_id() -> String {
+    // Its keys are random for each process and differ from call to call.
+    let hash = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
+    format!("{:08x}", hash as u32)
+}
+
 impl Sink for MqttSink {
     fn take(&self, emission: &Emission) {
         match emission {
@@ -119,7 +136,11 @@ impl Sink for MqttSink {
             // The connection has ended by then, and said `offline`.
             Emission::Stopped(_) => {}
             Emission::Removed(pipeline) => {
-                self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).remove(pipeline);
+                let removed = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).remove(pipeline);
+                if let Some(removed) = removed {
+                    let mut counts = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+                    counts.insert(pipeline.clone(), removed.events);
+                }
                 // An empty retained message takes the state away from the broker.
                 self.send(&self.topics.pipeline_state(pipeline), Vec::new(), Class::State, None);
             }

@@ -165,7 +165,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
-    use crate::frame::{EventKind, Outcome, Stamp, Timing};
+    use crate::frame::{Outcome, Stamp, Timing};
     use crate::publish::payload::{self, InferenceResult, PipelineState};
     use crate::publish::testing::sample_status;
 
@@ -204,16 +204,7 @@ mod tests {
             origin: String::new(),
             parent: None,
         };
-        let event = Event {
-            kind: EventKind::New,
-            id: "meter-1".into(),
-            label: "00424".into(),
-            score: 0.75,
-            bbox: None,
-            start_time: SystemTime::UNIX_EPOCH,
-            end_time: None,
-            attributes: Default::default(),
-        };
+        let event = Event::begin("meter-1".into(), "00424", 0.75, SystemTime::UNIX_EPOCH);
         let timing = Timing { infer: Duration::from_micros(1500), rung: 1 };
         let pipeline = PipelineName::new("meter").unwrap();
         Arc::new(Output { pipeline, stamp, frame: None, outcome, events: vec![event], timing })
@@ -249,7 +240,7 @@ mod tests {
             lock(&terminal.shown).pipelines.clear();
             let output = output(outcome);
             terminal.take(&Emission::Output(output.clone()));
-            message("meter/event", &payload::event(&output.events[0]));
+            message("meter/event", &payload::json(&output.events[0]));
             let summary = payload::Summary::of(&output.outcome);
             message("meter/state", &payload::json(&PipelineState { seq: 1, time: String::new(), summary }));
             message("meter/result", &payload::json(&InferenceResult::of(&output, output.stamp.captured)));

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::frame::status::{Board, Counts, Governor, Model, Node, NodeStatus, Percentiles, Pipeline, Publisher, Rung};
+use crate::frame::status::{
+    About, Board, Counts, Governor, Meter, Model, Node, NodeStatus, Percentiles, Pipeline, Publisher, Rung, Subject,
+};
 use crate::frame::{NodeName, PipelineName};
 
 /// A node with one pipeline, `meter`, that has been up for `uptime` since `started`.
@@ -62,6 +64,9 @@ pub(super) fn sample_status(started: Instant, uptime: Duration) -> NodeStatus {
             recent_p95_ms: Some(34.4),
             rung,
             idle: None,
+            motion: None,
+            paused: false,
+            about: Arc::new(About::plain(Subject::Reading(Meter::default()))),
         }],
         models: Arc::new([model]),
         publisher: Publisher {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::payload::{Standing, Summary, Throttled};
-use crate::frame::status::NodeStatus;
+use crate::frame::status::{NodeStatus, OutboxFault};
 use crate::frame::{Outcome, PipelineName};
 
 /// Summaries that differ only in their figures are published at most this often.
@@ -59,6 +59,11 @@ pub(super) struct Due {
     pub(super) health: Option<BTreeMap<PipelineName, f32>>,
 }
 
+/// What is said about the disk at once.
+fn disk(status: &NodeStatus) -> Option<(Option<OutboxFault>, u64)> {
+    status.publisher.outbox.map(|outbox| (outbox.fault, outbox.commit_interval_s))
+}
+
 impl StatusThrottle {
     /// A throttle that lets `health` through on change, and `every` so often without one.
     pub(super) fn new(every: Duration) -> StatusThrottle {
@@ -83,6 +88,7 @@ impl StatusThrottle {
                 && Standing::of(&a.governor) == Standing::of(&b.governor)
                 && a.pipelines.iter().map(|p| &p.idle).eq(b.pipelines.iter().map(|p| &p.idle))
                 && a.faults == b.faults
+                && disk(a) == disk(b)
         });
         let due = health || self.due.is_none_or(|due| status.at >= due);
         Due { info, governor, health: due.then(|| self.rates(status)) }

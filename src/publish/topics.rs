@@ -60,6 +60,43 @@ impl Topics {
         format!("{}/{pipeline}/state", self.root)
     }
 
+    /// The best moment of an event of a pipeline, or the picture that was asked for: JPEG with boxes.
+    pub fn snapshot(&self, pipeline: &str) -> String {
+        format!("{}/{pipeline}/snapshot", self.root)
+    }
+
+    /// The same without boxes.
+    pub fn clean_snapshot(&self, pipeline: &str) -> String {
+        format!("{}/{pipeline}/snapshot/clean", self.root)
+    }
+
+    /// Turns a pipeline's switch: `ON` or `OFF`.
+    pub fn detect_set(&self, pipeline: &str) -> String {
+        format!("{}/{pipeline}/detect/set", self.root)
+    }
+
+    /// `ON` or `OFF`: the position of a pipeline's switch.
+    pub fn detect_state(&self, pipeline: &str) -> String {
+        format!("{}/{pipeline}/detect/state", self.root)
+    }
+
+    /// The switches of every pipeline, as a filter.
+    pub fn detect_sets(&self) -> String {
+        format!("{}/+/detect/set", self.root)
+    }
+
+    /// The pipeline whose switch `topic` turns; `None` for any other topic.
+    pub fn switched<'a>(&self, topic: &'a str) -> Option<&'a str> {
+        let pipeline = topic.strip_prefix(self.root.as_str())?.strip_prefix('/')?.strip_suffix("/detect/set")?;
+        // Topics of requests and answers look alike.
+        Some(pipeline).filter(|pipeline| NameKind::Pipeline.check(pipeline).is_ok())
+    }
+
+    /// A request with `verb`.
+    pub fn request(&self, verb: &str) -> String {
+        format!("{}/request/{verb}", self.root)
+    }
+
     /// Every request to this node, as a filter.
     pub fn requests(&self) -> String {
         format!("{}/request/#", self.root)
@@ -158,6 +195,14 @@ mod tests {
             (topics.verb("home/leptond/attic/request"), topics.response("").as_str()),
             (Some(""), "home/leptond/attic/response")
         );
+        assert!(matches("home/leptond/attic/door/detect/set", &topics.detect_sets()));
+        assert_eq!(topics.switched("home/leptond/attic/door/detect/set"), Some("door"));
+        assert_eq!(topics.detect_state("door"), "home/leptond/attic/door/detect/state");
+        assert_eq!(topics.snapshot("door"), "home/leptond/attic/door/snapshot");
+        for other in ["attic/a/b", "attic/request", "attic/response", "attic", "b/door"] {
+            let other = format!("home/leptond/{other}/detect/set");
+            assert_eq!(topics.switched(&other), None, "{other}");
+        }
         for other in ["home/leptond/attic/requests/x", "home/leptond/b/request/x", "home/leptond/attic/response/x"] {
             assert_eq!(topics.verb(other), None, "{other}");
         }

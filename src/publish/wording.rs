@@ -158,7 +158,7 @@ impl ResultWords {
                 held: *held,
                 ..ResultWords::default()
             },
-            Summary::Detect { counts } => ResultWords {
+            Summary::Detect { counts, .. } => ResultWords {
                 task: "detect".into(),
                 counts: counts.iter().map(|(label, n)| (label.to_string(), *n as u64)).collect(),
                 ..ResultWords::default()

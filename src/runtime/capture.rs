@@ -30,6 +30,7 @@ pub(super) fn run(mut source: Box<dyn Source>, hub: &Hub, heart: &Heart) {
     let mut seq = 0_u64;
     let mut bad_in_a_row = 0_u32;
     let mut captured_at: Option<u32> = None;
+    let mut idle = false;
     let end = loop {
         if hub.stopping() {
             break PipelineStatus::Stopped;
@@ -40,6 +41,10 @@ pub(super) fn run(mut source: Box<dyn Source>, hub: &Hub, heart: &Heart) {
             tracing::debug!(pipeline, name = shared, side_pixels = wanted, "another capture size");
             source.set_capture(wanted);
             captured_at = wanted;
+        }
+        let gated = Hub::is_idle(&readers);
+        if gated != std::mem::replace(&mut idle, gated) {
+            source.set_idle(gated);
         }
         match source.next(&mut frame) {
             Ok(Next::Frame) => {

@@ -2,15 +2,17 @@
 //!
 //! [`Cascades`] is a sink: for each output of a pipeline that others read it leaves a [`Job`] in the [`JobQueue`] of each of them, over
 //! one that was not taken (newest wins, and the crops that are lost are counted). A pipeline is never held up by those that read
-//! it, except where its own source can wait and loses nothing. Results about a detection are kept as [`Attribute`]s until the next
-//! event about an object of its label.
+//! it, except where its own source can wait and loses nothing. Results about a detection are kept as [`Attribute`]s of the object that is
+//! followed, for every event about it until it ends.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use crate::frame::{Attribute, Emission, Event, Label, Outcome, Output, Parent, PipelineName, SharedFrame, Sink};
+use crate::frame::{
+    Attribute, Emission, Event, EventKind, Label, Outcome, Output, Parent, PipelineName, SharedFrame, Sink,
+};
 
 /// A reader that takes nothing for this long is not waited for until it takes something again.
 const STALLED_AFTER: Duration = Duration::from_secs(2);
@@ -106,7 +108,7 @@ impl JobQueue {
             .take(self.max)
             .map(|(index, found)| {
                 let (pipeline, seq, label) = (output.pipeline.clone(), output.stamp.seq, found.label.clone());
-                (Parent { pipeline, seq, index, label }, found.bbox)
+                (Parent { pipeline, seq, index, label, track_id: found.track_id }, found.bbox)
             })
             .collect();
         if crops.is_empty() {
@@ -138,15 +140,24 @@ impl JobQueue {
     }
 }
 
-/// Latest attributes of one label by the pipeline that gave them, with the time of the frame that they are about.
-type ByPipeline = BTreeMap<PipelineName, (SystemTime, Attribute)>;
+/// Objects of one pipeline whose attributes are kept; of more, those that came first are forgotten.
+const MAX_OBJECTS: usize = 256;
+
+/// Attributes of the objects of one pipeline.
+#[derive(Default)]
+struct Attributes {
+    /// By the object's number, and the pipeline that gave the latest one.
+    known: BTreeMap<u64, BTreeMap<PipelineName, Attribute>>,
+    /// Objects of which something else is known than was told.
+    news: BTreeSet<u64>,
+}
 
 /// Which pipelines read which, and what came of it.
 #[derive(Default)]
 pub struct Cascades {
     queues: Mutex<HashMap<PipelineName, Vec<Weak<JobQueue>>>>,
-    /// By pipeline above and label; a model's labels are bounded.
-    attributes: Mutex<HashMap<PipelineName, HashMap<Label, ByPipeline>>>,
+    /// By pipeline above.
+    attributes: Mutex<HashMap<PipelineName, Attributes>>,
 }
 
 impl Cascades {
@@ -170,17 +181,26 @@ impl Cascades {
         self.of(parent).iter().for_each(|queue| queue.close());
     }
 
-    /// Moves to `events` of `pipeline` what others have said of an object of the same label since the event began.
+    /// Objects of `pipeline` of which others have said something else since the last call.
+    pub(super) fn take_news(&self, pipeline: &str) -> BTreeSet<u64> {
+        lock(&self.attributes).get_mut(pipeline).map(|of| std::mem::take(&mut of.news)).unwrap_or_default()
+    }
+
+    /// Adds to `events` of `pipeline` what others have said of their objects.
     pub(super) fn annotate(&self, pipeline: &str, events: &mut [Event]) {
         if events.is_empty() {
             return;
         }
         let mut attributes = lock(&self.attributes);
-        let Some(labels) = attributes.get_mut(pipeline) else { return };
+        let Some(of_pipeline) = attributes.get_mut(pipeline) else { return };
         for event in events {
-            let Some(known) = labels.remove(event.label.as_str()) else { continue };
-            let fresh = known.into_iter().filter(|(_, (time, _))| *time >= event.start_time);
-            event.attributes.extend(fresh.map(|(pipeline, (_, attribute))| (pipeline, attribute)));
+            let Some(track) = event.track_id else { continue };
+            if event.kind == EventKind::End {
+                event.attributes = of_pipeline.known.remove(&track).unwrap_or_default();
+                of_pipeline.news.remove(&track);
+            } else if let Some(known) = of_pipeline.known.get(&track) {
+                event.attributes.clone_from(known);
+            }
         }
     }
 
@@ -190,10 +210,22 @@ impl Cascades {
     }
 
     fn keep(&self, parent: &Parent, output: &Output) {
-        let Some(attribute) = Attribute::of(output.stamp.seq, &output.outcome) else { return };
+        let (Some(attribute), Some(track)) = (Attribute::of(output.stamp.seq, &output.outcome), parent.track_id) else {
+            return;
+        };
         let mut attributes = lock(&self.attributes);
-        let of_label = attributes.entry(parent.pipeline.clone()).or_default().entry(parent.label.clone()).or_default();
-        of_label.insert(output.pipeline.clone(), (output.stamp.time, attribute));
+        let Attributes { known, news } = attributes.entry(parent.pipeline.clone()).or_default();
+        let label = attribute.label.clone();
+        let before = known.entry(track).or_default().insert(output.pipeline.clone(), attribute);
+        if before.is_none_or(|before| before.label != label) {
+            news.insert(track);
+        }
+        while known.len() > MAX_OBJECTS {
+            known.pop_first();
+        }
+        while news.len() > MAX_OBJECTS {
+            news.pop_first();
+        }
     }
 }
 

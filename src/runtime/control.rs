@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 
 use super::DaemonError;
-use super::answers::Answers;
 use super::aside::{self, Awaited, Signals};
 use super::calibrator::Calibrator;
 use super::cascade::Cascades;
+use super::command::driver::{Commands, Done, Means};
 use super::context::PipelineContext;
 use super::node::{Node, because};
 use super::node_status::StatusMaker;
@@ -22,6 +22,7 @@ use super::report::Report;
 use super::service::Service;
 use super::session::Session;
 use super::set::{InForce, PipelineSet};
+use super::snapshots::Snapshots;
 use super::sources::Sources;
 use super::status::StatusFile;
 use crate::board::LinuxBoard;
@@ -39,6 +40,9 @@ const STOP_UNREADY_WITHIN: Duration = Duration::from_millis(300);
 
 /// Time to the next attempt to start where something outside is not there, first and longest.
 const START_AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
+
+/// Reason of a stop after which the service manager starts the process again.
+const RESTART: &str = "a request to restart";
 
 /// The control loop turns at least this often.
 const LOOP_WITHIN: Duration = Duration::from_secs(20);
@@ -135,7 +139,7 @@ fn stopped(signal: &str) -> Report {
 
 /// From the start of everything to its stop.
 async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
-    let Loaded { config, mut digest, .. } = loaded;
+    let Loaded { config, digest, .. } = loaded;
     if config.broker.enabled {
         let address = match host.broker {
             Some(address) => address,
@@ -150,7 +154,11 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     let node = Node::connect(&config, broker)?;
     // Before anything is made ready, which takes a while: a request that comes meanwhile waits for its answer.
     let asked = Arc::new(Notify::new());
-    let mut answers = Answers::subscribe(&node, &config.mqtt.requests, asked.clone())?;
+    let means = Means { started: host.started, restarts: host.service.restarts() };
+    let mut commands = Commands::subscribe(&node, &config.mqtt, means, asked.clone())?;
+    if let Some(recovered) = host.options.recovered.take() {
+        commands.recovered(recovered);
+    }
     mark("broker client");
     let over = Arc::new(Notify::new());
     let wake = over.clone();
@@ -160,10 +168,15 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
         config_schema: crate::config::schema(),
     };
     let sink = Arc::new(MqttSink::new(node.mqtt.clone(), node.topics.clone(), settings));
-    let mut sinks: Vec<Arc<dyn Sink>> = vec![sink.clone(), Arc::new(StatusFile::from_env())];
+    let home_assistant = Arc::new(node.home_assistant(&config.mqtt)?);
+    let mut sinks: Vec<Arc<dyn Sink>> = vec![sink.clone(), home_assistant.clone(), Arc::new(StatusFile::from_env())];
     sinks.extend(host.options.sinks.iter().cloned());
     let cascades = Arc::new(Cascades::default());
     sinks.push(cascades.clone());
+    sinks.push(Arc::new(commands.sink()));
+    let snapshots = Arc::new(Snapshots::new(node.mqtt.clone(), node.topics.clone(), config.mqtt.max_packet_bytes));
+    snapshots.configure(&config.pipelines);
+    sinks.push(snapshots.clone());
     let bus = Bus::new(sinks);
     let context = PipelineContext {
         bus: bus.clone(),
@@ -183,7 +196,8 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
             let nothing = PipelineSet::start(&config.governor, Vec::new(), InForce::default(), &context, host.started)?;
             let board = LinuxBoard::new(host.options.roots.clone());
             let maker = StatusMaker::new(&config, node.name.clone(), board.info(), host.started);
-            let session = Session { config, board, maker, set: nothing, sink, node, context };
+            let session =
+                Session { config, digest, board, maker, set: nothing, sink, snapshots, home_assistant, node, context };
             let report = session.stop(STOP_UNREADY_WITHIN)?;
             return Ok(End::Stopped(Box::new(report)));
         }
@@ -200,7 +214,8 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     mark("ready");
     let calibrator = Calibrator::new(context.turn.clone());
     calibrator.start(set.uncalibrated());
-    let mut session = Session { config, board, maker, set, sink, node, context };
+    let mut session = Session { config, digest, board, maker, set, sink, snapshots, home_assistant, node, context };
+    commands.answer(&session.set, Instant::now());
 
     // Pipelines that are tried again.
     let mut making: Option<oneshot::Receiver<Made>> = None;
@@ -222,7 +237,9 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                 host.service.reloading();
                 // It tries all of them again.
                 making = None;
-                match reload(&mut session, &host.options, &mut host.signals).await {
+                let Host { options, signals, service, heart, heartbeats, .. } = &mut *host;
+                let reloaded = reload(&mut session, options, signals, "SIGHUP");
+                match fed(reloaded, &mut tick, service, heart, heartbeats).await {
                     Reloaded::Stop(signal) => break signal,
                     Reloaded::Restart(new) => {
                         tracing::info!("SIGHUP: the connection changes, everything starts again");
@@ -230,14 +247,11 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                         session.stop(STOP_WITHIN)?;
                         return Ok(End::Restart(new));
                     }
-                    Reloaded::Applied(new) => {
-                        digest = new;
-                        session.board.set_zone(&session.config.node.thermal_zone);
-                        say_choice(&session.board);
-                        calibrator.start(session.set.uncalibrated());
-                    }
-                    Reloaded::Refused => {}
+                    Reloaded::Applied => adopt(&mut session, &calibrator),
+                    Reloaded::Refused(_) => {}
                 }
+                // What a person loads is no trial any more.
+                commands.end_trial();
                 tick = ticker(&session.config, &host.service);
                 host.service.ready(&session.set.status_line());
             }
@@ -255,7 +269,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                     session.set.take(one, &session.context, Instant::now());
                 }
                 if session.set.iter().count() > before {
-                    session.maker.configured(&digest, &session.set);
+                    session.maker.configured(&session.digest, &session.set);
                     session.emit_status();
                     calibrator.start(session.set.uncalibrated());
                     host.service.ready(&session.set.status_line());
@@ -269,29 +283,71 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                     }
                 }
             }
-            () = asked.notified(), if answers.has_time() => {
+            () = asked.notified() => {
                 // What was asked for is done at once and not at the next reading, which may be a minute away.
-                if answers.take(&mut session.set, Instant::now()) {
+                if commands.take(&mut session, Instant::now()) {
                     session.turn();
                 }
-                answers.answer(&session.set);
+                commands.answer(&session.set, Instant::now());
             }
             _ = tick.tick() => {
                 if session.set.all_over() {
                     break "every source has ended";
                 }
-                answers.turn();
                 session.context.readings.turn(Instant::now());
-                answers.take(&mut session.set, Instant::now());
+                commands.take(&mut session, Instant::now());
                 session.turn();
-                answers.answer(&session.set);
+                commands.answer(&session.set, Instant::now());
                 host.service.feed(&host.heartbeats);
             }
+        }
+        let Host { options, signals, service, heart, heartbeats, .. } = &mut *host;
+        let work = commands.work(&mut session, options, signals);
+        match fed(work, &mut tick, service, heart, heartbeats).await {
+            Done::Nothing => {}
+            Done::Reloaded => {
+                making = None;
+                adopt(&mut session, &calibrator);
+                tick = ticker(&session.config, &host.service);
+                host.service.ready(&session.set.status_line());
+            }
+            Done::Restart => break RESTART,
+            Done::Stop(signal) => break signal,
         }
     };
     tracing::info!(reason, "stopping");
     host.service.stopping();
-    session.stop(STOP_WITHIN).map(|report| End::Stopped(Box::new(report)))
+    commands.end_trial();
+    let report = session.stop(STOP_WITHIN)?;
+    Ok(End::Stopped(Box::new(Report { restart: reason == RESTART, ..report })))
+}
+
+/// The outcome of `work`, with the watchdog fed meanwhile: to compile a model may take longer than it waits.
+async fn fed<T>(
+    work: impl Future<Output = T>,
+    tick: &mut tokio::time::Interval,
+    service: &Service,
+    heart: &Heart,
+    heartbeats: &Heartbeats,
+) -> T {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            _ = tick.tick() => {
+                heart.beat(LOOP_WITHIN, Instant::now());
+                service.feed(heartbeats);
+            }
+        }
+    }
+}
+
+/// Takes over what a reload changed outside of the pipelines, and measures those that are new.
+fn adopt(session: &mut Session, calibrator: &Calibrator) {
+    session.board.set_zone(&session.config.node.thermal_zone);
+    say_choice(&session.board);
+    calibrator.start(session.set.uncalibrated());
 }
 
 /// The outcome of pipelines that are tried again; waits for ever where there are none.

@@ -128,6 +128,12 @@ impl Hub {
         sides.reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b)))
     }
 
+    /// True if nothing moves for any reader that is not paused, and there is one.
+    pub(super) fn is_idle(readers: &[Arc<Reader>]) -> bool {
+        let awake = || readers.iter().filter(|reader| !reader.shared.paused());
+        awake().next().is_some() && awake().all(|reader| reader.shared.is_gated())
+    }
+
     /// Hands `frame` to `readers`, each of which takes it. Gives a frame to fill next.
     pub(super) fn hand(&self, frame: Frame, readers: &[Arc<Reader>]) -> Frame {
         if readers.is_empty() {

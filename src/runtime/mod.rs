@@ -3,14 +3,15 @@
 //! [`run`] starts the publisher and one [`pipeline`](crate::pipeline) per configured source, then stays in the [`control`] loop: signals,
 //! board readings, governor, health, watchdog. [`Stages`](crate::pipeline::Stages) is what a frame goes through.
 
-mod answers;
 mod aside;
 mod calibrator;
 mod capture;
 pub mod cascade;
+pub mod command;
 pub mod context;
 mod control;
 mod crops;
+mod gate;
 mod hub;
 mod node;
 mod node_status;
@@ -20,13 +21,14 @@ pub mod prepare;
 pub mod readings;
 mod reload;
 mod report;
-mod request;
 pub mod running;
 pub mod sandbox;
 mod service;
 mod session;
 pub mod set;
 pub mod slot;
+mod snapshot_requests;
+mod snapshots;
 pub mod sources;
 pub mod state;
 pub mod status;
@@ -34,7 +36,7 @@ mod waiting;
 mod worker;
 
 pub use control::run;
-pub use options::{Options, Reload};
+pub use options::{ConfigFile, Options, Reload};
 pub use report::{PipelineReport, Report};
 
 /// The reasons for which the daemon does not start or does not go on.

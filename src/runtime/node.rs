@@ -14,10 +14,11 @@ use crate::config::Config;
 use crate::frame::NodeName;
 use crate::pipeline::pool::{self, Pool};
 use crate::pipeline::{Places, Resolved};
-use crate::publish::PublishError;
 use crate::publish::broker::daemon_user;
-use crate::publish::mqtt::Mqtt;
+use crate::publish::home_assistant::{self, HomeAssistant};
+use crate::publish::mqtt::{Keep, Kept, Mqtt};
 use crate::publish::topics::Topics;
+use crate::publish::{self, Protocol, PublishError, Transport};
 use crate::sys::Roots;
 
 /// Messages of a subscription that may wait for their pipeline; the newest ones win.
@@ -43,11 +44,29 @@ impl Node {
         if let Some(address) = broker {
             (mqtt.host, mqtt.port) = (address.ip().to_string(), address.port());
             mqtt.username = daemon_user().to_owned();
+            (mqtt.protocol, mqtt.transport, mqtt.path) = (Protocol::V311, Transport::Tcp, String::new());
         }
         let name = config.node.name_or_default(Path::new("/"));
         let topics = Topics::new(&config.mqtt.prefix, &name).map_err(|e| DaemonError::Config(e.to_string()))?;
-        let mqtt = Arc::new(Mqtt::start(&mqtt, &name).map_err(|e| because(&e))?);
+        // The broker in the process goes and comes with it.
+        let outbox = config.outbox_dir().filter(|_| broker.is_none());
+        let pipelines = config.pipelines.iter().map(|pipeline| pipeline.name.to_string()).collect();
+        let retained = config.node.state_dir().map(|dir| Keep { file: dir.join("retained.json"), pipelines });
+        let kept = Kept { retained, outbox: outbox.as_deref() };
+        let mqtt = Arc::new(Mqtt::start_keeping(&mqtt, &name, kept).map_err(|e| because(&e))?);
         Ok(Node { mqtt, name, topics })
+    }
+
+    /// The sink that makes this node known to Home Assistant.
+    ///
+    /// # Errors
+    /// [`DaemonError::Config`] when a topic of it cannot be subscribed to.
+    pub(super) fn home_assistant(&self, config: &publish::Config) -> Result<HomeAssistant, DaemonError> {
+        let settings = &config.home_assistant;
+        let subscribe = |topic: &str| self.mqtt.subscribe(topic, home_assistant::WAITING).map_err(|e| because(&e));
+        let incoming = [subscribe(&settings.topic(&self.name))?, subscribe(&settings.birth_topic())?];
+        let (mqtt, topics) = (self.mqtt.clone(), self.topics.clone());
+        Ok(HomeAssistant::new(mqtt, settings, &self.name, topics, &config.requests, incoming))
     }
 
     /// Makes pipelines ready, with their subscriptions on this connection, on a thread of its own: to read and compile a large model takes

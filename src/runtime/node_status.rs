@@ -165,6 +165,8 @@ impl StatusMaker {
                 published: stats.published,
                 acknowledged: stats.acknowledged,
                 dropped: stats.dropped + stats.abandoned,
+                outbox: stats.outbox,
+                ..Publisher::default()
             },
             faults: set.waiting.iter().map(fault).collect(),
             totals: None,
@@ -201,6 +203,9 @@ impl StatusMaker {
                 paused: setpoint.paused,
             },
             idle: shared.idle(now),
+            motion: shared.gate.as_ref().map(|gate| gate.status()),
+            paused: shared.paused(),
+            about: running.about.clone(),
         }
     }
 }

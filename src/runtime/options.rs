@@ -1,16 +1,35 @@
 //! The parts of a run that are no configuration.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Loaded;
 use crate::frame::Sink;
+use crate::runtime::command::Recovered;
 use crate::sys::Roots;
 use crate::telemetry::LogHandle;
 
 /// Loads the configuration anew, for SIGHUP; its error is a whole explanation.
 pub type Reload = Arc<dyn Fn() -> Result<Loaded, String> + Send + Sync>;
+
+/// Reads the text of the configuration; its error is a whole explanation.
+pub type ReadText = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
+
+/// Loads a text as if it were that of the configuration; its error is a whole explanation.
+pub type LoadText = Arc<dyn Fn(&str) -> Result<Loaded, String> + Send + Sync>;
+
+/// The configuration file, for requests that change it.
+#[derive(Clone)]
+pub struct ConfigFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Reads its text.
+    pub read: ReadText,
+    /// Loads a text in its place.
+    pub check: LoadText,
+}
 
 /// Options of a run beside its configuration.
 #[derive(Default)]
@@ -21,6 +40,10 @@ pub struct Options {
     pub run_for: Option<Duration>,
     /// Loads the configuration at SIGHUP; `None` = SIGHUP does nothing.
     pub reload: Option<Reload>,
+    /// The configuration file; `None` = no request can change it.
+    pub config_file: Option<ConfigFile>,
+    /// A change of the configuration that was taken back before this start.
+    pub recovered: Option<Recovered>,
     /// Sinks beside the broker, for as long as the process lives.
     pub sinks: Vec<Arc<dyn Sink>>,
     /// The running log, whose level a reload may change.

@@ -1,4 +1,4 @@
-//! SIGHUP: the new configuration is made ready whole; only then is anything of the old one touched. A bad one changes nothing and
+//! A reload, by SIGHUP or by a request: the new configuration is made ready whole; only then is anything of the old one touched. A bad one changes nothing and
 //! says why. A pipeline whose model is another one by now is a changed pipeline.
 
 use std::collections::BTreeSet;
@@ -16,10 +16,10 @@ use crate::pipeline::{Resolved, open_bundle};
 
 /// The outcome of a reload.
 pub(super) enum Reloaded {
-    /// The new configuration applies; its digest.
-    Applied(String),
-    /// It is wrong: nothing was changed.
-    Refused,
+    /// The new configuration applies.
+    Applied,
+    /// It is wrong, for this reason: nothing was changed.
+    Refused(String),
     /// It is right, and the connection or the node's name is another one.
     Restart(Box<Loaded>),
     /// The daemon is to stop, by this signal.
@@ -35,19 +35,29 @@ struct RunningModel {
 /// A configuration that was loaded, and the pipelines that run an older model than the one it names.
 type Looked = Result<(Loaded, BTreeSet<PipelineName>), String>;
 
-/// Loads the configuration and applies it.
-pub(super) async fn reload(session: &mut Session, options: &Options, signals: &mut Signals) -> Reloaded {
-    match attempt(session, options, signals).await {
+/// Loads the configuration and applies it; `cause` is for the log.
+pub(super) async fn reload(
+    session: &mut Session,
+    options: &Options,
+    signals: &mut Signals,
+    cause: &'static str,
+) -> Reloaded {
+    match attempt(session, options, signals, cause).await {
         Ok(reloaded) => reloaded,
         Err(why) => {
-            tracing::error!("SIGHUP: the configuration stays as it was: {why}");
-            Reloaded::Refused
+            tracing::error!("{cause}: the configuration stays as it was: {why}");
+            Reloaded::Refused(why)
         }
     }
 }
 
-async fn attempt(session: &mut Session, options: &Options, signals: &mut Signals) -> Result<Reloaded, String> {
-    let Session { config, set, maker, sink, node, context, .. } = session;
+async fn attempt(
+    session: &mut Session,
+    options: &Options,
+    signals: &mut Signals,
+    cause: &'static str,
+) -> Result<Reloaded, String> {
+    let Session { config, digest, set, maker, sink, snapshots, node, context, .. } = session;
     let words = |error: DaemonError| error.to_string();
     let load = options.reload.clone().ok_or("this run has no configuration file to load again")?;
     let known: Vec<RunningModel> = set.iter().map(RunningModel::of).collect();
@@ -87,7 +97,7 @@ async fn attempt(session: &mut Session, options: &Options, signals: &mut Signals
                 tracing::error!(
                     pipeline,
                     error,
-                    "SIGHUP: its model is another one by now and cannot be used: the one before goes on"
+                    "{cause}: its model is another one by now and cannot be used: the one before goes on"
                 );
             }
             Err(one) => return Err(one.error.to_string()),
@@ -107,13 +117,16 @@ async fn attempt(session: &mut Session, options: &Options, signals: &mut Signals
     unmade.into_iter().for_each(|one| set.waiting.put(one, now));
     set.replace(&new.governor, prepared, &names, context, now);
     gone.iter().for_each(|name| context.bus.emit(&Emission::Removed(name.clone())));
+    node.mqtt.own_pipelines(names.iter().map(ToString::to_string).collect());
     context.readings.keep_in(new.node.state_dir());
     *config = loaded.config;
+    snapshots.configure(&config.pipelines);
     sink.set_health_interval(config.node.health_interval());
     maker.reconfigure(config);
-    maker.configured(&loaded.digest, set);
-    tracing::info!(changed, gone = gone.len(), "SIGHUP: the new configuration applies");
-    Ok(Reloaded::Applied(loaded.digest))
+    *digest = loaded.digest;
+    maker.configured(digest, set);
+    tracing::info!(changed, gone = gone.len(), "{cause}: the new configuration applies");
+    Ok(Reloaded::Applied)
 }
 
 impl RunningModel {

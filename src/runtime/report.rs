@@ -46,6 +46,9 @@ pub struct Report {
     pub sources: BTreeMap<SourceName, Source>,
     /// The same figures by pipeline.
     pub pipelines: BTreeMap<String, PipelineReport>,
+    /// A request asked for another start.
+    #[serde(skip)]
+    pub restart: bool,
 }
 
 /// Figures of one pipeline.
@@ -96,6 +99,7 @@ impl Report {
             seconds: status.node.uptime.as_secs_f64(),
             sources: status.sources.clone(),
             pipelines: status.pipelines.iter().map(|p| (p.name.to_string(), PipelineReport::of(p))).collect(),
+            restart: false,
         }
     }
 }

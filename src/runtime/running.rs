@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::context::PipelineContext;
+use super::gate::{GateState, Gatekeeper};
 use super::hub::Hub;
 use super::prepare::Prepared;
 use super::readings::Place;
@@ -15,6 +16,8 @@ use super::sources::{Sources, join};
 use super::state::Shared;
 use super::worker::{self, Worker};
 use crate::config::PipelineConfig;
+use crate::frame::TaskKind;
+use crate::frame::status::About;
 use crate::pipeline::plans::Plans;
 use crate::pipeline::{Feed, Planner, Resolved, Uncalibrated};
 use leptond_governor::Assignment;
@@ -29,6 +32,8 @@ pub struct Running {
     pub planner: Arc<Planner>,
     /// The arithmetic that runs.
     pub engine: &'static str,
+    /// Facts that do not change while it runs.
+    pub about: Arc<About>,
     /// Shared with its threads.
     pub shared: Arc<Shared>,
     /// The measurements that its ladder waits for, until they begin.
@@ -36,6 +41,12 @@ pub struct Running {
     sources: Sources,
     hub: Option<Arc<Hub>>,
     worker: Option<JoinHandle<()>>,
+}
+
+/// The motion gate that a pipeline is to have, with its state.
+fn gate_of(config: &PipelineConfig, feed: &Feed, kind: TaskKind) -> Option<(Arc<GateState>, Gatekeeper)> {
+    let state = Arc::<GateState>::default();
+    feed.is_gated(&config.motion, kind).then(|| (state.clone(), Gatekeeper::new(&config.name, &config.motion, state)))
 }
 
 impl Running {
@@ -52,14 +63,23 @@ impl Running {
         }
         let Resolved { config, feed } = pipeline;
         let plans = Plans::new(&config.name, planner.clone(), stages.key());
-        let shared = Shared::new(&config.name, plans, turn, ladder.first(), wake);
+        let gate = gate_of(&config, &feed, planner.kind());
+        let (state, gate) = gate.unzip();
+        let shared = Shared::new(&config.name, plans, turn, ladder.first(), state, wake);
         shared.pause(paused);
         let engine = stages.engine();
-        let worker = Worker::new(shared.clone(), config.name.clone(), stages, bus, cascades, place);
+        let about = Arc::new(About {
+            subject: planner.task.config().subject(stages.task_spec()),
+            zones: config.zones.iter().map(|zone| zone.name.clone()).collect(),
+            lines: config.lines.iter().map(|line| line.name.clone()).collect(),
+            snapshot: config.event.snapshot,
+        });
+        let worker = Worker::new(shared.clone(), config.name.clone(), stages, bus, cascades, place, gate);
         let heart = heartbeats.register(&format!("infer {}", shared.name), worker::FRAME_WITHIN, Instant::now());
         let thread = std::thread::Builder::new().name(format!("infer {}", shared.name));
         let worker = Some(thread.spawn(move || worker.run(&heart))?);
-        let mut running = Running { config, feed, planner, engine, shared, uncalibrated, sources, hub: None, worker };
+        let mut running =
+            Running { config, feed, planner, engine, about, shared, uncalibrated, sources, hub: None, worker };
         match running.sources.read(&supply, &running.shared, &heartbeats) {
             Ok(hub) => {
                 running.hub = Some(hub);

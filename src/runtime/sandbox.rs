@@ -6,6 +6,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Loaded, Sandbox};
+use crate::publish::requests::Verb;
 use crate::sys::landlock::{self, Allowed, Standing, directory};
 
 /// Programs, libraries, settings of the system, and what the kernel tells.
@@ -29,8 +30,11 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
     }
     read.extend(loaded.path.as_deref().map(directory));
     let tls = config.mqtt.tls.as_ref();
-    let tls = tls.map(|t| [Some(&t.ca_file), t.cert_file.as_ref(), t.key_file.as_ref()]).unwrap_or_default();
+    let tls = tls.map(|t| [t.ca_file.as_ref(), t.cert_file.as_ref(), t.key_file.as_ref()]).unwrap_or_default();
     read.extend(tls.into_iter().chain([config.mqtt.password_file.as_ref()]).flatten().map(|f| directory(f)));
+    if config.mqtt.transport == crate::publish::Transport::Unix {
+        read.push(directory(Path::new(&config.mqtt.path)));
+    }
     read.extend(config.models.dirs.iter().cloned());
     // The program starts itself for a model's trial load.
     read.extend(std::env::current_exe().ok().as_deref().map(directory));
@@ -48,6 +52,10 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
         devices.extend(paths.devices);
     }
     let mut write: Vec<PathBuf> = crate::model::autotune::state_dir(&config.node.state_dir, env).into_iter().collect();
+    write.extend(Some(config.mqtt.outbox.dir.clone()).filter(|_| config.mqtt.outbox.enabled));
+    if config.mqtt.requests.allow(Verb::ConfigSet) {
+        write.extend(loaded.path.as_deref().map(directory));
+    }
     for name in ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"] {
         write.extend(list(name));
     }

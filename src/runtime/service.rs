@@ -8,6 +8,11 @@ use crate::telemetry::{Heartbeats, Notifier};
 pub(super) struct Service(pub(super) Notifier);
 
 impl Service {
+    /// True where it starts the process again when that ends with an error.
+    pub(super) fn restarts(&self) -> bool {
+        self.0.is_managed()
+    }
+
     /// Started (or reloaded) and at work.
     pub(super) fn ready(&self, status: &str) {
         Self::tell(self.0.ready(status));

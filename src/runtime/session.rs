@@ -9,16 +9,21 @@ use super::node::Node;
 use super::node_status::{StatusMaker, backlog};
 use super::report::Report;
 use super::set::PipelineSet;
+use super::snapshots::Snapshots;
 use crate::board::LinuxBoard;
 use crate::config::Config;
 use crate::frame::Emission;
 use crate::frame::status::Totals;
 use crate::publish::Publisher;
+use crate::publish::home_assistant::HomeAssistant;
 use crate::publish::sink::MqttSink;
 use leptond_governor::Board;
 
 /// Time that the pipelines may take to stop, out of the time for the whole stop; the rest is for the last messages.
 const PIPELINES_WITHIN: Duration = Duration::from_millis(1000);
+
+/// Pictures of events that have just ended are made in this time, before the last messages.
+const PICTURES_WITHIN: Duration = Duration::from_millis(200);
 
 /// Readings of meters are written in this time, after the last messages.
 const READINGS_WITHIN: Duration = Duration::from_millis(1000);
@@ -26,10 +31,14 @@ const READINGS_WITHIN: Duration = Duration::from_millis(1000);
 /// The parts that run together.
 pub(super) struct Session {
     pub(super) config: Config,
+    /// Digest of `config`.
+    pub(super) digest: String,
     pub(super) board: LinuxBoard,
     pub(super) maker: StatusMaker,
     pub(super) set: PipelineSet,
     pub(super) sink: Arc<MqttSink>,
+    pub(super) snapshots: Arc<Snapshots>,
+    pub(super) home_assistant: Arc<HomeAssistant>,
     pub(super) node: Node,
     pub(super) context: PipelineContext,
 }
@@ -51,7 +60,8 @@ impl Session {
 
     /// Emits the status as it is now, without another reading of the board.
     pub(super) fn emit_status(&self) {
-        let status = self.maker.make(&self.set, self.node.mqtt.stats(), Instant::now());
+        let mut status = self.maker.make(&self.set, self.node.mqtt.stats(), Instant::now());
+        status.publisher.home_assistant = self.home_assistant.status();
         self.context.bus.emit(&Emission::Status(Arc::new(status)));
     }
 
@@ -65,6 +75,7 @@ impl Session {
         for pipeline in self.set.stop(now + PIPELINES_WITHIN) {
             tracing::warn!(pipeline, "did not stop in time, left behind");
         }
+        self.snapshots.finish(Instant::now() + PICTURES_WITHIN.min(within));
         let mqtt = &self.node.mqtt;
         let flushed = mqtt.stop(now + within);
         self.context.readings.finish(Instant::now() + READINGS_WITHIN.min(within));

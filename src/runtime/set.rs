@@ -226,16 +226,29 @@ impl PipelineSet {
         counts
     }
 
-    /// Pauses a pipeline, or all (`None`), by request, or lets it go on.
+    /// Names of the pipelines that there are, also of those that wait to be started.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.running.iter().map(|r| r.config.name.as_str()).chain(self.waiting.iter().map(|(name, _)| name.as_str()))
+    }
+
+    /// Each pipeline that there is, with `false` where it is paused by request.
+    pub(super) fn switches(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.names().map(|name| (name, !self.paused.contains(name)))
+    }
+
+    /// Pauses a pipeline, or all (`None`), by request, or lets it go on; one that waits begins paused.
     pub(super) fn pause(&mut self, pipeline: Option<&str>, paused: bool) {
-        for running in self.running.iter().filter(|r| pipeline.is_none_or(|name| r.config.name == *name)) {
-            let name = running.config.name.as_str();
-            if paused {
-                self.paused.insert(name.into())
-            } else {
-                self.paused.remove(name)
-            };
+        let is_meant = |name: &str| pipeline.is_none_or(|wanted| wanted == name);
+        for running in self.running.iter().filter(|r| is_meant(&r.config.name)) {
             running.shared.pause(paused);
+        }
+        let names: Vec<Arc<str>> = self.names().filter(|name| is_meant(name)).map(Arc::from).collect();
+        for name in names {
+            if paused {
+                self.paused.insert(name)
+            } else {
+                self.paused.remove(&name)
+            };
         }
     }
 

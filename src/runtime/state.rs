@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use leptond_governor::{Assignment, Load};
 
+use super::gate::GateState;
 use super::slot::Slot;
 use crate::frame::Outcome;
 use crate::pipeline::measurement_lock::MeasurementLock;
@@ -46,6 +47,8 @@ pub struct Shared {
     /// Answers that were right and wrong, where the source knows the truth.
     pub truth: Truth,
     pub(super) slot: Slot,
+    /// Its motion gate, where it has one.
+    pub(super) gate: Option<Arc<GateState>>,
     /// The model that runs needs more of a picture than its luminance.
     pub(super) colour: AtomicBool,
     pub(super) plans: Arc<Plans>,
@@ -101,6 +104,7 @@ impl Shared {
         plans: Arc<Plans>,
         turn: Arc<MeasurementLock>,
         assignment: Assignment,
+        gate: Option<Arc<GateState>>,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Arc<Shared> {
         Arc::new(Shared {
@@ -108,6 +112,7 @@ impl Shared {
             counters: PipelineCounters::default(),
             truth: Truth::default(),
             slot: Slot::default(),
+            gate,
             colour: AtomicBool::new(true),
             plans,
             turn,
@@ -156,9 +161,10 @@ impl Shared {
     pub fn load(&self, now: Instant) -> Load {
         let assignment = self.assignment();
         let Assignment { setpoint, frame_interval, .. } = &*assignment;
+        let open = self.gate.as_ref().map(|gate| !gate.is_closed());
         if assignment.provisional {
             // It is held now and then by what measures it: that is not held against it.
-            return Load { idle: self.idle(now).is_some(), ..Load::default() };
+            return Load { idle: self.idle(now).is_some(), open, ..Load::default() };
         }
         let pace = setpoint.interval.max(*frame_interval);
         let inferences = u32::try_from(setpoint.batch).unwrap_or(u32::MAX).saturating_mul(JUDGED_BY_INFERENCES);
@@ -170,7 +176,13 @@ impl Shared {
             dropped: self.counters.overwritten.get(),
             frame_age_ms: lock(&self.newest).map(|captured| ms(now.saturating_duration_since(captured))),
             idle: self.idle(now).is_some(),
+            open,
         }
+    }
+
+    /// Nothing moves in what it sees.
+    pub(super) fn is_gated(&self) -> bool {
+        self.gate.as_ref().is_some_and(|gate| gate.is_closed())
     }
 
     /// A frame that was captured at `captured` has been worked on by the plan that is wanted.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::frame::status::NodeStatus;
+use crate::frame::status::{HomeAssistant, NodeStatus};
 use crate::frame::{Emission, Sink};
 use crate::publish::payload::Governor;
 use crate::sys::file;
@@ -41,6 +41,9 @@ pub struct Status {
     pub own_cpu_percent: Option<f32>,
     /// The connection to the broker is there.
     pub connected: Option<bool>,
+    /// Discovery by Home Assistant.
+    #[serde(default)]
+    pub home_assistant: HomeAssistant,
     /// Share of the queue of messages that is filled, 0 to 1.
     pub backlog: Option<f32>,
     /// Latency of each pipeline, 95 % of its latest results, in ms.
@@ -58,6 +61,7 @@ impl Status {
             governor: Governor::of(status, None)?,
             own_cpu_percent: status.board.own_cpu_percent,
             connected: Some(status.publisher.connected),
+            home_assistant: status.publisher.home_assistant,
             backlog: Some(status.publisher.backlog),
             p95_ms: p95.collect(),
         })
@@ -180,7 +184,8 @@ mod tests {
         let p95_ms = BTreeMap::from([("meter".into(), 34.0)]);
         let (own_cpu_percent, connected, backlog) = (Some(31.5), None, None);
         let valid_ms = valid_ms(Duration::from_millis(500));
-        Status { pid: 1, written_ms, valid_ms, governor, own_cpu_percent, connected, backlog, p95_ms }
+        let home_assistant = HomeAssistant::default();
+        Status { pid: 1, written_ms, valid_ms, governor, own_cpu_percent, connected, home_assistant, backlog, p95_ms }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::cascade::Cascades;
+use super::gate::Gatekeeper;
 use super::readings::Place;
 use super::slot::Taken;
 use super::state::Shared;
@@ -44,6 +45,7 @@ pub(super) struct Worker {
     name: PipelineName,
     /// Where what the task knows of a meter is kept.
     place: Option<Place>,
+    gate: Option<Gatekeeper>,
     log: RateLimited,
     started: Instant,
     /// The rung whose plan runs.
@@ -62,6 +64,7 @@ impl Worker {
         bus: Bus,
         cascades: Arc<Cascades>,
         place: Option<Place>,
+        gate: Option<Gatekeeper>,
     ) -> Self {
         Worker {
             name,
@@ -70,6 +73,7 @@ impl Worker {
             bus,
             cascades,
             place,
+            gate,
             log: RateLimited::new(LOG_EVERY),
             started: Instant::now(),
             rung: 0,
@@ -123,7 +127,7 @@ impl Worker {
             self.infer();
         }
         // What has begun is not left open: after a restart it would begin again under another id.
-        let ended = self.stages.end();
+        let ended = self.stages.end(self.started.elapsed());
         self.send_events(ended);
         if !self.shared.stopping() {
             self.cascades.close(&self.name);
@@ -167,8 +171,24 @@ impl Worker {
         }
     }
 
+    /// True if something moves in the frame, is followed, or nothing was looked at for long.
+    fn is_worth_a_look(&mut self, frame: &SharedFrame) -> bool {
+        let Some(gate) = &mut self.gate else { return true };
+        let now = frame.captured.saturating_duration_since(self.started);
+        if gate.admits(frame, self.stages.is_unsettled(), now) {
+            return true;
+        }
+        self.stages.unchanged(now, frame.time);
+        // Luminance is enough to see whether anything moves.
+        self.shared.colour.store(false, Relaxed);
+        false
+    }
+
     /// One frame: into the model's input, and once the batch is full through the model.
     fn work(&mut self, frame: &Arc<SharedFrame>) {
+        if !self.is_worth_a_look(frame) {
+            return;
+        }
         let start = Instant::now();
         let prepared = self.stages.prepare_shared(frame, self.gathered.len());
         self.prepared += start.elapsed();
@@ -200,6 +220,7 @@ impl Worker {
                 }
             }
             Ok(infer) => {
+                self.cascades.take_news(&self.name).into_iter().for_each(|track| self.stages.touch(track));
                 self.shared.counters.infer.record(infer);
                 if counts {
                     self.shared.counters.recent_infer.record(prepared + infer, Instant::now());
@@ -244,7 +265,7 @@ impl Worker {
         }
         let counters = &self.shared.counters;
         let first = counters.inferences.fetch_add(1, Relaxed) == 0;
-        let TaskOutput { outcome, mut events } = output;
+        let TaskOutput { outcome, mut events, .. } = output;
         self.cascades.annotate(&self.name, &mut events);
         if let Some(truth) = &stamp.truth {
             self.shared.truth.count(truth, &outcome);

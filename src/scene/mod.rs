@@ -1,6 +1,6 @@
-//! A five-digit counter of a water or power meter, drawn by code.
+//! Drawn scenes with the right answer: a five-digit counter of a water or power meter, and a [street](Street).
 //!
-//! A seed decides the meter, font, colours, position, light, sharpness, noise and number; equal seeds and frame numbers give
+//! For the counter, a seed decides the meter, font, colours, position, light, sharpness, noise and number; equal seeds and frame numbers give
 //! equal pictures. The digits stand in the same place for every seed, within a few pixels: see [`regions`].
 
 mod chance;
@@ -12,6 +12,7 @@ mod look;
 mod meter;
 mod paint;
 mod skeleton;
+mod street;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ pub use counter::{Counter, DIGITS, ROLLED, Shown};
 pub use draw::Scene;
 pub use fault::Fault;
 pub use look::Fonts;
+pub use street::{Street, TruthObject, Weather};
 
 /// Places of the five digits in a picture of this size, for every seed: `[x, y, width, height]` in pixels, left to right.
 /// At 640×480 each is 72×96.

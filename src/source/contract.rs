@@ -36,6 +36,12 @@ pub trait Source: Send {
         let _ = side;
     }
 
+    /// Nothing moves (`true`), as far as the readers can tell: pictures may come more rarely, where that costs less, but without a gap when
+    /// it changes. Sources that cannot do it ignore it.
+    fn set_idle(&mut self, idle: bool) {
+        let _ = idle;
+    }
+
     /// Number of frames that newer ones replaced before [`Source::next`] could give them, since the last call.
     fn take_replaced(&mut self) -> u64 {
         0

@@ -32,6 +32,11 @@ pub trait SourceKind {
         false
     }
 
+    /// True for a camera, which looks at one scene for long.
+    fn is_camera(&self) -> bool {
+        false
+    }
+
     /// True for a scene that begins anew with every start of the process, so that an earlier reading of it is worth nothing.
     fn begins_anew(&self) -> bool {
         false

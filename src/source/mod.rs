@@ -15,6 +15,7 @@ mod mjpeg;
 mod mqtt;
 mod piped;
 mod program;
+mod relay;
 mod rpicam;
 mod rtsp;
 mod sensor;
@@ -35,7 +36,7 @@ pub use rpicam::RpicamConfig;
 pub use rtsp::{RtspConfig, RtspTransport};
 pub use sensor::channels::match_names;
 pub use sensor::config::{Decimal, Delimiter, Header, MissingPolicy, SensorConfig, SensorKind};
-pub use synthetic::SyntheticConfig;
+pub use synthetic::{SyntheticConfig, SyntheticScene};
 pub use v4l2::{V4l2Config, V4l2Format};
 
 /// Masking of secrets in text that is shown.
@@ -69,7 +70,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A counter drawn by leptond itself, to try things without a camera.
+    /// A counter or a street drawn by leptond itself, to try things without a camera.
     Synthetic(SyntheticConfig),
     /// Pictures from files: JPEG, PNG, MJPEG, Y4M.
     Files(FilesConfig),

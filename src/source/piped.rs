@@ -45,7 +45,7 @@ pub(super) struct Plan {
 }
 
 /// Longest wait of one call.
-const TICK: Duration = Duration::from_millis(250);
+pub(super) const TICK: Duration = Duration::from_millis(250);
 
 /// Pictures per second of the slowest camera: one picture in a quarter of an hour or so.
 pub(super) const LEAST_FPS: f64 = 0.001;
@@ -228,25 +228,25 @@ impl Piped {
     }
 }
 
-impl Source for Piped {
-    fn describe(&self) -> String {
-        self.plan.describe.clone()
-    }
-
-    fn next(&mut self, frame: &mut Frame) -> Result<Next, SourceError> {
-        let deadline = Instant::now() + TICK;
+impl Piped {
+    /// [`Source::next`], which returns within about this time.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn poll(&mut self, frame: &mut Frame, within: Duration) -> Result<Next, SourceError> {
+        let deadline = Instant::now() + within;
         let mut running = match self.child.take() {
             Some(running) => running,
             None => {
                 if let Some(left) = self.backoff.remaining(Instant::now()) {
-                    std::thread::sleep(left.min(TICK));
+                    std::thread::sleep(left.min(within));
                     return Ok(Next::Idle(self.why.clone()));
                 }
                 let now = Instant::now();
                 if let Some(left) =
                     self.due.map(|due| due.saturating_duration_since(now)).filter(|left| !left.is_zero())
                 {
-                    std::thread::sleep(left.min(TICK));
+                    std::thread::sleep(left.min(within));
                     return Ok(Next::Idle("waiting for the next picture's time".into()));
                 }
                 self.due = None;
@@ -315,6 +315,16 @@ impl Source for Piped {
                 }
             }
         }
+    }
+}
+
+impl Source for Piped {
+    fn describe(&self) -> String {
+        self.plan.describe.clone()
+    }
+
+    fn next(&mut self, frame: &mut Frame) -> Result<Next, SourceError> {
+        self.poll(frame, TICK)
     }
 
     fn set_capture(&mut self, side: Option<u32>) {

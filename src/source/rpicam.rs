@@ -85,6 +85,10 @@ impl SourceKind for RpicamConfig {
         if fixed { Vec::new() } else { sizes::free([self.width, self.height], step(self)) }
     }
 
+    fn is_camera(&self) -> bool {
+        true
+    }
+
     fn exclusive_device(&self) -> Option<Device> {
         Some(Device { name: format!("camera {}", self.camera), key: "camera" })
     }

@@ -11,6 +11,7 @@ use super::address::{self, Address, Input};
 use super::contract::{Context, Source, SourceError};
 use super::kind::{Frames, Paths, SourceKind, interval};
 use super::piped::{Cut, LEAST_FPS, Piped, Plan, Raw, patience};
+use super::relay::Relay;
 use super::{program, sizes};
 use crate::frame::PixelFormat;
 use crate::frame::diagnostic::{Diagnostic, quoted};
@@ -44,6 +45,10 @@ pub struct RtspConfig {
     /// Transport of RTSP.
     #[serde(default)]
     pub transport: RtspTransport,
+    /// Decode key frames only while nothing moves in the pictures (`[pipeline.motion]`). For that the camera is connected to a second time
+    /// for seconds; one whose key frames are more than 4 s apart is always decoded whole.
+    #[serde(default = "yes")]
+    pub key_frames_when_idle: bool,
     /// Further input arguments for `ffmpeg`, before `-i`.
     #[serde(default)]
     pub extra_args: Vec<String>,
@@ -55,13 +60,14 @@ pub struct RtspConfig {
 impl fmt::Debug for RtspConfig {
     /// Everything but what may hold a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RtspConfig { url, width, height, fps, transport, extra_args, program } = self;
+        let RtspConfig { url, width, height, fps, transport, key_frames_when_idle, extra_args, program } = self;
         f.debug_struct("RtspConfig")
             .field("url", if url.contains(['@', '?']) { &"***" } else { url })
             .field("width", width)
             .field("height", height)
             .field("fps", fps)
             .field("transport", transport)
+            .field("key_frames_when_idle", key_frames_when_idle)
             .field("extra_args", &format_args!("[{} not shown]", extra_args.len()))
             .field("program", program)
             .finish()
@@ -83,7 +89,14 @@ impl SourceKind for RtspConfig {
     /// Starts nothing: the child is started by the first call of `next`. Fatal is an empty URL.
     fn open(&self, _: Context) -> Result<Box<dyn Source>, SourceError> {
         let config = self.clone();
-        Ok(Box::new(Piped::new(Box::new(move |side| plan(&config, side)))?))
+        if !self.key_frames_when_idle || is_file(&self.url) || times_by_arrival(&self.url) {
+            return Ok(Box::new(Piped::new(Box::new(move |side| plan(&config, side, false)))?));
+        }
+        let open = move |keys_only| {
+            let config = config.clone();
+            Piped::new(Box::new(move |side| plan(&config, side, keys_only)))
+        };
+        Ok(Box::new(Relay::new(Box::new(open))?))
     }
 
     fn describe(&self) -> String {
@@ -96,6 +109,10 @@ impl SourceKind for RtspConfig {
 
     fn frame_interval(&self) -> Duration {
         interval(self.fps)
+    }
+
+    fn is_camera(&self) -> bool {
+        !is_file(&self.url)
     }
 
     /// Sizes that `ffmpeg` can scale to; none from a file, which would start again from its beginning.
@@ -142,6 +159,10 @@ fn h480() -> u32 {
     480
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn five() -> f64 {
     5.0
 }
@@ -176,9 +197,9 @@ fn thin_out(fps: f64) -> String {
     format!("select='isnan(prev_selected_t)+not(eq({},{}))'", turn("t"), turn("prev_selected_t"))
 }
 
-/// The child to run for pictures with a longer side of `side` pixels; `None` = as configured.
-fn plan(config: &RtspConfig, side: Option<u32>) -> Result<Plan, SourceError> {
-    let RtspConfig { url, width, height, fps, transport, extra_args, program } = config;
+/// The child to run for pictures with a longer side of `side` pixels (`None` = as configured), of key frames only or of all.
+fn plan(config: &RtspConfig, side: Option<u32>, keys_only: bool) -> Result<Plan, SourceError> {
+    let RtspConfig { url, width, height, fps, transport, extra_args, program, .. } = config;
     let full = [*width, *height];
     let [width, height] = side.map_or(full, |side| sizes::scaled(full, side, 2));
     if url.trim().is_empty() {
@@ -202,6 +223,10 @@ fn plan(config: &RtspConfig, side: Option<u32>) -> Result<Plan, SourceError> {
             RtspTransport::Udp => "udp",
         };
         add(&["-rtsp_transport", transport]);
+    }
+    if keys_only {
+        // Before the user's own arguments, which may name a decoder that knows no such thing.
+        add(&["-skip_frame", "nokey"]);
     }
     if is_file {
         // At the speed of its own clock, as a camera would.
@@ -237,7 +262,7 @@ fn plan(config: &RtspConfig, side: Option<u32>) -> Result<Plan, SourceError> {
         mask,
     };
     Ok(Plan {
-        describe: format!("rtsp {shown} {width}x{height} {fps} fps"),
+        describe: format!("rtsp {shown} {width}x{height} {fps} fps{}", if keys_only { ", key frames" } else { "" }),
         origin: shown,
         specs: vec![spec],
         cut: Cut::Raw(Raw::i420(width, height)),
@@ -259,6 +284,7 @@ mod tests {
             height: 480,
             fps: 5.0,
             transport: RtspTransport::Tcp,
+            key_frames_when_idle: true,
             extra_args: vec!["-stimeout".into(), "1".into()],
             program: String::new(),
         }
@@ -266,7 +292,7 @@ mod tests {
 
     #[test]
     fn the_command_line_fits_the_kind_of_input() {
-        let camera = plan(&config("rtsp://cam/s0"), None).unwrap();
+        let camera = plan(&config("rtsp://cam/s0"), None, false).unwrap();
         assert_eq!(
             camera.specs[0].args.join(" "),
             "-nostdin -hide_banner -nostats -loglevel warning -fflags discardcorrupt -flags low_delay \
@@ -276,14 +302,14 @@ mod tests {
              scale=640:480:out_range=tv pipe:1"
         );
         assert!(!camera.ends && camera.specs[0].stdin.is_empty());
-        let secret = plan(&config("rtsp://a:hunter#2@cam/s0"), None).unwrap();
+        let secret = plan(&config("rtsp://a:hunter#2@cam/s0"), None, false).unwrap();
         assert!(!secret.specs[0].args.iter().any(|arg| arg.contains("hunter")), "others can read it");
         let playlist = String::from_utf8(secret.specs[0].stdin.clone()).unwrap();
         assert!(playlist.contains("file 'rtsp://a:hunter%232@cam/s0'\n"), "{playlist}");
         assert!(playlist.contains("option rtsp_transport 'tcp'\noption stimeout '1'\n"), "{playlist}");
-        let file = plan(&config("/data/yard.mp4"), None).unwrap();
+        let file = plan(&config("/data/yard.mp4"), None, false).unwrap();
         assert!(file.ends && file.specs[0].args.contains(&"-re".to_owned()));
-        let http = plan(&config("http://cam/video.mjpg"), None).unwrap();
+        let http = plan(&config("http://cam/video.mjpg"), None, false).unwrap();
         assert!(!http.specs[0].args.iter().any(|a| a == "-re" || a == "-rtsp_transport"));
     }
 
@@ -300,7 +326,7 @@ mod tests {
             ("udp://239.0.0.1:1234", false),
             ("/data/yard.mjpeg", false),
         ] {
-            let plan = plan(&config(url), None).unwrap();
+            let plan = plan(&config(url), None, false).unwrap();
             assert_eq!(plan.specs[0].args.iter().any(|a| a == "-use_wallclock_as_timestamps"), expected, "{url}");
             let place = |name: &str| plan.specs[0].args.iter().position(|a| a == name);
             assert!(place("-use_wallclock_as_timestamps") < place("-stimeout"), "the user's own wins: {url}");
@@ -311,9 +337,9 @@ mod tests {
     fn a_lowered_picture_is_scaled_by_ffmpeg_and_says_so() {
         let config = config("rtsp://cam/s0");
         assert_eq!(config.capture_sizes(false), [[480, 360], [320, 240], [240, 180], [160, 120]]);
-        let lowered = plan(&config, Some(320)).unwrap();
+        let lowered = plan(&config, Some(320), false).unwrap();
         assert!(lowered.specs[0].args.iter().any(|a| a.contains("scale=320:240:")), "{:?}", lowered.specs[0].args);
-        assert_eq!((lowered.full, plan(&config, None).unwrap().full), (Some([640, 480]), None));
+        assert_eq!((lowered.full, plan(&config, None, false).unwrap().full), (Some([640, 480]), None));
         assert!(
             RtspConfig { url: "/data/yard.mp4".into(), ..config }.capture_sizes(false).is_empty(),
             "it would start again"
@@ -322,7 +348,7 @@ mod tests {
 
     #[test]
     fn credentials_stay_out_of_what_is_shown() {
-        let plan = plan(&config("rtsp://admin:hunter2@cam/s0?password=again"), None).unwrap();
+        let plan = plan(&config("rtsp://admin:hunter2@cam/s0?password=again"), None, false).unwrap();
         for text in [&plan.describe, &plan.origin] {
             assert!(!text.contains("hunter2") && !text.contains("again") && text.contains("cam/s0"), "{text}");
         }
@@ -330,6 +356,6 @@ mod tests {
 
     #[test]
     fn an_empty_url_is_refused() {
-        assert!(plan(&config(" "), None).unwrap_err().to_string().contains("url is empty"));
+        assert!(plan(&config(" "), None, false).unwrap_err().to_string().contains("url is empty"));
     }
 }

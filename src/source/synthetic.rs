@@ -1,4 +1,4 @@
-//! `synthetic`: a camera that needs no camera, a drawn counter of a water or power meter with the right answer.
+//! `synthetic`: a camera that needs no camera: a drawn counter of a water or power meter with the right answer, or a street.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::contract::{Context, Next, Source, SourceError};
 use super::kind::{Frames, SourceKind, interval};
 use super::sizes;
+use crate::frame::diagnostic::Diagnostic;
 use crate::frame::{Frame, PixelFormat};
-use crate::scene::{Counter, Fonts, Scene};
+use crate::scene::{Counter, Fonts, Scene, Street, Weather};
 
-/// A rendered five-digit counter, as a water or power meter shows it.
+/// A drawn scene: a five-digit counter, as a water or power meter shows it, or a street.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SyntheticConfig {
@@ -24,15 +25,42 @@ pub struct SyntheticConfig {
     /// Pictures per second.
     #[schemars(range(min = 0.01, max = 240.0))]
     pub fps: f64,
-    /// Seed of everything that varies: font, light, noise, blur, perspective, start value.
+    /// Seed of everything that varies: font, light, noise, blur, perspective, start value; the street and who comes when.
     pub seed: u64,
     /// Stop after this many pictures; 0 = never.
     pub frames: u64,
+    /// The scene.
+    pub scene: SyntheticScene,
+    /// Light and weather over the street.
+    pub weather: Weather,
+    /// People, bicycles and cars in the street, as a multiple of the usual number; 0 = nobody.
+    #[schemars(range(min = 0, max = 4))]
+    pub traffic: f64,
+}
+
+/// Scene of a [`SyntheticConfig`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SyntheticScene {
+    /// A five-digit counter of a water or power meter.
+    #[default]
+    Meter,
+    /// A street with people, bicycles, cars and dogs.
+    Street,
 }
 
 impl Default for SyntheticConfig {
     fn default() -> Self {
-        SyntheticConfig { width: 640, height: 480, fps: 15.0, seed: 1, frames: 0 }
+        SyntheticConfig {
+            width: 640,
+            height: 480,
+            fps: 15.0,
+            seed: 1,
+            frames: 0,
+            scene: SyntheticScene::Meter,
+            weather: Weather::Day,
+            traffic: 1.0,
+        }
     }
 }
 
@@ -42,7 +70,10 @@ impl SourceKind for SyntheticConfig {
     }
 
     fn describe(&self) -> String {
-        "the meter that leptond draws".into()
+        match self.scene {
+            SyntheticScene::Meter => "the meter that leptond draws".into(),
+            SyntheticScene::Street => "the street that leptond draws".into(),
+        }
     }
 
     fn frames(&self) -> Frames<'_> {
@@ -61,25 +92,88 @@ impl SourceKind for SyntheticConfig {
         sizes::free([self.width, self.height], 2)
     }
 
+    fn check(&self) -> Vec<Diagnostic> {
+        let usual = SyntheticConfig::default();
+        let unused = [("weather", self.weather != usual.weather), ("traffic", self.traffic != usual.traffic)];
+        let of_the_street = |key: &str| {
+            Diagnostic::warning(key, "has no effect on the meter").help("scene = \"street\" has weather and traffic")
+        };
+        let is_meter = self.scene == SyntheticScene::Meter;
+        unused.iter().filter(|(_, set)| is_meter && *set).map(|(key, _)| of_the_street(key)).collect()
+    }
+
     fn view(&self) -> Option<String> {
-        Some(format!("synthetic {}x{}", self.width, self.height))
+        // Digits stand in the same place for every seed; streets do not.
+        Some(match self.scene {
+            SyntheticScene::Meter => format!("synthetic {}x{}", self.width, self.height),
+            SyntheticScene::Street => format!("street {} {}x{}", self.seed, self.width, self.height),
+        })
     }
 }
 
 /// Longest sleep in one call of [`Source::next`].
 const NAP: Duration = Duration::from_millis(400);
 
-/// The counter as a source of JPEG pictures.
+/// JPEG quality of the pictures of a street.
+const QUALITY: u8 = 85;
+
+/// A drawn scene as a source of JPEG pictures.
 struct Synthetic {
     config: SyntheticConfig,
-    counter: Counter,
-    scene: Scene,
+    view: View,
     /// `[width, height]` of the pictures in pixels: as configured, or lowered.
     size: [u32; 2],
     /// Pictures given so far.
     given: u64,
     /// Due time of picture 0, had all been on time; set at the first call.
     began: Option<Instant>,
+}
+
+/// What is drawn.
+enum View {
+    /// A counter, and the meter that shows it.
+    Meter(Counter, Box<Scene>),
+    /// A street, and its last picture, `[H, W, 3]`.
+    Street(Box<Street>, Vec<u8>),
+}
+
+impl View {
+    fn new(config: &SyntheticConfig, width: u16, height: u16) -> Self {
+        let SyntheticConfig { seed, weather, traffic, .. } = *config;
+        match config.scene {
+            SyntheticScene::Meter => {
+                View::Meter(Counter::new(seed), Box::new(Scene::new(seed, Fonts::All, width, height)))
+            }
+            SyntheticScene::Street => {
+                View::Street(Box::new(Street::new(seed, weather, traffic as f32, width, height)), Vec::new())
+            }
+        }
+    }
+
+    /// Writes picture number `frame`, of the moment `at`, as JPEG over `out`, and gives the right answer.
+    fn render(
+        &mut self,
+        at: Duration,
+        frame: u64,
+        [width, height]: [u32; 2],
+        out: &mut Vec<u8>,
+    ) -> Result<Option<String>, jpeg_encoder::EncodingError> {
+        match self {
+            View::Meter(counter, scene) => {
+                let shown = counter.at(at.as_secs_f64());
+                scene.render(&shown, frame, out)?;
+                Ok(Some(shown.truth()))
+            }
+            // Its truth is places, which no label can be held against.
+            View::Street(street, pixels) => {
+                street.draw(at, pixels);
+                out.clear();
+                let encoder = jpeg_encoder::Encoder::new(out, QUALITY);
+                encoder.encode(pixels, width as u16, height as u16, jpeg_encoder::ColorType::Rgb)?;
+                Ok(None)
+            }
+        }
+    }
 }
 
 impl Synthetic {
@@ -97,9 +191,11 @@ impl Synthetic {
         if !(0.01..=240.0).contains(&config.fps) {
             return Err(bad(format!("fps = {} is outside 0.01 to 240", config.fps)));
         }
+        if !(0.0..=4.0).contains(&config.traffic) {
+            return Err(bad(format!("traffic = {} is outside 0 to 4", config.traffic)));
+        }
         Ok(Synthetic {
-            counter: Counter::new(config.seed),
-            scene: Scene::new(config.seed, Fonts::All, width, height),
+            view: View::new(config, width, height),
             size: [config.width, config.height],
             config: config.clone(),
             given: 0,
@@ -124,7 +220,11 @@ impl Synthetic {
 impl Source for Synthetic {
     fn describe(&self) -> String {
         let SyntheticConfig { width, height, fps, seed, .. } = self.config;
-        format!("synthetic {width}x{height} {fps} fps, seed {seed}, font {}", self.scene.font())
+        let what = match &self.view {
+            View::Meter(_, scene) => format!("font {}", scene.font()),
+            View::Street(..) => "a street".into(),
+        };
+        format!("synthetic {width}x{height} {fps} fps, seed {seed}, {what}")
     }
 
     fn next(&mut self, frame: &mut Frame) -> Result<Next, SourceError> {
@@ -137,16 +237,17 @@ impl Source for Synthetic {
         if wait > NAP {
             return Ok(Next::Idle("waiting for the next picture".into()));
         }
-        let shown = self.counter.at(self.given as f64 / self.config.fps);
+        let at = Duration::from_secs_f64(self.given as f64 / self.config.fps);
         let image = frame.image_mut();
         let full = [self.config.width, self.config.height];
         [image.width, image.height] = self.size;
         (image.format, image.stride) = (PixelFormat::Jpeg, 0);
         image.full = (self.size != full).then_some(full);
-        self.scene
-            .render(&shown, self.given, &mut image.data)
+        let truth = self
+            .view
+            .render(at, self.given, self.size, &mut image.data)
             .map_err(|e| SourceError::Bad { origin: "synthetic".into(), reason: e.to_string() })?;
-        frame.truth = Some(shown.truth());
+        frame.truth = truth;
         frame.origin.clear();
         frame.origin.push_str("synthetic");
         (frame.captured, frame.time) = (Instant::now(), SystemTime::now());
@@ -160,7 +261,7 @@ impl Source for Synthetic {
         // No size that is configured or offered is outside of this.
         let [Ok(width), Ok(height)] = size.map(u16::try_from) else { return };
         if size != self.size {
-            self.scene = Scene::new(self.config.seed, Fonts::All, width, height);
+            self.view = View::new(&self.config, width, height);
             self.size = size;
         }
     }
@@ -169,6 +270,38 @@ impl Source for Synthetic {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_street_is_given_as_pictures_without_a_label() {
+        let config =
+            SyntheticConfig { scene: SyntheticScene::Street, fps: 240.0, seed: 3, ..SyntheticConfig::default() };
+        let mut source = Synthetic::new(&SyntheticConfig { width: 160, height: 120, ..config }).unwrap();
+        let mut frame = Frame::empty();
+        let mut pictures = Vec::new();
+        for _ in 0..2 {
+            assert_eq!(source.next(&mut frame).unwrap(), Next::Frame);
+            assert_eq!(frame.truth, None);
+            let image = frame.image_mut();
+            assert_eq!((image.width, image.height, image.data.get(..2)), (160, 120, Some(&[0xff, 0xd8][..])));
+            pictures.push(image.data.clone());
+        }
+        assert!(pictures[0] != pictures[1], "noise changes from picture to picture");
+        source.set_capture(Some(80));
+        assert_eq!(source.next(&mut frame).unwrap(), Next::Frame);
+        assert_eq!((frame.image_mut().width, frame.image_mut().full), (80, Some([160, 120])));
+    }
+
+    #[test]
+    fn keys_of_the_street_are_told_where_they_do_nothing() {
+        let check = |text: &str, keys: &[&str]| {
+            let config: SyntheticConfig = toml_edit::de::from_str(text).unwrap();
+            let found: Vec<String> = config.check().into_iter().map(|d| d.key).collect();
+            assert_eq!(found, keys, "{text}");
+        };
+        check("", &[]);
+        check("weather = \"storm\"\ntraffic = 2.0", &["weather", "traffic"]);
+        check("scene = \"street\"\nweather = \"storm\"\ntraffic = 0.0", &[]);
+    }
 
     #[test]
     fn a_lowered_picture_is_drawn_smaller_and_says_so() {

@@ -70,6 +70,10 @@ impl SourceKind for V4l2Config {
         Node::open(&self.device).map(|mut node| sizes::smaller(&mut node, self)).unwrap_or_default()
     }
 
+    fn is_camera(&self) -> bool {
+        true
+    }
+
     fn exclusive_device(&self) -> Option<kind::Device> {
         Some(kind::Device { name: self.device.display().to_string(), key: "device" })
     }

@@ -42,6 +42,25 @@ pub fn replace(path: &Path, bytes: &[u8], kind: FileKind) -> Result<(), WriteErr
     result.map_err(|reason| WriteError { path, reason })
 }
 
+/// Puts a copy of `path` in the place of `copy` in one step, with the owner and mode of the original.
+///
+/// # Errors
+/// [`WriteError`] with the file that cannot be read or written.
+pub fn copy(path: &Path, copy: &Path) -> Result<(), WriteError> {
+    let at = |path: &Path| {
+        let path = path.to_path_buf();
+        move |reason| WriteError { path, reason }
+    };
+    let old = fs::metadata(path).map_err(at(path))?;
+    replace(copy, &fs::read(path).map_err(at(path))?, FileKind::Secret)?;
+    let as_before = || -> io::Result<()> {
+        let file = File::open(copy)?;
+        std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid()))?;
+        file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o7777))
+    };
+    as_before().map_err(at(copy))
+}
+
 fn write(temporary: &Path, path: &Path, bytes: &[u8], kind: FileKind) -> io::Result<()> {
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(temporary)?;
     file.write_all(bytes)?;
@@ -62,6 +81,7 @@ fn write(temporary: &Path, path: &Path, bytes: &[u8], kind: FileKind) -> io::Res
     fs::rename(temporary, path)?;
     // The rename itself is on the disk only when the directory is.
     if let Some(dir) = path.parent() {
+        let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
         File::open(dir)?.sync_all()?;
     }
     Ok(())

@@ -128,6 +128,13 @@ impl Stat {
     }
 }
 
+/// Bytes that the calling thread has caused to be written to disk since it began; `None` where the kernel does not count them. What a file
+/// system writes to its own journal is not among them.
+pub fn thread_written_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/thread-self/io").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("write_bytes:")?.trim().parse().ok())
+}
+
 /// User and system ticks of a process and of its children that were waited for (fields 14 to 17 of `/proc/<pid>/stat`,
 /// `proc_pid_stat(5)`), through `buffer`; `None` when it has ended.
 pub fn process_ticks(stat: &Path, buffer: &mut String) -> Option<u64> {

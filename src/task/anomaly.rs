@@ -1,15 +1,15 @@
 //! Distance of a window from what was learnt as normal.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contract::{SetupError, Task, TaskConfig, TaskError, TaskInput, TaskOutput};
-use super::output::{EventIds, get, real_items, wrong};
+use super::output::{get, real_items, wrong};
 use crate::frame::diagnostic::Diagnostic;
-use crate::frame::{Event, EventKind, Outcome, TaskSpec};
+use crate::frame::status::Subject;
+use crate::frame::{Outcome, TaskSpec};
 
 /// Time for which normality is learnt when the configuration says nothing and there is no threshold.
 const CALIBRATION: Duration = Duration::from_secs(60);
@@ -19,10 +19,6 @@ const CALIBRATION_SCORES: usize = 20;
 const MAX_SCORES: usize = 4096;
 /// An anomaly ends below this share of the threshold when the configuration does not say.
 const HYSTERESIS: f32 = 0.8;
-/// Windows in a row that it takes to begin or to end.
-const CONSECUTIVE: u32 = 2;
-/// A score this many times the threshold begins an anomaly at once.
-const BLATANT: f32 = 2.0;
 
 /// Distance from what was learnt as normal.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -40,9 +36,20 @@ pub struct AnomalyConfig {
     pub hysteresis: Option<f32>,
 }
 
+impl AnomalyConfig {
+    /// Share of the threshold below which an anomaly ends.
+    pub fn hysteresis(&self) -> f32 {
+        self.hysteresis.unwrap_or(HYSTERESIS)
+    }
+}
+
 impl TaskConfig for AnomalyConfig {
     fn task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, SetupError> {
         Ok(Box::new(Anomaly::new(self, spec)?))
+    }
+
+    fn subject(&self, _spec: &TaskSpec) -> Subject {
+        Subject::Anomaly
     }
 
     /// A `threshold` without a calibration period is meant to be used, whatever period is below.
@@ -76,20 +83,10 @@ impl TaskConfig for AnomalyConfig {
 ///
 /// The threshold is fixed, or learnt from the scores of the calibration period, see [`learn`].
 ///
-/// ```text
-///   ┌─────────────┐ period over, ┌────────┐  2 × above, or 1 × far above  ┌───────────┐
-///   │ calibrating │ ───────────▶ │ normal │ ────────────────────────────▶ │ anomalous │
-///   └─────────────┘ enough seen  └────────┘ ◀──────────────────────────── └───────────┘
-///                                            2 × below hysteresis × threshold
-/// ```
+/// Whether an anomaly is going on by these scores is not said here: that takes a memory of events.
 struct Anomaly {
     items: usize,
-    hysteresis: f32,
     threshold: Threshold,
-    ids: EventIds,
-    current: Option<Event>,
-    /// Windows in a row that speak for the other state.
-    streak: u32,
     given: Vec<f32>,
     rebuilt: Vec<f32>,
 }
@@ -120,16 +117,7 @@ impl Anomaly {
                 return Err(SetupError { key: "calibration_s", reason });
             }
         };
-        Ok(Anomaly {
-            items: spec.items.max(1),
-            hysteresis: config.hysteresis.unwrap_or(HYSTERESIS),
-            threshold,
-            ids: EventIds::default(),
-            current: None,
-            streak: 0,
-            given: Vec::new(),
-            rebuilt: Vec::new(),
-        })
+        Ok(Anomaly { items: spec.items.max(1), threshold, given: Vec::new(), rebuilt: Vec::new() })
     }
 
     /// Reconstruction error, or the model's own score; the highest of the frame's items.
@@ -158,39 +146,6 @@ impl Anomaly {
         };
         if score.is_finite() { Ok(score) } else { Err(wrong(output, format!("the anomaly score is {score}"))) }
     }
-
-    /// The event that begins or ends with this score.
-    fn judge(&mut self, score: f32, threshold: f32, input: &TaskInput<'_>) -> Vec<Event> {
-        let (against, at_once) = match &mut self.current {
-            Some(current) => {
-                current.score = current.score.max(score);
-                (score < threshold * self.hysteresis, false)
-            }
-            None => (score > threshold, score > threshold * BLATANT),
-        };
-        self.streak = if against { self.streak + 1 } else { 0 };
-        if self.streak < CONSECUTIVE && !at_once {
-            return Vec::new();
-        }
-        self.streak = 0;
-        let event = match self.current.take() {
-            Some(ended) => Event { kind: EventKind::End, end_time: Some(input.time), ..ended },
-            None => {
-                let begun = Event {
-                    kind: EventKind::New,
-                    id: self.ids.next(input.time),
-                    label: "anomaly".into(),
-                    score,
-                    bbox: None,
-                    start_time: input.time,
-                    end_time: None,
-                    attributes: BTreeMap::new(),
-                };
-                self.current.insert(begun).clone()
-            }
-        };
-        vec![event]
-    }
 }
 
 impl Task for Anomaly {
@@ -203,16 +158,13 @@ impl Task for Anomaly {
                 self.threshold = Threshold::Known(learn(&mut scores.kept));
             } else {
                 let outcome = Outcome::Anomaly { score, threshold: None, anomalous: false, calibrating: true };
-                return Ok(TaskOutput { outcome, events: Vec::new() });
+                return Ok(outcome.into());
             }
         }
         let Threshold::Known(threshold) = self.threshold else {
             unreachable!("learning has returned above");
         };
-        let events = self.judge(score, threshold, input);
-        let anomalous = self.current.is_some();
-        let outcome = Outcome::Anomaly { score, threshold: Some(threshold), anomalous, calibrating: false };
-        Ok(TaskOutput { outcome, events })
+        Ok(Outcome::Anomaly { score, threshold: Some(threshold), anomalous: false, calibrating: false }.into())
     }
 }
 

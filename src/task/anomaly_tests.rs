@@ -1,14 +1,17 @@
 //! Tests of anomaly scores, thresholds and the state machine, on simulated time.
 
 use super::*;
-use crate::task::testing::{quantised, run_at, run_with, tensor};
+use crate::event::Subject;
+use crate::frame::EventKind;
+use crate::task::testing::{WithEvents, quantised, run_at, run_with, tensor};
 
-fn anomaly(config: AnomalyConfig) -> Anomaly {
-    Anomaly::new(&config, &TaskSpec { items: 1, ..TaskSpec::default() }).unwrap()
+fn anomaly(config: AnomalyConfig) -> WithEvents<Anomaly> {
+    let task = Anomaly::new(&config, &TaskSpec { items: 1, ..TaskSpec::default() }).unwrap();
+    WithEvents::new(task, Subject::Anomaly { hysteresis: config.hysteresis() })
 }
 
 /// Feeds one score per half second; gives `(threshold, anomalous, calibrating)` and the events.
-fn feed(task: &mut Anomaly, from_ms: u64, scores: &[f32]) -> Vec<(Option<f32>, bool, bool, Vec<EventKind>)> {
+fn feed(task: &mut dyn Task, from_ms: u64, scores: &[f32]) -> Vec<(Option<f32>, bool, bool, Vec<EventKind>)> {
     let mut seen = Vec::new();
     for (i, score) in scores.iter().enumerate() {
         let output = run_at(task, &[&tensor(&[1, 1], &[*score])], from_ms + 500 * i as u64).unwrap();

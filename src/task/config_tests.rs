@@ -96,3 +96,35 @@ fn kinds_that_share_a_key_agree_on_its_values() {
         }
     }
 }
+
+#[test]
+fn a_meter_has_the_unit_of_its_quantity_and_is_warned_of_what_spoils_it() {
+    let meter = |table: &str| {
+        let Settings::Classify(config) = written(table).over(TaskKind::Classify, &Map::new()).unwrap() else {
+            panic!()
+        };
+        let spec = crate::frame::TaskSpec {
+            labels: Vec::new(),
+            head: None,
+            boxes: crate::frame::Boxes::Pixels,
+            anchors: None,
+            input_size: [32, 32],
+            items: 5,
+            none: None,
+        };
+        let crate::frame::status::Subject::Reading(meter) = config.subject(&spec) else { panic!("no reading") };
+        (meter.counts_up, meter.unit, meter.decimals)
+    };
+    assert_eq!(meter("monotonic = true\nquantity = \"gas\""), (true, Some("m³".into()), 0));
+    assert_eq!(meter("quantity = \"water\"\nunit = \"m3\"\ndecimals = 3"), (false, Some("m³".into()), 3));
+    assert_eq!(meter("unit = \"bar\"\ndecimals = 1"), (false, Some("bar".into()), 1));
+    let warned = |table: &str, regions: usize| -> Vec<String> {
+        let table = format!("type = \"classify\"\n{table}");
+        written(&table).check(regions).iter().map(|d| format!("{}: {}", d.key, d.message)).collect()
+    };
+    let spoilt = "quantity: without monotonic = true, a digit read wrong once counts as consumption";
+    assert_eq!(warned("quantity = \"gas\"", 5), [spoilt]);
+    assert_eq!(warned("quantity = \"gas\"\nmonotonic = true\ndecimals = 5", 5), [""; 0]);
+    assert_eq!(warned("unit = \"bar\"", 0), ["unit: has no effect without preprocess.regions"]);
+    assert!(warned("quantity = \"gas\"\nmonotonic = true", 16)[0].contains("16 digits"));
+}

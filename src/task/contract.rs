@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use super::number::Number;
 use crate::frame::diagnostic::Diagnostic;
-use crate::frame::{Event, Geometry, Label, Outcome, TaskSpec, TensorSpec, TensorView, Unreadable};
+use crate::frame::status::Subject;
+use crate::frame::{Detection, Event, Geometry, Label, Outcome, TaskSpec, TensorSpec, TensorView, Unreadable};
 
 /// Configuration of one kind of task: a key that is unset means the model bundle's default, else the kind's own.
 pub trait TaskConfig {
@@ -31,6 +32,9 @@ pub trait TaskConfig {
         Vec::new()
     }
 
+    /// Subject of the results for a model with `spec`.
+    fn subject(&self, spec: &TaskSpec) -> Subject;
+
     /// True for a task whose state means the same in every variant and size of the model.
     fn is_comparable(&self) -> bool {
         true
@@ -50,6 +54,8 @@ pub struct TaskInput<'a> {
     /// Reason why an item of this frame cannot be read, `None` for one that can; one entry per item, or empty where that was not
     /// checked.
     pub unreadable: &'a [Option<Unreadable>],
+    /// Score down to which objects below the least one are given, too ([`TaskOutput::faint`]); `None` = they are not wanted.
+    pub faint_score: Option<f32>,
     /// Monotonic time since the pipeline started.
     pub now: Duration,
     /// Wall-clock time of the frame.
@@ -63,6 +69,14 @@ pub struct TaskOutput {
     pub outcome: Outcome,
     /// Changes worth telling; usually none.
     pub events: Vec<Event>,
+    /// Objects that are too uncertain to be published, most confident first: an object that is followed may go on by them.
+    pub faint: Vec<Detection>,
+}
+
+impl From<Outcome> for TaskOutput {
+    fn from(outcome: Outcome) -> TaskOutput {
+        TaskOutput { outcome, events: Vec::new(), faint: Vec::new() }
+    }
 }
 
 /// State of a followed counter, to be kept over the end of the process.
@@ -108,16 +122,6 @@ pub trait Task: Send {
     /// [`TaskError`] when they cannot mean it.
     fn doubts(&mut self, _input: &TaskInput<'_>) -> Result<Vec<String>, TaskError> {
         Ok(Vec::new())
-    }
-
-    /// Ends what no frame has told of for long; called now and then, also while no frame comes. `now` is as in [`TaskInput`].
-    fn idle(&mut self, _now: Duration) -> Vec<Event> {
-        Vec::new()
-    }
-
-    /// Ends what is going on, since no frame will follow.
-    fn end(&mut self) -> Vec<Event> {
-        Vec::new()
     }
 }
 

@@ -1,7 +1,6 @@
-//! Parts that the tasks share: one frame's part of an output as reals, labels, scores, event identities.
+//! Parts that the tasks share: one frame's part of an output as reals, labels, scores.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::contract::{SetupError, TaskError, TaskInput};
 use crate::frame::{DType, Elements, Label, TensorView};
@@ -228,17 +227,5 @@ impl Smoothing {
             }
         }
         &self.average
-    }
-}
-
-/// Makes event ids: when it began and a count, unique within a run and hardly ever repeated over runs.
-#[derive(Clone, Debug, Default)]
-pub(super) struct EventIds(u64);
-
-impl EventIds {
-    pub fn next(&mut self, time: SystemTime) -> String {
-        self.0 += 1;
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        format!("{}-{}", since.as_millis(), self.0)
     }
 }

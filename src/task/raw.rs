@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contract::{SetupError, Task, TaskConfig, TaskError, TaskInput, TaskOutput};
 use super::output::real_items;
+use crate::frame::status::Subject;
 use crate::frame::{Outcome, RawOutput, TaskSpec};
 
 /// Values of one output that are published at most: the rest of a large tensor would not fit into a message. The shape
@@ -19,6 +20,10 @@ pub struct RawConfig {}
 impl TaskConfig for RawConfig {
     fn task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, SetupError> {
         Ok(Box::new(Raw::new(spec)))
+    }
+
+    fn subject(&self, _spec: &TaskSpec) -> Subject {
+        Subject::Raw
     }
 
     fn over(self, _below: Self) -> Self {
@@ -62,6 +67,6 @@ impl Task for Raw {
             let values = values.iter().take(MAX_VALUES).copied().collect();
             outputs.push(RawOutput { name: output.spec.name.clone(), shape, values, truncated });
         }
-        Ok(TaskOutput { outcome: Outcome::Raw { outputs }, events: Vec::new() })
+        Ok(Outcome::Raw { outputs }.into())
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::contract::{Task, TaskError, TaskInput, TaskOutput};
+use crate::event::{Events, Settings, Subject};
 use crate::frame::{DType, Elements, Geometry, Label, Quant, TensorSpec, TensorView, Unreadable};
 
 /// A tensor of floats that a test owns.
@@ -53,7 +54,36 @@ pub fn run_unreadable(
 ) -> Result<TaskOutput, TaskError> {
     let now = Duration::from_millis(now_ms);
     let (outputs, time) = ([output.view()], SystemTime::UNIX_EPOCH + now);
-    task.run(&TaskInput { inputs: &[], outputs: &outputs, first_item: 0, geometry: &[], unreadable, now, time })
+    task.run(&TaskInput {
+        inputs: &[],
+        outputs: &outputs,
+        first_item: 0,
+        geometry: &[],
+        unreadable,
+        faint_score: None,
+        now,
+        time,
+    })
+}
+
+/// A task with the events of its outcomes, as in a pipeline.
+pub struct WithEvents<T> {
+    pub task: T,
+    pub events: Events,
+}
+
+impl<T: Task> WithEvents<T> {
+    pub fn new(task: T, subject: Subject) -> Self {
+        WithEvents { task, events: Events::new(&Settings { subject, ..Settings::default() }) }
+    }
+}
+
+impl<T: Task> Task for WithEvents<T> {
+    fn run(&mut self, input: &TaskInput<'_>) -> Result<TaskOutput, TaskError> {
+        let mut output = self.task.run(input)?;
+        output.events = self.events.frame(&mut output.outcome, &output.faint, input.now, input.time);
+        Ok(output)
+    }
 }
 
 pub fn run_with(
@@ -68,5 +98,14 @@ pub fn run_with(
     let outputs: Vec<_> = outputs.iter().map(|t| t.view()).collect();
     let now = Duration::from_millis(now_ms);
     let time = SystemTime::UNIX_EPOCH + now;
-    task.run(&TaskInput { inputs: &inputs, outputs: &outputs, first_item, geometry, unreadable: &[], now, time })
+    task.run(&TaskInput {
+        inputs: &inputs,
+        outputs: &outputs,
+        first_item,
+        geometry,
+        unreadable: &[],
+        faint_score: None,
+        now,
+        time,
+    })
 }

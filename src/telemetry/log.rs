@@ -16,6 +16,7 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 
 use super::config::{Config, Format};
 use super::error::TelemetryError;
+use super::recent::RecentLog;
 
 /// Libraries that are too verbose at `info`; a filter that names them overrides this.
 const NOISY: [&str; 5] = ["rumqttc", "tract", "rustls", "tokio", "mio"];
@@ -70,6 +71,18 @@ pub fn init(config: &Config) -> Result<LogHandle, TelemetryError> {
     };
     Registry::default().with(filter).with(output).try_init().map_err(|_| TelemetryError::AlreadySet)?;
     Ok(LogHandle { filter: handle })
+}
+
+/// Keeps the latest lines of this process's log in memory, without times, levels and origins, instead of writing them.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_recent(level: &str) -> Result<RecentLog, TelemetryError> {
+    let log = RecentLog::default();
+    let bare = format::format().with_ansi(false).without_time().with_level(false).with_target(false);
+    let layer = Layer::new().with_writer(log.clone()).with_ansi(false).event_format(bare).log_internal_errors(false);
+    Registry::default().with(filter(level)?).with(layer).try_init().map_err(|_| TelemetryError::AlreadySet)?;
+    Ok(log)
 }
 
 /// Checks that `level` is a level or a filter.

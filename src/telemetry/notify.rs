@@ -42,6 +42,11 @@ impl Notifier {
         Ok(Notifier { watchdog: watchdog.filter(|_| socket.is_some()), socket })
     }
 
+    /// There is a service manager.
+    pub fn is_managed(&self) -> bool {
+        self.socket.is_some()
+    }
+
     /// Interval of [`Notifier::feed`]: a third of the watchdog's period, so that one late call does no harm
     /// (`sd_watchdog_enabled(3)` asks for half at most). `None` = no watchdog.
     pub fn feed_interval(&self) -> Option<Duration> {

@@ -1,6 +1,7 @@
 //! Cameras behind child processes: a fake `rpicam-vid` that misbehaves in every way, and the real `ffmpeg`.
 
 mod http;
+mod relay;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -156,6 +157,7 @@ fn rtsp(url: &Path, extra_args: &[&str]) -> Box<dyn Source> {
         height: 120,
         fps: 10.0,
         transport: RtspTransport::Tcp,
+        key_frames_when_idle: true,
         extra_args: extra_args.iter().map(|s| (*s).to_owned()).collect(),
         program: String::new(),
     };

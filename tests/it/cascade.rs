@@ -147,17 +147,28 @@ fn an_event_tells_what_others_said_of_the_object() {
     let _daemon = Daemon::start(&text);
     let ended = |m: &[Received]| {
         let events = on(m, "leptond/test/street/event");
-        events.iter().filter(|m| m.json()["type"] == "end").count() >= 2
+        events.iter().filter(|m| m.json()["type"] == "end").count() >= 3
     };
-    let seen = listener.wait_for("the end of both labels", ended);
+    listener.wait_for("the end of all objects", ended);
+    // An event overtakes the result that it tells of.
+    let seen = listener.wait_for("the results that events tell of", |m| {
+        let results = results(m);
+        let events = on(m, "leptond/test/street/event").into_iter().map(|m| m.json());
+        let told: Vec<Value> = events.map(|event| event["attributes"]["looks"]["seq"].clone()).collect();
+        told.iter().all(|seq| seq.is_null() || results.iter().any(|look| look["seq"] == *seq))
+    });
     let events: Vec<Value> = on(&seen, "leptond/test/street/event").iter().map(|m| m.json()).collect();
     let looks = results(&seen);
+    // It is told as soon as it is known, and never forgotten.
+    let person = |event: &&Value| event["label"] == "person" && event["type"] != "new";
+    assert!(events.iter().filter(person).all(|event| event["attributes"]["looks"].is_object()), "{events:?}");
     for event in events.iter().filter(|event| event["type"] == "end") {
         let said = &event["attributes"]["looks"];
         if event["label"] == "person" {
             // The latest result when the event ended; those of the last pictures may come after it.
             let result = looks.iter().find(|look| look["seq"] == said["seq"]).unwrap_or_else(|| panic!("{event}"));
             assert_eq!((&said["label"], &result["parent"]["label"]), (&result["label"], &"person".into()), "{event}");
+            assert_eq!(result["parent"]["track_id"], event["track_id"], "{event}");
         } else {
             assert!(said.is_null(), "{event}");
         }

@@ -156,6 +156,10 @@ fn keys_of_default_file() -> Vec<Keys> {
         };
         for (name, item) in table.iter() {
             let path = format!("{prefix}{name}");
+            if let Some(tables) = item.as_array_of_tables() {
+                tables.iter().for_each(|inner| read(inner, &format!("{path}."), comment, out));
+                continue;
+            }
             match item.as_table_like() {
                 Some(inner) => read(inner, &format!("{path}."), comment, out),
                 None => {
@@ -222,8 +226,8 @@ fn keys_of_schema(node: &'static Json, prefix: &str, out: &mut BTreeMap<String, 
                 out.insert(path, child);
             } else if inner.get("properties").is_some() {
                 keys_of_schema(child, &format!("{path}."), out);
-            } else if path == "pipeline" {
-                keys_of_schema(&child["items"], "pipeline.", out);
+            } else if matches!(path.as_str(), "pipeline" | "pipeline.zone" | "pipeline.line") {
+                keys_of_schema(&child["items"], &format!("{path}."), out);
             } else {
                 out.insert(path, child);
             }
@@ -335,7 +339,7 @@ fn flags_win_over_environment_over_file() {
     let loaded = config::load(&options(&file, &env, &["mqtt.port=1003", "node.name=0012"])).unwrap();
     let mqtt = &loaded.config.mqtt;
     assert_eq!((mqtt.host.as_str(), mqtt.port, mqtt.queue, mqtt.results), ("1234", 1003, 7, false));
-    assert_eq!(mqtt.tls.as_ref().unwrap().ca_file, Path::new("/ca.pem"));
+    assert_eq!(mqtt.tls.as_ref().unwrap().ca_file.as_deref(), Some(Path::new("/ca.pem")));
     assert_eq!(loaded.config.node.name.as_deref(), Some("0012"), "text stays text, leading zeros and all");
     let pipeline = &loaded.config.pipelines[0];
     let leptond::pipeline::Input::Inline(leptond::source::Config::Synthetic(source)) = &pipeline.source else {

@@ -2,6 +2,8 @@
 
 #[path = "detect/events.rs"]
 mod events;
+#[path = "detect/followed.rs"]
+mod followed;
 #[path = "detect/nets.rs"]
 pub mod nets;
 

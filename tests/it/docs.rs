@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use leptond::config;
+use leptond::publish::requests::{Entry, REGISTRY};
 
 use crate::common::leptond;
 
@@ -33,7 +34,8 @@ fn pages() -> Vec<String> {
 }
 
 fn text_of(page: &str) -> String {
-    std::fs::read_to_string(root().join(page)).unwrap_or_else(|e| panic!("{page}: {e}"))
+    let text = std::fs::read_to_string(root().join(page)).unwrap_or_else(|e| panic!("{page}: {e}"));
+    crate::topics::page::without_pending(&text)
 }
 
 /// The page without its code: what stands between fences or backticks.
@@ -369,4 +371,21 @@ fn readme_lists_every_page() {
     for page in pages().iter().filter(|page| page.starts_with("docs/")) {
         assert!(listed.contains(Path::new(page)), "{page} is in no list of README.md");
     }
+}
+
+/// The page of the commands is the registry of the program.
+#[test]
+fn the_commands_are_those_of_the_program() {
+    let page = text_of("docs/commands.md");
+    let rows: Vec<&str> =
+        page.lines().filter(|line| line.starts_with("| `") && line.matches(" | ").count() == 3).collect();
+    let mut expected = Vec::new();
+    for Entry { name, effect, about, payload, .. } in &REGISTRY {
+        let effect = format!("{effect:?}").to_lowercase();
+        // Every payload of the entry stands there as code.
+        let row = rows.iter().find(|row| row.starts_with(&format!("| `{name}` |"))).unwrap_or_else(|| panic!("{name}"));
+        assert_eq!(row.replace('`', ""), format!("| {name} | {payload} | {effect} | {} |", about.replace('`', "")));
+        expected.push(*name);
+    }
+    assert_eq!(rows.len(), expected.len(), "{rows:?}");
 }

@@ -105,8 +105,13 @@ fn simulate_prints_its_figures_and_writes_a_table_and_a_picture() {
         ["--scenario", path(&scenario), "--board", "pi5-fan", "--seed", "7", "--csv", path(&csv), "--plot", path(&svg)];
     let (code, out, err) = simulate_command(&args);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
-    let keys: Vec<&str> = out.lines().rev().take(8).map(|l| l.split(' ').next().unwrap()).collect();
+    let keys: Vec<&str> = out.lines().rev().take(13).map(|l| l.split(' ').next().unwrap()).collect();
     let wanted = [
+        "event_delay_s",
+        "event_churn",
+        "event_recall_hindsight",
+        "event_recall_ungoverned",
+        "event_recall",
         "recover_s",
         "deadline_met",
         "changes",
@@ -117,18 +122,18 @@ fn simulate_prints_its_figures_and_writes_a_table_and_a_picture() {
         "max_celsius",
     ];
     assert_eq!(keys, wanted);
-    assert!(out.lines().rev().take(8).all(|l| l.split(' ').nth(1).unwrap().parse::<f64>().is_ok()), "{out}");
+    assert!(out.lines().rev().take(13).all(|l| l.split(' ').nth(1).unwrap().parse::<f64>().is_ok()), "{out}");
     let table = std::fs::read_to_string(&csv).unwrap();
     let mut lines = table.lines();
     assert_eq!(
         lines.next(),
         Some(
-            "t_s,ambient_celsius,soc_celsius,clock_mhz,throttled,cpu_percent,rung,interval_ms,resolution,batch,inferences,p95_ms,deadline_met,state,reason"
+            "t_s,ambient_celsius,soc_celsius,clock_mhz,throttled,cpu_percent,rung,interval_ms,resolution,batch,inferences,p95_ms,deadline_met,objects,open,state,reason"
         )
     );
     let rows: Vec<Vec<&str>> = lines.map(|l| l.split(',').collect()).collect();
     assert_eq!(rows.len(), 1800, "one row a second");
-    assert!(rows.iter().all(|r| r.len() == 15 && r[..13].iter().all(|v| v.parse::<f64>().is_ok())));
+    assert!(rows.iter().all(|r| r.len() == 17 && r[..15].iter().all(|v| v.parse::<f64>().is_ok())));
     let inferences: u64 = rows.iter().map(|r| r[10].parse::<u64>().unwrap()).sum();
     assert!((17_900..=18_000).contains(&inferences), "ten a second: {inferences}");
     let picture = std::fs::read_to_string(&svg).unwrap();

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use leptond::event::{Events, Settings, Subject};
 use leptond::frame::{EventKind, Frame, Outcome};
 use leptond::model::{Bundle, Engine, LoadedModel, PlanKey};
 use leptond::preprocess::Preprocessor;
@@ -37,6 +38,7 @@ fn run(csv: &Path) -> Run {
     let mut preprocessor = Preprocessor::new(loaded.spec(key).unwrap(), Vec::new());
     let settings = task::Config::default().over(loaded.task(), loaded.defaults()).unwrap();
     let mut task = settings.config().task(&loaded.task_spec(key, 1).unwrap()).unwrap();
+    let mut events = Events::new(&Settings { subject: Subject::Anomaly { hysteresis: 0.8 }, ..Settings::default() });
     let rows = u32::try_from(bundle.manifest().input.rows.unwrap()).unwrap();
     let config = SensorConfig {
         kind: SensorKind::Csv,
@@ -57,23 +59,25 @@ fn run(csv: &Path) -> Run {
         let geometry = preprocessor.run(&frame, plan.input_mut(0), 0).unwrap().to_vec();
         plan.run().unwrap();
         let now = INTERVAL * u32::try_from(run.scores.len()).unwrap();
-        let said = task
+        let mut said = task
             .run(&TaskInput {
                 inputs: &[plan.input(0)],
                 outputs: &[plan.output(0)],
                 first_item: 0,
                 geometry: &geometry,
                 unreadable: &[],
+                faint_score: None,
                 now,
                 time: SystemTime::UNIX_EPOCH + now,
             })
             .unwrap();
+        let told = events.frame(&mut said.outcome, &[], now, SystemTime::UNIX_EPOCH + now);
         let Outcome::Anomaly { score, threshold: Some(threshold), calibrating: false, .. } = said.outcome else {
             panic!("{:?}", said.outcome)
         };
         run.scores.push(score);
         run.threshold = threshold;
-        if said.events.iter().any(|e| e.kind == EventKind::New) {
+        if told.iter().any(|e| e.kind == EventKind::New) {
             run.began.push(run.scores.len() - 1 + rows as usize);
         }
     }

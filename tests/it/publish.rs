@@ -5,16 +5,21 @@ mod attempt;
 mod client_ids;
 mod embedded;
 mod faults;
+mod hostile_broker;
 mod large;
+mod retained;
 pub mod scripted;
 mod secure;
+mod sessions;
+mod transports;
+mod versions;
 mod watch;
 
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use leptond::publish::mqtt::Mqtt;
-use leptond::publish::{Class, Config, Message, PublishError, Publisher, Timing, TlsConfig};
+use leptond::publish::{Class, Config, Message, Protocol, PublishError, Publisher, Timing, TlsConfig, Transport};
 
 use crate::mosquitto::{Mosquitto, Received, SOON, wait_until};
 use crate::{logs, mosquitto};
@@ -117,7 +122,7 @@ fn large_messages_pass_and_oversize_ones_are_dropped_without_harm() {
     assert!(event.payload == picture && snapshot.payload == picture, "bytes arrive unchanged");
     let stats = mqtt.stats();
     assert_eq!((stats.dropped, stats.published, stats.connects), (2, 3, 1));
-    let told = logs::with(&["message dropped", "2097182 bytes for leptond/attic/p/event", "max_packet_bytes"]);
+    let told = logs::with(&["message dropped", "2097196 bytes for leptond/attic/p/event", "max_packet_bytes"]);
     assert_eq!(told.len(), 1);
 }
 
@@ -192,7 +197,7 @@ fn what_is_wrong_with_settings_and_files_is_named() {
     let (empty, junk) = (write("empty", "\n"), write("junk.pem", "not a certificate"));
     let broken = write("broken.pem", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n");
     let absent = dir.path().join("absent.pem");
-    let tls = |ca_file: &std::path::Path| TlsConfig { ca_file: ca_file.into(), cert_file: None, key_file: None };
+    let tls = |ca_file: &std::path::Path| TlsConfig { ca_file: Some(ca_file.into()), cert_file: None, key_file: None };
     let base = config(1);
     let cases: Vec<(Config, &[&str])> = vec![
         (Config { password_file: Some(absent.clone()), ..base.clone() }, &["absent.pem", "No such file"]),
@@ -203,7 +208,16 @@ fn what_is_wrong_with_settings_and_files_is_named() {
         (Config { tls: Some(tls(&absent)), ..base.clone() }, &["absent.pem", "No such file"]),
         (Config { tls: Some(tls(&junk)), ..base.clone() }, &["junk.pem", "certificate"]),
         (Config { tls: Some(tls(&broken)), ..base.clone() }, &["broken.pem", "certificate"]),
-        (Config { host: "::1".into(), tls: Some(tls(&junk)), ..base.clone() }, &["mqtt.host", "IPv6"]),
+        (Config { path: "/mqtt".into(), ..base.clone() }, &["mqtt.path", "transport"]),
+        (Config { transport: Transport::Unix, ..base.clone() }, &["mqtt.path", "socket"]),
+        (
+            Config { transport: Transport::WebSocket, path: "mqtt".into(), ..base.clone() },
+            &["mqtt.path", "begins with /"],
+        ),
+        (
+            Config { transport: Transport::Unix, path: "/s".into(), tls: Some(TlsConfig::default()), ..base.clone() },
+            &["mqtt.tls", "unix"],
+        ),
     ];
     for (config, words) in cases {
         let error = Mqtt::start(&config, "attic").err().unwrap_or_else(|| panic!("accepted: {words:?}")).to_string();

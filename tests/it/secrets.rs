@@ -150,6 +150,7 @@ fn the_password_reaches_the_camera_and_no_other_user() {
         height: 48,
         fps: 5.0,
         transport: RtspTransport::Tcp,
+        key_frames_when_idle: true,
         extra_args: Vec::new(),
         program: String::new(),
     };

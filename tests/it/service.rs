@@ -53,6 +53,12 @@ fn the_unit_is_without_fault() {
     }
 }
 
+/// `leptond run` ends with 75 when a request asks for a restart.
+#[test]
+fn the_unit_starts_again_when_a_request_asks_for_it() {
+    assert!(UNIT.contains("\nRestartForceExitStatus=75\n") && UNIT.contains("\nSuccessExitStatus=75\n"));
+}
+
 #[test]
 fn a_fault_in_the_unit_would_be_found() {
     if !has("a_fault_in_the_unit_would_be_found", "systemd-analyze") {

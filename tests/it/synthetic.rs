@@ -44,7 +44,8 @@ fn equal_seeds_give_equal_pictures() {
 
 #[test]
 fn the_truth_is_five_digits_and_the_pictures_end_where_the_configuration_says() {
-    let mut camera = camera(SyntheticConfig { width: 64, height: 48, fps: 240.0, seed: 3, frames: 6 });
+    let mut camera =
+        camera(SyntheticConfig { width: 64, height: 48, fps: 240.0, seed: 3, frames: 6, ..Default::default() });
     assert!(camera.describe().starts_with("synthetic 64x48"), "{}", camera.describe());
     let mut frame = Frame::empty();
     for _ in 0..6 {
@@ -57,7 +58,7 @@ fn the_truth_is_five_digits_and_the_pictures_end_where_the_configuration_says() 
 
 #[test]
 fn a_slow_camera_is_idle_in_between() {
-    let mut camera = camera(SyntheticConfig { width: 64, height: 48, fps: 0.01, seed: 1, frames: 0 });
+    let mut camera = camera(SyntheticConfig { width: 64, height: 48, fps: 0.01, ..Default::default() });
     let mut frame = Frame::empty();
     assert_eq!(camera.next(&mut frame).unwrap(), Next::Frame);
     let asked = Instant::now();
@@ -72,6 +73,7 @@ fn settings_out_of_range_are_refused_by_name() {
         (SyntheticConfig { width: 63, ..good.clone() }, "width = 63"),
         (SyntheticConfig { height: 5000, ..good.clone() }, "height = 5000"),
         (SyntheticConfig { fps: 0.0, ..good.clone() }, "fps = 0"),
+        (SyntheticConfig { traffic: 4.5, ..good.clone() }, "traffic = 4.5"),
         (SyntheticConfig { fps: f64::NAN, ..good }, "fps = NaN"),
     ];
     for (config, words) in bad {

@@ -106,6 +106,7 @@ fn see(task: &mut dyn task::Task, plan: &dyn Model, geometry: &[leptond::frame::
         first_item: 0,
         geometry,
         unreadable: &[],
+        faint_score: None,
         now: Duration::ZERO,
         time: SystemTime::UNIX_EPOCH,
     };

@@ -6,6 +6,8 @@
 --first and --last keep that many lines of the beginning and of the end, and mark the gap; --shown is the command as a reader types it.
 README's picture: tests/tools/terminal_svg.py docs/demo.svg --columns 118 --first 16 --last 5 --shown "leptond demo --for 20s" \\
     -- target/release/leptond demo --for 20s
+A screen, caught by tmux: tmux capture-pane -e -p >screen; tests/tools/terminal_svg.py docs/watch.svg --columns 92 \\
+    --shown "leptond watch" -- cat screen
 """
 import argparse
 import fcntl
@@ -19,6 +21,8 @@ import termios
 
 CELL, LINE, SIZE, EDGE = 7.8, 18, 13, 14
 COLOURS = {30: "#6e7681", 31: "#ff7b72", 32: "#7ee787", 33: "#e3b341", 34: "#79c0ff", 35: "#d2a8ff", 36: "#76e3ea", 37: "#e6edf3"}
+# Top and height of each block, in lines.
+BLOCKS = {"█": (0, 1), "▀": (0, 0.5)} | {chr(0x2580 + n): (1 - n / 8, n / 8) for n in range(1, 8)}
 TEXT, DIM, BACK = "#e6edf3", "#8b949e", "#0d1117"
 
 
@@ -46,22 +50,27 @@ def output_of(command, columns):
 
 
 def lines_of(text):
-    """Lines of `(text, colour, bold)` runs. A line that was written over by a carriage return is what was written last."""
-    lines, colour, bold = [], TEXT, False
+    """Lines of `(text, colour, bold, reversed)` runs. A line that was written over by a carriage return is what was written last."""
+    lines, colour, bold, back = [], TEXT, False, False
     for line in text.replace("\r\n", "\n").rstrip("\n").split("\n"):
         runs = []
         for part in re.split(r"(\x1b\[[0-9;?]*[A-Za-z])", line.rsplit("\r", 1)[-1]):
             style = re.fullmatch(r"\x1b\[([0-9;]*)m", part)
             if style:
-                for code in (int(code or 0) for code in style[1].split(";")):
-                    if code == 0: colour, bold = TEXT, False
+                codes = [int(code or 0) for code in style[1].split(";")]
+                while codes:
+                    code = codes.pop(0)
+                    if code == 38 and codes[:1] == [5]: # one of the sixteen, as tmux writes it
+                        code, codes = 30 + codes[1], codes[2:]
+                    if code == 0: colour, bold, back = TEXT, False, False
                     elif code == 1: bold = True
+                    elif code in (7, 27): back = code == 7
                     elif code == 2: colour = DIM
                     elif code in (22, 39): colour, bold = TEXT, bold and code != 22
                     elif code in COLOURS: colour = COLOURS[code]
                     elif code - 60 in COLOURS: colour = COLOURS[code - 60]
             elif part and not part.startswith("\x1b"):
-                runs.append((part, colour, bold))
+                runs.append((part, colour, bold, back))
         lines.append(runs)
     return lines
 
@@ -73,9 +82,20 @@ def svg(lines, columns):
            f'<rect width="{width}" height="{height}" rx="8" fill="{BACK}"/>']
     for number, runs in enumerate(lines):
         at, y = 0, EDGE + number * LINE + SIZE
-        for text, colour, bold in runs:
+        for text, colour, bold, back in runs:
             # Each run at its own column and of its own width, so that another font's widths do not add up.
             shown = text[:max(0, columns - at)]
+            if back:
+                out.append(f'<rect x="{EDGE + at * CELL:.1f}" y="{y - SIZE}" width="{len(shown) * CELL:.1f}" height="{LINE}" fill="{colour}"/>')
+                colour = BACK
+            # Blocks as rectangles, so that those of two lines meet.
+            for column, char in enumerate(shown):
+                part = BLOCKS.get(char)
+                if part:
+                    top, height = part
+                    out.append(f'<rect x="{EDGE + (at + column) * CELL:.1f}" y="{y - SIZE + top * LINE:.1f}" width="{CELL}" '
+                               f'height="{height * LINE:.1f}" fill="{colour}"/>')
+            shown = "".join(" " if char in BLOCKS else char for char in shown)
             if shown.strip():
                 weight = ' font-weight="bold"' if bold else ""
                 out.append(f'<text xml:space="preserve" x="{EDGE + at * CELL:.1f}" y="{y}" fill="{colour}"{weight} '
@@ -98,8 +118,8 @@ def main():
     if code != 0:
         sys.exit(f"{args.command[0]} ended with {code}; nothing drawn:\n{text[-2000:]}")
     if args.first is not None and len(lines) > args.first + args.last:
-        lines = lines[:args.first] + [[("…", DIM, False)]] + lines[len(lines) - args.last:]
-    prompt = [("$ ", DIM, False), (args.shown or " ".join(args.command), TEXT, True)]
+        lines = lines[:args.first] + [[("…", DIM, False, False)]] + lines[len(lines) - args.last:]
+    prompt = [("$ ", DIM, False, False), (args.shown or " ".join(args.command), TEXT, True, False)]
     with open(args.out, "w", encoding="utf-8") as file:
         file.write(svg([prompt, *lines], args.columns))
 

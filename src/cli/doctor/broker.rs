@@ -3,14 +3,19 @@
 use super::shown::Shown;
 use crate::diagnose::Level;
 use crate::diagnose::broker::{Facts, Finding, Outcome};
+use crate::frame::status::HomeAssistant;
 use crate::publish::mqtt::attempt::Attempt;
 use crate::publish::mqtt::link::{Failure as Trouble, FailureKind as Kind, TlsFailure};
 
 /// The finding for people.
 pub fn shown(finding: &Finding) -> Shown {
-    let Finding::Attempt { facts, told } = finding else {
-        let text = "the leptond that runs here is not connected, although the broker lets us in";
-        return Shown::new(finding.level(), "connection", text).command("journalctl -u leptond -n 30 --no-pager");
+    let (facts, told) = match finding {
+        Finding::Attempt { facts, told } => (facts, told),
+        Finding::DaemonAway => {
+            let text = "the leptond that runs here is not connected, although the broker lets us in";
+            return Shown::new(finding.level(), "connection", text).command("journalctl -u leptond -n 30 --no-pager");
+        }
+        Finding::Discovery { standing, topics } => return discovery(finding.level(), *standing, topics),
     };
     let shown = |text: String| Shown::new(finding.level(), "broker", text);
     let Facts { address, node, prefix, username, .. } = facts;
@@ -30,7 +35,7 @@ pub fn shown(finding: &Finding) -> Shown {
         Outcome::Unusable(_) if *told => shown(format!("{address} can be tried when the configuration is mended")),
         Outcome::Unusable(reason) => shown(reason.clone()).command("leptond check"),
         Outcome::Tried(Attempt::Works { connect_ms, published }) => {
-            let text = format!("{address} lets us in {who}, after {connect_ms:.1} ms");
+            let text = format!("{address} lets us in {who}, after {connect_ms:.1} ms{}", everyone(facts));
             if *published {
                 shown(format!("{text}; a message came back"))
             } else {
@@ -50,6 +55,30 @@ pub fn shown(finding: &Finding) -> Shown {
             shown(text).advice(acl(&format!("readwrite {prefix}/{node}/#")))
         }
         Outcome::Tried(Attempt::Failed(trouble)) => failed(facts, trouble),
+    }
+}
+
+/// What a broker without passwords means for the requests that are permitted.
+fn everyone(facts: &Facts) -> String {
+    if !facts.username.is_empty() || facts.requests.is_empty() {
+        return String::new();
+    }
+    let requests = facts.requests.join(", ");
+    format!("; so it does everyone who reaches it, who may then ask this node for {requests} (mqtt.requests)")
+}
+
+fn discovery(level: Level, standing: HomeAssistant, [message, birth]: &[String; 2]) -> Shown {
+    let shown = |text: String| Shown::new(level, "Home Assistant", text);
+    match (standing.published, standing.seen) {
+        (true, true) => shown(format!("is there, and the broker has the discovery message ({message})")),
+        (true, false) => shown(format!(
+            "the broker has the discovery message ({message}); Home Assistant has not said that it is there since leptond started \
+             ({birth})"
+        )),
+        (false, _) => shown(format!("the discovery message on {message} did not come back from the broker")).advice(format!(
+            "in the broker's access list (mosquitto: acl_file), allow: topic readwrite {message} and topic read {birth}; or set \
+             mqtt.home_assistant.enabled = false"
+        )),
     }
 }
 
@@ -91,6 +120,9 @@ fn failed(facts: &Facts, trouble: &Trouble) -> Shown {
         Kind::Closed | Kind::Reset => finding.advice(format!("{elsewhere}the broker's log says why")).command("journalctl -u mosquitto -n 20"),
         Kind::Tls(cause) => tls_trouble(finding, facts, cause),
         Kind::Rejected => finding.advice(format!("{elsewhere}the broker's log says why: journalctl -u mosquitto -n 20")),
+        Kind::Version => finding.advice("set mqtt.protocol = \"auto\""),
+        Kind::TakenOver => finding.advice("set mqtt.client_id, or node.name where two nodes have one name"),
+        Kind::WebSocket => finding.advice("is this a port for WebSocket? mqtt.port, mqtt.path, mqtt.transport"),
         Kind::Protocol => finding.advice("another program listens there: mqtt.host and mqtt.port"),
     }
 }
@@ -113,7 +145,7 @@ fn tls_trouble(finding: Shown, facts: &Facts, cause: TlsFailure) -> Shown {
             finding.advice("mqtt.host has to be a name that is in the certificate").command(show)
         }
         TlsFailure::Untrusted => finding
-            .advice("mqtt.tls.ca_file has to hold the authority that signed the broker's certificate")
+            .advice("mqtt.tls.ca_file has to hold the authority that signed the broker's certificate, where the system's do not")
             .command(show),
         TlsFailure::Other => finding.command(show),
     }

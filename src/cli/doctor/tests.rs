@@ -132,6 +132,9 @@ fn of_the_broker() {
             username: username.into(),
             tls,
             connected: None,
+            requests: vec!["pipeline/pause", "restart"],
+            home_assistant: Default::default(),
+            discovery: Default::default(),
             outcome,
         },
     };
@@ -166,6 +169,12 @@ fn of_the_broker() {
     check(
         broker::shown(&finding("ha", "u", false, works)),
         "Ok broker: ha:1883 lets us in as \"u\", after 12.0 ms; a message came back",
+    );
+    let works = Outcome::Tried(Attempt::Works { connect_ms: 12.0, published: true });
+    check(
+        broker::shown(&finding("ha", "", false, works)),
+        "Ok broker: ha:1883 lets us in without a user name, after 12.0 ms; so it does everyone who reaches it, who may then ask this \
+         node for pipeline/pause, restart (mqtt.requests); a message came back",
     );
 }
 

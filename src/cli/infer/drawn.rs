@@ -59,7 +59,7 @@ impl Gallery {
             anyhow::bail!("{}", holds_input(Path::new(origin)));
         }
         let size = preprocess::to_rgb(image, &mut self.rgb)?;
-        let corners: Vec<Corners> = regions.iter().map(corners).collect();
+        let corners: Vec<Corners> = regions.iter().map(Region::corners).collect();
         let canvas = draw::annotated(Canvas::new(size, std::mem::take(&mut self.rgb)), outcome, &corners);
         let bytes = draw::encode(&canvas, format)?;
         atomic::replace(&path, &bytes).with_context(|| path.display().to_string())?;
@@ -102,13 +102,6 @@ fn name_of(origin: &str, format: Format) -> (String, String) {
     };
     let stem = number.map_or_else(|| stem.to_string(), |number| format!("{stem}-{number:0>6}"));
     (stem, if suits { extension.into_owned() } else { format.extension().into() })
-}
-
-fn corners(region: &Region) -> Corners {
-    match *region {
-        Region::Rect([x, y, width, height]) => [[x, y], [x + width, y], [x + width, y + height], [x, y + height]],
-        Region::Quad([ax, ay, bx, by, cx, cy, dx, dy]) => [[ax, ay], [bx, by], [cx, cy], [dx, dy]],
-    }
 }
 
 #[cfg(test)]

@@ -227,6 +227,7 @@ mod tests {
             governor,
             own_cpu_percent: Some(31.0),
             connected: Some(true),
+            home_assistant: Default::default(),
             backlog: Some(0.25),
             p95_ms: BTreeMap::from([("meter".into(), 34.4)]),
         }

@@ -65,7 +65,7 @@ impl Interview<'_> {
     fn broker(&mut self, node: Option<&str>, given: Option<String>) -> Result<(Broker, Option<String>), Failure> {
         let mqtt = &self.present.mqtt;
         let args = self.args;
-        let ca_file = args.tls_ca.clone().or_else(|| mqtt.tls.as_ref().map(|tls| tls.ca_file.clone()));
+        let ca_file = args.tls_ca.clone().or_else(|| mqtt.tls.as_ref().and_then(|tls| tls.ca_file.clone()));
         let fallback = topics::default_node(Path::new("/"));
         let node = node.unwrap_or(match &self.present.node.name {
             Some(name) if !mqtt.prefix.is_empty() => name,
@@ -156,10 +156,12 @@ impl Interview<'_> {
             let kept = Path::new(credentials::KEPT);
             credentials::as_the_service(&mut mqtt, credentials::is_of_service(self.file), kept);
         }
-        mqtt.tls = broker.ca_file.clone().map(|ca_file| match mqtt.tls.take() {
-            Some(tls) => TlsConfig { ca_file, ..tls },
-            None => TlsConfig { ca_file, cert_file: None, key_file: None },
-        });
+        if let Some(ca_file) = broker.ca_file.clone() {
+            mqtt.tls = Some(TlsConfig { ca_file: Some(ca_file), ..mqtt.tls.take().unwrap_or_default() });
+        } else {
+            // Without a file of its own it is encrypted only with the system's authorities.
+            mqtt.tls = mqtt.tls.take().filter(|tls| tls.ca_file.is_none());
+        }
         mqtt
     }
 

@@ -95,7 +95,8 @@ impl Governor {
     pub(super) fn would_be_in_time(&self, p: &Pipeline, level: usize, load: &Load) -> bool {
         let Some(deadline_ms) = p.deadline_ms() else { return true };
         let Some(to) = p.ladder.rungs.get(level) else { return false };
-        if p.paused() {
+        // Nothing is measured while there is nothing to look at.
+        if p.paused() || load.open == Some(false) {
             return calibrated_p95_ms(&p.ladder, to, &self.demand) <= deadline_ms * WELL_IN_TIME;
         }
         self.expected_ratio(p, level, load).is_some_and(|ratio| ratio <= WELL_IN_TIME)
@@ -153,10 +154,14 @@ impl Governor {
         self.demand.others + self.demand.share(self.cores(levels))
     }
 
-    /// CPU cores that these levels cost by calibration.
+    /// CPU cores that these levels cost by calibration, over the time in which there is something to look at and in which there is not.
     pub(super) fn cores(&self, levels: &[usize]) -> f64 {
-        let cost =
-            |(p, level): (&Pipeline, &usize)| p.ladder.rungs.get(*level).map_or(0.0, |rung| p.ladder.cores(rung));
-        self.pipelines.iter().zip(levels).map(cost).sum()
+        self.pipelines.iter().zip(levels).map(|(p, level)| p.cores(*level) * p.duty()).sum()
+    }
+
+    /// CPU cores that the present levels cost by calibration at the moment of `r`.
+    pub(super) fn cores_now(&self, r: &Reading) -> f64 {
+        let works = |p: &&Pipeline| r.pipelines.get(&p.ladder.name).is_none_or(|load| load.open != Some(false));
+        self.pipelines.iter().filter(works).map(|p| p.cores(p.level)).sum()
     }
 }

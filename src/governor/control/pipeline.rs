@@ -6,6 +6,10 @@ use crate::ladder::{OperatingPoint, PipelineLadder};
 use crate::reading::Load;
 use crate::setpoint::Setpoint;
 
+/// Time constants in s over which the state of a motion gate is averaged: about that of a board, and one in which activity that
+/// lasts shows.
+const OPEN_S: [f64; 2] = [600.0, 60.0];
+
 /// A pipeline with its place on the ladder.
 #[derive(Clone, Debug)]
 pub(super) struct Pipeline {
@@ -15,13 +19,15 @@ pub(super) struct Pipeline {
     pub(super) since: Duration,
     /// Since when it has had something to look at.
     pub(super) busy_since: Duration,
+    /// Share of the time in which its motion gate was open, over ten minutes and over one; 1 without a gate.
+    open: [f64; 2],
     pub(super) reason: String,
 }
 
 impl Pipeline {
     /// At full work, from `now` on.
     pub(super) fn new(ladder: PipelineLadder, now: Duration) -> Self {
-        Pipeline { ladder, level: 0, since: now, busy_since: now, reason: "full work".into() }
+        Pipeline { ladder, level: 0, since: now, busy_since: now, open: [1.0; 2], reason: "full work".into() }
     }
 
     pub(super) fn last(&self) -> usize {
@@ -41,13 +47,31 @@ impl Pipeline {
         Some(Setpoint { paused: level >= self.ladder.rungs.len(), ..rung.setpoint.clone() })
     }
 
+    /// CPU cores that a level costs by calibration while it looks at everything; 0 while paused.
+    pub(super) fn cores(&self, level: usize) -> f64 {
+        self.ladder.rungs.get(level).map_or(0.0, |rung| self.ladder.cores(rung))
+    }
+
+    /// Takes over the state of its motion gate, which held for `dt`.
+    pub(super) fn watch_gate(&mut self, open: Option<bool>, dt: Duration) {
+        let now = if open == Some(false) { 0.0 } else { 1.0 };
+        for (share, constant_s) in self.open.iter_mut().zip(OPEN_S) {
+            *share += (now - *share) * (1.0 - (-dt.as_secs_f64() / constant_s).exp());
+        }
+    }
+
+    /// Share of its work that is to be expected: what was seen over ten minutes, or lately if that is more.
+    pub(super) fn duty(&self) -> f64 {
+        self.open[0].max(self.open[1])
+    }
+
     pub(super) fn deadline_ms(&self) -> Option<f64> {
         Some(self.ladder.deadline.as_secs_f64() * 1e3).filter(|ms| *ms > 0.0)
     }
 
     /// The reason to call the deadline missed, if it is.
     pub(super) fn lateness(&self, load: &Load, now: Duration) -> Option<String> {
-        let deadline_ms = self.deadline_ms().filter(|_| !load.idle && !self.paused())?;
+        let deadline_ms = self.deadline_ms().filter(|_| !load.is_quiet() && !self.paused())?;
         let finite = |v: Option<f32>| v.map(f64::from).filter(|v| v.is_finite());
         if let Some(p95) = finite(load.p95_ms).filter(|p95| *p95 > deadline_ms) {
             return Some(format!("{}: p95 {p95:.0} ms beyond the deadline of {deadline_ms:.0} ms", self.ladder.name));

@@ -134,7 +134,7 @@ impl Governor {
     /// Frames are overwritten because the work is too much, and a lower rung would give more answers, or better ones.
     fn overrun(&self, r: &Reading) -> Option<Reason> {
         self.loads(r).find_map(|(index, p, load)| {
-            let p = Some(p).filter(|p| self.governed(index) && !p.paused() && !load.idle)?;
+            let p = Some(p).filter(|p| self.governed(index) && !p.paused() && !load.is_quiet())?;
             let dropped = load.dropped.filter(|d| *d > DROPPED)?;
             let settled = self.now.saturating_sub(p.since) >= LASTS;
             // By what is measured to get through: the clock may come and go.

@@ -9,7 +9,7 @@ use super::reasons::Reason;
 use crate::config::Mode;
 use crate::demand::{heating, slowness};
 use crate::heat::Thermometer;
-use crate::reading::Reading;
+use crate::reading::{Load, Reading};
 use crate::sensor::Filtered;
 use crate::setpoint::Change;
 
@@ -65,7 +65,7 @@ impl Governor {
     fn look(&mut self, r: &Reading, dt: Duration) {
         let settled = self.pipelines.iter().all(|p| self.now.saturating_sub(p.since) >= Duration::from_secs(5));
         let idle = self.pipelines.iter().any(|p| r.pipelines.get(&p.ladder.name).is_none_or(|l| l.idle));
-        let expected = (settled && !idle).then(|| self.cores(&self.levels()));
+        let expected = (settled && !idle).then(|| self.cores_now(r));
         self.demand.take(r, expected, dt);
         let load = match self.cpu.take(r.cpu_percent) {
             // The reading itself, which is the mean since the last one: what was heated with.
@@ -76,9 +76,10 @@ impl Governor {
         };
         self.watch_clock(r, dt);
         for p in &mut self.pipelines {
-            if p.paused() || r.pipelines.get(&p.ladder.name).is_none_or(|load| load.idle) {
+            if p.paused() || r.pipelines.get(&p.ladder.name).is_none_or(Load::is_quiet) {
                 p.busy_since = self.now;
             }
+            p.watch_gate(r.pipelines.get(&p.ladder.name).and_then(|load| load.open), dt);
         }
         let load = load.unwrap_or(self.demand.others + self.demand.own);
         self.heat.take(r.soc_celsius, heating(load, self.demand.clock), self.now);
@@ -93,7 +94,7 @@ impl Governor {
     fn watch_clock(&mut self, r: &Reading, dt: Duration) {
         let held = [r.soft_limited, r.throttled, r.under_voltage].contains(&Some(true));
         let loads = self.pipelines.iter().filter_map(|p| Some((p, r.pipelines.get(&p.ladder.name)?)));
-        let busiest = loads.filter(|(p, load)| !p.paused() && !load.idle);
+        let busiest = loads.filter(|(p, load)| !p.paused() && !load.is_quiet());
         let cores = |p: &Pipeline| p.ladder.rungs.get(p.level).map_or(0.0, |rung| p.ladder.cores(rung));
         let busiest = busiest.max_by(|(a, _), (b, _)| cores(a).total_cmp(&cores(b)));
         let slowness = busiest.and_then(|(p, load)| slowness(p.ladder.rungs.get(p.level)?, load, &self.demand));

@@ -6,7 +6,7 @@ use super::run::Row;
 
 /// The columns.
 pub const HEADER: &str = "t_s,ambient_celsius,soc_celsius,clock_mhz,throttled,cpu_percent,rung,interval_ms,resolution,batch,\
-inferences,p95_ms,deadline_met,state,reason";
+inferences,p95_ms,deadline_met,objects,open,state,reason";
 
 /// Writes the rows; what a second has no value for is `nan`.
 ///
@@ -19,7 +19,7 @@ pub fn write(rows: &[Row], out: &mut impl Write) -> io::Result<()> {
     for row in rows {
         writeln!(
             out,
-            "{},{:.2},{:.2},{:.0},{},{:.1},{},{},{},{},{},{},{},{},{}",
+            "{},{:.2},{:.2},{:.0},{},{:.1},{},{},{},{},{},{},{},{},{},{},{}",
             row.t_s,
             row.ambient_celsius,
             row.soc_celsius,
@@ -33,6 +33,8 @@ pub fn write(rows: &[Row], out: &mut impl Write) -> io::Result<()> {
             row.inferences,
             number(row.p95_ms, 2),
             number(row.deadline_met, 4),
+            row.objects,
+            u8::from(row.open),
             row.state,
             quoted(&row.reason),
         )?;

@@ -61,7 +61,7 @@ impl<'a> Machine<'a> {
         Machine {
             heat: Heat::settled(&parameters, line(&scenario.ambient_celsius, 0.0), busy),
             firmware: Firmware::new(&parameters),
-            work: Work::new(&scenario.workload),
+            work: Work::new(&scenario.workload, f64::from(scenario.duration_s)),
             scenario,
             parameters,
             steps: 0,
@@ -175,6 +175,7 @@ impl Board for Machine<'_> {
             dropped: self.work.dropped().map(single),
             frame_age_ms: Some(single(self.work.frame_age_ms(now))),
             idle: !source,
+            open: self.work.is_open(now),
         };
         Reading {
             soc_celsius: self.thermometer().map(single),

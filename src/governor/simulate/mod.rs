@@ -6,6 +6,7 @@
 pub mod board;
 pub mod csv;
 mod machine;
+mod objects;
 pub mod plot;
 mod run;
 pub mod scenario;
@@ -14,6 +15,7 @@ mod verdict;
 mod work;
 
 pub use board::{Kind, Parameters};
+pub use objects::EventTally;
 pub use run::{Control, Outcome, Row, ladder, run};
 pub use scenario::{Scenario, ScenarioError};
 pub use speed::{Scaling, Speed};

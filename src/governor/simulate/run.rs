@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::board::Parameters;
 use super::machine::{Machine, PIPELINE, STEP_S};
+use super::objects::EventTally;
 use super::scenario::{RungSpec, Scenario, Workload};
 use super::work::Spread;
 use crate::{Board, Change, Config, Cost, Governor, OperatingPoint, PipelineLadder, Setpoint, State, undominated};
@@ -48,6 +49,10 @@ pub struct Row {
     pub p95_ms: f64,
     /// Share of this second's answers that were in time; `NaN` without any.
     pub deadline_met: f64,
+    /// Objects in front of the camera.
+    pub objects: usize,
+    /// The motion gate is open, or there is none.
+    pub open: bool,
     /// State of the governor, or `fixed`.
     pub state: &'static str,
     /// The reason of the last change.
@@ -75,6 +80,8 @@ pub struct Outcome {
     pub changes_s: Vec<f64>,
     /// From the last disturbance until the first rung that the board can keep in time applied; infinite if it never did.
     pub recover_s: f64,
+    /// Objects and events.
+    pub events: EventTally,
     /// Latencies.
     pub spread: Spread,
     /// Second by second, if asked for.
@@ -183,13 +190,14 @@ pub fn run(scenario: &Scenario, parameters: Parameters, config: &Config, control
     outcome.missed = tally.inferences - tally.met;
     outcome.deadline_met = if tally.inferences == 0 { 1.0 } else { tally.met as f64 / tally.inferences as f64 };
     outcome.useful = tally.useful;
+    outcome.events = machine.work.objects.tally();
     outcome.spread = std::mem::take(&mut machine.work.spread);
     outcome
 }
 
 /// Index of the first rung whose pace and deadline the idle, cool board keeps; 0 if there is none.
 fn first_in_time(scenario: &Scenario, board: &Parameters) -> usize {
-    let Workload { deadline_ms, rungs } = &scenario.workload;
+    let Workload { deadline_ms, rungs, .. } = &scenario.workload;
     let in_time = |spec: &RungSpec| {
         let infer_ms = infer_ms(spec, board);
         let gathers_ms = f64::from(spec.batch - 1) * spec.interval_ms;
@@ -228,6 +236,8 @@ fn row(
         inferences,
         p95_ms: machine.work.shown_p95_ms(machine.now_s()).unwrap_or(f64::NAN),
         deadline_met: if inferences == 0 { f64::NAN } else { met as f64 / inferences as f64 },
+        objects: machine.work.objects.count(machine.now_s()),
+        open: machine.work.is_open(machine.now_s()).unwrap_or(true),
         state,
         reason: reason.to_owned(),
     }

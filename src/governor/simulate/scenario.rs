@@ -106,9 +106,45 @@ pub enum FaultKind {
 pub struct Workload {
     /// A result later than this after its frame is a missed deadline.
     pub deadline_ms: f64,
+    /// Objects that pass in front of the camera.
+    pub events: Option<EventsSpec>,
+    /// The motion gate.
+    pub gate: Option<GateSpec>,
     /// Best first.
     #[serde(rename = "rung")]
     pub rungs: Vec<RungSpec>,
+}
+
+/// `[workload.events]`: objects that come at random and go.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventsSpec {
+    /// Objects in an hour, on average.
+    pub per_hour: f64,
+    /// Time for which one stays, on average.
+    pub dwell_s: f64,
+    /// Decides when they come, and in which frames they are found.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+/// `[workload.gate]`: frames are looked at while something moves.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateSpec {
+    /// Time for which it stays open after the last motion.
+    pub hold_s: f64,
+    /// Time after which a frame is looked at although nothing moves.
+    pub look_every_s: f64,
+    /// Time between two frames while it is closed (key frames only); 0 = as while it is open.
+    #[serde(default)]
+    pub idle_interval_ms: f64,
+    /// Cores that capturing and decoding keep busy while it is open …
+    #[serde(default)]
+    pub open_cores: f64,
+    /// … and while it is closed.
+    #[serde(default)]
+    pub idle_cores: f64,
 }
 
 /// `[[workload.rung]]`.
@@ -157,6 +193,10 @@ pub struct Expect {
     pub min_useful_vs_hindsight: Option<f64>,
     /// Rung changes in any 10 minutes of the last half.
     pub max_changes_per_10min: Option<f64>,
+    /// Share of the objects that an event told of.
+    pub min_event_recall: Option<f64>,
+    /// Further events for each object that was found.
+    pub max_event_churn: Option<f64>,
     /// Share of the inferences that met their deadline.
     pub min_deadline_met: Option<f64>,
     /// Back this long after the last disturbance on the first rung that the board can keep in time: the first one, unless a drawn
@@ -239,6 +279,17 @@ impl Scenario {
             checks.range(&key("accuracy"), rung.accuracy, 0.0, 1.0);
             checks.range(&key("batch_gain"), rung.batch_gain, 0.0, 0.99);
         }
+        if let Some(events) = &self.workload.events {
+            checks.range("workload.events.per_hour", events.per_hour, 0.01, 36_000.0);
+            checks.range("workload.events.dwell_s", events.dwell_s, 0.1, 3600.0);
+        }
+        if let Some(gate) = &self.workload.gate {
+            checks.range("workload.gate.hold_s", gate.hold_s, 0.0, 3600.0);
+            checks.range("workload.gate.look_every_s", gate.look_every_s, 1.0, 3600.0);
+            checks.range("workload.gate.idle_interval_ms", gate.idle_interval_ms, 0.0, 3.6e6);
+            checks.range("workload.gate.open_cores", gate.open_cores, 0.0, 64.0);
+            checks.range("workload.gate.idle_cores", gate.idle_cores, 0.0, 64.0);
+        }
         let expect = &self.expect;
         checks.range("expect.settle_s", expect.settle_s, 0.0, f64::from(LONGEST_S));
         for (key, value) in [
@@ -248,6 +299,8 @@ impl Scenario {
             ("expect.max_changes_per_10min", expect.max_changes_per_10min),
             ("expect.min_deadline_met", expect.min_deadline_met),
             ("expect.recover_within_s", expect.recover_within_s),
+            ("expect.min_event_recall", expect.min_event_recall),
+            ("expect.max_event_churn", expect.max_event_churn),
         ] {
             if let Some(value) = value {
                 checks.range(key, value, 0.0, 1e6);

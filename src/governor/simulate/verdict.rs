@@ -78,10 +78,12 @@ fn findings(scenario: &Scenario, report: &Report) -> Vec<Finding> {
         ("max_throttled_s", expect.max_throttled_s, governed.throttled_s),
         ("max_changes_per_10min", expect.max_changes_per_10min, changes),
         ("recover_within_s", expect.recover_within_s, governed.recover_s),
+        ("max_event_churn", expect.max_event_churn, governed.events.churn()),
     ];
     let at_least = [
         ("min_useful_vs_hindsight", expect.min_useful_vs_hindsight, report.useful_vs_hindsight()),
         ("min_deadline_met", expect.min_deadline_met, governed.deadline_met),
+        ("min_event_recall", expect.min_event_recall, governed.events.recall()),
     ];
     let finding = |key, allowed: Option<f64>, found: f64, kept: &dyn Fn(f64) -> bool| {
         allowed.map(|allowed| Finding { key, allowed, found, kept: kept(allowed) })

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::scenario::{RungSpec, Workload};
+use super::objects::Objects;
+use super::scenario::{GateSpec, RungSpec, Workload};
 use super::speed::Speed;
 
 /// Results that the governor judges by at most.
@@ -65,6 +66,9 @@ struct Job {
 /// The work, with everything that is under way.
 pub struct Work<'a> {
     rungs: &'a [RungSpec],
+    gate: Option<Gate<'a>>,
+    /// What passes in front of the camera.
+    pub objects: Objects,
     deadline_ms: f64,
     rung: usize,
     paused: bool,
@@ -88,9 +92,11 @@ pub struct Work<'a> {
 
 impl<'a> Work<'a> {
     /// Work at full rate from second 0 on.
-    pub fn new(workload: &'a Workload) -> Self {
+    pub fn new(workload: &'a Workload, duration_s: f64) -> Self {
         Work {
             rungs: &workload.rungs,
+            gate: workload.gate.as_ref().map(Gate::new),
+            objects: Objects::new(workload.events.as_ref(), duration_s),
             deadline_ms: workload.deadline_ms,
             rung: 0,
             paused: false,
@@ -132,10 +138,15 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// The motion gate is open; `None` without one.
+    pub fn is_open(&self, now_s: f64) -> Option<bool> {
+        self.gate.as_ref().map(|gate| gate.is_open(now_s))
+    }
+
     /// Works from `from_s` to `to_s`; core seconds that were used.
     pub fn advance(&mut self, from_s: f64, to_s: f64, cores: Cores, source: bool) -> f64 {
         let mut now = from_s;
-        let mut used = 0.0;
+        let mut used = self.gate.as_ref().filter(|_| source).map_or(0.0, |gate| gate.cores(from_s) * (to_s - from_s));
         loop {
             let frame = self.next_frame_s.max(now);
             let done = self.job.as_ref().map_or(f64::INFINITY, |job| {
@@ -153,7 +164,7 @@ impl<'a> Work<'a> {
                 self.finish(now);
             } else if frame <= now && frame < to_s {
                 self.next_frame_s = frame + self.spec().interval_ms / 1e3;
-                if source && !self.paused {
+                if source && !self.paused && self.is_worth_a_look(frame) {
                     self.frame(frame);
                 }
             } else if hurry <= now && hurry < to_s {
@@ -200,6 +211,11 @@ impl<'a> Work<'a> {
 
     fn spec(&self) -> &'a RungSpec {
         &self.rungs[self.rung]
+    }
+
+    fn is_worth_a_look(&mut self, at_s: f64) -> bool {
+        let objects = &self.objects;
+        self.gate.as_mut().is_none_or(|gate| gate.admits(at_s, || objects.count(at_s) > 0))
     }
 
     fn frame(&mut self, at_s: f64) {
@@ -252,6 +268,7 @@ impl<'a> Work<'a> {
     fn finish(&mut self, now_s: f64) {
         let Some(job) = self.job.take() else { return };
         for frame in &job.frames {
+            self.objects.look(*frame, now_s, job.accuracy);
             let latency_ms = (now_s - frame) * 1e3;
             self.tally.inferences += 1;
             if latency_ms <= self.deadline_ms {
@@ -268,6 +285,47 @@ impl<'a> Work<'a> {
             self.saw(false);
             self.gather(frame, now_s);
         }
+    }
+}
+
+/// A motion gate.
+struct Gate<'a> {
+    spec: &'a GateSpec,
+    open_until_s: f64,
+    looked_s: f64,
+    /// Time of the next frame that comes while it is closed.
+    next_s: f64,
+}
+
+impl<'a> Gate<'a> {
+    fn new(spec: &'a GateSpec) -> Self {
+        Gate { spec, open_until_s: 0.0, looked_s: 0.0, next_s: 0.0 }
+    }
+
+    fn is_open(&self, now_s: f64) -> bool {
+        now_s < self.open_until_s
+    }
+
+    fn cores(&self, now_s: f64) -> f64 {
+        if self.is_open(now_s) { self.spec.open_cores } else { self.spec.idle_cores }
+    }
+
+    /// True for a frame that is looked at; whatever is there moves.
+    fn admits(&mut self, at_s: f64, moves: impl Fn() -> bool) -> bool {
+        if !self.is_open(at_s) {
+            if at_s < self.next_s {
+                return false;
+            }
+            self.next_s = at_s + self.spec.idle_interval_ms / 1e3;
+        }
+        if moves() {
+            self.open_until_s = at_s + self.spec.hold_s.max(1e-3);
+        }
+        let looks = self.is_open(at_s) || at_s - self.looked_s >= self.spec.look_every_s;
+        if looks {
+            self.looked_s = at_s;
+        }
+        looks
     }
 }
 

@@ -23,8 +23,8 @@ fn any_flag() -> impl Strategy<Value = Option<bool>> {
 }
 
 prop_compose! {
-    fn any_load()(p95_ms in any_value(), infer_ms in any_value(), dropped in any_value(), frame_age_ms in any_value(), idle in any::<bool>()) -> Load {
-        Load { p95_ms: p95_ms.map(|v| v * 3.0), infer_ms, dropped: dropped.map(|v| v / 100.0), frame_age_ms, idle }
+    fn any_load()(p95_ms in any_value(), infer_ms in any_value(), dropped in any_value(), frame_age_ms in any_value(), idle in any::<bool>(), open in any::<Option<bool>>()) -> Load {
+        Load { p95_ms: p95_ms.map(|v| v * 3.0), infer_ms, dropped: dropped.map(|v| v / 100.0), frame_age_ms, idle, open }
     }
 }
 

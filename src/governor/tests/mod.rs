@@ -35,7 +35,14 @@ fn of_p(load: Load) -> BTreeMap<Arc<str>, Load> {
 }
 
 fn in_time(p95_ms: f32, infer_ms: f32) -> Load {
-    Load { p95_ms: Some(p95_ms), infer_ms: Some(infer_ms), dropped: Some(0.0), frame_age_ms: Some(20.0), idle: false }
+    Load {
+        p95_ms: Some(p95_ms),
+        infer_ms: Some(infer_ms),
+        dropped: Some(0.0),
+        frame_age_ms: Some(20.0),
+        idle: false,
+        open: None,
+    }
 }
 
 /// A pipeline at ten frames a second whose rungs differ in their interval only: 100, 150, 200, 300, … 1000 ms.

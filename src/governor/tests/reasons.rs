@@ -86,7 +86,7 @@ fn a_missed_deadline_leads_to_a_rung_that_is_expected_to_keep_it() {
 
 #[test]
 fn results_that_stay_away_are_late_too() {
-    let silent = Load { p95_ms: None, infer_ms: None, dropped: None, frame_age_ms: Some(4000.0), idle: false };
+    let silent = Load { p95_ms: None, infer_ms: None, dropped: None, frame_age_ms: Some(4000.0), ..Load::default() };
     let reading = Reading { cpu_percent: Some(100.0), own_cpu_percent: Some(0.0), pipelines: of_p(silent), ..cool() };
     let mut governor = Governor::new(Config::default(), vec![pipeline("p", 1.0, 250)]);
     let told = run(&mut governor, 0.0, &[(10.0, cool()), (10.0, reading.clone())]);

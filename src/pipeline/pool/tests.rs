@@ -91,7 +91,12 @@ fn who_may_share_is_in_the_configuration() {
         threads: 1,
         source: source.into(),
         preprocess: Default::default(),
+        motion: Default::default(),
         task: Default::default(),
+        track: Default::default(),
+        zones: Vec::new(),
+        lines: Vec::new(),
+        event: Default::default(),
         governor: leptond_governor::PipelineConfig { max_batch, ..Default::default() },
     };
     let camera = source::Config::Synthetic(SyntheticConfig::default());

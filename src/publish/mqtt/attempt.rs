@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use rumqttc::{Packet, QoS, SubscribeReasonCode};
 use tokio::time::timeout_at;
 
 use super::link::{Failure, FailureKind, TlsFailure};
-use super::wire::{Client, Event, Wire};
+use super::wire::{Client, Event, Origin, Publication, Version, Wire};
 use super::{peer, setup};
 use crate::frame::NodeName;
 use crate::publish::topics::{Topics, guest_id, short_client_id};
@@ -36,8 +35,8 @@ pub enum Attempt {
         filter: String,
     },
     /// A published message did not come back: this client may not publish below the node's topics, or may not read there; the two
-    /// cannot be distinguished. MQTT 3.1.1 has no answer for a refused message, so brokers acknowledge and drop it, and mosquitto
-    /// even grants subscriptions whose messages it then withholds.
+    /// cannot be distinguished. MQTT 3.1.1 has no answer for a refused message, so brokers acknowledge and drop it (MQTT 5 has one,
+    /// which not all give), and mosquitto even grants subscriptions whose messages it then withholds.
     NotReturned {
         /// Its topic.
         topic: String,
@@ -57,22 +56,26 @@ pub fn attempt(config: &Config, node: &str, limit: Duration) -> Result<Attempt, 
     options.timeout = limit;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let deadline = Instant::now() + limit;
-    let mut ids = vec![id];
-    // The daemon also falls back to a short id when its generated one is refused.
-    if config.client_id.is_empty() {
-        ids.push(short_client_id(&ids[0]));
-    }
-    let mut result = Ok(Attempt::NotReturned { topic: String::new() });
-    for id in ids {
-        options.client_id.clone_from(&id);
+    let mut short = config.client_id.is_empty().then(|| short_client_id(&id));
+    let result = loop {
         let (client, mut wire) = Wire::new(options.clone(), CHANNEL);
         let echo = format!("{}/{node}/try/{own}", config.prefix);
-        let tried = Probe { client, client_id: id, requests: topics.requests(), echo, deadline };
-        result = runtime.block_on(tried.run(&mut wire));
-        if !matches!(&result, Err(failure) if failure.kind == FailureKind::ClientId) {
-            break;
+        let id = options.client_id.clone();
+        // The daemon does not subscribe where it takes no requests.
+        let requests = (!config.requests.permitted().is_empty()).then(|| topics.requests());
+        let tried = Probe { client, client_id: id, requests, echo, deadline, connected: false };
+        let (result, connected) = runtime.block_on(tried.run(&mut wire));
+        // The daemon also falls back to a short id when its generated one is refused, and to MQTT 3.1.1.
+        match result.as_ref().err().map(|failure| failure.kind) {
+            Some(FailureKind::ClientId) if short.is_some() => options.client_id = short.take().unwrap_or_default(),
+            Some(FailureKind::Version | FailureKind::Closed | FailureKind::Reset | FailureKind::Protocol)
+                if options.may_fall_back && options.version == Version::V5 && !connected =>
+            {
+                options.version = Version::V311
+            }
+            _ => break result,
         }
-    }
+    };
     // A name look-up may still be blocking a helper thread, which is abandoned.
     runtime.shutdown_background();
     Ok(result.unwrap_or_else(|failure| Attempt::Failed(refine(config, failure))))
@@ -115,20 +118,32 @@ fn refine(config: &Config, failure: Failure) -> Failure {
 struct Probe {
     client: Client,
     client_id: String,
-    /// Filter of the node's requests.
-    requests: String,
+    /// Filter of the node's requests, where it takes some.
+    requests: Option<String>,
     /// A private topic below the node's.
     echo: String,
     deadline: Instant,
+    connected: bool,
 }
 
 impl Probe {
-    async fn run(self, wire: &mut Wire) -> Result<Attempt, Failure> {
+    /// Returns the outcome, and `true` when there was a connection.
+    async fn run(mut self, wire: &mut Wire) -> (Result<Attempt, Failure>, bool) {
+        let result = self.work(wire).await;
+        (result, self.connected)
+    }
+
+    async fn work(&mut self, wire: &mut Wire) -> Result<Attempt, Failure> {
         let start = Instant::now();
         self.connect(wire).await?;
+        self.connected = true;
         let connect_ms = start.elapsed().as_secs_f64() * 1e3;
-        let outcome = if !self.subscribe(wire, &self.requests).await? {
-            Attempt::RequestsDenied { filter: self.requests.clone() }
+        let refused = match &self.requests {
+            Some(filter) if !self.subscribe(wire, filter).await? => Some(filter.clone()),
+            _ => None,
+        };
+        let outcome = if let Some(filter) = refused {
+            Attempt::RequestsDenied { filter }
         } else if !self.subscribe(wire, &self.echo).await? {
             Attempt::Works { connect_ms, published: false }
         } else if self.publish(wire).await? {
@@ -151,15 +166,12 @@ impl Probe {
         }
     }
 
-    /// The next packet from the broker.
-    async fn next(&self, wire: &mut Wire, deadline: Instant) -> Result<Packet, Failure> {
-        loop {
-            match timeout_at(deadline.into(), wire.poll()).await {
-                Ok(Ok(Event::Incoming(packet))) => return Ok(packet),
-                Ok(Ok(_)) => {}
-                Ok(Err(failure)) => return Err(Failure::of(&failure, &self.client_id)),
-                Err(_) => return Err(Failure::new(FailureKind::Silent, "no answer in time")),
-            }
+    /// The next event of the connection.
+    async fn next(&self, wire: &mut Wire, deadline: Instant) -> Result<Event, Failure> {
+        match timeout_at(deadline.into(), wire.poll()).await {
+            Ok(Ok(event)) => Ok(event),
+            Ok(Err(failure)) => Err(Failure::of(&failure, &self.client_id)),
+            Err(_) => Err(Failure::new(FailureKind::Silent, "no answer in time")),
         }
     }
 
@@ -167,19 +179,26 @@ impl Probe {
     async fn subscribe(&self, wire: &mut Wire, filter: &str) -> Result<bool, Failure> {
         self.client.subscribe(filter).map_err(|_| queue_full())?;
         loop {
-            if let Packet::SubAck(ack) = self.next(wire, self.deadline).await? {
-                return Ok(!ack.return_codes.contains(&SubscribeReasonCode::Failure));
+            if let Event::Subscribed(_, refused) = self.next(wire, self.deadline).await? {
+                return Ok(refused.is_none());
             }
         }
     }
 
     /// Publishes a message. Returns `true` when it comes back.
     async fn publish(&self, wire: &mut Wire) -> Result<bool, Failure> {
-        self.client.publish(self.echo.clone(), QoS::AtLeastOnce, false, b"try".to_vec()).map_err(|_| queue_full())?;
+        let message = Publication {
+            topic: self.echo.clone(),
+            payload: b"try".to_vec(),
+            acknowledged: true,
+            ..Publication::default()
+        };
+        self.client.publish(message, Origin::Queue).map_err(|_| queue_full())?;
         let until = self.deadline.min(Instant::now() + ECHO);
         loop {
             match self.next(wire, until).await {
-                Ok(Packet::Publish(message)) if message.topic == self.echo => return Ok(true),
+                Ok(Event::Message(message)) if message.topic == self.echo => return Ok(true),
+                Ok(Event::Acknowledged(_, Some(_))) => return Ok(false),
                 Ok(_) => {}
                 Err(failure) if failure.kind == FailureKind::Silent => return Ok(false),
                 Err(failure) => return Err(failure),

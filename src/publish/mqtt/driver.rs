@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rumqttc::{Packet, Publish, QoS, SubscribeReasonCode};
 use tokio::select;
 use tokio::time::{sleep, sleep_until};
 
+use super::connection::{Session, pass_on, publication, subscribe, sweep};
 use super::link::{Ended, Failure, FailureKind, Link, Severity};
 use super::shared::{Shared, State};
-use super::wire::{Client, Event, Options, RequestQueueFull, Skipped, Wire};
+use super::sweep::Sweep;
+use super::wire::{Client, Event, Granted, Options, Origin, Received, Refused, Skipped, Version, Wire};
 use crate::frame::Incoming;
 use crate::publish::inbox::Inbox;
 use crate::publish::payload::{NodeState, json};
@@ -23,8 +24,14 @@ use crate::publish::{Class, Message, PublishError, Stats};
 const CHANNEL: usize = 64;
 /// Age of an unacknowledged message at which the connection is replaced.
 const ACKNOWLEDGE: Duration = Duration::from_secs(30);
+/// Time for the answers to the first subscriptions, before which nothing is published: who sees `online` may send a request at once.
+const SUBSCRIBE: Duration = Duration::from_secs(5);
+/// Time without an answer to a subscription after which the connection is replaced.
+const SUBSCRIBED: Duration = Duration::from_secs(30);
 /// First pause between attempts while a stop waits for events; doubled each time.
 const HURRY: Duration = Duration::from_millis(250);
+/// Time before the end of a stop at which no more events are sent, where a disk takes them.
+const LAST: Duration = Duration::from_millis(200);
 /// Topics of oversize messages, each logged once; further ones are not logged.
 const LARGE_TOPICS: usize = 16;
 
@@ -37,10 +44,11 @@ pub(super) fn spawn(
 ) -> Result<JoinHandle<()>, PublishError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let mut driver = Driver {
-        broker: format!("{}:{}", options.host, options.port),
+        broker: options.broker(),
         link: Link::new(&options.client_id, seed(&options.client_id)),
         options,
         short_id,
+        guessed_version: false,
         state_topic,
         away_since: None,
         told: Stats::default(),
@@ -75,9 +83,11 @@ struct Driver {
     options: Options,
     /// Client id to try when the broker refuses the first.
     short_id: Option<String>,
+    /// MQTT 3.1.1 is spoken because an attempt with MQTT 5 came to nothing, for this connection alone.
+    guessed_version: bool,
     state_topic: Option<String>,
     link: Link,
-    /// `host:port`, for logs.
+    /// The broker, for logs.
     broker: String,
     away_since: Option<Instant>,
     /// Counters at the last log of losses.
@@ -86,22 +96,6 @@ struct Driver {
     large: Vec<String>,
     /// Attempts since the stop was requested.
     hurried: u32,
-}
-
-/// One connection, from the attempt to its end.
-#[derive(Default)]
-struct Session {
-    connected: Option<Instant>,
-    /// A message was acknowledged.
-    acknowledged: bool,
-    /// `offline` was queued as the last message.
-    offline_queued: bool,
-    /// DISCONNECT was submitted.
-    disconnecting: bool,
-    /// Filters with a SUBSCRIBE on this connection.
-    filters: Vec<String>,
-    /// Filters with a pending SUBACK, in order.
-    asked: std::collections::VecDeque<String>,
 }
 
 enum End {
@@ -117,6 +111,7 @@ impl Driver {
             let mut session = Session::default();
             let end = self.connection(&mut session).await;
             let now = Instant::now();
+            self.shared.lock().granted.clear();
             let by_broker =
                 matches!(&end, End::Lost(failure) if matches!(failure.kind, FailureKind::Closed | FailureKind::Reset));
             let (idle, loss) = {
@@ -143,6 +138,11 @@ impl Driver {
                 self.options.client_id = short;
                 continue;
             }
+            if std::mem::take(&mut self.guessed_version) {
+                self.options.version = Version::V5;
+            } else if session.connected.is_none() && self.falls_back(&failure) {
+                continue;
+            }
             let ended = session.connected.map(|since| Ended { lived: now.saturating_duration_since(since), idle });
             let retry = self.link.failed(&failure, ended, now);
             match retry.tell {
@@ -153,6 +153,26 @@ impl Driver {
             if !self.pause(retry.pause, &failure).await {
                 return false;
             }
+        }
+    }
+
+    /// Chooses the version of the next attempt after one that made no connection. Returns `true` when that attempt is due at once.
+    fn falls_back(&mut self, failure: &Failure) -> bool {
+        if !self.options.may_fall_back {
+            return false;
+        }
+        match (self.options.version, failure.kind) {
+            (Version::V5, FailureKind::Version) => {
+                tracing::info!("MQTT broker {}: {}; speaking MQTT 3.1.1 from now on", self.broker, failure.words);
+                (self.options.version, self.options.may_fall_back) = (Version::V311, false);
+                true
+            }
+            // An old broker may also close the connection, or a fault of the network has: the other version is tried once.
+            (Version::V5, FailureKind::Closed | FailureKind::Reset | FailureKind::Protocol) => {
+                (self.options.version, self.guessed_version) = (Version::V311, true);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -192,27 +212,24 @@ impl Driver {
                 Err(end) => return end,
             };
             match event {
-                Event::Connected => self.connected(session),
-                Event::Incoming(Packet::PubAck(ack)) => {
-                    session.acknowledged |= self.shared.lock().queue.acknowledged(ack.pkid);
-                }
-                Event::Incoming(Packet::Publish(publish)) => self.deliver(publish),
-                Event::Incoming(Packet::SubAck(ack)) => {
-                    let filter = session.asked.pop_front().unwrap_or_default();
-                    if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
-                        tracing::error!("MQTT broker {}: the subscription to {filter} is refused", self.broker);
-                    }
-                }
-                Event::Written(packet_id) => {
+                Event::Connected(granted) => self.connected(session, granted),
+                Event::Acknowledged(id, refused) => self.acknowledged(session, id, refused),
+                Event::Message(message) => self.deliver(session, message),
+                Event::Subscribed(filter, refused) => self.subscribed(session, &filter, refused),
+                Event::Written(packet_id, Origin::Queue) => {
                     let now = Instant::now();
                     let mut state = self.shared.lock();
                     if let Some(timing) = state.queue.written(packet_id, now) {
                         state.latency.record(timing, now);
                     }
                 }
+                Event::Written(packet_id, Origin::Housekeeping) => {
+                    if let Some(sweep) = &mut session.sweep {
+                        sweep.written(packet_id);
+                    }
+                }
                 Event::Disconnected => return End::Stop(true),
                 Event::Skipped(skipped) => self.log_skipped(skipped),
-                Event::Incoming(_) => {}
             }
             if let Err(end) = self.tend(&client, session) {
                 return end;
@@ -251,26 +268,36 @@ impl Driver {
         due.max(Duration::from_millis(1))
     }
 
-    fn connected(&mut self, session: &mut Session) {
+    fn connected(&mut self, session: &mut Session, granted: Granted) {
         let now = Instant::now();
         session.connected = Some(now);
+        session.sweep = Some(Sweep::new(self.options.keep_alive, now));
         let mut state = self.shared.lock();
         state.queue.connected(now);
         state.subscribed = false;
         let stats = state.queue.stats();
         drop(state);
+        let version = self.options.version;
         match self.away_since.take() {
-            None => tracing::info!("connected to the MQTT broker {}", self.broker),
+            None => tracing::info!("connected to the MQTT broker {} by {version}", self.broker),
             Some(since) => {
                 let away_s = now.saturating_duration_since(since).as_secs_f32();
-                tracing::info!("connected to the MQTT broker {} again after {away_s:.1} s", self.broker);
+                tracing::info!("connected to the MQTT broker {} again by {version} after {away_s:.1} s", self.broker);
             }
+        }
+        if !granted.retains {
+            tracing::warn!(
+                "MQTT broker {}: it keeps no retained messages: states are unknown to whoever comes later",
+                self.broker
+            );
         }
         let dropped = stats.dropped - self.told.dropped;
         let events = stats.dropped_events - self.told.dropped_events;
         self.told = stats;
         if events > 0 {
-            tracing::error!("{events} events were lost while the broker was away: mqtt.queue was full");
+            tracing::error!(
+                "{events} events were lost while the broker was away: mqtt.queue was full, or the disk failed"
+            );
         }
         if dropped > events {
             tracing::warn!("{} results were dropped while the broker was away", dropped - events);
@@ -280,9 +307,13 @@ impl Driver {
     /// Does everything that is due: submits packets, subscribes, delivers received messages, disconnects.
     fn tend(&self, client: &Client, session: &mut Session) -> Result<(), End> {
         let now = Instant::now();
+        self.remember_retained();
         let mut guard = self.shared.lock();
         let state = &mut *guard;
         let deadline = state.stop;
+        if deadline.is_some() {
+            state.queue.hurry();
+        }
         if deadline.is_some_and(|deadline| now >= deadline) {
             return Err(End::Stop(false));
         }
@@ -297,16 +328,86 @@ impl Driver {
         }
         pass_on(state, client, session);
         if !state.subscribed {
-            subscribe(state, client, session).map_err(|_| queue_full())?;
+            subscribe(state, client, session, now).map_err(|_| queue_full())?;
+        }
+        if !self.may_publish(session, now)? {
+            return Ok(());
+        }
+        if deadline.is_some() && state.queue.is_safe() && (state.queue.has_events_on_disk() || near(deadline, now)) {
+            state.queue.hold_events();
         }
         if deadline.is_some() && state.queue.settled() {
             self.send_offline(state, client, session, now)?;
         }
         while let Some(packet) = state.queue.next(now) {
-            let qos = if packet.acknowledged { QoS::AtLeastOnce } else { QoS::AtMostOnce };
-            client.publish(packet.topic, qos, packet.retain, packet.payload).map_err(|_| queue_full())?;
+            client.publish(publication(packet), Origin::Queue).map_err(|_| queue_full())?;
+        }
+        if deadline.is_none() {
+            sweep(state, client, session, now).map_err(|_| queue_full())?;
+        }
+        if state.queue.has_events_on_disk() {
+            self.shared.wake_disk();
         }
         Ok(())
+    }
+
+    /// `true` once the answers to the first subscriptions are there, or were waited for.
+    fn may_publish(&self, session: &mut Session, now: Instant) -> Result<bool, End> {
+        let Some(since) = session.asked.iter().map(|(_, since)| *since).min() else {
+            session.open = true;
+            return Ok(true);
+        };
+        let waiting = now.saturating_duration_since(since);
+        if waiting > SUBSCRIBED {
+            return Err(End::Lost(Failure::new(FailureKind::Silent, "the broker does not answer a subscription")));
+        }
+        if !session.open && waiting > SUBSCRIBE {
+            tracing::warn!("MQTT broker {}: no answer to a subscription so far; publishing all the same", self.broker);
+            session.open = true;
+        }
+        Ok(session.open)
+    }
+
+    /// Writes down what is published before it is sent.
+    fn remember_retained(&self) {
+        let Some((file, bytes)) = self.shared.lock().retained.unsaved() else { return };
+        if let Err(error) = crate::sys::atomic::replace(&file, &bytes) {
+            let words =
+                format!("{}: {error}: retained messages will not be cleared after a change of names", file.display());
+            self.shared.lock().log_limited("retained", &words, Instant::now());
+        }
+    }
+
+    /// Notes the broker's answer to a message. One that was refused is lost: it would be refused again.
+    fn acknowledged(&self, session: &mut Session, id: u16, refused: Option<Refused>) {
+        let mut guard = self.shared.lock();
+        let state = &mut *guard;
+        if let Some(sweep) = &mut session.sweep
+            && sweep.acknowledged(id, refused.is_some(), &mut state.retained)
+        {
+            return;
+        }
+        session.acknowledged |= state.queue.acknowledged(id);
+        if let Some(Refused { topic, reason }) = refused {
+            state.queue.refused_by_broker();
+            let words = format!("MQTT broker {}: it refuses a message on {topic}: {reason}", self.broker);
+            state.log_limited("refused", &words, Instant::now());
+        }
+    }
+
+    fn subscribed(&self, session: &mut Session, filter: &str, refused: Option<String>) {
+        let asked = session.asked.iter().position(|(asked, _)| asked == filter);
+        if let Some(sweep) = &mut session.sweep {
+            sweep.subscribed(filter, refused.is_some(), Instant::now());
+        }
+        let Some(at) = asked else { return };
+        session.asked.remove(at);
+        match refused {
+            None => self.shared.lock().granted.push(filter.to_owned()),
+            Some(reason) => {
+                tracing::error!("MQTT broker {}: the subscription to {filter} is refused: {reason}", self.broker);
+            }
+        }
     }
 
     /// Ends a connection after everything is delivered: `offline`, and after its acknowledgement DISCONNECT.
@@ -343,9 +444,12 @@ impl Driver {
         self.large.push(topic);
     }
 
-    fn deliver(&self, publish: Publish) {
+    fn deliver(&self, session: &mut Session, message: Received) {
+        if let Some(sweep) = &mut session.sweep {
+            sweep.received(&message.topic, &message.payload, Instant::now());
+        }
         let mut state = self.shared.lock();
-        let message = Incoming { topic: publish.topic, payload: publish.payload.to_vec(), retain: publish.retain };
+        let message = Incoming { topic: message.topic, payload: message.payload, retain: message.retain };
         let mut dropped = 0;
         for inbox in &mut state.inboxes {
             if matches(&message.topic, inbox.filter()) {
@@ -356,37 +460,9 @@ impl Driver {
     }
 }
 
-/// Delivers messages to readers with room, and ends the subscriptions of dropped readers.
-fn pass_on(state: &mut State, client: &Client, session: &mut Session) {
-    let mut gone = Vec::new();
-    state.inboxes.retain_mut(|inbox| {
-        let read = inbox.pass_on();
-        if !read {
-            gone.push(inbox.filter().to_string());
-        }
-        read
-    });
-    for filter in gone {
-        if !state.inboxes.iter().any(|inbox| inbox.filter() == filter) {
-            session.filters.retain(|asked| *asked != filter);
-            // Without it, unwanted messages arrive until the next connection, which is harmless.
-            let _ = client.unsubscribe(&filter);
-        }
-    }
-}
-
-/// Subscribes to every inbox's filter. A repeated SUBSCRIBE would deliver retained messages again, so a connection sends it only
-/// for new filters.
-fn subscribe(state: &mut State, client: &Client, session: &mut Session) -> Result<(), RequestQueueFull> {
-    for inbox in &state.inboxes {
-        if !session.filters.iter().any(|filter| filter == inbox.filter()) {
-            client.subscribe(inbox.filter())?;
-            session.filters.push(inbox.filter().to_string());
-            session.asked.push_back(inbox.filter().to_string());
-        }
-    }
-    state.subscribed = true;
-    Ok(())
+/// `true` when a stop is so near that what was not sent is left to the disk.
+fn near(deadline: Option<Instant>, now: Instant) -> bool {
+    deadline.is_some_and(|deadline| deadline.saturating_duration_since(now) < LAST)
 }
 
 /// The channel holds more than the queue submits; if it is full all the same, a new connection is needed.

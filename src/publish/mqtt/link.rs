@@ -12,8 +12,6 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use rumqttc::ConnectReturnCode;
-
 use super::wire::WireError;
 
 /// First and longest pause between two attempts.
@@ -47,7 +45,13 @@ pub enum FailureKind {
     Reset,
     /// The broker does not answer any more.
     Silent,
-    /// The other side does not speak MQTT 3.1.1.
+    /// Another client connected with this client id, and the broker says so (MQTT 5).
+    TakenOver,
+    /// The broker does not speak this version of MQTT.
+    Version,
+    /// The other side makes no WebSocket of the connection.
+    WebSocket,
+    /// The other side does not follow MQTT.
     Protocol,
 }
 
@@ -97,11 +101,15 @@ impl Failure {
             WireError::NoAnswer => Failure::new(FailureKind::Unreachable, "no answer"),
             WireError::Silent => Failure::new(FailureKind::Silent, "the broker stopped answering"),
             WireError::NotTaken => Failure::new(FailureKind::Silent, "the broker takes no more data"),
-            WireError::Refused(code) => Self::of_code(*code, client_id),
+            WireError::WebSocket(what) => {
+                Failure::new(FailureKind::WebSocket, format!("the other side speaks no MQTT over WebSocket: {what}"))
+            }
+            WireError::Refused { code, reason } => Self::of_code(*code, reason.as_deref(), client_id),
+            WireError::Disconnected { code, reason } => Self::of_disconnect(*code, reason.as_deref(), client_id),
             WireError::Closed => Failure::new(FailureKind::Closed, "the broker closed the connection"),
             WireError::Broken(e) => Failure::new(FailureKind::Reset, format!("the connection broke: {e}")),
             WireError::Protocol(what) => {
-                Failure::new(FailureKind::Protocol, format!("the other side does not follow MQTT 3.1.1: {what}"))
+                Failure::new(FailureKind::Protocol, format!("the other side does not follow MQTT: {what}"))
             }
         }
     }
@@ -110,39 +118,59 @@ impl Failure {
     pub fn may_pass(&self) -> bool {
         !matches!(
             self.kind,
-            FailureKind::Tls(_) | FailureKind::Credentials | FailureKind::ClientId | FailureKind::Protocol
+            FailureKind::Tls(_)
+                | FailureKind::Credentials
+                | FailureKind::ClientId
+                | FailureKind::Version
+                | FailureKind::WebSocket
+                | FailureKind::Protocol
         )
     }
 
-    /// Return codes of CONNACK (MQTT 3.1.1, section 3.2.2.3).
-    fn of_code(code: ConnectReturnCode, client_id: &str) -> Self {
-        match code {
-            ConnectReturnCode::Success => {
-                Failure::new(FailureKind::Protocol, "the broker refuses the connection without a reason")
-            }
-            ConnectReturnCode::RefusedProtocolVersion => {
-                Failure::new(FailureKind::Rejected, "the broker does not speak MQTT 3.1.1 (return code 1)")
-            }
-            ConnectReturnCode::BadClientId => Failure::new(
-                FailureKind::ClientId,
-                format!(
-                    "the broker does not accept the client id {client_id:?} ({} characters; return code 2): set mqtt.client_id, \
-                     or a shorter node.name (brokers have to take up to 23 letters and digits)",
+    /// Codes of CONNACK (MQTT 3.1.1, section 3.2.2.3; MQTT 5, section 3.2.2.2).
+    fn of_code(code: u8, reason: Option<&str>, client_id: &str) -> Self {
+        let (kind, words) = match code {
+            1 => (FailureKind::Version, "the broker does not speak this version of MQTT".into()),
+            0x84 => (FailureKind::Version, "the broker does not speak MQTT 5".into()),
+            2 | 0x85 => {
+                let words = format!(
+                    "the broker does not accept the client id {client_id:?} ({} characters): set mqtt.client_id, or a shorter \
+                     node.name (brokers have to take up to 23 letters and digits)",
                     client_id.chars().count()
+                );
+                (FailureKind::ClientId, words)
+            }
+            3 | 0x88 | 0x89 => (FailureKind::Rejected, "the broker is not ready to serve".into()),
+            4 | 0x86 => (FailureKind::Credentials, "the broker does not accept this user name and password".into()),
+            5 | 0x87 => {
+                (FailureKind::Credentials, "the broker refuses access: user name or password wrong or missing".into())
+            }
+            0x8a => (FailureKind::Rejected, "the broker has banned this client".into()),
+            0x9f => (FailureKind::Rejected, "the broker takes no more connections in this time".into()),
+            _ => (FailureKind::Rejected, "the broker refuses the connection".into()),
+        };
+        let says = reason.map(|reason| format!("; it says {reason:?}")).unwrap_or_default();
+        Failure::new(kind, format!("{words} ({} {code}){says}", if code < 128 { "return code" } else { "reason code" }))
+    }
+
+    /// Reason codes of DISCONNECT (MQTT 5, section 3.14.2.1).
+    fn of_disconnect(code: u8, reason: Option<&str>, client_id: &str) -> Self {
+        let (kind, words) = match code {
+            0x8e => (
+                FailureKind::TakenOver,
+                format!(
+                    "another client connected with the client id {client_id:?} (two nodes of one name? set node.name or \
+                     mqtt.client_id)"
                 ),
             ),
-            ConnectReturnCode::ServiceUnavailable => {
-                Failure::new(FailureKind::Rejected, "the broker is not ready to serve (return code 3)")
-            }
-            ConnectReturnCode::BadUserNamePassword => Failure::new(
-                FailureKind::Credentials,
-                "the broker does not accept this user name and password (return code 4)",
-            ),
-            ConnectReturnCode::NotAuthorized => Failure::new(
-                FailureKind::Credentials,
-                "the broker refuses access: user name or password wrong or missing (return code 5)",
-            ),
-        }
+            0x8b => (FailureKind::Closed, "the broker shuts down".into()),
+            0x95 => (FailureKind::Closed, "the broker closed the connection: a message was too large for it".into()),
+            0x87 => (FailureKind::Closed, "the broker closed the connection: not allowed".into()),
+            0x8d => (FailureKind::Closed, "the broker closed the connection: it heard nothing for too long".into()),
+            _ => (FailureKind::Closed, "the broker closed the connection".into()),
+        };
+        let says = reason.map(|reason| format!("; it says {reason:?}")).unwrap_or_default();
+        Failure::new(kind, format!("{words} (reason code {code}){says}"))
     }
 
     fn of_connect(error: &io::Error) -> Self {
@@ -223,6 +251,7 @@ impl Link {
             // For another client with our id, the broker closes an idle connection. A connection that breaks is the network's
             // fault; one closed with a message in flight may be closed because of the message.
             match (short, failure.kind) {
+                (_, FailureKind::TakenOver) => self.kicked = 0,
                 (true, FailureKind::Closed) if ended.idle => self.kicked += 1,
                 (true, FailureKind::Closed) => {}
                 _ => self.kicked = 0,
@@ -249,6 +278,11 @@ impl Link {
                 self.kicked
             );
             return Some((Severity::Error, words));
+        }
+        if failure.kind == FailureKind::TakenOver {
+            let told = due(self.told_takeover, REMIND);
+            self.told_takeover = Some(now).filter(|_| told).or(self.told_takeover);
+            return told.then(|| (Severity::Error, failure.words.clone()));
         }
         let same = self.last == Some(failure.kind);
         self.last = Some(failure.kind);
@@ -303,7 +337,8 @@ fn certificate_failure(why: &rustls::CertificateError) -> (TlsFailure, String) {
         }
         E::UnknownIssuer | E::BadSignature => (
             TlsFailure::Untrusted,
-            "the broker's certificate is not trusted: the authority in mqtt.tls.ca_file did not sign it".into(),
+            "the broker's certificate is not trusted: no known authority signed it (mqtt.tls.ca_file, or the system's)"
+                .into(),
         ),
         other => (TlsFailure::Other, format!("the broker's certificate is not accepted: {other}")),
     }

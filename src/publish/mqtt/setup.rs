@@ -1,7 +1,6 @@
 //! From `[mqtt]` to the client library's options: address, credentials, certificates. All errors of files are found here, before
 //! a connection is tried.
 
-use std::net::Ipv6Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +9,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::wire::Options;
-use crate::publish::{Config, PublishError, TlsConfig};
+use super::wire::{Options, Version, Way};
+use crate::publish::{Config, Protocol, PublishError, TlsConfig, Transport};
 use crate::sys;
 
 /// Largest password or certificate file; a computer's whole list of authorities has 250 kB.
@@ -30,7 +29,7 @@ pub(crate) fn options(
     will: Option<(String, Vec<u8>)>,
 ) -> Result<Options, PublishError> {
     let key = |key, reason: &str| PublishError::Setting { key, reason: reason.into() };
-    if config.host.trim().is_empty() {
+    if config.transport != Transport::Unix && config.host.trim().is_empty() {
         return Err(key("mqtt.host", "is empty: name or address of the broker"));
     }
     let password = password(config)?;
@@ -40,15 +39,12 @@ pub(crate) fn options(
             "is empty, but there is a password: MQTT 3.1.1 knows no password without a user name",
         ));
     }
-    if config.host.parse::<Ipv6Addr>().is_ok() && config.tls.is_some() {
-        return Err(key(
-            "mqtt.host",
-            "an IPv6 address cannot be used with TLS: give the name that is in the certificate",
-        ));
-    }
     Ok(Options {
         host: config.host.clone(),
         port: config.port,
+        way: way(config)?,
+        version: if config.protocol == Protocol::V311 { Version::V311 } else { Version::V5 },
+        may_fall_back: config.protocol == Protocol::Auto,
         client_id: client_id.to_owned(),
         login: (!config.username.is_empty()).then(|| (config.username.clone(), password)),
         will,
@@ -57,6 +53,38 @@ pub(crate) fn options(
         tls: config.tls.as_ref().map(client_config).transpose()?.map(Arc::new),
         timeout: TIMEOUT,
     })
+}
+
+/// Checks that transport, path and encryption fit each other.
+///
+/// # Errors
+/// [`PublishError::Setting`].
+pub fn check_way(config: &Config) -> Result<(), PublishError> {
+    way(config).map(|_| ())
+}
+
+/// The way to the broker.
+fn way(config: &Config) -> Result<Way, PublishError> {
+    let setting = |key, reason: &str| Err(PublishError::Setting { key, reason: reason.into() });
+    let path = config.path.as_str();
+    match config.transport {
+        Transport::Tcp if path.is_empty() => Ok(Way::Tcp),
+        Transport::Tcp => {
+            setting("mqtt.path", "means nothing with transport = \"tcp\": remove it, or set mqtt.transport")
+        }
+        Transport::WebSocket if path.is_empty() => Ok(Way::WebSocket("/mqtt".into())),
+        Transport::WebSocket if !path.starts_with('/') || path.contains(|c: char| !c.is_ascii_graphic()) => {
+            setting("mqtt.path", "is no path of a WebSocket: it begins with / and has visible ASCII characters only")
+        }
+        Transport::WebSocket => Ok(Way::WebSocket(path.into())),
+        Transport::Unix if path.is_empty() => {
+            setting("mqtt.path", "is empty: the path of the broker's socket, for transport = \"unix\"")
+        }
+        Transport::Unix if config.tls.is_some() => {
+            setting("mqtt.tls", "cannot be used with transport = \"unix\", which leaves no computer")
+        }
+        Transport::Unix => Ok(Way::Unix(path.into())),
+    }
 }
 
 /// Name of the credential that the unit loads from `/etc/leptond/mqtt-password`.
@@ -98,18 +126,16 @@ fn credential(dir: &Path, username: &str) -> Result<String, PublishError> {
 pub(crate) fn credential_in_the_clear(config: &Config, options: &Options) -> bool {
     let configured = !config.password.is_empty() || config.password_file.is_some();
     let given = options.login.as_ref().is_some_and(|(_, password)| !password.is_empty());
-    given && !configured && options.tls.is_none() && !crate::publish::is_this_computer(&options.host)
+    given && !configured && options.tls.is_none() && !config.is_local()
 }
 
 fn client_config(tls: &TlsConfig) -> Result<ClientConfig, PublishError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&tls.ca_file)? {
-        roots.add(certificate).map_err(|e| file(&tls.ca_file, e))?;
-    }
+    let roots = roots(tls)?;
+    let key = |e: rustls::Error| PublishError::Setting { key: "mqtt.tls", reason: e.to_string() };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|e| file(&tls.ca_file, e))?
+        .map_err(key)?
         .with_root_certificates(roots);
     match (&tls.cert_file, &tls.key_file) {
         (None, None) => Ok(builder.with_no_client_auth()),
@@ -123,6 +149,31 @@ fn client_config(tls: &TlsConfig) -> Result<ClientConfig, PublishError> {
             reason: "cert_file and key_file belong together: give both or none".into(),
         }),
     }
+}
+
+/// The authorities of `ca_file`, else those of the system.
+fn roots(tls: &TlsConfig) -> Result<RootCertStore, PublishError> {
+    let mut roots = RootCertStore::empty();
+    if let Some(path) = &tls.ca_file {
+        for certificate in certificates(path)? {
+            roots.add(certificate).map_err(|e| file(path, e))?;
+        }
+        return Ok(roots);
+    }
+    let found = rustls_native_certs::load_native_certs();
+    // A list of the system may hold certificates that no library takes any more.
+    let (taken, _) = roots.add_parsable_certificates(found.certs);
+    if taken == 0 {
+        let why = found.errors.first().map(|e| format!(" ({e})")).unwrap_or_default();
+        return Err(PublishError::Setting {
+            key: "mqtt.tls",
+            reason: format!(
+                "this computer knows no certificate authorities{why}: install them (apt-get install ca-certificates) or set \
+                 ca_file"
+            ),
+        });
+    }
+    Ok(roots)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PublishError> {

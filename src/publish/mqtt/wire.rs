@@ -1,104 +1,55 @@
 //! One connection to a broker: bytes to packets and back, acknowledgements, keep-alive.
 //!
-//! Packets and protocol rules are rumqttc's (`MqttState`). The stream is our own, because rumqttc ends the connection at an
-//! oversize message, and a retained one would do so at every connection: here such a message is skipped and reported.
+//! The packets are rumqttc's, the connection is our own: rumqttc's ends at an oversize message, and a retained one would do so at
+//! every connection, while here such a message is skipped and reported. It knows nothing of messages that wait, either: a
+//! [`Queue`](crate::publish::queue::Queue) decides what is sent again.
 
+mod error;
 mod frames;
+mod options;
+mod packets;
+mod session;
+mod stream;
+mod websocket;
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::mqttbytes::v4::{ConnAck, Connect, Disconnect, LastWill, Login, Packet, Publish, Subscribe, Unsubscribe};
-use rumqttc::mqttbytes::{self, QoS};
-use rumqttc::tokio_rustls::TlsConnector;
-use rumqttc::{ConnectReturnCode, MqttState, Outgoing, Request, StateError};
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::select;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
+pub use error::WireError;
 pub use frames::Skipped;
 use frames::{Frame, Frames, Malformed};
+pub(crate) use options::{Options, Version, Way};
+pub(crate) use packets::{Granted, Publication, Received};
+use packets::{Incoming, Outgoing, connack, connect, decode, encode};
+use session::{Happened, Request, Session};
+pub(crate) use session::{Origin, Refused};
+use stream::Stream;
 
-/// QoS 1 messages in flight: more than a [`Queue`](crate::publish::queue::Queue) has, so that packet ids do not collide.
-const INFLIGHT: u16 = 256;
-/// Bytes read from the socket at a time.
+/// Bytes read from the socket at a time, and held for it before more packets are made.
 const CHUNK: usize = 16 << 10;
-/// Unprocessed packets at which reading stops.
+/// Unprocessed packets, and bytes that the socket has not taken (answers among them), at which reading stops.
 const WAITING: usize = 100;
-
-/// Options of a connection.
-#[derive(Clone)]
-pub(crate) struct Options {
-    /// Name or address of the broker.
-    pub(crate) host: String,
-    /// Its port.
-    pub(crate) port: u16,
-    /// Client id.
-    pub(crate) client_id: String,
-    /// User name and password.
-    pub(crate) login: Option<(String, String)>,
-    /// Topic and payload of the will: QoS 1, retained.
-    pub(crate) will: Option<(String, Vec<u8>)>,
-    /// Interval of pings.
-    pub(crate) keep_alive: Duration,
-    /// Largest packet in bytes, in and out.
-    pub(crate) packet_bytes: usize,
-    /// Encryption.
-    pub(crate) tls: Option<Arc<ClientConfig>>,
-    /// Timeout of the connection attempt, and of the socket taking a packet.
-    pub(crate) timeout: Duration,
-}
-
-/// A connection could not be made, or ended.
-#[derive(Debug, thiserror::Error)]
-pub enum WireError {
-    /// The broker's name has no address.
-    #[error("no address: {0}")]
-    Name(#[source] io::Error),
-    /// No TCP connection.
-    #[error("no connection: {0}")]
-    Connect(#[source] io::Error),
-    /// No TLS session.
-    #[error("TLS: {0}")]
-    Tls(#[source] io::Error),
-    /// No answer in time.
-    #[error("no answer")]
-    NoAnswer,
-    /// No answer to a ping in time, nor anything else.
-    #[error("no answer to a ping")]
-    Silent,
-    /// The socket took nothing in time.
-    #[error("nothing is taken")]
-    NotTaken,
-    /// The broker refused the connection.
-    #[error("refused: {0:?}")]
-    Refused(ConnectReturnCode),
-    /// The broker closed the connection.
-    #[error("closed")]
-    Closed,
-    /// The connection broke.
-    #[error("{0}")]
-    Broken(#[source] io::Error),
-    /// A packet that is not MQTT 3.1.1, or unexpected.
-    #[error("{0}")]
-    Protocol(String),
-}
+const HELD: usize = 4 * CHUNK;
 
 /// Event of a connection.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// The broker accepted the connection.
-    Connected,
-    /// A packet was received.
-    Incoming(Packet),
+    Connected(Granted),
+    /// A message was received.
+    Message(Received),
+    /// The broker has the QoS 1 message with this packet id, or refuses it.
+    Acknowledged(u16, Option<Refused>),
+    /// The broker answered the subscription to a filter; with its reason where it refuses.
+    Subscribed(String, Option<String>),
     /// A PUBLISH with this packet id (0 = QoS 0) was written to the socket.
-    Written(u16),
+    Written(u16, Origin),
     /// DISCONNECT was written to the socket.
     Disconnected,
     /// An oversize message was skipped.
@@ -116,31 +67,23 @@ pub(crate) struct RequestQueueFull;
 
 impl Client {
     /// Publishes a message.
-    pub(crate) fn publish(
-        &self,
-        topic: String,
-        qos: QoS,
-        retain: bool,
-        payload: Vec<u8>,
-    ) -> Result<(), RequestQueueFull> {
-        let mut publish = Publish::new(topic, qos, payload);
-        publish.retain = retain;
-        self.ask(Request::Publish(publish))
+    pub(crate) fn publish(&self, publication: Publication, origin: Origin) -> Result<(), RequestQueueFull> {
+        self.ask(Request::Publish(publication, origin))
     }
 
     /// Subscribes with QoS 0.
     pub(crate) fn subscribe(&self, filter: &str) -> Result<(), RequestQueueFull> {
-        self.ask(Request::Subscribe(Subscribe::new(filter, QoS::AtMostOnce)))
+        self.ask(Request::Subscribe(filter.into()))
     }
 
     /// Ends a subscription.
     pub(crate) fn unsubscribe(&self, filter: &str) -> Result<(), RequestQueueFull> {
-        self.ask(Request::Unsubscribe(Unsubscribe::new(filter)))
+        self.ask(Request::Unsubscribe(filter.into()))
     }
 
     /// Sends DISCONNECT.
     pub(crate) fn disconnect(&self) -> Result<(), RequestQueueFull> {
-        self.ask(Request::Disconnect(Disconnect))
+        self.ask(Request::Disconnect)
     }
 
     fn ask(&self, request: Request) -> Result<(), RequestQueueFull> {
@@ -148,27 +91,26 @@ impl Client {
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
 /// One connection, from the attempt to its end.
 pub(crate) struct Wire {
     options: Options,
     requests: mpsc::Receiver<Request>,
-    state: MqttState,
+    session: Session,
     line: Option<Line>,
     incoming: VecDeque<Event>,
-    /// Events that happen once `out` is written.
-    outgoing: VecDeque<Event>,
+    /// Events that happen once the socket has taken as many bytes.
+    outgoing: VecDeque<(u64, Event)>,
 }
 
 /// The stream and its buffers.
 struct Line {
     read: ReadHalf<Box<dyn Stream>>,
     write: WriteHalf<Box<dyn Stream>>,
+    websocket: Option<websocket::Frames>,
     frames: Frames,
     chunk: Vec<u8>,
     out: Out,
+    keep_alive: Duration,
     ping_at: Instant,
     /// Something was received since the last ping.
     heard: bool,
@@ -177,6 +119,9 @@ struct Line {
 /// Bytes waiting for the socket.
 struct Out {
     bytes: Vec<u8>,
+    /// Bytes put in, and taken by the socket, since the beginning.
+    put: u64,
+    taken: u64,
     /// Bytes were written and not flushed yet: TLS keeps some back.
     unflushed: bool,
     /// Time at which the socket last took bytes, or had none to take.
@@ -190,7 +135,7 @@ impl Wire {
         let wire = Wire {
             options,
             requests,
-            state: MqttState::new(INFLIGHT, false),
+            session: Session::default(),
             line: None,
             incoming: VecDeque::new(),
             outgoing: VecDeque::new(),
@@ -203,63 +148,158 @@ impl Wire {
     /// # Errors
     /// [`WireError`]; the wire is then unusable.
     pub(crate) async fn poll(&mut self) -> Result<Event, WireError> {
+        let version = self.options.version;
         let Some(line) = &mut self.line else {
-            let connecting = connect(&self.options);
-            self.line = Some(timeout(self.options.timeout, connecting).await.map_err(|_| WireError::NoAnswer)??);
-            return Ok(Event::Connected);
+            let connecting = Line::open(&self.options);
+            let (line, granted) =
+                timeout(self.options.timeout, connecting).await.map_err(|_| WireError::NoAnswer)??;
+            self.line = Some(line);
+            self.session = Session::new(granted);
+            return Ok(Event::Connected(granted));
         };
         loop {
             while self.incoming.len() < WAITING
                 && let Some(frame) = line.frames.next().map_err(malformed)?
             {
-                if let Some(skipped) = take(&mut self.state, frame, &mut line.out)? {
-                    self.incoming.push_back(Event::Skipped(skipped));
+                if let Some(event) = take(&mut self.session, frame, version, line)? {
+                    self.incoming.push_back(event);
                 }
-                sort(&mut self.state, &mut self.incoming, &mut self.outgoing);
             }
-            if line.out.is_idle()
-                && let Some(event) = self.outgoing.pop_front()
+            // What was written comes before what the broker says of it, which may be in TLS's buffer still.
+            let written = self.outgoing.front().is_some_and(|(end, _)| *end <= line.out.taken);
+            if written
+                && (!line.out.unflushed || !self.incoming.is_empty())
+                && let Some((_, event)) = self.outgoing.pop_front()
             {
                 return Ok(event);
             }
             if let Some(event) = self.incoming.pop_front() {
                 return Ok(event);
             }
-            let free = line.out.is_idle() && self.state.inflight() < INFLIGHT && self.state.collision.is_none();
+            let free = line.out.bytes.len() < CHUNK && self.session.has_room();
             let stuck_at = line.out.progress + self.options.timeout;
             select! {
                 pushed = line.out.push(&mut line.write), if !line.out.is_idle() => pushed.map_err(broken)?,
                 () = sleep_until(stuck_at), if !line.out.is_idle() => return Err(WireError::NotTaken),
-                read = line.read.read(&mut line.chunk), if self.incoming.len() < WAITING => {
+                read = line.read.read(&mut line.chunk), if self.incoming.len() < WAITING && line.out.bytes.len() < HELD => {
                     let count = read.map_err(broken)?;
-                    if count == 0 {
-                        return Err(WireError::Closed);
-                    }
-                    line.heard = true;
-                    line.frames.push(line.chunk.get(..count).unwrap_or_default());
+                    line.received(count)?;
                 }
                 request = self.requests.recv(), if free => {
                     let Some(request) = request else { return Err(WireError::Closed) };
-                    let packet = self.state.handle_outgoing_packet(request).map_err(protocol)?;
-                    line.out.put(packet, self.options.packet_bytes)?;
-                    sort(&mut self.state, &mut self.incoming, &mut self.outgoing);
+                    let origin = if let Request::Publish(_, origin) = &request { Some(*origin) } else { None };
+                    let packet = self.session.request(request);
+                    let event = match (&packet, origin) {
+                        (Outgoing::Publish(_, id), Some(origin)) => Some(Event::Written(*id, origin)),
+                        (Outgoing::Disconnect, _) => Some(Event::Disconnected),
+                        _ => None,
+                    };
+                    line.send(encode(version, packet, self.options.packet_bytes)?.as_ref());
+                    self.outgoing.extend(event.map(|event| (line.out.put, event)));
                 }
                 () = sleep_until(line.ping_at) => {
-                    line.ping_at = Instant::now() + self.options.keep_alive;
-                    // A large message may delay the answer to the last ping: any received data proves that the broker is alive.
-                    if std::mem::take(&mut line.heard) {
-                        self.state.await_pingresp = false;
-                    }
-                    let ping = Request::PingReq(mqttbytes::v4::PingReq);
-                    let packet = self.state.handle_outgoing_packet(ping).map_err(|error| match error {
-                        StateError::AwaitPingResp | StateError::CollisionTimeout => WireError::Silent,
-                        other => protocol(other),
-                    })?;
-                    line.out.put(packet, self.options.packet_bytes)?;
-                    sort(&mut self.state, &mut self.incoming, &mut self.outgoing);
+                    line.ping_at = Instant::now() + line.keep_alive;
+                    let ping = self.session.ping(std::mem::take(&mut line.heard))?;
+                    line.send(encode(version, ping, usize::MAX)?.as_ref());
                 }
             }
         }
+    }
+}
+
+impl Line {
+    /// Transport, CONNECT and CONNACK.
+    async fn open(options: &Options) -> Result<(Self, Granted), WireError> {
+        let (read, write) = tokio::io::split(stream::open(options).await?);
+        let now = Instant::now();
+        let mut line = Line {
+            read,
+            write,
+            websocket: None,
+            frames: Frames::new(options.packet_bytes),
+            chunk: vec![0; CHUNK],
+            out: Out { bytes: Vec::new(), put: 0, taken: 0, unflushed: false, progress: now },
+            keep_alive: options.keep_alive,
+            ping_at: now + options.keep_alive,
+            heard: false,
+        };
+        if let Way::WebSocket(path) = &options.way {
+            line.upgrade(&options::authority(&options.host, options.port), path).await?;
+        }
+        line.send(connect(options)?.as_ref());
+        line.flush().await?;
+        let frame = loop {
+            if let Some(frame) = line.frames.next().map_err(malformed)? {
+                break frame;
+            }
+            let count = line.read.read(&mut line.chunk).await.map_err(broken)?;
+            line.received(count)?;
+        };
+        let Frame::Packet(bytes) = frame else { return Err(WireError::Protocol("a message before CONNACK".into())) };
+        let granted = connack(options.version, &bytes)?;
+        if let Some(seconds) = granted.keep_alive_s {
+            line.keep_alive = line.keep_alive.min(Duration::from_secs(u64::from(seconds)));
+            line.ping_at = now + line.keep_alive;
+        }
+        Ok((line, granted))
+    }
+
+    /// Makes a WebSocket of the connection.
+    async fn upgrade(&mut self, authority: &str, path: &str) -> Result<(), WireError> {
+        let (mut handshake, request) = websocket::Handshake::new(authority, path);
+        self.send(&request);
+        self.flush().await?;
+        loop {
+            let count = self.read.read(&mut self.chunk).await.map_err(broken)?;
+            if count == 0 {
+                return Err(WireError::Closed);
+            }
+            let bytes = self.chunk.get(..count).unwrap_or_default();
+            if let Some(rest) = handshake.push(bytes).map_err(|e| WireError::WebSocket(e.to_string()))? {
+                self.websocket = Some(websocket::Frames::default());
+                return self.unframe(&rest);
+            }
+        }
+    }
+
+    /// Takes the bytes that were read into the chunk.
+    fn received(&mut self, count: usize) -> Result<(), WireError> {
+        if count == 0 {
+            return Err(WireError::Closed);
+        }
+        self.heard = true;
+        if self.websocket.is_none() {
+            self.frames.push(self.chunk.get(..count).unwrap_or_default());
+            return Ok(());
+        }
+        let bytes = self.chunk.get(..count).unwrap_or_default().to_vec();
+        self.unframe(&bytes)
+    }
+
+    fn unframe(&mut self, bytes: &[u8]) -> Result<(), WireError> {
+        let Some(websocket) = &mut self.websocket else { return Ok(()) };
+        let unframed = websocket.push(bytes).map_err(|e| WireError::Protocol(e.to_string()))?;
+        self.frames.push(&unframed.data);
+        self.out.put(&unframed.answer);
+        if unframed.closed && unframed.data.is_empty() { Err(WireError::Closed) } else { Ok(()) }
+    }
+
+    /// Puts bytes into the buffer for the socket.
+    fn send(&mut self, bytes: &[u8]) {
+        match &mut self.websocket {
+            None => self.out.put(bytes),
+            Some(websocket) => {
+                let frame = websocket.binary(bytes);
+                self.out.put(&frame);
+            }
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), WireError> {
+        while !self.out.is_idle() {
+            self.out.push(&mut self.write).await.map_err(broken)?;
+        }
+        Ok(())
     }
 }
 
@@ -268,15 +308,12 @@ impl Out {
         self.bytes.is_empty() && !self.unflushed
     }
 
-    fn put(&mut self, packet: Option<Packet>, most: usize) -> Result<(), WireError> {
-        let Some(packet) = packet else { return Ok(()) };
+    fn put(&mut self, bytes: &[u8]) {
         if self.is_idle() {
             self.progress = Instant::now();
         }
-        let mut encoded = Default::default();
-        packet.write(&mut encoded, most).map_err(|e| WireError::Protocol(e.to_string()))?;
-        self.bytes.extend_from_slice(&encoded);
-        Ok(())
+        self.bytes.extend_from_slice(bytes);
+        self.put += bytes.len() as u64;
     }
 
     /// Writes what the socket takes now. Cancel safe: one write or one flush.
@@ -291,6 +328,7 @@ impl Out {
             }
             self.bytes.drain(..count);
             self.bytes.shrink_to(CHUNK);
+            self.taken += count as u64;
             self.unflushed = true;
         }
         self.progress = Instant::now();
@@ -299,105 +337,25 @@ impl Out {
 }
 
 /// Processes a received frame. A skipped message is acknowledged like any other, and reported instead of delivered.
-fn take(state: &mut MqttState, frame: Frame, out: &mut Out) -> Result<Option<Skipped>, WireError> {
+fn take(session: &mut Session, frame: Frame, version: Version, line: &mut Line) -> Result<Option<Event>, WireError> {
     let (packet, skipped) = match frame {
-        Frame::Packet(bytes) => (decode(&bytes)?, None),
+        Frame::Packet(bytes) => (decode(version, &bytes)?, None),
         Frame::Skipped(skipped) => {
-            let qos = match skipped.qos {
-                0 => QoS::AtMostOnce,
-                1 => QoS::AtLeastOnce,
-                _ => QoS::ExactlyOnce,
-            };
-            let mut publish = Publish::new(skipped.topic.as_str(), qos, Vec::new());
-            publish.pkid = skipped.packet_id;
-            (Packet::Publish(publish), Some(skipped))
+            let message = Received { topic: skipped.topic.clone(), payload: Vec::new(), retain: false };
+            (Incoming::Publish { message, qos: skipped.qos, id: skipped.packet_id }, Some(skipped))
         }
     };
-    let before = state.events.len();
-    let answer = state.handle_incoming_packet(packet).map_err(protocol)?;
-    if skipped.is_some() {
-        state.events.remove(before);
+    let (happened, answer) = session.take(packet)?;
+    if let Some(answer) = answer {
+        line.send(encode(version, answer, usize::MAX)?.as_ref());
     }
-    out.put(answer, usize::MAX)?;
-    Ok(skipped)
-}
-
-/// Separates events that have happened from those that happen when they are written.
-fn sort(state: &mut MqttState, incoming: &mut VecDeque<Event>, outgoing: &mut VecDeque<Event>) {
-    for event in state.events.drain(..) {
-        match event {
-            rumqttc::Event::Incoming(packet) => incoming.push_back(Event::Incoming(packet)),
-            rumqttc::Event::Outgoing(Outgoing::Publish(packet_id)) => outgoing.push_back(Event::Written(packet_id)),
-            rumqttc::Event::Outgoing(Outgoing::Disconnect) => outgoing.push_back(Event::Disconnected),
-            rumqttc::Event::Outgoing(_) => {}
-        }
-    }
-}
-
-fn decode(bytes: &[u8]) -> Result<Packet, WireError> {
-    let mut stream = bytes.into();
-    Packet::read(&mut stream, usize::MAX).map_err(|e| WireError::Protocol(e.to_string()))
-}
-
-/// TCP, TLS, CONNECT and CONNACK.
-async fn connect(options: &Options) -> Result<Line, WireError> {
-    let addresses = tokio::net::lookup_host((options.host.as_str(), options.port)).await.map_err(WireError::Name)?;
-    let mut failed = io::Error::from(io::ErrorKind::NotFound);
-    let mut tcp = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                tcp = Some(stream);
-                break;
-            }
-            Err(error) => failed = error,
-        }
-    }
-    let tcp = tcp.ok_or(WireError::Connect(failed))?;
-    tcp.set_nodelay(true).map_err(WireError::Connect)?;
-    let stream: Box<dyn Stream> = match &options.tls {
-        None => Box::new(tcp),
-        Some(config) => {
-            let name = ServerName::try_from(options.host.clone()).map_err(|e| WireError::Tls(io::Error::other(e)))?;
-            Box::new(TlsConnector::from(config.clone()).connect(name, tcp).await.map_err(WireError::Tls)?)
-        }
-    };
-    let (read, write) = tokio::io::split(stream);
-    let now = Instant::now();
-    let mut line = Line {
-        read,
-        write,
-        frames: Frames::new(options.packet_bytes),
-        chunk: vec![0; CHUNK],
-        out: Out { bytes: Vec::new(), unflushed: false, progress: now },
-        ping_at: now + options.keep_alive,
-        heard: false,
-    };
-    let mut hello = Connect::new(&options.client_id);
-    hello.keep_alive = u16::try_from(options.keep_alive.as_secs()).unwrap_or(u16::MAX);
-    hello.login = options.login.as_ref().map(|(user, password)| Login::new(user, password));
-    let will = |(topic, payload): &(String, Vec<u8>)| LastWill::new(topic, payload.clone(), QoS::AtLeastOnce, true);
-    hello.last_will = options.will.as_ref().map(will);
-    line.out.put(Some(Packet::Connect(hello)), usize::MAX)?;
-    while !line.out.is_idle() {
-        line.out.push(&mut line.write).await.map_err(broken)?;
-    }
-    let frame = loop {
-        if let Some(frame) = line.frames.next().map_err(malformed)? {
-            break frame;
-        }
-        let count = line.read.read(&mut line.chunk).await.map_err(broken)?;
-        if count == 0 {
-            return Err(WireError::Closed);
-        }
-        line.frames.push(line.chunk.get(..count).unwrap_or_default());
-    };
-    let Frame::Packet(bytes) = frame else { return Err(WireError::Protocol("a message before CONNACK".into())) };
-    match decode(&bytes)? {
-        Packet::ConnAck(ConnAck { code: ConnectReturnCode::Success, .. }) => Ok(line),
-        Packet::ConnAck(ConnAck { code, .. }) => Err(WireError::Refused(code)),
-        _ => Err(WireError::Protocol("the answer to CONNECT is not CONNACK".into())),
-    }
+    Ok(match (happened, skipped) {
+        (Happened::Message(_), Some(skipped)) => Some(Event::Skipped(skipped)),
+        (Happened::Message(message), None) => Some(Event::Message(message)),
+        (Happened::Acknowledged { id, refused }, _) => Some(Event::Acknowledged(id, refused)),
+        (Happened::Subscribed { filter, refused }, _) => Some(Event::Subscribed(filter, refused)),
+        (Happened::Nothing, _) => None,
+    })
 }
 
 fn broken(error: io::Error) -> WireError {
@@ -409,10 +367,6 @@ fn broken(error: io::Error) -> WireError {
 }
 
 fn malformed(error: Malformed) -> WireError {
-    WireError::Protocol(error.to_string())
-}
-
-fn protocol(error: StateError) -> WireError {
     WireError::Protocol(error.to_string())
 }
 

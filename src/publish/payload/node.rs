@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::frame::status::{self, NodeStatus};
 use crate::frame::{PipelineName, SourceName, rfc3339};
 
-pub use crate::frame::status::Percentiles;
+pub use crate::frame::status::{Motion, Percentiles};
 
 /// `state` of the node: birth and will.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -163,13 +163,16 @@ pub struct Mqtt {
     pub acknowledged: u64,
     /// Messages given up.
     pub dropped: u64,
+    /// Events in memory and on disk, where they are kept on disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outbox: Option<status::Outbox>,
 }
 
 impl Mqtt {
     /// Of the state of the connection.
     pub fn of(publisher: &status::Publisher) -> Mqtt {
-        let status::Publisher { connected, queued, published, acknowledged, dropped, .. } = *publisher;
-        Mqtt { connected, queued, published, acknowledged, dropped }
+        let status::Publisher { connected, queued, published, acknowledged, dropped, outbox, .. } = *publisher;
+        Mqtt { connected, queued, published, acknowledged, dropped, outbox }
     }
 }
 
@@ -206,6 +209,12 @@ pub struct PipelineHealth {
     /// Reason for which no results come, where none do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<String>,
+    /// Paused by request.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+    /// Its motion gate, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub motion: Option<Motion>,
 }
 
 impl PipelineHealth {
@@ -220,6 +229,8 @@ impl PipelineHealth {
             rung_changes: Steps { up: counts.steps_up, down: counts.steps_down },
             reduced_s: counts.reduced_ms as f64 / 1e3,
             idle: pipeline.idle.clone(),
+            paused: pipeline.paused,
+            motion: pipeline.motion,
         }
     }
 

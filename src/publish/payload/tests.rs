@@ -2,9 +2,7 @@ use std::time::UNIX_EPOCH;
 
 use super::*;
 use crate::frame::status::{self, Fault, Source};
-use crate::frame::{
-    Detection, EventKind, LastGood, PipelineName, Quality, Reading, RegionRead, Scored, SourceName, Unreadable,
-};
+use crate::frame::{Detection, LastGood, PipelineName, Quality, Reading, RegionRead, Scored, SourceName, Unreadable};
 use crate::publish::testing::sample_status;
 
 /// Compares text, so that the order of keys and the absence of others are checked too.
@@ -132,18 +130,10 @@ fn result_without_truth_and_with_values_that_json_does_not_know() {
 #[test]
 fn event_as_in_the_convention() {
     let began = UNIX_EPOCH + Duration::from_secs(10);
-    let one = Event {
-        kind: EventKind::End,
-        id: "meter-3".into(),
-        label: "cat".into(),
-        score: 0.5,
-        bbox: Some([1.0, 2.0, 3.5, 4.0]),
-        start_time: began,
-        end_time: Some(began + Duration::from_millis(1500)),
-        attributes: Default::default(),
-    };
+    let begun = Event { bbox: Some([1.0, 2.0, 3.5, 4.0]), ..Event::begin("meter-3".into(), "cat", 0.5, began) };
+    let one = begun.ended(began + Duration::from_millis(1500));
     assert_eq!(
-        String::from_utf8(event(&one)).unwrap(),
+        String::from_utf8(json(&one)).unwrap(),
         concat!(
             r#"{"type":"end","id":"meter-3","label":"cat","score":0.5,"box":[1.0,2.0,3.5,4.0],"#,
             r#""start_time":"1970-01-01T00:00:10.000Z","end_time":"1970-01-01T00:00:11.500Z"}"#
@@ -233,8 +223,15 @@ fn summaries_differ_by_what_they_say_and_not_by_scores() {
         let mut counts = BTreeMap::new();
         labels.iter().for_each(|l| *counts.entry((*l).into()).or_insert(0) += 1);
         // One frame may show what cannot be relied on: the summary is of what can.
-        let passing = Detection { label: "bird".into(), score: 0.5, bbox: [0.0; 4] };
-        Summary::of(&Outcome::Detect { detections: vec![passing], counts, source_width: 1, source_height: 1 })
+        let passing = Detection::new("bird".into(), 0.5, [0.0; 4]);
+        Summary::of(&Outcome::Detect {
+            detections: vec![passing],
+            counts,
+            zones: Default::default(),
+            lines: Default::default(),
+            source_width: 1,
+            source_height: 1,
+        })
     };
     assert!(!detect(&["cat", "dog", "cat"]).differs(&detect(&["cat", "cat", "dog"])));
     assert!(detect(&["cat"]).differs(&detect(&["cat", "cat"])));

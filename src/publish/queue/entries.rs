@@ -2,11 +2,24 @@
 
 use std::time::Instant;
 
+use super::pictures::Picture;
 use super::poison::Disconnects;
-use crate::publish::Timing;
+use crate::publish::outbox::Waiting;
+use crate::publish::{Timing, payload};
+
+/// What MQTT 5 sends beside a payload; MQTT 3.1.1 sends nothing of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Properties {
+    /// MIME type of the payload.
+    pub content_type: Option<&'static str>,
+    /// Time in s after which the broker no longer delivers the message.
+    pub expiry_s: Option<u32>,
+    /// User properties.
+    pub user: Vec<(String, String)>,
+}
 
 /// One packet to submit to the MQTT client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Packet {
     /// Full topic.
     pub topic: String,
@@ -16,6 +29,8 @@ pub struct Packet {
     pub acknowledged: bool,
     /// RETAIN flag.
     pub retain: bool,
+    /// What MQTT 5 sends beside the payload.
+    pub properties: Properties,
 }
 
 /// The retained state of one topic.
@@ -73,14 +88,41 @@ impl State {
     }
 }
 
-/// An event, which must arrive.
+/// An event or a response, which must arrive.
 #[derive(Debug)]
 pub(super) struct Event {
-    pub(super) topic: String,
-    pub(super) payload: Vec<u8>,
+    pub(super) item: Waiting,
+    /// It goes to no disk and carries no `resent`.
+    pub(super) is_response: bool,
+    /// It was given to the client library before, in this run or an earlier one.
+    pub(super) submitted: bool,
     pub(super) written: bool,
     /// Disconnects on this event alone.
     pub(super) disconnects: Disconnects,
+}
+
+impl Event {
+    /// An event out of the backlog.
+    pub(super) fn new(item: Waiting) -> Event {
+        let submitted = item.is_recovered();
+        Event { item, is_response: false, submitted, written: false, disconnects: Disconnects::default() }
+    }
+
+    /// A response.
+    pub(super) fn response(topic: String, payload: Vec<u8>, now: Instant) -> Event {
+        let item = Waiting::outside(topic, payload, now);
+        Event { item, is_response: true, submitted: false, written: false, disconnects: Disconnects::default() }
+    }
+
+    /// The packet, which says so where it may have been sent before.
+    pub(super) fn packet(&mut self) -> Packet {
+        let Event { item, is_response, submitted, .. } = self;
+        let again = std::mem::replace(submitted, true) && !*is_response;
+        let payload = if again { payload::resent(&item.payload) } else { item.payload.to_vec() };
+        let user = if again { vec![("resent".to_owned(), "true".to_owned())] } else { Vec::new() };
+        let properties = Properties { user, ..Properties::default() };
+        Packet { topic: item.topic.as_ref().to_owned(), payload, acknowledged: true, retain: false, properties }
+    }
 }
 
 /// A result that waits to be sent.
@@ -98,6 +140,7 @@ pub(super) enum Submitted {
     State { index: usize, version: u64, written: bool, acknowledged: bool },
     Event(Event),
     Result { timing: Option<Timing> },
+    Picture(Picture),
 }
 
 /// A QoS 1 packet written and not acknowledged yet.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::publish::outbox::Room;
+
 /// Bounds of a [`Queue`](super::Queue).
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -17,10 +19,23 @@ pub struct Limits {
     pub submitted: usize,
     /// State topics at most.
     pub states: usize,
+    /// Responses waiting at most; the oldest is dropped.
+    pub responses: usize,
+    /// Pictures waiting at most, one for each topic; the one that has waited longest is dropped.
+    pub pictures: usize,
+    /// Bytes of waiting pictures at most.
+    pub picture_bytes: usize,
     /// Age at which a waiting result is dropped, since its `frame_age_ms` would be wrong.
     pub result_age: Duration,
     /// Disconnects on a message alone in flight before it is given up. Messages go alone after two disconnects in a row.
     pub tries: u32,
+}
+
+impl Limits {
+    /// Bounds of the events among them.
+    pub(super) fn room(&self) -> Room {
+        Room { events: self.waiting, bytes: self.waiting_bytes }
+    }
 }
 
 impl Default for Limits {
@@ -32,6 +47,9 @@ impl Default for Limits {
             in_flight: 32,
             submitted: 8,
             states: 256,
+            responses: 64,
+            pictures: 64,
+            picture_bytes: 8 << 20,
             result_age: Duration::from_secs(5),
             tries: 3,
         }

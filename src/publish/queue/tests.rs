@@ -9,6 +9,9 @@ const LIMITS: Limits = Limits {
     in_flight: 4,
     submitted: 3,
     states: 3,
+    responses: 3,
+    pictures: 2,
+    picture_bytes: 60,
     result_age: Duration::from_secs(5),
     tries: 3,
 };
@@ -46,7 +49,13 @@ fn nothing_is_sent_before_a_connection_and_states_are_coalesced() {
     q.connected(now);
     assert_eq!(
         q.next(now),
-        Some(Packet { topic: "s".into(), payload: b"3".to_vec(), acknowledged: true, retain: true })
+        Some(Packet {
+            topic: "s".into(),
+            payload: b"3".to_vec(),
+            acknowledged: true,
+            retain: true,
+            ..Packet::default()
+        })
     );
     let stats = q.stats();
     assert_eq!((stats.taken, stats.replaced, stats.queued), (4, 3, 1));
@@ -145,9 +154,53 @@ fn a_stale_result_is_not_sent() {
 }
 
 #[test]
+fn a_picture_is_sent_once_in_its_newest_form_and_waits_again_when_its_connection_ends() {
+    let (mut q, now) = queue(LIMITS);
+    for n in ["1", "2"] {
+        q.push(message(Class::Picture, "p", n), now).unwrap();
+    }
+    q.push(message(Class::Picture, "other", "3"), now).unwrap();
+    q.push(message(Class::Event, "e", "4"), now).unwrap();
+    q.push(message(Class::Result, "r", "5"), now).unwrap();
+    q.connected(now);
+    assert_eq!(q.next(now).map(|p| p.topic), Some("e".into()));
+    let picture = Packet { topic: "p".into(), payload: b"2".to_vec(), retain: true, ..Packet::default() };
+    assert_eq!(q.next(now), Some(picture.clone()));
+    assert_eq!(q.next(now).map(|p| p.topic), Some("r".into()), "one picture at a time");
+    q.disconnected(now, false);
+    assert_eq!((q.stats().replaced, q.stats().dropped), (1, 1), "the first picture, and the result");
+    q.connected(now);
+    assert_eq!(drain(&mut q, now, &mut 0), ["e 4", "p 2", "other 3"]);
+    q.disconnected(now, false);
+    q.connected(now);
+    assert!(drain(&mut q, now, &mut 0).iter().all(|sent| sent == "e 4"), "what was written is not sent again");
+    assert!(adds_up(&q.stats()), "{:?}", q.stats());
+}
+
+#[test]
+fn a_response_overtakes_events_and_the_newest_are_kept() {
+    let (mut q, now) = queue(LIMITS);
+    for n in 0..5 {
+        q.push(message(Class::Event, "e", &n.to_string()), now).unwrap();
+        q.push(message(Class::Response, "a", &n.to_string()), now).unwrap();
+    }
+    q.connected(now);
+    let mut id = 0;
+    let mut sent = Vec::new();
+    while !q.settled() {
+        sent.extend(drain(&mut q, now, &mut id));
+        (0..=id).for_each(|id| {
+            q.acknowledged(id);
+        });
+    }
+    assert_eq!(sent, ["a 2", "a 3", "a 4", "e 0", "e 1", "e 2", "e 3", "e 4"]);
+    assert_eq!(q.stats().dropped, 2);
+}
+
+#[test]
 fn what_can_never_be_sent_is_refused_and_counted() {
     let (mut q, now) = queue(LIMITS);
-    let fits = "x".repeat(64 - packet_bytes("e", b""));
+    let fits = "x".repeat(64 - packet_bytes("e", b"") - crate::publish::payload::RESENT_BYTES);
     assert_eq!(q.push(message(Class::Event, "e", &fits), now), Ok(()));
     let refused = q.push(message(Class::Event, "e", &format!("{fits}x")), now);
     assert_eq!(refused, Err(Refusal::Oversize { topic: "e".into(), bytes: 65, limit: 64 }));
@@ -355,7 +408,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => (0u8..3, 0u8..4, 0u8..30).prop_map(|(c, t, n)| Step::Push(c, t, n)),
+        8 => (0u8..5, 0u8..4, 0u8..30).prop_map(|(c, t, n)| Step::Push(c, t, n)),
         3 => Just(Step::Connect),
         8 => Just(Step::Next),
         8 => Just(Step::Written),
@@ -387,7 +440,9 @@ proptest! {
             match step {
                 Step::Push(class, topic, pad) => {
                     serial += 1;
-                    let (class, name) = [(Class::State, 's'), (Class::Result, 'r'), (Class::Event, 'e')][usize::from(class)];
+                    let (class, name) = [
+                        (Class::State, 's'), (Class::Result, 'r'), (Class::Event, 'e'), (Class::Response, 'a'), (Class::Picture, 'p'),
+                    ][usize::from(class)];
                     let (topic, payload) = (format!("{name}{topic}"), format!("{serial:05}{}", "x".repeat(usize::from(pad))));
                     let taken = q.push(message(class, &topic, &payload), now);
                     if class == Class::Event && taken.is_ok() {
@@ -433,14 +488,14 @@ proptest! {
             }
             let stats = q.stats();
             prop_assert!(adds_up(&stats), "{stats:?}");
-            prop_assert!(q.events.len() + q.results.len() <= LIMITS.waiting);
-            let bytes: usize = q.events.iter().map(|e| e.payload.len()).sum::<usize>()
-                + q.results.iter().map(|r| r.payload.len()).sum::<usize>();
-            prop_assert_eq!(bytes, q.waiting_bytes);
-            prop_assert!(bytes <= LIMITS.waiting_bytes);
+            prop_assert!(q.events.unstored() + q.results.len() <= LIMITS.waiting);
+            let bytes: usize = q.results.iter().map(|r| r.payload.len()).sum::<usize>();
+            prop_assert_eq!(bytes, q.result_bytes);
+            prop_assert!(bytes + q.events.unstored_bytes() <= LIMITS.waiting_bytes);
             prop_assert!(q.submitted.len() <= LIMITS.submitted && q.in_flight.len() <= LIMITS.in_flight);
             prop_assert!(q.retry.len() <= LIMITS.in_flight);
-            prop_assert!(q.states.len() <= LIMITS.states);
+            prop_assert!(q.states.len() <= LIMITS.states && q.responses.len() <= LIMITS.responses);
+            prop_assert!(q.pictures.len() <= LIMITS.pictures);
         }
         // First copies arrive in order, per topic.
         let mut newest = std::collections::HashMap::new();

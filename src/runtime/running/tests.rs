@@ -14,11 +14,12 @@ use crate::runtime::state::PipelineStatus;
 use crate::source::{self, Next, Source, SourceError};
 use crate::telemetry::Heartbeats;
 
-/// A camera that gives a grey picture for each message, ends without a sender, and notes the sizes it is asked for.
+/// A camera that gives a black picture with a patch of the level of each message, ends without a sender, and notes what it is asked for.
 struct Camera {
-    script: Receiver<()>,
+    script: Receiver<u8>,
     live: bool,
     asked: Arc<Mutex<Vec<Option<u32>>>>,
+    idle: Arc<Mutex<Vec<bool>>>,
 }
 
 impl Source for Camera {
@@ -27,14 +28,15 @@ impl Source for Camera {
     }
 
     fn next(&mut self, frame: &mut Frame) -> Result<Next, SourceError> {
-        match self.script.recv_timeout(Duration::from_millis(20)) {
-            Ok(()) => {}
+        let patch = match self.script.recv_timeout(Duration::from_millis(20)) {
+            Ok(patch) => patch,
             Err(std::sync::mpsc::RecvTimeoutError::Timeout) => return Ok(Next::Idle("nothing to show".into())),
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return Ok(Next::End),
-        }
+        };
         let image = frame.image_mut();
         (image.format, image.width, image.height) = (PixelFormat::Gray8, 8, 8);
-        image.data.resize(64, 0);
+        image.data.clear();
+        image.data.extend((0..64).map(|index| if index % 8 < 5 && index < 24 { patch } else { 0 }));
         frame.captured = Instant::now();
         Ok(Next::Frame)
     }
@@ -45,6 +47,10 @@ impl Source for Camera {
 
     fn set_capture(&mut self, side: Option<u32>) {
         self.asked.lock().unwrap().push(side);
+    }
+
+    fn set_idle(&mut self, idle: bool) {
+        self.idle.lock().unwrap().push(idle);
     }
 }
 
@@ -72,8 +78,9 @@ struct Bench {
     context: PipelineContext,
     results: Arc<Results>,
     opened: Arc<Opened>,
-    camera: Option<SyncSender<()>>,
+    camera: Option<SyncSender<u8>>,
     asked: Arc<Mutex<Vec<Option<u32>>>>,
+    idle: Arc<Mutex<Vec<bool>>>,
     first: PipelineLadder,
 }
 
@@ -81,7 +88,8 @@ impl Bench {
     fn new(live: bool) -> Bench {
         let (camera, script) = sync_channel(64);
         let asked: Arc<Mutex<Vec<Option<u32>>>> = Arc::default();
-        let source = Camera { script, live, asked: asked.clone() };
+        let idle: Arc<Mutex<Vec<bool>>> = Arc::default();
+        let source = Camera { script, live, asked: asked.clone(), idle: idle.clone() };
         let config: source::Config = toml_edit::de::from_str("type = 'synthetic'").unwrap();
         let results = Arc::new(Results::default());
         let context = PipelineContext {
@@ -97,11 +105,15 @@ impl Bench {
         let cost = Cost { infer_ms: 1.0, cpu_ms: 1.0, accuracy: None };
         let only = Candidate { capture: None, resolution: None, batch: 1, variant: 0, threads: 1, cost };
         let first = PipelineLadder::new("x", &Default::default(), Duration::ZERO, &[only]);
-        Bench { context, results, opened, camera: Some(camera), asked, first }
+        Bench { context, results, opened, camera: Some(camera), asked, idle, first }
     }
 
     fn start(&self, name: &str) -> Running {
-        let text = format!("name = '{name}'\nmodel = 'leptonnet-digits'\nsource = {{ type = 'synthetic' }}");
+        self.start_with(name, "")
+    }
+
+    fn start_with(&self, name: &str, keys: &str) -> Running {
+        let text = format!("name = '{name}'\nmodel = 'leptonnet-digits'\nsource = {{ type = 'synthetic' }}\n{keys}");
         let bundle = open_bundle("leptonnet-digits", &[]).unwrap();
         let planner = Planner::new(bundle, Engine::Int8, 1, Default::default(), &Default::default()).unwrap();
         let prepared = Prepared {
@@ -125,9 +137,16 @@ impl Bench {
     fn give(&self, count: u64, results: usize) {
         for _ in 0..count {
             let before = self.results.0.lock().unwrap().len();
-            self.camera.as_ref().unwrap().send(()).unwrap();
+            self.camera.as_ref().unwrap().send(0).unwrap();
             wait(&format!("{results} results of a frame"), || self.results.0.lock().unwrap().len() >= before + results);
         }
+    }
+
+    /// Has the camera show something, and waits for its result.
+    fn give_patch(&self, level: u8) {
+        let before = self.results.0.lock().unwrap().len();
+        self.camera.as_ref().unwrap().send(level).unwrap();
+        wait("a result", || self.results.0.lock().unwrap().len() > before);
     }
 
     fn counts(&self) -> SourceCounts {
@@ -199,7 +218,7 @@ fn a_source_that_can_wait_loses_nothing_for_any_reader_that_is_awake() {
     bench.apply(&slow, |setpoint| setpoint.interval = Duration::from_millis(10));
     paused.shared.pause(true);
     let camera = bench.camera.take().unwrap();
-    (0..25).for_each(|_| camera.send(()).unwrap());
+    (0..25).for_each(|_| camera.send(0).unwrap());
     drop(camera);
     wait("end", || fast.finished() && slow.finished() && paused.finished());
     for name in ["fast", "slow"] {
@@ -222,5 +241,36 @@ fn each_reader_keeps_its_own_pace_of_a_live_source() {
     assert_eq!((skipped(&all), skipped(&few)), (0, 20));
     all.stop();
     few.stop();
+    bench.context.sources.close_unread(&[]);
+}
+
+#[test]
+fn what_does_not_move_is_not_looked_at_and_the_source_is_told() {
+    let bench = Bench::new(true);
+    let running = bench.start_with("gated", "motion = { enabled = true, hold_s = 0.0 }");
+    let motion = || running.shared.gate.as_ref().unwrap().status();
+    let open = || running.shared.load(Instant::now()).open;
+    assert_eq!((motion().open, open()), (true, Some(true)));
+    // The scene is learnt with the gate open.
+    let until = Instant::now() + Duration::from_secs(30);
+    while motion().closed_frames == 0 {
+        assert!(Instant::now() < until, "{:?}", motion());
+        bench.camera.as_ref().unwrap().send(0).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let seen = bench.results.of("gated").len();
+    assert!(seen >= 5, "{seen}");
+    for _ in 0..10 {
+        bench.camera.as_ref().unwrap().send(0).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    wait("frames that are not looked at", || motion().closed_frames >= 5);
+    wait("the source told", || *bench.idle.lock().unwrap() == [true]);
+    assert_eq!((open(), running.shared.load(Instant::now()).is_quiet()), (Some(false), true));
+    assert_eq!(bench.results.of("gated").len(), seen, "no result");
+    bench.give_patch(200);
+    wait("the source told again", || *bench.idle.lock().unwrap() == [true, false]);
+    assert!(motion().open && motion().openings == 1, "{:?}", motion());
+    running.stop();
     bench.context.sources.close_unread(&[]);
 }

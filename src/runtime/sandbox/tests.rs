@@ -35,6 +35,12 @@ fn every_named_path_is_open_and_nothing_beside_it() {
         &[],
         &["/srv/c"],
     );
+    let writes = |requests: &str| {
+        let mut loaded = loaded(&format!("[mqtt]\nrequests = {requests}"));
+        loaded.path = Some("/srv/c/leptond.toml".into());
+        needs(&loaded, &|_| None).write.contains(&PathBuf::from("/srv/c"))
+    };
+    assert!(writes("[\"config/set\"]") && !writes("\"all\""), "the configuration, where requests may change it");
     check("[models]\ndirs = [\"/srv/m\"]", &["/srv/m/digits/model.onnx"], &[], &["/srv/n"]);
     for (path, inside, outside) in [
         ("/srv/p/*.jpg", "/srv/p/1.jpg", "/srv/q/1.jpg"),

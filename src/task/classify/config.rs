@@ -3,8 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::frame::Label;
 use crate::frame::diagnostic::{Diagnostic, unique};
+use crate::frame::quantity::spelt;
+use crate::frame::status::Meter;
+use crate::frame::{Label, Quantity, TaskSpec, VALUE_DIGITS};
 use crate::task::labels;
 
 /// One class for the whole picture or window, or one for each region, joined to a reading.
@@ -40,6 +42,14 @@ pub struct ClassifyConfig {
     /// digit; unset = no other limit than `max_rate`.
     #[schemars(range(min = 1))]
     pub max_step: Option<u64>,
+    /// With regions: quantity that the meter counts; unset = none that is known.
+    pub quantity: Option<Quantity>,
+    /// With regions: unit of the reading; unset = the usual one of `quantity`.
+    #[schemars(length(min = 1, max = 16))]
+    pub unit: Option<String>,
+    /// With regions: how many of them stand behind the decimal point; unset = 0.
+    #[schemars(range(min = 0, max = 9))]
+    pub decimals: Option<u8>,
 }
 
 impl ClassifyConfig {
@@ -54,6 +64,25 @@ impl ClassifyConfig {
             confirm_s: self.confirm_s.or(below.confirm_s),
             max_rate: self.max_rate.or(below.max_rate),
             max_step: self.max_step.or(below.max_step),
+            quantity: self.quantity.or(below.quantity),
+            unit: self.unit.or(below.unit),
+            decimals: self.decimals.or(below.decimals),
+        }
+    }
+
+    /// True where the regions of a picture are joined to one reading.
+    pub(super) fn is_reading(&self, spec: &TaskSpec) -> bool {
+        spec.items > 1 || self.monotonic
+    }
+
+    /// The instrument whose digits are read.
+    pub(super) fn meter(&self) -> Meter {
+        let usual = || self.quantity.and_then(|quantity| quantity.units().first().copied());
+        Meter {
+            counts_up: self.monotonic,
+            quantity: self.quantity,
+            unit: self.unit.as_deref().map(spelt).or_else(usual).map(str::to_owned),
+            decimals: self.decimals.unwrap_or(0),
         }
     }
 
@@ -65,6 +94,7 @@ impl ClassifyConfig {
                     .help("a reading is made of one label per region"),
             );
         }
+        found.extend(self.meter_faults(regions));
         for (key, set) in [
             ("confirm_s", self.confirm_s.is_some()),
             ("max_rate", self.max_rate.is_some()),
@@ -82,6 +112,50 @@ impl ClassifyConfig {
             let message = "more than half of what the regions can show: such a step cannot be told from one back";
             let diagnostic = Diagnostic::warning("max_step", message).found(step.to_string());
             found.push(diagnostic.allowed(format!("1 to {}", range / 2)));
+        }
+        found
+    }
+
+    fn meter_faults(&self, regions: usize) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        for (key, set) in [
+            ("quantity", self.quantity.is_some()),
+            ("unit", self.unit.is_some()),
+            ("decimals", self.decimals.is_some()),
+        ] {
+            if set && regions == 0 {
+                found.push(
+                    Diagnostic::warning(key, "has no effect without preprocess.regions")
+                        .help("a reading is made of one label per region"),
+                );
+            }
+        }
+        if regions == 0 {
+            return found;
+        }
+        if let (Some(quantity), Some(unit)) = (self.quantity, &self.unit)
+            && quantity.unit(unit).is_none()
+        {
+            let message = "not a unit of the quantity";
+            found.push(
+                Diagnostic::error("unit", message).found(format!("{unit:?}")).allowed(quantity.units().join(", ")),
+            );
+        }
+        if let Some(decimals) = self.decimals
+            && usize::from(decimals) > regions
+        {
+            let message = "more digits behind the decimal point than there are regions";
+            let diagnostic = Diagnostic::error("decimals", message).found(decimals.to_string());
+            found.push(diagnostic.allowed(format!("0 to {regions}")));
+        }
+        if self.quantity.is_some() && regions > VALUE_DIGITS {
+            let message =
+                format!("a reading of {regions} digits has no number: {VALUE_DIGITS} are exact for every reader");
+            found.push(Diagnostic::warning("quantity", message));
+        }
+        if self.quantity.is_some() && !self.monotonic {
+            let message = "without monotonic = true, a digit read wrong once counts as consumption";
+            found.push(Diagnostic::warning("quantity", message).help("add monotonic = true"));
         }
         found
     }

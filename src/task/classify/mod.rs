@@ -9,11 +9,12 @@ use whole::Classify;
 use super::contract::{SetupError, Task, TaskConfig};
 use super::reading::Reader;
 use crate::frame::diagnostic::Diagnostic;
+use crate::frame::status::Subject;
 use crate::frame::{Label, TaskSpec};
 
 impl TaskConfig for ClassifyConfig {
     fn task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, SetupError> {
-        if spec.items > 1 || self.monotonic {
+        if self.is_reading(spec) {
             return Ok(Box::new(Reader::new(self, spec)?));
         }
         Ok(Box::new(Classify::new(self, spec)?))
@@ -21,6 +22,10 @@ impl TaskConfig for ClassifyConfig {
 
     fn over(self, below: Self) -> Self {
         self.merged(below)
+    }
+
+    fn subject(&self, spec: &TaskSpec) -> Subject {
+        if self.is_reading(spec) { Subject::Reading(self.meter()) } else { Subject::Class }
     }
 
     fn check(&self, regions: usize) -> Vec<Diagnostic> {

@@ -1,11 +1,9 @@
 //! One class for the whole picture or window.
 
-use std::collections::BTreeMap;
-
 use super::config::ClassifyConfig;
-use crate::frame::{Event, EventKind, Label, Outcome, Scored, TaskSpec, Unreadable};
+use crate::frame::{Label, Outcome, Scored, TaskSpec, Unreadable};
 use crate::task::contract::{SetupError, Task, TaskError, TaskInput, TaskOutput};
-use crate::task::output::{EventIds, Filter, Scores, Smoothing, check_labels, get, items, label, wrong};
+use crate::task::output::{Filter, Scores, Smoothing, check_labels, get, items, label, wrong};
 
 /// Labels that are published when the configuration does not say.
 const TOP_K: u32 = 3;
@@ -13,8 +11,7 @@ const TOP_K: u32 = 3;
 /// The best class of output 0, `[N, classes]` (further axes are flattened).
 ///
 /// The label is empty when no class that counts reaches `min_score`, when the best one is the model's for "nothing to read here", and
-/// when the picture's only region cannot be read. An event begins (`new`) when a label comes to
-/// the top and ends (`end`, with the best score it had) when another takes its place or none is left.
+/// when the picture's only region cannot be read.
 pub(super) struct Classify {
     labels: Vec<Label>,
     none: Option<usize>,
@@ -23,8 +20,6 @@ pub(super) struct Classify {
     top_k: usize,
     scores: Scores,
     smoothing: Smoothing,
-    ids: EventIds,
-    current: Option<Event>,
     values: Vec<f32>,
     order: Vec<usize>,
 }
@@ -41,40 +36,9 @@ impl Classify {
             top_k: config.top_k.unwrap_or(TOP_K).max(1) as usize,
             scores: Scores::new(config.softmax),
             smoothing: Smoothing::new(config.smoothing),
-            ids: EventIds::default(),
-            current: None,
             values: Vec::new(),
             order: Vec::new(),
         })
-    }
-
-    /// The events that begin and end when `label` is the one of this frame (`None`: no label counts).
-    fn events(&mut self, best: Option<&Scored>, input: &TaskInput<'_>) -> Vec<Event> {
-        let mut events = Vec::new();
-        if let (Some(current), Some(best)) = (&mut self.current, best)
-            && *current.label == *best.label
-        {
-            current.score = current.score.max(best.score);
-            return events;
-        }
-        if let Some(ended) = self.current.take() {
-            events.push(Event { kind: EventKind::End, end_time: Some(input.time), ..ended });
-        }
-        if let Some(best) = best {
-            let begun = Event {
-                kind: EventKind::New,
-                id: self.ids.next(input.time),
-                label: best.label.to_string(),
-                score: best.score,
-                bbox: None,
-                start_time: input.time,
-                end_time: None,
-                attributes: BTreeMap::new(),
-            };
-            self.current = Some(begun.clone());
-            events.push(begun);
-        }
-        events
     }
 }
 
@@ -89,9 +53,7 @@ impl Task for Classify {
         let unreadable = input.unreadable.first().copied().flatten();
         if unreadable.is_some() {
             // Whatever the model makes of it is about nothing.
-            let events = self.events(None, input);
-            let outcome = Outcome::Classify { label: String::new(), score: 0.0, top: Vec::new(), unreadable };
-            return Ok(TaskOutput { outcome, events });
+            return Ok(Outcome::Classify { label: String::new(), score: 0.0, top: Vec::new(), unreadable }.into());
         }
         self.scores.apply(output, row, classes);
         let scores = self.smoothing.add(row);
@@ -107,14 +69,13 @@ impl Task for Classify {
             self.order.iter().map(|&c| Scored { label: label(&self.labels, c), score: scores[c] }).collect();
         let nothing = self.order.first().is_some_and(|&best| self.none == Some(best));
         let best = top.first().filter(|b| b.score >= self.min_score && !nothing);
-        let events = self.events(best, input);
         let outcome = Outcome::Classify {
             label: best.map(|b| b.label.to_string()).unwrap_or_default(),
             score: top.first().map_or(0.0, |b| b.score),
             unreadable: nothing.then_some(Unreadable::NoDigit),
             top,
         };
-        Ok(TaskOutput { outcome, events })
+        Ok(outcome.into())
     }
 }
 

@@ -1,7 +1,9 @@
 //! Tests of whole-picture classification.
 
 use super::*;
-use crate::task::testing::{labels, quantised, run_at, run_unreadable, run_with, tensor};
+use crate::event::Subject;
+use crate::frame::{Event, EventKind};
+use crate::task::testing::{WithEvents, labels, quantised, run_at, run_unreadable, run_with, tensor};
 
 fn classify(config: ClassifyConfig, names: &[&str]) -> Classify {
     Classify::new(&config, &TaskSpec { labels: labels(names), items: 1, ..TaskSpec::default() }).unwrap()
@@ -73,8 +75,9 @@ fn least_score_and_label_filter() {
 
 #[test]
 fn events_follow_the_smoothed_top_label() {
-    let mut task =
+    let task =
         classify(ClassifyConfig { smoothing: Some(5), min_score: Some(0.5), ..ClassifyConfig::default() }, &["a", "b"]);
+    let mut task = WithEvents::new(task, Subject::Label);
     let a = tensor(&[1, 2], &[0.9, 0.1]);
     let b = tensor(&[1, 2], &[0.1, 0.9]);
     let mut told = Vec::new();
@@ -130,8 +133,8 @@ fn the_frame_s_own_item_of_a_batch_is_read() {
 #[test]
 fn nothing_to_read_is_no_label() {
     let spec = TaskSpec { labels: labels(&["1", "none"]), items: 1, none: Some(1), ..TaskSpec::default() };
-    let mut task =
-        Classify::new(&ClassifyConfig { labels: vec!["1".into()], ..ClassifyConfig::default() }, &spec).unwrap();
+    let task = Classify::new(&ClassifyConfig { labels: vec!["1".into()], ..ClassifyConfig::default() }, &spec).unwrap();
+    let mut task = WithEvents::new(task, Subject::Label);
     let one = tensor(&[1, 2], &[0.9, 0.1]);
     assert_eq!(parts(run_at(&mut task, &[&one], 0).unwrap()).0, "1");
     let output = run_at(&mut task, &[&tensor(&[1, 2], &[0.1, 0.9])], 0).unwrap();

@@ -1,5 +1,7 @@
 //! `[pipeline.task]` with `type = "detect"`.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +36,29 @@ pub struct DetectConfig {
     pub vanish_s: Option<f32>,
 }
 
+/// Least score when the configuration does not say.
+const MIN_SCORE: f32 = 0.4;
+/// Time for which an object is to be seen before it is there, when the configuration does not say.
+const APPEAR_S: f32 = 0.5;
+/// Time for which it is not to be seen before it is gone, when the configuration does not say.
+const VANISH_S: f32 = 2.0;
+
 impl DetectConfig {
+    /// Least score of an object that counts.
+    pub fn min_score(&self) -> f32 {
+        self.min_score.unwrap_or(MIN_SCORE)
+    }
+
+    /// Time for which an object must be seen before it counts as there.
+    pub fn appear(&self) -> Duration {
+        seconds(self.appear_s, APPEAR_S)
+    }
+
+    /// Time for which an object must not be seen before it counts as gone.
+    pub fn vanish(&self) -> Duration {
+        seconds(self.vanish_s, VANISH_S)
+    }
+
     pub(super) fn merged(self, below: Self) -> Self {
         DetectConfig {
             min_score: self.min_score.or(below.min_score),
@@ -54,4 +78,9 @@ impl DetectConfig {
     pub(super) fn label_faults(&self, known: &[Label]) -> Vec<Diagnostic> {
         labels::check(&self.labels, known)
     }
+}
+
+/// A time of a configuration, to the millisecond.
+fn seconds(own: Option<f32>, default: f32) -> Duration {
+    Duration::from_millis((own.unwrap_or(default) * 1000.0).round() as u64)
 }

@@ -5,40 +5,40 @@ pub(super) mod config;
 mod evidence;
 mod heads;
 mod nms;
-mod presence;
 mod settings;
 mod shapes;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use anchors::Anchors;
 use config::DetectConfig;
 use heads::Reader;
 use nms::{Candidate, keep_best, suppress};
-use presence::Presence;
 use settings::HeadSettings;
 
 use super::contract::{SetupError, Task, TaskConfig, TaskError, TaskInput, TaskOutput};
 use super::output::{Filter, label};
 use crate::frame::diagnostic::Diagnostic;
-use crate::frame::{Detection, Event, Geometry, Head, Label, Outcome, TaskSpec, TensorSpec};
+use crate::frame::status::Subject;
+use crate::frame::{Detection, Geometry, Head, Label, LabelCounts, Outcome, TaskSpec, TensorSpec};
 
-/// Least score when the configuration does not say.
-const MIN_SCORE: f32 = 0.4;
 /// Overlap of one object with itself when the configuration does not say.
 const NMS_IOU: f32 = 0.45;
 /// Objects at most when the configuration does not say.
 const MAX_DETECTIONS: u32 = 100;
-/// Time for which an object is to be seen before it is there, when the configuration does not say.
-const APPEAR_S: f32 = 0.5;
-/// Time for which it is not to be seen before it is gone, when the configuration does not say.
-const VANISH_S: f32 = 2.0;
 
 impl TaskConfig for DetectConfig {
     fn task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, SetupError> {
         Ok(Box::new(Detect::new(self, spec)?))
+    }
+
+    fn subject(&self, spec: &TaskSpec) -> Subject {
+        let chosen = !self.labels.is_empty();
+        let configured = || self.labels.iter().map(|label| label.as_str().into()).collect();
+        let labels = if chosen { configured() } else { spec.labels.clone() };
+        Subject::Objects { labels, chosen }
     }
 
     fn over(self, below: Self) -> Self {
@@ -57,7 +57,7 @@ impl TaskConfig for DetectConfig {
 /// Objects of one frame. Boxes of all its items (regions as tiles) are mapped to the source picture and clamped to it, then
 /// suppressed together, class by class, so that an object in two overlapping tiles is reported once.
 ///
-/// The detections of an outcome are those of its frame; its counts and the events are of what can be relied on, see [`Presence`].
+/// The detections of an outcome are those of its frame. What can be relied on over frames, and so its counts, is not known here.
 struct Detect {
     spec: TaskSpec,
     head: Head,
@@ -69,7 +69,6 @@ struct Detect {
     softmax: Option<bool>,
     reader: Reader,
     candidates: Vec<Candidate>,
-    presence: Presence,
     /// Set once the values of a frame were found to be those of the head.
     checked: bool,
 }
@@ -91,24 +90,16 @@ impl Detect {
             (Head::Ssd, Some(text)) => Some(Anchors::parse(text)?),
             _ => None,
         };
-        let seconds = |key: &'static str, value: Option<f32>, default: f32| {
-            let seconds = value.unwrap_or(default);
-            Duration::try_from_secs_f32(seconds).map_err(|e| SetupError { key, reason: format!("{seconds}: {e}") })
-        };
-        let min_score = config.min_score.unwrap_or(MIN_SCORE);
-        let appear = seconds("appear_s", config.appear_s, APPEAR_S)?;
-        let vanish = seconds("vanish_s", config.vanish_s, VANISH_S)?;
         Ok(Detect {
             head,
             filter: Filter::new(&config.labels, &spec.labels)?,
             anchors,
-            min_score,
+            min_score: config.min_score(),
             nms_iou: config.nms_iou.unwrap_or(NMS_IOU),
             max_detections: config.max_detections.unwrap_or(MAX_DETECTIONS) as usize,
             softmax: config.softmax,
             reader: Reader::default(),
             candidates: Vec::new(),
-            presence: Presence::new(appear, vanish, min_score),
             checked: false,
             spec: spec.clone(),
         })
@@ -121,7 +112,7 @@ impl Detect {
             input_size,
             boxes: self.spec.boxes,
             anchors: self.anchors.as_ref(),
-            min_score: self.presence.least_score(),
+            min_score: self.min_score,
             softmax: self.softmax,
         }
     }
@@ -138,7 +129,9 @@ impl Task for Detect {
         let mut reader = std::mem::take(&mut self.reader);
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.clear();
-        let settings = self.settings([height, width]);
+        let own = self.settings([height, width]);
+        let settings =
+            HeadSettings { min_score: input.faint_score.map_or(own.min_score, |s| s.min(own.min_score)), ..own };
         let read = reader.read(&settings, input, self.items(), |item, candidate| {
             let bbox = input.geometry.get(item).unwrap_or(&whole).to_source(candidate.bbox);
             if self.filter.has(candidate.class) && bbox[0] < bbox[2] && bbox[1] < bbox[3] {
@@ -158,14 +151,20 @@ impl Task for Detect {
             suppress(&mut self.candidates, self.nms_iou, self.max_detections);
         }
         let found = self.candidates.iter();
-        let mut detections: Vec<Detection> = found
-            .map(|c| Detection { label: label(&self.spec.labels, c.class), score: c.score, bbox: c.bbox })
-            .collect();
-        let events = self.presence.update(&detections, input.now, input.time);
-        detections.retain(|d| d.score >= self.min_score);
+        let mut detections: Vec<Detection> =
+            found.map(|c| Detection::new(label(&self.spec.labels, c.class), c.score, c.bbox)).collect();
+        // Most confident first.
+        let faint = detections.split_off(detections.partition_point(|d| d.score >= self.min_score));
         let [source_width, source_height] = input.geometry.first().unwrap_or(&whole).source;
-        let counts = self.presence.counts();
-        Ok(TaskOutput { outcome: Outcome::Detect { detections, counts, source_width, source_height }, events })
+        let outcome = Outcome::Detect {
+            detections,
+            counts: LabelCounts::new(),
+            zones: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            source_width,
+            source_height,
+        };
+        Ok(TaskOutput { faint, ..outcome.into() })
     }
 
     fn fits(&self, outputs: &[TensorSpec]) -> Result<(), TaskError> {
@@ -176,14 +175,6 @@ impl Task for Detect {
     fn doubts(&mut self, input: &TaskInput<'_>) -> Result<Vec<String>, TaskError> {
         let size = input_size(input).unwrap_or(self.spec.input_size);
         evidence::doubts(&self.settings(size), input, self.items())
-    }
-
-    fn idle(&mut self, now: Duration) -> Vec<Event> {
-        self.presence.idle(now)
-    }
-
-    fn end(&mut self) -> Vec<Event> {
-        self.presence.end()
     }
 }
 

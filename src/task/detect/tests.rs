@@ -320,9 +320,17 @@ fn values_that_contradict_the_head_are_an_error_and_no_boxes() {
 fn a_trial_doubts_what_a_frame_may_be() {
     let doubts = |spec: &TaskSpec, output: &Tensor| {
         let (inputs, outputs) = ([], [output.view()]);
-        let (now, time) = (Duration::ZERO, std::time::SystemTime::UNIX_EPOCH);
-        let input =
-            TaskInput { inputs: &inputs, outputs: &outputs, first_item: 0, geometry: &[], unreadable: &[], now, time };
+        let (now, time) = (std::time::Duration::ZERO, std::time::SystemTime::UNIX_EPOCH);
+        let input = TaskInput {
+            inputs: &inputs,
+            outputs: &outputs,
+            first_item: 0,
+            geometry: &[],
+            unreadable: &[],
+            faint_score: None,
+            now,
+            time,
+        };
         detect(DetectConfig::default(), spec).doubts(&input).map_err(|e| e.to_string())
     };
     let v5 = spec(Head::Yolov5, 2, 1);

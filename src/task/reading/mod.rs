@@ -3,7 +3,6 @@
 mod counter;
 mod pace;
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use counter::{Counter, Drums, Verdict};
@@ -12,9 +11,10 @@ use pace::Limits;
 use super::classify::config::ClassifyConfig;
 use super::contract::{Memory, SetupError, Task, TaskError, TaskInput, TaskOutput};
 use super::number::MAX_DIGITS;
-use super::output::{EventIds, Filter, Scores, Smoothing, check_labels, get, items, label, wrong};
+use super::output::{Filter, Scores, Smoothing, check_labels, get, items, label, wrong};
 use crate::frame::{
-    Event, EventKind, Label, LastGood, Outcome, Quality, Reading, RegionRead, TaskSpec, Unreadable, VALUE_DIGITS,
+    Event, EventIds, EventKind, Label, LastGood, Outcome, Quality, Reading, RegionRead, TaskSpec, Unreadable,
+    VALUE_DIGITS,
 };
 
 /// Score that each region needs for a good reading where neither the configuration nor the model's bundle says. Upright regions over a
@@ -118,7 +118,7 @@ impl Reader {
                 age_s: l.age.map(|age| seconds(age.saturating_add(input.now.saturating_sub(l.at)))),
             }),
         };
-        Ok(TaskOutput { outcome: Outcome::Reading(reading), events })
+        Ok(TaskOutput { events, ..Outcome::Reading(reading).into() })
     }
 
     /// Takes over what is remembered from an earlier run, now that it is known how long ago that is.
@@ -191,16 +191,7 @@ impl Reader {
                 current.score = score;
                 current
             }
-            None => self.current.insert(Event {
-                kind: EventKind::New,
-                id: self.ids.next(input.time),
-                label: reading.to_string(),
-                score,
-                bbox: None,
-                start_time: input.time,
-                end_time: None,
-                attributes: BTreeMap::new(),
-            }),
+            None => self.current.insert(Event::begin(self.ids.next(input.time), reading, score, input.time)),
         };
         vec![event.clone()]
     }

@@ -81,6 +81,7 @@ fn open(camera: &Camera, fps: f64) -> Box<dyn Source> {
         height: 120,
         fps,
         transport: RtspTransport::Tcp,
+        key_frames_when_idle: true,
         extra_args: Vec::new(),
         program: String::new(),
     };

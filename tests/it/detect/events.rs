@@ -20,6 +20,11 @@ fn net() -> Net {
 
 /// Twenty pictures a second, by letters: `w` white, `b` black.
 fn run(port: u16, letters: &str, repeat: bool, task: &str) -> (Home, Daemon) {
+    run_with(port, letters, repeat, task, "")
+}
+
+/// The same with further tables of the pipeline.
+pub fn run_with(port: u16, letters: &str, repeat: bool, task: &str, tables: &str) -> (Home, Daemon) {
     let home = Home::new();
     home.write("net.onnx", net().file());
     home.run(&["add", "./net.onnx"]).ok();
@@ -31,7 +36,7 @@ fn run(port: u16, letters: &str, repeat: bool, task: &str) -> (Home, Daemon) {
     let config = format!(
         "[node]\nname = \"test\"\n[mqtt]\nhost = \"127.0.0.1\"\nport = {port}\n[governor]\nmode = \"manual\"\n\
          [models]\ndirs = [{:?}]\n[[pipeline]]\nname = \"door\"\nmodel = \"net\"\n[pipeline.source]\ntype = \"files\"\n\
-         path = {:?}\nfps = 20.0\nloop = {repeat}\n[pipeline.task]\n{task}\n",
+         path = {:?}\nfps = 20.0\nloop = {repeat}\n[pipeline.task]\n{task}\n{tables}",
         home.path("models"),
         home.path("pictures"),
     );
@@ -39,7 +44,7 @@ fn run(port: u16, letters: &str, repeat: bool, task: &str) -> (Home, Daemon) {
     (home, daemon)
 }
 
-fn events(messages: &[Received]) -> Vec<Value> {
+pub fn events(messages: &[Received]) -> Vec<Value> {
     on(messages, "leptond/test/door/event").iter().map(|m| m.json()).collect()
 }
 

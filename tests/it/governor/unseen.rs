@@ -45,7 +45,7 @@ fn workload(chance: &mut Chance) -> Workload {
             accuracy *= 0.9 + 0.08 * chance.next();
         }
     }
-    Workload { deadline_ms, rungs }
+    Workload { deadline_ms, events: None, gate: None, rungs }
 }
 
 fn scenario(chance: &mut Chance) -> Scenario {
@@ -159,7 +159,7 @@ fn any_faults_at_once_never_raise_the_work_blindly() {
             ambient_celsius: (0..4).map(|i| [f64::from(i) * 450.0, between(-20.0, 70.0)]).collect(),
             background_cpu: (0..6).map(|i| [f64::from(i) * 300.0, between(0.0, 1.0)]).collect(),
             faults: faults.clone(),
-            workload: Workload { deadline_ms: 10.0_f64.powf(between(1.0, 3.0)), rungs },
+            workload: Workload { deadline_ms: 10.0_f64.powf(between(1.0, 3.0)), events: None, gate: None, rungs },
             expect: Expect::default(),
         };
         let kind = Kind::ALL[seed as usize % Kind::ALL.len()];

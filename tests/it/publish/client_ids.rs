@@ -101,7 +101,7 @@ fn a_network_that_breaks_costs_nothing_and_accuses_nobody() {
 #[test]
 fn two_nodes_of_one_name_are_told_so() {
     let Some(broker) = Mosquitto::start("two_nodes_of_one_name_are_told_so") else { return };
-    let proxy = crate::proxy::Proxy::start(broker.port);
+    let proxy = crate::support::FaultProxy::start(broker.port);
     let _one = Mqtt::start(&config(broker.port), "twin").unwrap();
     let _two = Mqtt::start(&config(proxy.port), "twin").unwrap();
     let told = || logs::with(&["ERROR", &format!("127.0.0.1:{}", broker.port), "another client uses", "leptond-twin"]);

@@ -1,12 +1,12 @@
 //! The network breaks, the broker dies, freezes or hangs up.
 
 use super::*;
-use crate::proxy::Proxy;
+use crate::support::FaultProxy;
 
 #[test]
 fn the_will_is_published_when_the_connection_breaks() {
     let Some(broker) = Mosquitto::start("the_will") else { return };
-    let proxy = Proxy::start(broker.port);
+    let proxy = FaultProxy::start(broker.port);
     let listener = broker.listen("leptond/attic/state");
     let mqtt = Mqtt::start(&config(proxy.port), "attic").unwrap();
     listener.wait_for("online", |m| m.len() == 1);
@@ -22,7 +22,7 @@ fn the_will_is_published_when_the_connection_breaks() {
 #[test]
 fn no_event_is_lost_while_the_connection_is_cut_again_and_again() {
     let Some(broker) = Mosquitto::start("no_event_is_lost") else { return };
-    let proxy = Proxy::start(broker.port);
+    let proxy = FaultProxy::start(broker.port);
     let listener = broker.listen("leptond/attic/p/event");
     let mqtt = Mqtt::start(&Config { queue: 1000, ..config(proxy.port) }, "attic").unwrap();
     assert!(mqtt.wait_connected(soon()));
@@ -54,7 +54,7 @@ fn no_event_is_lost_while_the_connection_is_cut_again_and_again() {
 #[test]
 fn a_broker_killed_and_back_gets_the_newest_states_and_all_events() {
     let Some(mut broker) = Mosquitto::start("a_broker_killed") else { return };
-    let proxy = Proxy::start(broker.port);
+    let proxy = FaultProxy::start(broker.port);
     let mqtt = Mqtt::start(&Config { queue: 50, ..config(proxy.port) }, "attic").unwrap();
     mqtt.publish(message(Class::State, "leptond/attic/info", "info"));
     mqtt.publish(message(Class::State, "leptond/attic/health", "0"));
@@ -101,7 +101,7 @@ fn with_no_broker_at_all_nothing_blocks_and_the_stop_is_in_time() {
     );
     let stats = mqtt.stats();
     assert_eq!(stats.taken, stats.published + stats.dropped + stats.replaced + stats.queued);
-    assert_eq!(stats.queued, 256 + 2, "the queue, the birth and health");
+    assert_eq!(stats.queued, Config::default().queue as u64 + 2, "the queue, the birth and health");
     assert!(!mqtt.flush(Instant::now() + Duration::from_millis(50)));
     let began = Instant::now();
     assert!(!mqtt.stop(began + Duration::from_millis(700)), "events were lost, and it says so");

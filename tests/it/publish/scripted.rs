@@ -1,4 +1,4 @@
-//! A broker of a few lines that does what a test tells it, and clients that speak MQTT 3.1.1 byte by byte.
+//! A broker of a few lines that does what a test tells it, in MQTT 3.1.1 or 5, and clients that speak MQTT 3.1.1 byte by byte.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -51,6 +51,12 @@ pub fn read(stream: &mut impl Read) -> Option<(u8, Vec<u8>)> {
     Some((first[0], body))
 }
 
+/// Topic, packet id (0 with QoS 0) and payload of a PUBLISH of MQTT 5 with at most 127 bytes of properties.
+fn published_5(first: u8, body: &[u8]) -> (String, u16, Vec<u8>) {
+    let (topic, id, rest) = published(first, body);
+    (topic, id, rest[1 + usize::from(rest[0])..].to_vec())
+}
+
 /// Topic, packet id (0 with QoS 0) and payload of a PUBLISH.
 pub fn published(first: u8, body: &[u8]) -> (String, u16, Vec<u8>) {
     let end = 2 + usize::from(u16::from_be_bytes([body[0], body[1]]));
@@ -81,6 +87,8 @@ pub fn client(port: u16, connect: &[u8]) -> Result<TcpStream, Vec<u8>> {
 #[derive(Clone, Debug)]
 pub struct Hello {
     pub client_id: String,
+    /// 4 = MQTT 3.1.1, 5 = MQTT 5.
+    pub level: u8,
 }
 
 /// Topic and payload.
@@ -92,6 +100,14 @@ pub enum Serve {
     Well,
     /// Breaks the connection at the first QoS 1 message; with what was not read yet, so that it is reset, or without.
     Break { reset: bool },
+    /// As well, with this CONNACK.
+    Grant(Vec<u8>),
+    /// As well, with these bytes behind the CONNACK.
+    Say(Vec<u8>),
+    /// These bytes instead of a CONNACK, and the end after the client's.
+    Answer(Vec<u8>),
+    /// Takes everything and never answers a subscription.
+    Ignore,
 }
 
 /// A broker on a free port; `greet` decides for each CONNECT by its number.
@@ -104,14 +120,23 @@ pub struct Scripted {
 }
 
 impl Scripted {
+    /// A broker that speaks MQTT 3.1.1 only; a client of MQTT 5 is told so and not counted.
     pub fn start(greet: impl Fn(usize, &Hello) -> Result<Serve, u8> + Send + 'static) -> Self {
+        Self::of_levels(&[4], greet)
+    }
+
+    /// A broker that speaks these protocol levels.
+    pub fn of_levels(
+        levels: &'static [u8],
+        greet: impl Fn(usize, &Hello) -> Result<Serve, u8> + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (hellos, messages) = (Arc::<Mutex<Vec<Hello>>>::default(), Arc::<Mutex<Vec<_>>>::default());
         let broker = Scripted { port, hellos: hellos.clone(), messages: messages.clone() };
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                serve(stream, &greet, &hellos, &messages);
+                serve(stream, levels, &greet, &hellos, &messages);
             }
         });
         broker
@@ -131,23 +156,44 @@ impl Scripted {
 
 fn serve(
     mut stream: TcpStream,
+    levels: &[u8],
     greet: &impl Fn(usize, &Hello) -> Result<Serve, u8>,
     hellos: &Mutex<Vec<Hello>>,
     messages: &Mutex<Vec<Published>>,
 ) {
     let Some((_, body)) = read(&mut stream) else { return };
-    let end = 12 + usize::from(u16::from_be_bytes([body[10], body[11]]));
-    let hello = Hello { client_id: String::from_utf8_lossy(&body[12..end]).into_owned() };
+    let level = body[6];
+    if !levels.contains(&level) {
+        let _ = stream.write_all(&[0x20, 2, 0, 1]);
+        return;
+    }
+    let is_5 = level == 5;
+    let at = if is_5 { 11 + usize::from(body[10]) } else { 10 };
+    let end = at + 2 + usize::from(u16::from_be_bytes([body[at], body[at + 1]]));
+    let hello = Hello { client_id: String::from_utf8_lossy(&body[at + 2..end]).into_owned(), level };
     hellos.lock().unwrap().push(hello.clone());
     let number = hellos.lock().unwrap().len();
+    let welcome = |code: u8| if is_5 { vec![0x20, 3, 0, code, 0] } else { vec![0x20, 2, 0, code] };
     let how = match greet(number, &hello) {
         Ok(how) => how,
         Err(code) => {
-            let _ = stream.write_all(&[0x20, 2, 0, code]);
+            let _ = stream.write_all(&welcome(code));
             return;
         }
     };
-    if stream.write_all(&[0x20, 2, 0, 0]).is_err() {
+    let first = match &how {
+        Serve::Grant(connack) => connack.clone(),
+        Serve::Say(rest) => [welcome(0), rest.clone()].concat(),
+        Serve::Answer(bytes) => bytes.clone(),
+        _ => welcome(0),
+    };
+    if stream.write_all(&first).is_err() {
+        return;
+    }
+    if let Serve::Answer(_) = how {
+        // The client ends it, or nothing comes that it could complain of.
+        let _ = stream.set_read_timeout(Some(Duration::from_millis(300)));
+        while read(&mut stream).is_some() {}
         return;
     }
     if let Serve::Break { reset: true } = how {
@@ -158,13 +204,15 @@ fn serve(
     while let Some((first, body)) = read(&mut stream) {
         let answer = match first >> 4 {
             3 => {
-                let (topic, id, payload) = published(first, &body);
+                let (topic, id, payload) = if is_5 { published_5(first, &body) } else { published(first, &body) };
                 if id > 0 && matches!(how, Serve::Break { .. }) {
                     return;
                 }
                 messages.lock().unwrap().push((topic, payload));
                 if id == 0 { Vec::new() } else { [&[0x40, 2], id.to_be_bytes().as_slice()].concat() }
             }
+            8 if matches!(how, Serve::Ignore) => Vec::new(),
+            8 if is_5 => [&[0x90, 4], &body[..2], &[0, 0]].concat(),
             8 => [&[0x90, 3], &body[..2], &[0]].concat(),
             12 => vec![0xd0, 0],
             _ => Vec::new(),

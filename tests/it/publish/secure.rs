@@ -67,8 +67,11 @@ fn encrypted_with_a_certificate_of_our_own() {
     let Some(broker) = Mosquitto::with("encrypted", config_of) else { return };
     let file = |name: &str| broker.dir().join(name);
     let text = |name: &str| file(name).display().to_string();
-    let tls =
-        TlsConfig { ca_file: file("ca.pem"), cert_file: Some(file("client.pem")), key_file: Some(file("client.key")) };
+    let tls = TlsConfig {
+        ca_file: Some(file("ca.pem")),
+        cert_file: Some(file("client.pem")),
+        key_file: Some(file("client.key")),
+    };
     let settings = |host: &str, tls| Config { host: host.into(), tls, ..config(broker.port) };
     let sub_tls = ["--cafile", &text("ca.pem"), "--cert", &text("client.pem"), "--key", &text("client.key")];
     let listener = broker.listen_with("leptond/#", &sub_tls);
@@ -81,7 +84,7 @@ fn encrypted_with_a_certificate_of_our_own() {
     listener.wait_for("both events", |m| m.iter().filter(|m| m.payload == vec![7; 200_000]).count() == 2);
 
     // A broker that is signed by somebody else is not spoken to, and the log says why.
-    let wrong = TlsConfig { ca_file: file("other.pem"), ..tls.clone() };
+    let wrong = TlsConfig { ca_file: Some(file("other.pem")), ..tls.clone() };
     let mqtt = Mqtt::start(&settings("127.0.0.1", Some(wrong)), "wrong").unwrap();
     let address = format!("127.0.0.1:{}", broker.port);
     wait_until("the cause is told", || !logs::with(&["WARN", &address, "TLS failed", "certificate"]).is_empty());

@@ -85,6 +85,18 @@ fn a_network_that_breaks_and_a_broker_that_objects_are_no_takeover() {
 }
 
 #[test]
+fn a_takeover_that_the_broker_names_is_told_at_once_and_once() {
+    let now = Instant::now();
+    let mut link = Link::new("leptond-attic", 1);
+    let taken = Failure::new(FailureKind::TakenOver, "another client");
+    assert_eq!(link.failed(&taken, lived(2 * S), now).tell, Some((Severity::Error, "another client".into())));
+    for s in 1..600 {
+        assert_eq!(link.failed(&taken, lived(2 * S), now + s * S).tell, None, "at {s} s");
+    }
+    assert!(link.failed(&taken, lived(2 * S), now + 601 * S).tell.is_some(), "a reminder");
+}
+
+#[test]
 fn a_restarted_broker_is_no_takeover() {
     let now = Instant::now();
     let mut link = Link::new("id", 1);
@@ -100,7 +112,8 @@ fn a_restarted_broker_is_no_takeover() {
 #[test]
 fn failures_become_words() {
     let io = |kind: io::ErrorKind| io::Error::from(kind);
-    let refused = WireError::Refused;
+    let refused = |code| WireError::Refused { code, reason: None };
+    let gone = |code, reason: &str| WireError::Disconnected { code, reason: Some(reason.into()) };
     let cases = [
         (WireError::Connect(io(io::ErrorKind::ConnectionRefused)), FailureKind::Refused, "no broker listens"),
         (WireError::Connect(io(io::ErrorKind::HostUnreachable)), FailureKind::Unreachable, "unreachable"),
@@ -110,16 +123,29 @@ fn failures_become_words() {
         (WireError::Silent, FailureKind::Silent, "stopped answering"),
         (WireError::NotTaken, FailureKind::Silent, "takes no more"),
         (WireError::Closed, FailureKind::Closed, "closed"),
-        (refused(ConnectReturnCode::RefusedProtocolVersion), FailureKind::Rejected, "3.1.1 (return code 1)"),
+        (refused(1), FailureKind::Version, "version of MQTT (return code 1)"),
+        (refused(2), FailureKind::ClientId, "\"leptond-attic\" (13 characters)"),
+        (refused(2), FailureKind::ClientId, "(return code 2)"),
+        (refused(3), FailureKind::Rejected, "not ready to serve (return code 3)"),
+        (refused(4), FailureKind::Credentials, "password (return code 4)"),
+        (refused(5), FailureKind::Credentials, "missing (return code 5)"),
+        (refused(0x84), FailureKind::Version, "MQTT 5 (reason code 132)"),
+        (refused(0x85), FailureKind::ClientId, "(reason code 133)"),
+        (refused(0x86), FailureKind::Credentials, "(reason code 134)"),
+        (refused(0x87), FailureKind::Credentials, "(reason code 135)"),
+        (refused(0x89), FailureKind::Rejected, "not ready"),
+        (refused(0x97), FailureKind::Rejected, "refuses the connection (reason code 151)"),
         (
-            refused(ConnectReturnCode::BadClientId),
-            FailureKind::ClientId,
-            "\"leptond-attic\" (13 characters; return code 2)",
+            WireError::Refused { code: 0x8a, reason: Some("too loud".into()) },
+            FailureKind::Rejected,
+            "banned this client (reason code 138); it says \"too loud\"",
         ),
-        (refused(ConnectReturnCode::ServiceUnavailable), FailureKind::Rejected, "not ready to serve (return code 3)"),
-        (refused(ConnectReturnCode::BadUserNamePassword), FailureKind::Credentials, "password (return code 4)"),
-        (refused(ConnectReturnCode::NotAuthorized), FailureKind::Credentials, "missing (return code 5)"),
-        (WireError::Protocol("packet of type 9".into()), FailureKind::Protocol, "MQTT 3.1.1: packet of type 9"),
+        (gone(0x8e, "bye"), FailureKind::TakenOver, "client id \"leptond-attic\""),
+        (gone(0x8b, "bye"), FailureKind::Closed, "shuts down (reason code 139); it says \"bye\""),
+        (gone(0x95, ""), FailureKind::Closed, "too large"),
+        (gone(0, ""), FailureKind::Closed, "closed the connection (reason code 0)"),
+        (WireError::WebSocket("the server says 404".into()), FailureKind::WebSocket, "WebSocket: the server says 404"),
+        (WireError::Protocol("packet of type 9".into()), FailureKind::Protocol, "follow MQTT: packet of type 9"),
         (
             WireError::Tls(io::Error::other(rustls::Error::InvalidCertificate(rustls::CertificateError::Expired))),
             FailureKind::Tls(TlsFailure::Expired),
