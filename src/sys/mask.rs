@@ -228,12 +228,8 @@ fn urls(text: &str, lower: &str) -> Vec<Url> {
         let word = rest.get(..length).unwrap_or_default();
         let (at_sign, question) = if mark == "://" { ("@", "?") } else { ("%40", "%3f") };
         let folded = word.to_ascii_lowercase();
-        // An '@' only in the query: the '?' may be part of a password.
-        let main = match folded.split_once(question) {
-            Some((main, query)) if main.contains(at_sign) || !query.contains(at_sign) => main.len(),
-            _ => word.len(),
-        };
-        let user = folded.get(..main).and_then(|main| main.rfind(at_sign)).map(|end| (start, start + end));
+        // Up to the last '@', also behind a '?': both may be part of a password.
+        let user = folded.rfind(at_sign).map(|end| (start, start + end));
         let host = user.map_or(0, |(_, end)| end - start);
         let query = folded.get(host..).and_then(|rest| rest.find(question)).map_or(length, |at| host + at);
         found.push(Url { whole: (start, start + length), user, query: start + query });

@@ -9,6 +9,7 @@ fn what_is_secret_is_masked_and_nothing_else() {
         ("rtsp://user:pass@camera:554/1", "rtsp://***@camera:554/1"),
         ("rtsp://user:p/a?s#s@camera/1", "rtsp://***@camera/1"),
         ("rtsp://user:p@ss@camera/1", "rtsp://***@camera/1"),
+        ("rtsp://user:p@?s/s?s@camera/1", "rtsp://***@camera/1"),
         ("rtsp://user:p 'a\"ss@camera/1", "rtsp://***@camera/1"),
         ("rtsp://user:p%40ss%23@camera/1", "rtsp://***@camera/1"),
         ("RTSP://USER:PASS@CAMERA/1", "RTSP://***@CAMERA/1"),
