@@ -157,6 +157,22 @@ mod tests {
     use super::*;
     use crate::publish::mqtt::link::{Failure as Trouble, FailureKind as Kind};
 
+    fn facts(connected: Option<bool>, home_assistant: HomeAssistant, outcome: Outcome) -> Facts {
+        Facts {
+            address: "ha:1883".into(),
+            host: "ha".into(),
+            node: "attic".into(),
+            prefix: "leptond".into(),
+            username: String::new(),
+            tls: false,
+            connected,
+            requests: Vec::new(),
+            home_assistant,
+            discovery: Default::default(),
+            outcome,
+        }
+    }
+
     #[test]
     fn each_outcome_has_its_level() {
         let works = Outcome::Tried(Attempt::Works { connect_ms: 12.0, published: false });
@@ -174,19 +190,7 @@ mod tests {
             (Outcome::Unusable("gone".into()), None, false, &[Level::Trouble]),
             (Outcome::Unusable("gone".into()), None, true, &[Level::Unknown]),
         ] {
-            let facts = Facts {
-                address: "ha:1883".into(),
-                host: "ha".into(),
-                node: "attic".into(),
-                prefix: "leptond".into(),
-                username: String::new(),
-                tls: false,
-                connected,
-                requests: Vec::new(),
-                home_assistant: HomeAssistant::default(),
-                discovery: Default::default(),
-                outcome,
-            };
+            let facts = facts(connected, HomeAssistant::default(), outcome);
             let findings = judge(facts, told);
             let levels: Vec<Level> = findings.iter().map(Finding::level).collect();
             assert_eq!(levels, expected, "{findings:?}");
@@ -201,19 +205,8 @@ mod tests {
             (true, true, false, &[Level::Ok, Level::Note]),
             (true, true, true, &[Level::Ok, Level::Ok]),
         ] {
-            let facts = Facts {
-                address: "ha:1883".into(),
-                host: "ha".into(),
-                node: "attic".into(),
-                prefix: "leptond".into(),
-                username: String::new(),
-                tls: false,
-                connected: Some(true),
-                requests: Vec::new(),
-                home_assistant: HomeAssistant { enabled, published, seen },
-                discovery: Default::default(),
-                outcome: Outcome::Tried(Attempt::Works { connect_ms: 1.0, published: true }),
-            };
+            let works = Outcome::Tried(Attempt::Works { connect_ms: 1.0, published: true });
+            let facts = facts(Some(true), HomeAssistant { enabled, published, seen }, works);
             let levels: Vec<Level> = judge(facts, false).iter().map(Finding::level).collect();
             assert_eq!(levels, expected);
         }

@@ -9,14 +9,14 @@ use crate::frame::{Event, EventIds};
 /// Candidates that are kept at most; further ones wait until others are over.
 const MAX_CASES: usize = 16;
 
-/// What a frame shows of one condition.
+/// Sight of one condition in a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sight<'a> {
     /// Its name in events.
     pub(super) label: &'a str,
     /// Its score.
     pub(super) score: f32,
-    /// How clearly.
+    /// Its clearness.
     pub(super) look: Look,
 }
 

@@ -163,7 +163,7 @@ impl Follower {
         names.zip(self.crossings.iter().cloned()).collect()
     }
 
-    /// What the frame shows of each object.
+    /// Takes in the sight of each object in the frame.
     fn look(&mut self, at: At, events: &mut Vec<Event>) {
         let size = self.size();
         let pixels = [size.width as f32, size.height as f32];

@@ -41,7 +41,7 @@ pub(super) struct Rules {
     at_once: bool,
 }
 
-/// How close together the sightings must be.
+/// Required closeness of the sightings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Often {
     /// In half of the frames since the first.
@@ -87,7 +87,7 @@ impl Rules {
         }
     }
 
-    /// What is not seen any more is waited for.
+    /// True where something that is not seen any more is waited for.
     pub(super) fn waits(&self) -> bool {
         !self.vanish.is_zero()
     }
@@ -109,7 +109,7 @@ impl Rules {
     }
 }
 
-/// What a frame shows of it.
+/// Sight of it in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
     /// Nothing.

@@ -47,7 +47,7 @@ pub(super) struct Object {
     story: Story,
 }
 
-/// What an event is to tell.
+/// Content of an event.
 #[derive(Clone, Debug, Default)]
 struct Story {
     /// Empty before its `new`.
@@ -71,7 +71,7 @@ struct Told {
     changes: Changes,
 }
 
-/// What is worth an update when it changes.
+/// Values that are worth an update when they change.
 #[derive(Clone, Debug, PartialEq)]
 struct Changes {
     label: Label,

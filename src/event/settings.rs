@@ -10,11 +10,11 @@ use super::life::Defaults;
 pub struct Settings {
     /// The tables.
     pub config: Config,
-    /// What events are of.
+    /// Subject of events.
     pub subject: Subject,
 }
 
-/// What events are of.
+/// Subject of events.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Subject {
     /// Objects that are followed.
@@ -31,7 +31,7 @@ pub enum Subject {
     Nothing,
 }
 
-/// What the task of a detector says.
+/// Settings of a detector's task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObjectSettings {
     /// Least score of an object that counts.

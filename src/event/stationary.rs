@@ -12,7 +12,7 @@ const MOVED: u32 = 2;
 /// One object's rest.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rest {
-    /// Where it was when it last moved.
+    /// Its place when it last moved.
     place: [f32; 4],
     since: Duration,
     /// Frames elsewhere in a row.

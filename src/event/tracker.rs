@@ -375,7 +375,7 @@ impl Found<'_> {
     }
 }
 
-/// Where an object is expected.
+/// Expected place of an object.
 struct Expected<'a> {
     track: &'a Track,
     shape: Shape,

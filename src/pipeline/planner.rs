@@ -264,7 +264,7 @@ impl Planner {
     }
 }
 
-/// What events are of, by the task; objects are followed where that is wanted: pictures of which none is later than another have none.
+/// Subject of events, by the task; objects are followed where that is wanted: pictures of which none is later than another have none.
 fn subject(task: &task::Settings, follow: bool) -> Subject {
     match task {
         task::Settings::Detect(detect) if follow => Subject::Objects(ObjectSettings {

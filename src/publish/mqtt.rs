@@ -35,7 +35,7 @@ use retained::Retained;
 pub use setup::check_way;
 use shared::Shared;
 
-/// What a node keeps in its state directory.
+/// Files of a node in its state directory.
 #[derive(Clone, Debug, Default)]
 pub struct Kept<'a> {
     /// The manifest of retained messages.

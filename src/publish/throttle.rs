@@ -59,7 +59,7 @@ pub(super) struct Due {
     pub(super) health: Option<BTreeMap<PipelineName, f32>>,
 }
 
-/// What is said about the disk at once.
+/// Part of the disk's state that is published at once when it changes.
 fn disk(status: &NodeStatus) -> Option<(Option<OutboxFault>, u64)> {
     status.publisher.outbox.map(|outbox| (outbox.fault, outbox.commit_interval_s))
 }

@@ -7,9 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::state::lock;
 use crate::frame::{
     Attribute, Emission, Event, EventKind, Label, Outcome, Output, Parent, PipelineName, SharedFrame, Sink,
 };
@@ -248,9 +249,4 @@ impl Sink for Cascades {
     fn wants_frames(&self, pipeline: &str) -> bool {
         lock(&self.queues).get(pipeline).is_some_and(|queues| queues.iter().any(|queue| queue.strong_count() > 0))
     }
-}
-
-/// A panic elsewhere leaves these values whole: each is changed in one step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use crate::draw::{self, Canvas, Corners};
-use crate::frame::{Emission, Outcome, Output, Payload, Sink};
-use crate::preprocess;
+use super::snapshots::picture::{PictureError, decoded, scaled};
+use super::state::lock;
+use crate::draw::{self, Corners};
+use crate::frame::{Emission, Output, Sink};
 
 /// A sink that takes the next frame of each pipeline that was asked for, and draws it on a thread of its own: one picture at a time; a pipeline
 /// whose frame comes meanwhile waits for its next one.
@@ -23,7 +24,7 @@ struct Inner {
 }
 
 /// A picture, or the reason for which there is none.
-pub(super) type Taken = Result<Picture, PictureError>;
+pub(super) type Taken = Result<Picture, SnapshotError>;
 
 /// A JPEG of a frame with its results.
 #[derive(Debug)]
@@ -38,18 +39,12 @@ pub(super) struct Picture {
     pub(super) size: [i64; 2],
 }
 
-/// A frame that is no picture to show.
+/// Reason for which there is no picture.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PictureError {
-    /// The pipeline reads numbers.
-    #[error("the pipeline reads numbers, not pictures")]
-    Numbers,
-    /// The frame is damaged; the next one may do.
-    #[error("the frame cannot be decoded: {0}")]
-    Damaged(#[from] preprocess::PreprocessError),
-    /// No JPEG can be made of it.
+pub(super) enum SnapshotError {
+    /// The frame is no picture, or damaged: the next one may do.
     #[error(transparent)]
-    Encode(#[from] draw::EncodeError),
+    Picture(#[from] PictureError),
     /// The system gives no thread; later it may.
     #[error("no thread to draw it: {0}")]
     Thread(#[from] std::io::Error),
@@ -125,25 +120,14 @@ impl Sink for SnapshotRequests {
 /// The frame of `output` with its outcome. A reduced picture is drawn on as it was captured: boxes and regions, which are in pixels of the full
 /// one, are scaled.
 fn drawn(output: &Output, regions: &[Corners]) -> Taken {
-    let frame = output.frame.as_ref().ok_or(PictureError::Numbers)?;
-    let Payload::Image(image) = &frame.payload else { return Err(PictureError::Numbers) };
-    let mut rgb = Vec::new();
-    let size = preprocess::to_rgb(image, &mut rgb)?;
-    let (mut outcome, mut regions) = (output.outcome.clone(), regions.to_vec());
+    let (image, canvas) = decoded(output)?;
+    let (size, mut regions) = (canvas.size(), regions.to_vec());
     if let Some(full) = image.full {
         let scale: [f32; 2] = std::array::from_fn(|axis| size[axis] as f32 / full[axis].max(1) as f32);
-        if let Outcome::Detect { detections, .. } = &mut outcome {
-            let boxes = detections.iter_mut().flat_map(|detection| detection.bbox.chunks_exact_mut(2));
-            boxes.for_each(|point| point.iter_mut().zip(scale).for_each(|(value, scale)| *value *= scale));
-        }
         let corners = regions.iter_mut().flatten();
         corners.for_each(|point| point.iter_mut().zip(scale).for_each(|(value, scale)| *value *= scale));
     }
-    let canvas = draw::annotated(Canvas::new(size, rgb), &outcome, &regions);
-    let jpeg = draw::encode(&canvas, draw::Format::Jpeg)?;
+    let canvas = draw::annotated(canvas, &scaled(&output.outcome, size), &regions);
+    let jpeg = draw::encode(&canvas, draw::Format::Jpeg).map_err(PictureError::from)?;
     Ok(Picture { jpeg, seq: output.stamp.seq, time: output.stamp.time, size: canvas.size() })
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

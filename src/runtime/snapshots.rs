@@ -3,18 +3,19 @@
 //! A worker only hands over a frame that it has anyway. Pictures that cannot be encoded in time are dropped and counted.
 
 mod album;
-mod picture;
+pub(super) mod picture;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use album::Album;
 use picture::Pictures;
 
+use super::state::lock;
 use crate::config::PipelineConfig;
 use crate::frame::{Emission, Output, PipelineName, Sink};
 use crate::publish::topics::Topics;
@@ -190,9 +191,4 @@ fn encode(jobs: &Receiver<Job>, publisher: &dyn Publisher, topics: &Topics, most
 
 fn publish(publisher: &dyn Publisher, topic: String, payload: Vec<u8>) {
     publisher.publish(Message { topic, payload, class: Class::Picture, timing: None });
-}
-
-/// A panic elsewhere leaves these values whole: each is changed in one step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

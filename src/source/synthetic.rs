@@ -129,7 +129,7 @@ struct Synthetic {
     began: Option<Instant>,
 }
 
-/// What is drawn.
+/// Scene that is drawn.
 enum View {
     /// A counter, and the meter that shows it.
     Meter(Counter, Box<Scene>),

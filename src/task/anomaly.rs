@@ -83,7 +83,7 @@ impl TaskConfig for AnomalyConfig {
 ///
 /// The threshold is fixed, or learnt from the scores of the calibration period, see [`learn`].
 ///
-/// Whether an anomaly is going on by these scores is not said here: that takes a memory of events.
+/// Says nothing of an anomaly that goes on by these scores: that takes a memory of events.
 struct Anomaly {
     items: usize,
     threshold: Threshold,

@@ -37,7 +37,7 @@ fn bytes(count: usize) -> Vec<u8> {
     (0..count).map(|n| (n % 251) as u8).collect()
 }
 
-/// What comes until the end.
+/// Reads until the end.
 fn rest(stream: &mut TcpStream) -> Vec<u8> {
     let (mut all, mut buffer) = (Vec::new(), [0; 1000]);
     while let Ok(count @ 1..) = stream.read(&mut buffer) {

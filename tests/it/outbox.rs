@@ -16,7 +16,7 @@ use crate::mosquitto::{Listener, Mosquitto, Received, wait_until};
 use crate::support::{FaultProxy, Faults};
 
 const TOPIC: &str = "leptond/attic/door/event";
-/// What a SIGKILL may cost: the commit interval, and the time until the commit is on disk.
+/// Price of a SIGKILL: the commit interval, and the time until the commit is on disk.
 const INTERVAL: Duration = Duration::from_secs(1);
 const COMMIT: Duration = Duration::from_millis(700);
 

@@ -42,6 +42,24 @@ fn payloads(messages: &[Received], topic: &str) -> Vec<String> {
     of_topic.map(|m| String::from_utf8_lossy(&m.payload).into_owned()).collect()
 }
 
+/// Publishes three states and five events; each state arrives at `broker` once, and nothing is given up. Returns the events that it has.
+fn states_and_events_arrive(mqtt: &Mqtt, broker: &scripted::Scripted) -> Vec<String> {
+    const STATES: [&str; 3] = ["info", "governor", "health"];
+    for topic in STATES {
+        mqtt.publish(message(Class::State, &format!("leptond/attic/{topic}"), topic));
+    }
+    for n in 0..5 {
+        mqtt.publish(message(Class::Event, "leptond/attic/p/event", n.to_string()));
+    }
+    assert!(mqtt.flush(Instant::now() + 4 * SOON), "{:?}", mqtt.stats());
+    let stats = mqtt.stats();
+    assert_eq!((stats.abandoned, stats.dropped, stats.unacknowledged), (0, 0, 0), "{stats:?}");
+    for topic in STATES {
+        assert_eq!(broker.on(&format!("leptond/attic/{topic}")), [topic]);
+    }
+    broker.on("leptond/attic/p/event")
+}
+
 #[test]
 fn every_class_arrives_as_promised_and_is_counted() {
     let Some(broker) = Mosquitto::start("every_class_arrives") else { return };

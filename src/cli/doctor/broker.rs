@@ -58,7 +58,7 @@ pub fn shown(finding: &Finding) -> Shown {
     }
 }
 
-/// What a broker without passwords means for the requests that are permitted.
+/// Consequence of a broker without passwords for the requests that are permitted.
 fn everyone(facts: &Facts) -> String {
     if !facts.username.is_empty() || facts.requests.is_empty() {
         return String::new();

@@ -10,7 +10,7 @@ const GONE_AFTER_S: f64 = 2.0;
 /// Objects stay between these shares of the mean time.
 const STAYS: [f64; 2] = [0.5, 1.5];
 
-/// What became of the objects.
+/// Outcome of the objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct EventTally {
     /// Objects that came and went.
@@ -82,7 +82,7 @@ impl Objects {
         Objects { tally: EventTally { objects: all.len() as u64, ..EventTally::default() }, all, gone: 0, chance }
     }
 
-    /// What became of them so far.
+    /// Their outcome so far.
     pub fn tally(&self) -> EventTally {
         self.tally
     }

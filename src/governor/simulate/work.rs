@@ -67,7 +67,7 @@ struct Job {
 pub struct Work<'a> {
     rungs: &'a [RungSpec],
     gate: Option<Gate<'a>>,
-    /// What passes in front of the camera.
+    /// Objects that pass in front of the camera.
     pub objects: Objects,
     deadline_ms: f64,
     rung: usize,

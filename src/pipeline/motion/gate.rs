@@ -77,7 +77,7 @@ pub struct MotionGate {
     moment: Option<Duration>,
 }
 
-/// What is known of the present scene.
+/// Knowledge of the present scene.
 struct Scene {
     width: usize,
     /// Cells that do not count.

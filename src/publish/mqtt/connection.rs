@@ -1,4 +1,4 @@
-//! What belongs to one connection, and what is done on it whenever something is due.
+//! State of one connection, and the work on it whenever something is due.
 
 use std::time::Instant;
 

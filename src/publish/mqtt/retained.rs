@@ -14,7 +14,7 @@ const BROKERS: usize = 8;
 /// Largest file.
 const FILE_BYTES: u64 = 1 << 20;
 
-/// What a node keeps on a broker, and where it remembers that.
+/// Owner of the topics on a broker, and the file that remembers them.
 #[derive(Clone, Debug)]
 pub struct Keep {
     /// File of the manifest.
@@ -57,7 +57,7 @@ pub(super) struct Retained {
 }
 
 impl Retained {
-    /// What is remembered of `broker`, for the node with these first levels of topics. A file that cannot be used is begun anew.
+    /// Reads the topics that are remembered of `broker`, for the node with these first levels of topics. A file that cannot be used is begun anew.
     pub(super) fn open(keep: Keep, broker: String, root: String) -> Self {
         let manifest = load(&keep.file).unwrap_or_else(|why| {
             tracing::warn!("{}: {why}: retained messages of before are not cleared", keep.file.display());

@@ -26,7 +26,7 @@ const CLEARING: usize = 4;
 /// Time between two looks where nothing happened.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// What is to be done.
+/// Next step of a sweep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     Subscribe(String),
@@ -80,7 +80,7 @@ impl Sweep {
         }
     }
 
-    /// What is due.
+    /// Returns the steps that are due.
     pub(super) fn next(&mut self, retained: &mut Retained, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
         if self.looked.is_some_and(|at| now.saturating_duration_since(at) < LOOK) {
@@ -198,6 +198,14 @@ mod tests {
         Retained::open(keep, "b:1".into(), "l/roof".into())
     }
 
+    /// A sweep that waits for what the old name's state says.
+    fn listening(retained: &mut Retained, now: Instant) -> Sweep {
+        let mut sweep = Sweep::new(30 * S, now);
+        sweep.next(retained, now);
+        sweep.subscribed("l/attic/state", false, now);
+        sweep
+    }
+
     fn clear() -> Vec<Action> {
         vec![
             Action::Unsubscribe("l/attic/state".into()),
@@ -238,9 +246,7 @@ mod tests {
     fn topics_of_a_node_that_lives_stay() {
         let dir = tempfile::tempdir().unwrap();
         let (mut retained, now) = (renamed(dir.path()), Instant::now());
-        let mut sweep = Sweep::new(30 * S, now);
-        sweep.next(&mut retained, now);
-        sweep.subscribed("l/attic/state", false, now);
+        let mut sweep = listening(&mut retained, now);
         sweep.received("l/attic/state", br#"{"state":"online"}"#, now);
         sweep.received("l/attic/state", br#"{"state":"online"}"#, now + 50 * S);
         assert_eq!(sweep.next(&mut retained, now + 74 * S), []);
@@ -252,9 +258,7 @@ mod tests {
     fn what_a_power_cut_left_online_is_cleared_once_its_will_is_out() {
         let dir = tempfile::tempdir().unwrap();
         let (mut retained, now) = (renamed(dir.path()), Instant::now());
-        let mut sweep = Sweep::new(30 * S, now);
-        sweep.next(&mut retained, now);
-        sweep.subscribed("l/attic/state", false, now);
+        let mut sweep = listening(&mut retained, now);
         sweep.received("l/attic/state", br#"{"state":"online"}"#, now);
         sweep.received("l/attic/state", br#"{"state":"offline"}"#, now + 45 * S);
         assert_eq!(sweep.next(&mut retained, now + 45 * S), clear());

@@ -270,7 +270,7 @@ impl Backlog {
         }
     }
 
-    /// What is to be logged since the last call.
+    /// Notices for the log since the last call.
     pub fn notices(&mut self, now: Instant) -> Vec<Notice> {
         self.disk.as_mut().map_or_else(Vec::new, |disk| disk.notices(now))
     }
@@ -357,7 +357,7 @@ impl Backlog {
         self.merge();
     }
 
-    /// What should still be on disk cannot be read: it is lost.
+    /// Gives up events on disk that cannot be read: they are lost.
     fn disk_is_empty(&mut self) {
         self.lost += self.on_disk_only;
         self.held_to = self.held_to.max(self.stored_to);

@@ -53,7 +53,7 @@ impl Budget {
         self.written
     }
 
-    /// How often the commit interval was doubled: once for each time that what is left was halved.
+    /// Number of doublings of the commit interval: once for each time that what is left was halved.
     pub(super) fn doublings(&self) -> u32 {
         let left = self.left().max(1);
         (self.per_day / left).max(1).ilog2()

@@ -29,7 +29,7 @@ pub struct Record {
     pub payload: Arc<[u8]>,
 }
 
-/// What was done before it was written.
+/// Progress before it was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Checkpoint {
     /// Every event before this id is done with.

@@ -26,7 +26,7 @@ pub trait Storage: Send {
     fn read(&mut self, after: u64, most: usize, most_bytes: usize) -> Result<Vec<Record>, StorageError>;
 }
 
-/// What an earlier run left.
+/// Remains of an earlier run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Opened {
     /// The highest id in use; 0 = none.
@@ -61,7 +61,7 @@ pub enum Job {
     Commit {
         /// New records.
         records: Vec<Record>,
-        /// What is done with.
+        /// Progress: events that are done with.
         checkpoint: Checkpoint,
         /// Records up to this id are in memory.
         held: u64,

@@ -1,4 +1,4 @@
-//! What the queue takes, and what gives way when it is full.
+//! Admission to the queue, and what gives way when it is full.
 
 use std::time::Instant;
 

@@ -7,7 +7,7 @@ use super::poison::Disconnects;
 use crate::publish::outbox::Waiting;
 use crate::publish::{Timing, payload};
 
-/// What MQTT 5 sends beside a payload; MQTT 3.1.1 sends nothing of it.
+/// Properties that MQTT 5 sends beside a payload; MQTT 3.1.1 sends none of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Properties {
     /// MIME type of the payload.
@@ -29,7 +29,7 @@ pub struct Packet {
     pub acknowledged: bool,
     /// RETAIN flag.
     pub retain: bool,
-    /// What MQTT 5 sends beside the payload.
+    /// Properties that MQTT 5 sends beside the payload.
     pub properties: Properties,
 }
 

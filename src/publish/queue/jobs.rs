@@ -19,7 +19,7 @@ impl Queue {
         self.events.done(outcome, written_bytes, clock);
     }
 
-    /// What is to be logged about the disk since the last call.
+    /// Notices about the disk for the log since the last call.
     pub fn notices(&mut self, now: Instant) -> Vec<Notice> {
         self.events.notices(now)
     }

@@ -1,7 +1,7 @@
 //! A result's frame as JPEG, with what was found drawn on it, no larger than a message may be.
 
 use crate::draw::{self, Canvas, EncodeError};
-use crate::frame::{Frame, Outcome, Output, Payload, PixelFormat};
+use crate::frame::{Image, Outcome, Output, Payload, PixelFormat};
 use crate::preprocess::{self, PreprocessError};
 
 /// Qualities that are tried one after the other, 1 to 100; after the last one, the picture is made smaller.
@@ -13,12 +13,12 @@ const LEAST_SIDE: i64 = 64;
 
 /// Reason for which there is no picture.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PictureError {
+pub(in crate::runtime) enum PictureError {
     /// The frame holds no picture.
-    #[error("the frame is no picture")]
+    #[error("the pipeline reads numbers, not pictures")]
     NoPicture,
     /// It cannot be decoded.
-    #[error(transparent)]
+    #[error("the frame cannot be decoded: {0}")]
     Decode(#[from] PreprocessError),
     /// It cannot be encoded.
     #[error(transparent)]
@@ -42,11 +42,8 @@ impl Pictures {
     /// # Errors
     /// [`PictureError`].
     pub(super) fn of(output: &Output, clean: bool, most: usize) -> Result<Pictures, PictureError> {
-        let frame: &Frame = output.frame.as_deref().ok_or(PictureError::NoPicture)?;
-        let Payload::Image(image) = &frame.payload else { return Err(PictureError::NoPicture) };
-        let mut rgb = Vec::new();
-        let size = preprocess::to_rgb(image, &mut rgb)?;
-        let canvas = reduced(Canvas::new(size, rgb), LONGEST_SIDE);
+        let (image, canvas) = decoded(output)?;
+        let canvas = reduced(canvas, LONGEST_SIDE);
         let clean = match clean {
             // As it came from the camera.
             true if image.format == PixelFormat::Jpeg && image.data.len() <= most => Some(image.data.clone()),
@@ -57,6 +54,18 @@ impl Pictures {
         let drawn = encoded(&draw::annotated(canvas, &outcome, &[]), most)?;
         Ok(Pictures { drawn, clean })
     }
+}
+
+/// The picture of a result's frame, as captured and as pixels.
+///
+/// # Errors
+/// [`PictureError::NoPicture`], [`PictureError::Decode`].
+pub(in crate::runtime) fn decoded(output: &Output) -> Result<(&Image, Canvas), PictureError> {
+    let frame = output.frame.as_deref().ok_or(PictureError::NoPicture)?;
+    let Payload::Image(image) = &frame.payload else { return Err(PictureError::NoPicture) };
+    let mut rgb = Vec::new();
+    let size = preprocess::to_rgb(image, &mut rgb)?;
+    Ok((image, Canvas::new(size, rgb)))
 }
 
 /// The picture with no side longer than `longest`, reduced by a whole factor.
@@ -84,7 +93,7 @@ fn encoded(canvas: &Canvas, most: usize) -> Result<Vec<u8>, PictureError> {
 }
 
 /// The outcome with its boxes in pixels of a picture of `[width, height]`, which may be smaller than the source's.
-fn scaled(outcome: &Outcome, [width, height]: [i64; 2]) -> Outcome {
+pub(in crate::runtime) fn scaled(outcome: &Outcome, [width, height]: [i64; 2]) -> Outcome {
     let mut outcome = outcome.clone();
     if let Outcome::Detect { detections, source_width, source_height, .. } = &mut outcome {
         let by = |side: i64, source: u32| side as f32 / source.max(1) as f32;
@@ -102,7 +111,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::frame::{Detection, FramePool, Image, PipelineName, Stamp, Timing};
+    use crate::frame::{Detection, Frame, FramePool, PipelineName, Stamp, Timing};
 
     /// A result with a grey JPEG of `side` pixels, with `noise` of so many levels, and one box around its middle, in pixels of a source of twice the size.
     fn output(side: u32, noise: u8) -> Output {
@@ -133,7 +142,7 @@ mod tests {
         }
     }
 
-    fn decoded(jpeg: &[u8]) -> ([u32; 2], Vec<u8>) {
+    fn pixels(jpeg: &[u8]) -> ([u32; 2], Vec<u8>) {
         let image = Image { format: PixelFormat::Jpeg, data: jpeg.to_vec(), ..Image::default() };
         let mut rgb = Vec::new();
         (preprocess::to_rgb(&image, &mut rgb).unwrap(), rgb)
@@ -145,8 +154,8 @@ mod tests {
         let pictures = Pictures::of(&output, true, 1 << 20).unwrap();
         let Payload::Image(image) = &output.frame.as_ref().unwrap().payload else { panic!() };
         assert_eq!(pictures.clean.as_ref(), Some(&image.data));
-        let ([width, height], drawn) = decoded(&pictures.drawn);
-        let (_, clean) = decoded(&image.data);
+        let ([width, height], drawn) = pixels(&pictures.drawn);
+        let (_, clean) = pixels(&image.data);
         assert_eq!([width, height], [400, 400]);
         let differs = |x: usize, y: usize| {
             let at = (y * 400 + x) * 3;

@@ -1,6 +1,6 @@
 //! A camera on a wall that looks over a street: a pinhole whose image plane stands upright, so that upright things stay upright.
 
-/// Where the horizon is, as a share of the picture's height.
+/// Height of the horizon, as a share of the picture's height.
 const HORIZON: f32 = 0.15;
 
 /// From metres to pixels.

@@ -10,7 +10,7 @@ use super::shape::{Ink, shade};
 /// Entries of the noise table.
 const NOISE: usize = 1 << 14;
 
-/// What is painted once.
+/// Layers that are painted once.
 #[derive(Debug)]
 pub(super) struct Backdrop {
     /// `[H, W, 3]`.

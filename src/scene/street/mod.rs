@@ -54,7 +54,7 @@ pub struct TruthObject {
     pub visible_fraction: f32,
     /// `[x1, y1, x2, y2]` in pixels around what can be seen of it; four zeros where that is nothing.
     pub visible_bbox: [f32; 4],
-    /// Where it stands on the ground, in pixels; may be outside of the picture.
+    /// Its place on the ground, in pixels; may be outside of the picture.
     pub foot: [f32; 2],
 }
 

@@ -87,7 +87,7 @@ impl<'a> Block<'a> {
         if self.chance.often(0.5) { 1.0 } else { -1.0 }
     }
 
-    /// Where the picture ends at a distance, with room for the thing.
+    /// Edge of the picture at a distance, with room for the thing.
     fn edge(&self, z: f32) -> f32 {
         self.layout.camera.half_width(z) + 0.6
     }

@@ -6,7 +6,7 @@ use super::figure::Figure;
 /// Columns and rows of points that a figure is looked at in.
 const GRID: [u8; 2] = [12, 14];
 
-/// What can be seen of a figure.
+/// Visible part of a figure.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Visible {
     /// Share of the whole figure, 0.0 to 1.0.
@@ -15,7 +15,7 @@ pub(super) struct Visible {
     pub bbox: [f32; 4],
 }
 
-/// What can be seen of `figure` behind `nearer` ones.
+/// Finds the part of `figure` that can be seen behind `nearer` ones.
 pub(super) fn visible(figure: &Figure, nearer: &[Figure], camera: &Camera) -> Visible {
     let [x1, y1, x2, y2] = figure.bbox(camera);
     let [columns, rows] = GRID.map(f32::from);

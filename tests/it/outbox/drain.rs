@@ -1,4 +1,4 @@
-//! How fast a backlog on disk goes out, and how long a state waits meanwhile.
+//! Rate at which a backlog on disk goes out, and the delay of a state meanwhile.
 
 use super::*;
 

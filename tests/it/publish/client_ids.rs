@@ -72,20 +72,8 @@ fn a_network_that_breaks_costs_nothing_and_accuses_nobody() {
         let broker =
             Scripted::start(move |number, _| Ok(if number <= 6 { Serve::Break { reset } } else { Serve::Well }));
         let mqtt = Mqtt::start(&config(broker.port), &format!("attic-{reset}")).unwrap();
-        for topic in ["info", "governor", "health"] {
-            mqtt.publish(message(Class::State, &format!("leptond/attic/{topic}"), topic));
-        }
-        for n in 0..5 {
-            mqtt.publish(message(Class::Event, "leptond/attic/p/event", n.to_string()));
-        }
-        assert!(mqtt.flush(Instant::now() + 4 * SOON), "{:?}", mqtt.stats());
-        let stats = mqtt.stats();
-        assert_eq!((stats.abandoned, stats.dropped, stats.unacknowledged), (0, 0, 0), "{stats:?}");
+        let mut events = states_and_events_arrive(&mqtt, &broker);
         assert_eq!(broker.on(&format!("leptond/attic-{reset}/state")), [r#"{"state":"online"}"#]);
-        for topic in ["info", "governor", "health"] {
-            assert_eq!(broker.on(&format!("leptond/attic/{topic}")), [topic]);
-        }
-        let mut events = broker.on("leptond/attic/p/event");
         events.sort_unstable();
         assert_eq!(events, ["0", "1", "2", "3", "4"]);
         let address = format!("127.0.0.1:{}", broker.port);

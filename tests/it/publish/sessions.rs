@@ -125,19 +125,8 @@ fn a_broker_that_cuts_at_the_first_message_six_times_by_mqtt_5() {
         Ok(if number <= 6 { Serve::Break { reset: number.is_multiple_of(2) } } else { Serve::Well })
     });
     let mqtt = Mqtt::start(&config(broker.port), "attic").unwrap();
-    for topic in ["info", "governor", "health"] {
-        mqtt.publish(message(Class::State, &format!("leptond/attic/{topic}"), topic));
-    }
-    for n in 0..5 {
-        mqtt.publish(message(Class::Event, "leptond/attic/p/event", n.to_string()));
-    }
-    assert!(mqtt.flush(Instant::now() + 4 * SOON), "{:?}", mqtt.stats());
-    let stats = mqtt.stats();
-    assert_eq!((stats.abandoned, stats.dropped, stats.unacknowledged), (0, 0, 0), "{stats:?}");
-    for topic in ["info", "governor", "health"] {
-        assert_eq!(broker.on(&format!("leptond/attic/{topic}")), [topic]);
-    }
-    assert_eq!(broker.on("leptond/attic/p/event").len(), 5);
+    let events = states_and_events_arrive(&mqtt, &broker);
+    assert_eq!(events.len(), 5);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use leptond::scene::{Chance, TruthObject};
 
 use super::metrics::iou;
 
-/// How good a detector is.
+/// Quality of a detector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quality {
     pub name: &'static str,
@@ -97,7 +97,7 @@ impl Detector {
         Chance::new(self.seed ^ purpose.wrapping_mul(0x9e37_79b9), id.wrapping_mul(0x1_0000_0001).wrapping_add(number))
     }
 
-    /// What the detector finds, the highest scores first.
+    /// Finds what the detector would, the highest scores first.
     pub fn detect(&self, truth: &[TruthObject], at: Duration) -> Vec<Detection> {
         let quality = &self.quality;
         let mut chance = Chance::new(self.seed, 50u64.wrapping_add(at.as_micros() as u64));

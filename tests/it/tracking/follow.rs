@@ -18,7 +18,7 @@ pub trait Follow {
     }
 }
 
-/// What a tracker tells of one frame.
+/// Answer of a tracker to one frame.
 #[derive(Debug, Default)]
 pub struct Step {
     /// Objects that this frame shows, as they are published.

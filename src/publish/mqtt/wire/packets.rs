@@ -19,7 +19,7 @@ pub(crate) struct Publication {
     pub(crate) acknowledged: bool,
     /// RETAIN flag.
     pub(crate) retain: bool,
-    /// What MQTT 5 sends beside the payload.
+    /// Properties that MQTT 5 sends beside the payload.
     pub(crate) properties: Properties,
 }
 
@@ -78,7 +78,7 @@ pub(super) enum Incoming {
     },
 }
 
-/// What a broker grants with CONNACK.
+/// Limits that a broker grants with CONNACK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Granted {
     /// Unacknowledged QoS 1 messages that it takes.

@@ -19,7 +19,7 @@ pub(crate) enum Origin {
     Housekeeping,
 }
 
-/// What a user of the connection asks for.
+/// Request of a user of the connection.
 #[derive(Debug)]
 pub(super) enum Request {
     Publish(Publication, Origin),
@@ -37,7 +37,7 @@ pub(crate) struct Refused {
     pub(crate) reason: String,
 }
 
-/// What is done with a packet.
+/// Consequence of a packet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Happened {
     Message(Received),

@@ -179,7 +179,7 @@ impl Random {
     }
 }
 
-/// What a hostile broker says to one client.
+/// Bytes of a hostile broker to one client.
 fn hostile(seed: u64, version: Version) -> Vec<u8> {
     let mut random = Random(seed);
     let welcome: &[u8] = if version == Version::V5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] };

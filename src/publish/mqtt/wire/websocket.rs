@@ -103,7 +103,7 @@ pub(super) struct Frames {
     sent: u64,
 }
 
-/// What came with some bytes.
+/// Content of some bytes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Unframed {
     /// Data.

@@ -16,7 +16,7 @@ const INFLIGHT: u16 = 32;
 /// Time after which a run has come to its end.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// What a library made of a run.
+/// Outcome of a run with one library.
 #[derive(Default)]
 struct Seen {
     /// The library took the messages without an error.
