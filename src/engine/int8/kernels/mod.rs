@@ -88,6 +88,7 @@ mod calls;
 pub mod dotprod;
 mod elementwise;
 pub mod executor;
+pub mod float;
 #[cfg(target_arch = "aarch64")]
 pub mod i8mm;
 mod loops;
