@@ -7,7 +7,7 @@ mod float;
 
 use std::sync::Arc;
 
-pub use float::FloatOp;
+pub use float::{FloatConv, FloatMatMul, FloatOp, Norm};
 
 /// Index of a tensor in [`Graph::tensors`].
 pub type TensorId = usize;

@@ -298,7 +298,7 @@ impl<'a> Search<'a> {
     }
 
     /// The third operand of `Gemm`, which must be the same in every row.
-    fn column_terms(&self, name: &str, out: &[usize]) -> Try<Vec<f64>> {
+    pub(super) fn column_terms(&self, name: &str, out: &[usize]) -> Try<Vec<f64>> {
         if !self.net.is_constant(name) {
             return Err(format!("its operand {name:?} is not a constant"));
         }

@@ -4,7 +4,7 @@ mod float;
 
 use std::sync::Arc;
 
-pub use float::FloatWork;
+pub use float::{FloatWork, Map};
 
 use super::{AddParams, Loops, PackedDepthwise, PackedGemm, Requant};
 
