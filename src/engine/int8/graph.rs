@@ -7,7 +7,7 @@ mod float;
 
 use std::sync::Arc;
 
-pub use float::{FloatConv, FloatMatMul, FloatOp, Norm};
+pub use float::{Cell, FloatConv, FloatMatMul, FloatOp, Norm, Recurrent};
 
 /// Index of a tensor in [`Graph::tensors`].
 pub type TensorId = usize;

@@ -4,7 +4,7 @@ mod float;
 
 use std::sync::Arc;
 
-pub use float::{FloatWork, Map};
+pub use float::{FloatWork, Layer, Map};
 
 use super::{AddParams, Loops, PackedDepthwise, PackedGemm, Requant};
 

@@ -5,6 +5,7 @@ mod dense;
 mod error;
 mod float;
 mod float_dense;
+mod float_recurrent;
 mod hints;
 mod lower;
 mod simple;
