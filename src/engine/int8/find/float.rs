@@ -106,7 +106,8 @@ impl<'a> Search<'a> {
 
     /// The values of a constant of floats, also of one that is yet to be dequantised.
     pub fn constant_floats(&mut self, name: &str) -> Try<Vec<f32>> {
-        self.spend(name)?;
+        // A float takes the room of four bytes.
+        (0..4).try_for_each(|_| self.spend(name))?;
         if self.net.fact(name).is_ok_and(|f| f.value.is_some()) {
             return self.net.floats(name);
         }

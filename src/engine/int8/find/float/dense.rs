@@ -49,7 +49,8 @@ impl<'a> Search<'a> {
             let epilogue = Epilogue::of(own);
             Tail { affine: None, epilogue, residual: added, nodes: Vec::new(), output }
         } else {
-            self.tail(output, Some(1), true)
+            // A depthwise convolution adds no other tensor.
+            self.tail(output, Some(1), groups == 1 || groups != m)
         };
         fold(tail.affine.as_ref(), &mut weights, &mut bias)?;
 
@@ -210,17 +211,14 @@ impl<'a> Search<'a> {
         let shape = self.shape(x).to_vec();
         let (Some(&n), Some(&c)) = (shape.first(), shape.get(1)) else { return Err("it has no channels".into()) };
         let (factor, term) = self.normalization(node, c)?;
-        let tail = self.tail(output, Some(1), true);
+        let tail = self.tail(output, Some(1), false);
         let (mut weights, mut bias) = (vec![1.0; c], vec![0.0; c]);
         fold(Some(&Affine { factor, term }), &mut weights, &mut bias)?;
         fold(tail.affine.as_ref(), &mut weights, &mut bias)?;
         let pixels = shape[2..].iter().product::<usize>();
         let picture = if shape.len() == 4 { shape.clone() } else { vec![n, c, 1, pixels] };
         let mut draft = self.draft(index);
-        let mut inputs = vec![self.reshape(&mut draft, x, picture.clone())];
-        if let Some(added) = tail.residual {
-            inputs.push(self.reshape(&mut draft, added, picture.clone()));
-        }
+        let inputs = vec![self.reshape(&mut draft, x, picture.clone())];
         let op = FloatOp::Conv(FloatConv {
             weights: Arc::new(weights),
             kernel: [1, 1],

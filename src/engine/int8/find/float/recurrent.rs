@@ -8,12 +8,10 @@ use crate::int8::graph::{Cell, FloatMatMul, FloatOp, Op, Quant, Recurrent, Tenso
 use crate::int8::kernels::float::Epilogue;
 use crate::onnx::node;
 
-/// Sizes: steps, sequences, units, inputs, directions.
+/// Sizes of a layer.
 struct Sizes {
-    steps: usize,
     batch: usize,
     units: usize,
-    inputs: usize,
     directions: usize,
 }
 
@@ -37,7 +35,7 @@ impl<'a> Search<'a> {
         else {
             return Err("its operands have other dimensions".into());
         };
-        let sizes = Sizes { steps, batch, units: *units, inputs, directions: *directions };
+        let sizes = Sizes { batch, units: *units, directions: *directions };
         if let Some(lengths) = node::input(node, 4)
             && self.net.ints(lengths)?.iter().any(|&l| usize::try_from(l) != Ok(steps))
         {
