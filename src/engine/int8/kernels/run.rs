@@ -1,7 +1,7 @@
 //! Drives the kernels through one step: walks tiles, rows and strides.
 
 use super::step::{Pixels, Step, Windows, Work};
-use super::{DepthwiseCall, GemmCall, Kernels, Loops, MAX_ROWS, Requant, elementwise};
+use super::{DepthwiseCall, Finish, GemmCall, Kernels, Loops, MAX_ROWS, Requant, elementwise};
 
 /// A tensor handed in from outside.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +64,7 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
                 let count = (rows - row).min(lines.end - line);
                 let call = DepthwiseCall {
                     packed,
-                    requant: *requant,
+                    finish: Finish::Bytes(*requant),
                     // SAFETY: see above.
                     input: unsafe { arena.add(at(input, image, row, 0)) },
                     tap_row: taps[0],
@@ -327,7 +327,7 @@ unsafe fn gemm(work: &Work, kernels: &dyn Kernels, arena: *mut i8, part: Part) {
         pixel = end;
         let call = GemmCall {
             packed,
-            requant: *requant,
+            finish: Finish::Bytes(*requant),
             offsets,
             first_block: blocks.start,
             blocks: blocks.len(),

@@ -61,9 +61,11 @@ impl Lowering<'_> {
             kh: conv.kernel[0],
             kw: conv.kernel[1],
             data: &data,
+            zeros: &conv.weight_zeros,
             bias: &conv.bias,
             scale,
             x_zero: self.quant(node.inputs[0]).zero_point,
+            floats: None,
         });
         let bytes = dims.iter().product::<usize>() * channels;
         let work = Work::Depthwise {
@@ -121,9 +123,11 @@ impl Lowering<'_> {
                 segments,
                 segment,
                 data: &data,
+                zeros: conv.weight_zeros.get(range.clone()).unwrap_or_default(),
                 bias: &conv.bias[range.clone()],
                 scale: &scale[range],
                 x_zero: self.quant(node.inputs[0]).zero_point,
+                floats: None,
             });
             let (mut input, mut output) = (input, output);
             input.place.offset += group * inside;
@@ -160,9 +164,11 @@ impl Lowering<'_> {
             segments: 1,
             segment: x.shape[last],
             data: &matmul.weights,
+            zeros: &matmul.weight_zeros,
             bias: &matmul.bias,
             scale: &scale,
             x_zero: self.quant(node.inputs[0]).zero_point,
+            floats: None,
         });
         self.gemm(node, matmul.clamp, packed, vec![0], (input, output), dims);
         Ok(())
