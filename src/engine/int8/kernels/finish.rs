@@ -11,6 +11,16 @@ pub enum Finish {
     Floats(Dequant),
 }
 
+impl Finish {
+    /// Conversion to bytes; for results in floats, one that nobody uses.
+    pub fn requant(&self) -> Requant {
+        match self {
+            Finish::Bytes(requant) => *requant,
+            Finish::Floats(_) => Requant { zero_point: 0, low: i8::MIN, high: i8::MAX },
+        }
+    }
+}
+
 /// Conversion of 32-bit sums to floats, for activations that were quantised as they came; weight scales, sums and biases lie
 /// with the packed weights.
 ///
