@@ -9,6 +9,7 @@ mod dense;
 mod draw;
 mod elementwise;
 mod epilogue;
+mod float;
 mod found;
 mod function;
 mod moves;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::run::{self, Input, Output, Part};
-use super::step::{Step, Work};
+use super::step::{FloatWork, Step, Work};
 use super::thread_pool::ThreadPool;
 use super::{AlignedBytes, Kernels};
 
@@ -17,7 +17,7 @@ pub struct Program {
     /// Bytes of the arena.
     pub arena_len: usize,
     /// Constants with their places in the arena.
-    pub constants: Vec<(usize, Vec<i8>)>,
+    pub constants: Vec<(usize, Arc<AlignedBytes>)>,
     /// The kernels that the weights are packed for; this processor can run them.
     pub kernels: &'static dyn Kernels,
 }
@@ -90,7 +90,7 @@ impl Executor {
         let threads = if spread.contains(&true) { threads } else { 1 };
         let mut arena = AlignedBytes::zeroed(program.arena_len);
         for (start, bytes) in &program.constants {
-            arena.put_i8(*start, bytes.iter().copied());
+            arena.as_mut_slice()[*start..][..bytes.len()].copy_from_slice(bytes.as_slice());
         }
         let base = arena.as_mut_ptr().cast();
         let shared = Arc::new(Shared { program: program.clone(), spread, threads, _arena: arena, base });
@@ -139,6 +139,14 @@ impl Executor {
                 (Work::Load { port, .. }, _) => unsafe { run::load(step, base, inputs[*port]) },
                 // SAFETY: as above.
                 (Work::Store { port, .. }, _) => unsafe { run::store(step, base, &mut outputs[*port]) },
+                // SAFETY: as above.
+                (Work::Float(FloatWork::Load { port, .. }), _) => unsafe {
+                    run::float::load(step, base, inputs[*port])
+                },
+                (Work::Float(FloatWork::Store { port, .. }), _) => unsafe {
+                    // SAFETY: as above.
+                    run::float::store(step, base, &mut outputs[*port]);
+                },
                 (_, Some(pool)) if shared.spread[index] => {
                     let count = shared.threads * CHUNKS;
                     whole = pool.share(index, |chunk| {
@@ -173,7 +181,8 @@ impl Drop for Executor {
 
 /// True for a step that reads an input or writes an output, which only the caller's thread does.
 fn is_edge(step: &Step) -> bool {
-    matches!(step.work, Work::Load { .. } | Work::Store { .. })
+    use FloatWork::{Load, Store};
+    matches!(step.work, Work::Load { .. } | Work::Store { .. } | Work::Float(Load { .. } | Store { .. }))
 }
 
 fn worth_sharing(step: &Step, kernels: &dyn Kernels) -> bool {

@@ -89,6 +89,7 @@ pub mod dotprod;
 mod elementwise;
 pub mod executor;
 mod finish;
+pub mod float;
 #[cfg(target_arch = "aarch64")]
 pub mod i8mm;
 mod loops;

@@ -1,5 +1,7 @@
 //! Drives the kernels through one step: walks tiles, rows and strides.
 
+pub mod float;
+
 use super::step::{Pixels, Step, Windows, Work};
 use super::{DepthwiseCall, Finish, GemmCall, Kernels, Loops, MAX_ROWS, Requant, elementwise};
 
@@ -174,6 +176,8 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
                 }
             });
         }
+        // SAFETY: see above.
+        Work::Float(work) => unsafe { float::run(work, arena, part) },
         Work::Load { .. } | Work::Store { .. } => {}
     }
 }

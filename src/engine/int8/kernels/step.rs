@@ -1,6 +1,10 @@
 //! The steps of a plan: what to compute and where in the arena, everything settled beforehand.
 
+mod float;
+
 use std::sync::Arc;
+
+pub use float::FloatWork;
 
 use super::{AddParams, Loops, PackedDepthwise, PackedGemm, Requant};
 
@@ -236,6 +240,8 @@ pub enum Work {
         /// Over the operand and the outside; the innermost is contiguous in both.
         loops: Loops<2>,
     },
+    /// A step on floats.
+    Float(FloatWork),
 }
 
 impl Work {
@@ -253,6 +259,7 @@ impl Work {
             }
             Work::Fill { place, .. } | Work::Load { place, .. } => (vec![], Some(*place)),
             Work::Store { place, .. } => (vec![*place], None),
+            Work::Float(work) => work.places(),
         }
     }
 
@@ -269,6 +276,7 @@ impl Work {
                 places.iter_mut().collect()
             }
             Work::Fill { place, .. } | Work::Load { place, .. } | Work::Store { place, .. } => vec![place],
+            Work::Float(work) => work.places_mut(),
         }
     }
 }

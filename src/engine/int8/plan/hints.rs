@@ -105,7 +105,8 @@ impl LayoutHints {
         for (index, &input) in node.inputs.iter().enumerate() {
             let (tensor, whole) = (&graph.tensors[input], &graph.tensors[node.output]);
             let again = node.inputs[..index].contains(&input);
-            if movable[input] && !again && self.slots[input].is_none() && tensor.quant == whole.quant {
+            let same = (tensor.element, tensor.quant) == (whole.element, whole.quant);
+            if movable[input] && !again && self.slots[input].is_none() && same {
                 self.slots[input] = Some(Slot { whole: node.output, axis, start });
             }
             start += tensor.shape.get(axis).copied().unwrap_or(0);

@@ -3,6 +3,7 @@
 mod arena;
 mod dense;
 mod error;
+mod float;
 mod hints;
 mod lower;
 mod simple;
@@ -12,9 +13,9 @@ mod view;
 
 use std::sync::Arc;
 
-use super::graph::{Format, Graph, Port};
+use super::graph::{Constant, Format, Graph, Port};
 use super::kernels::executor::Program;
-use super::kernels::{Kernels, SLACK};
+use super::kernels::{AlignedBytes, Kernels, SLACK};
 use arena::Buffer;
 use lower::Lowering;
 
@@ -55,7 +56,7 @@ impl PartitionPlan {
                 place.offset += starts[place.buffer];
             }
         }
-        let constants = constants.into_iter().map(|(buffer, bytes)| (starts[buffer], bytes)).collect();
+        let constants = constants.into_iter().map(|(buffer, values)| (starts[buffer], bytes(&values))).collect();
         let ports = |ports: &[Port]| ports.iter().map(|p| (p.format, graph.tensors[p.tensor].shape.clone())).collect();
         Ok(PartitionPlan {
             program: Arc::new(Program { steps, arena_len: arena_len + SLACK, constants, kernels }),
@@ -63,4 +64,20 @@ impl PartitionPlan {
             outputs: ports(&graph.outputs),
         })
     }
+}
+
+/// A constant as it lies in memory.
+fn bytes(constant: &Constant) -> Arc<AlignedBytes> {
+    let mut bytes;
+    match constant {
+        Constant::Bytes(values) => {
+            bytes = AlignedBytes::zeroed(values.len());
+            bytes.put_i8(0, values.iter().copied());
+        }
+        Constant::Floats(values) => {
+            bytes = AlignedBytes::zeroed(4 * values.len());
+            bytes.put_f32(0, values.iter().copied());
+        }
+    }
+    Arc::new(bytes)
 }

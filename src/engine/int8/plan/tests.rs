@@ -168,6 +168,7 @@ fn evaluate(graph: &Graph, node: &Node, values: &[Vec<i8>]) -> Vec<i8> {
             let sum: f64 = (0..x.shape[*axis]).map(exp).sum();
             round(exp(i[*axis]) / sum, out.quant, Clamp::NONE)
         }),
+        Op::Float(op) => panic!("{} is not of bytes", op.name()),
     }
 }
 
@@ -204,6 +205,7 @@ impl Growing<'_> {
         self.graph.tensors.push(Tensor {
             name: format!("t{}", self.graph.tensors.len()),
             shape,
+            element: Element::Byte,
             quant,
             constant: None,
         });

@@ -4,7 +4,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 
 use super::build::{Attribute, Builder};
 use crate::int8::find::Idle;
-use crate::int8::graph::{Clamp, Graph, Op, Quant};
+use crate::int8::graph::{Clamp, Constant, Graph, Op, Quant};
 
 /// Operators of a graph by name, separated by spaces.
 fn names(graph: &Graph) -> String {
@@ -359,7 +359,7 @@ fn constants_are_operands_where_every_value_is_a_step() {
         b.node("Add", "add", &[&x, &constant], &[])
     });
     let constant = graph.tensors.iter().find(|t| t.constant.is_some()).unwrap();
-    let reals: Vec<f32> =
-        constant.constant.as_ref().unwrap().iter().map(|&b| f32::from(b) * constant.quant.scale).collect();
+    let Some(Constant::Bytes(bytes)) = &constant.constant else { panic!("{constant:?}") };
+    let reals: Vec<f32> = bytes.iter().map(|&b| f32::from(b) * constant.quant.scale).collect();
     assert_eq!((names(&graph).as_str(), &reals[..]), ("Add", &[0.5, -1.5, 2.0, 0.0][..]));
 }
