@@ -4,10 +4,12 @@
 //! signed bytes (for a `uint8` tensor, both values and zero point have had 128 taken from them) or of 32-bit floats.
 
 mod float;
+mod hybrid;
 
 use std::sync::Arc;
 
 pub use float::FloatOp;
+pub use hybrid::{Hybrid, Product};
 
 /// Index of a tensor in [`Graph::tensors`].
 pub type TensorId = usize;

@@ -1,6 +1,6 @@
 //! Operators with floats among their operands or as their result.
 
-use super::Element;
+use super::{Element, Hybrid, Product};
 
 /// Computation of a node on 32-bit floats. Unless said otherwise, operands and result are of floats.
 #[derive(Clone, Debug)]
@@ -9,6 +9,8 @@ pub enum FloatOp {
     Quantize,
     /// The floats that bytes stand for.
     Dequantize,
+    /// A product in integers between floats.
+    Hybrid(Box<Hybrid>),
 }
 
 impl FloatOp {
@@ -17,6 +19,10 @@ impl FloatOp {
         match self {
             FloatOp::Quantize => "QuantizeLinear",
             FloatOp::Dequantize => "DequantizeLinear",
+            FloatOp::Hybrid(hybrid) => match hybrid.product {
+                Product::Conv(_) => "ConvInteger",
+                Product::MatMul(_) => "MatMulInteger",
+            },
         }
     }
 
@@ -24,7 +30,7 @@ impl FloatOp {
     pub fn element(&self) -> Element {
         match self {
             FloatOp::Quantize => Element::Byte,
-            FloatOp::Dequantize => Element::Float,
+            FloatOp::Dequantize | FloatOp::Hybrid(_) => Element::Float,
         }
     }
 }

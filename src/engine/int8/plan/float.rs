@@ -34,6 +34,7 @@ impl Lowering<'_> {
         match op {
             FloatOp::Quantize => self.converted(node, true),
             FloatOp::Dequantize => self.converted(node, false),
+            FloatOp::Hybrid(hybrid) => self.hybrid(node, hybrid),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Hints from later nodes before a tensor is laid out: an order of axes, a border, a place inside a
 //! concatenation.
 
-use super::super::graph::{Graph, Node, Op, TensorId};
+use super::super::graph::{FloatOp, Graph, Node, Op, Product, TensorId};
 
 /// Elements before and after every axis.
 pub type Halo = Vec<(usize, usize)>;
@@ -55,6 +55,10 @@ impl LayoutHints {
 
     fn order(&mut self, graph: &Graph, node: &Node) {
         let preferred = match &node.op {
+            Op::Float(FloatOp::Hybrid(hybrid)) if matches!(hybrid.product, Product::Conv(_)) => {
+                Some(CHANNELS_LAST.to_vec())
+            }
+            Op::Float(FloatOp::Hybrid(_)) => None,
             Op::Conv(_) | Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize { .. } => Some(CHANNELS_LAST.to_vec()),
             Op::Transpose { perm } => {
                 self.orders[node.output].as_ref().map(|order| order.iter().map(|&axis| perm[axis]).collect())

@@ -5,6 +5,7 @@ mod dense;
 mod error;
 mod float;
 mod hints;
+mod hybrid;
 mod lower;
 mod simple;
 #[cfg(test)]
