@@ -6,6 +6,7 @@ mod error;
 mod float;
 mod float_dense;
 mod hints;
+mod hybrid;
 mod lower;
 mod simple;
 #[cfg(test)]
