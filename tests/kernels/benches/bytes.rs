@@ -79,7 +79,7 @@ struct Bench {
 impl Bench {
     fn new(case: &Case, kernels: &'static dyn Kernels) -> Self {
         let step = Step { name: String::new(), op: "", macs: 0, bytes: case.bytes, work: case.work.clone() };
-        let bytes = (0..PLACES[2]).map(|i| (i * 7919 >> 4) as i8).collect();
+        let bytes = (0..PLACES[2]).map(|i| ((i * 7919) >> 4) as i8).collect();
         let program = Program { steps: vec![step], arena_len: ARENA, constants: vec![(0, bytes)], kernels };
         let floats = (0..case.bytes).map(|i| (i % 251) as f32 * 0.1 - 12.0).collect();
         Bench { executor: Executor::new(&Arc::new(program), 1), floats }
@@ -150,7 +150,7 @@ fn cases() -> Vec<Case> {
         let bytes = axes.iter().map(|(len, _)| len).product();
         case(name, bytes, add(axes));
     }
-    let table = Arc::new(std::array::from_fn(|i| (i * 37 >> 1) as i8));
+    let table = Arc::new(std::array::from_fn(|i| ((i * 37) >> 1) as i8));
     let copy = |table: Option<&Arc<[i8; 256]>>, axes| Work::Lookup {
         table: table.cloned(),
         places: [place(0), place(2)],

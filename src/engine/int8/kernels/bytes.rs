@@ -27,6 +27,21 @@ pub struct SoftmaxParams<'a> {
     pub requant: Requant,
 }
 
+/// A pixel made of four.
+#[derive(Clone, Copy, Debug)]
+pub struct Blend {
+    /// Where their channels begin.
+    pub corners: [*const i8; 4],
+    /// How much of each, in units that the scale makes good.
+    pub shares: [i32; 4],
+    /// Zero point of the corners.
+    pub zero: i32,
+    /// Unit of the shares times the operand's scale over the result's.
+    pub scale: f32,
+    /// Rounding.
+    pub requant: Requant,
+}
+
 /// Rows of two operands and a result. Pitches are bytes from a row to the next, 0 for an operand whose row serves all of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Pair {
@@ -102,24 +117,24 @@ pub struct ByteKernels {
     pub softmax: unsafe fn(&SoftmaxParams, &Lines),
     /// What every byte of one row becomes in a softmax of that row: for rows longer than such a table.
     pub softmax_table: unsafe fn(&SoftmaxParams, *const i8, usize) -> [i8; 256],
-    /// `out = requant(Σ (corner − zero) · share)` for so many channels: corners, shares, zero point, scale.
-    pub blend: unsafe fn([*const i8; 4], [i32; 4], i32, f32, &Requant, *mut i8, usize),
+    /// `out = requant(Σ (corner − zero) · share, scale)` for so many channels.
+    pub blend: unsafe fn(&Blend, *mut i8, usize),
 }
 
 /// A [`ByteKernels`] whose functions are those of `plain`, compiled for a processor with some features, but for those that are named
 /// (whose own are not compiled so): `byte_kernels! { "avx2"; add: add, lut: lut, transpose: transpose }`. Called from `SET/elementwise.rs`.
 macro_rules! byte_kernels {
     ($features:literal; $($name:ident: $function:expr),* $(,)?) => {{
-        use super::super::bytes::{self, ByteKernels, SoftmaxParams};
+        use super::super::bytes::{self, Blend, ByteKernels, SoftmaxParams};
         use super::super::step::Means;
-        use super::super::{Requant, plain};
+        use super::super::plain;
         bytes::compiled! { $features;
             quantize(values: &[f32], quant: (f32, i32), out: &mut [i8]) -> ();
             dequantize(values: &[i8], quant: (f32, i32), out: &mut [f32]) -> ();
             pick(step: usize, x: *const i8, out: *mut i8, len: usize) -> ();
             average(means: &Means, x: *const i8, size: [usize; 2], steps: [usize; 2], out: *mut i8, channels: usize) -> ();
             softmax_table(params: &SoftmaxParams, x: *const i8, len: usize) -> [i8; 256];
-            blend(corners: [*const i8; 4], shares: [i32; 4], zero: i32, scale: f32, requant: &Requant, out: *mut i8, channels: usize) -> ();
+            blend(mixture: &Blend, out: *mut i8, channels: usize) -> ();
         }
         ByteKernels {
             $($name: $function,)*

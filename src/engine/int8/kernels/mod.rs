@@ -99,7 +99,7 @@ mod transpose;
 mod walk;
 
 pub use aligned::AlignedBytes;
-pub use bytes::{ByteKernels, Lines, MulParams, Pair, SoftmaxParams};
+pub use bytes::{Blend, ByteKernels, Lines, MulParams, Pair, SoftmaxParams};
 pub use calls::{
     AddParams, DepthwiseCall, DepthwiseWeights, FACTOR_BITS, GemmCall, GemmWeights, MAX_ROWS, PackedDepthwise,
     PackedGemm, SLACK,

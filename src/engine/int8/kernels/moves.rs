@@ -1,9 +1,9 @@
 //! Bytes to other places, through a table or as they are: copies, transposes, look-ups, resizing.
 
-use super::bytes::{ByteKernels, Lines};
+use super::Loops;
+use super::bytes::{Blend, ByteKernels, Lines};
 use super::step::Work;
 use super::walk::{Part, Rectangle, at, rectangles};
-use super::{Loops, Requant};
 
 /// Fewest rows and columns of a transpose for which blocks of sixteen pay.
 const FEW: usize = 5;
@@ -29,8 +29,8 @@ pub unsafe fn lookup(
         // SAFETY: the caller's promise, for everything below.
         unsafe {
             match (table, steps) {
-                (Some(table), [1, 1]) => return (bytes.lut)(table, &lines),
-                (None, [1, 1]) => return copy(&lines.joined()),
+                (Some(table), [1, 1]) => (bytes.lut)(table, &lines),
+                (None, [1, 1]) => copy(&lines.joined()),
                 (_, [_, 1]) => {
                     if across.is_some() && pitches[0] == 1 && rows.min(len) >= 2 {
                         transpose(bytes, &Lines { pitches: [steps[0], pitches[1]], ..lines });
@@ -144,8 +144,8 @@ pub unsafe fn resize(bytes: &ByteKernels, work: &Work, arena: *mut i8, part: Par
                 let corners = corners.map(|c| arena.add(c).cast_const());
                 let shares =
                     [(ONE - down) * (ONE - across), (ONE - down) * across, down * (ONE - across), down * across];
-                let requant: &Requant = requant;
-                (bytes.blend)(corners, shares, *x_zero, scale, requant, out, *channels);
+                let mixture = Blend { corners, shares, zero: *x_zero, scale, requant: *requant };
+                (bytes.blend)(&mixture, out, *channels);
             }
         }
     }

@@ -2,7 +2,7 @@
 //! well enough.
 
 use super::AddParams;
-use super::bytes::{Lines, MulParams, Pair, SoftmaxParams};
+use super::bytes::{Blend, Lines, MulParams, Pair, SoftmaxParams};
 use super::requant::{ROUNDER, Requant};
 use super::step::Means;
 
@@ -320,15 +320,8 @@ pub unsafe fn softmax_table(params: &SoftmaxParams, x: *const i8, len: usize) ->
 /// # Safety
 /// `corners` and `out` have `channels` bytes.
 #[inline(always)]
-pub unsafe fn blend(
-    corners: [*const i8; 4],
-    shares: [i32; 4],
-    zero: i32,
-    scale: f32,
-    requant: &Requant,
-    out: *mut i8,
-    channels: usize,
-) {
+pub unsafe fn blend(mixture: &Blend, out: *mut i8, channels: usize) {
+    let Blend { corners, shares, zero, scale, requant } = mixture;
     let (low, high) = limits(requant);
     for channel in 0..channels {
         // SAFETY: the caller's promise.

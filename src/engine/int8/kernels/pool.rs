@@ -3,7 +3,7 @@
 use super::bytes::{ByteKernels, Lines, SoftmaxParams};
 use super::step::{Pixels, Windows, Work};
 use super::walk::{Part, Rectangle, at, rectangles};
-use super::{Loops, SLACK, aligned::Scratch, moves, plain};
+use super::{SLACK, aligned::Scratch, moves, plain};
 
 /// Bytes of scratch: it stays in the first cache.
 const SCRATCH: usize = 16 << 10;
@@ -162,21 +162,15 @@ pub unsafe fn average(bytes: &ByteKernels, work: &Work, arena: *mut i8, part: Pa
     }
 }
 
-/// Softmax over one axis: elements `steps` apart in operand and result.
+/// Softmax over one axis.
 ///
 /// # Safety
-/// Offsets count from `arena` and lie inside it as the plan laid them out.
-pub unsafe fn softmax(
-    bytes: &ByteKernels,
-    params: &SoftmaxParams,
-    len: usize,
-    steps: [usize; 2],
-    loops: &Loops<2>,
-    base: [usize; 2],
-    arena: *mut i8,
-    part: Part,
-) {
-    rectangles(loops, None, base, part, |outer| {
+/// As [`run`](super::run::run).
+pub unsafe fn softmax(bytes: &ByteKernels, work: &Work, arena: *mut i8, part: Part) {
+    let Work::Softmax { table, inverse, requant, len, steps, places, loops } = work else { return };
+    let params = SoftmaxParams { table, inverse: *inverse, requant: *requant };
+    let (params, len, steps) = (&params, *len, *steps);
+    rectangles(loops, None, places.map(|p| p.offset), part, |outer| {
         for row in 0..outer.rows {
             // SAFETY: the caller's promise.
             let (x, out) = unsafe {

@@ -2,7 +2,7 @@
 
 use super::step::{Step, Work};
 use super::walk::{at, rectangles};
-use super::{DepthwiseCall, GemmCall, Kernels, MAX_ROWS, MulParams, SoftmaxParams, moves, pairs, pool};
+use super::{DepthwiseCall, GemmCall, Kernels, MAX_ROWS, MulParams, moves, pairs, pool};
 
 pub use super::edges::{Input, Output, load, store};
 pub use super::moves::ONE;
@@ -86,12 +86,8 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
                 }
             });
         }
-        Work::Softmax { table, inverse, requant, len, steps, places, loops } => {
-            let params = SoftmaxParams { table, inverse: *inverse, requant: *requant };
-            let places = places.map(|p| p.offset);
-            // SAFETY: see above.
-            unsafe { pool::softmax(bytes, &params, *len, *steps, loops, places, arena, part) };
-        }
+        // SAFETY: see above.
+        Work::Softmax { .. } => unsafe { pool::softmax(bytes, &step.work, arena, part) },
         Work::Load { .. } | Work::Store { .. } => {}
     }
 }

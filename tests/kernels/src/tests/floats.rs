@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use crate::kernels::reference::Reference;
 use crate::kernels::step::Means;
-use crate::kernels::{ByteKernels, Kernels, Lines, SoftmaxParams, quantize};
+use crate::kernels::{Blend, ByteKernels, Kernels, Lines, SoftmaxParams, quantize};
 
 use super::fault::running;
 use super::memory::{Input, Output};
@@ -171,7 +171,7 @@ proptest! {
             // SAFETY: `sets` gives what this processor can run; corners have the channels and slack behind them.
             unsafe {
                 let corners = [0, 1, 2, 3].map(|i| input.ptr().add(i * channels));
-                (bytes.blend)(corners, shares, zero, scale, &requant, out, channels);
+                (bytes.blend)(&Blend { corners, shares, zero, scale, requant }, out, channels);
             }
         });
     }
