@@ -4,10 +4,12 @@
 //! signed bytes (for a `uint8` tensor, both values and zero point have had 128 taken from them) or of 32-bit floats.
 
 mod float;
+mod hybrid;
 
 use std::sync::Arc;
 
 pub use float::{Cell, FloatConv, FloatMatMul, FloatOp, Norm, Recurrent};
+pub use hybrid::{Hybrid, Product};
 
 /// Index of a tensor in [`Graph::tensors`].
 pub type TensorId = usize;
@@ -135,8 +137,10 @@ pub enum Format {
 /// A convolution. Operand: `[N, C, H, W]`.
 #[derive(Clone, Debug)]
 pub struct Conv {
-    /// `[out channels, C / groups, kh, kw]`, row-major, zero point 0.
+    /// `[out channels, C / groups, kh, kw]`, row-major.
     pub weights: Arc<Vec<i8>>,
+    /// `[out channels]` zero points of the weights; empty where all are 0.
+    pub weight_zeros: Vec<i8>,
     /// Kernel height and width.
     pub kernel: [usize; 2],
     /// `[out channels]` scales of the weights (finite, not 0; a folded factor may make one negative).
@@ -158,8 +162,10 @@ pub struct Conv {
 /// A product with constant weights. Operand: `[…, K]`; result: `[…, N]`.
 #[derive(Clone, Debug)]
 pub struct MatMul {
-    /// `[N][K]`, zero point 0.
+    /// `[N][K]`.
     pub weights: Arc<Vec<i8>>,
+    /// `[N]` zero points of the weights; empty where all are 0.
+    pub weight_zeros: Vec<i8>,
     /// `[N]`.
     pub weight_scales: Vec<f32>,
     /// `[N]`, in units of input scale × weight scale.

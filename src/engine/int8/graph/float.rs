@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::Element;
 use crate::int8::kernels::float::{Binary, Epilogue, Function, Reduction};
 
 /// A convolution. Operands: `[N, C, H, W]`, and what is added to the result if there is a second one.
@@ -49,6 +48,7 @@ pub struct Norm {
     /// One for each element of a row; `None` for 0.
     pub bias: Option<Arc<Vec<f32>>>,
 }
+use super::{Element, Hybrid, Product};
 
 /// Kind of a recurrent layer.
 #[derive(Clone, Debug)]
@@ -144,6 +144,8 @@ pub enum FloatOp {
     Dequantize,
     /// `table[x as u8]` for every byte: any function of one.
     Lookup(Arc<[f32; 256]>),
+    /// A product in integers between floats.
+    Hybrid(Box<Hybrid>),
 }
 
 impl FloatOp {
@@ -165,6 +167,10 @@ impl FloatOp {
             FloatOp::Quantize => "QuantizeLinear",
             FloatOp::Dequantize => "DequantizeLinear",
             FloatOp::Lookup(_) => "Lookup f32",
+            FloatOp::Hybrid(hybrid) => match hybrid.product {
+                Product::Conv(_) => "ConvInteger",
+                Product::MatMul(_) => "MatMulInteger",
+            },
         }
     }
 

@@ -67,6 +67,7 @@ impl Lowering<'_> {
                 let quant = self.quant(node.inputs[0]);
                 self.mapped(node, Map::Dequantize(quant.scale, quant.zero_point))
             }
+            FloatOp::Hybrid(hybrid) => self.hybrid(node, hybrid),
             FloatOp::Lookup(table) => self.mapped(node, Map::Lookup(table.clone())),
         }
     }

@@ -1,7 +1,7 @@
 //! Hints from later nodes before a tensor is laid out: an order of axes, a border, a place inside a
 //! concatenation.
 
-use super::super::graph::{Conv, FloatConv, FloatOp, Graph, Node, Op, TensorId};
+use super::super::graph::{Conv, FloatConv, FloatOp, Graph, Node, Op, Product, TensorId};
 
 /// Elements before and after every axis.
 pub type Halo = Vec<(usize, usize)>;
@@ -58,6 +58,10 @@ impl LayoutHints {
             Op::Conv(_) | Op::Float(FloatOp::Conv(_)) | Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize { .. } => {
                 Some(CHANNELS_LAST.to_vec())
             }
+            Op::Float(FloatOp::Hybrid(hybrid)) if matches!(hybrid.product, Product::Conv(_)) => {
+                Some(CHANNELS_LAST.to_vec())
+            }
+            Op::Float(FloatOp::Hybrid(_)) => None,
             Op::Transpose { perm } => {
                 self.orders[node.output].as_ref().map(|order| order.iter().map(|&axis| perm[axis]).collect())
             }

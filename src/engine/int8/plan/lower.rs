@@ -9,6 +9,7 @@ use super::super::kernels::{Kernels, Loops, Requant};
 use super::error::PlanError;
 use super::float::FLOAT;
 use super::hints::{CHANNELS_LAST, Halo, LayoutHints, Slot, same_axes};
+use super::hybrid::Hybrids;
 use super::view::View;
 
 /// Steps in the making.
@@ -25,6 +26,8 @@ pub struct Lowering<'a> {
     pub(super) steps: Vec<Step>,
     /// Buffers that are filled once, when the plan is made.
     pub(super) constants: Vec<(usize, Constant)>,
+    /// Tensors of floats quantised as they come.
+    pub(super) hybrids: Hybrids,
     /// Node being lowered.
     name: String,
     op: &'static str,
@@ -47,6 +50,7 @@ impl<'a> Lowering<'a> {
             buffers: Vec::new(),
             steps: Vec::new(),
             constants: Vec::new(),
+            hybrids: Hybrids::default(),
             name: String::new(),
             op: "",
         };
@@ -228,6 +232,14 @@ impl<'a> Lowering<'a> {
         if halo.iter().all(|&h| h == (0, 0)) {
             return;
         }
+        let runs = self.border(view, order);
+        let bytes = runs.iter().map(|r| r.1).sum();
+        let work = Work::Fill { value, place: Address { buffer: view.buffer, offset: 0 }, runs };
+        self.push_as("Fill", 0, bytes, work);
+    }
+
+    /// Start and length of what is in a view's buffer but not in the view.
+    pub(super) fn border(&self, view: &View, order: &[usize]) -> Vec<(usize, usize)> {
         let ordered = view.transposed(order);
         let mut loops = Loops::new(&ordered.shape, [&ordered.strides]).axes;
         let run = match loops.pop() {
@@ -251,9 +263,7 @@ impl<'a> Lowering<'a> {
             }
             at = start + run;
         }
-        let bytes = runs.iter().map(|r| r.1).sum();
-        let work = Work::Fill { value, place: Address { buffer: view.buffer, offset: 0 }, runs };
-        self.push_as("Fill", 0, bytes, work);
+        runs
     }
 
     /// The tensor with channels innermost and at least this border; a copy where it lies otherwise.

@@ -7,6 +7,7 @@ mod float;
 mod float_dense;
 mod float_recurrent;
 mod hints;
+mod hybrid;
 mod lower;
 mod simple;
 #[cfg(test)]
