@@ -229,7 +229,7 @@ impl Simd for Ymm {
 
 float_kernels! {
     /// The set.
-    Avx2, "avx2", 30_000, Ymm, ["avx2,fma"], {
+    Avx2, "avx2", 30_000, Ymm, ["avx2,fma"], super::gemm::tile, {
         2,
         2: 1 2 3 4 5 6 => 6;
         1: 1 2 3 4 5 6 7 8 9 10 => 10;
