@@ -218,7 +218,7 @@ impl Simd for Zmm {
 
 float_kernels! {
     /// The set.
-    Avx512, "avx512", 60_000, Zmm, ["avx512f,avx512vl,avx512bw,avx512dq,avx2,fma"], super::gemm::tile, {
+    Avx512, "avx512", 60_000, Zmm, ["avx512f,avx512vl,avx512bw,avx512dq,avx2,fma"], super::gemm::tile, [512 << 10, 512 << 10], {
         2,
         2: 1 2 3 4 5 6 7 8 9 10 11 12 => 12;
         1: 1 2 3 4 5 6 7 8 9 10 11 12 => 12;

@@ -10,8 +10,8 @@ use super::calls::{Epilogue, FloatGemmCall, FloatGemmWeights, GemmShape, MAX_ROW
 use super::function::Function;
 use super::simd::{Simd, load, store, vectors};
 
-/// Bytes of rows that may be in the cache beside a block of weights.
-const ROW_BYTES: usize = 512 << 10;
+/// Bytes of weights that a small processor's cache holds.
+const MANY_WEIGHTS: usize = 256 << 10;
 
 /// Inputs of the reduction whose weights are asked for ahead.
 const AHEAD: usize = 16;
@@ -29,9 +29,11 @@ pub fn shape<S: Simd>(vectors: usize, n: usize, segments: usize, segment: usize)
     GemmShape { n, segments, segment, block, block_len: widest * S::LANES * (1 + segments * segment) }
 }
 
-/// Rows of a call for tiles of `tile` rows. Segments of neighbouring rows overlap: one of them is about what a row adds.
-pub fn rows(tile: usize, shape: &GemmShape) -> usize {
-    let fitting = ROW_BYTES / (4 * shape.segment.max(1)) / tile;
+/// Rows of a call for tiles of `tile` rows, of which `near` bytes may lie beside weights that the cache holds and `far` bytes beside others, which are
+/// to be read as few times as can be. Segments of neighbouring rows overlap: one of them is about what a row adds.
+pub fn rows(tile: usize, shape: &GemmShape, [near, far]: [usize; 2]) -> usize {
+    let room = if 4 * shape.len() > MANY_WEIGHTS { far } else { near };
+    let fitting = room / (4 * shape.segment.max(1)) / tile;
     tile * fitting.clamp(1, MAX_ROWS / tile)
 }
 

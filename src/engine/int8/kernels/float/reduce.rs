@@ -59,6 +59,10 @@ fold! {
     Highest, f32::NEG_INFINITY, |most, x| most.max(x), S::max
 }
 fold! {
+    /// The least of what is not NaN; anything where there is one.
+    Lowest, f32::INFINITY, |least, x| least.min(x), S::min
+}
+fold! {
     /// The greatest; NaN is passed over.
     GreatestNumber, f32::NEG_INFINITY, |most, x| S::select(most.lt(x), x, most), S::max
 }

@@ -86,7 +86,7 @@ pub trait Simd:
     /// Largest integer not above.
     fn floor(self) -> Self;
 
-    /// `self · 2^exponent`, for an integral exponent of −300 to 300.
+    /// `self · 2^exponent`, for an integral exponent of −250 to 250.
     fn scale(self, exponent: Self) -> Self;
 
     /// `(m, e)` with `self = m · 2^e` and `m` between √½ and 1½, for a positive finite `self`.

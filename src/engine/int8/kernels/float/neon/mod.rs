@@ -249,7 +249,7 @@ impl Simd for Quad {
 
 float_kernels! {
     /// The set.
-    Neon, "neon", 8_000, Quad, ["neon"], tile::tile, {
+    Neon, "neon", 8_000, Quad, ["neon"], tile::tile, [16 << 10, 128 << 10], {
         2,
         2: 1 2 3 4 5 6 7 8 => 8;
         1: 1 2 3 4 5 6 7 8 => 8;
