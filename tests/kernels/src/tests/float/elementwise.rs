@@ -63,11 +63,11 @@ fn exact(function: Function, x: f64) -> (f64, [f64; 2]) {
             (if x.is_nan() { x } else { shrunk }, [1.0, 0.0])
         }
         Function::Sigmoid => (sigmoid(x), [4.0, 0.0]),
-        Function::Swish(alpha) => (x * sigmoid(x * f(alpha)), [5.0 + x.abs().min(150.0), 0.0]),
+        Function::Swish(alpha) => (x * sigmoid(x * f(alpha)), [5.0 + 1.5 * (x * f(alpha)).abs().min(150.0), 0.0]),
         Function::Gelu => (x / 2.0 * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)), [3.0, 3.0]),
         Function::GeluTanh => {
             let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
-            (x * sigmoid(2.0 * inner), [8.0 + 4.0 * inner.abs().min(150.0), 0.0])
+            (x * sigmoid(2.0 * inner), [8.0 + 10.0 * inner.abs().min(150.0), 0.0])
         }
         Function::Mish => {
             let e = (-x.abs()).exp();
