@@ -48,7 +48,8 @@ pub struct Norm {
     /// One for each element of a row; `None` for 0.
     pub bias: Option<Arc<Vec<f32>>>,
 }
-use super::{Element, Hybrid, Product};
+use super::element::Element;
+use super::hybrid::{Hybrid, Product};
 
 /// Kind of a recurrent layer.
 #[derive(Clone, Debug)]
@@ -138,7 +139,7 @@ pub enum FloatOp {
         /// The value.
         value: f32,
     },
-    /// Bytes, rounded to the result's [`Quant`](super::Quant).
+    /// Bytes, rounded to the result's [`Quant`](super::element::Quant).
     Quantize,
     /// The floats that bytes stand for.
     Dequantize,
