@@ -159,6 +159,9 @@ pub struct Tap {
 pub enum Op {
     /// One operand.
     Conv(Conv),
+    /// One operand. Element `i` of the operand adds its products to elements `i · stride + tap · dilation − pad` of the result; padding
+    /// is cut off.
+    ConvTranspose(Conv),
     /// One operand.
     MatMul(MatMul),
     /// `a + b` or `a − b`, broadcast as in ONNX.
@@ -235,6 +238,7 @@ impl Op {
     pub fn name(&self) -> &'static str {
         match self {
             Op::Conv(_) => "Conv",
+            Op::ConvTranspose(_) => "ConvTranspose",
             Op::MatMul(_) => "MatMul",
             Op::Add { .. } => "Add",
             Op::Mul { .. } => "Mul",

@@ -11,12 +11,12 @@ use crate::int8::graph::{Clamp, Conv, MatMul, Op, TensorId};
 use crate::onnx::node;
 
 /// Weights `[outputs][inputs]`, made of integers that may not fit a byte.
-struct Weights {
-    outputs: usize,
-    inputs: usize,
-    steps: Vec<i32>,
+pub(super) struct Weights {
+    pub outputs: usize,
+    pub inputs: usize,
+    pub steps: Vec<i32>,
     /// One for each output.
-    scales: Vec<f64>,
+    pub scales: Vec<f64>,
 }
 
 impl Weights {
@@ -62,17 +62,17 @@ impl Weights {
 }
 
 /// A product ready for its operator.
-struct Dense {
-    weights: Vec<i8>,
+pub(super) struct Dense {
+    pub weights: Vec<i8>,
     /// Number of times that every input is read.
-    copies: usize,
-    scales: Vec<f32>,
-    bias: Vec<i32>,
+    pub copies: usize,
+    pub scales: Vec<f32>,
+    pub bias: Vec<i32>,
 }
 
 impl<'a> Search<'a> {
     /// Weights and bias in units of the sums, what follows folded in.
-    fn dense(&self, x: TensorId, weights: &Weights, bias: Option<Vec<f64>>, epilogue: &Epilogue) -> Try<Dense> {
+    pub(super) fn dense(&self, x: TensorId, weights: &Weights, bias: Option<Vec<f64>>, epilogue: &Epilogue) -> Try<Dense> {
         let count = weights.outputs;
         let (bytes, copies) = weights.bytes()?;
         let unit = Affine { factor: vec![1.0; count], term: vec![0.0; count] };
@@ -114,7 +114,7 @@ impl<'a> Search<'a> {
     }
 
     /// Weights as integers, or why there are none.
-    fn stored_weights(&mut self, name: &str) -> Try<Stored> {
+    pub(super) fn stored_weights(&mut self, name: &str) -> Try<Stored> {
         if !self.net.is_constant(name) {
             return Err("its weights depend on the input".into());
         }
@@ -290,7 +290,7 @@ impl<'a> Search<'a> {
     }
 
     /// The third operand of `Conv`.
-    fn channel_terms(&self, name: &str, channels: usize) -> Try<Vec<f64>> {
+    pub(super) fn channel_terms(&self, name: &str, channels: usize) -> Try<Vec<f64>> {
         if !self.net.is_constant(name) || self.net.shape(name)? != [channels] {
             return Err(format!("its bias {name:?} is not one constant for each of {channels} channels"));
         }

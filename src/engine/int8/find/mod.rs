@@ -22,6 +22,7 @@ mod search;
 mod splice;
 #[cfg(test)]
 mod tests;
+mod transposed;
 
 use std::collections::HashMap;
 
@@ -86,6 +87,7 @@ fn look_at(search: &mut Search, index: usize) -> Try<()> {
         "DequantizeLinear" => search.dequantize(index),
         "QuantizeLinear" => search.quantize(index),
         "Conv" => search.conv(index),
+        "ConvTranspose" => search.conv_transpose(index),
         "MatMul" => search.matmul(index),
         "Gemm" => search.gemm(index),
         "Concat" => search.concat(index),

@@ -54,14 +54,18 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
     // input unless element for element; parts are disjoint in what they write.
     match &step.work {
         // SAFETY: see above.
-        Work::Gemm { .. } => unsafe { gemm(&step.work, kernels, arena, part) },
+        Work::Gemm { .. } => unsafe { gemm(step, kernels, arena, part) },
         Work::Depthwise { packed, requant, taps, input, output, dims } => {
             let [images, rows, cols] = *dims;
             let lines = part.range(images * rows);
             let mut line = lines.start;
             while line < lines.end {
                 let (image, row) = (line / rows, line % rows);
-                let count = (rows - row).min(lines.end - line);
+                let mut count = (rows - row).min(lines.end - line);
+                if step.table.is_some() {
+                    // An even number of rows: some sets make two at a time.
+                    count = count.min((BEHIND / (cols * packed.channels)).max(1) * 2);
+                }
                 let call = DepthwiseCall {
                     packed,
                     requant: *requant,
@@ -80,11 +84,21 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
                 };
                 // SAFETY: see above.
                 unsafe { kernels.depthwise(&call) };
+                if let Some(table) = &step.table {
+                    let mut behind = Behind::new(table, kernels);
+                    for pixel in 0..count * cols {
+                        let at = pixel / cols * output.steps[1] + pixel % cols * output.steps[2];
+                        // SAFETY: the pixel has just been written.
+                        unsafe { behind.push(call.out.add(at), packed.channels) };
+                    }
+                    // SAFETY: as above.
+                    unsafe { behind.flush() };
+                }
                 line += count;
             }
         }
         Work::Add { params, places, loops } => {
-            each(loops, places.map(|p| p.offset), part, |[a, b, out], len, [sa, sb, so]| {
+            each_behind(step, kernels, arena, part, loops, places.map(|p| p.offset), |[a, b, out], len, [sa, sb, so]| {
                 // SAFETY: see above.
                 let (a, b, out) = unsafe { (arena.add(a), arena.add(b), arena.add(out)) };
                 if (sa, sb, so) == (1, 1, 1) {
@@ -98,7 +112,7 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
             });
         }
         Work::Mul { zeros, scale, requant, places, loops } => {
-            each(loops, places.map(|p| p.offset), part, |[a, b, out], len, steps| {
+            each_behind(step, kernels, arena, part, loops, places.map(|p| p.offset), |[a, b, out], len, steps| {
                 // SAFETY: see above.
                 unsafe {
                     let places = (arena.add(a).cast_const(), arena.add(b).cast_const(), arena.add(out));
@@ -252,6 +266,77 @@ fn each<const N: usize>(
     }
 }
 
+/// [`each`] for a step whose table is applied to the last of the places, piece by piece.
+#[inline(always)]
+fn each_behind<const N: usize>(
+    step: &Step,
+    kernels: &dyn Kernels,
+    arena: *mut i8,
+    part: Part,
+    loops: &Loops<N>,
+    base: [usize; N],
+    body: impl Fn([usize; N], usize, [usize; N]),
+) {
+    let Some(table) = step.table.as_deref() else { return each(loops, base, part, body) };
+    each(loops, base, part, |starts, len, steps| {
+        for first in (0..len).step_by(BEHIND) {
+            let count = (len - first).min(BEHIND);
+            let starts: [usize; N] = std::array::from_fn(|v| starts[v] + first * steps[v]);
+            body(starts, count, steps);
+            // SAFETY: these bytes have just been written.
+            unsafe {
+                let out = arena.add(starts[N - 1]);
+                match steps[N - 1] {
+                    1 => kernels.lut(table, out, out, count),
+                    step => elementwise::copy(Some(table), out, out, count, [step, step]),
+                }
+            }
+        }
+    });
+}
+
+/// Bytes that wait for their table: few enough to be in the first cache still, enough to be worth a call.
+const BEHIND: usize = 4096;
+
+/// A table on its way behind a kernel: adjacent results are looked up together.
+struct Behind<'a> {
+    table: &'a [i8; 256],
+    kernels: &'a dyn Kernels,
+    start: *mut i8,
+    len: usize,
+}
+
+impl<'a> Behind<'a> {
+    fn new(table: &'a [i8; 256], kernels: &'a dyn Kernels) -> Self {
+        Behind { table, kernels, start: std::ptr::null_mut(), len: 0 }
+    }
+
+    /// Takes in `len` bytes that have been written.
+    ///
+    /// # Safety
+    /// They are there, are this thread's own, and are pushed once.
+    unsafe fn push(&mut self, start: *mut i8, len: usize) {
+        if self.start.wrapping_add(self.len) != start || self.len >= BEHIND {
+            // SAFETY: the caller's promise.
+            unsafe { self.flush() };
+            self.start = start;
+        }
+        self.len += len;
+    }
+
+    /// Looks up what waits.
+    ///
+    /// # Safety
+    /// As [`Self::push`].
+    unsafe fn flush(&mut self) {
+        if self.len > 0 {
+            // SAFETY: the caller's promise; the set is one of this processor.
+            unsafe { self.kernels.lut(self.table, self.start, self.start, self.len) };
+        }
+        self.len = 0;
+    }
+}
+
 fn nest<const N: usize>(axes: &[(usize, [usize; N])], start: [usize; N], body: &mut impl FnMut([usize; N])) {
     match axes.split_first() {
         None => body(start),
@@ -291,8 +376,8 @@ fn windows(
 ///
 /// # Safety
 /// As [`run`].
-unsafe fn gemm(work: &Work, kernels: &dyn Kernels, arena: *mut i8, part: Part) {
-    let Work::Gemm { packed, requant, offsets, input, output, dims: [images, rows, cols] } = work else { return };
+unsafe fn gemm(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part) {
+    let Work::Gemm { packed, requant, offsets, input, output, dims: [images, rows, cols] } = &step.work else { return };
     let pixels = images * rows * cols;
     let most = kernels.gemm_rows(packed).clamp(1, MAX_ROWS);
     // Few pixels and many channels (a fully connected layer): threads share the channels instead.
@@ -309,6 +394,8 @@ unsafe fn gemm(work: &Work, kernels: &dyn Kernels, arena: *mut i8, part: Part) {
     let (mut col, mut line) = (pixel % cols, pixel / cols);
     let mut x = [std::ptr::null::<i8>(); MAX_ROWS];
     let mut y = [std::ptr::null_mut::<i8>(); MAX_ROWS];
+    let channels = blocks.start * packed.block..(blocks.end * packed.block).min(packed.n);
+    let mut behind = step.table.as_deref().map(|table| Behind::new(table, kernels));
     for tile in range {
         let end = bound(tile + 1);
         let count = end - pixel;
@@ -336,6 +423,16 @@ unsafe fn gemm(work: &Work, kernels: &dyn Kernels, arena: *mut i8, part: Part) {
         };
         // SAFETY: as above; outputs never lie over inputs of a gemm step.
         unsafe { kernels.gemm(&call) };
+        if let Some(behind) = &mut behind {
+            for y in &y[..count] {
+                // SAFETY: these channels of the row have just been written.
+                unsafe { behind.push(y.add(channels.start), channels.len()) };
+            }
+        }
+    }
+    if let Some(mut behind) = behind {
+        // SAFETY: as above.
+        unsafe { behind.flush() };
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Step {
     pub bytes: usize,
     /// Work of the step.
     pub work: Work,
+    /// Applied to every byte of a product or sum as soon as it is there.
+    pub table: Option<Arc<[i8; 256]>>,
 }
 
 /// A place in the arena: a buffer, and bytes from its start. Once the plan is laid out, `buffer` has no meaning any more and `offset` counts from

@@ -19,11 +19,7 @@ impl Lowering<'_> {
         if x.shape[1] == 1 {
             x.strides[1] = 1;
         }
-        let mut y = self.allocate(node.output, &CHANNELS_LAST);
-        let elsewhere = (y.strides[1] != 1 && outs > 1).then(|| y.clone());
-        if elsewhere.is_some() {
-            y = self.fresh(&y.shape, &CHANNELS_LAST, &[(0, 0); 4]);
-        }
+        let (y, elsewhere) = self.pixels_out(node, outs);
         let [top, left, ..] = conv.pads;
         x.offset -= top * x.strides[2] + left * x.strides[3];
         let input = Pixels {
@@ -38,13 +34,28 @@ impl Lowering<'_> {
         } else {
             self.grouped(node, conv, &x, (input, output), dims, &scale)?;
         }
-        if let Some(to) = elsewhere {
-            self.copy(&y, &to, None);
+        if let Some((to, table)) = elsewhere {
+            self.copy(&y, &to, table);
         }
         Ok(())
     }
 
-    fn depthwise(
+    /// A place for pixels of `outs` adjacent channels; if that is not where the result goes, that place, and what is applied on the
+    /// way there.
+    pub(super) fn pixels_out(&mut self, node: &Node, outs: usize) -> (View, Option<(View, Option<Arc<[i8; 256]>>)>) {
+        let target = self.target(node);
+        let mut y = self.allocate(target, &CHANNELS_LAST);
+        if y.shape[1] == 1 {
+            y.strides[1] = 1;
+        }
+        if y.strides[1] == 1 || outs == 1 {
+            return (y, None);
+        }
+        let near = self.fresh(&y.shape, &CHANNELS_LAST, &[(0, 0); 4]);
+        (near, Some((y, self.table.take())))
+    }
+
+    pub(super) fn depthwise(
         &mut self,
         node: &Node,
         conv: &Conv,
@@ -78,7 +89,7 @@ impl Lowering<'_> {
     }
 
     /// One matrix product for each group.
-    fn grouped(
+    pub(super) fn grouped(
         &mut self,
         node: &Node,
         conv: &Conv,
@@ -137,7 +148,7 @@ impl Lowering<'_> {
         let (mut x, shape) = (self.view(node.inputs[0])?, self.shape(node.output));
         let last = shape.len() - 1;
         let order = row_major(shape.len());
-        let y = self.allocate(node.output, &order);
+        let y = self.allocate(self.target(node), &order);
         let outer = |x: &View, y: &View| Loops::new(&shape[..last], [&x.strides[..last], &y.strides[..last]]);
         if (x.strides[last] != 1 && x.shape[last] > 1) || outer(&x, &y).axes.len() > 3 {
             let plain = self.fresh(&x.shape, &order, &vec![(0, 0); shape.len()]);
@@ -186,7 +197,7 @@ impl Lowering<'_> {
 
     /// Input scale × weight scale ÷ output scale for every output channel, in f32 and in this order: what ONNX's integer operators do with
     /// them, so that a sum that falls between two bytes falls as it does there.
-    fn scales(&self, node: &Node, weights: &[f32]) -> Vec<f32> {
+    pub(super) fn scales(&self, node: &Node, weights: &[f32]) -> Vec<f32> {
         let (from, to) = (self.quant(node.inputs[0]).scale, self.quant(node.output).scale);
         weights.iter().map(|&w| (from * w / to).clamp(f32::MIN, f32::MAX)).collect()
     }

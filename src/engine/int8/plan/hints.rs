@@ -2,6 +2,7 @@
 //! concatenation.
 
 use super::super::graph::{Graph, Node, Op, TensorId};
+use super::transposed;
 
 /// Elements before and after every axis.
 pub type Halo = Vec<(usize, usize)>;
@@ -55,7 +56,7 @@ impl LayoutHints {
 
     fn order(&mut self, graph: &Graph, node: &Node) {
         let preferred = match &node.op {
-            Op::Conv(_) | Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize { .. } => Some(CHANNELS_LAST.to_vec()),
+            Op::Conv(_) | Op::ConvTranspose(_) | Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize { .. } => Some(CHANNELS_LAST.to_vec()),
             Op::Transpose { perm } => {
                 self.orders[node.output].as_ref().map(|order| order.iter().map(|&axis| perm[axis]).collect())
             }
@@ -78,6 +79,10 @@ impl LayoutHints {
             Op::Conv(conv) => {
                 let [top, left, bottom, right] = conv.pads;
                 (want[2], want[3]) = ((top, bottom), (left, right));
+            }
+            Op::ConvTranspose(conv) => {
+                let sides = transposed::borders(conv, &graph.tensors[input].shape, &graph.tensors[node.output].shape);
+                (want[2], want[3]) = (sides[0], sides[1]);
             }
             Op::Transpose { perm } => perm.iter().zip(out).for_each(|(&axis, &halo)| want[axis] = halo),
             Op::Slice { axis, .. } => {

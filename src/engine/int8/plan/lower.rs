@@ -6,6 +6,7 @@ use super::super::graph::{Format, Graph, Node, Op, Quant, TensorId};
 use super::super::kernels::step::{Address, Step, Work};
 use super::super::kernels::{Kernels, Loops, Requant};
 use super::error::PlanError;
+use super::fuse::{Behind, tables_behind};
 use super::hints::{CHANNELS_LAST, Halo, LayoutHints, Slot, same_axes};
 use super::view::View;
 
@@ -14,6 +15,8 @@ pub struct Lowering<'a> {
     pub(super) graph: &'a Graph,
     pub(super) kernels: &'static dyn Kernels,
     hints: LayoutHints,
+    /// For each tensor, the table that its steps apply to it.
+    behind: Vec<Option<Behind>>,
     views: Vec<Option<View>>,
     /// Part of each tensor's border that exists, filled with its zero point.
     halos: Vec<Halo>,
@@ -25,6 +28,8 @@ pub struct Lowering<'a> {
     /// Node being lowered.
     name: String,
     op: &'static str,
+    /// What its steps apply to their results.
+    pub(super) table: Option<Arc<[i8; 256]>>,
 }
 
 impl<'a> Lowering<'a> {
@@ -34,6 +39,7 @@ impl<'a> Lowering<'a> {
             graph,
             kernels,
             hints: LayoutHints::of(graph),
+            behind: tables_behind(graph),
             views: vec![None; graph.tensors.len()],
             halos: graph.tensors.iter().map(|t| vec![(0, 0); t.shape.len()]).collect(),
             buffers: Vec::new(),
@@ -41,13 +47,16 @@ impl<'a> Lowering<'a> {
             constants: Vec::new(),
             name: String::new(),
             op: "",
+            table: None,
         };
         lowering.inputs();
         for node in &graph.nodes {
             lowering.name.clone_from(&node.name);
             lowering.op = node.op.name();
+            lowering.table = lowering.behind[node.output].as_ref().map(|behind| behind.table.clone());
             lowering.node(node)?;
         }
+        lowering.table = None;
         lowering.outputs()?;
         Ok(lowering)
     }
@@ -105,9 +114,11 @@ impl<'a> Lowering<'a> {
     fn node(&mut self, node: &Node) -> Result<(), PlanError> {
         match &node.op {
             Op::Conv(conv) => self.conv(node, conv),
+            Op::ConvTranspose(conv) => self.conv_transpose(node, conv),
             Op::MatMul(matmul) => self.matmul(node, matmul),
             Op::Add { subtract, clamp } => self.add(node, *subtract, *clamp),
             Op::Mul { clamp } => self.mul(node, *clamp),
+            Op::Lookup(_) if self.behind[node.inputs[0]].is_some() => Ok(()),
             Op::Lookup(table) => self.lookup(node, table),
             Op::MaxPool(pool) => self.pool(node, pool, true),
             Op::AveragePool(pool) => self.pool(node, pool, false),
@@ -160,6 +171,11 @@ impl<'a> Lowering<'a> {
 
     pub(super) fn quant(&self, id: TensorId) -> Quant {
         self.graph.tensors[id].quant
+    }
+
+    /// The tensor that the steps of a node write: its result, or a function of it.
+    pub(super) fn target(&self, node: &Node) -> TensorId {
+        self.behind[node.output].as_ref().map_or(node.output, |behind| behind.tensor)
     }
 
     /// Lays a result out: inside the concatenation that wants it, or in a buffer of its own, axes in `order`.
@@ -251,12 +267,16 @@ impl<'a> Lowering<'a> {
         self.push_as(op, 0, to.len(), work);
     }
 
+    /// A step that computes the node's result.
     pub(super) fn push(&mut self, macs: u64, bytes: usize, work: Work) {
         self.push_as(self.op, macs, bytes, work);
+        if let Some(step) = self.steps.last_mut() {
+            step.table.clone_from(&self.table);
+        }
     }
 
     fn push_as(&mut self, op: &'static str, macs: u64, bytes: usize, work: Work) {
-        self.steps.push(Step { name: self.name.clone(), op, macs, bytes, work });
+        self.steps.push(Step { name: self.name.clone(), op, macs, bytes, work, table: None });
     }
 
     pub(super) fn error(&self, reason: impl Into<String>) -> PlanError {

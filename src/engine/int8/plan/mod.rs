@@ -3,11 +3,13 @@
 mod arena;
 mod dense;
 mod error;
+mod fuse;
 mod hints;
 mod lower;
 mod simple;
 #[cfg(test)]
 mod tests;
+mod transposed;
 mod view;
 
 use std::sync::Arc;

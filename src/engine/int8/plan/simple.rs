@@ -61,7 +61,7 @@ impl Lowering<'_> {
         // The result lies as the operand that has all of its elements; as the first one where both have.
         let full = if a.strides.iter().zip(shape).any(|(s, d)| *s == 0 && *d != 1) { &b } else { &a };
         let order = full.order();
-        let out = self.allocate(node.output, &order);
+        let out = self.allocate(self.target(node), &order);
         let loops = Loops::new(shape, [&a.strides, &b.strides, &out.strides]);
         Ok(([a, b, out], loops))
     }

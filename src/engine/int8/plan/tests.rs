@@ -84,6 +84,24 @@ fn evaluate(graph: &Graph, node: &Node, values: &[Vec<i8>]) -> Vec<i8> {
             }
             dense(acc, x.quant, c.weight_scales[i[1]], out.quant, c.clamp)
         }),
+        Op::ConvTranspose(c) => each(&|i| {
+            let (inside, outside) = (x.shape[1] / c.groups, out.shape[1] / c.groups);
+            let mut acc = c.bias[i[1]];
+            for (ky, kx) in (0..c.kernel[0]).flat_map(|ky| (0..c.kernel[1]).map(move |kx| (ky, kx))) {
+                let from = |axis: usize, tap: usize| {
+                    let at = (i[2 + axis] + c.pads[axis]).checked_sub(tap * c.dilations[axis])?;
+                    let at = at.is_multiple_of(c.strides[axis]).then_some(at / c.strides[axis])?;
+                    (at < x.shape[2 + axis]).then_some(at)
+                };
+                let (Some(y), Some(xx)) = (from(0, ky), from(1, kx)) else { continue };
+                for ch in 0..inside {
+                    let value = i32::from(byte(&[i[0], i[1] / outside * inside + ch, y, xx])) - x.quant.zero_point;
+                    let w = c.weights[((i[1] * inside + ch) * c.kernel[0] + ky) * c.kernel[1] + kx];
+                    acc += value * i32::from(w);
+                }
+            }
+            dense(acc, x.quant, c.weight_scales[i[1]], out.quant, c.clamp)
+        }),
         Op::MatMul(m) => each(&|i| {
             let (k, n) = (*x.shape.last().unwrap(), *i.last().unwrap());
             let row = flat(&out.shape[..i.len() - 1], &i[..i.len() - 1]) * k;
@@ -220,7 +238,35 @@ impl Growing<'_> {
         let Tensor { shape, quant, .. } = self.graph.tensors[x].clone();
         let [n, c, h, w] = <[usize; 4]>::try_from(shape.clone()).unwrap();
         let next = self.dice.quant();
-        match self.dice.below(14) {
+        match self.dice.below(19) {
+            14 | 15 => {
+                let table = std::array::from_fn(|_| self.dice.byte());
+                self.push(Op::Lookup(Arc::new(table)), vec![x], shape, next)
+            }
+            16 => {
+                let kernel = [1 + self.dice.below(4), 1 + self.dice.below(3)];
+                let dilations = [1 + self.dice.below(2), 1];
+                let strides = [1 + self.dice.below(3), 1 + self.dice.below(2)];
+                let pads = [self.dice.below(2), self.dice.below(2), 0, 0];
+                let out = |a: usize, dim: usize| ((dim - 1) * strides[a] + (kernel[a] - 1) * dilations[a] + 1, pads[a]);
+                let [(rows, top), (cols, left)] = [out(0, h), out(1, w)];
+                if rows <= top || cols <= left || h * w > 200 {
+                    return x;
+                }
+                let (groups, outs) = if self.dice.below(2) == 0 { (c, c) } else { (1, 1 + self.dice.below(20)) };
+                let conv = Conv {
+                    weights: Arc::new(self.dice.bytes(outs * c / groups * kernel[0] * kernel[1])),
+                    kernel,
+                    weight_scales: (0..outs).map(|_| 0.001 + self.dice.below(50) as f32 * 1e-4).collect(),
+                    bias: (0..outs).map(|_| self.dice.below(4000) as i32 - 2000).collect(),
+                    strides,
+                    dilations,
+                    pads,
+                    groups,
+                    clamp: self.clamp(),
+                };
+                self.push(Op::ConvTranspose(conv), vec![x], vec![n, outs, rows - top, cols - left], next)
+            }
             0..=3 => {
                 let kernel = [1 + self.dice.below(3), 1 + self.dice.below(3)];
                 let dilations = [1 + self.dice.below(2), 1];
@@ -466,5 +512,5 @@ fn random_graphs_compute_what_their_nodes_say() {
             );
         }
     }
-    assert!(kinds.len() >= 13, "{kinds:?}");
+    assert!(kinds.len() >= 14, "{kinds:?}");
 }

@@ -158,6 +158,10 @@ fn operator(node: &Node, inputs: &[&Tensor], y: &Tensor) {
     }
     match &node.op {
         Op::Conv(c) => conv(c, x, y),
+        Op::ConvTranspose(c) => {
+            assert_eq!((picture(x)[..2].to_vec(), picture(y)[1] % c.groups), (vec![picture(y)[0], picture(x)[1]], 0));
+            assert_eq!(c.weights.len(), picture(y)[1] * (picture(x)[1] / c.groups) * count(&c.kernel));
+        }
         Op::MatMul(m) => {
             let ((n, lead), (k, x_lead)) = (y.shape.split_last().unwrap(), x.shape.split_last().unwrap());
             assert_eq!((lead, m.weights.len()), (x_lead, n * k));

@@ -5,4 +5,5 @@ mod check;
 mod models;
 mod operators;
 mod partitions;
+mod results;
 mod strangers;
