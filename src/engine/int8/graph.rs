@@ -143,6 +143,17 @@ pub struct Pool {
     pub count_pads: bool,
 }
 
+/// A normalisation of rows.
+#[derive(Clone, Debug)]
+pub struct Norm {
+    /// One for each element of a row.
+    pub factors: Arc<[f32]>,
+    /// One for each element of a row.
+    pub terms: Arc<[f32]>,
+    /// Added to the variance; above 0.
+    pub epsilon: f32,
+}
+
 /// Mixture of input rows that makes an output row (or column) of a resized picture: `first · (1 − share) + second · share`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tap {
@@ -164,6 +175,13 @@ pub enum Op {
     ConvTranspose(Conv),
     /// One operand.
     MatMul(MatMul),
+    /// Two operands `[…, M, K]` and `[…, K, N]`, whose first axes are broadcast, to `[…, M, N]`: `a · b · factor`.
+    BatchMatMul {
+        /// Finite, not 0.
+        factor: f32,
+        /// Activation folded into the rounding.
+        clamp: Clamp,
+    },
     /// `a + b` or `a − b`, broadcast as in ONNX.
     Add {
         /// `a − b` instead.
@@ -226,6 +244,8 @@ pub enum Op {
         /// Each below the operand's dimension.
         indices: Vec<usize>,
     },
+    /// `(x − mean) / √(variance + ε) · factor + term` over the last axis.
+    LayerNorm(Norm),
     /// `exp(x) / Σ exp(x)` along one axis.
     Softmax {
         /// Below the rank.
@@ -239,7 +259,7 @@ impl Op {
         match self {
             Op::Conv(_) => "Conv",
             Op::ConvTranspose(_) => "ConvTranspose",
-            Op::MatMul(_) => "MatMul",
+            Op::MatMul(_) | Op::BatchMatMul { .. } => "MatMul",
             Op::Add { .. } => "Add",
             Op::Mul { .. } => "Mul",
             Op::Lookup(_) => "Lookup",
@@ -252,6 +272,7 @@ impl Op {
             Op::Transpose { .. } => "Transpose",
             Op::Slice { .. } => "Slice",
             Op::Gather { .. } => "Gather",
+            Op::LayerNorm(_) => "LayerNormalization",
             Op::Softmax { .. } => "Softmax",
         }
     }

@@ -72,7 +72,13 @@ pub(super) struct Dense {
 
 impl<'a> Search<'a> {
     /// Weights and bias in units of the sums, what follows folded in.
-    pub(super) fn dense(&self, x: TensorId, weights: &Weights, bias: Option<Vec<f64>>, epilogue: &Epilogue) -> Try<Dense> {
+    pub(super) fn dense(
+        &self,
+        x: TensorId,
+        weights: &Weights,
+        bias: Option<Vec<f64>>,
+        epilogue: &Epilogue,
+    ) -> Try<Dense> {
         let count = weights.outputs;
         let (bytes, copies) = weights.bytes()?;
         let unit = Affine { factor: vec![1.0; count], term: vec![0.0; count] };
@@ -183,7 +189,7 @@ impl<'a> Search<'a> {
         let (a, b) = (node::required_input(node, 0)?, node::required_input(node, 1)?);
         let left = self.net.is_constant(a);
         if !left && !self.net.is_constant(b) {
-            return Err("both of its operands depend on the input".into());
+            return self.batch_matmul(index);
         }
         let mut stored = self.stored_weights(if left { a } else { b })?;
         let out = self.net.shape(output)?;

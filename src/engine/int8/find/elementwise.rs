@@ -81,7 +81,13 @@ impl<'a> Search<'a> {
 
     /// Functions of two tensors as functions of one, where both are made from the same bytes: `x · σ(x)`, whatever is quantised in
     /// between.
-    fn common(&self, x: TensorId, a: &[f32; 256], y: TensorId, b: &[f32; 256]) -> Option<(TensorId, [f32; 256], [f32; 256])> {
+    fn common(
+        &self,
+        x: TensorId,
+        a: &[f32; 256],
+        y: TensorId,
+        b: &[f32; 256],
+    ) -> Option<(TensorId, [f32; 256], [f32; 256])> {
         if x == y {
             return Some((x, *a, *b));
         }
@@ -257,7 +263,7 @@ impl<'a> Search<'a> {
     }
 
     /// Limits behind an operator that has none of its own.
-    fn clamped(&mut self, draft: &mut Draft<'a>, x: TensorId, clamp: Clamp) -> TensorId {
+    pub(super) fn clamped(&mut self, draft: &mut Draft<'a>, x: TensorId, clamp: Clamp) -> TensorId {
         if clamp == Clamp::NONE {
             return x;
         }
@@ -335,7 +341,7 @@ impl<'a> Search<'a> {
 }
 
 /// The shape that two shapes broadcast to.
-fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let rank = a.len().max(b.len());
     let dim = |shape: &[usize], axis: usize| {
         (axis + shape.len()).checked_sub(rank).and_then(|at| shape.get(at).copied()).unwrap_or(1)

@@ -11,8 +11,10 @@ mod elementwise;
 mod epilogue;
 mod found;
 mod function;
+mod matmul;
 mod moves;
 mod net;
+mod normalize;
 mod params;
 mod partition;
 mod pool;
@@ -90,6 +92,7 @@ fn look_at(search: &mut Search, index: usize) -> Try<()> {
         "ConvTranspose" => search.conv_transpose(index),
         "MatMul" => search.matmul(index),
         "Gemm" => search.gemm(index),
+        "LayerNormalization" => search.layer_norm(index),
         "Concat" => search.concat(index),
         "AveragePool" => search.average_pool(index),
         "GlobalAveragePool" => search.global_average(index),

@@ -91,8 +91,10 @@ pub mod executor;
 #[cfg(target_arch = "aarch64")]
 pub mod i8mm;
 mod loops;
+pub mod matmul;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
+pub mod normalize;
 mod plain;
 pub mod reference;
 mod requant;

@@ -1,7 +1,7 @@
 //! Drives the kernels through one step: walks tiles, rows and strides.
 
 use super::step::{Pixels, Step, Windows, Work};
-use super::{DepthwiseCall, GemmCall, Kernels, Loops, MAX_ROWS, Requant, elementwise};
+use super::{DepthwiseCall, GemmCall, Kernels, Loops, MAX_ROWS, Requant, elementwise, matmul, normalize};
 
 /// A tensor handed in from outside.
 #[derive(Clone, Copy, Debug)]
@@ -98,18 +98,26 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
             }
         }
         Work::Add { params, places, loops } => {
-            each_behind(step, kernels, arena, part, loops, places.map(|p| p.offset), |[a, b, out], len, [sa, sb, so]| {
-                // SAFETY: see above.
-                let (a, b, out) = unsafe { (arena.add(a), arena.add(b), arena.add(out)) };
-                if (sa, sb, so) == (1, 1, 1) {
+            each_behind(
+                step,
+                kernels,
+                arena,
+                part,
+                loops,
+                places.map(|p| p.offset),
+                |[a, b, out], len, [sa, sb, so]| {
                     // SAFETY: see above.
-                    return unsafe { kernels.add(params, a, b, out, len) };
-                }
-                for i in 0..len {
-                    // SAFETY: see above.
-                    unsafe { super::plain::add(params, a.add(i * sa), b.add(i * sb), out.add(i * so), 1) };
-                }
-            });
+                    let (a, b, out) = unsafe { (arena.add(a), arena.add(b), arena.add(out)) };
+                    if (sa, sb, so) == (1, 1, 1) {
+                        // SAFETY: see above.
+                        return unsafe { kernels.add(params, a, b, out, len) };
+                    }
+                    for i in 0..len {
+                        // SAFETY: see above.
+                        unsafe { super::plain::add(params, a.add(i * sa), b.add(i * sb), out.add(i * so), 1) };
+                    }
+                },
+            );
         }
         Work::Mul { zeros, scale, requant, places, loops } => {
             each_behind(step, kernels, arena, part, loops, places.map(|p| p.offset), |[a, b, out], len, steps| {
@@ -188,6 +196,19 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
                 }
             });
         }
+        Work::Normalize(norm) => {
+            each(&norm.rows, norm.places.map(|p| p.offset), part, |[x, out], len, steps| {
+                for row in 0..len {
+                    // SAFETY: see above.
+                    unsafe {
+                        let (x, out) = (arena.add(x + row * steps[0]).cast_const(), arena.add(out + row * steps[1]));
+                        normalize::row(norm, x, out);
+                    }
+                }
+            });
+        }
+        // SAFETY: see above.
+        Work::MatMul(_) => unsafe { matmul::run(step, kernels, arena, part) },
         Work::Load { .. } | Work::Store { .. } => {}
     }
 }
@@ -299,7 +320,7 @@ fn each_behind<const N: usize>(
 const BEHIND: usize = 4096;
 
 /// A table on its way behind a kernel: adjacent results are looked up together.
-struct Behind<'a> {
+pub(super) struct Behind<'a> {
     table: &'a [i8; 256],
     kernels: &'a dyn Kernels,
     start: *mut i8,
@@ -307,7 +328,7 @@ struct Behind<'a> {
 }
 
 impl<'a> Behind<'a> {
-    fn new(table: &'a [i8; 256], kernels: &'a dyn Kernels) -> Self {
+    pub(super) fn new(table: &'a [i8; 256], kernels: &'a dyn Kernels) -> Self {
         Behind { table, kernels, start: std::ptr::null_mut(), len: 0 }
     }
 
@@ -315,7 +336,7 @@ impl<'a> Behind<'a> {
     ///
     /// # Safety
     /// They are there, are this thread's own, and are pushed once.
-    unsafe fn push(&mut self, start: *mut i8, len: usize) {
+    pub(super) unsafe fn push(&mut self, start: *mut i8, len: usize) {
         if self.start.wrapping_add(self.len) != start || self.len >= BEHIND {
             // SAFETY: the caller's promise.
             unsafe { self.flush() };
@@ -328,7 +349,7 @@ impl<'a> Behind<'a> {
     ///
     /// # Safety
     /// As [`Self::push`].
-    unsafe fn flush(&mut self) {
+    pub(super) unsafe fn flush(&mut self) {
         if self.len > 0 {
             // SAFETY: the caller's promise; the set is one of this processor.
             unsafe { self.kernels.lut(self.table, self.start, self.start, self.len) };

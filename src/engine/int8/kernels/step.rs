@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::matmul::MatMul;
+use super::normalize::Normalize;
 use super::{AddParams, Loops, PackedDepthwise, PackedGemm, Requant};
 
 /// One step of a plan.
@@ -216,6 +218,10 @@ pub enum Work {
         /// Over the other axes.
         loops: Loops<2>,
     },
+    /// Products of two tensors.
+    MatMul(MatMul),
+    /// Rows less their mean, over their standard deviation.
+    Normalize(Normalize),
     /// A tensor from outside, row-major there.
     Load {
         /// Index of the port.
@@ -250,6 +256,8 @@ impl Work {
             | Work::AveragePool { input, output, .. }
             | Work::Resize { input, output, .. } => (vec![input.place], Some(output.place)),
             Work::Add { places, .. } | Work::Mul { places, .. } => (vec![places[0], places[1]], Some(places[2])),
+            Work::MatMul(matmul) => (matmul.places[..2].to_vec(), Some(matmul.places[2])),
+            Work::Normalize(norm) => (vec![norm.places[0]], Some(norm.places[1])),
             Work::Lookup { places, .. } | Work::Gather { places, .. } | Work::Softmax { places, .. } => {
                 (vec![places[0]], Some(places[1]))
             }
@@ -267,6 +275,8 @@ impl Work {
             | Work::AveragePool { input, output, .. }
             | Work::Resize { input, output, .. } => vec![&mut input.place, &mut output.place],
             Work::Add { places, .. } | Work::Mul { places, .. } => places.iter_mut().collect(),
+            Work::MatMul(matmul) => matmul.places.iter_mut().collect(),
+            Work::Normalize(norm) => norm.places.iter_mut().collect(),
             Work::Lookup { places, .. } | Work::Gather { places, .. } | Work::Softmax { places, .. } => {
                 places.iter_mut().collect()
             }

@@ -34,5 +34,8 @@ pub fn tables_behind(graph: &Graph) -> Vec<Option<Behind>> {
 
 /// Test for an operator whose steps apply a table to what they make.
 fn applies_tables(op: &Op) -> bool {
-    matches!(op, Op::Conv(_) | Op::ConvTranspose(_) | Op::MatMul(_) | Op::Add { .. } | Op::Mul { .. })
+    matches!(
+        op,
+        Op::Conv(_) | Op::ConvTranspose(_) | Op::MatMul(_) | Op::BatchMatMul { .. } | Op::Add { .. } | Op::Mul { .. }
+    )
 }

@@ -56,11 +56,13 @@ impl LayoutHints {
 
     fn order(&mut self, graph: &Graph, node: &Node) {
         let preferred = match &node.op {
-            Op::Conv(_) | Op::ConvTranspose(_) | Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize { .. } => Some(CHANNELS_LAST.to_vec()),
+            Op::Conv(_) | Op::ConvTranspose(_) | Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize { .. } => {
+                Some(CHANNELS_LAST.to_vec())
+            }
             Op::Transpose { perm } => {
                 self.orders[node.output].as_ref().map(|order| order.iter().map(|&axis| perm[axis]).collect())
             }
-            Op::MatMul(_) | Op::Reshape => None,
+            Op::MatMul(_) | Op::BatchMatMul { .. } | Op::Reshape => None,
             _ => self.orders[node.output].clone(),
         };
         for &input in &node.inputs {

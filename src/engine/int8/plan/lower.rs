@@ -116,6 +116,7 @@ impl<'a> Lowering<'a> {
             Op::Conv(conv) => self.conv(node, conv),
             Op::ConvTranspose(conv) => self.conv_transpose(node, conv),
             Op::MatMul(matmul) => self.matmul(node, matmul),
+            Op::BatchMatMul { factor, clamp } => self.batch_matmul(node, *factor, *clamp),
             Op::Add { subtract, clamp } => self.add(node, *subtract, *clamp),
             Op::Mul { clamp } => self.mul(node, *clamp),
             Op::Lookup(_) if self.behind[node.inputs[0]].is_some() => Ok(()),
@@ -141,6 +142,7 @@ impl<'a> Lowering<'a> {
                 Ok(())
             }
             Op::Gather { axis, indices } => self.gather(node, *axis, indices),
+            Op::LayerNorm(norm) => self.normalize(node, norm),
             Op::Softmax { axis } => self.softmax(node, *axis),
         }
     }

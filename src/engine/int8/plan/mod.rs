@@ -6,6 +6,8 @@ mod error;
 mod fuse;
 mod hints;
 mod lower;
+mod matmul;
+mod normalize;
 mod simple;
 #[cfg(test)]
 mod tests;

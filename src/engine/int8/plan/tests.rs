@@ -109,6 +109,19 @@ fn evaluate(graph: &Graph, node: &Node, values: &[Vec<i8>]) -> Vec<i8> {
             let acc = m.bias[n] + (0..k).map(|j| value(j) * i32::from(m.weights[n * k + j])).sum::<i32>();
             dense(acc, x.quant, m.weight_scales[n], out.quant, m.clamp)
         }),
+        Op::BatchMatMul { factor, clamp } => each(&|i| {
+            let (lead, &[m, n]) = i.split_at(i.len() - 2) else { unreachable!() };
+            let (terms, b) = (*x.shape.last().unwrap(), tensor(1));
+            let zeros = [x.quant.zero_point, b.quant.zero_point];
+            let term = |k: usize| {
+                let at = |shape: &[usize], last: [usize; 2]| broadcast(shape, &[lead, &last[..]].concat());
+                let first = i32::from(values[node.inputs[0]][at(&x.shape, [m, k])]) - zeros[0];
+                first * (i32::from(values[node.inputs[1]][at(&b.shape, [k, n])]) - zeros[1])
+            };
+            let scale = x.quant.scale * b.quant.scale / out.quant.scale * factor;
+            let requant = Requant { zero_point: out.quant.zero_point, low: clamp.low, high: clamp.high };
+            requant.apply((0..terms).map(term).sum(), scale)
+        }),
         Op::Add { subtract, clamp } => each(&|i| {
             let (a, b) = (real(0, broadcast(&x.shape, i)), real(1, broadcast(&tensor(1).shape, i)));
             round(if *subtract { a - b } else { a + b }, out.quant, *clamp)
@@ -168,6 +181,14 @@ fn evaluate(graph: &Graph, node: &Node, values: &[Vec<i8>]) -> Vec<i8> {
             let mut index = i.to_vec();
             index[*axis] = indices[i[*axis]];
             byte(&index)
+        }),
+        Op::LayerNorm(norm) => each(&|i| {
+            let (last, len) = (i.len() - 1, *x.shape.last().unwrap());
+            let at = |k: usize| real(0, flat(&x.shape, &[&i[..last], &[k]].concat()));
+            let mean = (0..len).map(at).sum::<f64>() / len as f64;
+            let variance = (0..len).map(|k| (at(k) - mean).powi(2)).sum::<f64>() / len as f64;
+            let share = (at(i[last]) - mean) / (variance + f64::from(norm.epsilon)).sqrt();
+            round(share * f64::from(norm.factors[i[last]]) + f64::from(norm.terms[i[last]]), out.quant, Clamp::NONE)
         }),
         Op::Softmax { axis } => each(&|i| {
             let exp = |at: usize| {
@@ -238,7 +259,41 @@ impl Growing<'_> {
         let Tensor { shape, quant, .. } = self.graph.tensors[x].clone();
         let [n, c, h, w] = <[usize; 4]>::try_from(shape.clone()).unwrap();
         let next = self.dice.quant();
-        match self.dice.below(19) {
+        match self.dice.below(20) {
+            18 => {
+                let values = |dice: &mut Dice| (0..w).map(|_| dice.below(200) as f32 * 0.02 - 1.0).collect();
+                let (factors, terms) = (values(self.dice), values(self.dice));
+                self.push(Op::LayerNorm(Norm { factors, terms, epsilon: 1e-5 }), vec![x], shape, next)
+            }
+            17 if h * w <= 40 => {
+                // Attention: every pixel against every other, in heads where the channels divide.
+                let heads = if c % 2 == 0 { 2 } else { 1 };
+                let split = vec![n, heads, c / heads, h * w];
+                let q = self.push(Op::Reshape, vec![x], split.clone(), quant);
+                let perm = vec![0, 1, 3, 2];
+                let turned = vec![n, heads, h * w, c / heads];
+                let t = self.push(Op::Transpose { perm }, vec![q], turned, quant);
+                let scores = vec![n, heads, h * w, h * w];
+                let product = Op::BatchMatMul { factor: 0.125, clamp: self.clamp() };
+                let s = self.push(product, vec![t, q], scores.clone(), next);
+                let product = Op::BatchMatMul { factor: 1.0, clamp: Clamp::NONE };
+                let y = match self.dice.below(3) {
+                    0 => self.push(product, vec![q, s], split, next),
+                    1 => {
+                        let whole = Quant { scale: 1.0 / 256.0, zero_point: -128 };
+                        let shares = self.push(Op::Softmax { axis: 3 }, vec![s], scores.clone(), whole);
+                        let perm = vec![0, 1, 3, 2];
+                        let shares = self.push(Op::Transpose { perm }, vec![shares], scores, whole);
+                        self.push(product, vec![q, shares], split, next)
+                    }
+                    _ => {
+                        let table = Arc::new(std::array::from_fn(|_| self.dice.byte()));
+                        let s = self.push(Op::Lookup(table), vec![s], scores, next);
+                        self.push(product, vec![q, s], split, next)
+                    }
+                };
+                self.push(Op::Reshape, vec![y], shape, next)
+            }
             14 | 15 => {
                 let table = std::array::from_fn(|_| self.dice.byte());
                 self.push(Op::Lookup(Arc::new(table)), vec![x], shape, next)
@@ -499,7 +554,12 @@ fn random_graphs_compute_what_their_nodes_say() {
             // Sums, products and means are rounded in other places than in the definition: a tie may fall to the other side.
             let inexact = matches!(
                 node.op,
-                Op::Add { .. } | Op::Mul { .. } | Op::Concat { .. } | Op::Resize { .. } | Op::Softmax { .. }
+                Op::Add { .. }
+                    | Op::Mul { .. }
+                    | Op::Concat { .. }
+                    | Op::Resize { .. }
+                    | Op::Softmax { .. }
+                    | Op::LayerNorm(_)
             );
             let want = evaluate(&graph, node, &values);
             let off = values[node.output].iter().zip(&want).map(|(g, w)| (i32::from(*g) - i32::from(*w)).abs());
@@ -512,5 +572,5 @@ fn random_graphs_compute_what_their_nodes_say() {
             );
         }
     }
-    assert!(kinds.len() >= 14, "{kinds:?}");
+    assert!(kinds.len() >= 15, "{kinds:?}");
 }

@@ -102,8 +102,7 @@ impl Lowering<'_> {
                 let part = part(conv, &rows, cols);
                 let at = |start: isize, stride: usize| start * stride as isize;
                 let offset = at(rows.start, x.strides[2]) + at(cols.start, x.strides[3]);
-                let mut input =
-                    Pixels { place: place(&x), steps: [x.strides[0], x.strides[2], x.strides[3]] };
+                let mut input = Pixels { place: place(&x), steps: [x.strides[0], x.strides[2], x.strides[3]] };
                 // Inside the border that has been asked for.
                 input.place.offset = input.place.offset.wrapping_add_signed(offset);
                 let mut output = Pixels {
@@ -149,9 +148,16 @@ mod tests {
 
     #[test]
     fn phases_add_what_the_definition_adds() {
-        for (kernel, stride, dilation, pad) in
-            [(2, 2, 1, 0), (3, 2, 1, 1), (4, 2, 1, 1), (5, 3, 1, 2), (3, 2, 2, 0), (3, 2, 3, 1), (1, 3, 1, 0), (3, 1, 1, 5)]
-        {
+        for (kernel, stride, dilation, pad) in [
+            (2, 2, 1, 0),
+            (3, 2, 1, 1),
+            (4, 2, 1, 1),
+            (5, 3, 1, 2),
+            (3, 2, 2, 0),
+            (3, 2, 3, 1),
+            (1, 3, 1, 0),
+            (3, 1, 1, 5),
+        ] {
             let inputs = 7;
             let outputs = (inputs - 1) * stride + (kernel - 1) * dilation + 1 - 2 * pad.min(4) + 1;
             let mut defined: Vec<Vec<(usize, usize)>> = vec![Vec::new(); outputs];

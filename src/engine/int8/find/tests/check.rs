@@ -169,8 +169,19 @@ fn operator(node: &Node, inputs: &[&Tensor], y: &Tensor) {
         }
         Op::AveragePool(p) => pool(p, x, y),
         Op::Lookup(_) => assert_eq!(x.shape, y.shape),
+        Op::LayerNorm(norm) => {
+            assert_eq!(x.shape, y.shape);
+            assert_eq!([norm.factors.len(), norm.terms.len()], [*x.shape.last().unwrap(); 2]);
+        }
         Op::Softmax { axis } => assert!(x.shape == y.shape && *axis < x.shape.len()),
         Op::Concat { axis } => with(*axis, inputs.iter().map(|t| t.shape[*axis]).sum()),
+        Op::BatchMatMul { factor, .. } => {
+            let b = inputs[1];
+            let (m, k) = (x.shape[x.shape.len() - 2], x.shape[x.shape.len() - 1]);
+            assert!(factor.is_finite() && *factor != 0.0);
+            assert_eq!((b.shape[b.shape.len() - 2], m), (k, y.shape[y.shape.len() - 2]));
+            assert_eq!(b.shape.last(), y.shape.last());
+        }
         Op::Add { .. } | Op::Mul { .. } => {
             assert_eq!(inputs.len(), 2);
             for input in inputs {

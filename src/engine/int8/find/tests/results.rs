@@ -55,7 +55,8 @@ fn run(path: &Path) -> TractResult<String> {
     let expected = npy(beside("expected0.npy".into())?)?;
     let (found, expected) = (found[0].cast_to::<f32>()?, expected.cast_to::<f32>()?);
     ensure!(found.shape() == expected.shape(), "shape {:?}, expected {:?}", found.shape(), expected.shape());
-    let pairs = found.try_as_plain_ram()?.as_slice::<f32>()?.iter().zip(expected.try_as_plain_ram()?.as_slice::<f32>()?);
+    let pairs =
+        found.try_as_plain_ram()?.as_slice::<f32>()?.iter().zip(expected.try_as_plain_ram()?.as_slice::<f32>()?);
     let differences: Vec<f32> = pairs.map(|(a, b)| (a - b).abs()).collect();
     let most = differences.iter().fold(0.0f32, |most, d| most.max(*d));
     let wrong = differences.iter().filter(|d| **d > 0.0).count();
