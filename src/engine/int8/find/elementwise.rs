@@ -102,7 +102,7 @@ impl<'a> Search<'a> {
         match self.view(name)? {
             View::Real { tensor } => Some(Operand::Table(tensor, table_of(self.quant(tensor)))),
             View::Function { tensor, table } => Some(Operand::Table(tensor, table)),
-            View::Bytes { .. } => None,
+            View::Bytes { .. } | View::Floats { .. } => None,
         }
     }
 

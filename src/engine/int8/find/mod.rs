@@ -9,6 +9,7 @@ mod dense;
 mod draw;
 mod elementwise;
 mod epilogue;
+mod float;
 mod found;
 mod function;
 mod matmul;
@@ -58,8 +59,11 @@ pub(in crate::int8) fn find_with(graph: &GraphProto, opset: i64, facts: &HashMap
         }
         if search.net.is_folded(index) {
             search.roles[index] = Some(Role::Folded);
-        } else if let Err(why) = look_at(&mut search, index) {
-            search.roles[index] = Some(Role::Float(why));
+        } else if let Err(why) = look_at(&mut search, index)
+            && let Err(float) = float::look_at(&mut search, index)
+        {
+            let quantised = float.is_empty() || search.roles[index].is_some();
+            search.roles[index] = Some(Role::Float(if quantised { why } else { format!("{why}; in floats: {float}") }));
         }
     }
     cut_until_worth_it(&search, idle)
@@ -92,7 +96,7 @@ fn look_at(search: &mut Search, index: usize) -> Try<()> {
         "ConvTranspose" => search.conv_transpose(index),
         "MatMul" => search.matmul(index),
         "Gemm" => search.gemm(index),
-        "LayerNormalization" => search.layer_norm(index),
+        "LayerNormalization" => search.row_norm(index),
         "Concat" => search.concat(index),
         "AveragePool" => search.average_pool(index),
         "GlobalAveragePool" => search.global_average(index),

@@ -53,14 +53,12 @@ impl Search<'_> {
         let bias = node::input(node, 2).map(|name| self.channel_terms(name, m)).transpose()?;
         let epilogue = self.epilogue(output, Some(1))?;
         let dense = self.dense(x, &turned(&stored, groups)?, bias, &epilogue)?;
-        if dense.copies > 1 {
-            return Err("its weights less their zero point do not fit a byte".into());
-        }
         let mut draft = self.draft(index);
         let x = self.reshape(&mut draft, x, vec![n, c, h, w]);
         let [top, left] = pair(|w| w.before, 0);
         let op = Op::ConvTranspose(Conv {
             weights: Arc::new(dense.weights),
+            weight_zeros: dense.zeros,
             kernel: pair(|w| w.kernel, 1),
             weight_scales: dense.scales,
             bias: dense.bias,

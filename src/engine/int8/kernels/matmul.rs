@@ -3,7 +3,7 @@
 
 use super::run::{Behind, Part};
 use super::step::{Address, Step, Work};
-use super::{GemmCall, GemmWeights, Kernels, Loops, MAX_ROWS, Requant};
+use super::{Finish, GemmCall, GemmWeights, Kernels, Loops, MAX_ROWS, Requant};
 
 /// A batch of products `[M, K] · [K, N]`.
 #[derive(Clone, Debug)]
@@ -64,23 +64,21 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
 /// The second operand in the order of weights.
 struct Packer<'a> {
     matmul: &'a MatMul,
-    /// How many bytes the difference of a byte and its zero point takes: 2 where there is a zero point.
-    segments: usize,
-    /// `[N][segments][K]`.
+    /// `[N][K]`.
     data: Vec<i8>,
+    zeros: Vec<i8>,
     bias: Vec<i32>,
     scale: Vec<f32>,
 }
 
 impl<'a> Packer<'a> {
     fn new(matmul: &'a MatMul) -> Self {
-        let segments = if matmul.zeros[1] == 0 { 1 } else { 2 };
         Packer {
             matmul,
-            segments,
-            data: vec![0; matmul.n * segments * matmul.k],
+            data: vec![0; matmul.n * matmul.k],
+            zeros: vec![matmul.zeros[1] as i8; matmul.n],
             bias: vec![0; matmul.n],
-            scale: vec![if matmul.zeros[1] < 0 { -matmul.scale } else { matmul.scale }; matmul.n],
+            scale: vec![matmul.scale; matmul.n],
         }
     }
 
@@ -100,12 +98,14 @@ impl<'a> Packer<'a> {
         let matmul = self.matmul;
         let packed = kernels.pack_gemm(&GemmWeights {
             n: matmul.n,
-            segments: self.segments,
+            segments: 1,
             segment: matmul.k,
             data: &self.data,
+            zeros: &self.zeros,
             bias: &self.bias,
             scale: &self.scale,
             x_zero: matmul.zeros[0],
+            floats: None,
         });
         let most = kernels.gemm_rows(&packed).clamp(1, MAX_ROWS);
         let mut behind = table.map(|table| Behind::new(table, kernels));
@@ -120,8 +120,8 @@ impl<'a> Packer<'a> {
                 std::array::from_fn(|row| out.wrapping_add((first + row.min(count - 1)) * matmul.out_row));
             let call = GemmCall {
                 packed: &packed,
-                requant: matmul.requant,
-                offsets: &[0; 2][..self.segments],
+                finish: Finish::Bytes(matmul.requant),
+                offsets: &[0],
                 first_block: 0,
                 blocks: packed.blocks(),
                 rows: &x[..count],
@@ -145,28 +145,15 @@ impl<'a> Packer<'a> {
     /// # Safety
     /// `b` covers the operand.
     unsafe fn gather(&mut self, b: *const i8) {
-        let MatMul { k, n, b_steps: [term, column], zeros: [_, zero], .. } = *self.matmul;
+        let MatMul { k, n, b_steps: [term, column], .. } = *self.matmul;
         // Blocks of columns, so that reads along either axis stay within a few cache lines.
         const BLOCK: usize = 64;
-        let row = self.segments * k;
         for first in (0..n).step_by(BLOCK) {
             for at in 0..k {
                 for c in first..(first + BLOCK).min(n) {
                     // SAFETY: the caller's promise.
                     let byte = unsafe { *b.add(c * column + at * term) };
-                    self.data[c * row + at] = byte;
-                }
-            }
-        }
-        if self.segments == 2 {
-            // The difference as a sum of two bytes, its sign such that it lies between −255 and 127.
-            let sign = if zero < 0 { -1 } else { 1 };
-            for row in self.data.chunks_exact_mut(row) {
-                let (near, far) = row.split_at_mut(k);
-                for (near, far) in near.iter_mut().zip(far) {
-                    let whole = (i32::from(*near) - zero) * sign;
-                    *near = whole.clamp(-128, 127) as i8;
-                    *far = (whole - i32::from(*near)) as i8;
+                    self.data[c * k + at] = byte;
                 }
             }
         }

@@ -17,6 +17,8 @@ pub struct Normalize {
     pub terms: Arc<[f32]>,
     /// Scale and zero point of the operand.
     pub from: (f32, i32),
+    /// False where no mean is subtracted.
+    pub centre: bool,
     /// Added to the variance.
     pub epsilon: f32,
     /// Rounding.
@@ -48,7 +50,7 @@ pub unsafe fn row(norm: &Normalize, x: *const i8, out: *mut i8) {
         squares += i64::from(block_squares);
     }
     let count = norm.len as f64;
-    let mean = sum as f64 / count;
+    let mean = if norm.centre { sum as f64 / count } else { 0.0 };
     let variance = (squares as f64 / count - mean * mean).max(0.0) * f64::from(scale) * f64::from(scale);
     let factor = (f64::from(scale) / (variance + f64::from(norm.epsilon)).sqrt()) as f32;
     let middle = (f64::from(zero) + mean) as f32;

@@ -1,5 +1,7 @@
 //! Lowering of normalisations over the last axis.
 
+use std::sync::Arc;
+
 use super::super::graph::{Node, Norm};
 use super::super::kernels::Loops;
 use super::super::kernels::normalize::Normalize;
@@ -24,13 +26,18 @@ impl Lowering<'_> {
             out = self.fresh(shape, &order, &no_halo(shape.len()));
         }
         let (from, to) = (self.quant(node.inputs[0]), self.quant(node.output));
-        let over = |values: &[f32]| values.iter().map(|&v| (f64::from(v) / f64::from(to.scale)) as f32).collect();
+        let over = |values: &Option<Arc<Vec<f32>>>, default: f32| -> Arc<[f32]> {
+            let all = || std::iter::repeat_n(default, shape[last]).collect();
+            let values = values.as_ref().map_or_else(all, |v| v.to_vec());
+            values.into_iter().map(|v| (f64::from(v) / f64::from(to.scale)) as f32).collect()
+        };
         let work = Work::Normalize(Normalize {
             len: shape[last],
-            factors: over(&norm.factors),
-            terms: over(&norm.terms),
+            factors: over(&norm.scale, 1.0),
+            terms: over(&norm.bias, 0.0),
             from: (from.scale, from.zero_point),
             epsilon: norm.epsilon,
+            centre: norm.centre,
             requant: requant(to, -128, 127),
             places: [place(&x), place(&out)],
             rows: Loops::new(&shape[..last], [&x.strides[..last], &out.strides[..last]]),

@@ -63,11 +63,12 @@ pub fn borders(conv: &Conv, input: &[usize], output: &[usize]) -> [(usize, usize
 fn part(conv: &Conv, rows: &Phase, cols: &Phase) -> Conv {
     let [kh, kw] = conv.kernel;
     let mut weights = Vec::new();
-    for plane in conv.weights.chunks_exact(kh * kw) {
+    let inside = conv.weights.len() / (kh * kw) / conv.weight_scales.len();
+    for (index, plane) in conv.weights.chunks_exact(kh * kw).enumerate() {
         weights.extend(rows.taps.iter().flat_map(|&y| cols.taps.iter().map(move |&x| plane[y * kw + x])));
         if rows.taps.is_empty() || cols.taps.is_empty() {
             // Nothing but the bias: one tap that counts nothing.
-            weights.push(0);
+            weights.push(conv.weight_zeros.get(index / inside).copied().unwrap_or(0));
         }
     }
     let empty = rows.taps.is_empty() || cols.taps.is_empty();
@@ -75,6 +76,7 @@ fn part(conv: &Conv, rows: &Phase, cols: &Phase) -> Conv {
     Conv {
         weights: weights.into(),
         kernel,
+        weight_zeros: conv.weight_zeros.clone(),
         weight_scales: conv.weight_scales.clone(),
         bias: conv.bias.clone(),
         strides: [1, 1],
@@ -94,8 +96,8 @@ impl Lowering<'_> {
         if x.shape[1] == 1 {
             x.strides[1] = 1;
         }
-        let (y, elsewhere) = self.pixels_out(node, outs);
-        let scale = self.scales(node, &conv.weight_scales);
+        let (y, elsewhere) = self.bytes_out(node, outs);
+        let sums = self.sums(node, &conv.weight_scales, conv.clamp);
         let columns = phases(conv, 1, width);
         for rows in phases(conv, 0, height) {
             for cols in &columns {
@@ -112,9 +114,9 @@ impl Lowering<'_> {
                 output.place.offset += rows.first * y.strides[2] + cols.first * y.strides[3];
                 let dims = [n, rows.count, cols.count];
                 if conv.groups == channels && outs == channels && channels > 1 {
-                    self.depthwise(node, &part, &x, (input, output), dims, &scale);
+                    self.depthwise(&part, &x, (input, output), dims, &sums);
                 } else {
-                    self.grouped(node, &part, &x, (input, output), dims, &scale)?;
+                    self.grouped(&part, &x, (input, output), dims, &sums)?;
                 }
             }
         }
@@ -136,6 +138,7 @@ mod tests {
         Conv {
             weights: Arc::new(vec![1; kernel * kernel]),
             kernel: [kernel; 2],
+            weight_zeros: Vec::new(),
             weight_scales: vec![1.0],
             bias: vec![0],
             strides: [stride; 2],
