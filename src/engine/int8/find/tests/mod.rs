@@ -7,3 +7,4 @@ mod operators;
 mod partitions;
 mod results;
 mod strangers;
+mod tables;
