@@ -1,8 +1,9 @@
 //! Products of two tensors that both depend on the input, as attention has them: the second operand is packed as weights are, then
 //! the set's own dense kernel runs over the rows of the first.
 
-use super::run::{Behind, Part};
+use super::behind::Behind;
 use super::step::{Address, Step, Work};
+use super::walk::Part;
 use super::{Finish, GemmCall, GemmWeights, Kernels, Loops, MAX_ROWS, Requant};
 
 /// A batch of products `[M, K] · [K, N]`.
@@ -108,7 +109,7 @@ impl<'a> Packer<'a> {
             floats: None,
         });
         let most = kernels.gemm_rows(&packed).clamp(1, MAX_ROWS);
-        let mut behind = table.map(|table| Behind::new(table, kernels));
+        let mut behind = table.map(|table| Behind::new(table, kernels.bytes()));
         let tiles = rows.len().div_ceil(most);
         for tile in 0..tiles {
             let first = rows.start + rows.len() * tile / tiles;

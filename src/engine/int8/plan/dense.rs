@@ -79,7 +79,14 @@ impl Lowering<'_> {
         }
     }
 
-    pub(super) fn depthwise(&mut self, conv: &Conv, x: &View, (input, output): (Pixels, Pixels), dims: [usize; 3], sums: &Sums) {
+    pub(super) fn depthwise(
+        &mut self,
+        conv: &Conv,
+        x: &View,
+        (input, output): (Pixels, Pixels),
+        dims: [usize; 3],
+        sums: &Sums,
+    ) {
         let (channels, taps) = (conv.groups, conv.kernel[0] * conv.kernel[1]);
         let data: Vec<i8> =
             (0..taps).flat_map(|tap| (0..channels).map(move |c| c * taps + tap)).map(|i| conv.weights[i]).collect();

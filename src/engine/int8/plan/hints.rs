@@ -56,9 +56,12 @@ impl LayoutHints {
 
     fn order(&mut self, graph: &Graph, node: &Node) {
         let preferred = match &node.op {
-            Op::Conv(_) | Op::ConvTranspose(_) | Op::Float(FloatOp::Conv(_)) | Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize { .. } => {
-                Some(CHANNELS_LAST.to_vec())
-            }
+            Op::Conv(_)
+            | Op::ConvTranspose(_)
+            | Op::Float(FloatOp::Conv(_))
+            | Op::MaxPool(_)
+            | Op::AveragePool(_)
+            | Op::Resize { .. } => Some(CHANNELS_LAST.to_vec()),
             Op::Float(FloatOp::Hybrid(hybrid)) if matches!(hybrid.product, Product::Conv(_)) => {
                 Some(CHANNELS_LAST.to_vec())
             }
@@ -66,7 +69,10 @@ impl LayoutHints {
             Op::Transpose { perm } => {
                 self.orders[node.output].as_ref().map(|order| order.iter().map(|&axis| perm[axis]).collect())
             }
-            Op::MatMul(_) | Op::BatchMatMul { .. } | Op::Float(FloatOp::MatMul(_) | FloatOp::Product { .. }) | Op::Reshape => None,
+            Op::MatMul(_)
+            | Op::BatchMatMul { .. }
+            | Op::Float(FloatOp::MatMul(_) | FloatOp::Product { .. })
+            | Op::Reshape => None,
             _ => self.orders[node.output].clone(),
         };
         for &input in &node.inputs {

@@ -272,7 +272,8 @@ impl Growing<'_> {
         let next = self.dice.quant();
         match self.dice.below(20) {
             18 => {
-                let values = |dice: &mut Dice| Some(Arc::new((0..w).map(|_| dice.below(200) as f32 * 0.02 - 1.0).collect()));
+                let values =
+                    |dice: &mut Dice| Some(Arc::new((0..w).map(|_| dice.below(200) as f32 * 0.02 - 1.0).collect()));
                 let (scale, bias) = (values(self.dice), values(self.dice));
                 self.push(Op::LayerNorm(Norm { epsilon: 1e-5, centre: true, scale, bias }), vec![x], shape, next)
             }
