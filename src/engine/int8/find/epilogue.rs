@@ -40,6 +40,16 @@ impl Affine {
         Affine { factor: vec![1.0; channels], term: vec![0.0; channels] }
     }
 
+    /// For channels that are `phases` of each in `groups` groups of `inside`, phase by phase within a group.
+    pub fn repeated(&self, groups: usize, inside: usize, phases: usize) -> Self {
+        let wide = |values: &[f64]| -> Vec<f64> {
+            let group =
+                |g: usize| std::iter::repeat_n(&values[g * inside..(g + 1) * inside], phases).flatten().copied();
+            (0..groups).flat_map(group).collect()
+        };
+        Affine { factor: wide(&self.factor), term: wide(&self.term) }
+    }
+
     fn scale(&mut self, by: &[f64]) {
         for ((factor, term), by) in self.factor.iter_mut().zip(&mut self.term).zip(by) {
             *factor *= by;

@@ -6,8 +6,10 @@
 mod dense;
 mod elementwise;
 mod named;
+mod recurrent;
 mod reduce;
 mod tail;
+mod transposed;
 
 use std::sync::Arc;
 
@@ -27,12 +29,15 @@ pub(super) fn look_at(search: &mut Search, index: usize) -> Try<()> {
     if !matches!(node.domain.as_str(), "" | "ai.onnx" | "com.microsoft") {
         return Err(format!("operators of {:?} are not planned", node.domain));
     }
-    let output = node.output.first().map_or("", String::as_str);
+    let output = node::outputs(node).next().unwrap_or_default();
     if search.net.dtype(output) != Some(DatumType::F32) {
         return Err("its result is not of floats".into());
     }
     match node.op_type.as_str() {
         "Conv" | "FusedConv" => search.float_conv(index),
+        "LSTM" => search.float_recurrent(index, true),
+        "GRU" => search.float_recurrent(index, false),
+        "ConvTranspose" => search.float_conv_transposed(index),
         "MatMul" => search.float_matmul(index),
         "Gemm" => search.float_gemm(index),
         "BatchNormalization" => search.float_normalization(index),
@@ -101,7 +106,8 @@ impl<'a> Search<'a> {
 
     /// The values of a constant of floats, also of one that is yet to be dequantised.
     pub fn constant_floats(&mut self, name: &str) -> Try<Vec<f32>> {
-        self.spend(name)?;
+        // A float takes the room of four bytes.
+        (0..4).try_for_each(|_| self.spend(name))?;
         if self.net.fact(name).is_ok_and(|f| f.value.is_some()) {
             return self.net.floats(name);
         }

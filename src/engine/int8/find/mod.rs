@@ -47,11 +47,17 @@ const MAX_ROUNDS: usize = 64;
 /// `facts` tell type and shape of every tensor, and the value of constants; nodes with tensors that it does not know stay
 /// in tract.
 pub fn find(graph: &GraphProto, opset: i64, facts: &HashMap<String, Fact>) -> Found {
-    find_with(graph, opset, facts, Idle::Drop)
+    find_as(graph, opset, facts, Idle::Drop, true)
 }
 
-/// [`find`], with a say in what becomes of partitions that compute nothing.
+/// [`find`] for integers alone, with a say in what becomes of partitions that compute nothing.
+#[cfg(test)]
 pub(in crate::int8) fn find_with(graph: &GraphProto, opset: i64, facts: &HashMap<String, Fact>, idle: Idle) -> Found {
+    find_as(graph, opset, facts, idle, false)
+}
+
+/// [`find`], with a say in what becomes of partitions that compute nothing, and of floats.
+fn find_as(graph: &GraphProto, opset: i64, facts: &HashMap<String, Fact>, idle: Idle, floats: bool) -> Found {
     let mut search = Search::new(FactGraph::new(GraphView::new(graph), opset, facts));
     for index in search.net.order.clone() {
         if search.roles[index].is_some() {
@@ -59,11 +65,13 @@ pub(in crate::int8) fn find_with(graph: &GraphProto, opset: i64, facts: &HashMap
         }
         if search.net.is_folded(index) {
             search.roles[index] = Some(Role::Folded);
-        } else if let Err(why) = look_at(&mut search, index)
-            && let Err(float) = float::look_at(&mut search, index)
-        {
-            let quantised = float.is_empty() || search.roles[index].is_some();
-            search.roles[index] = Some(Role::Float(if quantised { why } else { format!("{why}; in floats: {float}") }));
+        } else if let Err(why) = look_at(&mut search, index) {
+            let planned = if floats { float::look_at(&mut search, index) } else { Err(String::new()) };
+            match planned {
+                Ok(()) => {}
+                Err(float) if float.is_empty() => search.roles[index] = Some(Role::Float(why)),
+                Err(float) => search.roles[index] = Some(Role::Float(format!("{why}; in floats: {float}"))),
+            }
         }
     }
     cut_until_worth_it(&search, idle)

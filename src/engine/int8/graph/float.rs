@@ -50,6 +50,48 @@ pub struct Norm {
 }
 use super::{Element, Hybrid, Product};
 
+/// Kind of a recurrent layer.
+#[derive(Clone, Debug)]
+pub enum Cell {
+    /// Gates: input, output, forget, cell.
+    Lstm {
+        /// `[3 · H]` of input, output and forget gate.
+        peepholes: Option<Arc<Vec<f32>>>,
+    },
+    /// Gates: update, reset, hidden.
+    Gru {
+        /// Whether the hidden state is reset behind its product, not before it.
+        linear: bool,
+    },
+}
+
+impl Cell {
+    /// Gates of a unit.
+    pub fn gates(&self) -> usize {
+        match self {
+            Cell::Lstm { .. } => 4,
+            Cell::Gru { .. } => 3,
+        }
+    }
+}
+
+/// One direction of a recurrent layer with `H` units over `T` steps of `B` sequences. Operands: `[T, B, gates · H]`, the sequences times their weights
+/// with biases; then, if there are any, the initial states `[B, H]`, of an LSTM hidden and cell state. Result: `[T, B, H]`, the hidden states; of
+/// an LSTM `[T + 1, B, H]`, the last row being the last cell state.
+#[derive(Clone, Debug)]
+pub struct Recurrent {
+    /// Kind.
+    pub cell: Cell,
+    /// `[gates · H][H]`.
+    pub weights: Arc<Vec<f32>>,
+    /// `[gates · H]`, added to the products of the hidden state.
+    pub bias: Vec<f32>,
+    /// Gates are clipped to `±clip` before their functions; ∞ for none.
+    pub clip: f32,
+    /// From the last step to the first.
+    pub reverse: bool,
+}
+
 /// Computation of a node on 32-bit floats. Unless said otherwise, operands and result are of floats.
 #[derive(Clone, Debug)]
 pub enum FloatOp {
@@ -85,6 +127,8 @@ pub enum FloatOp {
     },
     /// Rows along the last axis.
     Norm(Norm),
+    /// A recurrent layer.
+    Recurrent(Recurrent),
     /// Floats of one value around.
     Pad {
         /// For every axis.
@@ -117,6 +161,8 @@ impl FloatOp {
             FloatOp::Reduce { .. } => "Reduce f32",
             FloatOp::LogSoftmax { .. } => "LogSoftmax f32",
             FloatOp::Norm(_) => "LayerNormalization f32",
+            FloatOp::Recurrent(Recurrent { cell: Cell::Lstm { .. }, .. }) => "LSTM f32",
+            FloatOp::Recurrent(_) => "GRU f32",
             FloatOp::Pad { .. } => "Pad f32",
             FloatOp::Quantize => "QuantizeLinear",
             FloatOp::Dequantize => "DequantizeLinear",

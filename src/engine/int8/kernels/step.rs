@@ -5,7 +5,7 @@ mod hybrid;
 
 use std::sync::Arc;
 
-pub use float::{FloatWork, Map};
+pub use float::{FloatWork, Layer, Map};
 pub use hybrid::HybridWork;
 
 use super::matmul::MatMul;

@@ -57,6 +57,7 @@ impl Lowering<'_> {
             FloatOp::Reduce { reduction, axes } => self.reduce_floats(node, *reduction, axes),
             FloatOp::LogSoftmax { axis } => self.softmax_floats(node, *axis, true),
             FloatOp::Norm(norm) => self.norm_floats(node, norm),
+            FloatOp::Recurrent(layer) => self.recurrent(node, layer),
             FloatOp::Pad { before, after, value } => self.pad_floats(node, before, after, *value),
             FloatOp::Quantize => {
                 let quant = self.quant(node.output);

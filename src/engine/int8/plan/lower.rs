@@ -338,7 +338,7 @@ impl<'a> Lowering<'a> {
                 moved
             }
             None => {
-                let plain = self.fresh_of(view.size, from, &row_major(from.len()), &no_halo(from.len()));
+                let plain = self.fresh_of(view.size, from, &view.order_for(to), &no_halo(from.len()));
                 self.copy(&view, &plain, None);
                 plain.reshaped(to).ok_or_else(|| self.error(format!("cannot reshape {from:?} to {to:?}")))?
             }

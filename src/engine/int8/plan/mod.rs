@@ -5,6 +5,7 @@ mod dense;
 mod error;
 mod float;
 mod float_dense;
+mod float_recurrent;
 mod fuse;
 mod hints;
 mod hybrid;

@@ -101,6 +101,35 @@ impl View {
         Some(View { shape: shape.to_vec(), strides, ..self.clone() })
     }
 
+    /// The order of axes in which a copy of these elements can be [`reshaped`](View::reshaped) to `shape`, as near to the present one as possible: axes that
+    /// become one, or that one becomes, follow one another; such groups stay in the order of their innermost elements.
+    pub fn order_for(&self, shape: &[usize]) -> Vec<usize> {
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        let mut new = shape.iter();
+        let (mut have, mut want) = (1usize, 1usize);
+        let mut group = Vec::new();
+        for (axis, &len) in self.shape.iter().enumerate() {
+            group.push(axis);
+            have *= len;
+            while want < have {
+                let Some(&next) = new.next() else { break };
+                want *= next;
+            }
+            if have == want {
+                groups.push(std::mem::take(&mut group));
+                (have, want) = (1, 1);
+            }
+        }
+        if !group.is_empty() {
+            return (0..self.shape.len()).collect();
+        }
+        let innermost = |group: &Vec<usize>| {
+            group.iter().filter(|&&a| self.shape[a] != 1).map(|&a| self.strides[a]).min().unwrap_or(usize::MAX)
+        };
+        groups.sort_by_key(|group| std::cmp::Reverse(innermost(group)));
+        groups.concat()
+    }
+
     /// Axes from the outermost to the innermost, as they lie in memory; axes of length 1 keep their place among the others.
     pub fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.shape.len()).filter(|&a| self.shape[a] != 1).collect();
@@ -143,6 +172,11 @@ mod tests {
         assert!(v.reshaped(&[2, 6, 20]).is_some());
         assert_eq!(image(1).reshaped(&[2, 6, 20]), None);
         assert!(image(1).reshaped(&[2, 1, 6, 4, 1, 5]).is_some());
+        // A shuffle of channels moves them within their pixels; rows of pixels with a border around them come together.
+        let mixed = v.reshaped(&[2, 2, 3, 4, 5]).unwrap().transposed(&[0, 2, 1, 3, 4]);
+        assert_eq!((mixed.reshaped(&[2, 6, 4, 5]), mixed.order_for(&[2, 6, 4, 5])), (None, vec![0, 3, 4, 1, 2]));
+        assert_eq!(image(1).order_for(&[2, 6, 20]), [0, 2, 3, 1]);
+        assert_eq!(v.order_for(&[2, 120]), [0, 1, 2, 3]);
         let one = View::fresh(0, 1, &[1, 64, 1, 1], &[0, 2, 3, 1], &[(0, 0); 4]).0;
         assert_eq!(one.reshaped(&[1, 64]).map(|v| v.strides[1]), Some(1));
         let scalar = View::fresh(0, 1, &[1, 1], &[0, 1], &[(0, 0); 2]).0;

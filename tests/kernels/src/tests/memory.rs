@@ -85,7 +85,7 @@ impl Output {
 }
 
 #[cfg(all(unix, not(miri), not(heap_buffers)))]
-mod pages {
+pub(super) mod pages {
     //! Anonymous pages between two that cannot be touched.
 
     #[derive(Debug)]
@@ -136,7 +136,7 @@ mod pages {
 }
 
 #[cfg(not(all(unix, not(miri), not(heap_buffers))))]
-mod pages {
+pub(super) mod pages {
     //! Heap blocks of the exact size: Miri and AddressSanitizer watch its ends themselves.
 
     #[derive(Debug)]

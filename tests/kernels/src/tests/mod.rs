@@ -4,6 +4,7 @@ mod broken;
 mod depthwise;
 mod elementwise;
 mod fault;
+mod float;
 mod floats;
 mod gemm;
 mod memory;

@@ -49,7 +49,8 @@ impl<'a> Search<'a> {
             let epilogue = Epilogue::of(own);
             Tail { affine: None, epilogue, residual: added, nodes: Vec::new(), output }
         } else {
-            self.tail(output, Some(1))
+            // A depthwise convolution adds no other tensor.
+            self.tail(output, Some(1), groups == 1 || groups != m)
         };
         fold(tail.affine.as_ref(), &mut weights, &mut bias)?;
 
@@ -99,7 +100,7 @@ impl<'a> Search<'a> {
         let mut bias = vec![0.0; n];
         let made: Vec<usize> = lead.iter().copied().chain([n]).collect();
         let channel = out.len().checked_sub(1).filter(|&axis| out[axis] == n);
-        let tail = self.tail(output, channel);
+        let tail = self.tail(output, channel, true);
         fold(tail.affine.as_ref(), &mut weights, &mut bias)?;
         let mut draft = self.draft(index);
         self.weighed(&mut draft, x, (weights, bias), &tail, made)
@@ -139,7 +140,7 @@ impl<'a> Search<'a> {
         if self.shape(x) != [out[0], k] || weights.len() != k * n {
             return Err(format!("weights of shape {shape:?} do not fit {:?}", self.shape(x)));
         }
-        let tail = self.tail(output, Some(1));
+        let tail = self.tail(output, Some(1), true);
         fold(tail.affine.as_ref(), &mut weights, &mut bias)?;
         let y = self.weighed(&mut draft, x, (weights, bias), &tail, out)?;
         self.float_finish(draft, y, tail.output, &tail.nodes, true)
@@ -210,17 +211,14 @@ impl<'a> Search<'a> {
         let shape = self.shape(x).to_vec();
         let (Some(&n), Some(&c)) = (shape.first(), shape.get(1)) else { return Err("it has no channels".into()) };
         let (factor, term) = self.normalization(node, c)?;
-        let tail = self.tail(output, Some(1));
+        let tail = self.tail(output, Some(1), false);
         let (mut weights, mut bias) = (vec![1.0; c], vec![0.0; c]);
         fold(Some(&Affine { factor, term }), &mut weights, &mut bias)?;
         fold(tail.affine.as_ref(), &mut weights, &mut bias)?;
         let pixels = shape[2..].iter().product::<usize>();
         let picture = if shape.len() == 4 { shape.clone() } else { vec![n, c, 1, pixels] };
         let mut draft = self.draft(index);
-        let mut inputs = vec![self.reshape(&mut draft, x, picture.clone())];
-        if let Some(added) = tail.residual {
-            inputs.push(self.reshape(&mut draft, added, picture.clone()));
-        }
+        let inputs = vec![self.reshape(&mut draft, x, picture.clone())];
         let op = FloatOp::Conv(FloatConv {
             weights: Arc::new(weights),
             kernel: [1, 1],
@@ -237,7 +235,7 @@ impl<'a> Search<'a> {
     }
 
     /// One term for each channel: a constant, or zeros.
-    fn terms(&mut self, name: Option<&str>, channels: usize) -> Try<Vec<f32>> {
+    pub(super) fn terms(&mut self, name: Option<&str>, channels: usize) -> Try<Vec<f32>> {
         let Some(name) = name else { return Ok(vec![0.0; channels]) };
         if !self.net.is_constant(name) || self.net.shape(name)? != [channels] {
             return Err(format!("its bias {name:?} is not one constant for each of {channels} channels"));
@@ -247,7 +245,7 @@ impl<'a> Search<'a> {
 }
 
 /// Puts factors and terms for each channel into weights `[channels][…]` and biases.
-fn fold(affine: Option<&Affine>, weights: &mut [f32], bias: &mut [f32]) -> Try<()> {
+pub(super) fn fold(affine: Option<&Affine>, weights: &mut [f32], bias: &mut [f32]) -> Try<()> {
     let Some(affine) = affine else { return Ok(()) };
     if affine.factor.len() != bias.len() || bias.is_empty() {
         return Err(format!("it has {} factors for {} channels", affine.factor.len(), bias.len()));

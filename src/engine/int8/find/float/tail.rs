@@ -43,14 +43,16 @@ struct Made<'a> {
 }
 
 impl<'a> Search<'a> {
-    /// Follows the result `output` of a product as far as what is done to it can be done there; channels lie along `channel`.
-    pub(super) fn tail(&mut self, output: &'a str, channel: Option<usize>) -> Tail<'a> {
+    /// Follows the result `output` of a product as far as what is done to it can be done there; channels lie along `channel`, and `sums` says whether
+    /// another tensor can be added.
+    pub(super) fn tail(&mut self, output: &'a str, channel: Option<usize>, sums: bool) -> Tail<'a> {
         let mut tail = Tail { affine: None, epilogue: Epilogue::NONE, residual: None, nodes: Vec::new(), output };
         if let Some(channel) = channel {
             self.fold_channels(&mut tail, channel);
         }
         let mut function = self.absorb_function(&mut tail);
-        if let Some((node, added, sum)) = self.sum_behind(tail.output) {
+        let behind = if sums { self.sum_behind(tail.output) } else { None };
+        if let Some((node, added, sum)) = behind {
             tail.nodes.push(node);
             (tail.residual, tail.output) = (Some(added), sum);
             tail.epilogue.before = std::mem::replace(&mut function, Function::Identity);

@@ -155,6 +155,13 @@ fn float(op: &FloatOp, inputs: &[&Tensor], y: &Tensor) {
             let kept = |(axis, &dim): (usize, &usize)| if axes.contains(&axis) { 1 } else { dim };
             assert_eq!(x.shape.iter().enumerate().map(kept).collect::<Vec<_>>(), y.shape);
         }
+        FloatOp::Recurrent(layer) => {
+            let (gates, units) = (layer.cell.gates(), y.shape[2]);
+            assert_eq!(
+                (x.shape[2], layer.weights.len(), layer.bias.len()),
+                (gates * units, gates * units * units, gates * units)
+            );
+        }
         FloatOp::Pad { before, after, .. } => {
             let padded = x.shape.iter().zip(before.iter().zip(after)).map(|(d, (b, a))| d + b + a);
             assert_eq!(padded.collect::<Vec<_>>(), y.shape);

@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod floats;
 mod models;
 mod operators;
 mod partitions;

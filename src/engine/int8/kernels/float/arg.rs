@@ -1,10 +1,15 @@
 //! Where the greatest or least element of a line is.
 
 use super::calls::Lines;
-use super::simd::{MOST_LANES, Simd, lanes, load};
+use super::reduce::{Highest, Lowest};
+use super::simd::{MOST_LANES, Simd, fold_lanes, lanes, load, vectors};
 
 /// Longest line whose indices are exact as floats.
 const MOST: usize = 1 << 24;
+
+/// The index of every lane.
+const INDICES: [f32; MOST_LANES] =
+    [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0];
 
 /// See [`FloatKernels::arg`](super::FloatKernels::arg).
 ///
@@ -96,44 +101,27 @@ fn better<S: Simd, const LAST: bool>((most, index): (S, S), (x, at): (S, S)) -> 
 /// The row has `len` elements, at least 1.
 #[inline(always)]
 unsafe fn row<S: Simd, const LEAST: bool, const LAST: bool>(x: *const f32, len: usize) -> i32 {
+    // What a lane without elements holds, which loses against every index.
+    let none = if LAST { -1.0 } else { MOST as f32 };
     // SAFETY: the caller's promise.
     unsafe {
-        let width = len.min(S::LANES);
-        let mut own = [0.0; MOST_LANES];
-        for (i, own) in own.iter_mut().enumerate() {
-            *own = i as f32;
+        let own = S::load(INDICES.as_ptr());
+        let mut best = (S::splat(f32::NEG_INFINITY), S::splat(none));
+        if len >= S::LANES {
+            best = (key::<S, LEAST>(S::load(x)), own);
         }
-        let own = S::load(own.as_ptr());
-        let mut most = key::<S, LEAST>(load::<S>(x, width));
-        let mut index = own;
-        let mut at = S::LANES;
-        while at + S::LANES <= len {
-            let next = key::<S, LEAST>(S::load(x.add(at)));
-            (most, index) = better::<S, LAST>((most, index), (next, own + S::splat(at as f32)));
-            at += S::LANES;
-        }
-        let (most, index) = (lanes(most), lanes(index));
-        let mut best = (most[0], index[0]);
-        let mut take = |key: f32, index: f32| {
-            if key > best.0 || key == best.0 && (index > best.1) == LAST {
-                best = (key, index);
-            }
-        };
-        for i in 1..width {
-            take(most[i], index[i]);
-        }
-        for i in at..len {
-            let x = *x.add(i);
-            let key = if x.is_nan() {
-                f32::INFINITY
-            } else if LEAST {
-                -x
-            } else {
-                x
-            };
-            take(key, i as f32);
-        }
-        best.1 as i32
+        vectors!(S, len, |i, count| {
+            let next = (key::<S, LEAST>(load::<S>(x.add(i), count)), own + S::splat(i as f32));
+            let better = better::<S, LAST>(best, next);
+            best =
+                if count == S::LANES { better } else { (better.0.first(count, best.0), better.1.first(count, best.1)) };
+        });
+        let (most, index) = best;
+        let greatest = S::splat(fold_lanes(most, Highest));
+        let index = S::select(most.lt(greatest), S::splat(none), index);
+        // A row of infinities that are below everything is one of equal elements, too.
+        let found = if LAST { fold_lanes(index, Highest) } else { fold_lanes(index, Lowest) };
+        if found == MOST as f32 { 0 } else { found as i32 }
     }
 }
 

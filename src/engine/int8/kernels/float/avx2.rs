@@ -101,6 +101,12 @@ impl Simd for Ymm {
     }
 
     #[inline(always)]
+    fn prefetch(at: *const f32) {
+        // SAFETY: a hint, which every x86-64 takes.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         with!(Ymm(_mm256_fmadd_ps(self.0, factor.0, addend.0)))
     }
@@ -229,7 +235,7 @@ impl Simd for Ymm {
 
 float_kernels! {
     /// The set.
-    Avx2, "avx2", 30_000, Ymm, ["avx2,fma"], {
+    Avx2, "avx2", 30_000, Ymm, ["avx2,fma"], super::gemm::tile, [256 << 10, 256 << 10], {
         2,
         2: 1 2 3 4 5 6 => 6;
         1: 1 2 3 4 5 6 7 8 9 10 => 10;

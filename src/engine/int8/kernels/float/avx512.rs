@@ -97,6 +97,12 @@ impl Simd for Zmm {
     }
 
     #[inline(always)]
+    fn prefetch(at: *const f32) {
+        // SAFETY: a hint, which every x86-64 takes.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         with!(Zmm(_mm512_fmadd_ps(self.0, factor.0, addend.0)))
     }
@@ -212,7 +218,7 @@ impl Simd for Zmm {
 
 float_kernels! {
     /// The set.
-    Avx512, "avx512", 60_000, Zmm, ["avx512f,avx512vl,avx512bw,avx512dq,avx2,fma"], {
+    Avx512, "avx512", 60_000, Zmm, ["avx512f,avx512vl,avx512bw,avx512dq,avx2,fma"], super::gemm::tile, [512 << 10, 512 << 10], {
         2,
         2: 1 2 3 4 5 6 7 8 9 10 11 12 => 12;
         1: 1 2 3 4 5 6 7 8 9 10 11 12 => 12;

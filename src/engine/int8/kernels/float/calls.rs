@@ -4,7 +4,7 @@ use super::super::AlignedBytes;
 use super::function::Function;
 
 /// Most rows that any set takes in one [`FloatKernels::gemm`](super::FloatKernels::gemm) call.
-pub const MAX_ROWS: usize = 64;
+pub const MAX_ROWS: usize = 128;
 
 /// Weights of a dense convolution or a fully connected layer, before packing; segments as in the integer
 /// [`GemmWeights`](super::super::GemmWeights).

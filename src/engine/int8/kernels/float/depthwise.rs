@@ -4,7 +4,10 @@ use super::super::AlignedBytes;
 use super::calls::{FloatDepthwiseCall, FloatDepthwiseWeights, PackedFloatDepthwise};
 use super::function::Function;
 use super::gemm::Apply;
-use super::simd::{Simd, store};
+use super::simd::{Simd, load, store};
+
+/// Pixels that share a load of their weights.
+const COLS: usize = 4;
 
 /// Packs depthwise weights: for every vector of channels its biases and its weights, tap by tap.
 pub fn pack<S: Simd>(weights: &FloatDepthwiseWeights) -> PackedFloatDepthwise {
@@ -40,9 +43,11 @@ pub unsafe fn depthwise<S: Simd>(call: &FloatDepthwiseCall, apply: Apply) {
                 let count = (packed.channels - channel).min(S::LANES);
                 let weights = packed.data.as_ptr().cast::<f32>().add(channel * (1 + packed.kh * packed.kw));
                 let (x, out) = (x.add(channel), out.add(channel));
-                for col in 0..call.cols {
-                    let sum = pixel::<S>(call, weights, x.add(col * call.step_col), count);
-                    store(sum.max(S::splat(clip.0)).min(S::splat(clip.1)), out.add(col * call.out_col), count);
+                // With a constant number of channels, nothing is left to be decided inside.
+                if count == S::LANES {
+                    line::<S>(&Part { call, weights, count: S::LANES, clip }, x, out);
+                } else {
+                    line::<S>(&Part { call, weights, count, clip }, x, out);
                 }
             }
             if function != Function::Identity {
@@ -54,23 +59,62 @@ pub unsafe fn depthwise<S: Simd>(call: &FloatDepthwiseCall, apply: Apply) {
     }
 }
 
-/// One vector of one pixel.
+/// A vector of channels of a call.
+struct Part<'a> {
+    call: &'a FloatDepthwiseCall<'a>,
+    /// Its biases and weights.
+    weights: *const f32,
+    /// Channels of it that there are.
+    count: usize,
+    /// Lowest and highest result.
+    clip: (f32, f32),
+}
+
+/// One vector of a row of pixels.
 ///
 /// # Safety
-/// As [`depthwise`]; the pixel has `count` channels there.
+/// As [`depthwise`].
 #[inline(always)]
-unsafe fn pixel<S: Simd>(call: &FloatDepthwiseCall, weights: *const f32, x: *const f32, count: usize) -> S {
+unsafe fn line<S: Simd>(part: &Part, x: *const f32, out: *mut f32) {
+    let call = part.call;
+    let mut col = 0;
     // SAFETY: the caller's promise.
     unsafe {
-        let mut sum = S::load(weights);
-        let mut weights = weights;
+        while col + COLS <= call.cols {
+            pixels::<S, COLS>(part, x.add(col * call.step_col), out.add(col * call.out_col));
+            col += COLS;
+        }
+        while col < call.cols {
+            pixels::<S, 1>(part, x.add(col * call.step_col), out.add(col * call.out_col));
+            col += 1;
+        }
+    }
+}
+
+/// One vector of `C` pixels beside each other.
+///
+/// # Safety
+/// As [`depthwise`]; the pixels are there.
+#[inline(always)]
+unsafe fn pixels<S: Simd, const C: usize>(part: &Part, x: *const f32, out: *mut f32) {
+    let Part { call, count, .. } = *part;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut weights = part.weights;
+        let mut sums = [S::load(weights); C];
         for ky in 0..call.packed.kh {
             for kx in 0..call.packed.kw {
                 weights = weights.add(S::LANES);
-                let x = super::simd::load::<S>(x.add(ky * call.tap_row + kx * call.tap_col), count);
-                sum = x.mul_add(S::load(weights), sum);
+                let w = S::load(weights);
+                let x = x.add(ky * call.tap_row + kx * call.tap_col);
+                for (c, sum) in sums.iter_mut().enumerate() {
+                    *sum = load::<S>(x.add(c * call.step_col), count).mul_add(w, *sum);
+                }
             }
         }
-        sum
+        for (c, sum) in sums.into_iter().enumerate() {
+            let clipped = sum.max(S::splat(part.clip.0)).min(S::splat(part.clip.1));
+            store(clipped, out.add(c * call.out_col), count);
+        }
     }
 }

@@ -10,8 +10,11 @@ use super::calls::{Epilogue, FloatGemmCall, FloatGemmWeights, GemmShape, MAX_ROW
 use super::function::Function;
 use super::simd::{Simd, load, store, vectors};
 
-/// Bytes of rows that may be in the cache beside a block of weights.
-const ROW_BYTES: usize = 128 << 10;
+/// Bytes of weights that a small processor's cache holds.
+const MANY_WEIGHTS: usize = 256 << 10;
+
+/// Inputs of the reduction whose weights are asked for ahead.
+const AHEAD: usize = 16;
 
 /// Vectors of the block whose first channel is `first`.
 #[inline(always)]
@@ -26,9 +29,11 @@ pub fn shape<S: Simd>(vectors: usize, n: usize, segments: usize, segment: usize)
     GemmShape { n, segments, segment, block, block_len: widest * S::LANES * (1 + segments * segment) }
 }
 
-/// Rows of a call for tiles of `tile` rows.
-pub fn rows(tile: usize, shape: &GemmShape) -> usize {
-    let fitting = ROW_BYTES / (4 * shape.depth().max(1)) / tile;
+/// Rows of a call for tiles of `tile` rows, of which `near` bytes may lie beside weights that the cache holds and `far` bytes beside others, which are
+/// to be read as few times as can be. Segments of neighbouring rows overlap: one of them is about what a row adds.
+pub fn rows(tile: usize, shape: &GemmShape, [near, far]: [usize; 2]) -> usize {
+    let room = if 4 * shape.len() > MANY_WEIGHTS { far } else { near };
+    let fitting = room / (4 * shape.segment.max(1)) / tile;
     tile * fitting.clamp(1, MAX_ROWS / tile)
 }
 
@@ -188,7 +193,7 @@ unsafe fn finish<S: Simd>(
     }
 }
 
-/// `R` rows by `V` vectors.
+/// `R` rows by `V` vectors, inputs broadcast one by one.
 ///
 /// # Safety
 /// As [`FloatKernels::gemm`](super::FloatKernels::gemm); the call has the rows and the block the vectors.
@@ -206,6 +211,9 @@ pub unsafe fn tile<S: Simd, const R: usize, const V: usize>(tile: &Tile) {
             let rows: [*const f32; R] = std::array::from_fn(|r| (*rows.add(r)).add(offset));
             for k in 0..call.shape.segment {
                 let w: [S; V] = std::array::from_fn(|v| S::load(weights.add(v * S::LANES)));
+                for v in 0..V {
+                    S::prefetch(weights.wrapping_add((AHEAD * V + v) * S::LANES));
+                }
                 weights = weights.add(V * S::LANES);
                 for r in 0..R {
                     let x = S::splat(*rows[r].add(k));
@@ -215,10 +223,22 @@ pub unsafe fn tile<S: Simd, const R: usize, const V: usize>(tile: &Tile) {
                 }
             }
         }
-        let left = call.shape.n - tile.channel;
+        write(tile, sums);
+    }
+}
+
+/// Writes a tile's sums, clipped.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+pub unsafe fn write<S: Simd, const R: usize, const V: usize>(tile: &Tile, sums: [[S; V]; R]) {
+    // SAFETY: the call has the outputs, each with room for every channel.
+    unsafe {
+        let left = tile.call.shape.n - tile.channel;
         let (low, high) = (S::splat(tile.clip.0), S::splat(tile.clip.1));
         for (r, sums) in sums.into_iter().enumerate() {
-            let out = (*call.outs.as_ptr().add(tile.row + r)).add(tile.channel);
+            let out = (*tile.call.outs.as_ptr().add(tile.row + r)).add(tile.channel);
             for (v, sum) in sums.into_iter().enumerate() {
                 let count = (left - v * S::LANES).min(S::LANES);
                 store(sum.max(low).min(high), out.add(v * S::LANES), count);

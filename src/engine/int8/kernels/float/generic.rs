@@ -1,9 +1,10 @@
 //! A set of kernels out of the generic ones.
 
-/// Defines the set `$set`: its name, its rate, its vector type, the features it is compiled for (if any), and its tiles: for each
+/// Defines the set `$set`: its name, its rate, its vector type, the features it is compiled for (if any), what computes a
+/// tile, bytes of rows beside weights that stay in the cache and beside others, and the tiles: for each
 /// number of vectors in a block the numbers of rows, all from 1 to the most, and the most. The first block is the widest.
 macro_rules! float_kernels {
-    ($(#[$doc:meta])* $set:ident, $name:literal, $macs_per_us:literal, $simd:ty, [$($features:literal)?], {
+    ($(#[$doc:meta])* $set:ident, $name:literal, $macs_per_us:literal, $simd:ty, [$($features:literal)?], $($tile:ident)::+, $near_far:expr, {
         $widest:literal,
         $($vectors:literal: $($rows:literal)+ => $most:literal;)+
     }) => {
@@ -27,7 +28,7 @@ macro_rules! float_kernels {
         $(#[target_feature(enable = $features)])?
         unsafe fn tile<const R: usize, const V: usize>(tile: &super::gemm::Tile) {
             // SAFETY: the caller's promise is the callee's.
-            unsafe { super::gemm::tile::<$simd, R, V>(tile) }
+            unsafe { $($tile)::+::<$simd, R, V>(tile) }
         }
 
         /// The tile of so many vectors and rows.
@@ -70,7 +71,7 @@ macro_rules! float_kernels {
             }
 
             fn gemm_rows(&self, shape: &super::GemmShape) -> usize {
-                super::gemm::rows(most_rows(super::gemm::width::<$simd>(shape, 0)), shape)
+                super::gemm::rows(most_rows(super::gemm::width::<$simd>(shape, 0)), shape, $near_far)
             }
 
             fn pack_gemm(&self, weights: &super::FloatGemmWeights) -> super::PackedFloatGemm {

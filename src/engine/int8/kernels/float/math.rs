@@ -18,25 +18,32 @@ fn polynomial<S: Simd, const N: usize>(x: S, c: [f32; N]) -> S {
     sum
 }
 
-/// `e^x`: 0 from −104 down, ∞ from 89 up.
+/// `(n, e^r − 1)` for `x = n · ln 2 + r` with an integral `n`; `x` is cut off where the result is 0 or ∞.
 #[inline(always)]
-pub fn exp<S: Simd>(x: S) -> S {
+fn exp_parts<S: Simd>(x: S) -> (S, S) {
     let x = x.max(x.like(-104.0)).min(x.like(89.0));
     let n = (x * x.like(LOG2_E)).round();
     let r = n.mul_add(x.like(-LN_2[1]), n.mul_add(x.like(-LN_2[0]), x));
     // (e^r − 1 − r) / r² for |r| ≤ ln 2 / 2.
     let p = polynomial(r, [0.5, 1.666_651_2e-1, 4.166_618_7e-2, 8.369_599e-3, 1.395_171_7e-3]);
-    let p = p.mul_add(r * r, r) + x.like(1.0);
-    p.scale(n)
+    (n, p.mul_add(r * r, r))
+}
+
+/// `e^x`: 0 from −104 down, ∞ from 89 up.
+#[inline(always)]
+pub fn exp<S: Simd>(x: S) -> S {
+    let (n, p) = exp_parts(x);
+    (p + x.like(1.0)).scale(n)
 }
 
 /// `e^x − 1`, without loss near 0.
 #[inline(always)]
 pub fn exp_minus_one<S: Simd>(x: S) -> S {
-    // 2 tanh(x/2) / (1 − tanh(x/2)) where the difference would cancel.
-    let t = small_tanh(x * x.like(0.5));
-    let small = (t + t) / (x.like(1.0) - t);
-    S::select(x.abs().lt(x.like(1.0)), small, exp(x) - x.like(1.0))
+    let (n, p) = exp_parts(x);
+    // 2^n · (p + 1) − 1, halved, since 2^128 is infinite.
+    let half = x.like(0.5).scale(n);
+    let result = p.mul_add(half, half - x.like(0.5));
+    result + result
 }
 
 /// Natural logarithm: −∞ of 0, NaN below.
@@ -85,22 +92,11 @@ pub fn sigmoid<S: Simd>(x: S) -> S {
     S::select(x.lt(x.like(0.0)), e * share, share)
 }
 
-/// tanh for |x| ≤ 0.625.
-#[inline(always)]
-fn small_tanh<S: Simd>(x: S) -> S {
-    let s = x * x;
-    let p = polynomial(s, [-3.333_328_4e-1, 1.333_149e-1, -5.374_349_7e-2, 2.065_057_9e-2, -5.717_037e-3]);
-    p.mul_add(s * x, x)
-}
-
-/// Hyperbolic tangent.
+/// Hyperbolic tangent: with `e = e^2|x| − 1`, `e / (e + 2)`.
 #[inline(always)]
 pub fn tanh<S: Simd>(x: S) -> S {
-    let one = x.like(1.0);
-    let size = x.abs();
-    let e = exp(size.min(x.like(10.0)) * x.like(-2.0));
-    let large = (one - e) * (one + e).quick_reciprocal();
-    S::select(size.lt(x.like(0.625)), small_tanh(x), large.copysign(x))
+    let e = exp_minus_one(x.abs().min(x.like(10.0)) * x.like(2.0));
+    (e * (e + x.like(2.0)).quick_reciprocal()).copysign(x)
 }
 
 /// The error function.

@@ -18,6 +18,8 @@ mod gemm;
 mod generic;
 mod math;
 mod moves;
+#[cfg(target_arch = "aarch64")]
+pub mod neon;
 mod norm;
 mod plain;
 mod pool;

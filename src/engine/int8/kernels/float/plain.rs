@@ -54,7 +54,9 @@ const ROUNDER: f32 = 8_388_608.0;
 /// `2^e` for an integral `e` of −126 to 127.
 #[inline(always)]
 fn power_of_two(e: f32) -> f32 {
-    f32::from_bits(((e as i32 + 127) as u32) << 23)
+    // Above 2^23 the last bits of a float are its units.
+    let units = (e + 1.5 * ROUNDER).to_bits();
+    f32::from_bits(units.wrapping_add(127) << 23)
 }
 
 impl Simd for Plain {
@@ -146,13 +148,9 @@ impl Simd for Plain {
 
     #[inline(always)]
     fn scale(self, exponent: Self) -> Self {
-        self.zip(exponent, |x, e| {
-            // Two or three steps, each within what an exponent holds.
-            let half = (e * 0.5).clamp(-126.0, 126.0) as i32 as f32;
-            let rest = e - half;
-            let near = rest.clamp(-126.0, 127.0);
-            x * power_of_two(half) * power_of_two(near) * power_of_two((rest - near).clamp(-126.0, 127.0))
-        })
+        // Two steps, each within what an exponent holds.
+        let half = (exponent * exponent.like(0.5)).floor();
+        self * half.map(power_of_two) * (exponent - half).map(power_of_two)
     }
 
     #[inline(always)]

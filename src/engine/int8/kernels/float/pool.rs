@@ -31,39 +31,62 @@ pub unsafe fn pool<S: Simd>(call: &PoolCall) {
 #[inline(always)]
 unsafe fn row<S: Simd, F: Fold>(call: &PoolCall, fold: F, divisor: impl Fn(usize) -> f32) {
     let mut ring = [0.0f32; COLUMNS * MOST_LANES];
-    let place = |col: usize| col % COLUMNS * S::LANES;
     for channel in (0..call.channels).step_by(S::LANES) {
         let count = (call.channels - channel).min(S::LANES);
-        // Columns up to `next` are in the ring, as many as it holds.
-        let (mut first, mut next) = (0, 0);
-        for (i, &(start, width)) in call.cols.iter().enumerate() {
-            // SAFETY: the windows' columns lie in the input, and the ring has a vector for each place.
-            unsafe {
-                let column = |col: usize| call.x.add(channel + col * call.x_col);
-                let mut sum;
-                if width > COLUMNS || call.dilation > 1 {
-                    sum = down::<S, F>(call, fold, column(start), count);
-                    for x in 1..width {
-                        sum = fold.merge(sum, down(call, fold, column(start + x * call.dilation), count));
-                    }
-                } else {
-                    if start >= next || start < first {
-                        (first, next) = (start, start);
-                    }
-                    while next < start + width {
-                        down::<S, F>(call, fold, column(next), count).store(ring.as_mut_ptr().add(place(next)));
-                        next += 1;
-                    }
-                    first = first.max(next.saturating_sub(COLUMNS));
-                    sum = S::load(ring.as_ptr().add(place(start)));
-                    for col in start + 1..start + width {
-                        sum = fold.merge(sum, S::load(ring.as_ptr().add(place(col))));
-                    }
-                }
-                let divisor = divisor(width * call.height);
-                let result = if divisor == 1.0 { sum } else { sum / sum.like(divisor) };
-                store(result, call.out.add(channel + i * call.out_col), count);
+        // SAFETY: the caller's promise. With a constant number of channels, nothing is left to be decided inside.
+        unsafe {
+            if count == S::LANES {
+                line::<S, F>(call, fold, &divisor, channel, S::LANES, &mut ring);
+            } else {
+                line::<S, F>(call, fold, &divisor, channel, count, &mut ring);
             }
+        }
+    }
+}
+
+/// `count` channels of a row of pixels.
+///
+/// # Safety
+/// As [`pool`].
+#[inline(always)]
+unsafe fn line<S: Simd, F: Fold>(
+    call: &PoolCall,
+    fold: F,
+    divisor: impl Fn(usize) -> f32,
+    channel: usize,
+    count: usize,
+    ring: &mut [f32; COLUMNS * MOST_LANES],
+) {
+    let place = |col: usize| col % COLUMNS * S::LANES;
+    // Columns up to `next` are in the ring, as many as it holds.
+    let (mut first, mut next) = (0, 0);
+    for (i, &(start, width)) in call.cols.iter().enumerate() {
+        // SAFETY: the windows' columns lie in the input, and the ring has a vector for each place.
+        unsafe {
+            let column = |col: usize| call.x.add(channel + col * call.x_col);
+            let mut sum;
+            if width > COLUMNS || call.dilation > 1 {
+                sum = down::<S, F>(call, fold, column(start), count);
+                for x in 1..width {
+                    sum = fold.merge(sum, down(call, fold, column(start + x * call.dilation), count));
+                }
+            } else {
+                if start >= next || start < first {
+                    (first, next) = (start, start);
+                }
+                while next < start + width {
+                    down::<S, F>(call, fold, column(next), count).store(ring.as_mut_ptr().add(place(next)));
+                    next += 1;
+                }
+                first = first.max(next.saturating_sub(COLUMNS));
+                sum = S::load(ring.as_ptr().add(place(start)));
+                for col in start + 1..start + width {
+                    sum = fold.merge(sum, S::load(ring.as_ptr().add(place(col))));
+                }
+            }
+            let divisor = divisor(width * call.height);
+            let result = if divisor == 1.0 { sum } else { sum / sum.like(divisor) };
+            store(result, call.out.add(channel + i * call.out_col), count);
         }
     }
 }

@@ -55,12 +55,20 @@ fold! {
     Least, f32::INFINITY, |least, x| less(least, x), less
 }
 fold! {
+    /// The greatest of what is not NaN; anything where there is one.
+    Highest, f32::NEG_INFINITY, |most, x| most.max(x), S::max
+}
+fold! {
+    /// The least of what is not NaN; anything where there is one.
+    Lowest, f32::INFINITY, |least, x| least.min(x), S::min
+}
+fold! {
     /// The greatest; NaN is passed over.
-    GreatestNumber, f32::NEG_INFINITY, |most, x| most.max(x), S::max
+    GreatestNumber, f32::NEG_INFINITY, |most, x| S::select(most.lt(x), x, most), S::max
 }
 fold! {
     /// The least; NaN is passed over.
-    LeastNumber, f32::INFINITY, |least, x| least.min(x), S::min
+    LeastNumber, f32::INFINITY, |least, x| S::select(x.lt(least), x, least), S::min
 }
 
 /// Σ (x − mean)².

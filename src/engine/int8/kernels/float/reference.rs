@@ -5,7 +5,7 @@ use super::plain::Plain;
 
 float_kernels! {
     /// The plain set.
-    Reference, "reference", 2_000, Plain, [], {
+    Reference, "reference", 2_000, Plain, [], super::gemm::tile, [16 << 10, 128 << 10], {
         2,
         2: 1 2 3 4 => 4;
         1: 1 2 3 4 => 4;

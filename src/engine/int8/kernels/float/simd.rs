@@ -48,6 +48,10 @@ pub trait Simd:
     /// They can be written.
     unsafe fn store_part(self, to: *mut f32, count: usize);
 
+    /// Asks for what will be loaded soon; any address will do.
+    #[inline(always)]
+    fn prefetch(_at: *const f32) {}
+
     /// `value` in every lane.
     #[inline(always)]
     fn like(self, value: f32) -> Self {
@@ -58,10 +62,10 @@ pub trait Simd:
     /// `self · factor + addend`, rounded once where the set has such an instruction.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
 
-    /// The greater; `self` if it is NaN, and also if only `other` is.
+    /// The greater; NaN if `self` is. If only `other` is, either of them.
     fn max(self, other: Self) -> Self;
 
-    /// The less; `self` if it is NaN, and also if only `other` is.
+    /// The less; NaN if `self` is. If only `other` is, either of them.
     fn min(self, other: Self) -> Self;
 
     /// Square root.
@@ -82,7 +86,7 @@ pub trait Simd:
     /// Largest integer not above.
     fn floor(self) -> Self;
 
-    /// `self · 2^exponent`, for an integral exponent of −300 to 300.
+    /// `self · 2^exponent`, for an integral exponent of −250 to 250.
     fn scale(self, exponent: Self) -> Self;
 
     /// `(m, e)` with `self = m · 2^e` and `m` between √½ and 1½, for a positive finite `self`.

@@ -2,7 +2,7 @@
 
 use super::calls::Lines;
 use super::math::{exp, log};
-use super::reduce::{self, GreatestNumber, Sum};
+use super::reduce::{self, Highest, Sum};
 use super::simd::{Simd, fold_lanes, load, store, vectors};
 
 /// Lines side by side that are computed together, in vectors.
@@ -46,7 +46,7 @@ pub unsafe fn softmax<S: Simd>(is_log: bool, x: &Lines, out: *mut f32, out_steps
 unsafe fn row<S: Simd>(is_log: bool, x: *const f32, out: *mut f32, len: usize) {
     // SAFETY: the caller's promise.
     unsafe {
-        let most = S::splat(reduce::row::<S, _>(x, len, GreatestNumber));
+        let most = S::splat(reduce::row::<S, _>(x, len, Highest));
         let zero = S::splat(0.0);
         let mut sum = zero;
         vectors!(S, len, |i, count| {
@@ -97,7 +97,9 @@ unsafe fn columns<S: Simd, const V: usize>(
                 store(if is_log { distance } else { share }, to.add(i * step + v * S::LANES), count);
             }
         }
-        let sums = sums.map(|sum| if is_log { log(sum) } else { S::splat(1.0) / sum });
+        for sum in &mut sums {
+            *sum = if is_log { log(*sum) } else { S::splat(1.0) / *sum };
+        }
         for i in 0..x.len {
             for (v, &sum) in sums.iter().enumerate() {
                 let to = to.add(i * step + v * S::LANES);

@@ -1,6 +1,7 @@
 //! Drives the kernels through one step on floats.
 
 mod product;
+mod recurrent;
 
 use super::super::Loops;
 use super::super::float::{FloatKernels, Function, Grid, Lines, NormCall, PoolCall, ResizeCall};
@@ -135,6 +136,8 @@ pub unsafe fn run(work: &FloatWork, kernels: &dyn FloatKernels, arena: *mut i8, 
             // SAFETY: see above.
             unsafe { product::run(work, kernels, arena, part) }
         }
+        // SAFETY: see above.
+        FloatWork::Recurrent { .. } => unsafe { recurrent::run(work, kernels, arena, part) },
         FloatWork::Load { .. } | FloatWork::Store { .. } => {}
     }
 }

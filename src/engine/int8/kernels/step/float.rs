@@ -193,6 +193,21 @@ pub enum FloatWork {
         /// True if every share is 0: pixels are copied.
         copy: bool,
     },
+    /// A recurrent layer. All tensors lie row-major.
+    Recurrent {
+        /// Kind and weights.
+        layer: Arc<Layer>,
+        /// Steps and sequences.
+        dims: [usize; 2],
+        /// Products of the sequences.
+        input: Address,
+        /// Initial states, hidden and cell.
+        initial: Vec<Address>,
+        /// Gates of all sequences, and for a GRU that resets first hidden states.
+        scratch: Address,
+        /// Hidden states, and the last cell state of an LSTM.
+        output: Address,
+    },
     /// Elements by index along one axis.
     Gather {
         /// Offsets into the operand, one for each index.
@@ -204,6 +219,25 @@ pub enum FloatWork {
         /// Over the other axes of operand and result.
         loops: Loops<2>,
     },
+}
+
+/// A recurrent layer, packed.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// Units.
+    pub units: usize,
+    /// An LSTM's peepholes, `[3 · units]`.
+    pub peepholes: Option<Arc<Vec<f32>>>,
+    /// Gates of a unit: 4 of an LSTM, 3 of a GRU.
+    pub gates: usize,
+    /// Weights of all gates; of a GRU that resets first, of update and reset gate.
+    pub packed: PackedFloatGemm,
+    /// Weights of the hidden gate of a GRU that resets first.
+    pub hidden: Option<PackedFloatGemm>,
+    /// Bound of the gates.
+    pub clip: f32,
+    /// From the last step to the first.
+    pub reverse: bool,
 }
 
 /// What a step makes of every element of its operand.
@@ -241,6 +275,9 @@ impl FloatWork {
             FloatWork::Depthwise { input, output, .. }
             | FloatWork::Pool { input, output, .. }
             | FloatWork::Resize { input, output, .. } => (vec![input.place], Some(output.place)),
+            FloatWork::Recurrent { input, initial, scratch, output, .. } => {
+                ([*input, *scratch].iter().chain(initial).copied().collect(), Some(*output))
+            }
             FloatWork::Fill { place, .. } | FloatWork::Load { place, .. } => (vec![], Some(*place)),
             FloatWork::Store { place, .. } => (vec![*place], None),
         }
@@ -263,6 +300,9 @@ impl FloatWork {
             FloatWork::Depthwise { input, output, .. }
             | FloatWork::Pool { input, output, .. }
             | FloatWork::Resize { input, output, .. } => vec![&mut input.place, &mut output.place],
+            FloatWork::Recurrent { input, initial, scratch, output, .. } => {
+                [input, scratch, output].into_iter().chain(initial).collect()
+            }
             FloatWork::Fill { place, .. } | FloatWork::Load { place, .. } | FloatWork::Store { place, .. } => {
                 vec![place]
             }
