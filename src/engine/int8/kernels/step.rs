@@ -252,7 +252,7 @@ pub enum Work {
         quant: (f32, i32),
         /// The result.
         place: Address,
-        /// Over the outside and the result; the innermost is contiguous in both.
+        /// Over the outside and the result.
         loops: Loops<2>,
     },
     /// A tensor to the outside.
@@ -263,7 +263,7 @@ pub enum Work {
         quant: (f32, i32),
         /// The operand.
         place: Address,
-        /// Over the operand and the outside; the innermost is contiguous in both.
+        /// Over the operand and the outside.
         loops: Loops<2>,
     },
     /// A step on floats.

@@ -83,24 +83,11 @@ impl<'a> Lowering<'a> {
                 continue;
             }
             let outside = dense_strides(&tensor.shape, 1);
-            let halo = self.hints.halos[port.tensor].clone();
-            let direct = View::fresh(0, 1, &tensor.shape, &order, &halo).0;
-            let loops = Loops::new(&tensor.shape, [&outside, &direct.strides]);
-            let straight = loops.axes.last().is_some_and(|(_, steps)| *steps == [1, 1]);
+            let view = self.allocate(port.tensor, &order);
+            let loops = Loops::new(&tensor.shape, [&outside, &view.strides]);
             let quant = (tensor.quant.scale, tensor.quant.zero_point);
-            if straight {
-                let view = self.allocate(port.tensor, &order);
-                let work = Work::Load { port: index, quant, place: place(&view), loops };
-                self.push(0, tensor_len(&tensor.shape), work);
-            } else {
-                // Converted as it comes, then transposed as bytes.
-                let plain = self.fresh(&tensor.shape, &row_major(tensor.shape.len()), &no_halo(tensor.shape.len()));
-                let loops = Loops::new(&tensor.shape, [&outside, &plain.strides]);
-                let work = Work::Load { port: index, quant, place: place(&plain), loops };
-                self.push(0, plain.len(), work);
-                let view = self.allocate(port.tensor, &order);
-                self.copy(&plain, &view, None);
-            }
+            let work = Work::Load { port: index, quant, place: place(&view), loops };
+            self.push(0, view.len(), work);
         }
     }
 
@@ -108,25 +95,19 @@ impl<'a> Lowering<'a> {
         for (index, port) in self.graph.outputs.iter().enumerate() {
             (self.name, self.op) = (port.name.clone(), "Store");
             let tensor = &self.graph.tensors[port.tensor];
-            let mut view = self.view(port.tensor)?;
+            let view = self.view(port.tensor)?;
             if tensor.element == Element::Float {
                 self.store_floats(index, &view);
                 continue;
             }
             let outside = dense_strides(&tensor.shape, 1);
-            let mut loops = Loops::new(&tensor.shape, [&view.strides, &outside]);
-            if loops.axes.last().is_none_or(|(_, steps)| *steps != [1, 1]) {
-                let plain = self.fresh(&tensor.shape, &row_major(tensor.shape.len()), &no_halo(tensor.shape.len()));
-                self.copy(&view, &plain, None);
-                loops = Loops::new(&tensor.shape, [&plain.strides, &outside]);
-                view = plain;
-            }
+            let loops = Loops::new(&tensor.shape, [&view.strides, &outside]);
             let quant = match port.format {
                 Format::F32 => (tensor.quant.scale, tensor.quant.zero_point),
                 Format::I8 | Format::U8 => (1.0, 0),
             };
             let work = Work::Store { port: index, quant, place: place(&view), loops };
-            self.push(0, tensor_len(&tensor.shape), work);
+            self.push(0, view.len(), work);
         }
         Ok(())
     }
@@ -413,10 +394,6 @@ pub(super) fn row_major(rank: usize) -> Vec<usize> {
 
 pub(super) fn no_halo(rank: usize) -> Halo {
     vec![(0, 0); rank]
-}
-
-fn tensor_len(shape: &[usize]) -> usize {
-    shape.iter().product()
 }
 
 /// Bytes from an element of `size` bytes to the next along every axis of a tensor that lies row-major.
