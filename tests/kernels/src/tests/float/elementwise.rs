@@ -152,6 +152,7 @@ fn functions_are_as_near_as_stated() {
     }
     x.extend((0..mantissas * 1000).map(|_| (rng.unit() - 0.5) * 40.0));
     x.extend((0..mantissas * 500).map(|_| (rng.unit() - 0.5) * 220.0));
+    let mut wrong = Vec::new();
     for set in sets() {
         for function in FUNCTIONS {
             let mut input = Floats::new(&x, false);
@@ -168,12 +169,18 @@ fn functions_are_as_near_as_stated() {
                 if want.is_finite() && got.is_finite() {
                     worst = worst.max((f64::from(got) - want).abs() / ulp(want));
                 }
-                let bound = relative * ulp(want) + absolute * ulp(1.0);
-                assert!(is_near(got, want, bound), "{}: {function:?}({x:e}) = {got:e}, not {want:e}", set.name());
+                // A product of `x` and what is denormal has few bits.
+                let denormal = f64::from(x.abs().min(150.0) + 1.0) * f64::from(f32::from_bits(1));
+                let bound = relative * ulp(want) + absolute * ulp(1.0) + if relative > 0.0 { denormal } else { 0.0 };
+                if !is_near(got, want, bound) {
+                    wrong.push(format!("{}: {function:?}({x:e}) = {got:e}, not {want:e}", set.name()));
+                    break;
+                }
             }
             println!("{:10} {function:?}: at most {worst:.2} units in the last place", set.name());
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Operand, result and steps of a grid: adjacent, repeated, or apart.
