@@ -1,9 +1,15 @@
-//! A quantised graph in integers: what the search for partitions finds in a model, and what a [`PartitionPlan`](super::PartitionPlan) is made from.
+//! A part of a model: what the search for partitions finds, and what a [`PartitionPlan`](super::PartitionPlan) is made from.
 //!
-//! Shapes and axes are ONNX's (pictures are `[N, C, H, W]`); how values lie in memory is the plan's business. Every tensor is of
-//! signed bytes: for a `uint8` tensor, both values and zero point have had 128 taken from them.
+//! Shapes and axes are ONNX's (pictures are `[N, C, H, W]`); how values lie in memory is the plan's business. A tensor is of
+//! signed bytes (for a `uint8` tensor, both values and zero point have had 128 taken from them) or of 32-bit floats.
+
+mod float;
+mod hybrid;
 
 use std::sync::Arc;
+
+pub use float::{FloatConv, FloatMatMul, FloatOp, Norm};
+pub use hybrid::{Hybrid, Product};
 
 /// Index of a tensor in [`Graph::tensors`].
 pub type TensorId = usize;
@@ -17,20 +23,70 @@ pub struct Quant {
     pub zero_point: i32,
 }
 
-/// A quantised tensor.
+impl Quant {
+    /// Values that stand for themselves: the quantisation that tensors of floats are said to have.
+    pub const UNIT: Quant = Quant { scale: 1.0, zero_point: 0 };
+}
+
+/// Type of a tensor's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    /// A signed byte.
+    Byte,
+    /// A 32-bit float.
+    Float,
+}
+
+impl Element {
+    /// Bytes of an element.
+    pub fn size(self) -> usize {
+        match self {
+            Element::Byte => 1,
+            Element::Float => 4,
+        }
+    }
+}
+
+/// The elements of a tensor that depends on no input, row-major.
+#[derive(Clone, Debug)]
+pub enum Constant {
+    /// Of a tensor of bytes.
+    Bytes(Arc<Vec<i8>>),
+    /// Of a tensor of floats.
+    Floats(Arc<Vec<f32>>),
+}
+
+impl Constant {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        match self {
+            Constant::Bytes(bytes) => bytes.len(),
+            Constant::Floats(floats) => floats.len(),
+        }
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A tensor.
 #[derive(Clone, Debug)]
 pub struct Tensor {
     /// Its name in the file, or one made from it.
     pub name: String,
     /// Every dimension at least 1.
     pub shape: Vec<usize>,
-    /// Meaning of the bytes.
+    /// Type of its elements.
+    pub element: Element,
+    /// Meaning of bytes; [`Quant::UNIT`] for floats.
     pub quant: Quant,
-    /// The bytes, row-major, of a tensor that depends on no input.
-    pub constant: Option<Arc<Vec<i8>>>,
+    /// Its elements, if they depend on no input.
+    pub constant: Option<Constant>,
 }
 
-/// A part of the model in integers.
+/// A part of the model.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     /// Every tensor.
@@ -43,7 +99,7 @@ pub struct Graph {
     pub outputs: Vec<Port>,
 }
 
-/// One integer operator.
+/// One operator.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// Name of the ONNX node it stands for (the computing one of a QDQ pattern).
@@ -70,7 +126,7 @@ pub struct Port {
 /// Element type on the outer side of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Floats: quantised on the way in, dequantised on the way out.
+    /// Floats: quantised on the way in and dequantised on the way out where the tensor inside is of bytes.
     F32,
     /// Signed bytes, as they are inside.
     I8,
@@ -81,8 +137,10 @@ pub enum Format {
 /// A convolution. Operand: `[N, C, H, W]`.
 #[derive(Clone, Debug)]
 pub struct Conv {
-    /// `[out channels, C / groups, kh, kw]`, row-major, zero point 0.
+    /// `[out channels, C / groups, kh, kw]`, row-major.
     pub weights: Arc<Vec<i8>>,
+    /// `[out channels]` zero points of the weights; empty where all are 0.
+    pub weight_zeros: Vec<i8>,
     /// Kernel height and width.
     pub kernel: [usize; 2],
     /// `[out channels]` scales of the weights (finite, not 0; a folded factor may make one negative).
@@ -104,8 +162,10 @@ pub struct Conv {
 /// A product with constant weights. Operand: `[…, K]`; result: `[…, N]`.
 #[derive(Clone, Debug)]
 pub struct MatMul {
-    /// `[N][K]`, zero point 0.
+    /// `[N][K]`.
     pub weights: Arc<Vec<i8>>,
+    /// `[N]` zero points of the weights; empty where all are 0.
+    pub weight_zeros: Vec<i8>,
     /// `[N]`.
     pub weight_scales: Vec<f32>,
     /// `[N]`, in units of input scale × weight scale.
@@ -155,6 +215,9 @@ pub struct Tap {
 }
 
 /// Computation of a node. Unless said otherwise, the result is requantised to its tensor's [`Quant`], whatever the operands' are.
+///
+/// `MaxPool`, `AveragePool`, `Concat`, `Resize`, `Reshape`, `Transpose`, `Slice`, `Gather` and `Softmax` work on bytes or on floats, all operands and
+/// the result alike; `Pad` as well, where its byte 0 stands for 0.0. The others up to there are of bytes.
 #[derive(Clone, Debug)]
 pub enum Op {
     /// One operand.
@@ -228,6 +291,8 @@ pub enum Op {
         /// Below the rank.
         axis: usize,
     },
+    /// An operator with floats among its operands or as its result.
+    Float(FloatOp),
 }
 
 impl Op {
@@ -249,6 +314,25 @@ impl Op {
             Op::Slice { .. } => "Slice",
             Op::Gather { .. } => "Gather",
             Op::Softmax { .. } => "Softmax",
+            Op::Float(op) => op.name(),
+        }
+    }
+
+    /// Type of the result's elements where the first operand's are of type `operand`.
+    pub fn element(&self, operand: Element) -> Element {
+        match self {
+            Op::Conv(_) | Op::MatMul(_) | Op::Add { .. } | Op::Mul { .. } | Op::Lookup(_) => Element::Byte,
+            Op::MaxPool(_)
+            | Op::AveragePool(_)
+            | Op::Concat { .. }
+            | Op::Resize { .. }
+            | Op::Pad { .. }
+            | Op::Reshape
+            | Op::Transpose { .. }
+            | Op::Slice { .. }
+            | Op::Gather { .. }
+            | Op::Softmax { .. } => operand,
+            Op::Float(op) => op.element(),
         }
     }
 }

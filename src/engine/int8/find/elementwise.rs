@@ -81,7 +81,7 @@ impl<'a> Search<'a> {
         match self.view(name)? {
             View::Real { tensor } => Some(Operand::Table(tensor, table_of(self.quant(tensor)))),
             View::Function { tensor, table } => Some(Operand::Table(tensor, table)),
-            View::Bytes { .. } => None,
+            View::Bytes { .. } | View::Floats { .. } => None,
         }
     }
 
@@ -318,7 +318,7 @@ impl<'a> Search<'a> {
 }
 
 /// The shape that two shapes broadcast to.
-fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let rank = a.len().max(b.len());
     let dim = |shape: &[usize], axis: usize| {
         (axis + shape.len()).checked_sub(rank).and_then(|at| shape.get(at).copied()).unwrap_or(1)

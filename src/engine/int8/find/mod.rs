@@ -9,6 +9,7 @@ mod dense;
 mod draw;
 mod elementwise;
 mod epilogue;
+mod float;
 mod found;
 mod function;
 mod moves;
@@ -55,8 +56,11 @@ pub(in crate::int8) fn find_with(graph: &GraphProto, opset: i64, facts: &HashMap
         }
         if search.net.is_folded(index) {
             search.roles[index] = Some(Role::Folded);
-        } else if let Err(why) = look_at(&mut search, index) {
-            search.roles[index] = Some(Role::Float(why));
+        } else if let Err(why) = look_at(&mut search, index)
+            && let Err(float) = float::look_at(&mut search, index)
+        {
+            let quantised = float.is_empty() || search.roles[index].is_some();
+            search.roles[index] = Some(Role::Float(if quantised { why } else { format!("{why}; in floats: {float}") }));
         }
     }
     cut_until_worth_it(&search, idle)

@@ -76,7 +76,9 @@ impl<'s, 'a> Cut<'s, 'a> {
     /// True if a partition can export a name.
     fn is_exported(&self, name: &str) -> bool {
         match self.search.views.get(name) {
-            Some(View::Bytes { tensor, .. } | View::Real { tensor }) => self.made_by(*tensor).is_some(),
+            Some(View::Bytes { tensor, .. } | View::Real { tensor } | View::Floats { tensor }) => {
+                self.made_by(*tensor).is_some()
+            }
             _ => false,
         }
     }
@@ -231,7 +233,7 @@ impl<'s, 'a> Cut<'s, 'a> {
                 let read = net.is_kept(name) || self.needed.contains(name) || self.handed.contains(name);
                 let (tensor, format) = match self.search.views.get(name) {
                     Some(View::Bytes { tensor, unsigned }) if read => (*tensor, bytes(*unsigned)),
-                    Some(View::Real { tensor }) if read => (*tensor, Format::F32),
+                    Some(View::Real { tensor } | View::Floats { tensor }) if read => (*tensor, Format::F32),
                     _ => continue,
                 };
                 if let Some(item) = self.made_by(tensor) {

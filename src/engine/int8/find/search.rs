@@ -9,7 +9,7 @@ use tract_onnx::prelude::DatumType;
 
 use super::net::{FactGraph, Try};
 use super::params::{self, Params, Stored};
-use crate::int8::graph::{Node, Op, Quant, Tensor, TensorId};
+use crate::int8::graph::{Constant, Element, Node, Op, Quant, Tensor, TensorId};
 use crate::onnx::{node, operators};
 
 /// Most values of constants that are taken in, over all operators that read them.
@@ -27,13 +27,18 @@ pub(super) enum View {
     Real { tensor: TensorId },
     /// A function of them, element by element.
     Function { tensor: TensorId, table: Table },
+    /// The floats of a tensor of floats.
+    Floats { tensor: TensorId },
 }
 
 impl View {
     /// The tensor behind it.
     pub fn tensor(&self) -> TensorId {
         match self {
-            View::Bytes { tensor, .. } | View::Real { tensor } | View::Function { tensor, .. } => *tensor,
+            View::Bytes { tensor, .. }
+            | View::Real { tensor }
+            | View::Function { tensor, .. }
+            | View::Floats { tensor } => *tensor,
         }
     }
 }
@@ -47,13 +52,13 @@ pub(super) enum Origin<'a> {
     Outside { name: &'a str, unsigned: bool },
     /// Floats from outside that node `node` quantises to `bytes`.
     Quantised { floats: &'a str, node: usize, bytes: &'a str, unsigned: bool },
-    /// Floats from outside, quantised on the way in.
+    /// Floats from outside, quantised on the way in where the tensor is of bytes.
     Floats { name: &'a str },
     /// A constant.
     Constant,
 }
 
-/// A quantised tensor.
+/// A tensor of a partition.
 pub(super) struct Flowing<'a> {
     pub tensor: Tensor,
     pub origin: Origin<'a>,
@@ -91,6 +96,8 @@ pub(super) struct Search<'a> {
     pub roles: Vec<Option<Role>>,
     /// Constants that are operands, each taken in once.
     constants: HashMap<&'a str, TensorId>,
+    /// The same as floats, and tensors of bytes as floats, by the name of these.
+    pub floats: HashMap<&'a str, TensorId>,
     /// Values of constants that may still be taken in.
     allowance: usize,
 }
@@ -116,6 +123,7 @@ impl<'a> Search<'a> {
             items: Vec::new(),
             roles,
             constants: HashMap::new(),
+            floats: HashMap::new(),
             allowance: MAX_VALUES,
         }
     }
@@ -135,6 +143,10 @@ impl<'a> Search<'a> {
         self.tensors[id].tensor.quant
     }
 
+    pub fn element(&self, id: TensorId) -> Element {
+        self.tensors[id].tensor.element
+    }
+
     /// Starts an item at node `head`.
     pub fn draft(&self, head: usize) -> Draft<'a> {
         Draft { head, name: &self.net.node(head).name, steps: Vec::new() }
@@ -151,7 +163,8 @@ impl<'a> Search<'a> {
     ) -> TensorId {
         let output = self.tensors.len();
         let name = format!("{}:{}", draft.name, draft.steps.len());
-        let tensor = Tensor { name, shape, quant, constant: None };
+        let element = op.element(inputs.first().map_or(Element::Byte, |&x| self.element(x)));
+        let tensor = Tensor { name, shape, element, quant, constant: None };
         // The right item is put in where the draft is closed: others may be made in between.
         self.tensors.push(Flowing { tensor, origin: Origin::Item(usize::MAX), name: None });
         draft.steps.push(Node { name: draft.name.to_owned(), op, inputs, output });
@@ -248,7 +261,8 @@ impl<'a> Search<'a> {
         for (name, &tensor) in node.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
             let view = match like {
                 View::Bytes { unsigned, .. } => View::Bytes { tensor, unsigned: *unsigned },
-                _ => View::Real { tensor },
+                View::Floats { .. } => View::Floats { tensor },
+                View::Real { .. } | View::Function { .. } => View::Real { tensor },
             };
             self.name(name, view)?;
         }
@@ -260,16 +274,17 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// A tensor from outside the items.
+    /// A tensor of bytes from outside the items.
     pub fn outside(&mut self, name: &'a str, shape: Vec<usize>, quant: Quant, origin: Origin<'a>) -> TensorId {
-        let tensor = Tensor { name: name.to_owned(), shape, quant, constant: None };
+        let tensor = Tensor { name: name.to_owned(), shape, element: Element::Byte, quant, constant: None };
         self.tensors.push(Flowing { tensor, origin, name: None });
         self.tensors.len() - 1
     }
 
-    /// A constant tensor.
+    /// A constant tensor of bytes.
     pub fn constant(&mut self, name: &str, shape: Vec<usize>, quant: Quant, bytes: Vec<i8>) -> TensorId {
-        let tensor = Tensor { name: name.to_owned(), shape, quant, constant: Some(Arc::new(bytes)) };
+        let constant = Some(Constant::Bytes(Arc::new(bytes)));
+        let tensor = Tensor { name: name.to_owned(), shape, element: Element::Byte, quant, constant };
         self.tensors.push(Flowing { tensor, origin: Origin::Constant, name: None });
         self.tensors.len() - 1
     }

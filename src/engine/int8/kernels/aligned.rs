@@ -60,6 +60,14 @@ impl AlignedBytes {
         }
     }
 
+    /// Writes little-endian 16-bit values from byte `at`.
+    pub fn put_i16(&mut self, at: usize, values: impl IntoIterator<Item = i16>) {
+        let bytes = self.as_mut_slice()[at..].chunks_exact_mut(2);
+        for (to, value) in bytes.zip(values) {
+            to.copy_from_slice(&value.to_le_bytes());
+        }
+    }
+
     /// Writes little-endian 32-bit floats from byte `at`.
     pub fn put_f32(&mut self, at: usize, values: impl IntoIterator<Item = f32>) {
         self.put_i32(at, values.into_iter().map(|v| v.to_bits() as i32));

@@ -4,7 +4,7 @@
 //! from their zero point) before they come here. What a kernel computes, exactly:
 //!
 //! ```text
-//! acc[c]  = bias[c] + Σ (x − x_zero) · w            in wrapping 32-bit integers
+//! acc[c]  = bias[c] + Σ (x − x_zero) · (w − zero[c]) in wrapping 32-bit integers
 //! real    = (acc as f32) · scale[c]                  one f32 multiplication
 //! out[c]  = clamp(round_half_even(real) + zero_point, low, high)
 //! ```
@@ -88,6 +88,8 @@ mod calls;
 pub mod dotprod;
 mod elementwise;
 pub mod executor;
+mod finish;
+pub mod float;
 #[cfg(target_arch = "aarch64")]
 pub mod i8mm;
 mod loops;
@@ -102,15 +104,19 @@ mod sets;
 pub mod step;
 #[cfg(any(target_arch = "aarch64", test))]
 mod tame;
+mod terms;
 mod thread_pool;
 
 pub use aligned::AlignedBytes;
+use calls::bytes_of;
 pub use calls::{
     AddParams, DepthwiseCall, DepthwiseWeights, FACTOR_BITS, GemmCall, GemmWeights, MAX_ROWS, PackedDepthwise,
     PackedGemm, SLACK,
 };
 pub use elementwise::quantize;
+pub use finish::{Dequant, Finish};
 pub use loops::Loops;
 pub use requant::Requant;
 pub use set::Kernels;
 pub use sets::{available, best};
+pub use terms::Terms;

@@ -1,5 +1,8 @@
 //! Drives the kernels through one step: walks tiles, rows and strides.
 
+pub mod float;
+mod hybrid;
+
 use super::step::{Pixels, Step, Windows, Work};
 use super::{DepthwiseCall, GemmCall, Kernels, Loops, MAX_ROWS, Requant, elementwise};
 
@@ -55,7 +58,9 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
     match &step.work {
         // SAFETY: see above.
         Work::Gemm { .. } => unsafe { gemm(&step.work, kernels, arena, part) },
-        Work::Depthwise { packed, requant, taps, input, output, dims } => {
+        Work::Depthwise { packed, ending, taps, input, output, dims } => {
+            // SAFETY: see above.
+            let finish = unsafe { hybrid::finish(ending, arena) };
             let [images, rows, cols] = *dims;
             let lines = part.range(images * rows);
             let mut line = lines.start;
@@ -64,7 +69,7 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
                 let count = (rows - row).min(lines.end - line);
                 let call = DepthwiseCall {
                     packed,
-                    requant: *requant,
+                    finish,
                     // SAFETY: see above.
                     input: unsafe { arena.add(at(input, image, row, 0)) },
                     tap_row: taps[0],
@@ -174,7 +179,10 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
                 }
             });
         }
-        Work::Load { .. } | Work::Store { .. } => {}
+        // SAFETY: see above.
+        Work::Hybrid(work) => unsafe { hybrid::run(work, arena, part) },
+        // Floats have kernels of their own: `float::run`.
+        Work::Float(_) | Work::Load { .. } | Work::Store { .. } => {}
     }
 }
 
@@ -292,7 +300,9 @@ fn windows(
 /// # Safety
 /// As [`run`].
 unsafe fn gemm(work: &Work, kernels: &dyn Kernels, arena: *mut i8, part: Part) {
-    let Work::Gemm { packed, requant, offsets, input, output, dims: [images, rows, cols] } = work else { return };
+    let Work::Gemm { packed, ending, offsets, input, output, dims: [images, rows, cols] } = work else { return };
+    // SAFETY: the caller's promise.
+    let finish = unsafe { hybrid::finish(ending, arena) };
     let pixels = images * rows * cols;
     let most = kernels.gemm_rows(packed).clamp(1, MAX_ROWS);
     // Few pixels and many channels (a fully connected layer): threads share the channels instead.
@@ -327,7 +337,7 @@ unsafe fn gemm(work: &Work, kernels: &dyn Kernels, arena: *mut i8, part: Part) {
         pixel = end;
         let call = GemmCall {
             packed,
-            requant: *requant,
+            finish,
             offsets,
             first_block: blocks.start,
             blocks: blocks.len(),

@@ -1,6 +1,12 @@
 //! The steps of a plan: what to compute and where in the arena, everything settled beforehand.
 
+mod float;
+mod hybrid;
+
 use std::sync::Arc;
+
+pub use float::{FloatWork, Map};
+pub use hybrid::HybridWork;
 
 use super::{AddParams, Loops, PackedDepthwise, PackedGemm, Requant};
 
@@ -58,6 +64,22 @@ pub struct Means {
     pub divisor: Option<usize>,
 }
 
+/// What a product makes of its sums.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Ending {
+    /// Bytes: rounding and activation.
+    Bytes(Requant),
+    /// Floats, of bytes that were quantised in the same run.
+    Floats {
+        /// Scale and zero point of the operand ([`HybridWork::Range`]).
+        range: Address,
+        /// Least result.
+        low: f32,
+        /// Greatest.
+        high: f32,
+    },
+}
+
 /// Work of a step.
 #[derive(Clone, Debug)]
 pub enum Work {
@@ -65,8 +87,8 @@ pub enum Work {
     Gemm {
         /// Weights.
         packed: Arc<PackedGemm>,
-        /// Rounding and activation.
-        requant: Requant,
+        /// What becomes of sums.
+        ending: Ending,
         /// From a pixel to the segments of its input.
         offsets: Vec<usize>,
         /// Start of the windows.
@@ -80,8 +102,8 @@ pub enum Work {
     Depthwise {
         /// Weights.
         packed: Arc<PackedDepthwise>,
-        /// Rounding and activation.
-        requant: Requant,
+        /// What becomes of sums.
+        ending: Ending,
         /// Bytes from a tap to the one below and to the one on the right.
         taps: [usize; 2],
         /// Start of the windows.
@@ -236,15 +258,24 @@ pub enum Work {
         /// Over the operand and the outside; the innermost is contiguous in both.
         loops: Loops<2>,
     },
+    /// A step on floats.
+    Float(FloatWork),
+    /// Floats quantised as they come.
+    Hybrid(HybridWork),
 }
 
 impl Work {
     /// Places in the arena that the step reads, and the one that it writes.
     pub fn places(&self) -> (Vec<Address>, Option<Address>) {
         match self {
-            Work::Gemm { input, output, .. }
-            | Work::Depthwise { input, output, .. }
-            | Work::MaxPool { input, output, .. }
+            Work::Gemm { ending, input, output, .. } | Work::Depthwise { ending, input, output, .. } => {
+                let range = match ending {
+                    Ending::Bytes(_) => None,
+                    Ending::Floats { range, .. } => Some(*range),
+                };
+                ([input.place].into_iter().chain(range).collect(), Some(output.place))
+            }
+            Work::MaxPool { input, output, .. }
             | Work::AveragePool { input, output, .. }
             | Work::Resize { input, output, .. } => (vec![input.place], Some(output.place)),
             Work::Add { places, .. } | Work::Mul { places, .. } => (vec![places[0], places[1]], Some(places[2])),
@@ -253,15 +284,22 @@ impl Work {
             }
             Work::Fill { place, .. } | Work::Load { place, .. } => (vec![], Some(*place)),
             Work::Store { place, .. } => (vec![*place], None),
+            Work::Float(work) => work.places(),
+            Work::Hybrid(work) => work.places(),
         }
     }
 
     /// Every place, to be moved to where its buffer was put.
     pub fn places_mut(&mut self) -> Vec<&mut Address> {
         match self {
-            Work::Gemm { input, output, .. }
-            | Work::Depthwise { input, output, .. }
-            | Work::MaxPool { input, output, .. }
+            Work::Gemm { ending, input, output, .. } | Work::Depthwise { ending, input, output, .. } => {
+                let range = match ending {
+                    Ending::Bytes(_) => None,
+                    Ending::Floats { range, .. } => Some(range),
+                };
+                [&mut input.place, &mut output.place].into_iter().chain(range).collect()
+            }
+            Work::MaxPool { input, output, .. }
             | Work::AveragePool { input, output, .. }
             | Work::Resize { input, output, .. } => vec![&mut input.place, &mut output.place],
             Work::Add { places, .. } | Work::Mul { places, .. } => places.iter_mut().collect(),
@@ -269,6 +307,8 @@ impl Work {
                 places.iter_mut().collect()
             }
             Work::Fill { place, .. } | Work::Load { place, .. } | Work::Store { place, .. } => vec![place],
+            Work::Float(work) => work.places_mut(),
+            Work::Hybrid(work) => work.places_mut(),
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use super::super::graph::{Format, Graph, Node, Op, Quant, TensorId};
+use super::super::graph::{Constant, Element, Format, Graph, Node, Op, Quant, TensorId};
+use super::super::kernels::float::FloatKernels;
 use super::super::kernels::step::{Address, Step, Work};
 use super::super::kernels::{Kernels, Loops, Requant};
 use super::error::PlanError;
+use super::float::FLOAT;
+use super::hybrid::Hybrids;
 use super::hints::{CHANNELS_LAST, Halo, LayoutHints, Slot, same_axes};
 use super::view::View;
 
@@ -13,15 +16,18 @@ use super::view::View;
 pub struct Lowering<'a> {
     pub(super) graph: &'a Graph,
     pub(super) kernels: &'static dyn Kernels,
+    pub(super) floats: &'static dyn FloatKernels,
     hints: LayoutHints,
     views: Vec<Option<View>>,
-    /// Part of each tensor's border that exists, filled with its zero point.
+    /// Part of each tensor's border that exists, filled with its zero point or 0.0.
     halos: Vec<Halo>,
     /// Bytes of every buffer.
     pub(super) buffers: Vec<usize>,
     pub(super) steps: Vec<Step>,
     /// Buffers that are filled once, when the plan is made.
-    pub(super) constants: Vec<(usize, Vec<i8>)>,
+    pub(super) constants: Vec<(usize, Constant)>,
+    /// Tensors of floats quantised as they come.
+    pub(super) hybrids: Hybrids,
     /// Node being lowered.
     name: String,
     op: &'static str,
@@ -29,16 +35,22 @@ pub struct Lowering<'a> {
 
 impl<'a> Lowering<'a> {
     /// Lowers the whole graph.
-    pub fn run(graph: &'a Graph, kernels: &'static dyn Kernels) -> Result<Self, PlanError> {
+    pub fn run(
+        graph: &'a Graph,
+        kernels: &'static dyn Kernels,
+        floats: &'static dyn FloatKernels,
+    ) -> Result<Self, PlanError> {
         let mut lowering = Lowering {
             graph,
             kernels,
+            floats,
             hints: LayoutHints::of(graph),
             views: vec![None; graph.tensors.len()],
             halos: graph.tensors.iter().map(|t| vec![(0, 0); t.shape.len()]).collect(),
             buffers: Vec::new(),
             steps: Vec::new(),
             constants: Vec::new(),
+            hybrids: Hybrids::default(),
             name: String::new(),
             op: "",
         };
@@ -57,9 +69,13 @@ impl<'a> Lowering<'a> {
             (self.name, self.op) = (port.name.clone(), "Load");
             let tensor = &self.graph.tensors[port.tensor];
             let order = self.hints.orders[port.tensor].clone().unwrap_or_else(|| row_major(tensor.shape.len()));
-            let outside = dense_strides(&tensor.shape);
+            if tensor.element == Element::Float {
+                self.load_floats(index, &order);
+                continue;
+            }
+            let outside = dense_strides(&tensor.shape, 1);
             let halo = self.hints.halos[port.tensor].clone();
-            let direct = View::fresh(0, &tensor.shape, &order, &halo).0;
+            let direct = View::fresh(0, 1, &tensor.shape, &order, &halo).0;
             let loops = Loops::new(&tensor.shape, [&outside, &direct.strides]);
             let straight = loops.axes.last().is_some_and(|(_, steps)| *steps == [1, 1]);
             let quant = (tensor.quant.scale, tensor.quant.zero_point);
@@ -84,7 +100,11 @@ impl<'a> Lowering<'a> {
             (self.name, self.op) = (port.name.clone(), "Store");
             let tensor = &self.graph.tensors[port.tensor];
             let mut view = self.view(port.tensor)?;
-            let outside = dense_strides(&tensor.shape);
+            if tensor.element == Element::Float {
+                self.store_floats(index, &view);
+                continue;
+            }
+            let outside = dense_strides(&tensor.shape, 1);
             let mut loops = Loops::new(&tensor.shape, [&view.strides, &outside]);
             if loops.axes.last().is_none_or(|(_, steps)| *steps != [1, 1]) {
                 let plain = self.fresh(&tensor.shape, &row_major(tensor.shape.len()), &no_halo(tensor.shape.len()));
@@ -103,7 +123,14 @@ impl<'a> Lowering<'a> {
     }
 
     fn node(&mut self, node: &Node) -> Result<(), PlanError> {
+        let floats = node.inputs.first().is_some_and(|&x| self.graph.tensors[x].element == Element::Float);
         match &node.op {
+            Op::Float(_) => self.float_node(node),
+            Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize { .. } | Op::Gather { .. } | Op::Softmax { .. }
+                if floats =>
+            {
+                self.float_node(node)
+            }
             Op::Conv(conv) => self.conv(node, conv),
             Op::MatMul(matmul) => self.matmul(node, matmul),
             Op::Add { subtract, clamp } => self.add(node, *subtract, *clamp),
@@ -140,11 +167,12 @@ impl<'a> Lowering<'a> {
             return Ok(view.clone());
         }
         let tensor = &self.graph.tensors[id];
-        let Some(bytes) = &tensor.constant else {
+        let Some(constant) = &tensor.constant else {
             return Err(PlanError::new(&self.name, format!("tensor {:?} is used before it is computed", tensor.name)));
         };
-        let view = self.fresh(&tensor.shape, &row_major(tensor.shape.len()), &no_halo(tensor.shape.len()));
-        self.constants.push((view.buffer, bytes.to_vec()));
+        let (size, order, halo) = (tensor.element.size(), row_major(tensor.shape.len()), no_halo(tensor.shape.len()));
+        let view = self.fresh_of(size, &tensor.shape, &order, &halo);
+        self.constants.push((view.buffer, constant.clone()));
         self.views[id] = Some(view.clone());
         Ok(view)
     }
@@ -181,33 +209,46 @@ impl<'a> Lowering<'a> {
             }
         }
         let halo = self.hints.halos[id].clone();
-        let view = self.fresh(shape, order, &halo);
+        let view = self.fresh_of(self.graph.tensors[id].element.size(), shape, order, &halo);
         self.fill_halo(&view, &halo, order, self.quant(id).zero_point as i8);
         self.set_view(id, view.clone(), halo);
         view
     }
 
-    /// A buffer of its own, its border not filled.
+    /// A buffer of bytes of its own, its border not filled.
     pub(super) fn fresh(&mut self, shape: &[usize], order: &[usize], halo: &[(usize, usize)]) -> View {
-        let (view, len) = View::fresh(self.buffers.len(), shape, order, halo);
+        self.fresh_of(1, shape, order, halo)
+    }
+
+    /// A buffer of its own for elements of `size` bytes, its border not filled.
+    pub(super) fn fresh_of(&mut self, size: usize, shape: &[usize], order: &[usize], halo: &[(usize, usize)]) -> View {
+        let (view, len) = View::fresh(self.buffers.len(), size, shape, order, halo);
         self.buffers.push(len);
         view
     }
 
-    /// A step that writes `value` to everything in the view's buffer but the view.
+    /// A step that writes `value` to every byte in the view's buffer but those of the view.
     pub(super) fn fill_halo(&mut self, view: &View, halo: &[(usize, usize)], order: &[usize], value: i8) {
         if halo.iter().all(|&h| h == (0, 0)) {
             return;
         }
+        let runs = self.border(view, order);
+        let bytes = runs.iter().map(|r| r.1).sum();
+        let work = Work::Fill { value, place: Address { buffer: view.buffer, offset: 0 }, runs };
+        self.push_as("Fill", 0, bytes, work);
+    }
+
+    /// Start and length of what is in a view's buffer but not in the view.
+    pub(super) fn border(&self, view: &View, order: &[usize]) -> Vec<(usize, usize)> {
         let ordered = view.transposed(order);
         let mut loops = Loops::new(&ordered.shape, [&ordered.strides]).axes;
         let run = match loops.pop() {
-            Some((len, [1])) => len,
+            Some((len, [step])) if step == view.size => len * step,
             Some(other) => {
                 loops.push(other);
-                1
+                view.size
             }
-            None => 1,
+            None => view.size,
         };
         let mut starts = vec![view.offset];
         for (len, [step]) in loops {
@@ -222,9 +263,7 @@ impl<'a> Lowering<'a> {
             }
             at = start + run;
         }
-        let bytes = runs.iter().map(|r| r.1).sum();
-        let work = Work::Fill { value, place: Address { buffer: view.buffer, offset: 0 }, runs };
-        self.push_as("Fill", 0, bytes, work);
+        runs
     }
 
     /// The tensor with channels innermost and at least this border; a copy where it lies otherwise.
@@ -233,18 +272,21 @@ impl<'a> Lowering<'a> {
         let [top, left, bottom, right] = pads;
         let halo = &self.halos[id];
         let bordered = halo[2].0 >= top && halo[2].1 >= bottom && halo[3].0 >= left && halo[3].1 >= right;
-        if (view.strides[1] == 1 || view.shape[1] == 1) && bordered {
+        if (view.strides[1] == view.size || view.shape[1] == 1) && bordered {
             return Ok(view);
         }
         let halo = vec![(0, 0), (0, 0), (top, bottom), (left, right)];
-        let copy = self.fresh(&view.shape, &CHANNELS_LAST, &halo);
+        let copy = self.fresh_of(view.size, &view.shape, &CHANNELS_LAST, &halo);
         self.fill_halo(&copy, &halo, &CHANNELS_LAST, self.quant(id).zero_point as i8);
         self.copy(&view, &copy, None);
         Ok(copy)
     }
 
-    /// A step that copies, through a table if there is one.
+    /// A step that copies, bytes through a table if there is one.
     pub(super) fn copy(&mut self, from: &View, to: &View, table: Option<Arc<[i8; 256]>>) {
+        if to.size == FLOAT {
+            return self.copy_floats(from, to);
+        }
         let loops = Loops::new(&to.shape, [&from.strides, &to.strides]);
         let op = if table.is_some() { "Lookup" } else { "Copy" };
         let work = Work::Lookup { table, places: [place(from), place(to)], loops };
@@ -255,7 +297,7 @@ impl<'a> Lowering<'a> {
         self.push_as(self.op, macs, bytes, work);
     }
 
-    fn push_as(&mut self, op: &'static str, macs: u64, bytes: usize, work: Work) {
+    pub(super) fn push_as(&mut self, op: &'static str, macs: u64, bytes: usize, work: Work) {
         self.steps.push(Step { name: self.name.clone(), op, macs, bytes, work });
     }
 
@@ -274,7 +316,7 @@ impl<'a> Lowering<'a> {
                 moved
             }
             None => {
-                let plain = self.fresh(from, &row_major(from.len()), &no_halo(from.len()));
+                let plain = self.fresh_of(view.size, from, &row_major(from.len()), &no_halo(from.len()));
                 self.copy(&view, &plain, None);
                 plain.reshaped(to).ok_or_else(|| self.error(format!("cannot reshape {from:?} to {to:?}")))?
             }
@@ -306,7 +348,11 @@ impl<'a> Lowering<'a> {
         for (axis, &(b, a)) in around.iter().enumerate() {
             for (start, len) in [(0, b), (b + view.shape[axis], a)] {
                 if len > 0 {
-                    self.fill(&out.sliced(axis, start, 1, len), value);
+                    let part = out.sliced(axis, start, 1, len);
+                    match part.size {
+                        FLOAT => self.fill_floats(&part, f32::from(value)),
+                        _ => self.fill(&part, value),
+                    }
                 }
             }
         }
@@ -351,8 +397,9 @@ fn tensor_len(shape: &[usize]) -> usize {
     shape.iter().product()
 }
 
-fn dense_strides(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
+/// Bytes from an element of `size` bytes to the next along every axis of a tensor that lies row-major.
+pub(super) fn dense_strides(shape: &[usize], size: usize) -> Vec<usize> {
+    let mut strides = vec![size; shape.len()];
     for axis in (0..shape.len().saturating_sub(1)).rev() {
         strides[axis] = strides[axis + 1] * shape[axis + 1];
     }

@@ -25,6 +25,11 @@ impl Dice {
         (0..n).map(|_| self.byte()).collect()
     }
 
+    /// Zero points of the weights of so many channels, or none.
+    fn zeros(&mut self, n: usize) -> Vec<i8> {
+        if self.below(2) == 0 { self.bytes(n) } else { Vec::new() }
+    }
+
     fn quant(&mut self) -> Quant {
         Quant { scale: 0.02 + self.below(100) as f32 * 0.001, zero_point: self.below(256) as i32 - 128 }
     }
@@ -63,6 +68,7 @@ fn evaluate(graph: &Graph, node: &Node, values: &[Vec<i8>]) -> Vec<i8> {
     };
     let each = |f: &dyn Fn(&[usize]) -> i8| -> Vec<i8> { indices(&out.shape).iter().map(|i| f(i)).collect() };
     let byte = |index: &[usize]| values[node.inputs[0]][flat(&x.shape, index)];
+    let zero = |zeros: &[i8], channel: usize| zeros.get(channel).map_or(0, |&z| i32::from(z));
     match &node.op {
         Op::Conv(c) => each(&|i| {
             let (inside, outside) = (x.shape[1] / c.groups, out.shape[1] / c.groups);
@@ -78,7 +84,8 @@ fn evaluate(graph: &Graph, node: &Node, values: &[Vec<i8>]) -> Vec<i8> {
                         }
                         let value = i32::from(byte(&[i[0], i[1] / outside * inside + ch, y, xx])) - x.quant.zero_point;
                         let w = c.weights[((i[1] * inside + ch) * c.kernel[0] + ky) * c.kernel[1] + kx];
-                        acc += value * i32::from(w);
+                        let w = i32::from(w) - zero(&c.weight_zeros, i[1]);
+                        acc += value * w;
                     }
                 }
             }
@@ -88,7 +95,8 @@ fn evaluate(graph: &Graph, node: &Node, values: &[Vec<i8>]) -> Vec<i8> {
             let (k, n) = (*x.shape.last().unwrap(), *i.last().unwrap());
             let row = flat(&out.shape[..i.len() - 1], &i[..i.len() - 1]) * k;
             let value = |j: usize| i32::from(values[node.inputs[0]][row + j]) - x.quant.zero_point;
-            let acc = m.bias[n] + (0..k).map(|j| value(j) * i32::from(m.weights[n * k + j])).sum::<i32>();
+            let acc = m.bias[n]
+                + (0..k).map(|j| value(j) * (i32::from(m.weights[n * k + j]) - zero(&m.weight_zeros, n))).sum::<i32>();
             dense(acc, x.quant, m.weight_scales[n], out.quant, m.clamp)
         }),
         Op::Add { subtract, clamp } => each(&|i| {
@@ -160,6 +168,7 @@ fn evaluate(graph: &Graph, node: &Node, values: &[Vec<i8>]) -> Vec<i8> {
             let sum: f64 = (0..x.shape[*axis]).map(exp).sum();
             round(exp(i[*axis]) / sum, out.quant, Clamp::NONE)
         }),
+        Op::Float(op) => panic!("{} is not of bytes", op.name()),
     }
 }
 
@@ -196,6 +205,7 @@ impl Growing<'_> {
         self.graph.tensors.push(Tensor {
             name: format!("t{}", self.graph.tensors.len()),
             shape,
+            element: Element::Byte,
             quant,
             constant: None,
         });
@@ -239,6 +249,7 @@ impl Growing<'_> {
                 };
                 let conv = Conv {
                     weights: Arc::new(self.dice.bytes(outs * c / groups * kernel[0] * kernel[1])),
+                    weight_zeros: self.dice.zeros(outs),
                     kernel,
                     weight_scales: (0..outs).map(|_| 0.001 + self.dice.below(50) as f32 * 1e-4).collect(),
                     bias: (0..outs).map(|_| self.dice.below(4000) as i32 - 2000).collect(),
@@ -337,6 +348,7 @@ impl Growing<'_> {
         let outs = 1 + self.dice.below(40);
         let matmul = MatMul {
             weights: Arc::new(self.dice.bytes(outs * k)),
+            weight_zeros: self.dice.zeros(outs),
             weight_scales: vec![0.002; outs],
             bias: (0..outs).map(|_| self.dice.below(4000) as i32 - 2000).collect(),
             clamp: self.clamp(),

@@ -4,11 +4,13 @@
 /// Index of a buffer of the plan.
 pub type BufferId = usize;
 
-/// A tensor in a buffer. Strides are in bytes (an element is one) and never 0 for an axis longer than 1.
+/// A tensor in a buffer. Strides are in bytes, whatever the elements are, and never 0 for an axis longer than 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
     /// The buffer.
     pub buffer: BufferId,
+    /// Bytes of an element.
+    pub size: usize,
     /// The first element, in bytes from the buffer's start.
     pub offset: usize,
     /// Length of every axis.
@@ -18,17 +20,23 @@ pub struct View {
 }
 
 impl View {
-    /// A view over a fresh buffer whose axes lie in memory in `order`, outermost first, with `halo` elements before and after each axis.
-    /// Returns the view and the buffer's length.
-    pub fn fresh(buffer: BufferId, shape: &[usize], order: &[usize], halo: &[(usize, usize)]) -> (View, usize) {
+    /// A view over a fresh buffer of elements of `size` bytes whose axes lie in memory in `order`, outermost first, with `halo` elements before
+    /// and after each axis. Returns the view and the buffer's length.
+    pub fn fresh(
+        buffer: BufferId,
+        size: usize,
+        shape: &[usize],
+        order: &[usize],
+        halo: &[(usize, usize)],
+    ) -> (View, usize) {
         let mut strides = vec![0; shape.len()];
-        let (mut pitch, mut offset) = (1, 0);
+        let (mut pitch, mut offset) = (size, 0);
         for &axis in order.iter().rev() {
             strides[axis] = pitch;
             offset += halo[axis].0 * pitch;
             pitch *= shape[axis] + halo[axis].0 + halo[axis].1;
         }
-        (View { buffer, offset, shape: shape.to_vec(), strides }, pitch)
+        (View { buffer, size, offset, shape: shape.to_vec(), strides }, pitch)
     }
 
     /// Number of elements.
@@ -40,6 +48,7 @@ impl View {
     pub fn transposed(&self, perm: &[usize]) -> View {
         View {
             buffer: self.buffer,
+            size: self.size,
             offset: self.offset,
             shape: perm.iter().map(|&p| self.shape[p]).collect(),
             strides: perm.iter().map(|&p| self.strides[p]).collect(),
@@ -60,7 +69,7 @@ impl View {
         // Axes of length 1 have no say; runs of old axes that are contiguous among themselves match runs of new ones.
         let old: Vec<(usize, usize)> =
             self.shape.iter().zip(&self.strides).filter(|(d, _)| **d != 1).map(|(d, s)| (*d, *s)).collect();
-        let mut strides = vec![1; shape.len()];
+        let mut strides = vec![self.size; shape.len()];
         let (mut i, mut j) = (0, 0);
         let axes: Vec<usize> = (0..shape.len()).filter(|&a| shape[a] != 1).collect();
         while i < old.len() || j < axes.len() {
@@ -89,7 +98,7 @@ impl View {
                 pitch *= shape[axis];
             }
         }
-        Some(View { buffer: self.buffer, offset: self.offset, shape: shape.to_vec(), strides })
+        Some(View { shape: shape.to_vec(), strides, ..self.clone() })
     }
 
     /// Axes from the outermost to the innermost, as they lie in memory; axes of length 1 keep their place among the others.
@@ -110,7 +119,7 @@ mod tests {
 
     fn image(halo: usize) -> View {
         let h = (halo, halo);
-        View::fresh(0, &[2, 6, 4, 5], &[0, 2, 3, 1], &[(0, 0), (0, 0), h, h]).0
+        View::fresh(0, 1, &[2, 6, 4, 5], &[0, 2, 3, 1], &[(0, 0), (0, 0), h, h]).0
     }
 
     #[test]
@@ -134,9 +143,9 @@ mod tests {
         assert!(v.reshaped(&[2, 6, 20]).is_some());
         assert_eq!(image(1).reshaped(&[2, 6, 20]), None);
         assert!(image(1).reshaped(&[2, 1, 6, 4, 1, 5]).is_some());
-        let one = View::fresh(0, &[1, 64, 1, 1], &[0, 2, 3, 1], &[(0, 0); 4]).0;
+        let one = View::fresh(0, 1, &[1, 64, 1, 1], &[0, 2, 3, 1], &[(0, 0); 4]).0;
         assert_eq!(one.reshaped(&[1, 64]).map(|v| v.strides[1]), Some(1));
-        let scalar = View::fresh(0, &[1, 1], &[0, 1], &[(0, 0); 2]).0;
+        let scalar = View::fresh(0, 1, &[1, 1], &[0, 1], &[(0, 0); 2]).0;
         assert!(scalar.reshaped(&[]).is_some());
     }
 }
