@@ -50,6 +50,8 @@ impl<'n, 'a> Writer<'n, 'a> {
         if net.inputs.len() != inputs.len() {
             return Err(format!("graph {index} has {} inputs, {} are given", net.inputs.len(), inputs.len()));
         }
+        // A graph costs what it is made of, however often it is put in place.
+        self.spend(net.tensors.len())?;
         let mut inner = Writer::bare(program, net, false, self.allowance);
         inner.depth = self.depth + 1;
         inner.taken = std::mem::take(&mut self.taken);

@@ -175,9 +175,19 @@ impl Writer<'_, '_> {
         self.graph.initializer.push(build::tensor(name, kind, dims, raw_data));
     }
 
-    fn spend(&mut self, bytes: usize) -> Try<()> {
+    /// Takes from what may still be written.
+    pub fn spend(&mut self, bytes: usize) -> Try<()> {
         self.allowance = self.allowance.checked_sub(bytes).ok_or(SHARED)?;
         Ok(())
+    }
+
+    /// Fails where a list of so many integers is more than may still be written, before it is made.
+    pub fn room(&self, count: usize) -> Try<()> {
+        if count.saturating_mul(8) > self.allowance {
+            Err(format!("a list of {count} places is too long"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Fails where more was written than the file can be worth.

@@ -8,8 +8,8 @@ use super::super::kernels::step::{Address, Step, Work};
 use super::super::kernels::{Kernels, Loops, Requant};
 use super::error::PlanError;
 use super::float::FLOAT;
-use super::hybrid::Hybrids;
 use super::hints::{CHANNELS_LAST, Halo, LayoutHints, Slot, same_axes};
+use super::hybrid::Hybrids;
 use super::view::View;
 
 /// Steps in the making.

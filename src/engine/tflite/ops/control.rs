@@ -175,6 +175,7 @@ pub fn call_once(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
                 let key = key(handle.ok_or("it gives a value to no variable")?.options)?;
                 let value = &net.tensors[value];
                 let bytes = value.data.as_deref().ok_or("what it gives a variable is no constant")?;
+                w.spend(bytes.len())?;
                 w.states.initial.insert(key, (value.kind, value.shape.clone(), bytes.to_vec()));
             }
             _ => return Err(format!("its graph holds {name}: only constants are given to variables")),

@@ -35,6 +35,7 @@ pub fn rfft2d(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     let name = w.stored(x, Layout::File)?;
     let name = w.extra(y, NodeBuilder::new("Slice", [&name, &starts, &ends, &axes]));
     let table = |w: &mut Writer<'_, '_>, shape: [usize; 2], angle: &dyn Fn(usize, usize) -> f64, sine: bool| {
+        w.room(shape[0] * shape[1] / 2)?;
         let angles = (0..shape[0]).flat_map(|row| (0..shape[1]).map(move |column| (row, column)));
         let part = |angle: f64| if sine { angle.sin() } else { angle.cos() } as f32;
         let bytes = angles.flat_map(|(row, column)| part(angle(row, column)).to_le_bytes()).collect();

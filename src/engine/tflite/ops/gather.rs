@@ -76,7 +76,8 @@ pub fn gather_nd(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
 /// `EMBEDDING_LOOKUP`: rows of a table.
 pub fn embedding(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     let (at, table, y) = (node.input(0)?, node.input(1)?, node.output()?);
-    let made = [&w.tensor(at).shape[..], &w.tensor(table).shape[1..]].concat();
+    let rest = w.tensor(table).shape.get(1..).ok_or("its table has no rows")?;
+    let made = [&w.tensor(at).shape[..], rest].concat();
     if made != w.tensor(y).shape {
         return Err(format!("rows {:?} do not make {:?}", w.tensor(at).shape, w.tensor(y).shape));
     }

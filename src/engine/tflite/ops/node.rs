@@ -1,5 +1,7 @@
 //! One operator of the file, with checked ways to its parts, and the moves that many operators are.
 
+use std::collections::HashSet;
+
 use tract_onnx::pb::tensor_proto::DataType;
 
 use super::super::graph::Operator;
@@ -85,4 +87,23 @@ pub fn reads<'o>(operator: &'o Operator<'_>) -> &'o [Option<usize>] {
         "SHAPE" | "RANK" | "ZEROS_LIKE" => &[],
         _ => &operator.inputs,
     }
+}
+
+/// Fails where operand `place`, a shape that the file tells of the result too, is computed from what a model is given: the file then
+/// tells only what it was once.
+pub fn told(w: &Writer<'_, '_>, node: Node<'_, '_>, place: usize) -> Try<()> {
+    let mut left: Vec<usize> = node.optional(place).into_iter().collect();
+    let mut seen = HashSet::new();
+    while let Some(index) = left.pop() {
+        if w.tensor(index).data.is_some() || !seen.insert(index) {
+            continue;
+        }
+        let Some(maker) = w.net.operators.iter().find(|o| o.outputs.contains(&index)) else {
+            return Err(format!("its operand {place} depends on the values of {:?}", w.tensor(index).name));
+        };
+        if !matches!(maker.name.as_str(), "SHAPE" | "RANK") {
+            left.extend(maker.inputs.iter().flatten());
+        }
+    }
+    Ok(())
 }

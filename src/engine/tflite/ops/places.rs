@@ -36,6 +36,7 @@ pub fn reverse(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     }
     axes.sort_unstable();
     axes.dedup();
+    axes.iter().try_for_each(|&along| w.room(shape[along]))?;
     taken(w, x, y, axes.into_iter().map(|along| (along, (0..shape[along] as i64).rev().collect())))
 }
 
@@ -57,6 +58,7 @@ pub fn mirror_pad(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
         if !inside || dim + before + after != wanted[along] as i64 {
             return Err(format!("amounts {amounts:?} do not lead from {shape:?} to {wanted:?}"));
         }
+        w.room(wanted[along])?;
         if before + after > 0 {
             let mirrored = |place: i64| match place {
                 p if p < 0 => -p - shift,
@@ -79,6 +81,7 @@ pub fn reverse_sequence(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     if along == items || w.tensor(lengths).shape != [count] || shape != w.tensor(y).shape {
         return Err(format!("lengths of axis {along} for each of axis {items} do not fit {shape:?}"));
     }
+    w.room(shape[along])?;
     let mut wide = vec![1; shape.len()];
     (wide[items], wide[along]) = (count, 1);
     let wide = w.dims(&wide)?;

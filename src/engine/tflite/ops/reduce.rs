@@ -7,7 +7,7 @@ use super::super::layout::Layout;
 use super::super::schema::ElementType;
 use super::super::write::{Try, Writer};
 use super::elementwise;
-use super::node::{Node, moved, same_bytes};
+use super::node::{Node, moved, same_bytes, told};
 use crate::onnx::build::NodeBuilder;
 
 /// The axes that an operator reduces, in order, and whether they stay as dimensions of 1.
@@ -134,6 +134,7 @@ pub fn running_sum(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
 
 /// `TOPK_V2`: the greatest along the last axis, and their places; how many is what the file says of its results.
 pub fn top(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
+    told(w, node, 1)?;
     let x = node.input(0)?;
     let &[values, places] = &node.operator.outputs[..] else { return Err("it has not two results".into()) };
     let shape = w.tensor(x).shape.clone();

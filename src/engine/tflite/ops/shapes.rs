@@ -4,7 +4,7 @@ use super::super::constants::onnx_type;
 use super::super::layout::Layout;
 use super::super::schema::ElementType;
 use super::super::write::{Try, Writer};
-use super::node::{Node, moved, same_bytes};
+use super::node::{Node, moved, same_bytes, told};
 use crate::onnx::build::NodeBuilder;
 use crate::onnx::node::axis;
 
@@ -38,6 +38,7 @@ pub fn rank(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
 
 /// `FILL` and `BROADCAST_TO`: operand `place` under the shape that the file says of the result.
 pub fn expand(w: &mut Writer<'_, '_>, node: Node<'_, '_>, place: usize) -> Try<()> {
+    told(w, node, 1 - place)?;
     let (x, y) = (node.input(place)?, node.output()?);
     let (from, to) = (w.tensor(x).shape.clone(), w.tensor(y).shape.clone());
     if super::elementwise::broadcast(&from, &to).as_ref() != Some(&to) {
@@ -78,6 +79,7 @@ pub fn zeros_like(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
 
 /// `TILE`: as often as the shapes say.
 pub fn tile(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
+    told(w, node, 1)?;
     let (x, y) = (node.input(0)?, node.output()?);
     let (from, to) = (w.tensor(x).shape.clone(), w.tensor(y).shape.clone());
     if from.len() != to.len() || from.iter().zip(&to).any(|(from, to)| to % from != 0) {
@@ -123,6 +125,7 @@ pub fn one_hot(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     if !rest || !scalar(on) || !scalar(off) {
         return Err(format!("places {list:?} along axis {along} do not make {made:?}"));
     }
+    w.room(made[along])?;
     let kind = w.tensor(at).kind;
     let bytes = match kind {
         ElementType::I32 => (0..made[along] as i32).flat_map(i32::to_le_bytes).collect(),
@@ -147,6 +150,7 @@ fn diagonal_flags(w: &mut Writer<'_, '_>, rows: usize, columns: usize) -> Try<St
     if rows.saturating_mul(columns) > 1 << 20 {
         return Err(format!("a matrix of {rows} by {columns} is too large"));
     }
+    w.room(rows * columns / 8)?;
     let flags = (0..rows * columns).map(|place| u8::from(place / columns == place % columns)).collect();
     w.values(ElementType::Bool, &[rows, columns], flags)
 }

@@ -127,6 +127,7 @@ fn from_computed(
         let below = w.extra(y, NodeBuilder::new("Less", [&start, &zero]));
         let turned = w.extra(y, NodeBuilder::new("Add", [&start, &dim]));
         let start = w.extra(y, NodeBuilder::new("Where", [&below, &turned, &start]));
+        w.room(sizes[axis])?;
         let line = w.longs(&(0..sizes[axis] as i64).collect::<Vec<_>>())?;
         lists.push((axis, w.extra(y, NodeBuilder::new("Add", [&start, &line]))));
     }
@@ -158,6 +159,7 @@ pub fn update(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     if count.saturating_mul(depth) > MAX_PLACES {
         return Err(format!("a part {own:?} has too many places"));
     }
+    w.room(count.saturating_mul(depth))?;
     let mut grid = Vec::with_capacity(8 * count * depth);
     for place in 0..count {
         let mut rest = place;
@@ -200,6 +202,7 @@ fn cut(w: &mut Writer<'_, '_>, x: usize, y: usize, mut cuts: Vec<Cut>, keeps: bo
     let mut lists = Vec::new();
     for cut in cuts.extract_if(.., |cut| cut.step < 0) {
         let count = (cut.end - cut.start + cut.step + 1) / cut.step;
+        w.room(shape[cut.axis])?;
         let places: Vec<i64> = (0..count).map(|place| cut.start + place * cut.step).collect();
         lists.push((layout.axis(cut.axis), w.longs(&places)?));
     }

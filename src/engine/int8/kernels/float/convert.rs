@@ -42,7 +42,5 @@ pub unsafe fn dequantize<S: Simd>((scale, zero): (f32, i32), x: *const i8, out: 
 #[inline(always)]
 pub unsafe fn range<S: Simd>(x: *const f32, len: usize) -> (f32, f32) {
     // SAFETY: the caller's promise.
-    unsafe {
-        (row::<S, _>(x, len, LeastNumber), row::<S, _>(x, len, GreatestNumber))
-    }
+    unsafe { (row::<S, _>(x, len, LeastNumber), row::<S, _>(x, len, GreatestNumber)) }
 }
