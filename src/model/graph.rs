@@ -104,7 +104,7 @@ pub fn describe(model: &pb::ModelProto, path: &Path) -> Result<GraphInfo, ModelE
     let mut inputs = ports(&mut graph.input.iter().filter(|i| view.initializer(&i.name).is_none()))?;
     let mut outputs = ports(&mut graph.output.iter())?;
     let count = state::count(model);
-    let mut last = |ports: &mut Vec<Port>| -> Vec<state::End> {
+    let last = |ports: &mut Vec<Port>| -> Vec<state::End> {
         ports.split_off(ports.len().saturating_sub(count)).into_iter().map(|p| (p.name, p.dtype, p.dims)).collect()
     };
     let (kept_inputs, kept_outputs) = (last(&mut inputs), last(&mut outputs));
