@@ -62,6 +62,9 @@ fn text(report: &Report, nodes: bool) -> String {
             line(format!("  {what:<10} {}", describe(port)));
         }
     }
+    if report.state.tensors > 0 {
+        line(format!("  state      kept between runs: {} tensors, {} bytes", report.state.tensors, report.state.bytes));
+    }
     line(format!("  weights    {:.1} KB", report.weights_bytes as f64 / 1e3));
     let (peak, sum) = (report.activation_peak_bytes as f64 / 1e3, report.activation_sum_bytes as f64 / 1e3);
     line(format!("  activation {peak:.1} KB at most at once, {sum:.1} KB together"));

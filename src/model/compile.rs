@@ -141,7 +141,8 @@ impl LoadedModel {
     }
 
     fn input_facts(&self, shapes: &[Vec<usize>]) -> Vec<InferenceFact> {
-        self.info.inputs.iter().zip(shapes).map(|(p, shape)| InferenceFact::dt_shape(p.dtype, shape)).collect()
+        let given = self.info.inputs.iter().zip(shapes).map(|(p, shape)| InferenceFact::dt_shape(p.dtype, shape));
+        given.chain(self.info.kept.iter().map(|k| InferenceFact::dt_shape(k.dtype, &k.shape))).collect()
     }
 
     /// The graph in floats with all shapes inferred; `info` follows when branches are decided.

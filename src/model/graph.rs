@@ -13,6 +13,7 @@ use prost::bytes::Bytes;
 use tract_onnx::pb;
 use tract_onnx::prelude::DatumType;
 
+use super::state::{self, Kept};
 use super::{ModelError, limits, tensors, wire};
 use crate::frame::{DType, Quant};
 
@@ -58,6 +59,8 @@ pub struct GraphInfo {
     pub inputs: Vec<Port>,
     /// Outputs in graph order.
     pub outputs: Vec<Port>,
+    /// What is kept between runs: inputs and outputs behind the others, in one order.
+    pub kept: Vec<Kept>,
     /// Operators in file order.
     pub nodes: Vec<NodeInfo>,
     /// Bytes of all initialisers.
@@ -100,6 +103,12 @@ pub fn describe(model: &pb::ModelProto, path: &Path) -> Result<GraphInfo, ModelE
     };
     let mut inputs = ports(&mut graph.input.iter().filter(|i| view.initializer(&i.name).is_none()))?;
     let mut outputs = ports(&mut graph.output.iter())?;
+    let count = state::count(model);
+    let last = |ports: &mut Vec<Port>| -> Vec<state::End> {
+        ports.split_off(ports.len().saturating_sub(count)).into_iter().map(|p| (p.name, p.dtype, p.dims)).collect()
+    };
+    let (kept_inputs, kept_outputs) = (last(&mut inputs), last(&mut outputs));
+    let kept = state::of_ends(model, kept_inputs, kept_outputs, path)?;
     for input in inputs.iter_mut().filter(|p| p.dtype.is_integer()) {
         input.quant = tensors::quant_of_input(&view, &input.name);
     }
@@ -111,6 +120,7 @@ pub fn describe(model: &pb::ModelProto, path: &Path) -> Result<GraphInfo, ModelE
         producer: format!("{} {}", model.producer_name, model.producer_version).trim().to_owned(),
         inputs,
         outputs,
+        kept,
         nodes: graph
             .node
             .iter()

@@ -12,7 +12,7 @@ use super::explain::refusal;
 use super::graph::{self, GraphInfo, Port, show};
 use super::manifest::{InputKind, Manifest};
 use super::parser::onnx;
-use super::{Bundle, Engine, ModelError, PlanKey, branches, budget, exporter, guard};
+use super::{Bundle, Engine, ModelError, PlanKey, branches, budget, exporter, guard, state};
 use crate::frame::{Label, Layout};
 use leptond_engine::int8::{decompose, kernels};
 
@@ -261,6 +261,7 @@ fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
     let file_bytes = bytes.len();
     let work = || -> Result<Parts, ModelError> {
         let mut proto = graph::decode(bytes, path)?;
+        state::arrange(&mut proto, path)?;
         if let Some(graph) = &mut proto.graph {
             decompose(graph);
         }

@@ -29,6 +29,7 @@ pub mod report;
 mod runner;
 mod shipped;
 mod spec;
+pub mod state;
 mod tensors;
 mod wire;
 
@@ -106,6 +107,14 @@ pub trait Model: Send {
     /// # Panics
     /// When `index` is not below `outputs().len()`.
     fn output(&self, index: usize) -> TensorView<'_>;
+
+    /// Bytes that it keeps from one run to the next.
+    fn state_bytes(&self) -> usize {
+        0
+    }
+
+    /// Makes the next run the first one of a new stream: what is kept between runs is as it was before the first one.
+    fn reset_state(&mut self) {}
 
     /// Input `index` as it was given to the last run.
     ///

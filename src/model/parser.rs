@@ -10,6 +10,7 @@ pub(super) fn onnx() -> Onnx {
     let mut onnx = tract_onnx::onnx();
     quant::register(&mut onnx);
     bounded::register(&mut onnx);
+    leptond_engine::operators::register(&mut onnx);
     int8::op::register(&mut onnx);
     onnx
 }
