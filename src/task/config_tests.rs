@@ -107,6 +107,7 @@ fn a_meter_has_the_unit_of_its_quantity_and_is_warned_of_what_spoils_it() {
             labels: Vec::new(),
             head: None,
             boxes: crate::frame::Boxes::Pixels,
+            keypoints: None,
             anchors: None,
             input_size: [32, 32],
             items: 5,

@@ -13,6 +13,7 @@ mod number;
 mod output;
 mod raw;
 mod reading;
+mod semantic;
 #[cfg(test)]
 mod testing;
 
@@ -20,6 +21,7 @@ pub use anomaly::AnomalyConfig;
 pub use classify::config::ClassifyConfig;
 pub use config::{Config, Settings};
 pub use contract::{Memory, SetupError, Task, TaskConfig, TaskError, TaskInput, TaskOutput};
-pub use detect::config::DetectConfig;
+pub use detect::config::{DetectConfig, ObbConfig, PoseConfig, SegmentConfig};
 pub use number::Number;
 pub use raw::RawConfig;
+pub use semantic::SemanticConfig;

@@ -1,12 +1,15 @@
-//! `[pipeline.task]` with `type = "detect"`.
+//! `[pipeline.task]` of the tasks that find objects: `type = "detect"`, `"pose"`, `"segment"` and `"obb"`.
 
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::frame::Label;
+use super::Detect;
 use crate::frame::diagnostic::{Diagnostic, unique};
+use crate::frame::status::Subject;
+use crate::frame::{Label, TaskKind, TaskSpec};
+use crate::task::contract::{SetupError, Task, TaskConfig};
 use crate::task::labels;
 
 /// Objects with boxes.
@@ -18,7 +21,7 @@ pub struct DetectConfig {
     pub min_score: Option<f32>,
     /// Labels that count; empty = all.
     pub labels: Vec<String>,
-    /// Applies softmax to the class scores of a head that has anchors; unset = by their values.
+    /// Applies softmax to the class scores of a head that has anchors or logits; unset = by their values.
     pub softmax: Option<bool>,
     /// Boxes overlapping more than this (intersection over union) are one object; unset = 0.45.
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -59,7 +62,7 @@ impl DetectConfig {
         seconds(self.vanish_s, VANISH_S)
     }
 
-    pub(super) fn merged(self, below: Self) -> Self {
+    fn merged(self, below: Self) -> Self {
         DetectConfig {
             min_score: self.min_score.or(below.min_score),
             labels: labels::either(self.labels, below.labels),
@@ -71,13 +74,71 @@ impl DetectConfig {
         }
     }
 
-    pub(super) fn faults(&self) -> Vec<Diagnostic> {
-        unique(&self.labels, "labels")
+    fn objects(&self, spec: &TaskSpec) -> Subject {
+        let chosen = !self.labels.is_empty();
+        let configured = || self.labels.iter().map(|label| label.as_str().into()).collect();
+        let labels = if chosen { configured() } else { spec.labels.clone() };
+        Subject::Objects { labels, chosen }
     }
+}
 
-    pub(super) fn label_faults(&self, known: &[Label]) -> Vec<Diagnostic> {
-        labels::check(&self.labels, known)
-    }
+/// Implements [`TaskConfig`] for the configurations of tasks that find objects; each but the first holds the first.
+macro_rules! objects {
+    ($($config:ident($kind:ident, $($part:tt)?);)*) => {
+        $(impl TaskConfig for $config {
+            fn task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, SetupError> {
+                Ok(Box::new(Detect::new(&self$(.$part)?, TaskKind::$kind, spec)?))
+            }
+
+            fn subject(&self, spec: &TaskSpec) -> Subject {
+                self$(.$part)?.objects(spec)
+            }
+
+            fn over(self, below: Self) -> Self {
+                self$(.$part)?.merged(below$(.$part)?).into()
+            }
+
+            fn check(&self, _regions: usize) -> Vec<Diagnostic> {
+                unique(&self$(.$part)?.labels, "labels")
+            }
+
+            fn check_labels(&self, known: &[Label]) -> Vec<Diagnostic> {
+                labels::check(&self$(.$part)?.labels, known)
+            }
+        })*
+    };
+}
+
+/// Declares a configuration that has the keys of [`DetectConfig`].
+macro_rules! same_keys {
+    ($($(#[$about:meta])* $config:ident;)*) => {
+        $($(#[$about])*
+        #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+        #[serde(transparent)]
+        pub struct $config(pub DetectConfig);
+
+        impl From<DetectConfig> for $config {
+            fn from(keys: DetectConfig) -> $config {
+                $config(keys)
+            }
+        })*
+    };
+}
+
+same_keys! {
+    /// Objects with boxes and key points.
+    PoseConfig;
+    /// Objects with boxes and outlines.
+    SegmentConfig;
+    /// Objects with boxes that are turned.
+    ObbConfig;
+}
+
+objects! {
+    DetectConfig(Detect,);
+    PoseConfig(Pose, 0);
+    SegmentConfig(Segment, 0);
+    ObbConfig(Obb, 0);
 }
 
 /// A time of a configuration, to the millisecond.
