@@ -151,17 +151,21 @@ pub fn levels(outputs: &[&TensorSpec], size: [usize; 2], columns: &[usize], per_
     let wanted = outputs.len() / columns.len();
     let [height, width] = size;
     let mut levels = Vec::new();
+    let mut used = vec![false; outputs.len()];
     for stride in STRIDES.iter().chain(&[128]).copied() {
         let cells = height.div_ceil(stride) * width.div_ceil(stride);
-        let mut of_level: Vec<usize> = (0..outputs.len())
-            .filter(|index| matches!(outputs[*index].shape[..], [.., rows, _] if rows == cells * per_cell))
-            .collect();
+        // A small input has one cell of several strides: the outputs are of the first.
+        let is_of_level = |index: &usize| {
+            matches!(outputs[*index].shape[..], [.., rows, _] if rows == cells * per_cell) && !used[*index]
+        };
+        let mut of_level: Vec<usize> = (0..outputs.len()).filter(is_of_level).collect();
         if of_level.len() != columns.len() {
             continue;
         }
         let mut ordered = Vec::new();
         for &wanted in columns {
             let place = of_level.iter().position(|index| outputs[*index].shape.last() == Some(&wanted))?;
+            used[of_level[place]] = true;
             ordered.push(of_level.remove(place));
         }
         levels.push(Level { stride, columns: width.div_ceil(stride), outputs: ordered });
@@ -253,7 +257,10 @@ pub fn mmdet(outputs: &[&TensorSpec]) -> Option<[usize; 2]> {
     (outputs[classes].dtype != DType::F32 || is_named(outputs[classes], &["label", "class"])).then_some([rows, classes])
 }
 
+/// Persons that MoveNet finds at most; more rows of this length are another network's.
+const MOST_PERSONS: usize = 16;
+
 /// True for the outputs of [`Head::MoveNet`](super::Head::MoveNet).
 pub fn is_movenet(outputs: &[&TensorSpec]) -> bool {
-    matches!(outputs, [only] if matches!(only.shape[..], [_, 1, 17, 3] | [_, _, 56]))
+    matches!(outputs, [only] if matches!(only.shape[..], [_, 1, 17, 3] | [_, 1..=MOST_PERSONS, 56]))
 }

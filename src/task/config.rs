@@ -177,7 +177,11 @@ impl Config {
         let foreign = self.keys.keys().filter(|key| !has(kind, key));
         let warning = |key: &String| {
             let owners: Vec<_> = KINDS.iter().filter(|owner| has(**owner, key)).map(|owner| quoted(*owner)).collect();
-            let message = format!("has no effect: it is for type {}, not {}", owners.join(" and "), quoted(kind));
+            let owners = match owners.as_slice() {
+                [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+                few => few.concat(),
+            };
+            let message = format!("has no effect: it is for type {owners}, not {}", quoted(kind));
             Diagnostic::warning(key, message)
         };
         foreign.map(warning).collect()

@@ -78,14 +78,15 @@ struct Semantic {
 struct Grid {
     rows: usize,
     columns: usize,
-    /// Classes, of which each place has a score; 0 = the place has the class number itself.
+    /// Classes, of which each place has a score; 0 = the place has the class number itself, 1 = the score of the second of two.
     classes: usize,
     /// Distance in the values from one class to the next, and from one place to the next.
     strides: [usize; 2],
 }
 
 impl Grid {
-    /// `[N, classes, H, W]`, `[N, H, W, classes]`, `[N, H, W]`, `[N, 1, H, W]` or `[N, H, W, 1]`.
+    /// `[N, classes, H, W]`, `[N, H, W, classes]`, `[N, H, W]`, `[N, 1, H, W]` or `[N, H, W, 1]`; the last two with floats hold the score of
+    /// the second of two classes.
     fn of(output: &TensorSpec, labels: usize) -> Result<Grid, TaskError> {
         let whole = output.dtype != DType::F32 && output.quant.is_none();
         let planes = |classes: usize, rows, columns| Grid { rows, columns, classes, strides: [rows * columns, 1] };
@@ -93,6 +94,7 @@ impl Grid {
         let numbers = |rows, columns| Grid { rows, columns, classes: 0, strides: [0, 1] };
         let grid = match output.shape[..] {
             [_, h, w] | [_, 1, h, w] | [_, h, w, 1] if whole => Some(numbers(h, w)),
+            [_, 1, h, w] | [_, h, w, 1] if labels == 0 || labels == 2 => Some(planes(1, h, w)),
             [_, c, h, w] if labels > 1 && c == labels => Some(planes(c, h, w)),
             [_, h, w, c] if labels > 1 && c == labels => Some(last(h, w, c)),
             // Without labels the classes are the axis that is not a side.
@@ -113,8 +115,17 @@ impl Grid {
         })
     }
 
+    /// The score from which the only scores mean the second class: in the middle of 0 to 1, or 0 of logits.
+    fn least(&self, values: &[f32]) -> f32 {
+        let logits = values.iter().any(|v| v.is_finite() && !(-0.01..=1.01).contains(v));
+        if self.classes == 1 && logits { 0.0 } else { 0.5 }
+    }
+
     /// The class of a place; `None` where no score is a finite number.
-    fn class(&self, values: &[f32], place: usize) -> Option<usize> {
+    fn class(&self, values: &[f32], place: usize, least: f32) -> Option<usize> {
+        if self.classes == 1 {
+            return Some(values[place]).filter(|score| score.is_finite()).map(|score| usize::from(score > least));
+        }
         if self.classes == 0 {
             return Some(values[place]).filter(|number| *number >= 0.0).map(|number| number as usize);
         }
@@ -144,13 +155,14 @@ impl Semantic {
         let (left, right, x1, x2) = of_picture(0, grid.columns);
         let (top, bottom, y1, y2) = of_picture(1, grid.rows);
         let mut counts = Vec::new();
+        let least = grid.least(values);
         let (columns, rows) = (right - left, bottom - top);
         // Every place counts; of the map only some where it is large.
         let step = columns.max(rows).div_ceil(MOST_CELLS).max(1);
         let mut runs: Vec<[usize; 2]> = Vec::new();
         for row in top..bottom {
             for column in left..right {
-                let class = grid.class(values, row * grid.columns + column).ok_or([row, column])?;
+                let class = grid.class(values, row * grid.columns + column, least).ok_or([row, column])?;
                 if class >= counts.len() {
                     counts.resize(class.min(MOST_CLASSES) + 1, 0);
                 }
@@ -231,3 +243,7 @@ impl Semantic {
         Ok(Outcome::Semantic { classes, map, source_width, source_height })
     }
 }
+
+#[cfg(test)]
+#[path = "semantic_tests.rs"]
+mod tests;

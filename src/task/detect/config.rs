@@ -1,8 +1,9 @@
 //! `[pipeline.task]` of the tasks that find objects: `type = "detect"`, `"pose"`, `"segment"` and `"obb"`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use super::Detect;
@@ -113,9 +114,20 @@ macro_rules! objects {
 macro_rules! same_keys {
     ($($(#[$about:meta])* $config:ident;)*) => {
         $($(#[$about])*
-        #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+        #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $config(pub DetectConfig);
+
+        impl JsonSchema for $config {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($config).into()
+            }
+
+            /// The keys themselves, not a reference to them.
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                DetectConfig::json_schema(generator)
+            }
+        }
 
         impl From<DetectConfig> for $config {
             fn from(keys: DetectConfig) -> $config {

@@ -163,16 +163,12 @@ fn part<'a>(
             buffer
         }
     };
-    if head == Head::Scrfd && count == 1 || head != Head::Selected {
+    // The rows of others name their item.
+    let named = matches!(head, Head::Yolov7 | Head::Paddle);
+    if named || (input.first_item, count) == (0, 1) {
         return Ok((values, values.len()));
     }
-    match count {
-        1 => Ok((values, values.len())),
-        _ => Err(wrong(
-            output,
-            format!("shape {:?} holds the objects of one picture, not of {count}", output.spec.shape),
-        )),
-    }
+    Err(wrong(output, format!("shape {:?} holds the objects of one picture, not of several", output.spec.shape)))
 }
 
 /// The box around a centre.

@@ -27,9 +27,8 @@ pub(super) fn outline(
     // A cell's place is its middle.
     let cell_of = |v: f32, axis: usize| v / ratio[axis] - 0.5;
     let range = |low: f32, high: f32, axis: usize, most: usize| {
-        let first = (cell_of(low, axis).floor() as i64 - 1).max(-1);
-        let last = (cell_of(high, axis).ceil() as i64 + 1).min(most as i64);
-        (first, last)
+        let cell = |v: f32| cell_of(v, axis).clamp(0.0, most as f32);
+        ((cell(low).floor() as i64 - 1).max(-1), (cell(high).ceil() as i64 + 1).min(most as i64))
     };
     let ((left, right), (top, bottom)) = (range(bbox[0], bbox[2], 0, width), range(bbox[1], bbox[3], 1, height));
     if left >= right || top >= bottom {
@@ -57,8 +56,8 @@ pub(super) fn outline(
     };
     let mut rings: Vec<Vec<[f32; 2]>> =
         field.rings().into_iter().map(|ring| ring.into_iter().map(to_source).collect()).collect();
-    // A quarter of a cell is less than what the network can tell.
-    let tolerance = 0.25 * ratio[0] * geometry.scale[0].abs();
+    // A tenth of a cell is less than what the network can tell.
+    let tolerance = 0.1 * ratio[0] * geometry.scale[0].abs();
     let cell = ratio[0] * ratio[1] * (geometry.scale[0] * geometry.scale[1]).abs();
     rings.iter_mut().for_each(|ring| outline::simplify(ring, tolerance));
     rings.retain(|ring| ring.len() >= 3 && outline::area(ring).abs() >= cell);

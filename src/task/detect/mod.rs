@@ -153,7 +153,10 @@ impl Detect {
                 }
                 _ => {
                     let points = extra.as_chunks::<3>().0.iter();
-                    detection.keypoints = points.map(|&[x, y, score]| Keypoint { x, y, score }).collect();
+                    // JSON has no other numbers than finite ones.
+                    let finite = |point: &[f32; 3]| point.iter().all(|v| v.is_finite());
+                    let point = |point: &[f32; 3]| if finite(point) { *point } else { [0.0; 3] };
+                    detection.keypoints = points.map(point).map(|[x, y, score]| Keypoint { x, y, score }).collect();
                 }
             }
             detections.push(detection);
@@ -184,7 +187,8 @@ impl Task for Detect {
                 Some(turned) => geometry.clamped(turned.hull()),
                 None => geometry.to_source(candidate.bbox),
             };
-            if self.filter.has(candidate.class) && bbox[0] < bbox[2] && bbox[1] < bbox[3] {
+            let finite = turned.is_none_or(|turned| turned.is_finite());
+            if finite && self.filter.has(candidate.class) && bbox[0] < bbox[2] && bbox[1] < bbox[3] {
                 let first = extras.len();
                 if self.kind == TaskKind::Segment {
                     extras.push(item as f32);

@@ -251,7 +251,7 @@ pub(super) fn mmdet(settings: &HeadSettings<'_>, outputs: &[&TensorSpec]) -> Res
 
 /// True if the boxes of the head `selected` have no axis of the batch.
 pub(super) fn is_batchless<'a>(mut outputs: impl Iterator<Item = &'a TensorSpec>) -> bool {
-    outputs.any(|output| matches!(output.shape[..], [_, 4]))
+    !outputs.any(|output| matches!(output.shape[..], [_, _, 4]))
 }
 
 fn one_label(settings: &HeadSettings<'_>, outputs: &[&TensorSpec]) -> Result<(), TaskError> {

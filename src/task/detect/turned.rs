@@ -33,6 +33,11 @@ impl Turned {
         }
     }
 
+    /// True if every corner is somewhere.
+    pub fn is_finite(&self) -> bool {
+        self.corners.iter().flatten().all(|v| v.is_finite())
+    }
+
     /// The upright box around it, `[x1, y1, x2, y2]`.
     pub fn hull(&self) -> [f32; 4] {
         let of =
