@@ -1,16 +1,12 @@
-//! `[pipeline.task]` of the tasks that find objects: `type = "detect"`, `"pose"`, `"segment"` and `"obb"`.
+//! `[pipeline.task]` with `type = "detect"`; the other tasks that find objects have the same keys.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Detect;
-use crate::frame::diagnostic::{Diagnostic, unique};
+use crate::frame::TaskSpec;
 use crate::frame::status::Subject;
-use crate::frame::{Label, TaskKind, TaskSpec};
-use crate::task::contract::{SetupError, Task, TaskConfig};
 use crate::task::labels;
 
 /// Objects with boxes.
@@ -63,7 +59,7 @@ impl DetectConfig {
         seconds(self.vanish_s, VANISH_S)
     }
 
-    fn merged(self, below: Self) -> Self {
+    pub(super) fn merged(self, below: Self) -> Self {
         DetectConfig {
             min_score: self.min_score.or(below.min_score),
             labels: labels::either(self.labels, below.labels),
@@ -75,82 +71,12 @@ impl DetectConfig {
         }
     }
 
-    fn objects(&self, spec: &TaskSpec) -> Subject {
+    pub(super) fn objects(&self, spec: &TaskSpec) -> Subject {
         let chosen = !self.labels.is_empty();
         let configured = || self.labels.iter().map(|label| label.as_str().into()).collect();
         let labels = if chosen { configured() } else { spec.labels.clone() };
         Subject::Objects { labels, chosen }
     }
-}
-
-/// Implements [`TaskConfig`] for the configurations of tasks that find objects; each but the first holds the first.
-macro_rules! objects {
-    ($($config:ident($kind:ident, $($part:tt)?);)*) => {
-        $(impl TaskConfig for $config {
-            fn task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, SetupError> {
-                Ok(Box::new(Detect::new(&self$(.$part)?, TaskKind::$kind, spec)?))
-            }
-
-            fn subject(&self, spec: &TaskSpec) -> Subject {
-                self$(.$part)?.objects(spec)
-            }
-
-            fn over(self, below: Self) -> Self {
-                self$(.$part)?.merged(below$(.$part)?).into()
-            }
-
-            fn check(&self, _regions: usize) -> Vec<Diagnostic> {
-                unique(&self$(.$part)?.labels, "labels")
-            }
-
-            fn check_labels(&self, known: &[Label]) -> Vec<Diagnostic> {
-                labels::check(&self$(.$part)?.labels, known)
-            }
-        })*
-    };
-}
-
-/// Declares a configuration that has the keys of [`DetectConfig`].
-macro_rules! same_keys {
-    ($($(#[$about:meta])* $config:ident;)*) => {
-        $($(#[$about])*
-        #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $config(pub DetectConfig);
-
-        impl JsonSchema for $config {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($config).into()
-            }
-
-            /// The keys themselves, not a reference to them.
-            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-                DetectConfig::json_schema(generator)
-            }
-        }
-
-        impl From<DetectConfig> for $config {
-            fn from(keys: DetectConfig) -> $config {
-                $config(keys)
-            }
-        })*
-    };
-}
-
-same_keys! {
-    /// Objects with boxes and key points.
-    PoseConfig;
-    /// Objects with boxes and outlines.
-    SegmentConfig;
-    /// Objects with boxes that are turned.
-    ObbConfig;
-}
-
-objects! {
-    DetectConfig(Detect,);
-    PoseConfig(Pose, 0);
-    SegmentConfig(Segment, 0);
-    ObbConfig(Obb, 0);
 }
 
 /// A time of a configuration, to the millisecond.

@@ -3,7 +3,7 @@
 //! A shape fits several heads; the values seldom do. Scores lie between 0 and 1, sizes are not below 0, coordinates are
 //! pixels or shares: an output that contradicts this is read by the wrong head, or was exported before its last layers.
 
-use super::heads::{IN_PIXELS, MAX_SHARE, MIN_PIXELS, NORMALISED, score_slack};
+use super::heads::item::{IN_PIXELS, MAX_SHARE, MIN_PIXELS, NORMALISED, score_slack};
 use super::settings::HeadSettings;
 use super::shapes::{self, Table};
 use crate::frame::{Boxes, Head, TaskKind, TensorSpec, TensorView};

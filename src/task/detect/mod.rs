@@ -4,6 +4,7 @@ mod anchors;
 pub(super) mod config;
 mod evidence;
 mod heads;
+pub(super) mod kinds;
 mod masks;
 mod nms;
 mod outline;

@@ -1,6 +1,6 @@
 //! Heads whose boxes are relative to anchors.
 
-use super::{Found, Item, Scratch, around, best_of_row};
+use super::item::{Found, Item, Scratch, around, best_of_row};
 use crate::task::contract::TaskError;
 use crate::task::detect::nms::Candidate;
 use crate::task::detect::settings::HeadSettings;

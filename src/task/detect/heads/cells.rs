@@ -1,6 +1,6 @@
 //! Heads whose boxes are relative to the cells of feature maps.
 
-use super::{Found, Item, Scratch, around, best_of_planes, best_of_row};
+use super::item::{Found, Item, Scratch, around, best_of_planes, best_of_row};
 use crate::frame::roles;
 use crate::task::contract::TaskError;
 use crate::task::detect::nms::Candidate;

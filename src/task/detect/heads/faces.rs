@@ -1,6 +1,6 @@
 //! Heads of face detectors with outputs for each stride.
 
-use super::{Found, Item, Scratch, around};
+use super::item::{Found, Item, Scratch, around};
 use crate::frame::roles::Level;
 use crate::task::contract::TaskError;
 use crate::task::detect::nms::Candidate;

@@ -1,6 +1,6 @@
 //! Heads with boxes and scores in outputs of their own.
 
-use super::{Found, Item, Scratch, around, best_of_planes, best_of_row};
+use super::item::{Found, Item, Scratch, around, best_of_planes, best_of_row};
 use crate::frame::roles::Pair;
 use crate::task::contract::TaskError;
 use crate::task::detect::heads::rows::other_unit;

@@ -1,7 +1,7 @@
 //! Heads with one possible object a row, decoded by the network.
 
-use super::{Found, IN_PIXELS, Item, MAX_SHARE, MIN_PIXELS, NORMALISED, Scratch};
-use super::{around, best_of_planes, best_of_row, class_of, score_slack};
+use super::item::{Found, IN_PIXELS, Item, MAX_SHARE, MIN_PIXELS, NORMALISED, Scratch};
+use super::item::{around, best_of_planes, best_of_row, class_of, score_slack};
 use crate::frame::{Boxes, TaskKind};
 use crate::task::contract::TaskError;
 use crate::task::detect::nms::Candidate;

@@ -1,7 +1,7 @@
 //! Heads whose objects the network selected itself.
 
+use super::item::{Found, Item, Scratch, class_of, score_slack};
 use super::rows::other_unit;
-use super::{Found, Item, Scratch, class_of, score_slack};
 use crate::task::contract::TaskError;
 use crate::task::detect::nms::Candidate;
 use crate::task::detect::settings::HeadSettings;
@@ -51,7 +51,7 @@ pub(super) fn tensorflow(
     let Some([classes, scores]) = classes_and_scores(&roles.flat, roles.sure, item, scratch) else { return Ok(()) };
     let first = if item.specs[classes].name == FROM_ONE { 1.0 } else { 0.0 };
     let boxes = item.values[roles.boxes].as_chunks::<4>().0;
-    if let Some(far) = boxes.iter().flatten().find(|v| v.abs() > super::MAX_SHARE) {
+    if let Some(far) = boxes.iter().flatten().find(|v| v.abs() > super::item::MAX_SHARE) {
         let reason =
             format!("a coordinate is {far}, the head tensorflow has shares of the picture: with pixels it is selected");
         return Err(wrong(item.specs[roles.boxes], reason));
