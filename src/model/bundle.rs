@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::associated;
 use super::external::{self, ExternalError};
 use super::manifest::{self, Golden, Manifest};
 use super::{ModelError, graph};
@@ -327,7 +328,8 @@ impl Bundle {
             });
         }
         if tflite::is_tflite(&bytes) {
-            return tflite::convert(&bytes).map(Cow::Owned).map_err(|e| unconverted(&self.onnx_path(index), e));
+            let converted = tflite::convert(&bytes).map_err(|e| unconverted(&self.onnx_path(index), e))?;
+            return Ok(Cow::Owned(associated::with_metadata(converted, &bytes)));
         }
         Ok(bytes)
     }

@@ -2,6 +2,7 @@
 //!
 //! [`Bundle`] is what is on disk (or embedded), [`LoadedModel`] is the parsed graph, [`Model`] is a plan that runs.
 
+mod associated;
 pub mod autotune;
 mod bounded;
 mod branches;
@@ -14,6 +15,7 @@ mod external;
 pub mod graph;
 mod guard;
 pub mod head;
+mod inflate;
 mod limits;
 mod load;
 pub mod manifest;
