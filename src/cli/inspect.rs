@@ -1,6 +1,6 @@
 //! `leptond inspect`.
 
-use super::open::load;
+use super::open::{self, load};
 use super::progress::spinner;
 use super::{Failure, say};
 use crate::model::report::{Arithmetic, PortReport, Report};
@@ -17,6 +17,8 @@ pub struct Args {
     /// Resolution of a picture input that the file leaves open
     #[arg(long, value_name = "HxW", value_parser = super::picture_size::parse)]
     size: Option<[usize; 2]>,
+    #[command(flatten)]
+    shapes: open::ShapeArgs,
     /// One JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -24,9 +26,10 @@ pub struct Args {
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let model = load(&args.model, Engine::Auto, 1)?;
+    let mut model = load(&args.model, Engine::Auto, 1, &args.shapes)?;
     let key = PlanKey { batch: None, size: args.size };
     super::picture_size::check(&model, key)?;
+    open::settle(&mut model, key);
     let report = spinner("analysing", || model.report(key)).map_err(anyhow::Error::from)?;
     // Whatever cannot be compiled is worth knowing before it is deployed.
     spinner("compiling", || model.shapes(key).and_then(|shapes| model.compile(&shapes).map(drop)))

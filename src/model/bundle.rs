@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::associated;
 use super::external::{self, ExternalError};
+use super::given::GivenShape;
 use super::manifest::{self, Golden, Manifest};
 use super::{ModelError, graph};
 use crate::frame::Label;
@@ -202,6 +203,11 @@ impl Bundle {
     /// Directory or file, or `embedded:NAME`; for messages.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Takes given shapes for what the files leave open, in place of the manifest's.
+    pub fn give_shapes(&mut self, shapes: &[GivenShape]) {
+        self.manifest.input.shapes.extend(shapes.iter().map(|s| (s.name.clone(), s.dims.clone())));
     }
 
     /// What the manifest says (or what is assumed of a bare file).

@@ -31,6 +31,8 @@ pub struct Port {
     pub dtype: DatumType,
     /// Its shape; `None` where the file leaves a dimension open.
     pub dims: Vec<Option<usize>>,
+    /// Names of the dimensions that it leaves open, where it has some.
+    pub open: Vec<Option<String>>,
     /// Map from its integers to reals, where the graph says it.
     pub quant: Option<Quant>,
 }
@@ -74,7 +76,7 @@ const MAX_METADATA_BYTES: usize = 64 << 10;
 
 /// Decodes an ONNX file and checks it. The file's bytes are gone afterwards: with weights of megabytes, holding them once more while the
 /// model is compiled would show.
-pub fn decode(bytes: Bytes, path: &Path) -> Result<pb::ModelProto, ModelError> {
+pub fn decode(bytes: Bytes, path: &Path) -> Result<(pb::ModelProto, OpenDimensions), ModelError> {
     let parse = |reason: String| ModelError::Parse { path: path.into(), reason };
     if bytes.is_empty() {
         return Err(parse("the file is empty".into()));
@@ -89,8 +91,26 @@ pub fn decode(bytes: Bytes, path: &Path) -> Result<pb::ModelProto, ModelError> {
     limits::check(graph, path)?;
     // Only the top level of the graph decides shapes: its inputs are made concrete per plan, everything else follows by
     // inference. Hints in the file can only contradict that.
+    let open = open_dimensions(graph);
     forget_hints(graph);
-    Ok(model)
+    Ok((model, open))
+}
+
+/// Names of the dimensions that the inputs leave open, by input.
+pub type OpenDimensions = HashMap<String, Vec<Option<String>>>;
+
+fn open_dimensions(graph: &pb::GraphProto) -> OpenDimensions {
+    let mut open = OpenDimensions::new();
+    for input in &graph.input {
+        let value = input.r#type.as_ref().and_then(|t| t.value.as_ref());
+        let Some(pb::type_proto::Value::TensorType(tensor)) = value else { continue };
+        let dims = tensor.shape.iter().flat_map(|shape| &shape.dim).map(|dim| match &dim.value {
+            Some(pb::tensor_shape_proto::dimension::Value::DimParam(name)) if !name.is_empty() => Some(name.clone()),
+            _ => None,
+        });
+        open.insert(input.name.clone(), dims.collect());
+    }
+    open
 }
 
 /// Describes a decoded model.
@@ -179,7 +199,8 @@ fn port(info: &pb::ValueInfoProto, path: &Path) -> Result<Port, ModelError> {
     if known.is_none_or(|bytes| bytes > MAX_TENSOR_BYTES) {
         return Err(bad(format!("its shape {} asks for more than {} MiB", show(&dims), MAX_TENSOR_BYTES >> 20)));
     }
-    Ok(Port { name: info.name.clone(), dtype, dims, quant: None })
+    let open = vec![None; dims.len()];
+    Ok(Port { name: info.name.clone(), dtype, dims, open, quant: None })
 }
 
 /// A shape as `[1, ?, 3]`.

@@ -90,6 +90,8 @@ pub struct Input {
     pub rows: Option<usize>,
     /// Channel names of a window, in the model's order.
     pub channels: Vec<String>,
+    /// Shapes of inputs, and sizes of dimensions, that the file leaves open, by name.
+    pub shapes: std::collections::BTreeMap<String, Vec<usize>>,
 }
 
 /// What a model is fed with.
