@@ -83,18 +83,19 @@ impl LoadedModel {
         let analysed = self.analysed(facts, info)?;
         let Rewritten { model, plans, profiles, refused } = int8::rewrite(&proto, analysed, &onnx(), self.threads)?;
         for error in refused {
-            tracing::warn!(model = self.name(), %error, "an integer partition cannot be planned: it runs in floats");
+            tracing::warn!(model = self.name(), %error, "a partition cannot be planned: tract runs it");
         }
         self.has_partitions.get_or_init(|| model.is_some());
         let Some(mut model) = model else { return Ok(None) };
         tracing::debug!(
             model = self.name(),
             kernels = kernels::best().name(),
+            float_kernels = kernels::float::best().name(),
             threads = self.threads,
             partitions = plans.len(),
             steps = plans.iter().map(|p| p.program.steps.len()).sum::<usize>(),
             arena_bytes = plans.iter().map(|p| p.program.arena_len).sum::<usize>(),
-            "runs in integers"
+            "runs in partitions"
         );
         set_inputs(&mut model, facts)?;
         Ok(Some((model, profiles)))

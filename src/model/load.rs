@@ -25,11 +25,11 @@ pub struct LoadedModel {
     pub(super) variant: Variant,
     pub(super) info: GraphInfo,
     pub(super) parsed: Parsed,
-    /// The file's graph, as long as something must be made from it for every set of shapes: integer partitions, decided branches.
+    /// The file's graph: partitions and decided branches are made from it for every set of shapes.
     pub(super) proto: Option<Box<pb::ModelProto>>,
     /// Size of the file: what it may cost to compile grows with it.
     pub(super) file_bytes: usize,
-    /// Whether what is quantised is to run in integers.
+    /// Whether partitions are wanted: what is quantised in integers, the rest in floats.
     pub(super) integer: bool,
     pub(super) threads: usize,
     /// Whether any part of it does, once that has been tried.
@@ -124,25 +124,27 @@ impl LoadedModel {
     /// The arithmetic that runs: `int8` where the quantised parts of the model run in integers, `f32-qdq` where they compute in floats
     /// between roundings to integers, `f32` for a model that is not quantised.
     pub fn engine(&self) -> &'static str {
-        match (is_quantised(&self.info), self.runs_in_integers()) {
-            (_, true) => "int8",
+        match (is_quantised(&self.info), self.is_planned()) {
+            (true, true) => "int8",
             (true, false) => "f32-qdq",
-            (false, false) => "f32",
+            (false, _) => "f32",
         }
     }
 
-    fn runs_in_integers(&self) -> bool {
-        self.integer && is_quantised(&self.info) && *self.has_partitions.get().unwrap_or(&true)
+    /// Whether the engine of ours runs parts of it, as far as that is known.
+    fn is_planned(&self) -> bool {
+        self.integer && *self.has_partitions.get().unwrap_or(&true)
     }
 
-    /// The instruction set that the integer engine uses for it.
+    /// The instruction set that the engine of ours uses for it.
     pub fn kernels(&self) -> Option<&'static str> {
-        self.runs_in_integers().then(|| kernels::best().name())
+        let name = || if is_quantised(&self.info) { kernels::best().name() } else { kernels::float::best().name() };
+        self.is_planned().then(name)
     }
 
     /// Threads that one inference uses.
     pub fn threads(&self) -> usize {
-        if self.runs_in_integers() { self.threads } else { 1 }
+        if self.is_planned() { self.threads } else { 1 }
     }
 
     /// Plans that are compiled from now on may use this many threads.
@@ -279,8 +281,7 @@ fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
         if let Some(name) = parsed.unresolved_inputs.first() {
             return Err(failed(format!("tensor {name:?} is defined nowhere")));
         }
-        let proto = is_quantised(&info).then(|| Box::new(proto));
-        Ok((info, Parsed::Ready(Box::new(parsed.model)), proto))
+        Ok((info, Parsed::Ready(Box::new(parsed.model)), Some(Box::new(proto))))
     };
     guard::guarded_deep(|| budget::within(file_bytes, work)).map_err(failed)?
 }

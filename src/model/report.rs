@@ -120,7 +120,8 @@ impl LoadedModel {
             .iter()
             .map(|node| {
                 let (runs, why) = match verdicts.get(&node.name) {
-                    Some(Verdict::Integer { .. }) => (Arithmetic::Integer, "in an integer partition".into()),
+                    Some(Verdict::Integer { .. }) => (Arithmetic::Integer, "in a partition, on integers".into()),
+                    Some(Verdict::Planned { .. }) => (Arithmetic::Float, "in a partition, on floats".into()),
                     Some(Verdict::Folded) => (Arithmetic::Folded, FOLDED.into()),
                     Some(Verdict::Float { why }) => (Arithmetic::Float, why.clone()),
                     None => {

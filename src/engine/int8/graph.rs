@@ -8,7 +8,7 @@ mod hybrid;
 
 use std::sync::Arc;
 
-pub use float::FloatOp;
+pub use float::{FloatConv, FloatMatMul, FloatOp, Norm};
 pub use hybrid::{Hybrid, Product};
 
 /// Index of a tensor in [`Graph::tensors`].

@@ -11,7 +11,7 @@ use crate::int8::graph::{Clamp, Conv, MatMul, Op, TensorId};
 use crate::onnx::node;
 
 /// Weights `[outputs][inputs]`, made of integers that may not fit a byte.
-struct Weights {
+pub(super) struct Weights {
     outputs: usize,
     inputs: usize,
     steps: Vec<i32>,
@@ -21,7 +21,7 @@ struct Weights {
 
 impl Weights {
     /// Rows of `stored` are outputs; its scales, if there are several, run along its first axis.
-    fn of(stored: Stored) -> Try<Weights> {
+    pub fn of(stored: Stored) -> Try<Weights> {
         let outputs = *stored.shape.first().ok_or("its weights have no dimensions")?;
         let inputs = stored.shape[1..].iter().product();
         if stored.scales.len() > 1 && stored.axis != 0 {
@@ -34,7 +34,7 @@ impl Weights {
 
     /// The weights as bytes, and the bytes' zero points if not all are 0: of unsigned bytes, a row reaches anywhere from −255 to
     /// 255 but no further from end to end than a byte does.
-    fn bytes(&self) -> Try<(Vec<i8>, Vec<i8>)> {
+    pub fn bytes(&self) -> Try<(Vec<i8>, Vec<i8>)> {
         let zero = |row: &[i32]| {
             let least = row.iter().copied().min().unwrap_or(0);
             let most = row.iter().copied().max().unwrap_or(0);
@@ -285,7 +285,7 @@ impl<'a> Search<'a> {
     }
 
     /// The third operand of `Gemm`, which must be the same in every row.
-    fn column_terms(&self, name: &str, out: &[usize]) -> Try<Vec<f64>> {
+    pub(super) fn column_terms(&self, name: &str, out: &[usize]) -> Try<Vec<f64>> {
         if !self.net.is_constant(name) {
             return Err(format!("its operand {name:?} is not a constant"));
         }

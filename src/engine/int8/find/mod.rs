@@ -7,6 +7,7 @@
 
 mod dense;
 mod draw;
+mod dynamic;
 mod elementwise;
 mod epilogue;
 mod float;
@@ -56,8 +57,11 @@ pub(in crate::int8) fn find_with(graph: &GraphProto, opset: i64, facts: &HashMap
         }
         if search.net.is_folded(index) {
             search.roles[index] = Some(Role::Folded);
-        } else if let Err(why) = look_at(&mut search, index) {
-            search.roles[index] = Some(Role::Float(why));
+        } else if let Err(why) = look_at(&mut search, index)
+            && let Err(float) = float::look_at(&mut search, index)
+        {
+            let quantised = float.is_empty() || search.roles[index].is_some();
+            search.roles[index] = Some(Role::Float(if quantised { why } else { format!("{why}; in floats: {float}") }));
         }
     }
     cut_until_worth_it(&search, idle)
@@ -86,6 +90,7 @@ fn look_at(search: &mut Search, index: usize) -> Try<()> {
     match node.op_type.as_str() {
         "DequantizeLinear" => search.dequantize(index),
         "QuantizeLinear" => search.quantize(index),
+        "DynamicQuantizeLinear" => search.dynamic(index),
         "Conv" => search.conv(index),
         "MatMul" => search.matmul(index),
         "Gemm" => search.gemm(index),

@@ -28,7 +28,6 @@ pub(super) enum View {
     /// A function of them, element by element.
     Function { tensor: TensorId, table: Table },
     /// The floats of a tensor of floats.
-    #[expect(dead_code, reason = "the operators that make them follow")]
     Floats { tensor: TensorId },
 }
 
@@ -97,6 +96,8 @@ pub(super) struct Search<'a> {
     pub roles: Vec<Option<Role>>,
     /// Constants that are operands, each taken in once.
     constants: HashMap<&'a str, TensorId>,
+    /// The same as floats, and tensors of bytes as floats, by the name of these.
+    pub floats: HashMap<&'a str, TensorId>,
     /// Values of constants that may still be taken in.
     allowance: usize,
 }
@@ -122,6 +123,7 @@ impl<'a> Search<'a> {
             items: Vec::new(),
             roles,
             constants: HashMap::new(),
+            floats: HashMap::new(),
             allowance: MAX_VALUES,
         }
     }

@@ -1,14 +1,105 @@
 //! Operators with floats among their operands or as their result.
 
+use std::sync::Arc;
+
 use super::{Element, Hybrid, Product};
+use crate::int8::kernels::float::{Binary, Epilogue, Function, Reduction};
+
+/// A convolution. Operands: `[N, C, H, W]`, and what is added to the result if there is a second one.
+#[derive(Clone, Debug)]
+pub struct FloatConv {
+    /// `[out channels, C / groups, kh, kw]`, row-major.
+    pub weights: Arc<Vec<f32>>,
+    /// Kernel height and width.
+    pub kernel: [usize; 2],
+    /// `[out channels]`.
+    pub bias: Vec<f32>,
+    /// Rows and columns.
+    pub strides: [usize; 2],
+    /// Rows and columns.
+    pub dilations: [usize; 2],
+    /// Top, left, bottom, right; zeros stand there.
+    pub pads: [usize; 4],
+    /// Divides input and output channels.
+    pub groups: usize,
+    /// What happens to sums.
+    pub epilogue: Epilogue,
+}
+
+/// A product with constant weights. Operands: `[…, K]`, and what is added to the result `[…, N]` if there is a second one.
+#[derive(Clone, Debug)]
+pub struct FloatMatMul {
+    /// `[N][K]`.
+    pub weights: Arc<Vec<f32>>,
+    /// `[N]`.
+    pub bias: Vec<f32>,
+    /// What happens to sums.
+    pub epilogue: Epilogue,
+}
+
+/// Normalisation of rows along the last axis: `(x − mean) / √(variance + epsilon) · scale + bias`.
+#[derive(Clone, Debug)]
+pub struct Norm {
+    /// Added to the variance.
+    pub epsilon: f32,
+    /// False for a root mean square: no mean is subtracted.
+    pub centre: bool,
+    /// One for each element of a row; `None` for 1.
+    pub scale: Option<Arc<Vec<f32>>>,
+    /// One for each element of a row; `None` for 0.
+    pub bias: Option<Arc<Vec<f32>>>,
+}
 
 /// Computation of a node on 32-bit floats. Unless said otherwise, operands and result are of floats.
 #[derive(Clone, Debug)]
 pub enum FloatOp {
+    /// One operand, or two.
+    Conv(FloatConv),
+    /// One operand, or two.
+    MatMul(FloatMatMul),
+    /// `[…, M, K]` by `[…, K, N]`, the leading axes broadcast; every operand has the result's rank.
+    Product {
+        /// What happens to sums.
+        function: Function,
+    },
+    /// A function of every element.
+    Unary(Function),
+    /// A function of every pair of elements, broadcast as in ONNX.
+    Binary {
+        /// The function.
+        op: Binary,
+        /// Applied to its result.
+        after: Function,
+    },
+    /// One number of all elements along some axes, which the result keeps with length 1.
+    Reduce {
+        /// What is made of them.
+        reduction: Reduction,
+        /// Below the rank, ascending, at least one.
+        axes: Vec<usize>,
+    },
+    /// Logarithm of the softmax along one axis.
+    LogSoftmax {
+        /// Below the rank.
+        axis: usize,
+    },
+    /// Rows along the last axis.
+    Norm(Norm),
+    /// Floats of one value around.
+    Pad {
+        /// For every axis.
+        before: Vec<usize>,
+        /// For every axis.
+        after: Vec<usize>,
+        /// The value.
+        value: f32,
+    },
     /// Bytes, rounded to the result's [`Quant`](super::Quant).
     Quantize,
     /// The floats that bytes stand for.
     Dequantize,
+    /// `table[x as u8]` for every byte: any function of one.
+    Lookup(Arc<[f32; 256]>),
     /// A product in integers between floats.
     Hybrid(Box<Hybrid>),
 }
@@ -17,8 +108,19 @@ impl FloatOp {
     /// Its name in profiles: ONNX's operator type.
     pub fn name(&self) -> &'static str {
         match self {
+            FloatOp::Conv(_) => "Conv f32",
+            FloatOp::MatMul(_) | FloatOp::Product { .. } => "MatMul f32",
+            FloatOp::Unary(_) => "Function f32",
+            FloatOp::Binary { op: Binary::Add, .. } => "Add f32",
+            FloatOp::Binary { op: Binary::Mul, .. } => "Mul f32",
+            FloatOp::Binary { .. } => "Binary f32",
+            FloatOp::Reduce { .. } => "Reduce f32",
+            FloatOp::LogSoftmax { .. } => "LogSoftmax f32",
+            FloatOp::Norm(_) => "LayerNormalization f32",
+            FloatOp::Pad { .. } => "Pad f32",
             FloatOp::Quantize => "QuantizeLinear",
             FloatOp::Dequantize => "DequantizeLinear",
+            FloatOp::Lookup(_) => "Lookup f32",
             FloatOp::Hybrid(hybrid) => match hybrid.product {
                 Product::Conv(_) => "ConvInteger",
                 Product::MatMul(_) => "MatMulInteger",
@@ -30,7 +132,7 @@ impl FloatOp {
     pub fn element(&self) -> Element {
         match self {
             FloatOp::Quantize => Element::Byte,
-            FloatOp::Dequantize | FloatOp::Hybrid(_) => Element::Float,
+            _ => Element::Float,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use super::float::FloatKernels;
 use super::run::{self, Input, Output, Part};
 use super::step::{FloatWork, Step, Work};
 use super::thread_pool::ThreadPool;
@@ -20,6 +21,8 @@ pub struct Program {
     pub constants: Vec<(usize, Arc<AlignedBytes>)>,
     /// The kernels that the weights are packed for; this processor can run them.
     pub kernels: &'static dyn Kernels,
+    /// The same for weights of floats.
+    pub floats: &'static dyn FloatKernels,
 }
 
 /// A thread of the pool panicked; the executor cannot go on.
@@ -85,8 +88,8 @@ impl Executor {
         Self::sharing(program, threads, |step, _| !is_edge(step))
     }
 
-    fn sharing(program: &Arc<Program>, threads: usize, share: fn(&Step, &dyn Kernels) -> bool) -> Self {
-        let spread: Vec<bool> = program.steps.iter().map(|step| threads > 1 && share(step, program.kernels)).collect();
+    fn sharing(program: &Arc<Program>, threads: usize, share: fn(&Step, &Program) -> bool) -> Self {
+        let spread: Vec<bool> = program.steps.iter().map(|step| threads > 1 && share(step, program)).collect();
         let threads = if spread.contains(&true) { threads } else { 1 };
         let mut arena = AlignedBytes::zeroed(program.arena_len);
         for (start, bytes) in &program.constants {
@@ -104,7 +107,7 @@ impl Executor {
                 pool.help(|step, index| {
                     let step = &shared.program.steps[step];
                     // SAFETY: the pool hands each chunk out once, after the steps before and before the steps behind; see `Shared`.
-                    unsafe { run::run(step, shared.program.kernels, shared.base, Part { index, count }) };
+                    unsafe { run_part(&shared.program, step, shared.base, Part { index, count }) };
                 });
             };
             // Where the system gives no more threads, those that there are do the work.
@@ -141,11 +144,11 @@ impl Executor {
                 (Work::Store { port, .. }, _) => unsafe { run::store(step, base, &mut outputs[*port]) },
                 // SAFETY: as above.
                 (Work::Float(FloatWork::Load { port, .. }), _) => unsafe {
-                    run::float::load(step, base, inputs[*port])
+                    run::float::load(step, program.floats, base, inputs[*port])
                 },
                 (Work::Float(FloatWork::Store { port, .. }), _) => unsafe {
                     // SAFETY: as above.
-                    run::float::store(step, base, &mut outputs[*port]);
+                    run::float::store(step, program.floats, base, &mut outputs[*port]);
                 },
                 (_, Some(pool)) if shared.spread[index] => {
                     let count = shared.threads * CHUNKS;
@@ -153,14 +156,14 @@ impl Executor {
                         let part = Part { index: chunk, count };
                         // SAFETY: `Program` says that places lie inside the arena and the kernels suit the processor; chunks are
                         // disjoint in what they write, and no thread is at another step.
-                        unsafe { run::run(step, program.kernels, base, part) };
+                        unsafe { run_part(program, step, base, part) };
                     });
                     if !whole {
                         break;
                     }
                 }
                 // SAFETY: as above.
-                _ => unsafe { run::run(step, program.kernels, base, Part::WHOLE) },
+                _ => unsafe { run_part(program, step, base, Part::WHOLE) },
             }
             after(index);
         }
@@ -179,13 +182,30 @@ impl Drop for Executor {
     }
 }
 
+/// Runs a thread's part of a step that stays inside the arena, on the kernels that it is for.
+///
+/// # Safety
+/// As [`run::run`]; the step is one of the program's, whose kernels suit the processor.
+unsafe fn run_part(program: &Program, step: &Step, base: *mut i8, part: Part) {
+    match &step.work {
+        // SAFETY: the caller's promise.
+        Work::Float(work) => unsafe { run::float::run(work, program.floats, base, part) },
+        // SAFETY: the caller's promise.
+        _ => unsafe { run::run(step, program.kernels, base, part) },
+    }
+}
+
 /// True for a step that reads an input or writes an output, which only the caller's thread does.
 fn is_edge(step: &Step) -> bool {
     use FloatWork::{Load, Store};
     matches!(step.work, Work::Load { .. } | Work::Store { .. } | Work::Float(Load { .. } | Store { .. }))
 }
 
-fn worth_sharing(step: &Step, kernels: &dyn Kernels) -> bool {
-    let us = step.macs / kernels.macs_per_us() + (step.bytes / BYTES_PER_US) as u64;
+fn worth_sharing(step: &Step, program: &Program) -> bool {
+    let rate = match step.work {
+        Work::Float(_) => program.floats.macs_per_us(),
+        _ => program.kernels.macs_per_us(),
+    };
+    let us = step.macs / rate.max(1) + (step.bytes / BYTES_PER_US) as u64;
     !is_edge(step) && us >= SHARED_US
 }

@@ -180,10 +180,9 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
             });
         }
         // SAFETY: see above.
-        Work::Float(work) => unsafe { float::run(work, arena, part) },
-        // SAFETY: see above.
         Work::Hybrid(work) => unsafe { hybrid::run(work, arena, part) },
-        Work::Load { .. } | Work::Store { .. } => {}
+        // Floats have kernels of their own: `float::run`.
+        Work::Float(_) | Work::Load { .. } | Work::Store { .. } => {}
     }
 }
 

@@ -5,7 +5,7 @@ mod hybrid;
 
 use std::sync::Arc;
 
-pub use float::FloatWork;
+pub use float::{FloatWork, Map};
 pub use hybrid::HybridWork;
 
 use super::{AddParams, Loops, PackedDepthwise, PackedGemm, Requant};

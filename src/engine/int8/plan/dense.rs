@@ -231,7 +231,7 @@ fn outer(x: &View, y: &View) -> Vec<(usize, [usize; 2])> {
 }
 
 /// Fewer and longer axes where rows of pixels follow one another on both sides.
-fn merged(input: Pixels, output: Pixels, dims: [usize; 3]) -> (Pixels, Pixels, [usize; 3]) {
+pub(super) fn merged(input: Pixels, output: Pixels, dims: [usize; 3]) -> (Pixels, Pixels, [usize; 3]) {
     let mut axes = Loops::new(&dims, [&input.steps, &output.steps]).axes;
     while axes.len() < 3 {
         axes.insert(0, (1, [0, 0]));

@@ -1,7 +1,7 @@
 //! Hints from later nodes before a tensor is laid out: an order of axes, a border, a place inside a
 //! concatenation.
 
-use super::super::graph::{FloatOp, Graph, Node, Op, Product, TensorId};
+use super::super::graph::{Conv, FloatConv, FloatOp, Graph, Node, Op, Product, TensorId};
 
 /// Elements before and after every axis.
 pub type Halo = Vec<(usize, usize)>;
@@ -59,11 +59,13 @@ impl LayoutHints {
                 Some(CHANNELS_LAST.to_vec())
             }
             Op::Float(FloatOp::Hybrid(_)) => None,
-            Op::Conv(_) | Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize { .. } => Some(CHANNELS_LAST.to_vec()),
+            Op::Conv(_) | Op::Float(FloatOp::Conv(_)) | Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize { .. } => {
+                Some(CHANNELS_LAST.to_vec())
+            }
             Op::Transpose { perm } => {
                 self.orders[node.output].as_ref().map(|order| order.iter().map(|&axis| perm[axis]).collect())
             }
-            Op::MatMul(_) | Op::Reshape => None,
+            Op::MatMul(_) | Op::Float(FloatOp::MatMul(_) | FloatOp::Product { .. }) | Op::Reshape => None,
             _ => self.orders[node.output].clone(),
         };
         for &input in &node.inputs {
@@ -79,8 +81,8 @@ impl LayoutHints {
         let mut want = vec![(0, 0); graph.tensors[input].shape.len()];
         let out = &self.halos[node.output];
         match &node.op {
-            Op::Conv(conv) => {
-                let [top, left, bottom, right] = conv.pads;
+            Op::Conv(Conv { pads, .. }) | Op::Float(FloatOp::Conv(FloatConv { pads, .. })) => {
+                let [top, left, bottom, right] = *pads;
                 (want[2], want[3]) = ((top, bottom), (left, right));
             }
             Op::Transpose { perm } => perm.iter().zip(out).for_each(|(&axis, &halo)| want[axis] = halo),

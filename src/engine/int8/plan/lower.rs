@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use super::super::graph::{Constant, Element, Format, Graph, Node, Op, Quant, TensorId};
-use super::super::kernels::step::{Address, FloatWork, Step, Work};
+use super::super::kernels::float::FloatKernels;
+use super::super::kernels::step::{Address, Step, Work};
 use super::super::kernels::{Kernels, Loops, Requant};
 use super::error::PlanError;
 use super::float::FLOAT;
-use super::hybrid::Hybrids;
 use super::hints::{CHANNELS_LAST, Halo, LayoutHints, Slot, same_axes};
+use super::hybrid::Hybrids;
 use super::view::View;
 
 /// Steps in the making.
 pub struct Lowering<'a> {
     pub(super) graph: &'a Graph,
     pub(super) kernels: &'static dyn Kernels,
+    pub(super) floats: &'static dyn FloatKernels,
     hints: LayoutHints,
     views: Vec<Option<View>>,
     /// Part of each tensor's border that exists, filled with its zero point or 0.0.
@@ -33,10 +35,15 @@ pub struct Lowering<'a> {
 
 impl<'a> Lowering<'a> {
     /// Lowers the whole graph.
-    pub fn run(graph: &'a Graph, kernels: &'static dyn Kernels) -> Result<Self, PlanError> {
+    pub fn run(
+        graph: &'a Graph,
+        kernels: &'static dyn Kernels,
+        floats: &'static dyn FloatKernels,
+    ) -> Result<Self, PlanError> {
         let mut lowering = Lowering {
             graph,
             kernels,
+            floats,
             hints: LayoutHints::of(graph),
             views: vec![None; graph.tensors.len()],
             halos: graph.tensors.iter().map(|t| vec![(0, 0); t.shape.len()]).collect(),
@@ -116,7 +123,14 @@ impl<'a> Lowering<'a> {
     }
 
     fn node(&mut self, node: &Node) -> Result<(), PlanError> {
+        let floats = node.inputs.first().is_some_and(|&x| self.graph.tensors[x].element == Element::Float);
         match &node.op {
+            Op::Float(_) => self.float_node(node),
+            Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize { .. } | Op::Gather { .. } | Op::Softmax { .. }
+                if floats =>
+            {
+                self.float_node(node)
+            }
             Op::Conv(conv) => self.conv(node, conv),
             Op::MatMul(matmul) => self.matmul(node, matmul),
             Op::Add { subtract, clamp } => self.add(node, *subtract, *clamp),
@@ -144,7 +158,6 @@ impl<'a> Lowering<'a> {
             }
             Op::Gather { axis, indices } => self.gather(node, *axis, indices),
             Op::Softmax { axis } => self.softmax(node, *axis),
-            Op::Float(op) => self.float_op(node, op),
         }
     }
 
@@ -271,11 +284,10 @@ impl<'a> Lowering<'a> {
 
     /// A step that copies, bytes through a table if there is one.
     pub(super) fn copy(&mut self, from: &View, to: &View, table: Option<Arc<[i8; 256]>>) {
-        let loops = Loops::new(&to.shape, [&from.strides, &to.strides]);
         if to.size == FLOAT {
-            let work = FloatWork::Copy { places: [place(from), place(to)], loops };
-            return self.push_as("Copy", 0, to.len() * FLOAT, Work::Float(work));
+            return self.copy_floats(from, to);
         }
+        let loops = Loops::new(&to.shape, [&from.strides, &to.strides]);
         let op = if table.is_some() { "Lookup" } else { "Copy" };
         let work = Work::Lookup { table, places: [place(from), place(to)], loops };
         self.push_as(op, 0, to.len(), work);

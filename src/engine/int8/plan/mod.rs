@@ -4,6 +4,7 @@ mod arena;
 mod dense;
 mod error;
 mod float;
+mod float_dense;
 mod hints;
 mod hybrid;
 mod lower;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use super::graph::{Constant, Format, Graph, Port};
 use super::kernels::executor::Program;
+use super::kernels::float::FloatKernels;
 use super::kernels::{AlignedBytes, Kernels, SLACK};
 use arena::Buffer;
 use lower::Lowering;
@@ -39,7 +41,19 @@ impl PartitionPlan {
     /// # Errors
     /// [`PlanError`] naming the node.
     pub fn new(graph: &Graph, kernels: &'static dyn Kernels) -> Result<PartitionPlan, PlanError> {
-        let Lowering { mut steps, buffers, constants, .. } = Lowering::run(graph, kernels)?;
+        Self::with_floats(graph, kernels, super::kernels::float::best())
+    }
+
+    /// As [`PartitionPlan::new`], with a set of kernels for floats as well.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_floats(
+        graph: &Graph,
+        kernels: &'static dyn Kernels,
+        floats: &'static dyn FloatKernels,
+    ) -> Result<PartitionPlan, PlanError> {
+        let Lowering { mut steps, buffers, constants, .. } = Lowering::run(graph, kernels, floats)?;
         let mut lives: Vec<Buffer> = buffers.iter().map(|&len| Buffer { len, first: usize::MAX, last: 0 }).collect();
         for (index, step) in steps.iter().enumerate() {
             let (reads, write) = step.work.places();
@@ -60,7 +74,7 @@ impl PartitionPlan {
         let constants = constants.into_iter().map(|(buffer, values)| (starts[buffer], bytes(&values))).collect();
         let ports = |ports: &[Port]| ports.iter().map(|p| (p.format, graph.tensors[p.tensor].shape.clone())).collect();
         Ok(PartitionPlan {
-            program: Arc::new(Program { steps, arena_len: arena_len + SLACK, constants, kernels }),
+            program: Arc::new(Program { steps, arena_len: arena_len + SLACK, constants, kernels, floats }),
             inputs: ports(&graph.inputs),
             outputs: ports(&graph.outputs),
         })

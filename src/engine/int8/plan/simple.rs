@@ -38,7 +38,7 @@ impl Lowering<'_> {
 
     /// Both operands and the result of an elementwise operator, and the loops over them; operands that are broadcast stand still
     /// along the axes that they lack.
-    fn operands(&mut self, node: &Node) -> Result<([View; 3], Loops<3>), PlanError> {
+    pub(super) fn operands(&mut self, node: &Node) -> Result<([View; 3], Loops<3>), PlanError> {
         let shape = self.shape(node.output);
         let mut views = Vec::with_capacity(3);
         for &input in &node.inputs {
@@ -97,19 +97,7 @@ impl Lowering<'_> {
         let [_, _, rows, cols] = self.image(node.output)?;
         let x = self.channels_last(node.inputs[0], [0; 4])?;
         let y = self.image_out(node);
-        let windows = |axis: usize, size: usize, count: usize| -> Option<Windows> {
-            let (kernel, stride, dilation) = (pool.kernel[axis], pool.strides[axis], pool.dilations[axis]);
-            let spans: Option<Vec<(usize, usize)>> = (0..count)
-                .map(|i| {
-                    // Positions of the window's elements, those in the padding left out.
-                    let inside = (0..kernel).filter_map(|k| (i * stride + k * dilation).checked_sub(pool.pads[axis]));
-                    let inside: Vec<usize> = inside.filter(|&p| p < size).collect();
-                    inside.first().map(|&first| (first, inside.len()))
-                })
-                .collect();
-            Some(Windows { spans: spans?, dilation })
-        };
-        let (Some(rows), Some(cols)) = (windows(0, height, rows), windows(1, width, cols)) else {
+        let (Some(rows), Some(cols)) = (windows(pool, 0, height, rows), windows(pool, 1, width, cols)) else {
             return Err(self.error("a window lies in the padding alone"));
         };
         let (input, output) = (pixels(&x), pixels(&y));
@@ -197,12 +185,26 @@ impl Lowering<'_> {
     }
 }
 
-fn pixels(view: &View) -> Pixels {
+/// The input positions of the `count` windows of a pool along an axis (0 for rows) of `size` elements, those in the padding left out; `None` where one
+/// has no others.
+pub(super) fn windows(pool: &Pool, axis: usize, size: usize, count: usize) -> Option<Windows> {
+    let (kernel, stride, dilation) = (pool.kernel[axis], pool.strides[axis], pool.dilations[axis]);
+    let spans: Option<Vec<(usize, usize)>> = (0..count)
+        .map(|i| {
+            let inside = (0..kernel).filter_map(|k| (i * stride + k * dilation).checked_sub(pool.pads[axis]));
+            let inside: Vec<usize> = inside.filter(|&p| p < size).collect();
+            inside.first().map(|&first| (first, inside.len()))
+        })
+        .collect();
+    Some(Windows { spans: spans?, dilation })
+}
+
+pub(super) fn pixels(view: &View) -> Pixels {
     Pixels { place: place(view), steps: [view.strides[0], view.strides[2], view.strides[3]] }
 }
 
 /// The loops over all axes but one.
-fn without(axis: usize, x: &View, out: &View) -> Loops<2> {
+pub(super) fn without(axis: usize, x: &View, out: &View) -> Loops<2> {
     let drop = |values: &[usize]| -> Vec<usize> {
         values.iter().enumerate().filter(|(a, _)| *a != axis).map(|(_, &v)| v).collect()
     };

@@ -36,6 +36,7 @@ fn table(graph: &GraphProto, found: &Found) -> String {
     for (node, verdict) in graph.node.iter().zip(&found.verdicts) {
         let line = match verdict {
             Verdict::Integer { partition } => format!("partition {partition}"),
+            Verdict::Planned { partition } => format!("partition {partition}, floats"),
             Verdict::Float { why } => format!("float: {why}"),
             Verdict::Folded => "folded".to_owned(),
         };

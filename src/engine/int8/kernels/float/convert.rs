@@ -1,6 +1,6 @@
 //! Between floats and bytes.
 
-use super::reduce::row;
+use super::reduce::{GreatestNumber, LeastNumber, row};
 use super::simd::{Simd, load, store, vectors};
 
 /// See [`FloatKernels::quantize`](super::FloatKernels::quantize).
@@ -13,7 +13,7 @@ pub unsafe fn quantize<S: Simd>((scale, zero): (f32, i32), x: *const f32, out: *
     unsafe {
         let (scale, zero_point) = (S::splat(scale), S::splat(zero as f32));
         let (low, high) = (S::splat((-128 - zero) as f32), S::splat((127 - zero) as f32));
-        vectors::<S>(len, |i, count| {
+        vectors!(S, len, |i, count| {
             let real = load::<S>(x.add(i), count) / scale;
             // The bounds stand first: they are what is left of NaN.
             let bounded = S::select(real.is_nan(), low, real).max(low).min(high);
@@ -31,7 +31,7 @@ pub unsafe fn dequantize<S: Simd>((scale, zero): (f32, i32), x: *const i8, out: 
     // SAFETY: the caller's promise.
     unsafe {
         let (scale, zero) = (S::splat(scale), S::splat(zero as f32));
-        vectors::<S>(len, |i, count| store((S::load_bytes(x.add(i), count) - zero) * scale, out.add(i), count));
+        vectors!(S, len, |i, count| store((S::load_bytes(x.add(i), count) - zero) * scale, out.add(i), count));
     }
 }
 
@@ -42,10 +42,5 @@ pub unsafe fn dequantize<S: Simd>((scale, zero): (f32, i32), x: *const i8, out: 
 #[inline(always)]
 pub unsafe fn range<S: Simd>(x: *const f32, len: usize) -> (f32, f32) {
     // SAFETY: the caller's promise.
-    unsafe {
-        // The start comes first in each pair, so that NaN is passed over.
-        let least = row::<S>(x, len, f32::INFINITY, |a: S, b: S| a.min(b), |a: S, b: S| a.min(b));
-        let most = row::<S>(x, len, f32::NEG_INFINITY, |a: S, b: S| a.max(b), |a: S, b: S| a.max(b));
-        (least, most)
-    }
+    unsafe { (row::<S, _>(x, len, LeastNumber), row::<S, _>(x, len, GreatestNumber)) }
 }

@@ -2,8 +2,8 @@
 
 use super::super::AlignedBytes;
 use super::calls::{FloatDepthwiseCall, FloatDepthwiseWeights, PackedFloatDepthwise};
-use super::elementwise::apply;
 use super::function::Function;
+use super::gemm::Apply;
 use super::simd::{Simd, store};
 
 /// Packs depthwise weights: for every vector of channels its biases and its weights, tap by tap.
@@ -26,7 +26,7 @@ pub fn pack<S: Simd>(weights: &FloatDepthwiseWeights) -> PackedFloatDepthwise {
 /// # Safety
 /// As there.
 #[inline(always)]
-pub unsafe fn depthwise<S: Simd>(call: &FloatDepthwiseCall) {
+pub unsafe fn depthwise<S: Simd>(call: &FloatDepthwiseCall, apply: Apply) {
     let packed = call.packed;
     let (clip, function) = match call.function {
         Function::Clip(low, high) => ((low, high), Function::Identity),
@@ -47,7 +47,7 @@ pub unsafe fn depthwise<S: Simd>(call: &FloatDepthwiseCall) {
             }
             if function != Function::Identity {
                 for col in 0..call.cols {
-                    apply::<S>(&function, out.add(col * call.out_col), packed.channels);
+                    apply(&function, out.add(col * call.out_col), packed.channels);
                 }
             }
         }

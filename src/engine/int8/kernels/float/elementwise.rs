@@ -3,7 +3,7 @@
 use super::calls::Grid;
 use super::function::{Binary, Function};
 use super::math;
-use super::simd::{Simd, lanes, load, store, vectors};
+use super::simd::{Simd, gather, lanes, scatter};
 
 /// Any function of a vector, by one `match` per call of `$run!(|x| …)`.
 macro_rules! with_function {
@@ -88,42 +88,32 @@ fn each_pair<S: Simd>(a: S, b: S, f: impl Fn(f32, f32) -> f32) -> S {
 /// As there.
 #[inline(always)]
 pub unsafe fn unary<S: Simd>(function: &Function, x: *const f32, out: *mut f32, grid: &Grid<2>) {
+    let Grid { len, row_steps, steps: [x_step, out_step], .. } = *grid;
+    let whole = if [x_step, out_step] == [1, 1] { len - len % S::LANES } else { 0 };
+    // A macro for the reason that `vectors` is one.
     macro_rules! run {
-        (|$v:ident| $body:expr) => {{
-            // SAFETY: the caller's promise is the callee's.
-            unsafe { map::<S>(x, out, grid, |$v: S| $body) }
-        }};
+        (|$x:ident| $body:expr) => {
+            for row in 0..grid.rows {
+                // SAFETY: the grid covers every element.
+                unsafe {
+                    let (x, out) = (x.add(row * row_steps[0]), out.add(row * row_steps[1]));
+                    let mut i = 0;
+                    while i < whole {
+                        let $x = S::load(x.add(i));
+                        S::store($body, out.add(i));
+                        i += S::LANES;
+                    }
+                    while i < len {
+                        let count = (len - i).min(S::LANES);
+                        let $x: S = gather(x.add(i * x_step), x_step, count);
+                        scatter($body, out.add(i * out_step), out_step, count);
+                        i += count;
+                    }
+                }
+            }
+        };
     }
     with_function!(function, run)
-}
-
-/// `out[i] = function(out[i])` for `len` adjacent elements.
-///
-/// # Safety
-/// As [`unary`].
-#[inline(always)]
-pub unsafe fn apply<S: Simd>(function: &Function, out: *mut f32, len: usize) {
-    // SAFETY: the caller's promise is the callee's.
-    unsafe { unary::<S>(function, out, out, &Grid::flat(len)) }
-}
-
-/// # Safety
-/// As [`unary`].
-#[inline(always)]
-unsafe fn map<S: Simd>(x: *const f32, out: *mut f32, grid: &Grid<2>, f: impl Fn(S) -> S) {
-    for row in 0..grid.rows {
-        // SAFETY: the grid covers the row.
-        let (x, out) = unsafe { (x.add(row * grid.row_steps[0]), out.add(row * grid.row_steps[1])) };
-        if grid.steps == [1, 1] {
-            // SAFETY: as above.
-            vectors::<S>(grid.len, |i, count| unsafe { store(f(load::<S>(x.add(i), count)), out.add(i), count) });
-            continue;
-        }
-        for i in 0..grid.len {
-            // SAFETY: as above.
-            unsafe { f(S::splat(*x.add(i * grid.steps[0]))).store_part(out.add(i * grid.steps[1]), 1) };
-        }
-    }
 }
 
 /// See [`FloatKernels::binary`](super::FloatKernels::binary).
@@ -132,11 +122,52 @@ unsafe fn map<S: Simd>(x: *const f32, out: *mut f32, grid: &Grid<2>, f: impl Fn(
 /// As there.
 #[inline(always)]
 pub unsafe fn binary<S: Simd>(op: Binary, a: *const f32, b: *const f32, out: *mut f32, grid: &Grid<3>) {
+    let Grid { len, row_steps, steps: [a_step, b_step, out_step], .. } = *grid;
+    let whole = len - len % S::LANES;
     macro_rules! run {
-        (|$a:ident, $b:ident| $body:expr) => {{
-            // SAFETY: the caller's promise is the callee's.
-            unsafe { zip::<S>([a, b], out, grid, |$a: S, $b: S| $body) }
-        }};
+        (|$a:ident, $b:ident| $body:expr) => {
+            for row in 0..grid.rows {
+                // SAFETY: the grid covers every element.
+                unsafe {
+                    let [a_row, b_row, out_row] = row_steps.map(|step| row * step);
+                    let (a, b, out) = (a.add(a_row), b.add(b_row), out.add(out_row));
+                    let mut i = 0;
+                    match grid.steps {
+                        [1, 1, 1] => {
+                            while i < whole {
+                                let ($a, $b) = (S::load(a.add(i)), S::load(b.add(i)));
+                                S::store($body, out.add(i));
+                                i += S::LANES;
+                            }
+                        }
+                        [1, 0, 1] => {
+                            let $b = S::splat(*b);
+                            while i < whole {
+                                let $a = S::load(a.add(i));
+                                S::store($body, out.add(i));
+                                i += S::LANES;
+                            }
+                        }
+                        [0, 1, 1] => {
+                            let $a = S::splat(*a);
+                            while i < whole {
+                                let $b = S::load(b.add(i));
+                                S::store($body, out.add(i));
+                                i += S::LANES;
+                            }
+                        }
+                        _ => {}
+                    }
+                    while i < len {
+                        let count = (len - i).min(S::LANES);
+                        let $a: S = gather(a.add(i * a_step), a_step, count);
+                        let $b: S = gather(b.add(i * b_step), b_step, count);
+                        scatter($body, out.add(i * out_step), out_step, count);
+                        i += count;
+                    }
+                }
+            }
+        };
     }
     match op {
         Binary::Add => run!(|a, b| a + b),
@@ -149,45 +180,5 @@ pub unsafe fn binary<S: Simd>(op: Binary, a: *const f32, b: *const f32, out: *mu
         Binary::PRelu => run!(|a, b| S::select(a.lt(a.like(0.0)), a * b, a)),
         Binary::SquaredDifference => run!(|a, b| (a - b) * (a - b)),
         Binary::Gate => run!(|a, b| a * math::sigmoid(b)),
-    }
-}
-
-/// # Safety
-/// As [`binary`].
-#[inline(always)]
-unsafe fn zip<S: Simd>(from: [*const f32; 2], out: *mut f32, grid: &Grid<3>, f: impl Fn(S, S) -> S) {
-    for row in 0..grid.rows {
-        // SAFETY: the grid covers the row.
-        let (a, b, out) = unsafe {
-            let [a, b, o] = grid.row_steps.map(|step| row * step);
-            (from[0].add(a), from[1].add(b), out.add(o))
-        };
-        match grid.steps {
-            // SAFETY: as above.
-            [1, 1, 1] => vectors::<S>(grid.len, |i, count| unsafe {
-                store(f(load::<S>(a.add(i), count), load::<S>(b.add(i), count)), out.add(i), count);
-            }),
-            [1, 0, 1] => {
-                // SAFETY: as above.
-                let b = unsafe { S::splat(*b) };
-                // SAFETY: as above.
-                vectors::<S>(grid.len, |i, n| unsafe { store(f(load::<S>(a.add(i), n), b), out.add(i), n) });
-            }
-            [0, 1, 1] => {
-                // SAFETY: as above.
-                let a = unsafe { S::splat(*a) };
-                // SAFETY: as above.
-                vectors::<S>(grid.len, |i, n| unsafe { store(f(a, load::<S>(b.add(i), n)), out.add(i), n) });
-            }
-            [a_step, b_step, out_step] => {
-                for i in 0..grid.len {
-                    // SAFETY: as above.
-                    unsafe {
-                        let (a, b) = (S::splat(*a.add(i * a_step)), S::splat(*b.add(i * b_step)));
-                        f(a, b).store_part(out.add(i * out_step), 1);
-                    }
-                }
-            }
-        }
     }
 }

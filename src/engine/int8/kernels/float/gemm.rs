@@ -7,9 +7,8 @@
 
 use super::super::AlignedBytes;
 use super::calls::{Epilogue, FloatGemmCall, FloatGemmWeights, GemmShape, MAX_ROWS, PackCall, PackedFloatGemm};
-use super::elementwise::apply;
 use super::function::Function;
-use super::simd::{Simd, load, store};
+use super::simd::{Simd, load, store, vectors};
 
 /// Bytes of rows that may be in the cache beside a block of weights.
 const ROW_BYTES: usize = 128 << 10;
@@ -117,12 +116,20 @@ fn clipped(epilogue: Epilogue, residual: bool) -> ((f32, f32), Function, Functio
     }
 }
 
-/// Runs a call, tile by tile: `run(tile, rows, vectors)` computes one, of at most `most(vectors)` rows.
+/// A function on adjacent elements, in place.
+pub type Apply = unsafe fn(&Function, *mut f32, usize);
+
+/// Runs a call, tile by tile: `tile_of(vectors, rows)` computes one, of at most `most(vectors)` rows.
 ///
 /// # Safety
 /// As [`FloatKernels::gemm`](super::FloatKernels::gemm).
 #[inline(always)]
-pub unsafe fn gemm<S: Simd>(call: &FloatGemmCall, most: impl Fn(usize) -> usize, run: impl Fn(&Tile, usize, usize)) {
+pub unsafe fn gemm<S: Simd>(
+    call: &FloatGemmCall,
+    most: fn(usize) -> usize,
+    tile_of: fn(usize, usize) -> unsafe fn(&Tile),
+    apply: Apply,
+) {
     let shape = &call.shape;
     let (clip, before, after) = clipped(call.epilogue, !call.residual.is_empty());
     let is_plain = call.residual.is_empty() && before == Function::Identity && after == Function::Identity;
@@ -136,11 +143,12 @@ pub unsafe fn gemm<S: Simd>(call: &FloatGemmCall, most: impl Fn(usize) -> usize,
         let mut row = 0;
         for left in (1..=tiles).rev() {
             let rows = (call.rows.len() - row).div_ceil(left);
-            run(&Tile { call, row, channel, weights, clip }, rows, vectors);
+            // SAFETY: the call has the rows and the block the vectors; the rest is the caller's promise.
+            unsafe { tile_of(vectors, rows)(&Tile { call, row, channel, weights, clip }) };
             if !is_plain {
                 let len = (shape.n - channel).min(shape.block);
                 // SAFETY: the tile has written these.
-                unsafe { finish::<S>(call, row..row + rows, channel, len, (&before, &after)) };
+                unsafe { finish::<S>(call, row..row + rows, channel, len, (&before, &after), apply) };
             }
             row += rows;
         }
@@ -158,22 +166,23 @@ unsafe fn finish<S: Simd>(
     channel: usize,
     len: usize,
     (before, after): (&Function, &Function),
+    apply: Apply,
 ) {
     for row in rows {
         // SAFETY: the outputs and residuals of a row cover every channel.
         unsafe {
             let out = call.outs[row].add(channel);
             if *before != Function::Identity {
-                apply::<S>(before, out, len);
+                apply(before, out, len);
             }
             if let Some(residual) = call.residual.get(row) {
                 let residual = residual.add(channel);
-                super::simd::vectors::<S>(len, |i, count| {
+                vectors!(S, len, |i, count| {
                     store(load::<S>(out.add(i), count) + load::<S>(residual.add(i), count), out.add(i), count);
                 });
             }
             if *after != Function::Identity {
-                apply::<S>(after, out, len);
+                apply(after, out, len);
             }
         }
     }

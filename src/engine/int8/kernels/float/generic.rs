@@ -38,6 +38,24 @@ macro_rules! float_kernels {
             }
         }
 
+        /// Not inlined: it has every function in it.
+        ///
+        /// # Safety
+        /// As the generic one.
+        #[inline(never)]
+        $(#[target_feature(enable = $features)])?
+        unsafe fn unary(function: &super::Function, x: *const f32, out: *mut f32, grid: &super::Grid<2>) {
+            // SAFETY: the caller's promise is the callee's.
+            unsafe { super::elementwise::unary::<$simd>(function, x, out, grid) }
+        }
+
+        /// # Safety
+        /// As [`unary`], of `len` adjacent elements.
+        unsafe fn apply(function: &super::Function, out: *mut f32, len: usize) {
+            // SAFETY: the caller's promise is the callee's.
+            unsafe { unary(function, out, out, &super::Grid::flat(len)) }
+        }
+
         impl super::FloatKernels for $set {
             fn name(&self) -> &'static str {
                 $name
@@ -67,8 +85,8 @@ macro_rules! float_kernels {
             unsafe fn gemm(&self, call: &super::FloatGemmCall) {
                 $(#[target_feature(enable = $features)])?
                 unsafe fn compiled(call: &super::FloatGemmCall) {
-                    // SAFETY: the caller's promise; the tile is made of what the call has.
-                    unsafe { super::gemm::gemm::<$simd>(call, most_rows, |tile, r, v| tile_of(v, r)(tile)) }
+                    // SAFETY: the caller's promise is the callee's.
+                    unsafe { super::gemm::gemm::<$simd>(call, most_rows, tile_of, apply) }
                 }
                 // SAFETY: the caller's promise is the callee's.
                 unsafe { compiled(call) }
@@ -76,9 +94,6 @@ macro_rules! float_kernels {
 
             super::generic::forward! { [$($features)?]
                 pack_matrix(call: &super::PackCall) = super::gemm::pack_matrix::<$simd>;
-                depthwise(call: &super::FloatDepthwiseCall) = super::depthwise::depthwise::<$simd>;
-                unary(function: &super::Function, x: *const f32, out: *mut f32, grid: &super::Grid<2>)
-                    = super::elementwise::unary::<$simd>;
                 binary(op: super::Binary, a: *const f32, b: *const f32, out: *mut f32, grid: &super::Grid<3>)
                     = super::elementwise::binary::<$simd>;
                 softmax(log: bool, x: &super::Lines, out: *mut f32, out_steps: [usize; 2])
@@ -96,6 +111,21 @@ macro_rules! float_kernels {
                 lstm(call: &super::LstmCall) = super::recurrent::lstm::<$simd>;
                 gru_reset(call: &super::GruCall, out: *mut f32) = super::recurrent::gru_reset::<$simd>;
                 gru(linear: bool, call: &super::GruCall) = super::recurrent::gru::<$simd>;
+            }
+
+            unsafe fn depthwise(&self, call: &super::FloatDepthwiseCall) {
+                $(#[target_feature(enable = $features)])?
+                unsafe fn compiled(call: &super::FloatDepthwiseCall) {
+                    // SAFETY: the caller's promise is the callee's.
+                    unsafe { super::depthwise::depthwise::<$simd>(call, apply) }
+                }
+                // SAFETY: the caller's promise is the callee's.
+                unsafe { compiled(call) }
+            }
+
+            unsafe fn unary(&self, function: &super::Function, x: *const f32, out: *mut f32, grid: &super::Grid<2>) {
+                // SAFETY: the caller's promise is the callee's.
+                unsafe { unary(function, x, out, grid) }
             }
 
             unsafe fn range(&self, x: *const f32, len: usize) -> (f32, f32) {

@@ -44,21 +44,19 @@ pub fn exp_minus_one<S: Simd>(x: S) -> S {
 pub fn log<S: Simd>(x: S) -> S {
     let (m, e) = x.split();
     let f = m - x.like(1.0);
-    // (ln(1 + f) − f + f²/2) / f³ for 1 + f from √½ to √2.
-    let p = polynomial(
-        f,
-        [
-            3.333_331e-1,
-            -2.499_998_7e-1,
-            2.000_224_3e-1,
-            -1.666_927e-1,
-            1.421_832_6e-1,
-            -1.238_38e-1,
-            1.187_507_6e-1,
-            -1.179_409_2e-1,
-            6.915_595e-2,
-        ],
-    );
+    // (ln(1 + f) − f + f²/2) / f³ for 1 + f from √½ to 1½.
+    let c = [
+        3.333_331_3e-1,
+        -2.500_024_7e-1,
+        2.000_219_5e-1,
+        -1.665_552_1e-1,
+        1.420_912_9e-1,
+        -1.260_759_5e-1,
+        1.215_049_4e-1,
+        -1.063_455_6e-1,
+        4.975_755_5e-2,
+    ];
+    let p = polynomial(f, c);
     let square = f * f;
     let low = e.mul_add(x.like(LN_2[1]), p * f * square);
     let finite = e.mul_add(x.like(LN_2[0]), f + (low - square * x.like(0.5)));

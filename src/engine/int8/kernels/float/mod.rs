@@ -5,6 +5,10 @@
 //! reciprocals); each gives the same bits for any division of the work.
 
 mod arg;
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub mod avx512;
 mod calls;
 mod convert;
 mod depthwise;

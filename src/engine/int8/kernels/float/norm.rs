@@ -1,7 +1,7 @@
 //! Normalisation of rows.
 
 use super::calls::NormCall;
-use super::reduce::row;
+use super::reduce::{Deviation, Sum, row};
 use super::simd::{Simd, load, store, vectors};
 
 /// See [`FloatKernels::normalize`](super::FloatKernels::normalize).
@@ -11,17 +11,15 @@ use super::simd::{Simd, load, store, vectors};
 #[inline(always)]
 pub unsafe fn normalize<S: Simd>(call: &NormCall) {
     let len = call.len as f32;
-    let add = |a: S, b: S| a + b;
     for line in 0..call.rows {
         // SAFETY: the caller's promise.
         unsafe {
             let (x, out) = (call.x.add(line * call.x_row), call.out.add(line * call.out_row));
-            let mean = if call.centre { row::<S>(x, call.len, 0.0, add, add) / len } else { 0.0 };
+            let mean = if call.centre { row::<S, _>(x, call.len, Sum) / len } else { 0.0 };
+            let variance = row::<S, _>(x, call.len, Deviation(mean)) / len;
             let mean = S::splat(mean);
-            let square = |sum: S, x: S| (x - mean).mul_add(x - mean, sum);
-            let variance = row::<S>(x, call.len, 0.0, square, add) / len;
             let factor = S::splat(1.0 / (variance + call.epsilon).sqrt());
-            vectors::<S>(call.len, |i, count| {
+            vectors!(S, call.len, |i, count| {
                 let mut value = (load::<S>(x.add(i), count) - mean) * factor;
                 if !call.scale.is_null() {
                     value = value * load::<S>(call.scale.add(i), count);

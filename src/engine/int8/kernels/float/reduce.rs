@@ -2,37 +2,101 @@
 
 use super::calls::{Lines, Reduction};
 use super::math::{exp, log};
-use super::simd::{Simd, fold_lanes, lanes, load, vectors};
+use super::simd::{Fold, Simd, fold_lanes, gather, lanes, load, scatter, vectors};
 
 /// Lines side by side that are reduced together, in vectors.
 const WIDE: usize = 4;
 
-/// See [`FloatKernels::reduce`](super::FloatKernels::reduce).
-///
-/// # Safety
-/// As there.
-#[inline(always)]
-pub unsafe fn reduce<S: Simd>(reduction: Reduction, x: &Lines, out: *mut f32, out_step: usize) {
-    macro_rules! run {
-        ($start:expr, $fold:expr, $merge:expr, $finish:expr) => {{
-            // SAFETY: the caller's promise is the callee's.
-            unsafe { fold::<S>(x, out, out_step, $start, $fold, $merge, $finish) }
-        }};
+/// Implements [`Fold`] for a type: what nothing makes, a step, a merger.
+macro_rules! fold {
+    ($(#[$doc:meta])* $fold:ident, $start:expr, |$made:ident, $x:ident| $step:expr, $merge:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub struct $fold;
+
+        impl Fold for $fold {
+            const START: f32 = $start;
+
+            #[inline(always)]
+            fn step<S: Simd>(self, $made: S, $x: S) -> S {
+                $step
+            }
+
+            #[inline(always)]
+            fn merge<S: Simd>(self, a: S, b: S) -> S {
+                $merge(a, b)
+            }
+        }
+    };
+}
+
+fold! {
+    /// Σ x.
+    Sum, 0.0, |sum, x| sum + x, S::add
+}
+fold! {
+    /// Π x.
+    Product, 1.0, |product, x| product * x, S::mul
+}
+fold! {
+    /// Σ x².
+    SumSquare, 0.0, |sum, x| x.mul_add(x, sum), S::add
+}
+fold! {
+    /// Σ |x|.
+    SumMagnitude, 0.0, |sum, x| sum + x.abs(), S::add
+}
+fold! {
+    /// The greatest, NaN if there is one.
+    Greatest, f32::NEG_INFINITY, |most, x| greater(most, x), greater
+}
+fold! {
+    /// The least, NaN if there is one.
+    Least, f32::INFINITY, |least, x| less(least, x), less
+}
+fold! {
+    /// The greatest; NaN is passed over.
+    GreatestNumber, f32::NEG_INFINITY, |most, x| most.max(x), S::max
+}
+fold! {
+    /// The least; NaN is passed over.
+    LeastNumber, f32::INFINITY, |least, x| least.min(x), S::min
+}
+
+/// Σ (x − mean)².
+#[derive(Clone, Copy)]
+pub struct Deviation(pub f32);
+
+impl Fold for Deviation {
+    const START: f32 = 0.0;
+
+    #[inline(always)]
+    fn step<S: Simd>(self, sum: S, x: S) -> S {
+        let distance = x - x.like(self.0);
+        distance.mul_add(distance, sum)
     }
-    let len = x.len as f32;
-    let add = |a: S, b: S| a + b;
-    match reduction {
-        Reduction::Sum => run!(0.0, add, add, |sum| sum),
-        Reduction::Mean => run!(0.0, add, add, |sum: f32| sum / len),
-        Reduction::Max => run!(f32::NEG_INFINITY, greater, greater, |most| most),
-        Reduction::Min => run!(f32::INFINITY, less, less, |least| least),
-        Reduction::Product => run!(1.0, |p: S, x: S| p * x, |a: S, b: S| a * b, |product| product),
-        Reduction::SumSquare => run!(0.0, |sum: S, x: S| x.mul_add(x, sum), add, |sum| sum),
-        Reduction::L1 => run!(0.0, |sum: S, x: S| sum + x.abs(), add, |sum| sum),
-        Reduction::L2 => run!(0.0, |sum: S, x: S| x.mul_add(x, sum), add, f32::sqrt),
-        Reduction::LogSum => run!(0.0, add, add, f32::ln),
-        // SAFETY: the caller's promise is the callee's.
-        Reduction::LogSumExp => unsafe { log_sum_exp::<S>(x, out, out_step) },
+
+    #[inline(always)]
+    fn merge<S: Simd>(self, a: S, b: S) -> S {
+        a + b
+    }
+}
+
+/// Σ e^(x − base).
+#[derive(Clone, Copy)]
+struct SumExp(f32);
+
+impl Fold for SumExp {
+    const START: f32 = 0.0;
+
+    #[inline(always)]
+    fn step<S: Simd>(self, sum: S, x: S) -> S {
+        sum + exp(x - x.like(self.0))
+    }
+
+    #[inline(always)]
+    fn merge<S: Simd>(self, a: S, b: S) -> S {
+        a + b
     }
 }
 
@@ -44,61 +108,72 @@ pub fn greater<S: Simd>(a: S, b: S) -> S {
 
 /// The less, NaN if either is.
 #[inline(always)]
-pub fn less<S: Simd>(a: S, b: S) -> S {
+fn less<S: Simd>(a: S, b: S) -> S {
     S::select(b.is_nan(), b, a.min(b))
 }
 
-/// Folds every line from `start` on; `merge` joins what was folded apart.
+/// See [`FloatKernels::reduce`](super::FloatKernels::reduce).
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub unsafe fn reduce<S: Simd>(reduction: Reduction, x: &Lines, out: *mut f32, out_step: usize) {
+    // SAFETY: the caller's promise is the callee's.
+    unsafe {
+        match reduction {
+            Reduction::Sum | Reduction::Mean | Reduction::LogSum => fold::<S, _>(x, out, out_step, Sum),
+            Reduction::Max => fold::<S, _>(x, out, out_step, Greatest),
+            Reduction::Min => fold::<S, _>(x, out, out_step, Least),
+            Reduction::Product => fold::<S, _>(x, out, out_step, Product),
+            Reduction::SumSquare | Reduction::L2 => fold::<S, _>(x, out, out_step, SumSquare),
+            Reduction::L1 => fold::<S, _>(x, out, out_step, SumMagnitude),
+            Reduction::LogSumExp => log_sum_exp::<S>(x, out, out_step),
+        }
+        let results = (0..x.lines).map(|line| out.add(line * out_step));
+        match reduction {
+            Reduction::Mean => results.for_each(|result| *result /= x.len as f32),
+            Reduction::L2 => results.for_each(|result| *result = (*result).sqrt()),
+            Reduction::LogSum => results.for_each(|result| *result = (*result).ln()),
+            _ => {}
+        }
+    }
+}
+
+/// Folds every line.
 ///
 /// # Safety
 /// As [`reduce`].
 #[inline(always)]
-unsafe fn fold<S: Simd>(
-    x: &Lines,
-    out: *mut f32,
-    out_step: usize,
-    start: f32,
-    fold: impl Fn(S, S) -> S,
-    merge: impl Fn(S, S) -> S,
-    finish: impl Fn(f32) -> f32,
-) {
+unsafe fn fold<S: Simd, F: Fold>(x: &Lines, out: *mut f32, out_step: usize, fold: F) {
     // SAFETY: the caller's promise.
     unsafe {
         if x.step == 1 {
             for line in 0..x.lines {
-                let from = x.x.add(line * x.line_step);
-                *out.add(line * out_step) = finish(row::<S>(from, x.len, start, &fold, &merge));
+                *out.add(line * out_step) = row::<S, _>(x.x.add(line * x.line_step), x.len, fold);
             }
             return;
         }
-        let write = |line: usize, count: usize, sum: S| {
-            for (i, sum) in lanes(sum).into_iter().enumerate().take(count) {
-                *out.add((line + i) * out_step) = finish(sum);
-            }
-        };
         let mut line = 0;
-        if x.line_step == 1 {
-            while x.lines - line >= WIDE * S::LANES {
-                let mut sums = [S::splat(start); WIDE];
-                for i in 0..x.len {
-                    for (v, sum) in sums.iter_mut().enumerate() {
-                        *sum = fold(*sum, S::load(x.x.add(line + i * x.step + v * S::LANES)));
-                    }
+        while x.line_step == 1 && x.lines - line >= WIDE * S::LANES {
+            let mut sums = [S::splat(F::START); WIDE];
+            for i in 0..x.len {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = fold.step(*sum, S::load(x.x.add(line + i * x.step + v * S::LANES)));
                 }
-                for sum in sums {
-                    write(line, S::LANES, sum);
-                    line += S::LANES;
-                }
+            }
+            for sum in sums {
+                scatter(sum, out.add(line * out_step), out_step, S::LANES);
+                line += S::LANES;
             }
         }
         while line < x.lines {
-            let count = if x.line_step == 1 { (x.lines - line).min(S::LANES) } else { 1 };
+            let count = (x.lines - line).min(S::LANES);
             let from = x.x.add(line * x.line_step);
-            let mut sum = S::splat(start);
+            let mut sum = S::splat(F::START);
             for i in 0..x.len {
-                sum = fold(sum, load::<S>(from.add(i * x.step), count));
+                sum = fold.step(sum, gather(from.add(i * x.step), x.line_step, count));
             }
-            write(line, count, sum);
+            scatter(sum, out.add(line * out_step), out_step, count);
             line += count;
         }
     }
@@ -109,27 +184,22 @@ unsafe fn fold<S: Simd>(
 /// # Safety
 /// The row has `len` elements.
 #[inline(always)]
-pub unsafe fn row<S: Simd>(
-    x: *const f32,
-    len: usize,
-    start: f32,
-    fold: impl Fn(S, S) -> S,
-    merge: impl Fn(S, S) -> S,
-) -> f32 {
+pub unsafe fn row<S: Simd, F: Fold>(x: *const f32, len: usize, fold: F) -> f32 {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut sums = [S::splat(start); 4];
+        let mut sums = [S::splat(F::START); 4];
         let whole = len - len % (4 * S::LANES);
         for i in (0..whole).step_by(4 * S::LANES) {
             for (v, sum) in sums.iter_mut().enumerate() {
-                *sum = fold(*sum, S::load(x.add(i + v * S::LANES)));
+                *sum = fold.step(*sum, S::load(x.add(i + v * S::LANES)));
             }
         }
-        let mut sum = merge(merge(sums[0], sums[1]), merge(sums[2], sums[3]));
-        vectors::<S>(len - whole, |i, count| {
-            sum = fold(sum, load::<S>(x.add(whole + i), count)).first(count, sum);
+        let mut sum = fold.merge(fold.merge(sums[0], sums[1]), fold.merge(sums[2], sums[3]));
+        vectors!(S, len - whole, |i, count| {
+            let next = fold.step(sum, load::<S>(x.add(whole + i), count));
+            sum = if count == S::LANES { next } else { next.first(count, sum) };
         });
-        fold_lanes(sum, merge)
+        fold_lanes(sum, fold)
     }
 }
 
@@ -140,15 +210,13 @@ unsafe fn log_sum_exp<S: Simd>(x: &Lines, out: *mut f32, out_step: usize) {
     for line in 0..x.lines {
         // SAFETY: the caller's promise.
         unsafe {
-            let from = x.x.add(line * x.line_step);
-            let one = Lines { lines: 1, x: from, ..*x };
-            let mut most = [0.0; 1];
-            fold::<S>(&one, most.as_mut_ptr(), 1, f32::NEG_INFINITY, greater, greater, |most| most);
-            // An infinite line has no distances to it.
-            let base = if most[0].is_finite() { most[0] } else { 0.0 };
-            let sum = |sum: S, x: S| sum + exp(x - S::splat(base));
-            let finish = |sum: f32| lanes(log(S::splat(sum)))[0] + base;
-            fold::<S>(&one, out.add(line * out_step), 1, 0.0, sum, |a, b| a + b, finish);
+            let one = Lines { lines: 1, x: x.x.add(line * x.line_step), ..*x };
+            let out = out.add(line * out_step);
+            fold::<S, _>(&one, out, 1, Greatest);
+            // An infinite line has no distances to its greatest.
+            let base = if (*out).is_finite() { *out } else { 0.0 };
+            fold::<S, _>(&one, out, 1, SumExp(base));
+            *out = lanes(log(S::splat(*out)))[0] + base;
         }
     }
 }

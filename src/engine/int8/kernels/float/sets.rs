@@ -4,10 +4,23 @@ use std::sync::OnceLock;
 
 use super::reference;
 use super::set::FloatKernels;
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
 
 /// The sets that this processor can run, plainest first.
 pub fn available() -> Vec<&'static dyn FloatKernels> {
-    vec![&reference::Reference]
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "other processors have the reference only"))]
+    let mut sets: Vec<&'static dyn FloatKernels> = vec![&reference::Reference];
+    #[cfg(target_arch = "x86_64")]
+    {
+        if avx2::available() {
+            sets.push(&avx2::Avx2);
+        }
+        if avx512::available() {
+            sets.push(&avx512::Avx512);
+        }
+    }
+    sets
 }
 
 /// The set to use.

@@ -85,7 +85,7 @@ pub trait Simd:
     /// `self · 2^exponent`, for an integral exponent of −300 to 300.
     fn scale(self, exponent: Self) -> Self;
 
-    /// `(m, e)` with `self = m · 2^e` and `m` between √½ and √2, for a positive finite `self`.
+    /// `(m, e)` with `self = m · 2^e` and `m` between √½ and 1½, for a positive finite `self`.
     fn split(self) -> (Self, Self);
 
     /// `self < other`; false for NaN.
@@ -116,17 +116,27 @@ pub trait Simd:
     unsafe fn load_bytes(from: *const i8, count: usize) -> Self;
 }
 
-/// Calls `body` with every vector's first element and how many of its elements are there.
-#[inline(always)]
-pub fn vectors<S: Simd>(len: usize, mut body: impl FnMut(usize, usize)) {
-    let whole = len - len % S::LANES;
-    for i in (0..whole).step_by(S::LANES) {
-        body(i, S::LANES);
-    }
-    if whole < len {
-        body(whole, len - whole);
-    }
+/// Runs `$body` for every vector of `$len` adjacent elements, with its first element and the number of its elements: all lanes, but for the last.
+///
+/// A macro, since a closure that the compiler does not merge into its caller is compiled for a processor without the instructions.
+macro_rules! vectors {
+    ($simd:ident, $len:expr, |$i:ident, $count:ident| $body:expr) => {{
+        let len: usize = $len;
+        let whole = len - len % $simd::LANES;
+        let mut at = 0;
+        while at < whole {
+            let ($i, $count) = (at, $simd::LANES);
+            $body;
+            at += $simd::LANES;
+        }
+        if whole < len {
+            let ($i, $count) = (whole, len - whole);
+            $body;
+        }
+    }};
 }
+
+pub(super) use vectors;
 
 /// Lanes, one by one.
 #[inline(always)]
@@ -137,13 +147,64 @@ pub fn lanes<S: Simd>(x: S) -> [f32; MOST_LANES] {
     lanes
 }
 
+/// A way to make one number of many.
+pub trait Fold: Copy {
+    /// What nothing makes.
+    const START: f32;
+
+    /// What was made, and one more element.
+    fn step<S: Simd>(self, made: S, x: S) -> S;
+
+    /// What was made of some elements and what was made of others.
+    fn merge<S: Simd>(self, a: S, b: S) -> S;
+}
+
 /// All lanes merged into one, halves with halves.
 #[inline(always)]
-pub fn fold_lanes<S: Simd>(x: S, merge: impl Fn(S, S) -> S) -> f32 {
-    let x = if S::LANES > 8 { merge(x, x.swap::<8>()) } else { x };
-    let x = if S::LANES > 4 { merge(x, x.swap::<4>()) } else { x };
-    let x = merge(x, x.swap::<2>());
-    lanes(merge(x, x.swap::<1>()))[0]
+pub fn fold_lanes<S: Simd>(x: S, fold: impl Fold) -> f32 {
+    let x = if S::LANES > 8 { fold.merge(x, x.swap::<8>()) } else { x };
+    let x = if S::LANES > 4 { fold.merge(x, x.swap::<4>()) } else { x };
+    let x = fold.merge(x, x.swap::<2>());
+    lanes(fold.merge(x, x.swap::<1>()))[0]
+}
+
+/// Up to a vector of elements that lie `step` apart.
+///
+/// # Safety
+/// The processor has the instructions, and there are `count` elements.
+#[inline(always)]
+pub unsafe fn gather<S: Simd>(from: *const f32, step: usize, count: usize) -> S {
+    // SAFETY: the caller's promise; a buffer has a vector of any set.
+    unsafe {
+        match step {
+            0 => S::splat(*from),
+            1 => S::load_part(from, count),
+            _ => {
+                let mut lanes = [0.0; MOST_LANES];
+                for (i, lane) in lanes.iter_mut().enumerate().take(count) {
+                    *lane = *from.add(i * step);
+                }
+                S::load(lanes.as_ptr())
+            }
+        }
+    }
+}
+
+/// Writes up to a vector of elements `step` apart.
+///
+/// # Safety
+/// There is room for `count` elements.
+#[inline(always)]
+pub unsafe fn scatter<S: Simd>(value: S, to: *mut f32, step: usize, count: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if step == 1 {
+            return value.store_part(to, count);
+        }
+        for (i, lane) in lanes(value).into_iter().enumerate().take(count) {
+            *to.add(i * step) = lane;
+        }
+    }
 }
 
 /// [`Simd::load`] or [`Simd::load_part`]: with a constant `count` the choice costs nothing.

@@ -2,6 +2,7 @@
 
 use super::calls::Lines;
 use super::math::{exp, log};
+use super::reduce::{self, GreatestNumber, Sum};
 use super::simd::{Simd, fold_lanes, load, store, vectors};
 
 /// Lines side by side that are computed together, in vectors.
@@ -39,51 +40,27 @@ pub unsafe fn softmax<S: Simd>(is_log: bool, x: &Lines, out: *mut f32, out_steps
     }
 }
 
-/// The greatest of a row; what it says of NaN does not matter, since they show in the sum.
-///
-/// # Safety
-/// The row has `len` elements, at least 1.
-#[inline(always)]
-pub unsafe fn greatest<S: Simd>(x: *const f32, len: usize) -> f32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let lowest = S::splat(f32::NEG_INFINITY);
-        let mut most = [lowest; 4];
-        let whole = len - len % (4 * S::LANES);
-        for i in (0..whole).step_by(4 * S::LANES) {
-            for (v, most) in most.iter_mut().enumerate() {
-                *most = most.max(S::load(x.add(i + v * S::LANES)));
-            }
-        }
-        let mut most = most[0].max(most[1]).max(most[2].max(most[3]));
-        vectors::<S>(len - whole, |i, count| {
-            most = most.max(load::<S>(x.add(whole + i), count).first(count, lowest));
-        });
-        fold_lanes(most, S::max)
-    }
-}
-
 /// # Safety
 /// Both rows have `len` elements.
 #[inline(always)]
 unsafe fn row<S: Simd>(is_log: bool, x: *const f32, out: *mut f32, len: usize) {
     // SAFETY: the caller's promise.
     unsafe {
-        let most = S::splat(greatest::<S>(x, len));
+        let most = S::splat(reduce::row::<S, _>(x, len, GreatestNumber));
         let zero = S::splat(0.0);
         let mut sum = zero;
-        vectors::<S>(len, |i, count| {
+        vectors!(S, len, |i, count| {
             let distance = load::<S>(x.add(i), count) - most;
             let share = exp(distance);
             sum = sum + if count == S::LANES { share } else { share.first(count, zero) };
             store(if is_log { distance } else { share }, out.add(i), count);
         });
         if is_log {
-            let sum = log(S::splat(fold_lanes(sum, S::add)));
-            vectors::<S>(len, |i, count| store(load::<S>(out.add(i), count) - sum, out.add(i), count));
+            let sum = log(S::splat(fold_lanes(sum, Sum)));
+            vectors!(S, len, |i, count| store(load::<S>(out.add(i), count) - sum, out.add(i), count));
         } else {
-            let inverse = S::splat(1.0 / fold_lanes(sum, S::add));
-            vectors::<S>(len, |i, count| store(load::<S>(out.add(i), count) * inverse, out.add(i), count));
+            let inverse = S::splat(1.0 / fold_lanes(sum, Sum));
+            vectors!(S, len, |i, count| store(load::<S>(out.add(i), count) * inverse, out.add(i), count));
         }
     }
 }

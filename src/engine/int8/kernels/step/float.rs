@@ -1,9 +1,14 @@
 //! The steps of a plan that have floats among their operands or as their result.
 
-use super::super::Loops;
-use super::Address;
+use std::sync::Arc;
 
-/// Work of a step on floats. All distances are in bytes, and every float lies at a multiple of 4.
+use super::super::Loops;
+use super::super::float::{
+    Binary, Epilogue, Function, GemmShape, PackedFloatDepthwise, PackedFloatGemm, Pool, Reduction,
+};
+use super::{Address, Pixels, Windows};
+
+/// Work of a step on floats. Unless said otherwise, distances are in bytes; every float lies at a multiple of 4.
 #[derive(Clone, Debug)]
 pub enum FloatWork {
     /// Floats from outside, row-major there.
@@ -24,12 +29,25 @@ pub enum FloatWork {
         /// Over the operand and the outside.
         loops: Loops<2>,
     },
-    /// Floats in another place or order.
-    Copy {
+    /// A function or copy of one operand.
+    Map {
+        /// What is made of it.
+        map: Map,
         /// Operand and result.
         places: [Address; 2],
         /// Over operand and result.
         loops: Loops<2>,
+    },
+    /// A function of two operands.
+    Binary {
+        /// The function.
+        op: Binary,
+        /// Applied to its result.
+        after: Function,
+        /// Operands and result.
+        places: [Address; 3],
+        /// Over operands and result.
+        loops: Loops<3>,
     },
     /// Floats of one value.
     Fill {
@@ -40,33 +58,189 @@ pub enum FloatWork {
         /// Over all of them.
         loops: Loops<1>,
     },
-    /// Floats rounded to bytes.
-    Quantize {
-        /// Scale and zero point.
-        quant: (f32, i32),
+    /// A dense convolution or matrix product.
+    Gemm {
+        /// Weights.
+        packed: Arc<PackedFloatGemm>,
+        /// What happens to sums.
+        epilogue: Epilogue,
+        /// From a pixel to the segments of its input, in floats.
+        offsets: Vec<usize>,
+        /// Start of the windows.
+        input: Pixels,
+        /// Start of the results.
+        output: Pixels,
+        /// Start of what is added to them.
+        residual: Option<Pixels>,
+        /// Images, rows, columns of the output.
+        dims: [usize; 3],
+    },
+    /// A depthwise convolution.
+    Depthwise {
+        /// Weights.
+        packed: Arc<PackedFloatDepthwise>,
+        /// What happens to sums.
+        function: Function,
+        /// From a tap to the one below and to the one on the right.
+        taps: [usize; 2],
+        /// Start of the windows.
+        input: Pixels,
+        /// Start of the results.
+        output: Pixels,
+        /// Images, rows, columns of the output.
+        dims: [usize; 3],
+    },
+    /// Right operands of products, packed.
+    Pack {
+        /// Sizes of each.
+        shape: GemmShape,
+        /// From a row to the next and from a column to the next.
+        steps: [usize; 2],
         /// Operand and result.
         places: [Address; 2],
-        /// Over operand and result.
+        /// Over operands and results.
         loops: Loops<2>,
     },
-    /// Bytes as floats.
-    Dequantize {
-        /// Scale and zero point.
-        quant: (f32, i32),
+    /// Products of matrices, the right ones packed.
+    Product {
+        /// Sizes of the right operands.
+        shape: GemmShape,
+        /// What happens to sums.
+        function: Function,
+        /// Rows of a product.
+        rows: usize,
+        /// From a row to the next in the left operand and in the result.
+        steps: [usize; 2],
+        /// Left operand, packed right operand, result.
+        places: [Address; 3],
+        /// Over left operands, packed right operands and results.
+        loops: Loops<3>,
+    },
+    /// One number for each line.
+    Reduce {
+        /// What is made of a line.
+        reduction: Reduction,
+        /// Elements of a line.
+        len: usize,
+        /// From an element to the next.
+        step: usize,
         /// Operand and result.
         places: [Address; 2],
-        /// Over operand and result.
+        /// Over the lines of the operand and the results.
         loops: Loops<2>,
     },
+    /// Exponentials that add up to one, or their logarithms.
+    Softmax {
+        /// Logarithms.
+        log: bool,
+        /// Elements of a line.
+        len: usize,
+        /// From an element to the next in operand and result.
+        steps: [usize; 2],
+        /// Operand and result.
+        places: [Address; 2],
+        /// Over the lines of operand and result.
+        loops: Loops<2>,
+    },
+    /// Rows normalised.
+    Norm {
+        /// Added to the variance.
+        epsilon: f32,
+        /// Whether the mean is subtracted.
+        centre: bool,
+        /// `[len]`.
+        scale: Option<Arc<Vec<f32>>>,
+        /// `[len]`.
+        bias: Option<Arc<Vec<f32>>>,
+        /// Elements of a row, adjacent.
+        len: usize,
+        /// Operand and result.
+        places: [Address; 2],
+        /// Over the rows of operand and result.
+        loops: Loops<2>,
+    },
+    /// One number for each channel of every window.
+    Pool {
+        /// What is made of a window.
+        pool: Pool,
+        /// Input rows of each output row.
+        rows: Windows,
+        /// Input columns of each output column.
+        cols: Windows,
+        /// Floats of a pixel.
+        channels: usize,
+        /// The input.
+        input: Pixels,
+        /// The output.
+        output: Pixels,
+        /// Images.
+        images: usize,
+    },
+    /// Rows and columns made of two each.
+    Resize {
+        /// First and second input row, share of the second.
+        rows: Vec<(usize, usize, f32)>,
+        /// Floats to the left and to the right pixel, share of the right one.
+        cols: Vec<(usize, usize, f32)>,
+        /// Floats of a pixel.
+        channels: usize,
+        /// The input.
+        input: Pixels,
+        /// The output.
+        output: Pixels,
+        /// Images.
+        images: usize,
+        /// True if every share is 0: pixels are copied.
+        copy: bool,
+    },
+    /// Elements by index along one axis.
+    Gather {
+        /// Offsets into the operand, one for each index.
+        offsets: Vec<usize>,
+        /// From a result to the next along the axis.
+        step: usize,
+        /// Operand and result.
+        places: [Address; 2],
+        /// Over the other axes of operand and result.
+        loops: Loops<2>,
+    },
+}
+
+/// What a step makes of every element of its operand.
+#[derive(Clone, Debug)]
+pub enum Map {
+    /// The same float.
+    Copy,
+    /// A function of it.
+    Function(Function),
+    /// The byte for a float, by scale and zero point.
+    Quantize(f32, i32),
+    /// The float that a byte stands for, by scale and zero point.
+    Dequantize(f32, i32),
+    /// A float for each byte.
+    Lookup(Arc<[f32; 256]>),
 }
 
 impl FloatWork {
     /// Places in the arena that the step reads, and the one that it writes.
     pub fn places(&self) -> (Vec<Address>, Option<Address>) {
         match self {
-            FloatWork::Copy { places, .. }
-            | FloatWork::Quantize { places, .. }
-            | FloatWork::Dequantize { places, .. } => (vec![places[0]], Some(places[1])),
+            FloatWork::Map { places, .. }
+            | FloatWork::Pack { places, .. }
+            | FloatWork::Reduce { places, .. }
+            | FloatWork::Softmax { places, .. }
+            | FloatWork::Norm { places, .. }
+            | FloatWork::Gather { places, .. } => (vec![places[0]], Some(places[1])),
+            FloatWork::Binary { places, .. } | FloatWork::Product { places, .. } => {
+                (vec![places[0], places[1]], Some(places[2]))
+            }
+            FloatWork::Gemm { input, output, residual, .. } => {
+                let added = residual.map(|pixels| pixels.place);
+                ([input.place].into_iter().chain(added).collect(), Some(output.place))
+            }
+            FloatWork::Depthwise { input, output, .. }
+            | FloatWork::Pool { input, output, .. }
+            | FloatWork::Resize { input, output, .. } => (vec![input.place], Some(output.place)),
             FloatWork::Fill { place, .. } | FloatWork::Load { place, .. } => (vec![], Some(*place)),
             FloatWork::Store { place, .. } => (vec![*place], None),
         }
@@ -75,9 +249,20 @@ impl FloatWork {
     /// Every place, to be moved to where its buffer was put.
     pub fn places_mut(&mut self) -> Vec<&mut Address> {
         match self {
-            FloatWork::Copy { places, .. }
-            | FloatWork::Quantize { places, .. }
-            | FloatWork::Dequantize { places, .. } => places.iter_mut().collect(),
+            FloatWork::Map { places, .. }
+            | FloatWork::Pack { places, .. }
+            | FloatWork::Reduce { places, .. }
+            | FloatWork::Softmax { places, .. }
+            | FloatWork::Norm { places, .. }
+            | FloatWork::Gather { places, .. } => places.iter_mut().collect(),
+            FloatWork::Binary { places, .. } | FloatWork::Product { places, .. } => places.iter_mut().collect(),
+            FloatWork::Gemm { input, output, residual, .. } => {
+                let added = residual.as_mut().map(|pixels| &mut pixels.place);
+                [&mut input.place, &mut output.place].into_iter().chain(added).collect()
+            }
+            FloatWork::Depthwise { input, output, .. }
+            | FloatWork::Pool { input, output, .. }
+            | FloatWork::Resize { input, output, .. } => vec![&mut input.place, &mut output.place],
             FloatWork::Fill { place, .. } | FloatWork::Load { place, .. } | FloatWork::Store { place, .. } => {
                 vec![place]
             }
