@@ -93,3 +93,18 @@ fn what_is_read_otherwise_stays() {
         assert!(!found.verdicts.iter().any(|v| matches!(v, Verdict::Integer { .. })), "{outside}");
     }
 }
+
+#[test]
+fn products_of_onnxruntime_are_taken_apart() {
+    let mut b = Builder::new(&[4, 2]);
+    b.constant("w", &[2, 3], DataType::Uint8, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    b.constant("w.zero", &[3], DataType::Uint8, &[1.0, 1.0, 2.0]);
+    let (scale, bias) = (b.float("w.scale", &[0.5]), b.float("bias", &[7.0, 8.0, 9.0]));
+    b.node("DynamicQuantizeMatMul", "y", &["x", "w", &scale, "w.zero", &bias], &[]);
+    b.graph.node.last_mut().expect("a node").domain = "com.microsoft".into();
+    b.output("y");
+    let graph = b.partition();
+    let [hybrid] = hybrids(&graph)[..] else { panic!("one product") };
+    let Product::MatMul(matmul) = &hybrid.product else { panic!("a matrix") };
+    assert_eq!((&matmul.weights[..], &hybrid.bias[..]), (&[0, 3, 1, 4, 1, 4][..], &[7.0, 8.0, 9.0][..]));
+}
