@@ -21,7 +21,7 @@ pub(super) struct Weights {
 
 impl Weights {
     /// Rows of `stored` are outputs; its scales, if there are several, run along its first axis.
-    fn of(stored: Stored) -> Try<Weights> {
+    pub fn of(stored: Stored) -> Try<Weights> {
         let outputs = *stored.shape.first().ok_or("its weights have no dimensions")?;
         let inputs = stored.shape[1..].iter().product();
         if stored.scales.len() > 1 && stored.axis != 0 {
@@ -34,7 +34,7 @@ impl Weights {
 
     /// The weights as bytes, and the bytes' zero points if not all are 0: of unsigned bytes, a row reaches anywhere from −255 to
     /// 255 but no further from end to end than a byte does.
-    fn bytes(&self) -> Try<(Vec<i8>, Vec<i8>)> {
+    pub fn bytes(&self) -> Try<(Vec<i8>, Vec<i8>)> {
         let zero = |row: &[i32]| {
             let least = row.iter().copied().min().unwrap_or(0);
             let most = row.iter().copied().max().unwrap_or(0);

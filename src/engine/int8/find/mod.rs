@@ -7,6 +7,7 @@
 
 mod dense;
 mod draw;
+mod dynamic;
 mod elementwise;
 mod epilogue;
 mod float;
@@ -100,6 +101,7 @@ fn look_at(search: &mut Search, index: usize) -> Try<()> {
     match node.op_type.as_str() {
         "DequantizeLinear" => search.dequantize(index),
         "QuantizeLinear" => search.quantize(index),
+        "DynamicQuantizeLinear" => search.dynamic(index),
         "Conv" => search.conv(index),
         "ConvTranspose" => search.conv_transpose(index),
         "MatMul" => search.matmul(index),

@@ -1,5 +1,7 @@
 //! Random graphs against an evaluation that knows nothing of layouts, borders, slices, packing or threads.
 
+mod hybrid;
+
 use std::sync::Arc;
 
 use super::super::graph::*;

@@ -6,7 +6,7 @@ use tract_onnx::pb::GraphProto;
 use tract_onnx::prelude::DatumType;
 
 use crate::int8::find::{Fact, Found, HashMap, Partition, Verdict, splice};
-use crate::int8::graph::{Conv, Element, FloatOp, Format, Graph, Node, Op, Pool, Port, Tensor};
+use crate::int8::graph::{Conv, Element, FloatOp, Format, Graph, Node, Op, Pool, Port, Product, Tensor};
 
 /// Panics where something that was found does not hold together.
 pub fn found(graph: &GraphProto, facts: &HashMap<String, Fact>, found: &Found) {
@@ -148,6 +148,19 @@ fn float(op: &FloatOp, inputs: &[&Tensor], y: &Tensor) {
         FloatOp::Unary(_) | FloatOp::Quantize | FloatOp::Dequantize | FloatOp::Lookup(_) | FloatOp::Norm(_) => {
             assert_eq!((inputs.len(), &x.shape), (1, &y.shape));
         }
+        FloatOp::Hybrid(hybrid) => match &hybrid.product {
+            Product::Conv(c) => {
+                let ([n, channels, ..], [out_n, m, ..]) = (picture(x), picture(y));
+                assert!(n == out_n && channels % c.groups == 0 && m % c.groups == 0 && m == hybrid.bias.len());
+                assert_eq!(c.weights.len(), m * (channels / c.groups) * count(&c.kernel));
+                assert!(c.weight_scales.len() == m && (c.weight_zeros.is_empty() || c.weight_zeros.len() == m));
+                windows(x, y, [c.kernel, c.strides, c.dilations], c.pads);
+            }
+            Product::MatMul(m) => {
+                let ((n, lead), (k, x_lead)) = (y.shape.split_last().unwrap(), x.shape.split_last().unwrap());
+                assert_eq!((lead, m.weights.len(), hybrid.bias.len()), (x_lead, n * k, *n));
+            }
+        },
         FloatOp::LogSoftmax { axis } => assert!(x.shape == y.shape && *axis < x.shape.len()),
         FloatOp::Hybrid(_) => assert_eq!(inputs.len(), 1),
         FloatOp::Product { .. } | FloatOp::Binary { .. } => assert_eq!(inputs.len(), 2),

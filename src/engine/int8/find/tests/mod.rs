@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod dynamic;
 mod floats;
 mod models;
 mod operators;
