@@ -12,9 +12,10 @@ use super::explain::refusal;
 use super::graph::{self, GraphInfo, Port, show};
 use super::manifest::{InputKind, Manifest};
 use super::parser::onnx;
-use super::{Bundle, Engine, ModelError, PlanKey, branches, budget, exporter, guard};
+use super::{Bundle, Engine, ModelError, PlanKey, budget, dynamic, exporter, guard, state};
 use crate::frame::{Label, Layout};
 use leptond_engine::int8::{decompose, kernels};
+use leptond_engine::operators;
 
 /// A parsed model. Compile plans from it; drop it when no further plan will be needed, they do not depend on it.
 pub struct LoadedModel {
@@ -61,7 +62,8 @@ impl LoadedModel {
             None => None,
         };
         let file_bytes = bytes.len();
-        let (info, parsed, proto) = parse(bytes, &path)?;
+        let (mut info, parsed, proto) = parse(bytes, &path)?;
+        info.give(&bundle.manifest().input.shapes, &path)?;
         let labels = match bundle.is_bare() {
             true => exporter::said(&info.metadata).labels.into_iter().map(Label::from).collect(),
             false => bundle.labels().to_vec(),
@@ -152,6 +154,11 @@ impl LoadedModel {
         self.threads = threads.max(1);
     }
 
+    /// Takes a length for every dimension that the file leaves open and that nothing else says; tells in words which.
+    pub fn assume_shapes(&mut self) -> Vec<String> {
+        self.info.assume()
+    }
+
     /// Concrete input shapes for a plan's key.
     ///
     /// # Errors
@@ -173,7 +180,7 @@ impl LoadedModel {
                     (None, want) => want.or(batch),
                 };
                 shape.push(size.ok_or_else(|| {
-                    let reason = format!("dimension {axis} is open in the file and nothing says how large it is");
+                    let reason = format!("dimension {axis} is open in the file and nothing says how large it is (--shape, or shapes in the manifest)");
                     self.shape_error(&port.name, reason)
                 })?);
             }
@@ -238,9 +245,9 @@ impl LoadedModel {
             return Err(self.shape_error(&port.name, format!("expected shape {}, found {shape:?}", show(&port.dims))));
         }
         let bytes = shape.iter().try_fold(port.dtype.size_of(), |acc, d| acc.checked_mul(*d));
-        if shape.contains(&0) || bytes.is_none_or(|b| b > graph::MAX_TENSOR_BYTES) {
+        if bytes.is_none_or(|b| b > graph::MAX_TENSOR_BYTES) {
             let limit = graph::MAX_TENSOR_BYTES >> 20;
-            return Err(self.shape_error(&port.name, format!("shape {shape:?} is empty or above {limit} MiB")));
+            return Err(self.shape_error(&port.name, format!("shape {shape:?} is above {limit} MiB")));
         }
         Ok(())
     }
@@ -250,7 +257,7 @@ impl LoadedModel {
     }
 }
 
-fn is_quantised(info: &GraphInfo) -> bool {
+pub(super) fn is_quantised(info: &GraphInfo) -> bool {
     info.nodes.iter().any(|n| n.operator == "QuantizeLinear" || n.operator == "DequantizeLinear")
 }
 
@@ -260,11 +267,16 @@ fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
     let failed = |reason: String| ModelError::Compile { path: path.into(), reason };
     let file_bytes = bytes.len();
     let work = || -> Result<Parts, ModelError> {
-        let mut proto = graph::decode(bytes, path)?;
+        let (mut proto, open) = graph::decode(bytes, path)?;
+        state::arrange(&mut proto, path)?;
+        operators::rewrite(&mut proto).map_err(failed)?;
         if let Some(graph) = &mut proto.graph {
             decompose(graph);
         }
-        let info = graph::describe(&proto, path)?;
+        let mut info = graph::describe(&proto, path)?;
+        for input in &mut info.inputs {
+            input.open = open.get(&input.name).filter(|o| o.len() == input.dims.len()).unwrap_or(&input.open).clone();
+        }
         let onnx = onnx();
         if let Some(node) = info.nodes.iter().find(|n| !onnx.op_register.0.contains_key(&n.operator)) {
             return Err(ModelError::Unsupported {
@@ -274,7 +286,7 @@ fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
                 reason: "there is no such operator here".into(),
             });
         }
-        if branches::any(&proto) {
+        if dynamic::split::needed(&proto) {
             return Ok((info, Parsed::Branching, Some(Box::new(proto))));
         }
         let parsed = onnx.parse(&proto, None).map_err(|e| refusal(&e, &info, path))?;

@@ -115,8 +115,18 @@ pub struct Tap {
 pub enum Op {
     /// One operand.
     Conv(Conv),
+    /// One operand. Element `i` of the operand adds its products to elements `i · stride + tap · dilation − pad` of the result; padding
+    /// is cut off.
+    ConvTranspose(Conv),
     /// One operand.
     MatMul(MatMul),
+    /// Two operands `[…, M, K]` and `[…, K, N]`, whose first axes are broadcast, to `[…, M, N]`: `a · b · factor`.
+    BatchMatMul {
+        /// Finite, not 0.
+        factor: f32,
+        /// Activation folded into the rounding.
+        clamp: Clamp,
+    },
     /// `a + b` or `a − b`, broadcast as in ONNX.
     Add {
         /// `a − b` instead.
@@ -179,6 +189,8 @@ pub enum Op {
         /// Each below the operand's dimension.
         indices: Vec<usize>,
     },
+    /// Rows along the last axis, as [`FloatOp::Norm`].
+    LayerNorm(Norm),
     /// `exp(x) / Σ exp(x)` along one axis.
     Softmax {
         /// Below the rank.
@@ -193,7 +205,8 @@ impl Op {
     pub fn name(&self) -> &'static str {
         match self {
             Op::Conv(_) => "Conv",
-            Op::MatMul(_) => "MatMul",
+            Op::ConvTranspose(_) => "ConvTranspose",
+            Op::MatMul(_) | Op::BatchMatMul { .. } => "MatMul",
             Op::Add { .. } => "Add",
             Op::Mul { .. } => "Mul",
             Op::Lookup(_) => "Lookup",
@@ -206,6 +219,7 @@ impl Op {
             Op::Transpose { .. } => "Transpose",
             Op::Slice { .. } => "Slice",
             Op::Gather { .. } => "Gather",
+            Op::LayerNorm(_) => "LayerNormalization",
             Op::Softmax { .. } => "Softmax",
             Op::Float(op) => op.name(),
         }
@@ -214,7 +228,14 @@ impl Op {
     /// Type of the result's elements where the first operand's are of type `operand`.
     pub fn element(&self, operand: Element) -> Element {
         match self {
-            Op::Conv(_) | Op::MatMul(_) | Op::Add { .. } | Op::Mul { .. } | Op::Lookup(_) => Element::Byte,
+            Op::Conv(_)
+            | Op::ConvTranspose(_)
+            | Op::MatMul(_)
+            | Op::BatchMatMul { .. }
+            | Op::Add { .. }
+            | Op::Mul { .. }
+            | Op::Lookup(_)
+            | Op::LayerNorm(_) => Element::Byte,
             Op::MaxPool(_)
             | Op::AveragePool(_)
             | Op::Concat { .. }

@@ -11,17 +11,17 @@ use crate::int8::graph::{Clamp, Conv, MatMul, Op, TensorId};
 use crate::onnx::node;
 
 /// Weights `[outputs][inputs]`, made of integers that may not fit a byte.
-struct Weights {
-    outputs: usize,
-    inputs: usize,
-    steps: Vec<i32>,
+pub(super) struct Weights {
+    pub outputs: usize,
+    pub inputs: usize,
+    pub steps: Vec<i32>,
     /// One for each output.
-    scales: Vec<f64>,
+    pub scales: Vec<f64>,
 }
 
 impl Weights {
     /// Rows of `stored` are outputs; its scales, if there are several, run along its first axis.
-    fn of(stored: Stored) -> Try<Weights> {
+    pub fn of(stored: Stored) -> Try<Weights> {
         let outputs = *stored.shape.first().ok_or("its weights have no dimensions")?;
         let inputs = stored.shape[1..].iter().product();
         if stored.scales.len() > 1 && stored.axis != 0 {
@@ -34,7 +34,7 @@ impl Weights {
 
     /// The weights as bytes, and the bytes' zero points if not all are 0: of unsigned bytes, a row reaches anywhere from −255 to
     /// 255 but no further from end to end than a byte does.
-    fn bytes(&self) -> Try<(Vec<i8>, Vec<i8>)> {
+    pub fn bytes(&self) -> Try<(Vec<i8>, Vec<i8>)> {
         let zero = |row: &[i32]| {
             let least = row.iter().copied().min().unwrap_or(0);
             let most = row.iter().copied().max().unwrap_or(0);
@@ -58,17 +58,23 @@ impl Weights {
 }
 
 /// A product ready for its operator.
-struct Dense {
-    weights: Vec<i8>,
+pub(super) struct Dense {
+    pub weights: Vec<i8>,
     /// Zero points of the weights; empty where all are 0.
-    zeros: Vec<i8>,
-    scales: Vec<f32>,
-    bias: Vec<i32>,
+    pub zeros: Vec<i8>,
+    pub scales: Vec<f32>,
+    pub bias: Vec<i32>,
 }
 
 impl<'a> Search<'a> {
     /// Weights and bias in units of the sums, what follows folded in.
-    fn dense(&self, x: TensorId, weights: &Weights, bias: Option<Vec<f64>>, epilogue: &Epilogue) -> Try<Dense> {
+    pub(super) fn dense(
+        &self,
+        x: TensorId,
+        weights: &Weights,
+        bias: Option<Vec<f64>>,
+        epilogue: &Epilogue,
+    ) -> Try<Dense> {
         let count = weights.outputs;
         let (bytes, zeros) = weights.bytes()?;
         let unit = Affine { factor: vec![1.0; count], term: vec![0.0; count] };
@@ -110,7 +116,7 @@ impl<'a> Search<'a> {
     }
 
     /// Weights as integers, or why there are none.
-    fn stored_weights(&mut self, name: &str) -> Try<Stored> {
+    pub(super) fn stored_weights(&mut self, name: &str) -> Try<Stored> {
         if !self.net.is_constant(name) {
             return Err("its weights depend on the input".into());
         }
@@ -175,7 +181,7 @@ impl<'a> Search<'a> {
         let (a, b) = (node::required_input(node, 0)?, node::required_input(node, 1)?);
         let left = self.net.is_constant(a);
         if !left && !self.net.is_constant(b) {
-            return Err("both of its operands depend on the input".into());
+            return self.batch_matmul(index);
         }
         let mut stored = self.stored_weights(if left { a } else { b })?;
         let out = self.net.shape(output)?;
@@ -277,7 +283,7 @@ impl<'a> Search<'a> {
     }
 
     /// The third operand of `Conv`.
-    fn channel_terms(&self, name: &str, channels: usize) -> Try<Vec<f64>> {
+    pub(super) fn channel_terms(&self, name: &str, channels: usize) -> Try<Vec<f64>> {
         if !self.net.is_constant(name) || self.net.shape(name)? != [channels] {
             return Err(format!("its bias {name:?} is not one constant for each of {channels} channels"));
         }

@@ -234,11 +234,11 @@ impl<'a> Search<'a> {
         }
         let epsilon = f64::from(node::float(node, "epsilon", 1e-5)?);
         let read = |index: usize| -> Try<Vec<f64>> {
-            let values = self.net.floats(node::required_input(node, index)?)?;
+            let values = self.reals(node::required_input(node, index)?)?;
             if values.len() != channels {
                 return Err(format!("BatchNormalization has {} values for {channels} channels", values.len()));
             }
-            Ok(values.into_iter().map(f64::from).collect())
+            Ok(values)
         };
         let (scale, bias, mean, variance) = (read(1)?, read(2)?, read(3)?, read(4)?);
         let factor: Vec<f64> = scale.iter().zip(&variance).map(|(s, v)| s / (v + epsilon).sqrt()).collect();

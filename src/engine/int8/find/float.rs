@@ -132,7 +132,7 @@ impl<'a> Search<'a> {
     ) -> TensorId {
         let constant = values.map(|values| Constant::Floats(Arc::new(values)));
         let tensor = Tensor { name: name.to_owned(), shape, element: Element::Float, quant: Quant::UNIT, constant };
-        self.tensors.push(Flowing { tensor, origin, name: None });
+        self.tensors.push(Flowing { tensor, origin, name: None, base: None });
         self.tensors.len() - 1
     }
 

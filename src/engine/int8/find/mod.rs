@@ -7,13 +7,16 @@
 
 mod dense;
 mod draw;
+mod dynamic;
 mod elementwise;
 mod epilogue;
 mod float;
 mod found;
 mod function;
+mod matmul;
 mod moves;
 mod net;
+mod normalize;
 mod params;
 mod partition;
 mod pool;
@@ -23,6 +26,7 @@ mod search;
 mod splice;
 #[cfg(test)]
 mod tests;
+mod transposed;
 
 use std::collections::HashMap;
 
@@ -97,9 +101,12 @@ fn look_at(search: &mut Search, index: usize) -> Try<()> {
     match node.op_type.as_str() {
         "DequantizeLinear" => search.dequantize(index),
         "QuantizeLinear" => search.quantize(index),
+        "DynamicQuantizeLinear" => search.dynamic(index),
         "Conv" => search.conv(index),
+        "ConvTranspose" => search.conv_transpose(index),
         "MatMul" => search.matmul(index),
         "Gemm" => search.gemm(index),
+        "LayerNormalization" => search.row_norm(index),
         "Concat" => search.concat(index),
         "AveragePool" => search.average_pool(index),
         "GlobalAveragePool" => search.global_average(index),

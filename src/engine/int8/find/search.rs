@@ -64,6 +64,8 @@ pub(super) struct Flowing<'a> {
     pub origin: Origin<'a>,
     /// The name in the file under which its item makes it.
     pub name: Option<&'a str>,
+    /// The tensor that its bytes are looked up from, itself not looked up, and the table.
+    pub base: Option<(TensorId, Arc<[i8; 256]>)>,
 }
 
 /// A few nodes of the file as a few integer operators.
@@ -152,23 +154,39 @@ impl<'a> Search<'a> {
         Draft { head, name: &self.net.node(head).name, steps: Vec::new() }
     }
 
-    /// Adds an operator to an item.
+    /// Adds an operator to an item. A table of what is looked up itself becomes one table of what lies before, so that the tensors
+    /// in between need not be made unless others read them.
     pub fn step(
         &mut self,
         draft: &mut Draft,
-        op: Op,
-        inputs: Vec<TensorId>,
+        mut op: Op,
+        mut inputs: Vec<TensorId>,
         shape: Vec<usize>,
         quant: Quant,
     ) -> TensorId {
         let output = self.tensors.len();
         let name = format!("{}:{}", draft.name, draft.steps.len());
+        let mut base = None;
+        if let Op::Lookup(table) = &mut op {
+            let (from, whole) = self.from_base(inputs[0], table);
+            *table = Arc::new(whole);
+            inputs[0] = from;
+            base = Some((from, table.clone()));
+        }
         let element = op.element(inputs.first().map_or(Element::Byte, |&x| self.element(x)));
         let tensor = Tensor { name, shape, element, quant, constant: None };
         // The right item is put in where the draft is closed: others may be made in between.
-        self.tensors.push(Flowing { tensor, origin: Origin::Item(usize::MAX), name: None });
+        self.tensors.push(Flowing { tensor, origin: Origin::Item(usize::MAX), name: None, base });
         draft.steps.push(Node { name: draft.name.to_owned(), op, inputs, output });
         output
+    }
+
+    /// A function of the bytes of `tensor` as one of the bytes that these are looked up from, if they are.
+    pub fn from_base<T: Copy>(&self, tensor: TensorId, table: &[T; 256]) -> (TensorId, [T; 256]) {
+        match &self.tensors[tensor].base {
+            Some((base, bytes)) => (*base, bytes.map(|byte| table[usize::from(byte as u8)])),
+            None => (tensor, *table),
+        }
     }
 
     /// The same bytes under another shape.
@@ -228,7 +246,8 @@ impl<'a> Search<'a> {
             return Err(format!("tensor {name:?} is not of the type and shape expected"));
         }
         let flowing = &mut self.tensors[tensor];
-        if flowing.name.is_none() && matches!(flowing.origin, Origin::Item(_)) {
+        let bytes_or_reals = !matches!(view, View::Function { .. });
+        if bytes_or_reals && flowing.name.is_none() && matches!(flowing.origin, Origin::Item(_)) {
             flowing.name = Some(name);
             flowing.tensor.name = name.to_owned();
         }
@@ -262,7 +281,8 @@ impl<'a> Search<'a> {
             let view = match like {
                 View::Bytes { unsigned, .. } => View::Bytes { tensor, unsigned: *unsigned },
                 View::Floats { .. } => View::Floats { tensor },
-                View::Real { .. } | View::Function { .. } => View::Real { tensor },
+                View::Real { .. } => View::Real { tensor },
+                View::Function { table, .. } => View::Function { tensor, table: table.clone() },
             };
             self.name(name, view)?;
         }
@@ -277,7 +297,7 @@ impl<'a> Search<'a> {
     /// A tensor of bytes from outside the items.
     pub fn outside(&mut self, name: &'a str, shape: Vec<usize>, quant: Quant, origin: Origin<'a>) -> TensorId {
         let tensor = Tensor { name: name.to_owned(), shape, element: Element::Byte, quant, constant: None };
-        self.tensors.push(Flowing { tensor, origin, name: None });
+        self.tensors.push(Flowing { tensor, origin, name: None, base: None });
         self.tensors.len() - 1
     }
 
@@ -285,7 +305,7 @@ impl<'a> Search<'a> {
     pub fn constant(&mut self, name: &str, shape: Vec<usize>, quant: Quant, bytes: Vec<i8>) -> TensorId {
         let constant = Some(Constant::Bytes(Arc::new(bytes)));
         let tensor = Tensor { name: name.to_owned(), shape, element: Element::Byte, quant, constant };
-        self.tensors.push(Flowing { tensor, origin: Origin::Constant, name: None });
+        self.tensors.push(Flowing { tensor, origin: Origin::Constant, name: None, base: None });
         self.tensors.len() - 1
     }
 

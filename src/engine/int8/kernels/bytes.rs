@@ -131,14 +131,13 @@ macro_rules! byte_kernels {
         bytes::compiled! { $features;
             quantize(values: &[f32], quant: (f32, i32), out: &mut [i8]) -> ();
             dequantize(values: &[i8], quant: (f32, i32), out: &mut [f32]) -> ();
-            pick(step: usize, x: *const i8, out: *mut i8, len: usize) -> ();
             average(means: &Means, x: *const i8, size: [usize; 2], steps: [usize; 2], out: *mut i8, channels: usize) -> ();
             softmax_table(params: &SoftmaxParams, x: *const i8, len: usize) -> [i8; 256];
             blend(mixture: &Blend, out: *mut i8, channels: usize) -> ();
         }
         ByteKernels {
             $($name: $function,)*
-            ..ByteKernels { quantize, dequantize, pick, average, softmax_table, blend, ..bytes::PLAIN }
+            ..ByteKernels { quantize, dequantize, average, softmax_table, blend, ..bytes::PLAIN }
         }
     }};
 }

@@ -70,6 +70,7 @@ pub mod avx2;
 pub mod avx512vnni;
 #[cfg(target_arch = "x86_64")]
 pub mod avxvnni;
+mod behind;
 mod bytes;
 mod calls;
 #[cfg(target_arch = "aarch64")]
@@ -81,9 +82,11 @@ pub mod float;
 #[cfg(target_arch = "aarch64")]
 pub mod i8mm;
 mod loops;
+pub mod matmul;
 mod moves;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
+pub mod normalize;
 mod pairs;
 mod plain;
 mod pool;

@@ -3,9 +3,10 @@
 pub mod float;
 mod hybrid;
 
+use super::behind::{self, BEHIND, Behind};
 use super::step::{Step, Work};
-use super::walk::{at, rectangles};
-use super::{DepthwiseCall, GemmCall, Kernels, MAX_ROWS, MulParams, moves, pairs, pool};
+use super::walk::{at, each, rectangles};
+use super::{DepthwiseCall, GemmCall, Kernels, MAX_ROWS, MulParams, matmul, moves, normalize, pairs, pool};
 
 pub use super::edges::{Input, Output, load, store};
 pub use super::moves::ONE;
@@ -22,7 +23,7 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
     let bytes = kernels.bytes();
     match &step.work {
         // SAFETY: see above.
-        Work::Gemm { .. } => unsafe { gemm(&step.work, kernels, arena, part) },
+        Work::Gemm { .. } => unsafe { gemm(step, kernels, arena, part) },
         Work::Depthwise { packed, ending, taps, input, output, dims } => {
             // SAFETY: see above.
             let finish = unsafe { hybrid::finish(ending, arena) };
@@ -31,7 +32,11 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
             let mut line = lines.start;
             while line < lines.end {
                 let (image, row) = (line / rows, line % rows);
-                let count = (rows - row).min(lines.end - line);
+                let mut count = (rows - row).min(lines.end - line);
+                if step.table.is_some() {
+                    // An even number of rows: some sets make two at a time.
+                    count = count.min((BEHIND / (cols * packed.channels)).max(1) * 2);
+                }
                 let call = DepthwiseCall {
                     packed,
                     finish,
@@ -50,20 +55,40 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
                 };
                 // SAFETY: see above.
                 unsafe { kernels.depthwise(&call) };
+                if let Some(table) = &step.table {
+                    let mut behind = Behind::new(table, bytes);
+                    for (row, col) in (0..count).flat_map(|row| (0..cols).map(move |col| (row, col))) {
+                        // SAFETY: the pixel has just been written.
+                        unsafe {
+                            let pixel = call.out.add(row * call.out_row + col * call.out_col);
+                            behind.push(pixel, packed.channels);
+                        }
+                    }
+                    // SAFETY: as above.
+                    unsafe { behind.flush() };
+                }
                 line += count;
             }
         }
         Work::Add { params, places, loops } => {
             rectangles(loops, None, places.map(|p| p.offset), part, |rectangle| {
                 // SAFETY: see above.
-                unsafe { pairs::run(bytes, |pair| (bytes.add)(params, pair), arena, &rectangle) };
+                unsafe {
+                    behind::rectangle(step.table.as_deref(), bytes, arena, &rectangle, |piece| {
+                        pairs::run(bytes, |pair| (bytes.add)(params, pair), arena, piece);
+                    });
+                }
             });
         }
         Work::Mul { zeros, scale, requant, places, loops } => {
             let params = MulParams { zeros: *zeros, scale: *scale, requant: *requant };
             rectangles(loops, None, places.map(|p| p.offset), part, |rectangle| {
                 // SAFETY: see above.
-                unsafe { pairs::run(bytes, |pair| (bytes.mul)(&params, pair), arena, &rectangle) };
+                unsafe {
+                    behind::rectangle(step.table.as_deref(), bytes, arena, &rectangle, |piece| {
+                        pairs::run(bytes, |pair| (bytes.mul)(&params, pair), arena, piece);
+                    });
+                }
             });
         }
         Work::Lookup { table, places, loops } => {
@@ -93,6 +118,19 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
         }
         // SAFETY: see above.
         Work::Softmax { .. } => unsafe { pool::softmax(bytes, &step.work, arena, part) },
+        Work::Normalize(norm) => {
+            each(&norm.rows, norm.places.map(|p| p.offset), part, |[x, out], len, steps| {
+                for row in 0..len {
+                    // SAFETY: see above.
+                    unsafe {
+                        let (x, out) = (arena.add(x + row * steps[0]).cast_const(), arena.add(out + row * steps[1]));
+                        normalize::row(norm, x, out);
+                    }
+                }
+            });
+        }
+        // SAFETY: see above.
+        Work::MatMul(_) => unsafe { matmul::run(step, kernels, arena, part) },
         // SAFETY: see above.
         Work::Hybrid(work) => unsafe { hybrid::run(work, arena, part) },
         // Floats have kernels of their own: `float::run`.
@@ -104,8 +142,8 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
 ///
 /// # Safety
 /// As [`run`].
-unsafe fn gemm(work: &Work, kernels: &dyn Kernels, arena: *mut i8, part: Part) {
-    let Work::Gemm { packed, ending, offsets, input, output, dims: [images, rows, cols] } = work else { return };
+unsafe fn gemm(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part) {
+    let Work::Gemm { packed, ending, offsets, input, output, dims: [images, rows, cols] } = &step.work else { return };
     // SAFETY: the caller's promise.
     let finish = unsafe { hybrid::finish(ending, arena) };
     let pixels = images * rows * cols;
@@ -124,6 +162,8 @@ unsafe fn gemm(work: &Work, kernels: &dyn Kernels, arena: *mut i8, part: Part) {
     let (mut col, mut line) = (pixel % cols, pixel / cols);
     let mut x = [std::ptr::null::<i8>(); MAX_ROWS];
     let mut y = [std::ptr::null_mut::<i8>(); MAX_ROWS];
+    let channels = blocks.start * packed.block..(blocks.end * packed.block).min(packed.n);
+    let mut behind = step.table.as_deref().map(|table| Behind::new(table, kernels.bytes()));
     for tile in range {
         let end = bound(tile + 1);
         let count = end - pixel;
@@ -151,5 +191,15 @@ unsafe fn gemm(work: &Work, kernels: &dyn Kernels, arena: *mut i8, part: Part) {
         };
         // SAFETY: as above; outputs never lie over inputs of a gemm step.
         unsafe { kernels.gemm(&call) };
+        if let Some(behind) = &mut behind {
+            for y in &y[..count] {
+                // SAFETY: these channels of the row have just been written.
+                unsafe { behind.push(y.add(channels.start), channels.len()) };
+            }
+        }
+    }
+    if let Some(mut behind) = behind {
+        // SAFETY: as above.
+        unsafe { behind.flush() };
     }
 }

@@ -10,6 +10,8 @@ pub use float::{FloatWork, Layer, Map};
 pub use hybrid::HybridWork;
 pub use place::{Address, Pixels, Windows};
 
+use super::matmul::MatMul;
+use super::normalize::Normalize;
 use super::{AddParams, Loops, PackedDepthwise, PackedGemm, Requant};
 
 /// One step of a plan.
@@ -25,6 +27,8 @@ pub struct Step {
     pub bytes: usize,
     /// Work of the step.
     pub work: Work,
+    /// Applied to every byte of a product or sum as soon as it is there.
+    pub table: Option<Arc<[i8; 256]>>,
 }
 
 /// Conversion of a window to its mean.
@@ -210,6 +214,10 @@ pub enum Work {
         /// Over the other axes.
         loops: Loops<2>,
     },
+    /// Products of two tensors.
+    MatMul(MatMul),
+    /// Rows less their mean, over their standard deviation.
+    Normalize(Normalize),
     /// A tensor from outside, row-major there.
     Load {
         /// Index of the port.
@@ -218,7 +226,7 @@ pub enum Work {
         quant: (f32, i32),
         /// The result.
         place: Address,
-        /// Over the outside and the result; the innermost is contiguous in both.
+        /// Over the outside and the result.
         loops: Loops<2>,
     },
     /// A tensor to the outside.
@@ -229,7 +237,7 @@ pub enum Work {
         quant: (f32, i32),
         /// The operand.
         place: Address,
-        /// Over the operand and the outside; the innermost is contiguous in both.
+        /// Over the operand and the outside.
         loops: Loops<2>,
     },
     /// A step on floats.
@@ -253,6 +261,8 @@ impl Work {
             | Work::AveragePool { input, output, .. }
             | Work::Resize { input, output, .. } => (vec![input.place], Some(output.place)),
             Work::Add { places, .. } | Work::Mul { places, .. } => (vec![places[0], places[1]], Some(places[2])),
+            Work::MatMul(matmul) => (matmul.places[..2].to_vec(), Some(matmul.places[2])),
+            Work::Normalize(norm) => (vec![norm.places[0]], Some(norm.places[1])),
             Work::Lookup { places, .. } | Work::Gather { places, .. } | Work::Softmax { places, .. } => {
                 (vec![places[0]], Some(places[1]))
             }
@@ -277,6 +287,8 @@ impl Work {
             | Work::AveragePool { input, output, .. }
             | Work::Resize { input, output, .. } => vec![&mut input.place, &mut output.place],
             Work::Add { places, .. } | Work::Mul { places, .. } => places.iter_mut().collect(),
+            Work::MatMul(matmul) => matmul.places.iter_mut().collect(),
+            Work::Normalize(norm) => norm.places.iter_mut().collect(),
             Work::Lookup { places, .. } | Work::Gather { places, .. } | Work::Softmax { places, .. } => {
                 places.iter_mut().collect()
             }

@@ -36,17 +36,28 @@ impl Lowering<'_> {
         if x.shape[1] == 1 {
             x.strides[1] = 1;
         }
-        let mut y = self.allocate(node.output, &CHANNELS_LAST);
-        let elsewhere = (y.strides[1] != 1 && outs > 1).then(|| y.clone());
-        if elsewhere.is_some() {
-            y = self.fresh(&y.shape, &CHANNELS_LAST, &[(0, 0); 4]);
-        }
+        let (y, elsewhere) = self.bytes_out(node, outs);
         let sums = self.sums(node, &conv.weight_scales, conv.clamp);
         self.convolution(conv, x, &y, &sums)?;
-        if let Some(to) = elsewhere {
-            self.copy(&y, &to, None);
+        if let Some((to, table)) = elsewhere {
+            self.copy(&y, &to, table);
         }
         Ok(())
+    }
+
+    /// A place for pixels of `outs` adjacent channels; if that is not where the result goes, that place, and what is applied on the
+    /// way there.
+    pub(super) fn bytes_out(&mut self, node: &Node, outs: usize) -> (View, Option<(View, Option<Arc<[i8; 256]>>)>) {
+        let target = self.target(node);
+        let mut y = self.allocate(target, &CHANNELS_LAST);
+        if y.shape[1] == 1 {
+            y.strides[1] = 1;
+        }
+        if y.strides[1] == 1 || outs == 1 {
+            return (y, None);
+        }
+        let near = self.fresh(&y.shape, &CHANNELS_LAST, &[(0, 0); 4]);
+        (near, Some((y, self.table.take())))
     }
 
     /// The steps of a convolution from `x`, bytes with channels innermost and a border, to `y`, channels innermost.
@@ -67,7 +78,14 @@ impl Lowering<'_> {
         }
     }
 
-    fn depthwise(&mut self, conv: &Conv, x: &View, (input, output): (Pixels, Pixels), dims: [usize; 3], sums: &Sums) {
+    pub(super) fn depthwise(
+        &mut self,
+        conv: &Conv,
+        x: &View,
+        (input, output): (Pixels, Pixels),
+        dims: [usize; 3],
+        sums: &Sums,
+    ) {
         let (channels, taps) = (conv.groups, conv.kernel[0] * conv.kernel[1]);
         let data: Vec<i8> =
             (0..taps).flat_map(|tap| (0..channels).map(move |c| c * taps + tap)).map(|i| conv.weights[i]).collect();
@@ -95,7 +113,7 @@ impl Lowering<'_> {
     }
 
     /// One matrix product for each group.
-    fn grouped(
+    pub(super) fn grouped(
         &mut self,
         conv: &Conv,
         x: &View,
@@ -155,7 +173,7 @@ impl Lowering<'_> {
         let (mut x, shape) = (self.view(node.inputs[0])?, self.shape(node.output));
         let last = shape.len() - 1;
         let order = row_major(shape.len());
-        let y = self.allocate(node.output, &order);
+        let y = self.allocate(self.target(node), &order);
         if (x.strides[last] != 1 && x.shape[last] > 1) || outer(&x, &y).len() > 3 {
             let plain = self.fresh(&x.shape, &order, &vec![(0, 0); shape.len()]);
             self.copy(&x, &plain, None);
@@ -209,7 +227,7 @@ impl Lowering<'_> {
 
     /// Sums that become bytes. Their scales are input scale × weight scale ÷ output scale for every output channel, in f32 and in
     /// this order: what ONNX's integer operators do with them, so that a sum that falls between two bytes falls as it does there.
-    fn sums(&self, node: &Node, weight_scales: &[f32], clamp: Clamp) -> Sums<'static> {
+    pub(super) fn sums(&self, node: &Node, weight_scales: &[f32], clamp: Clamp) -> Sums<'static> {
         let (from, to) = (self.quant(node.inputs[0]), self.quant(node.output));
         let scale = weight_scales.iter().map(|&w| (from.scale * w / to.scale).clamp(f32::MIN, f32::MAX)).collect();
         let ending = Ending::Bytes(requant(to, clamp.low, clamp.high));

@@ -2,6 +2,7 @@
 //! concatenation.
 
 use super::super::graph::{Conv, FloatConv, FloatOp, Graph, Node, Op, Product, TensorId};
+use super::transposed;
 
 /// Elements before and after every axis.
 pub type Halo = Vec<(usize, usize)>;
@@ -55,9 +56,12 @@ impl LayoutHints {
 
     fn order(&mut self, graph: &Graph, node: &Node) {
         let preferred = match &node.op {
-            Op::Conv(_) | Op::Float(FloatOp::Conv(_)) | Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize { .. } => {
-                Some(CHANNELS_LAST.to_vec())
-            }
+            Op::Conv(_)
+            | Op::ConvTranspose(_)
+            | Op::Float(FloatOp::Conv(_))
+            | Op::MaxPool(_)
+            | Op::AveragePool(_)
+            | Op::Resize { .. } => Some(CHANNELS_LAST.to_vec()),
             Op::Float(FloatOp::Hybrid(hybrid)) if matches!(hybrid.product, Product::Conv(_)) => {
                 Some(CHANNELS_LAST.to_vec())
             }
@@ -65,7 +69,10 @@ impl LayoutHints {
             Op::Transpose { perm } => {
                 self.orders[node.output].as_ref().map(|order| order.iter().map(|&axis| perm[axis]).collect())
             }
-            Op::MatMul(_) | Op::Float(FloatOp::MatMul(_) | FloatOp::Product { .. }) | Op::Reshape => None,
+            Op::MatMul(_)
+            | Op::BatchMatMul { .. }
+            | Op::Float(FloatOp::MatMul(_) | FloatOp::Product { .. })
+            | Op::Reshape => None,
             _ => self.orders[node.output].clone(),
         };
         for &input in &node.inputs {
@@ -84,6 +91,10 @@ impl LayoutHints {
             Op::Conv(Conv { pads, .. }) | Op::Float(FloatOp::Conv(FloatConv { pads, .. })) => {
                 let [top, left, bottom, right] = *pads;
                 (want[2], want[3]) = ((top, bottom), (left, right));
+            }
+            Op::ConvTranspose(conv) => {
+                let sides = transposed::borders(conv, &graph.tensors[input].shape, &graph.tensors[node.output].shape);
+                (want[2], want[3]) = (sides[0], sides[1]);
             }
             Op::Transpose { perm } => perm.iter().zip(out).for_each(|(&axis, &halo)| want[axis] = halo),
             Op::Slice { axis, .. } => {

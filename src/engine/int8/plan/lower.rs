@@ -7,6 +7,7 @@ use super::super::kernels::float::FloatKernels;
 use super::super::kernels::step::{Address, Step, Work};
 use super::super::kernels::{Kernels, Loops, Requant};
 use super::error::PlanError;
+use super::fuse::{Behind, tables_behind};
 use super::hints::{CHANNELS_LAST, Halo, LayoutHints, Slot, same_axes};
 use super::hybrid::Hybrids;
 use super::view::{FLOAT, View};
@@ -17,6 +18,8 @@ pub struct Lowering<'a> {
     pub(super) kernels: &'static dyn Kernels,
     pub(super) floats: &'static dyn FloatKernels,
     hints: LayoutHints,
+    /// For each tensor, the table that its steps apply to it.
+    behind: Vec<Option<Behind>>,
     views: Vec<Option<View>>,
     /// Part of each tensor's border that exists, filled with its zero point or 0.0.
     halos: Vec<Halo>,
@@ -30,6 +33,8 @@ pub struct Lowering<'a> {
     /// Node being lowered.
     name: String,
     op: &'static str,
+    /// What its steps apply to their results.
+    pub(super) table: Option<Arc<[i8; 256]>>,
 }
 
 impl<'a> Lowering<'a> {
@@ -44,6 +49,7 @@ impl<'a> Lowering<'a> {
             kernels,
             floats,
             hints: LayoutHints::of(graph),
+            behind: tables_behind(graph),
             views: vec![None; graph.tensors.len()],
             halos: graph.tensors.iter().map(|t| vec![(0, 0); t.shape.len()]).collect(),
             buffers: Vec::new(),
@@ -52,13 +58,16 @@ impl<'a> Lowering<'a> {
             hybrids: Hybrids::default(),
             name: String::new(),
             op: "",
+            table: None,
         };
         lowering.inputs();
         for node in &graph.nodes {
             lowering.name.clone_from(&node.name);
             lowering.op = node.op.name();
+            lowering.table = lowering.behind[node.output].as_ref().map(|behind| behind.table.clone());
             lowering.node(node)?;
         }
+        lowering.table = None;
         lowering.outputs()?;
         Ok(lowering)
     }
@@ -73,24 +82,11 @@ impl<'a> Lowering<'a> {
                 continue;
             }
             let outside = dense_strides(&tensor.shape, 1);
-            let halo = self.hints.halos[port.tensor].clone();
-            let direct = View::fresh(0, 1, &tensor.shape, &order, &halo).0;
-            let loops = Loops::new(&tensor.shape, [&outside, &direct.strides]);
-            let straight = loops.axes.last().is_some_and(|(_, steps)| *steps == [1, 1]);
+            let view = self.allocate(port.tensor, &order);
+            let loops = Loops::new(&tensor.shape, [&outside, &view.strides]);
             let quant = (tensor.quant.scale, tensor.quant.zero_point);
-            if straight {
-                let view = self.allocate(port.tensor, &order);
-                let work = Work::Load { port: index, quant, place: place(&view), loops };
-                self.push(0, tensor_len(&tensor.shape), work);
-            } else {
-                // Converted as it comes, then transposed as bytes.
-                let plain = self.fresh(&tensor.shape, &row_major(tensor.shape.len()), &no_halo(tensor.shape.len()));
-                let loops = Loops::new(&tensor.shape, [&outside, &plain.strides]);
-                let work = Work::Load { port: index, quant, place: place(&plain), loops };
-                self.push(0, plain.len(), work);
-                let view = self.allocate(port.tensor, &order);
-                self.copy(&plain, &view, None);
-            }
+            let work = Work::Load { port: index, quant, place: place(&view), loops };
+            self.push(0, view.len(), work);
         }
     }
 
@@ -98,25 +94,19 @@ impl<'a> Lowering<'a> {
         for (index, port) in self.graph.outputs.iter().enumerate() {
             (self.name, self.op) = (port.name.clone(), "Store");
             let tensor = &self.graph.tensors[port.tensor];
-            let mut view = self.view(port.tensor)?;
+            let view = self.view(port.tensor)?;
             if tensor.element == Element::Float {
                 self.store_floats(index, &view);
                 continue;
             }
             let outside = dense_strides(&tensor.shape, 1);
-            let mut loops = Loops::new(&tensor.shape, [&view.strides, &outside]);
-            if loops.axes.last().is_none_or(|(_, steps)| *steps != [1, 1]) {
-                let plain = self.fresh(&tensor.shape, &row_major(tensor.shape.len()), &no_halo(tensor.shape.len()));
-                self.copy(&view, &plain, None);
-                loops = Loops::new(&tensor.shape, [&plain.strides, &outside]);
-                view = plain;
-            }
+            let loops = Loops::new(&tensor.shape, [&view.strides, &outside]);
             let quant = match port.format {
                 Format::F32 => (tensor.quant.scale, tensor.quant.zero_point),
                 Format::I8 | Format::U8 => (1.0, 0),
             };
             let work = Work::Store { port: index, quant, place: place(&view), loops };
-            self.push(0, tensor_len(&tensor.shape), work);
+            self.push(0, view.len(), work);
         }
         Ok(())
     }
@@ -131,9 +121,12 @@ impl<'a> Lowering<'a> {
                 self.float_node(node)
             }
             Op::Conv(conv) => self.conv(node, conv),
+            Op::ConvTranspose(conv) => self.conv_transpose(node, conv),
             Op::MatMul(matmul) => self.matmul(node, matmul),
+            Op::BatchMatMul { factor, clamp } => self.batch_matmul(node, *factor, *clamp),
             Op::Add { subtract, clamp } => self.add(node, *subtract, *clamp),
             Op::Mul { clamp } => self.mul(node, *clamp),
+            Op::Lookup(_) if self.behind[node.inputs[0]].is_some() => Ok(()),
             Op::Lookup(table) => self.lookup(node, table),
             Op::MaxPool(pool) => self.pool(node, pool, true),
             Op::AveragePool(pool) => self.pool(node, pool, false),
@@ -156,6 +149,7 @@ impl<'a> Lowering<'a> {
                 Ok(())
             }
             Op::Gather { axis, indices } => self.gather(node, *axis, indices),
+            Op::LayerNorm(norm) => self.normalize(node, norm),
             Op::Softmax { axis } => self.softmax(node, *axis),
         }
     }
@@ -187,6 +181,11 @@ impl<'a> Lowering<'a> {
 
     pub(super) fn quant(&self, id: TensorId) -> Quant {
         self.graph.tensors[id].quant
+    }
+
+    /// The tensor that the steps of a node write: its result, or a function of it.
+    pub(super) fn target(&self, node: &Node) -> TensorId {
+        self.behind[node.output].as_ref().map_or(node.output, |behind| behind.tensor)
     }
 
     /// Lays a result out: inside the concatenation that wants it, or in a buffer of its own, axes in `order`.
@@ -292,12 +291,16 @@ impl<'a> Lowering<'a> {
         self.push_as(op, 0, to.len(), work);
     }
 
+    /// A step that computes the node's result.
     pub(super) fn push(&mut self, macs: u64, bytes: usize, work: Work) {
         self.push_as(self.op, macs, bytes, work);
+        if let Some(step) = self.steps.last_mut() {
+            step.table.clone_from(&self.table);
+        }
     }
 
     pub(super) fn push_as(&mut self, op: &'static str, macs: u64, bytes: usize, work: Work) {
-        self.steps.push(Step { name: self.name.clone(), op, macs, bytes, work });
+        self.steps.push(Step { name: self.name.clone(), op, macs, bytes, work, table: None });
     }
 
     pub(super) fn error(&self, reason: impl Into<String>) -> PlanError {
@@ -390,10 +393,6 @@ pub(super) fn row_major(rank: usize) -> Vec<usize> {
 
 pub(super) fn no_halo(rank: usize) -> Halo {
     vec![(0, 0); rank]
-}
-
-fn tensor_len(shape: &[usize]) -> usize {
-    shape.iter().product()
 }
 
 /// Bytes from an element of `size` bytes to the next along every axis of a tensor that lies row-major.

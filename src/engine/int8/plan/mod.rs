@@ -6,12 +6,16 @@ mod error;
 mod float;
 mod float_dense;
 mod float_recurrent;
+mod fuse;
 mod hints;
 mod hybrid;
 mod lower;
+mod matmul;
+mod normalize;
 mod simple;
 #[cfg(test)]
 mod tests;
+mod transposed;
 mod view;
 
 use std::sync::Arc;

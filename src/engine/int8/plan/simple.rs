@@ -61,7 +61,7 @@ impl Lowering<'_> {
         // The result lies as the operand that has all of its elements; as the first one where both have.
         let full = if a.strides.iter().zip(shape).any(|(s, d)| *s == 0 && *d != 1) { &b } else { &a };
         let order = full.order();
-        let out = self.allocate(node.output, &order);
+        let out = self.allocate(self.target(node), &order);
         let loops = Loops::new(shape, [&a.strides, &b.strides, &out.strides]);
         Ok(([a, b, out], loops))
     }
@@ -153,6 +153,20 @@ impl Lowering<'_> {
     pub(super) fn gather(&mut self, node: &Node, axis: usize, indices: &[usize]) -> Result<(), PlanError> {
         let x = self.view(node.inputs[0])?;
         let out = self.allocate(node.output, &x.order());
+        if let Some((rows, cols, steps)) = regular(indices) {
+            // A rectangle of evenly spaced elements, as of a slice or of a channel shuffle: a copy between views.
+            let from = |view: &View, steps: [usize; 2], offset: usize| {
+                let mut wide = view.clone();
+                wide.offset += offset * view.strides[axis];
+                wide.shape[axis] = cols;
+                wide.strides[axis] *= steps[1];
+                wide.shape.push(rows);
+                wide.strides.push(steps[0] * view.strides[axis]);
+                wide
+            };
+            self.copy(&from(&x, steps, indices[0]), &from(&out, [cols, 1], 0), None);
+            return Ok(());
+        }
         let offsets = indices.iter().map(|i| i * x.strides[axis]).collect();
         let loops = without(axis, &x, &out);
         let work = Work::Gather { offsets, step: out.strides[axis], places: [place(&x), place(&out)], loops };
@@ -203,6 +217,17 @@ pub(super) fn pixels(view: &View) -> Pixels {
     Pixels { place: place(view), steps: [view.strides[0], view.strides[2], view.strides[3]] }
 }
 
+/// Indices as `first + row · steps[0] + col · steps[1]`, row-major: rows, columns, steps. None if they are anything else.
+fn regular(indices: &[usize]) -> Option<(usize, usize, [usize; 2])> {
+    let &[first, ..] = indices else { return None };
+    let across = indices.get(1).map_or(Some(0), |second| second.checked_sub(first))?;
+    let cols = (1..indices.len()).find(|&i| indices[i] != first + i * across).unwrap_or(indices.len());
+    let down = indices.get(cols).map_or(Some(0), |next| next.checked_sub(first))?;
+    let even = indices.len().is_multiple_of(cols)
+        && indices.iter().enumerate().all(|(i, &index)| index == first + i / cols * down + i % cols * across);
+    even.then_some((indices.len() / cols, cols, [down, across]))
+}
+
 /// The loops over all axes but one.
 pub(super) fn without(axis: usize, x: &View, out: &View) -> Loops<2> {
     let drop = |values: &[usize]| -> Vec<usize> {
@@ -245,6 +270,18 @@ fn add_params(a: Quant, b: Quant, out: Quant, subtract: bool, clamp: Clamp) -> A
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn regular_indices_are_told_from_others() {
+        assert_eq!(regular(&[3, 4, 5]), Some((1, 3, [0, 1])));
+        assert_eq!(regular(&[1, 3, 5, 7]), Some((1, 4, [0, 2])));
+        assert_eq!(regular(&[0, 3, 1, 4, 2, 5]), Some((3, 2, [1, 3])));
+        assert_eq!(regular(&[7]), Some((1, 1, [0, 0])));
+        assert_eq!(regular(&[2, 2, 2]), Some((1, 3, [0, 0])));
+        for other in [&[][..], &[2, 1], &[0, 1, 5], &[0, 1, 5, 7], &[0, 2, 1, 3, 2]] {
+            assert_eq!(regular(other), None, "{other:?}");
+        }
+    }
 
     #[test]
     fn sums_are_rounded_and_saturated() {

@@ -9,8 +9,7 @@ use super::super::{AddParams, Requant, plain};
 use super::output::store;
 
 /// All of them.
-pub const BYTES: ByteKernels =
-    byte_kernels! { "avx2"; add: add, mul: mul, lut: lut, max: max, softmax: softmax, transpose: transpose };
+pub const BYTES: ByteKernels = byte_kernels! { "avx2"; add: add, mul: mul, lut: lut, max: max, pick: pick, softmax: softmax, transpose: transpose };
 
 /// Bytes in a vector.
 const BYTES_LEN: usize = 32;
@@ -228,4 +227,14 @@ unsafe fn softmax(params: &SoftmaxParams, lines: &Lines) {
             }
         }
     });
+}
+
+/// See [`ByteKernels::pick`].
+///
+/// # Safety
+/// As there.
+#[target_feature(enable = "avx2")]
+unsafe fn pick(step: usize, x: *const i8, out: *mut i8, len: usize) {
+    // SAFETY: the caller's promise is the callee's; the loops are some that the compiler vectorises.
+    unsafe { plain::pick(step, x, out, len) }
 }

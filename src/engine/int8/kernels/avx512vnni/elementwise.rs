@@ -10,7 +10,7 @@ use super::super::{AddParams, Requant, plain};
 /// All of them, for a processor without VBMI: Cascade Lake, Cooper Lake.
 pub const BYTES: ByteKernels = byte_kernels! {
     "avx512f,avx512bw,avx512vl,avx512vnni";
-    add: add, mul: mul, lut: super::super::avx2::elementwise::BYTES.lut, max: max, softmax: softmax, transpose: transpose
+    add: add, mul: mul, lut: super::super::avx2::elementwise::BYTES.lut, max: max, pick: pick, softmax: softmax, transpose: transpose
 };
 
 /// All of them, for a processor with VBMI.
@@ -211,4 +211,14 @@ unsafe fn softmax(params: &SoftmaxParams, lines: &Lines) {
             }
         }
     });
+}
+
+/// See [`ByteKernels::pick`].
+///
+/// # Safety
+/// As there.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn pick(step: usize, x: *const i8, out: *mut i8, len: usize) {
+    // SAFETY: the caller's promise is the callee's; the loops are some that the compiler vectorises.
+    unsafe { plain::pick(step, x, out, len) }
 }

@@ -5,12 +5,11 @@ use core::arch::aarch64::*;
 use super::super::bytes::{ByteKernels, Lines, MulParams, Pair, SoftmaxParams, byte_kernels};
 use super::super::plain::each_row;
 use super::super::transpose::transpose;
-use super::super::{AddParams, plain};
+use super::super::{AddParams, Requant, plain};
 use super::requant::Epilogue;
 
 /// All of them.
-pub const BYTES: ByteKernels =
-    byte_kernels! { "neon"; add: add, mul: mul, lut: lut, max: max, softmax: softmax, transpose: transpose };
+pub const BYTES: ByteKernels = byte_kernels! { "neon"; add: add, mul: mul, lut: lut, max: max, pick: pick, softmax: softmax, transpose: transpose };
 
 /// Bytes of a vector.
 const LANES: usize = 16;
@@ -176,12 +175,86 @@ unsafe fn max([count, step]: [usize; 2], lines: &Lines) {
     unsafe { each_vector(lines.out, lines.rows, lines.len, lines.pitches, vector) }
 }
 
+/// Elements whose exponentials are summed side by side: four vectors of floats.
+const FLOATS: usize = 16;
+
+/// Most times [`FLOATS`] of a row that stay at hand between their sum and their results.
+const HELD: usize = 8;
+
 /// See [`ByteKernels::softmax`].
 ///
 /// # Safety
 /// As there.
 #[target_feature(enable = "neon")]
 unsafe fn softmax(params: &SoftmaxParams, lines: &Lines) {
-    // SAFETY: the caller's promise is the callee's; the loops are some that the compiler vectorises.
-    unsafe { plain::softmax(params, lines) }
+    if !lines.len.is_multiple_of(FLOATS) || lines.len > HELD * FLOATS {
+        // SAFETY: the caller's promise is the callee's.
+        return unsafe { plain::softmax(params, lines) };
+    }
+    let Requant { zero_point, low, high } = params.requant;
+    let limit = |byte: i8| vdupq_n_f32((i32::from(byte) - zero_point) as f32);
+    let (low, high, zero_point) = (limit(low), limit(high), vdupq_n_s16(zero_point as i16));
+    let chunks = lines.len / FLOATS;
+    each_row(lines.rows, lines.pitches, |[x, out]| {
+        // SAFETY: the caller's promise: rows are whole chunks.
+        let chunk = |chunk: usize| unsafe { vld1q_s8(lines.x.add(x + chunk * FLOATS)) };
+        let most = vmaxvq_s8((1..chunks).fold(chunk(0), |most, i| vmaxq_s8(most, chunk(i))));
+        let mut shares = [[vdupq_n_f32(0.0); 4]; HELD];
+        let mut sums = [vdupq_n_f32(0.0); 4];
+        for (i, shares) in shares.iter_mut().enumerate().take(chunks) {
+            let mut distances = [0u8; FLOATS];
+            let distance = vsubq_s8(vdupq_n_s8(most), chunk(i));
+            // SAFETY: both arrays have as many elements as is stored and loaded.
+            unsafe {
+                vst1q_u8(distances.as_mut_ptr(), vreinterpretq_u8_s8(distance));
+                let entries = distances.map(|distance| params.table[usize::from(distance)]);
+                for quarter in 0..4 {
+                    shares[quarter] = vld1q_f32(entries.as_ptr().add(4 * quarter));
+                    sums[quarter] = vaddq_f32(sums[quarter], shares[quarter]);
+                }
+            }
+        }
+        // Halves to halves, as everywhere.
+        let sum = vaddq_f32(vaddq_f32(sums[0], sums[2]), vaddq_f32(sums[1], sums[3]));
+        let sum = vadd_f32(vget_low_f32(sum), vget_high_f32(sum));
+        let scale = params.inverse / (vget_lane_f32::<0>(sum) + vget_lane_f32::<1>(sum));
+        for (i, shares) in shares.iter().enumerate().take(chunks) {
+            let [a, b, c, d] = shares.map(|share| {
+                let real = vminq_f32(vmaxq_f32(vmulq_n_f32(share, scale), low), high);
+                vcvtnq_s32_f32(real)
+            });
+            let words = |a, b| vaddq_s16(vmovn_high_s32(vmovn_s32(a), b), zero_point);
+            let bytes = vmovn_high_s16(vmovn_s16(words(a, b)), words(c, d));
+            // SAFETY: the caller's promise: rows are whole chunks.
+            unsafe { vst1q_s8(lines.out.add(out + i * FLOATS), bytes) };
+        }
+    });
+}
+
+/// See [`ByteKernels::pick`].
+///
+/// # Safety
+/// As there.
+#[target_feature(enable = "neon")]
+unsafe fn pick(step: usize, x: *const i8, out: *mut i8, len: usize) {
+    let load = |i: usize| -> int8x16_t {
+        // SAFETY: the operand may be read a few bytes past its last element.
+        unsafe {
+            match step {
+                2 => vld2q_s8(x.add(2 * i)).0,
+                3 => vld3q_s8(x.add(3 * i)).0,
+                _ => vld4q_s8(x.add(4 * i)).0,
+            }
+        }
+    };
+    if !(2..=4).contains(&step) || len < LANES {
+        // SAFETY: the caller's promise is the callee's.
+        return unsafe { plain::pick(step, x, out, len) };
+    }
+    for i in (0..len).step_by(LANES) {
+        // The last vector lies over the one before where the length is no multiple of 16.
+        let i = i.min(len - LANES);
+        // SAFETY: a whole vector lies before `len`.
+        unsafe { vst1q_s8(out.add(i), load(i)) };
+    }
 }

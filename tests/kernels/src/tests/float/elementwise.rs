@@ -152,6 +152,7 @@ fn functions_are_as_near_as_stated() {
     }
     x.extend((0..mantissas * 1000).map(|_| (rng.unit() - 0.5) * 40.0));
     x.extend((0..mantissas * 500).map(|_| (rng.unit() - 0.5) * 220.0));
+    let mut wrong = Vec::new();
     for set in sets() {
         for function in FUNCTIONS {
             let mut input = Floats::new(&x, false);
@@ -168,12 +169,18 @@ fn functions_are_as_near_as_stated() {
                 if want.is_finite() && got.is_finite() {
                     worst = worst.max((f64::from(got) - want).abs() / ulp(want));
                 }
-                let bound = relative * ulp(want) + absolute * ulp(1.0);
-                assert!(is_near(got, want, bound), "{}: {function:?}({x:e}) = {got:e}, not {want:e}", set.name());
+                // A product of `x` and what is denormal has few bits.
+                let denormal = f64::from(x.abs().min(150.0) + 1.0) * f64::from(f32::from_bits(1));
+                let bound = relative * ulp(want) + absolute * ulp(1.0) + if relative > 0.0 { denormal } else { 0.0 };
+                if !is_near(got, want, bound) {
+                    wrong.push(format!("{}: {function:?}({x:e}) = {got:e}, not {want:e}", set.name()));
+                    break;
+                }
             }
             println!("{:10} {function:?}: at most {worst:.2} units in the last place", set.name());
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Operand, result and steps of a grid: adjacent, repeated, or apart.
@@ -254,7 +261,9 @@ proptest! {
                     let (x, y) = (f64::from(a[row * a_row + i * a_step]), f64::from(b[row * b_row + i * b_step]));
                     let (want, got) = (exact_pair(op, x, y), results[row * out_row + i * out_step]);
                     let bound = 4.0 * ulp(want) + if op == Binary::SquaredDifference { 4.0 * ulp(x * x) } else { 0.0 };
-                    let bound = bound + if op == Binary::Gate { y.abs().min(150.0) * ulp(want) } else { 0.0 };
+                    // A gate that is nearly closed is a denormal, which has few bits.
+                    let gate = y.abs().min(150.0) * ulp(want) + 4.0 * x.abs().min(1e38) * f64::from(f32::from_bits(1));
+                    let bound = bound + if op == Binary::Gate { gate } else { 0.0 };
                     prop_assert!(is_near(got, want, bound), "{}: {:?}({}, {}) = {}, not {}", set.name(), op, x, y, got, want);
                 }
             }
