@@ -69,7 +69,6 @@ impl Lowering<'_> {
             }
             FloatOp::Hybrid(hybrid) => self.hybrid(node, hybrid),
             FloatOp::Lookup(table) => self.mapped(node, Map::Lookup(table.clone())),
-            FloatOp::Hybrid(hybrid) => self.hybrid(node, hybrid),
         }
     }
 

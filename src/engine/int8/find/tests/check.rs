@@ -162,7 +162,6 @@ fn float(op: &FloatOp, inputs: &[&Tensor], y: &Tensor) {
             }
         },
         FloatOp::LogSoftmax { axis } => assert!(x.shape == y.shape && *axis < x.shape.len()),
-        FloatOp::Hybrid(_) => assert_eq!(inputs.len(), 1),
         FloatOp::Product { .. } | FloatOp::Binary { .. } => assert_eq!(inputs.len(), 2),
         FloatOp::Reduce { axes, .. } => {
             let kept = |(axis, &dim): (usize, &usize)| if axes.contains(&axis) { 1 } else { dim };
