@@ -139,9 +139,13 @@ impl Executor {
         for (index, step) in program.steps.iter().enumerate() {
             match (&step.work, pool) {
                 // SAFETY: this thread alone runs what is not shared, and the arena is the program's.
-                (Work::Load { port, .. }, _) => unsafe { run::load(step, base, inputs[*port]) },
+                (Work::Load { port, .. }, _) => unsafe {
+                    run::load(step, program.kernels.bytes(), base, inputs[*port])
+                },
                 // SAFETY: as above.
-                (Work::Store { port, .. }, _) => unsafe { run::store(step, base, &mut outputs[*port]) },
+                (Work::Store { port, .. }, _) => unsafe {
+                    run::store(step, program.kernels.bytes(), base, &mut outputs[*port])
+                },
                 // SAFETY: as above.
                 (Work::Float(FloatWork::Load { port, .. }), _) => unsafe {
                     run::float::load(step, program.floats, base, inputs[*port])

@@ -66,8 +66,8 @@ impl Lowering<'_> {
                 let quant = self.quant(node.inputs[0]);
                 self.mapped(node, Map::Dequantize(quant.scale, quant.zero_point))
             }
-            FloatOp::Lookup(table) => self.mapped(node, Map::Lookup(table.clone())),
             FloatOp::Hybrid(hybrid) => self.hybrid(node, hybrid),
+            FloatOp::Lookup(table) => self.mapped(node, Map::Lookup(table.clone())),
         }
     }
 

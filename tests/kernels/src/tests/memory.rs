@@ -68,11 +68,6 @@ impl Output {
         self.pages.bytes()[self.at..].as_mut_ptr()
     }
 
-    /// What the output held when it was made.
-    pub fn initial(&self) -> &[i8] {
-        &self.before[self.at..][..self.len]
-    }
-
     /// The output now.
     pub fn bytes(&mut self) -> &[i8] {
         &self.pages.bytes()[self.at..][..self.len]

@@ -4,10 +4,12 @@ mod broken;
 mod depthwise;
 mod elementwise;
 mod fault;
+mod floats;
 mod gemm;
 mod memory;
 mod naive;
 mod rng;
+mod steps;
 
 use std::env;
 

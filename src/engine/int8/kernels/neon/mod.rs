@@ -83,5 +83,5 @@ impl Kernels for Neon {
         }
     }
 
-    forward! { name: "neon", macs_per_us: 6_000, add: elementwise::add, lut: elementwise::lut, max: elementwise::max }
+    forward! { name: "neon", macs_per_us: 6_000, bytes: elementwise::BYTES }
 }

@@ -5,7 +5,8 @@ mod product;
 use super::super::Loops;
 use super::super::float::{FloatKernels, Function, Grid, Lines, NormCall, PoolCall, ResizeCall};
 use super::super::step::{FloatWork, Map, Step, Work};
-use super::{Input, Output, Part, at, each, nest};
+use super::super::walk::{at, each, nest};
+use super::{Input, Output, Part};
 
 /// Bytes of a float.
 const FLOAT: usize = 4;
@@ -180,7 +181,7 @@ fn grids<const N: usize>(loops: &Loops<N>, base: [usize; N], part: Part, mut bod
             for index in 0..range.len() {
                 let start = std::array::from_fn(|v| start[v] + index * outer_steps[v]);
                 let grid = Grid { rows: *rows, len: *len, row_steps: *row_steps, steps: *steps };
-                nest(middle, start, &mut |offsets| body(offsets, grid));
+                nest(middle, usize::MAX, start, &mut |offsets| body(offsets, grid));
             }
         }
     }

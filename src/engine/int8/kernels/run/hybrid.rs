@@ -2,8 +2,9 @@
 
 use super::super::float::{self, FloatKernels};
 use super::super::step::{Address, Ending, HybridWork};
+use super::super::walk::each;
 use super::super::{Dequant, Finish};
-use super::{Part, each};
+use super::Part;
 
 /// Bytes of a float.
 const FLOAT: usize = 4;

@@ -4,7 +4,8 @@ use super::super::super::float::{
     Epilogue, FloatDepthwiseCall, FloatGemmCall, FloatKernels, GemmShape, MAX_ROWS, PackCall,
 };
 use super::super::super::step::{FloatWork, Pixels};
-use super::super::{Part, at, nest};
+use super::super::super::walk::{at, nest};
+use super::super::Part;
 use super::FLOAT;
 
 /// Runs a thread's part of a product.
@@ -51,7 +52,7 @@ pub(super) unsafe fn run(work: &FloatWork, kernels: &dyn FloatKernels, arena: *m
             // Blocks of all matrices, one behind another, are what threads divide.
             let range = part.range(matrices * blocks);
             let mut matrix = 0;
-            nest(&loops.axes, places.map(|p| p.offset), &mut |[b, out]| {
+            nest(&loops.axes, usize::MAX, places.map(|p| p.offset), &mut |[b, out]| {
                 let first = range.start.max(matrix * blocks);
                 let end = range.end.min((matrix + 1) * blocks);
                 if first < end {
@@ -77,7 +78,7 @@ pub(super) unsafe fn run(work: &FloatWork, kernels: &dyn FloatKernels, arena: *m
             let tiles = rows.div_ceil(most);
             let range = part.range(matrices * tiles);
             let mut matrix = 0;
-            nest(&loops.axes, places.map(|p| p.offset), &mut |[a, packed, out]| {
+            nest(&loops.axes, usize::MAX, places.map(|p| p.offset), &mut |[a, packed, out]| {
                 let first = range.start.max(matrix * tiles);
                 let end = range.end.min((matrix + 1) * tiles);
                 for tile in first..end {
