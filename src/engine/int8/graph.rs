@@ -3,73 +3,20 @@
 //! Shapes and axes are ONNX's (pictures are `[N, C, H, W]`); how values lie in memory is the plan's business. A tensor is of
 //! signed bytes (for a `uint8` tensor, both values and zero point have had 128 taken from them) or of 32-bit floats.
 
+mod dense;
+mod element;
 mod float;
 mod hybrid;
 
 use std::sync::Arc;
 
+pub use dense::{Clamp, Conv, MatMul};
+pub use element::{Constant, Element, Quant};
 pub use float::{Cell, FloatConv, FloatMatMul, FloatOp, Norm, Recurrent};
 pub use hybrid::{Hybrid, Product};
 
 /// Index of a tensor in [`Graph::tensors`].
 pub type TensorId = usize;
-
-/// `real = (byte − zero_point) · scale`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Quant {
-    /// Finite and above 0.
-    pub scale: f32,
-    /// −128 to 127.
-    pub zero_point: i32,
-}
-
-impl Quant {
-    /// Values that stand for themselves: the quantisation that tensors of floats are said to have.
-    pub const UNIT: Quant = Quant { scale: 1.0, zero_point: 0 };
-}
-
-/// Type of a tensor's elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Element {
-    /// A signed byte.
-    Byte,
-    /// A 32-bit float.
-    Float,
-}
-
-impl Element {
-    /// Bytes of an element.
-    pub fn size(self) -> usize {
-        match self {
-            Element::Byte => 1,
-            Element::Float => 4,
-        }
-    }
-}
-
-/// The elements of a tensor that depends on no input, row-major.
-#[derive(Clone, Debug)]
-pub enum Constant {
-    /// Of a tensor of bytes.
-    Bytes(Arc<Vec<i8>>),
-    /// Of a tensor of floats.
-    Floats(Arc<Vec<f32>>),
-}
-
-impl Constant {
-    /// Number of elements.
-    pub fn len(&self) -> usize {
-        match self {
-            Constant::Bytes(bytes) => bytes.len(),
-            Constant::Floats(floats) => floats.len(),
-        }
-    }
-
-    /// True if there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
 
 /// A tensor.
 #[derive(Clone, Debug)]
@@ -132,60 +79,6 @@ pub enum Format {
     I8,
     /// Unsigned bytes.
     U8,
-}
-
-/// A convolution. Operand: `[N, C, H, W]`.
-#[derive(Clone, Debug)]
-pub struct Conv {
-    /// `[out channels, C / groups, kh, kw]`, row-major.
-    pub weights: Arc<Vec<i8>>,
-    /// `[out channels]` zero points of the weights; empty where all are 0.
-    pub weight_zeros: Vec<i8>,
-    /// Kernel height and width.
-    pub kernel: [usize; 2],
-    /// `[out channels]` scales of the weights (finite, not 0; a folded factor may make one negative).
-    pub weight_scales: Vec<f32>,
-    /// `[out channels]`, in units of input scale × weight scale.
-    pub bias: Vec<i32>,
-    /// Rows and columns.
-    pub strides: [usize; 2],
-    /// Rows and columns.
-    pub dilations: [usize; 2],
-    /// Top, left, bottom, right; the input's zero point stands there.
-    pub pads: [usize; 4],
-    /// Divides input and output channels.
-    pub groups: usize,
-    /// Activation folded into the rounding.
-    pub clamp: Clamp,
-}
-
-/// A product with constant weights. Operand: `[…, K]`; result: `[…, N]`.
-#[derive(Clone, Debug)]
-pub struct MatMul {
-    /// `[N][K]`.
-    pub weights: Arc<Vec<i8>>,
-    /// `[N]` zero points of the weights; empty where all are 0.
-    pub weight_zeros: Vec<i8>,
-    /// `[N]`.
-    pub weight_scales: Vec<f32>,
-    /// `[N]`, in units of input scale × weight scale.
-    pub bias: Vec<i32>,
-    /// Activation folded into the rounding.
-    pub clamp: Clamp,
-}
-
-/// Lowest and highest byte of an output, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clamp {
-    /// Lowest.
-    pub low: i8,
-    /// Highest, not below `low`.
-    pub high: i8,
-}
-
-impl Clamp {
-    /// No limit but the type's.
-    pub const NONE: Clamp = Clamp { low: -128, high: 127 };
 }
 
 /// A window that slides over `[N, C, H, W]`.

@@ -6,6 +6,7 @@
 mod dense;
 mod elementwise;
 mod named;
+mod norm;
 mod recurrent;
 mod reduce;
 mod tail;

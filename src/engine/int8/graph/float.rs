@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Element, Hybrid, Product};
+use super::element::Element;
+use super::hybrid::{Hybrid, Product};
 use crate::int8::kernels::float::{Binary, Epilogue, Function, Reduction};
 
 /// A convolution. Operands: `[N, C, H, W]`, and what is added to the result if there is a second one.
@@ -138,7 +139,7 @@ pub enum FloatOp {
         /// The value.
         value: f32,
     },
-    /// Bytes, rounded to the result's [`Quant`](super::Quant).
+    /// Bytes, rounded to the result's [`Quant`](super::element::Quant).
     Quantize,
     /// The floats that bytes stand for.
     Dequantize,

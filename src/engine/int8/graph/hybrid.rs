@@ -1,6 +1,6 @@
 //! Products of floats, quantised as they come, by weights that were quantised before.
 
-use super::{Conv, MatMul};
+use super::dense::{Conv, MatMul};
 
 /// A product in integers between floats. One scale and zero point for the whole operand are found in every run, as ONNX's
 /// `DynamicQuantizeLinear` defines them.

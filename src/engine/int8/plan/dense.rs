@@ -7,10 +7,9 @@ use super::super::graph::{Clamp, Conv, MatMul, Node};
 use super::super::kernels::step::{Ending, Pixels, Work};
 use super::super::kernels::{DepthwiseWeights, GemmWeights, Loops};
 use super::error::PlanError;
-use super::float::FLOAT;
 use super::hints::CHANNELS_LAST;
 use super::lower::{Lowering, place, requant, row_major};
-use super::view::View;
+use super::view::{FLOAT, View};
 
 /// What becomes of the sums of a product.
 pub(super) struct Sums<'a> {

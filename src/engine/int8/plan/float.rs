@@ -7,10 +7,7 @@ use super::super::kernels::step::{FloatWork, Map, Work};
 use super::error::PlanError;
 use super::lower::{Lowering, dense_strides, no_halo, place, row_major};
 use super::simple::{pixels, windows, without};
-use super::view::View;
-
-/// Bytes of a float.
-pub(super) const FLOAT: usize = 4;
+use super::view::{FLOAT, View};
 
 impl Lowering<'_> {
     /// Brings the floats of an input in, axes in `order`.

@@ -9,10 +9,10 @@ use super::super::kernels::float::{Epilogue, FloatDepthwiseWeights, FloatGemmWei
 use super::super::kernels::step::{FloatWork, Pixels, Work};
 use super::dense::merged;
 use super::error::PlanError;
-use super::float::{FLOAT, in_bytes};
+use super::float::in_bytes;
 use super::lower::{Lowering, no_halo, place, row_major};
 use super::simple::pixels;
-use super::view::View;
+use super::view::{FLOAT, View};
 
 /// Where a product is read, written, and what is added to it.
 struct Rows {

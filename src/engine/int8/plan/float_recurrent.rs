@@ -6,9 +6,8 @@ use super::super::graph::{Cell, Node, Recurrent};
 use super::super::kernels::float::{FloatGemmWeights, PackedFloatGemm};
 use super::super::kernels::step::{FloatWork, Layer, Work};
 use super::error::PlanError;
-use super::float::FLOAT;
 use super::lower::{Lowering, dense_strides, no_halo, place, row_major};
-use super::view::View;
+use super::view::{FLOAT, View};
 
 impl Lowering<'_> {
     pub(super) fn recurrent(&mut self, node: &Node, layer: &Recurrent) -> Result<(), PlanError> {

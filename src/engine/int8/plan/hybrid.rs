@@ -8,10 +8,9 @@ use super::super::kernels::Loops;
 use super::super::kernels::step::{Address, Ending, HybridWork, Work};
 use super::dense::Sums;
 use super::error::PlanError;
-use super::float::FLOAT;
 use super::hints::{CHANNELS_LAST, Halo};
 use super::lower::{Lowering, no_halo, place, row_major};
-use super::view::View;
+use super::view::{FLOAT, View};
 
 /// Bytes of a scale and a zero point.
 const RANGE: usize = 8;

@@ -7,11 +7,10 @@ use super::super::kernels::float::FloatKernels;
 use super::super::kernels::step::{Address, Step, Work};
 use super::super::kernels::{Kernels, Loops, Requant};
 use super::error::PlanError;
-use super::float::FLOAT;
 use super::fuse::{Behind, tables_behind};
 use super::hints::{CHANNELS_LAST, Halo, LayoutHints, Slot, same_axes};
 use super::hybrid::Hybrids;
-use super::view::View;
+use super::view::{FLOAT, View};
 
 /// Steps in the making.
 pub struct Lowering<'a> {

@@ -1,6 +1,9 @@
 //! Place of a tensor: a buffer, an offset and a stride for every axis, so that transposing, slicing and most reshaping move
 //! nothing.
 
+/// Bytes of a float.
+pub const FLOAT: usize = 4;
+
 /// Index of a buffer of the plan.
 pub type BufferId = usize;
 

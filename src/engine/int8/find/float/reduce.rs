@@ -30,6 +30,9 @@ impl Search<'_> {
     /// A reduction over whole axes.
     pub fn float_reduce(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);
+        if node.op_type == "ReduceMean" && self.norm_behind(index).is_ok() {
+            return Ok(());
+        }
         let output = node::only_output(node)?;
         let out = self.net.shape(output)?;
         let x = self.as_floats(node::required_input(node, 0)?)?;

@@ -354,6 +354,21 @@ fn normalisations() {
         })
     };
     assert_eq!(y(17), ["LayerNormalization f32"]);
+    let names = agrees(&[2, 5, 16], |b, x| {
+        let (two, epsilon) = (b.float("two", &[2.0]), b.float("epsilon", &[1e-5]));
+        let axes = || [("axes", ints(&[-1]))];
+        let mean = b.node("ReduceMean", "mean", &[x], &axes());
+        let difference = b.node("Sub", "difference", &[x, &mean], &[]);
+        let square = b.node("Pow", "square", &[&difference, &two], &[]);
+        let variance = b.node("ReduceMean", "variance", &[&square], &axes());
+        let sum = b.node("Add", "sum", &[&variance, &epsilon], &[]);
+        let root = b.node("Sqrt", "root", &[&sum], &[]);
+        let y = b.node("Div", "y", &[&difference, &root], &[]);
+        let (scale, bias) = (b.random("scale", &[16]), b.random("bias", &[16]));
+        let y = b.node("Mul", "scaled", &[&y, &scale], &[]);
+        b.node("Add", "shifted", &[&y, &bias], &[])
+    });
+    assert_eq!(names, ["LayerNormalization f32"]);
 }
 
 #[test]

@@ -4,10 +4,10 @@ mod product;
 mod recurrent;
 
 use super::super::Loops;
+use super::super::edges::{Input, Output};
 use super::super::float::{FloatKernels, Function, Grid, Lines, NormCall, PoolCall, ResizeCall};
 use super::super::step::{FloatWork, Map, Step, Work};
-use super::super::walk::{at, each, nest};
-use super::{Input, Output, Part};
+use super::super::walk::{Part, at, each, nest};
 
 /// Bytes of a float.
 const FLOAT: usize = 4;

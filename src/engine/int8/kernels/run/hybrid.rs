@@ -2,9 +2,8 @@
 
 use super::super::float::{self, FloatKernels};
 use super::super::step::{Address, Ending, HybridWork};
-use super::super::walk::each;
+use super::super::walk::{Part, each};
 use super::super::{Dequant, Finish};
-use super::Part;
 
 /// Bytes of a float.
 const FLOAT: usize = 4;

@@ -6,7 +6,7 @@ use super::super::Loops;
 use super::super::float::{
     Binary, Epilogue, Function, GemmShape, PackedFloatDepthwise, PackedFloatGemm, Pool, Reduction,
 };
-use super::{Address, Pixels, Windows};
+use super::place::{Address, Pixels, Windows};
 
 /// Work of a step on floats. Unless said otherwise, distances are in bytes; every float lies at a multiple of 4.
 #[derive(Clone, Debug)]

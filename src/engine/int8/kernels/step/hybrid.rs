@@ -1,7 +1,7 @@
 //! The steps that quantise floats as they come.
 
 use super::super::Loops;
-use super::Address;
+use super::place::Address;
 
 /// Work on floats whose quantisation is found in the run.
 #[derive(Clone, Debug)]

@@ -4,9 +4,10 @@ use super::super::super::float::{
     Epilogue, FloatDepthwiseCall, FloatGemmCall, FloatKernels, GemmShape, MAX_ROWS, PackCall,
 };
 use super::super::super::step::{FloatWork, Pixels};
-use super::super::super::walk::{at, nest};
-use super::super::Part;
-use super::FLOAT;
+use super::super::super::walk::{Part, at, nest};
+
+/// Bytes of a float.
+const FLOAT: usize = 4;
 
 /// Runs a thread's part of a product.
 ///

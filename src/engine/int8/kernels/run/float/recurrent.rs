@@ -2,7 +2,7 @@
 
 use super::super::super::float::{Epilogue, FloatGemmCall, FloatKernels, GruCall, LstmCall, MAX_ROWS, PackedFloatGemm};
 use super::super::super::step::{FloatWork, Layer};
-use super::super::Part;
+use super::super::super::walk::Part;
 
 /// Runs a recurrent layer; one thread does all of it, since steps follow one another.
 ///
