@@ -132,6 +132,7 @@ mod tests {
             nodes: vec![],
             weights_bytes: 0,
             metadata: vec![],
+            kept: vec![],
         }
     }
 

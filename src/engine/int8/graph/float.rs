@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::element::Element;
+use super::hybrid::{Hybrid, Product};
 use crate::int8::kernels::float::{Binary, Epilogue, Function, Reduction};
 
 /// A convolution. Operands: `[N, C, H, W]`, and what is added to the result if there is a second one.
@@ -48,8 +50,6 @@ pub struct Norm {
     /// One for each element of a row; `None` for 0.
     pub bias: Option<Arc<Vec<f32>>>,
 }
-use super::element::Element;
-use super::hybrid::{Hybrid, Product};
 
 /// Kind of a recurrent layer.
 #[derive(Clone, Debug)]
