@@ -12,7 +12,7 @@ use super::budget::Exhausted;
 use super::dynamic::split;
 use super::explain::{self, explained};
 use super::graph::{self, GraphInfo, NodeInfo};
-use super::load::{LoadedModel, Parsed, is_quantised};
+use super::load::{LoadedModel, Parsed};
 use super::parser::onnx;
 use super::runner::Runner;
 use super::{ModelError, branches, budget, guard, optimise};
@@ -84,7 +84,7 @@ impl LoadedModel {
         dynamic: &HashSet<String>,
     ) -> TractResult<Compiled> {
         let KnownGraph { proto, model } = self.known(facts, info, dynamic)?;
-        let (model, profiles) = match proto.filter(|_| self.integer && is_quantised(&self.info)) {
+        let (model, profiles) = match proto.filter(|_| self.integer) {
             Some(proto) => match self.with_partitions(facts, &proto, model)? {
                 Some(found) => found,
                 None => (self.known(facts, info, dynamic)?.model, Vec::new()),
@@ -94,7 +94,7 @@ impl LoadedModel {
         Ok((optimise::optimised(model)?.into_runnable()?, profiles))
     }
 
-    /// The model with its partitions in integers; `None` if it has none.
+    /// The model with its partitions planned; `None` if it has none.
     fn with_partitions(
         &self,
         facts: &[InferenceFact],
@@ -139,8 +139,7 @@ impl LoadedModel {
                     facts.insert(label.to_owned(), fact);
                 }
             }
-            let quantised = self.integer && is_quantised(&self.info);
-            let Some(proto) = proto.filter(|_| quantised) else { return Ok((facts, HashMap::new())) };
+            let Some(proto) = proto.filter(|_| self.integer) else { return Ok((facts, HashMap::new())) };
             let verdicts = int8::search(&proto, &model).verdicts;
             let names = proto.graph.iter().flat_map(|g| &g.node).map(|n| n.name.clone());
             Ok((facts, names.zip(verdicts).collect()))

@@ -257,7 +257,7 @@ impl LoadedModel {
     }
 }
 
-pub(super) fn is_quantised(info: &GraphInfo) -> bool {
+fn is_quantised(info: &GraphInfo) -> bool {
     info.nodes.iter().any(|n| n.operator == "QuantizeLinear" || n.operator == "DequantizeLinear")
 }
 
