@@ -37,15 +37,13 @@ pub(super) fn refusal(error: &TractError, info: &GraphInfo, path: &Path) -> Mode
     }
 }
 
-/// Name of the node that tract's error is about; `None` for an error of the budget, which holds for the whole model.
+/// Name of the node that tract fails on; `None` for an error of the budget, which holds for the whole model, and for a node that is
+/// refused for what it is, which no other way of computing it makes right.
 pub(super) fn blamed(error: &TractError, info: &GraphInfo) -> Option<String> {
-    if error.chain().any(|cause| cause.is::<Exhausted>()) {
+    if error.chain().any(|cause| cause.is::<Exhausted>() || cause.is::<Refused>()) {
         return None;
     }
-    match error.chain().find_map(|cause| cause.downcast_ref::<Refused>()) {
-        Some(refused) => Some(refused.node.clone()),
-        None => node_in(&format!("{error:#}"), info).map(|node| node.name.clone()),
-    }
+    node_in(&format!("{error:#}"), info).map(|node| node.name.clone())
 }
 
 /// The node whose name a message holds.

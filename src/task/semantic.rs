@@ -30,6 +30,10 @@ pub struct SemanticConfig {
 
 impl TaskConfig for SemanticConfig {
     fn task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, SetupError> {
+        if spec.items > 1 {
+            let reason = "a class for each place is of one region, or of the whole picture".into();
+            return Err(SetupError { key: "type", reason });
+        }
         Ok(Box::new(Semantic {
             filter: Filter::new(&self.labels, &spec.labels)?,
             labels: spec.labels.clone(),
@@ -51,12 +55,8 @@ impl TaskConfig for SemanticConfig {
         }
     }
 
-    fn check(&self, regions: usize) -> Vec<Diagnostic> {
-        let mut found = unique(&self.labels, "labels");
-        if regions > 1 {
-            found.push(Diagnostic::error("type", "a class for each place is of one region, or of the whole picture"));
-        }
-        found
+    fn check(&self, _regions: usize) -> Vec<Diagnostic> {
+        unique(&self.labels, "labels")
     }
 
     fn check_labels(&self, known: &[Label]) -> Vec<Diagnostic> {

@@ -15,9 +15,12 @@ use tract_onnx::prelude::{DatumType, Tensor};
 use crate::onnx::build::{self, NodeBuilder};
 use crate::onnx::{node, node::input, tensor};
 
+/// Operators that quantise while they run, which `dynamic` rewrites.
+const DYNAMIC: [&str; 3] = ["DynamicQuantizeMatMul", "MatMulIntegerToFloat", "DynamicQuantizeLSTM"];
+
 /// Rewrites every quantised operator of a graph that can be.
 pub fn decompose(graph: &mut GraphProto) {
-    let known = |op: &str| op.starts_with("QLinear") || op == "QGemm" || dynamic::OPERATORS.contains(&op);
+    let known = |op: &str| op.starts_with("QLinear") || op == "QGemm" || DYNAMIC.contains(&op);
     if !graph.node.iter().any(|node| known(&node.op_type)) {
         return;
     }

@@ -17,7 +17,7 @@ use super::layout::{Layout, spreads};
 use super::schema::{Activation, ElementType};
 use super::state::States;
 use crate::onnx::build::{self, Dim, NodeBuilder};
-use crate::operators;
+use crate::operators::DOMAIN;
 
 /// Version of ONNX's operators.
 const OPSET: i64 = 17;
@@ -132,7 +132,7 @@ impl<'n, 'a> Writer<'n, 'a> {
             self.graph.output.push(port);
         }
         let metadata = self.finish_states();
-        let foreign = self.graph.node.iter().any(|node| node.domain == operators::DOMAIN);
+        let foreign = self.graph.node.iter().any(|node| node.domain == DOMAIN);
         let mut model = pb::ModelProto {
             producer_name: "leptond from TensorFlow Lite".into(),
             producer_version: env!("CARGO_PKG_VERSION").into(),
@@ -140,7 +140,7 @@ impl<'n, 'a> Writer<'n, 'a> {
             ..build::model(self.graph, OPSET)
         };
         if foreign {
-            let own = pb::OperatorSetIdProto { domain: operators::DOMAIN.into(), version: 1 };
+            let own = pb::OperatorSetIdProto { domain: DOMAIN.into(), version: 1 };
             model.opset_import.push(own);
         }
         Ok(model.encode_to_vec())

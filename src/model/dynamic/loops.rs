@@ -1,11 +1,12 @@
 //! `Loop`: a body for each step, by the ONNX specification.
 
+use std::collections::HashMap;
+
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as DimValue;
 use tract_onnx::pb::{ValueInfoProto, type_proto};
 use tract_onnx::tract_hir::internal::*;
 
 use super::body::Body;
-use super::run::{Interpreter, Tensors};
 use crate::model::budget::MAX_TENSOR_BYTES;
 
 /// Most nodes that one inference runs, those of loops counted once a step.
@@ -31,9 +32,12 @@ pub(super) fn truth(tensor: &Tensor) -> TractResult<bool> {
     Ok(cast.try_as_plain_ram()?.as_slice::<bool>()?[0])
 }
 
-/// Runs a `Loop` on its inputs: most steps, condition, carried values.
+/// Tensors by name.
+pub(super) type Tensors = HashMap<String, Arc<Tensor>>;
+
+/// Runs a `Loop` on its inputs: most steps, condition, carried values. `once` runs its body.
 pub(super) fn run(
-    interpreter: &mut Interpreter,
+    once: &mut dyn FnMut(Tensors, &mut Steps) -> TractResult<TVec<Arc<Tensor>>>,
     body: &Body,
     inputs: &[Option<Arc<Tensor>>],
     captured: &Tensors,
@@ -59,7 +63,7 @@ pub(super) fn run(
         let given = [Arc::new(tensor0(step)), Arc::new(tensor0(true))].into_iter().chain(carried.iter().cloned());
         let names = graph.input.iter().map(|i| i.name.clone());
         let given = captured.iter().map(|(name, tensor)| (name.clone(), tensor.clone())).chain(names.zip(given));
-        let mut made = interpreter.run_counted(given.collect(), steps)?.into_iter();
+        let mut made = once(given.collect(), steps)?.into_iter();
         go_on = truth(&*made.next().context("its body makes no condition")?)?;
         carried = made.by_ref().take(count).collect();
         for (scan, tensor) in scans.iter_mut().zip(made) {

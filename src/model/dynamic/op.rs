@@ -10,12 +10,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::body::{Body, Parser, Surroundings};
 use super::run::Interpreter;
-
-/// ONNX operator type of the part.
-pub(in crate::model) const DYNAMIC_OPERATOR: &str = "DynamicPart";
-/// Its attributes.
-pub(super) const BODY: &str = "body";
-pub(super) const FILE_BYTES: &str = "file_bytes";
+use super::split::{BODY, DYNAMIC_OPERATOR, FILE_BYTES};
 
 /// Lets tract's parser accept what [`super::split`] puts in.
 pub(in crate::model) fn register(onnx: &mut Onnx) {

@@ -6,13 +6,10 @@ use leptond_engine::onnx::node;
 use tract_onnx::tract_hir::internal::*;
 
 use super::body::Body;
-use super::loops::{self, Steps};
+use super::loops::{self, Steps, Tensors};
 use super::single::Single;
 use crate::model::bounded::Refused;
 use crate::model::budget;
-
-/// Tensors by name.
-pub(super) type Tensors = HashMap<String, Arc<Tensor>>;
 
 /// Runs a body, and remembers what was compiled for its nodes.
 #[derive(Clone, Debug)]
@@ -78,7 +75,7 @@ impl Interpreter {
                 let inner = body.inner(index, "body")?;
                 let captured = captured(inner)?;
                 let interpreter = self.inner(inner, index, "body");
-                loops::run(interpreter, inner, &inputs, &captured, steps)?
+                loops::run(&mut |given, steps| interpreter.run_counted(given, steps), inner, &inputs, &captured, steps)?
             }
             _ => {
                 let single = self.singles.entry(index).or_default();

@@ -8,9 +8,14 @@ use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto};
 use tract_onnx::tract_hir::internal::*;
 
-use super::op::{BODY, DYNAMIC_OPERATOR, FILE_BYTES};
 use crate::model::bounded::Refused;
 use crate::model::budget::Exhausted;
+
+/// ONNX operator type of the part.
+pub(in crate::model) const DYNAMIC_OPERATOR: &str = "DynamicPart";
+/// Its attributes.
+pub(super) const BODY: &str = "body";
+pub(super) const FILE_BYTES: &str = "file_bytes";
 
 /// Operators behind which no shape is known, whatever the shapes in front of them.
 const DEPENDS_ON_DATA: &[&str] = &["Compress", "If", "Loop", "NonMaxSuppression", "NonZero", "Unique"];

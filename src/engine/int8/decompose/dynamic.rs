@@ -7,9 +7,6 @@ use super::{Decomposition, attributes};
 use crate::onnx::build::{self, NodeBuilder};
 use crate::onnx::node::{self, input};
 
-/// Operators that this file rewrites.
-pub(super) const OPERATORS: [&str; 3] = ["DynamicQuantizeMatMul", "MatMulIntegerToFloat", "DynamicQuantizeLSTM"];
-
 /// An integer product: its operands, their scales and zero points.
 struct Product<'n> {
     bytes: [&'n str; 2],

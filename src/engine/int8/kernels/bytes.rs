@@ -1,9 +1,9 @@
 //! The interface of the kernels without weights: sums, products, tables, pools, moves, one table of functions for each family of
 //! instruction sets.
 
+use super::AddParams;
 use super::requant::Requant;
 use super::step::Means;
-use super::{AddParams, plain};
 
 /// A product of two quantised tensors: `out = requant((a − zeros[0]) · (b − zeros[1]), scale)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -137,7 +137,7 @@ macro_rules! byte_kernels {
         }
         ByteKernels {
             $($name: $function,)*
-            ..ByteKernels { quantize, dequantize, average, softmax_table, blend, ..bytes::PLAIN }
+            ..ByteKernels { quantize, dequantize, average, softmax_table, blend, ..plain::PLAIN }
         }
     }};
 }
@@ -157,19 +157,3 @@ macro_rules! compiled {
 }
 
 pub(super) use {byte_kernels, compiled};
-
-/// Plain Rust.
-pub const PLAIN: ByteKernels = ByteKernels {
-    add: plain::add,
-    mul: plain::mul,
-    lut: plain::lut,
-    max: plain::max,
-    transpose: plain::transpose,
-    pick: plain::pick,
-    quantize: plain::quantize,
-    dequantize: plain::dequantize,
-    average: plain::average,
-    softmax: plain::softmax,
-    softmax_table: plain::softmax_table,
-    blend: plain::blend,
-};

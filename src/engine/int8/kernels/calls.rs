@@ -2,7 +2,6 @@
 
 use super::aligned::AlignedBytes;
 use super::finish::Finish;
-use super::terms::Terms;
 
 /// Bytes behind every buffer that a kernel may read (never write). What lies there is multiplied by zero weights or
 /// dropped.
@@ -248,4 +247,16 @@ pub struct AddParams {
     pub low: i8,
     /// Highest byte.
     pub high: i8,
+}
+
+/// A value for each output channel and term, in the order in which a set's sums lie; a block's may be read as whole vectors.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// `−zero[c]`, i32: times the sum of a row's inputs. Empty where no weight has a zero point, or the set's weights hold
+    /// it.
+    pub zeros: AlignedBytes,
+    /// `−Σ (w[c] − zero[c])`, i32: times the input's zero point. Empty where results are bytes.
+    pub sums: AlignedBytes,
+    /// f32. Empty where results are bytes.
+    pub bias: AlignedBytes,
 }

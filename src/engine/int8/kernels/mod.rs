@@ -109,7 +109,7 @@ pub use bytes::{Blend, ByteKernels, Lines, MulParams, Pair, SoftmaxParams};
 use calls::bytes_of;
 pub use calls::{
     AddParams, DepthwiseCall, DepthwiseWeights, FACTOR_BITS, GemmCall, GemmWeights, MAX_ROWS, PackedDepthwise,
-    PackedGemm, SLACK,
+    PackedGemm, SLACK, Terms,
 };
 pub use finish::{Dequant, Finish};
 pub use loops::Loops;
@@ -117,4 +117,3 @@ pub use plain::quantize;
 pub use requant::Requant;
 pub use set::Kernels;
 pub use sets::{available, best};
-pub use terms::Terms;

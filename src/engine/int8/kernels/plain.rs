@@ -2,9 +2,25 @@
 //! well enough.
 
 use super::AddParams;
-use super::bytes::{Blend, Lines, MulParams, Pair, SoftmaxParams};
+use super::bytes::{Blend, ByteKernels, Lines, MulParams, Pair, SoftmaxParams};
 use super::requant::{ROUNDER, Requant};
 use super::step::Means;
+
+/// Plain Rust.
+pub const PLAIN: ByteKernels = ByteKernels {
+    add: add,
+    mul: mul,
+    lut: lut,
+    max: max,
+    transpose: transpose,
+    pick: pick,
+    quantize: quantize,
+    dequantize: dequantize,
+    average: average,
+    softmax: softmax,
+    softmax_table: softmax_table,
+    blend: blend,
+};
 
 /// Calls `body` with the offsets of every row.
 #[inline(always)]

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::bytes::{ByteKernels, PLAIN};
+use super::bytes::ByteKernels;
 use super::calls::{DepthwiseCall, DepthwiseWeights, GemmCall, GemmWeights, PackedDepthwise, PackedGemm};
+use super::plain::PLAIN;
 
 /// One instruction set's kernels.
 ///

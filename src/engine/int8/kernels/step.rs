@@ -2,15 +2,16 @@
 
 mod float;
 mod hybrid;
+mod matmul;
 mod place;
 
 use std::sync::Arc;
 
 pub use float::{FloatWork, Layer, Map};
 pub use hybrid::HybridWork;
+pub use matmul::MatMul;
 pub use place::{Address, Pixels, Windows};
 
-use super::matmul::MatMul;
 use super::normalize::Normalize;
 use super::{AddParams, Loops, PackedDepthwise, PackedGemm, Requant};
 

@@ -1,18 +1,6 @@
 //! What is added to sums of products behind the inner loops.
 
-use super::{AlignedBytes, DepthwiseWeights, GemmWeights};
-
-/// A value for each output channel and term, in the order in which a set's sums lie; a block's may be read as whole vectors.
-#[derive(Clone, Debug, Default)]
-pub struct Terms {
-    /// `−zero[c]`, i32: times the sum of a row's inputs. Empty where no weight has a zero point, or the set's weights hold
-    /// it.
-    pub zeros: AlignedBytes,
-    /// `−Σ (w[c] − zero[c])`, i32: times the input's zero point. Empty where results are bytes.
-    pub sums: AlignedBytes,
-    /// f32. Empty where results are bytes.
-    pub bias: AlignedBytes,
-}
+use super::{AlignedBytes, DepthwiseWeights, GemmWeights, Terms};
 
 impl Terms {
     /// Of dense weights; channel `c` is value `place(c)` of `len`. `zeros` is false if the set's weights hold their zero

@@ -2,7 +2,7 @@
 //! concatenation.
 
 use super::super::graph::{Conv, FloatConv, FloatOp, Graph, Node, Op, Product, TensorId};
-use super::transposed;
+use super::phases;
 
 /// Elements before and after every axis.
 pub type Halo = Vec<(usize, usize)>;
@@ -93,7 +93,7 @@ impl LayoutHints {
                 (want[2], want[3]) = ((top, bottom), (left, right));
             }
             Op::ConvTranspose(conv) => {
-                let sides = transposed::borders(conv, &graph.tensors[input].shape, &graph.tensors[node.output].shape);
+                let sides = phases::borders(conv, &graph.tensors[input].shape, &graph.tensors[node.output].shape);
                 (want[2], want[3]) = (sides[0], sides[1]);
             }
             Op::Transpose { perm } => perm.iter().zip(out).for_each(|(&axis, &halo)| want[axis] = halo),

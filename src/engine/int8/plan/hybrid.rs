@@ -1,7 +1,6 @@
 //! Lowering of products of floats that are quantised as they come.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use super::super::graph::{FloatOp, Hybrid, Node, Op, Product, TensorId};
 use super::super::kernels::Loops;
@@ -14,15 +13,6 @@ use super::view::{FLOAT, View};
 
 /// Bytes of a scale and a zero point.
 const RANGE: usize = 8;
-
-/// Tensors of floats that were quantised already, for the next reader.
-#[derive(Default)]
-pub(super) struct Hybrids {
-    /// Where their scales and zero points are.
-    ranges: HashMap<TensorId, Address>,
-    /// Their bytes, by the order of axes.
-    bytes: HashMap<(TensorId, Vec<usize>), View>,
-}
 
 impl Lowering<'_> {
     pub(super) fn hybrid(&mut self, node: &Node, hybrid: &Hybrid) -> Result<(), PlanError> {

@@ -9,7 +9,7 @@ use super::super::kernels::{Kernels, Loops, Requant};
 use super::error::PlanError;
 use super::fuse::{Behind, tables_behind};
 use super::hints::{CHANNELS_LAST, Halo, LayoutHints, Slot, same_axes};
-use super::hybrid::Hybrids;
+use super::quantised::Hybrids;
 use super::view::{FLOAT, View};
 
 /// Steps in the making.

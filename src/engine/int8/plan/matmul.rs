@@ -2,7 +2,7 @@
 
 use super::super::graph::{Clamp, Node};
 use super::super::kernels::Loops;
-use super::super::kernels::matmul::MatMul;
+use super::super::kernels::step::MatMul;
 use super::super::kernels::step::Work;
 use super::error::PlanError;
 use super::lower::{Lowering, no_halo, place, requant, row_major};

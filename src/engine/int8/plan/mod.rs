@@ -12,6 +12,8 @@ mod hybrid;
 mod lower;
 mod matmul;
 mod normalize;
+mod phases;
+mod quantised;
 mod simple;
 #[cfg(test)]
 mod tests;

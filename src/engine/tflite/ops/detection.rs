@@ -7,7 +7,7 @@ use super::super::write::{Try, Writer};
 use super::elementwise::real;
 use super::node::Node;
 use crate::onnx::build::NodeBuilder;
-use crate::operators;
+use crate::operators::{DETECTIONS, DOMAIN, SUPPRESSION};
 
 /// Most boxes that are given out.
 const MAX_BOXES: usize = 1 << 16;
@@ -48,8 +48,8 @@ pub fn post_process(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     }
     let names = [encodings, scores, anchors].map(|index| w.real(index, Layout::File));
     let [encodings, scores, anchors] = names;
-    let mut step = NodeBuilder::new(operators::DETECTIONS, [encodings?, scores?, anchors?])
-        .domain(operators::DOMAIN)
+    let mut step = NodeBuilder::new(DETECTIONS, [encodings?, scores?, anchors?])
+        .domain(DOMAIN)
         .size("max_detections", most)
         .size("max_classes_per_detection", each)
         .size("detections_per_class", count("detections_per_class", 100.0)?)
@@ -105,7 +105,7 @@ pub fn suppress(w: &mut Writer<'_, '_>, node: Node<'_, '_>, soft: bool) -> Try<(
         }
         names.push(w.stored(limit, Layout::File)?);
     }
-    let step = NodeBuilder::new(operators::SUPPRESSION, names).domain(operators::DOMAIN).size("count", most);
+    let step = NodeBuilder::new(SUPPRESSION, names).domain(DOMAIN).size("count", most);
     if soft {
         return w.several(&outputs, Layout::File, step);
     }

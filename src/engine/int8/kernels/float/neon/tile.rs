@@ -4,7 +4,7 @@
 use std::arch::aarch64::*;
 
 use super::super::gemm::{Tile, write};
-use super::Quad;
+use super::quad::Quad;
 
 /// Inputs that are loaded at once.
 const STEP: usize = 4;
