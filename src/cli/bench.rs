@@ -49,6 +49,8 @@ pub struct Args {
     /// Resolution of a picture input that the file leaves open
     #[arg(long, value_name = "HxW", value_parser = picture_size::parse)]
     size: Option<[usize; 2]>,
+    #[command(flatten)]
+    shapes: open::ShapeArgs,
     /// Items in one inference
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4096))]
     batch: Option<u32>,
@@ -87,8 +89,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
         _ => None,
     };
     let started = Instant::now();
-    let model = load(model, race.map_or(args.engine, |r| r.engine), args.threads)?;
+    let mut model = load(model, race.map_or(args.engine, |r| r.engine), args.threads, &args.shapes)?;
     picture_size::check(&model, key)?;
+    open::settle(&mut model, key);
     let mut bench = spinner("compiling", || -> Result<Bench, ModelError> {
         match key.batch {
             Some(_) => Ok(Bench::Plan(Box::new(model.compile_plan(key)?))),
@@ -198,9 +201,15 @@ impl Bench {
 /// Integers against floats on this board.
 fn race(args: &Args, model: &str, key: PlanKey) -> Result<Option<Autotuned>, Failure> {
     // Before the race, which would only say what is wrong with its plan.
-    picture_size::check(&load(model, Engine::F32, args.threads)?, key)?;
+    let loaded = load(model, Engine::F32, args.threads, &args.shapes)?;
+    picture_size::check(&loaded, key)?;
+    if loaded.shapes(key).is_err() {
+        // Lengths are assumed, and not worth remembering a race for.
+        return Ok(None);
+    }
     let here = open::model_refs();
-    let bundle = open_bundle(model, &here.dirs).map_err(anyhow::Error::from)?;
+    let mut bundle = open_bundle(model, &here.dirs).map_err(anyhow::Error::from)?;
+    bundle.give_shapes(&args.shapes.shapes);
     let board = Info::read(&Roots::default());
     let (threads, board) = (args.threads as usize, format!("{} {}", board.model, board.cpu));
     let dir = autotune::state_dir(&here.state_dir, &|name| std::env::var_os(name));

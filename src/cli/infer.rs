@@ -45,7 +45,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 /// A bare model with the settings of its bundle.
 fn of_model(args: &Args, model: &str) -> Result<Planner, Failure> {
-    let bundle = open(model)?;
+    let mut bundle = open(model)?;
+    bundle.give_shapes(&args.shapes.shapes);
     let threads = args.threads.unwrap_or(1) as usize;
     let preprocess = preprocess_of(args)?.unwrap_or_default();
     Ok(Planner::new(bundle, args.engine(), threads, preprocess, &task::Config::default())

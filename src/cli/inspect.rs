@@ -1,6 +1,6 @@
 //! `leptond inspect`.
 
-use super::open::load;
+use super::open::{self, load};
 use super::progress::spinner;
 use super::{Failure, say};
 use crate::model::report::{Arithmetic, PortReport, Report};
@@ -17,6 +17,8 @@ pub struct Args {
     /// Resolution of a picture input that the file leaves open
     #[arg(long, value_name = "HxW", value_parser = super::picture_size::parse)]
     size: Option<[usize; 2]>,
+    #[command(flatten)]
+    shapes: open::ShapeArgs,
     /// One JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -24,9 +26,10 @@ pub struct Args {
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let model = load(&args.model, Engine::Auto, 1)?;
+    let mut model = load(&args.model, Engine::Auto, 1, &args.shapes)?;
     let key = PlanKey { batch: None, size: args.size };
     super::picture_size::check(&model, key)?;
+    open::settle(&mut model, key);
     let report = spinner("analysing", || model.report(key)).map_err(anyhow::Error::from)?;
     // Whatever cannot be compiled is worth knowing before it is deployed.
     spinner("compiling", || model.shapes(key).and_then(|shapes| model.compile(&shapes).map(drop)))
@@ -61,6 +64,9 @@ fn text(report: &Report, nodes: bool) -> String {
         for port in ports {
             line(format!("  {what:<10} {}", describe(port)));
         }
+    }
+    if report.state.tensors > 0 {
+        line(format!("  state      kept between runs: {} tensors, {} bytes", report.state.tensors, report.state.bytes));
     }
     line(format!("  weights    {:.1} KB", report.weights_bytes as f64 / 1e3));
     let (peak, sum) = (report.activation_peak_bytes as f64 / 1e3, report.activation_sum_bytes as f64 / 1e3);

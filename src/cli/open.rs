@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::Failure;
+use super::output::tell;
 use super::progress::spinner;
 use crate::config::{self, ModelRefs, Options};
-use crate::model::{Bundle, Engine, LoadedModel, ModelError, autotune};
+use crate::model::{Bundle, Engine, GivenShape, LoadedModel, ModelError, PlanKey, autotune};
 use crate::pipeline::{open_bundle, trial};
 
 /// The configuration of this computer, as far as it can be read.
@@ -25,9 +26,18 @@ pub(super) fn open(name: &str) -> Result<Bundle, Failure> {
     Ok(bundle)
 }
 
+/// `--shape`, of every command that takes a model.
+#[derive(Debug, clap::Args)]
+pub struct ShapeArgs {
+    /// Shape of an input, or size of a dimension, that the file leaves open: NAME=1x3x224x224 or DIM=16; may be given again
+    #[arg(long = "shape", value_name = "NAME=SHAPE")]
+    pub(super) shapes: Vec<GivenShape>,
+}
+
 /// Opens and loads a model.
-pub(super) fn load(name: &str, engine: Engine, threads: u32) -> Result<LoadedModel, Failure> {
-    let bundle = open(name)?;
+pub(super) fn load(name: &str, engine: Engine, threads: u32, given: &ShapeArgs) -> Result<LoadedModel, Failure> {
+    let mut bundle = open(name)?;
+    bundle.give_shapes(&given.shapes);
     let load = || LoadedModel::load(&bundle, 0, engine, threads as usize);
     Ok(spinner("loading the model", load).map_err(anyhow::Error::from)?)
 }
@@ -35,4 +45,11 @@ pub(super) fn load(name: &str, engine: Engine, threads: u32) -> Result<LoadedMod
 /// The directory with this computer's measurements.
 pub(super) fn state_dir() -> Option<PathBuf> {
     autotune::state_dir(&model_refs().state_dir, &|name| std::env::var_os(name))
+}
+
+/// Takes a length for each dimension that is still open, and tells of it on standard error.
+pub(super) fn settle(model: &mut LoadedModel, key: PlanKey) {
+    if model.shapes(key).is_err() {
+        model.assume_shapes().iter().for_each(|taken| tell(taken));
+    }
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{Failure, say};
+use leptond_engine::int8::kernels::step::Work;
 use leptond_engine::int8::op::Profile;
 
-/// One step of the integer engine.
+/// One step of a partition.
 #[derive(Debug, Serialize)]
 pub struct StepTime {
     /// ONNX node.
@@ -37,7 +38,10 @@ pub fn times(profiles: &[Arc<Profile>], iters: u32) -> Vec<StepTime> {
             times.push(StepTime {
                 node: step.name.clone(),
                 operator: step.op,
-                kernels: program.kernels.name(),
+                kernels: match step.work {
+                    Work::Float(_) => program.floats.name(),
+                    _ => program.kernels.name(),
+                },
                 macs: step.macs,
                 us: nanos as f64 / 1e3 / f64::from(iters),
                 gmacs_per_s: step.macs as f64 * f64::from(iters) / nanos.max(1) as f64,
@@ -51,7 +55,7 @@ pub fn times(profiles: &[Arc<Profile>], iters: u32) -> Vec<StepTime> {
 /// The table for a person, in the order in which the steps run.
 pub fn print(times: &[StepTime]) -> Result<(), Failure> {
     if times.is_empty() {
-        return say("\nno integer steps: nothing to profile");
+        return say("\nno partitions: nothing to profile");
     }
     let mut lines = vec![format!(
         "\n{:>10} {:>7} {:>9} {:>8}  {:<12} {:<11} node",

@@ -2,8 +2,6 @@
 
 use std::ffi::OsString;
 
-use crate::frame::TaskKind;
-
 /// A size as people read it.
 pub(super) fn size(bytes: u64) -> String {
     match bytes {
@@ -25,16 +23,6 @@ pub(super) fn listed<S: AsRef<str>>(words: &[S], none: &str) -> String {
         return none.into();
     }
     words.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")
-}
-
-/// A task as it is written in a manifest.
-pub(super) fn task_word(task: TaskKind) -> &'static str {
-    match task {
-        TaskKind::Classify => "classify",
-        TaskKind::Detect => "detect",
-        TaskKind::Anomaly => "anomaly",
-        TaskKind::Raw => "raw",
-    }
 }
 
 /// This command with `sudo` before it.

@@ -79,11 +79,11 @@ fn check_crops(crops: &Crops, parent: &PipelineConfig, bundle: &Bundle, at: &dyn
     let manifest = bundle.manifest();
     // What a bare model is shows when it is loaded.
     let kind = parent.task.kind().or((!bundle.is_bare()).then_some(manifest.task));
-    if let Some(kind) = kind.filter(|kind| *kind != TaskKind::Detect) {
+    if let Some(kind) = kind.filter(|kind| !kind.has_objects()) {
         f.problem(
             Problem::new(at("source.pipeline"), "this pipeline detects nothing that could be cropped")
                 .found(format!("{}, whose task is {}", quoted(&parent.name), word(kind)))
-                .allowed("a pipeline whose task is \"detect\""),
+                .allowed("a pipeline whose task is \"detect\", \"pose\", \"segment\" or \"obb\""),
         );
         return;
     }
@@ -103,9 +103,10 @@ fn check_crops(crops: &Crops, parent: &PipelineConfig, bundle: &Bundle, at: &dyn
 /// Labels that a detector gives; none where they are not known.
 fn detected(pipeline: &PipelineConfig, bundle: &Bundle) -> Vec<Label> {
     let manifest = bundle.manifest();
-    match pipeline.task.over(manifest.task, &manifest.defaults) {
-        Ok(Settings::Detect(detect)) if !detect.labels.is_empty() => {
-            detect.labels.iter().map(|label| Label::from(label.as_str())).collect()
+    let settings = pipeline.task.over(manifest.task, &manifest.defaults);
+    match settings.as_ref().ok().and_then(Settings::objects) {
+        Some(objects) if !objects.labels.is_empty() => {
+            objects.labels.iter().map(|label| Label::from(label.as_str())).collect()
         }
         _ => bundle.labels().to_vec(),
     }
@@ -185,11 +186,6 @@ fn unknown_label(label: &str, key: &str, message: &str, known: &[&str], f: &mut 
     f.problem(problem);
 }
 
-fn word(kind: TaskKind) -> &'static str {
-    match kind {
-        TaskKind::Classify => "\"classify\"",
-        TaskKind::Detect => "\"detect\"",
-        TaskKind::Anomaly => "\"anomaly\"",
-        TaskKind::Raw => "\"raw\"",
-    }
+fn word(kind: TaskKind) -> String {
+    format!("{:?}", kind.word())
 }

@@ -114,6 +114,47 @@ impl Canvas {
         }
     }
 
+    /// Mixes a colour into a rectangle, with `part` of 256 of it.
+    pub fn blend(&mut self, rect: Rect, colour: Colour, part: u16) {
+        let within = |value: i64, most: usize| value.clamp(0, most as i64) as usize;
+        let (left, right) = (within(rect.left, self.width), within(rect.right, self.width));
+        if left >= right {
+            return;
+        }
+        for y in within(rect.top, self.height)..within(rect.bottom, self.height) {
+            let row = (y * self.width + left) * 3..(y * self.width + right) * 3;
+            for pixel in self.rgb.get_mut(row).unwrap_or_default().chunks_exact_mut(3) {
+                for (value, own) in pixel.iter_mut().zip(colour) {
+                    *value = ((u16::from(*value) * (256 - part) + u16::from(own) * part) >> 8) as u8;
+                }
+            }
+        }
+    }
+
+    /// Mixes a colour into what lies within an odd number of closed lines, with `part` of 256 of it.
+    pub fn tint(&mut self, rings: &[Vec<[f32; 2]>], colour: Colour, part: u16) {
+        let points = || rings.iter().flatten().filter(|point| point[1].is_finite());
+        let (low, high) = points().fold((f32::MAX, f32::MIN), |(low, high), [_, y]| (low.min(*y), high.max(*y)));
+        let mut crossed: Vec<f32> = Vec::new();
+        for y in (low.max(0.0) as usize)..(high.min(self.height as f32).max(0.0) as usize + 1).min(self.height) {
+            let middle = y as f32 + 0.5;
+            crossed.clear();
+            for ring in rings {
+                for (i, [x1, y1]) in ring.iter().enumerate() {
+                    let [x2, y2] = ring[(i + 1) % ring.len()];
+                    if (*y1 <= middle) != (y2 <= middle) {
+                        crossed.push(x1 + (middle - y1) / (y2 - y1) * (x2 - x1));
+                    }
+                }
+            }
+            crossed.sort_by(f32::total_cmp);
+            for pair in crossed.chunks_exact(2) {
+                let [left, right] = [pair[0], pair[1]].map(|x| x.round().clamp(-1e6, 1e6) as i64);
+                self.blend(Rect { left, top: y as i64, right, bottom: y as i64 + 1 }, colour, part);
+            }
+        }
+    }
+
     /// Draws the lines from corner to corner and back to the first one, `thickness` pixels wide with a dark edge of one step on both
     /// sides, so that they are seen on any background.
     pub fn outline(&mut self, corners: &[[f32; 2]], thickness: i64, colour: Colour) {

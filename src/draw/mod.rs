@@ -3,6 +3,7 @@
 mod canvas;
 mod encode;
 mod font;
+mod shapes;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,8 @@ const MOST_SIDE: i64 = 2048;
 /// Shorter side of a picture, in pixels, for each pixel of the font's.
 const SIDE_PER_SCALE: i64 = 300;
 
+/// Classes of a picture that are named on it.
+const MOST_CLASSES: usize = 6;
 /// Coordinates beyond this are as good as any outside the picture.
 const FAR: f32 = 1e6;
 
@@ -56,10 +59,20 @@ pub fn annotated(picture: Canvas, outcome: &Outcome, regions: &[Corners]) -> Can
     let mut sheet = Sheet { canvas, scale, factor: factor as f32, plates: Vec::new() };
     match outcome {
         Outcome::Detect { detections, .. } => sheet.detections(detections, regions),
+        Outcome::Semantic { classes, map, .. } => {
+            sheet.map(map, |class| classes.iter().find(|c| c.class == class).map(|c| colour_of(&c.label)));
+        }
         Outcome::Reading(reading) => sheet.reading(&reading.regions, regions),
         _ => regions.iter().for_each(|region| sheet.outline(region, overall(outcome))),
     }
-    sheet.corner(&caption(outcome), overall(outcome));
+    match outcome {
+        // Each line in the colour of its class.
+        Outcome::Semantic { classes, .. } => classes.iter().take(MOST_CLASSES).for_each(|class| {
+            let line = format!("{} {:.0} %", class.label, class.share * 100.0);
+            sheet.corner(&[line], colour_of(&class.label));
+        }),
+        _ => sheet.corner(&caption(outcome), overall(outcome)),
+    }
     sheet.canvas
 }
 
@@ -78,7 +91,7 @@ fn caption(outcome: &Outcome) -> Vec<String> {
             (Some(label), quality) => format!("{label} held: {quality}"),
             (None, quality) => format!("no reading: {quality}"),
         }],
-        Outcome::Detect { .. } => Vec::new(),
+        Outcome::Detect { .. } | Outcome::Semantic { .. } => Vec::new(),
         Outcome::Anomaly { score, threshold, anomalous, .. } => {
             let limit = threshold.map(|threshold| format!(" of {threshold:.4}")).unwrap_or_default();
             let word = if *anomalous { "ANOMALY " } else { "" };
@@ -105,7 +118,7 @@ fn overall(outcome: &Outcome) -> Colour {
         },
         Outcome::Anomaly { anomalous: true, .. } => BAD,
         Outcome::Anomaly { .. } => GOOD,
-        Outcome::Detect { .. } | Outcome::Raw { .. } => WHITE,
+        Outcome::Detect { .. } | Outcome::Semantic { .. } | Outcome::Raw { .. } => WHITE,
     }
 }
 
@@ -140,8 +153,14 @@ impl Sheet {
     fn detections(&mut self, detections: &[Detection], regions: &[Corners]) {
         regions.iter().for_each(|region| self.outline(region, WHITE));
         // The most confident comes first in the list and is drawn last, over the others.
-        for Detection { label, bbox: [left, top, right, bottom], .. } in detections.iter().rev() {
-            self.outline(&[[*left, *top], [*right, *top], [*right, *bottom], [*left, *bottom]], colour_of(label));
+        for Detection { label, bbox: [left, top, right, bottom], corners, polygons, keypoints, .. } in
+            detections.iter().rev()
+        {
+            let colour = colour_of(label);
+            self.polygons(polygons, colour);
+            let upright = [[*left, *top], [*right, *top], [*right, *bottom], [*left, *bottom]];
+            self.outline(corners.as_ref().unwrap_or(&upright), colour);
+            self.skeleton(keypoints, colour);
         }
         for Detection { label, score, bbox: [left, top, right, bottom], .. } in detections {
             let around = self.rect([*left, *top, *right, *bottom]);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::frame::{Reading, Scored, Unreadable};
+use crate::frame::{ClassMap, Keypoint, Reading, Scored, Share, TaskKind, Unreadable};
 
 fn grey(width: u32, height: u32, value: u8) -> Canvas {
     Canvas::new([width, height], vec![value; (width * height * 3) as usize])
@@ -12,6 +12,7 @@ fn grey(width: u32, height: u32, value: u8) -> Canvas {
 fn detect(detections: &[(&str, [f32; 4])]) -> Outcome {
     let one = |(label, bbox): &(&str, [f32; 4])| Detection::new((*label).into(), 0.9, *bbox);
     Outcome::Detect {
+        task: TaskKind::Detect,
         detections: detections.iter().map(one).collect(),
         counts: BTreeMap::new(),
         zones: BTreeMap::new(),
@@ -116,4 +117,51 @@ fn files_hold_the_pixels() {
     assert!(encode(&drawn, Format::Jpeg).unwrap().starts_with(&[0xff, 0xd8]));
     let wide = grey(70_000, 1, 0);
     assert!(matches!(encode(&wide, Format::Jpeg), Err(EncodeError::JpegSize { width: 70_000, height: 1 })));
+}
+
+fn one(detection: Detection, task: TaskKind) -> Outcome {
+    let Outcome::Detect { counts, zones, lines, source_width, source_height, .. } = detect(&[]) else { unreachable!() };
+    Outcome::Detect { task, detections: vec![detection], counts, zones, lines, source_width, source_height }
+}
+
+#[test]
+fn a_skeleton_has_bones_between_points_that_are_seen() {
+    let point = |x: f32, y: f32, score: f32| Keypoint { x, y, score };
+    let mut keypoints = vec![point(0.0, 0.0, 0.0); 17];
+    (keypoints[5], keypoints[7], keypoints[9]) =
+        (point(100.0, 60.0, 0.9), point(100.0, 120.0, 0.9), point(200.0, 120.0, 0.1));
+    let detection = Detection { keypoints, ..Detection::new("person".into(), 0.9, [50.0, 40.0, 250.0, 200.0]) };
+    let drawn = annotated(grey(320, 240, 128), &one(detection, TaskKind::Pose), &[]);
+    assert_eq!(drawn.pixel(100, 90), Some(colour_of("person")), "from the shoulder to the elbow");
+    assert_eq!((drawn.pixel(100, 60), drawn.pixel(100, 120)), (Some(WHITE), Some(WHITE)));
+    assert_eq!(drawn.pixel(150, 120), Some([128; 3]), "no bone to a point that is not seen");
+    assert_eq!(drawn.pixel(2, 2), Some([128; 3]));
+}
+
+#[test]
+fn an_outline_is_filled_but_for_its_holes_and_a_turned_box_is_turned() {
+    let square = |low: f32, high: f32| vec![[low, low], [high, low], [high, high], [low, high]];
+    let bbox = [40.0, 40.0, 160.0, 160.0];
+    let polygons = vec![square(40.0, 160.0), square(80.0, 120.0)];
+    let detection = Detection { polygons, ..Detection::new("cat".into(), 0.9, bbox) };
+    let drawn = annotated(grey(320, 240, 128), &one(detection, TaskKind::Segment), &[]);
+    let tinted = drawn.pixel(60, 100).unwrap();
+    assert!(tinted != [128; 3] && tinted != colour_of("cat"), "{tinted:?}");
+    assert_eq!(drawn.pixel(100, 100), Some([128; 3]), "the hole");
+    assert_eq!(drawn.pixel(80, 100), Some(colour_of("cat")), "its edge");
+    let corners = Some([[100.0, 40.0], [160.0, 100.0], [100.0, 160.0], [40.0, 100.0]]);
+    let detection = Detection { corners, ..Detection::new("ship".into(), 0.9, bbox) };
+    let drawn = annotated(grey(320, 240, 128), &one(detection, TaskKind::Obb), &[]);
+    assert_eq!(drawn.pixel(130, 70), Some(colour_of("ship")));
+    assert_eq!(drawn.pixel(160, 60), Some([128; 3]), "no upright box");
+}
+
+#[test]
+fn places_have_the_colours_of_their_classes() {
+    let classes = vec![Share { label: "road".into(), class: 3, share: 0.5 }];
+    let map = ClassMap { width: 2, height: 1, bbox: [0.0, 0.0, 320.0, 240.0], runs: vec![[3, 1], [4, 1]] };
+    let outcome = Outcome::Semantic { classes, map, source_width: 320, source_height: 240 };
+    let drawn = annotated(grey(320, 240, 128), &outcome, &[]);
+    assert!(drawn.pixel(100, 200) != Some([128; 3]), "class 3");
+    assert_eq!(drawn.pixel(200, 200), Some([128; 3]), "a class that is not listed");
 }

@@ -36,4 +36,5 @@
 
 pub mod int8;
 pub mod onnx;
+pub mod operators;
 pub mod tflite;

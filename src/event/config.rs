@@ -191,8 +191,8 @@ impl Config {
     /// Tables and keys that have no effect for a task of `kind`, and labels that are none of the model's `labels`.
     pub fn check_model(&self, kind: TaskKind, labels: &[Label]) -> Vec<Diagnostic> {
         let mut found = Vec::new();
-        if kind != TaskKind::Detect {
-            let message = "only a pipeline whose task is \"detect\" has objects";
+        if !kind.has_objects() {
+            let message = "only a pipeline whose task is \"detect\", \"pose\", \"segment\" or \"obb\" has objects";
             let tables = [("zone", self.zones.is_empty()), ("line", self.lines.is_empty())];
             found.extend(tables.iter().filter(|(_, none)| !none).map(|(table, _)| Diagnostic::error(*table, message)));
             let EventConfig { required_zones, snapshot, clean, update_every_s, .. } = &self.event;

@@ -79,7 +79,7 @@ impl Follower {
     /// Takes the objects of a frame, those of `outcome` and the `faint` ones below the score that counts, and fills in what is known of
     /// them over time. `now` is monotonic.
     pub fn frame(&mut self, outcome: &mut Outcome, faint: &[Detection], now: Duration, time: SystemTime) -> Vec<Event> {
-        let Outcome::Detect { detections, counts, zones, lines, source_width, source_height } = outcome else {
+        let Outcome::Detect { detections, counts, zones, lines, source_width, source_height, .. } = outcome else {
             return Vec::new();
         };
         let mut events = self.idle(now);

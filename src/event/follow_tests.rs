@@ -8,6 +8,7 @@ use super::super::config::{Config, Confirm, EventConfig, LineConfig, TrackConfig
 use super::super::settings::Subject;
 use super::*;
 use crate::frame::EventKind::{self, End, New, Update as Changed};
+use crate::frame::TaskKind;
 
 const SIZE: [u32; 2] = [640, 480];
 
@@ -61,6 +62,7 @@ impl Run {
         let (sure, faint): (Vec<Detection>, Vec<Detection>) =
             detections.iter().cloned().partition(|detection| detection.score >= 0.5);
         let mut outcome = Outcome::Detect {
+            task: TaskKind::Detect,
             detections: sure,
             counts: LabelCounts::new(),
             zones: BTreeMap::new(),

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use serde::Serialize;
 
 use super::names::PipelineName;
-use super::outcome::Label;
+use super::object::Label;
 
 /// Encoding of the bytes of an [`Image`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]

@@ -16,9 +16,22 @@ pub struct Geometry {
 impl Geometry {
     /// A box `[x1, y1, x2, y2]` from model pixels to source pixels, clamped to the picture.
     pub fn to_source(&self, model: [f32; 4]) -> [f32; 4] {
+        self.clamped([self.x(model[0]), self.y(model[1]), self.x(model[2]), self.y(model[3])])
+    }
+
+    /// A horizontal place from model pixels to source pixels.
+    pub fn x(&self, model: f32) -> f32 {
+        model * self.scale[0] + self.offset[0]
+    }
+
+    /// A vertical place from model pixels to source pixels.
+    pub fn y(&self, model: f32) -> f32 {
+        model * self.scale[1] + self.offset[1]
+    }
+
+    /// A box of source pixels, clamped to the picture.
+    pub fn clamped(&self, [x1, y1, x2, y2]: [f32; 4]) -> [f32; 4] {
         let [w, h] = self.source.map(|v| v as f32);
-        let x = |v: f32| (v * self.scale[0] + self.offset[0]).clamp(0.0, w);
-        let y = |v: f32| (v * self.scale[1] + self.offset[1]).clamp(0.0, h);
-        [x(model[0]), y(model[1]), x(model[2]), y(model[3])]
+        [x1.clamp(0.0, w), y1.clamp(0.0, h), x2.clamp(0.0, w), y2.clamp(0.0, h)]
     }
 }

@@ -7,11 +7,14 @@
 mod captured;
 pub mod diagnostic;
 mod geometry;
+mod head;
 mod incoming;
 pub mod names;
+mod object;
 mod outcome;
 mod output;
 pub mod quantity;
+pub mod roles;
 mod shared;
 mod spec;
 pub mod status;
@@ -19,14 +22,16 @@ mod tensor;
 
 pub use captured::{Frame, Image, Parent, Payload, PixelFormat, Window};
 pub use geometry::Geometry;
+pub use head::{Boxes, Head};
 pub use incoming::Incoming;
 pub use names::{LineName, NameError, NodeName, PipelineName, SourceName, TopicFilter, ZoneName};
+pub use object::{ClassMap, Detection, Keypoint, Label, Share};
 pub use outcome::{
-    Attribute, Crossing, Detection, Direction, Event, EventIds, EventKind, Label, LabelCounts, LastGood, LineCount,
-    Outcome, Quality, RawOutput, Reading, RegionRead, Scored, SourceSize, Unreadable, VALUE_DIGITS, rfc3339,
+    Attribute, Crossing, Direction, Event, EventIds, EventKind, LabelCounts, LastGood, LineCount, Outcome, Quality,
+    RawOutput, Reading, RegionRead, Scored, SourceSize, Unreadable, VALUE_DIGITS, rfc3339,
 };
 pub use output::{Bus, Emission, Output, Sink, Stamp, Timing};
 pub use quantity::Quantity;
 pub use shared::{Channels, FramePool, Pixels, SharedFrame, SourceCounts, Undecodable};
-pub use spec::{Boxes, Colour, Fit, Head, InputSpec, Layout, Spec, TaskKind, TaskSpec, WindowSpec};
+pub use spec::{Colour, Fit, InputSpec, Layout, Spec, TaskKind, TaskSpec, WindowSpec};
 pub use tensor::{DType, Elements, ElementsMut, Quant, TensorSpec, TensorView, TensorViewMut};

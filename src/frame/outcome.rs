@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
 use super::names::{LineName, PipelineName, ZoneName};
-
-/// A class name, shared with the model's label list.
-pub type Label = Arc<str>;
+use super::object::{ClassMap, Detection, Label, Share};
+use super::spec::TaskKind;
 
 /// Cause of an unreadable region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -41,34 +39,6 @@ pub struct Scored {
     pub label: Label,
     /// 0.0 to 1.0.
     pub score: f32,
-}
-
-/// One object found in a picture.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Detection {
-    /// The label, or the class index in decimal where the model has no labels.
-    pub label: Label,
-    /// 0.0 to 1.0.
-    pub score: f32,
-    /// `[x1, y1, x2, y2]` in source pixels.
-    #[serde(rename = "box")]
-    pub bbox: [f32; 4],
-    /// The object's number, the same in every frame in which it is followed; unique within a run of the daemon and pipeline.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub track_id: Option<u64>,
-    /// The zones that it is in.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub zones: Vec<ZoneName>,
-    /// It has not moved for long.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub stationary: bool,
-}
-
-impl Detection {
-    /// An object of one frame, not followed yet.
-    pub fn new(label: Label, score: f32, bbox: [f32; 4]) -> Detection {
-        Detection { label, score, bbox, track_id: None, zones: Vec::new(), stationary: false }
-    }
 }
 
 /// Numbers of objects by label; absent labels are left out.
@@ -103,20 +73,12 @@ pub enum Outcome {
     /// One class per region, joined. Published with the task `classify`, as the class of a whole picture is.
     #[serde(rename = "classify")]
     Reading(Reading),
-    /// Objects with boxes, most confident first.
-    Detect {
-        /// The objects.
-        detections: Vec<Detection>,
-        /// Number of objects of each label that can be relied on, over frames; absent labels are left out. Part of the summary,
-        /// not of the result.
-        #[serde(skip)]
-        counts: LabelCounts,
-        /// The same for each zone; every configured zone has an entry. Part of the summary.
-        #[serde(skip)]
-        zones: BTreeMap<ZoneName, LabelCounts>,
-        /// Crossings of each line by label since the start; every configured line has an entry. Part of the summary.
-        #[serde(skip)]
-        lines: BTreeMap<LineName, BTreeMap<Label, LineCount>>,
+    /// A class for each place of the picture.
+    Semantic {
+        /// The classes that are there, by falling share.
+        classes: Vec<Share>,
+        /// The class of each place.
+        map: ClassMap,
         /// Width of the source picture in pixels.
         source_width: u32,
         /// Height of the source picture in pixels.
@@ -138,6 +100,28 @@ pub enum Outcome {
     Raw {
         /// One entry per model output.
         outputs: Vec<RawOutput>,
+    },
+    /// Objects with boxes, most confident first.
+    #[serde(untagged)]
+    Detect {
+        /// Kind of the task: what beside a box is known of each object.
+        task: TaskKind,
+        /// The objects.
+        detections: Vec<Detection>,
+        /// Number of objects of each label that can be relied on, over frames; absent labels are left out. Part of the summary,
+        /// not of the result.
+        #[serde(skip)]
+        counts: LabelCounts,
+        /// The same for each zone; every configured zone has an entry. Part of the summary.
+        #[serde(skip)]
+        zones: BTreeMap<ZoneName, LabelCounts>,
+        /// Crossings of each line by label since the start; every configured line has an entry. Part of the summary.
+        #[serde(skip)]
+        lines: BTreeMap<LineName, BTreeMap<Label, LineCount>>,
+        /// Width of the source picture in pixels.
+        source_width: u32,
+        /// Height of the source picture in pixels.
+        source_height: u32,
     },
 }
 
@@ -269,7 +253,7 @@ pub struct Event {
     /// Width and height in pixels of the picture that `bbox` is of.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub source_size: Option<SourceSize>,
-    /// The object's number, as in [`Detection::track_id`].
+    /// The object's number, as in [`Detection::track_id`](super::Detection::track_id).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub track_id: Option<u64>,
     /// The zones that the object is in; for `end`, those that it was in last.
@@ -400,6 +384,10 @@ impl Attribute {
                 (Some(best.label.to_string()), best.score)
             }
             Outcome::Anomaly { score, calibrating: false, .. } => (None, *score),
+            Outcome::Semantic { classes, .. } => {
+                let most = classes.first()?;
+                (Some(most.label.to_string()), most.share)
+            }
             Outcome::Classify { .. } | Outcome::Reading(_) | Outcome::Anomaly { .. } | Outcome::Raw { .. } => {
                 return None;
             }

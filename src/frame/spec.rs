@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DType, Label, Quant};
+use super::head::{Boxes, Head};
+use super::object::Label;
+use super::tensor::{DType, Quant};
 
 /// Fit of a picture whose shape differs from the model's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -109,66 +111,39 @@ pub enum TaskKind {
     Classify,
     /// Objects with boxes.
     Detect,
+    /// Objects with boxes and key points.
+    Pose,
+    /// Objects with boxes and outlines.
+    Segment,
+    /// Objects with boxes that are turned.
+    Obb,
+    /// A class for each place of the picture.
+    Semantic,
     /// Distance from the learnt normal state.
     Anomaly,
     /// The raw outputs.
     Raw,
 }
 
-/// Layout of a detection model's outputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Head {
-    /// One output `[1, 5 + classes, H, W]`: objectness, box (dx, dy, w, h), class scores per cell.
-    FastestDet,
-    /// One output `[1, N, 5 + classes]`: cx, cy, w, h, objectness, class scores, in input pixels (YOLOv5).
-    Yolov5,
-    /// One output `[1, 4 + classes, N]`, or with its last axes swapped: cx, cy, w, h, class scores, in input pixels (YOLOv8,
-    /// YOLO11, RT-DETR).
-    Yolov8,
-    /// Two outputs: boxes relative to anchors `[1, N, 4]` and class scores `[1, N, classes]` (SSD).
-    Ssd,
-    /// One output `[1, N, 6]`: x1, y1, x2, y2, score, class number; suppressed inside the network, unused rows have score 0
-    /// (YOLOv10, YOLO26, exports with `nms=True`).
-    End2end,
-}
+impl TaskKind {
+    /// True for a task that finds objects, which are followed and counted.
+    pub fn has_objects(self) -> bool {
+        matches!(self, TaskKind::Detect | TaskKind::Pose | TaskKind::Segment | TaskKind::Obb)
+    }
 
-impl Head {
-    /// Every head.
-    pub const ALL: [Head; 5] = [Head::FastestDet, Head::Yolov5, Head::Yolov8, Head::End2end, Head::Ssd];
-
-    /// Name in a manifest.
+    /// Name in a configuration.
     pub fn word(self) -> &'static str {
         match self {
-            Head::FastestDet => "fastestdet",
-            Head::Yolov5 => "yolov5",
-            Head::Yolov8 => "yolov8",
-            Head::Ssd => "ssd",
-            Head::End2end => "end2end",
+            TaskKind::Classify => "classify",
+            TaskKind::Detect => "detect",
+            TaskKind::Pose => "pose",
+            TaskKind::Segment => "segment",
+            TaskKind::Obb => "obb",
+            TaskKind::Semantic => "semantic",
+            TaskKind::Anomaly => "anomaly",
+            TaskKind::Raw => "raw",
         }
     }
-
-    /// Shapes of the outputs.
-    pub fn form(self) -> &'static str {
-        match self {
-            Head::FastestDet => "[N, 5 + classes, H, W]",
-            Head::Yolov5 => "[N, R, 5 + classes]",
-            Head::Yolov8 => "[N, 4 + classes, R] or [N, R, 4 + classes]",
-            Head::Ssd => "boxes [N, R, 4] and scores [N, R, classes]",
-            Head::End2end => "[N, R, 6]",
-        }
-    }
-}
-
-/// Unit of a detection model's boxes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Boxes {
-    /// Pixels of the model's input.
-    #[default]
-    Pixels,
-    /// Shares of the model's input, 0 to 1.
-    Normalised,
 }
 
 /// Properties of the bundle that a task needs beside its configuration.
@@ -178,8 +153,10 @@ pub struct TaskSpec {
     pub labels: Vec<Label>,
     /// Layout of a detection model's outputs; `None` where unknown.
     pub head: Option<Head>,
-    /// Unit of the boxes of the heads `yolov5`, `yolov8` and `end2end`.
+    /// Unit of the boxes, for the heads that leave it open.
     pub boxes: Boxes,
+    /// Key points of an object and values of each: x, y and, with 3, a score; `None` where the shape tells.
+    pub keypoints: Option<[usize; 2]>,
     /// Text of the bundle's anchors file (TOML), for the head `ssd`.
     pub anchors: Option<String>,
     /// Model input `[height, width]` in pixels (0 for windows).

@@ -6,11 +6,11 @@ use toml_edit::{Array, DocumentMut, Item, Table, value};
 
 use super::error::InstallError;
 use super::steps::{Steps, run};
-use crate::frame::{Head, Spec};
+use crate::frame::{DType, Head, Spec, TaskKind, TensorSpec};
 use crate::model::exporter::{Said, said};
-use crate::model::graph::Port;
+use crate::model::graph::{Port, dtype_of};
 use crate::model::head::{self, Detector, HeadError};
-use crate::model::{LoadedModel, Model as _, PlanKey};
+use crate::model::{LoadedModel, Model, Plan, PlanKey};
 use crate::sys::file::{FileError, read_text};
 
 /// Statements of a person about a model that has no manifest. The rest comes from the file. Words are as in a manifest.
@@ -96,23 +96,35 @@ impl Stated {
         put("file", file);
         put("sha256", sha256);
         put("labels_file", if labels.is_some() { LABELS } else { "" });
-        let detector = said.by_ultralytics() && task == "detect";
-        let input = self.input(info.inputs.first(), &said, detector, &mut found);
+        let kind = OBJECTS.into_iter().find(|kind| kind.word() == task);
+        let mut head = None;
+        if let Some(kind) = kind {
+            let word = self.head(kind, model, &said, count, &mut found, steps)?;
+            let mut output = Table::new();
+            output.insert("head", value(&word));
+            if let Some(boxes) = &self.boxes {
+                output.insert("boxes", value(boxes));
+            } else if said.has_shares() && word == Head::Yolov8.word() {
+                output.insert("boxes", value("normalised"));
+                found.push("boxes normalised: by the file's own metadata".into());
+            }
+            if let Some([count, values]) = said.keypoints.filter(|_| kind == TaskKind::Pose) {
+                output.insert("keypoints", value(Array::from_iter([count as i64, values as i64])));
+                found.push(format!("{count} key points out of the file's own metadata"));
+            }
+            root.insert("output", Item::Table(output));
+            head = Head::ALL.iter().copied().find(|head| head.word() == word);
+        } else if let Some(flag) = [("--head", &self.head), ("--boxes", &self.boxes)].iter().find(|f| f.1.is_some()) {
+            return Err(InstallError::Request(format!(
+                "{} belongs to --task detect, pose, segment and obb, this is {task}",
+                flag.0
+            )));
+        }
+        let input = self.input(info.inputs.first(), &said, head, &mut found);
         if !input.is_empty() {
             root.insert("input", Item::Table(input));
         }
-        if task == "detect" {
-            let head = self.head(model, &said, count, &mut found, steps)?;
-            let mut output = Table::new();
-            output.insert("head", value(head));
-            if let Some(boxes) = &self.boxes {
-                output.insert("boxes", value(boxes));
-            }
-            root.insert("output", Item::Table(output));
-        } else if let Some(flag) = [("--head", &self.head), ("--boxes", &self.boxes)].iter().find(|f| f.1.is_some()) {
-            return Err(InstallError::Request(format!("{} belongs to --task detect, this is {task}", flag.0)));
-        }
-        let head_found = task == "detect" && self.head.is_none();
+        let head_found = kind.is_some() && self.head.is_none();
         let text = format!("{}\n", DocumentMut::from(root).to_string().trim());
         Ok(Described { text, labels: labels.map(|lines| lines.join("\n") + "\n"), found, head_found })
     }
@@ -157,16 +169,12 @@ impl Stated {
         let first = outputs.first();
         let scores = first.and_then(|port| port.dims.iter().skip(1).copied().product::<Option<usize>>());
         let (task, why) = match (said.task.as_deref(), labels) {
-            (Some(task @ ("detect" | "classify")), _) => (task, "by the file's own metadata"),
+            (Some(task @ ("detect" | "classify" | "pose" | "segment" | "obb" | "semantic")), _) => {
+                (task, "by the file's own metadata")
+            }
             (Some(task), _) => {
-                let kind = match task {
-                    "segment" => "instance segmentation",
-                    "pose" => "poses (key points)",
-                    "obb" => "boxes with an angle",
-                    other => other,
-                };
                 return Err(InstallError::Unsupported(format!(
-                    "its own metadata says that it is a model for {kind} (task = {task}), which is not read here; --task raw installs it \
+                    "its own metadata says that it is a model for another task ({task}), which is not read here; --task raw installs it \
                      with its outputs published as they are"
                 )));
             }
@@ -185,8 +193,9 @@ impl Stated {
         Ok(task.into())
     }
 
-    fn input(&self, port: Option<&Port>, said: &Said, detector: bool, found: &mut Vec<String>) -> Table {
+    fn input(&self, port: Option<&Port>, said: &Said, head: Option<Head>, found: &mut Vec<String>) -> Table {
         let mut input = Table::new();
+        let (mut mean, mut std) = (self.mean.clone(), self.std.clone());
         if let Some(rows) = self.rows {
             input.insert("kind", value("window"));
             input.insert("rows", value(i64::from(rows)));
@@ -200,18 +209,26 @@ impl Stated {
                 input.insert("size", value(Array::from_iter([height as i64, width as i64])));
             }
             // That exporter's detectors are trained with grey bars.
+            let bars = head.is_some() && said.by_ultralytics();
+            let habit = head.and_then(habit);
             let fit = self.fit.clone().or_else(|| {
-                let fit = detector.then(|| "letterbox".to_string());
-                found.extend(fit.is_some().then(|| "fit letterbox: as such detectors are trained".into()));
-                fit
+                let fit = habit.map(|habit| habit.fit).or(bars.then_some("letterbox"))?;
+                found.push(format!("fit {fit}: as such detectors are trained"));
+                Some(fit.to_string())
             });
-            for (key, word) in [("layout", &self.layout), ("colour", &self.colour), ("fit", &fit)] {
+            let floats = port.and_then(|port| dtype_of(port.dtype)) == Some(DType::F32);
+            if let Some(habit) = habit.filter(|_| floats && self.mean.is_empty() && self.std.is_empty()) {
+                found.push(format!("{}: as {} is trained", habit.about, head.map_or("it", Head::word)));
+                (mean, std) = (habit.mean.to_vec(), habit.std.to_vec());
+            }
+            let colour = self.colour.clone().or_else(|| Some(habit.filter(|_| floats)?.colour.to_string()));
+            for (key, word) in [("layout", &self.layout), ("colour", &colour), ("fit", &fit)] {
                 if let Some(word) = word {
                     input.insert(key, value(word));
                 }
             }
         }
-        for (key, values) in [("mean", &self.mean), ("std", &self.std)] {
+        for (key, values) in [("mean", &mean), ("std", &std)] {
             if !values.is_empty() {
                 // Through text, so that 0.485 stays 0.485.
                 let values: Array = values.iter().filter_map(|v| v.to_string().parse::<f64>().ok()).collect();
@@ -224,6 +241,7 @@ impl Stated {
     /// The head that the person, the file or the shapes of the outputs of a plan tell.
     fn head(
         &self,
+        task: TaskKind,
         model: &LoadedModel,
         said: &Said,
         classes: Option<usize>,
@@ -236,16 +254,77 @@ impl Stated {
         let key =
             PlanKey { batch: Some(1), size: self.size.or(said.size.filter(|_| is_open(model.info().inputs.first()))) };
         // What the file claims of its outputs may be open or wrong; what a plan computes is neither.
-        let plan = run(steps, "compiling", || model.compile_plan(key))?;
-        let outputs: Vec<Vec<usize>> = plan.outputs().iter().map(|output| output.shape.clone()).collect();
+        let mut plan = run(steps, "compiling", || model.compile_plan(key))?;
         let size = match model.spec(key)? {
             Spec::Image(image) => [image.height, image.width],
             Spec::Window(_) => [0, 0],
         };
-        let (head, why) = head::infer(&Detector { outputs: &outputs, classes, size, said }).map_err(|e| unclear(&e))?;
+        let told = {
+            let outputs: Vec<&TensorSpec> = plan.outputs().iter().collect();
+            head::infer(&Detector { task, outputs: &outputs, classes, size, said })
+        };
+        let (head, why) = match told {
+            Err(error) if error.is_yolov5_or_yolox() => match is_decoded(&mut plan, size)? {
+                true => (Head::Yolov5, "by what it gives for a grey picture: its boxes are in pixels"),
+                false => (Head::Yolox, "by what it gives for a grey picture: its boxes are relative to their cells"),
+            },
+            told => told.map_err(|e| unclear(&e))?,
+        };
         found.push(format!("head {}: {why}", head.word()));
         Ok(head.word().into())
     }
+}
+
+/// Tasks that find objects.
+const OBJECTS: [TaskKind; 4] = [TaskKind::Detect, TaskKind::Pose, TaskKind::Segment, TaskKind::Obb];
+
+/// How the pictures are made that networks with a head are trained with, unless their authors say otherwise.
+#[derive(Clone, Copy)]
+struct Habit {
+    colour: &'static str,
+    fit: &'static str,
+    mean: &'static [f32],
+    std: &'static [f32],
+    /// The values in words.
+    about: &'static str,
+}
+
+/// 1 for each step of a pixel.
+const STEP: f32 = 0.003_921_569;
+
+fn habit(head: Head) -> Option<Habit> {
+    let of = |colour, fit, mean, std, about| Some(Habit { colour, fit, mean, std, about });
+    match head {
+        Head::Yolox => of("bgr", "letterbox", &[], &[STEP], "pixels from 0 to 255, blue first"),
+        Head::YuNet => of("bgr", "stretch", &[], &[STEP], "pixels from 0 to 255, blue first"),
+        Head::NanoDet => of(
+            "bgr",
+            "stretch",
+            &[0.406, 0.456, 0.485],
+            &[0.225, 0.224, 0.229],
+            "mean and deviation of ImageNet, blue first",
+        ),
+        Head::PicoDet => {
+            of("rgb", "stretch", &[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225], "mean and deviation of ImageNet")
+        }
+        Head::Scrfd => of("rgb", "letterbox", &[0.5], &[0.502], "pixels from -1 to 1"),
+        Head::UltraFace => of("rgb", "stretch", &[0.498], &[0.502], "pixels from -1 to 1"),
+        Head::MediaPipe => of("rgb", "letterbox", &[0.5], &[0.5], "pixels from -1 to 1"),
+        _ => None,
+    }
+}
+
+/// True if the boxes of a plan's only output are in pixels: those of neighbouring cells are then a stride apart, whatever the picture shows.
+fn is_decoded(plan: &mut Plan, [height, width]: [usize; 2]) -> Result<bool, InstallError> {
+    plan.run()?;
+    let mut values = Vec::new();
+    let output = plan.output(0);
+    output.dequantize_into(&mut values);
+    let columns = output.spec.shape.last().copied().unwrap_or(1).max(1);
+    let centres = values.chunks_exact(columns).map(|row| [row[0] / width as f32, row[1] / height as f32]);
+    let far = centres.flatten().filter(|share| *share > 0.25).count();
+    // Half of all cells are in the right half, and half of them in the lower one.
+    Ok(far * 4 > values.len() / columns)
 }
 
 /// The error where the head is not known, with the flags that settle it.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::frame::{Frame, Outcome, PixelFormat, Spec, TaskKind};
 use crate::model::{Bundle, Engine, LoadedModel, ModelError};
 use crate::pipeline::offline::{self, GoldenFailure, OfflineError};
-use crate::pipeline::{PlanError, Planner, StageError, Stages, trial};
+use crate::pipeline::{PlanError, Planner, StageError, Stages, size_inputs, trial};
 use crate::{preprocess, task};
 
 /// Result of a trial that went well.
@@ -76,7 +76,8 @@ pub fn prove(dir: &Path, guessed: bool, state_dir: Option<&Path>) -> Result<Proo
     for rung in 0..bundle.variants().len() {
         let loaded = LoadedModel::load(&bundle, rung, Engine::Auto, 1)?;
         if rung == 0 {
-            idle_inputs = loaded.info().inputs.iter().skip(1).map(|input| input.name.clone()).collect();
+            let idle = loaded.info().inputs.iter().skip(1).map(|input| input.name.clone());
+            idle_inputs = idle.filter(|name| !size_inputs::is_size(name)).collect();
         }
     }
     let preprocess = preprocess::Config::default();
@@ -87,7 +88,7 @@ pub fn prove(dir: &Path, guessed: bool, state_dir: Option<&Path>) -> Result<Proo
     let mut notes = Vec::new();
     let [first, second] = trials;
     let (first, second) = (first?, second?);
-    if planner.kind() == TaskKind::Detect {
+    if planner.kind().has_objects() {
         let mut doubts = first.doubts;
         doubts.extend(second.doubts);
         doubts.sort();

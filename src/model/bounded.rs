@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use leptond_engine::operators;
 use tract_onnx::model::{Onnx, ParsingContext};
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
@@ -46,6 +47,7 @@ fn originals() -> &'static HashMap<String, Builder> {
     ORIGINALS.get_or_init(|| {
         let mut onnx = tract_onnx::onnx();
         quant::register(&mut onnx);
+        operators::register(&mut onnx);
         onnx.op_register.0
     })
 }

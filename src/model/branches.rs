@@ -17,11 +17,6 @@ use super::optimise;
 /// Most branches that are put in place; a graph with more is left to tract.
 const MAX_BRANCHES: usize = 256;
 
-/// Test for a graph with an `If` at its top level.
-pub(super) fn any(model: &pb::ModelProto) -> bool {
-    model.graph.iter().flat_map(|g| &g.node).any(|n| n.op_type == "If")
-}
-
 /// Replaces every `If` whose condition follows from constants and from the shapes of `inputs`.
 pub(super) fn fold(model: &mut pb::ModelProto, inputs: &[InferenceFact], onnx: &Onnx) {
     let mut undecided: HashSet<String> = HashSet::new();

@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::associated;
 use super::external::{self, ExternalError};
+use super::given::GivenShape;
 use super::manifest::{self, Golden, Manifest};
 use super::{ModelError, graph};
 use crate::frame::Label;
@@ -203,6 +205,11 @@ impl Bundle {
         &self.path
     }
 
+    /// Takes given shapes for what the files leave open, in place of the manifest's.
+    pub fn give_shapes(&mut self, shapes: &[GivenShape]) {
+        self.manifest.input.shapes.extend(shapes.iter().map(|s| (s.name.clone(), s.dims.clone())));
+    }
+
     /// What the manifest says (or what is assumed of a bare file).
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -327,7 +334,8 @@ impl Bundle {
             });
         }
         if tflite::is_tflite(&bytes) {
-            return tflite::convert(&bytes).map(Cow::Owned).map_err(|e| unconverted(&self.onnx_path(index), e));
+            let converted = tflite::convert(&bytes).map_err(|e| unconverted(&self.onnx_path(index), e))?;
+            return Ok(Cow::Owned(associated::with_metadata(converted, &bytes)));
         }
         Ok(bytes)
     }

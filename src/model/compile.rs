@@ -8,7 +8,9 @@ use tract_onnx::pb;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::{Factoid, bail};
 
-use super::explain::explained;
+use super::budget::Exhausted;
+use super::dynamic::split;
+use super::explain::{self, explained};
 use super::graph::{self, GraphInfo, NodeInfo};
 use super::load::{LoadedModel, Parsed};
 use super::parser::onnx;
@@ -56,45 +58,64 @@ impl LoadedModel {
             self.check_shape(port, shape)?;
         }
         let mut info = self.info.clone();
-        let work = || -> TractResult<(Arc<TypedRunnableModel>, Vec<Arc<Profile>>)> {
-            let facts = self.input_facts(shapes);
-            let (model, profiles) = match self.with_partitions(&facts, &mut info)? {
-                Some(found) => found,
-                None => (self.analysed(&facts, &mut info)?, Vec::new()),
-            };
-            Ok((optimise::optimised(model)?.into_runnable()?, profiles))
+        let facts = self.input_facts(shapes);
+        let work = || {
+            let mut dynamic = HashSet::new();
+            loop {
+                match self.compiled(&facts, &mut info, &dynamic) {
+                    Ok(compiled) => return Ok(compiled),
+                    // A node that tract fails on is computed by itself, where that can be.
+                    Err(error) => match explain::blamed(&error, &info).filter(|node| !dynamic.contains(node)) {
+                        Some(node) if dynamic.len() < MAX_DYNAMIC => _ = dynamic.insert(node),
+                        _ => return Err(error),
+                    },
+                }
+            }
         };
         let compiled = guard::guarded_deep(|| budget::within(self.file_bytes, work));
         let (compiled, profiles) = explained(compiled, &info, &self.path)?;
         Runner::new(self.name(), info, compiled, profiles)
     }
 
-    /// The model with its partitions in integers; `None` if it has none.
-    fn with_partitions(
+    fn compiled(
         &self,
         facts: &[InferenceFact],
         info: &mut GraphInfo,
+        dynamic: &HashSet<String>,
+    ) -> TractResult<Compiled> {
+        let KnownGraph { proto, model } = self.known(facts, info, dynamic)?;
+        let (model, profiles) = match proto.filter(|_| self.integer) {
+            Some(proto) => match self.with_partitions(facts, &proto, model)? {
+                Some(found) => found,
+                None => (self.known(facts, info, dynamic)?.model, Vec::new()),
+            },
+            None => (model, Vec::new()),
+        };
+        Ok((optimise::optimised(model)?.into_runnable()?, profiles))
+    }
+
+    /// The model with its partitions planned; `None` if it has none.
+    fn with_partitions(
+        &self,
+        facts: &[InferenceFact],
+        proto: &pb::ModelProto,
+        analysed: InferenceModel,
     ) -> TractResult<Option<(InferenceModel, Vec<Arc<Profile>>)>> {
-        let Some(proto) = &self.proto else { return Ok(None) };
-        if !self.integer {
-            return Ok(None);
-        }
-        let proto = self.decided(proto, facts);
-        let analysed = self.analysed(facts, info)?;
-        let Rewritten { model, plans, profiles, refused } = int8::rewrite(&proto, analysed, &onnx(), self.threads)?;
+        let Rewritten { model, plans, profiles, refused } = int8::rewrite(proto, analysed, &onnx(), self.threads)?;
         for error in refused {
-            tracing::warn!(model = self.name(), %error, "an integer partition cannot be planned: it runs in floats");
+            tracing::warn!(model = self.name(), %error, "a partition cannot be planned: tract runs it");
         }
         self.has_partitions.get_or_init(|| model.is_some());
         let Some(mut model) = model else { return Ok(None) };
         tracing::debug!(
             model = self.name(),
             kernels = kernels::best().name(),
+            float_kernels = kernels::float::best().name(),
             threads = self.threads,
             partitions = plans.len(),
             steps = plans.iter().map(|p| p.program.steps.len()).sum::<usize>(),
             arena_bytes = plans.iter().map(|p| p.program.arena_len).sum::<usize>(),
-            "runs in integers"
+            "runs in partitions"
         );
         set_inputs(&mut model, facts)?;
         Ok(Some((model, profiles)))
@@ -105,7 +126,7 @@ impl LoadedModel {
         let mut info = self.info.clone();
         let work = || -> TractResult<(HashMap<String, TensorFact>, HashMap<String, Verdict>)> {
             let inputs = self.input_facts(shapes);
-            let model = self.analysed(&inputs, &mut info)?;
+            let KnownGraph { proto, model } = self.known(&inputs, &mut info, &HashSet::new())?;
             let mut facts = HashMap::new();
             for node in &model.nodes {
                 for (slot, output) in node.outputs.iter().enumerate() {
@@ -118,8 +139,7 @@ impl LoadedModel {
                     facts.insert(label.to_owned(), fact);
                 }
             }
-            let Some(proto) = self.proto.as_ref().filter(|_| self.integer) else { return Ok((facts, HashMap::new())) };
-            let proto = self.decided(proto, &inputs);
+            let Some(proto) = proto.filter(|_| self.integer) else { return Ok((facts, HashMap::new())) };
             let verdicts = int8::search(&proto, &model).verdicts;
             let names = proto.graph.iter().flat_map(|g| &g.node).map(|n| n.name.clone());
             Ok((facts, names.zip(verdicts).collect()))
@@ -129,35 +149,53 @@ impl LoadedModel {
         Ok(Analysis { nodes: info.nodes, facts, verdicts })
     }
 
-    /// The file's graph, its branches decided.
-    fn decided<'p>(&self, proto: &'p pb::ModelProto, facts: &[InferenceFact]) -> Cow<'p, pb::ModelProto> {
-        if matches!(self.parsed, Parsed::Ready(_)) {
-            return Cow::Borrowed(proto);
-        }
-        let mut proto = proto.clone();
-        branches::fold(&mut proto, facts, &onnx());
-        Cow::Owned(proto)
-    }
-
     fn input_facts(&self, shapes: &[Vec<usize>]) -> Vec<InferenceFact> {
-        self.info.inputs.iter().zip(shapes).map(|(p, shape)| InferenceFact::dt_shape(p.dtype, shape)).collect()
+        let given = self.info.inputs.iter().zip(shapes).map(|(p, shape)| InferenceFact::dt_shape(p.dtype, shape));
+        given.chain(self.info.kept.iter().map(|k| InferenceFact::dt_shape(k.dtype, &k.shape))).collect()
     }
 
-    /// The graph in floats with all shapes inferred; `info` follows when branches are decided.
-    fn analysed(&self, facts: &[InferenceFact], info: &mut GraphInfo) -> TractResult<InferenceModel> {
-        let mut model = match (&self.parsed, &self.proto) {
-            (Parsed::Ready(model), _) => (**model).clone(),
-            (Parsed::Branching, Some(proto)) => {
-                let proto = self.decided(proto, facts);
-                *info = graph::describe(&proto, &self.path)?;
-                onnx().parse(&proto, None)?.model
+    /// The graph with all shapes inferred: as it is, else with its branches decided, else with what depends on data in one operator.
+    /// `info` follows when branches are decided; `dynamic` names nodes that tract failed on.
+    fn known(
+        &self,
+        facts: &[InferenceFact],
+        info: &mut GraphInfo,
+        dynamic: &HashSet<String>,
+    ) -> TractResult<KnownGraph<'_>> {
+        let analysed = |mut model: InferenceModel| set_inputs(&mut model, facts).map(|()| model);
+        if let (Parsed::Ready(model), true) = (&self.parsed, dynamic.is_empty()) {
+            match analysed((**model).clone()) {
+                Ok(model) if split::is_whole(&model)? => {
+                    return Ok(KnownGraph { proto: self.proto.as_deref().map(Cow::Borrowed), model });
+                }
+                Err(error) if error.chain().any(|cause| cause.is::<Exhausted>()) => return Err(error),
+                _ => {}
             }
-            (Parsed::Branching, None) => bail!("the file's graph is gone"),
-        };
-        set_inputs(&mut model, facts)?;
-        Ok(model)
+        }
+        let Some(proto) = &self.proto else { bail!("the file's graph is gone") };
+        let mut proto = (**proto).clone();
+        let onnx = onnx();
+        if matches!(self.parsed, Parsed::Branching) {
+            branches::fold(&mut proto, facts, &onnx);
+            *info = graph::describe(&proto, &self.path)?;
+        }
+        let analyse = |proto: &pb::ModelProto| analysed(onnx.parse(proto, None)?.model);
+        let split = split::split(&proto, dynamic, self.file_bytes, &analyse)?;
+        Ok(KnownGraph { proto: Some(Cow::Owned(split.proto)), model: split.model })
     }
 }
+
+/// A graph that can be compiled.
+struct KnownGraph<'m> {
+    /// As ONNX has it, for the search for partitions.
+    proto: Option<Cow<'m, pb::ModelProto>>,
+    model: InferenceModel,
+}
+
+type Compiled = (Arc<TypedRunnableModel>, Vec<Arc<Profile>>);
+
+/// Most nodes of a graph that are computed by themselves since tract fails on them.
+const MAX_DYNAMIC: usize = 8;
 
 fn set_inputs(model: &mut InferenceModel, facts: &[InferenceFact]) -> TractResult<()> {
     for (index, fact) in facts.iter().enumerate() {

@@ -7,7 +7,7 @@ use tract_onnx::prelude::*;
 use super::ModelError;
 use super::bounded::Refused;
 use super::budget::Exhausted;
-use super::graph::GraphInfo;
+use super::graph::{GraphInfo, NodeInfo};
 
 /// The outcome of guarded work, with a panic's message or tract's error as one that names the ONNX node.
 pub(super) fn explained<T>(
@@ -37,18 +37,35 @@ pub(super) fn refusal(error: &TractError, info: &GraphInfo, path: &Path) -> Mode
     }
 }
 
-/// tract's words as an error that names the ONNX node they are about.
-pub(super) fn explain(message: &str, info: &GraphInfo, path: &Path) -> ModelError {
+/// Name of the node that tract fails on; `None` for an error of the budget, which holds for the whole model, and for a node that is
+/// refused for what it is, which no other way of computing it makes right.
+pub(super) fn blamed(error: &TractError, info: &GraphInfo) -> Option<String> {
+    if error.chain().any(|cause| cause.is::<Exhausted>() || cause.is::<Refused>()) {
+        return None;
+    }
+    node_in(&format!("{error:#}"), info).map(|node| node.name.clone())
+}
+
+/// The node whose name a message holds.
+fn node_in<'i>(message: &str, info: &'i GraphInfo) -> Option<&'i NodeInfo> {
     let words: std::collections::HashSet<&str> =
         message.split(|c: char| c.is_whitespace() || "\"`'(),:#[]{}<>".contains(c)).collect();
     let quoted = |name: &str| ['"', '`'].iter().any(|q| message.contains(&format!("{q}{name}{q}")));
-    let node = info
-        .nodes
-        .iter()
-        .filter(|n| quoted(&n.name) || words.contains(n.name.as_str()))
-        .max_by_key(|n| (quoted(&n.name), n.name.len()));
+    let named = info.nodes.iter().filter(|n| quoted(&n.name) || words.contains(n.name.as_str()));
+    // tract names what it makes of a node after it, behind a dot.
+    let made_of = |name: &str| message.contains(&format!("\"{name}.")) || words.iter().any(|w| is_part(w, name));
+    let found = named.max_by_key(|n| (quoted(&n.name), n.name.len()));
+    found.or_else(|| info.nodes.iter().filter(|n| !n.name.is_empty() && made_of(&n.name)).max_by_key(|n| n.name.len()))
+}
+
+fn is_part(word: &str, name: &str) -> bool {
+    word.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// tract's words as an error that names the ONNX node they are about.
+pub(super) fn explain(message: &str, info: &GraphInfo, path: &Path) -> ModelError {
     let reason = shorten(message);
-    match node {
+    match node_in(message, info) {
         Some(node) => ModelError::Unsupported {
             path: path.into(),
             node: node.name.clone(),

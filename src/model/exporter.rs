@@ -8,12 +8,16 @@ pub struct Said {
     pub labels: Vec<String>,
     /// True if there are names that are not of the form that exporters give them.
     pub strange_labels: bool,
-    /// Kind of task in the exporter's word: `detect`, `classify`, `segment`, `pose`, `obb`.
+    /// Kind of task in the exporter's word: `detect`, `classify`, `segment`, `pose`, `obb`, `semantic`.
     pub task: Option<String>,
     /// `[height, width]` in pixels that the network was exported for.
     pub size: Option<[usize; 2]>,
     /// True if the network suppresses overlapping boxes itself; `None` where the file does not say.
     pub end2end: Option<bool>,
+    /// Key points of an object and values of each.
+    pub keypoints: Option<[usize; 2]>,
+    /// Name of the network's last layer, such as `Detect` or `RTDETRDecoder`.
+    pub head: Option<String>,
 }
 
 impl Said {
@@ -21,6 +25,11 @@ impl Said {
     /// detectors has the head of YOLOv5.
     pub fn by_ultralytics(&self) -> bool {
         self.task.is_some()
+    }
+
+    /// True if the boxes are shares of the input, as those of its RT-DETR are.
+    pub fn has_shares(&self) -> bool {
+        self.by_ultralytics() && self.head.as_deref() == Some("RTDETRDecoder")
     }
 }
 
@@ -31,6 +40,10 @@ pub fn said(metadata: &[(String, String)]) -> Said {
     let size = value("imgsz").and_then(|text| {
         let numbers: Vec<usize> = text.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
         <[usize; 2]>::try_from(numbers).ok()
+    });
+    let keypoints = value("kpt_shape").and_then(|text| {
+        let numbers: Vec<usize> = text.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
+        <[usize; 2]>::try_from(numbers).ok().filter(|[count, values]| *count > 0 && (2..=3).contains(values))
     });
     let word = |text: &str| !text.is_empty() && text.len() <= 32 && text.bytes().all(|b| b.is_ascii_lowercase());
     let suppressed = value("args").and_then(|args| flag(args, "nms")).or(value("nms").and_then(truth));
@@ -45,6 +58,8 @@ pub fn said(metadata: &[(String, String)]) -> Said {
         task: value("task").filter(|text| word(text)).map(str::to_owned),
         size,
         end2end,
+        keypoints,
+        head: value("head").map(str::to_owned),
     }
 }
 
@@ -140,6 +155,9 @@ mod tests {
         assert_eq!(of(&[("imgsz", "640")]).size, None);
         assert_eq!(of(&[("task", "segment")]).task.as_deref(), Some("segment"));
         assert_eq!(of(&[("task", "x y")]).task, None);
+        assert_eq!(of(&[("kpt_shape", "[17, 3]")]).keypoints, Some([17, 3]));
+        assert_eq!(of(&[("kpt_shape", "[0, 3]")]).keypoints, None);
+        assert!(of(&[("task", "detect"), ("head", "RTDETRDecoder")]).has_shares());
         let end2end = |pairs: &[(&str, &str)]| of(pairs).end2end;
         assert_eq!(end2end(&[("end2end", "True"), ("args", "{'batch': 1, 'half': False, 'nms': False}")]), Some(true));
         assert_eq!(end2end(&[("end2end", "False"), ("args", "{'batch': 1, 'nms': True}")]), Some(true));

@@ -13,6 +13,7 @@ use prost::bytes::Bytes;
 use tract_onnx::pb;
 use tract_onnx::prelude::DatumType;
 
+use super::state::{self, Kept};
 use super::{ModelError, limits, tensors, wire};
 use crate::frame::{DType, Quant};
 
@@ -30,6 +31,8 @@ pub struct Port {
     pub dtype: DatumType,
     /// Its shape; `None` where the file leaves a dimension open.
     pub dims: Vec<Option<usize>>,
+    /// Names of the dimensions that it leaves open, where it has some.
+    pub open: Vec<Option<String>>,
     /// Map from its integers to reals, where the graph says it.
     pub quant: Option<Quant>,
 }
@@ -58,6 +61,8 @@ pub struct GraphInfo {
     pub inputs: Vec<Port>,
     /// Outputs in graph order.
     pub outputs: Vec<Port>,
+    /// What is kept between runs: inputs and outputs behind the others, in one order.
+    pub kept: Vec<Kept>,
     /// Operators in file order.
     pub nodes: Vec<NodeInfo>,
     /// Bytes of all initialisers.
@@ -71,7 +76,7 @@ const MAX_METADATA_BYTES: usize = 64 << 10;
 
 /// Decodes an ONNX file and checks it. The file's bytes are gone afterwards: with weights of megabytes, holding them once more while the
 /// model is compiled would show.
-pub fn decode(bytes: Bytes, path: &Path) -> Result<pb::ModelProto, ModelError> {
+pub fn decode(bytes: Bytes, path: &Path) -> Result<(pb::ModelProto, OpenDimensions), ModelError> {
     let parse = |reason: String| ModelError::Parse { path: path.into(), reason };
     if bytes.is_empty() {
         return Err(parse("the file is empty".into()));
@@ -86,8 +91,26 @@ pub fn decode(bytes: Bytes, path: &Path) -> Result<pb::ModelProto, ModelError> {
     limits::check(graph, path)?;
     // Only the top level of the graph decides shapes: its inputs are made concrete per plan, everything else follows by
     // inference. Hints in the file can only contradict that.
+    let open = open_dimensions(graph);
     forget_hints(graph);
-    Ok(model)
+    Ok((model, open))
+}
+
+/// Names of the dimensions that the inputs leave open, by input.
+pub type OpenDimensions = HashMap<String, Vec<Option<String>>>;
+
+fn open_dimensions(graph: &pb::GraphProto) -> OpenDimensions {
+    let mut open = OpenDimensions::new();
+    for input in &graph.input {
+        let value = input.r#type.as_ref().and_then(|t| t.value.as_ref());
+        let Some(pb::type_proto::Value::TensorType(tensor)) = value else { continue };
+        let dims = tensor.shape.iter().flat_map(|shape| &shape.dim).map(|dim| match &dim.value {
+            Some(pb::tensor_shape_proto::dimension::Value::DimParam(name)) if !name.is_empty() => Some(name.clone()),
+            _ => None,
+        });
+        open.insert(input.name.clone(), dims.collect());
+    }
+    open
 }
 
 /// Describes a decoded model.
@@ -100,6 +123,12 @@ pub fn describe(model: &pb::ModelProto, path: &Path) -> Result<GraphInfo, ModelE
     };
     let mut inputs = ports(&mut graph.input.iter().filter(|i| view.initializer(&i.name).is_none()))?;
     let mut outputs = ports(&mut graph.output.iter())?;
+    let count = state::count(model);
+    let last = |ports: &mut Vec<Port>| -> Vec<state::End> {
+        ports.split_off(ports.len().saturating_sub(count)).into_iter().map(|p| (p.name, p.dtype, p.dims)).collect()
+    };
+    let (kept_inputs, kept_outputs) = (last(&mut inputs), last(&mut outputs));
+    let kept = state::of_ends(model, kept_inputs, kept_outputs, path)?;
     for input in inputs.iter_mut().filter(|p| p.dtype.is_integer()) {
         input.quant = tensors::quant_of_input(&view, &input.name);
     }
@@ -111,6 +140,7 @@ pub fn describe(model: &pb::ModelProto, path: &Path) -> Result<GraphInfo, ModelE
         producer: format!("{} {}", model.producer_name, model.producer_version).trim().to_owned(),
         inputs,
         outputs,
+        kept,
         nodes: graph
             .node
             .iter()
@@ -169,7 +199,8 @@ fn port(info: &pb::ValueInfoProto, path: &Path) -> Result<Port, ModelError> {
     if known.is_none_or(|bytes| bytes > MAX_TENSOR_BYTES) {
         return Err(bad(format!("its shape {} asks for more than {} MiB", show(&dims), MAX_TENSOR_BYTES >> 20)));
     }
-    Ok(Port { name: info.name.clone(), dtype, dims, quant: None })
+    let open = vec![None; dims.len()];
+    Ok(Port { name: info.name.clone(), dtype, dims, open, quant: None })
 }
 
 /// A shape as `[1, ?, 3]`.

@@ -12,9 +12,10 @@ use super::explain::refusal;
 use super::graph::{self, GraphInfo, Port, show};
 use super::manifest::{InputKind, Manifest};
 use super::parser::onnx;
-use super::{Bundle, Engine, ModelError, PlanKey, branches, budget, exporter, guard};
+use super::{Bundle, Engine, ModelError, PlanKey, budget, dynamic, exporter, guard, state};
 use crate::frame::{Label, Layout};
 use leptond_engine::int8::{decompose, kernels};
+use leptond_engine::operators;
 
 /// A parsed model. Compile plans from it; drop it when no further plan will be needed, they do not depend on it.
 pub struct LoadedModel {
@@ -25,11 +26,11 @@ pub struct LoadedModel {
     pub(super) variant: Variant,
     pub(super) info: GraphInfo,
     pub(super) parsed: Parsed,
-    /// The file's graph, as long as something must be made from it for every set of shapes: integer partitions, decided branches.
+    /// The file's graph: partitions and decided branches are made from it for every set of shapes.
     pub(super) proto: Option<Box<pb::ModelProto>>,
     /// Size of the file: what it may cost to compile grows with it.
     pub(super) file_bytes: usize,
-    /// Whether what is quantised is to run in integers.
+    /// Whether partitions are wanted: what is quantised in integers, the rest in floats.
     pub(super) integer: bool,
     pub(super) threads: usize,
     /// Whether any part of it does, once that has been tried.
@@ -61,7 +62,8 @@ impl LoadedModel {
             None => None,
         };
         let file_bytes = bytes.len();
-        let (info, parsed, proto) = parse(bytes, &path)?;
+        let (mut info, parsed, proto) = parse(bytes, &path)?;
+        info.give(&bundle.manifest().input.shapes, &path)?;
         let labels = match bundle.is_bare() {
             true => exporter::said(&info.metadata).labels.into_iter().map(Label::from).collect(),
             false => bundle.labels().to_vec(),
@@ -124,30 +126,37 @@ impl LoadedModel {
     /// The arithmetic that runs: `int8` where the quantised parts of the model run in integers, `f32-qdq` where they compute in floats
     /// between roundings to integers, `f32` for a model that is not quantised.
     pub fn engine(&self) -> &'static str {
-        match (is_quantised(&self.info), self.runs_in_integers()) {
-            (_, true) => "int8",
+        match (is_quantised(&self.info), self.is_planned()) {
+            (true, true) => "int8",
             (true, false) => "f32-qdq",
-            (false, false) => "f32",
+            (false, _) => "f32",
         }
     }
 
-    fn runs_in_integers(&self) -> bool {
-        self.integer && is_quantised(&self.info) && *self.has_partitions.get().unwrap_or(&true)
+    /// Whether the engine of ours runs parts of it, as far as that is known.
+    fn is_planned(&self) -> bool {
+        self.integer && *self.has_partitions.get().unwrap_or(&true)
     }
 
-    /// The instruction set that the integer engine uses for it.
+    /// The instruction set that the engine of ours uses for it.
     pub fn kernels(&self) -> Option<&'static str> {
-        self.runs_in_integers().then(|| kernels::best().name())
+        let name = || if is_quantised(&self.info) { kernels::best().name() } else { kernels::float::best().name() };
+        self.is_planned().then(name)
     }
 
     /// Threads that one inference uses.
     pub fn threads(&self) -> usize {
-        if self.runs_in_integers() { self.threads } else { 1 }
+        if self.is_planned() { self.threads } else { 1 }
     }
 
     /// Plans that are compiled from now on may use this many threads.
     pub fn set_threads(&mut self, threads: usize) {
         self.threads = threads.max(1);
+    }
+
+    /// Takes a length for every dimension that the file leaves open and that nothing else says; tells in words which.
+    pub fn assume_shapes(&mut self) -> Vec<String> {
+        self.info.assume()
     }
 
     /// Concrete input shapes for a plan's key.
@@ -171,7 +180,7 @@ impl LoadedModel {
                     (None, want) => want.or(batch),
                 };
                 shape.push(size.ok_or_else(|| {
-                    let reason = format!("dimension {axis} is open in the file and nothing says how large it is");
+                    let reason = format!("dimension {axis} is open in the file and nothing says how large it is (--shape, or shapes in the manifest)");
                     self.shape_error(&port.name, reason)
                 })?);
             }
@@ -236,9 +245,9 @@ impl LoadedModel {
             return Err(self.shape_error(&port.name, format!("expected shape {}, found {shape:?}", show(&port.dims))));
         }
         let bytes = shape.iter().try_fold(port.dtype.size_of(), |acc, d| acc.checked_mul(*d));
-        if shape.contains(&0) || bytes.is_none_or(|b| b > graph::MAX_TENSOR_BYTES) {
+        if bytes.is_none_or(|b| b > graph::MAX_TENSOR_BYTES) {
             let limit = graph::MAX_TENSOR_BYTES >> 20;
-            return Err(self.shape_error(&port.name, format!("shape {shape:?} is empty or above {limit} MiB")));
+            return Err(self.shape_error(&port.name, format!("shape {shape:?} is above {limit} MiB")));
         }
         Ok(())
     }
@@ -258,11 +267,16 @@ fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
     let failed = |reason: String| ModelError::Compile { path: path.into(), reason };
     let file_bytes = bytes.len();
     let work = || -> Result<Parts, ModelError> {
-        let mut proto = graph::decode(bytes, path)?;
+        let (mut proto, open) = graph::decode(bytes, path)?;
+        state::arrange(&mut proto, path)?;
+        operators::rewrite(&mut proto).map_err(failed)?;
         if let Some(graph) = &mut proto.graph {
             decompose(graph);
         }
-        let info = graph::describe(&proto, path)?;
+        let mut info = graph::describe(&proto, path)?;
+        for input in &mut info.inputs {
+            input.open = open.get(&input.name).filter(|o| o.len() == input.dims.len()).unwrap_or(&input.open).clone();
+        }
         let onnx = onnx();
         if let Some(node) = info.nodes.iter().find(|n| !onnx.op_register.0.contains_key(&n.operator)) {
             return Err(ModelError::Unsupported {
@@ -272,15 +286,14 @@ fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
                 reason: "there is no such operator here".into(),
             });
         }
-        if branches::any(&proto) {
+        if dynamic::split::needed(&proto) {
             return Ok((info, Parsed::Branching, Some(Box::new(proto))));
         }
         let parsed = onnx.parse(&proto, None).map_err(|e| refusal(&e, &info, path))?;
         if let Some(name) = parsed.unresolved_inputs.first() {
             return Err(failed(format!("tensor {name:?} is defined nowhere")));
         }
-        let proto = is_quantised(&info).then(|| Box::new(proto));
-        Ok((info, Parsed::Ready(Box::new(parsed.model)), proto))
+        Ok((info, Parsed::Ready(Box::new(parsed.model)), Some(Box::new(proto))))
     };
     guard::guarded_deep(|| budget::within(file_bytes, work)).map_err(failed)?
 }

@@ -90,6 +90,8 @@ pub struct Input {
     pub rows: Option<usize>,
     /// Channel names of a window, in the model's order.
     pub channels: Vec<String>,
+    /// Shapes of inputs, and sizes of dimensions, that the file leaves open, by name.
+    pub shapes: std::collections::BTreeMap<String, Vec<usize>>,
 }
 
 /// What a model is fed with.
@@ -110,6 +112,8 @@ pub struct Output {
     pub head: Option<Head>,
     /// Unit of a detection model's boxes.
     pub boxes: Boxes,
+    /// Key points of an object and values of each, x and y and with 3 a score; absent = by the shape.
+    pub keypoints: Option<[usize; 2]>,
     /// Overrides the scale that the graph gives for its outputs.
     pub scale: Option<f32>,
     /// Overrides the zero point that the graph gives for its outputs.
@@ -250,15 +254,30 @@ impl Manifest {
             "give either labels or labels_file, not both".into(),
         );
         fault(
-            self.task == TaskKind::Detect && self.output.head.is_none(),
+            self.task.has_objects() && self.output.head.is_none(),
             "output.head",
-            format!("a detect model needs one of {}", Head::ALL.map(Head::word).join(", ")),
+            format!(
+                "a {} model needs one of {}",
+                self.task.word(),
+                Head::ALL.iter().map(|head| head.word()).collect::<Vec<_>>().join(", ")
+            ),
         );
         fault(
-            self.output.boxes != Boxes::Pixels && matches!(self.output.head, Some(Head::FastestDet | Head::Ssd)),
+            self.output.boxes != Boxes::Pixels && self.output.head.is_some_and(|head| !head.takes_boxes()),
             "output.boxes",
-            "belongs to the heads yolov5, yolov8 and end2end only".into(),
+            format!(
+                "belongs to the heads {} only",
+                Head::ALL.iter().filter(|h| h.takes_boxes()).map(|h| h.word()).collect::<Vec<_>>().join(", ")
+            ),
         );
+        if let Some([count, values]) = self.output.keypoints {
+            fault(self.task != TaskKind::Pose, "output.keypoints", "belongs to task = \"pose\" only".into());
+            fault(
+                !(1..=1024).contains(&count) || !(2..=3).contains(&values),
+                "output.keypoints",
+                format!("found {:?}, allowed is [1 to 1024, 2 or 3]: x and y, and perhaps a score", [count, values]),
+            );
+        }
         if let Some(none) = &self.output.none {
             fault(
                 self.task != TaskKind::Classify,
@@ -342,13 +361,15 @@ impl Manifest {
             fault(!is_inside(file), "golden.file", format!("{file:?} must be inside the bundle"));
             let fits = match self.task {
                 TaskKind::Classify => golden.label.is_some(),
-                TaskKind::Detect => !golden.labels.is_empty(),
+                TaskKind::Detect | TaskKind::Pose | TaskKind::Segment | TaskKind::Obb | TaskKind::Semantic => {
+                    !golden.labels.is_empty()
+                }
                 TaskKind::Anomaly => golden.anomalous.is_some(),
                 TaskKind::Raw => true,
             };
             let want = match self.task {
                 TaskKind::Classify => "label",
-                TaskKind::Detect => "labels",
+                TaskKind::Detect | TaskKind::Pose | TaskKind::Segment | TaskKind::Obb | TaskKind::Semantic => "labels",
                 TaskKind::Anomaly => "anomalous",
                 TaskKind::Raw => "",
             };

@@ -2,18 +2,22 @@
 //!
 //! [`Bundle`] is what is on disk (or embedded), [`LoadedModel`] is the parsed graph, [`Model`] is a plan that runs.
 
+mod associated;
 pub mod autotune;
 mod bounded;
 mod branches;
 mod budget;
 mod bundle;
 mod compile;
+mod dynamic;
 mod explain;
 pub mod exporter;
 mod external;
+mod given;
 pub mod graph;
 mod guard;
 pub mod head;
+mod inflate;
 mod limits;
 mod load;
 pub mod manifest;
@@ -29,6 +33,7 @@ pub mod report;
 mod runner;
 mod shipped;
 mod spec;
+pub mod state;
 mod tensors;
 mod wire;
 
@@ -38,6 +43,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use bundle::{Bundle, Variant, sha256, with_external_data};
+pub use given::GivenShape;
 pub use guard::spare_thread;
 pub use load::LoadedModel;
 pub use manifest::Manifest;
@@ -106,6 +112,14 @@ pub trait Model: Send {
     /// # Panics
     /// When `index` is not below `outputs().len()`.
     fn output(&self, index: usize) -> TensorView<'_>;
+
+    /// Bytes that it keeps from one run to the next.
+    fn state_bytes(&self) -> usize {
+        0
+    }
+
+    /// Makes the next run the first one of a new stream: what is kept between runs is as it was before the first one.
+    fn reset_state(&mut self) {}
 
     /// Input `index` as it was given to the last run.
     ///

@@ -5,6 +5,7 @@ use tract_onnx::prelude::*;
 use super::graph::{Port, dtype_of};
 use super::npy::type_name;
 use super::runner::Runner;
+use super::state::Kept;
 use super::{LoadedModel, Model, ModelError, PlanKey};
 use crate::frame::{DType, Elements, ElementsMut, Quant, TensorSpec, TensorView, TensorViewMut};
 
@@ -210,6 +211,14 @@ impl Model for Plan {
     fn output(&self, index: usize) -> TensorView<'_> {
         let spec = &self.output_specs[index];
         TensorView { spec, data: elements(&self.outputs[index], spec.dtype) }
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.runner.info().kept.iter().map(Kept::bytes).sum()
+    }
+
+    fn reset_state(&mut self) {
+        self.runner.reset_state();
     }
 
     fn input(&self, index: usize) -> TensorView<'_> {

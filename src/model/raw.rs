@@ -70,7 +70,8 @@ impl LoadedModel {
         if tensor.rank() != port.dims.len() {
             return Err(wrong(": the number of dimensions differs"));
         }
-        if tensor.shape().contains(&0) {
+        let fixed_and_empty = port.dims.iter().zip(tensor.shape()).any(|(dim, size)| dim.is_some() && *size == 0);
+        if fixed_and_empty {
             return Err(wrong(": it is empty"));
         }
         let mut turns = 1;

@@ -34,6 +34,8 @@ pub struct Report {
     pub inputs: Vec<PortReport>,
     /// Outputs in graph order.
     pub outputs: Vec<PortReport>,
+    /// What is kept between runs.
+    pub state: StateReport,
     /// Operators by type, most frequent first.
     pub operators: Vec<OperatorReport>,
     /// Every node in file order.
@@ -59,6 +61,15 @@ pub struct PortReport {
     pub shape: Vec<Option<usize>>,
     /// Quantisation where the graph says it.
     pub quant: Option<Quant>,
+}
+
+/// What a model keeps between its runs.
+#[derive(Debug, Serialize)]
+pub struct StateReport {
+    /// Number of tensors.
+    pub tensors: usize,
+    /// Their size.
+    pub bytes: usize,
 }
 
 /// One type of operator.
@@ -120,7 +131,8 @@ impl LoadedModel {
             .iter()
             .map(|node| {
                 let (runs, why) = match verdicts.get(&node.name) {
-                    Some(Verdict::Integer { .. }) => (Arithmetic::Integer, "in an integer partition".into()),
+                    Some(Verdict::Integer { .. }) => (Arithmetic::Integer, "in a partition, on integers".into()),
+                    Some(Verdict::Planned { .. }) => (Arithmetic::Float, "in a partition, on floats".into()),
                     Some(Verdict::Folded) => (Arithmetic::Folded, FOLDED.into()),
                     Some(Verdict::Float { why }) => (Arithmetic::Float, why.clone()),
                     None => {
@@ -160,6 +172,10 @@ impl LoadedModel {
             kernels: self.kernels(),
             inputs: ports(&self.info.inputs),
             outputs: ports(&self.info.outputs),
+            state: StateReport {
+                tensors: self.info.kept.len(),
+                bytes: self.info.kept.iter().map(super::state::Kept::bytes).sum(),
+            },
             operators: operators(&nodes),
             macs: nodes.iter().map(|n| n.macs).sum(),
             nodes,

@@ -13,6 +13,8 @@ pub struct Runner {
     plan: Arc<TypedRunnableModel>,
     state: TypedSimpleState,
     inputs: Vec<(DatumType, Vec<usize>)>,
+    /// What is kept from the last run, in the order of the file.
+    kept: TVec<TValue>,
     profiles: Vec<Arc<Profile>>,
 }
 
@@ -31,7 +33,21 @@ impl Runner {
             let shape = fact.shape.as_concrete().ok_or_else(|| failed(format!("input {index} has an open shape")))?;
             inputs.push((fact.datum_type, shape.to_vec()));
         }
-        Ok(Runner { name: name.into(), info, plan, state, inputs, profiles })
+        for (index, kept) in info.kept.iter().enumerate() {
+            let fact = plan.model().output_fact(info.outputs.len() + index).map_err(|e| failed(format!("{e:#}")))?;
+            if fact.datum_type != kept.dtype || fact.shape.as_concrete() != Some(&kept.shape[..]) {
+                let found = format!("{:?} {:?}", fact.datum_type, fact.shape);
+                return Err(failed(format!("what is kept as {:?} comes out as {found}", kept.name)));
+            }
+        }
+        let mut runner = Runner { name: name.into(), info, plan, state, inputs, kept: tvec![], profiles };
+        runner.reset_state();
+        Ok(runner)
+    }
+
+    /// Makes the next run the first one of a new stream.
+    pub fn reset_state(&mut self) {
+        self.kept = self.info.kept.iter().map(|kept| kept.initial.clone().into_tvalue()).collect();
     }
 
     /// What the file says about the graph.
@@ -65,7 +81,7 @@ impl Runner {
     ///
     /// # Errors
     /// [`ModelError::Run`]; the runner stays usable.
-    pub fn run(&mut self, inputs: TVec<TValue>) -> Result<TVec<TValue>, ModelError> {
+    pub fn run(&mut self, mut inputs: TVec<TValue>) -> Result<TVec<TValue>, ModelError> {
         let failed = |reason: String| ModelError::Run { model: self.name.clone(), reason };
         // tract does not check shapes in release builds, and its kernels trust them.
         if inputs.len() != self.inputs.len() {
@@ -81,11 +97,15 @@ impl Runner {
                 )));
             }
         }
+        inputs.extend(self.kept.iter().cloned());
         let state = &mut self.state;
         let outcome = guard::guarded(|| state.run(inputs)).and_then(|r| r.map_err(|e| format!("{e:#}")));
         let error = match outcome {
             Ok(outputs) => match outputs.into_iter().map(plain).collect::<TractResult<TVec<_>>>() {
-                Ok(outputs) => return Ok(outputs),
+                Ok(mut outputs) => {
+                    self.kept = outputs.drain(self.info.outputs.len().min(outputs.len())..).collect();
+                    return Ok(outputs);
+                }
                 Err(error) => format!("{error:#}"),
             },
             Err(error) => error,

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::exporter;
 use super::graph::{Port, dtype_of};
 use super::manifest::InputKind;
 use super::npy::type_name;
@@ -48,6 +49,7 @@ impl LoadedModel {
             labels: self.labels.clone(),
             head: self.manifest.output.head,
             boxes: self.manifest.output.boxes,
+            keypoints: self.manifest.output.keypoints.or_else(|| exporter::said(&self.info.metadata).keypoints),
             anchors: self.anchors.clone(),
             input_size,
             items,

@@ -22,6 +22,7 @@ pub(crate) mod pool;
 mod resolved;
 mod sample;
 mod shared_plan;
+pub mod size_inputs;
 mod stages;
 pub mod trial;
 

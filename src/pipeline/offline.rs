@@ -192,6 +192,7 @@ fn kind(outcome: &Outcome) -> &'static str {
         Outcome::Classify { .. } => "a class",
         Outcome::Reading(_) => "a reading",
         Outcome::Detect { .. } => "objects",
+        Outcome::Semantic { .. } => "shares of classes",
         Outcome::Anomaly { .. } => "an anomaly's score",
         Outcome::Raw { .. } => "outputs as they are",
     }
@@ -226,6 +227,7 @@ fn disagreement(golden: &Golden, outcomes: &[Outcome]) -> Option<String> {
     }
     let found: Vec<&str> = match last {
         Outcome::Detect { detections, .. } => detections.iter().map(|d| &*d.label).collect(),
+        Outcome::Semantic { classes, .. } => classes.iter().map(|class| &*class.label).collect(),
         _ => Vec::new(),
     };
     let missing: Vec<&str> = golden.labels.iter().map(String::as_str).filter(|l| !found.contains(l)).collect();

@@ -8,6 +8,7 @@ use leptond_governor::Setpoint;
 use super::error::PlanError;
 use super::key::StagesKey;
 use super::pool::{self, PlanHandle, Pool, SharingTerms};
+use super::size_inputs;
 use super::stages::Stages;
 use crate::event::{self, Events, ObjectSettings, Subject};
 use crate::frame::{Spec, TaskKind, TaskSpec};
@@ -204,7 +205,11 @@ impl Planner {
         let frames = key.batch.max(1);
         let size = self.size(loaded, key)?;
         let compile = |batch: usize| {
-            let model = loaded.plan(PlanKey { batch: Some(batch), size })?;
+            let key = PlanKey { batch: Some(batch), size };
+            let mut model = loaded.plan(key)?;
+            if let (2.., Spec::Image(image)) = (model.inputs().len(), loaded.spec(key)?) {
+                size_inputs::fill(model.as_mut(), [image.height, image.width]);
+            }
             Ok::<_, ModelError>((model, loaded.engine()))
         };
         let plan = match share {
@@ -221,8 +226,8 @@ impl Planner {
         }
         let mut task_spec = loaded.task_spec(plan_key, items)?;
         let model = plan.model();
-        if self.kind() == TaskKind::Detect {
-            let head = loaded.head(model.outputs(), task_spec.input_size).map_err(|e| {
+        if self.kind().has_objects() {
+            let head = loaded.head(self.kind(), model.outputs(), task_spec.input_size).map_err(|e| {
                 let path = self.bundle.path().display();
                 PlanError::Task(format!("{path}: {e}; leptond model add makes a bundle that says which it is"))
             })?;
@@ -266,14 +271,14 @@ impl Planner {
 
 /// Subject of events, by the task; objects are followed where that is wanted: pictures of which none is later than another have none.
 fn subject(task: &task::Settings, follow: bool) -> Subject {
-    match task {
-        task::Settings::Detect(detect) if follow => Subject::Objects(ObjectSettings {
-            min_score: detect.min_score(),
-            appear: detect.appear(),
-            vanish: detect.vanish(),
+    match (task, task.objects()) {
+        (_, Some(objects)) if follow => Subject::Objects(ObjectSettings {
+            min_score: objects.min_score(),
+            appear: objects.appear(),
+            vanish: objects.vanish(),
         }),
-        task::Settings::Classify(_) => Subject::Label,
-        task::Settings::Anomaly(anomaly) => Subject::Anomaly { hysteresis: anomaly.hysteresis() },
-        task::Settings::Detect(_) | task::Settings::Raw(_) => Subject::Nothing,
+        (task::Settings::Classify(_), _) => Subject::Label,
+        (task::Settings::Anomaly(anomaly), _) => Subject::Anomaly { hysteresis: anomaly.hysteresis() },
+        _ => Subject::Nothing,
     }
 }

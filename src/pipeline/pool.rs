@@ -123,6 +123,13 @@ impl PlanHandle {
         }
     }
 
+    /// Makes the next run the first one of a new stream, where the model keeps something between runs.
+    pub(crate) fn reset_state(&mut self) {
+        if let PlanHandle::Own((model, _)) = self {
+            model.reset_state();
+        }
+    }
+
     /// Input `index`, to be written before a run.
     pub(crate) fn input_mut(&mut self, index: usize) -> TensorViewMut<'_> {
         match self {
@@ -194,6 +201,11 @@ impl Pool {
             return Ok(if joined { PlanHandle::Seat(seat) } else { PlanHandle::Own(own) });
         }
         let (one, engine) = compile(items)?;
+        if one.state_bytes() > 0 {
+            // What one pipeline's stream has left behind is nothing to another's.
+            group.hopeless = true;
+            return Ok(PlanHandle::Own((one, engine)));
+        }
         let shared = SharedPlan::new(one, engine, terms.places);
         group.plans.push(Arc::downgrade(&shared));
         // A new plan has a free seat; were there none, the pipeline would have a plan of its own.

@@ -74,7 +74,7 @@ impl Feed {
     pub fn is_gated(&self, motion: &motion::Config, kind: TaskKind) -> bool {
         let Feed::Source { source, .. } = self else { return false };
         let source = source.kind();
-        let usual = kind == TaskKind::Detect && source.is_camera();
+        let usual = kind.has_objects() && source.is_camera();
         motion.enabled.unwrap_or(usual) && !source.frames().are_windows()
     }
 

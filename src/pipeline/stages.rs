@@ -158,6 +158,11 @@ impl Stages {
         self.with_input(0, Duration::ZERO, SystemTime::now(), |task, input| task.doubts(input))
     }
 
+    /// Forgets what the model keeps between runs: the next frame is the first one of a new stream.
+    pub fn reset_state(&mut self) {
+        self.plan.reset_state();
+    }
+
     /// The outputs of the last run as reals.
     pub fn outputs(&self) -> Vec<Vec<f32>> {
         let model = self.plan.model();

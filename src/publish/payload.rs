@@ -8,7 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::Serialize;
 
 use crate::frame::{
-    Event, Label, LabelCounts, LastGood, LineCount, LineName, Outcome, Output, Parent, Quality, ZoneName, rfc3339,
+    Event, Label, LabelCounts, LastGood, LineCount, LineName, Outcome, Output, Parent, Quality, Share, TaskKind,
+    ZoneName, rfc3339,
 };
 
 pub use node::{
@@ -108,16 +109,10 @@ pub enum Summary {
         #[serde(flatten)]
         last_good: Option<LastGood>,
     },
-    /// Reliable number of objects of each label, over several frames.
-    Detect {
-        /// Objects by label; a label that is not there is left out.
-        counts: LabelCounts,
-        /// The same for each configured zone.
-        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-        zones: BTreeMap<ZoneName, LabelCounts>,
-        /// Crossings of each configured line by label since the start.
-        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-        lines: BTreeMap<LineName, BTreeMap<Label, LineCount>>,
+    /// Shares of the picture.
+    Semantic {
+        /// The classes that are there, by falling share.
+        classes: Vec<Share>,
     },
     /// Distance from normal.
     Anomaly {
@@ -132,6 +127,20 @@ pub enum Summary {
     Raw {
         /// Number of outputs.
         outputs: usize,
+    },
+    /// Reliable number of objects of each label, over several frames.
+    #[serde(untagged)]
+    Detect {
+        /// Kind of the task.
+        task: TaskKind,
+        /// Objects by label; a label that is not there is left out.
+        counts: LabelCounts,
+        /// The same for each configured zone.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        zones: BTreeMap<ZoneName, LabelCounts>,
+        /// Crossings of each configured line by label since the start.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        lines: BTreeMap<LineName, BTreeMap<Label, LineCount>>,
     },
 }
 
@@ -148,9 +157,10 @@ impl Summary {
                 held: reading.held,
                 last_good: reading.last_good.clone(),
             },
-            Outcome::Detect { counts, zones, lines, .. } => {
-                Summary::Detect { counts: counts.clone(), zones: zones.clone(), lines: lines.clone() }
+            Outcome::Detect { task, counts, zones, lines, .. } => {
+                Summary::Detect { task: *task, counts: counts.clone(), zones: zones.clone(), lines: lines.clone() }
             }
+            Outcome::Semantic { classes, .. } => Summary::Semantic { classes: classes.clone() },
             Outcome::Anomaly { score, anomalous, calibrating, .. } => {
                 Summary::Anomaly { score: *score, anomalous: *anomalous, calibrating: *calibrating }
             }
@@ -164,6 +174,14 @@ impl Summary {
         match (self, before) {
             (Summary::Classify { label: a, .. }, Summary::Classify { label: b, .. }) => a != b,
             (Summary::Reading { label: a, .. }, Summary::Reading { label: b, .. }) => a != b,
+            (Summary::Semantic { classes: a }, Summary::Semantic { classes: b }) => {
+                // Shares move a little in every frame.
+                let of = |classes: &[Share]| {
+                    let shares = classes.iter().map(|class| (class.label.clone(), (class.share * 20.0).round() as u32));
+                    shares.filter(|(_, twentieths)| *twentieths > 0).collect::<BTreeMap<_, _>>()
+                };
+                of(a) != of(b)
+            }
             (
                 Summary::Anomaly { anomalous: a, calibrating: c, .. },
                 Summary::Anomaly { anomalous: b, calibrating: d, .. },

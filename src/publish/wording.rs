@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::payload::{Governor, Health, Summary, ms};
 use crate::frame::status::NodeStatus;
-use crate::frame::{Event, EventKind, Outcome, Output};
+use crate::frame::{Event, EventKind, Outcome, Output, Share};
 
 /// Longest line of free text, in characters.
 const SHOWN: usize = 160;
@@ -70,6 +70,7 @@ pub(super) struct ResultWords {
     anomalous: bool,
     calibrating: bool,
     outputs: Outputs,
+    classes: Vec<Part>,
     truth: Option<String>,
     frame_age_ms: Option<f64>,
     infer_ms: Option<f64>,
@@ -80,6 +81,14 @@ pub(super) struct ResultWords {
 #[serde(default)]
 struct Labelled {
     label: String,
+}
+
+/// A class with its share of the picture.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Part {
+    label: String,
+    share: f64,
 }
 
 /// Outputs of a raw task: a list in results, their number in summaries.
@@ -115,8 +124,8 @@ impl ResultWords {
                 held: reading.held,
                 ..ResultWords::default()
             },
-            Outcome::Detect { detections, .. } => ResultWords {
-                task: "detect".into(),
+            Outcome::Detect { task, detections, .. } => ResultWords {
+                task: task.word().into(),
                 detections: detections.iter().map(|found| Labelled { label: found.label.to_string() }).collect(),
                 ..ResultWords::default()
             },
@@ -128,6 +137,9 @@ impl ResultWords {
                 calibrating: *calibrating,
                 ..ResultWords::default()
             },
+            Outcome::Semantic { classes, .. } => {
+                ResultWords { task: "semantic".into(), classes: parts(classes), ..ResultWords::default() }
+            }
             Outcome::Raw { outputs } => {
                 ResultWords { task: "raw".into(), outputs: Outputs::Count(outputs.len()), ..ResultWords::default() }
             }
@@ -158,8 +170,8 @@ impl ResultWords {
                 held: *held,
                 ..ResultWords::default()
             },
-            Summary::Detect { counts, .. } => ResultWords {
-                task: "detect".into(),
+            Summary::Detect { task, counts, .. } => ResultWords {
+                task: task.word().into(),
                 counts: counts.iter().map(|(label, n)| (label.to_string(), *n as u64)).collect(),
                 ..ResultWords::default()
             },
@@ -170,6 +182,9 @@ impl ResultWords {
                 calibrating: *calibrating,
                 ..ResultWords::default()
             },
+            Summary::Semantic { classes } => {
+                ResultWords { task: "semantic".into(), classes: parts(classes), ..ResultWords::default() }
+            }
             Summary::Raw { outputs } => {
                 ResultWords { task: "raw".into(), outputs: Outputs::Count(*outputs), ..ResultWords::default() }
             }
@@ -190,7 +205,8 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
             Some(quality) if words.held => format!("{label}  held: {quality}"),
             Some(quality) => format!("no reading: {quality}"),
         },
-        "detect" => detections(words),
+        "detect" | "pose" | "segment" | "obb" => detections(words),
+        "semantic" => shares(&words.classes),
         "anomaly" => {
             let mut line = format!("score {}", number(words.score, 4));
             if words.threshold.is_some() {
@@ -225,6 +241,22 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
         let _ = write!(line, "  rung {}", words.rung);
     }
     Some((tone, line))
+}
+
+fn parts(classes: &[Share]) -> Vec<Part> {
+    classes.iter().map(|class| Part { label: class.label.to_string(), share: class.share.into() }).collect()
+}
+
+/// Classes that a line has room for.
+const MOST_SHARES: usize = 8;
+
+fn shares(classes: &[Part]) -> String {
+    if classes.is_empty() {
+        return "nothing".into();
+    }
+    let one = |class: &Part| format!("{} {:.0} %", class.label, class.share * 100.0);
+    let more = if classes.len() > MOST_SHARES { ", …" } else { "" };
+    classes.iter().take(MOST_SHARES).map(one).collect::<Vec<_>>().join(", ") + more
 }
 
 fn detections(words: &ResultWords) -> String {

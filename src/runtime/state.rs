@@ -88,7 +88,7 @@ impl Truth {
                 return;
             }
             Outcome::Reading(reading) => reading.label.as_deref() == Some(truth),
-            Outcome::Detect { .. } | Outcome::Anomaly { .. } | Outcome::Raw { .. } => false,
+            Outcome::Detect { .. } | Outcome::Semantic { .. } | Outcome::Anomaly { .. } | Outcome::Raw { .. } => false,
         };
         self.known.fetch_add(1, Ordering::Relaxed);
         if right {

@@ -22,6 +22,10 @@ pub(super) const FRAME_WITHIN: Duration = Duration::from_secs(30);
 /// An idle worker looks at its stop flag this often.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// Frames further apart than this, and than so many intervals of the pipeline, are of two streams: the source was away.
+const BREAK: Duration = Duration::from_secs(1);
+const BREAK_INTERVALS: u32 = 8;
+
 /// Complaints of one kind are logged at most this often.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
@@ -54,6 +58,8 @@ pub(super) struct Worker {
     gathered: Vec<Gathered>,
     /// Time spent on preprocessing them.
     prepared: Duration,
+    /// Number and capture of the latest frame that the model took.
+    latest: Option<(u64, Instant)>,
 }
 
 impl Worker {
@@ -79,6 +85,7 @@ impl Worker {
             rung: 0,
             gathered: Vec::new(),
             prepared: Duration::ZERO,
+            latest: None,
         }
     }
 
@@ -189,6 +196,7 @@ impl Worker {
         if !self.is_worth_a_look(frame) {
             return;
         }
+        self.notice_break(frame);
         let start = Instant::now();
         let prepared = self.stages.prepare_shared(frame, self.gathered.len());
         self.prepared += start.elapsed();
@@ -202,6 +210,23 @@ impl Worker {
         self.gathered.push(Gathered { stamp: Stamp::of(frame), frame: kept });
         if self.gathered.len() >= self.stages.frames() {
             self.infer();
+        }
+    }
+
+    /// A model that keeps something between its runs begins anew where the stream does.
+    fn notice_break(&mut self, frame: &SharedFrame) {
+        let assignment = self.shared.assignment();
+        let interval = assignment.setpoint.interval.max(assignment.frame_interval);
+        let most = BREAK.max(interval * BREAK_INTERVALS);
+        let latest = self.latest.replace((frame.seq, frame.captured));
+        let broken = latest.is_none_or(|(seq, captured)| {
+            frame.seq <= seq || frame.captured.saturating_duration_since(captured) > most
+        });
+        if broken {
+            if !self.gathered.is_empty() {
+                self.infer();
+            }
+            self.stages.reset_state();
         }
     }
 

@@ -1,6 +1,7 @@
 //! `[pipeline.task]`: the kinds of task that there are, and their keys.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -12,7 +13,9 @@ use super::anomaly::AnomalyConfig;
 use super::classify::config::ClassifyConfig;
 use super::contract::{SetupError, TaskConfig};
 use super::detect::config::DetectConfig;
+use super::detect::kinds::{ObbConfig, PoseConfig, SegmentConfig};
 use super::raw::RawConfig;
+use super::semantic::SemanticConfig;
 use crate::frame::diagnostic::Diagnostic;
 use crate::frame::{Label, TaskKind};
 
@@ -92,8 +95,25 @@ macro_rules! kinds {
 kinds! {
     Classify(ClassifyConfig),
     Detect(DetectConfig),
+    Pose(PoseConfig),
+    Segment(SegmentConfig),
+    Obb(ObbConfig),
+    Semantic(SemanticConfig),
     Anomaly(AnomalyConfig),
     Raw(RawConfig),
+}
+
+impl Settings {
+    /// The keys of a task that finds objects.
+    pub fn objects(&self) -> Option<&DetectConfig> {
+        match self {
+            Settings::Detect(config) => Some(config),
+            Settings::Pose(PoseConfig(config))
+            | Settings::Segment(SegmentConfig(config))
+            | Settings::Obb(ObbConfig(config)) => Some(config),
+            Settings::Classify(_) | Settings::Semantic(_) | Settings::Anomaly(_) | Settings::Raw(_) => None,
+        }
+    }
 }
 
 /// `[pipeline.task]`: the task as it is written. Without `type` it is the model's own, and its keys may be those of any kind
@@ -158,7 +178,11 @@ impl Config {
         let foreign = self.keys.keys().filter(|key| !has(kind, key));
         let warning = |key: &String| {
             let owners: Vec<_> = KINDS.iter().filter(|owner| has(**owner, key)).map(|owner| quoted(*owner)).collect();
-            let message = format!("has no effect: it is for type {}, not {}", owners.join(" and "), quoted(kind));
+            let owners = match owners.as_slice() {
+                [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+                few => few.concat(),
+            };
+            let message = format!("has no effect: it is for type {owners}, not {}", quoted(kind));
             Diagnostic::warning(key, message)
         };
         foreign.map(warning).collect()
@@ -167,7 +191,7 @@ impl Config {
 
 impl Serialize for Config {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let kind = self.kind.map(|kind| (TYPE.to_owned(), Value::from(word(kind))));
+        let kind = self.kind.map(|kind| (TYPE.to_owned(), Value::from(kind.word())));
         serializer.collect_map(kind.iter().map(|(key, value)| (key, value)).chain(&self.keys))
     }
 }
@@ -206,21 +230,25 @@ impl JsonSchema for Config {
         }
         let mut table = Tag::json_schema(generator);
         let mut properties = Map::new();
+        // Of each key the kinds that mean the same by it.
+        let mut meanings: BTreeMap<String, Vec<(String, Vec<String>)>> = BTreeMap::new();
         for kind in KINDS {
             let Some(Value::Object(own)) = schema_of(*kind, generator).remove("properties") else { continue };
             for (key, property) in own {
-                let about = describe(*kind, &property);
-                match properties.get_mut(&key) {
-                    None => {
-                        let property = properties.entry(key).or_insert(property);
-                        property["description"] = about.into();
-                    }
-                    Some(known) => {
-                        let first = known["description"].as_str().unwrap_or_default();
-                        known["description"] = format!("{first} {about}").into();
-                    }
+                let about = property["description"].as_str().unwrap_or_default().to_owned();
+                let known = meanings.entry(key.clone()).or_default();
+                match known.iter_mut().find(|(text, _)| *text == about) {
+                    Some((_, kinds)) => kinds.push(kind.word().to_owned()),
+                    None => known.push((about, vec![kind.word().to_owned()])),
                 }
+                properties.entry(key).or_insert(property);
             }
+        }
+        for (key, meanings) in meanings {
+            let quoted = |kinds: &[String]| kinds.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ");
+            let about: Vec<String> =
+                meanings.iter().map(|(about, kinds)| format!("{}: {about}", quoted(kinds))).collect();
+            properties[&key]["description"] = about.join(" ").into();
         }
         if let Some(Value::Object(all)) = table.get_mut("properties") {
             all.extend(properties);
@@ -234,11 +262,6 @@ impl JsonSchema for Config {
 /// The key that tells the kind.
 const TYPE: &str = "type";
 
-/// The meaning of a key for `kind`.
-fn describe(kind: TaskKind, property: &Value) -> String {
-    format!("`{}`: {}", word(kind), property["description"].as_str().unwrap_or_default())
-}
-
 /// True if `kind` has `key`.
 fn has(kind: TaskKind, key: &str) -> bool {
     static KEYS: OnceLock<Vec<(TaskKind, Map<String, Value>)>> = OnceLock::new();
@@ -250,16 +273,8 @@ fn has(kind: TaskKind, key: &str) -> bool {
     all.iter().any(|(known, keys)| *known == kind && keys.contains_key(key))
 }
 
-/// The kind as it is written.
-fn word(kind: TaskKind) -> String {
-    match serde_json::to_value(kind) {
-        Ok(Value::String(word)) => word,
-        _ => String::new(),
-    }
-}
-
 fn quoted(kind: TaskKind) -> String {
-    format!("{:?}", word(kind))
+    format!("{:?}", kind.word())
 }
 
 #[cfg(test)]

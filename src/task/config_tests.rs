@@ -61,12 +61,28 @@ fn a_key_of_another_kind_is_warned_of_and_left_out() {
     let Settings::Detect(settings) = told.over(TaskKind::Raw, &Map::new()).unwrap() else { panic!() };
     assert_eq!((settings.min_score, settings.nms_iou), (Some(0.5), Some(0.4)));
     let raw = written("type = \"raw\"\nmin_score = 0.5");
-    check(raw.check(0), &["min_score: has no effect: it is for type \"classify\" and \"detect\", not \"raw\""]);
+    check(
+        raw.check(0),
+        &[
+            "min_score: has no effect: it is for type \"classify\", \"detect\", \"pose\", \"segment\" and \"obb\", not \"raw\"",
+        ],
+    );
+}
+
+#[test]
+fn the_tasks_that_find_objects_have_the_same_keys() {
+    for kind in ["detect", "pose", "segment", "obb"] {
+        let config = written(&format!("type = {kind:?}\nmin_score = 0.25\nlabels = [\"a\"]"));
+        let settings = config.over(TaskKind::Raw, &Map::new()).unwrap();
+        let objects = settings.objects().unwrap();
+        assert_eq!((settings.kind().word(), objects.min_score, objects.labels.len()), (kind, Some(0.25), 1));
+        assert!(settings.kind().has_objects());
+    }
 }
 
 #[test]
 fn a_value_is_checked_whatever_the_kind() {
-    for table in ["type = \"detect\"\ntop_k = \"many\"", "nms = 0.5", "type = \"segment\"", "labels = [1]"] {
+    for table in ["type = \"detect\"\ntop_k = \"many\"", "nms = 0.5", "type = \"segments\"", "labels = [1]"] {
         assert!(toml_edit::de::from_str::<Config>(table).is_err(), "{table}");
     }
 }
@@ -107,6 +123,7 @@ fn a_meter_has_the_unit_of_its_quantity_and_is_warned_of_what_spoils_it() {
             labels: Vec::new(),
             head: None,
             boxes: crate::frame::Boxes::Pixels,
+            keypoints: None,
             anchors: None,
             input_size: [32, 32],
             items: 5,

@@ -13,6 +13,7 @@ mod number;
 mod output;
 mod raw;
 mod reading;
+mod semantic;
 #[cfg(test)]
 mod testing;
 
@@ -21,5 +22,7 @@ pub use classify::config::ClassifyConfig;
 pub use config::{Config, Settings};
 pub use contract::{Memory, SetupError, Task, TaskConfig, TaskError, TaskInput, TaskOutput};
 pub use detect::config::DetectConfig;
+pub use detect::kinds::{ObbConfig, PoseConfig, SegmentConfig};
 pub use number::Number;
 pub use raw::RawConfig;
+pub use semantic::SemanticConfig;

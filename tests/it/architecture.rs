@@ -21,9 +21,10 @@ use house::House;
 /// Rooms from the ground up, and which of those above it in this list each may name. A member's rooms stand under its name.
 const ROOMS: &[(&str, &[&str])] = &[
     ("engine::onnx", &[]),
-    ("engine::tflite", &["engine::onnx"]),
+    ("engine::operators", &["engine::onnx"]),
+    ("engine::tflite", &["engine::onnx", "engine::operators"]),
     ("engine::int8", &["engine::onnx"]),
-    ("engine", &["engine::onnx", "engine::tflite", "engine::int8"]),
+    ("engine", &["engine::onnx", "engine::operators", "engine::tflite", "engine::int8"]),
     ("governor", &[]),
     ("governor::simulate", &["governor"]),
     ("frame", &[]),

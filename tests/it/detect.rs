@@ -192,21 +192,23 @@ fn a_manifest_that_contradicts_the_file_is_refused() {
 
 #[test]
 fn other_kinds_of_models_are_called_what_they_are() {
-    for (task, word) in [("segment", "segmentation"), ("pose", "key points"), ("obb", "angle")] {
+    for (task, words) in [
+        ("segment", ["instance segmentation", "--task raw"]),
+        ("pose", ["no values for the task", "--task raw"]),
+        ("obb", ["other columns", "--task raw"]),
+    ] {
         let net = Net::end2end(&PLATES, 300, &[("task", task), ("names", "{0: 'plate'}"), ("end2end", "True")]);
-        refused(&net, &[], 1, &[word, task, "--task raw"], &[]);
-        let home = home(&net);
-        let added = add(&home, &["--task", "raw"]).ok();
-        assert!(added.out.contains("raw"), "{}", added.out);
+        refused(&net, &[], 2, &words, &[]);
     }
+    let net = Net::end2end(&PLATES, 300, &[("task", "depth"), ("names", "{0: 'plate'}")]);
+    refused(&net, &[], 1, &["another task (depth)", "--task raw"], &[]);
+    let home = home(&net);
+    let added = add(&home, &["--task", "raw"]).ok();
+    assert!(added.out.contains("raw"), "{}", added.out);
     let seven = Net::constant(&[10, 7], &[0.0; 70], &[]);
-    refused(
-        &seven,
-        &["--task", "detect", "--labels", "three.txt"],
-        2,
-        &["[10, 7]", "YOLOv7", "export it"],
-        &["could be"],
-    );
+    let home = self::home(&seven);
+    let added = add(&home, &["--task", "detect", "--labels", "three.txt"]).ok();
+    assert!(added.out.contains("head yolov7: by the shape of its output"), "{}", added.out);
     let said = Net::planes(2, &[("task", "detect"), ("names", "{0: 'a', 1: 'b'}"), ("end2end", "True")]);
     refused(&said, &[], 2, &["[1, 6, 84]", "end to end", "[1, N, 6]"], &["could be"]);
 }
@@ -240,7 +242,9 @@ fn a_trial_finds_what_the_shape_does_not_show() {
     let mut row = vec![0.2, 0.3, -0.5, -0.7, 0.4];
     row.extend([0.3, 0.2, 0.1]);
     let net = Net::constant(&[1, 84, 8], &row.repeat(84), &[]);
-    refused(&net, three, 2, &["yolov5 with 3 classes", "--head"], &["yolov8", "end2end"]);
+    let yolox = self::home(&net);
+    let added = add(&yolox, three).ok();
+    assert!(added.out.contains("head yolox: by what it gives"), "{}", added.out);
     refuse(&net, &["--labels", "three.txt", "--head", "yolov5"], &["width or height below 0", "YOLOX"]);
     // A class that is none.
     let rows: Vec<f32> = [[10.0, 12.0, 40.0, 50.0, 0.9, 7.0]].concat();
@@ -266,4 +270,30 @@ fn the_usual_heads_are_told_by_their_shapes() {
     check(&Net::with_objectness(3), &["--labels", "three.txt"], "yolov5", "thing1");
     check(&Net::with_objectness(3), &["--task", "detect"], "yolov5", "1");
     assert_eq!(rows(64), 84);
+}
+
+#[test]
+fn key_points_and_turned_boxes_are_told_by_metadata_published_and_drawn() {
+    let detection = |metadata: &[(&'static str, &'static str)], row: &[f32]| {
+        let values = [row, &vec![0.0; row.len() * 9]].concat();
+        let all = package(&[metadata, &[("names", "{0: 'ship'}"), ("end2end", "True")]].concat());
+        let home = home(&Net::constant(&[1, 10, row.len() as i64], &values, &all));
+        let added = add(&home, &[]).ok();
+        assert!(added.out.contains("head end2end: by the file's own metadata"), "{}", added.out);
+        let value: serde_json::Value = serde_json::from_str(&infer(&home, "models/net", "white.jpg").ok().out).unwrap();
+        assert_eq!(value["task"], metadata[0].1);
+        let mut command = common::leptond();
+        command.current_dir(home.dir.path()).args(["infer", "models/net", "white.jpg", "--draw", "drawn"]);
+        Ran::of(command.output().unwrap()).ok();
+        assert!(home.path("drawn").read_dir().unwrap().count() == 1, "a picture");
+        value["detections"][0].clone()
+    };
+    let pose = [("task", "pose"), ("kpt_shape", "[2, 3]")];
+    let found = detection(&pose, &[10.0, 12.0, 40.0, 50.0, 0.9, 0.0, 15.0, 20.0, 0.75, 30.0, 40.0, 0.5]);
+    assert_eq!(found["keypoints"], serde_json::json!([[15.0, 20.0, 0.75], [30.0, 40.0, 0.5]]));
+    // Centre, size, score, class, angle.
+    let found = detection(&[("task", "obb")], &[32.0, 32.0, 20.0, 10.0, 0.9, 0.0, std::f32::consts::FRAC_PI_2]);
+    let bbox: Vec<f64> = found["box"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap().round()).collect();
+    assert_eq!(bbox, [27.0, 22.0, 37.0, 42.0]);
+    assert_eq!(found["corners"].as_array().unwrap().len(), 4);
 }

@@ -29,6 +29,7 @@ mod machine_anomaly;
 mod model;
 mod model_add;
 mod mosquitto;
+mod node_tests;
 mod numbers;
 mod outbox;
 mod pictures;

@@ -3,6 +3,7 @@
 mod build;
 mod damaged;
 mod operators;
+mod schema;
 mod sparse;
 
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::cli::open::ShapeArgs;
 use crate::model::Engine;
 
 /// Arguments of `leptond infer`.
@@ -43,6 +44,8 @@ pub struct Args {
     /// Threads for one inference [default: 1, or as the pipeline has it]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(super) threads: Option<u32>,
+    #[command(flatten)]
+    pub(super) shapes: ShapeArgs,
     /// One JSON object per input on standard output
     #[arg(long)]
     pub(super) json: bool,

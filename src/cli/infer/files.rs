@@ -116,9 +116,23 @@ fn sentence(outcome: &Outcome) -> String {
         Outcome::Detect { detections, .. } => {
             let one = |d: &Detection| {
                 let [x1, y1, x2, y2] = d.bbox;
-                format!("{} {:.3} [{x1:.0}, {y1:.0}, {x2:.0}, {y2:.0}]", d.label, d.score)
+                let more = match (&d.corners, d.keypoints.len(), d.polygons.len()) {
+                    (Some(corners), _, _) => {
+                        let corners: Vec<String> = corners.iter().map(|[x, y]| format!("{x:.0},{y:.0}")).collect();
+                        format!(" corners {}", corners.join(" "))
+                    }
+                    (None, 0, 0) => String::new(),
+                    (None, 0, rings) => {
+                        format!(" outline of {} points", d.polygons.iter().take(rings).flatten().count())
+                    }
+                    (None, points, _) => format!(" {points} key points"),
+                };
+                format!("{} {:.3} [{x1:.0}, {y1:.0}, {x2:.0}, {y2:.0}]{more}", d.label, d.score)
             };
             detections.iter().map(one).collect::<Vec<_>>().join("; ")
+        }
+        Outcome::Semantic { classes, .. } => {
+            classes.iter().map(|class| format!("{} {:.3}", class.label, class.share)).collect::<Vec<_>>().join(", ")
         }
         Outcome::Anomaly { score, threshold, anomalous, .. } => {
             let limit = threshold.map_or("no threshold".into(), |t| format!("threshold {t:.4}"));

@@ -13,7 +13,7 @@ use crate::catalog::Progress;
 use crate::cli::catalog_args::CatalogArgs;
 use crate::cli::open::state_dir;
 use crate::cli::progress::spinner;
-use crate::cli::words::{size, task_word};
+use crate::cli::words::size;
 use crate::cli::{Failure, say, tell};
 use crate::config::ModelRefs;
 use crate::install::add::{Installation, Installed};
@@ -174,7 +174,7 @@ impl Args {
             });
             return say(&object.to_string());
         }
-        let task = task_word(proof.task);
+        let task = proof.task.word();
         let licence = if manifest.licence.is_empty() { "licence not known" } else { &manifest.licence };
         let golden = if proof.golden > 0 {
             format!(", {} golden inputs as they should be", proof.golden)

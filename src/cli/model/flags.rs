@@ -13,17 +13,17 @@ use crate::install::describe::Stated;
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Of a model without a manifest")]
 pub struct Flags {
-    /// What its outputs mean: classify, detect, anomaly or raw (published as they are)
+    /// What its outputs mean: classify, detect, pose, segment, obb, semantic, anomaly or raw (published as they are)
     #[arg(long, value_name = "TASK", value_parser = word::<TaskKind>)]
     task: Option<String>,
     /// Class names, one a line, in the order of the classes
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// With detect, how the outputs are laid out: fastestdet, yolov5, yolov8 or end2end; by what the file says and by their shape if
-    /// not given
+    /// With a task that finds objects, how the outputs are laid out (see docs/models.md); by what the file says and by their shapes and
+    /// names if not given
     #[arg(long, value_name = "HEAD", value_parser = word::<Head>)]
     head: Option<String>,
-    /// With detect, the unit of the boxes: pixels or normalised (0 to 1)
+    /// With a task that finds objects, the unit of the boxes: pixels or normalised (0 to 1)
     #[arg(long, value_name = "UNIT", value_parser = word::<Boxes>)]
     boxes: Option<String>,
     /// Size of a picture that the file leaves open

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::common::Common;
 use crate::catalog::{Catalog, Cost, Entry};
 use crate::cli::catalog_args::CatalogArgs;
-use crate::cli::words::{size, task_word, with_sudo};
+use crate::cli::words::{size, with_sudo};
 use crate::cli::{Failure, say, tell};
 use crate::config::ModelRefs;
 use crate::frame::TaskKind;
@@ -210,7 +210,7 @@ fn text(installed: &[Installed], offered: &[Offered]) -> String {
         });
         rows.push([
             m.name.clone(),
-            m.task.map_or("–", task_word).into(),
+            m.task.map_or("–", TaskKind::word).into(),
             size(m.bytes),
             figure(&m.accuracy),
             cost(&m.cost),
@@ -232,7 +232,7 @@ fn text(installed: &[Installed], offered: &[Offered]) -> String {
     for m in &others {
         rows.push([
             m.name.clone(),
-            task_word(m.task).into(),
+            m.task.word().into(),
             size(m.bytes),
             figure(&m.accuracy),
             cost(&m.cost),

@@ -7,7 +7,7 @@ use super::probe::Choice;
 use crate::catalog::{self, Entry};
 use crate::cli::catalog_args::CatalogArgs;
 use crate::cli::model::add_of_catalog;
-use crate::cli::words::{size, task_word};
+use crate::cli::words::size;
 use crate::frame::TaskKind;
 use crate::model::manifest::InputKind;
 use crate::source;
@@ -35,7 +35,7 @@ fn choice(entry: &Entry) -> Choice {
     let manifest = &entry.manifest;
     let licence = if manifest.licence.is_empty() { "licence not known" } else { &manifest.licence };
     let accuracy = manifest.accuracy.as_ref().map(|a| format!(", {} {}", a.metric, a.value)).unwrap_or_default();
-    let task = task_word(manifest.task);
+    let task = manifest.task.word();
     let about = format!("{task}, {} to fetch, {licence}{accuracy}", size(entry.bytes));
     let label = format!("{}: {} ({about})", entry.name(), manifest.description.trim_end_matches('.'));
     Choice { name: entry.name().into(), label, rows: manifest.input.rows }

@@ -145,7 +145,7 @@ impl Pipeline {
         if let Some(age_ms) = answer.frame_age_ms {
             self.latency.push(age_ms, now);
         }
-        if answer.task == "detect" {
+        if matches!(answer.task.as_str(), "detect" | "pose" | "segment" | "obb") {
             let found = answer.detections.iter().take(MOST_LABELS);
             self.found = found.map(|found| (clean(&found.label, LABEL), found.score)).collect();
             // The counts that last are those of the summary.
@@ -210,7 +210,7 @@ impl Glance {
                 score: answer.score,
             },
             ("classify", None) => Glance::Class { label: label().unwrap_or_default(), score: answer.score },
-            ("detect", _) => {
+            ("detect" | "pose" | "segment" | "obb", _) => {
                 let counts = answer.counts.iter().take(MOST_LABELS);
                 Glance::Counts(counts.map(|(label, count)| (clean(label, LABEL), *count)).collect())
             }

@@ -4,6 +4,8 @@
 //! Their inputs and attributes are those of the ONNX operators `QLinearConv` and `QLinearMatMul`, and of onnxruntime's
 //! contributed operators for the rest. What does not follow that form is left as it is, for tract to refuse by name.
 
+mod dynamic;
+
 use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::tensor_proto::DataType;
@@ -13,9 +15,13 @@ use tract_onnx::prelude::{DatumType, Tensor};
 use crate::onnx::build::{self, NodeBuilder};
 use crate::onnx::{node, node::input, tensor};
 
+/// Operators that quantise while they run, which `dynamic` rewrites.
+const DYNAMIC: [&str; 3] = ["DynamicQuantizeMatMul", "MatMulIntegerToFloat", "DynamicQuantizeLSTM"];
+
 /// Rewrites every quantised operator of a graph that can be.
 pub fn decompose(graph: &mut GraphProto) {
-    if !graph.node.iter().any(|node| node.op_type.starts_with("QLinear") || node.op_type == "QGemm") {
+    let known = |op: &str| op.starts_with("QLinear") || op == "QGemm" || DYNAMIC.contains(&op);
+    if !graph.node.iter().any(|node| known(&node.op_type)) {
         return;
     }
     let mut decomposition = Decomposition::of(graph);
@@ -35,6 +41,9 @@ pub fn decompose(graph: &mut GraphProto) {
             "QLinearLeakyRelu" => decomposition.unary(&node, "LeakyRelu"),
             "QLinearSoftmax" => decomposition.unary(&node, "Softmax"),
             "QLinearReduceMean" => decomposition.unary(&node, "ReduceMean"),
+            "DynamicQuantizeMatMul" => decomposition.dynamic_matmul(&node),
+            "MatMulIntegerToFloat" => decomposition.matmul_to_float(&node),
+            "DynamicQuantizeLSTM" => decomposition.dynamic_lstm(&node),
             _ => None,
         };
         match rewritten {

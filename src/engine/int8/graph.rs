@@ -1,36 +1,39 @@
-//! A quantised graph in integers: what the search for partitions finds in a model, and what a [`PartitionPlan`](super::PartitionPlan) is made from.
+//! A part of a model: what the search for partitions finds, and what a [`PartitionPlan`](super::PartitionPlan) is made from.
 //!
-//! Shapes and axes are ONNX's (pictures are `[N, C, H, W]`); how values lie in memory is the plan's business. Every tensor is of
-//! signed bytes: for a `uint8` tensor, both values and zero point have had 128 taken from them.
+//! Shapes and axes are ONNX's (pictures are `[N, C, H, W]`); how values lie in memory is the plan's business. A tensor is of
+//! signed bytes (for a `uint8` tensor, both values and zero point have had 128 taken from them) or of 32-bit floats.
+
+mod dense;
+mod element;
+mod float;
+mod hybrid;
 
 use std::sync::Arc;
+
+pub use dense::{Clamp, Conv, MatMul};
+pub use element::{Constant, Element, Quant};
+pub use float::{Cell, FloatConv, FloatMatMul, FloatOp, Norm, Recurrent};
+pub use hybrid::{Hybrid, Product};
 
 /// Index of a tensor in [`Graph::tensors`].
 pub type TensorId = usize;
 
-/// `real = (byte − zero_point) · scale`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Quant {
-    /// Finite and above 0.
-    pub scale: f32,
-    /// −128 to 127.
-    pub zero_point: i32,
-}
-
-/// A quantised tensor.
+/// A tensor.
 #[derive(Clone, Debug)]
 pub struct Tensor {
     /// Its name in the file, or one made from it.
     pub name: String,
     /// Every dimension at least 1.
     pub shape: Vec<usize>,
-    /// Meaning of the bytes.
+    /// Type of its elements.
+    pub element: Element,
+    /// Meaning of bytes; [`Quant::UNIT`] for floats.
     pub quant: Quant,
-    /// The bytes, row-major, of a tensor that depends on no input.
-    pub constant: Option<Arc<Vec<i8>>>,
+    /// Its elements, if they depend on no input.
+    pub constant: Option<Constant>,
 }
 
-/// A part of the model in integers.
+/// A part of the model.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     /// Every tensor.
@@ -43,7 +46,7 @@ pub struct Graph {
     pub outputs: Vec<Port>,
 }
 
-/// One integer operator.
+/// One operator.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// Name of the ONNX node it stands for (the computing one of a QDQ pattern).
@@ -70,62 +73,12 @@ pub struct Port {
 /// Element type on the outer side of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Floats: quantised on the way in, dequantised on the way out.
+    /// Floats: quantised on the way in and dequantised on the way out where the tensor inside is of bytes.
     F32,
     /// Signed bytes, as they are inside.
     I8,
     /// Unsigned bytes.
     U8,
-}
-
-/// A convolution. Operand: `[N, C, H, W]`.
-#[derive(Clone, Debug)]
-pub struct Conv {
-    /// `[out channels, C / groups, kh, kw]`, row-major, zero point 0.
-    pub weights: Arc<Vec<i8>>,
-    /// Kernel height and width.
-    pub kernel: [usize; 2],
-    /// `[out channels]` scales of the weights (finite, not 0; a folded factor may make one negative).
-    pub weight_scales: Vec<f32>,
-    /// `[out channels]`, in units of input scale × weight scale.
-    pub bias: Vec<i32>,
-    /// Rows and columns.
-    pub strides: [usize; 2],
-    /// Rows and columns.
-    pub dilations: [usize; 2],
-    /// Top, left, bottom, right; the input's zero point stands there.
-    pub pads: [usize; 4],
-    /// Divides input and output channels.
-    pub groups: usize,
-    /// Activation folded into the rounding.
-    pub clamp: Clamp,
-}
-
-/// A product with constant weights. Operand: `[…, K]`; result: `[…, N]`.
-#[derive(Clone, Debug)]
-pub struct MatMul {
-    /// `[N][K]`, zero point 0.
-    pub weights: Arc<Vec<i8>>,
-    /// `[N]`.
-    pub weight_scales: Vec<f32>,
-    /// `[N]`, in units of input scale × weight scale.
-    pub bias: Vec<i32>,
-    /// Activation folded into the rounding.
-    pub clamp: Clamp,
-}
-
-/// Lowest and highest byte of an output, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clamp {
-    /// Lowest.
-    pub low: i8,
-    /// Highest, not below `low`.
-    pub high: i8,
-}
-
-impl Clamp {
-    /// No limit but the type's.
-    pub const NONE: Clamp = Clamp { low: -128, high: 127 };
 }
 
 /// A window that slides over `[N, C, H, W]`.
@@ -155,12 +108,25 @@ pub struct Tap {
 }
 
 /// Computation of a node. Unless said otherwise, the result is requantised to its tensor's [`Quant`], whatever the operands' are.
+///
+/// `MaxPool`, `AveragePool`, `Concat`, `Resize`, `Reshape`, `Transpose`, `Slice`, `Gather` and `Softmax` work on bytes or on floats, all operands and
+/// the result alike; `Pad` as well, where its byte 0 stands for 0.0. The others up to there are of bytes.
 #[derive(Clone, Debug)]
 pub enum Op {
     /// One operand.
     Conv(Conv),
+    /// One operand. Element `i` of the operand adds its products to elements `i · stride + tap · dilation − pad` of the result; padding
+    /// is cut off.
+    ConvTranspose(Conv),
     /// One operand.
     MatMul(MatMul),
+    /// Two operands `[…, M, K]` and `[…, K, N]`, whose first axes are broadcast, to `[…, M, N]`: `a · b · factor`.
+    BatchMatMul {
+        /// Finite, not 0.
+        factor: f32,
+        /// Activation folded into the rounding.
+        clamp: Clamp,
+    },
     /// `a + b` or `a − b`, broadcast as in ONNX.
     Add {
         /// `a − b` instead.
@@ -223,11 +189,15 @@ pub enum Op {
         /// Each below the operand's dimension.
         indices: Vec<usize>,
     },
+    /// Rows along the last axis, as [`FloatOp::Norm`].
+    LayerNorm(Norm),
     /// `exp(x) / Σ exp(x)` along one axis.
     Softmax {
         /// Below the rank.
         axis: usize,
     },
+    /// An operator with floats among its operands or as its result.
+    Float(FloatOp),
 }
 
 impl Op {
@@ -235,7 +205,8 @@ impl Op {
     pub fn name(&self) -> &'static str {
         match self {
             Op::Conv(_) => "Conv",
-            Op::MatMul(_) => "MatMul",
+            Op::ConvTranspose(_) => "ConvTranspose",
+            Op::MatMul(_) | Op::BatchMatMul { .. } => "MatMul",
             Op::Add { .. } => "Add",
             Op::Mul { .. } => "Mul",
             Op::Lookup(_) => "Lookup",
@@ -248,7 +219,34 @@ impl Op {
             Op::Transpose { .. } => "Transpose",
             Op::Slice { .. } => "Slice",
             Op::Gather { .. } => "Gather",
+            Op::LayerNorm(_) => "LayerNormalization",
             Op::Softmax { .. } => "Softmax",
+            Op::Float(op) => op.name(),
+        }
+    }
+
+    /// Type of the result's elements where the first operand's are of type `operand`.
+    pub fn element(&self, operand: Element) -> Element {
+        match self {
+            Op::Conv(_)
+            | Op::ConvTranspose(_)
+            | Op::MatMul(_)
+            | Op::BatchMatMul { .. }
+            | Op::Add { .. }
+            | Op::Mul { .. }
+            | Op::Lookup(_)
+            | Op::LayerNorm(_) => Element::Byte,
+            Op::MaxPool(_)
+            | Op::AveragePool(_)
+            | Op::Concat { .. }
+            | Op::Resize { .. }
+            | Op::Pad { .. }
+            | Op::Reshape
+            | Op::Transpose { .. }
+            | Op::Slice { .. }
+            | Op::Gather { .. }
+            | Op::Softmax { .. } => operand,
+            Op::Float(op) => op.element(),
         }
     }
 }

@@ -81,6 +81,11 @@ impl NodeBuilder {
         self.with(name, AttributeType::String, AttributeProto { s: value.as_bytes().to_vec(), ..Default::default() })
     }
 
+    /// Attribute that is a graph.
+    pub fn graph(self, name: &str, graph: GraphProto) -> Self {
+        self.with(name, AttributeType::Graph, AttributeProto { g: Some(graph), ..Default::default() })
+    }
+
     /// Attributes taken over from another node.
     pub fn attributes(mut self, attributes: impl IntoIterator<Item = AttributeProto>) -> Self {
         self.0.attribute.extend(attributes);

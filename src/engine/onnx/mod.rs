@@ -8,6 +8,7 @@ pub mod build;
 mod error;
 pub mod node;
 pub mod operators;
+pub mod state;
 pub mod tensor;
 mod view;
 

@@ -219,6 +219,17 @@ pub fn keeps_elements(node: &NodeProto) -> bool {
     matches!(effect(&node.op_type), Effect::Reshape | Effect::Reorder)
 }
 
+/// Test for a moving node whose outputs have elements of its first input and nothing else, whatever their values are: a function
+/// of single elements may as well be taken behind it as before it.
+pub fn selects_elements(node: &NodeProto) -> bool {
+    match effect(&node.op_type) {
+        Effect::Reshape | Effect::Reorder => true,
+        Effect::Select => node.op_type != "TopK",
+        Effect::Resample => is_nearest(node),
+        _ => false,
+    }
+}
+
 /// Test for a `Resize` or `Upsample` that takes single elements.
 pub fn is_nearest(node: &NodeProto) -> bool {
     matches!(node::text(node, "mode", "nearest"), Ok("nearest"))

@@ -26,6 +26,12 @@ pub fn onnx_type(kind: ElementType) -> Try<DataType> {
         ElementType::U8 => DataType::Uint8,
         ElementType::I32 => DataType::Int32,
         ElementType::I64 => DataType::Int64,
+        ElementType::F64 => DataType::Double,
+        ElementType::I16 => DataType::Int16,
+        ElementType::U16 => DataType::Uint16,
+        ElementType::U32 => DataType::Uint32,
+        ElementType::U64 => DataType::Uint64,
+        ElementType::Bool => DataType::Bool,
         other => return Err(format!("it is of type {}, which has no form here", other.name())),
     })
 }

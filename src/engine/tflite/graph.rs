@@ -19,6 +19,10 @@ const MAX_NAME_BYTES: usize = 1024;
 const MAX_SPARSITY: usize = 32;
 /// Longest constant of axes, amounts and the like.
 const MAX_INTEGERS: usize = 4096;
+/// Most graphs: branches, bodies of loops and the like beside the first one.
+const MAX_GRAPHS: usize = 256;
+/// Number of the type of two integers of four bits in each byte, the lower one first.
+const INT4: i8 = 17;
 
 /// Map from integers to reals: `(q − zero_point) · scale`, for one slice along `axis` each.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +40,8 @@ pub struct Tensor<'a> {
     pub shape: Vec<usize>,
     /// True if the file leaves the first dimension open.
     pub open: bool,
+    /// True if it keeps its values from one run to the next.
+    pub variable: bool,
     pub kind: ElementType,
     pub quant: Option<Quant>,
     /// Values of a constant.
@@ -56,6 +62,9 @@ impl Tensor<'_> {
         match self.kind {
             ElementType::I32 => Some(data.chunks_exact(4).map(word).collect()),
             ElementType::I64 => Some(data.chunks_exact(8).map(long).collect()),
+            ElementType::I16 => {
+                Some(data.chunks_exact(2).map(|b| i64::from(i16::from_le_bytes([b[0], b[1]]))).collect())
+            }
             _ => None,
         }
     }
@@ -67,12 +76,14 @@ pub struct Operator<'a> {
     /// The format's name, or a custom operator's own.
     pub name: String,
     pub options: Option<Table<'a>>,
+    /// Options of a custom operator, in a form of its own.
+    pub custom_options: &'a [u8],
     /// Tensors; `None` where an operand is left out.
     pub inputs: Vec<Option<usize>>,
     pub outputs: Vec<usize>,
 }
 
-/// A model.
+/// A graph: the model, or a branch or body that its operators name.
 #[derive(Debug)]
 pub struct FileGraph<'a> {
     pub tensors: Vec<Tensor<'a>>,
@@ -99,52 +110,66 @@ fn broken(reason: &str) -> TfliteError {
     TfliteError::Broken { reason: reason.into() }
 }
 
-impl<'a> FileGraph<'a> {
-    /// Reads a file.
-    pub fn read(bytes: &'a [u8]) -> Result<FileGraph<'a>, TfliteError> {
-        if !super::schema::is_tflite(bytes) {
-            return Err(broken("it does not hold the letters TFL3 at byte 4"));
-        }
-        let model = Table::root(bytes)?;
-        let version = model.u32(field::MODEL_VERSION)?;
-        if version != 3 {
-            return Err(broken(&format!("it is of version {version} of the format, 3 is known")));
-        }
-        let mut allowance = Allowance(bytes.len().saturating_mul(16));
-        let mut zeros = Allowance(bytes.len().saturating_mul(MAX_SPARSITY));
-        let codes = codes(model, &mut allowance)?;
-        let buffers = model.words(field::MODEL_BUFFERS)?;
-        let buffers = buffers.tables().map(|b| buffer(b?, bytes)).collect::<Result<Vec<&[u8]>, Broken>>()?;
-        let graph = model.words(field::MODEL_SUBGRAPHS)?.tables().next();
-        let graph = graph.ok_or_else(|| broken("it holds no graph"))??;
-
-        let listed = graph.words(field::GRAPH_TENSORS)?;
-        let operators = graph.words(field::GRAPH_OPERATORS)?;
-        if listed.len() > MAX_COUNT || operators.len() > MAX_COUNT {
-            let reason =
-                format!("{} tensors and {} operators, allowed are up to {MAX_COUNT}", listed.len(), operators.len());
-            return Err(broken(&reason));
-        }
-        let tensors =
-            listed.tables().map(|t| tensor(t?, &buffers, &mut allowance, &mut zeros)).collect::<Result<Vec<_>, _>>()?;
-        let count = tensors.len();
-        let operators = operators
-            .tables()
-            .map(|o| operator(o?, &codes, count, &mut allowance))
-            .collect::<Result<Vec<_>, TfliteError>>()?;
-        let ends = |id: usize| -> Result<Vec<usize>, TfliteError> {
-            let vector = graph.words(id)?;
-            if vector.len() > MAX_ENDS {
-                return Err(broken(&format!("{} inputs or outputs, allowed are up to {MAX_ENDS}", vector.len())));
-            }
-            vector.i32s().map(|index| tensor_index(index, count)).collect()
-        };
-        let (inputs, outputs) = (ends(field::GRAPH_INPUTS)?, ends(field::GRAPH_OUTPUTS)?);
-        if outputs.is_empty() {
-            return Err(broken("its graph has no outputs"));
-        }
-        Ok(FileGraph { tensors, operators, inputs, outputs })
+/// Reads the graphs of a file; the first one is the model, the others are those that operators name by their places.
+pub fn read<'a>(bytes: &'a [u8]) -> Result<Vec<FileGraph<'a>>, TfliteError> {
+    if !super::schema::is_tflite(bytes) {
+        return Err(broken("it does not hold the letters TFL3 at byte 4"));
     }
+    let model = Table::root(bytes)?;
+    let version = model.u32(field::MODEL_VERSION)?;
+    if version != 3 {
+        return Err(broken(&format!("it is of version {version} of the format, 3 is known")));
+    }
+    let mut allowance = Allowance(bytes.len().saturating_mul(16));
+    let mut zeros = Allowance(bytes.len().saturating_mul(MAX_SPARSITY));
+    let codes = codes(model, &mut allowance)?;
+    let buffers = model.words(field::MODEL_BUFFERS)?;
+    let buffers = buffers.tables().map(|b| buffer(b?, bytes)).collect::<Result<Vec<&[u8]>, Broken>>()?;
+    let listed = model.words(field::MODEL_SUBGRAPHS)?;
+    if listed.len() > MAX_GRAPHS {
+        return Err(broken(&format!("{} graphs, allowed are up to {MAX_GRAPHS}", listed.len())));
+    }
+    let mut room = MAX_COUNT;
+    let mut graphs = Vec::new();
+    for table in listed.tables() {
+        graphs.push(graph(table?, &codes, &buffers, &mut room, &mut allowance, &mut zeros)?);
+    }
+    match graphs.first() {
+        None => Err(broken("it holds no graph")),
+        Some(first) if first.outputs.is_empty() => Err(broken("its graph has no outputs")),
+        Some(_) => Ok(graphs),
+    }
+}
+
+fn graph<'a>(
+    table: Table<'a>,
+    codes: &[String],
+    buffers: &[&'a [u8]],
+    room: &mut usize,
+    allowance: &mut Allowance,
+    zeros: &mut Allowance,
+) -> Result<FileGraph<'a>, TfliteError> {
+    let listed = table.words(field::GRAPH_TENSORS)?;
+    let operators = table.words(field::GRAPH_OPERATORS)?;
+    let left = room.checked_sub(listed.len().max(operators.len()));
+    *room = left.ok_or_else(|| {
+        let reason =
+            format!("{} tensors and {} operators, allowed are up to {MAX_COUNT}", listed.len(), operators.len());
+        broken(&reason)
+    })?;
+    let tensors = listed.tables().map(|t| tensor(t?, buffers, allowance, zeros)).collect::<Result<Vec<_>, _>>()?;
+    let count = tensors.len();
+    let operators =
+        operators.tables().map(|o| operator(o?, codes, count, allowance)).collect::<Result<Vec<_>, TfliteError>>()?;
+    let ends = |id: usize| -> Result<Vec<usize>, TfliteError> {
+        let vector = table.words(id)?;
+        if vector.len() > MAX_ENDS {
+            return Err(broken(&format!("{} inputs or outputs, allowed are up to {MAX_ENDS}", vector.len())));
+        }
+        vector.i32s().map(|index| tensor_index(index, count)).collect()
+    };
+    let (inputs, outputs) = (ends(field::GRAPH_INPUTS)?, ends(field::GRAPH_OUTPUTS)?);
+    Ok(FileGraph { tensors, operators, inputs, outputs })
 }
 
 /// The name of each operator code.
@@ -201,7 +226,8 @@ fn tensor<'a>(
     let count = count.ok_or_else(|| wrong(format!("its shape {shape:?} is too large")))?;
     let count = if shape.contains(&0) { 0 } else { count };
     let open = table.words(field::TENSOR_SIGNATURE)?.i32s().next() == Some(-1);
-    let kind = ElementType::of(table.i8(field::TENSOR_TYPE)?);
+    let number = table.i8(field::TENSOR_TYPE)?;
+    let kind = if number == INT4 { ElementType::I8 } else { ElementType::of(number) };
     let sparsity = table.table(field::TENSOR_SPARSITY)?;
     let index = table.u32(field::TENSOR_BUFFER)? as usize;
     let data = buffers.get(index).copied().ok_or_else(|| wrong(format!("its buffer {index} is not in the file")))?;
@@ -212,6 +238,10 @@ fn tensor<'a>(
             allowance.spend(read_bytes)?;
             zeros.spend(count.saturating_mul(size))?;
             Some(Cow::Owned(sparsity.expand(data, &shape, size).map_err(wrong)?))
+        }
+        (false, None, _) if number == INT4 => {
+            zeros.spend(count)?;
+            Some(Cow::Owned(nibbles(data, count)))
         }
         (false, Some(_), None) => return Err(wrong(format!("sparse values of type {} are not known", kind.name()))),
         (false, None, _) => Some(Cow::Borrowed(data)),
@@ -226,7 +256,14 @@ fn tensor<'a>(
         Some(quant) => quantisation(quant, &shape, allowance, wrong)?,
         None => None,
     };
-    Ok(Tensor { name, shape, open, kind, quant, data })
+    let variable = table.flag(field::TENSOR_VARIABLE)?;
+    Ok(Tensor { name, shape, open, variable, kind, quant, data })
+}
+
+/// Integers of four bits, each in a byte of its own; as many as there are of `count`.
+fn nibbles(packed: &[u8], count: usize) -> Vec<u8> {
+    let wide = |nibble: u8| (((nibble << 4) as i8) >> 4) as u8;
+    packed.iter().flat_map(|byte| [wide(*byte), wide(byte >> 4)]).take(count).collect()
 }
 
 fn quantisation(
@@ -283,7 +320,11 @@ fn operator<'a>(
     let optional = |index: i32| if index == -1 { Ok(None) } else { tensor_index(index, tensors).map(Some) };
     Ok(Operator {
         name: name.clone(),
-        options: table.table(field::OPERATOR_OPTIONS)?,
+        options: match table.table(field::OPERATOR_OPTIONS_2)? {
+            None => table.table(field::OPERATOR_OPTIONS)?,
+            newer => newer,
+        },
+        custom_options: table.bytes(field::OPERATOR_CUSTOM_OPTIONS)?,
         inputs: inputs.i32s().map(optional).collect::<Result<_, _>>()?,
         outputs: outputs.i32s().map(|i| tensor_index(i, tensors)).collect::<Result<_, _>>()?,
     })

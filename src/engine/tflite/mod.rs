@@ -13,13 +13,18 @@
 
 mod constants;
 mod error;
+mod flex;
 mod graph;
+mod keep;
 mod layout;
+mod names;
+mod nested;
 mod operands;
 mod ops;
 mod reader;
 mod schema;
 mod sparse;
+mod state;
 mod write;
 
 pub use error::TfliteError;
@@ -33,6 +38,5 @@ pub use schema::is_tflite;
 /// # Errors
 /// [`TfliteError`]; never a panic, and memory in proportion to the file, whatever the bytes.
 pub fn convert(bytes: &[u8]) -> Result<Vec<u8>, TfliteError> {
-    let net = graph::FileGraph::read(bytes)?;
-    ops::convert(net, bytes.len())
+    ops::convert(graph::read(bytes)?, bytes.len())
 }

@@ -17,14 +17,18 @@ impl Writer<'_, '_> {
     pub fn parameters(&mut self, index: usize) -> Try<(String, String)> {
         let tensor = self.tensor(index);
         let quant = tensor.quant.as_ref().ok_or_else(|| format!("tensor {:?} has no scale", tensor.name))?;
-        let range = if tensor.kind == ElementType::U8 { 0i64..=255 } else { -128..=127 };
-        if let Some(zero_point) = quant.zero_points.iter().find(|&z| !range.contains(z)) {
-            return Err(format!("the zero point {zero_point} of tensor {:?} is no byte", tensor.name));
+        let (least, most) = tensor.kind.range().ok_or_else(|| {
+            format!("tensor {:?} is of type {}, whose integers are no reals here", tensor.name, tensor.kind.name())
+        })?;
+        if let Some(zero_point) = quant.zero_points.iter().find(|&z| !(least..=most).contains(z)) {
+            let kind = tensor.kind.name();
+            return Err(format!("the zero point {zero_point} of tensor {:?} is no {kind}", tensor.name));
         }
         let dims: Vec<i64> = if quant.scales.len() == 1 { vec![] } else { vec![quant.scales.len() as i64] };
         let scales = quant.scales.iter().flat_map(|s| s.to_le_bytes()).collect();
         let scale = self.initializer(DataType::Float, dims.clone(), scales)?;
-        let bytes = quant.zero_points.iter().map(|&z| z as u8).collect();
+        let width = tensor.kind.size_bytes().unwrap_or(1);
+        let bytes = quant.zero_points.iter().flat_map(|z| z.to_le_bytes().into_iter().take(width)).collect();
         Ok((scale, self.initializer(onnx_type(tensor.kind)?, dims, bytes)?))
     }
 
@@ -74,16 +78,25 @@ impl Writer<'_, '_> {
     /// The 32-bit integers of constant `index` as reals with these scales: what is added to sums of products.
     pub fn terms(&mut self, index: usize, scales: &[f32]) -> Try<String> {
         let tensor = self.tensor(index);
-        if tensor.kind != ElementType::I32 {
-            return Err(format!("its bias {:?} is of type {}, expected INT32", tensor.name, tensor.kind.name()));
-        }
         let stored = self.constant(index, &tensor.shape, &[0])?;
         let dims: Vec<i64> = if scales.len() == 1 { vec![] } else { vec![scales.len() as i64] };
-        let scale =
-            self.initializer(DataType::Float, dims.clone(), scales.iter().flat_map(|s| s.to_le_bytes()).collect())?;
-        let zero_point = self.initializer(DataType::Int32, dims, vec![0; 4 * scales.len()])?;
+        let bytes = scales.iter().flat_map(|s| s.to_le_bytes()).collect();
+        let scale = self.initializer(DataType::Float, dims.clone(), bytes)?;
         let name = self.fresh(index, "real");
-        let step = NodeBuilder::new("DequantizeLinear", [&stored, &scale, &zero_point]).size("axis", 0);
+        let step = match tensor.kind {
+            ElementType::I32 => {
+                let zero_point = self.initializer(DataType::Int32, dims, vec![0; 4 * scales.len()])?;
+                NodeBuilder::new("DequantizeLinear", [&stored, &scale, &zero_point]).size("axis", 0)
+            }
+            // Beside activations of 16 bits.
+            ElementType::I64 => {
+                let stored = self.extra(index, NodeBuilder::new("Cast", [&stored]).int("to", DataType::Float as i64));
+                NodeBuilder::new("Mul", [&stored, &scale])
+            }
+            other => {
+                return Err(format!("its bias {:?} is of type {}, expected INT32", tensor.name, other.name()));
+            }
+        };
         self.node(step, name.clone());
         Ok(name)
     }
@@ -122,6 +135,30 @@ impl Writer<'_, '_> {
         self.initializer(DataType::Float, vec![values.len() as i64], bytes)
     }
 
+    /// A number of type `kind` as an operand; infinities stand for the least and greatest of a type of integers.
+    pub fn typed(&mut self, kind: ElementType, value: f64) -> Try<String> {
+        let bytes = match kind {
+            ElementType::F32 => (value as f32).to_le_bytes().to_vec(),
+            ElementType::F64 => value.to_le_bytes().to_vec(),
+            ElementType::I8 => (value as i8).to_le_bytes().to_vec(),
+            ElementType::U8 => (value as u8).to_le_bytes().to_vec(),
+            ElementType::I16 => (value as i16).to_le_bytes().to_vec(),
+            ElementType::U16 => (value as u16).to_le_bytes().to_vec(),
+            ElementType::I32 => (value as i32).to_le_bytes().to_vec(),
+            ElementType::U32 => (value as u32).to_le_bytes().to_vec(),
+            ElementType::I64 => (value as i64).to_le_bytes().to_vec(),
+            ElementType::U64 => (value as u64).to_le_bytes().to_vec(),
+            ElementType::Bool => vec![u8::from(value != 0.0)],
+            other => return Err(format!("there are no numbers of type {} here", other.name())),
+        };
+        self.initializer(onnx_type(kind)?, vec![], bytes)
+    }
+
+    /// Values of type `kind` under shape `shape` as an operand.
+    pub fn values(&mut self, kind: ElementType, shape: &[usize], bytes: Vec<u8>) -> Try<String> {
+        self.initializer(onnx_type(kind)?, build::dims(shape), bytes)
+    }
+
     fn initializer(&mut self, kind: DataType, dims: Vec<i64>, bytes: Vec<u8>) -> Try<String> {
         let key = (kind as i32, dims, bytes);
         if let Some(name) = self.constants.small.get(&key) {
@@ -138,9 +175,19 @@ impl Writer<'_, '_> {
         self.graph.initializer.push(build::tensor(name, kind, dims, raw_data));
     }
 
-    fn spend(&mut self, bytes: usize) -> Try<()> {
+    /// Takes from what may still be written.
+    pub fn spend(&mut self, bytes: usize) -> Try<()> {
         self.allowance = self.allowance.checked_sub(bytes).ok_or(SHARED)?;
         Ok(())
+    }
+
+    /// Fails where a list of so many integers is more than may still be written, before it is made.
+    pub fn room(&self, count: usize) -> Try<()> {
+        if count.saturating_mul(8) > self.allowance {
+            Err(format!("a list of {count} places is too long"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Fails where more was written than the file can be worth.

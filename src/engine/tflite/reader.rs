@@ -73,7 +73,12 @@ impl<'a> Table<'a> {
 
     /// An unsigned byte; a flag is 0 or 1.
     pub fn u8(&self, id: usize) -> Read<u8> {
-        Ok(self.scalar::<1>(id, "a byte")?.map_or(0, |b| b[0]))
+        self.u8_or(id, 0)
+    }
+
+    /// An unsigned byte, `default` where the file does not say.
+    pub fn u8_or(&self, id: usize, default: u8) -> Read<u8> {
+        Ok(self.scalar::<1>(id, "a byte")?.map_or(default, |b| b[0]))
     }
 
     /// A flag.

@@ -1,5 +1,7 @@
 //! Codes of the format: `tensorflow/lite/schema/schema.fbs`, version 3.
 
+use super::names::{OPERATORS, TYPES};
+
 /// Bytes 4 to 7 of every file.
 pub const IDENTIFIER: &[u8] = b"TFL3";
 
@@ -29,6 +31,7 @@ pub mod field {
     pub const TENSOR_BUFFER: usize = 2;
     pub const TENSOR_NAME: usize = 3;
     pub const TENSOR_QUANT: usize = 4;
+    pub const TENSOR_VARIABLE: usize = 5;
     pub const TENSOR_SPARSITY: usize = 6;
     pub const TENSOR_SIGNATURE: usize = 7;
     pub const SPARSITY_ORDER: usize = 0;
@@ -49,164 +52,10 @@ pub mod field {
     pub const OPERATOR_INPUTS: usize = 1;
     pub const OPERATOR_OUTPUTS: usize = 2;
     pub const OPERATOR_OPTIONS: usize = 4;
+    pub const OPERATOR_CUSTOM_OPTIONS: usize = 5;
+    /// Options of the operators that came last into the format.
+    pub const OPERATOR_OPTIONS_2: usize = 12;
 }
-
-/// Names of the built-in operators; the index is the operator's number.
-const OPERATORS: &[&str] = &[
-    "ADD",
-    "AVERAGE_POOL_2D",
-    "CONCATENATION",
-    "CONV_2D",
-    "DEPTHWISE_CONV_2D",
-    "DEPTH_TO_SPACE",
-    "DEQUANTIZE",
-    "EMBEDDING_LOOKUP",
-    "FLOOR",
-    "FULLY_CONNECTED",
-    "HASHTABLE_LOOKUP",
-    "L2_NORMALIZATION",
-    "L2_POOL_2D",
-    "LOCAL_RESPONSE_NORMALIZATION",
-    "LOGISTIC",
-    "LSH_PROJECTION",
-    "LSTM",
-    "MAX_POOL_2D",
-    "MUL",
-    "RELU",
-    "RELU_N1_TO_1",
-    "RELU6",
-    "RESHAPE",
-    "RESIZE_BILINEAR",
-    "RNN",
-    "SOFTMAX",
-    "SPACE_TO_DEPTH",
-    "SVDF",
-    "TANH",
-    "CONCAT_EMBEDDINGS",
-    "SKIP_GRAM",
-    "CALL",
-    "CUSTOM",
-    "EMBEDDING_LOOKUP_SPARSE",
-    "PAD",
-    "UNIDIRECTIONAL_SEQUENCE_RNN",
-    "GATHER",
-    "BATCH_TO_SPACE_ND",
-    "SPACE_TO_BATCH_ND",
-    "TRANSPOSE",
-    "MEAN",
-    "SUB",
-    "DIV",
-    "SQUEEZE",
-    "UNIDIRECTIONAL_SEQUENCE_LSTM",
-    "STRIDED_SLICE",
-    "BIDIRECTIONAL_SEQUENCE_RNN",
-    "EXP",
-    "TOPK_V2",
-    "SPLIT",
-    "LOG_SOFTMAX",
-    "DELEGATE",
-    "BIDIRECTIONAL_SEQUENCE_LSTM",
-    "CAST",
-    "PRELU",
-    "MAXIMUM",
-    "ARG_MAX",
-    "MINIMUM",
-    "LESS",
-    "NEG",
-    "PADV2",
-    "GREATER",
-    "GREATER_EQUAL",
-    "LESS_EQUAL",
-    "SELECT",
-    "SLICE",
-    "SIN",
-    "TRANSPOSE_CONV",
-    "SPARSE_TO_DENSE",
-    "TILE",
-    "EXPAND_DIMS",
-    "EQUAL",
-    "NOT_EQUAL",
-    "LOG",
-    "SUM",
-    "SQRT",
-    "RSQRT",
-    "SHAPE",
-    "POW",
-    "ARG_MIN",
-    "FAKE_QUANT",
-    "REDUCE_PROD",
-    "REDUCE_MAX",
-    "PACK",
-    "LOGICAL_OR",
-    "ONE_HOT",
-    "LOGICAL_AND",
-    "LOGICAL_NOT",
-    "UNPACK",
-    "REDUCE_MIN",
-    "FLOOR_DIV",
-    "REDUCE_ANY",
-    "SQUARE",
-    "ZEROS_LIKE",
-    "FILL",
-    "FLOOR_MOD",
-    "RANGE",
-    "RESIZE_NEAREST_NEIGHBOR",
-    "LEAKY_RELU",
-    "SQUARED_DIFFERENCE",
-    "MIRROR_PAD",
-    "ABS",
-    "SPLIT_V",
-    "UNIQUE",
-    "CEIL",
-    "REVERSE_V2",
-    "ADD_N",
-    "GATHER_ND",
-    "COS",
-    "WHERE",
-    "RANK",
-    "ELU",
-    "REVERSE_SEQUENCE",
-    "MATRIX_DIAG",
-    "QUANTIZE",
-    "MATRIX_SET_DIAG",
-    "ROUND",
-    "HARD_SWISH",
-    "IF",
-    "WHILE",
-    "NON_MAX_SUPPRESSION_V4",
-    "NON_MAX_SUPPRESSION_V5",
-    "SCATTER_ND",
-    "SELECT_V2",
-    "DENSIFY",
-    "SEGMENT_SUM",
-    "BATCH_MATMUL",
-    "PLACEHOLDER_FOR_GREATER_OP_CODES",
-    "CUMSUM",
-    "CALL_ONCE",
-    "BROADCAST_TO",
-    "RFFT2D",
-    "CONV_3D",
-    "IMAG",
-    "REAL",
-    "COMPLEX_ABS",
-    "HASHTABLE",
-    "HASHTABLE_FIND",
-    "HASHTABLE_IMPORT",
-    "HASHTABLE_SIZE",
-    "REDUCE_ALL",
-    "CONV_3D_TRANSPOSE",
-    "VAR_HANDLE",
-    "READ_VARIABLE",
-    "ASSIGN_VARIABLE",
-    "BROADCAST_ARGS",
-    "RANDOM_STANDARD_NORMAL",
-    "BUCKETIZE",
-    "RANDOM_UNIFORM",
-    "MULTINOMIAL",
-    "GELU",
-    "DYNAMIC_UPDATE_SLICE",
-    "RELU_0_TO_1",
-];
 
 /// The name of a built-in operator.
 pub fn operator_name(code: i32) -> String {
@@ -220,36 +69,23 @@ pub enum ElementType {
     F32,
     /// Constants only.
     F16,
+    F64,
     I8,
     U8,
+    I16,
+    U16,
     I32,
+    U32,
     I64,
+    U64,
+    Bool,
+    /// Pairs of floats, kept as a last axis of two.
+    Complex64,
+    /// A handle of a variable.
+    Resource,
     /// Any other type, by its number.
     Other(i8),
 }
-
-/// Names of the types; the index is the type's number.
-const TYPES: &[&str] = &[
-    "FLOAT32",
-    "FLOAT16",
-    "INT32",
-    "UINT8",
-    "INT64",
-    "STRING",
-    "BOOL",
-    "INT16",
-    "COMPLEX64",
-    "INT8",
-    "FLOAT64",
-    "COMPLEX128",
-    "UINT64",
-    "RESOURCE",
-    "VARIANT",
-    "UINT32",
-    "UINT16",
-    "INT4",
-    "BFLOAT16",
-];
 
 impl ElementType {
     /// The type with a number.
@@ -260,7 +96,15 @@ impl ElementType {
             2 => ElementType::I32,
             3 => ElementType::U8,
             4 => ElementType::I64,
+            6 => ElementType::Bool,
+            7 => ElementType::I16,
+            8 => ElementType::Complex64,
             9 => ElementType::I8,
+            10 => ElementType::F64,
+            12 => ElementType::U64,
+            13 => ElementType::Resource,
+            15 => ElementType::U32,
+            16 => ElementType::U16,
             other => ElementType::Other(other),
         }
     }
@@ -268,11 +112,26 @@ impl ElementType {
     /// Size of an element, in bytes.
     pub fn size_bytes(self) -> Option<usize> {
         match self {
-            ElementType::I8 | ElementType::U8 => Some(1),
-            ElementType::F16 => Some(2),
-            ElementType::F32 | ElementType::I32 => Some(4),
-            ElementType::I64 => Some(8),
-            ElementType::Other(_) => None,
+            ElementType::I8 | ElementType::U8 | ElementType::Bool => Some(1),
+            ElementType::F16 | ElementType::I16 | ElementType::U16 => Some(2),
+            ElementType::F32 | ElementType::I32 | ElementType::U32 => Some(4),
+            ElementType::F64 | ElementType::I64 | ElementType::U64 => Some(8),
+            ElementType::Complex64 | ElementType::Resource | ElementType::Other(_) => None,
+        }
+    }
+
+    /// Test for a type whose integers stand for reals where the tensor has a scale.
+    pub fn is_quantised(self) -> bool {
+        self.range().is_some()
+    }
+
+    /// Least and greatest integer of a type whose integers can stand for reals.
+    pub fn range(self) -> Option<(i64, i64)> {
+        match self {
+            ElementType::I8 => Some((-128, 127)),
+            ElementType::U8 => Some((0, 255)),
+            ElementType::I16 => Some((-32_768, 32_767)),
+            _ => None,
         }
     }
 
@@ -284,7 +143,15 @@ impl ElementType {
             ElementType::I32 => 2,
             ElementType::U8 => 3,
             ElementType::I64 => 4,
+            ElementType::Bool => 6,
+            ElementType::I16 => 7,
+            ElementType::Complex64 => 8,
             ElementType::I8 => 9,
+            ElementType::F64 => 10,
+            ElementType::U64 => 12,
+            ElementType::Resource => 13,
+            ElementType::U32 => 15,
+            ElementType::U16 => 16,
             ElementType::Other(number) => number,
         };
         let known = usize::try_from(number).ok().and_then(|n| TYPES.get(n));
@@ -299,6 +166,7 @@ pub enum Activation {
     Relu,
     ReluN1To1,
     Relu6,
+    Relu0To1,
     Tanh,
 }
 
@@ -322,6 +190,7 @@ impl Activation {
             Activation::Relu => Some((0.0, f32::INFINITY)),
             Activation::ReluN1To1 => Some((-1.0, 1.0)),
             Activation::Relu6 => Some((0.0, 6.0)),
+            Activation::Relu0To1 => Some((0.0, 1.0)),
             Activation::Tanh => None,
         }
     }

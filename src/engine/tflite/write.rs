@@ -4,7 +4,7 @@
 //! with its axes as in the file or channels first. A form is made when it is first asked for.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use prost::Message;
 use tract_onnx::pb;
@@ -15,10 +15,12 @@ use super::error::TfliteError;
 use super::graph::{FileGraph, Quant, Tensor};
 use super::layout::{Layout, spreads};
 use super::schema::{Activation, ElementType};
+use super::state::States;
 use crate::onnx::build::{self, Dim, NodeBuilder};
+use crate::operators::DOMAIN;
 
 /// Version of ONNX's operators.
-const OPSET: i64 = 15;
+const OPSET: i64 = 17;
 
 /// Names of a tensor's forms, by layout.
 #[derive(Clone, Default)]
@@ -27,42 +29,52 @@ struct Forms {
     real: [Option<String>; 2],
 }
 
+/// A file's graphs, with what of them must be computed.
+pub struct Program<'a> {
+    /// The first one is the model.
+    pub graphs: Vec<FileGraph<'a>>,
+    /// For each graph the operators that its outputs depend on, in order.
+    pub live: Vec<Vec<usize>>,
+}
+
 /// A graph under construction.
 pub struct Writer<'n, 'a> {
-    net: &'n FileGraph<'a>,
+    pub(super) program: &'n Program<'a>,
+    /// The graph that is written.
+    pub(super) net: &'n FileGraph<'a>,
+    /// Number of graphs around this one.
+    pub(super) depth: usize,
     /// True if the first dimension is left open.
     pub(super) open: bool,
     forms: Vec<Forms>,
+    /// Shapes that differ from what the file says, by tensor.
+    shapes: HashMap<usize, Vec<Dim>>,
     pub(super) graph: pb::GraphProto,
-    taken: HashSet<String>,
+    pub(super) taken: HashSet<String>,
     is_output: Vec<bool>,
     /// Names of inputs and of what nodes make.
     defined: HashSet<String>,
     pub(super) constants: Constants,
     /// Bytes of constants and names that may still be written: operators may share them as often as they like.
     pub(super) allowance: usize,
+    pub(super) states: States,
 }
 
 impl<'n, 'a> Writer<'n, 'a> {
-    /// An empty graph with the inputs of `net`, which came from a file of `file_bytes`.
-    pub fn new(net: &'n FileGraph<'a>, open: bool, file_bytes: usize) -> Result<Self, TfliteError> {
+    /// An empty graph with the inputs of the model in `program`, which came from a file of `file_bytes`.
+    pub fn new(program: &'n Program<'a>, open: bool, file_bytes: usize) -> Result<Self, TfliteError> {
+        let Some(net) = program.graphs.first() else {
+            return Err(TfliteError::Broken { reason: "it holds no graph".into() });
+        };
         // What was expanded is written once, twice as wide where it was of half precision.
-        let expanded = net.tensors.iter().map(|tensor| match &tensor.data {
+        let expanded = program.graphs.iter().flat_map(|g| &g.tensors).map(|tensor| match &tensor.data {
             Some(Cow::Owned(values)) => values.len().saturating_mul(4),
             _ => 0,
         });
         let expanded = expanded.fold(0, usize::saturating_add);
-        let mut writer = Writer {
-            net,
-            open,
-            forms: vec![Forms::default(); net.tensors.len()],
-            graph: pb::GraphProto { name: "tflite".into(), ..Default::default() },
-            taken: HashSet::new(),
-            is_output: vec![false; net.tensors.len()],
-            defined: HashSet::new(),
-            constants: Constants::default(),
-            allowance: file_bytes.saturating_mul(16).saturating_add(1 << 20).saturating_add(expanded),
-        };
+        let allowance = file_bytes.saturating_mul(16).saturating_add(1 << 20).saturating_add(expanded);
+        let mut writer = Writer::bare(program, net, open, allowance);
+        writer.graph.name = "tflite".into();
         // Outputs keep their names before anything else may take them.
         for &index in net.inputs.iter().chain(&net.outputs) {
             writer.taken.insert(net.tensors[index].name.clone());
@@ -77,6 +89,25 @@ impl<'n, 'a> Writer<'n, 'a> {
             writer.forms[index].stored[0] = Some(name);
         }
         Ok(writer)
+    }
+
+    /// A graph without inputs and outputs, to be filled from `net`.
+    pub(super) fn bare(program: &'n Program<'a>, net: &'n FileGraph<'a>, open: bool, allowance: usize) -> Self {
+        Writer {
+            program,
+            net,
+            depth: 0,
+            open,
+            forms: vec![Forms::default(); net.tensors.len()],
+            shapes: HashMap::new(),
+            graph: pb::GraphProto::default(),
+            taken: HashSet::new(),
+            is_output: vec![false; net.tensors.len()],
+            defined: HashSet::new(),
+            constants: Constants::default(),
+            allowance,
+            states: States::default(),
+        }
     }
 
     /// Names the outputs and gives the file.
@@ -100,11 +131,18 @@ impl<'n, 'a> Writer<'n, 'a> {
             let port = self.port(index, &name)?;
             self.graph.output.push(port);
         }
-        let model = pb::ModelProto {
+        let metadata = self.finish_states();
+        let foreign = self.graph.node.iter().any(|node| node.domain == DOMAIN);
+        let mut model = pb::ModelProto {
             producer_name: "leptond from TensorFlow Lite".into(),
             producer_version: env!("CARGO_PKG_VERSION").into(),
+            metadata_props: metadata,
             ..build::model(self.graph, OPSET)
         };
+        if foreign {
+            let own = pb::OperatorSetIdProto { domain: DOMAIN.into(), version: 1 };
+            model.opset_import.push(own);
+        }
         Ok(model.encode_to_vec())
     }
 
@@ -114,7 +152,29 @@ impl<'n, 'a> Writer<'n, 'a> {
         let kind = onnx_type(tensor.kind).map_err(wrong)?;
         let dim =
             |(axis, &dim): (usize, &usize)| if self.open && axis == 0 { Dim::Open("batch") } else { Dim::Size(dim) };
+        if let Some(dims) = self.shapes.get(&index) {
+            return Ok(build::port(name, kind, dims));
+        }
         Ok(build::port(name, kind, &tensor.shape.iter().enumerate().map(dim).collect::<Vec<_>>()))
+    }
+
+    /// Says that result `index` has another shape than the file tells, for which only the model's ends are fit.
+    pub fn reshape(&mut self, index: usize, shape: Vec<usize>) {
+        if self.tensor(index).shape != shape {
+            self.shapes.insert(index, shape.into_iter().map(Dim::Size).collect());
+        }
+    }
+
+    /// Says that only a run tells the first dimension of result `index`.
+    pub fn loosen(&mut self, index: usize) {
+        let rest = self.tensor(index).shape.iter().skip(1).map(|&dim| Dim::Size(dim));
+        let dims = [Dim::Open("found")].into_iter().chain(rest).collect();
+        self.shapes.insert(index, dims);
+    }
+
+    /// True if no operator reads a result.
+    pub fn is_unread(&self, index: usize) -> bool {
+        !self.net.operators.iter().any(|o| o.inputs.contains(&Some(index)))
     }
 
     /// A tensor of the file.
@@ -174,7 +234,8 @@ impl<'n, 'a> Writer<'n, 'a> {
         self.nodes(step, vec![output]);
     }
 
-    fn nodes(&mut self, node: NodeBuilder, outputs: Vec<String>) {
+    /// Adds a node with several outputs.
+    pub(super) fn nodes(&mut self, node: NodeBuilder, outputs: Vec<String>) {
         let names = node.inputs().iter().chain(&outputs);
         self.allowance = self.allowance.saturating_sub(names.map(String::len).sum());
         self.defined.extend(outputs.iter().cloned());
@@ -198,14 +259,9 @@ impl<'n, 'a> Writer<'n, 'a> {
 
     /// Adds nodes in a row that compute tensor `index` as reals; bytes are rounded behind them.
     pub fn compute(&mut self, index: usize, layout: Layout, mut steps: Vec<NodeBuilder>) -> Try<()> {
-        let tensor = self.tensor(index);
-        match tensor.kind {
-            ElementType::F32 => {}
-            ElementType::I8 | ElementType::U8 => {
-                let (scale, zero_point) = self.parameters(index)?;
-                steps.push(NodeBuilder::new("QuantizeLinear", [&scale, &zero_point]));
-            }
-            other => return Err(format!("its result is of type {}, which has no form here", other.name())),
+        if self.tensor(index).kind.is_quantised() {
+            let (scale, zero_point) = self.parameters(index)?;
+            steps.push(NodeBuilder::new("QuantizeLinear", [&scale, &zero_point]));
         }
         self.row(index, layout, steps)
     }
@@ -228,6 +284,11 @@ impl<'n, 'a> Writer<'n, 'a> {
         Ok(())
     }
 
+    /// Names in the file's order of axes what the graphs around this one compute of tensor `index`.
+    pub(super) fn given(&mut self, index: usize, name: String) {
+        self.forms[index].stored[Layout::File as usize] = Some(name);
+    }
+
     /// Adds a node that gives another form of tensor `index`, for one consumer; returns its name.
     pub fn extra(&mut self, index: usize, step: NodeBuilder) -> String {
         let name = self.fresh(index, &step.operator().to_lowercase());
@@ -245,6 +306,22 @@ impl<'n, 'a> Writer<'n, 'a> {
         }
         self.nodes(step, names);
         Ok(())
+    }
+
+    /// Adds a node whose first and third outputs are results as they are stored, between them one that nothing reads.
+    pub fn between(&mut self, step: NodeBuilder, [first, last]: [usize; 2], unread: String) -> Try<()> {
+        let (front, back) = (self.result(first, Layout::File)?, self.result(last, Layout::File)?);
+        self.forms[first].stored[Layout::File as usize] = Some(front.clone());
+        self.forms[last].stored[Layout::File as usize] = Some(back.clone());
+        self.nodes(step, vec![front, unread, back]);
+        Ok(())
+    }
+
+    /// The same as `name` under a name that a node of this graph makes.
+    pub fn copied(&mut self, name: &str) -> String {
+        let copy = self.unique(format!("{name}_copy"));
+        self.node(NodeBuilder::new("Identity", [name]), copy.clone());
+        copy
     }
 
     /// Tensor `index` in `layout` is what `name` is already.
@@ -313,32 +390,31 @@ impl<'n, 'a> Writer<'n, 'a> {
     /// Reals of a form of tensor `index` with axes in `order` (the file's if `None`).
     pub fn dequantised(&mut self, index: usize, stored: String, order: Option<&[usize]>) -> Try<String> {
         let tensor = self.tensor(index);
-        match (tensor.kind, &tensor.quant) {
-            (ElementType::F32, _) => Ok(stored),
-            (ElementType::F16, _) if tensor.data.is_some() => Ok(stored),
-            (ElementType::I8 | ElementType::U8, Some(quant)) => {
-                let (scale, zero_point) = self.parameters(index)?;
-                let mut step = NodeBuilder::new("DequantizeLinear", [&stored, &scale, &zero_point]);
-                if quant.scales.len() > 1 {
-                    if tensor.data.is_none() {
-                        return Err(format!(
-                            "tensor {:?} has a scale for each channel and is no constant",
-                            tensor.name
-                        ));
-                    }
-                    let axis = order.map_or(Some(quant.axis), |o| o.iter().position(|&a| a == quant.axis));
-                    step = step.size("axis", axis.ok_or("its scales have no axis")?);
+        let Some(quant) = tensor.quant.as_ref().filter(|_| tensor.kind.is_quantised()) else {
+            return match tensor.kind {
+                ElementType::F16 if tensor.data.is_none() => {
+                    Err(format!("tensor {:?} is of type FLOAT16 and no constant", tensor.name))
                 }
-                let name = self.fresh(index, "real");
-                self.node(step, name.clone());
-                Ok(name)
+                kind if kind.is_quantised() => Err(format!("tensor {:?} has no scale", tensor.name)),
+                ElementType::Resource | ElementType::Other(_) => {
+                    let kind = tensor.kind.name();
+                    Err(format!("tensor {:?} is of type {kind}, with which nothing is computed here", tensor.name))
+                }
+                _ => Ok(stored),
+            };
+        };
+        let (scale, zero_point) = self.parameters(index)?;
+        let mut step = NodeBuilder::new("DequantizeLinear", [&stored, &scale, &zero_point]);
+        if quant.scales.len() > 1 {
+            if tensor.data.is_none() {
+                return Err(format!("tensor {:?} has a scale for each channel and is no constant", tensor.name));
             }
-            (ElementType::I8 | ElementType::U8, None) => Err(format!("tensor {:?} has no scale", tensor.name)),
-            (other, _) => {
-                let kind = other.name();
-                Err(format!("tensor {:?} is of type {kind}, with which nothing is computed here", tensor.name))
-            }
+            let axis = order.map_or(Some(quant.axis), |o| o.iter().position(|&a| a == quant.axis));
+            step = step.size("axis", axis.ok_or("its scales have no axis")?);
         }
+        let name = self.fresh(index, "real");
+        self.node(step, name.clone());
+        Ok(name)
     }
 
     /// Nodes that a fused activation adds in front of result `index`: none where rounding to its bytes limits it as much.
@@ -346,10 +422,10 @@ impl<'n, 'a> Writer<'n, 'a> {
         let Some((low, high)) = activation.limits() else { return Ok(vec![NodeBuilder::new("Tanh", [""; 0])]) };
         let tensor = self.tensor(index);
         let (below, above) = match (tensor.kind, &tensor.quant) {
-            (ElementType::I8 | ElementType::U8, Some(Quant { scales, zero_points, .. })) if scales.len() == 1 => {
-                let (least, most) = if tensor.kind == ElementType::U8 { (0.0, 255.0) } else { (-128.0, 127.0) };
-                let byte = |real: f32| (f64::from(real) / f64::from(scales[0])).round() + zero_points[0] as f64;
-                (byte(low) > least, byte(high) < most)
+            (kind, Some(Quant { scales, zero_points, .. })) if scales.len() == 1 && kind.is_quantised() => {
+                let (least, most) = kind.range().unwrap_or_default();
+                let integer = |real: f32| (f64::from(real) / f64::from(scales[0])).round() + zero_points[0] as f64;
+                (integer(low) > least as f64, integer(high) < most as f64)
             }
             _ => (low.is_finite(), high.is_finite()),
         };
@@ -357,7 +433,8 @@ impl<'n, 'a> Writer<'n, 'a> {
             (false, false) => Vec::new(),
             (true, false) if low == 0.0 => vec![NodeBuilder::new("Relu", [""; 0])],
             _ => {
-                let (low, high) = (self.number(low)?, self.number(high)?);
+                let kind = if tensor.kind.is_quantised() { ElementType::F32 } else { tensor.kind };
+                let (low, high) = (self.typed(kind, f64::from(low))?, self.typed(kind, f64::from(high))?);
                 vec![NodeBuilder::new("Clip", [&low, &high])]
             }
         })

@@ -187,8 +187,8 @@ impl View<'_> {
     fn split(&self) -> Result<(), String> {
         self.axis(self.rank(0))?;
         let (Some(parts), Some(dims)) = (self.either(1, "split"), self.dims(0)) else { return Ok(()) };
-        if let Some(bad) = parts.iter().find(|p| **p < 1.0) {
-            return Err(format!("its split {parts:?} has a part of {bad}, allowed are numbers from 1"));
+        if let Some(bad) = parts.iter().find(|p| **p < 0.0) {
+            return Err(format!("its split {parts:?} has a part of {bad}, allowed are numbers from 0"));
         }
         if parts.len() != self.operands.outputs {
             return Err(format!("its split {parts:?} has {} parts for {} outputs", parts.len(), self.operands.outputs));

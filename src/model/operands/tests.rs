@@ -120,7 +120,7 @@ fn what_it_is_not_defined_for_says_which_value() {
         ("Resize", vec![], vec![picture(), floats(&[]), floats(&[]), longs(&[1, 3, 0, 4])], "of 0"),
         ("Resize", vec![], vec![picture(), floats(&[]), floats(&[2.0])], "1 scales"),
         ("Upsample", vec![], vec![picture(), floats(&[1.0, 1.0, 0.0, 1.0])], "0.0"),
-        ("Split", vec![("axis", &[1])], vec![picture(), longs(&[0])], "part of 0"),
+        ("Split", vec![("axis", &[1])], vec![picture(), longs(&[0])], "makes 0 of dimension"),
         ("Split", vec![("axis", &[1])], vec![picture(), longs(&[2])], "which is 3"),
         ("Split", vec![("axis", &[1])], vec![picture(), longs(&[1, 2])], "2 parts"),
         ("Split", vec![("axis", &[7])], vec![picture(), longs(&[3])], "axis is 7"),

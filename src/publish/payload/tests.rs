@@ -2,7 +2,9 @@ use std::time::UNIX_EPOCH;
 
 use super::*;
 use crate::frame::status::{self, Fault, Source};
-use crate::frame::{Detection, LastGood, PipelineName, Quality, Reading, RegionRead, Scored, SourceName, Unreadable};
+use crate::frame::{
+    Detection, LastGood, PipelineName, Quality, Reading, RegionRead, Scored, SourceName, TaskKind, Unreadable,
+};
 use crate::publish::testing::sample_status;
 
 /// Compares text, so that the order of keys and the absence of others are checked too.
@@ -225,6 +227,7 @@ fn summaries_differ_by_what_they_say_and_not_by_scores() {
         // One frame may show what cannot be relied on: the summary is of what can.
         let passing = Detection::new("bird".into(), 0.5, [0.0; 4]);
         Summary::of(&Outcome::Detect {
+            task: TaskKind::Detect,
             detections: vec![passing],
             counts,
             zones: Default::default(),

@@ -110,7 +110,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::frame::{Detection, Frame, FramePool, PipelineName, Stamp, Timing};
+    use crate::frame::{Detection, Frame, FramePool, PipelineName, Stamp, TaskKind, Timing};
 
     /// Results of a pipeline: objects with their scores, and events with the number of their object.
     struct Run {
@@ -138,6 +138,7 @@ mod tests {
                 stamp: Stamp::of(&frame),
                 frame: Some(self.pool.share(frame, true)),
                 outcome: Outcome::Detect {
+                    task: TaskKind::Detect,
                     detections: objects.iter().map(detection).collect(),
                     counts: Default::default(),
                     zones: Default::default(),

@@ -98,10 +98,7 @@ pub(in crate::runtime) fn scaled(outcome: &Outcome, [width, height]: [i64; 2]) -
     if let Outcome::Detect { detections, source_width, source_height, .. } = &mut outcome {
         let by = |side: i64, source: u32| side as f32 / source.max(1) as f32;
         let (x, y) = (by(width, *source_width), by(height, *source_height));
-        for detection in detections {
-            let [x1, y1, x2, y2] = detection.bbox;
-            detection.bbox = [x1 * x, y1 * y, x2 * x, y2 * y];
-        }
+        detections.iter_mut().for_each(|detection| detection.scale([x, y]));
     }
     outcome
 }
@@ -111,7 +108,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::frame::{Detection, Frame, FramePool, PipelineName, Stamp, Timing};
+    use crate::frame::{Detection, Frame, FramePool, PipelineName, Stamp, TaskKind, Timing};
 
     /// A result with a grey JPEG of `side` pixels, with `noise` of so many levels, and one box around its middle, in pixels of a source of twice the size.
     fn output(side: u32, noise: u8) -> Output {
@@ -126,6 +123,7 @@ mod tests {
             stamp: Stamp::of(&frame),
             frame: Some(Arc::new(FramePool::default()).share(frame, true)),
             outcome: Outcome::Detect {
+                task: TaskKind::Detect,
                 detections: vec![Detection::new(
                     "person".into(),
                     0.9,

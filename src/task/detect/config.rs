@@ -1,12 +1,12 @@
-//! `[pipeline.task]` with `type = "detect"`.
+//! `[pipeline.task]` with `type = "detect"`; the other tasks that find objects have the same keys.
 
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::frame::Label;
-use crate::frame::diagnostic::{Diagnostic, unique};
+use crate::frame::TaskSpec;
+use crate::frame::status::Subject;
 use crate::task::labels;
 
 /// Objects with boxes.
@@ -18,7 +18,7 @@ pub struct DetectConfig {
     pub min_score: Option<f32>,
     /// Labels that count; empty = all.
     pub labels: Vec<String>,
-    /// Applies softmax to the class scores of a head that has anchors; unset = by their values.
+    /// Applies softmax to the class scores of a head that has anchors or logits; unset = by their values.
     pub softmax: Option<bool>,
     /// Boxes overlapping more than this (intersection over union) are one object; unset = 0.45.
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -71,12 +71,11 @@ impl DetectConfig {
         }
     }
 
-    pub(super) fn faults(&self) -> Vec<Diagnostic> {
-        unique(&self.labels, "labels")
-    }
-
-    pub(super) fn label_faults(&self, known: &[Label]) -> Vec<Diagnostic> {
-        labels::check(&self.labels, known)
+    pub(super) fn objects(&self, spec: &TaskSpec) -> Subject {
+        let chosen = !self.labels.is_empty();
+        let configured = || self.labels.iter().map(|label| label.as_str().into()).collect();
+        let labels = if chosen { configured() } else { spec.labels.clone() };
+        Subject::Objects { labels, chosen }
     }
 }
 

@@ -3,10 +3,10 @@
 //! A shape fits several heads; the values seldom do. Scores lie between 0 and 1, sizes are not below 0, coordinates are
 //! pixels or shares: an output that contradicts this is read by the wrong head, or was exported before its last layers.
 
-use super::heads::{IN_PIXELS, MAX_SHARE, MIN_PIXELS, NORMALISED, score_slack};
+use super::heads::item::{IN_PIXELS, MAX_SHARE, MIN_PIXELS, NORMALISED, score_slack};
 use super::settings::HeadSettings;
 use super::shapes::{self, Table};
-use crate::frame::{Boxes, Head, TensorView};
+use crate::frame::{Boxes, Head, TaskKind, TensorSpec, TensorView};
 use crate::task::contract::{TaskError, TaskInput};
 use crate::task::output::{get, real_items, wrong};
 
@@ -25,7 +25,8 @@ struct Rows {
 impl Rows {
     fn of(settings: &HeadSettings<'_>, input: &TaskInput<'_>, count: usize) -> Result<Rows, TaskError> {
         let output = get(input.outputs, 0)?;
-        let table = shapes::table(settings, output.spec)?;
+        let specs: Vec<&TensorSpec> = input.outputs.iter().map(|output| output.spec).collect();
+        let table = shapes::table(settings, &specs)?;
         let mut buffer = Vec::new();
         let (values, each) = real_items(output, input, count, &mut buffer)?;
         Ok(Rows { table, values: values.to_vec(), each })
@@ -46,7 +47,7 @@ impl Rows {
 
     /// The best score of each row.
     fn best(&self, head: Head) -> Vec<f32> {
-        let columns = self.table.columns;
+        let columns = self.table.columns - self.table.extras;
         let best = |at: &dyn Fn(usize) -> f32, from| (from..columns).map(at).fold(f32::NEG_INFINITY, f32::max);
         let score = |at: &dyn Fn(usize) -> f32| match head {
             Head::End2end => at(4),
@@ -65,15 +66,15 @@ impl Rows {
 pub(super) fn check(settings: &HeadSettings<'_>, input: &TaskInput<'_>, count: usize) -> Result<bool, TaskError> {
     let scores_from = match settings.head {
         Head::Yolov5 | Head::Yolov8 => 4,
-        Head::End2end | Head::FastestDet | Head::Ssd => return Ok(true),
+        _ => return Ok(true),
     };
     let output = get(input.outputs, 0)?;
     let head = settings.head.word();
     let rows = Rows::of(settings, input, count)?;
-    let Some((low, high)) = range(rows.columns(scores_from..rows.table.columns)) else {
+    let Some((low, high)) = range(rows.columns(scores_from..rows.table.columns - rows.table.extras)) else {
         return Err(wrong(output, "no score is a finite number".into()));
     };
-    let slack = score_slack(output);
+    let slack = score_slack(output.spec);
     if low < -slack || high > 1.0 + slack {
         let reason = format!(
             "scores from {low:.2} to {high:.2}, the head {head} has 0 to 1: another head, or an export without its last layers"
@@ -86,7 +87,7 @@ pub(super) fn check(settings: &HeadSettings<'_>, input: &TaskInput<'_>, count: u
     if negative * 4 > all {
         let reason = format!(
             "{negative} of {all} boxes have a width or height below 0, the head {head} has centre and size in columns 0 to 3: \
-             another head, or an export whose boxes are not decoded (YOLOX without decode_in_inference)"
+             another head, or an export whose boxes are not decoded (YOLOX without decode_in_inference, whose head is yolox)"
         );
         return Err(wrong(output, reason));
     }
@@ -124,7 +125,7 @@ pub(super) fn doubts(
         whole_classes(settings, input, count)?;
     }
     let mut doubts = Vec::new();
-    if matches!(settings.head, Head::FastestDet | Head::Ssd) {
+    if !matches!(settings.head, Head::Yolov5 | Head::Yolov8 | Head::End2end) {
         return Ok(doubts);
     }
     if let Some(quant) = output.spec.quant.filter(|quant| quant.scale > MAX_SCORE_STEP) {
@@ -149,7 +150,7 @@ pub(super) fn doubts(
     let used = |at: &dyn Fn(usize) -> f32| settings.head != Head::End2end || at(4) >= settings.min_score;
     let outside = |at: &dyn Fn(usize) -> f32| {
         let [x, y] = match settings.head {
-            Head::End2end => [(at(0) + at(2)) / 2.0, (at(1) + at(3)) / 2.0],
+            Head::End2end if settings.kind != TaskKind::Obb => [(at(0) + at(2)) / 2.0, (at(1) + at(3)) / 2.0],
             _ => [at(0), at(1)],
         };
         let far = |v: f32, size: f32| v < -MAX_OUTSIDE * size || v > (1.0 + MAX_OUTSIDE) * size;
@@ -166,7 +167,7 @@ pub(super) fn doubts(
 /// Checks every row of an end-to-end head, also those whose score is too low to be read.
 fn whole_classes(settings: &HeadSettings<'_>, input: &TaskInput<'_>, count: usize) -> Result<(), TaskError> {
     let output = get(input.outputs, 0)?;
-    let slack = score_slack(output);
+    let slack = score_slack(output.spec);
     let rows = Rows::of(settings, input, count)?;
     for (index, at) in rows.rows().enumerate() {
         let (score, class) = (at(4), at(5));

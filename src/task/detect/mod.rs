@@ -4,11 +4,17 @@ mod anchors;
 pub(super) mod config;
 mod evidence;
 mod heads;
+pub(super) mod kinds;
+mod masks;
 mod nms;
+mod outline;
+#[cfg(test)]
+mod reference_tests;
 mod settings;
 mod shapes;
 #[cfg(test)]
 mod tests;
+mod turned;
 
 use std::collections::BTreeMap;
 
@@ -18,41 +24,15 @@ use heads::Reader;
 use nms::{Candidate, keep_best, suppress};
 use settings::HeadSettings;
 
-use super::contract::{SetupError, Task, TaskConfig, TaskError, TaskInput, TaskOutput};
-use super::output::{Filter, label};
-use crate::frame::diagnostic::Diagnostic;
-use crate::frame::status::Subject;
-use crate::frame::{Detection, Geometry, Head, Label, LabelCounts, Outcome, TaskSpec, TensorSpec};
+use super::contract::{SetupError, Task, TaskError, TaskInput, TaskOutput};
+use super::output::{Filter, label, real_items};
+use crate::frame::{Detection, Geometry, Head, Keypoint, LabelCounts, Outcome, TaskKind, TaskSpec, TensorSpec};
+use turned::Turned;
 
 /// Overlap of one object with itself when the configuration does not say.
 const NMS_IOU: f32 = 0.45;
 /// Objects at most when the configuration does not say.
 const MAX_DETECTIONS: u32 = 100;
-
-impl TaskConfig for DetectConfig {
-    fn task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, SetupError> {
-        Ok(Box::new(Detect::new(self, spec)?))
-    }
-
-    fn subject(&self, spec: &TaskSpec) -> Subject {
-        let chosen = !self.labels.is_empty();
-        let configured = || self.labels.iter().map(|label| label.as_str().into()).collect();
-        let labels = if chosen { configured() } else { spec.labels.clone() };
-        Subject::Objects { labels, chosen }
-    }
-
-    fn over(self, below: Self) -> Self {
-        self.merged(below)
-    }
-
-    fn check(&self, _regions: usize) -> Vec<Diagnostic> {
-        self.faults()
-    }
-
-    fn check_labels(&self, labels: &[Label]) -> Vec<Diagnostic> {
-        self.label_faults(labels)
-    }
-}
 
 /// Objects of one frame. Boxes of all its items (regions as tiles) are mapped to the source picture and clamped to it, then
 /// suppressed together, class by class, so that an object in two overlapping tiles is reported once.
@@ -61,6 +41,7 @@ impl TaskConfig for DetectConfig {
 struct Detect {
     spec: TaskSpec,
     head: Head,
+    kind: TaskKind,
     filter: Filter,
     anchors: Option<Anchors>,
     min_score: f32,
@@ -69,6 +50,8 @@ struct Detect {
     softmax: Option<bool>,
     reader: Reader,
     candidates: Vec<Candidate>,
+    /// What else is known of the candidates, one after the other.
+    extras: Vec<f32>,
     /// Set once the values of a frame were found to be those of the head.
     checked: bool,
 }
@@ -76,7 +59,7 @@ struct Detect {
 impl Detect {
     /// # Errors
     /// The head is not known, a wanted label is none of the model's, or an SSD head's anchors are missing or wrong.
-    fn new(config: &DetectConfig, spec: &TaskSpec) -> Result<Self, SetupError> {
+    fn new(config: &DetectConfig, kind: TaskKind, spec: &TaskSpec) -> Result<Self, SetupError> {
         let Some(head) = spec.head else {
             let reason = "neither a manifest nor the file itself says how the outputs are laid out: `leptond model add` makes a bundle \
                           that does"
@@ -90,8 +73,21 @@ impl Detect {
             (Head::Ssd, Some(text)) => Some(Anchors::parse(text)?),
             _ => None,
         };
+        let fits = match kind {
+            TaskKind::Pose => matches!(
+                head,
+                Head::Yolov8 | Head::End2end | Head::MoveNet | Head::MediaPipe | Head::YuNet | Head::Scrfd
+            ),
+            TaskKind::Segment | TaskKind::Obb => matches!(head, Head::Yolov8 | Head::End2end),
+            _ => true,
+        };
+        if !fits {
+            let reason = format!("the head {} has nothing for the task {}", head.word(), kind.word());
+            return Err(SetupError { key: "output.head", reason });
+        }
         Ok(Detect {
             head,
+            kind,
             filter: Filter::new(&config.labels, &spec.labels)?,
             anchors,
             min_score: config.min_score(),
@@ -100,6 +96,7 @@ impl Detect {
             softmax: config.softmax,
             reader: Reader::default(),
             candidates: Vec::new(),
+            extras: Vec::new(),
             checked: false,
             spec: spec.clone(),
         })
@@ -108,6 +105,8 @@ impl Detect {
     fn settings(&self, input_size: [usize; 2]) -> HeadSettings<'_> {
         HeadSettings {
             head: self.head,
+            kind: self.kind,
+            keypoints: self.spec.keypoints,
             labels: self.spec.labels.len(),
             input_size,
             boxes: self.spec.boxes,
@@ -120,6 +119,51 @@ impl Detect {
     fn items(&self) -> usize {
         self.spec.items.max(1)
     }
+
+    /// The candidates that are left, with all that is known of them.
+    fn detections(
+        &self,
+        input: &TaskInput<'_>,
+        input_size: [usize; 2],
+        whole: &Geometry,
+    ) -> Result<Vec<Detection>, TaskError> {
+        let mut buffer = Vec::new();
+        let masks = input.outputs.iter().find_map(|o| settings::prototypes(o.spec).map(|shape| (o, shape)));
+        let masks = match masks.filter(|_| self.kind == TaskKind::Segment && !self.candidates.is_empty()) {
+            Some((output, shape)) => Some((real_items(output, input, self.items(), &mut buffer)?, shape)),
+            None => None,
+        };
+        let mut detections = Vec::with_capacity(self.candidates.len());
+        for candidate in &self.candidates {
+            let [first, count] = candidate.extra;
+            let extra = self.extras.get(first..first + count).unwrap_or_default();
+            let mut detection =
+                Detection::new(label(&self.spec.labels, candidate.class), candidate.score, candidate.bbox);
+            detection.corners = candidate.turned.map(|turned| turned.corners);
+            match (&masks, extra) {
+                (Some(((prototypes, each), shape)), &[item, x1, y1, x2, y2, ref coefficients @ ..]) => {
+                    let item = item as usize;
+                    detection.polygons = masks::outline(
+                        prototypes.get(item * each..(item + 1) * each).unwrap_or_default(),
+                        *shape,
+                        coefficients,
+                        [x1, y1, x2, y2],
+                        input_size,
+                        input.geometry.get(item).unwrap_or(whole),
+                    );
+                }
+                _ => {
+                    let points = extra.as_chunks::<3>().0.iter();
+                    // JSON has no other numbers than finite ones.
+                    let finite = |point: &[f32; 3]| point.iter().all(|v| v.is_finite());
+                    let point = |point: &[f32; 3]| if finite(point) { *point } else { [0.0; 3] };
+                    detection.keypoints = points.map(point).map(|[x, y, score]| Keypoint { x, y, score }).collect();
+                }
+            }
+            detections.push(detection);
+        }
+        Ok(detections)
+    }
 }
 
 impl Task for Detect {
@@ -128,35 +172,54 @@ impl Task for Detect {
         let whole = Geometry { scale: [1.0; 2], offset: [0.0; 2], source: [width as u32, height as u32] };
         let mut reader = std::mem::take(&mut self.reader);
         let mut candidates = std::mem::take(&mut self.candidates);
+        let mut extras = std::mem::take(&mut self.extras);
         candidates.clear();
+        extras.clear();
         let own = self.settings([height, width]);
         let settings =
             HeadSettings { min_score: input.faint_score.map_or(own.min_score, |s| s.min(own.min_score)), ..own };
-        let read = reader.read(&settings, input, self.items(), |item, candidate| {
-            let bbox = input.geometry.get(item).unwrap_or(&whole).to_source(candidate.bbox);
-            if self.filter.has(candidate.class) && bbox[0] < bbox[2] && bbox[1] < bbox[3] {
-                candidates.push(Candidate { bbox, ..candidate });
+        let read = reader.read(&settings, input, self.items(), |item, candidate, extra| {
+            let geometry = input.geometry.get(item).unwrap_or(&whole);
+            let turned = match *extra {
+                [x, y, w, h, angle] if self.kind == TaskKind::Obb => Some(Turned::new([x, y, w, h], angle, geometry)),
+                _ => None,
+            };
+            let bbox = match &turned {
+                Some(turned) => geometry.clamped(turned.hull()),
+                None => geometry.to_source(candidate.bbox),
+            };
+            let finite = turned.is_none_or(|turned| turned.is_finite());
+            if finite && self.filter.has(candidate.class) && bbox[0] < bbox[2] && bbox[1] < bbox[3] {
+                let first = extras.len();
+                if self.kind == TaskKind::Segment {
+                    extras.push(item as f32);
+                    extras.extend(candidate.bbox);
+                    extras.extend(extra);
+                } else if turned.is_none() {
+                    let points = extra.as_chunks::<3>().0.iter();
+                    extras.extend(points.flat_map(|[x, y, score]| [geometry.x(*x), geometry.y(*y), *score]));
+                }
+                candidates.push(Candidate { bbox, turned, extra: [first, extras.len() - first], ..candidate });
             }
         });
         let checked = match (&read, self.checked) {
             (Ok(()), false) => evidence::check(&settings, input, self.items()),
             _ => Ok(self.checked),
         };
-        (self.reader, self.candidates) = (reader, candidates);
+        (self.reader, self.candidates, self.extras) = (reader, candidates, extras);
         read?;
         self.checked = checked?;
-        if self.head == Head::End2end && self.items() == 1 {
+        if self.head.is_suppressed() && self.items() == 1 {
             keep_best(&mut self.candidates, self.max_detections);
         } else {
             suppress(&mut self.candidates, self.nms_iou, self.max_detections);
         }
-        let found = self.candidates.iter();
-        let mut detections: Vec<Detection> =
-            found.map(|c| Detection::new(label(&self.spec.labels, c.class), c.score, c.bbox)).collect();
+        let mut detections = self.detections(input, [height, width], &whole)?;
         // Most confident first.
         let faint = detections.split_off(detections.partition_point(|d| d.score >= self.min_score));
         let [source_width, source_height] = input.geometry.first().unwrap_or(&whole).source;
         let outcome = Outcome::Detect {
+            task: self.kind,
             detections,
             counts: LabelCounts::new(),
             zones: BTreeMap::new(),

@@ -1,5 +1,7 @@
 //! Non-maximum suppression.
 
+use super::turned::Turned;
+
 /// One possible object.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Candidate {
@@ -9,6 +11,17 @@ pub(super) struct Candidate {
     pub score: f32,
     /// `[x1, y1, x2, y2]`, any unit, `x1 < x2`, `y1 < y2`.
     pub bbox: [f32; 4],
+    /// The turned box, of which `bbox` is the upright one around it.
+    pub turned: Option<Turned>,
+    /// What else is known of it, in the reader's list: first value and number of them.
+    pub extra: [usize; 2],
+}
+
+impl Candidate {
+    /// An object with nothing but an upright box.
+    pub fn new(class: usize, score: f32, bbox: [f32; 4]) -> Candidate {
+        Candidate { class, score, bbox, turned: None, extra: [0; 2] }
+    }
 }
 
 /// Candidates that are compared with each other at most, the most confident ones: it bounds the quadratic part.
@@ -24,7 +37,7 @@ pub(super) fn suppress(candidates: &mut Vec<Candidate>, iou: f32, limit: usize) 
             break;
         }
         let candidate = candidates[i];
-        let hidden = |k: &Candidate| k.class == candidate.class && overlap(&k.bbox, &candidate.bbox) > iou;
+        let hidden = |k: &Candidate| k.class == candidate.class && k.overlap(&candidate) > iou;
         if !candidates[..kept].iter().any(hidden) {
             candidates[kept] = candidate;
             kept += 1;
@@ -37,6 +50,16 @@ pub(super) fn suppress(candidates: &mut Vec<Candidate>, iou: f32, limit: usize) 
 pub(super) fn keep_best(candidates: &mut Vec<Candidate>, limit: usize) {
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
     candidates.truncate(limit);
+}
+
+impl Candidate {
+    /// Overlap of two boxes, 0.0 to 1.0: of turned ones by their distributions, else intersection over union.
+    fn overlap(&self, other: &Candidate) -> f32 {
+        match (&self.turned, &other.turned) {
+            (Some(a), Some(b)) => a.prob_iou(b),
+            _ => overlap(&self.bbox, &other.bbox),
+        }
+    }
 }
 
 /// Intersection over union, 0.0 to 1.0.

@@ -14,7 +14,7 @@ fn spec(head: Head, classes: usize, items: usize) -> TaskSpec {
 }
 
 fn detect(config: DetectConfig, spec: &TaskSpec) -> Detect {
-    Detect::new(&config, spec).unwrap()
+    Detect::new(&config, TaskKind::Detect, spec).unwrap()
 }
 
 /// A 200 × 100 model input cut from a 400 × 300 picture: two source pixels per model pixel, 100 further down.
@@ -182,7 +182,7 @@ fn wrong_anchors_are_refused() {
         let error = Anchors::parse(text).unwrap_err();
         assert!(error.key == "anchors" && error.reason.contains(part), "{text}: {error}");
     }
-    let missing = Detect::new(&DetectConfig::default(), &spec(Head::Ssd, 2, 1)).err().unwrap();
+    let missing = Detect::new(&DetectConfig::default(), TaskKind::Detect, &spec(Head::Ssd, 2, 1)).err().unwrap();
     assert!(missing.to_string().contains("needs anchors"), "{missing}");
 }
 
@@ -358,7 +358,9 @@ fn a_trial_doubts_what_a_frame_may_be() {
 #[test]
 fn a_head_that_is_not_known_is_not_guessed() {
     let error =
-        Detect::new(&DetectConfig::default(), &TaskSpec { head: None, ..spec(Head::Yolov5, 2, 1) }).err().unwrap();
+        Detect::new(&DetectConfig::default(), TaskKind::Detect, &TaskSpec { head: None, ..spec(Head::Yolov5, 2, 1) })
+            .err()
+            .unwrap();
     assert!(error.key == "output.head" && error.reason.contains("leptond model add"), "{error}");
 }
 
@@ -427,7 +429,7 @@ proptest! {
             .into_iter()
             .map(|(class, score, x, y, w, h)| {
                 let [x, y, w, h] = [x, y, w, h].map(f32::from);
-                Candidate { class, score: f32::from(score) / 20.0, bbox: [x, y, x + w, y + h] }
+                Candidate::new(class, f32::from(score) / 20.0, [x, y, x + w, y + h])
             })
             .collect();
         let mut found = candidates.clone();
@@ -438,9 +440,8 @@ proptest! {
 
 #[test]
 fn many_candidates_are_cut_to_the_most_confident() {
-    let mut candidates: Vec<Candidate> = (0..5000)
-        .map(|i| Candidate { class: 0, score: i as f32 / 5000.0, bbox: [i as f32, 0.0, i as f32 + 0.5, 1.0] })
-        .collect();
+    let mut candidates: Vec<Candidate> =
+        (0..5000).map(|i| Candidate::new(0, i as f32 / 5000.0, [i as f32, 0.0, i as f32 + 0.5, 1.0])).collect();
     suppress(&mut candidates, 0.5, usize::MAX);
     assert_eq!(candidates.len(), MAX_CANDIDATES);
     assert_eq!(candidates[0].score, 4999.0 / 5000.0);

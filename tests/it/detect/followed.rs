@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use leptond::event::{self, Follower, ObjectSettings, Settings, Subject};
-use leptond::frame::{Detection, Image, Outcome, PixelFormat};
+use leptond::frame::{Detection, Image, Outcome, PixelFormat, TaskKind};
 use leptond::preprocess;
 use serde_json::{Value, json};
 
@@ -118,6 +118,7 @@ fn following_twenty_objects_costs_less_than_decoding_a_small_picture() {
             Detection::new("person".into(), 0.8, [x - 20.0, y - 50.0, x + 20.0, y + 50.0])
         };
         let mut outcome = Outcome::Detect {
+            task: TaskKind::Detect,
             detections: (0..20).map(walker).collect(),
             counts: Default::default(),
             zones: Default::default(),

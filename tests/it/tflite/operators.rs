@@ -122,8 +122,8 @@ fn compare(case: &Case, expected: &serde_json::Map<String, Value>) -> Result<(),
 #[test]
 fn what_has_no_form_is_named() {
     let mut custom = one("custom", Want::Same, 32, 0, vec![], vec![q8("x", &[1, 4]), q8("boxes", &[1, 4])]);
-    custom.calls[0].custom = Some("TFLite_Detection_PostProcess");
-    let unknown = one("svdf", Want::Same, 27, 0, vec![], vec![q8("x", &[1, 4]), q8("out", &[1, 4])]);
+    custom.calls[0].custom = Some("FlexBoxes");
+    let unknown = one("hashes", Want::Same, 10, 0, vec![], vec![q8("x", &[1, 4]), q8("out", &[1, 4])]);
     let wide = one(
         "wide",
         Want::Same,
@@ -142,9 +142,9 @@ fn what_has_no_form_is_named() {
     );
     let scaleless = one("scaleless", Want::Same, 14, 0, vec![], vec![spec("x", I8, &[1, 4]), q8("out", &[1, 4])]);
     let cases: [(Case, &[&str]); 5] = [
-        (custom, &["operator 0 (TFLite_Detection_PostProcess)", "\"boxes\"", "without it"]),
-        (unknown, &["operator 0 (SVDF)", "\"out\"", "no such operator"]),
-        (wide, &["\"x\"", "INT16"]),
+        (custom, &["operator 0 (FlexBoxes)", "\"boxes\"", "no such operator"]),
+        (unknown, &["operator 0 (HASHTABLE_LOOKUP)", "\"out\"", "words and hashes"]),
+        (wide, &["\"x\"", "no scale"]),
         (sizes, &["operator 0 (MAX_POOL_2D)", "\"out\"", "do not make 4"]),
         (scaleless, &["operator 0 (LOGISTIC)", "\"x\"", "no scale"]),
     ];

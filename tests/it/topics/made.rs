@@ -10,9 +10,9 @@ use leptond::frame::status::{
     Percentiles, Pipeline, Publisher, Rung, Source, Subject,
 };
 use leptond::frame::{
-    Attribute, Crossing, Detection, Direction, Event, EventKind, Label, LastGood, LineCount, LineName, NodeName,
-    Outcome, Output, Parent, PipelineName, Quality, RawOutput, Reading, RegionRead, Scored, SourceName, SourceSize,
-    Stamp, Timing, Unreadable, ZoneName, rfc3339,
+    Attribute, ClassMap, Crossing, Detection, Direction, Event, EventKind, Keypoint, Label, LastGood, LineCount,
+    LineName, NodeName, Outcome, Output, Parent, PipelineName, Quality, RawOutput, Reading, RegionRead, Scored, Share,
+    SourceName, SourceSize, Stamp, TaskKind, Timing, Unreadable, ZoneName, rfc3339,
 };
 use leptond::publish::payload::{self, EventMessage, Health, InferenceResult, Info, NodeState, PipelineState, Summary};
 use serde::Serialize;
@@ -33,12 +33,17 @@ pub fn all() -> BTreeMap<&'static str, Value> {
         ("result.unreadable", result(unreadable(), "", false)),
         ("result.reading", result(Outcome::Reading(reading()), "", false)),
         ("result.detect", result(detect(), "", false)),
+        ("result.pose", result(objects(TaskKind::Pose, posed()), "", false)),
+        ("result.segment", result(objects(TaskKind::Segment, outlined()), "", false)),
+        ("result.obb", result(objects(TaskKind::Obb, turned()), "", false)),
+        ("result.semantic", result(semantic(), "", false)),
         ("result.anomaly", result(anomaly(), "", false)),
         ("result.raw", result(raw(), "", false)),
         ("summary.classify", summary(&classify("ford"))),
         ("summary.reading", summary(&Outcome::Reading(reading()))),
         ("summary.no-reading", summary(&Outcome::Reading(nothing_read()))),
         ("summary.detect", summary(&detect())),
+        ("summary.semantic", summary(&semantic())),
         ("summary.anomaly", summary(&anomaly())),
         ("summary.raw", summary(&raw())),
         ("event.new", event(&begun())),
@@ -173,7 +178,8 @@ fn outbox() -> Outbox {
 
 /// The result with `outcome`; `origin` is left out where it is empty for a reading, which has none on the page either.
 fn result(outcome: Outcome, truth: &str, is_crop: bool) -> Value {
-    let has_origin = matches!(&outcome, Outcome::Detect { .. } | Outcome::Anomaly { .. }) || is_crop;
+    let has_origin =
+        matches!(&outcome, Outcome::Detect { .. } | Outcome::Semantic { .. } | Outcome::Anomaly { .. }) || is_crop;
     let parent = Parent { pipeline: pipeline(), seq: 1, index: 0, label: "car".into(), track_id: Some(17) };
     let stamp = Stamp {
         seq: 1,
@@ -242,17 +248,51 @@ fn nothing_read() -> Reading {
     }
 }
 
+/// A detection with every key that those of all tasks have.
+fn detection() -> Detection {
+    Detection {
+        label: "person".into(),
+        score: 0.5,
+        bbox: [0.0; 4],
+        keypoints: Vec::new(),
+        polygons: Vec::new(),
+        corners: None,
+        track_id: Some(17),
+        zones: vec![zone()],
+        stationary: true,
+    }
+}
+
+fn posed() -> Detection {
+    Detection { keypoints: vec![Keypoint { x: 1.0, y: 2.0, score: 0.5 }], ..detection() }
+}
+
+fn outlined() -> Detection {
+    Detection { polygons: vec![vec![[1.0, 2.0]]], ..detection() }
+}
+
+fn turned() -> Detection {
+    Detection { corners: Some([[1.0; 2]; 4]), ..detection() }
+}
+
+fn semantic() -> Outcome {
+    Outcome::Semantic {
+        classes: vec![Share { label: "road".into(), class: 0, share: 0.5 }],
+        map: ClassMap { width: 1, height: 1, bbox: [0.0; 4], runs: vec![[0, 1]] },
+        source_width: 1280,
+        source_height: 720,
+    }
+}
+
 fn detect() -> Outcome {
+    objects(TaskKind::Detect, detection())
+}
+
+fn objects(task: TaskKind, detection: Detection) -> Outcome {
     let person: Label = "person".into();
     Outcome::Detect {
-        detections: vec![Detection {
-            label: person.clone(),
-            score: 0.5,
-            bbox: [0.0; 4],
-            track_id: Some(17),
-            zones: vec![zone()],
-            stationary: true,
-        }],
+        task,
+        detections: vec![detection],
         counts: BTreeMap::from([(person.clone(), 2)]),
         zones: BTreeMap::from([(zone(), BTreeMap::from([(person.clone(), 1)]))]),
         lines: BTreeMap::from([(line(), BTreeMap::from([(person, LineCount { forward: 1, backward: 2 })]))]),

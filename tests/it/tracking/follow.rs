@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use leptond::event::{Config, Events, LineConfig, ObjectSettings, Settings, Subject};
-use leptond::frame::{Detection, EventKind, LineName, Outcome};
+use leptond::frame::{Detection, EventKind, LineName, Outcome, TaskKind};
 
 use super::run::SIZE;
 
@@ -67,6 +67,7 @@ impl Follow for Own {
         let (sure, faint): (Vec<Detection>, Vec<Detection>) = known.partition(|d| d.score >= self.min_score);
         let [width, height] = SIZE.map(u32::from);
         let mut outcome = Outcome::Detect {
+            task: TaskKind::Detect,
             detections: sure,
             counts: Default::default(),
             zones: Default::default(),

@@ -11,17 +11,17 @@ use crate::int8::graph::{Clamp, Conv, MatMul, Op, TensorId};
 use crate::onnx::node;
 
 /// Weights `[outputs][inputs]`, made of integers that may not fit a byte.
-struct Weights {
-    outputs: usize,
-    inputs: usize,
-    steps: Vec<i32>,
+pub(super) struct Weights {
+    pub outputs: usize,
+    pub inputs: usize,
+    pub steps: Vec<i32>,
     /// One for each output.
-    scales: Vec<f64>,
+    pub scales: Vec<f64>,
 }
 
 impl Weights {
     /// Rows of `stored` are outputs; its scales, if there are several, run along its first axis.
-    fn of(stored: Stored) -> Try<Weights> {
+    pub fn of(stored: Stored) -> Try<Weights> {
         let outputs = *stored.shape.first().ok_or("its weights have no dimensions")?;
         let inputs = stored.shape[1..].iter().product();
         if stored.scales.len() > 1 && stored.axis != 0 {
@@ -32,49 +32,51 @@ impl Weights {
         Ok(Weights { outputs, inputs, steps: stored.steps, scales })
     }
 
-    /// The weights as bytes, and how often each input is to be read: an integer that no byte holds is a sum of several.
-    fn bytes(&self) -> Try<(Vec<i8>, usize)> {
-        let least = self.steps.iter().copied().min().unwrap_or(0);
-        let most = self.steps.iter().copied().max().unwrap_or(0);
-        if least >= i32::from(i8::MIN) && most <= i32::from(i8::MAX) {
-            return Ok((self.steps.iter().map(|&s| s as i8).collect(), 1));
-        }
-        let most = most.unsigned_abs().max(least.unsigned_abs());
-        // Unsigned bytes less their zero point reach from −255 to 255.
-        if most > 255 {
-            return Err(format!("its weights less their zero point reach {most}"));
-        }
-        let copies = most.div_ceil(127) as usize;
-        let row = |row: &[i32]| -> Vec<i8> {
-            let mut rest = row.to_vec();
-            let mut bytes = Vec::with_capacity(copies * row.len());
-            for _ in 0..copies {
-                for rest in &mut rest {
-                    let part = (*rest).clamp(-127, 127);
-                    *rest -= part;
-                    bytes.push(part as i8);
-                }
+    /// The weights as bytes, and the bytes' zero points if not all are 0: of unsigned bytes, a row reaches anywhere from −255 to
+    /// 255 but no further from end to end than a byte does.
+    pub fn bytes(&self) -> Try<(Vec<i8>, Vec<i8>)> {
+        let zero = |row: &[i32]| {
+            let least = row.iter().copied().min().unwrap_or(0);
+            let most = row.iter().copied().max().unwrap_or(0);
+            // As little as will do. −128 is kept out where it can be, since some kernels take a slower way with it.
+            let zero = match (least, most) {
+                (-128.., ..=127) => 0,
+                (_, 128..) => 127 - most,
+                _ => (-127 - least).min(127 - most),
+            };
+            match i8::try_from(zero) {
+                Ok(zero) if least + i32::from(zero) >= -128 => Ok(zero),
+                _ => Err(format!("its weights less their zero point reach from {least} to {most}")),
             }
-            bytes
         };
-        Ok((self.steps.chunks(self.inputs.max(1)).flat_map(row).collect(), copies))
+        let rows = || self.steps.chunks(self.inputs.max(1));
+        let zeros = rows().map(zero).collect::<Try<Vec<i8>>>()?;
+        let bytes = rows().zip(&zeros).flat_map(|(row, &zero)| row.iter().map(move |s| (s + i32::from(zero)) as i8));
+        let bytes = bytes.collect();
+        Ok((bytes, if zeros.iter().all(|&z| z == 0) { Vec::new() } else { zeros }))
     }
 }
 
 /// A product ready for its operator.
-struct Dense {
-    weights: Vec<i8>,
-    /// Number of times that every input is read.
-    copies: usize,
-    scales: Vec<f32>,
-    bias: Vec<i32>,
+pub(super) struct Dense {
+    pub weights: Vec<i8>,
+    /// Zero points of the weights; empty where all are 0.
+    pub zeros: Vec<i8>,
+    pub scales: Vec<f32>,
+    pub bias: Vec<i32>,
 }
 
 impl<'a> Search<'a> {
     /// Weights and bias in units of the sums, what follows folded in.
-    fn dense(&self, x: TensorId, weights: &Weights, bias: Option<Vec<f64>>, epilogue: &Epilogue) -> Try<Dense> {
+    pub(super) fn dense(
+        &self,
+        x: TensorId,
+        weights: &Weights,
+        bias: Option<Vec<f64>>,
+        epilogue: &Epilogue,
+    ) -> Try<Dense> {
         let count = weights.outputs;
-        let (bytes, copies) = weights.bytes()?;
+        let (bytes, zeros) = weights.bytes()?;
         let unit = Affine { factor: vec![1.0; count], term: vec![0.0; count] };
         let affine = epilogue.affine.as_ref().unwrap_or(&unit);
         let bias = bias.unwrap_or_else(|| vec![0.0; count]);
@@ -83,7 +85,7 @@ impl<'a> Search<'a> {
         }
         let quant = self.quant(x);
         let span = f64::from((127 - quant.zero_point).max(quant.zero_point + 128));
-        let mut dense = Dense { weights: bytes, copies, scales: Vec::new(), bias: Vec::new() };
+        let mut dense = Dense { weights: bytes, zeros, scales: Vec::new(), bias: Vec::new() };
         for (channel, bias) in bias.iter().enumerate() {
             let row = channel * weights.inputs..(channel + 1) * weights.inputs;
             let factor = affine.factor[channel];
@@ -91,8 +93,8 @@ impl<'a> Search<'a> {
             let mut scale = weights.scales[channel] * factor;
             if factor == 0.0 || weights.steps[row.clone()].iter().all(|&s| s == 0) {
                 // Nothing but the term is left, whatever the scale: one that shows it finely.
-                let width = row.len() * copies;
-                dense.weights[channel * width..(channel + 1) * width].fill(0);
+                let zero = dense.zeros.get(channel).copied().unwrap_or(0);
+                dense.weights[row.clone()].fill(zero);
                 let unit = if real == 0.0 { f64::from(epilogue.quant.scale) } else { real.abs() / f64::from(1 << 20) };
                 scale = unit / f64::from(quant.scale);
             }
@@ -114,7 +116,7 @@ impl<'a> Search<'a> {
     }
 
     /// Weights as integers, or why there are none.
-    fn stored_weights(&mut self, name: &str) -> Try<Stored> {
+    pub(super) fn stored_weights(&mut self, name: &str) -> Try<Stored> {
         if !self.net.is_constant(name) {
             return Err("its weights depend on the input".into());
         }
@@ -152,16 +154,12 @@ impl<'a> Search<'a> {
         let dense = self.dense(x, &Weights::of(stored)?, bias, &epilogue)?;
 
         let mut draft = self.draft(index);
-        let mut x = self.reshape(&mut draft, x, vec![n, c, h, w]);
-        if dense.copies > 1 {
-            // The channels of each group, several times.
-            let group = |g: usize| std::iter::repeat_n(g * inner..(g + 1) * inner, dense.copies).flatten();
-            x = self.take(&mut draft, x, 1, (0..groups).flat_map(group).collect())?;
-        }
+        let x = self.reshape(&mut draft, x, vec![n, c, h, w]);
         let [top, left] = pool::pair(&slides, |s| s.before, 0);
         let [bottom, right] = pool::pair(&slides, |s| s.after, 0);
         let op = Op::Conv(Conv {
             weights: Arc::new(dense.weights),
+            weight_zeros: dense.zeros,
             kernel: pool::pair(&slides, |s| s.kernel, 1),
             weight_scales: dense.scales,
             bias: dense.bias,
@@ -183,7 +181,7 @@ impl<'a> Search<'a> {
         let (a, b) = (node::required_input(node, 0)?, node::required_input(node, 1)?);
         let left = self.net.is_constant(a);
         if !left && !self.net.is_constant(b) {
-            return Err("both of its operands depend on the input".into());
+            return self.batch_matmul(index);
         }
         let mut stored = self.stored_weights(if left { a } else { b })?;
         let out = self.net.shape(output)?;
@@ -274,14 +272,9 @@ impl<'a> Search<'a> {
         }
         let shape = lead.iter().copied().chain([weights.outputs]).collect();
         let dense = self.dense(x, weights, bias, epilogue)?;
-        let mut x = x;
-        if dense.copies > 1 {
-            let axis = self.shape(x).len() - 1;
-            let indices = std::iter::repeat_n(0..k, dense.copies).flatten().collect();
-            x = self.take(draft, x, axis, indices)?;
-        }
         let op = Op::MatMul(MatMul {
             weights: Arc::new(dense.weights),
+            weight_zeros: dense.zeros,
             weight_scales: dense.scales,
             bias: dense.bias,
             clamp: epilogue.clamp,
@@ -290,7 +283,7 @@ impl<'a> Search<'a> {
     }
 
     /// The third operand of `Conv`.
-    fn channel_terms(&self, name: &str, channels: usize) -> Try<Vec<f64>> {
+    pub(super) fn channel_terms(&self, name: &str, channels: usize) -> Try<Vec<f64>> {
         if !self.net.is_constant(name) || self.net.shape(name)? != [channels] {
             return Err(format!("its bias {name:?} is not one constant for each of {channels} channels"));
         }
@@ -298,7 +291,7 @@ impl<'a> Search<'a> {
     }
 
     /// The third operand of `Gemm`, which must be the same in every row.
-    fn column_terms(&self, name: &str, out: &[usize]) -> Try<Vec<f64>> {
+    pub(super) fn column_terms(&self, name: &str, out: &[usize]) -> Try<Vec<f64>> {
         if !self.net.is_constant(name) {
             return Err(format!("its operand {name:?} is not a constant"));
         }
@@ -350,6 +343,7 @@ impl<'a> Search<'a> {
         let y = self.reshape(&mut draft, x, picture.clone());
         let op = Op::Conv(Conv {
             weights: Arc::new(dense.weights),
+            weight_zeros: dense.zeros,
             kernel: [1, 1],
             weight_scales: dense.scales,
             bias: dense.bias,

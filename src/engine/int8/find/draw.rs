@@ -48,12 +48,13 @@ pub(super) fn found(cut: &Cut) -> Found {
         verdicts.push(match (partition, role) {
             (Some(partition), _) => {
                 partitions[partition].nodes.push(index);
-                Verdict::Integer { partition }
+                let floats = item.is_some_and(|item| search.is_of_floats(item));
+                if floats { Verdict::Planned { partition } } else { Verdict::Integer { partition } }
             }
             (None, Some(Role::Folded)) => Verdict::Folded,
             (None, Some(Role::Float(why))) => float(why),
-            (None, Some(Role::View)) if cut.stays[index] => float("its result is read in floats"),
-            (None, Some(_)) => float("no operator around it computes in integers"),
+            (None, Some(Role::View)) if cut.stays[index] => float("its result is read outside"),
+            (None, Some(_)) => float("no operator around it is worth a partition"),
             (None, None) => float("it is part of a circle"),
         });
     }

@@ -8,7 +8,7 @@ use super::net::Try;
 use super::params;
 use super::search::{Draft, Role, Search, Table, View, table_of};
 use crate::int8::graph::{Clamp, Op, Quant, TensorId};
-use crate::onnx::node;
+use crate::onnx::{node, operators};
 
 /// An operand as far as functions of one byte go.
 enum Operand {
@@ -22,7 +22,12 @@ impl<'a> Search<'a> {
         let node = self.net.node(index);
         let name = node::required_input(node, 0)?;
         let view = match self.view(name) {
-            Some(View::Function { .. }) => View::Real { tensor: self.real(name)? },
+            Some(function @ View::Function { .. }) => match self.real(name) {
+                Ok(tensor) => View::Real { tensor },
+                // The function of what is moved is what is moved of the function.
+                Err(_) if operators::selects_elements(node) => function,
+                Err(why) => return Err(why),
+            },
             Some(view) => view,
             None => return Err(format!("its input {name:?} is not quantised")),
         };
@@ -74,6 +79,22 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
+    /// Functions of two tensors as functions of one, where both are made from the same bytes: `x · σ(x)`, whatever is quantised in
+    /// between.
+    fn common(
+        &self,
+        x: TensorId,
+        a: &[f32; 256],
+        y: TensorId,
+        b: &[f32; 256],
+    ) -> Option<(TensorId, [f32; 256], [f32; 256])> {
+        if x == y {
+            return Some((x, *a, *b));
+        }
+        let ((x, a), (y, b)) = (self.from_base(x, a), self.from_base(y, b));
+        (x == y).then_some((x, a, b))
+    }
+
     fn operand(&mut self, name: &'a str) -> Option<Operand> {
         if self.net.is_constant(name) {
             return self.net.uniform(name).map(Operand::Number);
@@ -81,7 +102,7 @@ impl<'a> Search<'a> {
         match self.view(name)? {
             View::Real { tensor } => Some(Operand::Table(tensor, table_of(self.quant(tensor)))),
             View::Function { tensor, table } => Some(Operand::Table(tensor, table)),
-            View::Bytes { .. } => None,
+            View::Bytes { .. } | View::Floats { .. } => None,
         }
     }
 
@@ -101,9 +122,11 @@ impl<'a> Search<'a> {
             return Err("it broadcasts in the way of operator set 6".into());
         }
         match (self.operand(a), self.operand(b)) {
-            (Some(Operand::Table(tensor, a)), Some(Operand::Table(other, b))) if tensor == other => {
-                let table = Arc::new(std::array::from_fn(|byte| function(a[byte], b[byte])));
-                return self.function(index, tensor, table);
+            (Some(Operand::Table(x, a)), Some(Operand::Table(y, b))) => {
+                if let Some((tensor, a, b)) = self.common(x, &a, y, &b) {
+                    let table = Arc::new(std::array::from_fn(|byte| function(a[byte], b[byte])));
+                    return self.function(index, tensor, table);
+                }
             }
             (Some(Operand::Table(tensor, a)), Some(Operand::Number(b)))
                 if self.function(index, tensor, Arc::new(a.map(|a| function(a, b)))).is_ok() =>
@@ -240,7 +263,7 @@ impl<'a> Search<'a> {
     }
 
     /// Limits behind an operator that has none of its own.
-    fn clamped(&mut self, draft: &mut Draft<'a>, x: TensorId, clamp: Clamp) -> TensorId {
+    pub(super) fn clamped(&mut self, draft: &mut Draft<'a>, x: TensorId, clamp: Clamp) -> TensorId {
         if clamp == Clamp::NONE {
             return x;
         }
@@ -318,7 +341,7 @@ impl<'a> Search<'a> {
 }
 
 /// The shape that two shapes broadcast to.
-fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let rank = a.len().max(b.len());
     let dim = |shape: &[usize], axis: usize| {
         (axis + shape.len()).checked_sub(rank).and_then(|at| shape.get(at).copied()).unwrap_or(1)

@@ -40,6 +40,16 @@ impl Affine {
         Affine { factor: vec![1.0; channels], term: vec![0.0; channels] }
     }
 
+    /// For channels that are `phases` of each in `groups` groups of `inside`, phase by phase within a group.
+    pub fn repeated(&self, groups: usize, inside: usize, phases: usize) -> Self {
+        let wide = |values: &[f64]| -> Vec<f64> {
+            let group =
+                |g: usize| std::iter::repeat_n(&values[g * inside..(g + 1) * inside], phases).flatten().copied();
+            (0..groups).flat_map(group).collect()
+        };
+        Affine { factor: wide(&self.factor), term: wide(&self.term) }
+    }
+
     fn scale(&mut self, by: &[f64]) {
         for ((factor, term), by) in self.factor.iter_mut().zip(&mut self.term).zip(by) {
             *factor *= by;
@@ -224,11 +234,11 @@ impl<'a> Search<'a> {
         }
         let epsilon = f64::from(node::float(node, "epsilon", 1e-5)?);
         let read = |index: usize| -> Try<Vec<f64>> {
-            let values = self.net.floats(node::required_input(node, index)?)?;
+            let values = self.reals(node::required_input(node, index)?)?;
             if values.len() != channels {
                 return Err(format!("BatchNormalization has {} values for {channels} channels", values.len()));
             }
-            Ok(values.into_iter().map(f64::from).collect())
+            Ok(values)
         };
         let (scale, bias, mean, variance) = (read(1)?, read(2)?, read(3)?, read(4)?);
         let factor: Vec<f64> = scale.iter().zip(&variance).map(|(s, v)| s / (v + epsilon).sqrt()).collect();

@@ -27,7 +27,7 @@ pub struct Found {
     pub verdicts: Vec<Verdict>,
 }
 
-/// A part of the graph in integers.
+/// A part of the graph that is planned.
 #[derive(Clone, Debug, Default)]
 pub struct Partition {
     /// Computation.
@@ -45,6 +45,11 @@ pub struct Partition {
 pub enum Verdict {
     /// In integers.
     Integer {
+        /// Index of the partition that it is part of.
+        partition: usize,
+    },
+    /// In floats, planned.
+    Planned {
         /// Index of the partition that it is part of.
         partition: usize,
     },

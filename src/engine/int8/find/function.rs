@@ -125,7 +125,7 @@ fn gelu_tanh(x: f64) -> f64 {
 }
 
 /// The error function to about 1e-15: its series near zero, the continued fraction of its complement far from it.
-fn erf(x: f64) -> f64 {
+pub(super) fn erf(x: f64) -> f64 {
     let z = x.abs();
     if z.is_nan() || z > 6.0 {
         return if z.is_nan() { x } else { x.signum() };

@@ -7,12 +7,16 @@
 
 mod dense;
 mod draw;
+mod dynamic;
 mod elementwise;
 mod epilogue;
+mod float;
 mod found;
 mod function;
+mod matmul;
 mod moves;
 mod net;
+mod normalize;
 mod params;
 mod partition;
 mod pool;
@@ -22,6 +26,7 @@ mod search;
 mod splice;
 #[cfg(test)]
 mod tests;
+mod transposed;
 
 use std::collections::HashMap;
 
@@ -43,11 +48,17 @@ const MAX_ROUNDS: usize = 64;
 /// `facts` tell type and shape of every tensor, and the value of constants; nodes with tensors that it does not know stay
 /// in tract.
 pub fn find(graph: &GraphProto, opset: i64, facts: &HashMap<String, Fact>) -> Found {
-    find_with(graph, opset, facts, Idle::Drop)
+    find_as(graph, opset, facts, Idle::Drop, true)
 }
 
-/// [`find`], with a say in what becomes of partitions that compute nothing.
+/// [`find`] for integers alone, with a say in what becomes of partitions that compute nothing.
+#[cfg(test)]
 pub(in crate::int8) fn find_with(graph: &GraphProto, opset: i64, facts: &HashMap<String, Fact>, idle: Idle) -> Found {
+    find_as(graph, opset, facts, idle, false)
+}
+
+/// [`find`], with a say in what becomes of partitions that compute nothing, and of floats.
+fn find_as(graph: &GraphProto, opset: i64, facts: &HashMap<String, Fact>, idle: Idle, floats: bool) -> Found {
     let mut search = Search::new(FactGraph::new(GraphView::new(graph), opset, facts));
     for index in search.net.order.clone() {
         if search.roles[index].is_some() {
@@ -56,7 +67,12 @@ pub(in crate::int8) fn find_with(graph: &GraphProto, opset: i64, facts: &HashMap
         if search.net.is_folded(index) {
             search.roles[index] = Some(Role::Folded);
         } else if let Err(why) = look_at(&mut search, index) {
-            search.roles[index] = Some(Role::Float(why));
+            let planned = if floats { float::look_at(&mut search, index) } else { Err(String::new()) };
+            match planned {
+                Ok(()) => {}
+                Err(float) if float.is_empty() => search.roles[index] = Some(Role::Float(why)),
+                Err(float) => search.roles[index] = Some(Role::Float(format!("{why}; in floats: {float}"))),
+            }
         }
     }
     cut_until_worth_it(&search, idle)
@@ -85,9 +101,12 @@ fn look_at(search: &mut Search, index: usize) -> Try<()> {
     match node.op_type.as_str() {
         "DequantizeLinear" => search.dequantize(index),
         "QuantizeLinear" => search.quantize(index),
+        "DynamicQuantizeLinear" => search.dynamic(index),
         "Conv" => search.conv(index),
+        "ConvTranspose" => search.conv_transpose(index),
         "MatMul" => search.matmul(index),
         "Gemm" => search.gemm(index),
+        "LayerNormalization" => search.row_norm(index),
         "Concat" => search.concat(index),
         "AveragePool" => search.average_pool(index),
         "GlobalAveragePool" => search.global_average(index),

@@ -5,7 +5,7 @@ use tract_onnx::pb::NodeProto;
 use super::net::Try;
 use super::params;
 use super::search::{Draft, Search};
-use crate::int8::graph::{Op, TensorId};
+use crate::int8::graph::{Element, FloatOp, Op, Quant, TensorId};
 use crate::onnx::node;
 
 /// The domain in which the value of a `Pad` is written.
@@ -168,6 +168,15 @@ impl<'a> Search<'a> {
             return Err(format!("its amounts make {padded:?}, expected was {out:?}"));
         }
         let mode = node::text(node, "mode", "constant")?;
+        if mode == "constant" && self.element(x) == Element::Float {
+            let value = self.pad_constant(node)?;
+            let op = match value == 0.0 {
+                // A border that convolutions may want as well.
+                true => Op::Pad { before, after, value: 0 },
+                false => Op::Float(FloatOp::Pad { before, after, value }),
+            };
+            return Ok(self.step(draft, op, vec![x], padded, Quant::UNIT));
+        }
         if mode == "constant" {
             let value = self.pad_value(node, x, domain)?;
             let quant = self.quant(x);
@@ -195,12 +204,16 @@ impl<'a> Search<'a> {
         }
         Ok(y)
     }
+    /// The number that a `Pad` puts around.
+    fn pad_constant(&self, node: &NodeProto) -> Try<f32> {
+        match node::input(node, 2) {
+            Some(name) => self.net.uniform(name).ok_or_else(|| "its value is not one number".into()),
+            None => Ok(node::float(node, "value", 0.0)?),
+        }
+    }
     /// The byte that a `Pad` puts around.
     fn pad_value(&self, node: &NodeProto, x: TensorId, domain: PadDomain) -> Try<i8> {
-        let value = match node::input(node, 2) {
-            Some(name) => self.net.uniform(name).ok_or("its value is not one number")?,
-            None => node::float(node, "value", 0.0)?,
-        };
+        let value = self.pad_constant(node)?;
         let byte = match domain {
             PadDomain::Real => params::exactly(self.quant(x), value),
             PadDomain::Rounded => Some(params::quantise(self.quant(x), value)),

@@ -73,12 +73,18 @@ impl<'s, 'a> Cut<'s, 'a> {
         }
     }
 
-    /// True if a partition can export a name.
-    fn is_exported(&self, name: &str) -> bool {
-        match self.search.views.get(name) {
-            Some(View::Bytes { tensor, .. } | View::Real { tensor }) => self.made_by(*tensor).is_some(),
-            _ => false,
+    /// The tensor that a partition exports as a name, and its format: where bytes have been made floats, the bytes, if there are any.
+    fn exported(&self, name: &str) -> Option<(TensorId, Format)> {
+        let (tensor, format) = match self.search.views.get(name)? {
+            View::Bytes { tensor, unsigned } => (*tensor, bytes(*unsigned)),
+            View::Real { tensor } | View::Floats { tensor } => (*tensor, Format::F32),
+            View::Function { .. } => (*self.search.floats.get(name)?, Format::F32),
+        };
+        if self.made_by(tensor).is_some() {
+            return Some((tensor, format));
         }
+        let floats = self.search.floats.get(name).filter(|&&floats| self.made_by(floats).is_some())?;
+        Some((*floats, Format::F32))
     }
 
     /// Operands of an item that it does not make itself.
@@ -112,7 +118,7 @@ impl<'s, 'a> Cut<'s, 'a> {
             let stays = match &search.roles[index] {
                 Some(Role::Item(item)) => !self.is_live(*item),
                 Some(Role::Folded) if net.is_asking(index) => false,
-                Some(Role::View) => node.output.iter().any(|o| wanted(o) && !self.is_exported(o)),
+                Some(Role::View) => node.output.iter().any(|o| wanted(o) && self.exported(o).is_none()),
                 _ => true,
             };
             self.stays[index] = stays;
@@ -153,12 +159,9 @@ impl<'s, 'a> Cut<'s, 'a> {
 
     /// The level of a name for a reader outside of partitions.
     fn outer_level(&self, levels: &HashMap<&str, usize>, name: &str) -> usize {
-        match self.search.views.get(name) {
-            Some(view) if self.is_exported(name) => match self.made_by(view.tensor()) {
-                Some(item) => self.levels[item] + 1,
-                None => 0,
-            },
-            _ => levels.get(name).copied().unwrap_or(0),
+        match self.exported(name).and_then(|(tensor, _)| self.made_by(tensor)) {
+            Some(item) => self.levels[item] + 1,
+            None => levels.get(name).copied().unwrap_or(0),
         }
     }
 
@@ -229,11 +232,7 @@ impl<'s, 'a> Cut<'s, 'a> {
         for &index in &net.order {
             for name in net.node(index).output.iter().map(String::as_str) {
                 let read = net.is_kept(name) || self.needed.contains(name) || self.handed.contains(name);
-                let (tensor, format) = match self.search.views.get(name) {
-                    Some(View::Bytes { tensor, unsigned }) if read => (*tensor, bytes(*unsigned)),
-                    Some(View::Real { tensor }) if read => (*tensor, Format::F32),
-                    _ => continue,
-                };
+                let Some((tensor, format)) = self.exported(name).filter(|_| read) else { continue };
                 if let Some(item) = self.made_by(tensor) {
                     outputs.entry(self.groups[item]).or_default().push((tensor, name, format));
                 }

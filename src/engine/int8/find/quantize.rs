@@ -54,9 +54,12 @@ impl Search<'_> {
             Some(View::Real { tensor }) => (tensor, table_of(self.quant(tensor))),
             Some(View::Function { tensor, table }) => (tensor, table),
             Some(View::Bytes { .. }) => return Err("it quantises bytes".into()),
+            Some(View::Floats { tensor }) if matches!(self.tensors[tensor].origin, Origin::Item(_)) => {
+                return self.quantize_floats(index, tensor, quant, unsigned);
+            }
             None if self.net.dtype(from) != Some(DatumType::F32) => return Err("its input is not of floats".into()),
             None if self.quantize_before(index, quant, unsigned).is_ok() => return Ok(()),
-            None => {
+            None | Some(View::Floats { .. }) => {
                 let shape = self.net.shape(from)?;
                 let origin = Origin::Quantised { floats: from, node: index, bytes: to, unsigned };
                 let tensor = self.outside(to, shape, quant, origin);

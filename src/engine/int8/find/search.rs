@@ -9,7 +9,7 @@ use tract_onnx::prelude::DatumType;
 
 use super::net::{FactGraph, Try};
 use super::params::{self, Params, Stored};
-use crate::int8::graph::{Node, Op, Quant, Tensor, TensorId};
+use crate::int8::graph::{Constant, Element, Node, Op, Quant, Tensor, TensorId};
 use crate::onnx::{node, operators};
 
 /// Most values of constants that are taken in, over all operators that read them.
@@ -27,13 +27,18 @@ pub(super) enum View {
     Real { tensor: TensorId },
     /// A function of them, element by element.
     Function { tensor: TensorId, table: Table },
+    /// The floats of a tensor of floats.
+    Floats { tensor: TensorId },
 }
 
 impl View {
     /// The tensor behind it.
     pub fn tensor(&self) -> TensorId {
         match self {
-            View::Bytes { tensor, .. } | View::Real { tensor } | View::Function { tensor, .. } => *tensor,
+            View::Bytes { tensor, .. }
+            | View::Real { tensor }
+            | View::Function { tensor, .. }
+            | View::Floats { tensor } => *tensor,
         }
     }
 }
@@ -47,18 +52,20 @@ pub(super) enum Origin<'a> {
     Outside { name: &'a str, unsigned: bool },
     /// Floats from outside that node `node` quantises to `bytes`.
     Quantised { floats: &'a str, node: usize, bytes: &'a str, unsigned: bool },
-    /// Floats from outside, quantised on the way in.
+    /// Floats from outside, quantised on the way in where the tensor is of bytes.
     Floats { name: &'a str },
     /// A constant.
     Constant,
 }
 
-/// A quantised tensor.
+/// A tensor of a partition.
 pub(super) struct Flowing<'a> {
     pub tensor: Tensor,
     pub origin: Origin<'a>,
     /// The name in the file under which its item makes it.
     pub name: Option<&'a str>,
+    /// The tensor that its bytes are looked up from, itself not looked up, and the table.
+    pub base: Option<(TensorId, Arc<[i8; 256]>)>,
 }
 
 /// A few nodes of the file as a few integer operators.
@@ -91,6 +98,8 @@ pub(super) struct Search<'a> {
     pub roles: Vec<Option<Role>>,
     /// Constants that are operands, each taken in once.
     constants: HashMap<&'a str, TensorId>,
+    /// The same as floats, and tensors of bytes as floats, by the name of these.
+    pub floats: HashMap<&'a str, TensorId>,
     /// Values of constants that may still be taken in.
     allowance: usize,
 }
@@ -116,6 +125,7 @@ impl<'a> Search<'a> {
             items: Vec::new(),
             roles,
             constants: HashMap::new(),
+            floats: HashMap::new(),
             allowance: MAX_VALUES,
         }
     }
@@ -135,27 +145,48 @@ impl<'a> Search<'a> {
         self.tensors[id].tensor.quant
     }
 
+    pub fn element(&self, id: TensorId) -> Element {
+        self.tensors[id].tensor.element
+    }
+
     /// Starts an item at node `head`.
     pub fn draft(&self, head: usize) -> Draft<'a> {
         Draft { head, name: &self.net.node(head).name, steps: Vec::new() }
     }
 
-    /// Adds an operator to an item.
+    /// Adds an operator to an item. A table of what is looked up itself becomes one table of what lies before, so that the tensors
+    /// in between need not be made unless others read them.
     pub fn step(
         &mut self,
         draft: &mut Draft,
-        op: Op,
-        inputs: Vec<TensorId>,
+        mut op: Op,
+        mut inputs: Vec<TensorId>,
         shape: Vec<usize>,
         quant: Quant,
     ) -> TensorId {
         let output = self.tensors.len();
         let name = format!("{}:{}", draft.name, draft.steps.len());
-        let tensor = Tensor { name, shape, quant, constant: None };
+        let mut base = None;
+        if let Op::Lookup(table) = &mut op {
+            let (from, whole) = self.from_base(inputs[0], table);
+            *table = Arc::new(whole);
+            inputs[0] = from;
+            base = Some((from, table.clone()));
+        }
+        let element = op.element(inputs.first().map_or(Element::Byte, |&x| self.element(x)));
+        let tensor = Tensor { name, shape, element, quant, constant: None };
         // The right item is put in where the draft is closed: others may be made in between.
-        self.tensors.push(Flowing { tensor, origin: Origin::Item(usize::MAX), name: None });
+        self.tensors.push(Flowing { tensor, origin: Origin::Item(usize::MAX), name: None, base });
         draft.steps.push(Node { name: draft.name.to_owned(), op, inputs, output });
         output
+    }
+
+    /// A function of the bytes of `tensor` as one of the bytes that these are looked up from, if they are.
+    pub fn from_base<T: Copy>(&self, tensor: TensorId, table: &[T; 256]) -> (TensorId, [T; 256]) {
+        match &self.tensors[tensor].base {
+            Some((base, bytes)) => (*base, bytes.map(|byte| table[usize::from(byte as u8)])),
+            None => (tensor, *table),
+        }
     }
 
     /// The same bytes under another shape.
@@ -215,7 +246,8 @@ impl<'a> Search<'a> {
             return Err(format!("tensor {name:?} is not of the type and shape expected"));
         }
         let flowing = &mut self.tensors[tensor];
-        if flowing.name.is_none() && matches!(flowing.origin, Origin::Item(_)) {
+        let bytes_or_reals = !matches!(view, View::Function { .. });
+        if bytes_or_reals && flowing.name.is_none() && matches!(flowing.origin, Origin::Item(_)) {
             flowing.name = Some(name);
             flowing.tensor.name = name.to_owned();
         }
@@ -248,7 +280,9 @@ impl<'a> Search<'a> {
         for (name, &tensor) in node.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
             let view = match like {
                 View::Bytes { unsigned, .. } => View::Bytes { tensor, unsigned: *unsigned },
-                _ => View::Real { tensor },
+                View::Floats { .. } => View::Floats { tensor },
+                View::Real { .. } => View::Real { tensor },
+                View::Function { table, .. } => View::Function { tensor, table: table.clone() },
             };
             self.name(name, view)?;
         }
@@ -260,17 +294,18 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// A tensor from outside the items.
+    /// A tensor of bytes from outside the items.
     pub fn outside(&mut self, name: &'a str, shape: Vec<usize>, quant: Quant, origin: Origin<'a>) -> TensorId {
-        let tensor = Tensor { name: name.to_owned(), shape, quant, constant: None };
-        self.tensors.push(Flowing { tensor, origin, name: None });
+        let tensor = Tensor { name: name.to_owned(), shape, element: Element::Byte, quant, constant: None };
+        self.tensors.push(Flowing { tensor, origin, name: None, base: None });
         self.tensors.len() - 1
     }
 
-    /// A constant tensor.
+    /// A constant tensor of bytes.
     pub fn constant(&mut self, name: &str, shape: Vec<usize>, quant: Quant, bytes: Vec<i8>) -> TensorId {
-        let tensor = Tensor { name: name.to_owned(), shape, quant, constant: Some(Arc::new(bytes)) };
-        self.tensors.push(Flowing { tensor, origin: Origin::Constant, name: None });
+        let constant = Some(Constant::Bytes(Arc::new(bytes)));
+        let tensor = Tensor { name: name.to_owned(), shape, element: Element::Byte, quant, constant };
+        self.tensors.push(Flowing { tensor, origin: Origin::Constant, name: None, base: None });
         self.tensors.len() - 1
     }
 

@@ -1,4 +1,6 @@
-//! A block of bytes that starts on a cache line.
+//! Blocks of bytes that start on a cache line.
+
+use std::mem::MaybeUninit;
 
 /// Bytes of a cache line, and of the widest vector.
 const LINE: usize = 64;
@@ -60,6 +62,14 @@ impl AlignedBytes {
         }
     }
 
+    /// Writes little-endian 16-bit values from byte `at`.
+    pub fn put_i16(&mut self, at: usize, values: impl IntoIterator<Item = i16>) {
+        let bytes = self.as_mut_slice()[at..].chunks_exact_mut(2);
+        for (to, value) in bytes.zip(values) {
+            to.copy_from_slice(&value.to_le_bytes());
+        }
+    }
+
     /// Writes little-endian 32-bit floats from byte `at`.
     pub fn put_f32(&mut self, at: usize, values: impl IntoIterator<Item = f32>) {
         self.put_i32(at, values.into_iter().map(|v| v.to_bits() as i32));
@@ -70,5 +80,22 @@ impl AlignedBytes {
         for (to, value) in self.as_mut_slice()[at..].iter_mut().zip(values) {
             *to = value as u8;
         }
+    }
+}
+
+/// Bytes on the stack that nobody has written yet, the first one at a multiple of 64.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub struct Scratch<const N: usize>(MaybeUninit<[i8; N]>);
+
+impl<const N: usize> Scratch<N> {
+    /// `N` bytes; what is read of them has to be written before.
+    pub const fn new() -> Self {
+        Scratch(MaybeUninit::uninit())
+    }
+
+    /// The first byte's address.
+    pub fn as_mut_ptr(&mut self) -> *mut i8 {
+        self.0.as_mut_ptr().cast()
     }
 }

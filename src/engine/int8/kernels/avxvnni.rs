@@ -42,10 +42,11 @@ macro_rules! vpdpbusd {
         impl Dot for $dot {
             const OFFSET: i32 = 128;
             const PARTS: usize = 1;
+            const WIDE: bool = false;
             type Bytes = __m256i;
 
-            fn spread(weights: [i8; 4]) -> [[i8; 4]; 2] {
-                [weights; 2]
+            fn spread(weights: [i16; 4]) -> [[i8; 4]; 2] {
+                [weights.map(|w| w as i8); 2]
             }
 
             #[inline(always)]

@@ -1,7 +1,7 @@
 //! Arguments of kernels: weights before and after packing, and single calls.
 
 use super::aligned::AlignedBytes;
-use super::requant::Requant;
+use super::finish::Finish;
 
 /// Bytes behind every buffer that a kernel may read (never write). What lies there is multiplied by zero weights or
 /// dropped.
@@ -15,7 +15,7 @@ pub const MAX_ROWS: usize = 16;
 /// The reduction runs over `segments` runs of `segment` adjacent input bytes each: a 1×1 convolution or a matrix product has
 /// one segment of `C`; a `kh × kw` convolution over NHWC has `kh` segments of `kw · C` (or `kh · kw` of `C`, when dilated or
 /// grouped).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct GemmWeights<'a> {
     /// Output channels.
     pub n: usize,
@@ -25,21 +25,41 @@ pub struct GemmWeights<'a> {
     pub segment: usize,
     /// `[n][segments][segment]`.
     pub data: &'a [i8],
-    /// `[n]`, in units of the accumulator; zero points not yet in it.
+    /// `[n]`: the byte that stands for 0.0 in each row of `data`; empty where all are 0.
+    pub zeros: &'a [i8],
+    /// `[n]`, in units of the accumulator; zero points not yet in it. Empty where results are floats.
     pub bias: &'a [i32],
-    /// `[n]`: input scale × weight scale ÷ output scale; finite.
+    /// `[n]`, finite. For results in bytes: input scale × weight scale ÷ output scale; in floats: the weight scale.
     pub scale: &'a [f32],
-    /// The byte that stands for 0.0 in the input.
+    /// The byte that stands for 0.0 in the input; 0 where results are floats, as it comes with each call then.
     pub x_zero: i32,
+    /// `[n]`, in units of the result: results are floats. `None` for results in bytes.
+    pub floats: Option<&'a [f32]>,
 }
 
 impl GemmWeights<'_> {
-    /// `bias[c] − offset · Σ w[c]` (wrapping): what the accumulator starts with when the kernel multiplies `x − x_zero +
-    /// offset`. A kernel that multiplies `x` itself passes `x_zero`, one that multiplies `x + 128` passes `x_zero + 128`.
+    /// `bias[c] − offset · Σ (w[c] − zero[c])` (wrapping): what the accumulator starts with when the kernel multiplies
+    /// `x − x_zero + offset`. A kernel that multiplies `x` itself passes `x_zero`, one that multiplies `x + 128` passes
+    /// `x_zero + 128`.
     pub fn start(&self, channel: usize, offset: i32) -> i32 {
-        let row = &self.data[channel * self.segments * self.segment..][..self.segments * self.segment];
-        let sum = row.iter().map(|&w| i32::from(w)).fold(0i32, i32::wrapping_add);
-        self.bias[channel].wrapping_sub(offset.wrapping_mul(sum))
+        let bias = self.bias.get(channel).copied().unwrap_or(0);
+        bias.wrapping_sub(offset.wrapping_mul(self.sum(channel)))
+    }
+
+    /// `Σ (w[c] − zero[c])`, wrapping.
+    pub fn sum(&self, channel: usize) -> i32 {
+        let weights = (0..self.segments * self.segment).map(|i| i32::from(self.weight(channel, i)));
+        weights.fold(0i32, i32::wrapping_add)
+    }
+
+    /// The zero point of a channel's weights.
+    pub fn zero(&self, channel: usize) -> i8 {
+        self.zeros.get(channel).copied().unwrap_or(0)
+    }
+
+    /// `w[c][index] − zero[c]`: −255 to 255.
+    pub fn weight(&self, channel: usize, index: usize) -> i16 {
+        i16::from(self.data[channel * self.segments * self.segment + index]) - i16::from(self.zero(channel))
     }
 }
 
@@ -58,6 +78,8 @@ pub struct PackedGemm {
     pub block_bytes: usize,
     /// Block after block: starting sums, weights, scales, in an order of the set's own.
     pub data: AlignedBytes,
+    /// What is added to the sums of products.
+    pub terms: Terms,
     /// A choice between variants that the set made while packing (0 where there is none).
     pub variant: u8,
 }
@@ -74,8 +96,8 @@ impl PackedGemm {
 pub struct GemmCall<'a> {
     /// The weights.
     pub packed: &'a PackedGemm,
-    /// Conversion of sums to bytes.
-    pub requant: Requant,
+    /// Conversion of sums to results, of the kind that the weights were packed for.
+    pub finish: Finish,
     /// `[segments]`: bytes from a row's start to each of its segments.
     pub offsets: &'a [usize],
     /// First block of output channels.
@@ -84,12 +106,13 @@ pub struct GemmCall<'a> {
     pub blocks: usize,
     /// `[rows]`: where each row's input starts.
     pub rows: &'a [*const i8],
-    /// `[rows]`: where each row's output channel 0 goes, whatever `first_block` is.
+    /// `[rows]`: where each row's output channel 0 goes, whatever `first_block` is; the address of an `f32` for results in
+    /// floats.
     pub outs: &'a [*mut i8],
 }
 
 /// Weights of a depthwise convolution (one input channel for each output channel), before packing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct DepthwiseWeights<'a> {
     /// Channels.
     pub channels: usize,
@@ -99,20 +122,56 @@ pub struct DepthwiseWeights<'a> {
     pub kw: usize,
     /// `[kh · kw][channels]`.
     pub data: &'a [i8],
-    /// `[channels]`, in units of the accumulator; zero points not yet in it.
+    /// `[channels]`, as [`GemmWeights::zeros`].
+    pub zeros: &'a [i8],
+    /// `[channels]`, as [`GemmWeights::bias`].
     pub bias: &'a [i32],
-    /// `[channels]`; finite.
+    /// `[channels]`, as [`GemmWeights::scale`].
     pub scale: &'a [f32],
-    /// The byte that stands for 0.0 in the input.
+    /// As [`GemmWeights::x_zero`].
     pub x_zero: i32,
+    /// `[channels]`, as [`GemmWeights::floats`].
+    pub floats: Option<&'a [f32]>,
 }
 
 impl DepthwiseWeights<'_> {
     /// As [`GemmWeights::start`].
     pub fn start(&self, channel: usize, offset: i32) -> i32 {
-        let taps = (0..self.kh * self.kw).map(|t| i32::from(self.data[t * self.channels + channel]));
-        self.bias[channel].wrapping_sub(offset.wrapping_mul(taps.sum::<i32>()))
+        let bias = self.bias.get(channel).copied().unwrap_or(0);
+        bias.wrapping_sub(offset.wrapping_mul(self.sum(channel)))
     }
+
+    /// `Σ (w[c] − zero[c])`.
+    pub fn sum(&self, channel: usize) -> i32 {
+        (0..self.kh * self.kw).map(|tap| i32::from(self.weight(channel, tap))).sum()
+    }
+
+    /// `w[tap][c] − zero[c]`: −255 to 255.
+    pub fn weight(&self, channel: usize, tap: usize) -> i16 {
+        let zero = self.zeros.get(channel).copied().unwrap_or(0);
+        i16::from(self.data[tap * self.channels + channel]) - i16::from(zero)
+    }
+
+    /// How many bytes the weight that needs most of them is the sum of ([`bytes_of`]): 1 to 3.
+    pub fn passes(&self) -> usize {
+        let taps = 0..self.kh * self.kw;
+        let weights = taps.flat_map(|tap| (0..self.channels).map(move |channel| self.weight(channel, tap)));
+        let (least, most) = weights.fold((0, 0), |(least, most), w| (w.min(least), w.max(most)));
+        (1..MAX_PASSES).find(|&n| least >= -128 * n as i16 && most <= 127 * n as i16).unwrap_or(MAX_PASSES)
+    }
+}
+
+/// Bytes that the widest weight, 255, is the sum of.
+pub const MAX_PASSES: usize = 3;
+
+/// Bytes whose sum is a weight less its zero point, as few as can be before the zeros.
+pub fn bytes_of(weight: i16) -> [i8; MAX_PASSES] {
+    let mut rest = weight;
+    [(); MAX_PASSES].map(|()| {
+        let byte = rest.clamp(i8::MIN.into(), i8::MAX.into());
+        rest -= byte;
+        byte as i8
+    })
 }
 
 /// Packed weights of a [`DepthwiseWeights`].
@@ -130,6 +189,10 @@ pub struct PackedDepthwise {
     pub block_bytes: usize,
     /// Block after block, in an order of the set's own.
     pub data: AlignedBytes,
+    /// What is added to the sums of products.
+    pub terms: Terms,
+    /// Bytes that each weight is the sum of, for sets that take them one after the other.
+    pub passes: usize,
     /// A choice between variants that the set made while packing.
     pub variant: u8,
 }
@@ -140,8 +203,8 @@ pub struct PackedDepthwise {
 pub struct DepthwiseCall<'a> {
     /// The weights.
     pub packed: &'a PackedDepthwise,
-    /// Conversion of sums to bytes.
-    pub requant: Requant,
+    /// Conversion of sums to results, of the kind that the weights were packed for.
+    pub finish: Finish,
     /// First tap of the first output pixel.
     pub input: *const i8,
     /// From a tap to the tap below it (the row pitch × the dilation).
@@ -152,7 +215,7 @@ pub struct DepthwiseCall<'a> {
     pub step_row: usize,
     /// From an output pixel's first tap to that of the pixel to the right.
     pub step_col: usize,
-    /// Output byte of channel 0 of the first pixel.
+    /// Output of channel 0 of the first pixel; the address of an `f32` for results in floats.
     pub out: *mut i8,
     /// From an output pixel to the one below.
     pub out_row: usize,
@@ -184,4 +247,16 @@ pub struct AddParams {
     pub low: i8,
     /// Highest byte.
     pub high: i8,
+}
+
+/// A value for each output channel and term, in the order in which a set's sums lie; a block's may be read as whole vectors.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// `−zero[c]`, i32: times the sum of a row's inputs. Empty where no weight has a zero point, or the set's weights hold
+    /// it.
+    pub zeros: AlignedBytes,
+    /// `−Σ (w[c] − zero[c])`, i32: times the input's zero point. Empty where results are bytes.
+    pub sums: AlignedBytes,
+    /// f32. Empty where results are bytes.
+    pub bias: AlignedBytes,
 }

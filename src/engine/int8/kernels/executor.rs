@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use super::float::FloatKernels;
 use super::run::{self, Input, Output, Part};
-use super::step::{Step, Work};
+use super::step::{FloatWork, Step, Work};
 use super::thread_pool::ThreadPool;
 use super::{AlignedBytes, Kernels};
 
@@ -17,9 +18,11 @@ pub struct Program {
     /// Bytes of the arena.
     pub arena_len: usize,
     /// Constants with their places in the arena.
-    pub constants: Vec<(usize, Vec<i8>)>,
+    pub constants: Vec<(usize, Arc<AlignedBytes>)>,
     /// The kernels that the weights are packed for; this processor can run them.
     pub kernels: &'static dyn Kernels,
+    /// The same for weights of floats.
+    pub floats: &'static dyn FloatKernels,
 }
 
 /// A thread of the pool panicked; the executor cannot go on.
@@ -85,12 +88,12 @@ impl Executor {
         Self::sharing(program, threads, |step, _| !is_edge(step))
     }
 
-    fn sharing(program: &Arc<Program>, threads: usize, share: fn(&Step, &dyn Kernels) -> bool) -> Self {
-        let spread: Vec<bool> = program.steps.iter().map(|step| threads > 1 && share(step, program.kernels)).collect();
+    fn sharing(program: &Arc<Program>, threads: usize, share: fn(&Step, &Program) -> bool) -> Self {
+        let spread: Vec<bool> = program.steps.iter().map(|step| threads > 1 && share(step, program)).collect();
         let threads = if spread.contains(&true) { threads } else { 1 };
         let mut arena = AlignedBytes::zeroed(program.arena_len);
         for (start, bytes) in &program.constants {
-            arena.put_i8(*start, bytes.iter().copied());
+            arena.as_mut_slice()[*start..][..bytes.len()].copy_from_slice(bytes.as_slice());
         }
         let base = arena.as_mut_ptr().cast();
         let shared = Arc::new(Shared { program: program.clone(), spread, threads, _arena: arena, base });
@@ -104,7 +107,7 @@ impl Executor {
                 pool.help(|step, index| {
                     let step = &shared.program.steps[step];
                     // SAFETY: the pool hands each chunk out once, after the steps before and before the steps behind; see `Shared`.
-                    unsafe { run::run(step, shared.program.kernels, shared.base, Part { index, count }) };
+                    unsafe { run_part(&shared.program, step, shared.base, Part { index, count }) };
                 });
             };
             // Where the system gives no more threads, those that there are do the work.
@@ -136,23 +139,35 @@ impl Executor {
         for (index, step) in program.steps.iter().enumerate() {
             match (&step.work, pool) {
                 // SAFETY: this thread alone runs what is not shared, and the arena is the program's.
-                (Work::Load { port, .. }, _) => unsafe { run::load(step, base, inputs[*port]) },
+                (Work::Load { port, .. }, _) => unsafe {
+                    run::load(step, program.kernels.bytes(), base, inputs[*port])
+                },
                 // SAFETY: as above.
-                (Work::Store { port, .. }, _) => unsafe { run::store(step, base, &mut outputs[*port]) },
+                (Work::Store { port, .. }, _) => unsafe {
+                    run::store(step, program.kernels.bytes(), base, &mut outputs[*port])
+                },
+                // SAFETY: as above.
+                (Work::Float(FloatWork::Load { port, .. }), _) => unsafe {
+                    run::float::load(step, program.floats, base, inputs[*port])
+                },
+                (Work::Float(FloatWork::Store { port, .. }), _) => unsafe {
+                    // SAFETY: as above.
+                    run::float::store(step, program.floats, base, &mut outputs[*port]);
+                },
                 (_, Some(pool)) if shared.spread[index] => {
                     let count = shared.threads * CHUNKS;
                     whole = pool.share(index, |chunk| {
                         let part = Part { index: chunk, count };
                         // SAFETY: `Program` says that places lie inside the arena and the kernels suit the processor; chunks are
                         // disjoint in what they write, and no thread is at another step.
-                        unsafe { run::run(step, program.kernels, base, part) };
+                        unsafe { run_part(program, step, base, part) };
                     });
                     if !whole {
                         break;
                     }
                 }
                 // SAFETY: as above.
-                _ => unsafe { run::run(step, program.kernels, base, Part::WHOLE) },
+                _ => unsafe { run_part(program, step, base, Part::WHOLE) },
             }
             after(index);
         }
@@ -171,12 +186,30 @@ impl Drop for Executor {
     }
 }
 
-/// True for a step that reads an input or writes an output, which only the caller's thread does.
-fn is_edge(step: &Step) -> bool {
-    matches!(step.work, Work::Load { .. } | Work::Store { .. })
+/// Runs a thread's part of a step that stays inside the arena, on the kernels that it is for.
+///
+/// # Safety
+/// As [`run::run`]; the step is one of the program's, whose kernels suit the processor.
+unsafe fn run_part(program: &Program, step: &Step, base: *mut i8, part: Part) {
+    match &step.work {
+        // SAFETY: the caller's promise.
+        Work::Float(work) => unsafe { run::float::run(work, program.floats, base, part) },
+        // SAFETY: the caller's promise.
+        _ => unsafe { run::run(step, program.kernels, base, part) },
+    }
 }
 
-fn worth_sharing(step: &Step, kernels: &dyn Kernels) -> bool {
-    let us = step.macs / kernels.macs_per_us() + (step.bytes / BYTES_PER_US) as u64;
+/// True for a step that reads an input or writes an output, which only the caller's thread does.
+fn is_edge(step: &Step) -> bool {
+    use FloatWork::{Load, Store};
+    matches!(step.work, Work::Load { .. } | Work::Store { .. } | Work::Float(Load { .. } | Store { .. }))
+}
+
+fn worth_sharing(step: &Step, program: &Program) -> bool {
+    let rate = match step.work {
+        Work::Float(_) => program.floats.macs_per_us(),
+        _ => program.kernels.macs_per_us(),
+    };
+    let us = step.macs / rate.max(1) + (step.bytes / BYTES_PER_US) as u64;
     !is_edge(step) && us >= SHARED_US
 }

@@ -4,7 +4,7 @@
 //! from their zero point) before they come here. What a kernel computes, exactly:
 //!
 //! ```text
-//! acc[c]  = bias[c] + Σ (x − x_zero) · w            in wrapping 32-bit integers
+//! acc[c]  = bias[c] + Σ (x − x_zero) · (w − zero[c]) in wrapping 32-bit integers
 //! real    = (acc as f32) · scale[c]                  one f32 multiplication
 //! out[c]  = clamp(round_half_even(real) + zero_point, low, high)
 //! ```
@@ -53,22 +53,9 @@ macro_rules! forward {
             unsafe { $function(call) }
         }
     };
-    (@ add $function:expr) => {
-        unsafe fn add(&self, params: &super::AddParams, a: *const i8, b: *const i8, out: *mut i8, len: usize) {
-            // SAFETY: the caller's promise is the callee's.
-            unsafe { $function(params, a, b, out, len) }
-        }
-    };
-    (@ lut $function:expr) => {
-        unsafe fn lut(&self, table: &[i8; 256], x: *const i8, out: *mut i8, len: usize) {
-            // SAFETY: the caller's promise is the callee's.
-            unsafe { $function(table, x, out, len) }
-        }
-    };
-    (@ max $function:expr) => {
-        unsafe fn max(&self, x: *const i8, out: *mut i8, len: usize) {
-            // SAFETY: the caller's promise is the callee's.
-            unsafe { $function(x, out, len) }
+    (@ bytes $table:expr) => {
+        fn bytes(&self) -> &'static super::ByteKernels {
+            &$table
         }
     };
     ($($method:ident: $target:expr),+ $(,)?) => {
@@ -83,17 +70,26 @@ pub mod avx2;
 pub mod avx512vnni;
 #[cfg(target_arch = "x86_64")]
 pub mod avxvnni;
+mod behind;
+mod bytes;
 mod calls;
 #[cfg(target_arch = "aarch64")]
 pub mod dotprod;
-mod elementwise;
+mod edges;
 pub mod executor;
+mod finish;
+pub mod float;
 #[cfg(target_arch = "aarch64")]
 pub mod i8mm;
 mod loops;
+pub mod matmul;
+mod moves;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
+pub mod normalize;
+mod pairs;
 mod plain;
+mod pool;
 pub mod reference;
 mod requant;
 pub mod run;
@@ -102,15 +98,22 @@ mod sets;
 pub mod step;
 #[cfg(any(target_arch = "aarch64", test))]
 mod tame;
+mod terms;
 mod thread_pool;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod transpose;
+mod walk;
 
 pub use aligned::AlignedBytes;
+pub use bytes::{Blend, ByteKernels, Lines, MulParams, Pair, SoftmaxParams};
+use calls::bytes_of;
 pub use calls::{
     AddParams, DepthwiseCall, DepthwiseWeights, FACTOR_BITS, GemmCall, GemmWeights, MAX_ROWS, PackedDepthwise,
-    PackedGemm, SLACK,
+    PackedGemm, SLACK, Terms,
 };
-pub use elementwise::quantize;
+pub use finish::{Dequant, Finish};
 pub use loops::Loops;
+pub use plain::quantize;
 pub use requant::Requant;
 pub use set::Kernels;
 pub use sets::{available, best};

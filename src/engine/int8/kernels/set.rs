@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use super::calls::{AddParams, DepthwiseCall, DepthwiseWeights, GemmCall, GemmWeights, PackedDepthwise, PackedGemm};
-use super::plain;
+use super::bytes::ByteKernels;
+use super::calls::{DepthwiseCall, DepthwiseWeights, GemmCall, GemmWeights, PackedDepthwise, PackedGemm};
+use super::plain::PLAIN;
 
 /// One instruction set's kernels.
 ///
 /// # Safety
 /// For every unsafe method: the processor has the set's instructions ([`available`](super::available) saw to it); pointers cover what the call
-/// describes, inputs [`SLACK`](super::SLACK) bytes more; outputs overlap no input of the call, but for `add` and `lut`, which may write
-/// exactly where they read. Outputs get exactly the bytes described, none behind.
+/// describes, inputs [`SLACK`](super::SLACK) bytes more; outputs overlap no input of the call. Outputs get exactly the bytes described, none behind.
 pub trait Kernels: fmt::Debug + Send + Sync {
     /// `avx512vnni`, `dotprod`, … as logs and `inspect` show it.
     fn name(&self) -> &'static str;
@@ -41,30 +41,8 @@ pub trait Kernels: fmt::Debug + Send + Sync {
     /// As the trait says.
     unsafe fn depthwise(&self, call: &DepthwiseCall);
 
-    /// `len` sums of two tensors.
-    ///
-    /// # Safety
-    /// As the trait says.
-    unsafe fn add(&self, params: &AddParams, a: *const i8, b: *const i8, out: *mut i8, len: usize) {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { plain::add(params, a, b, out, len) }
-    }
-
-    /// `out[i] = table[x[i] as u8]`.
-    ///
-    /// # Safety
-    /// As the trait says.
-    unsafe fn lut(&self, table: &[i8; 256], x: *const i8, out: *mut i8, len: usize) {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { plain::lut(table, x, out, len) }
-    }
-
-    /// `out[c] = max(out[c], x[c])`.
-    ///
-    /// # Safety
-    /// As the trait says.
-    unsafe fn max(&self, x: *const i8, out: *mut i8, len: usize) {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { plain::max(x, out, len) }
+    /// Kernels without weights.
+    fn bytes(&self) -> &'static ByteKernels {
+        &PLAIN
     }
 }

@@ -1,7 +1,18 @@
 //! The steps of a plan: what to compute and where in the arena, everything settled beforehand.
 
+mod float;
+mod hybrid;
+mod matmul;
+mod place;
+
 use std::sync::Arc;
 
+pub use float::{FloatWork, Layer, Map};
+pub use hybrid::HybridWork;
+pub use matmul::MatMul;
+pub use place::{Address, Pixels, Windows};
+
+use super::normalize::Normalize;
 use super::{AddParams, Loops, PackedDepthwise, PackedGemm, Requant};
 
 /// One step of a plan.
@@ -17,34 +28,8 @@ pub struct Step {
     pub bytes: usize,
     /// Work of the step.
     pub work: Work,
-}
-
-/// A place in the arena: a buffer, and bytes from its start. Once the plan is laid out, `buffer` has no meaning any more and `offset` counts from
-/// the arena's start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Address {
-    /// The buffer.
-    pub buffer: usize,
-    /// Bytes.
-    pub offset: usize,
-}
-
-/// A grid of pixels: where the first one is and how far the next image, row and column are, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pixels {
-    /// The first pixel.
-    pub place: Address,
-    /// Distance between images, rows and columns.
-    pub steps: [usize; 3],
-}
-
-/// Rows and columns of the windows of a pool, with the parts in the padding cut off.
-#[derive(Clone, Debug)]
-pub struct Windows {
-    /// For each output row or column: the first input row or column, and how many (at least 1).
-    pub spans: Vec<(usize, usize)>,
-    /// Between the input rows or columns of a window.
-    pub dilation: usize,
+    /// Applied to every byte of a product or sum as soon as it is there.
+    pub table: Option<Arc<[i8; 256]>>,
 }
 
 /// Conversion of a window to its mean.
@@ -58,6 +43,22 @@ pub struct Means {
     pub divisor: Option<usize>,
 }
 
+/// What a product makes of its sums.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Ending {
+    /// Bytes: rounding and activation.
+    Bytes(Requant),
+    /// Floats, of bytes that were quantised in the same run.
+    Floats {
+        /// Scale and zero point of the operand ([`HybridWork::Range`]).
+        range: Address,
+        /// Least result.
+        low: f32,
+        /// Greatest.
+        high: f32,
+    },
+}
+
 /// Work of a step.
 #[derive(Clone, Debug)]
 pub enum Work {
@@ -65,8 +66,8 @@ pub enum Work {
     Gemm {
         /// Weights.
         packed: Arc<PackedGemm>,
-        /// Rounding and activation.
-        requant: Requant,
+        /// What becomes of sums.
+        ending: Ending,
         /// From a pixel to the segments of its input.
         offsets: Vec<usize>,
         /// Start of the windows.
@@ -80,8 +81,8 @@ pub enum Work {
     Depthwise {
         /// Weights.
         packed: Arc<PackedDepthwise>,
-        /// Rounding and activation.
-        requant: Requant,
+        /// What becomes of sums.
+        ending: Ending,
         /// Bytes from a tap to the one below and to the one on the right.
         taps: [usize; 2],
         /// Start of the windows.
@@ -214,6 +215,10 @@ pub enum Work {
         /// Over the other axes.
         loops: Loops<2>,
     },
+    /// Products of two tensors.
+    MatMul(MatMul),
+    /// Rows less their mean, over their standard deviation.
+    Normalize(Normalize),
     /// A tensor from outside, row-major there.
     Load {
         /// Index of the port.
@@ -222,7 +227,7 @@ pub enum Work {
         quant: (f32, i32),
         /// The result.
         place: Address,
-        /// Over the outside and the result; the innermost is contiguous in both.
+        /// Over the outside and the result.
         loops: Loops<2>,
     },
     /// A tensor to the outside.
@@ -233,42 +238,64 @@ pub enum Work {
         quant: (f32, i32),
         /// The operand.
         place: Address,
-        /// Over the operand and the outside; the innermost is contiguous in both.
+        /// Over the operand and the outside.
         loops: Loops<2>,
     },
+    /// A step on floats.
+    Float(FloatWork),
+    /// Floats quantised as they come.
+    Hybrid(HybridWork),
 }
 
 impl Work {
     /// Places in the arena that the step reads, and the one that it writes.
     pub fn places(&self) -> (Vec<Address>, Option<Address>) {
         match self {
-            Work::Gemm { input, output, .. }
-            | Work::Depthwise { input, output, .. }
-            | Work::MaxPool { input, output, .. }
+            Work::Gemm { ending, input, output, .. } | Work::Depthwise { ending, input, output, .. } => {
+                let range = match ending {
+                    Ending::Bytes(_) => None,
+                    Ending::Floats { range, .. } => Some(*range),
+                };
+                ([input.place].into_iter().chain(range).collect(), Some(output.place))
+            }
+            Work::MaxPool { input, output, .. }
             | Work::AveragePool { input, output, .. }
             | Work::Resize { input, output, .. } => (vec![input.place], Some(output.place)),
             Work::Add { places, .. } | Work::Mul { places, .. } => (vec![places[0], places[1]], Some(places[2])),
+            Work::MatMul(matmul) => (matmul.places[..2].to_vec(), Some(matmul.places[2])),
+            Work::Normalize(norm) => (vec![norm.places[0]], Some(norm.places[1])),
             Work::Lookup { places, .. } | Work::Gather { places, .. } | Work::Softmax { places, .. } => {
                 (vec![places[0]], Some(places[1]))
             }
             Work::Fill { place, .. } | Work::Load { place, .. } => (vec![], Some(*place)),
             Work::Store { place, .. } => (vec![*place], None),
+            Work::Float(work) => work.places(),
+            Work::Hybrid(work) => work.places(),
         }
     }
 
     /// Every place, to be moved to where its buffer was put.
     pub fn places_mut(&mut self) -> Vec<&mut Address> {
         match self {
-            Work::Gemm { input, output, .. }
-            | Work::Depthwise { input, output, .. }
-            | Work::MaxPool { input, output, .. }
+            Work::Gemm { ending, input, output, .. } | Work::Depthwise { ending, input, output, .. } => {
+                let range = match ending {
+                    Ending::Bytes(_) => None,
+                    Ending::Floats { range, .. } => Some(range),
+                };
+                [&mut input.place, &mut output.place].into_iter().chain(range).collect()
+            }
+            Work::MaxPool { input, output, .. }
             | Work::AveragePool { input, output, .. }
             | Work::Resize { input, output, .. } => vec![&mut input.place, &mut output.place],
             Work::Add { places, .. } | Work::Mul { places, .. } => places.iter_mut().collect(),
+            Work::MatMul(matmul) => matmul.places.iter_mut().collect(),
+            Work::Normalize(norm) => norm.places.iter_mut().collect(),
             Work::Lookup { places, .. } | Work::Gather { places, .. } | Work::Softmax { places, .. } => {
                 places.iter_mut().collect()
             }
             Work::Fill { place, .. } | Work::Load { place, .. } | Work::Store { place, .. } => vec![place],
+            Work::Float(work) => work.places_mut(),
+            Work::Hybrid(work) => work.places_mut(),
         }
     }
 }

@@ -11,8 +11,8 @@ pub(super) struct Group {
 
 impl Group {
     /// A group of these weights.
-    pub(super) fn of(weights: impl IntoIterator<Item = i8>) -> Self {
-        weights.into_iter().map(i64::from).fold(Group::default(), |group, weight| Group {
+    pub(super) fn of<W: Into<i64>>(weights: impl IntoIterator<Item = W>) -> Self {
+        weights.into_iter().map(W::into).fold(Group::default(), |group, weight| Group {
             positive: group.positive + weight.max(0),
             negative: group.negative - weight.min(0),
         })
@@ -31,7 +31,7 @@ impl Group {
 }
 
 /// Test for a channel whose results, before they become bytes, fit 16 bits together with any zero point, whatever the inputs.
-fn is_tame(start: i32, weights: impl IntoIterator<Item = i8>, scale: f32) -> bool {
+fn is_tame(start: i32, weights: impl IntoIterator<Item = i16>, scale: f32) -> bool {
     let (least, most) = Group::of(weights).range();
     let start = i64::from(start);
     // A sum that wraps is no larger than 2^31 either.
@@ -43,7 +43,7 @@ impl GemmWeights<'_> {
     /// Test for weights all channels of which are tame: their results fit 16 bits together with any zero point.
     pub(super) fn are_tame(&self) -> bool {
         let k = self.segments * self.segment;
-        let row = |c: usize| self.data[c * k..][..k].iter().copied();
+        let row = |c: usize| (0..k).map(move |i| self.weight(c, i));
         (0..self.n).all(|c| is_tame(self.start(c, self.x_zero), row(c), self.scale[c]))
     }
 }
@@ -51,7 +51,7 @@ impl GemmWeights<'_> {
 impl DepthwiseWeights<'_> {
     /// As [`GemmWeights::are_tame`].
     pub(super) fn are_tame(&self) -> bool {
-        let taps = |c: usize| (0..self.kh * self.kw).map(move |t| self.data[t * self.channels + c]);
+        let taps = |c: usize| (0..self.kh * self.kw).map(move |tap| self.weight(c, tap));
         (0..self.channels).all(|c| is_tame(self.start(c, self.x_zero), taps(c), self.scale[c]))
     }
 }
@@ -74,9 +74,9 @@ mod tests {
     #[test]
     fn tame_channels_fit_16_bits() {
         let gemm = |data: &[i8], bias: i32, scale: f32| {
-            let weights =
-                GemmWeights { n: 1, segments: 1, segment: data.len(), data, bias: &[bias], scale: &[scale], x_zero: 0 };
-            weights.are_tame()
+            let (bias, scale) = ([bias], [scale]);
+            let dims = GemmWeights { n: 1, segments: 1, segment: data.len(), ..GemmWeights::default() };
+            GemmWeights { data, bias: &bias, scale: &scale, ..dims }.are_tame()
         };
         assert!(gemm(&[1], 0, 249.0) && !gemm(&[1], 0, 250.1), "128 · 250 is 32,000");
         assert!(gemm(&[0], 31_999, 1.0) && !gemm(&[0], -32_000, 1.0));
@@ -89,7 +89,8 @@ mod tests {
     fn one_wild_channel_makes_depthwise_weights_wild() {
         let depthwise = |scale: &[f32]| {
             let data = [1i8, 2, 3, 4];
-            DepthwiseWeights { channels: 2, kh: 2, kw: 1, data: &data, bias: &[0, 0], scale, x_zero: 5 }.are_tame()
+            let dims = DepthwiseWeights { channels: 2, kh: 2, kw: 1, ..DepthwiseWeights::default() };
+            DepthwiseWeights { data: &data, bias: &[0, 0], scale, x_zero: 5, ..dims }.are_tame()
         };
         assert!(depthwise(&[1.0, 1.0]) && !depthwise(&[1.0, 100.0]));
     }

@@ -1,7 +1,8 @@
 //! Hints from later nodes before a tensor is laid out: an order of axes, a border, a place inside a
 //! concatenation.
 
-use super::super::graph::{Graph, Node, Op, TensorId};
+use super::super::graph::{Conv, FloatConv, FloatOp, Graph, Node, Op, Product, TensorId};
+use super::phases;
 
 /// Elements before and after every axis.
 pub type Halo = Vec<(usize, usize)>;
@@ -55,11 +56,23 @@ impl LayoutHints {
 
     fn order(&mut self, graph: &Graph, node: &Node) {
         let preferred = match &node.op {
-            Op::Conv(_) | Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize { .. } => Some(CHANNELS_LAST.to_vec()),
+            Op::Conv(_)
+            | Op::ConvTranspose(_)
+            | Op::Float(FloatOp::Conv(_))
+            | Op::MaxPool(_)
+            | Op::AveragePool(_)
+            | Op::Resize { .. } => Some(CHANNELS_LAST.to_vec()),
+            Op::Float(FloatOp::Hybrid(hybrid)) if matches!(hybrid.product, Product::Conv(_)) => {
+                Some(CHANNELS_LAST.to_vec())
+            }
+            Op::Float(FloatOp::Hybrid(_)) => None,
             Op::Transpose { perm } => {
                 self.orders[node.output].as_ref().map(|order| order.iter().map(|&axis| perm[axis]).collect())
             }
-            Op::MatMul(_) | Op::Reshape => None,
+            Op::MatMul(_)
+            | Op::BatchMatMul { .. }
+            | Op::Float(FloatOp::MatMul(_) | FloatOp::Product { .. })
+            | Op::Reshape => None,
             _ => self.orders[node.output].clone(),
         };
         for &input in &node.inputs {
@@ -75,9 +88,13 @@ impl LayoutHints {
         let mut want = vec![(0, 0); graph.tensors[input].shape.len()];
         let out = &self.halos[node.output];
         match &node.op {
-            Op::Conv(conv) => {
-                let [top, left, bottom, right] = conv.pads;
+            Op::Conv(Conv { pads, .. }) | Op::Float(FloatOp::Conv(FloatConv { pads, .. })) => {
+                let [top, left, bottom, right] = *pads;
                 (want[2], want[3]) = ((top, bottom), (left, right));
+            }
+            Op::ConvTranspose(conv) => {
+                let sides = phases::borders(conv, &graph.tensors[input].shape, &graph.tensors[node.output].shape);
+                (want[2], want[3]) = (sides[0], sides[1]);
             }
             Op::Transpose { perm } => perm.iter().zip(out).for_each(|(&axis, &halo)| want[axis] = halo),
             Op::Slice { axis, .. } => {
@@ -105,7 +122,8 @@ impl LayoutHints {
         for (index, &input) in node.inputs.iter().enumerate() {
             let (tensor, whole) = (&graph.tensors[input], &graph.tensors[node.output]);
             let again = node.inputs[..index].contains(&input);
-            if movable[input] && !again && self.slots[input].is_none() && tensor.quant == whole.quant {
+            let same = (tensor.element, tensor.quant) == (whole.element, whole.quant);
+            if movable[input] && !again && self.slots[input].is_none() && same {
                 self.slots[input] = Some(Slot { whole: node.output, axis, start });
             }
             start += tensor.shape.get(axis).copied().unwrap_or(0);

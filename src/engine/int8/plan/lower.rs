@@ -2,52 +2,72 @@
 
 use std::sync::Arc;
 
-use super::super::graph::{Format, Graph, Node, Op, Quant, TensorId};
+use super::super::graph::{Constant, Element, Format, Graph, Node, Op, Quant, TensorId};
+use super::super::kernels::float::FloatKernels;
 use super::super::kernels::step::{Address, Step, Work};
 use super::super::kernels::{Kernels, Loops, Requant};
 use super::error::PlanError;
+use super::fuse::{Behind, tables_behind};
 use super::hints::{CHANNELS_LAST, Halo, LayoutHints, Slot, same_axes};
-use super::view::View;
+use super::quantised::Hybrids;
+use super::view::{FLOAT, View};
 
 /// Steps in the making.
 pub struct Lowering<'a> {
     pub(super) graph: &'a Graph,
     pub(super) kernels: &'static dyn Kernels,
+    pub(super) floats: &'static dyn FloatKernels,
     hints: LayoutHints,
+    /// For each tensor, the table that its steps apply to it.
+    behind: Vec<Option<Behind>>,
     views: Vec<Option<View>>,
-    /// Part of each tensor's border that exists, filled with its zero point.
+    /// Part of each tensor's border that exists, filled with its zero point or 0.0.
     halos: Vec<Halo>,
     /// Bytes of every buffer.
     pub(super) buffers: Vec<usize>,
     pub(super) steps: Vec<Step>,
     /// Buffers that are filled once, when the plan is made.
-    pub(super) constants: Vec<(usize, Vec<i8>)>,
+    pub(super) constants: Vec<(usize, Constant)>,
+    /// Tensors of floats quantised as they come.
+    pub(super) hybrids: Hybrids,
     /// Node being lowered.
     name: String,
     op: &'static str,
+    /// What its steps apply to their results.
+    pub(super) table: Option<Arc<[i8; 256]>>,
 }
 
 impl<'a> Lowering<'a> {
     /// Lowers the whole graph.
-    pub fn run(graph: &'a Graph, kernels: &'static dyn Kernels) -> Result<Self, PlanError> {
+    pub fn run(
+        graph: &'a Graph,
+        kernels: &'static dyn Kernels,
+        floats: &'static dyn FloatKernels,
+    ) -> Result<Self, PlanError> {
         let mut lowering = Lowering {
             graph,
             kernels,
+            floats,
             hints: LayoutHints::of(graph),
+            behind: tables_behind(graph),
             views: vec![None; graph.tensors.len()],
             halos: graph.tensors.iter().map(|t| vec![(0, 0); t.shape.len()]).collect(),
             buffers: Vec::new(),
             steps: Vec::new(),
             constants: Vec::new(),
+            hybrids: Hybrids::default(),
             name: String::new(),
             op: "",
+            table: None,
         };
         lowering.inputs();
         for node in &graph.nodes {
             lowering.name.clone_from(&node.name);
             lowering.op = node.op.name();
+            lowering.table = lowering.behind[node.output].as_ref().map(|behind| behind.table.clone());
             lowering.node(node)?;
         }
+        lowering.table = None;
         lowering.outputs()?;
         Ok(lowering)
     }
@@ -57,25 +77,16 @@ impl<'a> Lowering<'a> {
             (self.name, self.op) = (port.name.clone(), "Load");
             let tensor = &self.graph.tensors[port.tensor];
             let order = self.hints.orders[port.tensor].clone().unwrap_or_else(|| row_major(tensor.shape.len()));
-            let outside = dense_strides(&tensor.shape);
-            let halo = self.hints.halos[port.tensor].clone();
-            let direct = View::fresh(0, &tensor.shape, &order, &halo).0;
-            let loops = Loops::new(&tensor.shape, [&outside, &direct.strides]);
-            let straight = loops.axes.last().is_some_and(|(_, steps)| *steps == [1, 1]);
-            let quant = (tensor.quant.scale, tensor.quant.zero_point);
-            if straight {
-                let view = self.allocate(port.tensor, &order);
-                let work = Work::Load { port: index, quant, place: place(&view), loops };
-                self.push(0, tensor_len(&tensor.shape), work);
-            } else {
-                // Converted as it comes, then transposed as bytes.
-                let plain = self.fresh(&tensor.shape, &row_major(tensor.shape.len()), &no_halo(tensor.shape.len()));
-                let loops = Loops::new(&tensor.shape, [&outside, &plain.strides]);
-                let work = Work::Load { port: index, quant, place: place(&plain), loops };
-                self.push(0, plain.len(), work);
-                let view = self.allocate(port.tensor, &order);
-                self.copy(&plain, &view, None);
+            if tensor.element == Element::Float {
+                self.load_floats(index, &order);
+                continue;
             }
+            let outside = dense_strides(&tensor.shape, 1);
+            let view = self.allocate(port.tensor, &order);
+            let loops = Loops::new(&tensor.shape, [&outside, &view.strides]);
+            let quant = (tensor.quant.scale, tensor.quant.zero_point);
+            let work = Work::Load { port: index, quant, place: place(&view), loops };
+            self.push(0, view.len(), work);
         }
     }
 
@@ -83,31 +94,39 @@ impl<'a> Lowering<'a> {
         for (index, port) in self.graph.outputs.iter().enumerate() {
             (self.name, self.op) = (port.name.clone(), "Store");
             let tensor = &self.graph.tensors[port.tensor];
-            let mut view = self.view(port.tensor)?;
-            let outside = dense_strides(&tensor.shape);
-            let mut loops = Loops::new(&tensor.shape, [&view.strides, &outside]);
-            if loops.axes.last().is_none_or(|(_, steps)| *steps != [1, 1]) {
-                let plain = self.fresh(&tensor.shape, &row_major(tensor.shape.len()), &no_halo(tensor.shape.len()));
-                self.copy(&view, &plain, None);
-                loops = Loops::new(&tensor.shape, [&plain.strides, &outside]);
-                view = plain;
+            let view = self.view(port.tensor)?;
+            if tensor.element == Element::Float {
+                self.store_floats(index, &view);
+                continue;
             }
+            let outside = dense_strides(&tensor.shape, 1);
+            let loops = Loops::new(&tensor.shape, [&view.strides, &outside]);
             let quant = match port.format {
                 Format::F32 => (tensor.quant.scale, tensor.quant.zero_point),
                 Format::I8 | Format::U8 => (1.0, 0),
             };
             let work = Work::Store { port: index, quant, place: place(&view), loops };
-            self.push(0, tensor_len(&tensor.shape), work);
+            self.push(0, view.len(), work);
         }
         Ok(())
     }
 
     fn node(&mut self, node: &Node) -> Result<(), PlanError> {
+        let floats = node.inputs.first().is_some_and(|&x| self.graph.tensors[x].element == Element::Float);
         match &node.op {
+            Op::Float(_) => self.float_node(node),
+            Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize { .. } | Op::Gather { .. } | Op::Softmax { .. }
+                if floats =>
+            {
+                self.float_node(node)
+            }
             Op::Conv(conv) => self.conv(node, conv),
+            Op::ConvTranspose(conv) => self.conv_transpose(node, conv),
             Op::MatMul(matmul) => self.matmul(node, matmul),
+            Op::BatchMatMul { factor, clamp } => self.batch_matmul(node, *factor, *clamp),
             Op::Add { subtract, clamp } => self.add(node, *subtract, *clamp),
             Op::Mul { clamp } => self.mul(node, *clamp),
+            Op::Lookup(_) if self.behind[node.inputs[0]].is_some() => Ok(()),
             Op::Lookup(table) => self.lookup(node, table),
             Op::MaxPool(pool) => self.pool(node, pool, true),
             Op::AveragePool(pool) => self.pool(node, pool, false),
@@ -130,6 +149,7 @@ impl<'a> Lowering<'a> {
                 Ok(())
             }
             Op::Gather { axis, indices } => self.gather(node, *axis, indices),
+            Op::LayerNorm(norm) => self.normalize(node, norm),
             Op::Softmax { axis } => self.softmax(node, *axis),
         }
     }
@@ -140,11 +160,12 @@ impl<'a> Lowering<'a> {
             return Ok(view.clone());
         }
         let tensor = &self.graph.tensors[id];
-        let Some(bytes) = &tensor.constant else {
+        let Some(constant) = &tensor.constant else {
             return Err(PlanError::new(&self.name, format!("tensor {:?} is used before it is computed", tensor.name)));
         };
-        let view = self.fresh(&tensor.shape, &row_major(tensor.shape.len()), &no_halo(tensor.shape.len()));
-        self.constants.push((view.buffer, bytes.to_vec()));
+        let (size, order, halo) = (tensor.element.size(), row_major(tensor.shape.len()), no_halo(tensor.shape.len()));
+        let view = self.fresh_of(size, &tensor.shape, &order, &halo);
+        self.constants.push((view.buffer, constant.clone()));
         self.views[id] = Some(view.clone());
         Ok(view)
     }
@@ -160,6 +181,11 @@ impl<'a> Lowering<'a> {
 
     pub(super) fn quant(&self, id: TensorId) -> Quant {
         self.graph.tensors[id].quant
+    }
+
+    /// The tensor that the steps of a node write: its result, or a function of it.
+    pub(super) fn target(&self, node: &Node) -> TensorId {
+        self.behind[node.output].as_ref().map_or(node.output, |behind| behind.tensor)
     }
 
     /// Lays a result out: inside the concatenation that wants it, or in a buffer of its own, axes in `order`.
@@ -181,33 +207,46 @@ impl<'a> Lowering<'a> {
             }
         }
         let halo = self.hints.halos[id].clone();
-        let view = self.fresh(shape, order, &halo);
+        let view = self.fresh_of(self.graph.tensors[id].element.size(), shape, order, &halo);
         self.fill_halo(&view, &halo, order, self.quant(id).zero_point as i8);
         self.set_view(id, view.clone(), halo);
         view
     }
 
-    /// A buffer of its own, its border not filled.
+    /// A buffer of bytes of its own, its border not filled.
     pub(super) fn fresh(&mut self, shape: &[usize], order: &[usize], halo: &[(usize, usize)]) -> View {
-        let (view, len) = View::fresh(self.buffers.len(), shape, order, halo);
+        self.fresh_of(1, shape, order, halo)
+    }
+
+    /// A buffer of its own for elements of `size` bytes, its border not filled.
+    pub(super) fn fresh_of(&mut self, size: usize, shape: &[usize], order: &[usize], halo: &[(usize, usize)]) -> View {
+        let (view, len) = View::fresh(self.buffers.len(), size, shape, order, halo);
         self.buffers.push(len);
         view
     }
 
-    /// A step that writes `value` to everything in the view's buffer but the view.
+    /// A step that writes `value` to every byte in the view's buffer but those of the view.
     pub(super) fn fill_halo(&mut self, view: &View, halo: &[(usize, usize)], order: &[usize], value: i8) {
         if halo.iter().all(|&h| h == (0, 0)) {
             return;
         }
+        let runs = self.border(view, order);
+        let bytes = runs.iter().map(|r| r.1).sum();
+        let work = Work::Fill { value, place: Address { buffer: view.buffer, offset: 0 }, runs };
+        self.push_as("Fill", 0, bytes, work);
+    }
+
+    /// Start and length of what is in a view's buffer but not in the view.
+    pub(super) fn border(&self, view: &View, order: &[usize]) -> Vec<(usize, usize)> {
         let ordered = view.transposed(order);
         let mut loops = Loops::new(&ordered.shape, [&ordered.strides]).axes;
         let run = match loops.pop() {
-            Some((len, [1])) => len,
+            Some((len, [step])) if step == view.size => len * step,
             Some(other) => {
                 loops.push(other);
-                1
+                view.size
             }
-            None => 1,
+            None => view.size,
         };
         let mut starts = vec![view.offset];
         for (len, [step]) in loops {
@@ -222,9 +261,7 @@ impl<'a> Lowering<'a> {
             }
             at = start + run;
         }
-        let bytes = runs.iter().map(|r| r.1).sum();
-        let work = Work::Fill { value, place: Address { buffer: view.buffer, offset: 0 }, runs };
-        self.push_as("Fill", 0, bytes, work);
+        runs
     }
 
     /// The tensor with channels innermost and at least this border; a copy where it lies otherwise.
@@ -233,30 +270,37 @@ impl<'a> Lowering<'a> {
         let [top, left, bottom, right] = pads;
         let halo = &self.halos[id];
         let bordered = halo[2].0 >= top && halo[2].1 >= bottom && halo[3].0 >= left && halo[3].1 >= right;
-        if (view.strides[1] == 1 || view.shape[1] == 1) && bordered {
+        if (view.strides[1] == view.size || view.shape[1] == 1) && bordered {
             return Ok(view);
         }
         let halo = vec![(0, 0), (0, 0), (top, bottom), (left, right)];
-        let copy = self.fresh(&view.shape, &CHANNELS_LAST, &halo);
+        let copy = self.fresh_of(view.size, &view.shape, &CHANNELS_LAST, &halo);
         self.fill_halo(&copy, &halo, &CHANNELS_LAST, self.quant(id).zero_point as i8);
         self.copy(&view, &copy, None);
         Ok(copy)
     }
 
-    /// A step that copies, through a table if there is one.
+    /// A step that copies, bytes through a table if there is one.
     pub(super) fn copy(&mut self, from: &View, to: &View, table: Option<Arc<[i8; 256]>>) {
+        if to.size == FLOAT {
+            return self.copy_floats(from, to);
+        }
         let loops = Loops::new(&to.shape, [&from.strides, &to.strides]);
         let op = if table.is_some() { "Lookup" } else { "Copy" };
         let work = Work::Lookup { table, places: [place(from), place(to)], loops };
         self.push_as(op, 0, to.len(), work);
     }
 
+    /// A step that computes the node's result.
     pub(super) fn push(&mut self, macs: u64, bytes: usize, work: Work) {
         self.push_as(self.op, macs, bytes, work);
+        if let Some(step) = self.steps.last_mut() {
+            step.table.clone_from(&self.table);
+        }
     }
 
-    fn push_as(&mut self, op: &'static str, macs: u64, bytes: usize, work: Work) {
-        self.steps.push(Step { name: self.name.clone(), op, macs, bytes, work });
+    pub(super) fn push_as(&mut self, op: &'static str, macs: u64, bytes: usize, work: Work) {
+        self.steps.push(Step { name: self.name.clone(), op, macs, bytes, work, table: None });
     }
 
     pub(super) fn error(&self, reason: impl Into<String>) -> PlanError {
@@ -274,7 +318,7 @@ impl<'a> Lowering<'a> {
                 moved
             }
             None => {
-                let plain = self.fresh(from, &row_major(from.len()), &no_halo(from.len()));
+                let plain = self.fresh_of(view.size, from, &view.order_for(to), &no_halo(from.len()));
                 self.copy(&view, &plain, None);
                 plain.reshaped(to).ok_or_else(|| self.error(format!("cannot reshape {from:?} to {to:?}")))?
             }
@@ -306,7 +350,11 @@ impl<'a> Lowering<'a> {
         for (axis, &(b, a)) in around.iter().enumerate() {
             for (start, len) in [(0, b), (b + view.shape[axis], a)] {
                 if len > 0 {
-                    self.fill(&out.sliced(axis, start, 1, len), value);
+                    let part = out.sliced(axis, start, 1, len);
+                    match part.size {
+                        FLOAT => self.fill_floats(&part, f32::from(value)),
+                        _ => self.fill(&part, value),
+                    }
                 }
             }
         }
@@ -347,12 +395,9 @@ pub(super) fn no_halo(rank: usize) -> Halo {
     vec![(0, 0); rank]
 }
 
-fn tensor_len(shape: &[usize]) -> usize {
-    shape.iter().product()
-}
-
-fn dense_strides(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
+/// Bytes from an element of `size` bytes to the next along every axis of a tensor that lies row-major.
+pub(super) fn dense_strides(shape: &[usize], size: usize) -> Vec<usize> {
+    let mut strides = vec![size; shape.len()];
     for axis in (0..shape.len().saturating_sub(1)).rev() {
         strides[axis] = strides[axis + 1] * shape[axis + 1];
     }

@@ -3,18 +3,29 @@
 mod arena;
 mod dense;
 mod error;
+mod float;
+mod float_dense;
+mod float_recurrent;
+mod fuse;
 mod hints;
+mod hybrid;
 mod lower;
+mod matmul;
+mod normalize;
+mod phases;
+mod quantised;
 mod simple;
 #[cfg(test)]
 mod tests;
+mod transposed;
 mod view;
 
 use std::sync::Arc;
 
-use super::graph::{Format, Graph, Port};
+use super::graph::{Constant, Format, Graph, Port};
 use super::kernels::executor::Program;
-use super::kernels::{Kernels, SLACK};
+use super::kernels::float::FloatKernels;
+use super::kernels::{AlignedBytes, Kernels, SLACK};
 use arena::Buffer;
 use lower::Lowering;
 
@@ -37,7 +48,19 @@ impl PartitionPlan {
     /// # Errors
     /// [`PlanError`] naming the node.
     pub fn new(graph: &Graph, kernels: &'static dyn Kernels) -> Result<PartitionPlan, PlanError> {
-        let Lowering { mut steps, buffers, constants, .. } = Lowering::run(graph, kernels)?;
+        Self::with_floats(graph, kernels, super::kernels::float::best())
+    }
+
+    /// As [`PartitionPlan::new`], with a set of kernels for floats as well.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_floats(
+        graph: &Graph,
+        kernels: &'static dyn Kernels,
+        floats: &'static dyn FloatKernels,
+    ) -> Result<PartitionPlan, PlanError> {
+        let Lowering { mut steps, buffers, constants, .. } = Lowering::run(graph, kernels, floats)?;
         let mut lives: Vec<Buffer> = buffers.iter().map(|&len| Buffer { len, first: usize::MAX, last: 0 }).collect();
         for (index, step) in steps.iter().enumerate() {
             let (reads, write) = step.work.places();
@@ -55,12 +78,28 @@ impl PartitionPlan {
                 place.offset += starts[place.buffer];
             }
         }
-        let constants = constants.into_iter().map(|(buffer, bytes)| (starts[buffer], bytes)).collect();
+        let constants = constants.into_iter().map(|(buffer, values)| (starts[buffer], bytes(&values))).collect();
         let ports = |ports: &[Port]| ports.iter().map(|p| (p.format, graph.tensors[p.tensor].shape.clone())).collect();
         Ok(PartitionPlan {
-            program: Arc::new(Program { steps, arena_len: arena_len + SLACK, constants, kernels }),
+            program: Arc::new(Program { steps, arena_len: arena_len + SLACK, constants, kernels, floats }),
             inputs: ports(&graph.inputs),
             outputs: ports(&graph.outputs),
         })
     }
+}
+
+/// A constant as it lies in memory.
+fn bytes(constant: &Constant) -> Arc<AlignedBytes> {
+    let mut bytes;
+    match constant {
+        Constant::Bytes(values) => {
+            bytes = AlignedBytes::zeroed(values.len());
+            bytes.put_i8(0, values.iter().copied());
+        }
+        Constant::Floats(values) => {
+            bytes = AlignedBytes::zeroed(4 * values.len());
+            bytes.put_f32(0, values.iter().copied());
+        }
+    }
+    Arc::new(bytes)
 }

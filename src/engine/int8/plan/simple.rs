@@ -38,7 +38,7 @@ impl Lowering<'_> {
 
     /// Both operands and the result of an elementwise operator, and the loops over them; operands that are broadcast stand still
     /// along the axes that they lack.
-    fn operands(&mut self, node: &Node) -> Result<([View; 3], Loops<3>), PlanError> {
+    pub(super) fn operands(&mut self, node: &Node) -> Result<([View; 3], Loops<3>), PlanError> {
         let shape = self.shape(node.output);
         let mut views = Vec::with_capacity(3);
         for &input in &node.inputs {
@@ -61,7 +61,7 @@ impl Lowering<'_> {
         // The result lies as the operand that has all of its elements; as the first one where both have.
         let full = if a.strides.iter().zip(shape).any(|(s, d)| *s == 0 && *d != 1) { &b } else { &a };
         let order = full.order();
-        let out = self.allocate(node.output, &order);
+        let out = self.allocate(self.target(node), &order);
         let loops = Loops::new(shape, [&a.strides, &b.strides, &out.strides]);
         Ok(([a, b, out], loops))
     }
@@ -97,19 +97,7 @@ impl Lowering<'_> {
         let [_, _, rows, cols] = self.image(node.output)?;
         let x = self.channels_last(node.inputs[0], [0; 4])?;
         let y = self.image_out(node);
-        let windows = |axis: usize, size: usize, count: usize| -> Option<Windows> {
-            let (kernel, stride, dilation) = (pool.kernel[axis], pool.strides[axis], pool.dilations[axis]);
-            let spans: Option<Vec<(usize, usize)>> = (0..count)
-                .map(|i| {
-                    // Positions of the window's elements, those in the padding left out.
-                    let inside = (0..kernel).filter_map(|k| (i * stride + k * dilation).checked_sub(pool.pads[axis]));
-                    let inside: Vec<usize> = inside.filter(|&p| p < size).collect();
-                    inside.first().map(|&first| (first, inside.len()))
-                })
-                .collect();
-            Some(Windows { spans: spans?, dilation })
-        };
-        let (Some(rows), Some(cols)) = (windows(0, height, rows), windows(1, width, cols)) else {
+        let (Some(rows), Some(cols)) = (windows(pool, 0, height, rows), windows(pool, 1, width, cols)) else {
             return Err(self.error("a window lies in the padding alone"));
         };
         let (input, output) = (pixels(&x), pixels(&y));
@@ -165,6 +153,20 @@ impl Lowering<'_> {
     pub(super) fn gather(&mut self, node: &Node, axis: usize, indices: &[usize]) -> Result<(), PlanError> {
         let x = self.view(node.inputs[0])?;
         let out = self.allocate(node.output, &x.order());
+        if let Some((rows, cols, steps)) = regular(indices) {
+            // A rectangle of evenly spaced elements, as of a slice or of a channel shuffle: a copy between views.
+            let from = |view: &View, steps: [usize; 2], offset: usize| {
+                let mut wide = view.clone();
+                wide.offset += offset * view.strides[axis];
+                wide.shape[axis] = cols;
+                wide.strides[axis] *= steps[1];
+                wide.shape.push(rows);
+                wide.strides.push(steps[0] * view.strides[axis]);
+                wide
+            };
+            self.copy(&from(&x, steps, indices[0]), &from(&out, [cols, 1], 0), None);
+            return Ok(());
+        }
         let offsets = indices.iter().map(|i| i * x.strides[axis]).collect();
         let loops = without(axis, &x, &out);
         let work = Work::Gather { offsets, step: out.strides[axis], places: [place(&x), place(&out)], loops };
@@ -197,12 +199,37 @@ impl Lowering<'_> {
     }
 }
 
-fn pixels(view: &View) -> Pixels {
+/// The input positions of the `count` windows of a pool along an axis (0 for rows) of `size` elements, those in the padding left out; `None` where one
+/// has no others.
+pub(super) fn windows(pool: &Pool, axis: usize, size: usize, count: usize) -> Option<Windows> {
+    let (kernel, stride, dilation) = (pool.kernel[axis], pool.strides[axis], pool.dilations[axis]);
+    let spans: Option<Vec<(usize, usize)>> = (0..count)
+        .map(|i| {
+            let inside = (0..kernel).filter_map(|k| (i * stride + k * dilation).checked_sub(pool.pads[axis]));
+            let inside: Vec<usize> = inside.filter(|&p| p < size).collect();
+            inside.first().map(|&first| (first, inside.len()))
+        })
+        .collect();
+    Some(Windows { spans: spans?, dilation })
+}
+
+pub(super) fn pixels(view: &View) -> Pixels {
     Pixels { place: place(view), steps: [view.strides[0], view.strides[2], view.strides[3]] }
 }
 
+/// Indices as `first + row · steps[0] + col · steps[1]`, row-major: rows, columns, steps. None if they are anything else.
+fn regular(indices: &[usize]) -> Option<(usize, usize, [usize; 2])> {
+    let &[first, ..] = indices else { return None };
+    let across = indices.get(1).map_or(Some(0), |second| second.checked_sub(first))?;
+    let cols = (1..indices.len()).find(|&i| indices[i] != first + i * across).unwrap_or(indices.len());
+    let down = indices.get(cols).map_or(Some(0), |next| next.checked_sub(first))?;
+    let even = indices.len().is_multiple_of(cols)
+        && indices.iter().enumerate().all(|(i, &index)| index == first + i / cols * down + i % cols * across);
+    even.then_some((indices.len() / cols, cols, [down, across]))
+}
+
 /// The loops over all axes but one.
-fn without(axis: usize, x: &View, out: &View) -> Loops<2> {
+pub(super) fn without(axis: usize, x: &View, out: &View) -> Loops<2> {
     let drop = |values: &[usize]| -> Vec<usize> {
         values.iter().enumerate().filter(|(a, _)| *a != axis).map(|(_, &v)| v).collect()
     };
@@ -243,6 +270,18 @@ fn add_params(a: Quant, b: Quant, out: Quant, subtract: bool, clamp: Clamp) -> A
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn regular_indices_are_told_from_others() {
+        assert_eq!(regular(&[3, 4, 5]), Some((1, 3, [0, 1])));
+        assert_eq!(regular(&[1, 3, 5, 7]), Some((1, 4, [0, 2])));
+        assert_eq!(regular(&[0, 3, 1, 4, 2, 5]), Some((3, 2, [1, 3])));
+        assert_eq!(regular(&[7]), Some((1, 1, [0, 0])));
+        assert_eq!(regular(&[2, 2, 2]), Some((1, 3, [0, 0])));
+        for other in [&[][..], &[2, 1], &[0, 1, 5], &[0, 1, 5, 7], &[0, 2, 1, 3, 2]] {
+            assert_eq!(regular(other), None, "{other:?}");
+        }
+    }
 
     #[test]
     fn sums_are_rounded_and_saturated() {

@@ -1,5 +1,7 @@
 //! Random graphs against an evaluation that knows nothing of layouts, borders, slices, packing or threads.
 
+mod hybrid;
+
 use std::sync::Arc;
 
 use super::super::graph::*;
@@ -23,6 +25,11 @@ impl Dice {
 
     fn bytes(&mut self, n: usize) -> Vec<i8> {
         (0..n).map(|_| self.byte()).collect()
+    }
+
+    /// Zero points of the weights of so many channels, or none.
+    fn zeros(&mut self, n: usize) -> Vec<i8> {
+        if self.below(2) == 0 { self.bytes(n) } else { Vec::new() }
     }
 
     fn quant(&mut self) -> Quant {
@@ -63,6 +70,7 @@ fn evaluate(graph: &Graph, node: &Node, values: &[Vec<i8>]) -> Vec<i8> {
     };
     let each = |f: &dyn Fn(&[usize]) -> i8| -> Vec<i8> { indices(&out.shape).iter().map(|i| f(i)).collect() };
     let byte = |index: &[usize]| values[node.inputs[0]][flat(&x.shape, index)];
+    let zero = |zeros: &[i8], channel: usize| zeros.get(channel).map_or(0, |&z| i32::from(z));
     match &node.op {
         Op::Conv(c) => each(&|i| {
             let (inside, outside) = (x.shape[1] / c.groups, out.shape[1] / c.groups);
@@ -78,8 +86,27 @@ fn evaluate(graph: &Graph, node: &Node, values: &[Vec<i8>]) -> Vec<i8> {
                         }
                         let value = i32::from(byte(&[i[0], i[1] / outside * inside + ch, y, xx])) - x.quant.zero_point;
                         let w = c.weights[((i[1] * inside + ch) * c.kernel[0] + ky) * c.kernel[1] + kx];
-                        acc += value * i32::from(w);
+                        let w = i32::from(w) - zero(&c.weight_zeros, i[1]);
+                        acc += value * w;
                     }
+                }
+            }
+            dense(acc, x.quant, c.weight_scales[i[1]], out.quant, c.clamp)
+        }),
+        Op::ConvTranspose(c) => each(&|i| {
+            let (inside, outside) = (x.shape[1] / c.groups, out.shape[1] / c.groups);
+            let mut acc = c.bias[i[1]];
+            for (ky, kx) in (0..c.kernel[0]).flat_map(|ky| (0..c.kernel[1]).map(move |kx| (ky, kx))) {
+                let from = |axis: usize, tap: usize| {
+                    let at = (i[2 + axis] + c.pads[axis]).checked_sub(tap * c.dilations[axis])?;
+                    let at = at.is_multiple_of(c.strides[axis]).then_some(at / c.strides[axis])?;
+                    (at < x.shape[2 + axis]).then_some(at)
+                };
+                let (Some(y), Some(xx)) = (from(0, ky), from(1, kx)) else { continue };
+                for ch in 0..inside {
+                    let value = i32::from(byte(&[i[0], i[1] / outside * inside + ch, y, xx])) - x.quant.zero_point;
+                    let w = c.weights[((i[1] * inside + ch) * c.kernel[0] + ky) * c.kernel[1] + kx];
+                    acc += value * (i32::from(w) - zero(&c.weight_zeros, i[1]));
                 }
             }
             dense(acc, x.quant, c.weight_scales[i[1]], out.quant, c.clamp)
@@ -88,8 +115,22 @@ fn evaluate(graph: &Graph, node: &Node, values: &[Vec<i8>]) -> Vec<i8> {
             let (k, n) = (*x.shape.last().unwrap(), *i.last().unwrap());
             let row = flat(&out.shape[..i.len() - 1], &i[..i.len() - 1]) * k;
             let value = |j: usize| i32::from(values[node.inputs[0]][row + j]) - x.quant.zero_point;
-            let acc = m.bias[n] + (0..k).map(|j| value(j) * i32::from(m.weights[n * k + j])).sum::<i32>();
+            let acc = m.bias[n]
+                + (0..k).map(|j| value(j) * (i32::from(m.weights[n * k + j]) - zero(&m.weight_zeros, n))).sum::<i32>();
             dense(acc, x.quant, m.weight_scales[n], out.quant, m.clamp)
+        }),
+        Op::BatchMatMul { factor, clamp } => each(&|i| {
+            let (lead, &[m, n]) = i.split_at(i.len() - 2) else { unreachable!() };
+            let (terms, b) = (*x.shape.last().unwrap(), tensor(1));
+            let zeros = [x.quant.zero_point, b.quant.zero_point];
+            let term = |k: usize| {
+                let at = |shape: &[usize], last: [usize; 2]| broadcast(shape, &[lead, &last[..]].concat());
+                let first = i32::from(values[node.inputs[0]][at(&x.shape, [m, k])]) - zeros[0];
+                first * (i32::from(values[node.inputs[1]][at(&b.shape, [k, n])]) - zeros[1])
+            };
+            let scale = x.quant.scale * b.quant.scale / out.quant.scale * factor;
+            let requant = Requant { zero_point: out.quant.zero_point, low: clamp.low, high: clamp.high };
+            requant.apply((0..terms).map(term).sum(), scale)
         }),
         Op::Add { subtract, clamp } => each(&|i| {
             let (a, b) = (real(0, broadcast(&x.shape, i)), real(1, broadcast(&tensor(1).shape, i)));
@@ -151,6 +192,15 @@ fn evaluate(graph: &Graph, node: &Node, values: &[Vec<i8>]) -> Vec<i8> {
             index[*axis] = indices[i[*axis]];
             byte(&index)
         }),
+        Op::LayerNorm(norm) => each(&|i| {
+            let (last, len) = (i.len() - 1, *x.shape.last().unwrap());
+            let at = |k: usize| real(0, flat(&x.shape, &[&i[..last], &[k]].concat()));
+            let mean = (0..len).map(at).sum::<f64>() / len as f64;
+            let variance = (0..len).map(|k| (at(k) - mean).powi(2)).sum::<f64>() / len as f64;
+            let share = (at(i[last]) - mean) / (variance + f64::from(norm.epsilon)).sqrt();
+            let (scale, bias) = (norm.scale.as_ref().unwrap()[i[last]], norm.bias.as_ref().unwrap()[i[last]]);
+            round(share * f64::from(scale) + f64::from(bias), out.quant, Clamp::NONE)
+        }),
         Op::Softmax { axis } => each(&|i| {
             let exp = |at: usize| {
                 let mut index = i.to_vec();
@@ -160,6 +210,7 @@ fn evaluate(graph: &Graph, node: &Node, values: &[Vec<i8>]) -> Vec<i8> {
             let sum: f64 = (0..x.shape[*axis]).map(exp).sum();
             round(exp(i[*axis]) / sum, out.quant, Clamp::NONE)
         }),
+        Op::Float(op) => panic!("{} is not of bytes", op.name()),
     }
 }
 
@@ -196,6 +247,7 @@ impl Growing<'_> {
         self.graph.tensors.push(Tensor {
             name: format!("t{}", self.graph.tensors.len()),
             shape,
+            element: Element::Byte,
             quant,
             constant: None,
         });
@@ -220,7 +272,71 @@ impl Growing<'_> {
         let Tensor { shape, quant, .. } = self.graph.tensors[x].clone();
         let [n, c, h, w] = <[usize; 4]>::try_from(shape.clone()).unwrap();
         let next = self.dice.quant();
-        match self.dice.below(14) {
+        match self.dice.below(20) {
+            18 => {
+                let values =
+                    |dice: &mut Dice| Some(Arc::new((0..w).map(|_| dice.below(200) as f32 * 0.02 - 1.0).collect()));
+                let (scale, bias) = (values(self.dice), values(self.dice));
+                self.push(Op::LayerNorm(Norm { epsilon: 1e-5, centre: true, scale, bias }), vec![x], shape, next)
+            }
+            17 if h * w <= 40 => {
+                // Attention: every pixel against every other, in heads where the channels divide.
+                let heads = if c % 2 == 0 { 2 } else { 1 };
+                let split = vec![n, heads, c / heads, h * w];
+                let q = self.push(Op::Reshape, vec![x], split.clone(), quant);
+                let perm = vec![0, 1, 3, 2];
+                let turned = vec![n, heads, h * w, c / heads];
+                let t = self.push(Op::Transpose { perm }, vec![q], turned, quant);
+                let scores = vec![n, heads, h * w, h * w];
+                let product = Op::BatchMatMul { factor: 0.125, clamp: self.clamp() };
+                let s = self.push(product, vec![t, q], scores.clone(), next);
+                let product = Op::BatchMatMul { factor: 1.0, clamp: Clamp::NONE };
+                let y = match self.dice.below(3) {
+                    0 => self.push(product, vec![q, s], split, next),
+                    1 => {
+                        let whole = Quant { scale: 1.0 / 256.0, zero_point: -128 };
+                        let shares = self.push(Op::Softmax { axis: 3 }, vec![s], scores.clone(), whole);
+                        let perm = vec![0, 1, 3, 2];
+                        let shares = self.push(Op::Transpose { perm }, vec![shares], scores, whole);
+                        self.push(product, vec![q, shares], split, next)
+                    }
+                    _ => {
+                        let table = Arc::new(std::array::from_fn(|_| self.dice.byte()));
+                        let s = self.push(Op::Lookup(table), vec![s], scores, next);
+                        self.push(product, vec![q, s], split, next)
+                    }
+                };
+                self.push(Op::Reshape, vec![y], shape, next)
+            }
+            14 | 15 => {
+                let table = std::array::from_fn(|_| self.dice.byte());
+                self.push(Op::Lookup(Arc::new(table)), vec![x], shape, next)
+            }
+            16 => {
+                let kernel = [1 + self.dice.below(4), 1 + self.dice.below(3)];
+                let dilations = [1 + self.dice.below(2), 1];
+                let strides = [1 + self.dice.below(3), 1 + self.dice.below(2)];
+                let pads = [self.dice.below(2), self.dice.below(2), 0, 0];
+                let out = |a: usize, dim: usize| ((dim - 1) * strides[a] + (kernel[a] - 1) * dilations[a] + 1, pads[a]);
+                let [(rows, top), (cols, left)] = [out(0, h), out(1, w)];
+                if rows <= top || cols <= left || h * w > 200 {
+                    return x;
+                }
+                let (groups, outs) = if self.dice.below(2) == 0 { (c, c) } else { (1, 1 + self.dice.below(20)) };
+                let conv = Conv {
+                    weights: Arc::new(self.dice.bytes(outs * c / groups * kernel[0] * kernel[1])),
+                    kernel,
+                    weight_zeros: self.dice.zeros(outs),
+                    weight_scales: (0..outs).map(|_| 0.001 + self.dice.below(50) as f32 * 1e-4).collect(),
+                    bias: (0..outs).map(|_| self.dice.below(4000) as i32 - 2000).collect(),
+                    strides,
+                    dilations,
+                    pads,
+                    groups,
+                    clamp: self.clamp(),
+                };
+                self.push(Op::ConvTranspose(conv), vec![x], vec![n, outs, rows - top, cols - left], next)
+            }
             0..=3 => {
                 let kernel = [1 + self.dice.below(3), 1 + self.dice.below(3)];
                 let dilations = [1 + self.dice.below(2), 1];
@@ -239,6 +355,7 @@ impl Growing<'_> {
                 };
                 let conv = Conv {
                     weights: Arc::new(self.dice.bytes(outs * c / groups * kernel[0] * kernel[1])),
+                    weight_zeros: self.dice.zeros(outs),
                     kernel,
                     weight_scales: (0..outs).map(|_| 0.001 + self.dice.below(50) as f32 * 1e-4).collect(),
                     bias: (0..outs).map(|_| self.dice.below(4000) as i32 - 2000).collect(),
@@ -337,6 +454,7 @@ impl Growing<'_> {
         let outs = 1 + self.dice.below(40);
         let matmul = MatMul {
             weights: Arc::new(self.dice.bytes(outs * k)),
+            weight_zeros: self.dice.zeros(outs),
             weight_scales: vec![0.002; outs],
             bias: (0..outs).map(|_| self.dice.below(4000) as i32 - 2000).collect(),
             clamp: self.clamp(),
@@ -453,7 +571,12 @@ fn random_graphs_compute_what_their_nodes_say() {
             // Sums, products and means are rounded in other places than in the definition: a tie may fall to the other side.
             let inexact = matches!(
                 node.op,
-                Op::Add { .. } | Op::Mul { .. } | Op::Concat { .. } | Op::Resize { .. } | Op::Softmax { .. }
+                Op::Add { .. }
+                    | Op::Mul { .. }
+                    | Op::Concat { .. }
+                    | Op::Resize { .. }
+                    | Op::Softmax { .. }
+                    | Op::LayerNorm(_)
             );
             let want = evaluate(&graph, node, &values);
             let off = values[node.output].iter().zip(&want).map(|(g, w)| (i32::from(*g) - i32::from(*w)).abs());
@@ -466,5 +589,5 @@ fn random_graphs_compute_what_their_nodes_say() {
             );
         }
     }
-    assert!(kinds.len() >= 13, "{kinds:?}");
+    assert!(kinds.len() >= 15, "{kinds:?}");
 }

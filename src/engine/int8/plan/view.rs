@@ -1,14 +1,19 @@
 //! Place of a tensor: a buffer, an offset and a stride for every axis, so that transposing, slicing and most reshaping move
 //! nothing.
 
+/// Bytes of a float.
+pub const FLOAT: usize = 4;
+
 /// Index of a buffer of the plan.
 pub type BufferId = usize;
 
-/// A tensor in a buffer. Strides are in bytes (an element is one) and never 0 for an axis longer than 1.
+/// A tensor in a buffer. Strides are in bytes, whatever the elements are, and never 0 for an axis longer than 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
     /// The buffer.
     pub buffer: BufferId,
+    /// Bytes of an element.
+    pub size: usize,
     /// The first element, in bytes from the buffer's start.
     pub offset: usize,
     /// Length of every axis.
@@ -18,17 +23,23 @@ pub struct View {
 }
 
 impl View {
-    /// A view over a fresh buffer whose axes lie in memory in `order`, outermost first, with `halo` elements before and after each axis.
-    /// Returns the view and the buffer's length.
-    pub fn fresh(buffer: BufferId, shape: &[usize], order: &[usize], halo: &[(usize, usize)]) -> (View, usize) {
+    /// A view over a fresh buffer of elements of `size` bytes whose axes lie in memory in `order`, outermost first, with `halo` elements before
+    /// and after each axis. Returns the view and the buffer's length.
+    pub fn fresh(
+        buffer: BufferId,
+        size: usize,
+        shape: &[usize],
+        order: &[usize],
+        halo: &[(usize, usize)],
+    ) -> (View, usize) {
         let mut strides = vec![0; shape.len()];
-        let (mut pitch, mut offset) = (1, 0);
+        let (mut pitch, mut offset) = (size, 0);
         for &axis in order.iter().rev() {
             strides[axis] = pitch;
             offset += halo[axis].0 * pitch;
             pitch *= shape[axis] + halo[axis].0 + halo[axis].1;
         }
-        (View { buffer, offset, shape: shape.to_vec(), strides }, pitch)
+        (View { buffer, size, offset, shape: shape.to_vec(), strides }, pitch)
     }
 
     /// Number of elements.
@@ -40,6 +51,7 @@ impl View {
     pub fn transposed(&self, perm: &[usize]) -> View {
         View {
             buffer: self.buffer,
+            size: self.size,
             offset: self.offset,
             shape: perm.iter().map(|&p| self.shape[p]).collect(),
             strides: perm.iter().map(|&p| self.strides[p]).collect(),
@@ -60,7 +72,7 @@ impl View {
         // Axes of length 1 have no say; runs of old axes that are contiguous among themselves match runs of new ones.
         let old: Vec<(usize, usize)> =
             self.shape.iter().zip(&self.strides).filter(|(d, _)| **d != 1).map(|(d, s)| (*d, *s)).collect();
-        let mut strides = vec![1; shape.len()];
+        let mut strides = vec![self.size; shape.len()];
         let (mut i, mut j) = (0, 0);
         let axes: Vec<usize> = (0..shape.len()).filter(|&a| shape[a] != 1).collect();
         while i < old.len() || j < axes.len() {
@@ -89,7 +101,36 @@ impl View {
                 pitch *= shape[axis];
             }
         }
-        Some(View { buffer: self.buffer, offset: self.offset, shape: shape.to_vec(), strides })
+        Some(View { shape: shape.to_vec(), strides, ..self.clone() })
+    }
+
+    /// The order of axes in which a copy of these elements can be [`reshaped`](View::reshaped) to `shape`, as near to the present one as possible: axes that
+    /// become one, or that one becomes, follow one another; such groups stay in the order of their innermost elements.
+    pub fn order_for(&self, shape: &[usize]) -> Vec<usize> {
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        let mut new = shape.iter();
+        let (mut have, mut want) = (1usize, 1usize);
+        let mut group = Vec::new();
+        for (axis, &len) in self.shape.iter().enumerate() {
+            group.push(axis);
+            have *= len;
+            while want < have {
+                let Some(&next) = new.next() else { break };
+                want *= next;
+            }
+            if have == want {
+                groups.push(std::mem::take(&mut group));
+                (have, want) = (1, 1);
+            }
+        }
+        if !group.is_empty() {
+            return (0..self.shape.len()).collect();
+        }
+        let innermost = |group: &Vec<usize>| {
+            group.iter().filter(|&&a| self.shape[a] != 1).map(|&a| self.strides[a]).min().unwrap_or(usize::MAX)
+        };
+        groups.sort_by_key(|group| std::cmp::Reverse(innermost(group)));
+        groups.concat()
     }
 
     /// Axes from the outermost to the innermost, as they lie in memory; axes of length 1 keep their place among the others.
@@ -110,7 +151,7 @@ mod tests {
 
     fn image(halo: usize) -> View {
         let h = (halo, halo);
-        View::fresh(0, &[2, 6, 4, 5], &[0, 2, 3, 1], &[(0, 0), (0, 0), h, h]).0
+        View::fresh(0, 1, &[2, 6, 4, 5], &[0, 2, 3, 1], &[(0, 0), (0, 0), h, h]).0
     }
 
     #[test]
@@ -134,9 +175,14 @@ mod tests {
         assert!(v.reshaped(&[2, 6, 20]).is_some());
         assert_eq!(image(1).reshaped(&[2, 6, 20]), None);
         assert!(image(1).reshaped(&[2, 1, 6, 4, 1, 5]).is_some());
-        let one = View::fresh(0, &[1, 64, 1, 1], &[0, 2, 3, 1], &[(0, 0); 4]).0;
+        // A shuffle of channels moves them within their pixels; rows of pixels with a border around them come together.
+        let mixed = v.reshaped(&[2, 2, 3, 4, 5]).unwrap().transposed(&[0, 2, 1, 3, 4]);
+        assert_eq!((mixed.reshaped(&[2, 6, 4, 5]), mixed.order_for(&[2, 6, 4, 5])), (None, vec![0, 3, 4, 1, 2]));
+        assert_eq!(image(1).order_for(&[2, 6, 20]), [0, 2, 3, 1]);
+        assert_eq!(v.order_for(&[2, 120]), [0, 1, 2, 3]);
+        let one = View::fresh(0, 1, &[1, 64, 1, 1], &[0, 2, 3, 1], &[(0, 0); 4]).0;
         assert_eq!(one.reshaped(&[1, 64]).map(|v| v.strides[1]), Some(1));
-        let scalar = View::fresh(0, &[1, 1], &[0, 1], &[(0, 0); 2]).0;
+        let scalar = View::fresh(0, 1, &[1, 1], &[0, 1], &[(0, 0); 2]).0;
         assert!(scalar.reshaped(&[]).is_some());
     }
 }

@@ -28,10 +28,18 @@ fn keeps(net: &FileGraph<'_>, operator: &Operator<'_>, leads: &impl Fn(usize) ->
         integers(place).is_some_and(|axes| !axes.iter().any(first))
     };
     match operator.name.as_str() {
+        "CONV_2D" | "DEPTHWISE_CONV_2D" | "FULLY_CONNECTED" | "AVERAGE_POOL_2D" | "MAX_POOL_2D" | "L2_POOL_2D"
+        | "ADD" | "SUB" | "MUL" | "DIV" | "MAXIMUM" | "MINIMUM" | "PRELU" | "POW" | "SQUARED_DIFFERENCE" | "RELU"
+        | "RELU6" | "RELU_N1_TO_1" | "RELU_0_TO_1" | "LOGISTIC" | "TANH" | "HARD_SWISH" | "EXP" | "LOG" | "SQRT"
+        | "RSQRT" | "SIN" | "COS" | "ELU" | "FLOOR" | "CEIL" | "ROUND" | "ABS" | "NEG" | "SIGN" | "SQUARE" | "GELU"
+        | "LEAKY_RELU" | "QUANTIZE" | "DEQUANTIZE" | "CAST" | "RESHAPE" | "SQUEEZE" | "EXPAND_DIMS" | "PAD"
+        | "PADV2" | "SLICE" | "STRIDED_SLICE" | "DEPTH_TO_SPACE" | "SPACE_TO_DEPTH" => true,
         "TRANSPOSE" => integers(1).is_some_and(|order| order.first() == Some(&0)),
-        "MEAN" | "REDUCE_MAX" | "SPLIT_V" => other_axes(if operator.name == "SPLIT_V" { 2 } else { 1 }),
+        "MEAN" | "SUM" | "REDUCE_MAX" | "REDUCE_MIN" | "ARG_MAX" | "SPLIT_V" => {
+            other_axes(if operator.name == "SPLIT_V" { 2 } else { 1 })
+        }
         "SPLIT" => other_axes(0),
-        "SOFTMAX" => rank > 1,
+        "SOFTMAX" | "LOG_SOFTMAX" | "L2_NORMALIZATION" => rank > 1,
         "CONCATENATION" => {
             let constants = operator.inputs.iter().flatten().any(|&i| net.tensors[i].data.is_some());
             !constants && moves::axis_option(operator).is_ok_and(|axis| axis != 0 && axis != -i64::from(rank as u8))
@@ -40,6 +48,6 @@ fn keeps(net: &FileGraph<'_>, operator: &Operator<'_>, leads: &impl Fn(usize) ->
             (Some(&from), Some(&to)) => resize::is_exact(&net.tensors[from].shape, &net.tensors[to].shape),
             _ => false,
         },
-        _ => true,
+        _ => false,
     }
 }

@@ -3,6 +3,7 @@
 use super::super::layout::Layout;
 use super::super::schema::ElementType;
 use super::super::write::{Try, Writer};
+use super::elementwise::real;
 use super::node::Node;
 use super::window;
 use crate::onnx::build::NodeBuilder;
@@ -41,7 +42,7 @@ pub fn conv(w: &mut Writer<'_, '_>, node: Node<'_, '_>, depthwise: bool) -> Try<
     w.compute(y, Layout::ChannelsFirst, steps)
 }
 
-/// The third operand: as it is, or in units of the products where these are of integers.
+/// The third operand, with one value for each of `count` results.
 fn bias(w: &mut Writer<'_, '_>, node: Node<'_, '_>, x: usize, weights: usize, count: usize) -> Try<Option<String>> {
     let Some(bias) = node.optional(2) else { return Ok(None) };
     let tensor = w.tensor(bias);
@@ -51,8 +52,14 @@ fn bias(w: &mut Writer<'_, '_>, node: Node<'_, '_>, x: usize, weights: usize, co
             tensor.name, tensor.shape
         ));
     }
+    bias_of(w, bias, x, weights).map(Some)
+}
+
+/// A bias: as it is, or in units of the products of `x` and `weights` where these are of integers.
+pub fn bias_of(w: &mut Writer<'_, '_>, bias: usize, x: usize, weights: usize) -> Try<String> {
+    let tensor = w.tensor(bias);
     if matches!(tensor.kind, ElementType::F32 | ElementType::F16) {
-        return w.real(bias, Layout::File).map(Some);
+        return w.real(bias, Layout::File);
     }
     let unit = w.scale(x)?;
     let quant = w.tensor(weights).quant.as_ref();
@@ -62,7 +69,7 @@ fn bias(w: &mut Writer<'_, '_>, node: Node<'_, '_>, x: usize, weights: usize, co
     if scales.iter().any(|s| !s.is_normal()) {
         return Err("its scales are out of range".into());
     }
-    w.terms(bias, &scales).map(Some)
+    w.terms(bias, &scales)
 }
 
 /// `FULLY_CONNECTED`: weights `[M, K]`.
@@ -70,6 +77,9 @@ pub fn fully_connected(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     let (x, weights, y) = (node.input(0)?, node.input(1)?, node.output()?);
     if node.option(0, |o| o.i8(1))? != 0 {
         return Err("its weights are stored in shuffled order".into());
+    }
+    if w.tensor(weights).data.is_none() {
+        return by_rows(w, node);
     }
     let &[m, k] = &w.tensor(weights).shape[..] else {
         return Err(format!("weights of shape {:?} are no matrix", w.tensor(weights).shape));
@@ -98,6 +108,36 @@ pub fn fully_connected(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
         let dims = w.dims(&to.shape)?;
         steps.push(NodeBuilder::new("Reshape", [&dims]));
     }
+    w.compute(y, Layout::File, steps)
+}
+
+/// `FULLY_CONNECTED` with weights that are computed.
+fn by_rows(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
+    let (x, weights, y) = (node.input(0)?, node.input(1)?, node.output()?);
+    real(w, &[x, weights], y)?;
+    let (from, to) = (w.tensor(x), w.tensor(y));
+    let &[m, k] = &w.tensor(weights).shape[..] else {
+        return Err(format!("weights of shape {:?} are no matrix", w.tensor(weights).shape));
+    };
+    let rows = from.len() / k;
+    if from.len() % k != 0 || rows.checked_mul(m) != Some(to.len()) || to.shape.last() != Some(&m) {
+        return Err(format!("weights of shape [{m}, {k}] do not lead from {:?} to {:?}", from.shape, to.shape));
+    }
+    let activation = node.activation(0)?;
+    let (flat, dims) = (w.dims(&[rows, k])?, w.dims(&to.shape)?);
+    let name = w.real(x, Layout::File)?;
+    let name = w.extra(x, NodeBuilder::new("Reshape", [&name, &flat]));
+    let kernel = w.real(weights, Layout::File)?;
+    let mut inputs = vec![name, kernel];
+    if let Some(bias) = node.optional(2) {
+        if w.tensor(bias).shape != [m] {
+            return Err(format!("its bias of shape {:?} is not one value for each of {m}", w.tensor(bias).shape));
+        }
+        inputs.push(bias_of(w, bias, x, weights)?);
+    }
+    let mut steps = vec![NodeBuilder::new("Gemm", inputs).size("transB", 1)];
+    steps.extend(w.activation(activation, y)?);
+    steps.push(NodeBuilder::new("Reshape", [&dims]));
     w.compute(y, Layout::File, steps)
 }
 

@@ -14,9 +14,7 @@ pub fn binary(w: &mut Writer<'_, '_>, node: Node<'_, '_>, op: &'static str, acti
         let (a, b) = (&w.tensor(a).shape, &w.tensor(b).shape);
         return Err(format!("shapes {a:?} and {b:?} do not broadcast to {shape:?}"));
     }
-    if op == "PRelu" && w.tensor(b).data.is_none() {
-        return Err("its slopes are no constants".into());
-    }
+    alike(w, &[a, b], y)?;
     let activation = activation.map_or(Ok(Activation::None), |id| node.activation(id))?;
     let layout = w.common_layout(&[a, b], y);
     let (a, b) = (operand(w, a, layout)?, operand(w, b, layout)?);
@@ -25,8 +23,55 @@ pub fn binary(w: &mut Writer<'_, '_>, node: Node<'_, '_>, op: &'static str, acti
     w.compute(y, layout, steps)
 }
 
+/// `PRELU`: slopes that broadcast.
+pub fn prelu(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
+    let (x, slopes, y) = (node.input(0)?, node.input(1)?, node.output()?);
+    if w.tensor(slopes).data.is_some() {
+        return binary(w, node, "PRelu", None);
+    }
+    real(w, &[x, slopes], y)?;
+    let (from, by) = (w.real(x, Layout::File)?, w.real(slopes, Layout::File)?);
+    let zero = w.number(0.0)?;
+    let negative = w.extra(y, NodeBuilder::new("Less", [&from, &zero]));
+    let scaled = w.extra(y, NodeBuilder::new("Mul", [&from, &by]));
+    w.compute(y, Layout::File, vec![NodeBuilder::new("Where", [&negative, &scaled, &from])])
+}
+
+/// Fails unless operands and result are reals, or all of them of one other type of numbers.
+pub fn alike(w: &Writer<'_, '_>, operands: &[usize], result: usize) -> Try<()> {
+    let real = |index: usize| {
+        w.tensor(index).kind.is_quantised() || matches!(w.tensor(index).kind, ElementType::F32 | ElementType::F16)
+    };
+    let kind = w.tensor(result).kind;
+    let fits = |&index: &usize| w.tensor(index).kind == kind || (real(index) && real(result));
+    match operands.iter().find(|index| !fits(index)) {
+        None if kind == ElementType::Bool => Err("it does not compute on flags".into()),
+        None => Ok(()),
+        Some(&index) => Err(format!(
+            "its operand {:?} is of type {}, its result of {}",
+            w.tensor(index).name,
+            w.tensor(index).kind.name(),
+            kind.name()
+        )),
+    }
+}
+
+/// Fails unless operands and result are reals.
+pub fn real(w: &Writer<'_, '_>, operands: &[usize], result: usize) -> Try<()> {
+    let real = |kind: ElementType| kind.is_quantised() || matches!(kind, ElementType::F32 | ElementType::F64);
+    let kinds = operands
+        .iter()
+        .chain([&result])
+        .map(|&index| w.tensor(index))
+        .find(|tensor| !real(tensor.kind) && !(tensor.kind == ElementType::F16 && tensor.data.is_some()));
+    match kinds {
+        None => alike(w, operands, result),
+        Some(tensor) => Err(format!("tensor {:?} is of type {}, which is no real", tensor.name, tensor.kind.name())),
+    }
+}
+
 /// An operand as reals that broadcast in `layout`.
-fn operand(w: &mut Writer<'_, '_>, index: usize, layout: Layout) -> Try<String> {
+pub fn operand(w: &mut Writer<'_, '_>, index: usize, layout: Layout) -> Try<String> {
     let tensor = w.tensor(index);
     if layout == Layout::File || tensor.data.is_none() {
         return w.real(index, layout);
@@ -36,7 +81,8 @@ fn operand(w: &mut Writer<'_, '_>, index: usize, layout: Layout) -> Try<String> 
     w.real_constant(index, &shape, &Layout::TO_CHANNELS_FIRST)
 }
 
-fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+/// The shape that two others broadcast to.
+pub fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let rank = a.len().max(b.len());
     let dim = |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis]);
     (0..rank)
@@ -48,19 +94,33 @@ fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
         .collect()
 }
 
-/// A function of one number.
-pub fn unary(w: &mut Writer<'_, '_>, node: Node<'_, '_>, step: NodeBuilder) -> Try<()> {
-    functions(w, node, vec![step])
+/// A function of one real.
+pub fn unary(w: &mut Writer<'_, '_>, node: Node<'_, '_>, op: &'static str) -> Try<()> {
+    real(w, &[node.input(0)?], node.output()?)?;
+    functions(w, node, vec![NodeBuilder::new(op, [""; 0])])
 }
 
-fn functions(w: &mut Writer<'_, '_>, node: Node<'_, '_>, mut steps: Vec<NodeBuilder>) -> Try<()> {
+/// A function of one number of any type.
+pub fn number(w: &mut Writer<'_, '_>, node: Node<'_, '_>, op: &'static str) -> Try<()> {
+    alike(w, &[node.input(0)?], node.output()?)?;
+    functions(w, node, vec![NodeBuilder::new(op, [""; 0])])
+}
+
+/// `RSQRT`.
+pub fn rsqrt(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
+    real(w, &[node.input(0)?], node.output()?)?;
+    functions(w, node, vec![NodeBuilder::new("Sqrt", [""; 0]), NodeBuilder::new("Reciprocal", [""; 0])])
+}
+
+/// Functions in a row, element by element.
+pub fn functions(w: &mut Writer<'_, '_>, node: Node<'_, '_>, mut steps: Vec<NodeBuilder>) -> Try<()> {
     let (x, y) = (node.input(0)?, node.output()?);
     if w.tensor(x).shape != w.tensor(y).shape {
         return Err("its result has another shape than its operand".into());
     }
     let layout = w.common_layout(&[x], y);
     let name = w.real(x, layout)?;
-    if steps.is_empty() && w.tensor(y).kind == ElementType::F32 {
+    if steps.is_empty() && !w.tensor(y).kind.is_quantised() {
         steps.push(NodeBuilder::new("Identity", [""; 0]));
     }
     match steps.first_mut() {
@@ -76,6 +136,7 @@ fn functions(w: &mut Writer<'_, '_>, node: Node<'_, '_>, mut steps: Vec<NodeBuil
 
 /// `RELU` and its kin by themselves.
 pub fn activation(w: &mut Writer<'_, '_>, node: Node<'_, '_>, activation: Activation) -> Try<()> {
+    alike(w, &[node.input(0)?], node.output()?)?;
     let steps = w.activation(activation, node.output()?)?;
     functions(w, node, steps)
 }
@@ -83,7 +144,8 @@ pub fn activation(w: &mut Writer<'_, '_>, node: Node<'_, '_>, activation: Activa
 /// `LEAKY_RELU`.
 pub fn leaky_relu(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     let alpha = node.option(0.0, |o| o.f32(0))?;
-    unary(w, node, NodeBuilder::new("LeakyRelu", [""; 0]).float("alpha", alpha))
+    real(w, &[node.input(0)?], node.output()?)?;
+    functions(w, node, vec![NodeBuilder::new("LeakyRelu", [""; 0]).float("alpha", alpha)])
 }
 
 /// `SOFTMAX` along the last axis.
@@ -94,6 +156,7 @@ pub fn softmax(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
         return Err(format!("a softmax of {shape:?} with beta {beta} cannot be"));
     }
     let last = shape.len() - 1;
+    real(w, &[x], y)?;
     let name = w.real(x, Layout::File)?;
     let mut steps = Vec::new();
     if beta == 1.0 {
@@ -106,10 +169,23 @@ pub fn softmax(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     w.compute(y, Layout::File, steps)
 }
 
+/// `LOG_SOFTMAX` along the last axis.
+pub fn log_softmax(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
+    let (x, y) = (node.input(0)?, node.output()?);
+    real(w, &[x], y)?;
+    let rank = w.tensor(x).shape.len();
+    if rank == 0 || w.tensor(x).shape != w.tensor(y).shape {
+        return Err(format!("it does not lead from {:?} to {:?}", w.tensor(x).shape, w.tensor(y).shape));
+    }
+    let name = w.real(x, Layout::File)?;
+    w.compute(y, Layout::File, vec![NodeBuilder::new("LogSoftmax", [&name]).size("axis", rank - 1)])
+}
+
 /// `QUANTIZE`: reals to bytes, or bytes to others.
 pub fn quantize(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     let (x, y) = (node.input(0)?, node.output()?);
-    if !matches!(w.tensor(y).kind, ElementType::I8 | ElementType::U8) {
+    real(w, &[x], y)?;
+    if !w.tensor(y).kind.is_quantised() {
         return Err(format!("it quantises to {}, which has no form here", w.tensor(y).kind.name()));
     }
     if same_bytes(w, x, y) && w.tensor(x).shape == w.tensor(y).shape {

@@ -2,7 +2,6 @@
 
 use super::super::graph::Operator;
 use super::super::layout::Layout;
-use super::super::schema::ElementType;
 use super::super::write::{Try, Writer};
 use super::node::{Node, moved, same_bytes};
 use crate::onnx::build::NodeBuilder;
@@ -117,98 +116,6 @@ pub fn concatenation(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     w.compute(y, layout, steps)
 }
 
-/// One axis of a slice: from where, to where, how far apart.
-struct Cut {
-    axis: usize,
-    start: i64,
-    end: i64,
-    step: i64,
-}
-
-/// `SLICE`: constant beginnings and sizes, a size of −1 being the rest.
-pub fn slice(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
-    let (x, y) = (node.input(0)?, node.output()?);
-    let (starts, sizes) = (w.integers(node.input(1)?)?, w.integers(node.input(2)?)?);
-    let shape = w.tensor(x).shape.clone();
-    if starts.len() != shape.len() || sizes.len() != shape.len() {
-        return Err("its beginnings and sizes do not fit its operand".into());
-    }
-    let mut cuts = Vec::new();
-    for (axis, &dim) in shape.iter().enumerate() {
-        let (start, size) = (starts[axis], sizes[axis]);
-        let end = if size == -1 { Some(dim as i64) } else { start.checked_add(size) };
-        let end = end.filter(|&end| start >= 0 && end > start && end <= dim as i64);
-        cuts.push(Cut { axis, start, end: end.ok_or("its parts leave its operand")?, step: 1 });
-    }
-    cut(w, x, y, cuts, true)
-}
-
-/// `STRIDED_SLICE` with constant limits.
-pub fn strided_slice(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
-    // Options: begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask, offset.
-    let (x, y) = (node.input(0)?, node.output()?);
-    let lists = [w.integers(node.input(1)?)?, w.integers(node.input(2)?)?, w.integers(node.input(3)?)?];
-    let shape = w.tensor(x).shape.clone();
-    let mask = |id| node.option(0, |o| o.i32(id, 0));
-    if mask(2)? != 0 || mask(3)? != 0 || node.option(false, |o| o.flag(5))? {
-        return Err("an ellipsis, new axes and offsets have no form here".into());
-    }
-    let (begin, end, shrink) = (mask(0)?, mask(1)?, mask(4)?);
-    let count = lists[0].len();
-    if count > shape.len() || lists.iter().any(|l| l.len() != count) {
-        return Err("its limits do not fit its operand".into());
-    }
-    let mut cuts = Vec::new();
-    for axis in 0..count {
-        let (dim, step) = (shape[axis] as i64, lists[2][axis]);
-        let has = |mask: i32| mask >> axis & 1 == 1;
-        if step <= 0 {
-            return Err(format!("a step of {step} has no form here"));
-        }
-        let within = |value: i64| (if value < 0 { value.saturating_add(dim) } else { value }).clamp(0, dim);
-        let start = if has(begin) { 0 } else { within(lists[0][axis]) };
-        let stop = if has(end) { dim } else { within(lists[1][axis]) };
-        let stop = if has(shrink) { start.saturating_add(1).min(dim) } else { stop };
-        if stop <= start {
-            return Err("it takes nothing".into());
-        }
-        cuts.push(Cut { axis, start, end: stop, step });
-    }
-    cut(w, x, y, cuts, shrink == 0)
-}
-
-/// Takes parts of `x`; dimensions that are left with one element are dropped where `keeps` is false and `y` lacks them.
-fn cut(w: &mut Writer<'_, '_>, x: usize, y: usize, mut cuts: Vec<Cut>, keeps: bool) -> Try<()> {
-    let mut shape = w.tensor(x).shape.clone();
-    for cut in &cuts {
-        let count = (cut.end - cut.start + cut.step - 1) / cut.step;
-        shape[cut.axis] = usize::try_from(count).map_err(|_| "it takes nothing")?;
-    }
-    cuts.retain(|cut| shape[cut.axis] != w.tensor(x).shape[cut.axis] || cut.step != 1);
-    let (made, wanted) = (shape.iter().product::<usize>(), w.tensor(y).shape.clone());
-    if if keeps { shape != wanted } else { made != w.tensor(y).len() } {
-        return Err(format!("it makes {shape:?}, the file says {wanted:?}"));
-    }
-    let layout = if keeps { w.common_layout(&[x], y) } else { Layout::File };
-    let column = |get: fn(&Cut) -> i64| cuts.iter().map(get).collect::<Vec<i64>>();
-    let starts = w.longs(&column(|c| c.start))?;
-    let ends = w.longs(&column(|c| c.end))?;
-    let axes: Vec<i64> = cuts.iter().map(|c| layout.axis(c.axis) as i64).collect();
-    let axes = w.longs(&axes)?;
-    let steps = w.longs(&column(|c| c.step))?;
-    let dims = w.dims(&wanted)?;
-    moved(w, x, y, layout, |name| {
-        let mut nodes = match cuts.is_empty() {
-            true => vec![NodeBuilder::new("Identity", [name])],
-            false => vec![NodeBuilder::new("Slice", [name, &starts, &ends, &axes, &steps])],
-        };
-        if shape != wanted {
-            nodes.push(NodeBuilder::new("Reshape", [&dims]));
-        }
-        nodes
-    })
-}
-
 /// `SPLIT` and `SPLIT_V`; which operands are the data and the axis.
 pub fn split(w: &mut Writer<'_, '_>, node: Node<'_, '_>, data: usize, axis_place: usize) -> Try<()> {
     let (x, results) = (node.input(data)?, &node.operator.outputs);
@@ -232,27 +139,46 @@ pub fn split(w: &mut Writer<'_, '_>, node: Node<'_, '_>, data: usize, axis_place
     w.several(results, layout, NodeBuilder::new("Split", [&name, &sizes]).size("axis", layout.axis(along)))
 }
 
-/// `DEPTH_TO_SPACE` and `SPACE_TO_DEPTH`, whose channels are in ONNX's usual order.
-pub fn blocks(w: &mut Writer<'_, '_>, node: Node<'_, '_>, op: &'static str) -> Try<()> {
-    let (x, y) = (node.input(0)?, node.output()?);
-    let size = node.option(0, |o| o.i32(0, 0))?;
-    let block = usize::try_from(size).ok().filter(|b| (1..1 << 12).contains(b)).ok_or("its block size cannot be")?;
-    let (small, large) = if op == "DepthToSpace" { (x, y) } else { (y, x) };
-    let fits = match (&w.tensor(small).shape[..], &w.tensor(large).shape[..]) {
-        (&[n, h, width, deep], &[m, rows, columns, c]) => {
-            n == m
-                && rows / block == h
-                && rows % block == 0
-                && columns / block == width
-                && columns % block == 0
-                && deep / c == block * block
-                && deep % c == 0
-        }
-        _ => false,
-    };
-    if !fits || matches!(w.tensor(x).kind, ElementType::I32 | ElementType::I64) {
-        return Err(format!("blocks of {block} do not lead to {:?}", w.tensor(y).shape));
+/// `PACK`: operands one behind the other along a new axis.
+pub fn pack(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
+    let y = node.output()?;
+    let operands: Vec<usize> = (0..node.operator.inputs.len()).map(|place| node.input(place)).collect::<Try<_>>()?;
+    let shape = w.tensor(y).shape.clone();
+    let along = axis(i64::from(node.option(0, |o| o.i32(1, 0))?), shape.len())?;
+    let mut part = shape.clone();
+    part.remove(along);
+    if shape[along] != operands.len() || operands.iter().any(|&o| w.tensor(o).shape != part) {
+        return Err(format!("its operands do not make {shape:?} along axis {along}"));
     }
-    let name = w.real(x, Layout::ChannelsFirst)?;
-    w.compute(y, Layout::ChannelsFirst, vec![NodeBuilder::new(op, [&name]).size("blocksize", block)])
+    part.insert(along, 1);
+    let as_stored = operands.iter().all(|&o| same_bytes(w, o, y));
+    let dims = w.dims(&part)?;
+    let mut names = Vec::new();
+    for &operand in &operands {
+        let name = if as_stored { w.stored(operand, Layout::File)? } else { w.real(operand, Layout::File)? };
+        names.push(w.extra(y, NodeBuilder::new("Reshape", [&name, &dims])));
+    }
+    let step = NodeBuilder::new("Concat", names).size("axis", along);
+    if as_stored { w.row(y, Layout::File, vec![step]) } else { w.compute(y, Layout::File, vec![step]) }
+}
+
+/// `UNPACK`: one result for each slice along an axis, which is dropped.
+pub fn unpack(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
+    let (x, results) = (node.input(0)?, &node.operator.outputs);
+    let shape = w.tensor(x).shape.clone();
+    let along = axis(i64::from(node.option(0, |o| o.i32(1, 0))?), shape.len())?;
+    let mut part = shape.clone();
+    part.remove(along);
+    let fits = |&y: &usize| w.tensor(y).shape == part && same_bytes(w, x, y);
+    if shape[along] != results.len() || !results.iter().all(fits) {
+        return Err(format!("axis {along} of {shape:?} does not make its {} results", results.len()));
+    }
+    let name = w.stored(x, Layout::File)?;
+    let (axes, dims) = (w.longs(&[along as i64])?, w.dims(&part)?);
+    for (place, &y) in results.iter().enumerate() {
+        let (start, end) = (w.longs(&[place as i64])?, w.longs(&[place as i64 + 1])?);
+        let steps = vec![NodeBuilder::new("Slice", [&name, &start, &end, &axes]), NodeBuilder::new("Reshape", [&dims])];
+        w.row(y, Layout::File, steps)?;
+    }
+    Ok(())
 }

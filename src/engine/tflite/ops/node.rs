@@ -1,11 +1,18 @@
 //! One operator of the file, with checked ways to its parts, and the moves that many operators are.
 
+use std::collections::HashSet;
+
+use tract_onnx::pb::tensor_proto::DataType;
+
 use super::super::graph::Operator;
 use super::super::layout::Layout;
 use super::super::reader::{Read, Table};
-use super::super::schema::{Activation, ElementType};
+use super::super::schema::Activation;
 use super::super::write::{Try, Writer};
 use crate::onnx::build::NodeBuilder;
+
+/// Number of the type of 64-bit integers, for casts.
+pub const INT64: i64 = DataType::Int64 as i64;
 
 /// An operator with checked ways to its parts.
 #[derive(Clone, Copy)]
@@ -46,8 +53,7 @@ impl<'o, 'a> Node<'o, 'a> {
 /// True if bytes of one tensor mean the same in the other, so that they can be moved as they are.
 pub fn same_bytes(w: &Writer<'_, '_>, from: usize, to: usize) -> bool {
     let (from, to) = (w.tensor(from), w.tensor(to));
-    let bytes = |kind| matches!(kind, ElementType::I8 | ElementType::U8);
-    from.kind == to.kind && (!bytes(from.kind) || from.quant == to.quant)
+    from.kind == to.kind && (!from.kind.is_quantised() || from.quant == to.quant)
 }
 
 /// Moves `from` to `to` by the nodes that `steps` makes of a name: as it is stored where both mean the same, else as reals.
@@ -69,9 +75,35 @@ pub fn moved(
 /// The operands of an operator that it computes from; others only repeat shapes that the file tells.
 pub fn reads<'o>(operator: &'o Operator<'_>) -> &'o [Option<usize>] {
     match operator.name.as_str() {
-        "RESHAPE" | "SQUEEZE" | "EXPAND_DIMS" | "RESIZE_BILINEAR" | "RESIZE_NEAREST_NEIGHBOR" => {
-            operator.inputs.get(..1).unwrap_or_default()
-        }
+        "RESHAPE"
+        | "SQUEEZE"
+        | "EXPAND_DIMS"
+        | "RESIZE_BILINEAR"
+        | "RESIZE_NEAREST_NEIGHBOR"
+        | "BROADCAST_TO"
+        | "TILE"
+        | "TOPK_V2" => operator.inputs.get(..1).unwrap_or_default(),
+        "FILL" | "TRANSPOSE_CONV" => operator.inputs.get(1..).unwrap_or_default(),
+        "SHAPE" | "RANK" | "ZEROS_LIKE" => &[],
         _ => &operator.inputs,
     }
+}
+
+/// Fails where operand `place`, a shape that the file tells of the result too, is computed from what a model is given: the file then
+/// tells only what it was once.
+pub fn told(w: &Writer<'_, '_>, node: Node<'_, '_>, place: usize) -> Try<()> {
+    let mut left: Vec<usize> = node.optional(place).into_iter().collect();
+    let mut seen = HashSet::new();
+    while let Some(index) = left.pop() {
+        if w.tensor(index).data.is_some() || !seen.insert(index) {
+            continue;
+        }
+        let Some(maker) = w.net.operators.iter().find(|o| o.outputs.contains(&index)) else {
+            return Err(format!("its operand {place} depends on the values of {:?}", w.tensor(index).name));
+        };
+        if !matches!(maker.name.as_str(), "SHAPE" | "RANK") {
+            left.extend(maker.inputs.iter().flatten());
+        }
+    }
+    Ok(())
 }

@@ -1,8 +1,8 @@
-//! Windows that slide over pictures, and means and greatest values over axes.
+//! Windows that slide over pictures.
 
 use super::super::layout::Layout;
 use super::super::write::{Try, Writer};
-use super::node::{Node, moved};
+use super::node::Node;
 use crate::onnx::build::NodeBuilder;
 
 /// Windows on both axes of a picture, their padding in numbers.
@@ -51,8 +51,18 @@ pub fn slides(
     Ok(slides)
 }
 
-/// `AVERAGE_POOL_2D`, which does not count padding, and `MAX_POOL_2D`.
-pub fn pool(w: &mut Writer<'_, '_>, node: Node<'_, '_>, op: &'static str) -> Try<()> {
+/// What is made of a window.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Pool {
+    /// The mean, which does not count padding.
+    Average,
+    Max,
+    /// The root of the mean of squares.
+    L2,
+}
+
+/// `AVERAGE_POOL_2D`, `MAX_POOL_2D` and `L2_POOL_2D`.
+pub fn pool(w: &mut Writer<'_, '_>, node: Node<'_, '_>, pool: Pool) -> Try<()> {
     // Options: padding, stride_w, stride_h, filter_width, filter_height, activation.
     let (x, y) = (node.input(0)?, node.output()?);
     let (&[n, h, width, c], &[out_n, out_h, out_w, out_c]) = (&w.tensor(x).shape[..], &w.tensor(y).shape[..]) else {
@@ -70,43 +80,12 @@ pub fn pool(w: &mut Writer<'_, '_>, node: Node<'_, '_>, op: &'static str) -> Try
     let slides = slides([h, width], kernel, [out_h, out_w], [number(2)?, number(1)?], [1, 1], same)?;
     let activation = node.activation(5)?;
     let input = w.real(x, Layout::ChannelsFirst)?;
+    let input = if pool == Pool::L2 { w.extra(y, NodeBuilder::new("Mul", [&input, &input])) } else { input };
+    let op = if pool == Pool::Max { "MaxPool" } else { "AveragePool" };
     let mut steps = vec![slides.attributes(NodeBuilder::new(op, [&input])).sizes("kernel_shape", &kernel)];
+    if pool == Pool::L2 {
+        steps.push(NodeBuilder::new("Sqrt", [""; 0]));
+    }
     steps.extend(w.activation(activation, y)?);
     w.compute(y, Layout::ChannelsFirst, steps)
-}
-
-/// `MEAN` and `REDUCE_MAX` over constant axes.
-pub fn reduce(w: &mut Writer<'_, '_>, node: Node<'_, '_>, op: &'static str) -> Try<()> {
-    let (x, y) = (node.input(0)?, node.output()?);
-    let rank = w.tensor(x).shape.len();
-    let keep = node.option(false, |o| o.flag(0))?;
-    let mut axes = Vec::new();
-    for axis in w.integers(node.input(1)?)? {
-        axes.push(crate::onnx::node::axis(axis, rank)?);
-    }
-    axes.sort_unstable();
-    axes.dedup();
-    let shape = &w.tensor(x).shape;
-    let left = |(axis, &dim): (usize, &usize)| match (axes.contains(&axis), keep) {
-        (false, _) => Some(dim),
-        (true, true) => Some(1),
-        (true, false) => None,
-    };
-    let made: Vec<usize> = shape.iter().enumerate().filter_map(left).collect();
-    if made != w.tensor(y).shape {
-        return Err(format!("axes {axes:?} of {shape:?} do not make {:?}", w.tensor(y).shape));
-    }
-    // Whole pictures, or axes that stay, can be taken channels first; what is left must then be in the file's order.
-    let lies_first = w.lies(x) == Some(Layout::ChannelsFirst);
-    let in_order = keep || axes.contains(&3) || axes == [1, 2];
-    let layout = if lies_first && in_order { Layout::ChannelsFirst } else { Layout::File };
-    let mapped: Vec<usize> = axes.iter().map(|&axis| layout.axis(axis)).collect();
-    let result = if keep { layout } else { Layout::File };
-    let step =
-        |name: &str| vec![NodeBuilder::new(op, [name]).sizes("axes", &mapped).size("keepdims", usize::from(keep))];
-    if axes.is_empty() {
-        return moved(w, x, y, Layout::File, |name| vec![NodeBuilder::new("Identity", [name])]);
-    }
-    let name = w.real(x, layout)?;
-    w.compute(y, result, step(&name))
 }

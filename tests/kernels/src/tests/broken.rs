@@ -6,7 +6,7 @@ use crate::kernels::{
 };
 
 use super::rng::{Fill, Rng};
-use super::{depthwise, gemm};
+use super::{Results, depthwise, gemm};
 
 /// A mistake.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -103,9 +103,10 @@ fn dense(mistake: Mistake) {
             segment: 3 + rng.below(30),
             rows: 3,
             x_zero: 0,
-            requant: WHOLE,
+            results: Results::Bytes(WHOLE),
             x: fill,
             w: fill,
+            zeros: None,
             range: if mistake == Mistake::Block { (200, 1) } else { (0, 255) },
             tight_front: false,
             seed,
@@ -128,9 +129,10 @@ fn depth(mistake: Mistake) {
             size: [2, 2],
             gaps: [0; 4],
             x_zero: 0,
-            requant: WHOLE,
+            results: Results::Bytes(WHOLE),
             x: Fill::Any,
             w: Fill::Any,
+            zeros: None,
             tight_front: false,
             seed,
         };

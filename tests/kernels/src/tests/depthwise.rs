@@ -2,12 +2,12 @@
 
 use proptest::prelude::*;
 
-use crate::kernels::{DepthwiseCall, DepthwiseWeights, Kernels, Requant};
+use crate::kernels::{DepthwiseCall, DepthwiseWeights, Kernels};
 
 use super::fault::running;
 use super::memory::{Input, Output};
 use super::rng::{FILLS, Fill, Rng};
-use super::{config, naive, requant, sets, zero_point};
+use super::{Results, config, naive, results, sets, zero_point};
 
 /// A layer and the rectangle of it that is computed.
 #[derive(Clone, Debug)]
@@ -18,12 +18,14 @@ pub struct Case {
     pub dilation: [usize; 2],
     /// Of the output.
     pub size: [usize; 2],
-    /// Bytes between pixels and between rows, beyond what is needed; of input and output.
+    /// Values between pixels and between rows, beyond what is needed; of input and output.
     pub gaps: [usize; 4],
     pub x_zero: i32,
-    pub requant: Requant,
+    pub results: Results,
     pub x: Fill,
     pub w: Fill,
+    /// Zero points of the weights, if they have any.
+    pub zeros: Option<Fill>,
     pub tight_front: bool,
     pub seed: u64,
 }
@@ -48,8 +50,9 @@ fn case() -> impl Strategy<Value = Case> {
     let gap = || prop_oneof![2 => Just(0usize), 1 => 0usize..=70];
     let fill = || proptest::sample::select(&FILLS[..]);
     let layer = (channels, kernel, stride, dilation, [1..=most, 1..=most], [gap(), gap(), gap(), gap()]);
-    (layer, zero_point(), requant(), fill(), fill(), any::<bool>(), any::<u64>()).prop_map(
-        |((channels, kernel, stride, dilation, size, gaps), x_zero, requant, x, w, tight_front, seed)| Case {
+    let zeros = proptest::option::of(fill());
+    (layer, zero_point(), results(), fill(), fill(), zeros, any::<bool>(), any::<u64>()).prop_map(
+        |((channels, kernel, stride, dilation, size, gaps), x_zero, results, x, w, zeros, tight_front, seed)| Case {
             channels,
             kernel,
             stride,
@@ -57,9 +60,10 @@ fn case() -> impl Strategy<Value = Case> {
             size,
             gaps,
             x_zero,
-            requant,
+            results,
             x,
             w,
+            zeros,
             tight_front,
             seed,
         },
@@ -80,11 +84,19 @@ pub fn check(case: &Case, sets: &[&dyn Kernels]) {
     // Exactly up to the last pixel's last channel.
     let x = rng.bytes(case.x, (extent(0) - 1) * pitch + (extent(1) - 1) * pixel + channels);
     let data = rng.bytes(case.w, kh * kw * channels);
+    let zeros = case.zeros.map(|fill| rng.bytes(fill, channels)).unwrap_or_default();
     let bias: Vec<i32> = (0..channels).map(|_| rng.bias()).collect();
     let scale: Vec<f32> = (0..channels).map(|_| rng.scale(kh * kw)).collect();
-    let weights = DepthwiseWeights { channels, kh, kw, data: &data, bias: &bias, scale: &scale, x_zero: case.x_zero };
+    let float_bias: Vec<f32> = (0..channels).map(|_| rng.real()).collect();
+    let (bias, x_zero, floats) = match case.results {
+        Results::Bytes(_) => (&bias[..], case.x_zero, None),
+        Results::Floats { .. } => (&[][..], 0, Some(&float_bias[..])),
+    };
+    let (data, zeros, scale) = (&data[..], &zeros[..], &scale[..]);
+    let weights = DepthwiseWeights { channels, kh, kw, data, zeros, bias, scale, x_zero, floats };
 
-    let mut want = vec![None; (rows - 1) * out_row + (cols - 1) * out_col + channels];
+    let width = case.results.width();
+    let mut want = vec![None; ((rows - 1) * out_row + (cols - 1) * out_col + channels) * width];
     for row in 0..rows {
         for col in 0..cols {
             for channel in 0..channels {
@@ -94,8 +106,9 @@ pub fn check(case: &Case, sets: &[&dyn Kernels]) {
                     x[y * pitch + z * pixel + channel]
                 };
                 let taps: Vec<i8> = (0..kh * kw).map(tap).collect();
-                want[row * out_row + col * out_col + channel] =
-                    Some(naive::depthwise(&weights, &case.requant, channel, &taps));
+                let at = (row * out_row + col * out_col + channel) * width;
+                let result = naive::depthwise(&weights, &case.results, case.x_zero, channel, &taps);
+                want[at..at + width].iter_mut().zip(result).for_each(|(want, byte)| *want = Some(byte));
             }
         }
     }
@@ -108,15 +121,15 @@ pub fn check(case: &Case, sets: &[&dyn Kernels]) {
         let mut out = Output::new(want.len(), guard, &mut rng);
         let call = DepthwiseCall {
             packed: &packed,
-            requant: case.requant,
+            finish: case.results.finish(case.x_zero),
             input: input.ptr(),
             tap_row: pitch * dilation[0],
             tap_col: pixel * dilation[1],
             step_row: pitch * stride[0],
             step_col: pixel * stride[1],
             out: out.ptr(),
-            out_row,
-            out_col,
+            out_row: out_row * width,
+            out_col: out_col * width,
             rows,
             cols,
         };
@@ -154,9 +167,10 @@ fn every_tail() {
                     size: [1 + seed as usize % 3, 1 + seed as usize % 9],
                     gaps: [0; 4],
                     x_zero: (seed % 256) as i32 - 128,
-                    requant: Requant { zero_point: (seed % 17) as i32 - 8, low: -128, high: 127 },
+                    results: Results::of_seed(seed),
                     x: Fill::Any,
                     w: if seed % 3 == 0 { Fill::Any } else { Fill::Symmetric },
+                    zeros: (seed % 7 < 3).then_some(if seed % 2 == 0 { Fill::Any } else { Fill::Ends }),
                     tight_front: seed % 2 == 0,
                     seed,
                 };

@@ -2,12 +2,12 @@
 
 use proptest::prelude::*;
 
-use crate::kernels::{GemmCall, GemmWeights, Kernels, MAX_ROWS, PackedGemm, Requant};
+use crate::kernels::{GemmCall, GemmWeights, Kernels, MAX_ROWS, PackedGemm};
 
 use super::fault::running;
 use super::memory::{Input, Output};
 use super::rng::{FILLS, Fill, Rng};
-use super::{config, naive, requant, sets, zero_point};
+use super::{Results, config, naive, results, sets, zero_point};
 
 /// A layer and what it is called with.
 #[derive(Clone, Debug)]
@@ -17,9 +17,11 @@ pub struct Case {
     pub segment: usize,
     pub rows: usize,
     pub x_zero: i32,
-    pub requant: Requant,
+    pub results: Results,
     pub x: Fill,
     pub w: Fill,
+    /// Zero points of the weights, if they have any.
+    pub zeros: Option<Fill>,
     /// Where the blocks begin and how many are computed, in 256ths.
     pub range: (u8, u8),
     pub tight_front: bool,
@@ -33,11 +35,12 @@ fn case() -> impl Strategy<Value = Case> {
     let segments = prop_oneof![3 => Just(1usize), 3 => 1usize..=4, 2 => 1..=most[2]];
     let segment = prop_oneof![3 => 1usize..=24, 3 => 1usize..=80.min(most[3]), 2 => 1..=most[3]];
     let fill = || proptest::sample::select(&FILLS[..]);
-    let layer = (n, segments, segment, 1..=MAX_ROWS, zero_point(), requant());
-    (layer, fill(), fill(), any::<(u8, u8)>(), any::<bool>(), any::<u64>()).prop_map(
-        |((n, segments, segment, rows, x_zero, requant), x, w, range, tight_front, seed)| {
+    let zeros = proptest::option::of(fill());
+    let layer = (n, segments, segment, 1..=MAX_ROWS, zero_point(), results());
+    (layer, fill(), fill(), zeros, any::<(u8, u8)>(), any::<bool>(), any::<u64>()).prop_map(
+        |((n, segments, segment, rows, x_zero, results), x, w, zeros, range, tight_front, seed)| {
             let range = if seed % 3 == 0 { (0, 255) } else { range };
-            Case { n, segments, segment, rows, x_zero, requant, x, w, range, tight_front, seed }
+            Case { n, segments, segment, rows, x_zero, results, x, w, zeros, range, tight_front, seed }
         },
     )
 }
@@ -45,7 +48,9 @@ fn case() -> impl Strategy<Value = Case> {
 /// A case's data: weights, and rows somewhere in one piece of memory, overlapping or not.
 pub struct Data {
     pub weights: Vec<i8>,
+    pub zeros: Vec<i8>,
     pub bias: Vec<i32>,
+    pub float_bias: Vec<f32>,
     pub scale: Vec<f32>,
     pub offsets: Vec<usize>,
     pub starts: Vec<usize>,
@@ -77,7 +82,9 @@ impl Case {
         let bytes = rng.bytes(self.x, span + spread);
         Data {
             weights: rng.bytes(self.w, self.n * k),
+            zeros: self.zeros.map(|fill| rng.bytes(fill, self.n)).unwrap_or_default(),
             bias: (0..self.n).map(|_| rng.bias()).collect(),
+            float_bias: (0..self.n).map(|_| rng.real()).collect(),
             scale: (0..self.n).map(|_| rng.scale(k)).collect(),
             offsets,
             starts,
@@ -90,16 +97,22 @@ impl Case {
 impl Data {
     fn weights<'a>(&'a self, case: &Case) -> GemmWeights<'a> {
         let Case { n, segments, segment, x_zero, .. } = *case;
-        GemmWeights { n, segments, segment, data: &self.weights, bias: &self.bias, scale: &self.scale, x_zero }
+        let (data, zeros, scale) = (&self.weights[..], &self.zeros[..], &self.scale[..]);
+        let (bias, x_zero, floats) = match case.results {
+            Results::Bytes(_) => (&self.bias[..], x_zero, None),
+            Results::Floats { .. } => (&[][..], 0, Some(&self.float_bias[..])),
+        };
+        GemmWeights { n, segments, segment, data, zeros, bias, scale, x_zero, floats }
     }
 
-    /// `[rows][n]`, by hand.
+    /// `[rows][n]`, by hand; floats as their bytes.
     pub fn expected(&mut self, case: &Case) -> Vec<Vec<i8>> {
         let x = self.input.bytes().to_vec();
         let weights = self.weights(case);
         let row = |&start: &usize| {
             let segments: Vec<&[i8]> = self.offsets.iter().map(|o| &x[start + o..][..case.segment]).collect();
-            (0..case.n).map(|channel| naive::gemm(&weights, &case.requant, channel, &segments)).collect()
+            let result = |channel| naive::gemm(&weights, &case.results, case.x_zero, channel, &segments);
+            (0..case.n).flat_map(result).collect()
         };
         self.starts.iter().map(row).collect()
     }
@@ -118,10 +131,11 @@ pub fn check(set: &dyn Kernels, case: &Case, data: &mut Data, expected: &[Vec<i8
     let channels = first_block * packed.block..((first_block + count) * packed.block).min(case.n);
 
     let mut rng = Rng(data.rng.0);
-    let out_pitch = case.n + rng.pick(&[0, 1, 7, 64]);
+    let width = case.results.width();
+    let out_pitch = case.n * width + rng.pick(&[0, 1, 7, 64]);
     for (rows, expected) in data.starts.chunks(most).zip(expected.chunks(most)) {
         let guard = rng.below(65);
-        let mut out = Output::new((rows.len() - 1) * out_pitch + case.n, guard, &mut rng);
+        let mut out = Output::new((rows.len() - 1) * out_pitch + case.n * width, guard, &mut rng);
         // Outputs in any order: the last row first, sometimes.
         let reverse = rng.below(2) == 1;
         let place = |row: usize| out_pitch * if reverse { rows.len() - 1 - row } else { row };
@@ -131,7 +145,7 @@ pub fn check(set: &dyn Kernels, case: &Case, data: &mut Data, expected: &[Vec<i8
             rows.iter().enumerate().map(|(i, &start)| unsafe { (x.add(start), to.add(place(i))) }).unzip();
         let call = GemmCall {
             packed: &packed,
-            requant: case.requant,
+            finish: case.results.finish(case.x_zero),
             offsets: &data.offsets,
             first_block,
             blocks: count,
@@ -140,12 +154,12 @@ pub fn check(set: &dyn Kernels, case: &Case, data: &mut Data, expected: &[Vec<i8
         };
         running(set.name(), case);
         // SAFETY: `sets` gives what this processor can run; rows have their segments and the slack behind them, `outs` have
-        // `n` bytes each, and there are at most `gemm_rows` of them.
+        // `n` results each, and there are at most `gemm_rows` of them.
         unsafe { set.gemm(&call) };
         let mut want = vec![None; out.bytes().len()];
         for (i, row) in expected.iter().enumerate() {
-            for channel in channels.clone() {
-                want[place(i) + channel] = Some(row[channel]);
+            for at in channels.start * width..channels.end * width {
+                want[place(i) + at] = Some(row[at]);
             }
         }
         out.check(&want, (set.name(), "blocks", first_block, count, "of", packed.block, "reversed", reverse, case));
@@ -177,7 +191,8 @@ fn every_tail() {
         if cfg!(miri) { &[1, 5, 33] } else { &[1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65] };
     for set in sets() {
         let probe = [0i8; 4];
-        let weights = GemmWeights { n: 1, segments: 1, segment: 4, data: &probe, bias: &[0], scale: &[1.0], x_zero: 0 };
+        let weights = GemmWeights { bias: &[0], scale: &[1.0], ..GemmWeights::default() };
+        let weights = GemmWeights { n: 1, segments: 1, segment: 4, data: &probe, ..weights };
         let packed = set.pack_gemm(&weights);
         let (most, block) = (set.gemm_rows(&packed), packed.block);
         let mut seed = 0;
@@ -194,9 +209,10 @@ fn every_tail() {
                         segment,
                         rows,
                         x_zero: (seed % 256) as i32 - 128,
-                        requant: Requant { zero_point: (seed % 17) as i32 - 8, low: -128, high: 127 },
+                        results: Results::of_seed(seed),
                         x: Fill::Any,
                         w: if seed % 2 == 0 { Fill::Symmetric } else { Fill::Any },
+                        zeros: (seed % 7 < 3).then_some(Fill::Any),
                         range: (0, 255),
                         tight_front: seed % 3 == 0,
                         seed,

@@ -68,11 +68,6 @@ impl Output {
         self.pages.bytes()[self.at..].as_mut_ptr()
     }
 
-    /// What the output held when it was made.
-    pub fn initial(&self) -> &[i8] {
-        &self.before[self.at..][..self.len]
-    }
-
     /// The output now.
     pub fn bytes(&mut self) -> &[i8] {
         &self.pages.bytes()[self.at..][..self.len]
@@ -90,7 +85,7 @@ impl Output {
 }
 
 #[cfg(all(unix, not(miri), not(heap_buffers)))]
-mod pages {
+pub(super) mod pages {
     //! Anonymous pages between two that cannot be touched.
 
     #[derive(Debug)]
@@ -141,7 +136,7 @@ mod pages {
 }
 
 #[cfg(not(all(unix, not(miri), not(heap_buffers))))]
-mod pages {
+pub(super) mod pages {
     //! Heap blocks of the exact size: Miri and AddressSanitizer watch its ends themselves.
 
     #[derive(Debug)]

@@ -4,16 +4,19 @@ mod broken;
 mod depthwise;
 mod elementwise;
 mod fault;
+mod float;
+mod floats;
 mod gemm;
 mod memory;
 mod naive;
 mod rng;
+mod steps;
 
 use std::env;
 
 use proptest::prelude::*;
 
-use crate::kernels::{Kernels, Requant, available};
+use crate::kernels::{Dequant, Finish, Kernels, Requant, available};
 
 /// Every set to be tested, the reference first.
 fn sets() -> Vec<&'static dyn Kernels> {
@@ -34,6 +37,51 @@ fn requant() -> impl Strategy<Value = Requant> {
         low: a.min(b),
         high: a.max(b),
     })
+}
+
+/// What a layer's results are.
+#[derive(Clone, Copy, Debug)]
+pub enum Results {
+    /// Bytes.
+    Bytes(Requant),
+    /// Floats, with the input's scale and bounds.
+    Floats { x_scale: f32, bounds: (f32, f32) },
+}
+
+impl Results {
+    /// Bytes of one.
+    pub fn width(&self) -> usize {
+        if matches!(self, Results::Bytes(_)) { 1 } else { 4 }
+    }
+
+    /// As a call has them.
+    pub fn finish(&self, x_zero: i32) -> Finish {
+        match *self {
+            Results::Bytes(requant) => Finish::Bytes(requant),
+            Results::Floats { x_scale, bounds: (low, high) } => Finish::Floats(Dequant { x_scale, x_zero, low, high }),
+        }
+    }
+
+    /// Some: one in three are floats.
+    pub fn of_seed(seed: u64) -> Self {
+        match seed % 3 {
+            0 => Results::Floats { x_scale: 0.01 * (1 + seed % 5) as f32, bounds: (f32::NEG_INFINITY, f32::INFINITY) },
+            _ => Results::Bytes(Requant { zero_point: (seed % 17) as i32 - 8, low: -128, high: 127 }),
+        }
+    }
+}
+
+/// Any results.
+fn results() -> impl Strategy<Value = Results> {
+    let bounds = prop_oneof![
+        Just((f32::NEG_INFINITY, f32::INFINITY)),
+        Just((0.0, f32::INFINITY)),
+        Just((0.0, 6.0)),
+        Just((-1.5, 0.0))
+    ];
+    let x_scale = prop_oneof![3 => 1e-3f32..1.0, 1 => Just(0.0), 1 => Just(1e30)];
+    let floats = (x_scale, bounds).prop_map(|(x_scale, bounds)| Results::Floats { x_scale, bounds });
+    prop_oneof![2 => requant().prop_map(Results::Bytes), 1 => floats]
 }
 
 /// Zero point of an input.

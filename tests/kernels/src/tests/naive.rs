@@ -3,6 +3,8 @@
 
 use crate::kernels::{DepthwiseWeights, GemmWeights, Requant};
 
+use super::Results;
+
 /// A positive number `mantissa · 2^exponent`, the mantissa below 2^24.
 #[derive(Clone, Copy)]
 struct Real {
@@ -67,24 +69,39 @@ pub fn requantise(requant: &Requant, acc: i32, scale: f32) -> i8 {
     value.clamp(requant.low.into(), requant.high.into()) as i8
 }
 
-/// One output of a dense layer: `segments` are the inputs under the weights.
-pub fn gemm(weights: &GemmWeights, requant: &Requant, channel: usize, segments: &[&[i8]]) -> i8 {
-    let mut acc = i64::from(weights.bias[channel]);
+/// A sum as a result: a byte, or the four of a float.
+fn finish(results: &Results, acc: i64, scale: f32, bias: Option<f32>) -> Vec<i8> {
+    match (results, bias) {
+        (Results::Bytes(requant), _) => vec![requantise(requant, acc as i32, scale)],
+        (&Results::Floats { x_scale, bounds: (low, high) }, bias) => {
+            let real = acc as i32 as f32 * (x_scale * scale) + bias.expect("a bias in floats");
+            let real = if real.is_nan() { real } else { real.clamp(low, high) };
+            real.to_le_bytes().map(|byte| byte as i8).to_vec()
+        }
+    }
+}
+
+/// One output of a dense layer: `segments` are the inputs under the weights, `x_zero` their zero point.
+pub fn gemm(weights: &GemmWeights, results: &Results, x_zero: i32, channel: usize, segments: &[&[i8]]) -> Vec<i8> {
+    let mut acc = i64::from(weights.bias.get(channel).copied().unwrap_or(0));
+    let zero = i64::from(weights.zeros.get(channel).copied().unwrap_or(0));
     for (s, x) in segments.iter().enumerate() {
         for (i, &x) in x.iter().enumerate() {
             let w = weights.data[(channel * weights.segments + s) * weights.segment + i];
-            acc += (i64::from(x) - i64::from(weights.x_zero)) * i64::from(w);
+            acc += (i64::from(x) - i64::from(x_zero)) * (i64::from(w) - zero);
         }
     }
-    requantise(requant, acc as i32, weights.scale[channel])
+    finish(results, acc, weights.scale[channel], weights.floats.map(|bias| bias[channel]))
 }
 
 /// One output of a depthwise layer: `taps` are the inputs under the kernel, row by row.
-pub fn depthwise(weights: &DepthwiseWeights, requant: &Requant, channel: usize, taps: &[i8]) -> i8 {
+pub fn depthwise(weights: &DepthwiseWeights, results: &Results, x_zero: i32, channel: usize, taps: &[i8]) -> Vec<i8> {
+    let zero = i64::from(weights.zeros.get(channel).copied().unwrap_or(0));
     let products = taps.iter().enumerate().map(|(tap, &x)| {
-        (i64::from(x) - i64::from(weights.x_zero)) * i64::from(weights.data[tap * weights.channels + channel])
+        (i64::from(x) - i64::from(x_zero)) * (i64::from(weights.data[tap * weights.channels + channel]) - zero)
     });
-    requantise(requant, (i64::from(weights.bias[channel]) + products.sum::<i64>()) as i32, weights.scale[channel])
+    let bias = i64::from(weights.bias.get(channel).copied().unwrap_or(0));
+    finish(results, bias + products.sum::<i64>(), weights.scale[channel], weights.floats.map(|bias| bias[channel]))
 }
 
 #[test]

@@ -78,6 +78,11 @@ impl Rng {
         }
     }
 
+    /// A float between −8 and 8, one in eight 0.
+    pub fn real(&mut self) -> f32 {
+        if self.below(8) == 0 { 0.0 } else { self.unit() * 16.0 - 8.0 }
+    }
+
     /// A scale for sums of `terms` products: mostly such that results are within range, else anything from 1e-9 to 1e3, exact
     /// powers of two (whose products end in halves), or an end of what is finite. One in four is negative.
     pub fn scale(&mut self, terms: usize) -> f32 {

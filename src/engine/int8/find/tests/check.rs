@@ -6,7 +6,7 @@ use tract_onnx::pb::GraphProto;
 use tract_onnx::prelude::DatumType;
 
 use crate::int8::find::{Fact, Found, HashMap, Partition, Verdict, splice};
-use crate::int8::graph::{Conv, Format, Graph, Node, Op, Pool, Port, Tensor};
+use crate::int8::graph::{Conv, Element, FloatOp, Format, Graph, Node, Op, Pool, Port, Product, Tensor};
 
 /// Panics where something that was found does not hold together.
 pub fn found(graph: &GraphProto, facts: &HashMap<String, Fact>, found: &Found) {
@@ -34,7 +34,10 @@ pub fn found(graph: &GraphProto, facts: &HashMap<String, Fact>, found: &Found) {
         }
     }
     for (owner, verdict) in owner.iter().zip(&found.verdicts) {
-        let partition = if let Verdict::Integer { partition } = verdict { Some(*partition) } else { None };
+        let partition = match verdict {
+            Verdict::Integer { partition } | Verdict::Planned { partition } => Some(*partition),
+            Verdict::Float { .. } | Verdict::Folded => None,
+        };
         assert_eq!(*owner, partition);
     }
     spliced(graph, &found.partitions);
@@ -122,6 +125,62 @@ fn pool(pool: &Pool, x: &Tensor, y: &Tensor) {
     windows(x, y, [pool.kernel, pool.strides, pool.dilations], pool.pads);
 }
 
+fn float(op: &FloatOp, inputs: &[&Tensor], y: &Tensor) {
+    let x = inputs[0];
+    let from = match op {
+        FloatOp::Dequantize | FloatOp::Lookup(_) => Element::Byte,
+        _ => Element::Float,
+    };
+    assert!(inputs.iter().all(|t| t.element == from) && y.element == op.element(), "{}", op.name());
+    match op {
+        FloatOp::Conv(c) => {
+            let ([n, channels, ..], [out_n, m, ..]) = (picture(x), picture(y));
+            assert!(n == out_n && channels % c.groups == 0 && m % c.groups == 0 && m == c.bias.len());
+            assert_eq!(c.weights.len(), m * (channels / c.groups) * count(&c.kernel));
+            windows(x, y, [c.kernel, c.strides, c.dilations], c.pads);
+            assert!(inputs[1..].iter().all(|added| added.shape == y.shape));
+        }
+        FloatOp::MatMul(m) => {
+            let ((n, lead), (k, x_lead)) = (y.shape.split_last().unwrap(), x.shape.split_last().unwrap());
+            assert_eq!((lead, m.weights.len(), m.bias.len()), (x_lead, n * k, *n));
+            assert!(inputs[1..].iter().all(|added| added.shape == y.shape));
+        }
+        FloatOp::Unary(_) | FloatOp::Quantize | FloatOp::Dequantize | FloatOp::Lookup(_) | FloatOp::Norm(_) => {
+            assert_eq!((inputs.len(), &x.shape), (1, &y.shape));
+        }
+        FloatOp::Hybrid(hybrid) => match &hybrid.product {
+            Product::Conv(c) => {
+                let ([n, channels, ..], [out_n, m, ..]) = (picture(x), picture(y));
+                assert!(n == out_n && channels % c.groups == 0 && m % c.groups == 0 && m == hybrid.bias.len());
+                assert_eq!(c.weights.len(), m * (channels / c.groups) * count(&c.kernel));
+                assert!(c.weight_scales.len() == m && (c.weight_zeros.is_empty() || c.weight_zeros.len() == m));
+                windows(x, y, [c.kernel, c.strides, c.dilations], c.pads);
+            }
+            Product::MatMul(m) => {
+                let ((n, lead), (k, x_lead)) = (y.shape.split_last().unwrap(), x.shape.split_last().unwrap());
+                assert_eq!((lead, m.weights.len(), hybrid.bias.len()), (x_lead, n * k, *n));
+            }
+        },
+        FloatOp::LogSoftmax { axis } => assert!(x.shape == y.shape && *axis < x.shape.len()),
+        FloatOp::Product { .. } | FloatOp::Binary { .. } => assert_eq!(inputs.len(), 2),
+        FloatOp::Reduce { axes, .. } => {
+            let kept = |(axis, &dim): (usize, &usize)| if axes.contains(&axis) { 1 } else { dim };
+            assert_eq!(x.shape.iter().enumerate().map(kept).collect::<Vec<_>>(), y.shape);
+        }
+        FloatOp::Recurrent(layer) => {
+            let (gates, units) = (layer.cell.gates(), y.shape[2]);
+            assert_eq!(
+                (x.shape[2], layer.weights.len(), layer.bias.len()),
+                (gates * units, gates * units * units, gates * units)
+            );
+        }
+        FloatOp::Pad { before, after, .. } => {
+            let padded = x.shape.iter().zip(before.iter().zip(after)).map(|(d, (b, a))| d + b + a);
+            assert_eq!(padded.collect::<Vec<_>>(), y.shape);
+        }
+    }
+}
+
 fn operator(node: &Node, inputs: &[&Tensor], y: &Tensor) {
     let x = inputs[0];
     let with = |axis: usize, dim: usize| {
@@ -153,11 +212,15 @@ fn operator(node: &Node, inputs: &[&Tensor], y: &Tensor) {
         _ => moves = false,
     }
     if moves {
-        assert_eq!((inputs.len(), x.quant), (1, y.quant), "{}", node.name);
+        assert_eq!((inputs.len(), x.element, x.quant), (1, y.element, y.quant), "{}", node.name);
         return;
     }
     match &node.op {
         Op::Conv(c) => conv(c, x, y),
+        Op::ConvTranspose(c) => {
+            assert_eq!((picture(x)[..2].to_vec(), picture(y)[1] % c.groups), (vec![picture(y)[0], picture(x)[1]], 0));
+            assert_eq!(c.weights.len(), picture(y)[1] * (picture(x)[1] / c.groups) * count(&c.kernel));
+        }
         Op::MatMul(m) => {
             let ((n, lead), (k, x_lead)) = (y.shape.split_last().unwrap(), x.shape.split_last().unwrap());
             assert_eq!((lead, m.weights.len()), (x_lead, n * k));
@@ -165,8 +228,20 @@ fn operator(node: &Node, inputs: &[&Tensor], y: &Tensor) {
         }
         Op::AveragePool(p) => pool(p, x, y),
         Op::Lookup(_) => assert_eq!(x.shape, y.shape),
+        Op::LayerNorm(norm) => {
+            assert_eq!(x.shape, y.shape);
+            let whole = |values: &std::sync::Arc<Vec<f32>>| Some(&values.len()) == x.shape.last();
+            assert!(norm.scale.iter().chain(&norm.bias).all(whole));
+        }
         Op::Softmax { axis } => assert!(x.shape == y.shape && *axis < x.shape.len()),
         Op::Concat { axis } => with(*axis, inputs.iter().map(|t| t.shape[*axis]).sum()),
+        Op::BatchMatMul { factor, .. } => {
+            let b = inputs[1];
+            let (m, k) = (x.shape[x.shape.len() - 2], x.shape[x.shape.len() - 1]);
+            assert!(factor.is_finite() && *factor != 0.0);
+            assert_eq!((b.shape[b.shape.len() - 2], m), (k, y.shape[y.shape.len() - 2]));
+            assert_eq!(b.shape.last(), y.shape.last());
+        }
         Op::Add { .. } | Op::Mul { .. } => {
             assert_eq!(inputs.len(), 2);
             for input in inputs {
@@ -183,6 +258,7 @@ fn operator(node: &Node, inputs: &[&Tensor], y: &Tensor) {
                 assert!(fits);
             }
         }
+        Op::Float(op) => float(op, inputs, y),
         other => panic!("{} is movement", other.name()),
     }
 }

@@ -2,7 +2,11 @@
 
 mod build;
 mod check;
+mod dynamic;
+mod floats;
 mod models;
 mod operators;
 mod partitions;
+mod results;
 mod strangers;
+mod tables;

@@ -36,6 +36,7 @@ fn table(graph: &GraphProto, found: &Found) -> String {
     for (node, verdict) in graph.node.iter().zip(&found.verdicts) {
         let line = match verdict {
             Verdict::Integer { partition } => format!("partition {partition}"),
+            Verdict::Planned { partition } => format!("partition {partition}, floats"),
             Verdict::Float { why } => format!("float: {why}"),
             Verdict::Folded => "folded".to_owned(),
         };
@@ -58,7 +59,7 @@ fn table(graph: &GraphProto, found: &Found) -> String {
 }
 
 /// Every ONNX file below a directory.
-fn below(directory: &Path, found: &mut Vec<PathBuf>) {
+pub fn below(directory: &Path, found: &mut Vec<PathBuf>) {
     for path in std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
         if path.is_dir() {
             below(&path, found);

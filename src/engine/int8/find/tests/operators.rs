@@ -4,7 +4,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 
 use super::build::{Attribute, Builder};
 use crate::int8::find::Idle;
-use crate::int8::graph::{Clamp, Graph, Op, Quant};
+use crate::int8::graph::{Clamp, Constant, Graph, Op, Quant};
 
 /// Operators of a graph by name, separated by spaces.
 fn names(graph: &Graph) -> String {
@@ -135,22 +135,36 @@ fn sums_that_leave_32_bits_stay_in_floats() {
 }
 
 #[test]
-fn unsigned_weights_wider_than_a_byte_are_sums_of_bytes() {
+fn unsigned_weights_wider_than_a_byte_have_a_zero_point() {
+    // For each channel its weights, all with one zero point, and what they are as signed bytes with one of their own.
     let mut b = Builder::new(&[1, 2, 2, 2]);
     let x = b.qdq("a", "x", 0.5, 0);
-    let bytes = b.constant("w.bytes", &[1, 2, 1, 1], DataType::Uint8, &[255.0, 3.0]);
-    let (scale, zero) = (b.float("w.scale", &[0.5]), b.constant("w.zero", &[], DataType::Uint8, &[0.0]));
+    let rows = [255.0, 3.0, 0.0, 130.0, 0.0, 255.0, 20.0, 138.0];
+    let bytes = b.constant("w.bytes", &[4, 2, 1, 1], DataType::Uint8, &rows);
+    let (scale, zero) = (b.float("w.scale", &[0.5]), b.constant("w.zero", &[], DataType::Uint8, &[10.0]));
     let w = b.node("DequantizeLinear", "w", &[&bytes, &scale, &zero], &[]);
     let y = b.node("Conv", "conv", &[&x, &w], &[]);
     let y = b.qdq("y", &y, 1.0, 0);
     b.output(&y);
     let graph = b.partition();
-    assert_eq!(names(&graph), "Gather Conv");
-    let weights: Vec<i32> = conv(&graph).weights.iter().map(|&w| i32::from(w)).collect();
-    assert_eq!(weights.len(), 6);
-    let sum = |channel: usize| weights.iter().skip(channel).step_by(2).sum::<i32>();
-    assert_eq!((sum(0), sum(1)), (255, 3));
-    assert!(matches!(&graph.nodes[0].op, Op::Gather { axis: 1, indices } if indices[..] == [0, 1, 0, 1, 0, 1]));
+    assert_eq!(names(&graph), "Conv");
+    let conv = conv(&graph);
+    assert_eq!(conv.weights[..], [127, -125, -10, 120, -128, 127, 9, 127]);
+    assert_eq!(conv.weight_zeros[..], [-118, 0, -118, -1]);
+}
+
+#[test]
+fn unsigned_weights_that_fit_a_byte_have_none() {
+    let mut b = Builder::new(&[1, 2, 2, 2]);
+    let x = b.qdq("a", "x", 0.5, 0);
+    let bytes = b.constant("w.bytes", &[1, 2, 1, 1], DataType::Uint8, &[255.0, 0.0]);
+    let (scale, zero) = (b.float("w.scale", &[0.5]), b.constant("w.zero", &[], DataType::Uint8, &[128.0]));
+    let w = b.node("DequantizeLinear", "w", &[&bytes, &scale, &zero], &[]);
+    let y = b.node("Conv", "conv", &[&x, &w], &[]);
+    let y = b.qdq("y", &y, 1.0, 0);
+    b.output(&y);
+    let graph = b.partition();
+    assert_eq!((&conv(&graph).weights[..], &conv(&graph).weight_zeros[..]), (&[127, -128][..], &[][..]));
 }
 
 #[test]
@@ -345,7 +359,7 @@ fn constants_are_operands_where_every_value_is_a_step() {
         b.node("Add", "add", &[&x, &constant], &[])
     });
     let constant = graph.tensors.iter().find(|t| t.constant.is_some()).unwrap();
-    let reals: Vec<f32> =
-        constant.constant.as_ref().unwrap().iter().map(|&b| f32::from(b) * constant.quant.scale).collect();
+    let Some(Constant::Bytes(bytes)) = &constant.constant else { panic!("{constant:?}") };
+    let reals: Vec<f32> = bytes.iter().map(|&b| f32::from(b) * constant.quant.scale).collect();
     assert_eq!((names(&graph).as_str(), &reals[..]), ("Add", &[0.5, -1.5, 2.0, 0.0][..]));
 }

@@ -62,7 +62,7 @@ fn what_only_moves_stays_in_tract() {
     b.output(&y);
     let found = b.find(Idle::Drop);
     assert!(found.partitions.is_empty());
-    let why = "no operator around it computes in integers".to_owned();
+    let why = "no operator around it is worth a partition".to_owned();
     assert_eq!(*verdict(&b, &found, "turn"), Verdict::Float { why });
 }
 

@@ -6,9 +6,9 @@
 
 use std::arch::x86_64::*;
 
-use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise};
+use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise, Terms, bytes_of};
 use super::dot::Dot;
-use super::output::{Output, VECTORS, store};
+use super::output::{LANES, Results, VECTORS, store, store_floats};
 
 /// Channels in a block: the bytes of a vector.
 const BLOCK: usize = 32;
@@ -21,33 +21,48 @@ fn quads(kh: usize) -> usize {
     (kh + 1).div_ceil(TAPS)
 }
 
+/// Vector and lane of a channel: interleaving bytes leaves runs of 4 channels of every 16 in a vector.
+fn place(channel: usize) -> (usize, usize) {
+    (channel / 4 % VECTORS, channel / 16 * 4 + channel % 4)
+}
+
 /// Packs depthwise weights: for a block its starting sums, its scales, and, for both of two output rows and every
-/// column of every quadruple of rows, its weights.
+/// column of every quadruple of rows, its weights: once, or, where weights take several bytes, once for each of these.
 pub fn pack<D: Dot>(weights: &DepthwiseWeights) -> PackedDepthwise {
     let DepthwiseWeights { channels, kh, kw, .. } = *weights;
-    let block_bytes = (2 + 2 * quads(kh) * kw * D::PARTS) * VECTORS * BLOCK;
+    let passes = if D::WIDE { 1 } else { weights.passes() };
+    let block_bytes = (2 + 2 * quads(kh) * kw * passes * D::PARTS) * VECTORS * BLOCK;
     let mut data = AlignedBytes::zeroed(channels.div_ceil(BLOCK) * block_bytes);
     for channel in 0..channels {
         let (block, within) = (channel / BLOCK, channel % BLOCK);
-        // Interleaving bytes leaves runs of 4 channels of every 16 in a vector.
-        let (vector, lane) = (within / 4 % VECTORS, within / 16 * 4 + within % 4);
+        let (vector, lane) = place(within);
         let at = |vectors: usize| block * block_bytes + vectors * BLOCK + lane * 4;
         data.put_i32(at(vector), [weights.start(channel, weights.x_zero + D::OFFSET)]);
         data.put_f32(at(VECTORS + vector), [weights.scale[channel]]);
         for below in 0..2 {
             for (quad, kx) in (0..quads(kh)).flat_map(|quad| (0..kw).map(move |kx| (quad, kx))) {
-                let four = std::array::from_fn(|i| {
+                let four: [i16; TAPS] = std::array::from_fn(|i| {
                     let ky = (quad * TAPS + i).checked_sub(below).filter(|&ky| ky < kh);
-                    ky.map_or(0, |ky| weights.data[(ky * kw + kx) * channels + channel])
+                    ky.map_or(0, |ky| weights.weight(channel, ky * kw + kx))
                 });
-                let column = (below * quads(kh) + quad) * kw + kx;
-                for (part, bytes) in D::spread(four).into_iter().take(D::PARTS).enumerate() {
-                    data.put_i8(at(2 * VECTORS + (column * VECTORS + vector) * D::PARTS + part), bytes);
+                for pass in 0..passes {
+                    let four = if D::WIDE { four } else { four.map(|w| bytes_of(w)[pass].into()) };
+                    let column = ((below * quads(kh) + quad) * kw + kx) * passes + pass;
+                    for (part, bytes) in D::spread(four).into_iter().take(D::PARTS).enumerate() {
+                        data.put_i8(at(2 * VECTORS + (column * VECTORS + vector) * D::PARTS + part), bytes);
+                    }
                 }
             }
         }
     }
-    PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, variant: 0 }
+    let len = channels.next_multiple_of(BLOCK);
+    let channel = |value: usize| {
+        let (vector, lane) = (value % BLOCK / LANES, value % LANES);
+        let channel = value / BLOCK * BLOCK + lane / 4 * 16 + vector * 4 + lane % 4;
+        (channel < channels).then_some(channel)
+    };
+    let terms = Terms::of_depthwise(weights, len, channel);
+    PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, terms, passes, variant: 0 }
 }
 
 /// See [`Kernels::depthwise`](super::super::Kernels::depthwise). To be inlined into a function that has the
@@ -59,27 +74,35 @@ pub fn pack<D: Dot>(weights: &DepthwiseWeights) -> PackedDepthwise {
 pub unsafe fn depthwise<D: Dot>(call: &DepthwiseCall) {
     // SAFETY: the caller's promise; rows and blocks are in the call.
     unsafe {
-        let output = Output::new(&call.requant);
+        let results = Results::new(&call.finish);
         let together = if call.step_row == call.tap_row { 2 } else { 1 };
         for row in (0..call.rows).step_by(together) {
             for block in 0..call.packed.channels.div_ceil(BLOCK) {
-                if row + together <= call.rows && together == 2 {
-                    line::<D, 2>(call, row, block, &output);
-                } else {
-                    line::<D, 1>(call, row, block, &output);
+                let two = row + together <= call.rows && together == 2;
+                match (two, call.packed.passes) {
+                    (true, 1) => line::<D, 2, false>(call, row, block, &results),
+                    (false, 1) => line::<D, 1, false>(call, row, block, &results),
+                    (true, _) => line::<D, 2, true>(call, row, block, &results),
+                    (false, _) => line::<D, 1, true>(call, row, block, &results),
                 }
             }
         }
     }
 }
 
-/// A block of channels of `R` rows of outputs.
+/// A block of channels of `R` rows of outputs; `MANY` if weights take several passes.
 ///
 /// # Safety
 /// As [`depthwise`]; the rows and the block are in the call.
 #[inline(always)]
-unsafe fn line<D: Dot, const R: usize>(call: &DepthwiseCall, row: usize, block: usize, output: &Output) {
+unsafe fn line<D: Dot, const R: usize, const MANY: bool>(
+    call: &DepthwiseCall,
+    row: usize,
+    block: usize,
+    results: &Results,
+) {
     let packed = call.packed;
+    let passes = if MANY { packed.passes } else { 1 };
     let (rows, quads) = (packed.kh + R - 1, quads(packed.kh));
     let count = (packed.channels - block * BLOCK).min(BLOCK);
     // SAFETY: the block is in `data`, whose parts are whole vectors; taps and outputs are in the call, and what is read
@@ -98,22 +121,45 @@ unsafe fn line<D: Dot, const R: usize>(call: &DepthwiseCall, row: usize, block: 
                         let from = call.input.add(at + ky * call.tap_row + kx * call.tap_col);
                         _mm256_loadu_si256(from.cast())
                     }));
-                    let weights = data.add((2 + (quad * packed.kw + kx) * D::PARTS) * VECTORS);
+                    let weights = data.add((2 + (quad * packed.kw + kx) * passes * D::PARTS) * VECTORS);
                     for v in 0..VECTORS {
                         let taps = D::ready(taps[v]);
                         for (below, sums) in sums.iter_mut().enumerate() {
-                            let column = below * quads * packed.kw * VECTORS + v;
-                            sums[v] = D::dot(sums[v], taps, weights.add(column * D::PARTS));
+                            for pass in 0..passes {
+                                let column = (below * quads * packed.kw * passes + pass) * VECTORS + v;
+                                sums[v] = D::dot(sums[v], taps, weights.add(column * D::PARTS));
+                            }
                         }
                     }
                 }
             }
             for (below, sums) in sums.into_iter().enumerate() {
-                let out = call.out.add((row + below) * call.out_row + col * call.out_col + block * BLOCK);
-                store(output.bytes(sums, scales), out, count);
+                let out = call.out.add((row + below) * call.out_row + col * call.out_col);
+                match results {
+                    Results::Bytes(output) => store(output.bytes(sums, scales), out.add(block * BLOCK), count),
+                    Results::Floats(floats) => {
+                        let at = |v: usize| block * BLOCK + v * LANES;
+                        let reals = std::array::from_fn(|v| floats.real(sums[v], scales[v], &packed.terms, at(v)));
+                        for (v, real) in in_order(reals).into_iter().enumerate().take(count.div_ceil(LANES)) {
+                            store_floats(real, out.cast::<f32>().add(at(v)), count - v * LANES);
+                        }
+                    }
+                }
             }
         }
     }
+}
+
+/// Vectors of runs of 4 channels of every 16, as vectors of channels in order.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn in_order([a, b, c, d]: [__m256; VECTORS]) -> [__m256; VECTORS] {
+    [
+        _mm256_permute2f128_ps::<0x20>(a, b),
+        _mm256_permute2f128_ps::<0x20>(c, d),
+        _mm256_permute2f128_ps::<0x31>(a, b),
+        _mm256_permute2f128_ps::<0x31>(c, d),
+    ]
 }
 
 /// Bytes of four rows, the four of each channel next to each other: in vector `v`, channels 4 `v` to 4 `v` + 3 of every

@@ -10,11 +10,13 @@ pub trait Dot {
     const OFFSET: i32;
     /// Vectors that four weights for each of 8 channels take.
     const PARTS: usize;
+    /// True if weights of 16 bits may be multiplied, false if they must be bytes.
+    const WIDE: bool;
     /// Four activations for each of 8 lanes, ready to be multiplied.
     type Bytes: Copy;
 
-    /// Offsets of the four weights of a lane, from the lane's four bytes in the first part, as bytes.
-    fn spread(weights: [i8; 4]) -> [[i8; 4]; 2];
+    /// The four weights of a lane as its bytes in each of the parts.
+    fn spread(weights: [i16; 4]) -> [[i8; 4]; 2];
 
     /// Four signed bytes a lane, made ready.
     ///
@@ -29,18 +31,20 @@ pub trait Dot {
     unsafe fn dot(sums: __m256i, bytes: Self::Bytes, weights: *const __m256i) -> __m256i;
 }
 
-/// `vpmaddwd` on bytes that were widened to words, even and odd ones apart: exact whatever the bytes are.
+/// `vpmaddwd` on bytes that were widened to words, even and odd ones apart: exact whatever the bytes are, and weights may be
+/// words.
 #[derive(Debug)]
 pub struct Words;
 
 impl Dot for Words {
     const OFFSET: i32 = 0;
     const PARTS: usize = 2;
+    const WIDE: bool = true;
     type Bytes = (__m256i, __m256i);
 
-    fn spread([a, b, c, d]: [i8; 4]) -> [[i8; 4]; 2] {
-        let sign = |w: i8| if w < 0 { -1 } else { 0 };
-        [[a, sign(a), c, sign(c)], [b, sign(b), d, sign(d)]]
+    fn spread([a, b, c, d]: [i16; 4]) -> [[i8; 4]; 2] {
+        let upper = |w: i16| (w >> 8) as i8;
+        [[a as i8, upper(a), c as i8, upper(c)], [b as i8, upper(b), d as i8, upper(d)]]
     }
 
     #[inline(always)]

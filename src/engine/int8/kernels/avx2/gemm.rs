@@ -5,12 +5,9 @@
 
 use std::arch::x86_64::*;
 
-use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm};
+use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm, Terms};
 use super::dot::Dot;
-use super::output::{Output, VECTORS, store};
-
-/// Sums in a vector.
-const LANES: usize = 8;
+use super::output::{LANES, Results, VECTORS, row_sum, store, store_floats};
 
 /// Bytes in a vector.
 const BYTES: usize = 32;
@@ -29,6 +26,17 @@ fn vectors(n: usize, first: usize) -> usize {
     (n - first).div_ceil(LANES).min(VECTORS)
 }
 
+/// Place of a channel in a block of `vectors` vectors: its vector, and its lane there.
+///
+/// Packing sums to bytes alternates between the vectors' runs of four lanes: channels are laid out so that this puts them in
+/// order. Floats are in order as they are.
+fn place(channel: usize, vectors: usize, floats: bool) -> (usize, usize) {
+    if floats {
+        return (channel / LANES, channel % LANES);
+    }
+    (channel / 4 % vectors, channel / 4 / vectors * 4 + channel % 4)
+}
+
 /// Packs dense weights.
 pub fn pack<D: Dot>(weights: &GemmWeights) -> PackedGemm {
     let GemmWeights { n, segments, segment, .. } = *weights;
@@ -38,15 +46,15 @@ pub fn pack<D: Dot>(weights: &GemmWeights) -> PackedGemm {
     for channel in 0..n {
         let (block, within) = (channel / BLOCK, channel % BLOCK);
         let vectors = vectors(n, block * BLOCK);
-        // Packing sums to bytes alternates between the vectors' runs of four lanes: this puts the channels in order.
-        let (vector, lane) = (within / 4 % vectors, within / 4 / vectors * 4 + within % 4);
+        let (vector, lane) = place(within, vectors, weights.floats.is_some());
         let at = |row: usize| block * block_bytes + row * vectors * BYTES + lane * 4;
         data.put_i32(at(0) + vector * BYTES, [weights.start(channel, weights.x_zero + D::OFFSET)]);
         data.put_f32(at(1) + vector * BYTES, [weights.scale[channel]]);
+        let zero = if D::WIDE { i16::from(weights.zero(channel)) } else { 0 };
         let taps = &weights.data[channel * segments * segment..][..segments * segment];
         for (s, run) in taps.chunks_exact(segment).enumerate() {
             for (step, four) in run.chunks(STEP).enumerate() {
-                let four = std::array::from_fn(|i| four.get(i).copied().unwrap_or(0));
+                let four = std::array::from_fn(|i| four.get(i).map_or(0, |&w| i16::from(w) - zero));
                 for (part, bytes) in D::spread(four).into_iter().take(D::PARTS).enumerate() {
                     let at = at(2 + (s * steps + step) * D::PARTS) + (vector * D::PARTS + part) * BYTES;
                     data.put_i8(at, bytes);
@@ -54,7 +62,13 @@ pub fn pack<D: Dot>(weights: &GemmWeights) -> PackedGemm {
             }
         }
     }
-    PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, variant: 0 }
+    let value = |channel: usize| {
+        let first = channel / BLOCK * BLOCK;
+        let (vector, lane) = place(channel - first, vectors(n, first), weights.floats.is_some());
+        first + vector * LANES + lane
+    };
+    let terms = Terms::of_gemm(weights, n.next_multiple_of(BLOCK), value, !D::WIDE);
+    PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, terms, variant: 0 }
 }
 
 /// See [`Kernels::gemm`](super::super::Kernels::gemm). To be inlined into a function that has the instructions.
@@ -65,22 +79,28 @@ pub fn pack<D: Dot>(weights: &GemmWeights) -> PackedGemm {
 pub unsafe fn gemm<D: Dot>(call: &GemmCall) {
     // SAFETY: the caller's promise; the tiles have the rows and vectors that are left.
     unsafe {
-        let output = Output::new(&call.requant);
+        let results = Results::new(&call.finish);
+        let mut row_sums = [0; ROWS];
+        if !call.packed.terms.zeros.is_empty() {
+            for (sum, &row) in row_sums.iter_mut().zip(call.rows) {
+                *sum = row_sum(row, call.offsets, call.packed.segment);
+            }
+        }
         for block in call.first_block..call.first_block + call.blocks {
             let vectors = vectors(call.packed.n, block * BLOCK);
             match (vectors, call.rows.len()) {
-                (4, 1) => tile::<D, 1, 4>(call, block, &output),
-                (4, 2) => tile::<D, 2, 4>(call, block, &output),
-                (4, _) => tile::<D, 3, 4>(call, block, &output),
-                (3, 1) => tile::<D, 1, 3>(call, block, &output),
-                (3, 2) => tile::<D, 2, 3>(call, block, &output),
-                (3, _) => tile::<D, 3, 3>(call, block, &output),
-                (2, 1) => tile::<D, 1, 2>(call, block, &output),
-                (2, 2) => tile::<D, 2, 2>(call, block, &output),
-                (2, _) => tile::<D, 3, 2>(call, block, &output),
-                (_, 1) => tile::<D, 1, 1>(call, block, &output),
-                (_, 2) => tile::<D, 2, 1>(call, block, &output),
-                (_, _) => tile::<D, 3, 1>(call, block, &output),
+                (4, 1) => tile::<D, 1, 4>(call, block, &row_sums, &results),
+                (4, 2) => tile::<D, 2, 4>(call, block, &row_sums, &results),
+                (4, _) => tile::<D, 3, 4>(call, block, &row_sums, &results),
+                (3, 1) => tile::<D, 1, 3>(call, block, &row_sums, &results),
+                (3, 2) => tile::<D, 2, 3>(call, block, &row_sums, &results),
+                (3, _) => tile::<D, 3, 3>(call, block, &row_sums, &results),
+                (2, 1) => tile::<D, 1, 2>(call, block, &row_sums, &results),
+                (2, 2) => tile::<D, 2, 2>(call, block, &row_sums, &results),
+                (2, _) => tile::<D, 3, 2>(call, block, &row_sums, &results),
+                (_, 1) => tile::<D, 1, 1>(call, block, &row_sums, &results),
+                (_, 2) => tile::<D, 2, 1>(call, block, &row_sums, &results),
+                (_, _) => tile::<D, 3, 1>(call, block, &row_sums, &results),
             }
         }
     }
@@ -91,7 +111,12 @@ pub unsafe fn gemm<D: Dot>(call: &GemmCall) {
 /// # Safety
 /// As [`gemm`]; the call has the rows and the block has the vectors.
 #[inline(always)]
-unsafe fn tile<D: Dot, const R: usize, const V: usize>(call: &GemmCall, block: usize, output: &Output) {
+unsafe fn tile<D: Dot, const R: usize, const V: usize>(
+    call: &GemmCall,
+    block: usize,
+    row_sums: &[i32; ROWS],
+    results: &Results,
+) {
     let packed = call.packed;
     // SAFETY: the block is in `data`, whose parts are whole vectors; the call has the rows, each of which covers every
     // segment, and what a step reads behind a segment is within SLACK; outputs have room for the block's channels.
@@ -111,8 +136,30 @@ unsafe fn tile<D: Dot, const R: usize, const V: usize>(call: &GemmCall, block: u
                 weights = weights.add(V * D::PARTS);
             }
         }
+        if !D::WIDE && !packed.terms.zeros.is_empty() {
+            let zeros: *const __m256i = packed.terms.zeros.as_ptr().add(4 * block * BLOCK).cast();
+            for (sums, &row_sum) in sums.iter_mut().zip(row_sums) {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = _mm256_add_epi32(*sum, _mm256_mullo_epi32(*zeros.add(v), _mm256_set1_epi32(row_sum)));
+                }
+            }
+        }
         let scales: [_; VECTORS] = std::array::from_fn(|v| *data.add(V + v.min(V - 1)).cast::<__m256>());
         let count = (packed.n - block * BLOCK).min(BLOCK);
+        let output = match results {
+            Results::Bytes(output) => output,
+            Results::Floats(floats) => {
+                for (r, sums) in sums.iter().enumerate() {
+                    let out = call.outs.get_unchecked(r).cast::<f32>();
+                    for (v, &sum) in sums.iter().enumerate() {
+                        let first = block * BLOCK + v * LANES;
+                        let real = floats.real(sum, scales[v], &packed.terms, first);
+                        store_floats(real, out.add(first), count - v * LANES);
+                    }
+                }
+                return;
+            }
+        };
         for (r, sums) in sums.iter().enumerate() {
             // Vectors that there are not repeat the last; their bytes are left behind.
             let bytes = output.bytes(std::array::from_fn(|v| sums[v.min(V - 1)]), scales);

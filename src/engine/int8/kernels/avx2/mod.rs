@@ -59,14 +59,8 @@ macro_rules! ymm_kernels {
                 unsafe { depthwise(call) }
             }
 
-            unsafe fn add(&self, params: &super::AddParams, a: *const i8, b: *const i8, out: *mut i8, len: usize) {
-                // SAFETY: the caller's promise is the callee's.
-                unsafe { super::avx2::elementwise::add(params, a, b, out, len) }
-            }
-
-            unsafe fn max(&self, x: *const i8, out: *mut i8, len: usize) {
-                // SAFETY: the caller's promise is the callee's.
-                unsafe { super::avx2::elementwise::max(x, out, len) }
+            fn bytes(&self) -> &'static super::ByteKernels {
+                &super::avx2::elementwise::BYTES
             }
         }
     };

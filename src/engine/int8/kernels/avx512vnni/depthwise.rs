@@ -9,8 +9,8 @@
 
 use std::arch::x86_64::*;
 
-use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise};
-use super::output::{Output, may_overflow, sign_bits};
+use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise, Terms, bytes_of};
+use super::output::{LANES, Results, may_overflow, sign_bits, store_floats};
 
 /// Channels in a block.
 const BLOCK: usize = 64;
@@ -41,40 +41,47 @@ fn quads(kh: usize) -> usize {
     (kh + 1).div_ceil(TAPS)
 }
 
+/// The channel of a value, vector by vector and lane by lane: interleaving bytes leaves runs of 4 channels of every 16 in a
+/// vector, and narrow blocks have the same channels in several places.
+fn channel_of(channels: usize, value: usize) -> Option<usize> {
+    let first = value / BLOCK * BLOCK;
+    let runs = 4 / pixels(channels - first);
+    let (vector, lane) = (value % BLOCK / LANES, value % LANES);
+    let channel = first + lane / 4 % runs * 16 + vector * 4 + lane % 4;
+    (channel < channels).then_some(channel)
+}
+
 /// Packs depthwise weights: for a block its starting sums, its scales, and, for both of two output rows and every
-/// column of every quadruple of rows, its weights.
+/// column of every quadruple of rows, its weights: once, or, where weights take several bytes, once for each of these.
 pub fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
     let DepthwiseWeights { channels, kh, kw, .. } = *weights;
-    let block_bytes = (HEAD + 2 * quads(kh) * kw * VECTORS) * BYTES;
+    let passes = weights.passes();
+    let block_bytes = (HEAD + 2 * quads(kh) * kw * passes * VECTORS) * BYTES;
     let mut data = AlignedBytes::zeroed(channels.div_ceil(BLOCK) * block_bytes);
     let mut variant = 0;
     for block in 0..channels.div_ceil(BLOCK) {
-        let first = block * BLOCK;
-        let runs = 4 / pixels(channels - first);
-        for lane in 0..BLOCK {
-            // Interleaving bytes leaves runs of 4 channels of every 16 in a vector.
-            let (vector, lane, run) = (lane / 16, lane % 16, lane % 16 / 4);
-            let channel = first + run % runs * 16 + vector * 4 + lane % 4;
-            if channel >= channels {
-                continue;
-            }
+        for value in 0..BLOCK {
+            let Some(channel) = channel_of(channels, block * BLOCK + value) else { continue };
+            let (vector, lane) = (value / LANES, value % LANES);
             let at = |row: usize| block * block_bytes + (row * VECTORS + vector) * BYTES + lane * 4;
             let start = weights.start(channel, weights.x_zero + 128);
             data.put_i32(at(0), [start]);
             data.put_f32(at(1), [weights.scale[channel]]);
-            let tap = |ky: usize, kx: usize| weights.data[(ky * kw + kx) * channels + channel];
             for below in 0..2 {
                 for (ky, kx) in (0..kh).flat_map(|ky| (0..kw).map(move |kx| (ky, kx))) {
                     let (quad, byte) = ((ky + below) / TAPS, (ky + below) % TAPS);
-                    let row = 2 + (below * quads(kh) + quad) * kw + kx;
-                    data.put_i8(at(row) + byte, [tap(ky, kx)]);
+                    let row = 2 + ((below * quads(kh) + quad) * kw + kx) * passes;
+                    for (pass, part) in bytes_of(weights.weight(channel, ky * kw + kx))[..passes].iter().enumerate() {
+                        data.put_i8(at(row + pass) + byte, [*part]);
+                    }
                 }
             }
-            let taps = (0..kh * kw).map(|t| weights.data[t * channels + channel]);
+            let taps = (0..kh * kw).map(|tap| weights.weight(channel, tap));
             variant |= u8::from(may_overflow(start, taps, weights.scale[channel]));
         }
     }
-    PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, variant }
+    let terms = Terms::of_depthwise(weights, channels.next_multiple_of(BLOCK), |value| channel_of(channels, value));
+    PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, terms, passes, variant }
 }
 
 /// See [`Kernels::depthwise`](super::super::Kernels::depthwise).
@@ -84,35 +91,15 @@ pub fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 pub unsafe fn depthwise(call: &DepthwiseCall) {
     let packed = call.packed;
-    let output = Output::new(&call.requant, packed.variant != 0);
+    let results = Results::new(&call.finish, packed.variant != 0);
     let together = if call.step_row == call.tap_row { 2 } else { 1 };
     for row in (0..call.rows).step_by(together) {
         for block in 0..packed.channels.div_ceil(BLOCK) {
             let two = together == 2 && row + 1 < call.rows;
             // SAFETY: the row and the block are in the call; the caller's promise is the callee's.
             unsafe {
-                let line = Line::new(call, row, block, &output);
-                let pixels = pixels(packed.channels - block * BLOCK);
-                let three = packed.kw == 3 && packed.kh == 3 && call.cols >= pixels;
-                let near = three && call.step_col == call.tap_col;
-                let apart = three && call.step_col == 2 * call.tap_col;
-                match (pixels, two) {
-                    (1, true) if near => line.sliding::<2, 1>(),
-                    (1, false) if near => line.sliding::<1, 1>(),
-                    (1, false) if apart => line.sliding::<1, 2>(),
-                    (2, true) if near => line.shifting::<2, 2, 1>(),
-                    (2, false) if near => line.shifting::<1, 2, 1>(),
-                    (2, false) if apart => line.shifting::<1, 2, 2>(),
-                    (4, true) if near => line.shifting::<2, 4, 1>(),
-                    (4, false) if near => line.shifting::<1, 4, 1>(),
-                    (4, false) if apart => line.shifting::<1, 4, 2>(),
-                    (1, true) => line.any::<2, 1>(),
-                    (1, false) => line.any::<1, 1>(),
-                    (2, true) => line.any::<2, 2>(),
-                    (2, false) => line.any::<1, 2>(),
-                    (_, true) => line.any::<2, 4>(),
-                    (_, false) => line.any::<1, 4>(),
-                }
+                let line = Line::new(call, row, block, &results);
+                if packed.passes == 1 { line.run::<false>(two) } else { line.run::<true>(two) }
             }
         }
     }
@@ -121,12 +108,13 @@ pub unsafe fn depthwise(call: &DepthwiseCall) {
 /// A block of channels of one row of outputs, or of two.
 struct Line<'a> {
     call: &'a DepthwiseCall<'a>,
-    output: &'a Output,
+    results: &'a Results,
+    block: usize,
     /// The block's weights.
     data: *const __m512i,
     /// First tap of the first pixel.
     input: *const i8,
-    /// The first pixel's output.
+    /// The first pixel's output, channel 0.
     out: *mut i8,
     /// Channels that there are.
     channels: usize,
@@ -135,16 +123,50 @@ struct Line<'a> {
 impl<'a> Line<'a> {
     /// # Safety
     /// The row and the block are in the call.
-    unsafe fn new(call: &'a DepthwiseCall, row: usize, block: usize, output: &'a Output) -> Self {
+    unsafe fn new(call: &'a DepthwiseCall, row: usize, block: usize, results: &'a Results) -> Self {
         // SAFETY: the caller's promise.
         unsafe {
             Line {
                 call,
-                output,
+                results,
+                block,
                 data: call.packed.data.as_ptr().add(block * call.packed.block_bytes).cast(),
                 input: call.input.add(row * call.step_row + block * BLOCK),
-                out: call.out.add(row * call.out_row + block * BLOCK),
+                out: call.out.add(row * call.out_row),
                 channels: call.packed.channels - block * BLOCK,
+            }
+        }
+    }
+
+    /// The line by the way that suits kernel and stride: two rows of outputs, or one. `MANY` if weights take several passes.
+    ///
+    /// # Safety
+    /// As [`depthwise`]; there are two rows.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn run<const MANY: bool>(&self, two: bool) {
+        let DepthwiseCall { packed, step_col, tap_col, cols, .. } = *self.call;
+        let pixels = pixels(self.channels);
+        let three = packed.kw == 3 && packed.kh == 3 && cols >= pixels;
+        let near = three && step_col == tap_col;
+        let apart = three && step_col == 2 * tap_col;
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (pixels, two) {
+                (1, true) if near => self.sliding::<2, 1, MANY>(),
+                (1, false) if near => self.sliding::<1, 1, MANY>(),
+                (1, false) if apart => self.sliding::<1, 2, MANY>(),
+                (2, true) if near => self.shifting::<2, 2, 1, MANY>(),
+                (2, false) if near => self.shifting::<1, 2, 1, MANY>(),
+                (2, false) if apart => self.shifting::<1, 2, 2, MANY>(),
+                (4, true) if near => self.shifting::<2, 4, 1, MANY>(),
+                (4, false) if near => self.shifting::<1, 4, 1, MANY>(),
+                (4, false) if apart => self.shifting::<1, 4, 2, MANY>(),
+                (1, true) => self.any::<2, 1, MANY>(),
+                (1, false) => self.any::<1, 1, MANY>(),
+                (2, true) => self.any::<2, 2, MANY>(),
+                (2, false) => self.any::<1, 2, MANY>(),
+                (_, true) => self.any::<2, 4, MANY>(),
+                (_, false) => self.any::<1, 4, MANY>(),
             }
         }
     }
@@ -187,7 +209,7 @@ impl<'a> Line<'a> {
     /// `kx` and `quad` are in the kernel.
     #[target_feature(enable = "avx512f,avx512vnni")]
     #[inline]
-    unsafe fn accumulate<const R: usize>(
+    unsafe fn accumulate<const R: usize, const MANY: bool>(
         &self,
         sums: &mut [[__m512i; VECTORS]; R],
         taps: [__m512i; VECTORS],
@@ -195,11 +217,15 @@ impl<'a> Line<'a> {
         kx: usize,
     ) {
         let packed = self.call.packed;
+        let passes = if MANY { packed.passes } else { 1 };
         for (below, sums) in sums.iter_mut().enumerate() {
-            // SAFETY: the caller's promise.
-            let weights = unsafe { self.vectors(2 + (below * quads(packed.kh) + quad) * packed.kw + kx) };
-            for v in 0..VECTORS {
-                sums[v] = _mm512_dpbusd_epi32(sums[v], taps[v], weights[v]);
+            let row = 2 + ((below * quads(packed.kh) + quad) * packed.kw + kx) * passes;
+            for pass in 0..passes {
+                // SAFETY: the caller's promise.
+                let weights = unsafe { self.vectors(row + pass) };
+                for v in 0..VECTORS {
+                    sums[v] = _mm512_dpbusd_epi32(sums[v], taps[v], weights[v]);
+                }
             }
         }
     }
@@ -217,7 +243,17 @@ impl<'a> Line<'a> {
             // SAFETY: the caller's promise.
             unsafe {
                 let outs = cols.map(|col| self.out.add(row * self.call.out_row + col * self.call.out_col));
-                self.output.store_pixels(sums, scales, outs, self.channels);
+                match self.results {
+                    Results::Bytes(output) => {
+                        output.store_pixels(sums, scales, outs.map(|out| out.add(self.block * BLOCK)), self.channels);
+                    }
+                    Results::Floats(floats) => {
+                        let terms = &self.call.packed.terms;
+                        let at = |v: usize| self.block * BLOCK + v * LANES;
+                        let reals = std::array::from_fn(|v| floats.real(sums[v], scales[v], terms, at(v)));
+                        store_reals(in_order(reals), outs, self.block * BLOCK, self.channels);
+                    }
+                }
             }
         }
     }
@@ -227,7 +263,7 @@ impl<'a> Line<'a> {
     /// # Safety
     /// As [`depthwise`]; there are `R` rows.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn any<const R: usize, const G: usize>(&self) {
+    unsafe fn any<const R: usize, const G: usize, const MANY: bool>(&self) {
         let call = self.call;
         let rows = call.packed.kh + R - 1;
         for first in (0..call.cols).step_by(G) {
@@ -240,7 +276,7 @@ impl<'a> Line<'a> {
                     for kx in 0..call.packed.kw {
                         let tap = quad * TAPS * call.tap_row + kx * call.tap_col;
                         let at = cols.map(|col| self.input.add(col * call.step_col + tap));
-                        self.accumulate(&mut sums, self.taps(at, rows - quad * TAPS), quad, kx);
+                        self.accumulate::<R, MANY>(&mut sums, self.taps(at, rows - quad * TAPS), quad, kx);
                     }
                 }
                 self.store(sums, cols);
@@ -254,7 +290,7 @@ impl<'a> Line<'a> {
     /// # Safety
     /// As [`depthwise`]; there are `R` rows.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn sliding<const R: usize, const STEP: usize>(&self) {
+    unsafe fn sliding<const R: usize, const STEP: usize, const MANY: bool>(&self) {
         let call = self.call;
         let rows = 2 + R;
         // SAFETY: taps and pixels are in the call.
@@ -272,9 +308,9 @@ impl<'a> Line<'a> {
                 }
                 let right = self.taps([at.add(2 * call.tap_col)], rows);
                 let mut sums = [start; R];
-                self.accumulate(&mut sums, left, 0, 0);
-                self.accumulate(&mut sums, middle, 0, 1);
-                self.accumulate(&mut sums, right, 0, 2);
+                self.accumulate::<R, MANY>(&mut sums, left, 0, 0);
+                self.accumulate::<R, MANY>(&mut sums, middle, 0, 1);
+                self.accumulate::<R, MANY>(&mut sums, right, 0, 2);
                 self.store(sums, [col]);
                 left = if STEP == 1 { middle } else { right };
                 middle = right;
@@ -287,7 +323,7 @@ impl<'a> Line<'a> {
     /// # Safety
     /// As [`depthwise`]; there are `R` rows and `G` columns.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn shifting<const R: usize, const G: usize, const STEP: usize>(&self) {
+    unsafe fn shifting<const R: usize, const G: usize, const STEP: usize, const MANY: bool>(&self) {
         let call = self.call;
         let rows = 2 + R;
         // SAFETY: taps and pixels are in the call; pixels behind the last one's taps repeat the last.
@@ -310,18 +346,49 @@ impl<'a> Line<'a> {
                 let next = group(first + G);
                 let shifted = shift::<G>(here, next);
                 let mut sums = [start; R];
-                self.accumulate(&mut sums, here, 0, 0);
+                self.accumulate::<R, MANY>(&mut sums, here, 0, 0);
                 if STEP == 1 {
-                    self.accumulate(&mut sums, shifted, 0, 1);
-                    self.accumulate(&mut sums, if G == 2 { next } else { shift::<2>(here, next) }, 0, 2);
+                    self.accumulate::<R, MANY>(&mut sums, shifted, 0, 1);
+                    self.accumulate::<R, MANY>(&mut sums, if G == 2 { next } else { shift::<2>(here, next) }, 0, 2);
                 } else {
                     let at = cols.map(|col| self.input.add(col * call.step_col + call.tap_col));
-                    self.accumulate(&mut sums, self.taps(at, rows), 0, 1);
-                    self.accumulate(&mut sums, shifted, 0, 2);
+                    self.accumulate::<R, MANY>(&mut sums, self.taps(at, rows), 0, 1);
+                    self.accumulate::<R, MANY>(&mut sums, shifted, 0, 2);
                 }
                 self.store(sums, cols);
                 here = next;
             }
+        }
+    }
+}
+
+/// Vectors of runs of 4 channels of every 16, as vectors of 16 channels in order.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn in_order([a, b, c, d]: [__m512; VECTORS]) -> [__m512; VECTORS] {
+    let (low, high) = (_mm512_shuffle_f32x4::<0b10_00_10_00>(a, b), _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b));
+    let (low2, high2) = (_mm512_shuffle_f32x4::<0b10_00_10_00>(c, d), _mm512_shuffle_f32x4::<0b11_01_11_01>(c, d));
+    [
+        _mm512_shuffle_f32x4::<0b10_00_10_00>(low, low2),
+        _mm512_shuffle_f32x4::<0b10_00_10_00>(high, high2),
+        _mm512_shuffle_f32x4::<0b11_01_11_01>(low, low2),
+        _mm512_shuffle_f32x4::<0b11_01_11_01>(high, high2),
+    ]
+}
+
+/// Four vectors of floats to `G` pixels: the channels from `first`, of which `channels` are left.
+///
+/// # Safety
+/// They may be written.
+#[target_feature(enable = "avx512f")]
+#[inline]
+unsafe fn store_reals<const G: usize>(reals: [__m512; VECTORS], outs: [*mut i8; G], first: usize, channels: usize) {
+    let runs = VECTORS / G;
+    for (run, real) in reals.into_iter().enumerate() {
+        let at = run % runs * LANES;
+        if at < channels {
+            // SAFETY: the caller's promise.
+            unsafe { store_floats(real, outs[run / runs].cast::<f32>().add(first + at), channels - at) };
         }
     }
 }

@@ -8,14 +8,11 @@
 
 use std::arch::x86_64::*;
 
-use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm};
-use super::output::{Output, flipped, may_overflow, sign_bits};
+use super::super::{AlignedBytes, GemmCall, GemmWeights, MAX_ROWS, PackedGemm, Terms};
+use super::output::{LANES, Results, flipped, may_overflow, row_sum, sign_bits, store_floats};
 
 /// Vectors in a block.
 const VECTORS: usize = 4;
-
-/// Sums in a vector.
-const LANES: usize = 16;
 
 /// Bytes in a vector.
 const BYTES: usize = 64;
@@ -44,10 +41,10 @@ fn vectors(n: usize, first: usize) -> usize {
 /// Place of a channel in a block of `vectors` vectors: its vector, and its lane there.
 ///
 /// Packing four vectors of sums to bytes alternates between their runs of four lanes; full blocks are laid out so that
-/// this puts the channels in order.
-fn place(channel: usize, vectors: usize) -> (usize, usize) {
+/// this puts the channels in order. Floats are in order as they are.
+fn place(channel: usize, vectors: usize, floats: bool) -> (usize, usize) {
     match vectors {
-        VECTORS => (channel / 4 % 4, channel / 16 * 4 + channel % 4),
+        VECTORS if !floats => (channel / 4 % 4, channel / 16 * 4 + channel % 4),
         _ => (channel / LANES, channel % LANES),
     }
 }
@@ -63,7 +60,7 @@ pub fn pack(weights: &GemmWeights) -> PackedGemm {
     for channel in 0..n {
         let (block, within) = (channel / BLOCK, channel % BLOCK);
         let vectors = vectors(n, block * BLOCK);
-        let (vector, lane) = place(within, vectors);
+        let (vector, lane) = place(within, vectors, weights.floats.is_some());
         let at = |row: usize| block * block_bytes + (row * vectors + vector) * BYTES + lane * 4;
         let start = weights.start(channel, weights.x_zero + 128);
         data.put_i32(at(0), [start]);
@@ -78,9 +75,16 @@ pub fn pack(weights: &GemmWeights) -> PackedGemm {
                 data.put_i8(at(2 + s * steps + fours.len()), rest.iter().copied());
             }
         }
-        variant |= u8::from(may_overflow(start, taps.iter().copied(), weights.scale[channel]));
+        let taps = (0..segments * segment).map(|i| weights.weight(channel, i));
+        variant |= u8::from(may_overflow(start, taps, weights.scale[channel]));
     }
-    PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, variant }
+    let value = |channel: usize| {
+        let first = channel / BLOCK * BLOCK;
+        let (vector, lane) = place(channel - first, vectors(n, first), weights.floats.is_some());
+        first + vector * LANES + lane
+    };
+    let terms = Terms::of_gemm(weights, n.next_multiple_of(BLOCK), value, true);
+    PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, terms, variant }
 }
 
 /// See [`Kernels::gemm`](super::super::Kernels::gemm).
@@ -89,7 +93,14 @@ pub fn pack(weights: &GemmWeights) -> PackedGemm {
 /// As there.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 pub unsafe fn gemm(call: &GemmCall) {
-    let output = Output::new(&call.requant, call.packed.variant != 0);
+    let results = Results::new(&call.finish, call.packed.variant != 0);
+    let mut row_sums = [0; MAX_ROWS];
+    if !call.packed.terms.zeros.is_empty() {
+        for (sum, &row) in row_sums.iter_mut().zip(call.rows) {
+            // SAFETY: the caller's promise.
+            *sum = unsafe { row_sum(row, call.offsets, call.packed.segment) };
+        }
+    }
     for block in call.first_block..call.first_block + call.blocks {
         let vectors = vectors(call.packed.n, block * BLOCK);
         let tiles = call.rows.len().div_ceil(tile_rows(vectors));
@@ -97,14 +108,14 @@ pub unsafe fn gemm(call: &GemmCall) {
         for left in (1..=tiles).rev() {
             let rows = (call.rows.len() - first).div_ceil(left);
             // SAFETY: the block has the vectors and the call the rows; the rest is the caller's promise.
-            unsafe { tile_of(vectors, rows)(call, block, first, &output) };
+            unsafe { tile_of(vectors, rows)(call, block, first, &row_sums, &results) };
             first += rows;
         }
     }
 }
 
 /// [`tile`] with any numbers of rows and vectors.
-type Tile = unsafe fn(call: &GemmCall, block: usize, first: usize, output: &Output);
+type Tile = unsafe fn(call: &GemmCall, block: usize, first: usize, row_sums: &[i32; MAX_ROWS], results: &Results);
 
 /// The tile of so many vectors and rows.
 fn tile_of(vectors: usize, rows: usize) -> Tile {
@@ -120,13 +131,19 @@ fn tile_of(vectors: usize, rows: usize) -> Tile {
     tiles!(1 2 3 4 5 6, 1 2 3 4 5 6 7 8)
 }
 
-/// `R` rows from `first` by the `V` vectors of a block. Not inlined, so that each tile has the registers to itself.
+/// `R` rows from `first` by the `V` vectors of a block; `row_sums` are those of the call's rows. Not inlined, so that each tile has the registers to itself.
 ///
 /// # Safety
 /// As [`gemm`]; the call has the rows and the block has the vectors.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[inline(never)]
-unsafe fn tile<const R: usize, const V: usize>(call: &GemmCall, block: usize, first: usize, output: &Output) {
+unsafe fn tile<const R: usize, const V: usize>(
+    call: &GemmCall,
+    block: usize,
+    first: usize,
+    row_sums: &[i32; MAX_ROWS],
+    results: &Results,
+) {
     let packed = call.packed;
     // SAFETY: the block is in `data`, which starts on a cache line and whose parts are whole vectors.
     let vector = |row: usize, v: usize| unsafe {
@@ -155,11 +172,37 @@ unsafe fn tile<const R: usize, const V: usize>(call: &GemmCall, block: usize, fi
             }
         }
     }
+    if !packed.terms.zeros.is_empty() {
+        for (r, sums) in sums.iter_mut().enumerate() {
+            let row_sum = _mm512_set1_epi32(row_sums[first + r]);
+            for (v, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: there is a value for every channel of every block.
+                let zero = unsafe { *packed.terms.zeros.as_ptr().cast::<__m512i>().add(block * VECTORS + v) };
+                *sum = _mm512_add_epi32(*sum, _mm512_mullo_epi32(zero, row_sum));
+            }
+        }
+    }
     // SAFETY: as above.
-    let scales = std::array::from_fn(|v| unsafe { *vector(1, v).cast::<__m512>() });
-    // SAFETY: there are `R` outputs, each with room for every channel of the block.
-    let outs = std::array::from_fn(|r| unsafe { (*outs.add(r)).add(block * BLOCK) });
-    let mask = u64::MAX >> (BLOCK - (packed.n - block * BLOCK).min(BLOCK));
-    // SAFETY: the mask has a bit for every channel of the block.
-    unsafe { output.store::<R, V>(&sums, &scales, &outs, mask) };
+    let scales: [_; V] = std::array::from_fn(|v| unsafe { *vector(1, v).cast::<__m512>() });
+    let channels = (packed.n - block * BLOCK).min(BLOCK);
+    match results {
+        Results::Bytes(output) => {
+            // SAFETY: there are `R` outputs, each with room for every channel of the block.
+            let outs = std::array::from_fn(|r| unsafe { (*outs.add(r)).add(block * BLOCK) });
+            // SAFETY: the mask has a bit for every channel of the block.
+            unsafe { output.store::<R, V>(&sums, &scales, &outs, u64::MAX >> (BLOCK - channels)) };
+        }
+        Results::Floats(floats) => {
+            for (r, sums) in sums.iter().enumerate() {
+                for (v, &sum) in sums.iter().enumerate() {
+                    let at = block * BLOCK + v * LANES;
+                    // SAFETY: as above; the weights were packed for floats.
+                    unsafe {
+                        let real = floats.real(sum, scales[v], &packed.terms, at);
+                        store_floats(real, (*outs.add(r)).cast::<f32>().add(at), channels - v * LANES);
+                    }
+                }
+            }
+        }
+    }
 }

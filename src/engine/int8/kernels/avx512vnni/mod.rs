@@ -6,7 +6,7 @@ mod elementwise;
 mod gemm;
 mod output;
 
-use super::Kernels;
+use super::{ByteKernels, Kernels};
 
 /// The set.
 #[derive(Debug)]
@@ -29,18 +29,9 @@ impl Kernels for Avx512Vnni {
         gemm: gemm::gemm,
         pack_depthwise: depthwise::pack,
         depthwise: depthwise::depthwise,
-        add: elementwise::add,
-        max: elementwise::max,
     }
 
-    unsafe fn lut(&self, table: &[i8; 256], x: *const i8, out: *mut i8, len: usize) {
-        // SAFETY: the caller's promise is the callee's, and the processor was asked.
-        unsafe {
-            if is_x86_feature_detected!("avx512vbmi") {
-                elementwise::lut_vbmi(table, x, out, len);
-            } else {
-                super::plain::lut(table, x, out, len);
-            }
-        }
+    fn bytes(&self) -> &'static ByteKernels {
+        if is_x86_feature_detected!("avx512vbmi") { &elementwise::BYTES_VBMI } else { &elementwise::BYTES }
     }
 }

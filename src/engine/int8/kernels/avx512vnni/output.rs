@@ -1,8 +1,11 @@
-//! From 32-bit sums to bytes, and the constants that kernels share.
+//! From 32-bit sums to bytes or floats, and the constants that kernels share.
 
 use std::arch::x86_64::*;
 
-use super::super::Requant;
+use super::super::{Dequant, Finish, Requant, Terms};
+
+/// Sums, and floats, in a vector.
+pub const LANES: usize = 16;
 
 /// 128 in every byte: `x ^ 128` as an unsigned byte is `x + 128`.
 ///
@@ -25,10 +28,102 @@ pub fn flipped(four: i32, sign_bits: __m512i) -> __m512i {
 }
 
 /// True if a sum times its scale may leave the range of 32-bit integers, where `vcvtps2dq` does not saturate.
-pub fn may_overflow(start: i32, weights: impl Iterator<Item = i8>, scale: f32) -> bool {
+pub fn may_overflow(start: i32, weights: impl Iterator<Item = i16>, scale: f32) -> bool {
     let sum: u64 = weights.map(|w| u64::from(w.unsigned_abs())).sum();
     let most = 255.0 * sum as f64 + f64::from(start).abs();
     most.min(2f64.powi(31)) * f64::from(scale).abs() >= 2f64.powi(31) - 256.0
+}
+
+/// `Σ (x + 128)` over `segment` bytes at each of `offsets`.
+///
+/// # Safety
+/// They may be read, and SLACK behind them.
+#[target_feature(enable = "avx512f,avx512bw")]
+pub unsafe fn row_sum(row: *const i8, offsets: &[usize], segment: usize) -> i32 {
+    const BYTES: usize = 64;
+    let flip = sign_bits();
+    let mut sums = _mm512_setzero_si512();
+    for &offset in offsets {
+        for k in (0..segment).step_by(BYTES) {
+            let mask = u64::MAX >> BYTES.saturating_sub(segment - k);
+            // SAFETY: the caller's promise.
+            let x = unsafe { _mm512_loadu_si512(row.add(offset + k).cast()) };
+            let x = _mm512_maskz_mov_epi8(mask, _mm512_xor_si512(x, flip));
+            sums = _mm512_add_epi64(sums, _mm512_sad_epu8(x, _mm512_setzero_si512()));
+        }
+    }
+    _mm512_reduce_add_epi64(sums) as i32
+}
+
+/// A [`Finish`] in vectors.
+pub enum Results {
+    Bytes(Output),
+    Floats(Floats),
+}
+
+impl Results {
+    /// `may_overflow`: what the function of that name says of any of the channels.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    pub fn new(finish: &Finish, may_overflow: bool) -> Self {
+        match finish {
+            Finish::Bytes(requant) => Results::Bytes(Output::new(requant, may_overflow)),
+            Finish::Floats(dequant) => Results::Floats(Floats::new(dequant)),
+        }
+    }
+}
+
+/// A [`Dequant`] in vectors.
+pub struct Floats {
+    x_scale: __m512,
+    x_zero: __m512i,
+    low: __m512,
+    high: __m512,
+}
+
+impl Floats {
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    fn new(dequant: &Dequant) -> Self {
+        Floats {
+            x_scale: _mm512_set1_ps(dequant.x_scale),
+            x_zero: _mm512_set1_epi32(dequant.x_zero),
+            low: _mm512_set1_ps(dequant.low),
+            high: _mm512_set1_ps(dequant.high),
+        }
+    }
+
+    /// Results of a vector of sums, the values of whose channels begin at `at` in the terms.
+    ///
+    /// # Safety
+    /// The terms are there, of results in floats.
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    pub unsafe fn real(&self, sums: __m512i, scale: __m512, terms: &Terms, at: usize) -> __m512 {
+        // SAFETY: the caller's promise.
+        let (sum, bias) = unsafe {
+            (
+                *terms.sums.as_ptr().cast::<__m512i>().add(at / LANES),
+                *terms.bias.as_ptr().cast::<__m512>().add(at / LANES),
+            )
+        };
+        let sums = _mm512_add_epi32(sums, _mm512_mullo_epi32(self.x_zero, sum));
+        let real = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_mul_ps(self.x_scale, scale));
+        // In this order of operands, what is no number stays none.
+        _mm512_min_ps(self.high, _mm512_max_ps(self.low, _mm512_add_ps(real, bias)))
+    }
+}
+
+/// Stores the first `count` floats, at least one.
+///
+/// # Safety
+/// They may be written.
+#[target_feature(enable = "avx512f")]
+#[inline]
+pub unsafe fn store_floats(floats: __m512, out: *mut f32, count: usize) {
+    let mask = u16::MAX >> LANES.saturating_sub(count);
+    // SAFETY: the caller's promise.
+    unsafe { _mm512_mask_storeu_ps(out, mask, floats) };
 }
 
 /// A [`Requant`] in vectors.

@@ -4,14 +4,15 @@
 //!
 //! A block of sixteen channels (the last one of eight, if that is enough): starting sums, then groups of four taps,
 //! `[channel][4]` each and the last one filled up with zeros, then scales. Taps run down the columns; a column of three is
-//! filled up to four.
+//! filled up to four. Where weights take several bytes, a group is there once for each of these.
 
 use std::arch::aarch64::*;
 
+use super::super::neon::results::{Floats, LANES};
 use super::super::reference::Reference;
-use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, Kernels, PackedDepthwise};
+use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, Finish, Kernels, PackedDepthwise, Terms, bytes_of};
 use super::instructions::{load, load_pair, sdot};
-use super::requant::{ANY, Output, QUICK, TAME, Way, store, store_half};
+use super::requant::{ANY, FLOATS, Output, QUICK, TAME, Way, store, store_half};
 
 /// Channels of a block.
 const BLOCK: usize = 16;
@@ -45,7 +46,8 @@ pub fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
         return PackedDepthwise { variant: PLAIN, ..Reference.pack_depthwise(weights) };
     }
     let groups = (column(kh) * kw).div_ceil(GROUP);
-    let block_bytes = BLOCK * (8 + groups * GROUP);
+    let passes = weights.passes();
+    let block_bytes = BLOCK * (8 + groups * passes * GROUP);
     let mut data = AlignedBytes::zeroed(channels.div_ceil(BLOCK) * block_bytes);
     for first in (0..channels).step_by(BLOCK) {
         let width = width(channels, first);
@@ -54,14 +56,19 @@ pub fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
         data.put_i32(block, covered.clone().map(|c| weights.start(c, weights.x_zero)));
         for (kx, ky) in (0..kw).flat_map(|kx| (0..kh).map(move |ky| (kx, ky))) {
             let tap = kx * column(kh) + ky;
-            let group = block + 4 * width + tap / GROUP * width * GROUP + tap % GROUP;
+            let group = block + 4 * width + tap / GROUP * passes * width * GROUP + tap % GROUP;
             for (lane, channel) in covered.clone().enumerate() {
-                data.put_i8(group + lane * GROUP, [weights.data[(ky * kw + kx) * channels + channel]]);
+                let bytes = bytes_of(weights.weight(channel, ky * kw + kx));
+                for (pass, byte) in bytes[..passes].iter().enumerate() {
+                    data.put_i8(group + (pass * width + lane) * GROUP, [*byte]);
+                }
             }
         }
-        data.put_f32(block + 4 * width * (1 + groups), weights.scale[covered].iter().copied());
+        data.put_f32(block + 4 * width * (1 + groups * passes), weights.scale[covered].iter().copied());
     }
-    PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, variant: u8::from(weights.are_tame()) }
+    let terms = Terms::of_depthwise(weights, channels.next_multiple_of(BLOCK), |c| (c < channels).then_some(c));
+    let variant = u8::from(weights.are_tame());
+    PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, terms, passes, variant }
 }
 
 /// See [`super::Kernels::depthwise`].
@@ -75,10 +82,14 @@ pub unsafe fn depthwise(call: &DepthwiseCall) {
         if call.packed.variant == PLAIN {
             return Reference.depthwise(call);
         }
-        match Way::new(&call.requant, call.packed.variant != 0) {
-            Way::Quick => rectangle::<QUICK>(call),
-            Way::Tame => rectangle::<TAME>(call),
-            Way::Any => rectangle::<ANY>(call),
+        let many = call.packed.passes > 1;
+        match Way::new(&call.finish, call.packed.variant != 0) {
+            Way::Floats if many => rectangle::<FLOATS, true>(call),
+            Way::Floats => rectangle::<FLOATS, false>(call),
+            _ if many => rectangle::<ANY, true>(call),
+            Way::Quick => rectangle::<QUICK, false>(call),
+            Way::Tame => rectangle::<TAME, false>(call),
+            Way::Any => rectangle::<ANY, false>(call),
         }
     }
 }
@@ -89,7 +100,7 @@ pub unsafe fn depthwise(call: &DepthwiseCall) {
 /// # Safety
 /// As [`depthwise`].
 #[target_feature(enable = "neon,dotprod")]
-unsafe fn rectangle<const WAY: usize>(call: &DepthwiseCall) {
+unsafe fn rectangle<const WAY: usize, const MANY: bool>(call: &DepthwiseCall) {
     let packed = call.packed;
     if call.cols == 0 {
         return;
@@ -103,16 +114,19 @@ unsafe fn rectangle<const WAY: usize>(call: &DepthwiseCall) {
                 let run = Run {
                     call,
                     input: call.input.add(row * call.step_row + first),
-                    out: call.out.add(row * call.out_row + first),
+                    out: call.out.add(row * call.out_row),
+                    first,
                     block: packed.data.as_ptr().add(first / BLOCK * packed.block_bytes),
                     rows,
                     len: packed.channels - first,
                 };
                 match (width(packed.channels, first), packed.channels - first) {
-                    (BLOCK, BLOCK..) => run.some_rows::<4, WAY, true>(),
-                    (BLOCK, _) => run.some_rows::<4, ANY, false>(),
-                    (_, 8) => run.some_rows::<2, WAY, true>(),
-                    _ => run.some_rows::<2, ANY, false>(),
+                    (BLOCK, BLOCK..) => run.some_rows::<4, WAY, true, MANY>(),
+                    (BLOCK, _) if WAY == FLOATS => run.some_rows::<4, FLOATS, false, MANY>(),
+                    (BLOCK, _) => run.some_rows::<4, ANY, false, MANY>(),
+                    (_, 8) => run.some_rows::<2, WAY, true, MANY>(),
+                    _ if WAY == FLOATS => run.some_rows::<2, FLOATS, false, MANY>(),
+                    _ => run.some_rows::<2, ANY, false, MANY>(),
                 }
             }
         }
@@ -123,7 +137,10 @@ unsafe fn rectangle<const WAY: usize>(call: &DepthwiseCall) {
 struct Run<'a> {
     call: &'a DepthwiseCall<'a>,
     input: *const i8,
+    /// Output of channel 0.
     out: *mut i8,
+    /// The block's first channel.
+    first: usize,
     block: *const u8,
     rows: usize,
     /// Channels from the block's first one to the last one of all.
@@ -131,22 +148,23 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// The rows by the way that suits kernel and stride; `WHOLE` if none of the block's channels is past the last one.
+    /// The rows by the way that suits kernel and stride; `WHOLE` if none of the block's channels is past the last one,
+    /// `MANY` if weights take several passes.
     ///
     /// # Safety
     /// As [`depthwise`]; so for the other methods.
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
-    unsafe fn some_rows<const V: usize, const WAY: usize, const WHOLE: bool>(&self) {
+    unsafe fn some_rows<const V: usize, const WAY: usize, const WHOLE: bool, const MANY: bool>(&self) {
         let three = self.call.packed.kh == 3 && self.call.packed.kw == 3;
         // SAFETY: the caller's promise.
         unsafe {
             if three && self.call.step_col == self.call.tap_col {
-                self.adjacent::<V, WAY, WHOLE>()
+                self.adjacent::<V, WAY, WHOLE, MANY>()
             } else if three && self.call.step_col == 2 * self.call.tap_col {
-                self.alternate::<V, WAY, WHOLE>()
+                self.alternate::<V, WAY, WHOLE, MANY>()
             } else {
-                self.any::<V, WAY, WHOLE>()
+                self.any::<V, WAY, WHOLE, MANY>()
             }
         }
     }
@@ -157,12 +175,15 @@ impl Run<'_> {
     /// As [`Run::some_rows`].
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
-    unsafe fn adjacent<const V: usize, const WAY: usize, const WHOLE: bool>(&self) {
+    unsafe fn adjacent<const V: usize, const WAY: usize, const WHOLE: bool, const MANY: bool>(&self) {
         let weave = weave::<V>();
         // SAFETY: the block's layout; the input covers every tap of every output, the output every pixel.
         unsafe {
-            let w: [[int8x16_t; V]; 3] = std::array::from_fn(|kx| load(self.block.add(16 * V * (1 + kx))));
-            let output = Output::new(&self.call.requant);
+            let w: [[int8x16_t; V]; 3] = std::array::from_fn(|kx| load(self.weights::<V, MANY>(kx)));
+            let dot = |acc: int32x4_t, x: int8x16_t, kx: usize, v: usize| {
+                if MANY { self.passes::<V>(acc, x, kx, v) } else { sdot(acc, x, w[kx][v]) }
+            };
+            let output = Output::new(&self.call.finish);
             for row in 0..self.rows {
                 let mut x = self.input.add(row * self.call.step_row);
                 let mut out = self.out.add(row * self.call.out_row);
@@ -174,14 +195,14 @@ impl Run<'_> {
                 let rows = next();
                 let mut a = self.starts::<V>();
                 for v in 0..V {
-                    a[v] = sdot(a[v], vqtbl3q_s8(rows, weave[v]), w[0][v]);
+                    a[v] = dot(a[v], vqtbl3q_s8(rows, weave[v]), 0, v);
                 }
                 let rows = next();
                 let mut b = self.starts::<V>();
                 for v in 0..V {
                     let x = vqtbl3q_s8(rows, weave[v]);
-                    a[v] = sdot(a[v], x, w[1][v]);
-                    b[v] = sdot(b[v], x, w[0][v]);
+                    a[v] = dot(a[v], x, 1, v);
+                    b[v] = dot(b[v], x, 0, v);
                 }
                 let mut c = [vdupq_n_s32(0); V];
                 let mut left = self.call.cols;
@@ -194,9 +215,9 @@ impl Run<'_> {
                             c[v + 1] = vreinterpretq_s32_s8(pair.1);
                         }
                         let x = vqtbl3q_s8(rows, weave[v]);
-                        a[v] = sdot(a[v], x, w[2][v]);
-                        b[v] = sdot(b[v], x, w[1][v]);
-                        c[v] = sdot(c[v], x, w[0][v]);
+                        a[v] = dot(a[v], x, 2, v);
+                        b[v] = dot(b[v], x, 1, v);
+                        c[v] = dot(c[v], x, 0, v);
                     }
                     self.finish::<V, WAY, WHOLE>(&output, *a, 3, out);
                     out = out.add(self.call.out_col);
@@ -214,12 +235,15 @@ impl Run<'_> {
     /// As [`Run::some_rows`].
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
-    unsafe fn alternate<const V: usize, const WAY: usize, const WHOLE: bool>(&self) {
+    unsafe fn alternate<const V: usize, const WAY: usize, const WHOLE: bool, const MANY: bool>(&self) {
         let weave = weave::<V>();
         // SAFETY: as in `adjacent`.
         unsafe {
-            let w: [[int8x16_t; V]; 3] = std::array::from_fn(|kx| load(self.block.add(16 * V * (1 + kx))));
-            let output = Output::new(&self.call.requant);
+            let w: [[int8x16_t; V]; 3] = std::array::from_fn(|kx| load(self.weights::<V, MANY>(kx)));
+            let dot = |acc: int32x4_t, x: int8x16_t, kx: usize, v: usize| {
+                if MANY { self.passes::<V>(acc, x, kx, v) } else { sdot(acc, x, w[kx][v]) }
+            };
+            let output = Output::new(&self.call.finish);
             for row in 0..self.rows {
                 let mut x = self.input.add(row * self.call.step_row);
                 let mut out = self.out.add(row * self.call.out_row);
@@ -230,14 +254,14 @@ impl Run<'_> {
                     x = x.add(self.call.tap_col);
                     let rows = self.column(x);
                     for v in 0..V {
-                        acc[v] = sdot(acc[v], shared[v], w[0][v]);
-                        acc[v] = sdot(acc[v], vqtbl3q_s8(rows, weave[v]), w[1][v]);
+                        acc[v] = dot(acc[v], shared[v], 0, v);
+                        acc[v] = dot(acc[v], vqtbl3q_s8(rows, weave[v]), 1, v);
                     }
                     x = x.add(self.call.tap_col);
                     let rows = self.column(x);
                     for v in 0..V {
                         shared[v] = vqtbl3q_s8(rows, weave[v]);
-                        acc[v] = sdot(acc[v], shared[v], w[2][v]);
+                        acc[v] = dot(acc[v], shared[v], 2, v);
                     }
                     self.finish::<V, WAY, WHOLE>(&output, acc, 3, out);
                     out = out.add(self.call.out_col);
@@ -252,7 +276,7 @@ impl Run<'_> {
     /// As [`Run::some_rows`].
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
-    unsafe fn any<const V: usize, const WAY: usize, const WHOLE: bool>(&self) {
+    unsafe fn any<const V: usize, const WAY: usize, const WHOLE: bool, const MANY: bool>(&self) {
         let DepthwiseCall { packed, tap_row, tap_col, cols, .. } = *self.call;
         let column = column(packed.kh);
         let groups = (column * packed.kw).div_ceil(GROUP);
@@ -272,11 +296,11 @@ impl Run<'_> {
                 if cols >= 4 {
                     for col in (0..cols).step_by(4) {
                         // The last four may begin among those before.
-                        self.pixels::<V, 4, WAY, WHOLE>(&taps[..groups], row, col.min(cols - 4));
+                        self.pixels::<V, 4, WAY, WHOLE, MANY>(&taps[..groups], row, col.min(cols - 4));
                     }
                 } else {
                     for col in 0..cols {
-                        self.pixels::<V, 1, WAY, WHOLE>(&taps[..groups], row, col);
+                        self.pixels::<V, 1, WAY, WHOLE, MANY>(&taps[..groups], row, col);
                     }
                 }
             }
@@ -289,7 +313,7 @@ impl Run<'_> {
     /// As [`Run::some_rows`]; there are `P` columns from `col` in `row`, and `taps` is where a pixel's taps lie.
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
-    unsafe fn pixels<const V: usize, const P: usize, const WAY: usize, const WHOLE: bool>(
+    unsafe fn pixels<const V: usize, const P: usize, const WAY: usize, const WHOLE: bool, const MANY: bool>(
         &self,
         taps: &[[usize; GROUP]],
         row: usize,
@@ -302,21 +326,42 @@ impl Run<'_> {
             let input = self.input.add(row * step_row + col * step_col);
             let mut acc: [[int32x4_t; V]; P] = std::array::from_fn(|_| self.starts());
             for (group, taps) in taps.iter().enumerate() {
-                let w: [int8x16_t; V] = load(self.block.add(16 * V * (1 + group)));
+                let w: [int8x16_t; V] = load(self.weights::<V, MANY>(group));
                 for (p, acc) in acc.iter_mut().enumerate() {
                     let x = taps.map(|tap| vld1q_s8(input.add(p * step_col + tap)));
                     let x = int8x16x4_t(x[0], x[1], x[2], x[3]);
                     for v in 0..V {
-                        acc[v] = sdot(acc[v], vqtbl4q_s8(x, weave[v]), w[v]);
+                        let x = vqtbl4q_s8(x, weave[v]);
+                        acc[v] = if MANY { self.passes::<V>(acc[v], x, group, v) } else { sdot(acc[v], x, w[v]) };
                     }
                 }
             }
-            let output = Output::new(&self.call.requant);
+            let output = Output::new(&self.call.finish);
             for (p, acc) in acc.into_iter().enumerate() {
                 let out = self.out.add(row * out_row + (col + p) * out_col);
                 self.finish::<V, WAY, WHOLE>(&output, acc, taps.len(), out);
             }
         }
+    }
+
+    /// The weights of a group, of the first pass.
+    #[inline]
+    fn weights<const V: usize, const MANY: bool>(&self, group: usize) -> *const u8 {
+        self.block.wrapping_add(16 * V * (1 + group * if MANY { self.call.packed.passes } else { 1 }))
+    }
+
+    /// Adds the products of every pass of a group to a vector of sums.
+    ///
+    /// # Safety
+    /// The block has the group, of `V` vectors.
+    #[inline]
+    #[target_feature(enable = "neon,dotprod")]
+    unsafe fn passes<const V: usize>(&self, acc: int32x4_t, x: int8x16_t, group: usize, v: usize) -> int32x4_t {
+        let weights = self.weights::<V, true>(group);
+        (0..self.call.packed.passes).fold(acc, |acc, pass| {
+            // SAFETY: the caller's promise.
+            unsafe { sdot(acc, x, vld1q_s8(weights.add(16 * (V * pass + v)).cast())) }
+        })
     }
 
     /// Three pixels below each other.
@@ -342,10 +387,10 @@ impl Run<'_> {
         unsafe { load::<V>(self.block) }.map(|v| vreinterpretq_s32_s8(v))
     }
 
-    /// Requantises and stores a pixel.
+    /// Makes results of a pixel's sums and stores them; channel 0 goes to `out`.
     ///
     /// # Safety
-    /// The block has `4 V` channels and `groups` groups; `out` takes `len` bytes or as many as the block has channels.
+    /// The block has `4 V` channels and `groups` groups; `out` takes `len` results or as many as the block has channels.
     #[inline]
     #[target_feature(enable = "neon")]
     unsafe fn finish<const V: usize, const WAY: usize, const WHOLE: bool>(
@@ -357,8 +402,19 @@ impl Run<'_> {
     ) {
         // SAFETY: the caller's promise.
         unsafe {
-            let scale = load::<V>(self.block.add(16 * V * (1 + groups)));
+            let scale = load::<V>(self.block.add(16 * V * (1 + groups * self.call.packed.passes)));
             let len = if WHOLE { 4 * V } else { self.len };
+            if let (FLOATS, Finish::Floats(dequant)) = (WAY, &self.call.finish) {
+                let floats = Floats::new(dequant);
+                for v in 0..V.min(len.div_ceil(LANES)) {
+                    let channel = self.first + LANES * v;
+                    let sums = (acc[v], vreinterpretq_f32_s8(scale[v]));
+                    let out = out.cast::<f32>().add(channel);
+                    floats.store(sums, &self.call.packed.terms, channel, out, len - LANES * v);
+                }
+                return;
+            }
+            let out = out.add(self.first);
             let all = |i: usize| (acc[i % V], vreinterpretq_f32_s8(scale[i % V]));
             if V == 4 {
                 store(out, output.bytes::<WAY>([all(0), all(1), all(2), all(3)]), len);

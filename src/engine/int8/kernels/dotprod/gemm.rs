@@ -9,7 +9,8 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 use std::ops::Range;
 
-use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm};
+use super::super::neon::results::{Floats, LANES, less_zeros, row_sum};
+use super::super::{AlignedBytes, Finish, GemmCall, GemmWeights, PackedGemm, Terms};
 use super::instructions::load;
 use super::requant::{ANY, Output, QUICK, TAME, Way, store, store_half};
 
@@ -75,7 +76,8 @@ pub(super) fn pack(weights: &GemmWeights) -> PackedGemm {
         }
         data.put_f32(block + 4 * width * (1 + segments * groups), weights.scale[channels].iter().copied());
     }
-    PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, variant: u8::from(weights.are_tame()) }
+    let terms = Terms::of_gemm(weights, n.next_multiple_of(BLOCK), |channel| channel, true);
+    PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, terms, variant: u8::from(weights.are_tame()) }
 }
 
 /// See [`super::Kernels::gemm`].
@@ -170,6 +172,8 @@ struct Tile<'a, const M: usize> {
     call: &'a GemmCall<'a>,
     rows: [*const i8; M],
     outs: [*mut i8; M],
+    /// Of the rows' inputs, if the weights have zero points.
+    row_sums: [i32; M],
     way: Way,
     /// Of a segment, the bytes that are taken sixteen at a time.
     whole: usize,
@@ -187,9 +191,15 @@ impl<'a, const M: usize> Tile<'a, M> {
     unsafe fn new(call: &'a GemmCall<'a>, at: usize) -> Self {
         let groups = call.packed.segment.div_ceil(GROUP);
         // SAFETY: the caller's promise.
-        let (rows, outs) = unsafe { (*call.rows.as_ptr().add(at).cast(), *call.outs.as_ptr().add(at).cast()) };
-        let way = Way::new(&call.requant, call.packed.variant != 0);
-        Tile { call, rows, outs, way, whole: groups / 4 * 16, rest: groups % 4 }
+        let (rows, outs): ([*const i8; M], _) =
+            unsafe { (*call.rows.as_ptr().add(at).cast(), *call.outs.as_ptr().add(at).cast()) };
+        let way = Way::new(&call.finish, call.packed.variant != 0);
+        let mut row_sums = [0; M];
+        if !call.packed.terms.zeros.is_empty() {
+            // SAFETY: the caller's promise.
+            row_sums = rows.map(|row| unsafe { row_sum(row, call.offsets, call.packed.segment) });
+        }
+        Tile { call, rows, outs, row_sums, way, whole: groups / 4 * 16, rest: groups % 4 }
     }
 
     /// The rows by the `4 V` channels from `first`; returns where the next block is.
@@ -232,13 +242,22 @@ impl<'a, const M: usize> Tile<'a, M> {
                     w = w.add(16 * V * self.rest);
                 }
             }
-            if self.call.packed.n - first < 4 * V {
+            if !self.call.packed.terms.zeros.is_empty() {
+                for (acc, &row_sum) in acc.iter_mut().zip(&self.row_sums) {
+                    for (v, acc) in acc.iter_mut().enumerate() {
+                        *acc = less_zeros(*acc, &self.call.packed.terms, first + LANES * v, row_sum);
+                    }
+                }
+            }
+            if let Finish::Floats(dequant) = &self.call.finish {
+                self.floats(&Floats::new(dequant), acc, w, first);
+            } else if self.call.packed.n - first < 4 * V {
                 self.finish::<V, ANY, false>(acc, w, first);
             } else {
                 match self.way {
                     Way::Quick => self.finish::<V, QUICK, true>(acc, w, first),
                     Way::Tame => self.finish::<V, TAME, true>(acc, w, first),
-                    Way::Any => self.finish::<V, ANY, true>(acc, w, first),
+                    Way::Any | Way::Floats => self.finish::<V, ANY, true>(acc, w, first),
                 }
             }
             w.add(16 * V)
@@ -278,7 +297,7 @@ impl<'a, const M: usize> Tile<'a, M> {
         // SAFETY: the caller's promise.
         let scale = unsafe { load::<V>(scales) }.map(|v| vreinterpretq_f32_s8(v));
         // Made for each tile: kept in registers it would cost three of those that sums need.
-        let output = Output::new(&self.call.requant);
+        let output = Output::new(&self.call.finish);
         let len = if WHOLE { 4 * V } else { self.call.packed.n - first };
         for (acc, out) in acc.iter().zip(self.outs) {
             let all = |i: usize| (acc[i % V], scale[i % V]);
@@ -288,6 +307,34 @@ impl<'a, const M: usize> Tile<'a, M> {
                     store(out.add(first), output.bytes::<WAY>([all(0), all(1), all(2), all(3)]), len);
                 } else {
                     store_half(out.add(first), output.half::<WAY>([all(0), all(1)]), len);
+                }
+            }
+        }
+    }
+
+    /// Stores a tile as floats.
+    ///
+    /// # Safety
+    /// `scales` has `4 V` of them; outputs as for [`gemm`].
+    #[inline]
+    #[target_feature(enable = "neon,dotprod")]
+    unsafe fn floats<const V: usize>(
+        &self,
+        floats: &Floats,
+        acc: [[int32x4_t; V]; M],
+        scales: *const u8,
+        first: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        let scale = unsafe { load::<V>(scales) }.map(|v| vreinterpretq_f32_s8(v));
+        let left = self.call.packed.n - first;
+        for (acc, out) in acc.iter().zip(self.outs) {
+            for v in 0..V.min(left.div_ceil(LANES)) {
+                let channel = first + LANES * v;
+                // SAFETY: the output has the channels from `first`.
+                unsafe {
+                    let out = out.cast::<f32>().add(channel);
+                    floats.store((acc[v], scale[v]), &self.call.packed.terms, channel, out, left - LANES * v);
                 }
             }
         }

@@ -30,8 +30,6 @@ impl Kernels for Dotprod {
         gemm: gemm::gemm,
         pack_depthwise: depthwise::pack,
         depthwise: depthwise::depthwise,
-        add: elementwise::add,
-        lut: elementwise::lut,
-        max: elementwise::max,
+        bytes: elementwise::BYTES,
     }
 }

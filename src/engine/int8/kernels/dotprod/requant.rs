@@ -1,8 +1,9 @@
-//! From sums to bytes, sixteen channels at a time.
+//! From sums to bytes, sixteen channels at a time. (To floats: [`neon::results`](super::super::neon::results).)
 
 use std::arch::aarch64::*;
 
-use super::super::requant::{ROUNDER, Requant};
+use super::super::Finish;
+use super::super::requant::ROUNDER;
 
 /// The shortest way to requantise, in the order of how much they take for granted.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,6 +15,8 @@ pub enum Way {
     Tame,
     /// That, and the zero point is even: [`QUICK`].
     Quick,
+    /// None: results are floats ([`FLOATS`]).
+    Floats,
 }
 
 /// [`Way::Any`], as a parameter of the kernels.
@@ -25,9 +28,13 @@ pub const TAME: usize = Way::Tame as usize;
 /// [`Way::Quick`].
 pub const QUICK: usize = Way::Quick as usize;
 
+/// [`Way::Floats`].
+pub const FLOATS: usize = Way::Floats as usize;
+
 impl Way {
     /// For these bounds and zero point, and channels that are all `tame`.
-    pub fn new(requant: &Requant, tame: bool) -> Self {
+    pub fn new(finish: &Finish, tame: bool) -> Self {
+        let Finish::Bytes(requant) = finish else { return Way::Floats };
         if !tame || (requant.low, requant.high) != (i8::MIN, i8::MAX) {
             Way::Any
         } else if requant.zero_point % 2 == 0 {
@@ -38,7 +45,7 @@ impl Way {
     }
 }
 
-/// A [`Requant`] in registers.
+/// A [`Requant`](super::super::Requant) in registers.
 #[derive(Clone, Copy)]
 pub struct Output {
     zero_point: int16x8_t,
@@ -51,7 +58,8 @@ impl Output {
     /// Spreads the fields over vectors.
     #[inline]
     #[target_feature(enable = "neon")]
-    pub fn new(requant: &Requant) -> Self {
+    pub fn new(finish: &Finish) -> Self {
+        let requant = finish.requant();
         Output {
             zero_point: vdupq_n_s16(requant.zero_point as i16),
             low: vdupq_n_s8(requant.low),

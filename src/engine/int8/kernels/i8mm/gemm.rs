@@ -10,7 +10,8 @@ use std::arch::asm;
 
 use super::super::dotprod::instructions::load;
 use super::super::dotprod::requant::{ANY, Output, QUICK, TAME, Way, store, store_half};
-use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm};
+use super::super::neon::results::{Floats, LANES, less_zeros, row_sum};
+use super::super::{AlignedBytes, Finish, GemmCall, GemmWeights, PackedGemm, Terms};
 
 /// The body of [`two`], one piece of assembler: the largest tile leaves no register over, and whatever the compiler loaded
 /// earlier than here would make it spill sums. For each pair of rows: its number and those of its three operands.
@@ -74,7 +75,8 @@ pub(super) fn pack(weights: &GemmWeights) -> PackedGemm {
         }
         data.put_f32(block + 8 * width * (1 + segments * groups), weights.scale[channels].iter().copied());
     }
-    PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, variant: u8::from(weights.are_tame()) }
+    let terms = Terms::of_gemm(weights, n.next_multiple_of(BLOCK), |channel| channel, true);
+    PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, terms, variant: u8::from(weights.are_tame()) }
 }
 
 /// See [`super::Kernels::gemm`].
@@ -140,6 +142,8 @@ struct Tile<'a, const P: usize> {
     call: &'a GemmCall<'a>,
     rows: [[*const i8; 2]; P],
     outs: [[*mut i8; 2]; P],
+    /// Of the rows' inputs, if the weights have zero points.
+    row_sums: [[i32; 2]; P],
     way: Way,
     /// Of a segment, the bytes that are taken sixteen at a time.
     whole: usize,
@@ -166,8 +170,13 @@ impl<'a, const P: usize> Tile<'a, P> {
                 outs[i / 2][i % 2] = *call.outs.get_unchecked(row);
             }
         }
-        let way = Way::new(&call.requant, call.packed.variant != 0);
-        Tile { call, rows, outs, way, whole: groups / 2 * 16, rest: groups % 2 == 1 }
+        let way = Way::new(&call.finish, call.packed.variant != 0);
+        let mut row_sums = [[0; 2]; P];
+        if !call.packed.terms.zeros.is_empty() {
+            // SAFETY: the caller's promise.
+            row_sums = rows.map(|pair| pair.map(|row| unsafe { row_sum(row, call.offsets, call.packed.segment) }));
+        }
+        Tile { call, rows, outs, row_sums, way, whole: groups / 2 * 16, rest: groups % 2 == 1 }
     }
 
     /// The rows by the `2 V` channels from `first`; returns where the next block is.
@@ -201,13 +210,15 @@ impl<'a, const P: usize> Tile<'a, P> {
                     w = products(&mut acc, &self.operands(at)[0], w);
                 }
             }
-            if self.call.packed.n - first < 2 * V {
+            if let Finish::Floats(dequant) = &self.call.finish {
+                self.floats(&Floats::new(dequant), acc, w, first);
+            } else if self.call.packed.n - first < 2 * V {
                 self.finish::<V, ANY, false>(acc, w, first);
             } else {
                 match self.way {
                     Way::Quick => self.finish::<V, QUICK, true>(acc, w, first),
                     Way::Tame => self.finish::<V, TAME, true>(acc, w, first),
-                    Way::Any => self.finish::<V, ANY, true>(acc, w, first),
+                    Way::Any | Way::Floats => self.finish::<V, ANY, true>(acc, w, first),
                 }
             }
             w.add(8 * V)
@@ -250,14 +261,14 @@ impl<'a, const P: usize> Tile<'a, P> {
     ) {
         // SAFETY: the caller's promise.
         let scale: [[int8x16_t; 2]; 2] = unsafe { [load(scales), load(scales.add(if V == 8 { 32 } else { 0 }))] };
-        let output = Output::new(&self.call.requant);
+        let output = Output::new(&self.call.finish);
         let len = if WHOLE { 2 * V } else { self.call.packed.n - first };
-        for (acc, outs) in acc.iter().zip(self.outs) {
+        for (pair, (acc, outs)) in acc.iter().zip(self.outs).enumerate() {
             for (row, out) in outs.into_iter().enumerate() {
                 let all = |i: usize| {
-                    let (a, b) = (vreinterpretq_s64_s32(acc[2 * i % V]), vreinterpretq_s64_s32(acc[(2 * i + 1) % V]));
-                    let sums = if row == 0 { vzip1q_s64(a, b) } else { vzip2q_s64(a, b) };
-                    (vreinterpretq_s32_s64(sums), vreinterpretq_f32_s8(scale[i / 2][i % 2]))
+                    // SAFETY: the terms have the channels of every block.
+                    let sums = unsafe { self.row(acc, row, i % (V / 2), first, self.row_sums[pair][row]) };
+                    (sums, vreinterpretq_f32_s8(scale[i / 2][i % 2]))
                 };
                 // SAFETY: the output has the channels from `first`.
                 unsafe {
@@ -269,6 +280,57 @@ impl<'a, const P: usize> Tile<'a, P> {
                 }
             }
         }
+    }
+
+    /// Stores a tile as floats.
+    ///
+    /// # Safety
+    /// `scales` has `2 V` of them; outputs as for [`gemm`].
+    #[inline]
+    #[target_feature(enable = "neon,i8mm")]
+    unsafe fn floats<const V: usize>(
+        &self,
+        floats: &Floats,
+        acc: [[int32x4_t; V]; P],
+        scales: *const u8,
+        first: usize,
+    ) {
+        let left = self.call.packed.n - first;
+        for (pair, (acc, outs)) in acc.iter().zip(self.outs).enumerate() {
+            for (row, out) in outs.into_iter().enumerate() {
+                for i in 0..(V / 2).min(left.div_ceil(LANES)) {
+                    let channel = first + LANES * i;
+                    // SAFETY: the output has the channels from `first`, the terms those of every block.
+                    unsafe {
+                        let sums = self.row(acc, row, i, first, self.row_sums[pair][row]);
+                        let scale = vld1q_f32(scales.cast::<f32>().add(LANES * i));
+                        let out = out.cast::<f32>().add(channel);
+                        floats.store((sums, scale), &self.call.packed.terms, channel, out, left - LANES * i);
+                    }
+                }
+            }
+        }
+    }
+
+    /// One row's sums of the `i`-th four channels of a block, zero points of weights taken off.
+    ///
+    /// # Safety
+    /// The terms have the channels.
+    #[inline]
+    #[target_feature(enable = "neon,i8mm")]
+    unsafe fn row<const V: usize>(
+        &self,
+        acc: &[int32x4_t; V],
+        row: usize,
+        i: usize,
+        first: usize,
+        row_sum: i32,
+    ) -> int32x4_t {
+        let (a, b) = (vreinterpretq_s64_s32(acc[2 * i]), vreinterpretq_s64_s32(acc[2 * i + 1]));
+        let sums = vreinterpretq_s32_s64(if row == 0 { vzip1q_s64(a, b) } else { vzip2q_s64(a, b) });
+        let terms = &self.call.packed.terms;
+        // SAFETY: the caller's promise.
+        if terms.zeros.is_empty() { sums } else { unsafe { less_zeros(sums, terms, first + LANES * i, row_sum) } }
     }
 }
 

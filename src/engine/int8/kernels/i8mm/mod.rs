@@ -27,8 +27,6 @@ impl Kernels for I8mm {
         gemm: gemm::gemm,
         pack_depthwise: depthwise::pack,
         depthwise: depthwise::depthwise,
-        add: elementwise::add,
-        lut: elementwise::lut,
-        max: elementwise::max,
+        bytes: elementwise::BYTES,
     }
 }

@@ -9,13 +9,13 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 
 use super::super::tame::Group;
-use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise};
+use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, Finish, PackedDepthwise, Terms};
 use super::elementwise::store_partial;
-use super::requant::Epilogue;
+use super::results::{LANES, Results};
 use super::variant::TAME;
 
 /// Channels of a block.
-const BLOCK: usize = 16;
+pub(super) const BLOCK: usize = 16;
 
 /// Offsets of a block's parts: starting sums at 0, then scales, the number of threes and pairs of taps, the order of
 /// the taps, their weights.
@@ -31,7 +31,7 @@ fn weights_at(taps: usize) -> usize {
     (ORDER + taps).next_multiple_of(16)
 }
 
-/// Packs at most [`MAX_TAPS`] taps.
+/// Packs at most [`MAX_TAPS`] taps whose weights, less their zero points, fit bytes.
 pub(super) fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
     let DepthwiseWeights { channels, kh, kw, .. } = *weights;
     let taps = kh * kw;
@@ -47,7 +47,7 @@ pub(super) fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
         data.put_f32(at + SCALES, (0..lanes).map(|lane| weights.scale[channel(lane)]));
         let rows: Vec<[i8; BLOCK]> = (0..taps)
             .map(|tap| {
-                std::array::from_fn(|lane| if lane < lanes { weights.data[tap * channels + channel(lane)] } else { 0 })
+                std::array::from_fn(|lane| if lane < lanes { weights.weight(channel(lane), tap) as i8 } else { 0 })
             })
             .collect();
         let (threes, pairs, order) = arrange(&rows);
@@ -58,7 +58,8 @@ pub(super) fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
         }
     }
     let variant = if weights.are_tame() { TAME } else { 0 };
-    PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, variant }
+    let terms = Terms::of_depthwise(weights, channels.next_multiple_of(BLOCK), |c| (c < channels).then_some(c));
+    PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, terms, passes: 1, variant }
 }
 
 /// Numbers of threes and pairs of taps to add in 16 bits, and the order of the taps: threes, pairs, the rest alone.
@@ -96,8 +97,10 @@ fn arrange(rows: &[[i8; BLOCK]]) -> (usize, usize, Vec<usize>) {
 pub(super) unsafe fn depthwise(call: &DepthwiseCall) {
     let packed = call.packed;
     let taps = packed.kh * packed.kw;
-    let epilogue = Epilogue::new(&call.requant, packed.variant & TAME != 0);
-    let twice = packed.channels == BLOCK / 2 && call.step_col == packed.channels && call.out_col == packed.channels;
+    let results = Results::new(&call.finish, packed.variant & TAME != 0);
+    let bytes = matches!(call.finish, Finish::Bytes(_));
+    let twice =
+        bytes && packed.channels == BLOCK / 2 && call.step_col == packed.channels && call.out_col == packed.channels;
     for first in (0..packed.channels).step_by(BLOCK) {
         // SAFETY: the block lies in the packed data, its channels in the call's tensors.
         unsafe {
@@ -114,11 +117,13 @@ pub(super) unsafe fn depthwise(call: &DepthwiseCall) {
                 pairs: data.add(COUNTS + 1).read().into(),
                 weights: data.add(weights_at(taps)).cast(),
                 offsets: &offsets[..taps],
-                epilogue,
+                results,
+                terms: &packed.terms,
+                first,
             };
             let area = Area {
                 input: call.input.add(first),
-                out: call.out.add(first),
+                out: call.out,
                 channels: BLOCK.min(packed.channels - first),
                 step_col: call.step_col,
                 out_col: call.out_col,
@@ -145,24 +150,56 @@ struct Block<'a> {
     pairs: usize,
     weights: *const i8,
     offsets: &'a [usize],
-    epilogue: Epilogue,
+    results: Results,
+    terms: &'a Terms,
+    /// Its first channel.
+    first: usize,
 }
 
 impl Block<'_> {
-    /// Stores `channels` bytes of one pixel.
+    /// Stores `channels` results of one pixel, whose channel 0 goes to `out`.
     ///
     /// # Safety
-    /// `out` takes them.
+    /// `out` takes them behind those of the blocks before.
     #[inline]
     #[target_feature(enable = "neon")]
     unsafe fn store(&self, sums: [int32x4_t; 4], out: *mut i8, channels: usize) {
-        let [bytes] = self.epilogue.apply([sums], self.scales);
         // SAFETY: the caller's promise.
-        unsafe {
-            if channels == BLOCK {
-                vst1q_s8(out, bytes);
-            } else {
-                store_partial(out, bytes, channels);
+        unsafe { store(&self.results, self.terms, (sums, self.scales), out, self.first, channels) }
+    }
+}
+
+/// Stores one pixel's results of the block whose first channel is `first`, at most `channels` of them; channel 0 goes to `out`.
+///
+/// # Safety
+/// `out` takes them behind those of the blocks before.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) unsafe fn store(
+    results: &Results,
+    terms: &Terms,
+    (sums, scales): ([int32x4_t; 4], [float32x4_t; 4]),
+    out: *mut i8,
+    first: usize,
+    channels: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match results {
+            Results::Bytes(epilogue) => {
+                let [bytes] = epilogue.apply([sums], scales);
+                if channels >= BLOCK {
+                    vst1q_s8(out.add(first), bytes);
+                } else {
+                    store_partial(out.add(first), bytes, channels);
+                }
+            }
+            Results::Floats(floats) => {
+                for (i, sums) in sums.into_iter().enumerate().take(channels.div_ceil(LANES)) {
+                    let channel = first + LANES * i;
+                    let out = out.cast::<f32>().add(channel);
+                    floats.store((sums, scales[i]), terms, channel, out, channels - LANES * i);
+                }
             }
         }
     }

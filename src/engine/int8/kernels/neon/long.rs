@@ -12,10 +12,10 @@
 use core::arch::aarch64::*;
 
 use super::super::tame::Group;
-use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm};
+use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm, Terms};
 use super::elementwise::store_partial;
 use super::long_tile::{BLOCK, HEAD, four_rows, one_row};
-use super::requant::Epilogue;
+use super::results::{Results, less_zeros, row_sum};
 use super::variant::{LONG, TAME};
 
 /// Inputs of a step.
@@ -61,7 +61,8 @@ pub(super) fn pack(weights: &GemmWeights) -> Option<PackedGemm> {
             }
         }
     }
-    Some(PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, variant: LONG })
+    let terms = Terms::of_gemm(weights, n.next_multiple_of(BLOCK), |channel| channel, true);
+    Some(PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, terms, variant: LONG })
 }
 
 /// Packs inputs `first..first + len` at byte `at`; the end, or `None` if a pair of products may overflow.
@@ -114,16 +115,16 @@ pub(super) fn cost(weights: &GemmWeights) -> usize {
 /// As there; packed by [`pack`].
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn gemm(call: &GemmCall) {
-    let epilogue = Epilogue::new(&call.requant, call.packed.variant & TAME != 0);
+    let results = Results::new(&call.finish, call.packed.variant & TAME != 0);
     let (rows, single_rows) = call.rows.as_chunks();
     let (outs, single_outs) = call.outs.as_chunks();
     // SAFETY: the caller's promise, for a part of the rows.
     unsafe {
         for (rows, outs) in rows.iter().zip(outs) {
-            four(call, &epilogue, rows, outs);
+            four(call, &results, rows, outs);
         }
         for (&row, &out) in single_rows.iter().zip(single_outs) {
-            one(call, &epilogue, row, out);
+            one(call, &results, row, out);
         }
     }
 }
@@ -134,31 +135,47 @@ pub(super) unsafe fn gemm(call: &GemmCall) {
 /// As [`gemm`].
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn four(call: &GemmCall, epilogue: &Epilogue, rows: &[*const i8; 4], outs: &[*mut i8; 4]) {
+unsafe fn four(call: &GemmCall, results: &Results, rows: &[*const i8; 4], outs: &[*mut i8; 4]) {
     let packed = call.packed;
     let first = call.first_block * BLOCK;
-    let mut outs = outs.map(|out| out.wrapping_add(first));
     let mut left = packed.n - first;
-    // SAFETY: the blocks lie in the packed data, the outputs have `left` bytes; a block starts with sums and scales.
+    // SAFETY: the blocks lie in the packed data, the outputs have `left` results; a block starts with sums and scales.
     unsafe {
+        let row_sums = match packed.terms.zeros.is_empty() {
+            true => [0; 4],
+            false => rows.map(|row| row_sum(row, call.offsets, packed.segment)),
+        };
         let mut block = packed.data.as_ptr().add(call.first_block * packed.block_bytes);
         for _ in 0..call.blocks {
-            let sums = four_rows(rows, call.offsets, block);
+            let mut sums = four_rows(rows, call.offsets, block);
+            let channel = packed.n - left;
+            if !packed.terms.zeros.is_empty() {
+                sums = std::array::from_fn(|row| less_zeros(sums[row], &packed.terms, channel, row_sums[row]));
+            }
             let scale = vld1q_f32(block.add(4 * BLOCK).cast());
-            let [bytes] = epilogue.apply([sums], [scale; 4]);
-            let [out0, out1, out2, out3] = &mut outs;
-            if left >= BLOCK {
-                let words = vreinterpretq_s32_s8(bytes);
-                vst1q_lane_s32::<0>(out0.cast(), words);
-                vst1q_lane_s32::<1>(out1.cast(), words);
-                vst1q_lane_s32::<2>(out2.cast(), words);
-                vst1q_lane_s32::<3>(out3.cast(), words);
-                outs = outs.map(|out| out.add(BLOCK));
-            } else {
-                store_partial(*out0, bytes, left);
-                store_partial(*out1, vextq_s8::<4>(bytes, bytes), left);
-                store_partial(*out2, vextq_s8::<8>(bytes, bytes), left);
-                store_partial(*out3, vextq_s8::<12>(bytes, bytes), left);
+            match results {
+                Results::Bytes(epilogue) => {
+                    let [bytes] = epilogue.apply([sums], [scale; 4]);
+                    let [out0, out1, out2, out3] = outs.map(|out| out.add(channel));
+                    if left >= BLOCK {
+                        let words = vreinterpretq_s32_s8(bytes);
+                        vst1q_lane_s32::<0>(out0.cast(), words);
+                        vst1q_lane_s32::<1>(out1.cast(), words);
+                        vst1q_lane_s32::<2>(out2.cast(), words);
+                        vst1q_lane_s32::<3>(out3.cast(), words);
+                    } else {
+                        store_partial(out0, bytes, left);
+                        store_partial(out1, vextq_s8::<4>(bytes, bytes), left);
+                        store_partial(out2, vextq_s8::<8>(bytes, bytes), left);
+                        store_partial(out3, vextq_s8::<12>(bytes, bytes), left);
+                    }
+                }
+                Results::Floats(floats) => {
+                    for (sums, out) in sums.into_iter().zip(outs) {
+                        let out = out.cast::<f32>().add(channel);
+                        floats.store((sums, scale), &packed.terms, channel, out, left);
+                    }
+                }
             }
             block = block.add(packed.block_bytes);
             left = left.saturating_sub(BLOCK);
@@ -172,30 +189,52 @@ unsafe fn four(call: &GemmCall, epilogue: &Epilogue, rows: &[*const i8; 4], outs
 /// As [`gemm`].
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn one(call: &GemmCall, epilogue: &Epilogue, row: *const i8, out: *mut i8) {
+unsafe fn one(call: &GemmCall, results: &Results, row: *const i8, out: *mut i8) {
     let packed = call.packed;
     let first = call.first_block * BLOCK;
     let mut left = (packed.n - first).min(call.blocks * BLOCK);
-    let mut out = out.wrapping_add(first);
+    let mut channel = first;
     let mut at = [0, 1, 2, 3].map(|i| i * packed.block_bytes);
     let mut data = packed.data.as_ptr().wrapping_add(call.first_block * packed.block_bytes);
-    // SAFETY: the blocks lie in the packed data, the output has `left` bytes; a block starts with sums and scales.
+    // SAFETY: the blocks lie in the packed data, the output has `left` results; a block starts with sums and scales.
     unsafe {
+        let zeros = !packed.terms.zeros.is_empty();
+        let row_sum = if zeros { row_sum(row, call.offsets, packed.segment) } else { 0 };
         while left > 0 {
             if left <= 3 * BLOCK {
                 // The last block again for those that are not there.
                 at = at.map(|at| at.min((left - 1) / BLOCK * packed.block_bytes));
             }
             let blocks = at.map(|at| data.add(at));
-            let sums = one_row(row, call.offsets, blocks);
+            let mut sums = one_row(row, call.offsets, blocks);
             let scale = blocks.map(|block| vld1q_f32(block.add(4 * BLOCK).cast()));
-            let [bytes] = epilogue.apply([sums], scale);
-            if left < 4 * BLOCK {
-                store_partial(out, bytes, left);
+            let last = left.div_ceil(BLOCK).min(4) - 1;
+            if zeros {
+                // As above, the last block again for those that are not there.
+                sums =
+                    std::array::from_fn(|i| less_zeros(sums[i], &packed.terms, channel + i.min(last) * BLOCK, row_sum));
+            }
+            match results {
+                Results::Bytes(epilogue) => {
+                    let [bytes] = epilogue.apply([sums], scale);
+                    if left < 4 * BLOCK {
+                        store_partial(out.add(channel), bytes, left);
+                    } else {
+                        vst1q_s8(out.add(channel), bytes);
+                    }
+                }
+                Results::Floats(floats) => {
+                    for (i, sums) in sums.into_iter().enumerate().take(last + 1) {
+                        let channel = channel + i * BLOCK;
+                        let out = out.cast::<f32>().add(channel);
+                        floats.store((sums, scale[i]), &packed.terms, channel, out, left - i * BLOCK);
+                    }
+                }
+            }
+            if left <= 4 * BLOCK {
                 return;
             }
-            vst1q_s8(out, bytes);
-            out = out.add(4 * BLOCK);
+            channel += 4 * BLOCK;
             data = data.wrapping_add(4 * packed.block_bytes);
             left -= 4 * BLOCK;
         }

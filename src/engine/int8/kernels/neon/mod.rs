@@ -13,11 +13,13 @@ pub mod elementwise;
 mod long;
 mod long_tile;
 mod requant;
+pub mod results;
 mod short;
 mod short_tile;
 mod variant;
+mod wide;
 
-use variant::{LONG, PLAIN, TAME};
+use variant::{LONG, PLAIN, TAME, WIDE};
 
 /// The set.
 #[derive(Debug)]
@@ -65,19 +67,21 @@ impl Kernels for Neon {
         if weights.kh * weights.kw > depthwise::MAX_TAPS {
             return Reference.pack_depthwise(weights);
         }
-        depthwise::pack(weights)
+        if weights.passes() == 1 { depthwise::pack(weights) } else { wide::pack(weights) }
     }
 
     unsafe fn depthwise(&self, call: &DepthwiseCall) {
-        // SAFETY: the caller's promise is the callee's; the number of taps says who packed.
+        // SAFETY: the caller's promise is the callee's; the number of taps and the variant say who packed.
         unsafe {
             if call.packed.kh * call.packed.kw > depthwise::MAX_TAPS {
                 Reference.depthwise(call);
+            } else if call.packed.variant == WIDE {
+                wide::depthwise(call);
             } else {
                 depthwise::depthwise(call);
             }
         }
     }
 
-    forward! { name: "neon", macs_per_us: 6_000, add: elementwise::add, lut: elementwise::lut, max: elementwise::max }
+    forward! { name: "neon", macs_per_us: 6_000, bytes: elementwise::BYTES }
 }

@@ -11,9 +11,9 @@
 use core::arch::aarch64::*;
 
 use super::super::tame::Group;
-use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm};
+use super::super::{AlignedBytes, GemmCall, GemmWeights, MAX_ROWS, PackedGemm, Terms};
 use super::elementwise::store_partial;
-use super::requant::Epilogue;
+use super::results::{LANES, Results, less_zeros, row_sum};
 use super::short_tile::{Input, full1, full2, full3, full4, half1, half2, half3, half4};
 use super::variant::{SHORT, TAME};
 
@@ -84,7 +84,8 @@ pub(super) fn pack(weights: &GemmWeights) -> Option<PackedGemm> {
             }
         }
     }
-    Some(PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, variant: SHORT })
+    let terms = Terms::of_gemm(weights, n.next_multiple_of(BLOCK), |channel| channel, true);
+    Some(PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, terms, variant: SHORT })
 }
 
 /// Instructions for four rows, about.
@@ -104,26 +105,36 @@ pub(super) fn cost(weights: &GemmWeights) -> usize {
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn gemm(call: &GemmCall) {
     let packed = call.packed;
-    let epilogue = Epilogue::new(&call.requant, packed.variant & TAME != 0);
+    let results = Results::new(&call.finish, packed.variant & TAME != 0);
+    let mut row_sums = [0; MAX_ROWS];
+    if !packed.terms.zeros.is_empty() {
+        for (sum, &row) in row_sums.iter_mut().zip(call.rows) {
+            // SAFETY: the caller's promise.
+            *sum = unsafe { row_sum(row, call.offsets, packed.segment) };
+        }
+    }
     let (rows, last_rows) = call.rows.as_chunks();
     let (outs, last_outs) = call.outs.as_chunks();
+    let (row_sums, _) = row_sums.as_chunks();
     for block in call.first_block..call.first_block + call.blocks {
         let channel = block * BLOCK;
         // SAFETY: the block lies in the packed data.
         let data = unsafe { packed.data.as_ptr().add(block * packed.block_bytes) };
-        let tile = Tile { data, epilogue: &epilogue, channel, left: packed.n - channel };
+        let tile = Tile { data, results: &results, channel, left: packed.n - channel };
         // SAFETY: the caller's promise, for a part of the rows and of the channels.
         unsafe {
-            for (rows, outs) in rows.iter().zip(outs) {
-                tile.compute::<4>(call, rows, outs, |i, b| full4(i, b), |i, b| half4(i, b));
+            for ((rows, outs), sums) in rows.iter().zip(outs).zip(row_sums) {
+                tile.compute::<4>(call, rows, outs, sums, |i, b| full4(i, b), |i, b| half4(i, b));
             }
+            let sums = row_sums.get(rows.len()).unwrap_or(&[0; 4]);
             match (last_rows, last_outs) {
-                (&[x], &[out]) => tile.compute(call, &[x], &[out], |i, b| full1(i, b), |i, b| half1(i, b)),
+                (&[x], &[out]) => tile.compute(call, &[x], &[out], sums, |i, b| full1(i, b), |i, b| half1(i, b)),
                 (&[x0, x1], &[out0, out1]) => {
-                    tile.compute(call, &[x0, x1], &[out0, out1], |i, b| full2(i, b), |i, b| half2(i, b));
+                    tile.compute(call, &[x0, x1], &[out0, out1], sums, |i, b| full2(i, b), |i, b| half2(i, b));
                 }
                 (&[x0, x1, x2], &[out0, out1, out2]) => {
-                    tile.compute(call, &[x0, x1, x2], &[out0, out1, out2], |i, b| full3(i, b), |i, b| half3(i, b));
+                    let (x, out) = ([x0, x1, x2], [out0, out1, out2]);
+                    tile.compute(call, &x, &out, sums, |i, b| full3(i, b), |i, b| half3(i, b));
                 }
                 _ => {}
             }
@@ -134,7 +145,7 @@ pub(super) unsafe fn gemm(call: &GemmCall) {
 /// A block and where its channels go.
 struct Tile<'a> {
     data: *const u8,
-    epilogue: &'a Epilogue,
+    results: &'a Results,
     /// First channel.
     channel: usize,
     /// Channels from there, of this block or more.
@@ -142,7 +153,7 @@ struct Tile<'a> {
 }
 
 impl Tile<'_> {
-    /// `R` rows; `full` and `half` compute sums.
+    /// `R` rows, at most four, the sums of whose inputs are `row_sums`; `full` and `half` compute sums of products.
     ///
     /// # Safety
     /// As [`gemm`].
@@ -153,17 +164,28 @@ impl Tile<'_> {
         call: &GemmCall,
         rows: &[*const i8; R],
         outs: &[*mut i8; R],
+        row_sums: &[i32; 4],
         full: impl Fn(&Input<R>, *const u8) -> [[int32x4_t; 4]; R],
         half: impl Fn(&Input<R>, *const u8) -> [[int32x4_t; 2]; R],
     ) {
-        let Tile { data, epilogue, channel, left } = *self;
+        let Tile { data, results, channel, left } = *self;
+        let terms = &call.packed.terms;
         let input = Input { rows, offsets: call.offsets };
         // SAFETY: a block starts with sums and scales, the outputs have `left` bytes from `channel`.
         unsafe {
-            let outs = outs.map(|out| out.add(channel));
             if left > HALF {
-                let sums = full(&input, data);
+                let mut sums = full(&input, data);
+                if !terms.zeros.is_empty() {
+                    for (sums, &row_sum) in sums.iter_mut().zip(row_sums) {
+                        *sums = std::array::from_fn(|i| less_zeros(sums[i], terms, channel + LANES * i, row_sum));
+                    }
+                }
                 let scale = std::array::from_fn(|i| vld1q_f32(data.cast::<f32>().add(BLOCK + 4 * i)));
+                let epilogue = match results {
+                    Results::Bytes(epilogue) => epilogue,
+                    Results::Floats(_) => return self.floats(terms, &sums, scale, outs),
+                };
+                let outs = outs.map(|out| out.add(channel));
                 let bytes = epilogue.apply(sums, scale);
                 if left >= BLOCK {
                     for (out, bytes) in outs.into_iter().zip(bytes) {
@@ -176,8 +198,18 @@ impl Tile<'_> {
                 }
                 return;
             }
-            let sums = half(&input, data);
+            let mut sums = half(&input, data);
+            if !terms.zeros.is_empty() {
+                for (sums, &row_sum) in sums.iter_mut().zip(row_sums) {
+                    *sums = std::array::from_fn(|i| less_zeros(sums[i], terms, channel + LANES * i, row_sum));
+                }
+            }
             let scale = std::array::from_fn(|i| vld1q_f32(data.cast::<f32>().add(HALF + 4 * (i % 2))));
+            let epilogue = match results {
+                Results::Bytes(epilogue) => epilogue,
+                Results::Floats(_) => return self.floats(terms, &sums, scale, outs),
+            };
+            let outs = outs.map(|out| out.add(channel));
             // Two rows make one vector.
             for (sums, outs) in sums.chunks(2).zip(outs.chunks(2)) {
                 let [first, second] = [sums[0], sums[sums.len() - 1]];
@@ -192,6 +224,32 @@ impl Tile<'_> {
                     if let Some(&out) = outs.get(1) {
                         store_partial(out, vextq_s8::<8>(bytes, bytes), left);
                     }
+                }
+            }
+        }
+    }
+
+    /// Stores sums as floats.
+    ///
+    /// # Safety
+    /// As [`gemm`]; `outs` are the rows' outputs of channel 0.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn floats<const R: usize, const V: usize>(
+        &self,
+        terms: &Terms,
+        sums: &[[int32x4_t; V]; R],
+        scale: [float32x4_t; 4],
+        outs: &[*mut i8; R],
+    ) {
+        let Results::Floats(floats) = self.results else { return };
+        for (sums, out) in sums.iter().zip(outs) {
+            for (i, &sums) in sums.iter().enumerate().take(self.left.div_ceil(LANES)) {
+                let channel = self.channel + LANES * i;
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let out = out.cast::<f32>().add(channel);
+                    floats.store((sums, scale[i]), terms, channel, out, self.left - LANES * i);
                 }
             }
         }

@@ -1,0 +1,110 @@
+//! Activations that are quantised as they come.
+
+use tract_onnx::pb::tensor_proto::DataType;
+
+use super::build::{Attribute, Builder};
+use crate::int8::find::Verdict;
+use crate::int8::graph::{FloatOp, Graph, Hybrid, Op, Product};
+
+/// A graph with what onnxruntime's `quantize_dynamic` writes for a `Conv` of two groups with a bias, and its `Relu`.
+fn conv() -> Builder {
+    let mut b = Builder::new(&[1, 2, 3, 3]);
+    let weights = [255.0, 3.0];
+    b.constant("w", &[2, 1, 1, 1], DataType::Uint8, &weights);
+    b.constant("w.zero", &[], DataType::Uint8, &[100.0]);
+    quantised(&mut b, "x");
+    let groups = [("group", Attribute::Int(2))];
+    let sums = b.node("ConvInteger", "sums", &["x.bytes", "w", "x.zero", "w.zero"], &groups);
+    let real = scaled(&mut b, &sums, "x", &[0.5]);
+    b.constant("bias", &[1, 2, 1, 1], DataType::Float, &[1.0, -2.0]);
+    let biased = b.node("Add", "biased", &[&real, "bias"], &[]);
+    b.node("Relu", "y", &[&biased], &[]);
+    b
+}
+
+/// The three results of a `DynamicQuantizeLinear` of `x`.
+fn quantised(b: &mut Builder, x: &str) {
+    b.node("DynamicQuantizeLinear", &format!("{x}.bytes"), &[x], &[]);
+    let outputs = ["bytes", "scale", "zero"].map(|part| format!("{x}.{part}"));
+    b.graph.node.last_mut().expect("a node").output = outputs.to_vec();
+}
+
+/// Sums as floats: times the scales of `x` and of the weights.
+fn scaled(b: &mut Builder, sums: &str, x: &str, scales: &[f64]) -> String {
+    let name = |part: &str| format!("{sums}.{part}");
+    let cast = b.node("Cast", &name("cast"), &[sums], &[("to", Attribute::Int(1))]);
+    let scale = b.float(&name("scale"), scales);
+    let factor = b.node("Mul", &name("factor"), &[&format!("{x}.scale"), &scale], &[]);
+    b.node("Mul", &name("real"), &[&cast, &factor], &[])
+}
+
+fn hybrids(graph: &Graph) -> Vec<&Hybrid> {
+    let hybrid = |op: &'_ Op| matches!(op, Op::Float(FloatOp::Hybrid(_)));
+    assert!(graph.nodes.iter().any(|n| hybrid(&n.op)), "{:?}", graph.nodes);
+    graph
+        .nodes
+        .iter()
+        .filter_map(|n| match &n.op {
+            Op::Float(FloatOp::Hybrid(hybrid)) => Some(&**hybrid),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_convolution_keeps_its_bytes_and_takes_bias_and_limits_in() {
+    let mut b = conv();
+    b.output("y");
+    let graph = b.partition();
+    assert_eq!(graph.nodes.len(), 1);
+    let [hybrid] = hybrids(&graph)[..] else { panic!("one product") };
+    let Product::Conv(conv) = &hybrid.product else { panic!("a convolution") };
+    assert_eq!((conv.groups, &conv.weights[..], &conv.weight_zeros[..]), (2, &[127, -97][..], &[-28, 0][..]));
+    assert_eq!((&conv.weight_scales[..], &hybrid.bias[..]), (&[0.5, 0.5][..], &[1.0, -2.0][..]));
+    assert_eq!((hybrid.low, hybrid.high), (0.0, f32::INFINITY));
+}
+
+#[test]
+fn products_of_one_operand_are_one_item() {
+    let mut b = Builder::new(&[4, 3]);
+    quantised(&mut b, "x");
+    for (name, columns) in [("q", 2), ("k", 5)] {
+        let weights: Vec<f64> = (0..3 * columns).map(f64::from).collect();
+        b.constant(&format!("{name}.w"), &[3, columns as usize], DataType::Int8, &weights);
+        let sums = b.node("MatMulInteger", name, &["x.bytes", &format!("{name}.w"), "x.zero"], &[]);
+        let scales: Vec<f64> = (0..columns).map(|c| f64::from(c + 1)).collect();
+        let y = scaled(&mut b, &sums, "x", &scales);
+        b.output(&y);
+    }
+    let graph = b.partition();
+    let [q, k] = hybrids(&graph)[..] else { panic!("two products") };
+    let (Product::MatMul(q), Product::MatMul(k)) = (&q.product, &k.product) else { panic!("matrices") };
+    assert_eq!((&q.weights[..], &q.weight_scales[..]), (&[0, 2, 4, 1, 3, 5][..], &[1.0, 2.0][..]));
+    assert_eq!((k.weights.len(), &k.weight_scales[..]), (15, &[1.0, 2.0, 3.0, 4.0, 5.0][..]));
+}
+
+#[test]
+fn what_is_read_otherwise_stays() {
+    for outside in ["x.bytes", "x.scale", "x.zero", "sums"] {
+        let mut b = conv();
+        b.output("y");
+        b.output(outside);
+        let found = b.find(crate::int8::find::Idle::Keep);
+        assert!(!found.verdicts.iter().any(|v| matches!(v, Verdict::Integer { .. })), "{outside}");
+    }
+}
+
+#[test]
+fn products_of_onnxruntime_are_taken_apart() {
+    let mut b = Builder::new(&[4, 2]);
+    b.constant("w", &[2, 3], DataType::Uint8, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    b.constant("w.zero", &[3], DataType::Uint8, &[1.0, 1.0, 2.0]);
+    let (scale, bias) = (b.float("w.scale", &[0.5]), b.float("bias", &[7.0, 8.0, 9.0]));
+    b.node("DynamicQuantizeMatMul", "y", &["x", "w", &scale, "w.zero", &bias], &[]);
+    b.graph.node.last_mut().expect("a node").domain = "com.microsoft".into();
+    b.output("y");
+    let graph = b.partition();
+    let [hybrid] = hybrids(&graph)[..] else { panic!("one product") };
+    let Product::MatMul(matmul) = &hybrid.product else { panic!("a matrix") };
+    assert_eq!((&matmul.weights[..], &hybrid.bias[..]), (&[0, 3, 1, 4, 1, 4][..], &[7.0, 8.0, 9.0][..]));
+}

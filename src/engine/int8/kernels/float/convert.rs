@@ -1,0 +1,46 @@
+//! Between floats and bytes.
+
+use super::reduce::{GreatestNumber, LeastNumber, row};
+use super::simd::{Simd, load, store, vectors};
+
+/// See [`FloatKernels::quantize`](super::FloatKernels::quantize).
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub unsafe fn quantize<S: Simd>((scale, zero): (f32, i32), x: *const f32, out: *mut i8, len: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (scale, zero_point) = (S::splat(scale), S::splat(zero as f32));
+        let (low, high) = (S::splat((-128 - zero) as f32), S::splat((127 - zero) as f32));
+        vectors!(S, len, |i, count| {
+            let real = load::<S>(x.add(i), count) / scale;
+            // The bounds stand first: they are what is left of NaN.
+            let bounded = S::select(real.is_nan(), low, real).max(low).min(high);
+            (bounded.round() + zero_point).store_bytes(out.add(i), count);
+        });
+    }
+}
+
+/// See [`FloatKernels::dequantize`](super::FloatKernels::dequantize).
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub unsafe fn dequantize<S: Simd>((scale, zero): (f32, i32), x: *const i8, out: *mut f32, len: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (scale, zero) = (S::splat(scale), S::splat(zero as f32));
+        vectors!(S, len, |i, count| store((S::load_bytes(x.add(i), count) - zero) * scale, out.add(i), count));
+    }
+}
+
+/// See [`FloatKernels::range`](super::FloatKernels::range).
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub unsafe fn range<S: Simd>(x: *const f32, len: usize) -> (f32, f32) {
+    // SAFETY: the caller's promise.
+    unsafe { (row::<S, _>(x, len, LeastNumber), row::<S, _>(x, len, GreatestNumber)) }
+}

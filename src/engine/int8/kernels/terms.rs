@@ -1,0 +1,41 @@
+//! What is added to sums of products behind the inner loops.
+
+use super::{AlignedBytes, DepthwiseWeights, GemmWeights, Terms};
+
+impl Terms {
+    /// Of dense weights; channel `c` is value `place(c)` of `len`. `zeros` is false if the set's weights hold their zero
+    /// points.
+    pub fn of_gemm(weights: &GemmWeights, len: usize, place: impl Fn(usize) -> usize, zeros: bool) -> Self {
+        let mut terms = Terms::default();
+        if zeros && weights.zeros.iter().any(|&z| z != 0) {
+            terms.zeros = table(weights.n, len, &place, |c| -i32::from(weights.zero(c)));
+        }
+        if let Some(bias) = weights.floats {
+            terms.sums = table(weights.n, len, &place, |c| weights.sum(c).wrapping_neg());
+            terms.bias = table(weights.n, len, &place, |c| bias[c].to_bits() as i32);
+        }
+        terms
+    }
+
+    /// Of depthwise weights, which always hold their zero points; every value `i` of `len` is that of channel `channel(i)`.
+    pub fn of_depthwise(weights: &DepthwiseWeights, len: usize, channel: impl Fn(usize) -> Option<usize>) -> Self {
+        let mut terms = Terms::default();
+        if let Some(bias) = weights.floats {
+            terms.sums = AlignedBytes::zeroed(4 * len);
+            terms.bias = AlignedBytes::zeroed(4 * len);
+            for (i, c) in (0..len).filter_map(|i| Some((i, channel(i)?))) {
+                terms.sums.put_i32(4 * i, [weights.sum(c).wrapping_neg()]);
+                terms.bias.put_f32(4 * i, [bias[c]]);
+            }
+        }
+        terms
+    }
+}
+
+fn table(n: usize, len: usize, place: &impl Fn(usize) -> usize, value: impl Fn(usize) -> i32) -> AlignedBytes {
+    let mut all = AlignedBytes::zeroed(4 * len);
+    for channel in 0..n {
+        all.put_i32(4 * place(channel), [value(channel)]);
+    }
+    all
+}

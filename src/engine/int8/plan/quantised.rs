@@ -1,0 +1,16 @@
+//! What the plan keeps of tensors of floats that it has quantised.
+
+use std::collections::HashMap;
+
+use super::super::graph::TensorId;
+use super::super::kernels::step::Address;
+use super::view::View;
+
+/// Tensors of floats that were quantised already, for the next reader.
+#[derive(Default)]
+pub(super) struct Hybrids {
+    /// Where their scales and zero points are.
+    pub(super) ranges: HashMap<TensorId, Address>,
+    /// Their bytes, by the order of axes.
+    pub(super) bytes: HashMap<(TensorId, Vec<usize>), View>,
+}

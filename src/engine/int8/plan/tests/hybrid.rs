@@ -1,0 +1,143 @@
+//! Products of floats that are quantised as they come, against their definition.
+
+use std::sync::Arc;
+
+use super::super::super::kernels;
+use super::super::super::kernels::executor::Executor;
+use super::super::super::kernels::run::{Input, Output};
+use super::super::PartitionPlan;
+use super::{Dice, flat, indices};
+use crate::int8::graph::*;
+
+/// Bytes, scale and zero point as `DynamicQuantizeLinear` defines them.
+fn quantised(x: &[f32]) -> (Vec<i32>, f32, i32) {
+    let (least, most) = x.iter().fold((0f32, 0f32), |(a, b), &v| (a.min(v), b.max(v)));
+    let scale = if least == most { 1.0 } else { (most - least) / 255.0 };
+    let zero = (-least / scale).clamp(0.0, 255.0).round_ties_even();
+    let bytes = x.iter().map(|v| ((v / scale).round_ties_even() + zero).clamp(0.0, 255.0) as i32);
+    (bytes.collect(), scale, zero as i32)
+}
+
+/// A graph of one product between an input and an output.
+fn graph(hybrid: Hybrid, shapes: [Vec<usize>; 2]) -> Graph {
+    let tensors = shapes.map(|shape| Tensor {
+        name: String::new(),
+        shape,
+        element: Element::Float,
+        quant: Quant::UNIT,
+        constant: None,
+    });
+    let port = |tensor: usize| Port { tensor, name: format!("t{tensor}"), format: Format::F32 };
+    let op = Op::Float(FloatOp::Hybrid(Box::new(hybrid)));
+    Graph {
+        tensors: tensors.into(),
+        nodes: vec![Node { name: "product".into(), op, inputs: vec![0], output: 1 }],
+        inputs: vec![port(0)],
+        outputs: vec![port(1)],
+    }
+}
+
+/// Plans and runs on every set, with several threads.
+fn check(graph: &Graph, x: &[f32], expected: &[f32]) {
+    for set in kernels::available() {
+        let plan = PartitionPlan::new(graph, set).expect("it can be planned");
+        for threads in [1, 3] {
+            let mut executor = Executor::sharing_all(&plan.program, threads);
+            // Twice: what an inference leaves behind must not matter to the next.
+            for _ in 0..2 {
+                let mut out = vec![f32::NAN; expected.len()];
+                executor.run(&[Input::F32(x)], &mut [Output::F32(&mut out)], &mut |_| {}).expect("it runs");
+                assert_eq!(out, expected, "{} with {threads} threads", set.name());
+            }
+        }
+    }
+}
+
+fn floats(dice: &mut Dice, len: usize) -> Vec<f32> {
+    let shift = dice.below(300) as f32 - 150.0;
+    (0..len).map(|_| (dice.below(1000) as f32 / 5.0 - 100.0 + shift) / 16.0).collect()
+}
+
+#[test]
+fn convolutions() {
+    let dice = &mut Dice(5);
+    for round in 0..60 {
+        let (c, h, w) = (1 + dice.below(40), 3 + dice.below(7), 3 + dice.below(7));
+        let (groups, m) = match round % 3 {
+            0 => (c, c),
+            1 => (1, 1 + dice.below(70)),
+            _ => (c, 2 * c),
+        };
+        let (kernel, pads) = ([1 + dice.below(3), 1 + dice.below(3)], std::array::from_fn(|_| dice.below(3)));
+        let stride = 1 + dice.below(2);
+        let out: [usize; 2] = std::array::from_fn(|a| ([h, w][a] + pads[a] + pads[a + 2] - kernel[a]) / stride + 1);
+        let inside = c / groups;
+        let conv = Conv {
+            weights: Arc::new(dice.bytes(m * inside * kernel[0] * kernel[1])),
+            weight_zeros: dice.zeros(m),
+            kernel,
+            weight_scales: (0..m).map(|_| 0.001 + dice.below(50) as f32 * 1e-4).collect(),
+            bias: Vec::new(),
+            strides: [stride; 2],
+            dilations: [1, 1],
+            pads,
+            groups,
+            clamp: Clamp::NONE,
+        };
+        let bias: Vec<f32> = (0..m).map(|_| dice.below(100) as f32 / 50.0 - 1.0).collect();
+        let (low, high) = if round % 2 == 0 { (0.0, 6.0) } else { (f32::NEG_INFINITY, f32::INFINITY) };
+        let shapes = [vec![1, c, h, w], vec![1, m, out[0], out[1]]];
+        let x = floats(dice, c * h * w);
+        let (bytes, scale, zero) = quantised(&x);
+        let value = |i: &[usize]| {
+            let mut acc = 0;
+            for (ch, ky, kx) in indices(&[inside, kernel[0], kernel[1]]).iter().map(|k| (k[0], k[1], k[2])) {
+                let (y, xx) = (i[2] * stride + ky, i[3] * stride + kx);
+                let inside_picture = y >= pads[0] && xx >= pads[1] && y - pads[0] < h && xx - pads[1] < w;
+                if !inside_picture {
+                    continue;
+                }
+                let at = [0, i[1] / (m / groups) * inside + ch, y - pads[0], xx - pads[1]];
+                let weight = conv.weights[((i[1] * inside + ch) * kernel[0] + ky) * kernel[1] + kx];
+                let weight_zero = conv.weight_zeros.get(i[1]).map_or(0, |&z| i32::from(z));
+                acc += (bytes[flat(&shapes[0], &at)] - zero) * (i32::from(weight) - weight_zero);
+            }
+            (acc as f32 * (scale * conv.weight_scales[i[1]]) + bias[i[1]]).clamp(low, high)
+        };
+        let expected: Vec<f32> = indices(&shapes[1]).iter().map(|i| value(i)).collect();
+        let hybrid = Hybrid { product: Product::Conv(conv.clone()), bias: bias.clone(), low, high };
+        check(&graph(hybrid, shapes.clone()), &x, &expected);
+    }
+}
+
+#[test]
+fn matrix_products() {
+    let dice = &mut Dice(6);
+    for _ in 0..40 {
+        let (rows, k, n) = (1 + dice.below(9), 1 + dice.below(150), 1 + dice.below(90));
+        let matmul = MatMul {
+            weights: Arc::new(dice.bytes(n * k)),
+            weight_zeros: dice.zeros(n),
+            weight_scales: (0..n).map(|_| 0.001 + dice.below(50) as f32 * 1e-4).collect(),
+            bias: Vec::new(),
+            clamp: Clamp::NONE,
+        };
+        let bias: Vec<f32> = (0..n).map(|_| dice.below(100) as f32 / 50.0 - 1.0).collect();
+        let x = floats(dice, rows * k);
+        let (bytes, scale, zero) = quantised(&x);
+        let value = |row: usize, column: usize| {
+            let weight_zero = matmul.weight_zeros.get(column).map_or(0, |&z| i32::from(z));
+            let products =
+                (0..k).map(|i| (bytes[row * k + i] - zero) * (i32::from(matmul.weights[column * k + i]) - weight_zero));
+            products.sum::<i32>() as f32 * (scale * matmul.weight_scales[column]) + bias[column]
+        };
+        let expected: Vec<f32> = indices(&[rows, n]).iter().map(|i| value(i[0], i[1])).collect();
+        let hybrid = Hybrid {
+            product: Product::MatMul(matmul.clone()),
+            bias: bias.clone(),
+            low: f32::NEG_INFINITY,
+            high: f32::INFINITY,
+        };
+        check(&graph(hybrid, [vec![rows, k], vec![rows, n]]), &x, &expected);
+    }
+}

@@ -1,0 +1,88 @@
+//! Operators of ONNX that are made of others: those that tract computes in another way than the specification says, or lacks.
+
+use std::collections::HashSet;
+
+use tract_onnx::pb::{GraphProto, NodeProto};
+
+use super::names::{Scratch, attributes_without, replace};
+use crate::onnx::build::NodeBuilder;
+use crate::onnx::node::{self, input};
+
+/// Rewrites them.
+pub(super) fn decompose(graph: &mut GraphProto) {
+    let initializers = graph.initializer.iter().map(|t| t.name.clone());
+    let nodes = graph.node.iter().filter(|n| n.op_type == "Constant").flat_map(|n| n.output.iter().cloned());
+    let constants: HashSet<String> = initializers.chain(nodes).collect();
+    let wanted = |node: &NodeProto| match node.op_type.as_str() {
+        "Celu" | "LpPool" | "SwiGLU" => true,
+        "Pad" => input(node, 2).is_some_and(|value| !constants.contains(value)),
+        "Upsample" => input(node, 1).is_some(),
+        "Swish" => node::attribute(node, "alpha").is_some(),
+        "SpaceToDepth" => !matches!(node::text(node, "mode", "DCR"), Ok("DCR")),
+        _ => false,
+    };
+    replace(graph, &wanted, &rewritten);
+}
+
+fn rewritten(node: &NodeProto, scratch: &mut Scratch) -> Option<()> {
+    let output = node::only_output(node).ok()?;
+    match node.op_type.as_str() {
+        // α · Elu(x / α).
+        "Celu" => {
+            let alpha = scratch.float("alpha", node::float(node, "alpha", 1.0).ok()?);
+            let scaled = scratch.node("Div", &[input(node, 0)?, &alpha]);
+            let elu = scratch.node("Elu", &[&scaled]);
+            scratch.last(NodeBuilder::new("Mul", [elu, alpha]), output);
+        }
+        "Swish" => {
+            let gate = gate(node, scratch)?;
+            scratch.last(NodeBuilder::new("Mul", [input(node, 0)?, &gate]), output);
+        }
+        "SwiGLU" => {
+            let gate = gate(node, scratch)?;
+            let swish = scratch.node("Mul", &[input(node, 0)?, &gate]);
+            scratch.last(NodeBuilder::new("Mul", [swish.as_str(), input(node, 1)?]), output);
+        }
+        // A value of one element stands for a scalar.
+        "Pad" => {
+            let shape = scratch.ints("scalar", &[]);
+            let value = scratch.node("Reshape", &[input(node, 2)?, &shape]);
+            let inputs = node.input.iter().enumerate().map(|(slot, name)| if slot == 2 { &value } else { name });
+            scratch.last(NodeBuilder::new("Pad", inputs).attributes(attributes_without(node, &[])), output);
+        }
+        "Upsample" => {
+            let resize = NodeBuilder::new("Resize", [input(node, 0)?, input(node, 1)?]);
+            scratch.last(resize.attributes(attributes_without(node, &[])), output);
+        }
+        "LpPool" => pool(node, scratch, output)?,
+        "SpaceToDepth" => {
+            let mode = node::text(node, "mode", "DCR").ok()?;
+            let marked = NodeBuilder::new(&format!("SpaceToDepth({mode})"), [input(node, 0)?]);
+            scratch.last(marked.attributes(attributes_without(node, &[])), output);
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+/// `σ(alpha · x)`.
+fn gate(node: &NodeProto, scratch: &mut Scratch) -> Option<String> {
+    let alpha = scratch.float("alpha", node::float(node, "alpha", 1.0).ok()?);
+    let scaled = scratch.node("Mul", &[input(node, 0)?, &alpha]);
+    Some(scratch.node("Sigmoid", &[&scaled]))
+}
+
+/// The p-th root of a window's sum of p-th powers, by its mean times its size.
+fn pool(node: &NodeProto, scratch: &mut Scratch, output: &str) -> Option<()> {
+    let power = node::int(node, "p", 2).ok()?;
+    let size: i64 = node::ints(node, "kernel_shape").ok()??.iter().product();
+    let (exponent, inverse) = (scratch.float("power", power as f32), scratch.float("root", 1.0 / power as f32));
+    let count = scratch.float("count", size as f32);
+    let absolute = scratch.node("Abs", &[input(node, 0)?]);
+    let powers = scratch.node("Pow", &[&absolute, &exponent]);
+    let builder = NodeBuilder::new("AveragePool", [powers]).attributes(attributes_without(node, &["p"]));
+    let means = scratch.node_with(builder.int("count_include_pad", 1));
+    let sums = scratch.node("Mul", &[&means, &count]);
+    scratch.last(NodeBuilder::new("Pow", [sums, inverse]), output);
+    Some(())
+}

@@ -1,0 +1,110 @@
+//! A graph that is computed node by node.
+
+use std::collections::{HashMap, HashSet};
+
+use leptond_engine::onnx::{GraphView, captured_names, node};
+use tract_onnx::model::Onnx;
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
+use tract_onnx::tract_hir::internal::*;
+
+use super::split::initializers;
+
+/// What all bodies of a model share.
+#[derive(Clone, Debug)]
+pub(super) struct Surroundings {
+    pub onnx: Arc<Parser>,
+    /// Operator sets of the model, without its graph.
+    pub model: Arc<ModelProto>,
+    /// Size of the model's file: what a node may cost grows with it.
+    pub file_bytes: usize,
+}
+
+/// tract's parser, which has no notation for debugging.
+#[derive(Clone)]
+pub(super) struct Parser(pub Onnx);
+
+impl std::fmt::Debug for Parser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Parser")
+    }
+}
+
+/// A graph in the order of its execution, its constants, and the graphs inside of its nodes.
+#[derive(Clone, Debug)]
+pub(super) struct Body {
+    pub around: Surroundings,
+    pub graph: Arc<GraphProto>,
+    /// Indices of the nodes, producers first.
+    pub order: Vec<usize>,
+    /// Its own constants, and those of the graphs around it that it reads.
+    pub constants: HashMap<String, Arc<Tensor>>,
+    /// Names that it reads from the graphs around it and that are no constants.
+    pub captured: Vec<String>,
+    /// Graphs in attributes, by node index and attribute name.
+    pub inner: HashMap<(usize, String), Arc<Body>>,
+    /// For every node, the tensors that nothing reads after it.
+    pub last_read: Vec<Vec<String>>,
+}
+
+impl Body {
+    /// A body of `graph`; `outer` are the constants of the graphs around it.
+    pub fn new(graph: GraphProto, outer: &HashMap<String, Arc<Tensor>>, around: &Surroundings) -> TractResult<Self> {
+        let mut constants = initializers(&graph)?;
+        let view = GraphView::new(&graph);
+        let order = view.order();
+        ensure!(order.len() == graph.node.len(), "the graph runs in a circle");
+        let own: HashSet<&str> = (graph.node.iter().flat_map(|n| &n.output).map(String::as_str))
+            .chain(graph.input.iter().map(|i| i.name.as_str()))
+            .chain(graph.initializer.iter().map(|t| t.name.as_str()))
+            .collect();
+        let mut read: Vec<&str> = graph.node.iter().flat_map(node::inputs).collect();
+        graph.node.iter().for_each(|n| captured_names(n, &mut |name| read.push(name)));
+        read.extend(graph.output.iter().map(|o| o.name.as_str()));
+        let mut captured = Vec::new();
+        for name in read.into_iter().filter(|name| !name.is_empty() && !own.contains(name)) {
+            match outer.get(name) {
+                Some(constant) => _ = constants.insert(name.to_owned(), constant.clone()),
+                None if !captured.iter().any(|c| c == name) => captured.push(name.to_owned()),
+                None => {}
+            }
+        }
+        let mut inner = HashMap::new();
+        for (index, node) in graph.node.iter().enumerate() {
+            for attribute in node.attribute.iter().filter(|a| a.g.is_some()) {
+                let body = Body::new(attribute.g.clone().unwrap_or_default(), &constants, around)?;
+                inner.insert((index, attribute.name.clone()), Arc::new(body));
+            }
+        }
+        let last_read = last_read(&graph, &order);
+        drop(view);
+        let (around, graph) = (around.clone(), Arc::new(graph));
+        Ok(Body { around, graph, order, constants, captured, inner, last_read })
+    }
+
+    /// The graph in attribute `name` of node `index`.
+    pub fn inner(&self, index: usize, name: &str) -> TractResult<&Arc<Body>> {
+        self.inner.get(&(index, name.to_owned())).with_context(|| format!("it has no {name}"))
+    }
+
+    /// Names that a node reads, those of the graphs inside of it included; some are made in there.
+    pub fn reads<'n>(node: &'n NodeProto) -> Vec<&'n str> {
+        let mut names: Vec<&'n str> = node::inputs(node).collect();
+        captured_names(node, &mut |name| names.push(name));
+        names
+    }
+}
+
+fn last_read(graph: &GraphProto, order: &[usize]) -> Vec<Vec<String>> {
+    let mut last: HashMap<&str, usize> = HashMap::new();
+    for &index in order {
+        last.extend(Body::reads(&graph.node[index]).into_iter().map(|name| (name, index)));
+    }
+    for output in &graph.output {
+        last.remove(output.name.as_str());
+    }
+    let mut ends = vec![Vec::new(); graph.node.len()];
+    for (name, index) in last {
+        ends[index].push(name.to_owned());
+    }
+    ends
+}
