@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
-use super::kernel::{Kernel, Known};
+use super::kernel::{Kernel, Known, Outputs};
 
 /// The operator of a node.
 pub(super) fn wrap(kernel: Arc<dyn Kernel>, node: &NodeProto) -> Box<dyn InferenceOp> {
@@ -38,7 +38,7 @@ impl Eq for KernelOp {}
 
 impl KernelOp {
     /// Types and shapes of the node's outputs, if they follow from what is known.
-    fn inferred(&self, known: &[Option<Known>]) -> TractResult<Option<TVec<(DatumType, Vec<usize>)>>> {
+    fn inferred(&self, known: &[Option<Known>]) -> TractResult<Outputs> {
         let by_slot: Vec<Option<Known>> = self.slots.iter().map(|slot| known.get((*slot)?)?.clone()).collect();
         let complete = self.slots.iter().zip(&by_slot).all(|(slot, known)| slot.is_none() || known.is_some());
         if !complete {

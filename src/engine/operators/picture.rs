@@ -363,7 +363,6 @@ impl Kernel for MaxUnpool {
             }
             out[at] = value;
         }
-        drop(plain);
         Ok(vec![made.cast_to_dt(x.datum_type())?.into_owned()])
     }
 }

@@ -72,7 +72,6 @@ impl Extremum {
         }
         let Some((&row, outer)) = x.shape().split_last() else {
             out.copy_from_slice(values);
-            drop(plain);
             return Ok(made);
         };
         let (step, mut index) = (strides[outer.len()], vec![0; outer.len()]);
@@ -86,7 +85,6 @@ impl Extremum {
             }
             advance(&mut index, outer);
         }
-        drop(plain);
         Ok(made)
     }
 

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use tract_onnx::tract_hir::internal::*;
 
 /// An input that must be there.
-pub(super) fn required<'t, T>(inputs: &'t [Option<T>], index: usize) -> TractResult<&'t T> {
+pub(super) fn required<T>(inputs: &[Option<T>], index: usize) -> TractResult<&T> {
     inputs.get(index).and_then(Option::as_ref).with_context(|| format!("its input {index} is missing"))
 }
 
 /// An input that may be left out.
-pub(super) fn optional<'t, T>(inputs: &'t [Option<T>], index: usize) -> Option<&'t T> {
+pub(super) fn optional<T>(inputs: &[Option<T>], index: usize) -> Option<&T> {
     inputs.get(index).and_then(Option::as_ref)
 }
 

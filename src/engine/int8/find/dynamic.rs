@@ -122,8 +122,7 @@ impl<'a> Search<'a> {
             return Err(format!("{} is not scaled by the scales of its operands", node.op_type));
         }
         chain.nodes.push(maker);
-        let narrow = |values: Vec<f64>| values.into_iter().map(|v| v as f32).collect::<Vec<f32>>();
-        chain.scales = narrow(self.per_channel(weight_scale, &shape, axis)?);
+        chain.scales = self.per_channel(weight_scale, &shape, axis)?.into_iter().map(|v| v as f32).collect();
         chain.bias = vec![0.0; chain.scales.len()];
         self.added(&mut chain, &shape, axis);
         Ok(chain)

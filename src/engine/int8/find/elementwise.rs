@@ -91,7 +91,7 @@ impl<'a> Search<'a> {
         if x == y {
             return Some((x, *a, *b));
         }
-        let ((x, a), (y, b)) = (self.from_base(x, a), self.from_base(y, b));
+        let ((x, a), (y, b)) = (self.based(x, a), self.based(y, b));
         (x == y).then_some((x, a, b))
     }
 

@@ -39,7 +39,7 @@ impl Search<'_> {
         let epsilon = node::float(node, "epsilon", 1e-5)?;
         let epilogue = self.epilogue(output, None)?;
         let most = f64::from(epilogue.quant.scale) * 1e30;
-        if scale.iter().chain(&bias).any(|values| values.iter().any(|v| !(f64::from(v.abs()) < most)))
+        if scale.iter().chain(&bias).any(|values| values.iter().any(|v| v.is_nan() || f64::from(v.abs()) >= most))
             || !(1e-30..1e30).contains(&epsilon)
         {
             return Err("its factors, terms or epsilon are out of range".into());

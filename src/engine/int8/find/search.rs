@@ -168,7 +168,7 @@ impl<'a> Search<'a> {
         let name = format!("{}:{}", draft.name, draft.steps.len());
         let mut base = None;
         if let Op::Lookup(table) = &mut op {
-            let (from, whole) = self.from_base(inputs[0], table);
+            let (from, whole) = self.based(inputs[0], table);
             *table = Arc::new(whole);
             inputs[0] = from;
             base = Some((from, table.clone()));
@@ -182,7 +182,7 @@ impl<'a> Search<'a> {
     }
 
     /// A function of the bytes of `tensor` as one of the bytes that these are looked up from, if they are.
-    pub fn from_base<T: Copy>(&self, tensor: TensorId, table: &[T; 256]) -> (TensorId, [T; 256]) {
+    pub fn based<T: Copy>(&self, tensor: TensorId, table: &[T; 256]) -> (TensorId, [T; 256]) {
         match &self.tensors[tensor].base {
             Some((base, bytes)) => (*base, bytes.map(|byte| table[usize::from(byte as u8)])),
             None => (tensor, *table),

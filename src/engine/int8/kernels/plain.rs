@@ -7,20 +7,8 @@ use super::requant::{ROUNDER, Requant};
 use super::step::Means;
 
 /// Plain Rust.
-pub const PLAIN: ByteKernels = ByteKernels {
-    add: add,
-    mul: mul,
-    lut: lut,
-    max: max,
-    transpose: transpose,
-    pick: pick,
-    quantize: quantize,
-    dequantize: dequantize,
-    average: average,
-    softmax: softmax,
-    softmax_table: softmax_table,
-    blend: blend,
-};
+pub const PLAIN: ByteKernels =
+    ByteKernels { add, mul, lut, max, transpose, pick, quantize, dequantize, average, softmax, softmax_table, blend };
 
 /// Calls `body` with the offsets of every row.
 #[inline(always)]

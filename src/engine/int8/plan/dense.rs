@@ -29,6 +29,9 @@ impl Sums<'_> {
     }
 }
 
+/// Where a result goes, and the table that is applied on the way there.
+type Elsewhere = (View, Option<Arc<[i8; 256]>>);
+
 impl Lowering<'_> {
     pub(super) fn conv(&mut self, node: &Node, conv: &Conv) -> Result<(), PlanError> {
         let [_, outs, ..] = self.image(node.output)?;
@@ -47,7 +50,7 @@ impl Lowering<'_> {
 
     /// A place for pixels of `outs` adjacent channels; if that is not where the result goes, that place, and what is applied on the
     /// way there.
-    pub(super) fn bytes_out(&mut self, node: &Node, outs: usize) -> (View, Option<(View, Option<Arc<[i8; 256]>>)>) {
+    pub(super) fn bytes_out(&mut self, node: &Node, outs: usize) -> (View, Option<Elsewhere>) {
         let target = self.target(node);
         let mut y = self.allocate(target, &CHANNELS_LAST);
         if y.shape[1] == 1 {

@@ -144,14 +144,14 @@ pub(in crate::operators) fn classifier(node: &NodeProto, _: i64) -> TractResult<
         let pairs = classes * (classes - 1) / 2;
         let fits = classifier.per_class.len() == classes
             && supports > 0
-            && classifier.vectors.len() % supports == 0
+            && classifier.vectors.len().is_multiple_of(supports)
             && classifier.coefficients.len() == supports * (classes - 1)
             && classifier.rho.len() >= pairs;
         let (a, b) = (&classifier.prob.0, &classifier.prob.1);
         let fits = fits && (a.is_empty() || a.len() >= pairs && b.len() >= pairs);
         ensure!(fits, "its vectors, coefficients and classes do not fit");
     } else {
-        let fits = classifier.coefficients.len() % classes == 0;
+        let fits = classifier.coefficients.len().is_multiple_of(classes);
         ensure!(fits, "its {} coefficients do not fit {classes} classes", classifier.coefficients.len());
     }
     Ok(Arc::new(classifier))

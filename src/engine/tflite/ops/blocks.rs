@@ -58,7 +58,7 @@ pub fn space_to_batch(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     let (mut split, mut made) = (vec![shape[0]], vec![shape[0]]);
     for (place, (&block, [before, after])) in blocks.iter().zip(pairs).enumerate() {
         let dim = shape[place + 1] + before + after;
-        if dim % block != 0 {
+        if !dim.is_multiple_of(block) {
             return Err(format!("blocks of {block} do not fill {dim}"));
         }
         (pads[place + 1], pads[place + 1 + rank]) = (before as i64, after as i64);
@@ -101,7 +101,7 @@ pub fn batch_to_space(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     let rank = shape.len();
     let (blocks, pairs) = amounts(w, node, rank)?;
     let count = blocks.len();
-    let all = blocks.iter().try_fold(1usize, |all, &b| all.checked_mul(b)).filter(|all| shape[0] % all == 0);
+    let all = blocks.iter().try_fold(1usize, |all, &b| all.checked_mul(b)).filter(|all| shape[0].is_multiple_of(*all));
     let items = shape[0] / all.ok_or_else(|| format!("{} items are not of blocks {blocks:?}", shape[0]))?;
     let split: Vec<usize> = blocks.iter().copied().chain([items]).chain(shape[1..].iter().copied()).collect();
     let (mut joined, mut starts, mut ends) = (vec![items], vec![0i64; rank], Vec::new());

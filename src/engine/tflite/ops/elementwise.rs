@@ -63,7 +63,7 @@ pub fn real(w: &Writer<'_, '_>, operands: &[usize], result: usize) -> Try<()> {
         .iter()
         .chain([&result])
         .map(|&index| w.tensor(index))
-        .find(|tensor| !real(tensor.kind) && !(tensor.kind == ElementType::F16 && tensor.data.is_some()));
+        .find(|tensor| !(real(tensor.kind) || tensor.kind == ElementType::F16 && tensor.data.is_some()));
     match kinds {
         None => alike(w, operands, result),
         Some(tensor) => Err(format!("tensor {:?} is of type {}, which is no real", tensor.name, tensor.kind.name())),

@@ -101,9 +101,9 @@ impl Cell {
             return Err("normalised sums of integers have no form here".into());
         }
         let mut bias = [const { None }; GATES];
-        for gate in 0..GATES {
-            if let (Some(index), Some(weights)) = (self.bias[gate], self.input[gate]) {
-                bias[gate] = Some(dense::bias_of(w, index, x, weights)?);
+        for (bias, (index, weights)) in bias.iter_mut().zip(self.bias.into_iter().zip(self.input)) {
+            if let (Some(index), Some(weights)) = (index, weights) {
+                *bias = Some(dense::bias_of(w, index, x, weights)?);
             }
         }
         let projection_bias = match (self.projection_bias, self.projection) {

@@ -148,7 +148,7 @@ mod tests {
         check(&|x| x * (relu6(x + 3.0) / 6.0), Function::HardSwish(1.0 / 6.0, 0.5));
         check(&|x| x * relu6(x + 3.0) * (1.0 / 6.0), Function::HardSwish(1.0 / 6.0, 0.5));
         check(&|x| relu6(x + 3.0) / 6.0, Function::ClippedAffine([1.0 / 6.0, 0.5, 0.0, 1.0]));
-        check(&|x| x.max(-1.0).min(2.0), Function::Clip(-1.0, 2.0));
+        check(&|x| x.clamp(-1.0, 2.0), Function::Clip(-1.0, 2.0));
         check(&|x| 2.0 * x - 3.0, Function::Affine(2.0, -3.0));
         let erf = |x: f32| super::super::super::function::erf(f64::from(x)) as f32;
         check(&|x| x * 0.5 * (erf(x / std::f32::consts::SQRT_2) + 1.0), Function::Gelu);
