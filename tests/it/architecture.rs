@@ -161,7 +161,7 @@ static WHOLE: LazyLock<House> = LazyLock::new(|| {
 fn room(path: &[String]) -> String {
     let first = path.get(1).map_or("", String::as_str);
     match path[0].as_str() {
-        "leptond_engine" if matches!(first, "onnx" | "tflite" | "int8") => format!("engine::{first}"),
+        "leptond_engine" if matches!(first, "onnx" | "operators" | "tflite" | "int8") => format!("engine::{first}"),
         "leptond_engine" => "engine".to_string(),
         "leptond_governor" if first == "simulate" => "governor::simulate".to_string(),
         "leptond_governor" => "governor".to_string(),
