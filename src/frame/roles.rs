@@ -145,7 +145,7 @@ pub struct Level {
 /// Outputs of levels over an input of `[height, width]`: for every stride, with `per_cell` rows for each cell, one output with each of
 /// these numbers of `columns`. Those with equally many stay in the order of the file.
 pub fn levels(outputs: &[&TensorSpec], size: [usize; 2], columns: &[usize], per_cell: usize) -> Option<Vec<Level>> {
-    if columns.is_empty() || outputs.len() % columns.len() != 0 || outputs.len() < 2 * columns.len() {
+    if columns.is_empty() || !outputs.len().is_multiple_of(columns.len()) || outputs.len() < 2 * columns.len() {
         return None;
     }
     let wanted = outputs.len() / columns.len();
@@ -186,7 +186,7 @@ pub fn distributions(
     let &[a, b] = columns.as_slice() else { return None };
     // Eight bins for each side, as both networks have.
     let is_distances = |columns: usize, other: usize| match classes {
-        Some(classes) => other == classes && columns % 4 == 0,
+        Some(classes) => other == classes && columns.is_multiple_of(4),
         None => columns == 4 * BINS,
     };
     let columns = match (is_distances(b, a), is_distances(a, b)) {

@@ -4,8 +4,11 @@
 use crate::frame::ElementsMut;
 use crate::model::Model;
 
+/// Values of an input, for a picture of this height and width.
+type Values = fn([f32; 2]) -> [f32; 2];
+
 /// Names of such inputs, and their values for an input of this height and width.
-const NAMES: [(&str, fn([f32; 2]) -> [f32; 2]); 6] = [
+const NAMES: [(&str, Values); 6] = [
     // RT-DETR, D-FINE: width first.
     ("orig_target_sizes", |[height, width]| [width, height]),
     ("orig_size", |[height, width]| [width, height]),

@@ -35,9 +35,12 @@ pub(super) fn truth(tensor: &Tensor) -> TractResult<bool> {
 /// Tensors by name.
 pub(super) type Tensors = HashMap<String, Arc<Tensor>>;
 
+/// Runs a body once on tensors by name; gives its outputs in order.
+pub(super) type Once<'r> = &'r mut dyn FnMut(Tensors, &mut Steps) -> TractResult<TVec<Arc<Tensor>>>;
+
 /// Runs a `Loop` on its inputs: most steps, condition, carried values. `once` runs its body.
 pub(super) fn run(
-    once: &mut dyn FnMut(Tensors, &mut Steps) -> TractResult<TVec<Arc<Tensor>>>,
+    once: Once<'_>,
     body: &Body,
     inputs: &[Option<Arc<Tensor>>],
     captured: &Tensors,

@@ -79,12 +79,12 @@ impl Field {
     /// The place on an edge where the value is 0.
     fn crossing(&self, edge: usize) -> [f32; 2] {
         let at = edge / 2;
-        let other = if edge % 2 == 0 { at + 1 } else { at + self.columns };
+        let other = if edge.is_multiple_of(2) { at + 1 } else { at + self.columns };
         let [a, b] = [at, other].map(|place| self.values[place]);
         let part = if (a - b).is_finite() && a != b { (a / (a - b)).clamp(0.0, 1.0) } else { 0.5 };
         // Without the border.
         let [column, row] = [(at % self.columns) as f32 - 1.0, (at / self.columns) as f32 - 1.0];
-        if edge % 2 == 0 { [column + part, row] } else { [column, row + part] }
+        if edge.is_multiple_of(2) { [column + part, row] } else { [column, row + part] }
     }
 }
 

@@ -55,6 +55,14 @@ enum Values {
     Whole(Vec<i64>),
 }
 
+fn view<'a>(spec: &'a TensorSpec, values: &'a Values) -> TensorView<'a> {
+    let data = match values {
+        Values::Floats(values) => Elements::F32(values),
+        Values::Whole(values) => Elements::I64(values),
+    };
+    TensorView { spec, data }
+}
+
 fn read(path: &Path) -> Case {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
@@ -101,14 +109,7 @@ fn found(case: &Case) -> Vec<Detection> {
         false => Values::Floats(output.values.clone()),
     };
     let values: Vec<Values> = case.outputs.iter().map(values).collect();
-    let view = |(spec, values)| TensorView {
-        spec,
-        data: match values {
-            &Values::Floats(ref values) => Elements::F32(values),
-            &Values::Whole(ref values) => Elements::I64(values),
-        },
-    };
-    let outputs: Vec<TensorView<'_>> = specs.iter().zip(&values).map(view).collect();
+    let outputs: Vec<TensorView<'_>> = specs.iter().zip(&values).map(|(spec, values)| view(spec, values)).collect();
     let geometry = [Geometry { scale: [case.scale; 2], offset: case.offset, source: case.source }];
     let input = TaskInput {
         inputs: &[],

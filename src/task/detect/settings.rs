@@ -62,7 +62,7 @@ impl HeadSettings<'_> {
     pub fn keypoint_shape(&self, extras: usize) -> [usize; 2] {
         match self.keypoints {
             Some(shape) => shape,
-            None if extras % 3 == 0 => [extras / 3, 3],
+            None if extras.is_multiple_of(3) => [extras / 3, 3],
             None => [extras / 2, 2],
         }
     }
