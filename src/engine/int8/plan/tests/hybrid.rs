@@ -6,7 +6,8 @@ use super::super::super::kernels;
 use super::super::super::kernels::executor::Executor;
 use super::super::super::kernels::run::{Input, Output};
 use super::super::PartitionPlan;
-use super::{Dice, flat, indices};
+use super::Dice;
+use super::definition::{flat, indices};
 use crate::int8::graph::*;
 
 /// Bytes, scale and zero point as `DynamicQuantizeLinear` defines them.
