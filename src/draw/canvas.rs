@@ -101,21 +101,20 @@ impl Canvas {
 
     /// Fills a rectangle.
     pub fn fill(&mut self, rect: Rect, colour: Colour) {
-        let within = |value: i64, most: usize| value.clamp(0, most as i64) as usize;
-        let (left, right) = (within(rect.left, self.width), within(rect.right, self.width));
-        if left >= right {
-            return;
-        }
-        for y in within(rect.top, self.height)..within(rect.bottom, self.height) {
-            let row = (y * self.width + left) * 3..(y * self.width + right) * 3;
-            for pixel in self.rgb.get_mut(row).unwrap_or_default().chunks_exact_mut(3) {
-                pixel.copy_from_slice(&colour);
-            }
-        }
+        self.each_pixel(rect, |pixel| pixel.copy_from_slice(&colour));
     }
 
     /// Mixes a colour into a rectangle, with `part` of 256 of it.
     pub fn blend(&mut self, rect: Rect, colour: Colour, part: u16) {
+        self.each_pixel(rect, |pixel| {
+            for (value, own) in pixel.iter_mut().zip(colour) {
+                *value = ((u16::from(*value) * (256 - part) + u16::from(own) * part) >> 8) as u8;
+            }
+        });
+    }
+
+    /// Changes every pixel of a rectangle, as far as it lies on the canvas.
+    fn each_pixel(&mut self, rect: Rect, change: impl Fn(&mut [u8])) {
         let within = |value: i64, most: usize| value.clamp(0, most as i64) as usize;
         let (left, right) = (within(rect.left, self.width), within(rect.right, self.width));
         if left >= right {
@@ -123,11 +122,7 @@ impl Canvas {
         }
         for y in within(rect.top, self.height)..within(rect.bottom, self.height) {
             let row = (y * self.width + left) * 3..(y * self.width + right) * 3;
-            for pixel in self.rgb.get_mut(row).unwrap_or_default().chunks_exact_mut(3) {
-                for (value, own) in pixel.iter_mut().zip(colour) {
-                    *value = ((u16::from(*value) * (256 - part) + u16::from(own) * part) >> 8) as u8;
-                }
-            }
+            self.rgb.get_mut(row).unwrap_or_default().chunks_exact_mut(3).for_each(&change);
         }
     }
 

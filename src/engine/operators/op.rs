@@ -1,7 +1,6 @@
 //! A kernel as an operator of tract.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
@@ -116,24 +115,8 @@ impl InferenceOp for KernelOp {
         Ok(self.outputs.len())
     }
 
-    fn as_op(&self) -> &dyn Op {
-        self
-    }
-
-    fn as_op_mut(&mut self) -> &mut dyn Op {
-        self
-    }
-
-    fn to_typed(
-        &self,
-        _source: &InferenceModel,
-        node: &InferenceNode,
-        target: &mut TypedModel,
-        mapping: &HashMap<OutletId, OutletId>,
-    ) -> TractResult<TVec<OutletId>> {
-        let inputs: TVec<OutletId> = node.inputs.iter().map(|outlet| mapping[outlet]).collect();
-        target.wire_node(&node.name, self.clone(), &inputs)
-    }
+    as_op!();
+    to_typed!();
 }
 
 impl TypedOp for KernelOp {

@@ -94,24 +94,8 @@ impl InferenceOp for DynamicPart {
         Ok(self.outputs.len())
     }
 
-    fn as_op(&self) -> &dyn Op {
-        self
-    }
-
-    fn as_op_mut(&mut self) -> &mut dyn Op {
-        self
-    }
-
-    fn to_typed(
-        &self,
-        _source: &InferenceModel,
-        node: &InferenceNode,
-        target: &mut TypedModel,
-        mapping: &HashMap<OutletId, OutletId>,
-    ) -> TractResult<TVec<OutletId>> {
-        let inputs: TVec<OutletId> = node.inputs.iter().map(|outlet| mapping[outlet]).collect();
-        target.wire_node(&node.name, self.clone(), &inputs)
-    }
+    as_op!();
+    to_typed!();
 }
 
 impl TypedOp for DynamicPart {

@@ -3,6 +3,7 @@
 mod float;
 mod hybrid;
 mod matmul;
+mod normalize;
 mod place;
 
 use std::sync::Arc;
@@ -10,9 +11,9 @@ use std::sync::Arc;
 pub use float::{FloatWork, Layer, Map};
 pub use hybrid::HybridWork;
 pub use matmul::MatMul;
+pub use normalize::Normalize;
 pub use place::{Address, Pixels, Windows};
 
-use super::normalize::Normalize;
 use super::{AddParams, Loops, PackedDepthwise, PackedGemm, Requant};
 
 /// One step of a plan.

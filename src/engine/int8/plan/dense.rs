@@ -10,6 +10,7 @@ use super::error::PlanError;
 use super::hints::CHANNELS_LAST;
 use super::lower::{Lowering, place, requant, row_major};
 use super::view::{FLOAT, View};
+use super::window::{segments, taps_first};
 
 /// What becomes of the sums of a product.
 pub(super) struct Sums<'a> {
@@ -128,31 +129,12 @@ impl Lowering<'_> {
         let (inside, outside) = (x.shape[1] / conv.groups, sums.scale.len() / conv.groups);
         // Neighbouring pixels of a window are neighbouring bytes unless the input is dilated, grouped or part of a wider tensor.
         let (row, col) = (x.strides[2] * conv.dilations[0], x.strides[3] * conv.dilations[1]);
-        let (segments, segment, offsets): (usize, usize, Vec<usize>) = if col == inside || kw == 1 {
-            if row == kw * inside && kh > 1 {
-                (1, kh * kw * inside, vec![0])
-            } else {
-                (kh, kw * inside, (0..kh).map(|y| y * row).collect())
-            }
-        } else {
-            (kh * kw, inside, (0..kh * kw).map(|tap| tap / kw * row + tap % kw * col).collect())
-        };
+        let (segments, segment, offsets) = segments([kh, kw], inside, [row, col]);
         let (input, output, dims) = merged(input, output, dims);
         let taps = kh * kw;
         for group in 0..conv.groups {
             let range = group * outside..(group + 1) * outside;
-            // [out, in, kh, kw] → [out][kh][kw][in]
-            let data = if taps == 1 {
-                Cow::Borrowed(&conv.weights[range.start * inside..range.end * inside])
-            } else {
-                let mut data = Vec::with_capacity(outside * taps * inside);
-                for out in range.clone() {
-                    for tap in 0..taps {
-                        data.extend((0..inside).map(|channel| conv.weights[(out * inside + channel) * taps + tap]));
-                    }
-                }
-                Cow::Owned(data)
-            };
+            let data = taps_first(&conv.weights[range.start * inside * taps..range.end * inside * taps], inside, taps);
             let packed = self.kernels.pack_gemm(&GemmWeights {
                 n: outside,
                 segments,

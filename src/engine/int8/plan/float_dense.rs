@@ -1,6 +1,5 @@
 //! Lowering of convolutions and products of floats.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::graph::{FloatConv, FloatMatMul, Node};
@@ -13,6 +12,7 @@ use super::float::in_bytes;
 use super::lower::{Lowering, no_halo, place, row_major};
 use super::simple::pixels;
 use super::view::{FLOAT, View};
+use super::window::{segments, taps_first};
 
 /// Where a product is read, written, and what is added to it.
 struct Rows {
@@ -80,30 +80,11 @@ impl Lowering<'_> {
         let (inside, outside) = (x.shape[1] / conv.groups, conv.bias.len() / conv.groups);
         // Neighbouring pixels of a window are neighbouring floats unless the input is dilated, grouped or part of a wider tensor.
         let (row, col) = (x.strides[2] * conv.dilations[0] / FLOAT, x.strides[3] * conv.dilations[1] / FLOAT);
-        let (segments, segment, offsets): (usize, usize, Vec<usize>) = if col == inside || kw == 1 {
-            if row == kw * inside && kh > 1 {
-                (1, kh * kw * inside, vec![0])
-            } else {
-                (kh, kw * inside, (0..kh).map(|y| y * row).collect())
-            }
-        } else {
-            (kh * kw, inside, (0..kh * kw).map(|tap| tap / kw * row + tap % kw * col).collect())
-        };
+        let (segments, segment, offsets) = segments([kh, kw], inside, [row, col]);
         let taps = kh * kw;
         for group in 0..conv.groups {
             let range = group * outside..(group + 1) * outside;
-            // [out, in, kh, kw] → [out][kh][kw][in]
-            let data = if taps == 1 {
-                Cow::Borrowed(&conv.weights[range.start * inside..range.end * inside])
-            } else {
-                let mut data = Vec::with_capacity(outside * taps * inside);
-                for out in range.clone() {
-                    for tap in 0..taps {
-                        data.extend((0..inside).map(|channel| conv.weights[(out * inside + channel) * taps + tap]));
-                    }
-                }
-                Cow::Owned(data)
-            };
+            let data = taps_first(&conv.weights[range.start * inside * taps..range.end * inside * taps], inside, taps);
             let bias = &conv.bias[range];
             let weights = FloatGemmWeights { n: outside, segments, segment, data: &data, bias };
             let packed = self.floats.pack_gemm(&weights);

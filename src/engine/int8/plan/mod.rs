@@ -19,6 +19,7 @@ mod simple;
 mod tests;
 mod transposed;
 mod view;
+mod window;
 
 use std::sync::Arc;
 

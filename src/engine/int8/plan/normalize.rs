@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::graph::{Node, Norm};
 use super::super::kernels::Loops;
-use super::super::kernels::normalize::Normalize;
+use super::super::kernels::step::Normalize;
 use super::super::kernels::step::Work;
 use super::error::PlanError;
 use super::lower::{Lowering, no_halo, place, requant, row_major};

@@ -1,6 +1,6 @@
 //! Heads whose boxes are relative to anchors.
 
-use super::item::{Found, Item, Scratch, around, best_of_row};
+use super::item::{Found, Item, Scratch, are_logits, around, best_of_row, score_of};
 use crate::task::contract::TaskError;
 use crate::task::detect::nms::Candidate;
 use crate::task::detect::settings::HeadSettings;
@@ -23,19 +23,12 @@ pub(super) fn ssd(
     let background = usize::from(anchors.background);
     let [height, width] = settings.input_size.map(|v| v as f32);
     // Class scores outside 0 to 1 are logits, and then they always were: see `output::Scores`.
-    scratch.logits |= item.values[scores].iter().any(|v| v.is_finite() && !(-0.01..=1.01).contains(v));
+    scratch.logits |= are_logits(item.values[scores]);
     let logits = settings.softmax.unwrap_or(scratch.logits);
     let rows = item.values[boxes].chunks_exact(4).zip(item.values[scores].chunks_exact(columns));
     for ((code, row), anchor) in rows.zip(&anchors.boxes) {
         let Some((value, class)) = best_of_row(&row[background..]) else { continue };
-        let score = match (logits, anchors.background) {
-            (false, _) => value,
-            (true, false) => logistic(value),
-            (true, true) => {
-                let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                (value - max).exp() / row.iter().map(|v| (v - max).exp()).sum::<f32>()
-            }
-        };
+        let score = score_of(value, row, logits, anchors.background);
         if score >= settings.min_score {
             let [cx, cy, w, h] = anchors.decode(anchor, code);
             let bbox = around([cx * width, cy * height], [w * width, h * height]);

@@ -2,6 +2,7 @@
 
 use crate::frame::TensorSpec;
 use crate::task::detect::nms::Candidate;
+use crate::task::output::logistic;
 
 /// A score may be this much outside of 0 to 1: rounding of floats and of quantised values.
 pub(in crate::task::detect) const SCORE_SLACK: f32 = 0.05;
@@ -48,6 +49,23 @@ pub(super) type Found<'f> = &'f mut dyn FnMut(Candidate, &[f32]);
 pub(super) fn around(centre: [f32; 2], size: [f32; 2]) -> [f32; 4] {
     let half = [size[0] / 2.0, size[1] / 2.0];
     [centre[0] - half[0], centre[1] - half[1], centre[0] + half[0], centre[1] + half[1]]
+}
+
+/// Test for class scores that are logits: some lie outside of 0 to 1.
+pub(super) fn are_logits(scores: &[f32]) -> bool {
+    scores.iter().any(|v| v.is_finite() && !(-0.01..=1.01).contains(v))
+}
+
+/// The score of a class with `value` in its row: as it stands, or of logits by sigmoid, or by softmax over the row.
+pub(super) fn score_of(value: f32, row: &[f32], logits: bool, softmax: bool) -> f32 {
+    match (logits, softmax) {
+        (false, _) => value,
+        (true, false) => logistic(value),
+        (true, true) => {
+            let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            (value - max).exp() / row.iter().map(|v| (v - max).exp()).sum::<f32>()
+        }
+    }
 }
 
 /// The highest finite score of a row with its class; the first of equal ones.

@@ -1,13 +1,12 @@
 //! Heads with boxes and scores in outputs of their own.
 
-use super::item::{Found, Item, Scratch, around, best_of_planes, best_of_row};
+use super::item::{Found, Item, Scratch, are_logits, around, best_of_planes, best_of_row, score_of};
 use crate::frame::roles::Pair;
 use crate::task::contract::TaskError;
 use crate::task::detect::heads::rows::other_unit;
 use crate::task::detect::nms::Candidate;
 use crate::task::detect::settings::HeadSettings;
 use crate::task::detect::shapes::{self, wrong};
-use crate::task::output::logistic;
 
 /// The best class score of every row, in `scratch.best`.
 fn best(item: &Item<'_>, pair: &Pair, scratch: &mut Scratch) {
@@ -18,6 +17,14 @@ fn best(item: &Item<'_>, pair: &Pair, scratch: &mut Scratch) {
         let best = |row: &[f32]| best_of_row(row).unwrap_or((f32::NEG_INFINITY, 0));
         scratch.best.clear();
         scratch.best.extend(scores.chunks_exact(pair.classes).map(best));
+    }
+}
+
+/// Every row with corners, in units of `scale` input pixels, and its best class.
+fn give(item: &Item<'_>, pair: &Pair, [sx, sy]: [f32; 2], scratch: &mut Scratch, found: Found<'_>) {
+    best(item, pair, scratch);
+    for (&[x1, y1, x2, y2], &(score, class)) in item.values[pair.boxes].as_chunks::<4>().0.iter().zip(&scratch.best) {
+        found(Candidate::new(class, score, [x1 * sx, y1 * sy, x2 * sx, y2 * sy]), &[]);
     }
 }
 
@@ -33,11 +40,7 @@ pub(super) fn yolonas(
     if let Some(advice) = other_unit(settings.boxes, boxes) {
         return Err(wrong(item.specs[pair.boxes], format!("its boxes are {advice}")));
     }
-    let [sx, sy] = settings.scale();
-    best(item, &pair, scratch);
-    for (&[x1, y1, x2, y2], &(score, class)) in boxes.as_chunks::<4>().0.iter().zip(&scratch.best) {
-        found(Candidate::new(class, score, [x1 * sx, y1 * sy, x2 * sx, y2 * sy]), &[]);
-    }
+    give(item, &pair, settings.scale(), scratch, found);
     Ok(())
 }
 
@@ -50,10 +53,7 @@ pub(super) fn yolov4(
 ) -> Result<(), TaskError> {
     let pair = shapes::pair(settings, item.specs, 0)?;
     let [height, width] = settings.input_size.map(|v| v as f32);
-    best(item, &pair, scratch);
-    for (&[x1, y1, x2, y2], &(score, class)) in item.values[pair.boxes].as_chunks::<4>().0.iter().zip(&scratch.best) {
-        found(Candidate::new(class, score, [x1 * width, y1 * height, x2 * width, y2 * height]), &[]);
-    }
+    give(item, &pair, [width, height], scratch, found);
     Ok(())
 }
 
@@ -84,21 +84,14 @@ pub(super) fn detr(
     let pair = shapes::logits(settings, item.specs)?;
     let [height, width] = settings.input_size.map(|v| v as f32);
     let scores = item.values[pair.scores];
-    scratch.logits |= scores.iter().any(|v| v.is_finite() && !(-0.01..=1.01).contains(v));
+    scratch.logits |= are_logits(scores);
     let nothing = settings.labels > 0 && pair.classes == settings.labels + 1;
     let softmax = settings.softmax.unwrap_or(nothing);
     let classes = pair.classes - usize::from(softmax);
     for (&[x, y, w, h], row) in item.values[pair.boxes].as_chunks::<4>().0.iter().zip(scores.chunks_exact(pair.classes))
     {
         let Some((value, class)) = best_of_row(&row[..classes]) else { continue };
-        let score = match (scratch.logits, softmax) {
-            (false, _) => value,
-            (true, false) => logistic(value),
-            (true, true) => {
-                let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                (value - max).exp() / row.iter().map(|v| (v - max).exp()).sum::<f32>()
-            }
-        };
+        let score = score_of(value, row, scratch.logits, softmax);
         if score >= settings.min_score {
             found(Candidate::new(class, score, around([x * width, y * height], [w * width, h * height])), &[]);
         }
