@@ -278,7 +278,7 @@ impl Stated {
 /// Tasks that find objects.
 const OBJECTS: [TaskKind; 4] = [TaskKind::Detect, TaskKind::Pose, TaskKind::Segment, TaskKind::Obb];
 
-/// How the pictures are made that networks with a head are trained with, unless their authors say otherwise.
+/// Usual preparation of the pictures that networks with a head are trained with, unless their authors say otherwise.
 #[derive(Clone, Copy)]
 struct Habit {
     colour: &'static str,

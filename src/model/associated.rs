@@ -1,6 +1,6 @@
 //! Files that are appended to a `.tflite` as an archive: labels (TensorFlow Lite Metadata), or all that the exporter of Ultralytics says.
 //!
-//! What they say becomes the metadata of the converted model, so that whoever reads metadata need not know where it came from.
+//! They become metadata of the converted model: a reader of metadata need not know their source.
 
 use prost::Message;
 use tract_onnx::pb::{ModelProto, StringStringEntryProto};

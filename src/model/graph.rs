@@ -61,7 +61,7 @@ pub struct GraphInfo {
     pub inputs: Vec<Port>,
     /// Outputs in graph order.
     pub outputs: Vec<Port>,
-    /// What is kept between runs: inputs and outputs behind the others, in one order.
+    /// State kept between runs: inputs and outputs behind the others, in one order.
     pub kept: Vec<Kept>,
     /// Operators in file order.
     pub nodes: Vec<NodeInfo>,

@@ -36,7 +36,7 @@ mod tests {
         assert_eq!((inflate(&[], 9), inflate(&[7; 40], 9)), (None, None));
     }
 
-    /// What [`DYNAMIC`] stands for.
+    /// Text that [`DYNAMIC`] holds compressed.
     fn words() -> String {
         let line = |i: usize| {
             let letter = char::from(b'a' + (i % 26) as u8);

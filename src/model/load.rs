@@ -30,7 +30,7 @@ pub struct LoadedModel {
     pub(super) proto: Option<Box<pb::ModelProto>>,
     /// Size of the file: what it may cost to compile grows with it.
     pub(super) file_bytes: usize,
-    /// Whether partitions are wanted: what is quantised in integers, the rest in floats.
+    /// Set where partitions are wanted: quantised parts in integers, the rest in floats.
     pub(super) integer: bool,
     pub(super) threads: usize,
     /// Whether any part of it does, once that has been tried.
@@ -133,7 +133,7 @@ impl LoadedModel {
         }
     }
 
-    /// Whether the engine of ours runs parts of it, as far as that is known.
+    /// True unless it is known that the engine runs no part of it.
     fn is_planned(&self) -> bool {
         self.integer && *self.has_partitions.get().unwrap_or(&true)
     }

@@ -34,7 +34,7 @@ pub struct Report {
     pub inputs: Vec<PortReport>,
     /// Outputs in graph order.
     pub outputs: Vec<PortReport>,
-    /// What is kept between runs.
+    /// State kept between runs.
     pub state: StateReport,
     /// Operators by type, most frequent first.
     pub operators: Vec<OperatorReport>,
@@ -63,7 +63,7 @@ pub struct PortReport {
     pub quant: Option<Quant>,
 }
 
-/// What a model keeps between its runs.
+/// State that a model keeps between its runs.
 #[derive(Debug, Serialize)]
 pub struct StateReport {
     /// Number of tensors.

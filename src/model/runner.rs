@@ -13,7 +13,7 @@ pub struct Runner {
     plan: Arc<TypedRunnableModel>,
     state: TypedSimpleState,
     inputs: Vec<(DatumType, Vec<usize>)>,
-    /// What is kept from the last run, in the order of the file.
+    /// State after the last run, in the order of the file.
     kept: TVec<TValue>,
     profiles: Vec<Arc<Profile>>,
 }

@@ -1,4 +1,4 @@
-//! What a model keeps between its runs: inputs that take what an output gave in the run before (streaming wake words, recurrent layers).
+//! State of a model between its runs: inputs that take what an output gave in the run before (streaming wake words, recurrent layers).
 //!
 //! The file's metadata names the pairs (see [`leptond_engine::onnx::state`]). They are no inputs and outputs to anybody outside: a
 //! [`Runner`](super::Runner) feeds them back by itself.
@@ -21,7 +21,7 @@ pub struct Kept {
     pub dtype: DatumType,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// What it holds before the first run.
+    /// Value before the first run.
     pub initial: Arc<Tensor>,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn count(model: &pb::ModelProto) -> usize {
     state::read(model).len()
 }
 
-/// What is kept: the last inputs and outputs of a graph, where [`arrange`] put them.
+/// The kept pairs: the last inputs and outputs of a graph, where [`arrange`] put them.
 ///
 /// # Errors
 /// [`ModelError::Shape`] for a pair whose types or shapes differ or are open.

@@ -15,7 +15,7 @@ use crate::common;
 /// Share of the tests that must be equal; the rest must be refused.
 const EQUAL: f64 = 0.98;
 
-/// What came of one test.
+/// Result of one test.
 enum Verdict {
     Equal,
     Refused(String),

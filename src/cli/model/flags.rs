@@ -13,7 +13,7 @@ use crate::install::describe::Stated;
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Of a model without a manifest")]
 pub struct Flags {
-    /// What its outputs mean: classify, detect, pose, segment, obb, semantic, anomaly or raw (published as they are)
+    /// Meaning of its outputs: classify, detect, pose, segment, obb, semantic, anomaly or raw (published as they are)
     #[arg(long, value_name = "TASK", value_parser = word::<TaskKind>)]
     task: Option<String>,
     /// Class names, one a line, in the order of the classes

@@ -36,7 +36,7 @@ struct Attention {
     heads: (Option<usize>, Option<usize>),
     scale: Option<f32>,
     cap: f32,
-    /// Which scores the fourth output has: raw, capped, masked or as weights.
+    /// Stage of the scores in the fourth output: raw, capped, masked or as weights.
     shown: i64,
     /// Keys before and behind a query that it sees.
     window: (Option<i64>, Option<i64>),
@@ -117,7 +117,7 @@ fn appended(past: Option<Vec<f32>>, new: Vec<f32>, lanes: usize, old_len: usize,
     out
 }
 
-/// What is added to the scores: −∞ where a key is not allowed.
+/// Terms added to the scores: −∞ where a key is not allowed.
 struct Mask {
     shape: Vec<usize>,
     values: Vec<f32>,

@@ -66,7 +66,7 @@ struct PostProcess {
     regular: bool,
     score_threshold: f32,
     iou_threshold: f32,
-    /// What encodings of the centre's y and x, height and width are divided by.
+    /// Divisors of the encoded centre's y and x, height and width.
     scales: [f32; 4],
 }
 

@@ -1,4 +1,4 @@
-//! What an operator in plain Rust says of itself.
+//! The trait of an operator in plain Rust.
 
 use std::fmt::Debug;
 

@@ -1,4 +1,4 @@
-//! What a model keeps, read and written while its graph is.
+//! State of a model, read and written along with its graph.
 
 use tract_onnx::pb;
 

@@ -1,4 +1,4 @@
-//! What a model keeps from one run to the next: an input and an output of the ONNX graph for each part of it, the output of one run
+//! State of a model from one run to the next: an input and an output of the ONNX graph for each part of it, the output of one run
 //! being the input of the next one.
 //!
 //! The pairs stand in the metadata of the file, as [`crate::onnx::state`] reads them.
@@ -9,7 +9,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 
 use super::schema::ElementType;
 
-/// What is kept.
+/// The variables of a model.
 #[derive(Default)]
 pub struct States {
     /// Name of the variable that each handle stands for, by tensor.

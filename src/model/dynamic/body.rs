@@ -7,9 +7,12 @@ use tract_onnx::model::Onnx;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 use tract_onnx::tract_hir::internal::*;
 
+use super::single;
 use super::split::initializers;
+use crate::model::bounded::Refused;
+use crate::model::budget::Exhausted;
 
-/// What all bodies of a model share.
+/// State that all bodies of a model share.
 #[derive(Clone, Debug)]
 pub(super) struct Surroundings {
     pub onnx: Arc<Parser>,
@@ -68,6 +71,7 @@ impl Body {
                 None => {}
             }
         }
+        let order = folded(&graph, order, &mut constants, around)?;
         let mut inner = HashMap::new();
         for (index, node) in graph.node.iter().enumerate() {
             for attribute in node.attribute.iter().filter(|a| a.g.is_some()) {
@@ -91,6 +95,59 @@ impl Body {
         let mut names: Vec<&'n str> = node::inputs(node).collect();
         captured_names(node, &mut |name| names.push(name));
         names
+    }
+}
+
+/// Most bytes of a constant that is computed when a graph is built.
+const FOLDED_BYTES: usize = 1 << 20;
+
+/// Computes nodes on constants, whose results become constants; the order of the nodes that are left.
+///
+/// # Errors
+/// The refusal of a node that cannot be computed on its constants, or asks for more than the file may.
+fn folded(
+    graph: &GraphProto,
+    order: Vec<usize>,
+    constants: &mut HashMap<String, Arc<Tensor>>,
+    around: &Surroundings,
+) -> TractResult<Vec<usize>> {
+    let mut left = Vec::with_capacity(order.len());
+    for index in order {
+        let node = &graph.node[index];
+        let inputs: Option<Vec<_>> = (node.input.iter().filter(|name| !name.is_empty()))
+            .map(|name| constants.get(name).cloned().map(Some))
+            .collect();
+        let is_plain = node::subgraphs(node).next().is_none() && !node.input.iter().any(String::is_empty);
+        let Some(inputs) = inputs.filter(|inputs| is_plain && !inputs.is_empty()) else {
+            left.push(index);
+            continue;
+        };
+        let made = match single::at_once(around, node, &inputs) {
+            Ok(made) => made.filter(|made| made.len() == node.output.len()),
+            Err(error) if error.chain().any(|cause| cause.is::<Refused>() || cause.is::<Exhausted>()) => {
+                return Err(error);
+            }
+            Err(_) => None,
+        };
+        let bytes = |t: &Arc<Tensor>| t.len() * t.datum_type().size_of();
+        match made.filter(|made| made.iter().map(bytes).sum::<usize>() <= FOLDED_BYTES) {
+            Some(made) => {
+                for (name, tensor) in node.output.iter().zip(made) {
+                    constants.insert(name.clone(), plain(tensor)?);
+                }
+            }
+            None => left.push(index),
+        }
+    }
+    Ok(left)
+}
+
+/// Shapes that tract computes symbolically, as plain integers.
+pub(super) fn plain(tensor: Arc<Tensor>) -> TractResult<Arc<Tensor>> {
+    if tensor.datum_type() == TDim::datum_type() {
+        Ok(Arc::new(tensor.cast_to::<i64>()?.into_owned()))
+    } else {
+        Ok(tensor)
     }
 }
 

@@ -106,7 +106,7 @@ impl TypedOp for DynamicPart {
     }
 }
 
-/// What was compiled for the shapes of earlier runs.
+/// Plans compiled for the shapes of earlier runs.
 #[derive(Clone, Debug)]
 struct DynamicState {
     part: DynamicPart,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use leptond_engine::onnx::node;
 use tract_onnx::tract_hir::internal::*;
 
-use super::body::Body;
+use super::body::{Body, plain};
 use super::loops::{self, Steps, Tensors};
 use super::single::Single;
 use crate::model::bounded::Refused;
@@ -92,15 +92,6 @@ impl Interpreter {
 
     fn inner(&mut self, body: &Arc<Body>, index: usize, name: &'static str) -> &mut Interpreter {
         self.inner.entry((index, name)).or_insert_with(|| Interpreter::new(body))
-    }
-}
-
-/// Shapes that tract computes symbolically as plain integers.
-fn plain(tensor: Arc<Tensor>) -> TractResult<Arc<Tensor>> {
-    if tensor.datum_type() == TDim::datum_type() {
-        Ok(Arc::new(tensor.cast_to::<i64>()?.into_owned()))
-    } else {
-        Ok(tensor)
     }
 }
 

@@ -31,7 +31,7 @@ struct Compiled {
     plan: Arc<TypedRunnableModel>,
 }
 
-/// What is known of an input when a node is compiled.
+/// Knowledge of an input when a node is compiled.
 #[derive(Clone, Debug, PartialEq)]
 enum Operand {
     Missing,
@@ -62,11 +62,11 @@ impl Single {
             fix(&mut key, inputs);
         }
         if !self.compiled.iter().any(|c| c.key == key) {
-            let compiled = compile(around, node, &key).or_else(|error| {
+            let compiled = compile(around, node, &key).or_else(|_| {
                 // Some operators ask for constants where the specification allows any tensor.
                 fix(&mut key, inputs);
                 self.constants = true;
-                compile(around, node, &key).map_err(|_| error)
+                compile(around, node, &key)
             });
             match compiled {
                 Ok(plan) => {
@@ -140,7 +140,7 @@ fn parsed(around: &Surroundings, node: &NodeProto) -> TractResult<(Box<dyn Infer
 }
 
 /// The outputs as shape inference finds them with every input a constant; `None` where it does not compute them.
-fn at_once(
+pub(super) fn at_once(
     around: &Surroundings,
     node: &NodeProto,
     inputs: &[Option<Arc<Tensor>>],

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use leptond_engine::onnx::build::{self, NodeBuilder};
 use leptond_engine::onnx::{GraphView, captured_names, node, tensor};
+use leptond_engine::operators;
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto};
 use tract_onnx::tract_hir::internal::*;
@@ -51,6 +52,16 @@ pub(in crate::model) fn split(
     let order = view.order();
     let mut rest: Vec<bool> =
         graph.node.iter().map(|n| DEPENDS_ON_DATA.contains(&n.op_type.as_str()) || dynamic.contains(&n.name)).collect();
+    let constant = constant_nodes(&view);
+    let hopeless = |index: usize| {
+        let node = view.node(index);
+        let is_constant = |name: &str| match view.producer(name) {
+            Some(producer) => constant[producer],
+            None => view.initializer(name).is_some(),
+        };
+        let has_kernel = operators::kernel(node, operators::version(model, node)).is_some();
+        !has_kernel && node::inputs(node).skip(1).all(is_constant)
+    };
     let mut refusal = None;
     for _ in 0..MAX_ATTEMPTS {
         spread(&view, &order, &mut rest);
@@ -64,6 +75,8 @@ pub(in crate::model) fn split(
                 open.into_iter().for_each(|index| rest[index] = true);
             }
             Err(error) => match blamed(&error, graph).filter(|&index| !rest[index]) {
+                // Its values in a run would say nothing that its constants do not say now.
+                Some(index) if hopeless(index) => return Err(refusal.unwrap_or(error)),
                 Some(index) => {
                     rest[index] = true;
                     refusal.get_or_insert(error);

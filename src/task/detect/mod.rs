@@ -50,7 +50,7 @@ struct Detect {
     softmax: Option<bool>,
     reader: Reader,
     candidates: Vec<Candidate>,
-    /// What else is known of the candidates, one after the other.
+    /// Further values of the candidates, one after the other.
     extras: Vec<f32>,
     /// Set once the values of a frame were found to be those of the head.
     checked: bool,

@@ -13,7 +13,7 @@ pub(super) struct Candidate {
     pub bbox: [f32; 4],
     /// The turned box, of which `bbox` is the upright one around it.
     pub turned: Option<Turned>,
-    /// What else is known of it, in the reader's list: first value and number of them.
+    /// Its further values in the reader's list: first value and number of them.
     pub extra: [usize; 2],
 }
 

@@ -7,7 +7,7 @@ use crate::frame::{Boxes, Head, TaskKind, TensorSpec};
 pub(super) struct HeadSettings<'a> {
     /// The layout.
     pub head: Head,
-    /// What is read of an object beside its box.
+    /// The task, which says what is read of an object beside its box.
     pub kind: TaskKind,
     /// Number of labels; 0 = unknown.
     pub labels: usize,

@@ -185,7 +185,7 @@ pub fn hostile() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
         (
             "split of zero",
             picture(vec![ints("n", &[1], &[0])], with(node("Split", &["x", "n"], &["y"]), vec![attr_int("axis", 1)])),
-            &["the_y", "Split", "part of 0"],
+            &["the_y", "Split", "makes 0"],
         ),
         (
             "split into too much",

@@ -93,7 +93,7 @@ fn every_operator_of_the_schema_computes_what_litert_does() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
-/// What is kept between runs is the runner's own, and is as before the first run once it is told so.
+/// State kept between runs belongs to the runner, and is reset when the runner is told so.
 #[test]
 fn a_new_stream_begins_as_the_first_one_did() {
     let cases = cases();

@@ -23,7 +23,7 @@ pub struct FloatConv {
     pub pads: [usize; 4],
     /// Divides input and output channels.
     pub groups: usize,
-    /// What happens to sums.
+    /// Applied to each sum.
     pub epilogue: Epilogue,
 }
 
@@ -34,7 +34,7 @@ pub struct FloatMatMul {
     pub weights: Arc<Vec<f32>>,
     /// `[N]`.
     pub bias: Vec<f32>,
-    /// What happens to sums.
+    /// Applied to each sum.
     pub epilogue: Epilogue,
 }
 
@@ -61,7 +61,7 @@ pub enum Cell {
     },
     /// Gates: update, reset, hidden.
     Gru {
-        /// Whether the hidden state is reset behind its product, not before it.
+        /// Set where the hidden state is reset behind its product, not before it.
         linear: bool,
     },
 }
@@ -102,7 +102,7 @@ pub enum FloatOp {
     MatMul(FloatMatMul),
     /// `[…, M, K]` by `[…, K, N]`, the leading axes broadcast; every operand has the result's rank.
     Product {
-        /// What happens to sums.
+        /// Applied to each sum.
         function: Function,
     },
     /// A function of every element.
@@ -116,7 +116,7 @@ pub enum FloatOp {
     },
     /// One number of all elements along some axes, which the result keeps with length 1.
     Reduce {
-        /// What is made of them.
+        /// Applied to their elements.
         reduction: Reduction,
         /// Below the rank, ascending, at least one.
         axes: Vec<usize>,

@@ -12,7 +12,7 @@ use super::lower::{Lowering, place, requant, row_major};
 use super::view::{FLOAT, View};
 use super::window::{segments, taps_first};
 
-/// What becomes of the sums of a product.
+/// Last step of a product's sums, and their place.
 pub(super) struct Sums<'a> {
     pub ending: Ending,
     /// `[out channels]`, as in [`GemmWeights::scale`].
@@ -30,7 +30,7 @@ impl Sums<'_> {
     }
 }
 
-/// Where a result goes, and the table that is applied on the way there.
+/// Place of a result, and the table applied on the way there.
 type Elsewhere = (View, Option<Arc<[i8; 256]>>);
 
 impl Lowering<'_> {

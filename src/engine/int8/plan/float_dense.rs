@@ -14,7 +14,7 @@ use super::simple::pixels;
 use super::view::{FLOAT, View};
 use super::window::{segments, taps_first};
 
-/// Where a product is read, written, and what is added to it.
+/// Places that a product reads and writes, and its residual.
 struct Rows {
     input: Pixels,
     output: Pixels,

@@ -33,7 +33,7 @@ pub struct Lowering<'a> {
     /// Node being lowered.
     name: String,
     op: &'static str,
-    /// What its steps apply to their results.
+    /// Table that its steps apply to their results.
     pub(super) table: Option<Arc<[i8; 256]>>,
 }
 

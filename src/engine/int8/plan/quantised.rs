@@ -1,4 +1,4 @@
-//! What the plan keeps of tensors of floats that it has quantised.
+//! Tensors of floats that the plan has quantised: their bytes and ranges.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use super::view::View;
 /// Tensors of floats that were quantised already, for the next reader.
 #[derive(Default)]
 pub(super) struct Hybrids {
-    /// Where their scales and zero points are.
+    /// Addresses of their scales and zero points.
     pub(super) ranges: HashMap<TensorId, Address>,
     /// Their bytes, by the order of axes.
     pub(super) bytes: HashMap<(TensorId, Vec<usize>), View>,

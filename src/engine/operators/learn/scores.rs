@@ -1,4 +1,4 @@
-//! What classifiers and regressors do with their scores.
+//! Last steps of classifiers and regressors on their scores.
 
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;

@@ -35,7 +35,7 @@ struct Branch {
     no: usize,
     /// A missing value counts for yes.
     missing: bool,
-    /// What a leaf adds: target and weight.
+    /// Target and weight that each leaf adds.
     weights: Vec<(usize, f64)>,
 }
 

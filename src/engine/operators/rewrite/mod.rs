@@ -1,7 +1,7 @@
 //! A model as others write it, in operators that the rest of the engine knows: functions put in place, half precision computed in
 //! single, operators of onnxruntime and new ones of ONNX as the ones that they are made of.
 //!
-//! What does not follow the form that is known is left as it is, to be refused by name.
+//! A node of an unknown form is left as it is, to be refused by name.
 
 mod attention;
 mod composed;

@@ -7,7 +7,7 @@ use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto};
 use crate::onnx::build::{self, NodeBuilder};
 use crate::onnx::captured_names;
 
-/// What is put in place of the nodes of a graph.
+/// Nodes and constants that replace nodes of a graph.
 pub(super) struct Scratch {
     taken: HashSet<String>,
     /// Name of the node at hand.

@@ -94,7 +94,7 @@ pub fn repeat(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     w.several(&node.operator.outputs, Layout::File, NodeBuilder::new("Loop", inputs).graph("body", inner))
 }
 
-/// What graph `index` says of these values: one flag.
+/// Result of graph `index` for these values: one flag.
 fn condition(w: &mut Writer<'_, '_>, index: usize, names: &[String]) -> Try<String> {
     let net = w.program.graphs.get(index).ok_or_else(|| format!("graph {index} is not in the file"))?;
     let flag = |&output: &usize| net.tensors[output].kind == ElementType::Bool && net.tensors[output].len() == 1;
@@ -122,7 +122,7 @@ pub fn call(w: &mut Writer<'_, '_>, node: Node<'_, '_>, id: usize) -> Try<()> {
     Ok(())
 }
 
-/// What a handle names.
+/// Name of the variable behind a handle.
 fn key(options: Option<Table<'_>>) -> Try<String> {
     let read = |options: Table<'_>| {
         Ok::<_, super::super::reader::Broken>(format!("variable {}/{}", options.text(0)?, options.text(1)?))

@@ -36,7 +36,7 @@ struct Cell {
     projection_clip: f32,
 }
 
-/// What is read in every step.
+/// Tensors read in every step.
 struct Ready {
     input: [Option<String>; GATES],
     recurrent: [Option<String>; GATES],
@@ -122,7 +122,7 @@ impl Cell {
         })
     }
 
-    /// What it makes of a sequence, step by step in order, `[items, outputs]` each; and the number of outputs.
+    /// Runs over a sequence: a result `[items, outputs]` per step, in order; and the number of outputs.
     fn run(&self, w: &mut Writer<'_, '_>, sequence: Sequence, y: usize, reverse: bool) -> Try<(Vec<String>, usize)> {
         let (units, outputs) = self.sizes(w, sequence)?;
         let ready = self.ready(w, sequence.x)?;

@@ -152,7 +152,7 @@ struct Layer {
 }
 
 impl Layer {
-    /// What it makes of a sequence, step by step in order, `[items, units]` each; and the number of units.
+    /// Runs over a sequence: a result `[items, units]` per step, in order; and the number of units.
     fn run(
         &self,
         w: &mut Writer<'_, '_>,

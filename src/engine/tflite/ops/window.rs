@@ -51,7 +51,7 @@ pub fn slides(
     Ok(slides)
 }
 
-/// What is made of a window.
+/// Reduction of a window.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Pool {
     /// The mean, which does not count padding.

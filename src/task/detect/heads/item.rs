@@ -1,4 +1,4 @@
-//! What the decoders of all heads share: one item's outputs, what is kept between items, and small steps.
+//! Parts that the decoders of all heads share: one item's outputs, buffers kept between items, and small steps.
 
 use crate::frame::TensorSpec;
 use crate::task::detect::nms::Candidate;
@@ -28,7 +28,7 @@ pub(super) struct Item<'a> {
     pub index: usize,
 }
 
-/// What is kept between items and frames.
+/// Buffers kept between items and frames.
 #[derive(Default)]
 pub(super) struct Scratch {
     /// The best score and class of each place.

@@ -60,7 +60,7 @@ pub(super) fn yolov8(
     Ok(())
 }
 
-/// What belongs to the task, from the columns behind boxes and scores.
+/// Reads the values of the task from the columns behind boxes and scores.
 fn extra(settings: &HeadSettings<'_>, table: Table, bbox: [f32; 4], at: impl Fn(usize) -> f32, extra: &mut Vec<f32>) {
     let first = table.columns - table.extras;
     extra.clear();

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::kernels::executor::{Executor, Program};
 use crate::kernels::run::{Input, Output};
 use crate::kernels::step::{Address, Pixels, Step, Windows, Work};
-use crate::kernels::{AddParams, Loops, Requant, SLACK};
+use crate::kernels::{AddParams, AlignedBytes, Loops, Requant, SLACK};
 
 use super::rng::{Fill, Rng};
 use super::sets;
@@ -15,7 +15,7 @@ use super::sets;
 /// Bytes that each operand and the result have.
 const SIZE: usize = 1 << 14;
 
-/// Where the operands and the result begin.
+/// Offsets of the operands and the result.
 const PLACES: [usize; 3] = [0, SIZE, 2 * SIZE];
 
 const ARENA: usize = 3 * SIZE + SLACK;
@@ -28,10 +28,16 @@ fn config() -> ProptestConfig {
 
 /// Runs a step on every set, alone and in threads; returns the arenas' result part.
 fn results(work: &Work, arena: &[i8], floats: &[f32]) -> Vec<(String, Vec<i8>, Vec<f32>)> {
+    let mut constants = AlignedBytes::zeroed(arena.len());
+    constants.put_i8(0, arena.iter().copied());
+    let constants = Arc::new(constants);
     let mut all = Vec::new();
     for set in sets() {
         for threads in [1, 3] {
-            let step = |work: &Work| Step { name: String::new(), op: "", macs: 0, bytes: 0, work: work.clone() };
+            let step = |work: &Work| {
+                let work = work.clone();
+                Step { name: String::new(), op: "", macs: 0, bytes: 0, work, table: None }
+            };
             // The result is looked at by a second step, which stores the whole arena.
             let look = Work::Store {
                 port: 1,
@@ -42,8 +48,9 @@ fn results(work: &Work, arena: &[i8], floats: &[f32]) -> Vec<(String, Vec<i8>, V
             let program = Program {
                 steps: vec![step(work), step(&look)],
                 arena_len: ARENA,
-                constants: vec![(0, arena.to_vec())],
+                constants: vec![(0, Arc::clone(&constants))],
                 kernels: set,
+                floats: crate::kernels::float::best(),
             };
             let (mut out, mut stored) = (vec![0i8; SIZE], vec![f32::NAN; floats.len()]);
             let outputs = &mut [Output::F32(&mut stored), Output::I8(&mut out)];

@@ -1,4 +1,4 @@
-//! What follows a computing node and becomes part of it: factors and terms for each channel, functions, sums with another tensor.
+//! The nodes behind a computing node that become part of it: factors and terms for each channel, functions, sums with another tensor.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use crate::onnx::node;
 /// Most nodes that are looked at for one function.
 const MAX_NODES: usize = 12;
 
-/// What follows a product.
+/// The nodes behind a product.
 pub(super) struct Tail<'a> {
     /// Channel by channel, before everything else.
     pub affine: Option<Affine>,
@@ -128,7 +128,7 @@ impl<'a> Search<'a> {
         best
     }
 
-    /// What a node makes of tensors that are functions already.
+    /// Evaluates a node whose operands are functions already.
     fn evaluated(&self, index: usize, made: &[Made<'a>], shape: &[usize]) -> Try<Made<'a>> {
         let other = || "it is no function of one tensor".to_owned();
         let node = self.net.node(index);
