@@ -8,7 +8,7 @@ use super::finish::Finish;
 pub const SLACK: usize = 64;
 
 /// Most rows that any set takes in one [`Kernels::gemm`](super::Kernels::gemm) call.
-pub const MAX_ROWS: usize = 16;
+pub const MAX_ROWS: usize = 32;
 
 /// Weights of a dense convolution or a fully connected layer, before packing.
 ///
@@ -78,7 +78,7 @@ pub struct PackedGemm {
     pub block_bytes: usize,
     /// Block after block: starting sums, weights, scales, in an order of the set's own.
     pub data: AlignedBytes,
-    /// What is added to the sums of products.
+    /// Added to the sums of products.
     pub terms: Terms,
     /// A choice between variants that the set made while packing (0 where there is none).
     pub variant: u8,
@@ -152,7 +152,7 @@ impl DepthwiseWeights<'_> {
         i16::from(self.data[tap * self.channels + channel]) - i16::from(zero)
     }
 
-    /// How many bytes the weight that needs most of them is the sum of ([`bytes_of`]): 1 to 3.
+    /// Greatest number of bytes that a weight is the sum of ([`bytes_of`]): 1 to 3.
     pub fn passes(&self) -> usize {
         let taps = 0..self.kh * self.kw;
         let weights = taps.flat_map(|tap| (0..self.channels).map(move |channel| self.weight(channel, tap)));
@@ -189,7 +189,7 @@ pub struct PackedDepthwise {
     pub block_bytes: usize,
     /// Block after block, in an order of the set's own.
     pub data: AlignedBytes,
-    /// What is added to the sums of products.
+    /// Added to the sums of products.
     pub terms: Terms,
     /// Bytes that each weight is the sum of, for sets that take them one after the other.
     pub passes: usize,

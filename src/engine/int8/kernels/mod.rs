@@ -65,6 +65,8 @@ macro_rules! forward {
 
 mod aligned;
 #[cfg(target_arch = "x86_64")]
+pub mod amx;
+#[cfg(target_arch = "x86_64")]
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512vnni;

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use super::reference;
 use super::set::Kernels;
 #[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512vnni, avxvnni};
+use super::{amx, avx2, avx512vnni, avxvnni};
 #[cfg(target_arch = "aarch64")]
 use super::{dotprod, i8mm, neon};
 
@@ -30,6 +30,9 @@ pub fn available() -> Vec<&'static dyn Kernels> {
         }
         if avx512vnni::available() {
             sets.push(&avx512vnni::Avx512Vnni);
+        }
+        if amx::available() {
+            sets.push(&amx::Amx);
         }
     }
     #[cfg(target_arch = "aarch64")]

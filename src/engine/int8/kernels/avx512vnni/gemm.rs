@@ -34,7 +34,7 @@ pub fn rows(packed: &PackedGemm) -> usize {
 }
 
 /// Vectors of the block whose first channel is `first`.
-fn vectors(n: usize, first: usize) -> usize {
+pub fn vectors(n: usize, first: usize) -> usize {
     (n - first).div_ceil(LANES).min(VECTORS)
 }
 
@@ -42,7 +42,7 @@ fn vectors(n: usize, first: usize) -> usize {
 ///
 /// Packing four vectors of sums to bytes alternates between their runs of four lanes; full blocks are laid out so that
 /// this puts the channels in order. Floats are in order as they are.
-fn place(channel: usize, vectors: usize, floats: bool) -> (usize, usize) {
+pub fn place(channel: usize, vectors: usize, floats: bool) -> (usize, usize) {
     match vectors {
         VECTORS if !floats => (channel / 4 % 4, channel / 16 * 4 + channel % 4),
         _ => (channel / LANES, channel % LANES),

@@ -4,7 +4,9 @@
 mod depthwise;
 mod elementwise;
 mod gemm;
-mod output;
+pub(super) mod output;
+
+pub(super) use gemm::{place, vectors};
 
 use super::{ByteKernels, Kernels};
 
