@@ -1,4 +1,4 @@
-//! What zero points of weights and results in floats cost: the convolutions of a MobileNetV2 at 224 × 224, with weights without
+//! Cost of zero points of weights and of results in floats: the convolutions of a MobileNetV2 at 224 × 224, with weights without
 //! zero points and results in bytes, with zero points, and with results in floats; by turns, the least of some rounds.
 //!
 //! ```sh

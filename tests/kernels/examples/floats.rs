@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use leptond_kernels::kernels::float::*;
 
-/// How long each measurement takes.
+/// Length of each measurement.
 const TIME: Duration = Duration::from_millis(60);
 
 fn random(len: usize) -> Vec<f32> {

@@ -30,9 +30,9 @@ pub struct SoftmaxParams<'a> {
 /// A pixel made of four.
 #[derive(Clone, Copy, Debug)]
 pub struct Blend {
-    /// Where their channels begin.
+    /// Channel 0 of each corner.
     pub corners: [*const i8; 4],
-    /// How much of each, in units that the scale makes good.
+    /// Weight of each corner, in units that the scale makes good.
     pub shares: [i32; 4],
     /// Zero point of the corners.
     pub zero: i32,
@@ -115,7 +115,7 @@ pub struct ByteKernels {
     pub average: unsafe fn(&Means, *const i8, [usize; 2], [usize; 2], *mut i8, usize),
     /// Rows that become probabilities.
     pub softmax: unsafe fn(&SoftmaxParams, &Lines),
-    /// What every byte of one row becomes in a softmax of that row: for rows longer than such a table.
+    /// Table from each byte of a row to its softmax in that row: for rows longer than the table.
     pub softmax_table: unsafe fn(&SoftmaxParams, *const i8, usize) -> [i8; 256],
     /// `out = requant(Σ (corner − zero) · share, scale)` for so many channels.
     pub blend: unsafe fn(&Blend, *mut i8, usize),

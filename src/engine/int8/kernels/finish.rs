@@ -2,7 +2,7 @@
 
 use super::Requant;
 
-/// What becomes of sums.
+/// The last step on sums of products.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Finish {
     /// Bytes.

@@ -302,7 +302,7 @@ pub unsafe fn softmax_row(
     }
 }
 
-/// What every byte of a row becomes.
+/// Table from each byte of a row to its result.
 ///
 /// # Safety
 /// The row has `len` bytes.

@@ -44,7 +44,7 @@ pub struct Means {
     pub divisor: Option<usize>,
 }
 
-/// What a product makes of its sums.
+/// Last step of a product.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Ending {
     /// Bytes: rounding and activation.
@@ -67,7 +67,7 @@ pub enum Work {
     Gemm {
         /// Weights.
         packed: Arc<PackedGemm>,
-        /// What becomes of sums.
+        /// Applied to each sum.
         ending: Ending,
         /// From a pixel to the segments of its input.
         offsets: Vec<usize>,
@@ -82,7 +82,7 @@ pub enum Work {
     Depthwise {
         /// Weights.
         packed: Arc<PackedDepthwise>,
-        /// What becomes of sums.
+        /// Applied to each sum.
         ending: Ending,
         /// Bytes from a tap to the one below and to the one on the right.
         taps: [usize; 2],

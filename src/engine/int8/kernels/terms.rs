@@ -1,4 +1,4 @@
-//! What is added to sums of products behind the inner loops.
+//! Terms added to sums of products behind the inner loops.
 
 use super::{AlignedBytes, DepthwiseWeights, GemmWeights, Terms};
 

@@ -22,7 +22,7 @@ impl Part {
     }
 }
 
-/// Where a pixel is, in bytes from the arena's start.
+/// Offset of a pixel, in bytes from the arena's start.
 pub fn at(pixels: &Pixels, image: usize, row: usize, col: usize) -> usize {
     pixels.place.offset + image * pixels.steps[0] + row * pixels.steps[1] + col * pixels.steps[2]
 }

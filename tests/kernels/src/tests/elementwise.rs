@@ -68,7 +68,7 @@ impl Rows {
         (self.rows - 1) * self.pitches[v] + self.len
     }
 
-    /// What the result's bytes become, from those of the operands.
+    /// Expected bytes of the result, from those of the operands.
     fn expected(&self, a: &[i8], b: &[i8], f: impl Fn(i8, i8) -> i8) -> Vec<Option<i8>> {
         let mut want = vec![None; self.span(2)];
         for row in 0..self.rows {

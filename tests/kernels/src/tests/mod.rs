@@ -39,7 +39,7 @@ fn requant() -> impl Strategy<Value = Requant> {
     })
 }
 
-/// What a layer's results are.
+/// Type of a layer's results.
 #[derive(Clone, Copy, Debug)]
 pub enum Results {
     /// Bytes.

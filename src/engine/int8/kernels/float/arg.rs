@@ -1,4 +1,4 @@
-//! Where the greatest or least element of a line is.
+//! Index of the greatest or least element of a line.
 
 use super::calls::Lines;
 use super::reduce::{Highest, Lowest};
@@ -56,7 +56,7 @@ unsafe fn lines<S: Simd, const LEAST: bool, const LAST: bool>(x: &Lines, out: *m
     }
 }
 
-/// What the greatest is looked for of: the element or its negative, NaN as what is above everything.
+/// Key whose greatest is sought: the element or its negative, NaN above everything.
 #[inline(always)]
 fn key<S: Simd, const LEAST: bool>(x: S) -> S {
     S::select(x.is_nan(), x.like(f32::INFINITY), if LEAST { -x } else { x })

@@ -94,7 +94,7 @@ pub struct PackCall {
     pub blocks: usize,
 }
 
-/// What happens to a sum before it is written: `after(before(sum) + residual)`.
+/// Functions applied to a sum before it is written: `after(before(sum) + residual)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Epilogue {
     /// Applied to the sum.
@@ -133,7 +133,7 @@ pub struct FloatGemmCall<'a> {
     pub outs: &'a [*mut f32],
     /// `[rows]`, or empty without a residual: channel 0 of what is added to each row, channels adjacent. May be `outs` itself.
     pub residual: &'a [*const f32],
-    /// What happens to sums.
+    /// Applied to each sum.
     pub epilogue: Epilogue,
 }
 
@@ -171,7 +171,7 @@ pub struct PackedFloatDepthwise {
 pub struct FloatDepthwiseCall<'a> {
     /// The weights.
     pub packed: &'a PackedFloatDepthwise,
-    /// What happens to sums.
+    /// Applied to each sum.
     pub function: Function,
     /// First tap of the first output pixel.
     pub input: *const f32,
@@ -234,7 +234,7 @@ pub struct Lines {
     pub line_step: usize,
 }
 
-/// What a line is reduced to.
+/// Reduction of a line to one element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reduction {
     /// Σ x.
@@ -284,7 +284,7 @@ pub struct NormCall {
     pub bias: *const f32,
 }
 
-/// What a pool makes of a window.
+/// Reduction of a window to one element.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pool {
     /// The greatest; NaN if there is one.
@@ -296,7 +296,7 @@ pub enum Pool {
 /// One row of pooled pixels. Parts of windows in the padding are cut off.
 #[derive(Clone, Copy)]
 pub struct PoolCall<'a> {
-    /// What is made of a window.
+    /// Applied to each window.
     pub pool: Pool,
     /// Channel 0 of column 0 of the first input row of the windows.
     pub x: *const f32,

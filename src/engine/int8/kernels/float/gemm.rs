@@ -160,7 +160,7 @@ pub unsafe fn gemm<S: Simd>(
     }
 }
 
-/// What registers did not do: functions and a residual, on what is still in the nearest cache.
+/// Applies functions and a residual that registers did not hold, on results still in the nearest cache.
 ///
 /// # Safety
 /// As [`FloatKernels::gemm`](super::FloatKernels::gemm); the outputs have been written.

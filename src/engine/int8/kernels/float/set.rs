@@ -21,7 +21,7 @@ pub trait FloatKernels: fmt::Debug + Send + Sync {
     /// Multiply-accumulates that one core does in a microsecond, about: what tells whether a step is worth sharing.
     fn macs_per_us(&self) -> u64;
 
-    /// How weights of these sizes are packed.
+    /// Packing of weights of these sizes.
     fn gemm_shape(&self, n: usize, segments: usize, segment: usize) -> GemmShape;
 
     /// Most rows of a gemm call (1 to [`MAX_ROWS`]) for these weights: as many as make good use of weights once they are in the cache.

@@ -153,13 +153,13 @@ pub fn lanes<S: Simd>(x: S) -> [f32; MOST_LANES] {
 
 /// A way to make one number of many.
 pub trait Fold: Copy {
-    /// What nothing makes.
+    /// Result of no elements.
     const START: f32;
 
-    /// What was made, and one more element.
+    /// Adds one more element to a result.
     fn step<S: Simd>(self, made: S, x: S) -> S;
 
-    /// What was made of some elements and what was made of others.
+    /// Joins the results of two sets of elements.
     fn merge<S: Simd>(self, a: S, b: S) -> S;
 }
 

@@ -57,7 +57,7 @@ pub unsafe fn run(work: &HybridWork, arena: *mut i8, part: Part) {
     }
 }
 
-/// What a product makes of its sums, the quantisation of its operand read where it is found in the run.
+/// Last step of a product whose operand's quantisation is found in the run.
 ///
 /// # Safety
 /// As [`super::run`].

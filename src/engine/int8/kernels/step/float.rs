@@ -31,7 +31,7 @@ pub enum FloatWork {
     },
     /// A function or copy of one operand.
     Map {
-        /// What is made of it.
+        /// Applied to each element.
         map: Map,
         /// Operand and result.
         places: [Address; 2],
@@ -62,7 +62,7 @@ pub enum FloatWork {
     Gemm {
         /// Weights.
         packed: Arc<PackedFloatGemm>,
-        /// What happens to sums.
+        /// Applied to each sum.
         epilogue: Epilogue,
         /// From a pixel to the segments of its input, in floats.
         offsets: Vec<usize>,
@@ -79,7 +79,7 @@ pub enum FloatWork {
     Depthwise {
         /// Weights.
         packed: Arc<PackedFloatDepthwise>,
-        /// What happens to sums.
+        /// Applied to each sum.
         function: Function,
         /// From a tap to the one below and to the one on the right.
         taps: [usize; 2],
@@ -105,7 +105,7 @@ pub enum FloatWork {
     Product {
         /// Sizes of the right operands.
         shape: GemmShape,
-        /// What happens to sums.
+        /// Applied to each sum.
         function: Function,
         /// Rows of a product.
         rows: usize,
@@ -118,7 +118,7 @@ pub enum FloatWork {
     },
     /// One number for each line.
     Reduce {
-        /// What is made of a line.
+        /// Applied to each line.
         reduction: Reduction,
         /// Elements of a line.
         len: usize,
@@ -146,7 +146,7 @@ pub enum FloatWork {
     Norm {
         /// Added to the variance.
         epsilon: f32,
-        /// Whether the mean is subtracted.
+        /// Set where the mean is subtracted.
         centre: bool,
         /// `[len]`.
         scale: Option<Arc<Vec<f32>>>,
@@ -161,7 +161,7 @@ pub enum FloatWork {
     },
     /// One number for each channel of every window.
     Pool {
-        /// What is made of a window.
+        /// Applied to each window.
         pool: Pool,
         /// Input rows of each output row.
         rows: Windows,
@@ -240,7 +240,7 @@ pub struct Layer {
     pub reverse: bool,
 }
 
-/// What a step makes of every element of its operand.
+/// Function of each element of an operand.
 #[derive(Clone, Debug)]
 pub enum Map {
     /// The same float.

@@ -247,14 +247,14 @@ proptest! {
         let (a, b) = (wild(rng, span(rows, len, a_row, a_step)), wild(rng, span(rows, len, b_row, b_step)));
         let grid = Grid { rows, len, row_steps: [a_row, b_row, out_row], steps: [a_step, b_step, out_step] };
         for set in sets() {
-            let (mut first, mut second) = (Floats::new(&a, seed % 2 == 0), Floats::new(&b, seed % 3 == 0));
+            let (mut first, mut second) = (Floats::new(&a, seed.is_multiple_of(2)), Floats::new(&b, seed.is_multiple_of(3)));
             let mut out = Floats::output(span(rows, len, out_row, out_step), rng);
             let to = if over { first.ptr() } else { out.ptr() };
             running(set.name(), &(op, grid));
             // SAFETY: `sets` gives what this processor can run; all have what the grid covers.
             unsafe { set.binary(op, first.ptr(), second.ptr(), to, &grid) };
             let results = if over { &mut first } else { &mut out };
-            results.check_untouched(|i| i % out_row % out_step == 0 && i % out_row / out_step < len, &(op, grid));
+            results.check_untouched(|i| (i % out_row).is_multiple_of(out_step) && i % out_row / out_step < len, &(op, grid));
             let results = results.values();
             for row in 0..rows {
                 for i in 0..len {
@@ -291,7 +291,7 @@ proptest! {
                         set.unary(&Function::Square, input.ptr(), out.ptr(), &grid);
                     }
                 }
-                out.check_untouched(|i| i % out_row % out_step == 0 && i % out_row / out_step < len, &grid);
+                out.check_untouched(|i| (i % out_row).is_multiple_of(out_step) && i % out_row / out_step < len, &grid);
                 let results = out.values();
                 for i in 0..rows * len {
                     let (row, i) = (i / len, i % len);

@@ -10,7 +10,7 @@ use crate::tests::rng::Rng;
 use super::memory::Floats;
 use super::{is_near, sets, uniform};
 
-/// How the elements of lines lie.
+/// Layout of the elements of lines.
 #[derive(Clone, Copy, Debug)]
 enum Order {
     /// One line behind another.
