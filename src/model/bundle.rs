@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -19,7 +20,7 @@ use super::manifest::{self, Golden, Manifest};
 use super::{ModelError, graph};
 use crate::frame::Label;
 use crate::sys::beneath::Directory;
-use crate::sys::file::{self, FileError};
+use crate::sys::file::{self, FileError, Stamp};
 use leptond_engine::tflite::{self, TfliteError};
 
 /// Largest manifest, and largest list of labels, in bytes.
@@ -36,6 +37,8 @@ pub struct Bundle {
     labels: Vec<Label>,
     store: Store,
     digest: String,
+    /// Stamps of the models that had their hash when the bundle was opened, as far as any later change would show in them.
+    settled: BTreeMap<String, Stamp>,
 }
 
 /// Where the files of a bundle are.
@@ -122,6 +125,7 @@ impl Bundle {
 
     fn open_bare(path: &Path) -> Result<Bundle, ModelError> {
         let file = file::open_regular(path).map_err(|e| unread(path, e))?;
+        let stamp = Stamp::of(&file);
         let bytes = file::read_open(&file, graph::MAX_FILE_BYTES).map_err(|e| unread(path, e))?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let manifest = Manifest::bare(&name, &path.file_name().unwrap_or_default().to_string_lossy());
@@ -129,7 +133,11 @@ impl Bundle {
         // Tensors beside the file are part of what it is; what is wrong with them is said when the model is read.
         let whole = with_external_data(&bytes, path).ok().flatten();
         let digest = sha256(whole.as_deref().unwrap_or(&bytes));
-        Ok(Bundle { path: path.into(), manifest, labels: Vec::new(), store, digest })
+        let mut settled = BTreeMap::new();
+        if let (Some(stamp), None) = (stamp.filter(|s| s.is_settled(SystemTime::now())), whole) {
+            settled.insert(manifest.file.clone(), stamp);
+        }
+        Ok(Bundle { path: path.into(), manifest, labels: Vec::new(), store, digest, settled })
     }
 
     /// A bundle out of the program's own memory: the manifest's text, the main ONNX file, and the other files by name.
@@ -158,7 +166,8 @@ impl Bundle {
     }
 
     fn checked(path: PathBuf, manifest: Manifest, store: Store) -> Result<Bundle, ModelError> {
-        let mut bundle = Bundle { path, manifest, labels: Vec::new(), store, digest: String::new() };
+        let (labels, digest, settled) = (Vec::new(), String::new(), BTreeMap::new());
+        let mut bundle = Bundle { path, manifest, labels, store, digest, settled };
         let mut identity = Identity::default();
         match &bundle.store {
             Store::Directory(opened) => identity.add("model.toml", &opened.manifest),
@@ -166,7 +175,9 @@ impl Bundle {
             Store::Bare(..) | Store::Embedded(_) => identity.add("name", bundle.manifest.name.as_bytes()),
         }
         for (index, variant) in bundle.variants().iter().enumerate() {
+            let stamp = bundle.stamp(&variant.file).filter(|s| s.is_settled(SystemTime::now()));
             bundle.onnx(index)?;
+            bundle.settled.extend(stamp.map(|stamp| (variant.file.clone(), stamp)));
             // That its bytes have this hash was just seen.
             identity.add(&variant.file, variant.sha256.to_ascii_lowercase().as_bytes());
         }
@@ -302,6 +313,33 @@ impl Bundle {
         }
     }
 
+    /// Stamp of a file that is kept open.
+    fn stamp(&self, file: &str) -> Option<Stamp> {
+        match &self.store {
+            Store::Directory(opened) => opened.held.get(file).and_then(Stamp::of),
+            Store::Bare(_, held) => Stamp::of(held),
+            Store::Embedded(_) => None,
+        }
+    }
+
+    /// Checks that the bytes of a variant are those that the manifest names, or that were there when a bare file was opened.
+    fn check_hash(&self, index: usize, variant: &Variant, bytes: &[u8]) -> Result<(), ModelError> {
+        let found = sha256(bytes);
+        if self.is_bare() && found != self.digest {
+            return Err(ModelError::Changed { path: self.path.clone() });
+        }
+        if !variant.sha256.is_empty() && !found.eq_ignore_ascii_case(&variant.sha256) {
+            let (path, expected) = (self.onnx_path(index), variant.sha256.to_ascii_lowercase());
+            // It had this hash when it was opened.
+            return Err(if self.digest.is_empty() {
+                ModelError::Hash { path, found, expected }
+            } else {
+                ModelError::Changed { path }
+            });
+        }
+        Ok(())
+    }
+
     /// The ONNX model of a variant, its file's hash checked; a TensorFlow Lite file is converted.
     ///
     /// # Errors
@@ -319,19 +357,11 @@ impl Bundle {
             // A manifest has the hash of one file; the others would belong to the bundle unseen.
             Store::Directory(_) | Store::Embedded(_) => None,
         };
+        let stamp = self.settled.get(&variant.file);
+        let is_settled = whole.is_none() && stamp.is_some() && stamp.copied() == self.stamp(&variant.file);
         let bytes = whole.map_or(bytes, Cow::Owned);
-        let found = sha256(&bytes);
-        if self.is_bare() && found != self.digest {
-            return Err(ModelError::Changed { path: self.path.clone() });
-        }
-        if !variant.sha256.is_empty() && !found.eq_ignore_ascii_case(&variant.sha256) {
-            let (path, expected) = (self.onnx_path(index), variant.sha256.to_ascii_lowercase());
-            // It had this hash when it was opened.
-            return Err(if self.digest.is_empty() {
-                ModelError::Hash { path, found, expected }
-            } else {
-                ModelError::Changed { path }
-            });
+        if !is_settled {
+            self.check_hash(index, variant, &bytes)?;
         }
         if tflite::is_tflite(&bytes) {
             let converted = tflite::convert(&bytes).map_err(|e| unconverted(&self.onnx_path(index), e))?;

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
-use tract_onnx::tract_hir::internal::{Factoid, bail};
+use tract_onnx::tract_hir::internal::Factoid;
 
 use super::budget::Exhausted;
 use super::dynamic::split;
@@ -84,12 +84,12 @@ impl LoadedModel {
         dynamic: &HashSet<String>,
     ) -> TractResult<Compiled> {
         let KnownGraph { proto, model } = self.known(facts, info, dynamic)?;
-        let (model, profiles) = match proto.filter(|_| self.integer) {
-            Some(proto) => match self.with_partitions(facts, &proto, model)? {
+        let (model, profiles) = match self.integer {
+            true => match self.with_partitions(facts, &proto, model)? {
                 Some(found) => found,
                 None => (self.known(facts, info, dynamic)?.model, Vec::new()),
             },
-            None => (model, Vec::new()),
+            false => (model, Vec::new()),
         };
         Ok((optimise::optimised(model)?.into_runnable()?, profiles))
     }
@@ -139,7 +139,9 @@ impl LoadedModel {
                     facts.insert(label.to_owned(), fact);
                 }
             }
-            let Some(proto) = proto.filter(|_| self.integer) else { return Ok((facts, HashMap::new())) };
+            if !self.integer {
+                return Ok((facts, HashMap::new()));
+            }
             let verdicts = int8::search(&proto, &model).verdicts;
             let names = proto.graph.iter().flat_map(|g| &g.node).map(|n| n.name.clone());
             Ok((facts, names.zip(verdicts).collect()))
@@ -163,32 +165,36 @@ impl LoadedModel {
         dynamic: &HashSet<String>,
     ) -> TractResult<KnownGraph<'_>> {
         let analysed = |mut model: InferenceModel| set_inputs(&mut model, facts).map(|()| model);
+        let onnx = onnx();
         if let (Parsed::Ready(model), true) = (&self.parsed, dynamic.is_empty()) {
-            match analysed((**model).clone()) {
+            let first = model.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let model = match first {
+                Some(model) => *model,
+                None => onnx.parse(&self.proto, None)?.model,
+            };
+            match analysed(model) {
                 Ok(model) if split::is_whole(&model)? => {
-                    return Ok(KnownGraph { proto: self.proto.as_deref().map(Cow::Borrowed), model });
+                    return Ok(KnownGraph { proto: Cow::Borrowed(&self.proto), model });
                 }
                 Err(error) if error.chain().any(|cause| cause.is::<Exhausted>()) => return Err(error),
                 _ => {}
             }
         }
-        let Some(proto) = &self.proto else { bail!("the file's graph is gone") };
-        let mut proto = (**proto).clone();
-        let onnx = onnx();
+        let mut proto = (*self.proto).clone();
         if matches!(self.parsed, Parsed::Branching) {
             branches::fold(&mut proto, facts, &onnx);
             *info = graph::describe(&proto, &self.path)?;
         }
         let analyse = |proto: &pb::ModelProto| analysed(onnx.parse(proto, None)?.model);
         let split = split::split(&proto, dynamic, self.file_bytes, &analyse)?;
-        Ok(KnownGraph { proto: Some(Cow::Owned(split.proto)), model: split.model })
+        Ok(KnownGraph { proto: Cow::Owned(split.proto), model: split.model })
     }
 }
 
 /// A graph that can be compiled.
 struct KnownGraph<'m> {
     /// As ONNX has it, for the search for partitions.
-    proto: Option<Cow<'m, pb::ModelProto>>,
+    proto: Cow<'m, pb::ModelProto>,
     model: InferenceModel,
 }
 

@@ -1,7 +1,7 @@
 //! From a file to a graph that plans are compiled from: parsed once, compiled per batch and resolution.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use prost::bytes::Bytes;
 use tract_onnx::pb;
@@ -27,7 +27,7 @@ pub struct LoadedModel {
     pub(super) info: GraphInfo,
     pub(super) parsed: Parsed,
     /// The file's graph: partitions and decided branches are made from it for every set of shapes.
-    pub(super) proto: Option<Box<pb::ModelProto>>,
+    pub(super) proto: Box<pb::ModelProto>,
     /// Size of the file: what it may cost to compile grows with it.
     pub(super) file_bytes: usize,
     /// Set where partitions are wanted: quantised parts in integers, the rest in floats.
@@ -39,7 +39,8 @@ pub struct LoadedModel {
 
 /// A graph as far as it can be parsed before the input shapes are known.
 pub(super) enum Parsed {
-    Ready(Box<InferenceModel>),
+    /// Taken by the first plan, so that its weights are not held beside that plan's; others parse the graph again.
+    Ready(Mutex<Option<Box<InferenceModel>>>),
     /// It has branches that the shapes decide.
     Branching,
 }
@@ -261,7 +262,7 @@ fn is_quantised(info: &GraphInfo) -> bool {
     info.nodes.iter().any(|n| n.operator == "QuantizeLinear" || n.operator == "DequantizeLinear")
 }
 
-type Parts = (GraphInfo, Parsed, Option<Box<pb::ModelProto>>);
+type Parts = (GraphInfo, Parsed, Box<pb::ModelProto>);
 
 fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
     let failed = |reason: String| ModelError::Compile { path: path.into(), reason };
@@ -287,13 +288,13 @@ fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
             });
         }
         if dynamic::split::needed(&proto) {
-            return Ok((info, Parsed::Branching, Some(Box::new(proto))));
+            return Ok((info, Parsed::Branching, Box::new(proto)));
         }
         let parsed = onnx.parse(&proto, None).map_err(|e| refusal(&e, &info, path))?;
         if let Some(name) = parsed.unresolved_inputs.first() {
             return Err(failed(format!("tensor {name:?} is defined nowhere")));
         }
-        Ok((info, Parsed::Ready(Box::new(parsed.model)), Some(Box::new(proto))))
+        Ok((info, Parsed::Ready(Mutex::new(Some(Box::new(parsed.model)))), Box::new(proto)))
     };
     guard::guarded_deep(|| budget::within(file_bytes, work)).map_err(failed)?
 }

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 
@@ -136,6 +137,37 @@ pub fn read_open_into(file: &File, limit_bytes: u64, bytes: &mut Vec<u8>) -> Res
     Ok(())
 }
 
+/// Size and times of a file's content, which tell whether it has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    len: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// Of an open file; `None` where it cannot be read.
+    pub fn of(file: &File) -> Option<Stamp> {
+        let about = file.metadata().ok()?;
+        Some(Stamp {
+            len: about.len(),
+            modified: (about.mtime(), about.mtime_nsec()),
+            changed: (about.ctime(), about.ctime_nsec()),
+        })
+    }
+
+    /// True where any change from `now` on shows in the stamp: file systems keep times in steps of some milliseconds, some of two
+    /// seconds, and two changes within one step have the same.
+    pub fn is_settled(&self, now: SystemTime) -> bool {
+        const STEP: Duration = Duration::from_secs(3);
+        let (Ok(seconds), Ok(nanos)) = (u64::try_from(self.changed.0), u32::try_from(self.changed.1)) else {
+            return false;
+        };
+        let changed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
+        now.duration_since(changed).is_ok_and(|age| age >= STEP)
+    }
+}
+
 fn no_memory(_: std::collections::TryReserveError) -> io::Error {
     io::Error::from(io::ErrorKind::OutOfMemory)
 }
@@ -189,6 +221,22 @@ mod tests {
         symlink("/dev/null", at("masked")).unwrap();
         assert!(is_null(Path::new("/dev/null")) && is_null(&at("masked")));
         assert!(!is_null(Path::new("/dev/zero")) && !is_null(&at("file")) && !is_null(&at("none")));
+    }
+
+    #[test]
+    fn a_settled_stamp_shows_a_change_of_equal_length() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model");
+        std::fs::write(&path, "before").unwrap();
+        let file = File::open(&path).unwrap();
+        let stamp = Stamp::of(&file).unwrap();
+        let now = SystemTime::now();
+        assert!(!stamp.is_settled(now), "just written");
+        assert!(stamp.is_settled(now + Duration::from_secs(10)));
+        assert_eq!(Stamp::of(&file), Some(stamp));
+        std::thread::sleep(Duration::from_millis(50));
+        std::fs::write(&path, "behind").unwrap();
+        assert_ne!(Stamp::of(&file), Some(stamp));
     }
 
     #[test]

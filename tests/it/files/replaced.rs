@@ -1,6 +1,7 @@
 //! A model that is replaced while it runs: the running pipeline keeps what it has, on all its rungs, and a reload takes the new one.
 
 use std::path::Path;
+use std::time::Duration;
 
 use leptond::model::{Engine, ModelError, sha256};
 use leptond::pipeline::{PlanError, Planner, open_bundle};
@@ -72,8 +73,20 @@ fn the_forms_of_a_model_outlast_its_replacement() {
 
 #[test]
 fn a_file_that_is_written_over_in_place_is_noticed() {
+    written_over_in_place(Duration::ZERO);
+}
+
+/// Files that have not changed for some seconds are known by their times.
+#[test]
+fn an_old_file_that_is_written_over_in_place_is_noticed() {
+    written_over_in_place(Duration::from_millis(3_200));
+}
+
+fn written_over_in_place(age: Duration) {
     let home = Home::new();
     two_forms(home.dir.path(), "m", "1");
+    let bare_file = home.write("bare.onnx", bare());
+    std::thread::sleep(age);
     let bundle = planner(&home.path("m"));
     let small_file = home.path("m/small.onnx");
     let old = std::fs::read(&small_file).unwrap();
@@ -84,7 +97,6 @@ fn a_file_that_is_written_over_in_place_is_noticed() {
     std::fs::write(&small_file, old).unwrap();
     assert!(bundle.stages(&small()).is_ok());
     // A file without a manifest is known by its own hash.
-    let bare_file = home.write("bare.onnx", bare());
     let planner = planner(&bare_file);
     assert!(planner.stages(&Setpoint::full()).is_ok());
     std::fs::write(&bare_file, b"something else").unwrap();

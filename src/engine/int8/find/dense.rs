@@ -51,8 +51,10 @@ impl Weights {
         };
         let rows = || self.steps.chunks(self.inputs.max(1));
         let zeros = rows().map(zero).collect::<Try<Vec<i8>>>()?;
-        let bytes = rows().zip(&zeros).flat_map(|(row, &zero)| row.iter().map(move |s| (s + i32::from(zero)) as i8));
-        let bytes = bytes.collect();
+        let mut bytes = Vec::with_capacity(self.steps.len());
+        for (row, &zero) in rows().zip(&zeros) {
+            bytes.extend(row.iter().map(|s| (s + i32::from(zero)) as i8));
+        }
         Ok((bytes, if zeros.iter().all(|&z| z == 0) { Vec::new() } else { zeros }))
     }
 }

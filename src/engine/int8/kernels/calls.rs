@@ -48,8 +48,13 @@ impl GemmWeights<'_> {
 
     /// `Σ (w[c] − zero[c])`, wrapping.
     pub fn sum(&self, channel: usize) -> i32 {
-        let weights = (0..self.segments * self.segment).map(|i| i32::from(self.weight(channel, i)));
-        weights.fold(0i32, i32::wrapping_add)
+        self.row(channel).map(i32::from).fold(0i32, i32::wrapping_add)
+    }
+
+    /// `w[c] − zero[c]` of all inputs: −255 to 255.
+    pub fn row(&self, channel: usize) -> impl Iterator<Item = i16> {
+        let (len, zero) = (self.segments * self.segment, i16::from(self.zero(channel)));
+        self.data[channel * len..][..len].iter().map(move |&w| i16::from(w) - zero)
     }
 
     /// The zero point of a channel's weights.

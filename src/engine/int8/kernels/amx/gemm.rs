@@ -43,12 +43,16 @@ pub fn pack(weights: &GemmWeights) -> PackedGemm {
         let taps = &weights.data[channel * segments * segment..][..segments * segment];
         let steps = taps.chunks_exact(segment).flat_map(|run| run.chunks(BYTES));
         for (step, bytes) in steps.enumerate() {
-            for (row, four) in bytes.chunks(4).enumerate() {
-                data.put_i8(first + step * tiles * TILE + row * BYTES, four.iter().copied());
+            let tile = &mut data.as_mut_slice()[first + step * tiles * TILE..];
+            let (fours, rest) = bytes.as_chunks::<4>();
+            for (four, to) in fours.iter().zip(tile.chunks_mut(BYTES)) {
+                to[..4].copy_from_slice(&four.map(|w| w as u8));
+            }
+            for (w, to) in rest.iter().zip(tile.iter_mut().skip(fours.len() * BYTES)) {
+                *to = *w as u8;
             }
         }
-        let taps = (0..segments * segment).map(|i| weights.weight(channel, i));
-        variant |= u8::from(may_overflow(start, taps, weights.scale[channel]));
+        variant |= u8::from(may_overflow(start, weights.row(channel), weights.scale[channel]));
     }
     let value = |channel: usize| {
         let first = channel / BLOCK * BLOCK;

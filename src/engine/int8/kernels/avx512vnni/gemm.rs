@@ -75,8 +75,7 @@ pub fn pack(weights: &GemmWeights) -> PackedGemm {
                 data.put_i8(at(2 + s * steps + fours.len()), rest.iter().copied());
             }
         }
-        let taps = (0..segments * segment).map(|i| weights.weight(channel, i));
-        variant |= u8::from(may_overflow(start, taps, weights.scale[channel]));
+        variant |= u8::from(may_overflow(start, weights.row(channel), weights.scale[channel]));
     }
     let value = |channel: usize| {
         let first = channel / BLOCK * BLOCK;
