@@ -8,9 +8,9 @@ use std::arch::x86_64::*;
 use std::cell::RefCell;
 
 use super::super::aligned::Scratch;
-use super::super::avx512vnni::output::{LANES, Results, may_overflow, row_sum, store_floats};
+use super::super::avx512vnni::output::{LANES, Results, may_overflow, store_floats};
 use super::super::avx512vnni::{place, vectors};
-use super::super::{AlignedBytes, GemmCall, GemmWeights, MAX_ROWS, PackedGemm, Terms};
+use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm, Terms};
 use super::tiles::{self, BYTES, Product, ROWS, SUMS_ROW, TILE, product};
 
 /// Tiles in a block.
@@ -87,15 +87,10 @@ pub unsafe fn gemm(call: &GemmCall) {
     };
     if let Some(stride) = distance(call.rows) {
         // The second tile ends with the last row: where there are fewer than 32, it begins among those of the first.
-        let second = stride.wrapping_mul(count.saturating_sub(ROWS));
+        let tile = Product { stride, second: stride.wrapping_mul(count.saturating_sub(ROWS)), ..tile };
+        let place = |row: usize| if row < ROWS { row } else { row + 2 * ROWS - count };
         // SAFETY: the caller's promise: a single row is read sixteen times, or all rows are the call's.
-        unsafe {
-            blocks(
-                call,
-                Product { stride, second, ..tile },
-                |row| if row < ROWS { row } else { row + 2 * ROWS - count },
-            )
-        };
+        unsafe { blocks(call, tile, call.packed.segment % BYTES, place) };
     } else {
         // SAFETY: as above.
         unsafe { together(call, tile) };
@@ -131,11 +126,11 @@ unsafe fn together(call: &GemmCall, tile: Product) {
         let mut to = copies.as_mut_ptr();
         for &row in call.rows {
             for &offset in call.offsets {
-                for step in 0..tile.steps {
-                    // SAFETY: the row covers the segment, and what a step reads behind it is within SLACK; the copies
-                    // have the steps of all segments of each row.
+                for first in (0..call.packed.segment).step_by(BYTES) {
+                    let inside = u64::MAX >> BYTES.saturating_sub(call.packed.segment - first);
+                    // SAFETY: the row covers the segment; the copies have the steps of all segments of each row.
                     unsafe {
-                        let bytes = _mm512_loadu_si512(row.add(offset + step * BYTES).cast());
+                        let bytes = _mm512_maskz_loadu_epi8(inside, row.add(offset + first));
                         _mm512_store_si512(to.cast(), bytes);
                         to = to.add(BYTES);
                     }
@@ -146,29 +141,28 @@ unsafe fn together(call: &GemmCall, tile: Product) {
         let rows = copies.as_ptr().cast();
         let tile = Product { offsets: &[0], steps, rows, stride, second: stride * ROWS, ..tile };
         // SAFETY: the caller's promise; there are copies for two tiles.
-        unsafe { blocks(call, tile, |row| row) };
+        unsafe { blocks(call, tile, 0, |row| row) };
     });
 }
 
-/// Multiplies the rows of `tile` with every block; the sums of row `i` of the call are in row `place(i)` of the tiles.
+/// Multiplies the rows of `tile` with every block; the sums of row `i` of the call are in row `place(i)` of the tiles. The last step
+/// of a segment has `tail` bytes; 0 where it is full, or filled with zeros.
 ///
 /// # Safety
 /// As [`gemm`]; the rows of one tile may be read, or of two where the call has more rows than a tile.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[inline]
-unsafe fn blocks(call: &GemmCall, tile: Product, place: impl Fn(usize) -> usize + Copy) {
+unsafe fn blocks(call: &GemmCall, tile: Product, tail: usize, place: impl Fn(usize) -> usize + Copy) {
     let packed = call.packed;
-    let mut sums = Sums::new();
+    let (mut sums, mut row_sums) = (Sums::new(), Sums::new());
     let sums = sums.as_mut_ptr().cast::<i32>();
+    let row_sums = (!packed.terms.zeros.is_empty()).then(|| {
+        let row_sums = row_sums.as_mut_ptr().cast::<i32>();
+        // SAFETY: the caller's promise.
+        unsafe { add_rows(&Product { sums: row_sums, ..tile }, call.rows.len().div_ceil(ROWS), tail) };
+        row_sums.cast_const()
+    });
     let results = Results::new(&call.finish, packed.variant != 0);
-    let mut row_sums = [0; MAX_ROWS];
-    if !packed.terms.zeros.is_empty() {
-        for (sum, &row) in row_sums.iter_mut().zip(call.rows) {
-            // SAFETY: the caller's promise.
-            *sum =
-                unsafe { row_sum(row, call.offsets, packed.segment) } - 128 * (packed.segments * packed.segment) as i32;
-        }
-    }
     for block in call.first_block..call.first_block + call.blocks {
         let tiles = vectors(packed.n, block * BLOCK);
         // SAFETY: the block is in `data`.
@@ -184,19 +178,64 @@ unsafe fn blocks(call: &GemmCall, tile: Product, place: impl Fn(usize) -> usize 
         // SAFETY: the tiles have just been written.
         unsafe {
             match tiles {
-                1 => finish::<1>(call, block, sums, place, &row_sums, &results),
-                2 => finish::<2>(call, block, sums, place, &row_sums, &results),
-                3 => finish::<3>(call, block, sums, place, &row_sums, &results),
-                _ => finish::<4>(call, block, sums, place, &row_sums, &results),
+                1 => finish::<1>(call, block, sums, place, row_sums, &results),
+                2 => finish::<2>(call, block, sums, place, row_sums, &results),
+                3 => finish::<3>(call, block, sums, place, row_sums, &results),
+                _ => finish::<4>(call, block, sums, place, row_sums, &results),
             }
         }
     }
 }
 
+/// Sums of the bytes of each row, in the 16 lanes of the first tile of its sums: products with tiles of ones.
+///
+/// # Safety
+/// As [`product`](fn@product), `tail` as in [`blocks`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn add_rows(tile: &Product, row_tiles: usize, tail: usize) {
+    let full = tile.steps - usize::from(tail > 0);
+    let weights = ones(BYTES);
+    if full > 0 {
+        let weights = weights.as_ptr().cast();
+        // SAFETY: the caller's promise; every step has the same tile of weights.
+        unsafe { product(&Product { steps: full, weights, step_bytes: 0, ..*tile }, row_tiles, 1) };
+    }
+    if tail > 0 {
+        let weights = ones(tail);
+        let mut rest = Sums::new();
+        let rest = rest.as_mut_ptr().cast::<i32>();
+        let sums = if full > 0 { rest } else { tile.sums };
+        // SAFETY: as above.
+        unsafe {
+            let (rows, weights) = (tile.rows.add(full * BYTES), weights.as_ptr().cast());
+            product(&Product { rows, steps: 1, weights, step_bytes: 0, sums, ..*tile }, row_tiles, 1);
+        }
+        if full > 0 {
+            for row in 0..row_tiles * ROWS {
+                // SAFETY: both have just been written.
+                unsafe {
+                    let (sum, rest) = (tile.sums.add(row * BLOCK).cast::<__m512i>(), rest.add(row * BLOCK).cast());
+                    *sum = _mm512_add_epi32(*sum, *rest);
+                }
+            }
+        }
+    }
+}
+
+/// A tile of weights that are 1 for the first `bytes` bytes of a step, and 0 for the others.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn ones(bytes: usize) -> [__m512i; ROWS] {
+    std::array::from_fn(|row| {
+        let inside = bytes.saturating_sub(4 * row).min(4);
+        _mm512_set1_epi32(if inside == 0 { 0 } else { 0x0101_0101 >> (8 * (4 - inside)) })
+    })
+}
+
 /// Results of a block of `V` tiles.
 ///
 /// # Safety
-/// As [`gemm`]; `sums` has the sums of row `i` in row `place(i)`.
+/// As [`gemm`]; `sums` has the sums of row `i` in row `place(i)`, and so has `row_sums`, in 16 lanes each.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[inline]
 unsafe fn finish<const V: usize>(
@@ -204,7 +243,7 @@ unsafe fn finish<const V: usize>(
     block: usize,
     sums: *const i32,
     place: impl Fn(usize) -> usize,
-    row_sums: &[i32; MAX_ROWS],
+    row_sums: Option<*const i32>,
     results: &Results,
 ) {
     let packed = call.packed;
@@ -216,16 +255,14 @@ unsafe fn finish<const V: usize>(
     let starts: [_; V] = std::array::from_fn(|v| unsafe { *vector(0, v) });
     // SAFETY: as above.
     let scales: [_; V] = std::array::from_fn(|v| unsafe { *vector(1, v).cast::<__m512>() });
-    let zeros = &packed.terms.zeros;
     // SAFETY: the caller's promise; terms have a value for every channel of every block.
     let sum = |row: usize, v: usize| unsafe {
         let sum = _mm512_load_si512(sums.add(place(row) * BLOCK + v * LANES).cast());
         let sum = _mm512_add_epi32(sum, starts[v]);
-        if zeros.is_empty() {
-            return sum;
-        }
-        let zero = *zeros.as_ptr().cast::<__m512i>().add(block * TILES + v);
-        _mm512_add_epi32(sum, _mm512_mullo_epi32(zero, _mm512_set1_epi32(row_sums[row])))
+        let Some(row_sums) = row_sums else { return sum };
+        let row_sum = _mm512_load_si512(row_sums.add(place(row) * BLOCK).cast());
+        let zero = *packed.terms.zeros.as_ptr().cast::<__m512i>().add(block * TILES + v);
+        _mm512_add_epi32(sum, _mm512_mullo_epi32(zero, row_sum))
     };
     let channels = (packed.n - block * BLOCK).min(BLOCK);
     match results {
