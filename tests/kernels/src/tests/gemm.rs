@@ -71,10 +71,14 @@ impl Case {
             _ => (0..self.segments).map(|_| rng.below(1000)).collect(),
         };
         let span = offsets.iter().max().expect("a segment") + self.segment;
-        let spread = rng.pick(&[0, 1, 17, 500]);
-        // The first row begins where the memory begins, the second one ends where it ends.
+        // At one distance, as in a picture, or anywhere. The first row begins where the memory begins, the last or second one ends
+        // where it ends.
+        let is_even = rng.below(2) == 0;
+        let distance = rng.pick(&[0, 1, 17, 500, self.segment]);
+        let spread = if is_even { (self.rows - 1) * distance } else { distance };
         let starts = (0..self.rows).map(|r| match r {
             0 => 0,
+            _ if is_even => r * distance,
             1 => spread,
             _ => rng.below(spread + 1),
         });
