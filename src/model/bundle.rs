@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
@@ -37,6 +37,8 @@ pub struct Bundle {
     labels: Vec<Label>,
     store: Store,
     digest: String,
+    /// Bytes of a bare file that were read when it was opened, for the first who asks for them.
+    fresh: Arc<Mutex<Option<Vec<u8>>>>,
     /// Stamps of the models that had their hash when the bundle was opened, as far as any later change would show in them.
     settled: BTreeMap<String, Stamp>,
 }
@@ -131,13 +133,16 @@ impl Bundle {
         let manifest = Manifest::bare(&name, &path.file_name().unwrap_or_default().to_string_lossy());
         let store = Store::Bare(path.into(), Arc::new(file));
         // Tensors beside the file are part of what it is; what is wrong with them is said when the model is read.
-        let whole = with_external_data(&bytes, path).ok().flatten();
-        let digest = sha256(whole.as_deref().unwrap_or(&bytes));
+        let whole = with_external_data(&bytes, path);
+        let (is_alone, is_right) = (matches!(whole, Ok(None)), whole.is_ok());
+        let bytes = whole.ok().flatten().unwrap_or(bytes);
+        let digest = sha256(&bytes);
+        let fresh = Arc::new(Mutex::new(is_right.then_some(bytes)));
         let mut settled = BTreeMap::new();
-        if let (Some(stamp), None) = (stamp.filter(|s| s.is_settled(SystemTime::now())), whole) {
+        if let (Some(stamp), true) = (stamp.filter(|s| s.is_settled(SystemTime::now())), is_alone) {
             settled.insert(manifest.file.clone(), stamp);
         }
-        Ok(Bundle { path: path.into(), manifest, labels: Vec::new(), store, digest, settled })
+        Ok(Bundle { path: path.into(), manifest, labels: Vec::new(), store, digest, fresh, settled })
     }
 
     /// A bundle out of the program's own memory: the manifest's text, the main ONNX file, and the other files by name.
@@ -167,7 +172,7 @@ impl Bundle {
 
     fn checked(path: PathBuf, manifest: Manifest, store: Store) -> Result<Bundle, ModelError> {
         let (labels, digest, settled) = (Vec::new(), String::new(), BTreeMap::new());
-        let mut bundle = Bundle { path, manifest, labels, store, digest, settled };
+        let mut bundle = Bundle { path, manifest, labels, store, digest, fresh: Arc::default(), settled };
         let mut identity = Identity::default();
         match &bundle.store {
             Store::Directory(opened) => identity.add("model.toml", &opened.manifest),
@@ -313,6 +318,23 @@ impl Bundle {
         }
     }
 
+    /// The file of a variant, which is as it was when the bundle was opened.
+    fn unchanged(&self, index: usize, variant: &Variant) -> Result<Cow<'_, [u8]>, ModelError> {
+        let bytes = self.read(&variant.file)?;
+        let whole = match &self.store {
+            Store::Bare(path, _) => with_external_data(&bytes, path)?,
+            // A manifest has the hash of one file; the others would belong to the bundle unseen.
+            Store::Directory(_) | Store::Embedded(_) => None,
+        };
+        let stamp = self.settled.get(&variant.file);
+        let is_settled = whole.is_none() && stamp.is_some() && stamp.copied() == self.stamp(&variant.file);
+        let bytes = whole.map_or(bytes, Cow::Owned);
+        if !is_settled {
+            self.check_hash(index, variant, &bytes)?;
+        }
+        Ok(bytes)
+    }
+
     /// Stamp of a file that is kept open.
     fn stamp(&self, file: &str) -> Option<Stamp> {
         match &self.store {
@@ -351,18 +373,11 @@ impl Bundle {
             let reason = format!("it has no variant {index}, only 0 to {}", variants.len() - 1);
             return Err(ModelError::Io { path: self.path.clone(), reason });
         };
-        let bytes = self.read(&variant.file)?;
-        let whole = match &self.store {
-            Store::Bare(path, _) => with_external_data(&bytes, path)?,
-            // A manifest has the hash of one file; the others would belong to the bundle unseen.
-            Store::Directory(_) | Store::Embedded(_) => None,
+        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let bytes = match fresh.filter(|_| index == 0) {
+            Some(bytes) => Cow::Owned(bytes),
+            None => self.unchanged(index, variant)?,
         };
-        let stamp = self.settled.get(&variant.file);
-        let is_settled = whole.is_none() && stamp.is_some() && stamp.copied() == self.stamp(&variant.file);
-        let bytes = whole.map_or(bytes, Cow::Owned);
-        if !is_settled {
-            self.check_hash(index, variant, &bytes)?;
-        }
         if tflite::is_tflite(&bytes) {
             let converted = tflite::convert(&bytes).map_err(|e| unconverted(&self.onnx_path(index), e))?;
             return Ok(Cow::Owned(associated::with_metadata(converted, &bytes)));

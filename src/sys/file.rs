@@ -1,8 +1,8 @@
 //! Reading of untrusted paths: a path may name a FIFO or a device, and the reported size is no bound on what a read returns.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -109,6 +109,9 @@ pub(super) fn text(bytes: Vec<u8>) -> Result<String, FileError> {
     String::from_utf8(bytes).map_err(|e| FileError::NotText { valid_bytes: e.utf8_error().valid_up_to() })
 }
 
+/// Bytes that a buffer grows by, at least, where a file turns out to be longer than the system said.
+const READ_STEP: usize = 1 << 13;
+
 /// Reads an open file from its first byte, regardless of its position. The limit applies to the bytes read, because the reported
 /// size is 0 for files of `/proc` and stale for a growing file.
 ///
@@ -129,12 +132,22 @@ pub fn read_open_into(file: &File, limit_bytes: u64, bytes: &mut Vec<u8>) -> Res
     if said > limit_bytes {
         return Err(FileError::TooLarge { limit_bytes });
     }
-    bytes.try_reserve(usize::try_from(said).unwrap_or(usize::MAX).saturating_add(1)).map_err(no_memory)?;
-    let read = FromStart { file, at: 0 }.take(limit_bytes.saturating_add(1)).read_to_end(bytes)?;
-    if read as u64 > limit_bytes {
-        return Err(FileError::TooLarge { limit_bytes });
+    // By position, so that threads can share a file; one byte more than there should be shows the end.
+    let mut wanted = if said == 0 { READ_STEP } else { usize::try_from(said).unwrap_or(usize::MAX).saturating_add(1) };
+    let mut at = 0;
+    loop {
+        bytes.try_reserve(wanted).map_err(no_memory)?;
+        match rustix::io::pread(file, rustix::buffer::spare_capacity(bytes), at) {
+            Ok(0) => return Ok(()),
+            Ok(read) => at += read as u64,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(io::Error::from(error).into()),
+        }
+        if at > limit_bytes {
+            return Err(FileError::TooLarge { limit_bytes });
+        }
+        wanted = READ_STEP;
     }
-    Ok(())
 }
 
 /// Size and times of a file's content, which tell whether it has changed.
@@ -170,20 +183,6 @@ impl Stamp {
 
 fn no_memory(_: std::collections::TryReserveError) -> io::Error {
     io::Error::from(io::ErrorKind::OutOfMemory)
-}
-
-/// Reads by position, so that threads can share a file.
-struct FromStart<'a> {
-    file: &'a File,
-    at: u64,
-}
-
-impl Read for FromStart<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.file.read_at(buffer, self.at)?;
-        self.at += n as u64;
-        Ok(n)
-    }
 }
 
 #[cfg(test)]
