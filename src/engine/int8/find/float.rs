@@ -9,6 +9,7 @@ mod named;
 mod norm;
 mod recurrent;
 mod reduce;
+mod rounded;
 mod tail;
 mod transposed;
 
@@ -33,6 +34,9 @@ pub(super) fn look_at(search: &mut Search, index: usize) -> Try<()> {
     let output = node::outputs(node).next().unwrap_or_default();
     if search.net.dtype(output) != Some(DatumType::F32) {
         return Err("its result is not of floats".into());
+    }
+    if search.rounded(index).is_ok() {
+        return Ok(());
     }
     match node.op_type.as_str() {
         "Conv" | "FusedConv" => search.float_conv(index),

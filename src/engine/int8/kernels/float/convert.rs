@@ -1,5 +1,6 @@
 //! Between floats and bytes.
 
+use super::calls::Rescale;
 use super::reduce::{GreatestNumber, LeastNumber, row};
 use super::simd::{Simd, load, store, vectors};
 
@@ -18,6 +19,25 @@ pub unsafe fn quantize<S: Simd>((scale, zero): (f32, i32), x: *const f32, out: *
             // The bounds stand first: they are what is left of NaN.
             let bounded = S::select(real.is_nan(), low, real).max(low).min(high);
             (bounded.round() + zero_point).store_bytes(out.add(i), count);
+        });
+    }
+}
+
+/// See [`FloatKernels::rescale`](super::FloatKernels::rescale).
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub unsafe fn rescale<S: Simd>(row: &Rescale, out: *mut f32) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (scale, zero) = (S::splat(row.scale), S::splat(row.zero));
+        let (low, high) = (S::splat(row.limits.0), S::splat(row.limits.1));
+        vectors!(S, row.sums.len().min(row.bias.len()), |i, count| {
+            let sum = load::<S>(row.sums.as_ptr().add(i), count);
+            let bias = load::<S>(row.bias.as_ptr().add(i), count);
+            let real = (load::<S>(out.add(i), count) - zero * sum) * scale + bias;
+            store(real.max(low).min(high), out.add(i), count);
         });
     }
 }
@@ -41,6 +61,16 @@ pub unsafe fn dequantize<S: Simd>((scale, zero): (f32, i32), x: *const i8, out: 
 /// As there.
 #[inline(always)]
 pub unsafe fn range<S: Simd>(x: *const f32, len: usize) -> (f32, f32) {
-    // SAFETY: the caller's promise.
-    unsafe { (row::<S, _>(x, len, LeastNumber), row::<S, _>(x, len, GreatestNumber)) }
+    /// Floats that are still in the nearest cache when the second of two looks comes to them.
+    const NEAR: usize = 2048;
+    let (mut least, mut most) = (f32::INFINITY, f32::NEG_INFINITY);
+    for first in (0..len).step_by(NEAR) {
+        let count = (len - first).min(NEAR);
+        // SAFETY: the caller's promise.
+        unsafe {
+            least = least.min(row::<S, _>(x.add(first), count, LeastNumber));
+            most = most.max(row::<S, _>(x.add(first), count, GreatestNumber));
+        }
+    }
+    (least, most)
 }
