@@ -179,6 +179,11 @@ impl<'a> Search<'a> {
         self.items[item].steps.last().is_some_and(|step| self.element(step.output) == Element::Float)
     }
 
+    /// Test for an item with a product of integers between floats.
+    pub fn is_hybrid(&self, item: usize) -> bool {
+        self.items[item].steps.iter().any(|step| matches!(step.op, Op::Float(FloatOp::Hybrid(_))))
+    }
+
     /// A node that moves floats.
     fn float_movement(&mut self, index: usize) -> Try<()> {
         let node = self.net.node(index);

@@ -151,6 +151,9 @@ fn planned(b: &Builder) -> Graph {
     let facts = facts(&b.model(), &[]);
     let mut found = find_as(&b.graph, b.opset, &facts, Idle::Keep, true);
     check::found(&b.graph, &facts, &found);
+    let integers = found.verdicts.iter().any(|verdict| matches!(verdict, Verdict::Integer { .. }));
+    let hybrid = |node: &crate::int8::graph::Node| matches!(node.op, Op::Float(FloatOp::Hybrid(_)));
+    assert_eq!(integers, found.partitions.iter().any(|p| p.graph.nodes.iter().any(hybrid)), "{:?}", found.verdicts);
     assert_eq!(found.partitions.len(), 1, "{:?}", found.verdicts);
     found.partitions.remove(0).graph
 }
