@@ -7,6 +7,10 @@ use tract_onnx::pb::NodeProto;
 
 use super::node;
 
+/// Flag of a product with constant weights whose first operand its own runtime rounds to bytes before it multiplies: each item of a batch (`Conv`)
+/// or each row (`MatMul`, `Gemm`) by its own range. Where it is missing, the operand is taken as it is.
+pub const ROUNDS_OPERAND: &str = "leptond_rounds_operand";
+
 /// Effect of an operator on the values of its first input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {

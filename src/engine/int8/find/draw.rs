@@ -48,7 +48,7 @@ pub(super) fn found(cut: &Cut) -> Found {
         verdicts.push(match (partition, role) {
             (Some(partition), _) => {
                 partitions[partition].nodes.push(index);
-                let floats = item.is_some_and(|item| search.is_of_floats(item));
+                let floats = item.is_some_and(|item| search.is_of_floats(item) && !search.is_hybrid(item));
                 if floats { Verdict::Planned { partition } } else { Verdict::Integer { partition } }
             }
             (None, Some(Role::Folded)) => Verdict::Folded,

@@ -14,7 +14,7 @@ use super::net::Try;
 use super::params::Stored;
 use super::pool;
 use super::search::{Draft, Search, View};
-use crate::int8::graph::{Clamp, Conv, FloatOp, Hybrid, MatMul, Product, TensorId};
+use crate::int8::graph::{Clamp, Conv, FloatOp, Hybrid, MatMul, Product, Ranges, TensorId};
 use crate::onnx::node;
 
 /// The results of a `DynamicQuantizeLinear`.
@@ -26,18 +26,20 @@ struct Quantised<'a> {
 }
 
 /// An integer product and what follows it.
-struct Chain<'a> {
+pub(super) struct Chain<'a> {
     /// The product.
-    index: usize,
+    pub index: usize,
     /// Every node but the product.
-    nodes: Vec<usize>,
-    /// Of the weights, one or one for each channel.
-    scales: Vec<f32>,
+    pub nodes: Vec<usize>,
+    /// What of the operand has a range of its own.
+    pub ranges: Ranges,
+    /// Of the weights, one for each channel.
+    pub scales: Vec<f32>,
     /// One for each channel.
-    bias: Vec<f32>,
-    limits: (f32, f32),
+    pub bias: Vec<f32>,
+    pub limits: (f32, f32),
     /// Name of the result.
-    output: &'a str,
+    pub output: &'a str,
 }
 
 impl<'a> Search<'a> {
@@ -64,10 +66,10 @@ impl<'a> Search<'a> {
         let mut draft = self.draft(index);
         let mut results = Vec::with_capacity(chains.len());
         for chain in &chains {
-            let y = self.hybrid(&mut draft, x, chain).map_err(|why| {
-                let product = self.net.node(chain.index);
-                format!("{} {:?} behind it: {why}", product.op_type, product.name)
-            })?;
+            let product = self.net.node(chain.index);
+            let stored = self.integer_weights(product, &chain.scales);
+            let y = stored.and_then(|stored| self.hybrid(&mut draft, x, chain, stored));
+            let y = y.map_err(|why| format!("{} {:?} behind it: {why}", product.op_type, product.name))?;
             results.push((chain.output, y));
         }
         for (name, tensor) in results {
@@ -91,6 +93,7 @@ impl<'a> Search<'a> {
         let mut chain = Chain {
             index,
             nodes: Vec::new(),
+            ranges: Ranges::Whole,
             scales: Vec::new(),
             bias: Vec::new(),
             limits: (f32::NEG_INFINITY, f32::INFINITY),
@@ -129,7 +132,7 @@ impl<'a> Search<'a> {
     }
 
     /// Takes bias and limits into a chain, as far as they follow.
-    fn added(&self, chain: &mut Chain<'a>, shape: &[usize], axis: usize) {
+    pub(super) fn added(&self, chain: &mut Chain<'a>, shape: &[usize], axis: usize) {
         let (mut biased, mut limited) = (false, false);
         while let Some((reader, node)) = self.sole_reader(chain.output) {
             let Ok(output) = node::only_output(node) else { return };
@@ -148,7 +151,7 @@ impl<'a> Search<'a> {
                     return;
                 }
                 let Ok(values) = self.per_channel(term, shape, axis) else { return };
-                chain.bias = values.into_iter().map(|v| v as f32).collect();
+                chain.bias.iter_mut().zip(values).for_each(|(bias, value)| *bias += value as f32);
                 biased = true;
             } else {
                 return;
@@ -174,10 +177,16 @@ impl<'a> Search<'a> {
     }
 
     /// The product of a chain.
-    fn hybrid(&mut self, draft: &mut Draft<'a>, x: TensorId, chain: &Chain<'a>) -> Try<TensorId> {
+    /// Weights of a convolution are `[M, C / groups, …]`, of another product `[…, K, N]`.
+    pub(super) fn hybrid(
+        &mut self,
+        draft: &mut Draft<'a>,
+        x: TensorId,
+        chain: &Chain<'a>,
+        stored: Stored,
+    ) -> Try<TensorId> {
         let node = self.net.node(chain.index);
-        let stored = self.integer_weights(node, &chain.scales)?;
-        if node.op_type == "MatMulInteger" {
+        if !matches!(node.op_type.as_str(), "ConvInteger" | "Conv") {
             return self.hybrid_matmul(draft, x, chain, stored);
         }
         let out = self.net.shape(node::only_output(node)?)?;
@@ -256,7 +265,7 @@ impl<'a> Search<'a> {
         shape: Vec<usize>,
     ) -> TensorId {
         let (low, high) = chain.limits;
-        let hybrid = Hybrid { product, bias: chain.bias.clone(), low, high };
+        let hybrid = Hybrid { product, ranges: chain.ranges, bias: chain.bias.clone(), low, high };
         self.float_step(draft, FloatOp::Hybrid(Box::new(hybrid)), vec![x], shape)
     }
 

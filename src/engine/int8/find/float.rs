@@ -9,6 +9,7 @@ mod named;
 mod norm;
 mod recurrent;
 mod reduce;
+mod rounded;
 mod tail;
 mod transposed;
 
@@ -33,6 +34,9 @@ pub(super) fn look_at(search: &mut Search, index: usize) -> Try<()> {
     let output = node::outputs(node).next().unwrap_or_default();
     if search.net.dtype(output) != Some(DatumType::F32) {
         return Err("its result is not of floats".into());
+    }
+    if search.rounded(index).is_ok() {
+        return Ok(());
     }
     match node.op_type.as_str() {
         "Conv" | "FusedConv" => search.float_conv(index),
@@ -173,6 +177,11 @@ impl<'a> Search<'a> {
     /// Test for an item whose results are floats.
     pub fn is_of_floats(&self, item: usize) -> bool {
         self.items[item].steps.last().is_some_and(|step| self.element(step.output) == Element::Float)
+    }
+
+    /// Test for an item with a product of integers between floats.
+    pub fn is_hybrid(&self, item: usize) -> bool {
+        self.items[item].steps.iter().any(|step| matches!(step.op, Op::Float(FloatOp::Hybrid(_))))
     }
 
     /// A node that moves floats.

@@ -27,6 +27,7 @@ mod splice;
 #[cfg(test)]
 mod tests;
 mod transposed;
+mod wide;
 
 use std::collections::HashMap;
 
@@ -100,7 +101,7 @@ fn look_at(search: &mut Search, index: usize) -> Try<()> {
     }
     match node.op_type.as_str() {
         "DequantizeLinear" => search.dequantize(index),
-        "QuantizeLinear" => search.quantize(index),
+        "QuantizeLinear" => search.quantize(index).or_else(|why| search.wide(index).map_err(|_| why)),
         "DynamicQuantizeLinear" => search.dynamic(index),
         "Conv" => search.conv(index),
         "ConvTranspose" => search.conv_transpose(index),

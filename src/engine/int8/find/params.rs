@@ -26,8 +26,17 @@ pub(super) struct Params {
 }
 
 impl Params {
-    /// Reads those of a node.
+    /// Reads those of a node that quantises to bytes, or dequantises them or biases.
     pub fn of(net: &FactGraph, node: &NodeProto) -> Try<Params> {
+        let params = Self::of_any(net, node)?;
+        match params.dtype {
+            DatumType::I8 | DatumType::U8 | DatumType::I32 => Ok(params),
+            _ => Err("it quantises to another type than 8-bit integers".into()),
+        }
+    }
+
+    /// Reads those of a node, of any type of integers that quantises.
+    pub fn of_any(net: &FactGraph, node: &NodeProto) -> Try<Params> {
         if node::int(node, "block_size", 0)? != 0 {
             return Err("it quantises in blocks".into());
         }
@@ -47,11 +56,13 @@ impl Params {
             _ => match node::int(node, "output_dtype", 0)? {
                 0 | 2 => Some(DatumType::U8),
                 3 => Some(DatumType::I8),
+                4 => Some(DatumType::U16),
+                5 => Some(DatumType::I16),
                 _ => None,
             },
         };
-        let dtype = dtype.filter(|d| matches!(d, DatumType::I8 | DatumType::U8 | DatumType::I32));
-        let dtype = dtype.ok_or("it quantises to another type than 8-bit integers")?;
+        let known = [DatumType::I8, DatumType::U8, DatumType::I16, DatumType::U16, DatumType::I32];
+        let dtype = dtype.filter(|d| known.contains(d)).ok_or("it quantises to another type than integers")?;
         let zero_points = match zero_point {
             Some(name) => net.ints(name).map_err(|why| format!("its zero point: {why}"))?,
             None => vec![0; scales.len()],

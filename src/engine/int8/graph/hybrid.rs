@@ -2,7 +2,7 @@
 
 use super::dense::{Conv, MatMul};
 
-/// A product in integers between floats. One scale and zero point for the whole operand are found in every run, as ONNX's
+/// A product in integers between floats. Scales and zero points of the operand are found in every run, as ONNX's
 /// `DynamicQuantizeLinear` defines them.
 ///
 /// ```text
@@ -12,12 +12,23 @@ use super::dense::{Conv, MatMul};
 pub struct Hybrid {
     /// The product; its bias is empty and its clamp lets everything pass.
     pub product: Product,
+    /// What has a scale and a zero point of its own.
+    pub ranges: Ranges,
     /// `[out channels]`.
     pub bias: Vec<f32>,
     /// Least result.
     pub low: f32,
     /// Greatest.
     pub high: f32,
+}
+
+/// Parts of an operand that are quantised each by its own range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ranges {
+    /// All of it: one range.
+    Whole,
+    /// Each `[C, H, W]` of a convolution's, each `[K]` of a matrix product's.
+    Items,
 }
 
 /// A product with constant weights.

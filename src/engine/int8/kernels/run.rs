@@ -191,6 +191,8 @@ unsafe fn gemm(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part) {
         };
         // SAFETY: as above; outputs never lie over inputs of a gemm step.
         unsafe { kernels.gemm(&call) };
+        // SAFETY: these channels of the rows have just been written; rows of bytes lie one behind the other.
+        unsafe { hybrid::rows(ending, arena, (&x[..count], &y[..count]), channels.clone(), (input, packed.segment)) };
         if let Some(behind) = &mut behind {
             for y in &y[..count] {
                 // SAFETY: these channels of the row have just been written.

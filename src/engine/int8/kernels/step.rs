@@ -9,7 +9,7 @@ mod place;
 use std::sync::Arc;
 
 pub use float::{FloatWork, Layer, Map};
-pub use hybrid::HybridWork;
+pub use hybrid::{HybridWork, Range};
 pub use matmul::MatMul;
 pub use normalize::Normalize;
 pub use place::{Address, Pixels, Windows};
@@ -45,7 +45,7 @@ pub struct Means {
 }
 
 /// Last step of a product.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Ending {
     /// Bytes: rounding and activation.
     Bytes(Requant),
@@ -58,6 +58,38 @@ pub enum Ending {
         /// Greatest.
         high: f32,
     },
+    /// Floats, of rows of bytes each of which has a range of its own. The product makes `acc · scale[c]` of a sum, and its row
+    /// `clamp(x_scale · (acc · scale[c] − x_zero · sums[c]) + bias[c], low, high)` of that.
+    Rows {
+        /// Scale and zero point of every row of the operand ([`HybridWork::Items`]).
+        ranges: Address,
+        /// `Σ (w[c] − zero[c]) · scale[c]`.
+        sums: Arc<[f32]>,
+        /// As many.
+        bias: Arc<[f32]>,
+        /// Least result.
+        low: f32,
+        /// Greatest.
+        high: f32,
+    },
+}
+
+impl Ending {
+    /// Where scales and zero points of the operand are found in the run.
+    fn ranges(&self) -> Option<Address> {
+        match self {
+            Ending::Bytes(_) => None,
+            Ending::Floats { range, .. } | Ending::Rows { ranges: range, .. } => Some(*range),
+        }
+    }
+
+    /// The same, to be moved.
+    pub fn ranges_mut(&mut self) -> Option<&mut Address> {
+        match self {
+            Ending::Bytes(_) => None,
+            Ending::Floats { range, .. } | Ending::Rows { ranges: range, .. } => Some(range),
+        }
+    }
 }
 
 /// Work of a step.
@@ -253,11 +285,7 @@ impl Work {
     pub fn places(&self) -> (Vec<Address>, Option<Address>) {
         match self {
             Work::Gemm { ending, input, output, .. } | Work::Depthwise { ending, input, output, .. } => {
-                let range = match ending {
-                    Ending::Bytes(_) => None,
-                    Ending::Floats { range, .. } => Some(*range),
-                };
-                ([input.place].into_iter().chain(range).collect(), Some(output.place))
+                ([input.place].into_iter().chain(ending.ranges()).collect(), Some(output.place))
             }
             Work::MaxPool { input, output, .. }
             | Work::AveragePool { input, output, .. }
@@ -279,11 +307,7 @@ impl Work {
     pub fn places_mut(&mut self) -> Vec<&mut Address> {
         match self {
             Work::Gemm { ending, input, output, .. } | Work::Depthwise { ending, input, output, .. } => {
-                let range = match ending {
-                    Ending::Bytes(_) => None,
-                    Ending::Floats { range, .. } => Some(range),
-                };
-                [&mut input.place, &mut output.place].into_iter().chain(range).collect()
+                [&mut input.place, &mut output.place].into_iter().chain(ending.ranges_mut()).collect()
             }
             Work::MaxPool { input, output, .. }
             | Work::AveragePool { input, output, .. }

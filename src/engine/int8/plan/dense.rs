@@ -107,7 +107,7 @@ impl Lowering<'_> {
         let count = dims.iter().product::<usize>() * channels;
         let work = Work::Depthwise {
             packed: Arc::new(packed),
-            ending: sums.ending,
+            ending: sums.ending.clone(),
             taps: [x.strides[2] * conv.dilations[0], x.strides[3] * conv.dilations[1]],
             input,
             output,
@@ -206,7 +206,7 @@ impl Lowering<'_> {
     ) {
         let count = dims.iter().product::<usize>() * packed.n;
         let macs = (count * packed.segments * packed.segment) as u64;
-        let work = Work::Gemm { packed: Arc::new(packed), ending: sums.ending, offsets, input, output, dims };
+        let work = Work::Gemm { packed: Arc::new(packed), ending: sums.ending.clone(), offsets, input, output, dims };
         self.push(macs, count * sums.size(), work);
     }
 

@@ -13,4 +13,6 @@ pub(super) struct Hybrids {
     pub(super) ranges: HashMap<TensorId, Address>,
     /// Their bytes, by the order of axes.
     pub(super) bytes: HashMap<(TensorId, Vec<usize>), View>,
+    /// The same of those with a range for each item, and where these are.
+    pub(super) items: HashMap<(TensorId, Vec<usize>), (View, Address)>,
 }

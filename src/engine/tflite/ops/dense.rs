@@ -7,6 +7,7 @@ use super::elementwise::real;
 use super::node::Node;
 use super::window;
 use crate::onnx::build::NodeBuilder;
+use crate::onnx::operators::ROUNDS_OPERAND;
 
 /// `CONV_2D` (weights `[M, KH, KW, C / groups]`) and `DEPTHWISE_CONV_2D` (weights `[1, KH, KW, M]`).
 pub fn conv(w: &mut Writer<'_, '_>, node: Node<'_, '_>, depthwise: bool) -> Try<()> {
@@ -37,9 +38,17 @@ pub fn conv(w: &mut Writer<'_, '_>, node: Node<'_, '_>, depthwise: bool) -> Try<
     inputs.extend(bias(w, node, x, weights, m)?);
     let step =
         slides.attributes(NodeBuilder::new("Conv", inputs)).sizes("kernel_shape", &[kh, kw]).size("group", groups);
-    let mut steps = vec![step.sizes("dilations", &slides.dilations)];
+    let step = marked(w, step.sizes("dilations", &slides.dilations), x, weights);
+    let mut steps = vec![step];
     steps.extend(w.activation(activation, y)?);
     w.compute(y, Layout::ChannelsFirst, steps)
+}
+
+/// A product of `x` and `weights`, marked where the runtime rounds its floats to bytes since the weights are of bytes.
+pub fn marked(w: &Writer<'_, '_>, product: NodeBuilder, x: usize, weights: usize) -> NodeBuilder {
+    let (x, weights) = (w.tensor(x), w.tensor(weights));
+    let rounds = x.kind == ElementType::F32 && weights.kind == ElementType::I8 && weights.data.is_some();
+    if rounds { product.int(ROUNDS_OPERAND, 1) } else { product }
 }
 
 /// The third operand, with one value for each of `count` results.
@@ -102,7 +111,7 @@ pub fn fully_connected(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     let kernel = w.real_constant(weights, &[m, k], &[0, 1])?;
     let mut inputs = vec![input, kernel];
     inputs.extend(bias(w, node, x, weights, m)?);
-    let mut steps = vec![NodeBuilder::new("Gemm", inputs).size("transB", 1)];
+    let mut steps = vec![marked(w, NodeBuilder::new("Gemm", inputs).size("transB", 1), x, weights)];
     steps.extend(w.activation(activation, y)?);
     if to.shape != [rows, m] {
         let dims = w.dims(&to.shape)?;
@@ -147,7 +156,7 @@ fn matrix(w: &mut Writer<'_, '_>, node: Node<'_, '_>, [x, weights, y]: [usize; 3
     let activation = node.activation(0)?;
     let input = reshaped(w, x, &shape)?;
     let kernel = w.real_constant(weights, &[m, k], &[1, 0])?;
-    let mut steps = vec![NodeBuilder::new("MatMul", [&input, &kernel])];
+    let mut steps = vec![marked(w, NodeBuilder::new("MatMul", [&input, &kernel]), x, weights)];
     if let Some(bias) = bias(w, node, x, weights, m)? {
         steps.push(NodeBuilder::new("Add", [&bias]));
     }

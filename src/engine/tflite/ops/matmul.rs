@@ -2,6 +2,7 @@
 
 use super::super::layout::Layout;
 use super::super::write::{Try, Writer};
+use super::dense::marked;
 use super::elementwise::{broadcast, real};
 use super::node::Node;
 use crate::onnx::build::NodeBuilder;
@@ -39,5 +40,6 @@ pub fn batch(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     if made.as_ref() != Some(&w.tensor(y).shape) {
         return Err(format!("matrices {:?} and {:?} do not make {:?}", shapes[0], shapes[1], w.tensor(y).shape));
     }
-    w.compute(y, Layout::File, vec![NodeBuilder::new("MatMul", names)])
+    let product = marked(w, NodeBuilder::new("MatMul", names), a, b);
+    w.compute(y, Layout::File, vec![product])
 }

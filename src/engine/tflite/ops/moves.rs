@@ -2,6 +2,7 @@
 
 use super::super::graph::Operator;
 use super::super::layout::Layout;
+use super::super::schema::ElementType;
 use super::super::write::{Try, Writer};
 use super::node::{Node, moved, same_bytes};
 use crate::onnx::build::NodeBuilder;
@@ -151,7 +152,9 @@ pub fn pack(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
         return Err(format!("its operands do not make {shape:?} along axis {along}"));
     }
     part.insert(along, 1);
-    let as_stored = operands.iter().all(|&o| same_bytes(w, o, y));
+    // Reals of 16 bits are computed as floats.
+    let wide = w.tensor(y).kind == ElementType::I16 && w.tensor(y).quant.is_some();
+    let as_stored = !wide && operands.iter().all(|&o| same_bytes(w, o, y));
     let dims = w.dims(&part)?;
     let mut names = Vec::new();
     for &operand in &operands {

@@ -2,9 +2,11 @@
 
 use tract_onnx::pb::tensor_proto::DataType;
 
-use super::build::{Attribute, Builder};
-use crate::int8::find::Verdict;
-use crate::int8::graph::{FloatOp, Graph, Hybrid, Op, Product};
+use super::build::{Attribute, Builder, facts};
+use super::check;
+use crate::int8::find::{Idle, Verdict, find_as};
+use crate::int8::graph::{FloatOp, Graph, Hybrid, Op, Product, Ranges};
+use crate::onnx::operators::ROUNDS_OPERAND;
 
 /// A graph with what onnxruntime's `quantize_dynamic` writes for a `Conv` of two groups with a bias, and its `Relu`.
 fn conv() -> Builder {
@@ -107,4 +109,51 @@ fn products_of_onnxruntime_are_taken_apart() {
     let [hybrid] = hybrids(&graph)[..] else { panic!("one product") };
     let Product::MatMul(matmul) = &hybrid.product else { panic!("a matrix") };
     assert_eq!((&matmul.weights[..], &hybrid.bias[..]), (&[0, 3, 1, 4, 1, 4][..], &[7.0, 8.0, 9.0][..]));
+}
+
+/// A graph of a product with `outputs` columns of dequantised weights, a bias and a `Relu`.
+fn dequantised(outputs: usize, flag: bool) -> Builder {
+    let mut b = Builder::new(&[4, 3]);
+    let weights: Vec<f64> = (0..3 * outputs).map(|i| (i % 255) as f64 - 127.0).collect();
+    b.constant("w", &[outputs, 3], DataType::Int8, &weights);
+    let scales: Vec<f64> = (0..outputs).map(|c| (c + 1) as f64).collect();
+    b.float("w.scale", &scales);
+    b.constant("w.zero", &[outputs], DataType::Int8, &vec![0.0; outputs]);
+    b.node("DequantizeLinear", "w.real", &["w", "w.scale", "w.zero"], &[("axis", Attribute::Int(0))]);
+    b.float("bias", &scales);
+    let transposed = ("transB", Attribute::Int(1));
+    let attributes = if flag { vec![transposed, (ROUNDS_OPERAND, Attribute::Int(1))] } else { vec![transposed] };
+    b.node("Gemm", "sums", &["x", "w.real", "bias"], &attributes);
+    b.node("Relu", "y", &["sums"], &[]);
+    b.output("y");
+    b
+}
+
+#[test]
+fn operands_that_another_runtime_rounds_are_rounded_row_by_row() {
+    let graph = planned(&dequantised(30, true));
+    let [hybrid] = hybrids(&graph)[..] else { panic!("one product") };
+    let Product::MatMul(matmul) = &hybrid.product else { panic!("a matrix") };
+    assert_eq!((hybrid.ranges, matmul.weights.len(), matmul.weights[5]), (Ranges::Items, 90, -122));
+    assert_eq!((matmul.weight_scales[29], hybrid.bias[29], hybrid.low), (30.0, 30.0, 0.0));
+}
+
+#[test]
+fn operands_are_not_rounded_for_few_products_or_unasked() {
+    for b in [dequantised(5, true), dequantised(30, false)] {
+        let graph = planned(&b);
+        assert!(graph.nodes.iter().any(|n| matches!(n.op, Op::Float(FloatOp::MatMul(_)))), "{:?}", graph.nodes);
+    }
+}
+
+/// The only partition, floats taken in.
+fn planned(b: &Builder) -> Graph {
+    let facts = facts(&b.model(), &[]);
+    let mut found = find_as(&b.graph, b.opset, &facts, Idle::Keep, true);
+    check::found(&b.graph, &facts, &found);
+    let integers = found.verdicts.iter().any(|verdict| matches!(verdict, Verdict::Integer { .. }));
+    let hybrid = |node: &crate::int8::graph::Node| matches!(node.op, Op::Float(FloatOp::Hybrid(_)));
+    assert_eq!(integers, found.partitions.iter().any(|p| p.graph.nodes.iter().any(hybrid)), "{:?}", found.verdicts);
+    assert_eq!(found.partitions.len(), 1, "{:?}", found.verdicts);
+    found.partitions.remove(0).graph
 }

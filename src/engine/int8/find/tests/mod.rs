@@ -10,3 +10,4 @@ mod partitions;
 mod results;
 mod strangers;
 mod tables;
+mod wide;

@@ -369,3 +369,19 @@ pub struct GruCall {
     /// Gates are clipped to `±clip` before their functions; ∞ for none.
     pub clip: f32,
 }
+
+/// Conversion of a row of products by the range of its operand: `clamp(scale · (x − zero · sums[c]) + bias[c], limits)`, one operation after the
+/// other.
+#[derive(Clone, Copy, Debug)]
+pub struct Rescale<'a> {
+    /// The operand's scale.
+    pub scale: f32,
+    /// The byte that stands for 0.0 in it.
+    pub zero: f32,
+    /// Of each channel's weights, in units of the products.
+    pub sums: &'a [f32],
+    /// As many.
+    pub bias: &'a [f32],
+    /// Least and greatest result.
+    pub limits: (f32, f32),
+}

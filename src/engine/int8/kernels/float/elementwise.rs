@@ -31,6 +31,9 @@ macro_rules! with_function {
                 let shrunk = S::select(x.lt(x.like(-lambda)), x + x.like(bias), above);
                 S::select(x.is_nan(), x, shrunk)
             }),
+            Function::Steps([scale, low, high]) => {
+                $run!(|x| (x / x.like(scale)).round().max(x.like(low)).min(x.like(high)) * x.like(scale))
+            }
             Function::Sigmoid => $run!(|x| math::sigmoid(x)),
             Function::Swish(1.0) => $run!(|x| x * math::sigmoid(x)),
             Function::Swish(alpha) => $run!(|x| x * math::sigmoid(x * x.like(alpha))),

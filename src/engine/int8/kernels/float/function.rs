@@ -22,6 +22,8 @@ pub enum Function {
     ThresholdedRelu(f32),
     /// `x − sign(x) · …` of Shrink: `[lambda, bias]`; 0 between `−lambda` and `lambda`.
     Shrink([f32; 2]),
+    /// `clip(round(x / scale), low, high) · scale`, halves to even: `[scale, low, high]` of a quantisation, the zero point taken off the limits.
+    Steps([f32; 3]),
     /// `1 / (1 + exp(−x))`.
     Sigmoid,
     /// `x · sigmoid(alpha · x)`: SiLU is `Swish(1)`.

@@ -107,6 +107,7 @@ macro_rules! float_kernels {
                 resize(call: &super::ResizeCall) = super::resize::resize::<$simd>;
                 copy(x: *const f32, out: *mut f32, grid: &super::Grid<2>) = super::moves::copy::<$simd>;
                 quantize(quant: (f32, i32), x: *const f32, out: *mut i8, len: usize) = super::convert::quantize::<$simd>;
+                rescale(row: &super::Rescale, out: *mut f32) = super::convert::rescale::<$simd>;
                 dequantize(quant: (f32, i32), x: *const i8, out: *mut f32, len: usize)
                     = super::convert::dequantize::<$simd>;
                 lstm(call: &super::LstmCall) = super::recurrent::lstm::<$simd>;

@@ -112,6 +112,12 @@ pub trait FloatKernels: fmt::Debug + Send + Sync {
     /// As the trait says.
     unsafe fn quantize(&self, quant: (f32, i32), x: *const f32, out: *mut i8, len: usize);
 
+    /// Results of a row by the range of its operand, in place.
+    ///
+    /// # Safety
+    /// As the trait says.
+    unsafe fn rescale(&self, row: &Rescale, out: *mut f32);
+
     /// `(x − zero_point) · scale` of signed bytes.
     ///
     /// # Safety

@@ -62,6 +62,11 @@ fn exact(function: Function, x: f64) -> (f64, [f64; 2]) {
             };
             (if x.is_nan() { x } else { shrunk }, [1.0, 0.0])
         }
+        Function::Steps([scale, low, high]) => {
+            // The quotient is rounded to a float first, which decides halves.
+            let steps = f64::from(x as f32 / scale).round_ties_even();
+            (if x.is_nan() { x } else { steps.clamp(f(low), f(high)) * f(scale) }, [1.0, 0.0])
+        }
         Function::Sigmoid => (sigmoid(x), [4.0, 0.0]),
         Function::Swish(alpha) => (x * sigmoid(x * f(alpha)), [5.0 + 1.5 * (x * f(alpha)).abs().min(150.0), 0.0]),
         Function::Gelu => (x / 2.0 * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)), [3.0, 3.0]),
@@ -96,7 +101,7 @@ fn exact(function: Function, x: f64) -> (f64, [f64; 2]) {
     }
 }
 
-const FUNCTIONS: [Function; 40] = [
+const FUNCTIONS: [Function; 41] = [
     Function::Identity,
     Function::RELU,
     Function::Clip(-1.0, 6.0),
@@ -109,6 +114,7 @@ const FUNCTIONS: [Function; 40] = [
     Function::Elu([1.0, 0.5, 2.0]),
     Function::ThresholdedRelu(1.0),
     Function::Shrink([0.5, 0.25]),
+    Function::Steps([0.125, -100.0, 60.0]),
     Function::Sigmoid,
     Function::Swish(1.0),
     Function::Swish(1.702),
