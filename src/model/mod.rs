@@ -30,6 +30,7 @@ mod quant;
 mod raw;
 mod remember;
 pub mod report;
+mod resample;
 mod runner;
 mod shipped;
 mod spec;

@@ -6,6 +6,7 @@
 mod attention;
 mod composed;
 mod contributed;
+mod flex;
 mod functions;
 mod half;
 mod maps;
@@ -26,6 +27,7 @@ pub fn rewrite(model: &mut ModelProto) -> Result<(), String> {
     half::to_single(graph);
     contributed::decompose(graph);
     attention::decompose(graph);
+    flex::decompose(graph);
     composed::decompose(graph);
     recurrent::decompose(graph);
     Ok(())
