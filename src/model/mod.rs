@@ -30,7 +30,6 @@ mod quant;
 mod raw;
 mod remember;
 pub mod report;
-mod resample;
 mod runner;
 mod shipped;
 mod spec;

@@ -16,6 +16,7 @@ mod math;
 mod op;
 mod picture;
 mod reduce;
+mod resample;
 mod rewrite;
 mod state;
 mod values;
@@ -90,6 +91,7 @@ const OPERATORS: &[(&str, Parse)] = &[
     ("TreeEnsembleClassifier", trees::classifier),
     ("TreeEnsembleRegressor", trees::regressor),
     ("Unique", arrays::unique),
+    ("Upsample", resample::upsample),
     (WRAP_PAD, fill::wrap),
 ];
 

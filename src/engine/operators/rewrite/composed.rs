@@ -9,8 +9,11 @@ use crate::onnx::build::NodeBuilder;
 use crate::onnx::node::{self, input};
 use crate::operators::{BATCH_STATISTICS, BLOCK_DEQUANTIZE, BLOCK_QUANTIZE, WRAP_PAD};
 
-/// Rewrites them.
-pub(super) fn decompose(graph: &mut GraphProto) {
+/// Version of the operator set whose `Resize` is `Upsample` by another name.
+const RESIZE_AS_UPSAMPLE: i64 = 10;
+
+/// Rewrites them, in a graph of operator set `version`.
+pub(super) fn decompose(graph: &mut GraphProto, version: i64) {
     let initializers = graph.initializer.iter().map(|t| t.name.clone());
     let nodes = graph.node.iter().filter(|n| n.op_type == "Constant").flat_map(|n| n.output.iter().cloned());
     let constants: HashSet<String> = initializers.chain(nodes).collect();
@@ -20,6 +23,7 @@ pub(super) fn decompose(graph: &mut GraphProto) {
         "BatchNormalization" => !matches!(node::flag(node, "training_mode"), Ok(false)),
         "DequantizeLinear" | "QuantizeLinear" => !matches!(node::int(node, "block_size", 0), Ok(0)),
         "Upsample" => input(node, 1).is_none(),
+        "Resize" => version == RESIZE_AS_UPSAMPLE,
         "Swish" => node::attribute(node, "alpha").is_some(),
         "SpaceToDepth" => !matches!(node::text(node, "mode", "DCR"), Ok("DCR")),
         _ => false,
@@ -37,6 +41,7 @@ fn rewritten(node: &NodeProto, scratch: &mut Scratch) -> Option<()> {
         "BatchNormalization" => return Some(scratch.renamed(node, BATCH_STATISTICS)),
         "DequantizeLinear" => return Some(scratch.renamed(node, BLOCK_DEQUANTIZE)),
         "QuantizeLinear" => return Some(scratch.renamed(node, BLOCK_QUANTIZE)),
+        "Resize" => return Some(scratch.renamed(node, "Upsample")),
         "Pad" if wraps(node) => return Some(scratch.renamed(node, WRAP_PAD)),
         _ => {}
     }
