@@ -18,7 +18,7 @@ use tract_onnx::tract_hir::tract_core::tract_data::TooEarly;
 
 use super::budget::MAX_TENSOR_BYTES;
 use super::operands::Operands;
-use super::{budget, quant};
+use super::{budget, equal, quant};
 
 /// Refusal of an operator.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -47,6 +47,7 @@ fn originals() -> &'static HashMap<String, Builder> {
     ORIGINALS.get_or_init(|| {
         let mut onnx = tract_onnx::onnx();
         quant::register(&mut onnx);
+        equal::register(&mut onnx);
         operators::register(&mut onnx);
         onnx.op_register.0
     })

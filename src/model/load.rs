@@ -12,7 +12,7 @@ use super::explain::refusal;
 use super::graph::{self, GraphInfo, Port, show};
 use super::manifest::{InputKind, Manifest};
 use super::parser::onnx;
-use super::{Bundle, Engine, ModelError, PlanKey, budget, dynamic, exporter, guard, state};
+use super::{Bundle, Engine, ModelError, PlanKey, budget, dynamic, ends, exporter, guard, state};
 use crate::frame::{Label, Layout};
 use leptond_engine::int8::{decompose, kernels};
 use leptond_engine::operators;
@@ -262,6 +262,9 @@ fn is_quantised(info: &GraphInfo) -> bool {
     info.nodes.iter().any(|n| n.operator == "QuantizeLinear" || n.operator == "DequantizeLinear")
 }
 
+/// Domain of onnxruntime's operators on tensors whose channels lie in blocks as wide as a processor's registers.
+const BLOCKED_CHANNELS: &str = "com.microsoft.nchwc";
+
 type Parts = (GraphInfo, Parsed, Box<pb::ModelProto>);
 
 fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
@@ -274,18 +277,29 @@ fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
         if let Some(graph) = &mut proto.graph {
             decompose(graph);
         }
-        let mut info = graph::describe(&proto, path)?;
-        for input in &mut info.inputs {
-            input.open = open.get(&input.name).filter(|o| o.len() == input.dims.len()).unwrap_or(&input.open).clone();
-        }
         let onnx = onnx();
-        if let Some(node) = info.nodes.iter().find(|n| !onnx.op_register.0.contains_key(&n.operator)) {
+        let mut nodes = proto.graph.iter().flat_map(|graph| &graph.node);
+        // Some of these have the names of ONNX's own.
+        let blocked = |node: &pb::NodeProto| node.domain == BLOCKED_CHANNELS;
+        if let Some(node) = nodes.find(|node| blocked(node) || !onnx.op_register.0.contains_key(&node.op_type)) {
+            let reason = match blocked(node) {
+                true => {
+                    "onnxruntime optimised this file for the computer that it ran on: save it at \
+                         ORT_ENABLE_EXTENDED or lower, or take the file that it was made of"
+                }
+                false => "there is no such operator here",
+            };
             return Err(ModelError::Unsupported {
                 path: path.into(),
                 node: node.name.clone(),
-                operator: node.operator.clone(),
-                reason: "there is no such operator here".into(),
+                operator: node.op_type.clone(),
+                reason: reason.into(),
             });
+        }
+        ends::complete(&mut proto, &onnx);
+        let mut info = graph::describe(&proto, path)?;
+        for input in &mut info.inputs {
+            input.open = open.get(&input.name).filter(|o| o.len() == input.dims.len()).unwrap_or(&input.open).clone();
         }
         if dynamic::split::needed(&proto) {
             return Ok((info, Parsed::Branching, Box::new(proto)));

@@ -10,6 +10,8 @@ mod budget;
 mod bundle;
 mod compile;
 mod dynamic;
+mod ends;
+mod equal;
 mod explain;
 pub mod exporter;
 mod external;

@@ -3,15 +3,15 @@
 use leptond_engine::{int8, operators};
 use tract_onnx::model::Onnx;
 
-use super::{bounded, dynamic, quant};
+use super::{bounded, dynamic, equal, quant};
 
 /// A parser whose operators are under guard, and that knows the partitions of the integer engine.
 pub(super) fn onnx() -> Onnx {
     let mut onnx = tract_onnx::onnx();
     quant::register(&mut onnx);
+    equal::register(&mut onnx);
     operators::register(&mut onnx);
     bounded::register(&mut onnx);
-    leptond_engine::operators::register(&mut onnx);
     int8::op::register(&mut onnx);
     dynamic::op::register(&mut onnx);
     onnx

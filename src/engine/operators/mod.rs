@@ -5,7 +5,10 @@
 
 mod arrays;
 mod attention;
+mod batch;
+mod blocks;
 mod detection;
+mod fill;
 mod kernel;
 mod learn;
 mod loss;
@@ -13,6 +16,7 @@ mod math;
 mod op;
 mod picture;
 mod reduce;
+mod resample;
 mod rewrite;
 mod state;
 mod values;
@@ -24,7 +28,7 @@ use tract_onnx::tract_hir::internal::*;
 pub use kernel::{Kernel, Known, Outputs};
 pub use rewrite::rewrite;
 
-use learn::{encode, linear, scale, svm, trees};
+use learn::{encode, linear, scale, svm, trees, words};
 
 /// Domain of operators that ONNX does not have.
 pub const DOMAIN: &str = "leptond";
@@ -32,6 +36,13 @@ pub const DOMAIN: &str = "leptond";
 pub const DETECTIONS: &str = "DetectionPostProcess";
 /// A fixed number of boxes by overlap; in [`DOMAIN`].
 pub const SUPPRESSION: &str = "PaddedNonMaxSuppression";
+/// `BatchNormalization` by the statistics of the batch; in [`DOMAIN`], like the next three.
+const BATCH_STATISTICS: &str = "BatchNormalization(training)";
+/// `DequantizeLinear` and `QuantizeLinear` with a scale for each block of values.
+const BLOCK_DEQUANTIZE: &str = "DequantizeLinear(blocks)";
+const BLOCK_QUANTIZE: &str = "QuantizeLinear(blocks)";
+/// `Pad` that goes round.
+const WRAP_PAD: &str = "Pad(wrap)";
 
 /// Makes the kernel of a node; the number is the version of its operator set.
 type Parse = fn(&NodeProto, i64) -> TractResult<Arc<dyn Kernel>>;
@@ -41,9 +52,12 @@ const OPERATORS: &[(&str, Parse)] = &[
     ("AffineGrid", picture::affine_grid),
     ("ArrayFeatureExtractor", encode::extractor),
     ("Attention", attention::attention),
+    (BATCH_STATISTICS, batch::normalization),
     ("Binarizer", scale::binarizer),
     ("BitCast", arrays::bit_cast),
     ("BitShift", math::bit_shift),
+    (BLOCK_DEQUANTIZE, blocks::dequantize),
+    (BLOCK_QUANTIZE, blocks::quantize),
     ("CausalConvWithState", state::causal_conv),
     ("CenterCropPad", arrays::center_crop_pad),
     ("Col2Im", arrays::col2im),
@@ -60,6 +74,7 @@ const OPERATORS: &[(&str, Parse)] = &[
     ("MaxUnpool", picture::max_unpool),
     ("NegativeLogLikelihoodLoss", loss::negative_log_likelihood),
     ("Normalizer", scale::normalizer),
+    ("OneHot", fill::one_hot),
     ("OneHotEncoder", encode::one_hot),
     (SUPPRESSION, detection::suppression),
     ("ReduceMax", reduce::largest),
@@ -71,10 +86,13 @@ const OPERATORS: &[(&str, Parse)] = &[
     ("Scaler", scale::scaler),
     ("SoftmaxCrossEntropyLoss", loss::softmax_cross_entropy),
     ("TensorScatter", arrays::tensor_scatter),
+    ("TfIdfVectorizer", words::tf_idf),
     ("TreeEnsemble", trees::ensemble),
     ("TreeEnsembleClassifier", trees::classifier),
     ("TreeEnsembleRegressor", trees::regressor),
     ("Unique", arrays::unique),
+    ("Upsample", resample::upsample),
+    (WRAP_PAD, fill::wrap),
 ];
 
 /// The kernel of a node, if its operator is one of these.

@@ -239,8 +239,10 @@ pub fn model(tensors: &[Spec], calls: &[Call], inputs: &[i32], outputs: &[i32]) 
     };
     let operator = |(index, call): (usize, &Call)| {
         let mut fields = vec![(0, int(index as i32)), (1, ints(&call.inputs)), (2, ints(&call.outputs))];
-        if call.union > 0 {
-            fields.extend([(3, byte(call.union)), (4, Part::Table(call.options.clone()))]);
+        match call.union {
+            // Options of a custom operator are bytes, a field of the operator itself.
+            0 => fields.extend(call.options.clone()),
+            union => fields.extend([(3, byte(union)), (4, Part::Table(call.options.clone()))]),
         }
         fields
     };

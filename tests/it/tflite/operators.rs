@@ -14,7 +14,7 @@ use serde_json::Value;
 use tract_onnx::prelude::Tensor;
 
 use self::cases::{cases, conv, pool, q8, terms, weights};
-use super::build::{self, Call, Fields, I8, Spec, spec};
+use super::build::{self, Call, F32, Fields, I8, I32, Part, Spec, byte, int, spec};
 use super::{noise, tensor, values};
 use crate::common;
 
@@ -169,4 +169,31 @@ fn a_missing_bias_is_zero() {
         values(&model.run_raw(inputs(&case, &model), |_, _| ()).unwrap()[0])
     };
     assert_eq!(run(None), run(Some(terms(4).ints(&[0; 4]))));
+}
+
+/// MediaPipe's operator is `TRANSPOSE_CONV` with other operands and options; LiteRT does not have it.
+#[test]
+fn a_custom_transposed_convolution_computes_what_the_known_one_does() {
+    let (kernel, bias): (Vec<f32>, Vec<f32>) = ((0..36).map(|v| v as f32 / 8.0 - 2.0).collect(), vec![0.5, -1.0]);
+    let x = || spec("x", F32, &[1, 3, 4, 2]);
+    let weights = || spec("weights", F32, &[2, 3, 3, 2]).floats(&kernel);
+    let bias = || spec("bias", F32, &[2]).floats(&bias);
+    let run = |case: &Case| {
+        let model = LoadedModel::from_onnx("transposed", &convert(&case.bytes()).unwrap()).unwrap();
+        values(&model.run_raw(inputs(case, &model), |_, _| ()).unwrap()[0])
+    };
+    for (padding, out) in [(1u8, [1, 6, 8, 2]), (2, [1, 7, 9, 2])] {
+        let y = || spec("out", F32, &out);
+        let options = vec![(0, byte(padding - 1)), (1, int(2)), (2, int(2))];
+        let size = spec("size", I32, &[4]).ints(&out);
+        let known = one("transposed", Want::Same, 67, 49, options, vec![size, weights(), x(), bias(), y()]);
+        let packed = [i32::from(padding), 2, 2].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let options = vec![(5, Part::Bytes(packed))];
+        let mut custom = one("transposed", Want::Same, 32, 0, options, vec![x(), weights(), bias(), y()]);
+        custom.calls[0].custom = Some("Convolution2DTransposeBias");
+        assert_eq!(run(&custom), run(&known), "padding {padding}");
+        custom.calls[0].options = vec![(5, Part::Bytes(vec![1; 5]))];
+        let short = convert(&custom.bytes()).unwrap_err().to_string();
+        assert!(short.contains("Convolution2DTransposeBias") && short.contains("padding"), "{short}");
+    }
 }

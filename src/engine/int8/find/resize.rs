@@ -64,7 +64,7 @@ fn read<'n>(search: &Search, node: &'n NodeProto, rank: usize) -> Try<Resizing<'
         }
         _ => None,
     };
-    let rounding = if old { "floor" } else { node::text(node, "nearest_mode", "round_prefer_floor")? };
+    let rounding = if old { "outwards" } else { node::text(node, "nearest_mode", "round_prefer_floor")? };
     let linear = match mode {
         "nearest" => false,
         "linear" | "bilinear" => true,
@@ -124,7 +124,7 @@ impl Resizing<'_> {
             .map(|at| {
                 let x = coordinate(at)?;
                 if !self.linear {
-                    let index = self.nearest(x)?.clamp(0.0, last_in) as usize;
+                    let index = self.nearest(x, scale)?.clamp(0.0, last_in) as usize;
                     return Ok(Tap { first: index, second: index, share: 0.0 });
                 }
                 let x = x.clamp(0.0, last_in);
@@ -136,8 +136,11 @@ impl Resizing<'_> {
             .collect()
     }
 
-    fn nearest(&self, x: f32) -> Try<f32> {
+    fn nearest(&self, x: f32, scale: f32) -> Try<f32> {
         Ok(match self.rounding {
+            // As onnxruntime has it where the file cannot say.
+            "outwards" if scale < 1.0 => x.ceil(),
+            "outwards" => x.floor(),
             "round_prefer_floor" => (x - 0.5).ceil(),
             "round_prefer_ceil" => (x + 0.5).floor(),
             "floor" => x.floor(),

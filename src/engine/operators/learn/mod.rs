@@ -6,3 +6,4 @@ pub(super) mod scale;
 pub(super) mod scores;
 pub(super) mod svm;
 pub(super) mod trees;
+pub(super) mod words;

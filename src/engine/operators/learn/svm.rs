@@ -278,12 +278,12 @@ impl Classifier {
                 rows.map(|(class, c)| self.products.of_samples(sample, c) as f32 + rho(class)).collect();
             return (largest(&row), row);
         }
+        // The class is the one of most votes, which need not be the most probable one.
         let (pairs, votes) = self.pairs(sample);
-        if !self.prob.0.is_empty() {
-            let row = self.probabilities(&pairs);
-            return (largest(&row), row);
-        }
         let class = largest(&votes);
+        if !self.prob.0.is_empty() {
+            return (class, self.probabilities(&pairs));
+        }
         let row = if self.labels.count == 2 { vec![-pairs[0], pairs[0]] } else { pairs };
         (class, row)
     }

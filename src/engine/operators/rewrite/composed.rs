@@ -7,16 +7,23 @@ use tract_onnx::pb::{GraphProto, NodeProto};
 use super::names::{Scratch, attributes_without, replace};
 use crate::onnx::build::NodeBuilder;
 use crate::onnx::node::{self, input};
+use crate::operators::{BATCH_STATISTICS, BLOCK_DEQUANTIZE, BLOCK_QUANTIZE, WRAP_PAD};
 
-/// Rewrites them.
-pub(super) fn decompose(graph: &mut GraphProto) {
+/// Version of the operator set whose `Resize` is `Upsample` by another name.
+const RESIZE_AS_UPSAMPLE: i64 = 10;
+
+/// Rewrites them, in a graph of operator set `version`.
+pub(super) fn decompose(graph: &mut GraphProto, version: i64) {
     let initializers = graph.initializer.iter().map(|t| t.name.clone());
     let nodes = graph.node.iter().filter(|n| n.op_type == "Constant").flat_map(|n| n.output.iter().cloned());
     let constants: HashSet<String> = initializers.chain(nodes).collect();
     let wanted = |node: &NodeProto| match node.op_type.as_str() {
         "Celu" | "LpPool" | "SwiGLU" => true,
-        "Pad" => input(node, 2).is_some_and(|value| !constants.contains(value)),
-        "Upsample" => input(node, 1).is_some(),
+        "Pad" => wraps(node) || input(node, 2).is_some_and(|value| !constants.contains(value)),
+        "BatchNormalization" => !matches!(node::flag(node, "training_mode"), Ok(false)),
+        "DequantizeLinear" | "QuantizeLinear" => !matches!(node::int(node, "block_size", 0), Ok(0)),
+        "Upsample" => input(node, 1).is_none(),
+        "Resize" => version == RESIZE_AS_UPSAMPLE,
         "Swish" => node::attribute(node, "alpha").is_some(),
         "SpaceToDepth" => !matches!(node::text(node, "mode", "DCR"), Ok("DCR")),
         _ => false,
@@ -24,7 +31,20 @@ pub(super) fn decompose(graph: &mut GraphProto) {
     replace(graph, &wanted, &rewritten);
 }
 
+/// Test for a `Pad` that goes round.
+fn wraps(node: &NodeProto) -> bool {
+    matches!(node::text(node, "mode", "constant"), Ok("wrap"))
+}
+
 fn rewritten(node: &NodeProto, scratch: &mut Scratch) -> Option<()> {
+    match node.op_type.as_str() {
+        "BatchNormalization" => return Some(scratch.renamed(node, BATCH_STATISTICS)),
+        "DequantizeLinear" => return Some(scratch.renamed(node, BLOCK_DEQUANTIZE)),
+        "QuantizeLinear" => return Some(scratch.renamed(node, BLOCK_QUANTIZE)),
+        "Resize" => return Some(scratch.renamed(node, "Upsample")),
+        "Pad" if wraps(node) => return Some(scratch.renamed(node, WRAP_PAD)),
+        _ => {}
+    }
     let output = node::only_output(node).ok()?;
     match node.op_type.as_str() {
         // α · Elu(x / α).
@@ -50,18 +70,35 @@ fn rewritten(node: &NodeProto, scratch: &mut Scratch) -> Option<()> {
             let inputs = node.input.iter().enumerate().map(|(slot, name)| if slot == 2 { &value } else { name });
             scratch.last(NodeBuilder::new("Pad", inputs).attributes(attributes_without(node, &[])), output);
         }
+        // The oldest version has the scales as an attribute.
         "Upsample" => {
-            let resize = NodeBuilder::new("Resize", [input(node, 0)?, input(node, 1)?]);
-            scratch.last(resize.attributes(attributes_without(node, &[])), output);
+            let scales = scratch.list_of_floats("scales", node::floats(node, "scales").ok()??);
+            let builder = NodeBuilder::new("Upsample", [input(node, 0)?, &scales]);
+            scratch.last(builder.attributes(attributes_without(node, &["scales"])), output);
         }
         "LpPool" => pool(node, scratch, output)?,
-        "SpaceToDepth" => {
-            let mode = node::text(node, "mode", "DCR").ok()?;
-            let marked = NodeBuilder::new(&format!("SpaceToDepth({mode})"), [input(node, 0)?]);
-            scratch.last(marked.attributes(attributes_without(node, &[])), output);
+        "SpaceToDepth" if matches!(node::text(node, "mode", "DCR"), Ok("CRD")) => {
+            space_to_depth(node, scratch, output)?
         }
         _ => return None,
     }
+    Some(())
+}
+
+/// Channels of each block of pixels side by side, instead of blocks of channels.
+fn space_to_depth(node: &NodeProto, scratch: &mut Scratch, output: &str) -> Option<()> {
+    let builder = NodeBuilder::new("SpaceToDepth", [input(node, 0)?]);
+    let blocks = scratch.node_with(builder.attributes(attributes_without(node, &["mode"])));
+    let size = node::int(node, "blocksize", 0).ok()?;
+    let turned = |scratch: &mut Scratch, x: &str, perm: &[i64]| {
+        scratch.node_with(NodeBuilder::new("Transpose", [x]).ints("perm", perm))
+    };
+    let last = turned(scratch, &blocks, &[0, 2, 3, 1]);
+    let (apart, joined) = (scratch.ints("apart", &[0, 0, 0, size * size, -1]), scratch.ints("joined", &[0, 0, 0, -1]));
+    let parts = scratch.node("Reshape", &[&last, &apart]);
+    let swapped = turned(scratch, &parts, &[0, 1, 2, 4, 3]);
+    let channels = scratch.node("Reshape", &[&swapped, &joined]);
+    scratch.last(NodeBuilder::new("Transpose", [channels]).ints("perm", &[0, 3, 1, 2]), output);
     Some(())
 }
 

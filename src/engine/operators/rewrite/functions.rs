@@ -21,7 +21,7 @@ pub(super) fn put_in_place(model: &mut ModelProto) -> Result<(), String> {
         .iter()
         .map(|f| ((f.domain.as_deref().unwrap_or_default(), f.name.as_deref().unwrap_or_default()), f))
         .collect();
-    let mut calls = Calls { by_name, count: 0, names: HashSet::new() };
+    let mut calls = Calls { by_name, count: 0, names: HashSet::new(), calls: HashSet::new() };
     if let Some(graph) = &mut model.graph {
         calls.names.extend(graph.node.iter().map(|n| n.name.clone()));
         calls.graph(graph, 0)?;
@@ -39,27 +39,33 @@ struct Calls<'f> {
     /// Nodes that were put in place.
     count: usize,
     names: HashSet<String>,
+    /// Names of calls that were put in place: those of their tensors begin with them.
+    calls: HashSet<String>,
 }
 
 impl Calls<'_> {
     fn graph(&mut self, graph: &mut GraphProto, depth: usize) -> Result<(), String> {
         let mut nodes = Vec::with_capacity(graph.node.len());
-        for mut node in std::mem::take(&mut graph.node) {
-            for inner in node::subgraphs_mut(&mut node) {
-                self.graph(inner, depth)?;
-            }
+        for node in std::mem::take(&mut graph.node) {
             self.node(node, depth, &mut nodes)?;
         }
         graph.node = nodes;
         Ok(())
     }
 
-    fn node(&mut self, call: NodeProto, depth: usize, nodes: &mut Vec<NodeProto>) -> Result<(), String> {
+    fn node(&mut self, mut call: NodeProto, depth: usize, nodes: &mut Vec<NodeProto>) -> Result<(), String> {
         let found = self.by_name.get(&(call.domain.as_str(), call.op_type.as_str())).copied();
         let Some(function) = found else {
+            for inner in node::subgraphs_mut(&mut call) {
+                self.graph(inner, depth)?;
+            }
             nodes.push(call);
             return Ok(());
         };
+        // Inside of branches and loops names are not always there, nor different.
+        while call.name.is_empty() || !self.calls.insert(call.name.clone()) {
+            call.name = format!("{}_{}", call.op_type, self.calls.len());
+        }
         self.count += function.node.len();
         if depth >= MAX_DEPTH || self.count > MAX_NODES {
             return Err(format!("its function {:?} calls itself, or is put in place too often", call.op_type));
@@ -115,8 +121,8 @@ impl Calls<'_> {
     }
 }
 
-/// Renames everything in a graph inside of a function, whose names are all seen.
-fn rename(
+/// Renames everything in a graph inside of another.
+pub(super) fn rename(
     graph: &mut GraphProto,
     renamed: &dyn Fn(&str) -> String,
     attribute: &mut dyn FnMut(&mut tract_onnx::pb::AttributeProto) -> bool,

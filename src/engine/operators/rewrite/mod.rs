@@ -6,11 +6,13 @@
 mod attention;
 mod composed;
 mod contributed;
+mod flex;
 mod functions;
 mod half;
 mod maps;
 mod names;
 mod recurrent;
+mod scan;
 
 use tract_onnx::pb::ModelProto;
 
@@ -21,12 +23,15 @@ use tract_onnx::pb::ModelProto;
 pub fn rewrite(model: &mut ModelProto) -> Result<(), String> {
     functions::put_in_place(model)?;
     maps::index_labels(model);
+    let version = crate::onnx::opset(model);
     let Some(graph) = &mut model.graph else { return Ok(()) };
     maps::drop(graph);
     half::to_single(graph);
     contributed::decompose(graph);
     attention::decompose(graph);
-    composed::decompose(graph);
+    flex::decompose(graph);
+    composed::decompose(graph, version);
     recurrent::decompose(graph);
+    scan::decompose(graph, version);
     Ok(())
 }

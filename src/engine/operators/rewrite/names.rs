@@ -6,6 +6,7 @@ use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto};
 
 use crate::onnx::build::{self, NodeBuilder};
 use crate::onnx::captured_names;
+use crate::operators::DOMAIN;
 
 /// Nodes and constants that replace nodes of a graph.
 pub(super) struct Scratch {
@@ -60,6 +61,20 @@ impl Scratch {
         let name = self.fresh(what);
         self.constants.push(build::floats(&name, &[value]));
         name
+    }
+
+    /// A constant list of floats.
+    pub fn list_of_floats(&mut self, what: &str, values: &[f32]) -> String {
+        let name = self.fresh(what);
+        let mut constant = build::floats(&name, values);
+        constant.dims = vec![values.len() as i64];
+        self.constants.push(constant);
+        name
+    }
+
+    /// The node at hand as one of another operator.
+    pub fn renamed(&mut self, node: &NodeProto, operator: &str) {
+        self.nodes.push(NodeProto { op_type: operator.into(), domain: DOMAIN.into(), ..node.clone() });
     }
 
     /// A node with one output of a name of its own.

@@ -128,6 +128,7 @@ pub(super) fn write(w: &mut Writer<'_, '_>, operator: &Operator<'_>) -> Try<()> 
         "CONV_2D" => dense::conv(w, node, false),
         "DEPTHWISE_CONV_2D" => dense::conv(w, node, true),
         "TRANSPOSE_CONV" => transposed::conv(w, node),
+        "Convolution2DTransposeBias" => transposed::conv_with_bias(w, node),
         "FULLY_CONNECTED" => dense::fully_connected(w, node),
         "BATCH_MATMUL" => matmul::batch(w, node),
         "AVERAGE_POOL_2D" => window::pool(w, node, window::Pool::Average),
