@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::kernels::executor::{Executor, Program};
 use crate::kernels::run::{Input, Output};
 use crate::kernels::step::{Address, Pixels, Step, Windows, Work};
-use crate::kernels::{AddParams, Loops, Requant, SLACK};
+use crate::kernels::{AddParams, AlignedBytes, Loops, Requant, SLACK, float};
 
 use super::rng::{Fill, Rng};
 use super::sets;
@@ -29,9 +29,13 @@ fn config() -> ProptestConfig {
 /// Runs a step on every set, alone and in threads; returns the arenas' result part.
 fn results(work: &Work, arena: &[i8], floats: &[f32]) -> Vec<(String, Vec<i8>, Vec<f32>)> {
     let mut all = Vec::new();
+    let mut constants = AlignedBytes::zeroed(arena.len());
+    constants.put_i8(0, arena.iter().copied());
+    let constants = Arc::new(constants);
     for set in sets() {
         for threads in [1, 3] {
-            let step = |work: &Work| Step { name: String::new(), op: "", macs: 0, bytes: 0, work: work.clone() };
+            let step =
+                |work: &Work| Step { name: String::new(), op: "", macs: 0, bytes: 0, work: work.clone(), table: None };
             // The result is looked at by a second step, which stores the whole arena.
             let look = Work::Store {
                 port: 1,
@@ -42,8 +46,9 @@ fn results(work: &Work, arena: &[i8], floats: &[f32]) -> Vec<(String, Vec<i8>, V
             let program = Program {
                 steps: vec![step(work), step(&look)],
                 arena_len: ARENA,
-                constants: vec![(0, arena.to_vec())],
+                constants: vec![(0, Arc::clone(&constants))],
                 kernels: set,
+                floats: float::best(),
             };
             let (mut out, mut stored) = (vec![0i8; SIZE], vec![f32::NAN; floats.len()]);
             let outputs = &mut [Output::F32(&mut stored), Output::I8(&mut out)];
