@@ -31,13 +31,13 @@ macro_rules! products {
 }
 
 /// Channels of a block.
-const BLOCK: usize = 16;
+pub(super) const BLOCK: usize = 16;
 
 /// Input bytes of a group: what `sdot` takes in.
-const GROUP: usize = 4;
+pub(super) const GROUP: usize = 4;
 
 /// Channels of block `first / BLOCK` that are computed.
-fn width(n: usize, first: usize) -> usize {
+pub(super) fn width(n: usize, first: usize) -> usize {
     if n - first > BLOCK / 2 { BLOCK } else { BLOCK / 2 }
 }
 
