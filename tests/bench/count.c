@@ -2,10 +2,10 @@
  * QEMU plugin: how many instructions a user-mode program executes, and, when asked for, how many loads and stores.
  *
  *     cc -O2 -shared -fPIC -DAPI=1 -o count.so count.c
- *     qemu-aarch64 -plugin count.so,to=OUT[,memory=on] PROGRAM...
+ *     qemu-aarch64 -plugin count.so,to=OUT[,mark=NUMBER][,memory=on] PROGRAM...
  *
  * OUT gets a line: instructions loads stores (accesses of up to 8 bytes: a vector load is two), as of the end, and one before it for every
- * getppid that the program calls, which is how it says that a part of its work ends. The few functions of the
+ * system call of that number, by which a program shows where parts of its work begin and end. The few functions of the
  * plugin interface that are used are declared here, since Debian packages no header for them. API is the interface's
  * version: 1 up to QEMU 8, 2 from QEMU 9.
  */
@@ -38,6 +38,7 @@ __attribute__((visibility("default"))) int qemu_plugin_version = API;
 static atomic_uint_fast64_t instructions, loads, stores;
 static FILE *out;
 static int memory;
+static int64_t mark = -1;
 
 static void add(atomic_uint_fast64_t *counter, uint64_t n) {
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
@@ -70,11 +71,10 @@ static void print(void) {
     }
 }
 
-/* 173 is getppid on every architecture that uses Linux's generic table, aarch64 among them. */
 static void called(plugin_id id, unsigned cpu, int64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f,
                    uint64_t g, uint64_t h) {
     (void)id, (void)cpu, (void)a, (void)b, (void)c, (void)d, (void)e, (void)f, (void)g, (void)h;
-    if (number == 173) {
+    if (number == mark) {
         print();
     }
 }
@@ -93,6 +93,8 @@ __attribute__((visibility("default"))) int qemu_plugin_install(plugin_id id, con
     for (int i = 0; i < argc; i++) {
         if (!strncmp(argv[i], "to=", 3)) {
             path = argv[i] + 3;
+        } else if (!strncmp(argv[i], "mark=", 5)) {
+            mark = atoll(argv[i] + 5);
         } else if (!strcmp(argv[i], "memory=on")) {
             memory = 1;
         } else {
