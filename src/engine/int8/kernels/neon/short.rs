@@ -243,13 +243,13 @@ impl Tile<'_> {
         outs: &[*mut i8; R],
     ) {
         let Results::Floats(floats) = self.results else { return };
-        for (sums, out) in sums.iter().zip(outs) {
-            for (i, &sums) in sums.iter().enumerate().take(self.left.div_ceil(LANES)) {
-                let channel = self.channel + LANES * i;
-                // SAFETY: the caller's promise.
-                unsafe {
-                    let out = out.cast::<f32>().add(channel);
-                    floats.store((sums, scale[i]), terms, channel, out, self.left - LANES * i);
+        for (i, &scale) in scale.iter().enumerate().take(self.left.div_ceil(LANES)) {
+            let channel = self.channel + LANES * i;
+            // SAFETY: the caller's promise.
+            unsafe {
+                let channels = floats.channels(scale, terms, channel);
+                for (sums, out) in sums.iter().zip(outs) {
+                    floats.store(sums[i], &channels, out.cast::<f32>().add(channel), self.left - LANES * i);
                 }
             }
         }
