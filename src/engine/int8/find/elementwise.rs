@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::epilogue::{Affine, Epilogue};
 use super::moves::PadDomain;
 use super::net::Try;
-use super::params;
+use super::params::{self, Stored};
 use super::search::{Draft, Role, Search, Table, View, table_of};
 use crate::int8::graph::{Clamp, Op, Quant, TensorId};
 use crate::onnx::{node, operators};
@@ -97,7 +97,8 @@ impl<'a> Search<'a> {
 
     fn operand(&mut self, name: &'a str) -> Option<Operand> {
         if self.net.is_constant(name) {
-            return self.net.uniform(name).map(Operand::Number);
+            let number = self.net.uniform(name).or_else(|| Stored::uniform(&self.net, name));
+            return number.map(Operand::Number);
         }
         match self.view(name)? {
             View::Real { tensor } => Some(Operand::Table(tensor, table_of(self.quant(tensor)))),

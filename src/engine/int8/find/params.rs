@@ -249,6 +249,17 @@ impl Stored {
         Ok(self)
     }
 
+    /// The only value of a small constant that is the same everywhere.
+    pub fn uniform(net: &FactGraph, name: &str) -> Option<f32> {
+        const MAX_VALUES: usize = 1 << 16;
+        if net.shape(name).ok()?.iter().product::<usize>() > MAX_VALUES {
+            return None;
+        }
+        let Stored { steps, scales, .. } = Self::find(net, name).ok()?;
+        let (&[scale], Some((first, rest))) = (&scales[..], steps.split_first()) else { return None };
+        rest.iter().all(|step| step == first).then_some(*first as f32 * scale)
+    }
+
     /// As bytes with one quantisation.
     pub fn bytes(&self) -> Try<(Quant, Vec<i8>)> {
         let (&[scale], &[zero_point]) = (&self.scales[..], &self.zero_points[..]) else {

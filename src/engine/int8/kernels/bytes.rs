@@ -115,7 +115,9 @@ pub struct ByteKernels {
     pub average: unsafe fn(&Means, *const i8, [usize; 2], [usize; 2], *mut i8, usize),
     /// Rows that become probabilities.
     pub softmax: unsafe fn(&SoftmaxParams, &Lines),
-    /// Table from each byte of a row to its softmax in that row: for rows longer than the table.
+    /// Length from which on a row is quicker by a table of its own.
+    pub long: usize,
+    /// Table from each byte of a row to its softmax in that row.
     pub softmax_table: unsafe fn(&SoftmaxParams, *const i8, usize) -> [i8; 256],
     /// `out = requant(Σ (corner − zero) · share, scale)` for so many channels.
     pub blend: unsafe fn(&Blend, *mut i8, usize),

@@ -4,7 +4,7 @@
 use super::behind::Behind;
 use super::step::{MatMul, Step, Work};
 use super::walk::Part;
-use super::{Finish, GemmCall, GemmWeights, Kernels, MAX_ROWS};
+use super::{Finish, GemmCall, Kernels, MAX_ROWS, Matrix};
 
 /// A thread's part of a batch of products: some of them, or some rows of each where there are fewer than threads.
 ///
@@ -18,7 +18,6 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
     if rows.is_empty() {
         return;
     }
-    let mut packer = Packer::new(matmul);
     for batch in batches {
         let mut starts = matmul.places.map(|place| place.offset);
         let mut rest = batch;
@@ -30,106 +29,54 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
         // SAFETY: the plan laid both operands and the result out inside the arena, apart from one another.
         unsafe {
             let places = (arena.add(starts[0]).cast_const(), arena.add(starts[1]).cast_const(), arena.add(starts[2]));
-            packer.product(step.table.as_deref(), kernels, places, rows.clone());
+            product(matmul, step.table.as_deref(), kernels, places, rows.clone());
         }
     }
 }
 
-/// The second operand in the order of weights.
-struct Packer<'a> {
-    matmul: &'a MatMul,
-    /// `[N][K]`.
-    data: Vec<i8>,
-    zeros: Vec<i8>,
-    bias: Vec<i32>,
-    scale: Vec<f32>,
-}
-
-impl<'a> Packer<'a> {
-    fn new(matmul: &'a MatMul) -> Self {
-        Packer {
-            matmul,
-            data: vec![0; matmul.n * matmul.k],
-            zeros: vec![matmul.zeros[1] as i8; matmul.n],
-            bias: vec![0; matmul.n],
-            scale: vec![matmul.scale; matmul.n],
+/// One product of the batch.
+///
+/// # Safety
+/// The places cover the operands and the result.
+unsafe fn product(
+    matmul: &MatMul,
+    table: Option<&[i8; 256]>,
+    kernels: &dyn Kernels,
+    (a, b, out): (*const i8, *const i8, *mut i8),
+    rows: std::ops::Range<usize>,
+) {
+    let MatMul { k, n, b_steps: steps, zeros, scale, .. } = *matmul;
+    // SAFETY: the caller's promise.
+    let packed = unsafe { kernels.pack_matrix(&Matrix { k, n, data: b, steps, zeros, scale }) };
+    let most = kernels.gemm_rows(&packed).clamp(1, MAX_ROWS);
+    let mut behind = table.map(|table| Behind::new(table, kernels.bytes()));
+    let tiles = rows.len().div_ceil(most);
+    for tile in 0..tiles {
+        let first = rows.start + rows.len() * tile / tiles;
+        let count = rows.start + rows.len() * (tile + 1) / tiles - first;
+        // Rows beyond `count` are not read.
+        let x: [*const i8; MAX_ROWS] =
+            std::array::from_fn(|row| a.wrapping_add((first + row.min(count - 1)) * matmul.a_row));
+        let y: [*mut i8; MAX_ROWS] =
+            std::array::from_fn(|row| out.wrapping_add((first + row.min(count - 1)) * matmul.out_row));
+        let call = GemmCall {
+            packed: &packed,
+            finish: Finish::Bytes(matmul.requant),
+            offsets: &[0],
+            first_block: 0,
+            blocks: packed.blocks(),
+            rows: &x[..count],
+            outs: &y[..count],
+        };
+        // SAFETY: rows and results lie inside the operands, which do not overlap.
+        unsafe { kernels.gemm(&call) };
+        if let Some(behind) = &mut behind {
+            // SAFETY: these rows have just been written.
+            y[..count].iter().for_each(|y| unsafe { behind.push(*y, n) });
         }
     }
-
-    /// One product of the batch.
-    ///
-    /// # Safety
-    /// The places cover the operands and the result.
-    unsafe fn product(
-        &mut self,
-        table: Option<&[i8; 256]>,
-        kernels: &dyn Kernels,
-        (a, b, out): (*const i8, *const i8, *mut i8),
-        rows: std::ops::Range<usize>,
-    ) {
-        // SAFETY: the caller's promise.
-        unsafe { self.gather(b) };
-        let matmul = self.matmul;
-        let packed = kernels.pack_gemm(&GemmWeights {
-            n: matmul.n,
-            segments: 1,
-            segment: matmul.k,
-            data: &self.data,
-            zeros: &self.zeros,
-            bias: &self.bias,
-            scale: &self.scale,
-            x_zero: matmul.zeros[0],
-            floats: None,
-        });
-        let most = kernels.gemm_rows(&packed).clamp(1, MAX_ROWS);
-        let mut behind = table.map(|table| Behind::new(table, kernels.bytes()));
-        let tiles = rows.len().div_ceil(most);
-        for tile in 0..tiles {
-            let first = rows.start + rows.len() * tile / tiles;
-            let count = rows.start + rows.len() * (tile + 1) / tiles - first;
-            // SAFETY: the caller's promise; rows beyond `count` are not read.
-            let x: [*const i8; MAX_ROWS] =
-                std::array::from_fn(|row| a.wrapping_add((first + row.min(count - 1)) * matmul.a_row));
-            let y: [*mut i8; MAX_ROWS] =
-                std::array::from_fn(|row| out.wrapping_add((first + row.min(count - 1)) * matmul.out_row));
-            let call = GemmCall {
-                packed: &packed,
-                finish: Finish::Bytes(matmul.requant),
-                offsets: &[0],
-                first_block: 0,
-                blocks: packed.blocks(),
-                rows: &x[..count],
-                outs: &y[..count],
-            };
-            // SAFETY: rows and results lie inside the operands, which do not overlap.
-            unsafe { kernels.gemm(&call) };
-            if let Some(behind) = &mut behind {
-                // SAFETY: these rows have just been written.
-                y[..count].iter().for_each(|y| unsafe { behind.push(*y, matmul.n) });
-            }
-        }
-        if let Some(mut behind) = behind {
-            // SAFETY: as above.
-            unsafe { behind.flush() };
-        }
-    }
-
-    /// Columns of the second operand, less their zero point, one behind the other.
-    ///
-    /// # Safety
-    /// `b` covers the operand.
-    unsafe fn gather(&mut self, b: *const i8) {
-        let MatMul { k, n, b_steps: [term, column], .. } = *self.matmul;
-        // Blocks of columns, so that reads along either axis stay within a few cache lines.
-        const BLOCK: usize = 64;
-        for first in (0..n).step_by(BLOCK) {
-            for at in 0..k {
-                for c in first..(first + BLOCK).min(n) {
-                    // SAFETY: the caller's promise.
-                    let byte = unsafe { *b.add(c * column + at * term) };
-                    self.data[c * k + at] = byte;
-                }
-            }
-        }
+    if let Some(mut behind) = behind {
+        // SAFETY: as above.
+        unsafe { behind.flush() };
     }
 }

@@ -36,6 +36,12 @@ macro_rules! forward {
             $function(weights)
         }
     };
+    (@ pack_matrix $function:expr) => {
+        unsafe fn pack_matrix(&self, matrix: &super::Matrix) -> super::PackedGemm {
+            // SAFETY: the caller's promise is the callee's.
+            unsafe { $function(matrix) }
+        }
+    };
     (@ gemm $function:expr) => {
         unsafe fn gemm(&self, call: &super::GemmCall) {
             // SAFETY: the caller's promise is the callee's.
@@ -85,6 +91,7 @@ pub mod float;
 pub mod i8mm;
 mod loops;
 pub mod matmul;
+mod matrix;
 mod moves;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
@@ -115,6 +122,7 @@ pub use calls::{
 };
 pub use finish::{Dequant, Finish};
 pub use loops::Loops;
+pub use matrix::Matrix;
 pub use plain::quantize;
 pub use requant::Requant;
 pub use set::Kernels;

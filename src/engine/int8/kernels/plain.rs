@@ -7,8 +7,21 @@ use super::requant::{ROUNDER, Requant};
 use super::step::Means;
 
 /// Plain Rust.
-pub const PLAIN: ByteKernels =
-    ByteKernels { add, mul, lut, max, transpose, pick, quantize, dequantize, average, softmax, softmax_table, blend };
+pub const PLAIN: ByteKernels = ByteKernels {
+    add,
+    mul,
+    lut,
+    max,
+    transpose,
+    pick,
+    quantize,
+    dequantize,
+    average,
+    softmax,
+    long: 128,
+    softmax_table,
+    blend,
+};
 
 /// Calls `body` with the offsets of every row.
 #[inline(always)]
@@ -315,8 +328,14 @@ pub unsafe fn softmax_table(params: &SoftmaxParams, x: *const i8, len: usize) ->
     let by_distance: [i8; 256] = std::array::from_fn(|distance| {
         (rounded(params.table[distance] * scale, low, high) + params.requant.zero_point) as i8
     });
-    // No byte of the row is above the greatest: what stands for those is never asked for.
-    std::array::from_fn(|index| by_distance[usize::from((most as u8).wrapping_sub(index as u8))])
+    // The greatest byte stands at no distance and those below it at greater ones, so it is the distances backwards, from the greatest on. No byte of
+    // the row is above that: what stands for those is never asked for.
+    let backwards: [i8; 256] = std::array::from_fn(|i| by_distance[255 - i]);
+    let behind = usize::from((most as u8).wrapping_add(1));
+    let mut table = [0; 256];
+    table[behind..].copy_from_slice(&backwards[..256 - behind]);
+    table[..behind].copy_from_slice(&backwards[256 - behind..]);
+    table
 }
 
 /// A mixture of four pixels.

@@ -192,9 +192,6 @@ pub unsafe fn softmax(bytes: &ByteKernels, work: &Work, arena: *mut i8, part: Pa
     });
 }
 
-/// From this length on a table of the row's results is made first.
-const LONG: usize = 128;
-
 /// Rows whose elements are neighbours.
 ///
 /// # Safety
@@ -202,7 +199,7 @@ const LONG: usize = 128;
 unsafe fn rows_of(bytes: &ByteKernels, params: &SoftmaxParams, lines: &Lines) {
     // SAFETY: the caller's promise.
     unsafe {
-        if lines.len < LONG {
+        if lines.len < bytes.long {
             return (bytes.softmax)(params, lines);
         }
         for row in 0..lines.rows {

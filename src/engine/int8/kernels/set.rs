@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::bytes::ByteKernels;
 use super::calls::{DepthwiseCall, DepthwiseWeights, GemmCall, GemmWeights, PackedDepthwise, PackedGemm};
+use super::matrix::Matrix;
 use super::plain::PLAIN;
 
 /// One instruction set's kernels.
@@ -25,6 +26,15 @@ pub trait Kernels: fmt::Debug + Send + Sync {
 
     /// Packs dense weights.
     fn pack_gemm(&self, weights: &GemmWeights) -> PackedGemm;
+
+    /// Packs the second operand of a product, as [`Kernels::pack_gemm`] packs weights of one segment.
+    ///
+    /// # Safety
+    /// As the trait says; the matrix is an input.
+    unsafe fn pack_matrix(&self, matrix: &Matrix) -> PackedGemm {
+        // SAFETY: the caller's promise.
+        unsafe { matrix.gathered(|weights| self.pack_gemm(weights)) }
+    }
 
     /// Rows × channels: sums of products over every segment, requantised.
     ///

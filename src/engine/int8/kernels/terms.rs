@@ -17,6 +17,17 @@ impl Terms {
         terms
     }
 
+    /// Of `len` channels whose weights have one zero point.
+    #[cfg(target_arch = "aarch64")]
+    pub fn of_zero(zero: i32, len: usize) -> Self {
+        let mut terms = Terms::default();
+        if zero != 0 {
+            terms.zeros = AlignedBytes::zeroed(4 * len);
+            terms.zeros.put_i32(0, std::iter::repeat_n(-zero, len));
+        }
+        terms
+    }
+
     /// Of depthwise weights, which always hold their zero points; every value `i` of `len` is that of channel `channel(i)`.
     pub fn of_depthwise(weights: &DepthwiseWeights, len: usize, channel: impl Fn(usize) -> Option<usize>) -> Self {
         let mut terms = Terms::default();

@@ -124,9 +124,14 @@ impl Data {
 
 /// Runs one set over the case's rows, as many at a time as it takes, and compares.
 pub fn check(set: &dyn Kernels, case: &Case, data: &mut Data, expected: &[Vec<i8>]) {
-    let packed = set.pack_gemm(&data.weights(case));
-    check_packed(set, case, &packed);
-    let most = set.gemm_rows(&packed);
+    check_packed(set, case, data, expected, &set.pack_gemm(&data.weights(case)));
+}
+
+/// The same with weights that are packed.
+pub fn check_packed(set: &dyn Kernels, case: &Case, data: &mut Data, expected: &[Vec<i8>], packed: &PackedGemm) {
+    assert_eq!((packed.n, packed.segments, packed.segment), (case.n, case.segments, case.segment), "{}", set.name());
+    assert!(packed.data.len() >= packed.blocks() * packed.block_bytes, "{}", set.name());
+    let most = set.gemm_rows(packed);
     assert!((1..=MAX_ROWS).contains(&most), "{}: {most} rows", set.name());
 
     let blocks = packed.blocks();
@@ -148,7 +153,7 @@ pub fn check(set: &dyn Kernels, case: &Case, data: &mut Data, expected: &[Vec<i8
         let (row_ptrs, outs): (Vec<_>, Vec<_>) =
             rows.iter().enumerate().map(|(i, &start)| unsafe { (x.add(start), to.add(place(i))) }).unzip();
         let call = GemmCall {
-            packed: &packed,
+            packed,
             finish: case.results.finish(case.x_zero),
             offsets: &data.offsets,
             first_block,
@@ -168,11 +173,6 @@ pub fn check(set: &dyn Kernels, case: &Case, data: &mut Data, expected: &[Vec<i8
         }
         out.check(&want, (set.name(), "blocks", first_block, count, "of", packed.block, "reversed", reverse, case));
     }
-}
-
-fn check_packed(set: &dyn Kernels, case: &Case, packed: &PackedGemm) {
-    assert_eq!((packed.n, packed.segments, packed.segment), (case.n, case.segments, case.segment), "{}", set.name());
-    assert!(packed.data.len() >= packed.blocks() * packed.block_bytes, "{}", set.name());
 }
 
 proptest! {

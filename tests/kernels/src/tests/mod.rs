@@ -7,6 +7,7 @@ mod fault;
 mod float;
 mod floats;
 mod gemm;
+mod matrix;
 mod memory;
 mod naive;
 mod rng;

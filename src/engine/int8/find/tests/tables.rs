@@ -79,6 +79,31 @@ fn every_rounding_on_the_way_is_in_the_table() {
 }
 
 #[test]
+fn numbers_that_are_quantised_are_numbers() {
+    // As onnxruntime's quantiser leaves constants of GELU: bytes behind a `DequantizeLinear`.
+    let mut b = behind_conv(|b, a| {
+        let one = b.weights("one", &[], &[100.0], &[0.01], 0);
+        let half = b.weights("half", &[1, 1, 1], &[127.0; 1], &[0.5 / 127.0], 0);
+        let e = b.node("Tanh", "tanh", &[a], &[]);
+        let e = b.qdq("e", &e, 0.0078125, 0);
+        let f = b.node("Add", "add", &[&e, &one], &[]);
+        let f = b.qdq("f", &f, 0.0078125, -128);
+        let g = b.node("Mul", "mul", &[a, &f], &[]);
+        let g = b.qdq("g", &g, 0.25, -90);
+        b.node("Mul", "mul2", &[&half, &g], &[])
+    });
+    let graph = b.partition();
+    assert_eq!(names(&graph), "Conv Lookup");
+    let (one, half) = (100.0 * 0.01f32, 127.0 * (0.5f64 / 127.0) as f32);
+    let want = expected(|a| {
+        let e = rounded(f64::from(a).tanh() as f32, 0.0078125, 0.0) * 0.0078125;
+        let f = rounded(e + one, 0.0078125, -128.0) * 0.0078125;
+        half * (rounded(a * f, 0.25, -90.0) * 0.25)
+    });
+    assert_eq!(tables(&graph), [want]);
+}
+
+#[test]
 fn what_others_read_of_a_chain_is_made_by_a_table_of_its_own() {
     let mut b = behind_conv(|b, a| {
         let s = b.node("Sigmoid", "sigmoid", &[a], &[]);

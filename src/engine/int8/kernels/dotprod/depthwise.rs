@@ -408,9 +408,9 @@ impl Run<'_> {
                 let floats = Floats::new(dequant);
                 for v in 0..V.min(len.div_ceil(LANES)) {
                     let channel = self.first + LANES * v;
-                    let sums = (acc[v], vreinterpretq_f32_s8(scale[v]));
-                    let out = out.cast::<f32>().add(channel);
-                    floats.store(sums, &self.call.packed.terms, channel, out, len - LANES * v);
+                    let scale = vreinterpretq_f32_s8(scale[v]);
+                    let channels = floats.channels(scale, &self.call.packed.terms, channel);
+                    floats.store(acc[v], &channels, out.cast::<f32>().add(channel), len - LANES * v);
                 }
                 return;
             }

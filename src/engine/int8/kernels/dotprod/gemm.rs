@@ -31,13 +31,13 @@ macro_rules! products {
 }
 
 /// Channels of a block.
-const BLOCK: usize = 16;
+pub(super) const BLOCK: usize = 16;
 
 /// Input bytes of a group: what `sdot` takes in.
-const GROUP: usize = 4;
+pub(super) const GROUP: usize = 4;
 
 /// Channels of block `first / BLOCK` that are computed.
-fn width(n: usize, first: usize) -> usize {
+pub(super) fn width(n: usize, first: usize) -> usize {
     if n - first > BLOCK / 2 { BLOCK } else { BLOCK / 2 }
 }
 
@@ -328,13 +328,16 @@ impl<'a, const M: usize> Tile<'a, M> {
         // SAFETY: the caller's promise.
         let scale = unsafe { load::<V>(scales) }.map(|v| vreinterpretq_f32_s8(v));
         let left = self.call.packed.n - first;
-        for (acc, out) in acc.iter().zip(self.outs) {
-            for v in 0..V.min(left.div_ceil(LANES)) {
-                let channel = first + LANES * v;
-                // SAFETY: the output has the channels from `first`.
-                unsafe {
-                    let out = out.cast::<f32>().add(channel);
-                    floats.store((acc[v], scale[v]), &self.call.packed.terms, channel, out, left - LANES * v);
+        for (v, &scale) in scale.iter().enumerate() {
+            if LANES * v >= left {
+                return;
+            }
+            let channel = first + LANES * v;
+            // SAFETY: the output has the channels from `first`.
+            unsafe {
+                let channels = floats.channels(scale, &self.call.packed.terms, channel);
+                for (acc, out) in acc.iter().zip(self.outs) {
+                    floats.store(acc[v], &channels, out.cast::<f32>().add(channel), left - LANES * v);
                 }
             }
         }

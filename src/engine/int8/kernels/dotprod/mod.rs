@@ -10,6 +10,7 @@ use super::neon::elementwise;
 pub(super) mod depthwise;
 mod gemm;
 pub(super) mod instructions;
+mod matrix;
 pub(super) mod requant;
 
 /// The set for processors with `sdot`.
@@ -27,6 +28,7 @@ impl Kernels for Dotprod {
         macs_per_us: 30_000,
         gemm_rows: gemm::rows,
         pack_gemm: gemm::pack,
+        pack_matrix: matrix::pack,
         gemm: gemm::gemm,
         pack_depthwise: depthwise::pack,
         depthwise: depthwise::depthwise,

@@ -163,6 +163,11 @@ impl Simd for Ymm {
     }
 
     #[inline(always)]
+    fn scale_near(self, exponent: Self) -> Self {
+        self * Ymm(power_of_two(exponent.0))
+    }
+
+    #[inline(always)]
     fn split(self) -> (Self, Self) {
         with!({
             // What is denormal is brought up first.

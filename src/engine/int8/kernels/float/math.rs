@@ -18,10 +18,15 @@ fn polynomial<S: Simd, const N: usize>(x: S, c: [f32; N]) -> S {
     sum
 }
 
-/// `(n, e^r − 1)` for `x = n · ln 2 + r` with an integral `n`; `x` is cut off where the result is 0 or ∞.
+/// [`exp_parts_near`] of any `x`, which is cut off where the result is 0 or ∞.
 #[inline(always)]
 fn exp_parts<S: Simd>(x: S) -> (S, S) {
-    let x = x.max(x.like(-104.0)).min(x.like(89.0));
+    exp_parts_near(x.max(x.like(-104.0)).min(x.like(89.0)))
+}
+
+/// `(n, e^r − 1)` for `x = n · ln 2 + r` with an integral `n`.
+#[inline(always)]
+fn exp_parts_near<S: Simd>(x: S) -> (S, S) {
     let n = (x * x.like(LOG2_E)).round();
     let r = n.mul_add(x.like(-LN_2[1]), n.mul_add(x.like(-LN_2[0]), x));
     // (e^r − 1 − r) / r² for |r| ≤ ln 2 / 2.
@@ -34,6 +39,13 @@ fn exp_parts<S: Simd>(x: S) -> (S, S) {
 pub fn exp<S: Simd>(x: S) -> S {
     let (n, p) = exp_parts(x);
     (p + x.like(1.0)).scale(n)
+}
+
+/// `e^x` for `x` from −87 to 87.
+#[inline(always)]
+fn exp_near<S: Simd>(x: S) -> S {
+    let (n, p) = exp_parts_near(x);
+    (p + x.like(1.0)).scale_near(n)
 }
 
 /// `e^x − 1`, without loss near 0.
@@ -123,7 +135,7 @@ pub fn erf<S: Simd>(x: S) -> S {
             2.116_190_6e-5,
         ],
     );
-    let large = (x.like(1.0) - exp(-large)).copysign(x);
+    let large = (x.like(1.0) - exp_near(-large)).copysign(x);
     S::select(size.lt(x.like(0.925)), small, large)
 }
 

@@ -89,6 +89,12 @@ pub trait Simd:
     /// `self · 2^exponent`, for an integral exponent of −250 to 250.
     fn scale(self, exponent: Self) -> Self;
 
+    /// The same for an exponent of −126 to 127.
+    #[inline(always)]
+    fn scale_near(self, exponent: Self) -> Self {
+        self.scale(exponent)
+    }
+
     /// `(m, e)` with `self = m · 2^e` and `m` between √½ and 1½, for a positive finite `self`.
     fn split(self) -> (Self, Self);
 

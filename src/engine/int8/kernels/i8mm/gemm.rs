@@ -305,7 +305,12 @@ impl<'a, const P: usize> Tile<'a, P> {
                         let sums = self.row(acc, row, i, first, self.row_sums[pair][row]);
                         let scale = vld1q_f32(scales.cast::<f32>().add(LANES * i));
                         let out = out.cast::<f32>().add(channel);
-                        floats.store((sums, scale), &self.call.packed.terms, channel, out, left - LANES * i);
+                        floats.store(
+                            sums,
+                            &floats.channels(scale, &self.call.packed.terms, channel),
+                            out,
+                            left - LANES * i,
+                        );
                     }
                 }
             }

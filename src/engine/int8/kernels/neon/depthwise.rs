@@ -198,7 +198,7 @@ pub(super) unsafe fn store(
                 for (i, sums) in sums.into_iter().enumerate().take(channels.div_ceil(LANES)) {
                     let channel = first + LANES * i;
                     let out = out.cast::<f32>().add(channel);
-                    floats.store((sums, scales[i]), terms, channel, out, channels - LANES * i);
+                    floats.store(sums, &floats.channels(scales[i], terms, channel), out, channels - LANES * i);
                 }
             }
         }

@@ -6,10 +6,11 @@ use super::super::bytes::{ByteKernels, Lines, MulParams, Pair, SoftmaxParams, by
 use super::super::plain::each_row;
 use super::super::transpose::transpose;
 use super::super::{AddParams, Requant, plain};
+use super::columns::mask;
 use super::requant::Epilogue;
 
 /// All of them.
-pub const BYTES: ByteKernels = byte_kernels! { "neon"; add: add, mul: mul, lut: lut, max: max, pick: pick, softmax: softmax, transpose: transpose };
+pub const BYTES: ByteKernels = byte_kernels! { "neon"; add: add, mul: mul, lut: lut, max: max, pick: pick, softmax: softmax, long: HELD * FLOATS + 1, transpose: transpose };
 
 /// Bytes of a vector.
 const LANES: usize = 16;
@@ -179,7 +180,7 @@ unsafe fn max([count, step]: [usize; 2], lines: &Lines) {
 const FLOATS: usize = 16;
 
 /// Most times [`FLOATS`] of a row that stay at hand between their sum and their results.
-const HELD: usize = 8;
+const HELD: usize = 16;
 
 /// See [`ByteKernels::softmax`].
 ///
@@ -187,31 +188,37 @@ const HELD: usize = 8;
 /// As there.
 #[target_feature(enable = "neon")]
 unsafe fn softmax(params: &SoftmaxParams, lines: &Lines) {
-    if !lines.len.is_multiple_of(FLOATS) || lines.len > HELD * FLOATS {
+    if lines.len > HELD * FLOATS {
         // SAFETY: the caller's promise is the callee's.
         return unsafe { plain::softmax(params, lines) };
     }
     let Requant { zero_point, low, high } = params.requant;
     let limit = |byte: i8| vdupq_n_f32((i32::from(byte) - zero_point) as f32);
     let (low, high, zero_point) = (limit(low), limit(high), vdupq_n_s16(zero_point as i16));
-    let chunks = lines.len / FLOATS;
+    let (chunks, last) = (lines.len.div_ceil(FLOATS), lines.len % FLOATS);
+    // Ones in the bits of the bytes that the last chunk has.
+    let tail = mask(if last == 0 { FLOATS } else { last });
+    let mut shares = [[vdupq_n_f32(0.0); 4]; HELD];
     each_row(lines.rows, lines.pitches, |[x, out]| {
-        // SAFETY: the caller's promise: rows are whole chunks.
+        // SAFETY: the operand may be read a vector's length past `len`.
         let chunk = |chunk: usize| unsafe { vld1q_s8(lines.x.add(x + chunk * FLOATS)) };
-        let most = vmaxvq_s8((1..chunks).fold(chunk(0), |most, i| vmaxq_s8(most, chunk(i))));
-        let mut shares = [[vdupq_n_f32(0.0); 4]; HELD];
+        // What lies behind the row is as small as can be.
+        let most = vbslq_s8(vreinterpretq_u8_s8(tail), chunk(chunks - 1), vdupq_n_s8(i8::MIN));
+        let most = vmaxvq_s8((0..chunks - 1).fold(most, |most, i| vmaxq_s8(most, chunk(i))));
         let mut sums = [vdupq_n_f32(0.0); 4];
         for (i, shares) in shares.iter_mut().enumerate().take(chunks) {
             let mut distances = [0u8; FLOATS];
             let distance = vsubq_s8(vdupq_n_s8(most), chunk(i));
-            // SAFETY: both arrays have as many elements as is stored and loaded.
-            unsafe {
-                vst1q_u8(distances.as_mut_ptr(), vreinterpretq_u8_s8(distance));
-                let entries = distances.map(|distance| params.table[usize::from(distance)]);
-                for quarter in 0..4 {
-                    shares[quarter] = vld1q_f32(entries.as_ptr().add(4 * quarter));
-                    sums[quarter] = vaddq_f32(sums[quarter], shares[quarter]);
-                }
+            // SAFETY: the array has as many elements as is stored.
+            unsafe { vst1q_u8(distances.as_mut_ptr(), vreinterpretq_u8_s8(distance)) };
+            let mut entries = distances.map(|distance| params.table[usize::from(distance)]);
+            if last > 0 && i == chunks - 1 {
+                entries[last..].fill(0.0);
+            }
+            for quarter in 0..4 {
+                // SAFETY: the array has as many elements as is loaded.
+                shares[quarter] = unsafe { vld1q_f32(entries.as_ptr().add(4 * quarter)) };
+                sums[quarter] = vaddq_f32(sums[quarter], shares[quarter]);
             }
         }
         // Halves to halves, as everywhere.
@@ -225,8 +232,11 @@ unsafe fn softmax(params: &SoftmaxParams, lines: &Lines) {
             });
             let words = |a, b| vaddq_s16(vmovn_high_s32(vmovn_s32(a), b), zero_point);
             let bytes = vmovn_high_s16(vmovn_s16(words(a, b)), words(c, d));
-            // SAFETY: the caller's promise: rows are whole chunks.
-            unsafe { vst1q_s8(lines.out.add(out + i * FLOATS), bytes) };
+            // SAFETY: as many bytes as the row has left.
+            unsafe {
+                let out = lines.out.add(out + i * FLOATS);
+                if last > 0 && i == chunks - 1 { store_partial(out, bytes, last) } else { vst1q_s8(out, bytes) }
+            }
         }
     });
 }

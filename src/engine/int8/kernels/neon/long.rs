@@ -171,9 +171,10 @@ unsafe fn four(call: &GemmCall, results: &Results, rows: &[*const i8; 4], outs: 
                     }
                 }
                 Results::Floats(floats) => {
+                    let channels = floats.channels(scale, &packed.terms, channel);
                     for (sums, out) in sums.into_iter().zip(outs) {
                         let out = out.cast::<f32>().add(channel);
-                        floats.store((sums, scale), &packed.terms, channel, out, left);
+                        floats.store(sums, &channels, out, left);
                     }
                 }
             }
@@ -227,7 +228,7 @@ unsafe fn one(call: &GemmCall, results: &Results, row: *const i8, out: *mut i8) 
                     for (i, sums) in sums.into_iter().enumerate().take(last + 1) {
                         let channel = channel + i * BLOCK;
                         let out = out.cast::<f32>().add(channel);
-                        floats.store((sums, scale[i]), &packed.terms, channel, out, left - i * BLOCK);
+                        floats.store(sums, &floats.channels(scale[i], &packed.terms, channel), out, left - i * BLOCK);
                     }
                 }
             }

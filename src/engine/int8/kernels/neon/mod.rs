@@ -6,12 +6,14 @@
 //! their inner loops are in assembly, as is that of the 3×3 in `depthwise`, because the compiler would spill.
 
 use super::reference::Reference;
-use super::{DepthwiseCall, DepthwiseWeights, GemmCall, GemmWeights, Kernels, PackedDepthwise, PackedGemm};
+use super::{DepthwiseCall, DepthwiseWeights, GemmCall, GemmWeights, Kernels, Matrix, PackedDepthwise, PackedGemm};
 
+pub mod columns;
 mod depthwise;
 pub mod elementwise;
 mod long;
 mod long_tile;
+mod matrix;
 mod requant;
 pub mod results;
 mod short;
@@ -50,6 +52,11 @@ impl Kernels for Neon {
             packed.variant |= TAME;
         }
         packed
+    }
+
+    unsafe fn pack_matrix(&self, matrix: &Matrix) -> PackedGemm {
+        // SAFETY: the caller's promise is the callee's.
+        unsafe { matrix::pack(matrix).unwrap_or_else(|| matrix.gathered(|weights| self.pack_gemm(weights))) }
     }
 
     unsafe fn gemm(&self, call: &GemmCall) {

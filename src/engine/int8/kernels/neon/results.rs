@@ -49,20 +49,13 @@ impl Floats {
         }
     }
 
-    /// Stores the results of the first `count` of four sums, the first of them channel `channel`, whose output is `out`.
+    /// What the four channels from `channel`, whose scales are given, have in common in every row.
     ///
     /// # Safety
-    /// The terms have the channels, of results in floats; `out` takes `count` floats.
+    /// The terms have the channels, of results in floats.
     #[inline]
     #[target_feature(enable = "neon")]
-    pub unsafe fn store(
-        &self,
-        (sums, scale): (int32x4_t, float32x4_t),
-        terms: &Terms,
-        channel: usize,
-        out: *mut f32,
-        count: usize,
-    ) {
+    pub unsafe fn channels(&self, scale: float32x4_t, terms: &Terms, channel: usize) -> Channels {
         // SAFETY: the caller's promise.
         let (sum, bias) = unsafe {
             (
@@ -70,12 +63,22 @@ impl Floats {
                 vld1q_f32(terms.bias.as_ptr().cast::<f32>().add(channel)),
             )
         };
-        let sums = vmlaq_s32(sums, self.x_zero, sum);
-        let real = vaddq_f32(vmulq_f32(vcvtq_f32_s32(sums), vmulq_f32(self.x_scale, scale)), bias);
+        Channels { start: vmulq_s32(self.x_zero, sum), scale: vmulq_f32(self.x_scale, scale), bias }
+    }
+
+    /// Stores the results of the first `count` of four sums.
+    ///
+    /// # Safety
+    /// `out` takes `count` floats.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub unsafe fn store(&self, sums: int32x4_t, channels: &Channels, out: *mut f32, count: usize) {
+        let sums = vaddq_s32(sums, channels.start);
+        let real = vaddq_f32(vmulq_f32(vcvtq_f32_s32(sums), channels.scale), channels.bias);
         // Chosen by comparison, not by maximum: a −0 stays one, and what is no number stays none.
         let real = vbslq_f32(vcltq_f32(real, self.low), self.low, real);
         let real = vbslq_f32(vcgtq_f32(real, self.high), self.high, real);
-        // SAFETY: as above.
+        // SAFETY: the caller's promise.
         unsafe {
             if count >= LANES {
                 return vst1q_f32(out, real);
@@ -91,6 +94,14 @@ impl Floats {
             }
         }
     }
+}
+
+/// Of four channels: what their sums start with, their scales and biases.
+#[derive(Clone, Copy)]
+pub struct Channels {
+    start: int32x4_t,
+    scale: float32x4_t,
+    bias: float32x4_t,
 }
 
 /// Four sums, the first of them channel `channel`, less what their weights' zero points add to them.

@@ -18,22 +18,22 @@ use super::short_tile::{Input, full1, full2, full3, full4, half1, half2, half3, 
 use super::variant::{SHORT, TAME};
 
 /// Output channels of a block.
-const BLOCK: usize = 16;
+pub(super) const BLOCK: usize = 16;
 
 /// Output channels of a last block that is at most half full.
 const HALF: usize = 8;
 
 /// Inputs of a step.
-const STEP: usize = 8;
+pub(super) const STEP: usize = 8;
 
 /// Bytes before a segment's weights.
-const SEGMENT_HEAD: usize = 16;
+pub(super) const SEGMENT_HEAD: usize = 16;
 
 /// Steps of a segment, one less than the bits of a word.
-const MAX_STEPS: usize = 63;
+pub(super) const MAX_STEPS: usize = 63;
 
 /// Channels of a block when `left` remain.
-fn width(left: usize) -> usize {
+pub(super) fn width(left: usize) -> usize {
     if left > HALF { BLOCK } else { HALF }
 }
 
@@ -243,13 +243,13 @@ impl Tile<'_> {
         outs: &[*mut i8; R],
     ) {
         let Results::Floats(floats) = self.results else { return };
-        for (sums, out) in sums.iter().zip(outs) {
-            for (i, &sums) in sums.iter().enumerate().take(self.left.div_ceil(LANES)) {
-                let channel = self.channel + LANES * i;
-                // SAFETY: the caller's promise.
-                unsafe {
-                    let out = out.cast::<f32>().add(channel);
-                    floats.store((sums, scale[i]), terms, channel, out, self.left - LANES * i);
+        for (i, &scale) in scale.iter().enumerate().take(self.left.div_ceil(LANES)) {
+            let channel = self.channel + LANES * i;
+            // SAFETY: the caller's promise.
+            unsafe {
+                let channels = floats.channels(scale, terms, channel);
+                for (sums, out) in sums.iter().zip(outs) {
+                    floats.store(sums[i], &channels, out.cast::<f32>().add(channel), self.left - LANES * i);
                 }
             }
         }

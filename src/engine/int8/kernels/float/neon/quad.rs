@@ -166,6 +166,11 @@ impl Simd for Quad {
     }
 
     #[inline(always)]
+    fn scale_near(self, exponent: Self) -> Self {
+        self * Quad(power_of_two(exponent.0))
+    }
+
+    #[inline(always)]
     fn split(self) -> (Self, Self) {
         with!({
             // What is denormal is brought up first.
