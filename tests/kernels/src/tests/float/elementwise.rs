@@ -254,7 +254,7 @@ proptest! {
             // SAFETY: `sets` gives what this processor can run; all have what the grid covers.
             unsafe { set.binary(op, first.ptr(), second.ptr(), to, &grid) };
             let results = if over { &mut first } else { &mut out };
-            results.check_untouched(|i| i % out_row % out_step == 0 && i % out_row / out_step < len, &(op, grid));
+            results.check_untouched(|i| (i % out_row).is_multiple_of(out_step) && i % out_row / out_step < len, &(op, grid));
             let results = results.values();
             for row in 0..rows {
                 for i in 0..len {
