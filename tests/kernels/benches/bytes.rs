@@ -15,7 +15,7 @@ use std::time::Instant;
 use leptond_kernels::kernels::executor::{Executor, Program};
 use leptond_kernels::kernels::run::{Input, Output};
 use leptond_kernels::kernels::step::{Address, Means, Pixels, Step, Windows, Work};
-use leptond_kernels::kernels::{AddParams, Kernels, Loops, Requant, available};
+use leptond_kernels::kernels::{AddParams, AlignedBytes, Kernels, Loops, Requant, available, float};
 
 /// Where the first operand, the second and the result lie.
 const PLACES: [usize; 3] = [0, 4 << 20, 8 << 20];
@@ -78,9 +78,17 @@ struct Bench {
 
 impl Bench {
     fn new(case: &Case, kernels: &'static dyn Kernels) -> Self {
-        let step = Step { name: String::new(), op: "", macs: 0, bytes: case.bytes, work: case.work.clone() };
-        let bytes = (0..PLACES[2]).map(|i| ((i * 7919) >> 4) as i8).collect();
-        let program = Program { steps: vec![step], arena_len: ARENA, constants: vec![(0, bytes)], kernels };
+        let step =
+            Step { name: String::new(), op: "", macs: 0, bytes: case.bytes, work: case.work.clone(), table: None };
+        let mut bytes = AlignedBytes::zeroed(PLACES[2]);
+        bytes.put_i8(0, (0..PLACES[2]).map(|i| ((i * 7919) >> 4) as i8));
+        let program = Program {
+            steps: vec![step],
+            arena_len: ARENA,
+            constants: vec![(0, Arc::new(bytes))],
+            kernels,
+            floats: float::best(),
+        };
         let floats = (0..case.bytes).map(|i| (i % 251) as f32 * 0.1 - 12.0).collect();
         Bench { executor: Executor::new(&Arc::new(program), 1), floats }
     }
