@@ -8,14 +8,14 @@
 use super::reference::Reference;
 use super::{DepthwiseCall, DepthwiseWeights, GemmCall, GemmWeights, Kernels, Matrix, PackedDepthwise, PackedGemm};
 
-pub mod columns;
+pub(super) mod columns;
 mod depthwise;
 pub mod elementwise;
 mod long;
 mod long_tile;
 mod matrix;
 mod requant;
-pub mod results;
+pub(super) mod results;
 mod short;
 mod short_tile;
 mod variant;

@@ -14,6 +14,7 @@ const STEP: usize = 4;
 /// # Safety
 /// As the generic one's.
 #[inline(always)]
+#[expect(clippy::extra_unused_type_parameters, reason = "tiles of every set have it")]
 pub unsafe fn tile<S, const R: usize, const V: usize>(tile: &Tile) {
     let call = tile.call;
     // SAFETY: the block has `V` vectors of biases and `V` for every input of the reduction; rows cover their segments.
@@ -52,6 +53,7 @@ pub unsafe fn tile<S, const R: usize, const V: usize>(tile: &Tile) {
 /// # Safety
 /// The weights are there.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "a column of the sums")]
 unsafe fn lane<const R: usize, const V: usize, const LANE: i32>(
     sums: &mut [[float32x4_t; V]; R],
     x: &[float32x4_t; R],
