@@ -35,7 +35,7 @@ impl Expansion for Equal {
         if !truths {
             return self.0.wire(prefix, target, inputs);
         }
-        let numbers = wire_cast(&format!("{prefix}.numbers"), target, inputs, u8::datum_type())?;
+        let numbers = wire_cast(format!("{prefix}.numbers"), target, inputs, u8::datum_type())?;
         self.0.wire(prefix, target, &numbers)
     }
 }

@@ -37,13 +37,17 @@ fn wraps(node: &NodeProto) -> bool {
 }
 
 fn rewritten(node: &NodeProto, scratch: &mut Scratch) -> Option<()> {
-    match node.op_type.as_str() {
-        "BatchNormalization" => return Some(scratch.renamed(node, BATCH_STATISTICS)),
-        "DequantizeLinear" => return Some(scratch.renamed(node, BLOCK_DEQUANTIZE)),
-        "QuantizeLinear" => return Some(scratch.renamed(node, BLOCK_QUANTIZE)),
-        "Resize" => return Some(scratch.renamed(node, "Upsample")),
-        "Pad" if wraps(node) => return Some(scratch.renamed(node, WRAP_PAD)),
-        _ => {}
+    let name = match node.op_type.as_str() {
+        "BatchNormalization" => Some(BATCH_STATISTICS),
+        "DequantizeLinear" => Some(BLOCK_DEQUANTIZE),
+        "QuantizeLinear" => Some(BLOCK_QUANTIZE),
+        "Resize" => Some("Upsample"),
+        "Pad" if wraps(node) => Some(WRAP_PAD),
+        _ => None,
+    };
+    if let Some(name) = name {
+        scratch.renamed(node, name);
+        return Some(());
     }
     let output = node::only_output(node).ok()?;
     match node.op_type.as_str() {
