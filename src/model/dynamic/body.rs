@@ -3,34 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use leptond_engine::onnx::{GraphView, captured_names, node};
-use tract_onnx::model::Onnx;
-use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
+use tract_onnx::pb::{GraphProto, NodeProto};
 use tract_onnx::tract_hir::internal::*;
 
+use super::around::Surroundings;
 use super::single;
 use super::split::initializers;
 use crate::model::bounded::Refused;
 use crate::model::budget::Exhausted;
-
-/// State that all bodies of a model share.
-#[derive(Clone, Debug)]
-pub(super) struct Surroundings {
-    pub onnx: Arc<Parser>,
-    /// Operator sets of the model, without its graph.
-    pub model: Arc<ModelProto>,
-    /// Size of the model's file: what a node may cost grows with it.
-    pub file_bytes: usize,
-}
-
-/// tract's parser, which has no notation for debugging.
-#[derive(Clone)]
-pub(super) struct Parser(pub Onnx);
-
-impl std::fmt::Debug for Parser {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Parser")
-    }
-}
 
 /// A graph in the order of its execution, its constants, and the graphs inside of its nodes.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@
 //! rest, which becomes one operator ([`op`]) of the compiled graph. [`body`] holds that rest, [`run`] computes it: by an operator in
 //! plain Rust where there is one, else by tract on the shapes and values at hand.
 
+mod around;
 mod body;
 mod loops;
 pub(super) mod op;

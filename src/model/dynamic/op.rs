@@ -8,7 +8,8 @@ use tract_onnx::pb::tensor_shape_proto::dimension::Value as DimValue;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, ValueInfoProto, type_proto};
 use tract_onnx::tract_hir::internal::*;
 
-use super::body::{Body, Parser, Surroundings};
+use super::around::{Parser, Surroundings};
+use super::body::Body;
 use super::run::Interpreter;
 use super::split::{BODY, DYNAMIC_OPERATOR, FILE_BYTES};
 

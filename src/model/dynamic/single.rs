@@ -5,7 +5,7 @@ use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
-use super::body::Surroundings;
+use super::around::Surroundings;
 use crate::model::optimise;
 
 /// Inputs up to this many bytes together are computed without being compiled.

@@ -31,7 +31,7 @@ pub(super) struct Chain<'a> {
     pub index: usize,
     /// Every node but the product.
     pub nodes: Vec<usize>,
-    /// What of the operand has a range of its own.
+    /// Parts of the operand that have a range of their own.
     pub ranges: Ranges,
     /// Of the weights, one for each channel.
     pub scales: Vec<f32>,

@@ -11,7 +11,7 @@ use crate::int8::graph::{FloatOp, Op, TensorId};
 use crate::int8::kernels::float::{Epilogue, Function};
 use crate::onnx::{node, operators};
 
-/// What was found behind a `QuantizeLinear` to 16 bits.
+/// Nodes behind a `QuantizeLinear` to 16 bits.
 struct Readers<'a> {
     scale: f32,
     zero_point: i32,
@@ -71,7 +71,7 @@ impl<'a> Search<'a> {
         rounded(epilogue.after, [1.0, 0.0, 0.0]).map(|_| item)
     }
 
-    /// What the product at the end of an item does to its sums.
+    /// Last step of the product at the end of an item.
     fn epilogue_of(&mut self, item: usize) -> Option<&mut Epilogue> {
         match &mut self.items[item].steps.last_mut()?.op {
             Op::Float(FloatOp::Conv(conv)) => Some(&mut conv.epilogue),

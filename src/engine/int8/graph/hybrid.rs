@@ -12,7 +12,7 @@ use super::dense::{Conv, MatMul};
 pub struct Hybrid {
     /// The product; its bias is empty and its clamp lets everything pass.
     pub product: Product,
-    /// What has a scale and a zero point of its own.
+    /// Parts of a tensor that have a scale and a zero point of their own.
     pub ranges: Ranges,
     /// `[out channels]`.
     pub bias: Vec<f32>,

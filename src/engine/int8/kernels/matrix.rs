@@ -20,7 +20,7 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    /// What the sums of a column start with whose bytes add up to `sum`, as [`GemmWeights::start`].
+    /// Starting sum of a column whose bytes add up to `sum`, as [`GemmWeights::start`].
     pub fn start(&self, sum: i32) -> i32 {
         let sum = sum.wrapping_sub((self.k as i32).wrapping_mul(self.zeros[1]));
         0i32.wrapping_sub(self.zeros[0].wrapping_mul(sum))

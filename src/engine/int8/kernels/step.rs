@@ -75,7 +75,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// Where scales and zero points of the operand are found in the run.
+    /// Addresses of the operand's scales and zero points, which are found in the run.
     fn ranges(&self) -> Option<Address> {
         match self {
             Ending::Bytes(_) => None,

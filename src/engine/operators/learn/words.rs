@@ -15,7 +15,7 @@ const MAX_COLUMNS: i64 = 1 << 24;
 const MAX_LENGTH: i64 = 1 << 10;
 const MAX_SKIPPED: i64 = 1 << 16;
 
-/// What becomes of a count.
+/// Weight of a count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mode {
     Count,

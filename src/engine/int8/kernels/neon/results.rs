@@ -49,7 +49,7 @@ impl Floats {
         }
     }
 
-    /// What the four channels from `channel`, whose scales are given, have in common in every row.
+    /// Terms of the four channels from `channel`, whose scales are given, that all rows have in common.
     ///
     /// # Safety
     /// The terms have the channels, of results in floats.
