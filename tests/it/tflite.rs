@@ -109,7 +109,12 @@ fn every_shared_model_computes_what_its_other_form_does() {
         for (got, want) in got.iter().zip(&want) {
             assert_eq!(got.shape(), want.shape(), "{name}");
             if got.datum_type() == DatumType::F32 {
-                assert!(got.close_enough(want, true).is_ok(), "{name}: {got:?} {want:?}");
+                // Weights that the .tflite file holds as integers ask for a rounded operand, which tract's floats leave out.
+                let apart = values(got).iter().zip(values(want)).fold(0.0, |most, (a, b)| (a - b).abs().max(most));
+                let range = values(want).iter().fold(0.0, |most, v: &f64| v.abs().max(most));
+                assert!(apart <= 0.05 * range, "{name}: {apart} apart, of {range}");
+                let floats = [&tflite, &onnx].map(|path| run(&load(path, Engine::F32)).remove(0));
+                assert!(floats[0].close_enough(&floats[1], true).is_ok(), "{name}: {floats:?}");
             } else {
                 assert_eq!(values(got), values(want), "{name}");
             }
