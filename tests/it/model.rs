@@ -3,6 +3,7 @@
 mod bad;
 pub mod build;
 mod external;
+mod loops;
 
 use std::path::Path;
 

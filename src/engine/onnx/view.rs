@@ -110,16 +110,27 @@ pub fn opset(model: &ModelProto) -> i64 {
     own.map_or(0, |o| o.version)
 }
 
-/// Calls `found` with every name that the graphs inside a node read.
+/// Calls `found` with every name that the graphs inside a node read from around it.
 pub fn captured_names<'a>(node: &'a NodeProto, found: &mut impl FnMut(&'a str)) {
-    let mut graphs: Vec<&GraphProto> = node::subgraphs(node).collect();
-    while let Some(graph) = graphs.pop() {
-        for node in &graph.node {
-            node.input.iter().for_each(|i| found(i));
-            graphs.extend(node::subgraphs(node));
-        }
-        graph.output.iter().for_each(|o| found(&o.name));
+    for graph in node::subgraphs(node) {
+        names_from_around(graph).into_iter().for_each(&mut *found);
     }
+}
+
+/// Names that a graph, and the graphs inside of it, read and do not make.
+fn names_from_around(graph: &GraphProto) -> Vec<&str> {
+    let made: HashSet<&str> = (graph.node.iter().flat_map(|node| &node.output).map(String::as_str))
+        .chain(graph.input.iter().map(|input| input.name.as_str()))
+        .chain(graph.initializer.iter().map(|tensor| tensor.name.as_str()))
+        .collect();
+    let mut names = Vec::new();
+    for node in &graph.node {
+        names.extend(node.input.iter().map(String::as_str));
+        names.extend(node::subgraphs(node).flat_map(names_from_around));
+    }
+    names.extend(graph.output.iter().map(|output| output.name.as_str()));
+    names.retain(|name| !made.contains(name));
+    names
 }
 
 /// Indices of the nodes with producers before consumers, otherwise in file order (Kahn's algorithm). Nodes on a circle, and
@@ -197,6 +208,22 @@ mod tests {
         let view = GraphView::new(&outer);
         assert!(view.is_kept("outer"));
         assert_eq!(view.order(), [1, 0]);
+    }
+
+    #[test]
+    fn what_a_graph_in_a_graph_makes_is_not_read_from_around() {
+        let with = |mut graph: GraphProto, inner: GraphProto| {
+            let body = AttributeProto { name: "body".into(), g: Some(inner), ..Default::default() };
+            graph.node[0].attribute.push(body);
+            graph
+        };
+        let branch = graph(&[("Add", &["outer", "own"], &["made"]), ("Relu", &["made"], &["z"])]);
+        let mut body = with(graph(&[("If", &["condition"], &["y"])]), branch);
+        body.input.push(build::untyped_port("own"));
+        let whole = with(graph(&[("Loop", &["count"], &["y"])]), body);
+        let mut names = Vec::new();
+        captured_names(&whole.node[0], &mut |name| names.push(name));
+        assert_eq!(names, ["condition", "outer"]);
     }
 
     #[test]

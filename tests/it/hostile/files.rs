@@ -11,10 +11,6 @@ fn with(mut node: pb::NodeProto, attributes: Vec<pb::AttributeProto>) -> pb::Nod
     node
 }
 
-fn attr_int(name: &str, value: i64) -> pb::AttributeProto {
-    pb::AttributeProto { name: name.into(), r#type: AttributeType::Int as i32, i: value, ..Default::default() }
-}
-
 fn attr_text(name: &str, value: &str) -> pb::AttributeProto {
     let s = value.as_bytes().to_vec();
     pb::AttributeProto { name: name.into(), r#type: AttributeType::String as i32, s, ..Default::default() }

@@ -36,6 +36,11 @@ pub fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> pb::NodeProto {
     }
 }
 
+/// An attribute of one integer.
+pub fn attr_int(name: &str, value: i64) -> pb::AttributeProto {
+    pb::AttributeProto { name: name.into(), r#type: AttributeType::Int as i32, i: value, ..Default::default() }
+}
+
 /// An attribute of integers.
 pub fn attr_ints(name: &str, values: &[i64]) -> pb::AttributeProto {
     pb::AttributeProto {
