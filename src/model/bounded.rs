@@ -34,14 +34,12 @@ pub(super) struct Refused {
 
 type Builder = fn(&ParsingContext, &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 
-/// Puts the wrapper around every operator that is registered.
+/// Registers every operator in its wrapper.
 pub(super) fn register(onnx: &mut Onnx) {
-    for builder in onnx.op_register.0.values_mut() {
-        *builder = build;
-    }
+    onnx.op_register.0.extend(originals().keys().map(|name| (name.clone(), build as Builder)));
 }
 
-/// The operators as they are, by ONNX operator type.
+/// The operators as they are, tract's and ours, by ONNX operator type.
 fn originals() -> &'static HashMap<String, Builder> {
     static ORIGINALS: OnceLock<HashMap<String, Builder>> = OnceLock::new();
     ORIGINALS.get_or_init(|| {
