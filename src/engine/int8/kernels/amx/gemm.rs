@@ -9,15 +9,9 @@ use std::cell::RefCell;
 
 use super::super::aligned::Scratch;
 use super::super::avx512vnni::output::{LANES, Results, may_overflow, store_floats};
-use super::super::avx512vnni::{place, vectors};
-use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm, Terms};
+use super::super::avx512vnni::{BLOCK, VECTORS as TILES, packed, place, vectors};
+use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm};
 use super::tiles::{self, BYTES, Product, ROWS, SUMS_ROW, TILE, product};
-
-/// Tiles in a block.
-const TILES: usize = 4;
-
-/// Channels in a block.
-const BLOCK: usize = TILES * LANES;
 
 /// Most rows of a call: two tiles of them.
 pub fn rows(_: &PackedGemm) -> usize {
@@ -54,13 +48,7 @@ pub fn pack(weights: &GemmWeights) -> PackedGemm {
         }
         variant |= u8::from(may_overflow(start, weights.row(channel), weights.scale[channel]));
     }
-    let value = |channel: usize| {
-        let first = channel / BLOCK * BLOCK;
-        let (tile, lane) = place(channel - first, vectors(n, first), weights.floats.is_some());
-        first + tile * LANES + lane
-    };
-    let terms = Terms::of_gemm(weights, n.next_multiple_of(BLOCK), value, true);
-    PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, terms, variant }
+    packed(weights, block_bytes, data, variant)
 }
 
 /// Sums of two tiles of rows by a block of channels.

@@ -12,13 +12,13 @@ use super::super::{AlignedBytes, GemmCall, GemmWeights, MAX_ROWS, PackedGemm, Te
 use super::output::{LANES, Results, flipped, may_overflow, row_sum, sign_bits, store_floats};
 
 /// Vectors in a block.
-const VECTORS: usize = 4;
+pub const VECTORS: usize = 4;
 
 /// Bytes in a vector.
 const BYTES: usize = 64;
 
 /// Channels in a block.
-const BLOCK: usize = VECTORS * LANES;
+pub const BLOCK: usize = VECTORS * LANES;
 
 /// Input bytes in a step.
 const STEP: usize = 4;
@@ -77,6 +77,12 @@ pub fn pack(weights: &GemmWeights) -> PackedGemm {
         }
         variant |= u8::from(may_overflow(start, weights.row(channel), weights.scale[channel]));
     }
+    packed(weights, block_bytes, data, variant)
+}
+
+/// Weights whose blocks are in `data`, with the terms of their channels.
+pub fn packed(weights: &GemmWeights, block_bytes: usize, data: AlignedBytes, variant: u8) -> PackedGemm {
+    let GemmWeights { n, segments, segment, .. } = *weights;
     let value = |channel: usize| {
         let first = channel / BLOCK * BLOCK;
         let (vector, lane) = place(channel - first, vectors(n, first), weights.floats.is_some());

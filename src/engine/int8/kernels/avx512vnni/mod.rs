@@ -6,7 +6,7 @@ mod elementwise;
 mod gemm;
 pub(super) mod output;
 
-pub(super) use gemm::{place, vectors};
+pub(super) use gemm::{BLOCK, VECTORS, packed, place, vectors};
 
 use super::{ByteKernels, Kernels};
 
