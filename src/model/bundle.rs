@@ -374,7 +374,7 @@ impl Bundle {
             return Err(ModelError::Io { path: self.path.clone(), reason });
         };
         let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let bytes = match fresh.filter(|_| index == 0) {
+        let bytes = match fresh {
             Some(bytes) => Cow::Owned(bytes),
             None => self.unchanged(index, variant)?,
         };

@@ -165,12 +165,11 @@ impl LoadedModel {
         dynamic: &HashSet<String>,
     ) -> TractResult<KnownGraph<'_>> {
         let analysed = |mut model: InferenceModel| set_inputs(&mut model, facts).map(|()| model);
-        let onnx = onnx();
         if let (Parsed::Ready(model), true) = (&self.parsed, dynamic.is_empty()) {
             let first = model.lock().unwrap_or_else(PoisonError::into_inner).take();
             let model = match first {
                 Some(model) => *model,
-                None => onnx.parse(&self.proto, None)?.model,
+                None => onnx().parse(&self.proto, None)?.model,
             };
             match analysed(model) {
                 Ok(model) if split::is_whole(&model)? => {
@@ -181,6 +180,7 @@ impl LoadedModel {
             }
         }
         let mut proto = (*self.proto).clone();
+        let onnx = onnx();
         if matches!(self.parsed, Parsed::Branching) {
             branches::fold(&mut proto, facts, &onnx);
             *info = graph::describe(&proto, &self.path)?;

@@ -8,26 +8,30 @@ use tract_onnx::tract_hir::internal::*;
 
 /// Writes them where they follow from the rest of the file; an output of which nothing follows stays as it is, to be refused.
 pub(super) fn complete(model: &mut ModelProto, onnx: &Onnx) {
-    let Some(graph) = &model.graph else { return };
+    let Some(graph) = &mut model.graph else { return };
     if graph.output.iter().all(is_whole) {
         return;
     }
-    let mut untyped = model.clone();
-    // What a file says of these would be held against what is found.
-    let outputs = untyped.graph.iter_mut().flat_map(|graph| &mut graph.output);
-    outputs.filter(|port| !is_whole(port)).for_each(|port| *port = build::untyped_port(port.name.clone()));
-    let Ok(mut parsed) = onnx.parse(&untyped, None).map(|parsed| parsed.model) else { return };
-    if parsed.analyse(true).is_err() {
-        return;
-    }
-    let facts: Vec<InferenceFact> =
-        (parsed.outputs.iter()).filter_map(|&o| parsed.outlet_fact(o).ok().cloned()).collect();
+    let said = graph.output.clone();
+    // What the file says of these would be held against what is found.
+    let outputs = graph.output.iter_mut().filter(|port| !is_whole(port));
+    outputs.for_each(|port| *port = build::untyped_port(port.name.clone()));
+    let found = inferred(model, onnx);
     let ports = model.graph.iter_mut().flat_map(|graph| &mut graph.output);
-    for (port, fact) in ports.zip(&facts).filter(|(port, _)| !is_whole(port)) {
-        if let Some(found) = described(fact) {
-            port.r#type = Some(found);
-        }
+    for (index, (port, said)) in ports.zip(said).enumerate() {
+        let kind = if is_whole(&said) { None } else { found.get(index).and_then(described) };
+        *port = said;
+        port.r#type = kind.or(port.r#type.take());
     }
+}
+
+/// Facts about the outputs, in order; none where the graph cannot be parsed or analysed.
+fn inferred(model: &ModelProto, onnx: &Onnx) -> Vec<InferenceFact> {
+    let Ok(mut parsed) = onnx.parse(model, None).map(|parsed| parsed.model) else { return Vec::new() };
+    if parsed.analyse(true).is_err() {
+        return Vec::new();
+    }
+    (parsed.outputs.iter()).filter_map(|&o| parsed.outlet_fact(o).ok().cloned()).collect()
 }
 
 /// Test for an output whose type and number of dimensions are known, or that is no tensor.

@@ -94,11 +94,9 @@ fn folded(
     let mut left = Vec::with_capacity(order.len());
     for index in order {
         let node = &graph.node[index];
-        let inputs: Option<Vec<_>> = (node.input.iter().filter(|name| !name.is_empty()))
-            .map(|name| constants.get(name).cloned().map(Some))
-            .collect();
-        let is_plain = node::subgraphs(node).next().is_none() && !node.input.iter().any(String::is_empty);
-        let Some(inputs) = inputs.filter(|inputs| is_plain && !inputs.is_empty()) else {
+        let inputs: Option<Vec<_>> = node.input.iter().map(|name| constants.get(name).cloned().map(Some)).collect();
+        let is_plain = node::subgraphs(node).next().is_none() && !node.input.is_empty();
+        let Some(inputs) = inputs.filter(|_| is_plain) else {
             left.push(index);
             continue;
         };

@@ -52,20 +52,16 @@ pub(in crate::model) fn split(
     let order = view.order();
     let mut rest: Vec<bool> =
         graph.node.iter().map(|n| DEPENDS_ON_DATA.contains(&n.op_type.as_str()) || dynamic.contains(&n.name)).collect();
-    let constant = constant_nodes(&view);
+    let constants = Constants::of(&view);
     let hopeless = |index: usize| {
         let node = view.node(index);
-        let is_constant = |name: &str| match view.producer(name) {
-            Some(producer) => constant[producer],
-            None => view.initializer(name).is_some(),
-        };
         let has_kernel = operators::kernel(node, operators::version(model, node)).is_some();
-        !has_kernel && node::inputs(node).skip(1).all(is_constant)
+        !has_kernel && node::inputs(node).skip(1).all(|name| constants.holds(&view, name))
     };
     let mut refusal = None;
     for _ in 0..MAX_ATTEMPTS {
         spread(&view, &order, &mut rest);
-        let spliced = spliced(model, &view, &rest, file_bytes);
+        let spliced = spliced(model, &view, &rest, &constants, file_bytes);
         match analyse(&spliced) {
             Ok(analysed) => {
                 let open = open_nodes(&analysed, &view, &rest);
@@ -151,9 +147,14 @@ pub(in crate::model) fn is_whole(model: &InferenceModel) -> TractResult<bool> {
 }
 
 /// The graph with the rest as one operator that holds it.
-fn spliced(model: &ModelProto, view: &GraphView, rest: &[bool], file_bytes: usize) -> ModelProto {
+fn spliced(
+    model: &ModelProto,
+    view: &GraphView,
+    rest: &[bool],
+    constants: &Constants<'_>,
+    file_bytes: usize,
+) -> ModelProto {
     let graph = view.graph();
-    let constant = constant_nodes(view);
     // Constants that the rest reads go into it, with the nodes that compute them.
     let mut inside: Vec<bool> = rest.to_vec();
     let mut wanted: Vec<usize> = (0..rest.len()).filter(|&index| rest[index]).collect();
@@ -165,7 +166,7 @@ fn spliced(model: &ModelProto, view: &GraphView, rest: &[bool], file_bytes: usiz
             }
             match view.producer(name) {
                 Some(producer) if inside[producer] => {}
-                Some(producer) if constant[producer] => {
+                Some(producer) if constants.nodes[producer] => {
                     inside[producer] = true;
                     wanted.push(producer);
                 }
@@ -221,20 +222,34 @@ fn nodes(graph: &GraphProto, keep: impl Fn(usize) -> bool) -> Vec<NodeProto> {
     graph.node.iter().enumerate().filter(|(index, _)| keep(*index)).map(|(_, node)| node.clone()).collect()
 }
 
-/// Nodes that depend on constants only, as far as what they make is small: nothing is computed twice that matters.
-fn constant_nodes(view: &GraphView) -> Vec<bool> {
-    let graph = view.graph();
-    let inputs: HashSet<&str> = graph.input.iter().map(|i| i.name.as_str()).collect();
-    let mut constant: Vec<bool> = vec![false; graph.node.len()];
-    for index in view.order() {
-        let node = view.node(index);
-        let is_constant = |name: &str| match view.producer(name) {
-            Some(producer) => constant[producer],
-            None => view.initializer(name).is_some() && !inputs.contains(name),
-        };
-        constant[index] = node::subgraphs(node).next().is_none() && node::inputs(node).all(is_constant);
+/// What of a graph depends on nothing that comes with a run.
+struct Constants<'g> {
+    /// Set for nodes that read constants only.
+    nodes: Vec<bool>,
+    /// Names that a run may give another value.
+    inputs: HashSet<&'g str>,
+}
+
+impl<'g> Constants<'g> {
+    fn of(view: &GraphView<'g>) -> Self {
+        let graph = view.graph();
+        let inputs = graph.input.iter().map(|i| i.name.as_str()).collect();
+        let mut constants = Constants { nodes: vec![false; graph.node.len()], inputs };
+        for index in view.order() {
+            let node = view.node(index);
+            let reads = node::inputs(node).all(|name| constants.holds(view, name));
+            constants.nodes[index] = node::subgraphs(node).next().is_none() && reads;
+        }
+        constants
     }
-    constant
+
+    /// Test for a tensor that is an initializer, or made of such.
+    fn holds(&self, view: &GraphView, name: &str) -> bool {
+        match view.producer(name) {
+            Some(producer) => self.nodes[producer],
+            None => view.initializer(name).is_some() && !self.inputs.contains(name),
+        }
+    }
 }
 
 /// Constants of a graph by name: initializers, in tract's form.
