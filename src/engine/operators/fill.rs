@@ -4,17 +4,8 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
 use super::kernel::{Kernel, Known, Outputs};
-use super::values::{advance, around, axis, doubles, ints, optional, required, scalar, strides};
+use super::values::{advance, around, axis, doubles, ints, optional, required, scalar, strides, zeros};
 use crate::onnx::node;
-
-/// Most bytes of an output whose size follows from values.
-const MAX_BYTES: usize = 1 << 30;
-
-fn zeros(dtype: DatumType, shape: &[usize]) -> TractResult<Tensor> {
-    let bytes = shape.iter().try_fold(dtype.size_of(), |sum, dim| sum.checked_mul(*dim));
-    ensure!(bytes.is_some_and(|bytes| bytes <= MAX_BYTES), "its shape {shape:?} is too large");
-    Tensor::zero_dt(dtype, shape)
-}
 
 /// `OneHot`: an index beyond the depth, or before its negative, is at no place.
 pub(super) fn one_hot(node: &NodeProto, _: i64) -> TractResult<Arc<dyn Kernel>> {

@@ -7,11 +7,8 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
 use super::kernel::{Kernel, Known, Outputs};
-use super::values::{around, doubles, floats, of_doubles, required};
+use super::values::{around, check_size, doubles, floats, of_doubles, required};
 use crate::onnx::node;
-
-/// Most bytes of an output.
-const MAX_BYTES: usize = 1 << 30;
 
 #[derive(Debug)]
 struct Upsample {
@@ -27,12 +24,11 @@ pub(super) fn upsample(node: &NodeProto, _: i64) -> TractResult<Arc<dyn Kernel>>
 }
 
 impl Upsample {
-    fn shape(&self, x: &[usize], scales: &[f32], size: usize) -> TractResult<Vec<usize>> {
+    fn shape(&self, x: &[usize], scales: &[f32], dtype: DatumType) -> TractResult<Vec<usize>> {
         let good = scales.iter().all(|scale| scale.is_finite() && *scale > 0.0);
         ensure!(good && scales.len() == x.len(), "its scales {scales:?} do not fit shape {x:?}");
         let shape: Vec<usize> = x.iter().zip(scales).map(|(&dim, scale)| (dim as f32 * scale) as usize).collect();
-        let bytes = shape.iter().try_fold(size, |bytes, dim| bytes.checked_mul(*dim));
-        ensure!(bytes.is_some_and(|bytes| bytes <= MAX_BYTES), "its shape {shape:?} is too large");
+        check_size(dtype, &shape)?;
         Ok(shape)
     }
 
@@ -57,12 +53,12 @@ impl Kernel for Upsample {
     fn outputs(&self, inputs: &[Option<Known>]) -> TractResult<Outputs> {
         let (x, scales) = (required(inputs, 0)?, required(inputs, 1)?);
         let Some(scales) = &scales.value else { return Ok(None) };
-        Ok(Some(vec![(x.dtype, self.shape(&x.shape, &floats(scales)?, x.dtype.size_of())?)]))
+        Ok(Some(vec![(x.dtype, self.shape(&x.shape, &floats(scales)?, x.dtype)?)]))
     }
 
     fn run(&self, inputs: &[Option<&Tensor>]) -> TractResult<Vec<Tensor>> {
         let (x, scales) = (*required(inputs, 0)?, floats(required(inputs, 1)?)?);
-        let (dtype, wanted) = (x.datum_type(), self.shape(x.shape(), &scales, x.datum_type().size_of())?);
+        let (dtype, wanted) = (x.datum_type(), self.shape(x.shape(), &scales, x.datum_type())?);
         let mut made = x.clone();
         // One axis after the other, the last one first: what is made large comes late.
         for axis in (0..wanted.len()).rev().filter(|&axis| scales[axis] != 1.0) {

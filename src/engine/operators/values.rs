@@ -64,6 +64,20 @@ pub(super) fn of_doubles(dtype: DatumType, shape: &[usize], values: &[f64]) -> T
     }
 }
 
+/// Holds a shape that follows from values against the most that an output may have.
+pub(super) fn check_size(dtype: DatumType, shape: &[usize]) -> TractResult<()> {
+    const MAX_BYTES: usize = 1 << 30;
+    let bytes = shape.iter().try_fold(dtype.size_of(), |bytes, dim| bytes.checked_mul(*dim));
+    ensure!(bytes.is_some_and(|bytes| bytes <= MAX_BYTES), "its shape {shape:?} is too large");
+    Ok(())
+}
+
+/// A tensor of zeros, of a shape that follows from values.
+pub(super) fn zeros(dtype: DatumType, shape: &[usize]) -> TractResult<Tensor> {
+    check_size(dtype, shape)?;
+    Tensor::zero_dt(dtype, shape)
+}
+
 /// Axis of a tensor of that rank; negative ones count from the end.
 pub(super) fn axis(axis: i64, rank: usize) -> TractResult<usize> {
     crate::onnx::node::axis(axis, rank).map_err(|error| format_err!("{error}"))

@@ -13,6 +13,9 @@ use crate::onnx::{GraphView, node, tensor};
 /// A result, or the reason why a node stays in floats.
 pub(super) type Try<T> = Result<T, String>;
 
+/// Most values of a constant that is looked at for being the same everywhere.
+pub(super) const MAX_UNIFORM_VALUES: usize = 1 << 16;
+
 /// An indexed graph with facts.
 pub(super) struct FactGraph<'a> {
     /// Operator set of the file.
@@ -166,8 +169,7 @@ impl<'a> FactGraph<'a> {
 
     /// The only value of a constant that is the same everywhere.
     pub fn uniform(&self, name: &str) -> Option<f32> {
-        const MAX_VALUES: usize = 1 << 16;
-        if self.fact(name).ok()?.value.as_ref()?.len() > MAX_VALUES {
+        if self.fact(name).ok()?.value.as_ref()?.len() > MAX_UNIFORM_VALUES {
             return None;
         }
         let values = self.floats(name).ok()?;

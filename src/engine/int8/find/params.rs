@@ -3,7 +3,7 @@
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::DatumType;
 
-use super::net::{FactGraph, Try};
+use super::net::{FactGraph, MAX_UNIFORM_VALUES, Try};
 use crate::int8::graph::Quant;
 use crate::int8::kernels;
 use crate::onnx::node;
@@ -251,8 +251,7 @@ impl Stored {
 
     /// The only value of a small constant that is the same everywhere.
     pub fn uniform(net: &FactGraph, name: &str) -> Option<f32> {
-        const MAX_VALUES: usize = 1 << 16;
-        if net.shape(name).ok()?.iter().product::<usize>() > MAX_VALUES {
+        if net.shape(name).ok()?.iter().product::<usize>() > MAX_UNIFORM_VALUES {
             return None;
         }
         let Stored { steps, scales, .. } = Self::find(net, name).ok()?;

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::graph::{Conv, FloatOp, Hybrid, MatMul, Node, Op, Product, Ranges, TensorId};
-use super::super::kernels::Loops;
 use super::super::kernels::step::{Address, Ending, HybridWork, Range, Work};
+use super::super::kernels::{GemmWeights, Loops};
 use super::dense::Sums;
 use super::error::PlanError;
 use super::hints::{CHANNELS_LAST, Halo};
@@ -173,11 +173,8 @@ impl Lowering<'_> {
 
 /// `Σ (w − zero) · scale` of every output.
 fn row_sums(matmul: &MatMul) -> Arc<[f32]> {
-    let outputs = matmul.weight_scales.len().max(1);
-    let rows = matmul.weights.chunks((matmul.weights.len() / outputs).max(1)).zip(&matmul.weight_scales);
-    let sum = |(channel, (row, scale)): (usize, (&[i8], &f32))| {
-        let zero = matmul.weight_zeros.get(channel).map_or(0, |&zero| i32::from(zero));
-        row.iter().map(|&w| i32::from(w) - zero).sum::<i32>() as f32 * scale
-    };
-    rows.enumerate().map(sum).collect()
+    let n = matmul.weight_scales.len();
+    let (data, zeros, segment) = (&matmul.weights[..], &matmul.weight_zeros[..], matmul.weights.len() / n.max(1));
+    let weights = GemmWeights { n, segments: 1, segment, data, zeros, ..GemmWeights::default() };
+    matmul.weight_scales.iter().enumerate().map(|(channel, scale)| weights.sum(channel) as f32 * scale).collect()
 }
