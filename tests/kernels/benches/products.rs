@@ -2,8 +2,10 @@
 //! zero points and results in bytes, with zero points, and with results in floats; by turns, the least of some rounds.
 //!
 //! ```sh
-//! cargo bench --manifest-path tests/kernels/Cargo.toml --bench products
+//! cargo bench --manifest-path tests/kernels/Cargo.toml --bench products [-- SET [ROUNDS]]
 //! ```
+//!
+//! One SET alone, and two numbers of ROUNDS, are for counting instructions under an emulator (`tests/bench/count.c`).
 
 use std::time::{Duration, Instant};
 
@@ -66,14 +68,21 @@ const FORMS: [&str; 3] = ["symmetric", "zero points", "zero points, to floats"];
 const ROUNDS: usize = 15;
 
 fn main() {
+    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with('-'));
+    let only = words.next();
+    let rounds = words.next().map_or(ROUNDS, |word| word.parse().expect("a number of rounds"));
+    let wanted = |set: &&'static dyn Kernels| match &only {
+        Some(name) => set.name() == name,
+        None => set.name() != "reference",
+    };
     println!("{:<16} {:<24} {:>12} {:>12} {:>8}", "set", "form", "dense us", "depthwise us", "ratio");
-    for set in available().into_iter().filter(|set| set.name() != "reference") {
+    for set in available().into_iter().filter(wanted) {
         let mut times = [[Duration::ZERO; FORMS.len()]; 2];
         for &layer in POINTWISE {
-            add(&mut times[0], &dense(set, layer));
+            add(&mut times[0], &dense(set, layer, rounds));
         }
         for &layer in DEPTHWISE {
-            add(&mut times[1], &depthwise(set, layer));
+            add(&mut times[1], &depthwise(set, layer, rounds));
         }
         let sum = |form: usize| (times[0][form] + times[1][form]).as_secs_f64();
         for (form, name) in FORMS.iter().enumerate() {
@@ -117,9 +126,9 @@ struct Form<'a> {
 }
 
 /// The least time of each form, taken by turns.
-fn least(mut run: impl FnMut(usize)) -> [Duration; FORMS.len()] {
+fn least(rounds: usize, mut run: impl FnMut(usize)) -> [Duration; FORMS.len()] {
     let mut times = [Duration::MAX; FORMS.len()];
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         for (form, time) in times.iter_mut().enumerate() {
             let start = Instant::now();
             run(form);
@@ -129,7 +138,7 @@ fn least(mut run: impl FnMut(usize)) -> [Duration; FORMS.len()] {
     times
 }
 
-fn dense(set: &dyn Kernels, [side, k, n]: [usize; 3]) -> [Duration; FORMS.len()] {
+fn dense(set: &dyn Kernels, [side, k, n]: [usize; 3], rounds: usize) -> [Duration; FORMS.len()] {
     let pixels = side * side;
     let (x, data) = (bytes(pixels * k + SLACK, 1), bytes(n * k, 2));
     let (zeros, bias, scale, reals) = (vec![-90i8; n], vec![5; n], vec![0.001; n], vec![0.5; n]);
@@ -140,7 +149,7 @@ fn dense(set: &dyn Kernels, [side, k, n]: [usize; 3]) -> [Duration; FORMS.len()]
         let Form { zeros, bias, floats, x_zero, .. } = *form;
         set.pack_gemm(&GemmWeights { zeros, bias, x_zero, floats, ..sizes })
     });
-    least(|index| {
+    least(rounds, |index| {
         let packed = &packed[index];
         let width = if index == 2 { 4 } else { 1 };
         for first in (0..pixels).step_by(set.gemm_rows(packed)) {
@@ -163,7 +172,7 @@ fn dense(set: &dyn Kernels, [side, k, n]: [usize; 3]) -> [Duration; FORMS.len()]
     })
 }
 
-fn depthwise(set: &dyn Kernels, [side, channels, stride]: [usize; 3]) -> [Duration; FORMS.len()] {
+fn depthwise(set: &dyn Kernels, [side, channels, stride]: [usize; 3], rounds: usize) -> [Duration; FORMS.len()] {
     let width = side * stride + 2;
     let (x, data) = (bytes(width * width * channels + SLACK, 3), bytes(9 * channels, 4));
     let (zeros, bias, scale, reals) =
@@ -175,7 +184,7 @@ fn depthwise(set: &dyn Kernels, [side, channels, stride]: [usize; 3]) -> [Durati
         let Form { zeros, bias, floats, x_zero, .. } = *form;
         set.pack_depthwise(&DepthwiseWeights { zeros, bias, scale: &scale, x_zero, floats, ..sizes })
     });
-    least(|index| {
+    least(rounds, |index| {
         let size = if index == 2 { 4 } else { 1 };
         let call = DepthwiseCall {
             packed: &packed[index],

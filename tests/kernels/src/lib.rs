@@ -7,7 +7,7 @@
 //!
 //! ```sh
 //! cd tests/kernels && cargo test              # this processor
-//! tests/qemu                                  # four ARM cores
+//! tests/qemu                                  # five ARM cores
 //! tests/sanitize                              # AddressSanitizer and Miri
 //! tests/bench/floats                          # float kernels timed beside onnxruntime's
 //! ```

@@ -74,6 +74,7 @@ pub struct Lines {
     pub len: usize,
 }
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 impl Pair {
     /// The same work in one row, where rows follow one another in all three.
     pub(super) fn joined(self) -> Self {
@@ -125,6 +126,7 @@ pub struct ByteKernels {
 
 /// A [`ByteKernels`] whose functions are those of `plain`, compiled for a processor with some features, but for those that are named
 /// (whose own are not compiled so): `byte_kernels! { "avx2"; add: add, lut: lut, transpose: transpose }`. Called from `SET/elementwise.rs`.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! byte_kernels {
     ($features:literal; $($name:ident: $function:expr),* $(,)?) => {{
         use super::super::bytes::{self, Blend, ByteKernels, SoftmaxParams};
@@ -145,6 +147,7 @@ macro_rules! byte_kernels {
 }
 
 /// Functions of `plain`, compiled for a processor with some features.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! compiled {
     ($features:literal; $($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)+) => {$(
         #[target_feature(enable = $features)]
@@ -158,4 +161,5 @@ macro_rules! compiled {
     )+};
 }
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(super) use {byte_kernels, compiled};

@@ -170,6 +170,7 @@ impl DepthwiseWeights<'_> {
 pub const MAX_PASSES: usize = 3;
 
 /// Bytes whose sum is a weight less its zero point, as few as can be before the zeros.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub fn bytes_of(weight: i16) -> [i8; MAX_PASSES] {
     let mut rest = weight;
     [(); MAX_PASSES].map(|()| {

@@ -72,6 +72,8 @@ macro_rules! forward {
 mod aligned;
 #[cfg(target_arch = "x86_64")]
 pub mod amx;
+#[cfg(target_arch = "arm")]
+pub mod armv7;
 #[cfg(target_arch = "x86_64")]
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -115,6 +117,7 @@ mod walk;
 
 pub use aligned::AlignedBytes;
 pub use bytes::{Blend, ByteKernels, Lines, MulParams, Pair, SoftmaxParams};
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use calls::bytes_of;
 pub use calls::{
     AddParams, DepthwiseCall, DepthwiseWeights, FACTOR_BITS, GemmCall, GemmWeights, MAX_ROWS, PackedDepthwise,

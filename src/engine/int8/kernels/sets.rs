@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+#[cfg(target_arch = "arm")]
+use super::armv7;
 use super::reference;
 use super::set::Kernels;
 #[cfg(target_arch = "x86_64")]
@@ -12,7 +14,7 @@ use super::{dotprod, i8mm, neon};
 /// The sets that this processor can run, plainest first.
 pub fn available() -> Vec<&'static dyn Kernels> {
     #[cfg_attr(
-        not(any(target_arch = "x86_64", target_arch = "aarch64")),
+        not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "arm")),
         expect(unused_mut, reason = "other processors have the reference only")
     )]
     let mut sets: Vec<&'static dyn Kernels> = vec![&reference::Reference];
@@ -34,6 +36,10 @@ pub fn available() -> Vec<&'static dyn Kernels> {
         if amx::available() {
             sets.push(&amx::Amx);
         }
+    }
+    #[cfg(target_arch = "arm")]
+    if armv7::available() {
+        sets.push(&armv7::Armv7);
     }
     #[cfg(target_arch = "aarch64")]
     {
