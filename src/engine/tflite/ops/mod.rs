@@ -9,6 +9,7 @@ mod detection;
 mod elementwise;
 mod fourier;
 mod gather;
+mod lists;
 mod logic;
 mod lstm;
 mod matmul;
@@ -19,6 +20,7 @@ mod places;
 mod reduce;
 mod resize;
 mod rnn;
+mod settle;
 mod shapes;
 mod slices;
 mod svdf;
@@ -35,16 +37,21 @@ use node::{Node, reads};
 /// Writes the model that was read from a file of `file_bytes`, with the graphs that it names.
 pub(super) fn convert(mut graphs: Vec<FileGraph<'_>>, file_bytes: usize) -> Result<Vec<u8>, TfliteError> {
     let mut live = Vec::with_capacity(graphs.len());
+    // True if something is computed from sizes, which are those of one item.
+    let mut fixed = false;
     for net in &mut graphs {
-        let folded = fold(net);
+        let settled = settle::settle(net);
+        lists::replace_items(net);
         let needed = needed(net);
-        live.push((0..net.operators.len()).filter(|&o| needed[o] && !folded[o]).collect());
+        let operators: Vec<usize> = (0..net.operators.len()).filter(|&o| needed[o] && !settled.folded[o]).collect();
+        fixed |= operators.iter().any(|&o| reads(&net.operators[o]).iter().flatten().any(|&i| settled.sizes[i]));
+        live.push(operators);
     }
     let program = Program { graphs, live };
     let (Some(net), Some(operators)) = (program.graphs.first(), program.live.first()) else {
         return Err(TfliteError::Broken { reason: "it holds no graph".into() });
     };
-    let open = batch::is_open(net, operators);
+    let open = !fixed && batch::is_open(net, operators);
     let mut writer = Writer::new(&program, open, file_bytes)?;
     for &index in operators {
         let operator = &net.operators[index];
@@ -54,40 +61,6 @@ pub(super) fn convert(mut graphs: Vec<FileGraph<'_>>, file_bytes: usize) -> Resu
         })?;
     }
     writer.finish()
-}
-
-/// Constants that are only expanded, widened or dequantised stay the constants that they are; true for operators that did so.
-fn fold(net: &mut FileGraph<'_>) -> Vec<bool> {
-    // What the model is given, or computes, is no constant whatever its buffer holds.
-    let given: Vec<usize> = net.inputs.iter().chain(net.operators.iter().flat_map(|o| &o.outputs)).copied().collect();
-    for index in given {
-        net.tensors[index].data = None;
-    }
-    let mut kept = vec![false; net.tensors.len()];
-    net.outputs.iter().for_each(|&o| kept[o] = true);
-    net.operators
-        .iter()
-        .map(|operator| {
-            let (&[Some(from)], &[to]) = (&operator.inputs[..], &operator.outputs[..]) else { return false };
-            let constant = &net.tensors[from];
-            let kind = match operator.name.as_str() {
-                "DEQUANTIZE" => ElementType::F32,
-                // Its operand was expanded when the file was read.
-                "DENSIFY" => constant.kind,
-                _ => return false,
-            };
-            let same = constant.data.is_some()
-                && constant.shape == net.tensors[to].shape
-                && net.tensors[to].kind == kind
-                && !kept[to];
-            if same {
-                let constant = constant.clone();
-                let name = std::mem::take(&mut net.tensors[to].name);
-                net.tensors[to] = super::graph::Tensor { name, ..constant };
-            }
-            same
-        })
-        .collect()
 }
 
 /// Flags of the operators that the outputs depend on, or what is kept between runs does.

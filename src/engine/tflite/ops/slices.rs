@@ -38,13 +38,10 @@ pub fn slice(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
 
 /// `STRIDED_SLICE`.
 pub fn strided_slice(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
-    // Options: begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask, offset.
     let (x, y) = (node.input(0)?, node.output()?);
     let shape = w.tensor(x).shape.clone();
-    let mask = |id| node.option(0, |o| o.i32(id, 0));
-    let (begin, end, ellipsis, new, shrink) = (mask(0)?, mask(1)?, mask(2)?, mask(3)?, mask(4)?);
-    let offset = node.option(false, |o| o.flag(5))?;
-    let has = |mask: i32, place: usize| place < 32 && mask >> place & 1 == 1;
+    let masks = Masks::of(node)?;
+    let Masks { begin, ellipsis, new, shrink, .. } = masks;
     let lists = [w.integers(node.input(1)?), w.integers(node.input(2)?), w.integers(node.input(3)?)];
     let [Ok(starts), Ok(stops), Ok(steps)] = lists else {
         let plain = ellipsis == 0 && new == 0 && begin == 0;
@@ -80,7 +77,81 @@ pub fn strided_slice(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
             continue;
         }
         let Some(&dim) = shape.get(axis) else { return Err("its limits do not fit its operand".into()) };
-        let (dim, step) = (dim as i64, steps[place]);
+        let (start, end, step) = masks.range(place, dim as i64, [starts[place], stops[place], steps[place]])?;
+        drops |= has(shrink, place);
+        cuts.push(Cut { axis, start, end, step });
+        axis += 1;
+    }
+    cut(w, x, y, cuts, !drops)
+}
+
+/// The elements that `SLICE` or `STRIDED_SLICE` takes from a row of `len`, and whether the result is a single one; `None` where it is not
+/// as simple as that.
+pub fn of_row(node: Node<'_, '_>, len: i64, limits: [Vec<i64>; 3]) -> Option<(Vec<i64>, bool)> {
+    match &limits {
+        [start, size, step] if start.len() == 1 && size.len() == 1 && step.is_empty() => {
+            let end = if size[0] == -1 { len } else { start[0].checked_add(size[0])? };
+            (start[0] >= 0 && end <= len).then(|| ((start[0]..end).collect(), false))
+        }
+        [start, stop, step] if start.len() == 1 && stop.len() == 1 && step.len() == 1 => {
+            let masks = Masks::of(node).ok().filter(|m| m.ellipsis == 0 && m.new == 0)?;
+            let (start, stop, step) = masks.range(0, len, [start[0], stop[0], step[0]]).ok()?;
+            let places = std::iter::successors(Some(start), |at| at.checked_add(step));
+            Some((places.take_while(|&at| (stop - at).signum() == step.signum()).collect(), has(masks.shrink, 0)))
+        }
+        _ => None,
+    }
+}
+
+/// The shape of what `STRIDED_SLICE` takes by constant limits; `None` where it is not as simple as that.
+pub fn shape_of(node: Node<'_, '_>, shape: &[usize], [starts, stops, steps]: &[Vec<i64>; 3]) -> Option<Vec<usize>> {
+    let masks = Masks::of(node).ok().filter(|m| m.ellipsis == 0 && m.new == 0)?;
+    if starts.len() > shape.len() || stops.len() != starts.len() || steps.len() != starts.len() {
+        return None;
+    }
+    let mut made = Vec::new();
+    for (axis, &dim) in shape.iter().enumerate() {
+        if axis >= starts.len() {
+            made.push(dim);
+        } else if !has(masks.shrink, axis) {
+            let (start, stop, step) = masks.range(axis, dim as i64, [starts[axis], stops[axis], steps[axis]]).ok()?;
+            made.push(usize::try_from((stop - start).unsigned_abs().div_ceil(step.unsigned_abs())).ok()?);
+        }
+    }
+    Some(made)
+}
+
+/// Options of `STRIDED_SLICE`.
+#[derive(Clone, Copy)]
+struct Masks {
+    begin: i32,
+    end: i32,
+    ellipsis: i32,
+    new: i32,
+    shrink: i32,
+    /// True if ends count from beginnings.
+    offset: bool,
+}
+
+fn has(mask: i32, place: usize) -> bool {
+    place < 32 && mask >> place & 1 == 1
+}
+
+impl Masks {
+    fn of(node: Node<'_, '_>) -> Try<Masks> {
+        let mask = |id| node.option(0, |o| o.i32(id, 0));
+        Ok(Masks {
+            begin: mask(0)?,
+            end: mask(1)?,
+            ellipsis: mask(2)?,
+            new: mask(3)?,
+            shrink: mask(4)?,
+            offset: node.option(false, |o| o.flag(5))?,
+        })
+    }
+
+    /// First element, end and step on an axis of `dim` elements, from the limits in `place`.
+    fn range(&self, place: usize, dim: i64, [start, stop, step]: [i64; 3]) -> Try<(i64, i64, i64)> {
         if step == 0 {
             return Err("its step is 0".into());
         }
@@ -88,21 +159,18 @@ pub fn strided_slice(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
         let (least, most) = if step > 0 { (0, dim) } else { (-1, dim - 1) };
         let within = |value: i64| (if value < 0 { value.saturating_add(dim) } else { value }).clamp(least, most);
         let (front, back) = if step > 0 { (0, dim) } else { (dim - 1, -1) };
-        let start = if has(begin, place) { front } else { within(starts[place]) };
-        let stop = match offset && !has(end, place) {
-            true => (start.saturating_add(stops[place])).clamp(least, most),
-            false if has(end, place) => back,
-            false => within(stops[place]),
+        let start = if has(self.begin, place) { front } else { within(start) };
+        let stop = match self.offset && !has(self.end, place) {
+            true => (start.saturating_add(stop)).clamp(least, most),
+            false if has(self.end, place) => back,
+            false => within(stop),
         };
-        let (stop, step) = if has(shrink, place) { (start.saturating_add(1).min(dim), 1) } else { (stop, step) };
+        let (stop, step) = if has(self.shrink, place) { (start.saturating_add(1).min(dim), 1) } else { (stop, step) };
         if (stop - start).signum() != step.signum() {
             return Err("it takes nothing".into());
         }
-        drops |= has(shrink, place);
-        cuts.push(Cut { axis, start, end: stop, step });
-        axis += 1;
+        Ok((start, stop, step))
     }
-    cut(w, x, y, cuts, !drops)
 }
 
 /// Takes `sizes` from computed beginnings: for each axis of `x`, the place of its beginning in the operand that holds them.

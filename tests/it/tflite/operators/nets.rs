@@ -63,5 +63,107 @@ pub fn nets() -> Vec<Case> {
     ];
     let first =
         Case { name: "net-channels-first".into(), want: Same, tensors, calls, inputs: vec![0], outputs: vec![5] };
-    vec![gate, half, first]
+    vec![gate, half, first, rows_of_a_sequence(), arithmetic_on_sizes(), item_of_a_list()]
+}
+
+/// A dense layer over a sequence as Keras exports it: the rows of an open batch are counted in the run, and the file says 1.
+fn rows_of_a_sequence() -> Case {
+    let tensors = vec![
+        spec("x", F32, &[1, 4, 3]).open(),
+        spec("dims", I32, &[3]),
+        spec("around", I32, &[2]).ints(&[0, 1]),
+        spec("outer", I32, &[2]),
+        spec("zero", I32, &[1]).ints(&[0]),
+        spec("rows", I32, &[]),
+        spec("last", I32, &[1]).ints(&[2]),
+        spec("inner", I32, &[1]),
+        spec("columns", I32, &[]),
+        spec("matrix", I32, &[2]),
+        spec("flat", F32, &[1, 1]).open(),
+        spec("weights", F32, &[2, 3]).floats(&[0.5, -1.0, 2.0, 0.25, 1.5, -0.75]),
+        spec("product", F32, &[1, 2]).open(),
+        spec("units", I32, &[1]).ints(&[2]),
+        spec("made", I32, &[3]),
+        spec("y", F32, &[1, 4, 2]).open(),
+    ];
+    let calls = vec![
+        call(77, 55, vec![(0, byte(2))], &[0], &[1]),
+        call(36, 23, vec![], &[1, 2], &[3]),
+        call(81, 27, vec![], &[3, 4], &[5]),
+        call(36, 23, vec![], &[1, 6], &[7]),
+        call(81, 27, vec![], &[7, 4], &[8]),
+        call(83, 59, vec![(0, build::int(2))], &[5, 8], &[9]),
+        call(22, 0, vec![], &[0, 9], &[10]),
+        call(9, 8, vec![], &[10, 11], &[12]),
+        call(2, 10, vec![], &[3, 13], &[14]),
+        call(22, 0, vec![], &[12, 14], &[15]),
+    ];
+    Case { name: "net-sequence".into(), want: Want::Near, tensors, calls, inputs: vec![0], outputs: vec![15] }
+}
+
+/// Sizes that are cut out of a shape and multiplied, on the way there and back.
+fn arithmetic_on_sizes() -> Case {
+    let tensors = vec![
+        spec("x", F32, &[1, 4, 3]).open(),
+        spec("dims", I32, &[3]),
+        spec("one", I32, &[1]).ints(&[1]),
+        spec("two", I32, &[1]).ints(&[2]),
+        spec("three", I32, &[1]).ints(&[3]),
+        spec("a", I32, &[]),
+        spec("b", I32, &[]),
+        spec("count", I32, &[]),
+        spec("row", I32, &[1]),
+        spec("flat", F32, &[1]).open(),
+        spec("gate", F32, &[1]).open(),
+        spec("y", F32, &[1, 4, 3]).open(),
+    ];
+    let single = || vec![(4, build::int(1))];
+    let calls = vec![
+        call(77, 55, vec![(0, byte(2))], &[0], &[1]),
+        call(45, 32, single(), &[1, 2, 3, 2], &[5]),
+        call(45, 32, single(), &[1, 3, 4, 2], &[6]),
+        call(18, 21, vec![], &[5, 6], &[7]),
+        call(83, 59, vec![(0, build::int(1))], &[7], &[8]),
+        call(22, 0, vec![], &[0, 8], &[9]),
+        call(14, 0, vec![], &[9], &[10]),
+        call(22, 0, vec![], &[10, 1], &[11]),
+    ];
+    Case { name: "net-sizes".into(), want: Want::Near, tensors, calls, inputs: vec![0], outputs: vec![11] }
+}
+
+/// An item put into a list, as loops that collect their results are written: what is before it, it, and what is behind.
+fn item_of_a_list() -> Case {
+    let tensors = vec![
+        spec("list", F32, &[4, 1, 3]),
+        spec("item", F32, &[1, 3]),
+        spec("i", I32, &[]).ints(&[2]),
+        spec("single", I32, &[1]).ints(&[1]),
+        spec("at", I32, &[1]),
+        spec("rest", I32, &[2]).ints(&[-1, -1]),
+        spec("sizes", I32, &[3]),
+        spec("zeros", I32, &[3]).ints(&[0, 0, 0]),
+        spec("front", F32, &[2, 1, 3]),
+        spec("one", I32, &[]).ints(&[1]),
+        spec("next", I32, &[]),
+        spec("next.at", I32, &[1]),
+        spec("begin", I32, &[2]).ints(&[0, 0]),
+        spec("places", I32, &[3]),
+        spec("all", I32, &[3]).ints(&[-1, -1, -1]),
+        spec("back", F32, &[1, 1, 3]),
+        spec("dims", I32, &[3]).ints(&[1, 1, 3]),
+        spec("row", F32, &[1, 1, 3]),
+        spec("y", F32, &[4, 1, 3]),
+    ];
+    let calls = vec![
+        call(22, 0, vec![], &[2, 3], &[4]),
+        call(2, 10, vec![], &[4, 5], &[6]),
+        call(65, 48, vec![], &[0, 7, 6], &[8]),
+        call(0, 11, vec![], &[2, 9], &[10]),
+        call(22, 0, vec![], &[10, 3], &[11]),
+        call(2, 10, vec![], &[11, 12], &[13]),
+        call(65, 48, vec![], &[0, 13, 14], &[15]),
+        call(22, 0, vec![], &[1, 16], &[17]),
+        call(2, 10, vec![], &[8, 17, 15], &[18]),
+    ];
+    Case { name: "net-list".into(), want: Want::Same, tensors, calls, inputs: vec![0, 1], outputs: vec![18] }
 }
