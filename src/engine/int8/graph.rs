@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 pub use dense::{Clamp, Conv, MatMul};
 pub use element::{Constant, Element, Quant};
-pub use float::{Cell, FloatConv, FloatMatMul, FloatOp, Norm, Recurrent};
+pub use float::{Cell, FloatConv, FloatMatMul, FloatOp, Norm, Recurrent, RecurrentWeights};
 pub use hybrid::{Hybrid, Product, Ranges};
 
 /// Index of a tensor in [`Graph::tensors`].

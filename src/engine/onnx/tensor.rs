@@ -151,18 +151,21 @@ pub fn ints(tensor: &Tensor) -> Result<Vec<i64>, OnnxError> {
     cast(tensor)
 }
 
-/// Elements as 32-bit integers. Weights are most of a file, so bytes are widened once, without a tensor in between.
+/// Elements as integers of 16 or 32 bits. Weights are most of a file, so bytes are widened once, without a tensor in between.
 ///
 /// # Errors
-/// [`OnnxError::Elements`] for text and symbols.
-pub fn integers(tensor: &Tensor) -> Result<Vec<i32>, OnnxError> {
-    fn wide<T: Datum + Copy + Into<i32>>(tensor: &Tensor) -> TractResult<Vec<i32>> {
-        Ok(tensor.try_as_plain_ram()?.as_slice::<T>()?.iter().map(|&v| v.into()).collect())
+/// [`OnnxError::Elements`] for text and symbols, and where one does not fit.
+pub fn integers<T: From<i8> + From<u8> + TryFrom<i32>>(tensor: &Tensor) -> Result<Vec<T>, OnnxError> {
+    fn wide<B: Datum + Copy, T: From<B>>(tensor: &Tensor) -> TractResult<Vec<T>> {
+        Ok(tensor.try_as_plain_ram()?.as_slice::<B>()?.iter().map(|&v| v.into()).collect())
     }
     let widened = match tensor.datum_type() {
-        DatumType::I8 => wide::<i8>(tensor),
-        DatumType::U8 => wide::<u8>(tensor),
-        _ => return cast(tensor),
+        DatumType::I8 => wide::<i8, T>(tensor),
+        DatumType::U8 => wide::<u8, T>(tensor),
+        _ => {
+            let fitting: Option<Vec<T>> = cast::<i32>(tensor)?.into_iter().map(|v| T::try_from(v).ok()).collect();
+            return fitting.ok_or_else(|| OnnxError::Elements { reason: "an integer is too large for weights".into() });
+        }
     };
     widened.map_err(|error| OnnxError::Elements { reason: error.to_string() })
 }

@@ -6,6 +6,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 use super::{Decomposition, attributes};
 use crate::onnx::build::{self, NodeBuilder};
 use crate::onnx::node::{self, input};
+use crate::onnx::operators;
 
 /// An integer product: its operands, their scales and zero points.
 struct Product<'n> {
@@ -69,15 +70,22 @@ impl Decomposition {
         Some(())
     }
 
-    /// `DynamicQuantizeLSTM`: an `LSTM` of the floats that the weights stand for. What it rounds its activations to is left out.
+    /// `DynamicQuantizeLSTM`: an `LSTM` of the floats that the weights stand for, which rounds its operands where it is of one direction; elsewhere
+    /// what it rounds is left out.
     pub(super) fn dynamic_lstm(&mut self, node: &NodeProto) -> Option<()> {
         let directions = match node::text(node, "direction", "forward").ok()? {
             "forward" | "reverse" => 1,
             "bidirectional" => 2,
             _ => return None,
         };
-        let weights = self.lstm_weights(node, directions, "w", [input(node, 1)?, input(node, 8)?, input(node, 9)?]);
-        let recurrent = self.lstm_weights(node, directions, "r", [input(node, 2)?, input(node, 10)?, input(node, 11)?]);
+        let rounds =
+            directions == 1 && [8, 10].into_iter().all(|at| input(node, at).is_some_and(|s| self.floats(s).is_some()));
+        let of = |this: &mut Self, what: &str, operands: [&str; 3]| match rounds {
+            true => this.dequantised_weights(node, what, operands),
+            false => this.lstm_weights(node, directions, what, operands),
+        };
+        let weights = of(self, "w", [input(node, 1)?, input(node, 8)?, input(node, 9)?]);
+        let recurrent = of(self, "r", [input(node, 2)?, input(node, 10)?, input(node, 11)?]);
         let rest = (3..8).map(|index| input(node, index).unwrap_or_default().to_owned());
         let mut inputs: Vec<String> =
             [input(node, 0)?.to_owned(), weights, recurrent].into_iter().chain(rest).collect();
@@ -85,8 +93,24 @@ impl Decomposition {
             inputs.pop();
         }
         let lstm = NodeBuilder::new("LSTM", inputs).attributes(attributes(node, &[]));
+        let lstm = if rounds { lstm.int(operators::ROUNDS_OPERAND, 1) } else { lstm };
         self.nodes.push(lstm.named(&node.name, node.output.clone()));
         Some(())
+    }
+
+    /// Weights `[1, inputs, gates]` dequantised, as `[1, gates, inputs]`: the integers of one direction can be found again.
+    fn dequantised_weights(&mut self, node: &NodeProto, what: &str, [bytes, scale, zero_point]: [&str; 3]) -> String {
+        let name = |part: &str| format!("{what}_{part}");
+        let fresh = self.fresh(node, &name("dims"));
+        // One scale for all is no row of them.
+        let several = self.floats(scale).is_some_and(|scales| scales.len() > 1);
+        let dims = if several { (-1i64).to_le_bytes().to_vec() } else { Vec::new() };
+        let row = self.constant(build::tensor(fresh, DataType::Int64, vec![i64::from(several)], dims));
+        let scale = self.made(node, &name("scales"), NodeBuilder::new("Reshape", [scale, &row]));
+        let zero = self.made(node, &name("zeros"), NodeBuilder::new("Reshape", [zero_point, &row]));
+        let real = NodeBuilder::new("DequantizeLinear", [bytes, &scale, &zero]).int("axis", 2);
+        let real = self.made(node, &name("real"), real);
+        self.made(node, &name("turned"), NodeBuilder::new("Transpose", [&real]).ints("perm", &[0, 2, 1]))
     }
 
     /// Weights `[directions, inputs, gates]` less their zero points, times their scales, as `[directions, gates, inputs]`.

@@ -14,14 +14,14 @@ use crate::onnx::node;
 pub(super) struct Weights {
     pub outputs: usize,
     pub inputs: usize,
-    pub steps: Vec<i32>,
+    pub steps: Vec<i16>,
     /// One for each output.
     pub scales: Vec<f64>,
 }
 
 impl Weights {
     /// Rows of `stored` are outputs; its scales, if there are several, run along its first axis.
-    pub fn of(stored: Stored) -> Try<Weights> {
+    pub fn of(stored: Stored<i16>) -> Try<Weights> {
         let outputs = *stored.shape.first().ok_or("its weights have no dimensions")?;
         let inputs = stored.shape[1..].iter().product();
         if stored.scales.len() > 1 && stored.axis != 0 {
@@ -35,17 +35,18 @@ impl Weights {
     /// The weights as bytes, and the bytes' zero points if not all are 0: of unsigned bytes, a row reaches anywhere from −255 to
     /// 255 but no further from end to end than a byte does.
     pub fn bytes(&self) -> Try<(Vec<i8>, Vec<i8>)> {
-        let zero = |row: &[i32]| {
-            let least = row.iter().copied().min().unwrap_or(0);
-            let most = row.iter().copied().max().unwrap_or(0);
+        let zero = |row: &[i16]| {
+            let first = row.first().copied().unwrap_or(0);
+            let least = row.iter().copied().fold(first, i16::min);
+            let most = row.iter().copied().fold(first, i16::max);
             // As little as will do. −128 is kept out where it can be, since some kernels take a slower way with it.
             let zero = match (least, most) {
                 (-128.., ..=127) => 0,
-                (_, 128..) => 127 - most,
-                _ => (-127 - least).min(127 - most),
+                (_, 128..) => 127 - i32::from(most),
+                _ => (-127 - i32::from(least)).min(127 - i32::from(most)),
             };
             match i8::try_from(zero) {
-                Ok(zero) if least + i32::from(zero) >= -128 => Ok(zero),
+                Ok(zero) if i32::from(least) + i32::from(zero) >= -128 => Ok(zero),
                 _ => Err(format!("its weights less their zero point reach from {least} to {most}")),
             }
         };
@@ -53,10 +54,16 @@ impl Weights {
         let zeros = rows().map(zero).collect::<Try<Vec<i8>>>()?;
         let mut bytes = Vec::with_capacity(self.steps.len());
         for (row, &zero) in rows().zip(&zeros) {
-            bytes.extend(row.iter().map(|s| (s + i32::from(zero)) as i8));
+            bytes.extend(row.iter().map(|s| (s + i16::from(zero)) as i8));
         }
         Ok((bytes, if zeros.iter().all(|&z| z == 0) { Vec::new() } else { zeros }))
     }
+}
+
+fn sum_of_magnitudes(steps: &[i16]) -> u64 {
+    // Sums of so many fit 32 bits.
+    let chunks = steps.chunks(1 << 16);
+    chunks.map(|chunk| u64::from(chunk.iter().map(|s| u32::from(s.unsigned_abs())).sum::<u32>())).sum()
 }
 
 /// A product ready for its operator.
@@ -93,10 +100,11 @@ impl<'a> Search<'a> {
             let factor = affine.factor[channel];
             let real = bias * factor + affine.term[channel];
             let mut scale = weights.scales[channel] * factor;
-            if factor == 0.0 || weights.steps[row.clone()].iter().all(|&s| s == 0) {
+            let sum = sum_of_magnitudes(&weights.steps[row.clone()]);
+            if factor == 0.0 || sum == 0 {
                 // Nothing but the term is left, whatever the scale: one that shows it finely.
                 let zero = dense.zeros.get(channel).copied().unwrap_or(0);
-                dense.weights[row.clone()].fill(zero);
+                dense.weights[row].fill(zero);
                 let unit = if real == 0.0 { f64::from(epilogue.quant.scale) } else { real.abs() / f64::from(1 << 20) };
                 scale = unit / f64::from(quant.scale);
             }
@@ -106,7 +114,6 @@ impl<'a> Search<'a> {
                 return Err(format!("the scale {scale:e} of output channel {channel} is out of range"));
             }
             let start = (real / unit).round_ties_even();
-            let sum: u64 = weights.steps[row].iter().map(|s| u64::from(s.unsigned_abs())).sum();
             let most = start.abs() + sum as f64 * span;
             if most.is_nan() || most >= f64::from(i32::MAX) {
                 return Err(format!("the sums of output channel {channel} do not fit 32 bits"));
@@ -118,7 +125,7 @@ impl<'a> Search<'a> {
     }
 
     /// Weights as integers, or why there are none.
-    pub(super) fn stored_weights(&mut self, name: &str) -> Try<Stored> {
+    pub(super) fn stored_weights(&mut self, name: &str) -> Try<Stored<i16>> {
         if !self.net.is_constant(name) {
             return Err("its weights depend on the input".into());
         }
@@ -316,7 +323,7 @@ impl<'a> Search<'a> {
             return Err("its channels are not on the second axis".into());
         }
         // A power of two, so that the factor stays exact and the term gets a fine unit.
-        const ONE: i32 = 64;
+        const ONE: i16 = 64;
         let weights = Weights { outputs: c, inputs: 1, steps: vec![ONE; c], scales: vec![1.0 / f64::from(ONE); c] };
         let mut all = affine;
         if let Some(more) = &epilogue.affine {

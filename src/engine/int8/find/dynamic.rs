@@ -183,7 +183,7 @@ impl<'a> Search<'a> {
         draft: &mut Draft<'a>,
         x: TensorId,
         chain: &Chain<'a>,
-        stored: Stored,
+        stored: Stored<i16>,
     ) -> Try<TensorId> {
         let node = self.net.node(chain.index);
         if !matches!(node.op_type.as_str(), "ConvInteger" | "Conv") {
@@ -228,7 +228,7 @@ impl<'a> Search<'a> {
         draft: &mut Draft<'a>,
         x: TensorId,
         chain: &Chain<'a>,
-        stored: Stored,
+        stored: Stored<i16>,
     ) -> Try<TensorId> {
         let out = self.net.shape(node::only_output(self.net.node(chain.index))?)?;
         let lead = stored.shape.len().saturating_sub(2);
@@ -270,7 +270,7 @@ impl<'a> Search<'a> {
     }
 
     /// The weights of an integer product, less their zero points, which are one for all or one for each output channel.
-    fn integer_weights(&mut self, node: &NodeProto, scales: &[f32]) -> Try<Stored> {
+    fn integer_weights(&mut self, node: &NodeProto, scales: &[f32]) -> Try<Stored<i16>> {
         let name = node::required_input(node, 1)?;
         if !self.net.is_constant(name) {
             return Err("its weights depend on the input".into());
@@ -279,7 +279,7 @@ impl<'a> Search<'a> {
             return Err(format!("a scale of {scale:e} for its weights cannot be"));
         }
         self.spend(name)?;
-        let (shape, mut steps) = (self.net.shape(name)?, self.net.integers(name)?);
+        let (shape, mut steps) = (self.net.shape(name)?, self.net.integers::<i16>(name)?);
         let zeros = match node::input(node, 3) {
             Some(zero) => self.net.integers(zero).map_err(|why| format!("the zero points of its weights: {why}"))?,
             None => vec![0],

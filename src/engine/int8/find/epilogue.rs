@@ -263,7 +263,7 @@ impl<'a> Search<'a> {
 
     /// The values of a constant, from the integers that it was stored as where there are any.
     pub fn reals(&self, name: &str) -> Try<Vec<f64>> {
-        match Stored::find(&self.net, name) {
+        match Stored::<i32>::find(&self.net, name) {
             Ok(stored) => {
                 let inner: usize = stored.shape.get(stored.axis + 1..).unwrap_or_default().iter().product();
                 let count = stored.scales.len();

@@ -146,8 +146,8 @@ impl<'a> FactGraph<'a> {
         Ok(tensor::ints(self.value(name)?)?)
     }
 
-    /// The values of a constant of integers of up to 32 bits.
-    pub fn integers(&self, name: &str) -> Try<Vec<i32>> {
+    /// The values of a constant of integers of up to 16 or 32 bits.
+    pub fn integers<T: From<i8> + From<u8> + TryFrom<i32>>(&self, name: &str) -> Try<Vec<T>> {
         Ok(tensor::integers(self.value(name)?)?)
     }
 

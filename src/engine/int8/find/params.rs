@@ -114,10 +114,16 @@ pub(super) fn exactly(quant: Quant, real: f32) -> Option<i8> {
     (dequantise(quant, byte) == real).then_some(byte)
 }
 
+/// Integers less their zero point: 16 bits hold those of bytes, 32 bits those of biases too.
+pub(super) trait Step: Copy + PartialEq + From<i8> + From<u8> + TryFrom<i32> + Into<i32> {}
+
+impl Step for i16 {}
+impl Step for i32 {}
+
 /// A constant that the file holds as integers.
-pub(super) struct Stored {
+pub(super) struct Stored<S = i32> {
     /// Integers less their zero point.
-    pub steps: Vec<i32>,
+    pub steps: Vec<S>,
     pub shape: Vec<usize>,
     /// One, or as many as dimension `axis` has.
     pub scales: Vec<f32>,
@@ -126,13 +132,13 @@ pub(super) struct Stored {
     pub axis: usize,
 }
 
-impl Stored {
+impl<S: Step> Stored<S> {
     /// Follows a float constant back to the integers that it is made of.
-    pub fn find(net: &FactGraph, name: &str) -> Try<Stored> {
+    pub fn find(net: &FactGraph, name: &str) -> Try<Self> {
         Self::find_within(net, name, MAX_HOPS)
     }
 
-    fn find_within(net: &FactGraph, name: &str, hops: usize) -> Try<Stored> {
+    fn find_within(net: &FactGraph, name: &str, hops: usize) -> Try<Self> {
         let floats = || format!("constant {name:?} is not quantised");
         let node = net.node(net.producer(name).ok_or_else(floats)?);
         if hops == 0 || !net.is_constant(name) {
@@ -153,7 +159,7 @@ impl Stored {
         }
     }
 
-    fn dequantised(net: &FactGraph, node: &NodeProto) -> Try<Stored> {
+    fn dequantised(net: &FactGraph, node: &NodeProto) -> Try<Self> {
         let params = Params::of(net, node)?;
         let name = node::required_input(node, 0)?;
         let shape = net.shape(name)?;
@@ -172,8 +178,14 @@ impl Stored {
         let count = params.scales.len();
         for (slice, steps) in steps.chunks_mut(inner.max(1)).enumerate() {
             let zero_point = params.zero_points[slice % count];
+            if zero_point == 0 {
+                continue;
+            }
             for step in steps {
-                *step = step.checked_sub(zero_point).ok_or("its integers leave 32 bits")?;
+                let less: Option<i32> = (*step).into().checked_sub(zero_point);
+                *step = less
+                    .and_then(|less| S::try_from(less).ok())
+                    .ok_or("its integers less their zero point are too large")?;
             }
         }
         let shift = if params.dtype == DatumType::U8 { 128 } else { 0 };
@@ -182,7 +194,7 @@ impl Stored {
     }
 
     /// Bytes of a float constant behind a `QuantizeLinear` that is not computed yet.
-    fn quantised(net: &FactGraph, name: &str) -> Option<Vec<i32>> {
+    fn quantised(net: &FactGraph, name: &str) -> Option<Vec<S>> {
         let node = net.node(net.producer(name)?);
         if node.op_type != "QuantizeLinear" {
             return None;
@@ -201,13 +213,13 @@ impl Stored {
         let byte = |(index, &real): (usize, &f32)| {
             let slice = (index / inner.max(1)) % count;
             let quant = Quant { scale: params.scales[slice], zero_point: params.zero_points[slice] - shift };
-            i32::from(quantise(quant, real)) + shift
+            S::try_from(i32::from(quantise(quant, real)) + shift).ok()
         };
-        Some(values.iter().enumerate().map(byte).collect())
+        values.iter().enumerate().map(byte).collect()
     }
 
     /// With axes in another order.
-    pub fn transposed(mut self, perm: &[usize]) -> Try<Stored> {
+    pub fn transposed(mut self, perm: &[usize]) -> Try<Self> {
         let shape: Vec<usize> = perm.iter().map(|&p| self.shape[p]).collect();
         let mut strides = vec![1usize; self.shape.len()];
         for axis in (1..self.shape.len()).rev() {
@@ -236,7 +248,7 @@ impl Stored {
     }
 
     /// Under another shape, in which the axis of the scales must be found again.
-    pub fn reshaped(mut self, shape: Vec<usize>) -> Try<Stored> {
+    pub fn reshaped(mut self, shape: Vec<usize>) -> Try<Self> {
         if shape.iter().product::<usize>() != self.steps.len() {
             return Err("a constant is reshaped to another size".into());
         }
@@ -248,7 +260,9 @@ impl Stored {
         self.shape = shape;
         Ok(self)
     }
+}
 
+impl Stored {
     /// The only value of a small constant that is the same everywhere.
     pub fn uniform(net: &FactGraph, name: &str) -> Option<f32> {
         if net.shape(name).ok()?.iter().product::<usize>() > MAX_UNIFORM_VALUES {

@@ -75,7 +75,7 @@ impl Search<'_> {
 }
 
 /// Weights `[C, M / groups, …]` as `[M, C / groups, …]`.
-fn turned(stored: &Stored, groups: usize) -> Try<Weights> {
+fn turned(stored: &Stored<i16>, groups: usize) -> Try<Weights> {
     let [c, outside] = [stored.shape[0], stored.shape[1]];
     let (inside, taps) = (c / groups, stored.shape[2..].iter().product::<usize>());
     if stored.scales.len() > 1 && stored.axis != 1 {

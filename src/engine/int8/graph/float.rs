@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::dense::MatMul;
 use super::element::Element;
 use super::hybrid::{Hybrid, Product};
 use crate::int8::kernels::float::{Binary, Epilogue, Function, Reduction};
@@ -83,14 +84,33 @@ impl Cell {
 pub struct Recurrent {
     /// Kind.
     pub cell: Cell,
-    /// `[gates · H][H]`.
-    pub weights: Arc<Vec<f32>>,
+    /// Of the hidden state.
+    pub weights: RecurrentWeights,
     /// `[gates · H]`, added to the products of the hidden state.
     pub bias: Vec<f32>,
     /// Gates are clipped to `±clip` before their functions; ∞ for none.
     pub clip: f32,
     /// From the last step to the first.
     pub reverse: bool,
+}
+
+/// Weights of a hidden state, `[gates · H][H]`.
+#[derive(Clone, Debug)]
+pub enum RecurrentWeights {
+    /// Floats.
+    Floats(Arc<Vec<f32>>),
+    /// Bytes, of an LSTM: the hidden states of all sequences together are quantised in every step, as by ONNX's `DynamicQuantizeLinear`.
+    Bytes(MatMul),
+}
+
+impl RecurrentWeights {
+    /// Number of weights.
+    pub fn len(&self) -> usize {
+        match self {
+            RecurrentWeights::Floats(weights) => weights.len(),
+            RecurrentWeights::Bytes(matmul) => matmul.weights.len(),
+        }
+    }
 }
 
 /// Computation of a node on 32-bit floats. Unless said otherwise, operands and result are of floats.

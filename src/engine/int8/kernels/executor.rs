@@ -193,7 +193,7 @@ impl Drop for Executor {
 unsafe fn run_part(program: &Program, step: &Step, base: *mut i8, part: Part) {
     match &step.work {
         // SAFETY: the caller's promise.
-        Work::Float(work) => unsafe { run::float::run(work, program.floats, base, part) },
+        Work::Float(work) => unsafe { run::float::run(work, (program.floats, program.kernels), base, part) },
         // SAFETY: the caller's promise.
         _ => unsafe { run::run(step, program.kernels, base, part) },
     }

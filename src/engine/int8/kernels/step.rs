@@ -8,7 +8,7 @@ mod place;
 
 use std::sync::Arc;
 
-pub use float::{FloatWork, Layer, Map};
+pub use float::{FloatWork, Layer, Map, Recurrence};
 pub use hybrid::{HybridWork, Range};
 pub use matmul::MatMul;
 pub use normalize::Normalize;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::super::graph::{Cell, Node, Recurrent};
+use super::super::graph::{Cell, Node, Recurrent, RecurrentWeights};
+use super::super::kernels::GemmWeights;
 use super::super::kernels::float::{FloatGemmWeights, PackedFloatGemm};
-use super::super::kernels::step::{FloatWork, Layer, Work};
+use super::super::kernels::step::{FloatWork, Layer, Recurrence, Work};
 use super::error::PlanError;
 use super::lower::{Lowering, dense_strides, no_halo, place, row_major};
 use super::view::{FLOAT, View};
@@ -23,18 +24,38 @@ impl Lowering<'_> {
         let direct = own.strides == dense_strides(&own.shape, FLOAT);
         let y = if direct { own.clone() } else { self.fresh_of(FLOAT, &own.shape, &[0, 1, 2], &no_halo(3)) };
         let scratch = self.fresh_of(FLOAT, &[batch * units * (gates + 2)], &[0], &no_halo(1));
-        let pack = |rows: std::ops::Range<usize>| -> PackedFloatGemm {
+        let pack = |weights: &[f32], rows: std::ops::Range<usize>| -> PackedFloatGemm {
             self.floats.pack_gemm(&FloatGemmWeights {
                 n: rows.len(),
                 segments: 1,
                 segment: units,
-                data: &layer.weights[rows.start * units..rows.end * units],
+                data: &weights[rows.start * units..rows.end * units],
                 bias: &layer.bias[rows],
             })
         };
-        let (packed, hidden) = match layer.cell {
-            Cell::Gru { linear: false } => (pack(0..2 * units), Some(pack(2 * units..3 * units))),
-            _ => (pack(0..width), None),
+        let (packed, hidden) = match (&layer.weights, &layer.cell) {
+            (RecurrentWeights::Floats(weights), Cell::Gru { linear: false }) => {
+                (Recurrence::Floats(pack(weights, 0..2 * units)), Some(pack(weights, 2 * units..3 * units)))
+            }
+            (RecurrentWeights::Floats(weights), _) => (Recurrence::Floats(pack(weights, 0..width)), None),
+            (RecurrentWeights::Bytes(matmul), _) => {
+                let packed = self.kernels.pack_gemm(&GemmWeights {
+                    n: width,
+                    segments: 1,
+                    segment: units,
+                    data: &matmul.weights,
+                    zeros: &matmul.weight_zeros,
+                    bias: &[],
+                    scale: &matmul.weight_scales,
+                    x_zero: 0,
+                    floats: Some(&layer.bias),
+                });
+                (Recurrence::Bytes(packed), None)
+            }
+        };
+        let bytes = match &packed {
+            Recurrence::Bytes(_) => Some(place(&self.fresh(&[batch * units], &[0], &no_halo(1)))),
+            Recurrence::Floats(_) => None,
         };
         let peepholes = match &layer.cell {
             Cell::Lstm { peepholes } => peepholes.clone(),
@@ -47,6 +68,7 @@ impl Lowering<'_> {
             input: place(&input),
             initial,
             scratch: place(&scratch),
+            bytes,
             output: place(&y),
         };
         let macs = (steps * batch * width * units) as u64;

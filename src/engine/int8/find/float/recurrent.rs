@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use super::super::dense::Weights;
 use super::super::net::Try;
 use super::super::search::{Draft, Search, View};
-use crate::int8::graph::{Cell, FloatMatMul, FloatOp, Op, Quant, Recurrent, TensorId};
+use crate::int8::graph::{
+    Cell, Clamp, FloatMatMul, FloatOp, Hybrid, MatMul, Op, Product, Quant, Ranges, Recurrent, RecurrentWeights,
+    TensorId,
+};
 use crate::int8::kernels::float::Epilogue;
-use crate::onnx::node;
+use crate::onnx::{node, operators};
 
 /// Sizes of a layer.
 struct Sizes {
@@ -50,8 +54,17 @@ impl<'a> Search<'a> {
         let clip = node::float(node, "clip", 0.0)?;
         let clip = if clip > 0.0 { clip } else { f32::INFINITY };
         let width = gates * sizes.units;
-        let w = self.parts(Some(w), &sizes, width * inputs)?.ok_or("it has no weights")?;
-        let r = self.parts(Some(r), &sizes, width * sizes.units)?.ok_or("it has no recurrent weights")?;
+        let rounded = match node::flag(node, operators::ROUNDS_OPERAND)? && lstm && sizes.directions == 1 {
+            true => Some((self.byte_weights(w, [width, inputs])?, self.byte_weights(r, [width, sizes.units])?)),
+            false => None,
+        };
+        let (w, r) = match rounded {
+            Some(_) => (Vec::new(), Vec::new()),
+            None => (
+                self.parts(Some(w), &sizes, width * inputs)?.ok_or("it has no weights")?,
+                self.parts(Some(r), &sizes, width * sizes.units)?.ok_or("it has no recurrent weights")?,
+            ),
+        };
         let bias = self.parts(node::input(node, 3), &sizes, 2 * width)?;
         let peepholes = if lstm { self.parts(node::input(node, 7), &sizes, 3 * sizes.units)? } else { None };
         let linear = node::int(node, "linear_before_reset", 0)? != 0;
@@ -71,11 +84,22 @@ impl<'a> Search<'a> {
                 true => Cell::Lstm { peepholes: peepholes.as_ref().map(|p| Arc::new(p[direction].clone())) },
                 false => Cell::Gru { linear },
             };
-            let matmul = FloatMatMul { weights: Arc::new(w[direction].clone()), bias: outer, epilogue: Epilogue::NONE };
-            let product = self.float_step(&mut draft, FloatOp::MatMul(matmul), vec![x], vec![steps, batch, width]);
+            let (product, weights) = match &rounded {
+                Some((w, r)) => {
+                    let (low, high) = (f32::NEG_INFINITY, f32::INFINITY);
+                    let product = Product::MatMul(w.clone());
+                    let hybrid = Hybrid { product, ranges: Ranges::Whole, bias: outer, low, high };
+                    (FloatOp::Hybrid(Box::new(hybrid)), RecurrentWeights::Bytes(r.clone()))
+                }
+                None => {
+                    let weights = Arc::new(w[direction].clone());
+                    let matmul = FloatMatMul { weights, bias: outer, epilogue: Epilogue::NONE };
+                    (FloatOp::MatMul(matmul), RecurrentWeights::Floats(Arc::new(r[direction].clone())))
+                }
+            };
+            let product = self.float_step(&mut draft, product, vec![x], vec![steps, batch, width]);
             let mut operands = vec![product];
             operands.extend(self.states(&mut draft, &states, &sizes, direction)?);
-            let weights = Arc::new(r[direction].clone());
             let layer = FloatOp::Recurrent(Recurrent { cell, weights, bias: inner, clip, reverse });
             let rows = if lstm { steps + 1 } else { steps };
             made.push(self.float_step(&mut draft, layer, operands, vec![rows, batch, sizes.units]));
@@ -113,6 +137,15 @@ impl<'a> Search<'a> {
         }
         self.close(draft, &[], true);
         Ok(())
+    }
+
+    /// The weights of one direction as bytes, each row with a scale.
+    fn byte_weights(&mut self, name: &str, [rows, columns]: [usize; 2]) -> Try<MatMul> {
+        let stored = self.stored_weights(name)?.reshaped(vec![rows, columns])?;
+        let weights = Weights::of(stored)?;
+        let (bytes, weight_zeros) = weights.bytes()?;
+        let weight_scales = weights.scales.iter().map(|&scale| scale as f32).collect();
+        Ok(MatMul { weights: Arc::new(bytes), weight_zeros, weight_scales, bias: Vec::new(), clamp: Clamp::NONE })
     }
 
     /// A constant in as many parts as there are directions.

@@ -4,8 +4,9 @@ use tract_onnx::pb::tensor_proto::DataType;
 
 use super::build::{Attribute, Builder, facts};
 use super::check;
+use crate::int8::decompose::decompose;
 use crate::int8::find::{Idle, Verdict, find_as};
-use crate::int8::graph::{FloatOp, Graph, Hybrid, Op, Product, Ranges};
+use crate::int8::graph::{FloatOp, Graph, Hybrid, Op, Product, Ranges, RecurrentWeights};
 use crate::onnx::operators::ROUNDS_OPERAND;
 
 /// A graph with what onnxruntime's `quantize_dynamic` writes for a `Conv` of two groups with a bias, and its `Relu`.
@@ -109,6 +110,31 @@ fn products_of_onnxruntime_are_taken_apart() {
     let [hybrid] = hybrids(&graph)[..] else { panic!("one product") };
     let Product::MatMul(matmul) = &hybrid.product else { panic!("a matrix") };
     assert_eq!((&matmul.weights[..], &hybrid.bias[..]), (&[0, 3, 1, 4, 1, 4][..], &[7.0, 8.0, 9.0][..]));
+}
+
+#[test]
+fn weights_of_a_quantised_lstm_stay_bytes() {
+    let mut b = Builder::new(&[5, 1, 3]);
+    let weights = |len: usize| (0..len).map(|i| (i % 251) as f64).collect::<Vec<f64>>();
+    b.constant("w", &[1, 3, 8], DataType::Uint8, &weights(24));
+    b.constant("r", &[1, 2, 8], DataType::Uint8, &weights(16));
+    b.constant("zero", &[1], DataType::Uint8, &[3.0]);
+    b.float("scale", &[0.25]);
+    let inputs = ["x", "w", "r", "", "", "", "", "", "scale", "zero", "scale", "zero"];
+    b.node("DynamicQuantizeLSTM", "y", &inputs, &[("hidden_size", Attribute::Int(2))]);
+    b.graph.node.last_mut().expect("a node").domain = "com.microsoft".into();
+    b.output("y");
+    decompose(&mut b.graph);
+    let graph = planned(&b);
+    let layer = graph.nodes.iter().find_map(|node| match &node.op {
+        Op::Float(FloatOp::Recurrent(layer)) => Some(layer),
+        _ => None,
+    });
+    let Some(RecurrentWeights::Bytes(matmul)) = layer.map(|l| &l.weights) else { panic!("{:?}", graph.nodes) };
+    // Row 1 of the gates: weights 1 and 9 of the file, less 3.
+    assert_eq!((&matmul.weights[2..4], &matmul.weight_scales[..]), (&[-2, 6][..], &[0.25; 8][..]));
+    let [hybrid] = hybrids(&graph)[..] else { panic!("one product") };
+    assert_eq!(hybrid.ranges, Ranges::Whole);
 }
 
 /// A graph of a product with `outputs` columns of dequantised weights, a bias and a `Relu`.

@@ -3,11 +3,11 @@
 mod product;
 mod recurrent;
 
-use super::super::Loops;
 use super::super::edges::{Input, Output};
 use super::super::float::{FloatKernels, Function, Grid, Lines, NormCall, PoolCall, ResizeCall};
 use super::super::step::{FloatWork, Map, Step, Work};
 use super::super::walk::{Part, at, each, nest};
+use super::super::{Kernels, Loops};
 
 /// Bytes of a float.
 const FLOAT: usize = 4;
@@ -19,7 +19,12 @@ const NEAR: usize = 2048;
 ///
 /// # Safety
 /// As [`super::run`], for these kernels.
-pub unsafe fn run(work: &FloatWork, kernels: &dyn FloatKernels, arena: *mut i8, part: Part) {
+pub unsafe fn run(
+    work: &FloatWork,
+    (kernels, products): (&dyn FloatKernels, &dyn Kernels),
+    arena: *mut i8,
+    part: Part,
+) {
     // What every SAFETY line below refers to: the plan laid every place out inside the arena, floats at multiples of 4, and no
     // step's output lies over its input unless element for element; parts are disjoint in what they write.
     match work {
@@ -137,7 +142,7 @@ pub unsafe fn run(work: &FloatWork, kernels: &dyn FloatKernels, arena: *mut i8, 
             unsafe { product::run(work, kernels, arena, part) }
         }
         // SAFETY: see above.
-        FloatWork::Recurrent { .. } => unsafe { recurrent::run(work, kernels, arena, part) },
+        FloatWork::Recurrent { .. } => unsafe { recurrent::run(work, (kernels, products), arena, part) },
         FloatWork::Load { .. } | FloatWork::Store { .. } => {}
     }
 }

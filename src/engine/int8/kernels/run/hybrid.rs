@@ -99,6 +99,17 @@ unsafe fn widen(kernels: &dyn FloatKernels, extent: &mut (f32, f32), x: *const f
     }
 }
 
+/// The quantisation of some adjacent floats.
+///
+/// # Safety
+/// They are there.
+pub(super) unsafe fn range_of(kernels: &dyn FloatKernels, x: *const f32, len: usize) -> Range {
+    let mut extent = (0f32, 0f32);
+    // SAFETY: the caller's promise.
+    unsafe { widen(kernels, &mut extent, x, len, FLOAT) };
+    quantisation(extent)
+}
+
 /// Turns results of rows into what they are by the ranges of these, where each has its own.
 ///
 /// # Safety

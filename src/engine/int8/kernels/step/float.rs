@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::super::Loops;
 use super::super::float::{
     Binary, Epilogue, Function, GemmShape, PackedFloatDepthwise, PackedFloatGemm, Pool, Reduction,
 };
+use super::super::{Loops, PackedGemm};
 use super::place::{Address, Pixels, Windows};
 
 /// Work of a step on floats. Unless said otherwise, distances are in bytes; every float lies at a multiple of 4.
@@ -205,6 +205,8 @@ pub enum FloatWork {
         initial: Vec<Address>,
         /// Gates of all sequences, and for a GRU that resets first hidden states.
         scratch: Address,
+        /// Room for the bytes of the hidden states, where their weights are bytes.
+        bytes: Option<Address>,
         /// Hidden states, and the last cell state of an LSTM.
         output: Address,
     },
@@ -231,13 +233,22 @@ pub struct Layer {
     /// Gates of a unit: 4 of an LSTM, 3 of a GRU.
     pub gates: usize,
     /// Weights of all gates; of a GRU that resets first, of update and reset gate.
-    pub packed: PackedFloatGemm,
+    pub packed: Recurrence,
     /// Weights of the hidden gate of a GRU that resets first.
     pub hidden: Option<PackedFloatGemm>,
     /// Bound of the gates.
     pub clip: f32,
     /// From the last step to the first.
     pub reverse: bool,
+}
+
+/// Packed weights of a hidden state.
+#[derive(Clone, Debug)]
+pub enum Recurrence {
+    /// Floats.
+    Floats(PackedFloatGemm),
+    /// Bytes, for products that end in floats.
+    Bytes(PackedGemm),
 }
 
 /// Function of each element of an operand.
@@ -275,8 +286,8 @@ impl FloatWork {
             FloatWork::Depthwise { input, output, .. }
             | FloatWork::Pool { input, output, .. }
             | FloatWork::Resize { input, output, .. } => (vec![input.place], Some(output.place)),
-            FloatWork::Recurrent { input, initial, scratch, output, .. } => {
-                ([*input, *scratch].iter().chain(initial).copied().collect(), Some(*output))
+            FloatWork::Recurrent { input, initial, scratch, bytes, output, .. } => {
+                ([*input, *scratch].iter().chain(bytes).chain(initial).copied().collect(), Some(*output))
             }
             FloatWork::Fill { place, .. } | FloatWork::Load { place, .. } => (vec![], Some(*place)),
             FloatWork::Store { place, .. } => (vec![*place], None),
@@ -300,8 +311,8 @@ impl FloatWork {
             FloatWork::Depthwise { input, output, .. }
             | FloatWork::Pool { input, output, .. }
             | FloatWork::Resize { input, output, .. } => vec![&mut input.place, &mut output.place],
-            FloatWork::Recurrent { input, initial, scratch, output, .. } => {
-                [input, scratch, output].into_iter().chain(initial).collect()
+            FloatWork::Recurrent { input, initial, scratch, bytes, output, .. } => {
+                [input, scratch, output].into_iter().chain(bytes).chain(initial).collect()
             }
             FloatWork::Fill { place, .. } | FloatWork::Load { place, .. } | FloatWork::Store { place, .. } => {
                 vec![place]

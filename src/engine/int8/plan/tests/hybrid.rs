@@ -21,6 +21,11 @@ fn quantised(x: &[f32]) -> (Vec<i32>, f32, i32) {
 
 /// A graph of one product between an input and an output.
 fn graph(hybrid: Hybrid, shapes: [Vec<usize>; 2]) -> Graph {
+    graph_of(FloatOp::Hybrid(Box::new(hybrid)), shapes)
+}
+
+/// A graph of one operator between an input and an output.
+fn graph_of(op: FloatOp, shapes: [Vec<usize>; 2]) -> Graph {
     let tensors = shapes.map(|shape| Tensor {
         name: String::new(),
         shape,
@@ -29,7 +34,7 @@ fn graph(hybrid: Hybrid, shapes: [Vec<usize>; 2]) -> Graph {
         constant: None,
     });
     let port = |tensor: usize| Port { tensor, name: format!("t{tensor}"), format: Format::F32 };
-    let op = Op::Float(FloatOp::Hybrid(Box::new(hybrid)));
+    let op = Op::Float(op);
     Graph {
         tensors: tensors.into(),
         nodes: vec![Node { name: "product".into(), op, inputs: vec![0], output: 1 }],
@@ -158,5 +163,58 @@ fn matrix_products() {
         let shapes =
             if rows % 2 == 0 { [vec![2, rows / 2, k], vec![2, rows / 2, n]] } else { [vec![rows, k], vec![rows, n]] };
         check(&graph(hybrid, shapes), &x, &expected, near);
+    }
+}
+
+#[test]
+fn hidden_states_of_all_sequences_are_quantised_in_every_step() {
+    let dice = &mut Dice(8);
+    for round in 0..12 {
+        let (steps, batch, units) = (1 + dice.below(5), 1 + dice.below(6), 1 + dice.below(40));
+        let (width, reverse) = (4 * units, round % 2 == 1);
+        let matmul = MatMul {
+            weights: Arc::new(dice.bytes(width * units)),
+            weight_zeros: dice.zeros(width),
+            weight_scales: (0..width).map(|_| 0.001 + dice.below(50) as f32 * 1e-4).collect(),
+            bias: Vec::new(),
+            clamp: Clamp::NONE,
+        };
+        let bias: Vec<f32> = (0..width).map(|_| dice.below(100) as f32 / 50.0 - 1.0).collect();
+        let x: Vec<f32> = (0..steps * batch * width).map(|_| dice.below(200) as f32 / 50.0 - 2.0).collect();
+        let mut expected = vec![0f32; (steps + 1) * batch * units];
+        let (mut hidden, mut cell) = (vec![0f32; batch * units], vec![0f32; batch * units]);
+        for step in 0..steps {
+            let step = if reverse { steps - 1 - step } else { step };
+            let (bytes, scale, zero) = quantised(&hidden);
+            for (item, unit) in (0..batch).flat_map(|item| (0..units).map(move |unit| (item, unit))) {
+                let gate = |gate: usize| {
+                    let row = gate * units + unit;
+                    let weight_zero = matmul.weight_zeros.get(row).map_or(0, |&z| i32::from(z));
+                    let term = |k: usize| {
+                        (bytes[item * units + k] - zero) * (i32::from(matmul.weights[row * units + k]) - weight_zero)
+                    };
+                    let sum: i32 = (0..units).map(term).sum();
+                    let own = x[(step * batch + item) * width + row];
+                    f64::from(sum as f32 * (scale * matmul.weight_scales[row]) + bias[row] + own)
+                };
+                let sigmoid = |v: f64| 1.0 / (1.0 + (-v).exp());
+                let at = item * units + unit;
+                let new = sigmoid(gate(2)) * f64::from(cell[at]) + sigmoid(gate(0)) * gate(3).tanh();
+                cell[at] = new as f32;
+                expected[(step * batch + item) * units + unit] = (sigmoid(gate(1)) * new.tanh()) as f32;
+            }
+            hidden.copy_from_slice(&expected[step * batch * units..(step + 1) * batch * units]);
+        }
+        expected[steps * batch * units..].copy_from_slice(&cell);
+        let layer = Recurrent {
+            cell: Cell::Lstm { peepholes: None },
+            weights: RecurrentWeights::Bytes(matmul),
+            bias,
+            clip: f32::INFINITY,
+            reverse,
+        };
+        let shapes = [vec![steps, batch, width], vec![steps + 1, batch, units]];
+        // A value that lies between two bytes may fall to either side.
+        check(&graph_of(FloatOp::Recurrent(layer), shapes), &x, &expected, 0.02);
     }
 }

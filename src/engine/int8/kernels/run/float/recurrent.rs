@@ -1,15 +1,24 @@
 //! Drives the kernels of recurrent layers through a sequence.
 
 use super::super::super::float::{Epilogue, FloatGemmCall, FloatKernels, GruCall, LstmCall, MAX_ROWS, PackedFloatGemm};
-use super::super::super::step::{FloatWork, Layer};
+use super::super::super::step::{FloatWork, Layer, Range, Recurrence};
 use super::super::super::walk::Part;
+use super::super::super::{self as kernels, Dequant, Finish, GemmCall, Kernels, PackedGemm};
+use super::super::hybrid;
 
 /// Runs a recurrent layer; one thread does all of it, since steps follow one another.
 ///
 /// # Safety
 /// As [`super::run`].
-pub(super) unsafe fn run(work: &FloatWork, kernels: &dyn FloatKernels, arena: *mut i8, part: Part) {
-    let FloatWork::Recurrent { layer, dims: [steps, batch], input, initial, scratch, output } = work else { return };
+pub(super) unsafe fn run(
+    work: &FloatWork,
+    (kernels, products): (&dyn FloatKernels, &dyn Kernels),
+    arena: *mut i8,
+    part: Part,
+) {
+    let FloatWork::Recurrent { layer, dims: [steps, batch], input, initial, scratch, bytes, output } = work else {
+        return;
+    };
     if part.index != 0 {
         return;
     }
@@ -34,7 +43,16 @@ pub(super) unsafe fn run(work: &FloatWork, kernels: &dyn FloatKernels, arena: *m
             let step = if layer.reverse { steps - 1 - step } else { step };
             let (own, hidden) = (input.add(step * gates * row), output.add(step * row));
             if lstm {
-                product(kernels, &layer.packed, *batch, (old, units), (scratch, gates * units), Some(own));
+                match (&layer.packed, bytes) {
+                    (Recurrence::Bytes(packed), Some(bytes)) => {
+                        let bytes = arena.add(bytes.offset);
+                        rounded_product((kernels, products), packed, *batch, (old, bytes), (scratch, own));
+                    }
+                    (Recurrence::Floats(packed), _) => {
+                        product(kernels, packed, *batch, (old, units), (scratch, gates * units), Some(own));
+                    }
+                    (Recurrence::Bytes(_), None) => return,
+                }
                 for index in 0..*batch {
                     kernels.lstm(&LstmCall {
                         gates: scratch.add(index * gates * units),
@@ -74,13 +92,58 @@ unsafe fn gru(
             len: units,
             clip: layer.clip,
         };
-        product(kernels, &layer.packed, batch, (hidden, units), (scratch, width), None);
+        if let Recurrence::Floats(packed) = &layer.packed {
+            product(kernels, packed, batch, (hidden, units), (scratch, width), None);
+        }
         if let Some(packed) = &layer.hidden {
             let reset = scratch.add(batch * width);
             (0..batch).for_each(|index| kernels.gru_reset(&call(index), reset.add(index * units)));
             product(kernels, packed, batch, (reset, units), (scratch.add(2 * units), width), None);
         }
         (0..batch).for_each(|index| kernels.gru(layer.hidden.is_none(), &call(index)));
+    }
+}
+
+/// `rows` rows of `x`, quantised together to `bytes`, times the weights, to `out`, and `added` to that.
+///
+/// # Safety
+/// As [`run`]; all of them follow one another.
+unsafe fn rounded_product(
+    (floats, products): (&dyn FloatKernels, &dyn Kernels),
+    packed: &PackedGemm,
+    rows: usize,
+    (x, bytes): (*const f32, *mut i8),
+    (out, added): (*mut f32, *const f32),
+) {
+    let (units, width) = (packed.segment, packed.n);
+    // SAFETY: the caller's promise; the bytes are those of the rows.
+    unsafe {
+        let Range { scale, zero } = hybrid::range_of(floats, x, rows * units);
+        floats.quantize((scale, zero), x, bytes, rows * units);
+        let most = products.gemm_rows(packed).clamp(1, kernels::MAX_ROWS);
+        for first in (0..rows).step_by(most) {
+            let count = most.min(rows - first);
+            let row = |index: usize| (first + index).min(rows - 1);
+            let xs: [*const i8; kernels::MAX_ROWS] = std::array::from_fn(|i| bytes.add(row(i) * units).cast_const());
+            let outs: [*mut i8; kernels::MAX_ROWS] = std::array::from_fn(|i| out.add(row(i) * width).cast());
+            products.gemm(&GemmCall {
+                packed,
+                finish: Finish::Floats(Dequant {
+                    x_scale: scale,
+                    x_zero: zero,
+                    low: f32::NEG_INFINITY,
+                    high: f32::INFINITY,
+                }),
+                offsets: &[0],
+                first_block: 0,
+                blocks: packed.blocks(),
+                rows: &xs[..count],
+                outs: &outs[..count],
+            });
+        }
+        let sums = std::slice::from_raw_parts_mut(out, rows * width);
+        let added = std::slice::from_raw_parts(added, rows * width);
+        sums.iter_mut().zip(added).for_each(|(sum, added)| *sum += added);
     }
 }
 
