@@ -25,6 +25,13 @@ pub fn datum_type(onnx: i32) -> Option<DatumType> {
     })
 }
 
+/// ONNX's type of elements that are numbers or truths; `None` for others.
+pub fn data_type(dtype: DatumType) -> Option<DataType> {
+    use DataType::{Bool, Double, Float, Float16, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64};
+    let all = [Float, Double, Float16, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Bool];
+    all.into_iter().find(|&kind| datum_type(kind as i32) == Some(dtype))
+}
+
 /// ONNX's name of a type number.
 pub fn type_name(onnx: i32) -> String {
     DataType::try_from(onnx).map_or_else(|_| format!("type {onnx}"), |t| t.as_str_name().to_lowercase())

@@ -19,7 +19,12 @@ pub(super) struct Steps(usize);
 impl Steps {
     /// Counts one more.
     pub fn next(&mut self) -> TractResult<()> {
-        self.0 += 1;
+        self.add(1)
+    }
+
+    /// Counts so many more.
+    pub fn add(&mut self, count: usize) -> TractResult<()> {
+        self.0 = self.0.saturating_add(count);
         ensure!(self.0 <= MAX_STEPS, "one inference runs more than {MAX_STEPS} nodes");
         Ok(())
     }

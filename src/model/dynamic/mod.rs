@@ -2,8 +2,9 @@
 //!
 //! `NonZero`, `NonMaxSuppression`, `Loop`, an `If` on an input's value, a `Reshape` to a shape that is an input: behind such a node no
 //! shape is known before a run. [`split`] cuts a graph into a part whose shapes are known, which is compiled as ever, and the
-//! rest, which becomes one operator ([`op`]) of the compiled graph. [`body`] holds that rest, [`run`] computes it: by an operator in
-//! plain Rust where there is one, else by tract on the shapes and values at hand.
+//! rest, which becomes one operator ([`op`]) of the compiled graph. [`body`] holds that rest, [`run`] computes it: whole where its
+//! shapes follow from those it is given (the body of a loop over a sequence, [`whole`]), else by an operator in plain Rust where there
+//! is one, else by tract on the shapes and values at hand.
 
 mod around;
 mod body;
@@ -12,3 +13,4 @@ pub(super) mod op;
 mod run;
 mod single;
 pub(super) mod split;
+mod whole;

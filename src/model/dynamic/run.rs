@@ -8,6 +8,7 @@ use tract_onnx::tract_hir::internal::*;
 use super::body::{Body, plain};
 use super::loops::{self, Steps, Tensors};
 use super::single::Single;
+use super::whole::Whole;
 use crate::model::bounded::Refused;
 use crate::model::budget;
 
@@ -15,6 +16,7 @@ use crate::model::budget;
 #[derive(Clone, Debug)]
 pub(super) struct Interpreter {
     body: Arc<Body>,
+    whole: Whole,
     /// By node index.
     singles: HashMap<usize, Single>,
     /// For graphs in attributes, by node index and attribute name.
@@ -23,7 +25,7 @@ pub(super) struct Interpreter {
 
 impl Interpreter {
     pub fn new(body: &Arc<Body>) -> Self {
-        Interpreter { body: body.clone(), singles: HashMap::new(), inner: HashMap::new() }
+        Interpreter { body: body.clone(), whole: Whole::default(), singles: HashMap::new(), inner: HashMap::new() }
     }
 
     /// Runs once on a tensor for each input and captured name; gives the outputs in order.
@@ -37,6 +39,10 @@ impl Interpreter {
             tensors.insert(name, plain(tensor)?);
         }
         let body = self.body.clone();
+        if let Some(made) = self.whole.run(&body, &tensors)? {
+            steps.add(body.order.len())?;
+            return Ok(made);
+        }
         for &index in &body.order {
             steps.next()?;
             self.node(&body, index, &mut tensors, steps).map_err(|error| named(&body, index, error))?;
