@@ -21,6 +21,7 @@ const BUILT_IN: &str = include_str!("../../models/catalog.toml");
 const BUILT_IN_FILES: &[(&str, &str)] = &[
     ("labels/coco.txt", include_str!("../../models/labels/coco.txt")),
     ("labels/imagenet.txt", include_str!("../../models/labels/imagenet.txt")),
+    ("labels/ppocr.txt", include_str!("../../models/labels/ppocr.txt")),
 ];
 
 /// Base of relative addresses.
