@@ -37,6 +37,32 @@ pub struct Cost {
     pub command: String,
 }
 
+/// A file that lies within the one that is fetched, such as an archive that stores what it holds as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// Place of its first byte.
+    pub start: u64,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the file that is fetched, 64 hexadecimal digits.
+    pub of: String,
+}
+
+impl Part {
+    /// # Errors
+    /// A message that names the key, for a part that is not within a file of this size.
+    fn check(&self, of_bytes: u64) -> Result<(), String> {
+        if self.of.len() != 64 || !self.of.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(format!("part.of: found {:?}, allowed are 64 hexadecimal digits", self.of));
+        }
+        match self.start.checked_add(self.bytes) {
+            Some(end) if self.bytes > 0 && end <= of_bytes => Ok(()),
+            _ => Err(format!("part: found {} bytes from {} on, the file has {of_bytes}", self.bytes, self.start)),
+        }
+    }
+}
+
 /// A model that can be fetched.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -46,22 +72,30 @@ pub struct Entry {
     pub manifest_text: String,
     /// Locations of its file, in the order of attempts.
     pub locations: Vec<Location>,
-    /// Size of the file in bytes.
+    /// Size in bytes of the file that is fetched.
     pub bytes: u64,
+    /// Place of the model in it; `None` = the whole file.
+    pub part: Option<Part>,
     /// Label file as the catalog names it, where the manifest has no labels.
     pub labels_file: Option<String>,
+    /// Anchors file as the catalog names it.
+    pub anchors: Option<String>,
     /// Measured cost.
     pub cost: Option<Cost>,
 }
 
 /// Name of an entry's label file in its bundle.
 pub(super) const LABELS: &str = "labels.txt";
+/// Name of its anchors file there.
+pub(super) const ANCHORS: &str = "anchors.toml";
 
 /// Keys of an entry beside those of a manifest.
 #[derive(Deserialize)]
 struct Extra {
     url: Urls,
     bytes: u64,
+    #[serde(default)]
+    part: Option<Part>,
     #[serde(default)]
     cost: Option<Cost>,
 }
@@ -87,18 +121,19 @@ impl Entry {
     pub(super) fn read(table: &Table, resolve: impl Fn(&str) -> Result<Location, String>) -> Result<Entry, String> {
         let mut manifest = table.clone();
         let mut extra = DocumentMut::new();
-        for key in ["url", "bytes", "cost"] {
+        for key in ["url", "bytes", "part", "cost"] {
             match manifest.remove(key) {
                 Some(item) => drop(extra.insert(key, plain(item))),
-                None if key == "cost" => {}
+                None if ["part", "cost"].contains(&key) => {}
                 None => return Err(format!("{key}: missing")),
             }
         }
-        let Extra { url, bytes, cost } =
+        let Extra { url, bytes, part, cost } =
             toml_edit::de::from_document(extra).map_err(|e| e.message().trim_end().replace('\n', ", "))?;
         if !(1..=graph::MAX_FILE_BYTES).contains(&bytes) {
             return Err(format!("bytes: found {bytes}, allowed is 1 to {}", graph::MAX_FILE_BYTES));
         }
+        part.as_ref().map_or(Ok(()), |part| part.check(bytes))?;
         let urls = match url {
             Urls::One(url) => vec![url],
             Urls::Many(urls) => urls,
@@ -112,24 +147,28 @@ impl Entry {
             let tflite = urls[0].to_ascii_lowercase().ends_with(".tflite");
             manifest.insert("file", value(if tflite { "model.tflite" } else { "model.onnx" }));
         }
-        let labels_file = match manifest.get_mut("labels_file") {
-            Some(item) => {
-                let name = item.as_str().ok_or("labels_file: a string is wanted")?.to_string();
-                *item = value(LABELS);
-                Some(name)
-            }
-            None => None,
-        };
+        let labels_file = renamed(manifest.get_mut("labels_file"), LABELS).map_err(|e| format!("labels_file: {e}"))?;
+        let output = manifest.get_mut("output").and_then(Item::as_table_like_mut);
+        let anchors = output.and_then(|output| output.get_mut("anchors"));
+        let anchors = renamed(anchors, ANCHORS).map_err(|e| format!("output.anchors: {e}"))?;
         let text = DocumentMut::from(manifest).to_string();
         let text = format!("{}\n", text.trim());
         let manifest = Manifest::parse(&text, Path::new("model.toml")).map_err(|e| words(&e.to_string()))?;
-        Ok(Entry { manifest, manifest_text: text, locations, bytes, labels_file, cost })
+        Ok(Entry { manifest, manifest_text: text, locations, bytes, part, labels_file, anchors, cost })
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
         &self.manifest.name
     }
+}
+
+/// The file that an item names, which gets the name that it has in a bundle.
+fn renamed(item: Option<&mut Item>, in_bundle: &str) -> Result<Option<String>, &'static str> {
+    let Some(item) = item else { return Ok(None) };
+    let name = item.as_str().ok_or("a string is wanted")?.to_string();
+    *item = value(in_bundle);
+    Ok(Some(name))
 }
 
 /// An item without its comments and its position in the file.

@@ -21,14 +21,14 @@ pub enum CatalogError {
         /// Description with model and key.
         reason: String,
     },
-    /// A label file is missing.
-    #[error("model {model:?}: labels_file {file:?} is neither beside the catalog nor part of the program ({known})")]
-    Labels {
+    /// A file of labels or anchors is missing.
+    #[error("model {model:?}: the file {file:?} is neither beside the catalog nor part of the program ({known})")]
+    Missing {
         /// The model.
         model: String,
-        /// Name of the label file.
+        /// Name of the file.
         file: String,
-        /// Known label files.
+        /// Known files.
         known: String,
     },
 }

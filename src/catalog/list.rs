@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::DocumentMut;
 
-use super::entry::{Entry, LABELS, Location, is_url};
+use super::entry::{ANCHORS, Entry, LABELS, Location, is_url};
 use super::fault::CatalogError;
 use crate::sys::beneath::Directory;
 use crate::sys::file::{self, FileError};
@@ -17,10 +17,11 @@ const MOST_BYTES: u64 = 1 << 20;
 
 const BUILT_IN: &str = include_str!("../../models/catalog.toml");
 
-/// Built-in label lists by their name in catalogs.
-const BUILT_IN_LABELS: &[(&str, &str)] = &[
+/// Built-in lists of labels by their name in catalogs.
+const BUILT_IN_FILES: &[(&str, &str)] = &[
     ("labels/coco.txt", include_str!("../../models/labels/coco.txt")),
     ("labels/imagenet.txt", include_str!("../../models/labels/imagenet.txt")),
+    ("labels/ppocr.txt", include_str!("../../models/labels/ppocr.txt")),
 ];
 
 /// Base of relative addresses.
@@ -93,31 +94,36 @@ impl Catalog {
         self.entries().find(|entry| entry.name() == name)
     }
 
-    /// Text of an entry's label file, from beside the list or built in.
+    /// Names in the bundle and texts of the files that an entry needs beside its model, from beside the list or built in.
     ///
     /// # Errors
-    /// The file does not exist.
-    pub fn labels(&self, entry: &Entry) -> Result<Option<(&'static str, String)>, CatalogError> {
-        let Some(name) = &entry.labels_file else { return Ok(None) };
+    /// A file does not exist.
+    pub fn texts(&self, entry: &Entry) -> Result<Vec<(&'static str, String)>, CatalogError> {
+        let named = [(LABELS, &entry.labels_file), (ANCHORS, &entry.anchors)];
+        let named = named.into_iter().filter_map(|(file, name)| Some((file, name.as_deref()?)));
+        named.map(|(file, name)| Ok((file, self.text(entry, name)?))).collect()
+    }
+
+    fn text(&self, entry: &Entry, name: &str) -> Result<String, CatalogError> {
         let base =
             self.lists.iter().find(|(_, entries)| entries.iter().any(|e| std::ptr::eq(e, entry))).map(|(b, _)| b);
         if let Some(Base::Directory(directory)) = base
             && let Some(text) = beside(directory, name)?
         {
-            return Ok(Some((LABELS, text)));
+            return Ok(text);
         }
-        match BUILT_IN_LABELS.iter().find(|(known, _)| known == name) {
-            Some((_, text)) => Ok(Some((LABELS, (*text).into()))),
-            None => Err(CatalogError::Labels {
+        match BUILT_IN_FILES.iter().find(|(known, _)| *known == name) {
+            Some((_, text)) => Ok((*text).into()),
+            None => Err(CatalogError::Missing {
                 model: entry.name().into(),
-                file: name.clone(),
-                known: BUILT_IN_LABELS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
+                file: name.into(),
+                known: BUILT_IN_FILES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
             }),
         }
     }
 }
 
-/// Text of a label file beneath a list's directory, with strict access checks since it will be copied to a public place. `None` =
+/// Text of a file beneath a list's directory, with strict access checks since it will be copied to a public place. `None` =
 /// missing.
 fn beside(directory: &Path, name: &str) -> Result<Option<String>, CatalogError> {
     let read = Directory::open(directory).and_then(|dir| dir.read_own(name, MOST_BYTES));

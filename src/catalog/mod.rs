@@ -16,7 +16,7 @@ mod store;
 mod tests;
 
 pub use agent::Server;
-pub use entry::{Cost, Entry, Location};
+pub use entry::{Cost, Entry, Location, Part};
 pub use fault::{CatalogError, FetchError, StoreError};
 pub use fetch::{Progress, Request, fetch, recognise, text_at};
 pub use limits::Limits;

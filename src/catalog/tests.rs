@@ -12,19 +12,42 @@ fn built_in() -> Catalog {
 fn the_programs_catalog_is_whole() {
     let catalog = built_in();
     let names: Vec<&str> = catalog.entries().map(Entry::name).collect();
-    let known = ["fastestdet", "mobilenet-v2", "mlperf-vww", "mlperf-ic", "mlperf-kws", "mlperf-ad", "blazeface"];
+    let known = [
+        "fastestdet",
+        "mobilenet-v2",
+        "mlperf-vww",
+        "mlperf-ic",
+        "mlperf-kws",
+        "mlperf-ad",
+        "blazeface",
+        "face-full-range",
+        "palms",
+        "persons",
+        "body-landmarks",
+        "body-landmarks-full",
+        "face-landmarks",
+        "selfie",
+        "selfie-wide",
+        "ppocr-lines",
+        "ppocr-text",
+    ];
     assert_eq!(names, known);
     for entry in catalog.entries() {
         let (name, manifest) = (entry.name(), &entry.manifest);
         let said = [&manifest.description, &manifest.licence, &manifest.origin, &manifest.sha256];
         assert!(said.iter().all(|text| !text.is_empty()), "{name}");
-        assert!(manifest.accuracy.is_some() && entry.cost.is_some(), "{name}");
+        assert!(entry.cost.as_ref().is_some_and(|cost| cost.infer_ms > 0.0), "{name} is measured");
+        let is_published = manifest.accuracy.is_some();
+        assert!(is_published || entry.locations[0].to_string().contains("@mediapipe/"), "{name}");
         assert!(
             entry.locations.iter().all(|p| matches!(p, Location::Url(url) if url.starts_with("https://"))),
             "{name}"
         );
-        let labels = catalog.labels(entry).unwrap().map_or(manifest.labels.len(), |(_, text)| text.lines().count());
-        assert!(labels >= 2 || ["mlperf-ad", "blazeface"].contains(&name), "{name}: {labels} labels");
+        let texts = catalog.texts(entry).unwrap();
+        let listed = texts.iter().find(|(file, _)| *file == "labels.txt").map(|(_, text)| text.lines().count());
+        let labels = listed.unwrap_or(manifest.labels.len());
+        let one = manifest.output.head.is_some() && labels == 1;
+        assert!(labels >= 2 || one || name == "mlperf-ad", "{name}: {labels} labels");
     }
 }
 
@@ -58,11 +81,42 @@ fn a_wrong_catalog_names_model_and_key() {
     check(&with("bytes = 7", ""), &["model \"m\"", "bytes: missing"]);
     check(&with("bytes = 7", "bytes = 0"), &["bytes: found 0"]);
     check(&with("bytes = 7", "bytes = \"7\""), &["model \"m\"", "invalid type"]);
+    let part = |text: &str| with("bytes = 7", &format!("bytes = 7\npart = {text}"));
+    let of = "1".repeat(64);
+    assert!(Catalog::from_url(&part(&format!("{{ start = 2, bytes = 5, of = {of:?} }}")), "http://h/c.toml").is_ok());
+    check(&part(&format!("{{ start = 3, bytes = 5, of = {of:?} }}")), &["part: found 5 bytes from 3 on", "has 7"]);
+    check(&part(&format!("{{ start = 3, bytes = 0, of = {of:?} }}")), &["part: found 0 bytes"]);
+    check(&part("{ start = 2, bytes = 5, of = \"x\" }"), &["part.of", "64 hexadecimal"]);
+    check(&part(&format!("{{ start = -1, bytes = 5, of = {of:?} }}")), &["model \"m\""]);
+    check(&with("bytes = 7", "bytes = 7\noutput.anchors = 3"), &["output.anchors", "string"]);
     check(&with("https://h/m.onnx", "ftp://h/m.onnx"), &["url", "ftp://h/m.onnx", "https://"]);
     check(&with("0000", "zz00"), &["sha256", "64 hexadecimal"]);
     check(&with("bytes = 7", "bytes = 7\ntusk = \"raw\""), &["unknown key \"tusk\"", "task"]);
     check(&with("bytes = 7", "bytes = 7\ntask = \"detect\""), &["output.head"]);
     check(&format!("{0}{0}", with("", "")), &["two of this name"]);
+}
+
+#[test]
+fn texts_of_an_entry_come_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let entry = |more: &str| {
+        let hash = "0".repeat(64);
+        let text = format!(
+            "[[model]]\nname = \"m\"\nurl = \"m.onnx\"\nsha256 = \"{hash}\"\nbytes = 7\ntask = \"detect\"\n{more}\n"
+        );
+        std::fs::write(dir.path().join("c.toml"), text).unwrap();
+        Catalog::open(&dir.path().join("c.toml")).unwrap()
+    };
+    std::fs::write(dir.path().join("own.toml"), "anchors = []").unwrap();
+    let catalog = entry("labels_file = \"labels/coco.txt\"\noutput = { head = \"ssd\", anchors = \"own.toml\" }");
+    let found = catalog.find("m").unwrap();
+    let texts = catalog.texts(found).unwrap();
+    let names: Vec<&str> = texts.iter().map(|(file, _)| *file).collect();
+    assert_eq!((names, texts[1].1.as_str()), (vec!["labels.txt", "anchors.toml"], "anchors = []"));
+    assert_eq!(found.manifest.output.anchors.as_deref(), Some("anchors.toml"));
+    let catalog = entry("output = { head = \"ssd\", anchors = \"gone.toml\" }");
+    let error = catalog.texts(catalog.find("m").unwrap()).unwrap_err().to_string();
+    assert!(error.contains("gone.toml") && error.contains("\"m\""), "{error}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub use encode::{EncodeError, Format, encode, jpeg};
 
 use canvas::{BLACK, Colour, Rect, WHITE, text_size};
 
-use crate::frame::{Detection, Outcome, Quality, RegionRead};
+use crate::frame::{Detection, Outcome, Quality, RegionRead, TextRead};
 
 /// Four corners of a region in pixels of the picture, in the order in which they go round.
 pub type Corners = [[f32; 2]; 4];
@@ -63,6 +63,7 @@ pub fn annotated(picture: Canvas, outcome: &Outcome, regions: &[Corners]) -> Can
             sheet.map(map, |class| classes.iter().find(|c| c.class == class).map(|c| colour_of(&c.label)));
         }
         Outcome::Reading(reading) => sheet.reading(&reading.regions, regions),
+        Outcome::Text { regions: reads, .. } if !reads.is_empty() => sheet.texts(reads, regions),
         _ => regions.iter().for_each(|region| sheet.outline(region, overall(outcome))),
     }
     match outcome {
@@ -92,6 +93,10 @@ fn caption(outcome: &Outcome) -> Vec<String> {
             (None, quality) => format!("no reading: {quality}"),
         }],
         Outcome::Detect { .. } | Outcome::Semantic { .. } => Vec::new(),
+        Outcome::Text { text: None, regions, .. } if regions.is_empty() => vec!["no text".into()],
+        Outcome::Text { text: Some(text), score, regions } if regions.is_empty() => vec![scored_text(text, *score)],
+        // Each region has its own label.
+        Outcome::Text { .. } => Vec::new(),
         Outcome::Anomaly { score, threshold, anomalous, .. } => {
             let limit = threshold.map(|threshold| format!(" of {threshold:.4}")).unwrap_or_default();
             let word = if *anomalous { "ANOMALY " } else { "" };
@@ -116,6 +121,8 @@ fn overall(outcome: &Outcome) -> Colour {
             Quality::Unreadable => BAD,
             Quality::Rolling | Quality::Unconfirmed | Quality::Uncertain => DOUBTFUL,
         },
+        Outcome::Text { text: None, .. } => DOUBTFUL,
+        Outcome::Text { .. } => GOOD,
         Outcome::Anomaly { anomalous: true, .. } => BAD,
         Outcome::Anomaly { .. } => GOOD,
         Outcome::Detect { .. } | Outcome::Semantic { .. } | Outcome::Raw { .. } => WHITE,
@@ -169,20 +176,32 @@ impl Sheet {
     }
 
     fn reading(&mut self, reads: &[RegionRead], regions: &[Corners]) {
-        let colour = |read: &RegionRead| if read.unreadable.is_some() { BAD } else { GOOD };
-        for (region, read) in regions.iter().zip(reads) {
-            self.outline(region, colour(read));
+        let said = |read: &RegionRead| match (&read.label, read.unreadable) {
+            (_, Some(reason)) => (format!("unreadable: {reason}"), BAD),
+            (Some(label), None) => (scored_text(label, read.score), GOOD),
+            (None, None) => ("nothing".into(), GOOD),
+        };
+        self.each_region(regions, &reads.iter().map(said).collect::<Vec<_>>());
+    }
+
+    fn texts(&mut self, reads: &[TextRead], regions: &[Corners]) {
+        let said = |read: &TextRead| match &read.text {
+            Some(text) => (scored_text(text, read.score), GOOD),
+            None => ("no text".into(), DOUBTFUL),
+        };
+        self.each_region(regions, &reads.iter().map(said).collect::<Vec<_>>());
+    }
+
+    /// Outlines of regions, and over all of them what is said of each.
+    fn each_region(&mut self, regions: &[Corners], said: &[(String, Colour)]) {
+        for (region, (_, colour)) in regions.iter().zip(said) {
+            self.outline(region, *colour);
         }
-        for (region, read) in regions.iter().zip(reads) {
-            let text = match (&read.label, read.unreadable) {
-                (_, Some(reason)) => format!("unreadable: {reason}"),
-                (Some(label), None) => scored_text(label, read.score),
-                (None, None) => "nothing".into(),
-            };
+        for (region, (text, colour)) in regions.iter().zip(said) {
             let axis = |axis: usize| region.iter().map(move |corner| corner[axis]);
             let (low, high) = (|i| axis(i).fold(f32::MAX, f32::min), |i| axis(i).fold(f32::MIN, f32::max));
             let around = self.rect([low(0), low(1), high(0), high(1)]);
-            self.label(around, &text, colour(read));
+            self.label(around, text, *colour);
         }
     }
 

@@ -28,6 +28,25 @@ const COCO: [[usize; 2]; 16] = [
     [1, 3],
     [2, 4],
 ];
+/// Bones between the 33 key points of BlazePose, of which the first eleven are of the face.
+const BODY: [[usize; 2]; 16] = [
+    [11, 12],
+    [11, 13],
+    [13, 15],
+    [15, 19],
+    [12, 14],
+    [14, 16],
+    [16, 20],
+    [11, 23],
+    [12, 24],
+    [23, 24],
+    [23, 25],
+    [25, 27],
+    [27, 31],
+    [24, 26],
+    [26, 28],
+    [28, 32],
+];
 /// Bones between the 21 key points of a hand: the wrist, then four for each finger from the thumb on.
 const HAND: [[usize; 2]; 21] = [
     [0, 1],
@@ -68,6 +87,7 @@ impl Sheet {
         let bones: &[[usize; 2]] = match points.len() {
             17 => &COCO,
             21 => &HAND,
+            33 => &BODY,
             _ => &[],
         };
         let at = |point: &Keypoint| [point.x * self.factor, point.y * self.factor];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::frame::{ClassMap, Keypoint, Reading, Scored, Share, TaskKind, Unreadable};
+use crate::frame::{ClassMap, Keypoint, Reading, Scored, Share, TaskKind, TextRead, Unreadable};
 
 fn grey(width: u32, height: u32, value: u8) -> Canvas {
     Canvas::new([width, height], vec![value; (width * height * 3) as usize])
@@ -154,6 +154,22 @@ fn an_outline_is_filled_but_for_its_holes_and_a_turned_box_is_turned() {
     let drawn = annotated(grey(320, 240, 128), &one(detection, TaskKind::Obb), &[]);
     assert_eq!(drawn.pixel(130, 70), Some(colour_of("ship")));
     assert_eq!(drawn.pixel(160, 60), Some([128; 3]), "no upright box");
+}
+
+#[test]
+fn text_is_written_or_said_to_be_none() {
+    let region = |left: f32| [[left, 40.0], [left + 100.0, 40.0], [left + 100.0, 90.0], [left, 90.0]];
+    let read = |text: Option<&str>| TextRead { text: text.map(str::to_owned), score: 0.9 };
+    let text = |text: Option<&str>, regions| Outcome::Text { text: text.map(str::to_owned), score: 0.9, regions };
+    let plate = |outcome: &Outcome, regions: &[Corners]| {
+        let drawn = annotated(grey(320, 240, 128), outcome, regions);
+        (drawn.pixel(1, 1).unwrap(), drawn.pixel(10, 60).unwrap(), drawn.pixel(150, 60).unwrap())
+    };
+    assert_eq!(plate(&text(Some("AB 12"), Vec::new()), &[]).0, GOOD);
+    assert_eq!(plate(&text(None, Vec::new()), &[]).0, DOUBTFUL);
+    let both = text(None, vec![read(Some("AB")), read(None)]);
+    let (corner, first, second) = plate(&both, &[region(10.0), region(150.0)]);
+    assert_eq!((corner, first, second), ([128; 3], GOOD, DOUBTFUL));
 }
 
 #[test]

@@ -45,6 +45,20 @@ fn each_label_takes_the_place_of_the_one_before() {
 }
 
 #[test]
+fn a_text_begins_and_ends_as_a_label_does() {
+    let mut stage = stage(EventConfig { enter_score: Some(0.7), ..EventConfig::default() });
+    let mut told = Vec::new();
+    for (i, (text, score)) in [(Some("AB"), 0.9), (Some("AB"), 0.9), (Some("CD"), 0.6), (None, 0.9)].iter().enumerate()
+    {
+        let mut outcome = Outcome::Text { text: text.map(str::to_owned), score: *score, regions: Vec::new() };
+        let now = Duration::from_secs(i as u64);
+        let events = stage.frame(&mut outcome, &[], now, SystemTime::UNIX_EPOCH + now);
+        told.extend(events.into_iter().map(|event| (i, event.kind, event.label)));
+    }
+    assert_eq!(of(&told), [(0, New, "AB"), (2, End, "AB")]);
+}
+
+#[test]
 fn a_stray_frame_neither_begins_nor_ends_what_must_be_confirmed() {
     let event =
         EventConfig { confirm: Some(Confirm { seen: 2, of: 3 }), vanish_s: Some(2.5), ..EventConfig::default() };

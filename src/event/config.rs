@@ -208,12 +208,21 @@ impl Config {
                 }
             }
         }
-        for (key, set) in [
-            ("event.enter_score", self.event.enter_score.is_some()),
-            ("event.leave_score", self.event.leave_score.is_some()),
+        let is_label = kind == TaskKind::Classify;
+        for (key, set, counts, tasks) in [
+            (
+                "event.enter_score",
+                self.event.enter_score.is_some(),
+                is_label || kind == TaskKind::Text,
+                r#""classify" or "text""#,
+            ),
+            ("event.leave_score", self.event.leave_score.is_some(), is_label, r#""classify""#),
         ] {
-            if set && kind != TaskKind::Classify {
-                found.push(Diagnostic::warning(key, "has no effect: it is for a pipeline whose task is \"classify\""));
+            if set && !counts {
+                found.push(Diagnostic::warning(
+                    key,
+                    format!("has no effect: it is for a pipeline whose task is {tasks}"),
+                ));
             }
         }
         if !labels.is_empty() {

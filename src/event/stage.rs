@@ -69,6 +69,11 @@ impl Events {
                 }
                 conditions.frame(&sights, now, time)
             }
+            (Kind::Label { conditions, enter, .. }, Outcome::Text { text, score, .. }) => {
+                let sure = text.as_deref().filter(|_| *score >= *enter);
+                let sight = sure.map(|label| Sight { label, score: *score, look: Look::Seen });
+                conditions.frame(sight.as_slice(), now, time)
+            }
             (
                 Kind::Anomaly { conditions, hysteresis },
                 Outcome::Anomaly { score, threshold: Some(threshold), anomalous, .. },

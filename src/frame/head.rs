@@ -64,6 +64,8 @@ heads! {
     YuNet = "yunet", "for each stride [N, R, 1], [N, R, 1], [N, R, 4] and [N, R, 10]";
     /// Faces with five key points: score, distances of the sides in strides and points, two for each cell (SCRFD).
     Scrfd = "scrfd", "for each stride [R, 1], [R, 4] and [R, 10]";
+    /// Faces with five key points relative to two anchors for each cell, and scores of background and face (RetinaFace).
+    RetinaFace = "retinaface", "boxes [N, R, 4], scores [N, R, 2] and points [N, R, 10]";
     /// Faces: corners as shares of the input, and scores of background and face (UltraFace).
     UltraFace = "ultraface", "boxes [N, R, 4] and scores [N, R, 2]";
     /// Boxes with key points relative to the anchors of MediaPipe's detectors, and logits (BlazeFace, palms, persons).
@@ -80,6 +82,11 @@ heads! {
     Paddle = "paddle", "[R, 6] and [N]";
     /// Suppressed inside the network: x1, y1, x2, y2, score in input pixels, and class numbers (MMDetection).
     MmDet = "mmdet", "[N, R, 5] and [N, R]";
+    /// The key points of one object that fills the picture, in input pixels, and whether it is there (MediaPipe's landmarks of a body, a hand or
+    /// a face, over crops).
+    Landmarks = "landmarks", "points [N, 195], [N, 63] or [N, 1404] and presence [N, 1]";
+    /// Lines of text as the probability of each place to be inside of one (DBNet, the detector of PP-OCR).
+    DbNet = "dbnet", "[N, 1, H, W]";
     /// The key points y, x, score of one person, or of several with box and score, as shares of the input (MoveNet).
     MoveNet = "movenet", "[N, 1, 17, 3] or [N, R, 56]";
 }
@@ -97,6 +104,8 @@ impl Head {
                 | Head::Paddle
                 | Head::MmDet
                 | Head::MoveNet
+                | Head::DbNet
+                | Head::Landmarks
         )
     }
 

@@ -28,7 +28,7 @@ pub use names::{LineName, NameError, NodeName, PipelineName, SourceName, TopicFi
 pub use object::{ClassMap, Detection, Keypoint, Label, Share};
 pub use outcome::{
     Attribute, Crossing, Direction, Event, EventIds, EventKind, LabelCounts, LastGood, LineCount, Outcome, Quality,
-    RawOutput, Reading, RegionRead, Scored, SourceSize, Unreadable, VALUE_DIGITS, rfc3339,
+    RawOutput, Reading, RegionRead, Scored, SourceSize, TextRead, Unreadable, VALUE_DIGITS, rfc3339,
 };
 pub use output::{Bus, Emission, Output, Sink, Stamp, Timing};
 pub use quantity::Quantity;

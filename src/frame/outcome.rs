@@ -84,6 +84,16 @@ pub enum Outcome {
         /// Height of the source picture in pixels.
         source_height: u32,
     },
+    /// A line of text.
+    Text {
+        /// The text, of several regions joined by spaces; `None` where a line, or a character of it, is not certain, or there is none.
+        text: Option<String>,
+        /// Mean score of the characters, of several regions the lowest one, 0.0 to 1.0; 0.0 without any character.
+        score: f32,
+        /// Each of several regions, in the order in which they were given.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        regions: Vec<TextRead>,
+    },
     /// Distance of a window from the learnt normal state.
     Anomaly {
         /// Reconstruction error (mean squared, in normalised units).
@@ -123,6 +133,15 @@ pub enum Outcome {
         /// Height of the source picture in pixels.
         source_height: u32,
     },
+}
+
+/// Text of one region.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TextRead {
+    /// The text; `None` where it is not certain, or there is none.
+    pub text: Option<String>,
+    /// Mean score of its characters, 0.0 to 1.0.
+    pub score: f32,
 }
 
 /// A reading: the last good one, and its relation to the present picture.
@@ -366,7 +385,7 @@ pub enum Direction {
 pub struct Attribute {
     /// Number of the other pipeline's result.
     pub seq: u64,
-    /// Its best label or its reading.
+    /// Its best label, its reading or its text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// Its score, 0.0 to 1.0; of an anomaly, the error.
@@ -388,9 +407,12 @@ impl Attribute {
                 let most = classes.first()?;
                 (Some(most.label.to_string()), most.share)
             }
-            Outcome::Classify { .. } | Outcome::Reading(_) | Outcome::Anomaly { .. } | Outcome::Raw { .. } => {
-                return None;
-            }
+            Outcome::Text { text: Some(text), score, .. } => (Some(text.clone()), *score),
+            Outcome::Classify { .. }
+            | Outcome::Reading(_)
+            | Outcome::Text { .. }
+            | Outcome::Anomaly { .. }
+            | Outcome::Raw { .. } => return None,
         };
         Some(Attribute { seq, label, score })
     }

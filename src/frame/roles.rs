@@ -242,6 +242,57 @@ pub fn mediapipe(outputs: &[&TensorSpec], [height, width]: [usize; 2]) -> Option
     (rows == scored && columns > 4 && columns % 2 == 0).then_some(Anchored { boxes, scores, columns, layers })
 }
 
+/// A network that finds the key points of one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Landmarks {
+    /// Index of the output of points.
+    pub points: usize,
+    /// Index of the output that tells whether the object is there.
+    pub presence: usize,
+    /// Key points that are given; those behind them are for the next picture.
+    pub count: usize,
+    /// Values of a point: x, y, z and, with 5, logits of being seen and of being there.
+    pub values: usize,
+    /// Presence is a logit.
+    pub logit: bool,
+}
+
+/// Columns, key points and values of each, and whether presence is a logit: of bodies, hands and faces.
+const LANDMARKS: [(usize, usize, usize, bool); 3] = [(195, 33, 5, false), (63, 21, 3, false), (1404, 468, 3, true)];
+
+/// Outputs of [`Head::Landmarks`](super::Head::Landmarks); of several with one form, the first.
+pub fn landmarks(outputs: &[&TensorSpec]) -> Option<Landmarks> {
+    let columns = |output: &TensorSpec| match output.shape[..] {
+        [_, columns] | [_, 1, 1, columns] => columns,
+        _ => 0,
+    };
+    let place = |wanted: usize| outputs.iter().position(|output| columns(output) == wanted);
+    LANDMARKS.into_iter().find_map(|(columns, count, values, logit)| {
+        Some(Landmarks { points: place(columns)?, presence: place(1)?, count, values, logit })
+    })
+}
+
+/// Strides of [`Head::RetinaFace`](super::Head::RetinaFace) with the sides in pixels of the two anchors of a cell.
+pub const FACE_ANCHORS: [(usize, [f32; 2]); 3] = [(8, [16.0, 32.0]), (16, [64.0, 128.0]), (32, [256.0, 512.0])];
+
+/// Indices of boxes, scores and points of [`Head::RetinaFace`](super::Head::RetinaFace).
+pub fn retinaface(outputs: &[&TensorSpec], [height, width]: [usize; 2]) -> Option<[usize; 3]> {
+    let cells = |(stride, _): &(usize, [f32; 2])| height.div_ceil(*stride) * width.div_ceil(*stride) * 2;
+    let rows: usize = FACE_ANCHORS.iter().map(cells).sum();
+    let of = |columns: usize| {
+        outputs.iter().position(|output| matches!(output.shape[..], [_, r, c] if r == rows && c == columns))
+    };
+    (outputs.len() == 3).then_some([of(4)?, of(2)?, of(10)?])
+}
+
+/// Rows, columns and the pixels between two places of a map of probabilities over an input of `[height, width]`.
+pub fn probabilities(outputs: &[&TensorSpec], [height, width]: [usize; 2]) -> Option<[usize; 3]> {
+    let [only] = outputs else { return None };
+    let [_, 1, rows, columns] = only.shape[..] else { return None };
+    let stride = height.checked_div(rows)?;
+    (stride > 0 && [rows * stride, columns * stride] == [height, width]).then_some([rows, columns, stride])
+}
+
 /// Indices of the rows `[R, 6]` and of their number for each item, of [`Head::Paddle`](super::Head::Paddle).
 pub fn paddle(outputs: &[&TensorSpec]) -> Option<(usize, Option<usize>)> {
     let rows = outputs.iter().position(|output| matches!(output.shape[..], [_, 6]))?;

@@ -18,6 +18,8 @@ pub enum Fit {
     Crop,
     /// Keep the aspect ratio and pad (centred, with the grey 114 of 255 that detection networks are trained with).
     Letterbox,
+    /// The same with the picture in the top left corner, as recognisers of text are trained.
+    Pad,
 }
 
 /// Order of the axes of a model's input.
@@ -119,6 +121,8 @@ pub enum TaskKind {
     Obb,
     /// A class for each place of the picture.
     Semantic,
+    /// A line of text, or one per region.
+    Text,
     /// Distance from the learnt normal state.
     Anomaly,
     /// The raw outputs.
@@ -140,6 +144,7 @@ impl TaskKind {
             TaskKind::Segment => "segment",
             TaskKind::Obb => "obb",
             TaskKind::Semantic => "semantic",
+            TaskKind::Text => "text",
             TaskKind::Anomaly => "anomaly",
             TaskKind::Raw => "raw",
         }
@@ -163,6 +168,7 @@ pub struct TaskSpec {
     pub input_size: [usize; 2],
     /// Regions of the pipeline: items of the batch that belong to one frame (1 without regions).
     pub items: usize,
-    /// Class that means "nothing to read here"; `None` where the model has no such class.
+    /// Class that means "nothing to read here", of a model that reads text the blank between two characters; `None` where the model has
+    /// no such class.
     pub none: Option<usize>,
 }

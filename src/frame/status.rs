@@ -183,6 +183,15 @@ pub enum Subject {
         /// The configuration names them.
         chosen: bool,
     },
+    /// Shares of the picture.
+    Areas {
+        /// The labels that count, in the order of the configuration, else of the model; empty where neither names any.
+        labels: Vec<Label>,
+        /// The configuration names them.
+        chosen: bool,
+    },
+    /// Lines of text.
+    Text,
     /// The distance from normal.
     Anomaly,
     /// Bare outputs of the model.

@@ -10,7 +10,7 @@ use super::names::name_of;
 use super::prove::{Proof, prove};
 use super::steps::{Steps, run};
 use super::wanted::Wanted;
-use crate::catalog::{self, Entry, Location, Partial, Request, Server, Stage, Store, StoreError, fetch};
+use crate::catalog::{self, Entry, Location, Part, Partial, Request, Server, Stage, Store, StoreError, fetch};
 use crate::config::redact;
 use crate::model::{self, Bundle, Engine, LoadedModel, ModelError, graph, sha256};
 use crate::pipeline::trial;
@@ -70,8 +70,8 @@ impl Installation<'_> {
         let dir = catalog::choose(self.dirs)?;
         let target = dir.join(&name);
         let there = target.exists().then(|| Bundle::open(&target));
-        if let (Wanted::Entry(entry, labels), Some(Ok(there))) = (wanted, &there)
-            && is_installed(there, entry, labels.as_ref().map(|(_, text)| text.as_str()), &name)?
+        if let (Wanted::Entry(entry, texts), Some(Ok(there))) = (wanted, &there)
+            && is_installed(there, entry, texts, &name)?
         {
             return Ok(Installed::Unchanged(there.clone()));
         }
@@ -88,10 +88,13 @@ impl Installation<'_> {
         let mut guessed = false;
         let mut partial = None;
         match wanted {
-            Wanted::Entry(entry, labels) => {
+            Wanted::Entry(entry, texts) => {
                 let source = self.bring_entry(entry, &store)?;
-                source.stage(&stage, &entry.manifest.file)?;
-                if let Some((file, text)) = labels {
+                match &entry.part {
+                    Some(part) => stage.write(&entry.manifest.file, &cut(entry, part, &source.bytes()?)?)?,
+                    None => source.stage(&stage, &entry.manifest.file)?,
+                }
+                for (file, text) in texts {
                     stage.write(file, text.as_bytes())?;
                 }
                 let text = renamed(&entry.manifest_text, &name, Path::new("model.toml"))?;
@@ -171,6 +174,7 @@ impl Installation<'_> {
     }
 
     fn bring_entry(&self, entry: &Entry, store: &Store) -> Result<Source, InstallError> {
+        let hash = entry.part.as_ref().map_or(&entry.manifest.sha256, |part| &part.of);
         // A catalog on a disk may have its files beside it.
         let beside = entry.locations.iter().find_map(|place| match place {
             Location::File(path) if path.exists() => Some(path.clone()),
@@ -179,8 +183,8 @@ impl Installation<'_> {
         if let Some(path) = beside {
             let bytes = read(&path)?;
             let found = sha256(&bytes);
-            if !found.eq_ignore_ascii_case(&entry.manifest.sha256) {
-                let expected = entry.manifest.sha256.to_ascii_lowercase();
+            if !found.eq_ignore_ascii_case(hash) {
+                let expected = hash.to_ascii_lowercase();
                 let place = path.display().to_string();
                 return Err(InstallError::Hash { place, found, source_of_expected: "the catalog says", expected });
             }
@@ -194,7 +198,7 @@ impl Installation<'_> {
             return Err(InstallError::NoFile(places.join(", ")));
         }
         let bytes = Some(entry.bytes);
-        let request = Request { urls, sha256: Some(&entry.manifest.sha256), bytes, limit_bytes: entry.bytes };
+        let request = Request { urls, sha256: Some(hash), bytes, limit_bytes: entry.bytes };
         self.bring(entry.name(), &request, store)
     }
 
@@ -289,6 +293,22 @@ impl Source {
     }
 }
 
+/// The model within the file that was fetched for it.
+///
+/// # Errors
+/// It has another hash than the catalog says.
+fn cut(entry: &Entry, part: &Part, whole: &[u8]) -> Result<Vec<u8>, InstallError> {
+    let start = usize::try_from(part.start).unwrap_or(usize::MAX);
+    let end = start.saturating_add(usize::try_from(part.bytes).unwrap_or(usize::MAX));
+    let model = whole.get(start..end).unwrap_or_default();
+    let (found, expected) = (sha256(model), entry.manifest.sha256.to_ascii_lowercase());
+    if found != expected {
+        let place = format!("{}, bytes {start} to {end} of the file", entry.name());
+        return Err(InstallError::Hash { place, found, source_of_expected: "the catalog says", expected });
+    }
+    Ok(model.to_vec())
+}
+
 /// All of a model file.
 fn read(path: &Path) -> Result<Vec<u8>, InstallError> {
     file::read_regular(path, graph::MAX_FILE_BYTES).map_err(|reason| InstallError::File { path: path.into(), reason })
@@ -305,10 +325,15 @@ fn has_hash(there: &Option<Result<Bundle, ModelError>>, hash: &str) -> bool {
 }
 
 /// Reports that a bundle is the one that `entry` would become.
-fn is_installed(there: &Bundle, entry: &Entry, labels: Option<&str>, name: &str) -> Result<bool, InstallError> {
+fn is_installed(
+    there: &Bundle,
+    entry: &Entry,
+    texts: &[(&'static str, String)],
+    name: &str,
+) -> Result<bool, InstallError> {
     let text = renamed(&entry.manifest_text, name, Path::new("model.toml"))?;
     let same = |file: &str, wanted: &str| there.read(file).is_ok_and(|bytes| *bytes == *wanted.as_bytes());
-    Ok(same("model.toml", &text) && labels.is_none_or(|labels| same(LABELS, labels)))
+    Ok(same("model.toml", &text) && texts.iter().all(|(file, text)| same(file, text)))
 }
 
 fn copy_bundle(path: &Path, name: &str, stage: &Stage) -> Result<(), InstallError> {

@@ -7,6 +7,7 @@ use toml_edit::{Array, DocumentMut, Item, Table, value};
 use super::error::InstallError;
 use super::steps::{Steps, run};
 use crate::frame::{DType, Head, Spec, TaskKind, TensorSpec};
+use crate::model::characters::characters;
 use crate::model::exporter::{Said, said};
 use crate::model::graph::{Port, dtype_of};
 use crate::model::head::{self, Detector, HeadError};
@@ -82,6 +83,7 @@ impl Stated {
         let labels = self.label_lines(&said, &mut found)?;
         let count = labels.as_ref().map(Vec::len);
         let task = self.task(&said, &info.outputs, count, &mut found)?;
+        let is_text = task == TaskKind::Text.word();
         let mut root = Table::new();
         let mut put = |key: &str, text: &str| {
             if !text.is_empty() {
@@ -120,7 +122,7 @@ impl Stated {
                 flag.0
             )));
         }
-        let input = self.input(info.inputs.first(), &said, head, &mut found);
+        let input = self.input(info.inputs.first(), &said, (head, is_text), &mut found);
         if !input.is_empty() {
             root.insert("input", Item::Table(input));
         }
@@ -130,7 +132,12 @@ impl Stated {
     }
 
     fn label_lines(&self, said: &Said, found: &mut Vec<String>) -> Result<Option<Vec<String>>, InstallError> {
+        let is_text = self.is_text(said);
         let Some(path) = &self.labels else {
+            if is_text && !said.characters.is_empty() {
+                found.push(format!("{} characters out of the file's own metadata", said.characters.len()));
+                return Ok(Some(said.characters.clone()));
+            }
             if said.labels.is_empty() {
                 if said.strange_labels {
                     found.push("names in the file's own metadata that are no list of labels: give --labels".into());
@@ -146,6 +153,14 @@ impl Stated {
             FileError::TooLarge { .. } => wrong("above 1 MiB; a text file with one name a line is wanted".into()),
             other => wrong(other.to_string()),
         })?;
+        if is_text {
+            let lines =
+                characters(&text).map_err(|line| wrong(format!("line {line} is empty, each has a character")))?;
+            return match lines[..] {
+                [] => Err(wrong("there is no character in it".into())),
+                _ => Ok(Some(lines.into_iter().map(str::to_owned).collect())),
+            };
+        }
         let lines: Vec<String> = text.lines().map(|l| l.trim_end().into()).filter(|l: &String| !l.is_empty()).collect();
         match (lines.len(), said.labels.len()) {
             (0, _) => Err(wrong("there is no label in it".into())),
@@ -153,6 +168,14 @@ impl Stated {
                 Err(wrong(format!("{given} labels, but the file's own metadata has {own}")))
             }
             _ => Ok(Some(lines)),
+        }
+    }
+
+    /// True for a model that reads text: by the person, else by its dictionary.
+    fn is_text(&self, said: &Said) -> bool {
+        match &self.task {
+            Some(task) => task == TaskKind::Text.word(),
+            None => !said.characters.is_empty() && said.task.is_none() && self.head.is_none(),
         }
     }
 
@@ -165,6 +188,10 @@ impl Stated {
     ) -> Result<String, InstallError> {
         if let Some(task) = &self.task {
             return Ok(task.clone());
+        }
+        if self.is_text(said) {
+            found.push("task text: by the dictionary in the file's own metadata".into());
+            return Ok(TaskKind::Text.word().into());
         }
         let first = outputs.first();
         let scores = first.and_then(|port| port.dims.iter().skip(1).copied().product::<Option<usize>>());
@@ -193,7 +220,13 @@ impl Stated {
         Ok(task.into())
     }
 
-    fn input(&self, port: Option<&Port>, said: &Said, head: Option<Head>, found: &mut Vec<String>) -> Table {
+    fn input(
+        &self,
+        port: Option<&Port>,
+        said: &Said,
+        (head, is_text): (Option<Head>, bool),
+        found: &mut Vec<String>,
+    ) -> Table {
         let mut input = Table::new();
         let (mut mean, mut std) = (self.mean.clone(), self.std.clone());
         if let Some(rows) = self.rows {
@@ -201,24 +234,30 @@ impl Stated {
             input.insert("rows", value(i64::from(rows)));
             input.insert("channels", value(self.channels.iter().collect::<Array>()));
         } else {
-            let size = self.size.or(said.size.filter(|_| is_open(port)));
+            let size = self.size.or(said.size.or(is_text.then_some(TEXT_SIZE)).filter(|_| is_open(port)));
             if let Some([height, width]) = size {
                 if self.size.is_none() {
-                    found.push(format!("size {height}x{width} out of the file's own metadata"));
+                    let why = if said.size.is_some() {
+                        "out of the file's own metadata"
+                    } else {
+                        "as such models are trained"
+                    };
+                    found.push(format!("size {height}x{width} {why}"));
                 }
                 input.insert("size", value(Array::from_iter([height as i64, width as i64])));
             }
             // That exporter's detectors are trained with grey bars.
             let bars = head.is_some() && said.by_ultralytics();
-            let habit = head.and_then(habit);
+            let habit = head.and_then(habit).or(TEXT.filter(|_| is_text));
             let fit = self.fit.clone().or_else(|| {
                 let fit = habit.map(|habit| habit.fit).or(bars.then_some("letterbox"))?;
-                found.push(format!("fit {fit}: as such detectors are trained"));
+                found.push(format!("fit {fit}: as such models are trained"));
                 Some(fit.to_string())
             });
             let floats = port.and_then(|port| dtype_of(port.dtype)) == Some(DType::F32);
             if let Some(habit) = habit.filter(|_| floats && self.mean.is_empty() && self.std.is_empty()) {
-                found.push(format!("{}: as {} is trained", habit.about, head.map_or("it", Head::word)));
+                let what = if is_text { "PP-OCR" } else { head.map_or("it", Head::word) };
+                found.push(format!("{}: as {what} is trained", habit.about));
                 (mean, std) = (habit.mean.to_vec(), habit.std.to_vec());
             }
             let colour = self.colour.clone().or_else(|| Some(habit.filter(|_| floats)?.colour.to_string()));
@@ -289,6 +328,13 @@ struct Habit {
     about: &'static str,
 }
 
+/// `[height, width]` of a line of text that a file leaves open, in pixels.
+const TEXT_SIZE: [usize; 2] = [48, 320];
+
+/// Preparation of the pictures of PP-OCR's recognisers.
+const TEXT: Option<Habit> =
+    Some(Habit { colour: "bgr", fit: "pad", mean: &[0.5], std: &[0.5], about: "pixels from -1 to 1, blue first" });
+
 /// 1 for each step of a pixel.
 const STEP: f32 = 0.003_921_569;
 
@@ -307,8 +353,24 @@ fn habit(head: Head) -> Option<Habit> {
         Head::PicoDet => {
             of("rgb", "stretch", &[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225], "mean and deviation of ImageNet")
         }
+        Head::RetinaFace => of(
+            "bgr",
+            "letterbox",
+            &[0.407_843_14, 0.458_823_53, 0.482_352_94],
+            &[STEP],
+            "pixels less 104, 117 and 123, blue first",
+        ),
+        // Blue first with the mean of red first, as its authors have it.
+        Head::DbNet => of(
+            "bgr",
+            "letterbox",
+            &[0.485, 0.456, 0.406],
+            &[0.229, 0.224, 0.225],
+            "mean and deviation of ImageNet, blue first",
+        ),
         Head::Scrfd => of("rgb", "letterbox", &[0.5], &[0.502], "pixels from -1 to 1"),
         Head::UltraFace => of("rgb", "stretch", &[0.498], &[0.502], "pixels from -1 to 1"),
+        Head::Landmarks => of("rgb", "letterbox", &[], &[], "pixels from 0 to 1"),
         Head::MediaPipe => of("rgb", "letterbox", &[0.5], &[0.5], "pixels from -1 to 1"),
         _ => None,
     }

@@ -10,8 +10,8 @@ use crate::model;
 /// A model to be installed.
 #[derive(Debug)]
 pub enum Wanted {
-    /// A model of the catalog, with the text of its label file.
-    Entry(Box<Entry>, Option<(&'static str, String)>),
+    /// A model of the catalog, with names and texts of the files that belong to it.
+    Entry(Box<Entry>, Vec<(&'static str, String)>),
     /// A file at an address.
     Url(String),
     /// A model file of this computer.
@@ -39,8 +39,8 @@ pub fn resolve<E: From<InstallError>>(what: &str, catalog: impl FnOnce() -> Resu
     }
     let catalog = catalog()?;
     if let Some(entry) = catalog.find(what) {
-        let labels = catalog.labels(entry).map_err(InstallError::from)?;
-        return Ok(Wanted::Entry(Box::new(entry.clone()), labels));
+        let texts = catalog.texts(entry).map_err(InstallError::from)?;
+        return Ok(Wanted::Entry(Box::new(entry.clone()), texts));
     }
     if path.exists() {
         return Ok(local(path)?);

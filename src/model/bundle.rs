@@ -14,11 +14,12 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use super::associated;
+use super::characters::characters;
 use super::external::{self, ExternalError};
 use super::given::GivenShape;
 use super::manifest::{self, Golden, Manifest};
 use super::{ModelError, graph};
-use crate::frame::Label;
+use crate::frame::{Label, TaskKind};
 use crate::sys::beneath::Directory;
 use crate::sys::file::{self, FileError, Stamp};
 use leptond_engine::tflite::{self, TfliteError};
@@ -192,7 +193,15 @@ impl Bundle {
                 identity.add(file, &text);
                 let text = std::str::from_utf8(&text)
                     .map_err(|e| ModelError::Io { path: bundle.path.join(file), reason: format!("not UTF-8: {e}") })?;
-                text.lines().map(str::trim_end).filter(|l| !l.is_empty()).map(Label::from).collect()
+                if bundle.manifest.task == TaskKind::Text {
+                    let lines = characters(text).map_err(|line| ModelError::Io {
+                        path: bundle.path.join(file),
+                        reason: format!("line {line} is empty, each has a character"),
+                    })?;
+                    lines.into_iter().map(Label::from).collect()
+                } else {
+                    text.lines().map(str::trim_end).filter(|l| !l.is_empty()).map(Label::from).collect()
+                }
             }
             None => bundle.manifest.labels.iter().map(|l| Label::from(l.as_str())).collect(),
         };

@@ -1,6 +1,8 @@
 //! Metadata that exporting programs write into a file about its model: the labels of a detector, the kind of its task, whether it suppresses
 //! overlapping boxes itself.
 
+use super::characters::characters;
+
 /// Metadata as far as it is understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Said {
@@ -16,6 +18,8 @@ pub struct Said {
     pub end2end: Option<bool>,
     /// Key points of an object and values of each.
     pub keypoints: Option<[usize; 2]>,
+    /// Characters of a model that reads text, in the order of its classes; the blank is not among them.
+    pub characters: Vec<String>,
     /// Name of the network's last layer, such as `Detect` or `RTDETRDecoder`.
     pub head: Option<String>,
 }
@@ -34,7 +38,8 @@ impl Said {
 }
 
 /// Reads the metadata that the exporters of Ultralytics write (YOLOv5; the package with YOLOv8, YOLO11, YOLO26, RT-DETR): values in
-/// Python's notation under `names`, `task`, `imgsz`, `end2end` and `args`.
+/// Python's notation under `names`, `task`, `imgsz`, `end2end` and `args`; and the dictionary of PP-OCR's recognisers, one character a line
+/// under `character`.
 pub fn said(metadata: &[(String, String)]) -> Said {
     let value = |key: &str| metadata.iter().find(|(k, _)| k == key).map(|(_, value)| value.trim());
     let size = value("imgsz").and_then(|text| {
@@ -59,8 +64,15 @@ pub fn said(metadata: &[(String, String)]) -> Said {
         size,
         end2end,
         keypoints,
+        characters: dictionary(metadata),
         head: value("head").map(str::to_owned),
     }
+}
+
+/// The characters under `character`; none where a line is empty.
+fn dictionary(metadata: &[(String, String)]) -> Vec<String> {
+    let text = metadata.iter().find(|(key, _)| key == "character").map_or("", |(_, text)| text);
+    characters(text).unwrap_or_default().into_iter().map(str::to_owned).collect()
 }
 
 fn truth(text: &str) -> Option<bool> {
@@ -147,6 +159,12 @@ mod tests {
         check("{0: person}", &[]);
         check("{0: 'a' 1: 'b'}", &[]);
         check("{0: 'per", &[]);
+    }
+
+    #[test]
+    fn a_dictionary_is_read_line_by_line() {
+        assert_eq!(of(&[("character", "'\n\u{3000}\na\n")]).characters, ["'", "\u{3000}", "a"]);
+        assert!(of(&[("character", "a\n\nb")]).characters.is_empty());
     }
 
     #[test]

@@ -123,9 +123,18 @@ impl LoadedModel {
 /// [`HeadError`] when file and shapes leave a choice.
 pub fn infer(detector: &Detector<'_>) -> Result<(Head, &'static str), HeadError> {
     match (detector.task, detector.outputs) {
+        (TaskKind::Detect | TaskKind::Obb, outputs)
+            if detector.classes.is_none_or(|classes| classes == 1)
+                && roles::probabilities(outputs, detector.size).is_some() =>
+        {
+            Ok((Head::DbNet, "by the shape of its output: one probability for each place of its input"))
+        }
         (TaskKind::Detect, [output]) => single(detector, output),
         (TaskKind::Detect, _) => several(detector),
         (TaskKind::Pose, outputs) if roles::is_movenet(outputs) => Ok((Head::MoveNet, "by the shape of its output")),
+        (TaskKind::Pose, outputs) if roles::landmarks(outputs).is_some() => {
+            Ok((Head::Landmarks, "by the shapes of its outputs: as many points as a body, a hand or a face has"))
+        }
         (TaskKind::Segment, [first, second]) => {
             let masks = |output: &TensorSpec| matches!(output.shape[..], [_, _, _, _]);
             match (masks(first), masks(second)) {
@@ -261,6 +270,9 @@ fn several(detector: &Detector<'_>) -> Result<(Head, &'static str), HeadError> {
     }
     if faces && roles::scrfd(outputs, size).is_some() {
         return Ok((Head::Scrfd, grids));
+    }
+    if faces && roles::retinaface(outputs, size).is_some() {
+        return Ok((Head::RetinaFace, grids));
     }
     if faces && roles::mediapipe(outputs, size).is_some() {
         return Ok((Head::MediaPipe, grids));

@@ -120,7 +120,7 @@ pub struct Output {
     pub zero_point: Option<i32>,
     /// Anchor file of an SSD head.
     pub anchors: Option<String>,
-    /// The label of the class that means "nothing to read here" (`none`, `NaN`, …), one of the labels.
+    /// The label of the class that means "nothing to read here" (`none`, `NaN`, …), one of the labels; of a text model the blank.
     pub none: Option<String>,
 }
 
@@ -170,7 +170,7 @@ pub struct Variant {
 pub struct Golden {
     /// Picture, CSV, JSON Lines or `.npy` file, relative to the bundle.
     pub file: String,
-    /// classify: the expected label or reading.
+    /// classify and text: the expected label, reading or text.
     #[serde(default)]
     pub label: Option<String>,
     /// detect: the labels that must be found.
@@ -280,9 +280,9 @@ impl Manifest {
         }
         if let Some(none) = &self.output.none {
             fault(
-                self.task != TaskKind::Classify,
+                !matches!(self.task, TaskKind::Classify | TaskKind::Text),
                 "output.none",
-                format!("{none:?} names a class of nothing to read, which only a classify model has"),
+                format!("{none:?} names a class of nothing to read, which only classify and text models have"),
             );
             fault(
                 self.labels_file.is_none() && !self.labels.contains(none),
@@ -360,7 +360,7 @@ impl Manifest {
             let file = &golden.file;
             fault(!is_inside(file), "golden.file", format!("{file:?} must be inside the bundle"));
             let fits = match self.task {
-                TaskKind::Classify => golden.label.is_some(),
+                TaskKind::Classify | TaskKind::Text => golden.label.is_some(),
                 TaskKind::Detect | TaskKind::Pose | TaskKind::Segment | TaskKind::Obb | TaskKind::Semantic => {
                     !golden.labels.is_empty()
                 }
@@ -368,7 +368,7 @@ impl Manifest {
                 TaskKind::Raw => true,
             };
             let want = match self.task {
-                TaskKind::Classify => "label",
+                TaskKind::Classify | TaskKind::Text => "label",
                 TaskKind::Detect | TaskKind::Pose | TaskKind::Segment | TaskKind::Obb | TaskKind::Semantic => "labels",
                 TaskKind::Anomaly => "anomalous",
                 TaskKind::Raw => "",

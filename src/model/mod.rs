@@ -8,6 +8,7 @@ mod bounded;
 mod branches;
 mod budget;
 mod bundle;
+pub mod characters;
 mod compile;
 mod dynamic;
 mod ends;

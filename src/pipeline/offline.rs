@@ -193,6 +193,7 @@ fn kind(outcome: &Outcome) -> &'static str {
         Outcome::Reading(_) => "a reading",
         Outcome::Detect { .. } => "objects",
         Outcome::Semantic { .. } => "shares of classes",
+        Outcome::Text { .. } => "text",
         Outcome::Anomaly { .. } => "an anomaly's score",
         Outcome::Raw { .. } => "outputs as they are",
     }
@@ -217,6 +218,11 @@ fn disagreement(golden: &Golden, outcomes: &[Outcome]) -> Option<String> {
             Outcome::Reading(Reading { label, quality, score, .. }) => Some(format!(
                 "expected {expected:?}, found {:?} ({quality:?}, score {score:.3})",
                 label.as_deref().unwrap_or_default()
+            )),
+            Outcome::Text { text: Some(text), .. } if text == expected => None,
+            Outcome::Text { text, score, .. } => Some(format!(
+                "expected {expected:?}, found {:?} (score {score:.3})",
+                text.as_deref().unwrap_or_default()
             )),
             other => Some(format!("expected the label {expected:?}, found {}", kind(other))),
         };

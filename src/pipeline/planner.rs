@@ -277,7 +277,7 @@ fn subject(task: &task::Settings, follow: bool) -> Subject {
             appear: objects.appear(),
             vanish: objects.vanish(),
         }),
-        (task::Settings::Classify(_), _) => Subject::Label,
+        (task::Settings::Classify(_) | task::Settings::Text(_), _) => Subject::Label,
         (task::Settings::Anomaly(anomaly), _) => Subject::Anomaly { hysteresis: anomaly.hysteresis() },
         _ => Subject::Nothing,
     }

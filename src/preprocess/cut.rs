@@ -107,11 +107,12 @@ pub(super) fn place(
             let cut = [x + (w - cut_w) / 2.0, y + (h - cut_h) / 2.0, cut_w, cut_h];
             Placement { from: From::Rect(cut), inner: whole }
         }
-        Fit::Letterbox => {
+        Fit::Letterbox | Fit::Pad => {
             let scale = (width as f64 / w).min(height as f64 / h);
             let inner_w = ((w * scale).round() as usize).clamp(1, width);
             let inner_h = ((h * scale).round() as usize).clamp(1, height);
-            let inner = [(width - inner_w) / 2, (height - inner_h) / 2, inner_w, inner_h];
+            let before = |outer: usize, inner: usize| if fit == Fit::Pad { 0 } else { (outer - inner) / 2 };
+            let inner = [before(width, inner_w), before(height, inner_h), inner_w, inner_h];
             Placement { from: From::Rect(rect), inner }
         }
     })

@@ -114,6 +114,13 @@ pub enum Summary {
         /// The classes that are there, by falling share.
         classes: Vec<Share>,
     },
+    /// A line of text.
+    Text {
+        /// The text; null where it is not certain, or there is none.
+        text: Option<String>,
+        /// Mean score of its characters.
+        score: f32,
+    },
     /// Distance from normal.
     Anomaly {
         /// Reconstruction error.
@@ -161,6 +168,7 @@ impl Summary {
                 Summary::Detect { task: *task, counts: counts.clone(), zones: zones.clone(), lines: lines.clone() }
             }
             Outcome::Semantic { classes, .. } => Summary::Semantic { classes: classes.clone() },
+            Outcome::Text { text, score, .. } => Summary::Text { text: text.clone(), score: *score },
             Outcome::Anomaly { score, anomalous, calibrating, .. } => {
                 Summary::Anomaly { score: *score, anomalous: *anomalous, calibrating: *calibrating }
             }
@@ -174,6 +182,7 @@ impl Summary {
         match (self, before) {
             (Summary::Classify { label: a, .. }, Summary::Classify { label: b, .. }) => a != b,
             (Summary::Reading { label: a, .. }, Summary::Reading { label: b, .. }) => a != b,
+            (Summary::Text { text: a, .. }, Summary::Text { text: b, .. }) => a != b,
             (Summary::Semantic { classes: a }, Summary::Semantic { classes: b }) => {
                 // Shares move a little in every frame.
                 let of = |classes: &[Share]| {

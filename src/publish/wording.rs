@@ -61,6 +61,7 @@ fn node_state(payload: &[u8]) -> Option<Line> {
 pub(super) struct ResultWords {
     task: String,
     label: Option<String>,
+    text: Option<String>,
     score: Option<f64>,
     quality: Option<String>,
     held: bool,
@@ -140,6 +141,12 @@ impl ResultWords {
             Outcome::Semantic { classes, .. } => {
                 ResultWords { task: "semantic".into(), classes: parts(classes), ..ResultWords::default() }
             }
+            Outcome::Text { text, score, .. } => ResultWords {
+                task: "text".into(),
+                text: text.clone(),
+                score: Some((*score).into()),
+                ..ResultWords::default()
+            },
             Outcome::Raw { outputs } => {
                 ResultWords { task: "raw".into(), outputs: Outputs::Count(outputs.len()), ..ResultWords::default() }
             }
@@ -185,6 +192,12 @@ impl ResultWords {
             Summary::Semantic { classes } => {
                 ResultWords { task: "semantic".into(), classes: parts(classes), ..ResultWords::default() }
             }
+            Summary::Text { text, score } => ResultWords {
+                task: "text".into(),
+                text: text.clone(),
+                score: Some((*score).into()),
+                ..ResultWords::default()
+            },
             Summary::Raw { outputs } => {
                 ResultWords { task: "raw".into(), outputs: Outputs::Count(*outputs), ..ResultWords::default() }
             }
@@ -199,14 +212,17 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
     let mut line = match words.task.as_str() {
         "classify" => match words.quality.as_deref() {
             None | Some("good") => {
-                let percent = words.score.map_or_else(|| "-".into(), |score| format!("{:.1} %", score * 100.0));
-                format!("{label}  {percent}")
+                format!("{label}  {}", percent(words.score))
             }
             Some(quality) if words.held => format!("{label}  held: {quality}"),
             Some(quality) => format!("no reading: {quality}"),
         },
         "detect" | "pose" | "segment" | "obb" => detections(words),
         "semantic" => shares(&words.classes),
+        "text" => match &words.text {
+            Some(text) => format!("{text}  {}", percent(words.score)),
+            None => "no text".into(),
+        },
         "anomaly" => {
             let mut line = format!("score {}", number(words.score, 4));
             if words.threshold.is_some() {
@@ -228,7 +244,7 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
         _ => return None,
     };
     if let Some(truth) = &words.truth {
-        let right = words.label.as_ref() == Some(truth);
+        let right = words.label.as_ref().or(words.text.as_ref()) == Some(truth);
         tone = if right { Tone::Good } else { Tone::Bad };
         let _ = write!(line, "  truth {truth}{}", if right { "" } else { "  WRONG" });
     }
@@ -241,6 +257,10 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
         let _ = write!(line, "  rung {}", words.rung);
     }
     Some((tone, line))
+}
+
+fn percent(score: Option<f64>) -> String {
+    score.map_or_else(|| "-".into(), |score| format!("{:.1} %", score * 100.0))
 }
 
 fn parts(classes: &[Share]) -> Vec<Part> {

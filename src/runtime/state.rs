@@ -88,6 +88,7 @@ impl Truth {
                 return;
             }
             Outcome::Reading(reading) => reading.label.as_deref() == Some(truth),
+            Outcome::Text { text, .. } => text.as_deref() == Some(truth),
             Outcome::Detect { .. } | Outcome::Semantic { .. } | Outcome::Anomaly { .. } | Outcome::Raw { .. } => false,
         };
         self.known.fetch_add(1, Ordering::Relaxed);

@@ -16,6 +16,7 @@ use super::detect::config::DetectConfig;
 use super::detect::kinds::{ObbConfig, PoseConfig, SegmentConfig};
 use super::raw::RawConfig;
 use super::semantic::SemanticConfig;
+use super::text::TextConfig;
 use crate::frame::diagnostic::Diagnostic;
 use crate::frame::{Label, TaskKind};
 
@@ -99,6 +100,7 @@ kinds! {
     Segment(SegmentConfig),
     Obb(ObbConfig),
     Semantic(SemanticConfig),
+    Text(TextConfig),
     Anomaly(AnomalyConfig),
     Raw(RawConfig),
 }
@@ -111,7 +113,11 @@ impl Settings {
             Settings::Pose(PoseConfig(config))
             | Settings::Segment(SegmentConfig(config))
             | Settings::Obb(ObbConfig(config)) => Some(config),
-            Settings::Classify(_) | Settings::Semantic(_) | Settings::Anomaly(_) | Settings::Raw(_) => None,
+            Settings::Classify(_)
+            | Settings::Semantic(_)
+            | Settings::Text(_)
+            | Settings::Anomaly(_)
+            | Settings::Raw(_) => None,
         }
     }
 }

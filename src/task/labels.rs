@@ -1,7 +1,7 @@
 //! The key `labels` of the tasks that have one.
 
-use crate::frame::Label;
 use crate::frame::diagnostic::{Diagnostic, nearest, quoted};
+use crate::frame::{Label, TaskSpec};
 
 /// Labels that are listed in a diagnostic.
 const MOST_SHOWN: usize = 20;
@@ -9,6 +9,14 @@ const MOST_SHOWN: usize = 20;
 /// The `own` labels, or those `below` where there are none.
 pub(super) fn either(own: Vec<String>, below: Vec<String>) -> Vec<String> {
     if own.is_empty() { below } else { own }
+}
+
+/// The labels that count, those of a configuration or else of the model; true if they are the configuration's.
+pub(super) fn counting(own: &[String], spec: &TaskSpec) -> (Vec<Label>, bool) {
+    match own {
+        [] => (spec.labels.clone(), false),
+        own => (own.iter().map(|label| label.as_str().into()).collect(), true),
+    }
 }
 
 /// The `wanted` labels that are none of the model's; none where the model has no labels.

@@ -16,6 +16,7 @@ mod reading;
 mod semantic;
 #[cfg(test)]
 mod testing;
+mod text;
 
 pub use anomaly::AnomalyConfig;
 pub use classify::config::ClassifyConfig;
@@ -26,3 +27,4 @@ pub use detect::kinds::{ObbConfig, PoseConfig, SegmentConfig};
 pub use number::Number;
 pub use raw::RawConfig;
 pub use semantic::SemanticConfig;
+pub use text::TextConfig;

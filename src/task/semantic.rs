@@ -44,8 +44,9 @@ impl TaskConfig for SemanticConfig {
         }))
     }
 
-    fn subject(&self, _spec: &TaskSpec) -> Subject {
-        Subject::Raw
+    fn subject(&self, spec: &TaskSpec) -> Subject {
+        let (labels, chosen) = labels::counting(&self.labels, spec);
+        Subject::Areas { labels, chosen }
     }
 
     fn over(self, below: Self) -> Self {

@@ -48,6 +48,7 @@ mod startup;
 #[path = "../support/mod.rs"]
 mod support;
 mod synthetic;
+mod text;
 mod tflite;
 mod topics;
 mod tracking;

@@ -4,7 +4,7 @@
 
 The decoders here are written from each family's published code or paper, array by array, and share nothing with the program. With
 --check those of Ultralytics (boxes, key points, masks, turned boxes and their suppression) and torchvision (suppression) are run beside
-them, where these packages are installed, and the largest difference is printed.
+them, and PaddleOCR's steps with OpenCV and pyclipper, where these packages are installed, and the largest difference is printed.
 
 A file holds the task, the head, the size of the input, the number of labels, least score and overlap, the mapping to a source picture,
 the outputs, and the objects by falling score, in pixels of the source.
@@ -292,6 +292,19 @@ def faces(rng):
     found = pick(boxes, sigmoid(logits.astype(np.float64)), np.zeros(n, int), least=0.7, extras=with_score3)
     case("mediapipe", "mediapipe", [("regressors", raw[None]), ("classificators", logits[None, :, None])], found, 1, min_score=0.7)
 
+    grid = np.repeat(cells(strides, 0.5), 2, 0)
+    side = np.concatenate([np.tile(pair, (SIZE // s) ** 2) for s, pair in zip(strides, [(16, 32), (64, 128), (256, 512)])])
+    priors = np.concatenate([grid[:, :2] * grid[:, 2:], side[:, None], side[:, None]], 1)
+    raw, points = rounded(rng.normal(0, 1, (168, 4))), rounded(rng.normal(0, 2, (168, 10)))
+    logits = rounded(rng.normal(0, 2, (168, 2)))
+    score = softmax(logits.astype(np.float64))[:, 1]
+    r = raw.astype(np.float64)
+    boxes = xyxy(np.concatenate([priors[:, :2] + r[:, :2] * 0.1 * priors[:, 2:], priors[:, 2:] * np.exp(r[:, 2:] * 0.2)], 1))
+    kps4 = priors[:, None, :2] + points.reshape(-1, 5, 2).astype(np.float64) * 0.1 * priors[:, None, 2:]
+    with_score4 = lambda i: keypoints(np.concatenate([kps4[i], np.ones((5, 1))], 1))
+    found = pick(boxes, score, np.zeros(168, int), least=0.8, extras=with_score4)
+    case("retinaface", "retinaface", [("loc", raw[None]), ("conf", logits[None]), ("landms", points[None])], found, 1, min_score=0.8)
+
 
 def selected(rng):
     boxes, scores = decoded(rng, 3, 10)
@@ -390,6 +403,90 @@ def segment(rng, check):
     check.masks(prototypes, coefficients, low)
 
 
+def landmarks(rng):
+    raw = rounded(np.concatenate([rng.uniform(4, 60, (39, 3)), rng.normal(1, 2, (39, 2))], 1))
+    points = np.concatenate([raw[:33, :2], sigmoid(raw[:33, 3:4].astype(np.float64))], 1)
+    seen = points[points[:, 2] >= 0.5, :2]
+    outputs = [("Identity", raw.reshape(1, 195)), ("Identity_1", rounded([[0.87]])), ("Identity_4", rounded(rng.normal(0, 1, (1, 117))))]
+    found = [(0, np.float32(0.87), np.concatenate([seen.min(0), seen.max(0)]), keypoints(points))]
+    case("landmarks-body", "landmarks", outputs, found, 1, task="pose")
+    raw = rounded(rng.uniform(4, 60, (21, 3)))
+    points = np.concatenate([raw[:, :2], np.ones((21, 1))], 1)
+    outputs = [("Identity", raw.reshape(1, 63)), ("Identity_1", rounded([[0.93]])), ("Identity_2", rounded([[0.1]])), ("Identity_3", rounded(rng.normal(0, 1, (1, 63))))]
+    found = [(0, np.float32(0.93), np.concatenate([raw[:, :2].min(0), raw[:, :2].max(0)]), keypoints(points))]
+    case("landmarks-hand", "landmarks", outputs, found, 1, task="pose")
+
+
+def smallest(points):
+    """The smallest turned box around points: x, y, w, h, angle, the width its longer side."""
+    best = None
+    for a in points:
+        for b in points:
+            along = b - a
+            if not along.any():
+                continue
+            along = along / np.hypot(*along)
+            across = np.array([-along[1], along[0]])
+            u, v = points @ along, points @ across
+            # A side of the box goes through both: all points are on one side of it.
+            if v.min() < a @ across - 1e-9:
+                continue
+            w, h = np.ptp(u), np.ptp(v)
+            if best is None or w * h < best[0] - 1e-9:
+                centre = along * (u.min() + u.max()) / 2 + across * (v.min() + v.max()) / 2
+                best = w * h, centre, w, h, np.arctan2(along[1], along[0])
+    _, (x, y), w, h, angle = best
+    if w < h:
+        w, h, angle = h, w, angle + np.pi / 2
+    while angle > np.pi / 2:
+        angle -= np.pi
+    while angle <= -np.pi / 2:
+        angle += np.pi
+    return np.array([x, y, w, h, angle])
+
+
+def text_lines(rng, check):
+    """PaddleOCR's DBPostProcess with exact offsets; its own rounds to whole places."""
+    ys, xs = np.mgrid[0:SIZE, 0:SIZE].astype(np.float64)
+    prob = rng.uniform(0, 0.25, (SIZE, SIZE))
+    for x, y, w, h, angle, value in [(18, 12, 24, 5, 0.13, 0.9), (44, 34, 5, 30, -0.21, 0.8), (16, 44, 20, 8, -0.5, 0.55), (40, 60, 3, 2, 0.0, 0.9)]:
+        along = (xs - x) * np.cos(angle) + (ys - y) * np.sin(angle)
+        across = (ys - y) * np.cos(angle) - (xs - x) * np.sin(angle)
+        inside = (np.abs(along) <= w / 2) & (np.abs(across) <= h / 2)
+        prob[inside] = value + rng.uniform(0, 0.08, inside.sum())
+    prob = rounded(prob)
+    mask, label, found = prob > 0.3, np.zeros((SIZE, SIZE), int), []
+    for start in zip(*np.nonzero(mask)):
+        if label[start]:
+            continue
+        number, stack, places = label.max() + 1, [start], []
+        label[start] = number
+        while stack:
+            r, c = stack.pop()
+            places.append((c, r))
+            for rr in range(max(r - 1, 0), min(r + 2, SIZE)):
+                for cc in range(max(c - 1, 0), min(c + 2, SIZE)):
+                    if mask[rr, cc] and not label[rr, cc]:
+                        label[rr, cc] = number
+                        stack.append((rr, cc))
+        x, y, w, h, angle = core = smallest(np.array(places, np.float64))
+        if min(w, h) < 3:
+            continue
+        along = (xs - x) * np.cos(angle) + (ys - y) * np.sin(angle)
+        across = (ys - y) * np.cos(angle) - (xs - x) * np.sin(angle)
+        score = prob[(np.abs(along) <= w / 2 + 1e-3) & (np.abs(across) <= h / 2 + 1e-3)].astype(np.float64).mean()
+        missing = w * h * 1.5 / (2 * (w + h))
+        box = core + np.array([0.5, 0.5, 2 * missing, 2 * missing, 0])
+        if score >= 0.5 and min(box[2:4]) >= 5:
+            found.append((score, box))
+    found.sort(key=lambda one: -one[0])
+    check.lines(prob, found)
+    hulls = [(0, score, np.concatenate([corners(box).min(0), corners(box).max(0)])) for score, box in found]
+    case("dbnet", "dbnet", [("maps", prob[None, None])], hulls, 1, min_score=0.5)
+    turned = [(c, s, hull, {"corners": source(corners(box)).round(4).tolist()}) for (c, s, hull), (_, box) in zip(hulls, found)]
+    case("dbnet-obb", "dbnet", [("maps", prob[None, None])], turned, 1, task="obb", min_score=0.5)
+
+
 def runs(picture):
     """Lengths of runs row by row, beginning with places that are outside."""
     flat = picture.ravel()
@@ -449,6 +546,38 @@ class Check:
             pixels += t[y0:y1, x0:x1].size
         print(f"  masks against ultralytics: {differing} of {pixels} pixels differ")
 
+    def lines(self, prob, found):
+        """PaddleOCR's own steps: its polygons have whole corners, so that a pixel of difference is rounding."""
+        if not self.wanted:
+            return
+        import cv2
+        import pyclipper
+
+        theirs = []
+        outlines, _ = cv2.findContours((prob > 0.3).astype(np.uint8) * 255, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+        for outline in outlines:
+            rect = cv2.minAreaRect(outline)
+            if min(rect[1]) < 3:
+                continue
+            box = cv2.boxPoints(rect)
+            low = np.floor(box.min(0)).astype(int).clip(0, SIZE - 1)
+            high = np.ceil(box.max(0)).astype(int).clip(0, SIZE - 1)
+            inside = np.zeros(tuple(high - low + 1)[::-1], np.uint8)
+            cv2.fillPoly(inside, (box - low).reshape(1, -1, 2).astype(np.int32), 1)
+            score = cv2.mean(prob[low[1] : high[1] + 1, low[0] : high[0] + 1], inside)[0]
+            if score < 0.5:
+                continue
+            offset = pyclipper.PyclipperOffset()
+            offset.AddPath(box.tolist(), pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
+            distance = cv2.contourArea(box) * 1.5 / cv2.arcLength(box, True)
+            grown = cv2.minAreaRect(np.array(offset.Execute(distance)[0]))
+            if min(grown[1]) >= 5:
+                theirs.append((score, cv2.boxPoints(grown) + 0.5))
+        theirs.sort(key=lambda one: -one[0])
+        worst = max(np.abs(np.concatenate([t.min(0), t.max(0)]) - np.concatenate([corners(b).min(0), corners(b).max(0)])).max() for (_, t), (_, b) in zip(theirs, found))
+        scores = max(abs(t - s) for (t, _), (s, _) in zip(theirs, found))
+        print(f"  lines against PaddleOCR's steps: {len(theirs)} and {len(found)}, differ by {worst:.2g} places, scores by {scores:.2g}")
+
 
 def pick_plain(boxes, scores, classes):
     good = np.flatnonzero(scores > 0.3)
@@ -460,9 +589,9 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--check", action="store_true")
     check = Check(parser.parse_args().check)
-    for number, make in enumerate([yolo, yolox, distributions, pairs, faces, selected, movenet]):
+    for number, make in enumerate([yolo, yolox, distributions, pairs, faces, selected, movenet, landmarks]):
         make(np.random.default_rng(number))
-    for number, make in enumerate([pose, obb, segment]):
+    for number, make in enumerate([pose, obb, segment, text_lines]):
         make(np.random.default_rng(100 + number), check)
 
 

@@ -134,6 +134,16 @@ fn sentence(outcome: &Outcome) -> String {
         Outcome::Semantic { classes, .. } => {
             classes.iter().map(|class| format!("{} {:.3}", class.label, class.share)).collect::<Vec<_>>().join(", ")
         }
+        Outcome::Text { text, score, regions } => {
+            let one = |text: &Option<String>, score: f32| match text {
+                Some(text) => format!("{text:?} {score:.3}"),
+                None => format!("no text ({score:.3})"),
+            };
+            match regions.len() {
+                0 => one(text, *score),
+                _ => regions.iter().map(|read| one(&read.text, read.score)).collect::<Vec<_>>().join(", "),
+            }
+        }
         Outcome::Anomaly { score, threshold, anomalous, .. } => {
             let limit = threshold.map_or("no threshold".into(), |t| format!("threshold {t:.4}"));
             format!("score {score:.4} ({limit}){}", if *anomalous { ", ANOMALY" } else { "" })

@@ -13,10 +13,10 @@ use crate::install::describe::Stated;
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Of a model without a manifest")]
 pub struct Flags {
-    /// Meaning of its outputs: classify, detect, pose, segment, obb, semantic, anomaly or raw (published as they are)
+    /// Meaning of its outputs: classify, detect, pose, segment, obb, semantic, text, anomaly or raw (published as they are)
     #[arg(long, value_name = "TASK", value_parser = word::<TaskKind>)]
     task: Option<String>,
-    /// Class names, one a line, in the order of the classes
+    /// Class names, one a line, in the order of the classes; with --task text the characters, without the blank
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// With a task that finds objects, how the outputs are laid out (see docs/models.md); by what the file says and by their shapes and
@@ -35,7 +35,7 @@ pub struct Flags {
     /// Axes of a picture: nchw or nhwc
     #[arg(long, value_name = "LAYOUT", value_parser = word::<Layout>)]
     layout: Option<String>,
-    /// How a picture of another shape is fitted: stretch, crop or letterbox
+    /// How a picture of another shape is fitted: stretch, crop, letterbox or pad
     #[arg(long, value_name = "FIT", value_parser = word::<Fit>)]
     fit: Option<String>,
     /// Mean that is taken off the pixels (0 to 1), one value or one a channel

@@ -21,6 +21,10 @@ fn letterbox_pads_with_grey_and_crop_cuts_the_middle() {
         let wanted = if (4..12).contains(&row) { 200.0 } else { 114.0 };
         assert!(line.iter().all(|&v| v == wanted), "row {row}: {line:?}");
     }
+    let corner = InputSpec { fit: Fit::Pad, ..plain(16, 16, Colour::Grey) };
+    let values = run(&corner, &[], &flat).unwrap();
+    let wanted = |row: usize| if row < 8 { 200.0 } else { 114.0 };
+    assert!(values.chunks(16).enumerate().all(|(row, line)| line.iter().all(|&v| v == wanted(row))), "{values:?}");
     // Left and right quarters are cut off: the rest is 200 everywhere.
     let mut data = vec![0; 800];
     data.chunks_mut(40).for_each(|line| line[10..30].fill(200));
@@ -249,7 +253,7 @@ proptest! {
         (width, height) in (40_u32..200, 40_u32..200),
         (out_w, out_h) in (24_usize..64, 24_usize..64),
         spot in (0.3_f32..0.7, 0.3_f32..0.7),
-        fit in prop_oneof![Just(Fit::Stretch), Just(Fit::Crop), Just(Fit::Letterbox)],
+        fit in prop_oneof![Just(Fit::Stretch), Just(Fit::Crop), Just(Fit::Letterbox), Just(Fit::Pad)],
     ) {
         // Crop keeps the middle only: keep to shapes where the spot survives.
         prop_assume!(fit != Fit::Crop || (0.6..1.6).contains(&(width as f32 / height as f32 * out_h as f32 / out_w as f32)));

@@ -139,13 +139,21 @@ impl Of<'_> {
                 self.lines(&about.lines);
                 "detection"
             }
+            Subject::Areas { labels, chosen } => {
+                self.areas(&shown(labels, *chosen));
+                "segmentation"
+            }
+            Subject::Text => {
+                self.text();
+                "text recognition"
+            }
             Subject::Anomaly => {
                 self.anomaly();
                 "monitoring"
             }
             Subject::Raw => "inference",
         };
-        if !matches!(about.subject, Subject::Reading(_) | Subject::Raw) {
+        if !matches!(about.subject, Subject::Reading(_) | Subject::Areas { .. } | Subject::Raw) {
             self.event(matches!(about.subject, Subject::Objects { .. }));
         }
         if about.snapshot {
@@ -167,11 +175,43 @@ impl Of<'_> {
         let keys =
             json!({ "state_topic": state, "value_template": template::text(&["label"]), "icon": "mdi:shape-outline" });
         self.add("class", (Platform::Sensor, Place::Main), "", keys);
+        self.confidence(&state);
+    }
+
+    fn confidence(&mut self, state: &str) {
         let keys = json!({
             "state_topic": state, "value_template": percent(&["score"]), "unit_of_measurement": "%",
             "state_class": "measurement", "icon": "mdi:percent-outline", "suggested_display_precision": 0,
         });
         self.add("score", (Platform::Sensor, Place::Hidden), "confidence", keys);
+    }
+
+    /// The text that is read; unknown where none is certain.
+    fn text(&mut self) {
+        let state = self.topics.pipeline_state(self.name);
+        let keys = json!({
+            "state_topic": state, "value_template": template::short_text(&["text"]), "icon": "mdi:text-recognition",
+        });
+        self.add("text", (Platform::Sensor, Place::Main), "", keys);
+        self.confidence(&state);
+    }
+
+    /// The class with the largest share of the picture, and the share of each label.
+    fn areas(&mut self, labels: &[Label]) {
+        let state = self.topics.pipeline_state(self.name);
+        let keys = json!({
+            "state_topic": state, "value_template": template::first_of("classes", "label"), "icon": "mdi:texture-box",
+            "json_attributes_topic": state, "json_attributes_template": template::list("classes"),
+        });
+        self.add("area", (Platform::Sensor, Place::Main), "largest area", keys);
+        for label in labels {
+            let keys = json!({
+                "state_topic": state, "value_template": template::percent_of("classes", label, "share"),
+                "unit_of_measurement": "%", "state_class": "measurement", "icon": "mdi:chart-pie-outline",
+                "suggested_display_precision": 0,
+            });
+            self.add(&label_key(label), (Platform::Sensor, Place::Main), &format!("{} area", words(label)), keys);
+        }
     }
 
     /// The number, when it was read, and a problem where it has not been read for long.

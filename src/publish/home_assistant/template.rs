@@ -1,6 +1,9 @@
 //! Templates (Jinja) that take a value out of a JSON payload. None of them fails where a field, or the payload, is missing: Home
 //! Assistant then shows `unknown`, for which it takes the text `None`.
 
+/// Characters that a state of Home Assistant holds.
+const MOST_STATE: usize = 255;
+
 /// The value at `path`; undefined where a part of it is missing.
 pub(super) fn at(path: &[&str]) -> String {
     path.iter().fold("value_json".to_owned(), |outer, key| format!("({outer} | default({{}}, true))[{}]", literal(key)))
@@ -53,6 +56,31 @@ pub(super) fn total_of(path: &[&str], key: &str) -> String {
         "{{{{ ({} | default({{}}, true)).values() | map(attribute={}) | select('number') | sum }}}}",
         at(path),
         literal(key)
+    )
+}
+
+/// The text at `path`, cut to what a state holds.
+pub(super) fn short_text(path: &[&str]) -> String {
+    format!("{{{{ ({} | default('None', true))[:{MOST_STATE}] }}}}", at(path))
+}
+
+/// `key` of the first object in the list `list`.
+pub(super) fn first_of(list: &str, key: &str) -> String {
+    let (list, key) = (at(&[list]), literal(key));
+    format!("{{{{ (({list} | default([], true) | first | default({{}}, true))[{key}]) | default('None', true) }}}}")
+}
+
+/// The list at `key` as an attribute of that name.
+pub(super) fn list(key: &str) -> String {
+    format!("{{{{ {{{}: {} | default([], true)}} | tojson }}}}", literal(key), at(&[key]))
+}
+
+/// `value` of the object in the list `list` whose label is `label`, as a percentage; 0 where it is left out.
+pub(super) fn percent_of(list: &str, label: &str, value: &str) -> String {
+    let (list, label, value) = (at(&[list]), literal(label), literal(value));
+    format!(
+        "{{% set c = {list} %}}{{% set o = c | default([], true) | selectattr('label', 'eq', {label}) | first | default({{}}, true) %}}\
+         {{{{ ((o[{value}] | default(0, true)) * 100) | round(1) if c is defined and c is not none else none }}}}"
     )
 }
 

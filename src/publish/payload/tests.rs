@@ -246,4 +246,9 @@ fn summaries_differ_by_what_they_say_and_not_by_scores() {
     };
     assert!(!anomaly(0.1, false).differs(&anomaly(0.2, false)));
     assert!(anomaly(0.1, false).differs(&anomaly(0.1, true)));
+    let text = |text: Option<&str>, score| {
+        Summary::of(&Outcome::Text { text: text.map(str::to_owned), score, regions: Vec::new() })
+    };
+    assert!(!text(Some("AB"), 0.9).differs(&text(Some("AB"), 0.95)));
+    assert!(text(Some("AB"), 0.9).differs(&text(None, 0.9)));
 }

@@ -13,6 +13,7 @@ const MAX_ANCHORS: usize = 1 << 20;
 /// variances = [0.1, 0.1, 0.2, 0.2]   # of centre x, centre y, width, height (default)
 /// order = "yxhw"                     # of the four box codes: "yxhw" (TensorFlow, default) or "xywh"
 /// background = true                  # class 0 of the scores is "no object" (default)
+/// sigmoid = false                    # logits are scored each by itself, not by softmax beside "no object" (default)
 /// anchors = [[0.5, 0.5, 0.1, 0.1]]   # centre x, centre y, width, height as shares of the input; or:
 /// [generate]
 /// maps = [[19, 19], [10, 10]]        # [rows, columns] of each feature map
@@ -31,6 +32,8 @@ struct File {
     order: Order,
     #[serde(default = "yes")]
     background: bool,
+    #[serde(default)]
+    sigmoid: bool,
     #[serde(default)]
     anchors: Vec<[f32; 4]>,
     generate: Option<Generate>,
@@ -77,6 +80,8 @@ pub(super) struct Anchors {
     pub boxes: Vec<[f32; 4]>,
     /// Class 0 of the scores is "no object".
     pub background: bool,
+    /// Logits are scored by softmax.
+    pub softmax: bool,
     variances: [f32; 4],
     order: Order,
 }
@@ -100,7 +105,8 @@ impl Anchors {
         if let Some(odd) = boxes.iter().position(|b| !b.iter().all(|v| v.is_finite()) || b[2] <= 0.0 || b[3] <= 0.0) {
             return Err(bad(format!("anchor {odd} is {:?}; width and height must be above 0", boxes[odd])));
         }
-        Ok(Anchors { boxes, background: file.background, variances: file.variances, order: file.order })
+        let softmax = file.background && !file.sigmoid;
+        Ok(Anchors { boxes, background: file.background, softmax, variances: file.variances, order: file.order })
     }
 
     /// The box `[centre x, centre y, width, height]` that `code` means relative to `anchor` (W. Liu et al., "SSD", 2016,

@@ -72,9 +72,7 @@ impl DetectConfig {
     }
 
     pub(super) fn objects(&self, spec: &TaskSpec) -> Subject {
-        let chosen = !self.labels.is_empty();
-        let configured = || self.labels.iter().map(|label| label.as_str().into()).collect();
-        let labels = if chosen { configured() } else { spec.labels.clone() };
+        let (labels, chosen) = labels::counting(&self.labels, spec);
         Subject::Objects { labels, chosen }
     }
 }

@@ -4,6 +4,7 @@ mod anchored;
 mod cells;
 mod faces;
 pub(super) mod item;
+mod lines;
 mod pairs;
 mod rows;
 mod selected;
@@ -38,6 +39,9 @@ fn decoder(head: Head) -> Decode {
         Head::UltraFace => pairs::ultraface,
         Head::YuNet => faces::yunet,
         Head::Scrfd => faces::scrfd,
+        Head::RetinaFace => faces::retinaface,
+        Head::DbNet => lines::dbnet,
+        Head::Landmarks => rows::landmarks,
         Head::TensorFlow => selected::tensorflow,
         Head::Selected => selected::selected,
         Head::Yolov7 => selected::yolov7,

@@ -76,9 +76,17 @@ impl Detect {
         let fits = match kind {
             TaskKind::Pose => matches!(
                 head,
-                Head::Yolov8 | Head::End2end | Head::MoveNet | Head::MediaPipe | Head::YuNet | Head::Scrfd
+                Head::Yolov8
+                    | Head::End2end
+                    | Head::MoveNet
+                    | Head::MediaPipe
+                    | Head::YuNet
+                    | Head::Scrfd
+                    | Head::RetinaFace
+                    | Head::Landmarks
             ),
-            TaskKind::Segment | TaskKind::Obb => matches!(head, Head::Yolov8 | Head::End2end),
+            TaskKind::Segment => matches!(head, Head::Yolov8 | Head::End2end),
+            TaskKind::Obb => matches!(head, Head::Yolov8 | Head::End2end | Head::DbNet),
             _ => true,
         };
         if !fits {

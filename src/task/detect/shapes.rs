@@ -1,7 +1,7 @@
 //! Checks that the outputs of a model have the shapes that its head is read from.
 
 use super::settings::HeadSettings;
-use crate::frame::roles::{self, Anchored, Chosen, Level, Pair};
+use crate::frame::roles::{self, Anchored, Chosen, Landmarks, Level, Pair};
 use crate::frame::{Head, TaskKind, TensorSpec};
 use crate::task::contract::TaskError;
 
@@ -53,6 +53,9 @@ pub(super) fn fits(settings: &HeadSettings<'_>, outputs: &[&TensorSpec]) -> Resu
         Head::PicoDet => distributions(settings, outputs).map(drop),
         Head::YuNet => yunet(settings, outputs).map(drop),
         Head::Scrfd => scrfd(settings, outputs).map(drop),
+        Head::RetinaFace => retinaface(settings, outputs).map(drop),
+        Head::DbNet => probabilities(settings, outputs).map(drop),
+        Head::Landmarks => landmarks(settings, outputs).map(drop),
         Head::MediaPipe => mediapipe(settings, outputs).map(drop),
         Head::TensorFlow | Head::Selected => chosen(settings, outputs).map(drop),
         Head::Yolov7 => match output(outputs, 0)?.shape[..] {
@@ -220,6 +223,25 @@ pub(super) fn yunet(settings: &HeadSettings<'_>, outputs: &[&TensorSpec]) -> Res
 pub(super) fn scrfd(settings: &HeadSettings<'_>, outputs: &[&TensorSpec]) -> Result<Vec<Level>, TaskError> {
     one_label(settings, outputs)?;
     roles::scrfd(outputs, settings.input_size).ok_or_else(|| of_levels(settings, outputs))
+}
+
+/// Boxes, scores and points of the head `retinaface`.
+pub(super) fn retinaface(settings: &HeadSettings<'_>, outputs: &[&TensorSpec]) -> Result<[usize; 3], TaskError> {
+    one_label(settings, outputs)?;
+    roles::retinaface(outputs, settings.input_size).ok_or_else(|| of_levels(settings, outputs))
+}
+
+/// Rows, columns and stride of the head `dbnet`.
+pub(super) fn probabilities(settings: &HeadSettings<'_>, outputs: &[&TensorSpec]) -> Result<[usize; 3], TaskError> {
+    one_label(settings, outputs)?;
+    roles::probabilities(outputs, settings.input_size).ok_or_else(|| of_levels(settings, outputs))
+}
+
+/// Outputs of the head `landmarks`.
+pub(super) fn landmarks(settings: &HeadSettings<'_>, outputs: &[&TensorSpec]) -> Result<Landmarks, TaskError> {
+    one_label(settings, outputs)?;
+    let first = output(outputs, 0)?;
+    roles::landmarks(outputs).ok_or_else(|| other_shape(first, settings))
 }
 
 /// Outputs of the head `mediapipe`.

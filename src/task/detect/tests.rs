@@ -153,6 +153,21 @@ fn ssd_boxes_relative_to_anchors() {
 }
 
 #[test]
+fn logits_beside_the_background_may_stand_each_by_itself() {
+    let anchors = "anchors = [[0.5, 0.5, 0.2, 0.2], [0.25, 0.25, 0.1, 0.1]]\nsigmoid = ";
+    let check = |sigmoid: bool, score: f32| {
+        let spec = TaskSpec { anchors: Some(format!("{anchors}{sigmoid}")), ..spec(Head::Ssd, 2, 1) };
+        let mut task = detect(DetectConfig { min_score: Some(0.5), ..DetectConfig::default() }, &spec);
+        let boxes = tensor(&[1, 2, 4], &[0.0; 8]);
+        let scores = tensor(&[1, 2, 3], &[-2.0, -5.0, 2.0, 3.0, -4.0, -4.0]);
+        let found = found(&mut task, &[&boxes, &scores], &[]);
+        assert!(found.len() == 1 && (found[0].score - score).abs() < 1e-4, "{found:?}");
+    };
+    check(true, 0.8808);
+    check(false, 0.9811);
+}
+
+#[test]
 fn generated_anchors_are_tensorflow_s() {
     // ssd_mobilenet on 300 x 300: 1917 anchors; the first cell's three and the last one's six by the generator's formulas.
     let text = "[generate]\nmaps = [[19, 19], [10, 10], [5, 5], [3, 3], [2, 2], [1, 1]]\nmin_scale = 0.2\nmax_scale = 0.95\n\

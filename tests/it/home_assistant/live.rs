@@ -170,6 +170,7 @@ fn every_kind_of_entity_has_its_state_and_keeps_it_over_a_restart() {
         ("binary_sensor.attic_front_door_source", "on"),
         ("sensor.attic_water_last_read", "2026-01-01T00:00:00+00:00"),
         ("sensor.attic_desk", "cat"),
+        ("sensor.attic_garden_largest_area", "lawn"),
         ("binary_sensor.attic_pump_anomaly", "on"),
         ("sensor.attic_processor_temperature", "51.0"),
         ("update.attic_water_model", "off"),

@@ -64,7 +64,7 @@ fn pipeline(name: &str, subject: Subject) -> Pipeline {
     }
 }
 
-/// A street with zones and a line, every kind of meter, a class, an anomaly and a bare model.
+/// A street with zones and a line, every kind of meter, a class, a text, areas, an anomaly and a bare model.
 pub fn pipelines() -> Vec<Pipeline> {
     let meter = |quantity: Option<Quantity>, unit: &str, decimals: u8| {
         let unit = Some(unit.to_owned()).filter(|unit| !unit.is_empty());
@@ -89,6 +89,11 @@ pub fn pipelines() -> Vec<Pipeline> {
         pipeline("heat", meter(Some(Quantity::Heat), "MWh", 3)),
         pipeline("counter", meter(None, "", 0)),
         pipeline("desk", Subject::Class),
+        pipeline("plate", Subject::Text),
+        pipeline(
+            "garden",
+            Subject::Areas { labels: ["lawn", "car", r#"a"}}{{ 1/0 "#].map(Into::into).to_vec(), chosen: true },
+        ),
         pipeline("pump", Subject::Anomaly),
         pipeline("bare", Subject::Raw),
     ]
@@ -144,7 +149,7 @@ pub fn message(pipelines: &[Pipeline], requests: &Requests) -> Value {
 pub fn payloads() -> Value {
     let health = |idle: Value, paused: bool| json!({ "fps": 4.96, "latency_ms": { "p50": 30.0, "p95": 41.25, "p99": 60.0 }, "idle": idle, "paused": paused });
     let rung = json!({ "rung": 1, "of": 4, "reason": "warm", "since": "2026-01-01T00:00:00.000Z", "interval_ms": 200 });
-    let names = ["front-door", "water", "gas", "power", "heat", "counter", "desk", "pump", "bare"];
+    let names = ["front-door", "water", "gas", "power", "heat", "counter", "desk", "plate", "garden", "pump", "bare"];
     let each = |value: &Value| Value::Object(names.iter().map(|n| ((*n).into(), value.clone())).collect());
     let mut healths = each(&health(Value::Null, false));
     healths["front-door"] = health("no camera".into(), false);
@@ -162,6 +167,10 @@ pub fn payloads() -> Value {
     });
     let event = json!({ "type": "new", "id": "1-1", "label": "person", "score": 0.9, "start_time": "2026-01-01T00:00:00.000Z" });
     let class = json!({ "task": "classify", "label": "cat", "score": 0.876 });
+    let text = json!({ "task": "text", "text": format!("B-XY 123 {}", "x".repeat(300)), "score": 0.9 });
+    let areas = json!({ "task": "semantic", "classes": [
+        { "label": "lawn", "class": 0, "share": 0.412 }, { "label": "car", "class": 1, "share": 0.08 },
+    ] });
     let anomaly = json!({ "task": "anomaly", "score": 0.0123, "anomalous": true, "calibrating": false });
     let mut payloads = json!({
         "leptond/attic/state": { "state": "online" },
@@ -173,8 +182,11 @@ pub fn payloads() -> Value {
         "leptond/attic/info": { "version": "0.1.0", "models": models },
         "leptond/attic/front-door/state": street,
         "leptond/attic/desk/state": class,
+        "leptond/attic/plate/state": text,
+        "leptond/attic/garden/state": areas,
         "leptond/attic/pump/state": anomaly,
         "leptond/attic/front-door/event": event, "leptond/attic/desk/event": event, "leptond/attic/pump/event": event,
+        "leptond/attic/plate/event": event,
     });
     for meter in ["water", "gas", "power", "heat", "counter"] {
         payloads[format!("leptond/attic/{meter}/state")] = reading.clone();
@@ -320,6 +332,7 @@ fn home_assistant_s_own_validators_and_templates_take_it() {
     let found = check(&all);
     assert_eq!(found["errors"], json!([]), "{found:#}");
     let states = &found["states"];
+    let long_text = format!("B-XY 123 {}", "x".repeat(246));
     for (id, state) in [
         ("front-door.label_person", "ON"),
         ("front-door.label_person_count", "2"),
@@ -345,6 +358,11 @@ fn home_assistant_s_own_validators_and_templates_take_it() {
         ("water.rung", "1"),
         ("desk.class", "cat"),
         ("desk.score", "87.6"),
+        ("plate.text", long_text.as_str()),
+        ("plate.score", "90.0"),
+        ("garden.area", "lawn"),
+        ("garden.label_lawn", "41.2"),
+        ("garden.label_car", "8.0"),
         ("pump.anomaly", "ON"),
         ("temperature", "51.0"),
         ("memory", "31.4"),

@@ -12,7 +12,7 @@ use leptond::frame::status::{
 use leptond::frame::{
     Attribute, ClassMap, Crossing, Detection, Direction, Event, EventKind, Keypoint, Label, LastGood, LineCount,
     LineName, NodeName, Outcome, Output, Parent, PipelineName, Quality, RawOutput, Reading, RegionRead, Scored, Share,
-    SourceName, SourceSize, Stamp, TaskKind, Timing, Unreadable, ZoneName, rfc3339,
+    SourceName, SourceSize, Stamp, TaskKind, TextRead, Timing, Unreadable, ZoneName, rfc3339,
 };
 use leptond::publish::payload::{self, EventMessage, Health, InferenceResult, Info, NodeState, PipelineState, Summary};
 use serde::Serialize;
@@ -37,6 +37,7 @@ pub fn all() -> BTreeMap<&'static str, Value> {
         ("result.segment", result(objects(TaskKind::Segment, outlined()), "", false)),
         ("result.obb", result(objects(TaskKind::Obb, turned()), "", false)),
         ("result.semantic", result(semantic(), "", false)),
+        ("result.text", result(text(), "", false)),
         ("result.anomaly", result(anomaly(), "", false)),
         ("result.raw", result(raw(), "", false)),
         ("summary.classify", summary(&classify("ford"))),
@@ -44,6 +45,7 @@ pub fn all() -> BTreeMap<&'static str, Value> {
         ("summary.no-reading", summary(&Outcome::Reading(nothing_read()))),
         ("summary.detect", summary(&detect())),
         ("summary.semantic", summary(&semantic())),
+        ("summary.text", summary(&text())),
         ("summary.anomaly", summary(&anomaly())),
         ("summary.raw", summary(&raw())),
         ("event.new", event(&begun())),
@@ -179,7 +181,7 @@ fn outbox() -> Outbox {
 /// The result with `outcome`; `origin` is left out where it is empty for a reading, which has none on the page either.
 fn result(outcome: Outcome, truth: &str, is_crop: bool) -> Value {
     let has_origin =
-        matches!(&outcome, Outcome::Detect { .. } | Outcome::Semantic { .. } | Outcome::Anomaly { .. }) || is_crop;
+        !matches!(&outcome, Outcome::Classify { .. } | Outcome::Reading(_) | Outcome::Raw { .. }) || is_crop;
     let parent = Parent { pipeline: pipeline(), seq: 1, index: 0, label: "car".into(), track_id: Some(17) };
     let stamp = Stamp {
         seq: 1,
@@ -282,6 +284,11 @@ fn semantic() -> Outcome {
         source_width: 1280,
         source_height: 720,
     }
+}
+
+fn text() -> Outcome {
+    let read = |text: Option<&str>| TextRead { text: text.map(str::to_owned), score: 0.5 };
+    Outcome::Text { text: Some("OPEN 24 H".into()), score: 0.5, regions: vec![read(Some("OPEN 24 H")), read(None)] }
 }
 
 fn detect() -> Outcome {

@@ -28,7 +28,7 @@ pub(super) fn ssd(
     let rows = item.values[boxes].chunks_exact(4).zip(item.values[scores].chunks_exact(columns));
     for ((code, row), anchor) in rows.zip(&anchors.boxes) {
         let Some((value, class)) = best_of_row(&row[background..]) else { continue };
-        let score = score_of(value, row, logits, anchors.background);
+        let score = score_of(value, row, logits, anchors.softmax);
         if score >= settings.min_score {
             let [cx, cy, w, h] = anchors.decode(anchor, code);
             let bbox = around([cx * width, cy * height], [w * width, h * height]);

@@ -1,7 +1,7 @@
 //! Heads of face detectors with outputs for each stride.
 
-use super::item::{Found, Item, Scratch, around};
-use crate::frame::roles::Level;
+use super::item::{Found, Item, Scratch, are_logits, around, score_of};
+use crate::frame::roles::{FACE_ANCHORS, Level};
 use crate::task::contract::TaskError;
 use crate::task::detect::nms::Candidate;
 use crate::task::detect::settings::HeadSettings;
@@ -62,6 +62,42 @@ pub(super) fn scrfd(
                 found(Candidate::new(0, scores[row], bbox), &scratch.extra);
             }
         }
+    }
+    Ok(())
+}
+
+/// Variances of RetinaFace's boxes: of centres and points, and of sizes.
+const VARIANCES: [f32; 2] = [0.1, 0.2];
+
+/// Boxes `[N, R, 4]`, scores of background and face `[N, R, 2]` after softmax or before it, and five points `[N, R, 10]`, relative to two
+/// square anchors in the middle of each cell: centre and points in a tenth of the anchor's side, size as logarithm (J. Deng et al.,
+/// "RetinaFace", 2019; `decode` and `decode_landm` of its form in PyTorch).
+pub(super) fn retinaface(
+    settings: &HeadSettings<'_>,
+    item: &Item<'_>,
+    scratch: &mut Scratch,
+    found: Found<'_>,
+) -> Result<(), TaskError> {
+    let [boxes, scores, points] = shapes::retinaface(settings, item.specs)?.map(|output| item.values[output]);
+    scratch.logits |= are_logits(scores);
+    let cells = |(stride, sides): (usize, [f32; 2])| {
+        let both = move |(cell, stride): ([f32; 2], f32)| sides.map(|side| (cell.map(|v| (v + 0.5) * stride), side));
+        super::cells::cells(&[stride], settings.input_size).flat_map(both).collect::<Vec<_>>()
+    };
+    let rows = boxes.as_chunks::<4>().0.iter().zip(scores.as_chunks::<2>().0).zip(points.as_chunks::<10>().0);
+    for (((code, pair), points), (middle, side)) in rows.zip(FACE_ANCHORS.into_iter().flat_map(cells)) {
+        let score = score_of(pair[1], pair, scratch.logits, true);
+        if score < settings.min_score {
+            continue;
+        }
+        let place = |point: &[f32]| [0, 1].map(|axis| middle[axis] + point[axis] * VARIANCES[0] * side);
+        scratch.extra.clear();
+        for point in points.as_chunks::<2>().0 {
+            let [x, y] = place(point);
+            scratch.extra.extend([x, y, 1.0]);
+        }
+        let size = [2, 3].map(|axis| side * (code[axis] * VARIANCES[1]).exp());
+        found(Candidate::new(0, score, around(place(code), size)), &scratch.extra);
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::task::contract::TaskError;
 use crate::task::detect::nms::Candidate;
 use crate::task::detect::settings::HeadSettings;
 use crate::task::detect::shapes::{self, Order, Table, wrong};
+use crate::task::output::logistic;
 
 /// `[N, R, 5 + classes]`: centre and size in input pixels, objectness, class scores; all after sigmoid.
 pub(super) fn yolov5(
@@ -140,6 +141,13 @@ pub(super) fn other_unit(boxes: Boxes, values: &[f32]) -> Option<&'static str> {
 /// A key point is part of the box around a person from this score.
 const SEEN: f32 = 0.2;
 
+/// The box around those of the points x, y, score whose score is at least `seen`.
+fn hull(points: &[[f32; 3]], seen: f32) -> [f32; 4] {
+    let seen = points.iter().filter(|point| point[2] >= seen);
+    let empty = [f32::INFINITY, f32::INFINITY, f32::NEG_INFINITY, f32::NEG_INFINITY];
+    seen.fold(empty, |[x1, y1, x2, y2], [x, y, _]| [x1.min(*x), y1.min(*y), x2.max(*x), y2.max(*y)])
+}
+
 /// `[N, 1, 17, 3]`: y, x and score of the key points of one person, as shares of the input; the person's score is the mean of theirs, and
 /// the box goes round those that are seen. `[N, R, 56]`: 17 of them, then ymin, xmin, ymax, xmax and score of each person.
 pub(super) fn movenet(
@@ -157,10 +165,7 @@ pub(super) fn movenet(
         }
         let points = scratch.extra.as_chunks::<3>().0;
         let (score, bbox) = if single {
-            let seen = points.iter().filter(|point| point[2] >= SEEN);
-            let empty = [f32::INFINITY, f32::INFINITY, f32::NEG_INFINITY, f32::NEG_INFINITY];
-            let bbox = seen.fold(empty, |[x1, y1, x2, y2], [x, y, _]| [x1.min(*x), y1.min(*y), x2.max(*x), y2.max(*y)]);
-            (points.iter().map(|point| point[2]).sum::<f32>() / points.len() as f32, bbox)
+            (points.iter().map(|point| point[2]).sum::<f32>() / points.len() as f32, hull(points, SEEN))
         } else {
             (row[55], [row[52] * width, row[51] * height, row[54] * width, row[53] * height])
         };
@@ -168,3 +173,31 @@ pub(super) fn movenet(
     }
     Ok(())
 }
+
+/// Points x, y, z in input pixels, of a body with logits of being seen and of being there, and the probability of the object, of a face its
+/// logit. The box goes round the points that are seen (V. Bazarevsky et al., "BlazePose", 2020; F. Zhang et al., "MediaPipe Hands", 2020;
+/// `TensorsToLandmarksCalculator`).
+pub(super) fn landmarks(
+    settings: &HeadSettings<'_>,
+    item: &Item<'_>,
+    scratch: &mut Scratch,
+    found: Found<'_>,
+) -> Result<(), TaskError> {
+    let roles = shapes::landmarks(settings, item.specs)?;
+    let Some(&presence) = item.values[roles.presence].first() else { return Ok(()) };
+    let score = if roles.logit { logistic(presence) } else { presence };
+    if score < settings.min_score {
+        return Ok(());
+    }
+    scratch.extra.clear();
+    for point in item.values[roles.points].chunks_exact(roles.values).take(roles.count) {
+        let seen = point.get(3).map_or(1.0, |logit| logistic(*logit));
+        scratch.extra.extend([point[0], point[1], seen]);
+    }
+    let bbox = hull(scratch.extra.as_chunks::<3>().0, LIKELY);
+    found(Candidate::new(0, score, bbox), &scratch.extra);
+    Ok(())
+}
+
+/// A key point of a body is part of the box around it from this score.
+const LIKELY: f32 = 0.5;
