@@ -19,7 +19,7 @@ use home::{Home, Ran, wait_for};
 use leptond::model::sha256;
 use server::{Reply, Server};
 
-use crate::common::{self, skip};
+use crate::common::skip;
 
 /// A trained model of the project, which needs nothing beside it.
 pub fn cifar() -> (Vec<u8>, String) {

@@ -73,15 +73,15 @@ fn a_guess_and_an_empty_picture_have_no_text() {
 
 #[test]
 fn another_dictionary_is_refused() {
-    let refuse = |net: &Net, labels: &str, words: &[&str]| {
+    let refuse = |net: &Net, labels: &str, code: i32, words: &[&str]| {
         let home = home(net);
         home.write("labels.txt", labels);
-        home.run(&["add", "./net.onnx", "--task", "text", "--labels", "labels.txt"]).fails(1, words);
+        home.run(&["add", "./net.onnx", "--task", "text", "--labels", "labels.txt"]).fails(code, words);
         assert!(home.installed().is_empty());
     };
     let net = recogniser("ab", "abcdef", 0, false);
-    refuse(&net, "a\nb\nc\n", &["shape [1, 2, 7]", "4 classes", "3 labels"]);
-    refuse(&net, "a\nb\n\nd\ne\nf\n", &["line 3 is empty"]);
+    refuse(&net, "a\nb\nc\n", 1, &["shape [1, 2, 7]", "4 classes", "3 labels"]);
+    refuse(&net, "a\nb\n\nd\ne\nf\n", 2, &["line 3 is empty"]);
     let home = home(&net);
     home.run(&["add", "./net.onnx", "--task", "text"]).fails(1, &["labels", "characters"]);
 }
@@ -113,7 +113,9 @@ fn lines_that_are_found_are_told_with_their_text() {
     );
     let listener = broker.listen("leptond/test/#");
     let _daemon = Daemon::start(&config);
-    let told = |m: &[Received]| !on(m, "leptond/test/words/state").is_empty();
+    let told = |m: &[Received]| {
+        ["state", "result"].iter().all(|what| !on(m, &format!("leptond/test/words/{what}")).is_empty())
+    };
     let messages = listener.wait_for("the text of a line", told);
     let lines = on(&messages, "leptond/test/lines/result");
     let bbox: Vec<f64> =

@@ -1,4 +1,4 @@
-//! One node on the tensors at hand: evaluated at once where they are few bytes, else compiled for their shapes and remembered.
+//! One node on the tensors at hand: evaluated at once where they are few bytes and new, else compiled for their shapes and remembered.
 
 use leptond_engine::operators;
 use tract_onnx::model::ParsingContext;
@@ -14,6 +14,8 @@ const AT_ONCE_BYTES: usize = 1 << 18;
 const PARAMETER_ELEMENTS: usize = 64;
 /// Most compiled forms of a node that are kept; the oldest goes.
 const KEPT: usize = 4;
+/// Runs in a row with the same shapes and parameters after which a node is worth compiling whatever its size.
+const STEADY: usize = 4;
 
 /// The compiled forms of a node.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +25,9 @@ pub(super) struct Single {
     constants: bool,
     /// It is evaluated on constants, since it can be computed in no other way.
     values_only: bool,
+    /// What was known of its inputs in the last run, and for how many runs before.
+    last: TVec<Operand>,
+    repeats: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -51,13 +56,14 @@ impl Single {
             let inputs: Vec<Option<&Tensor>> = inputs.iter().map(Option::as_deref).collect();
             return Ok(kernel?.run(&inputs)?.into_iter().map(Arc::new).collect());
         }
+        let mut key: TVec<Operand> = inputs.iter().enumerate().map(|(slot, t)| operand(slot, t.as_ref())).collect();
         let bytes: usize = inputs.iter().flatten().map(|t| t.len() * t.datum_type().size_of()).sum();
-        if (self.values_only || bytes <= AT_ONCE_BYTES)
+        let steady = self.is_steady(&key);
+        if (self.values_only || bytes <= AT_ONCE_BYTES && !steady)
             && let Some(made) = at_once(around, node, inputs)?
         {
             return placed(node, made);
         }
-        let mut key: TVec<Operand> = inputs.iter().enumerate().map(|(slot, t)| operand(slot, t.as_ref())).collect();
         if self.constants {
             fix(&mut key, inputs);
         }
@@ -86,6 +92,16 @@ impl Single {
         let given = inputs.iter().zip(&key).filter(|(_, operand)| matches!(operand, Operand::Shaped(..)));
         let given = given.filter_map(|(input, _)| input.clone()).map(IntoTValue::into_tvalue).collect();
         placed(node, compiled.plan.run(given)?.into_iter().map(IntoArcTensor::into_arc_tensor).collect())
+    }
+
+    /// Test for inputs that have been alike for some runs.
+    fn is_steady(&mut self, key: &TVec<Operand>) -> bool {
+        if self.last == *key {
+            self.repeats = self.repeats.saturating_add(1);
+        } else {
+            (self.last, self.repeats) = (key.clone(), 0);
+        }
+        self.repeats >= STEADY
     }
 }
 

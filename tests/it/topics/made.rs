@@ -37,7 +37,7 @@ pub fn all() -> BTreeMap<&'static str, Value> {
         ("result.segment", result(objects(TaskKind::Segment, outlined()), "", false)),
         ("result.obb", result(objects(TaskKind::Obb, turned()), "", false)),
         ("result.semantic", result(semantic(), "", false)),
-        ("result.text", result(text(), "", false)),
+        ("result.text", result(text(None), "", false)),
         ("result.anomaly", result(anomaly(), "", false)),
         ("result.raw", result(raw(), "", false)),
         ("summary.classify", summary(&classify("ford"))),
@@ -45,7 +45,7 @@ pub fn all() -> BTreeMap<&'static str, Value> {
         ("summary.no-reading", summary(&Outcome::Reading(nothing_read()))),
         ("summary.detect", summary(&detect())),
         ("summary.semantic", summary(&semantic())),
-        ("summary.text", summary(&text())),
+        ("summary.text", summary(&text(Some("OPEN 24 H")))),
         ("summary.anomaly", summary(&anomaly())),
         ("summary.raw", summary(&raw())),
         ("event.new", event(&begun())),
@@ -286,9 +286,11 @@ fn semantic() -> Outcome {
     }
 }
 
-fn text() -> Outcome {
+/// Text that is told as a whole, or not since one of its regions is not.
+fn text(whole: Option<&str>) -> Outcome {
     let read = |text: Option<&str>| TextRead { text: text.map(str::to_owned), score: 0.5 };
-    Outcome::Text { text: Some("OPEN 24 H".into()), score: 0.5, regions: vec![read(Some("OPEN 24 H")), read(None)] }
+    let regions = vec![read(Some("OPEN 24 H")), read(None)];
+    Outcome::Text { text: whole.map(str::to_owned), score: 0.5, regions }
 }
 
 fn detect() -> Outcome {

@@ -105,7 +105,7 @@ pub enum RecurrentWeights {
 
 impl RecurrentWeights {
     /// Number of weights.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         match self {
             RecurrentWeights::Floats(weights) => weights.len(),
             RecurrentWeights::Bytes(matmul) => matmul.weights.len(),

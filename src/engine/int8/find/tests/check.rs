@@ -170,7 +170,7 @@ fn float(op: &FloatOp, inputs: &[&Tensor], y: &Tensor) {
         FloatOp::Recurrent(layer) => {
             let (gates, units) = (layer.cell.gates(), y.shape[2]);
             assert_eq!(
-                (x.shape[2], layer.weights.len(), layer.bias.len()),
+                (x.shape[2], layer.weights.count(), layer.bias.len()),
                 (gates * units, gates * units * units, gates * units)
             );
         }
