@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml_edit::{DocumentMut, Item, Table, value};
 
+use crate::model::manifest::is_sha256;
 use crate::model::{Manifest, graph};
 
 /// Location of a file of a catalog.
@@ -53,7 +54,7 @@ impl Part {
     /// # Errors
     /// A message that names the key, for a part that is not within a file of this size.
     fn check(&self, of_bytes: u64) -> Result<(), String> {
-        if self.of.len() != 64 || !self.of.bytes().all(|b| b.is_ascii_hexdigit()) {
+        if !is_sha256(&self.of) {
             return Err(format!("part.of: found {:?}, allowed are 64 hexadecimal digits", self.of));
         }
         match self.start.checked_add(self.bytes) {

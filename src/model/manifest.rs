@@ -390,7 +390,8 @@ pub(super) fn none_of_the_labels(none: &str, labels: &[impl AsRef<str>]) -> Stri
     }
 }
 
-fn is_sha256(text: &str) -> bool {
+/// Test for a SHA-256 in hexadecimal digits.
+pub(crate) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 

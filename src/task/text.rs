@@ -75,7 +75,7 @@ struct Classes {
     first: usize,
 }
 
-/// What the steps of one line say.
+/// The line that some steps say.
 #[derive(Debug, Default, PartialEq)]
 struct Line {
     text: String,

@@ -23,6 +23,7 @@ use crate::install::steps::Steps;
 use crate::install::usage::{bytes_of, users};
 use crate::install::wanted::resolve;
 use crate::model::Bundle;
+use crate::model::manifest::is_sha256;
 
 /// Largest file that is fetched unless another limit is given, in MB.
 const MOST_MB: u64 = 256;
@@ -84,8 +85,7 @@ pub(in crate::cli) fn add_of_catalog(name: &str, dir: PathBuf, catalog: &Catalog
 }
 
 fn hash(text: &str) -> Result<String, String> {
-    let right = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    if right { Ok(text.to_ascii_lowercase()) } else { Err("64 hexadecimal digits are wanted".into()) }
+    if is_sha256(text) { Ok(text.to_ascii_lowercase()) } else { Err("64 hexadecimal digits are wanted".into()) }
 }
 
 /// Runs the subcommand.

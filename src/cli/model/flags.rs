@@ -35,7 +35,7 @@ pub struct Flags {
     /// Axes of a picture: nchw or nhwc
     #[arg(long, value_name = "LAYOUT", value_parser = word::<Layout>)]
     layout: Option<String>,
-    /// How a picture of another shape is fitted: stretch, crop, letterbox or pad
+    /// Way in which a picture of another shape is fitted: stretch, crop, letterbox or pad
     #[arg(long, value_name = "FIT", value_parser = word::<Fit>)]
     fit: Option<String>,
     /// Mean that is taken off the pixels (0 to 1), one value or one a channel

@@ -25,7 +25,7 @@ pub(super) struct Single {
     constants: bool,
     /// It is evaluated on constants, since it can be computed in no other way.
     values_only: bool,
-    /// What was known of its inputs in the last run, and for how many runs before.
+    /// Knowledge of its inputs in the last run, and the number of runs before it with the same.
     last: TVec<Operand>,
     repeats: usize,
 }

@@ -53,10 +53,6 @@ impl Lowering<'_> {
                 (Recurrence::Bytes(packed), None)
             }
         };
-        let bytes = match &packed {
-            Recurrence::Bytes(_) => Some(place(&self.fresh(&[batch * units], &[0], &no_halo(1)))),
-            Recurrence::Floats(_) => None,
-        };
         let peepholes = match &layer.cell {
             Cell::Lstm { peepholes } => peepholes.clone(),
             Cell::Gru { .. } => None,
@@ -68,7 +64,6 @@ impl Lowering<'_> {
             input: place(&input),
             initial,
             scratch: place(&scratch),
-            bytes,
             output: place(&y),
         };
         let macs = (steps * batch * width * units) as u64;

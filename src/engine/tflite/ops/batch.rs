@@ -1,7 +1,7 @@
 //! The test for a first dimension that can be left open: nothing may mix its elements, move it, or hold on to its size.
 
 use super::super::graph::{FileGraph, Operator};
-use super::node::reads;
+use super::node::{is_elementwise, reads};
 use super::{moves, resize};
 
 /// True if the file leaves the batch of every input open and each of these operators keeps it apart.
@@ -28,12 +28,11 @@ fn keeps(net: &FileGraph<'_>, operator: &Operator<'_>, leads: &impl Fn(usize) ->
         integers(place).is_some_and(|axes| !axes.iter().any(first))
     };
     match operator.name.as_str() {
+        name if is_elementwise(name) => true,
         "CONV_2D" | "DEPTHWISE_CONV_2D" | "FULLY_CONNECTED" | "AVERAGE_POOL_2D" | "MAX_POOL_2D" | "L2_POOL_2D"
-        | "ADD" | "SUB" | "MUL" | "DIV" | "MAXIMUM" | "MINIMUM" | "PRELU" | "POW" | "SQUARED_DIFFERENCE" | "RELU"
-        | "RELU6" | "RELU_N1_TO_1" | "RELU_0_TO_1" | "LOGISTIC" | "TANH" | "HARD_SWISH" | "EXP" | "LOG" | "SQRT"
-        | "RSQRT" | "SIN" | "COS" | "ELU" | "FLOOR" | "CEIL" | "ROUND" | "ABS" | "NEG" | "SIGN" | "SQUARE" | "GELU"
-        | "LEAKY_RELU" | "QUANTIZE" | "DEQUANTIZE" | "CAST" | "RESHAPE" | "SQUEEZE" | "EXPAND_DIMS" | "PAD"
-        | "PADV2" | "SLICE" | "STRIDED_SLICE" | "DEPTH_TO_SPACE" | "SPACE_TO_DEPTH" => true,
+        | "ADD" | "SUB" | "MUL" | "DIV" | "MAXIMUM" | "MINIMUM" | "POW" | "SQUARED_DIFFERENCE" | "RESHAPE"
+        | "SQUEEZE" | "EXPAND_DIMS" | "PAD" | "PADV2" | "SLICE" | "STRIDED_SLICE" | "DEPTH_TO_SPACE"
+        | "SPACE_TO_DEPTH" => true,
         "TRANSPOSE" => integers(1).is_some_and(|order| order.first() == Some(&0)),
         "MEAN" | "SUM" | "REDUCE_MAX" | "REDUCE_MIN" | "ARG_MAX" | "SPLIT_V" => {
             other_axes(if operator.name == "SPLIT_V" { 2 } else { 1 })

@@ -30,16 +30,17 @@ pub fn batch(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
         names.push(name);
         shapes.push(shape);
     }
-    let made = match (&shapes[0][..], &shapes[1][..]) {
-        ([batch @ .., m, k], [other @ .., l, n]) if k == l => broadcast(batch, other).map(|mut shape| {
-            shape.extend([*m, *n]);
-            shape
-        }),
-        _ => None,
-    };
-    if made.as_ref() != Some(&w.tensor(y).shape) {
+    if product(&shapes[0], &shapes[1]).as_ref() != Some(&w.tensor(y).shape) {
         return Err(format!("matrices {:?} and {:?} do not make {:?}", shapes[0], shapes[1], w.tensor(y).shape));
     }
-    let product = marked(w, NodeBuilder::new("MatMul", names), a, b);
-    w.compute(y, Layout::File, vec![product])
+    let step = marked(w, NodeBuilder::new("MatMul", names), a, b);
+    w.compute(y, Layout::File, vec![step])
+}
+
+/// The shape of a product of matrices, the axes before them broadcast.
+pub fn product(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let ([batch @ .., m, k], [other @ .., l, n]) = (a, b) else { return None };
+    let mut shape = broadcast(batch, other).filter(|_| k == l)?;
+    shape.extend([*m, *n]);
+    Some(shape)
 }

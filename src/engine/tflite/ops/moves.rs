@@ -60,22 +60,23 @@ pub fn transpose(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     w.compute(y, to, vec![NodeBuilder::new("Identity", [&name])])
 }
 
+/// The shape with two amounts added to every dimension.
+pub fn padded(shape: &[usize], amounts: &[i64]) -> Option<Vec<usize>> {
+    let (pairs, rest) = amounts.as_chunks::<2>();
+    if pairs.len() != shape.len() || !rest.is_empty() {
+        return None;
+    }
+    let sum = |(dim, pair): (&usize, &[i64; 2])| {
+        pair.iter().try_fold(*dim, |sum, &amount| sum.checked_add(usize::try_from(amount).ok()?))
+    };
+    shape.iter().zip(pairs).map(sum).collect()
+}
+
 /// `PAD` with what stands for zero, `PADV2` with a value.
 pub fn pad(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
     let (x, y) = (node.input(0)?, node.output()?);
     let (shape, amounts) = (w.tensor(x).shape.clone(), w.integers(node.input(1)?)?);
-    let rank = shape.len();
-    let sums: Option<Vec<usize>> = shape
-        .iter()
-        .zip(amounts.chunks(2))
-        .map(|(&dim, pair)| match *pair {
-            [before, after] if before >= 0 && after >= 0 => {
-                dim.checked_add(usize::try_from(before).ok()?)?.checked_add(usize::try_from(after).ok()?)
-            }
-            _ => None,
-        })
-        .collect();
-    if amounts.len() != 2 * rank || sums.as_ref() != Some(&w.tensor(y).shape) {
+    if padded(&shape, &amounts).as_ref() != Some(&w.tensor(y).shape) {
         return Err(format!("amounts {amounts:?} do not lead from {shape:?} to {:?}", w.tensor(y).shape));
     }
     let value = match node.optional(2) {
@@ -86,6 +87,7 @@ pub fn pad(w: &mut Writer<'_, '_>, node: Node<'_, '_>) -> Try<()> {
         Some(_) => return Err("its value is not one constant".into()),
     };
     let layout = w.common_layout(&[x], y);
+    let rank = shape.len();
     let mut pads = vec![0i64; 2 * rank];
     for (place, pair) in amounts.chunks(2).enumerate() {
         (pads[layout.axis(place)], pads[layout.axis(place) + rank]) = (pair[0], pair[1]);

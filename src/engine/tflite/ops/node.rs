@@ -72,6 +72,40 @@ pub fn moved(
     w.compute(to, layout, steps(&name))
 }
 
+/// True for an operator that is a function of each element of its first operand.
+pub fn is_elementwise(name: &str) -> bool {
+    matches!(
+        name,
+        "RELU"
+            | "RELU6"
+            | "RELU_N1_TO_1"
+            | "RELU_0_TO_1"
+            | "LOGISTIC"
+            | "TANH"
+            | "HARD_SWISH"
+            | "EXP"
+            | "LOG"
+            | "SQRT"
+            | "RSQRT"
+            | "SIN"
+            | "COS"
+            | "ELU"
+            | "FLOOR"
+            | "CEIL"
+            | "ROUND"
+            | "ABS"
+            | "NEG"
+            | "SIGN"
+            | "SQUARE"
+            | "GELU"
+            | "LEAKY_RELU"
+            | "PRELU"
+            | "QUANTIZE"
+            | "DEQUANTIZE"
+            | "CAST"
+    )
+}
+
 /// The operands of an operator that it computes from; others only repeat shapes that the file tells.
 pub fn reads<'o>(operator: &'o Operator<'_>) -> &'o [Option<usize>] {
     match operator.name.as_str() {

@@ -22,16 +22,20 @@ fn axes(w: &Writer<'_, '_>, node: Node<'_, '_>) -> Try<(Vec<usize>, bool)> {
     axes.sort_unstable();
     axes.dedup();
     let shape = &w.tensor(x).shape;
+    if remaining(shape, &axes, keep) != w.tensor(y).shape {
+        return Err(format!("axes {axes:?} of {shape:?} do not make {:?}", w.tensor(y).shape));
+    }
+    Ok((axes, keep))
+}
+
+/// The shape without `axes`, or with 1 in their places.
+pub fn remaining(shape: &[usize], axes: &[usize], keep: bool) -> Vec<usize> {
     let left = |(axis, &dim): (usize, &usize)| match (axes.contains(&axis), keep) {
         (false, _) => Some(dim),
         (true, true) => Some(1),
         (true, false) => None,
     };
-    let made: Vec<usize> = shape.iter().enumerate().filter_map(left).collect();
-    if made != w.tensor(y).shape {
-        return Err(format!("axes {axes:?} of {shape:?} do not make {:?}", w.tensor(y).shape));
-    }
-    Ok((axes, keep))
+    shape.iter().enumerate().filter_map(left).collect()
 }
 
 /// A node that reduces `axes` of `name`.

@@ -1,4 +1,4 @@
-//! What can be known of a graph before anything is written: constants that are only expanded, and sizes that converters leave
+//! Knowledge of a graph before anything is written: constants that are only expanded, and sizes that converters leave
 //! to the run.
 //!
 //! A file that leaves its batch open computes shapes from it (`SHAPE → GATHER → REDUCE_PROD → PACK → RESHAPE` is how a layer of
@@ -11,14 +11,14 @@ use super::super::graph::{FileGraph, Operator, Tensor};
 use super::super::schema::ElementType;
 use super::elementwise::broadcast;
 use super::moves::axis_option;
-use super::node::Node;
-use super::slices;
+use super::node::{Node, is_elementwise};
+use super::{matmul, moves, reduce, slices, window};
 use crate::onnx::node::axis;
 
 /// Most numbers of a row of sizes.
 const MAX_SIZES: usize = 64;
 
-/// What is known of a graph.
+/// Knowledge of a graph.
 pub struct Settled {
     /// For each operator, true if its result is a constant now.
     pub folded: Vec<bool>,
@@ -210,10 +210,9 @@ fn shape(tensors: &[Tensor<'_>], operator: &Operator<'_>, moved: &[bool]) -> Opt
         _ => {}
     }
     match operator.name.as_str() {
-        "RELU" | "RELU6" | "RELU_N1_TO_1" | "RELU_0_TO_1" | "LOGISTIC" | "TANH" | "HARD_SWISH" | "EXP" | "LOG"
-        | "SQRT" | "RSQRT" | "SIN" | "COS" | "ELU" | "FLOOR" | "CEIL" | "ROUND" | "ABS" | "NEG" | "SIGN" | "SQUARE"
-        | "GELU" | "LEAKY_RELU" | "SOFTMAX" | "LOG_SOFTMAX" | "L2_NORMALIZATION" | "QUANTIZE" | "DEQUANTIZE"
-        | "CAST" | "FAKE_QUANT" | "LOGICAL_NOT" | "ZEROS_LIKE" | "CUMSUM" | "PRELU" | "REVERSE_V2" => of(0).cloned(),
+        name if is_elementwise(name) => of(0).cloned(),
+        "SOFTMAX" | "LOG_SOFTMAX" | "L2_NORMALIZATION" | "FAKE_QUANT" | "LOGICAL_NOT" | "ZEROS_LIKE" | "CUMSUM"
+        | "REVERSE_V2" => of(0).cloned(),
         "ADD" | "SUB" | "MUL" | "DIV" | "MAXIMUM" | "MINIMUM" | "POW" | "SQUARED_DIFFERENCE" | "FLOOR_DIV"
         | "FLOOR_MOD" | "EQUAL" | "NOT_EQUAL" | "LESS" | "LESS_EQUAL" | "GREATER" | "GREATER_EQUAL" | "LOGICAL_AND"
         | "LOGICAL_OR" => broadcast(of(0)?, of(1)?),
@@ -223,13 +222,7 @@ fn shape(tensors: &[Tensor<'_>], operator: &Operator<'_>, moved: &[bool]) -> Opt
             let side = |id| usize::try_from(node.option(0, |o| o.i32(id, 0)).ok()?).ok();
             windowed(node, of(0)?, &[side(4)?, side(3)?], None, *of(0)?.last()?)
         }
-        "PAD" | "PADV2" | "MIRROR_PAD" => {
-            let amounts = sizes(1)?;
-            let (amounts, _) = amounts.as_chunks::<2>();
-            let padded =
-                of(0)?.iter().zip(amounts).map(|(dim, [before, after])| dim.checked_add(*before)?.checked_add(*after));
-            padded.collect::<Option<Vec<_>>>().filter(|made| amounts.len() == made.len())
-        }
+        "PAD" | "PADV2" | "MIRROR_PAD" => moves::padded(of(0)?, &input(1)?.integers()?),
         "RESIZE_BILINEAR" | "RESIZE_NEAREST_NEIGHBOR" => match (&of(0)?[..], &sizes(1)?[..]) {
             (&[n, _, _, c], &[h, w]) => Some(vec![n, h, w, c]),
             _ => None,
@@ -254,19 +247,22 @@ fn shape(tensors: &[Tensor<'_>], operator: &Operator<'_>, moved: &[bool]) -> Opt
             }
         }
         "BATCH_MATMUL" => {
-            let turned = [node.option(false, |o| o.flag(0)).ok()?, node.option(false, |o| o.flag(1)).ok()?];
-            let (&[ref a @ .., m, k], &[ref b @ .., l, n]) = (&of(0)?[..], &of(1)?[..]) else { return None };
-            let mut made = broadcast(a, b)?;
-            made.extend([if turned[0] { k } else { m }, if turned[1] { l } else { n }]);
-            Some(made)
+            let operand = |place: usize| {
+                let mut shape = of(place)?.clone();
+                let rank = shape.len();
+                if node.option(false, |o| o.flag(place)).ok()? && rank > 1 {
+                    shape.swap(rank - 1, rank - 2);
+                }
+                Some(shape)
+            };
+            matmul::product(&operand(0)?, &operand(1)?)
         }
         "TRANSPOSE" => sizes(1)?.into_iter().map(|axis| of(0)?.get(axis).copied()).collect(),
         "MEAN" | "SUM" | "REDUCE_MAX" | "REDUCE_MIN" | "REDUCE_PROD" => {
             let rank = of(0)?.len();
             let axes: Option<Vec<usize>> = input(1)?.integers()?.into_iter().map(|a| axis(a, rank).ok()).collect();
             let (axes, keep) = (axes?, node.option(false, |o| o.flag(0)).ok()?);
-            let left = |(a, &dim): (usize, &usize)| if axes.contains(&a) { keep.then_some(1) } else { Some(dim) };
-            Some(of(0)?.iter().enumerate().filter_map(left).collect())
+            Some(reduce::remaining(of(0)?, &axes, keep))
         }
         "CONCATENATION" => {
             let mut made = of(0)?.clone();
@@ -328,9 +324,7 @@ fn windowed(
     };
     let same = node.option(0, |o| o.i8(0)).ok()? == 0;
     let side = |dim: usize, kernel: usize, stride: usize, dilation: usize| {
-        let reach = kernel.checked_sub(1)?.checked_mul(dilation)?;
-        let places = if same { dim } else { dim.checked_sub(reach)? };
-        (stride > 0).then(|| places.div_ceil(stride))
+        window::places(dim, window::reach(kernel, dilation), Some(stride).filter(|s| *s > 0)?, same)
     };
     let rows = side(h, kernel[0], number(2, 0)?, down)?;
     let columns = side(w, kernel[1], number(1, 0)?, across)?;

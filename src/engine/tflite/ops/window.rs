@@ -20,6 +20,16 @@ impl Slides {
     }
 }
 
+/// Elements from the first to the last of a window.
+pub fn reach(kernel: usize, dilation: usize) -> usize {
+    kernel.saturating_sub(1).saturating_mul(dilation).saturating_add(1)
+}
+
+/// Number of windows of this reach on a dimension; with `same`, as many as strides fit.
+pub fn places(dim: usize, reach: usize, stride: usize, same: bool) -> Option<usize> {
+    if same { Some(dim.div_ceil(stride)) } else { dim.checked_sub(reach).map(|room| room / stride + 1) }
+}
+
 /// Windows of `kernel` that make `out` of `dims`; with `same`, as many as strides fit, the odd one of padding behind.
 pub fn slides(
     dims: [usize; 2],
@@ -36,9 +46,8 @@ pub fn slides(
             (Some(stride), Some(dilation)) => (stride, dilation),
             _ => return Err(format!("its strides {strides:?} and dilations {dilations:?} cannot be")),
         };
-        let (dim, reach) = (dims[axis], (kernel[axis] - 1).saturating_mul(dilation).saturating_add(1));
-        let made = if same { Some(dim.div_ceil(stride)) } else { dim.checked_sub(reach).map(|room| room / stride + 1) };
-        if made != Some(out[axis]) {
+        let (dim, reach) = (dims[axis], reach(kernel[axis], dilation));
+        if places(dim, reach, stride, same) != Some(out[axis]) {
             let (window, have) = (kernel[axis], out[axis]);
             return Err(format!("windows of {window} on a dimension of {dim} do not make {have}"));
         }

@@ -5,7 +5,7 @@
 
 use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm, Terms};
 use super::loops::{Dense, leptond_armv7_dense_1, leptond_armv7_dense_4};
-use super::results::{BLOCK, HEAD, MAX_PIXELS, finish};
+use super::results::{BLOCK, HEAD, MAX_PIXELS, finish, put_head};
 
 /// Rows of a call: tiles of 4 whose sums become results together.
 pub const ROWS: usize = MAX_PIXELS;
@@ -23,9 +23,8 @@ pub fn pack(weights: &GemmWeights) -> PackedGemm {
     let block_bytes = HEAD + 2 * BLOCK * segments * filled;
     let mut data = AlignedBytes::zeroed(n.div_ceil(BLOCK) * block_bytes);
     for channel in 0..n {
-        let (at, lane) = (channel / BLOCK * block_bytes, channel % BLOCK);
-        data.put_i32(at + 4 * lane, [weights.start(channel, weights.x_zero)]);
-        data.put_f32(at + HEAD / 2 + 4 * lane, [weights.scale[channel]]);
+        let head = (weights.start(channel, weights.x_zero), weights.scale[channel]);
+        let (at, lane) = put_head(&mut data, block_bytes, channel, head);
         for index in 0..segments * segment {
             let byte = index / segment * filled + index % segment;
             data.put_i16(at + HEAD + 2 * (BLOCK * byte + lane), [weights.weight(channel, index)]);

@@ -4,7 +4,7 @@
 
 use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise, Terms};
 use super::loops::{Depthwise, leptond_armv7_depthwise_1, leptond_armv7_depthwise_4};
-use super::results::{BLOCK, HEAD, MAX_PIXELS, finish};
+use super::results::{BLOCK, HEAD, MAX_PIXELS, finish, put_head};
 
 /// Pixels in a tile.
 const TILE: usize = 4;
@@ -15,9 +15,8 @@ pub fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
     let block_bytes = HEAD + 2 * BLOCK * kh * kw;
     let mut data = AlignedBytes::zeroed(channels.div_ceil(BLOCK) * block_bytes);
     for channel in 0..channels {
-        let (at, lane) = (channel / BLOCK * block_bytes, channel % BLOCK);
-        data.put_i32(at + 4 * lane, [weights.start(channel, weights.x_zero)]);
-        data.put_f32(at + HEAD / 2 + 4 * lane, [weights.scale[channel]]);
+        let head = (weights.start(channel, weights.x_zero), weights.scale[channel]);
+        let (at, lane) = put_head(&mut data, block_bytes, channel, head);
         for tap in 0..kh * kw {
             data.put_i16(at + HEAD + 2 * (BLOCK * tap + lane), [weights.weight(channel, tap)]);
         }

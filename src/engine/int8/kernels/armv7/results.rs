@@ -1,7 +1,7 @@
 //! From 32-bit sums to bytes or floats.
 
 use super::super::requant::ROUNDER;
-use super::super::{Finish, Terms};
+use super::super::{AlignedBytes, Finish, Terms};
 use super::loops::{Bytes, leptond_armv7_bytes};
 
 /// Channels in a block: a vector of 16-bit weights.
@@ -15,6 +15,19 @@ pub const MAX_PIXELS: usize = 16;
 
 /// Sums of a block's channels.
 pub type Sums = [[i32; BLOCK]; MAX_PIXELS];
+
+/// Writes a channel's starting sum and scale into the head of its block; the place of the block, and the channel's lane there.
+pub fn put_head(
+    data: &mut AlignedBytes,
+    block_bytes: usize,
+    channel: usize,
+    (start, scale): (i32, f32),
+) -> (usize, usize) {
+    let (at, lane) = (channel / BLOCK * block_bytes, channel % BLOCK);
+    data.put_i32(at + 4 * lane, [start]);
+    data.put_f32(at + HEAD / 2 + 4 * lane, [scale]);
+    (at, lane)
+}
 
 /// Writes the results of a block's sums; `outs` say where channel 0 of each pixel goes.
 ///

@@ -203,10 +203,8 @@ pub enum FloatWork {
         input: Address,
         /// Initial states, hidden and cell.
         initial: Vec<Address>,
-        /// Gates of all sequences, and for a GRU that resets first hidden states.
+        /// Gates of all sequences, then hidden states: those that a GRU resets first, or the bytes of an LSTM's whose weights are bytes.
         scratch: Address,
-        /// Room for the bytes of the hidden states, where their weights are bytes.
-        bytes: Option<Address>,
         /// Hidden states, and the last cell state of an LSTM.
         output: Address,
     },
@@ -286,8 +284,8 @@ impl FloatWork {
             FloatWork::Depthwise { input, output, .. }
             | FloatWork::Pool { input, output, .. }
             | FloatWork::Resize { input, output, .. } => (vec![input.place], Some(output.place)),
-            FloatWork::Recurrent { input, initial, scratch, bytes, output, .. } => {
-                ([*input, *scratch].iter().chain(bytes).chain(initial).copied().collect(), Some(*output))
+            FloatWork::Recurrent { input, initial, scratch, output, .. } => {
+                ([*input, *scratch].iter().chain(initial).copied().collect(), Some(*output))
             }
             FloatWork::Fill { place, .. } | FloatWork::Load { place, .. } => (vec![], Some(*place)),
             FloatWork::Store { place, .. } => (vec![*place], None),
@@ -311,8 +309,8 @@ impl FloatWork {
             FloatWork::Depthwise { input, output, .. }
             | FloatWork::Pool { input, output, .. }
             | FloatWork::Resize { input, output, .. } => vec![&mut input.place, &mut output.place],
-            FloatWork::Recurrent { input, initial, scratch, bytes, output, .. } => {
-                [input, scratch, output].into_iter().chain(bytes).chain(initial).collect()
+            FloatWork::Recurrent { input, initial, scratch, output, .. } => {
+                [input, scratch, output].into_iter().chain(initial).collect()
             }
             FloatWork::Fill { place, .. } | FloatWork::Load { place, .. } | FloatWork::Store { place, .. } => {
                 vec![place]

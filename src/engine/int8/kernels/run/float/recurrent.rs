@@ -16,7 +16,7 @@ pub(super) unsafe fn run(
     arena: *mut i8,
     part: Part,
 ) {
-    let FloatWork::Recurrent { layer, dims: [steps, batch], input, initial, scratch, bytes, output } = work else {
+    let FloatWork::Recurrent { layer, dims: [steps, batch], input, initial, scratch, output } = work else {
         return;
     };
     if part.index != 0 {
@@ -43,15 +43,14 @@ pub(super) unsafe fn run(
             let step = if layer.reverse { steps - 1 - step } else { step };
             let (own, hidden) = (input.add(step * gates * row), output.add(step * row));
             if lstm {
-                match (&layer.packed, bytes) {
-                    (Recurrence::Bytes(packed), Some(bytes)) => {
-                        let bytes = arena.add(bytes.offset);
+                match &layer.packed {
+                    Recurrence::Bytes(packed) => {
+                        let bytes = scratch.add(gates * row).cast();
                         rounded_product((kernels, products), packed, *batch, (old, bytes), (scratch, own));
                     }
-                    (Recurrence::Floats(packed), _) => {
+                    Recurrence::Floats(packed) => {
                         product(kernels, packed, *batch, (old, units), (scratch, gates * units), Some(own));
                     }
-                    (Recurrence::Bytes(_), None) => return,
                 }
                 for index in 0..*batch {
                     kernels.lstm(&LstmCall {
