@@ -9,6 +9,7 @@ pub mod diagnostic;
 mod geometry;
 mod head;
 mod incoming;
+mod meter;
 pub mod names;
 mod object;
 mod outcome;
@@ -24,6 +25,7 @@ pub use captured::{Frame, Image, Parent, Payload, PixelFormat, Window};
 pub use geometry::Geometry;
 pub use head::{Boxes, Head};
 pub use incoming::Incoming;
+pub use meter::{MeterNumber, MeterProblem, MeterReading, PlaceRead, PositionRead};
 pub use names::{LineName, NameError, NodeName, PipelineName, SourceName, TopicFilter, ZoneName};
 pub use object::{ClassMap, Detection, Keypoint, Label, Share};
 pub use outcome::{

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
+use super::meter::{MeterReading, PositionRead};
 use super::names::{LineName, PipelineName, ZoneName};
 use super::object::{ClassMap, Detection, Label, Share};
 use super::spec::TaskKind;
@@ -111,6 +112,13 @@ pub enum Outcome {
         /// One entry per model output.
         outputs: Vec<RawOutput>,
     },
+    /// Positions of drums or dials, one for each region.
+    Position {
+        /// In the order of the regions.
+        positions: Vec<PositionRead>,
+    },
+    /// A meter's number.
+    Meter(MeterReading),
     /// Objects with boxes, most confident first.
     #[serde(untagged)]
     Detect {
@@ -407,9 +415,12 @@ impl Attribute {
                 let most = classes.first()?;
                 (Some(most.label.to_string()), most.share)
             }
+            Outcome::Meter(reading) if reading.quality == Quality::Good => (reading.label.clone(), reading.score),
             Outcome::Text { text: Some(text), score, .. } => (Some(text.clone()), *score),
             Outcome::Classify { .. }
             | Outcome::Reading(_)
+            | Outcome::Position { .. }
+            | Outcome::Meter(_)
             | Outcome::Text { .. }
             | Outcome::Anomaly { .. }
             | Outcome::Raw { .. } => return None,

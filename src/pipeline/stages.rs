@@ -4,6 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::error::StageError;
 use super::key::StagesKey;
+use super::meter_stage::MeterStage;
 use super::pool::PlanHandle;
 use crate::event::Events;
 use crate::frame::{Colour, Event, Frame, Geometry, SharedFrame, Spec, TaskSpec, TensorView, Unreadable};
@@ -17,6 +18,8 @@ pub struct Stages {
     pub(super) preprocessor: Preprocessor,
     pub(super) plan: PlanHandle,
     pub(super) task: Box<dyn Task>,
+    /// The join of a meter, whose first model these stages run.
+    pub(super) meter: Option<MeterStage>,
     pub(super) task_spec: TaskSpec,
     pub(super) events: Events,
     pub(super) items: usize,
@@ -42,7 +45,12 @@ impl Stages {
 
     /// Bytes of the model's weights: about what the plan keeps in memory.
     pub fn weights_bytes(&self) -> usize {
-        self.weights_bytes
+        self.weights_bytes + self.second().map_or(0, Stages::weights_bytes)
+    }
+
+    /// Stages of a second model over the same frames.
+    fn second(&self) -> Option<&Stages> {
+        self.meter.as_ref()?.dials.as_deref()
     }
 
     /// Frames that one inference takes.
@@ -63,6 +71,7 @@ impl Stages {
     /// True if the model needs more of a picture than its luminance.
     pub fn needs_colour(&self) -> bool {
         matches!(&self.spec, Spec::Image(spec) if spec.colour != Colour::Grey)
+            || self.second().is_some_and(Stages::needs_colour)
     }
 
     /// The arithmetic that runs.
@@ -76,17 +85,21 @@ impl Stages {
     pub fn replace_with(&mut self, mut other: Stages) -> Stages {
         std::mem::swap(&mut self.task, &mut other.task);
         std::mem::swap(&mut self.events, &mut other.events);
+        std::mem::swap(&mut self.meter, &mut other.meter);
         std::mem::replace(self, other)
     }
 
     /// The task's memory, for a restart.
     pub fn memory(&self) -> Option<Memory> {
-        self.task.memory()
+        self.meter.as_ref().map_or_else(|| self.task.memory(), MeterStage::memory)
     }
 
     /// Gives the task what it kept; to be called before the first frame.
     pub fn restore(&mut self, memory: Memory) {
-        self.task.restore(memory);
+        match &mut self.meter {
+            Some(meter) => meter.restore(memory),
+            None => self.task.restore(memory),
+        }
     }
 
     /// Writes a frame into the model's input as frame `index` of the batch.
@@ -96,7 +109,7 @@ impl Stages {
     pub fn prepare(&mut self, frame: &Frame, index: usize) -> Result<(), StageError> {
         self.preprocessor.run(frame, self.plan.input_mut(0), index * self.items)?;
         self.note(index);
-        Ok(())
+        self.meter.as_mut().map_or(Ok(()), |meter| meter.prepare(frame, None))
     }
 
     /// [`Stages::prepare`] for a frame with several readers, which is decoded at most once for all of them.
@@ -106,7 +119,7 @@ impl Stages {
     pub fn prepare_shared(&mut self, frame: &SharedFrame, index: usize) -> Result<(), StageError> {
         self.preprocessor.run_shared(frame, self.plan.input_mut(0), index * self.items)?;
         self.note(index);
-        Ok(())
+        self.meter.as_mut().map_or(Ok(()), |meter| meter.prepare(frame, Some(frame)))
     }
 
     /// Keeps how the items of frame `index` were cut.
@@ -127,7 +140,7 @@ impl Stages {
     /// [`StageError::Model`].
     pub fn infer(&mut self) -> Result<(), StageError> {
         self.plan.run_by(None)?;
-        Ok(())
+        self.meter.as_mut().map_or(Ok(()), MeterStage::infer)
     }
 
     /// Runs the model over the batch, whose oldest frame was captured at `captured`, with other pipelines that share the plan. Gives
@@ -136,7 +149,10 @@ impl Stages {
     /// # Errors
     /// [`StageError::Model`].
     pub(crate) fn infer_captured(&mut self, captured: Instant) -> Result<Duration, StageError> {
-        Ok(self.plan.run_by(self.deadline.map(|deadline| captured + deadline))?)
+        let first = self.plan.run_by(self.deadline.map(|deadline| captured + deadline))?;
+        let before = Instant::now();
+        self.meter.as_mut().map_or(Ok(()), MeterStage::infer)?;
+        Ok(first + before.elapsed())
     }
 
     /// Output of the last run for frame `index` of the batch; `now` is monotonic, `time` the frame's own.
@@ -145,6 +161,9 @@ impl Stages {
     /// [`StageError::Task`].
     pub fn interpret(&mut self, index: usize, now: Duration, time: SystemTime) -> Result<TaskOutput, StageError> {
         let mut output = self.with_input(index, now, time, |task, input| task.run(input))?;
+        if let Some(meter) = &mut self.meter {
+            output = meter.join(output, now, time)?;
+        }
         let events = self.events.frame(&mut output.outcome, &output.faint, now, time);
         output.events.extend(events);
         Ok(output)

@@ -69,7 +69,7 @@ impl Running {
         shared.pause(paused);
         let engine = stages.engine();
         let about = Arc::new(About {
-            subject: planner.task.config().subject(stages.task_spec()),
+            subject: planner.subject(&stages),
             zones: config.zones.iter().map(|zone| zone.name.clone()).collect(),
             lines: config.lines.iter().map(|line| line.name.clone()).collect(),
             snapshot: config.event.snapshot,

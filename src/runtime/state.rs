@@ -88,8 +88,21 @@ impl Truth {
                 return;
             }
             Outcome::Reading(reading) => reading.label.as_deref() == Some(truth),
+            Outcome::Meter(reading) if reading.held || reading.label.is_none() => {
+                self.held.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            // The truth is digits alone.
+            Outcome::Meter(reading) => reading.label.as_deref().is_some_and(|label| {
+                let digits = label.bytes().filter(|byte| *byte != b'.');
+                digits.eq(truth.bytes())
+            }),
             Outcome::Text { text, .. } => text.as_deref() == Some(truth),
-            Outcome::Detect { .. } | Outcome::Semantic { .. } | Outcome::Anomaly { .. } | Outcome::Raw { .. } => false,
+            Outcome::Detect { .. }
+            | Outcome::Semantic { .. }
+            | Outcome::Position { .. }
+            | Outcome::Anomaly { .. }
+            | Outcome::Raw { .. } => false,
         };
         self.known.fetch_add(1, Ordering::Relaxed);
         if right {

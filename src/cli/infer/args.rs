@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE", conflicts_with = "raw")]
     pub(super) config: Option<PathBuf>,
     /// The pipeline of --config or --regions, where there are several
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, alias = "meter", value_name = "NAME")]
     pub(super) pipeline: Option<String>,
     /// Cut pictures as this file says: TOML with keys as in [pipeline.preprocess], or a configuration
     #[arg(long, value_name = "FILE", conflicts_with = "raw")]
