@@ -7,6 +7,7 @@ use super::findings::Findings;
 use super::problem::{Problem, nearest, quoted};
 use super::Config;
 use crate::model;
+use crate::pipeline::check_marks;
 use crate::sys::file::{self, FileError};
 use crate::sys::{Roots, sysfs};
 
@@ -45,6 +46,11 @@ impl Config {
         check_zone(&self.node.thermal_zone, &Roots::default(), &mut f);
         for (i, pipeline) in self.pipelines.iter().enumerate() {
             let at = |key: &str| format!("pipeline[{i}].{key}");
+            if let Some(marks) = pipeline.meter.as_ref().and_then(|meter| meter.marks.as_ref())
+                && let Err(error) = check_marks(marks)
+            {
+                f.problem(Problem::new(at("reference"), error.to_string()));
+            }
             for (key, model) in pipeline.models() {
                 self.check_model(model, &at(key), &mut f);
             }

@@ -50,6 +50,9 @@ fn find_homes(node: Node, path: &Path, key: &str, homes: &mut Vec<String>) {
         }
         // A named source has the keys of a pipeline's own.
         Shape::Array { .. } if path.0 == [Step::Key("source".into())] => {}
+        // So have a meter's source and governor.
+        _ if matches!(path.0.as_slice(), [Step::Key(table), _, Step::Key(key)]
+            if table == "meter" && ["source", "governor"].contains(&key.as_str())) => {}
         Shape::Array { items, .. } => find_homes(items, &path.index(0), key, homes),
         _ => {}
     }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
-use super::outcome::{LastGood, Quality, Unreadable};
+use super::quality::{LastGood, Quality, Unreadable};
 use super::status::Meter;
 
 /// Position of one drum or dial.

@@ -1,5 +1,6 @@
 //! `[[meter]]`: digits and dials of one picture, read by two models and joined to one number.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Config;
 use super::input::Input;
-use super::meter_join::MeterJoin;
+use super::meter_join::{MarksConfig, MeterJoin};
 use crate::frame::diagnostic::Diagnostic;
 use crate::frame::quantity::spelt;
 use crate::frame::{PipelineName, Quantity, VALUE_DIGITS, status};
@@ -65,6 +66,14 @@ pub struct MeterConfig {
     /// `clockwise = false` where the numbers go round the other way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dials: Vec<DialConfig>,
+    /// Two or three small patches of `reference` that are found again in each frame, so that digits and dials are read where they
+    /// are after the camera was moved a little: `{ rect = [x, y, width, height] }` each, with edges in both directions, on what does
+    /// not move. Where they are not found, nothing is read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub align: Vec<Region>,
+    /// Picture that all regions were drawn on, as the source gives them: a file, for `align`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<PathBuf>,
     /// Model that reads the digits: its labels are the digits, or its `output.position` says how far each drum has turned.
     #[serde(default = "digits_model")]
     #[schemars(length(min = 1))]
@@ -208,9 +217,15 @@ impl MeterConfig {
             meter: Some(Arc::new(MeterJoin {
                 model: dials_model,
                 preprocess: dials.unwrap_or_default(),
+                marks: self.marks(),
                 settings: self.settings(),
             })),
         }
+    }
+
+    fn marks(&self) -> Option<MarksConfig> {
+        let reference = self.reference.clone().filter(|_| !self.align.is_empty())?;
+        Some(MarksConfig { reference, marks: self.align.clone() })
     }
 
     /// Keys that do not fit each other.
@@ -226,6 +241,30 @@ impl MeterConfig {
         if places > MOST_PLACES {
             let message = format!("{places} digits and dials: {MOST_PLACES} are exact for every reader of the number");
             found.push(Diagnostic::error("digits", message));
+        }
+        match (self.align.len(), &self.reference) {
+            (0, Some(_)) => found.push(
+                Diagnostic::warning("reference", "has no effect without align")
+                    .help("align = [{ rect = [x, y, width, height] }, …] names two or three patches of it"),
+            ),
+            (0, None) => {}
+            (1, _) => found.push(
+                Diagnostic::error("align", "one mark does not show a turn, nor that it was found wrongly")
+                    .allowed("two or three marks, far from each other"),
+            ),
+            (2..=8, None) => found.push(
+                Diagnostic::error("reference", "is missing: marks are patches of a reference picture")
+                    .help("leptond capture writes a picture of the source"),
+            ),
+            (2..=8, Some(_)) => {}
+            (count, _) => {
+                found.push(Diagnostic::error("align", format!("{count} marks")).allowed("two or three, at most 8"));
+            }
+        }
+        for (index, region) in self.align.iter().enumerate() {
+            if let Err(reason) = region.check() {
+                found.push(Diagnostic::error(format!("align[{index}]"), reason));
+            }
         }
         for (index, dial) in self.dials.iter().enumerate() {
             if dial.region().is_none() {

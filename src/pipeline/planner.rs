@@ -7,17 +7,17 @@ use leptond_governor::Setpoint;
 
 use super::error::PlanError;
 use super::key::StagesKey;
+use super::marks::read_marks;
 use super::meter_join::MeterJoin;
-use super::meter_stage::MeterStage;
 use super::pool::{self, PlanHandle, Pool, SharingTerms};
 use super::size_inputs;
-use super::stages::Stages;
+use super::stages::{MeterStage, Stages};
 use crate::event::{self, Events, ObjectSettings, Subject};
 use crate::frame::{Spec, TaskKind, TaskSpec, status};
 use crate::join;
 use crate::model::autotune::{self, Autotuned};
 use crate::model::{self, Bundle, Engine, LoadedModel, ModelError, PlanKey};
-use crate::preprocess::{self, Preprocessor};
+use crate::preprocess::{self, Marks, Preprocessor};
 use crate::task::{self, Task};
 
 /// Opens a bundle or bare model: a path, a name in `dirs` (in order), or the name of a shipped model.
@@ -61,6 +61,8 @@ pub struct Planner {
     pub sha256: String,
     /// The meter that this pipeline reads, and the planner of its second model.
     meter: Option<(join::Settings, Option<Box<Planner>>)>,
+    /// Marks that the regions follow.
+    marks: Option<Arc<Marks>>,
     /// The pool of plans that may be shared, if the pipeline shares.
     share: Option<Share>,
 }
@@ -93,7 +95,7 @@ impl Planner {
             known => known.to_ascii_lowercase(),
         };
         let events = event::Settings { subject: subject(&task, false), ..event::Settings::default() };
-        Ok(Planner { bundle, engine, threads: threads.max(1), preprocess, task, events, sha256, meter: None, share: None })
+        Ok(Planner { bundle, engine, threads: threads.max(1), preprocess, task, events, sha256, meter: None, marks: None, share: None })
     }
 
     /// Joins what the models of a meter read; the second one is looked for in `dirs`.
@@ -107,6 +109,7 @@ impl Planner {
             Planner::new(bundle, self.engine, 1, meter.preprocess.clone(), &task.into()).map(Box::new)
         };
         self.meter = Some((meter.settings.clone(), meter.model.as_ref().map(second).transpose()?));
+        self.marks = meter.marks.as_ref().map(read_marks).transpose()?.map(Arc::new);
         Ok(())
     }
 
@@ -305,7 +308,8 @@ impl Planner {
             key,
             spec: spec.clone(),
             preprocessor: Preprocessor::new(spec, self.preprocess.regions.clone())
-                .with_checks(self.preprocess.checks()),
+                .with_checks(self.preprocess.checks())
+                .with_marks(self.marks.clone()),
             plan,
             task,
             meter: self.meter_stage()?,
@@ -324,7 +328,7 @@ impl Planner {
     fn meter_stage(&self) -> Result<Option<MeterStage>, PlanError> {
         let Some((settings, second)) = &self.meter else { return Ok(None) };
         let dials = second.as_ref().map(|second| second.stages(&second.full()).map(Box::new)).transpose()?;
-        Ok(Some(MeterStage { dials, meter: join::Meter::new(settings.clone()) }))
+        Ok(Some(MeterStage { dials, meter: join::Meter::new(settings.clone()), lost: false }))
     }
 
     /// `[height, width]` of the resolution that is asked for.

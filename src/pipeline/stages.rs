@@ -4,12 +4,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::error::StageError;
 use super::key::StagesKey;
-use super::meter_stage::MeterStage;
 use super::pool::PlanHandle;
 use crate::event::Events;
-use crate::frame::{Colour, Event, Frame, Geometry, SharedFrame, Spec, TaskSpec, TensorView, Unreadable};
+use crate::frame::{
+    Colour, Event, Frame, Geometry, Outcome, PositionRead, SharedFrame, Spec, TaskSpec, TensorView, Unreadable,
+};
+use crate::join;
 use crate::preprocess::Preprocessor;
-use crate::task::{Memory, Task, TaskError, TaskInput, TaskOutput};
+use crate::task::{Memory, Number, Task, TaskError, TaskInput, TaskOutput};
 
 /// One pipeline's stages, compiled for one variant, resolution, batch and number of threads.
 pub struct Stages {
@@ -109,7 +111,7 @@ impl Stages {
     pub fn prepare(&mut self, frame: &Frame, index: usize) -> Result<(), StageError> {
         self.preprocessor.run(frame, self.plan.input_mut(0), index * self.items)?;
         self.note(index);
-        self.meter.as_mut().map_or(Ok(()), |meter| meter.prepare(frame, None))
+        self.prepare_second(frame, None)
     }
 
     /// [`Stages::prepare`] for a frame with several readers, which is decoded at most once for all of them.
@@ -119,7 +121,19 @@ impl Stages {
     pub fn prepare_shared(&mut self, frame: &SharedFrame, index: usize) -> Result<(), StageError> {
         self.preprocessor.run_shared(frame, self.plan.input_mut(0), index * self.items)?;
         self.note(index);
-        self.meter.as_mut().map_or(Ok(()), |meter| meter.prepare(frame, Some(frame)))
+        self.prepare_second(frame, Some(frame))
+    }
+
+    /// Writes a frame into a second model's input, its regions displaced as those of the first.
+    fn prepare_second(&mut self, frame: &Frame, shared: Option<&SharedFrame>) -> Result<(), StageError> {
+        let Some(meter) = &mut self.meter else { return Ok(()) };
+        meter.lost = self.preprocessor.is_lost();
+        let Some(dials) = meter.dials.as_mut().filter(|_| !meter.lost) else { return Ok(()) };
+        dials.preprocessor.set_displacement(self.preprocessor.displacement());
+        match shared {
+            Some(shared) => dials.prepare_shared(shared, 0),
+            None => dials.prepare(frame, 0),
+        }
     }
 
     /// Keeps how the items of frame `index` were cut.
@@ -239,5 +253,62 @@ impl Stages {
             time,
         };
         Ok(look(self.task.as_mut(), &input)?)
+    }
+}
+
+/// A meter's second model, and how both are joined.
+pub(super) struct MeterStage {
+    /// Stages of the dials, where another model reads the digits.
+    pub(super) dials: Option<Box<Stages>>,
+    /// The meter over time.
+    pub(super) meter: join::Meter,
+    /// The marks of the last frame were not found.
+    pub(super) lost: bool,
+}
+
+impl MeterStage {
+    /// Runs the second model.
+    pub(super) fn infer(&mut self) -> Result<(), StageError> {
+        self.dials.as_mut().map_or(Ok(()), |dials| dials.infer())
+    }
+
+    /// Joins what the first model read, `first`, with what the second one did.
+    pub(super) fn join(
+        &mut self,
+        first: TaskOutput,
+        now: Duration,
+        time: SystemTime,
+    ) -> Result<TaskOutput, StageError> {
+        if self.lost {
+            return Ok(Outcome::Meter(self.meter.not_aligned(now, time)).into());
+        }
+        let mut positions = read(first);
+        if let Some(dials) = &mut self.dials {
+            positions.extend(read(dials.interpret(0, now, time)?));
+        }
+        Ok(Outcome::Meter(self.meter.read(&positions, now, time)).into())
+    }
+
+    /// What is to be kept over a restart.
+    pub(super) fn memory(&self) -> Option<Memory> {
+        let join::Remembered { counts, time, score } = self.meter.memory()?;
+        let reading = Number::parse(&format!("{counts:0width$}", width = self.meter.places()))?;
+        Some(Memory { reading, score, time, fastest_per_hour: 0.0 })
+    }
+
+    /// Takes over what was kept.
+    pub(super) fn restore(&mut self, memory: Memory) {
+        let Memory { reading, score, time, .. } = memory;
+        if reading.digits() == self.meter.places() {
+            self.meter.restore(join::Remembered { counts: reading.value(), time, score });
+        }
+    }
+}
+
+/// The positions of an outcome; every task of a meter gives them.
+fn read(output: TaskOutput) -> Vec<PositionRead> {
+    match output.outcome {
+        Outcome::Position { positions } => positions,
+        _ => Vec::new(),
     }
 }

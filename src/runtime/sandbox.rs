@@ -40,6 +40,8 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
     read.extend(std::env::current_exe().ok().as_deref().map(directory));
     let mut devices: Vec<PathBuf> = DEVICES.map(PathBuf::from).into();
     for pipeline in &config.pipelines {
+        let marks = pipeline.meter.as_ref().and_then(|meter| meter.marks.as_ref());
+        read.extend(marks.map(|marks| directory(&marks.reference)));
         let paths = pipeline.models().map(|(_, model)| (model, Path::new(model)));
         for (_, path) in paths.filter(|(model, path)| model.contains('/') || path.exists()) {
             // A bundle is a directory, and its parts may be links to its neighbours.

@@ -36,13 +36,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("preprocess", &["frame"]),
     ("model", &["frame", "engine", "sys"]),
     ("task", &["frame"]),
+    ("join", &["frame"]),
     ("event", &["frame"]),
     ("publish", &["frame", "sys"]),
     ("board", &["governor", "sys"]),
     ("catalog", &["model", "sys"]),
     (
         "pipeline",
-        &["frame", "scene", "source", "preprocess", "model", "task", "event", "governor", "board", "telemetry", "sys"],
+        &["frame", "scene", "source", "preprocess", "model", "task", "join", "event", "governor", "board", "telemetry", "sys"],
     ),
     (
         "config",
