@@ -111,6 +111,9 @@ impl Meter {
 
     /// Reads a picture: one position for each place, digits first. `now` is monotonic, `time` the picture's own.
     pub fn read(&mut self, positions: &[PositionRead], now: Duration, time: SystemTime) -> MeterReading {
+        if self.settings.single {
+            *self = Meter::new(self.settings.clone());
+        }
         self.recall(now, time);
         let places = self.settings.places.len();
         let seen: Vec<f32> = positions.iter().filter_map(|read| read.position).collect();

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Config;
 use super::input::Input;
-use super::meter_join::{MarksConfig, MeterJoin};
+use super::meter_join::{LightConfig, MarksConfig, MeterJoin};
 use crate::frame::diagnostic::Diagnostic;
 use crate::frame::quantity::spelt;
 use crate::frame::{PipelineName, Quantity, VALUE_DIGITS, status};
@@ -28,6 +28,8 @@ const MIN_SCORE: f32 = 0.5;
 const CONFIRM: u32 = 3;
 /// Time between two readings when the configuration does not say, in ms: a meter need not be read as often as a camera gives pictures.
 const INTERVAL_MS: u64 = 1000;
+/// A light is on for some seconds: readings closer to each other leave it on.
+const LIGHT_INTERVAL_MS: u64 = 5000;
 /// Digits or dials of one meter at most.
 pub const MOST_PLACES: usize = VALUE_DIGITS;
 
@@ -95,6 +97,9 @@ pub struct MeterConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.01, max = 1000.0))]
     pub relearn_h: Option<f64>,
+    /// Light that is switched on for each reading; `governor.interval_ms` is then the time from one reading to the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub light: Option<LightConfig>,
     /// Engine that runs the models.
     #[serde(default)]
     pub engine: model::Engine,
@@ -218,6 +223,7 @@ impl MeterConfig {
                 model: dials_model,
                 preprocess: dials.unwrap_or_default(),
                 marks: self.marks(),
+                light: self.light.clone(),
                 settings: self.settings(),
             })),
         }
@@ -260,6 +266,13 @@ impl MeterConfig {
             (count, _) => {
                 found.push(Diagnostic::error("align", format!("{count} marks")).allowed("two or three, at most 8"));
             }
+        }
+        if let Some(light) = &self.light
+            && self.governor.interval_ms < 2 * LIGHT_INTERVAL_MS
+        {
+            let message = format!("with a light, a reading every {} ms has it on all the time", self.governor.interval_ms);
+            let diagnostic = Diagnostic::warning("governor.interval_ms", message);
+            found.push(diagnostic.help(format!("600000 is every ten minutes; settle_s is {} s", light.settle_s)));
         }
         for (index, region) in self.align.iter().enumerate() {
             if let Err(reason) = region.check() {

@@ -36,7 +36,7 @@ pub use key::StagesKey;
 pub use measure::{Measured, Places, Ready, Uncalibrated, measure};
 pub use marks::check_marks;
 pub use meter::{DialConfig, MeterConfig};
-pub use meter_join::{MarksConfig, MeterJoin};
+pub use meter_join::{LightConfig, MarksConfig, MeterJoin};
 pub use misfit::{Misfit, misfit};
 pub use planner::{Planner, digest_of, open_bundle};
 pub use resolved::{Feed, Resolved};

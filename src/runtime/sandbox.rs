@@ -42,6 +42,9 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
     for pipeline in &config.pipelines {
         let marks = pipeline.meter.as_ref().and_then(|meter| meter.marks.as_ref());
         read.extend(marks.map(|marks| directory(&marks.reference)));
+        let light = pipeline.meter.as_ref().and_then(|meter| meter.light.as_ref());
+        let programs = light.into_iter().flat_map(|light| light.on.iter().chain(&light.off));
+        read.extend(programs.filter(|word| word.contains('/')).map(|word| directory(Path::new(word))));
         let paths = pipeline.models().map(|(_, model)| (model, Path::new(model)));
         for (_, path) in paths.filter(|(model, path)| model.contains('/') || path.exists()) {
             // A bundle is a directory, and its parts may be links to its neighbours.

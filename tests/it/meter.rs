@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::common::leptond;
 use crate::daemon::{Daemon, on};
-use crate::mosquitto::{Mosquitto, Received};
+use crate::mosquitto::{Client, Mosquitto, Received, wait_until};
 
 /// Marks on what does not move: the unit, the first figures of the meter's number, and the star below the counter.
 const MARKS: &str =
@@ -166,6 +166,38 @@ fn a_number_is_confirmed_published_and_remembered_over_a_restart() {
         assert_eq!((&result["problem"], &result["held"]), (&Value::from("too_fast"), &Value::from(true)), "{result}");
         assert!((result["value"].as_f64().unwrap() - 27_412.3462).abs() < 0.000_25, "{result}");
     }
+}
+
+#[test]
+fn a_light_is_on_for_a_reading_and_a_request_asks_for_one() {
+    let Some(broker) = Mosquitto::start("a_light_is_on_for_a_reading") else { return };
+    let Some(client) = Client::find("a_light_is_on_for_a_reading") else { return };
+    let state = tempfile::tempdir().unwrap();
+    let log = state.path().join("light");
+    let command = |word: &str| format!("[\"/bin/sh\", \"-c\", \"echo {word} >> {}\"]", log.display());
+    let text = format!(
+        "[node]\nname = \"test\"\nstate_dir = {:?}\nsandbox = \"off\"\n[mqtt]\nhost = \"127.0.0.1\"\nport = {}\n{}",
+        state.path().display().to_string(),
+        broker.port,
+        table(&format!(
+            "source = {{ type = \"synthetic\", scene = \"dials\", seed = 2003, fps = 10.0 }}\nconfirm = 1\n\
+             light = {{ on = {}, off = {}, settle_s = 0.3 }}\ngovernor = {{ interval_ms = 3600000, min_fps = 0.0001 }}",
+            command("on"),
+            command("off")
+        )),
+    );
+    let listener = broker.listen("leptond/test/#");
+    let mut daemon = Daemon::start(&text);
+    let said = || std::fs::read_to_string(&log).unwrap_or_default();
+    wait_until("the light to have been on", || said() == "on\noff\n");
+    let results = |m: &[Received]| on(m, "leptond/test/water/result").len();
+    let before = results(&listener.wait_for("a result", |m| results(m) > 0));
+    let request = ["-t", "leptond/test/request/reading", "-m", r#"{"pipeline":"water"}"#];
+    assert!(client.publish(broker.port, &request));
+    wait_until("the light to be on again", || said() == "on\noff\non\noff\n");
+    listener.wait_for("another result", |m| results(m) > before);
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait().0.code(), Some(0), "{}", daemon.log());
 }
 
 #[test]

@@ -177,5 +177,7 @@ fn meter(reading: &MeterReading) -> String {
 }
 
 fn position(read: &PositionRead) -> String {
-    read.position.map_or_else(|| "?".into(), |position| format!("{position:.1}"))
+    // Just below the end of the turn is its begin.
+    let tenth = |position: f32| (position * 10.0).round() % 100.0 / 10.0;
+    read.position.map_or_else(|| "?".into(), |position| format!("{:.1}", tenth(position)))
 }
