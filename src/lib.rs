@@ -28,6 +28,7 @@ pub mod event;
 pub mod frame;
 pub mod install;
 pub mod model;
+pub mod page;
 pub mod pipeline;
 pub mod preprocess;
 pub mod publish;

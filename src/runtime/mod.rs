@@ -17,6 +17,7 @@ mod node;
 mod node_status;
 mod options;
 mod pace;
+mod page;
 pub mod prepare;
 pub mod readings;
 mod reload;
@@ -37,6 +38,7 @@ mod worker;
 
 pub use control::run;
 pub use options::{ConfigFile, Options, Reload};
+pub use page::OnPage;
 pub use report::{PipelineReport, Report};
 
 /// The reasons for which the daemon does not start or does not go on.

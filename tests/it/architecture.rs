@@ -38,6 +38,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("task", &["frame"]),
     ("event", &["frame"]),
     ("publish", &["frame", "sys"]),
+    ("page", &["frame", "draw", "sys"]),
     ("board", &["governor", "sys"]),
     ("catalog", &["model", "sys"]),
     (
@@ -54,6 +55,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "task",
             "event",
             "publish",
+            "page",
             "pipeline",
             "governor",
             "telemetry",
@@ -71,6 +73,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "install",
             "credentials",
             "draw",
+            "page",
             "runtime",
             "catalog",
             "scene",
@@ -94,6 +97,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
 ];
 const BELOW_RUNTIME: &[&str] = &[
+    "page",
     "draw",
     "frame",
     "draw",
