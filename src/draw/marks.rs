@@ -24,7 +24,7 @@ pub fn marked(mut canvas: Canvas, marks: &[Mark]) -> Canvas {
     for mark in marks {
         let points: Vec<[f32; 2]> = mark.points.iter().map(|[x, y]| [x * width as f32, y * height as f32]).collect();
         let colour = if points.len() > 2 { ZONE } else { LINE };
-        canvas.outline(&points, scale, colour);
+        canvas.outline(&points, scale + 1, colour);
         let Some([x, y]) = points.first().copied() else { continue };
         let size = text_size(&mark.name, scale).map(|side| side + 2 * scale);
         let at = |value: f32, most: i64| (value.clamp(-1e6, 1e6) as i64).min(most).max(0);
@@ -45,7 +45,7 @@ mod tests {
         let zone = Mark { name: "door".into(), points: vec![[0.1, 0.1], [0.6, 0.1], [0.6, 0.9], [0.1, 0.9]] };
         let line = Mark { name: "way".into(), points: vec![[0.9, 0.0], [0.9, 2.0]] };
         let drawn = marked(canvas.clone(), &[zone, line, Mark { name: "x".into(), points: Vec::new() }]);
-        assert_eq!((drawn.pixel(119, 60), drawn.pixel(120, 60)), (Some(BLACK), Some(ZONE)));
+        assert_eq!((drawn.pixel(118, 60), drawn.pixel(120, 60)), (Some(BLACK), Some(ZONE)));
         assert_eq!(drawn.pixel(180, 60), Some(LINE));
         assert_eq!(drawn.pixel(60, 50), canvas.pixel(60, 50));
     }

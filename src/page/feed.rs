@@ -16,8 +16,10 @@ use super::samples::{Rates, number_of, samples};
 use crate::frame::status::NodeStatus;
 use crate::frame::{Emission, Event, Output, PipelineName, Sink};
 
-/// Least time between two pictures of a pipeline: five in a second.
+/// Time between two pictures of a pipeline: five in a second.
 const PICTURE_EVERY: Duration = Duration::from_millis(200);
+/// A frame may come so much earlier: else a camera of five in a second, which is never quite regular, would be seen at half its pace.
+const EARLY: Duration = Duration::from_millis(60);
 /// Events that are kept; the oldest goes.
 const EVENTS: usize = 64;
 
@@ -94,8 +96,8 @@ struct Pipeline {
     number: Option<f64>,
     /// A result whose frame waits to be drawn.
     waiting: Option<Arc<Output>>,
-    /// Time of the last one that was left to wait.
-    taken: Option<Instant>,
+    /// Time of the next one that is left to wait.
+    due: Option<Instant>,
     drawn: u64,
     picture: watch::Sender<Option<Picture>>,
 }
@@ -103,7 +105,7 @@ struct Pipeline {
 impl Default for Pipeline {
     fn default() -> Self {
         let picture = watch::Sender::new(None);
-        Pipeline { viewers: 0, latest: None, results: 0, number: None, waiting: None, taken: None, drawn: 0, picture }
+        Pipeline { viewers: 0, latest: None, results: 0, number: None, waiting: None, due: None, drawn: 0, picture }
     }
 }
 
@@ -265,9 +267,10 @@ impl Feed {
         let pipeline = state.pipelines.entry(output.pipeline.clone()).or_default();
         (pipeline.latest, pipeline.results) = (Some(latest), pipeline.results + 1);
         pipeline.number = number.or(pipeline.number);
-        let is_due = pipeline.taken.is_none_or(|taken| now.saturating_duration_since(taken) >= PICTURE_EVERY);
+        let is_due = pipeline.due.is_none_or(|due| now + EARLY >= due);
         if pipeline.viewers > 0 && output.frame.is_some() && is_due {
-            (pipeline.waiting, pipeline.taken) = (Some(output.clone()), Some(now));
+            let from = pipeline.due.map_or(now, |due| due.max(now - EARLY));
+            (pipeline.waiting, pipeline.due) = (Some(output.clone()), Some(from + PICTURE_EVERY));
             self.frames.notify_one();
         }
         state.events(&output.pipeline, &output.events);

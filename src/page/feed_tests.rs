@@ -11,7 +11,7 @@ fn feed() -> Arc<Feed> {
 
 fn soon(feed: &Feed) {
     // The next picture is due.
-    feed.state().pipelines.values_mut().for_each(|pipeline| pipeline.taken = None);
+    feed.state().pipelines.values_mut().for_each(|pipeline| pipeline.due = None);
 }
 
 #[test]

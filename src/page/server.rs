@@ -41,8 +41,8 @@ const AGAIN: Duration = Duration::from_secs(10);
 const TELL_EVERY: Duration = Duration::from_millis(200);
 /// Rounds of news that wait for a slow client; then it misses the oldest.
 const NEWS: usize = 32;
-/// Threads that draw and look up: one to draw, one for what a person asked for.
-const HELPERS: usize = 2;
+/// Threads that draw and look up: one to draw, the others for what people ask for.
+const HELPERS: usize = 3;
 /// Added to the niceness of those threads: pictures come after results.
 const NICE: i32 = 10;
 /// Time for the first attempt to listen, and for the end of the thread.

@@ -29,7 +29,7 @@ pub(super) struct Known {
     /// The configuration that applies.
     pub(super) config: Arc<Config>,
     /// Ladders with their costs, by pipeline.
-    pub(super) costs: Value,
+    pub(super) costs: Arc<Value>,
 }
 
 /// The daemon as the page sees it.
@@ -57,7 +57,7 @@ impl Daemon {
 }
 
 /// The ladders of the running pipelines, each rung with what it costs on this board.
-pub(super) fn costs(set: &PipelineSet) -> Value {
+pub(super) fn costs(set: &PipelineSet) -> Arc<Value> {
     let mut ladders = serde_json::Map::new();
     for ladder in set.governor().ladders() {
         let Some(running) = set.iter().find(|running| *running.config.name == *ladder.name) else { continue };
@@ -85,7 +85,7 @@ pub(super) fn costs(set: &PipelineSet) -> Value {
         });
         ladders.insert(running.config.name.to_string(), ladder);
     }
-    Value::Object(ladders)
+    Arc::new(Value::Object(ladders))
 }
 
 impl Backend for Daemon {
@@ -123,7 +123,7 @@ impl Backend for Daemon {
 
     fn models(&self) -> Value {
         let Known { config, costs } = self.known();
-        json!({ "installed": model_list::list(&config), "running": costs })
+        json!({ "installed": model_list::list(&config), "running": *costs })
     }
 
     fn findings(&self) -> Result<Value, String> {
