@@ -29,6 +29,7 @@ pub mod frame;
 pub mod install;
 pub mod join;
 pub mod model;
+pub mod page;
 pub mod pipeline;
 pub mod preprocess;
 pub mod publish;

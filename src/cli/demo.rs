@@ -17,11 +17,14 @@ use crate::publish::stdout::Printer;
 use crate::publish::terminal::Terminal;
 use crate::runtime::{self, Report};
 use crate::source::{self, SensorConfig, SensorKind, SyntheticConfig};
-use crate::{model, preprocess, task, telemetry};
+use crate::{model, page, preprocess, task, telemetry};
 use leptond_governor as governor;
 
 /// Customary address of an MQTT broker.
 const USUAL: &str = "127.0.0.1:1883";
+
+/// Customary address of the page.
+const USUAL_PAGE: &str = "127.0.0.1:8099";
 
 /// Time that the terminal has for its last lines.
 const LAST_LINES_WITHIN: Duration = Duration::from_millis(500);
@@ -56,12 +59,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let level = if args.verbose { "info" } else { "warn" };
     let log = telemetry::Config { level: level.into(), ..telemetry::Config::default() };
-    telemetry::init(&log).map_err(|e| Failure::Config(e.to_string()))?;
+    let kept = telemetry::init(&log).map_err(|e| Failure::Config(e.to_string()))?;
     let name = |name: &str| PipelineName::new(name).map_err(|e| Failure::Config(e.to_string()));
-    let listen = args.listen.map_or_else(usual_or_free, |address| address.to_string());
+    let listen = args.listen.map_or_else(|| usual_or_free(USUAL), |address| address.to_string());
     let config = Config {
         log,
         broker: BrokerConfig { enabled: true, listen },
+        page: page::Config { enabled: true, listen: usual_or_free(USUAL_PAGE), ..page::Config::default() },
         pipelines: vec![meter(name("meter")?, args.seed, args.fps), machine(name("machine")?)],
         ..Config::default()
     };
@@ -76,6 +80,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let options = runtime::Options {
         run_for: args.run_for,
         sinks: terminal.iter().map(|terminal| terminal.clone() as Arc<dyn Sink>).collect(),
+        log: Some(kept),
+        on_page: Some(Box::new(move |address| {
+            if !quiet && let Some(address) = address {
+                // Whoever does not read this has not asked for it.
+                let _unread = say(&format!("http://{address}/ shows what it sees; open it in a browser"));
+            }
+        })),
         on_broker: Some(Box::new(move |address| {
             if !quiet {
                 greet(address);
@@ -150,10 +161,13 @@ fn machine(name: PipelineName) -> PipelineConfig {
 }
 
 /// The usual address, or any free port of this machine where something else listens there.
-fn usual_or_free() -> String {
-    match TcpListener::bind(USUAL) {
-        Ok(_) => USUAL.into(),
-        Err(_) => "127.0.0.1:0".into(),
+fn usual_or_free(usual: &str) -> String {
+    match TcpListener::bind(usual) {
+        Ok(_) => usual.into(),
+        Err(error) => {
+            tracing::info!(address = usual, %error, "taken: a free port instead");
+            "127.0.0.1:0".into()
+        }
     }
 }
 

@@ -25,6 +25,7 @@ impl Config {
         let mut f = Findings::default();
         self.check_log(&mut f);
         self.check_mqtt(&mut f);
+        f.take("page", self.page.check());
         self.check_governor(&mut f);
         if self.pipelines.is_empty() {
             f.problem(

@@ -22,6 +22,12 @@ impl Config {
         {
             f.problem(Problem::new("mqtt.password_file", "the first line is empty").found(shown(file)));
         }
+        if let Some(file) = self.page.password_file.as_ref().filter(|_| self.page.enabled)
+            && let Some(text) = readable(file, "page.password_file", &mut f)
+            && text.lines().next().unwrap_or("").is_empty()
+        {
+            f.problem(Problem::new("page.password_file", "the first line is empty").found(shown(file)));
+        }
         if let Some(tls) = &self.mqtt.tls {
             for (key, file) in [
                 ("mqtt.tls.ca_file", tls.ca_file.as_ref()),

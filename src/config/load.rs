@@ -167,11 +167,12 @@ fn readable_secrets(config: &Config, layers: &Layers) -> Findings {
     if !std::fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o004 != 0) {
         return findings;
     }
-    let password = (!config.mqtt.password.is_empty()).then(|| "mqtt.password".to_owned());
+    let passwords = [("mqtt.password", &config.mqtt.password), ("page.password", &config.page.password)];
+    let passwords = passwords.into_iter().filter(|(_, given)| !given.is_empty()).map(|(key, _)| key.to_owned());
     let of_sources = config
         .declared_sources()
         .flat_map(|(table, source)| source.kind().secret_keys().into_iter().map(move |key| format!("{table}.{key}")));
-    for key in password.into_iter().chain(of_sources) {
+    for key in passwords.chain(of_sources) {
         let from_file = path::Path::parse(&key).map(|path| layers.value_origin(&path));
         if matches!(from_file, Some(Origin::File { .. })) {
             findings.warn(

@@ -12,7 +12,7 @@ use super::source::SourceConfig;
 use crate::frame::SourceName;
 use crate::model::Config as ModelsConfig;
 use crate::pipeline::{Config as PipelineConfig, Feed, Input, MeterConfig, Places, Resolved};
-use crate::{publish, telemetry};
+use crate::{page, publish, telemetry};
 
 /// The whole TOML file.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +26,8 @@ pub struct Config {
     pub mqtt: publish::Config,
     /// A broker inside the process.
     pub broker: publish::BrokerConfig,
+    /// A page for browsers.
+    pub page: page::Config,
     /// Locations of models.
     pub models: ModelsConfig,
     /// Limits of heat and load.

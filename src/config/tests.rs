@@ -49,11 +49,11 @@ fn every_form_in_the_schema_is_understood() {
 }
 
 #[test]
-fn only_the_password_is_a_secret() {
+fn only_passwords_are_secrets() {
     let mut all = Vec::new();
     nodes(Node::root(), "", &mut all);
     let secrets: Vec<_> = all.iter().filter(|(_, node)| node.is_secret()).map(|(path, _)| path.as_str()).collect();
-    assert_eq!(secrets, [".mqtt.password"]);
+    assert_eq!(secrets, [".mqtt.password", ".page.password"]);
 }
 
 #[test]

@@ -3,12 +3,16 @@
 mod canvas;
 mod encode;
 mod font;
+mod marks;
+mod scale;
 mod shapes;
 #[cfg(test)]
 mod tests;
 
 pub use canvas::Canvas;
 pub use encode::{EncodeError, Format, encode, jpeg};
+pub use marks::{Mark, marked};
+pub use scale::scaled;
 
 use canvas::{BLACK, Colour, Rect, WHITE, text_size};
 

@@ -247,7 +247,20 @@ pub fn enlarges(spec: &InputSpec, regions: &[Region], full: [u32; 2], picture: [
 /// [`PreprocessError::Decode`] and [`PreprocessError::Size`].
 pub fn to_rgb(image: &Image, out: &mut Vec<u8>) -> Result<[u32; 2], PreprocessError> {
     let mut decoder = decode::Decoder::default();
-    let picture = decoder.decode(image, false)?;
+    Ok(rgb_of(&decoder.decode(image, false)?, out))
+}
+
+/// [`to_rgb`] of the `image` of a frame that was decoded for its pipeline: where that was in colours, it is not decoded again.
+///
+/// # Errors
+/// As [`to_rgb`].
+pub fn shared_to_rgb(frame: &SharedFrame, image: &Image, out: &mut Vec<u8>) -> Result<[u32; 2], PreprocessError> {
+    let mut decoder = decode::Decoder::default();
+    Ok(rgb_of(&decoder.shared(frame, image, false)?, out))
+}
+
+/// Writes a picture as packed RGB; its `[width, height]`.
+fn rgb_of(picture: &picture::Picture<'_>, out: &mut Vec<u8>) -> [u32; 2] {
     let pixels = picture.data.chunks_exact(picture.channels.bytes());
     out.clear();
     match picture.channels {
@@ -257,7 +270,7 @@ pub fn to_rgb(image: &Image, out: &mut Vec<u8>) -> Result<[u32; 2], PreprocessEr
             out.extend(pixels.flat_map(|p| p.first().map_or([0; 3], |grey| [*grey; 3])));
         }
     }
-    Ok([picture.width, picture.height])
+    [picture.width, picture.height]
 }
 
 fn store_for(spec: &Spec) -> Option<store::Store> {

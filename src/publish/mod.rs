@@ -17,7 +17,7 @@ pub mod terminal;
 mod testing;
 mod throttle;
 pub mod topics;
-mod wording;
+pub mod wording;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -379,6 +379,16 @@ pub(super) fn event(words: &EventWords) -> Line {
     (tone, format!("{kind:<6}  {label}  {}  {id}", number(*score, 3)))
 }
 
+/// The line of a result in this process, for people; `None` for a task that is not known.
+pub fn of_output(output: &Output, now: Instant) -> Option<String> {
+    result(&ResultWords::of_output(output, now)).map(|(_, line)| line)
+}
+
+/// The line of a change in this process, for people.
+pub fn of_event(change: &Event) -> String {
+    event(&EventWords::of_event(change)).1
+}
+
 /// The line of `health`.
 pub(super) fn health(health: &Health) -> Line {
     let mut line = format!("up {} s", health.uptime_s);

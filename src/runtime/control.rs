@@ -15,6 +15,7 @@ use super::context::PipelineContext;
 use super::node::{Node, because};
 use super::node_status::StatusMaker;
 use super::options::Options;
+use super::page::Page;
 use super::prepare::{Made, Prepared, Unmade};
 use super::readings::Readings;
 use super::reload::{Reloaded, reload};
@@ -30,7 +31,7 @@ use crate::config::{Config, Loaded};
 use crate::frame::{Bus, Sink};
 use crate::publish::broker::Broker;
 use crate::publish::sink::{MqttSink, Settings};
-use crate::telemetry::{Heart, Heartbeats, Notifier, mark};
+use crate::telemetry::{Heart, Heartbeats, LogHandle, Notifier, mark};
 
 /// Time from the wish to stop to the end of the process.
 const STOP_WITHIN: Duration = Duration::from_millis(1800);
@@ -73,6 +74,7 @@ struct Host {
     requests: InForce,
     /// Address of the embedded broker, once it listens; it lives as long as the process.
     broker: Option<SocketAddr>,
+    page: Page,
 }
 
 /// The end of a session.
@@ -89,8 +91,11 @@ async fn control(loaded: Loaded, options: Options) -> Result<Report, DaemonError
     let heartbeats = Heartbeats::new(started);
     let heart = heartbeats.register("main", LOOP_WITHIN, started);
     let service = Service(Notifier::from_env().map_err(|e| DaemonError::Failed(e.to_string()))?);
-    let mut host =
-        Host { options, signals, service, heartbeats, heart, started, requests: InForce::default(), broker: None };
+    let mut options = options;
+    let file = options.config_file.as_ref().map(|file| file.path.clone());
+    let page = Page::new(file, options.log.as_ref().map(LogHandle::recent), options.on_page.take());
+    let requests = InForce::default();
+    let mut host = Host { options, signals, service, heartbeats, heart, started, requests, broker: None, page };
     let mut loaded = loaded;
     let mut before: Option<Loaded> = None;
     let [mut wait, longest] = START_AGAIN;
@@ -140,6 +145,7 @@ fn stopped(signal: &str) -> Report {
 /// From the start of everything to its stop.
 async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     let Loaded { config, digest, .. } = loaded;
+    host.page.configure(&config);
     if config.broker.enabled {
         let address = match host.broker {
             Some(address) => address,
@@ -177,6 +183,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     let snapshots = Arc::new(Snapshots::new(node.mqtt.clone(), node.topics.clone(), config.mqtt.max_packet_bytes));
     snapshots.configure(&config.pipelines);
     sinks.push(snapshots.clone());
+    sinks.push(host.page.sink());
     let bus = Bus::new(sinks);
     let context = PipelineContext {
         bus: bus.clone(),
@@ -247,7 +254,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                         session.stop(STOP_WITHIN)?;
                         return Ok(End::Restart(new));
                     }
-                    Reloaded::Applied => adopt(&mut session, &calibrator),
+                    Reloaded::Applied => adopt(&mut session, &calibrator, &mut host.page),
                     Reloaded::Refused(_) => {}
                 }
                 // What a person loads is no trial any more.
@@ -297,6 +304,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                 session.context.readings.turn(Instant::now());
                 commands.take(&mut session, Instant::now());
                 session.turn();
+                host.page.observe(session.maker.revision(), &session.set);
                 commands.answer(&session.set, Instant::now());
                 host.service.feed(&host.heartbeats);
             }
@@ -307,7 +315,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
             Done::Nothing => {}
             Done::Reloaded => {
                 making = None;
-                adopt(&mut session, &calibrator);
+                adopt(&mut session, &calibrator, &mut host.page);
                 tick = ticker(&session.config, &host.service);
                 host.service.ready(&session.set.status_line());
             }
@@ -344,7 +352,8 @@ async fn fed<T>(
 }
 
 /// Takes over what a reload changed outside of the pipelines, and measures those that are new.
-fn adopt(session: &mut Session, calibrator: &Calibrator) {
+fn adopt(session: &mut Session, calibrator: &Calibrator, page: &mut Page) {
+    page.configure(&session.config);
     session.board.set_zone(&session.config.node.thermal_zone);
     say_choice(&session.board);
     calibrator.start(session.set.uncalibrated());

@@ -18,6 +18,7 @@ mod node;
 mod node_status;
 mod options;
 mod pace;
+mod page;
 pub mod prepare;
 pub mod readings;
 mod reload;
@@ -38,6 +39,7 @@ mod worker;
 
 pub use control::run;
 pub use options::{ConfigFile, Options, Reload};
+pub use page::OnPage;
 pub use report::{PipelineReport, Report};
 
 /// The reasons for which the daemon does not start or does not go on.

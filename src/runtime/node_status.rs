@@ -84,6 +84,11 @@ impl StatusMaker {
         self.governor.changed = None;
     }
 
+    /// Counts of models and configurations, and of changes of the rungs: equal for equal ladders.
+    pub(super) fn revision(&self) -> (u64, u64) {
+        (self.node.revision, self.governor.changes)
+    }
+
     /// Takes over a reading of the board.
     pub(super) fn observe(&mut self, reading: &Reading, rss_bytes: u64) {
         self.board = Board {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::config::Loaded;
 use crate::frame::Sink;
 use crate::runtime::command::Recovered;
+use crate::runtime::page::OnPage;
 use crate::sys::Roots;
 use crate::telemetry::LogHandle;
 
@@ -50,6 +51,8 @@ pub struct Options {
     pub log: Option<LogHandle>,
     /// Waits for things that are not there yet (a model, a certificate, the port of the embedded broker); else they end the run.
     pub waits: bool,
+    /// Told the address of the page once it is served.
+    pub on_page: Option<OnPage>,
     /// Told the address of the embedded broker once it listens.
     pub on_broker: Option<Box<dyn FnOnce(SocketAddr)>>,
 }

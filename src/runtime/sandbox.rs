@@ -31,7 +31,12 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
     read.extend(loaded.path.as_deref().map(directory));
     let tls = config.mqtt.tls.as_ref();
     let tls = tls.map(|t| [t.ca_file.as_ref(), t.cert_file.as_ref(), t.key_file.as_ref()]).unwrap_or_default();
-    read.extend(tls.into_iter().chain([config.mqtt.password_file.as_ref()]).flatten().map(|f| directory(f)));
+    read.extend(
+        tls.into_iter()
+            .chain([config.mqtt.password_file.as_ref(), config.page.password_file.as_ref()])
+            .flatten()
+            .map(|f| directory(f)),
+    );
     if config.mqtt.transport == crate::publish::Transport::Unix {
         read.push(directory(Path::new(&config.mqtt.path)));
     }

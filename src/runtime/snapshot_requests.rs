@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::snapshots::picture::{PictureError, decoded, scaled};
+use super::snapshots::picture::{PictureError, decoded};
 use super::state::lock;
 use crate::draw::{self, Corners};
 use crate::frame::{Emission, Output, Sink};
@@ -127,7 +127,7 @@ fn drawn(output: &Output, regions: &[Corners]) -> Taken {
         let corners = regions.iter_mut().flatten();
         corners.for_each(|point| point.iter_mut().zip(scale).for_each(|(value, scale)| *value *= scale));
     }
-    let canvas = draw::annotated(canvas, &scaled(&output.outcome, size), &regions);
+    let canvas = draw::annotated(canvas, &draw::scaled(&output.outcome, size), &regions);
     let jpeg = draw::encode(&canvas, draw::Format::Jpeg).map_err(PictureError::from)?;
     Ok(Picture { jpeg, seq: output.stamp.seq, time: output.stamp.time, size: canvas.size() })
 }

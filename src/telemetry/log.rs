@@ -30,9 +30,15 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// Handle of the running log; changes its level.
 pub struct LogHandle {
     filter: reload::Handle<EnvFilter, Registry>,
+    recent: RecentLog,
 }
 
 impl LogHandle {
+    /// The latest lines.
+    pub fn recent(&self) -> RecentLog {
+        self.recent.clone()
+    }
+
     /// Replaces the filter of the running log (SIGHUP). The format stays.
     ///
     /// # Errors
@@ -69,8 +75,10 @@ pub fn init(config: &Config) -> Result<LogHandle, TelemetryError> {
         (false, Format::Text) => layer.with_ansi(stderr.is_terminal() && colour_wanted()).with_timer(Utc).boxed(),
         (false, Format::Json) => layer.json().flatten_event(true).with_timer(Utc).boxed(),
     };
-    Registry::default().with(filter).with(output).try_init().map_err(|_| TelemetryError::AlreadySet)?;
-    Ok(LogHandle { filter: handle })
+    let recent = RecentLog::beside();
+    let kept = Layer::new().with_writer(recent.clone()).with_ansi(false).with_timer(Utc).log_internal_errors(false);
+    Registry::default().with(filter).with(output).with(kept).try_init().map_err(|_| TelemetryError::AlreadySet)?;
+    Ok(LogHandle { filter: handle, recent })
 }
 
 /// Keeps the latest lines of this process's log in memory, without times, levels and origins, instead of writing them.

@@ -39,6 +39,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("join", &["frame"]),
     ("event", &["frame"]),
     ("publish", &["frame", "sys"]),
+    ("page", &["frame", "draw", "sys"]),
     ("board", &["governor", "sys"]),
     ("catalog", &["model", "sys"]),
     (
@@ -55,6 +56,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "task",
             "event",
             "publish",
+            "page",
             "pipeline",
             "governor",
             "telemetry",
@@ -72,6 +74,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "install",
             "credentials",
             "draw",
+            "page",
             "runtime",
             "catalog",
             "scene",
@@ -95,6 +98,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
 ];
 const BELOW_RUNTIME: &[&str] = &[
+    "page",
     "draw",
     "frame",
     "draw",

@@ -33,6 +33,7 @@ mod mosquitto;
 mod node_tests;
 mod numbers;
 mod outbox;
+mod page;
 mod pictures;
 mod pipes;
 mod publish;

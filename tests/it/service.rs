@@ -131,6 +131,8 @@ fn the_unit_keeps_its_promises() {
         // The second is what makes the file of the first optional before systemd 254.
         "LoadCredential=mqtt-password:/etc/leptond/mqtt-password",
         r"SetCredential=mqtt-password:\n",
+        "LoadCredential=page-password:/etc/leptond/page-password",
+        r"SetCredential=page-password:\n",
     ] {
         assert!(has(line), "{line}");
     }

@@ -261,6 +261,11 @@ impl Governor {
         })
     }
 
+    /// The ladders of all pipelines.
+    pub fn ladders(&self) -> impl Iterator<Item = &PipelineLadder> {
+        self.pipelines.iter().map(|pipeline| &pipeline.ladder)
+    }
+
     fn pipeline(&self, name: &str) -> Option<&Pipeline> {
         self.pipelines.iter().find(|p| *p.ladder.name == *name)
     }

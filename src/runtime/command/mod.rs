@@ -13,7 +13,7 @@ mod fields;
 mod governor_set;
 mod in_force;
 mod limit;
-mod model_list;
+pub(in crate::runtime) mod model_list;
 mod pause;
 mod pictures;
 mod read;

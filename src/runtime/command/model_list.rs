@@ -13,7 +13,7 @@ const MOST: usize = 100;
 
 /// The data of the answer.
 #[derive(Debug, Serialize)]
-pub(super) struct Models {
+pub(in crate::runtime) struct Models {
     /// Those that a pipeline can name, in the order in which names are looked up.
     models: Vec<Listed>,
     /// Models beyond those of `models`.
@@ -48,7 +48,7 @@ struct Listed {
 }
 
 /// Reads every model that `config` can name. Takes as long as it takes to read their files.
-pub(super) fn list(config: &Config) -> Models {
+pub(in crate::runtime) fn list(config: &Config) -> Models {
     let dirs = &config.models.dirs;
     let mut found: Vec<(String, Option<PathBuf>)> = Vec::new();
     let named = config.pipelines.iter().flat_map(|pipeline| pipeline.models()).map(|(_, model)| model);

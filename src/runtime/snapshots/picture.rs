@@ -1,7 +1,7 @@
 //! A result's frame as JPEG, with what was found drawn on it, no larger than a message may be.
 
 use crate::draw::{self, Canvas, EncodeError};
-use crate::frame::{Image, Outcome, Output, Payload, PixelFormat};
+use crate::frame::{Image, Output, Payload, PixelFormat};
 use crate::preprocess::{self, PreprocessError};
 
 /// Qualities that are tried one after the other, 1 to 100; after the last one, the picture is made smaller.
@@ -50,7 +50,7 @@ impl Pictures {
             true => Some(encoded(&canvas, most)?),
             false => None,
         };
-        let outcome = scaled(&output.outcome, canvas.size());
+        let outcome = draw::scaled(&output.outcome, canvas.size());
         let drawn = encoded(&draw::annotated(canvas, &outcome, &[]), most)?;
         Ok(Pictures { drawn, clean })
     }
@@ -92,23 +92,12 @@ fn encoded(canvas: &Canvas, most: usize) -> Result<Vec<u8>, PictureError> {
     }
 }
 
-/// The outcome with its boxes in pixels of a picture of `[width, height]`, which may be smaller than the source's.
-pub(in crate::runtime) fn scaled(outcome: &Outcome, [width, height]: [i64; 2]) -> Outcome {
-    let mut outcome = outcome.clone();
-    if let Outcome::Detect { detections, source_width, source_height, .. } = &mut outcome {
-        let by = |side: i64, source: u32| side as f32 / source.max(1) as f32;
-        let (x, y) = (by(width, *source_width), by(height, *source_height));
-        detections.iter_mut().for_each(|detection| detection.scale([x, y]));
-    }
-    outcome
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::frame::{Detection, Frame, FramePool, PipelineName, Stamp, TaskKind, Timing};
+    use crate::frame::{Detection, Frame, FramePool, Outcome, PipelineName, Stamp, TaskKind, Timing};
 
     /// A result with a grey JPEG of `side` pixels, with `noise` of so many levels, and one box around its middle, in pixels of a source of twice the size.
     fn output(side: u32, noise: u8) -> Output {
