@@ -78,7 +78,7 @@ impl Meter {
             number: settings.number(),
             flow: Flow::new(limits),
             zones: (0..settings.places.len()).map(|index| over(settings.places.get(index + 1))).collect(),
-            mounts: vec![Mount::default(); settings.places.len()],
+            mounts: settings.places.iter().map(|kind| mount(*kind, settings.whole_digits)).collect(),
             learnt_from: None,
             rate: Rate::default(),
             remembered: None,
@@ -200,6 +200,11 @@ impl Meter {
             ..MeterReading::nothing(&self.settings.meter, problem)
         }
     }
+}
+
+/// A place of which nothing is known yet.
+fn mount(kind: Kind, whole_digits: bool) -> Mount {
+    if whole_digits && kind == Kind::Digit { Mount::WHOLE } else { Mount::default() }
 }
 
 /// In s, to the tenth.

@@ -176,6 +176,7 @@ impl MeterConfig {
                 decimals: self.decimals(),
             },
             max_rate: self.max_rate.or_else(|| usual_rate(self.kind?, self.unit()?)),
+            whole_digits: false,
             negative: self.negative,
             min_score: self.min_score.unwrap_or(MIN_SCORE),
             confirm: self.confirm.unwrap_or(CONFIRM),

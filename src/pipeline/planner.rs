@@ -108,7 +108,9 @@ impl Planner {
             let bundle = open_bundle(name, dirs)?;
             Planner::new(bundle, self.engine, 1, meter.preprocess.clone(), &task.into()).map(Box::new)
         };
-        self.meter = Some((meter.settings.clone(), meter.model.as_ref().map(second).transpose()?));
+        let mut settings = meter.settings.clone();
+        settings.whole_digits = self.bundle.manifest().output.position.is_none();
+        self.meter = Some((settings, meter.model.as_ref().map(second).transpose()?));
         self.marks = meter.marks.as_ref().map(read_marks).transpose()?.map(Arc::new);
         Ok(())
     }

@@ -64,7 +64,7 @@ fn a_key_of_another_kind_is_warned_of_and_left_out() {
     check(
         raw.check(0),
         &[
-            "min_score: has no effect: it is for type \"classify\", \"detect\", \"pose\", \"segment\", \"obb\" and \"text\", not \"raw\"",
+            "min_score: has no effect: it is for type \"classify\", \"detect\", \"pose\", \"segment\", \"obb\", \"text\" and \"position\", not \"raw\"",
         ],
     );
 }

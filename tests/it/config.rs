@@ -227,8 +227,12 @@ fn keys_of_schema(node: &'static Json, prefix: &str, out: &mut BTreeMap<String, 
             } else if path == "meter" {
                 // Its governor is that of a pipeline.
                 let keys = resolve(&child["items"])["properties"].as_object().unwrap();
-                let own = keys.iter().filter(|(name, _)| *name != "governor");
-                out.extend(own.map(|(name, key)| (format!("meter.{name}"), key)));
+                for (name, key) in keys.iter().filter(|(name, _)| *name != "governor") {
+                    match resolve(key).get("properties") {
+                        Some(_) => keys_of_schema(key, &format!("meter.{name}."), out),
+                        None => _ = out.insert(format!("meter.{name}"), key),
+                    }
+                }
             } else if inner.get("properties").is_some() {
                 keys_of_schema(child, &format!("{path}."), out);
             } else if matches!(path.as_str(), "pipeline" | "pipeline.zone" | "pipeline.line") {

@@ -45,7 +45,7 @@ pub(super) fn candidates(places: &[Kind], positions: &[f32], zones: &[Zone], mou
                 let ahead = wrapped(turned - f32::from(digit));
                 let cost = match kind {
                     Kind::Dial { .. } => mount.squared(wrapped(ahead - partial.turn)),
-                    Kind::Digit => zone.cost(ahead, partial.turn, |distance| mount.squared(distance)),
+                    Kind::Digit => zone.cost(ahead, partial.turn, mount.even_cost(), |distance| mount.squared(distance)),
                 };
                 next.push(Partial {
                     candidate: Candidate {

@@ -26,6 +26,8 @@ pub struct Settings {
     pub meter: status::Meter,
     /// Highest rate in units per hour; `None` = not limited.
     pub max_rate: Option<f64>,
+    /// Digits are known to the whole digit only, and not how far their drums have turned.
+    pub whole_digits: bool,
     /// It may run backwards as well.
     pub negative: bool,
     /// Least score of a place.

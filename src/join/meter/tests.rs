@@ -9,6 +9,7 @@ fn settings() -> Settings {
         places: [[Kind::Digit; 5].as_slice(), &[DIAL; 4]].concat(),
         meter: status::Meter { unit: Some("m³".into()), decimals: 4, counts_up: true, ..status::Meter::default() },
         max_rate: Some(10.0),
+        whole_digits: false,
         negative: false,
         min_score: 0.5,
         confirm: 3,
@@ -83,6 +84,20 @@ fn what_an_earlier_run_believed_bounds_what_this_one_may() {
     assert_eq!((reading.value, reading.problem), (Some(412.3571), Some(MeterProblem::TooFast)));
     (3601..3604).for_each(|second| _ = at(&mut later, &SHOWN, second));
     assert_eq!(at(&mut later, &SHOWN, 3604).quality, Quality::Good);
+}
+
+#[test]
+fn digits_that_are_known_as_a_whole_are_doubted_where_their_drum_may_have_moved() {
+    let quality = |whole_digits: bool, shown: [f32; 9]| {
+        let mut meter = Meter::new(Settings { whole_digits, single: true, ..settings() });
+        let reading = at(&mut meter, &shown, 0);
+        (reading.quality, reading.raw_value)
+    };
+    // A 3 that has come to a rest, or a drum that moves all the time and is nearly a 3.
+    let late = [0.0, 0.0, 4.0, 1.0, 3.0, 8.36, 4.1, 2.0, 1.0];
+    assert_eq!(quality(false, late), (Quality::Good, Some(413.8421)));
+    assert!(matches!(quality(true, late), (Quality::Uncertain, Some(_))));
+    assert_eq!(quality(true, SHOWN), (Quality::Good, Some(412.3571)));
 }
 
 /// Fault of a picture, which lasts for minutes to hours.

@@ -22,8 +22,6 @@ const ENOUGH: u32 = 4;
 const SLACK: f32 = 0.06;
 /// Weight of the newest sighting.
 const WEIGHT: f32 = 0.2;
-/// Cost of taking a drum for one that moves all the time.
-const EVEN_COST: f32 = 3.0;
 
 impl Zone {
     /// A drum over another drum, which takes it along between 9 and 0.
@@ -32,9 +30,9 @@ impl Zone {
     pub(super) const OVER_DIAL: Zone = Zone { low: 0.8, high: 0.97, even: true, learnt: None };
 
     /// Cost of a drum's being `ahead` of its digit (in digits, may be negative) while the place below has come `below` of its turn;
-    /// `cost` is that of a distance.
-    pub(super) fn cost(&self, ahead: f32, below: f32, cost: impl Fn(f32) -> f32) -> f32 {
-        let (low, high, even) = match self.learnt {
+    /// `even` is the cost of taking it for one that moves all the time, `cost` that of a distance.
+    pub(super) fn cost(&self, ahead: f32, below: f32, even: f32, cost: impl Fn(f32) -> f32) -> f32 {
+        let (low, high, may_be_even) = match self.learnt {
             Some(learnt) if learnt.times >= ENOUGH => {
                 ((learnt.begin - SLACK).max(0.0), (learnt.begin + SLACK).min(0.98), false)
             }
@@ -42,7 +40,7 @@ impl Zone {
         };
         let outside = |least: f32, most: f32| (least - ahead).max(ahead - most).max(0.0);
         let usual = cost(outside(moved(below, high), moved(below, low)));
-        if even { usual.min(EVEN_COST + cost((ahead - below).abs())) } else { usual }
+        if may_be_even { usual.min(even + cost((ahead - below).abs())) } else { usual }
     }
 
     /// Learns from a drum that is `ahead` of its digit, which is certain, while the place below has come `below` of its turn.
@@ -67,6 +65,8 @@ fn moved(below: f32, begin: f32) -> f32 {
 mod tests {
     use super::*;
 
+    const EVEN: f32 = 3.0;
+
     fn square(distance: f32) -> f32 {
         (distance / 0.2).powi(2)
     }
@@ -75,23 +75,23 @@ mod tests {
     fn a_zone_is_learnt_from_drums_on_their_way() {
         let mut zone = Zone::OVER_DIAL;
         // At rest early in the turn, moving only from 0.92 on: told apart once that was seen.
-        let early = |zone: &Zone| zone.cost(0.6, 0.92, square);
+        let early = |zone: &Zone| zone.cost(0.9, 0.92, EVEN, square);
         assert!(early(&zone) < 3.0, "{}", early(&zone));
         for below in [0.94, 0.95, 0.96, 0.97, 0.94, 0.95] {
             zone.learn(moved(below, 0.92), below);
         }
         assert!(early(&zone) > 4.0, "{}", early(&zone));
-        assert!(zone.cost(moved(0.97, 0.92), 0.97, square) < 0.1);
-        assert!(zone.cost(0.0, 0.5, square) < 0.1);
+        assert!(zone.cost(moved(0.97, 0.92), 0.97, EVEN, square) < 0.1);
+        assert!(zone.cost(0.0, 0.5, EVEN, square) < 0.1);
     }
 
     #[test]
     fn a_drum_that_moves_all_the_time_is_learnt_as_well() {
         let mut zone = Zone::OVER_DIAL;
-        assert!(zone.cost(0.5, 0.5, square) <= EVEN_COST, "{}", zone.cost(0.5, 0.5, square));
+        assert!(zone.cost(0.5, 0.5, EVEN, square) <= EVEN);
         (3..8).for_each(|tenth| zone.learn(tenth as f32 / 10.0 + 0.01, tenth as f32 / 10.0));
         (3..8).for_each(|tenth| zone.learn(tenth as f32 / 10.0 - 0.01, tenth as f32 / 10.0));
-        assert!(zone.cost(0.5, 0.5, square) < 0.1, "{zone:?}");
-        assert!(zone.cost(0.0, 0.5, square) > 3.0, "{zone:?}");
+        assert!(zone.cost(0.5, 0.5, EVEN, square) < 0.1, "{zone:?}");
+        assert!(zone.cost(0.0, 0.5, EVEN, square) > 3.0, "{zone:?}");
     }
 }

@@ -258,7 +258,10 @@ fn meter_reading() -> MeterReading {
         held: true,
         problem: Some(MeterProblem::Unreadable),
         rate_per_hour: Some(0.42),
-        digits: vec![PlaceRead { digit: Some(2), read: read(Some(2.04), None) }],
+        digits: vec![
+            PlaceRead { digit: Some(2), read: read(Some(2.04), None) },
+            PlaceRead { digit: None, read: read(None, Some(Unreadable::NoDigit)) },
+        ],
         dials: vec![PlaceRead { digit: None, read: read(None, Some(Unreadable::LowContrast)) }],
         last_good: Some(LastGood { score: 0.5, time: at(), age_s: Some(1.5) }),
     }
