@@ -20,7 +20,7 @@ POSITIONS, SPREAD = 40, 0.3
 NONE = POSITIONS
 # The pictures: how many, the share of dials, seeds.
 COUNT, SHARE, SEED = 110_000, 0.87, 1
-HELD_OUT, HELD_OUT_SEED, KNOWN_SEED = 6000, 1001, 1002
+HELD_OUT, HELD_OUT_SEED, KNOWN_SEED = 4000, 1001, 1002
 # Least score that counts as read: see the card.
 MIN_SCORE = 0.6
 # Added to the logit of "none" after training: what is trained on has more of it than what a meter shows.
@@ -29,8 +29,8 @@ THRESHOLDS = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 
 
 def dialnet():
-    """5 million multiplications."""
-    return nets.PlaceNet(3, POSITIONS + 1, [(16, 1), (32, 2), (48, 2), (64, 1), (64, 2)], cells=16, dropout=0.1)
+    """3.5 million multiplications."""
+    return nets.PlaceNet(3, POSITIONS + 1, [(32, 2), (48, 2), (64, 1), (64, 2)], cells=16, dropout=0.1)
 
 
 def drawn(folder, name, count, seed, held_out=False, kinds=None):
@@ -164,7 +164,7 @@ def goldens(path):
     for number, kind in enumerate(["still", "drums", "flat", "half"]):
         pixels, *_ = drawn(fit.RUNS / "dials", f"golden-{kind}", 40, 2010 + number, True, {kind: 1})
         found, scores = read(quantise.run(path, prepared(pixels), output=OUTPUT))
-        pick = int(numpy.flatnonzero(numpy.isnan(found) & (scores > 0.9))[0])
+        pick = int(numpy.where(numpy.isnan(found), scores, 0).argmax())
         Image.fromarray(pixels[pick].transpose(1, 2, 0)).save(folder / f"none-{kind}.png", optimize=True)
         items.append({"file": f"golden/none-{kind}.png", "label": "none"})
     return items
@@ -172,7 +172,7 @@ def goldens(path):
 
 def main():
     args = argparse.ArgumentParser(description=__doc__)
-    args.add_argument("--epochs", type=int, default=14)
+    args.add_argument("--epochs", type=int, default=12)
     args.add_argument("--threads", type=int, default=1, help="one is fastest on a machine that does other work, too")
     args.add_argument("--again", action="store_true", help="train even where weights of an earlier run are there")
     args = args.parse_args()
