@@ -10,14 +10,14 @@ use anyhow::Context;
 use super::output::tell;
 use super::{Failure, say};
 use crate::config::{Config, Loaded, PipelineConfig};
-use crate::frame::{PipelineName, Sink};
-use crate::pipeline::motion;
+use crate::frame::{PipelineName, Quantity, Sink};
+use crate::pipeline::{DialConfig, MeterConfig, motion};
 use crate::publish::BrokerConfig;
 use crate::publish::stdout::Printer;
 use crate::publish::terminal::Terminal;
 use crate::runtime::{self, Report};
-use crate::source::{self, SensorConfig, SensorKind, SyntheticConfig};
-use crate::{model, page, preprocess, task, telemetry};
+use crate::source::{self, SensorConfig, SensorKind, SyntheticConfig, SyntheticScene};
+use crate::{model, page, preprocess, scene, task, telemetry};
 use leptond_governor as governor;
 
 /// Customary address of an MQTT broker.
@@ -66,7 +66,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         log,
         broker: BrokerConfig { enabled: true, listen },
         page: page::Config { enabled: true, listen: usual_or_free(USUAL_PAGE), ..page::Config::default() },
-        pipelines: vec![meter(name("meter")?, args.seed, args.fps), machine(name("machine")?)],
+        pipelines: vec![meter(name("meter")?, args.seed, args.fps).pipeline(), machine(name("machine")?)],
         ..Config::default()
     };
     let terminal = if args.json {
@@ -108,27 +108,17 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-/// A meter seen by a synthetic camera; its five digits are cut out and read as one batch.
-fn meter(name: PipelineName, seed: u64, fps: f64) -> PipelineConfig {
-    let camera = SyntheticConfig { seed, fps, ..SyntheticConfig::default() };
-    PipelineConfig {
-        name,
-        model: "leptonnet-digits".into(),
-        engine: model::Engine::Auto,
-        threads: 1,
-        motion: motion::Config::default(),
-        preprocess: preprocess::Config {
-            regions: crate::scene::regions(camera.width, camera.height).map(preprocess::Region::Rect).to_vec(),
-            ..preprocess::Config::default()
-        },
-        source: source::Config::Synthetic(camera).into(),
-        task: task::ClassifyConfig { monotonic: true, ..Default::default() }.into(),
-        track: Default::default(),
-        zones: Vec::new(),
-        lines: Vec::new(),
-        event: Default::default(),
-        meter: None,
-        governor: governor::PipelineConfig { deadline_ms: 250, ..governor::PipelineConfig::default() },
+/// A water meter seen by a synthetic camera: its digits and dials are read from one picture and joined to one number.
+fn meter(name: PipelineName, seed: u64, fps: f64) -> MeterConfig {
+    let camera = SyntheticConfig { seed, fps, scene: SyntheticScene::Dials, ..SyntheticConfig::default() };
+    let [width, height] = [camera.width, camera.height];
+    let dial = |rect| DialConfig { rect: Some(rect), quad: None, clockwise: true };
+    MeterConfig {
+        kind: Some(Quantity::Water),
+        digits: scene::regions(width, height).map(preprocess::Region::Rect).to_vec(),
+        dials: scene::dial_regions(width, height).map(dial).to_vec(),
+        governor: governor::PipelineConfig { interval_ms: 1, deadline_ms: 250, ..governor::PipelineConfig::default() },
+        ..MeterConfig::new(name, source::Config::Synthetic(camera).into())
     }
 }
 

@@ -131,6 +131,17 @@ impl MeterNumber {
     }
 }
 
+/// True if `label`, digits with a decimal point, is the number `truth`, digits alone, or its neighbour: of the lowest place, which turns all
+/// the time, that is as near as it can be read.
+pub fn is_near_truth(label: &str, truth: &str) -> bool {
+    let digits: String = label.chars().filter(|c| *c != '.').collect();
+    let range = 10_u64.saturating_pow(u32::try_from(truth.len()).unwrap_or(u32::MAX));
+    match (digits.parse::<u64>(), truth.parse::<u64>()) {
+        (Ok(read), Ok(truth)) if digits.len() > 1 => [0, 1, range - 1].contains(&(read.abs_diff(truth) % range)),
+        _ => false,
+    }
+}
+
 /// Reading in words: the number with its unit, and whether it is this picture's.
 impl fmt::Display for MeterReading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -183,6 +194,13 @@ fn hundredths<S: Serializer>(position: &Option<f32>, serializer: S) -> Result<S:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lowest_place_may_be_off_by_one() {
+        assert!(is_near_truth("00412.357", "00412357") && is_near_truth("00412.358", "00412357"));
+        assert!(is_near_truth("99999.999", "00000000") && !is_near_truth("00412.359", "00412357"));
+        assert!(!is_near_truth("none", "00412357") && !is_near_truth("", ""));
+    }
 
     #[test]
     fn numbers_are_exact_and_keep_their_zeros() {

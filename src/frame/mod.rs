@@ -27,7 +27,7 @@ pub use captured::{Frame, Image, Parent, Payload, PixelFormat, Window};
 pub use geometry::Geometry;
 pub use head::{Boxes, Head};
 pub use incoming::Incoming;
-pub use meter::{MeterNumber, MeterProblem, MeterReading, PlaceRead, PositionRead};
+pub use meter::{MeterNumber, MeterProblem, MeterReading, PlaceRead, PositionRead, is_near_truth};
 pub use names::{LineName, NameError, NodeName, PipelineName, SourceName, TopicFilter, ZoneName};
 pub use object::{ClassMap, Detection, Keypoint, Label, Share};
 pub use outcome::{

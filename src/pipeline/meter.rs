@@ -151,6 +151,32 @@ impl DialConfig {
 }
 
 impl MeterConfig {
+    /// A meter without digits and dials yet.
+    pub fn new(name: PipelineName, source: Input) -> MeterConfig {
+        MeterConfig {
+            name,
+            source,
+            kind: None,
+            unit: None,
+            decimals: None,
+            max_rate: None,
+            negative: false,
+            digits: Vec::new(),
+            dials: Vec::new(),
+            align: Vec::new(),
+            reference: None,
+            digits_model: digits_model(),
+            dials_model: dials_model(),
+            min_score: None,
+            confirm: None,
+            relearn_h: None,
+            light: None,
+            engine: model::Engine::default(),
+            min_contrast: None,
+            governor: governor::PipelineConfig::default(),
+        }
+    }
+
     /// Unit of its number.
     pub fn unit(&self) -> Option<&str> {
         let usual = || self.kind.and_then(|kind| kind.units().first().copied());

@@ -139,6 +139,10 @@ impl Aligner {
     /// Displacement of `picture`, whose full size the reference picture has; `None` where the marks are not found.
     pub(super) fn find(&mut self, picture: &Picture<'_>) -> Option<Displacement> {
         self.take(picture);
+        // In a picture that is too small some marks are nothing.
+        if self.patches.len() < self.marks.places.len() {
+            return None;
+        }
         let reach = (self.grey.width as f32 * REACH) as usize;
         let found: Option<Vec<([f32; 2], [f32; 2])>> =
             self.patches.iter().map(|patch| Some((patch.middle, patch.find(&self.grey, &self.coarse, reach)?))).collect();

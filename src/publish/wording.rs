@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::payload::{Governor, Health, Summary, ms};
 use crate::frame::status::NodeStatus;
-use crate::frame::{Event, EventKind, MeterProblem, Outcome, Output, PositionRead, Share};
+use crate::frame::{Event, EventKind, MeterProblem, Outcome, Output, PositionRead, Share, is_near_truth};
 
 /// Longest line of free text, in characters.
 const SHOWN: usize = 160;
@@ -284,9 +284,11 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
         _ => return None,
     };
     if let Some(truth) = &words.truth {
-        // A meter's truth is its digits alone.
-        let said = words.label.as_ref().or(words.text.as_ref()).map(|said| said.replace('.', ""));
-        let right = said.as_ref() == Some(&truth.replace('.', ""));
+        let said = words.label.as_ref().or(words.text.as_ref());
+        let right = match words.task.as_str() {
+            "meter" => said.is_some_and(|said| is_near_truth(said, truth)),
+            _ => said == Some(truth),
+        };
         tone = if right { Tone::Good } else { Tone::Bad };
         let _ = write!(line, "  truth {truth}{}", if right { "" } else { "  WRONG" });
     }

@@ -9,7 +9,7 @@ use leptond_governor::{Assignment, Load};
 use super::gate::GateState;
 use super::light::Light;
 use super::slot::Slot;
-use crate::frame::{Outcome, Quality};
+use crate::frame::{Outcome, Quality, is_near_truth};
 use crate::pipeline::measurement_lock::MeasurementLock;
 use crate::pipeline::plans::Plans;
 use crate::telemetry::PipelineCounters;
@@ -97,11 +97,7 @@ impl Truth {
                 self.held.fetch_add(1, Ordering::Relaxed);
                 return;
             }
-            // The truth is digits alone.
-            Outcome::Meter(reading) => reading.label.as_deref().is_some_and(|label| {
-                let digits = label.bytes().filter(|byte| *byte != b'.');
-                digits.eq(truth.bytes())
-            }),
+            Outcome::Meter(reading) => reading.label.as_deref().is_some_and(|label| is_near_truth(label, truth)),
             Outcome::Text { text, .. } => text.as_deref() == Some(truth),
             Outcome::Detect { .. }
             | Outcome::Semantic { .. }
