@@ -144,7 +144,7 @@ impl Aligner {
             return None;
         }
         let reach = (self.grey.width as f32 * REACH) as usize;
-        let found: Option<Vec<([f32; 2], [f32; 2])>> =
+        let found: Option<Vec<Pair>> =
             self.patches.iter().map(|patch| Some((patch.middle, patch.find(&self.grey, &self.coarse, reach)?))).collect();
         fitted(&found?, OFF.max(self.grey.width as f32 * OFF_PART))
     }
@@ -298,10 +298,13 @@ impl Patch {
     }
 }
 
+/// A point of the reference picture, and the same in a frame.
+type Pair = ([f32; 2], [f32; 2]);
+
 /// Rotation and shift that bring each first point nearest to its second; `None` where one stays further off than `most`.
-fn fitted(pairs: &[([f32; 2], [f32; 2])], most: f32) -> Option<Displacement> {
+fn fitted(pairs: &[Pair], most: f32) -> Option<Displacement> {
     let count = pairs.len() as f32;
-    let mean = |of: fn(&([f32; 2], [f32; 2])) -> [f32; 2]| {
+    let mean = |of: fn(&Pair) -> [f32; 2]| {
         let sum = pairs.iter().map(of).fold([0.0, 0.0], |a, b| [a[0] + b[0], a[1] + b[1]]);
         [sum[0] / count, sum[1] / count]
     };
@@ -314,7 +317,7 @@ fn fitted(pairs: &[([f32; 2], [f32; 2])], most: f32) -> Option<Displacement> {
     }
     let angle = if pairs.len() > 1 { cross.atan2(dot) } else { 0.0 };
     let displacement = Displacement { cos: angle.cos(), sin: angle.sin(), from, to };
-    let off = |(a, b): &([f32; 2], [f32; 2])| {
+    let off = |(a, b): &Pair| {
         let [x, y] = displacement.apply(*a);
         (x - b[0]).hypot(y - b[1])
     };

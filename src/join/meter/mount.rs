@@ -39,9 +39,10 @@ impl Mount {
         (distance / spread).powi(2)
     }
 
-    /// Cost of taking the drum for one that moves all the time: most do not, but one whose position is not known may.
+    /// Cost of taking the drum for one that moves all the time. Most do not, and a network takes a drum that has moved a little for one at
+    /// rest.
     pub(super) fn even_cost(&self) -> f32 {
-        if self.whole { 1.0 } else { 3.0 }
+        if self.whole { 1.0 } else { 1.5 }
     }
 
     /// Learns from a corrected position that is `distance` further on than it should be.

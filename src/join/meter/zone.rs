@@ -65,7 +65,7 @@ fn moved(below: f32, begin: f32) -> f32 {
 mod tests {
     use super::*;
 
-    const EVEN: f32 = 3.0;
+    const EVEN: f32 = 1.5;
 
     fn square(distance: f32) -> f32 {
         (distance / 0.2).powi(2)
