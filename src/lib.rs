@@ -27,6 +27,7 @@ pub mod draw;
 pub mod event;
 pub mod frame;
 pub mod install;
+pub mod join;
 pub mod model;
 pub mod page;
 pub mod pipeline;

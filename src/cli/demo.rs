@@ -127,6 +127,7 @@ fn meter(name: PipelineName, seed: u64, fps: f64) -> PipelineConfig {
         zones: Vec::new(),
         lines: Vec::new(),
         event: Default::default(),
+        meter: None,
         governor: governor::PipelineConfig { deadline_ms: 250, ..governor::PipelineConfig::default() },
     }
 }
@@ -154,6 +155,7 @@ fn machine(name: PipelineName) -> PipelineConfig {
         zones: Vec::new(),
         lines: Vec::new(),
         event: Default::default(),
+        meter: None,
         governor: governor::PipelineConfig { min_fps: 2.0, ..governor::PipelineConfig::default() },
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use npyz::WriterBuilder as _;
@@ -15,7 +15,7 @@ use crate::frame::{
     Colour, DType, ElementsMut, Fit, Frame, InputSpec, Layout, PixelFormat, Quant, Spec, TensorSpec, TensorViewMut,
 };
 use crate::preprocess::{Preprocessor, Region};
-use crate::scene::{Chance, Counter, DIGITS, Fault, Fonts, Scene, Shown, regions};
+use crate::scene::{Chance, Counter, DIGITS, Fault, Fonts, Gears, Household, Knock, Scene, Shown, regions, truth};
 
 /// Size of the pictures in pixels.
 const PICTURE: [u16; 2] = [640, 480];
@@ -61,6 +61,12 @@ pub struct Args {
     /// Write the pictures here, `seed-frame-truth.jpg`
     #[arg(long, value_name = "DIR")]
     pictures: Option<PathBuf>,
+    /// A water meter with five drums and four dials, over days of a household; with --pictures
+    #[arg(long, requires = "pictures", conflicts_with_all = ["output", "labels", "drums", "rolling", "fonts"])]
+    dials: bool,
+    /// With --dials: turn the camera by so many degrees, and shift it by so many pixels to the right and down
+    #[arg(long, num_args = 3, value_names = ["DEGREES", "X", "Y"], requires = "dials", allow_negative_numbers = true)]
+    knock: Vec<f32>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -117,6 +123,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if let Some(dir) = &args.pictures {
         std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     }
+    if let (true, Some(dir)) = (args.dials, &args.pictures) {
+        return Ok(meters(&args, dir)?);
+    }
     let fonts = match args.fonts {
         FontSet::All => Fonts::All,
         FontSet::Train => Fonts::Train,
@@ -127,10 +136,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let mut frame = Frame::empty();
     let progress = indicatif::ProgressBar::new(args.seeds.end - args.seeds.start);
     for seed in args.seeds.clone() {
-        let fault = match Chance::new(seed, 8).below(args.faults.len() as u32) {
-            _ if args.faults.is_empty() => None,
-            index => args.faults.get(index as usize).map(|kind| Fault::from(*kind)),
-        };
+        let fault = fault_of(&args, seed);
         let mut scene = match fault {
             None => Scene::new(seed, fonts, PICTURE[0], PICTURE[1]),
             Some(fault) => Scene::with_fault(seed, fonts, PICTURE[0], PICTURE[1], fault),
@@ -168,6 +174,37 @@ pub fn run(args: Args) -> Result<(), Failure> {
         write(path, &[digits.drums.len() as u64], &digits.drums)?;
     }
     Ok(())
+}
+
+/// Time over which moments of a household are chosen, in s.
+const DAYS_S: f64 = 30.0 * 86_400.0;
+
+/// Writes pictures of water meters with dials.
+fn meters(args: &Args, dir: &Path) -> anyhow::Result<()> {
+    let knock = match args.knock[..] {
+        [degrees, x, y] => Knock { shift: [x, y], degrees },
+        _ => Knock::default(),
+    };
+    let mut picture = Vec::new();
+    for seed in args.seeds.clone() {
+        let (gears, mut household, mut chance) = (Gears::new(seed), Household::new(seed), Chance::new(seed, 9));
+        let mut scene = Scene::with_dials(seed, PICTURE[0], PICTURE[1], fault_of(args, seed), knock);
+        for number in 0..args.frames {
+            let counts = household.at(DAYS_S * f64::from(chance.within(0.0, 1.0)));
+            scene.render_positions(&gears.at(counts), number, &mut picture).context("cannot encode a picture")?;
+            let path = dir.join(format!("{seed}-{number}-{}.jpg", truth(counts)));
+            std::fs::write(&path, &picture).with_context(|| path.display().to_string())?;
+        }
+    }
+    Ok(())
+}
+
+/// The fault of a scene, where faults are asked for.
+fn fault_of(args: &Args, seed: u64) -> Option<Fault> {
+    match Chance::new(seed, 8).below(args.faults.len() as u32) {
+        _ if args.faults.is_empty() => None,
+        index => args.faults.get(index as usize).map(|kind| Fault::from(*kind)),
+    }
 }
 
 /// The data set as it grows.

@@ -11,7 +11,7 @@ use super::{Config, PipelineConfig};
 use crate::frame::PixelFormat;
 use crate::frame::names::NameKind;
 use crate::pipeline::Input;
-use crate::preprocess::Region;
+use crate::preprocess::{self, Region};
 use crate::publish::PublishError;
 use crate::publish::mqtt::check_way;
 use crate::publish::requests::Verb;
@@ -30,10 +30,13 @@ impl Config {
         if self.pipelines.is_empty() {
             f.problem(
                 Problem::new("pipeline", "there is no pipeline: nothing would be done")
-                    .help("add [[pipeline]] with name, model and [pipeline.source]"),
+                    .help("add [[pipeline]] with name, model and [pipeline.source], or [[meter]]"),
             );
         }
         sources::check(self, &mut f);
+        for (i, meter) in self.meters.iter().enumerate() {
+            f.take(&format!("meter[{i}]"), meter.check());
+        }
         let mut names: HashMap<&str, usize> = HashMap::new();
         for (i, pipeline) in self.pipelines.iter().enumerate() {
             let at = |key: &str| format!("pipeline[{i}].{key}");
@@ -41,7 +44,10 @@ impl Config {
                 f.problem(
                     Problem::new(at("name"), "the name is taken")
                         .found(quoted(&pipeline.name))
-                        .allowed(format!("a name of its own: pipeline[{first}] has this one")),
+                        .allowed(format!(
+                            "a name of its own: {} has this one",
+                            self.written_path(&format!("pipeline[{first}]"))
+                        )),
                 );
             }
             // Crops have the size of what was detected.
@@ -49,7 +55,12 @@ impl Config {
                 Input::Crops(_) => Some(CROPS),
                 input => self.source_of(input).map(|source| source.kind().frames()),
             };
-            check_regions(pipeline, frames.unwrap_or(CROPS), &at, &mut f);
+            let size = frames.unwrap_or(CROPS);
+            check_regions(&pipeline.preprocess, size, &|key| at(&format!("preprocess.{key}")), &mut f);
+            if let Some(join) = pipeline.meter.as_ref().filter(|join| join.model.is_some()) {
+                let dials = |key: &str| at(&key.replacen("regions", "dials", 1));
+                check_regions(&join.preprocess, size, &dials, &mut f);
+            }
             f.take(&format!("pipeline[{i}]"), pipeline.events().check());
             check_motion(pipeline, frames.unwrap_or(CROPS), &at, &mut f);
             f.take(&at("task"), pipeline.task.check(pipeline.preprocess.regions.len()));
@@ -215,14 +226,14 @@ impl Config {
 /// Pictures of any size.
 const CROPS: Frames<'static> = Frames::Pictures { format: PixelFormat::Rgb8, size: None };
 
-fn check_regions(pipeline: &PipelineConfig, frames: Frames<'_>, at: &dyn Fn(&str) -> String, f: &mut Findings) {
-    let regions = &pipeline.preprocess.regions;
+fn check_regions(preprocess: &preprocess::Config, frames: Frames<'_>, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+    let regions = &preprocess.regions;
     let Frames::Pictures { size, .. } = frames else {
         if !regions.is_empty() {
-            f.problem(Problem::new(at("preprocess.regions"), "regions cut pictures, but this source gives numbers"));
+            f.problem(Problem::new(at("regions"), "regions cut pictures, but this source gives numbers"));
         }
-        if pipeline.preprocess.fit.is_some() {
-            f.warn(Problem::new(at("preprocess.fit"), "has no effect: this source gives numbers"));
+        if preprocess.fit.is_some() {
+            f.warn(Problem::new(at("fit"), "has no effect: this source gives numbers"));
         }
         return;
     };
@@ -231,7 +242,7 @@ fn check_regions(pipeline: &PipelineConfig, frames: Frames<'_>, at: &dyn Fn(&str
             Region::Rect([x, y, w, h]) => {
                 if *w <= 0.0 || *h <= 0.0 {
                     f.problem(
-                        Problem::new(at(&format!("preprocess.regions[{i}].rect")), "width and height must be above 0")
+                        Problem::new(at(&format!("regions[{i}].rect")), "width and height must be above 0")
                             .found(format!("{w} x {h}"))
                             .allowed("[x, y, width, height] in source pixels"),
                     );
@@ -242,8 +253,8 @@ fn check_regions(pipeline: &PipelineConfig, frames: Frames<'_>, at: &dyn Fn(&str
             Region::Quad(c) => c.chunks_exact(2).filter_map(|p| <[f32; 2]>::try_from(p).ok()).collect(),
         };
         let key = match region {
-            Region::Rect(_) => at(&format!("preprocess.regions[{i}].rect")),
-            Region::Quad(_) => at(&format!("preprocess.regions[{i}].quad")),
+            Region::Rect(_) => at(&format!("regions[{i}].rect")),
+            Region::Quad(_) => at(&format!("regions[{i}].quad")),
         };
         if !is_clockwise_and_convex(&corners) {
             f.problem(

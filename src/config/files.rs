@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::findings::Findings;
 use super::problem::{Problem, nearest, quoted};
-use super::{Config, PipelineConfig};
+use super::Config;
 use crate::model;
+use crate::pipeline::check_marks;
 use crate::sys::file::{self, FileError};
 use crate::sys::{Roots, sysfs};
 
@@ -51,7 +52,14 @@ impl Config {
         check_zone(&self.node.thermal_zone, &Roots::default(), &mut f);
         for (i, pipeline) in self.pipelines.iter().enumerate() {
             let at = |key: &str| format!("pipeline[{i}].{key}");
-            self.check_model(pipeline, &at("model"), &mut f);
+            if let Some(marks) = pipeline.meter.as_ref().and_then(|meter| meter.marks.as_ref())
+                && let Err(error) = check_marks(marks)
+            {
+                f.problem(Problem::new(at("reference"), error.to_string()));
+            }
+            for (key, model) in pipeline.models() {
+                self.check_model(model, &at(key), &mut f);
+            }
         }
         for (prefix, source) in self.declared_sources() {
             f.take(&prefix, source.kind().check_files());
@@ -60,8 +68,7 @@ impl Config {
         f
     }
 
-    fn check_model(&self, pipeline: &PipelineConfig, key: &str, f: &mut Findings) {
-        let name = &pipeline.model;
+    fn check_model(&self, name: &str, key: &str, f: &mut Findings) {
         if model::locate(name, &self.models.dirs).is_some() || model::shipped().any(|shipped| shipped == name) {
             return;
         }

@@ -31,6 +31,13 @@ impl Findings {
         }
     }
 
+    /// Replaces each finding's key by what `written` makes of it.
+    pub(super) fn rename(&mut self, written: impl Fn(&str) -> String) {
+        for problem in self.problems.iter_mut().chain(&mut self.warnings) {
+            problem.key = written(&problem.key);
+        }
+    }
+
     pub(super) fn extend(&mut self, other: Findings) {
         self.problems.extend(other.problems);
         self.warnings.extend(other.warnings);

@@ -133,8 +133,11 @@ fn assemble(mut layers: Layers, file: &Path, options: &Options) -> Result<Loaded
     if !problems.is_empty() {
         return Err(finish(problems, &layers, &names));
     }
-    let config: Config = match document.try_deserialize() {
-        Ok(config) => config,
+    let config: Config = match document.try_deserialize::<Config>() {
+        Ok(mut config) => {
+            config.add_meters();
+            config
+        }
         Err(error) => return Err(finish(vec![whole(file, error.to_string())], &layers, &names)),
     };
     let mut findings = config.check();
@@ -143,6 +146,7 @@ fn assemble(mut layers: Layers, file: &Path, options: &Options) -> Result<Loaded
         findings.extend(config.check_models());
         findings.extend(readable_secrets(&config, &layers));
     }
+    findings.rename(|key| config.written_path(key));
     let (outside, own) = findings.problems.into_iter().partition(|problem| options.waits && problem.outside);
     problems.extend::<Vec<Problem>>(own);
     warnings.extend::<Vec<Problem>>(outside);

@@ -32,7 +32,10 @@ pub fn read_model_refs(options: &Options) -> ModelRefs {
     let options = Options { skip_files: true, ..options.clone() };
     let error = match load(&options) {
         Ok(loaded) => {
-            let pipelines = loaded.config.pipelines.into_iter().map(|p| (p.name.to_string(), p.model)).collect();
+            let pipelines = loaded.config.pipelines.iter();
+            let pipelines = pipelines
+                .flat_map(|p| p.models().map(|(_, model)| (p.name.to_string(), model.to_owned())))
+                .collect();
             let (dirs, state_dir) = (loaded.config.models.dirs, loaded.config.node.state_dir);
             return ModelRefs { dirs, state_dir, pipelines, file: loaded.path, ..ModelRefs::default() };
         }

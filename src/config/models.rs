@@ -32,6 +32,12 @@ impl Config {
                 None => None,
             };
             bundles.push(bundle);
+            for (key, name) in pipeline.models().skip(1) {
+                if let Some(Err(error)) = model::open(name, &self.models.dirs) {
+                    let problem = Problem::new(self.path_of(i, key), format!("the model cannot be used: {error}"));
+                    f.problem(problem.found(quoted(name)).outside());
+                }
+            }
         }
         for (i, (pipeline, bundle)) in self.pipelines.iter().zip(&bundles).enumerate() {
             let at = |key: &str| self.path_of(i, key);
@@ -160,6 +166,8 @@ fn check_bundle(
         && !matches!(kind, TaskKind::Raw)
         && manifest.task != TaskKind::Raw
         && kind != manifest.task
+        // Digits may say how far their drums have turned.
+        && (kind, manifest.task) != (TaskKind::Position, TaskKind::Classify)
     {
         f.problem(
             Problem::new(at("task.type"), "not the task of the model")

@@ -11,7 +11,7 @@ use super::node::NodeConfig;
 use super::source::SourceConfig;
 use crate::frame::SourceName;
 use crate::model::Config as ModelsConfig;
-use crate::pipeline::{Config as PipelineConfig, Feed, Input, Places, Resolved};
+use crate::pipeline::{Config as PipelineConfig, Feed, Input, MeterConfig, Places, Resolved};
 use crate::{page, publish, telemetry};
 
 /// The whole TOML file.
@@ -35,12 +35,52 @@ pub struct Config {
     /// Cameras and sensors that several pipelines read.
     #[serde(rename = "source", skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceConfig>,
-    /// Pipelines: what is read, run and published.
-    #[serde(rename = "pipeline")]
+    /// Meters: digits and dials of one picture, joined to one number.
+    #[serde(rename = "meter", skip_serializing_if = "Vec::is_empty")]
+    pub meters: Vec<MeterConfig>,
+    /// Pipelines: what is read, run and published. Behind those of the file stands one for each meter.
+    #[serde(rename = "pipeline", serialize_with = "written")]
     pub pipelines: Vec<PipelineConfig>,
 }
 
+/// Writes the pipelines of the file.
+fn written<S: serde::Serializer>(pipelines: &[PipelineConfig], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(pipelines.iter().filter(|pipeline| pipeline.meter.is_none()))
+}
+
 impl Config {
+    /// Adds the pipeline of each meter behind those of the file.
+    pub(super) fn add_meters(&mut self) {
+        self.pipelines.retain(|pipeline| pipeline.meter.is_none());
+        self.pipelines.extend(self.meters.iter().map(MeterConfig::pipeline));
+    }
+
+    /// Pipelines that are written in the file.
+    fn written(&self) -> usize {
+        self.pipelines.iter().filter(|pipeline| pipeline.meter.is_none()).count()
+    }
+
+    /// Path of a key as it is written in the file: that of a meter's pipeline is in the meter's own table.
+    pub(super) fn written_path(&self, path: &str) -> String {
+        let beyond = path.strip_prefix("pipeline[").and_then(|rest| {
+            let (index, rest) = rest.split_once(']')?;
+            let meter = index.parse::<usize>().ok()?.checked_sub(self.written())?;
+            Some((meter, self.meters.get(meter)?, rest))
+        });
+        let Some((index, meter, rest)) = beyond else { return path.to_owned() };
+        let only_dials = meter.digits.is_empty();
+        let key = match rest.strip_prefix('.').unwrap_or(rest) {
+            "model" if only_dials => "dials_model".into(),
+            "model" => "digits_model".into(),
+            "meter.model" => "dials_model".into(),
+            key => match key.strip_prefix("preprocess.regions") {
+                Some(region) => format!("{}{region}", if only_dials { "dials" } else { "digits" }),
+                None => key.strip_prefix("preprocess.").unwrap_or(key).to_owned(),
+            },
+        };
+        if key.is_empty() { format!("meter[{index}]") } else { format!("meter[{index}].{key}") }
+    }
+
     /// Directories of models and of state, as the file and the environment name them.
     pub fn places(&self) -> Places {
         Places { models: self.models.dirs.clone(), state: self.node.state_dir() }
@@ -77,7 +117,7 @@ impl Config {
     pub fn declared_sources(&self) -> impl Iterator<Item = (String, &crate::source::Config)> {
         let named = self.sources.iter().enumerate().map(|(i, one)| (format!("source[{i}]"), &one.source));
         let inline = self.pipelines.iter().enumerate().filter_map(|(i, pipeline)| match &pipeline.source {
-            Input::Inline(source) => Some((format!("pipeline[{i}].source"), source)),
+            Input::Inline(source) => Some((self.written_path(&format!("pipeline[{i}].source")), source)),
             Input::Named(_) | Input::Crops(_) => None,
         });
         named.chain(inline)
@@ -92,7 +132,7 @@ impl Config {
                 Some(i) => format!("source[{i}].{key}"),
                 None => format!("pipeline[{pipeline}].source"),
             },
-            _ => format!("pipeline[{pipeline}].{key}"),
+            _ => self.written_path(&format!("pipeline[{pipeline}].{key}")),
         }
     }
 

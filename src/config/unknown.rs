@@ -33,6 +33,14 @@ pub(super) fn unknown_key_of(names: &[&'static str], path: &Path) -> Problem {
 
 /// Finds the tables that have a key of this name.
 fn find_homes(node: Node, path: &Path, key: &str, homes: &mut Vec<String>) {
+    // A meter's source and governor have the keys of a pipeline's.
+    let is_twin = |steps: &[Step]| {
+        matches!(steps, [Step::Key(table), _, Step::Key(key)]
+            if table == "meter" && ["source", "governor"].contains(&key.as_str()))
+    };
+    if is_twin(&path.0) {
+        return;
+    }
     let mut tables = Vec::new();
     match node.shape() {
         Shape::Table(keys) => tables.push((format!("[{}]", path.to_string().replace("[0]", "")), keys)),

@@ -160,7 +160,8 @@ impl Canvas {
         }
     }
 
-    fn line(&mut self, from: [f32; 2], to: [f32; 2], thickness: i64, colour: Colour) {
+    /// Draws a line of `thickness` pixels.
+    pub fn line(&mut self, from: [f32; 2], to: [f32; 2], thickness: i64, colour: Colour) {
         let [width, height] = self.size();
         // Coordinates far outside would only make the line long to walk.
         let near = |[x, y]: [f32; 2]| {

@@ -16,7 +16,7 @@ pub use scale::scaled;
 
 use canvas::{BLACK, Colour, Rect, WHITE, text_size};
 
-use crate::frame::{Detection, Outcome, Quality, RegionRead, TextRead};
+use crate::frame::{Detection, MeterReading, Outcome, PositionRead, Quality, RegionRead, TextRead};
 
 /// Four corners of a region in pixels of the picture, in the order in which they go round.
 pub type Corners = [[f32; 2]; 4];
@@ -68,6 +68,8 @@ pub fn annotated(picture: Canvas, outcome: &Outcome, regions: &[Corners]) -> Can
         }
         Outcome::Reading(reading) => sheet.reading(&reading.regions, regions),
         Outcome::Text { regions: reads, .. } if !reads.is_empty() => sheet.texts(reads, regions),
+        Outcome::Position { positions } => sheet.positions(positions, regions),
+        Outcome::Meter(reading) => sheet.meter(reading, regions),
         _ => regions.iter().for_each(|region| sheet.outline(region, overall(outcome))),
     }
     match outcome {
@@ -96,7 +98,8 @@ fn caption(outcome: &Outcome) -> Vec<String> {
             (Some(label), quality) => format!("{label} held: {quality}"),
             (None, quality) => format!("no reading: {quality}"),
         }],
-        Outcome::Detect { .. } | Outcome::Semantic { .. } => Vec::new(),
+        Outcome::Detect { .. } | Outcome::Semantic { .. } | Outcome::Position { .. } => Vec::new(),
+        Outcome::Meter(reading) => vec![reading.to_string()],
         Outcome::Text { text: None, regions, .. } if regions.is_empty() => vec!["no text".into()],
         Outcome::Text { text: Some(text), score, regions } if regions.is_empty() => vec![scored_text(text, *score)],
         // Each region has its own label.
@@ -125,11 +128,16 @@ fn overall(outcome: &Outcome) -> Colour {
             Quality::Unreadable => BAD,
             Quality::Rolling | Quality::Unconfirmed | Quality::Uncertain => DOUBTFUL,
         },
+        Outcome::Meter(reading) => match reading.quality {
+            Quality::Good => GOOD,
+            Quality::Unreadable => BAD,
+            Quality::Rolling | Quality::Unconfirmed | Quality::Uncertain => DOUBTFUL,
+        },
         Outcome::Text { text: None, .. } => DOUBTFUL,
         Outcome::Text { .. } => GOOD,
         Outcome::Anomaly { anomalous: true, .. } => BAD,
         Outcome::Anomaly { .. } => GOOD,
-        Outcome::Detect { .. } | Outcome::Semantic { .. } | Outcome::Raw { .. } => WHITE,
+        Outcome::Detect { .. } | Outcome::Semantic { .. } | Outcome::Position { .. } | Outcome::Raw { .. } => WHITE,
     }
 }
 
@@ -147,6 +155,16 @@ fn colour_of(label: &str) -> Colour {
 fn ink_on([red, green, blue]: Colour) -> Colour {
     let luma = 299 * u32::from(red) + 587 * u32::from(green) + 114 * u32::from(blue);
     if luma > 120_000 { BLACK } else { WHITE }
+}
+
+/// Words about a drum or dial: its digit where that was decided, and its position.
+fn said_position(read: &PositionRead, digit: Option<u8>) -> (String, Colour) {
+    match (read.unreadable, read.position, digit) {
+        (Some(_), _, _) => ("?".into(), BAD),
+        (None, None, _) => ("?".into(), DOUBTFUL),
+        (None, Some(position), None) => (format!("{position:.1}"), DOUBTFUL),
+        (None, Some(_), Some(digit)) => (digit.to_string(), GOOD),
+    }
 }
 
 /// A canvas with what was written on it.
@@ -194,6 +212,38 @@ impl Sheet {
             None => ("no text".into(), DOUBTFUL),
         };
         self.each_region(regions, &reads.iter().map(said).collect::<Vec<_>>());
+    }
+
+    fn positions(&mut self, positions: &[PositionRead], regions: &[Corners]) {
+        self.each_region(regions, &positions.iter().map(|read| said_position(read, None)).collect::<Vec<_>>());
+        let read = regions.iter().zip(positions);
+        read.for_each(|(region, read)| self.pointer(region, read.position));
+    }
+
+    fn meter(&mut self, reading: &MeterReading, regions: &[Corners]) {
+        let places = || reading.digits.iter().chain(&reading.dials);
+        let said: Vec<(String, Colour)> = places().map(|place| said_position(&place.read, place.digit)).collect();
+        self.each_region(regions, &said);
+        for (region, place) in regions.iter().zip(places()).skip(reading.digits.len()) {
+            self.pointer(region, place.read.position);
+        }
+    }
+
+    /// The angle of a dial's pointer, as a line from the middle of its region.
+    fn pointer(&mut self, region: &Corners, position: Option<f32>) {
+        let Some(position) = position else { return };
+        let (sin, cos) = (position / 10.0 * std::f32::consts::TAU).sin_cos();
+        // Places in a region, 0 to 1 across and down, by its corners.
+        let at = |x: f32, y: f32| {
+            let [a, b, c, d] = *region;
+            let mix = |axis: usize| {
+                let (top, bottom) = (a[axis] + (b[axis] - a[axis]) * x, d[axis] + (c[axis] - d[axis]) * x);
+                (top + (bottom - top) * y) * self.factor
+            };
+            [mix(0), mix(1)]
+        };
+        let (from, to) = (at(0.5, 0.5), at(0.5 + 0.48 * sin, 0.5 - 0.48 * cos));
+        self.canvas.line(from, to, self.scale, GOOD);
     }
 
     /// Outlines of regions, and over all of them what is said of each.

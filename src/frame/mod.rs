@@ -9,29 +9,35 @@ pub mod diagnostic;
 mod geometry;
 mod head;
 mod incoming;
+mod meter;
 pub mod names;
 mod object;
 mod outcome;
 mod output;
+mod quality;
 pub mod quantity;
 pub mod roles;
 mod shared;
 mod spec;
 pub mod status;
 mod tensor;
+mod time;
 
 pub use captured::{Frame, Image, Parent, Payload, PixelFormat, Window};
 pub use geometry::Geometry;
 pub use head::{Boxes, Head};
 pub use incoming::Incoming;
+pub use meter::{MeterNumber, MeterProblem, MeterReading, PlaceRead, PositionRead};
 pub use names::{LineName, NameError, NodeName, PipelineName, SourceName, TopicFilter, ZoneName};
 pub use object::{ClassMap, Detection, Keypoint, Label, Share};
 pub use outcome::{
-    Attribute, Crossing, Direction, Event, EventIds, EventKind, LabelCounts, LastGood, LineCount, Outcome, Quality,
-    RawOutput, Reading, RegionRead, Scored, SourceSize, TextRead, Unreadable, VALUE_DIGITS, rfc3339,
+    Attribute, Crossing, Direction, Event, EventIds, EventKind, LabelCounts, LineCount, Outcome,
+    RawOutput, Reading, RegionRead, Scored, SourceSize, TextRead, VALUE_DIGITS,
 };
 pub use output::{Bus, Emission, Output, Sink, Stamp, Timing};
+pub use quality::{LastGood, Quality, Unreadable};
 pub use quantity::Quantity;
 pub use shared::{Channels, FramePool, Pixels, SharedFrame, SourceCounts, Undecodable};
 pub use spec::{Colour, Fit, InputSpec, Layout, Spec, TaskKind, TaskSpec, WindowSpec};
+pub use time::rfc3339;
 pub use tensor::{DType, Elements, ElementsMut, Quant, TensorSpec, TensorView, TensorViewMut};

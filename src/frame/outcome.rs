@@ -1,36 +1,16 @@
 //! Outcomes of inferences and the events made of them: the part of a message that a task fills.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde::Serialize;
 
+use super::meter::{MeterReading, PositionRead};
 use super::names::{LineName, PipelineName, ZoneName};
 use super::object::{ClassMap, Detection, Label, Share};
+use super::quality::{LastGood, Quality, Unreadable};
 use super::spec::TaskKind;
-
-/// Cause of an unreadable region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unreadable {
-    /// Hardly any contrast: covered, unlit, overexposed, fogged. Detected before the model runs.
-    LowContrast,
-    /// No edge as sharp as a digit's. Detected before the model runs.
-    OutOfFocus,
-    /// The model's answer is the class that means "nothing to read here" ([`TaskSpec::none`](super::TaskSpec::none)).
-    NoDigit,
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Unreadable::LowContrast => "low contrast",
-            Unreadable::OutOfFocus => "out of focus",
-            Unreadable::NoDigit => "no digit",
-        })
-    }
-}
+use super::time::{serialize_time, serialize_time_option};
 
 /// One label with its score.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -111,6 +91,13 @@ pub enum Outcome {
         /// One entry per model output.
         outputs: Vec<RawOutput>,
     },
+    /// Positions of drums or dials, one for each region.
+    Position {
+        /// In the order of the regions.
+        positions: Vec<PositionRead>,
+    },
+    /// A meter's number.
+    Meter(MeterReading),
     /// Objects with boxes, most confident first.
     #[serde(untagged)]
     Detect {
@@ -170,34 +157,6 @@ pub struct Reading {
 /// Most digits of a number that a double always holds exactly: many JSON readers have no other number type.
 pub const VALUE_DIGITS: usize = 15;
 
-/// Quality of the reading of one picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Quality {
-    /// Every region was read with at least the least score, and the reading is plausible.
-    Good,
-    /// Drums stand between the last good reading and its neighbour; an ordinary moment of a counter.
-    Rolling,
-    /// Read with certainty, but implausible after the last good reading; accepted once it is confirmed.
-    Unconfirmed,
-    /// A region's score is below the least one.
-    Uncertain,
-    /// A region is unreadable; `regions` tells the cause of each.
-    Unreadable,
-}
-
-impl fmt::Display for Quality {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Quality::Good => "good",
-            Quality::Rolling => "rolling",
-            Quality::Unconfirmed => "unconfirmed",
-            Quality::Uncertain => "uncertain",
-            Quality::Unreadable => "unreadable",
-        })
-    }
-}
-
 /// One region of a [`Reading`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RegionRead {
@@ -208,21 +167,6 @@ pub struct RegionRead {
     /// Cause of a missing label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<Unreadable>,
-}
-
-/// Properties of the last good reading.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LastGood {
-    /// Score at its last reading.
-    #[serde(skip)]
-    pub score: f32,
-    /// Time of its last reading (wall clock).
-    #[serde(rename = "last_good_time", serialize_with = "serialize_time")]
-    pub time: SystemTime,
-    /// Time since then in s, to the tenth; `None` where unknown, because it was read in an earlier run and the clock is now
-    /// behind that time.
-    #[serde(rename = "last_good_age_s")]
-    pub age_s: Option<f64>,
 }
 
 /// One model output, dequantised.
@@ -407,51 +351,16 @@ impl Attribute {
                 let most = classes.first()?;
                 (Some(most.label.to_string()), most.share)
             }
+            Outcome::Meter(reading) if reading.quality == Quality::Good => (reading.label.clone(), reading.score),
             Outcome::Text { text: Some(text), score, .. } => (Some(text.clone()), *score),
             Outcome::Classify { .. }
             | Outcome::Reading(_)
+            | Outcome::Position { .. }
+            | Outcome::Meter(_)
             | Outcome::Text { .. }
             | Outcome::Anomaly { .. }
             | Outcome::Raw { .. } => return None,
         };
         Some(Attribute { seq, label, score })
-    }
-}
-
-/// A wall-clock time as RFC 3339 in UTC with milliseconds, the form of every published time.
-///
-/// Years before 1970 and after 9999, from a board without a clock, become the nearest representable time.
-pub fn rfc3339(time: SystemTime) -> String {
-    humantime::format_rfc3339_millis(sane(time)).to_string()
-}
-
-/// `time` clamped to the range of RFC 3339: humantime panics beyond it.
-fn sane(time: SystemTime) -> SystemTime {
-    // 9999-12-31T23:59:59Z.
-    const LAST: Duration = Duration::from_secs(253_402_300_799);
-    SystemTime::UNIX_EPOCH + time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().min(LAST)
-}
-
-fn serialize_time<S: serde::Serializer>(time: &SystemTime, s: S) -> Result<S::Ok, S::Error> {
-    s.collect_str(&humantime::format_rfc3339_millis(sane(*time)))
-}
-
-fn serialize_time_option<S: serde::Serializer>(time: &Option<SystemTime>, s: S) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(t) => serialize_time(t, s),
-        None => s.serialize_none(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wrong_clock_is_told_as_well_as_can_be() {
-        let epoch = SystemTime::UNIX_EPOCH;
-        assert_eq!(rfc3339(epoch + Duration::from_millis(1_500)), "1970-01-01T00:00:01.500Z");
-        assert_eq!(rfc3339(epoch - Duration::from_secs(5)), "1970-01-01T00:00:00.000Z");
-        assert_eq!(rfc3339(epoch + Duration::from_secs(1 << 40)), "9999-12-31T23:59:59.000Z");
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 const VOLUMES: &[&str] = &["m³", "L", "ft³", "CCF"];
 const WATER: &[&str] = &["m³", "L", "ft³", "CCF", "gal"];
 const ENERGIES: &[&str] = &["kWh", "Wh", "MWh"];
+const OIL: &[&str] = &["L", "m³", "gal"];
 const HEAT: &[&str] = &["kWh", "MWh", "MJ", "GJ"];
 
 /// Quantity that a meter counts.
@@ -21,6 +22,8 @@ pub enum Quantity {
     Electricity,
     /// Energy of heating or cooling.
     Heat,
+    /// A volume of heating oil.
+    Oil,
 }
 
 impl Quantity {
@@ -31,6 +34,7 @@ impl Quantity {
             Quantity::Gas => VOLUMES,
             Quantity::Electricity => ENERGIES,
             Quantity::Heat => HEAT,
+            Quantity::Oil => OIL,
         }
     }
 

@@ -123,6 +123,8 @@ pub enum TaskKind {
     Semantic,
     /// A line of text, or one per region.
     Text,
+    /// The position of a drum or pointer, or one per region.
+    Position,
     /// Distance from the learnt normal state.
     Anomaly,
     /// The raw outputs.
@@ -145,6 +147,7 @@ impl TaskKind {
             TaskKind::Obb => "obb",
             TaskKind::Semantic => "semantic",
             TaskKind::Text => "text",
+            TaskKind::Position => "position",
             TaskKind::Anomaly => "anomaly",
             TaskKind::Raw => "raw",
         }
@@ -171,4 +174,6 @@ pub struct TaskSpec {
     /// Class that means "nothing to read here", of a model that reads text the blank between two characters; `None` where the model has
     /// no such class.
     pub none: Option<usize>,
+    /// Name of the output that gives positions of drums or pointers; `None` where labels that are numbers give them, or none.
+    pub position: Option<String>,
 }

@@ -176,6 +176,10 @@ pub enum Subject {
     Class,
     /// A row of digits.
     Reading(Meter),
+    /// Positions of drums or pointers.
+    Positions,
+    /// A meter with its rate and problem.
+    Meter(Meter),
     /// Objects.
     Objects {
         /// The labels that count, in the order of the configuration, else of the model; empty where neither names any.
@@ -203,6 +207,8 @@ pub enum Subject {
 pub struct Meter {
     /// It only counts up.
     pub counts_up: bool,
+    /// It may run backwards as well.
+    pub feeds_back: bool,
     /// The quantity that it counts.
     pub quantity: Option<Quantity>,
     /// Unit of its number.

@@ -10,6 +10,9 @@ use crate::frame::{Boxes, Colour, Fit, Head, Layout, TaskKind};
 /// Most smaller forms: each is a file that stays open while the model is in use.
 const MAX_VARIANTS: usize = 16;
 
+/// Label of a golden input in which there is no position to be read.
+pub(crate) const NO_POSITION: &str = "none";
+
 /// Most golden inputs: each is read whenever the bundle is opened.
 const MAX_GOLDENS: usize = 4096;
 
@@ -122,6 +125,8 @@ pub struct Output {
     pub anchors: Option<String>,
     /// The label of the class that means "nothing to read here" (`none`, `NaN`, …), one of the labels; of a text model the blank.
     pub none: Option<String>,
+    /// The output that gives positions of drums or pointers around the turn; absent = labels that are numbers.
+    pub position: Option<String>,
 }
 
 /// `[accuracy]`: what was measured, and how to measure it again.
@@ -179,6 +184,9 @@ pub struct Golden {
     /// anomaly: whether the window is one.
     #[serde(default)]
     pub anomalous: Option<bool>,
+    /// position: the expected position in tenths of a turn; `label` may say `none` instead.
+    #[serde(default)]
+    pub position: Option<f32>,
 }
 
 fn raw() -> TaskKind {
@@ -280,9 +288,9 @@ impl Manifest {
         }
         if let Some(none) = &self.output.none {
             fault(
-                !matches!(self.task, TaskKind::Classify | TaskKind::Text),
+                !matches!(self.task, TaskKind::Classify | TaskKind::Text | TaskKind::Position),
                 "output.none",
-                format!("{none:?} names a class of nothing to read, which only classify and text models have"),
+                format!("{none:?} names a class of nothing to read, which classify, text and position models have"),
             );
             fault(
                 self.labels_file.is_none() && !self.labels.contains(none),
@@ -364,12 +372,16 @@ impl Manifest {
                 TaskKind::Detect | TaskKind::Pose | TaskKind::Segment | TaskKind::Obb | TaskKind::Semantic => {
                     !golden.labels.is_empty()
                 }
+                TaskKind::Position => {
+                    golden.position.is_some() != golden.label.as_deref().is_some_and(|label| label == NO_POSITION)
+                }
                 TaskKind::Anomaly => golden.anomalous.is_some(),
                 TaskKind::Raw => true,
             };
             let want = match self.task {
                 TaskKind::Classify | TaskKind::Text => "label",
                 TaskKind::Detect | TaskKind::Pose | TaskKind::Segment | TaskKind::Obb | TaskKind::Semantic => "labels",
+                TaskKind::Position => "position, or label = \"none\"",
                 TaskKind::Anomaly => "anomalous",
                 TaskKind::Raw => "",
             };

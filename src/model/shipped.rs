@@ -22,6 +22,12 @@ const SHIPPED: &[Shipped] = &[
         variants: &[("small.onnx", include_bytes!("../../models/leptonnet-digits/small.onnx"))],
     },
     Shipped {
+        name: "leptonnet-dials",
+        manifest: include_str!("../../models/leptonnet-dials/model.toml"),
+        onnx: include_bytes!("../../models/leptonnet-dials/model.onnx"),
+        variants: &[],
+    },
+    Shipped {
         name: "machine-anomaly",
         manifest: include_str!("../../models/machine-anomaly/model.toml"),
         onnx: include_bytes!("../../models/machine-anomaly/model.onnx"),

@@ -54,6 +54,7 @@ impl LoadedModel {
             input_size,
             items,
             none: self.none_class(),
+            position: self.manifest.output.position.clone(),
         })
     }
 

@@ -82,6 +82,7 @@ pub fn number_of(outcome: &Outcome) -> Option<f64> {
         Outcome::Reading(reading) => {
             reading.value.map(|value| value as f64).or_else(|| number(reading.label.as_ref()?))
         }
+        Outcome::Meter(reading) => reading.value,
         Outcome::Classify { label, .. } => number(label),
         Outcome::Text { text, .. } => number(text.as_ref()?),
         Outcome::Anomaly { score, .. } => Some((*score).into()),

@@ -81,7 +81,7 @@ pub(crate) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
     if let Some(candidates) = remembered(planner, main.key(), job) {
         return Ok(Calibration { candidates, remembered: true });
     }
-    let regions = &planner.preprocess.regions;
+    let regions = &planner.regions();
     let sample = job.feed.sample(regions);
     let offered = job.feed.capture_sizes(regions);
     let start = Instant::now();
@@ -117,7 +117,7 @@ pub(crate) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
 
 /// Measurements of an earlier start of this model on this board; `full` is the plan for full work.
 pub(crate) fn remembered(planner: &Planner, full: StagesKey, job: &Job<'_>) -> Option<Vec<Candidate>> {
-    let regions = &planner.preprocess.regions;
+    let regions = &planner.regions();
     let (sample, offered) = (job.feed.sample(regions), job.feed.capture_sizes(regions));
     let depends_on = depends_on(planner, full, sample, &offered, job);
     let known: Remembered<Vec<Candidate>> = Remembered::open(job.dir, FILE);
@@ -130,7 +130,7 @@ pub(crate) fn remembered(planner: &Planner, full: StagesKey, job: &Job<'_>) -> O
 /// # Errors
 /// [`PlanError::Task`].
 pub(crate) fn full_work(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> Result<Candidate, PlanError> {
-    let sample = job.feed.sample(&planner.preprocess.regions);
+    let sample = job.feed.sample(&planner.regions());
     let frame = sample.frame(main.spec(), main.item_len());
     let timed = frame.ok().and_then(|frame| time(main, &frame, Instant::now(), None).ok());
     planner.forget(main)?;
@@ -145,9 +145,10 @@ fn depends_on(planner: &Planner, full: StagesKey, sample: Sample, offered: &[[u3
     let Planner { bundle, engine, preprocess, task, .. } = planner;
     let digest = bundle.digest();
     let (version, debug, kernels) = (env!("CARGO_PKG_VERSION"), cfg!(debug_assertions), model::kernels());
+    let second = planner.second_key();
     let (board, max_batch, manifest) = (job.board, job.max_batch, bundle.manifest());
     format!(
-        "{digest} {version} {debug} {board} {kernels} {engine:?} {full:?} {max_batch} {sample:?} {preprocess:?} {task:?} {manifest:?} {offered:?}"
+        "{digest} {version} {debug} {board} {kernels} {engine:?} {full:?} {max_batch} {sample:?} {preprocess:?} {task:?} {manifest:?} {offered:?} {second}"
     )
 }
 

@@ -1,10 +1,13 @@
 //! `[[pipeline]]`: one source, one model, one set of topics.
 
+use std::sync::Arc;
+
 use leptond_governor as governor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::input::Input;
+use super::meter_join::MeterJoin;
 use super::motion;
 use crate::frame::PipelineName;
 use crate::{event, model, preprocess, task};
@@ -51,9 +54,18 @@ pub struct Config {
     /// How far this pipeline may be lowered.
     #[serde(default)]
     pub governor: governor::PipelineConfig,
+    /// How a meter joins what its models read; `None` for a pipeline of the file.
+    #[serde(skip)]
+    pub meter: Option<Arc<MeterJoin>>,
 }
 
 impl Config {
+    /// Its models, each with its key.
+    pub fn models(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let second = self.meter.as_ref().and_then(|meter| meter.model.as_deref());
+        std::iter::once(("model", self.model.as_str())).chain(second.map(|second| ("meter.model", second)))
+    }
+
     /// The tables that events are made by.
     pub fn events(&self) -> event::Config {
         let Config { track, zones, lines, event, .. } = self.clone();

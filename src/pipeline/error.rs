@@ -43,6 +43,16 @@ pub enum PlanError {
     /// The task's settings do not fit the model.
     #[error("{0}")]
     Task(String),
+    /// The marks of a meter cannot be taken from their reference picture.
+    #[error("{path}: {reason}")]
+    Marks {
+        /// The picture.
+        path: String,
+        /// It is not there.
+        missing: bool,
+        /// Reason, naming the mark.
+        reason: String,
+    },
     /// A resolution that this variant of the model does not have.
     #[error("model {model:?}, variant {variant:?}: no input of {resolution} pixels, only {sizes:?} ([height, width])")]
     Resolution {
@@ -63,6 +73,7 @@ impl PlanError {
         match self {
             PlanError::NoModel { may_come, .. } => *may_come,
             PlanError::Model(error) => matches!(error, ModelError::Unavailable { .. }),
+            PlanError::Marks { missing, .. } => *missing,
             PlanError::Task(_) | PlanError::Resolution { .. } => false,
         }
     }

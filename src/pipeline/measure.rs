@@ -83,6 +83,12 @@ fn compile(
     let mut planner =
         Planner::new(bundle, config.engine, threads, config.preprocess.clone(), &config.task).map_err(unusable)?;
     planner.follow(config.events());
+    if let Some(meter) = &config.meter {
+        planner.join(meter, &places.models).map_err(unusable)?;
+        if let Some(second) = planner.second() {
+            trial::try_out(&second.bundle, places.state.as_deref()).map_err(|e| unusable(e.into()))?;
+        }
+    }
     if let Some(tuned) = planner.race(&planner.full(), &board, places.state.as_deref()).map_err(unusable)? {
         let (int8_ms, f32_ms) = (tuned.int8_ms, tuned.f32_ms);
         tracing::info!(pipeline = name, engine = ?tuned.engine, int8_ms, f32_ms, remembered = tuned.remembered,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::error::PlanError;
 use super::planner::Planner;
 use super::stages::Stages;
-use crate::frame::{Frame, Outcome, Quality, Reading, Spec, Unreadable};
+use crate::frame::{Frame, Outcome, PositionRead, Quality, Reading, Spec, Unreadable};
 use crate::model::manifest::Golden;
 use crate::model::{Bundle, Engine};
 use crate::source::{self, FilesConfig, Next, SensorConfig, SensorKind, Source, SourceError};
@@ -193,15 +193,35 @@ fn kind(outcome: &Outcome) -> &'static str {
         Outcome::Reading(_) => "a reading",
         Outcome::Detect { .. } => "objects",
         Outcome::Semantic { .. } => "shares of classes",
+        Outcome::Position { .. } => "positions",
+        Outcome::Meter(_) => "a meter's number",
         Outcome::Text { .. } => "text",
         Outcome::Anomaly { .. } => "an anomaly's score",
         Outcome::Raw { .. } => "outputs as they are",
     }
 }
 
+/// Most that a golden position may be off, in tenths of a turn.
+const POSITION_SLACK: f32 = 0.3;
+
+/// Difference from the golden position, if any; `None` = there is none to be read.
+fn wrong_position(expected: Option<f32>, positions: &[PositionRead]) -> Option<String> {
+    let found = positions.first().and_then(|read| read.position);
+    let near = match (expected, found) {
+        (Some(expected), Some(found)) => ((expected - found + 5.0).rem_euclid(10.0) - 5.0).abs() <= POSITION_SLACK,
+        (None, None) => true,
+        _ => false,
+    };
+    let words = |position: Option<f32>| position.map_or_else(|| "none".to_owned(), |p| format!("{p:.2}"));
+    (!near).then(|| format!("expected the position {}, found {}", words(expected), words(found)))
+}
+
 /// Difference from the golden input, if any; `outcomes` is what came.
 fn disagreement(golden: &Golden, outcomes: &[Outcome]) -> Option<String> {
     let Some(last) = outcomes.last() else { return Some("gave no result".into()) };
+    if let Outcome::Position { positions } = last {
+        return wrong_position(golden.position, positions);
+    }
     if let Some(expected) = &golden.label {
         return match last {
             Outcome::Classify { label, .. } if label == expected => None,

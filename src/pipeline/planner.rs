@@ -7,14 +7,17 @@ use leptond_governor::Setpoint;
 
 use super::error::PlanError;
 use super::key::StagesKey;
+use super::marks::read_marks;
+use super::meter_join::MeterJoin;
 use super::pool::{self, PlanHandle, Pool, SharingTerms};
 use super::size_inputs;
-use super::stages::Stages;
+use super::stages::{MeterStage, Stages};
 use crate::event::{self, Events, ObjectSettings, Subject};
-use crate::frame::{Spec, TaskKind, TaskSpec};
+use crate::frame::{Spec, TaskKind, TaskSpec, status};
+use crate::join;
 use crate::model::autotune::{self, Autotuned};
 use crate::model::{self, Bundle, Engine, LoadedModel, ModelError, PlanKey};
-use crate::preprocess::{self, Preprocessor};
+use crate::preprocess::{self, Marks, Preprocessor};
 use crate::task::{self, Task};
 
 /// Opens a bundle or bare model: a path, a name in `dirs` (in order), or the name of a shipped model.
@@ -35,6 +38,11 @@ pub fn open_bundle(name: &str, dirs: &[PathBuf]) -> Result<Bundle, PlanError> {
     })
 }
 
+/// Digest of the models of one pipeline.
+pub fn digest_of<'a>(bundles: impl IntoIterator<Item = &'a Bundle>) -> String {
+    bundles.into_iter().map(Bundle::digest).collect::<Vec<_>>().join(" ")
+}
+
 /// Compiles the stages of a pipeline anew for each setpoint.
 pub struct Planner {
     /// The model with all that belongs to it.
@@ -51,6 +59,10 @@ pub struct Planner {
     pub events: event::Settings,
     /// Hash of the model file.
     pub sha256: String,
+    /// The meter that this pipeline reads, and the planner of its second model.
+    meter: Option<(join::Settings, Option<Box<Planner>>)>,
+    /// Marks that the regions follow.
+    marks: Option<Arc<Marks>>,
     /// The pool of plans that may be shared, if the pipeline shares.
     share: Option<Share>,
 }
@@ -83,7 +95,60 @@ impl Planner {
             known => known.to_ascii_lowercase(),
         };
         let events = event::Settings { subject: subject(&task, false), ..event::Settings::default() };
-        Ok(Planner { bundle, engine, threads: threads.max(1), preprocess, task, events, sha256, share: None })
+        Ok(Planner { bundle, engine, threads: threads.max(1), preprocess, task, events, sha256, meter: None, marks: None, share: None })
+    }
+
+    /// Joins what the models of a meter read; the second one is looked for in `dirs`.
+    ///
+    /// # Errors
+    /// [`PlanError::NoModel`], or what is wrong with the second model.
+    pub fn join(&mut self, meter: &MeterJoin, dirs: &[PathBuf]) -> Result<(), PlanError> {
+        let second = |name: &String| {
+            let task = task::PositionConfig { min_score: Some(0.0), ..task::PositionConfig::default() };
+            let bundle = open_bundle(name, dirs)?;
+            Planner::new(bundle, self.engine, 1, meter.preprocess.clone(), &task.into()).map(Box::new)
+        };
+        let mut settings = meter.settings.clone();
+        settings.whole_digits = self.bundle.manifest().output.position.is_none();
+        self.meter = Some((settings, meter.model.as_ref().map(second).transpose()?));
+        self.marks = meter.marks.as_ref().map(read_marks).transpose()?.map(Arc::new);
+        Ok(())
+    }
+
+    /// Takes each picture of a meter by itself.
+    pub fn take_single_pictures(&mut self) {
+        if let Some((settings, _)) = &mut self.meter {
+            settings.single = true;
+        }
+    }
+
+    /// Subject of the results that `stages` give.
+    pub fn subject(&self, stages: &Stages) -> status::Subject {
+        match &self.meter {
+            Some((settings, _)) => status::Subject::Meter(settings.meter.clone()),
+            None => self.task.config().subject(stages.task_spec()),
+        }
+    }
+
+    /// The planner of a meter's second model.
+    pub(crate) fn second(&self) -> Option<&Planner> {
+        self.meter.as_ref()?.1.as_deref()
+    }
+
+    /// All that a second model's cost depends on, in words.
+    pub(crate) fn second_key(&self) -> String {
+        self.second().map_or_else(String::new, |second| format!("{} {:?}", second.bundle.digest(), second.preprocess))
+    }
+
+    /// Digest of its model; with a second one that of both.
+    pub fn digest(&self) -> String {
+        digest_of(std::iter::once(&self.bundle).chain(self.second().map(|second| &second.bundle)))
+    }
+
+    /// Regions of both models, in the order of a meter's places.
+    pub fn regions(&self) -> Vec<preprocess::Region> {
+        let more = self.second().map(|second| second.preprocess.regions.clone()).unwrap_or_default();
+        self.preprocess.regions.iter().cloned().chain(more).collect()
     }
 
     /// From now on [`Planner::compile_shared`] asks `pool` for a plan that the pipeline `name` shares with others.
@@ -113,6 +178,9 @@ impl Planner {
     pub fn forget(&self, stages: &mut Stages) -> Result<(), PlanError> {
         stages.task = self.new_task(&stages.task_spec)?;
         stages.events = Events::new(&self.events);
+        if let (Some((settings, _)), Some(stage)) = (&self.meter, &mut stages.meter) {
+            stage.meter = join::Meter::new(settings.clone());
+        }
         Ok(())
     }
 
@@ -131,6 +199,9 @@ impl Planner {
         board: &str,
         dir: Option<&Path>,
     ) -> Result<Option<Autotuned>, PlanError> {
+        if let Some((_, Some(second))) = &mut self.meter {
+            second.race(&second.full(), board, dir)?;
+        }
         if self.engine != Engine::Auto {
             return Ok(None);
         }
@@ -239,9 +310,11 @@ impl Planner {
             key,
             spec: spec.clone(),
             preprocessor: Preprocessor::new(spec, self.preprocess.regions.clone())
-                .with_checks(self.preprocess.checks()),
+                .with_checks(self.preprocess.checks())
+                .with_marks(self.marks.clone()),
             plan,
             task,
+            meter: self.meter_stage()?,
             task_spec,
             events: Events::new(&self.events),
             items,
@@ -251,6 +324,13 @@ impl Planner {
             weights_bytes: loaded.info().weights_bytes,
             deadline: share.map(|share| share.terms.deadline).filter(|deadline| !deadline.is_zero()),
         })
+    }
+
+    /// The join of a meter, its second model compiled for full work.
+    fn meter_stage(&self) -> Result<Option<MeterStage>, PlanError> {
+        let Some((settings, second)) = &self.meter else { return Ok(None) };
+        let dials = second.as_ref().map(|second| second.stages(&second.full()).map(Box::new)).transpose()?;
+        Ok(Some(MeterStage { dials, meter: join::Meter::new(settings.clone()), lost: false }))
     }
 
     /// `[height, width]` of the resolution that is asked for.

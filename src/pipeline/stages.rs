@@ -6,9 +6,12 @@ use super::error::StageError;
 use super::key::StagesKey;
 use super::pool::PlanHandle;
 use crate::event::Events;
-use crate::frame::{Colour, Event, Frame, Geometry, SharedFrame, Spec, TaskSpec, TensorView, Unreadable};
+use crate::frame::{
+    Colour, Event, Frame, Geometry, Outcome, PositionRead, SharedFrame, Spec, TaskSpec, TensorView, Unreadable,
+};
+use crate::join;
 use crate::preprocess::Preprocessor;
-use crate::task::{Memory, Task, TaskError, TaskInput, TaskOutput};
+use crate::task::{Memory, Number, Task, TaskError, TaskInput, TaskOutput};
 
 /// One pipeline's stages, compiled for one variant, resolution, batch and number of threads.
 pub struct Stages {
@@ -17,6 +20,8 @@ pub struct Stages {
     pub(super) preprocessor: Preprocessor,
     pub(super) plan: PlanHandle,
     pub(super) task: Box<dyn Task>,
+    /// The join of a meter, whose first model these stages run.
+    pub(super) meter: Option<MeterStage>,
     pub(super) task_spec: TaskSpec,
     pub(super) events: Events,
     pub(super) items: usize,
@@ -42,7 +47,12 @@ impl Stages {
 
     /// Bytes of the model's weights: about what the plan keeps in memory.
     pub fn weights_bytes(&self) -> usize {
-        self.weights_bytes
+        self.weights_bytes + self.second().map_or(0, Stages::weights_bytes)
+    }
+
+    /// Stages of a second model over the same frames.
+    fn second(&self) -> Option<&Stages> {
+        self.meter.as_ref()?.dials.as_deref()
     }
 
     /// Frames that one inference takes.
@@ -63,6 +73,7 @@ impl Stages {
     /// True if the model needs more of a picture than its luminance.
     pub fn needs_colour(&self) -> bool {
         matches!(&self.spec, Spec::Image(spec) if spec.colour != Colour::Grey)
+            || self.second().is_some_and(Stages::needs_colour)
     }
 
     /// The arithmetic that runs.
@@ -76,17 +87,21 @@ impl Stages {
     pub fn replace_with(&mut self, mut other: Stages) -> Stages {
         std::mem::swap(&mut self.task, &mut other.task);
         std::mem::swap(&mut self.events, &mut other.events);
+        std::mem::swap(&mut self.meter, &mut other.meter);
         std::mem::replace(self, other)
     }
 
     /// The task's memory, for a restart.
     pub fn memory(&self) -> Option<Memory> {
-        self.task.memory()
+        self.meter.as_ref().map_or_else(|| self.task.memory(), MeterStage::memory)
     }
 
     /// Gives the task what it kept; to be called before the first frame.
     pub fn restore(&mut self, memory: Memory) {
-        self.task.restore(memory);
+        match &mut self.meter {
+            Some(meter) => meter.restore(memory),
+            None => self.task.restore(memory),
+        }
     }
 
     /// Writes a frame into the model's input as frame `index` of the batch.
@@ -96,7 +111,7 @@ impl Stages {
     pub fn prepare(&mut self, frame: &Frame, index: usize) -> Result<(), StageError> {
         self.preprocessor.run(frame, self.plan.input_mut(0), index * self.items)?;
         self.note(index);
-        Ok(())
+        self.prepare_second(frame, None)
     }
 
     /// [`Stages::prepare`] for a frame with several readers, which is decoded at most once for all of them.
@@ -106,7 +121,19 @@ impl Stages {
     pub fn prepare_shared(&mut self, frame: &SharedFrame, index: usize) -> Result<(), StageError> {
         self.preprocessor.run_shared(frame, self.plan.input_mut(0), index * self.items)?;
         self.note(index);
-        Ok(())
+        self.prepare_second(frame, Some(frame))
+    }
+
+    /// Writes a frame into a second model's input, its regions displaced as those of the first.
+    fn prepare_second(&mut self, frame: &Frame, shared: Option<&SharedFrame>) -> Result<(), StageError> {
+        let Some(meter) = &mut self.meter else { return Ok(()) };
+        meter.lost = self.preprocessor.is_lost();
+        let Some(dials) = meter.dials.as_mut().filter(|_| !meter.lost) else { return Ok(()) };
+        dials.preprocessor.set_displacement(self.preprocessor.displacement());
+        match shared {
+            Some(shared) => dials.prepare_shared(shared, 0),
+            None => dials.prepare(frame, 0),
+        }
     }
 
     /// Keeps how the items of frame `index` were cut.
@@ -127,7 +154,7 @@ impl Stages {
     /// [`StageError::Model`].
     pub fn infer(&mut self) -> Result<(), StageError> {
         self.plan.run_by(None)?;
-        Ok(())
+        self.meter.as_mut().map_or(Ok(()), MeterStage::infer)
     }
 
     /// Runs the model over the batch, whose oldest frame was captured at `captured`, with other pipelines that share the plan. Gives
@@ -136,7 +163,10 @@ impl Stages {
     /// # Errors
     /// [`StageError::Model`].
     pub(crate) fn infer_captured(&mut self, captured: Instant) -> Result<Duration, StageError> {
-        Ok(self.plan.run_by(self.deadline.map(|deadline| captured + deadline))?)
+        let first = self.plan.run_by(self.deadline.map(|deadline| captured + deadline))?;
+        let before = Instant::now();
+        self.meter.as_mut().map_or(Ok(()), MeterStage::infer)?;
+        Ok(first + before.elapsed())
     }
 
     /// Output of the last run for frame `index` of the batch; `now` is monotonic, `time` the frame's own.
@@ -145,6 +175,9 @@ impl Stages {
     /// [`StageError::Task`].
     pub fn interpret(&mut self, index: usize, now: Duration, time: SystemTime) -> Result<TaskOutput, StageError> {
         let mut output = self.with_input(index, now, time, |task, input| task.run(input))?;
+        if let Some(meter) = &mut self.meter {
+            output = meter.join(output, now, time)?;
+        }
         let events = self.events.frame(&mut output.outcome, &output.faint, now, time);
         output.events.extend(events);
         Ok(output)
@@ -220,5 +253,62 @@ impl Stages {
             time,
         };
         Ok(look(self.task.as_mut(), &input)?)
+    }
+}
+
+/// A meter's second model, and how both are joined.
+pub(super) struct MeterStage {
+    /// Stages of the dials, where another model reads the digits.
+    pub(super) dials: Option<Box<Stages>>,
+    /// The meter over time.
+    pub(super) meter: join::Meter,
+    /// The marks of the last frame were not found.
+    pub(super) lost: bool,
+}
+
+impl MeterStage {
+    /// Runs the second model.
+    pub(super) fn infer(&mut self) -> Result<(), StageError> {
+        self.dials.as_mut().map_or(Ok(()), |dials| dials.infer())
+    }
+
+    /// Joins what the first model read, `first`, with what the second one did.
+    pub(super) fn join(
+        &mut self,
+        first: TaskOutput,
+        now: Duration,
+        time: SystemTime,
+    ) -> Result<TaskOutput, StageError> {
+        if self.lost {
+            return Ok(Outcome::Meter(self.meter.not_aligned(now, time)).into());
+        }
+        let mut positions = read(first);
+        if let Some(dials) = &mut self.dials {
+            positions.extend(read(dials.interpret(0, now, time)?));
+        }
+        Ok(Outcome::Meter(self.meter.read(&positions, now, time)).into())
+    }
+
+    /// What is to be kept over a restart.
+    pub(super) fn memory(&self) -> Option<Memory> {
+        let join::Remembered { counts, time, score } = self.meter.memory()?;
+        let reading = Number::parse(&format!("{counts:0width$}", width = self.meter.places()))?;
+        Some(Memory { reading, score, time, fastest_per_hour: 0.0 })
+    }
+
+    /// Takes over what was kept.
+    pub(super) fn restore(&mut self, memory: Memory) {
+        let Memory { reading, score, time, .. } = memory;
+        if reading.digits() == self.meter.places() {
+            self.meter.restore(join::Remembered { counts: reading.value(), time, score });
+        }
+    }
+}
+
+/// The positions of an outcome; every task of a meter gives them.
+fn read(output: TaskOutput) -> Vec<PositionRead> {
+    match output.outcome {
+        Outcome::Position { positions } => positions,
+        _ => Vec::new(),
     }
 }

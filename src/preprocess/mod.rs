@@ -7,6 +7,7 @@
 //! parts of it to the model's size, `readable` finds regions without contrast or focus, `store` writes them into the model's
 //! input. `window` does the same for sensor readings. `shrink` gives the luminance of a picture on a coarse grid.
 
+mod align;
 mod bmp;
 mod config;
 mod crop;
@@ -28,6 +29,7 @@ mod tests;
 mod warp;
 mod window;
 
+pub use align::{Aligner, Displacement, MarkError, Marks, SMALLEST as SMALLEST_MARK};
 pub use config::Config;
 pub use crop::Cropper;
 pub use error::PreprocessError;
@@ -35,6 +37,8 @@ pub use picture::MAX_PIXELS;
 pub use readable::Checks;
 pub use region::Region;
 pub use shrink::{Coarse, Shrinker};
+
+use std::sync::Arc;
 
 use crate::frame::{
     Channels, Colour, Frame, Geometry, Image, InputSpec, Payload, SharedFrame, Spec, TensorViewMut, Unreadable,
@@ -55,6 +59,8 @@ pub struct Preprocessor {
     placements: Vec<cut::Placement>,
     geometry: Vec<Geometry>,
     unreadable: Vec<Option<Unreadable>>,
+    aligner: Option<Aligner>,
+    displacement: Option<Displacement>,
 }
 
 impl Preprocessor {
@@ -72,7 +78,30 @@ impl Preprocessor {
             placements: Vec::new(),
             geometry: Vec::new(),
             unreadable: Vec::new(),
+            aligner: None,
+            displacement: None,
         }
+    }
+
+    /// Makes the regions follow these marks.
+    pub fn with_marks(mut self, marks: Option<Arc<Marks>>) -> Self {
+        self.aligner = marks.map(Aligner::new);
+        self
+    }
+
+    /// Displacement of the last frame; `None` where its marks were not found, or there are none.
+    pub fn displacement(&self) -> Option<Displacement> {
+        self.displacement
+    }
+
+    /// True where the marks of the last frame were not found: its regions may show anything.
+    pub fn is_lost(&self) -> bool {
+        self.aligner.is_some() && self.displacement.is_none()
+    }
+
+    /// Displaces the regions of the next frames as another preprocessor found it.
+    pub fn set_displacement(&mut self, displacement: Option<Displacement>) {
+        self.displacement = displacement;
     }
 
     /// Enables checks of regions. A whole picture is never checked.
@@ -149,13 +178,18 @@ impl Preprocessor {
         };
         let (source, size) = ([picture.width, picture.height], [spec.height, spec.width]);
         let sideways = picture.sideways;
+        if let Some(aligner) = &mut self.aligner {
+            self.displacement = aligner.find(&picture);
+        }
+        let displacement = self.displacement;
         self.placements.clear();
         if self.regions.is_empty() {
             self.placements.push(cut::place(None, source, size, spec.fit)?);
         }
         for (index, region) in self.regions.iter().enumerate() {
             let full = image.full.map(|[width, height]| if sideways { [height, width] } else { [width, height] });
-            let region = &full.map_or_else(|| region.clone(), |full| region.rescaled(full, source));
+            let region = full.map_or_else(|| region.clone(), |full| region.rescaled(full, source));
+            let region = &displacement.map_or(region.clone(), |displacement| displacement.region(&region));
             self.placements.push(cut::place(Some((index, region)), source, size, spec.fit)?);
         }
         for (i, placement) in self.placements.iter().enumerate() {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::Serialize;
 
 use crate::frame::{
-    Event, Label, LabelCounts, LastGood, LineCount, LineName, Outcome, Output, Parent, Quality, Share, TaskKind,
-    ZoneName, rfc3339,
+    Event, Label, LabelCounts, LastGood, LineCount, LineName, MeterProblem, Outcome, Output, Parent, PositionRead, Quality,
+    Share, TaskKind, ZoneName, rfc3339,
 };
 
 pub use node::{
@@ -109,6 +109,32 @@ pub enum Summary {
         #[serde(flatten)]
         last_good: Option<LastGood>,
     },
+    /// The number of a meter that is believed, also while a picture shows another or none: `problem` says why.
+    Meter {
+        /// The number in `unit`; null before the first good reading.
+        value: Option<f64>,
+        /// Its digits with leading zeros and decimal point.
+        label: Option<String>,
+        /// Unit of the number.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unit: Option<String>,
+        /// Quality of the latest picture's own reading.
+        quality: Quality,
+        /// `true` where the latest picture's own reading is another one, or none.
+        held: bool,
+        /// Reason for which the latest picture's own reading is not believed.
+        problem: Option<MeterProblem>,
+        /// Mean rate of the last minutes in `unit` per hour; null while too little was seen.
+        rate_per_hour: Option<f64>,
+        /// Time and age of the last good reading; absent before the first.
+        #[serde(flatten)]
+        last_good: Option<LastGood>,
+    },
+    /// Positions of drums or pointers.
+    Position {
+        /// In the order of the regions.
+        positions: Vec<PositionRead>,
+    },
     /// Shares of the picture.
     Semantic {
         /// The classes that are there, by falling share.
@@ -167,6 +193,17 @@ impl Summary {
             Outcome::Detect { task, counts, zones, lines, .. } => {
                 Summary::Detect { task: *task, counts: counts.clone(), zones: zones.clone(), lines: lines.clone() }
             }
+            Outcome::Meter(reading) => Summary::Meter {
+                value: reading.value,
+                label: reading.label.clone(),
+                unit: reading.unit.clone(),
+                quality: reading.quality,
+                held: reading.held,
+                problem: reading.problem,
+                rate_per_hour: reading.rate_per_hour,
+                last_good: reading.last_good.clone(),
+            },
+            Outcome::Position { positions } => Summary::Position { positions: positions.clone() },
             Outcome::Semantic { classes, .. } => Summary::Semantic { classes: classes.clone() },
             Outcome::Text { text, score, .. } => Summary::Text { text: text.clone(), score: *score },
             Outcome::Anomaly { score, anomalous, calibrating, .. } => {
@@ -182,6 +219,14 @@ impl Summary {
         match (self, before) {
             (Summary::Classify { label: a, .. }, Summary::Classify { label: b, .. }) => a != b,
             (Summary::Reading { label: a, .. }, Summary::Reading { label: b, .. }) => a != b,
+            (Summary::Meter { label: a, .. }, Summary::Meter { label: b, .. }) => a != b,
+            (Summary::Position { positions: a }, Summary::Position { positions: b }) => {
+                // Positions tremble a little in every frame.
+                let of = |reads: &[PositionRead]| {
+                    reads.iter().map(|read| read.position.map(|p| (p * 5.0).round() as u32)).collect::<Vec<_>>()
+                };
+                of(a) != of(b)
+            }
             (Summary::Text { text: a, .. }, Summary::Text { text: b, .. }) => a != b,
             (Summary::Semantic { classes: a }, Summary::Semantic { classes: b }) => {
                 // Shares move a little in every frame.
@@ -202,7 +247,7 @@ impl Summary {
     /// The quality of a reading.
     pub fn quality(&self) -> Option<Quality> {
         match self {
-            Summary::Reading { quality, .. } => Some(*quality),
+            Summary::Reading { quality, .. } | Summary::Meter { quality, .. } => Some(*quality),
             _ => None,
         }
     }

@@ -23,6 +23,8 @@ pub enum Verb {
     DetectSet,
     /// `snapshot`.
     Snapshot,
+    /// `reading`.
+    Reading,
     /// `model/list`.
     ModelList,
     /// `model/update`.
@@ -58,7 +60,7 @@ pub struct Entry {
 }
 
 /// The registry: every request, in the order of the documentation.
-pub const REGISTRY: [Entry; 10] = [
+pub const REGISTRY: [Entry; 11] = [
     Entry {
         verb: Verb::ConfigGet,
         name: "config/get",
@@ -107,6 +109,13 @@ pub const REGISTRY: [Entry; 10] = [
         effect: Effect::Change,
         about: "publishes the next picture of a pipeline with its results on <pipeline>/snapshot",
         payload: r#"{"pipeline":"door"}"#,
+    },
+    Entry {
+        verb: Verb::Reading,
+        name: "reading",
+        effect: Effect::Change,
+        about: "reads the next picture of a pipeline now, whatever its interval; a meter's light is switched on for it",
+        payload: r#"{"pipeline":"water"}"#,
     },
     Entry {
         verb: Verb::ModelList,

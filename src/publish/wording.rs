@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::payload::{Governor, Health, Summary, ms};
 use crate::frame::status::NodeStatus;
-use crate::frame::{Event, EventKind, Outcome, Output, Share};
+use crate::frame::{Event, EventKind, MeterProblem, Outcome, Output, PositionRead, Share};
 
 /// Longest line of free text, in characters.
 const SHOWN: usize = 160;
@@ -72,6 +72,9 @@ pub(super) struct ResultWords {
     calibrating: bool,
     outputs: Outputs,
     classes: Vec<Part>,
+    unit: Option<String>,
+    problem: Option<String>,
+    positions: Vec<Position>,
     truth: Option<String>,
     frame_age_ms: Option<f64>,
     infer_ms: Option<f64>,
@@ -90,6 +93,13 @@ struct Labelled {
 struct Part {
     label: String,
     share: f64,
+}
+
+/// The position of a drum or pointer.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Position {
+    position: Option<f64>,
 }
 
 /// Outputs of a raw task: a list in results, their number in summaries.
@@ -138,6 +148,11 @@ impl ResultWords {
                 calibrating: *calibrating,
                 ..ResultWords::default()
             },
+            Outcome::Meter(reading) => ResultWords {
+                score: Some(reading.score.into()),
+                ..meter(reading.label.as_ref(), reading.unit.as_ref(), reading.held, reading.problem)
+            },
+            Outcome::Position { positions } => ResultWords::of_positions(positions),
             Outcome::Semantic { classes, .. } => {
                 ResultWords { task: "semantic".into(), classes: parts(classes), ..ResultWords::default() }
             }
@@ -157,6 +172,15 @@ impl ResultWords {
             infer_ms: Some(ms(timing.infer)),
             rung: timing.rung as u64,
             ..words
+        }
+    }
+
+    fn of_positions(positions: &[PositionRead]) -> ResultWords {
+        let of = |read: &PositionRead| Position { position: read.position.map(f64::from) };
+        ResultWords {
+            task: "position".into(),
+            positions: positions.iter().map(of).collect(),
+            ..ResultWords::default()
         }
     }
 
@@ -189,6 +213,10 @@ impl ResultWords {
                 calibrating: *calibrating,
                 ..ResultWords::default()
             },
+            Summary::Meter { label, unit, held, problem, .. } => {
+                meter(label.as_ref(), unit.as_ref(), *held, *problem)
+            }
+            Summary::Position { positions } => ResultWords::of_positions(positions),
             Summary::Semantic { classes } => {
                 ResultWords { task: "semantic".into(), classes: parts(classes), ..ResultWords::default() }
             }
@@ -219,6 +247,18 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
         },
         "detect" | "pose" | "segment" | "obb" => detections(words),
         "semantic" => shares(&words.classes),
+        "meter" => {
+            let unit = words.unit.as_deref().map(|unit| format!(" {unit}")).unwrap_or_default();
+            match words.problem.as_deref().map(|problem| problem.replace('_', " ")) {
+                None => format!("{label}{unit}  {}", percent(words.score)),
+                Some(problem) if words.held => format!("{label}{unit}  held: {problem}"),
+                Some(problem) => format!("no reading: {problem}"),
+            }
+        }
+        "position" => {
+            let one = |read: &Position| number(read.position, 1);
+            words.positions.iter().map(one).collect::<Vec<_>>().join("  ")
+        }
         "text" => match &words.text {
             Some(text) => format!("{text}  {}", percent(words.score)),
             None => "no text".into(),
@@ -244,7 +284,9 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
         _ => return None,
     };
     if let Some(truth) = &words.truth {
-        let right = words.label.as_ref().or(words.text.as_ref()) == Some(truth);
+        // A meter's truth is its digits alone.
+        let said = words.label.as_ref().or(words.text.as_ref()).map(|said| said.replace('.', ""));
+        let right = said.as_ref() == Some(&truth.replace('.', ""));
         tone = if right { Tone::Good } else { Tone::Bad };
         let _ = write!(line, "  truth {truth}{}", if right { "" } else { "  WRONG" });
     }
@@ -257,6 +299,18 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
         let _ = write!(line, "  rung {}", words.rung);
     }
     Some((tone, line))
+}
+
+/// Words of a meter.
+fn meter(label: Option<&String>, unit: Option<&String>, held: bool, problem: Option<MeterProblem>) -> ResultWords {
+    ResultWords {
+        task: "meter".into(),
+        label: label.cloned(),
+        unit: unit.cloned(),
+        held,
+        problem: problem.map(|problem| problem.word().to_owned()),
+        ..ResultWords::default()
+    }
 }
 
 fn percent(score: Option<f64>) -> String {

@@ -163,11 +163,20 @@ impl Reader {
     /// True if the interval is over for a frame that was captured at `captured`, which then starts the next interval.
     pub(super) fn admits(&self, captured: Instant) -> bool {
         let interval = self.shared.assignment().setpoint.interval;
+        if let Some(light) = self.shared.light.get() {
+            return light.admits(captured, interval);
+        }
+        if self.shared.take_wish() {
+            self.pace.lock().unwrap_or_else(PoisonError::into_inner).due = None;
+        }
         self.pace.lock().unwrap_or_else(PoisonError::into_inner).admits(captured, interval)
     }
 
     /// Time from `now` until its interval is over.
     pub(super) fn due_in(&self, now: Instant) -> Duration {
+        if self.shared.light.get().is_some() {
+            return Duration::ZERO;
+        }
         let due = self.pace.lock().unwrap_or_else(PoisonError::into_inner).due;
         due.map_or(Duration::ZERO, |due| due.saturating_duration_since(now))
     }

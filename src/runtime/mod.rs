@@ -13,6 +13,7 @@ mod control;
 mod crops;
 mod gate;
 mod hub;
+mod light;
 mod node;
 mod node_status;
 mod options;

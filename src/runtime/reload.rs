@@ -12,7 +12,7 @@ use super::running::Running;
 use super::session::Session;
 use crate::config::Loaded;
 use crate::frame::{Emission, PipelineName};
-use crate::pipeline::{Resolved, open_bundle};
+use crate::pipeline::{Resolved, digest_of, open_bundle};
 
 /// The outcome of a reload.
 pub(super) enum Reloaded {
@@ -132,7 +132,7 @@ async fn attempt(
 impl RunningModel {
     fn of(running: &Running) -> RunningModel {
         let pipeline = Resolved { config: running.config.clone(), feed: running.feed.clone() };
-        RunningModel { pipeline, digest: running.planner.bundle.digest().to_owned() }
+        RunningModel { pipeline, digest: running.planner.digest() }
     }
 }
 
@@ -147,15 +147,12 @@ fn look(load: &Reload, known: &[RunningModel]) -> Looked {
         }
         let config = &pipeline.config;
         let pipeline = config.name.as_str();
-        match open_bundle(&config.model, &loaded.config.models.dirs) {
-            Ok(bundle) if bundle.digest() == digest => {}
-            Ok(bundle) => {
-                tracing::info!(
-                    pipeline,
-                    model = bundle.manifest().name,
-                    digest = bundle.digest(),
-                    "another model by now"
-                );
+        let open = |(_, model)| open_bundle(model, &loaded.config.models.dirs);
+        match config.models().map(open).collect::<Result<Vec<_>, _>>() {
+            Ok(bundles) if digest_of(&bundles) == *digest => {}
+            Ok(bundles) => {
+                let model = bundles.iter().map(|bundle| bundle.manifest().name.as_str()).collect::<Vec<_>>().join(", ");
+                tracing::info!(pipeline, model, digest = digest_of(&bundles), "another model by now");
                 other.insert(config.name.clone());
             }
             Err(error) => {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::context::PipelineContext;
 use super::gate::{GateState, Gatekeeper};
 use super::hub::Hub;
+use super::light::Light;
 use super::prepare::Prepared;
 use super::readings::Place;
 use super::sources::{Sources, join};
@@ -67,9 +68,13 @@ impl Running {
         let (state, gate) = gate.unzip();
         let shared = Shared::new(&config.name, plans, turn, ladder.first(), state, wake);
         shared.pause(paused);
+        if let Some(light) = config.meter.as_ref().and_then(|meter| meter.light.as_ref()) {
+            let light = Light::start(&config.name, light)?;
+            shared.light.get_or_init(|| light);
+        }
         let engine = stages.engine();
         let about = Arc::new(About {
-            subject: planner.task.config().subject(stages.task_spec()),
+            subject: planner.subject(&stages),
             zones: config.zones.iter().map(|zone| zone.name.clone()).collect(),
             lines: config.lines.iter().map(|line| line.name.clone()).collect(),
             snapshot: config.event.snapshot,

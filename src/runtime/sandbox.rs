@@ -45,8 +45,13 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
     read.extend(std::env::current_exe().ok().as_deref().map(directory));
     let mut devices: Vec<PathBuf> = DEVICES.map(PathBuf::from).into();
     for pipeline in &config.pipelines {
-        if pipeline.model.contains('/') || Path::new(&pipeline.model).exists() {
-            let path = Path::new(&pipeline.model);
+        let marks = pipeline.meter.as_ref().and_then(|meter| meter.marks.as_ref());
+        read.extend(marks.map(|marks| directory(&marks.reference)));
+        let light = pipeline.meter.as_ref().and_then(|meter| meter.light.as_ref());
+        let programs = light.into_iter().flat_map(|light| light.on.iter().chain(&light.off));
+        read.extend(programs.filter(|word| word.contains('/')).map(|word| directory(Path::new(word))));
+        let paths = pipeline.models().map(|(_, model)| (model, Path::new(model)));
+        for (_, path) in paths.filter(|(model, path)| model.contains('/') || path.exists()) {
             // A bundle is a directory, and its parts may be links to its neighbours.
             read.extend([path.to_owned(), directory(path)]);
         }

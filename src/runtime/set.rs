@@ -236,6 +236,12 @@ impl PipelineSet {
         self.names().map(|name| (name, !self.paused.contains(name)))
     }
 
+    /// Asks for the next frame of a pipeline now.
+    pub(super) fn read_now(&self, pipeline: &str) {
+        let running = self.running.iter().filter(|running| running.config.name == *pipeline);
+        running.for_each(|running| running.shared.read_now());
+    }
+
     /// Pauses a pipeline, or all (`None`), by request, or lets it go on; one that waits begins paused.
     pub(super) fn pause(&mut self, pipeline: Option<&str>, paused: bool) {
         let is_meant = |name: &str| pipeline.is_none_or(|wanted| wanted == name);
@@ -254,6 +260,7 @@ impl PipelineSet {
 
     /// The load of each pipeline, by name.
     pub fn loads(&self, now: Instant) -> BTreeMap<Arc<str>, Load> {
+        self.running.iter().filter_map(|r| r.shared.light.get()).for_each(|light| light.turn(now));
         self.running.iter().map(|r| (r.config.name.as_str().into(), r.shared.load(now))).collect()
     }
 

@@ -1,14 +1,15 @@
 //! State of one running pipeline: counters, status, assignment, the slot that its frames come through.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use leptond_governor::{Assignment, Load};
 
 use super::gate::GateState;
+use super::light::Light;
 use super::slot::Slot;
-use crate::frame::Outcome;
+use crate::frame::{Outcome, Quality};
 use crate::pipeline::measurement_lock::MeasurementLock;
 use crate::pipeline::plans::Plans;
 use crate::telemetry::PipelineCounters;
@@ -63,6 +64,10 @@ pub struct Shared {
     /// And since when, where another reason of idleness does not count as a change.
     life: Mutex<(PipelineStatus, Instant)>,
     assignment: Mutex<Arc<Assignment>>,
+    /// Light of a meter.
+    pub(super) light: OnceLock<Light>,
+    /// The next frame is wanted now.
+    wish: AtomicBool,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -88,8 +93,21 @@ impl Truth {
                 return;
             }
             Outcome::Reading(reading) => reading.label.as_deref() == Some(truth),
+            Outcome::Meter(reading) if reading.held || reading.label.is_none() => {
+                self.held.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            // The truth is digits alone.
+            Outcome::Meter(reading) => reading.label.as_deref().is_some_and(|label| {
+                let digits = label.bytes().filter(|byte| *byte != b'.');
+                digits.eq(truth.bytes())
+            }),
             Outcome::Text { text, .. } => text.as_deref() == Some(truth),
-            Outcome::Detect { .. } | Outcome::Semantic { .. } | Outcome::Anomaly { .. } | Outcome::Raw { .. } => false,
+            Outcome::Detect { .. }
+            | Outcome::Semantic { .. }
+            | Outcome::Position { .. }
+            | Outcome::Anomaly { .. }
+            | Outcome::Raw { .. } => false,
         };
         self.known.fetch_add(1, Ordering::Relaxed);
         if right {
@@ -120,6 +138,8 @@ impl Shared {
             lossless: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             held: AtomicBool::new(false),
+            light: OnceLock::new(),
+            wish: AtomicBool::new(false),
             newest: Mutex::new(None),
             life: Mutex::new((PipelineStatus::Idle("starting".into()), Instant::now())),
             assignment: Mutex::new(Arc::new(assignment)),
@@ -144,6 +164,28 @@ impl Shared {
     /// The present status.
     pub fn life(&self) -> PipelineStatus {
         lock(&self.life).0.clone()
+    }
+
+    /// Asks for the next frame now, whatever the interval.
+    pub(super) fn read_now(&self) {
+        match self.light.get() {
+            Some(light) => light.ask(),
+            None => self.wish.store(true, Ordering::Release),
+        }
+    }
+
+    /// True once after [`Shared::read_now`].
+    pub(super) fn take_wish(&self) -> bool {
+        self.wish.swap(false, Ordering::AcqRel)
+    }
+
+    /// A good reading came.
+    pub(super) fn note_reading(&self, outcome: &Outcome) {
+        if let (Some(light), Outcome::Meter(reading)) = (self.light.get(), outcome)
+            && reading.quality == Quality::Good
+        {
+            light.read(self.assignment().setpoint.interval);
+        }
     }
 
     /// A person's wish: no frame is let through until it is taken back. What has been gathered is finished.

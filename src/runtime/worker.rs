@@ -295,6 +295,7 @@ impl Worker {
         if let Some(truth) = &stamp.truth {
             self.shared.truth.count(truth, &outcome);
         }
+        self.shared.note_reading(&outcome);
         self.log_events(&events);
         let captured = stamp.captured;
         let timing = Timing { infer, rung: self.rung };

@@ -4,7 +4,9 @@ use jpeg_encoder::{Encoder, EncodingError, ImageBuffer, JpegColorType};
 
 use super::chance::Chance;
 use super::counter::{DIGITS, ROLLED, Shown};
+use super::dial::{Dial, Pointer};
 use super::fault::Fault;
+use super::gears::{DIALS, Positions};
 use super::look::{CELL_WIDTH, Fonts, Look, Meter, WINDOW_HEIGHT, unit};
 use super::meter;
 use super::paint::{Canvas, Colour, blur, mix};
@@ -27,6 +29,9 @@ pub struct Scene {
     /// Luminance and two colour differences, each `[H, W]`, without noise.
     planes: [Vec<u8>; 3],
     drums: [Drum; DIGITS],
+    /// Dials with their pointer; none of a meter without.
+    dials: Vec<Dial>,
+    pointer: Pointer,
     strip: Strip,
     noise: Vec<i8>,
 }
@@ -63,7 +68,29 @@ struct Strip {
     ink: Vec<u8>,
 }
 
+/// A displacement of the camera.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct Knock {
+    /// Shift in pixels, right and down.
+    pub shift: [f32; 2],
+    /// Turn in degrees, clockwise.
+    pub degrees: f32,
+}
+
 impl Scene {
+    /// Paints the scene of `seed` as a water meter with dials, whose camera was displaced by `knock`. Width and height as for
+    /// [`Scene::new`].
+    pub fn with_dials(seed: u64, width: u16, height: u16, fault: Option<Fault>, knock: Knock) -> Self {
+        let look = Look::new(seed, Fonts::All, width.into(), height.into()).of_water(seed);
+        let look = match fault {
+            Some(fault) => look.with_fault(fault, seed),
+            None => look,
+        };
+        let middle = [f32::from(width) / 2.0, f32::from(height) / 2.0];
+        let projection = look.projection.moved(knock.degrees.to_radians(), middle, knock.shift);
+        Self::of(Look { projection, ..look }, seed, width, height)
+    }
+
     /// Paints the scene of `seed`. Width 16 to 65535 and height 16 to 65535 pixels.
     pub fn new(seed: u64, fonts: Fonts, width: u16, height: u16) -> Self {
         Self::of(Look::new(seed, fonts, width.into(), height.into()), seed, width, height)
@@ -90,9 +117,16 @@ impl Scene {
         }
         let strip = Strip::new(&look, scale);
         let drums = std::array::from_fn(|i| Drum::new(i, &look, &planes, &strip, columns, rows));
+        let pointer = Pointer::new(seed);
+        let front = |x: usize, y: usize| {
+            let (gain, glare) = look.light_at(x, y, columns, rows);
+            lit_f(pointer.colour, gain, glare)
+        };
+        let dials = if look.dials { 0..DIALS } else { 0..0 };
+        let dials = dials.map(|i| Dial::new(i, &look, &planes, [columns, rows], front)).collect();
         let mut chance = Chance::new(seed, 4);
         let noise = (0..NOISE_STARTS + columns).map(|_| (chance.normal() * look.noise).round() as i8).collect();
-        Scene { width, height, seed, look, planes, drums, strip, noise }
+        Scene { width, height, seed, look, planes, drums, dials, pointer, strip, noise }
     }
 
     /// Name of the font.
@@ -122,15 +156,35 @@ impl Scene {
     /// # Errors
     /// The encoder's error; none occurs with a buffer in memory and a size that [`Scene::new`] took.
     pub fn render(&mut self, shown: &Shown, frame: u64, out: &mut Vec<u8>) -> Result<(), EncodingError> {
-        self.turn(shown);
+        self.turn(self.drums(shown));
+        self.encode(frame, out)
+    }
+
+    /// Writes the picture of drums and dials at these positions as JPEG over `out`. `frame` chooses the noise.
+    ///
+    /// # Errors
+    /// As for [`Scene::render`].
+    pub fn render_positions(
+        &mut self,
+        positions: &Positions,
+        frame: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodingError> {
+        self.turn(positions.drums);
+        for (dial, position) in self.dials.iter_mut().zip(positions.dials) {
+            dial.turn(&self.pointer, position, &mut self.planes);
+        }
+        self.encode(frame, out)
+    }
+
+    fn encode(&self, frame: u64, out: &mut Vec<u8>) -> Result<(), EncodingError> {
         out.clear();
         let offsets = Chance::new(self.seed ^ frame.wrapping_mul(0x2545_f491_4f6c_dd1d), 5);
         Encoder::new(out, QUALITY).encode_image(Noisy { scene: self, offsets })
     }
 
-    /// Brings the planes to what `shown` says.
-    fn turn(&mut self, shown: &Shown) {
-        let positions = self.drums(shown);
+    /// Brings the drums in the planes to these positions.
+    fn turn(&mut self, positions: [f32; DIGITS]) {
         for (drum, position) in self.drums.iter_mut().zip(positions) {
             if drum.drawn == Some(position) {
                 continue;

@@ -37,6 +37,8 @@ pub enum Meter {
 pub struct Look {
     /// Kind of meter.
     pub meter: Meter,
+    /// It has dials that turn.
+    pub dials: bool,
     /// Font in the form chosen.
     pub face: Face,
     /// Digit height in meter units.
@@ -124,7 +126,23 @@ impl Look {
         };
         let blur = chance.within(0.4, 1.0) + if chance.often(0.3) { chance.within(0.0, 1.2) } else { 0.0 };
         let noise = chance.within(0.8, 3.2) + if chance.often(0.25) { chance.within(0.0, 4.0) } else { 0.0 };
-        Look { meter, face, size, ink, body, ghost, slop, projection, light, blur, noise }
+        Look { meter, dials: false, face, size, ink, body, ghost, slop, projection, light, blur, noise }
+    }
+}
+
+impl Look {
+    /// The same scene as a water meter with drums and dials.
+    pub(super) fn of_water(mut self, seed: u64) -> Look {
+        let mut chance = Chance::new(seed, 27);
+        if self.face.font.lcd {
+            let drums: Vec<&'static Font> = FONTS.iter().filter(|font| !font.lcd).collect();
+            let font = drums.get(chance.below(drums.len() as u32) as usize).copied().unwrap_or(&FONTS[0]);
+            self.face = Face::choose(font, &mut chance);
+            self.ghost = 0.0;
+        }
+        (self.ink, self.body) = colours(Meter::Water, &mut chance);
+        (self.meter, self.dials) = (Meter::Water, true);
+        self
     }
 }
 

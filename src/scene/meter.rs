@@ -13,7 +13,7 @@ pub fn paint(canvas: &mut Canvas<'_>, look: &Look, seed: u64) {
     let mut chance = Chance::new(seed, 3);
     wall(canvas, &mut chance);
     match look.meter {
-        Meter::Water => water(canvas, look, &mut chance),
+        Meter::Water => water(canvas, look, seed, &mut chance),
         Meter::Power => power(canvas, look, &mut chance),
         Meter::Lcd => lcd(canvas, look, &mut chance),
     }
@@ -47,7 +47,7 @@ fn cloud(lattice: &[f32], x: f32, y: f32) -> f32 {
     top + (bottom - top) * ty
 }
 
-fn water(canvas: &mut Canvas<'_>, look: &Look, chance: &mut Chance) {
+fn water(canvas: &mut Canvas<'_>, look: &Look, seed: u64, chance: &mut Chance) {
     let middle = [0.0, 26.0];
     let cases = [rgb(30.0, 62.0, 130.0), rgb(150.0, 116.0, 58.0), rgb(96.0, 98.0, 102.0), rgb(150.0, 34.0, 30.0)];
     let case = pick(&cases, chance);
@@ -64,6 +64,18 @@ fn water(canvas: &mut Canvas<'_>, look: &Look, chance: &mut Chance) {
     unit_mark(canvas, &CUBIC_METRE, [120.0, -84.0], 20.0, print);
     number(canvas, look, [-110.0, -84.0], 17.0, 8, print, chance);
     rule_lines(canvas, [-40.0, -128.0], 2, 90.0, print, chance);
+    if look.dials {
+        super::dial::paint(canvas, look, print, seed);
+    } else {
+        still_dials(canvas, print, chance);
+    }
+    let star = [0.0, 84.0];
+    canvas.disc(star, 13.0, rgb(180.0, 30.0, 30.0), 1.0);
+    canvas.disc(star, 5.0, paper, 1.0);
+}
+
+/// Dials that stand still.
+fn still_dials(canvas: &mut Canvas<'_>, print: Colour, chance: &mut Chance) {
     for (x, y) in [(-118.0, 108.0), (-4.0, 150.0), (112.0, 108.0)] {
         let at = [x, y];
         canvas.ring(at, 36.0, 2.0, print, 0.85);
@@ -76,9 +88,6 @@ fn water(canvas: &mut Canvas<'_>, look: &Look, chance: &mut Chance) {
         canvas.line([x - 9.0 * cos, y - 9.0 * sin], [x + 27.0 * cos, y + 27.0 * sin], 4.5, red, 1.0);
         canvas.disc(at, 5.5, red, 1.0);
     }
-    let star = [0.0, 84.0];
-    canvas.disc(star, 13.0, rgb(180.0, 30.0, 30.0), 1.0);
-    canvas.disc(star, 5.0, paper, 1.0);
 }
 
 fn power(canvas: &mut Canvas<'_>, look: &Look, chance: &mut Chance) {

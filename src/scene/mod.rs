@@ -5,9 +5,11 @@
 
 mod chance;
 mod counter;
+mod dial;
 mod draw;
 mod fault;
 mod font;
+mod gears;
 mod look;
 mod meter;
 mod paint;
@@ -18,10 +20,22 @@ mod tests;
 
 pub use chance::Chance;
 pub use counter::{Counter, DIGITS, ROLLED, Shown};
-pub use draw::Scene;
+pub use draw::{Knock, Scene};
 pub use fault::Fault;
+pub use gears::{DIALS, Gears, Household, Positions, running, truth};
 pub use look::Fonts;
 pub use street::{Street, TruthObject, Weather};
+
+/// Places of the four dials in a picture of this size, for every seed, most significant first: `[x, y, width, height]` in pixels. At
+/// 640×480 each is 84×84.
+pub fn dial_regions(width: u32, height: u32) -> [[f32; 4]; DIALS] {
+    let unit = look::unit(width, height);
+    let side = 2.0 * dial::HALF * unit;
+    dial::PLACES.map(|[x, y]| {
+        let middle = [width as f32 / 2.0 + x * unit, height as f32 / 2.0 + y * unit];
+        [middle[0] - side / 2.0, middle[1] - side / 2.0, side, side]
+    })
+}
 
 /// Places of the five digits in a picture of this size, for every seed: `[x, y, width, height]` in pixels, left to right.
 /// At 640×480 each is 72×96.

@@ -31,6 +31,27 @@ impl Projection {
         Projection { forward, back: adjugate(&forward), scale }
     }
 
+    /// The same seen by a camera that was turned by `angle` radians around `middle` and shifted, in pixels.
+    pub fn moved(&self, angle: f32, middle: [f32; 2], shift: [f32; 2]) -> Self {
+        let (sin, cos) = angle.sin_cos();
+        let turn = [
+            cos,
+            -sin,
+            middle[0] - cos * middle[0] + sin * middle[1] + shift[0],
+            sin,
+            cos,
+            middle[1] - sin * middle[0] - cos * middle[1] + shift[1],
+            0.0,
+            0.0,
+            1.0,
+        ];
+        let forward = std::array::from_fn(|i| {
+            let (row, column) = (i / 3, i % 3);
+            (0..3).map(|k| turn[row * 3 + k] * self.forward[k * 3 + column]).sum()
+        });
+        Projection { forward, back: adjugate(&forward), scale: self.scale }
+    }
+
     /// From a point of the meter to the picture.
     pub fn to_pixels(&self, x: f32, y: f32) -> [f32; 2] {
         apply(&self.forward, x, y)

@@ -10,7 +10,7 @@ use super::kind::{Frames, SourceKind, interval};
 use super::sizes;
 use crate::frame::diagnostic::Diagnostic;
 use crate::frame::{Frame, PixelFormat};
-use crate::scene::{Counter, Fonts, Scene, Street, Weather};
+use crate::scene::{Counter, Fonts, Gears, Knock, Scene, Street, Weather, running, truth};
 
 /// A drawn scene: a five-digit counter, as a water or power meter shows it, or a street.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +45,8 @@ pub enum SyntheticScene {
     /// A five-digit counter of a water or power meter.
     #[default]
     Meter,
+    /// A water meter with five drums and four dials.
+    Dials,
     /// A street with people, bicycles, cars and dogs.
     Street,
 }
@@ -72,6 +74,7 @@ impl SourceKind for SyntheticConfig {
     fn describe(&self) -> String {
         match self.scene {
             SyntheticScene::Meter => "the meter that leptond draws".into(),
+            SyntheticScene::Dials => "the water meter that leptond draws".into(),
             SyntheticScene::Street => "the street that leptond draws".into(),
         }
     }
@@ -98,7 +101,7 @@ impl SourceKind for SyntheticConfig {
         let of_the_street = |key: &str| {
             Diagnostic::warning(key, "has no effect on the meter").help("scene = \"street\" has weather and traffic")
         };
-        let is_meter = self.scene == SyntheticScene::Meter;
+        let is_meter = self.scene != SyntheticScene::Street;
         unused.iter().filter(|(_, set)| is_meter && *set).map(|(key, _)| of_the_street(key)).collect()
     }
 
@@ -106,6 +109,7 @@ impl SourceKind for SyntheticConfig {
         // Digits stand in the same place for every seed; streets do not.
         Some(match self.scene {
             SyntheticScene::Meter => format!("synthetic {}x{}", self.width, self.height),
+            SyntheticScene::Dials => format!("synthetic dials {}x{}", self.width, self.height),
             SyntheticScene::Street => format!("street {} {}x{}", self.seed, self.width, self.height),
         })
     }
@@ -133,6 +137,8 @@ struct Synthetic {
 enum View {
     /// A counter, and the meter that shows it.
     Meter(Counter, Box<Scene>),
+    /// A water meter with dials, and the gears in it.
+    Dials(u64, Gears, Box<Scene>),
     /// A street, and its last picture, `[H, W, 3]`.
     Street(Box<Street>, Vec<u8>),
 }
@@ -143,6 +149,10 @@ impl View {
         match config.scene {
             SyntheticScene::Meter => {
                 View::Meter(Counter::new(seed), Box::new(Scene::new(seed, Fonts::All, width, height)))
+            }
+            SyntheticScene::Dials => {
+                let scene = Scene::with_dials(seed, width, height, None, Knock::default());
+                View::Dials(seed, Gears::new(seed), Box::new(scene))
             }
             SyntheticScene::Street => {
                 View::Street(Box::new(Street::new(seed, weather, traffic as f32, width, height)), Vec::new())
@@ -163,6 +173,11 @@ impl View {
                 let shown = counter.at(at.as_secs_f64());
                 scene.render(&shown, frame, out)?;
                 Ok(Some(shown.truth()))
+            }
+            View::Dials(seed, gears, scene) => {
+                let counts = running(*seed, at.as_secs_f64());
+                scene.render_positions(&gears.at(counts), frame, out)?;
+                Ok(Some(truth(counts)))
             }
             // Its truth is places, which no label can be held against.
             View::Street(street, pixels) => {
@@ -221,7 +236,7 @@ impl Source for Synthetic {
     fn describe(&self) -> String {
         let SyntheticConfig { width, height, fps, seed, .. } = self.config;
         let what = match &self.view {
-            View::Meter(_, scene) => format!("font {}", scene.font()),
+            View::Meter(_, scene) | View::Dials(_, _, scene) => format!("font {}", scene.font()),
             View::Street(..) => "a street".into(),
         };
         format!("synthetic {width}x{height} {fps} fps, seed {seed}, {what}")

@@ -14,6 +14,7 @@ use super::classify::config::ClassifyConfig;
 use super::contract::{SetupError, TaskConfig};
 use super::detect::config::DetectConfig;
 use super::detect::kinds::{ObbConfig, PoseConfig, SegmentConfig};
+use super::position::PositionConfig;
 use super::raw::RawConfig;
 use super::semantic::SemanticConfig;
 use super::text::TextConfig;
@@ -101,6 +102,7 @@ kinds! {
     Obb(ObbConfig),
     Semantic(SemanticConfig),
     Text(TextConfig),
+    Position(PositionConfig),
     Anomaly(AnomalyConfig),
     Raw(RawConfig),
 }
@@ -116,6 +118,7 @@ impl Settings {
             Settings::Classify(_)
             | Settings::Semantic(_)
             | Settings::Text(_)
+            | Settings::Position(_)
             | Settings::Anomaly(_)
             | Settings::Raw(_) => None,
         }

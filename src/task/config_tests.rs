@@ -64,7 +64,7 @@ fn a_key_of_another_kind_is_warned_of_and_left_out() {
     check(
         raw.check(0),
         &[
-            "min_score: has no effect: it is for type \"classify\", \"detect\", \"pose\", \"segment\", \"obb\" and \"text\", not \"raw\"",
+            "min_score: has no effect: it is for type \"classify\", \"detect\", \"pose\", \"segment\", \"obb\", \"text\" and \"position\", not \"raw\"",
         ],
     );
 }
@@ -128,6 +128,7 @@ fn a_meter_has_the_unit_of_its_quantity_and_is_warned_of_what_spoils_it() {
             input_size: [32, 32],
             items: 5,
             none: None,
+            position: None,
         };
         let crate::frame::status::Subject::Reading(meter) = config.subject(&spec) else { panic!("no reading") };
         (meter.counts_up, meter.unit, meter.decimals)

@@ -11,6 +11,7 @@ mod detect;
 mod labels;
 mod number;
 mod output;
+mod position;
 mod raw;
 mod reading;
 mod semantic;
@@ -25,6 +26,7 @@ pub use contract::{Memory, SetupError, Task, TaskConfig, TaskError, TaskInput, T
 pub use detect::config::DetectConfig;
 pub use detect::kinds::{ObbConfig, PoseConfig, SegmentConfig};
 pub use number::Number;
+pub use position::PositionConfig;
 pub use raw::RawConfig;
 pub use semantic::SemanticConfig;
 pub use text::TextConfig;

@@ -29,6 +29,11 @@ impl Number {
         Some(Number { value: text.parse().ok()?, digits })
     }
 
+    /// The number itself.
+    pub fn value(self) -> u64 {
+        self.value
+    }
+
     /// Number of digits.
     pub fn digits(self) -> usize {
         self.digits as usize

@@ -36,6 +36,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("preprocess", &["frame"]),
     ("model", &["frame", "engine", "sys"]),
     ("task", &["frame"]),
+    ("join", &["frame"]),
     ("event", &["frame"]),
     ("publish", &["frame", "sys"]),
     ("page", &["frame", "draw", "sys"]),
@@ -43,7 +44,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("catalog", &["model", "sys"]),
     (
         "pipeline",
-        &["frame", "scene", "source", "preprocess", "model", "task", "event", "governor", "board", "telemetry", "sys"],
+        &["frame", "scene", "source", "preprocess", "model", "task", "join", "event", "governor", "board", "telemetry", "sys"],
     ),
     (
         "config",

@@ -224,6 +224,15 @@ fn keys_of_schema(node: &'static Json, prefix: &str, out: &mut BTreeMap<String, 
                     keys_of_schema(form, "pipeline.source.", out);
                 }
                 out.insert(path, child);
+            } else if path == "meter" {
+                // Its governor is that of a pipeline.
+                let keys = resolve(&child["items"])["properties"].as_object().unwrap();
+                for (name, key) in keys.iter().filter(|(name, _)| *name != "governor") {
+                    match resolve(key).get("properties") {
+                        Some(_) => keys_of_schema(key, &format!("meter.{name}."), out),
+                        None => _ = out.insert(format!("meter.{name}"), key),
+                    }
+                }
             } else if inner.get("properties").is_some() {
                 keys_of_schema(child, &format!("{path}."), out);
             } else if matches!(path.as_str(), "pipeline" | "pipeline.zone" | "pipeline.line") {
@@ -296,7 +305,7 @@ fn the_default_file_has_every_key_with_default_meaning_and_range() {
     }
     for path in blocks.iter().flat_map(BTreeMap::keys).filter(|path| !schema.contains_key(*path)) {
         // A named source has the keys of a pipeline's own.
-        if path.starts_with("source.") {
+        if path.starts_with("source.") || path.starts_with("meter.governor.") {
             continue;
         }
         wrong.push(format!("{path}: is in the file but not in the schema"));

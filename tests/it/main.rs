@@ -26,6 +26,7 @@ mod int8;
 mod ladder;
 mod logs;
 mod machine_anomaly;
+mod meter;
 mod model;
 mod model_add;
 mod mosquitto;

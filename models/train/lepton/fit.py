@@ -26,21 +26,25 @@ def normalise(pixels, mean, std):
 
 
 def evaluate(net, pixels, labels, mean, std, batch=1000):
-    """Top-1 accuracy of the float network, arg-max of the logits."""
+    """Top-1 accuracy of the float network, arg-max of its first output."""
     net.eval()
     right = 0
     with torch.inference_mode():
         for i in range(0, len(pixels), batch):
             x = normalise(pixels[i : i + batch], mean, std).contiguous(memory_format=torch.channels_last)
-            right += (net(x).argmax(1) == labels[i : i + batch]).sum().item()
+            out = net(x)
+            right += ((out[0] if isinstance(out, tuple) else out).argmax(1) == labels[i : i + batch]).sum().item()
     return right / len(pixels)
 
 
-def fit(net, name, train, held_out, mean, std, epochs, batch, rate, augment, smoothing=0.0, decay=1e-4, one_cycle=True):
+def fit(net, name, train, held_out, mean, std, epochs, batch, rate, augment, smoothing=0.0, decay=1e-4, one_cycle=True, criterion=None,
+        paired=False, measure=None):
     """Trains `net` in place and returns it.
 
     `train` and `held_out` are `(uint8 [N, C, H, W], int64 [N])`; the answers of `train` may also be soft, float32 `[N, classes]`.
     `augment` changes a batch of pixels and may change its size. The held-out curve is only logged: nothing is chosen by it, and the weights of the last epoch are kept.
+    `paired`: `augment` is given the answers, too, and returns both. `criterion` of the network's outputs and the answers replaces
+    cross-entropy, and `measure` of network and held-out data replaces the share of right answers.
     `one_cycle=False` keeps the rate constant and uses plain Adam without decay, as the article does.
     """
     pixels, labels = train
@@ -53,7 +57,7 @@ def fit(net, name, train, held_out, mean, std, epochs, batch, rate, augment, smo
     else:
         optimiser = torch.optim.Adam(net.parameters(), lr=rate)
         schedule = None
-    criterion = nn.CrossEntropyLoss(label_smoothing=smoothing)
+    criterion = criterion or nn.CrossEntropyLoss(label_smoothing=smoothing)
     step = 0
     for epoch in range(epochs):
         net.train()
@@ -62,8 +66,8 @@ def fit(net, name, train, held_out, mean, std, epochs, batch, rate, augment, smo
         order = torch.randperm(len(pixels))
         for i in range(0, len(pixels) - batch + 1, batch):
             pick = order[i : i + batch]
-            x = normalise(augment(pixels[pick]), mean, std).contiguous(memory_format=torch.channels_last)
-            y = labels[pick]
+            x, y = augment(pixels[pick], labels[pick]) if paired else (augment(pixels[pick]), labels[pick])
+            x = normalise(x, mean, std).contiguous(memory_format=torch.channels_last)
             out = net(x)
             loss = criterion(out, y)
             optimiser.zero_grad(set_to_none=True)
@@ -72,10 +76,11 @@ def fit(net, name, train, held_out, mean, std, epochs, batch, rate, augment, smo
             if schedule is not None:
                 schedule.step()
             loss_sum += loss.item() * len(y)
-            right += (out.argmax(1) == (y if y.dim() == 1 else y.argmax(1))).sum().item()
+            first = out[0] if isinstance(out, tuple) else out
+            right += (first.argmax(1) == (y if y.dim() == 1 else y[:, : first.shape[1]].argmax(1))).sum().item()
             seen += len(y)
             step += 1
-        accuracy = evaluate(net, *held_out, mean, std)
+        accuracy = measure(net, *held_out) if measure else evaluate(net, *held_out, mean, std)
         seconds = time.monotonic() - began
         log.add_scalar("loss/train", loss_sum / seen, epoch)
         log.add_scalar("accuracy/train", right / seen, epoch)

@@ -54,6 +54,37 @@ class PlainNet(nn.Module):
         return self.head(self.pool(self.features(x)))
 
 
+class TwoHeads(nn.Module):
+    """The layers of another network before its linear one, and two of those: `[N, classes]` twice."""
+
+    def __init__(self, net, classes):
+        super().__init__()
+        self.features, self.pool, self.head = net.features, net.pool, net.head
+        self.place = nn.Sequential(nn.Flatten(), nn.Linear(net.head[-1].in_features, classes))
+
+    def forward(self, x):
+        x = self.pool(self.features(x))
+        return self.head(x), self.place(x)
+
+
+class PlaceNet(nn.Module):
+    """Dense 3x3 convolutions as in PlainNet, and a linear layer over the last map as it lies: where something is in the picture counts.
+    Runs at the one size it was made for."""
+
+    def __init__(self, channels, classes, layers, cells, dropout=0.0):
+        super().__init__()
+        body = []
+        width = channels
+        for cout, stride in layers:
+            body.append(_conv(width, cout, 3, stride))
+            width = cout
+        self.features = nn.Sequential(*body)
+        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(width * cells, classes))
+
+    def forward(self, x):
+        return self.head(self.features(x))
+
+
 class ArticleNet(nn.Module):
     """The network of the LeptonNet article, the baseline: 3x3 convolutions to 64 and 128 channels, each with ReLU and a
     2x2 maximum, a hidden layer of 1024, and the classes. Runs at the one size it was made for."""

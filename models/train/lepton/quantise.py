@@ -31,13 +31,13 @@ def fold(net):
     return net
 
 
-def export(net, channels, height, width, path, free_size=True):
-    """Writes float ONNX, `image` `[N, C, H, W]` to `logits` `[N, classes]`. N is free; H and W are, with `free_size`."""
+def export(net, channels, height, width, path, free_size=True, outputs=(OUTPUT,)):
+    """Writes float ONNX, `image` `[N, C, H, W]` to `logits` `[N, classes]`, or to `outputs`. N is free; H and W are, with `free_size`."""
     free = {0: torch.export.Dim("batch", min=1, max=65535)}
     if free_size:
         free |= {2: torch.export.Dim("height", min=8, max=4096), 3: torch.export.Dim("width", min=8, max=4096)}
     program = torch.onnx.export(
-        fold(net), (torch.zeros(2, channels, height, width),), input_names=[INPUT], output_names=[OUTPUT],
+        fold(net), (torch.zeros(2, channels, height, width),), input_names=[INPUT], output_names=list(outputs),
         opset_version=18, dynamo=True, dynamic_shapes=(free,), external_data=False, verbose=False,
     )
     program.save(str(path))
@@ -121,7 +121,7 @@ def mmac(path, shape):
     return total / 1e6
 
 
-def run(path, samples, batch=100, optimised=False):
+def run(path, samples, batch=100, optimised=False, output=OUTPUT):
     """Logits of an ONNX file in onnxruntime, float32 `[N, classes]`."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -130,7 +130,7 @@ def run(path, samples, batch=100, optimised=False):
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     parts = [samples[i : i + batch] for i in range(0, len(samples), batch)]
-    return numpy.concatenate([session.run([OUTPUT], {INPUT: part})[0] for part in parts])
+    return numpy.concatenate([session.run([output], {INPUT: part})[0] for part in parts])
 
 
 def run_leptond(program, path, samples, batch=500):

@@ -23,8 +23,8 @@ pub struct Args {
     /// Run a pipeline of this configuration instead of a bare model: its model, engine, regions and task
     #[arg(short, long, value_name = "FILE", conflicts_with = "raw")]
     pub(super) config: Option<PathBuf>,
-    /// The pipeline of --config or --regions, where there are several
-    #[arg(long, value_name = "NAME")]
+    /// The pipeline or meter of --config or --regions, where there are several
+    #[arg(long, visible_alias = "meter", value_name = "NAME")]
     pub(super) pipeline: Option<String>,
     /// Cut pictures as this file says: TOML with keys as in [pipeline.preprocess], or a configuration
     #[arg(long, value_name = "FILE", conflicts_with = "raw")]

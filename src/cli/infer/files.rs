@@ -9,7 +9,7 @@ use serde_json::json;
 use super::drawn::Gallery;
 use crate::cli::Failure;
 use crate::cli::output::{tell, written};
-use crate::frame::{Detection, Outcome, Payload, Quality, Spec};
+use crate::frame::{Detection, MeterReading, Outcome, Payload, PlaceRead, PositionRead, Quality, Spec};
 use crate::pipeline::Planner;
 use crate::pipeline::offline::{self, Item};
 
@@ -20,7 +20,7 @@ pub fn run(planner: &Planner, inputs: &[PathBuf], mut gallery: Option<Gallery>, 
     if gallery.is_some() && matches!(stages.spec(), Spec::Window(_)) {
         return Err(Failure::Usage("--draw is for pictures, and this model takes windows of readings".into()));
     }
-    let regions = &planner.preprocess.regions;
+    let regions = &planner.regions();
     let mut failed = 0_u64;
     for input in inputs {
         // What a task remembers (smoothing, hysteresis) belongs to one file.
@@ -131,6 +131,8 @@ fn sentence(outcome: &Outcome) -> String {
             };
             detections.iter().map(one).collect::<Vec<_>>().join("; ")
         }
+        Outcome::Meter(reading) => meter(reading),
+        Outcome::Position { positions } => positions.iter().map(position).collect::<Vec<_>>().join(", "),
         Outcome::Semantic { classes, .. } => {
             classes.iter().map(|class| format!("{} {:.3}", class.label, class.share)).collect::<Vec<_>>().join(", ")
         }
@@ -158,4 +160,24 @@ fn sentence(outcome: &Outcome) -> String {
             .collect::<Vec<_>>()
             .join("; "),
     }
+}
+
+/// `00428.3571 m³ good (digits 0 0 4.1 2.0 8.4, dials 3.5 5.7 7.1 1.2)`.
+fn meter(reading: &MeterReading) -> String {
+    let unit = reading.unit.as_deref().map(|unit| format!(" {unit}")).unwrap_or_default();
+    let number = reading.label.as_deref().map_or("no reading".into(), |label| format!("{label}{unit}"));
+    let why = reading.problem.map(|problem| format!(": {problem}")).unwrap_or_default();
+    let places = |name: &str, places: &[PlaceRead]| {
+        let each: Vec<String> = places.iter().map(|place| position(&place.read)).collect();
+        (!each.is_empty()).then(|| format!("{name} {}", each.join(" ")))
+    };
+    let parts: Vec<String> =
+        [places("digits", &reading.digits), places("dials", &reading.dials)].into_iter().flatten().collect();
+    format!("{number} {}{why} ({})", reading.quality, parts.join(", "))
+}
+
+fn position(read: &PositionRead) -> String {
+    // Just below the end of the turn is its begin.
+    let tenth = |position: f32| (position * 10.0).round() % 100.0 / 10.0;
+    read.position.map_or_else(|| "?".into(), |position| format!("{:.1}", tenth(position)))
 }

@@ -132,6 +132,10 @@ impl Of<'_> {
                 self.reading(meter);
                 "reading"
             }
+            Subject::Meter(meter) => {
+                self.meter(meter);
+                "reading"
+            }
             Subject::Objects { labels, chosen } => {
                 let labels = shown(labels, *chosen);
                 self.objects(&labels);
@@ -151,9 +155,9 @@ impl Of<'_> {
                 self.anomaly();
                 "monitoring"
             }
-            Subject::Raw => "inference",
+            Subject::Positions | Subject::Raw => "inference",
         };
-        if !matches!(about.subject, Subject::Reading(_) | Subject::Areas { .. } | Subject::Raw) {
+        if !matches!(about.subject, Subject::Reading(_) | Subject::Meter(_) | Subject::Areas { .. } | Subject::Positions | Subject::Raw) {
             self.event(matches!(about.subject, Subject::Objects { .. }));
         }
         if about.snapshot {
@@ -216,18 +220,49 @@ impl Of<'_> {
 
     /// The number, when it was read, and a problem where it has not been read for long.
     fn reading(&mut self, meter: &Meter) {
+        let shown = format!("{{{{ {{'digits': {} | default(none)}} | tojson }}}}", template::at(&["label"]));
+        self.number(meter, template::number(&["value"], meter.decimals, meter.decimals), shown);
+        self.last_read(unreadable());
+    }
+
+    /// The number of a meter with its rate, when it was read, and a problem where it has been held for long.
+    fn meter(&mut self, meter: &Meter) {
+        let state = self.topics.pipeline_state(self.name);
+        let shown = format!(
+            "{{{{ {{'digits': {} | default(none), 'problem': {} | default(none)}} | tojson }}}}",
+            template::at(&["label"]),
+            template::at(&["problem"])
+        );
+        self.number(meter, template::number(&["value"], 0, meter.decimals), shown);
+        let mut keys = json!({
+            "state_topic": state, "value_template": template::number(&["rate_per_hour"], 0, 6),
+            "state_class": "measurement", "icon": "mdi:speedometer", "suggested_display_precision": 3,
+        });
+        if let Some((class, unit)) = rate(meter) {
+            keys["device_class"] = class.into();
+            keys["unit_of_measurement"] = unit.into();
+            // The icon follows from the class.
+            keys.as_object_mut().and_then(|keys| keys.remove("icon"));
+        } else if let Some(unit) = &meter.unit {
+            keys["unit_of_measurement"] = format!("{unit}/h").into();
+        }
+        self.add("rate", (Platform::Sensor, Place::Main), "rate", keys);
+        self.last_read(held_long());
+    }
+
+    /// The number of a meter, taken by `template`, with `attributes`.
+    fn number(&mut self, meter: &Meter, template: String, attributes: String) {
         let state = self.topics.pipeline_state(self.name);
         let mut keys = json!({
-            "state_topic": state, "value_template": template::number(&["value"], meter.decimals, meter.decimals),
+            "state_topic": state, "value_template": template,
             "state_class": if meter.counts_up { "total_increasing" } else { "measurement" },
             "suggested_display_precision": meter.decimals,
-            "json_attributes_topic": state,
-            "json_attributes_template": format!("{{{{ {{'digits': {} | default(none)}} | tojson }}}}", template::at(&["label"])),
+            "json_attributes_topic": state, "json_attributes_template": attributes,
         });
         if let Some(quantity) = meter.quantity {
             keys["device_class"] = device_class(quantity).into();
-            // The energy panel takes what counts up.
-            keys["state_class"] = "total_increasing".into();
+            // The energy panel takes what counts up; one that may run backwards is a total.
+            keys["state_class"] = if meter.feeds_back { "total" } else { "total_increasing" }.into();
         } else {
             keys["icon"] = "mdi:counter".into();
         }
@@ -235,11 +270,16 @@ impl Of<'_> {
             keys["unit_of_measurement"] = unit.as_str().into();
         }
         self.add("reading", (Platform::Sensor, Place::Main), "", keys);
+    }
+
+    /// Time of the last good reading, and a problem as `template` says.
+    fn last_read(&mut self, template: String) {
+        let state = self.topics.pipeline_state(self.name);
         let keys = json!({
             "state_topic": state, "value_template": template::text(&["last_good_time"]), "device_class": "timestamp",
         });
         self.add("last_read", (Platform::Sensor, Place::Diagnostic), "last read", keys);
-        let keys = json!({ "state_topic": state, "value_template": unreadable(), "device_class": "problem" });
+        let keys = json!({ "state_topic": state, "value_template": template, "device_class": "problem" });
         self.add("unreadable", (Platform::BinarySensor, Place::Diagnostic), "reading problem", keys);
     }
 
@@ -375,7 +415,29 @@ fn device_class(quantity: Quantity) -> &'static str {
         Quantity::Water => "water",
         Quantity::Gas => "gas",
         Quantity::Electricity | Quantity::Heat => "energy",
+        // Home Assistant has no class for oil.
+        Quantity::Oil => "volume",
     }
+}
+
+/// Device class and unit of a meter's rate, where Home Assistant knows them.
+fn rate(meter: &Meter) -> Option<(&'static str, &'static str)> {
+    Some(match meter.unit.as_deref()? {
+        "m³" => ("volume_flow_rate", "m³/h"),
+        "kWh" => ("power", "kW"),
+        "Wh" => ("power", "W"),
+        "MWh" => ("power", "MW"),
+        _ => return None,
+    })
+}
+
+/// `ON` where a meter's reading has been held for five minutes.
+fn held_long() -> String {
+    let (problem, age) = (template::at(&["problem"]), template::at(&["last_good_age_s"]));
+    format!(
+        "{{% set p = {problem} | default('', true) %}}{{% set age = {age} | default(none) %}}\
+         {{{{ 'ON' if p and (age is not number or age > 300) else 'OFF' }}}}"
+    )
 }
 
 /// A share as a percentage.

@@ -378,6 +378,10 @@ impl Commands {
                 self.pictures.ask(&session.set, &wanted.pipeline, ticket, now)?;
                 Ok(Reply::Later)
             }
+            Request::Reading(wanted) => {
+                session.set.read_now(&wanted.pipeline);
+                Ok(Reply::Data(serde_json::json!({ "pipeline": &*wanted.pipeline })))
+            }
             Request::ModelList => {
                 self.list(session, ticket)?;
                 Ok(Reply::Later)

@@ -57,6 +57,15 @@ impl Fields {
             pipeline(name, known)
         })
     }
+
+    /// The same; where there is only one, its name may be left out.
+    pub(super) fn pipeline_or_only(&self, known: &[&str]) -> Result<Arc<str>, String> {
+        match (self.pipeline(known)?, known) {
+            (Some(pipeline), _) => Ok(pipeline),
+            (None, [only]) => Ok(Arc::from(*only)),
+            (None, _) => Err(format!("pipeline is needed; there are {}", known.join(", "))),
+        }
+    }
 }
 
 /// The pipeline called `name`, if it is one of `known`.

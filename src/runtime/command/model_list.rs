@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::config::Config;
+use crate::config::{Config, PipelineConfig};
 use crate::frame::TaskKind;
 use crate::model::{self, Bundle, ModelError};
 
@@ -51,10 +51,11 @@ struct Listed {
 pub(in crate::runtime) fn list(config: &Config) -> Models {
     let dirs = &config.models.dirs;
     let mut found: Vec<(String, Option<PathBuf>)> = Vec::new();
-    for pipeline in config.pipelines.iter().filter(|pipeline| pipeline.model.contains('/')) {
-        let path = PathBuf::from(&pipeline.model);
+    let named = config.pipelines.iter().flat_map(|pipeline| pipeline.models()).map(|(_, model)| model);
+    for model in named.filter(|model| model.contains('/')) {
+        let path = PathBuf::from(model);
         if !found.iter().any(|(_, known)| known.as_ref() == Some(&path)) {
-            found.push((pipeline.model.clone(), Some(path)));
+            found.push((model.to_owned(), Some(path)));
         }
     }
     for dir in dirs {
@@ -79,7 +80,8 @@ fn listed(name: String, path: Option<PathBuf>, config: &Config) -> Listed {
         (None, None) => model == name,
         _ => false,
     };
-    let used_by = config.pipelines.iter().filter(|p| is_it(&p.model)).map(|p| p.name.to_string()).collect();
+    let uses = |p: &&PipelineConfig| p.models().any(|(_, model)| is_it(model));
+    let used_by = config.pipelines.iter().filter(uses).map(|p| p.name.to_string()).collect();
     let opened: Option<Result<Bundle, ModelError>> = match &path {
         Some(path) => Some(Bundle::open(path)),
         None => model::open(&name, &[]),

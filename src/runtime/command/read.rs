@@ -7,6 +7,7 @@ use super::config_set::ConfigSet;
 use super::fields::{Fields, kind};
 use super::governor_set::GovernorSet;
 use super::pause::Pause;
+use super::reading::Reading;
 use super::snapshot::Snapshot;
 use crate::publish::requests::{Requests, Verb};
 
@@ -32,6 +33,8 @@ pub enum Request {
     Pause(Pause),
     /// `snapshot`.
     Snapshot(Snapshot),
+    /// `reading`.
+    Reading(Reading),
     /// `model/list`.
     ModelList,
     /// `restart`.
@@ -101,6 +104,7 @@ fn understand(verb: Verb, fields: &Fields, pipelines: &[&str]) -> Result<Request
         Verb::PipelineResume => Pause::read(fields, pipelines, false).map(Request::Pause),
         Verb::DetectSet => Err("detect/set is no request: publish ON or OFF on <pipeline>/detect/set".into()),
         Verb::Snapshot => Snapshot::read(fields, pipelines).map(Request::Snapshot),
+        Verb::Reading => Reading::read(fields, pipelines).map(Request::Reading),
         Verb::ModelList => nothing_else().map(|()| Request::ModelList),
         Verb::ModelUpdate => Err("model/update: not yet; on the board: sudo leptond model add NAME --replace".into()),
         Verb::Restart => nothing_else().map(|()| Request::Restart),

@@ -15,10 +15,6 @@ impl Snapshot {
     /// Reads it; `pipelines` are the names that there are. The name may be left out where there is one.
     pub(super) fn read(fields: &Fields, pipelines: &[&str]) -> Result<Snapshot, String> {
         fields.only(&["pipeline"])?;
-        match (fields.pipeline(pipelines)?, pipelines) {
-            (Some(pipeline), _) => Ok(Snapshot { pipeline }),
-            (None, [only]) => Ok(Snapshot { pipeline: Arc::from(*only) }),
-            (None, _) => Err(format!("pipeline is needed; there are {}", pipelines.join(", "))),
-        }
+        fields.pipeline_or_only(pipelines).map(|pipeline| Snapshot { pipeline })
     }
 }

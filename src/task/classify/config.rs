@@ -80,6 +80,7 @@ impl ClassifyConfig {
         let usual = || self.quantity.and_then(|quantity| quantity.units().first().copied());
         Meter {
             counts_up: self.monotonic,
+            feeds_back: false,
             quantity: self.quantity,
             unit: self.unit.as_deref().map(spelt).or_else(usual).map(str::to_owned),
             decimals: self.decimals.unwrap_or(0),

@@ -64,12 +64,14 @@ fn pipeline(name: &str, subject: Subject) -> Pipeline {
     }
 }
 
-/// A street with zones and a line, every kind of meter, a class, a text, areas, an anomaly and a bare model.
+/// A street with zones and a line, every kind of row of digits and of meter, a class, a text, areas, an anomaly and a bare model.
 pub fn pipelines() -> Vec<Pipeline> {
     let meter = |quantity: Option<Quantity>, unit: &str, decimals: u8| {
         let unit = Some(unit.to_owned()).filter(|unit| !unit.is_empty());
-        Subject::Reading(Meter { counts_up: true, quantity, unit, decimals })
+        Meter { counts_up: true, feeds_back: false, quantity, unit, decimals }
     };
+    let reading = |quantity, unit, decimals| Subject::Reading(meter(quantity, unit, decimals));
+    let feeds = Meter { counts_up: false, feeds_back: true, ..meter(Some(Quantity::Electricity), "kWh", 1) };
     let street = Subject::Objects {
         labels: ["person", "traffic light", "traffic_light", r#"a"}}{{ 1/0 "#, "猫"].map(Into::into).to_vec(),
         chosen: true,
@@ -83,11 +85,15 @@ pub fn pipelines() -> Vec<Pipeline> {
     });
     vec![
         front_door,
-        pipeline("water", meter(Some(Quantity::Water), "m³", 3)),
-        pipeline("gas", meter(Some(Quantity::Gas), "m³", 2)),
-        pipeline("power", meter(Some(Quantity::Electricity), "kWh", 1)),
-        pipeline("heat", meter(Some(Quantity::Heat), "MWh", 3)),
-        pipeline("counter", meter(None, "", 0)),
+        pipeline("water", reading(Some(Quantity::Water), "m³", 3)),
+        pipeline("gas", reading(Some(Quantity::Gas), "m³", 2)),
+        pipeline("power", reading(Some(Quantity::Electricity), "kWh", 1)),
+        pipeline("heat", reading(Some(Quantity::Heat), "MWh", 3)),
+        pipeline("counter", reading(None, "", 0)),
+        pipeline("well", Subject::Meter(meter(Some(Quantity::Water), "m³", 4))),
+        pipeline("roof", Subject::Meter(feeds)),
+        pipeline("tank", Subject::Meter(meter(Some(Quantity::Oil), "L", 0))),
+        pipeline("dial", Subject::Meter(meter(None, "", 0))),
         pipeline("desk", Subject::Class),
         pipeline("plate", Subject::Text),
         pipeline(

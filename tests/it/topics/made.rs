@@ -11,8 +11,8 @@ use leptond::frame::status::{
 };
 use leptond::frame::{
     Attribute, ClassMap, Crossing, Detection, Direction, Event, EventKind, Keypoint, Label, LastGood, LineCount,
-    LineName, NodeName, Outcome, Output, Parent, PipelineName, Quality, RawOutput, Reading, RegionRead, Scored, Share,
-    SourceName, SourceSize, Stamp, TaskKind, TextRead, Timing, Unreadable, ZoneName, rfc3339,
+    LineName, MeterProblem, MeterReading, NodeName, Outcome, Output, Parent, PipelineName, PlaceRead, PositionRead, Quality,
+    RawOutput, Reading, RegionRead, Scored, Share, SourceName, SourceSize, Stamp, TaskKind, TextRead, Timing, Unreadable, ZoneName, rfc3339,
 };
 use leptond::publish::payload::{self, EventMessage, Health, InferenceResult, Info, NodeState, PipelineState, Summary};
 use serde::Serialize;
@@ -32,6 +32,8 @@ pub fn all() -> BTreeMap<&'static str, Value> {
         ("result.classify", result(classify("ford"), "ford", true)),
         ("result.unreadable", result(unreadable(), "", false)),
         ("result.reading", result(Outcome::Reading(reading()), "", false)),
+        ("result.meter", result(Outcome::Meter(meter_reading()), "", false)),
+        ("result.position", result(positions(), "", false)),
         ("result.detect", result(detect(), "", false)),
         ("result.pose", result(objects(TaskKind::Pose, posed()), "", false)),
         ("result.segment", result(objects(TaskKind::Segment, outlined()), "", false)),
@@ -43,6 +45,8 @@ pub fn all() -> BTreeMap<&'static str, Value> {
         ("summary.classify", summary(&classify("ford"))),
         ("summary.reading", summary(&Outcome::Reading(reading()))),
         ("summary.no-reading", summary(&Outcome::Reading(nothing_read()))),
+        ("summary.meter", summary(&Outcome::Meter(meter_reading()))),
+        ("summary.position", summary(&positions())),
         ("summary.detect", summary(&detect())),
         ("summary.semantic", summary(&semantic())),
         ("summary.text", summary(&text(Some("OPEN 24 H")))),
@@ -181,7 +185,8 @@ fn outbox() -> Outbox {
 /// The result with `outcome`; `origin` is left out where it is empty for a reading, which has none on the page either.
 fn result(outcome: Outcome, truth: &str, is_crop: bool) -> Value {
     let has_origin =
-        !matches!(&outcome, Outcome::Classify { .. } | Outcome::Reading(_) | Outcome::Raw { .. }) || is_crop;
+        !matches!(&outcome, Outcome::Classify { .. } | Outcome::Reading(_) | Outcome::Meter(_) | Outcome::Raw { .. })
+            || is_crop;
     let parent = Parent { pipeline: pipeline(), seq: 1, index: 0, label: "car".into(), track_id: Some(17) };
     let stamp = Stamp {
         seq: 1,
@@ -236,6 +241,35 @@ fn reading() -> Reading {
         ],
         last_good: Some(LastGood { score: 0.5, time: at(), age_s: Some(1.5) }),
     }
+}
+
+fn read(position: Option<f32>, unreadable: Option<Unreadable>) -> PositionRead {
+    PositionRead { position, score: 0.5, unreadable }
+}
+
+fn meter_reading() -> MeterReading {
+    MeterReading {
+        value: Some(412.3571),
+        label: Some("00412.3571".into()),
+        unit: Some("m³".into()),
+        raw_value: None,
+        score: 0.0,
+        quality: Quality::Unreadable,
+        held: true,
+        problem: Some(MeterProblem::Unreadable),
+        rate_per_hour: Some(0.42),
+        digits: vec![
+            PlaceRead { digit: Some(2), read: read(Some(2.04), None) },
+            PlaceRead { digit: None, read: read(None, Some(Unreadable::NoDigit)) },
+        ],
+        dials: vec![PlaceRead { digit: None, read: read(None, Some(Unreadable::LowContrast)) }],
+        last_good: Some(LastGood { score: 0.5, time: at(), age_s: Some(1.5) }),
+    }
+}
+
+fn positions() -> Outcome {
+    let positions = vec![read(Some(3.41), None), read(None, Some(Unreadable::NoDigit))];
+    Outcome::Position { positions }
 }
 
 fn nothing_read() -> Reading {

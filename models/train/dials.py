@@ -1,0 +1,235 @@
+"""Trains models/leptonnet-dials on photographs of pointer dials that are drawn (`lepton/dials.py`), quantises it to int8, measures it
+on pointers, faces, fonts and seeds that it was not trained on, and writes the bundle. One command: `python models/train/dials.py`."""
+
+import argparse
+import pathlib
+
+import numpy
+import torch
+from PIL import Image
+
+from lepton import bundle, dials, fit, nets, quantise
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUNDLE = ROOT / "models/leptonnet-dials"
+SIZE = (32, 32)
+MEAN, STD = [0.5] * 3, [0.25] * 3
+OUTPUT = "position"
+# Positions around the dial, and the spread of an answer in units, a tenth of a turn.
+POSITIONS, SPREAD = 40, 0.3
+NONE = POSITIONS
+# The pictures: how many, the share of dials, seeds.
+COUNT, SHARE, SEED = 110_000, 0.87, 1
+HELD_OUT, HELD_OUT_SEED, KNOWN_SEED = 4000, 1001, 1002
+# Least score that counts as read: see the card.
+MIN_SCORE = 0.6
+# Added to the logit of "none" after training: what is trained on has more of it than what a meter shows.
+NONE_SHIFT = -1.0
+THRESHOLDS = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+
+
+def dialnet():
+    """3.5 million multiplications."""
+    return nets.PlaceNet(3, POSITIONS + 1, [(32, 2), (48, 2), (64, 1), (64, 2)], cells=16, dropout=0.1)
+
+
+def drawn(folder, name, count, seed, held_out=False, kinds=None):
+    """A data set, drawn unless it is there: uint8 `[N, 3, H, W]`, positions, shares of "none", kinds."""
+    path = folder / f"{name}.npz"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        parts = dials.dials(count, seed, kinds or all_kinds(), held_out, SIZE, progress=True)
+        numpy.savez(path, **dict(zip(("pixels", "positions", "nones", "kinds"), parts)))
+    data = numpy.load(path)
+    return data["pixels"], data["positions"], data["nones"], data["kinds"]
+
+
+def all_kinds():
+    """Every kind that is trained on, by its share."""
+    shown = {kind: share * SHARE for kind, share in dials.DIAL_KINDS.items()}
+    return shown | {kind: share * (1 - SHARE) for kind, share in dials.NONE_KINDS.items()}
+
+
+def soft(positions, nones):
+    """Answers as probabilities, float32 `[N, POSITIONS + 1]`: a bell about the position, and the share of "none"."""
+    places = numpy.arange(POSITIONS) * 10 / POSITIONS
+    away = (places - positions[:, None] + 5) % 10 - 5
+    bell = numpy.exp(-0.5 * (away / SPREAD) ** 2)
+    bell /= bell.sum(1, keepdims=True)
+    return torch.from_numpy(numpy.concatenate([bell * (1 - nones[:, None]), nones[:, None]], 1).astype(numpy.float32))
+
+
+def read(logits):
+    """Positions (NaN where the answer is "none") and scores of logits.
+
+    The best of the positions, moved to the mean of those within a unit of it; the score is the probability of those together."""
+    p = numpy.exp(logits - logits.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    best = p[:, :POSITIONS].argmax(1)
+    reach = POSITIONS // 10
+    offsets = numpy.arange(-reach, reach + 1)
+    near = numpy.take_along_axis(p, (best[:, None] + offsets) % POSITIONS, 1)
+    scores = near.sum(1)
+    positions = (best + (near * offsets).sum(1) / scores) * 10 / POSITIONS % 10
+    none = p.argmax(1) == NONE
+    return numpy.where(none, numpy.nan, positions), numpy.where(none, p[:, NONE], scores)
+
+
+def apart(a, b):
+    """Distance around the dial in units."""
+    return numpy.abs((a - b + 5) % 10 - 5)
+
+
+def augment(pixels, answers):
+    """Turns by quarters and mirrors, each with its answer; zooms, shifts and stretches half of the batches; changes contrast and colours."""
+    n = len(pixels)
+    pixels, answers = pixels.float(), answers.clone()
+    order = torch.arange(POSITIONS)
+    for way, part in enumerate(torch.arange(n).chunk(8)):
+        x, y = pixels[part], answers[part]
+        if way >= 4:
+            x, y[:, :NONE] = x.flip(3), y[:, (-order) % POSITIONS]
+        # A quarter clockwise.
+        x = torch.rot90(x, -(way % 4), (2, 3))
+        y[:, :NONE] = y[:, (order - way % 4 * POSITIONS // 4) % POSITIONS]
+        pixels[part], answers[part] = x, y
+    draw = lambda spread, *shape: (torch.rand(n, *shape) * 2 - 1) * spread
+    if torch.rand(1).item() < 0.5:
+        theta = torch.zeros(n, 2, 3)
+        theta[:, 0, 0], theta[:, 1, 1] = 1 + draw(0.12), 1 + draw(0.12)
+        theta[:, 0, 2], theta[:, 1, 2] = draw(0.06), draw(0.06)
+        grid = torch.nn.functional.affine_grid(theta, pixels.shape, align_corners=False)
+        pixels = torch.nn.functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+    pixels = (pixels - 128) * (1 + draw(0.25)).view(-1, 1, 1, 1) + 128 + draw(20).view(-1, 1, 1, 1) + draw(10, 3).view(-1, 3, 1, 1)
+    shuffled = torch.rand(n) < 0.06
+    pixels[shuffled] = pixels[shuffled][:, torch.randperm(3)]
+    swapped = torch.rand(n) < 0.04
+    pixels[swapped] = 255 - pixels[swapped]
+    return pixels.clamp(0, 255).round(), answers
+
+
+def prepared(pixels):
+    """Normalised float32 `[N, 3, H, W]`."""
+    return fit.normalise(torch.from_numpy(pixels), MEAN, STD).numpy()
+
+
+def judged(logits, positions, nones):
+    """Figures of dials whose answer is beyond doubt, and of pictures without one."""
+    found, scores = read(logits)
+    dial, empty = nones <= 0.1, nones >= 0.9
+    missed = numpy.isnan(found)
+    away = numpy.where(missed, 5.0, apart(numpy.nan_to_num(found), positions))
+    seen = dial & ~missed
+    percent = lambda part, of: round(100 * float(part[of].mean()), 2) if of.any() else None
+    figures = {
+        "mean error of those read": round(float(away[seen].mean()), 4), "median": round(float(numpy.median(away[seen])), 4),
+        "within 0.1": percent(away <= 0.1, dial), "within 0.2": percent(away <= 0.2, dial), "within 0.5": percent(away <= 0.5, dial),
+        "none": percent(missed, dial), "off by more than 1": percent((away > 1) & ~missed, dial),
+        "none read as a position": percent(~missed, empty),
+    }
+    table = {}
+    for threshold in THRESHOLDS:
+        sure = ~missed & (scores >= threshold)
+        both = sure & dial
+        table[threshold] = [
+            percent(~sure, dial), round(float(away[both].mean()), 3), percent(sure & (away > 0.5), dial),
+            percent(sure & (away > 1), dial), percent(sure, empty),
+        ]
+    return figures, table
+
+
+def measure(net, pixels, positions, nones):
+    """Share of dials within 0.2 units, of the float network."""
+    net.eval()
+    with torch.inference_mode():
+        logits = numpy.concatenate([net(fit.normalise(torch.from_numpy(pixels[i : i + 500]), MEAN, STD)).numpy() for i in range(0, len(pixels), 500)])
+    return judged(logits, positions, nones)[0]["within 0.2"] / 100
+
+
+def goldens(path):
+    """Pictures that were not trained on, clear ones at every unit and some of what is none, on which the file is right."""
+    folder = BUNDLE / "golden"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.png"):
+        old.unlink()
+    items = []
+    pixels, positions, nones, _ = drawn(fit.RUNS / "dials", "golden", 600, 2001, True, {"dial": 1})
+    found, scores = read(quantise.run(path, prepared(pixels), output=OUTPUT))
+    for unit in range(10):
+        right = (nones == 0) & (apart(found, positions) < 0.08) & (scores > 0.9) & (positions.astype(int) == unit)
+        pick = int(numpy.flatnonzero(right)[0])
+        name, at = f"golden/{round(positions[pick] * 10) % 100:02}.png", round(float(positions[pick]), 1) % 10
+        Image.fromarray(pixels[pick].transpose(1, 2, 0)).save(BUNDLE / name, optimize=True)
+        items.append({"file": name, "position": at})
+    for number, kind in enumerate(["still", "drums", "flat", "half"]):
+        pixels, *_ = drawn(fit.RUNS / "dials", f"golden-{kind}", 40, 2010 + number, True, {kind: 1})
+        found, scores = read(quantise.run(path, prepared(pixels), output=OUTPUT))
+        pick = int(numpy.where(numpy.isnan(found), scores, 0).argmax())
+        Image.fromarray(pixels[pick].transpose(1, 2, 0)).save(folder / f"none-{kind}.png", optimize=True)
+        items.append({"file": f"golden/none-{kind}.png", "label": "none"})
+    return items
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__)
+    args.add_argument("--epochs", type=int, default=12)
+    args.add_argument("--threads", type=int, default=1, help="one is fastest on a machine that does other work, too")
+    args.add_argument("--again", action="store_true", help="train even where weights of an earlier run are there")
+    args = args.parse_args()
+    torch.set_num_threads(args.threads)
+    folder = fit.RUNS / "dials"
+    pixels, positions, nones, _ = drawn(folder, "train", COUNT, SEED)
+    sets = {"not trained on": drawn(folder, "held-out", HELD_OUT, HELD_OUT_SEED, True), "trained forms": drawn(folder, "known", HELD_OUT, KNOWN_SEED)}
+    fit.seed_everything(1)
+    pool = torch.from_numpy(pixels)
+    calibration = prepared(pixels[torch.randperm(len(pixels))[:3000].numpy()])
+    net, weights = dialnet(), folder / "dials.pt"
+    if args.again or not weights.exists():
+        fit.fit(
+            net, "dials", (pool, soft(positions, nones)), sets["not trained on"][:3], MEAN, STD, args.epochs, 128, 3e-3, augment,
+            decay=0.02, paired=True, measure=measure,
+        )
+        torch.save(net.state_dict(), weights)
+    net.load_state_dict(torch.load(weights))
+    net.eval()
+    with torch.no_grad():
+        net.head[-1].bias[NONE] += NONE_SHIFT
+    BUNDLE.mkdir(parents=True, exist_ok=True)
+    plain, path = folder / "dials.onnx", BUNDLE / "model.onnx"
+    quantise.export(net, 3, *SIZE, plain, free_size=False, outputs=[OUTPUT])
+    quantise.quantise(plain, path, calibration)
+    mmac = quantise.mmac(path, [1, 3, *SIZE])
+    print({"parameters": nets.parameters(net), "bytes": path.stat().st_size, "mmac": round(mmac, 3)})
+    within = None
+    for name, (pixels, positions, nones, _) in sets.items():
+        for form, file in (("float", plain), ("int8", path)):
+            figures, table = judged(quantise.run(file, prepared(pixels), output=OUTPUT), positions, nones)
+            print(name, form, figures, flush=True)
+        print("threshold: [not read %, mean error of those read, read more than 0.5 off %, more than 1 off %, none read as a position %]")
+        print("  ", table, flush=True)
+        within = within or figures["within 0.2"] / 100
+    bundle.write_manifest(
+        BUNDLE / "model.toml",
+        {
+            "name": "leptonnet-dials", "version": "1.0.0", "task": "position",
+            "description": "Where the pointer of a small round dial stands, in tenths of a turn, or none",
+            "licence": "MIT OR Apache-2.0", "origin": "models/train/dials.py", "file": "model.onnx", "sha256": bundle.sha256(path),
+        },
+        {
+            "input": {
+                "kind": "image", "size": list(SIZE), "sizes": [list(SIZE)], "layout": "nchw", "colour": "rgb", "fit": "stretch",
+                "mean": MEAN, "std": STD,
+            },
+            "output": {"position": OUTPUT},
+            "defaults": {"min_score": MIN_SCORE},
+            "accuracy": {
+                "metric": "within-0.2", "value": round(within, 4), "dataset": "models/train/lepton/dials.py, held out",
+                "command": "python models/train/dials.py", "mmac": round(mmac, 3),
+            },
+        },
+        {"golden": goldens(path)},
+    )
+
+
+if __name__ == "__main__":
+    main()
