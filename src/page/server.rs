@@ -44,7 +44,7 @@ const NEWS: usize = 32;
 /// Threads that draw and look up: one to draw, the others for what people ask for.
 const HELPERS: usize = 3;
 /// Added to the niceness of those threads: pictures come after results.
-const NICE: i32 = 10;
+const NICE: i32 = 5;
 /// Time for the first attempt to listen, and for the end of the thread.
 const MOMENT: Duration = Duration::from_secs(1);
 
