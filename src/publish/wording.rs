@@ -283,7 +283,9 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
         },
         _ => return None,
     };
-    if let Some(truth) = &words.truth {
+    // A number that is held, or none, is not said to be this picture's.
+    let silent = words.task == "meter" && words.problem.is_some();
+    if let Some(truth) = words.truth.as_ref().filter(|_| !silent) {
         let said = words.label.as_ref().or(words.text.as_ref());
         let right = match words.task.as_str() {
             "meter" => said.is_some_and(|said| is_near_truth(said, truth)),

@@ -74,7 +74,7 @@ impl StatusMaker {
     pub(super) fn configured(&mut self, config_digest: &str, set: &PipelineSet) {
         self.node.config_digest = config_digest.into();
         self.node.revision += 1;
-        self.models = set.iter().map(model).collect();
+        self.models = set.iter().flat_map(models).collect();
         self.relearned();
     }
 
@@ -243,17 +243,20 @@ fn counts(running: &Running) -> Counts {
     }
 }
 
-fn model(running: &Running) -> Model {
-    let manifest = running.planner.bundle.manifest();
-    Model {
-        pipeline: running.config.name.clone(),
-        name: manifest.name.clone(),
-        version: manifest.version.clone(),
-        sha256: running.planner.sha256.clone(),
-        digest: running.planner.bundle.digest().to_owned(),
-        task: kebab(&running.planner.kind()),
-        engine: running.engine,
-    }
+/// The models of a pipeline: its own, and of a meter the second one.
+fn models(running: &Running) -> impl Iterator<Item = Model> {
+    std::iter::once(&*running.planner).chain(running.planner.second()).map(|planner| {
+        let manifest = planner.bundle.manifest();
+        Model {
+            pipeline: running.config.name.clone(),
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            sha256: planner.sha256.clone(),
+            digest: planner.bundle.digest().to_owned(),
+            task: kebab(&planner.kind()),
+            engine: running.engine,
+        }
+    })
 }
 
 fn mode(set: &PipelineSet) -> Mode {

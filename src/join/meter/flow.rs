@@ -11,6 +11,8 @@ const TOLD_APART: f32 = 3.0;
 const SECOND: f32 = 6.0;
 /// A place may cost this much: two and a half times what is usual.
 const WORST: f32 = 6.25;
+/// The same in a first number, which nothing else speaks for.
+const FIRST_WORST: f32 = 2.25;
 /// The lowest place may be read this many counts too low or too high.
 const JITTER: u64 = 2;
 /// A step of this many counts or more after which every lower place stands where it stood, within this many counts, is that of one
@@ -116,7 +118,7 @@ impl Flow {
             chosen: Some(chosen),
         };
         let Some(believed) = self.believed else {
-            if !alone(best, candidates.iter()) || best.worst > WORST {
+            if !alone(best, candidates.iter()) || best.worst > FIRST_WORST {
                 return uncertain(best);
             }
             return self.wait(best, MeterProblem::Unconfirmed, self.limits.confirm, now);
