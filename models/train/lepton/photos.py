@@ -14,15 +14,19 @@ The answer is soft: a share of it goes to "none" where the digit cannot be told 
 | lighter or darker than its ground by `CONTRAST[1]` of 255 or more | the digit |
 | `CONTRAST[0]` or less | none |
 
-In between, the share of "none" goes up linearly.
+In between, the share of "none" goes up linearly. A second answer is where the drum stands, whatever it is between: 3.4 where the three is
+rolled by two fifths of the way to the four; its "none" follows all rows but the first two.
 """
 
 import io
+import multiprocessing
 
 import numpy
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageFilter
 
 from . import glyphs
+from .fillers import Fillers
+from .lens import Lens, share
 
 NONE = 10
 ROLLED = (0.18, 0.40)
@@ -34,17 +38,12 @@ COVERED = (0.25, 0.50)
 CONTRAST = (7.0, 14.0)
 
 # Kinds of pictures by their share. A kind that starts with "held-" is never drawn for training.
-DIGIT_KINDS = {"digit": 0.80, "rolled": 0.20}
+DIGIT_KINDS = {"digit": 0.72, "rolled": 0.28}
 NONE_KINDS = {
     "between": 0.40, "cut": 0.13, "gap": 0.05, "blank": 0.07, "flat": 0.05, "defocus": 0.05, "covered": 0.06, "glare": 0.05,
     "letter": 0.05, "text": 0.04, "housing": 0.05,
 }
 HELD_OUT_KINDS = ["held-smear", "held-droplets", "held-barcode", "held-dial", "held-many"]
-
-
-def share(value, low, high):
-    """0 up to `low`, 1 from `high` on, a straight line between."""
-    return float(min(max((value - low) / (high - low), 0.0), 1.0))
 
 
 class Photos:
@@ -53,26 +52,17 @@ class Photos:
     def __init__(self, seed, held_out=False, size=(32, 24)):
         self.chance = numpy.random.default_rng(seed)
         self.plain, self.lcd = glyphs.faces(held_out)
+        self.dots = glyphs.Dots()
+        self.lens = Lens(self.chance)
         self.size = size
-        self.textures = [self._texture(n) for n in (4, 6, 10, 18, 40) for _ in range(12)]
-
     def draw(self, kind):
-        """One picture of a kind: uint8 `[H, W]`, the digit (or 10) and the share of "none" in the answer."""
+        """One picture of a kind: uint8 `[H, W]`, the digit (or 10), the share of "none" in the answer, where the drum stands, and the
+        share of "none" in that."""
         scene = Scene(self, kind)
         return scene.picture()
 
-    def _texture(self, cells):
-        grid = self.chance.normal(size=(cells, cells)).astype(numpy.float32)
-        return numpy.asarray(Image.fromarray(grid).resize((256, 256), Image.BICUBIC))
 
-    def texture(self, shape):
-        """A smooth pattern with mean 0 and standard deviation near 1, float32 `[H, W]`."""
-        whole = self.textures[self.chance.integers(len(self.textures))]
-        y, x = (self.chance.integers(0, 256 - min(s, 255)) for s in shape)
-        return numpy.resize(whole[y : y + shape[0], x : x + shape[1]], shape)
-
-
-class Scene:
+class Scene(Fillers):
     """One picture in the making."""
 
     def __init__(self, photos, kind):
@@ -84,28 +74,43 @@ class Scene:
             # Drums with segments do not exist, but digits like them do.
             self.is_lcd = False
         self.face = faces[c.integers(len(faces))]
+        self.writing = photos.plain[c.integers(len(photos.plain))]
+        if self.is_lcd and c.random() < 0.12 and kind != "letter":
+            self.face = photos.dots
+        self.masks = self.face.digits if self.is_lcd else self.face.worn(c)
         self.digit = int(c.integers(10))
-        self.none = 0.0
+        self.none = self.hidden = 0.0
         # Pixels of the camera for one digit height.
-        self.scale = float(numpy.exp(c.uniform(numpy.log(13), numpy.log(70))))
+        low, high = (13, 70) if c.random() < 0.75 else (10, 22)
+        self.scale = photos.lens.spread(low, high)
         self.stretch = float(numpy.clip(c.normal(1.0, 0.14), 0.7, 1.4))
         self.cell = self.face.width / glyphs.HEIGHT * self.stretch
         self._region()
         self._row()
         self._pose()
 
+    def _doubt(self, amount):
+        """A share of "none" in both answers."""
+        self.none, self.hidden = max(self.none, amount), max(self.hidden, amount)
+
     def _region(self):
         """How large the region is and where the digit stands in it."""
         c = self.chance
-        filled = c.uniform(0.5, 0.95) if c.random() < 0.8 else c.uniform(0.72, 1.0)
+        filled = c.uniform(0.5, 0.95) if c.random() < 0.75 else c.uniform(0.72, 1.06)
         self.height = 1.0 / filled
         if self.kind == "held-many":
             self.height = c.uniform(2.6, 5.0)
         wide = max(self.cell * c.uniform(0.98, 1.7), 0.35)
         self.width = float(numpy.clip(self.height * c.uniform(0.5, 0.9), 0.9 * self.cell, 2.2)) if c.random() < 0.5 else wide
+        if c.random() < 0.2:
+            # As wide as a drum or more: edges of the neighbours show.
+            self.width = self.cell * c.uniform(1.3, 2.3)
         spare_y, spare_x = max(self.height - 1.0, 0.0), max(self.width - self.cell, 0.0)
         self.at = [float(numpy.clip(c.normal(0, 0.28), -0.6, 0.6)) * spare_x + c.normal(0, 0.015),
                    float(numpy.clip(c.normal(0, 0.25), -0.6, 0.6)) * spare_y + c.normal(0, 0.015)]
+        if c.random() < 0.2:
+            self.at[0] += c.uniform(-0.15, 0.15) * self.width
+            self.at[1] += c.uniform(-0.12, 0.12) * self.height
         if self.kind == "held-many":
             self.width = self.height * c.uniform(0.7, 1.3)
 
@@ -131,14 +136,21 @@ class Scene:
         elif kind == "held-smear":
             rolls[2] = 0.0
         else:
-            rolls[2] = c.normal(0, 0.03)
+            rolls[2] = c.normal(0, 0.045)
         self.rolls = numpy.zeros(5) if self.is_lcd else rolls
+        self.middle = None
         self._colours()
 
     def _colours(self):
         c = self.chance
         style = c.random()
-        if self.is_lcd:
+        self.glow = 0.0
+        if self.is_lcd and (c.random() < 0.25 or self.face is self.photos.dots and c.random() < 0.6):
+            # Lit segments on dark.
+            self.body = c.uniform(2, 60)
+            self.ink = self.body + c.uniform(60, 230)
+            self.glow = c.uniform(0.0, 0.8)
+        elif self.is_lcd:
             self.body = c.uniform(90, 210)
             self.ink = self.body - c.uniform(35, 150) if c.random() < 0.8 else self.body + c.uniform(35, 140)
         elif style < 0.55:
@@ -180,17 +192,42 @@ class Scene:
         h, w = max(int(round(self.height * self.scale)), 9), max(int(round(self.width * self.scale)), 7)
         if kind == "flat":
             light = self._flat(h, w)
-            self.none = 1.0
+            self._doubt(1.0)
         elif kind in ("text", "housing", "blank", "held-barcode", "held-dial") and (kind != "blank" or c.random() < 0.3):
             light = getattr(self, "_" + kind.replace("held-", ""))(h, w)
-            self.none = 1.0
+            self._doubt(1.0)
         else:
             light = self._counter(h, w)
         light = self._lit(light)
-        light = self._camera(light)
-        h, w = self.photos.size
-        pixels = numpy.asarray(Image.fromarray(light).resize((w, h), Image.BILINEAR))
-        return pixels, (NONE if self.none >= 1.0 else self.answer()), self.none
+        if c.random() < 0.5:
+            pixels = self._seen(light)
+        else:
+            h, w = self.photos.size
+            pixels = numpy.asarray(Image.fromarray(self._camera(light)).resize((w, h), Image.BILINEAR))
+        position = (self.digit + float(self.rolls[2])) % 10
+        return pixels, (NONE if self.none >= 1.0 else self.answer()), self.none, position, self.hidden
+
+    def _seen(self, light):
+        """Dirt, drops and glare on the glass, the lens, the sensor and the file as for the dials; uint8 of the model's size."""
+        c, lens = self.chance, self.photos.lens
+        picture = numpy.repeat(light.astype(numpy.float32)[..., None], 3, 2)
+        if c.random() < 0.5:
+            picture, lost = lens.covered(picture, 0.2)
+            total = float(self.middle.sum()) if self.middle is not None else 0.0
+            if total > 0:
+                self._doubt(share(float((self.middle * lost).sum()) / total, *COVERED))
+        blur = self._blur()
+        noisy = None if self.kind != "flat" or c.random() < 0.7 else c.uniform(5, 60)
+        pixels = lens.seen(picture, light.shape[1], self.photos.size, blur * self.scale / light.shape[1], noisy)
+        return numpy.asarray(Image.fromarray(pixels).convert("L"))
+
+    def _blur(self):
+        c = self.chance
+        blur = abs(c.normal(0, 0.035)) if c.random() < 0.85 else c.uniform(0.03, BLURRED[0])
+        if self.kind == "defocus":
+            blur = c.uniform(BLURRED[1] - 0.02, 0.5)
+        self._doubt(share(blur, *BLURRED))
+        return blur
 
     def answer(self):
         """The digit that shows most."""
@@ -223,7 +260,7 @@ class Scene:
             ink = numpy.maximum(ink, self._ink(numpy.full_like(digit, 8), across, local, drum, slot) * c.uniform(0.02, 0.14))
         if kind == "blank":
             ink = numpy.where(drum == 2, 0.0, ink)
-            self.none = 1.0
+            self._doubt(1.0)
         if c.random() < 0.12:
             # A decimal point beside the digit.
             dot = numpy.hypot(x - self.pitch / 2 * c.choice([-1, 1]), y - 0.45) < c.uniform(0.05, 0.09)
@@ -233,15 +270,34 @@ class Scene:
         if c.random() < 0.2:
             other = c.integers(0, 5)
             bodies[other:], inks[other:] = (self.ink, self.body) if c.random() < 0.3 else (self.body * 0.7 + 20, self.ink)
-        light = bodies[drum] + (inks[drum] - bodies[drum]) * ink
+        if c.random() < 0.08:
+            # Paint that is worn off.
+            ink = ink * (self.photos.lens.texture((h, w)) * c.uniform(0.2, 0.6) + c.uniform(0.8, 1.3)).clip(0, 1)
+        shown = ink
+        if self.glow > 0:
+            halo = Image.fromarray((ink * 255).astype(numpy.uint8)).filter(ImageFilter.GaussianBlur(c.uniform(0.04, 0.15) * self.scale))
+            shown = numpy.maximum(ink, numpy.asarray(halo, numpy.float32) / 255 * self.glow)
+        light = bodies[drum] + (inks[drum] - bodies[drum]) * shown
+        if not self.is_lcd and c.random() < 0.1:
+            # Embossed or cut digits: one edge is lit.
+            deep = max(int(round(0.03 * self.scale)), 1)
+            light = light + (numpy.roll(ink, deep, c.integers(2)) - ink) * c.normal(0, 45)
         if not self.is_lcd:
             light = light * (numpy.cos(angle) * c.uniform(0.3, 1.0) + (1 - c.uniform(0.3, 1.0)) + 0.2).clip(0.3, 1.15)
             light = numpy.where(numpy.abs(across) > self.pitch / 2 - self.gap, self.slit, light)
+            if c.random() < 0.2:
+                # The rim of a drum in another light.
+                rim = numpy.abs(numpy.abs(across) - self.pitch / 2 + self.gap + 0.02) < c.uniform(0.015, 0.05)
+                light = numpy.where(rim, light + c.normal(0, 50), light)
+            if c.random() < 0.25:
+                # The window's upper edge throws its shadow on the drums.
+                band = -self.window / 2 + c.uniform(0.1, 0.6)
+                light = light * (1 - c.uniform(0.2, 0.7) / (1 + numpy.exp(((y - band) / c.uniform(0.01, 0.12)).clip(-30, 30))))
             inside = self.window / 2 - numpy.abs(y)
             if c.random() < 0.6:
                 light = light * (0.5 + 0.5 * numpy.clip(inside / c.uniform(0.05, 0.3), 0, 1))
             if c.random() < 0.75:
-                frame = self.housing + 8 * self.photos.texture((h, w))
+                frame = self.housing + 8 * self.photos.lens.texture((h, w))
                 light = numpy.where(inside < 0, frame, light)
                 edge = c.uniform(0.0, 0.05)
                 light = numpy.where(numpy.abs(inside) < edge, c.uniform(0, 255), light)
@@ -251,17 +307,17 @@ class Scene:
             if c.random() < 0.25:
                 # A window of its own for each digit.
                 light = numpy.where(numpy.abs(across) > side - c.uniform(0.01, 0.12), self.housing, light)
-        light = light + c.uniform(0, 6) * self.photos.texture((h, w))
+        light = light + c.uniform(0, 6) * self.photos.lens.texture((h, w))
         self._judge()
         return self._hide(light, ink, x, y)
 
     def _ink(self, digit, across, local, drum, slot):
         """Coverage 0 to 1 of the masks at places in digit heights, between the pixels of the mask."""
-        masks = self.face.digits
+        masks = self.masks
         if self.kind == "letter":
             masks = numpy.concatenate([masks, self.face.letter(self.chance)[None]])
             digit = numpy.where((drum == 2) & (slot == 0), 10, digit)
-            self.none = 1.0
+            self._doubt(1.0)
         size, width = glyphs.HEIGHT, self.face.width
         v = (local + 0.5) * size - 0.5
         u = across / self.stretch * size + width / 2 - 0.5
@@ -285,7 +341,8 @@ class Scene:
             position = local / self.step + place
             slot = numpy.round(position)
             parts.append(self._ink((digit + slot.astype(int)) % 10, across, (position - slot) * self.step, drum, None) * 255)
-        self.kind, self.none = "held-smear", 1.0
+        self.kind = "held-smear"
+        self._doubt(1.0)
         return numpy.where(drum == 2, numpy.mean(parts, axis=0), ink)
 
     def _judge(self):
@@ -302,15 +359,19 @@ class Scene:
         wide = min(ink / 2, self.width / 2 - self.at[0]) - max(-ink / 2, -self.width / 2 - self.at[0])
         visible = max(tall, 0.0) * max(wide / ink, 0.0)
         self.none = max(self.none, 1 - share(visible, *VISIBLE))
+        # Where the drum stands is seen of both digits.
+        place = min(0.5, self.window / 2, self.height / 2 - self.at[1]) - max(-0.5, -self.window / 2, -self.height / 2 - self.at[1])
+        self.hidden = max(self.hidden, 1 - share(max(place, 0.0) * max(wide / ink, 0.0), *VISIBLE))
         if self.kind in ("gap", "held-many"):
-            self.none = 1.0
+            self._doubt(1.0)
 
     def _hide(self, light, ink, x, y):
         """What lies over the digit: a cover, dirt, scratches, drops."""
         c, kind = self.chance, self.kind
         h, w = light.shape
         digit = (numpy.abs(x) < self.cell / 2) & (numpy.abs(y) < 0.5)
-        total = max(float((ink * digit).sum()), 1e-3)
+        self.middle = ink * digit
+        total = max(float(self.middle.sum()), 1e-3)
         if kind == "covered" or c.random() < 0.08:
             angle, level = c.uniform(0, 2 * numpy.pi), (0.9 if kind != "covered" else 0.1)
             along = x * numpy.cos(angle) / max(self.width, 0.1) + y * numpy.sin(angle)
@@ -318,15 +379,15 @@ class Scene:
             cover = along > at
             if c.random() < 0.5:
                 cover = cover | (numpy.hypot(x - c.normal(0, 0.3), y - c.normal(0, 0.4)) < (0.08 if level > 0.5 else c.uniform(0.2, 0.6)))
-            tone = c.uniform(0, 255) + c.uniform(0, 15) * self.photos.texture((h, w))
+            tone = c.uniform(0, 255) + c.uniform(0, 15) * self.photos.lens.texture((h, w))
             light = numpy.where(cover, tone, light)
-            self.none = max(self.none, share(float((ink * digit * cover).sum()) / total, *COVERED))
+            self._doubt(share(float((ink * digit * cover).sum()) / total, *COVERED))
         if kind == "held-droplets":
             for _ in range(c.integers(25, 60)):
                 r, cx, cy = c.uniform(0.05, 0.22), c.uniform(-0.7, 0.7), c.uniform(-0.8, 0.8)
                 d = numpy.hypot(x - cx, y - cy) / r
                 light = numpy.where(d < 1, light.mean() + 60 * (0.6 - d) + 0.2 * (light - light.mean()), light)
-            self.none = 1.0
+            self._doubt(1.0)
         if c.random() < 0.3:
             for _ in range(c.integers(1, 5)):
                 # Scratches and dust.
@@ -335,7 +396,7 @@ class Scene:
                 spot = numpy.hypot(x - c.uniform(-0.6, 0.6), y - c.uniform(-0.8, 0.8)) < c.uniform(0.02, 0.09)
                 light = numpy.where(line if c.random() < 0.5 else spot, light + c.normal(0, 45), light)
         if c.random() < 0.15:
-            light = light + c.uniform(5, 22) * self.photos.texture((h, w))
+            light = light + c.uniform(5, 22) * self.photos.lens.texture((h, w))
         # Glare: a spot that saturates.
         strong = kind == "glare"
         if strong or c.random() < 0.15:
@@ -345,79 +406,14 @@ class Scene:
             power = c.uniform(300, 700) if strong else c.uniform(20, 160)
             washed = ((light + spot * power) > 250) & (spot * power > abs(self.ink - self.body) * 0.6)
             light = light + spot * power
-            self.none = max(self.none, share(float((ink * digit * washed).sum()) / total, *COVERED))
+            self._doubt(share(float((ink * digit * washed).sum()) / total, *COVERED))
         return light
-
-    def _flat(self, h, w):
-        """No structure: dark, white, fog, a gradient."""
-        c = self.chance
-        level = c.choice([c.uniform(0, 30), c.uniform(225, 255), c.uniform(30, 225)])
-        y, x = numpy.mgrid[-1 : 1 : h * 1j, -1 : 1 : w * 1j]
-        light = level + c.normal(0, 25) * x + c.normal(0, 25) * y + c.normal(0, 12) * (x * x + y * y)
-        return light + c.uniform(0, 6) * self.photos.texture((h, w))
-
-    def _blank(self, h, w):
-        """A wall or a cover with a texture."""
-        c = self.chance
-        return c.uniform(30, 220) + c.uniform(3, 45) * self.photos.texture((h, w)) + c.uniform(0, 20) * self.photos.texture((h, w))
-
-    def _text(self, h, w):
-        """Lettering, smaller than a digit and more than one sign."""
-        c = self.chance
-        light = numpy.full((h, w), self.body) + 5 * self.photos.texture((h, w))
-        image = Image.new("L", (w, h), 0)
-        draw = ImageDraw.Draw(image)
-        size = max(int(h * c.uniform(0.16, 0.42)), 5)
-        font = self.face.font.font_variant(size=size)
-        text = lambda: "".join(c.choice(list("abcdefghkmnprstuvwxyzACDEFGHKLMNPRTUVW0123456789 .³")) for _ in range(8))
-        top = c.uniform(-0.3, 0.5) * size
-        while top < h:
-            draw.text((c.uniform(-1.5, 0.2) * size, top), text(), fill=255, font=font)
-            top += size * c.uniform(1.1, 2.5)
-        ink = numpy.asarray(image, numpy.float32) / 255
-        return light + (self.ink - self.body) * ink
-
-    def _housing(self, h, w):
-        """Edges, frames and screws."""
-        c = self.chance
-        light = numpy.full((h, w), c.uniform(10, 245))
-        y, x = numpy.mgrid[-1 : 1 : h * 1j, -1 : 1 : w * 1j]
-        for _ in range(c.integers(1, 4)):
-            angle = c.choice([0, numpy.pi / 2, c.uniform(0, numpy.pi)]) + c.normal(0, 0.05)
-            along = x * numpy.cos(angle) + y * numpy.sin(angle) - c.uniform(-0.8, 0.8)
-            shape = c.random()
-            if shape < 0.5:
-                light = numpy.where(along > 0, c.uniform(0, 255), light)
-            elif shape < 0.8:
-                light = numpy.where(numpy.abs(along) < c.uniform(0.03, 0.3), c.uniform(0, 255), light)
-            else:
-                ring = numpy.hypot(x - c.uniform(-1.2, 1.2), y - c.uniform(-1.2, 1.2))
-                light = numpy.where(ring < c.uniform(0.3, 1.3), c.uniform(0, 255), light)
-        return light + c.uniform(1, 15) * self.photos.texture((h, w))
-
-    def _barcode(self, h, w):
-        c = self.chance
-        bars = numpy.repeat(c.random(64) < 0.5, c.integers(1, 4, 64))
-        start = c.integers(0, 20)
-        return numpy.broadcast_to(numpy.where(numpy.resize(bars[start:], w), self.ink, self.body), (h, w)).astype(float)
-
-    def _dial(self, h, w):
-        """A small pointer dial."""
-        c = self.chance
-        y, x = numpy.mgrid[-1.2 : 1.2 : h * 1j, -1.2 : 1.2 : w * 1j]
-        r, angle = numpy.hypot(x, y), numpy.arctan2(y, x)
-        light = numpy.full((h, w), self.body)
-        ticks = (numpy.abs((angle * 5 / numpy.pi) % 1 - 0.5) > 0.42) & (r > 0.8) & (r < 1.0)
-        turn = c.uniform(0, 2 * numpy.pi)
-        u, v = x * numpy.cos(turn) + y * numpy.sin(turn), y * numpy.cos(turn) - x * numpy.sin(turn)
-        pointer = (u > -0.25) & (u < 0.85) & (numpy.abs(v) < 0.12 * (1 - u))
-        return numpy.where(ticks | pointer | (r < 0.12), self.ink, light)
 
     def _lit(self, light):
         c = self.chance
         h, w = light.shape
         y, x = numpy.mgrid[-1 : 1 : h * 1j, -1 : 1 : w * 1j]
-        gain = c.uniform(0.5, 1.15) if c.random() < 0.85 else c.uniform(0.2, 0.5)
+        gain = c.uniform(0.5, 1.15) if c.random() < 0.9 else c.uniform(0.2, 0.5)
         slope = c.normal(0, 0.18, 2)
         light = light * gain * (1 + slope[0] * x + slope[1] * y).clip(0.3, 1.8) + max(c.normal(0, 14), 0)
         contrast = abs(self.ink - self.body) * gain
@@ -425,16 +421,13 @@ class Scene:
             # A veil of fog or dust on the glass takes contrast away.
             veil = c.uniform(0.2, 0.6)
             light, contrast = light * (1 - veil) + c.uniform(90, 210) * veil, contrast * (1 - veil)
-        self.none = max(self.none, 1 - share(contrast, *CONTRAST))
+        self._doubt(1 - share(contrast, *CONTRAST))
         return light
 
     def _camera(self, light):
         """Blur, sharpening, noise and JPEG; uint8."""
         c = self.chance
-        blur = abs(c.normal(0, 0.035)) if c.random() < 0.85 else c.uniform(0.03, BLURRED[0])
-        if self.kind == "defocus":
-            blur = c.uniform(BLURRED[1] - 0.02, 0.5)
-        self.none = max(self.none, share(blur, *BLURRED))
+        blur = self._blur()
         image = Image.fromarray(light.clip(0, 255).astype(numpy.uint8))
         image = image.filter(ImageFilter.GaussianBlur(blur * self.scale + c.uniform(0.2, 0.7)))
         if c.random() < 0.06:
@@ -462,17 +455,29 @@ class Scene:
         return numpy.ascontiguousarray(light)
 
 
-def photographs(count, seed, kinds, held_out=False, size=(32, 24), progress=False):
-    """`count` pictures of `kinds` (name to share): uint8 `[N, 1, H, W]`, digits int64 `[N]` (10 = none), shares of "none" float32
-    `[N]`, and the kinds' names `[N]`."""
+def _part(task):
+    count, seed, kinds, held_out, size = task
     photos = Photos(seed, held_out, size)
     names = list(kinds)
     shares = numpy.array([kinds[n] for n in names])
     picks = photos.chance.choice(len(names), size=count, p=shares / shares.sum())
-    pixels = numpy.empty((count, 1, *size), numpy.uint8)
-    digits, nones = numpy.empty(count, numpy.int64), numpy.empty(count, numpy.float32)
-    for i, pick in enumerate(picks):
-        pixels[i, 0], digits[i], nones[i] = photos.draw(names[pick])
-        if progress and (i + 1) % 20000 == 0:
-            print(f"{i + 1} photographs", flush=True)
-    return pixels, digits, nones, numpy.array([names[p] for p in picks])
+    pixels, digits, nones, positions, hidden = zip(*(photos.draw(names[pick]) for pick in picks))
+    return {
+        "pixels": numpy.stack(pixels)[:, None], "digits": numpy.array(digits, numpy.int64), "nones": numpy.array(nones, numpy.float32),
+        "positions": numpy.array(positions, numpy.float32), "hidden": numpy.array(hidden, numpy.float32),
+        "kinds": numpy.array([names[p] for p in picks]),
+    }
+
+
+def photographs(count, seed, kinds, held_out=False, size=(32, 24), processes=2, progress=False):
+    """`count` pictures of `kinds` (name to share): `pixels` uint8 `[N, 1, H, W]`, `digits` int64 `[N]` (10 = none), shares of "none"
+    `nones` float32 `[N]`, `positions` of the drums, shares of "none" in those `hidden`, and the names of the `kinds`. Drawn in parts of
+    8000, each with a seed of its own: how many processes draw changes nothing."""
+    tasks = [(min(8000, count - i), seed * 1_000_000 + i, kinds, held_out, size) for i in range(0, count, 8000)]
+    parts = []
+    with multiprocessing.Pool(processes) as pool:
+        for part in pool.imap(_part, tasks):
+            parts.append(part)
+            if progress and len(parts) % 5 == 0:
+                print(f"{8000 * len(parts)} photographs", flush=True)
+    return {key: numpy.concatenate([part[key] for part in parts]) for key in parts[0]}
