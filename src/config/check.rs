@@ -41,14 +41,9 @@ impl Config {
         for (i, pipeline) in self.pipelines.iter().enumerate() {
             let at = |key: &str| format!("pipeline[{i}].{key}");
             if let Some(first) = names.insert(&pipeline.name, i) {
-                f.problem(
-                    Problem::new(at("name"), "the name is taken")
-                        .found(quoted(&pipeline.name))
-                        .allowed(format!(
-                            "a name of its own: {} has this one",
-                            self.written_path(&format!("pipeline[{first}]"))
-                        )),
-                );
+                f.problem(Problem::new(at("name"), "the name is taken").found(quoted(&pipeline.name)).allowed(
+                    format!("a name of its own: {} has this one", self.written_path(&format!("pipeline[{first}]"))),
+                ));
             }
             // Crops have the size of what was detected.
             let frames = match &pipeline.source {

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use super::Config;
 use super::findings::Findings;
 use super::problem::{Problem, nearest, quoted};
-use super::Config;
 use crate::model;
 use crate::pipeline::check_marks;
 use crate::sys::file::{self, FileError};

@@ -33,9 +33,8 @@ pub fn read_model_refs(options: &Options) -> ModelRefs {
     let error = match load(&options) {
         Ok(loaded) => {
             let pipelines = loaded.config.pipelines.iter();
-            let pipelines = pipelines
-                .flat_map(|p| p.models().map(|(_, model)| (p.name.to_string(), model.to_owned())))
-                .collect();
+            let pipelines =
+                pipelines.flat_map(|p| p.models().map(|(_, model)| (p.name.to_string(), model.to_owned()))).collect();
             let (dirs, state_dir) = (loaded.config.models.dirs, loaded.config.node.state_dir);
             return ModelRefs { dirs, state_dir, pipelines, file: loaded.path, ..ModelRefs::default() };
         }

@@ -43,7 +43,9 @@ fn every_form_in_the_schema_is_understood() {
         let last = path.rsplit('.').next().unwrap_or("");
         assert_eq!(last, last.to_lowercase(), "{path}: could not be set by a {PREFIX} variable");
         assert!(!last.contains("__"), "{path}: could not be set by a {PREFIX} variable");
-        let is_item = path.ends_with(']') || path.is_empty() || path.contains("regions[]")
+        let is_item = path.ends_with(']')
+            || path.is_empty()
+            || path.contains("regions[]")
             || path.contains(".align[]")
             || path.contains(".digits[]");
         assert!(is_item || node.description().is_some(), "{path}: has no description");

@@ -31,13 +31,13 @@ pub use meter::{MeterNumber, MeterProblem, MeterReading, PlaceRead, PositionRead
 pub use names::{LineName, NameError, NodeName, PipelineName, SourceName, TopicFilter, ZoneName};
 pub use object::{ClassMap, Detection, Keypoint, Label, Share};
 pub use outcome::{
-    Attribute, Crossing, Direction, Event, EventIds, EventKind, LabelCounts, LineCount, Outcome,
-    RawOutput, Reading, RegionRead, Scored, SourceSize, TextRead, VALUE_DIGITS,
+    Attribute, Crossing, Direction, Event, EventIds, EventKind, LabelCounts, LineCount, Outcome, RawOutput, Reading,
+    RegionRead, Scored, SourceSize, TextRead, VALUE_DIGITS,
 };
 pub use output::{Bus, Emission, Output, Sink, Stamp, Timing};
 pub use quality::{LastGood, Quality, Unreadable};
 pub use quantity::Quantity;
 pub use shared::{Channels, FramePool, Pixels, SharedFrame, SourceCounts, Undecodable};
 pub use spec::{Colour, Fit, InputSpec, Layout, Spec, TaskKind, TaskSpec, WindowSpec};
-pub use time::rfc3339;
 pub use tensor::{DType, Elements, ElementsMut, Quant, TensorSpec, TensorView, TensorViewMut};
+pub use time::rfc3339;

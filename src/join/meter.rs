@@ -9,9 +9,7 @@ mod zone;
 
 use std::time::{Duration, SystemTime};
 
-use crate::frame::{
-    LastGood, MeterNumber, MeterProblem, MeterReading, PlaceRead, PositionRead, Quality,
-};
+use crate::frame::{LastGood, MeterNumber, MeterProblem, MeterReading, PlaceRead, PositionRead, Quality};
 use flow::{Flow, Limits, Verdict};
 use mount::Mount;
 use places::{Candidate, Movement, candidates, movements};
@@ -179,7 +177,11 @@ impl Meter {
     fn digits(&self, positions: &[PositionRead], chosen: Option<Candidate>) -> Vec<PlaceRead> {
         let text = chosen.map(|chosen| format!("{:0width$}", chosen.counts, width = self.places()));
         let digit = |index: usize| text.as_ref()?.as_bytes().get(index).map(|byte| byte - b'0');
-        positions.iter().enumerate().map(|(index, read)| PlaceRead { digit: digit(index), read: read.clone() }).collect()
+        positions
+            .iter()
+            .enumerate()
+            .map(|(index, read)| PlaceRead { digit: digit(index), read: read.clone() })
+            .collect()
     }
 
     /// The last good reading, held for `problem`.

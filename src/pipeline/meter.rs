@@ -267,8 +267,9 @@ impl MeterConfig {
         let places = self.digits.len() + self.dials.len();
         if places == 0 {
             found.push(
-                Diagnostic::error("digits", "a meter without digits and dials")
-                    .help("digits = [{ rect = [x, y, width, height] }, …], most significant first; dials in the same way"),
+                Diagnostic::error("digits", "a meter without digits and dials").help(
+                    "digits = [{ rect = [x, y, width, height] }, …], most significant first; dials in the same way",
+                ),
             );
         }
         if places > MOST_PLACES {
@@ -297,7 +298,8 @@ impl MeterConfig {
         if let Some(light) = &self.light
             && self.governor.interval_ms < 2 * LIGHT_INTERVAL_MS
         {
-            let message = format!("with a light, a reading every {} ms has it on all the time", self.governor.interval_ms);
+            let message =
+                format!("with a light, a reading every {} ms has it on all the time", self.governor.interval_ms);
             let diagnostic = Diagnostic::warning("governor.interval_ms", message);
             found.push(diagnostic.help(format!("600000 is every ten minutes; settle_s is {} s", light.settle_s)));
         }

@@ -95,7 +95,18 @@ impl Planner {
             known => known.to_ascii_lowercase(),
         };
         let events = event::Settings { subject: subject(&task, false), ..event::Settings::default() };
-        Ok(Planner { bundle, engine, threads: threads.max(1), preprocess, task, events, sha256, meter: None, marks: None, share: None })
+        Ok(Planner {
+            bundle,
+            engine,
+            threads: threads.max(1),
+            preprocess,
+            task,
+            events,
+            sha256,
+            meter: None,
+            marks: None,
+            share: None,
+        })
     }
 
     /// Joins what the models of a meter read; the second one is looked for in `dirs`.

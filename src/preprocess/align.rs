@@ -96,7 +96,8 @@ impl Marks {
         let reference = Grey { width, height, data: rgb.chunks_exact(3).map(luma).collect() };
         let place = |(index, region): (usize, &Region)| {
             let corners = region.corners();
-            let bound = |axis: usize, of: fn(f32, f32) -> f32| corners.iter().map(|c| c[axis]).reduce(of).unwrap_or(0.0);
+            let bound =
+                |axis: usize, of: fn(f32, f32) -> f32| corners.iter().map(|c| c[axis]).reduce(of).unwrap_or(0.0);
             let [left, top, right, bottom] =
                 [bound(0, f32::min), bound(1, f32::min), bound(0, f32::max), bound(1, f32::max)];
             if left < 0.0 || top < 0.0 || right > width as f32 || bottom > height as f32 {
@@ -144,8 +145,11 @@ impl Aligner {
             return None;
         }
         let reach = (self.grey.width as f32 * REACH) as usize;
-        let found: Option<Vec<Pair>> =
-            self.patches.iter().map(|patch| Some((patch.middle, patch.find(&self.grey, &self.coarse, reach)?))).collect();
+        let found: Option<Vec<Pair>> = self
+            .patches
+            .iter()
+            .map(|patch| Some((patch.middle, patch.find(&self.grey, &self.coarse, reach)?)))
+            .collect();
         fitted(&found?, OFF.max(self.grey.width as f32 * OFF_PART))
     }
 
@@ -197,7 +201,8 @@ impl Piece {
         values.iter_mut().for_each(|v| *v -= mean);
         let length = values.iter().map(|v| v * v).sum::<f32>().sqrt();
         let rms = |sum: f32, count: usize| (sum / count.max(1) as f32).sqrt();
-        let across: f32 = values.chunks_exact(width).flat_map(|row| row.windows(2)).map(|w| (w[1] - w[0]).powi(2)).sum();
+        let across: f32 =
+            values.chunks_exact(width).flat_map(|row| row.windows(2)).map(|w| (w[1] - w[0]).powi(2)).sum();
         let down: f32 = values.iter().zip(values.iter().skip(width)).map(|(a, b)| (b - a).powi(2)).sum();
         let edges = [rms(across, (width - 1) * height), rms(down, width * (height - 1))];
         let contrast = length / (values.len() as f32).sqrt();

@@ -16,14 +16,7 @@ fn rgb(seed: u64, fault: Option<Fault>, knock: Knock, counts: f64) -> (Vec<u8>, 
 }
 
 fn picture<'a>(pixels: &'a [u8], size: [u32; 2]) -> Picture<'a> {
-    Picture {
-        width: size[0],
-        height: size[1],
-        channels: Channels::Rgb,
-        limited: false,
-        sideways: false,
-        data: pixels,
-    }
+    Picture { width: size[0], height: size[1], channels: Channels::Rgb, limited: false, sideways: false, data: pixels }
 }
 
 fn aligner(seed: u64) -> Aligner {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::Serialize;
 
 use crate::frame::{
-    Event, Label, LabelCounts, LastGood, LineCount, LineName, MeterProblem, Outcome, Output, Parent, PositionRead, Quality,
-    Share, TaskKind, ZoneName, rfc3339,
+    Event, Label, LabelCounts, LastGood, LineCount, LineName, MeterProblem, Outcome, Output, Parent, PositionRead,
+    Quality, Share, TaskKind, ZoneName, rfc3339,
 };
 
 pub use node::{

@@ -177,11 +177,7 @@ impl ResultWords {
 
     fn of_positions(positions: &[PositionRead]) -> ResultWords {
         let of = |read: &PositionRead| Position { position: read.position.map(f64::from) };
-        ResultWords {
-            task: "position".into(),
-            positions: positions.iter().map(of).collect(),
-            ..ResultWords::default()
-        }
+        ResultWords { task: "position".into(), positions: positions.iter().map(of).collect(), ..ResultWords::default() }
     }
 
     /// Of a summary.
@@ -213,9 +209,7 @@ impl ResultWords {
                 calibrating: *calibrating,
                 ..ResultWords::default()
             },
-            Summary::Meter { label, unit, held, problem, .. } => {
-                meter(label.as_ref(), unit.as_ref(), *held, *problem)
-            }
+            Summary::Meter { label, unit, held, problem, .. } => meter(label.as_ref(), unit.as_ref(), *held, *problem),
             Summary::Position { positions } => ResultWords::of_positions(positions),
             Summary::Semantic { classes } => {
                 ResultWords { task: "semantic".into(), classes: parts(classes), ..ResultWords::default() }

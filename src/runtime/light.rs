@@ -2,8 +2,8 @@
 //!
 //! [`Schedule`] decides and is pure; [`Light`] switches by running a command on a thread of its own, so that capturing never waits for it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -283,9 +283,8 @@ mod tests {
     fn commands_are_run_in_order_and_the_light_ends_off() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("log");
-        let command = |word: &str| {
-            ["/bin/sh", "-c", &format!("echo {word} >> {}", log.display())].map(str::to_owned).to_vec()
-        };
+        let command =
+            |word: &str| ["/bin/sh", "-c", &format!("echo {word} >> {}", log.display())].map(str::to_owned).to_vec();
         let light = Light::start("water", &LightConfig { on: command("on"), off: command("off"), ..config(0.0, 2) });
         let light = light.unwrap();
         let start = Instant::now();

@@ -130,7 +130,10 @@ mod tests {
         let dials = at(123_456_789.0).dials;
         assert!((dials[0] - 6.789).abs() < 1e-3 && (dials[3] - 9.0).abs() < 1e-3, "{dials:?}");
         let carry = at(123_999_500.0).drums;
-        assert!((carry[4] - 9.5).abs() < 1e-3 && (carry[3] - 9.5).abs() < 1e-3 && (carry[2] - 3.5).abs() < 1e-2, "{carry:?}");
+        assert!(
+            (carry[4] - 9.5).abs() < 1e-3 && (carry[3] - 9.5).abs() < 1e-3 && (carry[2] - 3.5).abs() < 1e-2,
+            "{carry:?}"
+        );
         assert_eq!(truth(123_456_789.9), "123456789");
         let even = Gears { begin: 0.0, ..gears }.at(123_455_000.0).drums;
         assert!((even[4] - 5.5).abs() < 1e-3, "{even:?}");

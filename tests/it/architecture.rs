@@ -44,7 +44,20 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("catalog", &["model", "sys"]),
     (
         "pipeline",
-        &["frame", "scene", "source", "preprocess", "model", "task", "join", "event", "governor", "board", "telemetry", "sys"],
+        &[
+            "frame",
+            "scene",
+            "source",
+            "preprocess",
+            "model",
+            "task",
+            "join",
+            "event",
+            "governor",
+            "board",
+            "telemetry",
+            "sys",
+        ],
     ),
     (
         "config",

@@ -10,8 +10,7 @@ use crate::daemon::{Daemon, on};
 use crate::mosquitto::{Client, Mosquitto, Received, wait_until};
 
 /// Marks on what does not move: the unit, the first figures of the meter's number, and the star below the counter.
-const MARKS: &str =
-    "[{ rect = [400, 134, 60, 44] }, { rect = [186, 136, 60, 40] }, { rect = [298, 302, 44, 44] }]";
+const MARKS: &str = "[{ rect = [400, 134, 60, 44] }, { rect = [186, 136, 60, 40] }, { rect = [298, 302, 44, 44] }]";
 
 fn rects(of: &[[f32; 4]]) -> String {
     let one = |[x, y, w, h]: &[f32; 4]| format!("{{ rect = [{x}, {y}, {w}, {h}] }}");
@@ -217,7 +216,10 @@ fn mistakes_are_told_by_the_keys_of_the_meter() {
     check(&table(&format!("{camera}\nunit = \"kWh\"")), &["meter[0].unit", "m³"]);
     check(&table(&format!("{camera}\ndials_model = \"none-such\"")), &["meter[0].dials_model", "no such model"]);
     check(&table(&format!("{camera}\nalign = {MARKS}")), &["meter[0].reference"]);
-    check(&table(&format!("{camera}\nalign = {MARKS}\nreference = \"/none.jpg\"")), &["meter[0].reference", "/none.jpg"]);
+    check(
+        &table(&format!("{camera}\nalign = {MARKS}\nreference = \"/none.jpg\"")),
+        &["meter[0].reference", "/none.jpg"],
+    );
     check(&table(&format!("{camera}\ndigit = 3")), &["meter[0].digit", "digits"]);
     let outside = table(camera).replacen("rect = [424", "rect = [624", 1);
     check(&outside, &["meter[0].dials[0].rect", "outside of the picture"]);

@@ -58,7 +58,11 @@ fn devices(config: &Config, f: &mut Findings) {
         let Some(first) = devices.insert(device.clone(), prefix.clone()) else { continue };
         let owner = |prefix: &str| {
             let named = config.sources.iter().enumerate().find(|(i, _)| prefix == format!("source[{i}]"));
-            let own = config.pipelines.iter().enumerate().find(|(i, _)| prefix == config.written_path(&format!("pipeline[{i}].source")));
+            let own = config
+                .pipelines
+                .iter()
+                .enumerate()
+                .find(|(i, _)| prefix == config.written_path(&format!("pipeline[{i}].source")));
             (named.map(|(_, source)| source.name.as_str()), own.map_or("", |(_, pipeline)| pipeline.name.as_str()))
         };
         let problem = Problem::new(format!("{prefix}.{key}"), "").found(device);

@@ -141,8 +141,7 @@ impl Flow {
             return uncertain(best);
         }
         let back = self.limits.range - self.forward(believed.counts, best.counts);
-        let problem =
-            if back <= self.limits.range / 2 { MeterProblem::Backwards } else { MeterProblem::TooFast };
+        let problem = if back <= self.limits.range / 2 { MeterProblem::Backwards } else { MeterProblem::TooFast };
         self.wait(best, problem, self.limits.confirm, now)
     }
 
@@ -184,8 +183,7 @@ impl Flow {
         let counts = match self.believed {
             // What was read a little too low has not run backwards.
             Some(before)
-                if !self.limits.negative
-                    && (1..=JITTER).contains(&self.forward(chosen.counts, before.counts)) =>
+                if !self.limits.negative && (1..=JITTER).contains(&self.forward(chosen.counts, before.counts)) =>
             {
                 before.counts
             }

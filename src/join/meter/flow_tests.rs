@@ -1,7 +1,6 @@
 use super::*;
 
-const LIMITS: Limits =
-    Limits { range: 1_000_000, max_rate: Some(10.0), negative: false, confirm: 3, relearn: None };
+const LIMITS: Limits = Limits { range: 1_000_000, max_rate: Some(10.0), negative: false, confirm: 3, relearn: None };
 
 fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

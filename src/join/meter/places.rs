@@ -45,7 +45,9 @@ pub(super) fn candidates(places: &[Kind], positions: &[f32], zones: &[Zone], mou
                 let ahead = wrapped(turned - f32::from(digit));
                 let cost = match kind {
                     Kind::Dial { .. } => mount.squared(wrapped(ahead - partial.turn)),
-                    Kind::Digit => zone.cost(ahead, partial.turn, mount.even_cost(), |distance| mount.squared(distance)),
+                    Kind::Digit => {
+                        zone.cost(ahead, partial.turn, mount.even_cost(), |distance| mount.squared(distance))
+                    }
                 };
                 next.push(Partial {
                     candidate: Candidate {
@@ -78,12 +80,7 @@ pub(super) struct Movement {
 }
 
 /// Movements of the places that have one below them, in a picture that shows `candidate`.
-pub(super) fn movements(
-    places: &[Kind],
-    positions: &[f32],
-    mounts: &[Mount],
-    candidate: &Candidate,
-) -> Vec<Movement> {
+pub(super) fn movements(places: &[Kind], positions: &[f32], mounts: &[Mount], candidate: &Candidate) -> Vec<Movement> {
     let mut found = Vec::new();
     let (mut below, mut rest) = (None, candidate.counts);
     for (index, ((kind, position), mount)) in places.iter().zip(positions).zip(mounts).enumerate().rev() {

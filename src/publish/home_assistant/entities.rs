@@ -157,7 +157,10 @@ impl Of<'_> {
             }
             Subject::Positions | Subject::Raw => "inference",
         };
-        if !matches!(about.subject, Subject::Reading(_) | Subject::Meter(_) | Subject::Areas { .. } | Subject::Positions | Subject::Raw) {
+        if !matches!(
+            about.subject,
+            Subject::Reading(_) | Subject::Meter(_) | Subject::Areas { .. } | Subject::Positions | Subject::Raw
+        ) {
             self.event(matches!(about.subject, Subject::Objects { .. }));
         }
         if about.snapshot {

@@ -11,8 +11,9 @@ use leptond::frame::status::{
 };
 use leptond::frame::{
     Attribute, ClassMap, Crossing, Detection, Direction, Event, EventKind, Keypoint, Label, LastGood, LineCount,
-    LineName, MeterProblem, MeterReading, NodeName, Outcome, Output, Parent, PipelineName, PlaceRead, PositionRead, Quality,
-    RawOutput, Reading, RegionRead, Scored, Share, SourceName, SourceSize, Stamp, TaskKind, TextRead, Timing, Unreadable, ZoneName, rfc3339,
+    LineName, MeterProblem, MeterReading, NodeName, Outcome, Output, Parent, PipelineName, PlaceRead, PositionRead,
+    Quality, RawOutput, Reading, RegionRead, Scored, Share, SourceName, SourceSize, Stamp, TaskKind, TextRead, Timing,
+    Unreadable, ZoneName, rfc3339,
 };
 use leptond::publish::payload::{self, EventMessage, Health, InferenceResult, Info, NodeState, PipelineState, Summary};
 use serde::Serialize;
