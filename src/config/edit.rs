@@ -10,7 +10,7 @@ use super::root::Config;
 use super::secret::masked;
 
 /// Keys that can be changed; `[]` stands for any item, and `*` at the end for each key of the table.
-const OPEN: [&str; 11] = [
+const OPEN: [&str; 18] = [
     "log.level",
     "node.health_interval_s",
     "governor.*",
@@ -22,6 +22,13 @@ const OPEN: [&str; 11] = [
     "pipeline[].zone",
     "pipeline[].line",
     "pipeline[].governor.*",
+    "meter[].digits",
+    "meter[].dials",
+    "meter[].align",
+    "meter[].max_rate",
+    "meter[].min_score",
+    "meter[].confirm",
+    "meter[].governor.*",
 ];
 
 /// Value that cannot be read or changed.
@@ -122,6 +129,14 @@ pub fn is_within_reach(before: &Config, after: &Config) -> bool {
         config.log.level = defaults.log.level;
         config.node.health_interval_s = defaults.node.health_interval_s;
         config.governor = defaults.governor;
+        config.pipelines.retain(|pipeline| pipeline.meter.is_none());
+        for meter in &mut config.meters {
+            meter.digits.clear();
+            meter.dials.clear();
+            meter.align.clear();
+            (meter.max_rate, meter.min_score, meter.confirm) = (None, None, None);
+            meter.governor = Default::default();
+        }
         for pipeline in &mut config.pipelines {
             pipeline.task = Default::default();
             pipeline.preprocess = Default::default();
@@ -158,13 +173,18 @@ fn is_open(path: &Path) -> bool {
     })
 }
 
-/// The path that `text` means; pipelines and sources may be given by name.
+/// The path that `text` means; pipelines, meters and sources may be given by name.
 fn resolve(config: &Config, text: &str) -> Result<Path, EditError> {
     let bad = || EditError::Path(text.chars().take(80).collect());
     let mut path = Path::parse(text).ok_or_else(bad)?;
     let [Step::Key(table), second, ..] = path.0.as_mut_slice() else { return Ok(path) };
     let names: Vec<&str> = match table.as_str() {
-        "pipeline" => config.pipelines.iter().map(|one| one.name.as_str()).collect(),
+        // Those of meters are not in the file.
+        "pipeline" => {
+            let written = config.pipelines.iter().filter(|one| one.meter.is_none());
+            written.map(|one| one.name.as_str()).collect()
+        }
+        "meter" => config.meters.iter().map(|one| one.name.as_str()).collect(),
         "source" => config.sources.iter().map(|one| one.name.as_str()).collect(),
         _ => return Ok(path),
     };

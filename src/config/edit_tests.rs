@@ -181,3 +181,35 @@ fn a_difference_elsewhere_is_found() {
         assert!(!is_within_reach(&config(), &after), "{from}");
     }
 }
+
+#[test]
+fn regions_and_limits_of_a_meter_can_be_changed_and_what_it_is_cannot() {
+    let text = format!(
+        "{TEXT}\n[[meter]]\nname = \"water\"\nkind = \"water\"\nsource = {{ type = \"synthetic\", scene = \"dials\" }}\n\
+         digits = [{{ rect = [140, 192, 72, 96] }}]\n"
+    );
+    let read = |text: &str| {
+        let mut config: Config = toml_edit::de::from_str(text).unwrap();
+        config.add_meters();
+        config
+    };
+    let before = read(&text);
+    let values = [
+        ("meter.water.max_rate".to_owned(), json!(2.5)),
+        ("meter[0].dials".to_owned(), json!([{ "rect": [424, 302, 84, 84] }])),
+    ];
+    let changed = edited(&text, &before, &values).unwrap();
+    assert_eq!(changed.keys, ["meter[0].max_rate", "meter[0].dials"]);
+    let after = read(&changed.text);
+    assert_eq!((after.meters[0].max_rate, after.meters[0].dials.len()), (Some(2.5), 1));
+    assert!(is_within_reach(&before, &after));
+    assert_eq!(part(&after, "meter.water.max_rate").unwrap(), json!(2.5));
+    for (path, value) in [("meter.water.kind", json!("gas")), ("meter.water.light", json!({ "on": ["reboot"] }))] {
+        let refused = edited(&text, &before, &[(path.to_owned(), value)]).unwrap_err();
+        assert!(matches!(refused, EditError::Closed(..)), "{path}: {refused}");
+    }
+    assert!(!is_within_reach(&before, &read(&text.replace("kind = \"water\"", "kind = \"gas\""))));
+    // The meter's pipeline is no table of the file.
+    let refused = edited(&text, &before, &[("pipeline.water.governor.interval_ms".to_owned(), json!(1))]).unwrap_err();
+    assert!(matches!(refused, EditError::Absent(..)), "{refused}");
+}

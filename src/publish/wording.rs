@@ -244,7 +244,8 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
         "meter" => {
             let unit = words.unit.as_deref().map(|unit| format!(" {unit}")).unwrap_or_default();
             match words.problem.as_deref().map(|problem| problem.replace('_', " ")) {
-                None => format!("{label}{unit}  {}", percent(words.score)),
+                None if words.score.is_some() => format!("{label}{unit}  {}", percent(words.score)),
+                None => format!("{label}{unit}"),
                 Some(problem) if words.held => format!("{label}{unit}  held: {problem}"),
                 Some(problem) => format!("no reading: {problem}"),
             }

@@ -1,8 +1,12 @@
 //! `[[meter]]` through the real binary: photos of drawn meters, a camera that was knocked, a run with its restart, and mistakes in the table.
 
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
-use leptond::scene::{DIALS, DIGITS, Gears, Knock, Scene, dial_regions, regions};
+use leptond::frame::{Frame, Outcome, PixelFormat, Quality, is_near_truth};
+use leptond::model::Engine;
+use leptond::pipeline::{MeterConfig, Planner, open_bundle};
+use leptond::scene::{Chance, DIALS, DIGITS, Fault, Gears, Household, Knock, Scene, dial_regions, regions};
 use serde_json::Value;
 
 use crate::common::leptond;
@@ -225,4 +229,84 @@ fn mistakes_are_told_by_the_keys_of_the_meter() {
     check(&outside, &["meter[0].dials[0].rect", "outside of the picture"]);
     let twice = format!("{}{}", table(camera), table(camera));
     check(&twice, &["meter[1].name", "meter[0] has this one"]);
+}
+
+/// Fault of a drawn picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Trouble {
+    None,
+    Picture(Fault),
+    /// The camera was touched: the marks are found where they are now.
+    Touched,
+    /// The camera looks elsewhere.
+    Knocked,
+    /// No picture comes.
+    Paused,
+}
+
+#[test]
+fn thirty_days_of_drawn_pictures_with_faults_give_no_wrong_number() {
+    let (seed, dir) = (2005, tempfile::tempdir().unwrap());
+    pictures(dir.path(), seed, Knock::default(), &[1.0]);
+    let reference = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+    let text = table(&format!(
+        "source = {{ type = \"synthetic\", scene = \"dials\" }}\nalign = {MARKS}\nreference = {:?}",
+        reference.display().to_string()
+    ));
+    let meter: MeterConfig = toml_edit::de::from_str(text.strip_prefix("[[meter]]\n").unwrap()).unwrap();
+    let pipeline = meter.pipeline();
+    let bundle = open_bundle(&pipeline.model, &[]).unwrap();
+    let mut planner = Planner::new(bundle, Engine::Int8, 1, pipeline.preprocess.clone(), &pipeline.task).unwrap();
+    planner.join(pipeline.meter.as_ref().unwrap(), &[]).unwrap();
+    let mut stages = planner.stages(&planner.full()).unwrap();
+    let (gears, mut household, mut chance) = (Gears::new(seed), Household::new(seed), Chance::new(seed, 1));
+    let faults = [Fault::Dark, Fault::Glare, Fault::Fog, Fault::Blur, Fault::White];
+    let scene = |trouble: Trouble| {
+        let knock = match trouble {
+            Trouble::Touched => Knock { shift: [9.0, -6.0], degrees: 1.0 },
+            Trouble::Knocked => Knock { shift: [120.0, 70.0], degrees: 4.0 },
+            _ => Knock::default(),
+        };
+        let fault = if let Trouble::Picture(fault) = trouble { Some(fault) } else { None };
+        Scene::with_dials(seed, 640, 480, fault, knock)
+    };
+    let (mut trouble, mut until, mut view) = (Trouble::None, 24, scene(Trouble::None));
+    let (mut frame, mut clear, mut held, mut good) = (Frame::empty(), 0, 0, 0);
+    for look in 0..30 * 24_u64 {
+        if look >= until {
+            trouble = match (trouble, chance.below(8)) {
+                (Trouble::None, 5) => Trouble::Touched,
+                (Trouble::None, 6) => Trouble::Knocked,
+                (Trouble::None, 7) => Trouble::Paused,
+                (Trouble::None, fault) => Trouble::Picture(faults[fault as usize]),
+                _ => Trouble::None,
+            };
+            until = look + 1 + u64::from(chance.below(if trouble == Trouble::None { 30 } else { 6 }));
+            view = scene(trouble);
+        }
+        let now = Duration::from_secs(look * 3600);
+        let counts = household.at(now.as_secs_f64());
+        if trouble == Trouble::Paused {
+            continue;
+        }
+        let image = frame.image_mut();
+        (image.format, image.width, image.height) = (PixelFormat::Jpeg, 640, 480);
+        view.render_positions(&gears.at(counts), look, &mut image.data).unwrap();
+        let read = stages.prepare(&frame, 0).and_then(|()| stages.infer());
+        read.unwrap();
+        let outcome = stages.interpret(0, now, SystemTime::UNIX_EPOCH + now).unwrap().outcome;
+        let Outcome::Meter(reading) = outcome else { panic!("{outcome:?}") };
+        let truth = leptond::scene::truth(counts);
+        if reading.quality == Quality::Good {
+            let label = reading.label.as_deref().unwrap();
+            assert!(is_near_truth(label, &truth), "{look} h, {trouble:?}: {label} for {truth}");
+            good += 1;
+        }
+        if matches!(trouble, Trouble::None | Trouble::Touched) && look > 2 {
+            clear += 1;
+            held += u32::from(reading.quality != Quality::Good);
+        }
+    }
+    println!("{good} good readings, none wrong; {held} of {clear} clear pictures held");
+    assert!(good > 300 && held * 100 <= clear * 3, "{good} good, {held} of {clear} held");
 }
