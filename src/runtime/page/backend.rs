@@ -157,9 +157,10 @@ fn layout(config: &Config, pipeline: &PipelineConfig) -> Layout {
     let zones = pipeline.zones.iter().map(|zone| Mark { name: zone.name.to_string(), points: zone.polygon.clone() });
     let lines =
         pipeline.lines.iter().map(|line| Mark { name: line.name.to_string(), points: vec![line.from, line.to] });
+    let dials = pipeline.meter.iter().flat_map(|meter| &meter.preprocess.regions);
     Layout {
         pictures,
-        regions: pipeline.preprocess.regions.iter().map(|region| region.corners()).collect(),
+        regions: pipeline.preprocess.regions.iter().chain(dials).map(|region| region.corners()).collect(),
         marks: zones.chain(lines).collect(),
     }
 }
