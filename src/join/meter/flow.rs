@@ -118,7 +118,7 @@ impl Flow {
             chosen: Some(chosen),
         };
         let Some(believed) = self.believed else {
-            if !alone(best, candidates.iter()) || best.worst > FIRST_WORST {
+            if !alone(best, candidates.iter()) || best.worst > FIRST_WORST || best.guessed {
                 return uncertain(best);
             }
             return self.wait(best, MeterProblem::Unconfirmed, self.limits.confirm, now);

@@ -7,7 +7,7 @@ fn s(seconds: u64) -> Duration {
 }
 
 fn sure(counts: u64) -> Candidate {
-    Candidate { counts, cost: 0.1, worst: 0.1, rest: 0.0 }
+    Candidate { counts, cost: 0.1, worst: 0.1, rest: 0.0, guessed: false }
 }
 
 /// A flow that believes `counts` at 2 s.
@@ -71,6 +71,8 @@ fn history_chooses_between_candidates() {
     // Without history, two candidates are none.
     let verdict = Flow::new(LIMITS).judge(&[sure(1000), Candidate { cost: 1.0, ..sure(2000) }], s(0));
     assert_eq!(verdict.quality, Quality::Uncertain);
+    let guess = Candidate { guessed: true, ..sure(1000) };
+    assert_eq!(Flow::new(LIMITS).judge(&[guess], s(0)).quality, Quality::Uncertain);
     // A place that goes with no neighbour.
     let odd = Candidate { worst: 12.0, cost: 12.0, ..sure(412_006) };
     assert_eq!(flow.judge(&[odd], s(5)).quality, Quality::Uncertain);

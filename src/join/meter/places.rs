@@ -22,6 +22,8 @@ pub(super) struct Candidate {
     pub worst: f32,
     /// Parts of the lowest place's turn that are over, 0 to 1.
     pub rest: f32,
+    /// A drum was taken for one that moves all the time, of which nothing is known.
+    pub guessed: bool,
 }
 
 /// Numbers that `positions` (0 to 10, most significant first, one for each of `places`) may mean, the likeliest first. `zones` are those of
@@ -43,8 +45,8 @@ pub(super) fn candidates(places: &[Kind], positions: &[f32], zones: &[Zone], mou
         for partial in &found {
             for digit in 0..10_u8 {
                 let ahead = wrapped(turned - f32::from(digit));
-                let cost = match kind {
-                    Kind::Dial { .. } => mount.squared(wrapped(ahead - partial.turn)),
+                let (cost, guessed) = match kind {
+                    Kind::Dial { .. } => (mount.squared(wrapped(ahead - partial.turn)), false),
                     Kind::Digit => {
                         zone.cost(ahead, partial.turn, mount.even_cost(), |distance| mount.squared(distance))
                     }
@@ -55,6 +57,7 @@ pub(super) fn candidates(places: &[Kind], positions: &[f32], zones: &[Zone], mou
                         cost: partial.candidate.cost + cost,
                         worst: partial.candidate.worst.max(cost),
                         rest: partial.candidate.rest,
+                        guessed: partial.candidate.guessed || guessed,
                     },
                     turn: turn_of(*kind, f32::from(digit), ahead, partial.turn),
                 });
@@ -116,7 +119,7 @@ fn lowest(kind: Kind, position: f32) -> Partial {
     let reached = if kind == Kind::Digit { REACHED } else { 0.0 };
     let digit = (position + reached).floor().rem_euclid(10.0);
     let rest = wrapped(position - digit).clamp(0.0, 1.0);
-    let candidate = Candidate { counts: digit as u64, cost: 0.0, worst: 0.0, rest };
+    let candidate = Candidate { counts: digit as u64, cost: 0.0, worst: 0.0, rest, guessed: false };
     Partial { candidate, turn: (digit + rest) / 10.0 }
 }
 
@@ -199,7 +202,7 @@ mod tests {
     #[test]
     fn movements_are_those_of_places_over_another() {
         let places = [Kind::Digit, Kind::Digit, DIAL];
-        let candidate = Candidate { counts: 497, cost: 0.0, worst: 0.0, rest: 0.5 };
+        let candidate = Candidate { counts: 497, cost: 0.0, worst: 0.0, rest: 0.5, guessed: false };
         let found = movements(&places, &[4.9, 9.6, 7.5], &[Mount::default(); 3], &candidate);
         let near = |found: Movement, index: usize, ahead: f32, below: f32| {
             found.index == index && (found.ahead - ahead).abs() < 1e-5 && (found.below - below).abs() < 1e-5

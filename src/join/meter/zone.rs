@@ -31,7 +31,8 @@ impl Zone {
 
     /// Cost of a drum's being `ahead` of its digit (in digits, may be negative) while the place below has come `below` of its turn;
     /// `even` is the cost of taking it for one that moves all the time, `cost` that of a distance.
-    pub(super) fn cost(&self, ahead: f32, below: f32, even: f32, cost: impl Fn(f32) -> f32) -> f32 {
+    /// True beside it: it was taken for one that moves all the time, of which nothing is known.
+    pub(super) fn cost(&self, ahead: f32, below: f32, even: f32, cost: impl Fn(f32) -> f32) -> (f32, bool) {
         let (low, high, may_be_even) = match self.learnt {
             Some(learnt) if learnt.times >= ENOUGH => {
                 ((learnt.begin - SLACK).max(0.0), (learnt.begin + SLACK).min(0.98), false)
@@ -40,7 +41,8 @@ impl Zone {
         };
         let outside = |least: f32, most: f32| (least - ahead).max(ahead - most).max(0.0);
         let usual = cost(outside(moved(below, high), moved(below, low)));
-        if may_be_even { usual.min(even + cost((ahead - below).abs())) } else { usual }
+        let even = even + cost((ahead - below).abs());
+        if may_be_even && even < usual { (even, true) } else { (usual, false) }
     }
 
     /// Learns from a drum that is `ahead` of its digit, which is certain, while the place below has come `below` of its turn.
@@ -75,23 +77,23 @@ mod tests {
     fn a_zone_is_learnt_from_drums_on_their_way() {
         let mut zone = Zone::OVER_DIAL;
         // At rest early in the turn, moving only from 0.92 on: told apart once that was seen.
-        let early = |zone: &Zone| zone.cost(0.9, 0.92, EVEN, square);
+        let early = |zone: &Zone| zone.cost(0.9, 0.92, EVEN, square).0;
         assert!(early(&zone) < 3.0, "{}", early(&zone));
         for below in [0.94, 0.95, 0.96, 0.97, 0.94, 0.95] {
             zone.learn(moved(below, 0.92), below);
         }
         assert!(early(&zone) > 4.0, "{}", early(&zone));
-        assert!(zone.cost(moved(0.97, 0.92), 0.97, EVEN, square) < 0.1);
-        assert!(zone.cost(0.0, 0.5, EVEN, square) < 0.1);
+        assert!(zone.cost(moved(0.97, 0.92), 0.97, EVEN, square).0 < 0.1);
+        assert!(zone.cost(0.0, 0.5, EVEN, square).0 < 0.1);
     }
 
     #[test]
     fn a_drum_that_moves_all_the_time_is_learnt_as_well() {
         let mut zone = Zone::OVER_DIAL;
-        assert!(zone.cost(0.5, 0.5, EVEN, square) <= EVEN);
+        assert_eq!(zone.cost(0.5, 0.5, EVEN, square), (EVEN, true));
         (3..8).for_each(|tenth| zone.learn(tenth as f32 / 10.0 + 0.01, tenth as f32 / 10.0));
         (3..8).for_each(|tenth| zone.learn(tenth as f32 / 10.0 - 0.01, tenth as f32 / 10.0));
-        assert!(zone.cost(0.5, 0.5, EVEN, square) < 0.1, "{zone:?}");
-        assert!(zone.cost(0.0, 0.5, EVEN, square) > 3.0, "{zone:?}");
+        assert!(zone.cost(0.5, 0.5, EVEN, square).0 < 0.1, "{zone:?}");
+        assert!(zone.cost(0.0, 0.5, EVEN, square).0 > 3.0, "{zone:?}");
     }
 }

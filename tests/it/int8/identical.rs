@@ -91,7 +91,7 @@ fn every_int8_model_gives_the_same_bits_on_every_processor() {
             found.push((format!("fixture {name}"), of_file(&onnx(&name), 0, |_| inputs(&case))));
         }
     }
-    for name in ["leptonnet-cifar10", "leptonnet-digits", "machine-anomaly"] {
+    for name in ["leptonnet-cifar10", "leptonnet-dials", "leptonnet-digits", "machine-anomaly"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(name);
         for rung in 0..Bundle::open(&path).unwrap().variants().len() {
             found.push((format!("shipped {name} {rung}"), of_file(&path, rung, generated)));
