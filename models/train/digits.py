@@ -305,8 +305,8 @@ def main():
     )
     main_form = None
     forms = [
-        ("leptonnet", leptonnet, "model.onnx", [(8, 4e-3)]),
-        ("small", small_form, "small.onnx", [(6, 5e-3)]),
+        ("leptonnet", leptonnet, "model.onnx", [(8, 4e-3), (4, 2e-3)]),
+        ("small", small_form, "small.onnx", [(6, 5e-3), (8, 4e-3)]),
     ]
     for name, build, file, cycles in forms:
         fit.seed_everything(1)
