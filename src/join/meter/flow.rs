@@ -20,7 +20,9 @@ const JITTER: u64 = 2;
 const ALONE: f64 = 10.0;
 const STOOD: f64 = 0.25;
 /// Pictures after which a step of less than ten times [`ALONE`] is believed all the same: by chance, one in twenty is so.
-const BY_CHANCE: u32 = 10;
+const BY_CHANCE: u32 = 5;
+/// Cost of a place up to which every place has moved with the others, so that none of them moved alone.
+const TOGETHER: f32 = 1.5;
 /// A number this much older than the usual time between two pictures is old: what follows is confirmed.
 const OLD: u32 = 6;
 /// It is not old before this.
@@ -132,7 +134,7 @@ impl Flow {
             if self.is_old(&believed, now) && self.forward(believed.counts, chosen.counts) > JITTER {
                 return self.wait(chosen, MeterProblem::Unconfirmed, self.limits.confirm, now);
             }
-            if let Some(times) = moved_alone(&believed, &chosen) {
+            if let Some(times) = moved_alone(&believed, &chosen).filter(|_| chosen.worst > TOGETHER) {
                 return self.wait(chosen, MeterProblem::Unconfirmed, times, now);
             }
             return self.believe(chosen, now);
