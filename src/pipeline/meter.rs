@@ -23,7 +23,7 @@ pub const DIGITS_MODEL: &str = "leptonnet-digits";
 /// The same for dials.
 pub const DIALS_MODEL: &str = "leptonnet-dials";
 /// Least score of a place when the configuration does not say.
-const MIN_SCORE: f32 = 0.5;
+const MIN_SCORE: f32 = 0.6;
 /// Pictures that a first reading is read in when the configuration does not say.
 const CONFIRM: u32 = 3;
 /// Time between two readings when the configuration does not say, in ms: a meter need not be read as often as a camera gives pictures.
@@ -84,7 +84,7 @@ pub struct MeterConfig {
     #[serde(default = "dials_model")]
     #[schemars(length(min = 1))]
     pub dials_model: String,
-    /// Least score of each digit and dial, 0 to 1; unset = 0.5.
+    /// Least score of each digit and dial, 0 to 1; unset = 0.6.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_score: Option<f32>,
