@@ -180,10 +180,7 @@ fn resolve(config: &Config, text: &str) -> Result<Path, EditError> {
     let [Step::Key(table), second, ..] = path.0.as_mut_slice() else { return Ok(path) };
     let names: Vec<&str> = match table.as_str() {
         // Those of meters are not in the file.
-        "pipeline" => {
-            let written = config.pipelines.iter().filter(|one| one.meter.is_none());
-            written.map(|one| one.name.as_str()).collect()
-        }
+        "pipeline" => config.written().map(|one| one.name.as_str()).collect(),
         "meter" => config.meters.iter().map(|one| one.name.as_str()).collect(),
         "source" => config.sources.iter().map(|one| one.name.as_str()).collect(),
         _ => return Ok(path),

@@ -56,15 +56,15 @@ impl Config {
     }
 
     /// Pipelines that are written in the file.
-    fn written(&self) -> usize {
-        self.pipelines.iter().filter(|pipeline| pipeline.meter.is_none()).count()
+    pub(super) fn written(&self) -> impl Iterator<Item = &PipelineConfig> {
+        self.pipelines.iter().filter(|pipeline| pipeline.meter.is_none())
     }
 
     /// Path of a key as it is written in the file: that of a meter's pipeline is in the meter's own table.
     pub(super) fn written_path(&self, path: &str) -> String {
         let beyond = path.strip_prefix("pipeline[").and_then(|rest| {
             let (index, rest) = rest.split_once(']')?;
-            let meter = index.parse::<usize>().ok()?.checked_sub(self.written())?;
+            let meter = index.parse::<usize>().ok()?.checked_sub(self.written().count())?;
             Some((meter, self.meters.get(meter)?, rest))
         });
         let Some((index, meter, rest)) = beyond else { return path.to_owned() };

@@ -123,21 +123,22 @@ fn overall(outcome: &Outcome) -> Colour {
         Outcome::Classify { unreadable: Some(_), .. } => BAD,
         Outcome::Classify { label, .. } if label.is_empty() => DOUBTFUL,
         Outcome::Classify { label, .. } => colour_of(label),
-        Outcome::Reading(reading) => match reading.quality {
-            Quality::Good => GOOD,
-            Quality::Unreadable => BAD,
-            Quality::Rolling | Quality::Unconfirmed | Quality::Uncertain => DOUBTFUL,
-        },
-        Outcome::Meter(reading) => match reading.quality {
-            Quality::Good => GOOD,
-            Quality::Unreadable => BAD,
-            Quality::Rolling | Quality::Unconfirmed | Quality::Uncertain => DOUBTFUL,
-        },
+        Outcome::Reading(reading) => colour_by(reading.quality),
+        Outcome::Meter(reading) => colour_by(reading.quality),
         Outcome::Text { text: None, .. } => DOUBTFUL,
         Outcome::Text { .. } => GOOD,
         Outcome::Anomaly { anomalous: true, .. } => BAD,
         Outcome::Anomaly { .. } => GOOD,
         Outcome::Detect { .. } | Outcome::Semantic { .. } | Outcome::Position { .. } | Outcome::Raw { .. } => WHITE,
+    }
+}
+
+/// The colour of a reading.
+fn colour_by(quality: Quality) -> Colour {
+    match quality {
+        Quality::Good => GOOD,
+        Quality::Unreadable => BAD,
+        Quality::Rolling | Quality::Unconfirmed | Quality::Uncertain => DOUBTFUL,
     }
 }
 

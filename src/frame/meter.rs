@@ -1,7 +1,6 @@
 //! Readings of meters: a row of digits and dials joined to one number.
 
 use std::fmt;
-use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
@@ -173,11 +172,6 @@ impl MeterReading {
             dials: Vec::new(),
             last_good: None,
         }
-    }
-
-    /// Time of the last good reading.
-    pub fn last_good_time(&self) -> Option<SystemTime> {
-        self.last_good.as_ref().map(|last| last.time)
     }
 }
 

@@ -1,7 +1,7 @@
-//! How well a reading can be relied on, and why one cannot be made.
+//! Quality of readings, and causes of missing ones.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -70,4 +70,11 @@ pub struct LastGood {
     /// behind that time.
     #[serde(rename = "last_good_age_s")]
     pub age_s: Option<f64>,
+}
+
+impl LastGood {
+    /// A reading of `time` that is `age` old now; `None` = not known.
+    pub fn new(score: f32, time: SystemTime, age: Option<Duration>) -> LastGood {
+        LastGood { score, time, age_s: age.map(|age| (age.as_secs_f64() * 10.0).round() / 10.0) }
+    }
 }

@@ -45,6 +45,11 @@ impl Quantity {
     }
 }
 
+/// The unit that is `written`, else the usual one of `quantity`.
+pub fn unit_or_usual(written: Option<&str>, quantity: Option<Quantity>) -> Option<&str> {
+    written.map(spelt).or_else(|| quantity?.units().first().copied())
+}
+
 /// A unit with its superscript, which few keyboards have.
 pub fn spelt(unit: &str) -> &str {
     match unit {

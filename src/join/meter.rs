@@ -188,7 +188,7 @@ impl Meter {
     fn held(&self, reads: Vec<PlaceRead>, quality: Quality, problem: MeterProblem, now: Duration) -> MeterReading {
         let digits = self.settings.places.iter().filter(|kind| **kind == Kind::Digit).count();
         let dials = reads.get(digits..).map(<[PlaceRead]>::to_vec).unwrap_or_default();
-        let age = |last: &Last| last.age.map(|age| tenths(age.saturating_add(now.saturating_sub(last.at))));
+        let age = |last: &Last| last.age.map(|age| age.saturating_add(now.saturating_sub(last.at)));
         MeterReading {
             value: self.last.map(|last| self.number.value(last.counts)),
             label: self.last.map(|last| self.number.text(last.counts)),
@@ -197,7 +197,7 @@ impl Meter {
             rate_per_hour: self.rate.per_hour(now).map(|counts| counts / self.settings.counts_per_unit()),
             digits: reads.get(..digits.min(reads.len())).map(<[PlaceRead]>::to_vec).unwrap_or_default(),
             dials,
-            last_good: self.last.as_ref().map(|last| LastGood { score: last.score, time: last.time, age_s: age(last) }),
+            last_good: self.last.as_ref().map(|last| LastGood::new(last.score, last.time, age(last))),
             quality,
             ..MeterReading::nothing(&self.settings.meter, problem)
         }
@@ -207,11 +207,6 @@ impl Meter {
 /// A place of which nothing is known yet.
 fn mount(kind: Kind, whole_digits: bool) -> Mount {
     if whole_digits && kind == Kind::Digit { Mount::WHOLE } else { Mount::default() }
-}
-
-/// In s, to the tenth.
-fn tenths(span: Duration) -> f64 {
-    (span.as_secs_f64() * 10.0).round() / 10.0
 }
 
 #[cfg(test)]

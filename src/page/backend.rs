@@ -1,4 +1,4 @@
-//! What the page is told by those who know it.
+//! Knowledge that the page is given by those who have it.
 
 use std::collections::BTreeMap;
 

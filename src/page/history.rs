@@ -1,4 +1,4 @@
-//! What was measured over the last hours and days, in memory that is bounded. Pure: time is given.
+//! Measurements of the last hours and days, in memory that is bounded. Pure: time is given.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};

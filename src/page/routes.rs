@@ -1,4 +1,4 @@
-//! What is answered to which request.
+//! Answers to requests, by their paths.
 
 use std::convert::Infallible;
 use std::sync::{Arc, PoisonError};

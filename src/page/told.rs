@@ -9,7 +9,7 @@ use crate::frame::{PipelineName, rfc3339};
 /// A result that is longer is told in words only: masks and maps are on the picture.
 const MOST_BYTES: usize = 16 << 10;
 
-/// What is new since `seen`; empty where nothing is.
+/// News since `seen`; empty where there are none.
 pub fn news(feed: &Feed, seen: &mut Seen) -> String {
     let mut text = String::new();
     let News { status, results, events } = feed.news(seen);

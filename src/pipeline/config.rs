@@ -54,7 +54,7 @@ pub struct Config {
     /// How far this pipeline may be lowered.
     #[serde(default)]
     pub governor: governor::PipelineConfig,
-    /// How a meter joins what its models read; `None` for a pipeline of the file.
+    /// Join of a meter's models; `None` for a pipeline of the file.
     #[serde(skip)]
     pub meter: Option<Arc<MeterJoin>>,
 }

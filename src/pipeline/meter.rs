@@ -12,16 +12,16 @@ use super::config::Config;
 use super::input::Input;
 use super::meter_join::{LightConfig, MarksConfig, MeterJoin};
 use crate::frame::diagnostic::Diagnostic;
-use crate::frame::quantity::spelt;
+use crate::frame::quantity::unit_or_usual;
 use crate::frame::{PipelineName, Quantity, VALUE_DIGITS, status};
 use crate::join::{Kind, Settings};
 use crate::preprocess::{self, Region};
 use crate::{model, task};
 
 /// Models that are taken where the configuration names none.
-pub const DIGITS_MODEL: &str = "leptonnet-digits";
+const DIGITS_MODEL: &str = "leptonnet-digits";
 /// The same for dials.
-pub const DIALS_MODEL: &str = "leptonnet-dials";
+const DIALS_MODEL: &str = "leptonnet-dials";
 /// Least score of a place when the configuration does not say.
 const MIN_SCORE: f32 = 0.6;
 /// Pictures that a first reading is read in when the configuration does not say.
@@ -31,7 +31,7 @@ const INTERVAL_MS: u64 = 1000;
 /// A light is on for some seconds: readings closer to each other leave it on.
 const LIGHT_INTERVAL_MS: u64 = 5000;
 /// Digits or dials of one meter at most.
-pub const MOST_PLACES: usize = VALUE_DIGITS;
+const MOST_PLACES: usize = VALUE_DIGITS;
 
 /// `[[meter]]`: a meter with drums or a display, dials, or both, most significant place first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -179,8 +179,7 @@ impl MeterConfig {
 
     /// Unit of its number.
     pub fn unit(&self) -> Option<&str> {
-        let usual = || self.kind.and_then(|kind| kind.units().first().copied());
-        self.unit.as_deref().map(spelt).or_else(usual)
+        unit_or_usual(self.unit.as_deref(), self.kind)
     }
 
     /// Places behind the decimal point.
@@ -240,7 +239,7 @@ impl MeterConfig {
             source: self.source.clone(),
             preprocess,
             motion: Default::default(),
-            task: task::PositionConfig { min_score: Some(0.0), ..task::PositionConfig::default() }.into(),
+            task: task::PositionConfig::of_any_score().into(),
             track: Default::default(),
             zones: Vec::new(),
             lines: Vec::new(),
@@ -338,7 +337,7 @@ impl MeterConfig {
     }
 }
 
-/// What a large household's connection gives at most, in `unit` per hour.
+/// Most that a large household's connection gives, in `unit` per hour.
 fn usual_rate(kind: Quantity, unit: &str) -> Option<f64> {
     kind.unit(unit)?;
     // Cubic metres an hour of water and gas; kilowatts; litres of oil that a burner takes.

@@ -19,7 +19,7 @@ pub struct MeterJoin {
     pub marks: Option<MarksConfig>,
     /// Light that is switched on for a reading.
     pub light: Option<LightConfig>,
-    /// How the places are joined.
+    /// Form and limits of the meter.
     pub settings: Settings,
 }
 

@@ -115,9 +115,9 @@ impl Planner {
     /// [`PlanError::NoModel`], or what is wrong with the second model.
     pub fn join(&mut self, meter: &MeterJoin, dirs: &[PathBuf]) -> Result<(), PlanError> {
         let second = |name: &String| {
-            let task = task::PositionConfig { min_score: Some(0.0), ..task::PositionConfig::default() };
             let bundle = open_bundle(name, dirs)?;
-            Planner::new(bundle, self.engine, 1, meter.preprocess.clone(), &task.into()).map(Box::new)
+            Planner::new(bundle, self.engine, 1, meter.preprocess.clone(), &task::PositionConfig::of_any_score().into())
+                .map(Box::new)
         };
         let mut settings = meter.settings.clone();
         settings.whole_digits = self.bundle.manifest().output.position.is_none();

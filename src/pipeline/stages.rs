@@ -289,7 +289,7 @@ impl MeterStage {
         Ok(Outcome::Meter(self.meter.read(&positions, now, time)).into())
     }
 
-    /// What is to be kept over a restart.
+    /// State that is kept over a restart.
     pub(super) fn memory(&self) -> Option<Memory> {
         let join::Remembered { counts, time, score } = self.meter.memory()?;
         let reading = Number::parse(&format!("{counts:0width$}", width = self.meter.places()))?;

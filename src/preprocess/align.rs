@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::picture::Picture;
 use super::region::Region;
+use super::store::light_of;
 use crate::frame::Channels;
 
 /// Pixels of a picture in one of the coarse grid, on each side.
@@ -15,7 +16,7 @@ const COARSE: usize = 4;
 /// Largest side of a patch in pixels: of a larger mark, the middle is taken.
 const LARGEST: usize = 64;
 /// Smallest side of a mark in pixels.
-pub const SMALLEST: f32 = 12.0;
+const SMALLEST: f32 = 12.0;
 /// A mark is looked for as far away as this part of the picture's width.
 const REACH: f32 = 1.0 / 14.0;
 /// Places of the coarse grid that are looked at closely.
@@ -88,12 +89,10 @@ impl Marks {
     /// # Errors
     /// [`MarkError`] naming the mark, counted from 1.
     pub fn new([width, height]: [u32; 2], rgb: &[u8], regions: &[Region]) -> Result<Marks, MarkError> {
-        let luma = |p: &[u8]| match p {
-            [r, g, b] => ((u32::from(*r) * 299 + u32::from(*g) * 587 + u32::from(*b) * 114 + 500) / 1000) as u8,
-            _ => 0,
-        };
-        let (width, height) = (width as usize, height as usize);
-        let reference = Grey { width, height, data: rgb.chunks_exact(3).map(luma).collect() };
+        let picture = Picture { width, height, channels: Channels::Rgb, limited: false, sideways: false, data: rgb };
+        let mut reference = Grey::EMPTY;
+        reference.take(&picture);
+        let (width, height) = (reference.width, reference.height);
         let place = |(index, region): (usize, &Region)| {
             let corners = region.corners();
             let bound =
@@ -109,8 +108,9 @@ impl Marks {
             Ok([left, top, right, bottom])
         };
         let places = regions.iter().enumerate().map(place).collect::<Result<Vec<_>, _>>()?;
+        let coarse = reference.coarse();
         for (index, place) in places.iter().enumerate() {
-            let patch = Patch::cut(&reference, *place);
+            let patch = Patch::cut(&reference, &coarse, *place);
             if !patch.is_some_and(|patch| patch.fine.is_distinct()) {
                 return Err(MarkError::Plain(index + 1));
             }
@@ -133,8 +133,7 @@ pub struct Aligner {
 impl Aligner {
     /// A finder of `marks`.
     pub fn new(marks: Arc<Marks>) -> Aligner {
-        let empty = || Grey { width: 0, height: 0, data: Vec::new() };
-        Aligner { marks, patches: Vec::new(), size: [0, 0], grey: empty(), coarse: empty() }
+        Aligner { marks, patches: Vec::new(), size: [0, 0], grey: Grey::EMPTY, coarse: Grey::EMPTY }
     }
 
     /// Displacement of `picture`, whose full size the reference picture has; `None` where the marks are not found.
@@ -155,16 +154,8 @@ impl Aligner {
 
     /// Takes the luminance of a picture, and cuts the marks anew where its size is another.
     fn take(&mut self, picture: &Picture<'_>) {
-        let (width, height) = (picture.width as usize, picture.height as usize);
-        let light = |p: &[u8]| match (picture.channels, p) {
-            (Channels::Rgb, [r, g, b]) | (Channels::Bgr, [b, g, r]) => {
-                ((u32::from(*r) * 299 + u32::from(*g) * 587 + u32::from(*b) * 114 + 500) / 1000) as u8
-            }
-            (_, p) => p.first().copied().unwrap_or(0),
-        };
-        self.grey.data.clear();
-        self.grey.data.extend(picture.data.chunks_exact(picture.channels.bytes()).map(light));
-        (self.grey.width, self.grey.height) = (width, height);
+        self.grey.take(picture);
+        let (width, height) = (self.grey.width, self.grey.height);
         self.grey.shrink(COARSE, &mut self.coarse);
         if self.size == [width, height] {
             return;
@@ -174,7 +165,8 @@ impl Aligner {
         let resized = reference.resized(width, height);
         let factor = [width as f32 / reference.width.max(1) as f32, height as f32 / reference.height.max(1) as f32];
         let scaled = |place: &[f32; 4]| std::array::from_fn(|i| place[i] * factor[i % 2]);
-        self.patches = places.iter().filter_map(|place| Patch::cut(&resized, scaled(place))).collect();
+        let coarse = resized.coarse();
+        self.patches = places.iter().filter_map(|place| Patch::cut(&resized, &coarse, scaled(place))).collect();
     }
 }
 
@@ -251,16 +243,14 @@ struct Patch {
 
 impl Patch {
     /// The middle of `[left, top, right, bottom]`, on whole pixels of the coarse grid.
-    fn cut(grey: &Grey, [left, top, right, bottom]: [f32; 4]) -> Option<Patch> {
+    fn cut(grey: &Grey, coarse: &Grey, [left, top, right, bottom]: [f32; 4]) -> Option<Patch> {
         let side = |from: f32, to: f32| (((to - from) as usize).min(LARGEST) / COARSE * COARSE).max(COARSE * 3);
         let (width, height) = (side(left, right), side(top, bottom));
         let start = |from: f32, to: f32, side: usize| {
             ((((from + to) / 2.0 - side as f32 / 2.0).max(0.0) as usize + COARSE / 2) / COARSE) * COARSE
         };
         let (left, top) = (start(left, right, width), start(top, bottom, height));
-        let mut small = Grey { width: 0, height: 0, data: Vec::new() };
-        grey.shrink(COARSE, &mut small);
-        let coarse = Piece::cut(&small, left / COARSE, top / COARSE, width / COARSE, height / COARSE)?;
+        let coarse = Piece::cut(coarse, left / COARSE, top / COARSE, width / COARSE, height / COARSE)?;
         let fine = Piece::cut(grey, left, top, width, height)?;
         let middle = [left as f32 + width as f32 / 2.0, top as f32 + height as f32 / 2.0];
         Some(Patch { middle, left, top, fine, coarse })
@@ -330,6 +320,15 @@ fn fitted(pairs: &[Pair], most: f32) -> Option<Displacement> {
 }
 
 impl Grey {
+    const EMPTY: Grey = Grey { width: 0, height: 0, data: Vec::new() };
+
+    /// Becomes the luminance of `picture`.
+    fn take(&mut self, picture: &Picture<'_>) {
+        (self.width, self.height) = (picture.width as usize, picture.height as usize);
+        self.data.clear();
+        self.data.extend(picture.data.chunks_exact(picture.channels.bytes()).map(|pixel| light_of(picture, pixel)));
+    }
+
     /// Writes the means of `factor` × `factor` pixels over `out`.
     fn shrink(&self, factor: usize, out: &mut Grey) {
         (out.width, out.height) = (self.width / factor, self.height / factor);
@@ -342,6 +341,13 @@ impl Grey {
                 out.data.push(((sum + area / 2) / area) as u8);
             }
         }
+    }
+
+    /// The picture on the coarse grid.
+    fn coarse(&self) -> Grey {
+        let mut coarse = Grey::EMPTY;
+        self.shrink(COARSE, &mut coarse);
+        coarse
     }
 
     /// The picture in another size, between its pixels.

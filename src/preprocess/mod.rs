@@ -29,7 +29,8 @@ mod tests;
 mod warp;
 mod window;
 
-pub use align::{Aligner, Displacement, MarkError, Marks, SMALLEST as SMALLEST_MARK};
+use align::Aligner;
+pub use align::{Displacement, MarkError, Marks};
 pub use config::Config;
 pub use crop::Cropper;
 pub use error::PreprocessError;

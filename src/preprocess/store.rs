@@ -151,12 +151,16 @@ fn order_channels(colour: Colour, picture: &Picture<'_>, pixels: &mut [u8]) -> (
 /// Luminance (0 to 255) of pixel `index` of a part of `picture`.
 pub(super) fn light(picture: &Picture<'_>, pixels: &[u8], index: usize) -> f32 {
     let bytes = picture.channels.bytes();
-    let pixel = pixels.get(index * bytes..(index + 1) * bytes).unwrap_or_default();
+    light_of(picture, pixels.get(index * bytes..(index + 1) * bytes).unwrap_or_default()).into()
+}
+
+/// Luminance of one pixel of `picture`; 0 where there is none.
+pub(super) fn light_of(picture: &Picture<'_>, pixel: &[u8]) -> u8 {
     match (picture.channels, pixel) {
-        (Channels::Rgb, &[r, g, b]) | (Channels::Bgr, &[b, g, r]) => luminance(r, g, b).into(),
-        (_, &[y, ..]) if picture.limited => full_range(y).into(),
-        (_, &[y, ..]) => y.into(),
-        (_, []) => 0.0,
+        (Channels::Rgb, &[r, g, b]) | (Channels::Bgr, &[b, g, r]) => luminance(r, g, b),
+        (_, &[y, ..]) if picture.limited => full_range(y),
+        (_, &[y, ..]) => y,
+        (_, []) => 0,
     }
 }
 

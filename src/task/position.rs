@@ -25,6 +25,13 @@ pub struct PositionConfig {
     pub softmax: Option<bool>,
 }
 
+impl PositionConfig {
+    /// Positions of any score: what they are worth is decided by who reads them.
+    pub fn of_any_score() -> PositionConfig {
+        PositionConfig { min_score: Some(0.0), softmax: None }
+    }
+}
+
 impl TaskConfig for PositionConfig {
     fn task(&self, spec: &TaskSpec) -> Result<Box<dyn Task>, SetupError> {
         let classes = match &spec.position {

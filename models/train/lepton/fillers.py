@@ -1,4 +1,4 @@
-"""What a region may show that is no digit."""
+"""Pictures of regions without a digit."""
 
 import numpy
 from PIL import Image, ImageDraw

@@ -1,4 +1,4 @@
-"""What lies between a meter and the file of its picture: light, glass, dirt, lens, sensor, compression.
+"""Things between a meter and the file of its picture: light, glass, dirt, lens, sensor, compression.
 
 Pictures are float32 `[H, W, 3]`, 0 to 255, of one square region; distances are in half of its sides, with the middle at 0."""
 
@@ -75,7 +75,7 @@ class Lens:
         return picture.astype(numpy.float32), gain, colour >= 0.08
 
     def covered(self, picture, strength):
-        """What hides parts: a cover, dirt, drops, fog, bubbles, glare. `strength` 0 to 1 makes it rare and small, or heavy.
+        """Things that hide parts: a cover, dirt, drops, fog, bubbles, glare. `strength` 0 to 1 makes it rare and small, or heavy.
         Returns the picture and how much of each pixel's contrast is lost, float32 `[H, W]`, 0 to 1."""
         c = self.chance
         h, w = picture.shape[:2]

@@ -1,4 +1,4 @@
-"""What a meter's plate shows beside its dials, and where there is none."""
+"""Things on a plate beside its dials, and plates without one."""
 
 import numpy
 

@@ -16,7 +16,7 @@ def disc(u, r, n=28):
 
 
 def _tail(c, wide):
-    """What stands out behind the hub, or nothing: always blunter or shorter than the tip."""
+    """Tail behind the hub, or nothing: always blunter or shorter than the tip."""
     kind = c.random()
     if kind < 0.4:
         return []
@@ -123,7 +123,7 @@ def fork(c, long):
 FORMS = {
     needle: 0.13, wedge: 0.2, arrow: 0.1, counterweight: 0.14, teardrop: 0.1, stub: 0.1, blade: 0.09, lance: 0.09, plate: 0.05,
 }
-"""What is trained on, by its share."""
+"""Kinds that are trained on, by their shares."""
 HELD_OUT_FORMS = {kite: 1.0, spade: 1.0, fork: 1.0}
 
 

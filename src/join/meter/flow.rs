@@ -77,7 +77,7 @@ pub(super) struct Flow {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Sighting {
     counts: u64,
-    /// Where the places stood, in counts; `None` = not known.
+    /// Position of all places, in counts; `None` = not known.
     stood: Option<f64>,
     at: Duration,
     /// Age at `at`; `None` = not known.
@@ -225,7 +225,7 @@ impl Flow {
     }
 }
 
-/// Where a candidate's places stand, in counts.
+/// Position of a candidate's places, in counts.
 fn position(candidate: &Candidate) -> f64 {
     candidate.counts as f64 + f64::from(candidate.rest)
 }

@@ -1,4 +1,4 @@
-//! How far a drum or pointer stands off by how it was mounted, learnt from what was read.
+//! Displacement of a drum or pointer by its mounting, learnt from what was read.
 
 /// Sightings from which on a place is known.
 const ENOUGH: u32 = 20;

@@ -76,9 +76,9 @@ pub(super) fn candidates(places: &[Kind], positions: &[f32], zones: &[Zone], mou
 pub(super) struct Movement {
     /// Index of the place.
     pub index: usize,
-    /// How far it is ahead of its digit.
+    /// Distance ahead of its digit.
     pub ahead: f32,
-    /// How far the place below has come of its turn, 0 to 1.
+    /// Part of its turn that the place below has made, 0 to 1.
     pub below: f32,
 }
 
@@ -101,7 +101,7 @@ pub(super) fn movements(places: &[Kind], positions: &[f32], mounts: &[Mount], ca
     found
 }
 
-/// How far a place has come of its turn, 0 to 1: a drum by where it stands, a dial by the places below it.
+/// Part of its turn that a place has made, 0 to 1: of a drum by its own position, of a dial by the places below it.
 fn turn_of(kind: Kind, digit: f32, ahead: f32, below: f32) -> f32 {
     match kind {
         Kind::Digit => (digit + ahead.clamp(0.0, 1.0)) / 10.0,
@@ -111,7 +111,7 @@ fn turn_of(kind: Kind, digit: f32, ahead: f32, below: f32) -> f32 {
 
 struct Partial {
     candidate: Candidate,
-    /// How far the place decided last has come of its whole turn, 0 to 1.
+    /// Part of its turn that the place decided last has made, 0 to 1.
     turn: f32,
 }
 
@@ -123,7 +123,7 @@ fn lowest(kind: Kind, position: f32) -> Partial {
     Partial { candidate, turn: (digit + rest) / 10.0 }
 }
 
-/// How far a place has turned in the direction in which it counts.
+/// Position of a place in the direction in which it counts.
 fn turned(kind: Kind, position: f32, mount: &Mount) -> f32 {
     let turned = match kind {
         Kind::Dial { clockwise: false } => 10.0 - position,

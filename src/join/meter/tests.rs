@@ -116,7 +116,7 @@ enum Fault {
     Misread(usize, f32),
 }
 
-/// What came of a run.
+/// Counts of a run.
 #[derive(Debug, Default)]
 struct Tally {
     good: u32,

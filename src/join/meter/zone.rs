@@ -58,7 +58,7 @@ impl Zone {
     }
 }
 
-/// How far a drum has moved to its next digit when the place below has come `below` of its turn and it begins at `begin`.
+/// Part of the way to its next digit that a drum has made when the place below has come `below` of its turn and it begins at `begin`.
 fn moved(below: f32, begin: f32) -> f32 {
     ((below - begin) / (1.0 - begin)).clamp(0.0, 1.0)
 }

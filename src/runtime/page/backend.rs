@@ -1,4 +1,4 @@
-//! What the page is told of the daemon.
+//! Facts about the daemon for the page.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

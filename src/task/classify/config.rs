@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::diagnostic::{Diagnostic, unique};
-use crate::frame::quantity::spelt;
+use crate::frame::quantity::unit_or_usual;
 use crate::frame::status::Meter;
 use crate::frame::{Label, Quantity, TaskSpec, VALUE_DIGITS};
 use crate::task::labels;
@@ -77,12 +77,11 @@ impl ClassifyConfig {
 
     /// The instrument whose digits are read.
     pub(super) fn meter(&self) -> Meter {
-        let usual = || self.quantity.and_then(|quantity| quantity.units().first().copied());
         Meter {
             counts_up: self.monotonic,
             feeds_back: false,
             quantity: self.quantity,
-            unit: self.unit.as_deref().map(spelt).or_else(usual).map(str::to_owned),
+            unit: unit_or_usual(self.unit.as_deref(), self.quantity).map(str::to_owned),
             decimals: self.decimals.unwrap_or(0),
         }
     }

@@ -112,10 +112,8 @@ impl Reader {
             quality,
             held: quality != Quality::Good && last.is_some(),
             regions,
-            last_good: last.map(|l| LastGood {
-                score: l.score,
-                time: l.time,
-                age_s: l.age.map(|age| seconds(age.saturating_add(input.now.saturating_sub(l.at)))),
+            last_good: last.map(|l| {
+                LastGood::new(l.score, l.time, l.age.map(|age| age.saturating_add(input.now.saturating_sub(l.at))))
             }),
         };
         Ok(TaskOutput { events, ..Outcome::Reading(reading).into() })
@@ -272,11 +270,6 @@ fn digit(label: &str) -> Option<u8> {
 fn value(label: &str) -> Option<u64> {
     let exact = label.len() <= VALUE_DIGITS && label.bytes().all(|b| b.is_ascii_digit());
     label.parse().ok().filter(|_| exact)
-}
-
-/// In s, to the tenth.
-fn seconds(span: Duration) -> f64 {
-    (span.as_secs_f64() * 10.0).round() / 10.0
 }
 
 #[cfg(test)]
