@@ -19,6 +19,7 @@ mod meter_join;
 mod misfit;
 pub mod motion;
 pub mod offline;
+pub mod photo;
 mod planner;
 pub(crate) mod plans;
 pub(crate) mod pool;

@@ -25,6 +25,7 @@ use crate::sys::file::{self, FileError};
 use crate::sys::landlock;
 use list::{STREAMS, Unlisted, WILD, has_extension, list};
 pub(super) use picture::check_jpeg;
+pub use picture::image_of;
 use picture::{MOST_BYTES, Part, whole_picture};
 
 /// Longest sleep inside `next`, so that its thread can be stopped.

@@ -4,9 +4,10 @@
 //! answered on `response/<verb>`. What takes longer (a change of the configuration, a picture, a list of models) is answered when it is
 //! done.
 
-mod apply;
+pub(in crate::runtime) mod apply;
 mod config_get;
 mod config_set;
+pub(in crate::runtime) mod desk;
 mod detect_set;
 pub(in crate::runtime) mod driver;
 mod fields;

@@ -1,6 +1,6 @@
 //! One picture: its bounds, and its format told from its bytes.
 
-use crate::frame::PixelFormat;
+use crate::frame::{Image, PixelFormat};
 use crate::source::mjpeg;
 
 /// Most bytes that one picture may have, encoded or not.
@@ -48,6 +48,17 @@ pub(super) fn whole_picture(data: &[u8]) -> Result<PixelFormat, String> {
         return Ok(PixelFormat::Bmp);
     }
     Err("neither JPEG, PNG nor BMP".into())
+}
+
+/// The picture of a whole file's bytes.
+///
+/// # Errors
+/// The reason for which it is none, in words.
+pub fn image_of(data: Vec<u8>) -> Result<Image, String> {
+    if data.len() > MOST_BYTES {
+        return Err(format!("{} bytes, and at most {MOST_BYTES} are read", data.len()));
+    }
+    Ok(Image { format: whole_picture(&data)?, data, ..Image::default() })
 }
 
 /// Checks that the chunks of a PNG (length, type, data, CRC; PNG specification, section 5.3) go on to `IEND`.
