@@ -37,7 +37,7 @@ pub use key::StagesKey;
 pub use marks::check_marks;
 pub use measure::{Measured, Places, Ready, Uncalibrated, measure};
 pub use meter::{DialConfig, MeterConfig};
-pub use meter_join::{LightConfig, MarksConfig, MeterJoin};
+pub use meter_join::{GpioConfig, LightConfig, MarksConfig, MeterJoin};
 pub use misfit::{Misfit, misfit};
 pub use planner::{Planner, digest_of, open_bundle};
 pub use resolved::{Feed, Resolved};

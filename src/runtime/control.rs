@@ -192,6 +192,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
         cascades,
         turn: Arc::default(),
         readings: Readings::open(config.node.state_dir()),
+        dev: host.options.roots.dev.clone(),
         wake: Arc::new(move || wake.notify_one()),
     };
     let making = node.prepare(config.resolved(), config.places(), &host.options.roots, &context)?;

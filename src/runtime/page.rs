@@ -10,7 +10,7 @@ use std::sync::Arc;
 use backend::{Daemon, Known};
 
 use super::command::desk::Desk;
-use super::options::ConfigFile;
+use super::config_file::ConfigFile;
 use super::set::PipelineSet;
 use crate::config::Config;
 use crate::frame::Sink;

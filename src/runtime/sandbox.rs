@@ -49,6 +49,8 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
         read.extend(marks.map(|marks| directory(&marks.reference)));
         let light = pipeline.meter.as_ref().and_then(|meter| meter.light.as_ref());
         let programs = light.into_iter().flat_map(|light| light.on.iter().chain(&light.off));
+        let chip = light.and_then(|light| Some(Path::new("/dev").join(&light.gpio.as_ref()?.chip)));
+        devices.extend(chip);
         read.extend(programs.filter(|word| word.contains('/')).map(|word| directory(Path::new(word))));
         let paths = pipeline.models().map(|(_, model)| (model, Path::new(model)));
         for (_, path) in paths.filter(|(model, path)| model.contains('/') || path.exists()) {

@@ -35,8 +35,11 @@ async function open() {
   try { drawings = await get("/api/drawings"); } catch (error) { say(error.message); return; }
   const { meters, pipelines, edits } = drawings;
   const subjects = [...meters.map((one) => ({ ...one, kind: "meter" })), ...pipelines.map((one) => ({ ...one, kind: "pipeline" }))];
-  byId("edit-closed").hidden = edits && subjects.length > 0;
-  setText(byId("edit-closed"), edits ? "No meter or pipeline takes pictures of a source of its own." : "Drawing is turned off: [page] edit.");
+  let note = drawings.file ? "" : "This run has no configuration file: what is drawn here is read, and cannot be saved.";
+  if (!subjects.length) note = "No meter or pipeline takes pictures of a source of its own.";
+  if (!edits) note = "Drawing is turned off: [page] edit.";
+  byId("edit-closed").hidden = !note;
+  setText(byId("edit-closed"), note);
   byId("edit-open").hidden = !edits || !subjects.length;
   if (!edits || !subjects.length) return;
   const choice = byId("subject");
@@ -135,7 +138,7 @@ function draw() {
   if (focus) svg.querySelector(`[data-at="${focus}"]`)?.focus();
   list();
   byId("undo").disabled = past.length === 0;
-  byId("compare").disabled = !dirty() || !photo?.fits;
+  byId("compare").disabled = !dirty() || !photo?.fits || !drawings?.file;
 }
 
 function drawn(shape, index) {

@@ -7,12 +7,12 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::config_set::ConfigSet;
-use super::driver::Asker;
+use super::desk::Asker;
+use super::plan::plan;
 use super::stored::Stored;
 use super::trial::{Before, RARE, Seen, TRIAL, Watch};
-use crate::config::{self, Config, Loaded, Origin};
 use crate::runtime::aside::{self, Awaited, Signals};
-use crate::runtime::options::{ConfigFile, Options};
+use crate::runtime::options::Options;
 use crate::runtime::reload::{Reloaded, reload};
 use crate::runtime::running::Running;
 use crate::runtime::session::Session;
@@ -63,15 +63,6 @@ pub(super) enum Return {
     Failed(String),
     /// The daemon is to stop, by this signal.
     Stop(&'static str),
-}
-
-/// A change that can be written.
-pub(in crate::runtime) struct Plan {
-    /// The text as it is.
-    pub(in crate::runtime) before: String,
-    /// The text with the change.
-    pub(in crate::runtime) text: String,
-    keys: Vec<String>,
 }
 
 /// Changes the configuration file and applies it.
@@ -139,38 +130,6 @@ pub(super) async fn roll_back(
         Reloaded::Restart(_) => Return::Failed("the former file has another connection".into()),
         Reloaded::Stop(signal) => Return::Stop(signal),
     }
-}
-
-/// The text to write; `None` where every value is so already. Models are opened to check it.
-///
-/// # Errors
-/// The reason for which it cannot be, in words.
-pub(in crate::runtime) fn plan(
-    file: &ConfigFile,
-    running: &Config,
-    digest: &str,
-    wanted: &ConfigSet,
-) -> Result<Option<Plan>, String> {
-    let text = (file.read)()?;
-    let standing = (file.check)(&text)?;
-    if standing.digest != digest {
-        let path = file.path.display();
-        return Err(format!("{path} has changes that do not apply yet: systemctl reload leptond, or take them back"));
-    }
-    let edited = config::edited(&text, running, &wanted.values, wanted.reach).map_err(|error| error.to_string())?;
-    for key in &edited.keys {
-        let elsewhere =
-            standing.sources.get(key).filter(|origin| matches!(origin, Origin::Env { .. } | Origin::Flag { .. }));
-        if let Some(origin) = elsewhere {
-            return Err(format!("{key}: the file's value has no effect, since {origin} sets it"));
-        }
-    }
-    let Loaded { config, .. } = (file.check)(&edited.text)?;
-    if !config::is_within_reach(running, &config, wanted.reach) {
-        return Err("the change would reach beyond the keys that may be changed".into());
-    }
-    let config::Edited { text: new, keys } = edited;
-    Ok((new != text).then_some(Plan { before: text, text: new, keys }))
 }
 
 /// Each pipeline before a change.

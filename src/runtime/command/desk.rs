@@ -1,4 +1,5 @@
-//! Changes and readings that the page of this process asks for: looked at by the control loop like requests over MQTT.
+//! Changes and readings that the page of this process asks for, looked at by the control loop like requests over MQTT; who asked for a
+//! change.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,6 +7,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, oneshot};
 
 use super::config_set::ConfigSet;
+use super::response::Ticket;
 use crate::runtime::state::lock;
 
 /// The answer to a change.
@@ -15,6 +17,25 @@ pub(in crate::runtime) type Answer = Result<Value, String>;
 pub(super) struct Wish {
     pub(super) change: ConfigSet,
     pub(super) reply: oneshot::Sender<Answer>,
+}
+
+/// The one who asked for a change.
+#[derive(Debug)]
+pub(super) enum Asker {
+    /// A client of the broker.
+    Client(Ticket),
+    /// The page, which waits for the first answer; the second one is left at its desk.
+    Page(Option<oneshot::Sender<Answer>>),
+}
+
+impl Asker {
+    /// The client's identifier of the request.
+    pub(super) fn transaction(&self) -> Option<String> {
+        match self {
+            Asker::Client(ticket) => ticket.transaction.clone(),
+            Asker::Page(_) => None,
+        }
+    }
 }
 
 /// The place where the page leaves a change. It outlives a restart inside the process.

@@ -5,11 +5,11 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 use super::apply::{self, Applied, Change, Return, Trial};
 use super::config_set::ConfigSet;
-use super::desk::{Answer, Desk, Wish};
+use super::desk::{Asker, Desk, Wish};
 use super::detect_set;
 use super::in_force::{Applies, end};
 use super::limit::{Admission, Budget, refusal};
@@ -81,25 +81,6 @@ pub(in crate::runtime) struct Means {
     pub(in crate::runtime) started: Instant,
     /// A service manager starts the process again when it ends.
     pub(in crate::runtime) restarts: bool,
-}
-
-/// The one who asked for a change.
-#[derive(Debug)]
-pub(super) enum Asker {
-    /// A client of the broker.
-    Client(Ticket),
-    /// The page, which waits for the first answer; the second one is left at its desk.
-    Page(Option<oneshot::Sender<Answer>>),
-}
-
-impl Asker {
-    /// The client's identifier of the request.
-    fn transaction(&self) -> Option<String> {
-        match self {
-            Asker::Client(ticket) => ticket.transaction.clone(),
-            Asker::Page(_) => None,
-        }
-    }
 }
 
 /// A request that takes the control loop.

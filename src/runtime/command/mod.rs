@@ -4,7 +4,7 @@
 //! answered on `response/<verb>`. What takes longer (a change of the configuration, a picture, a list of models) is answered when it is
 //! done.
 
-pub(in crate::runtime) mod apply;
+mod apply;
 mod config_get;
 mod config_set;
 pub(in crate::runtime) mod desk;
@@ -17,6 +17,7 @@ mod limit;
 pub(in crate::runtime) mod model_list;
 mod pause;
 mod pictures;
+pub(in crate::runtime) mod plan;
 mod read;
 mod reading;
 mod response;

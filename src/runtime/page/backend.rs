@@ -19,7 +19,7 @@ use crate::publish::payload::{Governor, Health, InferenceResult, Info};
 use crate::publish::wording;
 use crate::runtime::command::desk::Desk;
 use crate::runtime::command::model_list;
-use crate::runtime::options::ConfigFile;
+use crate::runtime::config_file::ConfigFile;
 use crate::runtime::set::PipelineSet;
 use crate::runtime::state::lock;
 use crate::telemetry::RecentLog;

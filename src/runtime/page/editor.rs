@@ -15,9 +15,9 @@ use crate::pipeline::{DialConfig, Input, MeterConfig, photo as reader};
 use crate::preprocess::{self, Region};
 use crate::publish::wording;
 use crate::runtime::command::ConfigSet;
-use crate::runtime::command::apply;
 use crate::runtime::command::desk::Answer;
-use crate::runtime::options::ConfigFile;
+use crate::runtime::command::plan::plan;
+use crate::runtime::config_file::ConfigFile;
 use crate::source::{self, Frames};
 use crate::sys::{atomic, file};
 
@@ -173,7 +173,7 @@ pub(super) fn difference(
     reference: Option<Reference<'_>>,
 ) -> Result<Value, String> {
     let file = file.ok_or("this run has no configuration file that could be changed")?;
-    let plan = apply::plan(file, config, digest, &change(config, values, reference)?)?;
+    let plan = plan(file, config, digest, &change(config, values, reference)?)?;
     let difference = plan.map_or_else(String::new, |plan| config::difference(&plan.before, &plan.text));
     Ok(json!({ "difference": config::redact(&difference), "file": file.path.display().to_string() }))
 }
