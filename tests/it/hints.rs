@@ -31,7 +31,7 @@ fn a_file_that_is_no_model_is_named_by_what_it_is() {
             std::fs::write(&path, config).unwrap();
             let (file, path) = (file.to_str().unwrap(), path.to_str().unwrap());
             let (_, said) =
-                fails(if command == "check" { &["check", "--config", path] } else { &[command, file] as &[&str] });
+                if command == "check" { fails(&["check", "--config", path]) } else { fails(&[command, file]) };
             assert!(said.contains(name) && said.contains(words), "{command} {name}: {said}");
         }
     }
