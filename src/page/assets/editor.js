@@ -8,6 +8,8 @@ const SETTLE = 250;
 /** Time for which the end of a change is waited for, and between two looks, in ms. */
 const [WATCH, LOOK] = [100000, 4000];
 const UNDO = 60;
+/** Pixels of a photo that is sent as it is. */
+const PIXELS = 12e6;
 const SIDE = 48;
 
 let [shown, drawings, subject] = [false, null, null];
@@ -91,6 +93,16 @@ async function take(origin, file) {
   byId("edit-open").removeAttribute("aria-busy");
   draw();
   changed();
+}
+
+/** A photo with more pixels than are needed is made smaller before it is sent. */
+async function smaller(file) {
+  const bitmap = await createImageBitmap(file);
+  const factor = Math.sqrt(PIXELS / (bitmap.width * bitmap.height));
+  if (factor >= 1) return file;
+  const canvas = el("canvas", { width: Math.round(bitmap.width * factor), height: Math.round(bitmap.height * factor) });
+  canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  return new Promise((done) => { canvas.toBlob(done, "image/jpeg", 0.92); });
 }
 
 function arm(kind) {
@@ -420,7 +432,7 @@ byId("take").addEventListener("click", () => take({ pipeline: subject.name }));
 byId("take-reference").addEventListener("click", () => take({ reference: subject.name }));
 byId("file").addEventListener("change", (event) => {
   const [file] = event.target.files;
-  if (file) take({}, file);
+  if (file) smaller(file).then((photo) => take({}, photo), () => say("The browser cannot read this file as a picture."));
   event.target.value = "";
 });
 byId("propose").addEventListener("click", async () => {

@@ -23,6 +23,8 @@ use crate::sys::{atomic, file};
 
 /// A larger file is no picture to draw on.
 const MOST_BYTES: u64 = 64 << 20;
+/// Pixels of a picture to draw on.
+const MOST_PIXELS: u64 = 16_000_000;
 /// Quality of a picture that is taken from a source, 1 to 100: what is read in it is what is read in the source's own.
 const QUALITY: u8 = 95;
 /// Directory of reference pictures below the state directory.
@@ -82,6 +84,11 @@ pub(super) fn photo_of(output: &Output) -> Result<Photo, String> {
 /// The reason for which it is none.
 pub(super) fn photo(file: Vec<u8>) -> Result<Photo, String> {
     let image = source::image_of(file)?;
+    let [width, height] = source::stated_size(&image).ok_or("the picture does not say how large it is")?;
+    // Three bytes each, once for the picture and once for what is made of it: a small board has no more to spare.
+    if u64::from(width) * u64::from(height) > MOST_PIXELS {
+        return Err(format!("{width}x{height} pixels, and at most {} million are taken here", MOST_PIXELS / 1_000_000));
+    }
     let size = preprocess::to_rgb(&image, &mut Vec::new()).map_err(|error| error.to_string())?;
     Ok(Photo { image, size })
 }

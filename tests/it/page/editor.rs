@@ -99,6 +99,13 @@ fn what_is_drawn_is_read_compared_and_saved() {
         assert!(refused.contains(words), "{body}: {refused}");
     }
     assert_eq!(post(address, "/api/photos", &person.lines, b"no picture").status, 422);
+    let huge = b"BM\x1a\x00\x00\x00\x00\x00\x00\x00\x1a\x00\x00\x00\x28\x00\x00\x00\xe8\xff\x00\x00\x18\xfc\xff\xff\x01\x00\x18\x00";
+    let refused = post(address, "/api/photos", &person.lines, huge);
+    assert!(
+        refused.status == 422 && refused.text().starts_with("65512x1000 pixels, and at most 16 million"),
+        "{}",
+        refused.text()
+    );
 
     // One digit less, and marks, which make this picture the reference.
     let fewer: Vec<Value> = digits.as_array().unwrap()[1..].to_vec();
