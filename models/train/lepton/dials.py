@@ -1,7 +1,8 @@
 """Photographs of small round dials with a pointer, as a cheap camera takes them, cut out at one dial, with the right answer.
 
-The answer is where the pointer's tip is in the picture, 0 at the top, clockwise, ten units a turn, whatever the numerals say; and
-a share of "none" that grows with what keeps the pointer from being seen:
+The answer is where the pointer's tip is in the picture, seen from the point that the pointer turns about: 0 at the top, clockwise, ten
+units a turn, whatever the numerals say. Where the dial is seen at a slant, that is not the angle in the dial's own plane. And a share of
+"none" that grows with what keeps the pointer from being seen:
 
 | the pointer | answer |
 |---|---|
@@ -71,6 +72,7 @@ class Scene(Plates):
         self.dials, self.kind, self.chance = dials, kind, dials.chance
         c = self.chance
         self.none = 0.0
+        # In the dial's plane, until `_viewed` says where the tip came to lie in the picture.
         self.position = float(c.uniform(0, UNITS))
         self.angle = self.position * 2 * numpy.pi / UNITS
         # Half the region's side, and where the dial's middle is in it.
@@ -328,7 +330,7 @@ class Scene(Plates):
         long = c.uniform(0.6, 1.02)
         shapes, hub_radius = form(c, long)
         # A pointer stands above its face: seen from the side it does not turn about the dial's middle.
-        hub = c.normal(0, 0.035, 2)
+        hub = self.pivot = c.normal(0, 0.035, 2)
         body_of = shapes if c.random() < 0.75 else shapes[:1]
         mask = self._mask(body_of, self.angle, hub, hub_radius)
         if c.random() < 0.6:
@@ -411,8 +413,22 @@ class Scene(Plates):
         way = (a, b, x0, d, e, y0, g, h)
         shift = 1 + (g + h) * VIEW / 2
         way = (a * shift, b * shift, x0 * shift, d * shift, e * shift, y0 * shift, g, h)
+        if tip is not None:
+            self.position = seen_position(self.position, self._place([self.pivot])[0], way)
         seen = lambda image: numpy.asarray(image.transform((VIEW, VIEW), Image.PERSPECTIVE, way, Image.BILINEAR), numpy.float32)
         return seen(self.image), None if tip is None else seen(tip) / 255
+
+
+def seen_position(position, pivot, way):
+    """Where a tip is in the view that stands at `position` about `pivot` on the canvas. `way` is from the view to the canvas, as
+    `Image.PERSPECTIVE` takes it: straight lines stay straight, so that it does not matter how long the pointer is."""
+    a, b, c, d, e, f, g, h = way
+    # Its inverse, but for a factor: from the canvas to the view.
+    back = numpy.linalg.inv(numpy.array([[a, b, c], [d, e, f], [g, h, 1]]))
+    angle = position * 2 * numpy.pi / UNITS
+    ends = numpy.array([[*pivot, 1], [pivot[0] + numpy.sin(angle), pivot[1] - numpy.cos(angle), 1]]) @ back.T
+    (x0, y0), (x1, y1) = ends[:, :2] / ends[:, 2:]
+    return float(numpy.arctan2(x1 - x0, y0 - y1) * UNITS / (2 * numpy.pi) % UNITS)
 
 
 def _part(task):
