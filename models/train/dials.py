@@ -21,6 +21,8 @@ NONE = POSITIONS
 # The pictures: how many, the share of dials, seeds.
 COUNT, SHARE, SEED = 110_000, 0.87, 1
 HELD_OUT, HELD_OUT_SEED, KNOWN_SEED = 4000, 1001, 1002
+# Cycles of training: epochs, and the highest rate.
+CYCLES = [(16, 3e-3), (10, 2e-3)]
 # Least score that counts as read: see the card.
 MIN_SCORE = 0.6
 # Added to the logit of "none" after training: what is trained on has more of it than what a meter shows.
@@ -116,6 +118,21 @@ def moved(positions, ways):
     return torch.atan2(x, -y) * (10 / (2 * torch.pi)) % 10
 
 
+def trained(net, folder, again, train, held_out):
+    """The network after each of `CYCLES`; with the weights of an earlier run, unless they are missing or to be made again."""
+    for cycle, (epochs, rate) in enumerate(CYCLES):
+        path = folder / f"dials-{cycle}.pt"
+        if again or not path.exists():
+            if cycle:
+                fit.seed_everything(1 + cycle)
+            fit.fit(
+                net, f"dials-{cycle}", train, held_out, MEAN, STD, epochs, 128, rate, augment, decay=0.02, paired=True, measure=measure,
+            )
+            torch.save(net.state_dict(), path)
+        net.load_state_dict(torch.load(path))
+    return net
+
+
 def prepared(pixels):
     """Normalised float32 `[N, 3, H, W]`."""
     return fit.normalise(torch.from_numpy(pixels), MEAN, STD).numpy()
@@ -180,7 +197,6 @@ def goldens(path):
 
 def main():
     args = argparse.ArgumentParser(description=__doc__)
-    args.add_argument("--epochs", type=int, default=16)
     args.add_argument("--threads", type=int, default=1, help="one is fastest on a machine that does other work, too")
     args.add_argument("--again", action="store_true", help="train even where weights of an earlier run are there")
     args = args.parse_args()
@@ -191,15 +207,8 @@ def main():
     fit.seed_everything(1)
     pool = torch.from_numpy(pixels)
     calibration = prepared(pixels[torch.randperm(len(pixels))[:3000].numpy()])
-    net, weights = dialnet(), folder / "dials.pt"
-    if args.again or not weights.exists():
-        fit.fit(
-            net, "dials", (pool, torch.from_numpy(numpy.stack([positions, nones], 1))), sets["not trained on"][:3], MEAN, STD, args.epochs, 128, 3e-3, augment,
-            decay=0.02, paired=True, measure=measure,
-        )
-        torch.save(net.state_dict(), weights)
-    net.load_state_dict(torch.load(weights))
-    net.eval()
+    answers = torch.from_numpy(numpy.stack([positions, nones], 1))
+    net = trained(dialnet(), folder, args.again, (pool, answers), sets["not trained on"][:3]).eval()
     with torch.no_grad():
         net.head[-1].bias[NONE] += NONE_SHIFT
     BUNDLE.mkdir(parents=True, exist_ok=True)
