@@ -1,0 +1,142 @@
+//! The dials of a meter: circles and pointers about as large as its digits, read by the model, all of one size.
+
+use super::circle::{self, Circle};
+use super::judge::{DialSeen, Judge};
+use super::level::{Corners, Levels};
+use super::order;
+use super::pointer;
+use super::row::Row;
+
+/// Half of the side of a dial's region in radii of its ring.
+const REGION: f32 = 1.17;
+/// Radii of dials in heights of a digit's region, and how far they are from the row at most.
+const RADII: [f32; 2] = [0.2, 1.4];
+const REACH: f32 = 6.5;
+/// Radii in pixels of the level that circles are looked for in: the smallest is about this.
+const SMALLEST: f32 = 9.0;
+/// Circles that are read, and dials of a meter, at most.
+const CIRCLES: usize = 90;
+const MOST: usize = 5;
+/// Evidence of a dial that may be one, and of one that is told.
+const MAYBE: f32 = 0.45;
+const CONVINCING: f32 = 0.6;
+/// Sizes of two dials of one meter at most, as a ratio.
+const ALIKE: f32 = 1.25;
+
+/// A dial that was read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub middle: [f32; 2],
+    pub radius: f32,
+    pub seen: DialSeen,
+    /// How well its outline is seen.
+    outline: f32,
+}
+
+impl Found {
+    /// Its region, upright in the direction of `row`.
+    pub fn region(&self, row: &Row) -> Corners {
+        region(row, self.middle, self.radius)
+    }
+
+    fn quality(&self) -> f32 {
+        self.seen.evidence() * self.outline.min(1.0)
+    }
+}
+
+fn region(row: &Row, [x, y]: [f32; 2], radius: f32) -> Corners {
+    let [right, down] = row.axes();
+    let half = REGION * radius;
+    [[-half, -half], [half, -half], [half, half], [-half, half]]
+        .map(|[a, b]| [x + a * right[0] + b * down[0], y + a * right[1] + b * down[1]])
+}
+
+/// The dials around a row, most significant first.
+pub(super) fn find<J: Judge>(levels: &Levels, judge: &mut J, row: &Row) -> Result<Vec<Found>, J::Error> {
+    let radii = RADII.map(|part| part * row.height);
+    let reach = REACH * row.height;
+    let within = [row.middle[0] - reach, row.middle[1] - reach, row.middle[0] + reach, row.middle[1] + reach];
+    let Some(level) = levels.with(SMALLEST / radii[0]) else { return Ok(Vec::new()) };
+    let mut circles = circle::circles(level, within, radii, CIRCLES);
+    circles.extend(pointer::dials(level, within, radii));
+    circles.retain(|circle| is_beside(row, circle));
+    let read: Vec<Found> = look(levels, judge, row, &circles)?;
+    let mut maybe: Vec<Found> = read.into_iter().filter(|dial| dial.seen.evidence() >= MAYBE).collect();
+    maybe.sort_by(|a, b| b.quality().total_cmp(&a.quality()));
+    maybe.truncate(24);
+    let mut moved = Vec::new();
+    for dial in maybe {
+        moved.push(settle(levels, judge, row, dial)?);
+    }
+    let dials = alike(&moved);
+    // All of one size: the middle one of theirs.
+    let mut sizes: Vec<f32> = dials.iter().map(|dial| dial.radius).collect();
+    sizes.sort_by(f32::total_cmp);
+    let Some(radius) = sizes.get(sizes.len() / 2).copied() else { return Ok(Vec::new()) };
+    let circles: Vec<Circle> =
+        dials.iter().map(|dial| Circle { middle: dial.middle, radius, seen: dial.outline }).collect();
+    let mut dials = look(levels, judge, row, &circles)?;
+    dials.retain(|dial| dial.seen.evidence() >= CONVINCING);
+    order::by_significance(&mut dials, |dial| (row.seen(dial.middle), dial.seen.position.map_or(0.0, |p| p.0)));
+    Ok(dials)
+}
+
+/// True where a circle is no digit of the row.
+fn is_beside(row: &Row, circle: &Circle) -> bool {
+    let [along, across] = row.seen(circle.middle);
+    let half = row.pitch * row.count as f32 / 2.0;
+    along.abs() > half + 0.3 * circle.radius || across.abs() > 0.4 * row.height + 0.5 * circle.radius
+}
+
+/// What the model says of circles as dials.
+fn look<J: Judge>(levels: &Levels, judge: &mut J, row: &Row, circles: &[Circle]) -> Result<Vec<Found>, J::Error> {
+    let size = judge.dial_size();
+    let cut = |circle: &Circle| levels.cut(&region(row, circle.middle, circle.radius), size, true);
+    let pictures: Vec<Vec<u8>> = circles.iter().map(cut).collect();
+    let seen = judge.dials(&pictures)?;
+    let found = |(circle, seen): (&Circle, DialSeen)| Found {
+        middle: circle.middle,
+        radius: circle.radius,
+        seen,
+        outline: circle.seen,
+    };
+    Ok(circles.iter().zip(seen).map(found).collect())
+}
+
+/// The dial moved a little to where it is read best.
+fn settle<J: Judge>(levels: &Levels, judge: &mut J, row: &Row, dial: Found) -> Result<Found, J::Error> {
+    let steps = [[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]];
+    let circles: Vec<Circle> = steps
+        .iter()
+        .map(|step| {
+            let middle = [0, 1].map(|i| dial.middle[i] + 0.08 * step[i] * dial.radius);
+            Circle { middle, radius: dial.radius, seen: dial.outline }
+        })
+        .collect();
+    let seen = look(levels, judge, row, &circles)?;
+    let own = seen.first().map_or(0.0, |dial| dial.seen.evidence());
+    let best = seen.iter().max_by(|a, b| a.seen.evidence().total_cmp(&b.seen.evidence()));
+    Ok(best.filter(|best| best.seen.evidence() > own + 0.1).copied().unwrap_or(dial))
+}
+
+/// The dials that are of one size and do not lie over each other, as many and as good as there are.
+fn alike(dials: &[Found]) -> Vec<Found> {
+    let mut best: (f32, Vec<Found>) = (0.0, Vec::new());
+    for size in dials.iter().map(|dial| dial.radius) {
+        let mut group: Vec<Found> = Vec::new();
+        for dial in dials.iter().filter(|dial| (dial.radius / size).ln().abs() <= ALIKE.ln() / 2.0) {
+            let over = |other: &Found| {
+                let apart = (dial.middle[0] - other.middle[0]).hypot(dial.middle[1] - other.middle[1]);
+                apart < 1.6 * size
+            };
+            if group.len() < MOST && dial.seen.evidence() >= CONVINCING && !group.iter().any(over) {
+                group.push(*dial);
+            }
+        }
+        let sum = group.iter().map(Found::quality).sum();
+        if sum > best.0 {
+            best = (sum, group);
+        }
+    }
+    best.1
+}
