@@ -145,30 +145,28 @@ fn grow(index: &Index<'_>, seen: &[Seen], turn: usize, first: usize, second: usi
     (members.len() >= DIGITS[0]).then_some(members)
 }
 
-/// The row of pieces by least squares.
+/// The row of pieces: medians over all pairs, so that a piece that is none of it does not move it.
 fn fit(seen: &[Seen], members: &[(i32, usize)], turn: usize, factor: f32) -> Option<Chain> {
     let last = members.last()?.0;
-    let count = members.len() as f32;
     let places: Vec<(f32, Seen)> =
         members.iter().filter_map(|(slot, number)| Some((*slot as f32, *seen.get(*number)?))).collect();
-    let mean = |value: &dyn Fn(&(f32, Seen)) -> f32| places.iter().map(value).sum::<f32>() / count;
-    let slots = mean(&|(slot, _)| *slot);
-    let middles = [0, 1].map(|i| mean(&|(_, seen)| seen.at[i]));
-    let spread = mean(&|(slot, _)| (slot - slots).powi(2)).max(1e-3);
-    let [pitch, rise] = [0, 1].map(|i| mean(&|(slot, seen)| (slot - slots) * (seen.at[i] - middles[i])) / spread);
-    let mut heights: Vec<f32> = places.iter().map(|(_, seen)| seen.height).collect();
-    heights.sort_by(f32::total_cmp);
-    let height = heights.get(heights.len() / 2).copied()?;
+    let pairs = || places.iter().enumerate().flat_map(|(i, a)| places.iter().skip(i + 1).map(move |b| (a, b)));
+    let slope = |axis: usize| median(pairs().map(|(a, b)| (b.1.at[axis] - a.1.at[axis]) / (b.0 - a.0)).collect());
+    let (pitch, rise) = (slope(0)?, slope(1)?);
+    let start = |axis: usize, step: f32| median(places.iter().map(|(slot, seen)| seen.at[axis] - step * slot).collect());
+    let (along, across) = (start(0, pitch)?, start(1, rise)?);
+    let height = median(places.iter().map(|(_, seen)| seen.height).collect())?;
     let off = |(slot, seen): &(f32, Seen)| {
-        let expected = [0, 1].map(|i| middles[i] + [pitch, rise][i] * (slot - slots));
-        let along = (seen.at[0] - expected[0]).abs() / (OFF[1] * pitch);
-        let across = (seen.at[1] - expected[1]).abs() / (OFF[0] * height);
+        let along = (seen.at[0] - along - pitch * slot).abs() / (OFF[1] * pitch);
+        let across = (seen.at[1] - across - rise * slot).abs() / (OFF[0] * height);
         let tall = (seen.height / height).ln().abs() / ALIKE.ln();
         along + 2.0 * across + tall
     };
-    let score = places.iter().map(|place| 1.0 - 0.3 * off(place)).sum::<f32>() - 0.35 * (last as f32 + 1.0 - count);
+    let missed = last as f32 + 1.0 - members.len() as f32;
+    let score = places.iter().map(|place| 1.0 - 0.3 * off(place)).sum::<f32>() - 0.35 * missed;
     // The middle of the whole row.
-    let centre = [0, 1].map(|i| middles[i] + [pitch, rise][i] * (last as f32 / 2.0 - slots));
+    let half = last as f32 / 2.0;
+    let centre = [along + pitch * half, across + rise * half];
     let [cos, sin] = direction(turn);
     let middle = [centre[0] * cos - centre[1] * sin, centre[0] * sin + centre[1] * cos];
     let row = Row {
@@ -181,6 +179,12 @@ fn fit(seen: &[Seen], members: &[(i32, usize)], turn: usize, factor: f32) -> Opt
         count: usize::try_from(last).ok()? + 1,
     };
     Some(Chain { row, score })
+}
+
+fn median(mut values: Vec<f32>) -> Option<f32> {
+    values.sort_by(f32::total_cmp);
+    let (low, high) = (values.get(values.len().saturating_sub(1) / 2)?, values.get(values.len() / 2)?);
+    Some((low + high) / 2.0)
 }
 
 /// The best chains, each row once.

@@ -9,6 +9,13 @@ const EDGE: f32 = 8.0;
 /// Least part of a circle's outline that votes for its middle.
 const LEAST: f32 = 0.3;
 
+/// Sizes that a circle is tried in, as parts of its own, and places across and down.
+const SIZES: [f32; 12] = [0.84, 0.88, 0.92, 0.96, 1.0, 1.04, 1.08, 1.13, 1.18, 1.23, 1.28, 1.34];
+const SHIFTS: usize = 7;
+/// Directions in which an outline is looked at, and the step of luminance that counts in one at most.
+const DIRECTIONS: usize = 32;
+const STRONG: f32 = 60.0;
+
 /// A circle in pixels of the picture.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Circle {
@@ -50,6 +57,36 @@ pub(super) fn circles(level: &Level, within: [f32; 4], radii: [f32; 2], most: us
         }
     }
     kept
+}
+
+/// The circle moved and scaled to where the step of luminance across its outline is greatest, all around in one direction.
+pub(super) fn settled(level: &Level, circle: Circle) -> Circle {
+    let radius = circle.radius * level.factor;
+    let middle = circle.middle.map(|v| v * level.factor);
+    let mut best = (0.0, circle);
+    for size in SIZES {
+        for step in 0..SHIFTS * SHIFTS {
+            let shift = [step % SHIFTS, step / SHIFTS].map(|i| (i as f32 - (SHIFTS / 2) as f32) * 0.07 * radius);
+            let at = [middle[0] + shift[0], middle[1] + shift[1]];
+            let across = across(level, at, size * radius);
+            if across > best.0 {
+                let middle = at.map(|v| v / level.factor);
+                best = (across, Circle { middle, radius: size * circle.radius, ..circle });
+            }
+        }
+    }
+    best.1
+}
+
+/// Step of luminance across an outline, of 255: the mean over all directions.
+fn across(level: &Level, [x, y]: [f32; 2], radius: f32) -> f32 {
+    let side = (0.05 * radius).max(0.7);
+    let step = |i: usize| {
+        let (sin, cos) = (i as f32 / DIRECTIONS as f32 * std::f32::consts::TAU).sin_cos();
+        let at = |radius: f32| level.light([x + radius * cos, y + radius * sin]);
+        (at(radius + side) - at(radius - side)).clamp(-STRONG, STRONG)
+    };
+    ((0..DIRECTIONS).map(step).sum::<f32>() / DIRECTIONS as f32).abs()
 }
 
 /// Places of edges in a part of a level, with their direction.

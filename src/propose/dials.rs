@@ -11,7 +11,7 @@ use super::row::Row;
 const REGION: f32 = 1.17;
 /// Radii of dials in heights of a digit's region, and how far they are from the row at most.
 const RADII: [f32; 2] = [0.2, 1.4];
-const REACH: f32 = 6.5;
+const REACH: f32 = 5.0;
 /// Radii in pixels of the level that circles are looked for in: the smallest is about this.
 const SMALLEST: f32 = 9.0;
 /// Circles that are read, and dials of a meter, at most.
@@ -22,6 +22,11 @@ const MAYBE: f32 = 0.45;
 const CONVINCING: f32 = 0.6;
 /// Sizes of two dials of one meter at most, as a ratio.
 const ALIKE: f32 = 1.25;
+/// Rings of a face, and the part of half a region's side that they cover.
+const RINGS: usize = 6;
+const FACE: f32 = 0.84;
+/// Difference of two dials' faces at most, over their mean light.
+const UNLIKE: f32 = 0.1;
 
 /// A dial that was read.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +36,11 @@ pub(super) struct Found {
     pub seen: DialSeen,
     /// How well its outline is seen.
     outline: f32,
+    face: Face,
 }
+
+/// Colours of a dial by the distance from its middle, over its own mean light: dials of one meter have the same face.
+type Face = [[f32; 3]; RINGS];
 
 impl Found {
     /// Its region, upright in the direction of `row`.
@@ -66,8 +75,13 @@ pub(super) fn find<J: Judge>(levels: &Levels, judge: &mut J, row: &Row) -> Resul
     maybe.truncate(24);
     let mut moved = Vec::new();
     for dial in maybe {
-        moved.push(settle(levels, judge, row, dial)?);
+        let circle = Circle { middle: dial.middle, radius: dial.radius, seen: dial.outline };
+        let settled = look(levels, judge, row, &[circle::settled(level, circle)])?;
+        let kept = settled.into_iter().find(|settled| settled.seen.evidence() >= CONVINCING.min(dial.seen.evidence()));
+        moved.push(settle(levels, judge, row, kept.unwrap_or(dial))?);
     }
+    moved.sort_by(|a, b| b.quality().total_cmp(&a.quality()));
+    if std::env::var("DBG").is_ok() { for d in &moved { eprintln!("dial {:?} r {:.1} ev {:.2} out {:.2} unlike {:.3}", d.middle, d.radius, d.seen.evidence(), d.outline, unlike(&d.face, &moved[0].face)); } }
     let dials = alike(&moved);
     // All of one size: the middle one of theirs.
     let mut sizes: Vec<f32> = dials.iter().map(|dial| dial.radius).collect();
@@ -88,19 +102,46 @@ fn is_beside(row: &Row, circle: &Circle) -> bool {
     along.abs() > half + 0.3 * circle.radius || across.abs() > 0.4 * row.height + 0.5 * circle.radius
 }
 
+/// The face of a dial out of its `[H, W, 3]` picture: medians around each ring, so that the pointer does not count.
+fn face(picture: &[u8], [height, width]: [usize; 2]) -> Face {
+    let mut rings: [Vec<[u8; 3]>; RINGS] = Default::default();
+    let (pixels, _) = picture.as_chunks::<3>();
+    for (index, pixel) in pixels.iter().enumerate() {
+        let place = |i: usize, size: usize| (i as f32 + 0.5) / size as f32 * 2.0 - 1.0;
+        let from = place(index % width, width).hypot(place(index / width, height));
+        if let Some(ring) = rings.get_mut((from / FACE * RINGS as f32) as usize) {
+            ring.push(*pixel);
+        }
+    }
+    let median = |ring: &Vec<[u8; 3]>, channel: usize| {
+        let mut values: Vec<u8> = ring.iter().map(|pixel| pixel[channel]).collect();
+        values.sort_unstable();
+        f32::from(values.get(values.len() / 2).copied().unwrap_or(0))
+    };
+    let face: Face = std::array::from_fn(|ring| std::array::from_fn(|channel| median(&rings[ring], channel)));
+    let mean = face.iter().flatten().sum::<f32>() / (3 * RINGS) as f32;
+    face.map(|ring| ring.map(|value| value / mean.max(1.0)))
+}
+
+/// Mean difference of two faces.
+fn unlike(a: &Face, b: &Face) -> f32 {
+    a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).abs()).sum::<f32>() / (3 * RINGS) as f32
+}
+
 /// What the model says of circles as dials.
 fn look<J: Judge>(levels: &Levels, judge: &mut J, row: &Row, circles: &[Circle]) -> Result<Vec<Found>, J::Error> {
     let size = judge.dial_size();
     let cut = |circle: &Circle| levels.cut(&region(row, circle.middle, circle.radius), size, true);
     let pictures: Vec<Vec<u8>> = circles.iter().map(cut).collect();
     let seen = judge.dials(&pictures)?;
-    let found = |(circle, seen): (&Circle, DialSeen)| Found {
+    let found = |((circle, seen), picture): ((&Circle, DialSeen), &Vec<u8>)| Found {
         middle: circle.middle,
         radius: circle.radius,
         seen,
         outline: circle.seen,
+        face: face(picture, size),
     };
-    Ok(circles.iter().zip(seen).map(found).collect())
+    Ok(circles.iter().zip(seen).zip(&pictures).map(found).collect())
 }
 
 /// The dial moved a little to where it is read best.
@@ -119,17 +160,20 @@ fn settle<J: Judge>(levels: &Levels, judge: &mut J, row: &Row, dial: Found) -> R
     Ok(best.filter(|best| best.seen.evidence() > own + 0.1).copied().unwrap_or(dial))
 }
 
-/// The dials that are of one size and do not lie over each other, as many and as good as there are.
+/// The dials that are of one size, have one face and do not lie over each other, as many and as good as there are.
 fn alike(dials: &[Found]) -> Vec<Found> {
     let mut best: (f32, Vec<Found>) = (0.0, Vec::new());
-    for size in dials.iter().map(|dial| dial.radius) {
+    for first in dials {
         let mut group: Vec<Found> = Vec::new();
-        for dial in dials.iter().filter(|dial| (dial.radius / size).ln().abs() <= ALIKE.ln() / 2.0) {
+        for dial in dials {
+            let is_alike = (dial.radius / first.radius).ln().abs() <= ALIKE.ln() / 2.0
+                && unlike(&dial.face, &first.face) <= UNLIKE
+                && dial.seen.evidence() >= CONVINCING;
             let over = |other: &Found| {
                 let apart = (dial.middle[0] - other.middle[0]).hypot(dial.middle[1] - other.middle[1]);
-                apart < 1.6 * size
+                apart < 1.6 * first.radius
             };
-            if group.len() < MOST && dial.seen.evidence() >= CONVINCING && !group.iter().any(over) {
+            if group.len() < MOST && is_alike && !group.iter().any(over) {
                 group.push(*dial);
             }
         }

@@ -81,6 +81,11 @@ impl Level {
         Level { width, height, factor, rgb, grey }
     }
 
+    /// Luminance at a place in pixels of this copy.
+    pub fn light(&self, at: [f32; 2]) -> f32 {
+        self.at(at, false)[0]
+    }
+
     /// The pixel at a place, which is inside or takes the nearest edge; luminance is in its first channel.
     fn at(&self, [x, y]: [f32; 2], colour: bool) -> [f32; 3] {
         let between = |v: f32, size: usize| {

@@ -5,7 +5,7 @@
 
 use leptond::frame::{Image, PixelFormat};
 use leptond::preprocess::to_rgb;
-use leptond::scene::{Chance, Counter, Fonts, Gears, Household, Knock, Scene, dial_regions, regions};
+use leptond::scene::{Chance, Counter, Fonts, Gears, Household, Knock, Scene};
 
 /// Size of the drawn meter's picture.
 const DRAWN: [u32; 2] = [640, 480];
@@ -32,18 +32,13 @@ impl View {
     }
 }
 
-fn quad([x, y, w, h]: [f32; 4]) -> Quad {
-    [[x, y], [x + w, y], [x + w, y + h], [x, y + h]]
-}
-
 /// The drawn meter as the camera gives it, displaced by a knock.
 pub fn straight(seed: u64, dials: bool) -> View {
     let mut chance = Chance::new(seed, 101);
     let mut image = Image::default();
     (image.format, image.width, image.height) = (PixelFormat::Jpeg, DRAWN[0], DRAWN[1]);
-    let mut knock = Knock::default();
-    if dials {
-        knock = Knock {
+    let scene = if dials {
+        let knock = Knock {
             shift: [chance.within(-12.0, 12.0), chance.within(-8.0, 8.0)],
             degrees: chance.within(-4.0, 4.0),
         };
@@ -51,25 +46,20 @@ pub fn straight(seed: u64, dials: bool) -> View {
         let (gears, mut household) = (Gears::new(seed), Household::new(seed));
         let counts = household.at(2_592_000.0 * f64::from(chance.within(0.0, 1.0)));
         scene.render_positions(&gears.at(counts), 0, &mut image.data).unwrap();
+        scene
     } else {
         let mut scene = Scene::new(seed, Fonts::All, DRAWN[0] as u16, DRAWN[1] as u16);
         let shown = Counter::new(seed).at(400_000.0 * f64::from(chance.within(0.0, 1.0)));
         scene.render(&shown, 0, &mut image.data).unwrap();
-    }
+        scene
+    };
     let mut rgb = Vec::new();
     let size = to_rgb(&image, &mut rgb).unwrap();
-    let (sin, cos) = knock.degrees.to_radians().sin_cos();
-    let moved = |q: Quad| {
-        q.map(|[x, y]| {
-            let [dx, dy] = [x - 320.0, y - 240.0];
-            [320.0 + dx * cos - dy * sin + knock.shift[0], 240.0 + dx * sin + dy * cos + knock.shift[1]]
-        })
-    };
     View {
         rgb,
         size,
-        digits: regions(DRAWN[0], DRAWN[1]).map(|r| moved(quad(r))).to_vec(),
-        dials: if dials { dial_regions(DRAWN[0], DRAWN[1]).map(|r| moved(quad(r))).to_vec() } else { Vec::new() },
+        digits: scene.digit_corners().to_vec(),
+        dials: scene.dial_corners(),
         what: format!("{seed} straight{}", if dials { " dials" } else { "" }),
     }
 }
@@ -90,18 +80,46 @@ pub struct Pose {
 }
 
 impl Pose {
-    /// A pose as a seed has it.
-    pub fn of(seed: u64) -> Pose {
+    /// A pose as a seed has it, with all of the meter's digits and dials inside the picture.
+    pub fn of(seed: u64, view: &View) -> Pose {
         let mut chance = Chance::new(seed, 102);
         let sizes = [[640, 480], [800, 600], [1280, 960], [1280, 720]];
         let size = sizes[chance.below(4) as usize];
-        Pose {
-            size,
-            degrees: chance.within(-40.0, 40.0),
-            part: chance.within(0.5, 1.05),
-            slant: [chance.within(-0.12, 0.12), chance.within(-0.12, 0.12)],
-            at: [chance.within(0.42, 0.58), chance.within(0.42, 0.58)],
+        loop {
+            let pose = Pose {
+                size,
+                degrees: chance.within(-40.0, 40.0),
+                part: chance.within(0.45, 1.05),
+                slant: [chance.within(-0.12, 0.12), chance.within(-0.12, 0.12)],
+                at: [chance.within(0.35, 0.65), chance.within(0.35, 0.65)],
+            };
+            if pose.holds(view) {
+                return pose;
+            }
         }
+    }
+
+    /// Pixels of the picture for one of the view.
+    fn scale(&self, view: &View) -> f32 {
+        let factor = |axis: usize| self.size[axis] as f32 / view.size[axis] as f32;
+        factor(0).min(factor(1)) * self.part
+    }
+
+    /// From the view to the picture.
+    fn forwards(&self, view: &View, [x, y]: [f32; 2]) -> [f32; 2] {
+        let [sw, sh] = view.size.map(|v| v as f32);
+        let (sin, cos) = self.degrees.to_radians().sin_cos();
+        let [dx, dy] = [x - sw / 2.0, y - sh / 2.0];
+        let w = 1.0 + self.slant[0] * dx / sw + self.slant[1] * dy / sh;
+        let [dx, dy] = [dx, dy].map(|v| v * self.scale(view) / w);
+        let middle = [0, 1].map(|i| self.size[i] as f32 * self.at[i]);
+        [middle[0] + dx * cos - dy * sin, middle[1] + dx * sin + dy * cos]
+    }
+
+    /// True where all that is looked for is inside the picture.
+    pub fn holds(&self, view: &View) -> bool {
+        let corners = view.digits.iter().chain(&view.dials).flatten();
+        corners.map(|p| self.forwards(view, *p)).all(|p| (0..2).all(|i| (2.0..self.size[i] as f32 - 2.0).contains(&p[i])))
     }
 }
 
@@ -110,16 +128,9 @@ pub fn placed(view: &View, pose: Pose, seed: u64) -> View {
     let [width, height] = pose.size.map(|v| v as usize);
     let mut rgb = surroundings(seed, [width, height]);
     let [sw, sh] = view.size.map(|v| v as f32);
-    let scale = (width as f32 / sw).min(height as f32 / sh) * pose.part;
+    let scale = pose.scale(view);
     let (sin, cos) = pose.degrees.to_radians().sin_cos();
     let middle = [width as f32 * pose.at[0], height as f32 * pose.at[1]];
-    // Forwards: from the view's middle to the picture, further where it is slanted away.
-    let forwards = |[x, y]: [f32; 2]| {
-        let [dx, dy] = [x - sw / 2.0, y - sh / 2.0];
-        let w = 1.0 + pose.slant[0] * dx / sw + pose.slant[1] * dy / sh;
-        let [dx, dy] = [dx * scale / w, dy * scale / w];
-        [middle[0] + dx * cos - dy * sin, middle[1] + dx * sin + dy * cos]
-    };
     let back = |[x, y]: [f32; 2]| {
         let [dx, dy] = [x - middle[0], y - middle[1]];
         let [u, v] = [(dx * cos + dy * sin) / scale, (dy * cos - dx * sin) / scale];
@@ -147,7 +158,7 @@ pub fn placed(view: &View, pose: Pose, seed: u64) -> View {
             }
         }
     }
-    let map = |quads: &[Quad]| quads.iter().map(|q| q.map(forwards)).collect();
+    let map = |quads: &[Quad]| quads.iter().map(|q| q.map(|p| pose.forwards(view, p))).collect();
     View {
         rgb,
         size: pose.size,
