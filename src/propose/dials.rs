@@ -20,6 +20,11 @@ const MOST: usize = 5;
 /// Evidence of a dial that may be one, and of one that is told.
 const MAYBE: f32 = 0.45;
 const CONVINCING: f32 = 0.6;
+/// The same of one that is the only one.
+const ALONE: f32 = 0.93;
+/// Shifts across and down, in radii, and sizes from which a dial is read the same, and how far apart that is at most.
+const ASIDE: [[f32; 3]; 5] = [[-0.1, 0.0, 1.0], [0.1, 0.0, 1.0], [0.0, -0.1, 1.0], [0.0, 0.1, 1.0], [0.0, 0.0, 1.15]];
+const SAME: f32 = 0.7;
 /// Sizes of two dials of one meter at most, as a ratio.
 const ALIKE: f32 = 1.25;
 /// Rings of a face, and the part of half a region's side that they cover.
@@ -81,7 +86,6 @@ pub(super) fn find<J: Judge>(levels: &Levels, judge: &mut J, row: &Row) -> Resul
         moved.push(settle(levels, judge, row, kept.unwrap_or(dial))?);
     }
     moved.sort_by(|a, b| b.quality().total_cmp(&a.quality()));
-    if std::env::var("DBG").is_ok() { for d in &moved { eprintln!("dial {:?} r {:.1} ev {:.2} out {:.2} unlike {:.3}", d.middle, d.radius, d.seen.evidence(), d.outline, unlike(&d.face, &moved[0].face)); } }
     let dials = alike(&moved);
     // All of one size: the middle one of theirs.
     let mut sizes: Vec<f32> = dials.iter().map(|dial| dial.radius).collect();
@@ -89,8 +93,12 @@ pub(super) fn find<J: Judge>(levels: &Levels, judge: &mut J, row: &Row) -> Resul
     let Some(radius) = sizes.get(sizes.len() / 2).copied() else { return Ok(Vec::new()) };
     let circles: Vec<Circle> =
         dials.iter().map(|dial| Circle { middle: dial.middle, radius, seen: dial.outline }).collect();
-    let mut dials = look(levels, judge, row, &circles)?;
-    dials.retain(|dial| dial.seen.evidence() >= CONVINCING);
+    let mut dials = Vec::new();
+    for (dial, steady) in steady(levels, judge, row, &circles)? {
+        if steady >= if circles.len() == 1 { ALONE } else { CONVINCING } {
+            dials.push(dial);
+        }
+    }
     order::by_significance(&mut dials, |dial| (row.seen(dial.middle), dial.seen.position.map_or(0.0, |p| p.0)));
     Ok(dials)
 }
@@ -142,6 +150,36 @@ fn look<J: Judge>(levels: &Levels, judge: &mut J, row: &Row, circles: &[Circle])
         face: face(picture, size),
     };
     Ok(circles.iter().zip(seen).zip(&pictures).map(found).collect())
+}
+
+/// Dials with their evidence from a little aside and from a little further off as well, where the pointer has to stand at the same
+/// place.
+fn steady<J: Judge>(
+    levels: &Levels,
+    judge: &mut J,
+    row: &Row,
+    circles: &[Circle],
+) -> Result<Vec<(Found, f32)>, J::Error> {
+    let own = look(levels, judge, row, circles)?;
+    let mut all: Vec<(Found, f32)> = own.into_iter().map(|dial| (dial, 0.0)).collect();
+    for [across, down, size] in ASIDE {
+        let aside: Vec<Circle> = circles
+            .iter()
+            .map(|circle| {
+                let [x, y] = circle.middle;
+                let middle = [x + across * circle.radius, y + down * circle.radius];
+                Circle { middle, radius: size * circle.radius, ..*circle }
+            })
+            .collect();
+        for ((dial, steady), aside) in all.iter_mut().zip(look(levels, judge, row, &aside)?) {
+            let (Some((own, _)), Some((other, score))) = (dial.seen.position, aside.seen.position) else { continue };
+            let apart = (own - other).rem_euclid(10.0);
+            if apart.min(10.0 - apart) <= SAME {
+                *steady += score / ASIDE.len() as f32;
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// The dial moved a little to where it is read best.

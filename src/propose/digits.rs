@@ -6,9 +6,10 @@ use super::judge::{DigitSeen, Judge};
 use super::level::Levels;
 use super::row::Row;
 
-/// Chains that are read, and rows that are moved.
+/// Chains that are read, rows that are moved, and rows whose middle and ends are looked for.
 const CHAINS: usize = 60;
 const MOVED: usize = 6;
+const SETTLED: usize = 3;
 /// Height of a region in heights of a digit, and in heights of a drum, where it was the drum that was found.
 const REGIONS: [f32; 2] = [1.5, 1.06];
 /// Digits of a counter, least and most.
@@ -17,13 +18,15 @@ const COUNT: [usize; 2] = [4, 8];
 const ADDED: f32 = 0.62;
 const LEFT_OUT: f32 = 0.5;
 /// The same for a one at an end: the edge of a window looks like a one, and less so from a little aside.
-const ONE: f32 = 0.95;
+const ONE: f32 = 0.9;
 /// Mean evidence of a row that is told.
 const CONVINCING: f32 = 0.75;
 /// What a step away from where the ink is costs, in the logarithm of evidence.
 const STAYS: f32 = 0.02;
 /// Shifts of a row, in distances of its digits, under which a digit is still one.
 const ASIDE: [f32; 3] = [-0.12, 0.0, 0.12];
+/// Shifts along and across, in distances and heights, from which a row is to be read equally well.
+const SIDES: [[f32; 2]; 4] = [[-0.2, 0.0], [0.2, 0.0], [0.0, -0.13], [0.0, 0.13]];
 /// How much better a row has to read upside down.
 const UPSIDE_DOWN: f32 = 1.2;
 
@@ -57,8 +60,21 @@ pub(super) fn find<J: Judge>(levels: &Levels, judge: &mut J) -> Result<Option<Fo
         rows.extend(best.filter(|(worth, _)| *worth > 0.0));
     }
     rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+    rows.truncate(MOVED);
+    let mut near = Vec::new();
+    for (_, row) in rows {
+        let seen = read(levels, judge, &row, 0..row.count as i32)?;
+        let (_, first, count) = run(&seen);
+        if count < COUNT[0] - 1 {
+            continue;
+        }
+        let row = moved(levels, judge, row.part(first as i32, count))?;
+        let steady = steady(levels, judge, &row, 0..count as i32)?;
+        near.push((worth(&row, &steady), row));
+    }
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
     let mut best: Option<(f32, Found)> = None;
-    for (_, row) in rows.into_iter().take(MOVED) {
+    for (_, row) in near.into_iter().take(SETTLED) {
         let Some(found) = settle(levels, judge, row)? else { continue };
         let worth = worth(&found.row, &steady(levels, judge, &found.row, 0..found.row.count as i32)?);
         if best.as_ref().is_none_or(|(other, _)| worth > *other) {
@@ -120,14 +136,9 @@ fn clear(seen: &[DigitSeen]) -> f32 {
     rest.iter().sum::<f32>() / rest.len().max(1) as f32
 }
 
-/// Moves a row to where it is read best, and finds its ends.
+/// Moves a row to the middle of where it is read, and finds its ends.
 fn settle<J: Judge>(levels: &Levels, judge: &mut J, row: Row) -> Result<Option<Found>, J::Error> {
-    let seen = read(levels, judge, &row, 0..row.count as i32)?;
-    let (_, first, count) = run(&seen);
-    if count < 3 {
-        return Ok(None);
-    }
-    let row = moved(levels, judge, row.part(first as i32, count))?;
+    let row = centred(levels, judge, row, &[1.0, 0.5])?;
     // A few more on each side.
     let more = COUNT[1] as i32 - 2;
     let count = row.count as i32;
@@ -153,7 +164,7 @@ fn settle<J: Judge>(levels: &Levels, judge: &mut J, row: Row) -> Result<Option<F
     if !(COUNT[0]..=COUNT[1]).contains(&count) {
         return Ok(None);
     }
-    let row = moved(levels, judge, row.part(first, count))?;
+    let row = centred(levels, judge, row.part(first, count), &[0.5, 0.25])?;
     let seen = read(levels, judge, &row, 0..count as i32)?;
     let mean = seen.iter().map(DigitSeen::evidence).sum::<f32>() / count as f32;
     let good = seen.iter().filter(|seen| seen.evidence() >= CONVINCING).count();
@@ -183,7 +194,7 @@ fn steady<J: Judge>(
         let seen = read(levels, judge, &Row { middle, ..*row }, digits.clone())?;
         for (steady, seen) in all.iter_mut().zip(seen) {
             steady.evidence += seen.evidence() / ASIDE.len() as f32;
-            steady.is_one |= seen.position.map_or(seen.digit == 1, |(position, _)| (position - 1.0).abs() < 0.4);
+            steady.is_one |= seen.position.map_or(seen.digit == 1, |(position, _)| (position - 1.0).abs() < 0.25);
         }
     }
     Ok(all)
@@ -207,6 +218,35 @@ fn moved<J: Judge>(levels: &Levels, judge: &mut J, row: Row) -> Result<Row, J::E
                 let worth = worth(judge, &row, &further)?;
                 if worth > most {
                     (best, steps, most) = (row, further, worth);
+                }
+            }
+        }
+    }
+    Ok(best)
+}
+
+/// The row moved to the middle of where it is read: a model reads a digit that is well off the middle of its region, so what counts is how
+/// well it is read from all sides.
+fn centred<J: Judge>(levels: &Levels, judge: &mut J, row: Row, steps: &[f32]) -> Result<Row, J::Error> {
+    let worth = |judge: &mut J, row: &Row| -> Result<f32, J::Error> {
+        let mut sum = 0.0;
+        for [along, across] in SIDES {
+            let [right, down] = row.axes();
+            let shift = |i: usize| right[i] * along * row.pitch + down[i] * across * row.height;
+            let middle = [row.middle[0] + shift(0), row.middle[1] + shift(1)];
+            sum += clear(&read(levels, judge, &Row { middle, ..*row }, 0..row.count as i32)?);
+        }
+        Ok(sum / SIDES.len() as f32)
+    };
+    let mut best = row;
+    let mut most = worth(judge, &best)?;
+    for step in steps.iter().copied() {
+        for change in [0, 1, 3, 4] {
+            for sign in [-step, step] {
+                let row = stepped(&best, change, sign);
+                let worth = worth(judge, &row)?;
+                if worth > most + 0.005 {
+                    (best, most) = (row, worth);
                 }
             }
         }
