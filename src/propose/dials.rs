@@ -1,7 +1,7 @@
 //! The dials of a meter: circles and pointers about as large as its digits, read by the model, all of one size.
 
 use super::circle::{self, Circle};
-use super::judge::{DialSeen, Judge};
+use super::judge::{DialSeen, Judge, apart};
 use super::level::{Corners, Levels};
 use super::order;
 use super::pointer;
@@ -173,8 +173,7 @@ fn steady<J: Judge>(
             .collect();
         for ((dial, steady), aside) in all.iter_mut().zip(look(levels, judge, row, &aside)?) {
             let (Some((own, _)), Some((other, score))) = (dial.seen.position, aside.seen.position) else { continue };
-            let apart = (own - other).rem_euclid(10.0);
-            if apart.min(10.0 - apart) <= SAME {
+            if apart(own, other) <= SAME {
                 *steady += score / ASIDE.len() as f32;
             }
         }

@@ -2,7 +2,7 @@
 
 use super::chain::{self, Chain};
 use super::ink;
-use super::judge::{DigitSeen, Judge};
+use super::judge::{DigitSeen, Judge, apart};
 use super::level::Levels;
 use super::row::Row;
 
@@ -19,12 +19,16 @@ const ADDED: f32 = 0.62;
 const LEFT_OUT: f32 = 0.5;
 /// The same for a one at an end: the edge of a window looks like a one, and less so from a little aside.
 const ONE: f32 = 0.9;
-/// Mean evidence of a row that is told.
-const CONVINCING: f32 = 0.75;
+/// Mean evidence of a row that is told, but for its weakest digit.
+const CONVINCING: f32 = 0.88;
 /// What a step away from where the ink is costs, in the logarithm of evidence.
 const STAYS: f32 = 0.02;
-/// Shifts of a row, in distances of its digits, under which a digit is still one.
-const ASIDE: [f32; 3] = [-0.12, 0.0, 0.12];
+/// Shifts along and across, in distances and heights, and sizes, under which a digit is still the same one.
+const ASIDE: [[f32; 3]; 6] =
+    [[-0.12, 0.0, 1.0], [0.12, 0.0, 1.0], [0.0, -0.07, 1.0], [0.0, 0.07, 1.0], [0.0, 0.0, 0.9], [0.0, 0.0, 1.15]];
+/// How far apart two positions of one digit are at most, and a position from one that is taken for it.
+const SAME: f32 = 0.6;
+const ONE_LIKE: f32 = 0.25;
 /// Shifts along and across, in distances and heights, from which a row is to be read equally well.
 const SIDES: [[f32; 2]; 4] = [[-0.2, 0.0], [0.2, 0.0], [0.0, -0.13], [0.0, 0.13]];
 /// How much better a row has to read upside down.
@@ -76,7 +80,11 @@ pub(super) fn find<J: Judge>(levels: &Levels, judge: &mut J) -> Result<Option<Fo
     let mut best: Option<(f32, Found)> = None;
     for (_, row) in near.into_iter().take(SETTLED) {
         let Some(found) = settle(levels, judge, row)? else { continue };
-        let worth = worth(&found.row, &steady(levels, judge, &found.row, 0..found.row.count as i32)?);
+        let steady = steady(levels, judge, &found.row, 0..found.row.count as i32)?;
+        if rest(&steady) < CONVINCING {
+            continue;
+        }
+        let worth = worth(&found.row, &steady);
         if best.as_ref().is_none_or(|(other, _)| worth > *other) {
             best = Some((worth, found));
         }
@@ -166,15 +174,20 @@ fn settle<J: Judge>(levels: &Levels, judge: &mut J, row: Row) -> Result<Option<F
     }
     let row = centred(levels, judge, row.part(first, count), &[0.5, 0.25])?;
     let seen = read(levels, judge, &row, 0..count as i32)?;
-    let mean = seen.iter().map(DigitSeen::evidence).sum::<f32>() / count as f32;
-    let good = seen.iter().filter(|seen| seen.evidence() >= CONVINCING).count();
-    Ok((mean >= CONVINCING && good * 10 >= count * 7).then_some(Found { row, seen }))
+    Ok(Some(Found { row, seen }))
 }
 
-/// A digit as it is read from a little aside as well.
+/// Mean evidence of a row's digits but the weakest one, which may be between two digits.
+fn rest(steady: &[Steady]) -> f32 {
+    let all: f32 = steady.iter().map(|steady| steady.evidence).sum();
+    let least = steady.iter().map(|steady| steady.evidence).fold(1.0, f32::min);
+    (all - least) / (steady.len().max(2) - 1) as f32
+}
+
+/// A digit as it is read from a little aside, from nearer and from further off as well.
 #[derive(Clone, Copy, Default)]
 struct Steady {
-    /// Mean evidence.
+    /// Mean evidence where the same digit is read, nothing where another one is.
     evidence: f32,
     /// It is taken for a one.
     is_one: bool,
@@ -187,17 +200,31 @@ fn steady<J: Judge>(
     row: &Row,
     digits: std::ops::Range<i32>,
 ) -> Result<Vec<Steady>, J::Error> {
-    let mut all = vec![Steady::default(); digits.len()];
-    for aside in ASIDE {
-        let [right, _] = row.axes();
-        let middle = [0, 1].map(|i| row.middle[i] + right[i] * aside * row.pitch);
-        let seen = read(levels, judge, &Row { middle, ..*row }, digits.clone())?;
-        for (steady, seen) in all.iter_mut().zip(seen) {
-            steady.evidence += seen.evidence() / ASIDE.len() as f32;
-            steady.is_one |= seen.position.map_or(seen.digit == 1, |(position, _)| (position - 1.0).abs() < 0.25);
+    let own = read(levels, judge, row, digits.clone())?;
+    let part = 1.0 / (ASIDE.len() + 1) as f32;
+    let start = |seen: &DigitSeen| Steady {
+        evidence: part * seen.evidence(),
+        is_one: apart(seen.place(), 1.0) < ONE_LIKE,
+    };
+    let mut all: Vec<Steady> = own.iter().map(start).collect();
+    for [along, across, size] in ASIDE {
+        let aside = shifted(row, along, across);
+        let seen = read(levels, judge, &Row { height: size * row.height, ..aside }, digits.clone())?;
+        for ((steady, own), seen) in all.iter_mut().zip(&own).zip(seen) {
+            if apart(own.place(), seen.place()) < SAME {
+                steady.evidence += part * seen.evidence();
+            }
+            steady.is_one |= apart(seen.place(), 1.0) < ONE_LIKE;
         }
     }
     Ok(all)
+}
+
+/// The row shifted along and across, in distances and heights of its digits.
+fn shifted(row: &Row, along: f32, across: f32) -> Row {
+    let [right, down] = row.axes();
+    let by = |i: usize| right[i] * along * row.pitch + down[i] * across * row.height;
+    Row { middle: [row.middle[0] + by(0), row.middle[1] + by(1)], ..*row }
 }
 
 /// The row moved, turned and scaled in small steps as long as it is read better. Where it is read well already it stays: the ink says
@@ -231,10 +258,7 @@ fn centred<J: Judge>(levels: &Levels, judge: &mut J, row: Row, steps: &[f32]) ->
     let worth = |judge: &mut J, row: &Row| -> Result<f32, J::Error> {
         let mut sum = 0.0;
         for [along, across] in SIDES {
-            let [right, down] = row.axes();
-            let shift = |i: usize| right[i] * along * row.pitch + down[i] * across * row.height;
-            let middle = [row.middle[0] + shift(0), row.middle[1] + shift(1)];
-            sum += clear(&read(levels, judge, &Row { middle, ..*row }, 0..row.count as i32)?);
+            sum += clear(&read(levels, judge, &shifted(row, along, across), 0..row.count as i32)?);
         }
         Ok(sum / SIDES.len() as f32)
     };
@@ -257,11 +281,9 @@ fn centred<J: Judge>(levels: &Levels, judge: &mut J, row: Row, steps: &[f32]) ->
 /// The row after one step of one of its seven parameters.
 fn stepped(row: &Row, change: usize, step: f32) -> Row {
     let mut row = *row;
-    let [right, down] = row.axes();
-    let shift = |by: [f32; 2], length: f32| [row.middle[0] + by[0] * length, row.middle[1] + by[1] * length];
     match change {
-        0 => row.middle = shift(right, 0.08 * step * row.pitch),
-        1 => row.middle = shift(down, 0.06 * step * row.height),
+        0 => row = shifted(&row, 0.08 * step, 0.0),
+        1 => row = shifted(&row, 0.0, 0.06 * step),
         2 => row.angle += 0.02 * step,
         3 => row.pitch *= 1.0 + 0.02 * step,
         4 => row.height *= 1.0 + 0.06 * step,

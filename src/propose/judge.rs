@@ -12,10 +12,21 @@ pub struct DigitSeen {
 }
 
 impl DigitSeen {
+    /// Where the drum stands, 0 up to 10.
+    pub fn place(&self) -> f32 {
+        self.position.map_or(f32::from(self.digit), |(position, _)| position)
+    }
+
     /// Evidence that a drum or digit is there, 0 to 1: a drum between two digits has a position and no digit.
     pub fn evidence(&self) -> f32 {
         self.score.max(self.position.map_or(0.0, |(_, score)| 0.95 * score))
     }
+}
+
+/// Distance of two positions around a turn of ten.
+pub fn apart(a: f32, b: f32) -> f32 {
+    let apart = (a - b).rem_euclid(10.0);
+    apart.min(10.0 - apart)
 }
 
 /// A dial's picture as a model sees it.
