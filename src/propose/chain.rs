@@ -11,6 +11,8 @@ const ALIKE: f32 = 1.22;
 const OFF: [f32; 2] = [0.2, 0.22];
 /// Digits of a row looked for at most, and least.
 const DIGITS: [usize; 2] = [3, 9];
+/// Part of a box that a digit fills at most, and width of it in heights.
+const SOLID: [f32; 2] = [0.7, 0.62];
 /// Side of a cell of the index in pixels of a level.
 const CELL: f32 = 24.0;
 
@@ -20,6 +22,8 @@ pub(super) struct Chain {
     pub row: Row,
     /// How even and whole it is.
     pub score: f32,
+    /// Its ink fills its boxes, as drums do and digits do not.
+    pub solid: bool,
 }
 
 /// A piece as it looks along one direction.
@@ -28,6 +32,8 @@ struct Seen {
     /// Middle along and across.
     at: [f32; 2],
     height: f32,
+    /// Part of its box that is ink, and width of the box in heights.
+    fill: [f32; 2],
     fits: bool,
 }
 
@@ -97,7 +103,7 @@ impl Seen {
         let (along, across) = (piece.along(turn), piece.across(turn));
         let [width, height] = [along[1] - along[0], across[1] - across[0]];
         let fits = (EXTENT[0]..=EXTENT[1]).contains(&height) && (0.1 * height..1.15 * height).contains(&width);
-        Seen { at: [(along[0] + along[1]) / 2.0, (across[0] + across[1]) / 2.0], height, fits }
+        Seen { at: [(along[0] + along[1]) / 2.0, (across[0] + across[1]) / 2.0], height, fill: [piece.area() / (width * height).max(1.0), width / height.max(1.0)], fits }
     }
 
     fn matches(&self, other: &Seen) -> bool {
@@ -178,7 +184,9 @@ fn fit(seen: &[Seen], members: &[(i32, usize)], turn: usize, factor: f32) -> Opt
         shear: 0.0,
         count: usize::try_from(last).ok()? + 1,
     };
-    Some(Chain { row, score })
+    let fill = |i: usize| median(places.iter().map(|(_, seen)| seen.fill[i]).collect());
+    let solid = fill(0)? > SOLID[0] && fill(1)? > SOLID[1];
+    Some(Chain { row, score, solid })
 }
 
 fn median(mut values: Vec<f32>) -> Option<f32> {

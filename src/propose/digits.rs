@@ -12,6 +12,8 @@ const MOVED: usize = 6;
 const SETTLED: usize = 3;
 /// Height of a region in heights of a digit, and in heights of a drum, where it was the drum that was found.
 const REGIONS: [f32; 2] = [1.5, 1.06];
+/// How much likelier the one is that the ink looks like.
+const LIKELIER: f32 = 1.19;
 /// Digits of a counter, least and most.
 const COUNT: [usize; 2] = [4, 8];
 /// Evidence from which a place before the first or behind the last digit is one as well, and below which one is left out.
@@ -50,18 +52,19 @@ pub(super) fn find<J: Judge>(levels: &Levels, judge: &mut J) -> Result<Option<Fo
         chains.extend(chain::best(chain::chains(&pieces, [level.width, level.height], level.factor), CHAINS));
     }
     let mut rows: Vec<(f32, Row)> = Vec::new();
-    for Chain { row, .. } in chain::best(chains, CHAINS) {
+    for Chain { row, solid, .. } in chain::best(chains, CHAINS) {
         let mut best: Option<(f32, Row)> = None;
-        for height in REGIONS.map(|part| part * row.height) {
-            for row in [Row { height, ..row }, Row { height, ..row }.turned()] {
+        for (part, likely) in REGIONS.into_iter().zip(if solid { [1.0, LIKELIER] } else { [LIKELIER, 1.0] }) {
+            let row = Row { height: part * row.height, ..row };
+            for row in [row, row.turned()] {
                 let seen = read(levels, judge, &row, 0..row.count as i32)?;
-                let worth = run(&seen).0 * upright(&row) * prominence(&row);
+                let worth = run(&seen).0 * upright(&row) * likely;
                 if best.is_none_or(|(other, _)| worth > other) {
                     best = Some((worth, row));
                 }
             }
         }
-        rows.extend(best.filter(|(worth, _)| *worth > 0.0));
+        rows.extend(best.filter(|(worth, _)| *worth > 0.0).map(|(worth, row)| (worth * prominence(&row), row)));
     }
     rows.sort_by(|a, b| b.0.total_cmp(&a.0));
     rows.truncate(MOVED);
@@ -153,7 +156,7 @@ fn settle<J: Judge>(levels: &Levels, judge: &mut J, row: Row) -> Result<Option<F
     let all = steady(levels, judge, &row, -more..count + more)?;
     let is = |index: i32, least: f32| {
         let steady = usize::try_from(index + more).ok().and_then(|index| all.get(index));
-        steady.is_some_and(|steady| steady.evidence >= if steady.is_one { ONE } else { least })
+        steady.is_some_and(|steady| if steady.is_one { steady.held >= ONE } else { steady.evidence >= least })
     };
     let (mut first, mut end) = (0, count);
     while first < end && !is(first, LEFT_OUT) {
@@ -189,6 +192,8 @@ fn rest(steady: &[Steady]) -> f32 {
 struct Steady {
     /// Mean evidence where the same digit is read, nothing where another one is.
     evidence: f32,
+    /// The same of the position alone.
+    held: f32,
     /// It is taken for a one.
     is_one: bool,
 }
@@ -204,6 +209,7 @@ fn steady<J: Judge>(
     let part = 1.0 / (ASIDE.len() + 1) as f32;
     let start = |seen: &DigitSeen| Steady {
         evidence: part * seen.evidence(),
+        held: part * seen.held(),
         is_one: apart(seen.place(), 1.0) < ONE_LIKE,
     };
     let mut all: Vec<Steady> = own.iter().map(start).collect();
@@ -213,6 +219,7 @@ fn steady<J: Judge>(
         for ((steady, own), seen) in all.iter_mut().zip(&own).zip(seen) {
             if apart(own.place(), seen.place()) < SAME {
                 steady.evidence += part * seen.evidence();
+                steady.held += part * seen.held();
             }
             steady.is_one |= apart(seen.place(), 1.0) < ONE_LIKE;
         }

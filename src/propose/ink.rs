@@ -26,6 +26,11 @@ pub(super) struct Piece {
 }
 
 impl Piece {
+    /// Pixels that it covers.
+    pub fn area(&self) -> f32 {
+        self.weight[0]
+    }
+
     /// Span along a direction.
     pub fn along(&self, direction: usize) -> [f32; 2] {
         self.spans.get(direction).copied().unwrap_or_default()

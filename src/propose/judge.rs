@@ -17,9 +17,14 @@ impl DigitSeen {
         self.position.map_or(f32::from(self.digit), |(position, _)| position)
     }
 
+    /// Score of the position.
+    pub fn held(&self) -> f32 {
+        self.position.map_or(0.0, |(_, score)| score)
+    }
+
     /// Evidence that a drum or digit is there, 0 to 1: a drum between two digits has a position and no digit.
     pub fn evidence(&self) -> f32 {
-        self.score.max(self.position.map_or(0.0, |(_, score)| 0.95 * score))
+        self.score.max(0.95 * self.held())
     }
 }
 

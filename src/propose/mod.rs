@@ -14,6 +14,8 @@ mod level;
 mod order;
 mod pointer;
 mod row;
+#[cfg(test)]
+mod tests;
 
 pub use judge::{DialSeen, DigitSeen, Judge};
 pub use level::Corners;

@@ -36,6 +36,7 @@ mod outbox;
 mod page;
 mod pictures;
 mod pipes;
+mod propose;
 mod publish;
 mod readings;
 mod requests;
