@@ -13,6 +13,8 @@ const OFF: [f32; 2] = [0.2, 0.22];
 const DIGITS: [usize; 2] = [3, 9];
 /// Part of a box that a digit fills at most, and width of it in heights.
 const SOLID: [f32; 2] = [0.7, 0.62];
+/// Contrast of ink, of 255, at which a row is worth half: grain makes rows as well.
+const FAINT: f32 = 12.0;
 /// Side of a cell of the index in pixels of a level.
 const CELL: f32 = 24.0;
 
@@ -34,6 +36,7 @@ struct Seen {
     height: f32,
     /// Part of its box that is ink, and width of the box in heights.
     fill: [f32; 2],
+    contrast: f32,
     fits: bool,
 }
 
@@ -103,7 +106,8 @@ impl Seen {
         let (along, across) = (piece.along(turn), piece.across(turn));
         let [width, height] = [along[1] - along[0], across[1] - across[0]];
         let fits = (EXTENT[0]..=EXTENT[1]).contains(&height) && (0.1 * height..1.15 * height).contains(&width);
-        Seen { at: [(along[0] + along[1]) / 2.0, (across[0] + across[1]) / 2.0], height, fill: [piece.area() / (width * height).max(1.0), width / height.max(1.0)], fits }
+        let fill = [piece.area() / (width * height).max(1.0), width / height.max(1.0)];
+        Seen { at: [(along[0] + along[1]) / 2.0, (across[0] + across[1]) / 2.0], height, fill, contrast: piece.contrast(), fits }
     }
 
     fn matches(&self, other: &Seen) -> bool {
@@ -169,7 +173,9 @@ fn fit(seen: &[Seen], members: &[(i32, usize)], turn: usize, factor: f32) -> Opt
         along + 2.0 * across + tall
     };
     let missed = last as f32 + 1.0 - members.len() as f32;
-    let score = places.iter().map(|place| 1.0 - 0.3 * off(place)).sum::<f32>() - 0.35 * missed;
+    let contrast = median(places.iter().map(|(_, seen)| seen.contrast).collect())?;
+    let even = places.iter().map(|place| 1.0 - 0.3 * off(place)).sum::<f32>() - 0.35 * missed;
+    let score = even * contrast / (contrast + FAINT);
     // The middle of the whole row.
     let half = last as f32 / 2.0;
     let centre = [along + pitch * half, across + rise * half];

@@ -7,7 +7,7 @@ use super::level::Levels;
 use super::row::Row;
 
 /// Chains that are read, rows that are moved, and rows whose middle and ends are looked for.
-const CHAINS: usize = 60;
+const CHAINS: usize = 70;
 const MOVED: usize = 6;
 const SETTLED: usize = 3;
 /// Height of a region in heights of a digit, and in heights of a drum, where it was the drum that was found.
@@ -49,7 +49,7 @@ pub(super) fn find<J: Judge>(levels: &Levels, judge: &mut J) -> Result<Option<Fo
     let mut chains = Vec::new();
     for level in &levels.0 {
         let pieces = ink::pieces(level);
-        chains.extend(chain::best(chain::chains(&pieces, [level.width, level.height], level.factor), CHAINS));
+        chains.extend(chain::best(chain::chains(&pieces, [level.width, level.height], level.factor), CHAINS / 2));
     }
     let mut rows: Vec<(f32, Row)> = Vec::new();
     for Chain { row, solid, .. } in chain::best(chains, CHAINS) {
@@ -77,7 +77,7 @@ pub(super) fn find<J: Judge>(levels: &Levels, judge: &mut J) -> Result<Option<Fo
         }
         let row = moved(levels, judge, row.part(first as i32, count))?;
         let steady = steady(levels, judge, &row, 0..count as i32)?;
-        near.push((worth(&row, &steady), row));
+        near.push((clearness(&row, &steady) * prominence(&row), row));
     }
     near.sort_by(|a, b| b.0.total_cmp(&a.0));
     let mut best: Option<(f32, Found)> = None;
@@ -87,26 +87,30 @@ pub(super) fn find<J: Judge>(levels: &Levels, judge: &mut J) -> Result<Option<Fo
         if rest(&steady) < CONVINCING {
             continue;
         }
-        let worth = worth(&found.row, &steady);
-        if best.as_ref().is_none_or(|(other, _)| worth > *other) {
-            best = Some((worth, found));
+        let clear = clearness(&found.row, &steady);
+        let better = best.as_ref().is_none_or(|(other, before)| {
+            let beside = if found.row.meets(&before.row) { 1.0 } else { prominence(&found.row) / prominence(&before.row) };
+            clear * beside > *other
+        });
+        if better {
+            best = Some((clear, found));
         }
     }
     Ok(best.map(|(_, found)| found))
 }
 
-/// What a row is worth beside others: a counter is large and its digits stand apart, other numbers on a meter are small and tight. A row
-/// that lies a little off its digits is read less steadily.
-fn worth(row: &Row, steady: &[Steady]) -> f32 {
+/// How clearly a row is read: one that lies a little off its digits is read less steadily.
+fn clearness(row: &Row, steady: &[Steady]) -> f32 {
     let count = steady.len().max(1) as f32;
     let mean = steady.iter().map(|steady| steady.evidence).sum::<f32>() / count;
-    (mean - LEFT_OUT) * mean * mean * count.min(6.0) * upright(row) * prominence(row)
+    (mean - LEFT_OUT) * mean * mean * count.min(6.0) * upright(row)
 }
 
 fn upright(row: &Row) -> f32 {
     if row.angle.cos() < 0.0 { 1.0 / UPSIDE_DOWN } else { 1.0 }
 }
 
+/// What a row is worth beside others elsewhere: a counter is large and its digits stand apart, other numbers on a meter are small and tight.
 fn prominence(row: &Row) -> f32 {
     let apart = (row.pitch / row.height).clamp(0.35, 0.8);
     row.height.sqrt() * apart.sqrt()

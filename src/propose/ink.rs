@@ -31,6 +31,11 @@ impl Piece {
         self.weight[0]
     }
 
+    /// Mean difference from its surroundings, of 255.
+    pub fn contrast(&self) -> f32 {
+        self.weight[1] / self.weight[0].max(1.0)
+    }
+
     /// Span along a direction.
     pub fn along(&self, direction: usize) -> [f32; 2] {
         self.spans.get(direction).copied().unwrap_or_default()
@@ -64,7 +69,7 @@ pub(super) fn pieces(level: &Level) -> Vec<Piece> {
     let marks = marks(&light, width, height);
     let mut pieces = connected(&marks, width, height);
     if pieces.len() > MOST {
-        pieces.sort_by(|a, b| (b.weight[1] / b.weight[0]).total_cmp(&(a.weight[1] / a.weight[0])));
+        pieces.sort_by(|a, b| b.contrast().total_cmp(&a.contrast()));
         pieces.truncate(MOST);
     }
     pieces

@@ -91,6 +91,12 @@ impl Row {
         [dx * right[0] + dy * right[1], dx * down[0] + dy * down[1]]
     }
 
+    /// True where both rows cross each other's middle.
+    pub fn meets(&self, other: &Row) -> bool {
+        let [along, across] = self.seen(other.middle);
+        along.abs() < self.pitch * self.count as f32 / 2.0 && across.abs() < self.height / 2.0
+    }
+
     /// True where most digits of this row are digits of the other one as well.
     pub fn lies_on(&self, other: &Row) -> bool {
         let turn = (self.angle - other.angle).sin().abs();
