@@ -10,6 +10,8 @@ use super::row::Row;
 const CHAINS: usize = 70;
 const MOVED: usize = 6;
 const SETTLED: usize = 3;
+/// How often a copy is softened before its ink is looked for.
+const SOFTENED: [usize; 2] = [1, 4];
 /// Height of a region in heights of a digit, and in heights of a drum, where it was the drum that was found.
 const REGIONS: [f32; 2] = [1.5, 1.06];
 /// How much likelier the one is that the ink looks like.
@@ -48,8 +50,10 @@ pub(super) struct Found {
 pub(super) fn find<J: Judge>(levels: &Levels, judge: &mut J) -> Result<Option<Found>, J::Error> {
     let mut chains = Vec::new();
     for level in &levels.0 {
-        let pieces = ink::pieces(level);
-        chains.extend(chain::best(chain::chains(&pieces, [level.width, level.height], level.factor), CHAINS / 2));
+        for softened in SOFTENED {
+            let pieces = ink::pieces(level, softened);
+            chains.extend(chain::best(chain::chains(&pieces, [level.width, level.height], level.factor), CHAINS / 2));
+        }
     }
     let mut rows: Vec<(f32, Row)> = Vec::new();
     for Chain { row, solid, .. } in chain::best(chains, CHAINS) {

@@ -62,10 +62,13 @@ pub(super) fn angle(index: usize) -> f32 {
     (index as f32 / DIRECTIONS as f32 - 0.5) * std::f32::consts::PI
 }
 
-/// All pieces of a level that may be digits.
-pub(super) fn pieces(level: &Level) -> Vec<Piece> {
+/// All pieces of a level that may be digits. Softened more than once, segments of a digit that stand a little apart are one piece.
+pub(super) fn pieces(level: &Level, softened: usize) -> Vec<Piece> {
     let (width, height) = (level.width, level.height);
-    let light = soften(&level.grey, width, height);
+    let mut light: Vec<f32> = level.grey.iter().map(|value| f32::from(*value)).collect();
+    for _ in 0..softened {
+        light = soften(&light, width, height);
+    }
     let marks = marks(&light, width, height);
     let mut pieces = connected(&marks, width, height);
     if pieces.len() > MOST {
@@ -76,13 +79,13 @@ pub(super) fn pieces(level: &Level) -> Vec<Piece> {
 }
 
 /// Luminance without the finest noise: means weighted 1, 2, 1 both ways.
-fn soften(grey: &[u8], width: usize, height: usize) -> Vec<f32> {
-    let line = |y: usize| grey.get(y * width..(y + 1) * width).unwrap_or_default();
+fn soften(light: &[f32], width: usize, height: usize) -> Vec<f32> {
+    let line = |y: usize| light.get(y * width..(y + 1) * width).unwrap_or_default();
     let mut across = Vec::with_capacity(width * height);
     for y in 0..height {
         let line = line(y);
         across.extend((0..width).map(|x| {
-            let at = |x: usize| f32::from(line.get(x).copied().unwrap_or(0));
+            let at = |x: usize| line.get(x).copied().unwrap_or(0.0);
             (at(x.saturating_sub(1)) + 2.0 * at(x) + at((x + 1).min(width - 1))) / 4.0
         }));
     }

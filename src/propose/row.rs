@@ -101,7 +101,8 @@ impl Row {
     pub fn lies_on(&self, other: &Row) -> bool {
         let turn = (self.angle - other.angle).sin().abs();
         let tall = (self.height / other.height).ln().abs();
-        if turn > 0.2 || tall > 0.3 {
+        let apart = (self.pitch / other.pitch).ln().abs();
+        if turn > 0.2 || tall > 0.3 || apart > 0.3 {
             return false;
         }
         let last = self.count as i32;
