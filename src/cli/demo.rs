@@ -1,6 +1,6 @@
 //! `leptond demo`: the whole thing at work on embedded defaults, without a file or a device.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
     run_for: Option<Duration>,
     /// Address of the broker; port 0 takes a free one [default: 127.0.0.1:1883, or a free port where that is taken]
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
     /// Print one JSON object at the end instead of results as they come
     #[arg(long)]
@@ -150,6 +150,26 @@ fn machine(name: PipelineName) -> PipelineConfig {
     }
 }
 
+/// An address with a port.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.parse::<u16>().map_or_else(|_| "1883".to_owned(), |port| port.to_string());
+    text.parse().map_err(|_| {
+        format!(
+            "not an address with a port: 127.0.0.1:{port} is for this computer, 0.0.0.0:{port} for the whole network"
+        )
+    })
+}
+
+/// Name under which a client reaches a broker that listens on `host`.
+fn reached(host: IpAddr) -> String {
+    // All addresses are none to connect to.
+    if !host.is_unspecified() {
+        return host.to_string();
+    }
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+    if name.is_empty() { "localhost".into() } else { name }
+}
+
 /// The usual address, or any free port of this machine where something else listens there.
 fn usual_or_free(usual: &str) -> String {
     match TcpListener::bind(usual) {
@@ -162,11 +182,11 @@ fn usual_or_free(usual: &str) -> String {
 }
 
 fn greet(address: SocketAddr) {
-    let (host, port) = (address.ip(), address.port());
+    let (host, port) = (reached(address.ip()), address.port());
     let version = env!("CARGO_PKG_VERSION");
     // Whoever does not read this has not asked for it.
     let _unread = say(&format!(
-        "leptond {version}: a camera on a meter, this machine's sensors, two int8 models\n\
+        "leptond {version}: a camera on a meter, this machine's sensors, three int8 models\n\
          broker at {address}; from another terminal:\n  \
          leptond watch --host {host} --port {port}\n  \
          mosquitto_sub -h {host} -p {port} -v -t 'leptond/#'\n\

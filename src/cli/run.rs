@@ -21,11 +21,18 @@ pub struct Args {
     /// Stop by itself after this time, for instance `90s` or `10m`
     #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
     run_for: Option<std::time::Duration>,
+    /// A file without its flag
+    #[arg(value_name = "FILE", hide = true)]
+    bare: Option<PathBuf>,
 }
 
 /// Runs until SIGTERM, SIGINT or the end of all sources.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let Args { config: file, overrides, run_for } = args;
+    let Args { config: file, overrides, run_for, bare } = args;
+    if let Some(bare) = bare {
+        let words = format!("a configuration is given by --config: leptond run --config {}", bare.display());
+        return Err(Failure::Usage(words));
+    }
     let path = file.clone().unwrap_or_else(|| config::DEFAULT_FILE.into());
     let recovered = runtime::command::recover(&path);
     let options = config::Options { waits: true, ..config::Options::from_process(file, overrides) };

@@ -81,7 +81,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         _ => Failure::Config(format!("{}: {error}", file.display())),
     })?;
     check(&file, &new, password.is_some(), model_here, &stop)?;
-    let changes = edit::diff(&text, &new);
+    let changes = config::difference(&text, &new);
     if changes.is_empty() && password.is_none() {
         say(&format!("{} is as it should be; nothing was changed", file.display()))?;
         return next_steps(&args, &answers, &present, terminal.as_mut(), service);

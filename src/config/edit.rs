@@ -1,6 +1,7 @@
 //! Single values of a configuration, read and changed by those who are not at the board. Pure.
 //!
-//! Only the keys of [`OPEN`] can be changed: none of them names a broker, a credential, a file, a device, an address or a program.
+//! Requests change the keys of [`OPEN`] only: none of them names a broker, a credential, a file, a device, an address or a program. The page
+//! changes those of [`DRAWN`] only.
 
 use serde_json::Value as Json;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, TableLike, Value};
@@ -30,6 +31,35 @@ const OPEN: [&str; 18] = [
     "meter[].confirm",
     "meter[].governor.*",
 ];
+
+/// Keys that are drawn on the page: where things are in a picture. A meter's reference picture is chosen by the program, not by who draws.
+const DRAWN: [&str; 7] = [
+    "pipeline[].preprocess.regions",
+    "pipeline[].zone",
+    "pipeline[].line",
+    "meter[].digits",
+    "meter[].dials",
+    "meter[].align",
+    "meter[].reference",
+];
+
+/// Keys that somebody can change who is not at the board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Those of requests.
+    Requests,
+    /// Those that are drawn on the page.
+    Page,
+}
+
+impl Reach {
+    fn keys(self) -> &'static [&'static str] {
+        match self {
+            Reach::Requests => &OPEN,
+            Reach::Page => &DRAWN,
+        }
+    }
+}
 
 /// Value that cannot be read or changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,13 +121,13 @@ pub fn part(config: &Config, path: &str) -> Result<Json, EditError> {
 ///
 /// # Errors
 /// [`EditError`], before anything is changed.
-pub fn edited(text: &str, config: &Config, values: &[(String, Json)]) -> Result<Edited, EditError> {
+pub fn edited(text: &str, config: &Config, values: &[(String, Json)], reach: Reach) -> Result<Edited, EditError> {
     let mut document = parsed(text)?;
     let mut keys = Vec::new();
     for (path, value) in values {
         let path = resolve(config, path)?;
-        if !is_open(&path) {
-            return Err(EditError::Closed(path.to_string(), open()));
+        if !is_open(&path, reach) {
+            return Err(EditError::Closed(path.to_string(), open(reach)));
         }
         match value {
             Json::Null => remove(document.as_table_mut(), &path.0),
@@ -121,19 +151,35 @@ fn parsed(text: &str) -> Result<DocumentMut, EditError> {
     text.parse().map_err(|error: toml_edit::TomlError| EditError::NotToml(error.message().to_owned()))
 }
 
-/// True where `after` differs from `before` in nothing but what can be changed by a request.
-pub fn is_within_reach(before: &Config, after: &Config) -> bool {
-    let rest = |config: &Config| {
-        let mut config = config.clone();
-        let defaults = Config::default();
-        config.log.level = defaults.log.level;
-        config.node.health_interval_s = defaults.node.health_interval_s;
-        config.governor = defaults.governor;
+/// True where `after` differs from `before` in nothing but what can be changed within `reach`.
+pub fn is_within_reach(before: &Config, after: &Config, reach: Reach) -> bool {
+    let drawn = |config: &mut Config| {
         config.pipelines.retain(|pipeline| pipeline.meter.is_none());
         for meter in &mut config.meters {
             meter.digits.clear();
             meter.dials.clear();
             meter.align.clear();
+            if reach == Reach::Page {
+                meter.reference = None;
+            }
+        }
+        for pipeline in &mut config.pipelines {
+            pipeline.preprocess.regions.clear();
+            pipeline.zones.clear();
+            pipeline.lines.clear();
+        }
+    };
+    let rest = |config: &Config| {
+        let mut config = config.clone();
+        drawn(&mut config);
+        if reach == Reach::Page {
+            return config;
+        }
+        let defaults = Config::default();
+        config.log.level = defaults.log.level;
+        config.node.health_interval_s = defaults.node.health_interval_s;
+        config.governor = defaults.governor;
+        for meter in &mut config.meters {
             (meter.max_rate, meter.min_score, meter.confirm) = (None, None, None);
             meter.governor = Default::default();
         }
@@ -143,8 +189,6 @@ pub fn is_within_reach(before: &Config, after: &Config) -> bool {
             pipeline.motion = Default::default();
             pipeline.track = Default::default();
             pipeline.event = Default::default();
-            pipeline.zones.clear();
-            pipeline.lines.clear();
             pipeline.governor = Default::default();
         }
         config
@@ -153,11 +197,11 @@ pub fn is_within_reach(before: &Config, after: &Config) -> bool {
 }
 
 /// The keys that can be changed, as people write them.
-fn open() -> String {
-    OPEN.map(|key| key.replace("[]", ".NAME")).join(", ")
+fn open(reach: Reach) -> String {
+    reach.keys().iter().map(|key| key.replace("[]", ".NAME")).collect::<Vec<_>>().join(", ")
 }
 
-fn is_open(path: &Path) -> bool {
+fn is_open(path: &Path, reach: Reach) -> bool {
     let steps: Vec<&str> = path
         .0
         .iter()
@@ -166,7 +210,7 @@ fn is_open(path: &Path) -> bool {
             Step::Index(_) => "[]",
         })
         .collect();
-    OPEN.iter().any(|open| {
+    reach.keys().iter().any(|open| {
         let open = open.replace("[]", ".[]");
         let wanted: Vec<&str> = open.split('.').collect();
         wanted.len() == steps.len() && wanted.iter().zip(&steps).all(|(wanted, step)| *wanted == "*" || wanted == step)
@@ -274,7 +318,16 @@ fn toml(value: &Json) -> Option<Value> {
             Some(whole) => whole.into(),
             None => number.as_f64()?.into(),
         },
-        Json::Array(items) => Value::Array(items.iter().map(toml).collect::<Option<Array>>()?),
+        Json::Array(items) => {
+            let mut array = items.iter().map(toml).collect::<Option<Array>>()?;
+            // Tables stand on lines of their own, as people write them.
+            if array.len() > 1 && array.iter().all(Value::is_inline_table) {
+                array.iter_mut().for_each(|item| item.decor_mut().set_prefix("\n    "));
+                array.set_trailing_comma(true);
+                array.set_trailing("\n");
+            }
+            Value::Array(array)
+        }
         Json::Object(map) => {
             let pairs = map.iter().map(|(key, value)| Some((key.as_str(), toml(value)?)));
             Value::InlineTable(pairs.collect::<Option<Vec<_>>>()?.into_iter().collect())

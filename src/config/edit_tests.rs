@@ -87,14 +87,14 @@ fn what_can_be_changed_names_no_broker_file_device_or_program() {
 fn values_are_put_where_they_stand_and_the_rest_stays() {
     let check = |values: &[(&str, Json)], expected: &[(&str, &str)]| {
         let values: Vec<_> = values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-        let edited = edited(TEXT, &config(), &values).unwrap();
+        let edited = edited(TEXT, &config(), &values, Reach::Requests).unwrap();
         let mut wanted = TEXT.to_owned();
         for (from, to) in expected {
             assert_eq!(wanted.matches(from).count(), 1, "{from}");
             wanted = wanted.replace(from, to);
         }
         assert_eq!(edited.text, wanted, "{values:?}");
-        assert!(is_within_reach(&config(), &toml_edit::de::from_str(&edited.text).unwrap()));
+        assert!(is_within_reach(&config(), &toml_edit::de::from_str(&edited.text).unwrap(), Reach::Requests));
         edited.keys
     };
     let keys = check(
@@ -144,7 +144,7 @@ fn what_cannot_be_changed_is_said() {
         (&"x.".repeat(2000), json!(1), "is no path of a key"),
         ("governor.mode", json!([null]), "null"),
     ] {
-        let error = edited(TEXT, &config(), &[(path.to_owned(), value)]).unwrap_err().to_string();
+        let error = edited(TEXT, &config(), &[(path.to_owned(), value)], Reach::Requests).unwrap_err().to_string();
         assert!(error.contains(words) && error.len() < 500, "{path:?}: {error}");
     }
 }
@@ -178,7 +178,7 @@ fn a_difference_elsewhere_is_found() {
         ("\"s3cret\"", "\"\""),
     ] {
         let after: Config = toml_edit::de::from_str(&TEXT.replace(from, to)).unwrap();
-        assert!(!is_within_reach(&config(), &after), "{from}");
+        assert!(!is_within_reach(&config(), &after, Reach::Requests), "{from}");
     }
 }
 
@@ -198,18 +198,35 @@ fn regions_and_limits_of_a_meter_can_be_changed_and_what_it_is_cannot() {
         ("meter.water.max_rate".to_owned(), json!(2.5)),
         ("meter[0].dials".to_owned(), json!([{ "rect": [424, 302, 84, 84] }])),
     ];
-    let changed = edited(&text, &before, &values).unwrap();
+    let changed = edited(&text, &before, &values, Reach::Requests).unwrap();
     assert_eq!(changed.keys, ["meter[0].max_rate", "meter[0].dials"]);
     let after = read(&changed.text);
     assert_eq!((after.meters[0].max_rate, after.meters[0].dials.len()), (Some(2.5), 1));
-    assert!(is_within_reach(&before, &after));
+    assert!(is_within_reach(&before, &after, Reach::Requests));
     assert_eq!(part(&after, "meter.water.max_rate").unwrap(), json!(2.5));
     for (path, value) in [("meter.water.kind", json!("gas")), ("meter.water.light", json!({ "on": ["reboot"] }))] {
-        let refused = edited(&text, &before, &[(path.to_owned(), value)]).unwrap_err();
+        let refused = edited(&text, &before, &[(path.to_owned(), value)], Reach::Requests).unwrap_err();
         assert!(matches!(refused, EditError::Closed(..)), "{path}: {refused}");
     }
-    assert!(!is_within_reach(&before, &read(&text.replace("kind = \"water\"", "kind = \"gas\""))));
+    let gas = read(&text.replace("kind = \"water\"", "kind = \"gas\""));
+    assert!(!is_within_reach(&before, &gas, Reach::Requests) && !is_within_reach(&before, &gas, Reach::Page));
     // The meter's pipeline is no table of the file.
-    let refused = edited(&text, &before, &[("pipeline.water.governor.interval_ms".to_owned(), json!(1))]).unwrap_err();
+    let pace = [("pipeline.water.governor.interval_ms".to_owned(), json!(1))];
+    let refused = edited(&text, &before, &pace, Reach::Requests).unwrap_err();
     assert!(matches!(refused, EditError::Absent(..)), "{refused}");
+    // The page chooses the reference picture, and nothing that is not drawn.
+    let drawn = [
+        ("meter.water.reference".to_owned(), json!("/var/lib/leptond/references/water.jpg")),
+        ("meter.water.digits".to_owned(), json!([{ "rect": [1, 2, 3, 4] }, { "rect": [5, 6, 7, 8] }])),
+    ];
+    let changed = edited(&text, &before, &drawn, Reach::Page).unwrap();
+    assert!(
+        changed.text.contains("digits = [\n    { rect = [1, 2, 3, 4] },\n    { rect = [5, 6, 7, 8] },\n]\n"),
+        "{}",
+        changed.text
+    );
+    let after = read(&changed.text);
+    assert!(is_within_reach(&before, &after, Reach::Page) && !is_within_reach(&before, &after, Reach::Requests));
+    assert!(matches!(edited(&text, &before, &drawn, Reach::Requests), Err(EditError::Closed(..))));
+    assert!(matches!(edited(&text, &before, &values, Reach::Page), Err(EditError::Closed(..))));
 }

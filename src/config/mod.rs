@@ -4,6 +4,7 @@
 //! result against the [`schema`] derived from the types, and returns a [`Loaded`] or all [`Problem`]s at once.
 
 mod check;
+mod difference;
 mod document;
 mod edit;
 mod explain;
@@ -27,7 +28,8 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-pub use edit::{EditError, Edited, edited, is_within_reach, part};
+pub use difference::difference;
+pub use edit::{EditError, Edited, Reach, edited, is_within_reach, part};
 pub use explain::effective;
 pub use findings::Findings;
 pub use layers::Override;

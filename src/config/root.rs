@@ -56,7 +56,7 @@ impl Config {
     }
 
     /// Pipelines that are written in the file.
-    pub(super) fn written(&self) -> impl Iterator<Item = &PipelineConfig> {
+    pub(crate) fn written(&self) -> impl Iterator<Item = &PipelineConfig> {
         self.pipelines.iter().filter(|pipeline| pipeline.meter.is_none())
     }
 

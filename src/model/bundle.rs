@@ -18,7 +18,7 @@ use super::characters::characters;
 use super::external::{self, ExternalError};
 use super::given::GivenShape;
 use super::manifest::{self, Golden, Manifest};
-use super::{ModelError, graph};
+use super::{ModelError, graph, strangers};
 use crate::frame::{Label, TaskKind};
 use crate::sys::beneath::Directory;
 use crate::sys::file::{self, FileError, Stamp};
@@ -404,6 +404,9 @@ pub fn with_external_data(bytes: &[u8], path: &Path) -> Result<Option<Vec<u8>>, 
         let dir = Directory::open(path.parent().unwrap_or(path)).map_err(|e| e.to_string())?;
         dir.open_file(name).map_err(|e| e.to_string())
     };
+    if let Some(kind) = strangers::kind_of(bytes) {
+        return Err(ModelError::Parse { path: path.into(), reason: kind.into() });
+    }
     external::merge(bytes, &open).map_err(|error| match error {
         ExternalError::Tensor { tensor, reason } => ModelError::Shape { path: path.into(), tensor, reason },
         ExternalError::Broken(reason) => ModelError::Parse { path: path.into(), reason },

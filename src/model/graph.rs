@@ -14,7 +14,7 @@ use tract_onnx::pb;
 use tract_onnx::prelude::DatumType;
 
 use super::state::{self, Kept};
-use super::{ModelError, limits, tensors, wire};
+use super::{ModelError, limits, strangers, tensors, wire};
 use crate::frame::{DType, Quant};
 
 pub use super::budget::{MAX_FILE_BYTES, MAX_TENSOR_BYTES};
@@ -78,8 +78,8 @@ const MAX_METADATA_BYTES: usize = 64 << 10;
 /// model is compiled would show.
 pub fn decode(bytes: Bytes, path: &Path) -> Result<(pb::ModelProto, OpenDimensions), ModelError> {
     let parse = |reason: String| ModelError::Parse { path: path.into(), reason };
-    if bytes.is_empty() {
-        return Err(parse("the file is empty".into()));
+    if let Some(kind) = strangers::kind_of(&bytes) {
+        return Err(parse(kind.into()));
     }
     wire::check(&bytes).map_err(parse)?;
     let mut model = pb::ModelProto::decode(bytes).map_err(|e| parse(e.to_string()))?;

@@ -37,6 +37,7 @@ mod runner;
 mod shipped;
 mod spec;
 pub mod state;
+mod strangers;
 mod tensors;
 mod wire;
 

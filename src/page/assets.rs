@@ -1,12 +1,14 @@
 //! The files of the page, part of the program. A path is looked up in a table and never on a disk.
 
 /// Path, type and bytes of each file.
-const FILES: [(&str, &str, &[u8]); 9] = [
+const FILES: [(&str, &str, &[u8]); 11] = [
     ("/", "text/html; charset=utf-8", include_bytes!("assets/index.html")),
     ("/page.css", "text/css; charset=utf-8", include_bytes!("assets/page.css")),
     ("/page.js", SCRIPT, include_bytes!("assets/page.js")),
     ("/dom.js", SCRIPT, include_bytes!("assets/dom.js")),
     ("/live.js", SCRIPT, include_bytes!("assets/live.js")),
+    ("/editor.js", SCRIPT, include_bytes!("assets/editor.js")),
+    ("/shapes.js", SCRIPT, include_bytes!("assets/shapes.js")),
     ("/charts.js", SCRIPT, include_bytes!("assets/charts.js")),
     ("/plot.js", SCRIPT, include_bytes!("assets/plot.js")),
     ("/views.js", SCRIPT, include_bytes!("assets/views.js")),

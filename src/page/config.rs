@@ -29,6 +29,8 @@ pub struct Config {
     pub password_file: Option<PathBuf>,
     /// Names by which browsers may ask for it, beside addresses, `localhost`, names below `.local` and the computer's own name.
     pub hosts: Vec<String>,
+    /// Regions, zones, lines and marks may be drawn on it and saved.
+    pub edit: bool,
 }
 
 impl Default for Config {
@@ -39,6 +41,7 @@ impl Default for Config {
             password: String::new(),
             password_file: None,
             hosts: Vec::new(),
+            edit: true,
         }
     }
 }

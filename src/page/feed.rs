@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::backend::Backend;
 use super::history::{Answer, History, Sample, Span};
@@ -100,12 +100,24 @@ struct Pipeline {
     due: Option<Instant>,
     drawn: u64,
     picture: watch::Sender<Option<Picture>>,
+    /// Those who wait for one frame to draw on.
+    sitters: Vec<oneshot::Sender<Arc<Output>>>,
 }
 
 impl Default for Pipeline {
     fn default() -> Self {
         let picture = watch::Sender::new(None);
-        Pipeline { viewers: 0, latest: None, results: 0, number: None, waiting: None, due: None, drawn: 0, picture }
+        Pipeline {
+            viewers: 0,
+            latest: None,
+            results: 0,
+            number: None,
+            waiting: None,
+            due: None,
+            drawn: 0,
+            picture,
+            sitters: Vec::new(),
+        }
     }
 }
 
@@ -233,6 +245,14 @@ impl Feed {
         Some(Viewer { feed: self.clone(), name, pictures: seen.picture.subscribe() })
     }
 
+    /// Asks for the frame of the next result of `pipeline`, while the viewer lives; `None` where it gives no pictures.
+    pub fn next_frame(self: &Arc<Self>, pipeline: &str) -> Option<(Viewer, oneshot::Receiver<Arc<Output>>)> {
+        let viewer = self.look(pipeline)?;
+        let (give, given) = oneshot::channel();
+        self.state().pipelines.get_mut(&viewer.name)?.sitters.push(give);
+        Some((viewer, given))
+    }
+
     /// Waits until a frame is to be drawn.
     pub async fn frame(&self) {
         self.frames.notified().await;
@@ -267,6 +287,10 @@ impl Feed {
         let pipeline = state.pipelines.entry(output.pipeline.clone()).or_default();
         (pipeline.latest, pipeline.results) = (Some(latest), pipeline.results + 1);
         pipeline.number = number.or(pipeline.number);
+        if output.frame.is_some() {
+            // Some may have gone meanwhile.
+            pipeline.sitters.drain(..).for_each(|sitter| _ = sitter.send(output.clone()));
+        }
         let is_due = pipeline.due.is_none_or(|due| now + EARLY >= due);
         if pipeline.viewers > 0 && output.frame.is_some() && is_due {
             let from = pipeline.due.map_or(now, |due| due.max(now - EARLY));

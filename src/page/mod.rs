@@ -6,11 +6,13 @@
 mod assets;
 mod backend;
 mod config;
+mod editor;
 mod feed;
 mod guard;
 mod health;
 mod history;
 mod metrics;
+mod photos;
 mod picture;
 mod routes;
 mod samples;
@@ -21,7 +23,7 @@ mod stall;
 mod testing;
 mod told;
 
-pub use backend::{Backend, Layout};
+pub use backend::{Backend, Layout, Photo, Reference};
 pub use config::{Config, PasswordError};
 pub use feed::Feed;
 pub use server::Server;

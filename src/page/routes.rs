@@ -22,9 +22,9 @@ use super::guard::{Asked, Refusal};
 use super::history::Span;
 use super::metrics::{self, Snapshot};
 use super::shared::{Peer, Shared};
-use super::{assets, health, told};
+use super::{assets, editor, health, told};
 
-/// Bytes of a request's body; no request has one.
+/// Bytes of the body of a request that has none.
 const BODY_BYTES: u64 = 16 << 10;
 /// Time after which a client that hears nothing is told that it is heard.
 const ALIVE_EVERY: Duration = Duration::from_secs(15);
@@ -49,6 +49,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/log", get(log))
         .route("/api/support", get(support))
         .route("/live/{file}", get(live))
+        .merge(editor::router(shared.clone()))
         .fallback(asset)
         .with_state(shared.clone())
         .layer(from_fn_with_state(shared, admit))
@@ -74,8 +75,10 @@ async fn admit(
         };
         shared.guard.lock().unwrap_or_else(PoisonError::into_inner).admit(&asked, peer, Instant::now())
     };
+    let edits = shared.edits && *request.method() == Method::POST && editor::takes_body(request.uri().path());
     let mut response = match verdict {
         Err(refusal) => refused(refusal),
+        Ok(()) if edits => next.run(request).await,
         Ok(()) if has_body(request.headers()) => {
             let mut response = (StatusCode::PAYLOAD_TOO_LARGE, "no request has so large a body\n").into_response();
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -1,6 +1,6 @@
 //! The page's thread: listens, lets in as many connections as there is room for, draws pictures while somebody looks, tells news.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -133,10 +133,23 @@ async fn serve(config: &Config, names: Vec<String>, feed: &Arc<Feed>, tell: Sync
         let _ = tell.try_send(address);
     }
     let guard = Mutex::new(Guard::new(secret.as_deref(), names.into_iter().chain(config.hosts.iter().cloned())));
-    let shared = Arc::new(Shared::new(feed.clone(), guard, broadcast::Sender::new(NEWS)));
+    let token = token();
+    if config.edit && token.is_none() {
+        tracing::warn!("the system gives no random numbers: nothing can be changed through the page");
+    }
+    let edits = config.edit && token.is_some();
+    let news = broadcast::Sender::new(NEWS);
+    let shared = Arc::new(Shared::new(feed.clone(), guard, news, edits, token.unwrap_or_default()));
     let router = routes::router(shared.clone());
     let accept = accept(&listener, &router, feed);
     tokio::join!(accept, draw(&shared), tell_news(&shared));
+}
+
+/// A word that nobody can guess; `None` where the system gives no random numbers.
+fn token() -> Option<String> {
+    let mut bytes = [0_u8; 16];
+    std::fs::File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut bytes)).ok()?;
+    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Listens, and reads the password.

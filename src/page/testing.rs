@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
-use super::backend::{Backend, Layout};
+use super::backend::{Backend, Layout, Photo, Reference};
 use crate::draw::Canvas;
 use crate::frame::status::{
     About, Board, Counts, Forecast, Governor, Node, NodeStatus, Percentiles, Pipeline, Publisher, Rung, Source, Subject,
@@ -55,6 +56,44 @@ impl Backend for Fake {
 
     fn log(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    fn drawings(&self) -> Value {
+        Value::Null
+    }
+
+    fn look_now(&self, _: &str) {}
+
+    fn photo_of(&self, _: &Output) -> Result<Photo, String> {
+        Err("none".into())
+    }
+
+    fn photo(&self, _: Vec<u8>) -> Result<Photo, String> {
+        Err("none".into())
+    }
+
+    fn reference(&self, _: &str) -> Result<Vec<u8>, String> {
+        Err("none".into())
+    }
+
+    fn read(&self, _: &Photo, _: Value) -> Result<Value, String> {
+        Err("none".into())
+    }
+
+    fn propose(&self, _: &Photo) -> Result<Value, String> {
+        Err("none".into())
+    }
+
+    fn difference(&self, _: Vec<(String, Value)>, _: Option<Reference<'_>>) -> Result<Value, String> {
+        Err("none".into())
+    }
+
+    fn change(
+        &self,
+        _: Vec<(String, Value)>,
+        _: Option<Reference<'_>>,
+    ) -> Result<oneshot::Receiver<Result<Value, String>>, String> {
+        Err("none".into())
     }
 }
 

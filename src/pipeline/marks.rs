@@ -2,8 +2,8 @@
 
 use super::error::PlanError;
 use super::meter_join::MarksConfig;
-use crate::frame::{Image, PixelFormat};
 use crate::preprocess::{self, Marks};
+use crate::source;
 use crate::sys::file;
 
 /// A larger file is no picture that frames are compared with.
@@ -25,12 +25,7 @@ pub(super) fn read_marks(config: &MarksConfig) -> Result<Marks, PlanError> {
     let path = config.reference.display().to_string();
     let wrong = |missing: bool, reason: String| PlanError::Marks { path: path.clone(), missing, reason };
     let data = file::read_regular(&config.reference, MOST_BYTES).map_err(|e| wrong(e.is_missing(), e.to_string()))?;
-    let format = match data.get(..4) {
-        Some([0x89, b'P', b'N', b'G']) => PixelFormat::Png,
-        Some([b'B', b'M', ..]) => PixelFormat::Bmp,
-        _ => PixelFormat::Jpeg,
-    };
-    let image = Image { format, data, ..Image::default() };
+    let image = source::image_of(data).map_err(|reason| wrong(false, reason))?;
     let mut rgb = Vec::new();
     let size = preprocess::to_rgb(&image, &mut rgb).map_err(|e| wrong(false, e.to_string()))?;
     Marks::new(size, &rgb, &config.marks).map_err(|e| wrong(false, e.to_string()))

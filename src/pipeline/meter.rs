@@ -294,6 +294,13 @@ impl MeterConfig {
                 found.push(Diagnostic::error("align", format!("{count} marks")).allowed("two or three, at most 8"));
             }
         }
+        found.extend(self.light.as_ref().and_then(LightConfig::check));
+        if let Some(chip) = self.light.as_ref().and_then(|light| Some(light.gpio.as_ref()?.chip.as_str()))
+            && !chip.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+        {
+            let diagnostic = Diagnostic::error("light.gpio.chip", "not the name of a chip").found(format!("{chip:?}"));
+            found.push(diagnostic.allowed("a name below /dev, such as gpiochip0"));
+        }
         if let Some(light) = &self.light
             && self.governor.interval_ms < 2 * LIGHT_INTERVAL_MS
         {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::frame::diagnostic::Diagnostic;
 use crate::join::Settings;
 use crate::preprocess::{self, Region};
 
@@ -32,16 +33,19 @@ pub struct MarksConfig {
     pub marks: Vec<Region>,
 }
 
-/// `[meter.light]`: a light that is switched on for each reading.
+/// `[meter.light]`: a light that is switched on for each reading, by `on` and `off` or by `gpio`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LightConfig {
     /// Program with its arguments that switches it on.
-    #[schemars(length(min = 1))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub on: Vec<String>,
     /// Program with its arguments that switches it off.
-    #[schemars(length(min = 1))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub off: Vec<String>,
+    /// Line of a GPIO chip that it hangs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpio: Option<GpioConfig>,
     /// Time for the light and the camera's exposure to settle, in s.
     #[serde(default = "settle_s")]
     #[schemars(range(min = 0.0, max = 60.0))]
@@ -50,6 +54,39 @@ pub struct LightConfig {
     #[serde(default = "frames")]
     #[schemars(range(min = 1, max = 100))]
     pub frames: u32,
+}
+
+/// `[meter.light] gpio`: one line of a GPIO chip.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GpioConfig {
+    /// The chip, a name below `/dev`.
+    #[serde(default = "chip")]
+    #[schemars(length(min = 1, max = 64))]
+    pub chip: String,
+    /// Number of the line.
+    pub line: u32,
+    /// On is 0 V.
+    #[serde(default)]
+    pub active_low: bool,
+}
+
+impl LightConfig {
+    /// Finds what is wrong in the way in which it is switched.
+    pub fn check(&self) -> Option<Diagnostic> {
+        match (&self.gpio, self.on.is_empty(), self.off.is_empty()) {
+            (Some(_), true, true) | (None, false, false) => None,
+            (Some(_), ..) => Some(Diagnostic::warning("light.gpio", "on and off have no effect beside it")),
+            (None, true, _) => {
+                Some(Diagnostic::error("light.on", "is missing: the program that switches it on, or gpio"))
+            }
+            (None, false, true) => Some(Diagnostic::error("light.off", "is missing: the program that switches it off")),
+        }
+    }
+}
+
+fn chip() -> String {
+    "gpiochip0".into()
 }
 
 fn settle_s() -> f32 {

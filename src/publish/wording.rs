@@ -120,7 +120,18 @@ impl ResultWords {
     /// Of an output, shown at `now`.
     pub(super) fn of_output(output: &Output, now: Instant) -> ResultWords {
         let Output { stamp, outcome, timing, .. } = output;
-        let words = match outcome {
+        ResultWords {
+            truth: stamp.truth.clone(),
+            frame_age_ms: Some(ms(now.saturating_duration_since(stamp.captured))),
+            infer_ms: Some(ms(timing.infer)),
+            rung: timing.rung as u64,
+            ..ResultWords::of_outcome(outcome)
+        }
+    }
+
+    /// Of an outcome by itself.
+    fn of_outcome(outcome: &Outcome) -> ResultWords {
+        match outcome {
             Outcome::Classify { label, score, .. } => ResultWords {
                 task: "classify".into(),
                 label: Some(label.clone()),
@@ -165,13 +176,6 @@ impl ResultWords {
             Outcome::Raw { outputs } => {
                 ResultWords { task: "raw".into(), outputs: Outputs::Count(outputs.len()), ..ResultWords::default() }
             }
-        };
-        ResultWords {
-            truth: stamp.truth.clone(),
-            frame_age_ms: Some(ms(now.saturating_duration_since(stamp.captured))),
-            infer_ms: Some(ms(timing.infer)),
-            rung: timing.rung as u64,
-            ..words
         }
     }
 
@@ -381,6 +385,11 @@ pub(super) fn event(words: &EventWords) -> Line {
 /// The line of a result in this process, for people; `None` for a task that is not known.
 pub fn of_output(output: &Output, now: Instant) -> Option<String> {
     result(&ResultWords::of_output(output, now)).map(|(_, line)| line)
+}
+
+/// The line of an outcome by itself, for people; `None` for a task that is not known.
+pub fn of_outcome(outcome: &Outcome) -> Option<String> {
+    result(&ResultWords::of_outcome(outcome)).map(|(_, line)| line)
 }
 
 /// The line of a change in this process, for people.

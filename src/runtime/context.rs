@@ -1,5 +1,6 @@
 //! Handles that every pipeline is started with.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::cascade::Cascades;
@@ -24,6 +25,8 @@ pub struct PipelineContext {
     pub turn: Arc<MeasurementLock>,
     /// Last readings of meters.
     pub readings: Arc<Readings>,
+    /// Directory of devices, usually `/dev`.
+    pub dev: PathBuf,
     /// Called when a source has ended or failed.
     pub wake: Arc<dyn Fn() + Send + Sync>,
 }

@@ -92,8 +92,8 @@ async fn control(loaded: Loaded, options: Options) -> Result<Report, DaemonError
     let heart = heartbeats.register("main", LOOP_WITHIN, started);
     let service = Service(Notifier::from_env().map_err(|e| DaemonError::Failed(e.to_string()))?);
     let mut options = options;
-    let file = options.config_file.as_ref().map(|file| file.path.clone());
-    let page = Page::new(file, options.log.as_ref().map(LogHandle::recent), options.on_page.take());
+    let page =
+        Page::new(options.config_file.clone(), options.log.as_ref().map(LogHandle::recent), options.on_page.take());
     let requests = InForce::default();
     let mut host = Host { options, signals, service, heartbeats, heart, started, requests, broker: None, page };
     let mut loaded = loaded;
@@ -145,7 +145,7 @@ fn stopped(signal: &str) -> Report {
 /// From the start of everything to its stop.
 async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     let Loaded { config, digest, .. } = loaded;
-    host.page.configure(&config);
+    host.page.configure(&config, &digest);
     if config.broker.enabled {
         let address = match host.broker {
             Some(address) => address,
@@ -161,7 +161,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     // Before anything is made ready, which takes a while: a request that comes meanwhile waits for its answer.
     let asked = Arc::new(Notify::new());
     let means = Means { started: host.started, restarts: host.service.restarts() };
-    let mut commands = Commands::subscribe(&node, &config.mqtt, means, asked.clone())?;
+    let mut commands = Commands::subscribe(&node, &config.mqtt, means, host.page.desk(), asked.clone())?;
     if let Some(recovered) = host.options.recovered.take() {
         commands.recovered(recovered);
     }
@@ -192,6 +192,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
         cascades,
         turn: Arc::default(),
         readings: Readings::open(config.node.state_dir()),
+        dev: host.options.roots.dev.clone(),
         wake: Arc::new(move || wake.notify_one()),
     };
     let making = node.prepare(config.resolved(), config.places(), &host.options.roots, &context)?;
@@ -353,7 +354,7 @@ async fn fed<T>(
 
 /// Takes over what a reload changed outside of the pipelines, and measures those that are new.
 fn adopt(session: &mut Session, calibrator: &Calibrator, page: &mut Page) {
-    page.configure(&session.config);
+    page.configure(&session.config, &session.digest);
     session.board.set_zone(&session.config.node.thermal_zone);
     say_choice(&session.board);
     calibrator.start(session.set.uncalibrated());

@@ -1,15 +1,18 @@
 //! The light of a meter: switched on before a reading, off after it, so that a meter in the dark is read without a lamp that burns all day.
 //!
-//! [`Schedule`] decides and is pure; [`Light`] switches by running a command on a thread of its own, so that capturing never waits for it.
+//! [`Schedule`] decides and is pure; [`Light`] switches by a command or a GPIO line on a thread of its own, so that capturing never waits
+//! for it.
 
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::pipeline::LightConfig;
+use crate::pipeline::{GpioConfig, LightConfig};
 use crate::sys::Mask;
 use crate::sys::child::{Child, Read, Spec};
+use crate::sys::gpio::Line;
 
 /// A command that takes longer is ended.
 const COMMAND_WITHIN: Duration = Duration::from_secs(10);
@@ -105,7 +108,7 @@ impl Schedule {
     }
 }
 
-/// A light that is switched by commands. It is switched off when it is dropped.
+/// A light that is switched by commands or a GPIO line. It is switched off when it is dropped.
 pub(super) struct Light {
     schedule: Mutex<Schedule>,
     /// `None` once it is dropped.
@@ -114,15 +117,19 @@ pub(super) struct Light {
 }
 
 impl Light {
-    /// A light of the meter `name`, off.
+    /// A light of the meter `name`, off; devices are below `dev`.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn start(name: &str, config: &LightConfig) -> std::io::Result<Light> {
+    pub(super) fn start(name: &str, config: &LightConfig, dev: &Path) -> std::io::Result<Light> {
         let (switch, wanted) = channel();
-        let (meter, commands) = (name.to_owned(), config.clone());
+        let meter = name.to_owned();
+        let lamp = match &config.gpio {
+            Some(gpio) => Lamp::Gpio { device: dev.join(&gpio.chip), gpio: gpio.clone(), line: None },
+            None => Lamp::Commands { on: config.on.clone(), off: config.off.clone() },
+        };
         let thread = std::thread::Builder::new().name(format!("light {name}"));
-        let thread = thread.spawn(move || switches(&meter, &commands, &wanted))?;
+        let thread = thread.spawn(move || switches(&meter, lamp, &wanted))?;
         Ok(Light { schedule: Mutex::new(Schedule::new(config)), switch: Some(switch), thread: Some(thread) })
     }
 
@@ -175,8 +182,43 @@ impl Drop for Light {
     }
 }
 
-/// Runs the command of each wish until the light is dropped, and then the one for off.
-fn switches(meter: &str, commands: &LightConfig, wanted: &Receiver<bool>) {
+/// The way in which a light is switched.
+enum Lamp {
+    Commands {
+        on: Vec<String>,
+        off: Vec<String>,
+    },
+    Gpio {
+        device: PathBuf,
+        gpio: GpioConfig,
+        /// Taken at the first switch, and again where the chip went away.
+        line: Option<Line>,
+    },
+}
+
+impl Lamp {
+    fn set(&mut self, meter: &str, on: bool) {
+        match self {
+            Lamp::Commands { on: command, .. } if on => run(meter, command),
+            Lamp::Commands { off: command, .. } => run(meter, command),
+            Lamp::Gpio { device, gpio, line } => {
+                let taken = match line.take() {
+                    Some(line) => Ok(line),
+                    None => Line::output(device, gpio.line, gpio.active_low),
+                };
+                match taken.and_then(|line| line.set(on).map(|()| line)) {
+                    Ok(set) => *line = Some(set),
+                    Err(error) => tracing::warn!(
+                        meter, chip = %device.display(), line = gpio.line, %error, "the light cannot be switched"
+                    ),
+                }
+            }
+        }
+    }
+}
+
+/// Switches the light for each wish until it is dropped, and then off.
+fn switches(meter: &str, mut lamp: Lamp, wanted: &Receiver<bool>) {
     let mut is_on = false;
     while let Ok(mut on) = wanted.recv() {
         // Of wishes that waited for a command, the last one counts.
@@ -185,11 +227,11 @@ fn switches(meter: &str, commands: &LightConfig, wanted: &Receiver<bool>) {
         }
         if on != is_on {
             is_on = on;
-            run(meter, if on { &commands.on } else { &commands.off });
+            lamp.set(meter, on);
         }
     }
     if is_on {
-        run(meter, &commands.off);
+        lamp.set(meter, false);
     }
 }
 
@@ -234,7 +276,7 @@ mod tests {
     use super::*;
 
     fn config(settle_s: f32, frames: u32) -> LightConfig {
-        LightConfig { on: vec!["true".into()], off: vec!["true".into()], settle_s, frames }
+        LightConfig { on: vec!["true".into()], off: vec!["true".into()], gpio: None, settle_s, frames }
     }
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -285,8 +327,8 @@ mod tests {
         let log = dir.path().join("log");
         let command =
             |word: &str| ["/bin/sh", "-c", &format!("echo {word} >> {}", log.display())].map(str::to_owned).to_vec();
-        let light = Light::start("water", &LightConfig { on: command("on"), off: command("off"), ..config(0.0, 2) });
-        let light = light.unwrap();
+        let commands = LightConfig { on: command("on"), off: command("off"), ..config(0.0, 2) };
+        let light = Light::start("water", &commands, Path::new("/dev")).unwrap();
         let start = Instant::now();
         assert!(!light.admits(start, HOUR));
         let said = || std::fs::read_to_string(&log).unwrap_or_default();

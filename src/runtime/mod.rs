@@ -8,6 +8,7 @@ mod calibrator;
 mod capture;
 pub mod cascade;
 pub mod command;
+mod config_file;
 pub mod context;
 mod control;
 mod crops;
@@ -37,8 +38,9 @@ pub mod status;
 mod waiting;
 mod worker;
 
+pub use config_file::ConfigFile;
 pub use control::run;
-pub use options::{ConfigFile, Options, Reload};
+pub use options::{Options, Reload};
 pub use page::OnPage;
 pub use report::{PipelineReport, Report};
 

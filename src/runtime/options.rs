@@ -1,36 +1,19 @@
 //! The parts of a run that are no configuration.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Loaded;
 use crate::frame::Sink;
 use crate::runtime::command::Recovered;
+use crate::runtime::config_file::ConfigFile;
 use crate::runtime::page::OnPage;
 use crate::sys::Roots;
 use crate::telemetry::LogHandle;
 
 /// Loads the configuration anew, for SIGHUP; its error is a whole explanation.
 pub type Reload = Arc<dyn Fn() -> Result<Loaded, String> + Send + Sync>;
-
-/// Reads the text of the configuration; its error is a whole explanation.
-pub type ReadText = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
-
-/// Loads a text as if it were that of the configuration; its error is a whole explanation.
-pub type LoadText = Arc<dyn Fn(&str) -> Result<Loaded, String> + Send + Sync>;
-
-/// The configuration file, for requests that change it.
-#[derive(Clone)]
-pub struct ConfigFile {
-    /// The file.
-    pub path: PathBuf,
-    /// Reads its text.
-    pub read: ReadText,
-    /// Loads a text in its place.
-    pub check: LoadText,
-}
 
 /// Options of a run beside its configuration.
 #[derive(Default)]

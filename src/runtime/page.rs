@@ -2,13 +2,15 @@
 
 mod backend;
 mod doctor;
+mod editor;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use backend::{Daemon, Known};
 
+use super::command::desk::Desk;
+use super::config_file::ConfigFile;
 use super::set::PipelineSet;
 use crate::config::Config;
 use crate::frame::Sink;
@@ -30,8 +32,8 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Not served yet. `file` is the configuration's, for `leptond doctor`.
-    pub(super) fn new(file: Option<PathBuf>, log: Option<RecentLog>, on_page: Option<OnPage>) -> Page {
+    /// Not served yet. `file` is the configuration's, which is looked at and changed; `None` = there is none.
+    pub(super) fn new(file: Option<ConfigFile>, log: Option<RecentLog>, on_page: Option<OnPage>) -> Page {
         let daemon = Arc::new(Daemon::new(file, log));
         let feed = Feed::new(daemon.clone());
         Page { daemon, feed, served: page::Config::default(), server: None, on_page, seen: (0, 0) }
@@ -42,9 +44,15 @@ impl Page {
         self.feed.clone()
     }
 
-    /// Takes over a configuration; where `[page]` is another one, the page begins anew.
-    pub(super) fn configure(&mut self, config: &Config) {
-        self.daemon.know(Known { config: Arc::new(config.clone()), ..self.daemon.known() });
+    /// The place where changes of the configuration are left for the control loop.
+    pub(super) fn desk(&self) -> Arc<Desk> {
+        self.daemon.desk().clone()
+    }
+
+    /// Takes over a configuration and its digest; where `[page]` is another one, the page begins anew.
+    pub(super) fn configure(&mut self, config: &Config, digest: &str) {
+        let (config_now, digest) = (Arc::new(config.clone()), digest.to_owned());
+        self.daemon.know(Known { config: config_now, digest, ..self.daemon.known() });
         let wanted = &config.page;
         if *wanted == self.served && wanted.enabled == self.server.is_some() {
             return;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::frame::rfc3339;
 use crate::model::warn_unkept;
@@ -90,8 +91,15 @@ impl Readings {
     /// The place of one pipeline's reading. `None` where it would mean nothing: a synthetic counter begins anew with every start.
     pub(super) fn place(self: &Arc<Self>, pipeline: &Resolved) -> Option<Place> {
         let Resolved { config, feed } = pipeline;
-        // Another number of digits is another counter.
-        let key = format!("{}/{}", config.name, config.preprocess.regions.len().max(1));
+        // Another number of digits is another counter, and a meter whose digits or dials are drawn elsewhere is read anew: its number may have
+        // been wrong for that very reason.
+        let mut key = format!("{}/{}", config.name, config.preprocess.regions.len().max(1));
+        if let Some(meter) = &config.meter {
+            let drawn =
+                format!("{:?}", (&config.preprocess.regions, &meter.preprocess.regions, &meter.settings.places));
+            key.push('/');
+            key.extend(Sha256::digest(drawn).iter().take(4).map(|byte| format!("{byte:02x}")));
+        }
         (!feed.source().kind().begins_anew()).then(|| Place { readings: self.clone(), key })
     }
 

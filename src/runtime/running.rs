@@ -57,7 +57,7 @@ impl Running {
     /// When the system gives no thread.
     pub fn start(prepared: Prepared, paused: bool, context: &PipelineContext) -> std::io::Result<Running> {
         let Prepared { pipeline, planner, mut stages, supply, ladder, uncalibrated } = prepared;
-        let PipelineContext { bus, heartbeats, sources, cascades, turn, readings, wake } = context.clone();
+        let PipelineContext { bus, heartbeats, sources, cascades, turn, readings, dev, wake } = context.clone();
         let place = readings.place(&pipeline);
         if let Some(memory) = place.as_ref().and_then(Place::recall) {
             stages.restore(memory);
@@ -69,7 +69,7 @@ impl Running {
         let shared = Shared::new(&config.name, plans, turn, ladder.first(), state, wake);
         shared.pause(paused);
         if let Some(light) = config.meter.as_ref().and_then(|meter| meter.light.as_ref()) {
-            let light = Light::start(&config.name, light)?;
+            let light = Light::start(&config.name, light, &dev)?;
             shared.light.get_or_init(|| light);
         }
         let engine = stages.engine();

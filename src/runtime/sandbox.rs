@@ -49,6 +49,8 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
         read.extend(marks.map(|marks| directory(&marks.reference)));
         let light = pipeline.meter.as_ref().and_then(|meter| meter.light.as_ref());
         let programs = light.into_iter().flat_map(|light| light.on.iter().chain(&light.off));
+        let chip = light.and_then(|light| Some(Path::new("/dev").join(&light.gpio.as_ref()?.chip)));
+        devices.extend(chip);
         read.extend(programs.filter(|word| word.contains('/')).map(|word| directory(Path::new(word))));
         let paths = pipeline.models().map(|(_, model)| (model, Path::new(model)));
         for (_, path) in paths.filter(|(model, path)| model.contains('/') || path.exists()) {
@@ -78,6 +80,12 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
     Allowed { read, write, devices }
 }
 
+/// The directory of the configuration, where the page may change it. A page that a reload turns on goes without: it shows what would change.
+fn of_page(loaded: &Loaded) -> Option<PathBuf> {
+    let page = &loaded.config.page;
+    loaded.path.as_deref().filter(|_| page.enabled && page.edit).map(directory)
+}
+
 /// The restriction of this process; kept for its reloads.
 #[derive(Clone, Debug)]
 pub struct Given {
@@ -92,7 +100,8 @@ pub fn restrict(loaded: &Loaded, env: Env<'_>) -> Given {
     if loaded.config.node.sandbox == Sandbox::Off {
         return nothing("node.sandbox is \"off\"");
     }
-    let allowed = needs(loaded, env);
+    let mut allowed = needs(loaded, env);
+    allowed.write.extend(of_page(loaded));
     // What is to be written must exist to be named; where it cannot be made, its user says so with the path.
     for dir in &allowed.write {
         let _ = std::fs::create_dir_all(dir);

@@ -26,6 +26,7 @@ use crate::sys::landlock;
 use list::{STREAMS, Unlisted, WILD, has_extension, list};
 pub(super) use picture::check_jpeg;
 use picture::{MOST_BYTES, Part, whole_picture};
+pub use picture::{image_of, stated_size};
 
 /// Longest sleep inside `next`, so that its thread can be stopped.
 const NAP: Duration = Duration::from_millis(200);

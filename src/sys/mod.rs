@@ -4,6 +4,7 @@ pub mod atomic;
 pub mod beneath;
 pub mod child;
 pub mod file;
+pub mod gpio;
 pub mod landlock;
 pub mod mask;
 mod mmap;

@@ -133,6 +133,7 @@ fn start(model: &str, rungs: &[Setpoint], deadline_ms: u64, frame_interval: Dura
         cascades: Arc::default(),
         turn: Arc::default(),
         readings: Arc::default(),
+        dev: "/dev".into(),
         wake: Arc::new(|| {}),
     };
     let running = Running::start(prepared, false, &context).unwrap();

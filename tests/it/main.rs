@@ -19,6 +19,7 @@ mod files;
 mod gathering;
 mod generate;
 mod governor;
+mod hints;
 mod home_assistant;
 mod hostile;
 mod infer;

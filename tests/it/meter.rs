@@ -22,7 +22,7 @@ fn rects(of: &[[f32; 4]]) -> String {
 }
 
 /// The table of the drawn meter, with further keys.
-fn table(more: &str) -> String {
+pub fn table(more: &str) -> String {
     format!(
         "[[meter]]\nname = \"water\"\nkind = \"water\"\ndigits = {}\ndials = {}\n{more}\n",
         rects(&regions(640, 480)),

@@ -2,6 +2,8 @@
 
 #[path = "page/client.rs"]
 mod client;
+#[path = "page/editor.rs"]
+mod editor;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

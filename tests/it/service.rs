@@ -115,6 +115,7 @@ fn the_unit_keeps_its_promises() {
         "DeviceAllow=/dev/vcio rw",
         "DeviceAllow=char-alsa rw",
         "DeviceAllow=char-iio r",
+        "DeviceAllow=char-gpiochip rw",
         "ProtectSystem=strict",
         "ReadOnlyPaths=-/var/lib/leptond/models -/usr/share/leptond",
         "StateDirectory=leptond",

@@ -66,6 +66,9 @@ pub fn run(
     if stats.connects == 0 && !asked.stops() {
         return Err(anyhow!("there was no connection to a broker at {} in that time", broker(config)).into());
     }
+    if printed == 0 && !asked.stops() {
+        return Err(anyhow!("nothing came on {} in that time", filter.as_str()).into());
+    }
     Ok(())
 }
 

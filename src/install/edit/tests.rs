@@ -1,6 +1,7 @@
 //! Answers into documents, by data.
 
 use super::*;
+use crate::config::difference;
 use crate::source;
 
 fn answers(name: &str) -> Answers {
@@ -43,7 +44,7 @@ fn an_empty_file_becomes_a_whole_one() {
 fn the_packaged_file_keeps_all_that_it_has() {
     let old = include_str!("../../../configs/leptond.toml");
     let text = edited(old, &answers("water"), false).unwrap();
-    let changes = diff(old, &text);
+    let changes = difference(old, &text);
     assert!(!changes.lines().any(|line| line.starts_with('-')), "{changes}");
     // At the end, so that a commented key of the first pipeline stays in the first pipeline.
     assert!(text.find("#deadline_ms").unwrap() < text.find("name = \"water\"").unwrap());
@@ -65,10 +66,4 @@ fn a_pipeline_of_the_same_name_needs_a_word() {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
     assert!(!text.contains("password = "), "{text}");
-}
-
-#[test]
-fn a_diff_names_what_differs() {
-    assert_eq!(diff("a\nb\nc\n", "a\nx\nc\nd\n"), "@@ line 2\n-b\n+x\n@@ line 4\n+d\n");
-    assert_eq!(diff("a\n", "a\n"), "");
 }

@@ -3,9 +3,10 @@
 import { byId, figure, setText } from "./dom.js";
 import * as live from "./live.js";
 import * as charts from "./charts.js";
+import * as editor from "./editor.js";
 import * as views from "./views.js";
 
-const VIEWS = ["live", "charts", "status", "models", "doctor", "settings"];
+const VIEWS = ["live", "editor", "charts", "status", "models", "doctor", "settings"];
 /** Time to the next attempt after the daemon refused the news, in ms. */
 const AGAIN = 5000;
 
@@ -27,6 +28,7 @@ function show() {
   // The address names a section, which the browser would scroll below the header.
   scrollTo(0, 0);
   charts.show(view === "charts");
+  editor.show(view === "editor");
   views.show(view);
   connect();
 }

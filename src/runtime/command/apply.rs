@@ -7,12 +7,12 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::config_set::ConfigSet;
-use super::response::Ticket;
+use super::desk::Asker;
+use super::plan::plan;
 use super::stored::Stored;
 use super::trial::{Before, RARE, Seen, TRIAL, Watch};
-use crate::config::{self, Config, Loaded, Origin};
 use crate::runtime::aside::{self, Awaited, Signals};
-use crate::runtime::options::{ConfigFile, Options};
+use crate::runtime::options::Options;
 use crate::runtime::reload::{Reloaded, reload};
 use crate::runtime::running::Running;
 use crate::runtime::session::Session;
@@ -25,8 +25,8 @@ const CAUSE: &str = "config/set";
 /// A change on trial.
 #[derive(Debug)]
 pub(super) struct Trial {
-    /// Who asked for it.
-    pub(super) ticket: Ticket,
+    /// The one who asked for it.
+    pub(super) asker: Asker,
     /// The keys that it changed.
     pub(super) keys: Vec<String>,
     pub(super) watch: Watch,
@@ -47,8 +47,10 @@ pub(super) enum Change {
 
 /// A change that applies.
 pub(super) struct Applied {
-    /// The trial.
-    pub(super) trial: Trial,
+    /// The keys that it changed.
+    pub(super) keys: Vec<String>,
+    pub(super) watch: Watch,
+    pub(super) stored: Stored,
     /// Data of the answer.
     pub(super) data: serde_json::Value,
 }
@@ -63,18 +65,13 @@ pub(super) enum Return {
     Stop(&'static str),
 }
 
-/// A change that can be written.
-struct Plan {
-    text: String,
-    keys: Vec<String>,
-}
-
 /// Changes the configuration file and applies it.
 pub(super) async fn change(
     session: &mut Session,
     options: &Options,
     signals: &mut Signals,
-    (wanted, ticket): (ConfigSet, Ticket),
+    wanted: ConfigSet,
+    transaction: Option<String>,
 ) -> Change {
     let Some(file) = options.config_file.clone() else {
         return Change::Refused("this run has no configuration file that could be changed".into());
@@ -92,7 +89,7 @@ pub(super) async fn change(
         },
         Err(error) => return Change::Refused(error.to_string()),
     };
-    let stored = match Stored::write(&file.path, &plan.text, &ticket) {
+    let stored = match Stored::write(&file.path, &plan.text, transaction) {
         Ok(stored) => stored,
         Err(error) => return Change::Refused(error.to_string()),
     };
@@ -104,8 +101,7 @@ pub(super) async fn change(
                 "changed": plan.keys, "file": file.path, "previous": stored.previous(), "watched_s": TRIAL.as_secs(),
             });
             let watch = Watch::new(before, &seen(&session.set), now);
-            let trial = Trial { ticket, keys: plan.keys, watch, stored };
-            return Change::Applied(Box::new(Applied { trial, data }));
+            return Change::Applied(Box::new(Applied { keys: plan.keys, watch, stored, data }));
         }
         // What was written stays on trial: the next start takes it back.
         Reloaded::Stop(signal) => return Change::Stop(signal),
@@ -134,30 +130,6 @@ pub(super) async fn roll_back(
         Reloaded::Restart(_) => Return::Failed("the former file has another connection".into()),
         Reloaded::Stop(signal) => Return::Stop(signal),
     }
-}
-
-/// The text to write; `None` where every value is so already.
-fn plan(file: &ConfigFile, running: &Config, digest: &str, wanted: &ConfigSet) -> Result<Option<Plan>, String> {
-    let text = (file.read)()?;
-    let standing = (file.check)(&text)?;
-    if standing.digest != digest {
-        let path = file.path.display();
-        return Err(format!("{path} has changes that do not apply yet: systemctl reload leptond, or take them back"));
-    }
-    let edited = config::edited(&text, running, &wanted.values).map_err(|error| error.to_string())?;
-    for key in &edited.keys {
-        let elsewhere =
-            standing.sources.get(key).filter(|origin| matches!(origin, Origin::Env { .. } | Origin::Flag { .. }));
-        if let Some(origin) = elsewhere {
-            return Err(format!("{key}: the file's value has no effect, since {origin} sets it"));
-        }
-    }
-    let Loaded { config, .. } = (file.check)(&edited.text)?;
-    if !config::is_within_reach(running, &config) {
-        return Err("the change would reach beyond the keys that may be changed".into());
-    }
-    let config::Edited { text: new, keys } = edited;
-    Ok((new != text).then_some(Plan { text: new, keys }))
 }
 
 /// Each pipeline before a change.

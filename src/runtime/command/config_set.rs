@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::fields::{Fields, kind};
+use crate::config::Reach;
 
 /// Most values of one request.
 const MOST_VALUES: usize = 64;
@@ -12,6 +13,8 @@ const MOST_VALUES: usize = 64;
 pub struct ConfigSet {
     /// Path and value of each key; `null` = back to the default.
     pub values: Vec<(String, Value)>,
+    /// The keys among which they have to be.
+    pub reach: Reach,
 }
 
 impl ConfigSet {
@@ -28,6 +31,7 @@ impl ConfigSet {
             Value::Object(values) => Ok(values.iter().map(|(key, value)| (key.clone(), value.clone())).collect()),
             other => Err(format!("values: found {}, {ALLOWED}", kind(other))),
         })?;
-        Ok(ConfigSet { values: values.ok_or_else(|| format!("values is needed; {ALLOWED}"))? })
+        let values = values.ok_or_else(|| format!("values is needed; {ALLOWED}"))?;
+        Ok(ConfigSet { values, reach: Reach::Requests })
     }
 }

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::apply::{self, Change, Return, Trial};
+use super::apply::{self, Applied, Change, Return, Trial};
 use super::config_set::ConfigSet;
+use super::desk::{Asker, Desk, Wish};
 use super::detect_set;
 use super::in_force::{Applies, end};
 use super::limit::{Admission, Budget, refusal};
@@ -54,6 +55,8 @@ pub(in crate::runtime) struct Commands {
     switched: Option<Receiver<Incoming>>,
     topics: Topics,
     publisher: Arc<dyn Publisher>,
+    /// The page's changes.
+    desk: Arc<Desk>,
     /// Largest packet.
     most_bytes: usize,
     allowed: Requests,
@@ -82,7 +85,7 @@ pub(in crate::runtime) struct Means {
 
 /// A request that takes the control loop.
 enum Work {
-    Change(ConfigSet, Ticket),
+    Change(ConfigSet, Asker),
     RollBack(String),
     Restart,
 }
@@ -117,8 +120,14 @@ enum Reply {
 /// A list of models that is being made, and who asked for it.
 type Listing = (Arc<std::sync::OnceLock<Value>>, Ticket);
 
+/// The answer to a change that stays.
+fn kept(keys: &[String]) -> Value {
+    serde_json::json!({ "kept": true, "changed": keys })
+}
+
 impl Commands {
-    /// Subscribes to the requests of this node that `mqtt.requests` permits; `wake` is notified when there is something to take.
+    /// Subscribes to the requests of this node that `mqtt.requests` permits, and looks at `desk`; `wake` is notified when there is something
+    /// to take.
     ///
     /// # Errors
     /// [`DaemonError::Config`] when a topic cannot be subscribed to.
@@ -126,8 +135,10 @@ impl Commands {
         node: &Node,
         mqtt: &crate::publish::Config,
         means: Means,
+        desk: Arc<Desk>,
         wake: Arc<Notify>,
     ) -> Result<Self, DaemonError> {
+        desk.attend(wake.clone());
         let allowed = &mqtt.requests;
         let subscribe = |filter: String| {
             let wake = wake.clone();
@@ -145,6 +156,7 @@ impl Commands {
             switched,
             topics: node.topics.clone(),
             publisher: node.mqtt.clone(),
+            desk,
             most_bytes: mqtt.max_packet_bytes,
             allowed: allowed.clone(),
             means,
@@ -170,11 +182,21 @@ impl Commands {
         let Recovered { words, transaction } = recovered;
         let ticket = Ticket { verb: Verb::ConfigSet.name().into(), transaction };
         self.send(&ticket, Err(&words));
+        // Who asked is not known any more where the client gave no identifier.
+        self.desk.finish(Err(words));
     }
 
     /// Takes the requests that came and does those that are done at once; `true` if the governor was given an order, so that it is its
     /// turn. [`Commands::answer`] follows.
     pub(in crate::runtime) fn take(&mut self, session: &mut Session, now: Instant) -> bool {
+        if let Some(Wish { change, reply }) = self.desk.take() {
+            let asker = Asker::Page(Some(reply));
+            match self.is_free() {
+                Ok(()) => self.work = Some(Work::Change(change, asker)),
+                Err(busy) => _ = self.reply(asker, Err(&busy)),
+            }
+        }
+        self.desk.take_readings().iter().for_each(|pipeline| session.set.read_now(pipeline));
         let mut ordered = false;
         for _ in 0..AT_ONCE {
             if let Some(message) = self.requests.as_ref().and_then(|inbox| inbox.try_recv().ok()) {
@@ -228,21 +250,22 @@ impl Commands {
         match self.work.take() {
             None => Done::Nothing,
             Some(Work::Restart) => Done::Restart,
-            Some(Work::Change(change, ticket)) => {
-                match apply::change(session, options, signals, (change, ticket.clone())).await {
+            Some(Work::Change(change, asker)) => {
+                match apply::change(session, options, signals, change, asker.transaction()).await {
                     Change::Applied(applied) => {
-                        tracing::info!(changed = applied.trial.keys.join(", "), "config/set: on trial for a minute");
-                        self.send(&ticket, Ok(&applied.data));
-                        self.trial = Some(applied.trial);
+                        let Applied { keys, watch, stored, data } = *applied;
+                        tracing::info!(changed = keys.join(", "), "config/set: on trial for a minute");
+                        let asker = self.reply(asker, Ok(&data));
+                        self.trial = Some(Trial { asker, keys, watch, stored });
                         Done::Reloaded
                     }
                     Change::Nothing => {
-                        self.send(&ticket, Ok(&serde_json::json!({ "changed": [] })));
+                        self.reply(asker, Ok(&serde_json::json!({ "changed": [] })));
                         Done::Nothing
                     }
                     Change::Refused(why) => {
                         tracing::warn!(why, "config/set: nothing was changed");
-                        self.send(&ticket, Err(&why));
+                        self.reply(asker, Err(&why));
                         Done::Nothing
                     }
                     Change::Stop(signal) => Done::Stop(signal),
@@ -253,12 +276,12 @@ impl Commands {
                 match apply::roll_back(session, options, signals, &trial).await {
                     Return::Done => {
                         tracing::error!(reason, "config/set: the change is taken back");
-                        self.send(&trial.ticket, Err(&format!("rolled back: {reason}")));
+                        self.reply(trial.asker, Err(&format!("rolled back: {reason}")));
                         Done::Reloaded
                     }
                     Return::Failed(why) => {
                         tracing::error!(reason, why, "config/set: the change cannot be taken back");
-                        self.send(&trial.ticket, Err(&format!("{reason}; and it cannot be taken back: {why}")));
+                        self.reply(trial.asker, Err(&format!("{reason}; and it cannot be taken back: {why}")));
                         Done::Nothing
                     }
                     Return::Stop(signal) => Done::Stop(signal),
@@ -271,20 +294,22 @@ impl Commands {
     pub(in crate::runtime) fn end_trial(&mut self) {
         if let Some(trial) = self.trial.take() {
             trial.stored.keep();
+            if matches!(trial.asker, Asker::Page(_)) {
+                self.desk.finish(Ok(kept(&trial.keys)));
+            }
         }
     }
 
     fn judge(&mut self, set: &PipelineSet, now: Instant) {
-        let Some(trial) = &self.trial else { return };
-        match trial.watch.judge(&apply::seen(set), now) {
-            Verdict::Open => {}
-            Verdict::Failed(reason) => self.work = Some(Work::RollBack(reason)),
-            Verdict::Kept => {
-                trial.stored.keep();
-                let data = serde_json::json!({ "kept": true, "changed": trial.keys });
-                tracing::info!(changed = trial.keys.join(", "), "config/set: the change stays");
-                self.send(&trial.ticket, Ok(&data));
-                self.trial = None;
+        let verdict = self.trial.as_ref().map(|trial| trial.watch.judge(&apply::seen(set), now));
+        match verdict {
+            None | Some(Verdict::Open) => {}
+            Some(Verdict::Failed(reason)) => self.work = Some(Work::RollBack(reason)),
+            Some(Verdict::Kept) => {
+                let Some(Trial { asker, keys, stored, .. }) = self.trial.take() else { return };
+                stored.keep();
+                tracing::info!(changed = keys.join(", "), "config/set: the change stays");
+                self.reply(asker, Ok(&kept(&keys)));
             }
         }
     }
@@ -362,7 +387,7 @@ impl Commands {
             Request::ConfigGet(wanted) => wanted.answer(&session.config, &session.digest).map(Reply::Data),
             Request::ConfigSet(change) => {
                 self.is_free()?;
-                self.work = Some(Work::Change(change, ticket.clone()));
+                self.work = Some(Work::Change(change, Asker::Client(ticket.clone())));
                 Ok(Reply::Later)
             }
             Request::Governor(wanted) => {
@@ -460,6 +485,25 @@ impl Commands {
                 tracing::info!(pipeline, rung, until, suppressed, "governor: asked for a rung");
             }
             Order::Release => tracing::info!(suppressed, "governor: asked to go by the configuration again"),
+        }
+    }
+
+    /// Answers the one who asked for a change, once or once more.
+    fn reply(&self, asker: Asker, result: Result<&Value, &str>) -> Asker {
+        match asker {
+            Asker::Client(ticket) => {
+                self.send(&ticket, result);
+                Asker::Client(ticket)
+            }
+            Asker::Page(first) => {
+                let answer = result.cloned().map_err(str::to_owned);
+                match first {
+                    // It may have gone meanwhile.
+                    Some(reply) => _ = reply.send(answer),
+                    None => self.desk.finish(answer),
+                }
+                Asker::Page(None)
+            }
         }
     }
 

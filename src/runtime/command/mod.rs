@@ -7,6 +7,7 @@
 mod apply;
 mod config_get;
 mod config_set;
+pub(in crate::runtime) mod desk;
 mod detect_set;
 pub(in crate::runtime) mod driver;
 mod fields;
@@ -16,6 +17,7 @@ mod limit;
 pub(in crate::runtime) mod model_list;
 mod pause;
 mod pictures;
+pub(in crate::runtime) mod plan;
 mod read;
 mod reading;
 mod response;

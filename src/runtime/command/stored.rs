@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::response::Ticket;
 use crate::sys::file;
 use crate::sys::owned::{self, FileKind, WriteError};
 
@@ -84,10 +83,10 @@ pub struct Recovered {
 
 impl Stored {
     /// Writes `text` into the place of the configuration at `path`, and keeps a copy of the former file.
-    pub(super) fn write(path: &Path, text: &str, ticket: &Ticket) -> Result<Stored, StoreError> {
+    pub(super) fn write(path: &Path, text: &str, transaction: Option<String>) -> Result<Stored, StoreError> {
         let stored = Stored { path: path.to_owned(), written: digest(text.as_bytes()) };
         owned::copy(path, &stored.previous())?;
-        let marker = Marker { written: stored.written.clone(), transaction: ticket.transaction.clone() };
+        let marker = Marker { written: stored.written.clone(), transaction };
         let marker = serde_json::to_vec(&marker).unwrap_or_default();
         owned::replace(&beside(path, "trial"), &marker, FileKind::Secret)?;
         let result = owned::replace(path, text.as_bytes(), FileKind::Config);
@@ -164,8 +163,8 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
 
-    fn ticket() -> Ticket {
-        Ticket { verb: "config/set".into(), transaction: Some("7".into()) }
+    fn transaction() -> Option<String> {
+        Some("7".into())
     }
 
     fn names(dir: &Path) -> Vec<String> {
@@ -183,14 +182,14 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
 
-        let stored = Stored::write(&path, "two", &ticket()).unwrap();
+        let stored = Stored::write(&path, "two", transaction()).unwrap();
         assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode(&path)), ("two", 0o640));
         assert_eq!((fs::read_to_string(stored.previous()).unwrap().as_str(), mode(&stored.previous())), ("one", 0o640));
         stored.keep();
         assert_eq!(names(dir.path()), ["leptond.toml", "leptond.toml.previous"]);
         assert!(recover(&path).is_none());
 
-        let stored = Stored::write(&path, "three", &ticket()).unwrap();
+        let stored = Stored::write(&path, "three", transaction()).unwrap();
         stored.restore().unwrap();
         assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode(&path)), ("two", 0o640));
         assert_eq!(names(dir.path()), ["leptond.toml", "leptond.toml.previous"]);
@@ -201,12 +200,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("leptond.toml");
         fs::write(&path, "one").unwrap();
-        Stored::write(&path, "two", &ticket()).unwrap();
+        Stored::write(&path, "two", transaction()).unwrap();
         let recovered = recover(&path).unwrap();
         assert!(recovered.words.starts_with("rolled back"), "{}", recovered.words);
         assert_eq!((recovered.transaction.as_deref(), fs::read_to_string(&path).unwrap().as_str()), (Some("7"), "one"));
         assert!(recover(&path).is_none(), "once");
-        Stored::write(&path, "two", &ticket()).unwrap();
+        Stored::write(&path, "two", transaction()).unwrap();
         fs::write(&path, "one").unwrap();
         assert!(recover(&path).is_none(), "there is nothing to take back");
         assert!(!beside(&path, "trial").exists());
@@ -217,10 +216,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("leptond.toml");
         fs::write(&path, "one").unwrap();
-        let stored = Stored::write(&path, "two", &ticket()).unwrap();
+        let stored = Stored::write(&path, "two", transaction()).unwrap();
         fs::write(&path, "mine").unwrap();
         assert!(matches!(stored.restore(), Err(StoreError::Changed(_))));
-        Stored::write(&path, "three", &ticket()).unwrap();
+        Stored::write(&path, "three", transaction()).unwrap();
         fs::write(&path, "mine again").unwrap();
         assert!(recover(&path).unwrap().words.contains("changed by others"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "mine again");
@@ -236,7 +235,7 @@ mod tests {
         let path = dir.path().join("leptond.toml");
         fs::write(&path, "one").unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o555)).unwrap();
-        let error = Stored::write(&path, "two", &ticket()).unwrap_err();
+        let error = Stored::write(&path, "two", transaction()).unwrap_err();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         assert!(
             matches!(error, StoreError::Forbidden { .. }) && error.to_string().contains("docs/commands.md"),

@@ -1,26 +1,27 @@
 //! Facts about the daemon for the page.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
-use super::doctor;
+use super::{doctor, editor};
 use crate::config::{self, Config, PipelineConfig};
 use crate::draw::{Canvas, Mark};
 use crate::frame::status::NodeStatus;
 use crate::frame::{Event, Output, Payload, PipelineName};
-use crate::page::{Backend, Layout};
+use crate::page::{Backend, Layout, Photo, Reference};
 use crate::pipeline::Input;
 use crate::preprocess;
 use crate::publish::payload::{Governor, Health, InferenceResult, Info};
 use crate::publish::wording;
+use crate::runtime::command::desk::Desk;
 use crate::runtime::command::model_list;
+use crate::runtime::config_file::ConfigFile;
 use crate::runtime::set::PipelineSet;
 use crate::runtime::state::lock;
-use crate::source::Frames;
 use crate::telemetry::RecentLog;
 
 /// The part of the daemon that changes with its configuration.
@@ -28,6 +29,8 @@ use crate::telemetry::RecentLog;
 pub(super) struct Known {
     /// The configuration that applies.
     pub(super) config: Arc<Config>,
+    /// Its digest.
+    pub(super) digest: String,
     /// Ladders with their costs, by pipeline.
     pub(super) costs: Arc<Value>,
 }
@@ -35,14 +38,20 @@ pub(super) struct Known {
 /// The daemon as the page sees it.
 pub(super) struct Daemon {
     known: Mutex<Known>,
-    file: Option<PathBuf>,
+    file: Option<ConfigFile>,
     log: Option<RecentLog>,
+    desk: Arc<Desk>,
 }
 
 impl Daemon {
     /// Nothing is known yet.
-    pub(super) fn new(file: Option<PathBuf>, log: Option<RecentLog>) -> Daemon {
-        Daemon { known: Mutex::default(), file, log }
+    pub(super) fn new(file: Option<ConfigFile>, log: Option<RecentLog>) -> Daemon {
+        Daemon { known: Mutex::default(), file, log, desk: Arc::default() }
+    }
+
+    /// The place for changes of the configuration.
+    pub(super) fn desk(&self) -> &Arc<Desk> {
+        &self.desk
     }
 
     /// The part that changes.
@@ -122,12 +131,12 @@ impl Backend for Daemon {
     }
 
     fn models(&self) -> Value {
-        let Known { config, costs } = self.known();
+        let Known { config, costs, .. } = self.known();
         json!({ "installed": model_list::list(&config), "running": *costs })
     }
 
     fn findings(&self) -> Result<Value, String> {
-        doctor::findings(self.file.as_deref())
+        doctor::findings(self.file.as_ref().map(|file| file.path.as_path()))
     }
 
     fn configuration(&self) -> Value {
@@ -136,6 +145,48 @@ impl Backend for Daemon {
 
     fn log(&self) -> Vec<String> {
         self.log.as_ref().map(RecentLog::lines).unwrap_or_default()
+    }
+
+    fn drawings(&self) -> Value {
+        editor::drawings(&self.known().config, self.file.as_ref(), self.desk.end())
+    }
+
+    fn look_now(&self, pipeline: &str) {
+        self.desk.ask_reading(pipeline);
+    }
+
+    fn photo_of(&self, output: &Output) -> Result<Photo, String> {
+        editor::photo_of(output)
+    }
+
+    fn photo(&self, file: Vec<u8>) -> Result<Photo, String> {
+        editor::photo(file)
+    }
+
+    fn reference(&self, meter: &str) -> Result<Vec<u8>, String> {
+        editor::reference(&self.known().config, meter)
+    }
+
+    fn read(&self, photo: &Photo, drawn: Value) -> Result<Value, String> {
+        editor::read(&self.known().config, photo, drawn)
+    }
+
+    fn propose(&self, _photo: &Photo) -> Result<Value, String> {
+        Err("not yet".into())
+    }
+
+    fn difference(&self, values: Vec<(String, Value)>, reference: Option<Reference<'_>>) -> Result<Value, String> {
+        let Known { config, digest, .. } = self.known();
+        editor::difference(self.file.as_ref(), &config, &digest, values, reference)
+    }
+
+    fn change(
+        &self,
+        values: Vec<(String, Value)>,
+        reference: Option<Reference<'_>>,
+    ) -> Result<oneshot::Receiver<Result<Value, String>>, String> {
+        let change = editor::change(&self.known().config, values, reference)?;
+        Ok(self.desk.ask(change))
     }
 }
 
@@ -148,12 +199,7 @@ fn with_words(value: serde_json::Result<Value>, words: Option<String>) -> Value 
 }
 
 fn layout(config: &Config, pipeline: &PipelineConfig) -> Layout {
-    let pictures = match &pipeline.source {
-        Input::Crops(_) => true,
-        input => {
-            config.source_of(input).is_some_and(|source| matches!(source.kind().frames(), Frames::Pictures { .. }))
-        }
-    };
+    let pictures = matches!(pipeline.source, Input::Crops(_)) || editor::has_pictures(config, pipeline);
     let zones = pipeline.zones.iter().map(|zone| Mark { name: zone.name.to_string(), points: zone.polygon.clone() });
     let lines =
         pipeline.lines.iter().map(|line| Mark { name: line.name.to_string(), points: vec![line.from, line.to] });

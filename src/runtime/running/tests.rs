@@ -99,6 +99,7 @@ impl Bench {
             cascades: Arc::default(),
             turn: Arc::default(),
             readings: Arc::default(),
+            dev: "/dev".into(),
             wake: Arc::new(|| ()),
         };
         let opened = Opened::shared("camera", config, Vec::new(), Box::new(source));

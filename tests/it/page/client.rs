@@ -58,6 +58,20 @@ pub fn get(address: SocketAddr, path: &str) -> Answer {
     get_with(address, path, "")
 }
 
+/// POST of `body` with more lines of a head, each with its `\r\n`.
+pub fn post(address: SocketAddr, path: &str, lines: &str, body: &[u8]) -> Answer {
+    let length = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n{lines}\r\n"
+    );
+    let mut stream = connect(address);
+    // An early answer may close the connection while this is still written.
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes);
+    answer(&bytes)
+}
+
 /// Reads a stream that does not end until `enough`, or for half a minute.
 pub fn watch(address: SocketAddr, path: &str, enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     let mut stream = connect(address);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::json;
 
+use crate::config::Reach;
 use crate::publish::requests::{Level, REGISTRY};
 use leptond_governor::{Mode, Order};
 
@@ -118,7 +119,7 @@ fn each_verb_has_its_request() {
     check("config/get", r#"{"path":["door"]}"#, Err("path: found an array"));
     let values = vec![("governor.mode".to_owned(), json!("quiet")), ("log.level".to_owned(), Value::Null)];
     let payload = r#"{"values":{"governor.mode":"quiet","log.level":null}}"#;
-    check("config/set", payload, Ok(Request::ConfigSet(ConfigSet { values })));
+    check("config/set", payload, Ok(Request::ConfigSet(ConfigSet { values, reach: Reach::Requests })));
     check("config/set", "{}", Err("values is needed"));
     check("config/set", r#"{"values":{}}"#, Err("values: found none"));
     check("config/set", r#"{"values":[1]}"#, Err("values: found an array"));
