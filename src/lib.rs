@@ -32,6 +32,7 @@ pub mod model;
 pub mod page;
 pub mod pipeline;
 pub mod preprocess;
+pub mod propose;
 pub mod publish;
 pub mod runtime;
 pub mod scene;

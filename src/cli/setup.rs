@@ -7,6 +7,7 @@ mod broker;
 mod interview;
 mod models;
 mod offered;
+mod photo;
 mod present;
 mod probe;
 mod questions;
@@ -135,7 +136,7 @@ fn missing(args: &Args, text: &str) -> Result<(), Failure> {
     let flags = [
         (args.broker.is_none() && !present::names_broker(text), "--broker HOST[:PORT]"),
         (args.source.is_empty(), "--source SOURCE"),
-        (args.model.is_none(), "--model MODEL"),
+        (args.model.is_none() && args.photo.is_none(), "--model MODEL"),
     ];
     let missing: Vec<&str> = flags.into_iter().filter(|(missing, _)| *missing).map(|(_, flag)| flag).collect();
     if missing.is_empty() {
@@ -228,7 +229,10 @@ fn next_steps(
     }
     let reader = if of_service && !answers.broker.username.is_empty() { sudo } else { "" };
     lines.push(format!("  {reader}leptond watch{file} --node {node}"));
-    lines.push(format!("results come on {}/{node}/{}/result", present.mqtt.prefix, answers.pipeline.name));
+    lines.push(format!("results come on {}/{node}/{}/result", present.mqtt.prefix, answers.work.name()));
+    if answers.page || present.page.enabled {
+        lines.push(format!("the page for browsers is at {} on this computer", page_address(present)));
+    }
     if present.mqtt.home_assistant.enabled {
         lines.push("Home Assistant shows this node under Settings, Devices & services, MQTT".into());
     }
@@ -245,6 +249,12 @@ fn next_steps(
         }
     }
     say("leptond runs")
+}
+
+/// Address of the page for browsers, on or off.
+fn page_address(present: &Config) -> String {
+    // Of all addresses of this computer, a browser on it takes the one that needs no network.
+    format!("http://{}/", present.page.listen.replace("0.0.0.0:", "127.0.0.1:"))
 }
 
 /// Reports that the person would type `sudo` before the next command, too.

@@ -27,6 +27,21 @@ pub enum Quantity {
 }
 
 impl Quantity {
+    /// All of them.
+    pub const ALL: [Quantity; 5] =
+        [Quantity::Water, Quantity::Gas, Quantity::Electricity, Quantity::Heat, Quantity::Oil];
+
+    /// Name in a configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Quantity::Water => "water",
+            Quantity::Gas => "gas",
+            Quantity::Electricity => "electricity",
+            Quantity::Heat => "heat",
+            Quantity::Oil => "oil",
+        }
+    }
+
     /// Its units, the usual one first.
     pub fn units(self) -> &'static [&'static str] {
         match self {
@@ -63,6 +78,13 @@ pub fn spelt(unit: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_those_of_a_configuration() {
+        for quantity in Quantity::ALL {
+            assert_eq!(serde_json::to_value(quantity).ok(), Some(quantity.word().into()));
+        }
+    }
 
     #[test]
     fn units_are_those_of_the_quantity_however_they_are_typed() {

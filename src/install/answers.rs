@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::frame::Quantity;
+use crate::preprocess::Region;
 use crate::source;
 
 /// Everything that setup writes.
@@ -11,8 +13,29 @@ pub struct Answers {
     pub node: Option<String>,
     /// The broker.
     pub broker: Broker,
-    /// The pipeline.
-    pub pipeline: Pipeline,
+    /// Turn the page for browsers on; `false` = as it is.
+    pub page: bool,
+    /// What is read.
+    pub work: Work,
+}
+
+/// What is read, by a table of the configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
+    /// `[[pipeline]]`.
+    Pipeline(Pipeline),
+    /// `[[meter]]`.
+    Meter(Meter),
+}
+
+impl Work {
+    /// Name in topics.
+    pub fn name(&self) -> &str {
+        match self {
+            Work::Pipeline(pipeline) => &pipeline.name,
+            Work::Meter(meter) => &meter.name,
+        }
+    }
 }
 
 /// `[mqtt]`.
@@ -43,6 +66,27 @@ pub struct Pipeline {
     pub source_keys: Vec<String>,
     /// Parts of the picture, `[x, y, width, height]` in pixels; empty = the whole picture; `None` = as the pipeline has them.
     pub regions: Option<Vec<[u32; 4]>>,
+}
+
+/// `[[meter]]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Meter {
+    /// Name in topics.
+    pub name: String,
+    /// The source, checked.
+    pub source: source::Config,
+    /// The keys of the source that were chosen.
+    pub source_keys: Vec<String>,
+    /// Its digits, most significant first, in source pixels.
+    pub digits: Vec<Region>,
+    /// Its dials, most significant first.
+    pub dials: Vec<Region>,
+    /// Quantity that it counts.
+    pub kind: Option<Quantity>,
+    /// Unit, where it is not the usual one of the kind.
+    pub unit: Option<String>,
+    /// Places behind the decimal point, where they are not as many as there are dials.
+    pub decimals: Option<u8>,
 }
 
 /// `HOST` or `HOST:PORT`, also `[::1]:1883` and `mqtt://HOST`; without a port the usual one.

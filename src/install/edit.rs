@@ -2,7 +2,9 @@
 
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 
-use super::answers::{Answers, Broker, Pipeline};
+use super::answers::{Answers, Broker, Meter, Pipeline, Work};
+use crate::preprocess::Region;
+use crate::source;
 
 /// A configuration that cannot be edited.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -11,8 +13,11 @@ pub enum EditError {
     #[error("the file is not valid TOML, mend it first (leptond check says where): {0}")]
     NotToml(String),
     /// There is a pipeline of that name: the person decides.
-    #[error("there is a pipeline {0:?} already: give another --name, or --replace")]
+    #[error("there is a pipeline or meter {0:?} already: give another --name, or --replace")]
     Exists(String),
+    /// There is a meter of a pipeline's name, or the other way round: one does not become the other.
+    #[error("there is a [[{0}]] {1:?} already, and this would be none: give another --name, or take it out by hand")]
+    Otherwise(&'static str, String),
     /// A key holds something else than setup can edit.
     #[error("{0} is not written as a table: setup does not edit that, change the file by hand")]
     Shape(&'static str),
@@ -29,34 +34,57 @@ pub fn edited(text: &str, answers: &Answers, replace: bool) -> Result<String, Ed
         put(table(&mut document, "node")?, "name", node.as_str(), "");
     }
     set_broker(table(&mut document, "mqtt")?, &answers.broker)?;
-    let there = position(&document, &answers.pipeline.name)?;
-    match there {
-        Some(_) if !replace => Err(EditError::Exists(answers.pipeline.name.clone())),
-        Some(index) => {
-            let table =
-                document.get_mut("pipeline").and_then(Item::as_array_of_tables_mut).and_then(|p| p.get_mut(index));
-            replace_pipeline(table.ok_or(EditError::Shape("pipeline"))?, &answers.pipeline)?;
-            Ok(document.to_string())
-        }
-        // As text at the end: comments behind the last table would else end up in the new pipeline, and with them the
-        // keys that a person uncomments.
-        None => {
-            let before = document.to_string();
-            let gap = if before.trim().is_empty() { "" } else { "\n" };
-            Ok(format!(
-                "{}{gap}{}",
-                before.trim_end().to_owned() + if gap.is_empty() { "" } else { "\n" },
-                fresh(&answers.pipeline)
-            ))
+    let mut more = String::new();
+    if answers.page {
+        // As text at the end where it is new, as below.
+        match document.get_mut("page") {
+            Some(page) => set(page.as_table_mut().ok_or(EditError::Shape("page"))?, "enabled", true.into()),
+            None => more = "[page]\nenabled = true\n".into(),
         }
     }
+    let name = answers.work.name();
+    let (key, other) = match &answers.work {
+        Work::Pipeline(_) => ("pipeline", "meter"),
+        Work::Meter(_) => ("meter", "pipeline"),
+    };
+    if position(&document, other, name)?.is_some() {
+        return Err(EditError::Otherwise(other, name.to_owned()));
+    }
+    match position(&document, key, name)? {
+        Some(_) if !replace => return Err(EditError::Exists(name.to_owned())),
+        Some(index) => {
+            let tables = document.get_mut(key).and_then(Item::as_array_of_tables_mut);
+            let table = tables.and_then(|tables| tables.get_mut(index)).ok_or(EditError::Shape(key))?;
+            match &answers.work {
+                Work::Pipeline(pipeline) => replace_pipeline(table, pipeline)?,
+                Work::Meter(meter) => replace_meter(table, meter)?,
+            }
+        }
+        None => {
+            if !more.is_empty() {
+                more.push('\n');
+            }
+            more += &match &answers.work {
+                Work::Pipeline(pipeline) => fresh("pipeline", fresh_pipeline(pipeline)),
+                Work::Meter(meter) => fresh("meter", fresh_meter(meter)),
+            };
+        }
+    }
+    // As text at the end: comments behind the last table would else end up in the new one, and with them the keys that a person
+    // uncomments.
+    let before = document.to_string();
+    Ok(match (more.is_empty(), before.trim().is_empty()) {
+        (true, _) => before,
+        (false, true) => more,
+        (false, false) => format!("{}\n\n{more}", before.trim_end()),
+    })
 }
 
-/// The index of the pipeline of that name.
-fn position(document: &DocumentMut, name: &str) -> Result<Option<usize>, EditError> {
-    let Some(item) = document.get("pipeline") else { return Ok(None) };
-    let pipelines = item.as_array_of_tables().ok_or(EditError::Shape("pipeline"))?;
-    Ok(pipelines.iter().position(|p| p.get("name").and_then(Item::as_str) == Some(name)))
+/// The index of the pipeline or meter of that name.
+fn position(document: &DocumentMut, key: &'static str, name: &str) -> Result<Option<usize>, EditError> {
+    let Some(item) = document.get(key) else { return Ok(None) };
+    let tables = item.as_array_of_tables().ok_or(EditError::Shape(key))?;
+    Ok(tables.iter().position(|p| p.get("name").and_then(Item::as_str) == Some(name)))
 }
 
 fn table<'a>(document: &'a mut DocumentMut, key: &'static str) -> Result<&'a mut Table, EditError> {
@@ -133,18 +161,19 @@ fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::String(a), Value::String(b)) => a.value() == b.value(),
         (Value::Integer(a), Value::Integer(b)) => a.value() == b.value(),
+        (Value::Boolean(a), Value::Boolean(b)) => a.value() == b.value(),
         _ => false,
     }
 }
 
 /// The keys of the source that were chosen.
-fn source_table(pipeline: &Pipeline) -> Table {
+fn source_table(source: &source::Config, keys: &[String]) -> Table {
     let mut table = Table::new();
-    let Ok(all) = toml_edit::ser::to_document(&pipeline.source) else { return table };
+    let Ok(all) = toml_edit::ser::to_document(source) else { return table };
     if let Some(kind) = all.get("type") {
         table.insert("type", kind.clone());
     }
-    for key in &pipeline.source_keys {
+    for key in keys {
         if let Some(item) = all.get(key) {
             table.insert(key, item.clone());
         }
@@ -152,12 +181,11 @@ fn source_table(pipeline: &Pipeline) -> Table {
     table
 }
 
-fn array(regions: &[[u32; 4]]) -> Item {
+/// An array of tables, one a line.
+fn array(tables: impl Iterator<Item = InlineTable>) -> Item {
     let mut array = Array::new();
-    for region in regions {
-        let mut rect = InlineTable::new();
-        rect.insert("rect", Value::Array(region.iter().map(|v| i64::from(*v)).collect()));
-        let mut item = Value::InlineTable(rect);
+    for table in tables {
+        let mut item = Value::InlineTable(table);
         item.decor_mut().set_prefix("\n  ");
         array.push_formatted(item);
     }
@@ -166,32 +194,86 @@ fn array(regions: &[[u32; 4]]) -> Item {
     value(array)
 }
 
-fn fresh(pipeline: &Pipeline) -> String {
-    let mut table = Table::new();
-    table.insert("name", value(&pipeline.name));
-    table.insert("model", value(&pipeline.model));
-    table.insert("source", Item::Table(source_table(pipeline)));
-    if let Some(regions) = pipeline.regions.as_deref().filter(|regions| !regions.is_empty()) {
-        let mut preprocess = Table::new();
-        preprocess.insert("regions", array(regions));
-        table.insert("preprocess", Item::Table(preprocess));
-    }
+fn rects(regions: &[[u32; 4]]) -> Item {
+    array(regions.iter().map(|region| inline("rect", region.iter().map(|v| i64::from(*v)).collect())))
+}
+
+fn drawn(regions: &[Region]) -> Item {
+    // To a tenth of a pixel: single precision as a longer number of double precision would be digits of nothing.
+    let number = |v: &f32| (f64::from(*v) * 10.0).round() / 10.0;
+    array(regions.iter().map(|region| match region {
+        Region::Rect(rect) => inline("rect", rect.iter().map(number).collect()),
+        Region::Quad(quad) => inline("quad", quad.iter().map(number).collect()),
+    }))
+}
+
+fn inline(key: &str, values: Array) -> InlineTable {
+    let mut table = InlineTable::new();
+    table.insert(key, Value::Array(values));
+    table
+}
+
+fn fresh(key: &str, table: Table) -> String {
     let mut all = toml_edit::ArrayOfTables::new();
     all.push(table);
     let mut document = DocumentMut::new();
-    document.insert("pipeline", Item::ArrayOfTables(all));
+    document.insert(key, Item::ArrayOfTables(all));
     document.to_string()
 }
 
-fn replace_pipeline(table: &mut Table, pipeline: &Pipeline) -> Result<(), EditError> {
-    let old_model = table.get("model").and_then(Item::as_str).unwrap_or_default().to_owned();
-    set(table, "model", pipeline.model.as_str().into());
-    let new = source_table(pipeline);
+fn fresh_pipeline(pipeline: &Pipeline) -> Table {
+    let mut table = Table::new();
+    table.insert("name", value(&pipeline.name));
+    table.insert("model", value(&pipeline.model));
+    table.insert("source", Item::Table(source_table(&pipeline.source, &pipeline.source_keys)));
+    if let Some(regions) = pipeline.regions.as_deref().filter(|regions| !regions.is_empty()) {
+        let mut preprocess = Table::new();
+        preprocess.insert("regions", rects(regions));
+        table.insert("preprocess", Item::Table(preprocess));
+    }
+    table
+}
+
+fn fresh_meter(meter: &Meter) -> Table {
+    let mut table = Table::new();
+    table.insert("name", value(&meter.name));
+    set_meter(&mut table, meter);
+    table.insert("source", Item::Table(source_table(&meter.source, &meter.source_keys)));
+    table
+}
+
+/// The keys of a meter beside its name and source.
+fn set_meter(table: &mut Table, meter: &Meter) {
+    let mut one = |key: &str, new: Option<Value>| match new {
+        Some(new) => set(table, key, new),
+        None => drop(table.remove(key)),
+    };
+    one("kind", meter.kind.map(|kind| kind.word().into()));
+    one("unit", meter.unit.as_deref().map(Value::from));
+    one("decimals", meter.decimals.map(|decimals| i64::from(decimals).into()));
+    for (key, regions) in [("digits", &meter.digits), ("dials", &meter.dials)] {
+        if regions.is_empty() {
+            table.remove(key);
+        } else {
+            table.insert(key, drawn(regions));
+        }
+    }
+}
+
+fn replace_meter(table: &mut Table, meter: &Meter) -> Result<(), EditError> {
+    set_meter(table, meter);
+    // Marks are patches of the picture that the regions before were drawn on.
+    table.remove("align");
+    table.remove("reference");
+    replace_source(table, source_table(&meter.source, &meter.source_keys), "meter.source")
+}
+
+fn replace_source(table: &mut Table, new: Table, key: &'static str) -> Result<(), EditError> {
     let kind = |table: &dyn toml_edit::TableLike| table.get("type").and_then(Item::as_str).map(str::to_owned);
     match table.get_mut("source") {
         // The same kind of source keeps its other keys and comments.
         Some(old) if old.as_table_like().is_some_and(|old| kind(old) == kind(&new)) => {
-            let old = old.as_table_like_mut().ok_or(EditError::Shape("pipeline.source"))?;
+            let old = old.as_table_like_mut().ok_or(EditError::Shape(key))?;
             for (key, item) in new.iter() {
                 let unchanged = old.get(key).is_some_and(|o| o.to_string().trim() == item.to_string().trim());
                 if !unchanged {
@@ -211,12 +293,19 @@ fn replace_pipeline(table: &mut Table, pipeline: &Pipeline) -> Result<(), EditEr
             table.insert("source", Item::Table(new));
         }
     }
+    Ok(())
+}
+
+fn replace_pipeline(table: &mut Table, pipeline: &Pipeline) -> Result<(), EditError> {
+    let old_model = table.get("model").and_then(Item::as_str).unwrap_or_default().to_owned();
+    set(table, "model", pipeline.model.as_str().into());
+    replace_source(table, source_table(&pipeline.source, &pipeline.source_keys), "pipeline.source")?;
     let preprocess = table.entry("preprocess").or_insert_with(|| Item::Table(Table::new()));
     let preprocess = preprocess.as_table_like_mut().ok_or(EditError::Shape("pipeline.preprocess"))?;
     match pipeline.regions.as_deref() {
         None => {}
         Some([]) => drop(preprocess.remove("regions")),
-        Some(regions) => drop(preprocess.insert("regions", array(regions))),
+        Some(regions) => drop(preprocess.insert("regions", rects(regions))),
     }
     if preprocess.is_empty() && table.get("preprocess").is_some_and(|p| p.is_table()) {
         let comments = table.get("preprocess").and_then(Item::as_table).and_then(|p| p.decor().prefix()).is_some();

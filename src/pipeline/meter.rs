@@ -19,9 +19,9 @@ use crate::preprocess::{self, Region};
 use crate::{model, task};
 
 /// Models that are taken where the configuration names none.
-const DIGITS_MODEL: &str = "leptonnet-digits";
+pub(super) const DIGITS_MODEL: &str = "leptonnet-digits";
 /// The same for dials.
-const DIALS_MODEL: &str = "leptonnet-dials";
+pub(super) const DIALS_MODEL: &str = "leptonnet-dials";
 /// Least score of a place when the configuration does not say.
 const MIN_SCORE: f32 = 0.6;
 /// Pictures that a first reading is read in when the configuration does not say.

@@ -50,7 +50,7 @@ impl Region {
     }
 
     /// The same part of a picture of `to` instead of `from` pixels, each `[width, height]`.
-    pub(super) fn rescaled(&self, from: [u32; 2], to: [u32; 2]) -> Region {
+    pub fn rescaled(&self, from: [u32; 2], to: [u32; 2]) -> Region {
         let factor = |axis: usize| to[axis] as f32 / from[axis].max(1) as f32;
         let factors = [factor(0), factor(1)];
         match self {

@@ -4,10 +4,10 @@ use jpeg_encoder::{Encoder, EncodingError, ImageBuffer, JpegColorType};
 
 use super::chance::Chance;
 use super::counter::{DIGITS, ROLLED, Shown};
-use super::dial::{Dial, Pointer};
+use super::dial::{self, Dial, Pointer};
 use super::fault::Fault;
 use super::gears::{DIALS, Positions};
-use super::look::{CELL_WIDTH, Fonts, Look, Meter, WINDOW_HEIGHT, unit};
+use super::look::{CELL_HEIGHT, CELL_WIDTH, Fonts, Look, Meter, WINDOW_HEIGHT, unit};
 use super::meter;
 use super::paint::{Canvas, Colour, blur, mix};
 
@@ -132,6 +132,23 @@ impl Scene {
     /// Name of the font.
     pub fn font(&self) -> &'static str {
         self.look.face.font.name
+    }
+
+    /// Corners of the place of each digit in the picture, exactly: [`regions`](super::regions) is the same for every seed.
+    pub fn digit_corners(&self) -> [[[f32; 2]; 4]; DIGITS] {
+        let half = [CELL_WIDTH / 2.0, CELL_HEIGHT / 2.0];
+        std::array::from_fn(|i| self.corners([(i as f32 - 2.0) * CELL_WIDTH, 0.0], half))
+    }
+
+    /// Corners of the place of each dial in the picture, exactly; none of a meter without.
+    pub fn dial_corners(&self) -> Vec<[[f32; 2]; 4]> {
+        let places = dial::PLACES.iter().take(self.dials.len());
+        places.map(|place| self.corners(*place, [dial::HALF; 2])).collect()
+    }
+
+    fn corners(&self, [x, y]: [f32; 2], [across, down]: [f32; 2]) -> [[f32; 2]; 4] {
+        [[-across, -down], [across, -down], [across, down], [-across, down]]
+            .map(|[dx, dy]| self.look.projection.to_pixels(x + dx, y + dy))
     }
 
     /// Position of each drum in digits: 3.25 is a quarter of the way from 3 to 4. A display has no drums: it changes at once when

@@ -6,6 +6,8 @@ use super::paint::{Colour, Projection, rgb};
 
 /// Width of one digit's cell in meter units (pixels of a 640×480 picture).
 pub(super) const CELL_WIDTH: f32 = 72.0;
+/// Height of one digit's cell in meter units.
+pub(super) const CELL_HEIGHT: f32 = 96.0;
 /// Height of the counter's window in meter units.
 pub(super) const WINDOW_HEIGHT: f32 = 92.0;
 

@@ -41,7 +41,7 @@ pub fn dial_regions(width: u32, height: u32) -> [[f32; 4]; DIALS] {
 /// At 640×480 each is 72×96.
 pub fn regions(width: u32, height: u32) -> [[f32; 4]; DIGITS] {
     let unit = look::unit(width, height);
-    let (w, h) = (look::CELL_WIDTH * unit, 96.0 * unit);
+    let (w, h) = (look::CELL_WIDTH * unit, look::CELL_HEIGHT * unit);
     let (left, top) = (width as f32 / 2.0 - 2.5 * w, height as f32 / 2.0 - h / 2.0);
     std::array::from_fn(|i| [left + i as f32 * w, top, w, h])
 }

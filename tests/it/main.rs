@@ -37,6 +37,7 @@ mod outbox;
 mod page;
 mod pictures;
 mod pipes;
+mod propose;
 mod publish;
 mod readings;
 mod requests;

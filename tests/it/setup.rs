@@ -139,7 +139,7 @@ fn a_person_at_a_terminal_is_led_through_and_may_leave() {
     let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().map(|e| e.file_name()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
     let said = type_in(
-        "Name of this computer=attic|MQTT broker=10.9.8.7|User name=-|Source=1|Model=1|Name of the pipeline=all|Write this=yes",
+        "Name of this computer=attic|MQTT broker=10.9.8.7|User name=-|Source=1|Model=1|Name of the pipeline=all|Turn on the page=no|Write this=yes",
     );
     assert!(said.contains("status 0 0"), "{said}");
     let text = std::fs::read_to_string(&file).unwrap();

@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use crate::frame::Quantity;
+
 /// Arguments of `leptond setup`.
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
@@ -41,6 +45,21 @@ pub struct Args {
     /// For leptonnet-digits: how many digits the row has
     #[arg(long, value_name = "N")]
     pub(super) digits: Option<u32>,
+    /// A photo of a meter, as the source shows it: its digits and dials are looked for, and a [[meter]] is written
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "meter_region", "digits"])]
+    pub(super) photo: Option<PathBuf>,
+    /// With --photo: what the meter counts
+    #[arg(long, value_name = "KIND", requires = "photo", value_parser = kinds())]
+    pub(super) kind: Option<Quantity>,
+    /// With --photo: unit of the meter's number [default: the usual one of its kind]
+    #[arg(long, value_name = "UNIT", requires = "photo")]
+    pub(super) unit: Option<String>,
+    /// With --photo: places behind the decimal point [default: the number of dials]
+    #[arg(long, value_name = "N", requires = "photo")]
+    pub(super) decimals: Option<u8>,
+    /// Turn on the page for browsers
+    #[arg(long)]
+    pub(super) page: bool,
     /// Another catalog of models than /etc/leptond/catalog.toml and the program's own: a file or an address
     #[arg(long, value_name = "FILE|URL")]
     pub(super) catalog: Option<String>,
@@ -62,4 +81,12 @@ pub struct Args {
     /// Look at a copy of another machine's /proc, /sys, /dev, /etc and /usr below this directory
     #[arg(long, hide = true, value_name = "DIR")]
     pub(super) root: Option<PathBuf>,
+}
+
+/// The kinds of meters by their words.
+fn kinds() -> impl TypedValueParser<Value = Quantity> {
+    PossibleValuesParser::new(Quantity::ALL.map(Quantity::word)).try_map(|word| {
+        let kind = Quantity::ALL.into_iter().find(|kind| kind.word() == word);
+        kind.ok_or_else(|| format!("{word:?} is no kind of meter"))
+    })
 }

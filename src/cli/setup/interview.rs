@@ -8,7 +8,7 @@ use super::sources::Origin;
 use super::{Failure, broker, present};
 use crate::credentials;
 use crate::frame::{NodeName, PipelineName};
-use crate::install::answers::{self, Answers, Broker, Pipeline};
+use crate::install::answers::{self, Answers, Broker, Pipeline, Work};
 use crate::publish::{TlsConfig, topics};
 use crate::source;
 
@@ -35,12 +35,38 @@ impl Interview<'_> {
         let node = self.node()?;
         let (broker, password) = self.broker(node.as_deref(), given)?;
         let Origin { config, keys, seen, name } = self.source()?;
+        if let Some(photo) = &self.args.photo
+            && let Some((meter, replace)) = self.meter(photo, &config, &keys, &seen)?
+        {
+            let page = self.page()?;
+            let answers = Answers { node, broker, page, work: Work::Meter(meter) };
+            return Ok(Told { answers, password, replace, model_here: true });
+        }
         let Chosen { choice: model, here: model_here } = self.model(&config)?;
         let (name, replace) = self.name(&name)?;
         let regions = if model.name == DIGITS { self.regions(&name, &config, &seen)? } else { Some(Vec::new()) };
         let (source, source_keys) = with_window(config, keys, model.rows);
         let pipeline = Pipeline { name, model: model.name, source, source_keys, regions };
-        Ok(Told { answers: Answers { node, broker, pipeline }, password, replace, model_here })
+        let page = self.page()?;
+        let answers = Answers { node, broker, page, work: Work::Pipeline(pipeline) };
+        Ok(Told { answers, password, replace, model_here })
+    }
+
+    /// True where the page is to be turned on.
+    fn page(&mut self) -> Result<bool, Failure> {
+        if self.args.page || self.present.page.enabled {
+            return Ok(self.args.page);
+        }
+        let prompt = format!("Turn on the page for browsers at {}?", self.page_address());
+        match self.ask.as_mut() {
+            Some(ask) => ask.confirm(&prompt, true),
+            None => Ok(false),
+        }
+    }
+
+    /// Address of the page, on or off.
+    pub(super) fn page_address(&self) -> String {
+        super::page_address(self.present)
     }
 
     fn node(&mut self) -> Result<Option<String>, Failure> {
@@ -165,7 +191,7 @@ impl Interview<'_> {
         mqtt
     }
 
-    fn name(&mut self, default: &str) -> Result<(String, bool), Failure> {
+    pub(super) fn name(&mut self, default: &str) -> Result<(String, bool), Failure> {
         let taken = |name: &str| self.present.pipelines.iter().any(|p| p.name == name);
         let args = self.args;
         if let Some(name) = &args.name {

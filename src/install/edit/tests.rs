@@ -1,6 +1,7 @@
 //! Answers into documents, by data.
 
 use super::*;
+use crate::frame::Quantity;
 use crate::config::difference;
 use crate::source;
 
@@ -15,13 +16,62 @@ fn answers(name: &str) -> Answers {
             password_file: Some("/p".into()),
             ca_file: None,
         },
-        pipeline: Pipeline {
+        page: false,
+        work: Work::Pipeline(Pipeline {
             name: name.into(),
             model: "leptonnet-digits".into(),
             source: source::Config::V4l2(source),
             source_keys: vec!["device".into()],
             regions: Some(vec![[1, 2, 3, 4], [4, 2, 3, 4]]),
-        },
+        }),
+    }
+}
+
+/// The same for a meter.
+fn meter(name: &str) -> Answers {
+    let Answers { work: Work::Pipeline(pipeline), .. } = answers(name) else { panic!("a pipeline") };
+    let work = Work::Meter(Meter {
+        name: pipeline.name,
+        source: pipeline.source,
+        source_keys: pipeline.source_keys,
+        digits: vec![Region::Rect([1.0, 2.5, 30.04, 40.0])],
+        dials: vec![Region::Quad([0.1, 0.2, 9.3, 0.4, 9.5, 9.6, 0.7, 9.8])],
+        kind: Some(Quantity::Water),
+        unit: None,
+        decimals: Some(2),
+    });
+    Answers { page: true, work, ..answers(name) }
+}
+
+#[test]
+fn a_meter_has_its_regions_as_they_were_drawn() {
+    let text = edited("", &meter("water"), false).unwrap();
+    for part in [
+        "[page]\nenabled = true\n\n[[meter]]\nname = \"water\"\nkind = \"water\"\ndecimals = 2\ndigits = [\n",
+        "  { rect = [1.0, 2.5, 30.0, 40.0] },\n",
+        "  { quad = [0.1, 0.2, 9.3, 0.4, 9.5, 9.6, 0.7, 9.8] },\n",
+        "[meter.source]\ntype = \"v4l2\"\ndevice = \"/dev/video1\"\n",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    assert_eq!(edited(&text, &meter("water"), true).as_deref(), Ok(text.as_str()), "a second run changes nothing");
+    assert_eq!(edited(&text, &meter("water"), false), Err(EditError::Exists("water".into())));
+    assert_eq!(edited(&text, &answers("water"), true), Err(EditError::Otherwise("meter", "water".into())));
+    let config: crate::config::Config = toml_edit::de::from_str(&text).unwrap();
+    assert!(config.page.enabled && config.meters.len() == 1 && config.meters[0].dials.len() == 1);
+}
+
+#[test]
+fn marks_go_with_the_picture_that_they_were_cut_of() {
+    let old = "[page]\nenabled = false # why\n\n[[meter]]\nname = \"water\" # mine\nkind = \"gas\"\nunit = \"L\"\nmin_score = 0.7\n\
+               align = [{ rect = [1, 2, 3, 4] }, { rect = [9, 2, 3, 4] }]\nreference = \"/old.jpg\"\ndigits = [{ rect = [1, 2, 3, 4] }]\n\
+               source = { type = \"synthetic\" }\n";
+    let text = edited(old, &meter("water"), true).unwrap();
+    for part in ["enabled = true # why", "name = \"water\" # mine", "kind = \"water\"", "min_score = 0.7", "/dev/video1"] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    for part in ["align", "reference", "unit", "synthetic"] {
+        assert!(!text.contains(part), "{part} is still in\n{text}");
     }
 }
 
