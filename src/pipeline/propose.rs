@@ -127,7 +127,9 @@ impl Reader {
             for index in 0..batch.len() {
                 let output = self.stages.interpret(index, Duration::ZERO, SystemTime::UNIX_EPOCH)?;
                 let position = match &output.outcome {
-                    Outcome::Position { positions } => positions.first().and_then(|read| Some((read.position?, read.score))),
+                    Outcome::Position { positions } => {
+                        positions.first().and_then(|read| Some((read.position?, read.score)))
+                    }
                     _ => None,
                 };
                 seen.push(Seen { position, digit: self.digit(&outputs, index) });

@@ -132,7 +132,8 @@ fn peaks(edges: &[[f32; 4]], width: usize, height: usize, radius: f32) -> Vec<([
     let mut sums = vec![0.0_f32; columns * rows];
     for y in 1..rows.saturating_sub(1) {
         for x in 1..columns.saturating_sub(1) {
-            let sum: f32 = (y - 1..=y + 1).flat_map(|y| (x - 1..=x + 1).map(move |x| (x, y))).map(|(x, y)| at(x, y)).sum();
+            let sum: f32 =
+                (y - 1..=y + 1).flat_map(|y| (x - 1..=x + 1).map(move |x| (x, y))).map(|(x, y)| at(x, y)).sum();
             if let Some(cell) = sums.get_mut(y * columns + x) {
                 *cell = sum;
             }

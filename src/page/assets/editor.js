@@ -27,13 +27,21 @@ export function show(now) {
   if (first && !dirty()) open();
 }
 
+/** Until the picture is there nothing can be drawn: it would be drawn on another one. */
+function busy(is) {
+  byId("edit-open").inert = is;
+  byId("edit-open").setAttribute("aria-busy", String(is));
+}
+
 const dirty = () => JSON.stringify(shapes) !== saved;
+const outcome = (text) => setText(byId("edit-saved"), text);
 const say = (text) => setText(byId("edit-state"), text);
 const isMeter = () => subject?.kind === "meter";
 const at = (list) => list.map((point) => point.join(",")).join(" ");
 
 /** Asks what is drawn already. */
 async function open() {
+  busy(true);
   try { drawings = await get("/api/drawings"); } catch (error) { say(error.message); return; }
   const { meters, pipelines, edits } = drawings;
   const subjects = [...meters.map((one) => ({ ...one, kind: "meter" })), ...pipelines.map((one) => ({ ...one, kind: "pipeline" }))];
@@ -63,17 +71,16 @@ async function choose(one) {
     return button;
   }));
   // Marks and regions belong to the reference picture, where there is one.
-  await take(one.reference ? { reference: one.name } : { pipeline: one.name });
-  shapes = shapesOf(one, size);
-  saved = JSON.stringify(shapes);
-  draw();
-  changed();
+  await take(one.reference ? { reference: one.name } : { pipeline: one.name }, null, () => {
+    shapes = shapesOf(one, size);
+    saved = JSON.stringify(shapes);
+  });
 }
 
-/** Takes a picture of the source or the reference, or a file. */
-async function take(origin, file) {
+/** Takes a picture of the source or the reference, or a file; then does what is to be done before anything is drawn. */
+async function take(origin, file, before = () => {}) {
   say(file ? "Sending the photo…" : "Waiting for a picture…");
-  byId("edit-open").setAttribute("aria-busy", "true");
+  busy(true);
   try {
     const query = new URLSearchParams(origin).toString();
     const got = await send(`/api/photos${query ? `?${query}` : ""}`, drawings.token, file ?? "");
@@ -90,7 +97,8 @@ async function take(origin, file) {
   } catch (error) {
     say(error.message);
   }
-  byId("edit-open").removeAttribute("aria-busy");
+  before();
+  busy(false);
   draw();
   changed();
 }
@@ -407,7 +415,8 @@ async function save() {
     saved = JSON.stringify(shapes);
     await refresh();
     draw();
-    say("Saved, and it applies. leptond watches for a minute whether everything still works, and takes the change back where it does not.");
+    say("");
+    outcome("Saved, and it applies. leptond watches for a minute whether everything still works, and takes the change back where it does not.");
     watch(Date.now() + WATCH);
   } catch (error) {
     setText(byId("saving-state"), error.message);
@@ -418,8 +427,8 @@ async function watch(until) {
   await new Promise((done) => setTimeout(done, LOOK));
   await refresh();
   const { end } = drawings;
-  if (end?.kept) say("The change stays.");
-  else if (end) say(`The change was taken back: ${end.why}`);
+  if (end?.kept) outcome("Saved; the change stays.");
+  else if (end) outcome(`The change was taken back: ${end.why}`);
   else if (Date.now() < until) watch(until);
 }
 

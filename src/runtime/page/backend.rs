@@ -171,8 +171,8 @@ impl Backend for Daemon {
         editor::read(&self.known().config, photo, drawn)
     }
 
-    fn propose(&self, _photo: &Photo) -> Result<Value, String> {
-        Err("not yet".into())
+    fn propose(&self, photo: &Photo) -> Result<Value, String> {
+        editor::propose(&self.known().config, photo)
     }
 
     fn difference(&self, values: Vec<(String, Value)>, reference: Option<Reference<'_>>) -> Result<Value, String> {

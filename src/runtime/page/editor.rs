@@ -11,7 +11,7 @@ use crate::config::{self, Config, PipelineConfig, Reach};
 use crate::draw::{self, Canvas};
 use crate::frame::{Output, Payload, PixelFormat};
 use crate::page::{Photo, Reference};
-use crate::pipeline::{DialConfig, Input, MeterConfig, photo as reader};
+use crate::pipeline::{self, DialConfig, Input, MeterConfig, ProposedRegion, photo as reader};
 use crate::preprocess::{self, Region};
 use crate::publish::wording;
 use crate::runtime::command::ConfigSet;
@@ -158,6 +158,18 @@ pub(super) fn read(config: &Config, photo: &Photo, drawn: Value) -> Result<Value
     let planner = reader::planner(&pipeline, dirs).map_err(|error| error.to_string())?;
     let outcome = reader::read(&planner, photo.image.clone()).map_err(|error| error.to_string())?;
     Ok(json!({ "words": wording::of_outcome(&outcome), "outcome": outcome }))
+}
+
+/// Digits and dials of the meter on a picture, in pixels of the picture's full size.
+///
+/// # Errors
+/// The picture cannot be decoded, or a model cannot be used.
+pub(super) fn propose(config: &Config, photo: &Photo) -> Result<Value, String> {
+    let found = pipeline::propose(&photo.image, &config.models.dirs).map_err(|error| error.to_string())?;
+    let regions = |places: &[ProposedRegion]| {
+        places.iter().map(|place| place.region.rescaled(found.size, photo.size)).collect::<Vec<_>>()
+    };
+    Ok(json!({ "digits": regions(&found.digits), "dials": regions(&found.dials) }))
 }
 
 fn parsed<T: DeserializeOwned>(value: Value) -> Result<T, String> {
