@@ -94,7 +94,9 @@ pub(super) fn chains(pieces: &[Piece], [width, height]: [usize; 2], factor: f32)
                 if !alike || !second.matches(&first) || !(steps[0]..=steps[1]).contains(&pitch) || slope.abs() > 0.08 {
                     continue;
                 }
-                found.extend(grow(&index, &seen, turn, number, other).and_then(|members| fit(&seen, &members, turn, factor)));
+                found.extend(
+                    grow(&index, &seen, turn, number, other).and_then(|members| fit(&seen, &members, turn, factor)),
+                );
             }
         }
     }
@@ -107,7 +109,13 @@ impl Seen {
         let [width, height] = [along[1] - along[0], across[1] - across[0]];
         let fits = (EXTENT[0]..=EXTENT[1]).contains(&height) && (0.1 * height..1.15 * height).contains(&width);
         let fill = [piece.area() / (width * height).max(1.0), width / height.max(1.0)];
-        Seen { at: [(along[0] + along[1]) / 2.0, (across[0] + across[1]) / 2.0], height, fill, contrast: piece.contrast(), fits }
+        Seen {
+            at: [(along[0] + along[1]) / 2.0, (across[0] + across[1]) / 2.0],
+            height,
+            fill,
+            contrast: piece.contrast(),
+            fits,
+        }
     }
 
     fn matches(&self, other: &Seen) -> bool {
@@ -163,7 +171,8 @@ fn fit(seen: &[Seen], members: &[(i32, usize)], turn: usize, factor: f32) -> Opt
     let pairs = || places.iter().enumerate().flat_map(|(i, a)| places.iter().skip(i + 1).map(move |b| (a, b)));
     let slope = |axis: usize| median(pairs().map(|(a, b)| (b.1.at[axis] - a.1.at[axis]) / (b.0 - a.0)).collect());
     let (pitch, rise) = (slope(0)?, slope(1)?);
-    let start = |axis: usize, step: f32| median(places.iter().map(|(slot, seen)| seen.at[axis] - step * slot).collect());
+    let start =
+        |axis: usize, step: f32| median(places.iter().map(|(slot, seen)| seen.at[axis] - step * slot).collect());
     let (along, across) = (start(0, pitch)?, start(1, rise)?);
     let height = median(places.iter().map(|(_, seen)| seen.height).collect())?;
     let off = |(slot, seen): &(f32, Seen)| {

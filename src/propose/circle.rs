@@ -120,10 +120,11 @@ fn peaks(edges: &[[f32; 4]], width: usize, height: usize, radius: f32) -> Vec<([
     for [x, y, across, down] in edges {
         for side in [-radius, radius] {
             let [vx, vy] = [(x + side * across) / cell, (y + side * down) / cell];
-            if vx >= 0.0 && vy >= 0.0 && (vx as usize) < columns && (vy as usize) < rows {
-                if let Some(vote) = votes.get_mut(vy as usize * columns + vx as usize) {
-                    *vote += 1.0;
-                }
+            if vx < 0.0 || vy < 0.0 || vx as usize >= columns {
+                continue;
+            }
+            if let Some(vote) = votes.get_mut(vy as usize * columns + vx as usize) {
+                *vote += 1.0;
             }
         }
     }
@@ -132,7 +133,8 @@ fn peaks(edges: &[[f32; 4]], width: usize, height: usize, radius: f32) -> Vec<([
     let mut sums = vec![0.0_f32; columns * rows];
     for y in 1..rows.saturating_sub(1) {
         for x in 1..columns.saturating_sub(1) {
-            let sum: f32 = (y - 1..=y + 1).flat_map(|y| (x - 1..=x + 1).map(move |x| (x, y))).map(|(x, y)| at(x, y)).sum();
+            let sum: f32 =
+                (y - 1..=y + 1).flat_map(|y| (x - 1..=x + 1).map(move |x| (x, y))).map(|(x, y)| at(x, y)).sum();
             if let Some(cell) = sums.get_mut(y * columns + x) {
                 *cell = sum;
             }

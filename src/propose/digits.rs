@@ -93,7 +93,8 @@ pub(super) fn find<J: Judge>(levels: &Levels, judge: &mut J) -> Result<Option<Fo
         }
         let clear = clearness(&found.row, &steady);
         let better = best.as_ref().is_none_or(|(other, before)| {
-            let beside = if found.row.meets(&before.row) { 1.0 } else { prominence(&found.row) / prominence(&before.row) };
+            let beside =
+                if found.row.meets(&before.row) { 1.0 } else { prominence(&found.row) / prominence(&before.row) };
             clear * beside > *other
         });
         if better {

@@ -95,12 +95,17 @@ impl Level {
         };
         let ((left, right, across), (top, bottom, down)) = (between(x, self.width), between(y, self.height));
         let one = |data: &[u8], step: usize, channel: usize| {
-            let at = |x: usize, y: usize| f32::from(data.get((y * self.width + x) * step + channel).copied().unwrap_or(0));
+            let at =
+                |x: usize, y: usize| f32::from(data.get((y * self.width + x) * step + channel).copied().unwrap_or(0));
             let upper = at(left, top) + across * (at(right, top) - at(left, top));
             let lower = at(left, bottom) + across * (at(right, bottom) - at(left, bottom));
             upper + down * (lower - upper)
         };
-        if colour { std::array::from_fn(|channel| one(&self.rgb, 3, channel)) } else { [one(&self.grey, 1, 0), 0.0, 0.0] }
+        if colour {
+            std::array::from_fn(|channel| one(&self.rgb, 3, channel))
+        } else {
+            [one(&self.grey, 1, 0), 0.0, 0.0]
+        }
     }
 }
 

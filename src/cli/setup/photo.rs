@@ -45,7 +45,8 @@ impl Interview<'_> {
             self.tell("the questions go on without the photo: leptonnet-digits asks where a row of digits is");
             return Ok(None);
         }
-        let scaled = scaled(&found, seen.picture).map_err(|reason| Failure::Usage(format!("--photo {shown}: {reason}")))?;
+        let scaled =
+            scaled(&found, seen.picture).map_err(|reason| Failure::Usage(format!("--photo {shown}: {reason}")))?;
         self.read(&found, source, image, &shown)?;
         let kind = self.kind()?;
         let unit = self.unit(kind)?;

@@ -41,8 +41,23 @@ fn interview<'a>(args: &'a Args, ask: Option<&'a mut dyn Ask>, present: &'a Conf
 fn questions_lead_to_answers_and_wrong_ones_are_asked_again() {
     let args = Args { untested: true, root: Some("/nonexistent".into()), ..Args::default() };
     let present = Config::default();
-    let list =
-        ["bad name", "attic", "a:0", "10.0.0.2", "-", "9", "2", "1", "no!", "water", "1,2", "5", "10,10,100,40", "5", ""];
+    let list = [
+        "bad name",
+        "attic",
+        "a:0",
+        "10.0.0.2",
+        "-",
+        "9",
+        "2",
+        "1",
+        "no!",
+        "water",
+        "1,2",
+        "5",
+        "10,10,100,40",
+        "5",
+        "",
+    ];
     let mut script = Script(VecDeque::from(list), Vec::new());
     let told = interview(&args, Some(&mut script), &present).hold(None);
     let told = told.unwrap_or_else(|error| panic!("{error}: {:#?}", script.1));
@@ -73,8 +88,12 @@ fn photo(dir: &Path, seed: Option<u64>) -> PathBuf {
 #[test]
 fn a_photo_answers_where_digits_and_dials_are() {
     let dir = tempfile::tempdir().unwrap();
-    let args =
-        Args { untested: true, photo: Some(photo(dir.path(), Some(4))), source: vec!["synthetic".into()], ..Args::default() };
+    let args = Args {
+        untested: true,
+        photo: Some(photo(dir.path(), Some(4))),
+        source: vec!["synthetic".into()],
+        ..Args::default()
+    };
     let present = Config::default();
     // Node, broker, user; right?; what it counts, a wrong unit, the right one, decimals; the name; the page.
     let list = ["attic", "10.0.0.2", "-", "yes", "2", "gal", "", "99", "", "", "no"];
@@ -102,7 +121,10 @@ fn a_photo_without_a_meter_is_told_and_the_questions_go_on() {
         ..Args::default()
     };
     let failure = interview(&args, None, &present).hold(None).unwrap_err().to_string();
-    assert!(failure.contains("photo.jpg: no digits or dials") && failure.contains("http://127.0.0.1:8099/"), "{failure}");
+    assert!(
+        failure.contains("photo.jpg: no digits or dials") && failure.contains("http://127.0.0.1:8099/"),
+        "{failure}"
+    );
     let mut script = Script(VecDeque::from(["attic", "-", "1", "water", "-", "no"]), Vec::new());
     let told = interview(&args, Some(&mut script), &present).hold(None);
     let told = told.unwrap_or_else(|error| panic!("{error}: {:#?}", script.1));

@@ -1,8 +1,8 @@
 //! Answers into documents, by data.
 
 use super::*;
-use crate::frame::Quantity;
 use crate::config::difference;
+use crate::frame::Quantity;
 use crate::source;
 
 fn answers(name: &str) -> Answers {
@@ -67,7 +67,9 @@ fn marks_go_with_the_picture_that_they_were_cut_of() {
                align = [{ rect = [1, 2, 3, 4] }, { rect = [9, 2, 3, 4] }]\nreference = \"/old.jpg\"\ndigits = [{ rect = [1, 2, 3, 4] }]\n\
                source = { type = \"synthetic\" }\n";
     let text = edited(old, &meter("water"), true).unwrap();
-    for part in ["enabled = true # why", "name = \"water\" # mine", "kind = \"water\"", "min_score = 0.7", "/dev/video1"] {
+    for part in
+        ["enabled = true # why", "name = \"water\" # mine", "kind = \"water\"", "min_score = 0.7", "/dev/video1"]
+    {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
     for part in ["align", "reference", "unit", "synthetic"] {

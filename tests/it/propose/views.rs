@@ -38,10 +38,8 @@ pub fn straight(seed: u64, dials: bool) -> View {
     let mut image = Image::default();
     (image.format, image.width, image.height) = (PixelFormat::Jpeg, DRAWN[0], DRAWN[1]);
     let scene = if dials {
-        let knock = Knock {
-            shift: [chance.within(-12.0, 12.0), chance.within(-8.0, 8.0)],
-            degrees: chance.within(-4.0, 4.0),
-        };
+        let knock =
+            Knock { shift: [chance.within(-12.0, 12.0), chance.within(-8.0, 8.0)], degrees: chance.within(-4.0, 4.0) };
         let mut scene = Scene::with_dials(seed, DRAWN[0] as u16, DRAWN[1] as u16, None, knock);
         let (gears, mut household) = (Gears::new(seed), Household::new(seed));
         let counts = household.at(2_592_000.0 * f64::from(chance.within(0.0, 1.0)));
@@ -119,7 +117,9 @@ impl Pose {
     /// True where all that is looked for is inside the picture.
     pub fn holds(&self, view: &View) -> bool {
         let corners = view.digits.iter().chain(&view.dials).flatten();
-        corners.map(|p| self.forwards(view, *p)).all(|p| (0..2).all(|i| (2.0..self.size[i] as f32 - 2.0).contains(&p[i])))
+        corners
+            .map(|p| self.forwards(view, *p))
+            .all(|p| (0..2).all(|i| (2.0..self.size[i] as f32 - 2.0).contains(&p[i])))
     }
 }
 
