@@ -21,6 +21,8 @@ NONE = POSITIONS
 # The pictures: how many, the share of dials, seeds.
 COUNT, SHARE, SEED = 110_000, 0.87, 1
 HELD_OUT, HELD_OUT_SEED, KNOWN_SEED = 4000, 1001, 1002
+# Cycles of training: epochs, and the highest rate.
+CYCLES = [(16, 3e-3), (10, 2e-3)]
 # Least score that counts as read: see the card.
 MIN_SCORE = 0.6
 # Added to the logit of "none" after training: what is trained on has more of it than what a meter shows.
@@ -52,11 +54,11 @@ def all_kinds():
 
 def soft(positions, nones):
     """Answers as probabilities, float32 `[N, POSITIONS + 1]`: a bell about the position, and the share of "none"."""
-    places = numpy.arange(POSITIONS) * 10 / POSITIONS
+    places = torch.arange(POSITIONS) * 10 / POSITIONS
     away = (places - positions[:, None] + 5) % 10 - 5
-    bell = numpy.exp(-0.5 * (away / SPREAD) ** 2)
-    bell /= bell.sum(1, keepdims=True)
-    return torch.from_numpy(numpy.concatenate([bell * (1 - nones[:, None]), nones[:, None]], 1).astype(numpy.float32))
+    bell = torch.exp(-0.5 * (away / SPREAD) ** 2)
+    bell = bell / bell.sum(1, keepdim=True) * (1 - nones[:, None])
+    return torch.cat([bell, nones[:, None]], 1)
 
 
 def read(logits):
@@ -81,23 +83,24 @@ def apart(a, b):
 
 
 def augment(pixels, answers):
-    """Turns by quarters and mirrors, each with its answer; zooms, shifts and stretches half of the batches; changes contrast and colours."""
+    """Turns by quarters and mirrors; zooms, shifts, stretches, turns and slants half of the batches; changes contrast and colours.
+    `answers` are positions and shares of "none", `[N, 2]`; they go with the picture, and are returned as probabilities."""
     n = len(pixels)
-    pixels, answers = pixels.float(), answers.clone()
-    order = torch.arange(POSITIONS)
+    pixels, (positions, nones) = pixels.float(), answers.clone().T
     for way, part in enumerate(torch.arange(n).chunk(8)):
-        x, y = pixels[part], answers[part]
+        x, at = pixels[part], positions[part]
         if way >= 4:
-            x, y[:, :NONE] = x.flip(3), y[:, (-order) % POSITIONS]
-        # A quarter clockwise.
-        x = torch.rot90(x, -(way % 4), (2, 3))
-        y[:, :NONE] = y[:, (order - way % 4 * POSITIONS // 4) % POSITIONS]
-        pixels[part], answers[part] = x, y
+            x, at = x.flip(3), -at
+        # Quarters clockwise.
+        pixels[part], positions[part] = torch.rot90(x, -(way % 4), (2, 3)), at + way % 4 * 2.5
     draw = lambda spread, *shape: (torch.rand(n, *shape) * 2 - 1) * spread
     if torch.rand(1).item() < 0.5:
-        theta = torch.zeros(n, 2, 3)
+        # From the new picture to the old.
+        theta, turn = torch.zeros(n, 2, 3), draw(0.15)
         theta[:, 0, 0], theta[:, 1, 1] = 1 + draw(0.12), 1 + draw(0.12)
+        theta[:, 0, 1], theta[:, 1, 0] = draw(0.06) - turn, draw(0.06) + turn
         theta[:, 0, 2], theta[:, 1, 2] = draw(0.06), draw(0.06)
+        positions = moved(positions, theta[:, :, :2])
         grid = torch.nn.functional.affine_grid(theta, pixels.shape, align_corners=False)
         pixels = torch.nn.functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
     pixels = (pixels - 128) * (1 + draw(0.25)).view(-1, 1, 1, 1) + 128 + draw(20).view(-1, 1, 1, 1) + draw(10, 3).view(-1, 3, 1, 1)
@@ -105,7 +108,29 @@ def augment(pixels, answers):
     pixels[shuffled] = pixels[shuffled][:, torch.randperm(3)]
     swapped = torch.rand(n) < 0.04
     pixels[swapped] = 255 - pixels[swapped]
-    return pixels.clamp(0, 255).round(), answers
+    return pixels.clamp(0, 255).round(), soft(positions, nones)
+
+
+def moved(positions, ways):
+    """Where tips are in pictures that `ways`, `[N, 2, 2]`, lead back to the pictures in which they are at `positions`."""
+    angles = positions * (2 * torch.pi / 10)
+    x, y = torch.linalg.solve(ways, torch.stack([angles.sin(), -angles.cos()], 1)).T
+    return torch.atan2(x, -y) * (10 / (2 * torch.pi)) % 10
+
+
+def trained(net, folder, again, train, held_out):
+    """The network after each of `CYCLES`; with the weights of an earlier run, unless they are missing or to be made again."""
+    for cycle, (epochs, rate) in enumerate(CYCLES):
+        path = folder / f"dials-{cycle}.pt"
+        if again or not path.exists():
+            if cycle:
+                fit.seed_everything(1 + cycle)
+            fit.fit(
+                net, f"dials-{cycle}", train, held_out, MEAN, STD, epochs, 128, rate, augment, decay=0.02, paired=True, measure=measure,
+            )
+            torch.save(net.state_dict(), path)
+        net.load_state_dict(torch.load(path))
+    return net
 
 
 def prepared(pixels):
@@ -172,7 +197,6 @@ def goldens(path):
 
 def main():
     args = argparse.ArgumentParser(description=__doc__)
-    args.add_argument("--epochs", type=int, default=12)
     args.add_argument("--threads", type=int, default=1, help="one is fastest on a machine that does other work, too")
     args.add_argument("--again", action="store_true", help="train even where weights of an earlier run are there")
     args = args.parse_args()
@@ -183,15 +207,8 @@ def main():
     fit.seed_everything(1)
     pool = torch.from_numpy(pixels)
     calibration = prepared(pixels[torch.randperm(len(pixels))[:3000].numpy()])
-    net, weights = dialnet(), folder / "dials.pt"
-    if args.again or not weights.exists():
-        fit.fit(
-            net, "dials", (pool, soft(positions, nones)), sets["not trained on"][:3], MEAN, STD, args.epochs, 128, 3e-3, augment,
-            decay=0.02, paired=True, measure=measure,
-        )
-        torch.save(net.state_dict(), weights)
-    net.load_state_dict(torch.load(weights))
-    net.eval()
+    answers = torch.from_numpy(numpy.stack([positions, nones], 1))
+    net = trained(dialnet(), folder, args.again, (pool, answers), sets["not trained on"][:3]).eval()
     with torch.no_grad():
         net.head[-1].bias[NONE] += NONE_SHIFT
     BUNDLE.mkdir(parents=True, exist_ok=True)
@@ -211,7 +228,7 @@ def main():
     bundle.write_manifest(
         BUNDLE / "model.toml",
         {
-            "name": "leptonnet-dials", "version": "1.0.0", "task": "position",
+            "name": "leptonnet-dials", "version": "1.1.0", "task": "position",
             "description": "Where the pointer of a small round dial stands, in tenths of a turn, or none",
             "licence": "MIT OR Apache-2.0", "origin": "models/train/dials.py", "file": "model.onnx", "sha256": bundle.sha256(path),
         },

@@ -404,12 +404,12 @@ pub fn with_external_data(bytes: &[u8], path: &Path) -> Result<Option<Vec<u8>>, 
         let dir = Directory::open(path.parent().unwrap_or(path)).map_err(|e| e.to_string())?;
         dir.open_file(name).map_err(|e| e.to_string())
     };
-    if let Some(kind) = strangers::kind_of(bytes) {
-        return Err(ModelError::Parse { path: path.into(), reason: kind.into() });
-    }
     external::merge(bytes, &open).map_err(|error| match error {
         ExternalError::Tensor { tensor, reason } => ModelError::Shape { path: path.into(), tensor, reason },
-        ExternalError::Broken(reason) => ModelError::Parse { path: path.into(), reason },
+        ExternalError::Broken(reason) => {
+            let reason = strangers::kind_of(bytes).map_or(reason, str::to_owned);
+            ModelError::Parse { path: path.into(), reason }
+        }
     })
 }
 

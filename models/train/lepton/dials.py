@@ -1,7 +1,8 @@
 """Photographs of small round dials with a pointer, as a cheap camera takes them, cut out at one dial, with the right answer.
 
-The answer is where the pointer's tip is in the picture, 0 at the top, clockwise, ten units a turn, whatever the numerals say; and
-a share of "none" that grows with what keeps the pointer from being seen:
+The answer is where the pointer's tip is in the picture, seen from the point that the pointer turns about: 0 at the top, clockwise, ten
+units a turn, whatever the numerals say. Where the dial is seen at a slant, that is not the angle in the dial's own plane. And a share of
+"none" that grows with what keeps the pointer from being seen:
 
 | the pointer | answer |
 |---|---|
@@ -33,6 +34,8 @@ NONE_KINDS = {
     "still": 0.2, "plate": 0.12, "drums": 0.12, "letters": 0.08, "half": 0.12, "flat": 0.1, "covered": 0.12, "defocus": 0.06,
     "star": 0.08,
 }
+# Share of pictures that show the usual dial of a water meter: red pointer with a round hub, white face, black numerals around it.
+USUAL = 0.3
 # Side of the canvas, in pixels.
 CANVAS = 168
 UNITS = 10.0
@@ -46,9 +49,13 @@ class Dials:
         self.lens = Lens(self.chance)
         self.held_out, self.size = held_out, size
         self.paths, self.fonts = glyphs.paths(held_out), {}
-        forms = pointers.HELD_OUT_FORMS if held_out else pointers.FORMS
-        self.forms, shares = list(forms), numpy.array(list(forms.values()))
-        self.shares = shares / shares.sum()
+        self.forms = [pointers.HELD_OUT_FORMS] * 2 if held_out else [pointers.FORMS, pointers.USUAL_FORMS]
+
+    def form(self, usual):
+        """A form of pointers."""
+        forms = self.forms[usual]
+        shares = numpy.array(list(forms.values()))
+        return list(forms)[self.chance.choice(len(forms), p=shares / shares.sum())]
 
     def font(self, size):
         """A font of about that height in pixels."""
@@ -70,7 +77,9 @@ class Scene(Plates):
     def __init__(self, dials, kind):
         self.dials, self.kind, self.chance = dials, kind, dials.chance
         c = self.chance
+        self.usual = bool(c.random() < USUAL)
         self.none = 0.0
+        # In the dial's plane, until `_viewed` says where the tip came to lie in the picture.
         self.position = float(c.uniform(0, UNITS))
         self.angle = self.position * 2 * numpy.pi / UNITS
         # Half the region's side, and where the dial's middle is in it.
@@ -91,6 +100,9 @@ class Scene(Plates):
 
     def _colours(self):
         c = self.chance
+        if self.usual:
+            self._usual_colours()
+            return
         style = c.random()
         if style < 0.62:
             base, tint = c.uniform(165, 250), c.normal(0, 4, 3)
@@ -107,6 +119,15 @@ class Scene(Plates):
         self.dark = self.face.mean() < 110
         self.print = self._away(self.face, c.uniform(60, 230), colour=0.25 if c.random() < 0.15 else 0.03)
         self.needle = self._pointer_colour()
+
+    def _usual_colours(self):
+        c = self.chance
+        self.face = (c.uniform(165, 252) + c.normal(0, 4, 3) - numpy.array([0, 0, c.exponential(5)])).clip(0, 255)
+        self.plate = self.face + c.normal(0, 4, 3) if c.random() < 0.8 else c.uniform(20, 240) + c.normal(0, 8, 3)
+        self.dark = False
+        self.print = self._away(self.face, c.uniform(110, 235), 0.02)
+        red = numpy.array([c.uniform(140, 250), c.uniform(5, 80), c.uniform(5, 75)])
+        self.needle = red.clip(0, 255) if c.random() < 0.88 else self._pointer_colour()
 
     def _away(self, ground, distance, colour):
         """A paint lighter or darker than the ground."""
@@ -156,9 +177,13 @@ class Scene(Plates):
             picture, tip = self._viewed(tip)
         picture, gain, coloured = lens.lit(picture)
         picture, lost = lens.covered(picture, 1.0 if kind == "covered" else 0.2)
+        if self.usual and c.random() < 0.2:
+            picture, lost = lens.glare(picture, lost, False)
         across = lens.spread(22, 120) * self.half if c.random() < 0.8 else lens.spread(14, 30) * self.half
         radius = 0.5 / self.half
         blur = abs(c.normal(0, 0.04)) if c.random() < 0.88 else c.uniform(0.04, BLURRED[0])
+        if self.usual and c.random() < 0.85:
+            across, blur = lens.spread(26, 64) * self.half, abs(c.normal(0, 0.06))
         if kind == "defocus":
             blur = c.uniform(BLURRED[1] - 0.06, 0.7)
         if tip is not None and self.none < 1.0:
@@ -203,7 +228,7 @@ class Scene(Plates):
         c = self.chance
         if c.random() < 0.55:
             self._around()
-        if c.random() < 0.6:
+        if c.random() < (0.2 if self.usual else 0.6):
             # A face of its own, sunk or framed.
             r = c.uniform(0.98, 1.3)
             self._ring(0, 0, r, self.face, fill=rgb(self.face))
@@ -215,12 +240,15 @@ class Scene(Plates):
             self._ring(0, 0, c.uniform(0.4, 0.8), self.face, fill=rgb(self._away(self.face, c.uniform(10, 80), 0.03)))
         rim = c.uniform(0.72, 1.0)
         ringed = c.random()
-        if ringed < 0.6:
+        if self.usual:
+            if ringed < 0.5:
+                self._ring(0, 0, rim, self.print if c.random() < 0.8 else self.needle, c.uniform(0.01, 0.05))
+        elif ringed < 0.6:
             self._ring(0, 0, rim, self.print if c.random() < 0.8 else self.needle, c.choice([c.uniform(0.01, 0.05), c.uniform(0.05, 0.2)]))
             if ringed < 0.15:
                 self._ring(0, 0, rim * c.uniform(0.6, 0.9), self.print, c.uniform(0.01, 0.05))
         self._ticks(rim)
-        if c.random() < 0.75:
+        if c.random() < (0.95 if self.usual else 0.75):
             self._numerals(rim)
         if c.random() < 0.3:
             self._label(c.uniform(-0.5, 0.5), c.choice([-1, 1]) * c.uniform(0.25, 0.55), c.uniform(0.12, 0.3), self._factor())
@@ -238,7 +266,7 @@ class Scene(Plates):
 
     def _ticks(self, rim):
         c = self.chance
-        kind = c.random()
+        kind = c.uniform(0.3, 0.9) if self.usual and c.random() < 0.8 else c.random()
         if kind < 0.07:
             return
         paint = self.print if c.random() < 0.85 else self.needle
@@ -266,13 +294,13 @@ class Scene(Plates):
 
     def _numerals(self, rim):
         c = self.chance
-        inside = c.random() < 0.55
+        inside = c.random() < (0.15 if self.usual else 0.55)
         size = c.uniform(0.16, 0.36)
         radius = rim - c.uniform(0.12, 0.3) - size / 2 if inside else rim + c.uniform(0.05, 0.3) + size / 2
         font = self.dials.font(size * self.unit * 1.4)
         way = 1 if c.random() < 0.75 else -1
         first = 0 if c.random() < 0.9 else int(c.integers(10))
-        paint = self.print if c.random() < 0.9 else self.needle
+        paint = self.print if self.usual or c.random() < 0.9 else self.needle
         steps = 1 if c.random() < 0.85 else (2 if c.random() < 0.5 else 5)
         radial = c.random() < (0.9 if self.dials.held_out else 0.25)
         for i in range(0, 10, steps):
@@ -324,11 +352,11 @@ class Scene(Plates):
     def _pointer(self):
         """Shadow, pointer, hub; returns the mask of the outer half."""
         c, dials = self.chance, self.dials
-        form = dials.forms[c.choice(len(dials.forms), p=dials.shares)]
+        form = dials.form(self.usual)
         long = c.uniform(0.6, 1.02)
         shapes, hub_radius = form(c, long)
         # A pointer stands above its face: seen from the side it does not turn about the dial's middle.
-        hub = c.normal(0, 0.035, 2)
+        hub = self.pivot = c.normal(0, 0.035, 2)
         body_of = shapes if c.random() < 0.75 else shapes[:1]
         mask = self._mask(body_of, self.angle, hub, hub_radius)
         if c.random() < 0.6:
@@ -377,7 +405,7 @@ class Scene(Plates):
         c = self.chance
         paints = [self.needle * c.uniform(0.5, 1.3), self._away(self.face, c.uniform(40, 220), 0.02), numpy.full(3, c.uniform(5, 250)),
                   numpy.array([200, 165, 90]) * c.uniform(0.5, 1.2), self.face]
-        paint = paints[c.integers(len(paints))]
+        paint = paints[0 if self.usual and c.random() < 0.6 else c.integers(len(paints))]
         kind = c.random()
         if kind < 0.2:
             return
@@ -400,8 +428,8 @@ class Scene(Plates):
     def _viewed(self, tip):
         """The canvas seen by the camera: the region, a little from the side and stretched."""
         c = self.chance
-        skew, lean = c.normal(0, 0.03, 2) if c.random() < 0.8 else c.normal(0, 0.08, 2), c.normal(0, 0.02, 2)
-        wide = 1 + (c.normal(0, 0.03) if c.random() < 0.8 else c.uniform(-0.15, 0.15))
+        skew, lean = c.normal(0, 0.03, 2) if c.random() < 0.7 else c.normal(0, 0.09, 2), c.normal(0, 0.03, 2)
+        wide = 1 + (c.normal(0, 0.03) if c.random() < 0.7 else c.uniform(-0.18, 0.18))
         # From a pixel of the view to the canvas: x' = (a x + b y + c) / (g x + h y + 1).
         s = 2 * self.half * self.unit / VIEW
         middle = CANVAS / 2 + numpy.array([self.at[0], self.at[1]]) * self.unit
@@ -411,8 +439,22 @@ class Scene(Plates):
         way = (a, b, x0, d, e, y0, g, h)
         shift = 1 + (g + h) * VIEW / 2
         way = (a * shift, b * shift, x0 * shift, d * shift, e * shift, y0 * shift, g, h)
+        if tip is not None:
+            self.position = seen_position(self.position, self._place([self.pivot])[0], way)
         seen = lambda image: numpy.asarray(image.transform((VIEW, VIEW), Image.PERSPECTIVE, way, Image.BILINEAR), numpy.float32)
         return seen(self.image), None if tip is None else seen(tip) / 255
+
+
+def seen_position(position, pivot, way):
+    """Where a tip is in the view that stands at `position` about `pivot` on the canvas. `way` is from the view to the canvas, as
+    `Image.PERSPECTIVE` takes it: straight lines stay straight, so that it does not matter how long the pointer is."""
+    a, b, c, d, e, f, g, h = way
+    # Its inverse, but for a factor: from the canvas to the view.
+    back = numpy.linalg.inv(numpy.array([[a, b, c], [d, e, f], [g, h, 1]]))
+    angle = position * 2 * numpy.pi / UNITS
+    ends = numpy.array([[*pivot, 1], [pivot[0] + numpy.sin(angle), pivot[1] - numpy.cos(angle), 1]]) @ back.T
+    (x0, y0), (x1, y1) = ends[:, :2] / ends[:, 2:]
+    return float(numpy.arctan2(x1 - x0, y0 - y1) * UNITS / (2 * numpy.pi) % UNITS)
 
 
 def _part(task):

@@ -129,10 +129,10 @@ class Lens:
             picture = picture + (c.uniform(3, 18) * self.texture((h, w)))[..., None]
         glares = c.integers(1, 4) if c.random() < (0.7 if heavy else 0.28) else 0
         for _ in range(glares):
-            picture, lost = self._glare(picture, lost, heavy)
+            picture, lost = self.glare(picture, lost, heavy)
         return picture, lost
 
-    def _glare(self, picture, lost, heavy):
+    def glare(self, picture, lost, heavy):
         """A reflection: a spot, a bar, a ring or the dots of a lamp."""
         c = self.chance
         y, x = self.grid(picture.shape[:2])

@@ -90,6 +90,17 @@ def lance(c, long):
     return [_outline([-0.05, long * at, long * at, long], [wide, wide * c.uniform(0.3, 1), thin, thin * 0.5]), *_tail(c, wide)], wide * c.uniform(0.8, 1.6)
 
 
+def tailed(c, long):
+    """A round hub between a tip that narrows and a short blunt tail."""
+    r = c.uniform(0.14, 0.32)
+    wide = r * c.uniform(0.45, 0.95)
+    shapes = [_outline([0, long], [wide, c.uniform(0, 0.05)])]
+    if c.random() < 0.85:
+        blunt = wide * c.uniform(0.5, 0.95)
+        shapes.append(_outline([0, -r - c.uniform(0.04, 0.3)], [blunt, blunt * c.uniform(0.7, 1.1)]))
+    return shapes, r
+
+
 def plate(c, long):
     """A turning disc with a mark at its edge."""
     r = min(long, c.uniform(0.55, 0.95))
@@ -121,9 +132,11 @@ def fork(c, long):
 
 
 FORMS = {
-    needle: 0.13, wedge: 0.2, arrow: 0.1, counterweight: 0.14, teardrop: 0.1, stub: 0.1, blade: 0.09, lance: 0.09, plate: 0.05,
+    needle: 0.13, wedge: 0.2, arrow: 0.1, counterweight: 0.14, teardrop: 0.1, stub: 0.1, blade: 0.09, lance: 0.09, tailed: 0.06, plate: 0.05,
 }
 """Kinds that are trained on, by their shares."""
+USUAL_FORMS = {tailed: 0.55, stub: 0.1, teardrop: 0.13, wedge: 0.12, counterweight: 0.1}
+"""Those of the usual water meter, by their shares."""
 HELD_OUT_FORMS = {kite: 1.0, spade: 1.0, fork: 1.0}
 
 
