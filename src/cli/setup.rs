@@ -231,7 +231,7 @@ fn next_steps(
     lines.push(format!("  {reader}leptond watch{file} --node {node}"));
     lines.push(format!("results come on {}/{node}/{}/result", present.mqtt.prefix, answers.work.name()));
     if answers.page || present.page.enabled {
-        lines.push(format!("the page for browsers is at {} on this computer", page_address(present)));
+        lines.push(format!("the page for browsers is at {} on this computer", present::page_address(present)));
     }
     if present.mqtt.home_assistant.enabled {
         lines.push("Home Assistant shows this node under Settings, Devices & services, MQTT".into());
@@ -249,12 +249,6 @@ fn next_steps(
         }
     }
     say("leptond runs")
-}
-
-/// Address of the page for browsers, on or off.
-fn page_address(present: &Config) -> String {
-    // Of all addresses of this computer, a browser on it takes the one that needs no network.
-    format!("http://{}/", present.page.listen.replace("0.0.0.0:", "127.0.0.1:"))
 }
 
 /// Reports that the person would type `sudo` before the next command, too.

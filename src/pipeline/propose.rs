@@ -89,8 +89,15 @@ struct Reader {
     stages: Stages,
     size: [usize; 2],
     frame: Frame,
-    /// Output of the labels, with the class of each digit, and the number of classes.
-    labels: Option<(usize, Vec<(u8, usize)>, usize)>,
+    labels: Option<Labels>,
+}
+
+/// Classes of the first output.
+struct Labels {
+    /// Digits with their class.
+    digits: Vec<(u8, usize)>,
+    /// All classes, none among them.
+    count: usize,
 }
 
 impl Reader {
@@ -108,7 +115,7 @@ impl Reader {
             label.parse().ok().filter(|digit: &u8| *digit < 10).map(|digit| (digit, class))
         });
         let (digits, count) = (digits.collect::<Vec<_>>(), spec.labels.len());
-        let labels = (digits.len() == 10).then_some((0, digits, count));
+        let labels = (digits.len() == 10).then_some(Labels { digits, count });
         Ok(Reader { stages, size, frame: Frame::empty(), labels })
     }
 
@@ -140,8 +147,8 @@ impl Reader {
 
     /// The likeliest digit of one picture by the labels, and its score.
     fn digit(&self, outputs: &[Vec<f32>], index: usize) -> (u8, f32) {
-        let Some((output, digits, count)) = &self.labels else { return (0, 0.0) };
-        let row = outputs.get(*output).and_then(|values| values.get(index * count..(index + 1) * count));
+        let Some(Labels { digits, count }) = &self.labels else { return (0, 0.0) };
+        let row = outputs.first().and_then(|values| values.get(index * count..(index + 1) * count));
         let Some(row) = row else { return (0, 0.0) };
         let highest = row.iter().copied().fold(f32::MIN, f32::max);
         let sum: f32 = row.iter().map(|v| (v - highest).exp()).sum();

@@ -120,10 +120,11 @@ fn peaks(edges: &[[f32; 4]], width: usize, height: usize, radius: f32) -> Vec<([
     for [x, y, across, down] in edges {
         for side in [-radius, radius] {
             let [vx, vy] = [(x + side * across) / cell, (y + side * down) / cell];
-            if vx >= 0.0 && vy >= 0.0 && (vx as usize) < columns && (vy as usize) < rows {
-                if let Some(vote) = votes.get_mut(vy as usize * columns + vx as usize) {
-                    *vote += 1.0;
-                }
+            if vx < 0.0 || vy < 0.0 || vx as usize >= columns {
+                continue;
+            }
+            if let Some(vote) = votes.get_mut(vy as usize * columns + vx as usize) {
+                *vote += 1.0;
             }
         }
     }

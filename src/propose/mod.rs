@@ -22,6 +22,9 @@ pub use level::Corners;
 
 use level::Levels;
 
+/// Part of its diagonal by which a region may reach beyond the picture: its margin, but nothing of the digit or dial.
+const BEYOND: f32 = 0.06;
+
 /// One place of a meter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Place {
@@ -52,27 +55,26 @@ pub fn find<J: Judge>(rgb: &[u8], [width, height]: [u32; 2], judge: &mut J) -> R
         return Ok(Places::default());
     }
     let levels = Levels::new(rgb, size);
-    let inside = |corners: &Corners| {
-        corners.iter().all(|[x, y]| (0.0..=width as f32).contains(x) && (0.0..=height as f32).contains(y))
-    };
     let Some(found) = digits::find(&levels, judge)? else { return Ok(Places::default()) };
     let row = found.row;
-    let digits: Vec<Place> = (0..)
-        .zip(&found.seen)
-        .map(|(index, seen)| Place {
-            corners: row.region(index),
-            score: seen.evidence(),
-            position: seen.position.map(|(position, _)| position),
-        })
-        .collect();
-    let dials: Vec<Place> = dials::find(&levels, judge, &row)?
-        .iter()
-        .map(|dial| Place {
-            corners: dial.region(&row),
-            score: dial.seen.evidence(),
-            position: dial.seen.position.map(|(position, _)| position),
-        })
-        .filter(|place| inside(&place.corners))
-        .collect();
-    Ok(Places { digits: if digits.iter().all(|place| inside(&place.corners)) { digits } else { Vec::new() }, dials })
+    let whole = [width as f32, height as f32];
+    let place = |corners: Corners, score: f32, position: Option<(f32, f32)>| {
+        let position = position.map(|(position, _)| position);
+        inside(&corners, whole).map(|corners| Place { corners, score, position })
+    };
+    let digits = (0..).zip(&found.seen).map(|(index, seen)| place(row.region(index), seen.evidence(), seen.position));
+    // A row that the picture cuts off is no whole number.
+    let Some(digits) = digits.collect() else { return Ok(Places::default()) };
+    let dials = dials::find(&levels, judge, &row)?;
+    let dials = dials.iter().filter_map(|dial| place(dial.region(&row), dial.seen.evidence(), dial.seen.position));
+    Ok(Places { digits, dials: dials.collect() })
+}
+
+/// Corners that reach a little beyond a picture, moved to its edge; `None` where they reach further.
+fn inside(corners: &Corners, size: [f32; 2]) -> Option<Corners> {
+    let [a, _, c, _] = corners;
+    let most = BEYOND * (a[0] - c[0]).hypot(a[1] - c[1]);
+    let fits = |v: f32, size: f32| (-most..=size + most).contains(&v);
+    let all = corners.iter().all(|p| fits(p[0], size[0]) && fits(p[1], size[1]));
+    all.then(|| corners.map(|[x, y]| [x.clamp(0.0, size[0]), y.clamp(0.0, size[1])]))
 }

@@ -4,6 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use leptond::scene::{Gears, Knock, Scene};
+
 use crate::common;
 use crate::mosquitto::Mosquitto;
 
@@ -39,6 +41,36 @@ fn flags_write_a_configuration_that_check_accepts() {
     assert_eq!(copies.filter(|e| e.file_name().to_string_lossy().contains(".bak-")).count(), 1);
     let output = setup(&file, &["--yes"]);
     assert!(output.status.code() == Some(2) && words(&output).contains("--source"), "{}", words(&output));
+}
+
+#[test]
+fn a_photo_becomes_a_meter_that_reads_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, photo) = (dir.path().join("leptond.toml"), dir.path().join("meter.jpg"));
+    let mut scene = Scene::with_dials(3100, 640, 480, None, Knock { shift: [4.0, -6.0], degrees: 3.0 });
+    let mut jpeg = Vec::new();
+    scene.render_positions(&Gears::new(3100).at(23_414_823.0), 0, &mut jpeg).unwrap();
+    std::fs::write(&photo, jpeg).unwrap();
+    let with = |more: &[&str]| {
+        let flags = ["--yes", "--untested", "--broker", "localhost", "--source", "synthetic", "--photo"];
+        setup(&file, &[&flags[..], &[photo.to_str().unwrap()], more].concat())
+    };
+    for wrong in [["--unit", "kWh"], ["--decimals", "12"], ["--kind", "beer"], ["--model", "leptonnet-digits"]] {
+        let kind = if wrong[0] == "--kind" { &[][..] } else { &["--kind", "water"] };
+        let output = with(&[&wrong[..], kind].concat());
+        assert!(output.status.code() == Some(2) && !file.exists(), "{wrong:?}: {}", words(&output));
+    }
+    let output = with(&["--kind", "water", "--page"]);
+    assert!(output.status.success(), "{}", words(&output));
+    let said = words(&output);
+    for part in ["5 digits and 4 dials; I read 02341.4823", "http://127.0.0.1:8099/", "/water/result"] {
+        assert!(said.contains(part), "{part} is not in\n{said}");
+    }
+    let check = common::leptond().arg("check").arg("--config").arg(&file).output().unwrap();
+    assert!(check.status.success(), "{}", words(&check));
+    let mut infer = common::leptond();
+    let output = infer.args(["infer", "--config"]).arg(&file).args(["--meter", "water"]).arg(&photo).output().unwrap();
+    assert!(output.status.success() && words(&output).contains("02341.4823"), "{}", words(&output));
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Interview<'_> {
 
     /// Address of the page, on or off.
     pub(super) fn page_address(&self) -> String {
-        super::page_address(self.present)
+        present::page_address(self.present)
     }
 
     fn node(&mut self) -> Result<Option<String>, Failure> {

@@ -43,6 +43,12 @@ pub fn names_broker(text: &str) -> bool {
     of("mqtt", "host") || of("broker", "enabled")
 }
 
+/// Address of the page for browsers, on or off.
+pub fn page_address(config: &Config) -> String {
+    // Of all addresses of this computer, a browser on it takes the one that needs no network.
+    format!("http://{}/", config.page.listen.replace("0.0.0.0:", "127.0.0.1:"))
+}
+
 /// A source in a few words, without a password.
 pub fn described(source: &source::Config) -> String {
     source.kind().describe()
