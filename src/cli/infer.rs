@@ -10,7 +10,7 @@ use super::Failure;
 use super::choice;
 use super::open::open;
 use super::progress::spinner;
-use crate::config::{self, Options};
+use crate::config::{self, Options, PipelineConfig};
 use crate::pipeline::{self, Planner};
 use crate::{preprocess, task};
 pub use args::Args;
@@ -67,17 +67,13 @@ fn of_pipeline(args: &Args, file: &std::path::Path) -> Result<Planner, Failure> 
     let state_dir = loaded.config.node.state_dir();
     spinner("trying the model", || pipeline::trial::try_out(&bundle, state_dir.as_deref()))
         .map_err(|error| wrong(&error))?;
-    let meter = pipeline.meter.as_ref();
-    let engine = args.engine.unwrap_or(pipeline.engine);
-    let threads = args.threads.unwrap_or(pipeline.threads) as usize;
-    let preprocess = preprocess_of(args)?.unwrap_or_else(|| pipeline.preprocess.clone());
-    let mut planner =
-        Planner::new(bundle, engine, threads, preprocess, &pipeline.task).map_err(|error| wrong(&error))?;
-    if let Some(meter) = meter {
-        planner.join(meter, &loaded.config.models.dirs).map_err(|error| wrong(&error))?;
-        planner.take_single_pictures();
-    }
-    Ok(planner)
+    let asked = PipelineConfig {
+        engine: args.engine.unwrap_or(pipeline.engine),
+        threads: args.threads.unwrap_or(pipeline.threads),
+        preprocess: preprocess_of(args)?.unwrap_or_else(|| pipeline.preprocess.clone()),
+        ..pipeline.clone()
+    };
+    pipeline::photo::planner(bundle, &asked, &loaded.config.models.dirs).map_err(|error| wrong(&error))
 }
 
 fn preprocess_of(args: &Args) -> Result<Option<preprocess::Config>, Failure> {

@@ -68,6 +68,9 @@ async fn ask_token(State(shared): State<Arc<Shared>>, request: Request, next: Ne
     (StatusCode::FORBIDDEN, format!("the page's token is wanted in {TOKEN}: load the page again\n")).into_response()
 }
 
+/// An answer, or the refusal that takes its place.
+type Answer = Result<Response, Response>;
+
 fn failed(reason: String) -> Response {
     (StatusCode::UNPROCESSABLE_ENTITY, reason + "\n").into_response()
 }
@@ -126,23 +129,17 @@ struct Origin {
     reference: Option<String>,
 }
 
-async fn add_photo(State(shared): State<Arc<Shared>>, Query(origin): Query<Origin>, request: Request) -> Response {
+async fn add_photo(State(shared): State<Arc<Shared>>, Query(origin): Query<Origin>, request: Request) -> Answer {
     let file = match (&origin.pipeline, &origin.reference) {
-        (None, None) => match upload(&shared, request.into_body()).await {
-            Ok(file) => file,
-            Err(refused) => return refused,
-        },
+        (None, None) => upload(&shared, request.into_body()).await?,
         _ => Vec::new(),
     };
-    let _turn = match turn(&shared).await {
-        Ok(turn) => turn,
-        Err(busy) => return busy,
-    };
+    let _turn = turn(&shared).await?;
     let backend = shared.feed.backend().clone();
     let photo = match (origin.pipeline, origin.reference) {
         (Some(pipeline), _) => {
             let Some((_viewer, frame)) = shared.feed.next_frame(&pipeline) else {
-                return failed(format!("no pipeline {pipeline:?} gives pictures"));
+                return Err(failed(format!("no pipeline {pipeline:?} gives pictures")));
             };
             backend.look_now(&pipeline);
             match timeout(FRAME_WITHIN, frame).await {
@@ -164,7 +161,7 @@ async fn add_photo(State(shared): State<Arc<Shared>>, Query(origin): Query<Origi
         tokio::time::sleep(FORGET_AFTER).await;
         later.photos.lock().unwrap_or_else(PoisonError::into_inner).sweep(Instant::now());
     });
-    answered(added)
+    Ok(answered(added))
 }
 
 /// A picture file that is sent; few come at once, since each is held in memory.
@@ -213,11 +210,11 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-async fn read(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn read(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
     work_on(shared, request, |backend, photo, drawn| backend.read(photo, drawn.into())).await
 }
 
-async fn propose(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn propose(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
     work_on(shared, request, |backend, photo, _| backend.propose(photo)).await
 }
 
@@ -226,18 +223,12 @@ async fn work_on(
     shared: Arc<Shared>,
     request: Request,
     work: impl FnOnce(&dyn super::backend::Backend, &Photo, Map<String, Value>) -> Result<Value, String> + Send + 'static,
-) -> Response {
-    let (drawn, photo) = match object_of(&shared, request).await {
-        Ok((drawn, Some(photo))) => (drawn, photo),
-        Ok((_, None)) => return failed("photo is wanted".into()),
-        Err(refused) => return refused,
-    };
-    let _turn = match turn(&shared).await {
-        Ok(turn) => turn,
-        Err(busy) => return busy,
-    };
+) -> Answer {
+    let (drawn, photo) = object_of(&shared, request).await?;
+    let photo = photo.ok_or_else(|| failed("photo is wanted".into()))?;
+    let _turn = turn(&shared).await?;
     let backend = shared.feed.backend().clone();
-    answered(aside(move || work(&*backend, &photo, drawn)).await)
+    Ok(answered(aside(move || work(&*backend, &photo, drawn)).await))
 }
 
 /// A change of the configuration.
@@ -268,36 +259,22 @@ impl Wanted {
     }
 }
 
-async fn difference(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let wanted = match Wanted::of(&shared, request).await {
-        Ok(wanted) => wanted,
-        Err(refused) => return refused,
-    };
-    let _turn = match turn(&shared).await {
-        Ok(turn) => turn,
-        Err(busy) => return busy,
-    };
+async fn difference(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
+    let wanted = Wanted::of(&shared, request).await?;
+    let _turn = turn(&shared).await?;
     let backend = shared.feed.backend().clone();
-    answered(aside(move || backend.difference(wanted.values.clone(), wanted.reference())).await)
+    Ok(answered(aside(move || backend.difference(wanted.values.clone(), wanted.reference())).await))
 }
 
-async fn change(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let wanted = match Wanted::of(&shared, request).await {
-        Ok(wanted) => wanted,
-        Err(refused) => return refused,
-    };
-    let _turn = match turn(&shared).await {
-        Ok(turn) => turn,
-        Err(busy) => return busy,
-    };
+async fn change(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
+    let wanted = Wanted::of(&shared, request).await?;
+    let _turn = turn(&shared).await?;
     let backend = shared.feed.backend().clone();
-    let told = match aside(move || backend.change(wanted.values.clone(), wanted.reference())).await {
-        Ok(told) => told,
-        Err(reason) => return failed(reason),
-    };
-    answered(match timeout(CHANGE_WITHIN, told).await {
+    let begun = aside(move || backend.change(wanted.values.clone(), wanted.reference())).await;
+    let told = begun.map_err(failed)?;
+    Ok(answered(match timeout(CHANGE_WITHIN, told).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => Err("the change was not looked at: another one took its place, or leptond stops".into()),
         Err(_) => Err("leptond is still at it: look at its log".into()),
-    })
+    }))
 }

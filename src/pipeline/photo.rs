@@ -8,6 +8,7 @@ use super::error::{PlanError, StageError};
 use super::meter::MeterConfig;
 use super::planner::{Planner, open_bundle};
 use crate::frame::{Frame, Image, MeterReading, Outcome, Payload};
+use crate::model::Bundle;
 
 /// Reason for which a picture is not read.
 #[derive(Debug, thiserror::Error)]
@@ -23,18 +24,27 @@ pub enum PhotoError {
     NoMeter,
 }
 
-/// The planner of a pipeline or meter without its source, models from `dirs`; a meter takes each picture by itself.
+/// The planner of a pipeline or meter without its source; `bundle` is its model, a meter's second one comes from `dirs`. A meter takes each
+/// picture by itself.
 ///
 /// # Errors
 /// [`PlanError`] when a model cannot be used.
-pub fn planner(pipeline: &Config, dirs: &[PathBuf]) -> Result<Planner, PlanError> {
-    let bundle = open_bundle(&pipeline.model, dirs)?;
-    let mut planner = Planner::new(bundle, pipeline.engine, 1, pipeline.preprocess.clone(), &pipeline.task)?;
+pub fn planner(bundle: Bundle, pipeline: &Config, dirs: &[PathBuf]) -> Result<Planner, PlanError> {
+    let threads = pipeline.threads as usize;
+    let mut planner = Planner::new(bundle, pipeline.engine, threads, pipeline.preprocess.clone(), &pipeline.task)?;
     if let Some(meter) = &pipeline.meter {
         planner.join(meter, dirs)?;
         planner.take_single_pictures();
     }
     Ok(planner)
+}
+
+/// Reads one picture as a pipeline does, without its source.
+///
+/// # Errors
+/// As [`read()`].
+pub fn read_as(pipeline: &Config, dirs: &[PathBuf], image: Image) -> Result<Outcome, PhotoError> {
+    read(&planner(open_bundle(&pipeline.model, dirs)?, pipeline, dirs)?, image)
 }
 
 /// Reads one picture.
@@ -57,7 +67,7 @@ pub fn read(planner: &Planner, image: Image) -> Result<Outcome, PhotoError> {
 /// As [`read()`].
 pub fn read_meter(meter: &MeterConfig, dirs: &[PathBuf], image: Image) -> Result<MeterReading, PhotoError> {
     let fixed = MeterConfig { align: Vec::new(), reference: None, ..meter.clone() };
-    match read(&planner(&fixed.pipeline(), dirs)?, image)? {
+    match read_as(&fixed.pipeline(), dirs, image)? {
         Outcome::Meter(reading) => Ok(reading),
         _ => Err(PhotoError::NoMeter),
     }

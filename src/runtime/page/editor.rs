@@ -155,8 +155,7 @@ pub(super) fn read(config: &Config, photo: &Photo, drawn: Value) -> Result<Value
     }
     let preprocess = preprocess::Config { regions, ..known.preprocess.clone() };
     let pipeline = PipelineConfig { preprocess, ..known.clone() };
-    let planner = reader::planner(&pipeline, dirs).map_err(|error| error.to_string())?;
-    let outcome = reader::read(&planner, photo.image.clone()).map_err(|error| error.to_string())?;
+    let outcome = reader::read_as(&pipeline, dirs, photo.image.clone()).map_err(|error| error.to_string())?;
     Ok(json!({ "words": wording::of_outcome(&outcome), "outcome": outcome }))
 }
 
