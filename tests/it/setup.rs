@@ -49,7 +49,7 @@ fn a_photo_becomes_a_meter_that_reads_it() {
     let (file, photo) = (dir.path().join("leptond.toml"), dir.path().join("meter.jpg"));
     let mut scene = Scene::with_dials(3100, 640, 480, None, Knock { shift: [4.0, -6.0], degrees: 3.0 });
     let mut jpeg = Vec::new();
-    scene.render_positions(&Gears::new(3100).at(23_414_823.0), 0, &mut jpeg).unwrap();
+    scene.render_positions(&Gears::new(3100).at(23_414_823.5), 0, &mut jpeg).unwrap();
     std::fs::write(&photo, jpeg).unwrap();
     let with = |more: &[&str]| {
         let flags = ["--yes", "--untested", "--broker", "localhost", "--source", "synthetic", "--photo"];

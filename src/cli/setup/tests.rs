@@ -74,7 +74,7 @@ fn photo(dir: &Path, seed: Option<u64>) -> PathBuf {
     match seed {
         Some(seed) => {
             let mut scene = Scene::with_dials(seed, 640, 480, None, Knock::default());
-            scene.render_positions(&Gears::new(seed).at(5_314_823.0), 0, &mut jpeg).unwrap();
+            scene.render_positions(&Gears::new(seed).at(5_314_823.5), 0, &mut jpeg).unwrap();
         }
         None => jpeg_encoder::Encoder::new(&mut jpeg, 90)
             .encode(&[128; 320 * 240], 320, 240, jpeg_encoder::ColorType::Luma)
