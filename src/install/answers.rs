@@ -15,11 +15,11 @@ pub struct Answers {
     pub broker: Broker,
     /// Turn the page for browsers on; `false` = as it is.
     pub page: bool,
-    /// What is read.
+    /// The work that is set up.
     pub work: Work,
 }
 
-/// What is read, by a table of the configuration.
+/// Work by a table of the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Work {
     /// `[[pipeline]]`.

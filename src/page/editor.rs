@@ -120,7 +120,7 @@ async fn drawings(State(shared): State<Arc<Shared>>) -> Response {
     answered(Ok(value))
 }
 
-/// Where a picture comes from; the body where neither is given.
+/// Origin of a picture; the body where neither is given.
 #[derive(Deserialize)]
 struct Origin {
     /// The next frame of this pipeline.

@@ -158,7 +158,7 @@ impl Reader {
     }
 }
 
-/// What a model says of one picture.
+/// Answer of a model to one picture.
 struct Seen {
     position: Option<(f32, f32)>,
     digit: (u8, f32),

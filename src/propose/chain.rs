@@ -22,7 +22,7 @@ const CELL: f32 = 24.0;
 pub(super) struct Chain {
     /// Its digits from the first to the last piece, in pixels of the picture; the height is that of the ink.
     pub row: Row,
-    /// How even and whole it is.
+    /// Evenness and wholeness, higher is better.
     pub score: f32,
     /// Its ink fills its boxes, as drums do and digits do not.
     pub solid: bool,

@@ -39,7 +39,7 @@ pub(super) struct Found {
     pub middle: [f32; 2],
     pub radius: f32,
     pub seen: DialSeen,
-    /// How well its outline is seen.
+    /// Clearness of its outline.
     outline: f32,
     face: Face,
 }
@@ -136,7 +136,7 @@ fn unlike(a: &Face, b: &Face) -> f32 {
     a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).abs()).sum::<f32>() / (3 * RINGS) as f32
 }
 
-/// What the model says of circles as dials.
+/// Answers of the model to circles as dials.
 fn look<J: Judge>(levels: &Levels, judge: &mut J, row: &Row, circles: &[Circle]) -> Result<Vec<Found>, J::Error> {
     let size = judge.dial_size();
     let cut = |circle: &Circle| levels.cut(&region(row, circle.middle, circle.radius), size, true);

@@ -10,11 +10,11 @@ use super::row::Row;
 const CHAINS: usize = 70;
 const MOVED: usize = 6;
 const SETTLED: usize = 3;
-/// How often a copy is softened before its ink is looked for.
+/// Times that a copy is softened before its ink is looked for.
 const SOFTENED: [usize; 2] = [1, 4];
 /// Height of a region in heights of a digit, and in heights of a drum, where it was the drum that was found.
 const REGIONS: [f32; 2] = [1.5, 1.06];
-/// How much likelier the one is that the ink looks like.
+/// Advantage, as a factor, of the one that the ink looks like.
 const LIKELIER: f32 = 1.19;
 /// Digits of a counter, least and most.
 const COUNT: [usize; 2] = [4, 8];
@@ -25,24 +25,24 @@ const LEFT_OUT: f32 = 0.5;
 const ONE: f32 = 0.9;
 /// Mean evidence of a row that is told, but for its weakest digit.
 const CONVINCING: f32 = 0.88;
-/// What a step away from where the ink is costs, in the logarithm of evidence.
+/// Cost of a step away from the ink, in the logarithm of evidence.
 const STAYS: f32 = 0.02;
 /// Shifts along and across, in distances and heights, and sizes, under which a digit is still the same one.
 const ASIDE: [[f32; 3]; 6] =
     [[-0.12, 0.0, 1.0], [0.12, 0.0, 1.0], [0.0, -0.07, 1.0], [0.0, 0.07, 1.0], [0.0, 0.0, 0.9], [0.0, 0.0, 1.15]];
-/// How far apart two positions of one digit are at most, and a position from one that is taken for it.
+/// Largest distance of two positions of one digit, and of a position from one that is taken for it.
 const SAME: f32 = 0.6;
 const ONE_LIKE: f32 = 0.25;
 /// Shifts along and across, in distances and heights, from which a row is to be read equally well.
 const SIDES: [[f32; 2]; 4] = [[-0.2, 0.0], [0.2, 0.0], [0.0, -0.13], [0.0, 0.13]];
-/// How much better a row has to read upside down.
+/// Advantage that a row needs to be read upside down.
 const UPSIDE_DOWN: f32 = 1.2;
 
 /// A row that was read.
 pub(super) struct Found {
     /// The row; its height is that of regions.
     pub row: Row,
-    /// What the model says of each digit.
+    /// Answers of the model to each digit.
     pub seen: Vec<DigitSeen>,
 }
 
@@ -104,7 +104,7 @@ pub(super) fn find<J: Judge>(levels: &Levels, judge: &mut J) -> Result<Option<Fo
     Ok(best.map(|(_, found)| found))
 }
 
-/// How clearly a row is read: one that lies a little off its digits is read less steadily.
+/// Clearness of a row's reading: one that lies a little off its digits is read less steadily.
 fn clearness(row: &Row, steady: &[Steady]) -> f32 {
     let count = steady.len().max(1) as f32;
     let mean = steady.iter().map(|steady| steady.evidence).sum::<f32>() / count;
@@ -115,13 +115,13 @@ fn upright(row: &Row) -> f32 {
     if row.angle.cos() < 0.0 { 1.0 / UPSIDE_DOWN } else { 1.0 }
 }
 
-/// What a row is worth beside others elsewhere: a counter is large and its digits stand apart, other numbers on a meter are small and tight.
+/// Worth of a row beside others elsewhere: a counter is large and its digits stand apart, other numbers on a meter are small and tight.
 fn prominence(row: &Row) -> f32 {
     let apart = (row.pitch / row.height).clamp(0.35, 0.8);
     row.height.sqrt() * apart.sqrt()
 }
 
-/// What the model says of some digits of a row.
+/// Answers of the model to some digits of a row.
 fn read<J: Judge>(
     levels: &Levels,
     judge: &mut J,
@@ -148,7 +148,7 @@ fn run(seen: &[DigitSeen]) -> (f32, usize, usize) {
     best
 }
 
-/// How well a row is read: the mean of the evidence's logarithms but the worst, which may be of a drum between two digits.
+/// Quality of a row's reading: the mean of the evidence's logarithms but the worst, which may be of a drum between two digits.
 fn clear(seen: &[DigitSeen]) -> f32 {
     let mut logs: Vec<f32> = seen.iter().map(|seen| (seen.evidence() + 0.02).ln()).collect();
     logs.sort_by(f32::total_cmp);
@@ -207,7 +207,7 @@ struct Steady {
     is_one: bool,
 }
 
-/// How steadily some digits of a row are read.
+/// Steadiness with which some digits of a row are read.
 fn steady<J: Judge>(
     levels: &Levels,
     judge: &mut J,

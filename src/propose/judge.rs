@@ -12,7 +12,7 @@ pub struct DigitSeen {
 }
 
 impl DigitSeen {
-    /// Where the drum stands, 0 up to 10.
+    /// Position of the drum, 0 up to 10.
     pub fn place(&self) -> f32 {
         self.position.map_or(f32::from(self.digit), |(position, _)| position)
     }
@@ -50,7 +50,7 @@ impl DialSeen {
 
 /// The two models behind one face.
 pub trait Judge {
-    /// What stops a model.
+    /// Reason for which a model cannot be run.
     type Error;
 
     /// Height and width of the pictures of digits.

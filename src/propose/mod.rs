@@ -1,4 +1,4 @@
-//! Where the digits and dials of a meter are in a photo.
+//! Search for the digits and dials of a meter in a photo.
 //!
 //! Pure: pixels in, shapes out; the models stand behind [`Judge`]. In order: `level` makes smaller copies of the picture, `ink` finds
 //! connected ink as large as a digit in each, `chain` rows of such ink, `digits` reads them and keeps the best `row`. `circle` and

@@ -3,7 +3,7 @@
 use super::circle::Circle;
 use super::level::Level;
 
-/// How far the strongest channel of a coloured pixel is above the mean of the others, of 255.
+/// Height of a coloured pixel's strongest channel above the mean of the others, of 255.
 const COLOURED: i32 = 36;
 /// Length of a pointer from its hub as a part of the dial's radius.
 const LENGTH: f32 = 0.75;
@@ -59,7 +59,7 @@ pub(super) fn dials(level: &Level, within: [f32; 4], radii: [f32; 2]) -> Vec<Cir
     found
 }
 
-/// Where the hub of a long shape may be, with the distance to its tip: where it is widest, and a third along from either end.
+/// Possible hubs of a long shape, with the distance to its tip: where it is widest, and a third along from either end.
 fn hubs(blob: &[[f32; 2]]) -> Vec<([f32; 2], f32)> {
     if blob.len() < 12 {
         return Vec::new();

@@ -30,7 +30,7 @@ fn side(quad: &Quad) -> f32 {
     (across(0, 2) + across(1, 3)) / 8_f32.sqrt()
 }
 
-/// How a proposal compares with the right answer.
+/// Verdict on a proposal beside the right answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
     Right,

@@ -57,7 +57,7 @@ impl Interview<'_> {
         Ok(Some((Meter { name, source, source_keys, digits, dials, kind, unit, decimals }, replace)))
     }
 
-    /// Where regions are drawn by hand.
+    /// Advice for drawing the regions by hand.
     fn by_hand(&self) -> String {
         format!(
             "Take a photo that is sharp, larger or less turned; or give the row with --meter-region X,Y,W,H --digits N --model \

@@ -16,7 +16,7 @@ let [shown, drawings, subject] = [false, null, null];
 /** The picture: its number, its size, where it came from; the size of the source's pictures. */
 let [photo, size] = [null, [640, 480]];
 let [shapes, chosen, tool, unfinished, saved, past] = [[], -1, null, null, "[]", []];
-/** What was read in each shape. */
+/** Readings of the shapes, in their order. */
 let reads = [];
 let [reader, reading, again, zoom, known] = [null, false, false, 1, false];
 const svg = byId("drawing");

@@ -108,7 +108,7 @@ export function shapesOf({ digits = [], dials = [], align = [], regions = [], zo
   ];
 }
 
-/** What the shapes are in the configuration, at `scale` pixels for one of theirs. */
+/** The shapes as the configuration has them, at `scale` pixels for one of theirs. */
 export function written(shapes, [width, height], scale = 1) {
   const at = (points) => region(points.map(([x, y]) => [x * scale, y * scale]));
   const of = (...kinds) => shapes.filter((shape) => kinds.includes(shape.kind));

@@ -19,7 +19,7 @@ pub struct View {
     pub digits: Vec<Quad>,
     /// Empty for a meter without.
     pub dials: Vec<Quad>,
-    /// What it is, for people.
+    /// Description for people.
     pub what: String,
 }
 
