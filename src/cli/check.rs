@@ -32,16 +32,10 @@ pub struct Args {
     /// also `ladders`
     #[arg(long)]
     json: bool,
-    /// Print the JSON schema of the configuration and check nothing
-    #[arg(long, conflicts_with_all = ["json", "skip_files", "ladder"])]
-    schema: bool,
 }
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
-    if args.schema {
-        return say(&format!("{:#}", config::schema()));
-    }
     let mut options = Options::from_process(args.config, args.set);
     options.skip_files = args.skip_files;
     let checked = config::load(&options).and_then(|loaded| {

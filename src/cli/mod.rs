@@ -26,6 +26,7 @@ mod progress;
 mod record;
 mod render;
 mod run;
+mod schema;
 mod setup;
 mod simulate;
 mod source_pairs;
@@ -77,6 +78,8 @@ enum Command {
     Record(record::Args),
     /// Try the governor on a simulated board, in virtual time
     Simulate(simulate::Args),
+    /// Print the JSON schema of the configuration, for editors and other programs
+    Schema(schema::Args),
     /// Watch nodes live: pipelines, rungs and their reasons, temperature, events; as lines in a pipe
     Watch(watch::Args),
     /// Render the synthetic counter: pictures, or its digits as a data set
@@ -116,6 +119,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Probe(args) => probe::run(args),
         Command::Record(args) => record::run(args),
         Command::Simulate(args) => simulate::run(args),
+        Command::Schema(args) => schema::run(args),
         Command::Watch(args) => watch::run(args),
         Command::Render(args) => render::run(args),
         Command::TrialLoad(args) => trial_load::run(args),

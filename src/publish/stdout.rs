@@ -127,6 +127,12 @@ mod tests {
                 "score 0.5000 of 0.1000  ANOMALY",
             ),
             (
+                "leptond/a/m/result",
+                r#"{"task":"anomaly","score":0.5,"threshold":0.1,"anomalous":true,"channels":[{"channel":"cpu","share":0.71},{"channel":"ram","share":0.2}]}"#,
+                "a/m/result",
+                "score 0.5000 of 0.1000  ANOMALY in cpu 71 %, ram 20 %",
+            ),
+            (
                 "leptond/a/m/event",
                 r#"{"type":"new","id":"m-1","label":"anomaly","score":0.5}"#,
                 "a/m/event",

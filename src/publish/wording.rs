@@ -9,7 +9,10 @@ use serde::de::IgnoredAny;
 
 use super::payload::{Governor, Health, Summary, ms};
 use crate::frame::status::NodeStatus;
-use crate::frame::{Event, EventKind, MeterProblem, Outcome, Output, PositionRead, Share, is_near_truth};
+use crate::frame::{ChannelShare, Event, EventKind, MeterProblem, Outcome, Output, PositionRead, Share, is_near_truth};
+
+/// Channels of an anomaly that a line names.
+const MOST_CHANNELS: usize = 3;
 
 /// Longest line of free text, in characters.
 const SHOWN: usize = 160;
@@ -70,6 +73,7 @@ pub(super) struct ResultWords {
     threshold: Option<f64>,
     anomalous: bool,
     calibrating: bool,
+    channels: Vec<ChannelWords>,
     outputs: Outputs,
     classes: Vec<Part>,
     unit: Option<String>,
@@ -85,6 +89,20 @@ pub(super) struct ResultWords {
 #[serde(default)]
 struct Labelled {
     label: String,
+}
+
+/// A channel with its share of an anomaly's score.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ChannelWords {
+    channel: String,
+    share: f64,
+}
+
+impl ChannelWords {
+    fn of(channel: &ChannelShare) -> ChannelWords {
+        ChannelWords { channel: channel.channel.to_string(), share: channel.share.into() }
+    }
 }
 
 /// A class with its share of the picture.
@@ -151,12 +169,13 @@ impl ResultWords {
                 detections: detections.iter().map(|found| Labelled { label: found.label.to_string() }).collect(),
                 ..ResultWords::default()
             },
-            Outcome::Anomaly { score, threshold, anomalous, calibrating } => ResultWords {
+            Outcome::Anomaly { score, threshold, anomalous, calibrating, channels } => ResultWords {
                 task: "anomaly".into(),
                 score: Some((*score).into()),
                 threshold: threshold.map(f64::from),
                 anomalous: *anomalous,
                 calibrating: *calibrating,
+                channels: channels.iter().map(ChannelWords::of).collect(),
                 ..ResultWords::default()
             },
             Outcome::Meter(reading) => ResultWords {
@@ -206,11 +225,12 @@ impl ResultWords {
                 counts: counts.iter().map(|(label, n)| (label.to_string(), *n as u64)).collect(),
                 ..ResultWords::default()
             },
-            Summary::Anomaly { score, anomalous, calibrating } => ResultWords {
+            Summary::Anomaly { score, anomalous, calibrating, channels } => ResultWords {
                 task: "anomaly".into(),
                 score: Some((*score).into()),
                 anomalous: *anomalous,
                 calibrating: *calibrating,
+                channels: channels.iter().map(ChannelWords::of).collect(),
                 ..ResultWords::default()
             },
             Summary::Meter { label, unit, held, problem, .. } => meter(label.as_ref(), unit.as_ref(), *held, *problem),
@@ -270,6 +290,7 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
             if words.anomalous {
                 tone = Tone::Bad;
                 line.push_str("  ANOMALY");
+                line.push_str(&of_channels(&words.channels));
             } else if words.calibrating {
                 tone = Tone::Dim;
                 line.push_str("  calibrating");
@@ -316,6 +337,15 @@ fn meter(label: Option<&String>, unit: Option<&String>, held: bool, problem: Opt
     }
 }
 
+/// The channels of an anomaly, most first: ` in cpu_percent 71 %, load_1m 20 %`.
+fn of_channels(channels: &[ChannelWords]) -> String {
+    if channels.is_empty() {
+        return String::new();
+    }
+    let one = |channel: &ChannelWords| format!("{} {:.0} %", channel.channel, channel.share * 100.0);
+    format!(" in {}", channels.iter().take(MOST_CHANNELS).map(one).collect::<Vec<_>>().join(", "))
+}
+
 fn percent(score: Option<f64>) -> String {
     score.map_or_else(|| "-".into(), |score| format!("{:.1} %", score * 100.0))
 }
@@ -355,6 +385,7 @@ pub(super) struct EventWords {
     kind: String,
     label: String,
     score: Option<f64>,
+    channels: Vec<ChannelWords>,
     id: String,
 }
 
@@ -370,6 +401,7 @@ impl EventWords {
             kind: kind.into(),
             label: event.label.clone(),
             score: Some(event.score.into()),
+            channels: event.channels.iter().map(ChannelWords::of).collect(),
             id: event.id.clone(),
         }
     }
@@ -377,9 +409,9 @@ impl EventWords {
 
 /// The line of a change.
 pub(super) fn event(words: &EventWords) -> Line {
-    let EventWords { kind, label, score, id } = words;
+    let EventWords { kind, label, score, channels, id } = words;
     let tone = if kind == "end" { Tone::Dim } else { Tone::Bad };
-    (tone, format!("{kind:<6}  {label}  {}  {id}", number(*score, 3)))
+    (tone, format!("{kind:<6}  {label}  {}{}  {id}", number(*score, 3), of_channels(channels)))
 }
 
 /// The line of a result in this process, for people; `None` for a task that is not known.

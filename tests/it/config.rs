@@ -474,8 +474,8 @@ fn check_prints_what_is_in_force_and_where_it_came_from() {
 }
 
 #[test]
-fn check_prints_the_schema() {
-    let output = leptond().args(["check", "--schema"]).output().unwrap();
+fn the_schema_is_printed() {
+    let output = leptond().arg("schema").output().unwrap();
     let schema: Json = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(&schema, config::schema());
     assert_eq!(schema["properties"]["mqtt"]["default"]["port"], 1883);

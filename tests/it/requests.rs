@@ -112,7 +112,7 @@ fn what_cannot_be_done_is_answered_with_the_reason_and_changes_nothing() {
         ("governor/set", r#"{"mood":"quiet","transaction":"a"}"#, "unknown key \"mood\""),
         ("governor/set", r#"{"rung":1,"pipeline":"attic","transaction":"a"}"#, "pipeline: found \"attic\""),
         ("governor/set", "garbage", "not JSON"),
-        ("reboot", r#"{"transaction":"a"}"#, "known are config/get, config/set, governor/set"),
+        ("reboot", r#"{"transaction":"a"}"#, "known are config/get, config/set, config/schema, governor/set"),
         ("model/update", r#"{"transaction":"a"}"#, "not yet"),
         ("restart", r#"{"transaction":"a"}"#, "not started by systemd"),
     ] {

@@ -50,7 +50,7 @@ pub enum Unread {
     Form,
 }
 
-/// `info`; the schema in it is read over.
+/// `info`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Info {
@@ -84,8 +84,20 @@ pub struct Answer {
     pub anomalous: bool,
     /// The threshold is being learnt.
     pub calibrating: bool,
+    /// The channels that the score is of, most first.
+    pub channels: Vec<Channel>,
     /// From the capture to the publisher.
     pub frame_age_ms: Option<f64>,
+}
+
+/// A channel with its share of an anomaly's score.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Channel {
+    /// Its name, or its number.
+    pub channel: String,
+    /// Its share, 0 to 1.
+    pub share: f64,
 }
 
 /// One object of a frame.
@@ -119,6 +131,8 @@ pub struct Event {
     pub crossings: Vec<Crossing>,
     /// It has not moved for long.
     pub stationary: bool,
+    /// The channels that an anomaly is of, most first.
+    pub channels: Vec<Channel>,
     /// Results of other pipelines about it.
     pub attributes: BTreeMap<String, Attribute>,
     /// It was not sent the first time.
@@ -226,7 +240,7 @@ mod tests {
         for (topic, payload, expected) in [
             ("home/leptond/attic/state", r#"{"state":"online"}"#, "attic Online"),
             ("home/leptond/attic/state", "", "attic Gone"),
-            ("home/leptond/attic/info", r#"{"version":"1","config_schema":{"x":[1]}}"#, "attic Info"),
+            ("home/leptond/attic/info", r#"{"version":"1","further":{"x":[1]}}"#, "attic Info"),
             ("home/leptond/attic/health", "{}", "attic Health"),
             ("home/leptond/attic/governor", "{}", "attic Governor"),
             ("home/leptond/attic/door/result", r#"{"task":"detect","a":1}"#, "attic Pipeline"),

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::history::History;
-use super::messages::Answer;
+use super::messages::{Answer, Channel};
 use super::text::clean;
 use crate::frame::PipelineName;
 use crate::publish::payload::{Forecast, Rung, Throttled};
 
+/// Channels of an anomaly that are named.
+const MOST_CHANNELS: usize = 3;
 /// Pipelines of one node that are kept; further ones are counted.
 pub const MOST_PIPELINES: usize = 64;
 /// Labels of one answer that are kept.
@@ -158,6 +160,12 @@ impl Pipeline {
     }
 }
 
+/// The channels of an anomaly in words, most first: `cpu_percent 71 %, load_1m 20 %`; empty where none is told.
+pub fn named(channels: &[Channel]) -> String {
+    let one = |channel: &Channel| format!("{} {:.0} %", clean(&channel.channel, LABEL), channel.share * 100.0);
+    channels.iter().take(MOST_CHANNELS).map(one).collect::<Vec<_>>().join(", ")
+}
+
 /// The last find of a pipeline, at a glance.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Glance {
@@ -193,6 +201,8 @@ pub enum Glance {
         anomalous: bool,
         /// The threshold is being learnt.
         calibrating: bool,
+        /// The channels that the score is of, in words.
+        channels: String,
     },
     /// A task whose answers say nothing at a glance.
     Other(String),
@@ -219,6 +229,7 @@ impl Glance {
                 threshold: answer.threshold,
                 anomalous: answer.anomalous,
                 calibrating: answer.calibrating,
+                channels: named(&answer.channels),
             },
             (task, _) => Glance::Other(clean(task, LABEL)),
         }

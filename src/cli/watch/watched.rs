@@ -5,14 +5,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::journal::{Entry, Journal, Tone};
 use super::messages::{Event, Info, Message, PipelineMessage, Response, Unread, read};
-use super::node::{Glance, LABEL, Node, REASON, Vitals};
+use super::node::{Glance, LABEL, Node, REASON, Vitals, named};
 use super::text::clean;
 use crate::frame::{Incoming, NodeName, PipelineName};
 use crate::publish::payload::{Governor, Health, Rung};
 
 /// Nodes that are kept. For a further one the node that is offline and was silent longest goes; where all are online it is counted.
 const MOST_NODES: usize = 64;
-/// A longer payload is not looked at; `info`, which holds the schema of the configuration, has about 100 kB.
+/// A longer payload is not looked at.
 const MOST_BYTES: usize = 512 << 10;
 /// Answers that wait to be taken; further ones are left out.
 const MOST_RESPONSES: usize = 16;
@@ -247,6 +247,9 @@ fn words(event: &Event) -> (Tone, String) {
         }
         Some(score) => text += &format!(" {score:.3}"),
         None => {}
+    }
+    if !event.channels.is_empty() {
+        text += &format!("  in {}", named(&event.channels));
     }
     if !event.zones.is_empty() {
         text += &format!("  in {}", few(&event.zones));

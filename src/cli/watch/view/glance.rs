@@ -28,10 +28,11 @@ pub fn lines(palette: Palette, pipeline: &Pipeline, width: usize, large: bool) -
             ("-".into(), palette.dim(format!("no label reaches its least score, the best has {}", percent(*score))))
         }
         Glance::Class { label, score } => (label.clone(), Span::raw(percent(*score))),
-        Glance::Anomaly { score, threshold, anomalous, calibrating } => {
+        Glance::Anomaly { score, threshold, anomalous, calibrating, channels } => {
             let limit = threshold.map_or(String::new(), |threshold| format!(", an anomaly begins at {threshold:.4}"));
             let caption = match (anomalous, calibrating) {
-                (true, _) => palette.bad(format!("ANOMALY{limit}")),
+                (true, _) if channels.is_empty() => palette.bad(format!("ANOMALY{limit}")),
+                (true, _) => palette.bad(format!("ANOMALY in {channels}{limit}")),
                 (false, true) => palette.dim("learning what is normal"),
                 (false, false) => palette.good(format!("normal{limit}")),
             };
@@ -110,6 +111,7 @@ pub fn words(glance: &Glance) -> String {
         Glance::Counts(counts) => {
             counts.iter().map(|(label, count)| format!("{count} {label}")).collect::<Vec<_>>().join(", ")
         }
+        Glance::Anomaly { anomalous: true, channels, .. } if !channels.is_empty() => format!("ANOMALY in {channels}"),
         Glance::Anomaly { anomalous: true, .. } => "ANOMALY".into(),
         Glance::Anomaly { calibrating: true, .. } => "learning".into(),
         Glance::Anomaly { .. } => "normal".into(),

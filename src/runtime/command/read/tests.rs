@@ -142,7 +142,7 @@ fn an_unknown_verb_is_answered_with_those_that_are_known() {
         let asked = read("reboot", payload.as_bytes(), &PIPELINES, &Requests::default()).unwrap();
         let error = asked.request.unwrap_err();
         assert!(
-            error.starts_with("unknown verb \"reboot\"; known are config/get, config/set, governor/set"),
+            error.starts_with("unknown verb \"reboot\"; known are config/get, config/set, config/schema, governor/set"),
             "{error}"
         );
     }
