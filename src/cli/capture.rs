@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::output::written;
 use super::source_pairs::source_of_pairs;
+use super::span::span;
 use super::{Failure, choice};
 use crate::config;
 use crate::draw::{self, Canvas};
@@ -34,7 +35,7 @@ pub struct Args {
     #[arg(short = 'n', long, default_value_t = 10)]
     frames: u64,
     /// Stop after this long, for instance 20s
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
     duration: Option<Duration>,
     /// Save each picture into this directory: JPEG and PNG as they come, raw ones as PNG
     #[arg(long, value_name = "DIR")]

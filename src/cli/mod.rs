@@ -30,7 +30,9 @@ mod schema;
 mod setup;
 mod simulate;
 mod source_pairs;
+mod span;
 mod trial_load;
+mod username;
 mod watch;
 mod words;
 
@@ -56,7 +58,7 @@ enum Command {
     Run(run::Args),
     /// Show the whole thing at work: broker, camera, sensors and models in one process
     Demo(demo::Args),
-    /// Validate the configuration and its models; print the effective configuration
+    /// Validate the configuration and its models
     Check(check::Args),
     /// Run a model over files
     Infer(infer::Args),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Failure;
+use super::span::span;
 use crate::config::{self, Override};
 use crate::runtime::{self, DaemonError, sandbox};
 use crate::sys::landlock;
@@ -19,7 +20,7 @@ pub struct Args {
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = Override::set)]
     overrides: Vec<Override>,
     /// Stop by itself after this time, for instance `90s` or `10m`
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
     run_for: Option<std::time::Duration>,
     /// A file without its flag
     #[arg(value_name = "FILE", hide = true)]

@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn printer() -> Printer {
-        Printer { json: false, colour: false, prefix: "leptond".into() }
+        Printer { json: false, colour: false, prefix: "leptond".into(), columns: None }
     }
 
     fn node() -> NodeName {

@@ -22,6 +22,8 @@ const SHOWN: usize = 160;
 pub(super) enum Tone {
     Plain,
     Good,
+    /// Uncertain, or less than it might be.
+    Doubtful,
     Bad,
     Dim,
 }
@@ -260,8 +262,10 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
             None | Some("good") => {
                 format!("{label}  {}", percent(words.score))
             }
-            Some(quality) if words.held => format!("{label}  held: {quality}"),
-            Some(quality) => format!("no reading: {quality}"),
+            Some(quality) => {
+                tone = Tone::Doubtful;
+                if words.held { format!("{label}  held: {quality}") } else { format!("no reading: {quality}") }
+            }
         },
         "detect" | "pose" | "segment" | "obb" => detections(words),
         "semantic" => shares(&words.classes),
@@ -270,8 +274,14 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
             match words.problem.as_deref().map(|problem| problem.replace('_', " ")) {
                 None if words.score.is_some() => format!("{label}{unit}  {}", percent(words.score)),
                 None => format!("{label}{unit}"),
-                Some(problem) if words.held => format!("{label}{unit}  held: {problem}"),
-                Some(problem) => format!("no reading: {problem}"),
+                Some(problem) => {
+                    tone = Tone::Doubtful;
+                    if words.held {
+                        format!("{label}{unit}  held: {problem}")
+                    } else {
+                        format!("no reading: {problem}")
+                    }
+                }
             }
         }
         "position" => {
@@ -410,7 +420,11 @@ impl EventWords {
 /// The line of a change.
 pub(super) fn event(words: &EventWords) -> Line {
     let EventWords { kind, label, score, channels, id } = words;
-    let tone = if kind == "end" { Tone::Dim } else { Tone::Bad };
+    let tone = match kind.as_str() {
+        "new" if label == "anomaly" => Tone::Bad,
+        "new" => Tone::Plain,
+        _ => Tone::Dim,
+    };
     (tone, format!("{kind:<6}  {label}  {}{}  {id}", number(*score, 3), of_channels(channels)))
 }
 
@@ -476,7 +490,7 @@ pub(super) fn governor(governor: &Governor) -> Line {
         let _ = write!(line, "  batch {}", rung.batch);
     }
     let _ = write!(line, "  {}", rung.reason);
-    (if rung.rung > 0 || rung.paused { Tone::Bad } else { Tone::Plain }, cut(&line))
+    (if rung.rung > 0 || rung.paused { Tone::Doubtful } else { Tone::Plain }, cut(&line))
 }
 
 /// Version, board and models of a node.

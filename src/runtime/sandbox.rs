@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Loaded, Sandbox};
 use crate::publish::requests::Verb;
+use crate::runtime::status;
 use crate::sys::landlock::{self, Allowed, Standing, directory};
 
 /// Programs, libraries, settings of the system, and what the kernel tells.
@@ -102,6 +103,7 @@ pub fn restrict(loaded: &Loaded, env: Env<'_>) -> Given {
     }
     let mut allowed = needs(loaded, env);
     allowed.write.extend(of_page(loaded));
+    allowed.write.extend(status::own_dirs(&|name| env(name).is_some()));
     // What is to be written must exist to be named; where it cannot be made, its user says so with the path.
     for dir in &allowed.write {
         let _ = std::fs::create_dir_all(dir);

@@ -74,6 +74,14 @@ pub struct Answer {
     pub quality: Option<String>,
     /// The reading is an earlier one.
     pub held: bool,
+    /// Unit of a meter's reading.
+    pub unit: Option<String>,
+    /// Reason for which a meter's reading is held, or none.
+    pub problem: Option<String>,
+    /// A line of text.
+    pub text: Option<String>,
+    /// The right answer, where the source knows it.
+    pub truth: Option<String>,
     /// Objects by label that last.
     pub counts: BTreeMap<String, u64>,
     /// Objects of one frame.

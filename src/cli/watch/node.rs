@@ -97,6 +97,8 @@ pub struct Pipeline {
     pub glance: Glance,
     /// Objects of the last frame, with their scores.
     pub found: Vec<(String, Option<f64>)>,
+    /// The right answer to the last frame, where its source knows it.
+    pub truth: Option<String>,
     /// Time of its last result.
     pub result_at: Option<Instant>,
     /// Its place on its ladder.
@@ -122,6 +124,7 @@ impl Default for Pipeline {
         Pipeline {
             glance: Glance::Nothing,
             found: Vec::new(),
+            truth: None,
             result_at: None,
             rung: None,
             rests: false,
@@ -144,6 +147,7 @@ impl Pipeline {
     /// Takes the result of a frame.
     pub fn result(&mut self, answer: &Answer, now: Instant) {
         self.result_at = Some(now);
+        self.truth = answer.truth.as_deref().map(|truth| clean(truth, LABEL));
         if let Some(age_ms) = answer.frame_age_ms {
             self.latency.push(age_ms, now);
         }
@@ -181,6 +185,10 @@ pub enum Glance {
         held: bool,
         /// Its score.
         score: Option<f64>,
+        /// Its unit; empty without one.
+        unit: String,
+        /// Reason for which it is held, or none; empty where the quality says it.
+        problem: String,
     },
     /// A class.
     Class {
@@ -213,10 +221,16 @@ impl Glance {
     pub fn of(answer: &Answer) -> Glance {
         let label = || answer.label.as_deref().map(|label| clean(label, LABEL));
         match (answer.task.as_str(), &answer.quality) {
-            ("classify", Some(quality)) => Glance::Reading {
+            ("classify" | "meter", Some(quality)) => Glance::Reading {
                 label: label(),
                 quality: clean(quality, LABEL),
                 held: answer.held,
+                score: answer.score,
+                unit: answer.unit.as_deref().map(|unit| clean(unit, LABEL)).unwrap_or_default(),
+                problem: answer.problem.as_deref().map(|problem| clean(problem, LABEL)).unwrap_or_default(),
+            },
+            ("text", _) => Glance::Class {
+                label: answer.text.as_deref().map(|text| clean(text, LABEL)).unwrap_or_default(),
                 score: answer.score,
             },
             ("classify", None) => Glance::Class { label: label().unwrap_or_default(), score: answer.score },

@@ -193,9 +193,9 @@ fn ladder(node: &mut Node, governor: Governor, now: Instant, told: &mut Told<'_>
         };
         if let Some(before) = &pipeline.rung {
             let (tone, place) = match (rung.paused, before.paused) {
-                (true, false) => (Tone::Bad, "paused".into()),
+                (true, false) => (Tone::Doubtful, "paused".into()),
                 (false, true) => (Tone::Good, format!("goes on, rung {} of {}", rung.rung, rung.of)),
-                _ if rung.rung > before.rung => (Tone::Bad, format!("down to rung {} of {}", rung.rung, rung.of)),
+                _ if rung.rung > before.rung => (Tone::Doubtful, format!("down to rung {} of {}", rung.rung, rung.of)),
                 _ if rung.rung < before.rung => (Tone::Good, format!("up to rung {} of {}", rung.rung, rung.of)),
                 _ => (Tone::Plain, String::new()),
             };

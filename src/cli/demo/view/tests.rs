@@ -1,0 +1,1 @@
+//! Screens of the demo at several sizes.
