@@ -369,7 +369,7 @@ fn home_assistant_s_own_validators_and_templates_take_it() {
         ("counter.reading", "53187"),
         ("water.unreadable", "ON"),
         ("well.reading", "412.3571"),
-        ("well.rate", "0.42"),
+        ("well.rate", "0.420000"),
         ("roof.reading", "412.4"),
         ("tank.unreadable", "OFF"),
         ("water.last_read", "2026-01-01T00:00:00.000Z"),
