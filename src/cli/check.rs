@@ -105,14 +105,16 @@ fn report(
 fn verdict(loaded: &Loaded) -> String {
     let config = &loaded.config;
     let meters = config.pipelines.iter().filter(|pipeline| pipeline.meter.is_some()).count();
-    let models: BTreeSet<&str> = config.pipelines.iter().flat_map(|pipeline| pipeline.models()).map(|(_, name)| name).collect();
+    let models: BTreeSet<&str> =
+        config.pipelines.iter().flat_map(|pipeline| pipeline.models()).map(|(_, name)| name).collect();
     let parts = [
         (config.pipelines.len() - meters, "pipeline"),
         (meters, "meter"),
         (models.len(), "model"),
         (loaded.warnings.len(), "warning"),
     ];
-    let parts: Vec<String> = parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| counted(count, word)).collect();
+    let parts: Vec<String> =
+        parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| counted(count, word)).collect();
     format!("OK: {}", parts.join(", "))
 }
 

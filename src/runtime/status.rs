@@ -79,7 +79,8 @@ impl StatusFile {
     pub(super) fn from_env() -> Self {
         let var = |name: &str| std::env::var_os(name).map(PathBuf::from);
         let dir = dirs(var).into_iter().next();
-        let dir = dir.or_else(|| own_dirs(&|name| var(name).is_some()).into_iter().find(|dir| make(dir) && is_ours(dir)));
+        let dir =
+            dir.or_else(|| own_dirs(&|name| var(name).is_some()).into_iter().find(|dir| make(dir) && is_ours(dir)));
         // The service manager has made its own; that of a session is made here, for this user alone.
         let path = dir.filter(|dir| make(dir) && in_memory(dir)).map(|dir| dir.join(FILE));
         tracing::debug!(?path, "status file");

@@ -447,7 +447,8 @@ fn the_digest_follows_what_is_configured() {
 #[test]
 fn check_prints_what_is_in_force_and_where_it_came_from() {
     let (_dir, file) = write(PIPELINE);
-    let plain = check(&file, &["--skip-files", "--print", "--set", "mqtt.port=1884"], &[("LEPTOND__LOG__LEVEL", "debug")]);
+    let plain =
+        check(&file, &["--skip-files", "--print", "--set", "mqtt.port=1884"], &[("LEPTOND__LOG__LEVEL", "debug")]);
     assert_eq!(plain.status.code(), Some(0), "{}", String::from_utf8_lossy(&plain.stderr));
     let text = String::from_utf8(plain.stdout).unwrap();
     let line = |start: &str| text.lines().find(|l| l.starts_with(start)).unwrap_or_default();
