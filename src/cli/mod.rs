@@ -31,6 +31,7 @@ mod setup;
 mod simulate;
 mod source_pairs;
 mod span;
+mod tip;
 mod trial_load;
 mod try_out;
 mod username;
@@ -93,11 +94,9 @@ enum Command {
     /// Load a model under hard limits, for this program itself
     #[command(hide = true)]
     TrialLoad(trial_load::Args),
-    /// Write shell completions
-    #[command(hide = true)]
+    /// Print completions for a shell
     Completions(generate::CompletionsArgs),
-    /// Write man pages
-    #[command(hide = true)]
+    /// Write man pages into a directory
     Man(generate::ManArgs),
 }
 
@@ -106,6 +105,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
+            let error = tip::mended(error, &Cli::command());
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }

@@ -29,7 +29,7 @@ const VALUE: u16 = HEIGHT as u16 + 1;
 /// Rows below which nothing is drawn large.
 const LARGE_FROM: u16 = 17;
 /// Rows of the log with its title, at least, where there is a picture.
-const LOG: u16 = 6;
+const LOG: u16 = 5;
 /// Rows of a picture at least.
 const PICTURE: u16 = 5;
 
@@ -154,7 +154,7 @@ fn header(shown: &Shown<'_>, width: usize) -> Line<'static> {
     };
     let room = width.saturating_sub(columns(name) + columns(&clock) + 2);
     let address = fit(&address, room);
-    let say = if shown.page.is_some() { "  shows more: open it in a browser" } else { "" };
+    let say = if shown.page.is_some() { "  open it in a browser" } else { "" };
     let left = room.saturating_sub(columns(&address));
     let say = if columns(say) <= left { say } else { "" };
     Line::from(vec![

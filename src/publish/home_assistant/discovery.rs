@@ -206,7 +206,7 @@ impl Discovery {
             "origin": origin,
             "availability": [{
                 "topic": self.topics.state(),
-                "value_template": "{{ (value_json | default({}, true)).state | default('offline', true) }}",
+                "value_template": entities::ONLINE,
             }],
             "components": components,
         }))

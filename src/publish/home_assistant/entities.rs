@@ -29,6 +29,14 @@ const MODES: [&str; 4] = ["auto", "performance", "quiet", "manual"];
 /// States of the governor.
 const STATES: [&str; 5] = ["calibrating", "normal", "reduced", "critical", "paused"];
 
+/// Entities of a pipeline that stay as they are while its camera is away: what was read last, what happened, and what tells of the camera
+/// itself. All others say something of the present, of which nothing is known then.
+const LASTING: [&str; 10] =
+    ["reading", "last_read", "snapshot", "active", "event", "source", "fps", "latency", "rung", "model"];
+
+/// The node is there: a template of its state.
+pub(super) const ONLINE: &str = "{{ (value_json | default({}, true)).state | default('offline', true) }}";
+
 /// Requests that the node obeys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Controls {
@@ -42,7 +50,7 @@ pub(super) struct Controls {
 pub(super) fn components(facts: &Facts, topics: &Topics, controls: Controls) -> Map<String, Value> {
     let mut all = Components::new(&facts.node);
     for (name, about) in &facts.pipelines {
-        Of { name, title: title(name), topics, all: &mut all }.everything(about, controls);
+        Of { name, title: title(name), topics, camera: about.camera, all: &mut all }.everything(about, controls);
     }
     node(facts, topics, controls, &mut all);
     all.finish()
@@ -112,12 +120,20 @@ struct Of<'a> {
     name: &'a str,
     title: String,
     topics: &'a Topics,
+    camera: bool,
     all: &'a mut Components,
 }
 
 impl Of<'_> {
     /// Adds the entity `key`, called by the pipeline's title with `words` behind it.
-    fn add(&mut self, key: &str, kind: (Platform, Place), words: &str, keys: Value) {
+    fn add(&mut self, key: &str, kind: (Platform, Place), words: &str, mut keys: Value) {
+        if self.camera && !LASTING.contains(&key) {
+            keys["availability"] = json!([
+                { "topic": self.topics.state(), "value_template": ONLINE },
+                { "topic": self.topics.health(), "value_template": idle(self.name, "offline", "online") },
+            ]);
+            keys["availability_mode"] = "all".into();
+        }
         let name = format!("{} {words}", self.title);
         self.all.add(Some(self.name), key, kind, name.trim(), keys);
     }
@@ -338,7 +354,10 @@ impl Of<'_> {
 
     fn anomaly(&mut self) {
         let state = self.topics.pipeline_state(self.name);
-        let keys = json!({ "state_topic": state, "value_template": template::flag(&["anomalous"]), "device_class": "problem" });
+        let keys = json!({
+            "state_topic": state, "value_template": template::flag(&["anomalous"]), "device_class": "problem",
+            "json_attributes_topic": state, "json_attributes_template": template::list("channels"),
+        });
         self.add("anomaly", (Platform::BinarySensor, Place::Main), "anomaly", keys);
         let keys = json!({
             "state_topic": state, "value_template": template::number(&["score"], 0, 4), "state_class": "measurement",
@@ -370,7 +389,7 @@ impl Of<'_> {
         let (health, governor, info) = (self.topics.health(), self.topics.governor(), self.topics.info());
         let diagnostic = (Platform::Sensor, Place::Diagnostic);
         let keys = json!({
-            "state_topic": health, "value_template": idle(name), "device_class": "problem",
+            "state_topic": health, "value_template": idle(name, "ON", "OFF"), "device_class": "problem",
             "json_attributes_topic": health, "json_attributes_template": reason(name),
         });
         self.add("source", (Platform::BinarySensor, Place::Diagnostic), "source", keys);
@@ -458,11 +477,11 @@ fn unreadable() -> String {
 }
 
 /// `ON` where a pipeline has no results for a reason that nobody asked for.
-fn idle(pipeline: &str) -> String {
+fn idle(pipeline: &str, yes: &str, no: &str) -> String {
     let health = template::at(&["pipelines", pipeline]);
     format!(
         "{{% set p = {health} | default({{}}, true) %}}\
-         {{{{ 'ON' if p.idle | default('', true) and not p.paused | default(false) else 'OFF' }}}}"
+         {{{{ '{yes}' if p.idle | default('', true) and not p.paused | default(false) else '{no}' }}}}"
     )
 }
 
