@@ -151,10 +151,11 @@ impl Stated {
         };
         let wrong = |reason: String| InstallError::Request(format!("--labels {}: {reason}", path.display()));
         let built_in = path.to_str().filter(|_| !path.exists()).and_then(built_in_labels);
-        let text = built_in.map_or_else(|| read_text(path, 1 << 20), |text| Ok(text.to_owned())).map_err(|e| match e {
-            FileError::TooLarge { .. } => wrong("above 1 MiB; a text file with one name a line is wanted".into()),
-            other => wrong(other.to_string()),
-        })?;
+        let text =
+            built_in.map_or_else(|| read_text(path, 1 << 20), |text| Ok(text.to_owned())).map_err(|e| match e {
+                FileError::TooLarge { .. } => wrong("above 1 MiB; a text file with one name a line is wanted".into()),
+                other => wrong(other.to_string()),
+            })?;
         if is_text {
             let lines =
                 characters(&text).map_err(|line| wrong(format!("line {line} is empty, each has a character")))?;
