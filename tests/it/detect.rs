@@ -27,7 +27,7 @@ const PACKAGE: &[(&str, &str)] = &[
     ("channels", "3"),
 ];
 
-fn package(more: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+pub fn package(more: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
     [PACKAGE, more].concat()
 }
 

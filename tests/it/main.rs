@@ -56,5 +56,6 @@ mod text;
 mod tflite;
 mod topics;
 mod tracking;
+mod try_out;
 mod unreadable;
 mod vision;
