@@ -1,7 +1,8 @@
 """The container image: its recipe, and the image itself where an engine is."""
 import os
-import subprocess
+import re
 import shutil
+import subprocess
 
 from report import Skipped, want
 
@@ -31,7 +32,10 @@ def built(repo, work):
                           capture_output=True, text=True)
     if done.returncode == 77:
         raise Skipped(done.stdout.strip())
-    want(done.returncode == 0, (done.stdout + done.stderr)[-600:])
+    said = done.stdout + done.stderr
+    if done.returncode != 0 and re.search(r"(?i)(pull|registry|manifest|lookup|resolv|dial tcp|i/o timeout)", said):
+        raise Skipped(f"{base} cannot be fetched: {said.strip().splitlines()[-1][-200:]}")
+    want(done.returncode == 0, said[-600:])
     engine = done.stdout.strip().rsplit(" ", 1)[-1]
     if engine == "buildah":
         name = subprocess.run(["buildah", "from", "localhost/leptond-test"], check=True, capture_output=True, text=True).stdout.strip()
