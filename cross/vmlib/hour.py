@@ -105,14 +105,15 @@ class Steps:
         return want(near(f"{value['value']:.4f}", truth), f"…/water/state has {value['value']}, the meter shows {truth}")
 
     def csv(self, table, channel):
-        """A logger's CSV file: the strange part of it is told, by name."""
+        """A logger's CSV file: the strange part of it is told."""
         mark = self.service.broker.now()
         screen = self.person.command(f"leptond setup --yes --broker {self.at} --source type=sensor kind=csv path={table} interval_ms=100 "
                                      "--model machine-anomaly --name logger", 90)
         want("is written" in screen, screen[-600:])
         self.person.command("systemctl restart leptond", 60)
         event = self.service.message("/logger/event", mark, 90, lambda event: isinstance(event, dict) and event.get("label") == "anomaly")
-        return f"…/logger/event: {event.get('type')} {event['label']}, score {event.get('score')} ({channel} was made strange)"
+        named = "named" if channel in json.dumps(event) else "not named"
+        return f"…/logger/event: {event.get('type')} {event['label']}, score {event.get('score'):.1f}; {channel}, which was made strange, is {named}"
 
     def person_entity(self, picture):
         """A model of the catalog, a camera of files; Home Assistant is told of an entity and whether somebody is there."""
@@ -283,7 +284,7 @@ def walk(steps, cache, work):
     table, channel = logger_table(work)
     shutil.copy(table, service.machine.root + "/srv/logger.csv")
     service.must("chmod a+r /srv/logger.csv")
-    steps.step("sensor CSV → anomaly named", 3 * MINUTE, 4, lambda: steps.csv("/srv/logger.csv", channel))
+    steps.step("sensor CSV → anomaly", 3 * MINUTE, 4, lambda: steps.csv("/srv/logger.csv", channel))
     try:
         folder, photo = person_files(cache)
     except Skipped as why:
