@@ -26,7 +26,11 @@ fn at_a_terminal(
     let program = env!("CARGO_BIN_EXE_leptond");
     let mut command = Command::new("script");
     command.args(["-qefc", &format!("stty cols {columns} rows {rows}; exec {program} {args}"), "/dev/null"]);
-    command.env("TERM", "xterm-256color").env("LC_ALL", "C.UTF-8").env("XDG_RUNTIME_DIR", "none").env_remove("NO_COLOR");
+    command
+        .env("TERM", "xterm-256color")
+        .env("LC_ALL", "C.UTF-8")
+        .env("XDG_RUNTIME_DIR", "none")
+        .env_remove("NO_COLOR");
     command.env("STATE_DIRECTORY", env!("CARGO_TARGET_TMPDIR")).envs(env.iter().copied());
     let Ok(mut child) = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() else {
         common::skip(test, "script is not installed (apt-get install bsdutils)");
@@ -96,12 +100,26 @@ fn a_demo_that_cannot_begin_gives_the_terminal_back_and_says_why() {
 
 #[test]
 fn the_demo_scrolls_where_no_screen_can_be() {
-    let plain = at_a_terminal("the_demo_scrolls", "demo --plain --listen 127.0.0.1:0 --for 4s", [80, 24], &[], "result", b"");
-    let dumb = at_a_terminal("the_demo_scrolls", "demo --listen 127.0.0.1:0 --for 4s", [80, 24], &[("TERM", "dumb")], "result", b"");
+    let plain =
+        at_a_terminal("the_demo_scrolls", "demo --plain --listen 127.0.0.1:0 --for 4s", [80, 24], &[], "result", b"");
+    let dumb = at_a_terminal(
+        "the_demo_scrolls",
+        "demo --listen 127.0.0.1:0 --for 4s",
+        [80, 24],
+        &[("TERM", "dumb")],
+        "result",
+        b"",
+    );
     for Seen { output, code, .. } in [plain, dumb].into_iter().flatten() {
         assert_eq!(code, Some(0), "{output}");
         assert!(!output.contains("\x1b[?1049h") && output.contains("mosquitto_sub"), "{output}");
-        let bare = |line: &str| line.replace("\x1b[0m", "").replace("\x1b[2m", "").replace("\x1b[31m", "").replace("\x1b[32m", "").replace("\x1b[33m", "");
+        let bare = |line: &str| {
+            line.replace("\x1b[0m", "")
+                .replace("\x1b[2m", "")
+                .replace("\x1b[31m", "")
+                .replace("\x1b[32m", "")
+                .replace("\x1b[33m", "")
+        };
         let long: Vec<String> = output.lines().map(bare).filter(|line| line.trim_end().chars().count() > 80).collect();
         assert!(long.is_empty(), "{long:?}");
     }
@@ -128,7 +146,13 @@ fn a_run_at_a_terminal_says_where_to_look_and_the_first_results_and_is_quiet() {
     let Some(seen) = at_a_terminal("a_run_at_a_terminal", &args, [100, 30], &[], "score", b"") else { return };
     let Seen { output, code, .. } = seen;
     assert_eq!(code, Some(0), "{output}");
-    for part in ["1 pipeline of", "Ctrl-C stops it", "leptond watch --config", "machine    score", "only what goes wrong is told"] {
+    for part in [
+        "1 pipeline of",
+        "Ctrl-C stops it",
+        "leptond watch --config",
+        "machine    score",
+        "only what goes wrong is told",
+    ] {
         assert!(output.contains(part), "{part} is not in {output}");
     }
     assert_eq!(output.matches("machine    score").count(), 1, "{output}");

@@ -150,7 +150,7 @@ fn header(shown: &Shown<'_>, width: usize) -> Line<'static> {
     let name = if width >= 70 { " leptond demo  " } else { " " };
     let address = match shown.page {
         Some(address) => format!("http://{address}/"),
-        None => "starting".into(),
+        None => "one moment".into(),
     };
     let room = width.saturating_sub(columns(name) + columns(&clock) + 2);
     let address = fit(&address, room);
@@ -192,8 +192,10 @@ fn value(shown: &Shown<'_>, width: usize, is_large: bool) -> Vec<Line<'static>> 
         Some(rows) => lines.extend(rows.into_iter().map(|row| Line::from(palette.strong(format!(" {row}"))))),
         None => lines.push(Line::from(palette.strong(format!(" {}", fit(text, width.saturating_sub(1)))))),
     }
-    let unit = if unit.is_empty() { String::new() } else { format!("{unit}  ") };
-    let worth = Reading { quality, problem }.caption(palette, &unit, *held, *score);
+    // Once more as a text, which can be searched for and copied.
+    let number =
+        label.as_deref().map(|label| format!("{label} {unit}").trim_end().to_owned() + "  ").unwrap_or_default();
+    let worth = Reading { quality, problem }.caption(palette, &number, *held, *score);
     let mut room = width.saturating_sub(1);
     let mut spans = vec![Span::raw(" ")];
     let mut add = |span: Span<'static>| {

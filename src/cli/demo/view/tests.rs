@@ -112,7 +112,7 @@ fn twenty_four_lines_say_where_to_look_what_is_read_and_what_is_wrong() {
             "ANOMALY",
             "cpu_percent 60 %",
             "cpu_min_percent 30 %",
-            "m³  good, 98.1 %  and right",
+            "57238.2865 m³  good, 98.1 %  and right",
             "4 ms after the picture",
             "new    anomaly 13.800  in cpu_percent 60 %",
         ] {
@@ -130,13 +130,13 @@ fn colours_mean_what_people_think_and_are_not_needed() {
     let mut told = Told::at_work();
     let buffer = told.buffer(80, 24);
     assert_eq!(colour_of(&buffer, "ANOMALY"), Color::Red);
-    assert_eq!(colour_of(&buffer, "m³  good"), Color::Green);
+    assert_eq!(colour_of(&buffer, "57238.2865 m³  good"), Color::Green);
     assert_eq!(colour_of(&buffer, "███"), Color::Yellow, "less work than there might be");
     told.tell("machine/result", r#"{"task":"anomaly","score":0.3,"threshold":3.0,"anomalous":false}"#);
     told.tell("meter/result", r#"{"task":"meter","label":"57238.2865","unit":"m³","quality":"unconfirmed","held":true,"problem":"unconfirmed"}"#);
     let buffer = told.buffer(80, 24);
     assert_eq!(colour_of(&buffer, "nothing: as usual"), Color::Green);
-    assert_eq!(colour_of(&buffer, "m³  held: unconfirmed"), Color::Yellow);
+    assert_eq!(colour_of(&buffer, "57238.2865 m³  held: unconfirmed"), Color::Yellow);
     told.tell("meter/result", r#"{"task":"meter","label":"57238.2865","quality":"good","truth":"999","score":0.9}"#);
     assert_eq!(colour_of(&told.buffer(80, 24), "WRONG, it is 999"), Color::Red);
     (told.colour, told.means) = (false, Means::Shades);
@@ -173,7 +173,7 @@ fn a_terminal_without_utf8_gets_the_same_in_ascii() {
     to_ascii(&mut buffer);
     let text: String = buffer.content.iter().map(|cell| cell.symbol()).collect();
     assert!(text.is_ascii(), "{text}");
-    for part in ["-- this computer -", "71.5  C", "ANOMALY", "m3  good, 98.1 %"] {
+    for part in ["-- this computer -", "71.5  C", "ANOMALY", "57238.2865 m3  good, 98.1 %"] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
 }
