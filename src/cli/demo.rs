@@ -2,12 +2,13 @@
 
 mod blocks;
 mod inside;
+mod names;
 mod screen;
 mod summary;
 mod view;
 
 use std::io::IsTerminal as _;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,18 +28,13 @@ use crate::runtime;
 use crate::source::{self, SensorConfig, SensorKind, SyntheticConfig, SyntheticScene};
 use crate::{model, page, preprocess, scene, task, telemetry};
 use leptond_governor as governor;
+use names::{MACHINE, METER, reached};
 
 /// Customary address of an MQTT broker.
 const USUAL: &str = "127.0.0.1:1883";
 
 /// Customary address of the page.
 const USUAL_PAGE: &str = "127.0.0.1:8099";
-
-/// Name of the pipeline that reads the meter.
-const METER: &str = "meter";
-
-/// Name of the pipeline that watches this computer.
-const MACHINE: &str = "machine";
 
 /// Pixels around digits and dials that are shown with them.
 const EDGE: f32 = 10.0;
@@ -208,16 +204,6 @@ fn address(text: &str) -> Result<SocketAddr, String> {
             "not an address with a port: 127.0.0.1:{port} is for this computer, 0.0.0.0:{port} for the whole network"
         )
     })
-}
-
-/// Name under which a client reaches a broker that listens on `host`.
-fn reached(host: IpAddr) -> String {
-    // All addresses are none to connect to.
-    if !host.is_unspecified() {
-        return host.to_string();
-    }
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
-    if name.is_empty() { "localhost".into() } else { name }
 }
 
 /// The usual address, or any free port of this machine where something else listens there.

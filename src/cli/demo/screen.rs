@@ -11,8 +11,8 @@ use ratatui::crossterm::terminal::size;
 
 use super::blocks::{Means, Picture};
 use super::inside::{Camera, Inside};
+use super::names::{MACHINE, METER, reached};
 use super::view::{Shown, draw};
-use super::{MACHINE, METER, reached};
 use crate::cli::Failure;
 use crate::cli::watch::ascii::{has_utf8, to_ascii};
 use crate::cli::watch::journal::{Entry, Tone};
