@@ -151,7 +151,8 @@ impl Now {
     fn hold(&self, args: &Args, file: &Path, ask: Option<&mut Terminal>, stop: &Stop) -> Result<Told, Failure> {
         let ask = ask.map(|terminal| terminal as &mut dyn Ask);
         let (present, text) = (&self.present, self.text.as_str());
-        let mut interview = Interview { args, ask, present, file, text, again: self.name.as_deref(), stop: stop.clone() };
+        let mut interview =
+            Interview { args, ask, present, file, text, again: self.name.as_deref(), stop: stop.clone() };
         interview.hold(self.password.clone()).map_err(|failure| match failure {
             Failure::Failed(error) => Failure::Failed(anyhow::anyhow!("{error:#}; {}", stop.end())),
             other => other,

@@ -85,12 +85,7 @@ fn are_tables(inputs: &[PathBuf]) -> Result<bool, Failure> {
 }
 
 /// The pipelines to try: the one that is named, else each that takes such files.
-fn chosen<'a>(
-    config: &'a Config,
-    file: &Path,
-    args: &Args,
-    tables: bool,
-) -> Result<Vec<&'a PipelineConfig>, Failure> {
+fn chosen<'a>(config: &'a Config, file: &Path, args: &Args, tables: bool) -> Result<Vec<&'a PipelineConfig>, Failure> {
     if let Some(name) = &args.pipeline {
         return choice::pipeline(config, file, Some(name), |_| true).map(|one| vec![one]);
     }

@@ -173,7 +173,9 @@ pub fn row(text: &str, picture: Option<[u32; 2]>) -> Result<Corners, String> {
             ));
         }
     };
-    Region::Quad(flat(corners)).check().map_err(|reason| format!("{text}: {reason}; corners go clockwise from the top left"))?;
+    Region::Quad(flat(corners))
+        .check()
+        .map_err(|reason| format!("{text}: {reason}; corners go clockwise from the top left"))?;
     let within = |[x, y]: [f32; 2], [width, height]: [u32; 2]| {
         (0.0..=width as f32).contains(&x) && (0.0..=height as f32).contains(&y)
     };

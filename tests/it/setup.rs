@@ -69,7 +69,13 @@ fn a_photo_becomes_a_meter_that_reads_it() {
     let check = common::leptond().arg("check").arg("--config").arg(&file).output().unwrap();
     assert!(check.status.success(), "{}", words(&check));
     let mut tried = common::leptond();
-    let output = tried.args(["try", "--no-draw", "--config"]).arg(&file).args(["--meter", "water"]).arg(&photo).output().unwrap();
+    let output = tried
+        .args(["try", "--no-draw", "--config"])
+        .arg(&file)
+        .args(["--meter", "water"])
+        .arg(&photo)
+        .output()
+        .unwrap();
     assert!(output.status.success() && words(&output).contains("02341.4823"), "{}", words(&output));
 }
 
@@ -118,7 +124,11 @@ fn photos_and_tables_are_sources_by_their_path() {
     // The broker cannot be tried here, and with it the source would not be either: both are looked at by `check`.
     let untested = ["--untested", "--model"];
     let output = here(&[&["nowhere.jpg"][..], &untested, &["leptonnet-digits"]].concat());
-    assert!(output.status.code() == Some(2) && words(&output).contains("nowhere.jpg: there is no such"), "{}", words(&output));
+    assert!(
+        output.status.code() == Some(2) && words(&output).contains("nowhere.jpg: there is no such"),
+        "{}",
+        words(&output)
+    );
     // What can never fit is refused, and nothing is written.
     for (source, model, parts) in [
         ("photos", "machine-anomaly", ["windows of readings", "gives pictures"]),
@@ -230,6 +240,40 @@ _, status = os.waitpid(pid, 0)
 sys.stdout.write(seen.decode(errors="replace") + "\nstatus %d %d" % (os.WIFEXITED(status) and os.WEXITSTATUS(status), os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0))
 "#;
 
+/// Answers `setup` of `leptond.toml` in `dir` at a terminal, for a board without devices; gives what is seen.
+fn type_in(dir: &Path, answers: &str, flags: &[&str]) -> String {
+    let mut command = Command::new("python3");
+    command.args(["-c", TYPIST, answers, env!("CARGO_BIN_EXE_leptond"), "setup", "--root"]);
+    command.arg(dir.join("other")).arg("--config").arg(dir.join("leptond.toml")).args(flags);
+    words(&command.env("STATE_DIRECTORY", env!("CARGO_TARGET_TMPDIR")).output().unwrap())
+}
+
+#[test]
+fn a_person_takes_answers_back() {
+    if !Command::new("python3").args(["-c", "import pty"]).status().is_ok_and(|s| s.success()) {
+        return common::skip("setup at a terminal, back", "python3 is not installed");
+    }
+    let Some(broker) = Mosquitto::with("setup, back", |_| "allow_anonymous true\n".into()) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("other")).unwrap();
+    // A port where nothing answers is told before a name and a password are asked for, and what was typed can be mended.
+    let answers = format!(
+        "Name of this computer=attic|MQTT broker=127.0.0.1:1|What now=1|MQTT broker=127.0.0.1:{}|User name=-|Source=1|Model=1|\
+         Name of the pipeline=all|Turn on the page=no|Write this=back|Name of this computer=|MQTT broker=|User name=|Source=1|Model=|\
+         Name of the pipeline=every|Turn on the page=no|Write this=yes",
+        broker.port
+    );
+    let said = type_in(dir.path(), &answers, &[]);
+    assert!(said.contains("status 0 0") && said.contains("broker 127.0.0.1:1:"), "{said}");
+    let before = &said[..said.find("User name").unwrap_or(said.len())];
+    assert!(before.contains("What now?"), "the address comes first: {said}");
+    let text = std::fs::read_to_string(dir.path().join("leptond.toml")).unwrap();
+    for part in ["name = \"attic\"", "host = \"127.0.0.1\"", &format!("port = {}", broker.port), "name = \"every\""] {
+        assert!(text.contains(part), "{part} is not in\n{text}\n{said}");
+    }
+    assert!(!text.contains("\"all\"") && text.matches("[[pipeline]]").count() == 1, "{text}");
+}
+
 #[test]
 fn a_person_at_a_terminal_is_led_through_and_may_leave() {
     if !Command::new("python3").args(["-c", "import pty"]).status().is_ok_and(|s| s.success()) {
@@ -238,16 +282,7 @@ fn a_person_at_a_terminal_is_led_through_and_may_leave() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("leptond.toml");
     std::fs::write(&file, "# mine\n").unwrap();
-    let type_in = |answers: &str| {
-        let mut command = Command::new("python3");
-        command.args(["-c", TYPIST, answers, env!("CARGO_BIN_EXE_leptond"), "setup", "--untested", "--root"]);
-        command
-            .arg(dir.path().join("other"))
-            .arg("--config")
-            .arg(&file)
-            .env("STATE_DIRECTORY", env!("CARGO_TARGET_TMPDIR"));
-        words(&command.output().unwrap())
-    };
+    let type_in = |answers: &str| type_in(dir.path(), answers, &["--untested"]);
     std::fs::create_dir(dir.path().join("other")).unwrap();
     let said = type_in("Name of this computer=attic|MQTT broker=\\x03");
     assert!(said.contains("nothing was changed") && said.contains("status 130 0"), "{said}");

@@ -63,7 +63,9 @@ impl Interview<'_> {
         if !self.present.source_of(&old.source).is_some_and(|before| present::same_pictures(before, source)) {
             let words = format!("the {count} regions of meter {name:?} are places in other pictures");
             if self.ask.is_none() && !looked_at {
-                return Err(Failure::Usage(format!("{words}: --meter-region X,Y,W,H --digits N says where they are now")));
+                return Err(Failure::Usage(format!(
+                    "{words}: --meter-region X,Y,W,H --digits N says where they are now"
+                )));
             }
             self.tell(&words);
             return Ok(None);

@@ -139,8 +139,11 @@ impl Interview<'_> {
         loop {
             let name = ask.text("Name of this computer in topics", Some(&default))?;
             match NodeName::new(&name) {
-                // The default follows the machine id; it is not written down.
-                Ok(name) => return Ok((name != default).then(|| name.to_string())),
+                // The default of a computer without a name follows its machine id; it is not written down.
+                Ok(name) => {
+                    let written = self.present.node.name.is_some() || name != default;
+                    return Ok(written.then(|| name.to_string()));
+                }
                 Err(error) => ask.tell(&error.to_string()),
             }
         }

@@ -139,9 +139,10 @@ impl Interview<'_> {
         if model.labels.is_empty() {
             let flags = [(!args.labels.is_empty(), "--labels"), (args.min_score.is_some(), "--min-score")];
             return match flags.into_iter().find(|(given, _)| *given) {
-                Some((_, flag)) => {
-                    Err(Failure::Usage(format!("{flag} is for a model that finds objects, and {} does not", model.name)))
-                }
+                Some((_, flag)) => Err(Failure::Usage(format!(
+                    "{flag} is for a model that finds objects, and {} does not",
+                    model.name
+                ))),
                 None => Ok((None, None)),
             };
         }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::{Failure, present};
 use super::session::{Interview, stopped};
+use super::{Failure, present};
 use crate::cli::progress::spinner;
 use crate::diagnose::look::Seen;
 use crate::frame::quantity::spelt;

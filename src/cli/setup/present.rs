@@ -62,7 +62,7 @@ pub fn labels(config: &Config, named: Option<&str>, model: &str) -> Option<Strin
 /// Address of the page for browsers, on or off.
 pub fn page_address(config: &Config) -> String {
     // Of all addresses of this computer, a browser on it takes the one that needs no network.
-    format!("http://{}/", config.page.listen.replace("0.0.0.0:", "127.0.0.1:"))
+    format!("http://{}/", config.page.listen.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:"))
 }
 
 /// A source in a few words, without a password.

@@ -52,7 +52,9 @@ impl Nearly {
         };
         let is_told = |object: &Detection| told.iter().any(|other| overlap(object.bbox, other.bbox) > SAME);
         let missed = seen.iter().filter(|object| !is_told(object)).take(MOST);
-        missed.map(|object| format!("not told: {} {:.3}: {}", object.label, object.score, self.reason(object))).collect()
+        missed
+            .map(|object| format!("not told: {} {:.3}: {}", object.label, object.score, self.reason(object)))
+            .collect()
     }
 
     fn reason(&self, object: &Detection) -> String {

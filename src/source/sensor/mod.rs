@@ -130,6 +130,8 @@ impl SourceKind for SensorConfig {
 
 fn reason_of(error: SourceError) -> String {
     match error {
-        SourceError::Bad { reason, .. } | SourceError::Lost { reason, .. } | SourceError::Fatal { reason, .. } => reason,
+        SourceError::Bad { reason, .. } | SourceError::Lost { reason, .. } | SourceError::Fatal { reason, .. } => {
+            reason
+        }
     }
 }
