@@ -99,15 +99,18 @@ as_root() {
 main() {
     case "${1:-}" in
         '') ;;
-        *) sed -n '2,8s/^# \{0,1\}//p' "$0" 2>/dev/null || true
-           exit 2 ;;
+        -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0" 2>/dev/null || true
+                     exit 0 ;;
+        *) fail "$1: this script takes no arguments; sh install.sh --help tells what it takes from the environment" ;;
     esac
+    asked=${LEPTOND_VERSION:-}
+    asked=${asked#v}
     architecture=$(architecture)
     libc
     if [ -n "${LEPTOND_DOWNLOAD:-}" ]; then
         base=${LEPTOND_DOWNLOAD%/}
-    elif [ -n "${LEPTOND_VERSION:-}" ]; then
-        base=$releases/download/v$LEPTOND_VERSION
+    elif [ -n "$asked" ]; then
+        base=$releases/download/v$asked
     else
         base=$releases/latest/download
     fi
@@ -135,8 +138,8 @@ main() {
     file=${line#*  }
     version=${file#leptond?} version=${version%%_*}
     case "$file" in *.tar.gz) version=${version%-"$target".tar.gz} ;; esac
-    if [ -n "${LEPTOND_VERSION:-}" ] && [ "$version" != "$LEPTOND_VERSION" ]; then
-        fail "$LEPTOND_VERSION was asked for, and $base has $version. Nothing was installed"
+    if [ -n "$asked" ] && [ "$version" != "$asked" ]; then
+        fail "$asked was asked for, and $base has $version. Nothing was installed"
     fi
     here=''
     # A package that was unpacked and not configured is installed again.
@@ -146,7 +149,7 @@ main() {
     if [ "$here" = "$version" ]; then
         say "$version is installed already"
         exit 0
-    elif [ -n "$here" ] && [ -z "${LEPTOND_VERSION:-}" ] && dpkg --compare-versions "$here" gt "$version"; then
+    elif [ -n "$here" ] && [ -z "$asked" ] && dpkg --compare-versions "$here" gt "$version"; then
         say "$here is installed, which is newer than $version; nothing was changed"
         exit 0
     fi
@@ -162,7 +165,7 @@ main() {
     case "$file" in
         *.deb)
             downgrade=''
-            [ -z "${LEPTOND_VERSION:-}" ] || downgrade=--allow-downgrades
+            [ -z "$asked" ] || downgrade=--allow-downgrades
             # Nobody answers here: a configuration that was changed is kept, the new one is put beside it.
             # shellcheck disable=SC2086 # one option or none
             as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q $downgrade -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef \

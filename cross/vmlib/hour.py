@@ -74,7 +74,10 @@ class Steps:
         """The meter's reading and the page's address on the screen."""
         self.person.type("leptond demo")
         page = self.person.sees(r"http://127\.0\.0\.1:\d+", 60).group()
-        reading = self.person.sees(r"\d{4,5}\.\d{3,4} ?m³", 60).group()
+        # As text, or large and drawn with the words beside it.
+        reading = self.person.sees(r"\d{4,5}\.\d{3,4} ?m³|m³ +good, [\d.]+ %", 60).group()
+        with open(self.folder + "/demo.txt", "w", encoding="utf-8") as file:
+            file.write(self.person.screen.text() + "\n")
         return f"page at {page}, reading {reading}"
 
     def photo(self, picture, truth):

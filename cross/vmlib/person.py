@@ -12,6 +12,7 @@ import time
 
 import children
 from report import Failed
+from screen import Screen
 
 PROMPT = "pi:~$ "
 # Colours, cursor movements, and what a line was before it was written anew.
@@ -32,6 +33,7 @@ class Person:
 
     def __init__(self, init_pid, log, slow=1.0):
         self.inputs, self.slow, self._log, self._text = 0, slow, open(log, "w", encoding="utf-8"), ""  # Open as long as the shell is.
+        self.screen = Screen()
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
@@ -55,6 +57,7 @@ class Person:
             raise
         text = self._decoder.decode(data)
         self._text += text
+        self.screen.feed(text)
         self._log.write(text)
         self._log.flush()
         return bool(data)
@@ -79,11 +82,11 @@ class Person:
         self._until(lambda: self._text.endswith(PROMPT), limit_s, "the end after Ctrl-C")
 
     def sees(self, pattern, limit_s):
-        """Waits until this is on the screen. Returns the match."""
+        """Waits until this is on the screen, whether the program scrolls or draws in place. Returns the match."""
         found = []
 
         def look():
-            match = re.search(pattern, shown(self._text))
+            match = re.search(pattern, self.screen.text()) or re.search(pattern, shown(self._text))
             found[:] = [match] if match else []
             return match
 

@@ -220,12 +220,11 @@ impl Config {
 /// Pictures of any size.
 const CROPS: Frames<'static> = Frames::Pictures { format: PixelFormat::Rgb8, size: None };
 
+/// The whole path of a key of a table.
+type PathOf<'a> = &'a dyn Fn(&str) -> String;
+
 /// Calls `each` with the regions of a pipeline, of a meter also with those of its second model, and what makes the path of a key.
-fn each_table(
-    pipeline: &PipelineConfig,
-    at: &dyn Fn(&str) -> String,
-    each: &mut dyn FnMut(&preprocess::Config, &dyn Fn(&str) -> String),
-) {
+fn each_table(pipeline: &PipelineConfig, at: PathOf<'_>, each: &mut dyn FnMut(&preprocess::Config, PathOf<'_>)) {
     each(&pipeline.preprocess, &|key| at(&format!("preprocess.{key}")));
     if let Some(join) = pipeline.meter.as_ref().filter(|join| join.model.is_some()) {
         each(&join.preprocess, &|key| at(&format!("preprocess.{key}").replacen("preprocess.regions", "dials", 1)));
@@ -233,7 +232,7 @@ fn each_table(
 }
 
 /// Checks the shape of regions.
-fn check_regions(preprocess: &preprocess::Config, frames: Frames<'_>, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+fn check_regions(preprocess: &preprocess::Config, frames: Frames<'_>, at: PathOf<'_>, f: &mut Findings) {
     let regions = &preprocess.regions;
     let Frames::Pictures { .. } = frames else {
         if !regions.is_empty() {
@@ -263,12 +262,7 @@ fn check_regions(preprocess: &preprocess::Config, frames: Frames<'_>, at: &dyn F
 }
 
 /// Checks that the regions of a pipeline are within pictures of `[width, height]` pixels.
-pub(super) fn check_reach(
-    pipeline: &PipelineConfig,
-    [width, height]: [u32; 2],
-    at: &dyn Fn(&str) -> String,
-    f: &mut Findings,
-) {
+pub(super) fn check_reach(pipeline: &PipelineConfig, [width, height]: [u32; 2], at: PathOf<'_>, f: &mut Findings) {
     each_table(pipeline, at, &mut |preprocess, at| {
         for (i, region) in preprocess.regions.iter().enumerate() {
             let within = |[x, y]: [f32; 2]| x >= 0.0 && y >= 0.0 && x <= width as f32 && y <= height as f32;
@@ -303,7 +297,7 @@ fn is_clockwise_and_convex(corners: &[[f32; 2]]) -> bool {
 }
 
 /// Motion shows where one camera looks at one scene.
-fn check_motion(pipeline: &PipelineConfig, frames: Frames<'_>, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+fn check_motion(pipeline: &PipelineConfig, frames: Frames<'_>, at: PathOf<'_>, f: &mut Findings) {
     f.take(&at("motion"), pipeline.motion.check(!frames.are_windows()));
     if pipeline.motion.enabled == Some(true) && matches!(pipeline.source, Input::Crops(_)) {
         f.problem(
@@ -313,7 +307,7 @@ fn check_motion(pipeline: &PipelineConfig, frames: Frames<'_>, at: &dyn Fn(&str)
     }
 }
 
-fn check_pace(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+fn check_pace(pipeline: &PipelineConfig, at: PathOf<'_>, f: &mut Findings) {
     let governor = &pipeline.governor;
     let is_default = governor.min_fps == leptond_governor::PipelineConfig::default().min_fps;
     if governor.interval_ms > 0 && !is_default {

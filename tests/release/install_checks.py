@@ -198,7 +198,7 @@ def again(_, work, _files):
     with made.server(folder) as (base, _):
         for name, installed, asked, expected in (("the same", f"ii {made.VERSION}", "", False), ("older", "ii 0.0.9", "", True), ("newer", "ii 0.2.0", "", False),
                                                  ("half installed", f"iU {made.VERSION}", "", True), ("removed", f"rc {made.VERSION}", "", True),
-                                                 ("newer, older asked for", "ii 0.2.0", made.VERSION, True)):
+                                                 ("newer, older asked for", "ii 0.2.0", "v" + made.VERSION, True)):
             place = _place(work).board(installed=installed)
             status, said = place.run(_script(work), LEPTOND_DOWNLOAD=base, **({"LEPTOND_VERSION": asked} if asked else {}))
             want(status == 0, f"{name}: exit {status}: {said}")

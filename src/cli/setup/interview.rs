@@ -312,8 +312,10 @@ pub(super) fn parts_only(args: &Args, present: &Config, asks: bool) -> bool {
         || !args.labels.is_empty()
         || args.min_score.is_some()
         || flag_of_meter(args).is_some();
-    let some = args.node.is_some() || args.page || names_broker(args);
-    some && !work && !present.pipelines.is_empty() && !(asks && names_broker(args))
+    if work || present.pipelines.is_empty() {
+        return false;
+    }
+    if names_broker(args) { !asks } else { args.node.is_some() || args.page }
 }
 
 /// True for flags that say something of the broker.
