@@ -3,6 +3,7 @@
 mod told;
 
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -82,7 +83,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if let Some(told) = &told {
         told.start(&loaded.config, loaded.path.as_deref());
     }
-    let of_page = told.clone();
+    let (of_page, of_broker) = (told.clone(), told.clone());
     let reload: runtime::Reload = Arc::new(move || {
         let env = |name: &str| std::env::var_os(name);
         // First whether its files are within reach: those that are not would only seem to be absent.
@@ -97,6 +98,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         log: Some(log),
         waits: true,
         sinks: told.into_iter().map(|told| told as Arc<dyn Sink>).collect(),
+        on_broker: of_broker.map(|told| Box::new(move |address| told.broker(address)) as Box<dyn FnOnce(SocketAddr)>),
         on_page: of_page.map(|told| Box::new(move |address| told.page(address)) as runtime::OnPage),
         ..runtime::Options::default()
     };

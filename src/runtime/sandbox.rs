@@ -72,7 +72,8 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
     for name in ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"] {
         write.extend(list(name));
     }
-    write.extend(env("XDG_RUNTIME_DIR").map(|dir| Path::new(&dir).join("leptond")));
+    let session = env("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    write.extend(session.map(|dir| dir.join("leptond")));
     for paths in [&mut read, &mut write, &mut devices] {
         paths.retain(|path| !path.as_os_str().is_empty());
         paths.sort();

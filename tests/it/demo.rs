@@ -149,7 +149,7 @@ fn a_run_at_a_terminal_says_where_to_look_and_the_first_results_and_is_quiet() {
     for part in [
         "1 pipeline of",
         "Ctrl-C stops it",
-        "leptond watch --config",
+        "leptond watch --host 127.0.0.1 --port",
         "machine    score",
         "only what goes wrong is told",
     ] {
@@ -159,8 +159,10 @@ fn a_run_at_a_terminal_says_where_to_look_and_the_first_results_and_is_quiet() {
     assert!(!output.contains("INFO"), "{output}");
     // A level that is asked for is obeyed, and without a terminal everything is as ever.
     let args = format!("{args} --set log.level=info");
-    let Some(seen) = at_a_terminal("a_run_at_a_terminal", &args, [100, 30], &[], "INFO", b"\x03") else { return };
-    assert!(seen.output.contains("machine    score"), "{}", seen.output);
+    let Some(seen) = at_a_terminal("a_run_at_a_terminal", &args, [100, 30], &[], "machine    score", b"\x03") else {
+        return;
+    };
+    assert!(seen.output.contains("INFO"), "{}", seen.output);
     let output = common::leptond().args(["run", "--for", "1s", "--config"]).arg(&file).output().unwrap();
     assert!(output.stdout.is_empty() && String::from_utf8_lossy(&output.stderr).contains("INFO"));
 }

@@ -212,7 +212,7 @@ fn value(shown: &Shown<'_>, width: usize, is_large: bool) -> Vec<Line<'static>> 
         });
     }
     if let Some(age_ms) = meter.and_then(|meter| meter.latency.last()) {
-        add(palette.dim(format!("  {age_ms:.0} ms after the picture")));
+        add(palette.dim(format!("  after {age_ms:.0} ms")));
     }
     lines.push(Line::from(spans));
     lines

@@ -46,16 +46,30 @@ impl Told {
         let of = file.map_or(String::new(), |file| format!(" of {}", file.display()));
         let pipelines = counted(config.pipelines.len(), "pipeline");
         self.tell(format!("leptond {}: {pipelines}{of}; Ctrl-C stops it", env!("CARGO_PKG_VERSION")));
-        let broker = match (config.broker.enabled, config.mqtt.transport) {
-            (true, _) => format!("its own at {}", config.broker.listen),
-            (false, Transport::Unix) => config.mqtt.path.clone(),
-            (false, Transport::Tcp | Transport::WebSocket) => format!("{}:{}", config.mqtt.host, config.mqtt.port),
+        if config.broker.enabled {
+            // Its port may be any: it is told once it listens.
+            return;
+        }
+        let broker = match config.mqtt.transport {
+            Transport::Unix => config.mqtt.path.clone(),
+            Transport::Tcp | Transport::WebSocket => format!("{}:{}", config.mqtt.host, config.mqtt.port),
         };
         self.tell(format!("{:<10} {broker}", "broker"));
         let with = match file.filter(|file| *file != Path::new(DEFAULT_FILE)) {
             Some(file) => format!(" --config {}", quoted(&file.to_string_lossy())),
             None => String::new(),
         };
+        self.watch(&with);
+    }
+
+    /// Tells where the daemon's own broker listens, and how to watch it.
+    pub fn broker(&self, address: SocketAddr) {
+        self.tell(format!("{:<10} its own at {address}", "broker"));
+        let host = if address.ip().is_unspecified() { "localhost".into() } else { address.ip().to_string() };
+        self.watch(&format!(" --host {host} --port {}", address.port()));
+    }
+
+    fn watch(&self, with: &str) {
         self.tell(format!("{:<10} leptond watch{with}, in another terminal", "watch it"));
     }
 

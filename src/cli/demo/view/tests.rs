@@ -113,7 +113,7 @@ fn twenty_four_lines_say_where_to_look_what_is_read_and_what_is_wrong() {
             "cpu_percent 60 %",
             "cpu_min_percent 30 %",
             "57238.2865 m³  good, 98.1 %  and right",
-            "4 ms after the picture",
+            "and right  after 4 ms",
             "new    anomaly 13.800  in cpu_percent 60 %",
         ] {
             assert!(text.contains(part), "{part} is not at {width} by {height}:\n{text}");

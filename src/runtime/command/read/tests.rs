@@ -224,6 +224,6 @@ proptest! {
         let off = Requests::Level(Level::Off);
         prop_assert!(read(&verb, &payload, &PIPELINES, &off).is_none_or(|asked| asked.request.is_err()));
         let reads = read(&verb, &payload, &PIPELINES, &Requests::Level(Level::Read)).and_then(|asked| asked.request.ok());
-        prop_assert!(matches!(reads, None | Some(Request::ConfigGet(_) | Request::ModelList)), "{:?}", reads);
+        prop_assert!(matches!(reads, None | Some(Request::ConfigGet(_) | Request::ConfigSchema | Request::ModelList)), "{:?}", reads);
     }
 }
