@@ -66,11 +66,11 @@ impl Conditions {
         for index in 0..self.cases.len() {
             let case = &mut self.cases[index];
             let sight = sights.iter().find(|sight| sight.label == case.label);
-            if let (Some(event), Some(sight)) = (&mut case.event, sight) {
-                if sight.score > event.score {
-                    event.score = sight.score;
-                    event.channels = sight.channels.to_vec();
-                }
+            if let (Some(event), Some(sight)) = (&mut case.event, sight)
+                && sight.score > event.score
+            {
+                event.score = sight.score;
+                event.channels = sight.channels.to_vec();
             }
             match case.life.look(sight.map_or(Look::Unseen, |sight| sight.look), &self.rules, at) {
                 Step::Stays => {}

@@ -43,7 +43,7 @@ fn the_score_is_the_squared_error_in_real_units() {
 
 #[test]
 fn the_channels_with_the_largest_shares_of_the_error_are_named() {
-    let channels = ["cpu", "ram", "disk"].map(|name| std::sync::Arc::from(name)).to_vec();
+    let channels = ["cpu", "ram", "disk"].map(std::sync::Arc::from).to_vec();
     let config = AnomalyConfig { threshold: Some(1.0), ..AnomalyConfig::default() };
     let spec = TaskSpec { items: 2, channels, ..TaskSpec::default() };
     let mut task = WithEvents::new(Anomaly::new(&config, &spec).unwrap(), Subject::Anomaly { hysteresis: 0.8 });
