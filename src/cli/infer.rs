@@ -59,7 +59,7 @@ fn of_pipeline(args: &Args, file: &std::path::Path) -> Result<Planner, Failure> 
     let options = Options { skip_files: true, ..Options::from_process(Some(file.into()), Vec::new()) };
     let loaded = config::load(&options).map_err(|errors| Failure::Config(errors.to_string()))?;
     let pipeline = choice::pipeline(&loaded.config, file, args.pipeline.as_deref(), |_| true)?;
-    let open = pipeline::open_bundle(&pipeline.model, &loaded.config.models.dirs);
+    let open = pipeline::open_of(pipeline, &loaded.config.models.dirs);
     let wrong = |error: &dyn std::fmt::Display| {
         Failure::Config(format!("{}: pipeline {:?}: {error}", file.display(), pipeline.name))
     };

@@ -109,6 +109,7 @@ fn caption(outcome: &Outcome) -> Vec<String> {
             let word = if *anomalous { "ANOMALY " } else { "" };
             vec![format!("{word}score {score:.4}{limit}")]
         }
+        Outcome::Channels { channels, .. } => channels.iter().take(8).map(ToString::to_string).collect(),
         Outcome::Raw { outputs } => {
             let values =
                 |values: &[f32]| values.iter().take(4).map(|v| format!("{v:.3}")).collect::<Vec<_>>().join(" ");
@@ -128,7 +129,8 @@ fn overall(outcome: &Outcome) -> Colour {
         Outcome::Text { text: None, .. } => DOUBTFUL,
         Outcome::Text { .. } => GOOD,
         Outcome::Anomaly { anomalous: true, .. } => BAD,
-        Outcome::Anomaly { .. } => GOOD,
+        Outcome::Channels { anomalous: true, .. } => BAD,
+        Outcome::Anomaly { .. } | Outcome::Channels { .. } => GOOD,
         Outcome::Detect { .. } | Outcome::Semantic { .. } | Outcome::Position { .. } | Outcome::Raw { .. } => WHITE,
     }
 }

@@ -230,6 +230,7 @@ impl Object {
             snapshot: places.snapshot && kind != EventKind::New,
             start_time: start,
             end_time: is_end.then_some(seen),
+            channels: Vec::new(),
             attributes: BTreeMap::new(),
         }
     }

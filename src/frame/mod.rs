@@ -22,6 +22,7 @@ mod spec;
 pub mod status;
 mod tensor;
 mod time;
+mod trouble;
 
 pub use captured::{Frame, Image, Parent, Payload, PixelFormat, Window};
 pub use geometry::Geometry;
@@ -41,3 +42,4 @@ pub use shared::{Channels, FramePool, Pixels, SharedFrame, SourceCounts, Undecod
 pub use spec::{Colour, Fit, InputSpec, Layout, Spec, TaskKind, TaskSpec, WindowSpec};
 pub use tensor::{DType, Elements, ElementsMut, Quant, TensorSpec, TensorView, TensorViewMut};
 pub use time::rfc3339;
+pub use trouble::{ChannelFault, Trouble};

@@ -11,6 +11,7 @@ use super::object::{ClassMap, Detection, Label, Share};
 use super::quality::{LastGood, Quality, Unreadable};
 use super::spec::TaskKind;
 use super::time::{serialize_time, serialize_time_option};
+use super::trouble::ChannelFault;
 
 /// One label with its score.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -98,6 +99,22 @@ pub enum Outcome {
     },
     /// A meter's number.
     Meter(MeterReading),
+    /// Single channels of a source of numbers that are not as usual, or beyond a limit.
+    #[serde(untagged)]
+    Channels {
+        /// `baseline` or `threshold`.
+        task: TaskKind,
+        /// Distance of the channel that is farthest from what is usual, in robust spreads; 0.0 while nothing is known, `None` without
+        /// anything learnt.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        score: Option<f32>,
+        /// A channel is not as it should be.
+        anomalous: bool,
+        /// It is still being learnt what is usual, and nothing is told.
+        calibrating: bool,
+        /// The channels that are not as they should be, the farthest first.
+        channels: Vec<ChannelFault>,
+    },
     /// Objects with boxes, most confident first.
     #[serde(untagged)]
     Detect {
@@ -243,6 +260,9 @@ pub struct Event {
     /// End time (wall clock), with `end`.
     #[serde(serialize_with = "serialize_time_option", skip_serializing_if = "Option::is_none")]
     pub end_time: Option<SystemTime>,
+    /// The channel that it is about, of a source of numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<ChannelFault>,
     /// Latest results of the pipelines that read crops of this object, by their names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<PipelineName, Attribute>,
@@ -268,6 +288,7 @@ impl Event {
             snapshot: false,
             start_time: time,
             end_time: None,
+            channels: Vec::new(),
             attributes: BTreeMap::new(),
         }
     }
@@ -346,7 +367,8 @@ impl Attribute {
                 let best = detections.first()?;
                 (Some(best.label.to_string()), best.score)
             }
-            Outcome::Anomaly { score, calibrating: false, .. } => (None, *score),
+            Outcome::Anomaly { score, calibrating: false, .. }
+            | Outcome::Channels { score: Some(score), calibrating: false, .. } => (None, *score),
             Outcome::Semantic { classes, .. } => {
                 let most = classes.first()?;
                 (Some(most.label.to_string()), most.share)
@@ -359,6 +381,7 @@ impl Attribute {
             | Outcome::Meter(_)
             | Outcome::Text { .. }
             | Outcome::Anomaly { .. }
+            | Outcome::Channels { .. }
             | Outcome::Raw { .. } => return None,
         };
         Some(Attribute { seq, label, score })

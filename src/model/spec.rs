@@ -18,6 +18,9 @@ impl LoadedModel {
     /// # Errors
     /// [`ModelError::Shape`] when manifest, key and graph do not fit together.
     pub fn spec(&self, key: PlanKey) -> Result<Spec, ModelError> {
+        if self.is_readings() {
+            return Ok(Spec::Readings);
+        }
         let Some(port) = self.info.inputs.first() else {
             return Err(self.shape_error("", "the graph has no input".into()));
         };
@@ -43,7 +46,7 @@ impl LoadedModel {
     pub fn task_spec(&self, key: PlanKey, items: usize) -> Result<TaskSpec, ModelError> {
         let input_size = match self.spec(key)? {
             Spec::Image(spec) => [spec.height, spec.width],
-            Spec::Window(_) => [0, 0],
+            Spec::Window(_) | Spec::Readings => [0, 0],
         };
         Ok(TaskSpec {
             labels: self.labels.clone(),

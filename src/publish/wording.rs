@@ -9,7 +9,9 @@ use serde::de::IgnoredAny;
 
 use super::payload::{Governor, Health, Summary, ms};
 use crate::frame::status::NodeStatus;
-use crate::frame::{Event, EventKind, MeterProblem, Outcome, Output, PositionRead, Share, is_near_truth};
+use crate::frame::{
+    ChannelFault, Event, EventKind, MeterProblem, Outcome, Output, PositionRead, Share, TaskKind, is_near_truth,
+};
 
 /// Longest line of free text, in characters.
 const SHOWN: usize = 160;
@@ -75,6 +77,7 @@ pub(super) struct ResultWords {
     unit: Option<String>,
     problem: Option<String>,
     positions: Vec<Position>,
+    channels: Vec<Channel>,
     truth: Option<String>,
     frame_age_ms: Option<f64>,
     infer_ms: Option<f64>,
@@ -100,6 +103,33 @@ struct Part {
 #[serde(default)]
 struct Position {
     position: Option<f64>,
+}
+
+/// A channel that is not as it should be.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Channel {
+    channel: String,
+    fault: String,
+    distance: Option<f64>,
+    value: Option<f64>,
+}
+
+impl Channel {
+    fn of(found: &ChannelFault) -> Channel {
+        Channel {
+            channel: found.channel.clone(),
+            fault: found.fault.word().into(),
+            distance: Some(found.distance.into()),
+            value: found.value.map(f64::from),
+        }
+    }
+
+    fn words(&self) -> String {
+        let Channel { channel, fault, distance, value } = self;
+        let value = value.map_or(String::new(), |value| format!(" at {value}"));
+        format!("{channel} {fault}{value} ({})", number(*distance, 1))
+    }
 }
 
 /// Outputs of a raw task: a list in results, their number in summaries.
@@ -159,6 +189,9 @@ impl ResultWords {
                 calibrating: *calibrating,
                 ..ResultWords::default()
             },
+            Outcome::Channels { task, score, anomalous, calibrating, channels } => {
+                ResultWords::of_channels(*task, *score, [*anomalous, *calibrating], channels)
+            }
             Outcome::Meter(reading) => ResultWords {
                 score: Some(reading.score.into()),
                 ..meter(reading.label.as_ref(), reading.unit.as_ref(), reading.held, reading.problem)
@@ -177,6 +210,16 @@ impl ResultWords {
                 ResultWords { task: "raw".into(), outputs: Outputs::Count(outputs.len()), ..ResultWords::default() }
             }
         }
+    }
+
+    fn of_channels(
+        task: TaskKind,
+        score: Option<f32>,
+        [anomalous, calibrating]: [bool; 2],
+        found: &[ChannelFault],
+    ) -> ResultWords {
+        let (score, channels) = (score.map(f64::from), found.iter().map(Channel::of).collect());
+        ResultWords { task: task.word().into(), score, anomalous, calibrating, channels, ..ResultWords::default() }
     }
 
     fn of_positions(positions: &[PositionRead]) -> ResultWords {
@@ -213,6 +256,9 @@ impl ResultWords {
                 calibrating: *calibrating,
                 ..ResultWords::default()
             },
+            Summary::Channels { task, score, anomalous, calibrating, channels } => {
+                ResultWords::of_channels(*task, *score, [*anomalous, *calibrating], channels)
+            }
             Summary::Meter { label, unit, held, problem, .. } => meter(label.as_ref(), unit.as_ref(), *held, *problem),
             Summary::Position { positions } => ResultWords::of_positions(positions),
             Summary::Semantic { classes } => {
@@ -275,6 +321,19 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
                 line.push_str("  calibrating");
             }
             line
+        }
+        "baseline" | "threshold" => {
+            if words.anomalous {
+                tone = Tone::Bad;
+                words.channels.iter().map(Channel::words).collect::<Vec<_>>().join("  ")
+            } else if words.calibrating {
+                tone = Tone::Dim;
+                "calibrating".into()
+            } else {
+                let score =
+                    words.score.map_or(String::new(), |score| format!("  {} spreads off", number(Some(score), 1)));
+                format!("normal{score}")
+            }
         }
         "raw" => match &words.outputs {
             Outputs::Count(count) => format!("{count} outputs"),
@@ -356,6 +415,8 @@ pub(super) struct EventWords {
     label: String,
     score: Option<f64>,
     id: String,
+    #[serde(default)]
+    channels: Vec<Channel>,
 }
 
 impl EventWords {
@@ -371,14 +432,18 @@ impl EventWords {
             label: event.label.clone(),
             score: Some(event.score.into()),
             id: event.id.clone(),
+            channels: event.channels.iter().map(Channel::of).collect(),
         }
     }
 }
 
 /// The line of a change.
 pub(super) fn event(words: &EventWords) -> Line {
-    let EventWords { kind, label, score, id } = words;
+    let EventWords { kind, label, score, id, channels } = words;
     let tone = if kind == "end" { Tone::Dim } else { Tone::Bad };
+    if let Some(channel) = channels.first() {
+        return (tone, format!("{kind:<6}  {label}  {}  {id}", channel.words()));
+    }
     (tone, format!("{kind:<6}  {label}  {}  {id}", number(*score, 3)))
 }
 

@@ -17,7 +17,7 @@ use crate::pipeline::offline::{self, Item};
 /// reported, the others still run, and the command fails at the end.
 pub fn run(planner: &Planner, inputs: &[PathBuf], mut gallery: Option<Gallery>, json: bool) -> Result<(), Failure> {
     let mut stages = planner.stages(&planner.full()).map_err(anyhow::Error::from)?;
-    if gallery.is_some() && matches!(stages.spec(), Spec::Window(_)) {
+    if gallery.is_some() && !matches!(stages.spec(), Spec::Image(_)) {
         return Err(Failure::Usage("--draw is for pictures, and this model takes windows of readings".into()));
     }
     let regions = &planner.regions();
@@ -74,6 +74,7 @@ pub fn run(planner: &Planner, inputs: &[PathBuf], mut gallery: Option<Gallery>, 
             let whole = match stages.spec() {
                 Spec::Image(_) => "picture".to_string(),
                 Spec::Window(spec) => format!("window of {} rows", spec.rows),
+                Spec::Readings => "reading".to_string(),
             };
             tell(&format!("error: {path}: there is no whole {whole} in it"));
             failed += 1;
@@ -146,6 +147,11 @@ fn sentence(outcome: &Outcome) -> String {
                 _ => regions.iter().map(|read| one(&read.text, read.score)).collect::<Vec<_>>().join(", "),
             }
         }
+        Outcome::Channels { calibrating: true, .. } => "learning".into(),
+        Outcome::Channels { channels, score, .. } if channels.is_empty() => {
+            score.map_or("normal".into(), |score| format!("normal, at most {score:.1} spreads off"))
+        }
+        Outcome::Channels { channels, .. } => channels.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
         Outcome::Anomaly { score, threshold, anomalous, .. } => {
             let limit = threshold.map_or("no threshold".into(), |t| format!("threshold {t:.4}"));
             format!("score {score:.4} ({limit}){}", if *anomalous { ", ANOMALY" } else { "" })

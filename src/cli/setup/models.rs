@@ -34,7 +34,7 @@ impl Interview<'_> {
             return Err(Failure::Usage("--model is missing".into()));
         }
         let mut more = if self.args.no_download { Vec::new() } else { self.more(source, &here, &catalog)? };
-        let default = present::pipeline(self.present, self.args.name.as_deref()).map(|p| p.model.clone());
+        let default = present::pipeline(self.present, self.args.name.as_deref()).and_then(|p| p.model.clone());
         loop {
             let Some(ask) = self.ask.as_mut() else { return Err(Failure::Usage("--model is missing".into())) };
             let all: Vec<&probe::Choice> = here.iter().chain(more.iter().map(|(choice, _)| choice)).collect();
@@ -140,7 +140,7 @@ impl Interview<'_> {
             let digits = self.args.digits.unwrap_or(1);
             return answers::regions(row, digits).map(Some).map_err(|e| Failure::Usage(format!("--digits: {e}")));
         }
-        let old = self.present.pipelines.iter().find(|p| p.name == name && p.model == DIGITS);
+        let old = self.present.pipelines.iter().find(|p| p.name == name && p.model_name() == DIGITS);
         let count = old.map_or(0, |old| old.preprocess.regions.len());
         let before = old.and_then(|old| self.present.source_of(&old.source));
         let kept = before.is_some_and(|before| count > 0 && present::same_pictures(before, source));

@@ -84,8 +84,30 @@ pub struct Answer {
     pub anomalous: bool,
     /// The threshold is being learnt.
     pub calibrating: bool,
+    /// Channels that are not as they should be.
+    pub channels: Vec<ChannelFound>,
     /// From the capture to the publisher.
     pub frame_age_ms: Option<f64>,
+}
+
+/// A channel that is not as it should be.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ChannelFound {
+    /// Its name.
+    pub channel: String,
+    /// In which way.
+    pub fault: String,
+    /// How far.
+    pub distance: Option<f64>,
+}
+
+impl ChannelFound {
+    /// `soc_celsius spike 12.3`.
+    pub fn words(&self) -> String {
+        let distance = self.distance.filter(|d| d.abs() < 1e9).map_or(String::new(), |d| format!(" {d:.1}"));
+        format!("{} {}{distance}", self.channel, self.fault)
+    }
 }
 
 /// One object of a frame.
@@ -117,6 +139,8 @@ pub struct Event {
     pub loitering: Vec<String>,
     /// The lines that it crossed.
     pub crossings: Vec<Crossing>,
+    /// The channel that it is about.
+    pub channels: Vec<ChannelFound>,
     /// It has not moved for long.
     pub stationary: bool,
     /// Results of other pipelines about it.

@@ -194,6 +194,15 @@ pub enum Glance {
         /// The threshold is being learnt.
         calibrating: bool,
     },
+    /// Channels that are not as they should be.
+    Channels {
+        /// In words, the farthest first.
+        found: Vec<String>,
+        /// Distance of the farthest one, in robust spreads.
+        score: Option<f64>,
+        /// It is being learnt what is usual.
+        calibrating: bool,
+    },
     /// A task whose answers say nothing at a glance.
     Other(String),
 }
@@ -218,6 +227,11 @@ impl Glance {
                 score: answer.score,
                 threshold: answer.threshold,
                 anomalous: answer.anomalous,
+                calibrating: answer.calibrating,
+            },
+            ("baseline" | "threshold", _) => Glance::Channels {
+                found: answer.channels.iter().take(MOST_LABELS).map(|found| clean(&found.words(), LABEL)).collect(),
+                score: answer.score,
                 calibrating: answer.calibrating,
             },
             (task, _) => Glance::Other(clean(task, LABEL)),

@@ -241,7 +241,10 @@ fn words(event: &Event) -> (Tone, String) {
     if !attributes.is_empty() {
         text += &format!(" ({})", few(&attributes));
     }
-    match event.score {
+    if let Some(channel) = event.channels.first() {
+        text += &format!(" {}", clean(&channel.words(), LABEL));
+    }
+    match event.score.filter(|_| event.channels.is_empty()) {
         Some(score) if (0.0..=1.0).contains(&score) && event.label != "anomaly" => {
             text += &format!(" {:.0} %", score * 100.0)
         }

@@ -155,6 +155,10 @@ impl Of<'_> {
                 self.anomaly();
                 "monitoring"
             }
+            Subject::Channels { learns } => {
+                self.channels(*learns);
+                "monitoring"
+            }
             Subject::Positions | Subject::Raw => "inference",
         };
         if !matches!(
@@ -349,6 +353,26 @@ impl Of<'_> {
             "state_topic": state, "value_template": template::flag(&["calibrating"]), "device_class": "running",
         });
         self.add("calibrating", (Platform::BinarySensor, Place::Diagnostic), "learning", keys);
+    }
+
+    fn channels(&mut self, learns: bool) {
+        let state = self.topics.pipeline_state(self.name);
+        let keys = json!({
+            "state_topic": state, "value_template": template::flag(&["anomalous"]), "device_class": "problem",
+            "json_attributes_topic": state, "json_attributes_template": template::channels("channels"),
+        });
+        self.add("anomaly", (Platform::BinarySensor, Place::Main), "anomaly", keys);
+        if learns {
+            let keys = json!({
+                "state_topic": state, "value_template": template::number(&["score"], 0, 2),
+                "state_class": "measurement", "icon": "mdi:chart-bell-curve",
+            });
+            self.add("score", (Platform::Sensor, Place::Diagnostic), "distance", keys);
+            let keys = json!({
+                "state_topic": state, "value_template": template::flag(&["calibrating"]), "device_class": "running",
+            });
+            self.add("calibrating", (Platform::BinarySensor, Place::Diagnostic), "learning", keys);
+        }
     }
 
     fn event(&mut self, motion: bool) {

@@ -10,7 +10,7 @@ fn config(kind: SensorKind, path: &Path, channels: &[&str], window: u32) -> Sens
         channels: channels.iter().map(|c| (*c).to_owned()).collect(),
         interval_ms: 0,
         window,
-        missing: MissingPolicy::Nan,
+        missing: Some(MissingPolicy::Nan),
         ..SensorConfig::default()
     }
 }
