@@ -63,7 +63,7 @@ fn questions_lead_to_answers_and_wrong_ones_are_asked_again() {
     let told = told.unwrap_or_else(|error| panic!("{error}: {:#?}", script.1));
     assert_eq!((told.answers.node.as_deref(), told.answers.broker.host.as_str()), (Some("attic"), "10.0.0.2"));
     let Work::Pipeline(pipeline) = told.answers.work else { panic!("a pipeline was asked for") };
-    assert_eq!((pipeline.name.as_str(), pipeline.model_name()), ("water", "leptonnet-digits"));
+    assert_eq!((pipeline.name.as_str(), pipeline.model.as_str()), ("water", "leptonnet-digits"));
     assert_eq!(pipeline.regions.map_or(0, |r| r.len()), 5);
     assert!(told.answers.page && script.1.iter().any(|line| line.contains("http://127.0.0.1:8099/")));
 }

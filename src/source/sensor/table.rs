@@ -190,7 +190,9 @@ impl Table {
                 return Err(bad(reason));
             }
         };
-        self.noted = noted(&values);
+        // Of a file that is read as fast as it is taken nothing else says when a reading was made: each counts as a second.
+        let counted = (is_plain && self.interval.is_zero()).then_some(self.readings as f64);
+        self.noted = noted(&values).or(counted);
         let complete = match self.stream.take(&values, now) {
             Ok(complete) => complete,
             Err(Fault::Header(reason)) if is_plain => return Err(self.useless(reason)),

@@ -386,6 +386,7 @@ fn ended() -> Event {
         snapshot: true,
         start_time: at(),
         end_time: Some(at()),
+        channels: Vec::new(),
         attributes: BTreeMap::from([(PipelineName::new("plate").unwrap(), attribute)]),
     }
 }
