@@ -1,5 +1,9 @@
 //! One line of text for each kind of message, the same for a value of this process and for a message of another node. Pure.
 
+mod channel;
+mod line;
+mod node;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -7,26 +11,15 @@ use std::time::Instant;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::payload::{Governor, Health, Summary, ms};
-use crate::frame::status::NodeStatus;
+use super::payload::{Summary, ms};
 use crate::frame::{
     ChannelFault, Event, EventKind, MeterProblem, Outcome, Output, PositionRead, Share, TaskKind, is_near_truth,
 };
 
-/// Longest line of free text, in characters.
-const SHOWN: usize = 160;
-
-/// The colour of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tone {
-    Plain,
-    Good,
-    Bad,
-    Dim,
-}
-
-/// A line and its colour.
-pub(super) type Line = (Tone, String);
+use channel::Channel;
+use line::number;
+pub(super) use line::{Line, Tone, cut};
+pub(super) use node::{InfoWords, governor, health, info};
 
 /// The line of a message of one of the known kinds; `None` where `payload` has another form.
 pub(super) fn of_message(kind: &str, payload: &[u8]) -> Option<Line> {
@@ -103,33 +96,6 @@ struct Part {
 #[serde(default)]
 struct Position {
     position: Option<f64>,
-}
-
-/// A channel that is not as it should be.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Channel {
-    channel: String,
-    fault: String,
-    distance: Option<f64>,
-    value: Option<f64>,
-}
-
-impl Channel {
-    fn of(found: &ChannelFault) -> Channel {
-        Channel {
-            channel: found.channel.clone(),
-            fault: found.fault.word().into(),
-            distance: Some(found.distance.into()),
-            value: found.value.map(f64::from),
-        }
-    }
-
-    fn words(&self) -> String {
-        let Channel { channel, fault, distance, value } = self;
-        let value = value.map_or(String::new(), |value| format!(" at {value}"));
-        format!("{channel} {fault}{value} ({})", number(*distance, 1))
-    }
 }
 
 /// Outputs of a raw task: a list in results, their number in summaries.
@@ -460,105 +426,4 @@ pub fn of_outcome(outcome: &Outcome) -> Option<String> {
 /// The line of a change in this process, for people.
 pub fn of_event(change: &Event) -> String {
     event(&EventWords::of_event(change)).1
-}
-
-/// The line of `health`.
-pub(super) fn health(health: &Health) -> Line {
-    let mut line = format!("up {} s", health.uptime_s);
-    if health.rss_bytes > 0 {
-        let _ = write!(line, "  {:.1} MB", health.rss_bytes as f64 / 1e6);
-    }
-    for (value, unit) in [(health.cpu_percent, "% CPU"), (health.soc_celsius, "°C")] {
-        if let Some(value) = value {
-            let _ = write!(line, "  {value:.1} {unit}");
-        }
-    }
-    let bad = health.throttled.now == Some(true) || health.throttled.under_voltage == Some(true);
-    if bad {
-        line.push_str("  THROTTLED");
-    }
-    let mqtt = &health.mqtt;
-    let _ = write!(line, "  mqtt {} sent {} queued {} dropped", mqtt.published, mqtt.queued, mqtt.dropped);
-    for (name, pipeline) in &health.pipelines {
-        let (fps, p95, drops) = (pipeline.fps, pipeline.latency_ms.p95, pipeline.drops);
-        let _ = write!(line, "  | {name} {fps:.1} fps p95 {p95:.1} ms {drops} drops");
-        if pipeline.rung > 0 {
-            let _ = write!(line, " rung {}", pipeline.rung);
-        }
-        if let Some(reason) = &pipeline.idle {
-            let _ = write!(line, " idle: {reason}");
-        }
-    }
-    (if bad { Tone::Bad } else { Tone::Plain }, line)
-}
-
-/// The line of `governor`.
-pub(super) fn governor(governor: &Governor) -> Line {
-    let Governor { standing, pipeline, changed: rung, .. } = governor;
-    let mut line = format!("{} {}  {pipeline}  rung {} of {}", standing.mode, standing.state, rung.rung, rung.of);
-    if rung.paused {
-        line.push_str(" PAUSED");
-    }
-    let _ = write!(line, "  interval {} ms", rung.interval_ms);
-    for (value, unit) in [(rung.capture, "px captured"), (rung.resolution, "px")] {
-        if let Some(value) = value {
-            let _ = write!(line, "  {value} {unit}");
-        }
-    }
-    if rung.batch > 1 {
-        let _ = write!(line, "  batch {}", rung.batch);
-    }
-    let _ = write!(line, "  {}", rung.reason);
-    (if rung.rung > 0 || rung.paused { Tone::Bad } else { Tone::Plain }, cut(&line))
-}
-
-/// Version, board and models of a node.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct InfoWords {
-    version: String,
-    board: String,
-    models: Vec<ModelWords>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ModelWords {
-    name: String,
-    version: String,
-    engine: String,
-}
-
-impl InfoWords {
-    /// Of the state of this node.
-    pub(super) fn of_status(status: &NodeStatus) -> InfoWords {
-        let models = status.models.iter().map(|model| ModelWords {
-            name: model.name.clone(),
-            version: model.version.clone(),
-            engine: model.engine.into(),
-        });
-        InfoWords {
-            version: status.node.version.into(),
-            board: status.node.board.to_string(),
-            models: models.collect(),
-        }
-    }
-}
-
-/// The line of `info`.
-pub(super) fn info(words: &InfoWords) -> Line {
-    let models: Vec<_> = words.models.iter().map(|m| format!("{} {} ({})", m.name, m.version, m.engine)).collect();
-    (Tone::Plain, format!("leptond {} on {}  {}", words.version, words.board, models.join(", ")))
-}
-
-fn number(value: Option<f64>, decimals: usize) -> String {
-    value.map_or_else(|| "-".into(), |v| format!("{v:.decimals$}"))
-}
-
-/// The beginning of a long text.
-pub(super) fn cut(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.into(),
-    }
 }

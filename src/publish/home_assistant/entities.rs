@@ -152,11 +152,11 @@ impl Of<'_> {
                 "text recognition"
             }
             Subject::Anomaly => {
-                self.anomaly();
+                self.anomaly(false, true);
                 "monitoring"
             }
             Subject::Channels { learns } => {
-                self.channels(*learns);
+                self.anomaly(true, *learns);
                 "monitoring"
             }
             Subject::Positions | Subject::Raw => "inference",
@@ -178,7 +178,7 @@ impl Of<'_> {
             });
             self.add("active", (Platform::Switch, Place::Config), work, keys);
         }
-        self.diagnostics();
+        self.diagnostics(!matches!(about.subject, Subject::Channels { .. }));
     }
 
     fn class(&mut self) {
@@ -340,39 +340,28 @@ impl Of<'_> {
         }
     }
 
-    fn anomaly(&mut self) {
+    /// An anomaly of the whole, or of single `channels`; `learns`: it has a distance, which is learnt first.
+    fn anomaly(&mut self, channels: bool, learns: bool) {
         let state = self.topics.pipeline_state(self.name);
-        let keys = json!({ "state_topic": state, "value_template": template::flag(&["anomalous"]), "device_class": "problem" });
+        let mut keys = json!({ "state_topic": state, "value_template": template::flag(&["anomalous"]), "device_class": "problem" });
+        if channels {
+            keys["json_attributes_topic"] = state.clone().into();
+            keys["json_attributes_template"] = template::channels("channels").into();
+        }
         self.add("anomaly", (Platform::BinarySensor, Place::Main), "anomaly", keys);
+        if !learns {
+            return;
+        }
         let keys = json!({
             "state_topic": state, "value_template": template::number(&["score"], 0, 4), "state_class": "measurement",
             "icon": "mdi:chart-bell-curve",
         });
-        self.add("score", (Platform::Sensor, Place::Diagnostic), "anomaly score", keys);
+        let words = if channels { "distance" } else { "anomaly score" };
+        self.add("score", (Platform::Sensor, Place::Diagnostic), words, keys);
         let keys = json!({
             "state_topic": state, "value_template": template::flag(&["calibrating"]), "device_class": "running",
         });
         self.add("calibrating", (Platform::BinarySensor, Place::Diagnostic), "learning", keys);
-    }
-
-    fn channels(&mut self, learns: bool) {
-        let state = self.topics.pipeline_state(self.name);
-        let keys = json!({
-            "state_topic": state, "value_template": template::flag(&["anomalous"]), "device_class": "problem",
-            "json_attributes_topic": state, "json_attributes_template": template::channels("channels"),
-        });
-        self.add("anomaly", (Platform::BinarySensor, Place::Main), "anomaly", keys);
-        if learns {
-            let keys = json!({
-                "state_topic": state, "value_template": template::number(&["score"], 0, 2),
-                "state_class": "measurement", "icon": "mdi:chart-bell-curve",
-            });
-            self.add("score", (Platform::Sensor, Place::Diagnostic), "distance", keys);
-            let keys = json!({
-                "state_topic": state, "value_template": template::flag(&["calibrating"]), "device_class": "running",
-            });
-            self.add("calibrating", (Platform::BinarySensor, Place::Diagnostic), "learning", keys);
-        }
     }
 
     fn event(&mut self, motion: bool) {
@@ -389,7 +378,7 @@ impl Of<'_> {
         self.add("event", (Platform::Event, Place::Main), "event", keys);
     }
 
-    fn diagnostics(&mut self) {
+    fn diagnostics(&mut self, has_model: bool) {
         let name = self.name;
         let (health, governor, info) = (self.topics.health(), self.topics.governor(), self.topics.info());
         let diagnostic = (Platform::Sensor, Place::Diagnostic);
@@ -416,6 +405,9 @@ impl Of<'_> {
             "icon": "mdi:stairs",
         });
         self.add("rung", diagnostic, "rung", keys);
+        if !has_model {
+            return;
+        }
         // Without a way to install one, the version that runs is the latest that is known.
         let keys = json!({ "state_topic": info, "value_template": version(name) });
         self.add("model", (Platform::Update, Place::Diagnostic), "model", keys);

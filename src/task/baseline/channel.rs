@@ -24,11 +24,17 @@ const SLOWEST: f64 = 3.0 * DAY;
 /// Time after which what was seen has faded, in s.
 const MEMORY: f64 = 14.0 * DAY;
 
+/// Readings that a level which is accepted is the mean of.
+const LATEST: u32 = 256;
+
 /// Growth of a change that makes it a drift.
 const DRIFTS: f64 = 1.6;
 
 /// Share of a value that stands in for the spread of a channel that has never varied.
 const UNVARIED: f64 = 0.01;
+
+/// The largest distance that is told.
+const FARTHEST: f64 = 1e9;
 
 /// Share of the first deviation within which a value is back.
 const BACK: f64 = 0.5;
@@ -88,6 +94,7 @@ pub(super) struct Fault {
     /// The usual value at this time.
     pub(super) usual: f64,
     /// Value now.
+    #[serde(skip)]
     pub(super) value: f64,
     /// Time since it began, in s.
     lasting: f64,
@@ -96,7 +103,9 @@ pub(super) struct Fault {
     /// Value before, and deviation at the beginning.
     before: f64,
     size: f64,
-    /// Smoothed deviation and weight of a reading in it, for what came slowly.
+    /// Mean deviations from the level and from the course of the day over the latest readings.
+    mean: (f64, f64),
+    /// Of what came slowly: the smoothed deviation, the weight of a reading in it, and the deviation at which it is back.
     smooth: Option<(f64, f64, f64)>,
 }
 
@@ -164,7 +173,7 @@ impl Channel {
         let excess = self.gaps.excess(time);
         if self.is(Trouble::Dead) {
             if let Some(fault) = &mut self.fault {
-                (fault.distance, fault.value, fault.calm) = (fault.distance.max(excess), f64::NAN, 0);
+                (fault.distance, fault.value, fault.calm) = (fault.distance.max(excess).min(FARTHEST), f64::NAN, 0);
             }
         } else if self.is_ready(rules) && self.gaps.is_dead(time) {
             self.begin(Trouble::Dead, excess, self.plain.level, f64::NAN);
@@ -206,7 +215,7 @@ impl Channel {
     /// Deviation from what is usual at this time of day, where that is known and says more than the level alone.
     fn by_day(&self, clock: f64, x: f64, floor: f64) -> Option<f64> {
         let pattern = self.days.at(clock)?;
-        let pays = self.daily.sigma(floor) < DAILY_PAYS * self.plain.sigma(floor) && self.daily.working().is_some();
+        let pays = self.daily.sigma(floor) < DAILY_PAYS * self.plain.sigma(floor) && self.daily.is_known();
         pays.then_some(self.daily.residual(x - pattern))
     }
 
@@ -312,7 +321,7 @@ impl Channel {
         let before = usual;
         self.fault = Some(Fault {
             kind,
-            distance,
+            distance: distance.min(FARTHEST),
             usual,
             value,
             lasting: 0.0,
@@ -320,6 +329,7 @@ impl Channel {
             calm: 0,
             before,
             size: 0.0,
+            mean: (0.0, 0.0),
             smooth: None,
         });
     }
@@ -327,14 +337,15 @@ impl Channel {
     /// A fault goes on, changes its kind, or ends.
     #[expect(clippy::too_many_arguments, reason = "all of it is known of the value already")]
     fn go_on(&mut self, at: Moment, x: f64, off: f64, since: f64, range: Option<f64>, sigma: f64, rules: &Rules) {
-        let stuck = self.runs.is_stuck();
-        let excess = self.runs.excess();
+        let (stuck, excess) = (self.runs.is_stuck(), self.runs.excess());
+        let from_level = self.plain.residual(x);
+        let from_course = self.days.at(at.clock).map_or(0.0, |pattern| self.daily.residual(x - pattern));
         let Some(fault) = &mut self.fault else { return };
         fault.lasting += since;
         fault.value = x;
         if fault.kind == Trouble::Stuck {
             if stuck {
-                fault.distance = fault.distance.max(excess);
+                fault.distance = fault.distance.max(excess).min(FARTHEST);
             } else {
                 fault.calm += 1;
                 if fault.calm >= CALM {
@@ -344,6 +355,9 @@ impl Channel {
             }
             return;
         }
+        let share = 1.0 / f64::from((fault.beyond + 1).min(LATEST));
+        fault.mean.0 += share * (from_level - fault.mean.0);
+        fault.mean.1 += share * (from_course - fault.mean.1);
         let beyond = match &mut fault.smooth {
             Some((smooth, weight, back)) => {
                 *smooth += *weight * (off - *smooth);
@@ -378,12 +392,11 @@ impl Channel {
         let lasting = fault.kind != Trouble::Spike;
         if accepted {
             // What has lasted for so long is the level from now on.
-            self.plain.anchor(x);
-            if let Some(pattern) = self.days.at(at.clock) {
-                self.daily.anchor(x - pattern);
-            }
+            let (from_level, from_course) = fault.mean;
+            self.plain.shift(from_level);
+            self.daily.shift(from_course);
         }
-        let of_level = fault.smooth.is_some();
+        let of_level = fault.smooth.is_some() || accepted;
         if ended || accepted {
             self.fault = None;
             if of_level {

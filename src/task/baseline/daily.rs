@@ -22,7 +22,7 @@ const NEIGHBOURS: usize = 3;
 pub(super) struct Daily {
     bins: Vec<Bin>,
     /// The bin that fills: its number since the beginning of time, the sum of its values, and how many.
-    filling: (f64, f64, f64),
+    filling: Option<(f64, f64, f64)>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ struct Bin {
 
 impl Default for Daily {
     fn default() -> Self {
-        Daily { bins: vec![Bin::default(); BINS], filling: (f64::NEG_INFINITY, 0.0, 0.0) }
+        Daily { bins: vec![Bin::default(); BINS], filling: None }
     }
 }
 
@@ -41,18 +41,16 @@ impl Daily {
     /// Counts a value in that was read at `time`, in s. It changes what is expected from the next day on.
     pub(super) fn add(&mut self, time: f64, value: f64) {
         let number = (time / DAY * BINS as f64).floor();
-        let (filling, sum, count) = &mut self.filling;
-        if number != *filling {
-            let (place, mean) = (filling.rem_euclid(BINS as f64) as usize, *sum / count.max(1.0));
-            let was = (*count > 0.0).then_some(place);
-            (*filling, *sum, *count) = (number, 0.0, 0.0);
-            if let Some(bin) = was.and_then(|place| self.bins.get_mut(place)) {
-                bin.days = (bin.days + 1.0).min(MEMORY);
-                bin.level += (mean - bin.level) / bin.days;
-            }
+        let (filling, sum, count) = self.filling.unwrap_or((number, 0.0, 0.0));
+        if number == filling {
+            self.filling = Some((number, sum + value, count + 1.0));
+            return;
         }
-        self.filling.1 += value;
-        self.filling.2 += 1.0;
+        self.filling = Some((number, value, 1.0));
+        if let Some(bin) = self.bins.get_mut(filling.rem_euclid(BINS as f64) as usize) {
+            bin.days = (bin.days + 1.0).min(MEMORY);
+            bin.level += (sum / count.max(1.0) - bin.level) / bin.days;
+        }
     }
 
     /// The level at `time`, in s; `None` before enough days have been seen at that time of day.

@@ -83,10 +83,14 @@ impl Scales {
 
     /// The smallest scale whose blocks are independent of each other, else the largest that is known, with its dependence reckoned
     /// with; `None` where too few blocks were seen, or none is independent in any way.
-    pub(super) fn working(&self) -> Option<Working> {
+    ///
+    /// No smaller than `smallest`.
+    pub(super) fn working(&self, smallest: usize) -> Option<Working> {
         let known = self.scales.iter().take_while(|scale| scale.count >= LEAST_BLOCKS).count();
         let largest = known.checked_sub(1)?;
-        let scale = (0..known).find(|&i| self.correlation(i) < INDEPENDENT).unwrap_or(largest);
+        let scale = (smallest..known)
+            .find(|&i| self.correlation(i) < INDEPENDENT)
+            .or((largest >= smallest).then_some(largest))?;
         let correlation = self.correlation(scale);
         (correlation < HOPELESS).then(|| self.at(scale, correlation))
     }

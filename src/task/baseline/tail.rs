@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::track::LARGEST;
+
 /// Largest residuals that are kept.
 const KEPT: usize = 48;
 
@@ -41,7 +43,7 @@ impl Tail {
     /// Counts a residual in: of each `cluster` readings, which depend on each other, the largest.
     pub(super) fn add(&mut self, residual: f64, cluster: u32) {
         let (largest, count) = &mut self.cluster;
-        *largest = largest.max(residual.abs());
+        *largest = largest.max(residual.abs().min(LARGEST));
         *count += 1;
         if *count >= cluster {
             let peak = *largest;

@@ -20,6 +20,18 @@ const CLIP: f64 = 2.0;
 /// Blocks weigh no more than this many spreads on the scales, so that one outlier says nothing of them.
 const SCALE_CLIP: f64 = 5.0;
 
+/// Least deviations of block means that count at all: so many times the least spread, half a step of the sensor.
+const STEPS: f64 = 3.0;
+
+/// A larger residual counts as this one: what is kept is held in single precision.
+pub(super) const LARGEST: f64 = 1e30;
+
+/// The smallest scale for changes of the level: a burst of some readings is none.
+const SMALLEST: usize = 3;
+
+/// Residuals that are held back at most.
+const MOST_HELD: usize = 512;
+
 /// Readings over which the mean deviation is taken at least.
 const LEAST_BEHIND: f64 = 1000.0;
 
@@ -51,6 +63,8 @@ pub(super) struct Track {
     tail: Tail,
     scales: Scales,
     cusum: Cusum,
+    /// Residuals of what may be the beginning of a change: they are learnt from once it was none.
+    held: Vec<f32>,
 }
 
 impl Track {
@@ -73,10 +87,27 @@ impl Track {
 
     /// Counts a usual value in. Nothing is learnt from what may be the beginning of a change.
     pub(super) fn learn(&mut self, value: f64, floor: f64, shares: &Shares) {
+        let residual = self.residual(value);
         if self.cusum.is_suspicious() {
+            if self.held.len() < MOST_HELD {
+                self.held.push(residual.clamp(-LARGEST, LARGEST) as f32);
+            }
             return;
         }
-        let residual = self.residual(value);
+        // It was none: what was held back is as usual as the rest.
+        for held in std::mem::take(&mut self.held) {
+            self.count_in(held.into(), floor, shares);
+        }
+        let clipped = self.count_in(residual, floor, shares);
+        let sigma = self.sigma(floor);
+        let moved = shares.level * (residual + self.behind).clamp(-CLIP * sigma, CLIP * sigma);
+        self.level += moved;
+        let share = shares.memory.max(1.0 / self.count.max(LEAST_BEHIND)).min(1.0);
+        self.behind += share * clipped.clamp(-CLIP * sigma, CLIP * sigma);
+    }
+
+    /// Counts a residual in, but for the level; gives what it weighs on the scales.
+    fn count_in(&mut self, residual: f64, floor: f64, shares: &Shares) -> f64 {
         let sigma = self.sigma(floor);
         let cluster = self.cluster();
         self.count += 1.0;
@@ -84,15 +115,12 @@ impl Track {
         self.tail.add(residual, cluster);
         let clipped = residual.clamp(-SCALE_CLIP * sigma, SCALE_CLIP * sigma);
         self.scales.add(clipped, shares.memory);
-        let moved = shares.level * (residual + self.behind).clamp(-CLIP * sigma, CLIP * sigma);
-        self.level += moved;
-        let share = shares.memory.max(1.0 / self.count.max(LEAST_BEHIND)).min(1.0);
-        self.behind += share * clipped.clamp(-CLIP * sigma, CLIP * sigma);
+        clipped
     }
 
-    /// The level is another one from now on.
-    pub(super) fn anchor(&mut self, level: f64) {
-        (self.level, self.behind) = (level, 0.0);
+    /// The level is so much higher from now on.
+    pub(super) fn shift(&mut self, change: f64) {
+        self.level += change;
     }
 
     /// A residual that was no usual one: what comes again and again is learnt in the end.
@@ -101,15 +129,20 @@ impl Track {
         self.tail.add(residual.abs().min(1.5 * limit), cluster);
     }
 
-    /// The scale at which its blocks are independent.
+    /// The scale at which its blocks are independent, and long enough for a change of the level.
     pub(super) fn working(&self) -> Option<Working> {
-        self.scales.working()
+        self.scales.working(SMALLEST)
+    }
+
+    /// True once something can be said of the range.
+    pub(super) fn is_known(&self) -> bool {
+        self.scales.working(0).is_some()
     }
 
     /// Size that no usual residual reaches, of readings that are `interval` s apart: at least `spreads` spreads. `None` where too little
     /// is known of the level.
     pub(super) fn range(&self, spreads: f64, floor: f64, interval: f64) -> Option<f64> {
-        let working = self.working()?;
+        let working = self.scales.working(0)?;
         let independent = self.count / (1 << working.scale) as f64 / working.dependence.powi(2);
         let core = spreads * self.sigma(floor) * (1.0 + FEW / independent.max(1.0).sqrt());
         Some(core.max(self.far(interval)).max(WANDERS * working.wander))
@@ -125,13 +158,15 @@ impl Track {
     pub(super) fn change(&mut self, residual: f64, working: &Working, floor: f64) -> Option<Change> {
         let most = SCALE_CLIP * self.sigma(floor);
         let residual = residual.clamp(-most, most);
-        let working = Working { sigma: working.sigma.max(floor / f64::from(1 << working.scale).sqrt()), ..*working };
+        // A level that is one step of the sensor higher has not changed.
+        let working = Working { sigma: working.sigma.max(STEPS * floor), ..*working };
         self.cusum.add(residual, &working)
     }
 
     /// Begins to sum anew, after a change that is over or accepted.
     pub(super) fn settle(&mut self) {
         self.cusum.reset();
+        self.held.clear();
         self.scales.widen(self.working().map_or(0, |working| working.scale));
     }
 
@@ -141,7 +176,7 @@ impl Track {
     }
 
     fn cluster(&self) -> u32 {
-        let readings = self.working().map_or(0, |working| 1 << working.scale);
+        let readings = self.scales.working(0).map_or(0, |working| 1 << working.scale);
         readings.clamp(CLUSTER.0, CLUSTER.1) as u32
     }
 }

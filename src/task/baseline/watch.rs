@@ -15,7 +15,7 @@ use crate::task::contract::{Task, TaskError, TaskInput, TaskOutput};
 const LABEL: &str = "anomaly";
 
 /// Channels that are looked at; a source gives no more.
-const MOST_CHANNELS: usize = 4096;
+const MOST_CHANNELS: usize = 512;
 
 /// Rows that make usual how far they are apart, and times further than the longest one after which none has come for too long; that
 /// is no less than so many seconds, since computers pause.
@@ -164,7 +164,10 @@ impl Task for Watch {
         };
         let width = channels.len();
         if width == 0 || width > MOST_CHANNELS || data.len() < width {
-            return wrong("a window without channels, or without values");
+            let most = format!(
+                "{width} channels, of 1 to {MOST_CHANNELS} that are watched: `channels` of the source names them"
+            );
+            return wrong(&most);
         }
         self.know(channels);
         let at = self.clock.moment(*noted, input.now, input.time);
@@ -269,5 +272,108 @@ impl Clock {
         let ahead = if clock < last { ahead + last - clock } else { ahead };
         self.noted = Some((clock, ahead));
         Moment { time: clock + ahead, clock }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: f64 = 86_400.0;
+
+    fn rules(learn: f64) -> Rules {
+        Rules { spreads: 6.0, learn, accept: f64::INFINITY }
+    }
+
+    /// The watch of one channel over values a minute apart from `from` on; the faults of each.
+    fn over(watch: &mut Watch, from: f64, values: &[f32]) -> Vec<Option<Trouble>> {
+        let names: Arc<[String]> = Arc::from(["a".to_owned()]);
+        let mut faults = Vec::new();
+        for (i, value) in values.iter().enumerate() {
+            let time = from + 60.0 * i as f64;
+            let window = Window { channels: names.clone(), rows: 1, data: vec![*value], noted: Some(time) };
+            let input = TaskInput {
+                inputs: &[],
+                outputs: &[],
+                first_item: 0,
+                geometry: &[],
+                unreadable: &[],
+                faint_score: None,
+                window: Some(&window),
+                now: Duration::from_secs_f64(60.0 * i as f64),
+                time: UNIX_EPOCH + Duration::from_secs_f64(time),
+            };
+            let output = watch.run(&input).unwrap();
+            let Outcome::Channels { channels, anomalous, .. } = output.outcome else { panic!("{:?}", output.outcome) };
+            assert_eq!(anomalous, !channels.is_empty());
+            faults.push(channels.first().map(|found| found.fault));
+        }
+        faults
+    }
+
+    /// Values with some noise, by a linear congruence.
+    fn noise(count: usize, level: f32) -> Vec<f32> {
+        let mut state = 1_u32;
+        let mut one = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / 16_777_216.0 - 0.5
+        };
+        (0..count).map(|_| level + one() + one() + one()).collect()
+    }
+
+    #[test]
+    fn nothing_is_told_while_it_learns() {
+        let mut watch = Watch::new(TaskKind::Baseline, Some(rules(DAY)), Vec::new());
+        let mut values = noise(1430, 20.0);
+        values[700] = 1e6;
+        values[900..1000].fill(f32::NAN);
+        values[1100..1200].fill(3.0);
+        assert!(over(&mut watch, 0.0, &values).iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_what_was_kept_is_taken_back() {
+        let mut watch = Watch::new(TaskKind::Baseline, Some(rules(DAY)), Vec::new());
+        let mut values = noise(20_000, 20.0);
+        // Also with faults that go on, numbers at the end of the range, and gaps.
+        values[9000..9100].fill(f32::NAN);
+        values[15_000] = f32::MAX;
+        values[15_001] = f32::MIN;
+        values[19_990..].fill(60.0);
+        let faults = over(&mut watch, 0.0, &values);
+        assert_eq!(faults.last(), Some(&Some(Trouble::Level)));
+        let kept = watch.learnt().unwrap();
+        assert!(kept.len() < 16_000, "{} bytes", kept.len());
+        let mut again = Watch::new(TaskKind::Baseline, Some(rules(DAY)), Vec::new());
+        again.recall(&kept);
+        let faults = over(&mut again, 30.0 * DAY, &[60.0, 60.0, 20.0, 20.0, 20.0, 20.0, 20.1, 85.0, 20.0]);
+        assert_eq!(faults[0], Some(Trouble::Level), "it goes on");
+        assert_eq!((faults[5], faults[7]), (None, Some(Trouble::Spike)), "{faults:?}");
+        for damaged in ["", "null", "{}", &kept[..kept.len() / 2], &kept.replace("\"version\":1", "\"version\":0")] {
+            let mut anew = Watch::new(TaskKind::Baseline, Some(rules(DAY)), Vec::new());
+            anew.recall(damaged);
+            assert!(over(&mut anew, 0.0, &[60.0, 85.0]).iter().all(Option::is_none), "{damaged}");
+        }
+    }
+
+    #[test]
+    fn no_row_for_long_is_told_once_and_ends_when_they_are_back() {
+        let mut watch = Watch::new(TaskKind::Baseline, Some(rules(0.0)), Vec::new());
+        over(&mut watch, 0.0, &noise(100, 20.0));
+        let last = Duration::from_secs(99 * 60);
+        assert!(watch.silence(last + Duration::from_secs(290), UNIX_EPOCH).is_none(), "five times the usual are 300 s");
+        let output = watch.silence(last + Duration::from_secs(301), UNIX_EPOCH).unwrap();
+        assert_eq!(output.events.len(), 1);
+        assert_eq!((output.events[0].channels[0].fault, output.events[0].channels[0].value), (Trouble::Dead, None));
+        assert!(watch.silence(last + Duration::from_secs(900), UNIX_EPOCH).is_none());
+        assert_eq!(over(&mut watch, 7000.0, &noise(4, 20.0)).last(), Some(&None));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_or_stands_still_is_no_fault() {
+        let mut watch = Watch::new(TaskKind::Baseline, Some(rules(3600.0)), Vec::new());
+        let faults = over(&mut watch, 1e9, &noise(500, 20.0));
+        let back = over(&mut watch, 1e9, &noise(500, 20.0));
+        assert!(faults.iter().chain(&back).all(Option::is_none));
     }
 }
