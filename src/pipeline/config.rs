@@ -19,7 +19,7 @@ pub struct Config {
     /// Name in topics, `[a-zA-Z0-9_-]`, unique.
     pub name: PipelineName,
     /// A bundle's name, or the path of a bundle, `.onnx` or `.tflite` file; none for the tasks `baseline` and `threshold`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(required, length(min = 1))]
     pub model: Option<String>,
     /// Which engine runs it.

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 /// Standard deviations in a median absolute deviation of a normal distribution.
 pub(super) const SIGMA_PER_MAD: f64 = 1.4826;
 
+/// A larger residual counts as this one: what is kept is held in single precision.
+pub(super) const LARGEST: f64 = 1e30;
+
 /// Absolute residuals beyond this many mean ones count as that many.
 const CLIP: f64 = 6.0;
 

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::track::LARGEST;
+use super::spread::LARGEST;
 
 /// Largest residuals that are kept.
 const KEPT: usize = 48;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cusum::{Change, Cusum};
 use super::scales::{Scales, Working};
-use super::spread::Spread;
+use super::spread::{LARGEST, Spread};
 use super::tail::Tail;
 
 /// Alarms of one track that are taken for granted, in a week: what the far tail is reckoned for.
@@ -22,9 +22,6 @@ const SCALE_CLIP: f64 = 5.0;
 
 /// Least deviations of block means that count at all: so many times the least spread, half a step of the sensor.
 const STEPS: f64 = 3.0;
-
-/// A larger residual counts as this one: what is kept is held in single precision.
-pub(super) const LARGEST: f64 = 1e30;
 
 /// The smallest scale for changes of the level: a burst of some readings is none.
 const SMALLEST: usize = 3;
