@@ -30,6 +30,7 @@ mod setup;
 mod simulate;
 mod source_pairs;
 mod trial_load;
+mod try_out;
 mod watch;
 mod words;
 
@@ -57,6 +58,8 @@ enum Command {
     Demo(demo::Args),
     /// Validate the configuration and its models; print the effective configuration
     Check(check::Args),
+    /// Try pipelines and meters on photos: what would be said, and why something is held back
+    Try(try_out::Args),
     /// Run a model over files
     Infer(infer::Args),
     /// Time a model
@@ -106,6 +109,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Check(args) => check::run(args),
+        Command::Try(args) => try_out::run(args),
         Command::Infer(args) => infer::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Inspect(args) => inspect::run(args),

@@ -46,7 +46,7 @@ impl Config {
         }
         for (i, (pipeline, bundle)) in self.pipelines.iter().zip(&bundles).enumerate() {
             let at = |key: &str| self.path_of(i, key);
-            if let Some(bundle) = bundle {
+            if let Some(bundle) = bundle.as_ref().filter(|bundle| !bundle.is_readings()) {
                 check_bundle(pipeline, self.source_of(&pipeline.source), bundle, &at, &mut f);
             }
             if let Input::Crops(crops) = &pipeline.source
@@ -187,6 +187,16 @@ fn check_bundle(
                 .found(channels.join(", "))
                 .allowed(format!("{}, as {} names them", manifest.input.channels.join(", "), quoted(&manifest.name)))
                 .help(format!("no single one of those found is {}, or a path that ends in it", missing.join(" or "))),
+        );
+    }
+    if let Some(source) = source.filter(|_| numbers && !manifest.input.channels.is_empty())
+        && let Some(reason) = source.kind().refusal(&manifest.input.channels)
+    {
+        f.problem(
+            Problem::new(at("source"), "no reading of this source has the channels that the model takes")
+                .found(reason)
+                .allowed(format!("{}, as {} names them", manifest.input.channels.join(", "), quoted(&manifest.name)))
+                .outside(),
         );
     }
     if let (Some(window), Some(rows)) = (window, manifest.input.rows)

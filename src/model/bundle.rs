@@ -175,7 +175,8 @@ impl Bundle {
 
     /// What stands in a model's place where a `task` looks at the readings themselves: no file, no network.
     pub fn readings(task: TaskKind) -> Bundle {
-        let manifest = Manifest { task, ..Manifest::bare(task.word(), "") };
+        let mut manifest = Manifest { task, ..Manifest::bare(task.word(), "") };
+        manifest.input.kind = Some(manifest::InputKind::Window);
         let (labels, digest) = (Vec::new(), format!("readings {}", task.word()));
         let path = PathBuf::from(task.word());
         Bundle {

@@ -151,7 +151,7 @@ fn a_limit_begins_after_its_time_and_ends_at_its_own_value() {
 }
 
 #[test]
-fn check_and_infer_need_no_model() {
+fn check_and_try_need_no_model() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("house.csv");
     let spike = |m, [a, b]: [f64; 2]| [Some(if m == 1500 { 85.0 } else { a }), Some(b)];
@@ -166,7 +166,7 @@ fn check_and_infer_need_no_model() {
     let good = config(1, dir.path(), &file, "type = \"baseline\"\nlearn_s = 3600");
     let (code, text) = said(&good, "check", &[]);
     assert_eq!(code, Some(0), "{text}");
-    let (code, text) = said(&good, "infer", &["--pipeline", "house", file.to_str().unwrap()]);
+    let (code, text) = said(&good, "try", &["--pipeline", "house", file.to_str().unwrap()]);
     assert!(code == Some(0) && text.contains("room: spike"), "{code:?} {text}");
     let (_, text) = said(&good, "doctor", &["--json"]);
     assert!(!text.contains("no such model") && !text.contains("panicked"), "{text}");

@@ -57,5 +57,6 @@ mod text;
 mod tflite;
 mod topics;
 mod tracking;
+mod try_out;
 mod unreadable;
 mod vision;

@@ -156,7 +156,10 @@ pub fn message(pipelines: &[Pipeline], requests: &Requests) -> Value {
 pub fn payloads() -> Value {
     let health = |idle: Value, paused: bool| json!({ "fps": 4.96, "latency_ms": { "p50": 30.0, "p95": 41.25, "p99": 60.0 }, "idle": idle, "paused": paused });
     let rung = json!({ "rung": 1, "of": 4, "reason": "warm", "since": "2026-01-01T00:00:00.000Z", "interval_ms": 200 });
-    let names = ["front-door", "water", "gas", "power", "heat", "counter", "desk", "plate", "garden", "pump", "bare"];
+    let meters = ["well", "roof", "tank", "dial"];
+    let mut names =
+        vec!["front-door", "water", "gas", "power", "heat", "counter", "desk", "plate", "garden", "pump", "bare"];
+    names.extend(meters);
     let each = |value: &Value| Value::Object(names.iter().map(|n| ((*n).into(), value.clone())).collect());
     let mut healths = each(&health(Value::Null, false));
     healths["front-door"] = health("no camera".into(), false);
@@ -165,6 +168,10 @@ pub fn payloads() -> Value {
     let reading = json!({
         "task": "classify", "seq": 7, "label": "0053187", "value": 53187, "score": 0.97, "quality": "unreadable", "held": true,
         "last_good_time": "2026-01-01T00:00:00.000Z", "last_good_age_s": 61.5,
+    });
+    let meter = json!({
+        "task": "meter", "seq": 7, "value": 412.3571, "label": "00412.3571", "unit": "m³", "quality": "unconfirmed", "held": true,
+        "problem": "unconfirmed", "rate_per_hour": 0.42, "last_good_time": "2026-01-01T00:00:00.000Z", "last_good_age_s": 61.5,
     });
     let lines =
         json!({ "gate": { "person": { "forward": 3, "backward": 1 }, "car": { "forward": 2, "backward": 0 } } });
@@ -201,6 +208,9 @@ pub fn payloads() -> Value {
     });
     for meter in ["water", "gas", "power", "heat", "counter"] {
         payloads[format!("leptond/attic/{meter}/state")] = reading.clone();
+    }
+    for name in meters {
+        payloads[format!("leptond/attic/{name}/state")] = meter.clone();
     }
     payloads
 }
@@ -363,6 +373,10 @@ fn home_assistant_s_own_validators_and_templates_take_it() {
         ("power.reading", "5318.7"),
         ("counter.reading", "53187"),
         ("water.unreadable", "ON"),
+        ("well.reading", "412.3571"),
+        ("well.rate", "0.420000"),
+        ("roof.reading", "412.4"),
+        ("tank.unreadable", "OFF"),
         ("water.last_read", "2026-01-01T00:00:00.000Z"),
         ("water.fps", "5.0"),
         ("water.latency", "41.2"),

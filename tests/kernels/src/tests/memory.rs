@@ -63,6 +63,15 @@ impl Output {
         Output { before: whole.to_vec(), pages, at, len }
     }
 
+    /// Output over `bytes`, which stay where a kernel does not write.
+    pub fn over(bytes: &[i8], guard: usize, rng: &mut Rng) -> Self {
+        let mut output = Output::new(bytes.len(), guard, rng);
+        let range = output.at..output.at + bytes.len();
+        output.pages.bytes()[range.clone()].copy_from_slice(bytes);
+        output.before[range].copy_from_slice(bytes);
+        output
+    }
+
     /// The first byte of output.
     pub fn ptr(&mut self) -> *mut i8 {
         self.pages.bytes()[self.at..].as_mut_ptr()
