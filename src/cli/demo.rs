@@ -175,7 +175,7 @@ fn meter(name: PipelineName, seed: u64, fps: f64) -> MeterConfig {
 fn machine(name: PipelineName) -> PipelineConfig {
     PipelineConfig {
         name,
-        model: "machine-anomaly".into(),
+        model: Some("machine-anomaly".into()),
         engine: model::Engine::Auto,
         threads: 1,
         source: source::Config::Sensor(SensorConfig {

@@ -52,7 +52,7 @@ pub(super) fn measure(loaded: &Loaded) -> Result<Vec<Ladder>, ConfigErrors> {
     let (mut ladders, mut problems) = (Vec::new(), Vec::new());
     for (i, resolved) in loaded.config.resolved().iter().enumerate() {
         let pipeline = &resolved.config;
-        let measuring = format!("measuring {}", pipeline.model);
+        let measuring = format!("measuring {}", pipeline.name);
         let places = loaded.config.places();
         match spinner(&measuring, || pipeline::measure(resolved, &places, &Roots::default())) {
             Ok(measured) => ladders.push(Ladder::of(&measured)),

@@ -54,7 +54,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         channels: args.channels.clone(),
         interval_ms: args.interval_ms,
         // A recording keeps its gaps.
-        missing: MissingPolicy::Nan,
+        missing: Some(MissingPolicy::Nan),
         ..SensorConfig::default()
     };
     let mut sensor = source::open(&config.into(), source::Context::default()).map_err(|e| Failure::Failed(e.into()))?;

@@ -90,7 +90,7 @@ fn chosen<'a>(config: &'a Config, file: &Path, args: &Args, tables: bool) -> Res
         return choice::pipeline(config, file, Some(name), |_| true).map(|one| vec![one]);
     }
     let windows = |work: &PipelineConfig| {
-        let bundle = pipeline::open_bundle(&work.model, &config.models.dirs).ok();
+        let bundle = pipeline::open_of(work, &config.models.dirs).ok();
         let by_model = bundle.map(|bundle| bundle.manifest().input.kind == Some(InputKind::Window));
         by_model.or_else(|| config.source_of(&work.source).map(|source| source.kind().frames().are_windows()))
     };
@@ -121,7 +121,7 @@ fn try_one(
     let wrong = |error: &dyn std::fmt::Display| {
         Failure::Config(format!("{}: {} {:?}: {error}", file.display(), kind_of(work), work.name))
     };
-    let open = || pipeline::open_bundle(&work.model, dirs);
+    let open = || pipeline::open_of(work, dirs);
     let bundle = open().map_err(|error| wrong(&error))?;
     let state_dir = loaded.config.node.state_dir();
     spinner("trying the model", || pipeline::trial::try_out(&bundle, state_dir.as_deref()))

@@ -19,12 +19,17 @@ impl Config {
         let mut f = Findings::default();
         let mut bundles: Vec<Option<Bundle>> = Vec::new();
         for (i, pipeline) in self.pipelines.iter().enumerate() {
-            let bundle = match model::open(&pipeline.model, &self.models.dirs) {
+            if let Some(kind) = pipeline.task.kind().filter(|kind| !kind.needs_model()) {
+                self.check_readings(i, pipeline, &mut f);
+                bundles.push(Some(Bundle::readings(kind)));
+                continue;
+            }
+            let bundle = match model::open(pipeline.model_name(), &self.models.dirs) {
                 Some(Ok(bundle)) => Some(bundle),
                 Some(Err(error)) => {
                     f.problem(
                         Problem::new(self.path_of(i, "model"), format!("the model cannot be used: {error}"))
-                            .found(quoted(&pipeline.model))
+                            .found(quoted(pipeline.model_name()))
                             .outside(),
                     );
                     None
@@ -41,7 +46,7 @@ impl Config {
         }
         for (i, (pipeline, bundle)) in self.pipelines.iter().zip(&bundles).enumerate() {
             let at = |key: &str| self.path_of(i, key);
-            if let Some(bundle) = bundle {
+            if let Some(bundle) = bundle.as_ref().filter(|bundle| !bundle.is_readings()) {
                 check_bundle(pipeline, self.source_of(&pipeline.source), bundle, &at, &mut f);
             }
             if let Input::Crops(crops) = &pipeline.source
@@ -53,6 +58,38 @@ impl Config {
         }
         self.check_shared_channels(&bundles, &mut f);
         f
+    }
+
+    /// A task that looks at the readings themselves takes numbers, and gaps among them.
+    fn check_readings(&self, i: usize, pipeline: &PipelineConfig, f: &mut Findings) {
+        let at = |key: &str| self.path_of(i, key);
+        let word = pipeline.task.kind().map_or("", TaskKind::word);
+        if pipeline.model.is_some() {
+            f.warn(Problem::new(at("model"), format!("has no effect: the task {} needs none", quoted(word))));
+        }
+        let Some(source) = self.source_of(&pipeline.source) else { return };
+        if !source.kind().frames().are_windows() {
+            let kind = format!("a source of numbers, which the task {} looks at", quoted(word));
+            f.problem(Problem::new(at("source.type"), "this source gives pictures").allowed(kind));
+            return;
+        }
+        let shared = |other: &&PipelineConfig| {
+            matches!((&other.source, &pipeline.source), (Input::Named(a), Input::Named(b)) if a == b)
+                && other.task.needs_model()
+        };
+        if let Some(other) = self.pipelines.iter().find(shared)
+            && source.kind().passes_gaps().is_none()
+        {
+            let message = format!(
+                "its source is read by {} as well, whose model is given no reading with a gap: a single channel without values is not seen",
+                quoted(&other.name)
+            );
+            f.warn(Problem::new(at("source"), message).help("missing = \"nan\" passes gaps on to both"));
+        } else if source.kind().passes_gaps() == Some(false) {
+            let message =
+                "a reading without a value for one channel is left out: that this channel is dead is not seen";
+            f.warn(Problem::new(at("source.missing"), message).help("leave it away, or \"nan\""));
+        }
     }
 
     /// A source of numbers gives every reader the same channels under the same names.

@@ -7,6 +7,7 @@ use super::path::Path;
 use super::problem::{Origin, Problem, nearest, quoted};
 use super::schema::{Keys, Node, Shape, shorten};
 use super::unknown::unknown_key_of;
+use crate::frame::TaskKind;
 
 /// Problems of `document` according to the schema.
 pub(super) fn walk(document: &Value, layers: &Layers) -> Vec<Problem> {
@@ -130,7 +131,8 @@ impl Walker<'_> {
                 }
             }
         }
-        for key in keys.required().filter(|key| !table.contains_key(*key)) {
+        let is_wanted = |key: &&str| !(table.contains_key(*key) || *key == "model" && has_no_model(table));
+        for key in keys.required().filter(is_wanted) {
             let (path, node) = (path.key(key), keys.get(key));
             let problem = Problem::new(path.to_string(), "missing");
             let problem = match node {
@@ -356,4 +358,11 @@ fn unit(key: &str) -> &'static str {
         ("resolution", " pixels"),
     ];
     suffixes.iter().find(|(suffix, _)| key.ends_with(suffix)).map_or("", |(_, unit)| unit)
+}
+
+/// True for the table of a pipeline whose task looks at the readings themselves.
+fn has_no_model(table: &config::Map<String, Value>) -> bool {
+    let Some(ValueKind::Table(task)) = table.get("task").map(|task| &task.kind) else { return false };
+    let Some(ValueKind::String(kind)) = task.get("type").map(|kind| &kind.kind) else { return false };
+    [TaskKind::Baseline, TaskKind::Threshold].iter().any(|without| without.word() == kind)
 }

@@ -60,14 +60,18 @@ pub fn models(loaded: &Loaded, around: &dyn Fn(&str, &mut dyn FnMut())) -> Resul
             let problem = Problem::new(key, what).at(origin);
             problems.push(Problem { pipeline: Some(pipeline.name.to_string()), ..problem });
         };
-        let Some(bundle) = model::open(&pipeline.model, &loaded.config.models.dirs) else { continue };
+        if !pipeline.task.needs_model() {
+            // The source alone can be wrong, and that is checked with the keys.
+            continue;
+        }
+        let Some(bundle) = model::open(pipeline.model_name(), &loaded.config.models.dirs) else { continue };
         let known = bundle.as_ref().ok().and_then(|b| tried.iter().position(|t| t.report.path == b.path()));
         let place = match known {
             Some(place) => place,
             None => {
                 let state_dir = loaded.config.node.state_dir();
                 let mut result = None;
-                around(&pipeline.model, &mut || {
+                around(pipeline.model_name(), &mut || {
                     let bundle = bundle.as_ref().map_err(ToString::to_string);
                     result = Some(bundle.and_then(|bundle| {
                         try_model(bundle, pipeline, state_dir.as_deref()).map_err(|error| error.to_string())

@@ -101,10 +101,10 @@ fn facts(
     let frame = resolved.feed.frame_interval().as_secs_f64() * 1e3;
     let interval = frame.max(pipeline.governor.interval_ms as f64);
     let mut loaded = State::Missing;
-    around(&pipeline.model, &mut || loaded = state(resolved, places, status));
+    around(pipeline.model_name(), &mut || loaded = state(resolved, places, status));
     Facts {
         pipeline: pipeline.name.to_string(),
-        model: pipeline.model.clone(),
+        model: pipeline.model_name().to_owned(),
         state: loaded,
         deadline_ms: (deadline > 0).then_some(deadline as f64),
         interval_ms: (interval > 0.0).then_some(interval),
@@ -113,7 +113,9 @@ fn facts(
 
 fn state(resolved: &Resolved, places: &Places, status: Option<&Status>) -> State {
     let pipeline = &resolved.config;
-    let bundle = match model::open(&pipeline.model, &places.models) {
+    let readings =
+        pipeline.task.kind().filter(|kind| !kind.needs_model()).map(|kind| Ok(model::Bundle::readings(kind)));
+    let bundle = match readings.or_else(|| model::open(pipeline.model_name(), &places.models)) {
         None => return State::Missing,
         Some(Err(error)) => return State::Broken(error.to_string()),
         Some(Ok(bundle)) => bundle,

@@ -110,6 +110,7 @@ fn caption(outcome: &Outcome) -> Vec<String> {
             let most = channels.first().filter(|_| *anomalous).map(|most| most.channel.to_string());
             [format!("{word}score {score:.4}{limit}")].into_iter().chain(most).collect()
         }
+        Outcome::Channels { channels, .. } => channels.iter().take(8).map(ToString::to_string).collect(),
         Outcome::Raw { outputs } => {
             let values =
                 |values: &[f32]| values.iter().take(4).map(|v| format!("{v:.3}")).collect::<Vec<_>>().join(" ");
@@ -129,7 +130,8 @@ fn overall(outcome: &Outcome) -> Colour {
         Outcome::Text { text: None, .. } => DOUBTFUL,
         Outcome::Text { .. } => GOOD,
         Outcome::Anomaly { anomalous: true, .. } => BAD,
-        Outcome::Anomaly { .. } => GOOD,
+        Outcome::Channels { anomalous: true, .. } => BAD,
+        Outcome::Anomaly { .. } | Outcome::Channels { .. } => GOOD,
         Outcome::Detect { .. } | Outcome::Semantic { .. } | Outcome::Position { .. } | Outcome::Raw { .. } => WHITE,
     }
 }

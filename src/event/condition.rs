@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::life::{At, Life, Look, Rules, Step};
 use super::silence::Silence;
-use crate::frame::{ChannelShare, Event, EventIds};
+use crate::frame::{AnomalyChannels, ChannelShare, Event, EventIds};
 
 /// Candidates that are kept at most; further ones wait until others are over.
 const MAX_CASES: usize = 16;
@@ -70,7 +70,7 @@ impl Conditions {
                 && sight.score > event.score
             {
                 event.score = sight.score;
-                event.channels = sight.channels.to_vec();
+                event.channels = AnomalyChannels::Shares(sight.channels.to_vec());
             }
             match case.life.look(sight.map_or(Look::Unseen, |sight| sight.look), &self.rules, at) {
                 Step::Stays => {}
@@ -80,7 +80,7 @@ impl Conditions {
                 }
                 Step::Begins => {
                     let (id, score) = (self.ids.next(case.life.start_time()), sight.map_or(0.0, |sight| sight.score));
-                    let channels = sight.map_or(Vec::new(), |sight| sight.channels.to_vec());
+                    let channels = AnomalyChannels::Shares(sight.map_or(Vec::new(), |sight| sight.channels.to_vec()));
                     let begun =
                         Event { channels, ..Event::begin(id, case.label.clone(), score, case.life.start_time()) };
                     case.event = Some(begun.clone());

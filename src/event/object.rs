@@ -8,7 +8,7 @@ use super::lines::{Line, Way};
 use super::stationary::Rest;
 use super::tracker::Track;
 use super::zones::{Visit, Zone};
-use crate::frame::{Crossing, Direction, Event, EventKind, Label, SourceSize, ZoneName};
+use crate::frame::{AnomalyChannels, Crossing, Direction, Event, EventKind, Label, SourceSize, ZoneName};
 
 /// Crossings that an event lists at most, the latest ones.
 const MAX_CROSSINGS: usize = 32;
@@ -227,7 +227,7 @@ impl Object {
             loitering: changes.loitering,
             crossings: self.story.crossings.clone(),
             stationary: changes.stationary,
-            channels: Vec::new(),
+            channels: AnomalyChannels::default(),
             snapshot: places.snapshot && kind != EventKind::New,
             start_time: start,
             end_time: is_end.then_some(seen),

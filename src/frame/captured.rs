@@ -60,6 +60,9 @@ pub struct Window {
     pub rows: usize,
     /// `rows × channels` values; NaN where a reading was missing.
     pub data: Vec<f32>,
+    /// Time of the last row as its writer noted it, in s since some midnight; `None` where it did not. By its own clock and in its own
+    /// zone: to be compared with others of the same source only.
+    pub noted: Option<f64>,
 }
 
 /// Content of a frame.

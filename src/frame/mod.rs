@@ -22,6 +22,7 @@ mod spec;
 pub mod status;
 mod tensor;
 mod time;
+mod trouble;
 
 pub use captured::{Frame, Image, Parent, Payload, PixelFormat, Window};
 pub use geometry::Geometry;
@@ -31,8 +32,8 @@ pub use meter::{MeterNumber, MeterProblem, MeterReading, PlaceRead, PositionRead
 pub use names::{LineName, NameError, NodeName, PipelineName, SourceName, TopicFilter, ZoneName};
 pub use object::{ClassMap, Detection, Keypoint, Label, Share, overlap};
 pub use outcome::{
-    Attribute, ChannelShare, Crossing, Direction, Event, EventIds, EventKind, LabelCounts, LineCount, Outcome,
-    RawOutput, Reading, RegionRead, Scored, SourceSize, TextRead, VALUE_DIGITS,
+    AnomalyChannels, Attribute, ChannelShare, Crossing, Direction, Event, EventIds, EventKind, LabelCounts, LineCount,
+    Outcome, RawOutput, Reading, RegionRead, Scored, SourceSize, TextRead, VALUE_DIGITS,
 };
 pub use output::{Bus, Emission, Output, Sink, Stamp, Timing};
 pub use quality::{LastGood, Quality, Unreadable};
@@ -41,3 +42,4 @@ pub use shared::{Channels, FramePool, Pixels, SharedFrame, SourceCounts, Undecod
 pub use spec::{Colour, Fit, InputSpec, Layout, Spec, TaskKind, TaskSpec, WindowSpec};
 pub use tensor::{DType, Elements, ElementsMut, Quant, TensorSpec, TensorView, TensorViewMut};
 pub use time::rfc3339;
+pub use trouble::{ChannelFault, Trouble};

@@ -11,6 +11,7 @@ use super::object::{ClassMap, Detection, Label, Share};
 use super::quality::{LastGood, Quality, Unreadable};
 use super::spec::TaskKind;
 use super::time::{serialize_time, serialize_time_option};
+use super::trouble::ChannelFault;
 
 /// One label with its score.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -101,6 +102,22 @@ pub enum Outcome {
     },
     /// A meter's number.
     Meter(MeterReading),
+    /// Single channels of a source of numbers that are not as usual, or beyond a limit.
+    #[serde(untagged)]
+    Channels {
+        /// `baseline` or `threshold`.
+        task: TaskKind,
+        /// Distance of the channel that is farthest from what is usual, in robust spreads; 0.0 while nothing is known, `None` without
+        /// anything learnt.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        score: Option<f32>,
+        /// A channel is not as it should be.
+        anomalous: bool,
+        /// It is still being learnt what is usual, and nothing is told.
+        calibrating: bool,
+        /// The channels that are not as they should be, the farthest first.
+        channels: Vec<ChannelFault>,
+    },
     /// Objects with boxes, most confident first.
     #[serde(untagged)]
     Detect {
@@ -195,6 +212,32 @@ pub struct RawOutput {
     pub truncated: bool,
 }
 
+/// Channels that an anomaly is of.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum AnomalyChannels {
+    /// By their shares of one score, most first.
+    Shares(Vec<ChannelShare>),
+    /// Each with a fault of its own, the farthest first.
+    Faults(Vec<ChannelFault>),
+}
+
+impl AnomalyChannels {
+    /// True where no channel is told.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            AnomalyChannels::Shares(shares) => shares.is_empty(),
+            AnomalyChannels::Faults(faults) => faults.is_empty(),
+        }
+    }
+}
+
+impl Default for AnomalyChannels {
+    fn default() -> Self {
+        AnomalyChannels::Shares(Vec::new())
+    }
+}
+
 /// Phase of an [`Event`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -247,8 +290,8 @@ pub struct Event {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stationary: bool,
     /// The channels that an anomaly is of, at its highest score so far.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub channels: Vec<ChannelShare>,
+    #[serde(skip_serializing_if = "AnomalyChannels::is_empty")]
+    pub channels: AnomalyChannels,
     /// There is a picture of its best moment.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub snapshot: bool,
@@ -280,7 +323,7 @@ impl Event {
             loitering: Vec::new(),
             crossings: Vec::new(),
             stationary: false,
-            channels: Vec::new(),
+            channels: AnomalyChannels::default(),
             snapshot: false,
             start_time: time,
             end_time: None,
@@ -362,7 +405,8 @@ impl Attribute {
                 let best = detections.first()?;
                 (Some(best.label.to_string()), best.score)
             }
-            Outcome::Anomaly { score, calibrating: false, .. } => (None, *score),
+            Outcome::Anomaly { score, calibrating: false, .. }
+            | Outcome::Channels { score: Some(score), calibrating: false, .. } => (None, *score),
             Outcome::Semantic { classes, .. } => {
                 let most = classes.first()?;
                 (Some(most.label.to_string()), most.share)
@@ -375,6 +419,7 @@ impl Attribute {
             | Outcome::Meter(_)
             | Outcome::Text { .. }
             | Outcome::Anomaly { .. }
+            | Outcome::Channels { .. }
             | Outcome::Raw { .. } => return None,
         };
         Some(Attribute { seq, label, score })

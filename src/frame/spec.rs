@@ -103,6 +103,8 @@ pub enum Spec {
     Image(InputSpec),
     /// Sensor windows.
     Window(WindowSpec),
+    /// Readings as the source gives them: of a task that needs no model.
+    Readings,
 }
 
 /// Kind of task.
@@ -127,6 +129,10 @@ pub enum TaskKind {
     Position,
     /// Distance from the learnt normal state.
     Anomaly,
+    /// Faults of numbers, by what is usual of each; without a model.
+    Baseline,
+    /// Numbers beyond their limits; without a model.
+    Threshold,
     /// The raw outputs.
     Raw,
 }
@@ -135,6 +141,11 @@ impl TaskKind {
     /// True for a task that finds objects, which are followed and counted.
     pub fn has_objects(self) -> bool {
         matches!(self, TaskKind::Detect | TaskKind::Pose | TaskKind::Segment | TaskKind::Obb)
+    }
+
+    /// True for a task that interprets a model's output; the others look at the readings themselves.
+    pub fn needs_model(self) -> bool {
+        !matches!(self, TaskKind::Baseline | TaskKind::Threshold)
     }
 
     /// Name in a configuration.
@@ -149,6 +160,8 @@ impl TaskKind {
             TaskKind::Text => "text",
             TaskKind::Position => "position",
             TaskKind::Anomaly => "anomaly",
+            TaskKind::Baseline => "baseline",
+            TaskKind::Threshold => "threshold",
             TaskKind::Raw => "raw",
         }
     }

@@ -200,6 +200,11 @@ pub enum Subject {
     Text,
     /// The distance from normal.
     Anomaly,
+    /// Faults of single channels.
+    Channels {
+        /// What is usual is learnt first, and distances are in spreads of it.
+        learns: bool,
+    },
     /// Bare outputs of the model.
     Raw,
 }

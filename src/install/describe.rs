@@ -299,7 +299,7 @@ impl Stated {
         let mut plan = run(steps, "compiling", || model.compile_plan(key))?;
         let size = match model.spec(key)? {
             Spec::Image(image) => [image.height, image.width],
-            Spec::Window(_) => [0, 0],
+            Spec::Window(_) | Spec::Readings => [0, 0],
         };
         let told = {
             let outputs: Vec<&TensorSpec> = plan.outputs().iter().collect();

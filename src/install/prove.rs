@@ -160,6 +160,10 @@ fn sample(stages: &Stages, seed: u32) -> Frame {
             window.rows = spec.rows;
             window.data = vec![0.0; stages.item_len()];
         }
+        Spec::Readings => {
+            let window = frame.window_mut();
+            (window.channels, window.rows, window.data) = (Arc::from(["value".to_owned()]), 1, vec![0.0]);
+        }
     }
     frame
 }

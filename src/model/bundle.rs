@@ -51,6 +51,8 @@ enum Store {
     /// A single model file; it is the whole bundle.
     Bare(PathBuf, Arc<File>),
     Embedded(Vec<(String, Cow<'static, [u8]>)>),
+    /// Nothing: readings go to their task as they are.
+    Readings,
 }
 
 /// A bundle's directory.
@@ -171,6 +173,23 @@ impl Bundle {
         Self::checked(path, manifest, Store::Embedded(all))
     }
 
+    /// What stands in a model's place where a `task` looks at the readings themselves: no file, no network.
+    pub fn readings(task: TaskKind) -> Bundle {
+        let mut manifest = Manifest { task, ..Manifest::bare(task.word(), "") };
+        manifest.input.kind = Some(manifest::InputKind::Window);
+        let (labels, digest) = (Vec::new(), format!("readings {}", task.word()));
+        let path = PathBuf::from(task.word());
+        Bundle {
+            path,
+            manifest,
+            labels,
+            store: Store::Readings,
+            digest,
+            fresh: Arc::default(),
+            settled: BTreeMap::new(),
+        }
+    }
+
     fn checked(path: PathBuf, manifest: Manifest, store: Store) -> Result<Bundle, ModelError> {
         let (labels, digest, settled) = (Vec::new(), String::new(), BTreeMap::new());
         let mut bundle = Bundle { path, manifest, labels, store, digest, fresh: Arc::default(), settled };
@@ -178,7 +197,9 @@ impl Bundle {
         match &bundle.store {
             Store::Directory(opened) => identity.add("model.toml", &opened.manifest),
             // The program's own models change with the program alone.
-            Store::Bare(..) | Store::Embedded(_) => identity.add("name", bundle.manifest.name.as_bytes()),
+            Store::Bare(..) | Store::Embedded(_) | Store::Readings => {
+                identity.add("name", bundle.manifest.name.as_bytes())
+            }
         }
         for (index, variant) in bundle.variants().iter().enumerate() {
             let stamp = bundle.stamp(&variant.file).filter(|s| s.is_settled(SystemTime::now()));
@@ -257,7 +278,12 @@ impl Bundle {
 
     /// Whether it is part of the program.
     pub fn is_embedded(&self) -> bool {
-        matches!(self.store, Store::Embedded(_))
+        matches!(self.store, Store::Embedded(_) | Store::Readings)
+    }
+
+    /// Whether there is no model: [`Bundle::readings`].
+    pub fn is_readings(&self) -> bool {
+        matches!(self.store, Store::Readings)
     }
 
     /// The main variant and its variants, best first.
@@ -291,6 +317,9 @@ impl Bundle {
                 None => opened.dir.read(file, limit_bytes),
             },
             Store::Bare(_, held) => file::read_open(held, limit_bytes),
+            Store::Readings => {
+                return Err(ModelError::Io { path: self.path.clone(), reason: "it has no model, and no files".into() });
+            }
             Store::Embedded(files) => {
                 return match files.iter().find(|(name, _)| name == file) {
                     Some((_, bytes)) => Ok(Cow::Borrowed(bytes)),
@@ -311,7 +340,7 @@ impl Bundle {
                 let read = opened.dir.read_own(file, graph::MAX_FILE_BYTES);
                 read.map(Cow::Owned).map_err(|e| unread(&self.path_of(file), e))
             }
-            Store::Bare(..) | Store::Embedded(_) => self.read(file),
+            Store::Bare(..) | Store::Embedded(_) | Store::Readings => self.read(file),
         }
     }
 
@@ -333,7 +362,7 @@ impl Bundle {
         let whole = match &self.store {
             Store::Bare(path, _) => with_external_data(&bytes, path)?,
             // A manifest has the hash of one file; the others would belong to the bundle unseen.
-            Store::Directory(_) | Store::Embedded(_) => None,
+            Store::Directory(_) | Store::Embedded(_) | Store::Readings => None,
         };
         let stamp = self.settled.get(&variant.file);
         let is_settled = whole.is_none() && stamp.is_some() && stamp.copied() == self.stamp(&variant.file);
@@ -349,7 +378,7 @@ impl Bundle {
         match &self.store {
             Store::Directory(opened) => opened.held.get(file).and_then(Stamp::of),
             Store::Bare(_, held) => Stamp::of(held),
-            Store::Embedded(_) => None,
+            Store::Embedded(_) | Store::Readings => None,
         }
     }
 

@@ -51,7 +51,7 @@ pub struct NodeInfo {
 }
 
 /// Description of a file's graph.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct GraphInfo {
     /// ONNX operator set.
     pub opset: i64,

@@ -43,6 +43,8 @@ pub(super) enum Parsed {
     Ready(Mutex<Option<Box<InferenceModel>>>),
     /// It has branches that the shapes decide.
     Branching,
+    /// There is none: readings go to their task as they are.
+    Readings,
 }
 
 impl LoadedModel {
@@ -55,6 +57,9 @@ impl LoadedModel {
     /// # Errors
     /// Everything but [`ModelError::Run`].
     pub fn load(bundle: &Bundle, variant: usize, engine: Engine, threads: usize) -> Result<Self, ModelError> {
+        if bundle.is_readings() {
+            return Ok(LoadedModel::readings(bundle));
+        }
         let bytes = Bytes::from(bundle.onnx(variant)?.into_owned());
         let path = bundle.onnx_path(variant);
         let variant = bundle.variants().into_iter().nth(variant).unwrap_or_else(|| Variant::of(bundle.manifest()));
@@ -114,6 +119,29 @@ impl LoadedModel {
         })
     }
 
+    /// In place of a model: plans that compute nothing.
+    fn readings(bundle: &Bundle) -> Self {
+        LoadedModel {
+            path: bundle.path().into(),
+            manifest: bundle.manifest().clone(),
+            labels: Vec::new(),
+            anchors: None,
+            variant: Variant::of(bundle.manifest()),
+            info: GraphInfo::default(),
+            parsed: Parsed::Readings,
+            proto: Box::default(),
+            file_bytes: 0,
+            integer: false,
+            threads: 1,
+            has_partitions: OnceLock::new(),
+        }
+    }
+
+    /// True where there is no model.
+    pub(super) fn is_readings(&self) -> bool {
+        matches!(self.parsed, Parsed::Readings)
+    }
+
     /// What the file says about its graph.
     pub fn info(&self) -> &GraphInfo {
         &self.info
@@ -128,6 +156,7 @@ impl LoadedModel {
     /// between roundings to integers, `f32` for a model that is not quantised.
     pub fn engine(&self) -> &'static str {
         match (is_quantised(&self.info), self.is_planned()) {
+            _ if self.is_readings() => "none",
             (true, true) => "int8",
             (true, false) => "f32-qdq",
             (false, _) => "f32",

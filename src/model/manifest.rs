@@ -376,14 +376,14 @@ impl Manifest {
                     golden.position.is_some() != golden.label.as_deref().is_some_and(|label| label == NO_POSITION)
                 }
                 TaskKind::Anomaly => golden.anomalous.is_some(),
-                TaskKind::Raw => true,
+                TaskKind::Raw | TaskKind::Baseline | TaskKind::Threshold => true,
             };
             let want = match self.task {
                 TaskKind::Classify | TaskKind::Text => "label",
                 TaskKind::Detect | TaskKind::Pose | TaskKind::Segment | TaskKind::Obb | TaskKind::Semantic => "labels",
                 TaskKind::Position => "position, or label = \"none\"",
                 TaskKind::Anomaly => "anomalous",
-                TaskKind::Raw => "",
+                TaskKind::Raw | TaskKind::Baseline | TaskKind::Threshold => "",
             };
             fault(!fits, "golden.file", format!("{file:?} has no expected outcome: this task needs the key {want}"));
         }

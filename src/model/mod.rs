@@ -31,6 +31,7 @@ mod parser;
 mod plan;
 mod quant;
 mod raw;
+mod readings;
 mod remember;
 pub mod report;
 mod runner;

@@ -18,6 +18,9 @@ impl LoadedModel {
     /// # Errors
     /// [`ModelError::Shape`] when manifest, key and graph do not fit together.
     pub fn spec(&self, key: PlanKey) -> Result<Spec, ModelError> {
+        if self.is_readings() {
+            return Ok(Spec::Readings);
+        }
         let Some(port) = self.info.inputs.first() else {
             return Err(self.shape_error("", "the graph has no input".into()));
         };
@@ -44,6 +47,7 @@ impl LoadedModel {
         let (input_size, channels) = match self.spec(key)? {
             Spec::Image(spec) => ([spec.height, spec.width], Vec::new()),
             Spec::Window(spec) => ([0, 0], self.channels(&spec, key)?),
+            Spec::Readings => ([0, 0], Vec::new()),
         };
         Ok(TaskSpec {
             labels: self.labels.clone(),

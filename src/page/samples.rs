@@ -85,7 +85,7 @@ pub fn number_of(outcome: &Outcome) -> Option<f64> {
         Outcome::Meter(reading) => reading.value,
         Outcome::Classify { label, .. } => number(label),
         Outcome::Text { text, .. } => number(text.as_ref()?),
-        Outcome::Anomaly { score, .. } => Some((*score).into()),
+        Outcome::Anomaly { score, .. } | Outcome::Channels { score: Some(score), .. } => Some((*score).into()),
         Outcome::Detect { counts, .. } => Some(counts.values().sum::<usize>() as f64),
         _ => None,
     }

@@ -32,7 +32,7 @@ impl Captures {
     pub(crate) fn enough_for(&self, spec: &Spec) -> impl Iterator<Item = (u32, &Frame)> {
         let enough = |size: [u32; 2]| match spec {
             Spec::Image(spec) => !preprocess::enlarges(spec, &self.regions, self.full, size),
-            Spec::Window(_) => false,
+            Spec::Window(_) | Spec::Readings => false,
         };
         self.frames.iter().filter(move |(size, _)| enough(*size)).map(|(size, frame)| (size[0].max(size[1]), frame))
     }

@@ -18,9 +18,10 @@ use crate::{event, model, preprocess, task};
 pub struct Config {
     /// Name in topics, `[a-zA-Z0-9_-]`, unique.
     pub name: PipelineName,
-    /// A bundle's name, or the path of a bundle, `.onnx` or `.tflite` file.
-    #[schemars(length(min = 1))]
-    pub model: String,
+    /// A bundle's name, or the path of a bundle, `.onnx` or `.tflite` file; none for the tasks `baseline` and `threshold`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required, length(min = 1))]
+    pub model: Option<String>,
     /// Which engine runs it.
     #[serde(default)]
     pub engine: model::Engine,
@@ -60,10 +61,16 @@ pub struct Config {
 }
 
 impl Config {
+    /// The name or path of its model; empty where it has none.
+    pub fn model_name(&self) -> &str {
+        self.model.as_deref().filter(|_| self.task.needs_model()).unwrap_or_default()
+    }
+
     /// Its models, each with its key.
     pub fn models(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let second = self.meter.as_ref().and_then(|meter| meter.model.as_deref());
-        std::iter::once(("model", self.model.as_str())).chain(second.map(|second| ("meter.model", second)))
+        let first = Some(("model", self.model_name())).filter(|_| self.task.needs_model());
+        first.into_iter().chain(second.map(|second| ("meter.model", second)))
     }
 
     /// The tables that events are made by.

@@ -9,7 +9,7 @@ use super::calibrate::{self, Calibration, Job, calibrate};
 use super::error::{PipelineError, PlanError};
 use super::key::StagesKey;
 use super::measurement_lock::MeasurementLock;
-use super::planner::{Planner, open_bundle};
+use super::planner::{Planner, open_of};
 use super::pool::Pool;
 use super::resolved::Resolved;
 use super::stages::Stages;
@@ -72,7 +72,7 @@ fn compile(
     let name = config.name.as_str();
     let unusable = |e: PlanError| PipelineError::Model(name.into(), e);
     model::spare_thread().map_err(|e| PipelineError::Thread(name.into(), e))?;
-    let bundle = open_bundle(&config.model, &places.models).map_err(unusable)?;
+    let bundle = open_of(config, &places.models).map_err(unusable)?;
     mark_of("model found", name);
     trial::try_out(&bundle, places.state.as_deref()).map_err(|e| unusable(e.into()))?;
     mark_of("model tried", name);
@@ -148,7 +148,9 @@ fn job<'a>(
     dir: Option<&'a Path>,
     lock: Option<&'a MeasurementLock>,
 ) -> Job<'a> {
-    Job { feed: &pipeline.feed, max_batch: pipeline.config.governor.max_batch as usize, board, dir, lock }
+    // Without a model nothing is gained by a batch.
+    let max_batch = if pipeline.config.task.needs_model() { pipeline.config.governor.max_batch as usize } else { 1 };
+    Job { feed: &pipeline.feed, max_batch, board, dir, lock }
 }
 
 fn ladder(pipeline: &Resolved, candidates: &[Candidate]) -> PipelineLadder {

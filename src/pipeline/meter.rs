@@ -233,7 +233,7 @@ impl MeterConfig {
         governor.max_batch = 1;
         Config {
             name: self.name.clone(),
-            model: model.clone(),
+            model: Some(model.clone()),
             engine: self.engine,
             threads: 0,
             source: self.source.clone(),
@@ -386,13 +386,13 @@ mod tests {
         let both = meter(&format!("kind = \"water\"\n{digits}{dials}"));
         assert_eq!(both.check(), []);
         let (pipeline, settings) = (both.pipeline(), both.settings());
-        assert_eq!((pipeline.model.as_str(), pipeline.preprocess.regions.len()), (DIGITS_MODEL, 2));
+        assert_eq!((pipeline.model_name(), pipeline.preprocess.regions.len()), (DIGITS_MODEL, 2));
         assert_eq!(pipeline.meter.as_ref().unwrap().model.as_deref(), Some(DIALS_MODEL));
         assert_eq!(settings.places[2..], [Kind::Dial { clockwise: true }, Kind::Dial { clockwise: false }]);
         assert_eq!((settings.meter.decimals, settings.meter.unit.as_deref()), (2, Some("m³")));
         assert_eq!(settings.max_rate, Some(10.0));
         let only_dials = meter(dials).pipeline();
-        assert_eq!((only_dials.model.as_str(), only_dials.preprocess.regions.len()), (DIALS_MODEL, 2));
+        assert_eq!((only_dials.model_name(), only_dials.preprocess.regions.len()), (DIALS_MODEL, 2));
         assert_eq!(only_dials.meter.unwrap().model, None);
     }
 

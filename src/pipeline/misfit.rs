@@ -25,7 +25,11 @@ pub fn misfit(source: &source::Config, spec: &Spec, item_len: usize) -> Option<M
             let reason = "the source gives pictures, the model takes windows of readings".into();
             return Some(Misfit { key: "source.type", reason });
         }
-        (Frames::Pictures { .. }, Spec::Image(_)) => return None,
+        (Frames::Pictures { .. }, Spec::Readings) => {
+            let reason = "the source gives pictures, the task looks at readings".into();
+            return Some(Misfit { key: "source.type", reason });
+        }
+        (Frames::Pictures { .. }, Spec::Image(_)) | (Frames::Windows { .. }, Spec::Readings) => return None,
     };
     if spec.channels.is_empty() && !channels.is_empty() && channels.len() * spec.rows != item_len {
         let (wants, has) = (item_len / spec.rows.max(1), channels.len());

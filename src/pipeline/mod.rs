@@ -40,7 +40,7 @@ pub use measure::{Measured, Places, Ready, Uncalibrated, measure};
 pub use meter::{DialConfig, MeterConfig};
 pub use meter_join::{GpioConfig, LightConfig, MarksConfig, MeterJoin};
 pub use misfit::{Misfit, misfit};
-pub use planner::{Planner, digest_of, open_bundle};
+pub use planner::{Planner, digest_of, open_bundle, open_of};
 pub use propose::{Proposal, ProposeError, ProposedRegion, propose};
 pub use resolved::{Feed, Resolved};
 pub use stages::Stages;

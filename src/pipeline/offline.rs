@@ -64,17 +64,19 @@ pub fn open(path: &str, spec: &Spec) -> Result<Box<dyn Source>, OfflineError> {
             }
             .into()
         }
+        (Some(kind), Spec::Readings) => {
+            SensorConfig { kind, path: path.into(), interval_ms: 0, ..SensorConfig::default() }.into()
+        }
         (None, Spec::Image(_)) => FilesConfig { path: path.into(), repeat: false, fps: 0.0 }.into(),
         (Some(_), Spec::Image(_)) => {
             return Err(OfflineError::Kind(format!("{path}: the model takes pictures, this is a table of numbers")));
         }
-        (None, Spec::Window(_)) => {
-            return Err(OfflineError::Kind(format!(
-                "{path}: the model takes windows of readings, give a .csv or .jsonl file"
-            )));
+        (None, Spec::Window(_) | Spec::Readings) => {
+            return Err(OfflineError::Kind(format!("{path}: it takes readings, give a .csv or .jsonl file")));
         }
     };
-    Ok(source::open(&config, source::Context { channels, ..source::Context::default() })?)
+    let gaps = matches!(spec, Spec::Readings);
+    Ok(source::open(&config, source::Context { channels, gaps, ..source::Context::default() })?)
 }
 
 /// Result of one frame of a run over files.
@@ -197,6 +199,7 @@ fn kind(outcome: &Outcome) -> &'static str {
         Outcome::Meter(_) => "a meter's number",
         Outcome::Text { .. } => "text",
         Outcome::Anomaly { .. } => "an anomaly's score",
+        Outcome::Channels { .. } => "channels",
         Outcome::Raw { .. } => "outputs as they are",
     }
 }

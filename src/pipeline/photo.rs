@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::config::Config;
 use super::error::{PlanError, StageError};
 use super::meter::MeterConfig;
-use super::planner::{Planner, open_bundle};
+use super::planner::{Planner, open_of};
 use crate::frame::{Frame, Image, MeterReading, Outcome, Payload};
 use crate::model::Bundle;
 
@@ -44,7 +44,7 @@ pub fn planner(bundle: Bundle, pipeline: &Config, dirs: &[PathBuf]) -> Result<Pl
 /// # Errors
 /// As [`read()`].
 pub fn read_as(pipeline: &Config, dirs: &[PathBuf], image: Image) -> Result<Outcome, PhotoError> {
-    read(&planner(open_bundle(&pipeline.model, dirs)?, pipeline, dirs)?, image)
+    read(&planner(open_of(pipeline, dirs)?, pipeline, dirs)?, image)
 }
 
 /// Reads one picture.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use leptond_governor::Setpoint;
 
+use super::config::Config;
 use super::error::PlanError;
 use super::key::StagesKey;
 use super::marks::read_marks;
@@ -13,7 +14,7 @@ use super::pool::{self, PlanHandle, Pool, SharingTerms};
 use super::size_inputs;
 use super::stages::{MeterStage, Stages};
 use crate::event::{self, Events, ObjectSettings, Subject};
-use crate::frame::{Spec, TaskKind, TaskSpec, status};
+use crate::frame::{Spec, TaskKind, TaskSpec, Window, status};
 use crate::join;
 use crate::model::autotune::{self, Autotuned};
 use crate::model::{self, Bundle, Engine, LoadedModel, ModelError, PlanKey};
@@ -36,6 +37,17 @@ pub fn open_bundle(name: &str, dirs: &[PathBuf]) -> Result<Bundle, PlanError> {
         dirs: dirs.iter().map(|d| d.display().to_string()).collect::<Vec<_>>().join(", "),
         shipped: model::shipped().collect::<Vec<_>>().join(", "),
     })
+}
+
+/// Opens the model of a pipeline; [`Bundle::readings`] for a task that looks at the readings themselves.
+///
+/// # Errors
+/// As [`open_bundle`].
+pub fn open_of(config: &Config, dirs: &[PathBuf]) -> Result<Bundle, PlanError> {
+    match config.task.kind().filter(|kind| !kind.needs_model()) {
+        Some(kind) => Ok(Bundle::readings(kind)),
+        None => open_bundle(config.model_name(), dirs),
+    }
 }
 
 /// Digest of the models of one pipeline.
@@ -221,7 +233,7 @@ impl Planner {
         if let Some((_, Some(second))) = &mut self.meter {
             second.race(&second.full(), board, dir)?;
         }
-        if self.engine != Engine::Auto {
+        if self.engine != Engine::Auto || self.bundle.is_readings() {
             return Ok(None);
         }
         let key = PlanKey { batch: Some(self.preprocess.regions.len().max(1) * setpoint.batch.max(1)), size: None };
@@ -338,6 +350,7 @@ impl Planner {
             events: Events::new(&self.events),
             items,
             frames,
+            windows: if self.bundle.is_readings() { vec![Window::default(); frames] } else { Vec::new() },
             geometry: vec![Vec::new(); frames],
             unreadable: vec![Vec::new(); frames],
             weights_bytes: loaded.info().weights_bytes,

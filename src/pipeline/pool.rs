@@ -67,7 +67,11 @@ impl SharingTerms {
         let endless = matches!(feed, Feed::Source { source, .. } if source.kind().is_unpaced()) && interval.is_zero();
         let places = members.len().min(most);
         let deadline = Duration::from_millis(config.governor.deadline_ms);
-        (config.governor.max_batch > 1 && places > 1 && !endless).then_some(SharingTerms { places, interval, deadline })
+        (config.task.needs_model() && config.governor.max_batch > 1 && places > 1 && !endless).then_some(SharingTerms {
+            places,
+            interval,
+            deadline,
+        })
     }
 
     /// A run of this length leaves time: inputs may come at any moment of the run before.

@@ -120,7 +120,9 @@ impl Reader {
         let stages = planner.stages(&Setpoint { batch: BATCH, ..Setpoint::full() })?;
         let size = match stages.spec() {
             Spec::Image(spec) => [spec.height, spec.width],
-            Spec::Window(_) => return Err(PlanError::Task(format!("{name}: takes readings, not pictures")).into()),
+            Spec::Window(_) | Spec::Readings => {
+                return Err(PlanError::Task(format!("{name}: takes readings, not pictures")).into());
+            }
         };
         let spec = stages.task_spec();
         let digits = spec.labels.iter().enumerate().filter_map(|(class, label)| {

@@ -83,8 +83,8 @@ impl Feed {
         match (self, spec) {
             (Feed::Source { source, .. }, _) => misfit(source, spec, item_len),
             (Feed::Crops { .. }, Spec::Image(_)) => None,
-            (Feed::Crops { .. }, Spec::Window(_)) => {
-                let reason = "crops are pictures, the model takes windows of readings".into();
+            (Feed::Crops { .. }, Spec::Window(_) | Spec::Readings) => {
+                let reason = "crops are pictures, and readings are wanted".into();
                 Some(Misfit { key: "source", reason })
             }
         }

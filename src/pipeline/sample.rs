@@ -47,6 +47,12 @@ impl Sample {
                 window.data = vec![1.0; item_len];
                 return Ok(frame);
             }
+            (Sample::Window, Spec::Readings) => {
+                let mut frame = Frame::empty();
+                let window = frame.window_mut();
+                (window.channels, window.rows, window.data) = (Arc::from(["value".to_owned()]), 1, vec![1.0]);
+                return Ok(frame);
+            }
             (Sample::Picture(format, size), Spec::Image(_)) => (format, size),
             _ => return Err("source and model are of different kinds".into()),
         };

@@ -7,7 +7,8 @@ use super::key::StagesKey;
 use super::pool::PlanHandle;
 use crate::event::Events;
 use crate::frame::{
-    Colour, Event, Frame, Geometry, Outcome, PositionRead, SharedFrame, Spec, TaskSpec, TensorView, Unreadable,
+    Colour, Event, Frame, Geometry, Outcome, Payload, PositionRead, SharedFrame, Spec, TaskSpec, TensorView,
+    Unreadable, Window,
 };
 use crate::join;
 use crate::preprocess::Preprocessor;
@@ -26,6 +27,8 @@ pub struct Stages {
     pub(super) events: Events,
     pub(super) items: usize,
     pub(super) frames: usize,
+    /// Of a task that looks at the readings themselves: those of each frame.
+    pub(super) windows: Vec<Window>,
     pub(super) geometry: Vec<Vec<Geometry>>,
     pub(super) unreadable: Vec<Vec<Option<Unreadable>>>,
     pub(super) weights_bytes: usize,
@@ -110,7 +113,7 @@ impl Stages {
     /// [`StageError::Preprocess`]; the other frames of the batch stay as they are.
     pub fn prepare(&mut self, frame: &Frame, index: usize) -> Result<(), StageError> {
         self.preprocessor.run(frame, self.plan.input_mut(0), index * self.items)?;
-        self.note(index);
+        self.note(frame, index);
         self.prepare_second(frame, None)
     }
 
@@ -120,7 +123,7 @@ impl Stages {
     /// The same.
     pub fn prepare_shared(&mut self, frame: &SharedFrame, index: usize) -> Result<(), StageError> {
         self.preprocessor.run_shared(frame, self.plan.input_mut(0), index * self.items)?;
-        self.note(index);
+        self.note(frame, index);
         self.prepare_second(frame, Some(frame))
     }
 
@@ -136,8 +139,11 @@ impl Stages {
         }
     }
 
-    /// Keeps how the items of frame `index` were cut.
-    fn note(&mut self, index: usize) {
+    /// Keeps how the items of frame `index` were cut, and its readings where the task wants them.
+    fn note(&mut self, frame: &Frame, index: usize) {
+        if let (Some(kept), Payload::Window(window)) = (self.windows.get_mut(index), &frame.payload) {
+            kept.clone_from(window);
+        }
         if let Some(kept) = self.geometry.get_mut(index) {
             kept.clear();
             kept.extend_from_slice(self.preprocessor.geometry());
@@ -212,6 +218,21 @@ impl Stages {
         self.events.is_unsettled()
     }
 
+    /// Result of a task that nothing has come for up to `now`, where that says something.
+    pub(crate) fn silence(&mut self, now: Duration, time: SystemTime) -> Option<TaskOutput> {
+        self.task.silence(now, time)
+    }
+
+    /// What the task has learnt, to be kept over a restart.
+    pub(crate) fn learnt(&self) -> Option<String> {
+        self.task.learnt()
+    }
+
+    /// Gives the task what an earlier run has learnt; to be called before the first frame.
+    pub(crate) fn recall(&mut self, learnt: &str) {
+        self.task.recall(learnt);
+    }
+
     /// Events that end because no frame has told of them for long.
     pub(crate) fn idle(&mut self, now: Duration) -> Vec<Event> {
         self.events.idle(now)
@@ -219,7 +240,9 @@ impl Stages {
 
     /// Events that end because no frame will follow.
     pub(crate) fn end(&mut self, now: Duration) -> Vec<Event> {
-        self.events.end(now)
+        let mut ended = self.events.end(now);
+        ended.extend(self.task.end(SystemTime::now()));
+        ended
     }
 
     /// Nothing in the picture has moved since the last frame, so that none is looked at: what it showed is still there.
@@ -248,6 +271,7 @@ impl Stages {
             first_item: index * self.items,
             geometry: self.geometry.get(index).map_or(&[], Vec::as_slice),
             unreadable: self.unreadable.get(index).map_or(&[], Vec::as_slice),
+            window: self.windows.get(index),
             faint_score: self.events.least_score(),
             now,
             time,

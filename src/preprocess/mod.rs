@@ -160,6 +160,11 @@ impl Preprocessor {
                 self.windows.write(spec, window, &mut input, first_item)?;
                 return Ok(&self.geometry);
             }
+            // The task takes them out of the frame.
+            (Spec::Readings, _, Payload::Window(_)) => return Ok(&self.geometry),
+            (Spec::Readings, ..) => {
+                return Err(PreprocessError::Mismatch("the task looks at readings, the source gives pictures".into()));
+            }
             (Spec::Window(_), ..) => {
                 return Err(PreprocessError::Mismatch(
                     "the model wants a window of sensor readings, the source gives pictures".into(),
@@ -277,6 +282,6 @@ fn rgb_of(picture: &picture::Picture<'_>, out: &mut Vec<u8>) -> [u32; 2] {
 fn store_for(spec: &Spec) -> Option<store::Store> {
     match spec {
         Spec::Image(spec) => Some(store::Store::new(spec)),
-        Spec::Window(_) => None,
+        Spec::Window(_) | Spec::Readings => None,
     }
 }

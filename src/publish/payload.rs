@@ -2,14 +2,14 @@
 
 mod node;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 
 use crate::frame::{
-    ChannelShare, Event, Label, LabelCounts, LastGood, LineCount, LineName, MeterProblem, Outcome, Output, Parent,
-    PositionRead, Quality, Share, TaskKind, ZoneName, rfc3339,
+    ChannelFault, ChannelShare, Event, Label, LabelCounts, LastGood, LineCount, LineName, MeterProblem, Outcome,
+    Output, Parent, PositionRead, Quality, Share, TaskKind, ZoneName, rfc3339,
 };
 
 pub use node::{
@@ -164,6 +164,21 @@ pub enum Summary {
         /// Number of outputs.
         outputs: usize,
     },
+    /// Single channels that are not as usual, or beyond a limit.
+    #[serde(untagged)]
+    Channels {
+        /// `baseline` or `threshold`.
+        task: TaskKind,
+        /// Distance of the channel that is farthest from what is usual, in robust spreads.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        score: Option<f32>,
+        /// A channel is not as it should be.
+        anomalous: bool,
+        /// It is still being learnt what is usual.
+        calibrating: bool,
+        /// These channels, the farthest first.
+        channels: Vec<ChannelFault>,
+    },
     /// Reliable number of objects of each label, over several frames.
     #[serde(untagged)]
     Detect {
@@ -215,6 +230,13 @@ impl Summary {
                 calibrating: *calibrating,
                 channels: if *anomalous { channels.clone() } else { Vec::new() },
             },
+            Outcome::Channels { task, score, anomalous, calibrating, channels } => Summary::Channels {
+                task: *task,
+                score: *score,
+                anomalous: *anomalous,
+                calibrating: *calibrating,
+                channels: channels.clone(),
+            },
             Outcome::Raw { outputs } => Summary::Raw { outputs: outputs.len() },
         }
     }
@@ -246,6 +268,16 @@ impl Summary {
                 Summary::Anomaly { anomalous: a, calibrating: c, .. },
                 Summary::Anomaly { anomalous: b, calibrating: d, .. },
             ) => (a, c) != (b, d),
+            (
+                Summary::Channels { calibrating: a, channels: c, .. },
+                Summary::Channels { calibrating: b, channels: d, .. },
+            ) => {
+                // Values and distances move all the time.
+                let of = |channels: &[ChannelFault]| {
+                    channels.iter().map(|found| (found.channel.clone(), found.fault)).collect::<BTreeSet<_>>()
+                };
+                a != b || of(c) != of(d)
+            }
             (a, b) => a != b,
         }
     }

@@ -1,5 +1,6 @@
 //! One line of text for each kind of message, the same for a value of this process and for a message of another node. Pure.
 
+mod channel;
 mod line;
 mod node;
 
@@ -11,8 +12,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::payload::{Summary, ms};
-use crate::frame::{ChannelShare, Event, EventKind, MeterProblem, Outcome, Output, PositionRead, Share, is_near_truth};
+use crate::frame::{Event, EventKind, MeterProblem, Outcome, Output, PositionRead, Share, TaskKind, is_near_truth};
 
+use channel::ChannelWords;
 use line::number;
 pub(super) use line::{Line, Tone, cut};
 pub(super) use node::{InfoWords, governor, health, info};
@@ -80,20 +82,6 @@ pub(super) struct ResultWords {
 #[serde(default)]
 struct Labelled {
     label: String,
-}
-
-/// A channel with its share of an anomaly's score.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ChannelWords {
-    channel: String,
-    share: f64,
-}
-
-impl ChannelWords {
-    fn of(channel: &ChannelShare) -> ChannelWords {
-        ChannelWords { channel: channel.channel.to_string(), share: channel.share.into() }
-    }
 }
 
 /// A class with its share of the picture.
@@ -166,9 +154,12 @@ impl ResultWords {
                 threshold: threshold.map(f64::from),
                 anomalous: *anomalous,
                 calibrating: *calibrating,
-                channels: channels.iter().map(ChannelWords::of).collect(),
+                channels: channels.iter().map(ChannelWords::of_share).collect(),
                 ..ResultWords::default()
             },
+            Outcome::Channels { task, score, anomalous, calibrating, channels } => {
+                ResultWords::of_channels(*task, *score, [*anomalous, *calibrating], channels)
+            }
             Outcome::Meter(reading) => ResultWords {
                 score: Some(reading.score.into()),
                 ..meter(reading.label.as_ref(), reading.unit.as_ref(), reading.held, reading.problem)
@@ -187,6 +178,16 @@ impl ResultWords {
                 ResultWords { task: "raw".into(), outputs: Outputs::Count(outputs.len()), ..ResultWords::default() }
             }
         }
+    }
+
+    fn of_channels(
+        task: TaskKind,
+        score: Option<f32>,
+        [anomalous, calibrating]: [bool; 2],
+        found: &[crate::frame::ChannelFault],
+    ) -> ResultWords {
+        let (score, channels) = (score.map(f64::from), found.iter().map(ChannelWords::of_fault).collect());
+        ResultWords { task: task.word().into(), score, anomalous, calibrating, channels, ..ResultWords::default() }
     }
 
     fn of_positions(positions: &[PositionRead]) -> ResultWords {
@@ -221,9 +222,12 @@ impl ResultWords {
                 score: Some((*score).into()),
                 anomalous: *anomalous,
                 calibrating: *calibrating,
-                channels: channels.iter().map(ChannelWords::of).collect(),
+                channels: channels.iter().map(ChannelWords::of_share).collect(),
                 ..ResultWords::default()
             },
+            Summary::Channels { task, score, anomalous, calibrating, channels } => {
+                ResultWords::of_channels(*task, *score, [*anomalous, *calibrating], channels)
+            }
             Summary::Meter { label, unit, held, problem, .. } => meter(label.as_ref(), unit.as_ref(), *held, *problem),
             Summary::Position { positions } => ResultWords::of_positions(positions),
             Summary::Semantic { classes } => {
@@ -296,6 +300,19 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
             }
             line
         }
+        "baseline" | "threshold" => {
+            if words.anomalous {
+                tone = Tone::Bad;
+                words.channels.iter().map(ChannelWords::words).collect::<Vec<_>>().join("  ")
+            } else if words.calibrating {
+                tone = Tone::Dim;
+                "calibrating".into()
+            } else {
+                let score =
+                    words.score.map_or(String::new(), |score| format!("  {} spreads off", number(Some(score), 1)));
+                format!("normal{score}")
+            }
+        }
         "raw" => match &words.outputs {
             Outputs::Count(count) => format!("{count} outputs"),
             Outputs::List(list) => format!("{} outputs", list.len()),
@@ -341,8 +358,7 @@ fn of_channels(channels: &[ChannelWords]) -> String {
     if channels.is_empty() {
         return String::new();
     }
-    let one = |channel: &ChannelWords| format!("{} {:.0} %", channel.channel, channel.share * 100.0);
-    format!(" in {}", channels.iter().take(MOST_CHANNELS).map(one).collect::<Vec<_>>().join(", "))
+    format!(" in {}", channels.iter().take(MOST_CHANNELS).map(ChannelWords::words).collect::<Vec<_>>().join(", "))
 }
 
 fn percent(score: Option<f64>) -> String {
@@ -400,7 +416,7 @@ impl EventWords {
             kind: kind.into(),
             label: event.label.clone(),
             score: Some(event.score.into()),
-            channels: event.channels.iter().map(ChannelWords::of).collect(),
+            channels: ChannelWords::of(&event.channels),
             id: event.id.clone(),
         }
     }
@@ -414,6 +430,9 @@ pub(super) fn event(words: &EventWords) -> Line {
         "new" => Tone::Plain,
         _ => Tone::Dim,
     };
+    if let Some(fault) = channels.iter().find(|channel| channel.is_fault()) {
+        return (tone, format!("{kind:<6}  {label}  {}  {id}", fault.words()));
+    }
     (tone, format!("{kind:<6}  {label}  {}{}  {id}", number(*score, 3), of_channels(channels)))
 }
 

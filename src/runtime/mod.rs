@@ -14,6 +14,7 @@ mod control;
 mod crops;
 mod gate;
 mod hub;
+mod learnt;
 mod light;
 mod node;
 mod node_status;

@@ -243,9 +243,10 @@ fn counts(running: &Running) -> Counts {
     }
 }
 
-/// The models of a pipeline: its own, and of a meter the second one.
+/// The models of a pipeline: its own, and of a meter the second one; none where it has none.
 fn models(running: &Running) -> impl Iterator<Item = Model> {
-    std::iter::once(&*running.planner).chain(running.planner.second()).map(|planner| {
+    let all = std::iter::once(&*running.planner).chain(running.planner.second());
+    all.filter(|planner| !planner.bundle.is_readings()).map(|planner| {
         let manifest = planner.bundle.manifest();
         Model {
             pipeline: running.config.name.clone(),

@@ -1,6 +1,6 @@
 //! Everything a pipeline needs, made and checked before anything of the old one is stopped.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -103,7 +103,8 @@ pub(super) fn prepare(
         Err(error) => Err(Unmade::new(pipeline, error.into())),
     };
     let ready: Vec<_> = pipelines.into_iter().map(ready).collect();
-    let mut opener = Opener { roots, context, subscribe, channels: HashMap::new(), opened: HashMap::new() };
+    let mut opener =
+        Opener { roots, context, subscribe, channels: HashMap::new(), models: HashSet::new(), opened: HashMap::new() };
     for (pipeline, ready) in ready.iter().flatten() {
         opener.expect(pipeline, &ready.stages);
     }
@@ -129,6 +130,8 @@ struct Opener<'a> {
     subscribe: &'a Subscribe<'a>,
     /// Channels that the first reader of each shared source names.
     channels: HashMap<SourceName, Vec<String>>,
+    /// Shared sources that a model reads: it is not given readings with gaps unless that is configured.
+    models: HashSet<SourceName>,
     /// Shared sources by name; one that cannot be opened is not tried again for each reader.
     opened: HashMap<SourceName, Result<Arc<Opened>, SourceError>>,
 }
@@ -137,9 +140,11 @@ impl Opener<'_> {
     /// Notes the channels that a pipeline takes, before its source is opened.
     fn expect(&mut self, pipeline: &Resolved, stages: &Stages) {
         let channels = channels(stages);
-        if let Feed::Source { name: Some(name), .. } = &pipeline.feed
-            && !channels.is_empty()
-        {
+        let Feed::Source { name: Some(name), .. } = &pipeline.feed else { return };
+        if pipeline.config.task.needs_model() {
+            self.models.insert(name.clone());
+        }
+        if !channels.is_empty() {
             self.channels.entry(name.clone()).or_insert(channels);
         }
     }
@@ -150,7 +155,8 @@ impl Opener<'_> {
         let (name, config) = match &pipeline.feed {
             Feed::Source { name: Some(name), source } => (name, source),
             Feed::Source { name: None, source } => {
-                let source = self.open(reader, source, channels(stages))?;
+                let gaps = !pipeline.config.task.needs_model();
+                let source = self.open(reader, source, channels(stages), gaps)?;
                 return Ok(Supply::Opened(Opened::own(reader, source)));
             }
             Feed::Crops { crops, .. } => {
@@ -173,7 +179,8 @@ impl Opener<'_> {
             let opened = opened.clone().map_err(|error| PrepareError::Source(reader.to_string(), error))?;
             return Ok(Supply::Opened(opened));
         }
-        let opened = match self.open(reader, config, given.clone()) {
+        let gaps = !self.models.contains(name);
+        let opened = match self.open(reader, config, given.clone(), gaps) {
             Ok(source) => Ok(Opened::shared(name, config.clone(), given, source)),
             Err(PrepareError::Source(_, error)) => Err(error),
             Err(error) => return Err(error),
@@ -187,12 +194,13 @@ impl Opener<'_> {
         reader: &str,
         config: &source::Config,
         channels: Vec<String>,
+        gaps: bool,
     ) -> Result<Box<dyn Source>, PrepareError> {
         let incoming = match config.kind().subscription() {
             Some(topic) => Some((self.subscribe)(topic.filter).map_err(|e| PrepareError::Topic(reader.into(), e))?),
             None => None,
         };
-        let context = source::Context { roots: self.roots.clone(), incoming, waits: true, channels };
+        let context = source::Context { roots: self.roots.clone(), incoming, waits: true, gaps, channels };
         source::open(config, context).map_err(|e| PrepareError::Source(reader.into(), e))
     }
 }
@@ -201,6 +209,6 @@ impl Opener<'_> {
 fn channels(stages: &Stages) -> Vec<String> {
     match stages.spec() {
         Spec::Window(spec) => spec.channels.clone(),
-        Spec::Image(_) => Vec::new(),
+        Spec::Image(_) | Spec::Readings => Vec::new(),
     }
 }

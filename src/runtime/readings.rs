@@ -78,6 +78,11 @@ impl Readings {
         Arc::new(readings)
     }
 
+    /// The directory that they are kept in.
+    pub(super) fn dir(&self) -> Option<PathBuf> {
+        self.lock().file.as_ref().and_then(|file| file.parent()).map(Path::to_path_buf)
+    }
+
     /// From now on they are kept in `dir`.
     pub(super) fn keep_in(&self, dir: Option<PathBuf>) {
         let file = dir.map(|dir| dir.join(FILE));

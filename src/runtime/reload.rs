@@ -146,6 +146,9 @@ fn look(load: &Reload, known: &[RunningModel]) -> Looked {
             continue;
         }
         let config = &pipeline.config;
+        if !config.task.needs_model() {
+            continue;
+        }
         let pipeline = config.name.as_str();
         let open = |(_, model)| open_bundle(model, &loaded.config.models.dirs);
         match config.models().map(open).collect::<Result<Vec<_>, _>>() {

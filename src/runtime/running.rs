@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::context::PipelineContext;
 use super::gate::{GateState, Gatekeeper};
 use super::hub::Hub;
+use super::learnt::Learnt;
 use super::light::Light;
 use super::prepare::Prepared;
 use super::readings::Place;
@@ -62,6 +63,11 @@ impl Running {
         if let Some(memory) = place.as_ref().and_then(Place::recall) {
             stages.restore(memory);
         }
+        let keeps = planner.kind() == TaskKind::Baseline && !pipeline.feed.source().kind().begins_anew();
+        let learnt = readings.dir().filter(|_| keeps).map(|dir| Learnt::new(&dir, &pipeline.config.name));
+        if let Some(text) = learnt.as_ref().and_then(Learnt::recall) {
+            stages.recall(&text);
+        }
         let Resolved { config, feed } = pipeline;
         let plans = Plans::new(&config.name, planner.clone(), stages.key());
         let gate = gate_of(&config, &feed, planner.kind());
@@ -80,7 +86,7 @@ impl Running {
             snapshot: config.event.snapshot,
             camera: matches!(&feed, Feed::Source { source, .. } if source.kind().is_camera()),
         });
-        let worker = Worker::new(shared.clone(), config.name.clone(), stages, bus, cascades, place, gate);
+        let worker = Worker::new(shared.clone(), config.name.clone(), stages, bus, cascades, (place, learnt), gate);
         let heart = heartbeats.register(&format!("infer {}", shared.name), worker::FRAME_WITHIN, Instant::now());
         let thread = std::thread::Builder::new().name(format!("infer {}", shared.name));
         let worker = Some(thread.spawn(move || worker.run(&heart))?);

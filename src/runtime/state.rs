@@ -103,6 +103,7 @@ impl Truth {
             | Outcome::Semantic { .. }
             | Outcome::Position { .. }
             | Outcome::Anomaly { .. }
+            | Outcome::Channels { .. }
             | Outcome::Raw { .. } => false,
         };
         self.known.fetch_add(1, Ordering::Relaxed);

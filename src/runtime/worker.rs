@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::cascade::Cascades;
 use super::gate::Gatekeeper;
+use super::learnt::Learnt;
 use super::readings::Place;
 use super::slot::Taken;
 use super::state::Shared;
@@ -49,6 +50,8 @@ pub(super) struct Worker {
     name: PipelineName,
     /// Where what the task knows of a meter is kept.
     place: Option<Place>,
+    /// Where what the task learns is kept.
+    learnt: Option<Learnt>,
     gate: Option<Gatekeeper>,
     log: RateLimited,
     started: Instant,
@@ -69,7 +72,7 @@ impl Worker {
         stages: Stages,
         bus: Bus,
         cascades: Arc<Cascades>,
-        place: Option<Place>,
+        (place, learnt): (Option<Place>, Option<Learnt>),
         gate: Option<Gatekeeper>,
     ) -> Self {
         Worker {
@@ -79,6 +82,7 @@ impl Worker {
             bus,
             cascades,
             place,
+            learnt,
             gate,
             log: RateLimited::new(LOG_EVERY),
             started: Instant::now(),
@@ -114,6 +118,10 @@ impl Worker {
             // Also where frames come that give no result.
             let ended = self.stages.idle(self.started.elapsed());
             self.send_events(ended);
+            self.notice_silence();
+            if let Some(learnt) = &mut self.learnt {
+                learnt.turn(Instant::now(), || self.stages.learnt());
+            }
             if self.shared.stopping() {
                 break;
             }
@@ -134,10 +142,29 @@ impl Worker {
             self.infer();
         }
         // What has begun is not left open: after a restart it would begin again under another id.
+        if let Some(text) = self.learnt.as_ref().and_then(|_| self.stages.learnt())
+            && let Some(learnt) = &self.learnt
+        {
+            learnt.write(&text);
+        }
         let ended = self.stages.end(self.started.elapsed());
         self.send_events(ended);
         if !self.shared.stopping() {
             self.cascades.close(&self.name);
+        }
+    }
+
+    /// Emits what the task says of nothing having come for long, unless nothing was let through.
+    fn notice_silence(&mut self) {
+        let now = Instant::now();
+        if self.shared.paused() {
+            return;
+        }
+        if let Some(output) = self.stages.silence(now.saturating_duration_since(self.started), SystemTime::now()) {
+            let seq = self.latest.map_or(0, |(seq, _)| seq);
+            let stamp =
+                Stamp { seq, captured: now, time: SystemTime::now(), truth: None, origin: String::new(), parent: None };
+            self.tell(stamp, None, output, Duration::ZERO, false);
         }
     }
 

@@ -99,6 +99,8 @@ pub struct Context {
     /// Waits for a file, FIFO or directory that is not there, as for a camera always; else it is an error of
     /// [`SourceKind::open`](super::SourceKind::open).
     pub waits: bool,
+    /// Readings with a gap are passed on where the configuration does not say what becomes of them: the reader looks for gaps.
+    pub gaps: bool,
     /// Channels that the model names, which a source of numbers gives by these names; empty = it names none, or there is no
     /// model.
     pub channels: Vec<String>,

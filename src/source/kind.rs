@@ -67,6 +67,11 @@ pub trait SourceKind {
         None
     }
 
+    /// Readings without a value for one of the channels are passed on as they are; `None` = that is left to the readers.
+    fn passes_gaps(&self) -> Option<bool> {
+        None
+    }
+
     /// Faults of the values alone; looks at nothing else.
     fn check(&self) -> Vec<Diagnostic> {
         Vec::new()

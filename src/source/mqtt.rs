@@ -13,7 +13,7 @@ use super::contract::{Context, Next, Source, SourceError};
 use super::files;
 use super::kind::{Frames, SourceKind, Subscription};
 use super::sensor::channels::Fault;
-use super::sensor::config::{HOLD_S, MissingPolicy};
+use super::sensor::config::{HOLD_S, MissingPolicy, missing};
 use super::sensor::stream::{Settings, Stream};
 use super::sensor::{json, window};
 use crate::frame::diagnostic::{Diagnostic, quoted, unique};
@@ -39,9 +39,10 @@ pub struct MqttConfig {
     /// `\.`); empty = those that the model names, else the numbers of the first message on a topic.
     #[serde(default)]
     pub channels: Vec<String>,
-    /// For `numbers`: a message without a value for one of the channels: leave it out, hold the last value, or pass the gap on.
-    #[serde(default)]
-    pub missing: MissingPolicy,
+    /// For `numbers`: a message without a value for one of the channels: leave it out, hold the last value, or pass the gap on; unset =
+    /// `skip`, for the tasks `baseline` and `threshold` `nan`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<MissingPolicy>,
     /// For `missing = "hold"`: longest time for which a value is held, in s.
     #[serde(default = "hold_s")]
     #[schemars(range(min = 1, max = 86_400))]
@@ -69,7 +70,7 @@ pub enum MqttContent {
 impl SourceKind for MqttConfig {
     /// Fatal without a subscription.
     fn open(&self, context: Context) -> Result<Box<dyn Source>, SourceError> {
-        Ok(Box::new(Mqtt::open(self, &context.channels, context.incoming)?))
+        Ok(Box::new(Mqtt::open(self, &context.channels, context.gaps, context.incoming)?))
     }
 
     fn describe(&self) -> String {
@@ -85,6 +86,10 @@ impl SourceKind for MqttConfig {
 
     fn subscription(&self) -> Option<Subscription<'_>> {
         Some(Subscription { filter: &self.topic, key: "topic" })
+    }
+
+    fn passes_gaps(&self) -> Option<bool> {
+        self.missing.map(|missing| missing == MissingPolicy::Nan)
     }
 
     fn check(&self) -> Vec<Diagnostic> {
@@ -131,7 +136,12 @@ impl Mqtt {
     ///
     /// # Errors
     /// [`SourceError::Fatal`] without a subscription.
-    fn open(config: &MqttConfig, model: &[String], incoming: Option<Receiver<Incoming>>) -> Result<Self, SourceError> {
+    fn open(
+        config: &MqttConfig,
+        model: &[String],
+        gaps: bool,
+        incoming: Option<Receiver<Incoming>>,
+    ) -> Result<Self, SourceError> {
         let fatal = || SourceError::Fatal {
             origin: config.topic.clone(),
             reason: "an mqtt source works only in the daemon, which subscribes for it".into(),
@@ -145,7 +155,7 @@ impl Mqtt {
                 model: model.to_vec(),
                 window: config.window,
                 stride: config.stride,
-                missing: config.missing,
+                missing: missing(config.missing, gaps),
                 hold_s: config.hold_s,
             },
             streams: Vec::new(),
@@ -222,7 +232,7 @@ mod tests {
     use super::*;
 
     fn config(topic: &str, content: MqttContent, window: u32) -> MqttConfig {
-        let missing = MissingPolicy::Nan;
+        let missing = Some(MissingPolicy::Nan);
         MqttConfig { topic: topic.into(), content, channels: Vec::new(), missing, hold_s: 60, window, stride: 1 }
     }
 
@@ -240,7 +250,7 @@ mod tests {
             send.send(Incoming { topic: (*topic).into(), payload: payload.to_vec(), retain: true }).unwrap();
         }
         drop(send);
-        let mut source = Mqtt::open(&config("house/#", content, window), model, Some(receive)).unwrap();
+        let mut source = Mqtt::open(&config("house/#", content, window), model, false, Some(receive)).unwrap();
         let mut frame = Frame::empty();
         let found: Vec<String> = (0..=messages.len())
             .map(|_| match source.next(&mut frame) {
@@ -322,14 +332,16 @@ mod tests {
     #[test]
     fn without_a_subscription_it_can_never_work() {
         let config = config("a/b", MqttContent::Jpeg, 1);
-        assert!(matches!(Mqtt::open(&config, &[], None), Err(SourceError::Fatal { origin, .. }) if origin == "a/b"));
+        assert!(
+            matches!(Mqtt::open(&config, &[], false, None), Err(SourceError::Fatal { origin, .. }) if origin == "a/b")
+        );
     }
 
     #[test]
     fn silence_is_idle() {
         let (send, receive) = sync_channel(1);
         let config = config("a/b", MqttContent::Numbers, 1);
-        let mut source = Mqtt::open(&config, &[], Some(receive)).unwrap();
+        let mut source = Mqtt::open(&config, &[], false, Some(receive)).unwrap();
         let begun = Instant::now();
         let idle = source.next(&mut Frame::empty()).unwrap();
         assert_eq!(idle, Next::Idle("waiting for a message on a/b".into()));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::event::Subject;
-use crate::frame::EventKind;
+use crate::frame::{AnomalyChannels, EventKind};
 use crate::task::testing::{WithEvents, quantised, run_at, run_with, tensor};
 
 fn anomaly(config: AnomalyConfig) -> WithEvents<Anomaly> {
@@ -53,7 +53,11 @@ fn the_channels_with_the_largest_shares_of_the_error_are_named() {
         let Outcome::Anomaly { channels, .. } = output.outcome else { panic!() };
         let named =
             |channels: Vec<ChannelShare>| channels.iter().map(|c| (c.channel.to_string(), c.share)).collect::<Vec<_>>();
-        (named(channels), output.events.first().map(|event| named(event.channels.clone())))
+        let told = output.events.first().map(|event| match event.channels.clone() {
+            AnomalyChannels::Shares(shares) => named(shares),
+            AnomalyChannels::Faults(faults) => panic!("{faults:?}"),
+        });
+        (named(channels), told)
     };
     // Of the second item, which errs more: 3² + 1² in the second channel, 2² in the third, and nothing in the first.
     let zeros = [0.0; 12];

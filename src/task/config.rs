@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::anomaly::AnomalyConfig;
+use super::baseline::{BaselineConfig, ThresholdConfig};
 use super::classify::config::ClassifyConfig;
 use super::contract::{SetupError, TaskConfig};
 use super::detect::config::DetectConfig;
@@ -104,6 +105,8 @@ kinds! {
     Text(TextConfig),
     Position(PositionConfig),
     Anomaly(AnomalyConfig),
+    Baseline(BaselineConfig),
+    Threshold(ThresholdConfig),
     Raw(RawConfig),
 }
 
@@ -120,6 +123,8 @@ impl Settings {
             | Settings::Text(_)
             | Settings::Position(_)
             | Settings::Anomaly(_)
+            | Settings::Baseline(_)
+            | Settings::Threshold(_)
             | Settings::Raw(_) => None,
         }
     }
@@ -138,6 +143,11 @@ impl Config {
     /// The kind that is written.
     pub fn kind(&self) -> Option<TaskKind> {
         self.kind
+    }
+
+    /// True unless the kind that is written looks at the readings themselves.
+    pub fn needs_model(&self) -> bool {
+        self.kind.is_none_or(TaskKind::needs_model)
     }
 
     /// The settings for a model whose own task is `model_task`, with `defaults` (the bundle's `[defaults]`, same keys) for what is
@@ -164,6 +174,8 @@ impl Config {
                 }
             }
         }
+        let whole = self.kind.and_then(|kind| self.of(kind).ok()).and_then(|settings| settings.config().check_whole());
+        found.extend(whole);
         found.extend(self.kind.into_iter().flat_map(|kind| self.foreign(kind)));
         found
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::number::Number;
 use crate::frame::diagnostic::Diagnostic;
 use crate::frame::status::Subject;
-use crate::frame::{Detection, Event, Geometry, Label, Outcome, TaskSpec, TensorSpec, TensorView, Unreadable};
+use crate::frame::{Detection, Event, Geometry, Label, Outcome, TaskSpec, TensorSpec, TensorView, Unreadable, Window};
 
 /// Configuration of one kind of task: a key that is unset means the model bundle's default, else the kind's own.
 pub trait TaskConfig {
@@ -30,6 +30,11 @@ pub trait TaskConfig {
     fn check_labels(&self, labels: &[Label]) -> Vec<Diagnostic> {
         let _ = labels;
         Vec::new()
+    }
+
+    /// What the whole lacks, where it lacks something.
+    fn check_whole(&self) -> Option<Diagnostic> {
+        None
     }
 
     /// Subject of the results for a model with `spec`.
@@ -61,6 +66,8 @@ pub struct TaskInput<'a> {
     pub unreadable: &'a [Option<Unreadable>],
     /// Score down to which objects below the least one are given, too ([`TaskOutput::faint`]); `None` = they are not wanted.
     pub faint_score: Option<f32>,
+    /// The readings themselves; `None` of pictures, and where a model takes them.
+    pub window: Option<&'a Window>,
     /// Monotonic time since the pipeline started.
     pub now: Duration,
     /// Wall-clock time of the frame.
@@ -112,6 +119,24 @@ pub trait Task: Send {
 
     /// Takes over what an earlier run remembered. To be called before the first frame; a task that cannot use it ignores it.
     fn restore(&mut self, _memory: Memory) {}
+
+    /// Takes that nothing has come up to `now`; gives a result where that says something.
+    fn silence(&mut self, _now: Duration, _time: SystemTime) -> Option<TaskOutput> {
+        None
+    }
+
+    /// Ends the events that the task itself has begun: nothing will follow.
+    fn end(&mut self, _time: SystemTime) -> Vec<Event> {
+        Vec::new()
+    }
+
+    /// What it has learnt, as text, to be kept over a restart; `None` where it learns nothing, or nothing yet.
+    fn learnt(&self) -> Option<String> {
+        None
+    }
+
+    /// Takes over what an earlier run has learnt. To be called before the first frame; what does not fit is thrown away.
+    fn recall(&mut self, _learnt: &str) {}
 
     /// Checks the shapes of a plan's outputs before it runs.
     ///

@@ -4,6 +4,7 @@
 //! A new kind is a file with its configuration and task, and a line in the list of kinds in `config.rs`.
 
 mod anomaly;
+mod baseline;
 mod classify;
 mod config;
 mod contract;
@@ -20,6 +21,7 @@ mod testing;
 mod text;
 
 pub use anomaly::AnomalyConfig;
+pub use baseline::{BaselineConfig, LimitConfig, ThresholdConfig};
 pub use classify::config::ClassifyConfig;
 pub use config::{Config, Settings};
 pub use contract::{Memory, SetupError, Task, TaskConfig, TaskError, TaskInput, TaskOutput};

@@ -55,6 +55,7 @@ pub fn run_unreadable(
     let now = Duration::from_millis(now_ms);
     let (outputs, time) = ([output.view()], SystemTime::UNIX_EPOCH + now);
     task.run(&TaskInput {
+        window: None,
         inputs: &[],
         outputs: &outputs,
         first_item: 0,
@@ -99,6 +100,7 @@ pub fn run_with(
     let now = Duration::from_millis(now_ms);
     let time = SystemTime::UNIX_EPOCH + now;
     task.run(&TaskInput {
+        window: None,
         inputs: &inputs,
         outputs: &outputs,
         first_item,

@@ -108,6 +108,8 @@ async def main():
                 states[f"{name} availability"] = [*states.get(f"{name} availability", []), state]
             elif kind == "json_attributes_topic" and not isinstance(json.loads(state), dict):
                 errors.append(f"{name}: attributes are no object: {state}")
+            elif kind == "json_attributes_topic":
+                states[f"{name} attributes"] = state
     json.dump({"errors": errors, "states": states}, sys.stdout)
     await hass.async_stop(force=True)
 

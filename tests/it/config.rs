@@ -235,7 +235,7 @@ fn keys_of_schema(node: &'static Json, prefix: &str, out: &mut BTreeMap<String, 
                 }
             } else if inner.get("properties").is_some() {
                 keys_of_schema(child, &format!("{path}."), out);
-            } else if matches!(path.as_str(), "pipeline" | "pipeline.zone" | "pipeline.line") {
+            } else if matches!(path.as_str(), "pipeline" | "pipeline.zone" | "pipeline.line" | "pipeline.task.limit") {
                 keys_of_schema(&child["items"], &format!("{path}."), out);
             } else {
                 out.insert(path, child);

@@ -61,6 +61,7 @@ fn run(csv: &Path) -> Run {
         let now = INTERVAL * u32::try_from(run.scores.len()).unwrap();
         let mut said = task
             .run(&TaskInput {
+                window: None,
                 inputs: &[plan.input(0)],
                 outputs: &[plan.output(0)],
                 first_item: 0,

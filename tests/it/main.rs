@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the test harness shows it")]
 
 mod architecture;
+mod baseline;
 mod busy;
 mod cameras;
 mod cascade;

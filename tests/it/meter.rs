@@ -250,7 +250,7 @@ fn thirty_days_of_drawn_pictures_with_faults_give_no_wrong_number() {
     ));
     let meter: MeterConfig = toml_edit::de::from_str(text.strip_prefix("[[meter]]\n").unwrap()).unwrap();
     let pipeline = meter.pipeline();
-    let bundle = open_bundle(&pipeline.model, &[]).unwrap();
+    let bundle = open_bundle(pipeline.model_name(), &[]).unwrap();
     let mut planner = Planner::new(bundle, Engine::Int8, 1, pipeline.preprocess.clone(), &pipeline.task).unwrap();
     planner.join(pipeline.meter.as_ref().unwrap(), &[]).unwrap();
     let mut stages = planner.stages(&planner.full()).unwrap();

@@ -137,7 +137,7 @@ fn windows(path: &Path, case: &Case, by_name: bool, keys: bool) -> Vec<Vec<(Stri
         kind: if case.csv { SensorKind::Csv } else { SensorKind::Jsonl },
         path: path.to_str().unwrap().into(),
         channels: if by_name { case.names.iter().map(|n| (*n).to_owned()).collect() } else { Vec::new() },
-        missing: MissingPolicy::Nan,
+        missing: Some(MissingPolicy::Nan),
         decimal: if keys && case.comma { Decimal::Comma } else { Decimal::Auto },
         delimiter: match case.delimiter {
             "tab" if keys => Delimiter::Tab,

@@ -101,6 +101,7 @@ fn see(task: &mut dyn task::Task, plan: &dyn Model, geometry: &[leptond::frame::
     let inputs: Vec<_> = (0..plan.inputs().len()).map(|i| plan.input(i)).collect();
     let outputs: Vec<_> = (0..plan.outputs().len()).map(|i| plan.output(i)).collect();
     let input = TaskInput {
+        window: None,
         inputs: &inputs,
         outputs: &outputs,
         first_item: 0,

@@ -35,7 +35,7 @@ pub struct Shown<'a> {
 pub fn run(planner: &Planner, inputs: &[PathBuf], shown: Shown<'_>) -> Result<(), Failure> {
     let Shown { mut gallery, json, pipeline, mut remarks } = shown;
     let mut stages = planner.stages(&planner.full()).map_err(anyhow::Error::from)?;
-    if gallery.is_some() && matches!(stages.spec(), Spec::Window(_)) {
+    if gallery.is_some() && !matches!(stages.spec(), Spec::Image(_)) {
         return Err(Failure::Usage("--draw is for pictures, and this model takes windows of readings".into()));
     }
     let regions = &planner.regions();
@@ -98,6 +98,7 @@ pub fn run(planner: &Planner, inputs: &[PathBuf], shown: Shown<'_>) -> Result<()
             let whole = match stages.spec() {
                 Spec::Image(_) => "picture".to_string(),
                 Spec::Window(spec) => format!("window of {} rows", spec.rows),
+                Spec::Readings => "reading".to_string(),
             };
             tell(&format!("error: {path}: there is no whole {whole} in it"));
             failed += 1;
@@ -173,6 +174,11 @@ fn sentence(outcome: &Outcome) -> String {
                 _ => regions.iter().map(|read| one(&read.text, read.score)).collect::<Vec<_>>().join(", "),
             }
         }
+        Outcome::Channels { calibrating: true, .. } => "learning".into(),
+        Outcome::Channels { channels, score, .. } if channels.is_empty() => {
+            score.map_or("normal".into(), |score| format!("normal, at most {score:.1} spreads off"))
+        }
+        Outcome::Channels { channels, .. } => channels.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
         Outcome::Anomaly { score, threshold, anomalous, channels, .. } => {
             let limit = threshold.map_or("no threshold".into(), |t| format!("threshold {t:.4}"));
             let one = |channel: &ChannelShare| format!("{} {:.0} %", channel.channel, channel.share * 100.0);

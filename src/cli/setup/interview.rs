@@ -99,7 +99,7 @@ impl Interview<'_> {
         let Some(old) = self.present.pipelines.iter().find(|old| old.name == name) else { return false };
         let count = old.preprocess.regions.len();
         let before = self.present.source_of(&old.source);
-        if old.model == model && before.is_some_and(|before| present::same_pictures(before, source)) {
+        if old.model_name() == model && before.is_some_and(|before| present::same_pictures(before, source)) {
             return true;
         }
         if count > 0 {

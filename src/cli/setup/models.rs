@@ -38,7 +38,7 @@ impl Interview<'_> {
             return Err(Failure::Usage("--model is missing".into()));
         }
         let mut more = if self.args.no_download { Vec::new() } else { self.more(source, &here, &catalog)? };
-        let default = present::pipeline(self.present, self.args.name.as_deref()).map(|p| p.model.clone());
+        let default = present::pipeline(self.present, self.args.name.as_deref()).and_then(|p| p.model.clone());
         loop {
             let Some(ask) = self.ask.as_mut() else { return Err(Failure::Usage("--model is missing".into())) };
             let all: Vec<&probe::Choice> = here.iter().chain(more.iter().map(|(choice, _)| choice)).collect();

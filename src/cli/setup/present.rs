@@ -53,7 +53,7 @@ pub fn names_broker(text: &str) -> bool {
 
 /// The labels that the pipeline of a model asks for, with commas between; `None` where it names none.
 pub fn labels(config: &Config, named: Option<&str>, model: &str) -> Option<String> {
-    let task = &pipeline(config, named).filter(|pipeline| pipeline.model == model)?.task;
+    let task = &pipeline(config, named).filter(|pipeline| pipeline.model_name() == model)?.task;
     let settings = task.over(TaskKind::Detect, &serde_json::Map::new()).ok()?;
     let labels = &settings.objects()?.labels;
     Some(labels.join(", ")).filter(|labels| !labels.is_empty())

@@ -92,13 +92,13 @@ pub struct Answer {
     pub anomalous: bool,
     /// The threshold is being learnt.
     pub calibrating: bool,
-    /// The channels that the score is of, most first.
+    /// The channels that an anomaly is of, most first.
     pub channels: Vec<Channel>,
     /// From the capture to the publisher.
     pub frame_age_ms: Option<f64>,
 }
 
-/// A channel with its share of an anomaly's score.
+/// A channel of an anomaly: its share of the score, or its own fault.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Channel {
@@ -106,6 +106,20 @@ pub struct Channel {
     pub channel: String,
     /// Its share, 0 to 1.
     pub share: f64,
+    /// In which way it is not as it should be.
+    pub fault: Option<String>,
+    /// How far.
+    pub distance: Option<f64>,
+}
+
+impl Channel {
+    /// `soc_celsius spike 12.3`, or `soc_celsius 71 %`.
+    pub fn words(&self) -> String {
+        let Channel { channel, share, fault, distance } = self;
+        let Some(fault) = fault else { return format!("{channel} {:.0} %", share * 100.0) };
+        let distance = distance.filter(|d| d.abs() < 1e9).map_or(String::new(), |d| format!(" {d:.1}"));
+        format!("{channel} {fault}{distance}")
+    }
 }
 
 /// One object of a frame.

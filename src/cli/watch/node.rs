@@ -166,7 +166,7 @@ impl Pipeline {
 
 /// The channels of an anomaly in words, most first: `cpu_percent 71 %, load_1m 20 %`; empty where none is told.
 pub fn named(channels: &[Channel]) -> String {
-    let one = |channel: &Channel| format!("{} {:.0} %", clean(&channel.channel, LABEL), channel.share * 100.0);
+    let one = |channel: &Channel| clean(&channel.words(), LABEL);
     channels.iter().take(MOST_CHANNELS).map(one).collect::<Vec<_>>().join(", ")
 }
 
@@ -212,6 +212,15 @@ pub enum Glance {
         /// The channels that the score is of, in words.
         channels: String,
     },
+    /// Channels that are not as they should be.
+    Channels {
+        /// In words, the farthest first.
+        found: Vec<String>,
+        /// Distance of the farthest one, in robust spreads.
+        score: Option<f64>,
+        /// It is being learnt what is usual.
+        calibrating: bool,
+    },
     /// A task whose answers say nothing at a glance.
     Other(String),
 }
@@ -244,6 +253,11 @@ impl Glance {
                 anomalous: answer.anomalous,
                 calibrating: answer.calibrating,
                 channels: named(&answer.channels),
+            },
+            ("baseline" | "threshold", _) => Glance::Channels {
+                found: answer.channels.iter().take(MOST_LABELS).map(|found| clean(&found.words(), LABEL)).collect(),
+                score: answer.score,
+                calibrating: answer.calibrating,
             },
             (task, _) => Glance::Other(clean(task, LABEL)),
         }

@@ -241,7 +241,8 @@ fn words(event: &Event) -> (Tone, String) {
     if !attributes.is_empty() {
         text += &format!(" ({})", few(&attributes));
     }
-    match event.score {
+    // The score of a channel's own fault is its distance, which its words have.
+    match event.score.filter(|_| event.channels.iter().all(|channel| channel.fault.is_none())) {
         Some(score) if (0.0..=1.0).contains(&score) && event.label != "anomaly" => {
             text += &format!(" {:.0} %", score * 100.0)
         }

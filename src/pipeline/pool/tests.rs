@@ -86,7 +86,7 @@ fn one_that_comes_back_finds_its_seat() {
 fn who_may_share_is_in_the_configuration() {
     let config = |name: &str, max_batch: u32, source: source::Config| Config {
         name: name.try_into().unwrap(),
-        model: "machine-anomaly".into(),
+        model: Some("machine-anomaly".into()),
         engine: Engine::Auto,
         threads: 1,
         source: source.into(),
@@ -122,7 +122,7 @@ fn who_may_share_is_in_the_configuration() {
         topic: "t".into(),
         content: MqttContent::Numbers,
         channels: Vec::new(),
-        missing: MissingPolicy::Skip,
+        missing: Some(MissingPolicy::Skip),
         hold_s: 60,
         window: 1,
         stride: 1,

@@ -9,7 +9,7 @@ fn names(names: &[&str]) -> Vec<String> {
 }
 
 fn window(channels: &[&str], rows: usize, data: Vec<f32>) -> Frame {
-    frame_of(Payload::Window(Window { channels: names(channels).into(), rows, data }))
+    frame_of(Payload::Window(Window { channels: names(channels).into(), rows, data, noted: None }))
 }
 
 fn spec(channels: &[&str], rows: usize) -> WindowSpec {

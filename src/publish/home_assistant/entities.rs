@@ -165,7 +165,11 @@ impl Of<'_> {
                 "text recognition"
             }
             Subject::Anomaly => {
-                self.anomaly();
+                self.anomaly(false, true);
+                "monitoring"
+            }
+            Subject::Channels { learns } => {
+                self.anomaly(true, *learns);
                 "monitoring"
             }
             Subject::Positions | Subject::Raw => "inference",
@@ -187,7 +191,7 @@ impl Of<'_> {
             });
             self.add("active", (Platform::Switch, Place::Config), work, keys);
         }
-        self.diagnostics();
+        self.diagnostics(!matches!(about.subject, Subject::Channels { .. }));
     }
 
     fn class(&mut self) {
@@ -349,18 +353,24 @@ impl Of<'_> {
         }
     }
 
-    fn anomaly(&mut self) {
+    /// An anomaly of the whole, or of single `channels`; `learns`: it has a distance, which is learnt first.
+    fn anomaly(&mut self, channels: bool, learns: bool) {
         let state = self.topics.pipeline_state(self.name);
+        let attributes = if channels { template::channels("channels") } else { template::list("channels") };
         let keys = json!({
             "state_topic": state, "value_template": template::flag(&["anomalous"]), "device_class": "problem",
-            "json_attributes_topic": state, "json_attributes_template": template::list("channels"),
+            "json_attributes_topic": state, "json_attributes_template": attributes,
         });
         self.add("anomaly", (Platform::BinarySensor, Place::Main), "anomaly", keys);
+        if !learns {
+            return;
+        }
         let keys = json!({
             "state_topic": state, "value_template": template::number(&["score"], 0, 4), "state_class": "measurement",
             "icon": "mdi:chart-bell-curve",
         });
-        self.add("score", (Platform::Sensor, Place::Diagnostic), "anomaly score", keys);
+        let words = if channels { "distance" } else { "anomaly score" };
+        self.add("score", (Platform::Sensor, Place::Diagnostic), words, keys);
         let keys = json!({
             "state_topic": state, "value_template": template::flag(&["calibrating"]), "device_class": "running",
         });
@@ -381,7 +391,7 @@ impl Of<'_> {
         self.add("event", (Platform::Event, Place::Main), "event", keys);
     }
 
-    fn diagnostics(&mut self) {
+    fn diagnostics(&mut self, has_model: bool) {
         let name = self.name;
         let (health, governor, info) = (self.topics.health(), self.topics.governor(), self.topics.info());
         let diagnostic = (Platform::Sensor, Place::Diagnostic);
@@ -408,6 +418,9 @@ impl Of<'_> {
             "icon": "mdi:stairs",
         });
         self.add("rung", diagnostic, "rung", keys);
+        if !has_model {
+            return;
+        }
         // Without a way to install one, the version that runs is the latest that is known.
         let keys = json!({ "state_topic": info, "value_template": states::version(name) });
         self.add("model", (Platform::Update, Place::Diagnostic), "model", keys);

@@ -75,6 +75,14 @@ pub(super) fn list(key: &str) -> String {
     format!("{{{{ {{{}: {} | default([], true)}} | tojson }}}}", literal(key), at(&[key]))
 }
 
+/// The first object of the list at `key` as attributes: `channel`, `fault`, `distance`, `value`, `usual`; and the whole list.
+pub(super) fn channels(key: &str) -> String {
+    let (list, name) = (at(&[key]), literal(key));
+    format!(
+        "{{% set l = {list} | default([], true) %}}{{{{ dict(l | first | default({{}}, true), **{{{name}: l}}) | tojson }}}}"
+    )
+}
+
 /// `value` of the object in the list `list` whose label is `label`, as a percentage; 0 where it is left out.
 pub(super) fn percent_of(list: &str, label: &str, value: &str) -> String {
     let (list, label, value) = (at(&[list]), literal(label), literal(value));

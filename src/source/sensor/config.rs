@@ -19,8 +19,10 @@ pub struct SensorConfig {
     /// `jsonl`, a path leads into objects and arrays (`ENERGY.Power`, `phases[0].volts`; a dot within a key is written `\.`); for
     /// `csv`, `#3` is the third column.
     pub channels: Vec<String>,
-    /// A reading without a value for one of the channels: leave it out, hold the last value, or pass the gap on.
-    pub missing: MissingPolicy,
+    /// A reading without a value for one of the channels: leave it out, hold the last value, or pass the gap on; unset = `skip`, for
+    /// the tasks `baseline` and `threshold` `nan`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<MissingPolicy>,
     /// For `missing = "hold"`: longest time for which a value is held, in s.
     #[schemars(range(min = 1, max = 86_400))]
     pub hold_s: u32,
@@ -50,7 +52,7 @@ impl Default for SensorConfig {
             kind: SensorKind::Machine,
             path: String::new(),
             channels: Vec::new(),
-            missing: MissingPolicy::Skip,
+            missing: None,
             hold_s: HOLD_S,
             header: Header::Auto,
             delimiter: Delimiter::Auto,
@@ -65,6 +67,11 @@ impl Default for SensorConfig {
 
 /// Default of `hold_s`.
 pub(in crate::source) const HOLD_S: u32 = 60;
+
+/// The treatment that is configured, else what the readers want.
+pub(in crate::source) fn missing(configured: Option<MissingPolicy>, gaps: bool) -> MissingPolicy {
+    configured.unwrap_or(if gaps { MissingPolicy::Nan } else { MissingPolicy::Skip })
+}
 
 /// Treatment of a reading that has no value for one of the channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]

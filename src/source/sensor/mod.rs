@@ -9,6 +9,7 @@ mod gaps;
 pub(super) mod json;
 mod lines;
 mod machine;
+mod noted;
 mod number;
 mod reading;
 mod sampled;
@@ -43,23 +44,23 @@ const STDIN: &str = "-";
 
 impl SourceKind for SensorConfig {
     fn open(&self, context: Context) -> Result<Box<dyn Source>, SourceError> {
-        let Context { roots, waits, channels: model, .. } = context;
+        let Context { roots, waits, gaps, channels: model, .. } = context;
         let sampled = match self.kind {
             SensorKind::Machine => {
                 let now = Instant::now();
                 let reading = Machine::open(roots, now)?;
                 let due = now + Duration::from_millis(self.interval_ms);
-                Sampled::new(self, &model, "machine".into(), Box::new(reading), due)?
+                Sampled::new(self, (&model, gaps), "machine".into(), Box::new(reading), due)?
             }
             SensorKind::Iio | SensorKind::Hwmon | SensorKind::Thermal => {
                 let kind = format!("{:?}", self.kind).to_lowercase();
                 let name = if self.path.is_empty() { kind } else { format!("{kind} {}", self.path) };
                 let wanted = if self.channels.is_empty() { &model } else { &self.channels };
                 let reading = Sysfs::new(roots, self.kind, &self.path, wanted);
-                Sampled::new(self, &model, name, Box::new(reading), Instant::now())?
+                Sampled::new(self, (&model, gaps), name, Box::new(reading), Instant::now())?
             }
             SensorKind::Jsonl | SensorKind::Csv => {
-                return Ok(Box::new(Table::open(self, &model, &roots.dev, waits)?));
+                return Ok(Box::new(Table::open(self, (&model, gaps), &roots.dev, waits)?));
             }
         };
         Ok(Box::new(sampled))
@@ -91,6 +92,10 @@ impl SourceKind for SensorConfig {
         }
     }
 
+    fn passes_gaps(&self) -> Option<bool> {
+        self.missing.map(|missing| missing == MissingPolicy::Nan)
+    }
+
     fn check(&self) -> Vec<Diagnostic> {
         self.faults()
     }
@@ -107,7 +112,8 @@ impl SourceKind for SensorConfig {
         }
         let interval_ms = if lines { 0 } else { 10 };
         let missing = MissingPolicy::Skip;
-        let single = SensorConfig { window: 1, stride: 1, repeat: false, interval_ms, missing, ..self.clone() };
+        let single =
+            SensorConfig { window: 1, stride: 1, repeat: false, interval_ms, missing: Some(missing), ..self.clone() };
         let context = Context { channels: model.to_vec(), ..Context::default() };
         let mut source = match single.open(context) {
             Ok(source) => source,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::config::SensorConfig;
+use super::config::{SensorConfig, missing};
 use super::gaps::Gaps;
 use super::reading::{NAP, Read, Reading};
 use super::window::Windower;
@@ -34,7 +34,7 @@ const LEAST_INTERVAL_MS: u64 = 10;
 impl Sampled {
     pub(super) fn new(
         config: &SensorConfig,
-        model: &[String],
+        (model, gaps): (&[String], bool),
         name: String,
         reading: Box<dyn Reading>,
         due: Instant,
@@ -48,7 +48,7 @@ impl Sampled {
             reading,
             wanted: config.channels.clone(),
             model: model.to_vec(),
-            gaps: Gaps::new(config.missing, config.hold_s),
+            gaps: Gaps::new(missing(config.missing, gaps), config.hold_s),
             picked: Vec::new(),
             windower: None,
             window: config.window,

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::channels::Fault;
-use super::config::{MissingPolicy, SensorConfig, SensorKind};
+use super::config::{MissingPolicy, SensorConfig, SensorKind, missing};
 use super::csv::{self, Csv};
 use super::json;
 use super::lines::{FileKind, Line, Lines, MOST_LINE};
+use super::noted::noted;
 use super::reading::NAP;
 use super::stream::{self, Stream};
 use crate::frame::Frame;
@@ -34,6 +35,8 @@ pub struct Table {
     lines: Option<Lines>,
     form: Form,
     stream: Stream,
+    /// Time of the latest reading as its writer noted it, in s.
+    noted: Option<f64>,
     /// The first lines were looked at, or need not be.
     surveyed: bool,
     interval: Duration,
@@ -57,13 +60,18 @@ enum Taken {
 }
 
 impl Table {
-    /// Opens the file for a model that names the channels `model` (or none). A device node (`/dev/ttyACM0`) need not be
+    /// Opens the file for a model that names the channels `model` (or none), and that wants readings with `gaps`. A device node (`/dev/ttyACM0`) need not be
     /// there yet, and with `waits` nothing else need be.
     ///
     /// # Errors
     /// [`SourceError::Fatal`] when it cannot be opened, or when values are to be held in a file that is read as fast as it is
     /// taken.
-    pub fn open(config: &SensorConfig, model: &[String], dev: &Path, waits: bool) -> Result<Self, SourceError> {
+    pub fn open(
+        config: &SensorConfig,
+        (model, gaps): (&[String], bool),
+        dev: &Path,
+        waits: bool,
+    ) -> Result<Self, SourceError> {
         let path = PathBuf::from(&config.path);
         let origin = if config.path == "-" { "standard input".to_owned() } else { config.path.clone() };
         let fatal = |reason: String| SourceError::Fatal { origin: origin.clone(), reason };
@@ -82,7 +90,7 @@ impl Table {
             Err(error) => return Err(fatal(error.to_string())),
         };
         let is_plain = lines.as_ref().is_some_and(|lines| lines.kind() == FileKind::Plain);
-        if is_plain && config.interval_ms == 0 && config.missing == MissingPolicy::Hold {
+        if is_plain && config.interval_ms == 0 && config.missing == Some(MissingPolicy::Hold) {
             let reason = "missing = \"hold\" needs interval_ms for a file: nothing else says how much time lies between its readings";
             return Err(fatal(reason.into()));
         }
@@ -96,9 +104,10 @@ impl Table {
                 model: model.to_vec(),
                 window: config.window,
                 stride: config.stride,
-                missing: config.missing,
+                missing: missing(config.missing, gaps),
                 hold_s: config.hold_s,
             }),
+            noted: None,
             surveyed: !is_plain,
             interval: Duration::from_millis(config.interval_ms),
             due: Instant::now(),
@@ -181,6 +190,9 @@ impl Table {
                 return Err(bad(reason));
             }
         };
+        // Of a file that is read as fast as it is taken nothing else says when a reading was made: each counts as a second.
+        let counted = (is_plain && self.interval.is_zero()).then_some(self.readings as f64);
+        self.noted = noted(&values).or(counted);
         let complete = match self.stream.take(&values, now) {
             Ok(complete) => complete,
             Err(Fault::Header(reason)) if is_plain => return Err(self.useless(reason)),
@@ -302,7 +314,9 @@ impl Source for Table {
                     self.due = (self.due + self.interval).max(now);
                 }
                 if complete {
-                    self.stream.fill(frame.window_mut());
+                    let window = frame.window_mut();
+                    self.stream.fill(window);
+                    window.noted = self.noted;
                     (frame.captured, frame.time, frame.truth) = (now, SystemTime::now(), None);
                     frame.origin.clone_from(&self.origin);
                     return Ok(Next::Frame);

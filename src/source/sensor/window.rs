@@ -68,7 +68,7 @@ impl Windower {
         if !Arc::ptr_eq(&out.channels, &self.channels) {
             out.channels = Arc::clone(&self.channels);
         }
-        out.rows = self.window;
+        (out.rows, out.noted) = (self.window, None);
         out.data.clear();
         let (newer, older) = self.ring.split_at((self.next * self.channels.len()).min(self.ring.len()));
         out.data.extend_from_slice(older);

@@ -112,6 +112,7 @@ fn found(case: &Case) -> Vec<Detection> {
     let outputs: Vec<TensorView<'_>> = specs.iter().zip(&values).map(|(spec, values)| view(spec, values)).collect();
     let geometry = [Geometry { scale: [case.scale; 2], offset: case.offset, source: case.source }];
     let input = TaskInput {
+        window: None,
         inputs: &[],
         outputs: &outputs,
         first_item: 0,
@@ -236,6 +237,7 @@ fn ran(case: &Case) -> bool {
     let view = |(spec, values)| TensorView { spec, data: Elements::F32(values) };
     let outputs: Vec<TensorView<'_>> = floats.iter().zip(values.iter().map(Vec::as_slice)).map(view).collect();
     let input = TaskInput {
+        window: None,
         inputs: &[],
         outputs: &outputs,
         first_item: 0,

@@ -337,6 +337,7 @@ fn a_trial_doubts_what_a_frame_may_be() {
         let (inputs, outputs) = ([], [output.view()]);
         let (now, time) = (std::time::Duration::ZERO, std::time::SystemTime::UNIX_EPOCH);
         let input = TaskInput {
+            window: None,
             inputs: &inputs,
             outputs: &outputs,
             first_item: 0,

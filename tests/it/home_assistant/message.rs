@@ -64,7 +64,7 @@ fn pipeline(name: &str, subject: Subject) -> Pipeline {
     }
 }
 
-/// A street with zones and a line, every kind of row of digits and of meter, a class, a text, areas, an anomaly and a bare model.
+/// A street with zones and a line, every kind of row of digits and of meter, a class, a text, areas, an anomaly, channels and a bare model.
 pub fn pipelines() -> Vec<Pipeline> {
     let meter = |quantity: Option<Quantity>, unit: &str, decimals: u8| {
         let unit = Some(unit.to_owned()).filter(|unit| !unit.is_empty());
@@ -104,6 +104,7 @@ pub fn pipelines() -> Vec<Pipeline> {
             Subject::Areas { labels: ["lawn", "car", r#"a"}}{{ 1/0 "#].map(Into::into).to_vec(), chosen: true },
         ),
         pipeline("pump", Subject::Anomaly),
+        pipeline("boiler", Subject::Channels { learns: true }),
         pipeline("bare", Subject::Raw),
     ]
 }
@@ -189,6 +190,9 @@ pub fn payloads() -> Value {
     ] });
     let anomaly = json!({ "task": "anomaly", "score": 0.0123, "anomalous": true, "calibrating": false,
         "channels": [{ "channel": "current", "share": 0.9 }] });
+    let channel = json!({ "channel": "flow", "fault": "spike", "distance": 41.7, "value": 85.0, "usual": 61.2 });
+    let channels =
+        json!({ "task": "baseline", "score": 41.7, "anomalous": true, "calibrating": false, "channels": [channel] });
     let mut payloads = json!({
         "leptond/attic/state": { "state": "online" },
         "leptond/attic/health": {
@@ -202,8 +206,9 @@ pub fn payloads() -> Value {
         "leptond/attic/plate/state": text,
         "leptond/attic/garden/state": areas,
         "leptond/attic/pump/state": anomaly,
+        "leptond/attic/boiler/state": channels,
         "leptond/attic/front-door/event": event, "leptond/attic/desk/event": event, "leptond/attic/pump/event": event,
-        "leptond/attic/plate/event": event,
+        "leptond/attic/plate/event": event, "leptond/attic/boiler/event": event,
     });
     for meter in ["water", "gas", "power", "heat", "counter"] {
         payloads[format!("leptond/attic/{meter}/state")] = reading.clone();
@@ -418,6 +423,8 @@ fn home_assistant_s_own_validators_and_templates_take_it() {
         ("garden.label_lawn", "41.2"),
         ("garden.label_car", "8.0"),
         ("pump.anomaly", "ON"),
+        ("boiler.anomaly", "ON"),
+        ("boiler.score", "41.7000"),
         ("temperature", "51.0"),
         ("memory", "31.4"),
         ("supply", "ON"),
@@ -432,6 +439,9 @@ fn home_assistant_s_own_validators_and_templates_take_it() {
     assert_eq!(states["mode command"][2], r#"{"mode":"quiet"}"#);
     let event: Value = serde_json::from_str(states["front-door.event"].as_str().unwrap()).unwrap();
     assert_eq!((&event["event_type"], &event["label"]), (&json!("new"), &json!("person")));
+    let channel: Value = serde_json::from_str(states["boiler.anomaly attributes"].as_str().unwrap()).unwrap();
+    assert_eq!((&channel["channel"], &channel["fault"]), (&json!("flow"), &json!("spike")), "{channel}");
+    assert_eq!(channel["channels"][0]["distance"], 41.7);
     let update: Value = serde_json::from_str(states["water.model"].as_str().unwrap()).unwrap();
     assert_eq!((&update["installed_version"], &update["title"]), (&json!("1.2.0"), &json!("digits")));
 

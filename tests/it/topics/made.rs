@@ -10,10 +10,10 @@ use leptond::frame::status::{
     Percentiles, Pipeline, Publisher, Rung, Source, Subject,
 };
 use leptond::frame::{
-    Attribute, ChannelShare, ClassMap, Crossing, Detection, Direction, Event, EventKind, Keypoint, Label, LastGood,
-    LineCount, LineName, MeterProblem, MeterReading, NodeName, Outcome, Output, Parent, PipelineName, PlaceRead,
-    PositionRead, Quality, RawOutput, Reading, RegionRead, Scored, Share, SourceName, SourceSize, Stamp, TaskKind,
-    TextRead, Timing, Unreadable, ZoneName, rfc3339,
+    AnomalyChannels, Attribute, ChannelFault, ChannelShare, ClassMap, Crossing, Detection, Direction, Event, EventKind,
+    Keypoint, Label, LastGood, LineCount, LineName, MeterProblem, MeterReading, NodeName, Outcome, Output, Parent,
+    PipelineName, PlaceRead, PositionRead, Quality, RawOutput, Reading, RegionRead, Scored, Share, SourceName,
+    SourceSize, Stamp, TaskKind, TextRead, Timing, Trouble, Unreadable, ZoneName, rfc3339,
 };
 use leptond::publish::payload::{self, EventMessage, Health, InferenceResult, Info, NodeState, PipelineState, Summary};
 use serde::Serialize;
@@ -41,6 +41,7 @@ pub fn all() -> BTreeMap<&'static str, Value> {
         ("result.semantic", result(semantic(), "", false)),
         ("result.text", result(text(None), "", false)),
         ("result.anomaly", result(anomaly(), "", false)),
+        ("result.baseline", result(channels(TaskKind::Baseline), "", false)),
         ("result.raw", result(raw(), "", false)),
         ("summary.classify", summary(&classify("ford"))),
         ("summary.reading", summary(&Outcome::Reading(reading()))),
@@ -51,6 +52,7 @@ pub fn all() -> BTreeMap<&'static str, Value> {
         ("summary.semantic", summary(&semantic())),
         ("summary.text", summary(&text(Some("OPEN 24 H")))),
         ("summary.anomaly", summary(&anomaly())),
+        ("summary.threshold", summary(&channels(TaskKind::Threshold))),
         ("summary.raw", summary(&raw())),
         ("event.new", event(&begun())),
         ("event.end", event(&ended())),
@@ -60,7 +62,20 @@ pub fn all() -> BTreeMap<&'static str, Value> {
         ),
         (
             "event.anomaly",
-            event(&Event { channels: channels(), ..Event::begin("1-2".into(), "anomaly", 9.5, at()) }.ended(at())),
+            event(
+                &Event {
+                    channels: AnomalyChannels::Shares(shares()),
+                    ..Event::begin("1-2".into(), "anomaly", 9.5, at())
+                }
+                .ended(at()),
+            ),
+        ),
+        (
+            "event.channel",
+            event(&Event {
+                channels: AnomalyChannels::Faults(channel_faults()),
+                ..Event::begin("1-3".into(), "anomaly", 0.5, at())
+            }),
         ),
         // Made by rooms of their own; `requests_on_the_page_are_obeyed` holds them against a daemon.
         (
@@ -349,11 +364,21 @@ fn objects(task: TaskKind, detection: Detection) -> Outcome {
 }
 
 fn anomaly() -> Outcome {
-    Outcome::Anomaly { score: 9.5, threshold: Some(3.0), anomalous: true, calibrating: false, channels: channels() }
+    Outcome::Anomaly { score: 9.5, threshold: Some(3.0), anomalous: true, calibrating: false, channels: shares() }
 }
 
-fn channels() -> Vec<ChannelShare> {
+fn shares() -> Vec<ChannelShare> {
     vec![ChannelShare { channel: "cpu_percent".into(), share: 0.5 }]
+}
+
+fn channel_faults() -> Vec<ChannelFault> {
+    let (channel, fault) = ("boiler_celsius".to_owned(), Trouble::Spike);
+    vec![ChannelFault { channel, fault, distance: 0.5, value: Some(0.5), usual: Some(0.5) }]
+}
+
+fn channels(task: TaskKind) -> Outcome {
+    let score = (task == TaskKind::Baseline).then_some(0.5);
+    Outcome::Channels { task, score, anomalous: true, calibrating: false, channels: channel_faults() }
 }
 
 fn raw() -> Outcome {
@@ -390,7 +415,7 @@ fn ended() -> Event {
         loitering: vec![zone()],
         crossings: vec![Crossing { line: line(), direction: Direction::Forward, time: at() }],
         stationary: true,
-        channels: Vec::new(),
+        channels: AnomalyChannels::default(),
         snapshot: true,
         start_time: at(),
         end_time: Some(at()),

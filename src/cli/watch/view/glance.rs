@@ -34,6 +34,16 @@ pub fn lines(palette: Palette, pipeline: &Pipeline, width: usize, large: bool) -
             };
             (score.map_or("-".into(), |score| format!("{score:.4}")), caption)
         }
+        Glance::Channels { found, score, calibrating } => {
+            let caption = match (found.split_first(), calibrating) {
+                (Some((_, [])), _) => palette.bad("ANOMALY".to_owned()),
+                (Some((_, rest)), _) => palette.bad(format!("ANOMALY, also {}", rest.join(", "))),
+                (None, true) => palette.dim("learning what is usual"),
+                (None, false) => palette.good("normal".to_owned()),
+            };
+            let text = found.first().cloned();
+            (text.unwrap_or_else(|| score.map_or("-".into(), |score| format!("{score:.1}"))), caption)
+        }
         Glance::Other(task) => {
             return vec![Line::from(palette.dim(fit(&format!(" outputs of a {task} model: see its results"), width)))];
         }
@@ -134,6 +144,9 @@ pub fn words(glance: &Glance) -> String {
         Glance::Anomaly { anomalous: true, .. } => "ANOMALY".into(),
         Glance::Anomaly { calibrating: true, .. } => "learning".into(),
         Glance::Anomaly { .. } => "normal".into(),
+        Glance::Channels { found, .. } if !found.is_empty() => found.join(", "),
+        Glance::Channels { calibrating: true, .. } => "learning".into(),
+        Glance::Channels { .. } => "normal".into(),
         Glance::Other(task) => task.clone(),
     }
 }

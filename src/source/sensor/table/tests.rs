@@ -10,13 +10,13 @@ fn config(kind: SensorKind, path: &Path, channels: &[&str], window: u32) -> Sens
         channels: channels.iter().map(|c| (*c).to_owned()).collect(),
         interval_ms: 0,
         window,
-        missing: MissingPolicy::Nan,
+        missing: Some(MissingPolicy::Nan),
         ..SensorConfig::default()
     }
 }
 
 fn open(config: &SensorConfig) -> Result<Table, SourceError> {
-    Table::open(config, &[], Path::new("/dev"), false)
+    Table::open(config, (&[], false), Path::new("/dev"), false)
 }
 
 /// Result of the next call, without the directory; windows as their channels and values.
@@ -243,7 +243,7 @@ fn what_cannot_be_opened_can_never_work_but_a_device_may_come() {
         assert!(matches!(error, SourceError::Fatal { .. }) && error.to_string().ends_with(expected), "{error}");
     }
     let device = dir.path().join("ttyACM0");
-    let mut table = Table::open(&config(SensorKind::Jsonl, &device, &[], 1), &[], dir.path(), false).unwrap();
+    let mut table = Table::open(&config(SensorKind::Jsonl, &device, &[], 1), (&[], false), dir.path(), false).unwrap();
     assert!(step(&mut table).contains("ttyACM0 is not there"));
     fifo(&device);
     let writer = std::thread::spawn(move || std::fs::write(&device, b"{\"a\":5}\n").unwrap());
