@@ -18,8 +18,8 @@ use anyhow::Context;
 use super::output::tell;
 use super::span::span;
 use super::{Failure, say, watch};
-use crate::config::{Config, Loaded, PipelineConfig};
-use crate::frame::{PipelineName, Quantity, Sink};
+use crate::config::{Config, Loaded, NodeConfig, PipelineConfig};
+use crate::frame::{NodeName, PipelineName, Quantity, Sink};
 use crate::pipeline::{DialConfig, MeterConfig, motion};
 use crate::publish::BrokerConfig;
 use crate::publish::stdout::Printer;
@@ -28,7 +28,7 @@ use crate::runtime;
 use crate::source::{self, SensorConfig, SensorKind, SyntheticConfig, SyntheticScene};
 use crate::{model, page, preprocess, scene, task, telemetry};
 use leptond_governor as governor;
-use names::{MACHINE, METER, reached};
+use names::{MACHINE, METER, NODE, reached};
 
 /// Customary address of an MQTT broker.
 const USUAL: &str = "127.0.0.1:1883";
@@ -82,7 +82,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let recent = recent.map_err(|e| Failure::Config(e.to_string()))?;
     let kept = (!is_screen).then(|| telemetry::init(&log)).transpose().map_err(|e| Failure::Config(e.to_string()))?;
     let listen = args.listen.map_or_else(|| usual_or_free(USUAL), |address| address.to_string());
+    // A name of its own: the installed service may come to this broker as well, under that of the computer.
+    let node = NodeConfig { name: NodeName::new(NODE).ok(), ..NodeConfig::default() };
     let config = Config {
+        node,
         log,
         broker: BrokerConfig { enabled: true, listen },
         page: page::Config { enabled: true, listen: usual_or_free(USUAL_PAGE), ..page::Config::default() },

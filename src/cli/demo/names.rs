@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+/// Name of the node in topics.
+pub const NODE: &str = "demo";
+
 /// Name of the pipeline that reads the meter.
 pub const METER: &str = "meter";
 
