@@ -6,7 +6,7 @@
 --first and --last keep that many lines of the beginning and of the end, and mark the gap; --shown is the command as a reader types it.
 A screen, caught by tmux (tmux new-session -x 92 -y 30, then tmux capture-pane -e -p >screen):
     tests/tools/terminal_svg.py docs/watch.svg --columns 92 --shown "leptond watch" -- cat screen
-README's picture, of 80 by 24: tests/tools/terminal_svg.py docs/demo.svg --columns 80 --shown "leptond demo" -- cat screen
+README's picture, of 120 by 30: tests/tools/terminal_svg.py docs/demo.svg --columns 120 --shown "leptond demo" -- cat screen
 """
 import argparse
 import fcntl

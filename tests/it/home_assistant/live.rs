@@ -139,6 +139,10 @@ fn every_kind_of_entity_has_its_state_and_keeps_it_over_a_restart() {
             retain(topic, &["-m", &payload.to_string()]);
         }
     }
+    let away = payloads()["leptond/attic/health"].clone();
+    let mut there = away.clone();
+    there["pipelines"]["front-door"]["idle"] = Value::Null;
+    retain("leptond/attic/health", &["-m", &there.to_string()]);
     let all = message(&pipelines(), &Requests::default());
     retain("homeassistant/device/attic/config", &["-m", &all.to_string()]);
 
@@ -167,7 +171,7 @@ fn every_kind_of_entity_has_its_state_and_keeps_it_over_a_restart() {
         ("sensor.attic_gas", "531.87"),
         ("sensor.attic_power", "5318.7"),
         ("binary_sensor.attic_water_reading_problem", "on"),
-        ("binary_sensor.attic_front_door_source", "on"),
+        ("binary_sensor.attic_front_door_source", "off"),
         ("sensor.attic_water_last_read", "2026-01-01T00:00:00+00:00"),
         ("sensor.attic_desk", "cat"),
         ("sensor.attic_garden_largest_area", "lawn"),
@@ -188,11 +192,22 @@ fn every_kind_of_entity_has_its_state_and_keeps_it_over_a_restart() {
     assert_eq!(notified["title"], "Attic Front door person", "{found:#}");
     assert_eq!(notified["data"]["image"], "/api/image_proxy/image.attic_front_door_snapshot");
 
-    // A restart: everything that is retained is there again, the picture too.
+    // A restart: everything that is retained is there again, the picture too. The camera is away now: what is there is not known, and the
+    // meters have what they read last.
+    retain("leptond/attic/health", &["-m", &away.to_string()]);
     let again = Running::start(&python, &home, broker.port, 5, &["image:image.attic_front_door_snapshot"]).finish();
     assert_eq!(again["commands"][0], json!(["image:image.attic_front_door_snapshot", 4, "ffd8"]));
     assert_eq!(again["entities"].as_array().unwrap().len(), wanted);
     assert_eq!(entity(&again, "sensor.attic_gas")["state"], "531.87");
+    for (id, state) in [
+        ("binary_sensor.attic_front_door_person", "unavailable"),
+        ("sensor.attic_front_door_person_count", "unavailable"),
+        ("binary_sensor.attic_front_door_source", "on"),
+        ("sensor.attic_well", "412.3571"),
+        ("sensor.attic_desk", "cat"),
+    ] {
+        assert_eq!(entity(&again, id)["state"], state, "{id}");
+    }
     assert_ne!(entity(&again, "image.attic_front_door_snapshot")["state"], "unknown");
 }
 
