@@ -110,7 +110,10 @@ impl Detector for Ewma {
     }
 }
 
-const DETECTORS: [(&str, fn() -> Box<dyn Detector>); 3] = [
+/// A detector that has seen nothing yet.
+type Fresh = fn() -> Box<dyn Detector>;
+
+const DETECTORS: [(&str, Fresh); 3] = [
     ("baseline", || Box::new(Baseline::new())),
     ("z-score", || Box::new(ZScore::default())),
     ("EWMA", || Box::new(Ewma::default())),
