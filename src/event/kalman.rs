@@ -15,6 +15,8 @@ const POSITION_NOISE: f32 = 0.08;
 const SIZE_NOISE: f32 = 0.15;
 /// Least width and height, so that nothing is divided by 0.
 const LEAST_SIDE: f32 = 1e-3;
+/// Coordinates from here on are no place of any picture, and would overflow where a box is scaled.
+const NOWHERE: f32 = 1e30;
 /// Coordinates beyond this are cut off.
 const FAR: f32 = 1e6;
 
@@ -30,8 +32,8 @@ pub(super) struct Shape {
 impl Shape {
     /// The shape of a box `[x1, y1, x2, y2]`; `None` where it is none.
     pub(super) fn of([x1, y1, x2, y2]: [f32; 4]) -> Option<Shape> {
-        let finite = [x1, y1, x2, y2].iter().all(|v| v.is_finite());
-        if !finite || x1 >= x2 || y1 >= y2 {
+        let somewhere = [x1, y1, x2, y2].iter().all(|v| v.abs() < NOWHERE);
+        if !somewhere || x1 >= x2 || y1 >= y2 {
             return None;
         }
         let [x1, y1, x2, y2] = [x1, y1, x2, y2].map(|v| v.clamp(-FAR, FAR));
@@ -230,12 +232,16 @@ mod tests {
 
     #[test]
     fn boxes_that_are_none_have_no_shape() {
-        for bbox in
-            [[0.0, 0.0, 0.0, 1.0], [f32::NAN, 0.0, 1.0, 1.0], [2.0, 0.0, 1.0, 1.0], [0.0, 0.0, f32::INFINITY, 1.0]]
-        {
+        for bbox in [
+            [f32::MIN, 0.0, 0.0, 1.0],
+            [0.0, 0.0, 0.0, 1.0],
+            [f32::NAN, 0.0, 1.0, 1.0],
+            [2.0, 0.0, 1.0, 1.0],
+            [0.0, 0.0, f32::INFINITY, 1.0],
+        ] {
             assert_eq!(Shape::of(bbox), None, "{bbox:?}");
         }
-        let extreme = Shape::of([-3e38, -3e38, 3e38, 3e38]).unwrap();
+        let extreme = Shape::of([-9e29, -9e29, 9e29, 9e29]).unwrap();
         let mut motion = Motion::new(&extreme);
         motion.predict(3600.0, false);
         motion.correct(&Shape::of([0.0, 0.0, 1e-30, 1e-30]).unwrap(), f32::NAN);
