@@ -102,8 +102,8 @@ impl Rows {
         for set in sets() {
             let mut out = match to {
                 To::Elsewhere => Output::new(self.span(2), rng.below(65), rng),
-                To::OverFirst => in_place(a, rng),
-                To::OverSecond => in_place(b, rng),
+                To::OverFirst => Output::over(a, SLACK, rng),
+                To::OverSecond => Output::over(b, SLACK, rng),
             };
             let o = out.ptr();
             let mut want = want.to_vec();
@@ -123,14 +123,6 @@ impl Rows {
             out.check(&want, (set.name(), self, to, &name));
         }
     }
-}
-
-/// Memory for a result that goes over its operand: the bytes in the middle, [`SLACK`] bytes around.
-fn in_place(bytes: &[i8], rng: &mut Rng) -> Output {
-    let mut out = Output::new(bytes.len(), SLACK, rng);
-    // SAFETY: the output has as many bytes.
-    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), out.ptr(), bytes.len()) };
-    out
 }
 
 proptest! {

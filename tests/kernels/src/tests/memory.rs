@@ -63,6 +63,15 @@ impl Output {
         Output { before: whole.to_vec(), pages, at, len }
     }
 
+    /// As [`Output::new`], of `bytes` that are there before.
+    pub fn over(bytes: &[i8], guard: usize, rng: &mut Rng) -> Self {
+        let mut out = Output::new(bytes.len(), guard, rng);
+        let place = out.at..out.at + out.len;
+        out.pages.bytes()[place.clone()].copy_from_slice(bytes);
+        out.before[place].copy_from_slice(bytes);
+        out
+    }
+
     /// The first byte of output.
     pub fn ptr(&mut self) -> *mut i8 {
         self.pages.bytes()[self.at..].as_mut_ptr()
