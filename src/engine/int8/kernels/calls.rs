@@ -155,6 +155,21 @@ impl DepthwiseWeights<'_> {
         (0..self.kh * self.kw).map(|tap| i32::from(self.weight(channel, tap))).sum()
     }
 
+    /// Bytes that weights are the sum of, in blocks of `block` channels; those of a tap lie in the parts `parts_of(tap)`, of which
+    /// there are `parts`.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    pub fn passes(&self, block: usize, parts: usize, parts_of: impl Fn(usize) -> [usize; 2]) -> Passes {
+        let mut passes = Passes::new(parts);
+        for channel in (0..self.channels).filter(|&channel| self.zeros.get(channel).is_some_and(|&zero| zero != 0)) {
+            for tap in 0..self.kh * self.kw {
+                for part in parts_of(tap) {
+                    passes.add(self.weight(channel, tap), self.channels.div_ceil(block), channel / block, part);
+                }
+            }
+        }
+        passes
+    }
+
     /// `w[tap][c] − zero[c]`: −255 to 255.
     pub fn weight(&self, channel: usize, tap: usize) -> i16 {
         let zero = self.zeros.get(channel).copied().unwrap_or(0);

@@ -110,6 +110,8 @@ mod requant;
 pub mod run;
 mod set;
 mod sets;
+#[cfg(target_arch = "x86_64")]
+mod split;
 pub mod step;
 #[cfg(any(target_arch = "aarch64", test))]
 mod tame;

@@ -1,7 +1,5 @@
 //! Depthwise weights that, less their zero points, are sums of several bytes: how many, for each part of a block of channels.
 
-use super::DepthwiseWeights;
-
 /// Bytes that the widest weight, 255, is the sum of.
 const MOST: usize = 3;
 
@@ -17,26 +15,23 @@ pub struct Passes {
 }
 
 impl Passes {
-    /// Of blocks of `block` channels; the weights of a tap lie in the parts `parts_of(tap)`, of which there are `parts`.
-    pub fn of(weights: &DepthwiseWeights, block: usize, parts: usize, parts_of: impl Fn(usize) -> [usize; 2]) -> Self {
-        let mut passes = Passes { parts, counts: Vec::new(), most: 1 };
-        for channel in (0..weights.channels).filter(|&channel| weights.zeros.get(channel).is_some_and(|&z| z != 0)) {
-            for tap in 0..weights.kh * weights.kw {
-                let count = bytes_in(weights.weight(channel, tap));
-                if count == 1 {
-                    continue;
-                }
-                if passes.counts.is_empty() {
-                    passes.counts = vec![1; weights.channels.div_ceil(block) * parts];
-                }
-                for part in parts_of(tap) {
-                    let of_part = &mut passes.counts[channel / block * parts + part];
-                    *of_part = (*of_part).max(count as u8);
-                }
-                passes.most = passes.most.max(count);
-            }
+    /// Of blocks of so many parts, all of which take one pass.
+    pub fn new(parts: usize) -> Self {
+        Passes { parts, counts: Vec::new(), most: 1 }
+    }
+
+    /// Counts a weight in a part of one of `blocks` blocks.
+    pub fn add(&mut self, weight: i16, blocks: usize, block: usize, part: usize) {
+        let count = bytes_in(weight);
+        if count == 1 {
+            return;
         }
-        passes
+        if self.counts.is_empty() {
+            self.counts = vec![1; blocks * self.parts];
+        }
+        let of_part = &mut self.counts[block * self.parts + part];
+        *of_part = (*of_part).max(count as u8);
+        self.most = self.most.max(count);
     }
 
     /// The greatest number of passes of any part: 1 to 3.

@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::super::passes::{Passes, bytes_of};
+use super::super::passes::bytes_of;
 use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise, Terms};
 use super::dot::Dot;
 use super::output::{LANES, Results, VECTORS, store, store_floats};
@@ -33,9 +33,8 @@ pub fn pack<D: Dot>(weights: &DepthwiseWeights) -> PackedDepthwise {
     let DepthwiseWeights { channels, kh, kw, .. } = *weights;
     // Words need one pass, whatever their zero points.
     let several = if D::WIDE { &[][..] } else { weights.zeros };
-    let passes = Passes::of(&DepthwiseWeights { zeros: several, ..*weights }, BLOCK, quads(kh) * kw, |tap| {
-        [0, 1].map(|below| (tap / kw + below) / TAPS * kw + tap % kw)
-    });
+    let passes = DepthwiseWeights { zeros: several, ..*weights }
+        .passes(BLOCK, quads(kh) * kw, |tap| [0, 1].map(|below| (tap / kw + below) / TAPS * kw + tap % kw));
     let most = passes.most();
     let block_bytes = (2 + 2 * quads(kh) * kw * most * D::PARTS) * VECTORS * BLOCK;
     let mut data = AlignedBytes::zeroed(channels.div_ceil(BLOCK) * block_bytes);

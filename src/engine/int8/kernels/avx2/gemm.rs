@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::super::excess::Split;
+use super::super::split::Split;
 use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm, Terms};
 use super::dot::Dot;
 use super::output::{LANES, Results, VECTORS, row_sum, store, store_floats};

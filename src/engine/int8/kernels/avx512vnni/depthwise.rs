@@ -9,7 +9,7 @@
 
 use std::arch::x86_64::*;
 
-use super::super::passes::{Passes, bytes_of};
+use super::super::passes::bytes_of;
 use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise, Terms};
 use super::output::{LANES, Results, may_overflow, sign_bits, store_floats};
 
@@ -58,7 +58,7 @@ pub fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
     let DepthwiseWeights { channels, kh, kw, .. } = *weights;
     let columns = quads(kh) * kw;
     let column = |ky: usize, kx: usize, below: usize| (ky + below) / TAPS * kw + kx;
-    let passes = Passes::of(weights, BLOCK, columns, |tap| [0, 1].map(|below| column(tap / kw, tap % kw, below)));
+    let passes = weights.passes(BLOCK, columns, |tap| [0, 1].map(|below| column(tap / kw, tap % kw, below)));
     let most = passes.most();
     let block_bytes = (HEAD + 2 * columns * most * VECTORS) * BYTES;
     let mut data = AlignedBytes::zeroed(channels.div_ceil(BLOCK) * block_bytes);

@@ -8,7 +8,7 @@
 
 use std::arch::x86_64::*;
 
-use super::super::excess::Split;
+use super::super::split::Split;
 use super::super::{AlignedBytes, GemmCall, GemmWeights, MAX_ROWS, PackedGemm, Terms};
 use super::output::{LANES, Results, flipped, may_overflow, row_sum, sign_bits, store_floats};
 

@@ -9,7 +9,7 @@
 use std::arch::aarch64::*;
 
 use super::super::neon::results::{Floats, LANES};
-use super::super::passes::{Passes, bytes_of};
+use super::super::passes::bytes_of;
 use super::super::reference::Reference;
 use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, Finish, Kernels, PackedDepthwise, Terms};
 use super::instructions::{load, load_pair, sdot};
@@ -48,7 +48,7 @@ pub fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
     }
     let groups = (column(kh) * kw).div_ceil(GROUP);
     let place = |kx: usize, ky: usize| kx * column(kh) + ky;
-    let passes = Passes::of(weights, BLOCK, groups, |tap| [place(tap % kw, tap / kw) / GROUP; 2]);
+    let passes = weights.passes(BLOCK, groups, |tap| [place(tap % kw, tap / kw) / GROUP; 2]);
     let most = passes.most();
     let block_bytes = BLOCK * (8 + groups * most * GROUP);
     let mut data = AlignedBytes::zeroed(channels.div_ceil(BLOCK) * block_bytes);

@@ -8,7 +8,6 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use super::super::passes::Passes;
 use super::super::tame::Group;
 use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, Finish, PackedDepthwise, Terms};
 use super::elementwise::store_partial;
@@ -37,9 +36,9 @@ fn weights_at(taps: usize) -> usize {
 pub(super) fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
     let DepthwiseWeights { channels, kh, kw, .. } = *weights;
     let taps = kh * kw;
-    let passes = Passes::of(weights, BLOCK, 1, |_| [0; 2]);
-    let narrow = weights_at(taps) + taps * BLOCK;
-    let block_bytes = if passes.most() == 1 { narrow } else { narrow.max(wide::block_bytes(taps)) };
+    let passes = weights.passes(BLOCK, 1, |_| [0; 2]);
+    let wide_bytes = if passes.most() == 1 { 0 } else { wide::block_bytes(taps) };
+    let block_bytes = wide_bytes.max(weights_at(taps) + taps * BLOCK);
     // Two pixels of 8 channels can be taken for one of 16 where nothing lies between them.
     let twice = channels == BLOCK / 2;
     let mut data = AlignedBytes::zeroed(channels.div_ceil(BLOCK) * block_bytes);
@@ -106,9 +105,8 @@ pub(super) unsafe fn depthwise(call: &DepthwiseCall) {
     let packed = call.packed;
     let taps = packed.kh * packed.kw;
     let results = Results::new(&call.finish, packed.variant & TAME != 0);
-    let bytes = matches!(call.finish, Finish::Bytes(_));
-    let twice =
-        bytes && packed.channels == BLOCK / 2 && call.step_col == packed.channels && call.out_col == packed.channels;
+    let near = call.step_col == packed.channels && call.out_col == packed.channels;
+    let twice = matches!(call.finish, Finish::Bytes(_)) && packed.channels == BLOCK / 2 && near;
     for first in (0..packed.channels).step_by(BLOCK) {
         if packed.passes.are_many(first / BLOCK) {
             // SAFETY: the caller's promise; the block is packed so.
