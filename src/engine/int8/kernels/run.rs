@@ -3,12 +3,10 @@
 pub mod float;
 mod hybrid;
 
-use std::ops::Range;
-
 use super::behind::{self, BEHIND, Behind};
 use super::step::{Step, Work};
 use super::walk::{at, each, rectangles};
-use super::{DepthwiseCall, Finish, GemmCall, Kernels, MAX_ROWS, MulParams, matmul, moves, normalize, pairs, pool};
+use super::{DepthwiseCall, GemmCall, Kernels, MAX_ROWS, MulParams, matmul, moves, normalize, pairs, pool};
 
 pub use super::edges::{Input, Output, load, store};
 pub use super::moves::ONE;
@@ -140,15 +138,12 @@ pub unsafe fn run(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part
     }
 }
 
-/// Bytes of packed weights that stay in the second cache while tiles go over them.
-const NEAR: usize = 256 << 10;
-
 /// Tiles of rows by blocks of output channels.
 ///
 /// # Safety
 /// As [`run`].
 unsafe fn gemm(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part) {
-    let Work::Gemm { packed, ending, dims: [images, rows, cols], .. } = &step.work else { return };
+    let Work::Gemm { packed, ending, offsets, input, output, dims: [images, rows, cols] } = &step.work else { return };
     // SAFETY: the caller's promise.
     let finish = unsafe { hybrid::finish(ending, arena) };
     let pixels = images * rows * cols;
@@ -158,30 +153,9 @@ unsafe fn gemm(step: &Step, kernels: &dyn Kernels, arena: *mut i8, part: Part) {
     let blocks = if by_blocks { part.range(packed.blocks()) } else { 0..packed.blocks() };
     let tiles = pixels.div_ceil(most);
     let range = if by_blocks { 0..tiles } else { part.range(tiles) };
-    // Each tile goes over all weights: as many as stay near, so that they come from far away once and not once for each tile.
-    let together = if range.len() > 1 { (NEAR / packed.block_bytes.max(1)).max(1) } else { blocks.len().max(1) };
-    for first in blocks.clone().step_by(together) {
-        let blocks = first..blocks.end.min(first + together);
-        // SAFETY: the caller's promise.
-        unsafe { tiles_of(step, kernels, arena, finish, blocks, range.clone()) };
+    if blocks.is_empty() || range.is_empty() {
+        return;
     }
-}
-
-/// The tiles `range` by some blocks of output channels.
-///
-/// # Safety
-/// As [`run`]; the step is a [`Work::Gemm`] and has them.
-unsafe fn tiles_of(
-    step: &Step,
-    kernels: &dyn Kernels,
-    arena: *mut i8,
-    finish: Finish,
-    blocks: Range<usize>,
-    range: Range<usize>,
-) {
-    let Work::Gemm { packed, ending, offsets, input, output, dims: [images, rows, cols] } = &step.work else { return };
-    let pixels = images * rows * cols;
-    let tiles = pixels.div_ceil(kernels.gemm_rows(packed).clamp(1, MAX_ROWS));
     // Tiles of nearly equal height are better than full ones and a small rest.
     let bound = |tile: usize| pixels * tile / tiles;
     let mut pixel = bound(range.start);

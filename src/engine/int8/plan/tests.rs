@@ -394,38 +394,3 @@ fn random_graphs_compute_what_their_nodes_say() {
     }
     assert!(kinds.len() >= 15, "{kinds:?}");
 }
-
-/// A product with more weights than tiles go over at once, by a number of rows that is no multiple of any tile's.
-#[test]
-fn weights_that_do_not_stay_near() {
-    let mut dice = Dice(11);
-    let mut growing = Growing { graph: Graph::default(), dice: &mut dice };
-    let (ins, outs, side) = (700, 600, 7);
-    let quant = growing.dice.quant();
-    let x = growing.tensor(vec![1, ins, side, side], quant);
-    let conv = Conv {
-        weights: Arc::new(growing.dice.bytes(outs * ins)),
-        weight_zeros: growing.dice.bytes(outs),
-        kernel: [1, 1],
-        weight_scales: vec![0.0004; outs],
-        bias: vec![7; outs],
-        strides: [1, 1],
-        dilations: [1, 1],
-        pads: [0; 4],
-        groups: 1,
-        clamp: Clamp::NONE,
-    };
-    let next = growing.dice.quant();
-    let y = growing.push(Op::Conv(conv), vec![x], vec![1, outs, side, side], next);
-    let mut graph = growing.graph;
-    let port = |tensor| Port { tensor, name: format!("t{tensor}"), format: Format::I8 };
-    (graph.inputs, graph.outputs) = (vec![port(x)], vec![port(y)]);
-    let input = dice.bytes(ins * side * side);
-    let want = evaluate(&graph, &graph.nodes[0], &[input.clone(), Vec::new()]);
-    for set in kernels::available() {
-        let plan = PartitionPlan::new(&graph, set).unwrap();
-        for threads in [1, 2] {
-            assert!(run(&graph, &plan, &input, threads) == [want.clone()], "{} with {threads} threads", set.name());
-        }
-    }
-}
