@@ -49,6 +49,14 @@ def start(command, **options):
     return process
 
 
+def start_at(command, terminal):
+    """As `start`, on the file descriptor of a terminal instead of nothing."""
+    with undisturbed():
+        process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *command], stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True)
+        _running.append(process)
+    return process
+
+
 def end(process, wait_s=15):
     """SIGTERM, and SIGKILL when that does not end it within `wait_s` (0: at once)."""
     with undisturbed():

@@ -100,6 +100,11 @@ class Container:
         line, self._buffer = self._buffer.split(b"\n", 1)
         return line.decode(errors="replace").strip()
 
+    def init(self):
+        """Process id of the container's first process, as this machine has it."""
+        with open(f"/proc/{self._process.pid}/task/{self._process.pid}/children", encoding="ascii") as file:
+            return int(file.read().split()[0])
+
     def console(self):
         """The last lines that systemd-nspawn printed."""
         with open(self.work + "/nspawn.log", encoding="utf-8", errors="replace") as log:

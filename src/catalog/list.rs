@@ -24,6 +24,12 @@ const BUILT_IN_FILES: &[(&str, &str)] = &[
     ("labels/ppocr.txt", include_str!("../../models/labels/ppocr.txt")),
 ];
 
+/// The built-in list of labels called `name`, one a line: `coco`, `imagenet` or `ppocr`.
+pub fn built_in_labels(name: &str) -> Option<&'static str> {
+    let file = format!("labels/{name}.txt");
+    BUILT_IN_FILES.iter().find(|(known, _)| *known == file).map(|(_, text)| *text)
+}
+
 /// Base of relative addresses.
 #[derive(Clone, Debug)]
 enum Base {

@@ -20,6 +20,6 @@ pub use entry::{Cost, Entry, Location, Part};
 pub use fault::{CatalogError, FetchError, StoreError};
 pub use fetch::{Progress, Request, fetch, recognise, text_at};
 pub use limits::Limits;
-pub use list::{Catalog, LOCAL_FILE};
+pub use list::{Catalog, LOCAL_FILE, built_in_labels};
 pub use partial::Partial;
 pub use store::{Stage, Store, choose, files_of, is_packaged, same_files};

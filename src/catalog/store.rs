@@ -188,6 +188,7 @@ impl Drop for Stage {
     fn drop(&mut self) {
         // On failure, the next process that opens the directory tries again.
         let _ = remove_all(&self.path);
+        let _ = self.path.parent().map(fs::remove_dir);
     }
 }
 

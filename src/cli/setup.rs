@@ -4,9 +4,11 @@
 
 mod args;
 mod broker;
+mod digits;
 mod interview;
 mod models;
 mod offered;
+mod paths;
 mod photo;
 mod present;
 mod probe;
@@ -61,43 +63,61 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Err(error) => return Err(anyhow::Error::from(error).context(file.display().to_string()).into()),
     };
     let present = configuration(&file, &text)?;
-    if terminal.is_none() {
+    if terminal.is_none() && !interview::parts_only(&args, &present, false) {
         missing(&args, &text)?;
     }
-    let password = given_password(&args)?;
-    let ask = terminal.as_mut().map(|t| t as &mut dyn Ask);
-    let mut interview = Interview { args: &args, ask, present: &present, file: &file, text: &text, stop: stop.clone() };
-    let told = interview.hold(password).map_err(|failure| match failure {
-        Failure::Failed(error) => Failure::Failed(anyhow::anyhow!("{error:#}; {}", stop.end())),
-        other => other,
-    });
-    let Told { mut answers, password, replace, model_here } = told?;
-    let service = args.config.is_none() && systemd() && rustix::process::geteuid().is_root() && args.root.is_none();
     let place = credentials::place(&file);
-    if password.is_some() {
-        answers.broker.password_file.clone_from(&place.configured);
-    }
-    let new = edit::edited(&text, &answers, replace).map_err(|error| match error {
-        edit::EditError::Exists(_) => Failure::Usage(error.to_string()),
-        _ => Failure::Config(format!("{}: {error}", file.display())),
-    })?;
-    check(&file, &new, password.is_some(), model_here, &stop)?;
+    let mut now = Now { present, text: text.clone(), password: given_password(&args)?, name: None };
+    let (told, new) = loop {
+        let mut told = now.hold(&args, &file, terminal.as_mut(), &stop)?;
+        if told.password.is_some()
+            && let Some(broker) = &mut told.answers.broker
+        {
+            broker.password_file.clone_from(&place.configured);
+        }
+        // Against the file as it is: what an earlier round had answered is not in it.
+        let fits = changed(&file, &text, &told, &stop);
+        let Some(terminal) = terminal.as_mut() else {
+            let new = fits?;
+            break (told, new);
+        };
+        let verdict = match &fits {
+            Ok(new) => {
+                let changes = config::difference(&text, new);
+                if changes.is_empty() && told.password.is_none() {
+                    break (told, new.clone());
+                }
+                say(&format!("changes to {}:\n{}", file.display(), config::redact(&changes)))?;
+                if args.dry_run { Verdict::Write } else { of_changes(terminal)? }
+            }
+            Err(failure) => {
+                terminal.tell(&format!("error: {failure}"));
+                if terminal.confirm("Change an answer?", true)? { Verdict::Again } else { Verdict::Stop }
+            }
+        };
+        match (verdict, fits) {
+            (Verdict::Write, Ok(new)) => break (told, new),
+            (Verdict::Again, fits) => now.again(&file, told, fits.ok()),
+            (_, Ok(_)) => return say(&stop.end()),
+            (_, Err(failure)) => return Err(failure),
+        }
+    };
+    let Told { answers, password, .. } = told;
+    let present = now.present;
+    let service = args.config.is_none() && systemd() && rustix::process::geteuid().is_root() && args.root.is_none();
     let changes = config::difference(&text, &new);
     if changes.is_empty() && password.is_none() {
         say(&format!("{} is as it should be; nothing was changed", file.display()))?;
         return next_steps(&args, &answers, &present, terminal.as_mut(), service);
     }
-    say(&format!("changes to {}:\n{}", file.display(), config::redact(&changes)))?;
+    if terminal.is_none() {
+        say(&format!("changes to {}:\n{}", file.display(), config::redact(&changes)))?;
+    }
     if args.dry_run {
         if password.is_some() {
             say(&format!("the password would be written to {}", place.file.display()))?;
         }
         return say("nothing was written (--dry-run)");
-    }
-    if let Some(terminal) = terminal.as_mut()
-        && !terminal.confirm("Write this?", true)?
-    {
-        return say(&stop.end());
     }
     let writing = stop.writing();
     // The password first: a configuration that names it is never without it.
@@ -115,6 +135,74 @@ pub fn run(args: Args) -> Result<(), Failure> {
     next_steps(&args, &answers, &present, terminal.as_mut(), service)
 }
 
+/// One round of the questions: what their defaults come from.
+struct Now {
+    /// The configuration as it is, or as the round before would have it.
+    present: Config,
+    /// Its text.
+    text: String,
+    password: Option<String>,
+    /// Name of the work of the round before.
+    name: Option<String>,
+}
+
+impl Now {
+    /// Asks everything.
+    fn hold(&self, args: &Args, file: &Path, ask: Option<&mut Terminal>, stop: &Stop) -> Result<Told, Failure> {
+        let ask = ask.map(|terminal| terminal as &mut dyn Ask);
+        let (present, text) = (&self.present, self.text.as_str());
+        let mut interview =
+            Interview { args, ask, present, file, text, again: self.name.as_deref(), stop: stop.clone() };
+        interview.hold(self.password.clone()).map_err(|failure| match failure {
+            Failure::Failed(error) => Failure::Failed(anyhow::anyhow!("{error:#}; {}", stop.end())),
+            other => other,
+        })
+    }
+
+    /// Takes the answers of a round as the defaults of the next, as far as they make a configuration.
+    fn again(&mut self, file: &Path, told: Told, text: Option<String>) {
+        if told.password.is_some() {
+            self.password = told.password;
+        }
+        self.name = told.answers.work.as_ref().map(|work| work.name().to_owned());
+        if let Some(text) = text
+            && let Ok(config) = of_text(file, &text)
+        {
+            (self.present, self.text) = (config, text);
+        }
+    }
+}
+
+/// Decision about the changes that are shown.
+enum Verdict {
+    Write,
+    Again,
+    Stop,
+}
+
+/// Asks what is to be done with the changes that are shown.
+fn of_changes(terminal: &mut Terminal) -> Result<Verdict, Failure> {
+    loop {
+        let answer = terminal.text("Write this? (yes/no, or \"back\" to change an answer)", Some("yes"))?;
+        match answer.trim().to_lowercase().as_str() {
+            "y" | "yes" => return Ok(Verdict::Write),
+            "n" | "no" => return Ok(Verdict::Stop),
+            "b" | "back" => return Ok(Verdict::Again),
+            _ => terminal.tell("please answer yes, no or back"),
+        }
+    }
+}
+
+/// The file's text with the answers in it, checked.
+fn changed(file: &Path, text: &str, told: &Told, stop: &Stop) -> Result<String, Failure> {
+    let new = edit::edited(text, &told.answers, told.replace).map_err(|error| match error {
+        edit::EditError::Exists(_) => Failure::Usage(error.to_string()),
+        _ => Failure::Config(format!("{}: {error}", file.display())),
+    })?;
+    check(file, &new, told.password.is_some(), told.model_here, stop)?;
+    Ok(new)
+}
+
 /// The configuration as it is; defaults where there is none.
 fn configuration(file: &Path, text: &str) -> Result<Config, Failure> {
     if text.trim().is_empty() {
@@ -129,6 +217,14 @@ fn configuration(file: &Path, text: &str) -> Result<Config, Failure> {
             _ => Err(Failure::Config(format!("mend the present configuration first: {errors}"))),
         },
     }
+}
+
+/// The configuration of a text that is not written yet.
+fn of_text(file: &Path, text: &str) -> Result<Config, Failure> {
+    let mut config: Config = toml_edit::de::from_str(text)
+        .map_err(|error| Failure::Config(format!("{}: {}", file.display(), error.message())))?;
+    config.add_meters();
+    Ok(config)
 }
 
 /// Says which flags are missing where nobody can be asked.
@@ -227,9 +323,12 @@ fn next_steps(
         lines.push(format!("  leptond doctor{file}"));
         lines.push(format!("  leptond run{file}"));
     }
-    let reader = if of_service && !answers.broker.username.is_empty() { sudo } else { "" };
+    let username = answers.broker.as_ref().map_or(&present.mqtt.username, |broker| &broker.username);
+    let reader = if of_service && !username.is_empty() { sudo } else { "" };
     lines.push(format!("  {reader}leptond watch{file} --node {node}"));
-    lines.push(format!("results come on {}/{node}/{}/result", present.mqtt.prefix, answers.work.name()));
+    if let Some(work) = &answers.work {
+        lines.push(format!("results come on {}/{node}/{}/result", present.mqtt.prefix, work.name()));
+    }
     if answers.page || present.page.enabled {
         lines.push(format!("the page for browsers is at {} on this computer", present::page_address(present)));
     }

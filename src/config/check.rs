@@ -50,11 +50,10 @@ impl Config {
                 Input::Crops(_) => Some(CROPS),
                 input => self.source_of(input).map(|source| source.kind().frames()),
             };
-            let size = frames.unwrap_or(CROPS);
-            check_regions(&pipeline.preprocess, size, &|key| at(&format!("preprocess.{key}")), &mut f);
-            if let Some(join) = pipeline.meter.as_ref().filter(|join| join.model.is_some()) {
-                let dials = |key: &str| at(&key.replacen("regions", "dials", 1));
-                check_regions(&join.preprocess, size, &dials, &mut f);
+            let given = frames.unwrap_or(CROPS);
+            each_table(pipeline, &at, &mut |preprocess, at| check_regions(preprocess, given, at, &mut f));
+            if let Frames::Pictures { size: Some(size), .. } = given {
+                check_reach(pipeline, size, &at, &mut f);
             }
             f.take(&format!("pipeline[{i}]"), pipeline.events().check());
             check_motion(pipeline, frames.unwrap_or(CROPS), &at, &mut f);
@@ -221,9 +220,21 @@ impl Config {
 /// Pictures of any size.
 const CROPS: Frames<'static> = Frames::Pictures { format: PixelFormat::Rgb8, size: None };
 
-fn check_regions(preprocess: &preprocess::Config, frames: Frames<'_>, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+/// The whole path of a key of a table.
+type PathOf<'a> = &'a dyn Fn(&str) -> String;
+
+/// Calls `each` with the regions of a pipeline, of a meter also with those of its second model, and what makes the path of a key.
+fn each_table(pipeline: &PipelineConfig, at: PathOf<'_>, each: &mut dyn FnMut(&preprocess::Config, PathOf<'_>)) {
+    each(&pipeline.preprocess, &|key| at(&format!("preprocess.{key}")));
+    if let Some(join) = pipeline.meter.as_ref().filter(|join| join.model.is_some()) {
+        each(&join.preprocess, &|key| at(&format!("preprocess.{key}").replacen("preprocess.regions", "dials", 1)));
+    }
+}
+
+/// Checks the shape of regions.
+fn check_regions(preprocess: &preprocess::Config, frames: Frames<'_>, at: PathOf<'_>, f: &mut Findings) {
     let regions = &preprocess.regions;
-    let Frames::Pictures { size, .. } = frames else {
+    let Frames::Pictures { .. } = frames else {
         if !regions.is_empty() {
             f.problem(Problem::new(at("regions"), "regions cut pictures, but this source gives numbers"));
         }
@@ -233,40 +244,43 @@ fn check_regions(preprocess: &preprocess::Config, frames: Frames<'_>, at: &dyn F
         return;
     };
     for (i, region) in regions.iter().enumerate() {
-        let corners: Vec<[f32; 2]> = match region {
-            Region::Rect([x, y, w, h]) => {
-                if *w <= 0.0 || *h <= 0.0 {
-                    f.problem(
-                        Problem::new(at(&format!("regions[{i}].rect")), "width and height must be above 0")
-                            .found(format!("{w} x {h}"))
-                            .allowed("[x, y, width, height] in source pixels"),
-                    );
-                    continue;
-                }
-                vec![[*x, *y], [x + w, *y], [x + w, y + h], [*x, y + h]]
-            }
-            Region::Quad(c) => c.chunks_exact(2).filter_map(|p| <[f32; 2]>::try_from(p).ok()).collect(),
-        };
-        let key = match region {
-            Region::Rect(_) => at(&format!("regions[{i}].rect")),
-            Region::Quad(_) => at(&format!("regions[{i}].quad")),
-        };
-        if !is_clockwise_and_convex(&corners) {
+        if let Region::Rect([_, _, w, h]) = region
+            && (*w <= 0.0 || *h <= 0.0)
+        {
             f.problem(
-                Problem::new(&key, "the corners do not make a proper quadrilateral")
+                Problem::new(at(&format!("regions[{i}].rect")), "width and height must be above 0")
+                    .found(format!("{w} x {h}"))
+                    .allowed("[x, y, width, height] in source pixels"),
+            );
+        } else if !is_clockwise_and_convex(&region.corners()) {
+            f.problem(
+                Problem::new(at(&key_of(i, region)), "the corners do not make a proper quadrilateral")
                     .allowed("top left, top right, bottom right, bottom left, each x then y, in source pixels"),
             );
-            continue;
         }
-        let Some([width, height]) = size else { continue };
-        let outside = corners.iter().find(|[x, y]| *x < 0.0 || *y < 0.0 || *x > width as f32 || *y > height as f32);
-        if let Some([x, y]) = outside {
-            f.problem(
-                Problem::new(&key, "reaches outside of the picture")
-                    .found(format!("a corner at x = {x}, y = {y}"))
-                    .allowed(format!("x 0 to {width}, y 0 to {height}: source.width and source.height")),
-            );
+    }
+}
+
+/// Checks that the regions of a pipeline are within pictures of `[width, height]` pixels.
+pub(super) fn check_reach(pipeline: &PipelineConfig, [width, height]: [u32; 2], at: PathOf<'_>, f: &mut Findings) {
+    each_table(pipeline, at, &mut |preprocess, at| {
+        for (i, region) in preprocess.regions.iter().enumerate() {
+            let within = |[x, y]: [f32; 2]| x >= 0.0 && y >= 0.0 && x <= width as f32 && y <= height as f32;
+            if let Some([x, y]) = region.corners().into_iter().find(|corner| !within(*corner)) {
+                f.problem(
+                    Problem::new(at(&key_of(i, region)), "reaches outside of the picture")
+                        .found(format!("a corner at x = {x}, y = {y}"))
+                        .allowed(format!("x 0 to {width}, y 0 to {height}: the size of the source's pictures")),
+                );
+            }
         }
+    });
+}
+
+fn key_of(index: usize, region: &Region) -> String {
+    match region {
+        Region::Rect(_) => format!("regions[{index}].rect"),
+        Region::Quad(_) => format!("regions[{index}].quad"),
     }
 }
 
@@ -283,7 +297,7 @@ fn is_clockwise_and_convex(corners: &[[f32; 2]]) -> bool {
 }
 
 /// Motion shows where one camera looks at one scene.
-fn check_motion(pipeline: &PipelineConfig, frames: Frames<'_>, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+fn check_motion(pipeline: &PipelineConfig, frames: Frames<'_>, at: PathOf<'_>, f: &mut Findings) {
     f.take(&at("motion"), pipeline.motion.check(!frames.are_windows()));
     if pipeline.motion.enabled == Some(true) && matches!(pipeline.source, Input::Crops(_)) {
         f.problem(
@@ -293,7 +307,7 @@ fn check_motion(pipeline: &PipelineConfig, frames: Frames<'_>, at: &dyn Fn(&str)
     }
 }
 
-fn check_pace(pipeline: &PipelineConfig, at: &dyn Fn(&str) -> String, f: &mut Findings) {
+fn check_pace(pipeline: &PipelineConfig, at: PathOf<'_>, f: &mut Findings) {
     let governor = &pipeline.governor;
     let is_default = governor.min_fps == leptond_governor::PipelineConfig::default().min_fps;
     if governor.interval_ms > 0 && !is_default {

@@ -4,10 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use super::Config;
+use super::check::check_reach;
 use super::findings::Findings;
 use super::problem::{Problem, nearest, quoted};
 use crate::model;
 use crate::pipeline::check_marks;
+use crate::source::Frames;
 use crate::sys::file::{self, FileError};
 use crate::sys::{Roots, sysfs};
 
@@ -59,6 +61,13 @@ impl Config {
             }
             for (key, model) in pipeline.models() {
                 self.check_model(model, &at(key), &mut f);
+            }
+            // A source that says its size is checked without a look at it.
+            if let Some(source) = self.source_of(&pipeline.source).map(crate::source::Config::kind)
+                && let Frames::Pictures { size: None, .. } = source.frames()
+                && let Some(size) = source.size_now()
+            {
+                check_reach(pipeline, size, &at, &mut f);
             }
         }
         for (prefix, source) in self.declared_sources() {

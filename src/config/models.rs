@@ -152,6 +152,16 @@ fn check_bundle(
                 .help(format!("no single one of those found is {}, or a path that ends in it", missing.join(" or "))),
         );
     }
+    if let Some(source) = source.filter(|_| numbers && !manifest.input.channels.is_empty())
+        && let Some(reason) = source.kind().refusal(&manifest.input.channels)
+    {
+        f.problem(
+            Problem::new(at("source"), "no reading of this source has the channels that the model takes")
+                .found(reason)
+                .allowed(format!("{}, as {} names them", manifest.input.channels.join(", "), quoted(&manifest.name)))
+                .outside(),
+        );
+    }
     if let (Some(window), Some(rows)) = (window, manifest.input.rows)
         && usize::try_from(window) != Ok(rows)
     {

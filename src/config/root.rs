@@ -50,7 +50,7 @@ fn written<S: serde::Serializer>(pipelines: &[PipelineConfig], serializer: S) ->
 
 impl Config {
     /// Adds the pipeline of each meter behind those of the file.
-    pub(super) fn add_meters(&mut self) {
+    pub(crate) fn add_meters(&mut self) {
         self.pipelines.retain(|pipeline| pipeline.meter.is_none());
         self.pipelines.extend(self.meters.iter().map(MeterConfig::pipeline));
     }

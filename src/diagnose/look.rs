@@ -20,6 +20,8 @@ pub struct Seen {
     pub picture: Option<[u32; 2]>,
     /// A picture as JPEG.
     pub jpeg: Option<Vec<u8>>,
+    /// Channels of a reading.
+    pub channels: Vec<String>,
 }
 
 /// No frame came.
@@ -66,7 +68,7 @@ fn seen(source: &str, frame: &Frame) -> Result<Seen, LookError> {
     let image = match &frame.payload {
         Payload::Window(window) => {
             let what = format!("{source}: {} channels: {}", window.channels.len(), window.channels.join(", "));
-            return Ok(Seen { what, ..Seen::default() });
+            return Ok(Seen { what, channels: window.channels.to_vec(), ..Seen::default() });
         }
         Payload::Image(image) => image,
     };
@@ -78,5 +80,6 @@ fn seen(source: &str, frame: &Frame) -> Result<Seen, LookError> {
         _ => draw::encode(&Canvas::new([width, height], rgb), Format::Jpeg).ok(),
     };
     let dark = if mean < 10 { ", nearly black: is the lens covered, is there light?" } else { "" };
-    Ok(Seen { what: format!("{source}: a picture of {width}x{height}{dark}"), picture: Some([width, height]), jpeg })
+    let what = format!("{source}: a picture of {width}x{height}{dark}");
+    Ok(Seen { what, picture: Some([width, height]), jpeg, channels: Vec::new() })
 }

@@ -56,15 +56,6 @@ pub(super) fn crosses_itself(corners: &[Point]) -> bool {
     false
 }
 
-/// Intersection over union of two boxes `[x1, y1, x2, y2]`.
-pub(super) fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
-    let width = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0);
-    let height = (a[3].min(b[3]) - a[1].max(b[1])).max(0.0);
-    let area = |c: [f32; 4]| (c[2] - c[0]) * (c[3] - c[1]);
-    let union = area(a) + area(b) - width * height;
-    if union > 0.0 { width * height / union } else { 0.0 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

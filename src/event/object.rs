@@ -227,6 +227,7 @@ impl Object {
             loitering: changes.loitering,
             crossings: self.story.crossings.clone(),
             stationary: changes.stationary,
+            channels: Vec::new(),
             snapshot: places.snapshot && kind != EventKind::New,
             start_time: start,
             end_time: is_end.then_some(seen),

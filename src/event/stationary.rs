@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::geometry::overlap;
+use crate::frame::overlap;
 
 /// Overlap with where it was above which an object has not moved.
 const SAME_PLACE: f32 = 0.6;

@@ -29,10 +29,10 @@ pub use head::{Boxes, Head};
 pub use incoming::Incoming;
 pub use meter::{MeterNumber, MeterProblem, MeterReading, PlaceRead, PositionRead, is_near_truth};
 pub use names::{LineName, NameError, NodeName, PipelineName, SourceName, TopicFilter, ZoneName};
-pub use object::{ClassMap, Detection, Keypoint, Label, Share};
+pub use object::{ClassMap, Detection, Keypoint, Label, Share, overlap};
 pub use outcome::{
-    Attribute, Crossing, Direction, Event, EventIds, EventKind, LabelCounts, LineCount, Outcome, RawOutput, Reading,
-    RegionRead, Scored, SourceSize, TextRead, VALUE_DIGITS,
+    Attribute, ChannelShare, Crossing, Direction, Event, EventIds, EventKind, LabelCounts, LineCount, Outcome,
+    RawOutput, Reading, RegionRead, Scored, SourceSize, TextRead, VALUE_DIGITS,
 };
 pub use output::{Bus, Emission, Output, Sink, Stamp, Timing};
 pub use quality::{LastGood, Quality, Unreadable};

@@ -119,7 +119,8 @@ impl Installation<'_> {
         }
         let proof = run(self.steps, "trying it", || prove(stage.path(), guessed, self.state_dir.as_deref())).map_err(
             |error| {
-                let reason = error.to_string().replace(&format!("{}/", stage.path().display()), "");
+                let stage = stage.path().display();
+                let reason = error.to_string().replace(&format!("{stage}/"), "").replace(&format!("{stage}: "), "");
                 InstallError::Unusable { what: self.what.into(), reason }
             },
         )?;

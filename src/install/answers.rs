@@ -11,12 +11,12 @@ use crate::source;
 pub struct Answers {
     /// Name of this computer in topics; `None` = as it is.
     pub node: Option<String>,
-    /// The broker.
-    pub broker: Broker,
+    /// The broker; `None` = as it is.
+    pub broker: Option<Broker>,
     /// Turn the page for browsers on; `false` = as it is.
     pub page: bool,
-    /// The work that is set up.
-    pub work: Work,
+    /// The work that is set up; `None` = as it is.
+    pub work: Option<Work>,
 }
 
 /// Work by a table of the configuration.
@@ -64,8 +64,12 @@ pub struct Pipeline {
     pub source: source::Config,
     /// The keys of the source that were chosen; the others stay at their defaults and are not written.
     pub source_keys: Vec<String>,
-    /// Parts of the picture, `[x, y, width, height]` in pixels; empty = the whole picture; `None` = as the pipeline has them.
-    pub regions: Option<Vec<[u32; 4]>>,
+    /// Parts of the picture that a pipeline of this name has stay.
+    pub keep_regions: bool,
+    /// Labels that count, of a detector; empty = all; `None` = as it is.
+    pub labels: Option<Vec<String>>,
+    /// Least score that counts; `None` = as it is.
+    pub min_score: Option<f32>,
 }
 
 /// `[[meter]]`.
@@ -77,6 +81,8 @@ pub struct Meter {
     pub source: source::Config,
     /// The keys of the source that were chosen.
     pub source_keys: Vec<String>,
+    /// The digits, dials and marks that a meter of this name has stay.
+    pub keep_regions: bool,
     /// Its digits, most significant first, in source pixels.
     pub digits: Vec<Region>,
     /// Its dials, most significant first.
@@ -138,7 +144,7 @@ pub fn source_pairs(words: &[String]) -> Result<Vec<String>, String> {
         }
         other => {
             return Err(format!(
-                "{other:?} is no source: give a device (/dev/video0), a URL (rtsp://…), rpicam, machine, iio, hwmon, thermal, \
+                "{other:?} is no source: give a device (/dev/video0), an address (rtsp://…, http://…/jpg), a file or folder (./photos), rpicam, machine, iio, hwmon, thermal, \
                  synthetic, or pairs as in the configuration (type=v4l2 device=/dev/video0)"
             ));
         }
@@ -146,43 +152,75 @@ pub fn source_pairs(words: &[String]) -> Result<Vec<String>, String> {
     Ok(pairs.iter().chain(rest).cloned().collect())
 }
 
-/// A row of digits, `x,y,w,h` in pixels of the picture.
+/// A row of digits in pixels of the picture: `x,y,w,h`, three corners of a slanted one (top left, top right, bottom left), or its four
+/// corners clockwise from the top left. Gives the four.
 ///
 /// # Errors
 /// The mistake, for people.
-pub fn row(text: &str, picture: Option<[u32; 2]>) -> Result<[u32; 4], String> {
-    let numbers: Result<Vec<u32>, _> = text.split([',', ' ']).filter(|t| !t.is_empty()).map(str::parse).collect();
-    let Ok(Ok([x, y, w, h])) = numbers.map(<[u32; 4]>::try_from) else {
-        return Err(format!("{text:?} is not x,y,width,height in whole pixels, such as 140,192,360,96"));
+pub fn row(text: &str, picture: Option<[u32; 2]>) -> Result<Corners, String> {
+    let numbers: Result<Vec<f32>, _> =
+        text.split([',', ' ', ';']).filter(|part| !part.is_empty()).map(str::parse).collect();
+    let numbers = numbers.ok().filter(|numbers| numbers.iter().all(|number| number.is_finite()));
+    let corners = match numbers.as_deref() {
+        Some(&[_, _, w, h]) if w <= 0.0 || h <= 0.0 => return Err("width and height must be above 0".into()),
+        Some(&[x, y, w, h]) => Region::Rect([x, y, w, h]).corners(),
+        Some(&[ax, ay, bx, by, dx, dy]) => [[ax, ay], [bx, by], [bx + dx - ax, by + dy - ay], [dx, dy]],
+        Some(&[ax, ay, bx, by, cx, cy, dx, dy]) => [[ax, ay], [bx, by], [cx, cy], [dx, dy]],
+        _ => {
+            return Err(format!(
+                "{text:?} is not x,y,width,height in pixels, such as 140,192,360,96, nor three or four corners: top left, top right, \
+                 bottom right, bottom left, each x,y"
+            ));
+        }
     };
-    if w == 0 || h == 0 {
-        return Err("width and height must be above 0".into());
-    }
-    let outside = |[width, height]: [u32; 2]| {
-        u64::from(x) + u64::from(w) > u64::from(width) || u64::from(y) + u64::from(h) > u64::from(height)
+    Region::Quad(flat(corners))
+        .check()
+        .map_err(|reason| format!("{text}: {reason}; corners go clockwise from the top left"))?;
+    let within = |[x, y]: [f32; 2], [width, height]: [u32; 2]| {
+        (0.0..=width as f32).contains(&x) && (0.0..=height as f32).contains(&y)
     };
     match picture {
-        Some(size) if outside(size) => {
-            Err(format!("{x},{y},{w},{h} reaches beyond the picture, which has {}x{} pixels", size[0], size[1]))
+        Some(size) if !corners.iter().all(|corner| within(*corner, size)) => {
+            Err(format!("{text} reaches beyond the picture, which has {}x{} pixels", size[0], size[1]))
         }
-        _ => Ok([x, y, w, h]),
+        _ => Ok(corners),
     }
 }
 
-/// The row cut into `digits` equal boxes that meet without a gap.
+/// The row cut into `digits` boxes of equal width that meet without a gap: upright ones where the row is.
 ///
 /// # Errors
 /// A message for people when a digit would be narrower than can be read.
-pub fn regions([x, y, w, h]: [u32; 4], digits: u32) -> Result<Vec<[u32; 4]>, String> {
-    const LEAST_WIDTH: u32 = 4;
+pub fn regions([a, b, c, d]: Corners, digits: u32) -> Result<Vec<Region>, String> {
+    const LEAST_WIDTH: f32 = 4.0;
     if !(1..=16).contains(&digits) {
         return Err(format!("{digits} digits: 1 to 16 are possible"));
     }
-    if w / digits < LEAST_WIDTH {
-        return Err(format!("{digits} digits in {w} pixels: each would be narrower than {LEAST_WIDTH} pixels"));
+    let width = (b[0] - a[0]).hypot(b[1] - a[1]);
+    if width / (digits as f32) < LEAST_WIDTH {
+        return Err(format!("{digits} digits in {width:.0} pixels: each would be narrower than {LEAST_WIDTH} pixels"));
     }
-    let edge = |i: u32| (u64::from(w) * u64::from(i) / u64::from(digits)) as u32;
-    Ok((0..digits).map(|i| [x + edge(i), y, edge(i + 1) - edge(i), h]).collect())
+    let upright = a[1] == b[1] && c[1] == d[1] && a[0] == d[0] && b[0] == c[0];
+    let on = |from: [f32; 2], to: [f32; 2], i: u32| {
+        let part = i as f32 / digits as f32;
+        [from[0] + (to[0] - from[0]) * part, from[1] + (to[1] - from[1]) * part]
+    };
+    let one = |i: u32| {
+        let (left, right) = (on(a, b, i), on(a, b, i + 1));
+        if upright {
+            let edge = |x: f32| x.round();
+            return Region::Rect([edge(left[0]), a[1], edge(right[0]) - edge(left[0]), d[1] - a[1]]);
+        }
+        Region::Quad(flat([left, right, on(d, c, i + 1), on(d, c, i)]))
+    };
+    Ok((0..digits).map(one).collect())
+}
+
+/// Four corners, clockwise from the top left, each `[x, y]` in pixels.
+pub type Corners = [[f32; 2]; 4];
+
+fn flat([a, b, c, d]: Corners) -> [f32; 8] {
+    [a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]]
 }
 
 #[cfg(test)]
@@ -227,17 +265,41 @@ mod tests {
 
     #[test]
     fn a_row_becomes_boxes_without_gaps() {
-        assert_eq!(row("140, 192,360,96", Some([640, 480])), Ok([140, 192, 360, 96]));
-        for (text, word) in
-            [("1,2,3", "such as"), ("-1,2,3,4", "such as"), ("0,0,0,5", "above 0"), ("600,0,41,9", "640x480")]
-        {
+        assert_eq!(
+            row("140, 192,360,96", Some([640, 480])),
+            Ok([[140.0, 192.0], [500.0, 192.0], [500.0, 288.0], [140.0, 288.0]])
+        );
+        for (text, word) in [
+            ("1,2,3", "such as"),
+            ("a,2,3,4", "such as"),
+            ("-1,2,3,4", "640x480"),
+            ("0,0,0,5", "above 0"),
+            ("600,0,41,9", "640x480"),
+            ("10,10,10,90,90,90,90,10", "clockwise"),
+            ("nan,0,41,9", "such as"),
+        ] {
             let reason = row(text, Some([640, 480])).unwrap_err();
             assert!(reason.contains(word), "{text}: {reason}");
         }
-        assert_eq!(regions([10, 5, 10, 20], 2), Ok(vec![[10, 5, 5, 20], [15, 5, 5, 20]]));
-        let boxes = regions([0, 0, 101, 9], 7).unwrap();
-        assert_eq!(boxes.iter().map(|b| b[2]).sum::<u32>(), 101);
-        assert!(boxes.windows(2).all(|pair| pair[0][0] + pair[0][2] == pair[1][0]));
-        assert!(regions([0, 0, 10, 9], 5).is_err() && regions([0, 0, 100, 9], 0).is_err());
+        let upright = |text: &str, digits| regions(row(text, None).unwrap(), digits);
+        assert_eq!(
+            upright("10,5,10,20", 2),
+            Ok(vec![Region::Rect([10.0, 5.0, 5.0, 20.0]), Region::Rect([15.0, 5.0, 5.0, 20.0])])
+        );
+        let boxes = upright("0,0,101,9", 7).unwrap();
+        let edges: Vec<[f32; 2]> = boxes.iter().map(|b| [b.corners()[0][0], b.corners()[1][0]]).collect();
+        assert!(edges.windows(2).all(|pair| pair[0][1] == pair[1][0]) && edges[6][1] == 101.0, "{edges:?}");
+        assert!(upright("0,0,10,9", 5).is_err() && upright("0,0,100,9", 0).is_err());
+    }
+
+    #[test]
+    fn a_slanted_row_is_cut_along_its_edges() {
+        // Three corners are a parallelogram.
+        let slanted = row("100,50 300,80 95,110", None).unwrap();
+        assert_eq!(slanted, [[100.0, 50.0], [300.0, 80.0], [295.0, 140.0], [95.0, 110.0]]);
+        let boxes = regions(slanted, 4).unwrap();
+        assert_eq!(boxes.len(), 4);
+        assert_eq!(boxes[1].corners(), [[150.0, 57.5], [200.0, 65.0], [195.0, 125.0], [145.0, 117.5]]);
+        assert_eq!(row("100,50,300,80,295,140,95,110", None), Ok(slanted));
     }
 }

@@ -6,6 +6,7 @@ use toml_edit::{Array, DocumentMut, Item, Table, value};
 
 use super::error::InstallError;
 use super::steps::{Steps, run};
+use crate::catalog::built_in_labels;
 use crate::frame::{DType, Head, Spec, TaskKind, TensorSpec};
 use crate::model::characters::characters;
 use crate::model::exporter::{Said, said};
@@ -149,10 +150,12 @@ impl Stated {
             return Ok(Some(said.labels.clone()));
         };
         let wrong = |reason: String| InstallError::Request(format!("--labels {}: {reason}", path.display()));
-        let text = read_text(path, 1 << 20).map_err(|e| match e {
-            FileError::TooLarge { .. } => wrong("above 1 MiB; a text file with one name a line is wanted".into()),
-            other => wrong(other.to_string()),
-        })?;
+        let built_in = path.to_str().filter(|_| !path.exists()).and_then(built_in_labels);
+        let text =
+            built_in.map_or_else(|| read_text(path, 1 << 20), |text| Ok(text.to_owned())).map_err(|e| match e {
+                FileError::TooLarge { .. } => wrong("above 1 MiB; a text file with one name a line is wanted".into()),
+                other => wrong(other.to_string()),
+            })?;
         if is_text {
             let lines =
                 characters(&text).map_err(|line| wrong(format!("line {line} is empty, each has a character")))?;

@@ -1,6 +1,6 @@
 //! From answers to the text of a configuration. Pure: comments, other pipelines and keys that setup does not know stay.
 
-use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value, value};
 
 use super::answers::{Answers, Broker, Meter, Pipeline, Work};
 use crate::preprocess::Region;
@@ -33,7 +33,9 @@ pub fn edited(text: &str, answers: &Answers, replace: bool) -> Result<String, Ed
     if let Some(node) = &answers.node {
         put(table(&mut document, "node")?, "name", node.as_str(), "");
     }
-    set_broker(table(&mut document, "mqtt")?, &answers.broker)?;
+    if let Some(broker) = &answers.broker {
+        set_broker(table(&mut document, "mqtt")?, broker)?;
+    }
     let mut more = String::new();
     if answers.page {
         // As text at the end where it is new, as below.
@@ -42,33 +44,8 @@ pub fn edited(text: &str, answers: &Answers, replace: bool) -> Result<String, Ed
             None => more = "[page]\nenabled = true\n".into(),
         }
     }
-    let name = answers.work.name();
-    let (key, other) = match &answers.work {
-        Work::Pipeline(_) => ("pipeline", "meter"),
-        Work::Meter(_) => ("meter", "pipeline"),
-    };
-    if position(&document, other, name)?.is_some() {
-        return Err(EditError::Otherwise(other, name.to_owned()));
-    }
-    match position(&document, key, name)? {
-        Some(_) if !replace => return Err(EditError::Exists(name.to_owned())),
-        Some(index) => {
-            let tables = document.get_mut(key).and_then(Item::as_array_of_tables_mut);
-            let table = tables.and_then(|tables| tables.get_mut(index)).ok_or(EditError::Shape(key))?;
-            match &answers.work {
-                Work::Pipeline(pipeline) => replace_pipeline(table, pipeline)?,
-                Work::Meter(meter) => replace_meter(table, meter)?,
-            }
-        }
-        None => {
-            if !more.is_empty() {
-                more.push('\n');
-            }
-            more += &match &answers.work {
-                Work::Pipeline(pipeline) => fresh("pipeline", fresh_pipeline(pipeline)),
-                Work::Meter(meter) => fresh("meter", fresh_meter(meter)),
-            };
-        }
+    if let Some(work) = &answers.work {
+        set_work(&mut document, work, replace, &mut more)?;
     }
     // As text at the end: comments behind the last table would else end up in the new one, and with them the keys that a person
     // uncomments.
@@ -78,6 +55,39 @@ pub fn edited(text: &str, answers: &Answers, replace: bool) -> Result<String, Ed
         (false, true) => more,
         (false, false) => format!("{}\n\n{more}", before.trim_end()),
     })
+}
+
+/// Writes the table of the work; a new one comes to the end of `more`.
+fn set_work(document: &mut DocumentMut, work: &Work, replace: bool, more: &mut String) -> Result<(), EditError> {
+    let name = work.name();
+    let (key, other) = match work {
+        Work::Pipeline(_) => ("pipeline", "meter"),
+        Work::Meter(_) => ("meter", "pipeline"),
+    };
+    if position(document, other, name)?.is_some() {
+        return Err(EditError::Otherwise(other, name.to_owned()));
+    }
+    match position(document, key, name)? {
+        Some(_) if !replace => return Err(EditError::Exists(name.to_owned())),
+        Some(index) => {
+            let tables = document.get_mut(key).and_then(Item::as_array_of_tables_mut);
+            let table = tables.and_then(|tables| tables.get_mut(index)).ok_or(EditError::Shape(key))?;
+            match work {
+                Work::Pipeline(pipeline) => replace_pipeline(table, pipeline)?,
+                Work::Meter(meter) => replace_meter(table, meter)?,
+            }
+        }
+        None => {
+            if !more.is_empty() {
+                more.push('\n');
+            }
+            *more += &match work {
+                Work::Pipeline(pipeline) => fresh("pipeline", fresh_pipeline(pipeline)),
+                Work::Meter(meter) => fresh("meter", fresh_meter(meter)),
+            };
+        }
+    }
+    Ok(())
 }
 
 /// The index of the pipeline or meter of that name.
@@ -194,13 +204,12 @@ fn array(tables: impl Iterator<Item = InlineTable>) -> Item {
     value(array)
 }
 
-fn rects(regions: &[[u32; 4]]) -> Item {
-    array(regions.iter().map(|region| inline("rect", region.iter().map(|v| i64::from(*v)).collect())))
-}
-
 fn drawn(regions: &[Region]) -> Item {
     // To a tenth of a pixel: single precision as a longer number of double precision would be digits of nothing.
-    let number = |v: &f32| (f64::from(*v) * 10.0).round() / 10.0;
+    let number = |v: &f32| -> Value {
+        let tenths = (f64::from(*v) * 10.0).round();
+        if tenths % 10.0 == 0.0 { Value::from((tenths / 10.0) as i64) } else { Value::from(tenths / 10.0) }
+    };
     array(regions.iter().map(|region| match region {
         Region::Rect(rect) => inline("rect", rect.iter().map(number).collect()),
         Region::Quad(quad) => inline("quad", quad.iter().map(number).collect()),
@@ -226,12 +235,24 @@ fn fresh_pipeline(pipeline: &Pipeline) -> Table {
     table.insert("name", value(&pipeline.name));
     table.insert("model", value(&pipeline.model));
     table.insert("source", Item::Table(source_table(&pipeline.source, &pipeline.source_keys)));
-    if let Some(regions) = pipeline.regions.as_deref().filter(|regions| !regions.is_empty()) {
-        let mut preprocess = Table::new();
-        preprocess.insert("regions", rects(regions));
-        table.insert("preprocess", Item::Table(preprocess));
+    let mut task = Table::new();
+    set_task(&mut task, pipeline);
+    if !task.is_empty() {
+        table.insert("task", Item::Table(task));
     }
     table
+}
+
+/// The keys of a task that were answered.
+fn set_task(task: &mut dyn TableLike, pipeline: &Pipeline) {
+    match pipeline.labels.as_deref() {
+        None => {}
+        Some([]) => drop(task.remove("labels")),
+        Some(labels) => drop(task.insert("labels", value(Array::from_iter(labels.iter().map(String::as_str))))),
+    }
+    if let Some(least) = pipeline.min_score {
+        task.insert("min_score", value((f64::from(least) * 1000.0).round() / 1000.0));
+    }
 }
 
 fn fresh_meter(meter: &Meter) -> Table {
@@ -252,6 +273,9 @@ fn set_meter(table: &mut Table, meter: &Meter) {
     one("unit", meter.unit.as_deref().map(Value::from));
     one("decimals", meter.decimals.map(|decimals| i64::from(decimals).into()));
     for (key, regions) in [("digits", &meter.digits), ("dials", &meter.dials)] {
+        if meter.keep_regions {
+            continue;
+        }
         if regions.is_empty() {
             table.remove(key);
         } else {
@@ -262,9 +286,11 @@ fn set_meter(table: &mut Table, meter: &Meter) {
 
 fn replace_meter(table: &mut Table, meter: &Meter) -> Result<(), EditError> {
     set_meter(table, meter);
-    // Marks are patches of the picture that the regions before were drawn on.
-    table.remove("align");
-    table.remove("reference");
+    if !meter.keep_regions {
+        // Marks are patches of the picture that the regions before were drawn on.
+        table.remove("align");
+        table.remove("reference");
+    }
     replace_source(table, source_table(&meter.source, &meter.source_keys), "meter.source")
 }
 
@@ -302,10 +328,8 @@ fn replace_pipeline(table: &mut Table, pipeline: &Pipeline) -> Result<(), EditEr
     replace_source(table, source_table(&pipeline.source, &pipeline.source_keys), "pipeline.source")?;
     let preprocess = table.entry("preprocess").or_insert_with(|| Item::Table(Table::new()));
     let preprocess = preprocess.as_table_like_mut().ok_or(EditError::Shape("pipeline.preprocess"))?;
-    match pipeline.regions.as_deref() {
-        None => {}
-        Some([]) => drop(preprocess.remove("regions")),
-        Some(regions) => drop(preprocess.insert("regions", rects(regions))),
+    if !pipeline.keep_regions {
+        preprocess.remove("regions");
     }
     if preprocess.is_empty() && table.get("preprocess").is_some_and(|p| p.is_table()) {
         let comments = table.get("preprocess").and_then(Item::as_table).and_then(|p| p.decor().prefix()).is_some();
@@ -331,6 +355,10 @@ fn replace_pipeline(table: &mut Table, pipeline: &Pipeline) -> Result<(), EditEr
         ] {
             task.remove(key);
         }
+    }
+    if pipeline.labels.is_some() || pipeline.min_score.is_some() {
+        let task = table.entry("task").or_insert_with(|| Item::Table(Table::new()));
+        set_task(task.as_table_like_mut().ok_or(EditError::Shape("pipeline.task"))?, pipeline);
     }
     Ok(())
 }

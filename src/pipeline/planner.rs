@@ -133,6 +133,14 @@ impl Planner {
         }
     }
 
+    /// Least score of a result that counts, of a meter that of each place; `None` where nothing says one.
+    pub fn least_score(&self) -> Option<f32> {
+        match &self.meter {
+            Some((settings, _)) => Some(settings.min_score),
+            None => self.task.config().least_score(),
+        }
+    }
+
     /// Subject of the results that `stages` give.
     pub fn subject(&self, stages: &Stages) -> status::Subject {
         match &self.meter {

@@ -28,6 +28,18 @@ pub struct Proposal {
     pub dials: Vec<ProposedRegion>,
 }
 
+impl Proposal {
+    /// True where nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.digits.is_empty() && self.dials.is_empty()
+    }
+
+    /// The regions of the digits, and those of the dials.
+    pub fn regions(&self) -> [Vec<Region>; 2] {
+        [&self.digits, &self.dials].map(|places| places.iter().map(|place| place.region.clone()).collect())
+    }
+}
+
 /// One digit or dial.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProposedRegion {

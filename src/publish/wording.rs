@@ -1,5 +1,8 @@
 //! One line of text for each kind of message, the same for a value of this process and for a message of another node. Pure.
 
+mod line;
+mod node;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -7,24 +10,15 @@ use std::time::Instant;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::payload::{Governor, Health, Summary, ms};
-use crate::frame::status::NodeStatus;
-use crate::frame::{Event, EventKind, MeterProblem, Outcome, Output, PositionRead, Share, is_near_truth};
+use super::payload::{Summary, ms};
+use crate::frame::{ChannelShare, Event, EventKind, MeterProblem, Outcome, Output, PositionRead, Share, is_near_truth};
 
-/// Longest line of free text, in characters.
-const SHOWN: usize = 160;
+use line::number;
+pub(super) use line::{Line, Tone, cut};
+pub(super) use node::{InfoWords, governor, health, info};
 
-/// The colour of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tone {
-    Plain,
-    Good,
-    Bad,
-    Dim,
-}
-
-/// A line and its colour.
-pub(super) type Line = (Tone, String);
+/// Channels of an anomaly that a line names.
+const MOST_CHANNELS: usize = 3;
 
 /// The line of a message of one of the known kinds; `None` where `payload` has another form.
 pub(super) fn of_message(kind: &str, payload: &[u8]) -> Option<Line> {
@@ -70,6 +64,7 @@ pub(super) struct ResultWords {
     threshold: Option<f64>,
     anomalous: bool,
     calibrating: bool,
+    channels: Vec<ChannelWords>,
     outputs: Outputs,
     classes: Vec<Part>,
     unit: Option<String>,
@@ -85,6 +80,20 @@ pub(super) struct ResultWords {
 #[serde(default)]
 struct Labelled {
     label: String,
+}
+
+/// A channel with its share of an anomaly's score.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ChannelWords {
+    channel: String,
+    share: f64,
+}
+
+impl ChannelWords {
+    fn of(channel: &ChannelShare) -> ChannelWords {
+        ChannelWords { channel: channel.channel.to_string(), share: channel.share.into() }
+    }
 }
 
 /// A class with its share of the picture.
@@ -151,12 +160,13 @@ impl ResultWords {
                 detections: detections.iter().map(|found| Labelled { label: found.label.to_string() }).collect(),
                 ..ResultWords::default()
             },
-            Outcome::Anomaly { score, threshold, anomalous, calibrating } => ResultWords {
+            Outcome::Anomaly { score, threshold, anomalous, calibrating, channels } => ResultWords {
                 task: "anomaly".into(),
                 score: Some((*score).into()),
                 threshold: threshold.map(f64::from),
                 anomalous: *anomalous,
                 calibrating: *calibrating,
+                channels: channels.iter().map(ChannelWords::of).collect(),
                 ..ResultWords::default()
             },
             Outcome::Meter(reading) => ResultWords {
@@ -206,11 +216,12 @@ impl ResultWords {
                 counts: counts.iter().map(|(label, n)| (label.to_string(), *n as u64)).collect(),
                 ..ResultWords::default()
             },
-            Summary::Anomaly { score, anomalous, calibrating } => ResultWords {
+            Summary::Anomaly { score, anomalous, calibrating, channels } => ResultWords {
                 task: "anomaly".into(),
                 score: Some((*score).into()),
                 anomalous: *anomalous,
                 calibrating: *calibrating,
+                channels: channels.iter().map(ChannelWords::of).collect(),
                 ..ResultWords::default()
             },
             Summary::Meter { label, unit, held, problem, .. } => meter(label.as_ref(), unit.as_ref(), *held, *problem),
@@ -240,8 +251,10 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
             None | Some("good") => {
                 format!("{label}  {}", percent(words.score))
             }
-            Some(quality) if words.held => format!("{label}  held: {quality}"),
-            Some(quality) => format!("no reading: {quality}"),
+            Some(quality) => {
+                tone = Tone::Doubtful;
+                if words.held { format!("{label}  held: {quality}") } else { format!("no reading: {quality}") }
+            }
         },
         "detect" | "pose" | "segment" | "obb" => detections(words),
         "semantic" => shares(&words.classes),
@@ -250,8 +263,14 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
             match words.problem.as_deref().map(|problem| problem.replace('_', " ")) {
                 None if words.score.is_some() => format!("{label}{unit}  {}", percent(words.score)),
                 None => format!("{label}{unit}"),
-                Some(problem) if words.held => format!("{label}{unit}  held: {problem}"),
-                Some(problem) => format!("no reading: {problem}"),
+                Some(problem) => {
+                    tone = Tone::Doubtful;
+                    if words.held {
+                        format!("{label}{unit}  held: {problem}")
+                    } else {
+                        format!("no reading: {problem}")
+                    }
+                }
             }
         }
         "position" => {
@@ -270,6 +289,7 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
             if words.anomalous {
                 tone = Tone::Bad;
                 line.push_str("  ANOMALY");
+                line.push_str(&of_channels(&words.channels));
             } else if words.calibrating {
                 tone = Tone::Dim;
                 line.push_str("  calibrating");
@@ -316,6 +336,15 @@ fn meter(label: Option<&String>, unit: Option<&String>, held: bool, problem: Opt
     }
 }
 
+/// The channels of an anomaly, most first: ` in cpu_percent 71 %, load_1m 20 %`.
+fn of_channels(channels: &[ChannelWords]) -> String {
+    if channels.is_empty() {
+        return String::new();
+    }
+    let one = |channel: &ChannelWords| format!("{} {:.0} %", channel.channel, channel.share * 100.0);
+    format!(" in {}", channels.iter().take(MOST_CHANNELS).map(one).collect::<Vec<_>>().join(", "))
+}
+
 fn percent(score: Option<f64>) -> String {
     score.map_or_else(|| "-".into(), |score| format!("{:.1} %", score * 100.0))
 }
@@ -355,6 +384,7 @@ pub(super) struct EventWords {
     kind: String,
     label: String,
     score: Option<f64>,
+    channels: Vec<ChannelWords>,
     id: String,
 }
 
@@ -370,6 +400,7 @@ impl EventWords {
             kind: kind.into(),
             label: event.label.clone(),
             score: Some(event.score.into()),
+            channels: event.channels.iter().map(ChannelWords::of).collect(),
             id: event.id.clone(),
         }
     }
@@ -377,9 +408,13 @@ impl EventWords {
 
 /// The line of a change.
 pub(super) fn event(words: &EventWords) -> Line {
-    let EventWords { kind, label, score, id } = words;
-    let tone = if kind == "end" { Tone::Dim } else { Tone::Bad };
-    (tone, format!("{kind:<6}  {label}  {}  {id}", number(*score, 3)))
+    let EventWords { kind, label, score, channels, id } = words;
+    let tone = match kind.as_str() {
+        "new" if label == "anomaly" => Tone::Bad,
+        "new" => Tone::Plain,
+        _ => Tone::Dim,
+    };
+    (tone, format!("{kind:<6}  {label}  {}{}  {id}", number(*score, 3), of_channels(channels)))
 }
 
 /// The line of a result in this process, for people; `None` for a task that is not known.
@@ -395,105 +430,4 @@ pub fn of_outcome(outcome: &Outcome) -> Option<String> {
 /// The line of a change in this process, for people.
 pub fn of_event(change: &Event) -> String {
     event(&EventWords::of_event(change)).1
-}
-
-/// The line of `health`.
-pub(super) fn health(health: &Health) -> Line {
-    let mut line = format!("up {} s", health.uptime_s);
-    if health.rss_bytes > 0 {
-        let _ = write!(line, "  {:.1} MB", health.rss_bytes as f64 / 1e6);
-    }
-    for (value, unit) in [(health.cpu_percent, "% CPU"), (health.soc_celsius, "°C")] {
-        if let Some(value) = value {
-            let _ = write!(line, "  {value:.1} {unit}");
-        }
-    }
-    let bad = health.throttled.now == Some(true) || health.throttled.under_voltage == Some(true);
-    if bad {
-        line.push_str("  THROTTLED");
-    }
-    let mqtt = &health.mqtt;
-    let _ = write!(line, "  mqtt {} sent {} queued {} dropped", mqtt.published, mqtt.queued, mqtt.dropped);
-    for (name, pipeline) in &health.pipelines {
-        let (fps, p95, drops) = (pipeline.fps, pipeline.latency_ms.p95, pipeline.drops);
-        let _ = write!(line, "  | {name} {fps:.1} fps p95 {p95:.1} ms {drops} drops");
-        if pipeline.rung > 0 {
-            let _ = write!(line, " rung {}", pipeline.rung);
-        }
-        if let Some(reason) = &pipeline.idle {
-            let _ = write!(line, " idle: {reason}");
-        }
-    }
-    (if bad { Tone::Bad } else { Tone::Plain }, line)
-}
-
-/// The line of `governor`.
-pub(super) fn governor(governor: &Governor) -> Line {
-    let Governor { standing, pipeline, changed: rung, .. } = governor;
-    let mut line = format!("{} {}  {pipeline}  rung {} of {}", standing.mode, standing.state, rung.rung, rung.of);
-    if rung.paused {
-        line.push_str(" PAUSED");
-    }
-    let _ = write!(line, "  interval {} ms", rung.interval_ms);
-    for (value, unit) in [(rung.capture, "px captured"), (rung.resolution, "px")] {
-        if let Some(value) = value {
-            let _ = write!(line, "  {value} {unit}");
-        }
-    }
-    if rung.batch > 1 {
-        let _ = write!(line, "  batch {}", rung.batch);
-    }
-    let _ = write!(line, "  {}", rung.reason);
-    (if rung.rung > 0 || rung.paused { Tone::Bad } else { Tone::Plain }, cut(&line))
-}
-
-/// Version, board and models of a node.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct InfoWords {
-    version: String,
-    board: String,
-    models: Vec<ModelWords>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ModelWords {
-    name: String,
-    version: String,
-    engine: String,
-}
-
-impl InfoWords {
-    /// Of the state of this node.
-    pub(super) fn of_status(status: &NodeStatus) -> InfoWords {
-        let models = status.models.iter().map(|model| ModelWords {
-            name: model.name.clone(),
-            version: model.version.clone(),
-            engine: model.engine.into(),
-        });
-        InfoWords {
-            version: status.node.version.into(),
-            board: status.node.board.to_string(),
-            models: models.collect(),
-        }
-    }
-}
-
-/// The line of `info`.
-pub(super) fn info(words: &InfoWords) -> Line {
-    let models: Vec<_> = words.models.iter().map(|m| format!("{} {} ({})", m.name, m.version, m.engine)).collect();
-    (Tone::Plain, format!("leptond {} on {}  {}", words.version, words.board, models.join(", ")))
-}
-
-fn number(value: Option<f64>, decimals: usize) -> String {
-    value.map_or_else(|| "-".into(), |v| format!("{v:.decimals$}"))
-}
-
-/// The beginning of a long text.
-pub(super) fn cut(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.into(),
-    }
 }

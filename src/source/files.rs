@@ -9,7 +9,7 @@ mod picture;
 mod y4m;
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,14 +20,16 @@ use super::backoff::Backoff;
 use super::contract::{Context, Next, Source, SourceError};
 use super::kind::{self, Frames, Paths, SourceKind};
 use crate::frame::diagnostic::{Diagnostic, quoted};
-use crate::frame::{Frame, PixelFormat};
+use crate::frame::{Frame, Image, PixelFormat};
 use crate::sys::file::{self, FileError};
 use crate::sys::landlock;
 use list::{STREAMS, Unlisted, WILD, has_extension, list};
 pub(super) use picture::check_jpeg;
-use picture::{MOST_BYTES, Part, whole_picture};
+use picture::{MOST_BYTES, Part, format_of, whole_picture};
 pub use picture::{image_of, stated_size};
 
+/// Start of a picture's file that holds its size: cameras write previews and places before it.
+const HEADERS_BYTES: u64 = 1 << 20;
 /// Longest sleep inside `next`, so that its thread can be stopped.
 const NAP: Duration = Duration::from_millis(200);
 
@@ -77,6 +79,13 @@ impl SourceKind for FilesConfig {
 
     fn paths(&self) -> Paths {
         Paths { read: vec![fixed_part(&self.path)], ..Paths::default() }
+    }
+
+    fn size_now(&self) -> Option<[u32; 2]> {
+        let file = list(&self.path).ok()?.pop()?;
+        let mut start = Vec::new();
+        file::open_regular(&file).ok()?.take(HEADERS_BYTES).read_to_end(&mut start).ok()?;
+        stated_size(&Image { format: format_of(&start).ok()?, data: start, ..Image::default() })
     }
 
     fn check_files(&self) -> Vec<Diagnostic> {

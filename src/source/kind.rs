@@ -77,6 +77,18 @@ pub trait SourceKind {
         Vec::new()
     }
 
+    /// Reason for which no reading that the source gives now has the channels `model`; `None` where one has, or it cannot be told. Reads
+    /// plain files and sysfs, for at most half a second.
+    fn refusal(&self, model: &[String]) -> Option<String> {
+        let _ = model;
+        None
+    }
+
+    /// `[width, height]` in pixels of the pictures that it gives now, where the configuration does not say it and a look at a file does.
+    fn size_now(&self) -> Option<[u32; 2]> {
+        None
+    }
+
     /// Keys whose values hold a password.
     fn secret_keys(&self) -> Vec<&'static str> {
         Vec::new()

@@ -35,6 +35,11 @@ pub trait TaskConfig {
     /// Subject of the results for a model with `spec`.
     fn subject(&self, spec: &TaskSpec) -> Subject;
 
+    /// Least score of a result that counts, 0 to 1; `None` where nothing says one.
+    fn least_score(&self) -> Option<f32> {
+        None
+    }
+
     /// True for a task whose state means the same in every variant and size of the model.
     fn is_comparable(&self) -> bool {
         true

@@ -52,6 +52,10 @@ impl TaskConfig for PositionConfig {
         PositionConfig { min_score: self.min_score.or(below.min_score), softmax: self.softmax.or(below.softmax) }
     }
 
+    fn least_score(&self) -> Option<f32> {
+        Some(self.min_score.unwrap_or(MIN_SCORE))
+    }
+
     fn subject(&self, _spec: &TaskSpec) -> Subject {
         Subject::Positions
     }

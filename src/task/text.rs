@@ -47,6 +47,10 @@ impl TaskConfig for TextConfig {
         TextConfig { min_score: self.min_score.or(below.min_score), softmax: self.softmax.or(below.softmax) }
     }
 
+    fn least_score(&self) -> Option<f32> {
+        Some(self.min_score.unwrap_or(MIN_SCORE))
+    }
+
     fn subject(&self, _spec: &TaskSpec) -> Subject {
         Subject::Text
     }

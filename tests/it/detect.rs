@@ -27,7 +27,7 @@ const PACKAGE: &[(&str, &str)] = &[
     ("channels", "3"),
 ];
 
-fn package(more: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+pub fn package(more: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
     [PACKAGE, more].concat()
 }
 
@@ -296,4 +296,20 @@ fn key_points_and_turned_boxes_are_told_by_metadata_published_and_drawn() {
     let bbox: Vec<f64> = found["box"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap().round()).collect();
     assert_eq!(bbox, [27.0, 22.0, 37.0, 42.0]);
     assert_eq!(found["corners"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn the_list_with_gaps_is_told_from_that_of_the_names() {
+    let net = Net::constant(&[1, 84, rows(64) as i64], &vec![0.0; 84 * rows(64)], &[]);
+    let home = home(&net);
+    let ninety: Vec<String> = (0..90).map(|i| format!("thing{i}")).collect();
+    home.write("ninety.txt", ninety.join("\n"));
+    let head = ["--task", "detect", "--head", "yolov8", "--labels"];
+    let ran = add(&home, &[&head[..], &["ninety.txt"]].concat());
+    let ran = ran.fails(1, &["80 classes", "90 labels", "the gaps in its numbers"]);
+    assert!(!ran.err.contains(".partial"), "{}", ran.err);
+    assert!(!home.path("models/.partial/stage").exists(), "nothing half made is left");
+    add(&home, &[&head[..], &["coco"]].concat()).ok();
+    let file = home.path("models/net/labels.txt");
+    assert!(std::fs::read_to_string(file).unwrap().starts_with("person\nbicycle\n"));
 }

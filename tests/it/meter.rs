@@ -42,11 +42,11 @@ fn pictures(dir: &Path, seed: u64, knock: Knock, counts: &[f64]) {
     }
 }
 
-/// `infer` over every picture of a directory: the truth of each, with what was printed.
+/// `try` over every picture of a directory: the truth of each, with what was printed.
 fn infer(config: &Path, dir: &Path) -> Vec<(u64, Value)> {
     let pattern = dir.join("*.jpg");
     let output = leptond()
-        .args(["infer", "--json", "--config"])
+        .args(["try", "--json", "--config"])
         .arg(config)
         .args(["--meter", "water"])
         .arg(&pattern)

@@ -68,9 +68,107 @@ fn a_photo_becomes_a_meter_that_reads_it() {
     }
     let check = common::leptond().arg("check").arg("--config").arg(&file).output().unwrap();
     assert!(check.status.success(), "{}", words(&check));
-    let mut infer = common::leptond();
-    let output = infer.args(["infer", "--config"]).arg(&file).args(["--meter", "water"]).arg(&photo).output().unwrap();
+    let mut tried = common::leptond();
+    let output = tried
+        .args(["try", "--no-draw", "--config"])
+        .arg(&file)
+        .args(["--meter", "water"])
+        .arg(&photo)
+        .output()
+        .unwrap();
     assert!(output.status.success() && words(&output).contains("02341.4823"), "{}", words(&output));
+}
+
+#[test]
+fn a_name_alone_changes_only_the_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("leptond.toml");
+    let text = "# mine\n[mqtt]\nhost = \"10.9.8.7\"\n\n[[pipeline]]\nname = \"a\"\nmodel = \"leptonnet-digits\"\nsource = { type = \"synthetic\" }\n";
+    std::fs::write(&file, text).unwrap();
+    // By its bare name, from its own directory.
+    let here = |args: &[&str]| {
+        let mut command = common::leptond();
+        command.current_dir(dir.path()).args(["setup", "--config", "leptond.toml", "--yes"]).args(args);
+        command.output().unwrap()
+    };
+    let output = here(&["--node", "attic"]);
+    assert!(output.status.success(), "{}", words(&output));
+    let named = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(named.replace("\n[node]\nname = \"attic\"\n", ""), text, "{named}");
+    let output = here(&["--broker", "10.1.1.1", "--untested"]);
+    assert!(output.status.success(), "{}", words(&output));
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(text, named.replace("10.9.8.7", "10.1.1.1"));
+    let output = here(&["--node", "no name"]);
+    assert!(output.status.code() == Some(2), "{}", words(&output));
+    // Without any work there is nothing that would run.
+    std::fs::write(&file, "").unwrap();
+    let output = here(&["--node", "attic"]);
+    assert!(output.status.code() == Some(2) && words(&output).contains("--source"), "{}", words(&output));
+}
+
+#[test]
+fn photos_and_tables_are_sources_by_their_path() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("photos")).unwrap();
+    let mut jpeg = Vec::new();
+    let mut scene = Scene::with_dials(3100, 640, 480, None, Knock::default());
+    scene.render_positions(&Gears::new(3100).at(23_414_823.5), 0, &mut jpeg).unwrap();
+    std::fs::write(dir.path().join("photos/meter.jpg"), jpeg).unwrap();
+    std::fs::write(dir.path().join("log.csv"), "a,b\n1,2\n3,4\n").unwrap();
+    let here = |args: &[&str]| {
+        let mut command = common::leptond();
+        command.current_dir(dir.path()).args(["setup", "--config", "w.toml", "--yes", "--broker", "localhost"]);
+        command.args(["--source"]).args(args).output().unwrap()
+    };
+    // The broker cannot be tried here, and with it the source would not be either: both are looked at by `check`.
+    let untested = ["--untested", "--model"];
+    let output = here(&[&["nowhere.jpg"][..], &untested, &["leptonnet-digits"]].concat());
+    assert!(
+        output.status.code() == Some(2) && words(&output).contains("nowhere.jpg: there is no such"),
+        "{}",
+        words(&output)
+    );
+    // What can never fit is refused, and nothing is written.
+    for (source, model, parts) in [
+        ("photos", "machine-anomaly", ["windows of readings", "gives pictures"]),
+        ("log.csv", "leptonnet-digits", ["takes pictures", "gives readings"]),
+        ("log.csv", "machine-anomaly", ["no reading of this source has the channels", "cpu"]),
+    ] {
+        let output = here(&[&[source][..], &untested, &[model]].concat());
+        let said = words(&output);
+        assert!([Some(2), Some(78)].contains(&output.status.code()), "{source} {model}: {said}");
+        assert!(parts.iter().all(|part| said.contains(part)), "{source} {model}: {said}");
+        assert!(!dir.path().join("w.toml").exists(), "{source} {model}: {said}");
+    }
+    let outside = ["--untested", "--model", "leptonnet-digits", "--meter-region", "600,400,200,60", "--digits", "5"];
+    let output = here(&[&["./photos"][..], &outside].concat());
+    let said = words(&output);
+    assert!(output.status.code() == Some(78) && said.contains("reaches outside of the picture"), "{said}");
+    assert!(said.contains("x 0 to 640, y 0 to 480"), "{said}");
+}
+
+#[test]
+fn a_row_of_digits_is_found_in_the_source_s_own_picture() {
+    let Some(broker) = Mosquitto::with("setup of a folder", |_| "allow_anonymous true\n".into()) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("photos")).unwrap();
+    let mut jpeg = Vec::new();
+    let mut scene = Scene::with_dials(3100, 640, 480, None, Knock { shift: [4.0, -6.0], degrees: 3.0 });
+    scene.render_positions(&Gears::new(3100).at(23_414_823.5), 0, &mut jpeg).unwrap();
+    std::fs::write(dir.path().join("photos/meter.jpg"), jpeg).unwrap();
+    let address = format!("127.0.0.1:{}", broker.port);
+    let mut command = common::leptond();
+    command.current_dir(dir.path()).args(["setup", "--config", "w.toml", "--yes", "--broker", &address]);
+    command.args(["--source", "photos", "--model", "leptonnet-digits", "--kind", "water", "--name", "water"]);
+    let output = command.output().unwrap();
+    let said = words(&output);
+    assert!(output.status.success() && said.contains("5 digits and 4 dials; I read 02341.4823"), "{said}");
+    let text = std::fs::read_to_string(dir.path().join("w.toml")).unwrap();
+    assert!(text.contains("[[meter]]") && text.contains("kind = \"water\"") && text.contains("loop = true"), "{text}");
+    let mut tried = common::leptond();
+    let output = tried.current_dir(dir.path()).args(["try", "-c", "w.toml", "photos"]).output().unwrap();
+    assert!(output.status.success() && words(&output).contains("02341.4823 m³"), "{}", words(&output));
 }
 
 #[test]
@@ -142,6 +240,40 @@ _, status = os.waitpid(pid, 0)
 sys.stdout.write(seen.decode(errors="replace") + "\nstatus %d %d" % (os.WIFEXITED(status) and os.WEXITSTATUS(status), os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0))
 "#;
 
+/// Answers `setup` of `leptond.toml` in `dir` at a terminal, for a board without devices; gives what is seen.
+fn type_in(dir: &Path, answers: &str, flags: &[&str]) -> String {
+    let mut command = Command::new("python3");
+    command.args(["-c", TYPIST, answers, env!("CARGO_BIN_EXE_leptond"), "setup", "--root"]);
+    command.arg(dir.join("other")).arg("--config").arg(dir.join("leptond.toml")).args(flags);
+    words(&command.env("STATE_DIRECTORY", env!("CARGO_TARGET_TMPDIR")).output().unwrap())
+}
+
+#[test]
+fn a_person_takes_answers_back() {
+    if !Command::new("python3").args(["-c", "import pty"]).status().is_ok_and(|s| s.success()) {
+        return common::skip("setup at a terminal, back", "python3 is not installed");
+    }
+    let Some(broker) = Mosquitto::with("setup, back", |_| "allow_anonymous true\n".into()) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("other")).unwrap();
+    // A port where nothing answers is told before a name and a password are asked for, and what was typed can be mended.
+    let answers = format!(
+        "Name of this computer=attic|MQTT broker=127.0.0.1:1|What now=1|MQTT broker=127.0.0.1:{}|User name=-|Source=1|Model=1|\
+         Name of the pipeline=all|Turn on the page=no|Write this=back|Name of this computer=|MQTT broker=|User name=|Source=1|Model=|\
+         Name of the pipeline=every|Turn on the page=no|Write this=yes",
+        broker.port
+    );
+    let said = type_in(dir.path(), &answers, &[]);
+    assert!(said.contains("status 0 0") && said.contains("broker 127.0.0.1:1:"), "{said}");
+    let before = &said[..said.find("User name").unwrap_or(said.len())];
+    assert!(before.contains("What now?"), "the address comes first: {said}");
+    let text = std::fs::read_to_string(dir.path().join("leptond.toml")).unwrap();
+    for part in ["name = \"attic\"", "host = \"127.0.0.1\"", &format!("port = {}", broker.port), "name = \"every\""] {
+        assert!(text.contains(part), "{part} is not in\n{text}\n{said}");
+    }
+    assert!(!text.contains("\"all\"") && text.matches("[[pipeline]]").count() == 1, "{text}");
+}
+
 #[test]
 fn a_person_at_a_terminal_is_led_through_and_may_leave() {
     if !Command::new("python3").args(["-c", "import pty"]).status().is_ok_and(|s| s.success()) {
@@ -150,16 +282,7 @@ fn a_person_at_a_terminal_is_led_through_and_may_leave() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("leptond.toml");
     std::fs::write(&file, "# mine\n").unwrap();
-    let type_in = |answers: &str| {
-        let mut command = Command::new("python3");
-        command.args(["-c", TYPIST, answers, env!("CARGO_BIN_EXE_leptond"), "setup", "--untested", "--root"]);
-        command
-            .arg(dir.path().join("other"))
-            .arg("--config")
-            .arg(&file)
-            .env("STATE_DIRECTORY", env!("CARGO_TARGET_TMPDIR"));
-        words(&command.output().unwrap())
-    };
+    let type_in = |answers: &str| type_in(dir.path(), answers, &["--untested"]);
     std::fs::create_dir(dir.path().join("other")).unwrap();
     let said = type_in("Name of this computer=attic|MQTT broker=\\x03");
     assert!(said.contains("nothing was changed") && said.contains("status 130 0"), "{said}");
@@ -194,9 +317,10 @@ fn a_second_run_keeps_regions_and_finds_the_broker_however_it_is_written() {
     let said = run(&["--source", "/dev/video7", "--meter-region", "10,20,100,40", "--digits", "5"]);
     assert_eq!(regions(), 5, "{said}");
     let said = run(&["--source", "/dev/video7", "fps=2", "--replace"]);
-    assert!(regions() == 5 && said.contains("5 regions of pipeline \"water\" stay"), "{said}");
+    assert!(regions() == 5 && said.contains("5 regions of meter \"water\" stay"), "{said}");
     let said = run(&["--source", "/dev/video7", "width=320", "height=240", "--replace"]);
-    assert!(regions() == 0 && said.contains("warning: the 5 regions"), "{said}");
+    assert!(regions() == 5 && said.contains("places in other pictures") && said.contains("--meter-region"), "{said}");
+    assert!(!std::fs::read_to_string(&file).unwrap().contains("320"), "nothing was written: {said}");
 }
 
 #[test]

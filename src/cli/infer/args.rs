@@ -8,23 +8,18 @@ use crate::model::Engine;
 /// Arguments of `leptond infer`.
 #[derive(Debug, clap::Args)]
 #[command(
-    override_usage = "leptond infer [OPTIONS] <MODEL> <FILE>...\n       \
-                      leptond infer [OPTIONS] --config <FILE> [--pipeline <NAME>] <FILE>...",
     after_help = "Each FILE is a sequence of its own: what a task remembers (a counter's last reading, an anomaly that goes on) ends \
                   with it. A directory or a quoted pattern such as 'photos/*.jpg' is one FILE, its pictures in the order of their names."
 )]
 pub struct Args {
-    /// Bundle directory, bundle name, .onnx or .tflite file; with --config the first FILE
+    /// Bundle directory, bundle name, .onnx or .tflite file
     #[arg(value_name = "MODEL")]
     pub(super) model: PathBuf,
     /// Pictures, CSV or JSON Lines files; with --raw one .npy file per model input, in graph order
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", required = true)]
     pub(super) inputs: Vec<PathBuf>,
-    /// Run a pipeline of this configuration instead of a bare model: its model, engine, regions and task
-    #[arg(short, long, value_name = "FILE", conflicts_with = "raw")]
-    pub(super) config: Option<PathBuf>,
-    /// The pipeline or meter of --config or --regions, where there are several
-    #[arg(long, visible_alias = "meter", value_name = "NAME")]
+    /// The pipeline of --regions, where it is a configuration with several
+    #[arg(long, value_name = "NAME")]
     pub(super) pipeline: Option<String>,
     /// Cut pictures as this file says: TOML with keys as in [pipeline.preprocess], or a configuration
     #[arg(long, value_name = "FILE", conflicts_with = "raw")]
@@ -38,22 +33,15 @@ pub struct Args {
     /// With --raw: where output 0 goes (output k goes to the same name with .k before .npy)
     #[arg(short, long, value_name = "OUT.npy")]
     pub(super) output: Option<PathBuf>,
-    /// Which arithmetic: auto, int8 or f32 [default: auto, or as the pipeline has it]
-    #[arg(long, value_enum)]
-    pub(super) engine: Option<Engine>,
-    /// Threads for one inference [default: 1, or as the pipeline has it]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub(super) threads: Option<u32>,
+    /// Which arithmetic: auto, int8 or f32
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) engine: Engine,
+    /// Threads for one inference
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(super) threads: u32,
     #[command(flatten)]
     pub(super) shapes: ShapeArgs,
     /// One JSON object per input on standard output
     #[arg(long)]
     pub(super) json: bool,
-}
-
-impl Args {
-    /// Arithmetic that was asked for, else the default.
-    pub(super) fn engine(&self) -> Engine {
-        self.engine.unwrap_or_default()
-    }
 }

@@ -1,4 +1,4 @@
-//! `leptond infer` over pictures and tables, by what the bundle's manifest says.
+//! A run over pictures and tables, by what the bundle's manifest says: `leptond infer` and `leptond try`.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -9,13 +9,31 @@ use serde_json::json;
 use super::drawn::Gallery;
 use crate::cli::Failure;
 use crate::cli::output::{tell, written};
-use crate::frame::{Detection, MeterReading, Outcome, Payload, PlaceRead, PositionRead, Quality, Spec};
+use crate::frame::{
+    ChannelShare, Detection, Frame, MeterReading, Outcome, Payload, PlaceRead, PositionRead, Quality, Spec,
+};
 use crate::pipeline::Planner;
 use crate::pipeline::offline::{self, Item};
 
+/// Words about a result and the frame that it is of, beside the line that has it; each becomes a line of its own.
+pub type Remarks<'a> = dyn FnMut(&Frame, &Outcome) -> Vec<String> + 'a;
+
+/// Way in which results are shown.
+pub struct Shown<'a> {
+    /// Directory for drawn pictures.
+    pub gallery: Option<Gallery>,
+    /// One JSON object for each result instead of a line.
+    pub json: bool,
+    /// Pipeline that an object names.
+    pub pipeline: Option<&'a str>,
+    /// More words about a line.
+    pub remarks: Option<&'a mut Remarks<'a>>,
+}
+
 /// Runs the stages over every file in the order given; one line per frame or window. A file that cannot be read or used is
 /// reported, the others still run, and the command fails at the end.
-pub fn run(planner: &Planner, inputs: &[PathBuf], mut gallery: Option<Gallery>, json: bool) -> Result<(), Failure> {
+pub fn run(planner: &Planner, inputs: &[PathBuf], shown: Shown<'_>) -> Result<(), Failure> {
+    let Shown { mut gallery, json, pipeline, mut remarks } = shown;
     let mut stages = planner.stages(&planner.full()).map_err(anyhow::Error::from)?;
     if gallery.is_some() && matches!(stages.spec(), Spec::Window(_)) {
         return Err(Failure::Usage("--draw is for pictures, and this model takes windows of readings".into()));
@@ -59,12 +77,18 @@ pub fn run(planner: &Planner, inputs: &[PathBuf], mut gallery: Option<Gallery>, 
                     }
                 }
             }
-            let line = if json {
-                object(origin, seq, &output.outcome, infer)
+            let mut lines = if json {
+                object(pipeline, origin, seq, &output.outcome, infer)
             } else {
                 format!("{origin}: {} ({:.2} ms)", sentence(&output.outcome), infer.as_secs_f64() * 1e3)
             };
-            printed = written(writeln!(out, "{line}"));
+            if let (Some(remarks), Some(frame), false) = (&mut remarks, frame, json) {
+                for remark in remarks(frame, &output.outcome) {
+                    lines.push_str("\n  ");
+                    lines.push_str(&remark);
+                }
+            }
+            printed = written(writeln!(out, "{lines}"));
             matches!(printed, Ok(true))
         });
         if let Err(error) = ran {
@@ -89,8 +113,11 @@ pub fn run(planner: &Planner, inputs: &[PathBuf], mut gallery: Option<Gallery>, 
     Ok(())
 }
 
-fn object(origin: &str, seq: u64, outcome: &Outcome, infer: Duration) -> String {
+fn object(pipeline: Option<&str>, origin: &str, seq: u64, outcome: &Outcome, infer: Duration) -> String {
     let mut object = json!({ "input": origin, "seq": seq, "infer_ms": infer.as_secs_f64() * 1e3 });
+    if let Some(name) = pipeline {
+        object["pipeline"] = name.into();
+    }
     if let (Some(object), Ok(serde_json::Value::Object(outcome))) =
         (object.as_object_mut(), serde_json::to_value(outcome))
     {
@@ -146,9 +173,12 @@ fn sentence(outcome: &Outcome) -> String {
                 _ => regions.iter().map(|read| one(&read.text, read.score)).collect::<Vec<_>>().join(", "),
             }
         }
-        Outcome::Anomaly { score, threshold, anomalous, .. } => {
+        Outcome::Anomaly { score, threshold, anomalous, channels, .. } => {
             let limit = threshold.map_or("no threshold".into(), |t| format!("threshold {t:.4}"));
-            format!("score {score:.4} ({limit}){}", if *anomalous { ", ANOMALY" } else { "" })
+            let one = |channel: &ChannelShare| format!("{} {:.0} %", channel.channel, channel.share * 100.0);
+            let most: Vec<String> = channels.iter().map(one).collect();
+            let of = if most.is_empty() { String::new() } else { format!(" in {}", most.join(", ")) };
+            format!("score {score:.4} ({limit}){}", if *anomalous { format!(", ANOMALY{of}") } else { of })
         }
         Outcome::Raw { outputs } => outputs
             .iter()

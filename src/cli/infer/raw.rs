@@ -20,7 +20,7 @@ pub fn run(args: &Args, name: &str, inputs: &[PathBuf]) -> Result<(), Failure> {
     let Some(output) = &args.output else {
         return Err(Failure::Usage("--raw needs -o OUT.npy: where the output goes".into()));
     };
-    let model = load(name, args.engine(), args.threads.unwrap_or(1), &args.shapes)?;
+    let model = load(name, args.engine, args.threads, &args.shapes)?;
     let ports = &model.info().inputs;
     if inputs.len() != ports.len() {
         let names: Vec<&str> = ports.iter().map(|p| p.name.as_str()).collect();

@@ -16,7 +16,8 @@ pub struct Flags {
     /// Meaning of its outputs: classify, detect, pose, segment, obb, semantic, text, anomaly or raw (published as they are)
     #[arg(long, value_name = "TASK", value_parser = word::<TaskKind>)]
     task: Option<String>,
-    /// Class names, one a line, in the order of the classes; with --task text the characters, without the blank
+    /// Class names, one a line, in the order of the classes; with --task text the characters, without the blank. Without a file: coco (80
+    /// names), imagenet (1001) or ppocr
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// With a task that finds objects, how the outputs are laid out (see docs/models.md); by what the file says and by their shapes and

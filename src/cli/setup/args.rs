@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use crate::cli::username::username;
 use crate::frame::Quantity;
 
 /// Arguments of `leptond setup`.
@@ -18,8 +19,8 @@ pub struct Args {
     /// PEM file with the authority that signed the broker's certificate: the connection is encrypted
     #[arg(long, value_name = "FILE")]
     pub(super) tls_ca: Option<PathBuf>,
-    /// User name at the broker
-    #[arg(long, value_name = "NAME")]
+    /// User name at the broker; - for none
+    #[arg(long, value_name = "NAME", value_parser = username)]
     pub(super) username: Option<String>,
     /// Take the broker's password from the first line of this file
     #[arg(long, value_name = "FILE")]
@@ -30,7 +31,8 @@ pub struct Args {
     /// Name of this computer in topics
     #[arg(long, value_name = "NAME")]
     pub(super) node: Option<String>,
-    /// The source: /dev/video0, rpicam, rtsp://…, machine, synthetic, or pairs as in [pipeline.source]
+    /// The source: /dev/video0, rpicam, rtsp://…, http://…/jpg, a photo, folder, film or table by its path, machine, synthetic, or
+    /// pairs as in [pipeline.source]
     #[arg(long, value_name = "SOURCE", num_args = 1..)]
     pub(super) source: Vec<String>,
     /// The model: a name or a path
@@ -39,7 +41,14 @@ pub struct Args {
     /// Name of the pipeline in topics
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
-    /// For leptonnet-digits: where the whole row of digits is, in pixels of the picture
+    /// For a model that finds objects: the labels that matter, with commas between [default: all]
+    #[arg(long, value_name = "LABEL,…", value_delimiter = ',')]
+    pub(super) labels: Vec<String>,
+    /// For a model that finds objects: the least score that counts, 0 to 1
+    #[arg(long, value_name = "SCORE", value_parser = score)]
+    pub(super) min_score: Option<f32>,
+    /// For leptonnet-digits: where the whole row of digits is, in pixels of the picture; a slanted one by its corners, clockwise from the
+    /// top left, X,Y each (three or four of them)
     #[arg(long, value_name = "X,Y,W,H", requires = "digits")]
     pub(super) meter_region: Option<String>,
     /// For leptonnet-digits: how many digits the row has
@@ -48,14 +57,14 @@ pub struct Args {
     /// A photo of a meter, as the source shows it: its digits and dials are looked for, and a [[meter]] is written
     #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "meter_region", "digits"])]
     pub(super) photo: Option<PathBuf>,
-    /// With --photo: what the meter counts
-    #[arg(long, value_name = "KIND", requires = "photo", value_parser = kinds())]
+    /// Of a meter: what it counts
+    #[arg(long, value_name = "KIND", value_parser = kinds())]
     pub(super) kind: Option<Quantity>,
-    /// With --photo: unit of the meter's number [default: the usual one of its kind]
-    #[arg(long, value_name = "UNIT", requires = "photo")]
+    /// Of a meter: unit of its number [default: the usual one of its kind]
+    #[arg(long, value_name = "UNIT")]
     pub(super) unit: Option<String>,
-    /// With --photo: places behind the decimal point [default: the number of dials]
-    #[arg(long, value_name = "N", requires = "photo")]
+    /// Of a meter: places behind the decimal point [default: the number of dials]
+    #[arg(long, value_name = "N")]
     pub(super) decimals: Option<u8>,
     /// Turn on the page for browsers
     #[arg(long)]
@@ -81,6 +90,14 @@ pub struct Args {
     /// Look at a copy of another machine's /proc, /sys, /dev, /etc and /usr below this directory
     #[arg(long, hide = true, value_name = "DIR")]
     pub(super) root: Option<PathBuf>,
+}
+
+/// A score from 0 to 1.
+fn score(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(score) if (0.0..=1.0).contains(&score) => Ok(score),
+        _ => Err("a number from 0 to 1, such as 0.5".into()),
+    }
 }
 
 /// The kinds of meters by their words.

@@ -40,6 +40,33 @@ pub fn suggestion() -> Option<(String, u16)> {
     best.and_then(|i| USUAL.get(i)).map(|(host, port)| ((*host).to_owned(), *port))
 }
 
+/// Looks whether anything answers at an address, in bounded time.
+///
+/// # Errors
+/// The fault, for people.
+pub fn answers(host: &str, port: u16) -> Result<(), String> {
+    let (found, answer) = mpsc::channel();
+    let host = host.to_owned();
+    // A resolver cannot be interrupted: a thread that outlives its answer only finds the channel closed.
+    std::thread::spawn(move || {
+        let tried = match (host.as_str(), port).to_socket_addrs() {
+            Err(error) => Err(format!("the name {host:?} is not found ({error})")),
+            Ok(addresses) => {
+                let mut last = Err("the name has no address".to_owned());
+                for address in addresses.take(4) {
+                    last = TcpStream::connect_timeout(&address, LOOK).map(drop).map_err(|error| error.to_string());
+                    if last.is_ok() {
+                        break;
+                    }
+                }
+                last
+            }
+        };
+        let _nobody_waits = found.send(tried);
+    });
+    answer.recv_timeout(TEST).unwrap_or_else(|_| Err(format!("nothing answered within {} s", TEST.as_secs())))
+}
+
 /// Tries the broker as the daemon would use it, without disturbing one that runs.
 ///
 /// # Errors

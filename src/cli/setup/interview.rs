@@ -5,12 +5,17 @@ use std::path::{Path, PathBuf};
 use super::models::{Chosen, DIGITS};
 use super::session::{Interview, stopped};
 use super::sources::Origin;
-use super::{Failure, broker, present};
+use super::{Args, Failure, broker, present};
+use crate::config::Config;
 use crate::credentials;
+use crate::diagnose::look::Seen;
 use crate::frame::{NodeName, PipelineName};
 use crate::install::answers::{self, Answers, Broker, Pipeline, Work};
-use crate::publish::{TlsConfig, topics};
+use crate::publish::{TlsConfig, Transport, topics};
 use crate::source;
+
+/// Ways to go on where something does not work.
+const AT_A_FAULT: [&str; 3] = ["change the answer", "go on all the same", "stop"];
 
 /// Answers to all questions.
 #[derive(Debug)]
@@ -32,24 +37,77 @@ impl Interview<'_> {
     /// A flag that makes no sense, a broker or source that does not work where nobody can be asked what to do, or a person
     /// who went away.
     pub fn hold(&mut self, given: Option<String>) -> Result<Told, Failure> {
+        if parts_only(self.args, self.present, self.ask.is_some()) {
+            return self.parts(given);
+        }
         let node = self.node()?;
         let (broker, password) = self.broker(node.as_deref(), given)?;
         let Origin { config, keys, seen, name } = self.source()?;
-        if let Some(photo) = &self.args.photo
-            && let Some((meter, replace)) = self.meter(photo, &config, &keys, &seen)?
-        {
-            let page = self.page()?;
-            let answers = Answers { node, broker, page, work: Work::Meter(meter) };
-            return Ok(Told { answers, password, replace, model_here: true });
-        }
-        let Chosen { choice: model, here: model_here } = self.model(&config)?;
-        let (name, replace) = self.name(&name)?;
-        let regions = if model.name == DIGITS { self.regions(&name, &config, &seen)? } else { Some(Vec::new()) };
-        let (source, source_keys) = with_window(config, keys, model.rows);
-        let pipeline = Pipeline { name, model: model.name, source, source_keys, regions };
+        let Assigned { work, replace, model_here } = self.work(config, keys, &seen, &name)?;
         let page = self.page()?;
-        let answers = Answers { node, broker, page, work: Work::Pipeline(pipeline) };
+        let answers = Answers { node, broker: Some(broker), page, work: Some(work) };
         Ok(Told { answers, password, replace, model_here })
+    }
+
+    /// What a few flags say by themselves; all else stays as it is.
+    fn parts(&mut self, given: Option<String>) -> Result<Told, Failure> {
+        let args = self.args;
+        let node = if args.node.is_some() { self.node()? } else { None };
+        let (broker, password) = if names_broker(args) {
+            let (broker, password) = self.broker(node.as_deref(), given)?;
+            (Some(broker), password)
+        } else {
+            (None, None)
+        };
+        let answers = Answers { node, broker, page: args.page, work: None };
+        Ok(Told { answers, password, replace: false, model_here: true })
+    }
+
+    /// The pipeline or meter for a source.
+    fn work(
+        &mut self,
+        config: source::Config,
+        keys: Vec<String>,
+        seen: &Seen,
+        name: &str,
+    ) -> Result<Assigned, Failure> {
+        let of_meter = |(meter, replace)| Assigned { work: Work::Meter(meter), replace, model_here: true };
+        if let Some(photo) = &self.args.photo
+            && let Some(meter) = self.meter(photo, &config, &keys, seen)?
+        {
+            return Ok(of_meter(meter));
+        }
+        let Chosen { choice: model, here: model_here } = self.model(&config, seen)?;
+        if model.name == DIGITS {
+            if let Some(meter) = self.meter_of_picture(&config, &keys, seen)? {
+                return Ok(of_meter(meter));
+            }
+        } else if let Some(flag) = flag_of_meter(self.args) {
+            return Err(Failure::Usage(format!("{flag} is for a meter: with --photo, or --model {DIGITS}")));
+        }
+        let (name, replace) = self.name(name)?;
+        let (labels, min_score) = self.objects(&model)?;
+        let keep_regions = self.keeps_regions(&name, &model.name, &config);
+        let (source, source_keys) = with_window(config, keys, model.rows);
+        let pipeline = Pipeline { name, model: model.name, source, source_keys, keep_regions, labels, min_score };
+        Ok(Assigned { work: Work::Pipeline(pipeline), replace, model_here })
+    }
+
+    /// True where the regions of the pipeline that is changed are places in the same pictures, for the same model; tells of it where they
+    /// are not.
+    fn keeps_regions(&mut self, name: &str, model: &str, source: &source::Config) -> bool {
+        let Some(old) = self.present.pipelines.iter().find(|old| old.name == name) else { return false };
+        let count = old.preprocess.regions.len();
+        let before = self.present.source_of(&old.source);
+        if old.model == model && before.is_some_and(|before| present::same_pictures(before, source)) {
+            return true;
+        }
+        if count > 0 {
+            self.tell(&format!(
+                "warning: the {count} regions of pipeline {name:?} are dropped, its pictures or its model are others now"
+            ));
+        }
+        false
     }
 
     /// True where the page is to be turned on.
@@ -81,8 +139,11 @@ impl Interview<'_> {
         loop {
             let name = ask.text("Name of this computer in topics", Some(&default))?;
             match NodeName::new(&name) {
-                // The default follows the machine id; it is not written down.
-                Ok(name) => return Ok((name != default).then(|| name.to_string())),
+                // The default of a computer without a name follows its machine id; it is not written down.
+                Ok(name) => {
+                    let written = self.present.node.name.is_some() || name != default;
+                    return Ok(written.then(|| name.to_string()));
+                }
                 Err(error) => ask.tell(&error.to_string()),
             }
         }
@@ -98,14 +159,19 @@ impl Interview<'_> {
             _ => &fallback,
         });
         let mut first = args.broker.clone();
+        let mut typed: Option<String> = None;
         let mut password = given;
-        let mut username = args.username.clone().unwrap_or_else(|| mqtt.username.clone());
+        // As at the question: a name that MQTT does not know is no name.
+        let flag = args.username.clone().map(|name| if name == "-" { String::new() } else { name });
+        let mut username = flag.unwrap_or_else(|| mqtt.username.clone());
         loop {
             let address = match (first.take(), self.ask.as_mut()) {
                 (Some(address), _) => address,
                 (None, None) => shown(&mqtt.host, mqtt.port),
                 (None, Some(ask)) => {
-                    let default = if !present::names_broker(self.text) {
+                    let default = if let Some(typed) = &typed {
+                        Some(typed.clone())
+                    } else if !present::names_broker(self.text) {
                         ask.tell("looking for a broker on this computer and at homeassistant.local …");
                         broker::suggestion().map(|(host, port)| shown(&host, port))
                     } else {
@@ -114,6 +180,7 @@ impl Interview<'_> {
                     ask.text("MQTT broker, HOST or HOST:PORT", default.as_deref())?
                 }
             };
+            typed = Some(address.clone());
             let (host, port) = match (answers::broker_address(&address, ca_file.is_some()), self.ask.as_mut()) {
                 (Ok(address), _) => address,
                 (Err(reason), Some(ask)) => {
@@ -123,6 +190,18 @@ impl Interview<'_> {
                 (Err(reason), None) => return Err(Failure::Usage(format!("--broker: {reason}"))),
             };
             if let Some(ask) = self.ask.as_mut() {
+                // A name that is not found needs no password.
+                if !args.untested
+                    && mqtt.transport != Transport::Unix
+                    && let Err(reason) = broker::answers(&host, port)
+                {
+                    ask.tell(&format!("broker {}: {reason}", shown(&host, port)));
+                    match ask.choose("What now?", &AT_A_FAULT.map(str::to_owned), 0)? {
+                        0 => continue,
+                        1 => {}
+                        _ => return Err(stopped()),
+                    }
+                }
                 if args.username.is_none() {
                     let prompt = "User name at the broker (\"-\" for none)";
                     username = ask.text(prompt, Some(if username.is_empty() { "-" } else { &username }))?;
@@ -156,8 +235,7 @@ impl Interview<'_> {
                         return Err(anyhow::anyhow!("broker {at}: {reason}; --untested writes it all the same").into());
                     };
                     ask.tell(&format!("broker {at}: {reason}"));
-                    let items = ["change the answer", "go on all the same", "stop"].map(str::to_owned);
-                    match ask.choose("What now?", &items, 0)? {
+                    match ask.choose("What now?", &AT_A_FAULT.map(str::to_owned), 0)? {
                         0 => {}
                         1 => return Ok((chosen, password)),
                         _ => return Err(stopped()),
@@ -192,7 +270,8 @@ impl Interview<'_> {
     }
 
     pub(super) fn name(&mut self, default: &str) -> Result<(String, bool), Failure> {
-        let taken = |name: &str| self.present.pipelines.iter().any(|p| p.name == name);
+        let again = self.again;
+        let taken = |name: &str| again != Some(name) && self.present.pipelines.iter().any(|p| p.name == name);
         let args = self.args;
         if let Some(name) = &args.name {
             let sure = match self.ask.as_mut() {
@@ -205,7 +284,7 @@ impl Interview<'_> {
         }
         let Some(ask) = self.ask.as_mut() else { return Ok((default.to_owned(), args.replace)) };
         loop {
-            let name = ask.text("Name of the pipeline in topics", Some(default))?;
+            let name = ask.text("Name of the pipeline in topics", Some(again.unwrap_or(default)))?;
             if let Err(error) = PipelineName::new(&name) {
                 ask.tell(&error.to_string());
             } else if !taken(&name) || args.replace {
@@ -215,6 +294,48 @@ impl Interview<'_> {
             }
         }
     }
+}
+
+/// Work as it was told.
+struct Assigned {
+    work: Work,
+    replace: bool,
+    model_here: bool,
+}
+
+/// True for flags that change a part of a configuration that has its work already: with nobody to ask, whatever they say; a person
+/// is asked all the rest, but for a name or the page.
+pub(super) fn parts_only(args: &Args, present: &Config, asks: bool) -> bool {
+    let work = !args.source.is_empty()
+        || [&args.model, &args.name, &args.meter_region].iter().any(|flag| flag.is_some())
+        || args.photo.is_some()
+        || !args.labels.is_empty()
+        || args.min_score.is_some()
+        || flag_of_meter(args).is_some();
+    if work || present.pipelines.is_empty() {
+        return false;
+    }
+    if names_broker(args) { !asks } else { args.node.is_some() || args.page }
+}
+
+/// True for flags that say something of the broker.
+fn names_broker(args: &Args) -> bool {
+    args.broker.is_some()
+        || args.username.is_some()
+        || args.password_file.is_some()
+        || args.password_stdin
+        || args.tls_ca.is_some()
+}
+
+/// The first flag that only a meter has.
+fn flag_of_meter(args: &Args) -> Option<&'static str> {
+    let flags = [
+        (args.kind.is_some(), "--kind"),
+        (args.unit.is_some(), "--unit"),
+        (args.decimals.is_some(), "--decimals"),
+        (args.digits.is_some(), "--digits"),
+    ];
+    flags.into_iter().find(|(given, _)| *given).map(|(_, flag)| flag)
 }
 
 fn shown(host: &str, port: u16) -> String {

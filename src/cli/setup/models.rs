@@ -1,11 +1,12 @@
-//! The questions about the model: which, and where the digits are.
+//! The question about the model, and those about what it finds.
 
 use super::session::Interview;
 use super::{Failure, offered, present, probe};
 use crate::cli::catalog_args::CatalogArgs;
-use crate::cli::tell;
 use crate::diagnose::look::Seen;
-use crate::install::{answers, reach};
+use crate::frame::Label;
+use crate::frame::diagnostic::nearest;
+use crate::install::reach;
 use crate::source;
 
 /// The model that is asked where the digits are.
@@ -20,13 +21,16 @@ pub struct Chosen {
 }
 
 impl Interview<'_> {
-    pub(super) fn model(&mut self, source: &source::Config) -> Result<Chosen, Failure> {
+    pub(super) fn model(&mut self, source: &source::Config, seen: &Seen) -> Result<Chosen, Failure> {
         let dirs = &self.present.models.dirs;
-        let here = probe::models(source, dirs);
+        let here = probe::models(source, &seen.channels, dirs);
         let catalog = CatalogArgs::at(self.args.catalog.clone());
         if let Some(name) = &self.args.model {
             return match probe::model(name, dirs) {
-                Some(choice) => Ok(Chosen { choice, here: true }),
+                Some(choice) => match choice.misfit(source, &seen.channels) {
+                    Some(reason) => Err(Failure::Usage(format!("--model: {reason}"))),
+                    None => Ok(Chosen { choice, here: true }),
+                },
                 None => self.model_of_flag(name, source, &here, &catalog),
             };
         }
@@ -52,7 +56,7 @@ impl Interview<'_> {
                 return Ok(Chosen { choice, here: true });
             }
             match self.bring(&choice, &catalog) {
-                Ok(here) => return Ok(Chosen { choice, here }),
+                Ok(chosen) => return Ok(chosen),
                 Err(reason) => {
                     self.tell(&format!("{}: {reason}", choice.name));
                     more.retain(|(c, _)| c.name != choice.name);
@@ -84,23 +88,23 @@ impl Interview<'_> {
             )
             .into());
         }
-        let here = self.bring(choice, catalog)?;
-        Ok(Chosen { choice: choice.clone(), here })
+        self.bring(choice, catalog)
     }
 
-    /// Installs it, but in a dry run; whether it is here then.
-    fn bring(&mut self, choice: &probe::Choice, catalog: &CatalogArgs) -> Result<bool, Failure> {
+    /// Installs it, but in a dry run.
+    fn bring(&mut self, choice: &probe::Choice, catalog: &CatalogArgs) -> Result<Chosen, Failure> {
         if self.args.dry_run {
             self.tell(&format!(
                 "the model {} would be installed, as {} does",
                 choice.name,
                 offered::command(&choice.name)
             ));
-            return Ok(false);
+            return Ok(Chosen { choice: choice.clone(), here: false });
         }
-        offered::install(&choice.name, &self.present.models.dirs, catalog)?;
+        let dirs = &self.present.models.dirs;
+        offered::install(&choice.name, dirs, catalog)?;
         self.stop.installed(&choice.name);
-        Ok(true)
+        Ok(Chosen { choice: probe::model(&choice.name, dirs).unwrap_or_else(|| choice.clone()), here: true })
     }
 
     /// Models of the catalog for the source, as far as they could be fetched and put in place; tells the reason where there are none.
@@ -129,63 +133,78 @@ impl Interview<'_> {
         }
     }
 
-    pub(super) fn regions(
-        &mut self,
-        name: &str,
-        source: &source::Config,
-        seen: &Seen,
-    ) -> Result<Option<Vec<[u32; 4]>>, Failure> {
-        if let Some(text) = &self.args.meter_region {
-            let row = answers::row(text, seen.picture).map_err(|e| Failure::Usage(format!("--meter-region: {e}")))?;
-            let digits = self.args.digits.unwrap_or(1);
-            return answers::regions(row, digits).map(Some).map_err(|e| Failure::Usage(format!("--digits: {e}")));
-        }
-        let old = self.present.pipelines.iter().find(|p| p.name == name && p.model == DIGITS);
-        let count = old.map_or(0, |old| old.preprocess.regions.len());
-        let before = old.and_then(|old| self.present.source_of(&old.source));
-        let kept = before.is_some_and(|before| count > 0 && present::same_pictures(before, source));
-        let Some(ask) = self.ask.as_mut() else {
-            let words = match (kept, count) {
-                (true, count) => format!("no --meter-region: the {count} regions of pipeline {name:?} stay"),
-                (false, 0) => "no --meter-region: the whole picture is taken as one digit".into(),
-                (false, count) => format!(
-                    "warning: the {count} regions of pipeline {name:?} are dropped, its pictures are others now; the whole \
-                     picture is taken as one digit. --meter-region X,Y,W,H --digits N says where they are"
-                ),
+    /// Labels that count, and the least score; each `None` where nothing was said of it.
+    pub(super) fn objects(&mut self, model: &probe::Choice) -> Result<(Option<Vec<String>>, Option<f32>), Failure> {
+        let args = self.args;
+        if model.labels.is_empty() {
+            let flags = [(!args.labels.is_empty(), "--labels"), (args.min_score.is_some(), "--min-score")];
+            return match flags.into_iter().find(|(given, _)| *given) {
+                Some((_, flag)) => Err(Failure::Usage(format!(
+                    "{flag} is for a model that finds objects, and {} does not",
+                    model.name
+                ))),
+                None => Ok((None, None)),
             };
-            tell(&words);
-            return Ok(if kept { None } else { Some(Vec::new()) });
-        };
-        if kept && ask.confirm(&format!("Keep the {} regions of pipeline {name:?}?", count), true)? {
-            return Ok(None);
         }
-        if let Some(jpeg) = &seen.jpeg {
-            match probe::save(jpeg) {
-                Ok(path) => {
-                    self.stop.temporary(&path);
-                    ask.tell(&format!(
-                        "a picture is in {}: copy it (scp) and look where the row of digits begins and how large it is",
-                        path.display()
-                    ));
+        let labels = if args.labels.is_empty() {
+            self.labels(model)?
+        } else {
+            Some(known(&args.labels.join(","), &model.labels).map_err(|e| Failure::Usage(format!("--labels: {e}")))?)
+        };
+        if args.min_score.is_some() {
+            return Ok((labels, args.min_score));
+        }
+        let Some(ask) = self.ask.as_mut() else { return Ok((labels, None)) };
+        let usual = format!("{:.2}", model.min_score);
+        loop {
+            let text = ask.text("Least score of an object, 0 to 1", Some(&usual))?;
+            match text.trim().parse::<f32>() {
+                Ok(least) if (0.0..=1.0).contains(&least) => {
+                    return Ok((labels, Some(least).filter(|_| text.trim() != usual)));
                 }
-                Err(reason) => ask.tell(&format!("no picture could be saved: {reason}")),
+                _ => ask.tell(&format!("{text:?} is not a number from 0 to 1")),
             }
         }
+    }
+
+    /// The labels that a person wants to be told of.
+    fn labels(&mut self, model: &probe::Choice) -> Result<Option<Vec<String>>, Failure> {
+        let before = present::labels(self.present, self.args.name.as_deref(), &model.name);
+        let Some(ask) = self.ask.as_mut().filter(|_| model.labels.len() > 1) else { return Ok(None) };
+        let some: Vec<&str> = model.labels.iter().take(8).map(AsRef::as_ref).collect();
+        ask.tell(&format!("it knows {} things: {}, …", model.labels.len(), some.join(", ")));
+        let usual = before.unwrap_or_else(|| match model.labels.iter().any(|label| &**label == "person") {
+            true => "person".into(),
+            false => "all".into(),
+        });
         loop {
-            let text =
-                ask.text("Whole row of digits, x,y,width,height in pixels (\"-\": one digit fills the picture)", None)?;
-            if text.trim() == "-" {
+            let text = ask.text("Things that matter, with commas between (\"all\": each of them)", Some(&usual))?;
+            if text.trim() == "all" {
                 return Ok(Some(Vec::new()));
             }
-            let digits = ask.text("How many digits", Some("5"))?;
-            let boxes = answers::row(&text, seen.picture).and_then(|row| {
-                let digits = digits.trim().parse().map_err(|_| format!("{digits:?} is not a number"))?;
-                answers::regions(row, digits)
-            });
-            match boxes {
-                Ok(boxes) => return Ok(Some(boxes)),
+            match known(&text, &model.labels) {
+                Ok(labels) => return Ok(Some(labels)),
                 Err(reason) => ask.tell(&reason),
             }
         }
     }
+}
+
+/// The labels that `text` names, with commas between.
+///
+/// # Errors
+/// The one that the model does not have, with the nearest one that it has.
+fn known(text: &str, labels: &[Label]) -> Result<Vec<String>, String> {
+    let mut found = Vec::new();
+    for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        if !labels.iter().any(|label| &**label == word) {
+            let meant = nearest(word, labels.iter().map(AsRef::as_ref));
+            let hint = meant.map(|meant| format!("; did you mean {meant:?}?")).unwrap_or_default();
+            return Err(format!("the model has no label {word:?}{hint}"));
+        }
+        if !found.iter().any(|label| label == word) {
+            found.push(word.to_owned());
+        }
+    }
+    if found.is_empty() { Err("no label is named".into()) } else { Ok(found) }
 }

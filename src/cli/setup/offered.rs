@@ -38,7 +38,8 @@ fn choice(entry: &Entry) -> Choice {
     let task = manifest.task.word();
     let about = format!("{task}, {} to fetch, {licence}{accuracy}", size(entry.bytes));
     let label = format!("{}: {} ({about})", entry.name(), manifest.description.trim_end_matches('.'));
-    Choice { name: entry.name().into(), label, rows: manifest.input.rows }
+    // Its labels may be in a file of their own, which is fetched with it.
+    Choice::new(entry.name().into(), label, manifest, &[])
 }
 
 /// The directory that a model would be installed in.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::Failure;
 use super::session::{Interview, stopped};
+use super::{Failure, present};
 use crate::cli::progress::spinner;
 use crate::diagnose::look::Seen;
 use crate::frame::quantity::spelt;
@@ -35,7 +35,7 @@ impl Interview<'_> {
         let dirs = &self.present.models.dirs;
         let found = spinner("looking for digits and dials", || propose(&image, dirs));
         let found = found.map_err(anyhow::Error::from).with_context(|| shown.clone())?;
-        if found.digits.is_empty() && found.dials.is_empty() {
+        if found.is_empty() {
             let by_hand = self.by_hand();
             let words = format!("{shown}: no digits or dials that can be read were found. {by_hand}");
             if self.ask.is_none() {
@@ -47,14 +47,34 @@ impl Interview<'_> {
         }
         let scaled =
             scaled(&found, seen.picture).map_err(|reason| Failure::Usage(format!("--photo {shown}: {reason}")))?;
-        self.read(&found, source, image, &shown)?;
+        let [digits, dials] = found.regions();
+        if !self.is_right(&digits, &dials, source, image, &shown)? {
+            let by_hand = self.by_hand();
+            self.tell(&by_hand);
+            let Some(ask) = self.ask.as_mut() else { return Err(stopped()) };
+            let items = ["write it all the same, and move the regions on the page", "stop"].map(str::to_owned);
+            if ask.choose("What now?", &items, 0)? != 0 {
+                return Err(stopped());
+            }
+        }
+        self.counted(scaled, false, source, keys).map(Some)
+    }
+
+    /// The meter of these digits and dials, which are those that it has where `keep_regions`, with what it counts; and whether one of its
+    /// name may be changed.
+    pub(super) fn counted(
+        &mut self,
+        [digits, dials]: [Vec<Region>; 2],
+        keep_regions: bool,
+        source: &source::Config,
+        keys: &[String],
+    ) -> Result<(Meter, bool), Failure> {
         let kind = self.kind()?;
         let unit = self.unit(kind)?;
-        let decimals = self.decimals(&found)?;
+        let decimals = self.decimals(digits.len(), dials.len())?;
         let (name, replace) = self.name(kind.map_or("meter", Quantity::word))?;
-        let [digits, dials] = scaled;
         let (source, source_keys) = (source.clone(), keys.to_vec());
-        Ok(Some((Meter { name, source, source_keys, digits, dials, kind, unit, decimals }, replace)))
+        Ok((Meter { name, source, source_keys, keep_regions, digits, dials, kind, unit, decimals }, replace))
     }
 
     /// Advice for drawing the regions by hand.
@@ -66,45 +86,51 @@ impl Interview<'_> {
         )
     }
 
-    /// Tells what was found and what is read there, and asks whether it is right.
-    fn read(&mut self, found: &Proposal, source: &source::Config, image: Image, shown: &str) -> Result<(), Failure> {
+    /// Tells what is read at these places, and asks whether it is right; without a terminal, what can be read is.
+    pub(super) fn is_right(
+        &mut self,
+        digits: &[Region],
+        dials: &[Region],
+        source: &source::Config,
+        image: Image,
+        shown: &str,
+    ) -> Result<bool, Failure> {
         let name = PipelineName::new("meter").map_err(|error| anyhow::anyhow!("{error}"))?;
         let mut meter = MeterConfig::new(name, Input::Inline(source.clone()));
-        meter.digits = found.digits.iter().map(|digit| digit.region.clone()).collect();
-        meter.dials = found.dials.iter().map(|dial| of_dial(&dial.region)).collect();
+        meter.digits = digits.to_vec();
+        meter.dials = dials.iter().map(of_dial).collect();
         let reading = photo::read_meter(&meter, &self.present.models.dirs, image);
         let reading = reading.map_err(anyhow::Error::from).with_context(|| shown.to_owned())?;
-        let places = places(found);
+        let places = places(digits.len(), dials.len());
         let words = match &reading.label {
             Some(label) => format!("{places}; I read {label}, each place by at least {:.2}", floor(reading.score)),
             None => format!("{places}; {reading}"),
         };
-        let Some(ask) = self.ask.as_mut() else {
-            self.tell(&words);
-            return Ok(());
-        };
-        if ask.confirm(&format!("{words}: is that right?"), reading.label.is_some())? {
-            return Ok(());
+        match self.ask.as_mut() {
+            Some(ask) => ask.confirm(&format!("{words}: is that right?"), reading.label.is_some()),
+            None => {
+                self.tell(&words);
+                Ok(true)
+            }
         }
-        let by_hand = self.by_hand();
-        self.tell(&by_hand);
-        let Some(ask) = self.ask.as_mut() else { return Err(stopped()) };
-        let items = ["write it all the same, and move the regions on the page", "stop"].map(str::to_owned);
-        match ask.choose("What now?", &items, 0)? {
-            0 => Ok(()),
-            _ => Err(stopped()),
-        }
+    }
+
+    /// The meter whose answers are the defaults.
+    fn before(&self) -> Option<&MeterConfig> {
+        present::meter(self.present, self.args.name.as_deref())
     }
 
     fn kind(&mut self) -> Result<Option<Quantity>, Failure> {
         if let Some(kind) = self.args.kind {
             return Ok(Some(kind));
         }
-        let Some(ask) = self.ask.as_mut() else { return Ok(None) };
+        let before = self.before().and_then(|meter| meter.kind);
+        let Some(ask) = self.ask.as_mut() else { return Ok(before) };
         ask.tell("what it counts:");
         let mut items: Vec<String> = Quantity::ALL.iter().map(|kind| kind.word().to_owned()).collect();
         items.push("something else".into());
-        let index = ask.choose("It counts", &items, 0)?;
+        let usual = before.and_then(|before| Quantity::ALL.iter().position(|kind| *kind == before));
+        let index = ask.choose("It counts", &items, usual.unwrap_or(0))?;
         Ok(Quantity::ALL.get(index).copied())
     }
 
@@ -122,9 +148,11 @@ impl Interview<'_> {
         if let Some(text) = &self.args.unit {
             return known(text).map(unusual).map_err(|reason| Failure::Usage(format!("--unit: {reason}")));
         }
-        let Some(ask) = self.ask.as_mut() else { return Ok(None) };
+        let before = self.before().filter(|meter| meter.kind == kind).and_then(|meter| meter.unit.clone());
+        let Some(ask) = self.ask.as_mut() else { return Ok(before) };
+        let usual_now = before.as_deref().or(usual).unwrap_or("");
         loop {
-            let text = ask.text("Unit", Some(usual.unwrap_or("")))?;
+            let text = ask.text("Unit", Some(usual_now))?;
             match known(text.trim()) {
                 Ok(unit) => return Ok(unusual(unit)),
                 Err(reason) => ask.tell(&reason),
@@ -133,9 +161,9 @@ impl Interview<'_> {
     }
 
     /// Places behind the decimal point, where they are not as many as there are dials.
-    fn decimals(&mut self, found: &Proposal) -> Result<Option<u8>, Failure> {
-        let usual = if found.digits.is_empty() { 0 } else { found.dials.len() };
-        let most = found.digits.len() + found.dials.len();
+    fn decimals(&mut self, digits: usize, dials: usize) -> Result<Option<u8>, Failure> {
+        let usual = if digits == 0 { 0 } else { dials };
+        let most = digits + dials;
         let unusual = |decimals: u8| Some(decimals).filter(|decimals| usize::from(*decimals) != usual);
         let fits = |decimals: u8| {
             let words = format!("{decimals} places behind the decimal point, and the meter has {most} in all");
@@ -144,9 +172,12 @@ impl Interview<'_> {
         if let Some(decimals) = self.args.decimals {
             return fits(decimals).map(unusual).map_err(|reason| Failure::Usage(format!("--decimals: {reason}")));
         }
-        let Some(ask) = self.ask.as_mut() else { return Ok(None) };
+        let same = |meter: &&MeterConfig| (meter.digits.len(), meter.dials.len()) == (digits, dials);
+        let before = self.before().filter(same).and_then(|meter| meter.decimals);
+        let Some(ask) = self.ask.as_mut() else { return Ok(before) };
+        let usual_now = before.map_or(usual, usize::from).to_string();
         loop {
-            let text = ask.text("Places behind the decimal point (red digits are)", Some(&usual.to_string()))?;
+            let text = ask.text("Places behind the decimal point (red digits are)", Some(&usual_now))?;
             let number = text.trim().parse().map_err(|_| format!("{text:?} is not a number"));
             match number.and_then(fits) {
                 Ok(decimals) => return Ok(unusual(decimals)),
@@ -183,18 +214,17 @@ fn scaled(found: &Proposal, source: Option<[u32; 2]>) -> Result<[Vec<Region>; 2]
             to[0], to[1]
         ));
     }
-    Ok([&found.digits, &found.dials]
-        .map(|places| places.iter().map(|place| place.region.rescaled(found.size, to)).collect()))
+    Ok(found.regions().map(|regions| regions.iter().map(|region| region.rescaled(found.size, to)).collect()))
 }
 
 /// `5 digits and 4 dials`.
-fn places(found: &Proposal) -> String {
+fn places(digits: usize, dials: usize) -> String {
     let count = |number: usize, what: &str| match number {
         0 => None,
         1 => Some(format!("1 {what}")),
         _ => Some(format!("{number} {what}s")),
     };
-    let both = [count(found.digits.len(), "digit"), count(found.dials.len(), "dial")];
+    let both = [count(digits, "digit"), count(dials, "dial")];
     both.into_iter().flatten().collect::<Vec<_>>().join(" and ")
 }
 
@@ -212,7 +242,7 @@ mod tests {
     fn regions_follow_the_size_of_the_source_and_not_its_shape() {
         let region = ProposedRegion { region: Region::Rect([100.0, 50.0, 20.0, 30.0]), score: 1.0 };
         let found = Proposal { size: [1280, 960], digits: vec![region.clone(), region], dials: Vec::new() };
-        assert_eq!(places(&found), "2 digits");
+        assert_eq!((places(2, 0).as_str(), places(1, 4).as_str()), ("2 digits", "1 digit and 4 dials"));
         let [digits, _] = scaled(&found, Some([640, 480])).unwrap();
         assert_eq!(digits.first(), Some(&Region::Rect([50.0, 25.0, 10.0, 15.0])));
         assert_eq!(scaled(&found, None).unwrap()[0].first(), Some(&Region::Rect([100.0, 50.0, 20.0, 30.0])));

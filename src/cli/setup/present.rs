@@ -3,6 +3,8 @@
 use toml_edit::{DocumentMut, Item};
 
 use crate::config::{Config, PipelineConfig};
+use crate::frame::TaskKind;
+use crate::pipeline::MeterConfig;
 use crate::source::{self, SensorKind};
 
 /// The pipeline whose answers are the defaults: the one that is `named`, else the last one that a person added beside the
@@ -13,6 +15,12 @@ pub fn pipeline<'a>(config: &'a Config, named: Option<&str>) -> Option<&'a Pipel
         Some(name) => pipelines.iter().find(|p| p.name == name),
         None => pipelines.iter().rev().find(|p| !watches_machine(config, p)),
     }
+}
+
+/// The meter whose answers are the defaults, as [`pipeline`].
+pub fn meter<'a>(config: &'a Config, named: Option<&str>) -> Option<&'a MeterConfig> {
+    let name = &pipeline(config, named)?.name;
+    config.meters.iter().find(|meter| meter.name == *name)
 }
 
 fn watches_machine(config: &Config, pipeline: &PipelineConfig) -> bool {
@@ -43,10 +51,18 @@ pub fn names_broker(text: &str) -> bool {
     of("mqtt", "host") || of("broker", "enabled")
 }
 
+/// The labels that the pipeline of a model asks for, with commas between; `None` where it names none.
+pub fn labels(config: &Config, named: Option<&str>, model: &str) -> Option<String> {
+    let task = &pipeline(config, named).filter(|pipeline| pipeline.model == model)?.task;
+    let settings = task.over(TaskKind::Detect, &serde_json::Map::new()).ok()?;
+    let labels = &settings.objects()?.labels;
+    Some(labels.join(", ")).filter(|labels| !labels.is_empty())
+}
+
 /// Address of the page for browsers, on or off.
 pub fn page_address(config: &Config) -> String {
     // Of all addresses of this computer, a browser on it takes the one that needs no network.
-    format!("http://{}/", config.page.listen.replace("0.0.0.0:", "127.0.0.1:"))
+    format!("http://{}/", config.page.listen.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:"))
 }
 
 /// A source in a few words, without a password.

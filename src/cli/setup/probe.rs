@@ -3,17 +3,31 @@
 use std::path::{Path, PathBuf};
 
 use crate::diagnose::survey::Report;
-use crate::model::manifest::InputKind;
+use crate::frame::Label;
+use crate::model::manifest::{InputKind, Manifest};
 use crate::model::{self, Bundle};
-use crate::source;
+use crate::{source, task};
+
+/// A question that an offer leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// None.
+    Nothing,
+    /// The address of a camera.
+    Address,
+    /// The path of a file or directory.
+    Path,
+}
 
 /// A source that can be chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Offer {
     /// For people.
     pub label: String,
-    /// As in `[pipeline.source]`; a network camera's address is asked for.
+    /// As in `[pipeline.source]`.
     pub pairs: Vec<String>,
+    /// What it needs to know besides.
+    pub asks: Asks,
     /// Name for a pipeline of it.
     pub name: &'static str,
 }
@@ -23,6 +37,7 @@ pub fn sources(report: &Report) -> (Vec<Offer>, Vec<String>) {
     let offer = |label: String, pairs: &[&str], name| Offer {
         label,
         pairs: pairs.iter().map(|p| (*p).to_owned()).collect(),
+        asks: Asks::Nothing,
         name,
     };
     let mut offers = Vec::new();
@@ -48,13 +63,16 @@ pub fn sources(report: &Report) -> (Vec<Offer>, Vec<String>) {
     }
     let has = |program| report.programs.get(program).is_some_and(Option::is_some);
     if has("ffmpeg") {
-        offers.push(offer("network camera, by its URL".into(), &["type=rtsp"], "camera"));
+        let label = "network camera or single picture (rtsp://…, http://…/jpg), by its address";
+        offers.push(Offer { asks: Asks::Address, ..offer(label.into(), &["type=rtsp"], "camera") });
     }
     offers.push(offer(
         "this machine: load, memory, temperatures, traffic".into(),
         &["type=sensor", "kind=machine"],
         "machine",
     ));
+    let label = "photos, a folder of them, a film, or a table of readings (CSV, JSON Lines), by its path";
+    offers.push(Offer { asks: Asks::Path, ..offer(label.into(), &[], "files") });
     offers.push(offer("none: a meter that leptond draws, to try things".into(), &["type=synthetic"], "demo"));
     let about_sources = ["video4linux camera", "rpicam-vid", "ffmpeg"];
     let missing = report.absent.iter().filter(|a| about_sources.contains(&a.what));
@@ -82,10 +100,18 @@ pub struct Choice {
     pub label: String,
     /// Readings in one window, for a model of windows.
     pub rows: Option<usize>,
+    /// It takes windows of readings, else pictures.
+    pub windows: bool,
+    /// Channels of a reading, where it names them.
+    pub channels: Vec<String>,
+    /// Labels of a model that finds objects.
+    pub labels: Vec<Label>,
+    /// Least score that counts, of such a model.
+    pub min_score: f32,
 }
 
-/// The models that take what `source` gives: those of `dirs`, then the ones that are part of the program.
-pub fn models(source: &source::Config, dirs: &[PathBuf]) -> Vec<Choice> {
+/// The models that take what `source` gives, of which `seen` are the channels: those of `dirs`, then the ones that are part of the program.
+pub fn models(source: &source::Config, seen: &[String], dirs: &[PathBuf]) -> Vec<Choice> {
     let entries = dirs.iter().filter_map(|dir| std::fs::read_dir(dir).ok()).flatten().flatten();
     let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
@@ -94,9 +120,11 @@ pub fn models(source: &source::Config, dirs: &[PathBuf]) -> Vec<Choice> {
     for name in names {
         if choices.iter().all(|c| c.name != name)
             && let Some(Ok(bundle)) = model::open(&name, dirs)
-            && fits(source, &bundle)
         {
-            choices.push(choice(name, &bundle));
+            let choice = choice(name, &bundle);
+            if choice.misfit(source, seen).is_none() {
+                choices.push(choice);
+            }
         }
     }
     choices
@@ -110,12 +138,39 @@ pub fn model(name: &str, dirs: &[PathBuf]) -> Option<Choice> {
 fn choice(name: String, bundle: &Bundle) -> Choice {
     let manifest = bundle.manifest();
     let licence = if manifest.licence.is_empty() { String::new() } else { format!(" ({})", manifest.licence) };
-    Choice { label: format!("{name}: {}{licence}", manifest.description), name, rows: manifest.input.rows }
+    let label = format!("{name}: {}{licence}", manifest.description);
+    Choice::new(name, label, manifest, bundle.labels())
 }
 
-fn fits(source: &source::Config, bundle: &Bundle) -> bool {
-    let window = bundle.manifest().input.kind == Some(InputKind::Window);
-    source.kind().frames().are_windows() == window
+impl Choice {
+    /// A choice by what its manifest says.
+    pub fn new(name: String, label: String, manifest: &Manifest, labels: &[Label]) -> Choice {
+        let settings = task::Config::default().over(manifest.task, &manifest.defaults).ok();
+        let objects = settings.as_ref().and_then(task::Settings::objects);
+        Choice {
+            label,
+            name,
+            rows: manifest.input.rows,
+            windows: manifest.input.kind == Some(InputKind::Window),
+            channels: manifest.input.channels.clone(),
+            labels: objects.map(|_| labels.to_vec()).unwrap_or_default(),
+            min_score: objects.map_or(0.0, |objects| objects.min_score()),
+        }
+    }
+
+    /// The reason for which the model can never take what `source` gives, of which `seen` are the channels (empty = not known).
+    pub fn misfit(&self, source: &source::Config, seen: &[String]) -> Option<String> {
+        let name = &self.name;
+        match (self.windows, source.kind().frames().are_windows()) {
+            (true, false) => {
+                return Some(format!("{name} takes windows of readings, and the source gives pictures"));
+            }
+            (false, true) => return Some(format!("{name} takes pictures, and the source gives readings")),
+            _ => {}
+        }
+        let missing = source::match_names(&self.channels, seen).err().filter(|_| !seen.is_empty())?;
+        Some(format!("{name} takes the channel {}, and the source has {}", missing.join(", "), seen.join(", ")))
+    }
 }
 
 /// The file that a snapshot is saved as: in the directory where the person is, else in the temporary one.

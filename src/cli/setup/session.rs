@@ -21,6 +21,8 @@ pub struct Interview<'a> {
     pub file: &'a Path,
     /// The text of that.
     pub text: &'a str,
+    /// Name that the work had in the round before: to be taken again, not taken.
+    pub again: Option<&'a str>,
     /// Cleaning up when the person leaves.
     pub stop: Stop,
 }

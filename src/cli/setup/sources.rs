@@ -1,7 +1,7 @@
 //! The question about the source, and a look at what it gives.
 
 use super::session::{Interview, stopped};
-use super::{Failure, present, probe};
+use super::{Failure, paths, present, probe};
 use crate::board::LinuxBoard;
 use crate::cli::source_pairs::source_of_pairs;
 use crate::diagnose::look::{Seen, look};
@@ -9,6 +9,7 @@ use crate::diagnose::machine;
 use crate::diagnose::survey::Report;
 use crate::install::answers;
 use crate::source;
+use probe::Asks;
 
 /// The source that was chosen.
 pub struct Origin {
@@ -40,7 +41,7 @@ impl Interview<'_> {
             };
             let (checked, name) = match picked {
                 Picked::Pairs(words, name) => {
-                    let pairs = answers::source_pairs(&words);
+                    let pairs = paths::pairs(&words).unwrap_or_else(|| answers::source_pairs(&words));
                     (pairs.and_then(|pairs| source_of_pairs(&pairs).map(|config| (config, keys(&pairs)))), name)
                 }
                 Picked::AsItIs(config, keys, name) => (Ok((config, keys)), name),
@@ -86,8 +87,10 @@ impl Interview<'_> {
         };
         let Some(offer) = offers.get(index) else { return Err(stopped()) };
         let mut pairs = offer.pairs.clone();
-        if pairs == ["type=rtsp"] {
-            pairs.push(format!("url={}", ask.text("Address, rtsp://…", None)?));
+        match offer.asks {
+            Asks::Nothing => {}
+            Asks::Address => pairs.push(format!("url={}", ask.text("Address, rtsp://… or http://…", None)?)),
+            Asks::Path => pairs = vec![ask.text("Path of the file or folder", None)?],
         }
         Ok(Picked::Pairs(pairs, offer.name.into()))
     }

@@ -8,7 +8,7 @@ use super::session::Interview;
 use super::{Args, Failure};
 use crate::config::Config;
 use crate::frame::Quantity;
-use crate::install::answers::Work;
+use crate::install::answers::{Answers, Work};
 use crate::scene::{Gears, Knock, Scene};
 
 /// Answers from a list; ends as a closed terminal does.
@@ -34,13 +34,14 @@ impl Ask for Script {
 }
 
 fn interview<'a>(args: &'a Args, ask: Option<&'a mut dyn Ask>, present: &'a Config) -> Interview<'a> {
-    Interview { args, ask, present, file: Path::new("/x"), text: "", stop: Default::default() }
+    Interview { args, ask, present, file: Path::new("/x"), text: "", again: None, stop: Default::default() }
 }
 
 #[test]
 fn questions_lead_to_answers_and_wrong_ones_are_asked_again() {
     let args = Args { untested: true, root: Some("/nonexistent".into()), ..Args::default() };
     let present = Config::default();
+    // Node, broker, user; no such source, the drawn meter; the model; no row, one; what it counts, unit, decimals; name; page.
     let list = [
         "bad name",
         "attic",
@@ -48,24 +49,29 @@ fn questions_lead_to_answers_and_wrong_ones_are_asked_again() {
         "10.0.0.2",
         "-",
         "9",
-        "2",
+        "3",
         "1",
-        "no!",
-        "water",
         "1,2",
         "5",
         "10,10,100,40",
         "5",
         "",
+        "",
+        "2",
+        "no!",
+        "water",
+        "",
     ];
     let mut script = Script(VecDeque::from(list), Vec::new());
     let told = interview(&args, Some(&mut script), &present).hold(None);
     let told = told.unwrap_or_else(|error| panic!("{error}: {:#?}", script.1));
-    assert_eq!((told.answers.node.as_deref(), told.answers.broker.host.as_str()), (Some("attic"), "10.0.0.2"));
-    let Work::Pipeline(pipeline) = told.answers.work else { panic!("a pipeline was asked for") };
-    assert_eq!((pipeline.name.as_str(), pipeline.model.as_str()), ("water", "leptonnet-digits"));
-    assert_eq!(pipeline.regions.map_or(0, |r| r.len()), 5);
-    assert!(told.answers.page && script.1.iter().any(|line| line.contains("http://127.0.0.1:8099/")));
+    let Answers { node, broker: Some(broker), page, work: Some(Work::Meter(meter)) } = told.answers else {
+        panic!("a meter was asked for")
+    };
+    assert_eq!((node.as_deref(), broker.host.as_str()), (Some("attic"), "10.0.0.2"));
+    assert_eq!((meter.name.as_str(), meter.digits.len(), meter.kind), ("water", 5, Some(Quantity::Water)));
+    assert_eq!((meter.unit, meter.decimals), (None, Some(2)));
+    assert!(page && script.1.iter().any(|line| line.contains("http://127.0.0.1:8099/")));
 }
 
 /// A photo of the drawn meter of a seed, or of a wall.
@@ -100,7 +106,7 @@ fn a_photo_answers_where_digits_and_dials_are() {
     let mut script = Script(VecDeque::from(list), Vec::new());
     let told = interview(&args, Some(&mut script), &present).hold(None);
     let told = told.unwrap_or_else(|error| panic!("{error}: {:#?}", script.1));
-    let Work::Meter(meter) = told.answers.work else { panic!("a meter was asked for") };
+    let Some(Work::Meter(meter)) = told.answers.work else { panic!("a meter was asked for") };
     assert_eq!((meter.name.as_str(), meter.kind, meter.unit, meter.decimals), ("gas", Some(Quantity::Gas), None, None));
     assert_eq!((meter.digits.len(), meter.dials.len()), (5, 4));
     assert!(!told.answers.page);
@@ -125,10 +131,10 @@ fn a_photo_without_a_meter_is_told_and_the_questions_go_on() {
         failure.contains("photo.jpg: no digits or dials") && failure.contains("http://127.0.0.1:8099/"),
         "{failure}"
     );
-    let mut script = Script(VecDeque::from(["attic", "-", "1", "water", "-", "no"]), Vec::new());
+    let mut script = Script(VecDeque::from(["attic", "-", "1", "-", "water", "no"]), Vec::new());
     let told = interview(&args, Some(&mut script), &present).hold(None);
     let told = told.unwrap_or_else(|error| panic!("{error}: {:#?}", script.1));
-    assert!(matches!(told.answers.work, Work::Pipeline(_)), "{:#?}", script.1);
+    assert!(matches!(told.answers.work, Some(Work::Pipeline(_))), "{:#?}", script.1);
     let args = Args { photo: Some(dir.path().join("none.jpg")), ..args };
     let failure = interview(&args, None, &present).hold(None).unwrap_err().to_string();
     assert!(failure.contains("none.jpg"), "{failure}");

@@ -50,7 +50,7 @@ pub enum Unread {
     Form,
 }
 
-/// `info`; the schema in it is read over.
+/// `info`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Info {
@@ -74,6 +74,14 @@ pub struct Answer {
     pub quality: Option<String>,
     /// The reading is an earlier one.
     pub held: bool,
+    /// Unit of a meter's reading.
+    pub unit: Option<String>,
+    /// Reason for which a meter's reading is held, or none.
+    pub problem: Option<String>,
+    /// A line of text.
+    pub text: Option<String>,
+    /// The right answer, where the source knows it.
+    pub truth: Option<String>,
     /// Objects by label that last.
     pub counts: BTreeMap<String, u64>,
     /// Objects of one frame.
@@ -84,8 +92,20 @@ pub struct Answer {
     pub anomalous: bool,
     /// The threshold is being learnt.
     pub calibrating: bool,
+    /// The channels that the score is of, most first.
+    pub channels: Vec<Channel>,
     /// From the capture to the publisher.
     pub frame_age_ms: Option<f64>,
+}
+
+/// A channel with its share of an anomaly's score.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Channel {
+    /// Its name, or its number.
+    pub channel: String,
+    /// Its share, 0 to 1.
+    pub share: f64,
 }
 
 /// One object of a frame.
@@ -119,6 +139,8 @@ pub struct Event {
     pub crossings: Vec<Crossing>,
     /// It has not moved for long.
     pub stationary: bool,
+    /// The channels that an anomaly is of, most first.
+    pub channels: Vec<Channel>,
     /// Results of other pipelines about it.
     pub attributes: BTreeMap<String, Attribute>,
     /// It was not sent the first time.
@@ -226,7 +248,7 @@ mod tests {
         for (topic, payload, expected) in [
             ("home/leptond/attic/state", r#"{"state":"online"}"#, "attic Online"),
             ("home/leptond/attic/state", "", "attic Gone"),
-            ("home/leptond/attic/info", r#"{"version":"1","config_schema":{"x":[1]}}"#, "attic Info"),
+            ("home/leptond/attic/info", r#"{"version":"1","further":{"x":[1]}}"#, "attic Info"),
             ("home/leptond/attic/health", "{}", "attic Health"),
             ("home/leptond/attic/governor", "{}", "attic Governor"),
             ("home/leptond/attic/door/result", r#"{"task":"detect","a":1}"#, "attic Pipeline"),

@@ -9,38 +9,41 @@ fn answers(name: &str) -> Answers {
     let source = source::V4l2Config { device: "/dev/video1".into(), ..Default::default() };
     Answers {
         node: Some("attic".into()),
-        broker: Broker {
+        broker: Some(Broker {
             host: "pi.local".into(),
             port: 1884,
             username: "u".into(),
             password_file: Some("/p".into()),
             ca_file: None,
-        },
+        }),
         page: false,
-        work: Work::Pipeline(Pipeline {
+        work: Some(Work::Pipeline(Pipeline {
             name: name.into(),
             model: "leptonnet-digits".into(),
             source: source::Config::V4l2(source),
             source_keys: vec!["device".into()],
-            regions: Some(vec![[1, 2, 3, 4], [4, 2, 3, 4]]),
-        }),
+            keep_regions: false,
+            labels: Some(vec!["person".into(), "cat".into()]),
+            min_score: Some(0.45),
+        })),
     }
 }
 
 /// The same for a meter.
 fn meter(name: &str) -> Answers {
-    let Answers { work: Work::Pipeline(pipeline), .. } = answers(name) else { panic!("a pipeline") };
+    let Answers { work: Some(Work::Pipeline(pipeline)), .. } = answers(name) else { panic!("a pipeline") };
     let work = Work::Meter(Meter {
         name: pipeline.name,
         source: pipeline.source,
         source_keys: pipeline.source_keys,
+        keep_regions: false,
         digits: vec![Region::Rect([1.0, 2.5, 30.04, 40.0])],
         dials: vec![Region::Quad([0.1, 0.2, 9.3, 0.4, 9.5, 9.6, 0.7, 9.8])],
         kind: Some(Quantity::Water),
         unit: None,
         decimals: Some(2),
     });
-    Answers { page: true, work, ..answers(name) }
+    Answers { page: true, work: Some(work), ..answers(name) }
 }
 
 #[test]
@@ -48,7 +51,7 @@ fn a_meter_has_its_regions_as_they_were_drawn() {
     let text = edited("", &meter("water"), false).unwrap();
     for part in [
         "[page]\nenabled = true\n\n[[meter]]\nname = \"water\"\nkind = \"water\"\ndecimals = 2\ndigits = [\n",
-        "  { rect = [1.0, 2.5, 30.0, 40.0] },\n",
+        "  { rect = [1, 2.5, 30, 40] },\n",
         "  { quad = [0.1, 0.2, 9.3, 0.4, 9.5, 9.6, 0.7, 9.8] },\n",
         "[meter.source]\ntype = \"v4l2\"\ndevice = \"/dev/video1\"\n",
     ] {
@@ -85,7 +88,7 @@ fn an_empty_file_becomes_a_whole_one() {
         "port = 1884",
         "name = \"attic\"",
         "[[pipeline]]\nname = \"water\"\nmodel = \"leptonnet-digits\"\n\n[pipeline.source]\ntype = \"v4l2\"\ndevice = \"/dev/video1\"\n",
-        "  { rect = [1, 2, 3, 4] },\n",
+        "[pipeline.task]\nlabels = [\"person\", \"cat\"]\nmin_score = 0.45\n",
     ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
@@ -118,4 +121,20 @@ fn a_pipeline_of_the_same_name_needs_a_word() {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
     assert!(!text.contains("password = "), "{text}");
+}
+
+#[test]
+fn what_was_not_asked_for_stays_as_it_is() {
+    let old = "[mqtt]\nhost = \"old\"\n\n[[pipeline]]\nname = \"water\"\nmodel = \"leptonnet-digits\"\npreprocess = { regions = [{ rect = [1, 2, 3, 4] }] }\n\
+               [pipeline.source]\ntype = \"v4l2\"\ndevice = \"/dev/video1\"\n[pipeline.task]\nlabels = [\"dog\"]\n";
+    let only_node = Answers { node: Some("attic".into()), broker: None, page: false, work: None };
+    let text = edited(old, &only_node, false).unwrap();
+    assert_eq!(text.replace("\n[node]\nname = \"attic\"\n", ""), old, "{text}");
+    let Some(Work::Pipeline(pipeline)) = answers("water").work else { panic!("a pipeline") };
+    let kept = Pipeline { keep_regions: true, labels: None, min_score: None, ..pipeline.clone() };
+    let kept = edited(old, &Answers { work: Some(Work::Pipeline(kept)), ..only_node.clone() }, true).unwrap();
+    assert!(kept.contains("rect = [1, 2, 3, 4]") && kept.contains("labels = [\"dog\"]"), "{kept}");
+    let all = Pipeline { labels: Some(Vec::new()), ..pipeline };
+    let all = edited(old, &Answers { work: Some(Work::Pipeline(all)), ..only_node }, true).unwrap();
+    assert!(!all.contains("rect") && !all.contains("labels") && all.contains("min_score = 0.45"), "{all}");
 }

@@ -33,21 +33,29 @@ pub(in crate::source) fn check_jpeg(data: &[u8]) -> Result<(), String> {
     }
 }
 
-/// The format of a whole picture file, told from its bytes and not from its name; or why it is none.
+/// Begin of each PNG (PNG specification, section 5.2).
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+/// The format of a picture file, told from its first bytes and not from its name; or why it is none.
+pub(super) fn format_of(data: &[u8]) -> Result<PixelFormat, String> {
+    match data {
+        [] => Err("the file is empty".into()),
+        [0xff, 0xd8, ..] => Ok(PixelFormat::Jpeg),
+        [b'B', b'M', ..] => Ok(PixelFormat::Bmp),
+        data if data.starts_with(PNG) => Ok(PixelFormat::Png),
+        _ => Err("neither JPEG, PNG nor BMP".into()),
+    }
+}
+
+/// The format of a file that holds one whole picture; or why it does not.
 pub(super) fn whole_picture(data: &[u8]) -> Result<PixelFormat, String> {
-    if data.is_empty() {
-        return Err("the file is empty".into());
+    let format = format_of(data)?;
+    match format {
+        PixelFormat::Jpeg => mjpeg::check(data)?,
+        PixelFormat::Png => check_png(data.get(PNG.len()..).unwrap_or_default())?,
+        _ => {}
     }
-    if data.starts_with(b"\xff\xd8") {
-        return mjpeg::check(data).map(|()| PixelFormat::Jpeg);
-    }
-    if let Some(chunks) = data.strip_prefix(b"\x89PNG\r\n\x1a\n") {
-        return check_png(chunks).map(|()| PixelFormat::Png);
-    }
-    if data.starts_with(b"BM") {
-        return Ok(PixelFormat::Bmp);
-    }
-    Err("neither JPEG, PNG nor BMP".into())
+    Ok(format)
 }
 
 /// The picture of a whole file's bytes.

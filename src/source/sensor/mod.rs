@@ -23,16 +23,20 @@ pub(super) mod window;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use config::{SensorConfig, SensorKind};
+use config::{MissingPolicy, SensorConfig, SensorKind};
 use machine::Machine;
 use sampled::Sampled;
 use sysfs::Sysfs;
 use table::Table;
 
-use super::contract::{Context, Source, SourceError};
+use super::contract::{Context, Next, Source, SourceError};
 use super::kind::{Device, Frames, Paths, SourceKind};
+use crate::frame::Frame;
 use crate::frame::diagnostic::Diagnostic;
 use crate::sys::landlock;
+
+/// Time for one look at what a source gives now.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Path that stands for standard input.
 const STDIN: &str = "-";
@@ -93,5 +97,41 @@ impl SourceKind for SensorConfig {
 
     fn check_files(&self) -> Vec<Diagnostic> {
         self.file_faults()
+    }
+
+    fn refusal(&self, model: &[String]) -> Option<String> {
+        let lines = self.reads_lines();
+        // From a FIFO or a serial line a reading would be taken away.
+        if lines && !Path::new(&self.path).is_file() {
+            return None;
+        }
+        let interval_ms = if lines { 0 } else { 10 };
+        let missing = MissingPolicy::Skip;
+        let single = SensorConfig { window: 1, stride: 1, repeat: false, interval_ms, missing, ..self.clone() };
+        let context = Context { channels: model.to_vec(), ..Context::default() };
+        let mut source = match single.open(context) {
+            Ok(source) => source,
+            Err(error) => return Some(reason_of(error)),
+        };
+        let end = Instant::now() + LOOK;
+        let (mut frame, mut refused) = (Frame::empty(), None);
+        while Instant::now() < end {
+            match source.next(&mut frame) {
+                Ok(Next::Frame) => return None,
+                Ok(Next::Idle(_)) => {}
+                Ok(Next::End) => break,
+                Err(SourceError::Fatal { reason, .. }) => return Some(reason),
+                Err(error) => refused = Some(reason_of(error)),
+            }
+        }
+        refused
+    }
+}
+
+fn reason_of(error: SourceError) -> String {
+    match error {
+        SourceError::Bad { reason, .. } | SourceError::Lost { reason, .. } | SourceError::Fatal { reason, .. } => {
+            reason
+        }
     }
 }

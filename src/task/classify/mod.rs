@@ -24,6 +24,10 @@ impl TaskConfig for ClassifyConfig {
         self.merged(below)
     }
 
+    fn least_score(&self) -> Option<f32> {
+        self.min_score
+    }
+
     fn subject(&self, spec: &TaskSpec) -> Subject {
         if self.is_reading(spec) { Subject::Reading(self.meter()) } else { Subject::Class }
     }

@@ -25,6 +25,10 @@ macro_rules! objects {
                 self$(.$part)?.objects(spec)
             }
 
+            fn least_score(&self) -> Option<f32> {
+                Some(self$(.$part)?.min_score())
+            }
+
             fn over(self, below: Self) -> Self {
                 self$(.$part)?.merged(below$(.$part)?).into()
             }

@@ -1,6 +1,7 @@
 //! Non-maximum suppression.
 
 use super::turned::Turned;
+use crate::frame::overlap;
 
 /// One possible object.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,17 +58,7 @@ impl Candidate {
     fn overlap(&self, other: &Candidate) -> f32 {
         match (&self.turned, &other.turned) {
             (Some(a), Some(b)) => a.prob_iou(b),
-            _ => overlap(&self.bbox, &other.bbox),
+            _ => overlap(self.bbox, other.bbox),
         }
     }
-}
-
-/// Intersection over union, 0.0 to 1.0.
-pub(super) fn overlap(a: &[f32; 4], b: &[f32; 4]) -> f32 {
-    let width = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0);
-    let height = (a[3].min(b[3]) - a[1].max(b[1])).max(0.0);
-    let area = |c: &[f32; 4]| (c[2] - c[0]) * (c[3] - c[1]);
-    let shared = width * height;
-    let union = area(a) + area(b) - shared;
-    if union > 0.0 { shared / union } else { 0.0 }
 }

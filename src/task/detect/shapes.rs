@@ -304,8 +304,15 @@ fn classes(output: &TensorSpec, found: Option<usize>, settings: &HeadSettings<'_
             labels if labels == classes => Ok(()),
             labels => {
                 let (shape, head) = (&output.shape, settings.head.word());
-                let reason =
-                    format!("shape {shape:?} has {classes} classes for the head {head}, the model has {labels} labels");
+                // The data set numbers its 80 classes up to 90, and some lists begin with the background.
+                let gaps = if classes == 80 && matches!(labels, 90 | 91) {
+                    " (COCO's list with the gaps in its numbers; that of its 80 names is wanted)"
+                } else {
+                    ""
+                };
+                let reason = format!(
+                    "shape {shape:?} has {classes} classes for the head {head}, the model has {labels} labels{gaps}"
+                );
                 Err(wrong(output, reason))
             }
         },

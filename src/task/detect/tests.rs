@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::nms::{MAX_CANDIDATES, overlap};
+use super::nms::MAX_CANDIDATES;
 use super::*;
-use crate::frame::Boxes;
+use crate::frame::{Boxes, overlap};
 use crate::task::testing::{Tensor, labels, quantised, run_with, tensor};
 
 fn spec(head: Head, classes: usize, items: usize) -> TaskSpec {
@@ -427,7 +427,7 @@ fn brute_force(mut left: Vec<Candidate>, iou: f32, limit: usize) -> Vec<Candidat
             }
         }
         let chosen = left.remove(best);
-        left.retain(|c| c.class != chosen.class || overlap(&c.bbox, &chosen.bbox) <= iou);
+        left.retain(|c| c.class != chosen.class || overlap(c.bbox, chosen.bbox) <= iou);
         kept.push(chosen);
     }
     kept

@@ -10,10 +10,10 @@ use leptond::frame::status::{
     Percentiles, Pipeline, Publisher, Rung, Source, Subject,
 };
 use leptond::frame::{
-    Attribute, ClassMap, Crossing, Detection, Direction, Event, EventKind, Keypoint, Label, LastGood, LineCount,
-    LineName, MeterProblem, MeterReading, NodeName, Outcome, Output, Parent, PipelineName, PlaceRead, PositionRead,
-    Quality, RawOutput, Reading, RegionRead, Scored, Share, SourceName, SourceSize, Stamp, TaskKind, TextRead, Timing,
-    Unreadable, ZoneName, rfc3339,
+    Attribute, ChannelShare, ClassMap, Crossing, Detection, Direction, Event, EventKind, Keypoint, Label, LastGood,
+    LineCount, LineName, MeterProblem, MeterReading, NodeName, Outcome, Output, Parent, PipelineName, PlaceRead,
+    PositionRead, Quality, RawOutput, Reading, RegionRead, Scored, Share, SourceName, SourceSize, Stamp, TaskKind,
+    TextRead, Timing, Unreadable, ZoneName, rfc3339,
 };
 use leptond::publish::payload::{self, EventMessage, Health, InferenceResult, Info, NodeState, PipelineState, Summary};
 use serde::Serialize;
@@ -23,11 +23,10 @@ use serde_json::{Value, json};
 pub fn all() -> BTreeMap<&'static str, Value> {
     let status = status();
     let fps = BTreeMap::from([(status.pipelines[0].name.clone(), 9.8)]);
-    let schema = json!({"type": "object"});
     BTreeMap::from([
         ("state.online", value(&NodeState::Online)),
         ("state.offline", value(&NodeState::Offline)),
-        ("info", value(&Info::of(&status, &schema))),
+        ("info", value(&Info::of(&status))),
         ("health", value(&Health::of(&status, &fps))),
         ("governor", value(&payload::Governor::of(&status, None).unwrap())),
         ("result.classify", result(classify("ford"), "ford", true)),
@@ -58,6 +57,10 @@ pub fn all() -> BTreeMap<&'static str, Value> {
         (
             "event.reading",
             resent(&Event { kind: EventKind::Update, ..Event::begin("1-1".into(), "00425", 0.97, at()) }),
+        ),
+        (
+            "event.anomaly",
+            event(&Event { channels: channels(), ..Event::begin("1-2".into(), "anomaly", 9.5, at()) }.ended(at())),
         ),
         // Made by rooms of their own; `requests_on_the_page_are_obeyed` holds them against a daemon.
         (
@@ -346,7 +349,11 @@ fn objects(task: TaskKind, detection: Detection) -> Outcome {
 }
 
 fn anomaly() -> Outcome {
-    Outcome::Anomaly { score: 0.5, threshold: Some(3.0), anomalous: false, calibrating: false }
+    Outcome::Anomaly { score: 9.5, threshold: Some(3.0), anomalous: true, calibrating: false, channels: channels() }
+}
+
+fn channels() -> Vec<ChannelShare> {
+    vec![ChannelShare { channel: "cpu_percent".into(), share: 0.5 }]
 }
 
 fn raw() -> Outcome {
@@ -383,6 +390,7 @@ fn ended() -> Event {
         loitering: vec![zone()],
         crossings: vec![Crossing { line: line(), direction: Direction::Forward, time: at() }],
         stationary: true,
+        channels: Vec::new(),
         snapshot: true,
         start_time: at(),
         end_time: Some(at()),

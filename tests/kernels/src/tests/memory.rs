@@ -63,13 +63,13 @@ impl Output {
         Output { before: whole.to_vec(), pages, at, len }
     }
 
-    /// As [`Output::new`], of `bytes` that are there before.
+    /// Output over `bytes`, which stay where a kernel does not write.
     pub fn over(bytes: &[i8], guard: usize, rng: &mut Rng) -> Self {
-        let mut out = Output::new(bytes.len(), guard, rng);
-        let place = out.at..out.at + out.len;
-        out.pages.bytes()[place.clone()].copy_from_slice(bytes);
-        out.before[place].copy_from_slice(bytes);
-        out
+        let mut output = Output::new(bytes.len(), guard, rng);
+        let range = output.at..output.at + bytes.len();
+        output.pages.bytes()[range.clone()].copy_from_slice(bytes);
+        output.before[range].copy_from_slice(bytes);
+        output
     }
 
     /// The first byte of output.
