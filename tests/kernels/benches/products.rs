@@ -1,5 +1,6 @@
 //! Cost of zero points of weights and of results in floats: the convolutions of a MobileNetV2 at 224 × 224, with weights without
-//! zero points and results in bytes, with zero points, and with results in floats; by turns, the least of some rounds.
+//! zero points and results in bytes, with zero points, with results in floats, and with zero points that take one weight beyond bytes;
+//! by turns, the least of some rounds.
 //!
 //! ```sh
 //! cargo bench --manifest-path tests/kernels/Cargo.toml --bench products [-- SET [ROUNDS]]
@@ -62,7 +63,11 @@ const DEPTHWISE: &[[usize; 3]] = &[
 ];
 
 /// Forms of a layer.
-const FORMS: [&str; 3] = ["symmetric", "zero points", "zero points, to floats"];
+const FORMS: [&str; 4] = ["symmetric", "zero points", "zero points, to floats", "one beyond bytes"];
+
+/// The channel that, in the last form, has a weight which does not fit a byte: a tensor's zero point is made from its least and
+/// its greatest weight, so that few others are far from it.
+const BEYOND: usize = 7;
 
 /// Rounds.
 const ROUNDS: usize = 15;
@@ -140,10 +145,12 @@ fn least(rounds: usize, mut run: impl FnMut(usize)) -> [Duration; FORMS.len()] {
 
 fn dense(set: &dyn Kernels, [side, k, n]: [usize; 3], rounds: usize) -> [Duration; FORMS.len()] {
     let pixels = side * side;
-    let (x, data) = (bytes(pixels * k + SLACK, 1), bytes(n * k, 2));
+    let (x, mut data) = (bytes(pixels * k + SLACK, 1), bytes(n * k, 2));
+    let one: Vec<i8> = (0..n).map(|channel| if channel == BEYOND { -20 } else { 0 }).collect();
+    data[BEYOND * k + k / 3] = 127;
     let (zeros, bias, scale, reals) = (vec![-90i8; n], vec![5; n], vec![0.001; n], vec![0.5; n]);
     let mut out = vec![0f32; pixels * n];
-    let forms = [0, 1, 2].map(|index| form(index, &zeros, &bias, &reals));
+    let forms = [0, 1, 2, 3].map(|index| form(index, if index == 3 { &one } else { &zeros }, &bias, &reals));
     let packed = forms.each_ref().map(|form| {
         let sizes = GemmWeights { n, segments: 1, segment: k, data: &data, scale: &scale, ..GemmWeights::default() };
         let Form { zeros, bias, floats, x_zero, .. } = *form;
@@ -174,11 +181,13 @@ fn dense(set: &dyn Kernels, [side, k, n]: [usize; 3], rounds: usize) -> [Duratio
 
 fn depthwise(set: &dyn Kernels, [side, channels, stride]: [usize; 3], rounds: usize) -> [Duration; FORMS.len()] {
     let width = side * stride + 2;
-    let (x, data) = (bytes(width * width * channels + SLACK, 3), bytes(9 * channels, 4));
+    let (x, mut data) = (bytes(width * width * channels + SLACK, 3), bytes(9 * channels, 4));
+    let one: Vec<i8> = (0..channels).map(|channel| if channel == BEYOND { -20 } else { 0 }).collect();
+    data[4 * channels + BEYOND] = 127;
     let (zeros, bias, scale, reals) =
         (vec![-90i8; channels], vec![5; channels], vec![0.001; channels], vec![0.5; channels]);
     let mut out = vec![0f32; side * side * channels];
-    let forms = [0, 1, 2].map(|index| form(index, &zeros, &bias, &reals));
+    let forms = [0, 1, 2, 3].map(|index| form(index, if index == 3 { &one } else { &zeros }, &bias, &reals));
     let packed = forms.each_ref().map(|form| {
         let sizes = DepthwiseWeights { channels, kh: 3, kw: 3, data: &data, ..DepthwiseWeights::default() };
         let Form { zeros, bias, floats, x_zero, .. } = *form;

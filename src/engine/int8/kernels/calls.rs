@@ -1,7 +1,11 @@
 //! Arguments of kernels: weights before and after packing, and single calls.
 
 use super::aligned::AlignedBytes;
+#[cfg(target_arch = "x86_64")]
+use super::excess::Excess;
 use super::finish::Finish;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use super::passes::Passes;
 
 /// Bytes behind every buffer that a kernel may read (never write). What lies there is multiplied by zero weights or
 /// dropped.
@@ -151,37 +155,30 @@ impl DepthwiseWeights<'_> {
         (0..self.kh * self.kw).map(|tap| i32::from(self.weight(channel, tap))).sum()
     }
 
+    /// Bytes that weights are the sum of, in blocks of `block` channels; those of a tap lie in the parts `parts_of(tap)`, of which
+    /// there are `parts`.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    pub fn passes(&self, block: usize, parts: usize, parts_of: impl Fn(usize) -> [usize; 2]) -> Passes {
+        let mut passes = Passes::new(parts);
+        for channel in (0..self.channels).filter(|&channel| self.zeros.get(channel).is_some_and(|&zero| zero != 0)) {
+            for tap in 0..self.kh * self.kw {
+                for part in parts_of(tap) {
+                    passes.add(self.weight(channel, tap), self.channels.div_ceil(block), channel / block, part);
+                }
+            }
+        }
+        passes
+    }
+
     /// `w[tap][c] − zero[c]`: −255 to 255.
     pub fn weight(&self, channel: usize, tap: usize) -> i16 {
         let zero = self.zeros.get(channel).copied().unwrap_or(0);
         i16::from(self.data[tap * self.channels + channel]) - i16::from(zero)
     }
-
-    /// Greatest number of bytes that a weight is the sum of ([`bytes_of`]): 1 to 3.
-    pub fn passes(&self) -> usize {
-        let taps = 0..self.kh * self.kw;
-        let weights = taps.flat_map(|tap| (0..self.channels).map(move |channel| self.weight(channel, tap)));
-        let (least, most) = weights.fold((0, 0), |(least, most), w| (w.min(least), w.max(most)));
-        (1..MAX_PASSES).find(|&n| least >= -128 * n as i16 && most <= 127 * n as i16).unwrap_or(MAX_PASSES)
-    }
-}
-
-/// Bytes that the widest weight, 255, is the sum of.
-pub const MAX_PASSES: usize = 3;
-
-/// Bytes whose sum is a weight less its zero point, as few as can be before the zeros.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-pub fn bytes_of(weight: i16) -> [i8; MAX_PASSES] {
-    let mut rest = weight;
-    [(); MAX_PASSES].map(|()| {
-        let byte = rest.clamp(i8::MIN.into(), i8::MAX.into());
-        rest -= byte;
-        byte as i8
-    })
 }
 
 /// Packed weights of a [`DepthwiseWeights`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PackedDepthwise {
     /// Channels.
     pub channels: usize,
@@ -197,8 +194,9 @@ pub struct PackedDepthwise {
     pub data: AlignedBytes,
     /// Added to the sums of products.
     pub terms: Terms,
-    /// Bytes that each weight is the sum of, for sets that take them one after the other.
-    pub passes: usize,
+    /// Bytes that weights are the sum of, for sets that take them one after the other.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    pub passes: Passes,
     /// A choice between variants that the set made while packing.
     pub variant: u8,
 }
@@ -265,4 +263,7 @@ pub struct Terms {
     pub sums: AlignedBytes,
     /// f32. Empty where results are bytes.
     pub bias: AlignedBytes,
+    /// What the weights are more than bytes.
+    #[cfg(target_arch = "x86_64")]
+    pub excess: Excess,
 }

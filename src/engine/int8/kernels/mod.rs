@@ -86,6 +86,8 @@ mod calls;
 #[cfg(target_arch = "aarch64")]
 pub mod dotprod;
 mod edges;
+#[cfg(target_arch = "x86_64")]
+mod excess;
 pub mod executor;
 mod finish;
 pub mod float;
@@ -99,6 +101,8 @@ mod moves;
 pub mod neon;
 pub mod normalize;
 mod pairs;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod passes;
 mod plain;
 mod pool;
 pub mod reference;
@@ -106,6 +110,8 @@ mod requant;
 pub mod run;
 mod set;
 mod sets;
+#[cfg(target_arch = "x86_64")]
+mod split;
 pub mod step;
 #[cfg(any(target_arch = "aarch64", test))]
 mod tame;
@@ -117,8 +123,6 @@ mod walk;
 
 pub use aligned::AlignedBytes;
 pub use bytes::{Blend, ByteKernels, Lines, MulParams, Pair, SoftmaxParams};
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-use calls::bytes_of;
 pub use calls::{
     AddParams, DepthwiseCall, DepthwiseWeights, FACTOR_BITS, GemmCall, GemmWeights, MAX_ROWS, PackedDepthwise,
     PackedGemm, SLACK, Terms,

@@ -35,7 +35,7 @@ impl Kernels for Reference {
             data.put_i16(at + HEAD, (0..k).map(|i| weights.weight(channel, i)));
         }
         let GemmWeights { n, segments, segment, .. } = *weights;
-        let terms = Terms::of_gemm(weights, n, |channel| channel, false);
+        let terms = Terms::of_gemm(weights, n, |channel| channel, &[]);
         PackedGemm { n, segments, segment, block: 1, block_bytes, data, terms, variant: 0 }
     }
 
@@ -71,7 +71,7 @@ impl Kernels for Reference {
         }
         let DepthwiseWeights { channels, kh, kw, .. } = *weights;
         let terms = Terms::of_depthwise(weights, channels, Some);
-        PackedDepthwise { channels, kh, kw, block: 1, block_bytes, data, terms, passes: 1, variant: 0 }
+        PackedDepthwise { channels, kh, kw, block: 1, block_bytes, data, terms, ..PackedDepthwise::default() }
     }
 
     unsafe fn depthwise(&self, call: &DepthwiseCall) {

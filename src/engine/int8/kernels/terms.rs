@@ -3,12 +3,12 @@
 use super::{AlignedBytes, DepthwiseWeights, GemmWeights, Terms};
 
 impl Terms {
-    /// Of dense weights; channel `c` is value `place(c)` of `len`. `zeros` is false if the set's weights hold their zero
-    /// points.
-    pub fn of_gemm(weights: &GemmWeights, len: usize, place: impl Fn(usize) -> usize, zeros: bool) -> Self {
+    /// Of dense weights; channel `c` is value `place(c)` of `len`. `zeros` are the zero points that the
+    /// set's weights do not hold: `[n]`, or empty.
+    pub fn of_gemm(weights: &GemmWeights, len: usize, place: impl Fn(usize) -> usize, zeros: &[i8]) -> Self {
         let mut terms = Terms::default();
-        if zeros && weights.zeros.iter().any(|&z| z != 0) {
-            terms.zeros = table(weights.n, len, &place, |c| -i32::from(weights.zero(c)));
+        if zeros.iter().any(|&z| z != 0) {
+            terms.zeros = table(weights.n, len, &place, |c| -i32::from(zeros[c]));
         }
         if let Some(bias) = weights.floats {
             terms.sums = table(weights.n, len, &place, |c| weights.sum(c).wrapping_neg());

@@ -169,8 +169,8 @@ fn every_tail() {
                     x_zero: (seed % 256) as i32 - 128,
                     results: Results::of_seed(seed),
                     x: Fill::Any,
-                    w: if seed % 3 == 0 { Fill::Any } else { Fill::Symmetric },
-                    zeros: (seed % 7 < 3).then_some(if seed % 2 == 0 { Fill::Any } else { Fill::Ends }),
+                    w: [Fill::Any, Fill::Symmetric, Fill::Rare][seed as usize % 3],
+                    zeros: (seed % 7 < 4).then_some([Fill::Any, Fill::Ends, Fill::Rare, Fill::Rare][seed as usize % 4]),
                     tight_front: seed % 2 == 0,
                     seed,
                 };

@@ -20,11 +20,13 @@ pub enum Fill {
     SymmetricEnds,
     /// Small values, so that sums stay within the output's range.
     Small,
+    /// −50 to 49, and any byte now and then: weights of which few do not fit bytes once they are less zero points of this fill.
+    Rare,
 }
 
 /// Every fill.
-pub const FILLS: [Fill; 7] =
-    [Fill::Any, Fill::Ends, Fill::Lowest, Fill::Highest, Fill::Symmetric, Fill::SymmetricEnds, Fill::Small];
+pub const FILLS: [Fill; 8] =
+    [Fill::Any, Fill::Ends, Fill::Lowest, Fill::Highest, Fill::Symmetric, Fill::SymmetricEnds, Fill::Small, Fill::Rare];
 
 impl Rng {
     /// 64 random bits.
@@ -59,6 +61,8 @@ impl Rng {
             Fill::Highest => 127,
             Fill::Symmetric => (self.below(255) as i32 - 127) as i8,
             Fill::SymmetricEnds => self.pick(&[-127, 127]),
+            Fill::Rare if self.below(40) > 0 => self.below(100) as i8 - 50,
+            Fill::Rare => self.next() as i8,
             Fill::Small => self.below(7) as i8 - 3,
         }
     }

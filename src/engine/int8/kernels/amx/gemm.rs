@@ -48,7 +48,7 @@ pub fn pack(weights: &GemmWeights) -> PackedGemm {
         }
         variant |= u8::from(may_overflow(start, weights.row(channel), weights.scale[channel]));
     }
-    packed(weights, block_bytes, data, variant)
+    packed(weights, weights.zeros, block_bytes, data, variant)
 }
 
 /// Sums of two tiles of rows by a block of channels.

@@ -30,7 +30,7 @@ pub fn pack(weights: &GemmWeights) -> PackedGemm {
             data.put_i16(at + HEAD + 2 * (BLOCK * byte + lane), [weights.weight(channel, index)]);
         }
     }
-    let terms = Terms::of_gemm(weights, n, |channel| channel, false);
+    let terms = Terms::of_gemm(weights, n, |channel| channel, &[]);
     PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, terms, variant: 0 }
 }
 

@@ -22,7 +22,7 @@ pub fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
         }
     }
     let terms = Terms::of_depthwise(weights, channels, Some);
-    PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, terms, passes: 1, variant: 0 }
+    PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, terms, ..PackedDepthwise::default() }
 }
 
 /// See [`Kernels::depthwise`](super::super::Kernels::depthwise).

@@ -6,7 +6,8 @@
 
 use std::arch::x86_64::*;
 
-use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise, Terms, bytes_of};
+use super::super::passes::bytes_of;
+use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise, Terms};
 use super::dot::Dot;
 use super::output::{LANES, Results, VECTORS, store, store_floats};
 
@@ -30,8 +31,12 @@ fn place(channel: usize) -> (usize, usize) {
 /// column of every quadruple of rows, its weights: once, or, where weights take several bytes, once for each of these.
 pub fn pack<D: Dot>(weights: &DepthwiseWeights) -> PackedDepthwise {
     let DepthwiseWeights { channels, kh, kw, .. } = *weights;
-    let passes = if D::WIDE { 1 } else { weights.passes() };
-    let block_bytes = (2 + 2 * quads(kh) * kw * passes * D::PARTS) * VECTORS * BLOCK;
+    // Words need one pass, whatever their zero points.
+    let several = if D::WIDE { &[][..] } else { weights.zeros };
+    let passes = DepthwiseWeights { zeros: several, ..*weights }
+        .passes(BLOCK, quads(kh) * kw, |tap| [0, 1].map(|below| (tap / kw + below) / TAPS * kw + tap % kw));
+    let most = passes.most();
+    let block_bytes = (2 + 2 * quads(kh) * kw * most * D::PARTS) * VECTORS * BLOCK;
     let mut data = AlignedBytes::zeroed(channels.div_ceil(BLOCK) * block_bytes);
     for channel in 0..channels {
         let (block, within) = (channel / BLOCK, channel % BLOCK);
@@ -45,9 +50,9 @@ pub fn pack<D: Dot>(weights: &DepthwiseWeights) -> PackedDepthwise {
                     let ky = (quad * TAPS + i).checked_sub(below).filter(|&ky| ky < kh);
                     ky.map_or(0, |ky| weights.weight(channel, ky * kw + kx))
                 });
-                for pass in 0..passes {
+                for pass in 0..most {
                     let four = if D::WIDE { four } else { four.map(|w| bytes_of(w)[pass].into()) };
-                    let column = ((below * quads(kh) + quad) * kw + kx) * passes + pass;
+                    let column = ((below * quads(kh) + quad) * kw + kx) * most + pass;
                     for (part, bytes) in D::spread(four).into_iter().take(D::PARTS).enumerate() {
                         data.put_i8(at(2 * VECTORS + (column * VECTORS + vector) * D::PARTS + part), bytes);
                     }
@@ -79,11 +84,11 @@ pub unsafe fn depthwise<D: Dot>(call: &DepthwiseCall) {
         for row in (0..call.rows).step_by(together) {
             for block in 0..call.packed.channels.div_ceil(BLOCK) {
                 let two = row + together <= call.rows && together == 2;
-                match (two, call.packed.passes) {
-                    (true, 1) => line::<D, 2, false>(call, row, block, &results),
-                    (false, 1) => line::<D, 1, false>(call, row, block, &results),
-                    (true, _) => line::<D, 2, true>(call, row, block, &results),
-                    (false, _) => line::<D, 1, true>(call, row, block, &results),
+                match (two, call.packed.passes.are_many(block)) {
+                    (true, false) => line::<D, 2, false>(call, row, block, &results),
+                    (false, false) => line::<D, 1, false>(call, row, block, &results),
+                    (true, true) => line::<D, 2, true>(call, row, block, &results),
+                    (false, true) => line::<D, 1, true>(call, row, block, &results),
                 }
             }
         }
@@ -102,7 +107,7 @@ unsafe fn line<D: Dot, const R: usize, const MANY: bool>(
     results: &Results,
 ) {
     let packed = call.packed;
-    let passes = if MANY { packed.passes } else { 1 };
+    let most = packed.passes.most();
     let (rows, quads) = (packed.kh + R - 1, quads(packed.kh));
     let count = (packed.channels - block * BLOCK).min(BLOCK);
     // SAFETY: the block is in `data`, whose parts are whole vectors; taps and outputs are in the call, and what is read
@@ -121,12 +126,14 @@ unsafe fn line<D: Dot, const R: usize, const MANY: bool>(
                         let from = call.input.add(at + ky * call.tap_row + kx * call.tap_col);
                         _mm256_loadu_si256(from.cast())
                     }));
-                    let weights = data.add((2 + (quad * packed.kw + kx) * passes * D::PARTS) * VECTORS);
+                    let column = quad * packed.kw + kx;
+                    let passes = if MANY { packed.passes.count(block, column) } else { 1 };
+                    let weights = data.add((2 + column * most * D::PARTS) * VECTORS);
                     for v in 0..VECTORS {
                         let taps = D::ready(taps[v]);
                         for (below, sums) in sums.iter_mut().enumerate() {
                             for pass in 0..passes {
-                                let column = (below * quads * packed.kw * passes + pass) * VECTORS + v;
+                                let column = (below * quads * packed.kw * most + pass) * VECTORS + v;
                                 sums[v] = D::dot(sums[v], taps, weights.add(column * D::PARTS));
                             }
                         }

@@ -5,6 +5,7 @@
 
 use std::arch::x86_64::*;
 
+use super::super::split::Split;
 use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm, Terms};
 use super::dot::Dot;
 use super::output::{LANES, Results, VECTORS, row_sum, store, store_floats};
@@ -43,6 +44,12 @@ pub fn pack<D: Dot>(weights: &GemmWeights) -> PackedGemm {
     let steps = segment.div_ceil(STEP);
     let block_bytes = vectors(n, 0) * (2 + segments * steps * D::PARTS) * BYTES;
     let mut data = AlignedBytes::zeroed(n.div_ceil(BLOCK) * block_bytes);
+    let value = |channel: usize| {
+        let first = channel / BLOCK * BLOCK;
+        let (vector, lane) = place(channel - first, vectors(n, first), weights.floats.is_some());
+        first + vector * LANES + lane
+    };
+    let split = if D::WIDE { Split::none(weights) } else { Split::of(weights, BLOCK, value) };
     for channel in 0..n {
         let (block, within) = (channel / BLOCK, channel % BLOCK);
         let vectors = vectors(n, block * BLOCK);
@@ -51,7 +58,7 @@ pub fn pack<D: Dot>(weights: &GemmWeights) -> PackedGemm {
         data.put_i32(at(0) + vector * BYTES, [weights.start(channel, weights.x_zero + D::OFFSET)]);
         data.put_f32(at(1) + vector * BYTES, [weights.scale[channel]]);
         let zero = if D::WIDE { i16::from(weights.zero(channel)) } else { 0 };
-        let taps = &weights.data[channel * segments * segment..][..segments * segment];
+        let taps = &split.data[channel * segments * segment..][..segments * segment];
         for (s, run) in taps.chunks_exact(segment).enumerate() {
             for (step, four) in run.chunks(STEP).enumerate() {
                 let four = std::array::from_fn(|i| four.get(i).map_or(0, |&w| i16::from(w) - zero));
@@ -62,12 +69,8 @@ pub fn pack<D: Dot>(weights: &GemmWeights) -> PackedGemm {
             }
         }
     }
-    let value = |channel: usize| {
-        let first = channel / BLOCK * BLOCK;
-        let (vector, lane) = place(channel - first, vectors(n, first), weights.floats.is_some());
-        first + vector * LANES + lane
-    };
-    let terms = Terms::of_gemm(weights, n.next_multiple_of(BLOCK), value, !D::WIDE);
+    let mut terms = Terms::of_gemm(weights, n.next_multiple_of(BLOCK), value, if D::WIDE { &[] } else { &split.zeros });
+    terms.excess = split.excess;
     PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, terms, variant: 0 }
 }
 
@@ -134,6 +137,19 @@ unsafe fn tile<D: Dot, const R: usize, const V: usize>(
                     }
                 }
                 weights = weights.add(V * D::PARTS);
+            }
+        }
+        if !D::WIDE {
+            for step in packed.terms.excess.of(block) {
+                let (segment, byte) = packed.terms.excess.place(step);
+                let weights: *const __m256i = packed.terms.excess.weights(step, BLOCK).cast();
+                for (row, sums) in call.rows.iter().zip(&mut sums) {
+                    let x = row.add(call.offsets[segment] + byte).cast::<i32>().read_unaligned();
+                    let x = D::ready(_mm256_set1_epi32(x));
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        *sum = D::dot(*sum, x, weights.add(v));
+                    }
+                }
             }
         }
         if !D::WIDE && !packed.terms.zeros.is_empty() {

@@ -9,7 +9,8 @@
 
 use std::arch::x86_64::*;
 
-use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise, Terms, bytes_of};
+use super::super::passes::bytes_of;
+use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise, Terms};
 use super::output::{LANES, Results, may_overflow, sign_bits, store_floats};
 
 /// Channels in a block.
@@ -55,8 +56,11 @@ fn channel_of(channels: usize, value: usize) -> Option<usize> {
 /// column of every quadruple of rows, its weights: once, or, where weights take several bytes, once for each of these.
 pub fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
     let DepthwiseWeights { channels, kh, kw, .. } = *weights;
-    let passes = weights.passes();
-    let block_bytes = (HEAD + 2 * quads(kh) * kw * passes * VECTORS) * BYTES;
+    let columns = quads(kh) * kw;
+    let column = |ky: usize, kx: usize, below: usize| (ky + below) / TAPS * kw + kx;
+    let passes = weights.passes(BLOCK, columns, |tap| [0, 1].map(|below| column(tap / kw, tap % kw, below)));
+    let most = passes.most();
+    let block_bytes = (HEAD + 2 * columns * most * VECTORS) * BYTES;
     let mut data = AlignedBytes::zeroed(channels.div_ceil(BLOCK) * block_bytes);
     let mut variant = 0;
     for block in 0..channels.div_ceil(BLOCK) {
@@ -69,10 +73,10 @@ pub fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
             data.put_f32(at(1), [weights.scale[channel]]);
             for below in 0..2 {
                 for (ky, kx) in (0..kh).flat_map(|ky| (0..kw).map(move |kx| (ky, kx))) {
-                    let (quad, byte) = ((ky + below) / TAPS, (ky + below) % TAPS);
-                    let row = 2 + ((below * quads(kh) + quad) * kw + kx) * passes;
-                    for (pass, part) in bytes_of(weights.weight(channel, ky * kw + kx))[..passes].iter().enumerate() {
-                        data.put_i8(at(row + pass) + byte, [*part]);
+                    let byte = (ky + below) % TAPS;
+                    let row = 2 + below * columns + column(ky, kx, below);
+                    for (pass, part) in bytes_of(weights.weight(channel, ky * kw + kx))[..most].iter().enumerate() {
+                        data.put_i8(at(row + pass * 2 * columns) + byte, [*part]);
                     }
                 }
             }
@@ -99,7 +103,7 @@ pub unsafe fn depthwise(call: &DepthwiseCall) {
             // SAFETY: the row and the block are in the call; the caller's promise is the callee's.
             unsafe {
                 let line = Line::new(call, row, block, &results);
-                if packed.passes == 1 { line.run::<false>(two) } else { line.run::<true>(two) }
+                if packed.passes.are_many(block) { line.run::<true>(two) } else { line.run::<false>(two) }
             }
         }
     }
@@ -182,6 +186,11 @@ impl<'a> Line<'a> {
         std::array::from_fn(|v| unsafe { *self.data.add(row * VECTORS + v) })
     }
 
+    /// Passes of the three columns of a kernel.
+    fn passes(&self) -> [usize; 3] {
+        [0, 1, 2].map(|kx| self.call.packed.passes.count(self.block, kx))
+    }
+
     /// Four rows of the taps at `at`, interleaved; `rows` are there.
     ///
     /// # Safety
@@ -203,7 +212,7 @@ impl<'a> Line<'a> {
         [low, mid_low, mid_high, high]
     }
 
-    /// Adds what the taps of a column contribute to `R` rows of outputs.
+    /// Adds what the taps of a column contribute to `R` rows of outputs, in so many passes.
     ///
     /// # Safety
     /// `kx` and `quad` are in the kernel.
@@ -213,19 +222,26 @@ impl<'a> Line<'a> {
         &self,
         sums: &mut [[__m512i; VECTORS]; R],
         taps: [__m512i; VECTORS],
-        quad: usize,
-        kx: usize,
+        (quad, kx): (usize, usize),
+        passes: usize,
     ) {
         let packed = self.call.packed;
-        let passes = if MANY { packed.passes } else { 1 };
-        for (below, sums) in sums.iter_mut().enumerate() {
-            let row = 2 + ((below * quads(packed.kh) + quad) * packed.kw + kx) * passes;
-            for pass in 0..passes {
+        let (column, columns) = (quad * packed.kw + kx, quads(packed.kh) * packed.kw);
+        // Sums stay in registers where neither loop over them depends on what is known at run time alone.
+        let mut add = |pass: usize| {
+            for (below, sums) in sums.iter_mut().enumerate() {
                 // SAFETY: the caller's promise.
-                let weights = unsafe { self.vectors(row + pass) };
+                let weights = unsafe { self.vectors(2 + (2 * pass + below) * columns + column) };
                 for v in 0..VECTORS {
                     sums[v] = _mm512_dpbusd_epi32(sums[v], taps[v], weights[v]);
                 }
+            }
+        };
+        add(0);
+        if MANY && passes > 1 {
+            add(1);
+            if passes > 2 {
+                add(2);
             }
         }
     }
@@ -275,8 +291,9 @@ impl<'a> Line<'a> {
                 for quad in 0..rows.div_ceil(TAPS) {
                     for kx in 0..call.packed.kw {
                         let tap = quad * TAPS * call.tap_row + kx * call.tap_col;
+                        let passes = call.packed.passes.count(self.block, quad * call.packed.kw + kx);
                         let at = cols.map(|col| self.input.add(col * call.step_col + tap));
-                        self.accumulate::<R, MANY>(&mut sums, self.taps(at, rows - quad * TAPS), quad, kx);
+                        self.accumulate::<R, MANY>(&mut sums, self.taps(at, rows - quad * TAPS), (quad, kx), passes);
                     }
                 }
                 self.store(sums, cols);
@@ -296,6 +313,7 @@ impl<'a> Line<'a> {
         // SAFETY: taps and pixels are in the call.
         unsafe {
             let start = self.vectors(0);
+            let passes = self.passes();
             let mut left = self.taps([self.input], rows);
             let mut middle = left;
             if STEP == 1 {
@@ -308,9 +326,9 @@ impl<'a> Line<'a> {
                 }
                 let right = self.taps([at.add(2 * call.tap_col)], rows);
                 let mut sums = [start; R];
-                self.accumulate::<R, MANY>(&mut sums, left, 0, 0);
-                self.accumulate::<R, MANY>(&mut sums, middle, 0, 1);
-                self.accumulate::<R, MANY>(&mut sums, right, 0, 2);
+                self.accumulate::<R, MANY>(&mut sums, left, (0, 0), passes[0]);
+                self.accumulate::<R, MANY>(&mut sums, middle, (0, 1), passes[1]);
+                self.accumulate::<R, MANY>(&mut sums, right, (0, 2), passes[2]);
                 self.store(sums, [col]);
                 left = if STEP == 1 { middle } else { right };
                 middle = right;
@@ -333,6 +351,7 @@ impl<'a> Line<'a> {
                 self.taps(cols.map(|col| self.input.add(col * call.step_col)), rows)
             };
             let start = self.vectors(0);
+            let passes = self.passes();
             let mut here = group(0);
             for first in (0..call.cols).step_by(G) {
                 let last = call.cols - G;
@@ -346,14 +365,19 @@ impl<'a> Line<'a> {
                 let next = group(first + G);
                 let shifted = shift::<G>(here, next);
                 let mut sums = [start; R];
-                self.accumulate::<R, MANY>(&mut sums, here, 0, 0);
+                self.accumulate::<R, MANY>(&mut sums, here, (0, 0), passes[0]);
                 if STEP == 1 {
-                    self.accumulate::<R, MANY>(&mut sums, shifted, 0, 1);
-                    self.accumulate::<R, MANY>(&mut sums, if G == 2 { next } else { shift::<2>(here, next) }, 0, 2);
+                    self.accumulate::<R, MANY>(&mut sums, shifted, (0, 1), passes[1]);
+                    self.accumulate::<R, MANY>(
+                        &mut sums,
+                        if G == 2 { next } else { shift::<2>(here, next) },
+                        (0, 2),
+                        passes[2],
+                    );
                 } else {
                     let at = cols.map(|col| self.input.add(col * call.step_col + call.tap_col));
-                    self.accumulate::<R, MANY>(&mut sums, self.taps(at, rows), 0, 1);
-                    self.accumulate::<R, MANY>(&mut sums, shifted, 0, 2);
+                    self.accumulate::<R, MANY>(&mut sums, self.taps(at, rows), (0, 1), passes[1]);
+                    self.accumulate::<R, MANY>(&mut sums, shifted, (0, 2), passes[2]);
                 }
                 self.store(sums, cols);
                 here = next;

@@ -8,6 +8,7 @@
 
 use std::arch::x86_64::*;
 
+use super::super::split::Split;
 use super::super::{AlignedBytes, GemmCall, GemmWeights, MAX_ROWS, PackedGemm, Terms};
 use super::output::{LANES, Results, flipped, may_overflow, row_sum, sign_bits, store_floats};
 
@@ -57,6 +58,8 @@ pub fn pack(weights: &GemmWeights) -> PackedGemm {
     let block_bytes = n.div_ceil(LANES).min(VECTORS) * rows * BYTES;
     let mut data = AlignedBytes::zeroed(n.div_ceil(BLOCK) * block_bytes);
     let mut variant = 0;
+    let value = |channel: usize| value(weights, channel);
+    let Split { data: bytes, zeros, excess } = Split::of(weights, BLOCK, value);
     for channel in 0..n {
         let (block, within) = (channel / BLOCK, channel % BLOCK);
         let vectors = vectors(n, block * BLOCK);
@@ -65,7 +68,7 @@ pub fn pack(weights: &GemmWeights) -> PackedGemm {
         let start = weights.start(channel, weights.x_zero + 128);
         data.put_i32(at(0), [start]);
         data.put_f32(at(1), [weights.scale[channel]]);
-        let taps = &weights.data[channel * segments * segment..][..segments * segment];
+        let taps = &bytes[channel * segments * segment..][..segments * segment];
         for (s, run) in taps.chunks_exact(segment).enumerate() {
             let (fours, rest) = run.as_chunks::<STEP>();
             for (step, four) in fours.iter().enumerate() {
@@ -77,18 +80,22 @@ pub fn pack(weights: &GemmWeights) -> PackedGemm {
         }
         variant |= u8::from(may_overflow(start, weights.row(channel), weights.scale[channel]));
     }
-    packed(weights, block_bytes, data, variant)
+    let mut packed = packed(weights, &zeros, block_bytes, data, variant);
+    packed.terms.excess = excess;
+    packed
 }
 
-/// Weights whose blocks are in `data`, with the terms of their channels.
-pub fn packed(weights: &GemmWeights, block_bytes: usize, data: AlignedBytes, variant: u8) -> PackedGemm {
+/// Index of a channel's value among those of all blocks.
+fn value(weights: &GemmWeights, channel: usize) -> usize {
+    let first = channel / BLOCK * BLOCK;
+    let (vector, lane) = place(channel - first, vectors(weights.n, first), weights.floats.is_some());
+    first + vector * LANES + lane
+}
+
+/// Weights whose blocks are in `data`, with the terms of their channels; `zeros` are the zero points of those bytes.
+pub fn packed(weights: &GemmWeights, zeros: &[i8], block_bytes: usize, data: AlignedBytes, variant: u8) -> PackedGemm {
     let GemmWeights { n, segments, segment, .. } = *weights;
-    let value = |channel: usize| {
-        let first = channel / BLOCK * BLOCK;
-        let (vector, lane) = place(channel - first, vectors(n, first), weights.floats.is_some());
-        first + vector * LANES + lane
-    };
-    let terms = Terms::of_gemm(weights, n.next_multiple_of(BLOCK), value, true);
+    let terms = Terms::of_gemm(weights, n.next_multiple_of(BLOCK), |channel| value(weights, channel), zeros);
     PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, terms, variant }
 }
 
@@ -173,6 +180,20 @@ unsafe fn tile<const R: usize, const V: usize>(
                 let x = flipped(unsafe { rows[r].add(k).cast::<i32>().read_unaligned() }, flip);
                 for v in 0..V {
                     sums[r][v] = _mm512_dpbusd_epi32(sums[r][v], x, w[v]);
+                }
+            }
+        }
+    }
+    for step in packed.terms.excess.of(block) {
+        let (segment, byte) = packed.terms.excess.place(step);
+        let weights: *const __m512i = packed.terms.excess.weights(step, BLOCK).cast();
+        for (r, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: as in the loop above; a step has weights for every value of a block.
+            unsafe {
+                let x = (*rows.add(r)).add(call.offsets[segment] + byte).cast::<i32>().read_unaligned();
+                let x = flipped(x, flip);
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = _mm512_dpbusd_epi32(*sum, x, *weights.add(v));
                 }
             }
         }

@@ -9,8 +9,9 @@
 use std::arch::aarch64::*;
 
 use super::super::neon::results::{Floats, LANES};
+use super::super::passes::bytes_of;
 use super::super::reference::Reference;
-use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, Finish, Kernels, PackedDepthwise, Terms, bytes_of};
+use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, Finish, Kernels, PackedDepthwise, Terms};
 use super::instructions::{load, load_pair, sdot};
 use super::requant::{ANY, FLOATS, Output, QUICK, TAME, Way, store, store_half};
 
@@ -46,8 +47,10 @@ pub fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
         return PackedDepthwise { variant: PLAIN, ..Reference.pack_depthwise(weights) };
     }
     let groups = (column(kh) * kw).div_ceil(GROUP);
-    let passes = weights.passes();
-    let block_bytes = BLOCK * (8 + groups * passes * GROUP);
+    let place = |kx: usize, ky: usize| kx * column(kh) + ky;
+    let passes = weights.passes(BLOCK, groups, |tap| [place(tap % kw, tap / kw) / GROUP; 2]);
+    let most = passes.most();
+    let block_bytes = BLOCK * (8 + groups * most * GROUP);
     let mut data = AlignedBytes::zeroed(channels.div_ceil(BLOCK) * block_bytes);
     for first in (0..channels).step_by(BLOCK) {
         let width = width(channels, first);
@@ -55,16 +58,16 @@ pub fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
         let block = first / BLOCK * block_bytes;
         data.put_i32(block, covered.clone().map(|c| weights.start(c, weights.x_zero)));
         for (kx, ky) in (0..kw).flat_map(|kx| (0..kh).map(move |ky| (kx, ky))) {
-            let tap = kx * column(kh) + ky;
-            let group = block + 4 * width + tap / GROUP * passes * width * GROUP + tap % GROUP;
+            let tap = place(kx, ky);
+            let group = block + 4 * width + tap / GROUP * most * width * GROUP + tap % GROUP;
             for (lane, channel) in covered.clone().enumerate() {
                 let bytes = bytes_of(weights.weight(channel, ky * kw + kx));
-                for (pass, byte) in bytes[..passes].iter().enumerate() {
+                for (pass, byte) in bytes[..most].iter().enumerate() {
                     data.put_i8(group + (pass * width + lane) * GROUP, [*byte]);
                 }
             }
         }
-        data.put_f32(block + 4 * width * (1 + groups * passes), weights.scale[covered].iter().copied());
+        data.put_f32(block + 4 * width * (1 + groups * most), weights.scale[covered].iter().copied());
     }
     let terms = Terms::of_depthwise(weights, channels.next_multiple_of(BLOCK), |c| (c < channels).then_some(c));
     let variant = u8::from(weights.are_tame());
@@ -82,14 +85,11 @@ pub unsafe fn depthwise(call: &DepthwiseCall) {
         if call.packed.variant == PLAIN {
             return Reference.depthwise(call);
         }
-        let many = call.packed.passes > 1;
         match Way::new(&call.finish, call.packed.variant != 0) {
-            Way::Floats if many => rectangle::<FLOATS, true>(call),
-            Way::Floats => rectangle::<FLOATS, false>(call),
-            _ if many => rectangle::<ANY, true>(call),
-            Way::Quick => rectangle::<QUICK, false>(call),
-            Way::Tame => rectangle::<TAME, false>(call),
-            Way::Any => rectangle::<ANY, false>(call),
+            Way::Floats => rectangle::<FLOATS>(call),
+            Way::Quick => rectangle::<QUICK>(call),
+            Way::Tame => rectangle::<TAME>(call),
+            Way::Any => rectangle::<ANY>(call),
         }
     }
 }
@@ -100,7 +100,7 @@ pub unsafe fn depthwise(call: &DepthwiseCall) {
 /// # Safety
 /// As [`depthwise`].
 #[target_feature(enable = "neon,dotprod")]
-unsafe fn rectangle<const WAY: usize, const MANY: bool>(call: &DepthwiseCall) {
+unsafe fn rectangle<const WAY: usize>(call: &DepthwiseCall) {
     let packed = call.packed;
     if call.cols == 0 {
         return;
@@ -120,13 +120,10 @@ unsafe fn rectangle<const WAY: usize, const MANY: bool>(call: &DepthwiseCall) {
                     rows,
                     len: packed.channels - first,
                 };
-                match (width(packed.channels, first), packed.channels - first) {
-                    (BLOCK, BLOCK..) => run.some_rows::<4, WAY, true, MANY>(),
-                    (BLOCK, _) if WAY == FLOATS => run.some_rows::<4, FLOATS, false, MANY>(),
-                    (BLOCK, _) => run.some_rows::<4, ANY, false, MANY>(),
-                    (_, 8) => run.some_rows::<2, WAY, true, MANY>(),
-                    _ if WAY == FLOATS => run.some_rows::<2, FLOATS, false, MANY>(),
-                    _ => run.some_rows::<2, ANY, false, MANY>(),
+                match (packed.passes.are_many(first / BLOCK), WAY) {
+                    (false, _) => run.whole_or_part::<WAY, false>(),
+                    (true, FLOATS) => run.whole_or_part::<FLOATS, true>(),
+                    (true, _) => run.whole_or_part::<ANY, true>(),
                 }
             }
         }
@@ -148,6 +145,26 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// The rows by what there is of the block; `MANY` if its weights take several passes.
+    ///
+    /// # Safety
+    /// As [`depthwise`].
+    #[inline]
+    #[target_feature(enable = "neon,dotprod")]
+    unsafe fn whole_or_part<const WAY: usize, const MANY: bool>(&self) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (width(self.call.packed.channels, self.first), self.len) {
+                (BLOCK, BLOCK..) => self.some_rows::<4, WAY, true, MANY>(),
+                (BLOCK, _) if WAY == FLOATS => self.some_rows::<4, FLOATS, false, MANY>(),
+                (BLOCK, _) => self.some_rows::<4, ANY, false, MANY>(),
+                (_, 8) => self.some_rows::<2, WAY, true, MANY>(),
+                _ if WAY == FLOATS => self.some_rows::<2, FLOATS, false, MANY>(),
+                _ => self.some_rows::<2, ANY, false, MANY>(),
+            }
+        }
+    }
+
     /// The rows by the way that suits kernel and stride; `WHOLE` if none of the block's channels is past the last one,
     /// `MANY` if weights take several passes.
     ///
@@ -179,7 +196,7 @@ impl Run<'_> {
         let weave = weave::<V>();
         // SAFETY: the block's layout; the input covers every tap of every output, the output every pixel.
         unsafe {
-            let w: [[int8x16_t; V]; 3] = std::array::from_fn(|kx| load(self.weights::<V, MANY>(kx)));
+            let w: [[int8x16_t; V]; 3] = std::array::from_fn(|kx| load(self.weights::<V>(kx)));
             let dot = |acc: int32x4_t, x: int8x16_t, kx: usize, v: usize| {
                 if MANY { self.passes::<V>(acc, x, kx, v) } else { sdot(acc, x, w[kx][v]) }
             };
@@ -239,7 +256,7 @@ impl Run<'_> {
         let weave = weave::<V>();
         // SAFETY: as in `adjacent`.
         unsafe {
-            let w: [[int8x16_t; V]; 3] = std::array::from_fn(|kx| load(self.weights::<V, MANY>(kx)));
+            let w: [[int8x16_t; V]; 3] = std::array::from_fn(|kx| load(self.weights::<V>(kx)));
             let dot = |acc: int32x4_t, x: int8x16_t, kx: usize, v: usize| {
                 if MANY { self.passes::<V>(acc, x, kx, v) } else { sdot(acc, x, w[kx][v]) }
             };
@@ -326,7 +343,7 @@ impl Run<'_> {
             let input = self.input.add(row * step_row + col * step_col);
             let mut acc: [[int32x4_t; V]; P] = std::array::from_fn(|_| self.starts());
             for (group, taps) in taps.iter().enumerate() {
-                let w: [int8x16_t; V] = load(self.weights::<V, MANY>(group));
+                let w: [int8x16_t; V] = load(self.weights::<V>(group));
                 for (p, acc) in acc.iter_mut().enumerate() {
                     let x = taps.map(|tap| vld1q_s8(input.add(p * step_col + tap)));
                     let x = int8x16x4_t(x[0], x[1], x[2], x[3]);
@@ -346,8 +363,8 @@ impl Run<'_> {
 
     /// The weights of a group, of the first pass.
     #[inline]
-    fn weights<const V: usize, const MANY: bool>(&self, group: usize) -> *const u8 {
-        self.block.wrapping_add(16 * V * (1 + group * if MANY { self.call.packed.passes } else { 1 }))
+    fn weights<const V: usize>(&self, group: usize) -> *const u8 {
+        self.block.wrapping_add(16 * V * (1 + group * self.call.packed.passes.most()))
     }
 
     /// Adds the products of every pass of a group to a vector of sums.
@@ -357,8 +374,8 @@ impl Run<'_> {
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
     unsafe fn passes<const V: usize>(&self, acc: int32x4_t, x: int8x16_t, group: usize, v: usize) -> int32x4_t {
-        let weights = self.weights::<V, true>(group);
-        (0..self.call.packed.passes).fold(acc, |acc, pass| {
+        let weights = self.weights::<V>(group);
+        (0..self.call.packed.passes.count(self.first / BLOCK, group)).fold(acc, |acc, pass| {
             // SAFETY: the caller's promise.
             unsafe { sdot(acc, x, vld1q_s8(weights.add(16 * (V * pass + v)).cast())) }
         })
@@ -402,7 +419,7 @@ impl Run<'_> {
     ) {
         // SAFETY: the caller's promise.
         unsafe {
-            let scale = load::<V>(self.block.add(16 * V * (1 + groups * self.call.packed.passes)));
+            let scale = load::<V>(self.block.add(16 * V * (1 + groups * self.call.packed.passes.most())));
             let len = if WHOLE { 4 * V } else { self.len };
             if let (FLOATS, Finish::Floats(dequant)) = (WAY, &self.call.finish) {
                 let floats = Floats::new(dequant);

@@ -76,7 +76,7 @@ pub(super) fn pack(weights: &GemmWeights) -> PackedGemm {
         }
         data.put_f32(block + 4 * width * (1 + segments * groups), weights.scale[channels].iter().copied());
     }
-    let terms = Terms::of_gemm(weights, n.next_multiple_of(BLOCK), |channel| channel, true);
+    let terms = Terms::of_gemm(weights, n.next_multiple_of(BLOCK), |channel| channel, weights.zeros);
     PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, terms, variant: u8::from(weights.are_tame()) }
 }
 

@@ -13,6 +13,7 @@ use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, Finish, Packed
 use super::elementwise::store_partial;
 use super::results::{LANES, Results};
 use super::variant::TAME;
+use super::wide;
 
 /// Channels of a block.
 pub(super) const BLOCK: usize = 16;
@@ -31,16 +32,22 @@ fn weights_at(taps: usize) -> usize {
     (ORDER + taps).next_multiple_of(16)
 }
 
-/// Packs at most [`MAX_TAPS`] taps whose weights, less their zero points, fit bytes.
+/// Packs at most [`MAX_TAPS`] taps; blocks that have weights which, less their zero points, do not fit bytes as [`wide`] does.
 pub(super) fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
     let DepthwiseWeights { channels, kh, kw, .. } = *weights;
     let taps = kh * kw;
-    let block_bytes = weights_at(taps) + taps * BLOCK;
+    let passes = weights.passes(BLOCK, 1, |_| [0; 2]);
+    let wide_bytes = if passes.most() == 1 { 0 } else { wide::block_bytes(taps) };
+    let block_bytes = wide_bytes.max(weights_at(taps) + taps * BLOCK);
     // Two pixels of 8 channels can be taken for one of 16 where nothing lies between them.
     let twice = channels == BLOCK / 2;
     let mut data = AlignedBytes::zeroed(channels.div_ceil(BLOCK) * block_bytes);
     for first in (0..channels).step_by(BLOCK) {
         let at = first / BLOCK * block_bytes;
+        if passes.are_many(first / BLOCK) {
+            wide::pack(weights, first, &mut data, at);
+            continue;
+        }
         let lanes = if twice { BLOCK } else { BLOCK.min(channels - first) };
         let channel = |lane: usize| if twice { lane % channels } else { first + lane };
         data.put_i32(at, (0..lanes).map(|lane| weights.start(channel(lane), weights.x_zero)));
@@ -59,7 +66,7 @@ pub(super) fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
     }
     let variant = if weights.are_tame() { TAME } else { 0 };
     let terms = Terms::of_depthwise(weights, channels.next_multiple_of(BLOCK), |c| (c < channels).then_some(c));
-    PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, terms, passes: 1, variant }
+    PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, terms, passes, variant }
 }
 
 /// Numbers of threes and pairs of taps to add in 16 bits, and the order of the taps: threes, pairs, the rest alone.
@@ -98,10 +105,14 @@ pub(super) unsafe fn depthwise(call: &DepthwiseCall) {
     let packed = call.packed;
     let taps = packed.kh * packed.kw;
     let results = Results::new(&call.finish, packed.variant & TAME != 0);
-    let bytes = matches!(call.finish, Finish::Bytes(_));
-    let twice =
-        bytes && packed.channels == BLOCK / 2 && call.step_col == packed.channels && call.out_col == packed.channels;
+    let near = call.step_col == packed.channels && call.out_col == packed.channels;
+    let twice = matches!(call.finish, Finish::Bytes(_)) && packed.channels == BLOCK / 2 && near;
     for first in (0..packed.channels).step_by(BLOCK) {
+        if packed.passes.are_many(first / BLOCK) {
+            // SAFETY: the caller's promise; the block is packed so.
+            unsafe { wide::depthwise(call, first) };
+            continue;
+        }
         // SAFETY: the block lies in the packed data, its channels in the call's tensors.
         unsafe {
             let data = packed.data.as_ptr().add(first / BLOCK * packed.block_bytes);

@@ -61,7 +61,7 @@ pub(super) fn pack(weights: &GemmWeights) -> Option<PackedGemm> {
             }
         }
     }
-    let terms = Terms::of_gemm(weights, n.next_multiple_of(BLOCK), |channel| channel, true);
+    let terms = Terms::of_gemm(weights, n.next_multiple_of(BLOCK), |channel| channel, weights.zeros);
     Some(PackedGemm { n, segments, segment, block: BLOCK, block_bytes, data, terms, variant: LONG })
 }
 

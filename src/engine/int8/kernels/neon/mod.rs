@@ -21,7 +21,7 @@ mod short_tile;
 mod variant;
 mod wide;
 
-use variant::{LONG, PLAIN, TAME, WIDE};
+use variant::{LONG, PLAIN, TAME};
 
 /// The set.
 #[derive(Debug)]
@@ -74,16 +74,14 @@ impl Kernels for Neon {
         if weights.kh * weights.kw > depthwise::MAX_TAPS {
             return Reference.pack_depthwise(weights);
         }
-        if weights.passes() == 1 { depthwise::pack(weights) } else { wide::pack(weights) }
+        depthwise::pack(weights)
     }
 
     unsafe fn depthwise(&self, call: &DepthwiseCall) {
-        // SAFETY: the caller's promise is the callee's; the number of taps and the variant say who packed.
+        // SAFETY: the caller's promise is the callee's; the number of taps says who packed.
         unsafe {
             if call.packed.kh * call.packed.kw > depthwise::MAX_TAPS {
                 Reference.depthwise(call);
-            } else if call.packed.variant == WIDE {
-                wide::depthwise(call);
             } else {
                 depthwise::depthwise(call);
             }

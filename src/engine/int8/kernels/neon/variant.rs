@@ -8,7 +8,3 @@ pub(super) const SHORT: u8 = 2;
 
 /// Set in a variant (of dense or depthwise weights) if all channels are tame ([`GemmWeights::are_tame`](super::super::GemmWeights::are_tame)).
 pub(super) const TAME: u8 = 0x80;
-
-/// Variant of depthwise weights of 16 bits, packed by [`wide`](super::wide); others are of [`depthwise`](super::depthwise), or of the
-/// reference if there are too many taps.
-pub(super) const WIDE: u8 = 3;

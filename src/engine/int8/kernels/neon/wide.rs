@@ -4,10 +4,9 @@
 
 use core::arch::aarch64::*;
 
-use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise, Terms};
+use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights};
 use super::depthwise::{BLOCK, MAX_TAPS, store};
 use super::results::Results;
-use super::variant::WIDE;
 
 /// Offset of the scales in a block.
 const SCALES: usize = 4 * BLOCK;
@@ -15,30 +14,27 @@ const SCALES: usize = 4 * BLOCK;
 /// Offset of the weights.
 const WEIGHTS: usize = 8 * BLOCK;
 
-/// Packs at most [`MAX_TAPS`] taps.
-pub(super) fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
-    let DepthwiseWeights { channels, kh, kw, .. } = *weights;
-    let block_bytes = WEIGHTS + kh * kw * 2 * BLOCK;
-    let mut data = AlignedBytes::zeroed(channels.div_ceil(BLOCK) * block_bytes);
-    for first in (0..channels).step_by(BLOCK) {
-        let at = first / BLOCK * block_bytes;
-        let here = || first..channels.min(first + BLOCK);
-        data.put_i32(at, here().map(|c| weights.start(c, weights.x_zero)));
-        data.put_f32(at + SCALES, here().map(|c| weights.scale[c]));
-        for tap in 0..kh * kw {
-            data.put_i16(at + WEIGHTS + tap * 2 * BLOCK, here().map(|c| weights.weight(c, tap)));
-        }
-    }
-    let terms = Terms::of_depthwise(weights, channels.next_multiple_of(BLOCK), |c| (c < channels).then_some(c));
-    PackedDepthwise { channels, kh, kw, block: BLOCK, block_bytes, data, terms, passes: 1, variant: WIDE }
+/// Bytes of a block.
+pub(super) fn block_bytes(taps: usize) -> usize {
+    WEIGHTS + taps * 2 * BLOCK
 }
 
-/// See [`Kernels::depthwise`](super::super::Kernels::depthwise).
+/// Packs the block whose first channel is `first` to `at` in `data`.
+pub(super) fn pack(weights: &DepthwiseWeights, first: usize, data: &mut AlignedBytes, at: usize) {
+    let here = || first..weights.channels.min(first + BLOCK);
+    data.put_i32(at, here().map(|c| weights.start(c, weights.x_zero)));
+    data.put_f32(at + SCALES, here().map(|c| weights.scale[c]));
+    for tap in 0..weights.kh * weights.kw {
+        data.put_i16(at + WEIGHTS + tap * 2 * BLOCK, here().map(|c| weights.weight(c, tap)));
+    }
+}
+
+/// The outputs of the block whose first channel is `first`.
 ///
 /// # Safety
-/// As there; packed by [`pack`].
+/// As [`Kernels::depthwise`](super::super::Kernels::depthwise); packed by [`pack`].
 #[target_feature(enable = "neon")]
-pub(super) unsafe fn depthwise(call: &DepthwiseCall) {
+pub(super) unsafe fn depthwise(call: &DepthwiseCall, first: usize) {
     let packed = call.packed;
     let results = Results::new(&call.finish, false);
     let mut offsets = [0; MAX_TAPS];
@@ -46,27 +42,25 @@ pub(super) unsafe fn depthwise(call: &DepthwiseCall) {
         *offset = tap / packed.kw * call.tap_row + tap % packed.kw * call.tap_col;
     }
     let offsets = &offsets[..packed.kh * packed.kw];
-    for first in (0..packed.channels).step_by(BLOCK) {
-        for row in 0..call.rows {
-            let mut col = 0;
-            while col < call.cols {
-                // SAFETY: the block lies in the packed data; taps and outputs are in the call, with slack behind the input.
-                unsafe {
-                    let data = packed.data.as_ptr().add(first / BLOCK * packed.block_bytes);
-                    let x = call.input.add(row * call.step_row + col * call.step_col + first);
-                    let out = call.out.add(row * call.out_row + col * call.out_col);
-                    let scales = std::array::from_fn(|i| vld1q_f32(data.add(SCALES).cast::<f32>().add(4 * i)));
-                    if col + 2 <= call.cols {
-                        let [a, b] = sums([x, x.add(call.step_col)], offsets, data);
-                        store(&results, &packed.terms, (a, scales), out, first, packed.channels - first);
-                        let out = out.add(call.out_col);
-                        store(&results, &packed.terms, (b, scales), out, first, packed.channels - first);
-                        col += 2;
-                    } else {
-                        let [a] = sums([x], offsets, data);
-                        store(&results, &packed.terms, (a, scales), out, first, packed.channels - first);
-                        col += 1;
-                    }
+    for row in 0..call.rows {
+        let mut col = 0;
+        while col < call.cols {
+            // SAFETY: the block lies in the packed data; taps and outputs are in the call, with slack behind the input.
+            unsafe {
+                let data = packed.data.as_ptr().add(first / BLOCK * packed.block_bytes);
+                let x = call.input.add(row * call.step_row + col * call.step_col + first);
+                let out = call.out.add(row * call.out_row + col * call.out_col);
+                let scales = std::array::from_fn(|i| vld1q_f32(data.add(SCALES).cast::<f32>().add(4 * i)));
+                if col + 2 <= call.cols {
+                    let [a, b] = sums([x, x.add(call.step_col)], offsets, data);
+                    store(&results, &packed.terms, (a, scales), out, first, packed.channels - first);
+                    let out = out.add(call.out_col);
+                    store(&results, &packed.terms, (b, scales), out, first, packed.channels - first);
+                    col += 2;
+                } else {
+                    let [a] = sums([x], offsets, data);
+                    store(&results, &packed.terms, (a, scales), out, first, packed.channels - first);
+                    col += 1;
                 }
             }
         }
