@@ -1,5 +1,8 @@
 //! `leptond capture`: what a source gives, without a model: pictures to look at, their rate, size and colours.
 
+mod first;
+mod picture;
+
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -11,18 +14,20 @@ use serde_json::json;
 
 use super::output::written;
 use super::source_pairs::source_of_pairs;
+use super::span::span;
+use super::words::counted;
 use super::{Failure, choice};
 use crate::config;
-use crate::draw::{self, Canvas};
-use crate::frame::{Frame, Image, Payload, PixelFormat, Window};
-use crate::preprocess;
+use crate::frame::{Frame, Payload, Window};
 use crate::source::{self, Next, Source, SourceError};
+use picture::{Look, look, rounded, save};
 
 /// Arguments of `leptond capture`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The source, as in [pipeline.source]: type=v4l2 device=/dev/video0 format=yuyv width=1280
-    #[arg(value_name = "KEY=VALUE", required_unless_present = "pipeline")]
+    /// The source, as in [pipeline.source]: type=v4l2 device=/dev/video0 format=yuyv width=1280; without one and without
+    /// --pipeline, one picture of the first camera that works is saved
+    #[arg(value_name = "KEY=VALUE")]
     source: Vec<String>,
     /// Take the source of this pipeline of the configuration instead
     #[arg(long, value_name = "NAME", conflicts_with = "source")]
@@ -33,12 +38,15 @@ pub struct Args {
     /// Stop after this many frames; 0 = never
     #[arg(short = 'n', long, default_value_t = 10)]
     frames: u64,
-    /// Stop after this long, for instance 20s
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    /// Stop after this long, for instance 20s; without it, a source that gives nothing is given up after 10 s
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
     duration: Option<Duration>,
     /// Save each picture into this directory: JPEG and PNG as they come, raw ones as PNG
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Print every figure of a picture, its colours as well
+    #[arg(long)]
+    raw: bool,
     /// One JSON object per event, and a summary as the last one
     #[arg(long)]
     json: bool,
@@ -46,22 +54,39 @@ pub struct Args {
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
+    if args.source.is_empty() && args.pipeline.is_none() {
+        if args.json {
+            return Err(Failure::Usage("--json is for a source that is named, such as type=v4l2".into()));
+        }
+        if let Some(dir) = &args.out {
+            fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+        }
+        let _log = crate::telemetry::init(&quiet());
+        return first::run(args.out);
+    }
     let config = source_config(&args)?;
-    let _log = crate::telemetry::init(&crate::telemetry::Config::default());
+    let patience = first::PATIENCE + config.kind().frame_interval() * 2;
+    let _log = crate::telemetry::init(&quiet());
     if let Some(dir) = &args.out {
         fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     }
     let mut source =
         source::open(&config, source::Context::default()).map_err(|error| Failure::Failed(error.into()))?;
-    let summary = match capture(source.as_mut(), &args, &mut io::stdout().lock()) {
+    let summary = match capture(source.as_mut(), &args, patience, &mut io::stdout().lock()) {
         Err(Stopped::Write(error)) => return written(Err(error)).map(drop),
         Err(Stopped::Failed(error)) => return Err(error.into()),
         Ok(summary) => summary,
     };
     if summary.frames == 0 {
-        return Err(anyhow::anyhow!("{}: nothing came: {}", source.describe(), summary.trouble).into());
+        let trouble = if summary.trouble.is_empty() { "it said nothing" } else { &summary.trouble };
+        return Err(anyhow::anyhow!("{}: nothing came: {trouble}", source.describe()).into());
     }
     Ok(())
+}
+
+/// What is told of a source stands in its lines: the log has warnings only.
+fn quiet() -> crate::telemetry::Config {
+    crate::telemetry::Config { level: "warn".into(), ..crate::telemetry::Config::default() }
 }
 
 /// The source that the arguments describe, checked as in a configuration file.
@@ -104,19 +129,8 @@ struct Summary {
     picture: Option<Look>,
 }
 
-/// Format, size and colours of a picture.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Look {
-    format: String,
-    width: u32,
-    height: u32,
-    /// Red, green and blue from 0 to 255, averaged over the picture.
-    mean_rgb: [f64; 3],
-    /// The same for each of eight upright strips of the lower half, left to right.
-    strips_rgb: [[f64; 3]; 8],
-}
-
-fn capture(source: &mut dyn Source, args: &Args, out: &mut impl Write) -> Result<Summary, Stopped> {
+/// Takes frames until there are enough, the time is over, or none has come within `patience` where no time is given.
+fn capture(source: &mut dyn Source, args: &Args, patience: Duration, out: &mut impl Write) -> Result<Summary, Stopped> {
     let begun = Instant::now();
     let mut summary = Summary::default();
     let mut first = None;
@@ -136,7 +150,8 @@ fn capture(source: &mut dyn Source, args: &Args, out: &mut impl Write) -> Result
                     Payload::Image(image) => match look(image, &mut rgb) {
                         Ok(look) => {
                             if let Some(dir) = &args.out {
-                                save(dir, summary.frames, image, &look, &rgb).map_err(Stopped::Failed)?;
+                                save(dir, &format!("{:06}", summary.frames), image, &look, &rgb)
+                                    .map_err(Stopped::Failed)?;
                             }
                             let event =
                                 json!({ "event": "frame", "frame": summary.frames, "age_ms": age_ms, "picture": look });
@@ -167,10 +182,11 @@ fn capture(source: &mut dyn Source, args: &Args, out: &mut impl Write) -> Result
             Err(error @ SourceError::Fatal { .. }) => return Err(Stopped::Failed(error.into())),
         };
         if let Some(event) = event {
-            tell(&event, args.json, out)?;
+            tell(&event, args, out)?;
         }
         let enough = args.frames > 0 && summary.frames >= args.frames;
-        if enough || args.duration.is_some_and(|limit| begun.elapsed() >= limit) {
+        let hopeless = args.duration.is_none() && summary.frames == 0 && begun.elapsed() >= patience;
+        if enough || hopeless || args.duration.is_some_and(|limit| begun.elapsed() >= limit) {
             break;
         }
     }
@@ -184,7 +200,7 @@ fn capture(source: &mut dyn Source, args: &Args, out: &mut impl Write) -> Result
     {
         event.extend(values);
     }
-    tell(&event, args.json, out)?;
+    tell(&event, args, out)?;
     Ok(summary)
 }
 
@@ -198,62 +214,54 @@ fn window_event(number: u64, window: &Window) -> serde_json::Value {
 }
 
 /// A line for a script or for a person.
-fn tell(event: &serde_json::Value, json: bool, out: &mut impl Write) -> io::Result<()> {
-    if json {
+fn tell(event: &serde_json::Value, args: &Args, out: &mut impl Write) -> io::Result<()> {
+    if args.json {
         writeln!(out, "{event}")?;
-    } else {
+    } else if args.raw {
         let values = event.as_object().into_iter().flatten().filter(|(key, _)| *key != "event");
         let words: Vec<String> = values.map(|(key, value)| format!("{key} {value}")).collect();
         writeln!(out, "{:<8}{}", event["event"].as_str().unwrap_or_default(), words.join("  "))?;
+    } else {
+        writeln!(out, "{}", words(event))?;
     }
     out.flush()
 }
 
-fn look(image: &Image, rgb: &mut Vec<u8>) -> Result<Look, preprocess::PreprocessError> {
-    let [width, height] = preprocess::to_rgb(image, rgb)?;
-    let (w, h) = (width as usize, height as usize);
-    let strip = |i: usize| mean(rgb, w, h / 2..h, i * w / 8..(i + 1) * w / 8);
-    Ok(Look {
-        format: format!("{:?}", image.format),
-        width,
-        height,
-        mean_rgb: mean(rgb, w, 0..h, 0..w),
-        strips_rgb: std::array::from_fn(strip),
-    })
-}
-
-/// The mean colour of a rectangle of a packed RGB picture.
-fn mean(rgb: &[u8], width: usize, rows: std::ops::Range<usize>, columns: std::ops::Range<usize>) -> [f64; 3] {
-    let mut sum = [0u64; 3];
-    let mut count = 0u64;
-    for row in rows {
-        let line = rgb.get(3 * (row * width + columns.start)..3 * (row * width + columns.end)).unwrap_or_default();
-        for pixel in line.chunks_exact(3) {
-            for (sum, value) in sum.iter_mut().zip(pixel) {
-                *sum += u64::from(*value);
+/// An event in words.
+fn words(event: &serde_json::Value) -> String {
+    let count = |key: &str| event[key].as_u64().unwrap_or_default();
+    let kind = event["event"].as_str().unwrap_or_default();
+    match kind {
+        "frame" => {
+            let picture = &event["picture"];
+            let what = match (picture["width"].as_u64(), event["channels"].as_array()) {
+                (Some(width), _) => {
+                    let format = picture["format"].as_str().unwrap_or_default();
+                    let age = event["age_ms"].as_f64().unwrap_or_default();
+                    format!("{width} × {} {format}, {age:.0} ms old", picture["height"])
+                }
+                (None, Some(channels)) => {
+                    let named = channels.iter().filter_map(|channel| channel.as_str()).collect::<Vec<_>>().join(", ");
+                    format!("{} of {named}", counted(count("rows") as usize, "reading"))
+                }
+                (None, None) => String::new(),
+            };
+            format!("{:>6}  {what}", count("frame"))
+        }
+        "summary" => {
+            let mut text = counted(count("frames") as usize, "frame");
+            if let Some(fps) = event["fps"].as_f64().filter(|fps| *fps > 0.0) {
+                text += &format!(", {fps:.1} a second");
             }
-            count += 1;
+            for (key, word) in [("bad", "damaged"), ("lost", "lost")] {
+                if count(key) > 0 {
+                    text += &format!(", {} {word}", count(key));
+                }
+            }
+            format!("{text}: {}", event["source"].as_str().unwrap_or_default())
         }
+        _ => format!("{kind:>6}  {}", event["reason"].as_str().unwrap_or_default()),
     }
-    sum.map(|sum| rounded(sum as f64 / count.max(1) as f64))
-}
-
-fn rounded(value: f64) -> f64 {
-    (value * 10.0).round() / 10.0
-}
-
-fn save(dir: &Path, number: u64, image: &Image, look: &Look, rgb: &[u8]) -> anyhow::Result<()> {
-    let (suffix, encoded) = match image.format {
-        PixelFormat::Jpeg => ("jpg", None),
-        PixelFormat::Png => ("png", None),
-        PixelFormat::Bmp => ("bmp", None),
-        _ => {
-            let canvas = Canvas::new([look.width, look.height], rgb.to_vec());
-            ("png", Some(draw::encode(&canvas, draw::Format::Png)?))
-        }
-    };
-    let path = dir.join(format!("{number:06}.{suffix}"));
-    fs::write(&path, encoded.as_deref().unwrap_or(&image.data)).with_context(|| path.display().to_string())
 }
 
 #[cfg(test)]
@@ -268,6 +276,7 @@ mod tests {
             frames: 3,
             duration: None,
             out: None,
+            raw: false,
             json: true,
         }
     }
@@ -292,30 +301,13 @@ mod tests {
     }
 
     #[test]
-    fn strips_are_told_apart() {
-        // Eight strips of two pixels, strip i all i * 30; the upper half is black.
-        let row: Vec<u8> = (0..16u8).flat_map(|x| [x / 2 * 30; 3]).collect();
-        let image = Image {
-            format: PixelFormat::Rgb8,
-            width: 16,
-            height: 4,
-            stride: 0,
-            full: None,
-            data: [vec![0; 96], row.repeat(2)].concat(),
-        };
-        let look = look(&image, &mut Vec::new()).unwrap();
-        assert_eq!(look.strips_rgb, std::array::from_fn(|i| [i as f64 * 30.0; 3]));
-        assert_eq!(look.mean_rgb, [52.5; 3]);
-    }
-
-    #[test]
     fn events_end_with_a_summary_and_pictures_are_saved() {
         let dir = tempfile::tempdir().unwrap();
         let config = source_config(&args(&["type=synthetic", "fps=100", "width=64", "height=48"])).unwrap();
         let mut source = source::open(&config, source::Context::default()).unwrap();
         let mut out = Vec::new();
         let args = Args { out: Some(dir.path().to_owned()), ..args(&[]) };
-        let summary = capture(source.as_mut(), &args, &mut out).ok().unwrap();
+        let summary = capture(source.as_mut(), &args, first::PATIENCE, &mut out).ok().unwrap();
         assert_eq!((summary.frames, summary.bad, summary.lost), (3, 0, 0));
         let lines: Vec<serde_json::Value> =
             String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -325,5 +317,29 @@ mod tests {
         assert_eq!((&last["event"], &last["frames"], &last["width"]), (&json!("summary"), &json!(3), &json!(64)));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
         assert!(fs::read(dir.path().join("000003.jpg")).unwrap().starts_with(&[0xff, 0xd8]));
+    }
+
+    #[test]
+    fn people_get_words_and_arrays_only_where_they_ask() {
+        let config = source_config(&args(&["type=synthetic", "fps=100", "width=64", "height=48"])).unwrap();
+        let said = |raw| {
+            let mut source = source::open(&config, source::Context::default()).unwrap();
+            let mut out = Vec::new();
+            let args = Args { json: false, raw, frames: 2, ..args(&[]) };
+            capture(source.as_mut(), &args, first::PATIENCE, &mut out).ok().unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let text = said(false);
+        assert!(text.contains("64 × 48 Jpeg") && text.contains("2 frames") && !text.contains('['), "{text}");
+        assert!(said(true).contains("strips_rgb"));
+    }
+
+    #[test]
+    fn a_source_that_gives_nothing_is_given_up() {
+        let config = source_config(&args(&["type=v4l2", "device=/dev/video-none"])).unwrap();
+        let mut source = source::open(&config, source::Context::default()).unwrap();
+        let summary = capture(source.as_mut(), &args(&[]), Duration::from_millis(300), &mut Vec::new()).ok().unwrap();
+        assert_eq!(summary.frames, 0);
+        assert!(summary.trouble.contains("video-none"), "{}", summary.trouble);
     }
 }

@@ -57,7 +57,7 @@ impl CatalogArgs {
 }
 
 fn patience(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|e| e.to_string())?;
+    let time = super::span::span(text)?;
     let allowed = Duration::from_millis(100)..=Duration::from_secs(3600);
     if allowed.contains(&time) { Ok(time) } else { Err("allowed is 100ms to 1h".into()) }
 }

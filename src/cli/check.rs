@@ -1,11 +1,13 @@
 //! `leptond check`: is this configuration, with its models, fit to run?
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::ladder::{self, Ladder};
 use super::progress::loading;
+use super::words::counted;
 use super::{Failure, say, tell};
 use crate::config::{self, ConfigErrors, Loaded, Options, Override, Problem};
 use crate::credentials::{self, Kept};
@@ -24,7 +26,10 @@ pub struct Args {
     /// Do not look whether files, models and devices exist: the configuration is meant for another computer
     #[arg(long)]
     skip_files: bool,
-    /// Print the governor's ladder of each pipeline instead of the configuration: what the work may be lowered to, with what
+    /// Print the effective configuration with the origin of each value, and say of each model how it was tried
+    #[arg(long, conflicts_with_all = ["ladder", "json"])]
+    print: bool,
+    /// Print the governor's ladder of each pipeline as well: what the work may be lowered to, with what
     /// that costs on this board (measured now, or remembered from an earlier start) and what it is worth
     #[arg(long, conflicts_with = "skip_files")]
     ladder: bool,
@@ -32,16 +37,10 @@ pub struct Args {
     /// also `ladders`
     #[arg(long)]
     json: bool,
-    /// Print the JSON schema of the configuration and check nothing
-    #[arg(long, conflicts_with_all = ["json", "skip_files", "ladder"])]
-    schema: bool,
 }
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
-    if args.schema {
-        return say(&format!("{:#}", config::schema()));
-    }
     let mut options = Options::from_process(args.config, args.set);
     options.skip_files = args.skip_files;
     let checked = config::load(&options).and_then(|loaded| {
@@ -50,7 +49,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Ok((loaded, models, ladders))
     });
     match checked {
-        Ok((loaded, models, ladders)) => report(&loaded, &models, ladders.as_deref(), args.json),
+        Ok((loaded, models, ladders)) => report(&loaded, &models, ladders.as_deref(), args.json, args.print),
         Err(errors) => {
             if args.json {
                 say(&failure_json(&errors).to_string())?;
@@ -60,7 +59,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-fn report(loaded: &Loaded, models: &[ModelReport], ladders: Option<&[Ladder]>, json: bool) -> Result<(), Failure> {
+fn report(
+    loaded: &Loaded,
+    models: &[ModelReport],
+    ladders: Option<&[Ladder]>,
+    json: bool,
+    print: bool,
+) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tell(&format!("warning: {warning}"));
     }
@@ -80,7 +85,7 @@ fn report(loaded: &Loaded, models: &[ModelReport], ladders: Option<&[Ladder]>, j
         }
         return say(&object.to_string());
     }
-    for ModelReport { name, version, path, engine, golden } in models {
+    for ModelReport { name, version, path, engine, golden } in models.iter().filter(|_| print) {
         let golden = if *golden == 0 { String::new() } else { format!(", {golden} golden inputs as they should be") };
         tell(&format!("model {name} {version} ({engine}) runs{golden}: {}", path.display()));
     }
@@ -90,8 +95,27 @@ fn report(loaded: &Loaded, models: &[ModelReport], ladders: Option<&[Ladder]>, j
     }
     match ladders {
         Some(ladders) => say(ladder::table(ladders).trim_end()),
-        None => say(config::effective(loaded).trim()),
+        // What is printed is a configuration, to be kept in a file: nothing else is beside it.
+        None if print => say(config::effective(loaded).trim()),
+        None => say(&verdict(loaded)),
     }
+}
+
+/// One line that says what was found to be in order.
+fn verdict(loaded: &Loaded) -> String {
+    let config = &loaded.config;
+    let meters = config.pipelines.iter().filter(|pipeline| pipeline.meter.is_some()).count();
+    let models: BTreeSet<&str> =
+        config.pipelines.iter().flat_map(|pipeline| pipeline.models()).map(|(_, name)| name).collect();
+    let parts = [
+        (config.pipelines.len() - meters, "pipeline"),
+        (meters, "meter"),
+        (models.len(), "model"),
+        (loaded.warnings.len(), "warning"),
+    ];
+    let parts: Vec<String> =
+        parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| counted(count, word)).collect();
+    format!("OK: {}", parts.join(", "))
 }
 
 /// A sentence about the password, where there is something to say.

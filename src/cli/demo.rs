@@ -1,6 +1,14 @@
 //! `leptond demo`: the whole thing at work on embedded defaults, without a file or a device.
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+mod blocks;
+mod inside;
+mod names;
+mod screen;
+mod summary;
+mod view;
+
+use std::io::IsTerminal as _;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,17 +16,19 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::output::tell;
-use super::{Failure, say};
-use crate::config::{Config, Loaded, PipelineConfig};
-use crate::frame::{PipelineName, Quantity, Sink};
+use super::span::span;
+use super::{Failure, say, watch};
+use crate::config::{Config, Loaded, NodeConfig, PipelineConfig};
+use crate::frame::{NodeName, PipelineName, Quantity, Sink};
 use crate::pipeline::{DialConfig, MeterConfig, motion};
 use crate::publish::BrokerConfig;
 use crate::publish::stdout::Printer;
 use crate::publish::terminal::Terminal;
-use crate::runtime::{self, Report};
+use crate::runtime;
 use crate::source::{self, SensorConfig, SensorKind, SyntheticConfig, SyntheticScene};
 use crate::{model, page, preprocess, scene, task, telemetry};
 use leptond_governor as governor;
+use names::{MACHINE, METER, NODE, reached};
 
 /// Customary address of an MQTT broker.
 const USUAL: &str = "127.0.0.1:1883";
@@ -26,18 +36,24 @@ const USUAL: &str = "127.0.0.1:1883";
 /// Customary address of the page.
 const USUAL_PAGE: &str = "127.0.0.1:8099";
 
+/// Pixels around digits and dials that are shown with them.
+const EDGE: f32 = 10.0;
+
 /// Time that the terminal has for its last lines.
 const LAST_LINES_WITHIN: Duration = Duration::from_millis(500);
 
 /// Arguments of `leptond demo`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Stop by itself after this time, for instance `20s`; without it, Ctrl-C does
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    /// Stop by itself after this time, for instance `20s`; without it, `q` or Ctrl-C does
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
     run_for: Option<Duration>,
     /// Address of the broker; port 0 takes a free one [default: 127.0.0.1:1883, or a free port where that is taken]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
+    /// Print results as they come instead of drawing a screen; so it is anyway where the output is no terminal
+    #[arg(long)]
+    plain: bool,
     /// Print one JSON object at the end instead of results as they come
     #[arg(long)]
     json: bool,
@@ -47,7 +63,7 @@ pub struct Args {
     /// Pictures per second of the synthetic camera
     #[arg(long, value_name = "N", default_value_t = 15.0)]
     fps: f64,
-    /// Say what happens inside, on standard error
+    /// Show figures as well, and say what happens inside: in the screen's log, else on standard error
     #[arg(long, short)]
     verbose: bool,
 }
@@ -59,28 +75,44 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let level = if args.verbose { "info" } else { "warn" };
     let log = telemetry::Config { level: level.into(), ..telemetry::Config::default() };
-    let kept = telemetry::init(&log).map_err(|e| Failure::Config(e.to_string()))?;
     let name = |name: &str| PipelineName::new(name).map_err(|e| Failure::Config(e.to_string()));
+    let is_screen = !args.plain && !args.json && watch::is_terminal();
+    // Before anything is told: what is told of a taken port belongs into the log.
+    let recent = is_screen.then(|| telemetry::init_recent(level)).transpose();
+    let recent = recent.map_err(|e| Failure::Config(e.to_string()))?;
+    let kept = (!is_screen).then(|| telemetry::init(&log)).transpose().map_err(|e| Failure::Config(e.to_string()))?;
     let listen = args.listen.map_or_else(|| usual_or_free(USUAL), |address| address.to_string());
+    // A name of its own: the installed service may come to this broker as well, under that of the computer.
+    let node = NodeConfig { name: NodeName::new(NODE).ok(), ..NodeConfig::default() };
     let config = Config {
+        node,
         log,
         broker: BrokerConfig { enabled: true, listen },
         page: page::Config { enabled: true, listen: usual_or_free(USUAL_PAGE), ..page::Config::default() },
-        pipelines: vec![meter(name("meter")?, args.seed, args.fps).pipeline(), machine(name("machine")?)],
+        pipelines: vec![meter(name(METER)?, args.seed, args.fps).pipeline(), machine(name(MACHINE)?)],
         ..Config::default()
     };
+    if let Some(recent) = recent {
+        let report = screen::run(Loaded::built_in(config), args.run_for, shown_part(), recent, args.verbose)?;
+        return report.map_or(Ok(()), |report| say(&summary::summary(&report)));
+    }
+    lines(&args, config, kept)
+}
+
+/// Prints results as they come.
+fn lines(args: &Args, config: Config, kept: Option<telemetry::LogHandle>) -> Result<(), Failure> {
     let terminal = if args.json {
         None
     } else {
-        let (node, printer) =
-            (config.node.name_or_default(Path::new("/")), Printer::for_stdout(false, &config.mqtt.prefix));
+        let node = config.node.name_or_default(Path::new("/"));
+        let printer = Printer::for_stdout(false, &config.mqtt.prefix).fitted(terminal_columns());
         Some(Arc::new(Terminal::new(node, printer, std::io::stdout()).context("starting the terminal's thread")?))
     };
     let quiet = args.json;
     let options = runtime::Options {
         run_for: args.run_for,
         sinks: terminal.iter().map(|terminal| terminal.clone() as Arc<dyn Sink>).collect(),
-        log: Some(kept),
+        log: kept,
         on_page: Some(Box::new(move |address| {
             if !quiet && let Some(address) = address {
                 // Whoever does not read this has not asked for it.
@@ -104,8 +136,25 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let json = serde_json::to_string(&report).map_err(|e| Failure::Failed(e.into()))?;
         say(&json)
     } else {
-        say(&summary(&report))
+        say(&summary::summary(&report))
     }
+}
+
+/// Columns of the terminal that standard output is; `None` where it is none.
+fn terminal_columns() -> Option<usize> {
+    let size = std::io::stdout().is_terminal().then(ratatui::crossterm::terminal::size);
+    size.and_then(Result::ok).map(|(columns, _)| usize::from(columns)).filter(|columns| *columns > 0)
+}
+
+/// The part of the meter's pictures with its digits and dials: `[x, y, width, height]` in pixels.
+fn shown_part() -> [f32; 4] {
+    let SyntheticConfig { width, height, .. } = SyntheticConfig::default();
+    let places = scene::regions(width, height).into_iter().chain(scene::dial_regions(width, height));
+    let all = places.fold([f32::MAX, f32::MAX, 0.0, 0.0], |[left, top, right, bottom], [x, y, w, h]| {
+        [left.min(x), top.min(y), right.max(x + w), bottom.max(y + h)]
+    });
+    let [left, top, right, bottom] = all;
+    [left - EDGE, top - EDGE, right - left + 2.0 * EDGE, bottom - top + 2.0 * EDGE]
 }
 
 /// A water meter seen by a synthetic camera: its digits and dials are read from one picture and joined to one number.
@@ -160,16 +209,6 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-/// Name under which a client reaches a broker that listens on `host`.
-fn reached(host: IpAddr) -> String {
-    // All addresses are none to connect to.
-    if !host.is_unspecified() {
-        return host.to_string();
-    }
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
-    if name.is_empty() { "localhost".into() } else { name }
-}
-
 /// The usual address, or any free port of this machine where something else listens there.
 fn usual_or_free(usual: &str) -> String {
     match TcpListener::bind(usual) {
@@ -189,37 +228,8 @@ fn greet(address: SocketAddr) {
         "leptond {version}: a camera on a meter, this machine's sensors, three int8 models\n\
          broker at {address}; from another terminal:\n  \
          leptond watch --host {host} --port {port}\n  \
-         mosquitto_sub -h {host} -p {port} -v -t 'leptond/#'\n\
+         mosquitto_sub -h {host} -p {port} -v -t 'leptond/+/+/result'\n\
          Ctrl-C stops it."
     ))
     .and_then(|()| say(""));
-}
-
-fn summary(report: &Report) -> String {
-    use std::fmt::Write;
-    let mut text = String::from("\n");
-    let _ = writeln!(
-        text,
-        "{:<10} {:>8} {:>11} {:>8} {:>8} {:>9} {:>9} {:>9} {:>7}",
-        "pipeline", "frames", "inferences", "dropped", "errors", "infer p50", "total p95", "correct", "held"
-    );
-    for (name, p) in &report.pipelines {
-        let percent = |share: Option<f64>| share.map_or("-".into(), |a| format!("{:.1} %", a * 100.0));
-        let (correct, held) = (percent(p.accuracy), percent(p.held));
-        let _ = writeln!(
-            text,
-            "{name:<10} {:>8} {:>11} {:>8} {:>8} {:>6.2} ms {:>6.2} ms {correct:>9} {held:>7}",
-            p.frames, p.inferences, p.dropped, p.errors, p.infer_p50_ms, p.p95_ms
-        );
-    }
-    let _ = writeln!(
-        text,
-        "{:.1} s, {} messages published, {} acknowledged, overhead beside the model p95 {:.2} ms, at most {:.1} MB resident",
-        report.seconds,
-        report.published,
-        report.acknowledged,
-        report.overhead_p95_ms,
-        report.peak_rss_bytes as f64 / 1e6
-    );
-    text
 }

@@ -89,10 +89,18 @@ fn visible(command: &clap::Command) -> impl Iterator<Item = &clap::Command> {
     command.get_subcommands().filter(|sub| !sub.is_hide_set())
 }
 
+/// The flag with its other names in its text, where the pages do not have them otherwise.
+fn with_aliases(arg: clap::Arg) -> clap::Arg {
+    let Some(aliases) = arg.get_visible_aliases().filter(|aliases| !aliases.is_empty()) else { return arg };
+    let also = aliases.iter().map(|alias| format!("--{alias}")).collect::<Vec<_>>().join(", ");
+    let help = format!("{} [also {also}]", arg.get_help().map(ToString::to_string).unwrap_or_default());
+    arg.help(help)
+}
+
 /// Writes one page of section 1.
 fn page(command: &clap::Command, name: &str, see_also: &[String], dir: &Path) -> Result<(), Failure> {
     let mut roff = Vec::new();
-    let man = clap_mangen::Man::new(command.clone())
+    let man = clap_mangen::Man::new(command.clone().mut_args(with_aliases))
         .title(name.to_uppercase())
         .section("1")
         .source(format!("leptond {}", env!("CARGO_PKG_VERSION")))

@@ -26,11 +26,15 @@ mod progress;
 mod record;
 mod render;
 mod run;
+mod schema;
 mod setup;
 mod simulate;
 mod source_pairs;
+mod span;
+mod tip;
 mod trial_load;
 mod try_out;
+mod username;
 mod watch;
 mod words;
 
@@ -56,7 +60,7 @@ enum Command {
     Run(run::Args),
     /// Show the whole thing at work: broker, camera, sensors and models in one process
     Demo(demo::Args),
-    /// Validate the configuration and its models; print the effective configuration
+    /// Validate the configuration and its models
     Check(check::Args),
     /// Try pipelines and meters on photos: what would be said, and why something is held back
     Try(try_out::Args),
@@ -80,6 +84,8 @@ enum Command {
     Record(record::Args),
     /// Try the governor on a simulated board, in virtual time
     Simulate(simulate::Args),
+    /// Print the JSON schema of the configuration, for editors and other programs
+    Schema(schema::Args),
     /// Watch nodes live: pipelines, rungs and their reasons, temperature, events; as lines in a pipe
     Watch(watch::Args),
     /// Render the synthetic counter: pictures, or its digits as a data set
@@ -88,11 +94,9 @@ enum Command {
     /// Load a model under hard limits, for this program itself
     #[command(hide = true)]
     TrialLoad(trial_load::Args),
-    /// Write shell completions
-    #[command(hide = true)]
+    /// Print completions for a shell
     Completions(generate::CompletionsArgs),
-    /// Write man pages
-    #[command(hide = true)]
+    /// Write man pages into a directory
     Man(generate::ManArgs),
 }
 
@@ -101,6 +105,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
+            let error = tip::mended(error, &Cli::command());
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
@@ -120,6 +125,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Probe(args) => probe::run(args),
         Command::Record(args) => record::run(args),
         Command::Simulate(args) => simulate::run(args),
+        Command::Schema(args) => schema::run(args),
         Command::Watch(args) => watch::run(args),
         Command::Render(args) => render::run(args),
         Command::TrialLoad(args) => trial_load::run(args),

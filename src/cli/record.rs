@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::progress::Counter;
+use super::span::span;
 use super::{Failure, tell};
 use crate::frame::{Frame, Window, rfc3339};
 use crate::source::{self, MissingPolicy, Next, SensorConfig, SensorKind, SourceError};
@@ -28,7 +29,7 @@ pub struct Args {
     #[arg(long, default_value_t = 500, value_name = "MS", value_parser = clap::value_parser!(u64).range(10..=3_600_000))]
     interval_ms: u64,
     /// How long, for instance 10m; until interrupted if not given
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
     duration: Option<Duration>,
     /// The CSV file; standard output if not given
     #[arg(short, long, value_name = "FILE")]

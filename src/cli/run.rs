@@ -1,13 +1,20 @@
 //! `leptond run`: the daemon.
 
+mod told;
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Failure;
+use super::span::span;
 use crate::config::{self, Override};
+use crate::frame::Sink;
 use crate::runtime::{self, DaemonError, sandbox};
 use crate::sys::landlock;
 use crate::telemetry;
+use told::Told;
 
 /// Arguments of `leptond run`.
 #[derive(Debug, clap::Args)]
@@ -19,7 +26,7 @@ pub struct Args {
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = Override::set)]
     overrides: Vec<Override>,
     /// Stop by itself after this time, for instance `90s` or `10m`
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
     run_for: Option<std::time::Duration>,
     /// A file without its flag
     #[arg(value_name = "FILE", hide = true)]
@@ -46,7 +53,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     // Before the first thread: those that exist already would keep what is given up here.
     let given = sandbox::restrict(&loaded, &env);
     telemetry::mark("sandbox");
-    let log = telemetry::init(&loaded.config.log).map_err(|e| Failure::Config(e.to_string()))?;
+    let told = std::io::stdout().is_terminal().then(|| Told::new(&loaded.config, std::io::stdout()));
+    let told = told.transpose().map_err(anyhow::Error::from)?.map(Arc::new);
+    let log = telemetry::init(&log_of(&loaded, told.is_some())).map_err(|e| Failure::Config(e.to_string()))?;
     if let Err(error) = marks {
         tracing::warn!(%error, "{} names a socket that cannot be used: this start is not measured", telemetry::MARKS_VARIABLE);
     }
@@ -71,6 +80,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
         check: Arc::new(move |text| config::load_text(text, &of_text).map_err(|e| e.to_string())),
         path,
     });
+    if let Some(told) = &told {
+        told.start(&loaded.config, loaded.path.as_deref());
+    }
+    let (of_page, of_broker) = (told.clone(), told.clone());
     let reload: runtime::Reload = Arc::new(move || {
         let env = |name: &str| std::env::var_os(name);
         // First whether its files are within reach: those that are not would only seem to be absent.
@@ -84,6 +97,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
         recovered,
         log: Some(log),
         waits: true,
+        sinks: told.into_iter().map(|told| told as Arc<dyn Sink>).collect(),
+        on_broker: of_broker.map(|told| Box::new(move |address| told.broker(address)) as Box<dyn FnOnce(SocketAddr)>),
+        on_page: of_page.map(|told| Box::new(move |address| told.page(address)) as runtime::OnPage),
         ..runtime::Options::default()
     };
     let report = runtime::run(loaded, options).map_err(failure)?;
@@ -97,6 +113,15 @@ pub fn run(args: Args) -> Result<(), Failure> {
         "stopped"
     );
     if report.restart { Err(Failure::Restart) } else { Ok(()) }
+}
+
+/// The log as configured; at a terminal, which is told of results, only what goes wrong, unless a level is asked for.
+fn log_of(loaded: &config::Loaded, is_terminal: bool) -> telemetry::Config {
+    let log = loaded.config.log.clone();
+    if is_terminal && std::io::stderr().is_terminal() && !loaded.sources.contains_key("log.level") {
+        return telemetry::Config { level: "warn".into(), ..log };
+    }
+    log
 }
 
 /// The exit code that the daemon's error means.

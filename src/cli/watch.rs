@@ -1,21 +1,22 @@
 //! `leptond watch`: messages of nodes, as a live screen or as lines. Like any other client, it knows only the messages.
 
 mod args;
-mod big;
+pub(super) mod ascii;
+pub(super) mod big;
 mod feed;
 mod history;
-mod journal;
+pub(super) mod journal;
 mod keys;
 mod lines;
 mod messages;
-mod node;
+pub(super) mod node;
 mod screen;
 mod settings;
 mod signals;
-mod terminal;
-mod text;
-mod view;
-mod watched;
+pub(super) mod terminal;
+pub(super) mod text;
+pub(super) mod view;
+pub(super) mod watched;
 
 use std::io::IsTerminal;
 use std::time::Instant;
@@ -46,7 +47,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 }
 
 /// Input and output are a terminal that can be drawn on.
-fn is_terminal() -> bool {
+pub(super) fn is_terminal() -> bool {
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
     std::io::stdout().is_terminal() && std::io::stdin().is_terminal() && !is_dumb
 }

@@ -12,6 +12,11 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
+/// A number of things: `1 model`, `2 models`.
+pub(super) fn counted(count: usize, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+}
+
 /// Whole MiB.
 pub(super) fn mib(bytes: u64) -> u64 {
     bytes >> 20
@@ -33,7 +38,7 @@ pub(super) fn with_sudo() -> String {
 }
 
 /// A word of a command line, in quotes where a shell needs them.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
@@ -41,6 +46,11 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_thing_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "model")), ["0 models", "1 model", "2 models"]);
+    }
 
     #[test]
     fn words_are_quoted_for_a_shell() {

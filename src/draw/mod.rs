@@ -104,10 +104,11 @@ fn caption(outcome: &Outcome) -> Vec<String> {
         Outcome::Text { text: Some(text), score, regions } if regions.is_empty() => vec![scored_text(text, *score)],
         // Each region has its own label.
         Outcome::Text { .. } => Vec::new(),
-        Outcome::Anomaly { score, threshold, anomalous, .. } => {
+        Outcome::Anomaly { score, threshold, anomalous, channels, .. } => {
             let limit = threshold.map(|threshold| format!(" of {threshold:.4}")).unwrap_or_default();
             let word = if *anomalous { "ANOMALY " } else { "" };
-            vec![format!("{word}score {score:.4}{limit}")]
+            let most = channels.first().filter(|_| *anomalous).map(|most| most.channel.to_string());
+            [format!("{word}score {score:.4}{limit}")].into_iter().chain(most).collect()
         }
         Outcome::Channels { channels, .. } => channels.iter().take(8).map(ToString::to_string).collect(),
         Outcome::Raw { outputs } => {

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::life::{At, Life, Look, Rules, Step};
 use super::silence::Silence;
-use crate::frame::{Event, EventIds};
+use crate::frame::{ChannelShare, Event, EventIds};
 
 /// Candidates that are kept at most; further ones wait until others are over.
 const MAX_CASES: usize = 16;
@@ -18,6 +18,8 @@ pub(super) struct Sight<'a> {
     pub(super) score: f32,
     /// Its clearness.
     pub(super) look: Look,
+    /// The channels that it is of, of a window.
+    pub(super) channels: &'a [ChannelShare],
 }
 
 /// Conditions of which one goes on at a time.
@@ -64,8 +66,11 @@ impl Conditions {
         for index in 0..self.cases.len() {
             let case = &mut self.cases[index];
             let sight = sights.iter().find(|sight| sight.label == case.label);
-            if let (Some(event), Some(sight)) = (&mut case.event, sight) {
-                event.score = event.score.max(sight.score);
+            if let (Some(event), Some(sight)) = (&mut case.event, sight)
+                && sight.score > event.score
+            {
+                event.score = sight.score;
+                event.channels = sight.channels.to_vec();
             }
             match case.life.look(sight.map_or(Look::Unseen, |sight| sight.look), &self.rules, at) {
                 Step::Stays => {}
@@ -75,7 +80,9 @@ impl Conditions {
                 }
                 Step::Begins => {
                     let (id, score) = (self.ids.next(case.life.start_time()), sight.map_or(0.0, |sight| sight.score));
-                    let begun = Event::begin(id, case.label.clone(), score, case.life.start_time());
+                    let channels = sight.map_or(Vec::new(), |sight| sight.channels.to_vec());
+                    let begun =
+                        Event { channels, ..Event::begin(id, case.label.clone(), score, case.life.start_time()) };
                     case.event = Some(begun.clone());
                     for other in (0..self.cases.len()).filter(|other| *other != index) {
                         if self.cases[other].event.is_some() {

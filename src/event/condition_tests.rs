@@ -100,7 +100,7 @@ fn candidates_are_bounded() {
     let mut conditions = Conditions::new(rules);
     for i in 0..1000_u64 {
         let label = format!("label {i}");
-        let sight = Sight { label: &label, score: 0.9, look: Look::Seen };
+        let sight = Sight { label: &label, score: 0.9, look: Look::Seen, channels: &[] };
         conditions.frame(&[sight], Duration::from_millis(i), SystemTime::UNIX_EPOCH);
         assert!(conditions.cases.len() <= MAX_CASES);
     }

@@ -231,6 +231,7 @@ impl Object {
             start_time: start,
             end_time: is_end.then_some(seen),
             channels: Vec::new(),
+            faults: Vec::new(),
             attributes: BTreeMap::new(),
         }
     }

@@ -58,25 +58,25 @@ impl Events {
             (Kind::Label { conditions, enter, leave }, Outcome::Classify { label, score, top, unreadable }) => {
                 let mut sights = Vec::new();
                 if !label.is_empty() && *score >= *enter {
-                    sights.push(Sight { label: label.as_str(), score: *score, look: Look::Seen });
+                    sights.push(Sight { label: label.as_str(), score: *score, look: Look::Seen, channels: &[] });
                 }
                 let stays = conditions.present().zip(*leave).filter(|_| unreadable.is_none());
                 let held = stays.and_then(|(present, leave)| {
                     top.iter().find(|scored| *scored.label == *present && scored.score >= leave)
                 });
                 if let Some(held) = held.filter(|held| !sights.iter().any(|sight| *sight.label == *held.label)) {
-                    sights.push(Sight { label: &held.label, score: held.score, look: Look::Seen });
+                    sights.push(Sight { label: &held.label, score: held.score, look: Look::Seen, channels: &[] });
                 }
                 conditions.frame(&sights, now, time)
             }
             (Kind::Label { conditions, enter, .. }, Outcome::Text { text, score, .. }) => {
                 let sure = text.as_deref().filter(|_| *score >= *enter);
-                let sight = sure.map(|label| Sight { label, score: *score, look: Look::Seen });
+                let sight = sure.map(|label| Sight { label, score: *score, look: Look::Seen, channels: &[] });
                 conditions.frame(sight.as_slice(), now, time)
             }
             (
                 Kind::Anomaly { conditions, hysteresis },
-                Outcome::Anomaly { score, threshold: Some(threshold), anomalous, .. },
+                Outcome::Anomaly { score, threshold: Some(threshold), anomalous, channels, .. },
             ) => {
                 let look = match conditions.present() {
                     Some(_) if *score < *threshold * *hysteresis => Look::Unseen,
@@ -85,7 +85,7 @@ impl Events {
                     None if *score > *threshold => Look::Seen,
                     None => Look::Unseen,
                 };
-                let sight = Sight { label: ANOMALOUS, score: *score, look };
+                let sight = Sight { label: ANOMALOUS, score: *score, look, channels };
                 let events = conditions.frame(&[sight], now, time);
                 *anomalous = conditions.present().is_some();
                 events

@@ -32,8 +32,8 @@ pub use meter::{MeterNumber, MeterProblem, MeterReading, PlaceRead, PositionRead
 pub use names::{LineName, NameError, NodeName, PipelineName, SourceName, TopicFilter, ZoneName};
 pub use object::{ClassMap, Detection, Keypoint, Label, Share, overlap};
 pub use outcome::{
-    Attribute, Crossing, Direction, Event, EventIds, EventKind, LabelCounts, LineCount, Outcome, RawOutput, Reading,
-    RegionRead, Scored, SourceSize, TextRead, VALUE_DIGITS,
+    Attribute, ChannelShare, Crossing, Direction, Event, EventIds, EventKind, LabelCounts, LineCount, Outcome,
+    RawOutput, Reading, RegionRead, Scored, SourceSize, TextRead, VALUE_DIGITS,
 };
 pub use output::{Bus, Emission, Output, Sink, Stamp, Timing};
 pub use quality::{LastGood, Quality, Unreadable};

@@ -86,6 +86,9 @@ pub enum Outcome {
         anomalous: bool,
         /// The threshold is still being learnt.
         calibrating: bool,
+        /// The channels with the largest shares of the score, most first; empty where the model does not tell them apart.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        channels: Vec<ChannelShare>,
     },
     /// The raw outputs.
     Raw {
@@ -137,6 +140,15 @@ pub enum Outcome {
         /// Height of the source picture in pixels.
         source_height: u32,
     },
+}
+
+/// Part of an anomaly's score that is of one channel.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ChannelShare {
+    /// Name of the channel, or its index in decimal where the model names none.
+    pub channel: Label,
+    /// Share of the score, 0.0 to 1.0.
+    pub share: f32,
 }
 
 /// Text of one region.
@@ -251,6 +263,9 @@ pub struct Event {
     /// It has not moved for long.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stationary: bool,
+    /// The channels that an anomaly is of, at its highest score so far.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<ChannelShare>,
     /// There is a picture of its best moment.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub snapshot: bool,
@@ -260,9 +275,9 @@ pub struct Event {
     /// End time (wall clock), with `end`.
     #[serde(serialize_with = "serialize_time_option", skip_serializing_if = "Option::is_none")]
     pub end_time: Option<SystemTime>,
-    /// The channel that it is about, of a source of numbers.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub channels: Vec<ChannelFault>,
+    /// The channel that it is about, of a source of numbers that is watched without a model; one entry.
+    #[serde(rename = "channels", skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<ChannelFault>,
     /// Latest results of the pipelines that read crops of this object, by their names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<PipelineName, Attribute>,
@@ -285,10 +300,11 @@ impl Event {
             loitering: Vec::new(),
             crossings: Vec::new(),
             stationary: false,
+            channels: Vec::new(),
+            faults: Vec::new(),
             snapshot: false,
             start_time: time,
             end_time: None,
-            channels: Vec::new(),
             attributes: BTreeMap::new(),
         }
     }

@@ -187,6 +187,9 @@ pub struct TaskSpec {
     /// Class that means "nothing to read here", of a model that reads text the blank between two characters; `None` where the model has
     /// no such class.
     pub none: Option<usize>,
+    /// Channels of a window, in the model's order, by name or else by index in decimal; empty for pictures, and where the shape does not
+    /// tell them.
+    pub channels: Vec<Label>,
     /// Name of the output that gives positions of drums or pointers; `None` where labels that are numbers give them, or none.
     pub position: Option<String>,
 }

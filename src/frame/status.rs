@@ -160,12 +160,14 @@ pub struct About {
     pub lines: Vec<LineName>,
     /// Pictures of its events are published.
     pub snapshot: bool,
+    /// Its frames come straight from a camera: while that is away, nothing is known of what it sees.
+    pub camera: bool,
 }
 
 impl About {
     /// A pipeline without zones, lines and pictures.
     pub fn plain(subject: Subject) -> About {
-        About { subject, zones: Vec::new(), lines: Vec::new(), snapshot: false }
+        About { subject, zones: Vec::new(), lines: Vec::new(), snapshot: false, camera: false }
     }
 }
 

@@ -7,7 +7,7 @@ use super::graph::{Port, dtype_of};
 use super::manifest::InputKind;
 use super::npy::type_name;
 use super::{LoadedModel, ModelError, PlanKey};
-use crate::frame::{Colour, DType, InputSpec, Layout, Quant, Spec, TaskKind, TaskSpec, WindowSpec};
+use crate::frame::{Colour, DType, InputSpec, Label, Layout, Quant, Spec, TaskKind, TaskSpec, WindowSpec};
 
 impl LoadedModel {
     /// What the first input wants.
@@ -44,9 +44,10 @@ impl LoadedModel {
     /// # Errors
     /// [`ModelError::Shape`] as for [`LoadedModel::spec`].
     pub fn task_spec(&self, key: PlanKey, items: usize) -> Result<TaskSpec, ModelError> {
-        let input_size = match self.spec(key)? {
-            Spec::Image(spec) => [spec.height, spec.width],
-            Spec::Window(_) | Spec::Readings => [0, 0],
+        let (input_size, channels) = match self.spec(key)? {
+            Spec::Image(spec) => ([spec.height, spec.width], Vec::new()),
+            Spec::Window(spec) => ([0, 0], self.channels(&spec, key)?),
+            Spec::Readings => ([0, 0], Vec::new()),
         };
         Ok(TaskSpec {
             labels: self.labels.clone(),
@@ -57,8 +58,19 @@ impl LoadedModel {
             input_size,
             items,
             none: self.none_class(),
+            channels,
             position: self.manifest.output.position.clone(),
         })
+    }
+
+    /// The channels of a window by their names; where the manifest has none, by their numbers if the shape tells how many there are.
+    fn channels(&self, spec: &WindowSpec, key: PlanKey) -> Result<Vec<Label>, ModelError> {
+        if !spec.channels.is_empty() {
+            return Ok(spec.channels.iter().map(|name| Label::from(name.as_str())).collect());
+        }
+        let shape = self.shapes(key)?.swap_remove(0);
+        let count = if let [_, _, channels] = shape[..] { channels } else { 0 };
+        Ok((0..count).map(|index| Label::from(index.to_string())).collect())
     }
 
     /// Index of the label that the manifest says means "nothing to read here".

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::Serialize;
 
 use crate::frame::{
-    ChannelFault, Event, Label, LabelCounts, LastGood, LineCount, LineName, MeterProblem, Outcome, Output, Parent,
-    PositionRead, Quality, Share, TaskKind, ZoneName, rfc3339,
+    ChannelFault, ChannelShare, Event, Label, LabelCounts, LastGood, LineCount, LineName, MeterProblem, Outcome,
+    Output, Parent, PositionRead, Quality, Share, TaskKind, ZoneName, rfc3339,
 };
 
 pub use node::{
@@ -155,6 +155,9 @@ pub enum Summary {
         anomalous: bool,
         /// The threshold is still being learnt.
         calibrating: bool,
+        /// The channels that the anomaly is of, while it goes on.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        channels: Vec<ChannelShare>,
     },
     /// Nothing that could be summed up.
     Raw {
@@ -221,15 +224,18 @@ impl Summary {
             Outcome::Position { positions } => Summary::Position { positions: positions.clone() },
             Outcome::Semantic { classes, .. } => Summary::Semantic { classes: classes.clone() },
             Outcome::Text { text, score, .. } => Summary::Text { text: text.clone(), score: *score },
-            Outcome::Anomaly { score, anomalous, calibrating, .. } => {
-                Summary::Anomaly { score: *score, anomalous: *anomalous, calibrating: *calibrating }
-            }
             Outcome::Channels { task, score, anomalous, calibrating, channels } => Summary::Channels {
                 task: *task,
                 score: *score,
                 anomalous: *anomalous,
                 calibrating: *calibrating,
                 channels: channels.clone(),
+            },
+            Outcome::Anomaly { score, anomalous, calibrating, channels, .. } => Summary::Anomaly {
+                score: *score,
+                anomalous: *anomalous,
+                calibrating: *calibrating,
+                channels: if *anomalous { channels.clone() } else { Vec::new() },
             },
             Outcome::Raw { outputs } => Summary::Raw { outputs: outputs.len() },
         }

@@ -13,6 +13,8 @@ pub enum Verb {
     ConfigGet,
     /// `config/set`.
     ConfigSet,
+    /// `config/schema`.
+    ConfigSchema,
     /// `governor/set`.
     GovernorSet,
     /// `pipeline/pause`.
@@ -60,7 +62,7 @@ pub struct Entry {
 }
 
 /// The registry: every request, in the order of the documentation.
-pub const REGISTRY: [Entry; 11] = [
+pub const REGISTRY: [Entry; 12] = [
     Entry {
         verb: Verb::ConfigGet,
         name: "config/get",
@@ -74,6 +76,13 @@ pub const REGISTRY: [Entry; 11] = [
         effect: Effect::Lasting,
         about: "changes values of the configuration file, and takes them back where they do not work",
         payload: r#"{"values":{"pipeline.door.task.min_score":0.6}}"#,
+    },
+    Entry {
+        verb: Verb::ConfigSchema,
+        name: "config/schema",
+        effect: Effect::Read,
+        about: "the JSON schema of the configuration, as `leptond schema` prints it: some 70 kB",
+        payload: "{}",
     },
     Entry {
         verb: Verb::GovernorSet,
@@ -240,7 +249,7 @@ mod tests {
         let but_lasting: Vec<_> = every.iter().copied().filter(|name| *name != "config/set").collect();
         for (setting, allowed) in [
             ("\"all\"", &but_lasting[..]),
-            ("\"read\"", &["config/get", "model/list"]),
+            ("\"read\"", &["config/get", "config/schema", "model/list"]),
             ("\"off\"", &[]),
             ("[]", &[]),
             ("[\"pipeline/pause\",\"config/set\"]", &["config/set", "pipeline/pause"]),

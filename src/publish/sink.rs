@@ -31,8 +31,6 @@ pub struct Settings {
     pub results: bool,
     /// Time between two `health` messages without a change.
     pub health_every: Duration,
-    /// JSON schema of the configuration, for `info`.
-    pub config_schema: &'static serde_json::Value,
 }
 
 /// A pipeline's topics, rendered once, and its last state.
@@ -103,7 +101,7 @@ impl MqttSink {
         let due = self.node.lock().unwrap_or_else(PoisonError::into_inner).update(status);
         let state = |topic: String, payload| self.send(&topic, payload, Class::State, None);
         if due.info {
-            state(self.topics.info(), payload::json(&Info::of(status, self.settings.config_schema)));
+            state(self.topics.info(), payload::json(&Info::of(status)));
         }
         if due.governor
             && let Some(governor) = Governor::of(status, status.governor.changed.as_ref())

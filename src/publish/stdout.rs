@@ -11,6 +11,9 @@ use crate::frame::rfc3339;
 /// Columns that a topic is padded to.
 const TOPIC: usize = 30;
 
+/// The same where a line is to fit.
+const SHORT_TOPIC: usize = 14;
+
 /// Form of printed messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Printer {
@@ -20,13 +23,20 @@ pub struct Printer {
     pub colour: bool,
     /// First levels of every topic, left out for people.
     pub prefix: String,
+    /// Columns of a line for people at most; `None` = as long as it is.
+    pub columns: Option<usize>,
 }
 
 impl Printer {
     /// For this process's standard output: colour on a terminal, unless `NO_COLOR` is set (to anything but nothing).
     pub fn for_stdout(json: bool, prefix: &str) -> Self {
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-        Printer { json, colour: !no_colour && std::io::stdout().is_terminal(), prefix: prefix.into() }
+        Printer { json, colour: !no_colour && std::io::stdout().is_terminal(), prefix: prefix.into(), columns: None }
+    }
+
+    /// The same with lines of at most so many columns.
+    pub fn fitted(self, columns: Option<usize>) -> Self {
+        Printer { columns, ..self }
     }
 
     /// One message, which came at `now`, as a line without its end.
@@ -43,9 +53,18 @@ impl Printer {
     /// A line for people, without its end: the time, the topic and the text.
     pub(super) fn text(&self, topic: &str, (tone, text): Line, now: SystemTime) -> String {
         let stamp = rfc3339(now);
-        let time = self.paint(Tone::Dim, stamp.get(11..23).unwrap_or(&stamp));
-        let text = self.paint(tone, &printable(&text));
-        format!("{time}  {:<TOPIC$}  {text}", printable(topic))
+        let (topic, text) = (printable(topic), printable(&text));
+        let Some(columns) = self.columns else {
+            let time = self.paint(Tone::Dim, stamp.get(11..23).unwrap_or(&stamp));
+            let text = self.paint(tone, &text);
+            return format!("{time}  {topic:<TOPIC$}  {text}");
+        };
+        // Node and thousandths need not be told in a line that has no room for more.
+        let clock = stamp.get(11..19).unwrap_or(&stamp);
+        let topic = topic.split_once('/').map_or(topic.as_str(), |(_, rest)| rest);
+        let before = clock.len() + topic.chars().count().max(SHORT_TOPIC) + 4;
+        let text = self.paint(tone, &fitted(&text, columns.saturating_sub(before)));
+        format!("{}  {topic:<SHORT_TOPIC$}  {text}", self.paint(Tone::Dim, clock))
     }
 
     fn paint(&self, tone: Tone, text: &str) -> String {
@@ -53,6 +72,7 @@ impl Printer {
             _ if !self.colour => return text.into(),
             Tone::Plain => return text.into(),
             Tone::Good => "32",
+            Tone::Doubtful => "33",
             Tone::Bad => "31",
             Tone::Dim => "2",
         };
@@ -76,6 +96,15 @@ fn unknown(payload: &[u8]) -> Line {
     }
 }
 
+/// The beginning of a text in at most so many characters.
+fn fitted(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.into(),
+        Some(_) if most == 0 => String::new(),
+        Some(_) => text.chars().take(most - 1).chain(['…']).collect(),
+    }
+}
+
 /// Payloads come from anybody: no control characters reach the terminal.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{b7}' } else { c }).collect()
@@ -86,7 +115,7 @@ mod tests {
     use super::*;
 
     fn plain(topic: &str, payload: &str) -> String {
-        let printer = Printer { json: false, colour: false, prefix: "leptond".into() };
+        let printer = Printer { json: false, colour: false, prefix: "leptond".into(), columns: None };
         printer.line(topic, payload.as_bytes(), false, SystemTime::UNIX_EPOCH)
     }
 
@@ -127,6 +156,12 @@ mod tests {
                 "score 0.5000 of 0.1000  ANOMALY",
             ),
             (
+                "leptond/a/m/result",
+                r#"{"task":"anomaly","score":0.5,"threshold":0.1,"anomalous":true,"channels":[{"channel":"cpu","share":0.71},{"channel":"ram","share":0.2}]}"#,
+                "a/m/result",
+                "score 0.5000 of 0.1000  ANOMALY in cpu 71 %, ram 20 %",
+            ),
+            (
                 "leptond/a/m/event",
                 r#"{"type":"new","id":"m-1","label":"anomaly","score":0.5}"#,
                 "a/m/event",
@@ -153,8 +188,23 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_is_to_fit_does_not_wrap() {
+        let printer = Printer { json: false, colour: false, prefix: "leptond".into(), columns: None };
+        let payload = r#"{"task":"anomaly","score":0.5,"threshold":0.1,"anomalous":true,"channels":[{"channel":"a long name","share":0.7}]}"#;
+        let line = |columns| {
+            let printer = printer.clone().fitted(columns);
+            printer.line("leptond/attic/machine/result", payload.as_bytes(), false, SystemTime::UNIX_EPOCH)
+        };
+        assert_eq!(line(Some(60)), "00:00:00  machine/result  score 0.5000 of 0.1000  ANOMALY i…");
+        for columns in 26..120 {
+            assert!(line(Some(columns)).chars().count() <= columns, "{columns}: {}", line(Some(columns)));
+        }
+        assert!(line(None).ends_with("in a long name 70 %"));
+    }
+
+    #[test]
     fn whatever_comes_is_one_line_without_control_characters() {
-        let printer = Printer { json: false, colour: false, prefix: "leptond".into() };
+        let printer = Printer { json: false, colour: false, prefix: "leptond".into(), columns: None };
         let payloads: [&[u8]; 7] =
             [b"\x1b[2J\nboo", &[0xff, 0xfe], b"", b"null", br#"{"task":7}"#, br#"{"state":{}}"#, &[b'x'; 10_000]];
         for kind in ["state", "result", "event", "health", "governor", "info", "snapshot", ""] {
@@ -168,7 +218,7 @@ mod tests {
 
     #[test]
     fn json_lines_hold_topic_and_payload() {
-        let printer = Printer { json: true, colour: true, prefix: String::new() };
+        let printer = Printer { json: true, colour: true, prefix: String::new(), columns: None };
         let line = |payload: &[u8]| printer.line("a/b", payload, true, SystemTime::UNIX_EPOCH);
         let parsed = |payload: &[u8]| serde_json::from_str::<Value>(&line(payload)).unwrap();
         assert_eq!(parsed(br#"{"x":1}"#), json!({"topic": "a/b", "payload": {"x": 1}, "retain": true}));
@@ -179,7 +229,7 @@ mod tests {
     #[test]
     fn colour_only_where_it_is_wanted() {
         let payload = br#"{"state":"offline"}"#;
-        let colour = Printer { json: false, colour: true, prefix: "leptond".into() };
+        let colour = Printer { json: false, colour: true, prefix: "leptond".into(), columns: None };
         assert!(colour.line("leptond/a/state", payload, false, SystemTime::UNIX_EPOCH).contains("\x1b[31moffline"));
         assert!(!plain("leptond/a/state", r#"{"state":"offline"}"#).contains('\x1b'));
     }

@@ -165,7 +165,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
-    use crate::frame::{Outcome, Stamp, Timing};
+    use crate::frame::{ChannelShare, Outcome, Stamp, Timing};
     use crate::publish::payload::{self, InferenceResult, PipelineState};
     use crate::publish::testing::sample_status;
 
@@ -187,8 +187,12 @@ mod tests {
         }
     }
 
+    fn channels() -> Vec<ChannelShare> {
+        vec![ChannelShare { channel: "cpu_percent".into(), share: 0.75 }]
+    }
+
     fn printer() -> Printer {
-        Printer { json: false, colour: false, prefix: "leptond".into() }
+        Printer { json: false, colour: false, prefix: "leptond".into(), columns: None }
     }
 
     fn node() -> NodeName {
@@ -223,7 +227,13 @@ mod tests {
         let terminal = Terminal::new(node(), printer(), Out(lines, wait)).unwrap();
         let outcomes = [
             Outcome::Classify { label: "00424".into(), score: 0.5, top: Vec::new(), unreadable: None },
-            Outcome::Anomaly { score: 0.5, threshold: Some(0.25), anomalous: true, calibrating: false },
+            Outcome::Anomaly {
+                score: 0.5,
+                threshold: Some(0.25),
+                anomalous: true,
+                calibrating: false,
+                channels: channels(),
+            },
             Outcome::Raw { outputs: Vec::new() },
         ];
         let status = Arc::new(sample_status(Instant::now(), Duration::from_secs(61)));
@@ -232,7 +242,7 @@ mod tests {
         let mut message = |topic: &str, payload: &[u8]| {
             expected.push(printer().line(&format!("leptond/attic/{topic}"), payload, false, SystemTime::UNIX_EPOCH));
         };
-        message("info", &payload::json(&payload::Info::of(&status, &serde_json::Value::Null)));
+        message("info", &payload::json(&payload::Info::of(&status)));
         message("governor", &payload::json(&Governor::of(&status, None).unwrap()));
         let fps = [(status.pipelines[0].name.clone(), 50.0 / 61.0)].into();
         message("health", &payload::json(&Health::of(&status, &fps)));

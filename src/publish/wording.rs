@@ -1,6 +1,5 @@
 //! One line of text for each kind of message, the same for a value of this process and for a message of another node. Pure.
 
-mod channel;
 mod line;
 mod node;
 
@@ -13,13 +12,16 @@ use serde::de::IgnoredAny;
 
 use super::payload::{Summary, ms};
 use crate::frame::{
-    ChannelFault, Event, EventKind, MeterProblem, Outcome, Output, PositionRead, Share, TaskKind, is_near_truth,
+    ChannelFault, ChannelShare, Event, EventKind, MeterProblem, Outcome, Output, PositionRead, Share, TaskKind,
+    is_near_truth,
 };
 
-use channel::Channel;
 use line::number;
 pub(super) use line::{Line, Tone, cut};
 pub(super) use node::{InfoWords, governor, health, info};
+
+/// Channels of an anomaly that a line names.
+const MOST_CHANNELS: usize = 3;
 
 /// The line of a message of one of the known kinds; `None` where `payload` has another form.
 pub(super) fn of_message(kind: &str, payload: &[u8]) -> Option<Line> {
@@ -65,12 +67,12 @@ pub(super) struct ResultWords {
     threshold: Option<f64>,
     anomalous: bool,
     calibrating: bool,
+    channels: Vec<ChannelWords>,
     outputs: Outputs,
     classes: Vec<Part>,
     unit: Option<String>,
     problem: Option<String>,
     positions: Vec<Position>,
-    channels: Vec<Channel>,
     truth: Option<String>,
     frame_age_ms: Option<f64>,
     infer_ms: Option<f64>,
@@ -81,6 +83,40 @@ pub(super) struct ResultWords {
 #[serde(default)]
 struct Labelled {
     label: String,
+}
+
+/// A channel with its share of an anomaly's score.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ChannelWords {
+    channel: String,
+    share: f64,
+    fault: Option<String>,
+    distance: Option<f64>,
+    value: Option<f64>,
+}
+
+impl ChannelWords {
+    fn of_fault(found: &ChannelFault) -> ChannelWords {
+        ChannelWords {
+            channel: found.channel.clone(),
+            share: 0.0,
+            fault: Some(found.fault.word().into()),
+            distance: Some(found.distance.into()),
+            value: found.value.map(f64::from),
+        }
+    }
+
+    /// `soc_celsius spike at 85 (41.7)`: value, and how far that is off; `None` for a share of an anomaly.
+    fn fault(&self) -> Option<String> {
+        let value = self.value.map_or(String::new(), |value| format!(" at {value}"));
+        let fault = self.fault.as_ref()?;
+        Some(format!("{} {fault}{value} ({})", self.channel, number(self.distance, 1)))
+    }
+
+    fn of(channel: &ChannelShare) -> ChannelWords {
+        ChannelWords { channel: channel.channel.to_string(), share: channel.share.into(), ..ChannelWords::default() }
+    }
 }
 
 /// A class with its share of the picture.
@@ -147,16 +183,17 @@ impl ResultWords {
                 detections: detections.iter().map(|found| Labelled { label: found.label.to_string() }).collect(),
                 ..ResultWords::default()
             },
-            Outcome::Anomaly { score, threshold, anomalous, calibrating } => ResultWords {
+            Outcome::Anomaly { score, threshold, anomalous, calibrating, channels } => ResultWords {
                 task: "anomaly".into(),
                 score: Some((*score).into()),
                 threshold: threshold.map(f64::from),
                 anomalous: *anomalous,
                 calibrating: *calibrating,
+                channels: channels.iter().map(ChannelWords::of).collect(),
                 ..ResultWords::default()
             },
             Outcome::Channels { task, score, anomalous, calibrating, channels } => {
-                ResultWords::of_channels(*task, *score, [*anomalous, *calibrating], channels)
+                ResultWords::of_faults(*task, *score, [*anomalous, *calibrating], channels)
             }
             Outcome::Meter(reading) => ResultWords {
                 score: Some(reading.score.into()),
@@ -178,13 +215,13 @@ impl ResultWords {
         }
     }
 
-    fn of_channels(
+    fn of_faults(
         task: TaskKind,
         score: Option<f32>,
         [anomalous, calibrating]: [bool; 2],
         found: &[ChannelFault],
     ) -> ResultWords {
-        let (score, channels) = (score.map(f64::from), found.iter().map(Channel::of).collect());
+        let (score, channels) = (score.map(f64::from), found.iter().map(ChannelWords::of_fault).collect());
         ResultWords { task: task.word().into(), score, anomalous, calibrating, channels, ..ResultWords::default() }
     }
 
@@ -215,15 +252,16 @@ impl ResultWords {
                 counts: counts.iter().map(|(label, n)| (label.to_string(), *n as u64)).collect(),
                 ..ResultWords::default()
             },
-            Summary::Anomaly { score, anomalous, calibrating } => ResultWords {
+            Summary::Anomaly { score, anomalous, calibrating, channels } => ResultWords {
                 task: "anomaly".into(),
                 score: Some((*score).into()),
                 anomalous: *anomalous,
                 calibrating: *calibrating,
+                channels: channels.iter().map(ChannelWords::of).collect(),
                 ..ResultWords::default()
             },
             Summary::Channels { task, score, anomalous, calibrating, channels } => {
-                ResultWords::of_channels(*task, *score, [*anomalous, *calibrating], channels)
+                ResultWords::of_faults(*task, *score, [*anomalous, *calibrating], channels)
             }
             Summary::Meter { label, unit, held, problem, .. } => meter(label.as_ref(), unit.as_ref(), *held, *problem),
             Summary::Position { positions } => ResultWords::of_positions(positions),
@@ -252,8 +290,10 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
             None | Some("good") => {
                 format!("{label}  {}", percent(words.score))
             }
-            Some(quality) if words.held => format!("{label}  held: {quality}"),
-            Some(quality) => format!("no reading: {quality}"),
+            Some(quality) => {
+                tone = Tone::Doubtful;
+                if words.held { format!("{label}  held: {quality}") } else { format!("no reading: {quality}") }
+            }
         },
         "detect" | "pose" | "segment" | "obb" => detections(words),
         "semantic" => shares(&words.classes),
@@ -262,8 +302,14 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
             match words.problem.as_deref().map(|problem| problem.replace('_', " ")) {
                 None if words.score.is_some() => format!("{label}{unit}  {}", percent(words.score)),
                 None => format!("{label}{unit}"),
-                Some(problem) if words.held => format!("{label}{unit}  held: {problem}"),
-                Some(problem) => format!("no reading: {problem}"),
+                Some(problem) => {
+                    tone = Tone::Doubtful;
+                    if words.held {
+                        format!("{label}{unit}  held: {problem}")
+                    } else {
+                        format!("no reading: {problem}")
+                    }
+                }
             }
         }
         "position" => {
@@ -282,6 +328,7 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
             if words.anomalous {
                 tone = Tone::Bad;
                 line.push_str("  ANOMALY");
+                line.push_str(&of_channels(&words.channels));
             } else if words.calibrating {
                 tone = Tone::Dim;
                 line.push_str("  calibrating");
@@ -291,7 +338,7 @@ pub(super) fn result(words: &ResultWords) -> Option<Line> {
         "baseline" | "threshold" => {
             if words.anomalous {
                 tone = Tone::Bad;
-                words.channels.iter().map(Channel::words).collect::<Vec<_>>().join("  ")
+                words.channels.iter().filter_map(ChannelWords::fault).collect::<Vec<_>>().join("  ")
             } else if words.calibrating {
                 tone = Tone::Dim;
                 "calibrating".into()
@@ -341,6 +388,15 @@ fn meter(label: Option<&String>, unit: Option<&String>, held: bool, problem: Opt
     }
 }
 
+/// The channels of an anomaly, most first: ` in cpu_percent 71 %, load_1m 20 %`.
+fn of_channels(channels: &[ChannelWords]) -> String {
+    if channels.is_empty() {
+        return String::new();
+    }
+    let one = |channel: &ChannelWords| format!("{} {:.0} %", channel.channel, channel.share * 100.0);
+    format!(" in {}", channels.iter().take(MOST_CHANNELS).map(one).collect::<Vec<_>>().join(", "))
+}
+
 fn percent(score: Option<f64>) -> String {
     score.map_or_else(|| "-".into(), |score| format!("{:.1} %", score * 100.0))
 }
@@ -380,9 +436,8 @@ pub(super) struct EventWords {
     kind: String,
     label: String,
     score: Option<f64>,
+    channels: Vec<ChannelWords>,
     id: String,
-    #[serde(default)]
-    channels: Vec<Channel>,
 }
 
 impl EventWords {
@@ -397,20 +452,26 @@ impl EventWords {
             kind: kind.into(),
             label: event.label.clone(),
             score: Some(event.score.into()),
+            channels: (event.channels.iter().map(ChannelWords::of))
+                .chain(event.faults.iter().map(ChannelWords::of_fault))
+                .collect(),
             id: event.id.clone(),
-            channels: event.channels.iter().map(Channel::of).collect(),
         }
     }
 }
 
 /// The line of a change.
 pub(super) fn event(words: &EventWords) -> Line {
-    let EventWords { kind, label, score, id, channels } = words;
-    let tone = if kind == "end" { Tone::Dim } else { Tone::Bad };
-    if let Some(channel) = channels.first() {
-        return (tone, format!("{kind:<6}  {label}  {}  {id}", channel.words()));
+    let EventWords { kind, label, score, channels, id } = words;
+    let tone = match kind.as_str() {
+        "new" if label == "anomaly" => Tone::Bad,
+        "new" => Tone::Plain,
+        _ => Tone::Dim,
+    };
+    if let Some(fault) = channels.first().and_then(ChannelWords::fault) {
+        return (tone, format!("{kind:<6}  {label}  {fault}  {id}"));
     }
-    (tone, format!("{kind:<6}  {label}  {}  {id}", number(*score, 3)))
+    (tone, format!("{kind:<6}  {label}  {}{}  {id}", number(*score, 3), of_channels(channels)))
 }
 
 /// The line of a result in this process, for people; `None` for a task that is not known.

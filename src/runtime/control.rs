@@ -168,11 +168,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     mark("broker client");
     let over = Arc::new(Notify::new());
     let wake = over.clone();
-    let settings = Settings {
-        results: config.mqtt.results,
-        health_every: config.node.health_interval(),
-        config_schema: crate::config::schema(),
-    };
+    let settings = Settings { results: config.mqtt.results, health_every: config.node.health_interval() };
     let sink = Arc::new(MqttSink::new(node.mqtt.clone(), node.topics.clone(), settings));
     let home_assistant = Arc::new(node.home_assistant(&config.mqtt)?);
     let mut sinks: Vec<Arc<dyn Sink>> = vec![sink.clone(), home_assistant.clone(), Arc::new(StatusFile::from_env())];

@@ -84,6 +84,7 @@ impl Running {
             zones: config.zones.iter().map(|zone| zone.name.clone()).collect(),
             lines: config.lines.iter().map(|line| line.name.clone()).collect(),
             snapshot: config.event.snapshot,
+            camera: matches!(&feed, Feed::Source { source, .. } if source.kind().is_camera()),
         });
         let worker = Worker::new(shared.clone(), config.name.clone(), stages, bus, cascades, (place, learnt), gate);
         let heart = heartbeats.register(&format!("infer {}", shared.name), worker::FRAME_WITHIN, Instant::now());

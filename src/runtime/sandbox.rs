@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Loaded, Sandbox};
 use crate::publish::requests::Verb;
+use crate::runtime::status;
 use crate::sys::landlock::{self, Allowed, Standing, directory};
 
 /// Programs, libraries, settings of the system, and what the kernel tells.
@@ -71,7 +72,8 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
     for name in ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"] {
         write.extend(list(name));
     }
-    write.extend(env("XDG_RUNTIME_DIR").map(|dir| Path::new(&dir).join("leptond")));
+    let session = env("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    write.extend(session.map(|dir| dir.join("leptond")));
     for paths in [&mut read, &mut write, &mut devices] {
         paths.retain(|path| !path.as_os_str().is_empty());
         paths.sort();
@@ -102,6 +104,7 @@ pub fn restrict(loaded: &Loaded, env: Env<'_>) -> Given {
     }
     let mut allowed = needs(loaded, env);
     allowed.write.extend(of_page(loaded));
+    allowed.write.extend(status::own_dirs(&|name| env(name).is_some()));
     // What is to be written must exist to be named; where it cannot be made, its user says so with the path.
     for dir in &allowed.write {
         let _ = std::fs::create_dir_all(dir);

@@ -14,7 +14,7 @@ use crate::pipeline::measurement_lock::MeasurementLock;
 use crate::pipeline::plans::Plans;
 use crate::telemetry::PipelineCounters;
 
-/// A source that gives nothing for this long is said to be idle.
+/// A source that gives nothing for this long beyond the time of a frame is said to be idle.
 const IDLE_AFTER: Duration = Duration::from_secs(10);
 
 /// Load is judged by the results of this long, …
@@ -243,9 +243,11 @@ impl Shared {
         if self.held.load(Ordering::Acquire) {
             return Some("paused by request".into());
         }
+        // A source of one picture in ten minutes is not idle for most of them.
+        let patience = IDLE_AFTER + lock(&self.assignment).frame_interval;
         let (life, since) = &*lock(&self.life);
         match life {
-            PipelineStatus::Idle(reason) if now.saturating_duration_since(*since) >= IDLE_AFTER => Some(reason.clone()),
+            PipelineStatus::Idle(reason) if now.saturating_duration_since(*since) >= patience => Some(reason.clone()),
             PipelineStatus::Failed(reason) => Some(format!("failed: {reason}")),
             PipelineStatus::Ended => Some("the source has ended".into()),
             PipelineStatus::Idle(_) | PipelineStatus::Running | PipelineStatus::Stopped => None,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -74,15 +74,15 @@ pub(super) struct StatusFile {
 }
 
 impl StatusFile {
-    /// In the directory that the service manager or the session gives (`RUNTIME_DIRECTORY`, else `XDG_RUNTIME_DIR`); where
-    /// there is none, or it does not lie in memory, nothing is written.
+    /// In the directory that the service manager or the session gives (`RUNTIME_DIRECTORY`, else `XDG_RUNTIME_DIR`), else in one of
+    /// this user's own; where there is none, or it does not lie in memory, nothing is written.
     pub(super) fn from_env() -> Self {
-        let dir = dirs(|name| std::env::var_os(name).map(PathBuf::from)).into_iter().next();
-        let path = dir.and_then(|dir| {
-            // The service manager has made its own; that of a session is made here, for this user alone.
-            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
-            (made.is_ok() && in_memory(&dir)).then(|| dir.join(FILE))
-        });
+        let var = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let dir = dirs(var).into_iter().next();
+        let dir =
+            dir.or_else(|| own_dirs(&|name| var(name).is_some()).into_iter().find(|dir| make(dir) && is_ours(dir)));
+        // The service manager has made its own; that of a session is made here, for this user alone.
+        let path = dir.filter(|dir| make(dir) && in_memory(dir)).map(|dir| dir.join(FILE));
         tracing::debug!(?path, "status file");
         StatusFile { path }
     }
@@ -108,7 +108,9 @@ impl Sink for StatusFile {
 
 /// The status of a daemon that runs on this machine now, if there is one; of several the newest.
 pub fn running() -> Option<Status> {
-    let mut dirs = dirs(|name| std::env::var_os(name).map(PathBuf::from));
+    let var = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let mut dirs = dirs(var);
+    dirs.extend(own_dirs(&|name| var(name).is_some()).into_iter().filter(|dir| is_ours(dir)));
     dirs.push(SYSTEM_DIR.into());
     let now_ms = since_boot_ms();
     dirs.iter().filter_map(|dir| read(&dir.join(FILE), now_ms)).max_by_key(|status| status.written_ms)
@@ -129,6 +131,29 @@ fn dirs(var: impl Fn(&str) -> Option<PathBuf>) -> Vec<PathBuf> {
     let service = var("RUNTIME_DIRECTORY").and_then(|dirs| std::env::split_paths(&dirs).next());
     let session = var("XDG_RUNTIME_DIR").filter(|dir| dir.is_absolute()).map(|dir| dir.join("leptond"));
     [service.filter(|dir| dir.is_absolute()), session].into_iter().flatten().collect()
+}
+
+/// Directories of this user alone, where neither the service manager nor the session gives one (`su`, `cron`, containers): that of
+/// the user's sessions where it has one, else in the shared memory of all. `set` tells which variables are set.
+pub(super) fn own_dirs(set: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
+    if ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].into_iter().any(set) {
+        return Vec::new();
+    }
+    let user = rustix::process::geteuid().as_raw();
+    let session = PathBuf::from(format!("/run/user/{user}"));
+    let session = session.is_dir().then(|| session.join("leptond"));
+    session.into_iter().chain([PathBuf::from(format!("/dev/shm/leptond-{user}"))]).collect()
+}
+
+fn make(dir: &Path) -> bool {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).is_ok()
+}
+
+/// The directory is no link, and nobody else may write to it: others may have made one of this name where everybody may.
+fn is_ours(dir: &Path) -> bool {
+    let user = rustix::process::geteuid().as_raw();
+    let about = std::fs::symlink_metadata(dir);
+    about.is_ok_and(|about| about.is_dir() && about.uid() == user && about.permissions().mode() & 0o022 == 0)
 }
 
 fn in_memory(dir: &Path) -> bool {
@@ -218,6 +243,21 @@ mod tests {
         check("", "/run/user/7", &["/run/user/7/leptond"]);
         check("", "", &[]);
         check("here", "there", &[]);
+    }
+
+    #[test]
+    fn without_service_and_session_it_lies_in_a_directory_of_the_user_s_own() {
+        assert!(own_dirs(&|name| name == "XDG_RUNTIME_DIR").is_empty());
+        let user = rustix::process::geteuid().as_raw();
+        let own = own_dirs(&|_| false);
+        assert_eq!(own.last(), Some(&PathBuf::from(format!("/dev/shm/leptond-{user}"))));
+
+        let dir = tempfile::tempdir().unwrap();
+        let (own, link, open) = (dir.path().join("own"), dir.path().join("link"), dir.path().join("open"));
+        assert!(make(&own) && is_ours(&own) && make(&open));
+        std::os::unix::fs::symlink(&own, &link).unwrap();
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(!is_ours(&link) && !is_ours(&open) && !is_ours(&dir.path().join("absent")));
     }
 
     #[test]

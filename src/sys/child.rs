@@ -159,7 +159,7 @@ impl Child {
         self.process.as_ref().map(std::process::Child::id)
     }
 
-    /// Waits up to `timeout` for output and reads what is available into `into`; messages go to the log meanwhile.
+    /// Waits up to `timeout` for output and reads what is available into `into`; messages go to the log meanwhile, at the level `debug`.
     ///
     /// # Errors
     /// Errors of `poll(2)` or `read(2)` except interruption.
@@ -219,8 +219,8 @@ impl Child {
         match waited {
             Ok(status) => {
                 let mut words = format!("{} {}", self.name, in_words(status));
-                if let Some(last) = self.lines.last().filter(|_| !status.success()) {
-                    words = format!("{words}: {last}");
+                if let Some(reason) = self.lines.reason().filter(|_| !status.success()) {
+                    words = format!("{words}: {reason}");
                 }
                 Exit { success: status.success(), words }
             }

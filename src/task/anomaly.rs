@@ -9,7 +9,7 @@ use super::contract::{SetupError, Task, TaskConfig, TaskError, TaskInput, TaskOu
 use super::output::{get, real_items, wrong};
 use crate::frame::diagnostic::Diagnostic;
 use crate::frame::status::Subject;
-use crate::frame::{Outcome, TaskSpec};
+use crate::frame::{ChannelShare, Label, Outcome, TaskSpec};
 
 /// Time for which normality is learnt when the configuration says nothing and there is no threshold.
 const CALIBRATION: Duration = Duration::from_secs(60);
@@ -17,6 +17,10 @@ const CALIBRATION: Duration = Duration::from_secs(60);
 const CALIBRATION_SCORES: usize = 20;
 /// Scores kept at most; beyond that every second one is forgotten and only every second new one is kept.
 const MAX_SCORES: usize = 4096;
+/// Channels that a result names at most.
+const MOST_CHANNELS: usize = 4;
+/// A channel with less of the score is not named.
+const LEAST_SHARE: f32 = 0.01;
 /// An anomaly ends below this share of the threshold when the configuration does not say.
 const HYSTERESIS: f32 = 0.8;
 
@@ -79,7 +83,8 @@ impl TaskConfig for AnomalyConfig {
 }
 
 /// The score of a window is the mean squared difference between the model's input and output 0, both as reals (an
-/// autoencoder's reconstruction error), or output 0 itself where it is a single value per item.
+/// autoencoder's reconstruction error), or output 0 itself where it is a single value per item. The former is a sum over channels, whose
+/// shares are told.
 ///
 /// The threshold is fixed, or learnt from the scores of the calibration period, see [`learn`].
 ///
@@ -87,8 +92,11 @@ impl TaskConfig for AnomalyConfig {
 struct Anomaly {
     items: usize,
     threshold: Threshold,
+    channels: Vec<Label>,
     given: Vec<f32>,
     rebuilt: Vec<f32>,
+    /// Squared errors of each channel, of the item that errs most.
+    squares: Vec<f64>,
 }
 
 enum Threshold {
@@ -117,12 +125,37 @@ impl Anomaly {
                 return Err(SetupError { key: "calibration_s", reason });
             }
         };
-        Ok(Anomaly { items: spec.items.max(1), threshold, given: Vec::new(), rebuilt: Vec::new() })
+        Ok(Anomaly {
+            items: spec.items.max(1),
+            threshold,
+            channels: spec.channels.clone(),
+            given: Vec::new(),
+            rebuilt: Vec::new(),
+            squares: Vec::new(),
+        })
+    }
+
+    /// The channels with most of the squared error, by falling share.
+    fn shares(&self) -> Vec<ChannelShare> {
+        let total: f64 = self.squares.iter().sum();
+        if !(total > 0.0 && total.is_finite()) {
+            return Vec::new();
+        }
+        let share = |(channel, squares): (&Label, &f64)| ChannelShare {
+            channel: channel.clone(),
+            share: (squares / total) as f32,
+        };
+        let mut shares: Vec<ChannelShare> = self.channels.iter().zip(&self.squares).map(share).collect();
+        shares.sort_by(|a, b| b.share.total_cmp(&a.share));
+        shares.retain(|channel| channel.share >= LEAST_SHARE);
+        shares.truncate(MOST_CHANNELS);
+        shares
     }
 
     /// Reconstruction error, or the model's own score; the highest of the frame's items.
     fn score(&mut self, input: &TaskInput<'_>) -> Result<f32, TaskError> {
         let output = get(input.outputs, 0)?;
+        self.squares.clear();
         let (rebuilt, each) = real_items(output, input, self.items, &mut self.rebuilt)?;
         let score = if each == 1 {
             rebuilt.iter().copied().fold(f32::NEG_INFINITY, |a, b| if b > a || b.is_nan() { b } else { a })
@@ -140,9 +173,21 @@ impl Anomaly {
             }
             let errors = given.chunks_exact(each).zip(rebuilt.chunks_exact(each)).map(|(g, r)| {
                 let squares = g.iter().zip(r).map(|(g, r)| f64::from(g - r).powi(2)).sum::<f64>();
-                (squares / each as f64) as f32
+                ((squares / each as f64) as f32, g, r)
             });
-            errors.fold(f32::NEG_INFINITY, |a, b| if b > a || b.is_nan() { b } else { a })
+            let (score, given, rebuilt) = errors.fold((f32::NEG_INFINITY, &given[..0], &rebuilt[..0]), |most, item| {
+                if item.0 > most.0 || item.0.is_nan() { item } else { most }
+            });
+            let channels = self.channels.len();
+            if channels > 0 && each.is_multiple_of(channels) {
+                self.squares.resize(channels, 0.0);
+                for (given, rebuilt) in given.chunks_exact(channels).zip(rebuilt.chunks_exact(channels)) {
+                    for ((sum, given), rebuilt) in self.squares.iter_mut().zip(given).zip(rebuilt) {
+                        *sum += f64::from(given - rebuilt).powi(2);
+                    }
+                }
+            }
+            score
         };
         if score.is_finite() { Ok(score) } else { Err(wrong(output, format!("the anomaly score is {score}"))) }
     }
@@ -151,20 +196,23 @@ impl Anomaly {
 impl Task for Anomaly {
     fn run(&mut self, input: &TaskInput<'_>) -> Result<TaskOutput, TaskError> {
         let score = self.score(input)?;
+        let channels = self.shares();
         if let Threshold::Learning { period, since, scores } = &mut self.threshold {
             let since = *since.get_or_insert(input.now);
             scores.add(score);
             if input.now.saturating_sub(since) >= *period && scores.seen >= CALIBRATION_SCORES {
                 self.threshold = Threshold::Known(learn(&mut scores.kept));
             } else {
-                let outcome = Outcome::Anomaly { score, threshold: None, anomalous: false, calibrating: true };
+                let (threshold, anomalous, calibrating) = (None, false, true);
+                let outcome = Outcome::Anomaly { score, threshold, anomalous, calibrating, channels };
                 return Ok(outcome.into());
             }
         }
         let Threshold::Known(threshold) = self.threshold else {
             unreachable!("learning has returned above");
         };
-        Ok(Outcome::Anomaly { score, threshold: Some(threshold), anomalous: false, calibrating: false }.into())
+        let (threshold, anomalous, calibrating) = (Some(threshold), false, false);
+        Ok(Outcome::Anomaly { score, threshold, anomalous, calibrating, channels }.into())
     }
 }
 

@@ -42,6 +42,36 @@ fn the_score_is_the_squared_error_in_real_units() {
 }
 
 #[test]
+fn the_channels_with_the_largest_shares_of_the_error_are_named() {
+    let channels = ["cpu", "ram", "disk"].map(std::sync::Arc::from).to_vec();
+    let config = AnomalyConfig { threshold: Some(1.0), ..AnomalyConfig::default() };
+    let spec = TaskSpec { items: 2, channels, ..TaskSpec::default() };
+    let mut task = WithEvents::new(Anomaly::new(&config, &spec).unwrap(), Subject::Anomaly { hysteresis: 0.8 });
+    let mut shares = |given: &[f32], rebuilt: &[f32], now_ms| {
+        let (given, rebuilt) = (tensor(&[2, 2, 3], given), tensor(&[2, 2, 3], rebuilt));
+        let output = run_with(&mut task, &[&given], &[&rebuilt], &[], 0, now_ms).unwrap();
+        let Outcome::Anomaly { channels, .. } = output.outcome else { panic!() };
+        let named =
+            |channels: Vec<ChannelShare>| channels.iter().map(|c| (c.channel.to_string(), c.share)).collect::<Vec<_>>();
+        (named(channels), output.events.first().map(|event| named(event.channels.clone())))
+    };
+    // Of the second item, which errs more: 3² + 1² in the second channel, 2² in the third, and nothing in the first.
+    let zeros = [0.0; 12];
+    let given = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 3.0, 2.0, 0.0, 1.0, 0.0];
+    let expected = vec![("ram".to_owned(), 10.0 / 14.0), ("disk".to_owned(), 4.0 / 14.0)];
+    assert_eq!(shares(&given, &zeros, 0), (expected.clone(), Some(expected)));
+    assert_eq!(shares(&zeros, &zeros, 500).0, vec![], "no error is no channel's");
+}
+
+#[test]
+fn a_score_of_the_model_s_own_names_no_channel() {
+    let spec = TaskSpec { channels: vec![std::sync::Arc::from("cpu")], ..TaskSpec::default() };
+    let mut task = Anomaly::new(&AnomalyConfig { threshold: Some(1.0), ..AnomalyConfig::default() }, &spec).unwrap();
+    let output = run_at(&mut task, &[&tensor(&[1, 1], &[3.0])], 0).unwrap();
+    assert!(matches!(output.outcome, Outcome::Anomaly { channels, .. } if channels.is_empty()));
+}
+
+#[test]
 fn begins_after_two_above_or_one_far_above_and_ends_below_hysteresis() {
     let config = AnomalyConfig { threshold: Some(1.0), hysteresis: Some(0.5), ..AnomalyConfig::default() };
     let mut task = anomaly(config.clone());

@@ -128,6 +128,7 @@ fn a_meter_has_the_unit_of_its_quantity_and_is_warned_of_what_spoils_it() {
             input_size: [32, 32],
             items: 5,
             none: None,
+            channels: Vec::new(),
             position: None,
         };
         let crate::frame::status::Subject::Reading(meter) = config.subject(&spec) else { panic!("no reading") };

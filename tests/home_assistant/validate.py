@@ -104,6 +104,8 @@ async def main():
                     break
             if kind == "state_topic":
                 states[name] = state
+            elif kind == "":
+                states[f"{name} availability"] = [*states.get(f"{name} availability", []), state]
             elif kind == "json_attributes_topic" and not isinstance(json.loads(state), dict):
                 errors.append(f"{name}: attributes are no object: {state}")
             elif kind == "json_attributes_topic":

@@ -51,5 +51,7 @@ pub fn data(name: &str) -> PathBuf {
 pub fn leptond() -> std::process::Command {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_leptond"));
     command.env("STATE_DIRECTORY", env!("CARGO_TARGET_TMPDIR"));
+    // No directory: a daemon of one test is not to be seen by those of others.
+    command.env("XDG_RUNTIME_DIR", "none");
     command
 }

@@ -401,7 +401,7 @@ fn secrets_are_shown_nowhere() {
     let loaded = config::load(&options(&file, &[], &[])).unwrap();
     assert_eq!(loaded.config.mqtt.password, "hunter2");
     let json = check(&file, &["--skip-files", "--json"], &[]);
-    let plain = check(&file, &["--skip-files"], &[]);
+    let plain = check(&file, &["--skip-files", "--print"], &[]);
     assert!(!json.stdout.is_empty() && !plain.stdout.is_empty());
     for shown in [
         format!("{loaded:?}"),
@@ -447,7 +447,8 @@ fn the_digest_follows_what_is_configured() {
 #[test]
 fn check_prints_what_is_in_force_and_where_it_came_from() {
     let (_dir, file) = write(PIPELINE);
-    let plain = check(&file, &["--skip-files", "--set", "mqtt.port=1884"], &[("LEPTOND__LOG__LEVEL", "debug")]);
+    let plain =
+        check(&file, &["--skip-files", "--print", "--set", "mqtt.port=1884"], &[("LEPTOND__LOG__LEVEL", "debug")]);
     assert_eq!(plain.status.code(), Some(0), "{}", String::from_utf8_lossy(&plain.stderr));
     let text = String::from_utf8(plain.stdout).unwrap();
     let line = |start: &str| text.lines().find(|l| l.starts_with(start)).unwrap_or_default();
@@ -474,8 +475,28 @@ fn check_prints_what_is_in_force_and_where_it_came_from() {
 }
 
 #[test]
-fn check_prints_the_schema() {
-    let output = leptond().args(["check", "--schema"]).output().unwrap();
+fn check_says_in_one_line_that_all_is_well() {
+    let said = |text: &str, args: &[&str]| {
+        let (_dir, file) = write(text);
+        let output = check(&file, args, &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let digits = PIPELINE.replace("\"m\"", "\"leptonnet-digits\"");
+    assert_eq!(said(&format!("[mqtt]\nhost = \"h\"\n{digits}"), &[]), "OK: 1 pipeline, 1 model\n");
+    let meter = "[[meter]]\nname = \"water\"\nsource = { type = \"synthetic\", scene = \"dials\" }\n\
+                 digits = [{ rect = [140, 192, 72, 96] }, { rect = [212, 192, 72, 96] }]\ndials = [{ rect = [424, 302, 84, 84] }]\n";
+    let second = digits.replace("\"meter\"", "\"second\"");
+    let several = said(&format!("[mqtt]\nhost = \"h\"\n{digits}{second}{meter}"), &["--skip-files"]);
+    assert!(several.starts_with("OK: 2 pipelines, 1 meter, 2 models"), "{several}");
+    let warned = format!("[mqtt]\nhost = \"h\"\nusername = \"u\"\npassword = \"p\"\n{digits}");
+    let said = said(&warned, &["--skip-files"]);
+    assert!(said.starts_with("OK: 1 pipeline, 1 model") && said.lines().count() == 1, "{said}");
+}
+
+#[test]
+fn the_schema_is_printed() {
+    let output = leptond().arg("schema").output().unwrap();
     let schema: Json = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(&schema, config::schema());
     assert_eq!(schema["properties"]["mqtt"]["default"]["port"], 1883);

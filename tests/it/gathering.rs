@@ -122,8 +122,7 @@ fn start(model: &str, rungs: &[Setpoint], deadline_ms: u64, frame_interval: Dura
         ladder,
         uncalibrated: None,
     };
-    let settings =
-        Settings { results: true, health_every: Duration::from_secs(60), config_schema: leptond::config::schema() };
+    let settings = Settings { results: true, health_every: Duration::from_secs(60) };
     let sink =
         MqttSink::new(results.clone(), Topics::new("leptond", &NodeName::new("test").unwrap()).unwrap(), settings);
     let context = PipelineContext {

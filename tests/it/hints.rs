@@ -41,8 +41,52 @@ fn a_file_that_is_no_model_is_named_by_what_it_is() {
 fn flags_that_are_left_out_are_told() {
     let (code, said) = fails(&["run", "water.toml"]);
     assert!(code == Some(2) && said.contains("leptond run --config water.toml"), "{said}");
+    for command in
+        [&["demo"][..], &["run", "--config", "x.toml"], &["watch"], &["record"], &["capture", "type=synthetic"]]
+    {
+        let (code, said) = fails(&[command, &["--for", "5"]].concat());
+        assert!(code == Some(2) && said.contains("5s is in seconds"), "{command:?}: {said}");
+    }
     let (code, said) = fails(&["demo", "--listen", "18832"]);
     assert!(code == Some(2) && said.contains("0.0.0.0:18832"), "{said}");
+}
+
+#[test]
+fn what_makes_man_pages_and_completions_is_found() {
+    let (code, said) = fails(&["generate"]);
+    assert!(code == Some(2) && said.contains("'completions'") && said.contains("'man'"), "{said}");
+    let (code, said) = fails(&["man"]);
+    assert!(code == Some(2) && said.contains("<DIR>"), "{said}");
+    let (_, said) = fails(&["rendr"]);
+    assert!(!said.contains("'render'"), "{said}");
+    let help = String::from_utf8(leptond().arg("--help").output().unwrap().stdout).unwrap();
+    assert!(help.contains("completions") && help.contains("man ") && !help.contains("trial-load"), "{help}");
+}
+
+/// Whether this computer has a camera or not: a picture with its name, or the reason, and not for long.
+#[test]
+fn a_capture_of_nothing_in_particular_is_a_picture_or_a_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let begun = std::time::Instant::now();
+    let output = leptond().arg("capture").current_dir(dir.path()).output().unwrap();
+    assert!(begun.elapsed() < crate::common::patiently(std::time::Duration::from_secs(20)));
+    let files = std::fs::read_dir(dir.path()).unwrap().count();
+    let (told, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    match output.status.code() {
+        Some(0) => assert!(files == 1 && told.contains("capture-20") && told.contains(" pixels of "), "{told}"),
+        code => assert!(code == Some(1) && files == 0 && complaint.contains("name another source"), "{complaint}"),
+    }
+}
+
+#[test]
+fn a_dash_is_no_user_name() {
+    let Some(broker) = Mosquitto::start("a_dash_is_no_user_name") else { return };
+    let args = ["watch", "--host", "127.0.0.1", "--port", &broker.port.to_string(), "--for", "1s", "--username"];
+    let (_, said) = fails(&[&args[..], &["-"]].concat());
+    // As without the flag: MQTT has no password without a name, and an empty name is none.
+    assert!(said.contains("nothing came on"), "{said}");
+    let (code, said) = fails(&[&args[..], &[""]].concat());
+    assert!(code == Some(2) && said.contains("- is for no user name"), "{said}");
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn check_runs_golden_inputs_and_says_which_fails() {
         copy.display()
     );
     std::fs::write(&config, text).unwrap();
-    let check = || leptond().args(["check", "--config"]).arg(&config).output().unwrap();
+    let check = || leptond().args(["check", "--print", "--config"]).arg(&config).output().unwrap();
     let good = check();
     assert!(good.status.success(), "{}", String::from_utf8_lossy(&good.stderr));
     assert!(String::from_utf8_lossy(&good.stderr).contains("14 golden inputs"));

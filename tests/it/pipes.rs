@@ -56,7 +56,7 @@ const PRINTING: &[&[&str]] = &[
     &["inspect", "net.onnx", "--json"],
     &["check", "--config", "good.toml"],
     &["check", "--config", "good.toml", "--json"],
-    &["check", "--schema"],
+    &["schema"],
     &["infer", "net.onnx", "white.jpg", "white.jpg"],
     &["infer", "net.onnx", "white.jpg", "--json"],
     &["probe"],

@@ -112,7 +112,7 @@ fn what_cannot_be_done_is_answered_with_the_reason_and_changes_nothing() {
         ("governor/set", r#"{"mood":"quiet","transaction":"a"}"#, "unknown key \"mood\""),
         ("governor/set", r#"{"rung":1,"pipeline":"attic","transaction":"a"}"#, "pipeline: found \"attic\""),
         ("governor/set", "garbage", "not JSON"),
-        ("reboot", r#"{"transaction":"a"}"#, "known are config/get, config/set, governor/set"),
+        ("reboot", r#"{"transaction":"a"}"#, "known are config/get, config/set, config/schema, governor/set"),
         ("model/update", r#"{"transaction":"a"}"#, "not yet"),
         ("restart", r#"{"transaction":"a"}"#, "not started by systemd"),
     ] {
@@ -183,6 +183,12 @@ fn somebody_on_the_board_sees_what_the_daemon_does() {
     assert!(!file.exists(), "removed at a clean stop");
     let look = seen_by_probe(session);
     assert!(look["leptond"].is_null() && look["reading"].is_object(), "{look}");
+    // As with su, cron and in containers.
+    let neither = |command: &mut Command| _ = command.env_remove("RUNTIME_DIRECTORY").env_remove("XDG_RUNTIME_DIR");
+    let before = on(&listener.messages(), "leptond/test/meter/result").len();
+    let _daemon = Daemon::start_with(&meter(broker.port, ""), |_| {}, neither);
+    listener.wait_for("a result", |m| on(m, "leptond/test/meter/result").len() > before);
+    wait_until("a status without a session", || !seen_by_probe(neither)["leptond"].is_null());
 }
 
 #[test]

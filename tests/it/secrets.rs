@@ -48,7 +48,7 @@ fn check_shows_no_secret_and_warns_of_a_file_that_all_may_read() {
         let file = config(dir.path(), url, extra);
         for json in [false, true] {
             let mut command = common::leptond();
-            command.arg("check").arg("--config").arg(&file).args(json.then_some("--json"));
+            command.arg("check").arg("--config").arg(&file).arg(if json { "--json" } else { "--print" });
             let out = command.output().unwrap();
             let said = [out.stdout, out.stderr].concat();
             let said = String::from_utf8_lossy(&said);

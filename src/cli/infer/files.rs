@@ -9,7 +9,9 @@ use serde_json::json;
 use super::drawn::Gallery;
 use crate::cli::Failure;
 use crate::cli::output::{tell, written};
-use crate::frame::{Detection, Frame, MeterReading, Outcome, Payload, PlaceRead, PositionRead, Quality, Spec};
+use crate::frame::{
+    ChannelShare, Detection, Frame, MeterReading, Outcome, Payload, PlaceRead, PositionRead, Quality, Spec,
+};
 use crate::pipeline::Planner;
 use crate::pipeline::offline::{self, Item};
 
@@ -177,9 +179,12 @@ fn sentence(outcome: &Outcome) -> String {
             score.map_or("normal".into(), |score| format!("normal, at most {score:.1} spreads off"))
         }
         Outcome::Channels { channels, .. } => channels.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-        Outcome::Anomaly { score, threshold, anomalous, .. } => {
+        Outcome::Anomaly { score, threshold, anomalous, channels, .. } => {
             let limit = threshold.map_or("no threshold".into(), |t| format!("threshold {t:.4}"));
-            format!("score {score:.4} ({limit}){}", if *anomalous { ", ANOMALY" } else { "" })
+            let one = |channel: &ChannelShare| format!("{} {:.0} %", channel.channel, channel.share * 100.0);
+            let most: Vec<String> = channels.iter().map(one).collect();
+            let of = if most.is_empty() { String::new() } else { format!(" in {}", most.join(", ")) };
+            format!("score {score:.4} ({limit}){}", if *anomalous { format!(", ANOMALY{of}") } else { of })
         }
         Outcome::Raw { outputs } => outputs
             .iter()

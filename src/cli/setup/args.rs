@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use crate::cli::username::username;
 use crate::frame::Quantity;
 
 /// Arguments of `leptond setup`.
@@ -18,8 +19,8 @@ pub struct Args {
     /// PEM file with the authority that signed the broker's certificate: the connection is encrypted
     #[arg(long, value_name = "FILE")]
     pub(super) tls_ca: Option<PathBuf>,
-    /// User name at the broker
-    #[arg(long, value_name = "NAME")]
+    /// User name at the broker; - for none
+    #[arg(long, value_name = "NAME", value_parser = username)]
     pub(super) username: Option<String>,
     /// Take the broker's password from the first line of this file
     #[arg(long, value_name = "FILE")]

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cli::span::span;
+use crate::cli::username::username;
+
 /// Arguments of `leptond watch`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -12,8 +15,8 @@ pub struct Args {
     /// Port of the broker [default: the configuration's, else 1883]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
-    /// User name
-    #[arg(long, value_name = "NAME")]
+    /// User name; - for none
+    #[arg(long, value_name = "NAME", value_parser = username)]
     pub username: Option<String>,
     /// File whose first line is the password
     #[arg(long, value_name = "FILE")]
@@ -44,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
     /// End after this time, for instance 20s or 5m
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
     pub for_time: Option<Duration>,
 }
 

@@ -15,6 +15,8 @@ pub enum Tone {
     Plain,
     /// All is well again.
     Good,
+    /// Uncertain, or less than it might be.
+    Doubtful,
     /// A person may want to look.
     Bad,
     /// Of less interest.

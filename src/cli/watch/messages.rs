@@ -50,7 +50,7 @@ pub enum Unread {
     Form,
 }
 
-/// `info`; the schema in it is read over.
+/// `info`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Info {
@@ -74,6 +74,14 @@ pub struct Answer {
     pub quality: Option<String>,
     /// The reading is an earlier one.
     pub held: bool,
+    /// Unit of a meter's reading.
+    pub unit: Option<String>,
+    /// Reason for which a meter's reading is held, or none.
+    pub problem: Option<String>,
+    /// A line of text.
+    pub text: Option<String>,
+    /// The right answer, where the source knows it.
+    pub truth: Option<String>,
     /// Objects by label that last.
     pub counts: BTreeMap<String, u64>,
     /// Objects of one frame.
@@ -84,29 +92,31 @@ pub struct Answer {
     pub anomalous: bool,
     /// The threshold is being learnt.
     pub calibrating: bool,
-    /// Channels that are not as they should be.
-    pub channels: Vec<ChannelFound>,
+    /// The channels that the score is of, most first.
+    pub channels: Vec<Channel>,
     /// From the capture to the publisher.
     pub frame_age_ms: Option<f64>,
 }
 
-/// A channel that is not as it should be.
+/// A channel with its share of an anomaly's score.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct ChannelFound {
-    /// Its name.
+pub struct Channel {
+    /// Its name, or its number.
     pub channel: String,
-    /// In which way.
+    /// Its share, 0 to 1.
+    pub share: f64,
+    /// The way in which it is not as it should be; empty for a share of an anomaly.
     pub fault: String,
     /// How far.
     pub distance: Option<f64>,
 }
 
-impl ChannelFound {
-    /// `soc_celsius spike 12.3`.
-    pub fn words(&self) -> String {
+impl Channel {
+    /// `soc_celsius spike 12.3`; `None` for a share of an anomaly.
+    pub fn fault(&self) -> Option<String> {
         let distance = self.distance.filter(|d| d.abs() < 1e9).map_or(String::new(), |d| format!(" {d:.1}"));
-        format!("{} {}{distance}", self.channel, self.fault)
+        (!self.fault.is_empty()).then(|| format!("{} {}{distance}", self.channel, self.fault))
     }
 }
 
@@ -139,10 +149,10 @@ pub struct Event {
     pub loitering: Vec<String>,
     /// The lines that it crossed.
     pub crossings: Vec<Crossing>,
-    /// The channel that it is about.
-    pub channels: Vec<ChannelFound>,
     /// It has not moved for long.
     pub stationary: bool,
+    /// The channels that an anomaly is of, most first.
+    pub channels: Vec<Channel>,
     /// Results of other pipelines about it.
     pub attributes: BTreeMap<String, Attribute>,
     /// It was not sent the first time.
@@ -250,7 +260,7 @@ mod tests {
         for (topic, payload, expected) in [
             ("home/leptond/attic/state", r#"{"state":"online"}"#, "attic Online"),
             ("home/leptond/attic/state", "", "attic Gone"),
-            ("home/leptond/attic/info", r#"{"version":"1","config_schema":{"x":[1]}}"#, "attic Info"),
+            ("home/leptond/attic/info", r#"{"version":"1","further":{"x":[1]}}"#, "attic Info"),
             ("home/leptond/attic/health", "{}", "attic Health"),
             ("home/leptond/attic/governor", "{}", "attic Governor"),
             ("home/leptond/attic/door/result", r#"{"task":"detect","a":1}"#, "attic Pipeline"),

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::history::History;
-use super::messages::Answer;
+use super::messages::{Answer, Channel};
 use super::text::clean;
 use crate::frame::PipelineName;
 use crate::publish::payload::{Forecast, Rung, Throttled};
 
+/// Channels of an anomaly that are named.
+const MOST_CHANNELS: usize = 3;
 /// Pipelines of one node that are kept; further ones are counted.
 pub const MOST_PIPELINES: usize = 64;
 /// Labels of one answer that are kept.
@@ -95,6 +97,8 @@ pub struct Pipeline {
     pub glance: Glance,
     /// Objects of the last frame, with their scores.
     pub found: Vec<(String, Option<f64>)>,
+    /// The right answer to the last frame, where its source knows it.
+    pub truth: Option<String>,
     /// Time of its last result.
     pub result_at: Option<Instant>,
     /// Its place on its ladder.
@@ -120,6 +124,7 @@ impl Default for Pipeline {
         Pipeline {
             glance: Glance::Nothing,
             found: Vec::new(),
+            truth: None,
             result_at: None,
             rung: None,
             rests: false,
@@ -142,6 +147,7 @@ impl Pipeline {
     /// Takes the result of a frame.
     pub fn result(&mut self, answer: &Answer, now: Instant) {
         self.result_at = Some(now);
+        self.truth = answer.truth.as_deref().map(|truth| clean(truth, LABEL));
         if let Some(age_ms) = answer.frame_age_ms {
             self.latency.push(age_ms, now);
         }
@@ -156,6 +162,12 @@ impl Pipeline {
             self.glance = Glance::of(answer);
         }
     }
+}
+
+/// The channels of an anomaly in words, most first: `cpu_percent 71 %, load_1m 20 %`; empty where none is told.
+pub fn named(channels: &[Channel]) -> String {
+    let one = |channel: &Channel| format!("{} {:.0} %", clean(&channel.channel, LABEL), channel.share * 100.0);
+    channels.iter().take(MOST_CHANNELS).map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// The last find of a pipeline, at a glance.
@@ -173,6 +185,10 @@ pub enum Glance {
         held: bool,
         /// Its score.
         score: Option<f64>,
+        /// Its unit; empty without one.
+        unit: String,
+        /// Reason for which it is held, or none; empty where the quality says it.
+        problem: String,
     },
     /// A class.
     Class {
@@ -193,6 +209,8 @@ pub enum Glance {
         anomalous: bool,
         /// The threshold is being learnt.
         calibrating: bool,
+        /// The channels that the score is of, in words.
+        channels: String,
     },
     /// Channels that are not as they should be.
     Channels {
@@ -212,10 +230,16 @@ impl Glance {
     pub fn of(answer: &Answer) -> Glance {
         let label = || answer.label.as_deref().map(|label| clean(label, LABEL));
         match (answer.task.as_str(), &answer.quality) {
-            ("classify", Some(quality)) => Glance::Reading {
+            ("classify" | "meter", Some(quality)) => Glance::Reading {
                 label: label(),
                 quality: clean(quality, LABEL),
                 held: answer.held,
+                score: answer.score,
+                unit: answer.unit.as_deref().map(|unit| clean(unit, LABEL)).unwrap_or_default(),
+                problem: answer.problem.as_deref().map(|problem| clean(problem, LABEL)).unwrap_or_default(),
+            },
+            ("text", _) => Glance::Class {
+                label: answer.text.as_deref().map(|text| clean(text, LABEL)).unwrap_or_default(),
                 score: answer.score,
             },
             ("classify", None) => Glance::Class { label: label().unwrap_or_default(), score: answer.score },
@@ -228,9 +252,13 @@ impl Glance {
                 threshold: answer.threshold,
                 anomalous: answer.anomalous,
                 calibrating: answer.calibrating,
+                channels: named(&answer.channels),
             },
             ("baseline" | "threshold", _) => Glance::Channels {
-                found: answer.channels.iter().take(MOST_LABELS).map(|found| clean(&found.words(), LABEL)).collect(),
+                found: (answer.channels.iter().filter_map(Channel::fault))
+                    .take(MOST_LABELS)
+                    .map(|found| clean(&found, LABEL))
+                    .collect(),
                 score: answer.score,
                 calibrating: answer.calibrating,
             },

@@ -6,6 +6,7 @@ use anyhow::Context;
 use ratatui::crossterm::event::{self, Event};
 use ratatui::crossterm::terminal::size;
 
+use super::ascii::{has_utf8, to_ascii};
 use super::feed::Feed;
 use super::journal::Tone;
 use super::keys::{Action, Ui};
@@ -39,7 +40,7 @@ pub fn run(
     let feed = Feed::start(&client, filters, Watched::new(&config.prefix, &id)).context("watching")?;
     let mut screen = Screen::take().context("the terminal cannot show a screen; --plain prints lines")?;
     let mut ui = Ui::new(&id);
-    let palette = Palette { colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) };
+    let (palette, plain) = (Palette::of_environment(), !has_utf8());
     let (mut drawn_at, mut drawn) = (None::<Instant>, None);
     let (mut connects, mut trouble) = (0, None);
     let mut drawn_size = (0, 0);
@@ -98,6 +99,9 @@ pub fn run(
             let (ui, connection, time) = (&ui, &connection, SystemTime::now());
             let result = screen.draw(|frame| {
                 draw(frame, &Shown { watched: &watched, ui, connection, palette, now, time });
+                if plain {
+                    to_ascii(frame.buffer_mut());
+                }
                 // Before it is written: a terminal may stand still for long.
                 drop(watched);
             });

@@ -1,8 +1,8 @@
 //! The screen, drawn from what is known. Pure: the same values give the same screen, of any size.
 
-mod glance;
-mod list;
-mod panel;
+pub mod glance;
+pub mod list;
+pub mod panel;
 mod popup;
 mod shown;
 mod style;
@@ -14,8 +14,7 @@ use ratatui::text::{Line, Span};
 
 use super::text::{columns, fit};
 use crate::frame::rfc3339;
-use shown::write_lines;
-pub use shown::{Connection, Shown};
+pub use shown::{Connection, Shown, write_lines};
 pub use style::Palette;
 
 /// Smallest screen on which something can be told.
@@ -56,7 +55,7 @@ fn wide(frame: &mut Frame<'_>, body: Rect, shown: &Shown<'_>) {
     let journal = Rect { y: body.y + panel_height, height: body.height - panel_height, ..body };
     write_lines(frame, list, list::lines(shown, list.width.into(), list.height.into()));
     draw_panel(frame, panel, shown);
-    write_lines(frame, journal, list::journal(shown, journal.width.into(), journal.height.into()));
+    write_lines(frame, journal, journal_lines(shown, journal));
 }
 
 /// The chosen one, and the end of the journal.
@@ -65,7 +64,11 @@ fn narrow(frame: &mut Frame<'_>, body: Rect, shown: &Shown<'_>) {
     let panel = Rect { height: body.height - journal_height, ..body };
     let journal = Rect { y: panel.bottom(), height: journal_height, ..body };
     draw_panel(frame, panel, shown);
-    write_lines(frame, journal, list::journal(shown, journal.width.into(), journal.height.into()));
+    write_lines(frame, journal, journal_lines(shown, journal));
+}
+
+fn journal_lines(shown: &Shown<'_>, area: Rect) -> Vec<Line<'static>> {
+    list::journal(shown.palette, shown.watched, shown.ui.skipped, area.width.into(), area.height.into())
 }
 
 /// The panel; dim where what it shows is only what was known last.

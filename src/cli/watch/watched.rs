@@ -5,14 +5,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::journal::{Entry, Journal, Tone};
 use super::messages::{Event, Info, Message, PipelineMessage, Response, Unread, read};
-use super::node::{Glance, LABEL, Node, REASON, Vitals};
+use super::node::{Glance, LABEL, Node, REASON, Vitals, named};
 use super::text::clean;
 use crate::frame::{Incoming, NodeName, PipelineName};
 use crate::publish::payload::{Governor, Health, Rung};
 
 /// Nodes that are kept. For a further one the node that is offline and was silent longest goes; where all are online it is counted.
 const MOST_NODES: usize = 64;
-/// A longer payload is not looked at; `info`, which holds the schema of the configuration, has about 100 kB.
+/// A longer payload is not looked at.
 const MOST_BYTES: usize = 512 << 10;
 /// Answers that wait to be taken; further ones are left out.
 const MOST_RESPONSES: usize = 16;
@@ -193,9 +193,9 @@ fn ladder(node: &mut Node, governor: Governor, now: Instant, told: &mut Told<'_>
         };
         if let Some(before) = &pipeline.rung {
             let (tone, place) = match (rung.paused, before.paused) {
-                (true, false) => (Tone::Bad, "paused".into()),
+                (true, false) => (Tone::Doubtful, "paused".into()),
                 (false, true) => (Tone::Good, format!("goes on, rung {} of {}", rung.rung, rung.of)),
-                _ if rung.rung > before.rung => (Tone::Bad, format!("down to rung {} of {}", rung.rung, rung.of)),
+                _ if rung.rung > before.rung => (Tone::Doubtful, format!("down to rung {} of {}", rung.rung, rung.of)),
                 _ if rung.rung < before.rung => (Tone::Good, format!("up to rung {} of {}", rung.rung, rung.of)),
                 _ => (Tone::Plain, String::new()),
             };
@@ -241,15 +241,19 @@ fn words(event: &Event) -> (Tone, String) {
     if !attributes.is_empty() {
         text += &format!(" ({})", few(&attributes));
     }
-    if let Some(channel) = event.channels.first() {
-        text += &format!(" {}", clean(&channel.words(), LABEL));
+    let fault = event.channels.first().and_then(|channel| channel.fault());
+    if let Some(fault) = &fault {
+        text += &format!(" {}", clean(fault, LABEL));
     }
-    match event.score.filter(|_| event.channels.is_empty()) {
+    match event.score.filter(|_| fault.is_none()) {
         Some(score) if (0.0..=1.0).contains(&score) && event.label != "anomaly" => {
             text += &format!(" {:.0} %", score * 100.0)
         }
         Some(score) => text += &format!(" {score:.3}"),
         None => {}
+    }
+    if fault.is_none() && !event.channels.is_empty() {
+        text += &format!("  in {}", named(&event.channels));
     }
     if !event.zones.is_empty() {
         text += &format!("  in {}", few(&event.zones));

@@ -8,6 +8,7 @@ use super::component::{Platform, owner};
 use super::entities::{self, Controls};
 use super::facts::Facts;
 use super::naming::title;
+use super::states;
 use crate::publish::payload;
 use crate::publish::topics::Topics;
 
@@ -206,7 +207,7 @@ impl Discovery {
             "origin": origin,
             "availability": [{
                 "topic": self.topics.state(),
-                "value_template": "{{ (value_json | default({}, true)).state | default('offline', true) }}",
+                "value_template": states::ONLINE,
             }],
             "components": components,
         }))

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::component::{Components, Place, Platform};
 use super::facts::Facts;
 use super::naming::{slug, title, words};
-use super::template;
+use super::{states, template};
 use crate::frame::status::{About, Meter, Subject};
 use crate::frame::{Label, LineName, Quantity, ZoneName};
 use crate::publish::topics::Topics;
@@ -29,6 +29,11 @@ const MODES: [&str; 4] = ["auto", "performance", "quiet", "manual"];
 /// States of the governor.
 const STATES: [&str; 5] = ["calibrating", "normal", "reduced", "critical", "paused"];
 
+/// Entities of a pipeline that stay as they are while its camera is away: what was read last, what happened, and what tells of the camera
+/// itself. All others say something of the present, of which nothing is known then.
+const LASTING: [&str; 10] =
+    ["reading", "last_read", "snapshot", "active", "event", "source", "fps", "latency", "rung", "model"];
+
 /// Requests that the node obeys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Controls {
@@ -42,7 +47,7 @@ pub(super) struct Controls {
 pub(super) fn components(facts: &Facts, topics: &Topics, controls: Controls) -> Map<String, Value> {
     let mut all = Components::new(&facts.node);
     for (name, about) in &facts.pipelines {
-        Of { name, title: title(name), topics, all: &mut all }.everything(about, controls);
+        Of { name, title: title(name), topics, camera: about.camera, all: &mut all }.everything(about, controls);
     }
     node(facts, topics, controls, &mut all);
     all.finish()
@@ -112,12 +117,20 @@ struct Of<'a> {
     name: &'a str,
     title: String,
     topics: &'a Topics,
+    camera: bool,
     all: &'a mut Components,
 }
 
 impl Of<'_> {
     /// Adds the entity `key`, called by the pipeline's title with `words` behind it.
-    fn add(&mut self, key: &str, kind: (Platform, Place), words: &str, keys: Value) {
+    fn add(&mut self, key: &str, kind: (Platform, Place), words: &str, mut keys: Value) {
+        if self.camera && !LASTING.contains(&key) {
+            keys["availability"] = json!([
+                { "topic": self.topics.state(), "value_template": states::ONLINE },
+                { "topic": self.topics.health(), "value_template": states::idle(self.name, "offline", "online") },
+            ]);
+            keys["availability_mode"] = "all".into();
+        }
         let name = format!("{} {words}", self.title);
         self.all.add(Some(self.name), key, kind, name.trim(), keys);
     }
@@ -191,7 +204,7 @@ impl Of<'_> {
 
     fn confidence(&mut self, state: &str) {
         let keys = json!({
-            "state_topic": state, "value_template": percent(&["score"]), "unit_of_measurement": "%",
+            "state_topic": state, "value_template": states::percent(&["score"]), "unit_of_measurement": "%",
             "state_class": "measurement", "icon": "mdi:percent-outline", "suggested_display_precision": 0,
         });
         self.add("score", (Platform::Sensor, Place::Hidden), "confidence", keys);
@@ -229,7 +242,7 @@ impl Of<'_> {
     fn reading(&mut self, meter: &Meter) {
         let shown = format!("{{{{ {{'digits': {} | default(none)}} | tojson }}}}", template::at(&["label"]));
         self.number(meter, template::number(&["value"], meter.decimals, meter.decimals), shown);
-        self.last_read(unreadable());
+        self.last_read(states::unreadable());
     }
 
     /// The number of a meter with its rate, when it was read, and a problem where it has been held for long.
@@ -254,7 +267,7 @@ impl Of<'_> {
             keys["unit_of_measurement"] = format!("{unit}/h").into();
         }
         self.add("rate", (Platform::Sensor, Place::Main), "rate", keys);
-        self.last_read(held_long());
+        self.last_read(states::held_long());
     }
 
     /// The number of a meter, taken by `template`, with `attributes`.
@@ -343,11 +356,11 @@ impl Of<'_> {
     /// An anomaly of the whole, or of single `channels`; `learns`: it has a distance, which is learnt first.
     fn anomaly(&mut self, channels: bool, learns: bool) {
         let state = self.topics.pipeline_state(self.name);
-        let mut keys = json!({ "state_topic": state, "value_template": template::flag(&["anomalous"]), "device_class": "problem" });
-        if channels {
-            keys["json_attributes_topic"] = state.clone().into();
-            keys["json_attributes_template"] = template::channels("channels").into();
-        }
+        let attributes = if channels { template::channels("channels") } else { template::list("channels") };
+        let keys = json!({
+            "state_topic": state, "value_template": template::flag(&["anomalous"]), "device_class": "problem",
+            "json_attributes_topic": state, "json_attributes_template": attributes,
+        });
         self.add("anomaly", (Platform::BinarySensor, Place::Main), "anomaly", keys);
         if !learns {
             return;
@@ -383,8 +396,8 @@ impl Of<'_> {
         let (health, governor, info) = (self.topics.health(), self.topics.governor(), self.topics.info());
         let diagnostic = (Platform::Sensor, Place::Diagnostic);
         let keys = json!({
-            "state_topic": health, "value_template": idle(name), "device_class": "problem",
-            "json_attributes_topic": health, "json_attributes_template": reason(name),
+            "state_topic": health, "value_template": states::idle(name, "ON", "OFF"), "device_class": "problem",
+            "json_attributes_topic": health, "json_attributes_template": states::reason(name),
         });
         self.add("source", (Platform::BinarySensor, Place::Diagnostic), "source", keys);
         let keys = json!({
@@ -409,7 +422,7 @@ impl Of<'_> {
             return;
         }
         // Without a way to install one, the version that runs is the latest that is known.
-        let keys = json!({ "state_topic": info, "value_template": version(name) });
+        let keys = json!({ "state_topic": info, "value_template": states::version(name) });
         self.add("model", (Platform::Update, Place::Diagnostic), "model", keys);
     }
 }
@@ -448,53 +461,4 @@ fn rate(meter: &Meter) -> Option<(&'static str, &'static str)> {
         "MWh" => ("power", "MW"),
         _ => return None,
     })
-}
-
-/// `ON` where a meter's reading has been held for five minutes.
-fn held_long() -> String {
-    let (problem, age) = (template::at(&["problem"]), template::at(&["last_good_age_s"]));
-    format!(
-        "{{% set p = {problem} | default('', true) %}}{{% set age = {age} | default(none) %}}\
-         {{{{ 'ON' if p and (age is not number or age > 300) else 'OFF' }}}}"
-    )
-}
-
-/// A share as a percentage.
-fn percent(path: &[&str]) -> String {
-    format!("{{% set v = {} %}}{{{{ (v * 100) | round(1) if v is number else none }}}}", template::at(path))
-}
-
-/// `ON` where no picture has been readable for a minute: a drum on its way to the next digit is no problem.
-fn unreadable() -> String {
-    let (quality, age) = (template::at(&["quality"]), template::at(&["last_good_age_s"]));
-    format!(
-        "{{% set q = {quality} | default('', true) %}}{{% set age = {age} | default(none) %}}\
-         {{{{ 'ON' if q not in ['', 'good', 'rolling'] and (age is not number or age > 60) else 'OFF' }}}}"
-    )
-}
-
-/// `ON` where a pipeline has no results for a reason that nobody asked for.
-fn idle(pipeline: &str) -> String {
-    let health = template::at(&["pipelines", pipeline]);
-    format!(
-        "{{% set p = {health} | default({{}}, true) %}}\
-         {{{{ 'ON' if p.idle | default('', true) and not p.paused | default(false) else 'OFF' }}}}"
-    )
-}
-
-/// The reason for which a pipeline has no results, as an attribute.
-fn reason(pipeline: &str) -> String {
-    let idle = template::at(&["pipelines", pipeline, "idle"]);
-    format!("{{{{ {{'reason': {idle} | default(none)}} | tojson }}}}")
-}
-
-/// The version of a pipeline's model as installed and as latest; of a model without one, the beginning of its hash.
-fn version(pipeline: &str) -> String {
-    let models = template::at(&["models"]);
-    let name = template::literal(pipeline);
-    format!(
-        "{{% set m = {models} | default([], true) | selectattr('pipeline', 'eq', {name}) | first | default({{}}, true) %}}\
-         {{% set v = m.version | default((m.sha256 | default('', true))[:12], true) %}}\
-         {{{{ {{'installed_version': v, 'latest_version': v, 'title': m.name | default('', true)}} | tojson if v else '' }}}}"
-    )
 }

@@ -7,6 +7,7 @@ mod entities;
 mod facts;
 mod naming;
 mod sink;
+mod states;
 mod template;
 
 pub use config::Config;

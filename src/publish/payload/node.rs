@@ -30,8 +30,6 @@ pub struct Info<'a> {
     pub models: Vec<ModelInfo<'a>>,
     /// SHA-256 of the effective configuration, in hex.
     pub config_digest: &'a str,
-    /// JSON schema of the configuration.
-    pub config_schema: &'a serde_json::Value,
 }
 
 /// One model of [`Info`].
@@ -54,8 +52,8 @@ pub struct ModelInfo<'a> {
 }
 
 impl<'a> Info<'a> {
-    /// Of `status`, with the schema of the configuration.
-    pub fn of(status: &'a NodeStatus, config_schema: &'a serde_json::Value) -> Self {
+    /// Of `status`.
+    pub fn of(status: &'a NodeStatus) -> Self {
         let model = |model: &'a status::Model| ModelInfo {
             pipeline: &model.pipeline,
             name: &model.name,
@@ -70,7 +68,6 @@ impl<'a> Info<'a> {
             board: &status.node.board,
             models: status.models.iter().map(model).collect(),
             config_digest: &status.node.config_digest,
-            config_schema,
         }
     }
 }

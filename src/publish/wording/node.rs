@@ -1,4 +1,4 @@
-//! Lines about the node: health, governor, models.
+//! Lines of a node's own messages: `health`, `governor`, `info`.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use crate::frame::status::NodeStatus;
 use crate::publish::payload::{Governor, Health};
 
 /// The line of `health`.
-pub(in crate::publish) fn health(health: &Health) -> Line {
+pub fn health(health: &Health) -> Line {
     let mut line = format!("up {} s", health.uptime_s);
     if health.rss_bytes > 0 {
         let _ = write!(line, "  {:.1} MB", health.rss_bytes as f64 / 1e6);
@@ -39,7 +39,7 @@ pub(in crate::publish) fn health(health: &Health) -> Line {
 }
 
 /// The line of `governor`.
-pub(in crate::publish) fn governor(governor: &Governor) -> Line {
+pub fn governor(governor: &Governor) -> Line {
     let Governor { standing, pipeline, changed: rung, .. } = governor;
     let mut line = format!("{} {}  {pipeline}  rung {} of {}", standing.mode, standing.state, rung.rung, rung.of);
     if rung.paused {
@@ -55,13 +55,13 @@ pub(in crate::publish) fn governor(governor: &Governor) -> Line {
         let _ = write!(line, "  batch {}", rung.batch);
     }
     let _ = write!(line, "  {}", rung.reason);
-    (if rung.rung > 0 || rung.paused { Tone::Bad } else { Tone::Plain }, cut(&line))
+    (if rung.rung > 0 || rung.paused { Tone::Doubtful } else { Tone::Plain }, cut(&line))
 }
 
 /// Version, board and models of a node.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(in crate::publish) struct InfoWords {
+pub struct InfoWords {
     version: String,
     board: String,
     models: Vec<ModelWords>,
@@ -77,7 +77,7 @@ struct ModelWords {
 
 impl InfoWords {
     /// Of the state of this node.
-    pub(in crate::publish) fn of_status(status: &NodeStatus) -> InfoWords {
+    pub fn of_status(status: &NodeStatus) -> InfoWords {
         let models = status.models.iter().map(|model| ModelWords {
             name: model.name.clone(),
             version: model.version.clone(),
@@ -92,7 +92,7 @@ impl InfoWords {
 }
 
 /// The line of `info`.
-pub(in crate::publish) fn info(words: &InfoWords) -> Line {
+pub fn info(words: &InfoWords) -> Line {
     let models: Vec<_> = words.models.iter().map(|m| format!("{} {} ({})", m.name, m.version, m.engine)).collect();
     (Tone::Plain, format!("leptond {} on {}  {}", words.version, words.board, models.join(", ")))
 }

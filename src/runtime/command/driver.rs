@@ -390,6 +390,7 @@ impl Commands {
                 self.work = Some(Work::Change(change, Asker::Client(ticket.clone())));
                 Ok(Reply::Later)
             }
+            Request::ConfigSchema => Ok(Reply::Data(serde_json::json!({ "schema": crate::config::schema() }))),
             Request::Governor(wanted) => {
                 session.set.order(&wanted.order, wanted.duration, now);
                 self.tell(&wanted.order, &session.set, now);

@@ -27,6 +27,8 @@ pub enum Request {
     ConfigGet(ConfigGet),
     /// `config/set`.
     ConfigSet(ConfigSet),
+    /// `config/schema`.
+    ConfigSchema,
     /// `governor/set`.
     Governor(GovernorSet),
     /// `pipeline/pause`, `pipeline/resume`.
@@ -99,6 +101,7 @@ fn understand(verb: Verb, fields: &Fields, pipelines: &[&str]) -> Result<Request
     match verb {
         Verb::ConfigGet => ConfigGet::read(fields).map(Request::ConfigGet),
         Verb::ConfigSet => ConfigSet::read(fields).map(Request::ConfigSet),
+        Verb::ConfigSchema => nothing_else().map(|()| Request::ConfigSchema),
         Verb::GovernorSet => GovernorSet::read(fields, pipelines).map(Request::Governor),
         Verb::PipelinePause => Pause::read(fields, pipelines, true).map(Request::Pause),
         Verb::PipelineResume => Pause::read(fields, pipelines, false).map(Request::Pause),

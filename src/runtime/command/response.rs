@@ -46,8 +46,10 @@ pub(super) fn render(
     if payload.len() + topic.len() + PACKET_BYTES <= most_bytes {
         return payload;
     }
-    let error =
-        format!("the answer has {} bytes, more than a packet (mqtt.max_packet_bytes): ask for a part", payload.len());
+    let error = format!(
+        "the answer has {} bytes, more than a packet (mqtt.max_packet_bytes = {most_bytes}): ask for a part where there are any, or raise it",
+        payload.len()
+    );
     failure(transaction, &error)
 }
 

@@ -100,8 +100,7 @@ pub(super) fn costs(set: &PipelineSet) -> Arc<Value> {
 impl Backend for Daemon {
     fn status(&self, status: &NodeStatus, fps: &BTreeMap<PipelineName, f32>) -> Value {
         json!({
-            // The schema is of no use here.
-            "info": Info::of(status, &Value::Null),
+            "info": Info::of(status),
             "health": Health::of(status, fps),
             "governor": Governor::of(status, status.governor.changed.as_ref()),
         })

@@ -1,5 +1,7 @@
-//! A child's standard error as log lines: cut, cleaned, masked, rate-limited. Pure but for the log itself.
+//! A child's standard error as log lines: cut, cleaned, masked, rate-limited. Programs for cameras tell much that nobody asked for: it is
+//! told at the level `debug`, and the one line that says why a child failed is part of its end. Pure but for the log itself.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::sys::Mask;
@@ -10,19 +12,42 @@ pub(super) struct Lines {
     name: String,
     mask: Mask,
     partial: Vec<u8>,
-    last: Option<String>,
+    latest: VecDeque<String>,
     window: Option<Instant>,
     in_window: u32,
     suppressed: u64,
 }
 
+/// Parts of lines that name a cause, in small letters. What follows such a line only says that something failed.
+const CAUSES: [&str; 18] = [
+    "failed to resolve",
+    "name or service not known",
+    "connection refused",
+    "connection reset",
+    "connection timed out",
+    "no route to host",
+    "network is unreachable",
+    "operation timed out",
+    "server returned",
+    "unauthorized",
+    "404 not found",
+    "permission denied",
+    "no such file",
+    "protocol not found",
+    "unknown encoder",
+    "unrecognized option",
+    "no cameras available",
+    "device or resource busy",
+];
+/// Lines in which the cause of an end is looked for.
+const KEPT: usize = 12;
 const LONGEST: usize = 500;
 const WINDOW: Duration = Duration::from_secs(10);
 const PER_WINDOW: u32 = 20;
 
 impl Lines {
     pub(super) fn new(name: String, mask: Mask) -> Self {
-        Lines { name, mask, partial: Vec::new(), last: None, window: None, in_window: 0, suppressed: 0 }
+        Lines { name, mask, partial: Vec::new(), latest: VecDeque::new(), window: None, in_window: 0, suppressed: 0 }
     }
 
     /// Takes bytes as they come and logs each whole line. `ffmpeg` ends lines with carriage returns too.
@@ -43,9 +68,14 @@ impl Lines {
         self.tell_suppressed();
     }
 
-    /// The newest line, masked; most programs end with their reason.
-    pub(super) fn last(&self) -> Option<&str> {
-        self.last.as_deref()
+    /// The line that says why the child failed, masked: the latest that names a cause, else the last, with which most programs end.
+    pub(super) fn reason(&self) -> Option<&str> {
+        let names_cause = |line: &&String| {
+            let line = line.to_lowercase();
+            CAUSES.iter().any(|cause| line.contains(cause))
+        };
+        let line = self.latest.iter().rev().find(names_cause).or(self.latest.back())?;
+        Some(bare(line))
     }
 
     fn line(&mut self, now: Instant) {
@@ -57,11 +87,14 @@ impl Lines {
         }
         let text = self.mask.apply(text.trim());
         if self.allowed(now) {
-            tracing::info!(child = self.name, "{text}");
+            tracing::debug!(child = self.name, "{text}");
         } else {
             self.suppressed += 1;
         }
-        self.last = Some(text);
+        if self.latest.len() >= KEPT {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(text);
     }
 
     fn allowed(&mut self, now: Instant) -> bool {
@@ -77,9 +110,15 @@ impl Lines {
     fn tell_suppressed(&mut self) {
         let n = std::mem::take(&mut self.suppressed);
         if n > 0 {
-            tracing::info!(child = self.name, "{n} more lines were not shown");
+            tracing::debug!(child = self.name, "{n} more lines were not shown");
         }
     }
+}
+
+/// A line without the part of the program that it is of: `[tcp @ 0x55d0c8] Connection refused`.
+fn bare(line: &str) -> &str {
+    let part = line.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+    part.filter(|(part, rest)| part.contains(" @ 0x") && !rest.is_empty()).map_or(line, |(_, rest)| rest)
 }
 
 #[cfg(test)]
@@ -95,14 +134,44 @@ mod tests {
         let now = Instant::now();
         let mut lines = lines();
         lines.push(b"first\nsec", now);
-        assert_eq!(lines.last(), Some("first"));
+        assert_eq!(lines.reason(), Some("first"));
         lines.push(b"ond \x1b[31mhunter2\x07\r\n\n", now);
-        assert_eq!(lines.last(), Some("second [31m***"));
+        assert_eq!(lines.reason(), Some("second [31m***"));
         lines.push(b"no end \xff", now);
         lines.flush(now);
-        assert_eq!(lines.last(), Some("no end \u{fffd}"));
+        assert_eq!(lines.reason(), Some("no end \u{fffd}"));
         lines.push(&[b'x'; 100_000], now);
         assert_eq!(lines.partial.len(), LONGEST, "an endless line takes no more memory than the longest");
+    }
+
+    #[test]
+    fn the_line_that_says_why_is_found_among_those_that_do_not() {
+        let reason = |text: &str| {
+            let mut lines = lines();
+            lines.push(text.as_bytes(), Instant::now());
+            lines.reason().map(str::to_owned)
+        };
+        for (text, expected) in [
+            (
+                "[tcp @ 0x5581a0] Failed to resolve hostname nohost: Name or service not known\n\
+                 [in#0 @ 0x5581c0] Error opening input: Input/output error\n\
+                 Error opening input file rtsp://nohost/.\nError opening input files: Input/output error\n",
+                "Failed to resolve hostname nohost: Name or service not known",
+            ),
+            (
+                "[rtsp @ 0x1] method DESCRIBE failed: 401 Unauthorized\n\
+                 [in#0 @ 0x2] Error opening input: Server returned 401 Unauthorized (authorization failed)\n\
+                 Error opening input file rtsp://h/.\n",
+                "Error opening input: Server returned 401 Unauthorized (authorization failed)",
+            ),
+            ("ERROR: *** no cameras available ***\n", "ERROR: *** no cameras available ***"),
+            ("one\n[two] three\n", "[two] three"),
+        ] {
+            assert_eq!(reason(text).as_deref(), Some(expected));
+        }
+        assert_eq!(reason(""), None);
+        let old = format!("Connection refused\n{}", "later\n".repeat(KEPT));
+        assert_eq!(reason(&old).as_deref(), Some("later"), "of long ago");
     }
 
     #[test]

@@ -124,8 +124,8 @@ impl Watch {
             match self.events.get_mut(key) {
                 Some(event) => {
                     event.score = event.score.max(fault.distance);
-                    let changed = event.channels.first().is_none_or(|known| known.fault != fault.fault);
-                    event.channels = vec![fault.clone()];
+                    let changed = event.faults.first().is_none_or(|known| known.fault != fault.fault);
+                    event.faults = vec![fault.clone()];
                     if changed {
                         event.kind = crate::frame::EventKind::Update;
                         events.push(event.clone());
@@ -133,7 +133,7 @@ impl Watch {
                 }
                 None => {
                     let mut event = Event::begin(self.ids.next(time), LABEL, fault.distance, time);
-                    event.channels = vec![fault.clone()];
+                    event.faults = vec![fault.clone()];
                     events.push(event.clone());
                     self.events.insert(*key, event);
                 }
@@ -364,7 +364,7 @@ mod tests {
         assert!(watch.silence(last + Duration::from_secs(290), UNIX_EPOCH).is_none(), "five times the usual are 300 s");
         let output = watch.silence(last + Duration::from_secs(301), UNIX_EPOCH).unwrap();
         assert_eq!(output.events.len(), 1);
-        assert_eq!((output.events[0].channels[0].fault, output.events[0].channels[0].value), (Trouble::Dead, None));
+        assert_eq!((output.events[0].faults[0].fault, output.events[0].faults[0].value), (Trouble::Dead, None));
         assert!(watch.silence(last + Duration::from_secs(900), UNIX_EPOCH).is_none());
         assert_eq!(over(&mut watch, 7000.0, &noise(4, 20.0)).last(), Some(&None));
     }

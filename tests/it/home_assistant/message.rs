@@ -81,8 +81,11 @@ pub fn pipelines() -> Vec<Pipeline> {
         zones: vec![ZoneName::new("porch").unwrap(), ZoneName::new("drive-way").unwrap()],
         lines: vec![LineName::new("gate").unwrap()],
         snapshot: true,
+        camera: true,
         ..(*front_door.about).clone()
     });
+    let mut well = pipeline("well", Subject::Meter(meter(Some(Quantity::Water), "m³", 4)));
+    well.about = Arc::new(About { camera: true, ..(*well.about).clone() });
     vec![
         front_door,
         pipeline("water", reading(Some(Quantity::Water), "m³", 3)),
@@ -90,7 +93,7 @@ pub fn pipelines() -> Vec<Pipeline> {
         pipeline("power", reading(Some(Quantity::Electricity), "kWh", 1)),
         pipeline("heat", reading(Some(Quantity::Heat), "MWh", 3)),
         pipeline("counter", reading(None, "", 0)),
-        pipeline("well", Subject::Meter(meter(Some(Quantity::Water), "m³", 4))),
+        well,
         pipeline("roof", Subject::Meter(feeds)),
         pipeline("tank", Subject::Meter(meter(Some(Quantity::Oil), "L", 0))),
         pipeline("dial", Subject::Meter(meter(None, "", 0))),
@@ -185,7 +188,8 @@ pub fn payloads() -> Value {
     let areas = json!({ "task": "semantic", "classes": [
         { "label": "lawn", "class": 0, "share": 0.412 }, { "label": "car", "class": 1, "share": 0.08 },
     ] });
-    let anomaly = json!({ "task": "anomaly", "score": 0.0123, "anomalous": true, "calibrating": false });
+    let anomaly = json!({ "task": "anomaly", "score": 0.0123, "anomalous": true, "calibrating": false,
+        "channels": [{ "channel": "current", "share": 0.9 }] });
     let channel = json!({ "channel": "flow", "fault": "spike", "distance": 41.7, "value": 85.0, "usual": 61.2 });
     let channels =
         json!({ "task": "baseline", "score": 41.7, "anomalous": true, "calibrating": false, "channels": [channel] });
@@ -319,6 +323,36 @@ fn a_person_finds_names_and_no_control_that_is_forbidden() {
     assert_eq!(closed["components"]["mode"]["platform"], "sensor");
 }
 
+/// While its camera is away nothing is known of what a pipeline sees, and the last reading of a meter is still its last reading.
+#[test]
+fn a_camera_that_is_away_takes_what_it_sees_with_it_and_leaves_what_was_read() {
+    let all = message(&pipelines(), &Requests::default());
+    let health = |id: &str| {
+        let component = &all["components"][id];
+        assert!(!component.is_null(), "{id}");
+        let topics: Vec<_> =
+            component["availability"].as_array().into_iter().flatten().map(|one| &one["topic"]).collect();
+        assert_eq!(topics.is_empty(), component["availability_mode"].is_null(), "{id}");
+        topics.contains(&&json!("leptond/attic/health")) && topics.contains(&&json!("leptond/attic/state"))
+    };
+    for id in ["front-door.label_person", "front-door.objects", "front-door.zone_porch", "well.rate", "well.unreadable"]
+    {
+        assert!(health(id), "{id}");
+    }
+    for id in [
+        "front-door.source",
+        "front-door.event",
+        "front-door.snapshot",
+        "front-door.active",
+        "well.reading",
+        "well.last_read",
+        "desk.class",
+        "pump.anomaly",
+    ] {
+        assert!(!health(id), "{id}");
+    }
+}
+
 #[test]
 fn a_model_of_many_labels_gives_those_that_people_watch_for() {
     let labels = |n: usize, chosen: bool| {
@@ -399,6 +433,9 @@ fn home_assistant_s_own_validators_and_templates_take_it() {
     ] {
         assert_eq!(states[id], state, "{id}");
     }
+    // The camera of the one is away; the other's works.
+    assert_eq!(states["front-door.label_person availability"], json!(["online", "offline"]));
+    assert_eq!(states["well.rate availability"], json!(["online", "online"]));
     assert_eq!(states["mode command"][2], r#"{"mode":"quiet"}"#);
     let event: Value = serde_json::from_str(states["front-door.event"].as_str().unwrap()).unwrap();
     assert_eq!((&event["event_type"], &event["label"]), (&json!("new"), &json!("person")));

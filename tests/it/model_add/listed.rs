@@ -69,7 +69,7 @@ fn every_model_of_the_programs_catalog_runs_at_once() {
         home.path("models")
     );
     let config = home.write("leptond.toml", config);
-    let checked = Ran::of(common::leptond().arg("check").arg("--config").arg(config).output().unwrap()).ok();
+    let checked = Ran::of(common::leptond().args(["check", "--print", "--config"]).arg(config).output().unwrap()).ok();
     assert!(checked.err.contains("model fastestdet") && checked.err.contains("model mobilenet-v2"), "{}", checked.err);
 }
 

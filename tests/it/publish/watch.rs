@@ -6,6 +6,10 @@ use std::process::{ChildStdin, Command, Output, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::*;
+use crate::screen::Screen;
+
+/// Columns and rows.
+const SIZE: [usize; 2] = [100, 30];
 
 fn watch(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_leptond"));
@@ -41,55 +45,6 @@ fn it_prints_what_nodes_say() {
     assert!(!stdout.contains('\x1b'), "no colour into a pipe");
 }
 
-/// A terminal of 100 by 30 as far as `leptond watch` uses one: cells, and a cursor that can be put anywhere.
-struct Screen {
-    cells: Vec<Vec<char>>,
-    /// Row and column.
-    at: (usize, usize),
-}
-
-impl Screen {
-    fn after(output: &str) -> Screen {
-        let mut screen = Screen { cells: vec![vec![' '; 100]; 30], at: (0, 0) };
-        let mut chars = output.chars();
-        while let Some(c) = chars.next() {
-            if c == '\u{1b}' {
-                // A command: `[`, its numbers, a letter.
-                let command: String = chars.by_ref().skip(1).take_while_inclusive(|c| !c.is_ascii_alphabetic());
-                if let Some(place) = command.strip_suffix('H') {
-                    let mut numbers = place.split(';').map(|number| number.parse().unwrap_or(1));
-                    let mut next = || numbers.next().unwrap_or(1_usize) - 1;
-                    screen.at = (next(), next());
-                }
-            } else if let Some(cell) = screen.cells.get_mut(screen.at.0).and_then(|row| row.get_mut(screen.at.1)) {
-                *cell = c;
-                screen.at.1 += 1;
-            }
-        }
-        screen
-    }
-
-    fn text(&self) -> String {
-        self.cells.iter().map(|row| row.iter().collect::<String>() + "\n").collect()
-    }
-}
-
-/// Characters up to and with the first that is not `wanted`.
-trait TakeWhileInclusive: Iterator<Item = char> + Sized {
-    fn take_while_inclusive(mut self, wanted: impl Fn(char) -> bool) -> String {
-        let mut taken = String::new();
-        for c in self.by_ref() {
-            taken.push(c);
-            if !wanted(c) {
-                break;
-            }
-        }
-        taken
-    }
-}
-
-impl<I: Iterator<Item = char>> TakeWhileInclusive for I {}
-
 /// Everything that was written to a terminal, and every text that was on it, one screen after another.
 struct Seen {
     output: String,
@@ -113,6 +68,7 @@ fn run_at_a_terminal(
     let child = Command::new("script")
         .args(["-qefc", &command, "/dev/null"])
         .env("TERM", "xterm-256color")
+        .env("LC_ALL", "C.UTF-8")
         .env_remove("NO_COLOR")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -126,7 +82,7 @@ fn run_at_a_terminal(
     let mut screens = String::new();
     while let Ok(count @ 1..) = output.read(&mut part) {
         bytes.extend_from_slice(&part[..count]);
-        let screen = Screen::after(&String::from_utf8_lossy(&bytes)).text();
+        let screen = Screen::after(&String::from_utf8_lossy(&bytes), SIZE).text();
         if screen.contains(until)
             && let Some(act) = act.take()
         {
@@ -193,13 +149,14 @@ fn it_ends_with_its_terminal() {
     let child = Command::new("script")
         .args(["-qefc", &script, "/dev/null"])
         .env("TERM", "xterm-256color")
+        .env("LC_ALL", "C.UTF-8")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn();
     let Ok(mut child) = child else { return };
     let mut output = child.stdout.take().unwrap();
     let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
-    while !Screen::after(&String::from_utf8_lossy(&bytes)).text().contains("heard of") {
+    while !Screen::after(&String::from_utf8_lossy(&bytes), SIZE).text().contains("heard of") {
         let count = output.read(&mut part).unwrap();
         assert!(count > 0, "{:?}", String::from_utf8_lossy(&bytes));
         bytes.extend_from_slice(&part[..count]);

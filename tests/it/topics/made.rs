@@ -10,10 +10,10 @@ use leptond::frame::status::{
     Percentiles, Pipeline, Publisher, Rung, Source, Subject,
 };
 use leptond::frame::{
-    Attribute, ChannelFault, ClassMap, Crossing, Detection, Direction, Event, EventKind, Keypoint, Label, LastGood,
-    LineCount, LineName, MeterProblem, MeterReading, NodeName, Outcome, Output, Parent, PipelineName, PlaceRead,
-    PositionRead, Quality, RawOutput, Reading, RegionRead, Scored, Share, SourceName, SourceSize, Stamp, TaskKind,
-    TextRead, Timing, Trouble, Unreadable, ZoneName, rfc3339,
+    Attribute, ChannelFault, ChannelShare, ClassMap, Crossing, Detection, Direction, Event, EventKind, Keypoint, Label,
+    LastGood, LineCount, LineName, MeterProblem, MeterReading, NodeName, Outcome, Output, Parent, PipelineName,
+    PlaceRead, PositionRead, Quality, RawOutput, Reading, RegionRead, Scored, Share, SourceName, SourceSize, Stamp,
+    TaskKind, TextRead, Timing, Trouble, Unreadable, ZoneName, rfc3339,
 };
 use leptond::publish::payload::{self, EventMessage, Health, InferenceResult, Info, NodeState, PipelineState, Summary};
 use serde::Serialize;
@@ -23,11 +23,10 @@ use serde_json::{Value, json};
 pub fn all() -> BTreeMap<&'static str, Value> {
     let status = status();
     let fps = BTreeMap::from([(status.pipelines[0].name.clone(), 9.8)]);
-    let schema = json!({"type": "object"});
     BTreeMap::from([
         ("state.online", value(&NodeState::Online)),
         ("state.offline", value(&NodeState::Offline)),
-        ("info", value(&Info::of(&status, &schema))),
+        ("info", value(&Info::of(&status))),
         ("health", value(&Health::of(&status, &fps))),
         ("governor", value(&payload::Governor::of(&status, None).unwrap())),
         ("result.classify", result(classify("ford"), "ford", true)),
@@ -42,7 +41,7 @@ pub fn all() -> BTreeMap<&'static str, Value> {
         ("result.semantic", result(semantic(), "", false)),
         ("result.text", result(text(None), "", false)),
         ("result.anomaly", result(anomaly(), "", false)),
-        ("result.baseline", result(channels(TaskKind::Baseline), "", false)),
+        ("result.baseline", result(faults(TaskKind::Baseline), "", false)),
         ("result.raw", result(raw(), "", false)),
         ("summary.classify", summary(&classify("ford"))),
         ("summary.reading", summary(&Outcome::Reading(reading()))),
@@ -53,7 +52,7 @@ pub fn all() -> BTreeMap<&'static str, Value> {
         ("summary.semantic", summary(&semantic())),
         ("summary.text", summary(&text(Some("OPEN 24 H")))),
         ("summary.anomaly", summary(&anomaly())),
-        ("summary.threshold", summary(&channels(TaskKind::Threshold))),
+        ("summary.threshold", summary(&faults(TaskKind::Threshold))),
         ("summary.raw", summary(&raw())),
         ("event.new", event(&begun())),
         ("event.end", event(&ended())),
@@ -63,7 +62,11 @@ pub fn all() -> BTreeMap<&'static str, Value> {
         ),
         (
             "event.channel",
-            event(&Event { channels: channel_faults(), ..Event::begin("1-3".into(), "anomaly", 0.5, at()) }),
+            event(&Event { faults: channel_faults(), ..Event::begin("1-3".into(), "anomaly", 0.5, at()) }),
+        ),
+        (
+            "event.anomaly",
+            event(&Event { channels: channels(), ..Event::begin("1-2".into(), "anomaly", 9.5, at()) }.ended(at())),
         ),
         // Made by rooms of their own; `requests_on_the_page_are_obeyed` holds them against a daemon.
         (
@@ -352,7 +355,11 @@ fn objects(task: TaskKind, detection: Detection) -> Outcome {
 }
 
 fn anomaly() -> Outcome {
-    Outcome::Anomaly { score: 0.5, threshold: Some(3.0), anomalous: false, calibrating: false }
+    Outcome::Anomaly { score: 9.5, threshold: Some(3.0), anomalous: true, calibrating: false, channels: channels() }
+}
+
+fn channels() -> Vec<ChannelShare> {
+    vec![ChannelShare { channel: "cpu_percent".into(), share: 0.5 }]
 }
 
 fn channel_faults() -> Vec<ChannelFault> {
@@ -360,7 +367,7 @@ fn channel_faults() -> Vec<ChannelFault> {
     vec![ChannelFault { channel, fault, distance: 0.5, value: Some(0.5), usual: Some(0.5) }]
 }
 
-fn channels(task: TaskKind) -> Outcome {
+fn faults(task: TaskKind) -> Outcome {
     let score = (task == TaskKind::Baseline).then_some(0.5);
     Outcome::Channels { task, score, anomalous: true, calibrating: false, channels: channel_faults() }
 }
@@ -403,6 +410,7 @@ fn ended() -> Event {
         start_time: at(),
         end_time: Some(at()),
         channels: Vec::new(),
+        faults: Vec::new(),
         attributes: BTreeMap::from([(PipelineName::new("plate").unwrap(), attribute)]),
     }
 }

@@ -129,7 +129,7 @@ fn key_of(path: &str) -> Option<&'static str> {
 }
 
 /// Objects that are told elsewhere.
-const OPAQUE: [&str; 2] = ["config_schema", "values"];
+const OPAQUE: [&str; 2] = ["data.schema", "values"];
 
 /// Paths of the values in `value`: `a.b`, `list[].a`, `map.<key>`.
 pub fn leaves(value: &Value) -> BTreeSet<String> {
@@ -187,16 +187,16 @@ fn a_page_is_read_as_it_is_written() {
 fn the_form_of_a_value_is_its_keys_and_kinds() {
     let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
     let one = value(
-        r#"{"a":1,"list":[{"b":null},{"b":"x"}],"box":[1,2],"counts":{"cat":1},"zones":{"z":{"cat":2}},"config_schema":{"x":1}}"#,
+        r#"{"a":1,"list":[{"b":null},{"b":"x"}],"box":[1,2],"counts":{"cat":1},"zones":{"z":{"cat":2}},"values":{"x":1}}"#,
     );
     assert_eq!(
         shape(&one),
-        "a: number, box: number, config_schema: object, counts.<label>: number, list[].b: null, list[].b: text, zones.<zone>.<label>: number"
+        "a: number, box: number, counts.<label>: number, list[].b: null, list[].b: text, values: object, zones.<zone>.<label>: number"
     );
     for other in [
-        r#"{"a":"1","list":[{"b":null},{"b":"x"}],"box":[1,2],"counts":{"cat":1},"zones":{"z":{"cat":2}},"config_schema":{}}"#,
-        r#"{"a":1,"list":[{"b":null}],"box":[1,2],"counts":{"cat":1},"zones":{"z":{"cat":2}},"config_schema":{}}"#,
-        r#"{"a":1,"c":1,"list":[{"b":null},{"b":"x"}],"box":[1,2],"counts":{"cat":1},"zones":{"z":{"cat":2}},"config_schema":{}}"#,
+        r#"{"a":"1","list":[{"b":null},{"b":"x"}],"box":[1,2],"counts":{"cat":1},"zones":{"z":{"cat":2}},"values":{}}"#,
+        r#"{"a":1,"list":[{"b":null}],"box":[1,2],"counts":{"cat":1},"zones":{"z":{"cat":2}},"values":{}}"#,
+        r#"{"a":1,"c":1,"list":[{"b":null},{"b":"x"}],"box":[1,2],"counts":{"cat":1},"zones":{"z":{"cat":2}},"values":{}}"#,
     ] {
         assert_ne!(shape(&one), shape(&value(other)));
     }

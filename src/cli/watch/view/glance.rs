@@ -15,23 +15,20 @@ pub fn lines(palette: Palette, pipeline: &Pipeline, width: usize, large: bool) -
     let (text, caption) = match &pipeline.glance {
         Glance::Nothing => return vec![Line::from(palette.dim(fit(" no result yet", width)))],
         Glance::Counts(counts) => return self::counts(palette, pipeline, counts, width, large),
-        Glance::Reading { label, quality, held, score } => {
-            let label = label.clone().unwrap_or_else(|| "-".into());
-            let caption = match quality.as_str() {
-                "good" => Span::raw(format!("good, {}", percent(*score))),
-                quality if *held => palette.bad(format!("held: the picture is {quality}")),
-                quality => palette.bad(format!("no reading: {quality}")),
-            };
-            (label, caption)
+        Glance::Reading { label, quality, held, score, unit, problem } => {
+            let (label, reading) = (label.clone().unwrap_or_else(|| "-".into()), Reading { quality, problem });
+            let unit = if unit.is_empty() { String::new() } else { format!("{unit}  ") };
+            (label, reading.caption(palette, &unit, *held, *score))
         }
         Glance::Class { label, score } if label.is_empty() => {
             ("-".into(), palette.dim(format!("no label reaches its least score, the best has {}", percent(*score))))
         }
         Glance::Class { label, score } => (label.clone(), Span::raw(percent(*score))),
-        Glance::Anomaly { score, threshold, anomalous, calibrating } => {
+        Glance::Anomaly { score, threshold, anomalous, calibrating, channels } => {
             let limit = threshold.map_or(String::new(), |threshold| format!(", an anomaly begins at {threshold:.4}"));
             let caption = match (anomalous, calibrating) {
-                (true, _) => palette.bad(format!("ANOMALY{limit}")),
+                (true, _) if channels.is_empty() => palette.bad(format!("ANOMALY{limit}")),
+                (true, _) => palette.bad(format!("ANOMALY in {channels}{limit}")),
                 (false, true) => palette.dim("learning what is normal"),
                 (false, false) => palette.good(format!("normal{limit}")),
             };
@@ -54,6 +51,29 @@ pub fn lines(palette: Palette, pipeline: &Pipeline, width: usize, large: bool) -
     let mut lines = text_lines(palette, &text, width, large);
     lines.push(Line::from(vec![Span::raw(" "), fitted(caption, width.saturating_sub(1))]));
     lines
+}
+
+/// The worth of a reading.
+pub struct Reading<'a> {
+    /// `good`, `uncertain`, `unreadable`.
+    pub quality: &'a str,
+    /// The reason for another one than `good`; empty where the quality says it.
+    pub problem: &'a str,
+}
+
+impl Reading<'_> {
+    /// Its worth in words, behind `unit`.
+    pub fn caption(&self, palette: Palette, unit: &str, held: bool, score: Option<f64>) -> Span<'static> {
+        let why = if self.problem.is_empty() { self.quality.to_owned() } else { self.problem.replace('_', " ") };
+        match self.quality {
+            // The state of a meter has no score.
+            "good" if score.is_none() => palette.good(format!("{unit}good")),
+            "good" => palette.good(format!("{unit}good, {}", percent(score))),
+            _ if held && self.problem.is_empty() => palette.doubtful(format!("{unit}held: the picture is {why}")),
+            _ if held => palette.doubtful(format!("{unit}held: {why}")),
+            _ => palette.bad(format!("no reading: {why}")),
+        }
+    }
 }
 
 /// A text, large where it fits.
@@ -120,6 +140,7 @@ pub fn words(glance: &Glance) -> String {
         Glance::Counts(counts) => {
             counts.iter().map(|(label, count)| format!("{count} {label}")).collect::<Vec<_>>().join(", ")
         }
+        Glance::Anomaly { anomalous: true, channels, .. } if !channels.is_empty() => format!("ANOMALY in {channels}"),
         Glance::Anomaly { anomalous: true, .. } => "ANOMALY".into(),
         Glance::Anomaly { calibrating: true, .. } => "learning".into(),
         Glance::Anomaly { .. } => "normal".into(),

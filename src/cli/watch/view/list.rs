@@ -5,6 +5,7 @@ use ratatui::text::{Line, Span};
 use super::super::journal::Entry;
 use super::super::keys::{Row, rows};
 use super::super::text::{columns, fit};
+use super::super::watched::Watched;
 use super::shown::Shown;
 use super::style::Palette;
 use crate::frame::rfc3339;
@@ -47,9 +48,9 @@ fn line(shown: &Shown<'_>, row: &Row, width: usize) -> Line<'static> {
         }
         Some((name, pipeline)) => {
             let state = match (&pipeline.idle, &pipeline.rung) {
-                _ if pipeline.is_paused() => palette.bad("paused"),
+                _ if pipeline.is_paused() => palette.doubtful("paused"),
                 (Some(_), _) => palette.bad("idle"),
-                (None, Some(rung)) if rung.rung > 0 => palette.bad(format!("rung {}", rung.rung.min(99))),
+                (None, Some(rung)) if rung.rung > 0 => palette.doubtful(format!("rung {}", rung.rung.min(99))),
                 _ => Span::raw(String::new()),
             };
             (format!("  {name}"), state)
@@ -62,16 +63,14 @@ fn line(shown: &Shown<'_>, row: &Row, width: usize) -> Line<'static> {
     Line::from(vec![if is_chosen { palette.chosen(padded) } else { Span::raw(padded) }, Span::raw(" "), state])
 }
 
-/// The end of the journal, newest line last.
-pub fn journal(shown: &Shown<'_>, width: usize, height: usize) -> Vec<Line<'static>> {
-    let palette = shown.palette;
+/// The end of the journal before its newest `skipped` lines, newest last.
+pub fn journal(palette: Palette, watched: &Watched, skipped: usize, width: usize, height: usize) -> Vec<Line<'static>> {
     let room = height.saturating_sub(1);
-    let skipped = shown.ui.skipped;
     let name = if skipped > 0 { format!("log, {skipped} newer lines below") } else { "log".into() };
     let mut lines = vec![title(palette, &name, width)];
-    let entries = shown.watched.journal.last(room, skipped);
+    let entries = watched.journal.last(room, skipped);
     // The only node needs not to be named in each line.
-    let is_alone = shown.watched.nodes.len() == 1;
+    let is_alone = watched.nodes.len() == 1;
     let origin = |entry: &Entry| match &entry.pipeline {
         Some(pipeline) if is_alone => pipeline.to_string(),
         Some(pipeline) => format!("{}/{pipeline}", entry.node),
@@ -91,7 +90,7 @@ pub fn journal(shown: &Shown<'_>, width: usize, height: usize) -> Vec<Line<'stat
             palette.tone(entry.tone, fit(&entry.text, left)),
         ]));
     }
-    if shown.watched.journal.len() == 0 {
+    if watched.journal.len() == 0 {
         lines.push(Line::from(palette.dim(fit(" nothing has happened since the start", width))));
     }
     lines

@@ -8,6 +8,7 @@ use super::super::text::{columns, fit, span};
 use super::glance;
 use super::list::title;
 use super::shown::Shown;
+use super::style::Palette;
 use crate::frame::NodeName;
 use crate::publish::payload::Rung;
 
@@ -69,7 +70,7 @@ fn nobody(shown: &Shown<'_>, width: usize) -> Vec<Line<'static>> {
 }
 
 /// A text in lines of at most `width` columns, broken between words.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace().map(|word| fit(word, width)) {
         let last = lines.last_mut().filter(|last| last.is_empty() || columns(last) + 1 + columns(&word) <= width);
@@ -103,7 +104,7 @@ fn node_lines(shown: &Shown<'_>, name: &NodeName, node: &Node, width: usize) -> 
     if !parts.is_empty() {
         lines.push((6, Line::from(palette.dim(fit(&format!(" {}", parts.join("  ")), width)))));
     }
-    lines.push((3, temperature(shown, node, &vitals, width)));
+    lines.push((3, temperature(palette, node, &vitals, width)));
     if node.vitals.is_some() {
         lines.push((4, load(&vitals, width)));
     }
@@ -114,8 +115,8 @@ fn node_lines(shown: &Shown<'_>, name: &NodeName, node: &Node, width: usize) -> 
     lines
 }
 
-fn temperature(shown: &Shown<'_>, node: &Node, vitals: &Vitals, width: usize) -> Line<'static> {
-    let palette = shown.palette;
+/// The temperature with its course, what is expected, and trouble with heat or supply.
+pub fn temperature(palette: Palette, node: &Node, vitals: &Vitals, width: usize) -> Line<'static> {
     let celsius = node.temperature.last().or(vitals.soc_celsius);
     let mut spans = vec![match celsius {
         Some(celsius) => palette.strong(format!(" {celsius:.1} °C")),
@@ -144,7 +145,8 @@ fn temperature(shown: &Shown<'_>, node: &Node, vitals: &Vitals, width: usize) ->
     Line::from(spans)
 }
 
-fn load(vitals: &Vitals, width: usize) -> Line<'static> {
+/// Processor and memory, and messages that wait or were given up.
+pub fn load(vitals: &Vitals, width: usize) -> Line<'static> {
     let mut text = format!(" memory {:.0} MB", vitals.rss_bytes as f64 / 1e6);
     if let Some(percent) = vitals.cpu_percent {
         text = format!(" cpu {percent:.0} % {text}");
@@ -174,18 +176,22 @@ fn pipeline_lines(shown: &Shown<'_>, name: &str, pipeline: &Pipeline, width: usi
         lines.push((2, Line::from(palette.bad(fit(&format!(" idle: {reason}"), width)))));
     }
     if let Some(rung) = &pipeline.rung {
-        lines.push((2, place(shown, rung, width)));
-        if !rung.reason.is_empty() && rung.reason != FULL_WORK {
-            lines.push((4, Line::raw(fit(&format!(" {}", rung.reason), width))));
+        lines.push((2, place(palette, rung, width)));
+        if let Some(reason) = reason(rung) {
+            lines.push((4, Line::raw(fit(&format!(" {reason}"), width))));
         }
     }
-    lines.push((3, figures(shown, pipeline, width)));
+    lines.push((3, figures(palette, pipeline, width)));
     lines
 }
 
+/// The reason for a rung, where it says more than the rung does.
+pub fn reason(rung: &Rung) -> Option<&str> {
+    Some(rung.reason.as_str()).filter(|reason| !reason.is_empty() && *reason != FULL_WORK)
+}
+
 /// The bar of the work that is left, and what that work is.
-fn place(shown: &Shown<'_>, rung: &Rung, width: usize) -> Line<'static> {
-    let palette = shown.palette;
+pub fn place(palette: Palette, rung: &Rung, width: usize) -> Line<'static> {
     let steps = rung.of.saturating_sub(1).max(1);
     let left = steps.saturating_sub(rung.rung);
     let filled = (left.min(10_000) * BAR).div_ceil(steps.min(10_000)).min(BAR);
@@ -209,13 +215,13 @@ fn place(shown: &Shown<'_>, rung: &Rung, width: usize) -> Line<'static> {
     if !rung.model.is_empty() {
         detail += &format!("  {}", rung.model);
     }
-    let bar = if rung.rung == 0 { palette.good(bar) } else { palette.bad(bar) };
+    let bar = if rung.rung == 0 { palette.good(bar) } else { palette.doubtful(bar) };
     let room = width.saturating_sub(columns(&bar.content) + columns(&word));
     Line::from(vec![bar, palette.strong(word), palette.dim(fit(&detail, room))])
 }
 
-fn figures(shown: &Shown<'_>, pipeline: &Pipeline, width: usize) -> Line<'static> {
-    let palette = shown.palette;
+/// The age of results with its course, their rate, and frames that were lost.
+pub fn figures(palette: Palette, pipeline: &Pipeline, width: usize) -> Line<'static> {
     let number = |history: &History| history.last().map_or("–".into(), |ms| format!("{ms:.0} ms"));
     let mut text = format!("  {:.1} fps", pipeline.fps);
     if let Some(p95_ms) = pipeline.p95_ms {

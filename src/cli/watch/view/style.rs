@@ -1,4 +1,4 @@
-//! Colours: three of the sixteen that every terminal has, and never as the only sign.
+//! Colours: four of the sixteen that every terminal has, and never as the only sign.
 
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Span;
@@ -13,6 +13,11 @@ pub struct Palette {
 }
 
 impl Palette {
+    /// With colours, unless `NO_COLOR` is set to anything.
+    pub fn of_environment() -> Palette {
+        Palette { colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) }
+    }
+
     /// Well.
     pub fn good(self, text: impl Into<String>) -> Span<'static> {
         Span::styled(text.into(), self.coloured(Color::Green, Modifier::empty()))
@@ -21,6 +26,11 @@ impl Palette {
     /// Not well.
     pub fn bad(self, text: impl Into<String>) -> Span<'static> {
         Span::styled(text.into(), self.coloured(Color::Red, Modifier::BOLD))
+    }
+
+    /// Uncertain, or less than it might be.
+    pub fn doubtful(self, text: impl Into<String>) -> Span<'static> {
+        Span::styled(text.into(), self.coloured(Color::Yellow, Modifier::BOLD))
     }
 
     /// Of less interest.
@@ -48,6 +58,7 @@ impl Palette {
         match tone {
             Tone::Plain => Span::raw(text.into()),
             Tone::Good => self.good(text),
+            Tone::Doubtful => self.doubtful(text),
             Tone::Bad => self.bad(text),
             Tone::Dim => self.dim(text),
         }

@@ -142,7 +142,7 @@ fn an_unknown_verb_is_answered_with_those_that_are_known() {
         let asked = read("reboot", payload.as_bytes(), &PIPELINES, &Requests::default()).unwrap();
         let error = asked.request.unwrap_err();
         assert!(
-            error.starts_with("unknown verb \"reboot\"; known are config/get, config/set, governor/set"),
+            error.starts_with("unknown verb \"reboot\"; known are config/get, config/set, config/schema, governor/set"),
             "{error}"
         );
     }
@@ -224,6 +224,6 @@ proptest! {
         let off = Requests::Level(Level::Off);
         prop_assert!(read(&verb, &payload, &PIPELINES, &off).is_none_or(|asked| asked.request.is_err()));
         let reads = read(&verb, &payload, &PIPELINES, &Requests::Level(Level::Read)).and_then(|asked| asked.request.ok());
-        prop_assert!(matches!(reads, None | Some(Request::ConfigGet(_) | Request::ModelList)), "{:?}", reads);
+        prop_assert!(matches!(reads, None | Some(Request::ConfigGet(_) | Request::ConfigSchema | Request::ModelList)), "{:?}", reads);
     }
 }
