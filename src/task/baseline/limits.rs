@@ -8,9 +8,10 @@ use crate::frame::diagnostic::Diagnostic;
 
 /// A value that a channel must not go above, or below.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct LimitConfig {
     /// Name of the channel.
+    #[schemars(length(min = 1))]
     pub channel: String,
     /// Begins above this value, in the channel's own unit.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,6 +23,7 @@ pub struct LimitConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<f32>,
     /// Time for which it must be beyond before it begins, in s.
+    #[serde(default)]
     #[schemars(range(min = 0.0, max = 604_800.0))]
     pub for_s: f64,
 }
@@ -32,10 +34,6 @@ impl LimitConfig {
         let mut found = Vec::new();
         for (i, limit) in limits.iter().enumerate() {
             let key = |name: &str| format!("limit[{i}].{name}");
-            if limit.channel.is_empty() {
-                let missing = Diagnostic::error(key("channel"), "missing: which channel is limited");
-                found.push(missing.allowed("the name of a channel of the source"));
-            }
             let wrong = match (limit.above, limit.below, limit.until) {
                 (None, None, _) => Some(("above", "missing: neither above nor below is set")),
                 (Some(_), Some(_), _) => Some(("below", "a limit has above or below: write two limits")),
