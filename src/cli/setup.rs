@@ -232,7 +232,7 @@ fn missing(args: &Args, text: &str) -> Result<(), Failure> {
     let flags = [
         (args.broker.is_none() && !present::names_broker(text), "--broker HOST[:PORT]"),
         (args.source.is_empty(), "--source SOURCE"),
-        (args.model.is_none() && args.photo.is_none(), "--model MODEL"),
+        (args.model.is_none() && args.photo.is_none() && !args.baseline, "--model MODEL (or --baseline)"),
     ];
     let missing: Vec<&str> = flags.into_iter().filter(|(missing, _)| *missing).map(|(_, flag)| flag).collect();
     if missing.is_empty() {

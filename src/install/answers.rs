@@ -58,8 +58,10 @@ pub struct Broker {
 pub struct Pipeline {
     /// Name in topics.
     pub name: String,
-    /// Name or path of the model.
-    pub model: String,
+    /// Name or path of the model; `None` = none, and the task `baseline` learns what is usual of readings.
+    pub model: Option<String>,
+    /// Time for which `baseline` learns; `None` = as it is.
+    pub learn_s: Option<f64>,
     /// The source, checked.
     pub source: source::Config,
     /// The keys of the source that were chosen; the others stay at their defaults and are not written.

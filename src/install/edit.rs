@@ -233,7 +233,9 @@ fn fresh(key: &str, table: Table) -> String {
 fn fresh_pipeline(pipeline: &Pipeline) -> Table {
     let mut table = Table::new();
     table.insert("name", value(&pipeline.name));
-    table.insert("model", value(&pipeline.model));
+    if let Some(model) = &pipeline.model {
+        table.insert("model", value(model));
+    }
     table.insert("source", Item::Table(source_table(&pipeline.source, &pipeline.source_keys)));
     let mut task = Table::new();
     set_task(&mut task, pipeline);
@@ -245,6 +247,12 @@ fn fresh_pipeline(pipeline: &Pipeline) -> Table {
 
 /// The keys of a task that were answered.
 fn set_task(task: &mut dyn TableLike, pipeline: &Pipeline) {
+    if pipeline.model.is_none() {
+        task.insert("type", value("baseline"));
+    }
+    if let Some(learn_s) = pipeline.learn_s {
+        task.insert("learn_s", value(learn_s));
+    }
     match pipeline.labels.as_deref() {
         None => {}
         Some([]) => drop(task.remove("labels")),
@@ -323,8 +331,11 @@ fn replace_source(table: &mut Table, new: Table, key: &'static str) -> Result<()
 }
 
 fn replace_pipeline(table: &mut Table, pipeline: &Pipeline) -> Result<(), EditError> {
-    let old_model = table.get("model").and_then(Item::as_str).unwrap_or_default().to_owned();
-    set(table, "model", pipeline.model.as_str().into());
+    let old_model = table.get("model").and_then(Item::as_str).map(str::to_owned);
+    match &pipeline.model {
+        Some(model) => set(table, "model", model.as_str().into()),
+        None => drop(table.remove("model")),
+    }
     replace_source(table, source_table(&pipeline.source, &pipeline.source_keys), "pipeline.source")?;
     let preprocess = table.entry("preprocess").or_insert_with(|| Item::Table(Table::new()));
     let preprocess = preprocess.as_table_like_mut().ok_or(EditError::Shape("pipeline.preprocess"))?;
@@ -356,11 +367,15 @@ fn replace_pipeline(table: &mut Table, pipeline: &Pipeline) -> Result<(), EditEr
             "quantity",
             "unit",
             "decimals",
+            "learn_s",
+            "spreads",
+            "accept_s",
+            "limit",
         ] {
             task.remove(key);
         }
     }
-    if pipeline.labels.is_some() || pipeline.min_score.is_some() {
+    if pipeline.model.is_none() || pipeline.labels.is_some() || pipeline.min_score.is_some() {
         let task = table.entry("task").or_insert_with(|| Item::Table(Table::new()));
         set_task(task.as_table_like_mut().ok_or(EditError::Shape("pipeline.task"))?, pipeline);
     }

@@ -149,6 +149,30 @@ fn photos_and_tables_are_sources_by_their_path() {
 }
 
 #[test]
+fn a_table_is_watched_without_a_model() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("log.csv"), "boiler,pump\n61.0,3.1\n60.5,3.2\n").unwrap();
+    let here = |args: &[&str]| {
+        let mut command = common::leptond();
+        command.current_dir(dir.path()).args(["setup", "--config", "w.toml", "--yes", "--untested"]);
+        command.args(["--broker", "localhost", "--source"]).args(args).output().unwrap()
+    };
+    let output = here(&["synthetic", "--baseline"]);
+    assert!(
+        output.status.code() == Some(2) && words(&output).contains("the source gives pictures"),
+        "{}",
+        words(&output)
+    );
+    let output = here(&["log.csv", "interval_ms=0", "--baseline", "--learn", "6h", "--name", "logger"]);
+    assert!(output.status.success(), "{}", words(&output));
+    let text = std::fs::read_to_string(dir.path().join("w.toml")).unwrap();
+    assert!(text.contains("type = \"baseline\"\nlearn_s = 21600.0") && !text.contains("model"), "{text}");
+    let mut check = common::leptond();
+    let check = check.current_dir(dir.path()).args(["check", "--config", "w.toml"]).output().unwrap();
+    assert!(check.status.success() && words(&check).contains("OK: 1 pipeline"), "{}", words(&check));
+}
+
+#[test]
 fn a_row_of_digits_is_found_in_the_source_s_own_picture() {
     let Some(broker) = Mosquitto::with("setup of a folder", |_| "allow_anonymous true\n".into()) else { return };
     let dir = tempfile::tempdir().unwrap();

@@ -1,9 +1,11 @@
 //! Arguments of `leptond setup`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use crate::cli::span::span;
 use crate::cli::username::username;
 use crate::frame::Quantity;
 
@@ -38,6 +40,12 @@ pub struct Args {
     /// The model: a name or a path
     #[arg(long, value_name = "MODEL")]
     pub(super) model: Option<String>,
+    /// No model: learn what is usual of each number of the source, and tell which one is not as usual
+    #[arg(long, conflicts_with_all = ["model", "photo", "meter_region"])]
+    pub(super) baseline: bool,
+    /// With --baseline: for how long it learns before it tells anything [default: 1d]
+    #[arg(long, value_name = "TIME", requires = "baseline", value_parser = span)]
+    pub(super) learn: Option<Duration>,
     /// Name of the pipeline in topics
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,

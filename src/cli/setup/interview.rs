@@ -87,9 +87,11 @@ impl Interview<'_> {
         }
         let (name, replace) = self.name(name)?;
         let (labels, min_score) = self.objects(&model)?;
+        let learn_s = if model.is_baseline { self.learning()? } else { None };
         let keep_regions = self.keeps_regions(&name, &model.name, &config);
         let (source, source_keys) = with_window(config, keys, model.rows);
-        let pipeline = Pipeline { name, model: model.name, source, source_keys, keep_regions, labels, min_score };
+        let model = (!model.is_baseline).then_some(model.name);
+        let pipeline = Pipeline { name, model, learn_s, source, source_keys, keep_regions, labels, min_score };
         Ok(Assigned { work: Work::Pipeline(pipeline), replace, model_here })
     }
 
@@ -309,6 +311,7 @@ pub(super) fn parts_only(args: &Args, present: &Config, asks: bool) -> bool {
     let work = !args.source.is_empty()
         || [&args.model, &args.name, &args.meter_region].iter().any(|flag| flag.is_some())
         || args.photo.is_some()
+        || args.baseline
         || !args.labels.is_empty()
         || args.min_score.is_some()
         || flag_of_meter(args).is_some();

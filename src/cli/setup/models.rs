@@ -3,6 +3,7 @@
 use super::session::Interview;
 use super::{Failure, offered, present, probe};
 use crate::cli::catalog_args::CatalogArgs;
+use crate::cli::span::span;
 use crate::diagnose::look::Seen;
 use crate::frame::Label;
 use crate::frame::diagnostic::nearest;
@@ -25,6 +26,13 @@ impl Interview<'_> {
         let dirs = &self.present.models.dirs;
         let here = probe::models(source, &seen.channels, dirs);
         let catalog = CatalogArgs::at(self.args.catalog.clone());
+        if self.args.baseline {
+            let choice = probe::Choice::baseline();
+            return match choice.misfit(source, &seen.channels) {
+                Some(reason) => Err(Failure::Usage(format!("--baseline: {reason}"))),
+                None => Ok(Chosen { choice, here: true }),
+            };
+        }
         if let Some(name) = &self.args.model {
             return match probe::model(name, dirs) {
                 Some(choice) => match choice.misfit(source, &seen.channels) {
@@ -129,6 +137,21 @@ impl Interview<'_> {
             Err(reason) => {
                 self.tell(&format!("only models that are installed are offered: {reason}"));
                 Ok(Vec::new())
+            }
+        }
+    }
+
+    /// Time for which it is learnt what is usual, in s; `None` = as it is.
+    pub(super) fn learning(&mut self) -> Result<Option<f64>, Failure> {
+        if let Some(span) = self.args.learn {
+            return Ok(Some(span.as_secs_f64()));
+        }
+        let Some(ask) = self.ask.as_mut() else { return Ok(None) };
+        loop {
+            let text = ask.text("Time to learn what is usual, such as 1h or 1d", Some("1d"))?;
+            match span(text.trim()) {
+                Ok(learn) => return Ok(Some(learn.as_secs_f64())),
+                Err(reason) => ask.tell(&reason),
             }
         }
     }

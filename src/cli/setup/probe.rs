@@ -108,6 +108,8 @@ pub struct Choice {
     pub labels: Vec<Label>,
     /// Least score that counts, of such a model.
     pub min_score: f32,
+    /// No model, but the task `baseline`.
+    pub is_baseline: bool,
 }
 
 /// The models that take what `source` gives, of which `seen` are the channels: those of `dirs`, then the ones that are part of the program.
@@ -127,6 +129,9 @@ pub fn models(source: &source::Config, seen: &[String], dirs: &[PathBuf]) -> Vec
             }
         }
     }
+    if source.kind().frames().are_windows() {
+        choices.push(Choice::baseline());
+    }
     choices
 }
 
@@ -143,6 +148,20 @@ fn choice(name: String, bundle: &Bundle) -> Choice {
 }
 
 impl Choice {
+    /// The choice of no model, for any source of readings.
+    pub fn baseline() -> Choice {
+        Choice {
+            name: "baseline".into(),
+            label: "no model: learns what is usual of each number, and tells which one is not (baseline)".into(),
+            rows: None,
+            windows: true,
+            channels: Vec::new(),
+            labels: Vec::new(),
+            min_score: 0.0,
+            is_baseline: true,
+        }
+    }
+
     /// A choice by what its manifest says.
     pub fn new(name: String, label: String, manifest: &Manifest, labels: &[Label]) -> Choice {
         let settings = task::Config::default().over(manifest.task, &manifest.defaults).ok();
@@ -155,6 +174,7 @@ impl Choice {
             channels: manifest.input.channels.clone(),
             labels: objects.map(|_| labels.to_vec()).unwrap_or_default(),
             min_score: objects.map_or(0.0, |objects| objects.min_score()),
+            is_baseline: false,
         }
     }
 

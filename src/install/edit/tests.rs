@@ -19,7 +19,8 @@ fn answers(name: &str) -> Answers {
         page: false,
         work: Some(Work::Pipeline(Pipeline {
             name: name.into(),
-            model: "leptonnet-digits".into(),
+            model: Some("leptonnet-digits".into()),
+            learn_s: None,
             source: source::Config::V4l2(source),
             source_keys: vec!["device".into()],
             keep_regions: false,
@@ -137,4 +138,28 @@ fn what_was_not_asked_for_stays_as_it_is() {
     let all = Pipeline { labels: Some(Vec::new()), ..pipeline };
     let all = edited(old, &Answers { work: Some(Work::Pipeline(all)), ..only_node }, true).unwrap();
     assert!(!all.contains("rect") && !all.contains("labels") && all.contains("min_score = 0.45"), "{all}");
+}
+
+#[test]
+fn a_pipeline_without_a_model_learns_what_is_usual() {
+    let Some(Work::Pipeline(pipeline)) = answers("water").work else { panic!("a pipeline") };
+    let baseline = Pipeline { model: None, learn_s: Some(3600.0), labels: None, min_score: None, ..pipeline.clone() };
+    let with =
+        |pipeline: Pipeline| Answers { node: None, broker: None, page: false, work: Some(Work::Pipeline(pipeline)) };
+    let text = edited("", &with(baseline.clone()), false).unwrap();
+    assert!(
+        text.contains("[pipeline.task]\ntype = \"baseline\"\nlearn_s = 3600.0\n") && !text.contains("model"),
+        "{text}"
+    );
+    assert_eq!(
+        edited(&text, &with(baseline.clone()), true).as_deref(),
+        Ok(text.as_str()),
+        "a second run changes nothing"
+    );
+    // From a model to none and back: neither keeps what was told of the other.
+    let model = edited(&text, &with(pipeline), true).unwrap();
+    assert!(model.contains("model = \"leptonnet-digits\"") && !model.contains("baseline"), "{model}");
+    assert!(!model.contains("learn_s") && model.contains("min_score"), "{model}");
+    let none = edited(&model, &with(baseline), true).unwrap();
+    assert!(none.contains("type = \"baseline\"") && !none.contains("leptonnet") && !none.contains("labels"), "{none}");
 }
