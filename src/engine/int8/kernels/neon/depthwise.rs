@@ -10,22 +10,16 @@ use core::arch::asm;
 
 use super::super::tame::Group;
 use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, Finish, PackedDepthwise, Terms};
-use super::elementwise::store_partial;
-use super::results::{LANES, Results};
+use super::block::{BLOCK, MAX_TAPS, store};
+use super::results::Results;
 use super::variant::TAME;
 use super::wide;
-
-/// Channels of a block.
-pub(super) const BLOCK: usize = 16;
 
 /// Offsets of a block's parts: starting sums at 0, then scales, the number of threes and pairs of taps, the order of
 /// the taps, their weights.
 const SCALES: usize = 4 * BLOCK;
 const COUNTS: usize = 8 * BLOCK;
 const ORDER: usize = COUNTS + 2;
-
-/// Most taps that get a place in the order; kernels with more (more than 8×8) are for the reference.
-pub(super) const MAX_TAPS: usize = 64;
 
 /// Offset of the weights in a block.
 fn weights_at(taps: usize) -> usize {
@@ -177,42 +171,6 @@ impl Block<'_> {
     unsafe fn store(&self, sums: [int32x4_t; 4], out: *mut i8, channels: usize) {
         // SAFETY: the caller's promise.
         unsafe { store(&self.results, self.terms, (sums, self.scales), out, self.first, channels) }
-    }
-}
-
-/// Stores one pixel's results of the block whose first channel is `first`, at most `channels` of them; channel 0 goes to `out`.
-///
-/// # Safety
-/// `out` takes them behind those of the blocks before.
-#[inline]
-#[target_feature(enable = "neon")]
-pub(super) unsafe fn store(
-    results: &Results,
-    terms: &Terms,
-    (sums, scales): ([int32x4_t; 4], [float32x4_t; 4]),
-    out: *mut i8,
-    first: usize,
-    channels: usize,
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match results {
-            Results::Bytes(epilogue) => {
-                let [bytes] = epilogue.apply([sums], scales);
-                if channels >= BLOCK {
-                    vst1q_s8(out.add(first), bytes);
-                } else {
-                    store_partial(out.add(first), bytes, channels);
-                }
-            }
-            Results::Floats(floats) => {
-                for (i, sums) in sums.into_iter().enumerate().take(channels.div_ceil(LANES)) {
-                    let channel = first + LANES * i;
-                    let out = out.cast::<f32>().add(channel);
-                    floats.store(sums, &floats.channels(scales[i], terms, channel), out, channels - LANES * i);
-                }
-            }
-        }
     }
 }
 

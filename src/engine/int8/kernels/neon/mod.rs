@@ -8,6 +8,7 @@
 use super::reference::Reference;
 use super::{DepthwiseCall, DepthwiseWeights, GemmCall, GemmWeights, Kernels, Matrix, PackedDepthwise, PackedGemm};
 
+mod block;
 pub(super) mod columns;
 mod depthwise;
 pub mod elementwise;
@@ -71,7 +72,7 @@ impl Kernels for Neon {
     }
 
     fn pack_depthwise(&self, weights: &DepthwiseWeights) -> PackedDepthwise {
-        if weights.kh * weights.kw > depthwise::MAX_TAPS {
+        if weights.kh * weights.kw > block::MAX_TAPS {
             return Reference.pack_depthwise(weights);
         }
         depthwise::pack(weights)
@@ -80,7 +81,7 @@ impl Kernels for Neon {
     unsafe fn depthwise(&self, call: &DepthwiseCall) {
         // SAFETY: the caller's promise is the callee's; the number of taps says who packed.
         unsafe {
-            if call.packed.kh * call.packed.kw > depthwise::MAX_TAPS {
+            if call.packed.kh * call.packed.kw > block::MAX_TAPS {
                 Reference.depthwise(call);
             } else {
                 depthwise::depthwise(call);

@@ -5,7 +5,7 @@
 use core::arch::aarch64::*;
 
 use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights};
-use super::depthwise::{BLOCK, MAX_TAPS, store};
+use super::block::{BLOCK, MAX_TAPS, store};
 use super::results::Results;
 
 /// Offset of the scales in a block.
