@@ -76,30 +76,31 @@ pub fn run(args: Args) -> Result<(), Failure> {
             broker.password_file.clone_from(&place.configured);
         }
         // Against the file as it is: what an earlier round had answered is not in it.
-        let fits = changed(&file, &text, &told, &stop);
+        let new = changed(&file, &text, &told, &stop);
         let Some(terminal) = terminal.as_mut() else {
-            let new = fits?;
-            break (told, new);
+            break (told, new.map_err(|(failure, _)| failure)?);
         };
-        let verdict = match &fits {
+        match new {
             Ok(new) => {
-                let changes = config::difference(&text, new);
+                let changes = config::difference(&text, &new);
                 if changes.is_empty() && told.password.is_none() {
-                    break (told, new.clone());
+                    break (told, new);
                 }
                 say(&format!("changes to {}:\n{}", file.display(), config::redact(&changes)))?;
-                if args.dry_run { Verdict::Write } else { of_changes(terminal)? }
+                match if args.dry_run { Verdict::Write } else { of_changes(terminal)? } {
+                    Verdict::Write => break (told, new),
+                    Verdict::Again => now.again(&file, told, Some(new)),
+                    Verdict::Stop => return say(&stop.end()),
+                }
             }
-            Err(failure) => {
+            Err((failure, new)) => {
                 terminal.tell(&format!("error: {failure}"));
-                if terminal.confirm("Change an answer?", true)? { Verdict::Again } else { Verdict::Stop }
+                if !terminal.confirm("Change an answer?", true)? {
+                    return Err(failure);
+                }
+                // What was typed is the default of the next round.
+                now.again(&file, told, new);
             }
-        };
-        match (verdict, fits) {
-            (Verdict::Write, Ok(new)) => break (told, new),
-            (Verdict::Again, fits) => now.again(&file, told, fits.ok()),
-            (_, Ok(_)) => return say(&stop.end()),
-            (_, Err(failure)) => return Err(failure),
         }
     };
     let Told { answers, password, .. } = told;
@@ -194,13 +195,18 @@ fn of_changes(terminal: &mut Terminal) -> Result<Verdict, Failure> {
 }
 
 /// The file's text with the answers in it, checked.
-fn changed(file: &Path, text: &str, told: &Told, stop: &Stop) -> Result<String, Failure> {
+///
+/// # Errors
+/// The fault, and the text where there is one that only does not fit.
+fn changed(file: &Path, text: &str, told: &Told, stop: &Stop) -> Result<String, (Failure, Option<String>)> {
     let new = edit::edited(text, &told.answers, told.replace).map_err(|error| match error {
-        edit::EditError::Exists(_) => Failure::Usage(error.to_string()),
-        _ => Failure::Config(format!("{}: {error}", file.display())),
+        edit::EditError::Exists(_) => (Failure::Usage(error.to_string()), None),
+        _ => (Failure::Config(format!("{}: {error}", file.display())), None),
     })?;
-    check(file, &new, told.password.is_some(), told.model_here, stop)?;
-    Ok(new)
+    match check(file, &new, told.password.is_some(), told.model_here, stop) {
+        Ok(()) => Ok(new),
+        Err(failure) => Err((failure, Some(new))),
+    }
 }
 
 /// The configuration as it is; defaults where there is none.
