@@ -84,7 +84,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is told of a source stands in its lines: the log has warnings only.
+/// Log of warnings only: the lines say what is told of a source.
 fn quiet() -> crate::telemetry::Config {
     crate::telemetry::Config { level: "warn".into(), ..crate::telemetry::Config::default() }
 }

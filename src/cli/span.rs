@@ -5,7 +5,7 @@ use std::time::Duration;
 /// A span such as `20s`, `5m` or `1h 30m`.
 ///
 /// # Errors
-/// What is wrong with it, with a span that is right.
+/// The fault, with a span that is right.
 pub(super) fn span(text: &str) -> Result<Duration, String> {
     let number = text.trim();
     if !number.is_empty() && number != "0" && number.parse::<f64>().is_ok() {

@@ -14,10 +14,8 @@ use crate::config::{self, Config, Loaded, Options, PipelineConfig};
 use crate::frame::{Frame, Outcome};
 use crate::model::manifest::InputKind;
 use crate::pipeline::{self, Input, Planner};
+use crate::source::SensorKind;
 use nearly::Nearly;
-
-/// Extensions of tables of numbers; any other file has pictures.
-const TABLES: [&str; 3] = ["csv", "jsonl", "ndjson"];
 
 /// Arguments of `leptond try`.
 #[derive(Debug, clap::Args)]
@@ -74,10 +72,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 /// True for tables of numbers, false for pictures.
 fn are_tables(inputs: &[PathBuf]) -> Result<bool, Failure> {
-    let is_table = |path: &PathBuf| {
-        path.extension().is_some_and(|extension| TABLES.iter().any(|table| extension.eq_ignore_ascii_case(table)))
-    };
-    let tables = inputs.iter().filter(|path| is_table(path)).count();
+    let tables = inputs.iter().filter(|path| SensorKind::of_file(path).is_some()).count();
     if tables > 0 && tables < inputs.len() {
         return Err(Failure::Usage("tables of numbers and pictures are tried one after the other".into()));
     }

@@ -252,7 +252,7 @@ fn check_regions(preprocess: &preprocess::Config, frames: Frames<'_>, at: PathOf
                     .found(format!("{w} x {h}"))
                     .allowed("[x, y, width, height] in source pixels"),
             );
-        } else if !is_clockwise_and_convex(&region.corners()) {
+        } else if !region.is_clockwise() {
             f.problem(
                 Problem::new(at(&key_of(i, region)), "the corners do not make a proper quadrilateral")
                     .allowed("top left, top right, bottom right, bottom left, each x then y, in source pixels"),
@@ -282,18 +282,6 @@ fn key_of(index: usize, region: &Region) -> String {
         Region::Rect(_) => format!("regions[{index}].rect"),
         Region::Quad(_) => format!("regions[{index}].quad"),
     }
-}
-
-/// True for four corners that go round once, clockwise on a screen (y downwards), with no corner pointing inwards.
-fn is_clockwise_and_convex(corners: &[[f32; 2]]) -> bool {
-    let n = corners.len();
-    let next = |i: usize| corners.get(i % n).copied().unwrap_or_default();
-    (0..n).all(|i| {
-        let ([ax, ay], [bx, by], [cx, cy]) = (next(i), next(i + 1), next(i + 2));
-        let cross = (f64::from(bx) - f64::from(ax)) * (f64::from(cy) - f64::from(by))
-            - (f64::from(by) - f64::from(ay)) * (f64::from(cx) - f64::from(bx));
-        cross > 0.0
-    })
 }
 
 /// Motion shows where one camera looks at one scene.

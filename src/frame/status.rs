@@ -202,7 +202,7 @@ pub enum Subject {
     Anomaly,
     /// Faults of single channels.
     Channels {
-        /// What is usual is learnt first, and distances are in spreads of it.
+        /// True where the usual is learnt first, and distances are in spreads of it.
         learns: bool,
     },
     /// Bare outputs of the model.

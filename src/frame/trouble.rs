@@ -46,7 +46,7 @@ pub struct ChannelFault {
     pub channel: String,
     /// In which way.
     pub fault: Trouble,
-    /// How far: in robust spreads; of what is stuck or dead, in longest usual times; of a limit, in units of the channel beyond it.
+    /// Distance: in robust spreads; of what is stuck or dead, in longest usual times; of a limit, in units of the channel beyond it.
     pub distance: f32,
     /// Its value; `None` where it has none.
     pub value: Option<f32>,

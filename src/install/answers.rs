@@ -175,12 +175,10 @@ pub fn row(text: &str, picture: Option<[u32; 2]>) -> Result<Corners, String> {
             ));
         }
     };
-    Region::Quad(flat(corners))
-        .check()
-        .map_err(|reason| format!("{text}: {reason}; corners go clockwise from the top left"))?;
-    let [a, b, _, d] = corners;
-    if (b[0] - a[0]) * (d[1] - a[1]) <= (b[1] - a[1]) * (d[0] - a[0]) {
-        return Err(format!("{text}: corners go clockwise from the top left"));
+    if !Region::Quad(flat(corners)).is_clockwise() {
+        return Err(format!(
+            "{text}: corners go clockwise from the top left, round a shape that none of them points into"
+        ));
     }
     let within = |[x, y]: [f32; 2], [width, height]: [u32; 2]| {
         (0.0..=width as f32).contains(&x) && (0.0..=height as f32).contains(&y)

@@ -173,7 +173,7 @@ impl Bundle {
         Self::checked(path, manifest, Store::Embedded(all))
     }
 
-    /// What stands in a model's place where a `task` looks at the readings themselves: no file, no network.
+    /// Stand-in for a model where a `task` looks at the readings themselves: no file, no network.
     pub fn readings(task: TaskKind) -> Bundle {
         let mut manifest = Manifest { task, ..Manifest::bare(task.word(), "") };
         manifest.input.kind = Some(manifest::InputKind::Window);
@@ -281,7 +281,7 @@ impl Bundle {
         matches!(self.store, Store::Embedded(_) | Store::Readings)
     }
 
-    /// Whether there is no model: [`Bundle::readings`].
+    /// True where there is no model: [`Bundle::readings`].
     pub fn is_readings(&self) -> bool {
         matches!(self.store, Store::Readings)
     }

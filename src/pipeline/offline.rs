@@ -43,12 +43,7 @@ pub enum OfflineError {
 /// # Errors
 /// [`OfflineError::Kind`] when the model wants the other kind, [`OfflineError::Source`] when it cannot be opened.
 pub fn open(path: &str, spec: &Spec) -> Result<Box<dyn Source>, OfflineError> {
-    let extension = Path::new(path).extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let table = match extension.as_str() {
-        "csv" => Some(SensorKind::Csv),
-        "jsonl" | "ndjson" => Some(SensorKind::Jsonl),
-        _ => None,
-    };
+    let table = SensorKind::of_file(Path::new(path));
     let mut channels = Vec::new();
     let config: source::Config = match (table, spec) {
         (Some(kind), Spec::Window(spec)) => {

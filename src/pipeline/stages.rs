@@ -223,7 +223,7 @@ impl Stages {
         self.task.silence(now, time)
     }
 
-    /// What the task has learnt, to be kept over a restart.
+    /// Memory of the task, to be kept over a restart.
     pub(crate) fn learnt(&self) -> Option<String> {
         self.task.learnt()
     }

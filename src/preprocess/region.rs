@@ -49,6 +49,15 @@ impl Region {
         }
     }
 
+    /// True for four corners that go round once, clockwise on a screen (y downwards), with no corner pointing inwards.
+    pub fn is_clockwise(&self) -> bool {
+        let corners = self.corners().map(|corner| corner.map(f64::from));
+        (0..4).all(|i| {
+            let [[ax, ay], [bx, by], [cx, cy]] = [0, 1, 2].map(|next| corners[(i + next) % 4]);
+            (bx - ax) * (cy - by) - (by - ay) * (cx - bx) > 0.0
+        })
+    }
+
     /// The same part of a picture of `to` instead of `from` pixels, each `[width, height]`.
     pub fn rescaled(&self, from: [u32; 2], to: [u32; 2]) -> Region {
         let factor = |axis: usize| to[axis] as f32 / from[axis].max(1) as f32;

@@ -1,4 +1,4 @@
-//! What a task has learnt of its source, kept over the end of the process: `baseline-NAME.json` in the state directory.
+//! Memory of what a task has learnt of its source, kept over the end of the process: `baseline-NAME.json` in the state directory.
 //!
 //! It is written every hour and at the stop, by a short-lived thread so that no reading waits for a slow disk. To begin anew, stop leptond and
 //! delete the file.
@@ -31,7 +31,7 @@ impl Learnt {
         Learnt { file, due: Instant::now() + FIRST_AFTER }
     }
 
-    /// What an earlier run has learnt; `None` where there is none.
+    /// Memory of an earlier run; `None` where there is none.
     pub(super) fn recall(&self) -> Option<String> {
         let bytes = match file::read_regular(&self.file, MAX_BYTES) {
             Ok(bytes) => bytes,

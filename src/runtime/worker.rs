@@ -50,7 +50,7 @@ pub(super) struct Worker {
     name: PipelineName,
     /// Where what the task knows of a meter is kept.
     place: Option<Place>,
-    /// Where what the task learns is kept.
+    /// Place of the task's memory.
     learnt: Option<Learnt>,
     gate: Option<Gatekeeper>,
     log: RateLimited,

@@ -23,6 +23,7 @@ use crate::frame::diagnostic::{Diagnostic, quoted};
 use crate::frame::{Frame, Image, PixelFormat};
 use crate::sys::file::{self, FileError};
 use crate::sys::landlock;
+pub use list::names_pictures;
 use list::{STREAMS, Unlisted, WILD, has_extension, list};
 pub(super) use picture::check_jpeg;
 use picture::{MOST_BYTES, Part, format_of, whole_picture};

@@ -32,7 +32,7 @@ pub trait TaskConfig {
         Vec::new()
     }
 
-    /// What the whole lacks, where it lacks something.
+    /// Fault of the whole, such as a key without which it does nothing.
     fn check_whole(&self) -> Option<Diagnostic> {
         None
     }
@@ -130,7 +130,7 @@ pub trait Task: Send {
         Vec::new()
     }
 
-    /// What it has learnt, as text, to be kept over a restart; `None` where it learns nothing, or nothing yet.
+    /// Memory of what it has learnt, as text, to be kept over a restart; `None` where it learns nothing, or nothing yet.
     fn learnt(&self) -> Option<String> {
         None
     }

@@ -53,7 +53,7 @@ fn at_a_terminal(
     Some(Seen { output, screens, code: child.wait().unwrap().code() })
 }
 
-/// What was written behind the last screen, without commands of the terminal.
+/// Text that was written behind the last screen, without commands of the terminal.
 fn behind(output: &str) -> String {
     let rest = output.rsplit("\x1b[?1049l").next().unwrap_or_default();
     rest.replace("\x1b[?25h", "").replace('\r', "")

@@ -63,7 +63,7 @@ fn what_makes_man_pages_and_completions_is_found() {
     assert!(help.contains("completions") && help.contains("man ") && !help.contains("trial-load"), "{help}");
 }
 
-/// Whether this computer has a camera or not: a picture with its name, or the reason, and not for long.
+/// With a camera or without one: a picture with its name, or the reason, and not for long.
 #[test]
 fn a_capture_of_nothing_in_particular_is_a_picture_or_a_reason() {
     let dir = tempfile::tempdir().unwrap();

@@ -71,7 +71,7 @@ def without_dpkg(_, work, _files):
 
 
 def not_for(_, work, _files):
-    """What there is no leptond for is said before anything is fetched."""
+    """A system that there is no leptond for is told so before anything is fetched."""
     folder, seen = _copy(work), []
     boards = {"Pi Zero": {"machine": "armv6l", "dpkg": "armhf"}, "Pi Zero without dpkg": {"machine": "armv6l", "dpkg": ""}, "riscv64": {"machine": "riscv64", "dpkg": "riscv64"},
               "32-bit PC": {"machine": "x86_64", "bits": 32, "dpkg": ""}, "i386": {"machine": "x86_64", "dpkg": "i386"}, "Debian 11": {"libc": "glibc 2.31"},

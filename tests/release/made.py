@@ -115,7 +115,7 @@ class Place:
         return self
 
     def board(self, machine="aarch64", bits=64, libc="glibc 2.36", dpkg="arm64", user=0, installed=""):
-        """What uname, getconf, dpkg and id say there; without `dpkg` it is a system without Debian's tools."""
+        """Answers of uname, getconf, dpkg and id there; without `dpkg` it is a system without Debian's tools."""
         self.stand_in("uname", f"echo {machine}").stand_in("id", f"echo {user}")
         self.stand_in("getconf", f'case "$1" in LONG_BIT) echo {bits} ;; *) {f"echo {libc}" if libc else "exit 1"} ;; esac')
         self.stand_in("sudo", 'echo "sudo" >>"$CALLS"; exec "$@"')
@@ -133,7 +133,7 @@ class Place:
         return done.returncode, done.stdout.strip()
 
     def calls(self):
-        """What the stand-ins wrote down since the last time."""
+        """Lines that the stand-ins wrote down since the last time."""
         if not os.path.exists(self.calls_file):
             return ""
         with open(self.calls_file, encoding="utf-8") as file:
@@ -142,5 +142,5 @@ class Place:
         return text
 
     def left(self):
-        """What the script left in its temporary directory."""
+        """Files that the script left in its temporary directory."""
         return os.listdir(os.path.join(self.folder, "tmp"))

@@ -62,7 +62,7 @@ def directory(repo, work, files):
 
 
 def refused(repo, work, files):
-    """What does not fit gives no directory."""
+    """A file that does not fit gives no directory."""
     secret, public = key(repo, work)
     guarded, another = key(repo, work, "another")
     out, told = os.path.join(work, "no-release"), []

@@ -1,4 +1,4 @@
-//! What happens in this process, for its own screen: the messages that others get, and the latest picture.
+//! Events of this process for its own screen: the messages that others get, and the latest picture.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

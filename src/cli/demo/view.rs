@@ -218,7 +218,7 @@ fn value(shown: &Shown<'_>, width: usize, is_large: bool) -> Vec<Line<'static>> 
     lines
 }
 
-/// How the computer does, and what is unusual about it.
+/// State of the computer, and what is unusual about it.
 fn words(shown: &Shown<'_>, width: usize) -> Vec<Line<'static>> {
     let palette = shown.palette;
     let mut lines = vec![title(palette, "this computer", width)];

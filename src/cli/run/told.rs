@@ -1,4 +1,4 @@
-//! What a person at a terminal is told of a run: where to look, and the first result of each pipeline.
+//! Lines for a person at a terminal who starts a run: where to look, and the first result of each pipeline.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};

@@ -21,9 +21,7 @@ pub fn suggestion() -> Option<(String, u16)> {
         let found = found.clone();
         // A resolver cannot be interrupted: a thread that outlives its answer only finds the channel closed.
         std::thread::spawn(move || {
-            let addresses = (host, port).to_socket_addrs().into_iter().flatten();
-            let open = addresses.take(4).any(|address| TcpStream::connect_timeout(&address, LOOK).is_ok());
-            let _nobody_waits = found.send((i, open));
+            let _nobody_waits = found.send((i, reach(host, port).is_ok()));
         });
     }
     drop(found);
@@ -49,22 +47,23 @@ pub fn answers(host: &str, port: u16) -> Result<(), String> {
     let host = host.to_owned();
     // A resolver cannot be interrupted: a thread that outlives its answer only finds the channel closed.
     std::thread::spawn(move || {
-        let tried = match (host.as_str(), port).to_socket_addrs() {
-            Err(error) => Err(format!("the name {host:?} is not found ({error})")),
-            Ok(addresses) => {
-                let mut last = Err("the name has no address".to_owned());
-                for address in addresses.take(4) {
-                    last = TcpStream::connect_timeout(&address, LOOK).map(drop).map_err(|error| error.to_string());
-                    if last.is_ok() {
-                        break;
-                    }
-                }
-                last
-            }
-        };
-        let _nobody_waits = found.send(tried);
+        let _nobody_waits = found.send(reach(&host, port));
     });
     answer.recv_timeout(TEST).unwrap_or_else(|_| Err(format!("nothing answered within {} s", TEST.as_secs())))
+}
+
+/// Connects to the first addresses of a name until one answers.
+fn reach(host: &str, port: u16) -> Result<(), String> {
+    let addresses =
+        (host, port).to_socket_addrs().map_err(|error| format!("the name {host:?} is not found ({error})"))?;
+    let mut reason = "the name has no address".to_owned();
+    for address in addresses.take(4) {
+        match TcpStream::connect_timeout(&address, LOOK) {
+            Ok(_) => return Ok(()),
+            Err(error) => reason = error.to_string(),
+        }
+    }
+    Err(reason)
 }
 
 /// Tries the broker as the daemon would use it, without disturbing one that runs.

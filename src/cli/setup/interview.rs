@@ -49,7 +49,7 @@ impl Interview<'_> {
         Ok(Told { answers, password, replace, model_here })
     }
 
-    /// What a few flags say by themselves; all else stays as it is.
+    /// Answers of a few flags by themselves; all else stays as it is.
     fn parts(&mut self, given: Option<String>) -> Result<Told, Failure> {
         let args = self.args;
         let node = if args.node.is_some() { self.node()? } else { None };

@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-/// Extensions of picture files, and of files with many.
-const PICTURES: [&str; 7] = ["jpg", "jpeg", "png", "bmp", "mjpeg", "mjpg", "y4m"];
+use crate::source::{SensorKind, names_pictures};
+
 /// Extensions of films, which `ffmpeg` reads.
 const FILMS: [&str; 8] = ["mp4", "mkv", "avi", "mov", "webm", "ts", "h264", "m4v"];
-/// Kinds of tables by their extensions.
-const TABLES: [(&str, &str); 3] = [("csv", "csv"), ("jsonl", "jsonl"), ("ndjson", "jsonl")];
 
 /// `words` with a path in front as pairs of a source; `None` where it is no path.
 ///
@@ -17,10 +15,9 @@ pub fn pairs(words: &[String]) -> Option<Result<Vec<String>, String>> {
     let (first, rest) = words.split_first()?;
     let path = Path::new(first);
     let elsewhere = first.contains("://") || first.starts_with("type=") || first.starts_with("/dev/");
-    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let known = |list: &[&str]| list.contains(&extension.as_str());
-    let table = TABLES.iter().find(|(ending, _)| *ending == extension).map(|(_, kind)| *kind);
-    let names_file = known(&PICTURES) || known(&FILMS) || table.is_some();
+    let is_film = path.extension().is_some_and(|found| FILMS.iter().any(|film| found.eq_ignore_ascii_case(film)));
+    let table = SensorKind::of_file(path);
+    let names_file = names_pictures(path) || is_film || table.is_some();
     let glob = first.contains(['*', '?', '[']);
     if elsewhere || !(path.exists() || first.contains('/') || names_file) {
         return None;
@@ -33,16 +30,16 @@ pub fn pairs(words: &[String]) -> Option<Result<Vec<String>, String>> {
         return Some(Err(format!("{first}: there is no such file or directory")));
     }
     let read: Vec<String> = if let Some(kind) = table {
+        let kind = format!("{kind:?}").to_lowercase();
         vec!["type=sensor".into(), format!("kind={kind}"), format!("path={absolute}")]
-    } else if known(&FILMS) {
+    } else if is_film {
         vec!["type=rtsp".into(), format!("url={absolute}")]
-    } else if path.is_dir() || glob || known(&PICTURES) {
+    } else if path.is_dir() || glob || names_pictures(path) {
         // A source that ends with its last picture would leave nothing to see.
         vec!["type=files".into(), format!("path={absolute}"), "loop=true".into()]
     } else {
         return Some(Err(format!(
-            "{first}: not a file that a source reads: pictures ({}), films ({}), tables (csv, jsonl)",
-            PICTURES.join(", "),
+            "{first}: not a file that a source reads: pictures (jpg, png, bmp, mjpeg, y4m), films ({}), tables (csv, jsonl)",
             FILMS.join(", ")
         )));
     };

@@ -26,7 +26,7 @@ pub struct Offer {
     pub label: String,
     /// As in `[pipeline.source]`.
     pub pairs: Vec<String>,
-    /// What it needs to know besides.
+    /// Question about what it needs to know besides.
     pub asks: Asks,
     /// Name for a pipeline of it.
     pub name: &'static str,

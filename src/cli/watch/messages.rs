@@ -108,7 +108,7 @@ pub struct Channel {
     pub share: f64,
     /// In which way it is not as it should be.
     pub fault: Option<String>,
-    /// How far.
+    /// Distance from what is usual, or from the limit.
     pub distance: Option<f64>,
 }
 

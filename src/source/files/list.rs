@@ -10,6 +10,11 @@ const PICTURES: [&str; 4] = ["jpg", "jpeg", "png", "bmp"];
 /// Characters that make a path a glob.
 pub(super) const WILD: [char; 3] = ['*', '?', '['];
 
+/// True for the extension of a file with one picture, or with many.
+pub fn names_pictures(path: &Path) -> bool {
+    has_extension(path, &PICTURES) || has_extension(path, &STREAMS)
+}
+
 /// Reason for having no list of files.
 pub(super) enum Unlisted {
     /// Nothing is there now.
@@ -39,7 +44,7 @@ pub(super) fn list(pattern: &str) -> Result<Vec<PathBuf>, Unlisted> {
             for entry in std::fs::read_dir(path).map_err(now)? {
                 let path = entry.map_err(now)?.path();
                 let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-                if !hidden && (has_extension(&path, &PICTURES) || has_extension(&path, &STREAMS)) && !path.is_dir() {
+                if !hidden && names_pictures(&path) && !path.is_dir() {
                     files.push(path);
                 }
             }

@@ -1,5 +1,7 @@
 //! `[pipeline.source]` with `type = "sensor"`.
 
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +146,18 @@ pub enum SensorKind {
     Hwmon,
     /// Thermal zones (`/sys/class/thermal`).
     Thermal,
+}
+
+impl SensorKind {
+    /// The kind of table in a file, by its extension; `None` where it is none.
+    pub fn of_file(path: &Path) -> Option<SensorKind> {
+        let extension = path.extension()?.to_string_lossy().to_lowercase();
+        match extension.as_str() {
+            "csv" => Some(SensorKind::Csv),
+            "jsonl" | "ndjson" => Some(SensorKind::Jsonl),
+            _ => None,
+        }
+    }
 }
 
 impl SensorConfig {

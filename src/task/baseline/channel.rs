@@ -87,7 +87,7 @@ pub(super) struct Channel {
 /// A fault that goes on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Fault {
-    /// What it is.
+    /// Kind of the fault.
     pub(super) kind: Trouble,
     /// Distance in robust spreads; of what is stuck or dead, in longest usual times.
     pub(super) distance: f64,

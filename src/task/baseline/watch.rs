@@ -26,7 +26,7 @@ const LEAST_SILENCE_S: f64 = 5.0;
 /// Version of what is kept; another one is thrown away.
 const VERSION: u32 = 1;
 
-/// What is kept over a restart.
+/// Memory that is kept over a restart.
 #[derive(Serialize, Deserialize)]
 struct Kept<'a> {
     version: u32,
@@ -41,7 +41,7 @@ pub(super) struct Watch {
     limits: Vec<Limit>,
     names: Arc<[String]>,
     channels: Vec<Channel>,
-    /// What an earlier run learnt, until the channels are known.
+    /// Memory of an earlier run, until the channels are known.
     kept: Option<(Vec<String>, Vec<Channel>)>,
     /// Begun events by channel and whether they are of a limit.
     events: BTreeMap<(usize, bool), Event>,

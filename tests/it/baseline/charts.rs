@@ -140,7 +140,7 @@ fn false_alarms_per_week(
     alarms as f64 * 7.0 / (runs as f64 * (days as f64 - LEARN_S / DAY))
 }
 
-/// What is found of faults.
+/// Faults that are found.
 #[derive(Clone, Debug, Default)]
 struct Found {
     /// Minutes from the beginning of each to its alarm.

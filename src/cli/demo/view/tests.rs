@@ -11,7 +11,7 @@ use super::*;
 use crate::cli::watch::ascii::to_ascii;
 use crate::frame::Incoming;
 
-/// What a demo has told by now.
+/// Everything that a demo has told by now.
 struct Told {
     watched: Watched,
     picture: Picture,

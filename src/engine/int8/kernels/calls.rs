@@ -263,7 +263,7 @@ pub struct Terms {
     pub sums: AlignedBytes,
     /// f32. Empty where results are bytes.
     pub bias: AlignedBytes,
-    /// What the weights are more than bytes.
+    /// Excess of the weights over bytes.
     #[cfg(target_arch = "x86_64")]
     pub excess: Excess,
 }

@@ -12,7 +12,7 @@ pub struct Split<'a> {
     pub data: Cow<'a, [i8]>,
     /// As [`GemmWeights::zeros`].
     pub zeros: Cow<'a, [i8]>,
-    /// What `data` less `zeros` lacks.
+    /// Excess that `data` less `zeros` lacks.
     pub excess: Excess,
 }
 
@@ -81,7 +81,7 @@ impl<'a> Split<'a> {
     }
 }
 
-/// What a weight is more than the nearest byte.
+/// Excess of a weight over the nearest byte.
 fn left_over(weight: i16) -> i16 {
     weight - weight.clamp(i8::MIN.into(), i8::MAX.into())
 }
