@@ -19,7 +19,8 @@ from container import Container
 from person import Person
 from report import Failed, Report, Skipped, want
 from service import CONFIG, Service
-from tool_checks import REPO, Quiet
+from tool_checks import REPO
+from web import Quiet
 
 LIMIT_S = 900
 MINUTE = 60

@@ -8,6 +8,7 @@ import threading
 
 from report import Skipped
 from service import CONFIG, changing, want
+from web import Quiet
 
 REPO = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 DIGITS = "/usr/share/leptond/models/leptonnet-digits"
@@ -77,13 +78,6 @@ def model_address(service):
     service.run("leptond model remove fetched")
     seen = f"wrong hash: exit {wrong}, {said.splitlines()[-1][:140]}, left {left or 'nothing'}; right hash: exit {right}, {out.splitlines()[-1][:120]}"
     return want(wrong != 0 and "sha256" in said and left == "" and right == 0 and listed == "1", seen)
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves files and says nothing."""
-
-    def log_message(self, *_):
-        """Nothing."""
 
 
 def setup(service):

@@ -10,6 +10,8 @@ import tarfile
 import threading
 import contextlib
 
+from web import Quiet
+
 TARGETS = {"amd64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu", "armhf": "armv7-unknown-linux-gnueabihf"}
 VERSION = "0.1.0"
 
@@ -61,11 +63,8 @@ def files(work):
     return [make(folder, VERSION, architecture) for make in (deb, tarball) for architecture in TARGETS]
 
 
-class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves a directory and says nothing. `cut` in the server ends a body after so many bytes."""
-
-    def log_message(self, *_):
-        """Nothing."""
+class Handler(Quiet):
+    """Serves a directory. `cut` in the server ends a body after so many bytes."""
 
     def copyfile(self, source, outputfile):
         cut = self.server.cut.get(self.path)
