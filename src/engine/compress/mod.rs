@@ -4,6 +4,10 @@
 //! an [`Executor`] that whoever uses this room provides.
 
 pub mod fold;
+pub mod gram;
+mod opset;
+pub mod quantize;
 pub mod run;
+pub mod unroll;
 
 pub use run::{CompressError, Executor, Plan, Samples, TensorFact};
