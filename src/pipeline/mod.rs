@@ -29,6 +29,7 @@ mod sample;
 mod shared_plan;
 pub mod size_inputs;
 mod stages;
+pub mod tensors;
 pub mod trial;
 
 pub use config::Config;
