@@ -10,6 +10,7 @@ mod check;
 mod choice;
 mod demo;
 mod doctor;
+mod eval;
 mod failure;
 mod generate;
 mod hint;
@@ -67,6 +68,8 @@ enum Command {
     Try(try_out::Args),
     /// Run a model over files
     Infer(infer::Args),
+    /// Measure how right a model is on labelled files, or how far two models agree
+    Eval(eval::Args),
     /// Time a model
     Bench(bench::Args),
     /// Explain a model: inputs, outputs, operators and how each one runs
@@ -120,6 +123,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Try(args) => try_out::run(args),
         Command::Infer(args) => infer::run(args),
         Command::Quantize(args) => quantize::run(args),
+        Command::Eval(args) => eval::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Model(args) => model::run(args),

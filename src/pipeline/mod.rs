@@ -30,6 +30,7 @@ mod samples;
 mod shared_plan;
 pub mod size_inputs;
 mod stages;
+pub mod tensors;
 pub mod trial;
 
 pub use config::Config;
