@@ -1,6 +1,6 @@
 //! `leptond eval`: how right a model is on labelled files, beside another one, and how far two agree.
 
-mod args;
+pub(super) mod args;
 mod coco;
 mod data;
 mod list;

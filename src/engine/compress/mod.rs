@@ -8,6 +8,8 @@ pub mod gram;
 mod opset;
 pub mod quantize;
 pub mod run;
+#[cfg(test)]
+mod testing;
 pub mod unroll;
 
 pub use run::{CompressError, Executor, Plan, Samples, TensorFact};
