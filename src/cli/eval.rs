@@ -33,6 +33,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let classes = data.categories.is_empty() && data.labels.is_some();
     let mut first = Subject::open(&args, &args.model, args.engine, classes)?;
     data.name_by(&labels_of(&first));
+    if data.labels.is_some() && data.categories.is_empty() && !classes {
+        first = Subject::open(&args, &args.model, args.engine, true)?;
+    }
     settle(&args, &mut data, &first)?;
     let mut second = match &args.against {
         Some(model) => {

@@ -140,7 +140,9 @@ impl Tally {
             }
             Outcome::Detect { .. } => return Err("a name is right here, and objects want COCO annotations".into()),
             Outcome::Semantic { .. } => {
-                return Err("a name is right here, and areas have no labels that are read yet".into());
+                return Err(
+                    "a name is right here, and areas are compared with those of another model alone (--against)".into(),
+                );
             }
             _ => {
                 return Err(
