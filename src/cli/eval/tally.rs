@@ -1,6 +1,6 @@
 //! Answers of one model beside what is right, and the figures that they make.
 
-use super::data::{Data, Truth};
+use super::dataset::{Data, Truth};
 use super::names::Names;
 use crate::evaluate::{Calibration, Classes, Found, Interval, Objects, Readings, auc, bootstrap, share};
 use crate::frame::{Label, MeterReading, Outcome, Quality, Reading, Scored};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::Measured;
+use super::measured::Measured;
 use super::subject::Subject;
 use super::tally::{Figure, Tally, Unit};
 use crate::cli::words::counted;
