@@ -24,6 +24,7 @@ mod picture_size;
 mod probe;
 mod profile;
 mod progress;
+mod quantize;
 mod record;
 mod render;
 mod run;
@@ -73,6 +74,8 @@ enum Command {
     Bench(bench::Args),
     /// Explain a model: inputs, outputs, operators and how each one runs
     Inspect(inspect::Args),
+    /// Make a float model small: weights and activations in bytes, by what samples show
+    Quantize(quantize::Args),
     /// Install models: from the catalog, an address or a file; list them; remove them
     Model(model::Args),
     /// Show or save what a source gives, without a model
@@ -119,6 +122,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Try(args) => try_out::run(args),
         Command::Infer(args) => infer::run(args),
+        Command::Quantize(args) => quantize::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Inspect(args) => inspect::run(args),

@@ -34,6 +34,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod compress;
 pub mod int8;
 pub mod onnx;
 pub mod operators;

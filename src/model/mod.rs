@@ -13,6 +13,7 @@ mod compile;
 mod dynamic;
 mod ends;
 mod equal;
+pub mod execute;
 mod explain;
 pub mod exporter;
 mod external;

@@ -24,7 +24,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine::operators", &["engine::onnx"]),
     ("engine::tflite", &["engine::onnx", "engine::operators"]),
     ("engine::int8", &["engine::onnx"]),
-    ("engine", &["engine::onnx", "engine::operators", "engine::tflite", "engine::int8"]),
+    ("engine::compress", &["engine::onnx"]),
+    ("engine", &["engine::onnx", "engine::operators", "engine::tflite", "engine::int8", "engine::compress"]),
     ("governor", &[]),
     ("governor::simulate", &["governor"]),
     ("frame", &[]),
@@ -183,7 +184,9 @@ static WHOLE: LazyLock<House> = LazyLock::new(|| {
 fn room(path: &[String]) -> String {
     let first = path.get(1).map_or("", String::as_str);
     match path[0].as_str() {
-        "leptond_engine" if matches!(first, "onnx" | "operators" | "tflite" | "int8") => format!("engine::{first}"),
+        "leptond_engine" if matches!(first, "onnx" | "operators" | "tflite" | "int8" | "compress") => {
+            format!("engine::{first}")
+        }
         "leptond_engine" => "engine".to_string(),
         "leptond_governor" if first == "simulate" => "governor::simulate".to_string(),
         "leptond_governor" => "governor".to_string(),
