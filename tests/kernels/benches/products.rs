@@ -156,22 +156,23 @@ fn dense(set: &dyn Kernels, [side, k, n]: [usize; 3], rounds: usize) -> [Duratio
         let Form { zeros, bias, floats, x_zero, .. } = *form;
         set.pack_gemm(&GemmWeights { zeros, bias, x_zero, floats, ..sizes })
     });
+    let rows: Vec<_> = (0..pixels).map(|pixel| x[pixel * k..].as_ptr()).collect();
+    let outs = [1, 4].map(|width| {
+        (0..pixels).map(|pixel| out.as_mut_ptr().cast::<i8>().wrapping_add(pixel * n * width)).collect::<Vec<_>>()
+    });
     least(rounds, |index| {
         let packed = &packed[index];
-        let width = if index == 2 { 4 } else { 1 };
+        let outs = &outs[usize::from(index == 2)];
         for first in (0..pixels).step_by(set.gemm_rows(packed)) {
             let range = first..pixels.min(first + set.gemm_rows(packed));
-            let rows: Vec<_> = range.clone().map(|pixel| x[pixel * k..].as_ptr()).collect();
-            let outs: Vec<_> =
-                range.map(|pixel| out.as_mut_ptr().cast::<i8>().wrapping_add(pixel * n * width)).collect();
             let call = GemmCall {
                 packed,
                 finish: forms[index].finish,
                 offsets: &[0],
                 first_block: 0,
                 blocks: packed.blocks(),
-                rows: &rows,
-                outs: &outs,
+                rows: &rows[range.clone()],
+                outs: &outs[range],
             };
             // SAFETY: `available` gives what this processor can run; rows and outputs are in the vectors, slack included.
             unsafe { set.gemm(&call) };

@@ -69,6 +69,24 @@ macro_rules! forward {
     };
 }
 
+/// A block for each row of a tile, which has at most 8.
+///
+/// Not a loop: where a long one over a tile's sums is not unrolled, the sums lie in memory, and every product writes to it.
+#[cfg(target_arch = "x86_64")]
+macro_rules! for_rows {
+    ($row:ident in $rows:ident $block:block) => {
+        for_rows!(@ $row, $rows, $block, 0 1 2 3 4 5 6 7)
+    };
+    (@ $row:ident, $rows:ident, $block:block, $($index:literal)*) => {
+        $(
+            if $index < $rows {
+                let $row: usize = $index;
+                $block
+            }
+        )*
+    };
+}
+
 mod aligned;
 #[cfg(target_arch = "x86_64")]
 pub mod amx;

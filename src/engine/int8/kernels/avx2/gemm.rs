@@ -19,8 +19,11 @@ const BLOCK: usize = VECTORS * LANES;
 /// Input bytes in a step.
 const STEP: usize = 4;
 
-/// Rows of a call, and of a tile: as many as 16 registers allow.
-pub const ROWS: usize = 3;
+/// Most rows of a tile: as many as 16 registers allow.
+const TILE: usize = 3;
+
+/// Most rows of a call: two tiles, to share what a call costs.
+pub const ROWS: usize = 2 * TILE;
 
 /// Vectors of the block whose first channel is `first`.
 fn vectors(n: usize, first: usize) -> usize {
@@ -91,19 +94,25 @@ pub unsafe fn gemm<D: Dot>(call: &GemmCall) {
         }
         for block in call.first_block..call.first_block + call.blocks {
             let vectors = vectors(call.packed.n, block * BLOCK);
-            match (vectors, call.rows.len()) {
-                (4, 1) => tile::<D, 1, 4>(call, block, &row_sums, &results),
-                (4, 2) => tile::<D, 2, 4>(call, block, &row_sums, &results),
-                (4, _) => tile::<D, 3, 4>(call, block, &row_sums, &results),
-                (3, 1) => tile::<D, 1, 3>(call, block, &row_sums, &results),
-                (3, 2) => tile::<D, 2, 3>(call, block, &row_sums, &results),
-                (3, _) => tile::<D, 3, 3>(call, block, &row_sums, &results),
-                (2, 1) => tile::<D, 1, 2>(call, block, &row_sums, &results),
-                (2, 2) => tile::<D, 2, 2>(call, block, &row_sums, &results),
-                (2, _) => tile::<D, 3, 2>(call, block, &row_sums, &results),
-                (_, 1) => tile::<D, 1, 1>(call, block, &row_sums, &results),
-                (_, 2) => tile::<D, 2, 1>(call, block, &row_sums, &results),
-                (_, _) => tile::<D, 3, 1>(call, block, &row_sums, &results),
+            let tiles = call.rows.len().div_ceil(TILE);
+            let mut first = 0;
+            for left in (1..=tiles).rev() {
+                let rows = (call.rows.len() - first).div_ceil(left);
+                match (vectors, rows) {
+                    (4, 1) => tile::<D, 1, 4>(call, block, first, &row_sums, &results),
+                    (4, 2) => tile::<D, 2, 4>(call, block, first, &row_sums, &results),
+                    (4, _) => tile::<D, 3, 4>(call, block, first, &row_sums, &results),
+                    (3, 1) => tile::<D, 1, 3>(call, block, first, &row_sums, &results),
+                    (3, 2) => tile::<D, 2, 3>(call, block, first, &row_sums, &results),
+                    (3, _) => tile::<D, 3, 3>(call, block, first, &row_sums, &results),
+                    (2, 1) => tile::<D, 1, 2>(call, block, first, &row_sums, &results),
+                    (2, 2) => tile::<D, 2, 2>(call, block, first, &row_sums, &results),
+                    (2, _) => tile::<D, 3, 2>(call, block, first, &row_sums, &results),
+                    (_, 1) => tile::<D, 1, 1>(call, block, first, &row_sums, &results),
+                    (_, 2) => tile::<D, 2, 1>(call, block, first, &row_sums, &results),
+                    (_, _) => tile::<D, 3, 1>(call, block, first, &row_sums, &results),
+                }
+                first += rows;
             }
         }
     }
@@ -117,6 +126,7 @@ pub unsafe fn gemm<D: Dot>(call: &GemmCall) {
 unsafe fn tile<D: Dot, const R: usize, const V: usize>(
     call: &GemmCall,
     block: usize,
+    first: usize,
     row_sums: &[i32; ROWS],
     results: &Results,
 ) {
@@ -124,16 +134,19 @@ unsafe fn tile<D: Dot, const R: usize, const V: usize>(
     // SAFETY: the block is in `data`, whose parts are whole vectors; the call has the rows, each of which covers every
     // segment, and what a step reads behind a segment is within SLACK; outputs have room for the block's channels.
     unsafe {
+        // Of `R` each, as the compiler must know: a loop of unknown length over sums puts them into memory.
+        let (inputs, outs) = (&call.rows[first..first + R], &call.outs[first..first + R]);
+        let row_sums = &row_sums[first..first + R];
         let data: *const __m256i = packed.data.as_ptr().add(block * packed.block_bytes).cast();
         let mut sums = [std::array::from_fn::<_, V, _>(|v| *data.add(v)); R];
         let mut weights = data.add(2 * V);
         for &offset in call.offsets {
-            let rows: [_; R] = std::array::from_fn(|r| call.rows.get_unchecked(r).add(offset));
+            let rows: [_; R] = std::array::from_fn(|r| inputs[r].add(offset));
             for k in (0..packed.segment).step_by(STEP) {
-                for (row, sums) in rows.iter().zip(&mut sums) {
-                    let x = D::ready(_mm256_set1_epi32(row.add(k).cast::<i32>().read_unaligned()));
-                    for (v, sum) in sums.iter_mut().enumerate() {
-                        *sum = D::dot(*sum, x, weights.add(v * D::PARTS));
+                let x = rows.map(|row| D::ready(_mm256_set1_epi32(row.add(k).cast::<i32>().read_unaligned())));
+                for v in 0..V {
+                    for (sums, &x) in sums.iter_mut().zip(&x) {
+                        sums[v] = D::dot(sums[v], x, weights.add(v * D::PARTS));
                     }
                 }
                 weights = weights.add(V * D::PARTS);
@@ -143,10 +156,10 @@ unsafe fn tile<D: Dot, const R: usize, const V: usize>(
             for step in packed.terms.excess.of(block) {
                 let (segment, byte) = packed.terms.excess.place(step);
                 let weights: *const __m256i = packed.terms.excess.weights(step, BLOCK).cast();
-                for (row, sums) in call.rows.iter().zip(&mut sums) {
-                    let x = row.add(call.offsets[segment] + byte).cast::<i32>().read_unaligned();
+                for r in 0..R {
+                    let x = inputs[r].add(call.offsets[segment] + byte).cast::<i32>().read_unaligned();
                     let x = D::ready(_mm256_set1_epi32(x));
-                    for (v, sum) in sums.iter_mut().enumerate() {
+                    for (v, sum) in sums[r].iter_mut().enumerate() {
                         *sum = D::dot(*sum, x, weights.add(v));
                     }
                 }
@@ -154,9 +167,10 @@ unsafe fn tile<D: Dot, const R: usize, const V: usize>(
         }
         if !D::WIDE && !packed.terms.zeros.is_empty() {
             let zeros: *const __m256i = packed.terms.zeros.as_ptr().add(4 * block * BLOCK).cast();
-            for (sums, &row_sum) in sums.iter_mut().zip(row_sums) {
-                for (v, sum) in sums.iter_mut().enumerate() {
-                    *sum = _mm256_add_epi32(*sum, _mm256_mullo_epi32(*zeros.add(v), _mm256_set1_epi32(row_sum)));
+            for r in 0..R {
+                let row_sum = _mm256_set1_epi32(row_sums[r]);
+                for (v, sum) in sums[r].iter_mut().enumerate() {
+                    *sum = _mm256_add_epi32(*sum, _mm256_mullo_epi32(*zeros.add(v), row_sum));
                 }
             }
         }
@@ -165,27 +179,27 @@ unsafe fn tile<D: Dot, const R: usize, const V: usize>(
         let output = match results {
             Results::Bytes(output) => output,
             Results::Floats(floats) => {
-                for (r, sums) in sums.iter().enumerate() {
-                    let out = call.outs.get_unchecked(r).cast::<f32>();
-                    for (v, &sum) in sums.iter().enumerate() {
-                        let first = block * BLOCK + v * LANES;
-                        let real = floats.real(sum, scales[v], &packed.terms, first);
-                        store_floats(real, out.add(first), count - v * LANES);
+                for_rows!(r in R {
+                    let out = outs[r].cast::<f32>();
+                    for (v, &sum) in sums[r].iter().enumerate() {
+                        let at = block * BLOCK + v * LANES;
+                        let real = floats.real(sum, scales[v], &packed.terms, at);
+                        store_floats(real, out.add(at), count - v * LANES);
                     }
-                }
+                });
                 return;
             }
         };
-        for (r, sums) in sums.iter().enumerate() {
+        for_rows!(r in R {
             // Vectors that there are not repeat the last; their bytes are left behind.
-            let bytes = output.bytes(std::array::from_fn(|v| sums[v.min(V - 1)]), scales);
+            let bytes = output.bytes(std::array::from_fn(|v| sums[r][v.min(V - 1)]), scales);
             let bytes = match V {
                 4 => bytes,
                 3 => _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 7, 3)),
                 2 => _mm256_permute4x64_epi64::<0b1000>(bytes),
                 _ => _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 2, 3, 5, 6, 7)),
             };
-            store(bytes, call.outs.get_unchecked(r).add(block * BLOCK), count);
-        }
+            store(bytes, outs[r].add(block * BLOCK), count);
+        });
     }
 }

@@ -11,7 +11,7 @@ use std::arch::x86_64::*;
 
 use super::super::passes::bytes_of;
 use super::super::{AlignedBytes, DepthwiseCall, DepthwiseWeights, PackedDepthwise, Terms};
-use super::output::{LANES, Results, may_overflow, sign_bits, store_floats};
+use super::output::{LANES, Pixels, Results, may_overflow, sign_bits};
 
 /// Channels in a block.
 const BLOCK: usize = 64;
@@ -94,15 +94,30 @@ pub fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
 /// As there.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 pub unsafe fn depthwise(call: &DepthwiseCall) {
+    let results = Results::new(&call.finish, call.packed.variant != 0);
+    // SAFETY: the caller's promise is the callee's.
+    unsafe {
+        match &results {
+            Results::Bytes(output) => lines(call, output),
+            Results::Floats(floats) => lines(call, floats),
+        }
+    }
+}
+
+/// All lines of a call.
+///
+/// # Safety
+/// As [`depthwise`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn lines<W: Pixels>(call: &DepthwiseCall, results: &W) {
     let packed = call.packed;
-    let results = Results::new(&call.finish, packed.variant != 0);
     let together = if call.step_row == call.tap_row { 2 } else { 1 };
     for row in (0..call.rows).step_by(together) {
         for block in 0..packed.channels.div_ceil(BLOCK) {
             let two = together == 2 && row + 1 < call.rows;
             // SAFETY: the row and the block are in the call; the caller's promise is the callee's.
             unsafe {
-                let line = Line::new(call, row, block, &results);
+                let line = Line::new(call, row, block, results);
                 if packed.passes.are_many(block) { line.run::<true>(two) } else { line.run::<false>(two) }
             }
         }
@@ -110,9 +125,9 @@ pub unsafe fn depthwise(call: &DepthwiseCall) {
 }
 
 /// A block of channels of one row of outputs, or of two.
-struct Line<'a> {
+struct Line<'a, W> {
     call: &'a DepthwiseCall<'a>,
-    results: &'a Results,
+    results: &'a W,
     block: usize,
     /// The block's weights.
     data: *const __m512i,
@@ -124,10 +139,10 @@ struct Line<'a> {
     channels: usize,
 }
 
-impl<'a> Line<'a> {
+impl<'a, W: Pixels> Line<'a, W> {
     /// # Safety
     /// The row and the block are in the call.
-    unsafe fn new(call: &'a DepthwiseCall, row: usize, block: usize, results: &'a Results) -> Self {
+    unsafe fn new(call: &'a DepthwiseCall, row: usize, block: usize, results: &'a W) -> Self {
         // SAFETY: the caller's promise.
         unsafe {
             Line {
@@ -246,30 +261,19 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Stores `G` pixels of `R` rows.
+    /// Stores `G` pixels of `R` rows. To be inlined, as [`Pixels::pixels`].
     ///
     /// # Safety
-    /// They are in the line.
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    #[inline]
+    /// They are in the line; the processor has the instructions.
+    #[inline(always)]
     unsafe fn store<const R: usize, const G: usize>(&self, sums: [[__m512i; VECTORS]; R], cols: [usize; G]) {
-        // SAFETY: the block has scales.
-        let scales = unsafe { self.vectors(1) }.map(|v| _mm512_castsi512_ps(v));
-        for (row, sums) in sums.into_iter().enumerate() {
-            // SAFETY: the caller's promise.
-            unsafe {
+        let terms = &self.call.packed.terms;
+        // SAFETY: the caller's promise; the block has scales.
+        unsafe {
+            let scales = self.vectors(1).map(|v| _mm512_castsi512_ps(v));
+            for (row, sums) in sums.into_iter().enumerate() {
                 let outs = cols.map(|col| self.out.add(row * self.call.out_row + col * self.call.out_col));
-                match self.results {
-                    Results::Bytes(output) => {
-                        output.store_pixels(sums, scales, outs.map(|out| out.add(self.block * BLOCK)), self.channels);
-                    }
-                    Results::Floats(floats) => {
-                        let terms = &self.call.packed.terms;
-                        let at = |v: usize| self.block * BLOCK + v * LANES;
-                        let reals = std::array::from_fn(|v| floats.real(sums[v], scales[v], terms, at(v)));
-                        store_reals(in_order(reals), outs, self.block * BLOCK, self.channels);
-                    }
-                }
+                self.results.pixels(sums, scales, outs, terms, self.block * BLOCK, self.channels);
             }
         }
     }
@@ -382,37 +386,6 @@ impl<'a> Line<'a> {
                 self.store(sums, cols);
                 here = next;
             }
-        }
-    }
-}
-
-/// Vectors of runs of 4 channels of every 16, as vectors of 16 channels in order.
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn in_order([a, b, c, d]: [__m512; VECTORS]) -> [__m512; VECTORS] {
-    let (low, high) = (_mm512_shuffle_f32x4::<0b10_00_10_00>(a, b), _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b));
-    let (low2, high2) = (_mm512_shuffle_f32x4::<0b10_00_10_00>(c, d), _mm512_shuffle_f32x4::<0b11_01_11_01>(c, d));
-    [
-        _mm512_shuffle_f32x4::<0b10_00_10_00>(low, low2),
-        _mm512_shuffle_f32x4::<0b10_00_10_00>(high, high2),
-        _mm512_shuffle_f32x4::<0b11_01_11_01>(low, low2),
-        _mm512_shuffle_f32x4::<0b11_01_11_01>(high, high2),
-    ]
-}
-
-/// Four vectors of floats to `G` pixels: the channels from `first`, of which `channels` are left.
-///
-/// # Safety
-/// They may be written.
-#[target_feature(enable = "avx512f")]
-#[inline]
-unsafe fn store_reals<const G: usize>(reals: [__m512; VECTORS], outs: [*mut i8; G], first: usize, channels: usize) {
-    let runs = VECTORS / G;
-    for (run, real) in reals.into_iter().enumerate() {
-        let at = run % runs * LANES;
-        if at < channels {
-            // SAFETY: the caller's promise.
-            unsafe { store_floats(real, outs[run / runs].cast::<f32>().add(first + at), channels - at) };
         }
     }
 }

@@ -219,8 +219,8 @@ unsafe fn tile<const R: usize, const V: usize>(
             unsafe { output.store::<R, V>(&sums, &scales, &outs, u64::MAX >> (BLOCK - channels)) };
         }
         Results::Floats(floats) => {
-            for (r, sums) in sums.iter().enumerate() {
-                for (v, &sum) in sums.iter().enumerate() {
+            for_rows!(r in R {
+                for (v, &sum) in sums[r].iter().enumerate() {
                     let at = block * BLOCK + v * LANES;
                     // SAFETY: as above; the weights were packed for floats.
                     unsafe {
@@ -228,7 +228,7 @@ unsafe fn tile<const R: usize, const V: usize>(
                         store_floats(real, (*outs.add(r)).cast::<f32>().add(at), channels - v * LANES);
                     }
                 }
-            }
+            });
         }
     }
 }

@@ -214,47 +214,46 @@ impl Output {
             _ => 1,
         };
         let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-        for first in 0..R {
-            if first % together != 0 {
-                continue;
-            }
-            // Rows and vectors that there are not repeat the last.
-            let sums = std::array::from_fn(|i| match V {
-                3 => sums[first][i.min(2)],
-                _ => sums[(first + i / V).min(R - 1)][i % V],
-            });
-            let scales = std::array::from_fn(|i| if V == 3 { scales[i.min(2)] } else { scales[i % V] });
-            let mut bytes = self.bytes::<CLAMP>(sums, scales);
-            if V < 4 {
-                bytes = _mm512_permutexvar_epi32(order, bytes);
-            }
-            // SAFETY: the caller's promise.
-            unsafe {
-                match V {
-                    1 => {
-                        let mask = mask as u16;
-                        _mm_mask_storeu_epi8(outs[first], mask, _mm512_castsi512_si128(bytes));
-                        if first + 1 < R {
-                            _mm_mask_storeu_epi8(outs[first + 1], mask, _mm512_extracti32x4_epi32::<1>(bytes));
+        for_rows!(first in R {
+            if first.is_multiple_of(together) {
+                // Rows and vectors that there are not repeat the last.
+                let sums = std::array::from_fn(|i| match V {
+                    3 => sums[first][i.min(2)],
+                    _ => sums[(first + i / V).min(R - 1)][i % V],
+                });
+                let scales = std::array::from_fn(|i| if V == 3 { scales[i.min(2)] } else { scales[i % V] });
+                let mut bytes = self.bytes::<CLAMP>(sums, scales);
+                if V < 4 {
+                    bytes = _mm512_permutexvar_epi32(order, bytes);
+                }
+                // SAFETY: the caller's promise.
+                unsafe {
+                    match V {
+                        1 => {
+                            let mask = mask as u16;
+                            _mm_mask_storeu_epi8(outs[first], mask, _mm512_castsi512_si128(bytes));
+                            if first + 1 < R {
+                                _mm_mask_storeu_epi8(outs[first + 1], mask, _mm512_extracti32x4_epi32::<1>(bytes));
+                            }
+                            if first + 2 < R {
+                                _mm_mask_storeu_epi8(outs[first + 2], mask, _mm512_extracti32x4_epi32::<2>(bytes));
+                            }
+                            if first + 3 < R {
+                                _mm_mask_storeu_epi8(outs[first + 3], mask, _mm512_extracti32x4_epi32::<3>(bytes));
+                            }
                         }
-                        if first + 2 < R {
-                            _mm_mask_storeu_epi8(outs[first + 2], mask, _mm512_extracti32x4_epi32::<2>(bytes));
+                        2 => {
+                            let mask = mask as u32;
+                            _mm256_mask_storeu_epi8(outs[first], mask, _mm512_castsi512_si256(bytes));
+                            if first + 1 < R {
+                                _mm256_mask_storeu_epi8(outs[first + 1], mask, _mm512_extracti64x4_epi64::<1>(bytes));
+                            }
                         }
-                        if first + 3 < R {
-                            _mm_mask_storeu_epi8(outs[first + 3], mask, _mm512_extracti32x4_epi32::<3>(bytes));
-                        }
+                        _ => _mm512_mask_storeu_epi8(outs[first], mask, bytes),
                     }
-                    2 => {
-                        let mask = mask as u32;
-                        _mm256_mask_storeu_epi8(outs[first], mask, _mm512_castsi512_si256(bytes));
-                        if first + 1 < R {
-                            _mm256_mask_storeu_epi8(outs[first + 1], mask, _mm512_extracti64x4_epi64::<1>(bytes));
-                        }
-                    }
-                    _ => _mm512_mask_storeu_epi8(outs[first], mask, bytes),
                 }
             }
-        }
+        });
     }
 
     /// One vector of bytes to `G` pixels, the first `channels` bytes of each 64 ÷ `G`.
@@ -263,7 +262,7 @@ impl Output {
     /// The bytes may be written.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     #[inline]
-    pub unsafe fn store_pixels<const G: usize>(
+    unsafe fn store_pixels<const G: usize>(
         &self,
         sums: [__m512i; 4],
         scales: [__m512; 4],
@@ -289,6 +288,91 @@ impl Output {
                     _mm_mask_storeu_epi8(outs[G - 1], mask, _mm512_extracti32x4_epi32::<3>(bytes));
                 }
             }
+        }
+    }
+}
+
+/// Results of neighbouring pixels, made from four vectors of sums and written.
+pub trait Pixels {
+    /// Sums of `G` pixels, 64 ÷ `G` channels each, to the channels from `first` of each of `outs`; so many are left from
+    /// there. To be inlined into functions that have the instructions: what lies in registers there would else go through
+    /// memory for every pixel.
+    ///
+    /// # Safety
+    /// The results may be written, and the processor has the instructions.
+    unsafe fn pixels<const G: usize>(
+        &self,
+        sums: [__m512i; 4],
+        scales: [__m512; 4],
+        outs: [*mut i8; G],
+        terms: &Terms,
+        first: usize,
+        channels: usize,
+    );
+}
+
+impl Pixels for Output {
+    #[inline(always)]
+    unsafe fn pixels<const G: usize>(
+        &self,
+        sums: [__m512i; 4],
+        scales: [__m512; 4],
+        outs: [*mut i8; G],
+        _terms: &Terms,
+        first: usize,
+        channels: usize,
+    ) {
+        // SAFETY: the caller's promise is the callee's.
+        unsafe { self.store_pixels(sums, scales, outs.map(|out| out.add(first)), channels) };
+    }
+}
+
+impl Pixels for Floats {
+    #[inline(always)]
+    unsafe fn pixels<const G: usize>(
+        &self,
+        sums: [__m512i; 4],
+        scales: [__m512; 4],
+        outs: [*mut i8; G],
+        terms: &Terms,
+        first: usize,
+        channels: usize,
+    ) {
+        // SAFETY: the caller's promise is the callees'.
+        unsafe {
+            let reals = std::array::from_fn(|v| self.real(sums[v], scales[v], terms, first + v * LANES));
+            store_reals(in_order(reals), outs, first, channels);
+        }
+    }
+}
+
+/// Vectors of runs of 4 channels of every 16, as vectors of 16 channels in order.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn in_order([a, b, c, d]: [__m512; 4]) -> [__m512; 4] {
+    let (low, high) = (_mm512_shuffle_f32x4::<0b10_00_10_00>(a, b), _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b));
+    let (low2, high2) = (_mm512_shuffle_f32x4::<0b10_00_10_00>(c, d), _mm512_shuffle_f32x4::<0b11_01_11_01>(c, d));
+    [
+        _mm512_shuffle_f32x4::<0b10_00_10_00>(low, low2),
+        _mm512_shuffle_f32x4::<0b10_00_10_00>(high, high2),
+        _mm512_shuffle_f32x4::<0b11_01_11_01>(low, low2),
+        _mm512_shuffle_f32x4::<0b11_01_11_01>(high, high2),
+    ]
+}
+
+/// Four vectors of floats to `G` pixels: the channels from `first`, of which `channels` are left.
+///
+/// # Safety
+/// They may be written.
+#[target_feature(enable = "avx512f")]
+#[inline]
+unsafe fn store_reals<const G: usize>(reals: [__m512; 4], outs: [*mut i8; G], first: usize, channels: usize) {
+    let runs = 4 / G;
+    for (run, real) in reals.into_iter().enumerate() {
+        let at = run % runs * LANES;
+        if at < channels {
+            // SAFETY: the caller's promise.
+            unsafe { store_floats(real, outs[run / runs].cast::<f32>().add(first + at), channels - at) };
         }
     }
 }
