@@ -56,9 +56,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let loss = Loss::of(&bundle, &held)?;
     let quantized = match args.target_drop {
         None => prepared.quantize(&settings).map_err(failed)?,
-        Some(target) => {
-            prepared.quantize_within(&settings, target, &mut |model| loss.lost(model)).map_err(failed)?.0
-        }
+        Some(target) => prepared.quantize_within(&settings, target, &mut |model| loss.lost(model)).map_err(failed)?.0,
     };
     executor.clear();
     let indices: Vec<usize> = (0..held.len()).collect();
@@ -103,10 +101,9 @@ fn samples(bundle: &Bundle, args: &Args) -> Result<FileSamples, Failure> {
     let planner = Planner::new(bundle.clone(), Engine::F32, 1, preprocess::Config::default(), &task::Config::default());
     let stages = spinner("loading the model", || planner.and_then(|planner| planner.stages(&Setpoint::full())));
     let stages = stages.map_err(anyhow::Error::from)?;
-    let samples = spinner("reading samples", || {
-        FileSamples::open(&args.calibrate, stages, args.quant, args.samples as usize)
-    })
-    .map_err(|reason| anyhow!("--calibrate {reason}"))?;
+    let samples =
+        spinner("reading samples", || FileSamples::open(&args.calibrate, stages, args.quant, args.samples as usize))
+            .map_err(|reason| anyhow!("--calibrate {reason}"))?;
     for skipped in samples.skipped() {
         tell(&format!("left out: {skipped}"));
     }
@@ -129,11 +126,7 @@ impl Shown {
 }
 
 impl Executor for Shown {
-    fn compile(
-        &self,
-        model: &ModelProto,
-        inputs: &[(DatumType, Vec<usize>)],
-    ) -> Result<Box<dyn Plan>, CompressError> {
+    fn compile(&self, model: &ModelProto, inputs: &[(DatumType, Vec<usize>)]) -> Result<Box<dyn Plan>, CompressError> {
         self.loader.compile(model, inputs)
     }
 

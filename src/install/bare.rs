@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::describe::{LABELS, Stated};
 use super::error::InstallError;
+use super::names::name_of;
 use super::steps::Steps;
 use crate::catalog::Progress;
 use crate::model::{Bundle, Engine, LoadedModel, sha256};
@@ -41,12 +42,12 @@ impl Progress for Unseen {
 /// As [`Stated::describe`]; what is wrong with the model.
 pub fn described(stated: &Stated, bundle: &Bundle) -> Result<Bundle, InstallError> {
     let loaded = LoadedModel::load(bundle, 0, Engine::F32, 1)?;
-    let name = &bundle.manifest().name;
+    let name = name_of(&bundle.manifest().file).unwrap_or_else(|| "model".into());
     let origin = bundle.path().display().to_string();
     let onnx = bundle.onnx(0)?;
-    let described = stated.describe(name, &origin, (FILE, &sha256(&onnx)), &loaded, &Unseen)?;
+    let described = stated.describe(&name, &origin, (FILE, &sha256(&onnx)), &loaded, &Unseen)?;
     let labels = described.labels.map(|text| (LABELS.to_owned(), Cow::Owned(text.into_bytes())));
     let text = ("model.toml".to_owned(), Cow::Owned(described.text.clone().into_bytes()));
     let files = labels.into_iter().chain([text]).collect();
-    Ok(Bundle::from_parts(name, &described.text, Cow::Owned(onnx.into_owned()), files)?)
+    Ok(Bundle::from_parts(&name, &described.text, Cow::Owned(onnx.into_owned()), files)?)
 }

@@ -10,8 +10,7 @@ use crate::frame::Quant;
 use crate::install::bare::described;
 use crate::install::describe::Stated;
 use crate::model::Bundle;
-use leptond_engine::compress::quantize::range::Method;
-use leptond_engine::compress::quantize::{Activations, Effort, Settings};
+use leptond_engine::compress::quantize::{Activations, Effort, Method, Settings};
 
 /// Arguments of `leptond quantize`.
 #[derive(Debug, clap::Args)]

@@ -91,7 +91,8 @@ impl Subject {
 
 /// The bundle with another model in the place of its own, in memory.
 fn form(bundle: &Bundle, model: &ModelProto) -> Result<Bundle, Failure> {
-    let name = &bundle.manifest().name;
+    // A bare file may be called what no bundle is.
+    let name = if bundle.is_bare() { "model" } else { &bundle.manifest().name };
     let model = model.encode_to_vec();
     let text = saved::manifest(bundle, name, &sha256(&model))?;
     let about = bundle.manifest();

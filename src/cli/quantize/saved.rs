@@ -47,7 +47,17 @@ impl Place {
             let (kind, found) = if is_file { ("file", "directory") } else { ("directory", "file") };
             return Err(Failure::Usage(format!("{}: a {kind} is to be written, a {found} is there", path.display())));
         }
-        Ok(if is_file { Place::File(path.into()) } else { Place::Bundle(path.into()) })
+        if is_file {
+            return Ok(Place::File(path.into()));
+        }
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+            let reason =
+                "a bundle is called as its directory: 1 to 64 of a-z A-Z 0-9 _ -, or give a file that ends in .onnx";
+            return Err(Failure::Usage(format!("{}: {reason}", path.display())));
+        }
+        Ok(Place::Bundle(path.into()))
     }
 
     /// Writes the model, with what belongs to `bundle`, which it was made of.

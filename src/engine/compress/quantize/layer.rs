@@ -1,8 +1,9 @@
 //! A layer's weights and bias in integers.
 
+use super::super::run::CompressError;
 use super::range::Method;
+use super::settings::Settings;
 use super::weights::{self, Rows};
-use super::{CompressError, Settings};
 use crate::onnx::{GraphView, node, tensor};
 
 /// A layer in integers.

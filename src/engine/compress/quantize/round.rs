@@ -9,7 +9,8 @@ use tract_onnx::prelude::tract_ndarray::{Array2, ArrayView2};
 use super::super::gram::{Gram, spread};
 use super::super::run::{CompressError, floats_of};
 use super::super::unroll::Unrolled;
-use super::{Layer, weights};
+use super::layer::Layer;
+use super::weights;
 
 /// Windows of the input that are looked at: so many for each element of a window, and this many at most.
 const WINDOWS_PER_ELEMENT: usize = 4;

@@ -4,8 +4,12 @@ use std::collections::HashSet;
 
 use tract_onnx::pb::ModelProto;
 
-use super::{CompressError, Effort, Prepared, Quantized, Settings, noise};
-use crate::compress::gram::spread;
+use super::super::gram::spread;
+use super::super::run::CompressError;
+use super::noise::noise;
+use super::prepare::Prepared;
+use super::settings::{Effort, Settings};
+use super::whole::Quantized;
 
 /// Samples on which the layers are looked at one by one.
 const LOOKED_AT: usize = 12;

@@ -6,10 +6,12 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, TensorProto};
 use tract_onnx::prelude::Tensor;
 
-use super::super::run::Samples;
+use super::super::run::graph_of;
 use super::super::testing::Tract;
+use super::place::place;
 use super::*;
 use crate::onnx::build::{NodeBuilder, model, port_of_shape, untyped_port};
+use crate::onnx::{GraphView, tensor};
 
 /// Numbers without a pattern, about −1 to 1.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
@@ -34,8 +36,12 @@ fn samples(shape: &[usize], count: u64) -> Vec<Vec<Tensor>> {
 
 /// A net of a residual block, a `SiLU`, a squeeze and excitation, and a head in floats.
 fn net() -> ModelProto {
-    let node = |operator: &str, inputs: &[&str], output: &str| NodeBuilder::new(operator, inputs.to_vec()).named(output, [output]);
-    let conv = |inputs: &[&str], output: &str| NodeBuilder::new("Conv", inputs.to_vec()).ints("pads", &[1; 4]).named(output, [output]);
+    let node = |operator: &str, inputs: &[&str], output: &str| {
+        NodeBuilder::new(operator, inputs.to_vec()).named(output, [output])
+    };
+    let conv = |inputs: &[&str], output: &str| {
+        NodeBuilder::new("Conv", inputs.to_vec()).ints("pads", &[1; 4]).named(output, [output])
+    };
     let graph = GraphProto {
         node: vec![
             conv(&["x", "w1", "b1"], "c1"),

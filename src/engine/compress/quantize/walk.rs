@@ -7,10 +7,19 @@ use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 use tract_onnx::prelude::Tensor;
 
 use super::super::run::{CompressError, Plan, floats_of, shapes_of};
+use super::layer::Layer;
 use super::place::{Placement, Role};
+use super::prepare::Prepared;
 use super::range::Affine;
-use super::{Effort, Layer, Prepared, WALKED, WALKED_BYTES, headed, round};
+use super::round;
+use super::settings::Effort;
 use crate::onnx::{GraphView, build, captured_names, node, tensor};
+
+/// Samples that the walk sees at most: the values between two layers of all of them are in memory.
+const WALKED: usize = 64;
+
+/// Bytes of the values between two layers that the walk may hold.
+const WALKED_BYTES: usize = 384 << 20;
 
 /// Values of a tensor in each sample.
 #[derive(Clone, Default)]
@@ -241,7 +250,7 @@ impl Walk<'_, '_> {
             output: outputs.iter().map(build::untyped_port).collect(),
             ..Default::default()
         };
-        let model = ModelProto { graph: Some(graph), ..headed(&self.prepared.model) };
+        let model = ModelProto { graph: Some(graph), ..self.prepared.headed() };
         self.prepared.executor.compile(&model, shapes)
     }
 

@@ -6,10 +6,12 @@ use std::collections::{HashMap, HashSet};
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 
+use super::layer::Layer;
 use super::place::{Placement, Role};
 use super::range::Affine;
+use super::settings::Activations;
 use super::weights::{self, Rows};
-use super::{Activations, Layer};
+
 use crate::onnx::build::{self, NodeBuilder};
 use crate::onnx::node;
 
