@@ -4,6 +4,8 @@
 //! an [`Executor`] that whoever uses this room provides.
 
 pub mod fold;
+pub mod gram;
 pub mod run;
+pub mod unroll;
 
 pub use run::{CompressError, Executor, Plan, Samples, TensorFact};
