@@ -5,6 +5,7 @@
 
 pub mod fold;
 pub mod gram;
+pub mod prune;
 pub mod run;
 pub mod unroll;
 
