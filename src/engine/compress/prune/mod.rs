@@ -7,6 +7,7 @@
 mod check;
 mod choose;
 mod cut;
+mod eliminate;
 mod labels;
 mod prepare;
 mod rebuild;
@@ -38,6 +39,8 @@ const TRIES: usize = 7;
 /// Measure by which channels are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
+    /// What is lost once the layers that read a channel are fitted anew, for each multiplication saved.
+    Fitted,
     /// Energy that comes through a channel to the layers that read it, for each multiplication saved.
     Activation,
     /// Size of the weights that make a channel, and nothing fitted afterwards: the plain method, to compare with.
@@ -208,11 +211,22 @@ impl<'a> Pruner<'a> {
     fn scores(&self) -> Result<Scores, CompressError> {
         match self.settings.method {
             Method::Magnitude => score::magnitude(graph_of(&self.model)?, &self.trace, &self.shapes),
-            Method::Activation => {
+            Method::Activation => self.activation(),
+            Method::Fitted => {
                 let indices = &self.indices[..self.indices.len().min(JUDGED_BY)];
-                score::activation(&self.model, &self.trace, &self.shapes, self.executor, self.samples, indices)
+                let by = (self.executor, self.samples, indices);
+                // Families that are too wide for it keep their energy.
+                let mut scores = self.activation()?;
+                let candidates = self.candidates();
+                scores.extend(eliminate::eliminate(&self.model, &self.trace, &self.shapes, candidates.families(), by)?);
+                Ok(scores)
             }
         }
+    }
+
+    fn activation(&self) -> Result<Scores, CompressError> {
+        let indices = &self.indices[..self.indices.len().min(JUDGED_BY)];
+        score::activation(&self.model, &self.trace, &self.shapes, self.executor, self.samples, indices)
     }
 
     fn choice(&self, candidates: &Candidates<'_>, scores: &Scores, bound: u64) -> Choice {
