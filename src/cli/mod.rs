@@ -8,6 +8,7 @@ mod capture;
 mod catalog_args;
 mod check;
 mod choice;
+mod compress;
 mod demo;
 mod doctor;
 mod failure;
@@ -23,6 +24,7 @@ mod picture_size;
 mod probe;
 mod profile;
 mod progress;
+mod prune;
 mod record;
 mod render;
 mod run;
@@ -70,6 +72,8 @@ enum Command {
     Bench(bench::Args),
     /// Explain a model: inputs, outputs, operators and how each one runs
     Inspect(inspect::Args),
+    /// Make a float model faster: channels removed that matter least, the layers behind fitted to samples
+    Prune(prune::Args),
     /// Install models: from the catalog, an address or a file; list them; remove them
     Model(model::Args),
     /// Show or save what a source gives, without a model
@@ -116,6 +120,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Try(args) => try_out::run(args),
         Command::Infer(args) => infer::run(args),
+        Command::Prune(args) => prune::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Model(args) => model::run(args),

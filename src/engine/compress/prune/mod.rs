@@ -72,7 +72,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { method: Method::Activation, fit: true, step: choose::STEP, damping: 1e-3 }
+        Settings { method: Method::Fitted, fit: true, step: choose::STEP, damping: 1e-3 }
     }
 }
 
