@@ -11,7 +11,7 @@
 //! 7. the worker emits both as a [`frame::Output`], and sinks take it: [`publish`] sends it over MQTT;
 //! 8. [`leptond_governor`] reads the [`board`] and lowers the work before the firmware does.
 //!
-//! [`scene`] draws the meter that the synthetic camera shows. [`pipeline`] is steps 3 to 6 as a library, with plans and their cost on this board. [`runtime`] is the only module that wires everything
+//! [`evaluate`] measures how right models are, and how far two agree. [`scene`] draws the meter that the synthetic camera shows. [`pipeline`] is steps 3 to 6 as a library, with plans and their cost on this board. [`runtime`] is the only module that wires everything
 //! together, [`config`] is every module's settings in one file, [`catalog`] installs models, [`telemetry`] makes it observable, [`sys`] is the
 //! thin layer over Linux, and [`cli`] is the command line.
 
@@ -24,6 +24,7 @@ pub mod config;
 pub mod credentials;
 pub mod diagnose;
 pub mod draw;
+pub mod evaluate;
 pub mod event;
 pub mod frame;
 pub mod install;

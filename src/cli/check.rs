@@ -1,4 +1,6 @@
-//! `leptond check`: is this configuration, with its models, fit to run?
+//! `leptond check`: is this configuration, with its models, fit to run? Of a model by itself: what integers cost it, layer by layer.
+
+mod layers;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::ladder::{self, Ladder};
+use super::open::ShapeArgs;
 use super::progress::loading;
 use super::words::counted;
 use super::{Failure, say, tell};
@@ -17,6 +20,15 @@ use crate::publish;
 /// Arguments of `leptond check`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// A bundle, bundle name, .onnx or .tflite file in place of the configuration: its golden inputs in integers beside floats, and layer
+    /// by layer where the two part
+    #[arg(value_name = "MODEL", conflicts_with_all = ["config", "set", "skip_files", "print", "ladder"])]
+    model: Option<String>,
+    /// With MODEL: an input in place of its golden ones, a picture, table or bare values (.npy, .bin, .f32); may be given again
+    #[arg(long, value_name = "FILE", requires = "model")]
+    input: Vec<PathBuf>,
+    #[command(flatten)]
+    shapes: ShapeArgs,
     /// Configuration file [default: /etc/leptond/leptond.toml]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -34,13 +46,19 @@ pub struct Args {
     #[arg(long, conflicts_with = "skip_files")]
     ladder: bool,
     /// Print one JSON object: `ok`, `file`, `digest`, `config`, `sources`, `models`, `warnings`, `problems`, and with `--ladder`
-    /// also `ladders`
+    /// also `ladders`; of a MODEL `model`, `golden`, `inputs`, `layers`, `parts_at`, `agreement`
     #[arg(long)]
     json: bool,
 }
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
+    if let Some(model) = &args.model {
+        return layers::run(model, &args.input, &args.shapes, args.json);
+    }
+    if !args.shapes.shapes.is_empty() {
+        return Err(Failure::Usage("--shape belongs to a MODEL".into()));
+    }
     let mut options = Options::from_process(args.config, args.set);
     options.skip_files = args.skip_files;
     let checked = config::load(&options).and_then(|loaded| {

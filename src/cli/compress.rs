@@ -1,7 +1,5 @@
 //! Parts that commands have in common which make a model smaller: what they read, how they run models, where the result goes.
 
-mod saved;
-
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -15,6 +13,7 @@ use super::model::flags::Flags;
 use super::open::{ShapeArgs, open, settle};
 use super::output::tell;
 use super::progress::{Counter, spinner};
+use super::quantize::saved::Place;
 use crate::install::bare::described;
 use crate::install::describe::Stated;
 use crate::model::execute::Loader;
@@ -23,8 +22,6 @@ use crate::pipeline::{FileSamples, Planner};
 use crate::{preprocess, task};
 use leptond_engine::compress::{CompressError, Executor, Plan, Samples, TensorFact};
 use leptond_governor::Setpoint;
-
-pub(super) use saved::{Place, Written};
 
 /// The model, its samples, and where the result goes.
 #[derive(Debug, clap::Args)]

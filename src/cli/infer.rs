@@ -4,7 +4,7 @@ mod args;
 pub(super) mod drawn;
 pub(super) mod files;
 mod raw;
-mod regions;
+pub(super) mod regions;
 
 use super::Failure;
 use super::open::open;

@@ -11,6 +11,7 @@ mod choice;
 mod compress;
 mod demo;
 mod doctor;
+mod eval;
 mod failure;
 mod generate;
 mod hint;
@@ -25,6 +26,7 @@ mod probe;
 mod profile;
 mod progress;
 mod prune;
+mod quantize;
 mod record;
 mod render;
 mod run;
@@ -68,12 +70,16 @@ enum Command {
     Try(try_out::Args),
     /// Run a model over files
     Infer(infer::Args),
+    /// Measure how right a model is on labelled files, or how far two models agree
+    Eval(eval::Args),
     /// Time a model
     Bench(bench::Args),
     /// Explain a model: inputs, outputs, operators and how each one runs
     Inspect(inspect::Args),
     /// Make a float model faster: channels removed that matter least, the layers behind fitted to samples
     Prune(prune::Args),
+    /// Make a float model small: weights and activations in bytes, by what samples show
+    Quantize(quantize::Args),
     /// Install models: from the catalog, an address or a file; list them; remove them
     Model(model::Args),
     /// Show or save what a source gives, without a model
@@ -121,6 +127,8 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Try(args) => try_out::run(args),
         Command::Infer(args) => infer::run(args),
         Command::Prune(args) => prune::run(args),
+        Command::Quantize(args) => quantize::run(args),
+        Command::Eval(args) => eval::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Model(args) => model::run(args),

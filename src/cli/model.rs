@@ -2,8 +2,8 @@
 
 mod add;
 mod common;
-mod flags;
-mod interrupt;
+pub(super) mod flags;
+pub(super) mod interrupt;
 mod list;
 mod refused;
 mod remove;

@@ -11,9 +11,13 @@ pub const WHITE: Colour = [255, 255, 255];
 /// A rectangle of whole pixels, its right and bottom edges not part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rect {
+    /// First column.
     pub left: i64,
+    /// First row.
     pub top: i64,
+    /// Column behind the last.
     pub right: i64,
+    /// Row behind the last.
     pub bottom: i64,
 }
 

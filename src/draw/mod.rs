@@ -9,12 +9,12 @@ mod shapes;
 #[cfg(test)]
 mod tests;
 
-pub use canvas::Canvas;
+pub use canvas::{Canvas, Rect, advance, text_size};
 pub use encode::{EncodeError, Format, encode, jpeg};
 pub use marks::{Mark, marked};
 pub use scale::scaled;
 
-use canvas::{BLACK, Colour, Rect, WHITE, text_size};
+use canvas::{BLACK, Colour, WHITE};
 
 use crate::frame::{Detection, MeterReading, Outcome, PositionRead, Quality, RegionRead, TextRead};
 

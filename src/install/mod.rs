@@ -5,6 +5,7 @@
 pub mod add;
 pub mod answers;
 pub mod backup;
+pub mod bare;
 pub mod describe;
 pub mod edit;
 pub mod error;

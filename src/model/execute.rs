@@ -1,6 +1,6 @@
 //! Models compiled for `compress`: by the loader that everything else uses.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use prost::Message;
 use tract_onnx::pb::ModelProto;
@@ -8,6 +8,7 @@ use tract_onnx::prelude::*;
 
 use super::{Bundle, Engine, LoadedModel, ModelError, Runner};
 use leptond_engine::compress::{CompressError, Executor, Plan, TensorFact};
+use leptond_engine::onnx::{build, tensor};
 
 /// Runs models under the name of a file.
 pub struct Loader {
@@ -20,7 +21,18 @@ impl Loader {
         Loader { name: name.into() }
     }
 
-    fn load(&self, model: &ModelProto) -> Result<LoadedModel, CompressError> {
+    /// Loads a model for inputs of known shapes: types and shapes of new outputs follow only from whole inputs.
+    fn load(&self, model: &ModelProto, inputs: &[(DatumType, Vec<usize>)]) -> Result<LoadedModel, CompressError> {
+        let mut model = model.clone();
+        if let Some(graph) = &mut model.graph {
+            let constants: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+            let ports = graph.input.iter_mut().filter(|port| !constants.contains(port.name.as_str()));
+            for (port, (dtype, shape)) in ports.zip(inputs) {
+                if let Some(kind) = tensor::data_type(*dtype) {
+                    *port = build::port_of_shape(port.name.clone(), kind, shape);
+                }
+            }
+        }
         LoadedModel::from_onnx(&self.name, &model.encode_to_vec()).map_err(failed)
     }
 }
@@ -28,7 +40,7 @@ impl Loader {
 impl Executor for Loader {
     fn compile(&self, model: &ModelProto, inputs: &[(DatumType, Vec<usize>)]) -> Result<Box<dyn Plan>, CompressError> {
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|(_, shape)| shape.clone()).collect();
-        Ok(Box::new(self.load(model)?.compile(&shapes).map_err(failed)?))
+        Ok(Box::new(self.load(model, inputs)?.compile(&shapes).map_err(failed)?))
     }
 
     fn facts(
@@ -37,7 +49,7 @@ impl Executor for Loader {
         inputs: &[(DatumType, Vec<usize>)],
     ) -> Result<HashMap<String, TensorFact>, CompressError> {
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|(_, shape)| shape.clone()).collect();
-        let facts = self.load(model)?.analysis(&shapes).map_err(failed)?.facts;
+        let facts = self.load(model, inputs)?.analysis(&shapes).map_err(failed)?.facts;
         Ok(facts.into_iter().map(|(name, f)| (name, TensorFact { dtype: f.dtype, shape: f.shape })).collect())
     }
 }

@@ -22,6 +22,7 @@ pub mod graph;
 mod guard;
 pub mod head;
 mod inflate;
+pub mod layers;
 mod limits;
 mod load;
 pub mod manifest;

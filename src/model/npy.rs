@@ -59,6 +59,43 @@ pub fn read(bytes: &[u8]) -> Result<Tensor, String> {
     Ok(tensor)
 }
 
+/// Array out of an `.npy` file, of floats or of integers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Type of the elements; `I64` for integers of a type that no pipeline has.
+    pub dtype: crate::frame::DType,
+    /// Elements of floats, in C order.
+    pub floats: Vec<f32>,
+    /// Elements of integers, in C order.
+    pub integers: Vec<i64>,
+}
+
+/// Reads a whole `.npy` file as floats (of any precision) or integers.
+///
+/// # Errors
+/// As [`read`].
+pub fn array(bytes: &[u8]) -> Result<Array, String> {
+    use crate::frame::DType;
+    let tensor = read(bytes)?;
+    let (mut floats, mut integers) = (Vec::new(), Vec::new());
+    let failed = |e: tract_onnx::prelude::TractError| format!("{e:#}");
+    let dtype = match tensor.datum_type() {
+        DatumType::F16 | DatumType::F32 | DatumType::F64 => {
+            let cast = tensor.cast_to::<f32>().map_err(failed)?;
+            floats = cast.try_as_plain_ram().and_then(|p| p.as_slice::<f32>().map(<[_]>::to_vec)).map_err(failed)?;
+            DType::F32
+        }
+        other => {
+            let cast = tensor.cast_to::<i64>().map_err(failed)?;
+            integers = cast.try_as_plain_ram().and_then(|p| p.as_slice::<i64>().map(<[_]>::to_vec)).map_err(failed)?;
+            super::graph::dtype_of(other).unwrap_or(DType::I64)
+        }
+    };
+    Ok(Array { shape: tensor.shape().to_vec(), dtype, floats, integers })
+}
+
 /// Writes a tensor as an `.npy` file.
 ///
 /// # Errors

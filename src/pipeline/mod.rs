@@ -26,9 +26,11 @@ pub(crate) mod pool;
 mod propose;
 mod resolved;
 mod sample;
+mod samples;
 mod shared_plan;
 pub mod size_inputs;
 mod stages;
+pub mod tensors;
 pub mod trial;
 
 pub use config::Config;
@@ -43,4 +45,5 @@ pub use misfit::{Misfit, misfit};
 pub use planner::{Planner, digest_of, open_bundle, open_of};
 pub use propose::{Proposal, ProposeError, ProposedRegion, propose};
 pub use resolved::{Feed, Resolved};
+pub use samples::FileSamples;
 pub use stages::Stages;

@@ -16,6 +16,7 @@ mod demo;
 mod detect;
 mod docs;
 mod doctor;
+mod eval;
 mod fault_proxy;
 mod files;
 mod gathering;

@@ -1,8 +1,8 @@
 //! What `leptond prune` says of its result.
 
 use crate::cli::Failure;
-use crate::cli::compress::Written;
 use crate::cli::output::say;
+use crate::cli::quantize::saved::Written;
 use crate::model::Bundle;
 use leptond_engine::compress::prune::Pruned;
 

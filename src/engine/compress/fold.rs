@@ -16,6 +16,7 @@ pub fn plain(model: &mut ModelProto) -> usize {
     let Some(graph) = &mut model.graph else { return 0 };
     name_nodes(graph);
     constants(graph);
+    stored(graph);
     idle(graph);
     let folded = normalisations(graph);
     sweep(graph);
@@ -49,6 +50,47 @@ fn constants(graph: &mut GraphProto) {
         false
     });
     graph.initializer.append(&mut made);
+}
+
+/// Turns constants that are stored as integers behind a `DequantizeLinear` into the floats that they stand for.
+fn stored(graph: &mut GraphProto) {
+    let mut made = Vec::new();
+    let view = GraphView::new(graph);
+    let mut gone = HashSet::new();
+    for node in graph.node.iter().filter(|node| node.op_type == "DequantizeLinear") {
+        let Some(proto) = dequantized(&view, node).filter(|proto| !view.is_kept(&proto.name)) else { continue };
+        gone.insert(node.name.clone());
+        made.push(proto);
+    }
+    graph.node.retain(|node| !gone.contains(&node.name));
+    graph.initializer.append(&mut made);
+}
+
+/// The constant that a `DequantizeLinear` gives; `None` where it is none, or has a scale for each block.
+fn dequantized(view: &GraphView<'_>, node: &NodeProto) -> Option<TensorProto> {
+    let constant = |index: usize| view.constant(node::input(node, index)?);
+    let (integers, scales) = (constant(0)?, tensor::floats(&constant(1)?).ok()?);
+    let shape = integers.shape().to_vec();
+    let zeros = match node::input(node, 2) {
+        Some(_) => tensor::floats(&constant(2)?).ok()?,
+        None => vec![0.0; scales.len()],
+    };
+    let axis = match scales.len() {
+        1 => 0,
+        _ => node::axis(node::int(node, "axis", 1).ok()?, shape.len()).ok()?,
+    };
+    let blocks = node::int(node, "block_size", 0).ok()? != 0;
+    let fits = scales.len() == 1 || shape.get(axis) == Some(&scales.len());
+    if blocks || !fits || zeros.len() != scales.len() {
+        return None;
+    }
+    let inner: usize = shape.iter().skip(axis + 1).product();
+    let mut values = tensor::floats(&integers).ok()?;
+    for (index, value) in values.iter_mut().enumerate() {
+        let at = if scales.len() == 1 { 0 } else { index / inner % scales.len() };
+        *value = (*value - zeros[at]) * scales[at];
+    }
+    tensor::write(node.output.first()?, &Tensor::from_shape(&shape, &values).ok()?)
 }
 
 /// Takes out `Identity` and `Dropout` nodes between other nodes.
@@ -187,6 +229,7 @@ pub fn sweep(graph: &mut GraphProto) {
     graph.input.retain(|port| !initializers.contains(port.name.as_str()));
     graph.value_info.clear();
     graph.quantization_annotation.clear();
+    graph.node.iter_mut().for_each(|node| node.doc_string.clear());
 }
 
 #[cfg(test)]

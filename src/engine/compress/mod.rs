@@ -5,7 +5,9 @@
 
 pub mod fold;
 pub mod gram;
+mod opset;
 pub mod prune;
+pub mod quantize;
 pub mod run;
 pub mod unroll;
 

@@ -76,7 +76,7 @@ pub trait Executor {
     }
 
     /// Told how far a stage of the work is: its name in words, steps done and steps in all.
-    fn progress(&self, _stage: &str, _done: usize, _all: usize) {}
+    fn progress(&self, _stage: &'static str, _done: usize, _all: usize) {}
 }
 
 /// Inputs like those that the model will run on.

@@ -109,6 +109,16 @@ pub fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto { name: name.into(), r#type: AttributeType::Int as i32, i: value, ..Default::default() }
 }
 
+/// A string attribute by itself.
+pub fn text(name: &str, value: &str) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::String as i32,
+        s: value.as_bytes().to_vec(),
+        ..Default::default()
+    }
+}
+
 /// A tensor from little-endian bytes, row-major.
 pub fn tensor(name: impl Into<String>, kind: DataType, dims: Vec<i64>, raw_data: Vec<u8>) -> TensorProto {
     TensorProto { name: name.into(), data_type: kind as i32, dims, raw_data, ..Default::default() }

@@ -33,7 +33,7 @@ fn net(bent: bool) -> ModelProto {
 fn loss(fit: bool, target: f64) -> f64 {
     let samples = dependent(40);
     let indices: Vec<usize> = (0..32).collect();
-    let settings = Settings { fit, step: 1, ..Settings::default() };
+    let settings = Settings { method: Method::Activation, fit, step: 1, ..Settings::default() };
     let pruner = Pruner::new(&net(false), &Tract, &samples, &indices, settings).unwrap();
     let pruned = pruner.prune(&Target::Ratio(target)).unwrap();
     assert!(pruned.not_fitted.is_empty(), "{:?}", pruned.not_fitted);
@@ -55,7 +55,7 @@ fn what_other_channels_say_is_kept() {
 fn a_drop_is_kept_within_its_bound() {
     let samples = dependent(24);
     let indices: Vec<usize> = (0..16).collect();
-    let settings = Settings { step: 1, ..Settings::default() };
+    let settings = Settings { method: Method::Activation, step: 1, ..Settings::default() };
     let pruner = Pruner::new(&net(true), &Tract, &samples, &indices, settings).unwrap();
     let all = pruner.macs() as f64;
     // A drop that is known for every model: the share that was removed.

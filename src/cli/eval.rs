@@ -1,0 +1,229 @@
+//! `leptond eval`: how right a model is on labelled files, beside another one, and how far two agree.
+
+mod args;
+mod coco;
+mod data;
+mod list;
+mod matrix;
+mod names;
+mod subject;
+mod tally;
+mod told;
+
+use std::path::Path;
+
+use super::progress::Counter;
+use super::{Failure, say, tell};
+use crate::evaluate::{Agreements, Paired, agreement};
+use crate::frame::{Label, Outcome, Quant, Spec, TaskKind};
+pub use args::Args;
+use data::{Data, Input, Truth};
+use names::Names;
+use subject::Subject;
+use tally::Tally;
+use told::Told;
+
+/// Inputs that give no result before it is taken for certain that none does.
+const HOPELESS: usize = 20;
+
+/// Runs the subcommand.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let picture = args.confusion.as_deref().map(|file| matrix::Kind::of(file).map(|kind| (file, kind))).transpose()?;
+    let mut data = data::look(&args.data, args.images.as_deref())?;
+    let classes = data.categories.is_empty() && data.labels.is_some();
+    let mut first = Subject::open(&args, &args.model, args.engine, classes)?;
+    data.name_by(&labels_of(&first));
+    settle(&args, &mut data, &first)?;
+    let mut second = match &args.against {
+        Some(model) => {
+            let engine = args.against_engine.unwrap_or(args.engine);
+            Some(Subject::open(&args, model, engine, data.labels.is_some() && data.categories.is_empty())?)
+        }
+        None => None,
+    };
+    let tally = |subject: &Subject| Tally::new(&subject.labels, subject.min_score, &data);
+    let mut measured = Measured {
+        first: tally(&first),
+        second: second.as_ref().map(tally),
+        paired: Paired::default(),
+        agreements: Agreements::default(),
+        inputs: 0,
+        unread: Vec::new(),
+    };
+    if data.labels.is_some() {
+        for (subject, tally) in [(Some(&first), Some(&measured.first)), (second.as_ref(), measured.second.as_ref())] {
+            if let (Some(subject), Some(tally)) = (subject, tally) {
+                check_names(&args.data, &data, subject, &tally.names)?;
+            }
+        }
+    }
+    let quant = args.quant.or(first.input_quant()).or(second.as_ref().and_then(Subject::input_quant));
+    let mut progress = Counter::new("inputs");
+    for (done, input) in data.inputs.iter().enumerate() {
+        progress.set(done, data.inputs.len());
+        if let Err(reason) = measured.add(input, &mut first, second.as_mut(), quant) {
+            measured.unread.push((input.path.clone(), reason));
+            // A kind of file that never fits is said at once.
+            if measured.inputs == 0 && measured.unread.len() >= HOPELESS {
+                break;
+            }
+        }
+    }
+    drop(progress);
+    if measured.inputs == 0 {
+        let (path, reason) =
+            measured.unread.first().map_or((args.data.as_path(), "no inputs"), |(p, r)| (p, r.as_str()));
+        return Err(anyhow::anyhow!("no input gave a result; {}: {reason}", path.display()).into());
+    }
+    if let Some((file, kind)) = picture {
+        if measured.first.classes.inputs() == 0 {
+            return Err(Failure::Usage("--confusion: these results have no classes with labels".into()));
+        }
+        matrix::write(file, kind, &measured.first.classes, &measured.first.names)?;
+    }
+    let told = Told {
+        data: &args.data,
+        labels: data.labels,
+        categories: &data.categories,
+        first: &first,
+        second: second.as_ref(),
+    };
+    if args.json {
+        return say(&told.json(&measured).to_string());
+    }
+    for line in told.doubts(&measured) {
+        tell(&line);
+    }
+    say(&told.table(&measured))
+}
+
+/// What was measured.
+struct Measured {
+    first: Tally,
+    second: Option<Tally>,
+    /// Of the inputs that each got right.
+    paired: Paired,
+    agreements: Agreements,
+    /// Inputs that gave a result, by both where there are two.
+    inputs: usize,
+    /// Files that gave none, with the reason.
+    unread: Vec<(std::path::PathBuf, String)>,
+}
+
+impl Measured {
+    /// Runs an input through the models. Nothing of it is counted unless all of them give a result.
+    fn add(
+        &mut self,
+        input: &Input,
+        first: &mut Subject,
+        second: Option<&mut Subject>,
+        quant: Option<Quant>,
+    ) -> Result<(), String> {
+        let least = first.min_score;
+        let outcomes = first.outcomes(&input.path, quant)?;
+        let others = match second {
+            Some(second) => {
+                let others = second.outcomes(&input.path, quant).map_err(|e| format!("{}: {e}", second.name))?;
+                if others.len() != outcomes.len() {
+                    return Err(format!("{} results by one model, {} by the other", outcomes.len(), others.len()));
+                }
+                Some((others, second.min_score))
+            }
+            None => None,
+        };
+        if let Some(truth) = &input.truth {
+            self.judge(truth, &outcomes, others.as_ref().map(|(others, _)| others.as_slice()))?;
+        }
+        for (index, outcome) in outcomes.iter().enumerate() {
+            if let Some((others, other_least)) = &others {
+                // What is below the least score is not told by `run`.
+                let (outcome, other) = (told_of(outcome, least), told_of(&others[index], *other_least));
+                self.agreements.add(&agreement(&other, &outcome));
+            }
+        }
+        self.inputs += 1;
+        Ok(())
+    }
+
+    fn judge(&mut self, truth: &Truth, outcomes: &[Outcome], others: Option<&[Outcome]>) -> Result<(), String> {
+        let answers = self.first.answers(truth, outcomes)?;
+        let other_answers = match (&self.second, others) {
+            (Some(second), Some(others)) => second.answers(truth, others)?,
+            _ => Vec::new(),
+        };
+        let rights: Vec<_> = answers.iter().map(|answer| self.first.add(answer)).collect();
+        if let Some(second) = &mut self.second {
+            for (right, other) in rights.into_iter().zip(&other_answers) {
+                if let (Some(right), Some(other)) = (right, second.add(other)) {
+                    self.paired.add(right, other);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An outcome with the objects alone that have the least score.
+fn told_of(outcome: &Outcome, least: Option<f32>) -> Outcome {
+    let mut outcome = outcome.clone();
+    if let (Outcome::Detect { detections, .. }, Some(least)) = (&mut outcome, least) {
+        detections.retain(|one| one.score >= least);
+    }
+    outcome
+}
+
+fn labels_of(subject: &Subject) -> Vec<Label> {
+    if subject.kind == TaskKind::Anomaly { tally::USUAL.map(Label::from).to_vec() } else { subject.labels.clone() }
+}
+
+/// Takes what is asked for of the data, and refuses what cannot be measured.
+fn settle(args: &Args, data: &mut Data, first: &Subject) -> Result<(), Failure> {
+    let shown = args.data.display();
+    if data.inputs.is_empty() {
+        return Err(Failure::Usage(format!("{shown}: it names no inputs")));
+    }
+    if data.labels.is_none() && args.against.is_none() {
+        return Err(Failure::Usage(format!(
+            "{shown}: no labels in it. Labels are folders named as the classes, a list (labels.csv with the columns file and label), COCO \
+             annotations (instances.json), or files with the class in their names (cat_001.jpg, Stop_7.bin); without labels, --against \
+             MODEL says how far two models agree"
+        )));
+    }
+    let misfits = data.misfits(first.spec());
+    if misfits == data.inputs.len() {
+        let takes = match first.spec() {
+            Spec::Image(_) => "pictures (.jpg, .png, .bmp)",
+            Spec::Window(_) | Spec::Readings => "tables of readings (.csv, .jsonl)",
+        };
+        let found = data.inputs[0].path.display();
+        return Err(Failure::Usage(format!(
+            "{shown}: {} takes {takes} or bare values (.npy, .bin, .f32), and these are none, such as {found}",
+            first.name
+        )));
+    }
+    data.limit(args.limit);
+    Ok(())
+}
+
+/// Refuses names that are no class of the model.
+fn check_names(path: &Path, data: &Data, subject: &Subject, names: &Names) -> Result<(), Failure> {
+    let given = data.inputs.iter().filter_map(|input| match &input.truth {
+        Some(Truth::Name(name)) => Some(name.as_str()),
+        _ => None,
+    });
+    let unknown = match subject.kind {
+        // Whether it is one class or a reading of several places is told by the results; a reading is no class.
+        TaskKind::Classify if !subject.is_reading() => names.unknown(given),
+        TaskKind::Anomaly | TaskKind::Baseline | TaskKind::Threshold => {
+            let mut unknown: Vec<&str> = given.filter(|name| tally::is_anomaly(name).is_none()).collect();
+            unknown.sort_unstable();
+            unknown.dedup();
+            (!unknown.is_empty()).then(|| format!("{unknown:?}: an anomaly's labels are normal and anomaly"))
+        }
+        _ => None,
+    };
+    match unknown {
+        Some(reason) => Err(Failure::Usage(format!("{}: {}: {reason}", path.display(), subject.name))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,123 @@
+//! Where a changed model goes: a file, or a bundle put in place whole.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use prost::Message;
+use toml_edit::{DocumentMut, value};
+use tract_onnx::pb::ModelProto;
+
+use crate::cli::Failure;
+use crate::model::{Bundle, sha256};
+use crate::sys::atomic;
+
+/// Name of the model's file in a bundle.
+const FILE: &str = "model.onnx";
+
+/// Keys of a manifest that belong to the files of the model that it was made of.
+const OF_THE_OLD: [&str; 2] = ["accuracy", "variant"];
+
+/// A place for a model.
+pub(in crate::cli) enum Place {
+    /// A single file.
+    File(PathBuf),
+    /// A bundle's directory.
+    Bundle(PathBuf),
+}
+
+/// A model in its place.
+pub(in crate::cli) struct Written {
+    /// The file or directory.
+    pub(in crate::cli) path: PathBuf,
+    /// Size of the model's file.
+    pub(in crate::cli) bytes: usize,
+}
+
+impl Place {
+    /// The place that `path` names.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where something is there and may not be replaced.
+    pub(in crate::cli) fn of(path: &Path, replace: bool) -> Result<Place, Failure> {
+        let is_file = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
+        if path.exists() && !replace {
+            return Err(Failure::Usage(format!("{} is there already; --replace takes its place", path.display())));
+        }
+        if path.exists() && path.is_dir() == is_file {
+            let (kind, found) = if is_file { ("file", "directory") } else { ("directory", "file") };
+            return Err(Failure::Usage(format!("{}: a {kind} is to be written, a {found} is there", path.display())));
+        }
+        Ok(if is_file { Place::File(path.into()) } else { Place::Bundle(path.into()) })
+    }
+
+    /// Writes the model, with what belongs to `bundle`, which it was made of.
+    ///
+    /// # Errors
+    /// Names the file that cannot be written; what was there before is then still there.
+    pub(in crate::cli) fn write(&self, bundle: &Bundle, model: &ModelProto) -> Result<Written, Failure> {
+        let bytes = model.encode_to_vec();
+        match self {
+            Place::File(path) => {
+                atomic::replace(path, &bytes).with_context(|| path.display().to_string())?;
+                Ok(Written { path: path.clone(), bytes: bytes.len() })
+            }
+            Place::Bundle(path) => {
+                write_bundle(path, bundle, &bytes)?;
+                Ok(Written { path: path.clone(), bytes: bytes.len() })
+            }
+        }
+    }
+}
+
+fn write_bundle(path: &Path, bundle: &Bundle, model: &[u8]) -> Result<(), Failure> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let stage = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    let filled = fill(&stage, &name, bundle, model).and_then(|()| {
+        let place = || -> std::io::Result<()> {
+            if path.exists() {
+                std::fs::remove_dir_all(path)?;
+            }
+            std::fs::rename(&stage, path)
+        };
+        Ok(place().with_context(|| path.display().to_string())?)
+    });
+    if filled.is_err() {
+        let _gone = std::fs::remove_dir_all(&stage);
+    }
+    filled
+}
+
+/// Writes the files of a bundle into a new directory.
+fn fill(stage: &Path, name: &str, bundle: &Bundle, model: &[u8]) -> Result<(), Failure> {
+    let put = |file: &str, bytes: &[u8]| -> Result<(), Failure> {
+        let to = stage.join(file);
+        if let Some(dir) = to.parent() {
+            std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+        }
+        Ok(std::fs::write(&to, bytes).with_context(|| to.display().to_string())?)
+    };
+    put(FILE, model)?;
+    put("model.toml", manifest(bundle, name, &sha256(model))?.as_bytes())?;
+    let about = bundle.manifest();
+    let goldens = about.goldens.iter().map(|golden| &golden.file);
+    for file in about.labels_file.iter().chain(&about.output.anchors).chain(goldens) {
+        put(file, &bundle.read(file).map_err(anyhow::Error::from)?)?;
+    }
+    Ok(())
+}
+
+/// The manifest of the model that `bundle` became.
+fn manifest(bundle: &Bundle, name: &str, sha256: &str) -> Result<String, Failure> {
+    let text = match bundle.is_bare() {
+        true => format!("name = \"\"\ntask = \"{}\"\n", bundle.manifest().task.word()),
+        false => String::from_utf8_lossy(&bundle.read("model.toml").map_err(anyhow::Error::from)?).into_owned(),
+    };
+    let mut document: DocumentMut = text.parse().map_err(anyhow::Error::from)?;
+    for key in OF_THE_OLD {
+        document.remove(key);
+    }
+    document["name"] = value(name);
+    document["file"] = value(FILE);
+    document["sha256"] = value(sha256);
+    Ok(document.to_string())
+}

@@ -1,0 +1,226 @@
+//! Inputs of a model out of files: what a model is calibrated on. Pictures and tables go through the pipeline's own preprocessing, so that
+//! the model sees what it will see; files of bare tensors are taken as they are.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+use tract_onnx::prelude::{DatumType, Tensor};
+
+use super::offline;
+use super::stages::Stages;
+use crate::frame::{Elements, Frame};
+use crate::model::{graph, npy};
+use crate::source::{Next, SensorKind, SourceError, names_pictures};
+use crate::sys::file;
+use leptond_engine::compress::{CompressError, Samples};
+
+/// Deepest directory below the one that was given.
+const DEEPEST: usize = 8;
+
+/// Most files that are looked at.
+const MOST_FILES: usize = 1 << 20;
+
+/// More than the header of an `.npy` file may have.
+const NPY_HEADER_BYTES: u64 = 1 << 20;
+
+/// Samples of a model's input out of files.
+pub struct FileSamples {
+    entries: Vec<Entry>,
+    stages: Option<RefCell<Stages>>,
+    /// Types and shapes of the model's inputs.
+    inputs: Vec<(DatumType, Vec<usize>)>,
+    skipped: Vec<String>,
+}
+
+enum Entry {
+    /// A picture.
+    Picture(PathBuf),
+    /// A bare tensor for the only input.
+    Tensor(PathBuf),
+    /// A window out of a table.
+    Window(Tensor),
+}
+
+impl FileSamples {
+    /// Looks for inputs at `path`: a file, or a directory with directories in it. At most `limit` are taken, spread over all; what cannot be
+    /// read is left out and named by [`skipped`](Self::skipped).
+    ///
+    /// `stages` prepare pictures and readings for the model; without them only bare tensors will do. `inputs` are types and shapes of the
+    /// model's inputs.
+    ///
+    /// # Errors
+    /// In words: nothing is there, or nothing of it can be used.
+    pub fn open(
+        path: &Path,
+        stages: Option<Stages>,
+        inputs: Vec<(DatumType, Vec<usize>)>,
+        limit: usize,
+    ) -> Result<FileSamples, String> {
+        let said = |reason: String| format!("{}: {reason}", path.display());
+        if inputs.len() != 1 {
+            return Err(said(format!("the model has {} inputs, calibration is for models with one", inputs.len())));
+        }
+        let mut files = Vec::new();
+        list(path, DEEPEST, &mut files).map_err(|error| said(error.to_string()))?;
+        files.sort();
+        if files.is_empty() {
+            return Err(said("no picture, table (.csv, .jsonl) or .npy file is there".into()));
+        }
+        let found = files.len();
+        let taken: Vec<PathBuf> = match found > limit {
+            true => (0..limit).map(|index| files[index * found / limit].clone()).collect(),
+            false => files,
+        };
+        let mut samples =
+            FileSamples { entries: Vec::new(), stages: stages.map(RefCell::new), inputs, skipped: Vec::new() };
+        for file in taken {
+            if let Err(reason) = samples.add(&file, limit) {
+                samples.skipped.push(format!("{}: {reason}", file.display()));
+            }
+        }
+        match samples.skipped.first() {
+            Some(first) if samples.entries.is_empty() => {
+                Err(format!("none of {found} files can be used; the first is {first}"))
+            }
+            _ => Ok(samples),
+        }
+    }
+
+    /// Files that were left out, each with its reason.
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
+    fn add(&mut self, path: &Path, limit: usize) -> Result<(), String> {
+        if is_tensor(path) {
+            self.tensor(path)?;
+            self.entries.push(Entry::Tensor(path.into()));
+            return Ok(());
+        }
+        if names_pictures(path) {
+            self.picture(path)?;
+            self.entries.push(Entry::Picture(path.into()));
+            return Ok(());
+        }
+        let windows = self.windows(path, limit)?;
+        if windows.is_empty() {
+            return Err("it has too few readings for one window".into());
+        }
+        self.entries.extend(windows.into_iter().map(Entry::Window));
+        Ok(())
+    }
+
+    fn tensor(&self, path: &Path) -> Result<Tensor, String> {
+        let bytes =
+            file::read_regular(path, graph::MAX_TENSOR_BYTES as u64 + NPY_HEADER_BYTES).map_err(|e| e.to_string())?;
+        let tensor = npy::read(&bytes)?;
+        let (dtype, shape) = &self.inputs[0];
+        let tensor = tensor.cast_to_dt(*dtype).map_err(|e| format!("{e:#}"))?.into_owned();
+        if tensor.len() != shape.iter().product::<usize>() {
+            return Err(format!("its shape is {:?}, the model takes {shape:?}", tensor.shape()));
+        }
+        tensor.into_shape(shape).map_err(|e| format!("{e:#}"))
+    }
+
+    fn stages(&self) -> Result<&RefCell<Stages>, String> {
+        self.stages.as_ref().ok_or_else(|| "the model says nothing of pictures or readings: give .npy files".into())
+    }
+
+    fn picture(&self, path: &Path) -> Result<Tensor, String> {
+        let mut found = None;
+        self.frames(path, &mut |tensor| {
+            found = Some(tensor);
+            false
+        })?;
+        found.ok_or_else(|| "no picture is in it".into())
+    }
+
+    fn windows(&self, path: &Path, limit: usize) -> Result<Vec<Tensor>, String> {
+        let mut windows = Vec::new();
+        self.frames(path, &mut |tensor| {
+            windows.push(tensor);
+            windows.len() < limit
+        })?;
+        Ok(windows)
+    }
+
+    /// The model's input for each frame of a file, until `each` returns false.
+    fn frames(&self, path: &Path, each: &mut dyn FnMut(Tensor) -> bool) -> Result<(), String> {
+        let mut stages = self.stages()?.borrow_mut();
+        let mut source = offline::open(&path.display().to_string(), stages.spec()).map_err(|e| e.to_string())?;
+        let mut frame = Frame::empty();
+        loop {
+            match source.next(&mut frame) {
+                Ok(Next::Frame) => {}
+                Ok(Next::Idle(_)) => continue,
+                Ok(Next::End) => return Ok(()),
+                Err(SourceError::Bad { reason, .. }) => return Err(reason),
+                Err(error) => return Err(error.to_string()),
+            }
+            stages.prepare(&frame, 0).map_err(|e| e.to_string())?;
+            if !each(stages.first_input()?) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Stages {
+    /// The model's first input as it was prepared.
+    fn first_input(&self) -> Result<Tensor, String> {
+        let view = self.plan.model().input(0);
+        let shape = &view.spec.shape;
+        let tensor = match view.data {
+            Elements::F32(values) => Tensor::from_shape(shape, values),
+            Elements::U8(values) => Tensor::from_shape(shape, values),
+            Elements::I8(values) => Tensor::from_shape(shape, values),
+            Elements::I32(values) => Tensor::from_shape(shape, values),
+            Elements::I64(values) => Tensor::from_shape(shape, values),
+        };
+        tensor.map_err(|error| format!("{error:#}"))
+    }
+}
+
+impl Samples for FileSamples {
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn get(&self, index: usize) -> Result<Vec<Tensor>, CompressError> {
+        let named = |path: &Path, tensor: Result<Tensor, String>| {
+            tensor.map_err(|reason| CompressError::Sample(format!("{}: {reason}", path.display())))
+        };
+        Ok(vec![match &self.entries[index] {
+            Entry::Picture(path) => named(path, self.picture(path))?,
+            Entry::Tensor(path) => named(path, self.tensor(path))?,
+            Entry::Window(tensor) => tensor.clone(),
+        }])
+    }
+}
+
+fn is_tensor(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"))
+}
+
+/// Files below `path` that may be inputs.
+fn list(path: &Path, deepest: usize, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    if !std::fs::metadata(path)?.is_dir() {
+        files.push(path.into());
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?.path();
+        let hidden = entry.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if hidden || files.len() >= MOST_FILES {
+            continue;
+        }
+        if entry.is_dir() {
+            if deepest > 0 {
+                list(&entry, deepest - 1, files)?;
+            }
+        } else if names_pictures(&entry) || is_tensor(&entry) || SensorKind::of_file(&entry).is_some() {
+            files.push(entry);
+        }
+    }
+    Ok(())
+}
