@@ -1,6 +1,6 @@
 //! Channels of float models removed: fewer multiplications for what is lost, without training.
 //!
-//! [`trace`] finds which channels of the whole graph go together, [`score`] says how much each set matters, [`choose`] takes the least for each
+//! [`rules`] find which channels of the whole graph go together, [`score`] says how much each set matters, [`choose`] takes the least for each
 //! multiplication saved, [`cut`] takes them out, [`check`] holds what is left against the whole model, and [`rebuild`] fits the layers
 //! behind to samples.
 
@@ -152,7 +152,7 @@ impl<'a> Pruner<'a> {
         let facts = executor.facts(&model, &shapes_of(&samples.get(first)?))?;
         let shapes: HashMap<String, Vec<usize>> =
             facts.into_iter().filter_map(|(name, fact)| Some((name, fact.shape?))).collect();
-        let trace = trace::trace(graph_of(&model)?, opset(&model), &shapes);
+        let trace = rules::trace(graph_of(&model)?, opset(&model), &shapes);
         let pruner = Pruner { model, shapes, trace, executor, samples, indices, settings };
         if pruner.candidates().is_empty() {
             return Err(CompressError::Model(format!("no channel of this model can be removed{}", pruner.because())));

@@ -11,7 +11,6 @@ use tract_onnx::pb::{GraphProto, NodeProto};
 use tract_onnx::prelude::{DatumType, Tensor};
 
 use super::labels::{AxisLabels, FIXED, Label, Labels};
-use super::rules;
 use crate::onnx::{GraphView, node, tensor};
 
 /// Something in a node that changes with what is removed.
@@ -116,25 +115,20 @@ pub struct Tracer<'g> {
     pub sizes: HashMap<String, Vec<Size>>,
 }
 
-/// Follows channels through a graph whose tensors have these shapes.
-pub fn trace(graph: &GraphProto, opset: i64, shapes: &HashMap<String, Vec<usize>>) -> Trace {
-    let labels = Labels::default();
-    let trace = Trace { labels, axes: HashMap::new(), cuts: HashMap::new(), layers: vec![], kept: vec![] };
-    let mut tracer = Tracer { view: GraphView::new(graph), opset, shapes, trace, sizes: HashMap::new() };
-    for index in tracer.view.order() {
-        let node = tracer.view.node(index);
-        if let Err(reason) = rules::apply(&mut tracer, index, node) {
-            tracer.leave(index, node, reason);
-        }
+impl<'g> Tracer<'g> {
+    /// Nothing followed yet.
+    pub fn new(graph: &'g GraphProto, opset: i64, shapes: &'g HashMap<String, Vec<usize>>) -> Self {
+        let labels = Labels::default();
+        let trace = Trace { labels, axes: HashMap::new(), cuts: HashMap::new(), layers: vec![], kept: vec![] };
+        Tracer { view: GraphView::new(graph), opset, shapes, trace, sizes: HashMap::new() }
     }
-    let kept: Vec<String> = tracer.trace.axes.keys().filter(|name| tracer.view.is_kept(name)).cloned().collect();
-    for name in kept {
-        tracer.fix(&name);
-    }
-    tracer.trace
-}
 
-impl Tracer<'_> {
+    /// What is known once every node was followed: what the graph gives away stays.
+    pub fn finish(mut self) -> Trace {
+        let kept: Vec<String> = self.trace.axes.keys().filter(|name| self.view.is_kept(name)).cloned().collect();
+        kept.iter().for_each(|name| self.fix(name));
+        self.trace
+    }
     /// Shape of a tensor.
     ///
     /// # Errors
@@ -188,7 +182,7 @@ impl Tracer<'_> {
     }
 
     /// Makes everything that a node reads stay.
-    fn leave(&mut self, index: usize, node: &NodeProto, reason: String) {
+    pub fn leave(&mut self, index: usize, node: &NodeProto, reason: String) {
         self.trace.cuts.remove(&index);
         let labelled = node::inputs(node).any(|name| self.is_labelled(name) || self.sizes.contains_key(name));
         let layer = matches!(node.op_type.as_str(), "Conv" | "ConvTranspose" | "Gemm" | "MatMul");

@@ -6,17 +6,31 @@ mod pools;
 mod shapes;
 mod sizes;
 
-use tract_onnx::pb::NodeProto;
+use std::collections::HashMap;
 
-use super::trace::Tracer;
+use tract_onnx::pb::{GraphProto, NodeProto};
+
+use super::trace::{Trace, Tracer};
 use crate::onnx::node;
 use crate::onnx::operators::{Effect, effect};
+
+/// Follows channels through a graph whose tensors have these shapes.
+pub fn trace(graph: &GraphProto, opset: i64, shapes: &HashMap<String, Vec<usize>>) -> Trace {
+    let mut tracer = Tracer::new(graph, opset, shapes);
+    for index in tracer.view.order() {
+        let found = tracer.view.node(index);
+        if let Err(reason) = apply(&mut tracer, index, found) {
+            tracer.leave(index, found, reason);
+        }
+    }
+    tracer.finish()
+}
 
 /// Gives the outputs of a node their labels, and notes what changes in it.
 ///
 /// # Errors
 /// A reason to leave the node as it is: nothing that it reads may be removed then.
-pub fn apply(tracer: &mut Tracer<'_>, index: usize, found: &NodeProto) -> Result<(), String> {
+fn apply(tracer: &mut Tracer<'_>, index: usize, found: &NodeProto) -> Result<(), String> {
     if !found.domain.is_empty() && found.domain != "ai.onnx" {
         return Err(format!("operators of {:?} are not followed", found.domain));
     }
