@@ -32,7 +32,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let model = graph_that_runs(&bundle).map_err(anyhow::Error::from)?;
     interrupt::watch();
     let executor = Shown::new(&args.common.model);
-    let failed = |error: CompressError| Failure::Failed(anyhow!("{}: {error}", args.common.model));
+    let failed = |error: CompressError| {
+        let said = error.to_string();
+        // The loader names the file itself.
+        let named = said.starts_with(&args.common.model);
+        Failure::Failed(if named { anyhow!("{said}") } else { anyhow!("{}: {said}", args.common.model) })
+    };
     let is_held_out =
         |index: &usize| index % HELD_OUT == HELD_OUT - 1 || (samples.len() < HELD_OUT && index + 1 == samples.len());
     let (held_out, fitted): (Vec<usize>, Vec<usize>) = (0..samples.len()).partition(is_held_out);

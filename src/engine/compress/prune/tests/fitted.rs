@@ -93,3 +93,35 @@ fn both_methods_choose_by_what_they_say() {
     };
     assert_eq!((removed(Method::Magnitude), removed(Method::Activation)), (1, 0));
 }
+
+/// A channel that two others make up is given up before any other, and the first of a pair of equal ones leaves all to the second.
+#[test]
+fn what_others_say_as_well_goes_first() {
+    let samples = samples(&[1, 3, 6, 6], 8);
+    let mut net = Net::new(&[1, 3, 6, 6]);
+    let a = net.conv("a", "x", [6, 3, 3, 3], 1);
+    let r = net.unary("r", "Relu", &a);
+    net.conv("y", &r, [5, 6, 3, 3], 1);
+    // Channel 4 is channel 1 again, and its readers take much of it.
+    for (constant, size) in [(0, 27), (1, 1)] {
+        let values = &mut net.graph.initializer[constant].float_data;
+        values.copy_within(size..2 * size, 4 * size);
+    }
+    let weights = &mut net.graph.initializer[2].float_data;
+    (0..5).for_each(|output| weights[(output * 6 + 4) * 9..][..9].iter_mut().for_each(|weight| *weight *= 3.0));
+    let model = net.model(&["y"]);
+    let settings = Settings { method: Method::Fitted, step: 1, ..Settings::default() };
+    let indices: Vec<usize> = (0..8).collect();
+    let pruner = Pruner::new(&model, &Tract, &samples, &indices, settings).unwrap();
+    let (fitted, energy) = (pruner.scores().unwrap(), pruner.activation().unwrap());
+    let own = pruner.trace.layers[0].output.clone();
+    let least = |scores: &Scores| (0..6).min_by(|a, b| scores[&own[*a]].total_cmp(&scores[&own[*b]])).unwrap();
+    assert!([1, 4].contains(&least(&fitted)) && least(&energy) != 4, "{fitted:?} {energy:?}");
+    let (first, second) = (fitted[&own[1]].min(fitted[&own[4]]), fitted[&own[1]].max(fitted[&own[4]]));
+    assert!(first < 0.02 && second > 10.0 * first, "{first} {second}");
+    let all = pruner.macs();
+    let one = pruner.prune(&Target::Macs(all - all / 6)).unwrap();
+    let (float, other) = (outputs(&model, &samples), outputs(&one.model, &samples));
+    let error: f64 = float.iter().zip(&other).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+    assert!(error < 1e-3 * float.iter().map(|a| f64::from(*a).powi(2)).sum::<f64>(), "{error}");
+}
