@@ -142,7 +142,7 @@ impl<'t> Candidates<'t> {
     /// Number of members that go next of a family of `count`: down to a multiple of the step, and one step stays.
     fn next(&self, count: usize) -> Option<usize> {
         let step = if count > self.step { self.step } else { 1 };
-        let size = if count % step == 0 { step } else { count % step };
+        let size = if count.is_multiple_of(step) { step } else { count % step };
         // A family that began smaller than the step goes down to one, a larger one to the step.
         (count > size && (count > self.step || self.step == 1)).then_some(size)
     }

@@ -274,12 +274,8 @@ impl Bias {
                 let fits = view.constant(&add.input[other]).is_some_and(|b| Some(b.len()) == outputs && b.len() > 1);
                 Ok(fits.then_some(Bias::Behind(only, other)))
             }
-            ("Gemm", bias)
-                if node::float(layer, "beta", 1.0) != Ok(1.0) || node::float(layer, "alpha", 1.0) != Ok(1.0) =>
-            {
-                let _ = bias;
-                Ok(None)
-            }
+            // What is added is scaled there, or what is multiplied.
+            ("Gemm", _) if ["alpha", "beta"].iter().any(|name| node::float(layer, name, 1.0) != Ok(1.0)) => Ok(None),
             (_, Some(bias)) => {
                 let outputs = view.constant(bias).map(|bias| bias.len());
                 Ok((outputs > Some(1)).then_some(Bias::Own))

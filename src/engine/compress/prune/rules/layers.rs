@@ -6,17 +6,23 @@ use super::super::labels::{AxisLabels, FIXED, Label};
 use super::super::trace::{Cut, Layer, Tracer};
 use crate::onnx::node;
 
-/// Shapes of input, constant weights and output.
-fn layer_shapes(
-    tracer: &Tracer<'_>,
-    found: &NodeProto,
-) -> Result<(Vec<usize>, Vec<usize>, Vec<usize>, Vec<AxisLabels>), String> {
+/// A layer as it stands in the graph.
+struct Found {
+    /// Shapes of input, constant weights and output.
+    shape: Vec<usize>,
+    weights: Vec<usize>,
+    out_shape: Vec<usize>,
+    /// Labels of the input.
+    axes: Vec<AxisLabels>,
+}
+
+fn look(tracer: &Tracer<'_>, found: &NodeProto) -> Result<Found, String> {
     let input = node::required_input(found, 0)?;
     let weights = node::required_input(found, 1)?;
-    let constant = tracer.constant(weights).ok_or("its weights are no constant")?;
+    let weights = tracer.constant(weights).ok_or("its weights are no constant")?.shape().to_vec();
     let shape = tracer.shape(input)?;
     let axes = tracer.axes(input, shape.len());
-    Ok((shape, constant.shape().to_vec(), tracer.shape(node::only_output(found)?)?, axes))
+    Ok(Found { shape, weights, out_shape: tracer.shape(node::only_output(found)?)?, axes })
 }
 
 /// Labels of input and output channels of a convolution whose weights hold `per_group` outputs for each group.
@@ -67,19 +73,19 @@ pub fn conv_transpose(tracer: &mut Tracer<'_>, index: usize, found: &NodeProto) 
 
 /// A convolution whose weights have outputs along `output_axis`, of all groups for axis 0 and of one for axis 1.
 fn convolution(tracer: &mut Tracer<'_>, index: usize, found: &NodeProto, output_axis: usize) -> Result<(), String> {
-    let (shape, weights, out_shape, axes) = layer_shapes(tracer, found)?;
+    let Found { shape, weights, out_shape, axes } = look(tracer, found)?;
     let groups = usize::try_from(node::int(found, "group", 1)?).unwrap_or(0);
-    if shape.len() < 3 || weights.len() != shape.len() || groups == 0 || shape[1] % groups != 0 {
+    if shape.len() < 3 || weights.len() != shape.len() || groups == 0 || !shape[1].is_multiple_of(groups) {
         return Err(format!("weights of shape {weights:?} do not fit its input"));
     }
     let transposed = output_axis == 1;
     let outputs = if transposed { weights[1] * groups } else { weights[0] };
     let inputs = if transposed { weights[0] } else { weights[1] * groups };
-    if inputs != shape[1] || outputs % groups != 0 || out_shape.get(1) != Some(&outputs) {
+    if inputs != shape[1] || !outputs.is_multiple_of(groups) || out_shape.get(1) != Some(&outputs) {
         return Err(format!("weights of shape {weights:?} do not fit its input"));
     }
-    for (axis, own) in axes.iter().enumerate().filter(|(axis, _)| *axis != 1) {
-        let _ = (axis, tracer.fix_axis(own));
+    for own in axes[..1].iter().chain(&axes[2..]) {
+        tracer.fix_axis(own);
     }
     let Channels { input, output, depthwise } = channels(tracer, axes[1].clone(), inputs, outputs, groups);
     let of_one = |own: &[Label], all: usize| own[..all / groups].to_vec();
@@ -114,7 +120,7 @@ fn convolution(tracer: &mut Tracer<'_>, index: usize, found: &NodeProto, output_
 
 /// `Gemm`.
 pub fn gemm(tracer: &mut Tracer<'_>, index: usize, found: &NodeProto) -> Result<(), String> {
-    let (shape, weights, out_shape, axes) = layer_shapes(tracer, found)?;
+    let Found { shape, weights, out_shape, axes } = look(tracer, found)?;
     let input_axis = usize::from(!node::flag(found, "transA")?);
     let weights_axis = usize::from(node::flag(found, "transB")?);
     if shape.len() != 2 || weights.len() != 2 || weights[weights_axis] != shape[input_axis] {
@@ -147,7 +153,7 @@ pub fn matmul(tracer: &mut Tracer<'_>, index: usize, found: &NodeProto) -> Resul
     if tracer.constant(second).is_none() {
         return product(tracer, found);
     }
-    let (shape, weights, out_shape, axes) = layer_shapes(tracer, found)?;
+    let Found { shape, weights, out_shape, axes } = look(tracer, found)?;
     let Some(input_axis) = shape.len().checked_sub(1).filter(|last| *last > 0) else {
         return Err("its input is no matrix".into());
     };

@@ -20,8 +20,7 @@ pub fn normalise(
     if rank < 2 {
         return Err("its input has no channels".into());
     }
-    for (axis, own) in axes.iter_mut().enumerate().filter(|(axis, _)| *axis != 1) {
-        let _ = axis;
+    for (_, own) in axes.iter_mut().enumerate().filter(|(axis, _)| *axis != 1) {
         *own = tracer.fix_axis(own);
     }
     if let Some(own) = axes[1].clone() {
