@@ -9,15 +9,17 @@ use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::DatumType;
 
 use super::Failure;
+use super::eval::args::quant;
 use super::model::flags::Flags;
-use super::open::{ShapeArgs, open, settle};
+use super::open::{ShapeArgs, open};
 use super::output::tell;
 use super::progress::{Counter, spinner};
 use super::quantize::saved::Place;
+use crate::frame::Quant;
 use crate::install::bare::described;
 use crate::install::describe::Stated;
 use crate::model::execute::Loader;
-use crate::model::{Bundle, Engine, LoadedModel, PlanKey};
+use crate::model::{Bundle, Engine};
 use crate::pipeline::{FileSamples, Planner};
 use crate::{preprocess, task};
 use leptond_engine::compress::{CompressError, Executor, Plan, Samples, TensorFact};
@@ -38,6 +40,9 @@ pub struct CompressArgs {
     /// Take the place of what is there
     #[arg(long)]
     pub(super) replace: bool,
+    /// Meaning of integers in .bin and .npy files: real = SCALE x (value - ZERO)
+    #[arg(long, value_name = "SCALE,ZERO", value_parser = quant)]
+    quant: Option<Quant>,
     #[command(flatten)]
     shapes: ShapeArgs,
     #[command(flatten)]
@@ -65,15 +70,11 @@ impl CompressArgs {
 
     /// At most `limit` samples for the model, spread over all that are there. Tells of what is left out, and of fewer than `few`.
     pub(super) fn samples(&self, bundle: &Bundle, limit: usize, few: usize) -> Result<FileSamples, Failure> {
-        let load = || LoadedModel::load(bundle, 0, Engine::F32, 1);
-        let mut loaded = spinner("loading the model", load).map_err(anyhow::Error::from)?;
         let settings = (preprocess::Config::default(), task::Config::default());
-        let stages = Planner::new(bundle.clone(), Engine::F32, 1, settings.0, &settings.1)
-            .and_then(|planner| planner.stages(&Setpoint::full()));
-        settle(&mut loaded, PlanKey::default());
-        let shapes = loaded.shapes(PlanKey::default()).map_err(anyhow::Error::from)?;
-        let inputs = loaded.info().inputs.iter().map(|port| port.dtype).zip(shapes).collect();
-        let read = || FileSamples::open(&self.calibrate, stages.ok(), inputs, limit);
+        let planner = Planner::new(bundle.clone(), Engine::F32, 1, settings.0, &settings.1);
+        let stages = spinner("loading the model", || planner.and_then(|planner| planner.stages(&Setpoint::full())));
+        let stages = stages.map_err(anyhow::Error::from)?;
+        let read = || FileSamples::open(&self.calibrate, stages, self.quant, limit);
         let samples = spinner("reading samples", read).map_err(|reason| anyhow!("--calibrate {reason}"))?;
         for skipped in samples.skipped() {
             tell(&format!("left out: {skipped}"));

@@ -1,10 +1,12 @@
 //! `leptond eval`: how right a model is on labelled files, beside another one, and how far two agree.
 
-mod args;
+pub(super) mod args;
 mod coco;
 mod data;
+mod dataset;
 mod list;
 mod matrix;
+mod measured;
 mod names;
 mod subject;
 mod tally;
@@ -14,10 +16,10 @@ use std::path::Path;
 
 use super::progress::Counter;
 use super::{Failure, say, tell};
-use crate::evaluate::{Agreements, Paired, agreement};
-use crate::frame::{Label, Outcome, Quant, Spec, TaskKind};
+use crate::frame::{Label, Spec, TaskKind};
 pub use args::Args;
-use data::{Data, Input, Truth};
+use dataset::{Data, Truth};
+use measured::Measured;
 use names::Names;
 use subject::Subject;
 use tally::Tally;
@@ -33,6 +35,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let classes = data.categories.is_empty() && data.labels.is_some();
     let mut first = Subject::open(&args, &args.model, args.engine, classes)?;
     data.name_by(&labels_of(&first));
+    if data.labels.is_some() && data.categories.is_empty() && !classes {
+        first = Subject::open(&args, &args.model, args.engine, true)?;
+    }
     settle(&args, &mut data, &first)?;
     let mut second = match &args.against {
         Some(model) => {
@@ -42,14 +47,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         None => None,
     };
     let tally = |subject: &Subject| Tally::new(&subject.labels, subject.min_score, &data);
-    let mut measured = Measured {
-        first: tally(&first),
-        second: second.as_ref().map(tally),
-        paired: Paired::default(),
-        agreements: Agreements::default(),
-        inputs: 0,
-        unread: Vec::new(),
-    };
+    let mut measured = Measured::new(tally(&first), second.as_ref().map(tally));
     if data.labels.is_some() {
         for (subject, tally) in [(Some(&first), Some(&measured.first)), (second.as_ref(), measured.second.as_ref())] {
             if let (Some(subject), Some(tally)) = (subject, tally) {
@@ -95,81 +93,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
         tell(&line);
     }
     say(&told.table(&measured))
-}
-
-/// What was measured.
-struct Measured {
-    first: Tally,
-    second: Option<Tally>,
-    /// Of the inputs that each got right.
-    paired: Paired,
-    agreements: Agreements,
-    /// Inputs that gave a result, by both where there are two.
-    inputs: usize,
-    /// Files that gave none, with the reason.
-    unread: Vec<(std::path::PathBuf, String)>,
-}
-
-impl Measured {
-    /// Runs an input through the models. Nothing of it is counted unless all of them give a result.
-    fn add(
-        &mut self,
-        input: &Input,
-        first: &mut Subject,
-        second: Option<&mut Subject>,
-        quant: Option<Quant>,
-    ) -> Result<(), String> {
-        let least = first.min_score;
-        let outcomes = first.outcomes(&input.path, quant)?;
-        let others = match second {
-            Some(second) => {
-                let others = second.outcomes(&input.path, quant).map_err(|e| format!("{}: {e}", second.name))?;
-                if others.len() != outcomes.len() {
-                    return Err(format!("{} results by one model, {} by the other", outcomes.len(), others.len()));
-                }
-                Some((others, second.min_score))
-            }
-            None => None,
-        };
-        if let Some(truth) = &input.truth {
-            self.judge(truth, &outcomes, others.as_ref().map(|(others, _)| others.as_slice()))?;
-        }
-        for (index, outcome) in outcomes.iter().enumerate() {
-            if let Some((others, other_least)) = &others {
-                // What is below the least score is not told by `run`.
-                let (outcome, other) = (told_of(outcome, least), told_of(&others[index], *other_least));
-                self.agreements.add(&agreement(&other, &outcome));
-            }
-        }
-        self.inputs += 1;
-        Ok(())
-    }
-
-    fn judge(&mut self, truth: &Truth, outcomes: &[Outcome], others: Option<&[Outcome]>) -> Result<(), String> {
-        let answers = self.first.answers(truth, outcomes)?;
-        let other_answers = match (&self.second, others) {
-            (Some(second), Some(others)) => second.answers(truth, others)?,
-            _ => Vec::new(),
-        };
-        let rights: Vec<_> = answers.iter().map(|answer| self.first.add(answer)).collect();
-        if let Some(second) = &mut self.second {
-            for (right, other) in rights.into_iter().zip(&other_answers) {
-                if let (Some(right), Some(other)) = (right, second.add(other)) {
-                    self.paired.add(right, other);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// An outcome with the objects alone that have the least score.
-fn told_of(outcome: &Outcome, least: Option<f32>) -> Outcome {
-    let mut outcome = outcome.clone();
-    if let (Outcome::Detect { detections, .. }, Some(least)) = (&mut outcome, least) {
-        detections.retain(|one| one.score >= least);
-    }
-    outcome
 }
 
 fn labels_of(subject: &Subject) -> Vec<Label> {

@@ -164,7 +164,7 @@ impl Agreements {
             part("places of the same class", self.places_same as f64, self.places)?
         } else if self.numbers.count > 0 {
             let count = self.numbers.count;
-            part("same score (1 less the mean relative difference)", count as f64 - self.numbers.relative, count)?
+            part("same score (1 - mean relative difference)", count as f64 - self.numbers.relative, count)?
         } else if self.value_inputs > 0 {
             ("energy of the outputs kept (1 - noise / signal)", self.values.kept()?, self.value_inputs)
         } else {

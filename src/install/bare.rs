@@ -7,7 +7,10 @@ use super::describe::{LABELS, Stated};
 use super::error::InstallError;
 use super::steps::Steps;
 use crate::catalog::Progress;
-use crate::model::{Bundle, Engine, LoadedModel};
+use crate::model::{Bundle, Engine, LoadedModel, sha256};
+
+/// Name of the model's file in such a bundle.
+const FILE: &str = "model.onnx";
 
 /// Steps that nobody looks at.
 struct Unseen;
@@ -38,11 +41,12 @@ impl Progress for Unseen {
 /// As [`Stated::describe`]; what is wrong with the model.
 pub fn described(stated: &Stated, bundle: &Bundle) -> Result<Bundle, InstallError> {
     let loaded = LoadedModel::load(bundle, 0, Engine::F32, 1)?;
-    let (name, file) = (&bundle.manifest().name, &bundle.manifest().file);
+    let name = &bundle.manifest().name;
     let origin = bundle.path().display().to_string();
-    let described = stated.describe(name, &origin, (file, ""), &loaded, &Unseen)?;
+    let onnx = bundle.onnx(0)?;
+    let described = stated.describe(name, &origin, (FILE, &sha256(&onnx)), &loaded, &Unseen)?;
     let labels = described.labels.map(|text| (LABELS.to_owned(), Cow::Owned(text.into_bytes())));
     let text = ("model.toml".to_owned(), Cow::Owned(described.text.clone().into_bytes()));
     let files = labels.into_iter().chain([text]).collect();
-    Ok(Bundle::from_parts(name, &described.text, Cow::Owned(bundle.onnx(0)?.into_owned()), files)?)
+    Ok(Bundle::from_parts(name, &described.text, Cow::Owned(onnx.into_owned()), files)?)
 }

@@ -4,14 +4,13 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use tract_onnx::prelude::{DatumType, Tensor};
+use tract_onnx::prelude::Tensor;
 
 use super::offline;
 use super::stages::Stages;
-use crate::frame::{Elements, Frame};
-use crate::model::{graph, npy};
+use super::tensors::{Stored, is_tensor};
+use crate::frame::{Elements, Frame, Quant};
 use crate::source::{Next, SensorKind, SourceError, names_pictures};
-use crate::sys::file;
 use leptond_engine::compress::{CompressError, Samples};
 
 /// Deepest directory below the one that was given.
@@ -20,23 +19,20 @@ const DEEPEST: usize = 8;
 /// Most files that are looked at.
 const MOST_FILES: usize = 1 << 20;
 
-/// More than the header of an `.npy` file may have.
-const NPY_HEADER_BYTES: u64 = 1 << 20;
-
 /// Samples of a model's input out of files.
 pub struct FileSamples {
     entries: Vec<Entry>,
-    stages: Option<RefCell<Stages>>,
-    /// Types and shapes of the model's inputs.
-    inputs: Vec<(DatumType, Vec<usize>)>,
+    stages: RefCell<Stages>,
+    /// What integers in files mean to a model of floats.
+    quant: Option<Quant>,
     skipped: Vec<String>,
 }
 
 enum Entry {
     /// A picture.
     Picture(PathBuf),
-    /// A bare tensor for the only input.
-    Tensor(PathBuf),
+    /// One of the items in a file of bare values.
+    Item(PathBuf, usize),
     /// A window out of a table.
     Window(Tensor),
 }
@@ -45,34 +41,29 @@ impl FileSamples {
     /// Looks for inputs at `path`: a file, or a directory with directories in it. At most `limit` are taken, spread over all; what cannot be
     /// read is left out and named by [`skipped`](Self::skipped).
     ///
-    /// `stages` prepare pictures and readings for the model; without them only bare tensors will do. `inputs` are types and shapes of the
-    /// model's inputs.
+    /// `stages` prepare pictures and readings for the model; `quant` says what integers in files of bare values mean to a model of floats.
     ///
     /// # Errors
     /// In words: nothing is there, or nothing of it can be used.
-    pub fn open(
-        path: &Path,
-        stages: Option<Stages>,
-        inputs: Vec<(DatumType, Vec<usize>)>,
-        limit: usize,
-    ) -> Result<FileSamples, String> {
+    pub fn open(path: &Path, stages: Stages, quant: Option<Quant>, limit: usize) -> Result<FileSamples, String> {
         let said = |reason: String| format!("{}: {reason}", path.display());
-        if inputs.len() != 1 {
-            return Err(said(format!("the model has {} inputs, calibration is for models with one", inputs.len())));
+        let inputs = stages.plan.model().inputs().len();
+        if inputs != 1 {
+            return Err(said(format!("the model has {inputs} inputs, calibration is for models with one")));
         }
         let mut files = Vec::new();
         list(path, DEEPEST, &mut files).map_err(|error| said(error.to_string()))?;
         files.sort();
         if files.is_empty() {
-            return Err(said("no picture, table (.csv, .jsonl) or .npy file is there".into()));
+            return Err(said("no picture, table (.csv, .jsonl) or file of values (.npy, .bin, .f32) is there".into()));
         }
         let found = files.len();
         let taken: Vec<PathBuf> = match found > limit {
             true => (0..limit).map(|index| files[index * found / limit].clone()).collect(),
             false => files,
         };
-        let mut samples =
-            FileSamples { entries: Vec::new(), stages: stages.map(RefCell::new), inputs, skipped: Vec::new() };
+        let stages = RefCell::new(stages);
+        let mut samples = FileSamples { entries: Vec::new(), stages, quant, skipped: Vec::new() };
         for file in taken {
             if let Err(reason) = samples.add(&file, limit) {
                 samples.skipped.push(format!("{}: {reason}", file.display()));
@@ -82,7 +73,20 @@ impl FileSamples {
             Some(first) if samples.entries.is_empty() => {
                 Err(format!("none of {found} files can be used; the first is {first}"))
             }
-            _ => Ok(samples),
+            _ => {
+                samples.thin_out(limit);
+                Ok(samples)
+            }
+        }
+    }
+
+    /// Leaves `limit` samples, spread over all: files may have many items each.
+    fn thin_out(&mut self, limit: usize) {
+        let count = self.entries.len();
+        if count > limit {
+            let kept: Vec<bool> = (0..count).map(|at| at * limit / count != (at + 1) * limit / count).collect();
+            let mut kept = kept.into_iter();
+            self.entries.retain(|_| kept.next() == Some(true));
         }
     }
 
@@ -93,8 +97,8 @@ impl FileSamples {
 
     fn add(&mut self, path: &Path, limit: usize) -> Result<(), String> {
         if is_tensor(path) {
-            self.tensor(path)?;
-            self.entries.push(Entry::Tensor(path.into()));
+            let count = self.items(path)?.len();
+            self.entries.extend((0..count).map(|item| Entry::Item(path.into(), item)));
             return Ok(());
         }
         if names_pictures(path) {
@@ -110,20 +114,17 @@ impl FileSamples {
         Ok(())
     }
 
-    fn tensor(&self, path: &Path) -> Result<Tensor, String> {
-        let bytes =
-            file::read_regular(path, graph::MAX_TENSOR_BYTES as u64 + NPY_HEADER_BYTES).map_err(|e| e.to_string())?;
-        let tensor = npy::read(&bytes)?;
-        let (dtype, shape) = &self.inputs[0];
-        let tensor = tensor.cast_to_dt(*dtype).map_err(|e| format!("{e:#}"))?.into_owned();
-        if tensor.len() != shape.iter().product::<usize>() {
-            return Err(format!("its shape is {:?}, the model takes {shape:?}", tensor.shape()));
-        }
-        tensor.into_shape(shape).map_err(|e| format!("{e:#}"))
+    /// Items of a file of bare values.
+    fn items(&self, path: &Path) -> Result<Vec<Vec<f64>>, String> {
+        self.stages.borrow().items_of(Stored::read(path)?, self.quant)
     }
 
-    fn stages(&self) -> Result<&RefCell<Stages>, String> {
-        self.stages.as_ref().ok_or_else(|| "the model says nothing of pictures or readings: give .npy files".into())
+    fn item(&self, path: &Path, index: usize) -> Result<Tensor, String> {
+        let items = self.items(path)?;
+        let item = items.get(index).ok_or("it is shorter than it was")?;
+        let mut stages = self.stages.borrow_mut();
+        stages.set_input(item).map_err(|e| e.to_string())?;
+        stages.first_input()
     }
 
     fn picture(&self, path: &Path) -> Result<Tensor, String> {
@@ -146,7 +147,7 @@ impl FileSamples {
 
     /// The model's input for each frame of a file, until `each` returns false.
     fn frames(&self, path: &Path, each: &mut dyn FnMut(Tensor) -> bool) -> Result<(), String> {
-        let mut stages = self.stages()?.borrow_mut();
+        let mut stages = self.stages.borrow_mut();
         let mut source = offline::open(&path.display().to_string(), stages.spec()).map_err(|e| e.to_string())?;
         let mut frame = Frame::empty();
         loop {
@@ -192,14 +193,10 @@ impl Samples for FileSamples {
         };
         Ok(vec![match &self.entries[index] {
             Entry::Picture(path) => named(path, self.picture(path))?,
-            Entry::Tensor(path) => named(path, self.tensor(path))?,
+            Entry::Item(path, index) => named(path, self.item(path, *index))?,
             Entry::Window(tensor) => tensor.clone(),
         }])
     }
-}
-
-fn is_tensor(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"))
 }
 
 /// Files below `path` that may be inputs.

@@ -181,7 +181,7 @@ impl Found {
         }
         if let Some(measure) = self.agreements.measure() {
             let (share, name) = (measure.share * 100.0, measure.name);
-            lines.push(format!("Integers beside floats with the same roundings: {share:.2} % {name}"));
+            lines.push(format!("Integers beside floats with the same roundings:\n  {share:.2} % {name}"));
         }
         lines.push(String::new());
         lines.push(format!(
@@ -201,7 +201,7 @@ impl Found {
             };
             let of_range = if range > 0.0 { format!("{:.1} %", largest / range * 100.0) } else { "-".into() };
             let operator: String = row.operator.chars().take(14).collect();
-            lines.push(format!("{:<38} {operator:<14} {db:>7} {largest:>9.4} {of_range:>8}", clipped(name)));
+            lines.push(format!("{:<38} {operator:<14} {db:>7} {:>9} {of_range:>8}", clipped(name), short(largest)));
             if parts == Some(index) {
                 lines.push(format!("  ^ the first below {PARTED_DB:.0} dB: here integers and floats part"));
             }
@@ -210,10 +210,8 @@ impl Found {
             (None, _) => lines.push(format!("No layer is below {PARTED_DB:.0} dB.")),
             (Some(_), Some((row, fall))) => {
                 let name = if row.node.is_empty() { &row.tensor } else { &row.node };
-                lines.push(format!(
-                    "Most is lost at {name} ({}): {fall:.1} dB less than the layer before.",
-                    row.operator
-                ));
+                lines.push(format!("Most is lost at {} ({}),", clipped(name), row.operator));
+                lines.push(format!("  {fall:.1} dB less than in the row above it."));
             }
             (Some(_), None) => {}
         }
@@ -262,6 +260,11 @@ impl Found {
             "agreement": self.agreements.measure(),
         })
     }
+}
+
+/// A difference in at most nine characters.
+fn short(value: f64) -> String {
+    if value < 1000.0 { format!("{value:.4}") } else { format!("{value:.2e}") }
 }
 
 /// The end of a name, which tells more than its beginning.

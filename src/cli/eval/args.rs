@@ -59,7 +59,8 @@ pub struct Args {
     pub(super) json: bool,
 }
 
-fn quant(text: &str) -> Result<Quant, String> {
+/// Reads `--quant`.
+pub(in crate::cli) fn quant(text: &str) -> Result<Quant, String> {
     let wrong = || "two numbers with a comma between them, such as 0.5,-128".to_owned();
     let (scale, zero) = text.split_once(',').ok_or_else(wrong)?;
     let scale: f32 = scale.trim().parse().map_err(|_| wrong())?;

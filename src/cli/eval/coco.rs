@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::data::{Data, Input, TrueBox, Truth};
+use super::dataset::{Data, Input, TrueBox, Truth};
 use crate::cli::Failure;
 use crate::sys::file;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::data::{Data, Input, Truth};
+use super::dataset::{Data, Input, Truth};
 use crate::cli::Failure;
 use crate::sys::file;
 

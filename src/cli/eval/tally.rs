@@ -1,6 +1,6 @@
 //! Answers of one model beside what is right, and the figures that they make.
 
-use super::data::{Data, Truth};
+use super::dataset::{Data, Truth};
 use super::names::Names;
 use crate::evaluate::{Calibration, Classes, Found, Interval, Objects, Readings, auc, bootstrap, share};
 use crate::frame::{Label, MeterReading, Outcome, Quality, Reading, Scored};
@@ -140,7 +140,9 @@ impl Tally {
             }
             Outcome::Detect { .. } => return Err("a name is right here, and objects want COCO annotations".into()),
             Outcome::Semantic { .. } => {
-                return Err("a name is right here, and areas have no labels that are read yet".into());
+                return Err(
+                    "a name is right here, and areas are compared with those of another model alone (--against)".into(),
+                );
             }
             _ => {
                 return Err(

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::Measured;
+use super::measured::Measured;
 use super::subject::Subject;
 use super::tally::{Figure, Tally, Unit};
 use crate::cli::words::counted;
@@ -127,12 +127,8 @@ impl Told<'_> {
             if !figures.is_empty() {
                 lines.push(String::new());
             }
-            lines.push(format!(
-                "Agreement of A with B: {} {}, of {}",
-                percent(measure.share),
-                measure.name,
-                measure.of
-            ));
+            lines.push(format!("Agreement of A with B: {}", percent(measure.share)));
+            lines.push(format!("  {}, of {}", measure.name, measure.of));
             let (matched, lost, added) = measured.agreements.boxes();
             if matched + lost + added > 0 {
                 lines.push(format!("  {matched} boxes in both, {lost} in B alone, {added} in A alone"));
@@ -174,7 +170,7 @@ impl Told<'_> {
                 .map(|(truth, class, count)| format!("{} for {} ({count})", said(*class), tally.names.label(*truth)))
                 .collect();
             lines.push(String::new());
-            lines.push(format!("Taken most often: {}", most.join(", ")));
+            lines.push(format!("Taken most often:\n  {}", most.join("\n  ")));
         }
         let objects = tally.objects_by_class();
         if (2..=2 * MOST).contains(&objects.len()) {

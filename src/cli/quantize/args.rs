@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use crate::cli::Failure;
+use crate::cli::eval::args::quant;
 use crate::cli::model::flags::Flags;
 use crate::cli::open::ShapeArgs;
+use crate::frame::Quant;
 use crate::install::bare::described;
 use crate::install::describe::Stated;
 use crate::model::Bundle;
@@ -46,6 +48,12 @@ pub struct Args {
     /// Pains that are taken: low only rounds, normal puts biases right, high learns which way each weight is rounded
     #[arg(long, value_enum, default_value_t = Pains::Normal)]
     effort: Pains,
+    /// Keep the fewest layers in floats with which it decides otherwise than the float model on at most this share of inputs: 1% or 0.01
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(super) target_drop: Option<f64>,
+    /// Meaning of integers in .bin and .npy files: real = SCALE x (value - ZERO)
+    #[arg(long, value_name = "SCALE,ZERO", value_parser = quant)]
+    pub(super) quant: Option<Quant>,
     /// A node that stays in floats, by its name; may be given again
     #[arg(long, value_name = "NODE")]
     keep_float: Vec<String>,
@@ -80,6 +88,16 @@ enum Pains {
     Low,
     Normal,
     High,
+}
+
+/// Reads a share: `1%` or `0.01`.
+pub(in crate::cli) fn share(text: &str) -> Result<f64, String> {
+    let (number, unit) = match text.trim().strip_suffix('%') {
+        Some(number) => (number, 0.01),
+        None => (text, 1.0),
+    };
+    let share = number.trim().parse::<f64>().ok().map(|number| number * unit);
+    share.filter(|share| (0.0..1.0).contains(share)).ok_or_else(|| "a share below 1, such as 1% or 0.01".into())
 }
 
 impl Args {

@@ -107,9 +107,9 @@ fn fill(stage: &Path, name: &str, bundle: &Bundle, model: &[u8]) -> Result<(), F
 }
 
 /// The manifest of the model that `bundle` became.
-fn manifest(bundle: &Bundle, name: &str, sha256: &str) -> Result<String, Failure> {
+pub(in crate::cli) fn manifest(bundle: &Bundle, name: &str, sha256: &str) -> Result<String, Failure> {
     let text = match bundle.is_bare() {
-        true => format!("name = \"\"\ntask = \"{}\"\n", bundle.manifest().task.word()),
+        true => bare(bundle),
         false => String::from_utf8_lossy(&bundle.read("model.toml").map_err(anyhow::Error::from)?).into_owned(),
     };
     let mut document: DocumentMut = text.parse().map_err(anyhow::Error::from)?;
@@ -120,4 +120,17 @@ fn manifest(bundle: &Bundle, name: &str, sha256: &str) -> Result<String, Failure
     document["file"] = value(FILE);
     document["sha256"] = value(sha256);
     Ok(document.to_string())
+}
+
+/// What is known of a model without a manifest.
+fn bare(bundle: &Bundle) -> String {
+    let about = bundle.manifest();
+    let mut text = format!("name = \"\"\ntask = \"{}\"\n", about.task.word());
+    if !about.input.shapes.is_empty() {
+        text.push_str("[input.shapes]\n");
+    }
+    for (name, shape) in &about.input.shapes {
+        text.push_str(&format!("{} = {shape:?}\n", toml_edit::Key::new(name).display_repr()));
+    }
+    text
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::Failure;
 use crate::cli::output::say;
+use crate::evaluate::Agreements;
 use crate::model::Bundle;
 use leptond_engine::compress::quantize::Quantized;
 
@@ -11,12 +12,12 @@ use super::saved::Written;
 const WORST: usize = 8;
 
 /// Shows what became of the layers.
-pub(super) fn show(quantized: &Quantized, noise: f64, samples: usize) -> Result<(), Failure> {
+pub(super) fn show(quantized: &Quantized, samples: usize) -> Result<(), Failure> {
     let all: f64 = quantized.layers.iter().map(|layer| layer.macs).sum();
     let integer: Vec<_> = quantized.layers.iter().filter(|layer| layer.float.is_none()).collect();
     let share: f64 = integer.iter().map(|layer| layer.macs).sum::<f64>() / all.max(1.0);
     say(&format!(
-        "{} of {} layers in bytes, {:.1} % of {:.2} MMAC; {} samples",
+        "{} of {} layers in bytes, {:.1} % of {:.2} MMAC; calibrated on {} samples",
         integer.len(),
         quantized.layers.len(),
         share * 100.0,
@@ -40,7 +41,23 @@ pub(super) fn show(quantized: &Quantized, noise: f64, samples: usize) -> Result<
     for (ratio, layer) in worst.iter().take(WORST) {
         say(&format!("  {ratio:5.1} dB  {} ({})", layer.name, layer.operator))?;
     }
-    say(&format!("output: error {:.3} % of its variance ({:.1} dB)", noise * 100.0, -10.0 * noise.max(1e-12).log10()))
+    if quantized.equalized {
+        say("channels between layers were brought to like ranges")?;
+    }
+    Ok(())
+}
+
+/// Shows how far it is from its float form on samples that were not calibrated on.
+pub(super) fn compared(agreements: &Agreements, noise: f64, samples: usize) -> Result<(), Failure> {
+    say(&format!("beside its float form, on {samples} other samples:"))?;
+    if let Some(measure) = agreements.measure() {
+        say(&format!("  {}: {:.2} %", measure.name, measure.share * 100.0))?;
+    }
+    if let Some(lost) = agreements.lost_share() {
+        let (matched, gone, added) = agreements.boxes();
+        say(&format!("  boxes lost: {:.2} % ({gone} of {}), added: {added}", lost * 100.0, matched + gone))?;
+    }
+    say(&format!("  outputs: {:.1} dB of signal over error", -10.0 * noise.max(1e-12).log10()))
 }
 
 /// Shows where the result is, and how large.

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 use tract_onnx::prelude::Tensor;
 
+use super::run::TensorFact;
 use crate::onnx::{GraphView, build, node, tensor};
 
 /// Default epsilon of `BatchNormalization`.
@@ -200,6 +201,48 @@ fn fold(view: &GraphView<'_>, product: usize, norm: usize) -> Option<Fold> {
         norm,
         weights: tensor::write(&name("folded_weights"), &Tensor::from_shape(&shape, &values).ok()?)?,
         bias,
+    })
+}
+
+/// Makes one `Gemm` of each product of a matrix with constant weights and of the constant that is added to it: its bias can then be put
+/// right and held in integers.
+pub fn biases(graph: &mut GraphProto, facts: &HashMap<String, TensorFact>) {
+    let mut index = 0;
+    while index < graph.node.len() {
+        if let Some((sum, bias)) = bias_of(&GraphView::new(graph), facts, index) {
+            let output = graph.node[sum].output[0].clone();
+            let node = &mut graph.node[index];
+            node.op_type = "Gemm".into();
+            node.input.push(bias.name.clone());
+            node.output[0] = output;
+            graph.initializer.push(bias);
+            graph.node.remove(sum);
+        }
+        index += 1;
+    }
+}
+
+/// The sum behind a product and the constant in it, as a list.
+fn bias_of(view: &GraphView<'_>, facts: &HashMap<String, TensorFact>, index: usize) -> Option<(usize, TensorProto)> {
+    let node = view.node(index);
+    let rank = |name: &str| facts.get(name).and_then(|fact| fact.shape.as_ref()).map(Vec::len);
+    if node.op_type != "MatMul" || rank(node::input(node, 0)?) != Some(2) {
+        return None;
+    }
+    let weights = view.initializer(node::input(node, 1)?).filter(|weights| weights.dims.len() == 2)?;
+    let product = node.output.first()?;
+    let [sum] = *view.consumers(product) else { return None };
+    let reader = view.node(sum);
+    if reader.op_type != "Add" || view.is_kept(product) {
+        return None;
+    }
+    let other = node::inputs(reader).find(|name| name != product)?;
+    let bias = view.initializer(other).filter(|bias| bias.data_type == weights.data_type)?;
+    let outputs = *weights.dims.get(1)?;
+    let fits = bias.dims.last() == Some(&outputs) && tensor::elements(bias) == usize::try_from(outputs).ok();
+    fits.then(|| {
+        let name = format!("{}.bias", node.name);
+        (sum, TensorProto { name, dims: vec![outputs], ..bias.clone() })
     })
 }
 

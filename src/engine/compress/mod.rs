@@ -9,6 +9,8 @@ mod opset;
 pub mod prune;
 pub mod quantize;
 pub mod run;
+#[cfg(test)]
+mod testing;
 pub mod unroll;
 
 pub use run::{CompressError, Executor, Plan, Samples, TensorFact};

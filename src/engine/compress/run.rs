@@ -142,12 +142,30 @@ pub fn observe(
 ) -> Result<(), CompressError> {
     let Some(&first) = indices.first() else { return Ok(()) };
     let shapes = shapes_of(&samples.get(first)?);
-    let mut plan = executor.compile(&with_outputs(model, names), &shapes)?;
+    // An input is no output: it is taken from the sample itself.
+    let inputs: Vec<&str> = graph_of(model)?.input.iter().map(|port| port.name.as_str()).collect();
+    let input = |name: &String| inputs.iter().position(|input| input == name);
+    let made: Vec<String> = names.iter().filter(|name| input(name).is_none()).cloned().collect();
+    let mut plan = match made.is_empty() {
+        true => None,
+        false => Some(executor.compile(&with_outputs(model, &made), &shapes)?),
+    };
     for &index in indices {
         if executor.stopped() {
             return Err(CompressError::Stopped);
         }
-        each(index, plan.run(&samples.get(index)?)?)?;
+        let sample = samples.get(index)?;
+        let mut outputs = match &mut plan {
+            Some(plan) => plan.run(&sample)?.into_iter(),
+            None => Vec::new().into_iter(),
+        };
+        let value = |name: &String| match input(name) {
+            Some(at) => sample.get(at).cloned(),
+            None => outputs.next(),
+        };
+        let values: Option<Vec<Tensor>> = names.iter().map(value).collect();
+        let values = values.ok_or_else(|| CompressError::Run("the model gives fewer outputs than it has".into()))?;
+        each(index, values)?;
     }
     Ok(())
 }

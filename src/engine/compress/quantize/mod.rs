@@ -10,6 +10,8 @@ pub mod place;
 pub mod range;
 mod round;
 mod target;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod weights;
 mod write;
@@ -155,6 +157,7 @@ impl<'e> Prepared<'e> {
         separate(&mut model);
         let facts = executor.facts(&model, &shapes_of(&samples.get(0)?))?;
         opset::raise(&mut model, &facts)?;
+        model.graph.iter_mut().for_each(|graph| fold::biases(graph, &facts));
         Ok(Prepared { executor, samples, model, facts, folded, seen: RefCell::default(), equalized: OnceCell::new() })
     }
 

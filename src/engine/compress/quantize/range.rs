@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_lone_outlier_is_cut_off_but_by_min_and_max() {
-        let mut seen = histogram(-1.0, 100.0, |value| if value.abs() < 1.0 { 1e6 } else { 0.0 });
+        let mut seen = histogram(-1.0, 100.0, |value| f64::from(1.0 - value.abs()).max(0.0) * 1e6);
         seen.counts[BARS - 1] = 1.0;
         let reach = |method| {
             let affine = choose(method, &seen, &Readers::default());

@@ -45,8 +45,8 @@ pub(super) fn learn(node: &NodeProto, layer: &mut Layer, given: &[&Tensor]) -> R
             unrolled.rows(values, group, &places, rows.view_mut());
             gram.add(rows.view());
         }
-        // The bias, which is put right afterwards, takes up the means.
-        let mut moments = gram.moments(true);
+        // The bias, which is put right afterwards, takes up the means; a matrix product has none.
+        let mut moments = gram.moments(node.op_type != "MatMul");
         let damping = DAMPING * moments.diag().sum() / unrolled.width as f64;
         if !(damping.is_finite() && damping > 0.0) {
             continue;

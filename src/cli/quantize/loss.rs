@@ -1,0 +1,102 @@
+//! What a quantised model loses: how often it decides otherwise than its float form, over the same inputs.
+
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
+
+use tract_onnx::pb::ModelProto;
+use tract_onnx::prelude::Tensor;
+
+use super::saved;
+use crate::cli::Failure;
+use crate::evaluate::{Agreements, agreement};
+use crate::frame::Outcome;
+use crate::model::{Bundle, Engine, sha256};
+use crate::pipeline::{Planner, Stages};
+use crate::{preprocess, task};
+use leptond_engine::compress::{CompressError, Samples};
+use leptond_governor::Setpoint;
+use prost::Message;
+
+/// A model's stages.
+struct Subject {
+    planner: Planner,
+    stages: Stages,
+}
+
+/// Outcomes of the float model over samples, to compare others with.
+pub(super) struct Loss<'a> {
+    bundle: &'a Bundle,
+    samples: &'a dyn Samples,
+    reference: Vec<Outcome>,
+}
+
+impl<'a> Loss<'a> {
+    /// Runs the float model over all samples.
+    pub(super) fn of(bundle: &'a Bundle, samples: &'a dyn Samples) -> Result<Loss<'a>, Failure> {
+        let mut subject = Subject::of(bundle.clone(), Engine::F32).map_err(|reason| anyhow::anyhow!(reason))?;
+        let reference = subject.outcomes(samples).map_err(anyhow::Error::from)?;
+        Ok(Loss { bundle, samples, reference })
+    }
+
+    /// Agreement of `model`, a form of the bundle's, with the float model.
+    ///
+    /// # Errors
+    /// Those of loading and running it.
+    pub(super) fn agreements(&self, model: &ModelProto) -> Result<Agreements, CompressError> {
+        let bundle = form(self.bundle, model).map_err(|error| CompressError::Run(error.to_string()))?;
+        let mut subject = Subject::of(bundle, Engine::Auto).map_err(CompressError::Run)?;
+        let mut sum = Agreements::default();
+        for (reference, other) in self.reference.iter().zip(subject.outcomes(self.samples)?) {
+            sum.add(&agreement(reference, &other));
+        }
+        Ok(sum)
+    }
+
+    /// Share of decisions that are lost.
+    ///
+    /// # Errors
+    /// As [`Loss::agreements`]; where outcomes cannot be compared.
+    pub(super) fn lost(&self, model: &ModelProto) -> Result<f64, CompressError> {
+        let measure = self.agreements(model)?.measure();
+        let incomparable = || CompressError::Run("its results cannot be compared with those of its float form".into());
+        Ok(1.0 - measure.ok_or_else(incomparable)?.share)
+    }
+}
+
+impl Subject {
+    fn of(bundle: Bundle, engine: Engine) -> Result<Subject, String> {
+        let planner = Planner::new(bundle, engine, 1, preprocess::Config::default(), &task::Config::default())
+            .map_err(|error| error.to_string())?;
+        let stages = planner.stages(&Setpoint::full()).map_err(|error| error.to_string())?;
+        Ok(Subject { planner, stages })
+    }
+
+    fn outcomes(&mut self, samples: &dyn Samples) -> Result<Vec<Outcome>, CompressError> {
+        (0..samples.len()).map(|index| self.outcome(&samples.get(index)?[0])).collect()
+    }
+
+    fn outcome(&mut self, input: &Tensor) -> Result<Outcome, CompressError> {
+        let failed = |error: &dyn std::fmt::Display| CompressError::Run(error.to_string());
+        // What a task remembers belongs to one input.
+        self.planner.forget(&mut self.stages).map_err(|e| failed(&e))?;
+        self.stages.reset_state();
+        let values = input.cast_to::<f64>().map_err(|e| failed(&format!("{e:#}")))?;
+        let values = values.try_as_plain_ram().and_then(|ram| Ok(ram.as_slice::<f64>()?.to_vec()));
+        self.stages.set_input(&values.map_err(|e| failed(&format!("{e:#}")))?).map_err(|e| failed(&e))?;
+        self.stages.infer().map_err(|e| failed(&e))?;
+        let output = self.stages.interpret(0, Duration::ZERO, SystemTime::UNIX_EPOCH).map_err(|e| failed(&e))?;
+        Ok(output.outcome)
+    }
+}
+
+/// The bundle with another model in the place of its own, in memory.
+fn form(bundle: &Bundle, model: &ModelProto) -> Result<Bundle, Failure> {
+    let name = &bundle.manifest().name;
+    let model = model.encode_to_vec();
+    let text = saved::manifest(bundle, name, &sha256(&model))?;
+    let about = bundle.manifest();
+    let files = about.labels_file.iter().chain(&about.output.anchors);
+    let read = |file: &String| Ok((file.clone(), Cow::Owned(bundle.read(file)?.into_owned())));
+    let files = files.map(read).collect::<Result<Vec<_>, crate::model::ModelError>>().map_err(anyhow::Error::from)?;
+    Ok(Bundle::from_parts(name, &text, Cow::Owned(model), files).map_err(anyhow::Error::from)?)
+}
