@@ -8,6 +8,7 @@ mod capture;
 mod catalog_args;
 mod check;
 mod choice;
+mod compress;
 mod demo;
 mod doctor;
 mod eval;
@@ -24,6 +25,7 @@ mod picture_size;
 mod probe;
 mod profile;
 mod progress;
+mod prune;
 mod quantize;
 mod record;
 mod render;
@@ -74,6 +76,8 @@ enum Command {
     Bench(bench::Args),
     /// Explain a model: inputs, outputs, operators and how each one runs
     Inspect(inspect::Args),
+    /// Make a float model faster: channels removed that matter least, the layers behind fitted to samples
+    Prune(prune::Args),
     /// Make a float model small: weights and activations in bytes, by what samples show
     Quantize(quantize::Args),
     /// Install models: from the catalog, an address or a file; list them; remove them
@@ -122,6 +126,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Try(args) => try_out::run(args),
         Command::Infer(args) => infer::run(args),
+        Command::Prune(args) => prune::run(args),
         Command::Quantize(args) => quantize::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Bench(args) => bench::run(args),

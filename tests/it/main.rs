@@ -41,6 +41,7 @@ mod page;
 mod pictures;
 mod pipes;
 mod propose;
+mod prune;
 mod publish;
 mod readings;
 mod requests;

@@ -6,6 +6,7 @@
 pub mod fold;
 pub mod gram;
 mod opset;
+pub mod prune;
 pub mod quantize;
 pub mod run;
 #[cfg(test)]

@@ -75,7 +75,7 @@ impl Unrolled {
             "ConvTranspose" => {
                 let groups = node::int(layer, "group", 1)?.max(1) as usize;
                 let fits = input.len() >= 2 && weights.len() == input.len() && weights[0] == input[1];
-                if !fits || weights[0] % groups != 0 {
+                if !fits || !weights[0].is_multiple_of(groups) {
                     return Err(unfit());
                 }
                 let pixels = input[2..].iter().product();
@@ -106,7 +106,7 @@ impl Unrolled {
         if input.len() < 3
             || weights.len() != input.len()
             || weights[1] * groups != input[1]
-            || weights[0] % groups != 0
+            || !weights[0].is_multiple_of(groups)
         {
             return Ok(None);
         }
