@@ -1,7 +1,7 @@
 //! Arguments of `leptond prune`.
 
 use crate::cli::Failure;
-use crate::cli::compress::CompressArgs;
+use crate::cli::compress::{CompressArgs, share};
 use leptond_engine::compress::prune::{Method, Settings};
 
 /// Arguments of `leptond prune`.
@@ -71,16 +71,6 @@ impl Args {
             Measure::Magnitude => Method::Magnitude,
         };
         Settings { method, fit: self.method != Measure::Magnitude, step: self.step as usize, ..Settings::default() }
-    }
-}
-
-/// A share from 0 to 1, also in per cent.
-fn share(text: &str) -> Result<f64, String> {
-    let (number, unit) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
-    let value: f64 = number.trim().parse().map_err(|_| "a share like 0.3 or 30% is wanted".to_owned())?;
-    match value / unit {
-        share if share > 0.0 && share < 1.0 => Ok(share),
-        _ => Err("a share above 0 and below 1 (100%) is wanted".into()),
     }
 }
 

@@ -2,19 +2,15 @@
 
 use crate::cli::Failure;
 use crate::cli::output::say;
-use crate::cli::quantize::saved::Written;
-use crate::model::Bundle;
 use leptond_engine::compress::prune::Pruned;
-
-use super::agreement::Agreement;
 
 /// Nodes that keep their channels of which the reason is shown.
 const MOST_REASONS: usize = 8;
 /// Longest name of a layer that is shown whole.
 const NAME: usize = 36;
 
-/// Shows layers before and after, totals and agreement.
-pub(super) fn show(pruned: &Pruned, agreement: &Agreement, samples: usize) -> Result<(), Failure> {
+/// Shows layers before and after, and totals.
+pub(super) fn show(pruned: &Pruned, samples: usize) -> Result<(), Failure> {
     let width = pruned.layers.iter().map(|layer| short(&layer.name).chars().count()).max().unwrap_or(0);
     say(&format!(
         "{:width$}  {:13}  {:>13}  {:>13}  {:>17}  removed",
@@ -56,7 +52,7 @@ pub(super) fn show(pruned: &Pruned, agreement: &Agreement, samples: usize) -> Re
     for (name, reason) in &pruned.not_fitted {
         say(&format!("not fitted: {name:?}: {reason}"))?;
     }
-    say(&format!("fitted to {samples} samples; {}", agreement.words()))
+    say(&format!("fitted to {samples} samples"))
 }
 
 fn removed((before, after): (f64, f64)) -> f64 {
@@ -71,15 +67,4 @@ fn short(name: &str) -> String {
     } else {
         format!("…{}", name.chars().skip(count - NAME + 1).collect::<String>())
     }
-}
-
-/// Says where the result is, and how to go on.
-pub(super) fn saved(bundle: &Bundle, written: &Written) -> Result<(), Failure> {
-    let path = written.path.display();
-    say(&format!("{path}: {:.1} kB of floats, {} before", written.bytes as f64 / 1e3, before(bundle)))
-}
-
-/// Size of the file that the model was read from.
-fn before(bundle: &Bundle) -> String {
-    bundle.onnx(0).map_or_else(|_| "unknown".into(), |bytes| format!("{:.1}", bytes.len() as f64 / 1e3))
 }

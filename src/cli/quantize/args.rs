@@ -1,15 +1,6 @@
 //! Arguments of `leptond quantize`.
 
-use std::path::PathBuf;
-
-use crate::cli::Failure;
-use crate::cli::eval::args::quant;
-use crate::cli::model::flags::Flags;
-use crate::cli::open::ShapeArgs;
-use crate::frame::Quant;
-use crate::install::bare::described;
-use crate::install::describe::Stated;
-use crate::model::Bundle;
+use crate::cli::compress::{CompressArgs, share};
 use leptond_engine::compress::quantize::{Activations, Effort, Method, Settings};
 
 /// Arguments of `leptond quantize`.
@@ -20,18 +11,8 @@ use leptond_engine::compress::quantize::{Activations, Effort, Method, Settings};
                   runs to the same result."
 )]
 pub struct Args {
-    /// Bundle directory, bundle name, .onnx or .tflite file, in floats
-    #[arg(value_name = "MODEL")]
-    pub(super) model: String,
-    /// Inputs like those that it will run on: a picture, table (.csv, .jsonl) or .npy file, or a directory of them
-    #[arg(long, value_name = "DIR|FILE")]
-    pub(super) calibrate: PathBuf,
-    /// Where the result goes: a directory for a bundle, or a file that ends in .onnx
-    #[arg(short, long, value_name = "BUNDLE|FILE.onnx")]
-    pub(super) output: PathBuf,
-    /// Take the place of what is there
-    #[arg(long)]
-    pub(super) replace: bool,
+    #[command(flatten)]
+    pub(super) common: CompressArgs,
     /// Samples that are used at most, spread over all
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub(super) samples: u32,
@@ -50,16 +31,9 @@ pub struct Args {
     /// Keep the fewest layers in floats with which it decides otherwise than the float model on at most this share of inputs: 1% or 0.01
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(super) target_drop: Option<f64>,
-    /// Meaning of integers in .bin and .npy files: real = SCALE x (value - ZERO)
-    #[arg(long, value_name = "SCALE,ZERO", value_parser = quant)]
-    pub(super) quant: Option<Quant>,
     /// A node that stays in floats, by its name; may be given again
     #[arg(long, value_name = "NODE")]
     keep_float: Vec<String>,
-    #[command(flatten)]
-    pub(super) shapes: ShapeArgs,
-    #[command(flatten)]
-    flags: Flags,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -89,16 +63,6 @@ enum Pains {
     High,
 }
 
-/// Reads a share: `1%` or `0.01`.
-pub(in crate::cli) fn share(text: &str) -> Result<f64, String> {
-    let (number, unit) = match text.trim().strip_suffix('%') {
-        Some(number) => (number, 0.01),
-        None => (text, 1.0),
-    };
-    let share = number.trim().parse::<f64>().ok().map(|number| number * unit);
-    share.filter(|share| (0.0..1.0).contains(share)).ok_or_else(|| "a share below 1, such as 1% or 0.01".into())
-}
-
 impl Args {
     /// Settings of the quantisation.
     pub(super) fn settings(&self) -> Settings {
@@ -120,18 +84,6 @@ impl Args {
                 Pains::Normal => Effort::Normal,
                 Pains::High => Effort::High,
             },
-        }
-    }
-
-    /// The bundle with what the flags say of it.
-    pub(super) fn described(&self, mut bundle: Bundle) -> Result<Bundle, Failure> {
-        bundle.give_shapes(&self.shapes.shapes);
-        match self.flags.given() {
-            None => Ok(bundle),
-            Some(flag) if !bundle.is_bare() => {
-                Err(Failure::Usage(format!("{flag} is for a bare model; {} has a model.toml", self.model)))
-            }
-            Some(_) => Ok(described(&Stated::from(&self.flags), &bundle).map_err(anyhow::Error::from)?),
         }
     }
 }

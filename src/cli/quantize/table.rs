@@ -2,11 +2,7 @@
 
 use crate::cli::Failure;
 use crate::cli::output::say;
-use crate::evaluate::Agreements;
-use crate::model::Bundle;
 use leptond_engine::compress::quantize::Quantized;
-
-use super::saved::Written;
 
 /// Layers with the least ratio that are shown.
 const WORST: usize = 8;
@@ -45,29 +41,4 @@ pub(super) fn show(quantized: &Quantized, samples: usize) -> Result<(), Failure>
         say("channels between layers were brought to like ranges")?;
     }
     Ok(())
-}
-
-/// Shows how far it is from its float form on samples that were not calibrated on.
-pub(super) fn compared(agreements: &Agreements, noise: f64, samples: usize) -> Result<(), Failure> {
-    say(&format!("beside its float form, on {samples} other samples:"))?;
-    if let Some(measure) = agreements.measure() {
-        say(&format!("  {}: {:.2} %", measure.name, measure.share * 100.0))?;
-    }
-    if let Some(lost) = agreements.lost_share() {
-        let (matched, gone, added) = agreements.boxes();
-        say(&format!("  boxes lost: {:.2} % ({gone} of {}), added: {added}", lost * 100.0, matched + gone))?;
-    }
-    say(&format!("  outputs: {:.1} dB of signal over error", -10.0 * noise.max(1e-12).log10()))
-}
-
-/// Shows where the result is, and how large.
-pub(super) fn saved(bundle: &Bundle, written: &Written) -> Result<(), Failure> {
-    let before = bundle.onnx(0).map_err(anyhow::Error::from)?.len();
-    say(&format!(
-        "{}: {:.1} KB, {:.2} of the float model's {:.1} KB",
-        written.path.display(),
-        written.bytes as f64 / 1e3,
-        written.bytes as f64 / before as f64,
-        before as f64 / 1e3
-    ))
 }

@@ -8,6 +8,7 @@ use toml_edit::{DocumentMut, value};
 use tract_onnx::pb::ModelProto;
 
 use crate::cli::Failure;
+use crate::frame::TaskKind;
 use crate::model::{Bundle, sha256};
 use crate::sys::atomic;
 
@@ -107,7 +108,7 @@ fn fill(stage: &Path, name: &str, bundle: &Bundle, model: &[u8]) -> Result<(), F
         Ok(std::fs::write(&to, bytes).with_context(|| to.display().to_string())?)
     };
     put(FILE, model)?;
-    put("model.toml", manifest(bundle, name, &sha256(model))?.as_bytes())?;
+    put("model.toml", manifest(bundle, name, &sha256(model), None)?.as_bytes())?;
     let about = bundle.manifest();
     let goldens = about.goldens.iter().map(|golden| &golden.file);
     for file in about.labels_file.iter().chain(&about.output.anchors).chain(goldens) {
@@ -116,8 +117,11 @@ fn fill(stage: &Path, name: &str, bundle: &Bundle, model: &[u8]) -> Result<(), F
     Ok(())
 }
 
-/// The manifest of the model that `bundle` became.
-pub(in crate::cli) fn manifest(bundle: &Bundle, name: &str, sha256: &str) -> Result<String, Failure> {
+/// The manifest of the model that `bundle` became, with another task where one is given.
+///
+/// # Errors
+/// What is wrong with the bundle's own.
+pub(super) fn manifest(bundle: &Bundle, name: &str, sha256: &str, task: Option<TaskKind>) -> Result<String, Failure> {
     let text = match bundle.is_bare() {
         true => bare(bundle),
         false => String::from_utf8_lossy(&bundle.read("model.toml").map_err(anyhow::Error::from)?).into_owned(),
@@ -129,6 +133,9 @@ pub(in crate::cli) fn manifest(bundle: &Bundle, name: &str, sha256: &str) -> Res
     document["name"] = value(name);
     document["file"] = value(FILE);
     document["sha256"] = value(sha256);
+    if let Some(task) = task {
+        document["task"] = value(task.word());
+    }
     Ok(document.to_string())
 }
 

@@ -1,4 +1,4 @@
-//! What a quantised model loses: how often it decides otherwise than its float form, over the same inputs.
+//! What a smaller model loses: how often it decides otherwise than its float form, over the same inputs.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -9,7 +9,7 @@ use tract_onnx::prelude::Tensor;
 use super::saved;
 use crate::cli::Failure;
 use crate::evaluate::{Agreements, agreement};
-use crate::frame::Outcome;
+use crate::frame::{Outcome, TaskKind};
 use crate::model::{Bundle, Engine, sha256};
 use crate::pipeline::{Planner, Stages};
 use crate::{preprocess, task};
@@ -24,27 +24,43 @@ struct Subject {
 }
 
 /// Outcomes of the float model over samples, to compare others with.
-pub(super) struct Loss<'a> {
+pub(in crate::cli) struct Loss<'a> {
     bundle: &'a Bundle,
     samples: &'a dyn Samples,
+    /// A bare model whose scores are shares of classes.
+    classes: bool,
     reference: Vec<Outcome>,
 }
 
 impl<'a> Loss<'a> {
-    /// Runs the float model over all samples.
-    pub(super) fn of(bundle: &'a Bundle, samples: &'a dyn Samples) -> Result<Loss<'a>, Failure> {
-        let mut subject = Subject::of(bundle.clone(), Engine::F32).map_err(|reason| anyhow::anyhow!(reason))?;
-        let reference = subject.outcomes(samples).map_err(anyhow::Error::from)?;
-        Ok(Loss { bundle, samples, reference })
+    /// Runs the float model, whose graph is `model`, over all samples.
+    ///
+    /// # Errors
+    /// Those of loading and running it.
+    pub(in crate::cli) fn of(
+        bundle: &'a Bundle,
+        model: &ModelProto,
+        samples: &'a dyn Samples,
+    ) -> Result<Loss<'a>, CompressError> {
+        let classes = bundle.is_bare() && ends_in_softmax(model);
+        let mut loss = Loss { bundle, samples, classes, reference: Vec::new() };
+        loss.reference = loss.subject(model, Engine::F32)?.outcomes(samples)?;
+        Ok(loss)
+    }
+
+    /// `model` as a form of the bundle's, with its stages.
+    fn subject(&self, model: &ModelProto, engine: Engine) -> Result<Subject, CompressError> {
+        let task = self.classes.then_some(TaskKind::Classify);
+        let form = form(self.bundle, model, task).map_err(|error| CompressError::Run(error.to_string()))?;
+        Subject::of(form, engine).map_err(CompressError::Run)
     }
 
     /// Agreement of `model`, a form of the bundle's, with the float model.
     ///
     /// # Errors
     /// Those of loading and running it.
-    pub(super) fn agreements(&self, model: &ModelProto) -> Result<Agreements, CompressError> {
-        let bundle = form(self.bundle, model).map_err(|error| CompressError::Run(error.to_string()))?;
-        let mut subject = Subject::of(bundle, Engine::Auto).map_err(CompressError::Run)?;
+    pub(in crate::cli) fn agreements(&self, model: &ModelProto) -> Result<Agreements, CompressError> {
+        let mut subject = self.subject(model, Engine::Auto)?;
         let mut sum = Agreements::default();
         for (reference, other) in self.reference.iter().zip(subject.outcomes(self.samples)?) {
             sum.add(&agreement(reference, &other));
@@ -56,7 +72,7 @@ impl<'a> Loss<'a> {
     ///
     /// # Errors
     /// As [`Loss::agreements`]; where outcomes cannot be compared.
-    pub(super) fn lost(&self, model: &ModelProto) -> Result<f64, CompressError> {
+    pub(in crate::cli) fn lost(&self, model: &ModelProto) -> Result<f64, CompressError> {
         let measure = self.agreements(model)?.measure();
         let incomparable = || CompressError::Run("its results cannot be compared with those of its float form".into());
         Ok(1.0 - measure.ok_or_else(incomparable)?.share)
@@ -90,14 +106,25 @@ impl Subject {
 }
 
 /// The bundle with another model in the place of its own, in memory.
-fn form(bundle: &Bundle, model: &ModelProto) -> Result<Bundle, Failure> {
+fn form(bundle: &Bundle, model: &ModelProto, task: Option<TaskKind>) -> Result<Bundle, Failure> {
     // A bare file may be called what no bundle is.
     let name = if bundle.is_bare() { "model" } else { &bundle.manifest().name };
     let model = model.encode_to_vec();
-    let text = saved::manifest(bundle, name, &sha256(&model))?;
+    let text = saved::manifest(bundle, name, &sha256(&model), task)?;
     let about = bundle.manifest();
     let files = about.labels_file.iter().chain(&about.output.anchors);
     let read = |file: &String| Ok((file.clone(), Cow::Owned(bundle.read(file)?.into_owned())));
     let files = files.map(read).collect::<Result<Vec<_>, crate::model::ModelError>>().map_err(anyhow::Error::from)?;
     Ok(Bundle::from_parts(name, &text, Cow::Owned(model), files).map_err(anyhow::Error::from)?)
+}
+
+/// Test for a model whose only output comes out of a softmax.
+fn ends_in_softmax(model: &ModelProto) -> bool {
+    let last = || {
+        let graph = model.graph.as_ref()?;
+        let [output] = &graph.output[..] else { return None };
+        let maker = graph.node.iter().find(|node| node.output.contains(&output.name))?;
+        Some(matches!(maker.op_type.as_str(), "Softmax" | "LogSoftmax"))
+    };
+    last() == Some(true)
 }
