@@ -136,7 +136,7 @@ impl Samples for Part<'_> {
     }
 
     fn get(&self, index: usize) -> Result<Vec<Tensor>, CompressError> {
-        self.samples.get(self.indices[index])
+        Ok(vec![self.samples.get(self.indices[index]).map_err(CompressError::Sample)?])
     }
 }
 

@@ -11,7 +11,6 @@ use super::stages::Stages;
 use super::tensors::{Stored, is_tensor};
 use crate::frame::{Elements, Frame, Quant};
 use crate::source::{Next, SensorKind, SourceError, names_pictures};
-use leptond_engine::compress::{CompressError, Samples};
 
 /// Deepest directory below the one that was given.
 const DEEPEST: usize = 8;
@@ -87,6 +86,34 @@ impl FileSamples {
             let kept: Vec<bool> = (0..count).map(|at| at * limit / count != (at + 1) * limit / count).collect();
             let mut kept = kept.into_iter();
             self.entries.retain(|_| kept.next() == Some(true));
+        }
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Test for none at all.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Sample `index` as the model's input.
+    ///
+    /// # Errors
+    /// Reason for which it cannot be read any more, naming the file.
+    ///
+    /// # Panics
+    /// When `index` is not below [`len`](Self::len).
+    pub fn get(&self, index: usize) -> Result<Tensor, String> {
+        let named = |path: &Path, tensor: Result<Tensor, String>| {
+            tensor.map_err(|reason| format!("{}: {reason}", path.display()))
+        };
+        match &self.entries[index] {
+            Entry::Picture(path) => named(path, self.picture(path)),
+            Entry::Item(path, item) => named(path, self.item(path, *item)),
+            Entry::Window(tensor) => Ok(tensor.clone()),
         }
     }
 
@@ -179,23 +206,6 @@ impl Stages {
             Elements::I64(values) => Tensor::from_shape(shape, values),
         };
         tensor.map_err(|error| format!("{error:#}"))
-    }
-}
-
-impl Samples for FileSamples {
-    fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    fn get(&self, index: usize) -> Result<Vec<Tensor>, CompressError> {
-        let named = |path: &Path, tensor: Result<Tensor, String>| {
-            tensor.map_err(|reason| CompressError::Sample(format!("{}: {reason}", path.display())))
-        };
-        Ok(vec![match &self.entries[index] {
-            Entry::Picture(path) => named(path, self.picture(path))?,
-            Entry::Item(path, index) => named(path, self.item(path, *index))?,
-            Entry::Window(tensor) => tensor.clone(),
-        }])
     }
 }
 

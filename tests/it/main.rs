@@ -10,6 +10,7 @@ mod cameras;
 mod cascade;
 mod commands;
 mod common;
+mod compress;
 mod config;
 mod daemon;
 mod demo;
@@ -41,7 +42,7 @@ mod page;
 mod pictures;
 mod pipes;
 mod propose;
-mod prune;
+
 mod publish;
 mod readings;
 mod requests;

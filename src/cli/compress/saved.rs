@@ -48,6 +48,10 @@ impl Place {
             let (kind, found) = if is_file { ("file", "directory") } else { ("directory", "file") };
             return Err(Failure::Usage(format!("{}: a {kind} is to be written, a {found} is there", path.display())));
         }
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
+            return Err(Failure::Usage(format!("{}: there is no directory {}", path.display(), parent.display())));
+        }
         if is_file {
             return Ok(Place::File(path.into()));
         }

@@ -170,10 +170,7 @@ fn fold(view: &GraphView<'_>, product: usize, norm: usize) -> Option<Fold> {
     }
     let axis = output_axis(layer)?;
     let old = view.constant(node::input(layer, 1)?)?;
-    let list = |index: usize| tensor::floats(&view.constant(node::input(node, index)?)?).ok();
-    let (scale, shift, mean, variance) = (list(1)?, list(2)?, list(3)?, list(4)?);
-    let epsilon = node::float(node, "epsilon", EPSILON).ok()?;
-    let gains: Vec<f32> = scale.iter().zip(&variance).map(|(s, v)| s / (v + epsilon).sqrt()).collect();
+    let (gains, shifts) = affine(view, node)?;
     let shape = old.shape().to_vec();
     let group = usize::try_from(node::int(layer, "group", 1).ok()?).ok()?;
     // A transposed convolution has the outputs of one group along its second axis.
@@ -184,7 +181,7 @@ fn fold(view: &GraphView<'_>, product: usize, norm: usize) -> Option<Fold> {
         Some(name) => tensor::floats(&view.constant(name)?).ok()?,
         None => vec![0.0; gains.len()],
     };
-    if [&bias, &shift, &mean].iter().any(|list| list.len() != gains.len()) {
+    if bias.len() != gains.len() {
         return None;
     }
     let inner: usize = shape[axis + 1..].iter().product();
@@ -192,7 +189,7 @@ fn fold(view: &GraphView<'_>, product: usize, norm: usize) -> Option<Fold> {
     for (index, value) in values.iter_mut().enumerate() {
         *value *= gains[index / inner % gains.len()];
     }
-    let folded = (0..gains.len()).map(|c| (bias[c] - mean[c]) * gains[c] + shift[c]).collect::<Vec<f32>>();
+    let folded = (0..gains.len()).map(|c| bias[c] * gains[c] + shifts[c]).collect::<Vec<f32>>();
     let name = |part: &str| format!("{}.{part}", node.name);
     let mut bias = build::floats(name("folded_bias"), &folded);
     bias.dims = vec![folded.len() as i64];
@@ -202,6 +199,52 @@ fn fold(view: &GraphView<'_>, product: usize, norm: usize) -> Option<Fold> {
         weights: tensor::write(&name("folded_weights"), &Tensor::from_shape(&shape, &values).ok()?)?,
         bias,
     })
+}
+
+/// Makes a depthwise convolution of one pixel of each normalisation that no layer could take in: it is one, and can be quantised as one.
+pub fn spread(graph: &mut GraphProto, facts: &HashMap<String, TensorFact>) {
+    for index in 0..graph.node.len() {
+        let Some((weights, bias)) = pixel(&GraphView::new(graph), facts, index) else { continue };
+        let node = &mut graph.node[index];
+        node.op_type = "Conv".into();
+        node.attribute = vec![build::int("group", weights.dims[0])];
+        node.input.truncate(1);
+        node.input.extend([weights.name.clone(), bias.name.clone()]);
+        graph.initializer.extend([weights, bias]);
+    }
+}
+
+/// Weights and bias of the convolution that a normalisation of a picture or a sequence is.
+fn pixel(
+    view: &GraphView<'_>,
+    facts: &HashMap<String, TensorFact>,
+    index: usize,
+) -> Option<(TensorProto, TensorProto)> {
+    let node = view.node(index);
+    let rank = facts.get(node::input(node, 0)?)?.shape.as_ref()?.len();
+    if node.op_type != "BatchNormalization" || rank < 3 || node::only_output(node).is_err() {
+        return None;
+    }
+    let (gains, shifts) = affine(view, node)?;
+    let mut shape = vec![1; rank];
+    shape[0] = gains.len();
+    let write = |part: &str, shape: &[usize], values: &[f32]| {
+        tensor::write(&format!("{}.{part}", node.name), &Tensor::from_shape(shape, values).ok()?)
+    };
+    Some((write("weights", &shape, &gains)?, write("bias", &[shifts.len()], &shifts)?))
+}
+
+/// What a normalisation with constants multiplies each channel by, and then adds to it.
+fn affine(view: &GraphView<'_>, node: &NodeProto) -> Option<(Vec<f32>, Vec<f32>)> {
+    let list = |index: usize| tensor::floats(&view.constant(node::input(node, index)?)?).ok();
+    let (scale, shift, mean, variance) = (list(1)?, list(2)?, list(3)?, list(4)?);
+    let epsilon = node::float(node, "epsilon", EPSILON).ok()?;
+    if [&shift, &mean, &variance].iter().any(|list| list.len() != scale.len()) {
+        return None;
+    }
+    let gains: Vec<f32> = scale.iter().zip(&variance).map(|(s, v)| s / (v + epsilon).sqrt()).collect();
+    let shifts = (0..gains.len()).map(|c| shift[c] - mean[c] * gains[c]).collect();
+    Some((gains, shifts))
 }
 
 /// Makes one `Gemm` of each product of a matrix with constant weights and of the constant that is added to it: its bias can then be put
@@ -327,6 +370,35 @@ mod tests {
         // Gains are 2/√4 = 1 and 1/√1 = 1; shifts −1·1+0.5 and −2·1+0.
         assert_eq!((read(1), read(2)), (vec![1.0, 2.0, 3.0, 4.0], vec![-0.5, -2.0]));
         assert_eq!(graph.initializer.len(), 2, "the old constants are gone");
+    }
+
+    #[test]
+    fn a_normalisation_by_itself_becomes_a_layer_of_one_pixel() {
+        let mut graph = GraphProto {
+            node: vec![
+                NodeBuilder::new("BatchNormalization", ["x", "s", "t", "m", "v"])
+                    .float("epsilon", 0.0)
+                    .named("n", ["y"]),
+            ],
+            initializer: vec![
+                list("s", &[2.0, 3.0]),
+                list("t", &[0.5, 0.0]),
+                list("m", &[1.0, 2.0]),
+                list("v", &[4.0, 1.0]),
+            ],
+            ..Default::default()
+        };
+        let fact = |rank| TensorFact { dtype: None, shape: Some(vec![2; rank]) };
+        let mut flat = graph.clone();
+        spread(&mut flat, &HashMap::from([("x".to_owned(), fact(2))]));
+        assert_eq!(flat, graph, "a row has no pixels");
+        spread(&mut graph, &HashMap::from([("x".to_owned(), fact(4))]));
+        let view = GraphView::new(&graph);
+        let node = view.node(0);
+        assert_eq!((node.op_type.as_str(), node::int(node, "group", 1)), ("Conv", Ok(2)));
+        let read = |index: usize| view.constant(&node.input[index]).unwrap();
+        assert_eq!((read(1).shape(), tensor::floats(&read(1))), (&[2, 1, 1, 1][..], Ok(vec![1.0, 3.0])));
+        assert_eq!(tensor::floats(&read(2)), Ok(vec![-0.5, -6.0]));
     }
 
     #[test]

@@ -46,7 +46,10 @@ impl<'e> Prepared<'e> {
         separate(&mut model);
         let facts = executor.facts(&model, &shapes_of(&samples.get(0)?))?;
         opset::raise(&mut model, &facts)?;
-        model.graph.iter_mut().for_each(|graph| fold::biases(graph, &facts));
+        if let Some(graph) = &mut model.graph {
+            fold::biases(graph, &facts);
+            fold::spread(graph, &facts);
+        }
         Ok(Prepared { executor, samples, model, facts, folded, seen: RefCell::default(), equalized: OnceCell::new() })
     }
 

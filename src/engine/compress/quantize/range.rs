@@ -152,36 +152,43 @@ fn weights(seen: &Histogram, readers: &Readers) -> Vec<f64> {
     readers.functions.iter().map(|function| own / variance(&|bar| function[bar])).collect()
 }
 
-/// Divergence of what is left of a distribution after clipping to a range and rounding to bytes.
+/// Divergence of what is left of a distribution after clipping to a range and rounding to bytes. Zeros are left out: they are exact in every
+/// range, and behind a bound so many that nothing else would count.
 fn divergence(seen: &Histogram, (low, high): (f32, f32)) -> f64 {
     let affine = Affine::between(low, high);
-    let total: f64 = seen.counts.iter().sum();
     let byte = |bar: usize| {
         let byte = (seen.middle(bar) / affine.scale).round_ties_even() + f32::from(affine.zero_point);
         byte.clamp(0.0, 255.0) as usize
     };
     let inside = |bar: usize| (low..=high).contains(&seen.middle(bar));
+    let half = (seen.high - seen.low) / BARS as f32 / 2.0;
+    let bars = || {
+        let counted = |(bar, count): &(usize, &f64)| **count > 0.0 && seen.middle(*bar).abs() > half;
+        seen.counts.iter().enumerate().filter(counted)
+    };
+    let total: f64 = bars().map(|(_, count)| count).sum();
     // Reference: what is outside is heaped on the outermost bars inside. Candidate: each byte's weight spread over its bars.
-    let (mut weight, mut bars) = ([0.0f64; 256], [0usize; 256]);
+    let (mut weight, mut used) = ([0.0f64; 256], [0usize; 256]);
     let mut outside = [0.0f64; 256];
-    for (bar, &count) in seen.counts.iter().enumerate().filter(|(_, count)| **count > 0.0) {
+    for (bar, &count) in bars() {
         if inside(bar) {
             weight[byte(bar)] += count;
-            bars[byte(bar)] += 1;
+            used[byte(bar)] += 1;
         } else {
             outside[byte(bar)] += count;
         }
     }
+    let kept: f64 = weight.iter().sum();
     let mut sum = 0.0;
-    for (bar, &count) in seen.counts.iter().enumerate().filter(|(bar, count)| **count > 0.0 && inside(*bar)) {
+    for (bar, &count) in bars().filter(|(bar, _)| inside(*bar)) {
         let at = byte(bar);
-        let reference = (count + outside[at] / bars[at] as f64) / total;
-        let candidate = weight[at] / bars[at] as f64 / total;
+        let reference = (count + outside[at] / used[at] as f64) / total;
+        let candidate = weight[at] / used[at] as f64 / kept;
         sum += reference * (reference / candidate).ln();
     }
     // Weight on bytes without a bar inside cannot be told at all.
-    let lost: f64 = (0..256).filter(|&at| bars[at] == 0).map(|at| outside[at]).sum();
-    sum + lost / total * f64::from(f32::MAX).ln()
+    let lost: f64 = (0..256).filter(|&at| used[at] == 0).map(|at| outside[at]).sum();
+    sum + lost / total.max(1.0) * f64::from(f32::MAX).ln()
 }
 
 #[cfg(test)]

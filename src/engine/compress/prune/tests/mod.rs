@@ -7,17 +7,14 @@ mod fitted;
 mod random;
 mod refusals;
 
-use std::collections::HashMap;
-
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 use tract_onnx::prelude::*;
-use tract_onnx::tract_hir::internal::*;
 
 use super::labels::Label;
 use super::*;
 use crate::compress::gram::spread;
-use crate::compress::run::{Plan, TensorFact};
+use crate::compress::testing::Tract;
 use crate::compress::unroll::Unrolled;
 use crate::onnx::build::{self, NodeBuilder, port_of_shape, untyped_port};
 
@@ -29,57 +26,6 @@ pub(super) fn numbers(count: usize, seed: u64) -> Vec<f32> {
         (state >> 40) as f32 / (1 << 24) as f32 - 0.5
     };
     (0..count).map(|_| next()).collect()
-}
-
-/// Plain tract.
-pub(super) struct Tract;
-
-struct Compiled(Arc<TypedRunnableModel>);
-
-fn failed(error: TractError) -> CompressError {
-    CompressError::Run(format!("{error:#}"))
-}
-
-fn analysed(model: &ModelProto, inputs: &[(DatumType, Vec<usize>)]) -> TractResult<InferenceModel> {
-    let mut model = model.clone();
-    model.graph.as_mut().unwrap().value_info.clear();
-    let mut parsed = tract_onnx::onnx().model_for_proto_model(&model)?;
-    for (index, (dtype, shape)) in inputs.iter().enumerate() {
-        parsed.set_input_fact(index, InferenceFact::dt_shape(*dtype, shape))?;
-    }
-    parsed.analyse(false)?;
-    Ok(parsed)
-}
-
-impl Executor for Tract {
-    fn compile(&self, model: &ModelProto, inputs: &[(DatumType, Vec<usize>)]) -> Result<Box<dyn Plan>, CompressError> {
-        let plan = analysed(model, inputs).and_then(|m| m.into_optimized()).and_then(|m| m.into_runnable());
-        Ok(Box::new(Compiled(plan.map_err(failed)?)))
-    }
-
-    fn facts(
-        &self,
-        model: &ModelProto,
-        inputs: &[(DatumType, Vec<usize>)],
-    ) -> Result<HashMap<String, TensorFact>, CompressError> {
-        let model = analysed(model, inputs).map_err(failed)?;
-        let mut facts = HashMap::new();
-        for node in &model.nodes {
-            for (slot, output) in node.outputs.iter().enumerate() {
-                let label = model.outlet_label(OutletId::new(node.id, slot)).unwrap_or(&node.name);
-                let shape = output.fact.shape.concretize().and_then(|s| s.iter().map(|d| d.to_usize().ok()).collect());
-                facts.insert(label.to_owned(), TensorFact { dtype: output.fact.datum_type(), shape });
-            }
-        }
-        Ok(facts)
-    }
-}
-
-impl Plan for Compiled {
-    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, CompressError> {
-        let inputs = inputs.iter().map(|tensor| tensor.clone().into_tvalue()).collect();
-        Ok(self.0.run(inputs).map_err(failed)?.into_iter().map(TValue::into_tensor).collect())
-    }
 }
 
 /// A net on the way.

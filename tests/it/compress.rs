@@ -1,4 +1,4 @@
-//! `prune` through the real binary: a small float net over bare tensors, what it says of it, and what it refuses.
+//! `prune` and `quantize` through the real binary: a small float net over bare tensors, what they say of it, and what they refuse.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -71,8 +71,16 @@ fn samples(dir: &Path, count: usize) -> PathBuf {
 }
 
 fn prune(model: &Path, samples: &Path, output: &Path, more: &[&str]) -> Output {
+    made("prune", model, samples, output, more)
+}
+
+fn quantize(model: &Path, samples: &Path, output: &Path, more: &[&str]) -> Output {
+    made("quantize", model, samples, output, more)
+}
+
+fn made(how: &str, model: &Path, samples: &Path, output: &Path, more: &[&str]) -> Output {
     let mut command = leptond();
-    command.arg("prune").arg(model).arg("--calibrate").arg(samples).arg("-o").arg(output).args(more);
+    command.arg(how).arg(model).arg("--calibrate").arg(samples).arg("-o").arg(output).args(more);
     command.output().unwrap()
 }
 
@@ -116,4 +124,78 @@ fn what_cannot_be_is_refused_in_words() {
     let goldens = digits.join("golden");
     failed(&prune(&digits, &goldens, &out, &["--ratio", "0.3"]), 1, &["the model is quantised already"]);
     assert!(!out.exists());
+}
+
+#[test]
+fn a_float_model_becomes_one_in_integers_that_says_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, out) = (dir.path().join("net.onnx"), dir.path().join("bytes.onnx"));
+    net(&model);
+    let samples = samples(dir.path(), 40);
+    for effort in ["low", "normal", "high"] {
+        let output = quantize(&model, &samples, &out, &["--effort", effort, "--replace"]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        for part in [
+            "4 of 4 layers in bytes, 100.0 %",
+            "calibrated on 32 samples",
+            "over 8 samples that were held out",
+            "bytes.onnx",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+    let inspected = leptond().arg("inspect").arg(&out).output().unwrap();
+    let said = String::from_utf8_lossy(&inspected.stdout).into_owned();
+    assert!(said.contains("int8"), "{said}");
+    let again = quantize(&out, &samples, &dir.path().join("twice.onnx"), &[]);
+    failed(&again, 1, &["bytes.onnx", "quantised already"]);
+}
+
+#[test]
+fn a_bundle_becomes_a_bundle_with_all_that_belongs_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (float, out) = (dir.path().join("kinds"), dir.path().join("kinds-int8"));
+    std::fs::create_dir(&float).unwrap();
+    net(&float.join("net.onnx"));
+    let manifest = "name = \"kinds\"\ntask = \"classify\"\nfile = \"net.onnx\"\nsha256 = \"SHA\"\nlabels_file = \"labels.txt\"\n\n\
+                    [accuracy]\nmetric = \"top-1\"\nvalue = 0.9\ndataset = \"d\"\ncommand = \"c\"\n";
+    let sha = leptond::model::sha256(&std::fs::read(float.join("net.onnx")).unwrap());
+    std::fs::write(float.join("model.toml"), manifest.replace("SHA", &sha)).unwrap();
+    std::fs::write(float.join("labels.txt"), "a\nb\nc\nd\ne\n").unwrap();
+    let samples = samples(dir.path(), 20);
+    let output = quantize(&float, &samples, &out, &["--keep-float", "head"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("3 of 4 layers") && said.contains("in floats: head"), "{said}");
+    let manifest = std::fs::read_to_string(out.join("model.toml")).unwrap();
+    assert!(manifest.contains("name = \"kinds-int8\"") && !manifest.contains("accuracy"), "{manifest}");
+    assert_eq!(std::fs::read_to_string(out.join("labels.txt")).unwrap(), "a\nb\nc\nd\ne\n");
+    let shown = leptond().arg("inspect").arg(&out).output().unwrap();
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with('.')), "{left:?}");
+}
+
+#[test]
+fn what_cannot_be_quantised_is_refused_in_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, out) = (dir.path().join("net.onnx"), dir.path().join("bytes.onnx"));
+    net(&model);
+    let few = samples(dir.path(), 4);
+    failed(&quantize(&model, &dir.path().join("none"), &out, &[]), 1, &["--calibrate", "none"]);
+    let empty = dir.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    failed(&quantize(&model, &empty, &out, &[]), 1, &["--calibrate", "empty", "no picture, table"]);
+    let wrong = dir.path().join("wrong");
+    std::fs::create_dir(&wrong).unwrap();
+    std::fs::write(wrong.join("a.npy"), "no array").unwrap();
+    failed(&quantize(&model, &wrong, &out, &[]), 1, &["a.npy", "none of 1 files"]);
+    failed(&quantize(&model, &few, &dir.path().join("a.b"), &[]), 2, &["a.b", "a-z"]);
+    failed(&quantize(&model, &few, &dir.path().join("no/such/bytes.onnx"), &[]), 2, &["bytes.onnx", "no/such"]);
+    failed(&quantize(&model, &few, &out, &["--target-drop", "2"]), 2, &["a share above 0 and below 1"]);
+    assert!(!out.exists());
+    // One sample is enough for a model, and is said to be few.
+    let one = quantize(&model, &few.join("000.npy"), &out, &[]);
+    assert!(one.status.success() && String::from_utf8_lossy(&one.stderr).contains("only 1 samples"));
 }
