@@ -24,6 +24,19 @@ pub fn plain(model: &mut ModelProto) -> usize {
     folded
 }
 
+/// `name`, or one like it that no tensor of the graph has.
+pub fn unused(graph: &GraphProto, mut name: String) -> String {
+    let taken = |name: &String| {
+        graph.initializer.iter().any(|tensor| tensor.name == *name)
+            || graph.input.iter().any(|port| port.name == *name)
+            || graph.node.iter().any(|node| node.output.contains(name) || node.input.contains(name))
+    };
+    while taken(&name) {
+        name.push('_');
+    }
+    name
+}
+
 /// Names nodes without one by their first output.
 fn name_nodes(graph: &mut GraphProto) {
     let mut taken: HashSet<String> = HashSet::new();
@@ -190,7 +203,7 @@ fn fold(view: &GraphView<'_>, product: usize, norm: usize) -> Option<Fold> {
         *value *= gains[index / inner % gains.len()];
     }
     let folded = (0..gains.len()).map(|c| bias[c] * gains[c] + shifts[c]).collect::<Vec<f32>>();
-    let name = |part: &str| format!("{}.{part}", node.name);
+    let name = |part: &str| unused(view.graph(), format!("{}.{part}", node.name));
     let mut bias = build::floats(name("folded_bias"), &folded);
     bias.dims = vec![folded.len() as i64];
     Some(Fold {
@@ -229,7 +242,8 @@ fn pixel(
     let mut shape = vec![1; rank];
     shape[0] = gains.len();
     let write = |part: &str, shape: &[usize], values: &[f32]| {
-        tensor::write(&format!("{}.{part}", node.name), &Tensor::from_shape(shape, values).ok()?)
+        let name = unused(view.graph(), format!("{}.{part}", node.name));
+        tensor::write(&name, &Tensor::from_shape(shape, values).ok()?)
     };
     Some((write("weights", &shape, &gains)?, write("bias", &[shifts.len()], &shifts)?))
 }
@@ -284,7 +298,7 @@ fn bias_of(view: &GraphView<'_>, facts: &HashMap<String, TensorFact>, index: usi
     let outputs = *weights.dims.get(1)?;
     let fits = bias.dims.last() == Some(&outputs) && tensor::elements(bias) == usize::try_from(outputs).ok();
     fits.then(|| {
-        let name = format!("{}.bias", node.name);
+        let name = unused(view.graph(), format!("{}.bias", node.name));
         (sum, TensorProto { name, dims: vec![outputs], ..bias.clone() })
     })
 }

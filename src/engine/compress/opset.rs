@@ -154,7 +154,7 @@ impl Inputs<'_> {
     }
 
     fn put<E>(&mut self, name: &str, index: usize, value: Result<Tensor, E>) {
-        let full = format!("{}.{name}", self.node.name);
+        let full = format!("leptond.{}.{name}", self.node.name);
         let Some(proto) = value.ok().and_then(|value| tensor::write(&full, &value)) else { return };
         self.made.push(proto);
         self.node.attribute.retain(|attribute| attribute.name != name);

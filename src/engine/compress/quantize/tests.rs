@@ -130,6 +130,35 @@ fn the_file_holds_integers_and_no_weights_in_floats() {
 }
 
 #[test]
+fn names_that_the_file_has_already_are_not_given_again() {
+    let mut model = net();
+    let graph = model.graph.as_mut().unwrap();
+    // Node "d" becomes a layer with a bias, which would be called so.
+    for (from, to) in [("b3", "d.bias"), ("b1", "scale1"), ("w2", "bytes1")] {
+        graph.initializer.iter_mut().filter(|t| t.name == from).for_each(|t| t.name = to.into());
+        graph
+            .node
+            .iter_mut()
+            .flat_map(|n| &mut n.input)
+            .filter(|name| *name == from)
+            .for_each(|name| *name = to.into());
+    }
+    let samples = samples(&[1, 3, 6, 6], 8);
+    let prepared = Prepared::new(model, &samples, &Tract).unwrap();
+    let quantized = prepared.quantize(&Settings::default()).unwrap();
+    let reference = Prepared::new(net(), &samples, &Tract).unwrap();
+    let noise = noise(&Tract, [reference.model(), &quantized.model], &samples, &[0, 1, 2, 3]).unwrap();
+    assert!(noise < 0.02, "{noise}");
+    let graph = quantized.model.graph.unwrap();
+    let mut names: Vec<&String> = graph.initializer.iter().map(|tensor| &tensor.name).collect();
+    names.extend(graph.node.iter().flat_map(|node| &node.output));
+    let count = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), count);
+}
+
+#[test]
 fn every_method_and_one_scale_for_a_whole_layer_give_a_model_that_runs() {
     let samples = samples(&[1, 3, 6, 6], 8);
     let prepared = Prepared::new(net(), &samples, &Tract).unwrap();

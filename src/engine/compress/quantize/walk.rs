@@ -21,6 +21,9 @@ const WALKED: usize = 64;
 /// Bytes of the values between two layers that the walk may hold.
 const WALKED_BYTES: usize = 384 << 20;
 
+/// Names of the weights and the bias of a layer by itself, which no exporter gives.
+const ROUNDED: [&str; 2] = ["leptond.rounded.weights", "leptond.rounded.bias"];
+
 /// Values of a tensor in each sample.
 #[derive(Clone, Default)]
 struct Values {
@@ -222,21 +225,19 @@ impl Walk<'_, '_> {
         shapes: &[(tract_onnx::prelude::DatumType, Vec<usize>)],
     ) -> Result<Box<dyn Plan>, CompressError> {
         let mut node = node.clone();
-        let captured = captures(&node);
-        let names = node::inputs(&node).map(str::to_owned).chain(captured).collect::<HashSet<_>>();
-        let mut constants: Vec<_> = names.iter().filter_map(|name| self.view.initializer(name).cloned()).collect();
+        let mut constants = Vec::new();
         if let Some(layer) = layer {
-            let name = format!("{}.rounded", node.input[1]);
             let tensor = tensor_of(&layer.weights.shape, &layer.rounded())?;
-            constants.extend(tensor::write(&name, &tensor));
-            node.input[1] = name;
+            constants.extend(tensor::write(ROUNDED[0], &tensor));
+            node.input[1] = ROUNDED[0].into();
             if let Some(bias) = &layer.bias {
-                let name = format!("{}.bias", node.name);
-                constants.extend(tensor::write(&name, &tensor_of(&[bias.len()], bias)?));
+                constants.extend(tensor::write(ROUNDED[1], &tensor_of(&[bias.len()], bias)?));
                 node.input.truncate(2);
-                node.input.push(name);
+                node.input.push(ROUNDED[1].into());
             }
         }
+        let names: HashSet<String> = node::inputs(&node).map(str::to_owned).chain(captures(&node)).collect();
+        constants.extend(names.iter().filter_map(|name| self.view.initializer(name).cloned()));
         let port = |(name, (dtype, shape)): (&String, &(tract_onnx::prelude::DatumType, Vec<usize>))| {
             let kind =
                 tensor::data_type(*dtype).ok_or_else(|| CompressError::Run(format!("tensor {name:?} is {dtype:?}")))?;
