@@ -38,9 +38,7 @@ pub(super) fn layer(
     let constant = |index: usize| node::input(node, index).and_then(|name| view.constant(name));
     let values = constant(1).ok_or_else(missing)?;
     let floats = tensor::floats(&values).map_err(|_| missing())?;
-    let group = usize::try_from(node::int(node, "group", 1).unwrap_or(1)).unwrap_or(1);
-    // Outputs of several groups of a transposed convolution lie in one row.
-    let per_channel = settings.per_channel && !(node.op_type == "ConvTranspose" && group > 1);
+    let per_channel = settings.per_channel;
     let rows = Rows::of(values.shape(), axis, &floats);
     let outputs = rows.rows.len();
     let bias = match constant(2) {
@@ -48,7 +46,7 @@ pub(super) fn layer(
         None => None,
     };
     let bias = match bias {
-        Some(bias) if bias.len() == 1 && outputs > 1 && node.op_type == "Gemm" => Some(vec![bias[0]; outputs]),
+        Some(bias) if bias.len() == 1 => Some(vec![bias[0]; outputs]),
         other => other,
     };
     let search = settings.method == Method::Mse;

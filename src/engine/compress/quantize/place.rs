@@ -10,6 +10,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::DatumType;
 
 use super::super::run::TensorFact;
+use super::weights::axis_of;
 use crate::onnx::{GraphView, node};
 
 /// What a node does, as far as it matters for rounding.
@@ -131,14 +132,17 @@ impl Search<'_> {
             return Role::Other;
         }
         match node.op_type.as_str() {
-            "Conv" | "ConvTranspose" if self.has_constant(node, 1) => Role::Layer,
+            "Conv" if self.has_constant(node, 1) => Role::Layer,
+            // Outputs of several groups share the rows of their weights.
+            "ConvTranspose" if node::int(node, "group", 1) == Ok(1) && self.has_constant(node, 1) => Role::Layer,
             "Gemm" if self.has_constant(node, 1) && super::super::fold::output_axis(node).is_some() => Role::Layer,
             "MatMul" if self.has_constant(node, 1) && self.rank(&node.input[1]) == Some(2) => Role::Layer,
             "MatMul" if node::inputs(node).all(|name| !self.is_constant(name)) => Role::Product,
             "Add" | "Sub" | "Mul" | "Min" | "Max" if node.input.len() == 2 => Role::Elementwise,
             "Div" if node.input.len() == 2 && self.is_constant(&node.input[1]) => Role::Elementwise,
-            "Relu" | "Clip" | "Sigmoid" | "HardSigmoid" | "HardSwish" | "Tanh" | "LeakyRelu" | "Elu" | "Selu"
-            | "Celu" | "Gelu" | "Mish" | "Softplus" | "Softsign" | "Erf" | "Abs" | "Neg" | "Swish" => Role::Elementwise,
+            "Clip" if node::inputs(node).skip(1).all(|name| self.is_constant(name)) => Role::Elementwise,
+            "Relu" | "Sigmoid" | "HardSigmoid" | "HardSwish" | "Tanh" | "LeakyRelu" | "Elu" | "Selu" | "Celu"
+            | "Gelu" | "Mish" | "Softplus" | "Softsign" | "Erf" | "Abs" | "Neg" | "Swish" => Role::Elementwise,
             "PRelu" => Role::Mixture,
             "Reshape" | "Flatten" | "Transpose" | "Squeeze" | "Unsqueeze" | "Slice" | "Split" | "Gather" | "Expand"
             | "DepthToSpace" | "SpaceToDepth" | "MaxPool" | "GlobalMaxPool" | "Tile" => Role::Move,
@@ -156,10 +160,15 @@ impl Search<'_> {
 
     fn has_constant(&self, node: &NodeProto, index: usize) -> bool {
         let float = |name: &str| self.view.initializer(name).is_some_and(|t| t.data_type == 1);
-        let bias = node::input(node, 2).is_none_or(|name| node.op_type == "MatMul" || float(name));
-        node::input(node, index).is_some_and(float)
-            && node::input(node, 0).is_some_and(|x| !self.is_constant(x))
-            && bias
+        let weights = node::input(node, index).filter(|name| float(name)).and_then(|name| self.view.initializer(name));
+        let Some(outputs) = weights.and_then(|weights| weights.dims.get(axis_of(node)).copied()) else { return false };
+        // One for each output, or one for all; a Gemm may have others.
+        let is_bias = |name: &str| {
+            let dims = self.view.initializer(name).map_or(&[][..], |tensor| &tensor.dims[..]);
+            let count: i64 = dims.iter().product();
+            float(name) && (count == 1 || (count == outputs && dims.last() == Some(&outputs)))
+        };
+        node::input(node, 0).is_some_and(|x| !self.is_constant(x)) && node::input(node, 2).is_none_or(is_bias)
     }
 
     fn is_constant(&self, name: &str) -> bool {

@@ -243,3 +243,66 @@ fn a_model_of_an_old_operator_set_becomes_one_with_scales_by_channel() {
     let error = Prepared::new(ancient, &samples, &Tract).err().unwrap().to_string();
     assert!(error.contains("operator set is 6"), "{error}");
 }
+
+/// A net of one node behind `x`, and a layer behind that.
+fn one(node: tract_onnx::pb::NodeProto, constants: Vec<TensorProto>) -> ModelProto {
+    let behind = NodeBuilder::new("Conv", [node.output[0].as_str(), "behind"]).named("last", ["y"]);
+    let mut initializer = constants;
+    initializer.push(constant("behind", &[2, 4, 1, 1], 0.5, 9));
+    let graph = GraphProto {
+        node: vec![node, behind],
+        initializer,
+        input: vec![port_of_shape("x", DataType::Float, &[1, 4, 6, 6])],
+        output: vec![untyped_port("y")],
+        ..Default::default()
+    };
+    model(graph, 13)
+}
+
+#[test]
+fn layers_of_every_form_are_close_to_their_floats_or_stay_floats() {
+    let conv = |operator: &str| NodeBuilder::new(operator, ["x", "w", "b"]);
+    let weights = |shape: &[usize], bias: usize| vec![constant("w", shape, 0.3, 1), constant("b", &[bias], 0.3, 2)];
+    let cases = [
+        ("grouped", conv("Conv").int("group", 2).named("n", ["n"]), weights(&[4, 2, 3, 3], 4), true),
+        ("depthwise", conv("Conv").int("group", 4).named("n", ["n"]), weights(&[4, 1, 3, 3], 4), true),
+        ("transposed", conv("ConvTranspose").named("n", ["n"]), weights(&[4, 4, 2, 2], 4), true),
+        (
+            "transposed in groups",
+            conv("ConvTranspose").int("group", 2).named("n", ["n"]),
+            weights(&[4, 2, 2, 2], 4),
+            false,
+        ),
+        ("dilated", conv("Conv").ints("dilations", &[2, 2]).named("n", ["n"]), weights(&[4, 4, 2, 2], 4), true),
+    ];
+    let samples = samples(&[1, 4, 6, 6], 12);
+    let all: Vec<usize> = (0..samples.len()).collect();
+    for (name, node, constants, in_bytes) in cases {
+        let prepared = Prepared::new(one(node, constants), &samples, &Tract).unwrap();
+        for effort in [Effort::Low, Effort::Normal, Effort::High] {
+            let quantized = prepared.quantize(&settings(effort)).unwrap();
+            let noise = noise(&Tract, [prepared.model(), &quantized.model], &samples, &all).unwrap();
+            assert!(noise < 0.01, "{name} {effort:?}: {noise}");
+            let layer = quantized.layers.iter().find(|layer| layer.name == "n").unwrap();
+            assert_eq!(layer.float.is_none(), in_bytes, "{name}: {:?}", layer.float);
+        }
+    }
+}
+
+#[test]
+fn bounds_that_are_computed_stay_in_floats_and_one_bias_for_all_outputs_is_taken() {
+    let relu = |from: &str, to: &str| NodeBuilder::new("Relu", [from]).named(to, [to]);
+    let mut graph = net().graph.unwrap();
+    // The upper bound of what the first layer gives comes from the input.
+    graph.node[1] = NodeBuilder::new("Clip", ["c1", "", "top"]).named("r1", ["r1"]);
+    graph.node.insert(0, NodeBuilder::new("ReduceMax", ["x"]).int("keepdims", 0).named("top", ["top"]));
+    graph.node.push(NodeBuilder::new("Gemm", ["f", "w4", "rows"]).named("g", ["g"]));
+    graph.node.push(relu("g", "z"));
+    graph.initializer.push(constant("rows", &[1], 0.3, 8));
+    graph.output.push(untyped_port("z"));
+    let samples = samples(&[1, 3, 6, 6], 8);
+    let prepared = Prepared::new(model(graph, 13), &samples, &Tract).unwrap();
+    let quantized = prepared.quantize(&Settings::default()).unwrap();
+    let noise = noise(&Tract, [prepared.model(), &quantized.model], &samples, &[0, 1, 2, 3, 4, 5, 6, 7]).unwrap();
+    assert!(noise < 0.02, "{noise}");
+}

@@ -149,7 +149,7 @@ fn reason(view: &GraphView<'_>, placement: &Placement, index: usize) -> String {
     let node = view.node(index);
     let known = placement.floats.get(&node.name).cloned();
     known.unwrap_or_else(|| {
-        "its input is no tensor of floats of a known shape, or it only reads a distribution out".into()
+        "its input is not of floats of a known shape, its weights or bias are of another form, or it only reads a distribution out".into()
     })
 }
 

@@ -69,7 +69,7 @@ pub fn write(
 }
 
 fn taken(graph: &GraphProto) -> HashSet<String> {
-    let names = graph.node.iter().flat_map(|node| node.input.iter().chain(&node.output));
+    let names = graph.node.iter().flat_map(|node| node.input.iter().chain(&node.output).chain([&node.name]));
     names.chain(graph.initializer.iter().map(|tensor| &tensor.name)).cloned().collect()
 }
 
@@ -122,9 +122,11 @@ impl Writer {
         let scale = self.scale(&[affine.scale], false);
         let zero = self.constant("zero", kind, vec![], vec![zero]);
         let bytes = self.fresh("bytes");
+        // The name of what the graph gives away may be that of the node that made it.
+        let back = self.fresh("back");
         [
             NodeBuilder::new("QuantizeLinear", [from, &scale, &zero]).named(&bytes, [&bytes]),
-            NodeBuilder::new("DequantizeLinear", [&bytes, &scale, &zero]).named(to, [to]),
+            NodeBuilder::new("DequantizeLinear", [&bytes, &scale, &zero]).named(back, [to]),
         ]
     }
 
