@@ -149,13 +149,18 @@ fn names_that_the_file_has_already_are_not_given_again() {
     let reference = Prepared::new(net(), &samples, &Tract).unwrap();
     let noise = noise(&Tract, [reference.model(), &quantized.model], &samples, &[0, 1, 2, 3]).unwrap();
     assert!(noise < 0.02, "{noise}");
-    let graph = quantized.model.graph.unwrap();
-    let mut names: Vec<&String> = graph.initializer.iter().map(|tensor| &tensor.name).collect();
-    names.extend(graph.node.iter().flat_map(|node| &node.output));
-    let count = names.len();
-    names.sort();
-    names.dedup();
-    assert_eq!(names.len(), count);
+    assert_names_are_unique(&quantized.model);
+}
+
+/// Checks that no two tensors and no two nodes have the same name, as onnxruntime asks.
+fn assert_names_are_unique(model: &ModelProto) {
+    let graph = model.graph.as_ref().unwrap();
+    let constants = graph.initializer.iter().map(|tensor| &tensor.name);
+    let tensors: Vec<&String> = constants.chain(graph.node.iter().flat_map(|node| &node.output)).collect();
+    let nodes: Vec<&String> = graph.node.iter().map(|node| &node.name).collect();
+    for names in [tensors, nodes] {
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{names:?}");
+    }
 }
 
 #[test]
@@ -305,4 +310,5 @@ fn bounds_that_are_computed_stay_in_floats_and_one_bias_for_all_outputs_is_taken
     let quantized = prepared.quantize(&Settings::default()).unwrap();
     let noise = noise(&Tract, [prepared.model(), &quantized.model], &samples, &[0, 1, 2, 3, 4, 5, 6, 7]).unwrap();
     assert!(noise < 0.02, "{noise}");
+    assert_names_are_unique(&quantized.model);
 }
