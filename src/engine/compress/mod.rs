@@ -3,6 +3,7 @@
 //! Everything here reads and writes ONNX graphs. What it has to know of a model's values it learns by running it: over [`Samples`], by
 //! an [`Executor`] that whoever uses this room provides.
 
+mod floats;
 pub mod fold;
 pub mod gram;
 mod opset;

@@ -9,7 +9,6 @@ mod choose;
 mod cut;
 mod eliminate;
 mod labels;
-mod prepare;
 mod rebuild;
 mod rules;
 mod score;
@@ -22,6 +21,7 @@ use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{GraphProto, ModelProto};
 
+use super::floats;
 use super::run::{CompressError, Executor, Samples, graph_of, shapes_of};
 use crate::onnx::{GraphView, node, opset, tensor};
 use choose::{Candidates, Choice};
@@ -145,7 +145,8 @@ impl<'a> Pruner<'a> {
         indices: &'a [usize],
         settings: Settings,
     ) -> Result<Self, CompressError> {
-        let model = prepare::prepared(model)?;
+        let mut model = model.clone();
+        floats::plain(&mut model)?;
         let Some(&first) = indices.first() else {
             return Err(CompressError::Sample("there are no samples to calibrate with".into()));
         };

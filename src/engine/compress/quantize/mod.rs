@@ -3,7 +3,6 @@
 //!
 //! [`Prepared`] is a model made ready once, [`Settings`] say how it is quantised, [`Quantized`] is what comes of it.
 
-mod check;
 mod equalize;
 mod layer;
 mod noise;
@@ -13,6 +12,7 @@ mod prepare;
 mod range;
 mod round;
 mod seen;
+mod separate;
 mod settings;
 mod target;
 #[cfg(test)]

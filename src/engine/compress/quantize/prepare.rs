@@ -6,10 +6,10 @@ use std::collections::{HashMap, HashSet};
 use tract_onnx::pb::ModelProto;
 
 use super::super::run::{CompressError, Executor, Samples, TensorFact, graph_of, shapes_of};
-use super::super::{fold, opset};
-use super::check::{check_weights, refuse_quantized, separate};
+use super::super::{floats, fold, opset};
 use super::observe::Histogram;
 use super::place::place;
+use super::separate::separate;
 use crate::onnx::GraphView;
 
 /// A float model made plain and looked over once: the ground on which quantisations differ only by their settings.
@@ -30,7 +30,7 @@ impl<'e> Prepared<'e> {
     /// share apart.
     ///
     /// # Errors
-    /// [`CompressError::Model`] for a model that is quantised already or has nothing to quantise, [`CompressError::Node`] for weights that are no
+    /// [`CompressError::Node`] for a model that is quantised already and for weights that are no
     /// numbers, [`CompressError::Sample`] without samples.
     pub fn new(
         mut model: ModelProto,
@@ -40,9 +40,7 @@ impl<'e> Prepared<'e> {
         if samples.is_empty() {
             return Err(CompressError::Sample("there is no calibration sample".into()));
         }
-        check_weights(&model)?;
-        let folded = fold::plain(&mut model);
-        refuse_quantized(&model)?;
+        let folded = floats::plain(&mut model)?;
         separate(&mut model);
         let facts = executor.facts(&model, &shapes_of(&samples.get(0)?))?;
         opset::raise(&mut model, &facts)?;

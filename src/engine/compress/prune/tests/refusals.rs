@@ -49,14 +49,17 @@ fn models_that_are_not_for_this() {
     let z = quantised.add("z", NodeBuilder::new("DequantizeLinear", [&q, "scale", "zero"]));
     let said = refused(&quantised.model(&[&z]), 1, &Target::Ratio(0.1));
     let expected =
-        "node \"q\" (QuantizeLinear): the model is quantised already; prune its float form and quantise that";
+        "node \"q\" (QuantizeLinear): the model is quantised already: give the float model that it was made of";
     assert_eq!(said, expected);
 
     let mut broken = small();
     broken.graph.initializer[0].float_data[3] = f32::NAN;
     let name = broken.graph.initializer[0].name.clone();
     let said = refused(&broken.model(&["y"]), 1, &Target::Ratio(0.1));
-    assert_eq!(said, format!("node \"a\" (Conv): its weights {name:?} hold values that are not finite"));
+    assert!(
+        said.starts_with(&format!("node \"a\" (Conv): its weights {name:?} hold values that are not finite")),
+        "{said}"
+    );
 
     let mut only = Net::new(&[1, 3, 4, 4]);
     only.conv("y", "x", [8, 3, 3, 3], 1);
