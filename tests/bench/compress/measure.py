@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """What quantising and pruning cost: accuracy of the results beside the float model and beside onnxruntime's quantize_static, over the same inputs.
 
-    measure.py --leptond BIN --set cifar10|kws01 MODEL.onnx [--data DIR] [--prune 0.1,0.3,…] [--work DIR]     [needs onnx, onnxruntime, pillow]
+    measure.py --leptond BIN --set cifar10|kws01 MODEL.onnx [--data DIR] [--prune 0.1,0.3,…] [--quantize-rs BIN] [--work DIR]
+
+[needs onnx, onnxruntime, pillow]
 
 MODEL takes pixels of 0 to 255 (NHWC) or normalised as leptonnet-cifar10 (NCHW); keywords as their real values. Calibrated on 256 pictures of the training set
 (1024 for --prune), or on the first half of the keywords and measured on the second. All results run in onnxruntime, one thread; differences are paired, with 95 %
@@ -103,6 +105,26 @@ def peers(source, calibration, work):
         yield f"onnxruntime {method.name}", target
 
 
+def rivals(binary, source, calibration, work):
+    """Results of quantize-rs by each of its methods, which takes one input of a fixed shape. Yields (name, path)."""
+    import onnx
+    model = onnx.load(source)
+    for dim, size in zip(model.graph.input[0].type.tensor_type.shape.dim, (1, *calibration.shape[1:])):
+        dim.Clear()
+        dim.dim_value = size
+    fixed, stacked = os.path.join(work, "fixed.onnx"), os.path.join(work, "calibration.npy")
+    onnx.save(model, fixed)
+    np.save(stacked, calibration)
+    for method in ("minmax", "percentile", "entropy", "mse"):
+        target = os.path.join(work, f"quantize-rs-{method}.onnx")
+        done = subprocess.run([binary, "calibrate", fixed, "--data", stacked, "--per-channel", "--symmetric", "--method", method, "-o", target],
+                              check=False, capture_output=True, text=True)
+        if done.returncode == 0:
+            yield f"quantize-rs {method}", target
+        else:
+            print(f"quantize-rs {method}: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}")
+
+
 def ours(leptond, command, source, folder, target, more):
     """One result of leptond."""
     name = session(source).get_inputs()[0]
@@ -125,6 +147,7 @@ def main():
     parser.add_argument("--data", default=os.path.join(os.path.dirname(__file__), "../../../../shared/data"))
     parser.add_argument("--prune")
     parser.add_argument("--work")
+    parser.add_argument("--quantize-rs", metavar="BIN", help="also measure this program, of the Rust crate of that name")
     args = parser.parse_args()
     work = args.work or tempfile.mkdtemp()
     os.makedirs(work, exist_ok=True)
@@ -154,6 +177,8 @@ def main():
                 show(f"prune {ratio} {method}", target, f"({removed} % of the multiplications)")
         return
     for name, path in peers(args.model, calibration, work):
+        show(name, path)
+    for name, path in rivals(args.quantize_rs, args.model, calibration, work) if args.quantize_rs else ():
         show(name, path)
     for effort in ("low", "normal", "high"):
         target = os.path.join(work, f"leptond-{effort}.onnx")
