@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use prost::Message;
 use tract_onnx::pb::ModelProto;
+use tract_onnx::pb::tensor_shape_proto::dimension;
+use tract_onnx::pb::type_proto::Value;
 use tract_onnx::prelude::*;
 
 use super::{Bundle, Engine, LoadedModel, ModelError, Runner};
@@ -68,10 +70,25 @@ fn failed(error: ModelError) -> CompressError {
 }
 
 /// The graph of variant 0 of a bundle as it runs here: functions put in place, half precision computed in single, operators of other
-/// tools in ONNX's own.
+/// tools in ONNX's own. Dimensions that the file leaves open keep their names.
 ///
 /// # Errors
 /// As [`LoadedModel::load`].
 pub fn graph_that_runs(bundle: &Bundle) -> Result<ModelProto, ModelError> {
-    Ok(*LoadedModel::load(bundle, 0, Engine::Auto, 1)?.proto)
+    let LoadedModel { info, mut proto, .. } = LoadedModel::load(bundle, 0, Engine::Auto, 1)?;
+    let ports = proto.graph.iter_mut().flat_map(|graph| &mut graph.input);
+    for port in ports {
+        let Some(known) = info.inputs.iter().find(|known| known.name == port.name) else { continue };
+        let Some(Value::TensorType(tensor)) = port.r#type.as_mut().and_then(|kind| kind.value.as_mut()) else {
+            continue;
+        };
+        let dims = tensor.shape.iter_mut().flat_map(|shape| &mut shape.dim);
+        for (dim, name) in dims.zip(&known.open) {
+            // Also one whose size the manifest says: it does so by this name.
+            if let Some(name) = name {
+                dim.value = Some(dimension::Value::DimParam(name.clone()));
+            }
+        }
+    }
+    Ok(*proto)
 }

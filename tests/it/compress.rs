@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use leptond_engine::onnx::build::{self, NodeBuilder, port_of_shape, untyped_port};
+use leptond_engine::onnx::build::{self, Dim, NodeBuilder, port_of_shape, untyped_port};
 use leptond_engine::onnx::tensor;
 use prost::Message;
 use tract_onnx::pb::GraphProto;
@@ -150,6 +150,31 @@ fn a_float_model_becomes_one_in_integers_that_says_the_same() {
     assert!(said.contains("int8"), "{said}");
     let again = quantize(&out, &samples, &dir.path().join("twice.onnx"), &[]);
     failed(&again, 1, &["bytes.onnx", "quantised already"]);
+}
+
+#[test]
+fn dimensions_that_the_file_leaves_open_stay_open_under_their_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, out) = (dir.path().join("net.onnx"), dir.path().join("bytes.onnx"));
+    net(&model);
+    let mut open = tract_onnx::pb::ModelProto::decode(&*std::fs::read(&model).unwrap()).unwrap();
+    let dims = [1, 3].map(Dim::Size).into_iter().chain(["height", "width"].map(Dim::Open)).collect::<Vec<_>>();
+    let graph = open.graph.as_mut().unwrap();
+    (graph.input, graph.output) =
+        (vec![build::port("x", DataType::Float, &dims)], vec![port_of_shape("y", DataType::Float, &[1, 5])]);
+    std::fs::write(&model, open.encode_to_vec()).unwrap();
+    let samples = samples(dir.path(), 12);
+    let sizes = ["--shape", "height=8", "--shape", "width=8", "--replace"];
+    for made in [
+        quantize(&model, &samples, &out, &sizes),
+        prune(&model, &samples, &out, &[&sizes[..], &["--ratio", "0.2"]].concat()),
+    ] {
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        // Another size than it was calibrated at.
+        let shown =
+            leptond().arg("inspect").arg(&out).args(["--shape", "height=16", "--shape", "width=8"]).output().unwrap();
+        assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    }
 }
 
 #[test]
