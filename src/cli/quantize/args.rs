@@ -25,9 +25,9 @@ pub struct Args {
     /// Scales of weights: one for each output of a layer, or one for all
     #[arg(long, value_enum, default_value_t = Scales::PerChannel)]
     weights: Scales,
-    /// Pains that are taken: low only rounds, normal puts biases right, high learns which way each weight is rounded
-    #[arg(long, value_enum, default_value_t = Pains::Normal)]
-    effort: Pains,
+    /// Effort: low only rounds, normal corrects biases too, high also learns the rounding of each weight
+    #[arg(long, value_enum, default_value_t = Degree::Normal)]
+    effort: Degree,
     /// Keep the fewest layers in floats with which it decides otherwise than the float model on at most this share of inputs: 1% or 0.01
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(super) target_drop: Option<f64>,
@@ -57,7 +57,7 @@ enum Scales {
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Pains {
+enum Degree {
     Low,
     Normal,
     High,
@@ -80,9 +80,9 @@ impl Args {
             per_channel: matches!(self.weights, Scales::PerChannel),
             keep_float: self.keep_float.iter().cloned().collect(),
             effort: match self.effort {
-                Pains::Low => Effort::Low,
-                Pains::Normal => Effort::Normal,
-                Pains::High => Effort::High,
+                Degree::Low => Effort::Low,
+                Degree::Normal => Effort::Normal,
+                Degree::High => Effort::High,
             },
         }
     }

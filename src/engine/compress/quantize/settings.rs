@@ -14,12 +14,12 @@ pub enum Activations {
     S8,
 }
 
-/// Pains that are taken over the layers' weights.
+/// Effort spent on the layers' weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Effort {
     /// Nearest roundings, biases as they are.
     Low,
-    /// Biases put right.
+    /// Biases corrected.
     #[default]
     Normal,
     /// Roundings learnt against the layers' float outputs, too.
@@ -37,7 +37,7 @@ pub struct Settings {
     pub per_channel: bool,
     /// Names of nodes that stay in floats.
     pub keep_float: HashSet<String>,
-    /// Pains that are taken.
+    /// Effort spent.
     pub effort: Effort,
 }
 
