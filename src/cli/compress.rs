@@ -48,7 +48,7 @@ pub struct CompressArgs {
     /// Inputs like those that it will run on: a picture, table (.csv, .jsonl) or .npy file, or a directory of them
     #[arg(long, value_name = "DIR|FILE")]
     pub(super) calibrate: PathBuf,
-    /// Where the result goes: a directory for a bundle, or a file that ends in .onnx
+    /// Place of the result: a directory for a bundle, or a file that ends in .onnx
     #[arg(short, long, value_name = "BUNDLE|FILE.onnx")]
     pub(super) output: PathBuf,
     /// Take the place of what is there

@@ -40,7 +40,7 @@ pub struct Found {
     pub score: f64,
 }
 
-/// What is kept of a box: a bit for each threshold.
+/// Record of a box: a bit for each threshold.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Verdict {
     matched: u16,

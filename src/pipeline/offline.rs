@@ -99,32 +99,49 @@ pub fn run(
     mut each: impl FnMut(Item<'_>) -> bool,
 ) -> Result<(), SourceError> {
     let started = Instant::now();
-    let mut frame = Frame::empty();
-    loop {
-        match source.next(&mut frame) {
-            Ok(Next::Frame) => {}
-            Ok(Next::Idle(_)) => continue,
-            Ok(Next::End) => return Ok(()),
-            Err(SourceError::Bad { origin, reason }) => {
-                let item =
-                    Item { origin: &origin, seq: frame.seq, frame: None, result: Err(reason), infer: Duration::ZERO };
-                if !each(item) {
-                    return Ok(());
-                }
-                continue;
+    let mut seq = 0;
+    frames(source, |frame| {
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err((origin, reason)) => {
+                return each(Item { origin, seq, frame: None, result: Err(reason), infer: Duration::ZERO });
             }
-            Err(error) => return Err(error),
-        }
-        frame.seq += 1;
+        };
+        seq = frame.seq;
         let mut infer = Duration::ZERO;
-        let result = stages.prepare(&frame, 0).and_then(|()| {
+        let result = stages.prepare(frame, 0).and_then(|()| {
             let before = Instant::now();
             stages.infer()?;
             infer = before.elapsed();
             stages.interpret(0, started.elapsed(), frame.time)
         });
         let result = result.map_err(|e| e.to_string());
-        if !each(Item { origin: &frame.origin, seq: frame.seq, frame: Some(&frame), result, infer }) {
+        each(Item { origin: &frame.origin, seq, frame: Some(frame), result, infer })
+    })
+}
+
+/// Gives every frame of `source` to `each`, counted from 1, which ends it by returning false. One that cannot be read is given as where it came
+/// from and why.
+///
+/// # Errors
+/// [`SourceError`] when the source cannot go on.
+pub(super) fn frames(
+    source: &mut dyn Source,
+    mut each: impl FnMut(Result<&Frame, (&str, String)>) -> bool,
+) -> Result<(), SourceError> {
+    let mut frame = Frame::empty();
+    loop {
+        let goes_on = match source.next(&mut frame) {
+            Ok(Next::Frame) => {
+                frame.seq += 1;
+                each(Ok(&frame))
+            }
+            Ok(Next::Idle(_)) => true,
+            Ok(Next::End) => false,
+            Err(SourceError::Bad { origin, reason }) => each(Err((&origin, reason))),
+            Err(error) => return Err(error),
+        };
+        if !goes_on {
             return Ok(());
         }
     }

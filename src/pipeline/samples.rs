@@ -9,8 +9,8 @@ use tract_onnx::prelude::Tensor;
 use super::offline;
 use super::stages::Stages;
 use super::tensors::{Stored, is_tensor};
-use crate::frame::{Elements, Frame, Quant};
-use crate::source::{Next, SensorKind, SourceError, names_pictures};
+use crate::frame::{Elements, Quant};
+use crate::source::{SensorKind, names_pictures};
 
 /// Deepest directory below the one that was given.
 const DEEPEST: usize = 8;
@@ -22,7 +22,7 @@ const MOST_FILES: usize = 1 << 20;
 pub struct FileSamples {
     entries: Vec<Entry>,
     stages: RefCell<Stages>,
-    /// What integers in files mean to a model of floats.
+    /// Meaning of integers in files to a model of floats.
     quant: Option<Quant>,
     skipped: Vec<String>,
 }
@@ -176,20 +176,22 @@ impl FileSamples {
     fn frames(&self, path: &Path, each: &mut dyn FnMut(Tensor) -> bool) -> Result<(), String> {
         let mut stages = self.stages.borrow_mut();
         let mut source = offline::open(&path.display().to_string(), stages.spec()).map_err(|e| e.to_string())?;
-        let mut frame = Frame::empty();
-        loop {
-            match source.next(&mut frame) {
-                Ok(Next::Frame) => {}
-                Ok(Next::Idle(_)) => continue,
-                Ok(Next::End) => return Ok(()),
-                Err(SourceError::Bad { reason, .. }) => return Err(reason),
-                Err(error) => return Err(error.to_string()),
+        let mut failed = None;
+        offline::frames(source.as_mut(), |frame| {
+            let input = frame.map_err(|(_, reason)| reason).and_then(|frame| {
+                stages.prepare(frame, 0).map_err(|e| e.to_string())?;
+                stages.first_input()
+            });
+            match input {
+                Ok(input) => each(input),
+                Err(reason) => {
+                    failed = Some(reason);
+                    false
+                }
             }
-            stages.prepare(&frame, 0).map_err(|e| e.to_string())?;
-            if !each(stages.first_input()?) {
-                return Ok(());
-            }
-        }
+        })
+        .map_err(|error| error.to_string())?;
+        failed.map_or(Ok(()), Err)
     }
 }
 

@@ -29,7 +29,7 @@ struct Row {
     difference: Difference,
 }
 
-/// What was found of a model.
+/// Layers of a model beside themselves in floats.
 struct Found {
     name: String,
     /// Golden inputs, with those that fail in integers and in floats.

@@ -1,4 +1,4 @@
-//! What a smaller model loses: how often it decides otherwise than its float form, over the same inputs.
+//! Loss of a smaller model: how often it decides otherwise than its float form, over the same inputs.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};

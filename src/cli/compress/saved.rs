@@ -1,4 +1,4 @@
-//! Where a changed model goes: a file, or a bundle put in place whole.
+//! The place of a changed model: a file, or a bundle put in place whole.
 
 use std::path::{Path, PathBuf};
 
@@ -124,7 +124,7 @@ fn fill(stage: &Path, name: &str, bundle: &Bundle, model: &[u8]) -> Result<(), F
 /// The manifest of the model that `bundle` became, with another task where one is given.
 ///
 /// # Errors
-/// What is wrong with the bundle's own.
+/// A manifest of the bundle's that is wrong.
 pub(super) fn manifest(bundle: &Bundle, name: &str, sha256: &str, task: Option<TaskKind>) -> Result<String, Failure> {
     let text = match bundle.is_bare() {
         true => bare(bundle),
@@ -143,7 +143,7 @@ pub(super) fn manifest(bundle: &Bundle, name: &str, sha256: &str, task: Option<T
     Ok(document.to_string())
 }
 
-/// What is known of a model without a manifest.
+/// Facts about a model without a manifest, as one.
 fn bare(bundle: &Bundle) -> String {
     let about = bundle.manifest();
     let mut text = format!("name = \"\"\ntask = \"{}\"\n", about.task.word());

@@ -59,7 +59,7 @@ pub(super) fn find(folder: &Path, files: &[PathBuf]) -> Option<PathBuf> {
 /// Reads annotations; pictures are looked for in `images`, else around the file.
 ///
 /// # Errors
-/// What is wrong with the file, or that no picture is there.
+/// Reason: what is wrong with the file, or that no picture is there.
 pub(super) fn read(path: &Path, images: Option<&Path>) -> Result<Data, Failure> {
     let wrong = |reason: String| Failure::Usage(format!("{}: {reason}", path.display()));
     let bytes = file::read_regular(path, MOST_BYTES).map_err(|e| wrong(e.to_string()))?;

@@ -1,4 +1,4 @@
-//! What a path to measure on is: told by looking.
+//! Kinds of data to measure on, told by looking.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::source::{SensorKind, names_pictures};
 /// Looks what `path` is.
 ///
 /// # Errors
-/// What is wrong with it, or what it could have been.
+/// Reason: what is wrong with it, or what it could have been.
 pub(super) fn look(path: &Path, images: Option<&Path>) -> Result<Data, Failure> {
     let wrong = |reason: &str| Failure::Usage(format!("{}: {reason}", path.display()));
     let ending = path.extension().map(|ending| ending.to_ascii_lowercase()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What is to be measured on: the files, and what is right for each.
+//! Data to measure on: the files, and what is right for each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub(super) struct Data {
 pub(super) struct Input {
     /// The file.
     pub path: PathBuf,
-    /// What is right.
+    /// The right answer.
     pub truth: Option<Truth>,
 }
 

@@ -8,7 +8,7 @@ use super::tally::Tally;
 use crate::evaluate::{Agreements, Paired, agreement};
 use crate::frame::{Outcome, Quant};
 
-/// What was measured.
+/// Figures of a model, or of two.
 pub(super) struct Measured {
     /// Answers of the model.
     pub first: Tally,
@@ -16,7 +16,7 @@ pub(super) struct Measured {
     pub second: Option<Tally>,
     /// Of the inputs that each got right.
     pub paired: Paired,
-    /// How far both agree.
+    /// Agreement of both.
     pub agreements: Agreements,
     /// Inputs that gave a result, by both where there are two.
     pub inputs: usize,

@@ -325,7 +325,7 @@ fn scored(truth: &Truth, outcomes: &[Outcome]) -> Result<Answer, String> {
 /// Names of what is usual and of what is not.
 pub(super) const USUAL: [&str; 2] = ["normal", "anomaly"];
 
-/// Whether a name means what is not as usual.
+/// Test for a name that means what is not as usual.
 pub(super) fn is_anomaly(name: &str) -> Option<bool> {
     match name.to_lowercase().as_str() {
         "normal" | "good" | "ok" | "quiet" | "false" | "0" => Some(false),

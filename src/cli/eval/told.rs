@@ -1,4 +1,4 @@
-//! What was measured, as a table and as JSON.
+//! Figures as a table and as JSON.
 
 use std::path::Path;
 
@@ -13,10 +13,10 @@ use crate::evaluate::Interval;
 /// Files without a result, and classes, that a table lists.
 const MOST: usize = 10;
 
-/// What a table is about.
+/// Subject of a table.
 pub(super) struct Told<'a> {
     pub data: &'a Path,
-    /// Where the labels came from.
+    /// Origin of the labels.
     pub labels: Option<&'static str>,
     pub categories: &'a [String],
     pub first: &'a Subject,

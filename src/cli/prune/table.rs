@@ -1,4 +1,4 @@
-//! What `leptond prune` says of its result.
+//! Words of `leptond prune` about its result.
 
 use crate::cli::Failure;
 use crate::cli::output::say;

@@ -16,7 +16,7 @@ pub struct Args {
     /// Samples that are used at most, spread over all
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub(super) samples: u32,
-    /// How ranges of activations are chosen: by least error, by the extremes, without the outermost values, or by least divergence
+    /// Choice of the ranges of activations: by least error, by the extremes, without the outermost values, or by least divergence
     #[arg(long, value_enum, default_value_t = Ranges::Mse)]
     method: Ranges,
     /// Bytes of activations: without or with a sign

@@ -1,4 +1,4 @@
-//! What `leptond quantize` says of its result.
+//! Words of `leptond quantize` about its result.
 
 use crate::cli::Failure;
 use crate::cli::output::say;

@@ -13,15 +13,14 @@ const LAYERS: [&str; 4] = ["Conv", "ConvTranspose", "Gemm", "MatMul"];
 const QUANTIZED: [&str; 5] =
     ["QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"];
 
-/// Makes a model plain ([`fold::plain`]); gives the number of normalisations that were folded.
+/// Makes a model plain ([`fold::plain`]).
 ///
 /// # Errors
 /// [`CompressError::Node`] for a quantised model and for weights that are not finite.
-pub fn plain(model: &mut ModelProto) -> Result<usize, CompressError> {
-    let folded = fold::plain(model);
+pub fn plain(model: &mut ModelProto) -> Result<(), CompressError> {
+    fold::plain(model);
     let view = GraphView::new(graph_of(model)?);
-    view.graph().node.iter().try_for_each(|node| check(&view, node))?;
-    Ok(folded)
+    view.graph().node.iter().try_for_each(|node| check(&view, node))
 }
 
 fn check(view: &GraphView<'_>, found: &NodeProto) -> Result<(), CompressError> {

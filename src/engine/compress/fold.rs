@@ -217,6 +217,9 @@ fn fold(view: &GraphView<'_>, product: usize, norm: usize) -> Option<Fold> {
 /// Makes a depthwise convolution of one pixel of each normalisation that no layer could take in: it is one, and can be quantised as one.
 pub fn spread(graph: &mut GraphProto, facts: &HashMap<String, TensorFact>) {
     for index in 0..graph.node.len() {
+        if graph.node[index].op_type != "BatchNormalization" {
+            continue;
+        }
         let Some((weights, bias)) = pixel(&GraphView::new(graph), facts, index) else { continue };
         let node = &mut graph.node[index];
         node.op_type = "Conv".into();
@@ -235,7 +238,7 @@ fn pixel(
 ) -> Option<(TensorProto, TensorProto)> {
     let node = view.node(index);
     let rank = facts.get(node::input(node, 0)?)?.shape.as_ref()?.len();
-    if node.op_type != "BatchNormalization" || rank < 3 || node::only_output(node).is_err() {
+    if rank < 3 || node::only_output(node).is_err() {
         return None;
     }
     let (gains, shifts) = affine(view, node)?;
@@ -248,7 +251,7 @@ fn pixel(
     Some((write("weights", &shape, &gains)?, write("bias", &[shifts.len()], &shifts)?))
 }
 
-/// What a normalisation with constants multiplies each channel by, and then adds to it.
+/// Factors that a normalisation with constants multiplies the channels by, and terms that it then adds.
 fn affine(view: &GraphView<'_>, node: &NodeProto) -> Option<(Vec<f32>, Vec<f32>)> {
     let list = |index: usize| tensor::floats(&view.constant(node::input(node, index)?)?).ok();
     let (scale, shift, mean, variance) = (list(1)?, list(2)?, list(3)?, list(4)?);
@@ -266,7 +269,12 @@ fn affine(view: &GraphView<'_>, node: &NodeProto) -> Option<(Vec<f32>, Vec<f32>)
 pub fn biases(graph: &mut GraphProto, facts: &HashMap<String, TensorFact>) {
     let mut index = 0;
     while index < graph.node.len() {
-        if let Some((sum, bias)) = bias_of(&GraphView::new(graph), facts, index) {
+        // An index over the graph is made only for what may change it.
+        let found = match graph.node[index].op_type.as_str() {
+            "MatMul" => bias_of(&GraphView::new(graph), facts, index),
+            _ => None,
+        };
+        if let Some((sum, bias)) = found {
             let output = graph.node[sum].output[0].clone();
             let node = &mut graph.node[index];
             node.op_type = "Gemm".into();
@@ -283,7 +291,7 @@ pub fn biases(graph: &mut GraphProto, facts: &HashMap<String, TensorFact>) {
 fn bias_of(view: &GraphView<'_>, facts: &HashMap<String, TensorFact>, index: usize) -> Option<(usize, TensorProto)> {
     let node = view.node(index);
     let rank = |name: &str| facts.get(name).and_then(|fact| fact.shape.as_ref()).map(Vec::len);
-    if node.op_type != "MatMul" || rank(node::input(node, 0)?) != Some(2) {
+    if rank(node::input(node, 0)?) != Some(2) {
         return None;
     }
     let weights = view.initializer(node::input(node, 1)?).filter(|weights| weights.dims.len() == 2)?;

@@ -1,4 +1,4 @@
-//! How models are run here: by an executor, over samples, with any tensor of the graph to be read.
+//! Runs of models: by an executor, over samples, with any tensor of the graph to be read.
 
 use std::collections::HashMap;
 
@@ -26,12 +26,9 @@ pub enum CompressError {
         node: String,
         /// Its operator.
         operator: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
-    /// Somebody asked for an end.
-    #[error("stopped")]
-    Stopped,
 }
 
 /// Element type and shape of a tensor, as they follow from the inputs'.
@@ -69,11 +66,6 @@ pub trait Executor {
         model: &ModelProto,
         inputs: &[(DatumType, Vec<usize>)],
     ) -> Result<HashMap<String, TensorFact>, CompressError>;
-
-    /// True once somebody asked for an end; asked between runs.
-    fn stopped(&self) -> bool {
-        false
-    }
 
     /// Told how far a stage of the work is: its name in words, steps done and steps in all.
     fn progress(&self, _stage: &'static str, _done: usize, _all: usize) {}
@@ -131,7 +123,7 @@ pub fn shapes_of(sample: &[Tensor]) -> Vec<(DatumType, Vec<usize>)> {
 /// Runs `model` over samples `indices` with `names` for outputs, and hands each sample's values to `each`.
 ///
 /// # Errors
-/// Those of samples, compiling, running and `each`; [`CompressError::Stopped`].
+/// Those of samples, compiling, running and `each`.
 pub fn observe(
     executor: &dyn Executor,
     model: &ModelProto,
@@ -151,9 +143,6 @@ pub fn observe(
         false => Some(executor.compile(&with_outputs(model, &made), &shapes)?),
     };
     for &index in indices {
-        if executor.stopped() {
-            return Err(CompressError::Stopped);
-        }
         let sample = samples.get(index)?;
         let mut outputs = match &mut plan {
             Some(plan) => plan.run(&sample)?.into_iter(),

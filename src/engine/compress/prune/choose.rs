@@ -31,7 +31,7 @@ impl<'t> Counts<'t> {
     }
 }
 
-/// What one member of a family is in the layers: layer, inputs and outputs of it.
+/// Channels of one member of a family in a layer: layer, inputs and outputs of it.
 type Shares = Vec<(usize, usize, usize)>;
 
 /// A choice of sets to be removed.

@@ -1,4 +1,4 @@
-//! What is lost with each set of channels once the layers that read it are fitted anew: channels taken out of a family one by one, each time the one with
+//! Loss with each set of channels once the layers that read it are fitted anew: channels taken out of a family one by one, each time the one with
 //! the least loss, as optimal brain surgeons do it, for blocks of weights.
 
 use std::collections::HashMap;

@@ -39,7 +39,7 @@ const TRIES: usize = 7;
 /// Measure by which channels are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// What is lost once the layers that read a channel are fitted anew, for each multiplication saved.
+    /// Loss once the layers that read a channel are fitted anew, for each multiplication saved.
     Fitted,
     /// Energy that comes through a channel to the layers that read it, for each multiplication saved.
     Activation,

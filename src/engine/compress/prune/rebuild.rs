@@ -26,7 +26,7 @@ const FEWEST_ROWS: usize = 4096;
 /// Memory for the moments of layers that are fitted in one pass over the samples.
 const MOMENTS_BYTES: usize = 256 << 20;
 
-/// What is fitted, and how.
+/// Layers that are fitted, and how.
 pub struct Rebuild<'a> {
     /// The float model, made plain.
     pub float: &'a ModelProto,
@@ -170,9 +170,6 @@ impl Rebuild<'_> {
         let mut before = self.executor.compile(&with_outputs(self.float, &names), &shapes)?;
         let mut after = self.executor.compile(&with_outputs(pruned, &names), &shapes)?;
         for (turn, &index) in self.indices.iter().enumerate() {
-            if self.executor.stopped() {
-                return Err(CompressError::Stopped);
-            }
             let sample = self.samples.get(index)?;
             let (float, changed) = (before.run(&sample)?, after.run(&sample)?);
             for fit in &mut fits {

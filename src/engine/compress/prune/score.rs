@@ -1,4 +1,4 @@
-//! How much each set of channels says: in plain weights, or in what its readers make of it.
+//! Weight of each set of channels: in plain weights, or in what its readers make of it.
 
 use std::collections::HashMap;
 

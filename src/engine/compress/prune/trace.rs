@@ -87,14 +87,14 @@ pub enum Size {
     Axis(Vec<Label>),
 }
 
-/// What is known of a graph.
+/// Knowledge of a graph.
 #[derive(Debug)]
 pub struct Trace {
     /// Which labels go together.
     pub labels: Labels,
     /// Labels of every axis of tensors that have any.
     pub axes: HashMap<String, Vec<AxisLabels>>,
-    /// What changes, by node.
+    /// Changes, by node.
     pub cuts: HashMap<usize, Vec<Cut>>,
     /// Layers in the order in which they run.
     pub layers: Vec<Layer>,
@@ -109,7 +109,7 @@ pub struct Tracer<'g> {
     /// Version of ONNX's operators.
     pub opset: i64,
     shapes: &'g HashMap<String, Vec<usize>>,
-    /// What is known by now.
+    /// Facts known by now.
     pub trace: Trace,
     /// Lists of integers that are computed from shapes.
     pub sizes: HashMap<String, Vec<Size>>,
@@ -123,7 +123,7 @@ impl<'g> Tracer<'g> {
         Tracer { view: GraphView::new(graph), opset, shapes, trace, sizes: HashMap::new() }
     }
 
-    /// What is known once every node was followed: what the graph gives away stays.
+    /// The result once every node was followed: what the graph gives away stays.
     pub fn finish(mut self) -> Trace {
         let kept: Vec<String> = self.trace.axes.keys().filter(|name| self.view.is_kept(name)).cloned().collect();
         kept.iter().for_each(|name| self.fix(name));

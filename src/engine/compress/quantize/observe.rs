@@ -11,7 +11,7 @@ pub const BARS: usize = 2048;
 /// Tensors that are read in one run: the values of all of them are in memory at once.
 const TOGETHER_BYTES: usize = 64 << 20;
 
-/// How often values between two extremes occur.
+/// Counts of values between two extremes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
     /// Least value, at most 0.

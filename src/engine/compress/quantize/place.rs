@@ -13,7 +13,7 @@ use super::super::run::TensorFact;
 use super::weights::axis_of;
 use crate::onnx::{GraphView, node};
 
-/// What a node does, as far as it matters for rounding.
+/// Work of a node, as far as it matters for rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// A product with constant weights.
@@ -30,7 +30,7 @@ pub enum Role {
     Other,
 }
 
-/// Where bytes are.
+/// Places of bytes in a graph.
 #[derive(Clone, Debug, Default)]
 pub struct Placement {
     /// Role of each node that computes on bytes; [`Role::Other`] for those in floats.

@@ -18,8 +18,7 @@ pub struct Prepared<'e> {
     pub(super) samples: &'e dyn Samples,
     pub(super) model: ModelProto,
     pub(super) facts: HashMap<String, TensorFact>,
-    pub(super) folded: usize,
-    /// What was seen of the plain model's tensors.
+    /// Histograms of the plain model's tensors that were made.
     pub(super) seen: RefCell<HashMap<String, Histogram>>,
     /// The model with channels of like ranges, once it was made; `None` where that changes nothing.
     pub(super) equalized: OnceCell<Option<ModelProto>>,
@@ -40,7 +39,7 @@ impl<'e> Prepared<'e> {
         if samples.is_empty() {
             return Err(CompressError::Sample("there is no calibration sample".into()));
         }
-        let folded = floats::plain(&mut model)?;
+        floats::plain(&mut model)?;
         separate(&mut model);
         let facts = executor.facts(&model, &shapes_of(&samples.get(0)?))?;
         opset::raise(&mut model, &facts)?;
@@ -48,7 +47,7 @@ impl<'e> Prepared<'e> {
             fold::biases(graph, &facts);
             fold::spread(graph, &facts);
         }
-        Ok(Prepared { executor, samples, model, facts, folded, seen: RefCell::default(), equalized: OnceCell::new() })
+        Ok(Prepared { executor, samples, model, facts, seen: RefCell::default(), equalized: OnceCell::new() })
     }
 
     /// The plain float model.

@@ -50,7 +50,7 @@ impl Prepared<'_> {
         Ok(ranges)
     }
 
-    /// What reads a tensor: functions of it, sampled at the bars of its histogram, and others.
+    /// Readers of a tensor: functions of it, sampled at the bars of its histogram, and others.
     fn readers(
         &self,
         view: &GraphView<'_>,

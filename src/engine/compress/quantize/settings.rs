@@ -29,7 +29,7 @@ pub enum Effort {
 /// Settings of a quantisation.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How ranges of activations are chosen.
+    /// Choice of the ranges of activations.
     pub method: Method,
     /// Form of activations.
     pub activations: Activations,

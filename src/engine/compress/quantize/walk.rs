@@ -34,7 +34,7 @@ struct Values {
 /// Walks through the graph and puts `layers` right. Gives the power of each layer's output over its error, in decibels.
 ///
 /// # Errors
-/// Those of running; [`CompressError::Stopped`].
+/// Those of running.
 pub(super) fn walk(
     prepared: &Prepared<'_>,
     view: &GraphView<'_>,
@@ -48,9 +48,6 @@ pub(super) fn walk(
     walk.start(&order)?;
     let mut ratios = HashMap::new();
     for (done, &index) in order.iter().enumerate() {
-        if prepared.executor.stopped() {
-            return Err(CompressError::Stopped);
-        }
         prepared.executor.progress("layers", done, order.len());
         walk.step(index, layers.get_mut(&index), effort, &mut ratios)?;
     }

@@ -20,7 +20,7 @@ const COMPARED: usize = 64;
 /// Share of the work of all layers up to which a layer whose result goes to floats gives floats itself.
 const LAST_IN_FLOATS: f64 = 0.03;
 
-/// What became of one layer.
+/// The result for one layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerReport {
     /// Name of the node.
@@ -42,8 +42,6 @@ pub struct Quantized {
     pub model: ModelProto,
     /// Its layers in the order of the graph.
     pub layers: Vec<LayerReport>,
-    /// Normalisations that went into layers.
-    pub folded: usize,
     /// Channels were brought to like ranges.
     pub equalized: bool,
 }
@@ -100,7 +98,7 @@ impl Prepared<'_> {
             float: (placement.roles[*index] != Role::Layer).then(|| reason(&view, &placement, *index)),
         };
         let layers = work.iter().map(report).collect();
-        Ok(Quantized { model: written, layers, folded: self.folded, equalized: false })
+        Ok(Quantized { model: written, layers, equalized: false })
     }
 
     /// Multiplications of each product with constant weights, by node, in the order of the graph.

@@ -1,6 +1,6 @@
 //! Pruned nets against whole ones.
 //!
-//! What a pruned net gives must be what the whole net gives once the weights that take the removed channels are zero, in every layer that reads them.
+//! A pruned net must give what the whole net gives once the weights that take the removed channels are zero, in every layer that reads them.
 
 mod dependencies;
 mod fitted;
