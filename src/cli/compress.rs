@@ -1,5 +1,6 @@
 //! Parts that commands have in common which make a model smaller: what they read, how they run models, where the result goes.
 
+mod form;
 mod loss;
 mod saved;
 
@@ -25,10 +26,11 @@ use crate::model::execute::Loader;
 use crate::model::{Bundle, Engine};
 use crate::pipeline::{FileSamples, Planner};
 use crate::{preprocess, task};
+pub(super) use form::form;
 use leptond_engine::compress::{CompressError, Executor, Plan, Samples, TensorFact};
 use leptond_governor::Setpoint;
 pub(super) use loss::Loss;
-pub(super) use saved::{Place, Written};
+pub(super) use saved::{Ladder, Place, Rung, Written};
 
 /// Fewer samples than this say little.
 const FEW: usize = 64;
@@ -56,7 +58,7 @@ pub struct CompressArgs {
     pub(super) replace: bool,
     /// Meaning of integers in .bin and .npy files: real = SCALE x (value - ZERO)
     #[arg(long, value_name = "SCALE,ZERO", value_parser = quant)]
-    quant: Option<Quant>,
+    pub(super) quant: Option<Quant>,
     #[command(flatten)]
     shapes: ShapeArgs,
     #[command(flatten)]
@@ -67,6 +69,16 @@ impl CompressArgs {
     /// The place of the result.
     pub(super) fn place(&self) -> Result<Place, Failure> {
         Place::of(&self.output, self.replace)
+    }
+
+    /// The place of a bundle.
+    pub(super) fn bundle_place(&self) -> Result<Place, Failure> {
+        match self.place()? {
+            Place::File(file) => {
+                Err(Failure::Usage(format!("{}: several forms are a bundle; give a directory as -o", file.display())))
+            }
+            place => Ok(place),
+        }
     }
 
     /// The model with what the flags say of it.
@@ -121,6 +133,11 @@ pub(super) fn divided(samples: &FileSamples) -> [Part<'_>; 2] {
         let indices = (0..samples.len()).filter(|index| few || (index % HELD_OUT == HELD_OUT - 1) == held);
         Part { samples, indices: indices.collect() }
     })
+}
+
+/// All of the samples.
+pub(super) fn whole(samples: &FileSamples) -> Part<'_> {
+    Part { samples, indices: (0..samples.len()).collect() }
 }
 
 impl Part<'_> {

@@ -4,6 +4,7 @@ pub(super) mod args;
 mod coco;
 mod data;
 mod dataset;
+mod judge;
 mod list;
 mod matrix;
 mod measured;
@@ -19,6 +20,7 @@ use super::{Failure, say, tell};
 use crate::frame::{Label, Spec, TaskKind};
 pub use args::Args;
 use dataset::{Data, Truth};
+pub(super) use judge::{Judge, Judged};
 use measured::Measured;
 use names::Names;
 use subject::Subject;
@@ -38,7 +40,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if data.labels.is_some() && data.categories.is_empty() && !classes {
         first = Subject::open(&args, &args.model, args.engine, true)?;
     }
-    settle(&args, &mut data, &first)?;
+    settle(&args.data, args.limit, args.against.is_some(), &mut data, &first)?;
     let mut second = match &args.against {
         Some(model) => {
             let engine = args.against_engine.unwrap_or(args.engine);
@@ -100,12 +102,12 @@ fn labels_of(subject: &Subject) -> Vec<Label> {
 }
 
 /// Takes what is asked for of the data, and refuses what cannot be measured.
-fn settle(args: &Args, data: &mut Data, first: &Subject) -> Result<(), Failure> {
-    let shown = args.data.display();
+fn settle(path: &Path, limit: Option<u32>, has_other: bool, data: &mut Data, first: &Subject) -> Result<(), Failure> {
+    let shown = path.display();
     if data.inputs.is_empty() {
         return Err(Failure::Usage(format!("{shown}: it names no inputs")));
     }
-    if data.labels.is_none() && args.against.is_none() {
+    if data.labels.is_none() && !has_other {
         return Err(Failure::Usage(format!(
             "{shown}: no labels in it. Labels are folders named as the classes, a list (labels.csv with the columns file and label), COCO \
              annotations (instances.json), or files with the class in their names (cat_001.jpg, Stop_7.bin); without labels, --against \
@@ -124,7 +126,7 @@ fn settle(args: &Args, data: &mut Data, first: &Subject) -> Result<(), Failure> 
             first.name
         )));
     }
-    data.limit(args.limit);
+    data.limit(limit);
     Ok(())
 }
 

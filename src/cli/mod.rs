@@ -32,6 +32,7 @@ mod render;
 mod run;
 mod schema;
 mod setup;
+mod shrink;
 mod simulate;
 mod source_pairs;
 mod span;
@@ -80,6 +81,8 @@ enum Command {
     Prune(prune::Args),
     /// Make a float model small: weights and activations in bytes, by what samples show
     Quantize(quantize::Args),
+    /// Make a float model small in every way, show what each costs, and keep the best as one bundle for the governor
+    Shrink(shrink::Args),
     /// Install models: from the catalog, an address or a file; list them; remove them
     Model(model::Args),
     /// Show or save what a source gives, without a model
@@ -128,6 +131,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Infer(args) => infer::run(args),
         Command::Prune(args) => prune::run(args),
         Command::Quantize(args) => quantize::run(args),
+        Command::Shrink(args) => shrink::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Inspect(args) => inspect::run(args),

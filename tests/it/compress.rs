@@ -53,6 +53,16 @@ fn net(path: &Path) {
     std::fs::write(path, build::model(graph, 13).encode_to_vec()).unwrap();
 }
 
+/// Leaves the size of its pictures open.
+fn open_size(model: &Path) {
+    let mut open = tract_onnx::pb::ModelProto::decode(&*std::fs::read(model).unwrap()).unwrap();
+    let dims = [1, 3].map(Dim::Size).into_iter().chain(["height", "width"].map(Dim::Open)).collect::<Vec<_>>();
+    let graph = open.graph.as_mut().unwrap();
+    (graph.input, graph.output) =
+        (vec![build::port("x", DataType::Float, &dims)], vec![port_of_shape("y", DataType::Float, &[1, 5])]);
+    std::fs::write(model, open.encode_to_vec()).unwrap();
+}
+
 /// Samples as `.npy` files.
 fn samples(dir: &Path, count: usize) -> PathBuf {
     let dir = dir.join("samples");
@@ -157,12 +167,7 @@ fn dimensions_that_the_file_leaves_open_stay_open_under_their_names() {
     let dir = tempfile::tempdir().unwrap();
     let (model, out) = (dir.path().join("net.onnx"), dir.path().join("bytes.onnx"));
     net(&model);
-    let mut open = tract_onnx::pb::ModelProto::decode(&*std::fs::read(&model).unwrap()).unwrap();
-    let dims = [1, 3].map(Dim::Size).into_iter().chain(["height", "width"].map(Dim::Open)).collect::<Vec<_>>();
-    let graph = open.graph.as_mut().unwrap();
-    (graph.input, graph.output) =
-        (vec![build::port("x", DataType::Float, &dims)], vec![port_of_shape("y", DataType::Float, &[1, 5])]);
-    std::fs::write(&model, open.encode_to_vec()).unwrap();
+    open_size(&model);
     let samples = samples(dir.path(), 12);
     let sizes = ["--shape", "height=8", "--shape", "width=8", "--replace"];
     for made in [
@@ -223,4 +228,105 @@ fn what_cannot_be_quantised_is_refused_in_words() {
     // One sample is enough for a model, and is said to be few.
     let one = quantize(&model, &few.join("000.npy"), &out, &[]);
     assert!(one.status.success() && String::from_utf8_lossy(&one.stderr).contains("only 1 samples"));
+}
+
+/// A folder of pictures for each of five classes; the net finds nothing in them, so that any figure may come of it.
+fn pictures(dir: &Path, each: usize) -> PathBuf {
+    let dir = dir.join("pictures");
+    for (class, name) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
+        std::fs::create_dir_all(dir.join(name)).unwrap();
+        for index in 0..each {
+            let file = std::fs::File::create(dir.join(name).join(format!("{index}.png"))).unwrap();
+            let mut encoder = png::Encoder::new(file, 32, 32);
+            encoder.set_color(png::ColorType::Rgb);
+            let pixels = numbers(32 * 32 * 3, (class * 1000 + index) as u64);
+            let pixels: Vec<u8> = pixels.iter().map(|v| (128.0 + 60.0 * class as f32 * v) as u8).collect();
+            encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+        }
+    }
+    dir
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn forms_of_a_model_become_rungs_with_the_accuracy_that_eval_measures() {
+    let dir = tempfile::tempdir().unwrap();
+    let (float, out, plot) = (dir.path().join("kinds"), dir.path().join("ladder"), dir.path().join("p.svg"));
+    std::fs::create_dir(&float).unwrap();
+    net(&float.join("net.onnx"));
+    open_size(&float.join("net.onnx"));
+    let sha = leptond::model::sha256(&std::fs::read(float.join("net.onnx")).unwrap());
+    let manifest = format!(
+        "name = \"kinds\"\ntask = \"classify\"\nfile = \"net.onnx\"\nsha256 = \"{sha}\"\nlabels = [\"a\", \"b\", \"c\", \"d\", \"e\"]\n\
+         [input]\nkind = \"image\"\nsize = [16, 16]\nmean = [0.5]\nstd = [0.25]\n"
+    );
+    std::fs::write(float.join("model.toml"), manifest).unwrap();
+    let pictures = pictures(dir.path(), 6);
+    let shrink = |more: &[&str]| {
+        let mut command = leptond();
+        command.arg("shrink").arg(&float).arg("--calibrate").arg(&pictures).arg("--eval").arg(&pictures);
+        command.arg("-o").arg(&out).args(["--ratios", "30%", "--most-loss", "99%"]).args(more).output().unwrap()
+    };
+    let made = shrink(&["--plot", &plot.display().to_string()]);
+    let (said, told) = (String::from_utf8_lossy(&made.stdout), String::from_utf8_lossy(&made.stderr));
+    assert!(made.status.success(), "{told}");
+    for form in ["float ", "int8 ", "float-r30 ", "int8-r30-12x12 ", "int8-8x8 ", "main"] {
+        assert!(said.contains(form), "{form}: {said}");
+    }
+    assert!(told.contains("have files in common"), "{told}");
+    let drawn = std::fs::read_to_string(&plot).unwrap();
+    assert!(drawn.starts_with("<svg") && drawn.contains("int8-r30-8x8: ") && drawn.contains(">main: "), "{drawn}");
+    // The bundle says of each form what is measured of it again.
+    let made = json(&shrink(&["--json", "--replace"]));
+    let forms = made["forms"].as_array().unwrap();
+    assert_eq!(forms.len(), 2 * 2 * 3);
+    let manifest: toml_edit::DocumentMut = std::fs::read_to_string(out.join("model.toml")).unwrap().parse().unwrap();
+    let main = forms.iter().find(|form| form["rung"] == 0).unwrap();
+    let judged = json(&leptond().arg("eval").arg(&out).arg(&pictures).arg("--json").output().unwrap());
+    let top1 = &judged["figures"]["top1"]["value"];
+    let close = |a: f64, b: f64| (a - b).abs() < 1e-4;
+    let written = manifest["accuracy"]["value"].as_float().unwrap();
+    assert!(close(written, main["value"].as_f64().unwrap()), "{manifest} {main}");
+    assert!(close(written, top1.as_f64().unwrap()), "{manifest} {judged}");
+    let rungs = forms.iter().filter(|form| !form["rung"].is_null()).count();
+    let variants = manifest.get("variant").and_then(|v| v.as_array_of_tables()).map_or(0, |v| v.len());
+    assert_eq!(variants + 1, rungs, "{manifest}");
+    for (index, variant) in
+        manifest.get("variant").and_then(|v| v.as_array_of_tables()).into_iter().flatten().enumerate()
+    {
+        let form = forms.iter().find(|form| form["rung"] == index + 1).unwrap();
+        assert_eq!(variant["name"].as_str(), form["name"].as_str());
+        assert!(close(variant["accuracy"].as_float().unwrap(), form["value"].as_f64().unwrap()));
+    }
+}
+
+#[test]
+fn forms_are_judged_by_agreement_where_nothing_is_labelled() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, out) = (dir.path().join("net.onnx"), dir.path().join("ladder"));
+    net(&model);
+    let samples = samples(dir.path(), 30);
+    let shrink = |output: &Path, more: &[&str]| {
+        let mut command = leptond();
+        command.arg("shrink").arg(&model).arg("--calibrate").arg(&samples).arg("--eval").arg(&samples).arg("-o");
+        command.arg(output).args(more).output().unwrap()
+    };
+    let made = shrink(&out, &["--ratios", "30%,99%"]);
+    let (said, told) = (String::from_utf8_lossy(&made.stdout), String::from_utf8_lossy(&made.stderr));
+    assert!(made.status.success(), "{told}");
+    // Its pictures have one size in the file, and so much cannot be removed.
+    for part in ["no labels", "4x4 is left out", "99 % less is left out: ", "the fewest are"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(said.contains("int8-r30"), "{said}");
+    let shown = leptond().arg("inspect").arg(&out).output().unwrap();
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    failed(&shrink(&out, &[]), 2, &["ladder is there already"]);
+    failed(&shrink(&dir.path().join("a.onnx"), &[]), 2, &["a.onnx", "several forms are a bundle"]);
+    failed(&shrink(&dir.path().join("b"), &["--plot", "p.png"]), 2, &["p.png", "ends in .svg"]);
+    failed(&shrink(&dir.path().join("b"), &["--limit", "0"]), 2, &["--limit"]);
 }

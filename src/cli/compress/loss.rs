@@ -1,16 +1,14 @@
 //! Loss of a smaller model: how often it decides otherwise than its float form, over the same inputs.
 
-use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::Tensor;
 
-use super::saved;
-use crate::cli::Failure;
+use super::form::form;
 use crate::evaluate::{Agreements, agreement};
 use crate::frame::{Outcome, TaskKind};
-use crate::model::{Bundle, Engine, sha256};
+use crate::model::{Bundle, Engine};
 use crate::pipeline::{Planner, Stages};
 use crate::{preprocess, task};
 use leptond_engine::compress::{CompressError, Samples};
@@ -51,7 +49,8 @@ impl<'a> Loss<'a> {
     /// `model` as a form of the bundle's, with its stages.
     fn subject(&self, model: &ModelProto, engine: Engine) -> Result<Subject, CompressError> {
         let task = self.classes.then_some(TaskKind::Classify);
-        let form = form(self.bundle, model, task).map_err(|error| CompressError::Run(error.to_string()))?;
+        let form = form(self.bundle, model.encode_to_vec(), task, &[])
+            .map_err(|error| CompressError::Run(error.to_string()))?;
         Subject::of(form, engine).map_err(CompressError::Run)
     }
 
@@ -103,19 +102,6 @@ impl Subject {
         let output = self.stages.interpret(0, Duration::ZERO, SystemTime::UNIX_EPOCH).map_err(|e| failed(&e))?;
         Ok(output.outcome)
     }
-}
-
-/// The bundle with another model in the place of its own, in memory.
-fn form(bundle: &Bundle, model: &ModelProto, task: Option<TaskKind>) -> Result<Bundle, Failure> {
-    // A bare file may be called what no bundle is.
-    let name = if bundle.is_bare() { "model" } else { &bundle.manifest().name };
-    let model = model.encode_to_vec();
-    let text = saved::manifest(bundle, name, &sha256(&model), task)?;
-    let about = bundle.manifest();
-    let files = about.labels_file.iter().chain(&about.output.anchors);
-    let read = |file: &String| Ok((file.clone(), Cow::Owned(bundle.read(file)?.into_owned())));
-    let files = files.map(read).collect::<Result<Vec<_>, crate::model::ModelError>>().map_err(anyhow::Error::from)?;
-    Ok(Bundle::from_parts(name, &text, Cow::Owned(model), files).map_err(anyhow::Error::from)?)
 }
 
 /// Test for a model whose only output comes out of a softmax.

@@ -1,10 +1,11 @@
 //! The place of a changed model: a file, or a bundle put in place whole.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use anyhow::Context as _;
 use prost::Message;
-use toml_edit::{DocumentMut, value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, table, value};
 use tract_onnx::pb::ModelProto;
 
 use crate::cli::Failure;
@@ -77,17 +78,24 @@ impl Place {
                 Ok(Written { path: path.clone(), bytes: bytes.len() })
             }
             Place::Bundle(path) => {
-                write_bundle(path, bundle, &bytes)?;
+                let (name, file) = (name_of(path), FILE.to_owned());
+                let manifest = manifest(bundle, &name, &sha256(&bytes), None)?.to_string();
+                write_bundle(path, bundle, &[(file, &bytes)], &manifest)?;
                 Ok(Written { path: path.clone(), bytes: bytes.len() })
             }
         }
     }
 }
 
-fn write_bundle(path: &Path, bundle: &Bundle, model: &[u8]) -> Result<(), Failure> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+fn name_of(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Puts a bundle in its place whole: the models' files, the manifest, and what else belongs to `bundle`.
+fn write_bundle(path: &Path, bundle: &Bundle, models: &[(String, &[u8])], manifest: &str) -> Result<(), Failure> {
+    let name = name_of(path);
     let stage = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    let filled = fill(&stage, &name, bundle, model).and_then(|()| {
+    let filled = fill(&stage, bundle, models, manifest).and_then(|()| {
         let place = || -> std::io::Result<()> {
             if path.exists() {
                 std::fs::remove_dir_all(path)?;
@@ -103,7 +111,7 @@ fn write_bundle(path: &Path, bundle: &Bundle, model: &[u8]) -> Result<(), Failur
 }
 
 /// Writes the files of a bundle into a new directory.
-fn fill(stage: &Path, name: &str, bundle: &Bundle, model: &[u8]) -> Result<(), Failure> {
+fn fill(stage: &Path, bundle: &Bundle, models: &[(String, &[u8])], manifest: &str) -> Result<(), Failure> {
     let put = |file: &str, bytes: &[u8]| -> Result<(), Failure> {
         let to = stage.join(file);
         if let Some(dir) = to.parent() {
@@ -111,8 +119,10 @@ fn fill(stage: &Path, name: &str, bundle: &Bundle, model: &[u8]) -> Result<(), F
         }
         Ok(std::fs::write(&to, bytes).with_context(|| to.display().to_string())?)
     };
-    put(FILE, model)?;
-    put("model.toml", manifest(bundle, name, &sha256(model), None)?.as_bytes())?;
+    for (file, bytes) in models {
+        put(file, bytes)?;
+    }
+    put("model.toml", manifest.as_bytes())?;
     let about = bundle.manifest();
     let goldens = about.goldens.iter().map(|golden| &golden.file);
     for file in about.labels_file.iter().chain(&about.output.anchors).chain(goldens) {
@@ -125,7 +135,12 @@ fn fill(stage: &Path, name: &str, bundle: &Bundle, model: &[u8]) -> Result<(), F
 ///
 /// # Errors
 /// A manifest of the bundle's that is wrong.
-pub(super) fn manifest(bundle: &Bundle, name: &str, sha256: &str, task: Option<TaskKind>) -> Result<String, Failure> {
+pub(super) fn manifest(
+    bundle: &Bundle,
+    name: &str,
+    sha256: &str,
+    task: Option<TaskKind>,
+) -> Result<DocumentMut, Failure> {
     let text = match bundle.is_bare() {
         true => bare(bundle),
         false => String::from_utf8_lossy(&bundle.read("model.toml").map_err(anyhow::Error::from)?).into_owned(),
@@ -140,7 +155,104 @@ pub(super) fn manifest(bundle: &Bundle, name: &str, sha256: &str, task: Option<T
     if let Some(task) = task {
         document["task"] = value(task.word());
     }
-    Ok(document.to_string())
+    Ok(document)
+}
+
+/// Sets the resolutions at which the model may run beside its own.
+pub(super) fn set_sizes(document: &mut DocumentMut, sizes: &[[usize; 2]]) {
+    if !sizes.is_empty() {
+        let pair = |size: &[usize; 2]| size.iter().map(|side| *side as i64).collect::<Array>();
+        document["input"].or_insert(table())["sizes"] = value(sizes.iter().map(pair).collect::<Array>());
+    }
+}
+
+/// Forms of one model, the best first.
+pub(in crate::cli) struct Ladder<'a> {
+    /// The model that they were made of.
+    pub(in crate::cli) bundle: &'a Bundle,
+    /// Its task, where the manifest says another one.
+    pub(in crate::cli) task: Option<TaskKind>,
+    /// What the accuracies are, on which data, and the command that measures it again.
+    pub(in crate::cli) metric: &'a str,
+    pub(in crate::cli) dataset: String,
+    pub(in crate::cli) command: String,
+    /// The forms.
+    pub(in crate::cli) rungs: Vec<Rung>,
+}
+
+/// One form.
+pub(in crate::cli) struct Rung {
+    /// Its name among the variants.
+    pub(in crate::cli) name: String,
+    /// The ONNX file; rungs may share one.
+    pub(in crate::cli) file: Rc<Vec<u8>>,
+    /// `[height, width]` at which it runs.
+    pub(in crate::cli) size: Option<[usize; 2]>,
+    /// Accuracy, 0 to 1.
+    pub(in crate::cli) accuracy: f64,
+    /// Million multiplications and additions of one inference.
+    pub(in crate::cli) mmac: f64,
+}
+
+impl Place {
+    /// Writes a bundle whose main form is the first rung, and whose variants are the others; gives its path.
+    ///
+    /// # Errors
+    /// As [`Place::write`].
+    pub(in crate::cli) fn write_ladder(&self, ladder: &Ladder<'_>) -> Result<PathBuf, Failure> {
+        let (Place::Bundle(path) | Place::File(path)) = self;
+        let Some(main) = ladder.rungs.first() else { return Err(anyhow::anyhow!("there is no form to write").into()) };
+        let mut files: Vec<(String, &[u8])> = Vec::new();
+        let mut document = manifest(ladder.bundle, &name_of(path), &sha256(&main.file), ladder.task)?;
+        let mut variants = ArrayOfTables::new();
+        for (index, rung) in ladder.rungs.iter().enumerate() {
+            // The same file at another resolution is written once.
+            let known = files.iter().find(|(_, bytes)| **bytes == rung.file[..]).map(|(file, _)| file.clone());
+            let file = known.unwrap_or_else(|| {
+                let file = if index == 0 { FILE.to_owned() } else { format!("{}.onnx", rung.name) };
+                files.push((file.clone(), &rung.file));
+                file
+            });
+            let mut about = Table::new();
+            if index > 0 {
+                about["name"] = value(&rung.name);
+                about["file"] = value(file);
+                about["sha256"] = value(sha256(&rung.file));
+                if let Some(size) = rung.size {
+                    about["size"] = value(size.iter().map(|side| *side as i64).collect::<Array>());
+                }
+                about["accuracy"] = value(rounded(rung.accuracy));
+            } else {
+                about["metric"] = value(ladder.metric);
+                about["value"] = value(rounded(rung.accuracy));
+                about["dataset"] = value(&ladder.dataset);
+                about["command"] = value(&ladder.command);
+            }
+            about["mmac"] = value(rounded(rung.mmac));
+            match index {
+                0 => document["accuracy"] = Item::Table(about),
+                _ => variants.push(about),
+            }
+        }
+        if let Some(size) = main.size {
+            let input = document["input"].or_insert(table());
+            input["size"] = value(size.iter().map(|side| *side as i64).collect::<Array>());
+            // Each resolution that was judged is a variant; of others nothing is known.
+            if let Some(input) = input.as_table_like_mut() {
+                input.remove("sizes");
+            }
+        }
+        if !variants.is_empty() {
+            document["variant"] = Item::ArrayOfTables(variants);
+        }
+        write_bundle(path, ladder.bundle, &files, &document.to_string())?;
+        Ok(path.clone())
+    }
+}
+
+/// To four places: more digits mean nothing.
+fn rounded(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
 }
 
 /// Facts about a model without a manifest, as one.

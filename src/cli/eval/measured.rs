@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::dataset::{Input, Truth};
 use super::subject::Subject;
-use super::tally::Tally;
-use crate::evaluate::{Agreements, Paired, agreement};
+use super::tally::{Figure, Tally, Unit};
+use crate::evaluate::{Agreements, Interval, Paired, agreement};
 use crate::frame::{Outcome, Quant};
 
 /// Figures of a model, or of two.
@@ -24,6 +24,16 @@ pub(super) struct Measured {
     pub unread: Vec<(PathBuf, String)>,
 }
 
+/// Difference of a figure between two models.
+pub(super) struct Change {
+    /// First less second.
+    pub value: f64,
+    /// Its interval of 95 %, where there is one.
+    pub interval: Option<Interval>,
+    /// Chance of such a difference between models that are equally right.
+    pub p_value: Option<f64>,
+}
+
 impl Measured {
     /// Nothing yet.
     pub fn new(first: Tally, second: Option<Tally>) -> Measured {
@@ -39,30 +49,57 @@ impl Measured {
         second: Option<&mut Subject>,
         quant: Option<Quant>,
     ) -> Result<(), String> {
-        let least = first.min_score;
         let outcomes = first.outcomes(&input.path, quant)?;
+        let mut other_least = None;
         let others = match second {
             Some(second) => {
-                let others = second.outcomes(&input.path, quant).map_err(|e| format!("{}: {e}", second.name))?;
-                if others.len() != outcomes.len() {
-                    return Err(format!("{} results by one model, {} by the other", outcomes.len(), others.len()));
-                }
-                Some((others, second.min_score))
+                other_least = second.min_score;
+                Some(second.outcomes(&input.path, quant).map_err(|e| format!("{}: {e}", second.name))?)
             }
             None => None,
         };
-        if let Some(truth) = &input.truth {
-            self.judge(truth, &outcomes, others.as_ref().map(|(others, _)| others.as_slice()))?;
+        self.count(input.truth.as_ref(), &outcomes, others.as_deref(), [first.min_score, other_least])
+    }
+
+    /// Counts the outcomes of one input, by both models where there are two; `least` = their least scores of objects.
+    ///
+    /// # Errors
+    /// Reason for which nothing of it is counted.
+    pub fn count(
+        &mut self,
+        truth: Option<&Truth>,
+        outcomes: &[Outcome],
+        others: Option<&[Outcome]>,
+        least: [Option<f32>; 2],
+    ) -> Result<(), String> {
+        if let Some(others) = others.filter(|others| others.len() != outcomes.len()) {
+            return Err(format!("{} results by one model, {} by the other", outcomes.len(), others.len()));
         }
-        for (index, outcome) in outcomes.iter().enumerate() {
-            if let Some((others, other_least)) = &others {
-                // What is below the least score is not told by `run`.
-                let (outcome, other) = (told_of(outcome, least), told_of(&others[index], *other_least));
-                self.agreements.add(&agreement(&other, &outcome));
-            }
+        if let Some(truth) = truth {
+            self.judge(truth, outcomes, others)?;
+        }
+        for (outcome, other) in outcomes.iter().zip(others.unwrap_or_default()) {
+            // What is below the least score is not told by `run`.
+            self.agreements.add(&agreement(&told_of(other, least[1]), &told_of(outcome, least[0])));
         }
         self.inputs += 1;
         Ok(())
+    }
+
+    /// Difference of a figure between the two models, first less second.
+    pub fn change(&self, figure: &Figure, other: &Figure) -> Change {
+        let value = figure.value - other.value;
+        let (mut interval, mut p_value) = (None, None);
+        if let (Some(second), true) = (&self.second, figure.unit != Unit::Count) {
+            match figure.key {
+                "top1" | "exact" => {
+                    interval = self.paired.difference();
+                    p_value = Some(self.paired.p_value());
+                }
+                key => interval = self.first.difference(second, key),
+            }
+        }
+        Change { value, interval, p_value }
     }
 
     fn judge(&mut self, truth: &Truth, outcomes: &[Outcome], others: Option<&[Outcome]>) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! A model that is measured: its stages, as `run` has them, over one file after the other.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::args::Args;
 use crate::cli::open::{model_refs, open, try_out};
@@ -13,6 +13,7 @@ use crate::model::Engine;
 use crate::pipeline::tensors::{self, Stored};
 use crate::pipeline::{self, Planner, Stages, offline};
 use crate::task::{self, Settings};
+use leptond_governor::Setpoint;
 
 /// Classes that are asked for: enough for a top-5, and for all of a small model.
 const TOP: u32 = 100;
@@ -38,10 +39,20 @@ pub(super) struct Subject {
 impl Subject {
     /// Opens `model` by the arguments. `classes` = the data has classes, so that a bare file is taken for a classifier.
     pub fn open(args: &Args, model: &str, engine: Engine, classes: bool) -> Result<Subject, Failure> {
-        let mut planner = match Path::new(model).extension().is_some_and(|ending| ending == "toml") {
+        let planner = match Path::new(model).extension().is_some_and(|ending| ending == "toml") {
             true => of_pipeline(args, model)?,
             false => of_model(args, model, engine, classes)?,
         };
+        let name = Path::new(model).file_name().map_or(model.into(), |name| name.to_string_lossy().into_owned());
+        let full = planner.full();
+        Subject::new(&name, planner, &full)
+    }
+
+    /// Compiles a model as `setpoint` asks; `name` is for tables.
+    ///
+    /// # Errors
+    /// Those of loading the model.
+    pub fn new(name: &str, mut planner: Planner, setpoint: &Setpoint) -> Result<Subject, Failure> {
         let mut min_score = None;
         match &mut planner.task {
             Settings::Classify(config) => config.top_k = Some(TOP),
@@ -52,11 +63,10 @@ impl Subject {
                 }
             }
         }
-        let stages = spinner("loading the model", || planner.stages(&planner.full())).map_err(anyhow::Error::from)?;
+        let stages = spinner("loading the model", || planner.stages(setpoint)).map_err(anyhow::Error::from)?;
         let labels = stages.task_spec().labels.clone();
-        let name = Path::new(model).file_name().map_or(model.into(), |name| name.to_string_lossy().into_owned());
         let (engine, kind) = (stages.engine(), planner.kind());
-        Ok(Subject { name, engine, labels, min_score, kind, planner, stages })
+        Ok(Subject { name: name.into(), engine, labels, min_score, kind, planner, stages })
     }
 
     /// Kind of input that it takes.
@@ -72,6 +82,16 @@ impl Subject {
     /// Quantisation of its input, where it takes integers.
     pub fn input_quant(&self) -> Option<Quant> {
         self.stages.input_quant()
+    }
+
+    /// Time of one inference over the input that it has, in milliseconds.
+    ///
+    /// # Errors
+    /// Reason for which it cannot run.
+    pub fn time_ms(&mut self) -> Result<f64, String> {
+        let began = Instant::now();
+        self.stages.infer().map_err(|e| e.to_string())?;
+        Ok(began.elapsed().as_secs_f64() * 1e3)
     }
 
     /// Outcomes for a file: one, or one for each window or item in it. `quant` says what integers mean to a model of floats.

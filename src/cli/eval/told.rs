@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::measured::Measured;
+use super::measured::{Change, Measured};
 use super::subject::Subject;
 use super::tally::{Figure, Tally, Unit};
 use crate::cli::words::counted;
@@ -21,13 +21,6 @@ pub(super) struct Told<'a> {
     pub categories: &'a [String],
     pub first: &'a Subject,
     pub second: Option<&'a Subject>,
-}
-
-/// Difference of a figure between the two models.
-struct Change {
-    value: f64,
-    interval: Option<Interval>,
-    p_value: Option<f64>,
 }
 
 impl Told<'_> {
@@ -56,22 +49,6 @@ impl Told<'_> {
         all.filter(|(_, class)| class.is_none()).map(|(name, _)| name.as_str()).collect()
     }
 
-    /// Difference of a figure, first less second.
-    fn change(&self, measured: &Measured, figure: &Figure, other: &Figure) -> Change {
-        let value = figure.value - other.value;
-        let (mut interval, mut p_value) = (None, None);
-        if let (Some(second), true) = (&measured.second, figure.unit != Unit::Count) {
-            match figure.key {
-                "top1" | "exact" => {
-                    interval = measured.paired.difference();
-                    p_value = Some(measured.paired.p_value());
-                }
-                key => interval = measured.first.difference(second, key),
-            }
-        }
-        Change { value, interval, p_value }
-    }
-
     /// The table, at most 80 columns wide.
     pub fn table(&self, measured: &Measured) -> String {
         let mut lines = Vec::new();
@@ -96,7 +73,7 @@ impl Told<'_> {
         for figure in &figures {
             match others.iter().find(|other| other.key == figure.key) {
                 Some(other) => {
-                    let change = self.change(measured, figure, other);
+                    let change = measured.change(figure, other);
                     let range = change.interval.map(|i| range(figure.unit, i, true)).unwrap_or_default();
                     let (a, b) = (value(figure.unit, figure.value), value(figure.unit, other.value));
                     let difference = signed(figure.unit, change.value);
@@ -235,7 +212,7 @@ impl Told<'_> {
             let others = tally.figures();
             let changes = measured.first.figures().into_iter().filter_map(|figure| {
                 let other = others.iter().find(|other| other.key == figure.key)?;
-                let Change { value, interval, p_value } = self.change(measured, &figure, other);
+                let Change { value, interval, p_value } = measured.change(&figure, other);
                 let mut change = json!({ "value": value });
                 if let Some(interval) = interval {
                     (change["low"], change["high"]) = (interval.low.into(), interval.high.into());

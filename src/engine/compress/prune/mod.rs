@@ -17,6 +17,7 @@ mod trace;
 #[cfg(test)]
 mod tests;
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{GraphProto, ModelProto};
@@ -130,6 +131,8 @@ pub struct Pruner<'a> {
     samples: &'a dyn Samples,
     indices: &'a [usize],
     settings: Settings,
+    /// Worth of every channel, once it was asked for.
+    scores: OnceCell<Scores>,
 }
 
 impl<'a> Pruner<'a> {
@@ -154,7 +157,7 @@ impl<'a> Pruner<'a> {
         let shapes: HashMap<String, Vec<usize>> =
             facts.into_iter().filter_map(|(name, fact)| Some((name, fact.shape?))).collect();
         let trace = rules::trace(graph_of(&model)?, opset(&model), &shapes);
-        let pruner = Pruner { model, shapes, trace, executor, samples, indices, settings };
+        let pruner = Pruner { model, shapes, trace, executor, samples, indices, settings, scores: OnceCell::new() };
         if pruner.candidates().is_empty() {
             return Err(CompressError::Model(format!("no channel of this model can be removed{}", pruner.because())));
         }
@@ -189,11 +192,17 @@ impl<'a> Pruner<'a> {
     pub fn prune(&self, target: &Target<'_>) -> Result<Pruned, CompressError> {
         let candidates = self.candidates();
         let all = candidates.macs();
-        let scores = self.scores()?;
+        let scores = match self.scores.get() {
+            Some(scores) => scores,
+            None => {
+                let scores = self.scores()?;
+                self.scores.get_or_init(|| scores)
+            }
+        };
         let bound = match target {
             Target::Ratio(ratio) => (all as f64 * (1.0 - ratio)).floor().max(0.0) as u64,
             Target::Macs(macs) => *macs,
-            Target::Drop(most, measure) => return self.within(&candidates, &scores, *most, measure),
+            Target::Drop(most, measure) => return self.within(&candidates, scores, *most, measure),
         };
         let least = candidates.least();
         if bound < least {
@@ -206,7 +215,7 @@ impl<'a> Pruner<'a> {
                 self.because()
             )));
         }
-        self.made(&self.choice(&candidates, &scores, bound))
+        self.made(&self.choice(&candidates, scores, bound))
     }
 
     fn scores(&self) -> Result<Scores, CompressError> {

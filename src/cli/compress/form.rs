@@ -1,0 +1,29 @@
+//! A bundle with another model in the place of its own, in memory.
+
+use std::borrow::Cow;
+
+use super::saved;
+use crate::cli::Failure;
+use crate::frame::TaskKind;
+use crate::model::{Bundle, ModelError, sha256};
+
+/// The bundle with the ONNX file `model` in the place of its own; with another task and resolutions where they are given.
+///
+/// # Errors
+/// A file of the bundle's that cannot be read.
+pub(in crate::cli) fn form(
+    bundle: &Bundle,
+    model: Vec<u8>,
+    task: Option<TaskKind>,
+    sizes: &[[usize; 2]],
+) -> Result<Bundle, Failure> {
+    // A bare file may be called what no bundle is.
+    let name = if bundle.is_bare() { "model" } else { &bundle.manifest().name };
+    let mut document = saved::manifest(bundle, name, &sha256(&model), task)?;
+    saved::set_sizes(&mut document, sizes);
+    let about = bundle.manifest();
+    let files = about.labels_file.iter().chain(&about.output.anchors);
+    let read = |file: &String| Ok((file.clone(), Cow::Owned(bundle.read(file)?.into_owned())));
+    let files = files.map(read).collect::<Result<Vec<_>, ModelError>>().map_err(anyhow::Error::from)?;
+    Ok(Bundle::from_parts(name, &document.to_string(), Cow::Owned(model), files).map_err(anyhow::Error::from)?)
+}
