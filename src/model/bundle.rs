@@ -173,6 +173,12 @@ impl Bundle {
         Self::checked(path, manifest, Store::Embedded(all))
     }
 
+    /// The same under the path of what it was made of, for errors.
+    pub fn made_of(mut self, path: &Path) -> Bundle {
+        self.path = path.into();
+        self
+    }
+
     /// Stand-in for a model where a `task` looks at the readings themselves: no file, no network.
     pub fn readings(task: TaskKind) -> Bundle {
         let mut manifest = Manifest { task, ..Manifest::bare(task.word(), "") };

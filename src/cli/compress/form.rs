@@ -25,5 +25,6 @@ pub(in crate::cli) fn form(
     let files = about.labels_file.iter().chain(&about.output.anchors);
     let read = |file: &String| Ok((file.clone(), Cow::Owned(bundle.read(file)?.into_owned())));
     let files = files.map(read).collect::<Result<Vec<_>, ModelError>>().map_err(anyhow::Error::from)?;
-    Ok(Bundle::from_parts(name, &document.to_string(), Cow::Owned(model), files).map_err(anyhow::Error::from)?)
+    let form = Bundle::from_parts(name, &document.to_string(), Cow::Owned(model), files);
+    Ok(form.map_err(anyhow::Error::from)?.made_of(bundle.path()))
 }

@@ -115,10 +115,10 @@ impl<'a> Trial<'a> {
             self.executor.clear();
             for (int8, model) in [(false, &model), (true, &quantized.model)] {
                 let file = Rc::new(model.encode_to_vec());
-                for point in self.at_sizes(ratio, int8, &file) {
-                    match point {
+                for size in self.tried_sizes() {
+                    match self.judged(ratio, int8, &file, size) {
                         Ok(point) => points.push(point),
-                        Err((size, reason)) if told.insert(size) => {
+                        Err(reason) if told.insert(size) => {
                             let [height, width] = size.unwrap_or_default();
                             tell(&format!("{height}x{width} is left out: {reason}"));
                         }
@@ -137,19 +137,8 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// A form at every resolution, or why not.
-    #[allow(clippy::type_complexity)]
-    fn at_sizes(&self, ratio: f64, int8: bool, file: &Rc<Vec<u8>>) -> Vec<Result<Point, (Option<[usize; 2]>, String)>> {
-        let sizes: Vec<Option<[usize; 2]>> = match self.sizes.is_empty() {
-            true => vec![None],
-            false => self.sizes.iter().copied().map(Some).collect(),
-        };
-        let one = |size: Option<[usize; 2]>| {
-            let mut point = self.judged(ratio, int8, file, size).map_err(|failure| (size, failure.to_string()))?;
-            point.own_size = size == self.sizes.first().copied();
-            Ok(point)
-        };
-        sizes.into_iter().map(one).collect()
+    fn tried_sizes(&self) -> Vec<Option<[usize; 2]>> {
+        if self.sizes.is_empty() { vec![None] } else { self.sizes.iter().copied().map(Some).collect() }
     }
 
     fn judged(&self, ratio: f64, int8: bool, file: &Rc<Vec<u8>>, size: Option<[usize; 2]>) -> Result<Point, Failure> {
@@ -166,7 +155,7 @@ impl<'a> Trial<'a> {
             ratio,
             int8,
             size,
-            own_size: true,
+            own_size: size == self.sizes.first().copied(),
             file: file.clone(),
             macs,
             judged: judge.judge("a form", &planning, &setpoint)?,
@@ -207,13 +196,17 @@ fn sizes(bundle: &Bundle, asked: Option<&[[usize; 2]]>) -> Result<Vec<[usize; 2]
     };
     let smaller = |size: &[usize; 2]| size[0] * size[1] < own[0] * own[1];
     let listed: Vec<[usize; 2]> = bundle.manifest().input.sizes.iter().copied().filter(smaller).collect();
+    let fits = |size: &[usize; 2]| loaded.shapes(PlanKey { batch: None, size: Some(*size) });
+    if let Some(error) = asked.into_iter().flatten().find_map(|size| fits(size).err()) {
+        return Err(anyhow::anyhow!("--sizes: {error}").into());
+    }
     let more = match asked {
         Some(asked) => asked.to_vec(),
         None if listed.is_empty() => [(3, 4), (1, 2)].into_iter().filter_map(|share| part(own, share)).collect(),
         None => listed,
     };
     let mut sizes = vec![own];
-    for size in more {
+    for size in more.into_iter().filter(|size| fits(size).is_ok()) {
         // A resolution is known by its longer side.
         if !sizes.iter().any(|known| known.iter().max() == size.iter().max()) {
             sizes.push(size);
