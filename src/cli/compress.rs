@@ -26,7 +26,7 @@ use crate::model::execute::Loader;
 use crate::model::{Bundle, Engine};
 use crate::pipeline::{FileSamples, Planner};
 use crate::{preprocess, task};
-pub(super) use form::form;
+pub(super) use form::{ends_in_softmax, form};
 use leptond_engine::compress::{CompressError, Executor, Plan, Samples, TensorFact};
 use leptond_governor::Setpoint;
 pub(super) use loss::Loss;

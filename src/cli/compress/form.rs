@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use tract_onnx::pb::ModelProto;
+
 use super::saved;
 use crate::cli::Failure;
 use crate::frame::TaskKind;
@@ -27,4 +29,15 @@ pub(in crate::cli) fn form(
     let files = files.map(read).collect::<Result<Vec<_>, ModelError>>().map_err(anyhow::Error::from)?;
     let form = Bundle::from_parts(name, &document.to_string(), Cow::Owned(model), files);
     Ok(form.map_err(anyhow::Error::from)?.made_of(bundle.path()))
+}
+
+/// Test for a model whose only output comes out of a softmax.
+pub(in crate::cli) fn ends_in_softmax(model: &ModelProto) -> bool {
+    let last = || {
+        let graph = model.graph.as_ref()?;
+        let [output] = &graph.output[..] else { return None };
+        let maker = graph.node.iter().find(|node| node.output.contains(&output.name))?;
+        Some(matches!(maker.op_type.as_str(), "Softmax" | "LogSoftmax"))
+    };
+    last() == Some(true)
 }

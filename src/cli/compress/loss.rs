@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::Tensor;
 
-use super::form::form;
+use super::form::{ends_in_softmax, form};
 use crate::evaluate::{Agreements, agreement};
 use crate::frame::{Outcome, TaskKind};
 use crate::model::{Bundle, Engine};
@@ -102,15 +102,4 @@ impl Subject {
         let output = self.stages.interpret(0, Duration::ZERO, SystemTime::UNIX_EPOCH).map_err(|e| failed(&e))?;
         Ok(output.outcome)
     }
-}
-
-/// Test for a model whose only output comes out of a softmax.
-fn ends_in_softmax(model: &ModelProto) -> bool {
-    let last = || {
-        let graph = model.graph.as_ref()?;
-        let [output] = &graph.output[..] else { return None };
-        let maker = graph.node.iter().find(|node| node.output.contains(&output.name))?;
-        Some(matches!(maker.op_type.as_str(), "Softmax" | "LogSoftmax"))
-    };
-    last() == Some(true)
 }

@@ -20,8 +20,8 @@ use super::dataset::Data;
 const ROUNDS: std::ops::Range<usize> = 5..200;
 const TIMED_FOR: Duration = Duration::from_millis(1500);
 
-/// Makes the planner of a form; with true, of a bare model whose data has classes.
-pub(in crate::cli) type Planning<'p> = &'p dyn Fn(bool) -> Result<Planner, Failure>;
+/// Makes the planner of the model; with true, where the data has classes.
+type Planning<'p> = &'p dyn Fn(bool) -> Result<Planner, Failure>;
 
 /// Data, and what the model says of it from which others are made.
 pub(in crate::cli) struct Judge {
@@ -134,10 +134,10 @@ impl Judge {
     pub(in crate::cli) fn judge(
         &mut self,
         name: &str,
-        planning: Planning<'_>,
+        planner: Planner,
         setpoint: &Setpoint,
     ) -> Result<Judged, Failure> {
-        let mut subject = Subject::new(name, planning(self.classes)?, setpoint)?;
+        let mut subject = Subject::new(name, planner, setpoint)?;
         let tally = Tally::new(&subject.labels, subject.min_score, &self.data);
         let mut measured = Measured::new(tally, Some(self.tally.clone()));
         let least = [subject.min_score, self.reference.min_score];

@@ -11,7 +11,7 @@ use super::Judge;
 use super::args::Args;
 use super::point::Point;
 use crate::cli::Failure;
-use crate::cli::compress::{Part, Shown, failed, form, whole};
+use crate::cli::compress::{Part, Shown, ends_in_softmax, failed, form, whole};
 use crate::cli::output::tell;
 use crate::frame::{Spec, TaskKind};
 use crate::model::execute::graph_that_runs;
@@ -33,6 +33,8 @@ pub(super) struct Trial<'a> {
     args: &'a Args,
     bundle: &'a Bundle,
     model: ModelProto,
+    /// Task of a bare model, where its outputs or the data say it.
+    task: Option<TaskKind>,
     calibration: Part<'a>,
     executor: Shown,
     judge: RefCell<Judge>,
@@ -47,8 +49,8 @@ impl<'a> Trial<'a> {
         let executor = Shown::new(&args.common.model);
         let sizes = sizes(bundle, args.sizes.as_deref())?;
         let bytes = model.encode_to_vec();
-        let threads = args.threads as usize;
-        let planning = |classes: bool| planner(bundle, &bytes, classes, &sizes, threads);
+        let (threads, shares) = (args.threads as usize, ends_in_softmax(&model));
+        let planning = |classes: bool| planner(bundle, &bytes, classes || shares, &sizes, threads);
         let judge = Judge::new(&args.eval, args.limit, args.common.quant, &planning)?;
         for reason in judge.unread.iter().take(5) {
             tell(&format!("left out: {reason}"));
@@ -59,8 +61,9 @@ impl<'a> Trial<'a> {
         if !judge.labelled() {
             tell("--eval has no labels: forms are judged by how often they agree with the model");
         }
+        let task = task_of(bundle, judge.has_classes() || shares);
         let (calibration, judge) = (whole(samples), RefCell::new(judge));
-        Ok(Trial { args, bundle, model, calibration, executor, judge, sizes })
+        Ok(Trial { args, bundle, model, task, calibration, executor, judge, sizes })
     }
 
     /// Inputs that forms are judged by.
@@ -68,9 +71,9 @@ impl<'a> Trial<'a> {
         self.judge.borrow().inputs()
     }
 
-    /// Task of a bare model, where the data says it.
+    /// Task of a bare model, where its outputs or the data say it.
     pub(super) fn task(&self) -> Option<TaskKind> {
-        task_of(self.bundle, self.judge.borrow().has_classes())
+        self.task
     }
 
     /// All forms. What cannot be made is told and left out.
@@ -144,13 +147,12 @@ impl<'a> Trial<'a> {
     fn judged(&self, ratio: f64, int8: bool, file: &Rc<Vec<u8>>, size: Option<[usize; 2]>) -> Result<Point, Failure> {
         let mut judge = self.judge.borrow_mut();
         let threads = self.args.threads as usize;
-        let planning = |classes: bool| planner(self.bundle, file, classes, &self.sizes, threads);
+        let planner = planner(self.bundle, file, self.task.is_some(), &self.sizes, threads)?;
         let side = size.and_then(|[height, width]| u32::try_from(height.max(width)).ok());
         let setpoint = Setpoint { resolution: side, threads, ..Setpoint::full() };
-        let planned = planning(judge.has_classes())?;
-        let loaded = planned.load(0).map_err(anyhow::Error::from)?;
+        let loaded = planner.load(0).map_err(anyhow::Error::from)?;
         let macs = loaded.report(PlanKey { batch: Some(1), size }).map_err(anyhow::Error::from)?.macs;
-        drop((loaded, planned));
+        drop(loaded);
         let mut point = Point {
             ratio,
             int8,
@@ -158,7 +160,7 @@ impl<'a> Trial<'a> {
             own_size: size == self.sizes.first().copied(),
             file: file.clone(),
             macs,
-            judged: judge.judge("a form", &planning, &setpoint)?,
+            judged: judge.judge("a form", planner, &setpoint)?,
             ms: 0.0,
         };
         point.ms = point.judged.time_ratio * judge.reference_ms();
@@ -166,7 +168,7 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// The task of a bare model whose data has classes.
+/// The task of a bare model that gives classes.
 fn task_of(bundle: &Bundle, classes: bool) -> Option<TaskKind> {
     (bundle.is_bare() && classes).then_some(TaskKind::Classify)
 }
