@@ -76,6 +76,10 @@ struct Report {
     median_ms: f64,
     p95_ms: f64,
     peak_rss_bytes: u64,
+    /// Weights as they are in the file.
+    weights_bytes: usize,
+    /// Memory for values between layers, of the parts that are planned.
+    arena_bytes: usize,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     profile: Vec<StepTime>,
 }
@@ -100,7 +104,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     })
     .map_err(anyhow::Error::from)?;
     let (name, engine, threads) = (model.name().to_owned(), model.engine(), model.threads());
-    let kernels = model.kernels();
+    let (kernels, weights_bytes) = (model.kernels(), model.info().weights_bytes);
     drop(model);
     bench.once().map_err(anyhow::Error::from)?;
     let load_ms = started.elapsed().as_secs_f64() * 1e3;
@@ -136,6 +140,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
         median_ms: rank(0.5),
         p95_ms: rank(0.95),
         peak_rss_bytes: peak_rss_bytes(),
+        weights_bytes,
+        arena_bytes: bench.profiles().iter().map(|profile| profile.plan().arena_bytes()).sum(),
         profile: if args.profile { profile::times(bench.profiles(), args.iters) } else { Vec::new() },
     };
     if args.json {
@@ -163,9 +169,11 @@ fn text(report: &Report) -> String {
          {race}\
          load      {load_ms:.1} ms, first inference included\n\
          inference {median:.3} ms median, {min:.3} ms min, {p95:.3} ms p95, of {iters}\n\
-         memory    {:.1} MB peak resident",
+         memory    {:.1} MB peak resident; {:.1} KB of weights, {:.1} KB of values between planned layers",
         report.threads,
         report.peak_rss_bytes as f64 / 1e6,
+        report.weights_bytes as f64 / 1e3,
+        report.arena_bytes as f64 / 1e3,
     )
 }
 

@@ -215,7 +215,7 @@ fn infer_raw_tells_usage_and_shapes_apart() {
     assert_eq!(code, Some(0), "{text}");
     let report: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&report["iters"], &report["model"]), (&7.into(), &"m".into()));
-    for key in ["load_ms", "min_ms", "median_ms", "p95_ms", "peak_rss_bytes"] {
+    for key in ["load_ms", "min_ms", "median_ms", "p95_ms", "peak_rss_bytes", "weights_bytes", "arena_bytes"] {
         assert!(report[key].as_f64().unwrap() > 0.0, "{key} in {text}");
     }
     let (code, text) = leptond(&["inspect", &m, "--json"]);

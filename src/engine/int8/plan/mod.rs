@@ -87,6 +87,11 @@ impl PartitionPlan {
             outputs: ports(&graph.outputs),
         })
     }
+
+    /// Bytes that one run needs for the values between its steps, constants among them included.
+    pub fn arena_bytes(&self) -> usize {
+        self.program.arena_len
+    }
 }
 
 /// A constant as it lies in memory.
