@@ -183,6 +183,7 @@ fn status() -> NodeStatus {
             home_assistant: HomeAssistant::default(),
         },
         faults: Vec::new(),
+        fleet: None,
         totals: None,
     }
 }
