@@ -46,7 +46,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
         tell(&format!("{kept} of {} files have a line in {} already", files.len(), args.output.display()));
     }
     let local = args.local.then(|| here(&fleet, &node, &args)).transpose()?;
-    let drive = Drive { fleet: &fleet, node: &node, model: &model, size, kept, begun: Instant::now() };
+    let drive =
+        Drive { fleet: &fleet, node: &node, model: &model, size, kept, begun: Instant::now(), local: local.as_ref() };
     let ended = drive.run(todo, results);
     if let Some(local) = local {
         local.stop(Instant::now() + std::time::Duration::from_secs(1));
@@ -91,9 +92,9 @@ fn settings(args: &Args) -> Result<(Config, NodeName), Failure> {
     args.login.over(&mut fleet);
     let wrong = fleet.check().into_iter().find(|one| one.severity == crate::frame::diagnostic::Severity::Error);
     match wrong {
-        Some(_) if fleet.servers.is_empty() => Err(Failure::Usage(
-            "no server: give --servers nats://HOST:4222, or --config FILE with [fleet]".into(),
-        )),
+        Some(_) if fleet.servers.is_empty() => {
+            Err(Failure::Usage("no server: give --servers nats://HOST:4222, or --config FILE with [fleet]".into()))
+        }
         Some(one) => Err(Failure::Usage(format!("fleet.{}: {}", one.key, one.message))),
         None => Ok((fleet, node)),
     }

@@ -172,7 +172,8 @@ fn readable_secrets(config: &Config, layers: &Layers) -> Findings {
     #[cfg(not(feature = "fleet"))]
     let fleet = None;
     let passwords = [("mqtt.password", &config.mqtt.password), ("page.password", &config.page.password)];
-    let passwords = passwords.into_iter().chain(fleet).filter(|(_, given)| !given.is_empty()).map(|(key, _)| key.to_owned());
+    let passwords =
+        passwords.into_iter().chain(fleet).filter(|(_, given)| !given.is_empty()).map(|(key, _)| key.to_owned());
     let of_sources = config
         .declared_sources()
         .flat_map(|(table, source)| source.kind().secret_keys().into_iter().map(move |key| format!("{table}.{key}")));

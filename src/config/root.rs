@@ -9,11 +9,11 @@ use leptond_governor as governor;
 
 use super::node::NodeConfig;
 use super::source::SourceConfig;
+#[cfg(feature = "fleet")]
+use crate::fleet;
 use crate::frame::SourceName;
 use crate::model::Config as ModelsConfig;
 use crate::pipeline::{Config as PipelineConfig, Feed, Input, MeterConfig, Places, Resolved};
-#[cfg(feature = "fleet")]
-use crate::fleet;
 use crate::{page, publish, telemetry};
 
 /// The whole TOML file.

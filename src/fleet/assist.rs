@@ -38,14 +38,8 @@ impl Assist {
         let (tell, ready) = mpsc::channel(openers.len().max(1));
         let (bench, computing) = Bench::start(openers, tally.clone(), tell)?;
         let (stop, stopped) = watch::channel(false);
-        let worker = Worker {
-            config: Arc::new(config),
-            node,
-            tally: tally.clone(),
-            bench: bench.clone(),
-            ready,
-            stop: stopped,
-        };
+        let worker =
+            Worker { config: Arc::new(config), node, tally: tally.clone(), bench: bench.clone(), ready, stop: stopped };
         let network = std::thread::Builder::new().name("fleet".into()).spawn(move || {
             match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime.block_on(worker.run()),

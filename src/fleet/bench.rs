@@ -123,7 +123,10 @@ fn work(openers: Vec<Opener>, tally: &Tally, ready: mpsc::Sender<Ready>, shared:
                 // Nobody listens any more where the node stops.
                 let _ = ready.blocking_send(one);
             }
-            Err(error) => tracing::error!(error, "a model of [fleet] does not compute for others"),
+            Err(error) => {
+                tracing::error!(error, "a model does not compute for other nodes");
+                tally.unusable(&error);
+            }
         }
     }
     drop(ready);

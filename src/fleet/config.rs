@@ -180,8 +180,9 @@ impl Config {
         let open = |server: &&String| !encrypted(server) && !is_here(server);
         if let Some(server) = self.servers.iter().find(open).filter(|_| has_password) {
             found.push(
-                Diagnostic::warning("password", format!("the password goes to {server} without encryption"))
-                    .help("write tls://, where the server speaks TLS, or use nkey_file, whose key never leaves this computer"),
+                Diagnostic::warning("password", format!("the password goes to {server} without encryption")).help(
+                    "write tls://, where the server speaks TLS, or use nkey_file, whose key never leaves this computer",
+                ),
             );
         }
         if let Some(tls) = &self.tls
@@ -193,9 +194,7 @@ impl Config {
             );
         }
         if !self.assist && !self.models.is_empty() {
-            found.push(
-                Diagnostic::warning("models", "has no effect without assist").help("set fleet.assist = true"),
-            );
+            found.push(Diagnostic::warning("models", "has no effect without assist").help("set fleet.assist = true"));
         }
         if self.queue_bytes < self.max_payload_bytes as u64 {
             found.push(Diagnostic::error("queue_bytes", "less than max_payload_bytes: no picture would find room"));
@@ -260,7 +259,9 @@ mod tests {
         let good = Config { servers: vec!["nats://127.0.0.1:4222".into()], assist: true, ..Config::default() };
         assert_eq!(found(&good), [""; 0]);
         assert_eq!(found(&Config { servers: Vec::new(), ..good.clone() }), ["servers"]);
-        for server in ["127.0.0.1:4222", "http://a:1", "nats://", "nats://a:0", "nats://a:x", "nats://a/b", "nats://u:p@a"] {
+        for server in
+            ["127.0.0.1:4222", "http://a:1", "nats://", "nats://a:0", "nats://a:x", "nats://a/b", "nats://u:p@a"]
+        {
             assert_eq!(found(&Config { servers: vec![server.into()], ..good.clone() }), ["servers[0]"], "{server}");
         }
         for server in ["nats://a", "tls://a.example:4222", "nats://[::1]:4222", "nats://[::1]"] {
@@ -272,7 +273,11 @@ mod tests {
         assert_eq!(found(&login), [""; 0]);
         assert_eq!(found(&Config { nkey_file: Some("/n".into()), ..login.clone() }), ["nkey_file"]);
         assert_eq!(found(&Config { password_file: Some("/n".into()), ..login.clone() }), ["password"]);
-        assert_eq!(found(&Config { servers: vec!["nats://far:4222".into()], ..login.clone() }), ["password"], "in the clear");
+        assert_eq!(
+            found(&Config { servers: vec!["nats://far:4222".into()], ..login.clone() }),
+            ["password"],
+            "in the clear"
+        );
         assert_eq!(found(&Config { servers: vec!["tls://far:4222".into()], ..login }), [""; 0]);
         let half = TlsConfig { cert_file: Some("/c".into()), ..TlsConfig::default() };
         assert_eq!(found(&Config { tls: Some(half), ..good.clone() }), ["tls.cert_file"]);

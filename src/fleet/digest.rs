@@ -41,7 +41,8 @@ mod tests {
     fn only_sixty_four_digits_are_a_digest() {
         let digits = "0123456789abcdef".repeat(4);
         assert_eq!(ModelDigest::new(&digits).unwrap().short(), "0123456789ab");
-        for wrong in ["", "0123456789ab", &digits.to_uppercase(), &format!("{digits}0"), &format!("{digits} {digits}")] {
+        for wrong in ["", "0123456789ab", &digits.to_uppercase(), &format!("{digits}0"), &format!("{digits} {digits}")]
+        {
             assert_eq!(ModelDigest::new(wrong), None, "{wrong}");
         }
     }

@@ -95,18 +95,12 @@ impl<T> Giver<T> {
     /// [`FleetError`].
     pub async fn open(config: &Config, node: NodeName, model: ModelDigest, now: Instant) -> Result<Self, FleetError> {
         let connection = Connection::open(config, &node).await?;
-        let stream = streams::stream(&connection, config, Lane::Map).await?;
         let mut random = Random::open()?;
         let token = random.word()?;
         let subject = config.group.answers(&token);
         let subscribed = connection.client.subscribe(subject.clone()).await;
         let answers = subscribed.map_err(|e| connection.failed(&format!("subscribe to {subject}"), &e))?;
-        // Only a round trip shows that the subscription was taken.
-        let flushed = connection.client.flush().await;
-        flushed.map_err(|e| connection.failed(&format!("subscribe to {subject}"), &e))?;
-        if let Some(reason) = connection.take_refusal() {
-            return Err(FleetError::Rights { what: format!("subscribe to {subject}"), reason });
-        }
+        let stream = streams::stream(&connection, config, Lane::Map).await?;
         Ok(Giver {
             connection,
             config: config.clone(),
@@ -330,6 +324,10 @@ impl<T> Giver<T> {
 
     /// One turn of what is due by the clock.
     async fn turn(&mut self, now: Instant) -> Result<Told<T>, FleetError> {
+        // A subscription that is refused is told some time after it was asked for.
+        if let Some(reason) = self.connection.take_refusal() {
+            return Err(FleetError::Rights { what: "give work to the group".into(), reason });
+        }
         let due: Vec<String> = self.again.extract_if(.., |(at, _)| *at <= now).map(|(_, id)| id).collect();
         for id in due {
             self.hand(&id).await?;

@@ -145,7 +145,10 @@ mod tests {
         let group = Group::new("home").unwrap();
         let model = ModelDigest::new(&"0123456789abcdef".repeat(4)).unwrap();
         assert_eq!(group.subject(Lane::Map, &model), "leptond.home.map.0123456789ab");
-        assert_eq!((group.stream(Lane::Work).as_str(), consumer(&model).as_str()), ("leptond_home_work", "model_0123456789ab"));
+        assert_eq!(
+            (group.stream(Lane::Work).as_str(), consumer(&model).as_str()),
+            ("leptond_home_work", "model_0123456789ab")
+        );
         assert_eq!(group.subjects(Lane::Work), "leptond.home.work.*");
     }
 }

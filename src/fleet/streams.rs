@@ -1,8 +1,8 @@
 //! The streams of a group and their consumers, made where they are not there.
 
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, pull};
+use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::{Config as Wanted, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 use std::time::Duration;
 
@@ -116,8 +116,7 @@ pub(super) async fn workers(
         memory_storage: lane == Lane::Work,
         ..pull::Config::default()
     };
-    stream
-        .get_or_create_consumer(&name, settings)
-        .await
-        .map_err(|e| connection.failed(&format!("see or make the consumer {name} of {}", config.group.stream(lane)), &e))
+    stream.get_or_create_consumer(&name, settings).await.map_err(|e| {
+        connection.failed(&format!("see or make the consumer {name} of {}", config.group.stream(lane)), &e)
+    })
 }

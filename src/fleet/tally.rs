@@ -66,6 +66,11 @@ impl Tally {
         self.lock().status.models.push(model.to_owned());
     }
 
+    /// A model does not compute, for this reason.
+    pub(super) fn unusable(&self, reason: &str) {
+        self.lock().status.unusable.push(reason.to_owned());
+    }
+
     /// A picture of `from` was answered.
     pub(super) fn done(&self, from: &NodeName) {
         let mut inner = self.lock();

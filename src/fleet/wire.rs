@@ -130,8 +130,7 @@ pub(super) fn read_job(headers: Option<&HeaderMap>, payload: &Bytes, limits: &Li
     let answer = text::of(headers, H_ANSWER).filter(|token| is_word(token));
     let from = text::of(headers, H_FROM).and_then(|name| NodeName::new(name).ok());
     let to = id.zip(answer).map(|(id, answer)| (id.to_owned(), answer.to_owned()));
-    let refuse =
-        |kind, reason: String| Err(Box::new(NoJob { refusal: Refusal::new(kind, reason), to: to.clone() }));
+    let refuse = |kind, reason: String| Err(Box::new(NoJob { refusal: Refusal::new(kind, reason), to: to.clone() }));
     match text::of(headers, H_SCHEMA) {
         Some(SCHEMA) => {}
         Some(other) => {

@@ -390,6 +390,9 @@ pub struct Fleet {
     pub server: Option<String>,
     /// Names of the models that compute for others.
     pub models: Vec<String>,
+    /// Models that do not compute for others, with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unusable: Vec<String>,
     /// Pictures that were computed and answered.
     pub done: u64,
     /// The same for each node that gave them; of very many nodes the later ones together under `others`.

@@ -24,6 +24,7 @@ pub fn faults(status: Option<&NodeStatus>, stopped: bool, now: Instant) -> Vec<S
     if let Some(fault) = status.fleet.as_ref().and_then(|fleet| fleet.fault.as_ref()) {
         faults.push(format!("fleet: {fault}"));
     }
+    faults.extend(status.fleet.iter().flat_map(|fleet| fleet.unusable.iter().map(|reason| format!("fleet: {reason}"))));
     if status.pipelines.is_empty() && status.faults.is_empty() && status.fleet.is_none() {
         faults.push("no pipeline runs".into());
     }

@@ -130,7 +130,10 @@ fn a_run_without_workers_says_so_and_waits() {
     wait_until("its end", || running.0.try_wait().unwrap().is_some_and(|status| status.success()));
     // The giver alone is enough where it computes as well.
     let (own, mut command) = (dir.path().join("own.jsonl"), common::leptond());
-    command.args(["map", MODEL, "--local", "--group", "alone", "--servers", &server.url(), "-o"]).arg(&own).arg(&folder);
+    command
+        .args(["map", MODEL, "--local", "--group", "alone", "--servers", &server.url(), "-o"])
+        .arg(&own)
+        .arg(&folder);
     let ran = command.output().unwrap();
     assert!(ran.status.success() && by_input(&own).len() == 5, "{}", words(&ran));
 }
@@ -162,13 +165,13 @@ fn pictures_that_are_too_large_for_the_way_are_made_smaller() {
 #[test]
 fn a_node_without_it_starts_nothing_of_it() {
     let plain = Daemon::start(&meter(free_port(), ""));
-    plain.wait_log("ready");
+    wait_until("its pipeline runs", || plain.has_thread("infer meter"));
     let has = |daemon: &Daemon, name: &str| daemon.has_thread(name);
     assert!(!has(&plain, "fleet") && !has(&plain, "fleet-compute"));
     let Some(server) = Nats::start("a_node_without_it_starts_nothing_of_it") else { return };
     let pipeline = format!("[fleet]\nservers = [\"{}\"]\n", server.url());
     let silent = Daemon::start(&meter(free_port(), &pipeline));
-    silent.wait_log("ready");
+    wait_until("its pipeline runs", || silent.has_thread("infer meter"));
     assert!(!has(&silent, "fleet"), "a group alone is no role in it");
     let helper = Daemon::start(&meter(free_port(), &format!("{pipeline}assist = true\n")));
     wait_ready(&helper);

@@ -11,7 +11,7 @@ use super::shares::Shares;
 use crate::cli::Failure;
 use crate::cli::output::tell;
 use crate::cli::progress::Counter;
-use crate::fleet::{Config, FleetError, Giver, ModelDigest, Told};
+use crate::fleet::{Assist, Config, FleetError, Giver, ModelDigest, Told};
 use crate::frame::NodeName;
 
 /// Time without an answer after which it is looked for nodes at work.
@@ -29,6 +29,8 @@ pub(super) struct Drive<'a> {
     /// Files of an earlier run.
     pub(super) kept: usize,
     pub(super) begun: Instant,
+    /// This computer as a worker.
+    pub(super) local: Option<&'a Assist>,
 }
 
 /// The end of a run.
@@ -165,6 +167,10 @@ impl Quiet {
             return;
         }
         let Drive { model, fleet, .. } = drive;
+        let local = drive.local.map(|local| local.status(Instant::now()));
+        if let Some(reason) = local.and_then(|status| status.unusable.into_iter().next().or(status.fault)) {
+            tell(&format!("this computer does not compute: {reason}"));
+        }
         if !giver.is_connected() {
             tell("the connection to the server is lost; waiting for it");
         } else if giver.at_it().await == 0 {

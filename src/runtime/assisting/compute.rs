@@ -61,7 +61,9 @@ impl Model {
         self.frame.payload = Payload::Image(image);
         self.stages.prepare(&self.frame, index).map_err(|error| {
             let kind = match &error {
-                StageError::Preprocess(PreprocessError::Decode { .. } | PreprocessError::Size(_)) => RefusalKind::Picture,
+                StageError::Preprocess(PreprocessError::Decode { .. } | PreprocessError::Size(_)) => {
+                    RefusalKind::Picture
+                }
                 _ => RefusalKind::Shape,
             };
             Refusal::new(kind, error.to_string())

@@ -54,7 +54,8 @@ pub fn pictures(dir: &Path, count: usize, [width, height]: [u16; 2]) -> PathBuf 
     for number in 0..count {
         let value = |x: u16, y: u16| -> u8 {
             let (x, y) = (f64::from(x) / f64::from(width), f64::from(y) / f64::from(height));
-            let wave = ((x * (3.0 + number as f64 * 0.37)).sin() * (y * (5.0 + number as f64 * 0.21)).cos() + 1.0) / 2.0;
+            let wave =
+                ((x * (3.0 + number as f64 * 0.37)).sin() * (y * (5.0 + number as f64 * 0.21)).cos() + 1.0) / 2.0;
             (wave * 255.0) as u8
         };
         let pixels: Vec<u8> = (0..height).flat_map(|y| (0..width).map(move |x| value(x, y))).collect();
@@ -128,7 +129,12 @@ pub fn by_input(output: &Path) -> BTreeMap<String, Value> {
 
 /// Text of a run for messages.
 pub fn words(output: &Output) -> String {
-    format!("{:?}\n{}\n{}", output.status, String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{:?}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// The JSON object that a run of `map` prints.

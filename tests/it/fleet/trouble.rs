@@ -14,7 +14,10 @@ const FILES: usize = 240;
 
 /// Runs a `map` over three workers, in whose middle `strike` does something; gives the time from then to its end, and the time that the
 /// files left would have taken at the rate before.
-fn struck(test: &str, strike: impl FnOnce(&mut Nats, &mut Vec<Daemon>)) -> Option<(Duration, Duration, serde_json::Value)> {
+fn struck(
+    test: &str,
+    strike: impl FnOnce(&mut Nats, &mut Vec<Daemon>),
+) -> Option<(Duration, Duration, serde_json::Value)> {
     let mut server = Nats::start(test)?;
     let dir = tempfile::tempdir().unwrap();
     let folder = pictures(dir.path(), FILES, [800, 600]);
