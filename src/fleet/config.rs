@@ -155,16 +155,16 @@ impl Config {
                 );
             }
         }
-        let ways = [
-            ("password", !self.user.is_empty() || !self.password.is_empty() || self.password_file.is_some()),
-            ("credentials_file", self.credentials_file.is_some()),
-            ("nkey_file", self.nkey_file.is_some()),
-        ];
-        if let Some((key, _)) = ways.iter().filter(|(_, given)| *given).nth(1) {
-            found.push(
-                Diagnostic::error(*key, "more than one of user with password, credentials_file and nkey_file is given")
-                    .help("leave one"),
-            );
+        let has_password = !self.password.is_empty() || self.password_file.is_some();
+        let logs_in = has_password || !self.user.is_empty();
+        let first = match (&self.nkey_file, &self.credentials_file) {
+            (Some(_), _) => "nkey_file",
+            (None, Some(_)) => "credentials_file",
+            (None, None) => "user",
+        };
+        let others = [("credentials_file", self.credentials_file.is_some()), ("user", logs_in)];
+        for (key, _) in others.into_iter().filter(|(key, given)| *given && *key != first) {
+            found.push(Diagnostic::warning(key, format!("has no effect beside {first}")).help("leave one"));
         }
         if !self.password.is_empty() && self.password_file.is_some() {
             found.push(
@@ -172,13 +172,12 @@ impl Config {
                     .help("remove one; password_file is the safer"),
             );
         }
-        let has_password = !self.password.is_empty() || self.password_file.is_some();
-        if has_password == self.user.is_empty() && ways[0].1 {
-            found.push(Diagnostic::error("user", "user and password belong together").help("set both"));
+        if first == "user" && has_password == self.user.is_empty() && logs_in {
+            found.push(Diagnostic::warning("user", "user and password belong together").help("set both"));
         }
         let encrypted = |server: &String| self.tls.is_some() || server.starts_with("tls://");
         let open = |server: &&String| !encrypted(server) && !is_here(server);
-        if let Some(server) = self.servers.iter().find(open).filter(|_| has_password) {
+        if let Some(server) = self.servers.iter().find(open).filter(|_| has_password && first == "user") {
             found.push(
                 Diagnostic::warning("password", format!("the password goes to {server} without encryption")).help(
                     "write tls://, where the server speaks TLS, or use nkey_file, whose key never leaves this computer",
@@ -271,7 +270,9 @@ mod tests {
         assert_eq!(found(&user), ["user"], "without a password");
         let login = Config { password: "p".into(), ..user };
         assert_eq!(found(&login), [""; 0]);
-        assert_eq!(found(&Config { nkey_file: Some("/n".into()), ..login.clone() }), ["nkey_file"]);
+        assert_eq!(found(&Config { nkey_file: Some("/n".into()), ..login.clone() }), ["user"], "which has no effect");
+        let creds = Config { credentials_file: Some("/c".into()), ..good.clone() };
+        assert_eq!(found(&Config { nkey_file: Some("/n".into()), ..creds }), ["credentials_file"]);
         assert_eq!(found(&Config { password_file: Some("/n".into()), ..login.clone() }), ["password"]);
         assert_eq!(
             found(&Config { servers: vec!["nats://far:4222".into()], ..login.clone() }),

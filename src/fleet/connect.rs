@@ -22,6 +22,9 @@ const AGAIN: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(4)
 /// Silence after which the connection is probed.
 const PING: Duration = Duration::from_secs(10);
 
+/// Messages of a subscription that wait to be read; further ones are dropped.
+const WAITING: usize = 1024;
+
 /// State of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Link {
@@ -56,6 +59,7 @@ impl Connection {
             .request_timeout(Some(WITHIN))
             .ping_interval(PING)
             .max_reconnects(None)
+            .subscription_capacity(WAITING)
             .reconnect_delay_callback(|attempts| {
                 let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
                 AGAIN[0].saturating_mul(1 << attempts.min(6)).min(AGAIN[1])

@@ -328,7 +328,10 @@ impl<T> Giver<T> {
         if let Some(reason) = self.connection.take_refusal() {
             return Err(FleetError::Rights { what: "give work to the group".into(), reason });
         }
-        let due: Vec<String> = self.again.extract_if(.., |(at, _)| *at <= now).map(|(_, id)| id).collect();
+        // While there is no connection the client only piles up what it is handed.
+        let connected = self.is_connected();
+        let due = self.again.extract_if(.., |(at, _)| connected && *at <= now);
+        let due: Vec<String> = due.map(|(_, id)| id).collect();
         for id in due {
             self.hand(&id).await?;
         }

@@ -158,7 +158,7 @@ impl Puller {
                 _ = stop.changed() => {}
                 changed = link.changed() => {
                     if changed.is_err() {
-                        return Ok(());
+                        return Err(ended());
                     }
                     let now = *link.borrow_and_update();
                     if now.connected && now.connections != connections {
@@ -170,7 +170,7 @@ impl Puller {
                 }
                 done = finished(&mut self.at_work) => self.answer(done).await,
                 message = messages.next() => match message {
-                    None => return Ok(()),
+                    None => return Err(ended()),
                     Some(message) => {
                         if let Some(code) = message.status.filter(|code| *code != StatusCode::OK) {
                             if self.pull_ended(code, message.description.as_deref()) {
@@ -351,6 +351,11 @@ impl Puller {
         }
         self.common.tally.returned(unfinished.len() as u64);
     }
+}
+
+/// The connection was given up by the client.
+fn ended() -> FleetError {
+    FleetError::Server { what: "wait for work".into(), reason: "the connection ended".into() }
 }
 
 /// The results of the inference that goes on, `None` where its thread has ended; waits for ever where none goes on.

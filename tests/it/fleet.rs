@@ -162,6 +162,37 @@ fn pictures_that_are_too_large_for_the_way_are_made_smaller() {
     }
 }
 
+/// The server's configuration on the page of the fleet gives each user the rights that it needs.
+#[test]
+fn the_users_of_the_page_can_do_their_work() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/fleet.md")).unwrap();
+    let block = page.split("```nats\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let users = &block[block.find("authorization").unwrap()..];
+    let Some(server) = Nats::with("the_users_of_the_page_can_do_their_work", users) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let folder = pictures(dir.path(), 300, [320, 240]);
+    let login = "user = \"worker\"\npassword = \"change-me-1\"";
+    let node = Daemon::start(&nodes::worker_config(&server, "one", login));
+    wait_ready(&node);
+    let password = dir.path().join("password");
+    std::fs::write(&password, "change-me-2").unwrap();
+    let output = dir.path().join("results.jsonl");
+    let command = || {
+        let mut command = map_command(&server, &folder, &output);
+        command.args(["--user", "giver", "--password-file"]).arg(&password);
+        command
+    };
+    // Stopped, so that what is unfinished is taken back as well.
+    let running = nodes::Running::start(command());
+    wait_until("some lines", || nodes::lines(&output).len() >= 5);
+    assert!(std::process::Command::new("kill").args(["-INT", &running.0.id().to_string()]).status().unwrap().success());
+    let _ = running.end();
+    let ran = command().output().unwrap();
+    assert!(ran.status.success() && by_input(&output).len() == 300, "{}", words(&ran));
+    assert!(!node.log().to_lowercase().contains("violation"), "{}", node.log());
+    assert!(fleet(&node)["refused"].as_object().is_some_and(|refused| refused.is_empty()));
+}
+
 #[test]
 fn a_node_without_it_starts_nothing_of_it() {
     let plain = Daemon::start(&meter(free_port(), ""));

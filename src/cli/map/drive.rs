@@ -84,7 +84,8 @@ impl Drive<'_> {
         let mut quiet = Quiet { since: Instant::now(), said: false };
         let mut written = 0;
         let interrupted = loop {
-            while giver.has_room()
+            while giver.is_connected()
+                && giver.has_room()
                 && let Some(file) = left.next()
             {
                 match picture::read(&file, self.size, giver.most_bytes()) {

@@ -117,6 +117,8 @@ fn wrong_work_is_refused_by_name_and_counted() {
         context.publish(subject.clone(), picture.clone().into()).await.unwrap().await.unwrap();
         // Its time was over before the worker saw it: a first message sets the clock.
         node.signal("STOP");
+        let state = || std::fs::read_to_string(format!("/proc/{}/stat", node.id())).unwrap();
+        wait_until("it stands still", || state().rsplit(')').next().is_some_and(|rest| rest.starts_with(" T")));
         let late = with("Leptond-Deadline-Ms", "1");
         context.publish_with_headers(subject.clone(), late, picture.clone().into()).await.unwrap().await.unwrap();
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -138,18 +140,28 @@ fn work_that_nobody_finishes_is_given_up_with_an_answer() {
     let Some(server) = Nats::start("work_that_nobody_finishes_is_given_up_with_an_answer") else { return };
     let first = worker(&server, "first");
     wait_ready(&first);
-    drop(first);
     let subject = format!("{SUBJECT}{}", &digest()[..12]);
     block_on(async {
         let client = connect(&server).await;
         let context = jetstream::new(client.clone());
         let token = word('b');
         let mut answers = client.subscribe(format!("leptond.home.answer.{token}")).await.unwrap();
+        let name = format!("model_{}", &digest()[..12]);
+        let made = async {
+            loop {
+                if let Ok(stream) = context.get_stream("leptond_home_map").await
+                    && let Ok(consumer) = stream.get_consumer::<pull::Config>(&name).await
+                {
+                    break (stream, consumer);
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let limit = common::patiently(Duration::from_secs(20));
+        let (stream, consumer) = tokio::time::timeout(limit, made).await.expect("the worker's consumer");
+        drop(first);
         let work = headers(&word('a'), &token);
         context.publish_with_headers(subject, work, "poison".into()).await.unwrap().await.unwrap();
-        let stream = context.get_stream("leptond_home_map").await.unwrap();
-        let name = format!("model_{}", &digest()[..12]);
-        let consumer: jetstream::consumer::Consumer<pull::Config> = stream.get_consumer(&name).await.unwrap();
         // Five nodes that took it and gave it back, or ended over it.
         for _ in 0..5 {
             let mut batch = consumer.batch().max_messages(1).expires(Duration::from_secs(20)).messages().await.unwrap();
@@ -288,9 +300,9 @@ fn clients_without_rights_are_told_which() {
     let node = Daemon::start(&worker_config(&server, "one", &login("all")));
     wait_ready(&node);
     let run = |name: &str, password: &str| {
-        let file = dir.path().join(format!("password-{name}"));
+        let file = dir.path().join(format!("{name}-{password}"));
         std::fs::write(&file, format!("{password}\n")).unwrap();
-        let output = dir.path().join(format!("{name}.jsonl"));
+        let output = file.with_extension("jsonl");
         let mut command = map_command(&server, &folder, &output);
         command.args(["--user", name, "--password-file"]).arg(&file);
         (command.output().unwrap(), output)
