@@ -6,7 +6,31 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::digest::ModelDigest;
-use super::wire::Content;
+
+/// Format of a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A JPEG file.
+    Jpeg,
+    /// A PNG file.
+    Png,
+    /// A BMP file.
+    Bmp,
+}
+
+impl Content {
+    /// All of them.
+    pub(super) const ALL: [Content; 3] = [Content::Jpeg, Content::Png, Content::Bmp];
+
+    /// Media type.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Content::Jpeg => "image/jpeg",
+            Content::Png => "image/png",
+            Content::Bmp => "image/bmp",
+        }
+    }
+}
 
 /// One picture to compute with.
 #[derive(Clone, Debug)]

@@ -25,7 +25,7 @@ mod wire;
 mod worker;
 
 pub use assist::Assist;
-pub use compute::{Compute, Computed, Opener, Picture, Refusal, RefusalKind};
+pub use compute::{Compute, Computed, Content, Opener, Picture, Refusal, RefusalKind};
 pub use config::{Config, TlsConfig, Use};
 pub use digest::ModelDigest;
 pub use error::FleetError;
@@ -34,4 +34,4 @@ pub use look::{Looked, look};
 pub use names::Group;
 pub use spare::{Seen, Spare};
 pub use version::Version;
-pub use wire::{Answer, Content};
+pub use wire::Answer;

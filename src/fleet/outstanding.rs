@@ -114,7 +114,7 @@ impl<T> Outstanding<T> {
 mod tests {
     use bytes::Bytes;
 
-    use super::super::wire::Content;
+    use super::super::compute::Content;
     use super::*;
 
     fn picture(bytes: &'static [u8]) -> Picture {

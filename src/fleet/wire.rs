@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 use bytes::Bytes;
 
-use super::compute::{Computed, Picture, Refusal, RefusalKind};
+use super::compute::{Computed, Content, Picture, Refusal, RefusalKind};
 use super::digest::ModelDigest;
 use super::random::is_word;
 use crate::frame::{NodeName, PipelineName};
@@ -35,31 +35,6 @@ const H_RUNG: &str = "Leptond-Rung";
 const H_INFER: &str = "Leptond-Infer-Us";
 const H_QUEUE: &str = "Leptond-Queue-Us";
 const H_REFUSED: &str = "Leptond-Refused";
-
-/// Format of a payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
-    /// A JPEG file.
-    Jpeg,
-    /// A PNG file.
-    Png,
-    /// A BMP file.
-    Bmp,
-}
-
-impl Content {
-    /// All of them.
-    const ALL: [Content; 3] = [Content::Jpeg, Content::Png, Content::Bmp];
-
-    /// Media type.
-    fn word(self) -> &'static str {
-        match self {
-            Content::Jpeg => "image/jpeg",
-            Content::Png => "image/png",
-            Content::Bmp => "image/bmp",
-        }
-    }
-}
 
 /// One piece of work.
 #[derive(Clone, Debug)]

@@ -4,10 +4,6 @@
 //! board readings, governor, health, watchdog. [`Stages`](crate::pipeline::Stages) is what a frame goes through.
 
 mod aside;
-#[cfg(feature = "fleet")]
-mod assisting;
-#[cfg(not(feature = "fleet"))]
-#[path = "assisting/none.rs"]
 mod assisting;
 mod calibrator;
 mod capture;

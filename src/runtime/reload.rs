@@ -70,7 +70,8 @@ async fn attempt(
     if new.broker != config.broker {
         return Err("a change of [broker] needs a restart of the service: it lives as long as the process".into());
     }
-    let same_connection = new.mqtt == config.mqtt && new.node.name == config.node.name && same_fleet(new, config, &other_model);
+    let same_connection =
+        new.mqtt == config.mqtt && new.node.name == config.node.name && same_fleet(new, config, &other_model);
     let before = config.resolved();
     let is_new = |p: &Resolved| !before.contains(p);
     // Where the connection changes, every pipeline is made ready once to see that it can be.
