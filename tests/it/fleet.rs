@@ -208,3 +208,95 @@ fn a_node_without_it_starts_nothing_of_it() {
     wait_ready(&helper);
     assert!(has(&helper, "fleet") && has(&helper, "fleet-compute"), "the model of its pipeline");
 }
+
+#[test]
+fn a_batch_gives_what_single_pictures_do() {
+    let Some(server) = Nats::start("a_batch_gives_what_single_pictures_do") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let folder = pictures(dir.path(), 21, [64, 48]);
+    // Whole by its structure, and no picture that can be decoded.
+    std::fs::write(folder.join("0010a.jpg"), b"\xff\xd8\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00\x00\xff\xd9").unwrap();
+    let node = Daemon::start(&nodes::worker_config(&server, "one", "batch = 4"));
+    wait_ready(&node);
+    let output = dir.path().join("results.jsonl");
+    let ran = map(&server, &folder, &output);
+    assert_eq!(ran.status.code(), Some(1), "{}", words(&ran));
+    let results = by_input(&output);
+    assert_eq!(results.len(), 22);
+    let expected = inferred(&folder);
+    assert_eq!(expected.len(), 21);
+    for (input, expected) in expected {
+        assert_eq!(
+            (&results[&input]["label"], &results[&input]["top"]),
+            (&expected["label"], &expected["top"]),
+            "{input}"
+        );
+    }
+    let broken = results.iter().find(|(input, _)| input.ends_with("0010a.jpg")).unwrap().1;
+    assert!(broken["error"].as_str().unwrap().starts_with("picture: "), "{broken}");
+}
+
+#[test]
+fn a_node_takes_nothing_while_its_own_pipeline_has_less_than_full_work() {
+    let test = "a_node_takes_nothing_while_its_own_pipeline_has_less_than_full_work";
+    let Some(server) = Nats::start(test) else { return };
+    let port = free_port();
+    let config = |rung: usize| {
+        let more = format!(
+            "rung = {rung}\n[page]\nenabled = true\nlisten = \"127.0.0.1:0\"\n\
+             [fleet]\nservers = [\"{}\"]\nassist = true\nuse = \"any\"\nlease_s = 2\n",
+            server.url()
+        );
+        meter(port, &more)
+    };
+    let node = Daemon::start(&config(1));
+    wait_ready(&node);
+    let held = || fleet(&node)["held"].as_str().map(str::to_owned);
+    wait_until("it holds back", || held().is_some_and(|reason| reason.contains("less than full work")));
+    let dir = tempfile::tempdir().unwrap();
+    let folder = pictures(dir.path(), 10, [64, 48]);
+    let (output, log) = (dir.path().join("results.jsonl"), dir.path().join("log"));
+    let mut command = map_command(&server, &folder, &output);
+    command.stderr(std::fs::File::create(&log).unwrap());
+    let mut running = nodes::Running::start(command);
+    // It has no pull at the server either.
+    wait_until("nobody is at it", || std::fs::read_to_string(&log).unwrap().contains("no node of the group"));
+    assert!(nodes::lines(&output).is_empty());
+    node.replace_config(&config(0));
+    node.signal("HUP");
+    wait_until("its end", || running.0.try_wait().unwrap().is_some_and(|status| status.success()));
+    assert_eq!(by_input(&output).len(), 10);
+    assert_eq!(held(), None);
+}
+
+#[test]
+fn doctor_and_check_look_at_the_group() {
+    let Some(server) = Nats::start("doctor_and_check_look_at_the_group") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("leptond.toml");
+    let doctor = |config: &str| {
+        std::fs::write(&file, config).unwrap();
+        let output = common::leptond().args(["doctor", "--json", "--config"]).arg(&file).output().unwrap();
+        let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let groups = all["groups"].as_array().unwrap();
+        groups.iter().find(|group| group["name"] == "fleet").map(|group| group["findings"].clone())
+    };
+    let config = nodes::worker_config(&server, "one", "max_payload_bytes = 2000000");
+    let found = doctor(&config).unwrap();
+    let levels: Vec<&str> = found.as_array().unwrap().iter().map(|one| one["level"].as_str().unwrap()).collect();
+    let text = found.to_string();
+    assert!(levels == ["ok", "note", "ok", "ok"] || levels == ["warning", "note", "ok", "ok"], "{text}");
+    assert!(text.contains("lets us in") && text.contains("leptond_home_map is not there yet"), "{text}");
+    let away = config.replace(&server.url(), "nats://127.0.0.1:1");
+    let found = doctor(&away).unwrap();
+    assert!(found[0]["level"] == "trouble" && found[0]["text"].as_str().unwrap().contains("can be reached"), "{found}");
+    assert_eq!(doctor(&meter(free_port(), "")), None, "nothing is said where there is no group");
+    std::fs::write(&file, config.clone() + "user = \"u\"\npassword = \"s3cret\"\nservers_ = 1\n").unwrap();
+    let checked = common::leptond().args(["check", "--config"]).arg(&file).output().unwrap();
+    let said = words(&checked);
+    assert!(checked.status.code() == Some(78) && said.contains("servers_") && !said.contains("s3cret"), "{said}");
+    std::fs::write(&file, config.replace(MODEL, "no-such-model") + "user = \"u\"\npassword = \"s3cret\"\n").unwrap();
+    let checked = common::leptond().args(["check", "--print", "--config"]).arg(&file).output().unwrap();
+    let said = words(&checked);
+    assert!(said.contains("fleet.models[0]: there is no such model") && !said.contains("s3cret"), "{said}");
+}

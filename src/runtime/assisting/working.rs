@@ -27,7 +27,9 @@ impl Assisting {
             (0, false) => 1,
             (threads, _) => threads as usize,
         };
-        let spare = Spare::new(fleet.takes, threads, cores, now);
+        let mut spare = Spare::new(fleet.takes, threads, cores, now);
+        let unread = "this computer was not looked at yet".to_owned();
+        spare.observe(Seen { cpu_percent: None, held: Some(unread) }, now);
         let openers = openers(config, threads, fleet.batch as usize);
         let started = Assist::start(fleet.clone(), node.clone(), openers, spare);
         let failed = |e: FleetError| DaemonError::Failed(e.to_string());
