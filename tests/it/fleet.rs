@@ -1,8 +1,5 @@
 //! Work for other nodes, with real servers, nodes and givers.
 
-#[path = "page/client.rs"]
-#[allow(dead_code, reason = "the page's tests use the rest")]
-mod client;
 #[path = "fleet/hostile.rs"]
 mod hostile;
 #[path = "fleet/nodes.rs"]

@@ -7,11 +7,11 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
-use super::client::get;
 use super::server::Nats;
 use crate::common;
 use crate::daemon::Daemon;
 use crate::mosquitto::{free_port, wait_until};
+use crate::page::client::get;
 
 /// The model that all of them have.
 pub const MODEL: &str = "leptonnet-digits";
