@@ -90,7 +90,7 @@ fn answers_come_over_whole() {
 fn garbage_is_no_answer() {
     let of = |outcome: &str| {
         let (headers, payload) = answer(computed(outcome)).message();
-        read_answer(Some(&headers), &payload, 60).unwrap_err()
+        read_answer(Some(&headers), &payload, 59).unwrap_err()
     };
     for (outcome, words) in [
         ("", "no JSON object"),
@@ -103,7 +103,7 @@ fn garbage_is_no_answer() {
         // Another name for the node, or another file.
         ("{\"task\":\"raw\",\"computed_by\":\"a\"}", "computed_by"),
         ("{\"task\":\"raw\",\"input\":\"a.jpg\"}", "input"),
-        ("{\"task\":\"raw\",\"a\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}", "61 bytes"),
+        ("{\"task\":\"raw\",\"a\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}", "60 bytes"),
     ] {
         assert!(of(outcome).contains(words), "{outcome:?}: {}", of(outcome));
     }
