@@ -26,6 +26,8 @@ pub mod diagnose;
 pub mod draw;
 pub mod evaluate;
 pub mod event;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 pub mod frame;
 pub mod install;
 pub mod join;

@@ -5,6 +5,8 @@ mod broker;
 mod camera;
 mod clock;
 mod configuration;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod model;
 mod sensor;
 mod service;
@@ -124,6 +126,10 @@ fn examine(machine: &Machine, report: &Report, configuration: &diagnose::configu
             spinner("trying the broker", || diagnose::broker::gather(machine, config, of_service, status.as_ref()));
         let told = configuration.problems.iter().any(|p| p.key.starts_with("mqtt."));
         add("broker", diagnose::broker::judge(tried, told).iter().map(broker::shown).collect());
+        #[cfg(feature = "fleet")]
+        if let Some(found) = spinner("trying the group", || diagnose::fleet::examine(machine, config)) {
+            add("fleet", found.iter().map(fleet::shown).collect());
+        }
         if machine.is_here() {
             let models = diagnose::model::gather(config, state_dir.clone(), status.as_ref(), &loading);
             add("models", diagnose::model::judge(&models).iter().map(model::shown).collect());

@@ -18,6 +18,8 @@ mod hint;
 mod infer;
 mod inspect;
 mod ladder;
+#[cfg(feature = "fleet")]
+mod map;
 mod model;
 mod open;
 mod output;
@@ -71,6 +73,9 @@ enum Command {
     Try(try_out::Args),
     /// Run a model over files
     Infer(infer::Args),
+    /// Run a model over files on the nodes of a group
+    #[cfg(feature = "fleet")]
+    Map(map::Args),
     /// Measure how right a model is on labelled files, or how far two models agree
     Eval(eval::Args),
     /// Time a model
@@ -129,6 +134,8 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Try(args) => try_out::run(args),
         Command::Infer(args) => infer::run(args),
+        #[cfg(feature = "fleet")]
+        Command::Map(args) => map::run(args),
         Command::Prune(args) => prune::run(args),
         Command::Quantize(args) => quantize::run(args),
         Command::Shrink(args) => shrink::run(args),

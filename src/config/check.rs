@@ -27,7 +27,9 @@ impl Config {
         self.check_mqtt(&mut f);
         f.take("page", self.page.check());
         self.check_governor(&mut f);
-        if self.pipelines.is_empty() {
+        #[cfg(feature = "fleet")]
+        self.check_fleet(&mut f);
+        if self.pipelines.is_empty() && !self.assists() {
             f.problem(
                 Problem::new("pipeline", "there is no pipeline: nothing would be done")
                     .help("add [[pipeline]] with name, model and [pipeline.source], or [[meter]]"),
@@ -61,6 +63,18 @@ impl Config {
             check_pace(pipeline, &at, &mut f);
         }
         f
+    }
+
+    #[cfg(feature = "fleet")]
+    fn check_fleet(&self, f: &mut Findings) {
+        let Some(fleet) = &self.fleet else { return };
+        f.take("fleet", fleet.check());
+        if fleet.assist && self.pipelines.is_empty() && fleet.models.is_empty() {
+            f.problem(
+                Problem::new("fleet.models", "there is neither a pipeline nor a model: nothing would be computed")
+                    .help("fleet.models = [\"NAME or PATH of a model\"]"),
+            );
+        }
     }
 
     fn check_log(&self, f: &mut Findings) {

@@ -30,6 +30,10 @@ impl Config {
         {
             f.problem(Problem::new("page.password_file", "the first line is empty").found(shown(file)));
         }
+        #[cfg(feature = "fleet")]
+        for (key, file) in self.fleet.iter().flat_map(|fleet| fleet.files()) {
+            readable(file, &format!("fleet.{key}"), &mut f);
+        }
         if let Some(tls) = &self.mqtt.tls {
             for (key, file) in [
                 ("mqtt.tls.ca_file", tls.ca_file.as_ref()),

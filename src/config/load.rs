@@ -167,8 +167,13 @@ fn readable_secrets(config: &Config, layers: &Layers) -> Findings {
     if !std::fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o004 != 0) {
         return findings;
     }
+    #[cfg(feature = "fleet")]
+    let fleet = config.fleet.as_ref().map(|fleet| ("fleet.password", &fleet.password));
+    #[cfg(not(feature = "fleet"))]
+    let fleet = None;
     let passwords = [("mqtt.password", &config.mqtt.password), ("page.password", &config.page.password)];
-    let passwords = passwords.into_iter().filter(|(_, given)| !given.is_empty()).map(|(key, _)| key.to_owned());
+    let passwords =
+        passwords.into_iter().chain(fleet).filter(|(_, given)| !given.is_empty()).map(|(key, _)| key.to_owned());
     let of_sources = config
         .declared_sources()
         .flat_map(|(table, source)| source.kind().secret_keys().into_iter().map(move |key| format!("{table}.{key}")));

@@ -57,7 +57,25 @@ impl Config {
             }
         }
         self.check_shared_channels(&bundles, &mut f);
+        #[cfg(feature = "fleet")]
+        self.check_fleet_models(&mut f);
         f
+    }
+
+    /// Models that compute for other nodes take pictures.
+    #[cfg(feature = "fleet")]
+    fn check_fleet_models(&self, f: &mut Findings) {
+        for (i, name) in self.fleet.iter().flat_map(|fleet| &fleet.models).enumerate() {
+            let reason = match model::open(name, &self.models.dirs) {
+                None => "there is no such model".to_owned(),
+                Some(Err(error)) => format!("the model cannot be used: {error}"),
+                Some(Ok(bundle)) if bundle.manifest().input.kind == Some(InputKind::Window) => {
+                    "it takes readings, and only pictures are computed for others".to_owned()
+                }
+                Some(Ok(_)) => continue,
+            };
+            f.problem(Problem::new(format!("fleet.models[{i}]"), reason).found(quoted(name)).outside());
+        }
     }
 
     /// A task that looks at the readings themselves takes numbers, and gaps among them.

@@ -9,6 +9,8 @@ use leptond_governor as governor;
 
 use super::node::NodeConfig;
 use super::source::SourceConfig;
+#[cfg(feature = "fleet")]
+use crate::fleet;
 use crate::frame::SourceName;
 use crate::model::Config as ModelsConfig;
 use crate::pipeline::{Config as PipelineConfig, Feed, Input, MeterConfig, Places, Resolved};
@@ -28,6 +30,10 @@ pub struct Config {
     pub broker: publish::BrokerConfig,
     /// A page for browsers.
     pub page: page::Config,
+    /// Work for other nodes, and from them; absent = none.
+    #[cfg(feature = "fleet")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<fleet::Config>,
     /// Locations of models.
     pub models: ModelsConfig,
     /// Limits of heat and load.
@@ -49,6 +55,15 @@ fn written<S: serde::Serializer>(pipelines: &[PipelineConfig], serializer: S) ->
 }
 
 impl Config {
+    /// True for a node that computes for others.
+    pub fn assists(&self) -> bool {
+        #[cfg(feature = "fleet")]
+        let assists = self.fleet.as_ref().is_some_and(|fleet| fleet.assist);
+        #[cfg(not(feature = "fleet"))]
+        let assists = false;
+        assists
+    }
+
     /// Adds the pipeline of each meter behind those of the file.
     pub(crate) fn add_meters(&mut self) {
         self.pipelines.retain(|pipeline| pipeline.meter.is_none());

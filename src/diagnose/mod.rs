@@ -9,6 +9,8 @@ pub mod camera;
 pub mod clock;
 pub mod configuration;
 pub mod configured;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 pub mod holder;
 pub mod look;
 pub mod machine;

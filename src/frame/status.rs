@@ -31,6 +31,8 @@ pub struct NodeStatus {
     pub publisher: Publisher,
     /// The pipelines of the configuration that do not run.
     pub faults: Vec<Fault>,
+    /// Work for other nodes; `None` where there is none.
+    pub fleet: Option<Fleet>,
     /// Figures of the whole run, which are taken once, at its end.
     pub totals: Option<Totals>,
 }
@@ -373,6 +375,41 @@ pub struct HomeAssistant {
     pub published: bool,
     /// Home Assistant said that it is there.
     pub seen: bool,
+}
+
+/// Work for other nodes, with counts since the start.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Fleet {
+    /// Name of the group.
+    pub group: String,
+    /// Connected to a server right now.
+    pub connected: bool,
+    /// Version of the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// Names of the models that compute for others.
+    pub models: Vec<String>,
+    /// Models that do not compute for others, with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unusable: Vec<String>,
+    /// Pictures that were computed and answered.
+    pub done: u64,
+    /// The same for each node that gave them; of very many nodes the later ones together under `others`.
+    #[serde(rename = "for")]
+    pub of: BTreeMap<String, u64>,
+    /// Pictures that have no result, by reason.
+    pub refused: BTreeMap<String, u64>,
+    /// Pictures given back without a result, because this node stopped.
+    pub returned: u64,
+    /// Share of time in which work of others was computed lately, 0 to 1.
+    pub busy: f32,
+    /// Reason for which nothing is taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+    /// Reason for which nothing can be taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 /// A pipeline of the configuration that does not run.

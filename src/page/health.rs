@@ -21,7 +21,11 @@ pub fn faults(status: Option<&NodeStatus>, stopped: bool, now: Instant) -> Vec<S
     faults.extend(status.faults.iter().map(|fault| format!("{}: not running: {}", fault.pipeline, fault.reason)));
     let idle = status.pipelines.iter().filter(|pipeline| !pipeline.paused);
     faults.extend(idle.filter_map(|pipeline| Some(format!("{}: {}", pipeline.name, pipeline.idle.as_ref()?))));
-    if status.pipelines.is_empty() && status.faults.is_empty() {
+    if let Some(fault) = status.fleet.as_ref().and_then(|fleet| fleet.fault.as_ref()) {
+        faults.push(format!("fleet: {fault}"));
+    }
+    faults.extend(status.fleet.iter().flat_map(|fleet| fleet.unusable.iter().map(|reason| format!("fleet: {reason}"))));
+    if status.pipelines.is_empty() && status.faults.is_empty() && status.fleet.is_none() {
         faults.push("no pipeline runs".into());
     }
     faults

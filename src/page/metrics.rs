@@ -97,6 +97,7 @@ impl Collector for Snapshot {
             publisher(status, &mut out)?;
             sources(status, &mut out)?;
             pipelines(status, &mut out)?;
+            fleet(status, &mut out)?;
             let numbers = self.numbers.iter().map(|(name, value)| (vec![("pipeline", name.to_string())], *value));
             out.gauge("pipeline_value", "Number of the latest result: reading, score or count", numbers)?;
         }
@@ -196,6 +197,20 @@ fn pipelines(status: &NodeStatus, out: &mut Writer<'_>) -> fmt::Result {
     out.gauge("pipeline_motion_open", "1 while something moves", points(|p| Some(truth(p.motion?.open))))?;
     let closed = points(|p| Some(p.motion?.closed_frames as f64));
     out.counter("pipeline_motion_closed_frames", "Frames not looked at because nothing moved", closed)
+}
+
+/// Work for other nodes.
+fn fleet(status: &NodeStatus, out: &mut Writer<'_>) -> fmt::Result {
+    let Some(fleet) = &status.fleet else { return Ok(()) };
+    let by = |label: &'static str, counts: &BTreeMap<String, u64>| {
+        counts.iter().map(|(name, count)| (vec![(label, name.clone())], *count as f64)).collect::<Vec<_>>()
+    };
+    out.gauge("fleet_connected", "1 while a server of the group is connected", bare(truth(fleet.connected)))?;
+    out.gauge("fleet_held", "1 while nothing is taken for others", bare(truth(fleet.held.is_some())))?;
+    out.gauge("fleet_busy", "Share of time in which work of others was computed", bare(f64::from(fleet.busy)))?;
+    out.counter("fleet_done", "Pictures computed for others", by("for", &fleet.of))?;
+    out.counter("fleet_refused", "Pictures of others without a result", by("reason", &fleet.refused))?;
+    out.counter("fleet_returned", "Pictures given back at a stop", bare(fleet.returned as f64))
 }
 
 #[cfg(test)]

@@ -151,6 +151,7 @@ pub fn status(inferences: u64, at: Instant) -> Arc<NodeStatus> {
         models: Arc::new([]),
         publisher: Publisher { connected: true, ..Publisher::default() },
         faults: Vec::new(),
+        fleet: None,
         totals: None,
     })
 }

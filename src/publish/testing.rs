@@ -78,6 +78,7 @@ pub(super) fn sample_status(started: Instant, uptime: Duration) -> NodeStatus {
             ..Publisher::default()
         },
         faults: Vec::new(),
+        fleet: None,
         totals: None,
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::DaemonError;
 use super::aside::{self, Awaited, Signals};
+use super::assisting::Assisting;
 use super::calibrator::Calibrator;
 use super::cascade::Cascades;
 use super::command::driver::{Commands, Done, Means};
@@ -200,8 +201,20 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
             let nothing = PipelineSet::start(&config.governor, Vec::new(), InForce::default(), &context, host.started)?;
             let board = LinuxBoard::new(host.options.roots.clone());
             let maker = StatusMaker::new(&config, node.name.clone(), board.info(), host.started);
-            let session =
-                Session { config, digest, board, maker, set: nothing, sink, snapshots, home_assistant, node, context };
+            let assisting = Assisting::none();
+            let session = Session {
+                config,
+                digest,
+                board,
+                maker,
+                set: nothing,
+                sink,
+                snapshots,
+                home_assistant,
+                node,
+                context,
+                assisting,
+            };
             let report = session.stop(STOP_UNREADY_WITHIN)?;
             return Ok(End::Stopped(Box::new(report)));
         }
@@ -218,7 +231,9 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
     mark("ready");
     let calibrator = Calibrator::new(context.turn.clone());
     calibrator.start(set.uncalibrated());
-    let mut session = Session { config, digest, board, maker, set, sink, snapshots, home_assistant, node, context };
+    let assisting = Assisting::start(&config, &node.name, Instant::now())?;
+    let mut session =
+        Session { config, digest, board, maker, set, sink, snapshots, home_assistant, node, context, assisting };
     commands.answer(&session.set, Instant::now());
 
     // Pipelines that are tried again.
@@ -233,7 +248,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
             _ = host.signals.interrupt.recv() => break "SIGINT",
             () = sleep_until(until) => break "the time is over",
             () = over.notified() => {
-                if session.set.all_over() {
+                if session.is_over() {
                     break "every source has ended";
                 }
             }
@@ -295,7 +310,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                 commands.answer(&session.set, Instant::now());
             }
             _ = tick.tick() => {
-                if session.set.all_over() {
+                if session.is_over() {
                     break "every source has ended";
                 }
                 session.context.readings.turn(Instant::now());

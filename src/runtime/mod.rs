@@ -4,6 +4,7 @@
 //! board readings, governor, health, watchdog. [`Stages`](crate::pipeline::Stages) is what a frame goes through.
 
 mod aside;
+mod assisting;
 mod calibrator;
 mod capture;
 pub mod cascade;
@@ -39,6 +40,8 @@ pub mod status;
 mod waiting;
 mod worker;
 
+#[cfg(feature = "fleet")]
+pub use assisting::{content_of, opener};
 pub use config_file::ConfigFile;
 pub use control::run;
 pub use options::{Options, Reload};

@@ -174,6 +174,7 @@ impl StatusMaker {
                 ..Publisher::default()
             },
             faults: set.waiting.iter().map(fault).collect(),
+            fleet: None,
             totals: None,
         }
     }

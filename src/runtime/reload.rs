@@ -10,7 +10,7 @@ use super::options::{Options, Reload};
 use super::prepare::{Prepared, Unmade};
 use super::running::Running;
 use super::session::Session;
-use crate::config::Loaded;
+use crate::config::{Config, Loaded};
 use crate::frame::{Emission, PipelineName};
 use crate::pipeline::{Resolved, digest_of, open_bundle};
 
@@ -70,7 +70,8 @@ async fn attempt(
     if new.broker != config.broker {
         return Err("a change of [broker] needs a restart of the service: it lives as long as the process".into());
     }
-    let same_connection = new.mqtt == config.mqtt && new.node.name == config.node.name;
+    let same_connection =
+        new.mqtt == config.mqtt && new.node.name == config.node.name && same_fleet(new, config, &other_model);
     let before = config.resolved();
     let is_new = |p: &Resolved| !before.contains(p);
     // Where the connection changes, every pipeline is made ready once to see that it can be.
@@ -127,6 +128,16 @@ async fn attempt(
     maker.configured(digest, set);
     tracing::info!(changed, gone = gone.len(), "{cause}: the new configuration applies");
     Ok(Reloaded::Applied)
+}
+
+/// True where the same is done for other nodes. Its models are those of the pipelines as well.
+fn same_fleet(new: &Config, before: &Config, other_model: &BTreeSet<PipelineName>) -> bool {
+    let same_models = new.pipelines == before.pipelines && other_model.is_empty();
+    #[cfg(feature = "fleet")]
+    let same = new.fleet == before.fleet && (!new.assists() || same_models);
+    #[cfg(not(feature = "fleet"))]
+    let same = same_models || !new.assists();
+    same
 }
 
 impl RunningModel {

@@ -38,6 +38,14 @@ pub fn needs(loaded: &Loaded, env: Env<'_>) -> Allowed {
             .flatten()
             .map(|f| directory(f)),
     );
+    #[cfg(feature = "fleet")]
+    if let Some(fleet) = &config.fleet {
+        read.extend(fleet.files().into_iter().map(|(_, file)| directory(file)));
+        let paths = fleet.models.iter().map(|model| (model, Path::new(model)));
+        for (_, path) in paths.filter(|(model, path)| model.contains('/') || path.exists()) {
+            read.extend([path.to_owned(), directory(path)]);
+        }
+    }
     if config.mqtt.transport == crate::publish::Transport::Unix {
         read.push(directory(Path::new(&config.mqtt.path)));
     }

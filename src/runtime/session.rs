@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::DaemonError;
+use super::assisting::Assisting;
 use super::context::PipelineContext;
 use super::node::Node;
 use super::node_status::{StatusMaker, backlog};
@@ -41,6 +42,8 @@ pub(super) struct Session {
     pub(super) home_assistant: Arc<HomeAssistant>,
     pub(super) node: Node,
     pub(super) context: PipelineContext,
+    /// Work for other nodes.
+    pub(super) assisting: Assisting,
 }
 
 impl Session {
@@ -53,6 +56,7 @@ impl Session {
         reading.link.backlog = Some(backlog(&stats, self.config.mqtt.queue));
         reading.pipelines = self.set.loads(now);
         let changes = self.set.govern(&reading, now);
+        self.assisting.observe(&self.config, &reading, &self.set, now);
         self.maker.governed(&self.set, &changes, now);
         self.maker.observe(&reading, self.board.rss_bytes().unwrap_or(0));
         self.emit_status();
@@ -62,7 +66,13 @@ impl Session {
     pub(super) fn emit_status(&self) {
         let mut status = self.maker.make(&self.set, self.node.mqtt.stats(), Instant::now());
         status.publisher.home_assistant = self.home_assistant.status();
+        status.fleet = self.assisting.status(status.at);
         self.context.bus.emit(&Emission::Status(Arc::new(status)));
+    }
+
+    /// True where nothing can be done any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.set.all_over() && !self.assisting.is_on()
     }
 
     /// Stops the pipelines first, then the connection after its last messages and `offline`.
@@ -72,6 +82,8 @@ impl Session {
     pub(super) fn stop(mut self, within: Duration) -> Result<Report, DaemonError> {
         let now = Instant::now();
         let failure = self.set.failure();
+        let fleet = self.assisting.status(now);
+        self.assisting.stop(now + PIPELINES_WITHIN);
         for pipeline in self.set.stop(now + PIPELINES_WITHIN) {
             tracing::warn!(pipeline, "did not stop in time, left behind");
         }
@@ -89,7 +101,9 @@ impl Session {
             delivery_ms: overhead.total_ms,
             overhead_ms: overhead.overhead_ms,
         };
-        let status = Arc::new(self.maker.make_last(&self.set, stats, totals, Instant::now()));
+        let mut status = self.maker.make_last(&self.set, stats, totals, Instant::now());
+        status.fleet = fleet;
+        let status = Arc::new(status);
         self.context.bus.emit(&Emission::Stopped(status.clone()));
         match failure {
             Some(reason) => Err(DaemonError::Failed(reason)),

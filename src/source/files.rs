@@ -51,6 +51,16 @@ pub struct FilesConfig {
     pub fps: f64,
 }
 
+/// Files that a path, a directory or a glob stands for, in the order of their names.
+///
+/// # Errors
+/// The reason for which there are none.
+pub fn listed(pattern: &str) -> Result<Vec<PathBuf>, String> {
+    let mut files = list(pattern).map_err(Unlisted::reason)?;
+    files.reverse();
+    Ok(files)
+}
+
 fn one() -> f64 {
     1.0
 }

@@ -29,7 +29,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use contract::{Context, Next, Source, SourceError};
-pub use files::{FilesConfig, image_of, names_pictures, stated_size};
+pub use files::{FilesConfig, image_of, listed, names_pictures, stated_size};
 pub use kind::{Device, Frames, Paths, SourceKind, Subscription};
 pub use mqtt::{MqttConfig, MqttContent};
 pub use rpicam::RpicamConfig;

@@ -19,7 +19,7 @@ use super::error::TelemetryError;
 use super::recent::RecentLog;
 
 /// Libraries that are too verbose at `info`; a filter that names them overrides this.
-const NOISY: [&str; 5] = ["rumqttc", "tract", "rustls", "tokio", "mio"];
+const NOISY: [&str; 6] = ["rumqttc", "tract", "rustls", "tokio", "mio", "async_nats"];
 
 /// Silences the embedded broker, which reports every leaving client as an error, unless a filter names it. Its gate in `publish`
 /// logs the relevant events.

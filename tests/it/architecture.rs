@@ -43,6 +43,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("evaluate", &["frame"]),
     ("publish", &["frame", "sys"]),
     ("page", &["frame", "draw", "sys"]),
+    ("fleet", &["frame", "sys"]),
     ("board", &["governor", "sys"]),
     ("catalog", &["model", "sys"]),
     (
@@ -74,6 +75,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "event",
             "publish",
             "page",
+            "fleet",
             "pipeline",
             "governor",
             "telemetry",
@@ -92,6 +94,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "credentials",
             "draw",
             "page",
+            "fleet",
             "runtime",
             "catalog",
             "scene",
@@ -117,6 +120,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 const BELOW_RUNTIME: &[&str] = &[
     "page",
+    "fleet",
     "draw",
     "frame",
     "draw",
@@ -136,6 +140,7 @@ const BELOW_RUNTIME: &[&str] = &[
 ];
 const BELOW_CLI: &[&str] = &[
     "runtime",
+    "fleet",
     "catalog",
     "credentials",
     "draw",

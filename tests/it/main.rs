@@ -20,6 +20,8 @@ mod doctor;
 mod eval;
 mod fault_proxy;
 mod files;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod gathering;
 mod generate;
 mod governor;

@@ -1,7 +1,7 @@
 //! The page, as browsers, Prometheus and others see it.
 
 #[path = "page/client.rs"]
-mod client;
+pub mod client;
 #[path = "page/editor.rs"]
 mod editor;
 

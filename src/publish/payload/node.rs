@@ -97,6 +97,9 @@ pub struct Health {
     pub sources: BTreeMap<String, SourceHealth>,
     /// By pipeline name.
     pub pipelines: BTreeMap<String, PipelineHealth>,
+    /// Work for other nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<status::Fleet>,
 }
 
 impl Health {
@@ -121,6 +124,7 @@ impl Health {
             mqtt: Mqtt::of(&status.publisher),
             sources: status.sources.iter().map(source).collect(),
             pipelines: running.chain(faults).collect(),
+            fleet: status.fleet.clone(),
         }
     }
 }

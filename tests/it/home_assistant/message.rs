@@ -134,6 +134,7 @@ fn status(pipelines: Vec<Pipeline>, start: Instant, after_s: u64) -> NodeStatus 
         models: Arc::new([]),
         publisher: Link { connected: true, ..Link::default() },
         faults: Vec::new(),
+        fleet: None,
         totals: None,
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use leptond::frame::status::{
-    About, Board, Counts, Forecast, Governor, HomeAssistant, Model, Motion, Node, NodeStatus, Outbox, OutboxFault,
-    Percentiles, Pipeline, Publisher, Rung, Source, Subject,
+    About, Board, Counts, Fleet, Forecast, Governor, HomeAssistant, Model, Motion, Node, NodeStatus, Outbox,
+    OutboxFault, Percentiles, Pipeline, Publisher, Rung, Source, Subject,
 };
 use leptond::frame::{
     AnomalyChannels, Attribute, ChannelFault, ChannelShare, ClassMap, Crossing, Detection, Direction, Event, EventKind,
@@ -183,6 +183,20 @@ fn status() -> NodeStatus {
             home_assistant: HomeAssistant::default(),
         },
         faults: Vec::new(),
+        fleet: Some(Fleet {
+            group: "home".into(),
+            connected: true,
+            server: Some("2.14.3".into()),
+            models: vec!["nanodet-plus".into()],
+            unusable: vec!["street: it takes readings".into()],
+            done: 1,
+            of: BTreeMap::from([("attic".into(), 1)]),
+            refused: BTreeMap::from([("picture".into(), 1)]),
+            returned: 1,
+            busy: 0.5,
+            held: Some("busy".into()),
+            fault: Some("no server".into()),
+        }),
         totals: None,
     }
 }

@@ -124,6 +124,8 @@ fn key_of(path: &str) -> Option<&'static str> {
         "lines" => "<line>",
         "pipelines" | "data.pipelines" | "attributes" => "<pipeline>",
         "sources" => "<source>",
+        "fleet.for" => "<node>",
+        "fleet.refused" => "<reason>",
         _ => return None,
     })
 }
