@@ -1,7 +1,10 @@
 """The networks. Each takes `[N, C, H, W]` normalised reals and gives `[N, classes]` logits; N is free, and H and W too
 where the network ends in a global average."""
 
+import torch
 from torch import nn
+
+from .chance import Dropout
 
 
 def _conv(cin, cout, kernel=3, stride=1, groups=1):
@@ -29,7 +32,7 @@ class LeptonNet(nn.Module):
             width = cout
         self.features = nn.Sequential(*layers)
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(width, classes))
+        self.head = nn.Sequential(nn.Flatten(), Dropout(dropout), nn.Linear(width, classes))
 
     def forward(self, x):
         return self.head(self.pool(self.features(x)))
@@ -48,7 +51,47 @@ class PlainNet(nn.Module):
             width = cout
         self.features = nn.Sequential(*body)
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(width, classes))
+        self.head = nn.Sequential(nn.Flatten(), Dropout(dropout), nn.Linear(width, classes))
+
+    def forward(self, x):
+        return self.head(self.pool(self.features(x)))
+
+
+class Shortcut(nn.Module):
+    """Layers whose input is added to what they give."""
+
+    def __init__(self, body, bounded):
+        super().__init__()
+        self.body, self.bounded = body, bounded
+
+    def forward(self, x):
+        out = x + self.body(x)
+        return torch.relu(out) if self.bounded else out
+
+
+def residual(width, layers=1):
+    """So many dense 3x3 layers with a shortcut around them; the sum of two or more has the ReLU of the last."""
+    body = nn.Sequential(*[part for _ in range(layers) for part in _conv(width, width)])
+    return Shortcut(body if layers == 1 else body[:-1], layers > 1)
+
+
+class ResidualNet(nn.Module):
+    """LeptonNet of dense convolutions with shortcuts: a stem of `(channels, kernel, stride)`, then `stages` of
+    `(channels, stride, layers)`: a layer where channels or size change, then `layers` with one shortcut around them."""
+
+    def __init__(self, channels, classes, stem, stages, dropout=0.0):
+        super().__init__()
+        width, kernel, stride = stem
+        body = [_conv(channels, width, kernel, stride)]
+        for cout, stride, layers in stages:
+            if cout != width or stride != 1:
+                body.append(_conv(width, cout, 3, stride))
+            if layers:
+                body.append(residual(cout, layers))
+            width = cout
+        self.features = nn.Sequential(*body)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Sequential(nn.Flatten(), Dropout(dropout), nn.Linear(width, classes))
 
     def forward(self, x):
         return self.head(self.pool(self.features(x)))
@@ -79,7 +122,7 @@ class PlaceNet(nn.Module):
             body.append(_conv(width, cout, 3, stride))
             width = cout
         self.features = nn.Sequential(*body)
-        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(width * cells, classes))
+        self.head = nn.Sequential(nn.Flatten(), Dropout(dropout), nn.Linear(width * cells, classes))
 
     def forward(self, x):
         return self.head(self.features(x))
