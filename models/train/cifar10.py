@@ -2,6 +2,7 @@
 bundle: `python models/train/train.py cifar10 --data ../shared/data/cifar10`."""
 
 import io
+import os
 import pathlib
 import tarfile
 
@@ -9,7 +10,7 @@ import numpy
 import torch
 from PIL import Image
 
-from lepton import bundle, fit, loop, nets, quantise, recipe
+from lepton import bundle, compress, fit, loop, nets, quantise, recipe
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUNDLE = ROOT / "models/leptonnet-cifar10"
@@ -24,6 +25,11 @@ SETTINGS = {
 VERSION_1 = {
     "epochs": 24, "optimiser": "adamw", "decay": 0.02, "schedule": "one-cycle", "average": 0.0, "precision": "fp32",
 }
+# Of a model that is trained on: batch normalisation is in its layers, so that the rates are smaller.
+TUNED = {
+    "epochs": 1, "optimiser": "adamw", "rate": 1e-3, "decay": 1e-4, "schedule": "one-cycle", "average": 0.98, "precision": "fp32",
+}
+TUNED_QAT = TUNED | {"rate": 3e-4}
 SHIPPED = "leptonnet"
 
 
@@ -37,7 +43,21 @@ def plain():
     return nets.PlainNet(3, len(LABELS), [(24, 1), (36, 2), (36, 1), (72, 2), (72, 1), (144, 2)], dropout=0.1)
 
 
-NETWORKS = {SHIPPED: (leptonnet, {}), "plain": (plain, VERSION_1)}
+def resnet8():
+    """12.5 million: the network of MLPerf Tiny, every block of two layers with a shortcut of one where the size changes."""
+    return nets.ResNet8(3, len(LABELS))
+
+
+def mobile():
+    """2.2 million: in the way of MobileNetV3-small, which plain quantisation breaks."""
+    return nets.MobileNet(3, len(LABELS), 16, [
+        # width, expanded, kernel, stride, with a gate, HardSwish in place of ReLU
+        (16, 32, 3, 1, True, False), (24, 72, 3, 2, False, False), (24, 88, 3, 1, False, False), (40, 96, 5, 2, True, True),
+        (40, 120, 5, 1, True, True), (48, 144, 5, 1, True, True), (64, 192, 5, 2, True, True),
+    ], 192)
+
+
+NETWORKS = {SHIPPED: (leptonnet, {}), "plain": (plain, VERSION_1), "resnet8": (resnet8, {}), "mobile": (mobile, {})}
 
 
 def load(archive):
@@ -70,11 +90,25 @@ def augment(pixels, answers, draws):
     return padded.permute(0, 2, 3, 1)[rows, dy[:, :, None], dx[:, None, :]].permute(0, 3, 1, 2), answers
 
 
+def decoded(archive, folder):
+    """The same, kept decoded in a folder for the next start: a process that takes the place of a lost one is there at once."""
+    stat = archive.stat()
+    path = folder / f"{archive.name.split('.')[0]}-{stat.st_size}-{int(stat.st_mtime)}.npz"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels, answers = load(archive)
+        scratch = path.with_name(f".{os.getpid()}.npz")
+        numpy.savez(scratch, pixels=pixels.numpy(), answers=answers.numpy())
+        scratch.rename(path)
+    kept = numpy.load(path)
+    return torch.from_numpy(kept["pixels"]), torch.from_numpy(kept["answers"])
+
+
 class Data:
     """Pictures to train on, those held out, and mean and deviation of the channels."""
 
-    def __init__(self, folder):
-        self.train, self.held_out = load(folder / "train.tar.gz"), load(folder / "val.tar.gz")
+    def __init__(self, source, kept):
+        self.train, self.held_out = decoded(source / "train.tar.gz", kept), decoded(source / "val.tar.gz", kept)
         scaled = self.train[0].float() / 255.0
         self.mean = [round(v, 4) for v in scaled.mean((0, 2, 3)).tolist()]
         self.std = [round(v, 4) for v in scaled.std((0, 2, 3)).tolist()]
@@ -100,18 +134,50 @@ def task(net, name, data, **settings):
 def arguments(parser):
     """What this recipe takes besides."""
     parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared/data/cifar10", help="train.tar.gz and val.tar.gz")
+    parser.add_argument("--from", dest="source", type=pathlib.Path, metavar="FILE", help="float ONNX to be trained on, as `leptond prune` writes it")
+    parser.add_argument("--qat", action="store_true", help="with --from: as it will be in bytes")
+    parser.add_argument("-o", "--output", type=pathlib.Path, metavar="FILE", help="with --from: the result, in QDQ form with --qat")
     parser.add_argument("--network", choices=NETWORKS, default=SHIPPED, help="another than that of the bundle, which then stays as it is")
 
 
 def make(context):
-    """Trains the network, quantises it and writes the bundle."""
-    data = Data(context.args.data)
-    build, settings = NETWORKS[context.args.network]
-    name = "leptonnet-cifar10" if context.args.network == SHIPPED else f"cifar10-{context.args.network}"
+    """Trains the network, quantises it and writes the bundle; or trains a model that is there on."""
+    args = context.args
+    if args.source:
+        return tune(context)
+    if args.qat or args.output:
+        raise ValueError("--qat and --output go with --from")
+    data = context.data(lambda: Data(args.data, context.runs / "cifar10"))
+    build, settings = NETWORKS[args.network]
+    name = "leptonnet-cifar10" if args.network == SHIPPED else f"cifar10-{args.network}"
     fit.seed_everything(1)
     net = context.fit(task(build(), name, data, **settings))
     if context.first:
         finish(context, data, name, net)
+
+
+def tune(context):
+    """Trains an ONNX model on for a little: its weights alone, or as the bytes that they will be."""
+    args = context.args
+    if not args.output:
+        raise ValueError("--from wants --output")
+    net = compress.load(args.source)
+    data = context.data(lambda: Data(args.data, context.runs / "cifar10"))
+    fit.seed_everything(1)
+    if args.qat:
+        net = compress.Quantised(net)
+        pick = torch.randperm(len(data.train[0]))[:1000]
+        net.watch(data.normalise(data.train[0][part]) for part in pick.split(100))
+    net = context.fit(task(net, args.output.stem, data, **(TUNED_QAT if args.qat else TUNED)))
+    if not context.first:
+        return
+    quantise.save(net.written(), args.output)
+    test, labels = data.prepared(data.held_out[0]), data.held_out[1]
+    figures = {
+        "before": quantise.accuracy(quantise.run(args.source, test), labels), "after": quantise.accuracy(quantise.run(args.output, test), labels),
+        "mmac": quantise.mmac(args.output, [1, 3, *SIZE]), "bytes": args.output.stat().st_size,
+    }
+    print(figures, flush=True)
 
 
 def finish(context, data, name, net):

@@ -86,7 +86,7 @@ class Run:
     """Histograms and pictures for TensorBoard."""
 
 
-class _Trainer:
+class Trainer:
     """The state of one run."""
 
     def __init__(self, task, run):
@@ -295,6 +295,8 @@ class _Trainer:
         task = self.task
         rate = self.optimiser.param_groups[0]["lr"]
         loss, right, seen = self.totals.tolist()
+        # Of training alone: looking at the network costs the same however it is trained.
+        seconds = time.monotonic() - began
         self.measure_speeds()
         held = None
         # Only the first process measures: the others wait at their next message.
@@ -303,7 +305,7 @@ class _Trainer:
             held = task.measure(kept.eval()) if task.measure else None
             row = {
                 "step": (self.epoch + 1) * self.steps, "epoch": self.epoch + 1, "loss": loss / seen, "train": right / seen if task.classes else None,
-                "held_out": held, "rate": rate, "seconds": time.monotonic() - began,
+                "held_out": held, "rate": rate, "seconds": seconds,
             }
             self.log.epoch(row, task.epochs, self.speeds, self.shares())
             if self.run.board and x is not None:
@@ -339,4 +341,4 @@ def _right(out, y):
 
 def fit(task, run):
     """Trains `task.net` in place and returns it, ready to be used; with the weights of an earlier run that was finished, unless `again`."""
-    return _Trainer(task, run).go()
+    return Trainer(task, run).go()

@@ -11,6 +11,7 @@ from lepton import distributed, loop
 # By name: does the network have batch normalisation; micro-batches; statistics; shares.
 CASES = {
     "plain": (False, 1, "synchronised", "even"),
+    "muon": (True, 1, "synchronised", "even"),
     "plain-accumulated": (False, 2, "synchronised", "even"),
     "synchronised": (True, 1, "synchronised", "even"),
     "synchronised-accumulated": (True, 2, "synchronised", "even"),
@@ -26,11 +27,13 @@ def main(folder):
     group = distributed.join(60)
     folder = pathlib.Path(folder) / f"of-{group.size}"
     for name, (normalised, accumulate, batch_norm, shards) in CASES.items():
-        # Plain momentum: Adam would turn the last bits of a gradient near nothing into whole steps.
-        task = tiny.task(name, normalised, optimiser="muon" if name == "plain" else "sgd", rate=0.004 if name == "plain" else 0.05)
+        # Adam would turn the last bits of a gradient near nothing into whole steps.
+        settings = {"optimiser": "muon", "rate": 0.004} if name == "muon" else {"optimiser": "sgd", "rate": 0.05}
+        task = tiny.task(name, normalised, **settings)
         run = loop.Run(group, folder, accumulate, shards, batch_norm, every_s=1e9, board=False)
-        trainer = loop._Trainer(task, run)
+        trainer = loop.Trainer(task, run)
         if shards == "speed":
+            # As after a measurement, but the same in every run.
             trainer.measure_speeds = lambda: None
             trainer.speeds = [1.0, 2.2][: group.size]
         net = trainer.go()
