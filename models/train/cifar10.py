@@ -13,12 +13,11 @@ from PIL import Image
 from lepton import bundle, compress, fit, loop, nets, quantise, recipe
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUNDLE = ROOT / "models/leptonnet-cifar10"
 LABELS = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 SIZE = (32, 32)
 # Those of every network of this recipe.
 SETTINGS = {
-    "epochs": 60, "batch": 128, "rate": 4e-3, "optimiser": "muon", "decay": 0.01, "schedule": "trapezoid", "smoothing": 0.05,
+    "epochs": 36, "batch": 128, "rate": 4e-3, "optimiser": "muon", "decay": 0.01, "schedule": "trapezoid", "smoothing": 0.05,
     "average": 0.998, "precision": "bf16",
 }
 # How version 1 of the bundle was made.
@@ -27,9 +26,9 @@ VERSION_1 = {
 }
 # Of a model that is trained on: batch normalisation is in its layers, so that the rates are smaller.
 TUNED = {
-    "epochs": 1, "optimiser": "adamw", "rate": 1e-3, "decay": 1e-4, "schedule": "one-cycle", "average": 0.98, "precision": "fp32",
+    "epochs": 1, "optimiser": "adamw", "rate": 5e-4, "decay": 1e-4, "schedule": "one-cycle", "average": 0.98,
 }
-TUNED_QAT = TUNED | {"rate": 3e-4}
+TUNED_QAT = TUNED | {"rate": 2e-4, "precision": "fp32"}
 SHIPPED = "leptonnet"
 
 
@@ -135,6 +134,7 @@ def arguments(parser):
     """What this recipe takes besides."""
     parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared/data/cifar10", help="train.tar.gz and val.tar.gz")
     parser.add_argument("--from", dest="source", type=pathlib.Path, metavar="FILE", help="float ONNX to be trained on, as `leptond prune` writes it")
+    parser.add_argument("--teacher", type=pathlib.Path, metavar="FILE", help="with --from: float ONNX whose answers it learns, too: the model before it was pruned")
     parser.add_argument("--qat", action="store_true", help="with --from: as it will be in bytes")
     parser.add_argument("-o", "--output", type=pathlib.Path, metavar="FILE", help="with --from: the result, in QDQ form with --qat")
     parser.add_argument("--network", choices=NETWORKS, default=SHIPPED, help="another than that of the bundle, which then stays as it is")
@@ -145,14 +145,14 @@ def make(context):
     args = context.args
     if args.source:
         return tune(context)
-    if args.qat or args.output:
-        raise ValueError("--qat and --output go with --from")
+    if args.qat or args.output or args.teacher:
+        raise ValueError("--qat, --teacher and --output go with --from")
     data = context.data(lambda: Data(args.data, context.runs / "cifar10"))
     build, settings = NETWORKS[args.network]
     name = "leptonnet-cifar10" if args.network == SHIPPED else f"cifar10-{args.network}"
     fit.seed_everything(1)
     net = context.fit(task(build(), name, data, **settings))
-    if context.first:
+    if context.finishes:
         finish(context, data, name, net)
 
 
@@ -168,8 +168,11 @@ def tune(context):
         net = compress.Quantised(net)
         pick = torch.randperm(len(data.train[0]))[:1000]
         net.watch(data.normalise(data.train[0][part]) for part in pick.split(100))
-    net = context.fit(task(net, args.output.stem, data, **(TUNED_QAT if args.qat else TUNED)))
-    if not context.first:
+    settings = TUNED_QAT if args.qat else TUNED
+    if args.teacher:
+        net, settings = compress.Taught(net, compress.load(args.teacher)), settings | {"criterion": compress.taught}
+    net = context.fit(task(net, args.output.stem, data, **settings))
+    if not context.group.first:
         return
     quantise.save(net.written(), args.output)
     test, labels = data.prepared(data.held_out[0]), data.held_out[1]
@@ -184,7 +187,7 @@ def finish(context, data, name, net):
     """Quantises the network and measures it; writes the bundle where it is the network of the bundle."""
     train, held_out = data.train, data.held_out
     shipped = context.args.network == SHIPPED
-    folder = BUNDLE if shipped else context.runs / name
+    folder = context.bundle(name) if shipped else context.runs / name
     plain, path = context.runs / name / "float.onnx", folder / "model.onnx"
     folder.mkdir(parents=True, exist_ok=True)
     quantise.export(net, 3, *SIZE, plain)
@@ -207,18 +210,18 @@ def finish(context, data, name, net):
         right = (int8.argmax(1) == wanted)[labels.numpy() == wanted]
         print(f"{label}: {right.mean():.3f} of {len(right)}")
     if shipped:
-        write_manifest(path, figures, data)
+        write_manifest(folder, figures, data)
 
 
-def write_manifest(path, figures, data):
+def write_manifest(folder, figures, data):
     """`model.toml` of the bundle."""
     bundle.write_manifest(
-        BUNDLE / "model.toml",
+        folder / "model.toml",
         {
             "name": "leptonnet-cifar10", "version": "2.0.0", "task": "classify",
             "description": "Ten kinds of things in pictures of 32x32 pixels (CIFAR-10)",
             "licence": "MIT OR Apache-2.0", "origin": "models/train/cifar10.py", "file": "model.onnx",
-            "sha256": bundle.sha256(path), "labels": LABELS,
+            "sha256": bundle.sha256(folder / "model.onnx"), "labels": LABELS,
         },
         {
             "input": {

@@ -10,7 +10,6 @@ from PIL import Image
 from lepton import bundle, dials, fit, loop, nets, quantise, recipe
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUNDLE = ROOT / "models/leptonnet-dials"
 SIZE = (32, 32)
 MEAN, STD = [0.5] * 3, [0.25] * 3
 OUTPUT = "position"
@@ -176,9 +175,9 @@ def measure(net, pixels, positions, nones):
     return judged(logits, positions, nones)[0]["within 0.2"] / 100
 
 
-def goldens(path, drawings):
+def goldens(path, drawings, out):
     """Pictures that were not trained on, clear ones at every unit and some of what is none, on which the file is right."""
-    folder = BUNDLE / "golden"
+    folder = out / "golden"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
         old.unlink()
@@ -189,7 +188,7 @@ def goldens(path, drawings):
         right = (nones == 0) & (apart(found, positions) < 0.08) & (scores > 0.9) & (positions.astype(int) == unit)
         pick = int(numpy.flatnonzero(right)[0])
         name, at = f"golden/{round(positions[pick] * 10) % 100:02}.png", round(float(positions[pick]), 1) % 10
-        Image.fromarray(pixels[pick].transpose(1, 2, 0)).save(BUNDLE / name, optimize=True)
+        Image.fromarray(pixels[pick].transpose(1, 2, 0)).save(out / name, optimize=True)
         items.append({"file": name, "position": at})
     for number, kind in enumerate(["still", "drums", "flat", "half"]):
         pixels, *_ = drawn(drawings, f"golden-{kind}", 40, 2010 + number, True, {kind: 1})
@@ -216,16 +215,15 @@ def make(context):
     calibration = prepared(pixels[torch.randperm(len(pixels))[:3000].numpy()])
     answers = torch.from_numpy(numpy.stack([positions, nones], 1))
     net = trained(context, dialnet(), (pool, answers), sets["not trained on"][:3])
-    if context.first:
-        finish(folder, net, calibration, sets)
+    if context.finishes:
+        finish(context.bundle("leptonnet-dials"), folder, net, calibration, sets)
 
 
-def finish(folder, net, calibration, sets):
+def finish(out, folder, net, calibration, sets):
     """Quantises the network, measures it and writes the bundle."""
     with torch.no_grad():
         net.head[-1].bias[NONE] += NONE_SHIFT
-    BUNDLE.mkdir(parents=True, exist_ok=True)
-    plain, path = folder / "dials.onnx", BUNDLE / "model.onnx"
+    plain, path = folder / "dials.onnx", out / "model.onnx"
     quantise.export(net, 3, *SIZE, plain, free_size=False, outputs=[OUTPUT])
     quantise.quantise(plain, path, calibration)
     mmac = quantise.mmac(path, [1, 3, *SIZE])
@@ -239,7 +237,7 @@ def finish(folder, net, calibration, sets):
         print("  ", table, flush=True)
         within = within or figures["within 0.2"] / 100
     bundle.write_manifest(
-        BUNDLE / "model.toml",
+        out / "model.toml",
         {
             "name": "leptonnet-dials", "version": "1.1.0", "task": "position",
             "description": "Where the pointer of a small round dial stands, in tenths of a turn, or none",
@@ -257,7 +255,7 @@ def finish(folder, net, calibration, sets):
                 "command": "python models/train/train.py dials", "mmac": round(mmac, 3),
             },
         },
-        {"golden": goldens(path, folder)},
+        {"golden": goldens(path, folder, out)},
     )
 
 

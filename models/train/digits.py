@@ -13,7 +13,6 @@ from PIL import Image
 from lepton import bundle, fit, loop, nets, photos, quantise, recipe
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUNDLE = ROOT / "models/leptonnet-digits"
 NONE = photos.NONE
 OUTPUTS = [quantise.OUTPUT, "position"]
 LABELS = [str(d) for d in range(10)] + ["none"]
@@ -228,10 +227,10 @@ def prepared(pixels):
     return fit.normalise(pixels, MEAN, STD).numpy()
 
 
-def goldens(program, drawn, count=10):
+def goldens(program, drawn, out, count=10):
     """One region per digit cut out of pictures with fonts that were not trained on, as PNG: `[72, 96]` pixels, and four regions
     that show no digit."""
-    folder = BUNDLE / "golden"
+    folder = out / "golden"
     folder.mkdir(parents=True, exist_ok=True)
     pictures = drawn / "pictures"
     draw = lambda folder, *arguments: subprocess.run(
@@ -259,15 +258,15 @@ def goldens(program, drawn, count=10):
     return items
 
 
-def write_manifest(figures, lists):
+def write_manifest(out, figures, lists):
     """`model.toml` with the figures of the main form."""
     bundle.write_manifest(
-        BUNDLE / "model.toml",
+        out / "model.toml",
         {
             "name": "leptonnet-digits", "version": "3.0.0", "task": "classify",
             "description": "Digits of mechanical and liquid crystal counters, one per picture or region, or none",
             "licence": "MIT OR Apache-2.0", "origin": "models/train/digits.py", "file": "model.onnx",
-            "sha256": bundle.sha256(BUNDLE / "model.onnx"), "labels": LABELS,
+            "sha256": bundle.sha256(out / "model.onnx"), "labels": LABELS,
         },
         {
             "input": {
@@ -295,17 +294,18 @@ def make(context):
     fit.seed_everything(1)
     # Ranges are calibrated on digits that were trained on, of both sizes: none of them is evaluated on.
     calibration = prepared(train[0][torch.randperm(len(train[0]))[:3000]])
-    lists = {"variant": [], "golden": goldens(program, folder) if context.first else []}
+    out = context.bundle("leptonnet-digits") if context.finishes else None
+    lists = {"variant": [], "golden": goldens(program, folder, out) if context.finishes else []}
     main_form = None
     for name, build, file, cycles in FORMS:
         fit.seed_everything(1)
         net = trained(context, build(), f"digits-{name}", cycles, train, clear(sets["photographs"]))
-        if not context.first:
+        if not context.finishes:
             continue
         with torch.no_grad():
             net.head[-1].bias[NONE] += NONE_SHIFT
             net.place[-1].bias[NONE] += NONE_SHIFT
-        plain, path = folder / f"{name}.onnx", BUNDLE / file
+        plain, path = folder / f"{name}.onnx", out / file
         quantise.export(net, 1, *SIZES[0], plain, outputs=OUTPUTS)
         quantise.quantise(plain, path, calibration)
         figures = measured(args.leptond, net, plain, path, held_out, small, known)
@@ -318,7 +318,7 @@ def make(context):
                 "name": name, "file": file, "sha256": bundle.sha256(path), "accuracy": round(figures["int8"], 4),
                 "mmac": round(figures["mmac"], 3),
             })
-        write_manifest(main_form, lists)
+        write_manifest(out, main_form, lists)
 
 
 def data_sets(program, folder):

@@ -23,7 +23,6 @@ from torch import nn
 from lepton import loop, recipe
 
 HERE = pathlib.Path(__file__).parent
-BUNDLE = HERE.parent / "machine-anomaly"
 INTERVAL_S = 0.5
 ROWS = 8
 CHANNELS = ["cpu_percent", "cpu_min_percent", "cpu_max_percent", "memory_used_percent"]
@@ -352,9 +351,9 @@ def quoted(values):
     return "[" + ", ".join(f'"{v}"' if isinstance(v, str) else str(v) for v in values) + "]"
 
 
-def write_golden(name, rows):
+def write_golden(out, name, rows):
     names = ",".join(CHANNELS)
-    numpy.savetxt(BUNDLE / "golden" / name, rows, fmt="%.2f", delimiter=",", header=names, comments="")
+    numpy.savetxt(out / "golden" / name, rows, fmt="%.2f", delimiter=",", header=names, comments="")
 
 
 def arguments(parser):
@@ -369,21 +368,22 @@ def make(context):
     args = context.args
     quiet, busy = readings("machine-quiet.csv"), readings("machine-busy.csv")
     texture = busy[BUSY_TESTED:]
-    model = BUNDLE / "model.onnx"
+    out = context.bundle("machine-anomaly")
+    model = out / "model.onnx"
     test = lambda: Maker(quiet[QUIET_TRAINED:], texture, args.seed + 2)
     if not args.evaluate:
         net = train(context, Maker(quiet[:QUIET_TRAINED], texture, args.seed), args.steps, args.seed)
-        if not context.first:
+        if not context.finishes:
             return
-        (BUNDLE / "golden").mkdir(parents=True, exist_ok=True)
+        (out / "golden").mkdir(parents=True, exist_ok=True)
         calibration = normalise(Maker(quiet[:QUIET_TRAINED], texture, args.seed + 1).pairs(2000)[0])
         plain = export(net, calibration, model, context.runs / "machine-anomaly")
         print("float:")
         judge(Scorer(plain), THRESHOLD, quiet, busy, test())
-        write_golden("quiet.csv", quiet[900 : 900 + ROWS])
-        write_golden("moderate.csv", numpy.tile(numpy.float32([27, 4, 80, 38]), (ROWS, 1)))
-        write_golden("busy.csv", busy[200 : 200 + ROWS])
-    if not context.first:
+        write_golden(out, "quiet.csv", quiet[900 : 900 + ROWS])
+        write_golden(out, "moderate.csv", numpy.tile(numpy.float32([27, 4, 80, 38]), (ROWS, 1)))
+        write_golden(out, "busy.csv", busy[200 : 200 + ROWS])
+    if not context.finishes:
         return
     print("int8:")
     figures = judge(Scorer(model), THRESHOLD, quiet, busy, test())
@@ -394,7 +394,7 @@ def make(context):
             sha256=sha256, rows=ROWS, channels=quoted(CHANNELS), mean=quoted(MEAN), std=quoted(STD), threshold=THRESHOLD,
             auc=figures["auc, quiet against compilation"], mmac=Autoencoder.multiplications() / 1e6,
         )
-        (BUNDLE / "model.toml").write_text(text, encoding="utf-8")
+        (out / "model.toml").write_text(text, encoding="utf-8")
     print(f"{model.name}: {len(data)} bytes, sha256 {sha256}")
 
 

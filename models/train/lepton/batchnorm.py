@@ -10,13 +10,15 @@ class _Synchronised(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, weight, bias, norm):
-        c = x.shape[1]
-        flat = x.permute(0, 2, 3, 1).reshape(-1, c).float()
-        sums = torch.cat([flat.sum(0), (flat * flat).sum(0), flat.new_tensor([len(flat)])])
-        # Differences of large sums: in 64 bits.
-        sums = norm.group.sum(sums.double())
+        # torch's own kernel for the statistics of this part: a momentum of one leaves nothing else.
+        mean, var = torch.zeros_like(norm.running_mean), torch.zeros_like(norm.running_var)
+        torch.native_batch_norm(x, weight, bias, mean, var, True, 1.0, norm.eps)
+        count = x.numel() // x.shape[1]
+        mean, var = mean.double(), var.double() * (count - 1) / count if count > 1 else torch.zeros_like(mean, dtype=torch.float64)
+        # Those of all parts, from sums of the values and of their squares: differences of large numbers, hence in 64 bits.
+        sums = norm.group.sum(torch.cat([mean * count, (var + mean * mean) * count, mean.new_tensor([count])]))
         n = sums[-1]
-        mean, square = sums[:c] / n, sums[c : 2 * c] / n
+        mean, square = (sums[:-1] / n).chunk(2)
         var = (square - mean * mean).clamp_(min=0)
         norm.note(mean.float(), (var * n / (n - 1).clamp(min=1)).float(), len(x))
         mean, var = mean.float(), var.float()
@@ -37,9 +39,10 @@ class _Synchronised(torch.autograd.Function):
         a, b = sums[:c].float(), sums[c:].float()
         inverse = torch.rsqrt(var + ctx.norm.eps)
         # dx = w/σ · (g − mean(g) − x̂ · mean(g·x̂)), of which the first part is there.
-        slope = (weight * inverse * inverse * a).view(1, -1, 1, 1)
-        offset = (weight * inverse * b).view(1, -1, 1, 1) - slope * mean.view(1, -1, 1, 1)
-        return dx - (x * slope + offset).to(dx.dtype), dw, db, None
+        slope = weight * inverse * inverse * a
+        offset = weight * inverse * b - slope * mean
+        slope, offset = (v.to(x.dtype).view(1, -1, 1, 1) for v in (slope, offset))
+        return dx.sub_(torch.addcmul(offset, x, slope)), dw, db, None
 
 
 class SharedBatchNorm(nn.BatchNorm2d):

@@ -50,13 +50,18 @@ class Store:
                     return state
                 tell(f"{path} is of another version of this program and is passed over")
             except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile, AttributeError) as error:
-                tell(f"{path} cannot be read and is passed over: {str(error).splitlines()[0]}")
+                tell(f"{path} cannot be read and is passed over: {_reason(error)}")
         return None
 
     def clear(self):
         """Removes them all."""
         for path in self.files():
             path.unlink(missing_ok=True)
+
+
+def _reason(error):
+    """One line of an error, or its kind where it has no words."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def newest(store, group, settings, tell=print):

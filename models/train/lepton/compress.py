@@ -82,6 +82,36 @@ class Quantised(nn.Module):
         return _qdq(self.net.written(), dict(zip(self.tensors, self.roundings)))
 
 
+class Taught(nn.Module):
+    """A network beside its teacher: while it trains it gives the outputs of both, and else its own."""
+
+    def __init__(self, net, teacher):
+        super().__init__()
+        self.net = net
+        # Not a part of this module: the teacher is neither trained nor saved.
+        self.teacher = [teacher.eval().requires_grad_(False)]
+
+    def forward(self, x):
+        if not self.training:
+            return self.net(x)
+        with torch.no_grad():
+            wanted = self.teacher[0](x)
+        return self.net(x), wanted
+
+    def written(self):
+        """The ONNX model of the network."""
+        return self.net.written()
+
+
+def taught(outputs, answers, warmth=2.0, share=0.7):
+    """Loss of a `Taught` network: cross-entropy with the answers, and by `share` with what the teacher gives, both softened by `warmth`."""
+    own, wanted = outputs
+    soft = nn.functional.kl_div(
+        (own / warmth).log_softmax(1), (wanted / warmth).log_softmax(1), reduction="batchmean", log_target=True
+    )
+    return (1 - share) * nn.functional.cross_entropy(own, answers) + share * warmth**2 * soft
+
+
 def axis(node):
     """The axis of a weight's outputs."""
     return 1 if node.op_type == "MatMul" or node.op_type == "Gemm" and not graph.attributes(node).get("transB") else 0

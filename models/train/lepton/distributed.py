@@ -25,7 +25,7 @@ class Group:
     def sum(self, tensor):
         """Adds up a tensor over all processes, in place: every process gets the same bytes."""
         if self.size > 1:
-            self._guarded(dist.all_reduce, tensor)
+            self.guarded(dist.all_reduce, tensor)
         return tensor
 
     def gather(self, value):
@@ -41,7 +41,7 @@ class Group:
         if self.size == 1:
             return value
         box = [value if self.rank == source else None]
-        self._guarded(dist.broadcast_object_list, box, source)
+        self.guarded(dist.broadcast_object_list, box, source)
         return box[0]
 
     def wait(self):
@@ -54,7 +54,8 @@ class Group:
             dist.destroy_process_group()
 
     @staticmethod
-    def _guarded(call, *arguments):
+    def guarded(call, *arguments):
+        """Calls something that wants the other processes, and says so when it fails."""
         try:
             call(*arguments)
         except RuntimeError as error:
@@ -68,7 +69,7 @@ def join(timeout_s=600):
     `timeout_s` is how long the others may take for one step before they count as lost."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Group()
-    dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=timeout_s))
+    Group.guarded(lambda: dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=timeout_s)))
     return Group(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 import pathlib
 import sys
 import typing
@@ -9,6 +10,10 @@ import typing
 import torch
 
 from . import checkpoint, distributed, fit, loop
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+# Arguments that come before what a recipe says.
+OVERRIDES = ("epochs", "batch", "rate", "precision")
 
 
 @dataclasses.dataclass
@@ -32,9 +37,17 @@ class Context:
         self.runs = args.runs
 
     @property
-    def first(self):
-        """True in the one process that writes the bundle."""
-        return self.group.first
+    def finishes(self):
+        """True in the one process that writes the bundle, if any is to be written."""
+        return self.group.first and not self.args.train_only
+
+    def bundle(self, name):
+        """The directory of a bundle: the shipped one's own where the recipe was followed, else one among the runs."""
+        args = self.args
+        changed = args.subset or any(getattr(args, key) is not None for key in OVERRIDES)
+        folder = self.runs / name / "bundle" if changed else ROOT / "models" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def data(self, read):
         """What `read` gives. It may write files: one process of each host calls it before the others do."""
@@ -46,7 +59,7 @@ class Context:
 
     def fit(self, task):
         """The network of a task, trained. Arguments of the command line come before what the recipe says."""
-        for key in ("epochs", "batch", "rate", "precision"):
+        for key in OVERRIDES:
             if getattr(self.args, key) is not None:
                 setattr(task, key, getattr(self.args, key))
         if self.args.subset:
@@ -79,6 +92,7 @@ def parser(recipes):
         add("--checkpoint-steps", type=int, default=0, metavar="N", help="steps between checkpoints, in the place of seconds")
         add("--runs", "--resume", type=pathlib.Path, default=fit.RUNS, metavar="DIR", help="checkpoints and curves; what is there goes on")
         add("--again", action="store_true", help="begins anew where a run is there")
+        add("--train-only", action="store_true", help="ends with the last checkpoint: nothing is exported, no bundle is written")
         add("--plain-log", action="store_true", help="leaves out histograms and pictures")
         add("--threads", type=int, default=1, help="of each process; one is fastest on a machine that does other work, too")
         add("--timeout-s", type=float, default=1800, metavar="S", help="how long the other processes may be silent")
@@ -99,9 +113,9 @@ def run(recipes, argv, restarts=0):
         parse.error("--accumulate, --threads and --epochs begin at 1")
     args.went_on = restarts > 0
     torch.set_num_threads(args.threads)
-    group = distributed.join(args.timeout_s)
     recipe = next(r for r in recipes if r.name == args.recipe)
     try:
+        group = distributed.join(args.timeout_s)
         recipe.make(Context(args, group))
         group.wait()
     except (checkpoint.Mismatch, distributed.Lost, FileNotFoundError, ValueError) as error:
@@ -109,3 +123,11 @@ def run(recipes, argv, restarts=0):
         return 1
     group.leave()
     return 0
+
+
+def end(code):
+    """Ends a program that `run` was the last of. Threads of gloo may outlive their group, and abort a process that is being taken apart
+    while they run: `torchrun` would take that for a loss."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code) if "WORLD_SIZE" in os.environ else sys.exit(code)

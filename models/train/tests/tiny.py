@@ -101,4 +101,4 @@ def make(context):
 RECIPE = recipe.Recipe("tiny", "for the tests", make, arguments)
 
 if __name__ == "__main__":
-    sys.exit(recipe.run([RECIPE], sys.argv[1:], restarts=int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))))
+    recipe.end(recipe.run([RECIPE], sys.argv[1:], restarts=int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))))

@@ -56,7 +56,7 @@ class Cable:
 def commands(variant, options, folder):
     """The processes of a variant: what is run, and on which core."""
     train = [str(TRAIN), "cifar10", "--data", options.data, "--network", options.network, "--runs", str(folder), "--subset", str(options.subset),
-             "--epochs", str(options.epochs), "--plain-log", "--checkpoint-s", "1e9", *options.more]
+             "--epochs", str(options.epochs), "--plain-log", "--train-only", "--checkpoint-s", "1e9", *options.more]
     if variant == "one":
         return [["taskset", "-c", "0", options.python, *train]]
     launch = [options.python, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-id", "bench"]
@@ -66,7 +66,8 @@ def commands(variant, options, folder):
         meet = ADDRESSES[0] if place else "127.0.0.1"
         here = ["--local-addr", address if place else "127.0.0.1"]
         local = ["--batch-norm", "local"] if variant.endswith("local") else []
-        found.append([*place, "taskset", "-c", str(core), *launch, "--rdzv-endpoint", f"{meet}:{options.port}", *here, *train, *local])
+        first = ["--rdzv-conf", f"is_host={'true' if core == 0 else 'false'}"]
+        found.append([*place, "taskset", "-c", str(core), *launch, "--rdzv-endpoint", f"{meet}:{options.port}", *first, *here, *train, *local])
     return found
 
 
