@@ -26,9 +26,9 @@ VERSION_1 = {
 }
 # Of a model that is trained on: batch normalisation is in its layers, so that the rates are smaller.
 TUNED = {
-    "epochs": 1, "optimiser": "adamw", "rate": 5e-4, "decay": 1e-4, "schedule": "one-cycle", "average": 0.98,
+    "epochs": 1, "optimiser": "muon", "rate": 1e-3, "decay": 1e-4, "schedule": "one-cycle", "average": 0.98,
 }
-TUNED_QAT = TUNED | {"rate": 2e-4, "precision": "fp32"}
+TUNED_QAT = TUNED | {"optimiser": "adamw", "rate": 2e-4, "precision": "fp32"}
 SHIPPED = "leptonnet"
 
 
