@@ -1,6 +1,7 @@
 """leptonnet-cifar10, trained on CIFAR-10 as JPEG (`class/nnnn.jpg` in train.tar.gz and val.tar.gz), quantised to int8 and written as a
 bundle: `python models/train/train.py cifar10 --data ../shared/data/cifar10`."""
 
+import functools
 import io
 import os
 import pathlib
@@ -73,20 +74,26 @@ def load(archive):
     return pixels, torch.tensor([item[2] for item in found])
 
 
-def draw(total):
-    """Random numbers of a batch: shifts of rows and columns, and which pictures are mirrored."""
-    return torch.randint(0, 9, (total, 1)), torch.randint(0, 9, (total, 1)), torch.rand(total) < 0.5
+def draw(total, hole=0):
+    """Random numbers of a batch: shifts of rows and columns, which pictures are mirrored, and with `hole` where it is."""
+    shifts = torch.randint(0, 9, (total, 1)), torch.randint(0, 9, (total, 1)), torch.rand(total) < 0.5
+    return shifts + ((torch.randint(0, SIZE[0], (total, 2)),) if hole else ())
 
 
-def augment(pixels, answers, draws):
-    """Mirrors half of them, and shifts each by up to 4 pixels over a reflected border."""
+def augment(pixels, answers, draws, hole=0):
+    """Mirrors half of them, shifts each by up to 4 pixels over a reflected border, and makes a square of `hole` pixels grey."""
     n, _, h, w = pixels.shape
-    down, right, mirrored = draws
+    down, right, mirrored, *middle = draws
     padded = torch.nn.functional.pad(pixels.float(), (4, 4, 4, 4), mode="reflect").to(torch.uint8)
     dy, dx = down + torch.arange(h), right + torch.arange(w)
     dx[mirrored] = dx[mirrored].flip(1)
     rows = torch.arange(n)[:, None, None]
-    return padded.permute(0, 2, 3, 1)[rows, dy[:, :, None], dx[:, None, :]].permute(0, 3, 1, 2), answers
+    shown = padded.permute(0, 2, 3, 1)[rows, dy[:, :, None], dx[:, None, :]].permute(0, 3, 1, 2)
+    if hole:
+        away = [(torch.arange(size) - at[:, None] + hole // 2) for size, at in zip((h, w), middle[0].T)]
+        inside = [(a >= 0) & (a < hole) for a in away]
+        shown = shown.masked_fill((inside[0][:, :, None] & inside[1][:, None, :])[:, None], 120)
+    return shown, answers
 
 
 def decoded(archive, folder):
@@ -121,10 +128,11 @@ class Data:
         return self.normalise(pixels).numpy()
 
 
-def task(net, name, data, **settings):
+def task(net, name, data, hole=0, **settings):
     """The network to be trained on the data, as every network of this recipe is."""
     return loop.Task(
-        name=name, net=net, samples=data.train[0], answers=data.train[1], normalise=data.normalise, draw=draw, augment=augment,
+        name=name, net=net, samples=data.train[0], answers=data.train[1], normalise=data.normalise,
+        draw=functools.partial(draw, hole=hole), augment=functools.partial(augment, hole=hole),
         measure=lambda net: fit.evaluate(net, *data.held_out, data.mean, data.std),
         confusion=lambda net: fit.confusion(net, *data.held_out, data.mean, data.std, len(LABELS)), **(SETTINGS | settings),
     )
@@ -133,6 +141,8 @@ def task(net, name, data, **settings):
 def arguments(parser):
     """What this recipe takes besides."""
     parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared/data/cifar10", help="train.tar.gz and val.tar.gz")
+    parser.add_argument("--hole", type=int, default=0, metavar="PIXELS", help="makes a square of each picture grey; the bundle then stays as it is")
+    parser.add_argument("--decay", type=float, help="in the place of the recipe's; the bundle then stays as it is")
     parser.add_argument("--from", dest="source", type=pathlib.Path, metavar="FILE", help="float ONNX to be trained on, as `leptond prune` writes it")
     parser.add_argument("--teacher", type=pathlib.Path, metavar="FILE", help="with --from: float ONNX whose answers it learns, too: the model before it was pruned")
     parser.add_argument("--qat", action="store_true", help="with --from: as it will be in bytes")
@@ -151,7 +161,11 @@ def make(context):
     build, settings = NETWORKS[args.network]
     name = "leptonnet-cifar10" if args.network == SHIPPED else f"cifar10-{args.network}"
     fit.seed_everything(1)
-    net = context.fit(task(build(), name, data, **settings))
+    if args.hole:
+        name += f"-hole-{args.hole}"
+    if args.decay is not None:
+        name, settings = f"{name}-decay-{args.decay}", settings | {"decay": args.decay}
+    net = context.fit(task(build(), name, data, args.hole, **settings))
     if context.finishes:
         finish(context, data, name, net)
 
@@ -186,7 +200,7 @@ def tune(context):
 def finish(context, data, name, net):
     """Quantises the network and measures it; writes the bundle where it is the network of the bundle."""
     train, held_out = data.train, data.held_out
-    shipped = context.args.network == SHIPPED
+    shipped = name == "leptonnet-cifar10"
     folder = context.bundle(name) if shipped else context.runs / name
     plain, path = context.runs / name / "float.onnx", folder / "model.onnx"
     folder.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 """Training in one process beside two: throughput, curves and the time to a fixed accuracy, each process on one core of its own.
 
     parallel.py --data DIR [--python PYTHON] [--rounds 3] [--network plain] [--subset 10] [--epochs 6] [--reach 0.5]
-                [--hosts] [--rate 1gbit] [--port 29533] [--work DIR] [-- ARGUMENTS OF train.py]
+                [--hosts] [--variants one,two] [--rate 1gbit] [--port 29533] [--work DIR] [-- ARGUMENTS OF train.py]
 
 By turns, in every round: one process on core 0; two on cores 0 and 1 with synchronised statistics, and with local ones; with --hosts (root, iproute2) two network
 namespaces with a cable between them that `tc tbf` holds at --rate, one process in each, as two hosts. Times are of training alone, without the start and without
@@ -121,6 +121,7 @@ def main():
     add("--epochs", type=int, default=6)
     add("--reach", type=float, default=0.5)
     add("--hosts", action="store_true")
+    add("--variants", help="in the place of all, joined by commas: one, two, two-local, hosts, hosts-local")
     add("--rate", default="1gbit")
     add("--port", type=int, default=29533)
     add("--work", type=pathlib.Path)
@@ -130,6 +131,10 @@ def main():
         sys.exit("two cores are wanted, one for each process")
     work = options.work or pathlib.Path(tempfile.mkdtemp())
     variants = ["one", "two", "two-local"] + (["hosts", "hosts-local"] if options.hosts else [])
+    if options.variants:
+        variants = [v for v in variants if v in options.variants.split(",")]
+        if "one" not in variants:
+            sys.exit("--variants: one process is what the others are held against")
     rows = {variant: [] for variant in variants}
 
     def rounds():
