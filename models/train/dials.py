@@ -1,17 +1,15 @@
 """Trains models/leptonnet-dials on photographs of pointer dials that are drawn (`lepton/dials.py`), quantises it to int8, measures it
-on pointers, faces, fonts and seeds that it was not trained on, and writes the bundle. One command: `python models/train/dials.py`."""
+on pointers, faces, fonts and seeds that it was not trained on, and writes the bundle: `python models/train/train.py dials`."""
 
-import argparse
 import pathlib
 
 import numpy
 import torch
 from PIL import Image
 
-from lepton import bundle, dials, fit, nets, quantise
+from lepton import bundle, dials, fit, loop, nets, quantise, recipe
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUNDLE = ROOT / "models/leptonnet-dials"
 SIZE = (32, 32)
 MEAN, STD = [0.5] * 3, [0.25] * 3
 OUTPUT = "position"
@@ -82,31 +80,40 @@ def apart(a, b):
     return numpy.abs((a - b + 5) % 10 - 5)
 
 
-def augment(pixels, answers):
+def draw(total):
+    """Random numbers of a batch: of each picture the quarters and mirror that its place in the batch gives it, contrast, light,
+    colours; of all of them together whether they are moved, by a matrix for each."""
+    even = lambda spread, *shape: (torch.rand(total, *shape) * 2 - 1) * spread
+    ways = torch.cat([torch.full((len(part),), way) for way, part in enumerate(torch.arange(total).chunk(8))])
+    theta = None
+    if torch.rand(1).item() < 0.5:
+        # From the new picture to the old.
+        theta, turn = torch.zeros(total, 2, 3), even(0.15)
+        theta[:, 0, 0], theta[:, 1, 1] = 1 + even(0.12), 1 + even(0.12)
+        theta[:, 0, 1], theta[:, 1, 0] = even(0.06) - turn, even(0.06) + turn
+        theta[:, 0, 2], theta[:, 1, 2] = even(0.06), even(0.06)
+    contrast, light, colour, shuffled = even(0.25), even(20), even(10, 3), torch.rand(total) < 0.06
+    return ways, theta, contrast, light, colour, shuffled, tuple(torch.randperm(3).tolist()), torch.rand(total) < 0.04
+
+
+def augment(pixels, answers, draws):
     """Turns by quarters and mirrors; zooms, shifts, stretches, turns and slants half of the batches; changes contrast and colours.
     `answers` are positions and shares of "none", `[N, 2]`; they go with the picture, and are returned as probabilities."""
-    n = len(pixels)
+    ways, theta, contrast, light, colour, shuffled, order, swapped = draws
     pixels, (positions, nones) = pixels.float(), answers.clone().T
-    for way, part in enumerate(torch.arange(n).chunk(8)):
+    for way in range(8):
+        part = (ways == way).nonzero().flatten()
         x, at = pixels[part], positions[part]
         if way >= 4:
             x, at = x.flip(3), -at
         # Quarters clockwise.
         pixels[part], positions[part] = torch.rot90(x, -(way % 4), (2, 3)), at + way % 4 * 2.5
-    draw = lambda spread, *shape: (torch.rand(n, *shape) * 2 - 1) * spread
-    if torch.rand(1).item() < 0.5:
-        # From the new picture to the old.
-        theta, turn = torch.zeros(n, 2, 3), draw(0.15)
-        theta[:, 0, 0], theta[:, 1, 1] = 1 + draw(0.12), 1 + draw(0.12)
-        theta[:, 0, 1], theta[:, 1, 0] = draw(0.06) - turn, draw(0.06) + turn
-        theta[:, 0, 2], theta[:, 1, 2] = draw(0.06), draw(0.06)
+    if theta is not None:
         positions = moved(positions, theta[:, :, :2])
         grid = torch.nn.functional.affine_grid(theta, pixels.shape, align_corners=False)
         pixels = torch.nn.functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
-    pixels = (pixels - 128) * (1 + draw(0.25)).view(-1, 1, 1, 1) + 128 + draw(20).view(-1, 1, 1, 1) + draw(10, 3).view(-1, 3, 1, 1)
-    shuffled = torch.rand(n) < 0.06
-    pixels[shuffled] = pixels[shuffled][:, torch.randperm(3)]
-    swapped = torch.rand(n) < 0.04
+    pixels = (pixels - 128) * (1 + contrast).view(-1, 1, 1, 1) + 128 + light.view(-1, 1, 1, 1) + colour.view(-1, 3, 1, 1)
+    pixels[shuffled] = pixels[shuffled][:, list(order)]
     pixels[swapped] = 255 - pixels[swapped]
     return pixels.clamp(0, 255).round(), soft(positions, nones)
 
@@ -118,18 +125,15 @@ def moved(positions, ways):
     return torch.atan2(x, -y) * (10 / (2 * torch.pi)) % 10
 
 
-def trained(net, folder, again, train, held_out):
-    """The network after each of `CYCLES`; with the weights of an earlier run, unless they are missing or to be made again."""
+def trained(context, net, train, held_out):
+    """The network after each of `CYCLES`."""
     for cycle, (epochs, rate) in enumerate(CYCLES):
-        path = folder / f"dials-{cycle}.pt"
-        if again or not path.exists():
-            if cycle:
-                fit.seed_everything(1 + cycle)
-            fit.fit(
-                net, f"dials-{cycle}", train, held_out, MEAN, STD, epochs, 128, rate, augment, decay=0.02, paired=True, measure=measure,
-            )
-            torch.save(net.state_dict(), path)
-        net.load_state_dict(torch.load(path))
+        if cycle:
+            fit.seed_everything(1 + cycle)
+        net = context.fit(loop.Task(
+            name=f"dials-{cycle}", net=net, samples=train[0], answers=train[1], epochs=epochs, batch=128, rate=rate, decay=0.02,
+            normalise=lambda x: fit.normalise(x, MEAN, STD), draw=draw, augment=augment, measure=lambda net: measure(net, *held_out),
+        ))
     return net
 
 
@@ -171,23 +175,23 @@ def measure(net, pixels, positions, nones):
     return judged(logits, positions, nones)[0]["within 0.2"] / 100
 
 
-def goldens(path):
+def goldens(path, drawings, out):
     """Pictures that were not trained on, clear ones at every unit and some of what is none, on which the file is right."""
-    folder = BUNDLE / "golden"
+    folder = out / "golden"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
         old.unlink()
     items = []
-    pixels, positions, nones, _ = drawn(fit.RUNS / "dials", "golden", 600, 2001, True, {"dial": 1})
+    pixels, positions, nones, _ = drawn(drawings, "golden", 600, 2001, True, {"dial": 1})
     found, scores = read(quantise.run(path, prepared(pixels), output=OUTPUT))
     for unit in range(10):
         right = (nones == 0) & (apart(found, positions) < 0.08) & (scores > 0.9) & (positions.astype(int) == unit)
         pick = int(numpy.flatnonzero(right)[0])
         name, at = f"golden/{round(positions[pick] * 10) % 100:02}.png", round(float(positions[pick]), 1) % 10
-        Image.fromarray(pixels[pick].transpose(1, 2, 0)).save(BUNDLE / name, optimize=True)
+        Image.fromarray(pixels[pick].transpose(1, 2, 0)).save(out / name, optimize=True)
         items.append({"file": name, "position": at})
     for number, kind in enumerate(["still", "drums", "flat", "half"]):
-        pixels, *_ = drawn(fit.RUNS / "dials", f"golden-{kind}", 40, 2010 + number, True, {kind: 1})
+        pixels, *_ = drawn(drawings, f"golden-{kind}", 40, 2010 + number, True, {kind: 1})
         found, scores = read(quantise.run(path, prepared(pixels), output=OUTPUT))
         pick = int(numpy.where(numpy.isnan(found), scores, 0).argmax())
         Image.fromarray(pixels[pick].transpose(1, 2, 0)).save(folder / f"none-{kind}.png", optimize=True)
@@ -195,24 +199,31 @@ def goldens(path):
     return items
 
 
-def main():
-    args = argparse.ArgumentParser(description=__doc__)
-    args.add_argument("--threads", type=int, default=1, help="one is fastest on a machine that does other work, too")
-    args.add_argument("--again", action="store_true", help="train even where weights of an earlier run are there")
-    args = args.parse_args()
-    torch.set_num_threads(args.threads)
-    folder = fit.RUNS / "dials"
-    pixels, positions, nones, _ = drawn(folder, "train", COUNT, SEED)
+def data_sets(folder):
+    """What is trained on, and the sets that are measured on, by name."""
+    train = drawn(folder, "train", COUNT, SEED)[:3]
     sets = {"not trained on": drawn(folder, "held-out", HELD_OUT, HELD_OUT_SEED, True), "trained forms": drawn(folder, "known", HELD_OUT, KNOWN_SEED)}
+    return train, sets
+
+
+def make(context):
+    """Draws the data, trains the network and writes the bundle."""
+    folder = context.runs / "dials"
+    (pixels, positions, nones), sets = context.data(lambda: data_sets(folder))
     fit.seed_everything(1)
     pool = torch.from_numpy(pixels)
     calibration = prepared(pixels[torch.randperm(len(pixels))[:3000].numpy()])
     answers = torch.from_numpy(numpy.stack([positions, nones], 1))
-    net = trained(dialnet(), folder, args.again, (pool, answers), sets["not trained on"][:3]).eval()
+    net = trained(context, dialnet(), (pool, answers), sets["not trained on"][:3])
+    if context.finishes:
+        finish(context.bundle("leptonnet-dials"), folder, net, calibration, sets)
+
+
+def finish(out, folder, net, calibration, sets):
+    """Quantises the network, measures it and writes the bundle."""
     with torch.no_grad():
         net.head[-1].bias[NONE] += NONE_SHIFT
-    BUNDLE.mkdir(parents=True, exist_ok=True)
-    plain, path = folder / "dials.onnx", BUNDLE / "model.onnx"
+    plain, path = folder / "dials.onnx", out / "model.onnx"
     quantise.export(net, 3, *SIZE, plain, free_size=False, outputs=[OUTPUT])
     quantise.quantise(plain, path, calibration)
     mmac = quantise.mmac(path, [1, 3, *SIZE])
@@ -226,7 +237,7 @@ def main():
         print("  ", table, flush=True)
         within = within or figures["within 0.2"] / 100
     bundle.write_manifest(
-        BUNDLE / "model.toml",
+        out / "model.toml",
         {
             "name": "leptonnet-dials", "version": "1.1.0", "task": "position",
             "description": "Where the pointer of a small round dial stands, in tenths of a turn, or none",
@@ -241,12 +252,11 @@ def main():
             "defaults": {"min_score": MIN_SCORE},
             "accuracy": {
                 "metric": "within-0.2", "value": round(within, 4), "dataset": "models/train/lepton/dials.py, held out",
-                "command": "python models/train/dials.py", "mmac": round(mmac, 3),
+                "command": "python models/train/train.py dials", "mmac": round(mmac, 3),
             },
         },
-        {"golden": goldens(path)},
+        {"golden": goldens(path, folder, out)},
     )
 
 
-if __name__ == "__main__":
-    main()
+RECIPE = recipe.Recipe("dials", "leptonnet-dials: the pointers of small round dials", make)

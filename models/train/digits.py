@@ -1,8 +1,7 @@
 """Trains models/leptonnet-digits on digits drawn by leptond's own synthetic camera and on photographs of counters that are drawn
 with free fonts (`lepton/photos.py`), quantises it to int8, measures it on fonts, seeds and faults that it was not trained on, and
-writes the bundle. One command: `python models/train/digits.py`."""
+writes the bundle: `python models/train/train.py digits`."""
 
-import argparse
 import math
 import pathlib
 import subprocess
@@ -11,10 +10,9 @@ import numpy
 import torch
 from PIL import Image
 
-from lepton import bundle, fit, nets, photos, quantise
+from lepton import bundle, fit, loop, nets, photos, quantise, recipe
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUNDLE = ROOT / "models/leptonnet-digits"
 NONE = photos.NONE
 OUTPUTS = [quantise.OUTPUT, "position"]
 LABELS = [str(d) for d in range(10)] + ["none"]
@@ -47,6 +45,13 @@ def leptonnet():
 def small_form():
     """The smaller form, for a board that is short of time."""
     return nets.TwoHeads(nets.LeptonNet(1, 11, stem=8, stem_stride=2, blocks=[(24, 1), (48, 2), (64, 2)]), 11)
+
+
+# Forms by name: network, file, and cycles of training, `(epochs, rate)`.
+FORMS = [
+    ("leptonnet", leptonnet, "model.onnx", [(8, 4e-3), (4, 2e-3)]),
+    ("small", small_form, "small.onnx", [(6, 5e-3), (8, 4e-3)]),
+]
 
 
 def render(program, folder, name, arguments, size=SIZES[0]):
@@ -147,28 +152,33 @@ def placed(logits, data):
     return table
 
 
-def augment(pixels, resize=True):
+def draw(total):
+    """Random numbers of a batch: of each picture turn, shear, stretches and shifts, contrast, light and whether dark and light are
+    swapped; of all of them together whether they are shown at the smaller size."""
+    even = lambda spread: (torch.rand(total) * 2 - 1) * spread
+    ways = [even(spread) for spread in (math.radians(4), 0.10, 0.12, 0.05, 0.06, 0.03, 0.3, 25)]
+    return *ways, torch.rand(total) < 0.1, torch.rand(1).item() < 0.25
+
+
+def augment(pixels, answers, draws):
     """Turns, shears, stretches and shifts each digit a little, changes its contrast, swaps dark and light in a tenth of
     them, and shows a quarter of the batches at the smaller size."""
+    angle, shear, wider, right, higher, down, contrast, light, swap, small = draws
     n, _, h, w = pixels.shape
-    draw = lambda spread: (torch.rand(n) * 2 - 1) * spread
-    angle, shear = draw(math.radians(4)), draw(0.10)
     theta = torch.zeros(n, 2, 3)
-    theta[:, 0, 0] = (1 + draw(0.12)) * angle.cos()
+    theta[:, 0, 0] = (1 + wider) * angle.cos()
     theta[:, 0, 1] = shear - angle.sin() * h / w
-    theta[:, 0, 2] = draw(0.05)
+    theta[:, 0, 2] = right
     theta[:, 1, 0] = angle.sin() * w / h
-    theta[:, 1, 1] = (1 + draw(0.06)) * angle.cos()
-    theta[:, 1, 2] = draw(0.03)
+    theta[:, 1, 1] = (1 + higher) * angle.cos()
+    theta[:, 1, 2] = down
     grid = torch.nn.functional.affine_grid(theta, (n, 1, h, w), align_corners=False)
     x = torch.nn.functional.grid_sample(pixels.float(), grid, padding_mode="border", align_corners=False)
-    gain, offset = (1 + draw(0.3)).view(-1, 1, 1, 1), draw(25).view(-1, 1, 1, 1)
-    x = (x - 128) * gain + 128 + offset
-    swap = (torch.rand(n) < 0.1).view(-1, 1, 1, 1)
-    x = torch.where(swap, 255 - x, x)
-    if resize and torch.rand(1).item() < 0.25:
+    x = (x - 128) * (1 + contrast).view(-1, 1, 1, 1) + 128 + light.view(-1, 1, 1, 1)
+    x = torch.where(swap.view(-1, 1, 1, 1), 255 - x, x)
+    if small:
         x = torch.nn.functional.interpolate(x, SIZES[1], mode="bilinear", antialias=True, align_corners=False)
-    return x.clamp(0, 255).round()
+    return x.clamp(0, 255).round(), answers
 
 
 def judged(logits, answers):
@@ -193,17 +203,23 @@ def by_kind(data):
             yield kind, data["kinds"] == kind
 
 
-def trained(net, name, folder, again, cycles, **settings):
-    """The network after each of `cycles`, `(epochs, rate)`; with the weights of an earlier run, unless they are missing or to be made again."""
+def trained(context, net, name, cycles, train, held_out):
+    """The network after each of `cycles`, `(epochs, rate)`."""
     for cycle, (epochs, rate) in enumerate(cycles):
-        path = folder / f"{name}-{cycle}.pt"
-        if again or not path.exists():
-            if cycle:
-                fit.seed_everything(1 + cycle)
-            fit.fit(net, f"{name}-{cycle}", mean=MEAN, std=STD, epochs=epochs, rate=rate, **settings)
-            torch.save(net.state_dict(), path)
-        net.load_state_dict(torch.load(path))
-    return net.eval()
+        if cycle:
+            fit.seed_everything(1 + cycle)
+        net = context.fit(loop.Task(
+            name=f"{name}-{cycle}", net=net, samples=train[0], answers=train[1], epochs=epochs, batch=128, rate=rate, decay=0.01,
+            normalise=normalise, draw=draw, augment=augment, criterion=criterion,
+            measure=lambda net: fit.evaluate(net, *held_out, MEAN, STD),
+            confusion=lambda net: fit.confusion(net, *held_out, MEAN, STD, len(LABELS)),
+        ))
+    return net
+
+
+def normalise(pixels):
+    """Pixels as the network takes them."""
+    return fit.normalise(pixels, MEAN, STD)
 
 
 def prepared(pixels):
@@ -211,12 +227,12 @@ def prepared(pixels):
     return fit.normalise(pixels, MEAN, STD).numpy()
 
 
-def goldens(program, count=10):
+def goldens(program, drawn, out, count=10):
     """One region per digit cut out of pictures with fonts that were not trained on, as PNG: `[72, 96]` pixels, and four regions
     that show no digit."""
-    folder = BUNDLE / "golden"
+    folder = out / "golden"
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = fit.RUNS / "digits/pictures"
+    pictures = drawn / "pictures"
     draw = lambda folder, *arguments: subprocess.run(
         [*program, "render", "--fonts", "held-out", "--frames", "1", *arguments, "--pictures", str(folder)], check=True, cwd=ROOT
     )
@@ -233,7 +249,7 @@ def goldens(program, count=10):
     items = [{"file": f"golden/{digit}.png", "label": digit} for digit in sorted(found)]
     # Regions as they must not be read.
     for fault, seed in {"gap": 2000100, "cut": 2000101, "blank": 2000102, "fog": 2000104}.items():
-        faulty = fit.RUNS / "digits" / f"pictures-{fault}"
+        faulty = drawn / f"pictures-{fault}"
         draw(faulty, "--seeds", f"{seed}..{seed + 1}", "--faults", fault)
         x, y, w, h = REGIONS[2]
         place = {"gap": (x + w // 2, y, w, h), "cut": (x, y + h * 6 // 10, w, h)}.get(fault, (x, y, w, h))
@@ -242,15 +258,15 @@ def goldens(program, count=10):
     return items
 
 
-def write_manifest(figures, lists):
+def write_manifest(out, figures, lists):
     """`model.toml` with the figures of the main form."""
     bundle.write_manifest(
-        BUNDLE / "model.toml",
+        out / "model.toml",
         {
             "name": "leptonnet-digits", "version": "3.0.0", "task": "classify",
             "description": "Digits of mechanical and liquid crystal counters, one per picture or region, or none",
             "licence": "MIT OR Apache-2.0", "origin": "models/train/digits.py", "file": "model.onnx",
-            "sha256": bundle.sha256(BUNDLE / "model.onnx"), "labels": LABELS,
+            "sha256": bundle.sha256(out / "model.onnx"), "labels": LABELS,
         },
         {
             "input": {
@@ -261,28 +277,56 @@ def write_manifest(figures, lists):
             "defaults": {"min_score": MIN_SCORE},
             "accuracy": {
                 "metric": "top-1", "value": round(figures["int8"], 4), "dataset": f"leptond render {HELD_OUT}",
-                "command": "python models/train/digits.py", "mmac": round(figures["mmac"], 3),
+                "command": "python models/train/train.py digits", "mmac": round(figures["mmac"], 3),
             },
         },
         lists,
     )
 
 
-def main():
-    args = argparse.ArgumentParser(description=__doc__)
-    args.add_argument("--leptond", type=pathlib.Path, help="a built leptond; otherwise cargo builds and runs it")
-    args.add_argument("--threads", type=int, default=1, help="one is fastest on a machine that does other work, too")
-    args.add_argument("--again", action="store_true", help="train even where weights of an earlier run are there")
-    args = args.parse_args()
-    torch.set_num_threads(args.threads)
+def make(context):
+    """Draws the data, trains both forms and writes the bundle."""
+    args = context.args
     program = [str(args.leptond.resolve())] if args.leptond else ["cargo", "run", "--release", "--quiet", "--"]
+    folder = context.runs / "digits"
+    train, sets, small, known = context.data(lambda: data_sets(program, folder))
+    held_out = clear(sets["camera"])
+    fit.seed_everything(1)
+    # Ranges are calibrated on digits that were trained on, of both sizes: none of them is evaluated on.
+    calibration = prepared(train[0][torch.randperm(len(train[0]))[:3000]])
+    out = context.bundle("leptonnet-digits") if context.finishes else None
+    lists = {"variant": [], "golden": goldens(program, folder, out) if context.finishes else []}
+    main_form = None
+    for name, build, file, cycles in FORMS:
+        fit.seed_everything(1)
+        net = trained(context, build(), f"digits-{name}", cycles, train, clear(sets["photographs"]))
+        if not context.finishes:
+            continue
+        with torch.no_grad():
+            net.head[-1].bias[NONE] += NONE_SHIFT
+            net.place[-1].bias[NONE] += NONE_SHIFT
+        plain, path = folder / f"{name}.onnx", out / file
+        quantise.export(net, 1, *SIZES[0], plain, outputs=OUTPUTS)
+        quantise.quantise(plain, path, calibration)
+        figures = measured(args.leptond, net, plain, path, held_out, small, known)
+        print(name, figures, flush=True)
+        tell(name, path, sets)
+        if main_form is None:
+            main_form = figures
+        else:
+            lists["variant"].append({
+                "name": name, "file": file, "sha256": bundle.sha256(path), "accuracy": round(figures["int8"], 4),
+                "mmac": round(figures["mmac"], 3),
+            })
+        write_manifest(out, main_form, lists)
 
-    folder = fit.RUNS / "digits"
+
+def data_sets(program, folder):
+    """What is trained on, the sets by name, and pictures of the smaller size and with known fonts; drawn unless they are there."""
     parts = [photographs(folder, "photos", PHOTOS, PHOTOS_SEED, all_kinds()), render(program, folder, "train", TRAIN)]
     data = {key: numpy.concatenate([part[key] for part in parts]) for key in parts[0]}
     train = torch.from_numpy(data["pixels"]), soft(data)
     camera = render(program, folder, "held-out", HELD_OUT)
-    held_out = clear(camera)
     small = clear(render(program, folder, "held-out-small", HELD_OUT, SIZES[1]))
     known = clear(render(program, folder, "known", KNOWN))
     strange = dict.fromkeys(photos.HELD_OUT_KINDS, 1)
@@ -293,61 +337,38 @@ def main():
         "photographs": photographs(folder, "held-out-photos", HELD_OUT_PHOTOS, HELD_OUT_SEED, all_kinds(), True),
         "faults not trained on": photographs(folder, "held-out-kinds", HELD_OUT_KINDS, HELD_OUT_SEED + 1, strange, True),
     }
-    print(f"{len(train[0])} digits to train on, {len(held_out[0])} held out", flush=True)
-    fit.seed_everything(1)
-    # Ranges are calibrated on digits that were trained on, of both sizes: none of them is evaluated on.
-    calibration = prepared(train[0][torch.randperm(len(train[0]))[:3000]])
-
-    BUNDLE.mkdir(parents=True, exist_ok=True)
-    lists = {"variant": [], "golden": goldens(program)}
-    settings = dict(
-        train=train, held_out=clear(sets["photographs"]), batch=128, augment=augment, criterion=criterion, decay=0.01,
-    )
-    main_form = None
-    forms = [
-        ("leptonnet", leptonnet, "model.onnx", [(8, 4e-3), (4, 2e-3)]),
-        ("small", small_form, "small.onnx", [(6, 5e-3), (8, 4e-3)]),
-    ]
-    for name, build, file, cycles in forms:
-        fit.seed_everything(1)
-        net = trained(build(), f"digits-{name}", folder, args.again, cycles, **settings)
-        with torch.no_grad():
-            net.head[-1].bias[NONE] += NONE_SHIFT
-            net.place[-1].bias[NONE] += NONE_SHIFT
-        plain, path = folder / f"{name}.onnx", BUNDLE / file
-        quantise.export(net, 1, *SIZES[0], plain, outputs=OUTPUTS)
-        quantise.quantise(plain, path, calibration)
-        figures = {
-            "parameters": nets.parameters(net),
-            "bytes": path.stat().st_size,
-            "mmac": quantise.mmac(path, [1, 1, *SIZES[0]]),
-            "mmac_small": quantise.mmac(path, [1, 1, *SIZES[1]]),
-            "float": quantise.accuracy(quantise.run(plain, prepared(held_out[0])), held_out[1]),
-            "int8": quantise.accuracy(quantise.run(path, prepared(held_out[0])), held_out[1]),
-            "int8_small": quantise.accuracy(quantise.run(path, prepared(small[0])), small[1]),
-            "int8_known_fonts": quantise.accuracy(quantise.run(path, prepared(known[0])), known[1]),
-        }
-        if args.leptond:
-            logits = quantise.run_leptond(args.leptond.resolve(), path, prepared(held_out[0]))
-            figures["int8_leptond"] = quantise.accuracy(logits, held_out[1])
-        print(name, figures, flush=True)
-        for title, whole in sets.items():
-            samples, answers = clear(whole)
-            print(f"{name}, {title}: threshold: [digits not read rightly %, digits misread %, none read as a digit %]")
-            print("  ", judged(quantise.run(path, prepared(samples)), answers))
-            print("  positions: threshold: [not read %, mean error, within 0.1 %, within 0.2 %, more than 0.5 off %, none read %]")
-            logits = quantise.run(path, prepared(torch.from_numpy(whole["pixels"])), output=OUTPUTS[1])
-            for kind, part in by_kind(whole):
-                print("  ", kind, placed(logits[part], {key: value[part] for key, value in whole.items()}), flush=True)
-        if main_form is None:
-            main_form = figures
-        else:
-            lists["variant"].append({
-                "name": name, "file": file, "sha256": bundle.sha256(path), "accuracy": round(figures["int8"], 4),
-                "mmac": round(figures["mmac"], 3),
-            })
-        write_manifest(main_form, lists)
+    print(f"{len(train[0])} digits to train on, {len(camera['digits'])} held out", flush=True)
+    return train, sets, small, known
 
 
-if __name__ == "__main__":
-    main()
+def measured(leptond, net, plain, path, held_out, small, known):
+    """Size, cost and accuracy of a form."""
+    figures = {
+        "parameters": nets.parameters(net),
+        "bytes": path.stat().st_size,
+        "mmac": quantise.mmac(path, [1, 1, *SIZES[0]]),
+        "mmac_small": quantise.mmac(path, [1, 1, *SIZES[1]]),
+        "float": quantise.accuracy(quantise.run(plain, prepared(held_out[0])), held_out[1]),
+        "int8": quantise.accuracy(quantise.run(path, prepared(held_out[0])), held_out[1]),
+        "int8_small": quantise.accuracy(quantise.run(path, prepared(small[0])), small[1]),
+        "int8_known_fonts": quantise.accuracy(quantise.run(path, prepared(known[0])), known[1]),
+    }
+    if leptond:
+        logits = quantise.run_leptond(leptond.resolve(), path, prepared(held_out[0]))
+        figures["int8_leptond"] = quantise.accuracy(logits, held_out[1])
+    return figures
+
+
+def tell(name, path, sets):
+    """Prints the tables of the card."""
+    for title, whole in sets.items():
+        samples, answers = clear(whole)
+        print(f"{name}, {title}: threshold: [digits not read rightly %, digits misread %, none read as a digit %]")
+        print("  ", judged(quantise.run(path, prepared(samples)), answers))
+        print("  positions: threshold: [not read %, mean error, within 0.1 %, within 0.2 %, more than 0.5 off %, none read %]")
+        logits = quantise.run(path, prepared(torch.from_numpy(whole["pixels"])), output=OUTPUTS[1])
+        for kind, part in by_kind(whole):
+            print("  ", kind, placed(logits[part], {key: value[part] for key, value in whole.items()}), flush=True)
+
+
+RECIPE = recipe.Recipe("digits", "leptonnet-digits: the digits of a counter", make)

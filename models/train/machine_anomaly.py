@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Trains models/machine-anomaly, an autoencoder over windows of the `machine` sensor, and writes its bundle.
 
-    python models/train/machine_anomaly.py
+    python models/train/train.py machine-anomaly
 
 The data are readings of one quiet computer and of the same computer compiling (`data/machine-*.csv`, made with
 `leptond record --sensor machine`). From them come windows that count as normal: quiet ones, moderate load on some of the
@@ -10,7 +9,6 @@ it sees are overlaid with a sustained overload, and it has to give back what was
 normal, and takes away what is not; the difference is the score.
 """
 
-import argparse
 import hashlib
 import pathlib
 
@@ -21,10 +19,10 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
-from torch.utils.tensorboard import SummaryWriter
+
+from lepton import loop, recipe
 
 HERE = pathlib.Path(__file__).parent
-BUNDLE = HERE.parent / "machine-anomaly"
 INTERVAL_S = 0.5
 ROWS = 8
 CHANNELS = ["cpu_percent", "cpu_min_percent", "cpu_max_percent", "memory_used_percent"]
@@ -40,6 +38,8 @@ LONGEST_BURST = 4
 SHORTEST_OVERLOAD = 6
 # Normal windows score below 1, overload scores about 9.
 THRESHOLD = 3.0
+# Steps between two lines of the curve.
+EPOCH_STEPS = 500
 
 
 def readings(name):
@@ -174,26 +174,16 @@ class Autoencoder(nn.Module):
         return sum(layer.weight.numel() for layer in cls().layers if isinstance(layer, nn.Linear))
 
 
-def train(maker, steps, seed):
+def train(context, maker, steps, seed):
+    """The network after so many steps of 512 windows, drawn with replacement."""
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True)
     net = Autoencoder()
-    log = SummaryWriter(str(HERE / "runs" / "machine-anomaly"))
-    optimiser = torch.optim.Adam(net.parameters(), lr=0.005)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     seen, wanted = [torch.from_numpy(normalise(x)) for x in maker.pairs(60_000)]
-    for step in range(steps):
-        pick = torch.randint(len(seen), (512,))
-        loss = nn.functional.mse_loss(net(seen[pick]), wanted[pick])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        if step % 500 == 0 or step == steps - 1:
-            log.add_scalar("loss/train", loss.item(), step)
-            print(f"step {step}: loss {loss.item():.4f}", flush=True)
-    log.close()
-    return net.eval()
+    return context.fit(loop.Task(
+        name="machine-anomaly", net=net, samples=seen, answers=wanted, epochs=steps // EPOCH_STEPS, batch=512, repeated=EPOCH_STEPS * 512,
+        rate=0.005, optimiser="adam", schedule="cosine", normalise=lambda x: x, criterion=nn.functional.mse_loss, classes=False,
+    ))
 
 
 class Calibration(CalibrationDataReader):
@@ -206,9 +196,8 @@ class Calibration(CalibrationDataReader):
         return next(self.batches, None)
 
 
-def export(net, calibration, out):
+def export(net, calibration, out, work):
     """Float ONNX, then QDQ int8: weights per channel, activations int8."""
-    work = HERE / "runs" / "machine-anomaly"
     work.mkdir(parents=True, exist_ok=True)
     plain, ready = work / "float.onnx", work / "ready.onnx"
     example = torch.zeros(2, ROWS, len(CHANNELS))
@@ -341,7 +330,7 @@ threshold = {threshold}
 metric = "auc"
 value = {auc}
 dataset = "held-out quiet windows against windows of a compilation"
-command = "python models/train/machine_anomaly.py --evaluate"
+command = "python models/train/train.py machine-anomaly --evaluate"
 mmac = {mmac}
 
 [[golden]]
@@ -362,33 +351,42 @@ def quoted(values):
     return "[" + ", ".join(f'"{v}"' if isinstance(v, str) else str(v) for v in values) + "]"
 
 
-def write_golden(name, rows):
+def write_golden(out, name, rows):
     names = ",".join(CHANNELS)
-    numpy.savetxt(BUNDLE / "golden" / name, rows, fmt="%.2f", delimiter=",", header=names, comments="")
+    numpy.savetxt(out / "golden" / name, rows, fmt="%.2f", delimiter=",", header=names, comments="")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=12_000)
+def arguments(parser):
+    """What this recipe takes besides."""
+    parser.add_argument("--steps", type=int, default=12_000, help=f"a multiple of {EPOCH_STEPS}")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--evaluate", action="store_true", help="only measure the bundle that is there")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
+
+
+def make(context):
+    """Trains the network and writes the bundle."""
+    args = context.args
     quiet, busy = readings("machine-quiet.csv"), readings("machine-busy.csv")
     texture = busy[BUSY_TESTED:]
-    model = BUNDLE / "model.onnx"
+    out = context.bundle("machine-anomaly")
+    model = out / "model.onnx"
+    test = lambda: Maker(quiet[QUIET_TRAINED:], texture, args.seed + 2)
     if not args.evaluate:
-        (BUNDLE / "golden").mkdir(parents=True, exist_ok=True)
-        net = train(Maker(quiet[:QUIET_TRAINED], texture, args.seed), args.steps, args.seed)
+        net = train(context, Maker(quiet[:QUIET_TRAINED], texture, args.seed), args.steps, args.seed)
+        if not context.finishes:
+            return
+        (out / "golden").mkdir(parents=True, exist_ok=True)
         calibration = normalise(Maker(quiet[:QUIET_TRAINED], texture, args.seed + 1).pairs(2000)[0])
-        plain = export(net, calibration, model)
+        plain = export(net, calibration, model, context.runs / "machine-anomaly")
         print("float:")
-        judge(Scorer(plain), THRESHOLD, quiet, busy, Maker(quiet[QUIET_TRAINED:], texture, args.seed + 2))
-        write_golden("quiet.csv", quiet[900 : 900 + ROWS])
-        write_golden("moderate.csv", numpy.tile(numpy.float32([27, 4, 80, 38]), (ROWS, 1)))
-        write_golden("busy.csv", busy[200 : 200 + ROWS])
+        judge(Scorer(plain), THRESHOLD, quiet, busy, test())
+        write_golden(out, "quiet.csv", quiet[900 : 900 + ROWS])
+        write_golden(out, "moderate.csv", numpy.tile(numpy.float32([27, 4, 80, 38]), (ROWS, 1)))
+        write_golden(out, "busy.csv", busy[200 : 200 + ROWS])
+    if not context.finishes:
+        return
     print("int8:")
-    figures = judge(Scorer(model), THRESHOLD, quiet, busy, Maker(quiet[QUIET_TRAINED:], texture, args.seed + 2))
+    figures = judge(Scorer(model), THRESHOLD, quiet, busy, test())
     data = model.read_bytes()
     sha256 = hashlib.sha256(data).hexdigest()
     if not args.evaluate:
@@ -396,9 +394,8 @@ def main():
             sha256=sha256, rows=ROWS, channels=quoted(CHANNELS), mean=quoted(MEAN), std=quoted(STD), threshold=THRESHOLD,
             auc=figures["auc, quiet against compilation"], mmac=Autoencoder.multiplications() / 1e6,
         )
-        (BUNDLE / "model.toml").write_text(text, encoding="utf-8")
+        (out / "model.toml").write_text(text, encoding="utf-8")
     print(f"{model.name}: {len(data)} bytes, sha256 {sha256}")
 
 
-if __name__ == "__main__":
-    main()
+RECIPE = recipe.Recipe("machine-anomaly", "machine-anomaly: notices when a computer is overloaded", make, arguments)

@@ -99,6 +99,16 @@ def quantise(source, path, samples, percentile=None, batch=100):
     onnx.save(tidy(onnx.load(str(path))), str(path))
 
 
+def save(model, path):
+    """Writes an ONNX model whole or not at all."""
+    scratch = path.with_name(f".{path.name}.tmp")
+    try:
+        scratch.write_bytes(model.SerializeToString())
+        scratch.rename(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
 def mmac(path, shape):
     """Million multiply-accumulates of one inference at an input shape: convolutions and matrix products."""
     model = onnx.load(str(path))
