@@ -123,8 +123,8 @@ fn report(
 fn verdict(loaded: &Loaded) -> String {
     let config = &loaded.config;
     let meters = config.pipelines.iter().filter(|pipeline| pipeline.meter.is_some()).count();
-    let models: BTreeSet<&str> =
-        config.pipelines.iter().flat_map(|pipeline| pipeline.models()).map(|(_, name)| name).collect();
+    let of_pipelines = config.pipelines.iter().flat_map(|pipeline| pipeline.models()).map(|(_, name)| name);
+    let models: BTreeSet<&str> = of_pipelines.chain(config.lent_models().iter().map(String::as_str)).collect();
     let parts = [
         (config.pipelines.len() - meters, "pipeline"),
         (meters, "meter"),
@@ -133,7 +133,8 @@ fn verdict(loaded: &Loaded) -> String {
     ];
     let parts: Vec<String> =
         parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| counted(count, word)).collect();
-    format!("OK: {}", parts.join(", "))
+    let assists = if config.assists() { ", computes for other nodes" } else { "" };
+    format!("OK: {}{assists}", parts.join(", "))
 }
 
 /// A sentence about the password, where there is something to say.

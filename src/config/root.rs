@@ -64,6 +64,15 @@ impl Config {
         assists
     }
 
+    /// Names of the models that this node computes for others with, beside those of its pipelines.
+    pub fn lent_models(&self) -> &[String] {
+        #[cfg(feature = "fleet")]
+        let lent = self.fleet.as_ref().filter(|fleet| fleet.assist).map_or(&[][..], |fleet| &fleet.models);
+        #[cfg(not(feature = "fleet"))]
+        let lent = &[];
+        lent
+    }
+
     /// Adds the pipeline of each meter behind those of the file.
     pub(crate) fn add_meters(&mut self) {
         self.pipelines.retain(|pipeline| pipeline.meter.is_none());

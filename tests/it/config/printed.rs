@@ -50,6 +50,11 @@ fn check_says_in_one_line_that_all_is_well() {
     let second = digits.replace("\"meter\"", "\"second\"");
     let several = said(&format!("[mqtt]\nhost = \"h\"\n{digits}{second}{meter}"), &["--skip-files"]);
     assert!(several.starts_with("OK: 2 pipelines, 1 meter, 2 models"), "{several}");
+    #[cfg(feature = "fleet")]
+    {
+        let worker = "[fleet]\nservers = [\"nats://127.0.0.1:4222\"]\ngroup = \"g\"\nassist = true\nmodels = [\"leptonnet-digits\"]\n";
+        assert_eq!(said(&format!("[mqtt]\nhost = \"h\"\n{worker}"), &[]), "OK: 1 model, computes for other nodes\n");
+    }
     let warned = format!("[mqtt]\nhost = \"h\"\nusername = \"u\"\npassword = \"p\"\n{digits}");
     let said = said(&warned, &["--skip-files"]);
     assert!(said.starts_with("OK: 1 pipeline, 1 model") && said.lines().count() == 1, "{said}");
