@@ -57,7 +57,8 @@ fn only_passwords_are_secrets() {
     let mut all = Vec::new();
     nodes(Node::root(), "", &mut all);
     let secrets: Vec<_> = all.iter().filter(|(_, node)| node.is_secret()).map(|(path, _)| path.as_str()).collect();
-    assert_eq!(secrets, [".mqtt.password", ".page.password"]);
+    let fleet = cfg!(feature = "fleet").then_some(".fleet.password");
+    assert_eq!(secrets, fleet.into_iter().chain([".mqtt.password", ".page.password"]).collect::<Vec<_>>());
 }
 
 #[test]

@@ -321,8 +321,9 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
                 host.service.feed(&host.heartbeats);
             }
         }
-        let Host { options, signals, service, heart, heartbeats, .. } = &mut *host;
-        let work = commands.work(&mut session, options, signals);
+        let Host { options, signals, service, heart, heartbeats, page, .. } = &mut *host;
+        let mut applied = |session: &Session| page.configure(&session.config, &session.digest);
+        let work = commands.work(&mut session, options, signals, &mut applied);
         match fed(work, &mut tick, service, heart, heartbeats).await {
             Done::Nothing => {}
             Done::Reloaded => {

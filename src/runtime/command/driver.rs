@@ -240,20 +240,23 @@ impl Commands {
         self.judge(set, now);
     }
 
-    /// Does what takes the control loop, if there is something.
+    /// Does what takes the control loop, if there is something. `applied` is called with what applies now, before whoever asked is told: an
+    /// answer is not to come before others can see what it says.
     pub(in crate::runtime) async fn work(
         &mut self,
         session: &mut Session,
         options: &crate::runtime::Options,
         signals: &mut aside::Signals,
+        applied: &mut dyn FnMut(&Session),
     ) -> Done {
         match self.work.take() {
             None => Done::Nothing,
             Some(Work::Restart) => Done::Restart,
             Some(Work::Change(change, asker)) => {
                 match apply::change(session, options, signals, change, asker.transaction()).await {
-                    Change::Applied(applied) => {
-                        let Applied { keys, watch, stored, data } = *applied;
+                    Change::Applied(change) => {
+                        let Applied { keys, watch, stored, data } = *change;
+                        applied(session);
                         tracing::info!(changed = keys.join(", "), "config/set: on trial for a minute");
                         let asker = self.reply(asker, Ok(&data));
                         self.trial = Some(Trial { asker, keys, watch, stored });
@@ -276,6 +279,7 @@ impl Commands {
                 match apply::roll_back(session, options, signals, &trial).await {
                     Return::Done => {
                         tracing::error!(reason, "config/set: the change is taken back");
+                        applied(session);
                         self.reply(trial.asker, Err(&format!("rolled back: {reason}")));
                         Done::Reloaded
                     }
