@@ -17,6 +17,11 @@ pub(super) fn counted(count: usize, thing: &str) -> String {
     if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
+/// Text as it stands in an SVG picture.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
 /// Whole MiB.
 pub(super) fn mib(bytes: u64) -> u64 {
     bytes >> 20

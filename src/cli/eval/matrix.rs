@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::names::Names;
 use crate::cli::Failure;
+use crate::cli::words::escaped;
 use crate::draw::{Canvas, Format, Rect, advance, encode, text_size};
 use crate::evaluate::Classes;
 use crate::sys::atomic;
@@ -173,10 +174,6 @@ fn colour(part: f64, right: bool) -> [u8; 3] {
     // Few mistakes are still to be seen.
     let part = part.sqrt();
     end.map(|end| (255.0 + (end - 255.0) * part).round() as u8)
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]

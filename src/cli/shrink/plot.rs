@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::point::{Point, Standing};
+use crate::cli::words::escaped;
 
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 520.0;
@@ -159,10 +160,6 @@ impl Labels {
         self.0.push([x, y]);
         [x, y]
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
