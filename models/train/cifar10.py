@@ -139,7 +139,7 @@ def task(net, name, data, hole=0, **settings):
 
 
 def arguments(parser):
-    """What this recipe takes besides."""
+    """Adds the arguments of this recipe."""
     parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared/data/cifar10", help="train.tar.gz and val.tar.gz")
     parser.add_argument("--hole", type=int, default=0, metavar="PIXELS", help="makes a square of each picture grey; the bundle then stays as it is")
     parser.add_argument("--decay", type=float, help="in the place of the recipe's; the bundle then stays as it is")

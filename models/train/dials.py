@@ -200,7 +200,7 @@ def goldens(path, drawings, out):
 
 
 def data_sets(folder):
-    """What is trained on, and the sets that are measured on, by name."""
+    """The training set, and the sets that are measured on, by name."""
     train = drawn(folder, "train", COUNT, SEED)[:3]
     sets = {"not trained on": drawn(folder, "held-out", HELD_OUT, HELD_OUT_SEED, True), "trained forms": drawn(folder, "known", HELD_OUT, KNOWN_SEED)}
     return train, sets

@@ -322,7 +322,7 @@ def make(context):
 
 
 def data_sets(program, folder):
-    """What is trained on, the sets by name, and pictures of the smaller size and with known fonts; drawn unless they are there."""
+    """The training set, the sets by name, and pictures of the smaller size and with known fonts; drawn unless they are there."""
     parts = [photographs(folder, "photos", PHOTOS, PHOTOS_SEED, all_kinds()), render(program, folder, "train", TRAIN)]
     data = {key: numpy.concatenate([part[key] for part in parts]) for key in parts[0]}
     train = torch.from_numpy(data["pixels"]), soft(data)

@@ -357,7 +357,7 @@ def write_golden(out, name, rows):
 
 
 def arguments(parser):
-    """What this recipe takes besides."""
+    """Adds the arguments of this recipe."""
     parser.add_argument("--steps", type=int, default=12_000, help=f"a multiple of {EPOCH_STEPS}")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--evaluate", action="store_true", help="only measure the bundle that is there")

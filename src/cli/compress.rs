@@ -25,7 +25,6 @@ use crate::install::describe::Stated;
 use crate::model::execute::Loader;
 use crate::model::{Bundle, Engine};
 use crate::pipeline::{FileSamples, Planner};
-use crate::{preprocess, task};
 pub(super) use form::{ends_in_softmax, form};
 use leptond_engine::compress::{CompressError, Executor, Plan, Samples, TensorFact};
 use leptond_governor::Setpoint;
@@ -96,8 +95,7 @@ impl CompressArgs {
 
     /// At most `limit` samples for the model, spread over all that are there. Tells of what is left out, and of few.
     pub(super) fn samples(&self, bundle: &Bundle, limit: u32) -> Result<FileSamples, Failure> {
-        let settings = (preprocess::Config::default(), task::Config::default());
-        let planner = Planner::new(bundle.clone(), Engine::F32, 1, settings.0, &settings.1);
+        let planner = Planner::of_bundle(bundle.clone(), Engine::F32, 1);
         let stages = spinner("loading the model", || planner.and_then(|planner| planner.stages(&Setpoint::full())));
         let stages = stages.map_err(anyhow::Error::from)?;
         let read = || FileSamples::open(&self.calibrate, stages, self.quant, limit as usize);

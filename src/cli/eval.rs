@@ -34,17 +34,12 @@ const HOPELESS: usize = 20;
 pub fn run(args: Args) -> Result<(), Failure> {
     let picture = args.confusion.as_deref().map(|file| matrix::Kind::of(file).map(|kind| (file, kind))).transpose()?;
     let mut data = data::look(&args.data, args.images.as_deref())?;
-    let classes = data.categories.is_empty() && data.labels.is_some();
-    let mut first = Subject::open(&args, &args.model, args.engine, classes)?;
-    data.name_by(&labels_of(&first));
-    if data.labels.is_some() && data.categories.is_empty() && !classes {
-        first = Subject::open(&args, &args.model, args.engine, true)?;
-    }
+    let mut first = opened(&mut data, &|classes| Subject::open(&args, &args.model, args.engine, classes))?;
     settle(&args.data, args.limit, args.against.is_some(), &mut data, &first)?;
     let mut second = match &args.against {
         Some(model) => {
             let engine = args.against_engine.unwrap_or(args.engine);
-            Some(Subject::open(&args, model, engine, data.labels.is_some() && data.categories.is_empty())?)
+            Some(Subject::open(&args, model, engine, data.has_classes())?)
         }
         None => None,
     };
@@ -95,6 +90,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
         tell(&line);
     }
     say(&told.table(&measured))
+}
+
+/// Opens a model by `open`, which is told of classes in the data; they may be in names of files, which the model's labels tell.
+fn opened(data: &mut Data, open: &dyn Fn(bool) -> Result<Subject, Failure>) -> Result<Subject, Failure> {
+    let classes = data.has_classes();
+    let subject = open(classes)?;
+    data.name_by(&labels_of(&subject));
+    if data.has_classes() && !classes { open(true) } else { Ok(subject) }
 }
 
 fn labels_of(subject: &Subject) -> Vec<Label> {

@@ -16,9 +16,9 @@ use super::output::{say, tell};
 use crate::config::{self, Options};
 use crate::fleet::{Assist, Config, ModelDigest, Spare, Use};
 use crate::frame::NodeName;
+use crate::model::Engine;
 use crate::pipeline::Planner;
 use crate::source::{self, names_pictures};
-use crate::{preprocess, task};
 pub use args::Args;
 use drive::{Drive, Ended};
 use results::Results;
@@ -29,14 +29,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let bundle = open(&args.model)?;
     let model = ModelDigest::new(bundle.digest())
         .ok_or_else(|| Failure::Usage(format!("{}: it has no digest by which nodes could know it", args.model)))?;
-    let planner = Planner::new(
-        bundle,
-        crate::model::Engine::default(),
-        1,
-        preprocess::Config::default(),
-        &task::Config::default(),
-    )
-    .map_err(anyhow::Error::from)?;
+    let planner = Planner::of_bundle(bundle, Engine::default(), 1).map_err(anyhow::Error::from)?;
     let size = picture::wanted(&planner).map_err(|reason| Failure::Usage(format!("{}: {reason}", args.model)))?;
     let files = files(&args.inputs)?;
     let results = Results::open(&args.output, &model)?;

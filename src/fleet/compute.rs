@@ -1,4 +1,4 @@
-//! What a worker needs of the program around it: models that compute.
+//! Models that compute: all that a worker needs of the program around it.
 
 use std::fmt;
 use std::time::Duration;

@@ -22,11 +22,11 @@ use super::digest::ModelDigest;
 use super::error::FleetError;
 use super::names::{Lane, consumer};
 use super::outstanding::{Awaited, Outstanding, Unwanted};
-use super::random::Random;
 use super::streams;
 use super::version::Version;
 use super::wire::{Answer, HEADER_BYTES, Job, read_answer};
 use crate::frame::NodeName;
+use crate::sys::random;
 pub use counts::Trouble;
 
 /// Pieces of work that are awaited at once, and their size in bytes.
@@ -46,6 +46,11 @@ const AGAIN: Duration = Duration::from_millis(250);
 const WITHIN: Duration = Duration::from_secs(2);
 /// Time for the withdrawal of unfinished work.
 const WITHDRAW_WITHIN: Duration = Duration::from_millis(800);
+
+/// A word that nobody can guess: an id of work, or the subject of its answer.
+fn word() -> Result<String, FleetError> {
+    random::word().map_err(|error| FleetError::System(format!("no random numbers: {error}")))
+}
 
 /// News of work that was given.
 #[derive(Debug)]
@@ -84,7 +89,6 @@ pub struct Giver<T> {
     /// Work that the server did not take, and when it is handed over again.
     again: Vec<(Instant, String)>,
     look_at: Instant,
-    random: Random,
     trouble: Trouble,
 }
 
@@ -95,8 +99,7 @@ impl<T> Giver<T> {
     /// [`FleetError`].
     pub async fn open(config: &Config, node: NodeName, model: ModelDigest, now: Instant) -> Result<Self, FleetError> {
         let connection = Connection::open(config, &node).await?;
-        let mut random = Random::open()?;
-        let token = random.word()?;
+        let token = word()?;
         let subject = config.group.answers(&token);
         let subscribed = connection.client.subscribe(subject.clone()).await;
         let answers = subscribed.map_err(|e| connection.failed(&format!("subscribe to {subject}"), &e))?;
@@ -113,7 +116,6 @@ impl<T> Giver<T> {
             handed: JoinSet::new(),
             again: Vec::new(),
             look_at: now + LOOK,
-            random,
             trouble: Trouble::default(),
         })
     }
@@ -148,7 +150,7 @@ impl<T> Giver<T> {
     /// # Errors
     /// [`FleetError`] when nothing can be given any more.
     pub async fn give(&mut self, tag: T, picture: Picture, now: Instant) -> Result<(), FleetError> {
-        let id = self.random.word()?;
+        let id = word()?;
         self.outstanding.give(id.clone(), tag, picture, now);
         self.hand(&id).await
     }

@@ -8,7 +8,7 @@ use super::streams;
 use super::version::Version;
 use super::wire::HEADER_BYTES;
 
-/// What was found of a group.
+/// Findings about a group.
 #[derive(Debug)]
 pub struct Looked {
     /// Version of the server.

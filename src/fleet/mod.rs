@@ -15,7 +15,6 @@ mod give;
 mod look;
 mod names;
 mod outstanding;
-mod random;
 mod session;
 mod spare;
 mod streams;

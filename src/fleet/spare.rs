@@ -1,4 +1,4 @@
-//! What may be taken for others: pure rules over what is seen of this computer.
+//! Time that may be taken for others: pure rules over what is seen of this computer.
 
 use std::time::{Duration, Instant};
 

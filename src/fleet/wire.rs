@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use super::compute::{Computed, Content, Picture, Refusal, RefusalKind};
 use super::digest::ModelDigest;
-use super::random::is_word;
 use crate::frame::{NodeName, PipelineName};
+use crate::sys::random::is_word;
 
 /// Version of the messages. Another one is refused.
 const SCHEMA: &str = "1";

@@ -39,7 +39,7 @@ const REFUSED: Duration = Duration::from_millis(250);
 /// Time that an inference may still take at a stop.
 const FINISH: Duration = Duration::from_millis(300);
 
-/// What every queue of a node shares.
+/// State that every queue of a node shares.
 #[derive(Clone)]
 pub(super) struct Common {
     pub(super) connection: Arc<Connection>,

@@ -8,7 +8,6 @@ use crate::frame::{Frame, Outcome, PixelFormat, Spec, TaskKind};
 use crate::model::{Bundle, Engine, LoadedModel, ModelError};
 use crate::pipeline::offline::{self, GoldenFailure, OfflineError};
 use crate::pipeline::{PlanError, Planner, StageError, Stages, size_inputs, trial};
-use crate::{preprocess, task};
 
 /// Result of a trial that went well.
 #[derive(Clone, Debug)]
@@ -80,8 +79,7 @@ pub fn prove(dir: &Path, guessed: bool, state_dir: Option<&Path>) -> Result<Proo
             idle_inputs = idle.filter(|name| !size_inputs::is_size(name)).collect();
         }
     }
-    let preprocess = preprocess::Config::default();
-    let planner = Planner::new(bundle.clone(), Engine::Auto, 1, preprocess, &task::Config::default())?;
+    let planner = Planner::of_bundle(bundle.clone(), Engine::Auto, 1)?;
     let mut stages = planner.stages(&planner.full())?;
     let mut quickest = Duration::MAX;
     let trials = [1, 2].map(|seed| try_on(&mut stages, seed, &mut quickest));

@@ -1,6 +1,6 @@
 //! The page's thread: listens, lets in as many connections as there is room for, draws pictures while somebody looks, tells news.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -21,6 +21,7 @@ use super::guard::Guard;
 use super::shared::{Peer, Shared};
 use super::stall::Stalling;
 use super::{picture, routes, told};
+use crate::sys::random;
 
 /// Connections at once; further ones are closed.
 const CONNECTIONS: usize = 64;
@@ -133,7 +134,7 @@ async fn serve(config: &Config, names: Vec<String>, feed: &Arc<Feed>, tell: Sync
         let _ = tell.try_send(address);
     }
     let guard = Mutex::new(Guard::new(secret.as_deref(), names.into_iter().chain(config.hosts.iter().cloned())));
-    let token = token();
+    let token = random::word().ok();
     if config.edit && token.is_none() {
         tracing::warn!("the system gives no random numbers: nothing can be changed through the page");
     }
@@ -143,13 +144,6 @@ async fn serve(config: &Config, names: Vec<String>, feed: &Arc<Feed>, tell: Sync
     let router = routes::router(shared.clone());
     let accept = accept(&listener, &router, feed);
     tokio::join!(accept, draw(&shared), tell_news(&shared));
-}
-
-/// A word that nobody can guess; `None` where the system gives no random numbers.
-fn token() -> Option<String> {
-    let mut bytes = [0_u8; 16];
-    std::fs::File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut bytes)).ok()?;
-    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Listens, and reads the password.

@@ -20,7 +20,6 @@ use super::sample::Sample;
 use super::stages::Stages;
 use crate::frame::Frame;
 use crate::model::{self, LoadedModel, Remembered, Variant};
-use crate::{preprocess, task};
 use leptond_governor::{Candidate, Cost};
 
 /// Name of the file that remembers, in the state directory.
@@ -376,8 +375,7 @@ impl Session<'_> {
             return none;
         }
         // A golden input is one item: the pipeline's regions and task settings are not for it.
-        let (fit, task) = (preprocess::Config::default(), task::Config::default());
-        let Ok(planner) = Planner::new(bundle.clone(), self.planner.engine, self.planner.threads, fit, &task) else {
+        let Ok(planner) = Planner::of_bundle(bundle.clone(), self.planner.engine, self.planner.threads) else {
             return none;
         };
         let until = Instant::now() + GOLDEN_BUDGET;

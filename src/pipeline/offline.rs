@@ -11,7 +11,6 @@ use crate::model::manifest::Golden;
 use crate::model::{Bundle, Engine};
 use crate::source::{self, FilesConfig, Next, SensorConfig, SensorKind, Source, SourceError};
 use crate::task::TaskOutput;
-use crate::{preprocess, task};
 use leptond_governor::Setpoint;
 
 /// One golden input that did not give what it should.
@@ -152,7 +151,7 @@ pub(super) fn frames(
 /// # Errors
 /// When the model cannot be used at all.
 pub fn golden(bundle: &Bundle, engine: Engine) -> Result<(usize, Vec<GoldenFailure>), OfflineError> {
-    let planner = Planner::new(bundle.clone(), engine, 1, preprocess::Config::default(), &task::Config::default())?;
+    let planner = Planner::of_bundle(bundle.clone(), engine, 1)?;
     let mut stages = planner.stages(&Setpoint::full())?;
     let mut failures = Vec::new();
     for golden in bundle.goldens() {

@@ -121,6 +121,14 @@ impl Planner {
         })
     }
 
+    /// A planner for a model as its bundle says, without a pipeline's settings.
+    ///
+    /// # Errors
+    /// As [`Planner::new`].
+    pub fn of_bundle(bundle: Bundle, engine: Engine, threads: usize) -> Result<Self, PlanError> {
+        Planner::new(bundle, engine, threads, preprocess::Config::default(), &task::Config::default())
+    }
+
     /// Joins what the models of a meter read; the second one is looked for in `dirs`.
     ///
     /// # Errors

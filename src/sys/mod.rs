@@ -10,6 +10,7 @@ pub mod mask;
 mod mmap;
 pub mod owned;
 pub mod proc;
+pub mod random;
 pub mod sysfs;
 pub mod v4l2;
 pub mod vcio;

@@ -21,7 +21,7 @@ use crate::mosquitto::{free_port, wait_until};
 use nodes::{MODEL, by_input, fleet, map, map_command, pictures, summary, wait_ready, words, worker};
 use server::Nats;
 
-/// What `infer` says of the files, by input; without what is of the run.
+/// Results of `infer` for the files, by input; without what is of the run.
 fn inferred(folder: &Path) -> BTreeMap<String, Value> {
     let output = common::leptond().args(["infer", "--json", MODEL]).arg(folder).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

@@ -29,7 +29,7 @@ class Batch:
         return self.begin == 0 and self.end == self.total
 
     def mask(self, module, x):
-        """What `module` multiplies its input `[end - begin, …]` by: drawn once for the whole batch."""
+        """Factors of the input `[end - begin, …]` of `module`: drawn once for the whole batch."""
         key = id(module)
         if key not in self._masks:
             full = torch.empty((self.total, *x.shape[1:]), dtype=x.dtype)

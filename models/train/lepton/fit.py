@@ -1,4 +1,4 @@
-"""What the recipes need around the loop: pixels as a network takes them, and how right it is."""
+"""Helpers of the recipes around the loop: pixels as a network takes them, and its accuracy."""
 
 import pathlib
 

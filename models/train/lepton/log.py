@@ -1,4 +1,4 @@
-"""What a run leaves to look at: a line a epoch on the terminal and in `curve.jsonl`, and the same with histograms and pictures for TensorBoard."""
+"""Logs of a run: a line an epoch on the terminal and in `curve.jsonl`, and the same with histograms and pictures for TensorBoard."""
 
 import json
 import math

@@ -20,7 +20,7 @@ SPEED_STEPS = 20
 
 @dataclasses.dataclass
 class Task:
-    """What is trained, on what, and how. Fields with a meaning for one process alone say the same for many."""
+    """A network, its data, and the settings of its training. Fields with a meaning for one process alone say the same for many."""
 
     name: str
     net: nn.Module
@@ -60,14 +60,14 @@ class Task:
     """Network to counts `[right, answered]`."""
 
     def settings(self):
-        """What must be equal where a run goes on."""
+        """Settings that must be equal where a run goes on."""
         keys = ("name", "epochs", "batch", "rate", "optimiser", "decay", "schedule", "average", "precision")
         return {key: getattr(self, key) for key in keys} | {"samples": len(self.samples)}
 
 
 @dataclasses.dataclass
 class Run:
-    """How it is trained: nothing of this changes what a step does, but for `batch_norm`."""
+    """Settings of the run: nothing of this changes what a step does, but for `batch_norm`."""
 
     group: distributed.Group
     folder: typing.Any

@@ -19,42 +19,44 @@ def _separable(cin, cout, stride):
     return nn.Sequential(_conv(cin, cin, 3, stride, groups=cin), _conv(cin, cout, 1))
 
 
-class LeptonNet(nn.Module):
+class _Pooled(nn.Module):
+    """Layers that make `width` channels, a global average and one linear layer."""
+
+    def __init__(self, features, width, classes, dropout=None):
+        super().__init__()
+        self.features = features
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        drop = [] if dropout is None else [Dropout(dropout)]
+        self.head = nn.Sequential(nn.Flatten(), *drop, nn.Linear(width, classes))
+
+    def forward(self, x):
+        return self.head(self.pool(self.features(x)))
+
+
+class LeptonNet(_Pooled):
     """Depthwise-separable network: one dense 3x3 stem, then blocks of `(channels, stride)`, a global average and one
     linear layer."""
 
     def __init__(self, channels, classes, stem, stem_stride, blocks, dropout=0.0):
-        super().__init__()
         layers = [_conv(channels, stem, 3, stem_stride)]
         width = stem
         for cout, stride in blocks:
             layers.append(_separable(width, cout, stride))
             width = cout
-        self.features = nn.Sequential(*layers)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Sequential(nn.Flatten(), Dropout(dropout), nn.Linear(width, classes))
-
-    def forward(self, x):
-        return self.head(self.pool(self.features(x)))
+        super().__init__(nn.Sequential(*layers), width, classes, dropout)
 
 
-class PlainNet(nn.Module):
+class PlainNet(_Pooled):
     """LeptonNet with dense 3x3 convolutions: on a CPU a dense layer trains several times faster per multiplication than a
     depthwise one, and after quantisation it is the faster one to run, too."""
 
     def __init__(self, channels, classes, layers, dropout=0.0):
-        super().__init__()
         body = []
         width = channels
         for cout, stride in layers:
             body.append(_conv(width, cout, 3, stride))
             width = cout
-        self.features = nn.Sequential(*body)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Sequential(nn.Flatten(), Dropout(dropout), nn.Linear(width, classes))
-
-    def forward(self, x):
-        return self.head(self.pool(self.features(x)))
+        super().__init__(nn.Sequential(*body), width, classes, dropout)
 
 
 class Shortcut(nn.Module):
@@ -75,12 +77,11 @@ def residual(width, layers=1):
     return Shortcut(body if layers == 1 else body[:-1], layers > 1)
 
 
-class ResidualNet(nn.Module):
+class ResidualNet(_Pooled):
     """LeptonNet of dense convolutions with shortcuts: a stem of `(channels, kernel, stride)`, then `stages` of
     `(channels, stride, layers)`: a layer where channels or size change, then `layers` with one shortcut around them."""
 
     def __init__(self, channels, classes, stem, stages, dropout=0.0):
-        super().__init__()
         width, kernel, stride = stem
         body = [_conv(channels, width, kernel, stride)]
         for cout, stride, layers in stages:
@@ -89,12 +90,7 @@ class ResidualNet(nn.Module):
             if layers:
                 body.append(residual(cout, layers))
             width = cout
-        self.features = nn.Sequential(*body)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Sequential(nn.Flatten(), Dropout(dropout), nn.Linear(width, classes))
-
-    def forward(self, x):
-        return self.head(self.pool(self.features(x)))
+        super().__init__(nn.Sequential(*body), width, classes, dropout)
 
 
 class _Block(nn.Module):
@@ -109,17 +105,11 @@ class _Block(nn.Module):
         return torch.relu(self.body(x) + self.shortcut(x))
 
 
-class ResNet8(nn.Module):
+class ResNet8(_Pooled):
     """The residual network of MLPerf Tiny: 16, 32 and 64 channels."""
 
     def __init__(self, channels, classes):
-        super().__init__()
-        self.features = nn.Sequential(_conv(channels, 16), _Block(16, 16, 1), _Block(16, 32, 2), _Block(32, 64, 2))
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Sequential(nn.Flatten(), nn.Linear(64, classes))
-
-    def forward(self, x):
-        return self.head(self.pool(self.features(x)))
+        super().__init__(nn.Sequential(_conv(channels, 16), _Block(16, 16, 1), _Block(16, 32, 2), _Block(32, 64, 2)), 64, classes)
 
 
 class _Gate(nn.Module):
@@ -145,23 +135,17 @@ def _inverted(cin, cout, wide, kernel, stride, gate, hard):
     return Shortcut(body, False) if cin == cout and stride == 1 else body
 
 
-class MobileNet(nn.Module):
+class MobileNet(_Pooled):
     """A small MobileNetV3: a stem of `stem` channels, blocks of `(channels, wide, kernel, stride, gate, hard)`, a last layer of `last`."""
 
     def __init__(self, channels, classes, stem, blocks, last):
-        super().__init__()
         body = [nn.Sequential(nn.Conv2d(channels, stem, 3, 2, 1, bias=False), nn.BatchNorm2d(stem), nn.Hardswish())]
         width = stem
         for cout, wide, kernel, stride, gate, hard in blocks:
             body.append(_inverted(width, cout, wide, kernel, stride, gate, hard))
             width = cout
         body.append(nn.Sequential(nn.Conv2d(width, last, 1, bias=False), nn.BatchNorm2d(last), nn.Hardswish()))
-        self.features = nn.Sequential(*body)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Sequential(nn.Flatten(), nn.Linear(last, classes))
-
-    def forward(self, x):
-        return self.head(self.pool(self.features(x)))
+        super().__init__(nn.Sequential(*body), last, classes)
 
 
 class TwoHeads(nn.Module):

@@ -1,4 +1,4 @@
-"""What a recipe is, and how it is run: `python models/train/train.py RECIPE`."""
+"""Recipes and their command line: `python models/train/train.py RECIPE`."""
 
 import argparse
 import dataclasses
@@ -30,7 +30,7 @@ class Recipe:
 
 
 class Context:
-    """What a recipe is run with."""
+    """Arguments, processes and folders that a recipe is run with."""
 
     def __init__(self, args, group):
         self.args, self.group = args, group
@@ -50,7 +50,7 @@ class Context:
         return folder
 
     def data(self, read):
-        """What `read` gives. It may write files: one process of each host calls it before the others do."""
+        """The value that `read` gives. It may write files: one process of each host calls it before the others do."""
         if self.group.size == 1:
             return read()
         value = read() if self.group.local_rank == 0 else None

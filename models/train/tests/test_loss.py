@@ -24,7 +24,7 @@ EPOCHS, STEPS, EVERY = 6, 8, 3
 
 
 def ran(folder, *more, options=(), timeout=300):
-    """What the tiny recipe prints under torchrun."""
+    """Output of the tiny recipe under torchrun."""
     arguments = ["tiny", "--runs", folder, "--epochs", EPOCHS, "--checkpoint-steps", EVERY, "--timeout-s", 60, *more]
     done = subprocess.run(launched("tiny.py", *arguments, options=options), capture_output=True, text=True, timeout=timeout)
     return done.returncode, done.stdout + done.stderr

@@ -70,7 +70,7 @@ def task(name="tiny", normalised=True, count=512, **settings):
 
 
 def arguments(parser):
-    """What the tests ask for besides."""
+    """Adds the arguments of the tests."""
     parser.add_argument("--die-at", type=int, default=0, metavar="STEP", help="process 1 kills itself before this step, once")
     parser.add_argument("--slow", type=float, default=0, metavar="S", help="process 1 takes so long for each sample besides")
 

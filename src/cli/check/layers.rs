@@ -16,7 +16,6 @@ use crate::model::{Bundle, Engine, Model, PlanKey};
 use crate::pipeline::offline::{self, GoldenFailure};
 use crate::pipeline::tensors::{self, Stored};
 use crate::pipeline::{Planner, Stages};
-use crate::{preprocess, task};
 
 /// Ratio of signal to noise below which integers and floats have parted, in dB: noise of a tenth of the signal.
 const PARTED_DB: f64 = 20.0;
@@ -77,8 +76,7 @@ pub(super) fn run(model: &str, inputs: &[PathBuf], shapes: &ShapeArgs, json: boo
 fn compare(bundle: &Bundle, files: &[PathBuf]) -> anyhow::Result<(Option<Vec<Row>>, Agreements)> {
     let mut agreements = Agreements::default();
     let stages = |engine: Engine| -> anyhow::Result<(Planner, Stages)> {
-        let (regions, task) = (preprocess::Config::default(), task::Config::default());
-        let planner = Planner::new(bundle.clone(), engine, 1, regions, &task)?;
+        let planner = Planner::of_bundle(bundle.clone(), engine, 1)?;
         let stages = planner.stages(&planner.full())?;
         Ok((planner, stages))
     };

@@ -10,7 +10,6 @@ use crate::evaluate::{Agreements, agreement};
 use crate::frame::{Outcome, TaskKind};
 use crate::model::{Bundle, Engine};
 use crate::pipeline::{Planner, Stages};
-use crate::{preprocess, task};
 use leptond_engine::compress::{CompressError, Samples};
 use leptond_governor::Setpoint;
 use prost::Message;
@@ -80,8 +79,7 @@ impl<'a> Loss<'a> {
 
 impl Subject {
     fn of(bundle: Bundle, engine: Engine) -> Result<Subject, String> {
-        let planner = Planner::new(bundle, engine, 1, preprocess::Config::default(), &task::Config::default())
-            .map_err(|error| error.to_string())?;
+        let planner = Planner::of_bundle(bundle, engine, 1).map_err(|error| error.to_string())?;
         let stages = planner.stages(&Setpoint::full()).map_err(|error| error.to_string())?;
         Ok(Subject { planner, stages })
     }

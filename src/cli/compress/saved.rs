@@ -161,8 +161,7 @@ pub(super) fn manifest(
 /// Sets the resolutions at which the model may run beside its own.
 pub(super) fn set_sizes(document: &mut DocumentMut, sizes: &[[usize; 2]]) {
     if !sizes.is_empty() {
-        let pair = |size: &[usize; 2]| size.iter().map(|side| *side as i64).collect::<Array>();
-        document["input"].or_insert(table())["sizes"] = value(sizes.iter().map(pair).collect::<Array>());
+        document["input"].or_insert(table())["sizes"] = value(sizes.iter().copied().map(pair).collect::<Array>());
     }
 }
 
@@ -172,7 +171,7 @@ pub(in crate::cli) struct Ladder<'a> {
     pub(in crate::cli) bundle: &'a Bundle,
     /// Its task, where the manifest says another one.
     pub(in crate::cli) task: Option<TaskKind>,
-    /// What the accuracies are, on which data, and the command that measures it again.
+    /// Name of the accuracy, its data, and the command that measures it again.
     pub(in crate::cli) metric: &'a str,
     pub(in crate::cli) dataset: String,
     pub(in crate::cli) command: String,
@@ -213,30 +212,14 @@ impl Place {
                 files.push((file.clone(), &rung.file));
                 file
             });
-            let mut about = Table::new();
             if index > 0 {
-                about["name"] = value(&rung.name);
-                about["file"] = value(file);
-                about["sha256"] = value(sha256(&rung.file));
-                if let Some(size) = rung.size {
-                    about["size"] = value(size.iter().map(|side| *side as i64).collect::<Array>());
-                }
-                about["accuracy"] = value(rounded(rung.accuracy));
-            } else {
-                about["metric"] = value(ladder.metric);
-                about["value"] = value(rounded(rung.accuracy));
-                about["dataset"] = value(&ladder.dataset);
-                about["command"] = value(&ladder.command);
-            }
-            about["mmac"] = value(rounded(rung.mmac));
-            match index {
-                0 => document["accuracy"] = Item::Table(about),
-                _ => variants.push(about),
+                variants.push(variant(rung, &file));
             }
         }
+        document["accuracy"] = Item::Table(ladder.accuracy(main));
         if let Some(size) = main.size {
             let input = document["input"].or_insert(table());
-            input["size"] = value(size.iter().map(|side| *side as i64).collect::<Array>());
+            input["size"] = value(pair(size));
             // Each resolution that was judged is a variant; of others nothing is known.
             if let Some(input) = input.as_table_like_mut() {
                 input.remove("sizes");
@@ -248,6 +231,37 @@ impl Place {
         write_bundle(path, ladder.bundle, &files, &document.to_string())?;
         Ok(path.clone())
     }
+}
+
+impl Ladder<'_> {
+    /// The table `[accuracy]` of the main form.
+    fn accuracy(&self, main: &Rung) -> Table {
+        let mut about = Table::new();
+        about["metric"] = value(self.metric);
+        about["value"] = value(rounded(main.accuracy));
+        about["dataset"] = value(&self.dataset);
+        about["command"] = value(&self.command);
+        about["mmac"] = value(rounded(main.mmac));
+        about
+    }
+}
+
+/// The table `[[variant]]` of a rung whose model is in `file`.
+fn variant(rung: &Rung, file: &str) -> Table {
+    let mut about = Table::new();
+    about["name"] = value(&rung.name);
+    about["file"] = value(file);
+    about["sha256"] = value(sha256(&rung.file));
+    if let Some(size) = rung.size {
+        about["size"] = value(pair(size));
+    }
+    about["accuracy"] = value(rounded(rung.accuracy));
+    about["mmac"] = value(rounded(rung.mmac));
+    about
+}
+
+fn pair(size: [usize; 2]) -> Array {
+    size.iter().map(|side| *side as i64).collect()
 }
 
 /// To four places: more digits mean nothing.

@@ -55,6 +55,11 @@ pub(super) struct TrueBox {
 }
 
 impl Data {
+    /// True where every input has a class or a reading, and not objects.
+    pub fn has_classes(&self) -> bool {
+        self.categories.is_empty() && self.labels.is_some()
+    }
+
     /// Takes classes from names of files that have one of `labels` as a word, where all have just one and it is not labelled already.
     pub fn name_by(&mut self, labels: &[Label]) {
         if self.labels.is_some() || labels.len() < 2 {

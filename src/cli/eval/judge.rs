@@ -3,18 +3,17 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::dataset::Data;
 use super::measured::Measured;
 use super::subject::Subject;
 use super::tally::{Tally, Unit};
-use super::{check_names, data, labels_of, settle};
+use super::{check_names, data, opened, settle};
 use crate::cli::Failure;
 use crate::cli::progress::Counter;
 use crate::evaluate::Interval;
 use crate::frame::{Outcome, Quant};
 use crate::pipeline::Planner;
 use leptond_governor::Setpoint;
-
-use super::dataset::Data;
 
 /// Rounds of timing at least and at most, and the time after which there is no further one.
 const ROUNDS: std::ops::Range<usize> = 5..200;
@@ -26,8 +25,6 @@ type Planning<'p> = &'p dyn Fn(bool) -> Result<Planner, Failure>;
 /// Data, and what the model says of it from which others are made.
 pub(in crate::cli) struct Judge {
     data: Data,
-    /// The data has classes.
-    classes: bool,
     quant: Option<Quant>,
     reference: Subject,
     tally: Tally,
@@ -63,15 +60,8 @@ impl Judge {
         planning: Planning<'_>,
     ) -> Result<Judge, Failure> {
         let mut data = data::look(path, None)?;
-        let has_classes = |data: &Data| data.categories.is_empty() && data.labels.is_some();
-        let mut classes = has_classes(&data);
-        let subject = |classes: bool| Subject::new("the float model", planning(classes)?, &Setpoint::full());
-        let mut reference = subject(classes)?;
-        data.name_by(&labels_of(&reference));
-        if has_classes(&data) && !classes {
-            classes = true;
-            reference = subject(classes)?;
-        }
+        let open = |classes: bool| Subject::new("the float model", planning(classes)?, &Setpoint::full());
+        let reference = opened(&mut data, &open)?;
         settle(path, limit, true, &mut data, &reference)?;
         let tally = Tally::new(&reference.labels, reference.min_score, &data);
         if data.labels.is_some() {
@@ -79,7 +69,7 @@ impl Judge {
         }
         let quant = quant.or(reference.input_quant());
         let (outcomes, times_ms, unread) = (Vec::new(), Vec::new(), Vec::new());
-        let mut judge = Judge { data, classes, quant, reference, tally, outcomes, times_ms, unread };
+        let mut judge = Judge { data, quant, reference, tally, outcomes, times_ms, unread };
         judge.run_reference(path)?;
         Ok(judge)
     }
@@ -119,7 +109,7 @@ impl Judge {
 
     /// The data has classes, so that a bare model is taken for a classifier.
     pub(in crate::cli) fn has_classes(&self) -> bool {
-        self.classes
+        self.data.has_classes()
     }
 
     /// Median time of one inference of the model in milliseconds, over all rounds so far.

@@ -15,7 +15,7 @@ const BOTTOM: f64 = 56.0;
 const INT8: &str = "#1f6fb4";
 const FLOAT: &str = "#c8553d";
 
-/// Where values are on the picture: time by its logarithm, accuracy as it is.
+/// Places of values on the picture: time by its logarithm, accuracy as it is.
 struct Axes {
     /// Logarithm to the base of 10 of the least and the most milliseconds.
     ms: (f64, f64),

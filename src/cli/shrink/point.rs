@@ -21,7 +21,7 @@ pub(super) struct Point {
     pub file: Rc<Vec<u8>>,
     /// Multiplications and additions of one inference.
     pub macs: u64,
-    /// What came of judging it.
+    /// Its figures.
     pub judged: Judged,
     /// Time of one inference in milliseconds.
     pub ms: f64,
@@ -37,7 +37,7 @@ pub(super) struct Standing {
 }
 
 impl Point {
-    /// What it is made of, as a name: `int8-r30-24x24`.
+    /// Name that says what it is made of: `int8-r30-24x24`.
     pub fn name(&self) -> String {
         let mut name = if self.int8 { "int8" } else { "float" }.to_owned();
         if self.ratio > 0.0 {

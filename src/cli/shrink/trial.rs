@@ -17,7 +17,6 @@ use crate::frame::{Spec, TaskKind};
 use crate::model::execute::graph_that_runs;
 use crate::model::{Bundle, Engine, PlanKey};
 use crate::pipeline::{FileSamples, Planner};
-use crate::{preprocess, task};
 use leptond_engine::compress::CompressError;
 use leptond_engine::compress::prune::{self, Pruner, Target};
 use leptond_engine::compress::quantize::{Prepared, Settings};
@@ -79,7 +78,7 @@ impl<'a> Trial<'a> {
     /// All forms. What cannot be made is told and left out.
     ///
     /// # Errors
-    /// Where nothing at all can be made, or the model cannot be run.
+    /// Failure where nothing at all can be made, or the model cannot be run.
     pub(super) fn points(&self) -> Result<Vec<Point>, Failure> {
         let failed = |error: &CompressError| failed(&self.args.common.model, error);
         let all = self.calibration.all();
@@ -153,7 +152,7 @@ impl<'a> Trial<'a> {
         let loaded = planner.load(0).map_err(anyhow::Error::from)?;
         let macs = loaded.report(PlanKey { batch: Some(1), size }).map_err(anyhow::Error::from)?.macs;
         drop(loaded);
-        let mut point = Point {
+        Ok(Point {
             ratio,
             int8,
             size,
@@ -161,10 +160,9 @@ impl<'a> Trial<'a> {
             file: file.clone(),
             macs,
             judged: judge.judge("a form", planner, &setpoint)?,
+            // Known once the model itself was timed beside all forms.
             ms: 0.0,
-        };
-        point.ms = point.judged.time_ratio * judge.reference_ms();
-        Ok(point)
+        })
     }
 }
 
@@ -182,14 +180,12 @@ fn planner(
     threads: usize,
 ) -> Result<Planner, Failure> {
     let form = form(bundle, model.to_vec(), task_of(bundle, classes), sizes)?;
-    let planner = Planner::new(form, Engine::Auto, threads, preprocess::Config::default(), &task::Config::default());
-    Ok(planner.map_err(anyhow::Error::from)?)
+    Ok(Planner::of_bundle(form, Engine::Auto, threads).map_err(anyhow::Error::from)?)
 }
 
 /// Resolutions to be tried, the model's own first; none for what is no picture.
 fn sizes(bundle: &Bundle, asked: Option<&[[usize; 2]]>) -> Result<Vec<[usize; 2]>, Failure> {
-    let planner =
-        Planner::new(bundle.clone(), Engine::Auto, 1, preprocess::Config::default(), &task::Config::default());
+    let planner = Planner::of_bundle(bundle.clone(), Engine::Auto, 1);
     let loaded = planner.and_then(|planner| planner.load(0)).map_err(anyhow::Error::from)?;
     let own = match loaded.spec(PlanKey::default()) {
         Ok(Spec::Image(image)) => [image.height, image.width],

@@ -19,7 +19,7 @@ pub(super) fn of<'a>(headers: Option<&'a HeaderMap>, name: &str) -> Option<&'a s
 /// A header that may be missing.
 ///
 /// # Errors
-/// Where it is there, and `read` makes nothing of it.
+/// Failure where it is there, and `read` makes nothing of it.
 pub(super) fn optional<T>(
     headers: Option<&HeaderMap>,
     name: &str,

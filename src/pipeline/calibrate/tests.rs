@@ -4,6 +4,7 @@ use super::*;
 use crate::model::Engine;
 use crate::pipeline::open_bundle;
 use crate::source;
+use crate::{preprocess, task};
 use leptond_governor::{PipelineConfig as Config, PipelineLadder, Setpoint};
 
 fn costing(batch: usize, cpu_ms: f32) -> Candidate {

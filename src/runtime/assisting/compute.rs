@@ -7,8 +7,8 @@ use crate::fleet::{Compute, Computed, Content, ModelDigest, Opener, Picture, Ref
 use crate::frame::{Frame, Payload, PixelFormat, Spec};
 use crate::model::{Bundle, Engine};
 use crate::pipeline::{Planner, StageError, Stages, open_bundle, trial};
-use crate::preprocess::{self, PreprocessError};
-use crate::{source, task};
+use crate::preprocess::PreprocessError;
+use crate::source;
 use leptond_governor::Setpoint;
 
 /// Opens the model `name`, a path or a name in `dirs`, to compute on `threads` with `batch` pictures at once.
@@ -39,9 +39,7 @@ impl Model {
     fn compile(bundle: Bundle, threads: usize, batch: usize) -> Result<Model, String> {
         let digest = ModelDigest::new(bundle.digest()).ok_or("it has no digest")?;
         let name = bundle.manifest().name.clone();
-        let planner =
-            Planner::new(bundle, Engine::default(), threads, preprocess::Config::default(), &task::Config::default())
-                .map_err(|e| e.to_string())?;
+        let planner = Planner::of_bundle(bundle, Engine::default(), threads).map_err(|e| e.to_string())?;
         let setpoint = Setpoint { batch, ..planner.full() };
         let stages = planner.stages(&setpoint).map_err(|e| e.to_string())?;
         if !matches!(stages.spec(), Spec::Image(_)) {

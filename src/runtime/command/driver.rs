@@ -8,7 +8,6 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::apply::{self, Applied, Change, Return, Trial};
-use super::config_set::ConfigSet;
 use super::desk::{Asker, Desk, Wish};
 use super::detect_set;
 use super::in_force::{Applies, end};
@@ -21,6 +20,7 @@ use super::response::{Ticket, render};
 use super::stored::Recovered;
 use super::switches::Switches;
 use super::trial::Verdict;
+use super::work::{Done, Owed, Reply, Work};
 use crate::frame::{Incoming, rfc3339};
 use crate::publish::requests::{Requests, Verb};
 use crate::publish::topics::Topics;
@@ -81,40 +81,6 @@ pub(in crate::runtime) struct Means {
     pub(in crate::runtime) started: Instant,
     /// A service manager starts the process again when it ends.
     pub(in crate::runtime) restarts: bool,
-}
-
-/// A request that takes the control loop.
-enum Work {
-    Change(ConfigSet, Asker),
-    RollBack(String),
-    Restart,
-}
-
-/// What came of it, for the control loop.
-pub(in crate::runtime) enum Done {
-    /// Nothing that concerns it.
-    Nothing,
-    /// Another configuration applies.
-    Reloaded,
-    /// The process is to end and to be started again.
-    Restart,
-    /// The daemon is to stop, by this signal.
-    Stop(&'static str),
-}
-
-/// A request with its result.
-struct Owed {
-    ticket: Ticket,
-    result: Result<Reply, String>,
-}
-
-/// The data of an answer.
-enum Reply {
-    /// What is in force when the answer is sent.
-    InForce,
-    Data(Value),
-    /// The answer comes later.
-    Later,
 }
 
 /// A list of models that is being made, and who asked for it.

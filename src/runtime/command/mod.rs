@@ -25,6 +25,7 @@ mod snapshot;
 mod stored;
 mod switches;
 mod trial;
+pub(in crate::runtime) mod work;
 
 pub use config_get::ConfigGet;
 pub use config_set::ConfigSet;

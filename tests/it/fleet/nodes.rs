@@ -38,7 +38,7 @@ pub fn wait_ready(worker: &Daemon) {
     worker.wait_log("connected to the group");
 }
 
-/// What a worker tells of its work for others.
+/// Figures that a worker tells of its work for others.
 pub fn fleet(worker: &Daemon) -> Value {
     worker.wait_log("page: http://");
     let log = worker.log();
