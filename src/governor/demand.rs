@@ -158,7 +158,12 @@ fn crowding(rung: &OperatingPoint, demand: &Demand) -> f64 {
 
 /// The p95 latency in ms to expect on `to` out of calibration alone.
 pub fn calibrated_p95_ms(ladder: &PipelineLadder, to: &OperatingPoint, demand: &Demand) -> f64 {
-    latency_ms(to, ladder.frame_interval, idle_ms(to) * crowding(to, demand) * demand.slowness / demand.clock)
+    latency_ms(to, ladder.frame_interval, calibrated_infer_ms(to, demand))
+}
+
+/// The time of an inference in ms to expect on `to` out of calibration alone.
+pub fn calibrated_infer_ms(to: &OperatingPoint, demand: &Demand) -> f64 {
+    idle_ms(to) * crowding(to, demand) * demand.slowness / demand.clock
 }
 
 /// Accurate answers a second to expect on `to`, out of what is measured on `from`; `None` without measurements.

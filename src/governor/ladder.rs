@@ -110,6 +110,11 @@ impl PipelineLadder {
         items_per_s(rung.setpoint.interval, rung.setpoint.batch, &rung.cost, self.frame_interval)
     }
 
+    /// Items a second that `rung` is to look at, whatever this board can do.
+    pub fn wanted_per_s(&self, rung: &OperatingPoint) -> f64 {
+        1.0 / rung.setpoint.interval.max(self.frame_interval).as_secs_f64().max(1.0 / FASTEST_PER_S)
+    }
+
     /// CPU cores that `rung` keeps busy on the idle board.
     pub fn cores(&self, rung: &OperatingPoint) -> f64 {
         self.items_per_s(rung) * cpu_s_per_item(rung.setpoint.batch, &rung.cost)
@@ -187,7 +192,18 @@ impl<'a> Point<'a> {
         let Candidate { capture, resolution, batch, variant, threads, cost } = *self.candidate;
         let interval = self.interval;
         OperatingPoint {
-            setpoint: Setpoint { rung, of, interval, capture, resolution, batch, variant, threads, paused: false },
+            setpoint: Setpoint {
+                rung,
+                of,
+                interval,
+                capture,
+                resolution,
+                batch,
+                variant,
+                threads,
+                paused: false,
+                offload: false,
+            },
             cost,
         }
     }

@@ -40,5 +40,5 @@ pub use config::{Config, Mode, PipelineConfig};
 pub use control::{Forecast, Governor, State, Status};
 pub use ladder::{Candidate, Cost, OperatingPoint, PipelineLadder, ladder, undominated};
 pub use overrides::{Order, Overrides};
-pub use reading::{Board, Link, Load, Reading};
+pub use reading::{Board, Group, Link, Load, Reading};
 pub use setpoint::{Assignment, Change, Setpoint};

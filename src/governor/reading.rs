@@ -83,6 +83,17 @@ pub struct Load {
     pub idle: bool,
     /// Its motion gate is open; `None` = it has none. While it is closed nothing is late, and next to no work is done.
     pub open: Option<bool>,
+    /// Other nodes that can compute for it; `None` = there are none, or they cannot be reached.
+    pub group: Option<Group>,
+}
+
+/// Other nodes that can compute for a pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Group {
+    /// Inferences a second that they can take beside what they do, as far as is known.
+    pub spare_per_s: f32,
+    /// Share of the latest frames given to them that came back in time, 0 to 1; `None` = too few were given to tell.
+    pub in_time: Option<f32>,
 }
 
 impl Load {

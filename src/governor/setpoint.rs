@@ -26,6 +26,8 @@ pub struct Setpoint {
     pub threads: usize,
     /// No frame is worked on: even the last rung would be too hot.
     pub paused: bool,
+    /// Frames are given to other nodes, and computed here only where those do not take them.
+    pub offload: bool,
 }
 
 impl Setpoint {
@@ -41,6 +43,7 @@ impl Setpoint {
             variant: 0,
             threads: 1,
             paused: false,
+            offload: false,
         }
     }
 }

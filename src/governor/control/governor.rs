@@ -295,10 +295,15 @@ impl Governor {
         }
     }
 
-    /// The pipeline is moved by readings: it has rungs, and no order fixes it.
+    /// The pipeline is moved by readings: it has rungs, no order fixes it, and its work is done here.
     pub(super) fn governed(&self, index: usize) -> bool {
-        let ladder = &self.pipelines[index].ladder;
-        !ladder.rungs.is_empty() && self.overrides.fixed(&ladder.name).is_none()
+        let Pipeline { ladder, away, .. } = &self.pipelines[index];
+        !ladder.rungs.is_empty() && !away.is() && self.is_free(index)
+    }
+
+    /// True where no order fixes the rung of the pipeline.
+    pub(super) fn is_free(&self, index: usize) -> bool {
+        self.overrides.fixed(&self.pipelines[index].ladder.name).is_none()
     }
 
     /// Moves the pipelines to these levels, for this reason.
@@ -308,13 +313,16 @@ impl Governor {
             if pipeline.level == *level {
                 continue;
             }
-            let Some(setpoint) = pipeline.setpoint(*level) else { continue };
-            (pipeline.level, pipeline.since) = (*level, self.now);
-            pipeline.reason = reason.to_owned();
+            changes.extend(pipeline.place(*level, reason, self.now));
             self.last_change = Some(self.now);
-            changes.push(Change { pipeline: pipeline.ladder.name.clone(), setpoint, reason: reason.to_owned() });
         }
         changes
+    }
+
+    /// Puts a pipeline on `level`, which may be the one that it is on, wherever its work is done.
+    pub(super) fn place(&mut self, index: usize, level: usize, reason: &str) -> Option<Change> {
+        self.last_change = Some(self.now);
+        self.pipelines[index].place(level, reason, self.now)
     }
 
     pub(super) fn levels(&self) -> Vec<usize> {

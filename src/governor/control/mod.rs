@@ -2,6 +2,7 @@
 
 mod choice;
 mod governor;
+mod offload;
 mod outlook;
 mod pipeline;
 mod reasons;

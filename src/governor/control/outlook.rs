@@ -22,7 +22,7 @@ pub(super) const CLEARLY_MORE: f64 = 1.02;
 /// Others use the CPU in earnest above this share of the machine.
 pub(super) const OTHERS_WORK: f64 = 0.1;
 /// A step up needs an expected p95 of this share of the deadline or less.
-const WELL_IN_TIME: f64 = 0.95;
+pub(super) const WELL_IN_TIME: f64 = 0.95;
 /// A step up needs memory pressure below this.
 const CALM_MEMORY_PRESSURE_PERCENT: f32 = 10.0;
 /// A step up needs a broker's queue that is filled less than this.
@@ -111,13 +111,17 @@ impl Governor {
     }
 
     pub(super) fn would_be_modest(&self, levels: &[usize]) -> bool {
+        let raised = self.pipelines.iter().zip(levels).any(|(p, l)| p.deadline_ms().is_none() && *l < p.level);
+        self.is_modest(levels, raised)
+    }
+
+    /// The load of these levels is one that is asked for; `raised`: work without a deadline gets more than it has.
+    pub(super) fn is_modest(&self, levels: &[usize], raised: bool) -> bool {
         let share = self.demand.share(self.cores(levels));
         if self.quiet_share().is_some_and(|allowed| share > allowed) {
             return false;
         }
-        let concerned = self.mode() != Mode::Performance
-            && self.demand.others > OTHERS_WORK
-            && self.pipelines.iter().zip(levels).any(|(p, l)| p.deadline_ms().is_none() && *l < p.level);
+        let concerned = self.mode() != Mode::Performance && self.demand.others > OTHERS_WORK && raised;
         !concerned || self.demand.others + share <= f64::from(self.config.max_cpu_percent) / 100.0 - 0.05
     }
 

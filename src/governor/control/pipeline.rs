@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::offload::Away;
 use crate::ladder::{OperatingPoint, PipelineLadder};
 use crate::reading::Load;
-use crate::setpoint::Setpoint;
+use crate::setpoint::{Change, Setpoint};
 
 /// Time constants in s over which the state of a motion gate is averaged: about that of a board, and one in which activity that
 /// lasts shows.
@@ -22,12 +23,23 @@ pub(super) struct Pipeline {
     /// Share of the time in which its motion gate was open, over ten minutes and over one; 1 without a gate.
     open: [f64; 2],
     pub(super) reason: String,
+    /// Place of its work.
+    pub(super) away: Away,
 }
 
 impl Pipeline {
     /// At full work, from `now` on.
     pub(super) fn new(ladder: PipelineLadder, now: Duration) -> Self {
-        Pipeline { ladder, level: 0, since: now, busy_since: now, open: [1.0; 2], reason: "full work".into() }
+        let reason = "full work".into();
+        Pipeline { ladder, level: 0, since: now, busy_since: now, open: [1.0; 2], reason, away: Away::default() }
+    }
+
+    /// Puts it on `level` from `now` on.
+    pub(super) fn place(&mut self, level: usize, reason: &str, now: Duration) -> Option<Change> {
+        let setpoint = self.setpoint(level)?;
+        (self.level, self.since) = (level, now);
+        self.reason = reason.to_owned();
+        Some(Change { pipeline: self.ladder.name.clone(), setpoint, reason: self.reason.clone() })
     }
 
     pub(super) fn last(&self) -> usize {
@@ -44,12 +56,13 @@ impl Pipeline {
 
     pub(super) fn setpoint(&self, level: usize) -> Option<Setpoint> {
         let rung = self.ladder.rungs.get(level.min(self.last()))?;
-        Some(Setpoint { paused: level >= self.ladder.rungs.len(), ..rung.setpoint.clone() })
+        let paused = level >= self.ladder.rungs.len();
+        Some(Setpoint { paused, offload: self.away.is() && !paused, ..rung.setpoint.clone() })
     }
 
-    /// CPU cores that a level costs by calibration while it looks at everything; 0 while paused.
+    /// CPU cores that a level costs by calibration while it looks at everything, less what others compute; 0 while paused.
     pub(super) fn cores(&self, level: usize) -> f64 {
-        self.ladder.rungs.get(level).map_or(0.0, |rung| self.ladder.cores(rung))
+        self.ladder.rungs.get(level).map_or(0.0, |rung| self.ladder.cores(rung)) * self.away.cost_left()
     }
 
     /// Takes over the state of its motion gate, which held for `dt`.

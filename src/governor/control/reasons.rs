@@ -42,11 +42,13 @@ pub(super) struct Reason {
     pub(super) text: String,
     /// Because of the temperature.
     pub(super) heat: bool,
+    /// Less work of the processor helps, wherever else it is done.
+    pub(super) processor: bool,
 }
 
 impl Reason {
     fn new(levels: Vec<usize>, text: String) -> Self {
-        Reason { levels, text, heat: false }
+        Reason { levels, text, heat: false, processor: true }
     }
 }
 
@@ -120,13 +122,13 @@ impl Governor {
         };
         let (now, ahead, ahead_s) = (now.celsius, ahead.celsius, horizon.as_secs());
         let reason = format!("{why}soc {now:.1} °C, {ahead:.1} °C in {ahead_s} s: kept below {kept:.1} °C");
-        Some(Reason { levels, text: reason, heat: true })
+        Some(Reason { heat: true, ..Reason::new(levels, reason) })
     }
 
     /// A p95 is beyond its deadline, or results stay away.
     fn late(&self, r: &Reading) -> Option<Reason> {
         self.loads(r).find_map(|(index, p, load)| {
-            let reason = p.lateness(load, self.now)?;
+            let reason = p.lateness(load, self.now).filter(|_| !p.away.is())?;
             Some(Reason::new(self.in_time_levels(index, load)?, reason))
         })
     }
@@ -166,13 +168,14 @@ impl Governor {
         let [memory_reason, cpu_reason, broker_reason] = reasons;
         if let (Some(reason), true) = (memory_reason, memory) {
             let levels = self.smaller_levels().filter(|_| again).unwrap_or_else(|| self.levels());
-            return Some(Reason::new(levels, reason));
+            return Some(Reason { processor: false, ..Reason::new(levels, reason) });
         }
         if let (Some(reason), true) = (cpu_reason, cpu) {
             return Some(Reason::new(self.modest_levels(), reason));
         }
         if let (Some(reason), true) = (broker_reason, broker) {
-            return if again { self.one_down(reason) } else { self.hold(reason) };
+            let reason = if again { self.one_down(reason) } else { self.hold(reason) };
+            return reason.map(|reason| Reason { processor: false, ..reason });
         }
         None
     }

@@ -38,12 +38,25 @@ impl Governor {
         self.overrides.expire(self.now);
         self.look(reading, dt);
         let mut changes = self.fixed();
+        changes.extend(self.come_home(reading));
+        if !changes.is_empty() {
+            return changes;
+        }
+        self.look_at_group(reading);
         let reasons = self.reasons(reading);
         self.pressed = !reasons.is_empty();
         match reasons.into_iter().find(|reason| self.lowers(&reason.levels)) {
-            Some(reason) => changes.extend(self.down(&reason)),
-            None if !self.pressed => changes.extend(self.up(reading)),
+            Some(reason) => {
+                changes = self.leave(&reason, reading);
+                if changes.is_empty() {
+                    changes = self.down(&reason);
+                }
+            }
+            None if !self.pressed => changes = self.up(reading),
             None => {}
+        }
+        if changes.is_empty() {
+            changes = self.leave_for_more(reading);
         }
         changes
     }
@@ -57,15 +70,24 @@ impl Governor {
                 *level = rung.min(pipeline.last());
             }
         }
+        let is_fixed = |index: &usize| self.mode() == Mode::Manual || !self.is_free(*index);
+        let recalled: Vec<usize> = (0..levels.len()).filter(is_fixed).collect();
+        let recalled: Vec<usize> = recalled.into_iter().filter(|index| self.recall(*index)).collect();
         let reason = if self.mode() == Mode::Manual { "fixed by mode manual" } else { FIXED_BY_REQUEST };
-        self.move_to(&levels, reason)
+        let mut changes = self.move_to(&levels, reason);
+        // The rung may be the one that it had while others computed.
+        let told = |index: &usize| changes.iter().any(|change| change.pipeline == self.pipelines[*index].ladder.name);
+        let stayed: Vec<usize> = recalled.into_iter().filter(|index| !told(index)).collect();
+        changes.extend(stayed.into_iter().filter_map(|index| self.place(index, levels[index], reason)));
+        changes
     }
 
     /// Brings everything that is believed of the board up to date.
     fn look(&mut self, r: &Reading, dt: Duration) {
         let settled = self.pipelines.iter().all(|p| self.now.saturating_sub(p.since) >= Duration::from_secs(5));
         let idle = self.pipelines.iter().any(|p| r.pipelines.get(&p.ladder.name).is_none_or(|l| l.idle));
-        let expected = (settled && !idle).then(|| self.cores_now(r));
+        let away = self.pipelines.iter().any(|p| p.away.is());
+        let expected = (settled && !idle && !away).then(|| self.cores_now(r));
         self.demand.take(r, expected, dt);
         let load = match self.cpu.take(r.cpu_percent) {
             // The reading itself, which is the mean since the last one: what was heated with.
@@ -114,6 +136,12 @@ impl Governor {
     }
 
     fn down(&mut self, reason: &Reason) -> Vec<Change> {
+        self.note_down(reason);
+        self.move_to(&reason.levels, &reason.text)
+    }
+
+    /// Takes note of a step to less work here.
+    pub(super) fn note_down(&mut self, reason: &Reason) {
         let taken_back = self.last_up.take().is_some_and(|at| self.now.saturating_sub(at) < TAKEN_BACK_WITHIN);
         if reason.heat {
             self.remember_heat(taken_back);
@@ -122,7 +150,6 @@ impl Governor {
             self.others_then = self.demand.others;
         }
         self.last_down = Some(self.now);
-        self.move_to(&reason.levels, &reason.text)
     }
 
     /// The present work was too hot. Mistaken steps up do not lengthen the wait but ask for a board that is cooler each time: when
@@ -145,15 +172,21 @@ impl Governor {
     fn up(&mut self, r: &Reading) -> Vec<Change> {
         let wait = self.config_seconds(self.config.dwell_up_s).saturating_mul(self.backoff);
         let calm = self.mode() != Mode::Manual && self.due(self.last_change, wait) && self.calm(r);
-        let Some((levels, reason)) = calm.then(|| self.higher_levels(r)).flatten() else {
+        let higher = calm.then(|| self.higher_levels(r)).flatten();
+        let home = if calm && higher.is_none() { self.could_come_home(r) } else { None };
+        if higher.is_none() && home.is_none() {
             self.better_since = None;
             return Vec::new();
-        };
+        }
         let since = *self.better_since.get_or_insert(self.now);
         if self.now.saturating_sub(since) < BETTER_FOR {
             return Vec::new();
         }
         (self.last_up, self.better_since) = (Some(self.now), None);
-        self.move_to(&levels, &reason)
+        match (higher, home) {
+            (Some((levels, reason)), _) => self.move_to(&levels, &reason),
+            (None, Some((index, reason))) => self.take_home(index, &reason),
+            (None, None) => Vec::new(),
+        }
     }
 }

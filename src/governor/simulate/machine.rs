@@ -176,6 +176,7 @@ impl Board for Machine<'_> {
             frame_age_ms: Some(single(self.work.frame_age_ms(now))),
             idle: !source,
             open: self.work.is_open(now),
+            group: None,
         };
         Reading {
             soc_celsius: self.thermometer().map(single),

@@ -23,8 +23,14 @@ fn any_flag() -> impl Strategy<Value = Option<bool>> {
 }
 
 prop_compose! {
-    fn any_load()(p95_ms in any_value(), infer_ms in any_value(), dropped in any_value(), frame_age_ms in any_value(), idle in any::<bool>(), open in any::<Option<bool>>()) -> Load {
-        Load { p95_ms: p95_ms.map(|v| v * 3.0), infer_ms, dropped: dropped.map(|v| v / 100.0), frame_age_ms, idle, open }
+    fn any_group()(spare in any_value(), in_time in any_value()) -> Group {
+        Group { spare_per_s: spare.unwrap_or_default(), in_time: in_time.map(|v| v / 100.0) }
+    }
+}
+
+prop_compose! {
+    fn any_load()(p95_ms in any_value(), infer_ms in any_value(), dropped in any_value(), frame_age_ms in any_value(), idle in any::<bool>(), open in any::<Option<bool>>(), group in prop::option::of(any_group())) -> Load {
+        Load { p95_ms: p95_ms.map(|v| v * 3.0), infer_ms, dropped: dropped.map(|v| v / 100.0), frame_age_ms, idle, open, group }
     }
 }
 
@@ -71,6 +77,7 @@ proptest! {
         let (dwell_down, dwell_up) = (Duration::from_secs_f32(2.0), Duration::from_secs_f32(5.0));
         let ladders: Vec<_> = NAMES.iter().zip(&weights).map(|(name, (w, d))| pipeline(name, *w, *d)).collect();
         let mut levels = vec![0usize; ladders.len()];
+        let mut away = vec![false; ladders.len()];
         let mut governor = Governor::new(config, ladders.clone());
         let (mut last_down, mut last_change): (Option<Duration>, Option<Duration>) = (None, None);
         let mut now = Duration::ZERO;
@@ -82,14 +89,17 @@ proptest! {
                     let index = ladders.iter().position(|ladder| ladder.name == change.pipeline).expect("a known name");
                     let ladder = &ladders[index];
                     let rung = &ladder.rungs[change.setpoint.rung].setpoint;
-                    prop_assert_eq!(&Setpoint { paused: false, ..change.setpoint.clone() }, rung);
+                    prop_assert_eq!(&Setpoint { paused: false, offload: false, ..change.setpoint.clone() }, rung);
                     prop_assert!(!change.setpoint.paused || change.setpoint.rung + 1 == ladder.rungs.len());
                     prop_assert!(rung.interval <= Duration::from_secs(1), "min_fps = 1");
                     let level = change.setpoint.rung + usize::from(change.setpoint.paused);
                     let before = std::mem::replace(&mut levels[index], level);
                     prop_assert!(!change.reason.is_empty());
-                    lowered |= level > before;
-                    raised |= level < before;
+                    let was_away = std::mem::replace(&mut away[index], change.setpoint.offload);
+                    prop_assert!(!change.setpoint.offload || (level == 0 && !was_away));
+                    // Work given to others is less work here, and comes home whenever those fail.
+                    lowered |= level > before && !was_away || change.setpoint.offload;
+                    raised |= level < before && !change.setpoint.offload;
                 }
                 prop_assert!(!(lowered && raised));
                 if lowered {

@@ -19,7 +19,7 @@ impl Plant {
     /// Half a second at a setpoint; what a thermometer reads then.
     fn half_a_second(&mut self, setpoint: &Setpoint) -> (f32, f64) {
         let interval_s = setpoint.interval.as_secs_f64().max(0.1);
-        let share = if setpoint.paused { 0.0 } else { 0.04 / interval_s / 4.0 };
+        let share = if setpoint.paused || setpoint.offload { 0.0 } else { 0.04 / interval_s / 4.0 };
         self.board += (self.air + 160.0 * share - self.board) * 0.5 / 180.0;
         self.die += (self.board + 40.0 * share - self.die) * 0.5 / 6.0;
         (((self.die * 2.0).round() / 2.0) as f32, share)
@@ -70,6 +70,24 @@ fn the_work_is_lowered_before_the_limit_and_given_back_when_the_air_is_cooler() 
     assert_eq!(told.iter().map(|t| t.1).collect::<Vec<_>>(), [1, 0], "{told:?}");
     assert!((1800.0..3600.0).contains(&told[0].0) && (3600.0..3780.0).contains(&told[1].0), "{told:?}");
     assert!(hottest < 78.0, "{hottest}");
+}
+
+#[test]
+fn other_nodes_take_the_work_of_a_hot_board_and_give_it_back_when_the_air_is_cooler() {
+    let (mut governor, mut plant) = (governor(), Plant::new(50.0));
+    let told = live(&mut governor, &mut plant, 5400, |now_s, plant, reading| {
+        plant.air = if (1800.0..3600.0).contains(&now_s) { 62.0 } else { 50.0 };
+        let group = Some(Group { spare_per_s: 20.0, in_time: Some(1.0) });
+        reading.pipelines.values_mut().for_each(|load| load.group = group);
+        assert!(plant.die < 78.0);
+    });
+    assert!(told.iter().all(|t| t.1 == 0), "full work all the time: {told:?}");
+    // A board that does no work tells little of what work would do: home is tried again, later each time.
+    assert!(told.len() <= 8, "{told:?}");
+    let status = governor.status("p").unwrap();
+    assert!(!status.setpoint.offload);
+    assert!(status.reason.contains("full work is done here again"), "{}", status.reason);
+    assert!((3600..3900).contains(&status.since.as_secs()), "{status:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod anything;
 mod heat;
 mod ladders;
+mod offload;
 mod overrides;
 mod reasons;
 
@@ -42,6 +43,7 @@ fn in_time(p95_ms: f32, infer_ms: f32) -> Load {
         frame_age_ms: Some(20.0),
         idle: false,
         open: None,
+        group: None,
     }
 }
 

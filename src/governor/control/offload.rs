@@ -1,0 +1,205 @@
+//! Work given to other nodes instead of being lowered: when a pipeline leaves, and when it comes home.
+
+use std::time::Duration;
+
+use super::governor::Governor;
+use super::outlook::WELL_IN_TIME;
+use super::pipeline::Pipeline;
+use super::reasons::Reason;
+use crate::config::Mode;
+use crate::demand::{calibrated_infer_ms, calibrated_p95_ms};
+use crate::reading::{Group, Load, Reading};
+use crate::setpoint::Change;
+
+/// Share of its cost that a frame has here while another node computes it: it is packed, and its answer read.
+const GIVING: f64 = 0.1;
+/// The others have to have this many times what full work needs.
+const ENOUGH: f64 = 1.1;
+/// Least share of the frames given that come back in time; below it the work comes home.
+const LEAST_IN_TIME: f32 = 0.75;
+/// Time in which a pipeline that has just left is not judged: the first frames are given few at a time.
+const GRACE: Duration = Duration::from_secs(2);
+/// Time for which the others must have had enough before a pipeline that is lowered leaves.
+const ENOUGH_FOR: Duration = Duration::from_secs(5);
+/// Time to the next attempt after the others failed, first and longest; each failure doubles it.
+const AGAIN: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(300)];
+/// Time away after which the others are trusted again.
+const PROVEN: Duration = Duration::from_secs(60);
+/// Share of the time between two frames that an inference at home may take.
+const MOST_BUSY: f64 = 0.9;
+
+/// Place of a pipeline's work.
+#[derive(Clone, Debug)]
+pub(super) struct Away {
+    /// Since when its frames are given to others; `None` = it works here.
+    since: Option<Duration>,
+    /// Level to come home to when the others fail.
+    home: usize,
+    /// Share of its frames that others compute.
+    share: f64,
+    /// Not before this time, after the others failed.
+    not_before: Duration,
+    wait: Duration,
+    /// Since when the others have had enough for full work.
+    enough_since: Option<Duration>,
+}
+
+impl Default for Away {
+    fn default() -> Self {
+        let not_before = Duration::ZERO;
+        Away { since: None, home: 0, share: 0.0, not_before, wait: AGAIN[0], enough_since: None }
+    }
+}
+
+impl Away {
+    /// True while frames are given to others.
+    pub(super) fn is(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// Share of the cost of the work that is left here.
+    pub(super) fn cost_left(&self) -> f64 {
+        if self.is() { 1.0 - self.share * (1.0 - GIVING) } else { 1.0 }
+    }
+
+    fn leave(&mut self, home: usize, now: Duration) {
+        (self.since, self.home, self.share, self.enough_since) = (Some(now), home, 1.0, None);
+    }
+
+    /// The others failed.
+    fn fail(&mut self, now: Duration) {
+        self.not_before = now + self.wait;
+        self.wait = (self.wait * 2).min(AGAIN[1]);
+        self.since = None;
+    }
+}
+
+impl Governor {
+    /// Takes note of what the others do and could do.
+    pub(super) fn look_at_group(&mut self, r: &Reading) {
+        let now = self.now;
+        for index in 0..self.pipelines.len() {
+            let group = r.pipelines.get(&self.pipelines[index].ladder.name).and_then(|load| load.group);
+            let enough = self.may_leave(index, r);
+            let away = &mut self.pipelines[index].away;
+            away.enough_since = enough.then(|| away.enough_since.unwrap_or(now));
+            if let Some(share) = group.and_then(|group| group.in_time).filter(|share| (0.0..=1.0).contains(share)) {
+                away.share = f64::from(share);
+            }
+            if away.since.is_some_and(|since| now.saturating_sub(since) >= PROVEN) {
+                away.wait = AGAIN[0];
+            }
+        }
+    }
+
+    /// True where the others have enough for full work of pipeline `index`, which works here and may leave.
+    fn may_leave(&self, index: usize, r: &Reading) -> bool {
+        let p = &self.pipelines[index];
+        let Some(load) = r.pipelines.get(&p.ladder.name).filter(|load| !load.idle) else { return false };
+        let Some(Group { spare_per_s, .. }) = load.group else { return false };
+        let needed = p.ladder.rungs.first().map_or(f64::INFINITY, |full| p.ladder.wanted_per_s(full));
+        let free = !p.away.is() && !p.ladder.provisional && self.now >= p.away.not_before;
+        free && self.mode() != Mode::Manual && self.governed(index) && f64::from(spare_per_s) >= needed * ENOUGH
+    }
+
+    /// Gives the work of the pipelines that `reason` would lower to others, where those have enough for it.
+    pub(super) fn leave(&mut self, reason: &Reason, r: &Reading) -> Vec<Change> {
+        if !reason.processor {
+            return Vec::new();
+        }
+        let lowered = |index: &usize| reason.levels[*index] > self.pipelines[*index].level;
+        let going: Vec<usize> =
+            (0..self.pipelines.len()).filter(lowered).filter(|index| self.may_leave(*index, r)).collect();
+        if going.is_empty() {
+            return Vec::new();
+        }
+        self.note_down(reason);
+        let levels = reason.levels.clone();
+        going.into_iter().filter_map(|index| self.go(index, levels[index], r, &reason.text)).collect()
+    }
+
+    /// Gives the work of one pipeline that is lowered to others that have had enough for all of it for a while.
+    pub(super) fn leave_for_more(&mut self, r: &Reading) -> Vec<Change> {
+        let ready = |p: &Pipeline| {
+            p.level > 0 && p.away.enough_since.is_some_and(|since| self.now.saturating_sub(since) >= ENOUGH_FOR)
+        };
+        let due = self.due(self.last_down, self.config_seconds(self.config.dwell_down_s));
+        let Some(index) = self.pipelines.iter().position(ready).filter(|_| due) else { return Vec::new() };
+        self.last_down = Some(self.now);
+        let (level, name) = (self.pipelines[index].level, self.pipelines[index].ladder.name.clone());
+        self.go(index, level, r, &format!("{name}: less than full work here")).into_iter().collect()
+    }
+
+    fn go(&mut self, index: usize, home: usize, r: &Reading, why: &str) -> Option<Change> {
+        let name = &self.pipelines[index].ladder.name;
+        let spare = r.pipelines.get(name).and_then(|load| load.group).map_or(0.0, |group| group.spare_per_s);
+        self.pipelines[index].away.leave(home, self.now);
+        self.place(index, 0, &format!("{why}; given to other nodes, which have {spare:.1} inferences/s to spare"))
+    }
+
+    /// Brings the work home that the others do not do in time, or cannot be reached for, to the level that it would have had.
+    pub(super) fn come_home(&mut self, r: &Reading) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for index in 0..self.pipelines.len() {
+            let p = &self.pipelines[index];
+            let Some(since) = p.away.since else { continue };
+            let group = r.pipelines.get(&p.ladder.name).and_then(|load| load.group);
+            let name = &p.ladder.name;
+            let reason = match group {
+                None => format!("{name}: the other nodes cannot be reached"),
+                Some(Group { in_time: Some(share), .. })
+                    if share < LEAST_IN_TIME && self.now.saturating_sub(since) >= GRACE =>
+                {
+                    format!("{name}: other nodes answered only {:.0} % in time", share * 100.0)
+                }
+                Some(_) => continue,
+            };
+            let home = p.away.home.min(p.last());
+            self.pipelines[index].away.fail(self.now);
+            changes.extend(self.place(index, home, &format!("{reason}, the work is done here again")));
+        }
+        changes
+    }
+
+    /// Takes the work home for an order that fixes a rung; `None` where it is home.
+    pub(super) fn recall(&mut self, index: usize) -> bool {
+        self.pipelines[index].away.since.take().is_some()
+    }
+
+    /// A pipeline whose full work would be well at home again, with what is expected of that.
+    pub(super) fn could_come_home(&self, r: &Reading) -> Option<(usize, String)> {
+        let no_load = Load::default();
+        self.pipelines.iter().enumerate().filter(|(_, p)| p.away.is()).find_map(|(index, p)| {
+            let load = r.pipelines.get(&p.ladder.name).unwrap_or(&no_load);
+            let levels = self.levels();
+            let mut there = self.clone();
+            there.pipelines[index].away.since = None;
+            let full = p.ladder.rungs.first()?;
+            let interval_ms = full.setpoint.interval.max(p.ladder.frame_interval).as_secs_f64() * 1e3;
+            let keeps_up = interval_ms <= 0.0
+                || calibrated_infer_ms(full, &self.demand) <= interval_ms * MOST_BUSY * full.setpoint.batch as f64;
+            let in_time = p.deadline_ms().is_none_or(|deadline_ms| {
+                calibrated_p95_ms(&p.ladder, full, &self.demand) <= deadline_ms * WELL_IN_TIME
+            });
+            let fine = keeps_up
+                && in_time
+                && there.would_stay_cool(&levels)
+                && there.is_modest(&levels, p.deadline_ms().is_none());
+            (fine && !load.idle).then(|| {
+                let settled = there.settles(&levels).map(|e| format!(" to settle at {:.1} °C,", e.celsius));
+                let text = format!(
+                    "full work is done here again: expected{} {:.0} % cpu",
+                    settled.unwrap_or_default(),
+                    there.total(&levels) * 100.0
+                );
+                (index, text)
+            })
+        })
+    }
+
+    /// Brings pipeline `index` home at full work.
+    pub(super) fn take_home(&mut self, index: usize, reason: &str) -> Vec<Change> {
+        self.pipelines[index].away.since = None;
+        self.place(index, 0, reason).into_iter().collect()
+    }
+}
