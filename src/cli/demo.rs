@@ -194,6 +194,7 @@ fn machine(name: PipelineName) -> PipelineConfig {
         zones: Vec::new(),
         lines: Vec::new(),
         event: Default::default(),
+        offload: true,
         meter: None,
         governor: governor::PipelineConfig { min_fps: 2.0, ..governor::PipelineConfig::default() },
     }

@@ -82,8 +82,8 @@ impl Assist {
     }
 }
 
-/// Waits for the end of a thread until `deadline`.
-fn join_by(thread: JoinHandle<()>, deadline: Instant) -> bool {
+/// Waits for the end of a thread until `deadline`; `false` where it goes on, or panicked.
+pub(super) fn join_by(thread: JoinHandle<()>, deadline: Instant) -> bool {
     while !thread.is_finished() {
         if Instant::now() >= deadline {
             return false;

@@ -1,6 +1,7 @@
 //! Models that compute: all that a worker needs of the program around it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -41,7 +42,12 @@ pub struct Picture {
     pub bytes: Bytes,
     /// `[width, height]` of the picture before it was made smaller for the way: what boxes are in pixels of. `None` = it was not.
     pub full: Option<[u32; 2]>,
+    /// Settings of the task in JSON, of no more than [`SETTINGS_BYTES`]; `None` = as the model's bundle says.
+    pub settings: Option<Arc<str>>,
 }
+
+/// Longest settings of a task that go with a picture, in bytes.
+pub const SETTINGS_BYTES: usize = 1024;
 
 /// Result of one picture.
 #[derive(Clone, Debug, PartialEq)]

@@ -19,6 +19,10 @@ pub struct Config {
     pub group: Group,
     /// Compute for other nodes what is left over here.
     pub assist: bool,
+    /// Give frames of the pipelines to other nodes, where the governor would have less work done.
+    pub offload: bool,
+    /// Fate of a frame for which no answer came by half the pipeline's deadline, or 500 ms without one.
+    pub overdue: Overdue,
     /// Models to compute with for others, beside those of the pipelines: paths or names.
     pub models: Vec<String>,
     /// Threads for the work of others; 0 = one beside pipelines, else all cores.
@@ -77,6 +81,17 @@ pub enum Use {
     Any,
 }
 
+/// `[fleet] overdue`: fate of a frame that no other node answered in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Overdue {
+    /// It is computed here.
+    #[default]
+    Compute,
+    /// It is dropped.
+    Drop,
+}
+
 /// `[fleet.tls]`: encryption to the server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -95,6 +110,8 @@ impl Default for Config {
             servers: Vec::new(),
             group: Group::default(),
             assist: false,
+            offload: false,
+            overdue: Overdue::default(),
             models: Vec::new(),
             threads: 0,
             batch: 1,
@@ -235,6 +252,7 @@ impl fmt::Debug for Config {
             .field("servers", &self.servers)
             .field("group", &self.group)
             .field("assist", &self.assist)
+            .field("offload", &self.offload)
             .field("models", &self.models)
             .field("user", &self.user)
             .field("password", if self.password.is_empty() { &"" } else { &"***" })

@@ -302,7 +302,7 @@ impl<T> Giver<T> {
         let id = answer.id.clone();
         let Some(one) = self.outstanding.get_mut(&id) else {
             match self.outstanding.unwanted(&id) {
-                Unwanted::Repeated => self.trouble.repeated += 1,
+                Unwanted::Repeated | Unwanted::Late => self.trouble.repeated += 1,
                 Unwanted::Unknown => self.trouble.forged(&answer.node),
             }
             return None;

@@ -1,7 +1,7 @@
 //! Work that was given and is not answered: which answers are awaited, and which come too late or again.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::time::Instant;
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use super::compute::Picture;
 
@@ -32,6 +32,8 @@ pub(super) struct Awaited<T> {
 pub(super) enum Unwanted {
     /// It was answered before.
     Repeated,
+    /// Nobody waited for it any more.
+    Late,
     /// It was never given.
     Unknown,
 }
@@ -41,7 +43,7 @@ pub(super) enum Unwanted {
 pub(super) struct Outstanding<T> {
     awaited: HashMap<String, Awaited<T>>,
     bytes: usize,
-    answered: HashSet<String>,
+    over: HashMap<String, Unwanted>,
     order: VecDeque<String>,
     most: usize,
     most_bytes: usize,
@@ -53,7 +55,7 @@ impl<T> Outstanding<T> {
         Outstanding {
             awaited: HashMap::new(),
             bytes: 0,
-            answered: HashSet::new(),
+            over: HashMap::new(),
             order: VecDeque::new(),
             most,
             most_bytes,
@@ -92,21 +94,32 @@ impl<T> Outstanding<T> {
     /// # Errors
     /// [`Unwanted`] where it is not awaited.
     pub(super) fn take(&mut self, id: &str) -> Result<Awaited<T>, Unwanted> {
+        self.end(id, Unwanted::Repeated)
+    }
+
+    /// Waits no longer for what was given `age` before `now` or earlier; the tags of it.
+    pub(super) fn expire(&mut self, age: impl Fn(&T) -> Duration, now: Instant) -> Vec<T> {
+        let old = |one: &Awaited<T>| now.saturating_duration_since(one.given) >= age(&one.tag);
+        let ids: Vec<String> = self.awaited.iter().filter(|(_, one)| old(one)).map(|(id, _)| id.clone()).collect();
+        ids.iter().filter_map(|id| self.end(id, Unwanted::Late).ok()).map(|one| one.tag).collect()
+    }
+
+    fn end(&mut self, id: &str, as_what: Unwanted) -> Result<Awaited<T>, Unwanted> {
         let Some(one) = self.awaited.remove(id) else { return Err(self.unwanted(id)) };
         self.bytes -= one.picture.bytes.len();
         if self.order.len() >= REMEMBERED
             && let Some(oldest) = self.order.pop_front()
         {
-            self.answered.remove(&oldest);
+            self.over.remove(&oldest);
         }
-        self.answered.insert(id.to_owned());
+        self.over.insert(id.to_owned(), as_what);
         self.order.push_back(id.to_owned());
         Ok(one)
     }
 
     /// Reason for which `id` is not awaited.
     pub(super) fn unwanted(&self, id: &str) -> Unwanted {
-        if self.answered.contains(id) { Unwanted::Repeated } else { Unwanted::Unknown }
+        self.over.get(id).copied().unwrap_or(Unwanted::Unknown)
     }
 }
 
@@ -118,7 +131,7 @@ mod tests {
     use super::*;
 
     fn picture(bytes: &'static [u8]) -> Picture {
-        Picture { content: Content::Jpeg, bytes: Bytes::from_static(bytes), full: None }
+        Picture { content: Content::Jpeg, bytes: Bytes::from_static(bytes), full: None, settings: None }
     }
 
     #[test]
@@ -156,7 +169,7 @@ mod tests {
             all.give(id.to_string(), (), picture(b""), now);
             all.take(&id.to_string()).unwrap();
         }
-        assert_eq!((all.answered.len(), all.order.len()), (REMEMBERED, REMEMBERED));
+        assert_eq!((all.over.len(), all.order.len()), (REMEMBERED, REMEMBERED));
         assert_eq!((all.unwanted("0"), all.unwanted("1")), (Unwanted::Unknown, Unwanted::Repeated));
     }
 }

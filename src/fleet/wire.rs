@@ -2,12 +2,13 @@
 
 mod text;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
 
-use super::compute::{Computed, Content, Picture, Refusal, RefusalKind};
+use super::compute::{Computed, Content, Picture, Refusal, RefusalKind, SETTINGS_BYTES};
 use super::digest::ModelDigest;
 use crate::frame::{NodeName, PipelineName};
 use crate::sys::random::is_word;
@@ -19,7 +20,7 @@ const LONGEST_SIDE: u32 = 65_535;
 /// Longest reason of a refusal that is believed, in bytes.
 const REASON_BYTES: usize = 1024;
 /// Room for the headers of a message, in bytes.
-pub(super) const HEADER_BYTES: usize = 1024;
+pub(super) const HEADER_BYTES: usize = 1024 + SETTINGS_BYTES;
 
 const H_SCHEMA: &str = "Leptond-Schema";
 const H_ID: &str = "Leptond-Id";
@@ -27,6 +28,7 @@ const H_ANSWER: &str = "Leptond-Answer";
 const H_FROM: &str = "Leptond-From";
 const H_MODEL: &str = "Leptond-Model";
 const H_PIPELINE: &str = "Leptond-Pipeline";
+const H_TASK: &str = "Leptond-Task";
 const H_SOURCE: &str = "Leptond-Source-Size";
 const H_DEADLINE: &str = "Leptond-Deadline-Ms";
 const H_CONTENT: &str = "Content-Type";
@@ -70,6 +72,9 @@ impl Job {
         }
         if let Some([width, height]) = self.picture.full {
             headers.insert(H_SOURCE, format!("{width}x{height}").as_str());
+        }
+        if let Some(settings) = &self.picture.settings {
+            headers.insert(H_TASK, &**settings);
         }
         if let Some(deadline) = self.deadline {
             headers.insert(H_DEADLINE, deadline.as_millis().to_string().as_str());
@@ -143,7 +148,13 @@ pub(super) fn read_job(headers: Option<&HeaderMap>, payload: &Bytes, limits: &Li
     let Ok(pipeline) = text::optional(headers, H_PIPELINE, |text| PipelineName::new(text).ok()) else {
         return refuse(RefusalKind::Malformed, format!("{H_PIPELINE} is no name"));
     };
-    let picture = Picture { content, bytes: payload.clone(), full };
+    let Ok(settings) = text::settings(headers, H_TASK, SETTINGS_BYTES) else {
+        return refuse(
+            RefusalKind::Malformed,
+            format!("{H_TASK} is given twice or has more than {SETTINGS_BYTES} bytes"),
+        );
+    };
+    let picture = Picture { content, bytes: payload.clone(), full, settings: settings.map(Arc::from) };
     Ok(Job { id, answer, from, model, pipeline, deadline, picture })
 }
 

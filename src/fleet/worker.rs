@@ -261,6 +261,10 @@ impl Puller {
             Ok(job) => job,
             Err(no) => return self.refuse(no.to, no.refusal, ack).await,
         };
+        if job.from == self.common.node && self.lane == Lane::Work {
+            // Whoever gives a frame away has no time for it: it is for another one.
+            return self.acknowledge(&ack, AckKind::Nak(None)).await;
+        }
         let to = Some((job.id.clone(), job.answer.clone()));
         if delivered > i64::from(self.common.config.max_deliveries) {
             let reason = format!("delivered {} times, and no node finished it", delivered - 1);

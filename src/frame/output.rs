@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::status::NodeStatus;
-use super::{Event, Frame, Outcome, Parent, PipelineName, SharedFrame};
+use super::{Event, Frame, NodeName, Outcome, Parent, PipelineName, SharedFrame};
 
 /// Time and place of capture of an [`Output`]'s frame.
 #[derive(Clone, Debug)]
@@ -39,12 +39,14 @@ impl Stamp {
 }
 
 /// Cost and rung of an inference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Timing {
     /// Time in the model alone; of a run that pipelines share, this one's part.
     pub infer: Duration,
     /// The rung it ran on, 0 = full work.
     pub rung: usize,
+    /// The node that computed it; `None` = this one.
+    pub computed_by: Option<NodeName>,
 }
 
 /// One result of one pipeline.

@@ -410,6 +410,37 @@ pub struct Fleet {
     /// Reason for which nothing can be taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// Frames given to other nodes; `None` where none are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given: Option<Given>,
+}
+
+/// Frames of pipelines given to other nodes, with counts since the start.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Given {
+    /// Connected to a server right now.
+    pub connected: bool,
+    /// Version of the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// Frames given.
+    pub frames: u64,
+    /// Frames with a result that came in time.
+    pub answered: u64,
+    /// The same for each node that computed; of very many nodes the later ones together under `others`.
+    pub by: BTreeMap<String, u64>,
+    /// Frames for which no answer came in time.
+    pub missed: u64,
+    /// Answers that came later than that, and were dropped.
+    pub late: u64,
+    /// Frames that were refused, by reason.
+    pub refused: BTreeMap<String, u64>,
+    /// Messages that are no answers, or answers to nothing that was given, or repeated.
+    pub untrusted: u64,
+    /// Reason for which nothing can be given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 /// A pipeline of the configuration that does not run.

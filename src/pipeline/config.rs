@@ -55,9 +55,16 @@ pub struct Config {
     /// How far this pipeline may be lowered.
     #[serde(default)]
     pub governor: governor::PipelineConfig,
+    /// Other nodes may compute for it, where `[fleet] offload` is set: its pictures leave this node then.
+    #[serde(default = "yes")]
+    pub offload: bool,
     /// Join of a meter's models; `None` for a pipeline of the file.
     #[serde(skip)]
     pub meter: Option<Arc<MeterJoin>>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Config {

@@ -245,6 +245,7 @@ impl MeterConfig {
             lines: Vec::new(),
             event: Default::default(),
             governor,
+            offload: true,
             meter: Some(Arc::new(MeterJoin {
                 model: dials_model,
                 preprocess: dials.unwrap_or_default(),

@@ -180,13 +180,47 @@ impl Stages {
     /// # Errors
     /// [`StageError::Task`].
     pub fn interpret(&mut self, index: usize, now: Duration, time: SystemTime) -> Result<TaskOutput, StageError> {
-        let mut output = self.with_input(index, now, time, |task, input| task.run(input))?;
-        if let Some(meter) = &mut self.meter {
-            output = meter.join(output, now, time)?;
+        let output = self.look(index, now, time)?;
+        Ok(self.follow(output, now, time))
+    }
+
+    /// The first half of [`Stages::interpret`]: all that frame `index` shows by itself.
+    ///
+    /// # Errors
+    /// [`StageError::Task`].
+    pub fn look(&mut self, index: usize, now: Duration, time: SystemTime) -> Result<TaskOutput, StageError> {
+        let output = self.look_for(index, self.events.least_score(), now, time)?;
+        match &mut self.meter {
+            Some(meter) => meter.join(output, now, time),
+            None => Ok(output),
         }
+    }
+
+    /// [`Stages::look`] with objects down to `least_score` among the faint ones, for whoever follows them elsewhere.
+    ///
+    /// # Errors
+    /// [`StageError::Task`].
+    pub fn look_for(
+        &mut self,
+        index: usize,
+        least_score: Option<f32>,
+        now: Duration,
+        time: SystemTime,
+    ) -> Result<TaskOutput, StageError> {
+        self.with_input(index, least_score, now, time, |task, input| task.run(input))
+    }
+
+    /// The second half: the output of a frame put behind those before it, with the events that come of it. Frames come in the order of
+    /// their capture.
+    pub fn follow(&mut self, mut output: TaskOutput, now: Duration, time: SystemTime) -> TaskOutput {
         let events = self.events.frame(&mut output.outcome, &output.faint, now, time);
         output.events.extend(events);
-        Ok(output)
+        output
+    }
+
+    /// Least score of an object that is only followed, where objects are; `None` where the task's own is the least.
+    pub fn least_score(&self) -> Option<f32> {
+        self.events.least_score()
     }
 
     /// Doubts that the last run means what the task takes it for, one sentence each.
@@ -194,7 +228,13 @@ impl Stages {
     /// # Errors
     /// [`StageError::Task`] when it cannot mean it.
     pub fn doubts(&mut self) -> Result<Vec<String>, StageError> {
-        self.with_input(0, Duration::ZERO, SystemTime::now(), |task, input| task.doubts(input))
+        let least_score = self.events.least_score();
+        self.with_input(0, least_score, Duration::ZERO, SystemTime::now(), |task, input| task.doubts(input))
+    }
+
+    /// True where the model keeps something between two runs.
+    pub fn keeps_state(&self) -> bool {
+        self.plan.model().state_bytes() > 0
     }
 
     /// Forgets what the model keeps between runs: the next frame is the first one of a new stream.
@@ -258,6 +298,7 @@ impl Stages {
     fn with_input<T>(
         &mut self,
         index: usize,
+        faint_score: Option<f32>,
         now: Duration,
         time: SystemTime,
         look: impl FnOnce(&mut dyn Task, &TaskInput<'_>) -> Result<T, TaskError>,
@@ -272,7 +313,7 @@ impl Stages {
             geometry: self.geometry.get(index).map_or(&[], Vec::as_slice),
             unreadable: self.unreadable.get(index).map_or(&[], Vec::as_slice),
             window: self.windows.get(index),
-            faint_score: self.events.least_score(),
+            faint_score,
             now,
             time,
         };

@@ -36,6 +36,9 @@ pub struct InferenceResult<'a> {
     pub infer_ms: f64,
     /// The governor's rung, 0 = full work.
     pub rung: usize,
+    /// The node that computed it, where that is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub computed_by: Option<&'a str>,
     /// The outcome, with `task` as its tag.
     #[serde(flatten)]
     pub outcome: &'a Outcome,
@@ -60,6 +63,7 @@ impl InferenceResult<'_> {
             frame_age_ms: ms(now.saturating_duration_since(stamp.captured)),
             infer_ms: ms(timing.infer),
             rung: timing.rung,
+            computed_by: timing.computed_by.as_deref(),
             outcome,
             truth: stamp.truth.as_deref(),
             origin: &stamp.origin,

@@ -209,7 +209,7 @@ mod tests {
             parent: None,
         };
         let event = Event::begin("meter-1".into(), "00424", 0.75, SystemTime::UNIX_EPOCH);
-        let timing = Timing { infer: Duration::from_micros(1500), rung: 1 };
+        let timing = Timing { infer: Duration::from_micros(1500), rung: 1, computed_by: None };
         let pipeline = PipelineName::new("meter").unwrap();
         Arc::new(Output { pipeline, stamp, frame: None, outcome, events: vec![event], timing })
     }

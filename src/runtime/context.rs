@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::cascade::Cascades;
+use super::offload::Offloading;
 use super::readings::Readings;
 use super::sources::Sources;
 use crate::frame::Bus;
@@ -25,6 +26,8 @@ pub struct PipelineContext {
     pub turn: Arc<MeasurementLock>,
     /// Last readings of meters.
     pub readings: Arc<Readings>,
+    /// Work given to other nodes.
+    pub offloading: Offloading,
     /// Directory of devices, usually `/dev`.
     pub dev: PathBuf,
     /// Called when a source has ended or failed.

@@ -16,6 +16,7 @@ use super::command::work::Done;
 use super::context::PipelineContext;
 use super::node::{Node, because};
 use super::node_status::StatusMaker;
+use super::offload::Offloading;
 use super::options::Options;
 use super::page::Page;
 use super::prepare::{Made, Prepared, Unmade};
@@ -190,6 +191,7 @@ async fn live(host: &mut Host, loaded: Loaded) -> Result<End, DaemonError> {
         cascades,
         turn: Arc::default(),
         readings: Readings::open(config.node.state_dir()),
+        offloading: Offloading::start(&config, &node.name)?,
         dev: host.options.roots.dev.clone(),
         wake: Arc::new(move || wake.notify_one()),
     };

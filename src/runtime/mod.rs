@@ -19,6 +19,7 @@ mod learnt;
 mod light;
 mod node;
 mod node_status;
+mod offload;
 mod options;
 mod pace;
 mod page;
@@ -44,6 +45,9 @@ mod worker;
 pub use assisting::{content_of, opener};
 pub use config_file::ConfigFile;
 pub use control::run;
+pub use offload::Offloading;
+#[cfg(feature = "fleet")]
+pub use offload::smaller;
 pub use options::{Options, Reload};
 pub use page::OnPage;
 pub use report::{PipelineReport, Report};

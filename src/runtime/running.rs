@@ -58,7 +58,8 @@ impl Running {
     /// When the system gives no thread.
     pub fn start(prepared: Prepared, paused: bool, context: &PipelineContext) -> std::io::Result<Running> {
         let Prepared { pipeline, planner, mut stages, supply, ladder, uncalibrated } = prepared;
-        let PipelineContext { bus, heartbeats, sources, cascades, turn, readings, dev, wake } = context.clone();
+        let PipelineContext { bus, heartbeats, sources, cascades, turn, readings, offloading, dev, wake } =
+            context.clone();
         let place = readings.place(&pipeline);
         if let Some(memory) = place.as_ref().and_then(Place::recall) {
             stages.restore(memory);
@@ -78,6 +79,8 @@ impl Running {
             let light = Light::start(&config.name, light, &dev)?;
             shared.light.get_or_init(|| light);
         }
+        let (away, seen) = offloading.seat(&config, &planner, &stages, &shared).unzip();
+        seen.into_iter().for_each(|seen| drop(shared.seen.set(seen)));
         let engine = stages.engine();
         let about = Arc::new(About {
             subject: planner.subject(&stages),
@@ -86,7 +89,8 @@ impl Running {
             snapshot: config.event.snapshot,
             camera: matches!(&feed, Feed::Source { source, .. } if source.kind().is_camera()),
         });
-        let worker = Worker::new(shared.clone(), config.name.clone(), stages, bus, cascades, (place, learnt), gate);
+        let kept = (place, learnt);
+        let worker = Worker::new(shared.clone(), config.name.clone(), stages, bus, cascades, kept, (gate, away));
         let heart = heartbeats.register(&format!("infer {}", shared.name), worker::FRAME_WITHIN, Instant::now());
         let thread = std::thread::Builder::new().name(format!("infer {}", shared.name));
         let worker = Some(thread.spawn(move || worker.run(&heart))?);

@@ -57,6 +57,9 @@ impl Session {
         reading.pipelines = self.set.loads(now);
         let changes = self.set.govern(&reading, now);
         self.assisting.observe(&self.config, &reading, &self.set, now);
+        if self.assisting.status(now).is_some_and(|fleet| fleet.held.is_none()) {
+            self.context.offloading.waits_too(now);
+        }
         self.maker.governed(&self.set, &changes, now);
         self.maker.observe(&reading, self.board.rss_bytes().unwrap_or(0));
         self.emit_status();
@@ -66,7 +69,7 @@ impl Session {
     pub(super) fn emit_status(&self) {
         let mut status = self.maker.make(&self.set, self.node.mqtt.stats(), Instant::now());
         status.publisher.home_assistant = self.home_assistant.status();
-        status.fleet = self.assisting.status(status.at);
+        status.fleet = self.context.offloading.status(self.assisting.status(status.at));
         self.context.bus.emit(&Emission::Status(Arc::new(status)));
     }
 
@@ -82,11 +85,12 @@ impl Session {
     pub(super) fn stop(mut self, within: Duration) -> Result<Report, DaemonError> {
         let now = Instant::now();
         let failure = self.set.failure();
-        let fleet = self.assisting.status(now);
+        let fleet = self.context.offloading.status(self.assisting.status(now));
         self.assisting.stop(now + PIPELINES_WITHIN);
         for pipeline in self.set.stop(now + PIPELINES_WITHIN) {
             tracing::warn!(pipeline, "did not stop in time, left behind");
         }
+        self.context.offloading.stop(now + PIPELINES_WITHIN);
         self.snapshots.finish(Instant::now() + PICTURES_WITHIN.min(within));
         let mqtt = &self.node.mqtt;
         let flushed = mqtt.stop(now + within);

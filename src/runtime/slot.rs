@@ -17,6 +17,8 @@ pub struct Slot {
 struct State {
     fresh: Option<Arc<SharedFrame>>,
     closed: bool,
+    /// Whoever takes is to look elsewhere.
+    woken: bool,
 }
 
 /// Result of [`Slot::take`].
@@ -58,8 +60,9 @@ impl Slot {
         let state = self.lock();
         let (mut state, _) = self
             .changed
-            .wait_timeout_while(state, timeout, |s| s.fresh.is_none() && !s.closed)
+            .wait_timeout_while(state, timeout, |s| s.fresh.is_none() && !s.closed && !s.woken)
             .unwrap_or_else(PoisonError::into_inner);
+        state.woken = false;
         match state.fresh.take() {
             Some(frame) => {
                 drop(state);
@@ -69,6 +72,12 @@ impl Slot {
             None if state.closed => Taken::Closed,
             None => Taken::Nothing,
         }
+    }
+
+    /// Makes the present or next [`Slot::take`] return at once.
+    pub fn wake(&self) {
+        self.lock().woken = true;
+        self.changed.notify_all();
     }
 
     /// Marks the end: no more will come; a frame still inside can be taken.
@@ -110,6 +119,17 @@ mod tests {
             s.spawn(|| assert!(matches!(slot.take(Duration::from_secs(5)), Taken::Frame(_))));
             assert!(slot.wait_empty(Duration::from_secs(5)));
         });
+    }
+
+    #[test]
+    fn whoever_takes_can_be_woken_once() {
+        let slot = Slot::default();
+        slot.wake();
+        assert!(matches!(slot.take(Duration::from_secs(60)), Taken::Nothing), "at once");
+        slot.wake();
+        slot.put(frame(1));
+        assert!(matches!(slot.take(Duration::from_secs(60)), Taken::Frame(f) if f.seq == 1), "a frame is more");
+        assert!(matches!(slot.take(Duration::ZERO), Taken::Nothing));
     }
 
     #[test]

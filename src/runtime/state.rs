@@ -8,6 +8,7 @@ use leptond_governor::{Assignment, Load};
 
 use super::gate::GateState;
 use super::light::Light;
+use super::offload::Seen;
 use super::slot::Slot;
 use crate::frame::{Outcome, Quality, is_near_truth};
 use crate::pipeline::measurement_lock::MeasurementLock;
@@ -66,6 +67,8 @@ pub struct Shared {
     assignment: Mutex<Arc<Assignment>>,
     /// Light of a meter.
     pub(super) light: OnceLock<Light>,
+    /// Work given to other nodes.
+    pub(super) seen: OnceLock<Arc<Seen>>,
     /// The next frame is wanted now.
     wish: AtomicBool,
     wake: Arc<dyn Fn() + Send + Sync>,
@@ -136,6 +139,7 @@ impl Shared {
             stop: AtomicBool::new(false),
             held: AtomicBool::new(false),
             light: OnceLock::new(),
+            seen: OnceLock::new(),
             wish: AtomicBool::new(false),
             newest: Mutex::new(None),
             life: Mutex::new((PipelineStatus::Idle("starting".into()), Instant::now())),
@@ -217,6 +221,7 @@ impl Shared {
             frame_age_ms: lock(&self.newest).map(|captured| ms(now.saturating_duration_since(captured))),
             idle: self.idle(now).is_some(),
             open,
+            group: self.seen.get().and_then(|seen| seen.group(&assignment, now)),
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::cascade::Cascades;
 use super::gate::Gatekeeper;
 use super::learnt::Learnt;
+use super::offload::{Away, Looked, Next};
 use super::readings::Place;
 use super::slot::Taken;
 use super::state::Shared;
@@ -22,6 +23,9 @@ pub(super) const FRAME_WITHIN: Duration = Duration::from_secs(30);
 
 /// An idle worker looks at its stop flag this often.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The same of one whose source has ended, while a frame is awaited.
+const LOOK_CLOSED: Duration = Duration::from_millis(2);
 
 /// Frames further apart than this, and than so many intervals of the pipeline, are of two streams: the source was away.
 const BREAK: Duration = Duration::from_secs(1);
@@ -53,6 +57,10 @@ pub(super) struct Worker {
     /// Place of the task's memory.
     learnt: Option<Learnt>,
     gate: Option<Gatekeeper>,
+    /// Frames that other nodes look at.
+    away: Option<Away>,
+    /// Time at which nobody waits any longer for the first of them.
+    turn_at: Option<Instant>,
     log: RateLimited,
     started: Instant,
     /// The rung whose plan runs.
@@ -73,7 +81,7 @@ impl Worker {
         bus: Bus,
         cascades: Arc<Cascades>,
         (place, learnt): (Option<Place>, Option<Learnt>),
-        gate: Option<Gatekeeper>,
+        (gate, away): (Option<Gatekeeper>, Option<Away>),
     ) -> Self {
         Worker {
             name,
@@ -84,6 +92,8 @@ impl Worker {
             place,
             learnt,
             gate,
+            away,
+            turn_at: None,
             log: RateLimited::new(LOG_EVERY),
             started: Instant::now(),
             rung: 0,
@@ -101,6 +111,7 @@ impl Worker {
             let taken = self.shared.slot.take(self.patience(Instant::now()));
             heart.beat(FRAME_WITHIN, Instant::now());
             match taken {
+                Taken::Closed if self.awaits() => std::thread::sleep(LOOK_CLOSED),
                 Taken::Closed => break,
                 Taken::Nothing => self.swap_stages(),
                 Taken::Frame(frame) => {
@@ -110,6 +121,7 @@ impl Worker {
                     self.work(&frame);
                 }
             }
+            self.take_turns();
             if !self.gathered.is_empty() && (self.shared.paused() || self.patience(Instant::now()).is_zero()) {
                 let turn = self.shared.turn.clone();
                 let _until_its_results = turn.work();
@@ -164,7 +176,8 @@ impl Worker {
             let seq = self.latest.map_or(0, |(seq, _)| seq);
             let stamp =
                 Stamp { seq, captured: now, time: SystemTime::now(), truth: None, origin: String::new(), parent: None };
-            self.tell(stamp, None, output, Duration::ZERO, false);
+            let timing = Timing { infer: Duration::ZERO, rung: self.rung, computed_by: None };
+            self.tell(stamp, None, output, timing, false);
         }
     }
 
@@ -177,7 +190,8 @@ impl Worker {
 
     /// Time to wait for another frame from `now` on: until what is gathered has to run.
     fn patience(&self, now: Instant) -> Duration {
-        let Some(oldest) = self.gathered.first() else { return LOOK_EVERY };
+        let turn = self.turn_at.map_or(LOOK_EVERY, |at| at.saturating_duration_since(now).min(LOOK_EVERY));
+        let Some(oldest) = self.gathered.first() else { return turn };
         let assignment = self.shared.assignment();
         let measured = self.shared.counters.recent_infer.p95(JUDGED_BY, LEAST_TIMES, now);
         let deadline = BatchDeadline {
@@ -186,13 +200,16 @@ impl Worker {
             interval: assignment.setpoint.interval.max(assignment.frame_interval),
             batch: self.stages.frames(),
         };
-        deadline.until(oldest.stamp.captured).saturating_duration_since(now).min(LOOK_EVERY)
+        deadline.until(oldest.stamp.captured).saturating_duration_since(now).min(turn)
     }
 
     /// A frame boundary: a plan that was compiled for a new setpoint takes over. What was gathered for the old one is run
     /// first, so that no window is lost.
     fn swap_stages(&mut self) {
-        if let Some(stages) = self.shared.plans.take_next() {
+        // Frames that are awaited were given for the present plan, which looks at them where no answer comes.
+        if !self.awaits()
+            && let Some(stages) = self.shared.plans.take_next()
+        {
             if !self.gathered.is_empty() {
                 self.infer();
             }
@@ -200,8 +217,12 @@ impl Worker {
             self.shared.colour.store(self.stages.needs_colour(), Relaxed);
             self.shared.restart(Instant::now());
         }
+        let assignment = self.shared.assignment();
+        if let Some(away) = &mut self.away {
+            away.set_on(assignment.setpoint.offload, Instant::now());
+        }
         if self.shared.plans.settled() {
-            self.rung = self.shared.assignment().setpoint.rung;
+            self.rung = assignment.setpoint.rung;
         }
     }
 
@@ -212,7 +233,10 @@ impl Worker {
         if gate.admits(frame, self.stages.is_unsettled(), now) {
             return true;
         }
-        self.stages.unchanged(now, frame.time);
+        match self.away.as_mut().filter(|away| away.is_waiting()) {
+            Some(away) => away.put_still(frame.captured, frame.time),
+            None => self.stages.unchanged(now, frame.time),
+        }
         // Luminance is enough to see whether anything moves.
         self.shared.colour.store(false, Relaxed);
         false
@@ -224,6 +248,9 @@ impl Worker {
             return;
         }
         self.notice_break(frame);
+        if self.give(frame) {
+            return;
+        }
         let start = Instant::now();
         let prepared = self.stages.prepare_shared(frame, self.gathered.len());
         self.prepared += start.elapsed();
@@ -238,6 +265,78 @@ impl Worker {
         if self.gathered.len() >= self.stages.frames() {
             self.infer();
         }
+    }
+
+    /// Gives a frame to other nodes, where the governor wants that and they take it.
+    fn give(&mut self, frame: &Arc<SharedFrame>) -> bool {
+        let assignment = self.shared.assignment();
+        let Some(away) = self.away.as_mut().filter(|_| self.stages.frames() == 1) else { return false };
+        let wanted = self.bus.wants_frames(&self.name);
+        let given = away.give(frame, wanted, &assignment, Instant::now());
+        if given {
+            self.shared.colour.store(wanted || self.stages.needs_colour(), Relaxed);
+        }
+        given
+    }
+
+    /// True while a frame waits for its turn behind one that another node looks at.
+    fn awaits(&self) -> bool {
+        self.away.as_ref().is_some_and(Away::is_waiting)
+    }
+
+    /// Goes on with the frames whose turn it is, in the order of their capture.
+    fn take_turns(&mut self) {
+        loop {
+            let assignment = self.shared.assignment();
+            let Some(away) = &mut self.away else { return };
+            match away.next(&assignment, Instant::now()) {
+                Next::Wait(until) => {
+                    self.turn_at = until;
+                    return;
+                }
+                Next::Looked(looked) => self.follow(*looked),
+                Next::Still(captured, time) => {
+                    self.stages.unchanged(captured.saturating_duration_since(self.started), time);
+                }
+                Next::Lost => {
+                    self.shared.counters.dropped.fetch_add(1, Relaxed);
+                }
+                Next::Here(frame, wanted) => {
+                    let turn = self.shared.turn.clone();
+                    let _until_its_result = turn.work();
+                    self.look_here(&frame, wanted);
+                }
+            }
+        }
+    }
+
+    /// Looks at a frame whose turn it is, and that no other node answered for.
+    fn look_here(&mut self, frame: &Arc<SharedFrame>, wanted: bool) {
+        let start = Instant::now();
+        if let Err(error) = self.stages.prepare_shared(frame, 0) {
+            return self.fail("preprocess", &frame.origin, frame.seq, &error);
+        }
+        let ran = self.stages.infer_captured(frame.captured);
+        let now = frame.captured.saturating_duration_since(self.started);
+        let looked = ran.and_then(|infer| Ok((infer, self.stages.look(0, now, frame.time)?)));
+        match looked {
+            Err(error) => self.fail("model", &frame.origin, frame.seq, &error),
+            Ok((infer, output)) => {
+                self.shared.counters.infer.record(infer);
+                self.shared.counters.recent_infer.record(start.elapsed(), Instant::now());
+                let (stamp, frame) = (Stamp::of(frame), wanted.then(|| frame.clone()));
+                self.follow(Looked { stamp, frame, output, infer, node: None, counts: true });
+            }
+        }
+    }
+
+    /// Puts what a frame shows behind those before it, and emits it.
+    fn follow(&mut self, looked: Looked) {
+        let Looked { stamp, frame, output, infer, node, counts } = looked;
+        self.cascades.take_news(&self.name).into_iter().for_each(|track| self.stages.touch(track));
+        let now = stamp.captured.saturating_duration_since(self.started);
+        let output = self.stages.follow(output, now, stamp.time);
+        self.tell(stamp, frame, output, Timing { infer, rung: self.rung, computed_by: node }, counts);
     }
 
     /// A model that keeps something between its runs begins anew where the stream does.
@@ -272,15 +371,14 @@ impl Worker {
                 }
             }
             Ok(infer) => {
-                self.cascades.take_news(&self.name).into_iter().for_each(|track| self.stages.touch(track));
                 self.shared.counters.infer.record(infer);
                 if counts {
                     self.shared.counters.recent_infer.record(prepared + infer, Instant::now());
                 }
                 for (index, Gathered { stamp, frame }) in gathered.drain(..).enumerate() {
                     let now = stamp.captured.saturating_duration_since(self.started);
-                    match self.stages.interpret(index, now, stamp.time) {
-                        Ok(output) => self.tell(stamp, frame, output, infer, counts),
+                    match self.stages.look(index, now, stamp.time) {
+                        Ok(output) => self.pass(Looked { stamp, frame, output, infer, node: None, counts }),
                         Err(error) => self.fail("task", &stamp.origin, stamp.seq, &error),
                     }
                 }
@@ -289,6 +387,14 @@ impl Worker {
         // Emptied, with its room kept.
         gathered.clear();
         self.gathered = gathered;
+    }
+
+    /// Goes on with what a frame shows, or puts it behind those that are awaited.
+    fn pass(&mut self, looked: Looked) {
+        match self.away.as_mut().filter(|away| away.is_waiting()) {
+            Some(away) => away.put(looked),
+            None => self.follow(looked),
+        }
     }
 
     /// Counts and logs what went wrong with one frame; the pipeline goes on.
@@ -307,7 +413,7 @@ impl Worker {
         stamp: Stamp,
         frame: Option<Arc<SharedFrame>>,
         output: TaskOutput,
-        infer: Duration,
+        timing: Timing,
         counts: bool,
     ) {
         if let Some(place) = &self.place
@@ -325,7 +431,6 @@ impl Worker {
         self.shared.note_reading(&outcome);
         self.log_events(&events);
         let captured = stamp.captured;
-        let timing = Timing { infer, rung: self.rung };
         let output = Output { pipeline: self.name.clone(), stamp, frame, outcome, events, timing };
         self.bus.emit(&Emission::Output(Arc::new(output)));
         if first {

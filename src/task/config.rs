@@ -110,6 +110,12 @@ kinds! {
     Raw(RawConfig),
 }
 
+impl From<&Settings> for Config {
+    fn from(settings: &Settings) -> Config {
+        Config { kind: Some(settings.kind()), keys: settings.keys().unwrap_or_default() }
+    }
+}
+
 impl Settings {
     /// The keys of a task that finds objects.
     pub fn objects(&self) -> Option<&DetectConfig> {

@@ -2,6 +2,8 @@
 
 #[path = "fleet/hostile.rs"]
 mod hostile;
+#[path = "fleet/live.rs"]
+mod live;
 #[path = "fleet/nodes.rs"]
 mod nodes;
 #[path = "fleet/server.rs"]

@@ -132,6 +132,7 @@ fn start(model: &str, rungs: &[Setpoint], deadline_ms: u64, frame_interval: Dura
         cascades: Arc::default(),
         turn: Arc::default(),
         readings: Arc::default(),
+        offloading: Default::default(),
         dev: "/dev".into(),
         wake: Arc::new(|| {}),
     };

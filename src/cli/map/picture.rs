@@ -4,21 +4,15 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use crate::draw::{self, Canvas};
 use crate::fleet::Picture;
-use crate::frame::{Image, Spec};
+use crate::frame::Spec;
 use crate::pipeline::Planner;
-use crate::runtime::content_of;
+use crate::runtime::{content_of, smaller};
 use crate::source::{self, names_pictures};
 use crate::sys::file;
-use crate::{fleet, preprocess};
 
 /// Larger files are no pictures.
 const MOST_BYTES: u64 = 64 << 20;
-/// Qualities of a JPEG, the first that is small enough is taken.
-const QUALITIES: [u8; 3] = [92, 85, 75];
-/// Pixels of a picture for each of the model's input, in each direction, that are kept where there is room.
-const OVER: u32 = 2;
 
 /// `[width, height]` of the model's input.
 ///
@@ -44,7 +38,7 @@ pub(super) fn read(path: &Path, size: [u32; 2], most: usize) -> Result<Picture, 
     let image = source::image_of(data)?;
     let content = content_of(image.format).ok_or("neither JPEG, PNG nor BMP")?;
     if image.data.len() <= most {
-        return Ok(Picture { content, bytes: Bytes::from(image.data), full: None });
+        return Ok(Picture { content, bytes: Bytes::from(image.data), full: None, settings: None });
     }
     smaller(&image, size, most)
 }
@@ -52,24 +46,4 @@ pub(super) fn read(path: &Path, size: [u32; 2], most: usize) -> Result<Picture, 
 fn is_stream(path: &Path) -> bool {
     let ending = path.extension().map(|ending| ending.to_ascii_lowercase()).unwrap_or_default();
     ["mjpeg", "mjpg", "y4m"].iter().any(|stream| ending == *stream)
-}
-
-fn smaller(image: &Image, [width, height]: [u32; 2], most: usize) -> Result<Picture, String> {
-    let mut rgb = Vec::new();
-    let full = preprocess::to_rgb(image, &mut rgb).map_err(|e| e.to_string())?;
-    let whole = Canvas::new(full, rgb);
-    let by = |over: u32| {
-        let [x, y] = [full[0] / (width * over).max(1), full[1] / (height * over).max(1)];
-        x.min(y).max(1) as usize
-    };
-    for factor in by(OVER)..=by(1) {
-        let reduced = whole.reduced(factor);
-        for quality in QUALITIES {
-            let bytes = draw::jpeg(&reduced, quality).map_err(|e| e.to_string())?;
-            if bytes.len() <= most {
-                return Ok(Picture { content: fleet::Content::Jpeg, bytes: Bytes::from(bytes), full: Some(full) });
-            }
-        }
-    }
-    Err(format!("too large: as small as the model takes it, it has more than the {most} bytes that may be sent"))
 }

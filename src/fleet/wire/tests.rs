@@ -12,7 +12,12 @@ fn job() -> Job {
         model: digest('1'),
         pipeline: PipelineName::new("door").ok(),
         deadline: Some(Duration::from_millis(250)),
-        picture: Picture { content: Content::Jpeg, bytes: Bytes::from_static(b"bytes"), full: Some([640, 480]) },
+        picture: Picture {
+            content: Content::Jpeg,
+            bytes: Bytes::from_static(b"bytes"),
+            full: Some([640, 480]),
+            settings: Some("{}".into()),
+        },
     }
 }
 

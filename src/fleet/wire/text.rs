@@ -11,9 +11,28 @@ const RESERVED: [&str; 9] =
 
 /// The value of a header that is given once.
 pub(super) fn of<'a>(headers: Option<&'a HeaderMap>, name: &str) -> Option<&'a str> {
+    once(headers, name, VALUE_BYTES)
+}
+
+fn once<'a>(headers: Option<&'a HeaderMap>, name: &str, most_bytes: usize) -> Option<&'a str> {
     let mut all = headers?.get_all(name);
-    let value = all.next().map(|value| value.as_str()).filter(|value| value.len() <= VALUE_BYTES)?;
+    let value = all.next().map(|value| value.as_str()).filter(|value| value.len() <= most_bytes)?;
     all.next().is_none().then_some(value)
+}
+
+/// A header of up to `most_bytes` that may be missing.
+///
+/// # Errors
+/// Failure where it is longer or given twice.
+pub(super) fn settings<'a>(
+    headers: Option<&'a HeaderMap>,
+    name: &str,
+    most_bytes: usize,
+) -> Result<Option<&'a str>, ()> {
+    if headers.and_then(|headers| headers.get(name)).is_none() {
+        return Ok(None);
+    }
+    once(headers, name, most_bytes).map(Some).ok_or(())
 }
 
 /// A header that may be missing.

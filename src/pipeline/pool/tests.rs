@@ -97,6 +97,7 @@ fn who_may_share_is_in_the_configuration() {
         zones: Vec::new(),
         lines: Vec::new(),
         event: Default::default(),
+        offload: true,
         meter: None,
         governor: leptond_governor::PipelineConfig { max_batch, ..Default::default() },
     };

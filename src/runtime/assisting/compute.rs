@@ -8,7 +8,8 @@ use crate::frame::{Frame, Payload, PixelFormat, Spec};
 use crate::model::{Bundle, Engine};
 use crate::pipeline::{Planner, StageError, Stages, open_bundle, trial};
 use crate::preprocess::PreprocessError;
-use crate::source;
+use crate::runtime::offload::Settings;
+use crate::{source, task};
 use leptond_governor::Setpoint;
 
 /// Opens the model `name`, a path or a name in `dirs`, to compute on `threads` with `batch` pictures at once.
@@ -24,12 +25,21 @@ pub fn opener(name: String, dirs: Vec<PathBuf>, threads: usize, batch: usize) ->
     })
 }
 
+/// Settings that go with a picture.
+struct Wish {
+    task: task::Settings,
+    /// Least score of an object that is only followed.
+    least_score: Option<f32>,
+}
+
 /// A compiled model.
 struct Model {
     digest: ModelDigest,
     name: String,
     batch: usize,
     planner: Planner,
+    /// Settings of the task as the bundle has them.
+    own: task::Settings,
     stages: Stages,
     begun: Instant,
     frame: Frame,
@@ -45,7 +55,8 @@ impl Model {
         if !matches!(stages.spec(), Spec::Image(_)) {
             return Err("it takes readings, and only pictures are computed for others".into());
         }
-        Ok(Model { digest, name, batch, planner, stages, begun: Instant::now(), frame: Frame::empty() })
+        let own = planner.task.clone();
+        Ok(Model { digest, name, batch, planner, own, stages, begun: Instant::now(), frame: Frame::empty() })
     }
 
     /// Writes a picture into place `index` of the batch.
@@ -68,14 +79,36 @@ impl Model {
         })
     }
 
+    /// Settings that came with a picture.
+    fn wish(&self, settings: &str) -> Result<Wish, Refusal> {
+        let refuse = |reason: String| Refusal::new(RefusalKind::Malformed, format!("settings of the task: {reason}"));
+        let Settings { task, least_score } = serde_json::from_str(settings).map_err(|e| refuse(e.to_string()))?;
+        let manifest = self.planner.bundle.manifest();
+        let task = task.over(manifest.task, &manifest.defaults).map_err(|e| refuse(e.to_string()))?;
+        if task.kind() != self.own.kind() {
+            return Err(refuse(format!("{} for a model of {}", task.kind().word(), self.own.kind().word())));
+        }
+        let least_score = least_score.filter(|score| (0.0..=1.0).contains(score));
+        Ok(Wish { task, least_score })
+    }
+
     /// The outcome of place `index` of the batch.
-    fn outcome(&mut self, index: usize) -> Result<String, Refusal> {
+    fn outcome(&mut self, picture: &Picture, index: usize) -> Result<String, Refusal> {
         let failed = |reason: String| Refusal::new(RefusalKind::Failed, reason);
+        let wish = picture.settings.as_deref().map(|settings| self.wish(settings)).transpose()?;
+        self.planner.task = wish.as_ref().map_or_else(|| self.own.clone(), |wish| wish.task.clone());
         // What a task remembers belongs to one picture.
         self.planner.forget(&mut self.stages).map_err(|e| failed(e.to_string()))?;
-        let output = self.stages.interpret(index, self.begun.elapsed(), self.frame.time);
+        let output = match &wish {
+            None => self.stages.interpret(index, self.begun.elapsed(), self.frame.time),
+            Some(wish) => self.stages.look_for(index, wish.least_score, self.begun.elapsed(), self.frame.time),
+        };
         let output = output.map_err(|e| failed(e.to_string()))?;
-        let value = serde_json::to_value(&output.outcome).map_err(|e| failed(e.to_string()))?;
+        let mut value = serde_json::to_value(&output.outcome).map_err(|e| failed(e.to_string()))?;
+        if let (Some(object), false) = (value.as_object_mut(), output.faint.is_empty() || wish.is_none()) {
+            let faint = serde_json::to_value(&output.faint).map_err(|e| failed(e.to_string()))?;
+            object.insert("faint".into(), faint);
+        }
         Ok(value.to_string())
     }
 }
@@ -102,12 +135,12 @@ impl Compute for Model {
         let before = Instant::now();
         let ran = if good > 0 { self.stages.infer().map_err(|e| e.to_string()) } else { Ok(()) };
         let infer = before.elapsed() / u32::try_from(good.max(1)).unwrap_or(1);
-        let finish = |(index, prepared): (usize, Result<(), Refusal>)| {
+        let finish = |((index, prepared), picture): ((usize, Result<(), Refusal>), &Picture)| {
             prepared?;
             ran.clone().map_err(|reason| Refusal::new(RefusalKind::Failed, reason))?;
-            self.outcome(index).map(|outcome| Computed { outcome, infer, rung: 0 })
+            self.outcome(picture, index).map(|outcome| Computed { outcome, infer, rung: 0 })
         };
-        prepared.into_iter().enumerate().map(finish).collect()
+        prepared.into_iter().enumerate().zip(pictures).map(finish).collect()
     }
 }
 

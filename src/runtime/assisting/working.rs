@@ -83,7 +83,7 @@ fn openers(config: &Config, threads: usize, batch: usize) -> Vec<Opener> {
 fn held(config: &Config, reading: &Reading, set: &PipelineSet) -> Option<String> {
     let lowered = set.iter().find_map(|running| {
         let setpoint = &running.shared.assignment().setpoint;
-        let below = setpoint.rung > 0 || setpoint.paused;
+        let below = setpoint.rung > 0 || setpoint.paused || setpoint.offload;
         below.then(|| format!("the pipeline {} has less than full work", running.config.name))
     });
     if lowered.is_some() {

@@ -99,6 +99,7 @@ impl Bench {
             cascades: Arc::default(),
             turn: Arc::default(),
             readings: Arc::default(),
+            offloading: Default::default(),
             dev: "/dev".into(),
             wake: Arc::new(|| ()),
         };

@@ -184,6 +184,7 @@ fn status() -> NodeStatus {
         },
         faults: Vec::new(),
         fleet: Some(Fleet {
+            given: None,
             group: "home".into(),
             connected: true,
             server: Some("2.14.3".into()),
@@ -229,7 +230,7 @@ fn result(outcome: Outcome, truth: &str, is_crop: bool) -> Value {
         origin: if has_origin { "/dev/video0".into() } else { String::new() },
         parent: is_crop.then_some(parent),
     };
-    let timing = Timing { infer: Duration::from_millis(1), rung: 0 };
+    let timing = Timing { infer: Duration::from_millis(1), rung: 0, computed_by: None };
     let output = Output { pipeline: pipeline(), stamp, frame: None, outcome, events: Vec::new(), timing };
     value(&InferenceResult::of(&output, Instant::now()))
 }

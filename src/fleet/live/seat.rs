@@ -1,0 +1,93 @@
+//! A pipeline's seat: frames out, answers back.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::super::compute::Picture;
+use super::super::digest::ModelDigest;
+use super::super::wire::Answer;
+use super::Shared;
+use crate::frame::PipelineName;
+
+/// State of a seat that the network's thread sees.
+pub(super) struct SeatState {
+    pub(super) pipeline: PipelineName,
+    pub(super) model: ModelDigest,
+    /// Nodes that wait for work with the model, as the server last said.
+    pub(super) waiting: AtomicUsize,
+    returned: Mutex<Vec<Returned>>,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl SeatState {
+    pub(super) fn new(pipeline: PipelineName, model: ModelDigest, wake: Box<dyn Fn() + Send + Sync>) -> SeatState {
+        SeatState { pipeline, model, waiting: AtomicUsize::new(0), returned: Mutex::default(), wake }
+    }
+
+    /// Hands an answer to whoever waits for it.
+    pub(super) fn hand(&self, returned: Returned) {
+        // No more than there are frames given, whose number their owner bounds.
+        self.returned.lock().unwrap_or_else(PoisonError::into_inner).push(returned);
+        (self.wake)();
+    }
+}
+
+/// A frame that is on its way out.
+pub(super) struct Order {
+    pub(super) seat: Arc<SeatState>,
+    pub(super) frame: u64,
+    pub(super) picture: Picture,
+    pub(super) within: Duration,
+}
+
+/// An answer to a frame.
+#[derive(Debug)]
+pub struct Returned {
+    /// The giver's own number for it.
+    pub frame: u64,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// A pipeline's way to the group.
+pub struct Seat {
+    state: Arc<SeatState>,
+    shared: Arc<Shared>,
+    orders: mpsc::Sender<Order>,
+}
+
+impl Seat {
+    pub(super) fn new(state: Arc<SeatState>, shared: Arc<Shared>, orders: mpsc::Sender<Order>) -> Seat {
+        Seat { state, shared, orders }
+    }
+
+    /// True while frames can be given.
+    pub fn is_open(&self) -> bool {
+        self.shared.open.load(Ordering::Acquire)
+    }
+
+    /// Largest picture that can be given, in bytes.
+    pub fn most_bytes(&self) -> usize {
+        self.shared.most_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Nodes that wait for work with the model, as the server said within the last second or two.
+    pub fn waiting(&self) -> usize {
+        if self.is_open() { self.state.waiting.load(Ordering::Relaxed) } else { 0 }
+    }
+
+    /// Gives a picture of no more than [`Seat::most_bytes`]; `frame` comes back with its answer, if one comes within `within`. `false` where
+    /// nothing can be given now.
+    pub fn give(&self, frame: u64, picture: Picture, within: Duration) -> bool {
+        let order = Order { seat: self.state.clone(), frame, picture, within };
+        self.is_open() && self.orders.try_send(order).is_ok()
+    }
+
+    /// The answers that have come since the last call.
+    pub fn returned(&self) -> Vec<Returned> {
+        std::mem::take(&mut *self.state.returned.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

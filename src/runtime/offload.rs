@@ -1,0 +1,33 @@
+//! Frames of this node's pipelines given to others, where this build has it.
+
+#[cfg(feature = "fleet")]
+mod answer;
+#[cfg(feature = "fleet")]
+mod away;
+#[cfg(feature = "fleet")]
+mod giving;
+#[cfg(not(feature = "fleet"))]
+mod none;
+#[cfg(feature = "fleet")]
+mod order;
+#[cfg(feature = "fleet")]
+mod picture;
+#[cfg(feature = "fleet")]
+mod seen;
+mod turn;
+#[cfg(feature = "fleet")]
+mod window;
+
+#[cfg(feature = "fleet")]
+pub(super) use away::{Away, Settings};
+#[cfg(feature = "fleet")]
+pub use giving::Offloading;
+#[cfg(not(feature = "fleet"))]
+pub use none::Offloading;
+#[cfg(not(feature = "fleet"))]
+pub(super) use none::{Away, Seen};
+#[cfg(feature = "fleet")]
+pub use picture::smaller;
+#[cfg(feature = "fleet")]
+pub(super) use seen::Seen;
+pub(super) use turn::{Looked, Next};
