@@ -9,6 +9,8 @@ use super::findings::Findings;
 use super::problem::{Problem, quoted};
 use super::{Config, PipelineConfig};
 use crate::frame::PixelFormat;
+#[cfg(feature = "fleet")]
+use crate::frame::diagnostic::Diagnostic;
 use crate::frame::names::NameKind;
 use crate::pipeline::Input;
 use crate::preprocess::{self, Region};
@@ -69,6 +71,12 @@ impl Config {
     fn check_fleet(&self, f: &mut Findings) {
         let Some(fleet) = &self.fleet else { return };
         f.take("fleet", fleet.check());
+        if fleet.offload && !self.pipelines.iter().any(|pipeline| pipeline.offload) {
+            f.take(
+                "fleet",
+                vec![Diagnostic::warning("offload", "has no effect: there is no pipeline that may be given away")],
+            );
+        }
         if fleet.assist && self.pipelines.is_empty() && fleet.models.is_empty() {
             f.problem(
                 Problem::new("fleet.models", "there is neither a pipeline nor a model: nothing would be computed")

@@ -3,11 +3,12 @@
 
 mod seat;
 mod session;
+mod shared;
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 
@@ -17,46 +18,14 @@ use super::digest::ModelDigest;
 use super::error::FleetError;
 use crate::frame::status::Given;
 use crate::frame::{NodeName, PipelineName};
-use seat::{Order, SeatState};
-pub use seat::{Returned, Seat};
+use seat::Order;
+pub use seat::Seat;
 use session::Session;
+pub use shared::Returned;
+use shared::{SeatState, Shared};
 
 /// Frames that wait to be handed to the server; further ones are not taken.
 const QUEUE: usize = 64;
-
-/// Time from the last wish for work to the end of the pull that it was told with.
-const PULL_ENDS: Duration = Duration::from_secs(5);
-
-/// State that the seats and the thread share.
-struct Shared {
-    /// Frames can be given.
-    open: AtomicBool,
-    /// Largest picture, in bytes.
-    most_bytes: AtomicUsize,
-    /// Until when the server may count this node among those that wait for work.
-    own_until: Mutex<Option<Instant>>,
-    seats: Mutex<Vec<Weak<SeatState>>>,
-    given: Mutex<Given>,
-}
-
-impl Shared {
-    fn given(&self) -> MutexGuard<'_, Given> {
-        self.given.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Nodes that the server counts among those that wait and that are this one.
-    fn own(&self, now: Instant) -> usize {
-        let until = *self.own_until.lock().unwrap_or_else(PoisonError::into_inner);
-        usize::from(until.is_some_and(|until| now < until))
-    }
-
-    /// The seats that are taken.
-    fn seats(&self) -> Vec<Arc<SeatState>> {
-        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        seats.retain(|seat| seat.strong_count() > 0);
-        seats.iter().filter_map(Weak::upgrade).collect()
-    }
-}
 
 /// The way to the group for the frames of all pipelines of a node.
 pub struct Live {
@@ -74,13 +43,7 @@ impl Live {
     /// # Errors
     /// [`FleetError::System`] when the system gives no thread.
     pub fn start(config: Config, node: NodeName) -> Result<Live, FleetError> {
-        let shared = Arc::new(Shared {
-            open: AtomicBool::new(false),
-            most_bytes: AtomicUsize::new(config.max_payload_bytes),
-            own_until: Mutex::default(),
-            seats: Mutex::default(),
-            given: Mutex::default(),
-        });
+        let shared = Arc::new(Shared::new(config.max_payload_bytes));
         let group = config.group.to_string();
         let (orders, ordered) = mpsc::channel(QUEUE);
         let (stop, stopped) = watch::channel(false);
@@ -103,14 +66,13 @@ impl Live {
     /// back.
     pub fn seat(&self, pipeline: PipelineName, model: ModelDigest, wake: impl Fn() + Send + Sync + 'static) -> Seat {
         let state = Arc::new(SeatState::new(pipeline, model, Box::new(wake)));
-        let mut seats = self.shared.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        seats.push(Arc::downgrade(&state));
+        self.shared.take_seat(&state);
         Seat::new(state, self.shared.clone(), self.orders.clone())
     }
 
     /// Tells that this node waits for work of others at `now`: the server counts it among those that wait, until its pull has ended.
     pub fn waits_too(&self, now: Instant) {
-        *self.shared.own_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(now + PULL_ENDS);
+        self.shared.waits_too(now);
     }
 
     /// Counts and state.

@@ -210,7 +210,15 @@ fn fleet(status: &NodeStatus, out: &mut Writer<'_>) -> fmt::Result {
     out.gauge("fleet_busy", "Share of time in which work of others was computed", bare(f64::from(fleet.busy)))?;
     out.counter("fleet_done", "Pictures computed for others", by("for", &fleet.of))?;
     out.counter("fleet_refused", "Pictures of others without a result", by("reason", &fleet.refused))?;
-    out.counter("fleet_returned", "Pictures given back at a stop", bare(fleet.returned as f64))
+    out.counter("fleet_returned", "Pictures given back at a stop", bare(fleet.returned as f64))?;
+    let Some(given) = &fleet.given else { return Ok(()) };
+    out.gauge("fleet_given_connected", "1 while frames can be given to others", bare(truth(given.connected)))?;
+    out.counter("fleet_given", "Frames given to others", bare(given.frames as f64))?;
+    out.counter("fleet_given_answered", "Frames that others computed in time", by("by", &given.by))?;
+    out.counter("fleet_given_missed", "Frames without an answer in time", bare(given.missed as f64))?;
+    out.counter("fleet_given_late", "Answers that came too late", bare(given.late as f64))?;
+    out.counter("fleet_given_refused", "Frames that others refused", by("reason", &given.refused))?;
+    out.counter("fleet_given_untrusted", "Messages that are no answers", bare(given.untrusted as f64))
 }
 
 #[cfg(test)]

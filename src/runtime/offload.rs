@@ -14,20 +14,28 @@ mod order;
 mod picture;
 #[cfg(feature = "fleet")]
 mod seen;
+#[cfg(feature = "fleet")]
+mod settings;
 mod turn;
+#[cfg(not(feature = "fleet"))]
+mod unseen;
 #[cfg(feature = "fleet")]
 mod window;
 
 #[cfg(feature = "fleet")]
-pub(super) use away::{Away, Settings};
+pub(super) use away::Away;
 #[cfg(feature = "fleet")]
 pub use giving::Offloading;
 #[cfg(not(feature = "fleet"))]
-pub use none::Offloading;
+pub(super) use none::Away;
 #[cfg(not(feature = "fleet"))]
-pub(super) use none::{Away, Seen};
+pub use none::Offloading;
 #[cfg(feature = "fleet")]
 pub use picture::smaller;
 #[cfg(feature = "fleet")]
 pub(super) use seen::Seen;
+#[cfg(feature = "fleet")]
+pub(super) use settings::Settings;
 pub(super) use turn::{Looked, Next};
+#[cfg(not(feature = "fleet"))]
+pub(super) use unseen::Seen;

@@ -1,39 +1,13 @@
 //! A pipeline's seat: frames out, answers back.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::super::compute::Picture;
-use super::super::digest::ModelDigest;
-use super::super::wire::Answer;
-use super::Shared;
-use crate::frame::PipelineName;
-
-/// State of a seat that the network's thread sees.
-pub(super) struct SeatState {
-    pub(super) pipeline: PipelineName,
-    pub(super) model: ModelDigest,
-    /// Nodes that wait for work with the model, as the server last said.
-    pub(super) waiting: AtomicUsize,
-    returned: Mutex<Vec<Returned>>,
-    wake: Box<dyn Fn() + Send + Sync>,
-}
-
-impl SeatState {
-    pub(super) fn new(pipeline: PipelineName, model: ModelDigest, wake: Box<dyn Fn() + Send + Sync>) -> SeatState {
-        SeatState { pipeline, model, waiting: AtomicUsize::new(0), returned: Mutex::default(), wake }
-    }
-
-    /// Hands an answer to whoever waits for it.
-    pub(super) fn hand(&self, returned: Returned) {
-        // No more than there are frames given, whose number their owner bounds.
-        self.returned.lock().unwrap_or_else(PoisonError::into_inner).push(returned);
-        (self.wake)();
-    }
-}
+use super::shared::{Returned, SeatState, Shared};
 
 /// A frame that is on its way out.
 pub(super) struct Order {
@@ -41,15 +15,6 @@ pub(super) struct Order {
     pub(super) frame: u64,
     pub(super) picture: Picture,
     pub(super) within: Duration,
-}
-
-/// An answer to a frame.
-#[derive(Debug)]
-pub struct Returned {
-    /// The giver's own number for it.
-    pub frame: u64,
-    /// The answer.
-    pub answer: Answer,
 }
 
 /// A pipeline's way to the group.
@@ -88,6 +53,6 @@ impl Seat {
 
     /// The answers that have come since the last call.
     pub fn returned(&self) -> Vec<Returned> {
-        std::mem::take(&mut *self.state.returned.lock().unwrap_or_else(PoisonError::into_inner))
+        self.state.take()
     }
 }

@@ -19,8 +19,8 @@ use super::super::names::{Lane, consumer};
 use super::super::outstanding::{Outstanding, Unwanted};
 use super::super::streams;
 use super::super::wire::{HEADER_BYTES, Job, read_answer};
-use super::Shared;
-use super::seat::{Order, Returned, SeatState};
+use super::seat::Order;
+use super::shared::{Returned, SeatState, Shared};
 use crate::frame::NodeName;
 use crate::sys::random;
 

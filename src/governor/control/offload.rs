@@ -11,8 +11,6 @@ use crate::demand::{calibrated_infer_ms, calibrated_p95_ms};
 use crate::reading::{Group, Load, Reading};
 use crate::setpoint::Change;
 
-/// Share of its cost that a frame has here while another node computes it: it is packed, and its answer read.
-const GIVING: f64 = 0.1;
 /// The others have to have this many times what full work needs.
 const ENOUGH: f64 = 1.1;
 /// Least share of the frames given that come back in time; below it the work comes home.
@@ -21,58 +19,8 @@ const LEAST_IN_TIME: f32 = 0.75;
 const GRACE: Duration = Duration::from_secs(2);
 /// Time for which the others must have had enough before a pipeline that is lowered leaves.
 const ENOUGH_FOR: Duration = Duration::from_secs(5);
-/// Time to the next attempt after the others failed, first and longest; each failure doubles it.
-const AGAIN: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(300)];
-/// Time away after which the others are trusted again.
-const PROVEN: Duration = Duration::from_secs(60);
 /// Share of the time between two frames that an inference at home may take.
 const MOST_BUSY: f64 = 0.9;
-
-/// Place of a pipeline's work.
-#[derive(Clone, Debug)]
-pub(super) struct Away {
-    /// Since when its frames are given to others; `None` = it works here.
-    since: Option<Duration>,
-    /// Level to come home to when the others fail.
-    home: usize,
-    /// Share of its frames that others compute.
-    share: f64,
-    /// Not before this time, after the others failed.
-    not_before: Duration,
-    wait: Duration,
-    /// Since when the others have had enough for full work.
-    enough_since: Option<Duration>,
-}
-
-impl Default for Away {
-    fn default() -> Self {
-        let not_before = Duration::ZERO;
-        Away { since: None, home: 0, share: 0.0, not_before, wait: AGAIN[0], enough_since: None }
-    }
-}
-
-impl Away {
-    /// True while frames are given to others.
-    pub(super) fn is(&self) -> bool {
-        self.since.is_some()
-    }
-
-    /// Share of the cost of the work that is left here.
-    pub(super) fn cost_left(&self) -> f64 {
-        if self.is() { 1.0 - self.share * (1.0 - GIVING) } else { 1.0 }
-    }
-
-    fn leave(&mut self, home: usize, now: Duration) {
-        (self.since, self.home, self.share, self.enough_since) = (Some(now), home, 1.0, None);
-    }
-
-    /// The others failed.
-    fn fail(&mut self, now: Duration) {
-        self.not_before = now + self.wait;
-        self.wait = (self.wait * 2).min(AGAIN[1]);
-        self.since = None;
-    }
-}
 
 impl Governor {
     /// Takes note of what the others do and could do.
@@ -81,14 +29,7 @@ impl Governor {
         for index in 0..self.pipelines.len() {
             let group = r.pipelines.get(&self.pipelines[index].ladder.name).and_then(|load| load.group);
             let enough = self.may_leave(index, r);
-            let away = &mut self.pipelines[index].away;
-            away.enough_since = enough.then(|| away.enough_since.unwrap_or(now));
-            if let Some(share) = group.and_then(|group| group.in_time).filter(|share| (0.0..=1.0).contains(share)) {
-                away.share = f64::from(share);
-            }
-            if away.since.is_some_and(|since| now.saturating_sub(since) >= PROVEN) {
-                away.wait = AGAIN[0];
-            }
+            self.pipelines[index].away.look(group.and_then(|group| group.in_time), enough, now);
         }
     }
 
@@ -98,7 +39,7 @@ impl Governor {
         let Some(load) = r.pipelines.get(&p.ladder.name).filter(|load| !load.idle) else { return false };
         let Some(Group { spare_per_s, .. }) = load.group else { return false };
         let needed = p.ladder.rungs.first().map_or(f64::INFINITY, |full| p.ladder.wanted_per_s(full));
-        let free = !p.away.is() && !p.ladder.provisional && self.now >= p.away.not_before;
+        let free = !p.ladder.provisional && p.away.may_go(self.now);
         free && self.mode() != Mode::Manual && self.governed(index) && f64::from(spare_per_s) >= needed * ENOUGH
     }
 
@@ -120,9 +61,7 @@ impl Governor {
 
     /// Gives the work of one pipeline that is lowered to others that have had enough for all of it for a while.
     pub(super) fn leave_for_more(&mut self, r: &Reading) -> Vec<Change> {
-        let ready = |p: &Pipeline| {
-            p.level > 0 && p.away.enough_since.is_some_and(|since| self.now.saturating_sub(since) >= ENOUGH_FOR)
-        };
+        let ready = |p: &Pipeline| p.level > 0 && p.away.had_enough(self.now) >= ENOUGH_FOR;
         let due = self.due(self.last_down, self.config_seconds(self.config.dwell_down_s));
         let Some(index) = self.pipelines.iter().position(ready).filter(|_| due) else { return Vec::new() };
         self.last_down = Some(self.now);
@@ -142,7 +81,7 @@ impl Governor {
         let mut changes = Vec::new();
         for index in 0..self.pipelines.len() {
             let p = &self.pipelines[index];
-            let Some(since) = p.away.since else { continue };
+            let Some(since) = p.away.since() else { continue };
             let group = r.pipelines.get(&p.ladder.name).and_then(|load| load.group);
             let name = &p.ladder.name;
             let reason = match group {
@@ -154,7 +93,7 @@ impl Governor {
                 }
                 Some(_) => continue,
             };
-            let home = p.away.home.min(p.last());
+            let home = p.away.home().min(p.last());
             self.pipelines[index].away.fail(self.now);
             changes.extend(self.place(index, home, &format!("{reason}, the work is done here again")));
         }
@@ -163,7 +102,7 @@ impl Governor {
 
     /// Takes the work home for an order that fixes a rung; `None` where it is home.
     pub(super) fn recall(&mut self, index: usize) -> bool {
-        self.pipelines[index].away.since.take().is_some()
+        self.pipelines[index].away.end()
     }
 
     /// A pipeline whose full work would be well at home again, with what is expected of that.
@@ -173,7 +112,7 @@ impl Governor {
             let load = r.pipelines.get(&p.ladder.name).unwrap_or(&no_load);
             let levels = self.levels();
             let mut there = self.clone();
-            there.pipelines[index].away.since = None;
+            there.recall(index);
             let full = p.ladder.rungs.first()?;
             let interval_ms = full.setpoint.interval.max(p.ladder.frame_interval).as_secs_f64() * 1e3;
             let keeps_up = interval_ms <= 0.0
@@ -199,7 +138,7 @@ impl Governor {
 
     /// Brings pipeline `index` home at full work.
     pub(super) fn take_home(&mut self, index: usize, reason: &str) -> Vec<Change> {
-        self.pipelines[index].away.since = None;
+        self.recall(index);
         self.place(index, 0, reason).into_iter().collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::offload::Away;
+use super::away::Away;
 use crate::ladder::{OperatingPoint, PipelineLadder};
 use crate::reading::Load;
 use crate::setpoint::{Change, Setpoint};

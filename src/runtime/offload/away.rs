@@ -4,20 +4,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use leptond_governor::Assignment;
-use serde::{Deserialize, Serialize};
 
 use super::answer;
 use super::order::{Order, Overdue};
 use super::picture;
 use super::seen::Seen;
+use super::settings::Settings;
 use super::turn::{Looked, Next};
 use super::window::Window;
 use crate::config::PipelineConfig;
 use crate::fleet::{ModelDigest, Overdue as Policy, Returned, SETTINGS_BYTES};
 use crate::frame::{Label, SharedFrame, Spec, TaskKind};
 use crate::pipeline::{Planner, Stages};
+use crate::preprocess;
 use crate::sys::random;
-use crate::{preprocess, task};
 
 /// Time that an answer is waited for where the pipeline has no deadline; else it is half of that.
 const WAIT: Duration = Duration::from_millis(500);
@@ -25,17 +25,6 @@ const WAIT: Duration = Duration::from_millis(500);
 const PROBE: Duration = Duration::from_secs(10);
 /// Time of rest after the work has come home, at most.
 const REST: Duration = Duration::from_secs(10);
-
-/// Settings of a task that go with each picture, in JSON.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::runtime) struct Settings {
-    /// The task, as `[pipeline.task]`.
-    pub(in crate::runtime) task: task::Config,
-    /// Least score of an object that is only followed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(in crate::runtime) least_score: Option<f32>,
-}
 
 /// Facts about a pipeline that can give its frames away.
 pub(in crate::runtime) struct Terms {

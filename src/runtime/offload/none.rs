@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::turn::{Looked, Next};
+use super::unseen::Seen;
 use crate::config::{Config, PipelineConfig};
 use crate::frame::status::Fleet;
 use crate::frame::{NodeName, SharedFrame};
 use crate::pipeline::{Planner, Stages};
 use crate::runtime::DaemonError;
 use crate::runtime::state::Shared;
-use leptond_governor::{Assignment, Group};
+use leptond_governor::Assignment;
 
 /// No work by other nodes.
 #[derive(Clone, Default)]
@@ -50,16 +51,6 @@ impl Offloading {
 
 /// The frames of a pipeline that others look at; there is none in this build.
 pub(in crate::runtime) enum Away {}
-
-/// What is known of a group; there is none in this build.
-pub(in crate::runtime) enum Seen {}
-
-impl Seen {
-    /// Never called.
-    pub(in crate::runtime) fn group(&self, _: &Assignment, _: Instant) -> Option<Group> {
-        match *self {}
-    }
-}
 
 impl Away {
     /// Never called.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use leptond::frame::status::{
-    About, Board, Counts, Fleet, Forecast, Governor, HomeAssistant, Model, Motion, Node, NodeStatus, Outbox,
+    About, Board, Counts, Fleet, Forecast, Given, Governor, HomeAssistant, Model, Motion, Node, NodeStatus, Outbox,
     OutboxFault, Percentiles, Pipeline, Publisher, Rung, Source, Subject,
 };
 use leptond::frame::{
@@ -184,7 +184,18 @@ fn status() -> NodeStatus {
         },
         faults: Vec::new(),
         fleet: Some(Fleet {
-            given: None,
+            given: Some(Given {
+                connected: true,
+                server: Some("2.14.3".into()),
+                frames: 1,
+                answered: 1,
+                by: BTreeMap::from([("cellar".into(), 1)]),
+                missed: 1,
+                late: 1,
+                refused: BTreeMap::from([("failed".into(), 1)]),
+                untrusted: 1,
+                fault: Some("no server".into()),
+            }),
             group: "home".into(),
             connected: true,
             server: Some("2.14.3".into()),
@@ -230,7 +241,9 @@ fn result(outcome: Outcome, truth: &str, is_crop: bool) -> Value {
         origin: if has_origin { "/dev/video0".into() } else { String::new() },
         parent: is_crop.then_some(parent),
     };
-    let timing = Timing { infer: Duration::from_millis(1), rung: 0, computed_by: None };
+    let given = matches!(&outcome, Outcome::Detect { task: TaskKind::Detect, .. });
+    let computed_by = given.then(|| NodeName::new("cellar").unwrap());
+    let timing = Timing { infer: Duration::from_millis(1), rung: 0, computed_by };
     let output = Output { pipeline: pipeline(), stamp, frame: None, outcome, events: Vec::new(), timing };
     value(&InferenceResult::of(&output, Instant::now()))
 }

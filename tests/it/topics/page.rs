@@ -124,8 +124,8 @@ fn key_of(path: &str) -> Option<&'static str> {
         "lines" => "<line>",
         "pipelines" | "data.pipelines" | "attributes" => "<pipeline>",
         "sources" => "<source>",
-        "fleet.for" => "<node>",
-        "fleet.refused" => "<reason>",
+        "fleet.for" | "fleet.given.by" => "<node>",
+        "fleet.refused" | "fleet.given.refused" => "<reason>",
         _ => return None,
     })
 }
