@@ -146,6 +146,19 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_nobody_waits_for_any_more_is_late() {
+        let start = Instant::now();
+        let mut all = Outstanding::new(8, 100);
+        all.give("old".into(), 1, picture(b"a"), start);
+        let now = start + Duration::from_secs(1);
+        all.give("new".into(), 2, picture(b"b"), now);
+        assert_eq!(all.expire(|_| Duration::from_millis(500), now), [1]);
+        assert_eq!((all.unwanted("old"), all.len()), (Unwanted::Late, 1));
+        all.take("new").unwrap();
+        assert_eq!(all.unwanted("new"), Unwanted::Repeated);
+    }
+
+    #[test]
     fn room_is_bounded_by_number_and_size() {
         let now = Instant::now();
         let mut all = Outstanding::new(2, 3);

@@ -6,6 +6,8 @@ mod answer;
 mod away;
 #[cfg(feature = "fleet")]
 mod giving;
+#[cfg(all(test, feature = "fleet"))]
+mod herd_tests;
 #[cfg(not(feature = "fleet"))]
 mod none;
 #[cfg(feature = "fleet")]

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::super::compute::Picture;
 use super::shared::{Returned, SeatState, Shared};
+use crate::frame::NodeName;
 
 /// A frame that is on its way out.
 pub(super) struct Order {
@@ -49,6 +50,16 @@ impl Seat {
     pub fn give(&self, frame: u64, picture: Picture, within: Duration) -> bool {
         let order = Order { seat: self.state.clone(), frame, picture, within };
         self.is_open() && self.orders.try_send(order).is_ok()
+    }
+
+    /// Counts a result of `node` that was believed.
+    pub fn accepted(&self, node: &NodeName) {
+        self.shared.accepted(node);
+    }
+
+    /// Counts an answer that cannot be one of the model.
+    pub fn distrusted(&self) {
+        self.shared.given().untrusted += 1;
     }
 
     /// The answers that have come since the last call.

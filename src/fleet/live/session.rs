@@ -37,8 +37,6 @@ const TURN: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_secs(1);
 /// Time for such a look.
 const LOOK_WITHIN: Duration = Duration::from_secs(2);
-/// Nodes that are counted each by itself.
-const NODES: usize = 64;
 
 /// A frame that is awaited.
 struct Tag {
@@ -243,13 +241,8 @@ impl Session {
             return;
         }
         let Ok(one) = self.outstanding.take(&answer.id) else { return };
-        match &answer.result {
-            Ok(_) => {
-                given.answered += 1;
-                let known = given.by.contains_key(&*answer.node) || given.by.len() < NODES;
-                *given.by.entry(if known { answer.node.to_string() } else { "others".into() }).or_default() += 1;
-            }
-            Err(refusal) => *given.refused.entry(refusal.kind.word().to_owned()).or_default() += 1,
+        if let Err(refusal) = &answer.result {
+            *given.refused.entry(refusal.kind.word().to_owned()).or_default() += 1;
         }
         drop(given);
         one.tag.seat.hand(Returned { frame: one.tag.frame, answer });

@@ -33,7 +33,7 @@ fn work_comes_over_whole() {
     assert_eq!((&*read.from, read.deadline), ("giver", Some(Duration::from_millis(250))));
     assert_eq!(read.pipeline.as_deref(), Some("door"));
     assert_eq!((read.picture.content, read.picture.full), (Content::Jpeg, Some([640, 480])));
-    assert_eq!(&*read.picture.bytes, b"bytes");
+    assert_eq!((&*read.picture.bytes, read.picture.settings.as_deref()), (&b"bytes"[..], Some("{}")));
 }
 
 #[test]

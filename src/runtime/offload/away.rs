@@ -8,16 +8,15 @@ use leptond_governor::Assignment;
 use super::answer;
 use super::order::{Order, Overdue};
 use super::picture;
-use super::seen::Seen;
+use super::seen::{Seen, fraction};
 use super::settings::Settings;
 use super::turn::{Looked, Next};
 use super::window::Window;
 use crate::config::PipelineConfig;
-use crate::fleet::{ModelDigest, Overdue as Policy, Returned, SETTINGS_BYTES};
+use crate::fleet::{Computed, ModelDigest, Overdue as Policy, Returned, SETTINGS_BYTES};
 use crate::frame::{Label, SharedFrame, Spec, TaskKind};
 use crate::pipeline::{Planner, Stages};
-use crate::preprocess;
-use crate::sys::random;
+use crate::{preprocess, task};
 
 /// Time that an answer is waited for where the pipeline has no deadline; else it is half of that.
 const WAIT: Duration = Duration::from_millis(500);
@@ -52,6 +51,11 @@ impl Terms {
         }
         if stages.keeps_state() {
             return Err("its model keeps something between two pictures".into());
+        }
+        let manifest = planner.bundle.manifest();
+        let own = task::Config::default().over(manifest.task, &manifest.defaults).map_err(|e| e.to_string())?;
+        if own.kind() != kind {
+            return Err(format!("its task is {}, and its model's bundle says {}", kind.word(), own.kind().word()));
         }
         let Some(model) = ModelDigest::new(planner.bundle.digest()) else {
             return Err("its model has no digest".into());
@@ -151,24 +155,28 @@ impl Away {
     /// The frame whose turn it is at `now`.
     pub(in crate::runtime) fn next(&mut self, assignment: &Assignment, now: Instant) -> Next {
         for Returned { frame, answer } in self.seen.seat.returned() {
-            let read = match answer.result {
-                Ok(computed) => answer::read(&computed.outcome, self.terms.kind, &self.terms.labels)
-                    .map(|output| (output, computed.infer)),
-                Err(refusal) => Err(refusal.to_string()),
-            };
-            match read {
-                Ok((output, infer)) => {
-                    if self.order.answer(frame, Some((output, infer, answer.node))) {
-                        let mut inner = self.seen.lock();
-                        inner.window.back();
-                        inner.inferred(infer);
+            let fault = match answer.result {
+                Ok(Computed { outcome, infer, .. }) => {
+                    match answer::read(&outcome, self.terms.kind, &self.terms.labels) {
+                        Ok(output) => {
+                            if self.order.answer(frame, Some((output, infer, answer.node.clone()))) {
+                                self.seen.seat.accepted(&answer.node);
+                                let mut inner = self.seen.lock();
+                                inner.window.back();
+                                inner.inferred(infer);
+                            }
+                            continue;
+                        }
+                        Err(fault) => {
+                            self.seen.seat.distrusted();
+                            fault
+                        }
                     }
                 }
-                Err(reason) => {
-                    tracing::debug!(node = %answer.node, reason, "another node gave no result for a frame");
-                    self.order.answer(frame, None);
-                }
-            }
+                Err(refusal) => refusal.to_string(),
+            };
+            tracing::debug!(node = %answer.node, fault, "another node gave no result for a frame");
+            self.order.answer(frame, None);
         }
         let overdue =
             Overdue { compute: self.policy == Policy::Compute, deadline: assignment.deadline, infer: assignment.infer };
@@ -178,12 +186,4 @@ impl Away {
         }
         next
     }
-}
-
-/// A random number from 0 to 1.
-fn fraction() -> f32 {
-    // Without random numbers nobody rests, which only costs a few late frames.
-    let word = random::word().unwrap_or_default();
-    let digits = word.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok()).unwrap_or(0);
-    f32::from(digits) / f32::from(u16::MAX)
 }

@@ -7,9 +7,10 @@ use leptond_governor::{Assignment, Group};
 
 use super::window::Window;
 use crate::fleet::Seat;
+use crate::sys::random;
 
 /// Time added to an inference elsewhere: a picture is taken from the queue, decoded and answered.
-const HANDLING: Duration = Duration::from_millis(5);
+pub(super) const HANDLING: Duration = Duration::from_millis(5);
 /// Weight of the latest inference in the mean.
 const LATEST: f32 = 0.2;
 
@@ -28,6 +29,14 @@ pub(super) struct Inner {
     pub(super) rest_until: Option<Instant>,
     /// Mean time of an inference elsewhere.
     infer: Option<Duration>,
+}
+
+/// A random number from 0 to 1.
+pub(super) fn fraction() -> f32 {
+    // Without random numbers nodes come and go together, which only costs late frames.
+    let word = random::word().unwrap_or_default();
+    let digits = word.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok()).unwrap_or(0);
+    f32::from(digits) / f32::from(u16::MAX)
 }
 
 impl Inner {
@@ -52,11 +61,11 @@ impl Seen {
         if !self.seat.is_open() {
             return None;
         }
-        let inner = self.lock();
+        let mut inner = self.lock();
         let rests = inner.rest_until.is_some_and(|until| now < until);
         let each = (inner.infer.unwrap_or(assignment.infer) + HANDLING).as_secs_f32();
         let waiting = self.seat.waiting();
-        let in_time = if inner.on { inner.window.share(waiting > 0) } else { None };
+        let in_time = if inner.on { inner.window.told(waiting > 0, now, fraction) } else { None };
         let spare_per_s = if rests { 0.0 } else { waiting as f32 / each };
         Some(Group { spare_per_s, in_time })
     }

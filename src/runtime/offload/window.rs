@@ -2,6 +2,7 @@
 //! the nodes that there are without knowing of each other.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 /// Frames at first, and at most.
 const FIRST: f32 = 2.0;
@@ -10,6 +11,11 @@ const MOST: f32 = 16.0;
 const JUDGED: usize = 16;
 const LEAST: usize = 3;
 
+/// Share of the latest frames below which the group is too small for all that is given.
+const ENOUGH: f32 = 0.75;
+/// Time for which that is borne at most.
+const PATIENCE: Duration = Duration::from_secs(4);
+
 /// The window, with what became of the latest frames.
 #[derive(Clone, Debug)]
 pub(super) struct Window {
@@ -17,11 +23,13 @@ pub(super) struct Window {
     /// Frames that must end before the window may shrink again: they were given before it did.
     given_before: usize,
     in_time: VecDeque<bool>,
+    /// Time until which a share that is too small is not told.
+    borne_until: Option<Instant>,
 }
 
 impl Default for Window {
     fn default() -> Self {
-        Window { size: FIRST, given_before: 0, in_time: VecDeque::new() }
+        Window { size: FIRST, given_before: 0, in_time: VecDeque::new(), borne_until: None }
     }
 }
 
@@ -61,6 +69,18 @@ impl Window {
         self.in_time.push_back(in_time);
     }
 
+    /// [`Window::share`], as it is told at `now`. A share that is too small, where some frames come back, is borne for a part of 4 s, which
+    /// `roll`, from 0 to 1, decides: were all that give too much to stop at once, nobody would give anything.
+    pub(super) fn told(&mut self, waits: bool, now: Instant, roll: impl FnOnce() -> f32) -> Option<f32> {
+        let share = self.share(waits);
+        if !share.is_some_and(|share| share > 0.0 && share < ENOUGH) {
+            self.borne_until = None;
+            return share;
+        }
+        let until = *self.borne_until.get_or_insert_with(|| now + PATIENCE.mul_f32(roll()));
+        share.filter(|_| now >= until)
+    }
+
     /// Share of the latest frames that came back in time; 0 where none of the last three did, or the last one did not and no node waits
     /// for work (`waits`); `None` while there are too few.
     pub(super) fn share(&self, waits: bool) -> Option<f32> {
@@ -94,6 +114,20 @@ mod tests {
         assert!(!window.has_room(4));
         (0..50).for_each(|_| window.missed(0));
         assert!(window.has_room(0), "one is always tried");
+    }
+
+    #[test]
+    fn a_share_that_is_too_small_is_borne_for_a_while() {
+        let (mut window, start) = (Window::default(), Instant::now());
+        (0..16).for_each(|number| if number % 2 == 0 { window.missed(0) } else { window.back() });
+        let s = Duration::from_secs;
+        assert_eq!(window.told(true, start, || 0.5), None);
+        assert_eq!(window.told(true, start + s(1), || 0.0), None, "decided once");
+        assert_eq!(window.told(true, start + s(2), || 0.0), Some(0.5));
+        (0..16).for_each(|_| window.back());
+        assert_eq!(window.told(true, start + s(2), || 0.0), Some(1.0), "well again");
+        (0..3).for_each(|_| window.missed(0));
+        assert_eq!(window.told(true, start + s(3), || 1.0), Some(0.0), "nothing comes: told at once");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::mosquitto::wait_until;
 const SUBJECT: &str = "leptond.home.map.";
 
 /// The digest of the model that the workers have, as a result names its begin.
-fn digest() -> String {
+pub fn digest() -> String {
     let bundle = leptond::pipeline::open_bundle(MODEL, &[]).unwrap();
     bundle.digest().to_owned()
 }
@@ -46,15 +46,15 @@ fn headers(id: &str, token: &str) -> HeaderMap {
     headers
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> T {
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
-async fn connect(server: &Nats) -> Client {
+pub async fn connect(server: &Nats) -> Client {
     async_nats::connect(server.url()).await.unwrap()
 }
 
-fn header<'a>(message: &'a Message, name: &str) -> &'a str {
+pub fn header<'a>(message: &'a Message, name: &str) -> &'a str {
     message.headers.as_ref().and_then(|headers| headers.get(name)).map_or("", |value| value.as_str())
 }
 
@@ -96,6 +96,15 @@ fn wrong_work_is_refused_by_name_and_counted() {
             (with("Leptond-Schema", "99"), picture.clone(), "schema", "\"99\""),
             (with("Content-Type", "text/html"), picture.clone(), "malformed", "Content-Type"),
             (with("Content-Type", "image/png"), picture.clone(), "picture", "another format"),
+            (with("Leptond-Task", "settings"), picture.clone(), "malformed", "settings of the task"),
+            (
+                with("Leptond-Task", "{\"task\":{\"type\":\"detect\"}}"),
+                picture.clone(),
+                "malformed",
+                "for a model of classify",
+            ),
+            (with("Leptond-Task", &"x".repeat(2000)), picture.clone(), "malformed", "more than 1024 bytes"),
+            (with("Leptond-Task", "{\"task\":{\"min_score\":1.0}}"), picture.clone(), "", "\"label\":\"\""),
             (good.clone(), large, "too_large", "30000 bytes"),
             (good.clone(), cut, "picture", "truncated"),
             (good.clone(), b"MZ not a picture".to_vec(), "picture", "neither JPEG"),
@@ -126,7 +135,7 @@ fn wrong_work_is_refused_by_name_and_counted() {
         let message = answer(&mut answers).await;
         assert_eq!(header(&message, "Leptond-Refused"), "expired");
         let counts = serde_json::json!({
-            "wrong_model": 1, "schema": 1, "malformed": 3, "picture": 3, "too_large": 1, "expired": 1
+            "wrong_model": 1, "schema": 1, "malformed": 6, "picture": 3, "too_large": 1, "expired": 1
         });
         wait_until("the counts", || fleet(&node)["refused"] == counts);
         assert_eq!(fleet(&node)["for"], serde_json::json!({ "tester": 1 }));

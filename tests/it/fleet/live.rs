@@ -6,6 +6,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use async_nats::HeaderMap;
+use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::stream::Config as StreamConfig;
+use async_nats::jetstream::{self, stream::RetentionPolicy};
+use futures_util::StreamExt as _;
+
+use super::hostile::{block_on, connect, digest, header};
 use super::nodes::{MODEL, fleet, pictures, wait_ready, worker, worker_config};
 use super::server::Nats;
 use crate::common;
@@ -133,4 +140,94 @@ fn without_offload_nothing_leaves_and_a_pipeline_may_stay_out_of_it() {
         assert!(!camera.log().contains("given to other nodes"), "{}", camera.log());
     }
     assert_eq!(fleet(&node)["done"], 0);
+}
+
+/// Answers of a node that lies, one kind after the other.
+fn lies(id: &str, turn: usize) -> Vec<(HeaderMap, String)> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("Leptond-Schema", "1"),
+        ("Leptond-Id", id),
+        ("Leptond-Node", "liar"),
+        ("Leptond-Model", &digest()),
+        ("Leptond-Queue-Us", "1"),
+        ("Leptond-Infer-Us", "1"),
+        ("Leptond-Rung", "0"),
+    ] {
+        headers.insert(name, value);
+    }
+    let with = |name: &str, value: &str| {
+        let mut headers = headers.clone();
+        headers.insert(name, value);
+        headers
+    };
+    let good = r#"{"task":"classify","label":"7","score":0.9,"top":[{"label":"7","score":0.9}]}"#.to_owned();
+    match turn % 6 {
+        0 => vec![(headers, good.replace("\"7\"", "\"burglar\""))],
+        1 => vec![(headers, good.replace("0.9", "1.9"))],
+        2 => vec![(with("Leptond-Model", &"0".repeat(64)), good)],
+        3 => vec![(with("Leptond-Id", &"f".repeat(32)), good)],
+        4 => vec![(headers, "garbage".into())],
+        _ => vec![(with("Leptond-Refused", "failed"), "I do not want to".into())],
+    }
+}
+
+#[test]
+fn a_node_that_lies_is_not_believed_and_costs_no_result() {
+    let test = "a_node_that_lies_is_not_believed_and_costs_no_result";
+    let Some(server) = Nats::start(test) else { return };
+    let Some(broker) = Mosquitto::start(test) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let folder = pictures(dir.path(), 40, [64, 48]);
+    let listener = broker.listen("leptond/camera/#");
+    let camera = Daemon::start(&camera_config(&server, &broker, &folder, ""));
+    camera.wait_log("quiet: at most 1 % of the cpu");
+    let told = block_on(async {
+        let client = connect(&server).await;
+        let context = jetstream::new(client.clone());
+        let stream = StreamConfig {
+            name: "leptond_home_work".into(),
+            subjects: vec!["leptond.home.work.*".into()],
+            retention: RetentionPolicy::WorkQueue,
+            ..StreamConfig::default()
+        };
+        let stream = context.get_or_create_stream(stream).await.unwrap();
+        let name = format!("model_{}", &digest()[..12]);
+        let settings = pull::Config {
+            durable_name: Some(name.clone()),
+            filter_subject: format!("leptond.home.work.{}", &digest()[..12]),
+            ack_policy: AckPolicy::Explicit,
+            ..pull::Config::default()
+        };
+        let consumer = stream.get_or_create_consumer(&name, settings).await.unwrap();
+        let mut messages = consumer.messages().await.unwrap();
+        let mut turn = 0;
+        let until = Instant::now() + common::patiently(Duration::from_secs(40));
+        while turn < 12 && Instant::now() < until {
+            let next = tokio::time::timeout(Duration::from_secs(1), messages.next()).await;
+            let Ok(Some(Ok(message))) = next else { continue };
+            message.ack().await.unwrap();
+            let (id, token) = (header(&message, "Leptond-Id"), header(&message, "Leptond-Answer"));
+            for (headers, payload) in lies(id, turn) {
+                let subject = format!("leptond.home.answer.{token}");
+                client.publish_with_headers(subject, headers, payload.into()).await.unwrap();
+            }
+            turn += 1;
+        }
+        assert!(turn >= 6, "{turn} frames were given");
+        client.flush().await.unwrap();
+        let mut told = Value::Null;
+        wait_until("the lies are counted", || {
+            told = fleet(&camera)["given"].clone();
+            told["untrusted"].as_u64().unwrap_or_default() >= 4
+        });
+        told
+    });
+    assert_eq!((&told["answered"], &told["by"]), (&0.into(), &serde_json::json!({})), "{told}");
+    let all = results(&listener.messages());
+    assert!(all.iter().all(|one| one.get("computed_by").is_none()), "{all:?}");
+    let count = all.len();
+    wait_until("its own results go on", || results(&listener.messages()).len() > count + 3);
+    let order: Vec<u64> = results(&listener.messages()).iter().map(|one| one["seq"].as_u64().unwrap()).collect();
+    assert!(order.is_sorted_by(|a, b| a < b), "{order:?}");
 }
