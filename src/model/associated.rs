@@ -2,7 +2,6 @@
 //!
 //! They become metadata of the converted model: a reader of metadata need not know their source.
 
-use prost::Message;
 use tract_onnx::pb::{ModelProto, StringStringEntryProto};
 
 use super::inflate::inflate;
@@ -15,13 +14,9 @@ const MOST_BYTES: usize = 1 << 20;
 const MOST_TAIL: usize = 22 + 0xFFFF;
 
 /// The converted model with the metadata of the files that are appended to `tflite`; as it is where there are none.
-pub(super) fn with_metadata(mut onnx: Vec<u8>, tflite: &[u8]) -> Vec<u8> {
+pub(super) fn with_metadata(mut onnx: ModelProto, tflite: &[u8]) -> ModelProto {
     let entry = |(key, value)| StringStringEntryProto { key, value };
-    let metadata_props: Vec<_> = metadata(tflite).into_iter().map(entry).collect();
-    if !metadata_props.is_empty() {
-        // Fields of a message that are repeated add up when its bytes are put one behind the other.
-        onnx.extend(ModelProto { metadata_props, ..ModelProto::default() }.encode_to_vec());
-    }
+    onnx.metadata_props.extend(metadata(tflite).into_iter().map(entry));
     onnx
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bundle, Engine, LoadedModel, Model, ModelError, PlanKey, Remembered, sha256};
+use super::{Bundle, Engine, LoadedModel, Model, ModelError, PlanKey, Remembered, Variant};
 use leptond_engine::int8::kernels;
 
 /// How long each side is timed.
@@ -67,7 +67,8 @@ pub fn race(
     }
     // Looked up before anything is parsed: at most starts it is known.
     let (version, kernels) = (env!("CARGO_PKG_VERSION"), kernels::best().name());
-    let known_by = format!("{} {version} {board} {kernels} {threads} {key:?}", sha256(&bundle.onnx(0)?));
+    let hash = bundle.hash(&Variant::of(bundle.manifest()));
+    let known_by = format!("{hash} {version} {board} {kernels} {threads} {key:?}");
     let mut known: Remembered<Autotuned> = Remembered::open(dir, FILE);
     if let Some(race) = known.get(&known_by) {
         return Ok(Some(Autotuned { remembered: true, ..*race }));

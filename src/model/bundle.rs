@@ -11,12 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use sha2::{Digest, Sha256};
+use prost::Message;
+use tract_onnx::pb::ModelProto;
 
 use super::associated;
 use super::characters::characters;
 use super::external::{self, ExternalError};
 use super::given::GivenShape;
+use super::hash::{Identity, sha256};
 use super::manifest::{self, Golden, Manifest};
 use super::{ModelError, graph, strangers};
 use crate::frame::{Label, TaskKind};
@@ -53,6 +55,14 @@ enum Store {
     Embedded(Vec<(String, Cow<'static, [u8]>)>),
     /// Nothing: readings go to their task as they are.
     Readings,
+}
+
+/// A model as it was read.
+pub enum Form<'a> {
+    /// The bytes of an ONNX file.
+    File(Cow<'a, [u8]>),
+    /// Made of another format, so that there is nothing to decode.
+    Converted(Box<ModelProto>),
 }
 
 /// A bundle's directory.
@@ -252,6 +262,14 @@ impl Bundle {
         &self.digest
     }
 
+    /// SHA-256 of a variant's file, which was seen when the bundle was opened: of a bare file the [`Bundle::digest`].
+    pub fn hash(&self, variant: &Variant) -> String {
+        match variant.sha256.as_str() {
+            "" => self.digest.clone(),
+            known => known.to_ascii_lowercase(),
+        }
+    }
+
     /// Directory or file, or `embedded:NAME`; for messages.
     pub fn path(&self) -> &Path {
         &self.path
@@ -406,12 +424,23 @@ impl Bundle {
         Ok(())
     }
 
-    /// The ONNX model of a variant, its file's hash checked; a TensorFlow Lite file is converted.
+    /// The ONNX file of a variant, its hash checked; a TensorFlow Lite file is converted.
+    ///
+    /// # Errors
+    /// As [`Bundle::model`].
+    pub fn onnx(&self, index: usize) -> Result<Cow<'_, [u8]>, ModelError> {
+        Ok(match self.model(index)? {
+            Form::File(bytes) => bytes,
+            Form::Converted(model) => Cow::Owned(model.encode_to_vec()),
+        })
+    }
+
+    /// The model of a variant, its file's hash checked.
     ///
     /// # Errors
     /// As [`Bundle::read`], [`ModelError::Hash`] or [`ModelError::Changed`] when it was changed, [`ModelError::Unsupported`]
     /// or [`ModelError::Shape`] when it cannot be converted.
-    pub fn onnx(&self, index: usize) -> Result<Cow<'_, [u8]>, ModelError> {
+    pub fn model(&self, index: usize) -> Result<Form<'_>, ModelError> {
         let variants = self.variants();
         let Some(variant) = variants.get(index) else {
             let reason = format!("it has no variant {index}, only 0 to {}", variants.len() - 1);
@@ -423,10 +452,10 @@ impl Bundle {
             None => self.unchanged(index, variant)?,
         };
         if tflite::is_tflite(&bytes) {
-            let converted = tflite::convert(&bytes).map_err(|e| unconverted(&self.onnx_path(index), e))?;
-            return Ok(Cow::Owned(associated::with_metadata(converted, &bytes)));
+            let converted = tflite::convert_to_model(&bytes).map_err(|e| unconverted(&self.onnx_path(index), e))?;
+            return Ok(Form::Converted(Box::new(associated::with_metadata(converted, &bytes))));
         }
-        Ok(bytes)
+        Ok(Form::File(bytes))
     }
 }
 
@@ -458,33 +487,6 @@ fn unconverted(path: &Path, error: TfliteError) -> ModelError {
         TfliteError::Tensor { tensor, reason } => ModelError::Shape { path, tensor, reason },
         TfliteError::Broken { .. } => ModelError::Io { path, reason: error.to_string() },
     }
-}
-
-/// SHA-256 in lower-case hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-/// Sums up what a bundle is.
-#[derive(Default)]
-struct Identity(Sha256);
-
-impl Identity {
-    /// Each part with its length, so that no two lists of parts give the same bytes.
-    fn add(&mut self, name: &str, bytes: &[u8]) {
-        for part in [name.as_bytes(), bytes] {
-            self.0.update((part.len() as u64).to_le_bytes());
-            self.0.update(part);
-        }
-    }
-
-    fn finish(self) -> String {
-        hex(&self.0.finalize())
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn unread(path: &Path, error: FileError) -> ModelError {

@@ -82,7 +82,12 @@ pub fn decode(bytes: Bytes, path: &Path) -> Result<(pb::ModelProto, OpenDimensio
         return Err(parse(kind.into()));
     }
     wire::check(&bytes).map_err(parse)?;
-    let mut model = pb::ModelProto::decode(bytes).map_err(|e| parse(e.to_string()))?;
+    accepted(pb::ModelProto::decode(bytes).map_err(|e| parse(e.to_string()))?, path)
+}
+
+/// [`decode`] for a model that was decoded before, or never encoded.
+pub fn accepted(mut model: pb::ModelProto, path: &Path) -> Result<(pb::ModelProto, OpenDimensions), ModelError> {
+    let parse = |reason: String| ModelError::Parse { path: path.into(), reason };
     let Some(graph) = &mut model.graph else {
         return Err(parse("it holds no graph (cut short, or another format)".into()));
     };

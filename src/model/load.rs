@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
+use prost::Message;
 use prost::bytes::Bytes;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
 
-use super::bundle::Variant;
+use super::bundle::{Form, Variant};
 use super::explain::refusal;
 use super::graph::{self, GraphInfo, Port, show};
 use super::manifest::{InputKind, Manifest};
@@ -60,15 +61,18 @@ impl LoadedModel {
         if bundle.is_readings() {
             return Ok(LoadedModel::readings(bundle));
         }
-        let bytes = Bytes::from(bundle.onnx(variant)?.into_owned());
+        let form = bundle.model(variant)?;
         let path = bundle.onnx_path(variant);
         let variant = bundle.variants().into_iter().nth(variant).unwrap_or_else(|| Variant::of(bundle.manifest()));
         let anchors = match &bundle.manifest().output.anchors {
             Some(file) => Some(String::from_utf8_lossy(&bundle.read(file)?).into_owned()),
             None => None,
         };
-        let file_bytes = bytes.len();
-        let (mut info, parsed, proto) = parse(bytes, &path)?;
+        let file_bytes = match &form {
+            Form::File(bytes) => bytes.len(),
+            Form::Converted(model) => model.encoded_len(),
+        };
+        let (mut info, parsed, proto) = parse(form, file_bytes, &path)?;
         info.give(&bundle.manifest().input.shapes, &path)?;
         let labels = match bundle.is_bare() {
             true => exporter::said(&info.metadata).labels.into_iter().map(Label::from).collect(),
@@ -100,7 +104,7 @@ impl LoadedModel {
     /// As [`LoadedModel::load`].
     pub fn from_onnx(name: &str, bytes: &[u8]) -> Result<Self, ModelError> {
         let path = PathBuf::from(name);
-        let (info, parsed, proto) = parse(Bytes::copy_from_slice(bytes), &path)?;
+        let (info, parsed, proto) = parse(Form::File(bytes.into()), bytes.len(), &path)?;
         let manifest = Manifest::bare(name, name);
         let variant = Variant::of(&manifest);
         Ok(LoadedModel {
@@ -296,11 +300,13 @@ const BLOCKED_CHANNELS: &str = "com.microsoft.nchwc";
 
 type Parts = (GraphInfo, Parsed, Box<pb::ModelProto>);
 
-fn parse(bytes: Bytes, path: &Path) -> Result<Parts, ModelError> {
+fn parse(form: Form, file_bytes: usize, path: &Path) -> Result<Parts, ModelError> {
     let failed = |reason: String| ModelError::Compile { path: path.into(), reason };
-    let file_bytes = bytes.len();
     let work = || -> Result<Parts, ModelError> {
-        let (mut proto, open) = graph::decode(bytes, path)?;
+        let (mut proto, open) = match form {
+            Form::File(bytes) => graph::decode(Bytes::from(bytes.into_owned()), path)?,
+            Form::Converted(model) => graph::accepted(*model, path)?,
+        };
         state::arrange(&mut proto, path)?;
         operators::rewrite(&mut proto).map_err(failed)?;
         if let Some(graph) = &mut proto.graph {

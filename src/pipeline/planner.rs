@@ -101,11 +101,7 @@ impl Planner {
         let task = task
             .over(bundle.manifest().task, &bundle.manifest().defaults)
             .map_err(|e| PlanError::Task(format!("{}: {e}", bundle.path().display())))?;
-        // A bundle's manifest has the hash, which opening it has checked; a bare file is all there is.
-        let sha256 = match bundle.manifest().sha256.as_str() {
-            "" => bundle.digest().to_owned(),
-            known => known.to_ascii_lowercase(),
-        };
+        let sha256 = bundle.variants().first().map(|main| bundle.hash(main)).unwrap_or_default();
         let events = event::Settings { subject: subject(&task, false), ..event::Settings::default() };
         Ok(Planner {
             bundle,

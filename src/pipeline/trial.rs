@@ -58,10 +58,7 @@ pub fn try_out(bundle: &Bundle, dir: Option<&Path>) -> Result<(), ModelError> {
     }
     let mut known: Remembered<Verdict> = Remembered::open(dir, FILE);
     for (index, variant) in bundle.variants().into_iter().enumerate() {
-        let hash = match variant.sha256.as_str() {
-            "" => bundle.digest().to_owned(),
-            hash => hash.to_ascii_lowercase(),
-        };
+        let hash = bundle.hash(&variant);
         if is_shipped(&hash) {
             continue;
         }

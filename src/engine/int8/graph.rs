@@ -7,6 +7,7 @@ mod dense;
 mod element;
 mod float;
 mod hybrid;
+mod weights;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ pub use dense::{Clamp, Conv, MatMul};
 pub use element::{Constant, Element, Quant};
 pub use float::{Cell, FloatConv, FloatMatMul, FloatOp, Norm, Recurrent, RecurrentWeights};
 pub use hybrid::{Hybrid, Product, Ranges};
+pub use weights::Weights;
 
 /// Index of a tensor in [`Graph::tensors`].
 pub type TensorId = usize;

@@ -27,6 +27,9 @@ mod sparse;
 mod state;
 mod write;
 
+use prost::Message;
+use tract_onnx::pb::ModelProto;
+
 pub use error::TfliteError;
 pub use schema::is_tflite;
 
@@ -38,5 +41,13 @@ pub use schema::is_tflite;
 /// # Errors
 /// [`TfliteError`]; never a panic, and memory in proportion to the file, whatever the bytes.
 pub fn convert(bytes: &[u8]) -> Result<Vec<u8>, TfliteError> {
+    Ok(convert_to_model(bytes)?.encode_to_vec())
+}
+
+/// [`convert`] to the decoded form.
+///
+/// # Errors
+/// The same.
+pub fn convert_to_model(bytes: &[u8]) -> Result<ModelProto, TfliteError> {
     ops::convert(graph::read(bytes)?, bytes.len())
 }

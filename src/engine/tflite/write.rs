@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use prost::Message;
 use tract_onnx::pb;
 
 pub use super::constants::Try;
@@ -110,8 +109,8 @@ impl<'n, 'a> Writer<'n, 'a> {
         }
     }
 
-    /// Names the outputs and gives the file.
-    pub fn finish(mut self) -> Result<Vec<u8>, TfliteError> {
+    /// Names the outputs and gives the model.
+    pub fn finish(mut self) -> Result<pb::ModelProto, TfliteError> {
         let mut named: HashSet<String> = self.graph.input.iter().map(|i| i.name.clone()).collect();
         for &index in &self.net.outputs {
             let tensor = &self.net.tensors[index];
@@ -143,7 +142,7 @@ impl<'n, 'a> Writer<'n, 'a> {
             let own = pb::OperatorSetIdProto { domain: DOMAIN.into(), version: 1 };
             model.opset_import.push(own);
         }
-        Ok(model.encode_to_vec())
+        Ok(model)
     }
 
     fn port(&self, index: usize, name: &str) -> Result<pb::ValueInfoProto, TfliteError> {

@@ -1,74 +1,81 @@
 //! Products with constant weights: `Conv`, `MatMul`, `Gemm`.
 
-use std::sync::Arc;
-
 use super::epilogue::{Affine, Epilogue};
 use super::net::Try;
 use super::params::Stored;
 use super::pool;
 use super::search::{Draft, Search};
-use crate::int8::graph::{Clamp, Conv, MatMul, Op, TensorId};
+use crate::int8::graph::{Clamp, Conv, MatMul, Op, TensorId, Weights};
 use crate::onnx::node;
 
 /// Weights `[outputs][inputs]`, made of integers that may not fit a byte.
-pub(super) struct Weights {
+pub(super) struct Rows {
     pub outputs: usize,
     pub inputs: usize,
-    pub steps: Vec<i16>,
+    /// Bytes, of which the zero points are still to be taken.
+    pub bytes: Weights<i8>,
+    /// One, or one for each output.
+    pub zero_points: Vec<i32>,
     /// One for each output.
     pub scales: Vec<f64>,
 }
 
-impl Weights {
-    /// Rows of `stored` are outputs; its scales, if there are several, run along its first axis.
-    pub fn of(stored: Stored<i16>) -> Try<Weights> {
+impl Rows {
+    /// Rows of `stored` are outputs; its scales and zero points, if there are several, run along its first axis.
+    pub fn of(stored: Stored) -> Try<Rows> {
         let outputs = *stored.shape.first().ok_or("its weights have no dimensions")?;
         let inputs = stored.shape[1..].iter().product();
-        if stored.scales.len() > 1 && stored.axis != 0 {
+        if stored.slices() > 1 && stored.axis != 0 {
             return Err("the scales of its weights do not run along the output channels".into());
         }
         let scales = stored.scales.iter().map(|&s| f64::from(s));
         let scales = if stored.scales.len() > 1 { scales.collect() } else { scales.cycle().take(outputs).collect() };
-        Ok(Weights { outputs, inputs, steps: stored.steps, scales })
+        let (bytes, zero_points) = stored.into_bytes()?;
+        Ok(Rows { outputs, inputs, bytes, zero_points, scales })
     }
 
     /// The weights as bytes, and the bytes' zero points if not all are 0: of unsigned bytes, a row reaches anywhere from −255 to
-    /// 255 but no further from end to end than a byte does.
-    pub fn bytes(&self) -> Try<(Vec<i8>, Vec<i8>)> {
-        let zero = |row: &[i16]| {
-            let first = row.first().copied().unwrap_or(0);
-            let least = row.iter().copied().fold(first, i16::min);
-            let most = row.iter().copied().fold(first, i16::max);
+    /// 255 but no further from end to end than a byte does. Where the file's bytes will do, they are those of the file.
+    pub fn into_bytes(self) -> Try<(Weights<i8>, Vec<i8>)> {
+        let Rows { inputs, mut bytes, zero_points, .. } = self;
+        let (mut zeros, mut shifts) = (Vec::with_capacity(self.outputs), Vec::with_capacity(self.outputs));
+        for (row, values) in bytes.chunks(inputs.max(1)).enumerate() {
+            let from = zero_points[row % zero_points.len()];
+            let first = values.first().copied().unwrap_or(0);
+            let least = i64::from(values.iter().copied().fold(first, i8::min)) - i64::from(from);
+            let most = i64::from(values.iter().copied().fold(first, i8::max)) - i64::from(from);
             // As little as will do. −128 is kept out where it can be, since some kernels take a slower way with it.
             let zero = match (least, most) {
                 (-128.., ..=127) => 0,
-                (_, 128..) => 127 - i32::from(most),
-                _ => (-127 - i32::from(least)).min(127 - i32::from(most)),
+                (_, 128..) => 127 - most,
+                _ => (-127 - least).min(127 - most),
             };
-            match i8::try_from(zero) {
-                Ok(zero) if i32::from(least) + i32::from(zero) >= -128 => Ok(zero),
-                _ => Err(format!("its weights less their zero point reach from {least} to {most}")),
+            let zero = i8::try_from(zero).ok().filter(|&zero| least + i64::from(zero) >= -128);
+            zeros.push(zero.ok_or_else(|| format!("its weights less their zero point reach from {least} to {most}"))?);
+            shifts.push(i32::from(zeros[row]) - from);
+        }
+        if shifts.iter().any(|&shift| shift != 0) {
+            for (values, &shift) in bytes.make_mut().chunks_mut(inputs.max(1)).zip(&shifts) {
+                // The sum fits a byte, so its lowest one is all there is.
+                values.iter_mut().for_each(|value| *value = value.wrapping_add(shift as i8));
             }
-        };
-        let rows = || self.steps.chunks(self.inputs.max(1));
-        let zeros = rows().map(zero).collect::<Try<Vec<i8>>>()?;
-        let mut bytes = Vec::with_capacity(self.steps.len());
-        for (row, &zero) in rows().zip(&zeros) {
-            bytes.extend(row.iter().map(|s| (s + i16::from(zero)) as i8));
         }
         Ok((bytes, if zeros.iter().all(|&z| z == 0) { Vec::new() } else { zeros }))
     }
 }
 
-fn sum_of_magnitudes(steps: &[i16]) -> u64 {
+/// `Σ |w − zero|`.
+fn sum_of_magnitudes(weights: &[i8], zero: i8) -> u64 {
     // Sums of so many fit 32 bits.
-    let chunks = steps.chunks(1 << 16);
-    chunks.map(|chunk| u64::from(chunk.iter().map(|s| u32::from(s.unsigned_abs())).sum::<u32>())).sum()
+    let chunks = weights.chunks(1 << 16);
+    let sum =
+        |chunk: &[i8]| chunk.iter().map(|&w| u32::from((i16::from(w) - i16::from(zero)).unsigned_abs())).sum::<u32>();
+    chunks.map(|chunk| u64::from(sum(chunk))).sum()
 }
 
 /// A product ready for its operator.
 pub(super) struct Dense {
-    pub weights: Vec<i8>,
+    pub weights: Weights<i8>,
     /// Zero points of the weights; empty where all are 0.
     pub zeros: Vec<i8>,
     pub scales: Vec<f32>,
@@ -77,15 +84,10 @@ pub(super) struct Dense {
 
 impl<'a> Search<'a> {
     /// Weights and bias in units of the sums, what follows folded in.
-    pub(super) fn dense(
-        &self,
-        x: TensorId,
-        weights: &Weights,
-        bias: Option<Vec<f64>>,
-        epilogue: &Epilogue,
-    ) -> Try<Dense> {
-        let count = weights.outputs;
-        let (bytes, zeros) = weights.bytes()?;
+    pub(super) fn dense(&self, x: TensorId, mut rows: Rows, bias: Option<Vec<f64>>, epilogue: &Epilogue) -> Try<Dense> {
+        let (count, inputs) = (rows.outputs, rows.inputs);
+        let weight_scales = std::mem::take(&mut rows.scales);
+        let (bytes, zeros) = rows.into_bytes()?;
         let unit = Affine { factor: vec![1.0; count], term: vec![0.0; count] };
         let affine = epilogue.affine.as_ref().unwrap_or(&unit);
         let bias = bias.unwrap_or_else(|| vec![0.0; count]);
@@ -96,15 +98,15 @@ impl<'a> Search<'a> {
         let span = f64::from((127 - quant.zero_point).max(quant.zero_point + 128));
         let mut dense = Dense { weights: bytes, zeros, scales: Vec::new(), bias: Vec::new() };
         for (channel, bias) in bias.iter().enumerate() {
-            let row = channel * weights.inputs..(channel + 1) * weights.inputs;
+            let row = channel * inputs..(channel + 1) * inputs;
+            let zero = dense.zeros.get(channel).copied().unwrap_or(0);
             let factor = affine.factor[channel];
             let real = bias * factor + affine.term[channel];
-            let mut scale = weights.scales[channel] * factor;
-            let sum = sum_of_magnitudes(&weights.steps[row.clone()]);
+            let mut scale = weight_scales[channel] * factor;
+            let sum = sum_of_magnitudes(&dense.weights[row.clone()], zero);
             if factor == 0.0 || sum == 0 {
                 // Nothing but the term is left, whatever the scale: one that shows it finely.
-                let zero = dense.zeros.get(channel).copied().unwrap_or(0);
-                dense.weights[row].fill(zero);
+                dense.weights.make_mut()[row].fill(zero);
                 let unit = if real == 0.0 { f64::from(epilogue.quant.scale) } else { real.abs() / f64::from(1 << 20) };
                 scale = unit / f64::from(quant.scale);
             }
@@ -125,7 +127,7 @@ impl<'a> Search<'a> {
     }
 
     /// Weights as integers, or why there are none.
-    pub(super) fn stored_weights(&mut self, name: &str) -> Try<Stored<i16>> {
+    pub(super) fn stored_weights(&mut self, name: &str) -> Try<Stored> {
         if !self.net.is_constant(name) {
             return Err("its weights depend on the input".into());
         }
@@ -160,14 +162,14 @@ impl<'a> Search<'a> {
         }
         let bias = node::input(node, 2).map(|name| self.channel_terms(name, m)).transpose()?;
         let epilogue = self.epilogue(output, Some(1))?;
-        let dense = self.dense(x, &Weights::of(stored)?, bias, &epilogue)?;
+        let dense = self.dense(x, Rows::of(stored)?, bias, &epilogue)?;
 
         let mut draft = self.draft(index);
         let x = self.reshape(&mut draft, x, vec![n, c, h, w]);
         let [top, left] = pool::pair(&slides, |s| s.before, 0);
         let [bottom, right] = pool::pair(&slides, |s| s.after, 0);
         let op = Op::Conv(Conv {
-            weights: Arc::new(dense.weights),
+            weights: dense.weights,
             weight_zeros: dense.zeros,
             kernel: pool::pair(&slides, |s| s.kernel, 1),
             weight_scales: dense.scales,
@@ -209,9 +211,9 @@ impl<'a> Search<'a> {
         };
         stored = stored.reshaped(shape)?;
         if !left {
-            stored = stored.transposed(&[1, 0])?;
+            stored = stored.transposed(&[1, 0]);
         }
-        let weights = Weights::of(stored)?;
+        let weights = Rows::of(stored)?;
         let mut draft = self.draft(index);
         let x_shape = self.shape(x).to_vec();
         let rank = x_shape.len();
@@ -227,7 +229,7 @@ impl<'a> Search<'a> {
             swap.swap(rank - 2, rank - 1);
         }
         let x = self.transpose(&mut draft, x, swap.clone());
-        let y = self.product(&mut draft, x, &weights, None, &epilogue)?;
+        let y = self.product(&mut draft, x, weights, None, &epilogue)?;
         let y = self.transpose(&mut draft, y, swap);
         let y = self.same_elements(&mut draft, y, &out)?;
         self.finish(draft, y, &epilogue, true)
@@ -245,9 +247,9 @@ impl<'a> Search<'a> {
             return Err("its operands are not matrices".into());
         }
         if node::int(node, "transB", 0)? == 0 {
-            stored = stored.transposed(&[1, 0])?;
+            stored = stored.transposed(&[1, 0]);
         }
-        let mut weights = Weights::of(stored)?;
+        let mut weights = Rows::of(stored)?;
         weights.scales.iter_mut().for_each(|s| *s *= f64::from(alpha));
         let bias = match node::input(node, 2) {
             Some(name) => {
@@ -261,7 +263,7 @@ impl<'a> Search<'a> {
         let mut draft = self.draft(index);
         let order = if node::int(node, "transA", 0)? != 0 { vec![1, 0] } else { vec![0, 1] };
         let x = self.transpose(&mut draft, x, order);
-        let y = self.product(&mut draft, x, &weights, bias, &epilogue)?;
+        let y = self.product(&mut draft, x, weights, bias, &epilogue)?;
         let y = self.same_elements(&mut draft, y, &out)?;
         self.finish(draft, y, &epilogue, true)
     }
@@ -271,7 +273,7 @@ impl<'a> Search<'a> {
         &mut self,
         draft: &mut Draft<'a>,
         x: TensorId,
-        weights: &Weights,
+        weights: Rows,
         bias: Option<Vec<f64>>,
         epilogue: &Epilogue,
     ) -> Try<TensorId> {
@@ -282,7 +284,7 @@ impl<'a> Search<'a> {
         let shape = lead.iter().copied().chain([weights.outputs]).collect();
         let dense = self.dense(x, weights, bias, epilogue)?;
         let op = Op::MatMul(MatMul {
-            weights: Arc::new(dense.weights),
+            weights: dense.weights,
             weight_zeros: dense.zeros,
             weight_scales: dense.scales,
             bias: dense.bias,
@@ -323,8 +325,9 @@ impl<'a> Search<'a> {
             return Err("its channels are not on the second axis".into());
         }
         // A power of two, so that the factor stays exact and the term gets a fine unit.
-        const ONE: i16 = 64;
-        let weights = Weights { outputs: c, inputs: 1, steps: vec![ONE; c], scales: vec![1.0 / f64::from(ONE); c] };
+        const ONE: i8 = 64;
+        let (bytes, scales) = (vec![ONE; c].into(), vec![1.0 / f64::from(ONE); c]);
+        let weights = Rows { outputs: c, inputs: 1, bytes, zero_points: vec![0], scales };
         let mut all = affine;
         if let Some(more) = &epilogue.affine {
             for channel in 0..c {
@@ -345,13 +348,13 @@ impl<'a> Search<'a> {
             quant: epilogue.quant,
             ..Epilogue::empty(epilogue.quant)
         };
-        let dense = self.dense(x, &weights, None, &whole)?;
+        let dense = self.dense(x, weights, None, &whole)?;
         let pixels = shape[2..].iter().product::<usize>();
         let picture = if shape.len() == 4 { shape.clone() } else { vec![n, c, 1, pixels] };
         let mut draft = self.draft(index);
         let y = self.reshape(&mut draft, x, picture.clone());
         let op = Op::Conv(Conv {
-            weights: Arc::new(dense.weights),
+            weights: dense.weights,
             weight_zeros: dense.zeros,
             kernel: [1, 1],
             weight_scales: dense.scales,

@@ -4,12 +4,10 @@
 //! The nodes are seen from the `DynamicQuantizeLinear`, whose three results mean nothing by themselves: all that read them
 //! become one item, or none of them.
 
-use std::sync::Arc;
-
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::DatumType;
 
-use super::dense::Weights;
+use super::dense::Rows;
 use super::net::Try;
 use super::params::Stored;
 use super::pool;
@@ -183,7 +181,7 @@ impl<'a> Search<'a> {
         draft: &mut Draft<'a>,
         x: TensorId,
         chain: &Chain<'a>,
-        stored: Stored<i16>,
+        stored: Stored,
     ) -> Try<TensorId> {
         let node = self.net.node(chain.index);
         if !matches!(node.op_type.as_str(), "ConvInteger" | "Conv") {
@@ -205,9 +203,9 @@ impl<'a> Search<'a> {
         }
         let [top, left] = pool::pair(&slides, |s| s.before, 0);
         let [bottom, right] = pool::pair(&slides, |s| s.after, 0);
-        let (weights, weight_zeros) = Weights::of(stored)?.bytes()?;
+        let (weights, weight_zeros) = Rows::of(stored)?.into_bytes()?;
         let conv = Conv {
-            weights: Arc::new(weights),
+            weights,
             weight_zeros,
             kernel: pool::pair(&slides, |s| s.kernel, 1),
             weight_scales: chain.scales.clone(),
@@ -228,7 +226,7 @@ impl<'a> Search<'a> {
         draft: &mut Draft<'a>,
         x: TensorId,
         chain: &Chain<'a>,
-        stored: Stored<i16>,
+        stored: Stored,
     ) -> Try<TensorId> {
         let out = self.net.shape(node::only_output(self.net.node(chain.index))?)?;
         let lead = stored.shape.len().saturating_sub(2);
@@ -243,15 +241,10 @@ impl<'a> Search<'a> {
             return Err(format!("{k} weights for {inner} values"));
         }
         let shape = rows.iter().copied().chain([n]).collect();
-        let stored = stored.reshaped(vec![k, n])?.transposed(&[1, 0])?;
-        let (weights, weight_zeros) = Weights::of(stored)?.bytes()?;
-        let matmul = MatMul {
-            weights: Arc::new(weights),
-            weight_zeros,
-            weight_scales: chain.scales.clone(),
-            bias: Vec::new(),
-            clamp: Clamp::NONE,
-        };
+        let stored = stored.reshaped(vec![k, n])?.transposed(&[1, 0]);
+        let (weights, weight_zeros) = Rows::of(stored)?.into_bytes()?;
+        let matmul =
+            MatMul { weights, weight_zeros, weight_scales: chain.scales.clone(), bias: Vec::new(), clamp: Clamp::NONE };
         let y = self.product_of(draft, x, chain, Product::MatMul(matmul), shape);
         self.same_elements(draft, y, &out)
     }
@@ -270,7 +263,7 @@ impl<'a> Search<'a> {
     }
 
     /// The weights of an integer product, less their zero points, which are one for all or one for each output channel.
-    fn integer_weights(&mut self, node: &NodeProto, scales: &[f32]) -> Try<Stored<i16>> {
+    fn integer_weights(&mut self, node: &NodeProto, scales: &[f32]) -> Try<Stored> {
         let name = node::required_input(node, 1)?;
         if !self.net.is_constant(name) {
             return Err("its weights depend on the input".into());
@@ -279,21 +272,19 @@ impl<'a> Search<'a> {
             return Err(format!("a scale of {scale:e} for its weights cannot be"));
         }
         self.spend(name)?;
-        let (shape, mut steps) = (self.net.shape(name)?, self.net.integers::<i16>(name)?);
+        let (shape, values) = (self.net.shape(name)?, Stored::integers(&self.net, name)?);
         let zeros = match node::input(node, 3) {
             Some(zero) => self.net.integers(zero).map_err(|why| format!("the zero points of its weights: {why}"))?,
             None => vec![0],
         };
         let axis = if node.op_type == "ConvInteger" { Some(0) } else { shape.len().checked_sub(1) };
         let channels = axis.and_then(|a| shape.get(a).copied()).ok_or("its weights have no dimensions")?;
-        if steps.len() != shape.iter().product::<usize>() || (zeros.len() != 1 && zeros.len() != channels) {
+        if (zeros.len() != 1 && zeros.len() != channels) || values.len() != shape.iter().product::<usize>() {
             return Err(format!("it has {} zero points for weights of shape {shape:?}", zeros.len()));
         }
-        let inner: usize = shape[axis.unwrap_or(0) + 1..].iter().product();
-        for (slice, steps) in steps.chunks_mut(inner.max(1)).enumerate() {
-            let zero = zeros[slice % channels % zeros.len()];
-            steps.iter_mut().for_each(|step| *step = step.wrapping_sub(zero));
-        }
-        Ok(Stored { steps, shape, scales: vec![1.0], zero_points: vec![0], axis: 0 })
+        let shift = if self.net.dtype(name) == Some(DatumType::U8) { 128 } else { 0 };
+        let zero_points: Vec<i32> = zeros.iter().map(|zero| zero - shift).collect();
+        let (scales, axis) = (vec![1.0; zero_points.len()], if zeros.len() > 1 { axis.unwrap_or(0) } else { 0 });
+        Ok(Stored { values, shape, scales, zero_points, axis })
     }
 }

@@ -263,13 +263,8 @@ impl<'a> Search<'a> {
 
     /// The values of a constant, from the integers that it was stored as where there are any.
     pub fn reals(&self, name: &str) -> Try<Vec<f64>> {
-        match Stored::<i32>::find(&self.net, name) {
-            Ok(stored) => {
-                let inner: usize = stored.shape.get(stored.axis + 1..).unwrap_or_default().iter().product();
-                let count = stored.scales.len();
-                let scale = |index: usize| f64::from(stored.scales[(index / inner.max(1)) % count]);
-                Ok(stored.steps.iter().enumerate().map(|(index, &s)| f64::from(s) * scale(index)).collect())
-            }
+        match Stored::find(&self.net, name) {
+            Ok(stored) => Ok(stored.reals()),
             Err(_) => Ok(self.net.floats(name)?.into_iter().map(f64::from).collect()),
         }
     }

@@ -21,7 +21,7 @@ use tract_onnx::prelude::DatumType;
 use super::moves::PadDomain;
 use super::net::Try;
 use super::search::{Draft, Flowing, Item, Origin, Role, Search, View};
-use crate::int8::graph::{Constant, Element, FloatOp, Op, Quant, Tensor, TensorId};
+use crate::int8::graph::{Constant, Element, FloatOp, Op, Quant, Tensor, TensorId, Weights};
 use crate::int8::kernels::float::Binary;
 use crate::onnx::{node, operators};
 
@@ -109,14 +109,22 @@ impl<'a> Search<'a> {
         Ok(tensor)
     }
 
-    /// The values of a constant of floats, also of one that is yet to be dequantised.
-    pub fn constant_floats(&mut self, name: &str) -> Try<Vec<f32>> {
+    /// The values of a constant of floats, also of one that is yet to be dequantised; those of the file itself where it has them.
+    pub fn float_weights(&mut self, name: &str) -> Try<Weights<f32>> {
         // A float takes the room of four bytes.
         (0..4).try_for_each(|_| self.spend(name))?;
-        if self.net.fact(name).is_ok_and(|f| f.value.is_some()) {
-            return self.net.floats(name);
+        let Some(value) = self.net.fact(name).ok().and_then(|fact| fact.value.clone()) else {
+            return Ok(self.reals(name)?.into_iter().map(|v| v as f32).collect::<Vec<_>>().into());
+        };
+        match Weights::shared(value) {
+            Some(shared) => Ok(shared),
+            None => Ok(self.net.floats(name)?.into()),
         }
-        Ok(self.reals(name)?.into_iter().map(|v| v as f32).collect())
+    }
+
+    /// [`Search::float_weights`] in a list of their own.
+    pub fn constant_floats(&mut self, name: &str) -> Try<Vec<f32>> {
+        Ok(self.float_weights(name)?.into_vec())
     }
 
     fn constant_of_floats(&mut self, name: &'a str, shape: Vec<usize>, values: Vec<f32>) -> Try<TensorId> {

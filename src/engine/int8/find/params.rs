@@ -4,10 +4,10 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::DatumType;
 
 use super::net::{FactGraph, MAX_UNIFORM_VALUES, Try};
-use crate::int8::graph::Quant;
+use crate::int8::graph::{Quant, Weights};
 use crate::int8::kernels;
-use crate::onnx::node;
 use crate::onnx::operators::{self, Effect};
+use crate::onnx::{node, tensor};
 
 /// Scales of activations outside are refused, so that no quotient of a few of them leaves the range of floats.
 const SCALES: std::ops::RangeInclusive<f32> = 1e-12..=1e12;
@@ -114,25 +114,46 @@ pub(super) fn exactly(quant: Quant, real: f32) -> Option<i8> {
     (dequantise(quant, byte) == real).then_some(byte)
 }
 
-/// Integers less their zero point: 16 bits hold those of bytes, 32 bits those of biases too.
-pub(super) trait Step: Copy + PartialEq + From<i8> + From<u8> + TryFrom<i32> + Into<i32> {}
+/// Integers of a constant.
+#[derive(Clone)]
+pub(super) enum Values {
+    /// Bytes; of unsigned ones 128 is taken.
+    Bytes(Weights<i8>),
+    /// Those of biases.
+    Ints(Vec<i32>),
+}
 
-impl Step for i16 {}
-impl Step for i32 {}
+impl Values {
+    /// Number of them.
+    pub fn len(&self) -> usize {
+        match self {
+            Values::Bytes(bytes) => bytes.len(),
+            Values::Ints(ints) => ints.len(),
+        }
+    }
+
+    fn get(&self, index: usize) -> i64 {
+        match self {
+            Values::Bytes(bytes) => bytes[index].into(),
+            Values::Ints(ints) => ints[index].into(),
+        }
+    }
+}
 
 /// A constant that the file holds as integers.
-pub(super) struct Stored<S = i32> {
-    /// Integers less their zero point.
-    pub steps: Vec<S>,
+#[derive(Clone)]
+pub(super) struct Stored {
+    /// The integers, row-major.
+    pub values: Values,
     pub shape: Vec<usize>,
     /// One, or as many as dimension `axis` has.
     pub scales: Vec<f32>,
-    /// As many, less 128 for unsigned bytes.
+    /// One, or as many as dimension `axis` has; less 128 for unsigned bytes.
     pub zero_points: Vec<i32>,
     pub axis: usize,
 }
 
-impl<S: Step> Stored<S> {
+impl Stored {
     /// Follows a float constant back to the integers that it is made of.
     pub fn find(net: &FactGraph, name: &str) -> Try<Self> {
         Self::find_within(net, name, MAX_HOPS)
@@ -149,7 +170,7 @@ impl<S: Step> Stored<S> {
             (_, "Transpose") => {
                 let stored = Self::find_within(net, node::required_input(node, 0)?, hops - 1)?;
                 let perm = node::permutation(node, stored.shape.len())?;
-                stored.transposed(&perm)
+                Ok(stored.transposed(&perm))
             }
             (Effect::Reshape, _) => {
                 let stored = Self::find_within(net, node::required_input(node, 0)?, hops - 1)?;
@@ -163,38 +184,39 @@ impl<S: Step> Stored<S> {
         let params = Params::of(net, node)?;
         let name = node::required_input(node, 0)?;
         let shape = net.shape(name)?;
-        let mut steps = match net.integers(name) {
-            Ok(steps) => steps,
+        let values = match Self::integers(net, name) {
+            Ok(values) => values,
             Err(why) => Self::quantised(net, name).ok_or(why)?,
         };
         let axis = if params.scales.len() > 1 { node::axis(params.axis, shape.len())? } else { 0 };
         if params.scales.len() > 1 && params.scales.len() != shape[axis] {
             return Err(format!("it has {} scales for a dimension of {}", params.scales.len(), shape[axis]));
         }
-        if steps.len() != shape.iter().product::<usize>() {
+        if values.len() != shape.iter().product::<usize>() {
             return Err(format!("constant {name:?} does not fill its shape"));
-        }
-        let inner: usize = shape.get(axis + 1..).unwrap_or_default().iter().product();
-        let count = params.scales.len();
-        for (slice, steps) in steps.chunks_mut(inner.max(1)).enumerate() {
-            let zero_point = params.zero_points[slice % count];
-            if zero_point == 0 {
-                continue;
-            }
-            for step in steps {
-                let less: Option<i32> = (*step).into().checked_sub(zero_point);
-                *step = less
-                    .and_then(|less| S::try_from(less).ok())
-                    .ok_or("its integers less their zero point are too large")?;
-            }
         }
         let shift = if params.dtype == DatumType::U8 { 128 } else { 0 };
         let zero_points = params.zero_points.iter().map(|z| z.wrapping_sub(shift)).collect();
-        Ok(Stored { steps, shape, scales: params.scales, zero_points, axis })
+        Ok(Stored { values, shape, scales: params.scales, zero_points, axis })
+    }
+
+    /// The values of a constant of integers: signed bytes as they lie in the file, others copied.
+    pub fn integers(net: &FactGraph, name: &str) -> Try<Values> {
+        let tensor = net.fact(name)?.value.clone().ok_or_else(|| format!("tensor {name:?} is not a constant"))?;
+        match tensor.datum_type() {
+            DatumType::I8 => {
+                Weights::shared(tensor).map(Values::Bytes).ok_or_else(|| "its integers are not read".into())
+            }
+            DatumType::U8 => {
+                let unsigned = Weights::<u8>::shared(tensor).ok_or("its integers are not read")?;
+                Ok(Values::Bytes(unsigned.iter().map(|v| (v ^ 0x80) as i8).collect::<Vec<_>>().into()))
+            }
+            _ => Ok(Values::Ints(tensor::integers(&tensor)?)),
+        }
     }
 
     /// Bytes of a float constant behind a `QuantizeLinear` that is not computed yet.
-    fn quantised(net: &FactGraph, name: &str) -> Option<Vec<S>> {
+    fn quantised(net: &FactGraph, name: &str) -> Option<Values> {
         let node = net.node(net.producer(name)?);
         if node.op_type != "QuantizeLinear" {
             return None;
@@ -213,64 +235,77 @@ impl<S: Step> Stored<S> {
         let byte = |(index, &real): (usize, &f32)| {
             let slice = (index / inner.max(1)) % count;
             let quant = Quant { scale: params.scales[slice], zero_point: params.zero_points[slice] - shift };
-            S::try_from(i32::from(quantise(quant, real)) + shift).ok()
+            quantise(quant, real)
         };
-        values.iter().enumerate().map(byte).collect()
+        Some(Values::Bytes(values.iter().enumerate().map(byte).collect::<Vec<_>>().into()))
+    }
+
+    /// Number of slices along [`Stored::axis`] that have parameters of their own.
+    pub fn slices(&self) -> usize {
+        self.scales.len().max(self.zero_points.len())
+    }
+
+    /// Elements of one slice that follow one another.
+    fn inner(&self) -> usize {
+        self.shape.get(self.axis + 1..).unwrap_or_default().iter().product::<usize>().max(1)
+    }
+
+    /// An integer less its zero point.
+    fn step(&self, index: usize) -> i64 {
+        let slice = index / self.inner() % self.zero_points.len();
+        self.values.get(index) - i64::from(self.zero_points[slice])
+    }
+
+    /// The reals that they stand for.
+    pub fn reals(&self) -> Vec<f64> {
+        let (inner, count) = (self.inner(), self.scales.len());
+        let scale = |index: usize| f64::from(self.scales[index / inner % count]);
+        (0..self.values.len()).map(|index| self.step(index) as f64 * scale(index)).collect()
     }
 
     /// With axes in another order.
-    pub fn transposed(mut self, perm: &[usize]) -> Try<Self> {
-        let shape: Vec<usize> = perm.iter().map(|&p| self.shape[p]).collect();
+    pub fn transposed(mut self, perm: &[usize]) -> Self {
         let mut strides = vec![1usize; self.shape.len()];
         for axis in (1..self.shape.len()).rev() {
             strides[axis - 1] = strides[axis] * self.shape[axis];
         }
+        let shape: Vec<usize> = perm.iter().map(|&p| self.shape[p]).collect();
         let strides: Vec<usize> = perm.iter().map(|&p| strides[p]).collect();
-        // The last axis in a tight loop, the others counted up like the digits of a number.
-        let (len, stride) = shape.last().zip(strides.last()).map_or((1, 1), |(&len, &stride)| (len, stride));
-        let outer = shape.len().saturating_sub(1);
-        let mut at = vec![0usize; outer];
-        let mut steps = Vec::with_capacity(self.steps.len());
-        while steps.len() < self.steps.len() {
-            let start: usize = at.iter().zip(&strides).map(|(a, s)| a * s).sum();
-            steps.extend((0..len).map(|i| self.steps[start + i * stride]));
-            for axis in (0..outer).rev() {
-                at[axis] += 1;
-                if at[axis] < shape[axis] {
-                    break;
-                }
-                at[axis] = 0;
-            }
-        }
+        let keeps_order = perm.iter().filter(|&&p| self.shape[p] != 1).is_sorted();
+        self.values = match self.values {
+            same if keeps_order => same,
+            Values::Bytes(bytes) => Values::Bytes(permuted(&bytes, &shape, &strides).into()),
+            Values::Ints(ints) => Values::Ints(permuted(&ints, &shape, &strides)),
+        };
         self.axis = perm.iter().position(|&p| p == self.axis).unwrap_or(0);
-        (self.steps, self.shape) = (steps, shape);
-        Ok(self)
+        self.shape = shape;
+        self
     }
 
     /// Under another shape, in which the axis of the scales must be found again.
     pub fn reshaped(mut self, shape: Vec<usize>) -> Try<Self> {
-        if shape.iter().product::<usize>() != self.steps.len() {
+        if shape.iter().product::<usize>() != self.values.len() {
             return Err("a constant is reshaped to another size".into());
         }
-        if self.scales.len() > 1 {
+        let slices = self.slices();
+        if slices > 1 {
             let before: usize = self.shape[..self.axis].iter().product();
-            let same = |a: &usize| shape[..*a].iter().product::<usize>() == before && shape[*a] == self.scales.len();
+            let same = |a: &usize| shape[..*a].iter().product::<usize>() == before && shape[*a] == slices;
             self.axis = (0..shape.len()).find(same).ok_or("a constant's scales do not survive its Reshape")?;
         }
         self.shape = shape;
         Ok(self)
     }
-}
 
-impl Stored {
     /// The only value of a small constant that is the same everywhere.
     pub fn uniform(net: &FactGraph, name: &str) -> Option<f32> {
         if net.shape(name).ok()?.iter().product::<usize>() > MAX_UNIFORM_VALUES {
             return None;
         }
-        let Stored { steps, scales, .. } = Self::find(net, name).ok()?;
-        let (&[scale], Some((first, rest))) = (&scales[..], steps.split_first()) else { return None };
-        rest.iter().all(|step| step == first).then_some(*first as f32 * scale)
+        let stored = Self::find(net, name).ok()?;
+        let &[scale] = &stored.scales[..] else { return None };
+        let first = stored.step(0);
+        (1..stored.values.len()).all(|index| stored.step(index) == first).then_some(first as f32 * scale)
     }
 
     /// As bytes with one quantisation.
@@ -281,7 +316,78 @@ impl Stored {
         if !SCALES.contains(&scale) {
             return Err(format!("the scale {scale:e} of a constant operand is out of range"));
         }
-        let bytes: Option<Vec<i8>> = self.steps.iter().map(|s| i8::try_from(s.checked_add(zero_point)?).ok()).collect();
+        let bytes = match &self.values {
+            Values::Bytes(bytes) => Some(bytes.to_vec()),
+            Values::Ints(ints) => ints.iter().map(|&int| i8::try_from(int).ok()).collect(),
+        };
         Ok((Quant { scale, zero_point }, bytes.ok_or("a constant operand is not of bytes")?))
+    }
+
+    /// As bytes from which zero points are still to be taken.
+    pub fn into_bytes(self) -> Try<(Weights<i8>, Vec<i32>)> {
+        match self.values {
+            Values::Bytes(bytes) => Ok((bytes, self.zero_points)),
+            Values::Ints(_) => {
+                let steps = (0..self.values.len()).map(|index| i8::try_from(self.step(index)).ok());
+                let bytes = steps.collect::<Option<Vec<i8>>>().ok_or("an integer is too large for weights")?;
+                Ok((bytes.into(), vec![0]))
+            }
+        }
+    }
+}
+
+/// Values by another walk through them: `strides` along the axes of the new `shape`.
+fn permuted<T: Copy + Default>(values: &[T], shape: &[usize], strides: &[usize]) -> Vec<T> {
+    if let (&[columns, rows], &[1, _]) = (shape, strides) {
+        return columns_first(values, rows, columns);
+    }
+    // The last axis in a tight loop, the others counted up like the digits of a number.
+    let (len, stride) = shape.last().zip(strides.last()).map_or((1, 1), |(&len, &stride)| (len, stride));
+    let outer = shape.len().saturating_sub(1);
+    let mut at = vec![0usize; outer];
+    let mut moved = Vec::with_capacity(values.len());
+    while moved.len() < values.len() {
+        let start: usize = at.iter().zip(strides).map(|(a, s)| a * s).sum();
+        moved.extend((0..len).map(|i| values[start + i * stride]));
+        for axis in (0..outer).rev() {
+            at[axis] += 1;
+            if at[axis] < shape[axis] {
+                break;
+            }
+            at[axis] = 0;
+        }
+    }
+    moved
+}
+
+/// `[rows][columns]` as `[columns][rows]`, by squares that stay in the nearest cache.
+pub(super) fn columns_first<T: Copy + Default>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
+    const SIDE: usize = 32;
+    let mut out = vec![T::default(); values.len()];
+    for top in (0..rows).step_by(SIDE) {
+        let height = SIDE.min(rows - top);
+        for left in (0..columns).step_by(SIDE) {
+            for column in left..columns.min(left + SIDE) {
+                let to = &mut out[column * rows + top..][..height];
+                to.iter_mut().zip(top..).for_each(|(to, row)| *to = values[row * columns + column]);
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matrices_are_turned_whatever_their_size() {
+        for (rows, columns) in [(1, 1), (1, 70), (70, 1), (32, 64), (33, 65), (100, 3)] {
+            let values: Vec<i32> = (0..(rows * columns) as i32).collect();
+            let expected: Vec<i32> =
+                (0..columns).flat_map(|c| (0..rows).map(move |r| (r * columns + c) as i32)).collect();
+            assert_eq!(columns_first(&values, rows, columns), expected, "{rows} × {columns}");
+            assert_eq!(permuted(&values, &[columns, rows], &[1, columns]), expected, "{rows} × {columns}");
+        }
     }
 }

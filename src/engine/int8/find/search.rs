@@ -359,7 +359,7 @@ impl<'a> Search<'a> {
                     return Ok(known);
                 }
                 self.spend(name)?;
-                let stored = Stored::<i32>::find(&self.net, name)?;
+                let stored = Stored::find(&self.net, name)?;
                 let (quant, bytes) = stored.bytes()?;
                 let constant = self.constant(name, stored.shape, quant, bytes);
                 self.constants.insert(name, constant);

@@ -1,10 +1,8 @@
 //! `ConvTranspose` with constant weights.
 
-use std::sync::Arc;
-
 use tract_onnx::pb::NodeProto;
 
-use super::dense::Weights;
+use super::dense::Rows;
 use super::net::Try;
 use super::params::Stored;
 use super::pool;
@@ -52,12 +50,12 @@ impl Search<'_> {
         };
         let bias = node::input(node, 2).map(|name| self.channel_terms(name, m)).transpose()?;
         let epilogue = self.epilogue(output, Some(1))?;
-        let dense = self.dense(x, &turned(&stored, groups)?, bias, &epilogue)?;
+        let dense = self.dense(x, turned(stored, groups)?, bias, &epilogue)?;
         let mut draft = self.draft(index);
         let x = self.reshape(&mut draft, x, vec![n, c, h, w]);
         let [top, left] = pair(|w| w.before, 0);
         let op = Op::ConvTranspose(Conv {
-            weights: Arc::new(dense.weights),
+            weights: dense.weights,
             weight_zeros: dense.zeros,
             kernel: pair(|w| w.kernel, 1),
             weight_scales: dense.scales,
@@ -75,23 +73,25 @@ impl Search<'_> {
 }
 
 /// Weights `[C, M / groups, …]` as `[M, C / groups, …]`.
-fn turned(stored: &Stored<i16>, groups: usize) -> Try<Weights> {
+fn turned(stored: Stored, groups: usize) -> Try<Rows> {
     let [c, outside] = [stored.shape[0], stored.shape[1]];
     let (inside, taps) = (c / groups, stored.shape[2..].iter().product::<usize>());
-    if stored.scales.len() > 1 && stored.axis != 1 {
+    if stored.slices() > 1 && stored.axis != 1 {
         return Err("the scales of its weights do not run along the output channels".into());
     }
     let outputs = groups * outside;
-    let mut steps = Vec::with_capacity(stored.steps.len());
+    let scales = (0..outputs).map(|o| f64::from(stored.scales[o % outside % stored.scales.len()])).collect();
+    let (bytes, zero_points) = stored.into_bytes()?;
+    let zero_points = (0..outputs).map(|o| zero_points[o % outside % zero_points.len()]).collect();
+    let mut turned = Vec::with_capacity(bytes.len());
     for output in 0..outputs {
         let (group, within) = (output / outside, output % outside);
         for input in 0..inside {
             let start = ((group * inside + input) * outside + within) * taps;
-            steps.extend_from_slice(&stored.steps[start..start + taps]);
+            turned.extend_from_slice(&bytes[start..start + taps]);
         }
     }
-    let scales = (0..outputs).map(|o| f64::from(stored.scales[o % outside % stored.scales.len()])).collect();
-    Ok(Weights { outputs, inputs: inside * taps, steps, scales })
+    Ok(Rows { outputs, inputs: inside * taps, bytes: turned.into(), zero_points, scales })
 }
 
 /// The windows of a node over spatial dimensions `dims` that make `out`.

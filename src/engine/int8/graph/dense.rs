@@ -1,12 +1,12 @@
 //! Products on bytes with constant weights.
 
-use std::sync::Arc;
+use super::weights::Weights;
 
 /// A convolution. Operand: `[N, C, H, W]`.
 #[derive(Clone, Debug)]
 pub struct Conv {
     /// `[out channels, C / groups, kh, kw]`, row-major.
-    pub weights: Arc<Vec<i8>>,
+    pub weights: Weights<i8>,
     /// `[out channels]` zero points of the weights; empty where all are 0.
     pub weight_zeros: Vec<i8>,
     /// Kernel height and width.
@@ -31,7 +31,7 @@ pub struct Conv {
 #[derive(Clone, Debug)]
 pub struct MatMul {
     /// `[N][K]`.
-    pub weights: Arc<Vec<i8>>,
+    pub weights: Weights<i8>,
     /// `[N]` zero points of the weights; empty where all are 0.
     pub weight_zeros: Vec<i8>,
     /// `[N]`.

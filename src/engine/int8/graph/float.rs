@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::dense::MatMul;
 use super::element::Element;
 use super::hybrid::{Hybrid, Product};
+use super::weights::Weights;
 use crate::int8::kernels::float::{Binary, Epilogue, Function, Reduction};
 
 /// A convolution. Operands: `[N, C, H, W]`, and what is added to the result if there is a second one.
 #[derive(Clone, Debug)]
 pub struct FloatConv {
     /// `[out channels, C / groups, kh, kw]`, row-major.
-    pub weights: Arc<Vec<f32>>,
+    pub weights: Weights<f32>,
     /// Kernel height and width.
     pub kernel: [usize; 2],
     /// `[out channels]`.
@@ -32,7 +33,7 @@ pub struct FloatConv {
 #[derive(Clone, Debug)]
 pub struct FloatMatMul {
     /// `[N][K]`.
-    pub weights: Arc<Vec<f32>>,
+    pub weights: Weights<f32>,
     /// `[N]`.
     pub bias: Vec<f32>,
     /// Applied to each sum.
@@ -98,7 +99,7 @@ pub struct Recurrent {
 #[derive(Clone, Debug)]
 pub enum RecurrentWeights {
     /// Floats.
-    Floats(Arc<Vec<f32>>),
+    Floats(Weights<f32>),
     /// Bytes, of an LSTM: the hidden states of all sequences together are quantised in every step, as by ONNX's `DynamicQuantizeLinear`.
     Bytes(MatMul),
 }

@@ -11,6 +11,9 @@ use super::passes::Passes;
 /// dropped.
 pub const SLACK: usize = 64;
 
+/// Steps of weights that are packed for all channels of a block before the next ones: what is written stays in the nearest cache.
+pub const STEPS_AT_ONCE: usize = 32;
+
 /// Most rows that any set takes in one [`Kernels::gemm`](super::Kernels::gemm) call.
 pub const MAX_ROWS: usize = 32;
 
@@ -53,6 +56,15 @@ impl GemmWeights<'_> {
     /// `Σ (w[c] − zero[c])`, wrapping.
     pub fn sum(&self, channel: usize) -> i32 {
         self.row(channel).map(i32::from).fold(0i32, i32::wrapping_add)
+    }
+
+    /// `Σ |w[c] − zero[c]|`.
+    pub fn magnitudes(&self, channel: usize) -> u64 {
+        let (len, zero) = (self.segments * self.segment, i16::from(self.zero(channel)));
+        // Sums of so many fit 32 bits.
+        let chunks = self.data[channel * len..][..len].chunks(1 << 16);
+        let sum = |chunk: &[i8]| chunk.iter().map(|&w| u32::from((i16::from(w) - zero).unsigned_abs())).sum::<u32>();
+        chunks.map(|chunk| u64::from(sum(chunk))).sum()
     }
 
     /// `w[c] − zero[c]` of all inputs: −255 to 255.

@@ -143,7 +143,7 @@ pub use aligned::AlignedBytes;
 pub use bytes::{Blend, ByteKernels, Lines, MulParams, Pair, SoftmaxParams};
 pub use calls::{
     AddParams, DepthwiseCall, DepthwiseWeights, FACTOR_BITS, GemmCall, GemmWeights, MAX_ROWS, PackedDepthwise,
-    PackedGemm, SLACK, Terms,
+    PackedGemm, SLACK, STEPS_AT_ONCE, Terms,
 };
 pub use finish::{Dequant, Finish};
 pub use loops::Loops;

@@ -35,9 +35,11 @@ impl<'a> Split<'a> {
         if weights.zeros.iter().all(|&zero| zero == 0) {
             return split;
         }
+        // Few channels reach beyond bytes, if any does: only these are looked at weight by weight.
+        let reaches: Vec<bool> = (0..n).map(|channel| reaches_beyond(weights, channel)).collect();
         let beyond = |channel: usize| {
             let leaves = |(i, w): (usize, i16)| (left_over(w) != 0).then_some((i, left_over(w)));
-            weights.row(channel).enumerate().filter_map(leaves)
+            weights.row(channel).take(if reaches[channel] { len } else { 0 }).enumerate().filter_map(leaves)
         };
         let mut begins = vec![0];
         let mut all = Vec::new();
@@ -53,8 +55,16 @@ impl<'a> Split<'a> {
             if fits {
                 for channel in channels {
                     split.zeros.to_mut()[channel] = 0;
-                    let bytes = split.data.to_mut()[channel * len..].iter_mut();
-                    bytes.zip(weights.row(channel)).for_each(|(byte, w)| *byte = (w - left_over(w)) as i8);
+                    let bytes = &mut split.data.to_mut()[channel * len..][..len];
+                    if reaches[channel] {
+                        bytes
+                            .iter_mut()
+                            .zip(weights.row(channel))
+                            .for_each(|(byte, w)| *byte = (w - left_over(w)) as i8);
+                    } else {
+                        let zero = weights.zero(channel);
+                        bytes.iter_mut().for_each(|byte| *byte = byte.wrapping_sub(zero));
+                    }
                 }
                 split.excess.steps.append(&mut needed);
             }
@@ -79,6 +89,15 @@ impl<'a> Split<'a> {
         }
         split
     }
+}
+
+/// True if a weight of the channel, less its zero point, is no byte.
+fn reaches_beyond(weights: &GemmWeights, channel: usize) -> bool {
+    let (len, zero) = (weights.segments * weights.segment, i16::from(weights.zero(channel)));
+    let row = &weights.data[channel * len..][..len];
+    let least = i16::from(row.iter().copied().fold(i8::MAX, i8::min)) - zero;
+    let most = i16::from(row.iter().copied().fold(i8::MIN, i8::max)) - zero;
+    !row.is_empty() && (least < i8::MIN.into() || most > i8::MAX.into())
 }
 
 /// Excess of a weight over the nearest byte.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::graph::{Clamp, Conv, MatMul, Node};
 use super::super::kernels::step::{Ending, Pixels, Work};
-use super::super::kernels::{DepthwiseWeights, GemmWeights, Loops};
+use super::super::kernels::{DepthwiseWeights, GemmWeights, Kernels, Loops, PackedGemm};
 use super::error::PlanError;
 use super::hints::CHANNELS_LAST;
 use super::lower::{Lowering, place, requant, row_major};
@@ -27,6 +27,32 @@ impl Sums<'_> {
     /// Bytes of a result.
     fn size(&self) -> usize {
         if self.floats.is_some() { FLOAT } else { 1 }
+    }
+}
+
+/// What is packed with the weights of a product: see [`GemmWeights`].
+struct RowsToPack {
+    zeros: Vec<i8>,
+    bias: Vec<i32>,
+    scale: Vec<f32>,
+    x_zero: i32,
+    floats: Option<Vec<f32>>,
+}
+
+impl RowsToPack {
+    /// Weights `data` of `n` rows of so many segments, packed.
+    fn packed(&self, kernels: &dyn Kernels, [n, segments, segment]: [usize; 3], data: &[i8]) -> PackedGemm {
+        kernels.pack_gemm(&GemmWeights {
+            n,
+            segments,
+            segment,
+            data,
+            zeros: &self.zeros,
+            bias: &self.bias,
+            scale: &self.scale,
+            x_zero: self.x_zero,
+            floats: self.floats.as_deref(),
+        })
     }
 }
 
@@ -134,18 +160,18 @@ impl Lowering<'_> {
         let taps = kh * kw;
         for group in 0..conv.groups {
             let range = group * outside..(group + 1) * outside;
-            let data = taps_first(&conv.weights[range.start * inside * taps..range.end * inside * taps], inside, taps);
-            let packed = self.kernels.pack_gemm(&GemmWeights {
-                n: outside,
-                segments,
-                segment,
-                data: &data,
-                zeros: conv.weight_zeros.get(range.clone()).unwrap_or_default(),
-                bias: conv.bias.get(range.clone()).unwrap_or_default(),
-                scale: &sums.scale[range.clone()],
+            let (weights, cut) = (conv.weights.clone(), range.start * inside * taps..range.end * inside * taps);
+            let rows = RowsToPack {
+                zeros: conv.weight_zeros.get(range.clone()).unwrap_or_default().into(),
+                bias: conv.bias.get(range.clone()).unwrap_or_default().into(),
+                scale: sums.scale[range.clone()].into(),
                 x_zero: sums.x_zero,
-                floats: sums.floats.map(|bias| &bias[range]),
-            });
+                floats: sums.floats.map(|bias| bias[range].into()),
+            };
+            let (kernels, sizes) = (self.kernels, [outside, segments, segment]);
+            let packed = self
+                .packing
+                .later(sizes, move || rows.packed(kernels, sizes, &taps_first(&weights[cut], inside, taps)));
             let (mut input, mut output) = (input, output);
             input.place.offset += group * inside;
             output.place.offset += group * outside * sums.size();
@@ -181,24 +207,22 @@ impl Lowering<'_> {
         let dims = [axes[0].0, axes[1].0, axes[2].0];
         let input = Pixels { place: place(x), steps: [axes[0].1[0], axes[1].1[0], axes[2].1[0]] };
         let output = Pixels { place: place(y), steps: [axes[0].1[1], axes[1].1[1], axes[2].1[1]] };
-        let packed = self.kernels.pack_gemm(&GemmWeights {
-            n: y.shape[last],
-            segments: 1,
-            segment: x.shape[last],
-            data: &matmul.weights,
-            zeros: &matmul.weight_zeros,
-            bias: &matmul.bias,
-            scale: &sums.scale,
+        let rows = RowsToPack {
+            zeros: matmul.weight_zeros.clone(),
+            bias: matmul.bias.clone(),
+            scale: sums.scale.to_vec(),
             x_zero: sums.x_zero,
-            floats: sums.floats,
-        });
+            floats: sums.floats.map(<[f32]>::to_vec),
+        };
+        let (weights, kernels, sizes) = (matmul.weights.clone(), self.kernels, [y.shape[last], 1, x.shape[last]]);
+        let packed = self.packing.later(sizes, move || rows.packed(kernels, sizes, &weights));
         self.gemm(packed, vec![0], (input, output), dims, sums);
         Ok(())
     }
 
     fn gemm(
         &mut self,
-        packed: super::super::kernels::PackedGemm,
+        packed: Arc<PackedGemm>,
         offsets: Vec<usize>,
         (input, output): (Pixels, Pixels),
         dims: [usize; 3],
@@ -206,7 +230,7 @@ impl Lowering<'_> {
     ) {
         let count = dims.iter().product::<usize>() * packed.n;
         let macs = (count * packed.segments * packed.segment) as u64;
-        let work = Work::Gemm { packed: Arc::new(packed), ending: sums.ending.clone(), offsets, input, output, dims };
+        let work = Work::Gemm { packed, ending: sums.ending.clone(), offsets, input, output, dims };
         self.push(macs, count * sums.size(), work);
     }
 

@@ -84,10 +84,12 @@ impl Lowering<'_> {
         let taps = kh * kw;
         for group in 0..conv.groups {
             let range = group * outside..(group + 1) * outside;
-            let data = taps_first(&conv.weights[range.start * inside * taps..range.end * inside * taps], inside, taps);
-            let bias = &conv.bias[range];
-            let weights = FloatGemmWeights { n: outside, segments, segment, data: &data, bias };
-            let packed = self.floats.pack_gemm(&weights);
+            let (weights, cut) = (conv.weights.clone(), range.start * inside * taps..range.end * inside * taps);
+            let (floats, bias) = (self.floats, conv.bias[range].to_vec());
+            let packed = self.packing.floats_later(floats.gemm_shape(outside, segments, segment), move || {
+                let data = taps_first(&weights[cut], inside, taps);
+                floats.pack_gemm(&FloatGemmWeights { n: outside, segments, segment, data: &data, bias: &bias })
+            });
             let shifted = |pixels: Pixels, by: usize| {
                 let mut pixels = pixels;
                 pixels.place.offset += by * FLOAT;
@@ -103,14 +105,14 @@ impl Lowering<'_> {
         }
     }
 
-    fn float_gemm(&mut self, packed: PackedFloatGemm, epilogue: Epilogue, offsets: Vec<usize>, rows: Rows) {
+    fn float_gemm(&mut self, packed: Arc<PackedFloatGemm>, epilogue: Epilogue, offsets: Vec<usize>, rows: Rows) {
         let len = rows.dims.iter().product::<usize>() * packed.shape.n;
         let macs = (len * packed.shape.depth()) as u64;
         let Rows { mut input, mut output, residual, mut dims } = rows;
         if residual.is_none() {
             (input, output, dims) = merged(input, output, dims);
         }
-        let work = FloatWork::Gemm { packed: Arc::new(packed), epilogue, offsets, input, output, residual, dims };
+        let work = FloatWork::Gemm { packed, epilogue, offsets, input, output, residual, dims };
         self.push(macs, len * FLOAT, Work::Float(work));
     }
 
@@ -152,12 +154,10 @@ impl Lowering<'_> {
             residual: residual.as_ref().map(|r| Pixels { place: place(r), steps: steps(1) }),
             dims: [axes[0].0, axes[1].0, axes[2].0],
         };
-        let packed = self.floats.pack_gemm(&FloatGemmWeights {
-            n: shape[last],
-            segments: 1,
-            segment: x.shape[last],
-            data: &matmul.weights,
-            bias: &matmul.bias,
+        let (weights, bias, floats) = (matmul.weights.clone(), matmul.bias.clone(), self.floats);
+        let (n, segment) = (shape[last], x.shape[last]);
+        let packed = self.packing.floats_later(floats.gemm_shape(n, 1, segment), move || {
+            floats.pack_gemm(&FloatGemmWeights { n, segments: 1, segment, data: &weights, bias: &bias })
         });
         self.float_gemm(packed, matmul.epilogue, vec![0], rows);
         if y.buffer != own.buffer {

@@ -9,6 +9,7 @@ use super::super::kernels::{Kernels, Loops, Requant};
 use super::error::PlanError;
 use super::fuse::{Behind, tables_behind};
 use super::hints::{CHANNELS_LAST, Halo, LayoutHints, Slot, same_axes};
+use super::pack::Packing;
 use super::quantised::Hybrids;
 use super::view::{FLOAT, View};
 
@@ -30,6 +31,8 @@ pub struct Lowering<'a> {
     pub(super) constants: Vec<(usize, Constant)>,
     /// Tensors of floats quantised as they come.
     pub(super) hybrids: Hybrids,
+    /// Weights that steps wait for.
+    pub(super) packing: Packing,
     /// Node being lowered.
     name: String,
     op: &'static str,
@@ -56,6 +59,7 @@ impl<'a> Lowering<'a> {
             steps: Vec::new(),
             constants: Vec::new(),
             hybrids: Hybrids::default(),
+            packing: Packing::default(),
             name: String::new(),
             op: "",
             table: None,

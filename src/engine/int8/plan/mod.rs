@@ -12,6 +12,7 @@ mod hybrid;
 mod lower;
 mod matmul;
 mod normalize;
+mod pack;
 mod phases;
 mod quantised;
 mod simple;
@@ -61,7 +62,8 @@ impl PartitionPlan {
         kernels: &'static dyn Kernels,
         floats: &'static dyn FloatKernels,
     ) -> Result<PartitionPlan, PlanError> {
-        let Lowering { mut steps, buffers, constants, .. } = Lowering::run(graph, kernels, floats)?;
+        let Lowering { mut steps, buffers, constants, packing, .. } = Lowering::run(graph, kernels, floats)?;
+        packing.finish(&mut steps);
         let mut lives: Vec<Buffer> = buffers.iter().map(|&len| Buffer { len, first: usize::MAX, last: 0 }).collect();
         for (index, step) in steps.iter().enumerate() {
             let (reads, write) = step.work.places();

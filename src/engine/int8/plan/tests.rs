@@ -127,7 +127,7 @@ impl Growing<'_> {
                 }
                 let (groups, outs) = if self.dice.below(2) == 0 { (c, c) } else { (1, 1 + self.dice.below(20)) };
                 let conv = Conv {
-                    weights: Arc::new(self.dice.bytes(outs * c / groups * kernel[0] * kernel[1])),
+                    weights: self.dice.bytes(outs * c / groups * kernel[0] * kernel[1]).into(),
                     kernel,
                     weight_zeros: self.dice.zeros(outs),
                     weight_scales: (0..outs).map(|_| 0.001 + self.dice.below(50) as f32 * 1e-4).collect(),
@@ -157,7 +157,7 @@ impl Growing<'_> {
                     _ => (1, 1 + self.dice.below(20)),
                 };
                 let conv = Conv {
-                    weights: Arc::new(self.dice.bytes(outs * c / groups * kernel[0] * kernel[1])),
+                    weights: self.dice.bytes(outs * c / groups * kernel[0] * kernel[1]).into(),
                     weight_zeros: self.dice.zeros(outs),
                     kernel,
                     weight_scales: (0..outs).map(|_| 0.001 + self.dice.below(50) as f32 * 1e-4).collect(),
@@ -256,7 +256,7 @@ impl Growing<'_> {
         let rows = self.push(Op::Reshape, vec![x], vec![n, k], quant);
         let outs = 1 + self.dice.below(40);
         let matmul = MatMul {
-            weights: Arc::new(self.dice.bytes(outs * k)),
+            weights: self.dice.bytes(outs * k).into(),
             weight_zeros: self.dice.zeros(outs),
             weight_scales: vec![0.002; outs],
             bias: (0..outs).map(|_| self.dice.below(4000) as i32 - 2000).collect(),

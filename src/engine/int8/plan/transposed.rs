@@ -80,14 +80,12 @@ impl Lowering<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::super::super::graph::Clamp;
     use super::*;
 
     fn conv(kernel: usize, stride: usize, dilation: usize, pad: usize) -> Conv {
         Conv {
-            weights: Arc::new(vec![1; kernel * kernel]),
+            weights: vec![1; kernel * kernel].into(),
             kernel: [kernel; 2],
             weight_zeros: Vec::new(),
             weight_scales: vec![1.0],

@@ -19,11 +19,40 @@ pub fn taps_first<T: Copy>(weights: &[T], inside: usize, taps: usize) -> Cow<'_,
     if taps == 1 {
         return Cow::Borrowed(weights);
     }
+    Cow::Owned(match taps {
+        9 => gathered::<T, 9>(weights, inside),
+        25 => gathered::<T, 25>(weights, inside),
+        _ => {
+            let mut data = Vec::with_capacity(weights.len());
+            for output in weights.chunks_exact(inside * taps) {
+                (0..taps).for_each(|tap| data.extend(output.iter().skip(tap).step_by(taps)));
+            }
+            data
+        }
+    })
+}
+
+/// [`taps_first`] for the usual windows, whose size the compiler is told.
+fn gathered<T: Copy, const TAPS: usize>(weights: &[T], inside: usize) -> Vec<T> {
     let mut data = Vec::with_capacity(weights.len());
-    for output in weights.chunks_exact(inside * taps) {
-        for tap in 0..taps {
-            data.extend(output.iter().skip(tap).step_by(taps));
+    for output in weights.as_chunks::<TAPS>().0.chunks_exact(inside) {
+        (0..TAPS).for_each(|tap| data.extend(output.iter().map(|window| window[tap])));
+    }
+    data
+}
+
+#[cfg(test)]
+mod tests {
+    use super::taps_first;
+
+    #[test]
+    fn windows_of_any_size_become_rows_of_taps() {
+        for (outside, inside, taps) in [(2, 3, 1), (3, 4, 4), (2, 5, 9), (4, 1, 9), (2, 3, 25)] {
+            let weights: Vec<u16> = (0..(outside * inside * taps) as u16).collect();
+            let at = |out: usize, tap: usize, channel: usize| ((out * inside + channel) * taps + tap) as u16;
+            let expected: Vec<u16> =
+                (0..outside * taps * inside).map(|i| at(i / (taps * inside), i / inside % taps, i % inside)).collect();
+            assert_eq!(taps_first(&weights, inside, taps)[..], expected, "{outside} {inside} {taps}");
         }
     }
-    Cow::Owned(data)
 }

@@ -27,6 +27,8 @@ mod svdf;
 mod transposed;
 mod window;
 
+use tract_onnx::pb::ModelProto;
+
 use super::error::TfliteError;
 use super::graph::{FileGraph, Operator, Tensor};
 use super::schema::{Activation, ElementType};
@@ -35,7 +37,7 @@ use crate::onnx::build::NodeBuilder;
 use node::{Node, reads};
 
 /// Writes the model that was read from a file of `file_bytes`, with the graphs that it names.
-pub(super) fn convert(mut graphs: Vec<FileGraph<'_>>, file_bytes: usize) -> Result<Vec<u8>, TfliteError> {
+pub(super) fn convert(mut graphs: Vec<FileGraph<'_>>, file_bytes: usize) -> Result<ModelProto, TfliteError> {
     let mut live = Vec::with_capacity(graphs.len());
     // True if something is computed from sizes, which are those of one item.
     let mut fixed = false;

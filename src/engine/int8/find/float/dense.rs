@@ -1,14 +1,13 @@
 //! Products of floats: `Conv`, `MatMul`, `Gemm`, and factors and terms for each channel.
 
-use std::sync::Arc;
-
 use super::super::epilogue::Affine;
 use super::super::net::Try;
+use super::super::params::columns_first;
 use super::super::pool;
 use super::super::search::Search;
 use super::named;
 use super::tail::Tail;
-use crate::int8::graph::{FloatConv, FloatMatMul, FloatOp, TensorId};
+use crate::int8::graph::{FloatConv, FloatMatMul, FloatOp, TensorId, Weights};
 use crate::int8::kernels::float::{Epilogue, Function};
 use crate::onnx::node;
 
@@ -40,7 +39,7 @@ impl<'a> Search<'a> {
         if slides.iter().any(|s| s.beyond > 0) {
             return Err("its windows leave its input".into());
         }
-        let mut weights = self.constant_floats(weights)?;
+        let mut weights = self.float_weights(weights)?;
         let mut bias = self.terms(node::input(node, 2), m)?;
         let own = named::activation(node)?;
         let added = node::input(node, 3).map(|name| self.as_floats(name)).transpose()?;
@@ -52,7 +51,7 @@ impl<'a> Search<'a> {
             // A depthwise convolution adds no other tensor.
             self.tail(output, Some(1), groups == 1 || groups != m)
         };
-        fold(tail.affine.as_ref(), &mut weights, &mut bias)?;
+        fold_weights(tail.affine.as_ref(), &mut weights, &mut bias)?;
 
         let mut draft = self.draft(index);
         let picture = vec![n, m, out_h, out_w];
@@ -63,7 +62,7 @@ impl<'a> Search<'a> {
         let [top, left] = pool::pair(&slides, |s| s.before, 0);
         let [bottom, right] = pool::pair(&slides, |s| s.after, 0);
         let op = FloatOp::Conv(FloatConv {
-            weights: Arc::new(weights),
+            weights,
             kernel: pool::pair(&slides, |s| s.kernel, 1),
             bias,
             strides: pool::pair(&slides, |s| s.stride, 1),
@@ -96,12 +95,12 @@ impl<'a> Search<'a> {
         if last != k || lead.iter().product::<usize>() * n != out.iter().product::<usize>() {
             return Err(format!("weights of shape {shape:?} do not fit {x_shape:?}"));
         }
-        let mut weights = transposed(&self.constant_floats(b)?, k, n);
+        let mut weights = Weights::from(columns_first(&self.float_weights(b)?, k, n));
         let mut bias = vec![0.0; n];
         let made: Vec<usize> = lead.iter().copied().chain([n]).collect();
         let channel = out.len().checked_sub(1).filter(|&axis| out[axis] == n);
         let tail = self.tail(output, channel, true);
-        fold(tail.affine.as_ref(), &mut weights, &mut bias)?;
+        fold_weights(tail.affine.as_ref(), &mut weights, &mut bias)?;
         let mut draft = self.draft(index);
         self.weighed(&mut draft, x, (weights, bias), &tail, made)
             .and_then(|y| self.same_elements(&mut draft, y, &out))
@@ -124,12 +123,14 @@ impl<'a> Search<'a> {
         };
         let flipped = node::int(node, "transB", 0)? != 0;
         let k = if flipped { columns } else { rows };
-        let mut weights = self.constant_floats(b)?;
+        let mut weights = self.float_weights(b)?;
         if !flipped {
-            weights = transposed(&weights, rows, columns);
+            weights = columns_first(&weights, rows, columns).into();
         }
         let (alpha, beta) = (node::float(node, "alpha", 1.0)?, node::float(node, "beta", 1.0)?);
-        weights.iter_mut().for_each(|w| *w *= alpha);
+        if alpha != 1.0 {
+            weights.make_mut().iter_mut().for_each(|w| *w *= alpha);
+        }
         let mut bias = match node::input(node, 2) {
             Some(name) => self.column_terms(name, &out)?.into_iter().map(|v| v as f32 * beta).collect(),
             None => vec![0.0; n],
@@ -141,7 +142,7 @@ impl<'a> Search<'a> {
             return Err(format!("weights of shape {shape:?} do not fit {:?}", self.shape(x)));
         }
         let tail = self.tail(output, Some(1), true);
-        fold(tail.affine.as_ref(), &mut weights, &mut bias)?;
+        fold_weights(tail.affine.as_ref(), &mut weights, &mut bias)?;
         let y = self.weighed(&mut draft, x, (weights, bias), &tail, out)?;
         self.float_finish(draft, y, tail.output, &tail.nodes, true)
     }
@@ -151,7 +152,7 @@ impl<'a> Search<'a> {
         &mut self,
         draft: &mut super::Draft<'a>,
         x: TensorId,
-        (weights, bias): (Vec<f32>, Vec<f32>),
+        (weights, bias): (Weights<f32>, Vec<f32>),
         tail: &Tail,
         made: Vec<usize>,
     ) -> Try<TensorId> {
@@ -159,7 +160,7 @@ impl<'a> Search<'a> {
         if let Some(added) = tail.residual {
             inputs.push(self.same_elements(draft, added, &made)?);
         }
-        let op = FloatOp::MatMul(FloatMatMul { weights: Arc::new(weights), bias, epilogue: tail.epilogue });
+        let op = FloatOp::MatMul(FloatMatMul { weights, bias, epilogue: tail.epilogue });
         Ok(self.float_step(draft, op, inputs, made))
     }
 
@@ -220,7 +221,7 @@ impl<'a> Search<'a> {
         let mut draft = self.draft(index);
         let inputs = vec![self.reshape(&mut draft, x, picture.clone())];
         let op = FloatOp::Conv(FloatConv {
-            weights: Arc::new(weights),
+            weights: weights.into(),
             kernel: [1, 1],
             bias,
             strides: [1, 1],
@@ -244,6 +245,14 @@ impl<'a> Search<'a> {
     }
 }
 
+/// [`fold`], which copies weights that others hold as well, unless there is nothing to put into them.
+fn fold_weights(affine: Option<&Affine>, weights: &mut Weights<f32>, bias: &mut [f32]) -> Try<()> {
+    match affine {
+        Some(_) => fold(affine, weights.make_mut(), bias),
+        None => Ok(()),
+    }
+}
+
 /// Puts factors and terms for each channel into weights `[channels][…]` and biases.
 pub(super) fn fold(affine: Option<&Affine>, weights: &mut [f32], bias: &mut [f32]) -> Try<()> {
     let Some(affine) = affine else { return Ok(()) };
@@ -259,13 +268,4 @@ pub(super) fn fold(affine: Option<&Affine>, weights: &mut [f32], bias: &mut [f32
         *bias = (f64::from(*bias) * factor + affine.term[channel]) as f32;
     }
     Ok(())
-}
-
-/// `[rows][columns]` as `[columns][rows]`.
-fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    let mut out = Vec::with_capacity(values.len());
-    for column in 0..columns {
-        out.extend((0..rows).map(|row| values[row * columns + column]));
-    }
-    out
 }

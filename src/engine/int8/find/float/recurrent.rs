@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::dense::Weights;
+use super::super::dense::Rows;
 use super::super::net::Try;
 use super::super::search::{Draft, Search, View};
 use crate::int8::graph::{
@@ -92,9 +92,9 @@ impl<'a> Search<'a> {
                     (FloatOp::Hybrid(Box::new(hybrid)), RecurrentWeights::Bytes(r.clone()))
                 }
                 None => {
-                    let weights = Arc::new(w[direction].clone());
+                    let weights = w[direction].clone().into();
                     let matmul = FloatMatMul { weights, bias: outer, epilogue: Epilogue::NONE };
-                    (FloatOp::MatMul(matmul), RecurrentWeights::Floats(Arc::new(r[direction].clone())))
+                    (FloatOp::MatMul(matmul), RecurrentWeights::Floats(r[direction].clone().into()))
                 }
             };
             let product = self.float_step(&mut draft, product, vec![x], vec![steps, batch, width]);
@@ -142,10 +142,10 @@ impl<'a> Search<'a> {
     /// The weights of one direction as bytes, each row with a scale.
     fn byte_weights(&mut self, name: &str, [rows, columns]: [usize; 2]) -> Try<MatMul> {
         let stored = self.stored_weights(name)?.reshaped(vec![rows, columns])?;
-        let weights = Weights::of(stored)?;
-        let (bytes, weight_zeros) = weights.bytes()?;
-        let weight_scales = weights.scales.iter().map(|&scale| scale as f32).collect();
-        Ok(MatMul { weights: Arc::new(bytes), weight_zeros, weight_scales, bias: Vec::new(), clamp: Clamp::NONE })
+        let rows = Rows::of(stored)?;
+        let weight_scales = rows.scales.iter().map(|&scale| scale as f32).collect();
+        let (weights, weight_zeros) = rows.into_bytes()?;
+        Ok(MatMul { weights, weight_zeros, weight_scales, bias: Vec::new(), clamp: Clamp::NONE })
     }
 
     /// A constant in as many parts as there are directions.

@@ -37,7 +37,7 @@ impl Search<'_> {
         }
         let mut stored = self.stored_weights(weights)?;
         if node::int(node, "transB", 0)? != 0 {
-            stored = stored.transposed(&[1, 0])?;
+            stored = stored.transposed(&[1, 0]);
         }
         let scales =
             if stored.scales.len() == 1 { vec![stored.scales[0]; out[channels]] } else { stored.scales.clone() };

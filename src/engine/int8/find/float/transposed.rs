@@ -3,8 +3,6 @@
 //! With stride `s`, an output `o` (padding counted) is `q · s + r`; what adds to it are the inputs `q − t` by the taps `r + t · s`. So the phases `r` are
 //! channels of one convolution over `⌈kernel / s⌉` inputs, which are then put side by side and cropped.
 
-use std::sync::Arc;
-
 use super::super::net::Try;
 use super::super::pool;
 use super::super::search::Search;
@@ -113,7 +111,7 @@ impl Search<'_> {
         let mut draft = self.draft(index);
         let picture = self.reshape(&mut draft, x, vec![n, c, h, w]);
         let op = FloatOp::Conv(FloatConv {
-            weights: Arc::new(made),
+            weights: made.into(),
             kernel: [rows.taps(), cols.taps()],
             bias: terms,
             strides: [1, 1],

@@ -8,6 +8,7 @@ mod models;
 mod operators;
 mod partitions;
 mod results;
+mod shared;
 mod strangers;
 mod tables;
 mod wide;

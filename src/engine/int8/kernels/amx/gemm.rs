@@ -46,7 +46,7 @@ pub fn pack(weights: &GemmWeights) -> PackedGemm {
                 *to = *w as u8;
             }
         }
-        variant |= u8::from(may_overflow(start, weights.row(channel), weights.scale[channel]));
+        variant |= u8::from(may_overflow(start, weights.magnitudes(channel), weights.scale[channel]));
     }
     packed(weights, weights.zeros, block_bytes, data, variant)
 }

@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use super::super::split::Split;
-use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm, Terms};
+use super::super::{AlignedBytes, GemmCall, GemmWeights, PackedGemm, STEPS_AT_ONCE, Terms};
 use super::dot::Dot;
 use super::output::{LANES, Results, VECTORS, row_sum, store, store_floats};
 
@@ -53,21 +53,29 @@ pub fn pack<D: Dot>(weights: &GemmWeights) -> PackedGemm {
         first + vector * LANES + lane
     };
     let split = if D::WIDE { Split::none(weights) } else { Split::of(weights, BLOCK, value) };
-    for channel in 0..n {
-        let (block, within) = (channel / BLOCK, channel % BLOCK);
-        let vectors = vectors(n, block * BLOCK);
-        let (vector, lane) = place(within, vectors, weights.floats.is_some());
-        let at = |row: usize| block * block_bytes + row * vectors * BYTES + lane * 4;
-        data.put_i32(at(0) + vector * BYTES, [weights.start(channel, weights.x_zero + D::OFFSET)]);
-        data.put_f32(at(1) + vector * BYTES, [weights.scale[channel]]);
-        let zero = if D::WIDE { i16::from(weights.zero(channel)) } else { 0 };
-        let taps = &split.data[channel * segments * segment..][..segments * segment];
-        for (s, run) in taps.chunks_exact(segment).enumerate() {
-            for (step, four) in run.chunks(STEP).enumerate() {
-                let four = std::array::from_fn(|i| four.get(i).map_or(0, |&w| i16::from(w) - zero));
-                for (part, bytes) in D::spread(four).into_iter().take(D::PARTS).enumerate() {
-                    let at = at(2 + (s * steps + step) * D::PARTS) + (vector * D::PARTS + part) * BYTES;
-                    data.put_i8(at, bytes);
+    for first in (0..n).step_by(BLOCK) {
+        let (channels, vectors) = (first..n.min(first + BLOCK), vectors(n, first));
+        let pitch = vectors * BYTES;
+        let places: Vec<(usize, usize)> =
+            channels.clone().map(|channel| place(channel - first, vectors, weights.floats.is_some())).collect();
+        let start = first / BLOCK * block_bytes;
+        for (channel, &(vector, lane)) in channels.clone().zip(&places) {
+            let at = start + vector * BYTES + lane * 4;
+            data.put_i32(at, [weights.start(channel, weights.x_zero + D::OFFSET)]);
+            data.put_f32(at + pitch, [weights.scale[channel]]);
+        }
+        for (s, from) in (0..segments).flat_map(|s| (0..steps).step_by(STEPS_AT_ONCE).map(move |from| (s, from))) {
+            for (channel, &(vector, lane)) in channels.clone().zip(&places) {
+                let zero = if D::WIDE { i16::from(weights.zero(channel)) } else { 0 };
+                let run = &split.data[(channel * segments + s) * segment..][..segment];
+                let run = &run[from * STEP..segment.min((from + STEPS_AT_ONCE) * STEP)];
+                let mut at = start + (2 + (s * steps + from) * D::PARTS) * pitch + vector * D::PARTS * BYTES + lane * 4;
+                for four in run.chunks(STEP) {
+                    let four = std::array::from_fn(|i| four.get(i).map_or(0, |&w| i16::from(w) - zero));
+                    for (part, bytes) in D::spread(four).into_iter().take(D::PARTS).enumerate() {
+                        data.put_i32(at + part * BYTES, [i32::from_le_bytes(bytes.map(|b| b as u8))]);
+                    }
+                    at += D::PARTS * pitch;
                 }
             }
         }

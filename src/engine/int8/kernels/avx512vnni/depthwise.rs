@@ -80,8 +80,8 @@ pub fn pack(weights: &DepthwiseWeights) -> PackedDepthwise {
                     }
                 }
             }
-            let taps = (0..kh * kw).map(|tap| weights.weight(channel, tap));
-            variant |= u8::from(may_overflow(start, taps, weights.scale[channel]));
+            let sum = (0..kh * kw).map(|tap| u64::from(weights.weight(channel, tap).unsigned_abs())).sum();
+            variant |= u8::from(may_overflow(start, sum, weights.scale[channel]));
         }
     }
     let terms = Terms::of_depthwise(weights, channels.next_multiple_of(BLOCK), |value| channel_of(channels, value));

@@ -9,7 +9,7 @@
 use std::arch::x86_64::*;
 
 use super::super::split::Split;
-use super::super::{AlignedBytes, GemmCall, GemmWeights, MAX_ROWS, PackedGemm, Terms};
+use super::super::{AlignedBytes, GemmCall, GemmWeights, MAX_ROWS, PackedGemm, STEPS_AT_ONCE, Terms};
 use super::output::{LANES, Results, flipped, may_overflow, row_sum, sign_bits, store_floats};
 
 /// Vectors in a block.
@@ -60,25 +60,37 @@ pub fn pack(weights: &GemmWeights) -> PackedGemm {
     let mut variant = 0;
     let value = |channel: usize| value(weights, channel);
     let Split { data: bytes, zeros, excess } = Split::of(weights, BLOCK, value);
-    for channel in 0..n {
-        let (block, within) = (channel / BLOCK, channel % BLOCK);
-        let vectors = vectors(n, block * BLOCK);
-        let (vector, lane) = place(within, vectors, weights.floats.is_some());
-        let at = |row: usize| block * block_bytes + (row * vectors + vector) * BYTES + lane * 4;
-        let start = weights.start(channel, weights.x_zero + 128);
-        data.put_i32(at(0), [start]);
-        data.put_f32(at(1), [weights.scale[channel]]);
-        let taps = &bytes[channel * segments * segment..][..segments * segment];
-        for (s, run) in taps.chunks_exact(segment).enumerate() {
-            let (fours, rest) = run.as_chunks::<STEP>();
-            for (step, four) in fours.iter().enumerate() {
-                data.put_i32(at(2 + s * steps + step), [i32::from_le_bytes(four.map(|w| w as u8))]);
-            }
-            if !rest.is_empty() {
-                data.put_i8(at(2 + s * steps + fours.len()), rest.iter().copied());
+    for first in (0..n).step_by(BLOCK) {
+        let (channels, vectors) = (first..n.min(first + BLOCK), vectors(n, first));
+        let pitch = vectors * BYTES;
+        let starts: Vec<usize> = channels
+            .clone()
+            .map(|channel| {
+                let (vector, lane) = place(channel - first, vectors, weights.floats.is_some());
+                first / BLOCK * block_bytes + vector * BYTES + lane * 4
+            })
+            .collect();
+        for (channel, &at) in channels.clone().zip(&starts) {
+            let start = weights.start(channel, weights.x_zero + 128);
+            data.put_i32(at, [start]);
+            data.put_f32(at + pitch, [weights.scale[channel]]);
+            variant |= u8::from(may_overflow(start, weights.magnitudes(channel), weights.scale[channel]));
+        }
+        for (s, from) in (0..segments).flat_map(|s| (0..steps).step_by(STEPS_AT_ONCE).map(move |from| (s, from))) {
+            for (channel, &start) in channels.clone().zip(&starts) {
+                let run = &bytes[(channel * segments + s) * segment..][..segment];
+                let run = &run[from * STEP..segment.min((from + STEPS_AT_ONCE) * STEP)];
+                let (fours, rest) = run.as_chunks::<STEP>();
+                let mut at = start + (2 + s * steps + from) * pitch;
+                for four in fours {
+                    data.put_i32(at, [i32::from_le_bytes(four.map(|w| w as u8))]);
+                    at += pitch;
+                }
+                if !rest.is_empty() {
+                    data.put_i8(at, rest.iter().copied());
+                }
             }
         }
-        variant |= u8::from(may_overflow(start, weights.row(channel), weights.scale[channel]));
     }
     let mut packed = packed(weights, &zeros, block_bytes, data, variant);
     packed.terms.excess = excess;

@@ -28,9 +28,8 @@ pub fn flipped(four: i32, sign_bits: __m512i) -> __m512i {
 }
 
 /// True if a sum times its scale may leave the range of 32-bit integers, where `vcvtps2dq` does not saturate.
-pub fn may_overflow(start: i32, weights: impl Iterator<Item = i16>, scale: f32) -> bool {
-    let sum: u64 = weights.map(|w| u64::from(w.unsigned_abs())).sum();
-    let most = 255.0 * sum as f64 + f64::from(start).abs();
+pub fn may_overflow(start: i32, magnitudes: u64, scale: f32) -> bool {
+    let most = 255.0 * magnitudes as f64 + f64::from(start).abs();
     most.min(2f64.powi(31)) * f64::from(scale).abs() >= 2f64.powi(31) - 256.0
 }
 

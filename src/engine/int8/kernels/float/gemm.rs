@@ -5,7 +5,7 @@
 //! row at a time, broadcast. Blocks are the outer loop and rows the inner one: a block's weights come from the cache for all but the
 //! first tile.
 
-use super::super::AlignedBytes;
+use super::super::{AlignedBytes, STEPS_AT_ONCE};
 use super::calls::{Epilogue, FloatGemmCall, FloatGemmWeights, GemmShape, MAX_ROWS, PackCall, PackedFloatGemm};
 use super::function::Function;
 use super::simd::{Simd, load, store, vectors};
@@ -44,11 +44,16 @@ pub fn pack<S: Simd>(shape: GemmShape, weights: &FloatGemmWeights) -> PackedFloa
     for first in (0..shape.n).step_by(shape.block) {
         let lanes = width::<S>(&shape, first) * S::LANES;
         let start = first / shape.block * shape.block_len;
-        for channel in first..shape.n.min(first + shape.block) {
-            let lane = start + channel - first;
-            data.put_f32(4 * lane, [weights.bias[channel]]);
-            for (i, &weight) in weights.data[channel * k..][..k].iter().enumerate() {
-                data.put_f32(4 * (lane + (1 + i) * lanes), [weight]);
+        let channels = first..shape.n.min(first + shape.block);
+        data.put_f32(4 * start, weights.bias[channels.clone()].iter().copied());
+        for from in (0..k).step_by(STEPS_AT_ONCE) {
+            for channel in channels.clone() {
+                let run = &weights.data[channel * k..][from..k.min(from + STEPS_AT_ONCE)];
+                let mut at = 4 * (start + channel - first + (1 + from) * lanes);
+                for &weight in run {
+                    data.put_f32(at, [weight]);
+                    at += 4 * lanes;
+                }
             }
         }
     }

@@ -1,7 +1,5 @@
 //! Products of floats that are quantised as they come, against their definition.
 
-use std::sync::Arc;
-
 use super::super::super::kernels;
 use super::super::super::kernels::executor::Executor;
 use super::super::super::kernels::run::{Input, Output};
@@ -82,7 +80,7 @@ fn convolutions() {
         let out: [usize; 2] = std::array::from_fn(|a| ([h, w][a] + pads[a] + pads[a + 2] - kernel[a]) / stride + 1);
         let inside = c / groups;
         let conv = Conv {
-            weights: Arc::new(dice.bytes(m * inside * kernel[0] * kernel[1])),
+            weights: dice.bytes(m * inside * kernel[0] * kernel[1]).into(),
             weight_zeros: dice.zeros(m),
             kernel,
             weight_scales: (0..m).map(|_| 0.001 + dice.below(50) as f32 * 1e-4).collect(),
@@ -127,7 +125,7 @@ fn matrix_products() {
         let ranges = if round % 2 == 0 { Ranges::Whole } else { Ranges::Items };
         let (rows, k, n) = (1 + dice.below(20), 1 + dice.below(150), 1 + dice.below(90));
         let matmul = MatMul {
-            weights: Arc::new(dice.bytes(n * k)),
+            weights: dice.bytes(n * k).into(),
             weight_zeros: dice.zeros(n),
             weight_scales: (0..n).map(|_| 0.001 + dice.below(50) as f32 * 1e-4).collect(),
             bias: Vec::new(),
@@ -173,7 +171,7 @@ fn hidden_states_of_all_sequences_are_quantised_in_every_step() {
         let (steps, batch, units) = (1 + dice.below(5), 1 + dice.below(6), 1 + dice.below(40));
         let (width, reverse) = (4 * units, round % 2 == 1);
         let matmul = MatMul {
-            weights: Arc::new(dice.bytes(width * units)),
+            weights: dice.bytes(width * units).into(),
             weight_zeros: dice.zeros(width),
             weight_scales: (0..width).map(|_| 0.001 + dice.below(50) as f32 * 1e-4).collect(),
             bias: Vec::new(),
