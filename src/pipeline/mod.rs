@@ -31,6 +31,7 @@ mod shared_plan;
 pub mod size_inputs;
 mod stages;
 pub mod tensors;
+mod tiling;
 pub mod trial;
 
 pub use config::Config;

@@ -1,10 +1,12 @@
 //! Preprocess → model → task → events for one pipeline: what a worker runs per frame, and `infer` and `check` per file.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::error::StageError;
 use super::key::StagesKey;
 use super::pool::PlanHandle;
+use super::tiling::Tiling;
 use crate::event::Events;
 use crate::frame::{
     Colour, Event, Frame, Geometry, Outcome, Payload, PositionRead, SharedFrame, Spec, TaskSpec, TensorView,
@@ -32,6 +34,8 @@ pub struct Stages {
     pub(super) geometry: Vec<Vec<Geometry>>,
     pub(super) unreadable: Vec<Vec<Option<Unreadable>>>,
     pub(super) weights_bytes: usize,
+    /// Tiles that frames are looked at in.
+    pub(super) tiling: Option<Tiling>,
     /// From capture to result, where a run waits for other pipelines.
     pub(super) deadline: Option<Duration>,
 }
@@ -112,6 +116,9 @@ impl Stages {
     /// # Errors
     /// [`StageError::Preprocess`]; the other frames of the batch stay as they are.
     pub fn prepare(&mut self, frame: &Frame, index: usize) -> Result<(), StageError> {
+        if self.prepare_tiles(frame, None)? {
+            return Ok(());
+        }
         self.preprocessor.run(frame, self.plan.input_mut(0), index * self.items)?;
         self.note(frame, index);
         self.prepare_second(frame, None)
@@ -121,14 +128,17 @@ impl Stages {
     ///
     /// # Errors
     /// The same.
-    pub fn prepare_shared(&mut self, frame: &SharedFrame, index: usize) -> Result<(), StageError> {
+    pub fn prepare_shared(&mut self, frame: &Arc<SharedFrame>, index: usize) -> Result<(), StageError> {
+        if self.prepare_tiles(frame, Some(frame))? {
+            return Ok(());
+        }
         self.preprocessor.run_shared(frame, self.plan.input_mut(0), index * self.items)?;
         self.note(frame, index);
         self.prepare_second(frame, Some(frame))
     }
 
     /// Writes a frame into a second model's input, its regions displaced as those of the first.
-    fn prepare_second(&mut self, frame: &Frame, shared: Option<&SharedFrame>) -> Result<(), StageError> {
+    fn prepare_second(&mut self, frame: &Frame, shared: Option<&Arc<SharedFrame>>) -> Result<(), StageError> {
         let Some(meter) = &mut self.meter else { return Ok(()) };
         meter.lost = self.preprocessor.is_lost();
         let Some(dials) = meter.dials.as_mut().filter(|_| !meter.lost) else { return Ok(()) };
@@ -154,11 +164,14 @@ impl Stages {
         }
     }
 
-    /// Runs the model over the batch.
+    /// Runs the model over the batch; of a frame in tiles over each of them.
     ///
     /// # Errors
-    /// [`StageError::Model`].
+    /// [`StageError`].
     pub fn infer(&mut self) -> Result<(), StageError> {
+        if self.infer_tiles()? {
+            return Ok(());
+        }
         self.plan.run_by(None)?;
         self.meter.as_mut().map_or(Ok(()), MeterStage::infer)
     }
@@ -167,8 +180,12 @@ impl Stages {
     /// the time that it took, of a common run this pipeline's part.
     ///
     /// # Errors
-    /// [`StageError::Model`].
+    /// As [`Stages::infer`].
     pub(crate) fn infer_captured(&mut self, captured: Instant) -> Result<Duration, StageError> {
+        let before = Instant::now();
+        if self.infer_tiles()? {
+            return Ok(before.elapsed());
+        }
         let first = self.plan.run_by(self.deadline.map(|deadline| captured + deadline))?;
         let before = Instant::now();
         self.meter.as_mut().map_or(Ok(()), MeterStage::infer)?;
@@ -180,7 +197,10 @@ impl Stages {
     /// # Errors
     /// [`StageError::Task`].
     pub fn interpret(&mut self, index: usize, now: Duration, time: SystemTime) -> Result<TaskOutput, StageError> {
-        let mut output = self.with_input(index, now, time, |task, input| task.run(input))?;
+        let mut output = match self.join_tiles() {
+            Some(joined) => joined,
+            None => self.with_input(index, now, time, |task, input| task.run(input))?,
+        };
         if let Some(meter) = &mut self.meter {
             output = meter.join(output, now, time)?;
         }
@@ -255,7 +275,7 @@ impl Stages {
         self.events.touch(track_id);
     }
 
-    fn with_input<T>(
+    pub(super) fn with_input<T>(
         &mut self,
         index: usize,
         now: Duration,

@@ -99,7 +99,7 @@ impl Worker {
         loop {
             heart.idle("waiting for a frame");
             let taken = self.shared.slot.take(self.patience(Instant::now()));
-            heart.beat(FRAME_WITHIN, Instant::now());
+            heart.beat(FRAME_WITHIN * self.stages.most_runs(), Instant::now());
             match taken {
                 Taken::Closed => break,
                 Taken::Nothing => self.swap_stages(),
